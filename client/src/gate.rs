@@ -1,0 +1,680 @@
+use std::fmt;
+use std::future::Future;
+use std::time::Duration;
+
+use ring::rand::{SecureRandom, SystemRandom};
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+use tokio::time::{Instant, sleep};
+use uuid::Uuid;
+
+use crate::parameters::{Parameters, hex, sha256};
+use crate::receipt::{self, Decision};
+use crate::types::{
+    Approval, Claim, ExecutionStatus, KeySet, NewApproval, Report, Status, Withdrawal,
+};
+use crate::{Client, Error};
+
+/// How long one call waits for a decision to land while the request is young.
+const LONG_POLL: Duration = Duration::from_secs(25);
+
+/// After this age a request is asked about now and then only: a call that hangs costs the operator
+/// as much as the work it waits for.
+const YOUNG: Duration = Duration::from_secs(120);
+
+/// How long a gate that cannot be reached is tried again, for calls that have no deadline of their
+/// own.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// By how much the clocks of agent and gate may differ.
+const CLOCK_LEEWAY: Duration = Duration::from_secs(60);
+
+/// The gate, seen from an agent. Cheap to clone; see the front page for an example.
+#[derive(Clone, Debug)]
+pub struct Gate {
+    client: Client,
+    trusted: Option<KeySet>,
+    agent: String,
+    approvers: Vec<String>,
+}
+
+impl Gate {
+    /// A gate reached through `client`.
+    pub fn new(client: Client) -> Self {
+        Self {
+            client,
+            trusted: None,
+            agent: "agent".to_owned(),
+            approvers: Vec::new(),
+        }
+    }
+
+    /// A gate as the environment describes it: `HO_URL`, `HO_KEY` (the Functions key; may be absent)
+    /// and `APPROVER_EMAILS` (comma-separated; may be absent).
+    ///
+    /// # Errors
+    /// When `HO_URL` is missing or no absolute address.
+    pub fn from_env() -> Result<Self, Error> {
+        let setting = |name| {
+            std::env::var(name)
+                .ok()
+                .filter(|value| !value.trim().is_empty())
+        };
+        let url = setting("HO_URL").ok_or_else(|| {
+            Error::Settings("HO_URL is not set: give it the gate's address".to_owned())
+        })?;
+        let gate = Self::new(Client::new(url.trim(), setting("HO_KEY").as_deref())?);
+        Ok(match setting("APPROVER_EMAILS") {
+            Some(list) => gate.approvers(list.split(',').map(str::trim).filter(|a| !a.is_empty())),
+            None => gate,
+        })
+    }
+
+    /// Which agent asks: 1 to 128 characters.
+    #[must_use]
+    pub fn agent(mut self, name: impl Into<String>) -> Self {
+        self.agent = name.into();
+        self
+    }
+
+    /// Who may decide, unless an action names others.
+    #[must_use]
+    pub fn approvers(mut self, addresses: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.approvers = addresses.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Believe receipts by these keys only, instead of those that the gate publishes when asked.
+    #[must_use]
+    pub fn trust(mut self, keys: KeySet) -> Self {
+        self.trusted = Some(keys);
+        self
+    }
+
+    /// An action that needs approval, described for people in 1 to 256 characters.
+    pub fn action(&self, description: impl Into<String>) -> Action {
+        Action {
+            gate: self.clone(),
+            description: description.into(),
+            timeout: None,
+            reason: None,
+            on_behalf_of: None,
+            correlation_id: None,
+        }
+    }
+}
+
+/// One kind of action behind the gate.
+#[derive(Clone, Debug)]
+pub struct Action {
+    gate: Gate,
+    description: String,
+    timeout: Option<Duration>,
+    reason: Option<String>,
+    on_behalf_of: Option<String>,
+    correlation_id: Option<String>,
+}
+
+impl Action {
+    /// Who may decide about this action.
+    #[must_use]
+    pub fn approvers(mut self, addresses: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.gate = self.gate.approvers(addresses);
+        self
+    }
+
+    /// How long people have to decide: 10 seconds to 30 days, in whole seconds. The gate's own
+    /// default applies if this is never said.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    /// Why the agent wants this, in its own words: at most 2,000 characters, shown as not verified.
+    #[must_use]
+    pub fn reason(mut self, words: impl Into<String>) -> Self {
+        self.reason = Some(words.into());
+        self
+    }
+
+    /// The address of the person the agent acts for, who is never asked to approve.
+    #[must_use]
+    pub fn on_behalf_of(mut self, address: impl Into<String>) -> Self {
+        self.on_behalf_of = Some(address.into());
+        self
+    }
+
+    /// The agent's own name for the request, `[A-Za-z0-9._-]{1,64}`, so that asking twice for one
+    /// thing is one request. A fresh one is made if this is never said.
+    #[must_use]
+    pub fn correlation_id(mut self, id: impl Into<String>) -> Self {
+        self.correlation_id = Some(id.into());
+        self
+    }
+
+    /// Asks for approval of exactly `params`, waits, and runs `action` on them only if a person
+    /// approved: once, and before the approval lapses. Then tells the gate that it ran.
+    ///
+    /// Everything that is not a verified approval is [`Outcome::Refused`]: this never fails
+    /// otherwise, and never runs the action without one.
+    pub async fn run<'p, P, T, F, Fut>(&self, params: &'p P, action: F) -> Outcome<T>
+    where
+        P: Serialize,
+        F: FnOnce(&'p P) -> Fut,
+        Fut: Future<Output = T>,
+    {
+        match self.submit(params).await {
+            Ok(pending) => pending.run(params, action).await,
+            Err(refusal) => Outcome::Refused(refusal),
+        }
+    }
+
+    /// As [`Action::run`], for an action that can fail: the gate is told which it was.
+    pub async fn try_run<'p, P, T, E, F, Fut>(
+        &self,
+        params: &'p P,
+        action: F,
+    ) -> Outcome<Result<T, E>>
+    where
+        P: Serialize,
+        E: fmt::Display,
+        F: FnOnce(&'p P) -> Fut,
+        Fut: Future<Output = Result<T, E>>,
+    {
+        match self.submit(params).await {
+            Ok(pending) => pending.try_run(params, action).await,
+            Err(refusal) => Outcome::Refused(refusal),
+        }
+    }
+
+    /// Only asks. What comes back waits for the answer, now or, by its [`Handle`], in another
+    /// process later.
+    ///
+    /// # Errors
+    /// When the gate does not take the request.
+    pub async fn submit(&self, params: &impl Serialize) -> Result<Pending, Refusal> {
+        let params = Parameters::of(params).map_err(Refusal::invalid)?;
+        let secret = random_hex::<32>();
+        let request = NewApproval {
+            agent_name: self.gate.agent.clone(),
+            action_description: self.description.clone(),
+            parameters: params.object(),
+            approver_emails: self.gate.approvers.clone(),
+            // Chosen here, so that a retry after a lost answer finds the same request.
+            correlation_id: Some(
+                self.correlation_id
+                    .clone()
+                    .unwrap_or_else(|| Uuid::now_v7().to_string()),
+            ),
+            timeout_seconds: match self.timeout {
+                Some(timeout) => Some(u32::try_from(timeout.as_secs()).map_err(Refusal::invalid)?),
+                None => None,
+            },
+            reason: self.reason.clone(),
+            on_behalf_of: self.on_behalf_of.clone(),
+            claimant: Some(hex(&sha256(secret.as_bytes()))),
+        };
+        let client = &self.gate.client;
+        let approval = persist(PATIENCE, || client.submit(&request)).await?;
+        if approval.parameters_digest != hex(&params.digest()) {
+            return Err(Refusal::unverified(
+                "the gate took other parameters than were sent",
+            ));
+        }
+        let handle = Handle {
+            id: approval.id.clone(),
+            secret,
+        };
+        Ok(Pending {
+            action: self.clone(),
+            handle,
+            approval: Some(approval),
+        })
+    }
+
+    /// Takes a request up again that this or another process submitted.
+    ///
+    /// If that process had already claimed the approval when it died, the action may have run: it is
+    /// refused here, and never run again by itself.
+    pub fn resume(&self, handle: Handle) -> Pending {
+        Pending {
+            action: self.clone(),
+            handle,
+            approval: None,
+        }
+    }
+}
+
+/// What a process stores to take its request up again later: with it, whoever has it can use the
+/// approval, so keep it as you keep a password.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Handle {
+    /// The approval's id.
+    pub id: String,
+    /// The secret that the gate demands of the claimant.
+    pub secret: String,
+}
+
+impl fmt::Debug for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handle")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A request that waits for a person.
+#[derive(Debug)]
+pub struct Pending {
+    action: Action,
+    handle: Handle,
+    approval: Option<Approval>,
+}
+
+impl Pending {
+    /// What to store for [`Action::resume`].
+    pub fn handle(&self) -> &Handle {
+        &self.handle
+    }
+
+    /// The request as the gate last showed it; nothing before the first answer of a resumed one.
+    pub fn approval(&self) -> Option<&Approval> {
+        self.approval.as_ref()
+    }
+
+    /// Takes the request back, so that nobody need decide it any more.
+    ///
+    /// # Errors
+    /// When it is too late, or the gate cannot be reached.
+    pub async fn withdraw(self) -> Result<Approval, Error> {
+        let withdrawal = Withdrawal {
+            secret: Some(self.handle.secret),
+        };
+        self.action
+            .gate
+            .client
+            .withdraw(&self.handle.id, &withdrawal)
+            .await
+    }
+
+    /// Waits for the decision and runs `action` on `params` if it is a verified approval of exactly
+    /// these; see [`Action::run`].
+    pub async fn run<'p, P, T, F, Fut>(self, params: &'p P, action: F) -> Outcome<T>
+    where
+        P: Serialize,
+        F: FnOnce(&'p P) -> Fut,
+        Fut: Future<Output = T>,
+    {
+        match self.approved(params).await {
+            Ok(claimed) => {
+                let value = action(params).await;
+                claimed.report(ExecutionStatus::Executed, None).await;
+                Outcome::Executed(value)
+            }
+            Err(refusal) => Outcome::Refused(refusal),
+        }
+    }
+
+    /// As [`Pending::run`], for an action that can fail.
+    pub async fn try_run<'p, P, T, E, F, Fut>(
+        self,
+        params: &'p P,
+        action: F,
+    ) -> Outcome<Result<T, E>>
+    where
+        P: Serialize,
+        E: fmt::Display,
+        F: FnOnce(&'p P) -> Fut,
+        Fut: Future<Output = Result<T, E>>,
+    {
+        match self.approved(params).await {
+            Ok(claimed) => {
+                let result = action(params).await;
+                match &result {
+                    Ok(_) => claimed.report(ExecutionStatus::Executed, None).await,
+                    Err(error) => {
+                        claimed
+                            .report(ExecutionStatus::ExecutionFailed, Some(error))
+                            .await;
+                    }
+                }
+                Outcome::Executed(result)
+            }
+            Err(refusal) => Outcome::Refused(refusal),
+        }
+    }
+
+    /// Waits, claims and verifies. After this the action may run, once.
+    async fn approved(mut self, params: &impl Serialize) -> Result<Claimed, Refusal> {
+        let decided = self.decided().await?;
+        if !matches!(decided.status, Status::Approved | Status::Timeout) {
+            return Err(Refusal::from_status(&decided));
+        }
+        // A `Timeout` may be provisional: only the claim settles it.
+        let claim = Claim {
+            nonce: random_hex::<16>(),
+            secret: Some(self.handle.secret.clone()),
+        };
+        let client = &self.action.gate.client;
+        let id = &self.handle.id;
+        let claimed = match persist(PATIENCE, || client.claim(id, &claim)).await {
+            Ok(approval) => approval,
+            Err(Error::Problem(problem)) if problem.status == 409 => {
+                let (approval, _) = persist(PATIENCE, || client.status(id, Duration::ZERO)).await?;
+                return Err(Refusal::from_status(&approval));
+            }
+            Err(error) => return Err(error.into()),
+        };
+        match self.verify(&claimed, params).await {
+            Ok(()) => Ok(Claimed {
+                client: client.clone(),
+                handle: self.handle,
+            }),
+            Err(refusal) => {
+                let claimed = Claimed {
+                    client: client.clone(),
+                    handle: self.handle,
+                };
+                claimed
+                    .report(
+                        ExecutionStatus::ExecutionFailed,
+                        Some(&"not run: the approval could not be verified"),
+                    )
+                    .await;
+                Err(refusal)
+            }
+        }
+    }
+
+    /// Waits until the request is no longer pending, as the gate tells it.
+    async fn decided(&mut self) -> Result<Approval, Refusal> {
+        let client = self.action.gate.client.clone();
+        let started = Instant::now();
+        let mut pause = Duration::from_secs(1);
+        loop {
+            let wait = if started.elapsed() < YOUNG {
+                LONG_POLL
+            } else {
+                Duration::ZERO
+            };
+            match client.status(&self.handle.id, wait).await {
+                Ok((approval, stay_away)) => {
+                    self.approval = Some(approval.clone());
+                    if approval.status != Status::Pending {
+                        return Ok(approval);
+                    }
+                    pause = stay_away.unwrap_or(Duration::from_secs(1));
+                }
+                Err(error) if error.is_passing() => {
+                    // Nobody answers. The deadline that the gate once told still holds here.
+                    let deadline = match &self.approval {
+                        Some(approval) => seconds_left(&approval.expires_at)?,
+                        None => Duration::ZERO,
+                    };
+                    if deadline.is_zero() && started.elapsed() > PATIENCE {
+                        return Err(error.into());
+                    }
+                    pause = error
+                        .retry_after()
+                        .unwrap_or_else(|| (pause * 2).min(PATIENCE));
+                }
+                Err(error) => return Err(error.into()),
+            }
+            sleep(pause).await;
+        }
+    }
+
+    async fn verify(&self, approval: &Approval, params: &impl Serialize) -> Result<(), Refusal> {
+        let unverified = |what: &str| Err(Refusal::unverified(what));
+        let Some(receipt) = &approval.receipt else {
+            return unverified("the approval has no receipt");
+        };
+        let gate = &self.action.gate;
+        let keys = match &gate.trusted {
+            Some(keys) => keys.clone(),
+            None => persist(PATIENCE, || gate.client.keys()).await?,
+        };
+        let claims = receipt::verify(receipt, &keys).map_err(Refusal::unverified)?;
+        let params = Parameters::of(params).map_err(Refusal::invalid)?;
+        if claims.sub != self.handle.id || claims.aud != gate.agent {
+            return unverified("the receipt is for another request");
+        }
+        if claims.action_description != self.action.description {
+            return unverified("the receipt is for another action");
+        }
+        if claims.parameters_digest != hex(&params.digest()) {
+            return unverified("the receipt is for other parameters than those about to be run");
+        }
+        if claims.decision != Decision::Approved {
+            return unverified("the receipt is for a rejection");
+        }
+        if !gate
+            .approvers
+            .iter()
+            .any(|a| a.trim().eq_ignore_ascii_case(&claims.approver))
+        {
+            return unverified("the receipt names somebody who was not asked");
+        }
+        let latest = claims
+            .exp
+            .unwrap_or(0)
+            .saturating_add_unsigned(CLOCK_LEEWAY.as_secs());
+        if OffsetDateTime::now_utc().unix_timestamp() >= latest {
+            return unverified("the approval has lapsed");
+        }
+        Ok(())
+    }
+}
+
+/// An approval that was claimed and verified: the action may run.
+struct Claimed {
+    client: Client,
+    handle: Handle,
+}
+
+impl Claimed {
+    async fn report(&self, status: ExecutionStatus, error: Option<&dyn fmt::Display>) {
+        let report = Report {
+            status,
+            error: error.map(|error| error.to_string().chars().take(2_000).collect()),
+            secret: Some(self.handle.secret.clone()),
+        };
+        let id = &self.handle.id;
+        if let Err(error) = persist(PATIENCE, || self.client.outcome(id, &report)).await {
+            tracing::warn!(id = self.handle.id, %error, "the outcome could not be reported");
+        }
+    }
+}
+
+/// What became of an action behind the gate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Outcome<T> {
+    /// A person approved, and it ran; this is what it returned.
+    Executed(T),
+    /// It did not run.
+    Refused(Refusal),
+}
+
+impl<T> Outcome<T> {
+    /// What the action returned, or `refusal_value` if it did not run.
+    pub fn executed_or(self, refusal_value: T) -> T {
+        match self {
+            Self::Executed(value) => value,
+            Self::Refused(_) => refusal_value,
+        }
+    }
+
+    /// What the action returned, or why it did not run.
+    ///
+    /// # Errors
+    /// The refusal.
+    pub fn into_result(self) -> Result<T, Refusal> {
+        match self {
+            Self::Executed(value) => Ok(value),
+            Self::Refused(refusal) => Err(refusal),
+        }
+    }
+}
+
+/// Why an action did not run. Its text is fit to be given to a model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The kind of refusal.
+    pub reason: Reason,
+    /// What the person who rejected wrote.
+    pub comment: Option<String>,
+    /// The address of the person who rejected.
+    pub by: Option<String>,
+    /// For developers and logs: what exactly happened, when it was not a person's no.
+    pub detail: Option<String>,
+}
+
+/// The kinds of refusal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Reason {
+    /// A person said no.
+    Rejected,
+    /// Nobody decided in time, or the approval was not used in time.
+    Timeout,
+    /// No approver can be reached by mail.
+    Undeliverable,
+    /// The request was withdrawn.
+    Cancelled,
+    /// The gate could not be reached, or has no use for the answer (already used, unknown word).
+    Unavailable,
+    /// The request itself is wrong: the gate or this client does not take it.
+    Invalid,
+    /// There was an answer, but no proof that it is an approval of exactly this.
+    Unverified,
+}
+
+impl Refusal {
+    fn new(reason: Reason, detail: Option<String>) -> Self {
+        Self {
+            reason,
+            comment: None,
+            by: None,
+            detail,
+        }
+    }
+
+    fn invalid(error: impl fmt::Display) -> Self {
+        Self::new(Reason::Invalid, Some(error.to_string()))
+    }
+
+    fn unverified(what: impl fmt::Display) -> Self {
+        Self::new(Reason::Unverified, Some(what.to_string()))
+    }
+
+    fn from_status(approval: &Approval) -> Self {
+        let status = format!("the gate answered {:?}", approval.status);
+        match approval.status {
+            Status::Rejected => Self {
+                comment: approval.comment.clone(),
+                by: approval.approver.clone(),
+                ..Self::new(Reason::Rejected, None)
+            },
+            Status::Timeout => Self::new(Reason::Timeout, None),
+            Status::Undeliverable => Self::new(Reason::Undeliverable, None),
+            Status::Cancelled => Self::new(Reason::Cancelled, None),
+            Status::Approved => match approval
+                .execution
+                .as_ref()
+                .map(|execution| execution.status)
+            {
+                Some(ExecutionStatus::Lapsed) => Self::new(
+                    Reason::Timeout,
+                    Some("the approval lapsed before it was claimed".to_owned()),
+                ),
+                _ => Self::new(
+                    Reason::Unavailable,
+                    Some("the approval was used already".to_owned()),
+                ),
+            },
+            Status::Pending | Status::Unknown => Self::new(Reason::Unavailable, Some(status)),
+        }
+    }
+}
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        let reason = match &error {
+            Error::Problem(problem) if matches!(problem.status, 400 | 409 | 413 | 415 | 422) => {
+                Reason::Invalid
+            }
+            _ => Reason::Unavailable,
+        };
+        let mut detail = error.to_string();
+        if let Error::Problem(problem) = &error {
+            for field in &problem.errors {
+                detail.push_str(&format!("; {} {}", field.pointer, field.detail));
+            }
+        }
+        Self::new(reason, Some(detail))
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.reason {
+            Reason::Rejected => {
+                let by = self.by.as_deref().unwrap_or("an approver");
+                write!(f, "Not run: rejected by {by}.")?;
+                match &self.comment {
+                    Some(comment) => write!(f, " Their reason: {comment}"),
+                    None => Ok(()),
+                }
+            }
+            Reason::Timeout => f.write_str("Not run: nobody approved in time."),
+            Reason::Undeliverable => f.write_str("Not run: no approver could be reached by mail."),
+            Reason::Cancelled => f.write_str("Not run: the request was withdrawn."),
+            Reason::Unavailable => f.write_str("Not run: no approval could be obtained."),
+            Reason::Invalid => f.write_str("Not run: the request for approval was not valid."),
+            Reason::Unverified => f.write_str("Not run: the approval could not be verified."),
+        }
+    }
+}
+
+impl std::error::Error for Refusal {}
+
+/// Repeats a call while the gate is away, for `patience` at most. Only for calls that are safe to
+/// repeat, which every call of the gate is.
+async fn persist<T, Fut>(patience: Duration, call: impl Fn() -> Fut) -> Result<T, Error>
+where
+    Fut: Future<Output = Result<T, Error>>,
+{
+    let deadline = Instant::now() + patience;
+    let mut pause = Duration::from_millis(250);
+    loop {
+        match call().await {
+            Err(error) if error.is_passing() => {
+                let wait = error.retry_after().unwrap_or(pause);
+                if Instant::now() + wait > deadline {
+                    return Err(error);
+                }
+                sleep(wait).await;
+                pause = (pause * 2).min(Duration::from_secs(10));
+            }
+            result => return result,
+        }
+    }
+}
+
+fn seconds_left(expires_at: &str) -> Result<Duration, Refusal> {
+    let expires_at = OffsetDateTime::parse(expires_at, &Rfc3339)
+        .map_err(|_| Refusal::unverified("the gate named no readable deadline"))?;
+    let left = expires_at - OffsetDateTime::now_utc();
+    Ok(left.try_into().unwrap_or(Duration::ZERO))
+}
+
+fn random_hex<const BYTES: usize>() -> String {
+    let mut bytes = [0; BYTES];
+    SystemRandom::new()
+        .fill(&mut bytes)
+        .expect("the system gives random bytes");
+    hex(&bytes)
+}

@@ -1,0 +1,23 @@
+#![doc = include_str!("../README.md")]
+#![warn(missing_docs)]
+
+pub mod types;
+
+#[cfg(feature = "receipt")]
+pub mod parameters;
+#[cfg(feature = "receipt")]
+pub mod receipt;
+
+#[cfg(feature = "http")]
+mod client;
+#[cfg(feature = "http")]
+mod error;
+#[cfg(feature = "http")]
+mod gate;
+
+#[cfg(feature = "http")]
+pub use client::Client;
+#[cfg(feature = "http")]
+pub use error::Error;
+#[cfg(feature = "http")]
+pub use gate::{Action, Gate, Handle, Outcome, Pending, Reason, Refusal};

@@ -1,0 +1,133 @@
+//! The exact arguments of an action: their canonical form and its digest.
+//!
+//! What a person approved is named by the SHA-256 of the canonical JSON (RFC 8785) of the
+//! parameters. The gate computes it from what it shows, the client from what it is about to run.
+
+use ring::digest::{SHA256, digest};
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+/// Parameters in canonical form. There is no way to make one that loses anything: a value that JSON
+/// or a double cannot carry exactly is an error.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Parameters {
+    canonical: String,
+}
+
+/// Why a value cannot serve as parameters.
+#[derive(Debug, thiserror::Error)]
+pub enum ParametersError {
+    /// It is not a JSON object at the top: a struct or a map with text keys is.
+    #[error("parameters must be a JSON object: a struct, or a map with text keys")]
+    NotAnObject,
+    /// An integer beyond what a double carries exactly (RFC 8785, section 3.2.2.3).
+    #[error(
+        "the integer {0} would be changed by a JSON reader that uses doubles: send it as a string"
+    )]
+    InexactInteger(String),
+    /// It cannot be written as JSON at all (NaN, infinity, a map with keys that are no text, …).
+    #[error("parameters cannot be written as JSON: {0}")]
+    Unserializable(#[source] serde_json::Error),
+}
+
+impl Parameters {
+    /// The canonical form of `value`.
+    ///
+    /// # Errors
+    /// When `value` is no JSON object, or JSON would change it.
+    pub fn of(value: &impl Serialize) -> Result<Self, ParametersError> {
+        let canonical =
+            serde_json_canonicalizer::to_string(value).map_err(ParametersError::Unserializable)?;
+        if !canonical.starts_with('{') {
+            return Err(ParametersError::NotAnObject);
+        }
+        // The canonical form writes integers as doubles, silently: look at them as they were.
+        let plain = serde_json::to_value(value).map_err(ParametersError::Unserializable)?;
+        match inexact_integer(&plain) {
+            Some(number) => Err(ParametersError::InexactInteger(number)),
+            None => Ok(Self { canonical }),
+        }
+    }
+
+    /// The canonical JSON text.
+    pub fn canonical(&self) -> &str {
+        &self.canonical
+    }
+
+    /// The SHA-256 of the canonical text.
+    pub fn digest(&self) -> [u8; 32] {
+        sha256(self.canonical.as_bytes())
+    }
+
+    /// The parameters as a JSON object.
+    pub fn object(&self) -> Map<String, Value> {
+        serde_json::from_str(&self.canonical).expect("canonical JSON of an object parses as one")
+    }
+}
+
+/// SHA-256.
+pub fn sha256(bytes: &[u8]) -> [u8; 32] {
+    digest(&SHA256, bytes)
+        .as_ref()
+        .try_into()
+        .expect("SHA-256 has 32 bytes")
+}
+
+/// Lower-case hexadecimal digits, as digests are written in the gate's JSON.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn inexact_integer(value: &Value) -> Option<String> {
+    match value {
+        Value::Number(number) => {
+            let exact = match (number.as_u64(), number.as_i64()) {
+                (Some(n), _) => (n as f64) as u128 == u128::from(n),
+                (_, Some(n)) => (n as f64) as i128 == i128::from(n),
+                _ => true,
+            };
+            (!exact).then(|| number.to_string())
+        }
+        Value::Array(values) => values.iter().find_map(inexact_integer),
+        Value::Object(members) => members.values().find_map(inexact_integer),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn the_same_content_has_the_same_digest_whatever_its_order_and_spelling() {
+        let one = Parameters::of(&json!({"b": 1.0, "a": "\u{20ac}"})).unwrap();
+        let other: Value = serde_json::from_str(r#"{"a":"\u20ac","b":1}"#).unwrap();
+        assert_eq!(one.canonical(), r#"{"a":"€","b":1}"#);
+        assert_eq!(one.digest(), Parameters::of(&other).unwrap().digest());
+    }
+
+    #[test]
+    fn nothing_is_rounded_silently() {
+        assert!(Parameters::of(&json!({"n": 9_007_199_254_740_992_u64})).is_ok());
+        assert!(Parameters::of(&json!({"n": [{"deep": 9_007_199_254_740_993_u64}]})).is_err());
+        assert!(Parameters::of(&json!({"n": -9_007_199_254_740_993_i64})).is_err());
+        assert!(Parameters::of(&json!({"n": u64::MAX})).is_err());
+        #[derive(Serialize)]
+        struct Amount {
+            euros: f64,
+        }
+        assert!(Parameters::of(&Amount { euros: f64::NAN }).is_err());
+        assert!(Parameters::of(&Amount { euros: 0.1 }).is_ok());
+    }
+
+    #[test]
+    fn only_an_object_can_be_parameters() {
+        for value in [json!([1]), json!("text"), json!(null), json!(1)] {
+            assert!(
+                matches!(Parameters::of(&value), Err(ParametersError::NotAnObject)),
+                "{value}"
+            );
+        }
+    }
+}

@@ -1,0 +1,362 @@
+//! The settings, all from the environment, read once. Nothing else reads it.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::address::{Address, AllowList};
+use crate::keyring::{self, KeyError, NamedKey};
+
+/// How this gate was set up.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Whether people depend on it: behind the Functions host, and not on a developer's machine.
+    pub production: bool,
+    /// The port to listen on, on loopback. 0 takes a free one.
+    pub port: u16,
+    /// The public address that links begin with, without a slash at the end; by itself the gate
+    /// uses the address it listens on.
+    pub base_url: Option<String>,
+    /// The folder of the embedded store, and of what else a developer's gate keeps.
+    pub store: PathBuf,
+    /// The folder of the file transport: the local inbox.
+    pub mail: PathBuf,
+    /// Who mails are from.
+    pub mail_from: Address,
+    /// What mails show of the parameters.
+    pub mail_parameters: MailParameters,
+    /// Who may be named as an approver.
+    pub allowed_approvers: AllowList,
+    /// The keys of links; kept in the store's folder if not set.
+    pub link_keys: Option<Vec<NamedKey>>,
+    /// The keys of receipts; kept in the store's folder if not set.
+    pub receipt_keys: Option<Vec<NamedKey>>,
+    /// How long people have to decide if the request does not say.
+    pub default_timeout: Duration,
+    /// How long an approval may be claimed.
+    pub run_within: Duration,
+    /// How long after the claim an outcome is expected.
+    pub outcome_within: Duration,
+    /// How often the gate sweeps when nobody else tells it to.
+    pub sweep_every: Option<Duration>,
+}
+
+/// What mails show of the parameters. The page always shows all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MailParameters {
+    /// All.
+    Full,
+    /// All but the values of members whose name sounds like a secret.
+    Redacted,
+    /// Nothing.
+    None,
+}
+
+/// Why the gate does not start: one line that names the setting.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigError {
+    /// A setting that production needs.
+    #[error("{name} is not set: {why}")]
+    Missing {
+        /// The setting.
+        name: &'static str,
+        /// What it is for.
+        why: &'static str,
+    },
+    /// A setting whose value cannot be used.
+    #[error("{name} cannot be used: {why}")]
+    Unusable {
+        /// The setting.
+        name: &'static str,
+        /// What is wrong with the value.
+        why: String,
+    },
+    /// A setting that holds no usable keys.
+    #[error("{name} cannot be used: {error}")]
+    Keys {
+        /// The setting.
+        name: &'static str,
+        /// What is wrong.
+        error: KeyError,
+    },
+}
+
+/// The port that the Functions host gives its handler.
+const HOST_PORT: &str = "FUNCTIONS_CUSTOMHANDLER_PORT";
+
+impl Config {
+    /// Reads the settings that `lookup` gives; an empty one counts as not set.
+    ///
+    /// # Errors
+    /// When one is missing or cannot be used.
+    pub fn read(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        let get = |name| {
+            lookup(name)
+                .map(|v| v.trim().to_owned())
+                .filter(|v| !v.is_empty())
+        };
+        let behind_host = get(HOST_PORT).is_some();
+        let production = behind_host && get("HO_LOCAL").as_deref() != Some("1");
+
+        let store = get("HO_STORE").unwrap_or_else(|| "embedded:.oversight".to_owned());
+        let store = match store.split_once(':') {
+            Some(("embedded", dir)) if !dir.is_empty() => PathBuf::from(dir),
+            _ => return Err(unusable("HO_STORE", "it must be `embedded:FOLDER`")),
+        };
+        let mail = get("HO_MAIL").unwrap_or_else(|| "file:.oversight/mail".to_owned());
+        let mail = match mail.split_once(':') {
+            Some(("file", dir)) if !dir.is_empty() => PathBuf::from(dir),
+            _ => return Err(unusable("HO_MAIL", "it must be `file:FOLDER`")),
+        };
+        let base_url = get("HO_BASE_URL")
+            .map(|url| base_url(&url, production))
+            .transpose()?;
+        let allowed_approvers = match get("HO_ALLOWED_APPROVERS") {
+            Some(list) => AllowList::parse(&list).map_err(|_| {
+                unusable(
+                    "HO_ALLOWED_APPROVERS",
+                    "it must list addresses and `*@domain` patterns",
+                )
+            })?,
+            None => AllowList::Anybody,
+        };
+        let key_list = |name| {
+            get(name)
+                .map(|list| {
+                    keyring::parse(&list).map_err(|error| ConfigError::Keys { name, error })
+                })
+                .transpose()
+        };
+        let config = Self {
+            production,
+            port: match get(HOST_PORT) {
+                Some(port) => parse(HOST_PORT, &port, 1..=u16::MAX.into())?,
+                None => number(&get, "HO_PORT", 7071, 0..=u16::MAX.into())?,
+            } as u16,
+            base_url,
+            store,
+            mail,
+            mail_from: match get("HO_MAIL_FROM") {
+                Some(from) => Address::parse(&from)
+                    .ok_or_else(|| unusable("HO_MAIL_FROM", "it must be a plain mail address"))?,
+                None => Address::parse("oversight@localhost.invalid").expect("a plain address"),
+            },
+            mail_parameters: match get("HO_MAIL_PARAMETERS").as_deref() {
+                None | Some("redacted") => MailParameters::Redacted,
+                Some("full") => MailParameters::Full,
+                Some("none") => MailParameters::None,
+                Some(_) => {
+                    return Err(unusable(
+                        "HO_MAIL_PARAMETERS",
+                        "it must be full, redacted or none",
+                    ));
+                }
+            },
+            allowed_approvers,
+            link_keys: key_list("HO_LINK_KEYS")?,
+            receipt_keys: key_list("HO_RECEIPT_KEYS")?,
+            default_timeout: seconds(&get, "HO_DEFAULT_TIMEOUT", 3_600, 10..=2_592_000)?,
+            run_within: seconds(&get, "HO_RUN_WITHIN", 3_600, 1..=2_592_000)?,
+            outcome_within: seconds(&get, "HO_OUTCOME_WITHIN", 86_400, 1..=31_536_000)?,
+            sweep_every: match behind_host {
+                true => None,
+                false => Some(seconds(&get, "HO_SWEEP_SECONDS", 60, 1..=86_400)?),
+            },
+        };
+        if let Some(identity) = get("HO_IDENTITY")
+            && identity != "link"
+        {
+            return Err(unusable("HO_IDENTITY", "it must be link"));
+        }
+        match production {
+            true => config.fit_for_production(),
+            false => Ok(config),
+        }
+    }
+
+    fn fit_for_production(self) -> Result<Self, ConfigError> {
+        let missing = |name, why| Err(ConfigError::Missing { name, why });
+        if self.base_url.is_none() {
+            return missing(
+                "HO_BASE_URL",
+                "links in mails need the gate's public address",
+            );
+        }
+        if self.allowed_approvers == AllowList::Anybody {
+            return missing(
+                "HO_ALLOWED_APPROVERS",
+                "else an agent could name itself as approver",
+            );
+        }
+        if self.link_keys.is_none() {
+            return missing("HO_LINK_KEYS", "make one with `human-oversight keygen`");
+        }
+        if self.receipt_keys.is_none() {
+            return missing("HO_RECEIPT_KEYS", "make one with `human-oversight keygen`");
+        }
+        Err(unusable(
+            "HO_STORE",
+            "the embedded store and file mail are for development: they do not outlive an instance",
+        ))
+    }
+}
+
+fn unusable(name: &'static str, why: &str) -> ConfigError {
+    ConfigError::Unusable {
+        name,
+        why: why.to_owned(),
+    }
+}
+
+fn base_url(url: &str, production: bool) -> Result<String, ConfigError> {
+    let url = url.trim_end_matches('/');
+    let url = url.strip_suffix("/api").unwrap_or(url);
+    let host = url
+        .strip_prefix("https://")
+        .or_else(|| url.strip_prefix("http://").filter(|_| !production));
+    match host {
+        Some(host) if !host.is_empty() && !host.contains(['/', '?', '#', '@', ' ']) => {
+            Ok(url.to_owned())
+        }
+        _ => Err(unusable(
+            "HO_BASE_URL",
+            "it must be `https://` and a host, without a path",
+        )),
+    }
+}
+
+fn seconds(
+    get: &impl Fn(&'static str) -> Option<String>,
+    name: &'static str,
+    default: u64,
+    range: std::ops::RangeInclusive<u64>,
+) -> Result<Duration, ConfigError> {
+    number(get, name, default, range).map(Duration::from_secs)
+}
+
+fn number(
+    get: &impl Fn(&'static str) -> Option<String>,
+    name: &'static str,
+    default: u64,
+    range: std::ops::RangeInclusive<u64>,
+) -> Result<u64, ConfigError> {
+    get(name).map_or(Ok(default), |text| parse(name, &text, range))
+}
+
+fn parse(
+    name: &'static str,
+    text: &str,
+    range: std::ops::RangeInclusive<u64>,
+) -> Result<u64, ConfigError> {
+    text.parse()
+        .ok()
+        .filter(|number| range.contains(number))
+        .ok_or_else(|| {
+            unusable(
+                name,
+                &format!(
+                    "it must be a whole number from {} to {}",
+                    range.start(),
+                    range.end()
+                ),
+            )
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(settings: &[(&str, &str)]) -> Result<Config, ConfigError> {
+        Config::read(|name| {
+            settings
+                .iter()
+                .find(|(n, _)| *n == name)
+                .map(|(_, value)| (*value).to_owned())
+        })
+    }
+
+    #[test]
+    fn nothing_set_is_a_developers_machine() {
+        let config = read(&[]).unwrap();
+        assert!(!config.production);
+        assert_eq!(
+            (config.port, config.sweep_every),
+            (7071, Some(Duration::from_secs(60)))
+        );
+        assert_eq!(config.allowed_approvers, AllowList::Anybody);
+        let local = read(&[(HOST_PORT, "4711"), ("HO_LOCAL", "1")]).unwrap();
+        assert_eq!(
+            (local.production, local.port, local.sweep_every),
+            (false, 4711, None)
+        );
+    }
+
+    #[test]
+    fn every_value_that_cannot_be_used_is_named() {
+        for (name, value) in [
+            ("HO_PORT", "70000"),
+            ("HO_PORT", "x"),
+            ("HO_STORE", "disk"),
+            ("HO_STORE", "embedded:"),
+            ("HO_MAIL", "pigeon"),
+            ("HO_MAIL_FROM", "me"),
+            ("HO_MAIL_PARAMETERS", "some"),
+            ("HO_ALLOWED_APPROVERS", "contoso.com"),
+            ("HO_DEFAULT_TIMEOUT", "9"),
+            ("HO_RUN_WITHIN", "0"),
+            ("HO_OUTCOME_WITHIN", "-1"),
+            ("HO_SWEEP_SECONDS", "0"),
+            ("HO_IDENTITY", "password"),
+            ("HO_BASE_URL", "example.com"),
+            ("HO_BASE_URL", "https://example.com/path"),
+            ("HO_LINK_KEYS", "x"),
+            ("HO_RECEIPT_KEYS", "x"),
+        ] {
+            let error = read(&[(name, value)]).unwrap_err();
+            assert!(
+                error
+                    .to_string()
+                    .starts_with(&format!("{name} cannot be used: ")),
+                "{error}"
+            );
+        }
+        for url in ["https://gate.example.com/", "https://gate.example.com/api/"] {
+            let config = read(&[("HO_BASE_URL", url)]).unwrap();
+            assert_eq!(config.base_url.as_deref(), Some("https://gate.example.com"));
+        }
+    }
+
+    #[test]
+    fn production_starts_with_everything_or_not_at_all() {
+        let link = keyring::fresh_link_key();
+        let receipt = keyring::fresh_receipt_key();
+        let all = [
+            (HOST_PORT, "4711"),
+            ("HO_BASE_URL", "https://gate.example.com"),
+            ("HO_ALLOWED_APPROVERS", "*@example.com"),
+            ("HO_LINK_KEYS", &link),
+            ("HO_RECEIPT_KEYS", &receipt),
+        ];
+        for missing in &all[1..] {
+            let rest: Vec<_> = all
+                .iter()
+                .filter(|setting| *setting != missing)
+                .copied()
+                .collect();
+            let error = read(&rest).unwrap_err();
+            assert!(
+                matches!(error, ConfigError::Missing { name, .. } if name == missing.0),
+                "{error}"
+            );
+        }
+        let error = read(&all).unwrap_err().to_string();
+        assert!(error.starts_with("HO_STORE cannot be used"), "{error}");
+        let vault = [all[0], ("HO_LINK_KEYS", "@Microsoft.KeyVault(SecretUri=x)")];
+        assert!(
+            read(&vault)
+                .unwrap_err()
+                .to_string()
+                .contains("reference was not resolved")
+        );
+    }
+}

@@ -1,0 +1,240 @@
+//! The HTTP interface: one module for each function, and what they share.
+
+mod claim;
+mod decision;
+mod edge;
+mod error;
+mod inbox;
+mod json;
+mod keys;
+mod notify;
+mod outcome;
+mod status;
+mod submit;
+mod sweep;
+mod wait;
+mod wire;
+mod withdraw;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::routing::{get, post};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::net::TcpListener;
+
+use crate::approval::Approval;
+use crate::config::Config;
+use crate::id::ApprovalId;
+use crate::keyring::{self, KeyError, NamedKey};
+use crate::mailer::Mailer;
+use crate::receipt::ReceiptKeys;
+use crate::store::{Store, StoreError, Versioned};
+use crate::timestamp::Timestamp;
+use crate::token::LinkKeys;
+
+use error::Error;
+use wait::Waits;
+
+/// Everything the functions need.
+pub struct App {
+    /// The settings.
+    pub config: Config,
+    /// The public address, without a slash at the end.
+    pub base_url: String,
+    /// Where approvals are kept.
+    pub store: Store,
+    /// How approvers are told.
+    pub mailer: Mailer,
+    /// What links and codes are derived from.
+    pub link_keys: LinkKeys,
+    /// What receipts are signed with.
+    pub receipt_keys: ReceiptKeys,
+    /// What time it is.
+    pub clock: Clock,
+    /// Who waits for news.
+    pub waits: Waits,
+}
+
+/// Tells the time. A function, so that a test can let a day pass.
+pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// How long a client may take over the head of a request. By itself the gate is patient for as long
+/// as any person; the host keeps idle connections for a minute, and must not find them closed.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
+const HOST_HEAD_TIMEOUT: Duration = Duration::from_secs(90);
+
+/// A write that somebody else overtook is judged again so many times.
+const TRIES: u32 = 7;
+
+/// All routes.
+pub fn router(app: Arc<App>) -> Router {
+    let router = Router::new()
+        .route("/", get(async || "The gate is open for requests.\n"))
+        .route("/api/submit", post(submit::submit))
+        .route("/api/status/{id}", get(status::status))
+        .route(
+            "/api/decision/{id}",
+            get(decision::page).post(decision::decide),
+        )
+        .route("/api/claim/{id}", post(claim::claim))
+        .route("/api/outcome/{id}", post(outcome::outcome))
+        .route("/api/withdraw/{id}", post(withdraw::withdraw))
+        .route("/api/keys", get(keys::keys))
+        .route("/sweep", post(sweep::tick));
+    let router = match app.config.production {
+        true => router,
+        false => router
+            .route("/inbox", get(inbox::list))
+            .route("/inbox/{name}", get(inbox::mail))
+            .route("/inbox/{name}/{part}", get(inbox::part)),
+    };
+    router
+        .fallback(async || Error::NotFound)
+        .method_not_allowed_fallback(async || Error::MethodNotAllowed)
+        .layer(axum::middleware::from_fn_with_state(
+            app.clone(),
+            edge::around,
+        ))
+        .with_state(app)
+}
+
+/// Answers requests that come in on `listener`, for ever.
+pub async fn serve(listener: TcpListener, app: Arc<App>) {
+    let head_timeout = match app.config.sweep_every {
+        Some(_) => HEAD_TIMEOUT,
+        None => HOST_HEAD_TIMEOUT,
+    };
+    let router = router(app);
+    loop {
+        let stream = match listener.accept().await {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                // Out of file descriptors, mostly: those in use are given back in time.
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                continue;
+            }
+        };
+        stream.set_nodelay(true).ok();
+        let service = TowerToHyperService::new(router.clone());
+        tokio::spawn(async move {
+            let connection = hyper::server::conn::http1::Builder::new()
+                .timer(TokioTimer::new())
+                .header_read_timeout(head_timeout)
+                .max_buf_size(64 * 1024)
+                .serve_connection(TokioIo::new(stream), service);
+            // A client that goes away is no event.
+            connection.await.ok();
+        });
+    }
+}
+
+/// Sweeps for ever, when there is no host to say when.
+pub async fn sweep_for_ever(app: Arc<App>, every: Duration) {
+    loop {
+        sweep::sweep(&app).await;
+        tokio::time::sleep(every).await;
+    }
+}
+
+/// Why the gate could not be put together.
+#[derive(Debug, thiserror::Error)]
+pub enum AssembleError {
+    /// A list of keys is of no use.
+    #[error("{name} cannot be used: {error}")]
+    Keys {
+        /// Its setting.
+        name: &'static str,
+        /// What is wrong.
+        error: KeyError,
+    },
+    /// A developer's gate keeps its keys beside its store, and could not.
+    #[error("the keys in the store's folder cannot be used")]
+    Kept(#[source] std::io::Error),
+}
+
+impl App {
+    /// Puts the gate together for the `port` it listens on. Reads keys that are kept in files;
+    /// everything else is opened when it is needed.
+    ///
+    /// # Errors
+    /// When there are no keys to work with.
+    pub fn assemble(config: Config, port: u16, clock: Clock) -> Result<Self, AssembleError> {
+        let dir = &config.store;
+        let kept = |set: &Option<Vec<NamedKey>>, file: &str, fresh: fn() -> String| match set {
+            Some(keys) => Ok(keys.clone()),
+            None => keyring::kept(&dir.join(file), fresh).map_err(AssembleError::Kept),
+        };
+        let link_keys = kept(&config.link_keys, "link.keys", keyring::fresh_link_key)?;
+        let receipt_keys = kept(
+            &config.receipt_keys,
+            "receipt.keys",
+            keyring::fresh_receipt_key,
+        )?;
+        let base_url = config.base_url.clone();
+        Ok(Self {
+            base_url: base_url.unwrap_or_else(|| format!("http://127.0.0.1:{port}")),
+            store: Store::embedded(dir),
+            mailer: Mailer::file(&config.mail, config.mail_from.clone()),
+            link_keys: LinkKeys::new(&link_keys).map_err(|error| AssembleError::Keys {
+                name: "HO_LINK_KEYS",
+                error,
+            })?,
+            receipt_keys: ReceiptKeys::new(&receipt_keys).map_err(|error| AssembleError::Keys {
+                name: "HO_RECEIPT_KEYS",
+                error,
+            })?,
+            clock,
+            waits: Waits::default(),
+            config,
+        })
+    }
+
+    fn now(&self) -> Timestamp {
+        (self.clock)()
+    }
+
+    /// Reads a row and holds it against its receipt.
+    async fn load(&self, id: &ApprovalId) -> Result<Versioned, Error> {
+        let row = self.store.get(id).await?;
+        match self.receipt_keys.check(&row.approval) {
+            Ok(()) => Ok(row),
+            Err(contradiction) => Err(Error::Integrity(contradiction.to_string())),
+        }
+    }
+
+    /// Reads a row, lets `judge` make its move, and stores what came of it, on the condition that
+    /// nobody else wrote in between; else all over again.
+    async fn change<T>(
+        &self,
+        id: &ApprovalId,
+        mut judge: impl FnMut(&mut Approval, Timestamp) -> Result<T, Error>,
+    ) -> Result<(Approval, T), Error> {
+        for attempt in 0..TRIES {
+            let mut row = self.load(id).await?;
+            let before = row.approval.clone();
+            let answer = judge(&mut row.approval, self.now())?;
+            if row.approval == before {
+                return Ok((before, answer));
+            }
+            let due = row.approval.next_due(self.config.outcome_within);
+            match self.store.replace(row, due).await {
+                Ok(stored) => {
+                    self.waits.wake(id);
+                    return Ok((stored.approval, answer));
+                }
+                Err(StoreError::Conflict) => {
+                    let jitter = u64::from(keyring::random::<1>()[0]) % 8;
+                    tokio::time::sleep(Duration::from_millis(u64::from(attempt) * jitter)).await;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(Error::Unavailable(format!(
+            "overtaken by other writers {TRIES} times"
+        )))
+    }
+}

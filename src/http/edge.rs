@@ -1,0 +1,175 @@
+//! What happens around every request: its id, its line in the log, the headers of its answer, and
+//! the problem document of a failure.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use uuid::Uuid;
+
+use super::App;
+use super::error::Error;
+use crate::id::ApprovalId;
+
+/// Put into the extensions of an answer, so that the log can name a request that has no id in its
+/// address.
+#[derive(Clone)]
+pub(super) struct About(pub(super) ApprovalId);
+
+/// The policy of pages and documents unless they bring their own: nothing at all.
+const NOTHING: &str = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'";
+
+const INVOCATION: &str = "x-azure-functions-invocationid";
+
+pub(super) async fn around(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let invocation = invocation_id(request.headers());
+    let path = request.uri().path();
+    let function = function(path);
+    let named: Option<ApprovalId> = path.rsplit('/').next().and_then(|id| id.parse().ok());
+    let host = request
+        .headers()
+        .get(header::HOST)
+        .and_then(|host| host.to_str().ok());
+    let mut response = match app.config.production || host.is_none_or(is_loopback) {
+        true => next.run(request).await,
+        // A page of the web that had its own name point here must not reach a developer's gate.
+        false => {
+            Error::Forbidden("By itself the gate answers to loopback names only.").into_response()
+        }
+    };
+    let error = response.extensions_mut().remove::<Error>();
+    if let Some(error) = &error {
+        let problem = error.problem(&invocation);
+        let body = serde_json::to_vec(&problem).expect("a problem is plain JSON");
+        *response.body_mut() = Body::from(body);
+        let headers = response.headers_mut();
+        headers.remove(header::CONTENT_LENGTH);
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/problem+json"),
+        );
+    }
+    harden(response.headers_mut());
+    let id = response
+        .extensions_mut()
+        .remove::<About>()
+        .map(|About(id)| id)
+        .or(named);
+    let line = Line {
+        invocation: &invocation,
+        function,
+        status: response.status().as_u16(),
+        id: id.map(|id| id.to_string()).unwrap_or_default(),
+        ms: started.elapsed().as_millis(),
+    };
+    line.log(error.as_ref());
+    response
+}
+
+/// One line a request: nothing in it came from the request but an id that is one.
+struct Line<'a> {
+    invocation: &'a str,
+    function: &'static str,
+    status: u16,
+    id: String,
+    ms: u128,
+}
+
+impl Line<'_> {
+    fn log(&self, error: Option<&Error>) {
+        let Self {
+            invocation,
+            function,
+            status,
+            id,
+            ms,
+        } = self;
+        match error {
+            Some(error @ Error::Integrity(_)) => {
+                let cause = error.cause();
+                tracing::error!(
+                    invocation,
+                    function,
+                    status,
+                    id,
+                    ms,
+                    cause,
+                    "integrity problem"
+                );
+            }
+            Some(error) if *status >= 500 => {
+                let cause = error.cause();
+                tracing::error!(invocation, function, status, id, ms, cause, "failed");
+            }
+            _ if *function == "ping" => {
+                tracing::debug!(invocation, function, status, ms, "answered")
+            }
+            _ => tracing::info!(invocation, function, status, id, ms, "answered"),
+        }
+    }
+}
+
+/// The host's id of this call; the last one, as a client can put one before it (and could put
+/// anything). Our own if there is none.
+fn invocation_id(headers: &HeaderMap) -> String {
+    headers
+        .get_all(INVOCATION)
+        .iter()
+        .next_back()
+        .and_then(|id| id.to_str().ok()?.parse::<Uuid>().ok())
+        .unwrap_or_else(Uuid::now_v7)
+        .to_string()
+}
+
+fn function(path: &str) -> &'static str {
+    let first = path
+        .trim_start_matches("/api")
+        .split('/')
+        .nth(1)
+        .unwrap_or_default();
+    const FUNCTIONS: [&str; 9] = [
+        "submit", "status", "decision", "claim", "outcome", "withdraw", "keys", "sweep", "inbox",
+    ];
+    match first {
+        "" => "ping",
+        name => FUNCTIONS
+            .into_iter()
+            .find(|function| *function == name)
+            .unwrap_or("none"),
+    }
+}
+
+fn is_loopback(host: &str) -> bool {
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
+        _ => host,
+    };
+    matches!(name, "127.0.0.1" | "localhost" | "[::1]")
+}
+
+fn harden(headers: &mut HeaderMap) {
+    let mut unless_set = |name: HeaderName, value: &'static str| {
+        headers
+            .entry(name)
+            .or_insert(HeaderValue::from_static(value));
+    };
+    unless_set(header::CACHE_CONTROL, "no-store");
+    unless_set(header::CONTENT_SECURITY_POLICY, NOTHING);
+    unless_set(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
+    // With `no-referrer` a form would be posted with `Origin: null`.
+    unless_set(header::REFERRER_POLICY, "strict-origin");
+    unless_set(
+        HeaderName::from_static("x-robots-tag"),
+        "noindex, nofollow, noarchive",
+    );
+    unless_set(
+        HeaderName::from_static("cross-origin-opener-policy"),
+        "same-origin",
+    );
+    unless_set(header::STRICT_TRANSPORT_SECURITY, "max-age=31536000");
+}

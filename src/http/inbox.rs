@@ -1,0 +1,139 @@
+//! `/inbox`: the mails that the file transport wrote, for a developer to read. There is no such
+//! route in production: whoever reads these mails can approve.
+
+use std::path::Path as FilePath;
+use std::sync::Arc;
+
+use axum::extract::{Path, State};
+use axum::http::{HeaderName, HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use mail_parser::{Address, Message, MessageParser};
+use tokio::fs;
+
+use super::App;
+use super::decision::policy;
+use super::error::Error;
+use crate::id::is_plain_name;
+use crate::views::{self, InboxMail};
+
+/// A mail's own page: its styles stand in it, it can run nothing, and its links open outside.
+const MAIL_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'; \
+                           sandbox allow-popups allow-popups-to-escape-sandbox";
+
+/// So many characters may be in a mail's name.
+const NAME_CHARS: usize = 100;
+
+pub(super) async fn list(State(app): State<Arc<App>>) -> Result<Response, Error> {
+    let mut mails = Vec::new();
+    let mut folder = match fs::read_dir(&app.config.mail).await {
+        Ok(folder) => folder,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return Ok(page(views::inbox_page(&[])));
+        }
+        Err(error) => return Err(Error::Unavailable(error.to_string())),
+    };
+    let unreadable = |error: std::io::Error| Error::Unavailable(error.to_string());
+    while let Some(entry) = folder.next_entry().await.map_err(unreadable)? {
+        let path = entry.path();
+        let name = path
+            .file_stem()
+            .and_then(|name| name.to_str())
+            .unwrap_or_default();
+        if path.extension().is_some_and(|ending| ending == "eml") && is_plain_name(name, NAME_CHARS)
+        {
+            let source = fs::read(&path).await.map_err(unreadable)?;
+            let written = entry.metadata().await.and_then(|file| file.modified()).ok();
+            mails.push((written, summary(name, &source)));
+        }
+    }
+    mails.sort_by_key(|(written, _)| std::cmp::Reverse(*written));
+    let mails: Vec<InboxMail> = mails.into_iter().map(|(_, mail)| mail).collect();
+    Ok(page(views::inbox_page(&mails)))
+}
+
+pub(super) async fn mail(
+    State(app): State<Arc<App>>,
+    Path(name): Path<String>,
+) -> Result<Response, Error> {
+    let source = source(&app.config.mail, &name).await?;
+    Ok(page(views::inbox_mail_page(&summary(&name, &source))))
+}
+
+pub(super) async fn part(
+    State(app): State<Arc<App>>,
+    Path((name, part)): Path<(String, String)>,
+) -> Result<Response, Error> {
+    let source = source(&app.config.mail, &name).await?;
+    let message = MessageParser::default().parse(&source);
+    let message = message.as_ref();
+    let (kind, body) = match part.as_str() {
+        "html" => (
+            "text/html; charset=utf-8",
+            message.and_then(|m| m.body_html(0)),
+        ),
+        "text" => (
+            "text/plain; charset=utf-8",
+            message.and_then(|m| m.body_text(0)),
+        ),
+        "source" => (
+            "text/plain; charset=utf-8",
+            Some(String::from_utf8_lossy(&source)),
+        ),
+        _ => return Err(Error::NotFound),
+    };
+    let body = body.ok_or(Error::NotFound)?.into_owned();
+    let headers: [(HeaderName, &str); 2] = [
+        (header::CONTENT_TYPE, kind),
+        (header::CONTENT_SECURITY_POLICY, MAIL_POLICY),
+    ];
+    Ok((headers, body).into_response())
+}
+
+async fn source(folder: &FilePath, name: &str) -> Result<Vec<u8>, Error> {
+    if !is_plain_name(name, NAME_CHARS) {
+        return Err(Error::NotFound);
+    }
+    fs::read(folder.join(format!("{name}.eml")))
+        .await
+        .map_err(|_| Error::NotFound)
+}
+
+fn summary(name: &str, source: &[u8]) -> InboxMail {
+    let message = MessageParser::default().parse(source).unwrap_or_default();
+    InboxMail {
+        name: name.to_owned(),
+        subject: message.subject().unwrap_or_default().to_owned(),
+        from: first_address(message.from()),
+        to: first_address(message.to()),
+        date: date(&message),
+    }
+}
+
+fn first_address(addresses: Option<&Address<'_>>) -> String {
+    addresses
+        .and_then(|addresses| addresses.first())
+        .and_then(|address| address.address())
+        .unwrap_or_default()
+        .to_owned()
+}
+
+fn date(message: &Message<'_>) -> String {
+    message
+        .date()
+        .map(mail_parser::DateTime::to_rfc3339)
+        .unwrap_or_default()
+}
+
+fn page(html: String) -> Response {
+    let headers: [(HeaderName, HeaderValue); 2] = [
+        (
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("text/html; charset=utf-8"),
+        ),
+        (
+            header::CONTENT_SECURITY_POLICY,
+            policy("frame-src 'self'; frame-ancestors 'none'"),
+        ),
+    ];
+    (headers, html).into_response()
+}

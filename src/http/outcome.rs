@@ -1,0 +1,53 @@
+//! `POST /api/outcome/{id}`: the claimant says what became of the action.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+
+use super::App;
+use super::claim::{Secret, not_possible};
+use super::error::Error;
+use super::json::{Fields, Json, Text};
+use super::wire::Answer;
+use crate::id::ApprovalId;
+
+const ERROR_CHARS: usize = 2_000;
+
+pub(super) async fn outcome(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    Json(body): Json,
+) -> Result<Answer, Error> {
+    let id: ApprovalId = id.parse().map_err(|_| Error::NotFound)?;
+    let mut fields = Fields::of(body);
+    let status = fields.required("status");
+    let error = fields.optional_text("error", Text::Prose, ERROR_CHARS);
+    let secret = Secret::take(&mut fields);
+    let report = match status.as_ref().and_then(|status| status.as_str()) {
+        Some("Executed") => {
+            if error.is_some() {
+                fields.fault("/error", "is for ExecutionFailed only");
+            }
+            Ok(())
+        }
+        Some("ExecutionFailed") => Err(error),
+        _ => {
+            if status.is_some() {
+                fields.fault("/status", "must be Executed or ExecutionFailed");
+            }
+            Ok(())
+        }
+    };
+    fields.finish()?;
+    let (approval, done) = app
+        .change(&id, |approval, now| {
+            secret.check(approval)?;
+            Ok(approval.report(report.clone(), now))
+        })
+        .await?;
+    match done {
+        Ok(()) => Ok(Answer::of(&app, StatusCode::OK, &approval)),
+        Err(_) => Err(not_possible(&approval, app.now())),
+    }
+}

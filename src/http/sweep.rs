@@ -1,0 +1,117 @@
+//! The sweep: what time alone brings about is stored, and mails that are due are sent.
+//!
+//! It only tidies and tells people: deadlines hold without it. Running it twice does no harm.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::response::IntoResponse;
+use serde_json::json;
+use tokio::time::Instant;
+
+use super::App;
+use super::error::Error;
+use super::wire;
+use crate::id::ApprovalId;
+
+/// How long one sweep may take; the next one goes on where it stopped.
+const BUDGET: Duration = Duration::from_secs(50);
+
+/// How many rows are looked up at once.
+const PAGE: u32 = 100;
+
+/// What a sweep did.
+#[derive(Default)]
+pub(super) struct Swept {
+    looked_at: u32,
+    mails: usize,
+    failed: u32,
+    complete: bool,
+}
+
+/// The timer's call, as the Functions host makes it. The answer must be this JSON object: an empty
+/// one would hang the host.
+pub(super) async fn tick(State(app): State<Arc<App>>) -> Result<impl IntoResponse, Error> {
+    let Swept {
+        looked_at,
+        mails,
+        failed,
+        complete,
+    } = sweep(&app).await;
+    let log = format!("{looked_at} due, {mails} mails, {failed} failed, complete: {complete}");
+    Ok(wire::json(
+        &json!({"Outputs": {}, "Logs": [log], "ReturnValue": null}),
+    ))
+}
+
+pub(super) async fn sweep(app: &App) -> Swept {
+    let until = Instant::now() + BUDGET;
+    let started_at = app.now();
+    let mut swept = Swept::default();
+    let mut after = None;
+    loop {
+        // Those that become due meanwhile are the next sweep's.
+        let page = match app.store.due(started_at, after, PAGE).await {
+            Ok(page) => page,
+            Err(error) => {
+                tracing::error!(cause = %error, "the sweep could not see what is due");
+                swept.failed += 1;
+                break;
+            }
+        };
+        for due in &page {
+            if Instant::now() >= until {
+                return swept;
+            }
+            swept.looked_at += 1;
+            match tidy(app, &due.id).await {
+                Ok(mails) => swept.mails += mails,
+                Err(error) => {
+                    let id = due.id.to_string();
+                    tracing::error!(
+                        id,
+                        cause = error.cause(),
+                        "the sweep could not tidy a request"
+                    );
+                    swept.failed += 1;
+                }
+            }
+        }
+        after = page.into_iter().next_back();
+        if after.is_none() {
+            swept.complete = swept.failed == 0;
+            break;
+        }
+    }
+    if swept.looked_at > 0 {
+        let Swept {
+            looked_at,
+            mails,
+            failed,
+            complete,
+        } = swept;
+        tracing::info!(
+            function = "sweep",
+            looked_at,
+            mails,
+            failed,
+            complete,
+            "swept"
+        );
+    }
+    swept
+}
+
+/// One request, in one write, and its mails after that.
+async fn tidy(app: &App, id: &ApprovalId) -> Result<usize, Error> {
+    let (approval, attempts) = app
+        .change(id, |approval, now| {
+            approval.tidy(app.config.outcome_within, now);
+            Ok(approval.lease_mails(now))
+        })
+        .await?;
+    let mails = attempts.len();
+    app.notify(approval, attempts).await?;
+    Ok(mails)
+}

@@ -1,0 +1,137 @@
+//! An approval as callers see it.
+
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use human_oversight_client::types;
+
+use super::App;
+use super::edge::About;
+use crate::approval::{Approval, Deliverable, Execution, MailState, Status};
+use crate::timestamp::Timestamp;
+
+/// An answer with an approval in it; while it is pending, with the time to stay away.
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    pub(super) approval: types::Approval,
+    retry_after: Option<u64>,
+    about: About,
+}
+
+impl Answer {
+    pub(super) fn of(app: &App, status: StatusCode, approval: &Approval) -> Self {
+        let now = app.now();
+        let pending = approval.status(now) == Status::Pending;
+        Self {
+            status,
+            approval: view(app, approval, now),
+            retry_after: pending.then(|| retry_after(approval, now)),
+            about: About(approval.request.id.clone()),
+        }
+    }
+}
+
+impl IntoResponse for Answer {
+    fn into_response(self) -> Response {
+        let body = json(&self.approval);
+        let mut response = (self.status, body).into_response();
+        response.extensions_mut().insert(self.about);
+        let headers = response.headers_mut();
+        if let Some(seconds) = self.retry_after {
+            headers.insert(header::RETRY_AFTER, seconds.into());
+        }
+        if self.status == StatusCode::ACCEPTED
+            && let Ok(location) =
+                HeaderValue::from_str(&format!("/api/status/{}", self.approval.id))
+        {
+            headers.insert(header::LOCATION, location);
+        }
+        response
+    }
+}
+
+/// A JSON body.
+pub(super) fn json(value: &impl serde::Serialize) -> ([(HeaderName, &'static str); 1], Vec<u8>) {
+    let body = serde_json::to_vec(value).expect("wire types are plain JSON");
+    ([(header::CONTENT_TYPE, "application/json")], body)
+}
+
+/// The longer a request waits already, the less its next minute matters.
+fn retry_after(approval: &Approval, now: Timestamp) -> u64 {
+    let age = now.since(approval.request.requested_at).as_secs();
+    (age / 10).clamp(1, 300)
+}
+
+fn view(app: &App, approval: &Approval, now: Timestamp) -> types::Approval {
+    let request = &approval.request;
+    let decision = approval.decision();
+    let status = approval.status(now);
+    let closed_at = match status {
+        Status::Pending => None,
+        // The deadline may have passed without anybody storing that.
+        _ => approval.closed_at().or(Some(request.expires_at)),
+    };
+    types::Approval {
+        id: request.id.to_string(),
+        correlation_id: request.id.correlation().to_owned(),
+        agent_name: request.id.agent().to_owned(),
+        action_description: request.action.clone(),
+        parameters_digest: request.parameters.digest.to_string(),
+        status: match status {
+            Status::Pending => types::Status::Pending,
+            Status::Approved => types::Status::Approved,
+            Status::Rejected => types::Status::Rejected,
+            Status::Timeout => types::Status::Timeout,
+            Status::Cancelled => types::Status::Cancelled,
+            Status::Undeliverable => types::Status::Undeliverable,
+        },
+        approver: decision.map(|decision| decision.by.to_string()),
+        comment: decision.and_then(|decision| decision.comment.clone()),
+        request_timestamp: request.requested_at.to_string(),
+        expires_at: request.expires_at.to_string(),
+        response_timestamp: closed_at.map(|at| at.to_string()),
+        execution: approval.execution(now).and_then(execution),
+        notifications: (0..approval.approvers.len())
+            .map(|i| notification(approval, i))
+            .collect(),
+        deliverable: match approval.deliverable() {
+            Deliverable::Ok => types::Deliverable::Ok,
+            Deliverable::Degraded => types::Deliverable::Degraded,
+            Deliverable::None => types::Deliverable::None,
+        },
+        receipt: decision.map(|decision| decision.receipt.clone()),
+        status_url: format!("{}/api/status/{}", app.base_url, request.id),
+    }
+}
+
+fn execution(execution: Execution) -> Option<types::Execution> {
+    use types::ExecutionStatus as Wire;
+    let (status, at, error) = match execution {
+        Execution::Awaited => return None,
+        Execution::Executing { at, .. } => (Wire::Executing, at, None),
+        Execution::Executed { at, .. } => (Wire::Executed, at, None),
+        Execution::Failed { at, error, .. } => (Wire::ExecutionFailed, at, error),
+        Execution::Unknown { at, .. } => (Wire::ExecutionUnknown, at, None),
+        Execution::Lapsed { at } => (Wire::Lapsed, at, None),
+    };
+    Some(types::Execution {
+        status,
+        timestamp: at.to_string(),
+        error,
+    })
+}
+
+fn notification(approval: &Approval, index: usize) -> types::Notification {
+    let question = approval.question(index);
+    types::Notification {
+        approver: approval.approvers[index].address.to_string(),
+        state: match question.state {
+            MailState::Queued(_) => types::MailState::Queued,
+            MailState::Sending(_) => types::MailState::Sending,
+            MailState::Sent(_) => types::MailState::Sent,
+            MailState::Failed(_) => types::MailState::Failed,
+            MailState::Dropped(_) => types::MailState::Dropped,
+        },
+        attempts: question.attempts,
+        locked: approval.approvers[index].is_locked(),
+    }
+}

@@ -1,0 +1,124 @@
+//! The name of an approval: which agent, and which of its requests.
+
+use std::fmt;
+use std::str::FromStr;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
+
+/// `base64url(agent name) . correlation id`: fit for an address, and needing no look-up.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ApprovalId {
+    agent: String,
+    correlation: String,
+}
+
+/// The most characters an agent's name has, and the most bytes of UTF-8.
+pub const AGENT_CHARS: usize = 128;
+/// See [`AGENT_CHARS`].
+pub const AGENT_BYTES: usize = 256;
+/// The most characters a correlation id has.
+pub const CORRELATION_CHARS: usize = 64;
+
+impl ApprovalId {
+    /// Nothing unless both parts keep their limits: 1 to 128 characters and at most 256 bytes
+    /// without control characters; `[A-Za-z0-9._-]{1,64}`.
+    pub fn new(agent: &str, correlation: &str) -> Option<Self> {
+        let agent_fits = (1..=AGENT_CHARS).contains(&agent.chars().count())
+            && agent.len() <= AGENT_BYTES
+            && !agent.chars().any(char::is_control);
+        (agent_fits && is_plain_name(correlation, CORRELATION_CHARS)).then(|| Self {
+            agent: agent.to_owned(),
+            correlation: correlation.to_owned(),
+        })
+    }
+
+    /// Who asks.
+    pub fn agent(&self) -> &str {
+        &self.agent
+    }
+
+    /// The agent's name for the request.
+    pub fn correlation(&self) -> &str {
+        &self.correlation
+    }
+}
+
+/// Whether `text` is made of `[A-Za-z0-9._-]`, one to `longest` characters.
+pub fn is_plain_name(text: &str, longest: usize) -> bool {
+    (1..=longest).contains(&text.len())
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
+}
+
+impl fmt::Display for ApprovalId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", BASE64URL.encode(&self.agent), self.correlation)
+    }
+}
+
+/// The text names no approval.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not an approval id")]
+pub struct NotAnId;
+
+impl FromStr for ApprovalId {
+    type Err = NotAnId;
+
+    fn from_str(text: &str) -> Result<Self, NotAnId> {
+        let (agent, correlation) = text.split_once('.').ok_or(NotAnId)?;
+        let agent = BASE64URL.decode(agent).map_err(|_| NotAnId)?;
+        let agent = String::from_utf8(agent).map_err(|_| NotAnId)?;
+        Self::new(&agent, correlation).ok_or(NotAnId)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_what_it_writes() {
+        for agent in [
+            "UserManagerAgent",
+            "a/b\\c#d?e",
+            "Ärzte 👩‍⚕️",
+            &"x".repeat(128),
+        ] {
+            let id = ApprovalId::new(agent, "run-1.b_2").unwrap();
+            let text = id.to_string();
+            assert!(
+                text.bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b)),
+                "{text}"
+            );
+            assert_eq!(text.parse(), Ok(id));
+        }
+    }
+
+    #[test]
+    fn keeps_its_limits() {
+        for (agent, correlation) in [
+            ("", "x"),
+            ("a\nb", "x"),
+            (&"x".repeat(129) as &str, "x"),
+            (&"€".repeat(100), "x"),
+            ("a", ""),
+            ("a", "../../x"),
+            ("a", "ü"),
+            ("a", &"x".repeat(65)),
+        ] {
+            assert_eq!(
+                ApprovalId::new(agent, correlation),
+                None,
+                "{agent} {correlation}"
+            );
+        }
+        for text in [
+            "", ".", "YQ", "YQ.", ".x", "YQ==.x", "Y!.x", "_w.x", "YQ.x/y",
+        ] {
+            assert_eq!(text.parse::<ApprovalId>(), Err(NotAnId), "{text}");
+        }
+    }
+}

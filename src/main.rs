@@ -1,0 +1,135 @@
+//! The gate as a program: behind the Azure Functions host, by itself for development, or as a demo.
+
+mod demo;
+
+use std::io;
+use std::net::Ipv4Addr;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, bail};
+use human_oversight::config::Config;
+use human_oversight::http::{self, App};
+use human_oversight::keyring;
+use human_oversight::timestamp::Timestamp;
+use tokio::net::TcpListener;
+use tracing::Level;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::writer::MakeWriterExt;
+
+const USAGE: &str = "usage: human-oversight [COMMAND]
+
+  (none)                    run the gate
+  demo [--timeout SECONDS]  run the gate and an agent that asks it; decide in the inbox
+  keygen                    print fresh keys as HO_LINK_KEYS and HO_RECEIPT_KEYS take them
+";
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let result = match arguments.as_slice() {
+        [] => run().await,
+        ["demo"] => demo::run(demo::TIMEOUT).await,
+        ["demo", "--timeout", seconds] => match seconds.parse() {
+            Ok(seconds) => demo::run(std::time::Duration::from_secs(seconds)).await,
+            Err(_) => Err(anyhow::anyhow!("--timeout takes a whole number of seconds")),
+        },
+        ["keygen"] => {
+            keygen();
+            return ExitCode::SUCCESS;
+        }
+        _ => {
+            eprint!("{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("human-oversight does not start: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Never returns unless it could not start: to the Functions host, an end without an error would
+/// look like one that was meant.
+async fn run() -> anyhow::Result<()> {
+    log();
+    let (app, listener) = open(settings()?).await?;
+    let url = &app.base_url;
+    if app.config.production {
+        tracing::info!(url, "the gate is open");
+    } else {
+        let inbox = format!("{url}/inbox");
+        tracing::info!(
+            url,
+            inbox,
+            "the gate is open, for development: whoever reads the inbox can approve"
+        );
+    }
+    serve(app, listener).await;
+    Ok(())
+}
+
+async fn serve(app: Arc<App>, listener: TcpListener) {
+    if let Some(every) = app.config.sweep_every {
+        tokio::spawn(http::sweep_for_ever(app.clone(), every));
+    }
+    http::serve(listener, app).await;
+}
+
+fn settings() -> anyhow::Result<Config> {
+    Ok(Config::read(|name| std::env::var(name).ok())?)
+}
+
+/// Binds the port and puts the gate together; nothing that takes time.
+async fn open(config: Config) -> anyhow::Result<(Arc<App>, TcpListener)> {
+    let address = (Ipv4Addr::LOCALHOST, config.port);
+    let listener = match TcpListener::bind(address).await {
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+            bail!("port {} is in use: give HO_PORT another one", config.port)
+        }
+        listener => listener.with_context(|| format!("port {} cannot be opened", config.port))?,
+    };
+    let port = listener
+        .local_addr()
+        .context("the port is not known")?
+        .port();
+    let app = App::assemble(config, port, Arc::new(now))?;
+    Ok((Arc::new(app), listener))
+}
+
+/// The one clock of the program.
+fn now() -> Timestamp {
+    let since_1970 = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    i64::try_from(since_1970.as_millis())
+        .ok()
+        .and_then(Timestamp::from_unix_millis)
+        .expect("the year has four digits")
+}
+
+/// As the Functions host reads it: what is well to stdout, warnings and errors to stderr, one line
+/// each.
+fn log() {
+    let level = EnvFilter::try_from_env("HO_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let by_level = io::stderr
+        .with_max_level(Level::WARN)
+        .or_else(io::stdout.with_min_level(Level::INFO));
+    tracing_subscriber::fmt()
+        .with_env_filter(level)
+        .with_writer(by_level)
+        .with_ansi(false)
+        .with_target(false)
+        .init();
+}
+
+#[expect(clippy::print_stdout, reason = "this is what the command is for")]
+fn keygen() {
+    println!("HO_LINK_KEYS={}", keyring::fresh_link_key());
+    println!("HO_RECEIPT_KEYS={}", keyring::fresh_receipt_key());
+}

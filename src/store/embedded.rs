@@ -1,0 +1,336 @@
+//! The store of a developer's machine: SQLite in one file.
+//!
+//! One thread writes; writes that wait while it commits go into the next commit together. One thread
+//! reads. A commit is on the disk before anybody is answered (WAL, `synchronous=FULL`). When the
+//! file cannot be used, every call says so, and the next one tries again.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread;
+use std::time::Duration;
+
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
+use tokio::sync::oneshot;
+
+use super::row::{self, Row};
+use super::{Due, ETag, StoreError, Versioned};
+use crate::approval::Approval;
+use crate::id::ApprovalId;
+use crate::timestamp::Timestamp;
+
+#[derive(Clone)]
+pub(super) struct Embedded(Arc<Threads>);
+
+struct Threads {
+    writer: Sender<Write>,
+    reader: Sender<Read>,
+}
+
+struct Write {
+    keys: (String, String),
+    entity: String,
+    due: Option<Timestamp>,
+    expected: Option<i64>,
+    reply: oneshot::Sender<Result<i64, StoreError>>,
+}
+
+enum Read {
+    Get {
+        keys: (String, String),
+        reply: oneshot::Sender<Result<Option<(i64, String)>, StoreError>>,
+    },
+    Due {
+        now: Timestamp,
+        after: Option<(Timestamp, String, String)>,
+        limit: u32,
+        reply: oneshot::Sender<Result<Vec<DueRow>, StoreError>>,
+    },
+}
+
+/// When, the keys, the agent's name and the correlation id.
+type DueRow = (i64, String, String, String, String);
+
+/// At most so many writes share a commit.
+const GROUP: usize = 256;
+
+const SCHEMA: &str = "
+    CREATE TABLE IF NOT EXISTS approvals (
+        PartitionKey TEXT NOT NULL,
+        RowKey TEXT NOT NULL,
+        ETag INTEGER NOT NULL,
+        Due INTEGER,
+        Entity TEXT NOT NULL,
+        PRIMARY KEY (PartitionKey, RowKey)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX IF NOT EXISTS openapprovals ON approvals (Due, PartitionKey, RowKey)
+        WHERE Due IS NOT NULL;";
+
+impl Embedded {
+    pub(super) fn new(dir: &Path) -> Self {
+        let path = dir.join("approvals.db");
+        let (writer, writes) = channel();
+        let (reader, reads) = channel();
+        let (for_writer, for_reader) = (File::at(path.clone()), File::at(path));
+        thread::spawn(move || write_all(&writes, for_writer));
+        thread::spawn(move || read_all(&reads, for_reader));
+        Self(Arc::new(Threads { writer, reader }))
+    }
+
+    /// Inserts, or replaces the row that still has the `expected` version.
+    pub(super) async fn write(
+        &self,
+        approval: &Approval,
+        due: Option<Timestamp>,
+        expected: Option<&ETag>,
+    ) -> Result<ETag, StoreError> {
+        let row = Row::of(approval)?;
+        let entity = serde_json::to_string(&row).expect("a row is plain JSON");
+        let expected = match expected {
+            Some(ETag(text)) => Some(text.parse().map_err(|_| StoreError::Conflict)?),
+            None => None,
+        };
+        let (reply, answer) = oneshot::channel();
+        let keys = (row.partition_key, row.row_key);
+        let sent = self.0.writer.send(Write {
+            keys,
+            entity,
+            due,
+            expected,
+            reply,
+        });
+        let version = answered(sent.is_ok(), answer).await?;
+        Ok(ETag(version.to_string()))
+    }
+
+    pub(super) async fn get(&self, id: &ApprovalId) -> Result<Versioned, StoreError> {
+        let (reply, answer) = oneshot::channel();
+        let sent = self.0.reader.send(Read::Get {
+            keys: row::keys(id),
+            reply,
+        });
+        let (version, entity) = answered(sent.is_ok(), answer)
+            .await?
+            .ok_or(StoreError::NotFound)?;
+        let row: Row =
+            serde_json::from_str(&entity).map_err(|_| StoreError::Damaged("Entity".to_owned()))?;
+        Ok(Versioned {
+            approval: row.into_approval(id)?,
+            etag: ETag(version.to_string()),
+        })
+    }
+
+    pub(super) async fn due(
+        &self,
+        now: Timestamp,
+        after: Option<Due>,
+        limit: u32,
+    ) -> Result<Vec<Due>, StoreError> {
+        let (reply, answer) = oneshot::channel();
+        let after = after.map(|due| due.place);
+        let sent = self.0.reader.send(Read::Due {
+            now,
+            after,
+            limit,
+            reply,
+        });
+        let rows = answered(sent.is_ok(), answer).await?;
+        rows.into_iter()
+            .map(|(due, partition, row, agent, correlation)| {
+                let damaged = || StoreError::Damaged("AgentName, CorrelationId, Due".to_owned());
+                Ok(Due {
+                    id: ApprovalId::new(&agent, &correlation).ok_or_else(damaged)?,
+                    place: (
+                        Timestamp::from_unix_millis(due).ok_or_else(damaged)?,
+                        partition,
+                        row,
+                    ),
+                })
+            })
+            .collect()
+    }
+}
+
+async fn answered<T>(
+    sent: bool,
+    answer: oneshot::Receiver<Result<T, StoreError>>,
+) -> Result<T, StoreError> {
+    let gone = || StoreError::Unavailable("its thread has ended".to_owned());
+    if !sent {
+        return Err(gone());
+    }
+    answer.await.map_err(|_| gone())?
+}
+
+/// The file, opened when it is needed and again after it failed.
+struct File {
+    path: PathBuf,
+    connection: Option<Connection>,
+}
+
+impl File {
+    fn at(path: PathBuf) -> Self {
+        Self {
+            path,
+            connection: None,
+        }
+    }
+
+    /// Does some work on the open file. After an error the next work opens it anew.
+    fn with<T>(
+        &mut self,
+        work: impl FnOnce(&mut Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, StoreError> {
+        let opened = match self.connection.take() {
+            Some(connection) => Ok(connection),
+            None => open(&self.path),
+        };
+        let result = opened.and_then(|mut connection| {
+            let done = work(&mut connection)?;
+            self.connection = Some(connection);
+            Ok(done)
+        });
+        result.map_err(|error| StoreError::Unavailable(error.to_string()))
+    }
+}
+
+fn open(path: &Path) -> rusqlite::Result<Connection> {
+    if let Some(dir) = path.parent() {
+        // What is wrong with the folder shows when the file is opened.
+        std::fs::create_dir_all(dir).ok();
+    }
+    let connection = Connection::open(path)?;
+    connection.busy_timeout(Duration::from_secs(5))?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.execute_batch(SCHEMA)?;
+    Ok(connection)
+}
+
+fn write_all(writes: &Receiver<Write>, mut file: File) {
+    while let Ok(first) = writes.recv() {
+        let group: Vec<Write> = std::iter::once(first)
+            .chain(writes.try_iter().take(GROUP - 1))
+            .collect();
+        let results = file.with(|connection| commit(connection, &group));
+        match results {
+            Ok(results) => {
+                for (write, result) in group.into_iter().zip(results) {
+                    write.reply.send(result).ok();
+                }
+            }
+            Err(error) => {
+                for write in group {
+                    write.reply.send(Err(error.clone())).ok();
+                }
+            }
+        }
+    }
+}
+
+/// One commit for the whole group. A write whose condition does not hold changes nothing and does
+/// not disturb the others; any other failure undoes them all.
+fn commit(
+    connection: &mut Connection,
+    group: &[Write],
+) -> rusqlite::Result<Vec<Result<i64, StoreError>>> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let results: rusqlite::Result<_> = group
+        .iter()
+        .map(|write| apply(&transaction, write))
+        .collect();
+    let results = results?;
+    transaction.commit()?;
+    Ok(results)
+}
+
+fn apply(connection: &Connection, write: &Write) -> rusqlite::Result<Result<i64, StoreError>> {
+    let (partition, row) = &write.keys;
+    let due = write.due.map(Timestamp::unix_millis);
+    let Some(expected) = write.expected else {
+        let mut insert = connection.prepare_cached(
+            "INSERT INTO approvals VALUES (?1, ?2, 1, ?3, ?4) ON CONFLICT DO NOTHING",
+        )?;
+        let inserted = insert.execute(params![partition, row, due, write.entity])? == 1;
+        return Ok(if inserted {
+            Ok(1)
+        } else {
+            Err(StoreError::AlreadyExists)
+        });
+    };
+    let mut update = connection.prepare_cached(
+        "UPDATE approvals SET ETag = ETag + 1, Due = ?4, Entity = ?5
+         WHERE PartitionKey = ?1 AND RowKey = ?2 AND ETag = ?3",
+    )?;
+    let updated = update.execute(params![partition, row, expected, due, write.entity])? == 1;
+    Ok(if updated {
+        Ok(expected + 1)
+    } else {
+        Err(StoreError::Conflict)
+    })
+}
+
+fn read_all(reads: &Receiver<Read>, mut file: File) {
+    while let Ok(read) = reads.recv() {
+        match read {
+            Read::Get { keys, reply } => {
+                reply
+                    .send(file.with(|connection| get(connection, &keys)))
+                    .ok();
+            }
+            Read::Due {
+                now,
+                after,
+                limit,
+                reply,
+            } => {
+                reply
+                    .send(file.with(|connection| due(connection, now, after, limit)))
+                    .ok();
+            }
+        }
+    }
+}
+
+fn get(
+    connection: &Connection,
+    (partition, row): &(String, String),
+) -> rusqlite::Result<Option<(i64, String)>> {
+    let mut select = connection.prepare_cached(
+        "SELECT ETag, Entity FROM approvals WHERE PartitionKey = ?1 AND RowKey = ?2",
+    )?;
+    select
+        .query_row([partition, row], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()
+}
+
+fn due(
+    connection: &Connection,
+    now: Timestamp,
+    after: Option<(Timestamp, String, String)>,
+    limit: u32,
+) -> rusqlite::Result<Vec<DueRow>> {
+    let mut select = connection.prepare_cached(
+        "SELECT Due, PartitionKey, RowKey, Entity ->> 'AgentName', Entity ->> 'CorrelationId'
+         FROM approvals
+         WHERE Due <= ?1 AND (Due, PartitionKey, RowKey) > (?2, ?3, ?4)
+         ORDER BY Due, PartitionKey, RowKey LIMIT ?5",
+    )?;
+    let (after, partition, row) = match after {
+        Some((due, partition, row)) => (due.unix_millis(), partition, row),
+        None => (i64::MIN, String::new(), String::new()),
+    };
+    let rows = select.query_map(
+        params![now.unix_millis(), after, partition, row, limit],
+        |row| {
+            Ok((
+                row.get(0)?,
+                row.get(1)?,
+                row.get(2)?,
+                row.get(3)?,
+                row.get(4)?,
+            ))
+        },
+    )?;
+    rows.collect()
+}

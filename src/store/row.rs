@@ -1,0 +1,494 @@
+//! The row of an approval: flat columns for the report, JSON columns for people and for the gate.
+//!
+//! The names are the predecessor's where it had one. A row that does not add up does not decode.
+
+use human_oversight_client::parameters::sha256;
+use serde::{Deserialize, Serialize};
+
+use super::StoreError;
+use crate::address::Address;
+use crate::approval::{
+    Approval, Approver, Assurance, Decision, Digest, Event, EventKind, Execution, LateAnswer, Mail,
+    MailKind, MailState, Parameters, Request, State, Status, Verdict,
+};
+use crate::id::ApprovalId;
+use crate::timestamp::Timestamp;
+
+/// The most characters (UTF-16) that Azure Table Storage takes in one text column; kept here for
+/// every backend, so that nothing works on a laptop that fails in the cloud.
+const COLUMN_LIMIT: usize = 32_768;
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct Row {
+    pub(super) partition_key: String,
+    pub(super) row_key: String,
+    agent_name: String,
+    correlation_id: String,
+    action_description: String,
+    parameters: String,
+    parameters_digest: String,
+    approver_emails: String,
+    request_timestamp: String,
+    request_digest: String,
+    deadline_timestamp: String,
+    on_behalf_of: Option<String>,
+    reason: Option<String>,
+    claimant: Option<String>,
+    status: String,
+    approver: Option<String>,
+    response_timestamp: Option<String>,
+    comment: Option<String>,
+    assurance: Option<String>,
+    receipt: Option<String>,
+    run_by: Option<String>,
+    claim_nonce: Option<String>,
+    execution_status: Option<String>,
+    execution_timestamp: Option<String>,
+    execution_error: Option<String>,
+    late_response_timestamp: Option<String>,
+    late_decision: Option<String>,
+    late_approver: Option<String>,
+    notification_status: String,
+    notified_timestamp: Option<String>,
+    notifications: String,
+    history: String,
+}
+
+/// The keys of an approval's row: everything outside `[A-Za-z0-9_.-]` as `~XX`, one for each byte,
+/// so that no key ever needs escaping.
+pub(super) fn keys(id: &ApprovalId) -> (String, String) {
+    (encode_key(id.agent()), encode_key(id.correlation()))
+}
+
+fn encode_key(text: &str) -> String {
+    let mut key = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'_' | b'.' | b'-' => key.push(byte.into()),
+            _ if byte.is_ascii_alphanumeric() => key.push(byte.into()),
+            _ => key.push_str(&format!("~{byte:02X}")),
+        }
+    }
+    key
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct ApproverEntry {
+    approver: String,
+    key: String,
+    nonce: String,
+    wrong_codes: u32,
+    mails: Vec<MailEntry>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct MailEntry {
+    kind: String,
+    attempts: u32,
+    state: String,
+    at: String,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct HistoryEntry {
+    at: String,
+    what: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    by: Option<String>,
+}
+
+impl Row {
+    pub(super) fn of(approval: &Approval) -> Result<Self, StoreError> {
+        let Approval {
+            request,
+            state,
+            approvers,
+            late,
+            history,
+        } = approval;
+        let (partition_key, row_key) = keys(&request.id);
+        let decision = approval.decision();
+        let (execution, run_by) = match state {
+            State::Approved {
+                execution, run_by, ..
+            } => (Some(execution), Some(run_by)),
+            _ => (None, None),
+        };
+        let execution = execution.map(ExecutionColumns::of).unwrap_or_default();
+        let row = Self {
+            partition_key,
+            row_key,
+            agent_name: request.id.agent().to_owned(),
+            correlation_id: request.id.correlation().to_owned(),
+            action_description: request.action.clone(),
+            parameters: request.parameters.json.clone(),
+            parameters_digest: request.parameters.digest.to_string(),
+            approver_emails: json(
+                &approvers
+                    .iter()
+                    .map(|a| a.address.as_str())
+                    .collect::<Vec<_>>(),
+            ),
+            request_timestamp: request.requested_at.to_string(),
+            request_digest: request.digest.to_string(),
+            deadline_timestamp: request.expires_at.to_string(),
+            on_behalf_of: text(&request.on_behalf_of),
+            reason: request.reason.clone(),
+            claimant: text(&request.claimant),
+            status: stored_status(state).word().to_owned(),
+            approver: decision.map(|d| d.by.to_string()),
+            response_timestamp: text(&approval.closed_at()),
+            comment: decision.and_then(|d| d.comment.clone()),
+            assurance: decision.map(|d| d.assurance.word().to_owned()),
+            receipt: decision.map(|d| d.receipt.clone()),
+            run_by: run_by.map(ToString::to_string),
+            claim_nonce: execution.nonce,
+            execution_status: execution.status,
+            execution_timestamp: execution.at,
+            execution_error: execution.error,
+            late_response_timestamp: late.as_ref().map(|l| l.at.to_string()),
+            late_decision: late.as_ref().map(|l| l.verdict.word().to_owned()),
+            late_approver: late.as_ref().map(|l| l.by.to_string()),
+            notification_status: approval.deliverable().word().to_owned(),
+            notified_timestamp: text(&approval.notified_at()),
+            notifications: json(&approvers.iter().map(ApproverEntry::of).collect::<Vec<_>>()),
+            history: json(&history.iter().map(HistoryEntry::of).collect::<Vec<_>>()),
+        };
+        row.fits()?;
+        Ok(row)
+    }
+
+    fn fits(&self) -> Result<(), StoreError> {
+        for (column, text) in [
+            ("Parameters", &self.parameters),
+            ("Notifications", &self.notifications),
+            ("History", &self.history),
+        ] {
+            // ASCII or not: a byte is never less than a UTF-16 unit.
+            if text.len() > COLUMN_LIMIT {
+                let size = text.encode_utf16().count();
+                if size > COLUMN_LIMIT {
+                    return Err(StoreError::TooLarge {
+                        column,
+                        size,
+                        limit: COLUMN_LIMIT,
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn into_approval(self, id: &ApprovalId) -> Result<Approval, StoreError> {
+        self.decode(id)
+            .map_err(|what| StoreError::Damaged(what.to_owned()))
+    }
+
+    /// The error names the column at fault, never what is in it.
+    fn decode(self, id: &ApprovalId) -> Result<Approval, &'static str> {
+        let stored = ApprovalId::new(&self.agent_name, &self.correlation_id);
+        if stored.as_ref() != Some(id) {
+            return Err("AgentName, CorrelationId");
+        }
+        let digest = Digest::parse(&self.parameters_digest).ok_or("ParametersDigest")?;
+        if digest.0 != sha256(self.parameters.as_bytes()) {
+            return Err("Parameters");
+        }
+        let state = self.state()?;
+        let approvers: Vec<ApproverEntry> =
+            serde_json::from_str(&self.notifications).map_err(|_| "Notifications")?;
+        let approvers = approvers
+            .into_iter()
+            .map(|entry| entry.decode().ok_or("Notifications"))
+            .collect::<Result<Vec<_>, _>>()?;
+        if approvers.is_empty() {
+            return Err("Notifications");
+        }
+        let history: Vec<HistoryEntry> =
+            serde_json::from_str(&self.history).map_err(|_| "History")?;
+        let late = match (
+            &self.late_response_timestamp,
+            &self.late_decision,
+            &self.late_approver,
+        ) {
+            (None, None, None) => None,
+            (Some(at), Some(verdict), Some(by)) => Some(LateAnswer {
+                by: address(by).ok_or("LateApprover")?,
+                verdict: Verdict::from_word(verdict).ok_or("LateDecision")?,
+                at: time(at).ok_or("LateResponseTimestamp")?,
+            }),
+            _ => return Err("LateResponseTimestamp, LateDecision, LateApprover"),
+        };
+        Ok(Approval {
+            request: Request {
+                id: id.clone(),
+                action: self.action_description,
+                parameters: Parameters {
+                    json: self.parameters,
+                    digest,
+                },
+                reason: self.reason,
+                on_behalf_of: optional(self.on_behalf_of.as_deref(), address)
+                    .ok_or("OnBehalfOf")?,
+                claimant: optional(self.claimant.as_deref(), Digest::parse).ok_or("Claimant")?,
+                digest: Digest::parse(&self.request_digest).ok_or("RequestDigest")?,
+                requested_at: time(&self.request_timestamp).ok_or("RequestTimestamp")?,
+                expires_at: time(&self.deadline_timestamp).ok_or("DeadlineTimestamp")?,
+            },
+            state,
+            approvers,
+            late,
+            history: history
+                .into_iter()
+                .map(|entry| entry.decode().ok_or("History"))
+                .collect::<Result<_, _>>()?,
+        })
+    }
+
+    fn state(&self) -> Result<State, &'static str> {
+        let status = Status::from_word(&self.status).ok_or("Status")?;
+        let closed_at =
+            optional(self.response_timestamp.as_deref(), time).ok_or("ResponseTimestamp")?;
+        let decided = matches!(status, Status::Approved | Status::Rejected);
+        if decided != self.receipt.is_some()
+            || (status == Status::Pending) != closed_at.is_none()
+            || (status == Status::Approved) != self.run_by.is_some()
+            || (status != Status::Approved && self.execution_status.is_some())
+        {
+            return Err("Status");
+        }
+        let Some(at) = closed_at else {
+            return Ok(State::Pending);
+        };
+        Ok(match status {
+            Status::Pending => State::Pending,
+            Status::Approved => State::Approved {
+                decision: self.decision(at)?,
+                run_by: self.run_by.as_deref().and_then(time).ok_or("RunBy")?,
+                execution: self.execution()?,
+            },
+            Status::Rejected => State::Rejected(self.decision(at)?),
+            Status::Timeout => State::Timeout { at },
+            Status::Cancelled => State::Cancelled { at },
+            Status::Undeliverable => State::Undeliverable { at },
+        })
+    }
+
+    fn decision(&self, at: Timestamp) -> Result<Decision, &'static str> {
+        Ok(Decision {
+            by: self
+                .approver
+                .as_deref()
+                .and_then(address)
+                .ok_or("Approver")?,
+            assurance: self
+                .assurance
+                .as_deref()
+                .and_then(Assurance::from_word)
+                .ok_or("Assurance")?,
+            comment: self.comment.clone(),
+            at,
+            receipt: self.receipt.clone().ok_or("Receipt")?,
+        })
+    }
+
+    fn execution(&self) -> Result<Execution, &'static str> {
+        let Some(status) = &self.execution_status else {
+            return Ok(Execution::Awaited);
+        };
+        let at = self
+            .execution_timestamp
+            .as_deref()
+            .and_then(time)
+            .ok_or("ExecutionTimestamp")?;
+        let nonce = || self.claim_nonce.clone().ok_or("ClaimNonce");
+        Ok(match status.as_str() {
+            "Executing" => Execution::Executing {
+                at,
+                nonce: nonce()?,
+            },
+            "Executed" => Execution::Executed {
+                at,
+                nonce: nonce()?,
+            },
+            "ExecutionFailed" => Execution::Failed {
+                at,
+                nonce: nonce()?,
+                error: self.execution_error.clone(),
+            },
+            "ExecutionUnknown" => Execution::Unknown {
+                at,
+                nonce: nonce()?,
+            },
+            "Lapsed" => Execution::Lapsed { at },
+            _ => return Err("ExecutionStatus"),
+        })
+    }
+}
+
+#[derive(Default)]
+struct ExecutionColumns {
+    status: Option<String>,
+    at: Option<String>,
+    nonce: Option<String>,
+    error: Option<String>,
+}
+
+impl ExecutionColumns {
+    fn of(execution: &Execution) -> Self {
+        let columns = |status: &str, at: &Timestamp, nonce: Option<&String>| Self {
+            status: Some(status.to_owned()),
+            at: Some(at.to_string()),
+            nonce: nonce.cloned(),
+            error: None,
+        };
+        match execution {
+            Execution::Awaited => Self::default(),
+            Execution::Executing { at, nonce } => columns("Executing", at, Some(nonce)),
+            Execution::Executed { at, nonce } => columns("Executed", at, Some(nonce)),
+            Execution::Failed { at, nonce, error } => Self {
+                error: error.clone(),
+                ..columns("ExecutionFailed", at, Some(nonce))
+            },
+            Execution::Unknown { at, nonce } => columns("ExecutionUnknown", at, Some(nonce)),
+            Execution::Lapsed { at } => columns("Lapsed", at, None),
+        }
+    }
+}
+
+impl ApproverEntry {
+    fn of(approver: &Approver) -> Self {
+        Self {
+            approver: approver.address.to_string(),
+            key: approver.link_key.clone(),
+            nonce: approver.link_nonce.clone(),
+            wrong_codes: approver.wrong_codes,
+            mails: approver.mails.iter().map(MailEntry::of).collect(),
+        }
+    }
+
+    fn decode(self) -> Option<Approver> {
+        let mails: Vec<Mail> = self
+            .mails
+            .into_iter()
+            .map(MailEntry::decode)
+            .collect::<Option<_>>()?;
+        mails
+            .iter()
+            .any(|mail| mail.kind == MailKind::Question)
+            .then_some(())?;
+        Some(Approver {
+            address: address(&self.approver)?,
+            link_key: self.key,
+            link_nonce: self.nonce,
+            wrong_codes: self.wrong_codes,
+            mails,
+        })
+    }
+}
+
+impl MailEntry {
+    fn of(mail: &Mail) -> Self {
+        let (state, at) = match mail.state {
+            MailState::Queued(at) => ("Queued", at),
+            MailState::Sending(at) => ("Sending", at),
+            MailState::Sent(at) => ("Sent", at),
+            MailState::Failed(at) => ("Failed", at),
+            MailState::Dropped(at) => ("Dropped", at),
+        };
+        Self {
+            kind: mail.kind.word().to_owned(),
+            attempts: mail.attempts,
+            state: state.to_owned(),
+            at: at.to_string(),
+        }
+    }
+
+    fn decode(self) -> Option<Mail> {
+        let at = time(&self.at)?;
+        let state = match self.state.as_str() {
+            "Queued" => MailState::Queued(at),
+            "Sending" => MailState::Sending(at),
+            "Sent" => MailState::Sent(at),
+            "Failed" => MailState::Failed(at),
+            "Dropped" => MailState::Dropped(at),
+            _ => return None,
+        };
+        Some(Mail {
+            kind: MailKind::from_word(&self.kind)?,
+            attempts: self.attempts,
+            state,
+        })
+    }
+}
+
+impl HistoryEntry {
+    fn of(event: &Event) -> Self {
+        Self {
+            at: event.at.to_string(),
+            what: event.what.word().to_owned(),
+            by: text(&event.by),
+        }
+    }
+
+    fn decode(self) -> Option<Event> {
+        Some(Event {
+            at: time(&self.at)?,
+            what: EventKind::from_word(&self.what)?,
+            by: optional(self.by.as_deref(), address)?,
+        })
+    }
+}
+
+/// The state's own name: the row says what was stored, not what the clock made of it.
+fn stored_status(state: &State) -> Status {
+    match state {
+        State::Pending => Status::Pending,
+        State::Approved { .. } => Status::Approved,
+        State::Rejected(_) => Status::Rejected,
+        State::Timeout { .. } => Status::Timeout,
+        State::Cancelled { .. } => Status::Cancelled,
+        State::Undeliverable { .. } => Status::Undeliverable,
+    }
+}
+
+fn json(value: &impl Serialize) -> String {
+    serde_json::to_string(value).expect("plain structs are JSON")
+}
+
+fn text(value: &Option<impl ToString>) -> Option<String> {
+    value.as_ref().map(ToString::to_string)
+}
+
+fn address(text: &str) -> Option<Address> {
+    Address::parse(text)
+}
+
+fn time(text: &str) -> Option<Timestamp> {
+    Timestamp::parse(text)
+}
+
+/// Nothing only when there is a text that cannot be read.
+fn optional<T>(text: Option<&str>, read: impl Fn(&str) -> Option<T>) -> Option<Option<T>> {
+    match text {
+        None => Some(None),
+        Some(text) => read(text).map(Some),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_need_no_escaping() {
+        let id = ApprovalId::new("Ä/b\\c#d?e'f~g h", "x.y_z-1").unwrap();
+        let (partition, row) = keys(&id);
+        assert_eq!(partition, "~C3~84~2Fb~5Cc~23d~3Fe~27f~7Eg~20h");
+        assert_eq!(row, "x.y_z-1");
+    }
+}

@@ -1,0 +1,134 @@
+//! The secrets in an approver's mail and on their page: the link's token, the code beside it, and
+//! the token of the form.
+//!
+//! Each is derived from a key, the request, the approver and a nonce (HMAC-SHA256, RFC 2104): the
+//! row holds only the key's name and the nonce, so a copy of the table opens nothing, and a
+//! reminder carries the same link as the first mail. All comparisons take constant time.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
+use ring::hmac;
+use subtle::ConstantTimeEq;
+
+use crate::approval::{Approval, Status};
+use crate::keyring::{KeyError, NamedKey};
+
+/// The keys that links are derived from; new links use the first one.
+pub struct LinkKeys(Vec<LinkKey>);
+
+struct LinkKey {
+    kid: String,
+    key: hmac::Key,
+}
+
+/// The fewest bytes a link key has.
+const SHORTEST_KEY: usize = 32;
+
+impl LinkKeys {
+    /// Takes the named keys; the first one is used for new links.
+    ///
+    /// # Errors
+    /// When there is none, or one has under 32 bytes.
+    pub fn new(keys: &[NamedKey]) -> Result<Self, KeyError> {
+        let keys: Result<Vec<_>, _> = keys
+            .iter()
+            .map(|NamedKey { kid, bytes }| match bytes.len() {
+                SHORTEST_KEY.. => Ok(LinkKey {
+                    kid: kid.clone(),
+                    key: hmac::Key::new(hmac::HMAC_SHA256, bytes),
+                }),
+                _ => Err(KeyError::TooShort {
+                    kid: kid.clone(),
+                    bytes: SHORTEST_KEY,
+                }),
+            })
+            .collect();
+        match keys? {
+            none if none.is_empty() => Err(KeyError::None),
+            keys => Ok(Self(keys)),
+        }
+    }
+
+    /// The name of the key for new links.
+    pub fn current(&self) -> &str {
+        &self.0[0].kid
+    }
+
+    /// The token in the link of the approver at `index`: `1{kid}.{43 characters}`. Nothing when its
+    /// key has been retired.
+    pub fn link(&self, approval: &Approval, index: usize) -> Option<String> {
+        let mac = self.mac("oversight link 1", approval, index, "")?;
+        let kid = &approval.approvers[index].link_key;
+        Some(format!("1{kid}.{}", BASE64URL.encode(mac.as_ref())))
+    }
+
+    /// Whose link `token` is.
+    pub fn holder(&self, approval: &Approval, token: &str) -> Option<usize> {
+        let matches = |&index: &usize| {
+            self.link(approval, index)
+                .is_some_and(|link| bool::from(link.as_bytes().ct_eq(token.as_bytes())))
+        };
+        // Every link is compared, so that the time does not tell who is meant.
+        (0..approval.approvers.len())
+            .filter(matches)
+            .fold(None, |_, index| Some(index))
+    }
+
+    /// The six digits that the mail prints apart from the link.
+    pub fn code(&self, approval: &Approval, index: usize) -> Option<String> {
+        let mac = self.mac("oversight code 1", approval, index, "")?;
+        let number = u64::from_be_bytes(mac.as_ref()[..8].try_into().expect("32 bytes"));
+        Some(format!("{:06}", number % 1_000_000))
+    }
+
+    /// Whether `typed` is that code; spaces and dashes do not count.
+    pub fn is_code(&self, approval: &Approval, index: usize, typed: &str) -> bool {
+        let typed: String = typed
+            .chars()
+            .filter(|c| !c.is_whitespace() && *c != '-')
+            .collect();
+        self.code(approval, index)
+            .is_some_and(|code| bool::from(code.as_bytes().ct_eq(typed.as_bytes())))
+    }
+
+    /// The token of a form shown to the approver at `index`: bound to what was shown and to how the
+    /// request stood.
+    pub fn form(&self, approval: &Approval, index: usize, status: Status) -> Option<String> {
+        let mac = self.mac("oversight form 1", approval, index, status.word())?;
+        Some(BASE64URL.encode(mac.as_ref()))
+    }
+
+    /// Whether `token` is that of a form which showed the request pending.
+    pub fn is_form(&self, approval: &Approval, index: usize, token: &str) -> bool {
+        self.form(approval, index, Status::Pending)
+            .is_some_and(|form| bool::from(form.as_bytes().ct_eq(token.as_bytes())))
+    }
+
+    fn mac(&self, use_: &str, approval: &Approval, index: usize, extra: &str) -> Option<hmac::Tag> {
+        let approver = &approval.approvers[index];
+        let LinkKey { kid, key } = self.0.iter().find(|key| key.kid == approver.link_key)?;
+        let request = &approval.request;
+        let id = request.id.to_string();
+        let mut context = hmac::Context::with_key(key);
+        let parts: [&[u8]; 8] = [
+            use_.as_bytes(),
+            kid.as_bytes(),
+            id.as_bytes(),
+            approver.address.as_str().as_bytes(),
+            &request.parameters.digest.0,
+            &request.expires_at.unix_millis().to_be_bytes(),
+            approver.link_nonce.as_bytes(),
+            extra.as_bytes(),
+        ];
+        for part in parts {
+            // The length first, so that no two lists of parts read the same.
+            context.update(
+                &u64::try_from(part.len())
+                    .expect("a length fits")
+                    .to_be_bytes(),
+            );
+            context.update(part);
+        }
+        Some(context.sign())
+    }
+}

@@ -1,0 +1,292 @@
+//! The mails: the question and its reminders, and the note about the outcome.
+
+use askama::Template;
+use serde_json::{Map, Value};
+
+use super::{Shown, deadline, ending, render};
+use crate::approval::{Approval, Attempt, MailKind};
+use crate::config::MailParameters;
+use crate::mailer::Email;
+use crate::reveal::{self, Warnings};
+use crate::timestamp::Timestamp;
+
+/// What only this approver's mail holds.
+pub struct Secrets {
+    /// Their link.
+    pub link: String,
+    /// The code they approve with.
+    pub code: String,
+}
+
+/// More of the parameters than this is left to the page.
+const SHOWN_LINES: usize = 120;
+const SHOWN_CHARS: usize = 8_000;
+
+#[derive(Template)]
+#[template(path = "question.html")]
+struct QuestionHtml<'a> {
+    mail: &'a Question<'a>,
+}
+
+#[derive(Template)]
+#[template(path = "question.txt", escape = "none")]
+struct QuestionText<'a> {
+    mail: &'a Question<'a>,
+}
+
+struct Question<'a> {
+    lead: String,
+    agent: String,
+    action: String,
+    on_behalf_of: Option<String>,
+    deadline: String,
+    correlation: &'a str,
+    parameters: Option<String>,
+    omission: Option<String>,
+    warnings: Warnings,
+    reason: Option<String>,
+    link: &'a str,
+    code: &'a str,
+}
+
+#[derive(Template)]
+#[template(path = "outcome.html")]
+struct OutcomeHtml<'a> {
+    mail: &'a Outcome<'a>,
+}
+
+#[derive(Template)]
+#[template(path = "outcome.txt", escape = "none")]
+struct OutcomeText<'a> {
+    mail: &'a Outcome<'a>,
+}
+
+struct Outcome<'a> {
+    what: String,
+    agent: String,
+    action: String,
+    correlation: &'a str,
+    comment: Option<String>,
+    link: &'a str,
+}
+
+/// The mail of an attempt, as it reads at `now`.
+pub fn email(
+    approval: &Approval,
+    attempt: Attempt,
+    secrets: &Secrets,
+    mail_parameters: MailParameters,
+    now: Timestamp,
+) -> Email {
+    let request = &approval.request;
+    let name = |kind: MailKind| {
+        // The id itself is too long for a name; its digest is as good.
+        let id = human_oversight_client::parameters::sha256(request.id.to_string().as_bytes());
+        let id = human_oversight_client::parameters::hex(&id[..16]);
+        format!(
+            "{id}.{}.{}",
+            attempt.approver,
+            kind.word().to_ascii_lowercase()
+        )
+    };
+    let (text, html) = match attempt.kind {
+        MailKind::Outcome => outcome(approval, secrets, now),
+        _ => question(approval, attempt.kind, secrets, mail_parameters, now),
+    };
+    let subject = format!(
+        "Approval needed: {} ({})",
+        reveal::line(&request.action, 80),
+        reveal::line(request.id.agent(), 40)
+    );
+    let is_first = attempt.kind == MailKind::Question;
+    Email {
+        to: approval.approvers[attempt.approver].address.clone(),
+        subject: if is_first {
+            subject
+        } else {
+            format!("Re: {subject}")
+        },
+        name: name(attempt.kind),
+        answers: (!is_first).then(|| name(MailKind::Question)),
+        date: now,
+        text,
+        html,
+    }
+}
+
+fn question(
+    approval: &Approval,
+    kind: MailKind,
+    secrets: &Secrets,
+    mail_parameters: MailParameters,
+    now: Timestamp,
+) -> (String, String) {
+    let request = &approval.request;
+    let Shown {
+        agent,
+        action,
+        parameters,
+        warnings,
+    } = Shown::of(approval);
+    let (parameters, omission) = match mail_parameters {
+        MailParameters::None => (None, None),
+        MailParameters::Full => shortened(&reveal::json(&parameters), 0),
+        MailParameters::Redacted => {
+            let mut hidden = 0;
+            let parameters = redacted(parameters, &mut hidden);
+            shortened(&reveal::json(&parameters), hidden)
+        }
+    };
+    let lead = match kind {
+        MailKind::Reminder => "A reminder: an agent still asks for your approval",
+        MailKind::LastReminder => "The last reminder: an agent still asks for your approval",
+        _ => "An agent asks for your approval",
+    };
+    let question = Question {
+        lead: lead.to_owned(),
+        agent,
+        action,
+        on_behalf_of: request.on_behalf_of.as_ref().map(ToString::to_string),
+        deadline: deadline(approval, now),
+        correlation: request.id.correlation(),
+        parameters,
+        omission,
+        warnings,
+        reason: request.reason.as_deref().map(reveal::prose),
+        link: &secrets.link,
+        code: &secrets.code,
+    };
+    (
+        render(&QuestionText { mail: &question }),
+        render(&QuestionHtml { mail: &question }),
+    )
+}
+
+fn outcome(approval: &Approval, secrets: &Secrets, now: Timestamp) -> (String, String) {
+    let Shown { agent, action, .. } = Shown::of(approval);
+    let outcome = Outcome {
+        what: ending(approval, now).unwrap_or_else(|| "The request is open.".to_owned()),
+        agent,
+        action,
+        correlation: approval.request.id.correlation(),
+        comment: approval
+            .decision()
+            .and_then(|decision| decision.comment.as_deref())
+            .map(reveal::prose),
+        link: &secrets.link,
+    };
+    (
+        render(&OutcomeText { mail: &outcome }),
+        render(&OutcomeHtml { mail: &outcome }),
+    )
+}
+
+/// As much as a mail shows, and a sentence about what it does not.
+fn shortened(json: &str, hidden: usize) -> (Option<String>, Option<String>) {
+    let lines: Vec<&str> = json.lines().collect();
+    let mut shown: String = lines[..lines.len().min(SHOWN_LINES)].join("\n");
+    if let Some((end, _)) = shown.char_indices().nth(SHOWN_CHARS) {
+        shown.truncate(end);
+    }
+    let cut = json.chars().count() - shown.chars().count();
+    let omission = match (cut, hidden) {
+        (0, 0) => None,
+        (0, _) => Some(format!(
+            "{hidden} value(s) with the name of a secret are not shown here; the page shows them."
+        )),
+        (cut, 0) => Some(format!(
+            "{cut} more characters are not shown here; the page shows all."
+        )),
+        (cut, _) => Some(format!(
+            "{cut} more characters and {hidden} value(s) with the name of a secret are not shown \
+             here; the page shows all."
+        )),
+    };
+    (Some(shown), omission)
+}
+
+/// The same with the values of members that are named like a secret left out.
+fn redacted(value: Value, hidden: &mut usize) -> Value {
+    match value {
+        Value::Object(members) => Value::Object(
+            members
+                .into_iter()
+                .map(
+                    |(name, member)| match is_secret_name(&name) && !member.is_null() {
+                        true => {
+                            *hidden += 1;
+                            (name, Value::String("«not shown in mail»".to_owned()))
+                        }
+                        false => {
+                            let member = redacted(member, hidden);
+                            (name, member)
+                        }
+                    },
+                )
+                .collect::<Map<_, _>>(),
+        ),
+        Value::Array(items) => Value::Array(
+            items
+                .into_iter()
+                .map(|item| redacted(item, hidden))
+                .collect(),
+        ),
+        plain => plain,
+    }
+}
+
+fn is_secret_name(name: &str) -> bool {
+    let name: String = name.chars().filter(|c| c.is_alphanumeric()).collect();
+    let name = name.to_lowercase();
+    let parts = [
+        "password",
+        "passwd",
+        "secret",
+        "token",
+        "apikey",
+        "privatekey",
+        "accesskey",
+        "authorization",
+        "credential",
+        "connectionstring",
+    ];
+    name == "key" || name == "pin" || parts.iter().any(|part| name.contains(part))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn secrets_stay_out_of_mail() {
+        let mut hidden = 0;
+        let shown = redacted(
+            json!({"user": "1", "Password": "x", "nested": [{"api-key": "y", "monkey": "z"}],
+                   "connection_string": {"deep": 1}, "token": null}),
+            &mut hidden,
+        );
+        assert_eq!(hidden, 3);
+        let dots = "«not shown in mail»";
+        assert_eq!(
+            shown,
+            json!({"user": "1", "Password": dots, "nested": [{"api-key": dots, "monkey": "z"}],
+                   "connection_string": dots, "token": null})
+        );
+    }
+
+    #[test]
+    fn a_long_value_is_cut_and_said_to_be() {
+        let (shown, omission) = shortened(&"x".repeat(9_000), 1);
+        assert_eq!(shown.unwrap().len(), 8_000);
+        assert!(
+            omission
+                .unwrap()
+                .starts_with("1000 more characters and 1 value(s)")
+        );
+        let lines = vec!["1"; 200].join("\n");
+        let (shown, omission) = shortened(&lines, 0);
+        assert_eq!(shown.unwrap().lines().count(), 120);
+        assert!(omission.unwrap().starts_with("160 more characters"));
+    }
+}
