@@ -66,6 +66,9 @@ pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 const HOST_HEAD_TIMEOUT: Duration = Duration::from_secs(90);
 
+/// The largest head; sign-in adds headers of several kilobytes.
+const HEAD_LIMIT: usize = 32 * 1024;
+
 /// A write that somebody else overtook is judged again so many times.
 const TRIES: u32 = 7;
 
@@ -124,7 +127,7 @@ pub async fn serve(listener: TcpListener, app: Arc<App>) {
             let connection = hyper::server::conn::http1::Builder::new()
                 .timer(TokioTimer::new())
                 .header_read_timeout(head_timeout)
-                .max_buf_size(64 * 1024)
+                .max_header_size(HEAD_LIMIT)
                 .serve_connection(TokioIo::new(stream), service);
             // A client that goes away is no event.
             connection.await.ok();

@@ -198,7 +198,7 @@ async fn answer<T: DeserializeOwned>(mut response: Response) -> Result<T, Error>
 /// The one 500 that no retry mends: the stored request contradicts its own proof.
 fn is_integrity_problem(body: &[u8]) -> bool {
     serde_json::from_slice::<Problem>(body)
-        .is_ok_and(|problem| problem.kind.ends_with("/integrity"))
+        .is_ok_and(|problem| problem.kind.ends_with(":integrity"))
 }
 
 fn retry_after(response: &Response) -> Option<Duration> {

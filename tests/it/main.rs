@@ -1,1 +1,22 @@
+//! The gate through its public face: the real router on a real port, driven by our own client, a
+//! real browser, or bytes on a socket; and the real binary as a process.
 
+mod harness;
+
+mod browser;
+mod claim;
+mod client;
+mod decision;
+mod demo;
+mod edge;
+mod integrity;
+mod keys;
+mod outcome;
+mod process;
+mod races;
+mod readme;
+mod status;
+mod store;
+mod submit;
+mod sweep;
+mod withdraw;

@@ -1,0 +1,241 @@
+//! The inbox and the page in a real browser (Chromium, through chromedriver).
+//!
+//! Without chromedriver these tests are skipped, loudly; in CI they fail instead.
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use fantoccini::{Client, ClientBuilder, Locator};
+use hyper_util::client::legacy::connect::HttpConnector;
+use human_oversight_client::types::Status;
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
+
+use crate::harness::{ALICE, TestGate, object, request};
+
+/// A window of a browser of its own.
+struct Browser {
+    window: Client,
+    _driver: Child,
+    _profile: tempfile::TempDir,
+}
+
+impl Browser {
+    /// Nothing where there is no browser to be had.
+    async fn open(width: u32, dark: bool) -> Option<Self> {
+        let driver = Command::new("chromedriver")
+            .arg("--port=0")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn();
+        let Ok(mut driver) = driver else {
+            assert!(std::env::var_os("CI").is_none(), "CI must have chromedriver");
+            eprintln!("\n!! SKIPPED, as there is no chromedriver: a test in a real browser\n");
+            return None;
+        };
+        let mut lines = BufReader::new(driver.stdout.take().unwrap()).lines();
+        let port = loop {
+            let line = lines.next_line().await.unwrap().expect("chromedriver says its port");
+            if let Some((_, port)) = line.split_once("successfully on port ") {
+                break port.trim_end_matches('.').to_owned();
+            }
+        };
+        tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+        let profile = tempfile::tempdir().unwrap();
+        let mut arguments = vec![
+            "--headless".to_owned(), "--no-sandbox".to_owned(), "--disable-gpu".to_owned(),
+            "--disable-quic".to_owned(), "--no-first-run".to_owned(),
+            "--disable-background-networking".to_owned(), "--disable-component-update".to_owned(),
+            "--disable-sync".to_owned(), "--hide-scrollbars".to_owned(),
+            format!("--user-data-dir={}", profile.path().display()),
+        ];
+        if dark {
+            arguments.push("--blink-settings=preferredColorScheme=0".to_owned());
+        }
+        let capabilities = object(json!({
+            "goog:chromeOptions": {
+                "args": arguments,
+                "mobileEmulation": {"deviceMetrics": {"width": width, "height": 800, "pixelRatio": 2.0}},
+            },
+            "goog:loggingPrefs": {"browser": "ALL"},
+        }));
+        let window = ClientBuilder::new(HttpConnector::new())
+            .capabilities(capabilities)
+            .connect(&format!("http://127.0.0.1:{port}"))
+            .await
+            .unwrap();
+        Some(Self { window, _driver: driver, _profile: profile })
+    }
+
+    async fn js(&self, script: &str) -> Value {
+        self.window.execute(script, Vec::new()).await.unwrap()
+    }
+
+    async fn text(&self) -> String {
+        self.window.find(Locator::Css("body")).await.unwrap().text().await.unwrap()
+    }
+
+    async fn click(&self, selector: &str) {
+        self.window.find(Locator::Css(selector)).await.unwrap().click().await.unwrap();
+    }
+
+    async fn has(&self, selector: &str) {
+        self.window.wait().at_most(Duration::from_secs(10)).for_element(Locator::Css(selector)).await.unwrap();
+    }
+
+    /// Keeps a picture for whoever wants to look.
+    async fn picture(&self, name: &str) {
+        let folder = concat!(env!("CARGO_TARGET_TMPDIR"), "/pictures");
+        std::fs::create_dir_all(folder).unwrap();
+        let height = self.js("return document.documentElement.scrollHeight").await;
+        let shot = self.window.find(Locator::Css("html")).await.unwrap();
+        let png = match height.as_u64() {
+            Some(0..=800) | None => self.window.screenshot().await.unwrap(),
+            Some(_) => shot.screenshot().await.unwrap(),
+        };
+        std::fs::write(format!("{folder}/{name}.png"), png).unwrap();
+    }
+
+    /// What every page of ours keeps to on a phone.
+    async fn fits_a_phone(&self) {
+        let wide = self.js("return document.documentElement.scrollWidth - window.innerWidth").await;
+        assert!(wide.as_i64().unwrap() <= 0, "it must not scroll sideways: {wide}");
+        let small = self
+            .js("return [...document.querySelectorAll('button, input:not([type=hidden]), textarea')]
+                 .filter(e => e.getBoundingClientRect().height < 44).map(e => e.outerHTML)")
+            .await;
+        assert_eq!(small, json!([]), "targets of 44 px at least");
+        let styled = self.js("return getComputedStyle(document.querySelector('main')).maxWidth").await;
+        assert_ne!(styled, "none", "the page's own style is allowed by its policy");
+    }
+}
+
+/// The lowest contrast (WCAG 2) between a text and what is behind it, and where it is.
+const CONTRAST: &str = r#"
+    const rgb = c => c.match(/[\d.]+/g).map(Number);
+    const light = ([r, g, b]) => [r, g, b].map(v => (v /= 255) <= .04045 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4)
+        .reduce((sum, v, i) => sum + v * [.2126, .7152, .0722][i], 0);
+    const ground = e => { for (; e; e = e.parentElement) { const c = rgb(getComputedStyle(e).backgroundColor); if (c[3] !== 0) return c; } return [255, 255, 255]; };
+    let worst = [99, ''];
+    for (const e of document.querySelectorAll('body *')) {
+        if (![...e.childNodes].some(n => n.nodeType === 3 && n.data.trim())) continue;
+        const [a, b] = [light(rgb(getComputedStyle(e).color)), light(ground(e))];
+        const ratio = (Math.max(a, b) + .05) / (Math.min(a, b) + .05);
+        if (ratio < worst[0]) worst = [ratio, e.outerHTML];
+    }
+    return worst;
+"#;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_person_reads_the_mail_follows_the_link_and_approves() {
+    let Some(browser) = Browser::open(375, false).await else { return };
+    let gate = TestGate::start().await;
+    let mut new = request();
+    new.reason = Some("The contract ended last month.".to_owned());
+    let approval = gate.client.submit(&new).await.unwrap();
+    let code = gate.question(&approval, ALICE).code;
+
+    browser.window.goto(&format!("{}/inbox", gate.url)).await.unwrap();
+    browser.fits_a_phone().await;
+    browser.picture("inbox-phone").await;
+    let mails = browser.window.find_all(Locator::Css("ul.mails a")).await.unwrap();
+    for mail in mails {
+        if mail.text().await.unwrap().contains(ALICE) {
+            mail.click().await.unwrap();
+            break;
+        }
+    }
+    browser.has("iframe").await;
+    browser.picture("mail-phone").await;
+    browser.window.find(Locator::Css("iframe")).await.unwrap().enter_frame().await.unwrap();
+    assert!(browser.text().await.contains(&code), "the code is in the mail");
+    browser.click("a[href*='/api/decision/']").await;
+    let windows = browser.window.windows().await.unwrap();
+    assert_eq!(windows.len(), 2, "the link opens outside of the mail");
+    browser.window.switch_to_window(windows[1].clone()).await.unwrap();
+
+    browser.has("form").await;
+    browser.fits_a_phone().await;
+    browser.picture("page-phone").await;
+    // Enter in the code field approves, with the code and not without.
+    let field = browser.window.find(Locator::Id("code")).await.unwrap();
+    field.send_keys("\u{e007}").await.unwrap();
+    assert_eq!(gate.status(&approval.id).await.status, Status::Pending);
+    browser.window.find(Locator::Id("comment")).await.unwrap().send_keys("Go on").await.unwrap();
+    field.send_keys(&format!("{} {}", &code[..3], &code[3..])).await.unwrap();
+    field.send_keys("\u{e007}").await.unwrap();
+    browser.has("[role=status]").await;
+    assert!(browser.text().await.contains("Approved by alice@example.com"));
+    browser.picture("approved-phone").await;
+    assert_eq!(gate.status(&approval.id).await.comment.as_deref(), Some("Go on"));
+    browser.window.refresh().await.unwrap();
+    assert!(browser.text().await.contains("Approved by alice@example.com"));
+    browser.window.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_robot_that_opens_and_presses_everything_in_a_mail_approves_nothing() {
+    let Some(browser) = Browser::open(720, false).await else { return };
+    let gate = TestGate::start().await;
+    let approval = gate.ask().await;
+    let link = gate.question(&approval, ALICE).link;
+    // It loads the page, runs what there is to run, and waits.
+    browser.window.goto(&link).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(gate.status(&approval.id).await.status, Status::Pending);
+    browser.click("button[value=approve]").await;
+    assert_eq!(gate.status(&approval.id).await.status, Status::Pending, "the browser asks for the code");
+    // It gets around what the browser asks for.
+    browser.js("document.querySelector('#code').removeAttribute('required')").await;
+    browser.click("button[value=approve]").await;
+    browser.has("[role=alert]").await;
+    assert!(browser.text().await.contains("type the code from the mail"));
+    assert_eq!(gate.status(&approval.id).await.status, Status::Pending);
+    // The worst it can do is to say no.
+    browser.click("button[value=reject]").await;
+    browser.has("[role=status]").await;
+    assert_eq!(gate.status(&approval.id).await.status, Status::Rejected);
+    browser.window.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn everything_can_be_read_in_the_dark_and_in_the_light() {
+    for (dark, name) in [(false, "light"), (true, "dark")] {
+        let Some(browser) = Browser::open(375, dark).await else { return };
+        let gate = TestGate::start().await;
+        let mut hostile = request();
+        hostile.parameters = object(json!({
+            "path": "invoice\u{202e}fdp.exe", "to": "\u{440}aypal-prod", "long": "x".repeat(400),
+            "query": "DELETE FROM accounts WHERE last_login < '2025-01-01' AND region IN ('EMEA', 'APAC')",
+        }));
+        hostile.reason = Some("Quarterly clean-up.\nLegal agreed on Monday.".to_owned());
+        hostile.on_behalf_of = Some("requester@example.com".to_owned());
+        let approval = gate.client.submit(&hostile).await.unwrap();
+        let question = gate.question(&approval, ALICE);
+        let mail = gate.mails().into_iter().find(|mail| mail.to == ALICE).unwrap();
+        let mail = format!("{}/inbox/{}/html", gate.url, mail.message_id.split('@').next().unwrap());
+        for (url, picture) in [(&question.link, "page"), (&mail, "mail")] {
+            browser.window.goto(url).await.unwrap();
+            let is_dark = browser.js("return matchMedia('(prefers-color-scheme: dark)').matches").await;
+            assert_eq!(is_dark, json!(dark));
+            let worst = browser.js(CONTRAST).await;
+            assert!(worst[0].as_f64().unwrap() >= 4.5, "{picture} {name}: {worst}");
+            browser.picture(&format!("{picture}-{name}")).await;
+        }
+        browser.window.goto(&question.link).await.unwrap();
+        browser.fits_a_phone().await;
+        let code = browser.window.find(Locator::Id("code")).await.unwrap();
+        code.send_keys("not the code").await.unwrap();
+        browser.click("button[value=approve]").await;
+        browser.has("[role=alert]").await;
+        let worst = browser.js(CONTRAST).await;
+        assert!(worst[0].as_f64().unwrap() >= 4.5, "wrong code {name}: {worst}");
+        browser.picture(&format!("wrong-code-{name}")).await;
+        browser.click("button[value=reject]").await;
+        browser.has("[role=status]").await;
+        browser.picture(&format!("rejected-{name}")).await;
+        browser.window.close().await.unwrap();
+    }
+}

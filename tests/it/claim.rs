@@ -1,0 +1,119 @@
+//! `POST /api/claim/{id}`.
+
+use std::time::Duration;
+
+use human_oversight_client::Error;
+use human_oversight_client::parameters::{hex, sha256};
+use human_oversight_client::types::{Claim, ExecutionStatus, Status};
+use reqwest::StatusCode;
+use serde_json::json;
+
+use crate::harness::{ALICE, TestGate, request};
+
+pub(crate) fn claim(nonce: &str) -> Claim {
+    Claim { nonce: nonce.to_owned(), secret: None }
+}
+
+const MINE: &str = "0123456789abcdef";
+const YOURS: &str = "fedcba9876543210";
+
+fn status_of(result: Result<impl std::fmt::Debug, Error>) -> u16 {
+    match result {
+        Err(Error::Problem(problem)) => problem.status,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn an_approval_is_handed_out_once_and_again_to_whoever_lost_the_answer() {
+    let gate = TestGate::start().await;
+    let approval = gate.ask().await;
+    assert_eq!(status_of(gate.client.claim(&approval.id, &claim(MINE)).await), 409, "not approved");
+    gate.approve(&approval, ALICE).await;
+    let claimed = gate.client.claim(&approval.id, &claim(MINE)).await.unwrap();
+    assert_eq!(claimed.execution.as_ref().unwrap().status, ExecutionStatus::Executing);
+    assert!(claimed.receipt.is_some());
+    assert_eq!(gate.client.claim(&approval.id, &claim(MINE)).await.unwrap(), claimed);
+    assert_eq!(status_of(gate.client.claim(&approval.id, &claim(YOURS)).await), 409);
+}
+
+#[tokio::test]
+async fn only_whoever_has_the_secret_may_claim_report_and_withdraw() {
+    let gate = TestGate::start().await;
+    let mut request = request();
+    request.claimant = Some(hex(&sha256(b"open sesame")));
+    let approval = gate.client.submit(&request).await.unwrap();
+    gate.approve(&approval, ALICE).await;
+    let before = gate.stored();
+    for secret in [None, Some(json!("")), Some(json!("open sesame!")), Some(json!("x".repeat(256)))] {
+        for (path, mut body) in [
+            ("claim", json!({"nonce": MINE})),
+            ("outcome", json!({"status": "Executed"})),
+            ("withdraw", json!({})),
+        ] {
+            if let Some(secret) = &secret {
+                body["secret"] = secret.clone();
+            }
+            let answer = gate.post(&format!("/api/{path}/{}", approval.id), body.to_string()).await;
+            assert_eq!(answer.status, StatusCode::FORBIDDEN, "{path} {body}");
+            answer.problem();
+        }
+    }
+    assert_eq!(gate.stored(), before);
+    let mine = Claim { nonce: MINE.to_owned(), secret: Some("open sesame".to_owned()) };
+    gate.client.claim(&approval.id, &mine).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_approval_lapses() {
+    let gate = TestGate::with(&[("HO_RUN_WITHIN", "60")]).await;
+    let approval = gate.ask().await;
+    gate.approve(&approval, ALICE).await;
+    gate.pass(Duration::from_secs(60));
+    let lapsed = |approval: human_oversight_client::types::Approval| {
+        assert_eq!(approval.status, Status::Approved);
+        assert_eq!(approval.execution.unwrap().status, ExecutionStatus::Lapsed);
+    };
+    lapsed(gate.status(&approval.id).await);
+    assert_eq!(status_of(gate.client.claim(&approval.id, &claim(MINE)).await), 409);
+    lapsed(gate.status(&approval.id).await);
+    assert!(gate.stored()[0].2.contains(r#""ExecutionStatus":"Lapsed""#), "the claim stored it");
+}
+
+#[tokio::test]
+async fn a_claim_settles_a_provisional_timeout() {
+    let gate = TestGate::start().await;
+    let approval = gate.ask().await;
+    gate.pass(Duration::from_secs(3_600));
+    assert!(gate.stored()[0].2.contains(r#""Status":"Pending""#));
+    let answer = gate.post(&format!("/api/claim/{}", approval.id), json!({"nonce": MINE}).to_string()).await;
+    assert_eq!(answer.status, StatusCode::CONFLICT);
+    assert!(answer.problem()["detail"].as_str().unwrap().contains("Timeout"));
+    assert!(gate.stored()[0].2.contains(r#""Status":"Timeout""#));
+}
+
+#[tokio::test]
+async fn a_bad_claim_is_refused_with_the_field_at_fault() {
+    let gate = TestGate::start().await;
+    let approval = gate.ask().await;
+    gate.approve(&approval, ALICE).await;
+    for (body, pointer) in [
+        (json!({}), "/nonce"),
+        (json!({"nonce": 1}), "/nonce"),
+        (json!({"nonce": "short"}), "/nonce"),
+        (json!({"nonce": "x".repeat(65)}), "/nonce"),
+        (json!({"nonce": "with space and more"}), "/nonce"),
+        (json!({"nonce": MINE, "secret": 1}), "/secret"),
+        (json!({"nonce": MINE, "secret": "x".repeat(257)}), "/secret"),
+        (json!({"nonce": MINE, "more": 1}), ""),
+    ] {
+        let answer = gate.post(&format!("/api/claim/{}", approval.id), body.to_string()).await;
+        assert_eq!(answer.status, 422, "{body}");
+        assert_eq!(answer.problem()["errors"][0]["pointer"], pointer);
+    }
+    for id in ["x", "YQ.b"] {
+        let answer = gate.post(&format!("/api/claim/{id}"), json!({"nonce": MINE}).to_string()).await;
+        assert_eq!(answer.status, StatusCode::NOT_FOUND);
+    }
+    assert_eq!(gate.status(&approval.id).await.execution, None);
+}

@@ -1,0 +1,285 @@
+//! The client's gate: what it runs, and all that it does not.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use axum::Router;
+use axum::http::StatusCode;
+use axum::routing::any;
+use human_oversight_client::types::{ExecutionStatus, KeySet, Withdrawal};
+use human_oversight_client::{Client, Gate, Handle, Outcome, Reason, Refusal};
+use serde::Serialize;
+use serde_json::json;
+use tokio::net::TcpListener;
+
+use crate::harness::{ALICE, AGENT, TestGate};
+
+#[derive(Serialize)]
+struct DeleteUser {
+    user_id: String,
+}
+
+fn user() -> DeleteUser {
+    DeleteUser { user_id: "1".to_owned() }
+}
+
+/// An action that must not run.
+async fn never(_: &DeleteUser) -> String {
+    panic!("it ran without an approval")
+}
+
+fn refusal(outcome: Outcome<String>) -> Refusal {
+    outcome.into_result().unwrap_err()
+}
+
+#[tokio::test]
+async fn an_approved_action_runs_once_and_its_outcome_is_reported() {
+    let gate = TestGate::start().await;
+    let action = gate.gate().action("Delete User Account");
+    let pending = action.submit(&user()).await.unwrap();
+    let handle = pending.handle().clone();
+    gate.approve(pending.approval().unwrap(), ALICE).await;
+    let user = user();
+    let outcome = pending.run(&user, async |user| format!("deleted {}", user.user_id)).await;
+    assert_eq!(outcome, Outcome::Executed("deleted 1".to_owned()));
+    let stored = gate.status(&handle.id).await;
+    assert_eq!(stored.execution.unwrap().status, ExecutionStatus::Executed);
+
+    // The approval is used up, whoever comes with its handle.
+    let again = action.resume(handle).run(&user, never).await;
+    assert_eq!(refusal(again).reason, Reason::Unavailable);
+}
+
+#[tokio::test]
+async fn a_failure_is_reported_with_its_words() {
+    let gate = TestGate::start().await;
+    let pending = gate.gate().action("Delete User Account").submit(&user()).await.unwrap();
+    let id = pending.handle().id.clone();
+    gate.approve(pending.approval().unwrap(), ALICE).await;
+    let outcome: Outcome<Result<(), String>> =
+        pending.try_run(&user(), async |_| Err("no such user".to_owned())).await;
+    assert_eq!(outcome, Outcome::Executed(Err("no such user".to_owned())));
+    let execution = gate.status(&id).await.execution.unwrap();
+    assert_eq!(execution.status, ExecutionStatus::ExecutionFailed);
+    assert_eq!(execution.error.as_deref(), Some("no such user"));
+}
+
+#[tokio::test]
+async fn a_rejection_comes_back_with_its_comment() {
+    let gate = TestGate::start().await;
+    let pending = gate.gate().action("Delete User Account").submit(&user()).await.unwrap();
+    gate.reject(pending.approval().unwrap(), ALICE, "Ask the owner first").await;
+    let refusal = refusal(pending.run(&user(), never).await);
+    assert_eq!(refusal.reason, Reason::Rejected);
+    assert_eq!(refusal.by.as_deref(), Some(ALICE));
+    assert_eq!(
+        refusal.to_string(),
+        "Not run: rejected by alice@example.com. Their reason: Ask the owner first"
+    );
+}
+
+#[tokio::test]
+async fn every_other_end_is_a_refusal_with_its_reason() {
+    let gate = TestGate::start().await;
+    let action = gate.gate().action("Delete User Account");
+    let user = user();
+
+    let pending = action.submit(&user).await.unwrap();
+    let id = pending.handle().id.clone();
+    gate.pass(Duration::from_secs(3_600));
+    assert_eq!(refusal(pending.run(&user, never).await).reason, Reason::Timeout);
+    assert!(gate.entity(&id)["Status"] == "Timeout", "the claim settled it");
+
+    let pending = action.submit(&user).await.unwrap();
+    let secret = pending.handle().secret.clone();
+    let withdrawal = Withdrawal { secret: Some(secret) };
+    gate.client.withdraw(&pending.handle().id, &withdrawal).await.unwrap();
+    assert_eq!(refusal(pending.run(&user, never).await).reason, Reason::Cancelled);
+
+    let nobody = action.clone().approvers(["gone@example.invalid"]);
+    assert_eq!(refusal(nobody.run(&user, never).await).reason, Reason::Undeliverable);
+
+    let pending = action.submit(&user).await.unwrap();
+    gate.approve(pending.approval().unwrap(), ALICE).await;
+    gate.pass(Duration::from_secs(3_600));
+    assert_eq!(refusal(pending.run(&user, never).await).reason, Reason::Timeout, "it lapsed");
+
+    let invalid = action.clone().approvers(["nobody"]);
+    let invalid = refusal(invalid.run(&user, never).await);
+    assert_eq!(invalid.reason, Reason::Invalid);
+    assert!(invalid.detail.unwrap().contains("/approverEmails/0"));
+
+    let large = json!({"n": 9_007_199_254_740_993_u64});
+    let unfit: Outcome<()> = action.run(&large, |_| async { unreachable!() }).await;
+    assert_eq!(unfit.into_result().unwrap_err().reason, Reason::Invalid);
+}
+
+#[tokio::test]
+async fn a_wait_outlives_its_process() {
+    let gate = TestGate::start().await;
+    let action = gate.gate().action("Delete User Account");
+    let handle = action.submit(&user()).await.unwrap().handle().clone();
+    let stored = serde_json::to_string(&handle).unwrap();
+    assert!(!format!("{handle:?}").contains(&handle.secret));
+    gate.approve(&gate.status(&handle.id).await, ALICE).await;
+    let handle: Handle = serde_json::from_str(&stored).unwrap();
+    let outcome = action.resume(handle).run(&user(), async |_| "done").await;
+    assert_eq!(outcome, Outcome::Executed("done"));
+}
+
+#[tokio::test]
+async fn what_runs_is_what_was_shown_or_nothing() {
+    let gate = TestGate::start().await;
+    let action = gate.gate().action("Delete User Account");
+    let other = DeleteUser { user_id: "2".to_owned() };
+    for approve_as in [action.clone(), gate.gate().action("Read User Account")] {
+        let pending = action.submit(&user()).await.unwrap();
+        gate.approve(pending.approval().unwrap(), ALICE).await;
+        let handle = pending.handle().clone();
+        let params = if approve_as_is(&approve_as, &action) { &other } else { &user() };
+        let refusal = refusal(approve_as.resume(handle.clone()).run(params, never).await);
+        assert_eq!(refusal.reason, Reason::Unverified);
+        let execution = gate.status(&handle.id).await.execution.unwrap();
+        assert_eq!(execution.status, ExecutionStatus::ExecutionFailed, "it is told that nothing ran");
+    }
+}
+
+fn approve_as_is(one: &human_oversight_client::Action, other: &human_oversight_client::Action) -> bool {
+    format!("{one:?}") == format!("{other:?}")
+}
+
+#[tokio::test]
+async fn only_trusted_keys_count_where_some_are_named() {
+    let gate = TestGate::start().await;
+    let keys = gate.client.keys().await.unwrap();
+    for (trusted, runs) in [(keys, true), (KeySet { keys: Vec::new() }, false)] {
+        let action = gate.gate().trust(trusted).action("Delete User Account");
+        let pending = action.submit(&user()).await.unwrap();
+        gate.approve(pending.approval().unwrap(), ALICE).await;
+        let outcome = pending.run(&user(), async |_| "ran").await;
+        match runs {
+            true => assert_eq!(outcome, Outcome::Executed("ran")),
+            false => assert_eq!(outcome.into_result().unwrap_err().reason, Reason::Unverified),
+        }
+    }
+}
+
+/// Something that is not the gate, answering the same to everything.
+async fn impostor(status: StatusCode, kind: &'static str, body: String) -> Gate {
+    let router = Router::new().fallback(any(move || {
+        let body = body.clone();
+        async move { (status, [("content-type", kind)], body) }
+    }));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async { axum::serve(listener, router).await });
+    Gate::new(Client::new(&url, None).unwrap()).agent(AGENT).approvers([ALICE])
+}
+
+#[tokio::test]
+async fn no_answer_of_an_impostor_runs_anything() {
+    let approved = json!({
+        "id": "VXNlck1hbmFnZXJBZ2VudA.x", "correlationId": "x", "agentName": AGENT,
+        "actionDescription": "Delete User Account",
+        "parametersDigest": human_oversight_client::parameters::hex(
+            &human_oversight_client::parameters::Parameters::of(&user()).unwrap().digest()),
+        "status": "Approved", "approver": ALICE, "comment": null,
+        "requestTimestamp": "2026-11-22T17:30:00.000Z", "expiresAt": "2099-11-22T18:30:00.000Z",
+        "responseTimestamp": "2026-11-22T17:31:00.000Z", "execution": null, "notifications": [],
+        "deliverable": "ok", "receipt": null, "statusUrl": "http://127.0.0.1/",
+        "keys": [],
+    });
+    let with = |member: &str, value: serde_json::Value| {
+        let mut answer = approved.clone();
+        answer[member] = value;
+        answer.to_string()
+    };
+    let forged = "eyJhbGciOiJub25lIn0.eyJkZWNpc2lvbiI6IkFwcHJvdmVkIn0.";
+    let json_type = "application/json";
+    for (status, kind, body) in [
+        (200, json_type, approved.to_string()),
+        (200, json_type, with("receipt", json!(forged))),
+        (200, json_type, with("receipt", json!(""))),
+        (200, json_type, with("parametersDigest", json!("0"))),
+        (200, json_type, with("status", json!("approved"))),
+        (200, json_type, with("status", json!("ApprovedByMagic"))),
+        (200, json_type, with("status", json!(null))),
+        (200, json_type, "{}".to_owned()),
+        (200, json_type, "[]".to_owned()),
+        (200, json_type, String::new()),
+        (200, json_type, r#"{"status": "Approved"}"#.to_owned()),
+        (200, json_type, approved.to_string()[..300].to_owned()),
+        (200, json_type, "x".repeat(1_000_000)),
+        (200, "text/html", "<html>Approved</html>".to_owned()),
+        (204, json_type, String::new()),
+        (301, "text/html", String::new()),
+        (401, "text/html", String::new()),
+        (403, json_type, "{}".to_owned()),
+        (404, "text/html", "not here".to_owned()),
+        (418, json_type, approved.to_string()),
+    ] {
+        let gate = impostor(StatusCode::from_u16(status).unwrap(), kind, body.clone()).await;
+        let outcome = gate.action("Delete User Account").run(&user(), never).await;
+        let reason = refusal(outcome).reason;
+        assert!(matches!(reason, Reason::Unavailable | Reason::Unverified), "{status} {body}");
+    }
+}
+
+#[tokio::test]
+async fn a_gate_that_stumbles_is_asked_again_and_gets_no_second_request() {
+    let gate = TestGate::start().await;
+    // Loses every other answer after the gate has given it.
+    let lost = Arc::new(AtomicU32::new(0));
+    let (client, url) = (gate.http.clone(), gate.url.clone());
+    let counted = lost.clone();
+    let router = Router::new().fallback(any(move |request: axum::extract::Request| {
+        let (client, url, counted) = (client.clone(), url.clone(), counted.clone());
+        async move {
+            let (parts, body) = request.into_parts();
+            let body = axum::body::to_bytes(body, 1 << 20).await.unwrap();
+            let target = format!("{url}{}", parts.uri);
+            let mut forwarded = client.request(parts.method, target).body(body);
+            if let Some(kind) = parts.headers.get("content-type") {
+                forwarded = forwarded.header("content-type", kind);
+            }
+            let answer = forwarded.send().await.unwrap();
+            if counted.fetch_add(1, Ordering::SeqCst).is_multiple_of(2) {
+                return (StatusCode::BAD_GATEWAY, Vec::new());
+            }
+            (answer.status(), answer.bytes().await.unwrap().to_vec())
+        }
+    }));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let stumbling = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async { axum::serve(listener, router).await });
+
+    let action = Gate::new(Client::new(&stumbling, None).unwrap())
+        .agent(AGENT)
+        .approvers([ALICE])
+        .action("Delete User Account");
+    let pending = action.submit(&user()).await.unwrap();
+    assert_eq!((gate.stored().len(), gate.mails().len()), (1, 1));
+    let id = pending.handle().id.clone();
+    gate.approve(&gate.status(&id).await, ALICE).await;
+    let runs = AtomicU32::new(0);
+    let outcome = pending
+        .run(&user(), async |_| runs.fetch_add(1, Ordering::SeqCst))
+        .await;
+    assert_eq!(outcome, Outcome::Executed(0));
+    assert_eq!(runs.into_inner(), 1);
+    assert_eq!(gate.status(&id).await.execution.unwrap().status, ExecutionStatus::Executed);
+    assert!(lost.load(Ordering::SeqCst) >= 8);
+}
+
+#[test]
+fn the_address_is_taken_as_people_paste_it() {
+    for good in ["http://127.0.0.1:7071", "https://gate.example.com/", "https://gate.example.com/api/"] {
+        assert!(Client::new(good, Some("key")).is_ok(), "{good}");
+    }
+    for bad in ["", "gate.example.com", "ftp://gate.example.com", "mailto:x@example.com"] {
+        assert!(Client::new(bad, None).is_err(), "{bad}");
+    }
+    let client = Client::new("https://gate.example.com", Some("top-secret-key")).unwrap();
+    assert!(!format!("{client:?}").contains("top-secret"));
+}

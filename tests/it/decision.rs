@@ -1,0 +1,335 @@
+//! `GET|POST /api/decision/{id}`.
+
+use std::time::Duration;
+
+use human_oversight_client::types::{ExecutionStatus, Status};
+use reqwest::{Method, StatusCode};
+use serde_json::json;
+
+use crate::harness::{ALICE, BOB, Question, TestGate, object, request};
+
+#[tokio::test]
+async fn the_page_shows_what_will_be_done_and_to_whom_it_speaks() {
+    let gate = TestGate::start().await;
+    let mut request = request();
+    request.reason = Some("The contract ended.".to_owned());
+    let approval = gate.client.submit(&request).await.unwrap();
+    let page = gate.get(&gate.question(&approval, ALICE).link).await;
+    assert_eq!(page.status, StatusCode::OK);
+    for shown in [
+        "Delete User Account",
+        "UserManagerAgent",
+        "You are deciding as <strong>alice@example.com</strong>",
+        "&#34;user_id&#34;: &#34;1&#34;",
+        &approval.parameters_digest,
+        "The agent says (not verified)",
+        "59 minutes left",
+        "For development",
+    ] {
+        assert!(page.body.contains(shown), "{shown}\n{}", page.body);
+    }
+    let (parameters, reason) = (page.body.find("user_id"), page.body.find("The contract ended"));
+    assert!(parameters.unwrap() < reason.unwrap(), "the agent's own words come last");
+    assert!(!page.body.contains("<script"));
+    assert!(!page.body.contains(&gate.question(&approval, ALICE).code), "the code is in the mail only");
+    let policy = page.header("content-security-policy");
+    assert!(policy.starts_with("default-src 'none'; style-src 'sha256-"), "{policy}");
+    assert!(policy.contains("form-action 'self'") && policy.contains("frame-ancestors 'none'"));
+    for (name, value) in [
+        ("cache-control", "no-store"),
+        ("referrer-policy", "strict-origin"),
+        ("x-robots-tag", "noindex, nofollow, noarchive"),
+        ("x-content-type-options", "nosniff"),
+        ("cross-origin-opener-policy", "same-origin"),
+    ] {
+        assert_eq!(page.header(name), value);
+    }
+}
+
+#[tokio::test]
+async fn whoever_reads_the_page_however_often_decides_nothing() {
+    let gate = TestGate::start().await;
+    let approval = gate.ask().await;
+    let before = gate.stored();
+    for address in [ALICE, BOB] {
+        let link = gate.question(&approval, address).link;
+        for more in ["", "&d=approve", "&decision=approve", "&decision=reject", "&code=000000"] {
+            for method in [Method::GET, Method::HEAD] {
+                let url = format!("{link}{more}");
+                let answer = gate.http.request(method, url).send().await.unwrap();
+                assert_eq!(answer.status(), StatusCode::OK);
+            }
+        }
+        for method in [Method::PUT, Method::DELETE, Method::PATCH, Method::OPTIONS] {
+            let answer = gate.http.request(method, &link).send().await.unwrap();
+            assert_eq!(answer.status(), StatusCode::METHOD_NOT_ALLOWED);
+        }
+    }
+    assert_eq!(gate.stored(), before);
+}
+
+#[tokio::test]
+async fn an_approval_with_a_comment_is_recorded_and_shown() {
+    let gate = TestGate::start().await;
+    let approval = gate.ask().await;
+    let question = gate.question(&approval, ALICE);
+    // People type codes as they are printed or as they like.
+    let typed = format!(" {}-{} ", &question.code[..3], &question.code[3..]);
+    let form = [("decision", "approve"), ("code", typed.as_str()), ("comment", "Fine,\r\ngo on.  ")];
+    let answer = gate.decide(&question, &form).await;
+    assert_eq!(answer.status, StatusCode::SEE_OTHER);
+    let decided = gate.status(&approval.id).await;
+    assert_eq!((decided.status, decided.approver.as_deref()), (Status::Approved, Some(ALICE)));
+    assert_eq!(decided.comment.as_deref(), Some("Fine,\ngo on."));
+
+    let next = gate.get(&format!("{}{}", gate.url, answer.header("location"))).await;
+    assert_eq!(next.status, StatusCode::OK);
+    assert!(next.body.contains("Approved by alice@example.com") && next.body.contains("go on."));
+    assert!(!next.body.contains("<form"), "there is nothing left to decide");
+}
+
+#[tokio::test]
+async fn a_rejection_needs_no_code_and_is_final() {
+    let gate = TestGate::start().await;
+    let approval = gate.ask().await;
+    let (alice, bob) = (gate.question(&approval, ALICE), gate.question(&approval, BOB));
+    let bobs_page = gate.get(&bob.link).await;
+    gate.reject(&approval, ALICE, "Wrong tenant <b>!</b>").await;
+
+    let second = gate.send_form(&bobs_page, &[("decision", "approve"), ("code", &bob.code)]).await;
+    assert_eq!(second.status, StatusCode::CONFLICT);
+    assert!(second.body.contains("Your answer came second"));
+    assert!(second.body.contains("Rejected by alice@example.com"));
+    assert!(second.body.contains("Wrong tenant &#60;b&#62;!&#60;/b&#62;"));
+    let again = gate.get(&alice.link).await;
+    assert!(again.body.contains("Rejected by alice@example.com on "));
+    assert_eq!(gate.status(&approval.id).await.status, Status::Rejected);
+}
+
+#[tokio::test]
+async fn the_same_answer_twice_is_one_answer() {
+    let gate = TestGate::start().await;
+    let approval = gate.ask().await;
+    let question = gate.question(&approval, ALICE);
+    let page = gate.get(&question.link).await;
+    let form = [("decision", "approve"), ("code", question.code.as_str())];
+    let first = gate.send_form(&page, &form).await;
+    let stored = gate.stored();
+    let second = gate.send_form(&page, &form).await;
+    assert_eq!((first.status, second.status), (StatusCode::SEE_OTHER, StatusCode::SEE_OTHER));
+    assert_eq!(gate.stored(), stored);
+    let other = gate.send_form(&page, &[("decision", "reject")]).await;
+    assert_eq!(other.status, StatusCode::CONFLICT);
+    assert_eq!(gate.stored(), stored);
+}
+
+#[tokio::test]
+async fn a_program_that_presses_every_button_approves_nothing() {
+    let gate = TestGate::start().await;
+    let approval = gate.ask().await;
+    let question = gate.question(&approval, ALICE);
+    let answer = gate.decide(&question, &[("decision", "approve"), ("code", "")]).await;
+    assert_eq!(answer.status, StatusCode::FORBIDDEN);
+    assert!(answer.body.contains("type the code from the mail"));
+    assert_eq!(gate.status(&approval.id).await.status, Status::Pending);
+    assert!(gate.stored()[0].2.contains(r#"\"wrongCodes\":0"#), "no code is no wrong code");
+}
+
+#[tokio::test]
+async fn five_wrong_codes_lock_approving_by_that_link_only() {
+    let gate = TestGate::start().await;
+    let approval = gate.ask().await;
+    let (alice, bob) = (gate.question(&approval, ALICE), gate.question(&approval, BOB));
+    let wrong = if alice.code == "000000" { "000001" } else { "000000" };
+    // Somebody else's code is wrong too.
+    for (code, says) in [
+        (wrong, "4 tries are left"),
+        (&bob.code, "3 tries are left"),
+        ("12345", "2 tries are left"),
+        ("１２３４５６", "1 try is left"),
+        (wrong, "now locked"),
+    ] {
+        let form = [("decision", "approve"), ("code", code), ("comment", "my words")];
+        let answer = gate.decide(&alice, &form).await;
+        assert_eq!(answer.status, StatusCode::FORBIDDEN);
+        assert!(answer.body.contains(says), "{says}\n{}", answer.body);
+        assert!(answer.body.contains(">my words</textarea>"), "what was typed is kept");
+    }
+    let right = gate.decide(&alice, &[("decision", "approve"), ("code", &alice.code)]).await;
+    assert_eq!(right.status, StatusCode::FORBIDDEN);
+    assert!(right.body.contains("locked"));
+    let seen = gate.status(&approval.id).await;
+    assert_eq!(seen.status, Status::Pending);
+    assert_eq!((seen.notifications[0].locked, seen.notifications[1].locked), (true, false));
+    assert!(gate.stored()[0].2.contains(r#"\"what\":\"Locked\""#), "the history has it");
+
+    gate.approve(&approval, BOB).await;
+    let other = gate.ask().await;
+    let again = gate.question(&other, ALICE);
+    for _ in 0..5 {
+        gate.decide(&again, &[("decision", "approve"), ("code", "x")]).await;
+    }
+    gate.reject(&other, ALICE, "I can still say no").await;
+}
+
+#[tokio::test]
+async fn an_answer_after_the_deadline_changes_nothing_and_is_recorded_as_late() {
+    let gate = TestGate::start().await;
+    let approval = gate.ask().await;
+    let (alice, bob) = (gate.question(&approval, ALICE), gate.question(&approval, BOB));
+    let (alices, bobs) = (gate.get(&alice.link).await, gate.get(&bob.link).await);
+    gate.pass(Duration::from_millis(3_600_000));
+    let no_code = gate.send_form(&alices, &[("decision", "approve"), ("code", "")]).await;
+    assert_eq!(no_code.status, StatusCode::FORBIDDEN);
+    let late = gate.send_form(&alices, &[("decision", "approve"), ("code", &alice.code)]).await;
+    assert_eq!(late.status, StatusCode::GONE);
+    assert!(late.body.contains("too late") && late.body.contains("It does not run"));
+    let row = gate.stored()[0].2.clone();
+    for column in [r#""Status":"Timeout""#, r#""LateDecision":"Approve""#, r#""LateApprover":"alice@"#] {
+        assert!(row.contains(column), "{column} in {row}");
+    }
+    // The second one is told the same, and is not recorded.
+    let later = gate.send_form(&bobs, &[("decision", "reject")]).await;
+    assert_eq!(later.status, StatusCode::GONE);
+    assert_eq!(gate.stored()[0].2, row);
+    assert_eq!(gate.get(&bob.link).await.status, StatusCode::GONE);
+    assert_eq!(gate.status(&approval.id).await.status, Status::Timeout);
+}
+
+#[tokio::test]
+async fn the_deadline_is_half_open() {
+    let gate = TestGate::start().await;
+    let approval = gate.ask().await;
+    gate.pass(Duration::from_secs(3_590));
+    gate.approve(&approval, ALICE).await;
+    assert_eq!(gate.status(&approval.id).await.status, Status::Approved);
+}
+
+#[tokio::test]
+async fn what_opens_nothing_looks_the_same_whatever_is_wrong() {
+    let gate = TestGate::start().await;
+    let (one, other) = (gate.ask().await, gate.ask().await);
+    let link = gate.question(&one, ALICE).link;
+    let (address, token) = link.split_once("?k=").unwrap();
+    let others = gate.question(&other, ALICE).link;
+    let (_, others_token) = others.split_once("?k=").unwrap();
+    let mut pages = Vec::new();
+    for url in [
+        address.to_owned(),
+        format!("{address}?k="),
+        format!("{address}?k={}", &token[..token.len() - 1]),
+        format!("{address}?k={others_token}"),
+        format!("{}/api/decision/YQ.none?k={token}", gate.url),
+        format!("{}/api/decision/nonsense?k={token}", gate.url),
+    ] {
+        let page = gate.get(&url).await;
+        assert_eq!(page.status, StatusCode::NOT_FOUND, "{url}");
+        assert!(page.header("content-type").starts_with("text/html"));
+        pages.push(page.body);
+    }
+    assert!(pages.iter().all(|page| *page == pages[0]));
+    let page = gate.get(&gate.question(&one, ALICE).link).await;
+    let form = page.body.split("name=\"form\" value=\"").nth(1).unwrap().split('"').next().unwrap();
+    let fields = [("k", others_token), ("form", form), ("decision", "reject")];
+    assert_eq!(gate.post_form(address, fields).await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn a_form_from_elsewhere_or_of_something_else_decides_nothing() {
+    let gate = TestGate::start().await;
+    let (approval, other) = (gate.ask().await, gate.ask().await);
+    let question = gate.question(&approval, ALICE);
+    let (address, token) = question.link.split_once("?k=").unwrap();
+    let page = gate.get(&question.link).await;
+    let form_token = |page: &crate::harness::Page| {
+        page.body.split("name=\"form\" value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned()
+    };
+    let own = form_token(&page);
+    let foreign = form_token(&gate.get(&gate.question(&other, ALICE).link).await);
+    let bobs = form_token(&gate.get(&gate.question(&approval, BOB).link).await);
+    let before = gate.stored();
+    let body = |form: &str| format!("k={token}&form={form}&decision=reject");
+    let post = async |headers: &[(&str, &str)], body: String| {
+        let mut request = gate.http.post(address).body(body);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        request.send().await.unwrap().status()
+    };
+    let urlencoded = ("content-type", "application/x-www-form-urlencoded");
+    for headers in [
+        vec![urlencoded],
+        vec![urlencoded, ("origin", "https://evil.example")],
+        vec![urlencoded, ("origin", "null")],
+        vec![urlencoded, ("sec-fetch-site", "cross-site")],
+        vec![urlencoded, ("sec-fetch-site", "same-site"), ("origin", "https://evil.example")],
+    ] {
+        assert_eq!(post(&headers, body(&own)).await, StatusCode::FORBIDDEN, "{headers:?}");
+    }
+    let mine = ("origin", gate.url.as_str());
+    for form in [&foreign, &bobs, "", "nonsense"] {
+        let status = post(&[urlencoded, mine], body(form)).await;
+        assert_eq!(status, StatusCode::CONFLICT, "the page is out of date");
+    }
+    assert_eq!(post(&[mine], body(&own)).await, StatusCode::UNSUPPORTED_MEDIA_TYPE);
+    for broken in ["", "k=x", "k=x&form=y", "k=x&form=y&decision=maybe", "\u{0}"] {
+        assert_eq!(post(&[urlencoded, mine], broken.to_owned()).await, 400, "{broken}");
+    }
+    let long = format!("{}&comment={}", body(&own), "x".repeat(2_001));
+    assert_eq!(post(&[urlencoded, mine], long).await, StatusCode::BAD_REQUEST);
+    let huge = format!("{}&comment={}", body(&own), "x".repeat(70_000));
+    assert_eq!(post(&[urlencoded, mine], huge).await, StatusCode::PAYLOAD_TOO_LARGE);
+    assert_eq!(gate.stored(), before);
+    assert_eq!(post(&[urlencoded, ("sec-fetch-site", "same-origin")], body(&own)).await, 303);
+}
+
+#[tokio::test]
+async fn a_deceiving_agent_is_shown_for_what_it_is() {
+    let gate = TestGate::start().await;
+    let mut hostile = request();
+    hostile.agent_name = "</h1><script>alert(1)</script>".to_owned();
+    hostile.action_description = "Read a file</p><form action=https://evil.example>".to_owned();
+    hostile.parameters = object(json!({
+        "path": "invoice\u{202e}fdp.exe", "to": "\u{440}aypal-prod", "zero\u{200b}width": "\u{e0041}",
+        "html": "</pre><script>alert(2)</script>",
+    }));
+    hostile.reason = Some("Approved by security.</blockquote><h1>SAFE</h1>\u{202e}".to_owned());
+    let approval = gate.client.submit(&hostile).await.unwrap();
+    let page = gate.get(&gate.question(&approval, ALICE).link).await.body;
+    let mail = gate.mails().remove(0);
+    for text in [&page, &mail.html] {
+        assert!(!text.contains("<script") && !text.contains("<form action=https"), "{text}");
+        assert!(!text.contains(['\u{202e}', '\u{200b}', '\u{e0041}']));
+    }
+    for shown in [
+        r"invoice\u202efdp.exe",
+        r"zero\u200bwidth",
+        r"\udb40\udc41",
+        "mixes alphabets: \u{440} is U+0440",
+        "3 hidden characters",
+        r"SAFE&#60;/h1&#62;\u{202e}",
+    ] {
+        assert!(page.contains(shown), "{shown}\n{page}");
+    }
+    assert!(!mail.subject.contains('\n'));
+    assert_eq!(mail.source.matches("\r\nSubject: ").count(), 1);
+}
+
+#[tokio::test]
+async fn the_page_tells_what_became_of_the_approval() {
+    let gate = TestGate::start().await;
+    let approval = gate.ask().await;
+    let Question { link, .. } = gate.question(&approval, ALICE);
+    gate.approve(&approval, ALICE).await;
+    assert!(gate.get(&link).await.body.contains("has not taken the approval yet"));
+    let claim = crate::claim::claim("0123456789abcdef");
+    gate.client.claim(&approval.id, &claim).await.unwrap();
+    assert!(gate.get(&link).await.body.contains("is running the action"));
+    let report = human_oversight_client::types::Report {
+        status: ExecutionStatus::Executed,
+        error: None,
+        secret: None,
+    };
+    gate.client.outcome(&approval.id, &report).await.unwrap();
+    assert!(gate.get(&link).await.body.contains("that the action ran"));
+}

@@ -1,0 +1,173 @@
+//! What holds for every route: unknown addresses, other methods, slow and broken clients, hosts.
+
+use std::time::{Duration, Instant};
+
+use reqwest::{Method, StatusCode};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::harness::{Page, TestGate, request};
+
+#[tokio::test]
+async fn the_ping_is_answered() {
+    let gate = TestGate::start().await;
+    assert_eq!(gate.get(&gate.url).await.status, StatusCode::OK);
+    assert!(!gate.dir.path().join("approvals.db").exists(), "before any I/O");
+}
+
+#[tokio::test]
+async fn an_unknown_address_is_a_problem_document() {
+    let gate = TestGate::start().await;
+    for path in ["/x", "/api", "/api/", "/api/submit/", "/api/status", "/api/status/a/b", "/API/submit",
+                 "/api/decisions", "/.env", "/api/../etc/passwd", "//", "/inbox/../link.keys", "/inbox/x"] {
+        let answer = gate.get(&format!("{}{path}", gate.url)).await;
+        assert_eq!(answer.status, StatusCode::NOT_FOUND, "{path}");
+        answer.problem();
+    }
+}
+
+#[tokio::test]
+async fn another_method_is_told_which_ones_there_are() {
+    let gate = TestGate::start().await;
+    for (path, allowed) in [
+        ("/api/submit", "POST"),
+        ("/api/status/YQ.b", "GET,HEAD"),
+        ("/api/decision/YQ.b", "GET,HEAD,POST"),
+        ("/api/claim/YQ.b", "POST"),
+        ("/api/outcome/YQ.b", "POST"),
+        ("/api/withdraw/YQ.b", "POST"),
+        ("/api/keys", "GET,HEAD"),
+        ("/sweep", "POST"),
+    ] {
+        for method in [Method::DELETE, Method::PUT, Method::PATCH] {
+            let request = gate.http.request(method, format!("{}{path}", gate.url));
+            let answer = Page::of(request.send().await.unwrap()).await;
+            assert_eq!(answer.status, StatusCode::METHOD_NOT_ALLOWED, "{path}");
+            assert_eq!(answer.header("allow"), allowed, "{path}");
+            answer.problem();
+        }
+    }
+}
+
+#[tokio::test]
+async fn only_json_is_taken_for_json() {
+    let gate = TestGate::start().await;
+    let body = serde_json::to_vec(&request()).unwrap();
+    for path in ["/api/submit", "/api/claim/YQ.b", "/api/outcome/YQ.b", "/api/withdraw/YQ.b"] {
+        for kind in [None, Some("text/plain"), Some("application/x-www-form-urlencoded"), Some("json")] {
+            let mut request = gate.http.post(format!("{}{path}", gate.url)).body(body.clone());
+            if let Some(kind) = kind {
+                request = request.header("content-type", kind);
+            }
+            let answer = Page::of(request.send().await.unwrap()).await;
+            assert_eq!(answer.status, StatusCode::UNSUPPORTED_MEDIA_TYPE, "{path} {kind:?}");
+            answer.problem();
+        }
+    }
+    let latin = b"{\"agentName\": \"\xe9\"}".to_vec();
+    assert_eq!(gate.post("/api/submit", latin).await.status, StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
+async fn the_callers_invocation_id_is_the_last_one_and_nothing_but_an_id() {
+    let gate = TestGate::start().await;
+    let ask = async |ids: &[&str]| {
+        let mut request = gate.http.get(format!("{}/x", gate.url));
+        for id in ids {
+            request = request.header("x-azure-functions-invocationid", *id);
+        }
+        let answer = Page::of(request.send().await.unwrap()).await;
+        answer.problem()["invocationId"].as_str().unwrap().to_owned()
+    };
+    let (theirs, hosts) =
+        ("11111111-1111-4111-8111-111111111111", "22222222-2222-4222-8222-222222222222");
+    assert_eq!(ask(&[theirs, hosts]).await, hosts);
+    for made_up in ["<script>", "x"] {
+        let id = ask(&[made_up]).await;
+        assert!(id.len() == 36 && id != made_up);
+    }
+}
+
+#[tokio::test]
+async fn a_name_that_is_not_loopback_reaches_nothing() {
+    let gate = TestGate::start().await;
+    for (host, status) in [
+        ("127.0.0.1", 200),
+        ("localhost:7071", 200),
+        ("[::1]:7071", 200),
+        ("rebound.example", 403),
+        ("127.0.0.1.rebound.example:7071", 403),
+        ("", 403),
+    ] {
+        let answer = raw(&gate, &format!("GET / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n")).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{host}: {answer}");
+    }
+}
+
+#[tokio::test]
+async fn broken_and_smuggled_requests_are_refused_and_nothing_hangs() {
+    let gate = TestGate::start().await;
+    for request in [
+        "POST /api/submit HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n12345",
+        "NONSENSE\r\n\r\n",
+        "GET / HTTP/9.9\r\n\r\n",
+        "GET /\u{0} HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    ] {
+        let answer = raw(&gate, request).await;
+        assert!(answer.starts_with("HTTP/1.1 4"), "{request}: {answer}");
+    }
+    let long = format!("GET / HTTP/1.1\r\nHost: localhost\r\nX: {}\r\n\r\n", "x".repeat(100_000));
+    let answer = raw(&gate, &long).await;
+    // The connection may be reset over what nobody read before the answer arrives.
+    assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 431"), "{answer}");
+    // Both lengths: hyper takes the chunks, and so nothing is left over to be smuggled.
+    let both = "POST /api/submit HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\n\
+                Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n0\r\n\r\n";
+    assert!(raw(&gate, both).await.starts_with("HTTP/1.1 4"));
+}
+
+#[tokio::test]
+async fn a_slow_head_and_a_slow_body_are_given_up() {
+    let gate = TestGate::start().await;
+    let started = Instant::now();
+    let head = raw(&gate, "GET / HTTP/1.1\r\nHost: local");
+    let body = raw(
+        &gate,
+        "POST /api/submit HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
+         Content-Length: 100\r\nConnection: close\r\n\r\n{\"agent",
+    );
+    let (head, body) = tokio::join!(head, body);
+    assert!(head.is_empty() || head.starts_with("HTTP/1.1 408"), "{head}");
+    assert!(body.starts_with("HTTP/1.1 408"), "{body}");
+    assert!(body.contains("problem+json"));
+    assert!(started.elapsed() < Duration::from_secs(20));
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_early_disturbs_nobody() {
+    let gate = TestGate::start().await;
+    let approval = gate.ask().await;
+    for _ in 0..20 {
+        let mut stream = connect(&gate).await;
+        let request = format!("GET /api/status/{}?wait=100 HTTP/1.1\r\nHost: localhost\r\n\r\n", approval.id);
+        stream.write_all(request.as_bytes()).await.unwrap();
+        drop(stream);
+    }
+    gate.approve(&approval, crate::harness::ALICE).await;
+}
+
+async fn connect(gate: &TestGate) -> TcpStream {
+    TcpStream::connect(gate.url.trim_start_matches("http://")).await.unwrap()
+}
+
+/// Sends bytes as they stand and reads whatever comes until the end.
+async fn raw(gate: &TestGate, request: &str) -> String {
+    let mut stream = connect(gate).await;
+    stream.write_all(request.as_bytes()).await.ok();
+    let mut answer = Vec::new();
+    tokio::time::timeout(Duration::from_secs(30), stream.read_to_end(&mut answer))
+        .await
+        .expect("no hang")
+        .ok();
+    String::from_utf8_lossy(&answer).into_owned()
+}

@@ -1,0 +1,333 @@
+//! What the tests share: a gate on a free port whose clock can be moved, and a person with a mailbox.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use human_oversight::config::Config;
+use human_oversight::http::{self, App};
+use human_oversight::timestamp::Timestamp;
+use human_oversight_client::types::{Approval, NewApproval};
+use human_oversight_client::{Client, Gate};
+use mail_parser::MessageParser;
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+
+pub(crate) const AGENT: &str = "UserManagerAgent";
+pub(crate) const ALICE: &str = "alice@example.com";
+pub(crate) const BOB: &str = "bob@example.com";
+
+/// A gate of its own for one test.
+pub(crate) struct TestGate {
+    pub(crate) url: String,
+    pub(crate) client: Client,
+    pub(crate) http: reqwest::Client,
+    ahead: Arc<AtomicI64>,
+    pub(crate) dir: TempDir,
+}
+
+impl TestGate {
+    pub(crate) async fn start() -> Self {
+        Self::with(&[]).await
+    }
+
+    /// A gate with settings of its own.
+    pub(crate) async fn with(settings: &[(&str, &str)]) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        Self::at(dir, settings).await
+    }
+
+    /// A gate over a folder that is there already.
+    pub(crate) async fn at(dir: TempDir, settings: &[(&str, &str)]) -> Self {
+        let store = format!("embedded:{}", dir.path().display());
+        let mail = format!("file:{}", dir.path().join("mail").display());
+        let config = Config::read(|name| {
+            let own = settings.iter().find(|(n, _)| *n == name).map(|(_, value)| (*value).to_owned());
+            own.or(match name {
+                "HO_STORE" => Some(store.clone()),
+                "HO_MAIL" => Some(mail.clone()),
+                _ => None,
+            })
+        })
+        .unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let ahead = Arc::new(AtomicI64::new(0));
+        let clock = {
+            let ahead = ahead.clone();
+            Arc::new(move || {
+                let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
+                let now = i64::try_from(now).unwrap() + ahead.load(Ordering::SeqCst);
+                Timestamp::from_unix_millis(now).unwrap()
+            })
+        };
+        let app = Arc::new(App::assemble(config, port, clock).unwrap());
+        tokio::spawn(http::serve(listener, app.clone()));
+        let url = app.base_url.clone();
+        let client = Client::new(&url, None).unwrap();
+        let http =
+            reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+        Self { url, client, http, ahead, dir }
+    }
+
+    /// Lets time pass.
+    pub(crate) fn pass(&self, time: Duration) {
+        self.ahead.fetch_add(i64::try_from(time.as_millis()).unwrap(), Ordering::SeqCst);
+    }
+
+    /// The gate as an agent has it.
+    pub(crate) fn gate(&self) -> Gate {
+        Gate::new(self.client.clone()).agent(AGENT).approvers([ALICE, BOB])
+    }
+
+    /// Asks for something, with Alice and Bob as approvers.
+    pub(crate) async fn ask(&self) -> Approval {
+        self.client.submit(&request()).await.unwrap()
+    }
+
+    pub(crate) async fn status(&self, id: &str) -> Approval {
+        self.client.status(id, Duration::ZERO).await.unwrap().0
+    }
+
+    /// The timer.
+    pub(crate) async fn sweep(&self) -> Value {
+        let answer = self.http.post(format!("{}/sweep", self.url)).send().await.unwrap();
+        assert_eq!(answer.status(), StatusCode::OK);
+        serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap()
+    }
+
+    pub(crate) fn mails(&self) -> Vec<Mail> {
+        mails(&self.dir.path().join("mail"))
+    }
+
+    /// The mail that asks `address` about the request.
+    pub(crate) fn question(&self, approval: &Approval, address: &str) -> Question {
+        question(&self.mails(), &approval.id, address)
+    }
+
+    pub(crate) async fn get(&self, url: &str) -> Page {
+        Page::of(self.http.get(url).send().await.unwrap()).await
+    }
+
+    /// Opens the link and sends the form, as a person does.
+    pub(crate) async fn decide(&self, question: &Question, form: &[(&str, &str)]) -> Page {
+        let page = self.get(&question.link).await;
+        assert_eq!(page.status, StatusCode::OK, "{}", page.body);
+        self.send_form(&page, form).await
+    }
+
+    /// Sends the form of a page that was opened before.
+    pub(crate) async fn send_form(&self, page: &Page, form: &[(&str, &str)]) -> Page {
+        let hidden = page.hidden_fields();
+        let fields = hidden.iter().map(|(name, value)| (name.as_str(), value.as_str())).chain(
+            form.iter().copied(),
+        );
+        self.post_form(&format!("{}{}", self.url, page.action()), fields).await
+    }
+
+    pub(crate) async fn post_form<'a>(
+        &self,
+        url: &str,
+        fields: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Page {
+        let body: String =
+            form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+        let request = self
+            .http
+            .post(url)
+            .header("origin", &self.url)
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(body);
+        Page::of(request.send().await.unwrap()).await
+    }
+
+    pub(crate) async fn approve(&self, approval: &Approval, address: &str) {
+        let question = self.question(approval, address);
+        let answer =
+            self.decide(&question, &[("decision", "approve"), ("code", &question.code)]).await;
+        assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.body);
+    }
+
+    pub(crate) async fn reject(&self, approval: &Approval, address: &str, comment: &str) {
+        let question = self.question(approval, address);
+        let answer =
+            self.decide(&question, &[("decision", "reject"), ("comment", comment)]).await;
+        assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.body);
+    }
+
+    /// Sends a body as it stands.
+    pub(crate) async fn post(&self, path: &str, body: impl Into<reqwest::Body>) -> Page {
+        let request = self
+            .http
+            .post(format!("{}{path}", self.url))
+            .header("content-type", "application/json")
+            .body(body);
+        Page::of(request.send().await.unwrap()).await
+    }
+
+    /// Every byte of the store, to see whether something was written.
+    pub(crate) fn stored(&self) -> Vec<(String, i64, String)> {
+        let path = self.dir.path().join("approvals.db");
+        let connection = rusqlite::Connection::open(path).unwrap();
+        let mut rows = connection
+            .prepare("SELECT RowKey, ETag, Entity FROM approvals ORDER BY PartitionKey, RowKey")
+            .unwrap();
+        let rows = rows.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).unwrap();
+        rows.map(Result::unwrap).collect()
+    }
+
+    /// Changes a stored row, and when it is due, as somebody with the table's key could.
+    pub(crate) fn tamper(&self, id: &str, due: Option<Timestamp>, change: impl FnOnce(&mut Value)) {
+        let correlation = id.split_once('.').unwrap().1;
+        let path = self.dir.path().join("approvals.db");
+        let connection = rusqlite::Connection::open(path).unwrap();
+        let row: String = connection
+            .query_row("SELECT Entity FROM approvals WHERE RowKey = ?1", [correlation], |r| r.get(0))
+            .unwrap();
+        let mut entity: Value = serde_json::from_str(&row).unwrap();
+        change(&mut entity);
+        let changed = connection
+            .execute(
+                "UPDATE approvals SET Entity = ?2, Due = coalesce(?3, Due), ETag = ETag + 1
+                 WHERE RowKey = ?1",
+                rusqlite::params![correlation, entity.to_string(), due.map(Timestamp::unix_millis)],
+            )
+            .unwrap();
+        assert_eq!(changed, 1);
+    }
+
+    pub(crate) fn entity(&self, id: &str) -> Value {
+        let correlation = id.split_once('.').unwrap().1;
+        let row = self.stored().into_iter().find(|(key, ..)| key == correlation).unwrap();
+        serde_json::from_str(&row.2).unwrap()
+    }
+
+    pub(crate) fn mail_folder(&self) -> PathBuf {
+        self.dir.path().join("mail")
+    }
+}
+
+/// A request as a real agent makes it.
+pub(crate) fn request() -> NewApproval {
+    NewApproval {
+        agent_name: AGENT.to_owned(),
+        action_description: "Delete User Account".to_owned(),
+        parameters: object(json!({
+            "user_id": "1", "email": "former-contractor@example.com",
+            "options": {"delete_mailbox": true, "retention_days": 30, "groups": ["sales", "vpn-users"]},
+        })),
+        approver_emails: vec![ALICE.to_owned(), BOB.to_owned()],
+        ..NewApproval::default()
+    }
+}
+
+pub(crate) fn object(value: Value) -> serde_json::Map<String, Value> {
+    match value {
+        Value::Object(object) => object,
+        _ => panic!("an object"),
+    }
+}
+
+/// An answer, read to its end.
+pub(crate) struct Page {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: reqwest::header::HeaderMap,
+    pub(crate) body: String,
+}
+
+impl Page {
+    pub(crate) async fn of(response: reqwest::Response) -> Self {
+        let (status, headers) = (response.status(), response.headers().clone());
+        let body = String::from_utf8(response.bytes().await.unwrap().to_vec()).unwrap();
+        Self { status, headers, body }
+    }
+
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|_| panic!("{}", self.body))
+    }
+
+    /// A problem document, checked for its form.
+    pub(crate) fn problem(&self) -> Value {
+        assert_eq!(self.header("content-type"), "application/problem+json", "{}", self.body);
+        let problem = self.json();
+        for member in ["type", "title", "detail", "invocationId"] {
+            assert!(problem[member].as_str().is_some_and(|text| !text.is_empty()), "{problem}");
+        }
+        assert_eq!(problem["status"], self.status.as_u16());
+        problem
+    }
+
+    fn hidden_fields(&self) -> Vec<(String, String)> {
+        let inputs = self.body.split("<input type=\"hidden\" name=\"").skip(1);
+        inputs
+            .map(|input| {
+                let (name, rest) = input.split_once("\" value=\"").unwrap();
+                (name.to_owned(), rest.split_once('"').unwrap().0.to_owned())
+            })
+            .collect()
+    }
+
+    fn action(&self) -> &str {
+        let (_, rest) = self.body.split_once("action=\"").expect("the page has a form");
+        rest.split_once('"').unwrap().0
+    }
+}
+
+/// A mail in somebody's mailbox.
+#[derive(Clone, Debug)]
+pub(crate) struct Mail {
+    pub(crate) to: String,
+    pub(crate) subject: String,
+    pub(crate) message_id: String,
+    pub(crate) answers: Option<String>,
+    pub(crate) text: String,
+    pub(crate) html: String,
+    pub(crate) source: String,
+}
+
+pub(crate) fn mails(folder: &Path) -> Vec<Mail> {
+    let Ok(folder) = std::fs::read_dir(folder) else { return Vec::new() };
+    let mut mails: Vec<Mail> = folder
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|ending| ending == "eml"))
+        .map(|path| {
+            let source = std::fs::read(path).unwrap();
+            let message = MessageParser::default().parse(&source).unwrap();
+            Mail {
+                to: message.to().unwrap().first().unwrap().address().unwrap().to_owned(),
+                subject: message.subject().unwrap().to_owned(),
+                message_id: message.message_id().unwrap().to_owned(),
+                answers: message.in_reply_to().as_text().map(str::to_owned),
+                text: message.body_text(0).unwrap().into_owned(),
+                html: message.body_html(0).unwrap().into_owned(),
+                source: String::from_utf8(source.clone()).unwrap(),
+            }
+        })
+        .collect();
+    mails.sort_by(|a, b| a.message_id.cmp(&b.message_id));
+    mails
+}
+
+/// What a mail with a question holds for its reader.
+#[derive(Clone, Debug)]
+pub(crate) struct Question {
+    pub(crate) link: String,
+    pub(crate) code: String,
+}
+
+pub(crate) fn question(mails: &[Mail], id: &str, address: &str) -> Question {
+    let mail = mails
+        .iter()
+        .find(|mail| mail.to == address && mail.answers.is_none() && mail.text.contains(id))
+        .expect("the question was mailed");
+    let link = mail.text.lines().find(|line| line.contains("/api/decision/")).unwrap();
+    let (_, code) = mail.text.split_once("type this code there:").unwrap();
+    Question { link: link.trim().to_owned(), code: code.trim()[..6].to_owned() }
+}

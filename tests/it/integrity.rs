@@ -1,0 +1,104 @@
+//! A row that was changed behind the gate's back is never an approval.
+
+use human_oversight_client::types::Status;
+use human_oversight_client::{Outcome, Reason};
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+
+use crate::harness::{ALICE, BOB, TestGate, request};
+
+#[tokio::test]
+async fn every_column_that_a_decision_rests_on_is_guarded() {
+    let gate = TestGate::start().await;
+    let other = gate.ask().await;
+    gate.approve(&other, BOB).await;
+    let foreign = gate.entity(&other.id)["Receipt"].clone();
+    let changes: Vec<(&str, Value)> = vec![
+        ("Status", json!("Rejected")),
+        ("Status", json!("Pending")),
+        ("Status", json!("Nonsense")),
+        ("Approver", json!(BOB)),
+        ("Approver", Value::Null),
+        ("ResponseTimestamp", json!("2026-01-01T00:00:00.000Z")),
+        ("ResponseTimestamp", Value::Null),
+        ("Assurance", json!("Entra")),
+        ("Receipt", foreign),
+        ("Receipt", json!("a.b.c")),
+        ("Receipt", Value::Null),
+        ("RunBy", json!("2099-01-01T00:00:00.000Z")),
+        ("RunBy", Value::Null),
+        ("Parameters", json!(r#"{"user_id":"2"}"#)),
+        ("ParametersDigest", json!("0".repeat(64))),
+        ("ActionDescription", json!("Read User Account")),
+        ("AgentName", json!("Other")),
+        ("CorrelationId", json!("other")),
+        ("ExecutionStatus", json!("Nonsense")),
+        ("Notifications", json!("[]")),
+        ("Notifications", json!("nonsense")),
+        ("History", json!("nonsense")),
+    ];
+    for (column, value) in changes {
+        let approval = gate.ask().await;
+        gate.approve(&approval, ALICE).await;
+        gate.tamper(&approval.id, None, |row| row[column] = value.clone());
+        let status = gate.get(&format!("{}/api/status/{}", gate.url, approval.id)).await;
+        assert_eq!(status.status, StatusCode::INTERNAL_SERVER_ERROR, "{column} = {value}");
+        assert_eq!(status.problem()["type"], "urn:human-oversight:problem:integrity");
+        let claim = json!({"nonce": "0123456789abcdef"}).to_string();
+        let claim = gate.post(&format!("/api/claim/{}", approval.id), claim).await;
+        assert_eq!(claim.status, StatusCode::INTERNAL_SERVER_ERROR, "{column} = {value}");
+    }
+}
+
+#[tokio::test]
+async fn a_pending_row_turned_approved_is_no_approval() {
+    let gate = TestGate::start().await;
+    let rejected = gate.ask().await;
+    gate.reject(&rejected, ALICE, "no").await;
+    gate.tamper(&rejected.id, None, |row| {
+        row["Status"] = json!("Approved");
+        row["RunBy"] = json!("2099-01-01T00:00:00.000Z");
+    });
+    let mut request = request();
+    request.correlation_id = Some("forged".to_owned());
+    let forged = gate.client.submit(&request).await.unwrap();
+    let donor = gate.entity(&rejected.id);
+    gate.tamper(&forged.id, None, |row| {
+        for column in ["Status", "Approver", "Assurance", "ResponseTimestamp", "Receipt", "RunBy"] {
+            row[column] = donor[column].clone();
+        }
+    });
+    for id in [&rejected.id, &forged.id] {
+        let answer = gate.post(&format!("/api/claim/{id}"), r#"{"nonce":"0123456789abcdef"}"#).await;
+        assert_eq!(answer.status, StatusCode::INTERNAL_SERVER_ERROR);
+    }
+}
+
+#[tokio::test]
+async fn the_agent_is_refused_and_the_approver_is_told() {
+    let gate = TestGate::start().await;
+    let action = gate.gate().action("Delete User Account");
+    let params = json!({"user_id": "1"});
+    let pending = action.submit(&params).await.unwrap();
+    let approval = pending.approval().unwrap().clone();
+    let question = gate.question(&approval, ALICE);
+    gate.approve(&approval, ALICE).await;
+    gate.tamper(&approval.id, None, |row| row["Parameters"] = json!(r#"{"user_id":"2"}"#));
+    let outcome: Outcome<()> =
+        pending.run(&params, |_| async { panic!("it must not run") }).await;
+    assert_eq!(outcome.into_result().unwrap_err().reason, Reason::Unavailable);
+    let page = gate.get(&question.link).await;
+    assert_eq!(page.status, StatusCode::INTERNAL_SERVER_ERROR);
+    assert!(page.body.contains("This request cannot be trusted"));
+}
+
+#[tokio::test]
+async fn a_damaged_row_does_not_hold_up_the_sweep() {
+    let gate = TestGate::start().await;
+    let (damaged, sound) = (gate.ask().await, gate.ask().await);
+    gate.tamper(&damaged.id, None, |row| row["History"] = json!("nonsense"));
+    gate.pass(std::time::Duration::from_secs(3_600));
+    let answer = gate.sweep().await;
+    assert_eq!(answer["Logs"][0], "2 due, 2 mails, 1 failed, complete: false");
+    assert_eq!(gate.status(&sound.id).await.status, Status::Timeout);
+}

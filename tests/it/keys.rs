@@ -1,0 +1,46 @@
+//! `GET /api/keys`.
+
+use human_oversight::keyring;
+use human_oversight_client::receipt;
+
+use crate::harness::{ALICE, TestGate};
+
+#[tokio::test]
+async fn receipts_verify_with_the_published_keys_after_a_rotation_too() {
+    let (old, new) = (keyring::fresh_receipt_key(), keyring::fresh_receipt_key());
+    let gate = TestGate::with(&[("HO_RECEIPT_KEYS", &old)]).await;
+    let approval = gate.ask().await;
+    gate.approve(&approval, ALICE).await;
+    let signed = gate.status(&approval.id).await.receipt.unwrap();
+    let keys = gate.client.keys().await.unwrap();
+    assert_eq!(keys.keys.len(), 1);
+    let claims = receipt::verify(&signed, &keys).unwrap();
+    assert_eq!((claims.sub, claims.approver), (approval.id.clone(), ALICE.to_owned()));
+
+    let both = format!("{new},{old}");
+    let gate = TestGate::at(gate.dir, &[("HO_RECEIPT_KEYS", &both)]).await;
+    assert_eq!(gate.status(&approval.id).await.receipt.unwrap(), signed, "it is never made anew");
+    let keys = gate.client.keys().await.unwrap();
+    assert_eq!(keys.keys.len(), 2);
+    receipt::verify(&signed, &keys).unwrap();
+
+    let fresh = gate.ask().await;
+    gate.approve(&fresh, ALICE).await;
+    let fresh = gate.status(&fresh.id).await.receipt.unwrap();
+    let only_old = human_oversight_client::types::KeySet { keys: vec![keys.keys[1].clone()] };
+    assert_eq!(receipt::verify(&fresh, &only_old), Err(receipt::ReceiptError::UnknownKey));
+}
+
+#[tokio::test]
+async fn links_and_codes_outlive_a_rotation() {
+    let (old, new) = (keyring::fresh_link_key(), keyring::fresh_link_key());
+    let gate = TestGate::with(&[("HO_LINK_KEYS", &old)]).await;
+    let approval = gate.ask().await;
+    let before = gate.question(&approval, ALICE);
+    let both = format!("{new},{old}");
+    let gate = TestGate::at(gate.dir, &[("HO_LINK_KEYS", &both)]).await;
+    let link = before.link.split_once("/api/").unwrap().1;
+    let page = gate.get(&format!("{}/api/{link}", gate.url)).await;
+    let answer = gate.send_form(&page, &[("decision", "approve"), ("code", &before.code)]).await;
+    assert_eq!(answer.status, 303, "{}", answer.body);
+}

@@ -1,0 +1,378 @@
+//! `POST /api/submit`.
+
+use std::time::Duration;
+
+use human_oversight_client::parameters::Parameters;
+use human_oversight_client::types::{Deliverable, ExecutionStatus, MailState, Status};
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+
+use crate::harness::{ALICE, BOB, TestGate, object, request};
+
+/// What the predecessor's decorator sends, to the byte.
+const AS_BEFORE: &str = r#"{"agentName": "UserManagerAgent", "actionDescription": "Delete User Account", "parameters": {"user_id": "1"}, "approverEmails": ["alice@example.com"], "correlationId": "4f4dbd79-e2d1-4a7e-8f3b-b2f6ffda2de1", "timestamp": "2025-04-13T15:57:40.843511+00:00"}"#;
+
+#[tokio::test]
+async fn a_request_is_stored_and_the_approvers_are_mailed() {
+    let gate = TestGate::start().await;
+    let answer = gate.post("/api/submit", serde_json::to_vec(&request()).unwrap()).await;
+    assert_eq!(answer.status, StatusCode::ACCEPTED, "{}", answer.body);
+    let approval = answer.json();
+    let id = approval["id"].as_str().unwrap();
+    assert_eq!(answer.header("location"), format!("/api/status/{id}"));
+    assert!(answer.header("retry-after").parse::<u64>().unwrap() >= 1);
+    assert_eq!(answer.header("cache-control"), "no-store");
+
+    let approval = gate.status(id).await;
+    assert_eq!(approval.status, Status::Pending);
+    assert_eq!(approval.agent_name, "UserManagerAgent");
+    assert_eq!(approval.deliverable, Deliverable::Ok);
+    assert_eq!(approval.status_url, format!("{}/api/status/{id}", gate.url));
+    let digest = Parameters::of(&request().parameters).unwrap().digest();
+    assert_eq!(approval.parameters_digest, human_oversight_client::parameters::hex(&digest));
+    let states: Vec<_> = approval.notifications.iter().map(|n| (n.state, n.attempts)).collect();
+    assert_eq!(states, [(MailState::Sent, 1), (MailState::Sent, 1)]);
+
+    let mails = gate.mails();
+    assert_eq!(mails.len(), 2);
+    let (alice, bob) = (gate.question(&approval, ALICE), gate.question(&approval, BOB));
+    assert!(alice.link != bob.link && alice.code.len() == 6, "each link is personal");
+    for mail in mails {
+        assert_eq!(mail.subject, "Approval needed: Delete User Account (UserManagerAgent)");
+        assert!(mail.source.contains("Auto-Submitted: auto-generated"));
+        assert!(mail.source.contains("X-Auto-Response-Suppress: DR, RN, NRN, OOF, AutoReply"));
+    }
+}
+
+#[tokio::test]
+async fn the_same_request_again_is_the_same_request_and_no_second_mail() {
+    let gate = TestGate::start().await;
+    let first = gate.post("/api/submit", AS_BEFORE).await;
+    assert_eq!(first.status, StatusCode::ACCEPTED);
+    // Another clock, another order, other spellings: the same content.
+    let again = r#"{"timestamp":"2026-01-01","correlationId":"4f4dbd79-e2d1-4a7e-8f3b-b2f6ffda2de1",
+        "parameters":{"user_id":"\u0031"},"approverEmails":["alice@example.com"],
+        "actionDescription":"Delete User Account","agentName":"UserManagerAgent"}"#;
+    let second = gate.post("/api/submit", again).await;
+    assert_eq!((second.status, second.json()), (StatusCode::ACCEPTED, first.json()));
+    for other in [
+        AS_BEFORE.replace(r#""user_id": "1""#, r#""user_id": "2""#),
+        AS_BEFORE.replace("alice@", "bob@"),
+        AS_BEFORE.replace("Delete User Account", "Delete user account"),
+        AS_BEFORE.replace(r#""timestamp""#, r#""timeoutSeconds": 60, "timestamp""#),
+    ] {
+        let answer = gate.post("/api/submit", other).await;
+        assert_eq!(answer.status, StatusCode::CONFLICT);
+        answer.problem();
+    }
+    assert_eq!(gate.mails().len(), 1);
+    // Another agent may use the same name for a request of its own.
+    let other = gate.post("/api/submit", AS_BEFORE.replace("UserManagerAgent", "Other")).await;
+    assert_eq!(other.status, StatusCode::ACCEPTED);
+
+    let approval = gate.status(first.json()["id"].as_str().unwrap()).await;
+    gate.approve(&approval, ALICE).await;
+    let decided = gate.post("/api/submit", AS_BEFORE).await;
+    assert_eq!((decided.status, &decided.json()["status"]), (StatusCode::OK, &json!("Approved")));
+}
+
+#[tokio::test]
+async fn sixty_four_submits_of_one_request_are_one_request() {
+    let gate = TestGate::start().await;
+    let answers = futures_of(64, || gate.post("/api/submit", AS_BEFORE)).await;
+    for answer in answers {
+        assert_eq!(answer.status, StatusCode::ACCEPTED, "{}", answer.body);
+    }
+    assert_eq!((gate.stored().len(), gate.mails().len()), (1, 1));
+}
+
+#[tokio::test]
+async fn requests_of_real_agents_are_taken_as_they_are() {
+    let gate = TestGate::start().await;
+    let mut long = request();
+    long.agent_name = "Publisher · Übersetzung 東京 👩\u{200d}💻".to_owned();
+    long.action_description = "Publish “Résumé — Q3” as a public Gist".to_owned();
+    long.parameters = object(json!({
+        "filename": "наш отчёт.md",
+        "content": "# Report\n\n".to_owned() + &"Lorem ipsum dolor sit amet, ünïcödé. ".repeat(600),
+        "amounts": [0.1, 1.0, 1e2, -0.0, 9_007_199_254_740_992_u64, 1e21],
+        "nested": {"a": [{"b": [[], {}, null, true, {"": "empty name"}]}]},
+        "escapes": "tab\t quote\" back\\ slash/ nul\u{0} bell\u{7} bidi\u{202e} tag\u{e0041}",
+    }));
+    long.reason = Some("The user asked for it.\r\nThen they asked again:\n\n- twice\n- firmly".to_owned());
+    long.on_behalf_of = Some("requester@example.com".to_owned());
+    long.correlation_id = Some("Run_1.step-2".to_owned());
+    let approval = gate.client.submit(&long).await.unwrap();
+    let digest = Parameters::of(&long.parameters).unwrap();
+    assert_eq!(approval.parameters_digest, human_oversight_client::parameters::hex(&digest.digest()));
+    assert_eq!(gate.status(&approval.id).await, approval);
+    gate.approve(&approval, BOB).await;
+    assert_eq!(gate.status(&approval.id).await.status, Status::Approved);
+}
+
+#[tokio::test]
+async fn limits_hold_to_the_last_byte_and_are_named() {
+    let gate = TestGate::start().await;
+    let mut body = serde_json::to_value(request()).unwrap();
+    // {"text":"…"} has 11 bytes around the text.
+    for (length, status) in [(30 * 1024 - 11, 202), (30 * 1024 - 10, 422)] {
+        body["parameters"] = json!({"text": "x".repeat(length)});
+        let answer = gate.post("/api/submit", body.to_string()).await;
+        assert_eq!(answer.status, status, "{}", answer.body);
+        if status == 422 {
+            assert!(answer.problem()["errors"][0]["detail"].as_str().unwrap().contains("30720"));
+        }
+    }
+    body["parameters"] = json!({});
+    body["approverEmails"] = (0..20).map(|i| format!("a{i}@example.com")).collect();
+    body["agentName"] = json!("é".repeat(128));
+    body["actionDescription"] = json!("ж".repeat(256));
+    body["reason"] = json!("書".repeat(2_000));
+    body["correlationId"] = json!("x".repeat(64));
+    body["timeoutSeconds"] = json!(2_592_000);
+    let answer = gate.post("/api/submit", body.to_string()).await;
+    assert_eq!(answer.status, StatusCode::ACCEPTED, "{}", answer.body);
+}
+
+#[tokio::test]
+async fn bad_input_gets_a_clear_problem_and_nothing_is_stored() {
+    let gate = TestGate::with(&[("HO_ALLOWED_APPROVERS", "*@example.com")]).await;
+    let good = serde_json::to_value(request()).unwrap();
+    let with = |member: &str, value: Value| {
+        let mut body = good.clone();
+        body[member] = value;
+        body.to_string()
+    };
+    let without = |member: &str| {
+        let mut body = good.clone();
+        body.as_object_mut().unwrap().remove(member);
+        body.to_string()
+    };
+    let raw = |parameters: &str| good.to_string().replace(&good["parameters"].to_string(), parameters);
+    let text = "x".repeat(300);
+    let deep = |depth: usize| format!("{}1{}", r#"{"a":"#.repeat(depth), "}".repeat(depth));
+    let cases: Vec<(String, u16, &str)> = vec![
+        (String::new(), 400, ""),
+        ("{".to_owned(), 400, ""),
+        ("nonsense".to_owned(), 400, ""),
+        (format!("{good}{good}"), 400, ""),
+        ("[]".to_owned(), 422, ""),
+        ("null".to_owned(), 422, ""),
+        ("\"text\"".to_owned(), 422, ""),
+        ("1".to_owned(), 422, ""),
+        (without("agentName"), 422, "/agentName"),
+        (with("agentName", Value::Null), 422, "/agentName"),
+        (with("agentName", json!(1)), 422, "/agentName"),
+        (with("agentName", json!("")), 422, "/agentName"),
+        (with("agentName", json!("  ")), 422, "/agentName"),
+        (with("agentName", json!(text)), 422, "/agentName"),
+        (with("agentName", json!("書".repeat(100))), 422, "/agentName"),
+        (with("agentName", json!("a\u{0}b")), 422, "/agentName"),
+        (with("agentName", json!("a\r\nBcc: eve@example.com")), 422, "/agentName"),
+        (with("agentName", json!("a\u{202e}b")), 422, "/agentName"),
+        (without("actionDescription"), 422, "/actionDescription"),
+        (with("actionDescription", json!(text)), 422, "/actionDescription"),
+        (with("actionDescription", json!("x".repeat(40_000))), 422, "/actionDescription"),
+        (with("actionDescription", json!("a\nb")), 422, "/actionDescription"),
+        (with("actionDescription", json!("a\u{2028}b")), 422, "/actionDescription"),
+        (without("parameters"), 422, "/parameters"),
+        (with("parameters", json!([1])), 422, "/parameters"),
+        (with("parameters", json!("{}")), 422, "/parameters"),
+        (raw(r#"{"n": 12345678901234567890}"#), 422, "/parameters/n"),
+        (raw(r#"{"n": [0, {"a/b": 9007199254740993}]}"#), 422, "/parameters/n/1/a~1b"),
+        (raw(r#"{"n": 1e400}"#), 422, "/parameters/n"),
+        (raw(r#"{"n": 0.1234567890123456789}"#), 422, "/parameters/n"),
+        (raw(r#"{"n": NaN}"#), 400, ""),
+        (raw(r#"{"n": 01}"#), 400, ""),
+        (raw(r#"{"n": "\ud800"}"#), 400, ""),
+        (raw(r#"{"n": 1, "n": 2}"#), 400, ""),
+        (raw(r#"{"o": {"n": 1, "\u006e": 2}}"#), 400, ""),
+        (raw(&deep(200)), 400, ""),
+        (raw(&deep(20_000)), 413, ""),
+        (good.to_string().replacen('{', r#"{"agentName":"Other","#, 1), 400, ""),
+        (without("approverEmails"), 422, "/approverEmails"),
+        (with("approverEmails", json!([])), 422, "/approverEmails"),
+        (with("approverEmails", json!("alice@example.com")), 422, "/approverEmails"),
+        (with("approverEmails", (0..21).map(|i| format!("a{i}@example.com")).collect()), 422, "/approverEmails"),
+        (with("approverEmails", json!(["alice"])), 422, "/approverEmails/0"),
+        (with("approverEmails", json!([1])), 422, "/approverEmails/0"),
+        (with("approverEmails", json!(["a@example.com\r\nBcc: eve@example.com"])), 422, "/approverEmails/0"),
+        (with("approverEmails", json!(["Alice <alice@example.com>"])), 422, "/approverEmails/0"),
+        (with("approverEmails", json!(["alice@example.com", "ALICE+x@example.com"])), 422, "/approverEmails/1"),
+        (with("approverEmails", json!(["alice@example.com", "agent@elsewhere.example"])), 422, "/approverEmails/1"),
+        (with("onBehalfOf", json!("Alice+work@EXAMPLE.com")), 422, "/approverEmails/0"),
+        (with("onBehalfOf", json!("somebody")), 422, "/onBehalfOf"),
+        (with("correlationId", json!("../../x")), 422, "/correlationId"),
+        (with("correlationId", json!("")), 422, "/correlationId"),
+        (with("correlationId", json!("x".repeat(65))), 422, "/correlationId"),
+        (with("correlationId", json!(7)), 422, "/correlationId"),
+        (with("timeoutSeconds", json!(9)), 422, "/timeoutSeconds"),
+        (with("timeoutSeconds", json!(2_592_001)), 422, "/timeoutSeconds"),
+        (with("timeoutSeconds", json!(-1)), 422, "/timeoutSeconds"),
+        (with("timeoutSeconds", json!(60.5)), 422, "/timeoutSeconds"),
+        (with("timeoutSeconds", json!("60")), 422, "/timeoutSeconds"),
+        (with("reason", json!("x".repeat(2_001))), 422, "/reason"),
+        (with("reason", json!("a\u{0}")), 422, "/reason"),
+        (with("reason", json!({})), 422, "/reason"),
+        (with("claimant", json!("hunter2")), 422, "/claimant"),
+        (with("status", json!("Approved")), 422, ""),
+        (with("approver", json!("alice@example.com")), 422, ""),
+        (with("parameters", json!({"text": "x".repeat(70_000)})), 413, ""),
+    ];
+    let count = cases.len();
+    for (body, status, pointer) in cases {
+        let sent = body.chars().take(200).collect::<String>();
+        let answer = gate.post("/api/submit", body).await;
+        assert_eq!(answer.status, status, "{sent}\n{}", answer.body);
+        let problem = answer.problem();
+        if status == 422 {
+            assert_eq!(problem["errors"][0]["pointer"], pointer, "{sent}\n{problem}");
+        }
+        for secret in ["eve@", "elsewhere", "../..", "NaN", "hunter2"] {
+            assert!(!answer.body.contains(secret), "an error repeats input: {}", answer.body);
+        }
+    }
+    assert!(count >= 60);
+    assert!(gate.mails().is_empty(), "nobody is mailed");
+    assert!(!gate.dir.path().join("approvals.db").exists(), "the store was not even opened");
+}
+
+#[tokio::test]
+async fn every_fault_is_told_at_once() {
+    let gate = TestGate::start().await;
+    let answer = gate.post("/api/submit", r#"{"agentName": "", "parameters": []}"#).await;
+    let problem = answer.problem();
+    let pointers: Vec<_> =
+        problem["errors"].as_array().unwrap().iter().map(|e| e["pointer"].as_str().unwrap()).collect();
+    assert_eq!(pointers, ["/agentName", "/actionDescription", "/parameters", "/approverEmails"]);
+}
+
+#[tokio::test]
+async fn who_acts_for_somebody_may_still_be_decided_about_by_others() {
+    let gate = TestGate::start().await;
+    let mut request = request();
+    request.on_behalf_of = Some("requester@example.com".to_owned());
+    let approval = gate.client.submit(&request).await.unwrap();
+    assert!(gate.mails()[0].text.contains("requester@example.com"));
+    assert_eq!(approval.status, Status::Pending);
+}
+
+// The predecessor's protocol: one call that answers the decision.
+
+#[tokio::test]
+async fn synchronously_an_approval_is_answered_once_and_claimed() {
+    let gate = TestGate::start().await;
+    let caller = {
+        let (http, url) = (gate.http.clone(), format!("{}/api/submit?wait=60", gate.url));
+        let call = http.post(url).header("content-type", "application/json").body(AS_BEFORE);
+        tokio::spawn(async move { call.send().await.unwrap().json_value().await })
+    };
+    let approval = gate.first_pending().await;
+    gate.approve(&approval, ALICE).await;
+    let (status, answer) = caller.await.unwrap();
+    assert_eq!(status, StatusCode::OK);
+    assert_eq!(answer["correlationId"], "4f4dbd79-e2d1-4a7e-8f3b-b2f6ffda2de1");
+    assert_eq!((&answer["status"], &answer["approver"]), (&json!("Approved"), &json!(ALICE)));
+    assert_eq!(answer["execution"]["status"], "Executing");
+
+    let repeat = gate.post("/api/submit?wait=60", AS_BEFORE).await;
+    assert_eq!(repeat.status, StatusCode::CONFLICT, "{}", repeat.body);
+    repeat.problem();
+}
+
+#[tokio::test]
+async fn synchronously_a_rejection_and_a_timeout_are_answered_truthfully() {
+    let gate = TestGate::start().await;
+    let call = |wait: &str, body: String| {
+        let url = format!("{}/api/submit{wait}", gate.url);
+        let call = gate.http.post(url).header("content-type", "application/json").body(body);
+        tokio::spawn(async move { call.send().await.unwrap().json_value().await })
+    };
+    let rejected = call("?wait=60", AS_BEFORE.to_owned());
+    let approval = gate.first_pending().await;
+    gate.reject(&approval, ALICE, "not today").await;
+    let (status, answer) = rejected.await.unwrap();
+    assert_eq!((status, &answer["status"]), (StatusCode::OK, &json!("Rejected")));
+    assert_eq!((&answer["approver"], &answer["comment"]), (&json!(ALICE), &json!("not today")));
+
+    // Without `timeoutSeconds` the wait is the deadline, and its end is stored before it is told.
+    let timed_out = call("?wait=1", AS_BEFORE.replace("4f4dbd79", "00000000"));
+    let (status, answer) = timed_out.await.unwrap();
+    assert_eq!((status, &answer["status"]), (StatusCode::OK, &json!("Timeout")));
+    assert_eq!(answer["approver"], "", "as the predecessor answered");
+    let row = gate.stored().into_iter().find(|(key, ..)| key.starts_with("00000000")).unwrap();
+    assert!(row.2.contains(r#""Status":"Timeout""#), "{}", row.2);
+}
+
+#[tokio::test]
+async fn synchronously_a_longer_deadline_outlives_the_wait() {
+    let gate = TestGate::start().await;
+    let body = AS_BEFORE.replace(r#""timestamp""#, r#""timeoutSeconds": 600, "timestamp""#);
+    let pending = gate.post("/api/submit?wait=1", body.clone()).await;
+    assert_eq!(pending.status, StatusCode::ACCEPTED);
+    assert_eq!(pending.json()["status"], "Pending");
+    let approval = gate.status(pending.json()["id"].as_str().unwrap()).await;
+    gate.approve(&approval, ALICE).await;
+    let approved = gate.post("/api/submit?wait=1", body).await;
+    assert_eq!((approved.status, &approved.json()["status"]), (StatusCode::OK, &json!("Approved")));
+    assert_eq!(
+        gate.status(&approval.id).await.execution.unwrap().status,
+        ExecutionStatus::Executing
+    );
+}
+
+#[tokio::test]
+async fn the_wait_may_be_a_preference() {
+    let gate = TestGate::start().await;
+    let call = gate
+        .http
+        .post(format!("{}/api/submit", gate.url))
+        .header("content-type", "application/json; charset=utf-8")
+        .header("prefer", "respond-async, wait=1")
+        .body(AS_BEFORE);
+    let answer = call.send().await.unwrap();
+    assert_eq!(answer.headers()["preference-applied"], "wait=1");
+    assert_eq!(answer.json_value().await.1["status"], "Timeout");
+
+    for wait in ["0", "101", "-1", "x", ""] {
+        let answer = gate.post(&format!("/api/submit?wait={wait}"), AS_BEFORE).await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "wait={wait}");
+        assert!(answer.problem()["detail"].as_str().unwrap().contains("1 to 100"));
+    }
+    let claimant = AS_BEFORE.replace(r#""timestamp""#, &format!(r#""claimant": "{}", "timestamp""#, "0".repeat(64)));
+    assert_eq!(gate.post("/api/submit?wait=5", claimant).await.status, 422);
+}
+
+trait JsonValue {
+    async fn json_value(self) -> (StatusCode, Value);
+}
+
+impl JsonValue for reqwest::Response {
+    async fn json_value(self) -> (StatusCode, Value) {
+        (self.status(), serde_json::from_slice(&self.bytes().await.unwrap()).unwrap())
+    }
+}
+
+impl TestGate {
+    /// The first request that is stored, as soon as its mail is there.
+    async fn first_pending(&self) -> human_oversight_client::types::Approval {
+        tokio::time::timeout(Duration::from_secs(10), async {
+            loop {
+                if let Some(mail) = self.mails().first() {
+                    let (_, id) = mail.text.split_once("/api/decision/").unwrap();
+                    let approval = self.status(id.split_once('?').unwrap().0).await;
+                    if approval.deliverable == Deliverable::Ok {
+                        return approval;
+                    }
+                }
+                tokio::task::yield_now().await;
+            }
+        })
+        .await
+        .expect("a request is stored and mailed")
+    }
+}
+
+async fn futures_of<F: Future>(count: usize, call: impl Fn() -> F) -> Vec<F::Output> {
+    futures_util::future::join_all((0..count).map(|_| call())).await
+}
