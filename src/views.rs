@@ -54,6 +54,8 @@ pub struct Form {
     pub comment: String,
     /// Whether approving by this link is locked.
     pub locked: bool,
+    /// What was wrong with the answer before.
+    pub problem: Option<String>,
 }
 
 /// How a request ended.
@@ -196,7 +198,13 @@ fn ending(approval: &Approval, now: Timestamp) -> Option<String> {
         State::Approved { decision, .. } => {
             format!("Approved by {} on {}.", decision.by, at(decision.at))
         }
-        State::Rejected(decision) => format!("Rejected by {} on {}.", decision.by, at(decision.at)),
+        State::Rejected(decision) => {
+            format!(
+                "Rejected by {} on {}. It does not run.",
+                decision.by,
+                at(decision.at)
+            )
+        }
         State::Cancelled { at: when } => {
             format!("Withdrawn by the agent on {}. It does not run.", at(*when))
         }
@@ -261,10 +269,15 @@ fn execution_words(execution: &Execution) -> String {
 
 fn deadline(approval: &Approval, now: Timestamp) -> String {
     let expires_at = approval.request.expires_at;
-    let left = expires_at.since(now);
-    match left.is_zero() {
-        true => expires_at.in_words(),
-        false => format!("{} ({} left)", expires_at.in_words(), duration(left)),
+    match approval.status(now) {
+        Status::Pending => {
+            format!(
+                "{} ({} left)",
+                expires_at.in_words(),
+                duration(expires_at.since(now))
+            )
+        }
+        _ => expires_at.in_words(),
     }
 }
 

@@ -19,6 +19,7 @@ use super::error::Error;
 use super::json::{content_type, read};
 use crate::approval::{Approval, Status, Verdict, WRONG_CODES};
 use crate::id::ApprovalId;
+use crate::timestamp::Timestamp;
 use crate::views::{self, DecisionPage};
 
 /// No scripts, no images, nothing from anywhere; the one style that is in the page.
@@ -218,7 +219,7 @@ impl Answer {
         &self,
         app: &App,
         approval: &mut Approval,
-        now: crate::timestamp::Timestamp,
+        now: Timestamp,
     ) -> Result<(usize, Said), Error> {
         let index = app
             .link_keys
@@ -260,7 +261,7 @@ impl Answer {
         app: &App,
         approval: &mut Approval,
         index: usize,
-        now: crate::timestamp::Timestamp,
+        now: Timestamp,
     ) -> Option<Said> {
         if self.verdict == Verdict::Reject {
             return None;
@@ -282,13 +283,7 @@ impl Answer {
         })
     }
 
-    fn record(
-        &self,
-        app: &App,
-        approval: &mut Approval,
-        index: usize,
-        now: crate::timestamp::Timestamp,
-    ) -> Said {
+    fn record(&self, app: &App, approval: &mut Approval, index: usize, now: Timestamp) -> Said {
         let run_within = app.config.run_within;
         match approval.judge(index, self.verdict, self.comment.clone(), run_within, now) {
             Ok(ruling) => {
@@ -320,20 +315,22 @@ fn show(app: &App, approval: &Approval, index: usize, said: Said) -> Response {
     let now = app.now();
     let status = approval.status(now);
     let mut page = DecisionPage::of(approval, index, now, !app.config.production);
-    page.notice = said.words();
-    if status == Status::Pending {
-        page.form = app
-            .link_keys
-            .link(approval, index)
-            .zip(app.link_keys.form(approval, index, status))
-            .map(|(link, token)| views::Form {
-                action: format!("/api/decision/{}", approval.request.id),
-                link,
-                token,
-                comment: said.comment().unwrap_or_default().to_owned(),
-                locked: approval.approvers[index].is_locked(),
-            });
-    }
+    let links = &app.link_keys;
+    let tokens = links
+        .link(approval, index)
+        .zip(links.form(approval, index, status));
+    page.form = tokens
+        .filter(|_| status == Status::Pending)
+        .map(|(link, token)| views::Form {
+            action: format!("/api/decision/{}", approval.request.id),
+            link,
+            token,
+            comment: said.comment().unwrap_or_default().to_owned(),
+            locked: approval.approvers[index].is_locked(),
+            problem: said.words(),
+        });
+    // What is wrong is said where it can be mended.
+    page.notice = said.words().filter(|_| page.form.is_none());
     let code = match (&said, status) {
         (Said::Nothing, Status::Timeout) => StatusCode::GONE,
         _ => said.status(),

@@ -14,6 +14,7 @@ use super::App;
 use super::decision::policy;
 use super::error::Error;
 use crate::id::is_plain_name;
+use crate::timestamp::Timestamp;
 use crate::views::{self, InboxMail};
 
 /// A mail's own page: its styles stand in it, it can run nothing, and its links open outside.
@@ -118,10 +119,10 @@ fn first_address(addresses: Option<&Address<'_>>) -> String {
 }
 
 fn date(message: &Message<'_>) -> String {
-    message
+    let written = message
         .date()
-        .map(mail_parser::DateTime::to_rfc3339)
-        .unwrap_or_default()
+        .and_then(|date| Timestamp::parse(&date.to_rfc3339()));
+    written.map(Timestamp::in_words).unwrap_or_default()
 }
 
 fn page(html: String) -> Response {

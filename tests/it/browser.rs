@@ -5,9 +5,11 @@
 use std::process::Stdio;
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use fantoccini::{Client, ClientBuilder, Locator};
-use hyper_util::client::legacy::connect::HttpConnector;
 use human_oversight_client::types::Status;
+use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
@@ -17,6 +19,7 @@ use crate::harness::{ALICE, TestGate, object, request};
 /// A window of a browser of its own.
 struct Browser {
     window: Client,
+    url: String,
     _driver: Child,
     _profile: tempfile::TempDir,
 }
@@ -31,13 +34,20 @@ impl Browser {
             .kill_on_drop(true)
             .spawn();
         let Ok(mut driver) = driver else {
-            assert!(std::env::var_os("CI").is_none(), "CI must have chromedriver");
+            assert!(
+                std::env::var_os("CI").is_none(),
+                "CI must have chromedriver"
+            );
             eprintln!("\n!! SKIPPED, as there is no chromedriver: a test in a real browser\n");
             return None;
         };
         let mut lines = BufReader::new(driver.stdout.take().unwrap()).lines();
         let port = loop {
-            let line = lines.next_line().await.unwrap().expect("chromedriver says its port");
+            let line = lines
+                .next_line()
+                .await
+                .unwrap()
+                .expect("chromedriver says its port");
             if let Some((_, port)) = line.split_once("successfully on port ") {
                 break port.trim_end_matches('.').to_owned();
             }
@@ -45,10 +55,15 @@ impl Browser {
         tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
         let profile = tempfile::tempdir().unwrap();
         let mut arguments = vec![
-            "--headless".to_owned(), "--no-sandbox".to_owned(), "--disable-gpu".to_owned(),
-            "--disable-quic".to_owned(), "--no-first-run".to_owned(),
-            "--disable-background-networking".to_owned(), "--disable-component-update".to_owned(),
-            "--disable-sync".to_owned(), "--hide-scrollbars".to_owned(),
+            "--headless".to_owned(),
+            "--no-sandbox".to_owned(),
+            "--disable-gpu".to_owned(),
+            "--disable-quic".to_owned(),
+            "--no-first-run".to_owned(),
+            "--disable-background-networking".to_owned(),
+            "--disable-component-update".to_owned(),
+            "--disable-sync".to_owned(),
+            "--hide-scrollbars".to_owned(),
             format!("--user-data-dir={}", profile.path().display()),
         ];
         if dark {
@@ -61,12 +76,18 @@ impl Browser {
             },
             "goog:loggingPrefs": {"browser": "ALL"},
         }));
+        let url = format!("http://127.0.0.1:{port}");
         let window = ClientBuilder::new(HttpConnector::new())
             .capabilities(capabilities)
-            .connect(&format!("http://127.0.0.1:{port}"))
+            .connect(&url)
             .await
             .unwrap();
-        Some(Self { window, _driver: driver, _profile: profile })
+        Some(Self {
+            window,
+            url,
+            _driver: driver,
+            _profile: profile,
+        })
     }
 
     async fn js(&self, script: &str) -> Value {
@@ -74,41 +95,75 @@ impl Browser {
     }
 
     async fn text(&self) -> String {
-        self.window.find(Locator::Css("body")).await.unwrap().text().await.unwrap()
+        self.window
+            .find(Locator::Css("body"))
+            .await
+            .unwrap()
+            .text()
+            .await
+            .unwrap()
     }
 
     async fn click(&self, selector: &str) {
-        self.window.find(Locator::Css(selector)).await.unwrap().click().await.unwrap();
+        self.window
+            .find(Locator::Css(selector))
+            .await
+            .unwrap()
+            .click()
+            .await
+            .unwrap();
     }
 
     async fn has(&self, selector: &str) {
-        self.window.wait().at_most(Duration::from_secs(10)).for_element(Locator::Css(selector)).await.unwrap();
+        self.window
+            .wait()
+            .at_most(Duration::from_secs(10))
+            .for_element(Locator::Css(selector))
+            .await
+            .unwrap();
     }
 
-    /// Keeps a picture for whoever wants to look.
+    /// Keeps a picture of the whole page for whoever wants to look.
     async fn picture(&self, name: &str) {
+        let session = self.window.session_id().await.unwrap().unwrap();
+        let command = json!({
+            "cmd": "Page.captureScreenshot", "params": {"captureBeyondViewport": true},
+        });
+        let answer = reqwest::Client::new()
+            .post(format!("{}/session/{session}/goog/cdp/execute", self.url))
+            .header("content-type", "application/json")
+            .body(command.to_string());
+        let answer = answer.send().await.unwrap().bytes().await.unwrap();
+        let answer: Value = serde_json::from_slice(&answer).unwrap();
+        let png = BASE64
+            .decode(answer["value"]["data"].as_str().unwrap())
+            .unwrap();
         let folder = concat!(env!("CARGO_TARGET_TMPDIR"), "/pictures");
         std::fs::create_dir_all(folder).unwrap();
-        let height = self.js("return document.documentElement.scrollHeight").await;
-        let shot = self.window.find(Locator::Css("html")).await.unwrap();
-        let png = match height.as_u64() {
-            Some(0..=800) | None => self.window.screenshot().await.unwrap(),
-            Some(_) => shot.screenshot().await.unwrap(),
-        };
         std::fs::write(format!("{folder}/{name}.png"), png).unwrap();
     }
 
     /// What every page of ours keeps to on a phone.
     async fn fits_a_phone(&self) {
-        let wide = self.js("return document.documentElement.scrollWidth - window.innerWidth").await;
-        assert!(wide.as_i64().unwrap() <= 0, "it must not scroll sideways: {wide}");
+        let wide = self
+            .js("return document.documentElement.scrollWidth - window.innerWidth")
+            .await;
+        assert!(
+            wide.as_i64().unwrap() <= 0,
+            "it must not scroll sideways: {wide}"
+        );
         let small = self
             .js("return [...document.querySelectorAll('button, input:not([type=hidden]), textarea')]
                  .filter(e => e.getBoundingClientRect().height < 44).map(e => e.outerHTML)")
             .await;
         assert_eq!(small, json!([]), "targets of 44 px at least");
-        let styled = self.js("return getComputedStyle(document.querySelector('main')).maxWidth").await;
-        assert_ne!(styled, "none", "the page's own style is allowed by its policy");
+        let styled = self
+            .js("return getComputedStyle(document.querySelector('main')).maxWidth")
+            .await;
+        assert_ne!(
+            styled, "none",
+            "the page's own style is allowed by its policy"
+        );
     }
 }
 
@@ -130,17 +185,27 @@ const CONTRAST: &str = r#"
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_person_reads_the_mail_follows_the_link_and_approves() {
-    let Some(browser) = Browser::open(375, false).await else { return };
+    let Some(browser) = Browser::open(375, false).await else {
+        return;
+    };
     let gate = TestGate::start().await;
     let mut new = request();
     new.reason = Some("The contract ended last month.".to_owned());
     let approval = gate.client.submit(&new).await.unwrap();
     let code = gate.question(&approval, ALICE).code;
 
-    browser.window.goto(&format!("{}/inbox", gate.url)).await.unwrap();
+    browser
+        .window
+        .goto(&format!("{}/inbox", gate.url))
+        .await
+        .unwrap();
     browser.fits_a_phone().await;
     browser.picture("inbox-phone").await;
-    let mails = browser.window.find_all(Locator::Css("ul.mails a")).await.unwrap();
+    let mails = browser
+        .window
+        .find_all(Locator::Css("ul.mails a"))
+        .await
+        .unwrap();
     for mail in mails {
         if mail.text().await.unwrap().contains(ALICE) {
             mail.click().await.unwrap();
@@ -149,12 +214,26 @@ async fn a_person_reads_the_mail_follows_the_link_and_approves() {
     }
     browser.has("iframe").await;
     browser.picture("mail-phone").await;
-    browser.window.find(Locator::Css("iframe")).await.unwrap().enter_frame().await.unwrap();
-    assert!(browser.text().await.contains(&code), "the code is in the mail");
+    browser
+        .window
+        .find(Locator::Css("iframe"))
+        .await
+        .unwrap()
+        .enter_frame()
+        .await
+        .unwrap();
+    assert!(
+        browser.text().await.contains(&code),
+        "the code is in the mail"
+    );
     browser.click("a[href*='/api/decision/']").await;
     let windows = browser.window.windows().await.unwrap();
     assert_eq!(windows.len(), 2, "the link opens outside of the mail");
-    browser.window.switch_to_window(windows[1].clone()).await.unwrap();
+    browser
+        .window
+        .switch_to_window(windows[1].clone())
+        .await
+        .unwrap();
 
     browser.has("form").await;
     browser.fits_a_phone().await;
@@ -163,21 +242,46 @@ async fn a_person_reads_the_mail_follows_the_link_and_approves() {
     let field = browser.window.find(Locator::Id("code")).await.unwrap();
     field.send_keys("\u{e007}").await.unwrap();
     assert_eq!(gate.status(&approval.id).await.status, Status::Pending);
-    browser.window.find(Locator::Id("comment")).await.unwrap().send_keys("Go on").await.unwrap();
-    field.send_keys(&format!("{} {}", &code[..3], &code[3..])).await.unwrap();
+    browser
+        .window
+        .find(Locator::Id("comment"))
+        .await
+        .unwrap()
+        .send_keys("Go on")
+        .await
+        .unwrap();
+    field
+        .send_keys(&format!("{} {}", &code[..3], &code[3..]))
+        .await
+        .unwrap();
     field.send_keys("\u{e007}").await.unwrap();
     browser.has("[role=status]").await;
-    assert!(browser.text().await.contains("Approved by alice@example.com"));
+    assert!(
+        browser
+            .text()
+            .await
+            .contains("Approved by alice@example.com")
+    );
     browser.picture("approved-phone").await;
-    assert_eq!(gate.status(&approval.id).await.comment.as_deref(), Some("Go on"));
+    assert_eq!(
+        gate.status(&approval.id).await.comment.as_deref(),
+        Some("Go on")
+    );
     browser.window.refresh().await.unwrap();
-    assert!(browser.text().await.contains("Approved by alice@example.com"));
+    assert!(
+        browser
+            .text()
+            .await
+            .contains("Approved by alice@example.com")
+    );
     browser.window.close().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_robot_that_opens_and_presses_everything_in_a_mail_approves_nothing() {
-    let Some(browser) = Browser::open(720, false).await else { return };
+    let Some(browser) = Browser::open(720, false).await else {
+        return;
+    };
     let gate = TestGate::start().await;
     let approval = gate.ask().await;
     let link = gate.question(&approval, ALICE).link;
@@ -186,9 +290,15 @@ async fn a_robot_that_opens_and_presses_everything_in_a_mail_approves_nothing() 
     tokio::time::sleep(Duration::from_secs(2)).await;
     assert_eq!(gate.status(&approval.id).await.status, Status::Pending);
     browser.click("button[value=approve]").await;
-    assert_eq!(gate.status(&approval.id).await.status, Status::Pending, "the browser asks for the code");
+    assert_eq!(
+        gate.status(&approval.id).await.status,
+        Status::Pending,
+        "the browser asks for the code"
+    );
     // It gets around what the browser asks for.
-    browser.js("document.querySelector('#code').removeAttribute('required')").await;
+    browser
+        .js("document.querySelector('#code').removeAttribute('required')")
+        .await;
     browser.click("button[value=approve]").await;
     browser.has("[role=alert]").await;
     assert!(browser.text().await.contains("type the code from the mail"));
@@ -203,7 +313,9 @@ async fn a_robot_that_opens_and_presses_everything_in_a_mail_approves_nothing() 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn everything_can_be_read_in_the_dark_and_in_the_light() {
     for (dark, name) in [(false, "light"), (true, "dark")] {
-        let Some(browser) = Browser::open(375, dark).await else { return };
+        let Some(browser) = Browser::open(375, dark).await else {
+            return;
+        };
         let gate = TestGate::start().await;
         let mut hostile = request();
         hostile.parameters = object(json!({
@@ -214,14 +326,27 @@ async fn everything_can_be_read_in_the_dark_and_in_the_light() {
         hostile.on_behalf_of = Some("requester@example.com".to_owned());
         let approval = gate.client.submit(&hostile).await.unwrap();
         let question = gate.question(&approval, ALICE);
-        let mail = gate.mails().into_iter().find(|mail| mail.to == ALICE).unwrap();
-        let mail = format!("{}/inbox/{}/html", gate.url, mail.message_id.split('@').next().unwrap());
+        let mail = gate
+            .mails()
+            .into_iter()
+            .find(|mail| mail.to == ALICE)
+            .unwrap();
+        let mail = format!(
+            "{}/inbox/{}/html",
+            gate.url,
+            mail.message_id.split('@').next().unwrap()
+        );
         for (url, picture) in [(&question.link, "page"), (&mail, "mail")] {
             browser.window.goto(url).await.unwrap();
-            let is_dark = browser.js("return matchMedia('(prefers-color-scheme: dark)').matches").await;
+            let is_dark = browser
+                .js("return matchMedia('(prefers-color-scheme: dark)').matches")
+                .await;
             assert_eq!(is_dark, json!(dark));
             let worst = browser.js(CONTRAST).await;
-            assert!(worst[0].as_f64().unwrap() >= 4.5, "{picture} {name}: {worst}");
+            assert!(
+                worst[0].as_f64().unwrap() >= 4.5,
+                "{picture} {name}: {worst}"
+            );
             browser.picture(&format!("{picture}-{name}")).await;
         }
         browser.window.goto(&question.link).await.unwrap();
@@ -231,7 +356,10 @@ async fn everything_can_be_read_in_the_dark_and_in_the_light() {
         browser.click("button[value=approve]").await;
         browser.has("[role=alert]").await;
         let worst = browser.js(CONTRAST).await;
-        assert!(worst[0].as_f64().unwrap() >= 4.5, "wrong code {name}: {worst}");
+        assert!(
+            worst[0].as_f64().unwrap() >= 4.5,
+            "wrong code {name}: {worst}"
+        );
         browser.picture(&format!("wrong-code-{name}")).await;
         browser.click("button[value=reject]").await;
         browser.has("[role=status]").await;

@@ -11,7 +11,10 @@ use serde_json::json;
 use crate::harness::{ALICE, TestGate, request};
 
 pub(crate) fn claim(nonce: &str) -> Claim {
-    Claim { nonce: nonce.to_owned(), secret: None }
+    Claim {
+        nonce: nonce.to_owned(),
+        secret: None,
+    }
 }
 
 const MINE: &str = "0123456789abcdef";
@@ -28,13 +31,26 @@ fn status_of(result: Result<impl std::fmt::Debug, Error>) -> u16 {
 async fn an_approval_is_handed_out_once_and_again_to_whoever_lost_the_answer() {
     let gate = TestGate::start().await;
     let approval = gate.ask().await;
-    assert_eq!(status_of(gate.client.claim(&approval.id, &claim(MINE)).await), 409, "not approved");
+    assert_eq!(
+        status_of(gate.client.claim(&approval.id, &claim(MINE)).await),
+        409,
+        "not approved"
+    );
     gate.approve(&approval, ALICE).await;
     let claimed = gate.client.claim(&approval.id, &claim(MINE)).await.unwrap();
-    assert_eq!(claimed.execution.as_ref().unwrap().status, ExecutionStatus::Executing);
+    assert_eq!(
+        claimed.execution.as_ref().unwrap().status,
+        ExecutionStatus::Executing
+    );
     assert!(claimed.receipt.is_some());
-    assert_eq!(gate.client.claim(&approval.id, &claim(MINE)).await.unwrap(), claimed);
-    assert_eq!(status_of(gate.client.claim(&approval.id, &claim(YOURS)).await), 409);
+    assert_eq!(
+        gate.client.claim(&approval.id, &claim(MINE)).await.unwrap(),
+        claimed
+    );
+    assert_eq!(
+        status_of(gate.client.claim(&approval.id, &claim(YOURS)).await),
+        409
+    );
 }
 
 #[tokio::test]
@@ -45,7 +61,12 @@ async fn only_whoever_has_the_secret_may_claim_report_and_withdraw() {
     let approval = gate.client.submit(&request).await.unwrap();
     gate.approve(&approval, ALICE).await;
     let before = gate.stored();
-    for secret in [None, Some(json!("")), Some(json!("open sesame!")), Some(json!("x".repeat(256)))] {
+    for secret in [
+        None,
+        Some(json!("")),
+        Some(json!("open sesame!")),
+        Some(json!("x".repeat(256))),
+    ] {
         for (path, mut body) in [
             ("claim", json!({"nonce": MINE})),
             ("outcome", json!({"status": "Executed"})),
@@ -54,13 +75,18 @@ async fn only_whoever_has_the_secret_may_claim_report_and_withdraw() {
             if let Some(secret) = &secret {
                 body["secret"] = secret.clone();
             }
-            let answer = gate.post(&format!("/api/{path}/{}", approval.id), body.to_string()).await;
+            let answer = gate
+                .post(&format!("/api/{path}/{}", approval.id), body.to_string())
+                .await;
             assert_eq!(answer.status, StatusCode::FORBIDDEN, "{path} {body}");
             answer.problem();
         }
     }
     assert_eq!(gate.stored(), before);
-    let mine = Claim { nonce: MINE.to_owned(), secret: Some("open sesame".to_owned()) };
+    let mine = Claim {
+        nonce: MINE.to_owned(),
+        secret: Some("open sesame".to_owned()),
+    };
     gate.client.claim(&approval.id, &mine).await.unwrap();
 }
 
@@ -75,9 +101,15 @@ async fn an_approval_lapses() {
         assert_eq!(approval.execution.unwrap().status, ExecutionStatus::Lapsed);
     };
     lapsed(gate.status(&approval.id).await);
-    assert_eq!(status_of(gate.client.claim(&approval.id, &claim(MINE)).await), 409);
+    assert_eq!(
+        status_of(gate.client.claim(&approval.id, &claim(MINE)).await),
+        409
+    );
     lapsed(gate.status(&approval.id).await);
-    assert!(gate.stored()[0].2.contains(r#""ExecutionStatus":"Lapsed""#), "the claim stored it");
+    assert!(
+        gate.stored()[0].2.contains(r#""ExecutionStatus":"Lapsed""#),
+        "the claim stored it"
+    );
 }
 
 #[tokio::test]
@@ -86,9 +118,19 @@ async fn a_claim_settles_a_provisional_timeout() {
     let approval = gate.ask().await;
     gate.pass(Duration::from_secs(3_600));
     assert!(gate.stored()[0].2.contains(r#""Status":"Pending""#));
-    let answer = gate.post(&format!("/api/claim/{}", approval.id), json!({"nonce": MINE}).to_string()).await;
+    let answer = gate
+        .post(
+            &format!("/api/claim/{}", approval.id),
+            json!({"nonce": MINE}).to_string(),
+        )
+        .await;
     assert_eq!(answer.status, StatusCode::CONFLICT);
-    assert!(answer.problem()["detail"].as_str().unwrap().contains("Timeout"));
+    assert!(
+        answer.problem()["detail"]
+            .as_str()
+            .unwrap()
+            .contains("Timeout")
+    );
     assert!(gate.stored()[0].2.contains(r#""Status":"Timeout""#));
 }
 
@@ -107,12 +149,19 @@ async fn a_bad_claim_is_refused_with_the_field_at_fault() {
         (json!({"nonce": MINE, "secret": "x".repeat(257)}), "/secret"),
         (json!({"nonce": MINE, "more": 1}), ""),
     ] {
-        let answer = gate.post(&format!("/api/claim/{}", approval.id), body.to_string()).await;
+        let answer = gate
+            .post(&format!("/api/claim/{}", approval.id), body.to_string())
+            .await;
         assert_eq!(answer.status, 422, "{body}");
         assert_eq!(answer.problem()["errors"][0]["pointer"], pointer);
     }
     for id in ["x", "YQ.b"] {
-        let answer = gate.post(&format!("/api/claim/{id}"), json!({"nonce": MINE}).to_string()).await;
+        let answer = gate
+            .post(
+                &format!("/api/claim/{id}"),
+                json!({"nonce": MINE}).to_string(),
+            )
+            .await;
         assert_eq!(answer.status, StatusCode::NOT_FOUND);
     }
     assert_eq!(gate.status(&approval.id).await.execution, None);

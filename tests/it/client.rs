@@ -13,7 +13,7 @@ use serde::Serialize;
 use serde_json::json;
 use tokio::net::TcpListener;
 
-use crate::harness::{ALICE, AGENT, TestGate};
+use crate::harness::{AGENT, ALICE, TestGate};
 
 #[derive(Serialize)]
 struct DeleteUser {
@@ -21,7 +21,9 @@ struct DeleteUser {
 }
 
 fn user() -> DeleteUser {
-    DeleteUser { user_id: "1".to_owned() }
+    DeleteUser {
+        user_id: "1".to_owned(),
+    }
 }
 
 /// An action that must not run.
@@ -41,7 +43,9 @@ async fn an_approved_action_runs_once_and_its_outcome_is_reported() {
     let handle = pending.handle().clone();
     gate.approve(pending.approval().unwrap(), ALICE).await;
     let user = user();
-    let outcome = pending.run(&user, async |user| format!("deleted {}", user.user_id)).await;
+    let outcome = pending
+        .run(&user, async |user| format!("deleted {}", user.user_id))
+        .await;
     assert_eq!(outcome, Outcome::Executed("deleted 1".to_owned()));
     let stored = gate.status(&handle.id).await;
     assert_eq!(stored.execution.unwrap().status, ExecutionStatus::Executed);
@@ -54,11 +58,17 @@ async fn an_approved_action_runs_once_and_its_outcome_is_reported() {
 #[tokio::test]
 async fn a_failure_is_reported_with_its_words() {
     let gate = TestGate::start().await;
-    let pending = gate.gate().action("Delete User Account").submit(&user()).await.unwrap();
+    let pending = gate
+        .gate()
+        .action("Delete User Account")
+        .submit(&user())
+        .await
+        .unwrap();
     let id = pending.handle().id.clone();
     gate.approve(pending.approval().unwrap(), ALICE).await;
-    let outcome: Outcome<Result<(), String>> =
-        pending.try_run(&user(), async |_| Err("no such user".to_owned())).await;
+    let outcome: Outcome<Result<(), String>> = pending
+        .try_run(&user(), async |_| Err("no such user".to_owned()))
+        .await;
     assert_eq!(outcome, Outcome::Executed(Err("no such user".to_owned())));
     let execution = gate.status(&id).await.execution.unwrap();
     assert_eq!(execution.status, ExecutionStatus::ExecutionFailed);
@@ -68,8 +78,14 @@ async fn a_failure_is_reported_with_its_words() {
 #[tokio::test]
 async fn a_rejection_comes_back_with_its_comment() {
     let gate = TestGate::start().await;
-    let pending = gate.gate().action("Delete User Account").submit(&user()).await.unwrap();
-    gate.reject(pending.approval().unwrap(), ALICE, "Ask the owner first").await;
+    let pending = gate
+        .gate()
+        .action("Delete User Account")
+        .submit(&user())
+        .await
+        .unwrap();
+    gate.reject(pending.approval().unwrap(), ALICE, "Ask the owner first")
+        .await;
     let refusal = refusal(pending.run(&user(), never).await);
     assert_eq!(refusal.reason, Reason::Rejected);
     assert_eq!(refusal.by.as_deref(), Some(ALICE));
@@ -88,22 +104,43 @@ async fn every_other_end_is_a_refusal_with_its_reason() {
     let pending = action.submit(&user).await.unwrap();
     let id = pending.handle().id.clone();
     gate.pass(Duration::from_secs(3_600));
-    assert_eq!(refusal(pending.run(&user, never).await).reason, Reason::Timeout);
-    assert!(gate.entity(&id)["Status"] == "Timeout", "the claim settled it");
+    assert_eq!(
+        refusal(pending.run(&user, never).await).reason,
+        Reason::Timeout
+    );
+    assert!(
+        gate.entity(&id)["Status"] == "Timeout",
+        "the claim settled it"
+    );
 
     let pending = action.submit(&user).await.unwrap();
     let secret = pending.handle().secret.clone();
-    let withdrawal = Withdrawal { secret: Some(secret) };
-    gate.client.withdraw(&pending.handle().id, &withdrawal).await.unwrap();
-    assert_eq!(refusal(pending.run(&user, never).await).reason, Reason::Cancelled);
+    let withdrawal = Withdrawal {
+        secret: Some(secret),
+    };
+    gate.client
+        .withdraw(&pending.handle().id, &withdrawal)
+        .await
+        .unwrap();
+    assert_eq!(
+        refusal(pending.run(&user, never).await).reason,
+        Reason::Cancelled
+    );
 
     let nobody = action.clone().approvers(["gone@example.invalid"]);
-    assert_eq!(refusal(nobody.run(&user, never).await).reason, Reason::Undeliverable);
+    assert_eq!(
+        refusal(nobody.run(&user, never).await).reason,
+        Reason::Undeliverable
+    );
 
     let pending = action.submit(&user).await.unwrap();
     gate.approve(pending.approval().unwrap(), ALICE).await;
     gate.pass(Duration::from_secs(3_600));
-    assert_eq!(refusal(pending.run(&user, never).await).reason, Reason::Timeout, "it lapsed");
+    assert_eq!(
+        refusal(pending.run(&user, never).await).reason,
+        Reason::Timeout,
+        "it lapsed"
+    );
 
     let invalid = action.clone().approvers(["nobody"]);
     let invalid = refusal(invalid.run(&user, never).await);
@@ -132,20 +169,33 @@ async fn a_wait_outlives_its_process() {
 async fn what_runs_is_what_was_shown_or_nothing() {
     let gate = TestGate::start().await;
     let action = gate.gate().action("Delete User Account");
-    let other = DeleteUser { user_id: "2".to_owned() };
+    let other = DeleteUser {
+        user_id: "2".to_owned(),
+    };
     for approve_as in [action.clone(), gate.gate().action("Read User Account")] {
         let pending = action.submit(&user()).await.unwrap();
         gate.approve(pending.approval().unwrap(), ALICE).await;
         let handle = pending.handle().clone();
-        let params = if approve_as_is(&approve_as, &action) { &other } else { &user() };
+        let params = if approve_as_is(&approve_as, &action) {
+            &other
+        } else {
+            &user()
+        };
         let refusal = refusal(approve_as.resume(handle.clone()).run(params, never).await);
         assert_eq!(refusal.reason, Reason::Unverified);
         let execution = gate.status(&handle.id).await.execution.unwrap();
-        assert_eq!(execution.status, ExecutionStatus::ExecutionFailed, "it is told that nothing ran");
+        assert_eq!(
+            execution.status,
+            ExecutionStatus::ExecutionFailed,
+            "it is told that nothing ran"
+        );
     }
 }
 
-fn approve_as_is(one: &human_oversight_client::Action, other: &human_oversight_client::Action) -> bool {
+fn approve_as_is(
+    one: &human_oversight_client::Action,
+    other: &human_oversight_client::Action,
+) -> bool {
     format!("{one:?}") == format!("{other:?}")
 }
 
@@ -160,7 +210,10 @@ async fn only_trusted_keys_count_where_some_are_named() {
         let outcome = pending.run(&user(), async |_| "ran").await;
         match runs {
             true => assert_eq!(outcome, Outcome::Executed("ran")),
-            false => assert_eq!(outcome.into_result().unwrap_err().reason, Reason::Unverified),
+            false => assert_eq!(
+                outcome.into_result().unwrap_err().reason,
+                Reason::Unverified
+            ),
         }
     }
 }
@@ -174,7 +227,9 @@ async fn impostor(status: StatusCode, kind: &'static str, body: String) -> Gate 
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(async { axum::serve(listener, router).await });
-    Gate::new(Client::new(&url, None).unwrap()).agent(AGENT).approvers([ALICE])
+    Gate::new(Client::new(&url, None).unwrap())
+        .agent(AGENT)
+        .approvers([ALICE])
 }
 
 #[tokio::test]
@@ -222,7 +277,10 @@ async fn no_answer_of_an_impostor_runs_anything() {
         let gate = impostor(StatusCode::from_u16(status).unwrap(), kind, body.clone()).await;
         let outcome = gate.action("Delete User Account").run(&user(), never).await;
         let reason = refusal(outcome).reason;
-        assert!(matches!(reason, Reason::Unavailable | Reason::Unverified), "{status} {body}");
+        assert!(
+            matches!(reason, Reason::Unavailable | Reason::Unverified),
+            "{status} {body}"
+        );
     }
 }
 
@@ -268,16 +326,28 @@ async fn a_gate_that_stumbles_is_asked_again_and_gets_no_second_request() {
         .await;
     assert_eq!(outcome, Outcome::Executed(0));
     assert_eq!(runs.into_inner(), 1);
-    assert_eq!(gate.status(&id).await.execution.unwrap().status, ExecutionStatus::Executed);
+    assert_eq!(
+        gate.status(&id).await.execution.unwrap().status,
+        ExecutionStatus::Executed
+    );
     assert!(lost.load(Ordering::SeqCst) >= 8);
 }
 
 #[test]
 fn the_address_is_taken_as_people_paste_it() {
-    for good in ["http://127.0.0.1:7071", "https://gate.example.com/", "https://gate.example.com/api/"] {
+    for good in [
+        "http://127.0.0.1:7071",
+        "https://gate.example.com/",
+        "https://gate.example.com/api/",
+    ] {
         assert!(Client::new(good, Some("key")).is_ok(), "{good}");
     }
-    for bad in ["", "gate.example.com", "ftp://gate.example.com", "mailto:x@example.com"] {
+    for bad in [
+        "",
+        "gate.example.com",
+        "ftp://gate.example.com",
+        "mailto:x@example.com",
+    ] {
         assert!(Client::new(bad, None).is_err(), "{bad}");
     }
     let client = Client::new("https://gate.example.com", Some("top-secret-key")).unwrap();

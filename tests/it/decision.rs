@@ -28,12 +28,24 @@ async fn the_page_shows_what_will_be_done_and_to_whom_it_speaks() {
     ] {
         assert!(page.body.contains(shown), "{shown}\n{}", page.body);
     }
-    let (parameters, reason) = (page.body.find("user_id"), page.body.find("The contract ended"));
-    assert!(parameters.unwrap() < reason.unwrap(), "the agent's own words come last");
+    let (parameters, reason) = (
+        page.body.find("user_id"),
+        page.body.find("The contract ended"),
+    );
+    assert!(
+        parameters.unwrap() < reason.unwrap(),
+        "the agent's own words come last"
+    );
     assert!(!page.body.contains("<script"));
-    assert!(!page.body.contains(&gate.question(&approval, ALICE).code), "the code is in the mail only");
+    assert!(
+        !page.body.contains(&gate.question(&approval, ALICE).code),
+        "the code is in the mail only"
+    );
     let policy = page.header("content-security-policy");
-    assert!(policy.starts_with("default-src 'none'; style-src 'sha256-"), "{policy}");
+    assert!(
+        policy.starts_with("default-src 'none'; style-src 'sha256-"),
+        "{policy}"
+    );
     assert!(policy.contains("form-action 'self'") && policy.contains("frame-ancestors 'none'"));
     for (name, value) in [
         ("cache-control", "no-store"),
@@ -53,7 +65,13 @@ async fn whoever_reads_the_page_however_often_decides_nothing() {
     let before = gate.stored();
     for address in [ALICE, BOB] {
         let link = gate.question(&approval, address).link;
-        for more in ["", "&d=approve", "&decision=approve", "&decision=reject", "&code=000000"] {
+        for more in [
+            "",
+            "&d=approve",
+            "&decision=approve",
+            "&decision=reject",
+            "&code=000000",
+        ] {
             for method in [Method::GET, Method::HEAD] {
                 let url = format!("{link}{more}");
                 let answer = gate.http.request(method, url).send().await.unwrap();
@@ -75,32 +93,53 @@ async fn an_approval_with_a_comment_is_recorded_and_shown() {
     let question = gate.question(&approval, ALICE);
     // People type codes as they are printed or as they like.
     let typed = format!(" {}-{} ", &question.code[..3], &question.code[3..]);
-    let form = [("decision", "approve"), ("code", typed.as_str()), ("comment", "Fine,\r\ngo on.  ")];
+    let form = [
+        ("decision", "approve"),
+        ("code", typed.as_str()),
+        ("comment", "Fine,\r\ngo on.  "),
+    ];
     let answer = gate.decide(&question, &form).await;
     assert_eq!(answer.status, StatusCode::SEE_OTHER);
     let decided = gate.status(&approval.id).await;
-    assert_eq!((decided.status, decided.approver.as_deref()), (Status::Approved, Some(ALICE)));
+    assert_eq!(
+        (decided.status, decided.approver.as_deref()),
+        (Status::Approved, Some(ALICE))
+    );
     assert_eq!(decided.comment.as_deref(), Some("Fine,\ngo on."));
 
-    let next = gate.get(&format!("{}{}", gate.url, answer.header("location"))).await;
+    let next = gate
+        .get(&format!("{}{}", gate.url, answer.header("location")))
+        .await;
     assert_eq!(next.status, StatusCode::OK);
     assert!(next.body.contains("Approved by alice@example.com") && next.body.contains("go on."));
-    assert!(!next.body.contains("<form"), "there is nothing left to decide");
+    assert!(
+        !next.body.contains("<form"),
+        "there is nothing left to decide"
+    );
 }
 
 #[tokio::test]
 async fn a_rejection_needs_no_code_and_is_final() {
     let gate = TestGate::start().await;
     let approval = gate.ask().await;
-    let (alice, bob) = (gate.question(&approval, ALICE), gate.question(&approval, BOB));
+    let (alice, bob) = (
+        gate.question(&approval, ALICE),
+        gate.question(&approval, BOB),
+    );
     let bobs_page = gate.get(&bob.link).await;
     gate.reject(&approval, ALICE, "Wrong tenant <b>!</b>").await;
 
-    let second = gate.send_form(&bobs_page, &[("decision", "approve"), ("code", &bob.code)]).await;
+    let second = gate
+        .send_form(&bobs_page, &[("decision", "approve"), ("code", &bob.code)])
+        .await;
     assert_eq!(second.status, StatusCode::CONFLICT);
     assert!(second.body.contains("Your answer came second"));
     assert!(second.body.contains("Rejected by alice@example.com"));
-    assert!(second.body.contains("Wrong tenant &#60;b&#62;!&#60;/b&#62;"));
+    assert!(
+        second
+            .body
+            .contains("Wrong tenant &#60;b&#62;!&#60;/b&#62;")
+    );
     let again = gate.get(&alice.link).await;
     assert!(again.body.contains("Rejected by alice@example.com on "));
     assert_eq!(gate.status(&approval.id).await.status, Status::Rejected);
@@ -116,7 +155,10 @@ async fn the_same_answer_twice_is_one_answer() {
     let first = gate.send_form(&page, &form).await;
     let stored = gate.stored();
     let second = gate.send_form(&page, &form).await;
-    assert_eq!((first.status, second.status), (StatusCode::SEE_OTHER, StatusCode::SEE_OTHER));
+    assert_eq!(
+        (first.status, second.status),
+        (StatusCode::SEE_OTHER, StatusCode::SEE_OTHER)
+    );
     assert_eq!(gate.stored(), stored);
     let other = gate.send_form(&page, &[("decision", "reject")]).await;
     assert_eq!(other.status, StatusCode::CONFLICT);
@@ -128,19 +170,31 @@ async fn a_program_that_presses_every_button_approves_nothing() {
     let gate = TestGate::start().await;
     let approval = gate.ask().await;
     let question = gate.question(&approval, ALICE);
-    let answer = gate.decide(&question, &[("decision", "approve"), ("code", "")]).await;
+    let answer = gate
+        .decide(&question, &[("decision", "approve"), ("code", "")])
+        .await;
     assert_eq!(answer.status, StatusCode::FORBIDDEN);
     assert!(answer.body.contains("type the code from the mail"));
     assert_eq!(gate.status(&approval.id).await.status, Status::Pending);
-    assert!(gate.stored()[0].2.contains(r#"\"wrongCodes\":0"#), "no code is no wrong code");
+    assert!(
+        gate.stored()[0].2.contains(r#"\"wrongCodes\":0"#),
+        "no code is no wrong code"
+    );
 }
 
 #[tokio::test]
 async fn five_wrong_codes_lock_approving_by_that_link_only() {
     let gate = TestGate::start().await;
     let approval = gate.ask().await;
-    let (alice, bob) = (gate.question(&approval, ALICE), gate.question(&approval, BOB));
-    let wrong = if alice.code == "000000" { "000001" } else { "000000" };
+    let (alice, bob) = (
+        gate.question(&approval, ALICE),
+        gate.question(&approval, BOB),
+    );
+    let wrong = if alice.code == "000000" {
+        "000001"
+    } else {
+        "000000"
+    };
     // Somebody else's code is wrong too.
     for (code, says) in [
         (wrong, "4 tries are left"),
@@ -149,25 +203,41 @@ async fn five_wrong_codes_lock_approving_by_that_link_only() {
         ("１２３４５６", "1 try is left"),
         (wrong, "now locked"),
     ] {
-        let form = [("decision", "approve"), ("code", code), ("comment", "my words")];
+        let form = [
+            ("decision", "approve"),
+            ("code", code),
+            ("comment", "my words"),
+        ];
         let answer = gate.decide(&alice, &form).await;
         assert_eq!(answer.status, StatusCode::FORBIDDEN);
         assert!(answer.body.contains(says), "{says}\n{}", answer.body);
-        assert!(answer.body.contains(">my words</textarea>"), "what was typed is kept");
+        assert!(
+            answer.body.contains(">my words</textarea>"),
+            "what was typed is kept"
+        );
     }
-    let right = gate.decide(&alice, &[("decision", "approve"), ("code", &alice.code)]).await;
+    let right = gate
+        .decide(&alice, &[("decision", "approve"), ("code", &alice.code)])
+        .await;
     assert_eq!(right.status, StatusCode::FORBIDDEN);
     assert!(right.body.contains("locked"));
     let seen = gate.status(&approval.id).await;
     assert_eq!(seen.status, Status::Pending);
-    assert_eq!((seen.notifications[0].locked, seen.notifications[1].locked), (true, false));
-    assert!(gate.stored()[0].2.contains(r#"\"what\":\"Locked\""#), "the history has it");
+    assert_eq!(
+        (seen.notifications[0].locked, seen.notifications[1].locked),
+        (true, false)
+    );
+    assert!(
+        gate.stored()[0].2.contains(r#"\"what\":\"Locked\""#),
+        "the history has it"
+    );
 
     gate.approve(&approval, BOB).await;
     let other = gate.ask().await;
     let again = gate.question(&other, ALICE);
     for _ in 0..5 {
-        gate.decide(&again, &[("decision", "approve"), ("code", "x")]).await;
+        gate.decide(&again, &[("decision", "approve"), ("code", "x")])
+            .await;
     }
     gate.reject(&other, ALICE, "I can still say no").await;
 }
@@ -176,16 +246,27 @@ async fn five_wrong_codes_lock_approving_by_that_link_only() {
 async fn an_answer_after_the_deadline_changes_nothing_and_is_recorded_as_late() {
     let gate = TestGate::start().await;
     let approval = gate.ask().await;
-    let (alice, bob) = (gate.question(&approval, ALICE), gate.question(&approval, BOB));
+    let (alice, bob) = (
+        gate.question(&approval, ALICE),
+        gate.question(&approval, BOB),
+    );
     let (alices, bobs) = (gate.get(&alice.link).await, gate.get(&bob.link).await);
     gate.pass(Duration::from_millis(3_600_000));
-    let no_code = gate.send_form(&alices, &[("decision", "approve"), ("code", "")]).await;
+    let no_code = gate
+        .send_form(&alices, &[("decision", "approve"), ("code", "")])
+        .await;
     assert_eq!(no_code.status, StatusCode::FORBIDDEN);
-    let late = gate.send_form(&alices, &[("decision", "approve"), ("code", &alice.code)]).await;
+    let late = gate
+        .send_form(&alices, &[("decision", "approve"), ("code", &alice.code)])
+        .await;
     assert_eq!(late.status, StatusCode::GONE);
     assert!(late.body.contains("too late") && late.body.contains("It does not run"));
     let row = gate.stored()[0].2.clone();
-    for column in [r#""Status":"Timeout""#, r#""LateDecision":"Approve""#, r#""LateApprover":"alice@"#] {
+    for column in [
+        r#""Status":"Timeout""#,
+        r#""LateDecision":"Approve""#,
+        r#""LateApprover":"alice@"#,
+    ] {
         assert!(row.contains(column), "{column} in {row}");
     }
     // The second one is told the same, and is not recorded.
@@ -229,9 +310,19 @@ async fn what_opens_nothing_looks_the_same_whatever_is_wrong() {
     }
     assert!(pages.iter().all(|page| *page == pages[0]));
     let page = gate.get(&gate.question(&one, ALICE).link).await;
-    let form = page.body.split("name=\"form\" value=\"").nth(1).unwrap().split('"').next().unwrap();
+    let form = page
+        .body
+        .split("name=\"form\" value=\"")
+        .nth(1)
+        .unwrap()
+        .split('"')
+        .next()
+        .unwrap();
     let fields = [("k", others_token), ("form", form), ("decision", "reject")];
-    assert_eq!(gate.post_form(address, fields).await.status, StatusCode::NOT_FOUND);
+    assert_eq!(
+        gate.post_form(address, fields).await.status,
+        StatusCode::NOT_FOUND
+    );
 }
 
 #[tokio::test]
@@ -242,7 +333,14 @@ async fn a_form_from_elsewhere_or_of_something_else_decides_nothing() {
     let (address, token) = question.link.split_once("?k=").unwrap();
     let page = gate.get(&question.link).await;
     let form_token = |page: &crate::harness::Page| {
-        page.body.split("name=\"form\" value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned()
+        page.body
+            .split("name=\"form\" value=\"")
+            .nth(1)
+            .unwrap()
+            .split('"')
+            .next()
+            .unwrap()
+            .to_owned()
     };
     let own = form_token(&page);
     let foreign = form_token(&gate.get(&gate.question(&other, ALICE).link).await);
@@ -262,25 +360,55 @@ async fn a_form_from_elsewhere_or_of_something_else_decides_nothing() {
         vec![urlencoded, ("origin", "https://evil.example")],
         vec![urlencoded, ("origin", "null")],
         vec![urlencoded, ("sec-fetch-site", "cross-site")],
-        vec![urlencoded, ("sec-fetch-site", "same-site"), ("origin", "https://evil.example")],
+        vec![
+            urlencoded,
+            ("sec-fetch-site", "same-site"),
+            ("origin", "https://evil.example"),
+        ],
     ] {
-        assert_eq!(post(&headers, body(&own)).await, StatusCode::FORBIDDEN, "{headers:?}");
+        assert_eq!(
+            post(&headers, body(&own)).await,
+            StatusCode::FORBIDDEN,
+            "{headers:?}"
+        );
     }
     let mine = ("origin", gate.url.as_str());
     for form in [&foreign, &bobs, "", "nonsense"] {
         let status = post(&[urlencoded, mine], body(form)).await;
         assert_eq!(status, StatusCode::CONFLICT, "the page is out of date");
     }
-    assert_eq!(post(&[mine], body(&own)).await, StatusCode::UNSUPPORTED_MEDIA_TYPE);
-    for broken in ["", "k=x", "k=x&form=y", "k=x&form=y&decision=maybe", "\u{0}"] {
-        assert_eq!(post(&[urlencoded, mine], broken.to_owned()).await, 400, "{broken}");
+    assert_eq!(
+        post(&[mine], body(&own)).await,
+        StatusCode::UNSUPPORTED_MEDIA_TYPE
+    );
+    for broken in [
+        "",
+        "k=x",
+        "k=x&form=y",
+        "k=x&form=y&decision=maybe",
+        "\u{0}",
+    ] {
+        assert_eq!(
+            post(&[urlencoded, mine], broken.to_owned()).await,
+            400,
+            "{broken}"
+        );
     }
     let long = format!("{}&comment={}", body(&own), "x".repeat(2_001));
-    assert_eq!(post(&[urlencoded, mine], long).await, StatusCode::BAD_REQUEST);
+    assert_eq!(
+        post(&[urlencoded, mine], long).await,
+        StatusCode::BAD_REQUEST
+    );
     let huge = format!("{}&comment={}", body(&own), "x".repeat(70_000));
-    assert_eq!(post(&[urlencoded, mine], huge).await, StatusCode::PAYLOAD_TOO_LARGE);
+    assert_eq!(
+        post(&[urlencoded, mine], huge).await,
+        StatusCode::PAYLOAD_TOO_LARGE
+    );
     assert_eq!(gate.stored(), before);
-    assert_eq!(post(&[urlencoded, ("sec-fetch-site", "same-origin")], body(&own)).await, 303);
+    assert_eq!(
+        post(&[urlencoded, ("sec-fetch-site", "same-origin")], body(&own)).await,
+        303
+    );
 }
 
 #[tokio::test]
@@ -298,7 +426,10 @@ async fn a_deceiving_agent_is_shown_for_what_it_is() {
     let page = gate.get(&gate.question(&approval, ALICE).link).await.body;
     let mail = gate.mails().remove(0);
     for text in [&page, &mail.html] {
-        assert!(!text.contains("<script") && !text.contains("<form action=https"), "{text}");
+        assert!(
+            !text.contains("<script") && !text.contains("<form action=https"),
+            "{text}"
+        );
         assert!(!text.contains(['\u{202e}', '\u{200b}', '\u{e0041}']));
     }
     for shown in [
@@ -321,7 +452,12 @@ async fn the_page_tells_what_became_of_the_approval() {
     let approval = gate.ask().await;
     let Question { link, .. } = gate.question(&approval, ALICE);
     gate.approve(&approval, ALICE).await;
-    assert!(gate.get(&link).await.body.contains("has not taken the approval yet"));
+    assert!(
+        gate.get(&link)
+            .await
+            .body
+            .contains("has not taken the approval yet")
+    );
     let claim = crate::claim::claim("0123456789abcdef");
     gate.client.claim(&approval.id, &claim).await.unwrap();
     assert!(gate.get(&link).await.body.contains("is running the action"));

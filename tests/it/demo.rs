@@ -16,24 +16,41 @@ async fn demo(timeout: &str, form: Option<&str>) -> String {
         .args(["demo", "--timeout", timeout])
         .env("HO_PORT", "0")
         .env("HO_STORE", format!("embedded:{}", dir.path().display()))
-        .env("HO_MAIL", format!("file:{}", dir.path().join("mail").display()))
+        .env(
+            "HO_MAIL",
+            format!("file:{}", dir.path().join("mail").display()),
+        )
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
     let mut stdout = BufReader::new(child.stdout.take().unwrap());
     let mut printed = String::new();
     while !printed.contains("/inbox\n") {
-        assert_ne!(stdout.read_line(&mut printed).await.unwrap(), 0, "it ended: {printed}");
+        assert_ne!(
+            stdout.read_line(&mut printed).await.unwrap(),
+            0,
+            "it ended: {printed}"
+        );
     }
     if let Some(form) = form {
-        let inbox = printed.lines().find(|line| line.ends_with("/inbox")).unwrap().trim();
+        let inbox = printed
+            .lines()
+            .find(|line| line.ends_with("/inbox"))
+            .unwrap()
+            .trim();
         let list = reqwest::get(inbox).await.unwrap().text().await.unwrap();
-        assert!(list.contains("Approval needed: Delete User Account"), "{list}");
+        assert!(
+            list.contains("Approval needed: Delete User Account"),
+            "{list}"
+        );
         let mails = mails(&dir.path().join("mail"));
         let (_, id) = mails[0].text.split_once("/api/decision/").unwrap();
         let asked = crate::harness::question(&mails, id.split_once('?').unwrap().0, APPROVER);
         let form = form.replace("CODE", &asked.code);
-        assert_eq!(crate::process::decide_at(&asked.link, &form).await.unwrap(), 303);
+        assert_eq!(
+            crate::process::decide_at(&asked.link, &form).await.unwrap(),
+            303
+        );
     }
     stdout.read_to_string(&mut printed).await.unwrap();
     assert!(child.wait().await.unwrap().success(), "{printed}");
@@ -69,6 +86,9 @@ async fn rejected_it_shows_the_reason_and_does_not_run() {
 #[tokio::test]
 async fn expired_it_does_not_run() {
     let printed = demo("10", None).await;
-    assert!(printed.contains("Not run: nobody approved in time."), "{printed}");
+    assert!(
+        printed.contains("Not run: nobody approved in time."),
+        "{printed}"
+    );
     assert!(printed.contains("DENIED: User deletion was not approved."));
 }

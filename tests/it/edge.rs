@@ -12,14 +12,30 @@ use crate::harness::{Page, TestGate, request};
 async fn the_ping_is_answered() {
     let gate = TestGate::start().await;
     assert_eq!(gate.get(&gate.url).await.status, StatusCode::OK);
-    assert!(!gate.dir.path().join("approvals.db").exists(), "before any I/O");
+    assert!(
+        !gate.dir.path().join("approvals.db").exists(),
+        "before any I/O"
+    );
 }
 
 #[tokio::test]
 async fn an_unknown_address_is_a_problem_document() {
     let gate = TestGate::start().await;
-    for path in ["/x", "/api", "/api/", "/api/submit/", "/api/status", "/api/status/a/b", "/API/submit",
-                 "/api/decisions", "/.env", "/api/../etc/passwd", "//", "/inbox/../link.keys", "/inbox/x"] {
+    for path in [
+        "/x",
+        "/api",
+        "/api/",
+        "/api/submit/",
+        "/api/status",
+        "/api/status/a/b",
+        "/API/submit",
+        "/api/decisions",
+        "/.env",
+        "/api/../etc/passwd",
+        "//",
+        "/inbox/../link.keys",
+        "/inbox/x",
+    ] {
         let answer = gate.get(&format!("{}{path}", gate.url)).await;
         assert_eq!(answer.status, StatusCode::NOT_FOUND, "{path}");
         answer.problem();
@@ -53,19 +69,39 @@ async fn another_method_is_told_which_ones_there_are() {
 async fn only_json_is_taken_for_json() {
     let gate = TestGate::start().await;
     let body = serde_json::to_vec(&request()).unwrap();
-    for path in ["/api/submit", "/api/claim/YQ.b", "/api/outcome/YQ.b", "/api/withdraw/YQ.b"] {
-        for kind in [None, Some("text/plain"), Some("application/x-www-form-urlencoded"), Some("json")] {
-            let mut request = gate.http.post(format!("{}{path}", gate.url)).body(body.clone());
+    for path in [
+        "/api/submit",
+        "/api/claim/YQ.b",
+        "/api/outcome/YQ.b",
+        "/api/withdraw/YQ.b",
+    ] {
+        for kind in [
+            None,
+            Some("text/plain"),
+            Some("application/x-www-form-urlencoded"),
+            Some("json"),
+        ] {
+            let mut request = gate
+                .http
+                .post(format!("{}{path}", gate.url))
+                .body(body.clone());
             if let Some(kind) = kind {
                 request = request.header("content-type", kind);
             }
             let answer = Page::of(request.send().await.unwrap()).await;
-            assert_eq!(answer.status, StatusCode::UNSUPPORTED_MEDIA_TYPE, "{path} {kind:?}");
+            assert_eq!(
+                answer.status,
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "{path} {kind:?}"
+            );
             answer.problem();
         }
     }
     let latin = b"{\"agentName\": \"\xe9\"}".to_vec();
-    assert_eq!(gate.post("/api/submit", latin).await.status, StatusCode::BAD_REQUEST);
+    assert_eq!(
+        gate.post("/api/submit", latin).await.status,
+        StatusCode::BAD_REQUEST
+    );
 }
 
 #[tokio::test]
@@ -77,10 +113,15 @@ async fn the_callers_invocation_id_is_the_last_one_and_nothing_but_an_id() {
             request = request.header("x-azure-functions-invocationid", *id);
         }
         let answer = Page::of(request.send().await.unwrap()).await;
-        answer.problem()["invocationId"].as_str().unwrap().to_owned()
+        answer.problem()["invocationId"]
+            .as_str()
+            .unwrap()
+            .to_owned()
     };
-    let (theirs, hosts) =
-        ("11111111-1111-4111-8111-111111111111", "22222222-2222-4222-8222-222222222222");
+    let (theirs, hosts) = (
+        "11111111-1111-4111-8111-111111111111",
+        "22222222-2222-4222-8222-222222222222",
+    );
     assert_eq!(ask(&[theirs, hosts]).await, hosts);
     for made_up in ["<script>", "x"] {
         let id = ask(&[made_up]).await;
@@ -99,8 +140,15 @@ async fn a_name_that_is_not_loopback_reaches_nothing() {
         ("127.0.0.1.rebound.example:7071", 403),
         ("", 403),
     ] {
-        let answer = raw(&gate, &format!("GET / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n")).await;
-        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{host}: {answer}");
+        let answer = raw(
+            &gate,
+            &format!("GET / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"),
+        )
+        .await;
+        assert!(
+            answer.starts_with(&format!("HTTP/1.1 {status}")),
+            "{host}: {answer}"
+        );
     }
 }
 
@@ -116,10 +164,16 @@ async fn broken_and_smuggled_requests_are_refused_and_nothing_hangs() {
         let answer = raw(&gate, request).await;
         assert!(answer.starts_with("HTTP/1.1 4"), "{request}: {answer}");
     }
-    let long = format!("GET / HTTP/1.1\r\nHost: localhost\r\nX: {}\r\n\r\n", "x".repeat(100_000));
+    let long = format!(
+        "GET / HTTP/1.1\r\nHost: localhost\r\nX: {}\r\n\r\n",
+        "x".repeat(100_000)
+    );
     let answer = raw(&gate, &long).await;
     // The connection may be reset over what nobody read before the answer arrives.
-    assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 431"), "{answer}");
+    assert!(
+        answer.is_empty() || answer.starts_with("HTTP/1.1 431"),
+        "{answer}"
+    );
     // Both lengths: hyper takes the chunks, and so nothing is left over to be smuggled.
     let both = "POST /api/submit HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\n\
                 Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n0\r\n\r\n";
@@ -137,7 +191,10 @@ async fn a_slow_head_and_a_slow_body_are_given_up() {
          Content-Length: 100\r\nConnection: close\r\n\r\n{\"agent",
     );
     let (head, body) = tokio::join!(head, body);
-    assert!(head.is_empty() || head.starts_with("HTTP/1.1 408"), "{head}");
+    assert!(
+        head.is_empty() || head.starts_with("HTTP/1.1 408"),
+        "{head}"
+    );
     assert!(body.starts_with("HTTP/1.1 408"), "{body}");
     assert!(body.contains("problem+json"));
     assert!(started.elapsed() < Duration::from_secs(20));
@@ -149,7 +206,10 @@ async fn a_client_that_leaves_early_disturbs_nobody() {
     let approval = gate.ask().await;
     for _ in 0..20 {
         let mut stream = connect(&gate).await;
-        let request = format!("GET /api/status/{}?wait=100 HTTP/1.1\r\nHost: localhost\r\n\r\n", approval.id);
+        let request = format!(
+            "GET /api/status/{}?wait=100 HTTP/1.1\r\nHost: localhost\r\n\r\n",
+            approval.id
+        );
         stream.write_all(request.as_bytes()).await.unwrap();
         drop(stream);
     }
@@ -157,7 +217,9 @@ async fn a_client_that_leaves_early_disturbs_nobody() {
 }
 
 async fn connect(gate: &TestGate) -> TcpStream {
-    TcpStream::connect(gate.url.trim_start_matches("http://")).await.unwrap()
+    TcpStream::connect(gate.url.trim_start_matches("http://"))
+        .await
+        .unwrap()
 }
 
 /// Sends bytes as they stand and reads whatever comes until the end.

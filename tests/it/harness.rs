@@ -45,8 +45,11 @@ impl TestGate {
         let store = format!("embedded:{}", dir.path().display());
         let mail = format!("file:{}", dir.path().join("mail").display());
         let config = Config::read(|name| {
-            let own = settings.iter().find(|(n, _)| *n == name).map(|(_, value)| (*value).to_owned());
-            own.or(match name {
+            let own = settings
+                .iter()
+                .find(|(n, _)| *n == name)
+                .map(|(_, value)| (*value).to_owned());
+            own.or_else(|| match name {
                 "HO_STORE" => Some(store.clone()),
                 "HO_MAIL" => Some(mail.clone()),
                 _ => None,
@@ -59,7 +62,10 @@ impl TestGate {
         let clock = {
             let ahead = ahead.clone();
             Arc::new(move || {
-                let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
+                let now = SystemTime::now()
+                    .duration_since(UNIX_EPOCH)
+                    .unwrap()
+                    .as_millis();
                 let now = i64::try_from(now).unwrap() + ahead.load(Ordering::SeqCst);
                 Timestamp::from_unix_millis(now).unwrap()
             })
@@ -68,19 +74,30 @@ impl TestGate {
         tokio::spawn(http::serve(listener, app.clone()));
         let url = app.base_url.clone();
         let client = Client::new(&url, None).unwrap();
-        let http =
-            reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
-        Self { url, client, http, ahead, dir }
+        let http = reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .unwrap();
+        Self {
+            url,
+            client,
+            http,
+            ahead,
+            dir,
+        }
     }
 
     /// Lets time pass.
     pub(crate) fn pass(&self, time: Duration) {
-        self.ahead.fetch_add(i64::try_from(time.as_millis()).unwrap(), Ordering::SeqCst);
+        self.ahead
+            .fetch_add(i64::try_from(time.as_millis()).unwrap(), Ordering::SeqCst);
     }
 
     /// The gate as an agent has it.
     pub(crate) fn gate(&self) -> Gate {
-        Gate::new(self.client.clone()).agent(AGENT).approvers([ALICE, BOB])
+        Gate::new(self.client.clone())
+            .agent(AGENT)
+            .approvers([ALICE, BOB])
     }
 
     /// Asks for something, with Alice and Bob as approvers.
@@ -94,7 +111,12 @@ impl TestGate {
 
     /// The timer.
     pub(crate) async fn sweep(&self) -> Value {
-        let answer = self.http.post(format!("{}/sweep", self.url)).send().await.unwrap();
+        let answer = self
+            .http
+            .post(format!("{}/sweep", self.url))
+            .send()
+            .await
+            .unwrap();
         assert_eq!(answer.status(), StatusCode::OK);
         serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap()
     }
@@ -122,10 +144,12 @@ impl TestGate {
     /// Sends the form of a page that was opened before.
     pub(crate) async fn send_form(&self, page: &Page, form: &[(&str, &str)]) -> Page {
         let hidden = page.hidden_fields();
-        let fields = hidden.iter().map(|(name, value)| (name.as_str(), value.as_str())).chain(
-            form.iter().copied(),
-        );
-        self.post_form(&format!("{}{}", self.url, page.action()), fields).await
+        let fields = hidden
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .chain(form.iter().copied());
+        self.post_form(&format!("{}{}", self.url, page.action()), fields)
+            .await
     }
 
     pub(crate) async fn post_form<'a>(
@@ -133,8 +157,9 @@ impl TestGate {
         url: &str,
         fields: impl IntoIterator<Item = (&'a str, &'a str)>,
     ) -> Page {
-        let body: String =
-            form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+        let body: String = form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(fields)
+            .finish();
         let request = self
             .http
             .post(url)
@@ -146,15 +171,20 @@ impl TestGate {
 
     pub(crate) async fn approve(&self, approval: &Approval, address: &str) {
         let question = self.question(approval, address);
-        let answer =
-            self.decide(&question, &[("decision", "approve"), ("code", &question.code)]).await;
+        let answer = self
+            .decide(
+                &question,
+                &[("decision", "approve"), ("code", &question.code)],
+            )
+            .await;
         assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.body);
     }
 
     pub(crate) async fn reject(&self, approval: &Approval, address: &str, comment: &str) {
         let question = self.question(approval, address);
-        let answer =
-            self.decide(&question, &[("decision", "reject"), ("comment", comment)]).await;
+        let answer = self
+            .decide(&question, &[("decision", "reject"), ("comment", comment)])
+            .await;
         assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.body);
     }
 
@@ -175,7 +205,9 @@ impl TestGate {
         let mut rows = connection
             .prepare("SELECT RowKey, ETag, Entity FROM approvals ORDER BY PartitionKey, RowKey")
             .unwrap();
-        let rows = rows.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).unwrap();
+        let rows = rows
+            .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+            .unwrap();
         rows.map(Result::unwrap).collect()
     }
 
@@ -185,7 +217,11 @@ impl TestGate {
         let path = self.dir.path().join("approvals.db");
         let connection = rusqlite::Connection::open(path).unwrap();
         let row: String = connection
-            .query_row("SELECT Entity FROM approvals WHERE RowKey = ?1", [correlation], |r| r.get(0))
+            .query_row(
+                "SELECT Entity FROM approvals WHERE RowKey = ?1",
+                [correlation],
+                |r| r.get(0),
+            )
             .unwrap();
         let mut entity: Value = serde_json::from_str(&row).unwrap();
         change(&mut entity);
@@ -193,7 +229,11 @@ impl TestGate {
             .execute(
                 "UPDATE approvals SET Entity = ?2, Due = coalesce(?3, Due), ETag = ETag + 1
                  WHERE RowKey = ?1",
-                rusqlite::params![correlation, entity.to_string(), due.map(Timestamp::unix_millis)],
+                rusqlite::params![
+                    correlation,
+                    entity.to_string(),
+                    due.map(Timestamp::unix_millis)
+                ],
             )
             .unwrap();
         assert_eq!(changed, 1);
@@ -201,7 +241,11 @@ impl TestGate {
 
     pub(crate) fn entity(&self, id: &str) -> Value {
         let correlation = id.split_once('.').unwrap().1;
-        let row = self.stored().into_iter().find(|(key, ..)| key == correlation).unwrap();
+        let row = self
+            .stored()
+            .into_iter()
+            .find(|(key, ..)| key == correlation)
+            .unwrap();
         serde_json::from_str(&row.2).unwrap()
     }
 
@@ -242,11 +286,17 @@ impl Page {
     pub(crate) async fn of(response: reqwest::Response) -> Self {
         let (status, headers) = (response.status(), response.headers().clone());
         let body = String::from_utf8(response.bytes().await.unwrap().to_vec()).unwrap();
-        Self { status, headers, body }
+        Self {
+            status,
+            headers,
+            body,
+        }
     }
 
     pub(crate) fn header(&self, name: &str) -> &str {
-        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+        self.headers
+            .get(name)
+            .map_or("", |value| value.to_str().unwrap())
     }
 
     pub(crate) fn json(&self) -> Value {
@@ -255,10 +305,20 @@ impl Page {
 
     /// A problem document, checked for its form.
     pub(crate) fn problem(&self) -> Value {
-        assert_eq!(self.header("content-type"), "application/problem+json", "{}", self.body);
+        assert_eq!(
+            self.header("content-type"),
+            "application/problem+json",
+            "{}",
+            self.body
+        );
         let problem = self.json();
         for member in ["type", "title", "detail", "invocationId"] {
-            assert!(problem[member].as_str().is_some_and(|text| !text.is_empty()), "{problem}");
+            assert!(
+                problem[member]
+                    .as_str()
+                    .is_some_and(|text| !text.is_empty()),
+                "{problem}"
+            );
         }
         assert_eq!(problem["status"], self.status.as_u16());
         problem
@@ -275,7 +335,10 @@ impl Page {
     }
 
     fn action(&self) -> &str {
-        let (_, rest) = self.body.split_once("action=\"").expect("the page has a form");
+        let (_, rest) = self
+            .body
+            .split_once("action=\"")
+            .expect("the page has a form");
         rest.split_once('"').unwrap().0
     }
 }
@@ -293,7 +356,9 @@ pub(crate) struct Mail {
 }
 
 pub(crate) fn mails(folder: &Path) -> Vec<Mail> {
-    let Ok(folder) = std::fs::read_dir(folder) else { return Vec::new() };
+    let Ok(folder) = std::fs::read_dir(folder) else {
+        return Vec::new();
+    };
     let mut mails: Vec<Mail> = folder
         .map(|entry| entry.unwrap().path())
         .filter(|path| path.extension().is_some_and(|ending| ending == "eml"))
@@ -301,7 +366,14 @@ pub(crate) fn mails(folder: &Path) -> Vec<Mail> {
             let source = std::fs::read(path).unwrap();
             let message = MessageParser::default().parse(&source).unwrap();
             Mail {
-                to: message.to().unwrap().first().unwrap().address().unwrap().to_owned(),
+                to: message
+                    .to()
+                    .unwrap()
+                    .first()
+                    .unwrap()
+                    .address()
+                    .unwrap()
+                    .to_owned(),
                 subject: message.subject().unwrap().to_owned(),
                 message_id: message.message_id().unwrap().to_owned(),
                 answers: message.in_reply_to().as_text().map(str::to_owned),
@@ -327,7 +399,14 @@ pub(crate) fn question(mails: &[Mail], id: &str, address: &str) -> Question {
         .iter()
         .find(|mail| mail.to == address && mail.answers.is_none() && mail.text.contains(id))
         .expect("the question was mailed");
-    let link = mail.text.lines().find(|line| line.contains("/api/decision/")).unwrap();
+    let link = mail
+        .text
+        .lines()
+        .find(|line| line.contains("/api/decision/"))
+        .unwrap();
     let (_, code) = mail.text.split_once("type this code there:").unwrap();
-    Question { link: link.trim().to_owned(), code: code.trim()[..6].to_owned() }
+    Question {
+        link: link.trim().to_owned(),
+        code: code.trim()[..6].to_owned(),
+    }
 }

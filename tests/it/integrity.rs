@@ -41,12 +41,27 @@ async fn every_column_that_a_decision_rests_on_is_guarded() {
         let approval = gate.ask().await;
         gate.approve(&approval, ALICE).await;
         gate.tamper(&approval.id, None, |row| row[column] = value.clone());
-        let status = gate.get(&format!("{}/api/status/{}", gate.url, approval.id)).await;
-        assert_eq!(status.status, StatusCode::INTERNAL_SERVER_ERROR, "{column} = {value}");
-        assert_eq!(status.problem()["type"], "urn:human-oversight:problem:integrity");
+        let status = gate
+            .get(&format!("{}/api/status/{}", gate.url, approval.id))
+            .await;
+        assert_eq!(
+            status.status,
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "{column} = {value}"
+        );
+        assert_eq!(
+            status.problem()["type"],
+            "urn:human-oversight:problem:integrity"
+        );
         let claim = json!({"nonce": "0123456789abcdef"}).to_string();
-        let claim = gate.post(&format!("/api/claim/{}", approval.id), claim).await;
-        assert_eq!(claim.status, StatusCode::INTERNAL_SERVER_ERROR, "{column} = {value}");
+        let claim = gate
+            .post(&format!("/api/claim/{}", approval.id), claim)
+            .await;
+        assert_eq!(
+            claim.status,
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "{column} = {value}"
+        );
     }
 }
 
@@ -64,12 +79,24 @@ async fn a_pending_row_turned_approved_is_no_approval() {
     let forged = gate.client.submit(&request).await.unwrap();
     let donor = gate.entity(&rejected.id);
     gate.tamper(&forged.id, None, |row| {
-        for column in ["Status", "Approver", "Assurance", "ResponseTimestamp", "Receipt", "RunBy"] {
+        for column in [
+            "Status",
+            "Approver",
+            "Assurance",
+            "ResponseTimestamp",
+            "Receipt",
+            "RunBy",
+        ] {
             row[column] = donor[column].clone();
         }
     });
     for id in [&rejected.id, &forged.id] {
-        let answer = gate.post(&format!("/api/claim/{id}"), r#"{"nonce":"0123456789abcdef"}"#).await;
+        let answer = gate
+            .post(
+                &format!("/api/claim/{id}"),
+                r#"{"nonce":"0123456789abcdef"}"#,
+            )
+            .await;
         assert_eq!(answer.status, StatusCode::INTERNAL_SERVER_ERROR);
     }
 }
@@ -83,10 +110,16 @@ async fn the_agent_is_refused_and_the_approver_is_told() {
     let approval = pending.approval().unwrap().clone();
     let question = gate.question(&approval, ALICE);
     gate.approve(&approval, ALICE).await;
-    gate.tamper(&approval.id, None, |row| row["Parameters"] = json!(r#"{"user_id":"2"}"#));
-    let outcome: Outcome<()> =
-        pending.run(&params, |_| async { panic!("it must not run") }).await;
-    assert_eq!(outcome.into_result().unwrap_err().reason, Reason::Unavailable);
+    gate.tamper(&approval.id, None, |row| {
+        row["Parameters"] = json!(r#"{"user_id":"2"}"#)
+    });
+    let outcome: Outcome<()> = pending
+        .run(&params, |_| async { panic!("it must not run") })
+        .await;
+    assert_eq!(
+        outcome.into_result().unwrap_err().reason,
+        Reason::Unavailable
+    );
     let page = gate.get(&question.link).await;
     assert_eq!(page.status, StatusCode::INTERNAL_SERVER_ERROR);
     assert!(page.body.contains("This request cannot be trusted"));
@@ -99,6 +132,9 @@ async fn a_damaged_row_does_not_hold_up_the_sweep() {
     gate.tamper(&damaged.id, None, |row| row["History"] = json!("nonsense"));
     gate.pass(std::time::Duration::from_secs(3_600));
     let answer = gate.sweep().await;
-    assert_eq!(answer["Logs"][0], "2 due, 2 mails, 1 failed, complete: false");
+    assert_eq!(
+        answer["Logs"][0],
+        "2 due, 2 mails, 1 failed, complete: false"
+    );
     assert_eq!(gate.status(&sound.id).await.status, Status::Timeout);
 }

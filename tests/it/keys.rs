@@ -15,11 +15,18 @@ async fn receipts_verify_with_the_published_keys_after_a_rotation_too() {
     let keys = gate.client.keys().await.unwrap();
     assert_eq!(keys.keys.len(), 1);
     let claims = receipt::verify(&signed, &keys).unwrap();
-    assert_eq!((claims.sub, claims.approver), (approval.id.clone(), ALICE.to_owned()));
+    assert_eq!(
+        (claims.sub, claims.approver),
+        (approval.id.clone(), ALICE.to_owned())
+    );
 
     let both = format!("{new},{old}");
     let gate = TestGate::at(gate.dir, &[("HO_RECEIPT_KEYS", &both)]).await;
-    assert_eq!(gate.status(&approval.id).await.receipt.unwrap(), signed, "it is never made anew");
+    assert_eq!(
+        gate.status(&approval.id).await.receipt.unwrap(),
+        signed,
+        "it is never made anew"
+    );
     let keys = gate.client.keys().await.unwrap();
     assert_eq!(keys.keys.len(), 2);
     receipt::verify(&signed, &keys).unwrap();
@@ -27,8 +34,13 @@ async fn receipts_verify_with_the_published_keys_after_a_rotation_too() {
     let fresh = gate.ask().await;
     gate.approve(&fresh, ALICE).await;
     let fresh = gate.status(&fresh.id).await.receipt.unwrap();
-    let only_old = human_oversight_client::types::KeySet { keys: vec![keys.keys[1].clone()] };
-    assert_eq!(receipt::verify(&fresh, &only_old), Err(receipt::ReceiptError::UnknownKey));
+    let only_old = human_oversight_client::types::KeySet {
+        keys: vec![keys.keys[1].clone()],
+    };
+    assert_eq!(
+        receipt::verify(&fresh, &only_old),
+        Err(receipt::ReceiptError::UnknownKey)
+    );
 }
 
 #[tokio::test]
@@ -41,6 +53,8 @@ async fn links_and_codes_outlive_a_rotation() {
     let gate = TestGate::at(gate.dir, &[("HO_LINK_KEYS", &both)]).await;
     let link = before.link.split_once("/api/").unwrap().1;
     let page = gate.get(&format!("{}/api/{link}", gate.url)).await;
-    let answer = gate.send_form(&page, &[("decision", "approve"), ("code", &before.code)]).await;
+    let answer = gate
+        .send_form(&page, &[("decision", "approve"), ("code", &before.code)])
+        .await;
     assert_eq!(answer.status, 303, "{}", answer.body);
 }

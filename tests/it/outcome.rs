@@ -14,18 +14,27 @@ fn report(error: Option<&str>) -> Report {
         None => ExecutionStatus::Executed,
         Some(_) => ExecutionStatus::ExecutionFailed,
     };
-    Report { status, error: error.map(str::to_owned), secret: None }
+    Report {
+        status,
+        error: error.map(str::to_owned),
+        secret: None,
+    }
 }
 
 async fn claimed(gate: &TestGate) -> String {
     let approval = gate.ask().await;
     gate.approve(&approval, ALICE).await;
-    gate.client.claim(&approval.id, &claim("0123456789abcdef")).await.unwrap();
+    gate.client
+        .claim(&approval.id, &claim("0123456789abcdef"))
+        .await
+        .unwrap();
     approval.id
 }
 
 async fn post(gate: &TestGate, id: &str, body: Value) -> StatusCode {
-    gate.post(&format!("/api/outcome/{id}"), body.to_string()).await.status
+    gate.post(&format!("/api/outcome/{id}"), body.to_string())
+        .await
+        .status
 }
 
 #[tokio::test]
@@ -33,28 +42,68 @@ async fn what_became_of_the_action_is_recorded_once() {
     let gate = TestGate::start().await;
     let id = claimed(&gate).await;
     let executed = gate.client.outcome(&id, &report(None)).await.unwrap();
-    assert_eq!(executed.execution.as_ref().unwrap().status, ExecutionStatus::Executed);
-    assert_eq!(gate.client.outcome(&id, &report(None)).await.unwrap(), executed, "the same again");
-    assert_eq!(post(&gate, &id, json!({"status": "ExecutionFailed"})).await, StatusCode::CONFLICT);
+    assert_eq!(
+        executed.execution.as_ref().unwrap().status,
+        ExecutionStatus::Executed
+    );
+    assert_eq!(
+        gate.client.outcome(&id, &report(None)).await.unwrap(),
+        executed,
+        "the same again"
+    );
+    assert_eq!(
+        post(&gate, &id, json!({"status": "ExecutionFailed"})).await,
+        StatusCode::CONFLICT
+    );
 
     let id = claimed(&gate).await;
-    let failed = gate.client.outcome(&id, &report(Some("disk full"))).await.unwrap();
+    let failed = gate
+        .client
+        .outcome(&id, &report(Some("disk full")))
+        .await
+        .unwrap();
     let execution = failed.execution.clone().unwrap();
     assert_eq!(execution.status, ExecutionStatus::ExecutionFailed);
     assert_eq!(execution.error.as_deref(), Some("disk full"));
-    assert_eq!(gate.client.outcome(&id, &report(Some("disk full"))).await.unwrap(), failed);
-    assert_eq!(post(&gate, &id, json!({"status": "ExecutionFailed", "error": "other"})).await, 409);
-    assert_eq!(post(&gate, &id, json!({"status": "Executed"})).await, StatusCode::CONFLICT);
+    assert_eq!(
+        gate.client
+            .outcome(&id, &report(Some("disk full")))
+            .await
+            .unwrap(),
+        failed
+    );
+    assert_eq!(
+        post(
+            &gate,
+            &id,
+            json!({"status": "ExecutionFailed", "error": "other"})
+        )
+        .await,
+        409
+    );
+    assert_eq!(
+        post(&gate, &id, json!({"status": "Executed"})).await,
+        StatusCode::CONFLICT
+    );
 }
 
 #[tokio::test]
 async fn nothing_can_be_reported_of_what_was_not_claimed() {
     let gate = TestGate::start().await;
     let approval = gate.ask().await;
-    assert_eq!(post(&gate, &approval.id, json!({"status": "Executed"})).await, StatusCode::CONFLICT);
+    assert_eq!(
+        post(&gate, &approval.id, json!({"status": "Executed"})).await,
+        StatusCode::CONFLICT
+    );
     gate.approve(&approval, ALICE).await;
-    assert_eq!(post(&gate, &approval.id, json!({"status": "Executed"})).await, StatusCode::CONFLICT);
-    assert_eq!(post(&gate, "YQ.b", json!({"status": "Executed"})).await, StatusCode::NOT_FOUND);
+    assert_eq!(
+        post(&gate, &approval.id, json!({"status": "Executed"})).await,
+        StatusCode::CONFLICT
+    );
+    assert_eq!(
+        post(&gate, "YQ.b", json!({"status": "Executed"})).await,
+        StatusCode::NOT_FOUND
+    );
 }
 
 #[tokio::test]
@@ -70,7 +119,11 @@ async fn silence_is_unknown_and_a_late_report_is_taken_and_marked() {
     let history = &gate.stored()[0].2;
     let events: Vec<_> = ["ExecutionUnknown", "Executed", "ReportedLate"]
         .iter()
-        .map(|what| history.find(&format!(r#"\"what\":\"{what}\""#)).expect("it is in the history"))
+        .map(|what| {
+            history
+                .find(&format!(r#"\"what\":\"{what}\""#))
+                .expect("it is in the history")
+        })
         .collect();
     assert!(events.is_sorted());
 }
@@ -85,11 +138,19 @@ async fn a_bad_report_is_refused_with_the_field_at_fault() {
         (json!({"status": null}), "/status"),
         (json!({"status": "Executed", "error": "but"}), "/error"),
         (json!({"status": "ExecutionFailed", "error": 1}), "/error"),
-        (json!({"status": "ExecutionFailed", "error": "x".repeat(2_001)}), "/error"),
+        (
+            json!({"status": "ExecutionFailed", "error": "x".repeat(2_001)}),
+            "/error",
+        ),
     ] {
-        let answer = gate.post(&format!("/api/outcome/{id}"), body.to_string()).await;
+        let answer = gate
+            .post(&format!("/api/outcome/{id}"), body.to_string())
+            .await;
         assert_eq!(answer.status, 422, "{body}");
         assert_eq!(answer.problem()["errors"][0]["pointer"], pointer);
     }
-    assert_eq!(gate.status(&id).await.execution.unwrap().status, ExecutionStatus::Executing);
+    assert_eq!(
+        gate.status(&id).await.execution.unwrap().status,
+        ExecutionStatus::Executing
+    );
 }

@@ -13,7 +13,10 @@ async fn of_sixty_four_decisions_one_wins_and_the_others_are_told() {
     let gate = TestGate::start().await;
     for _ in 0..5 {
         let approval = gate.ask().await;
-        let (alice, bob) = (gate.question(&approval, ALICE), gate.question(&approval, BOB));
+        let (alice, bob) = (
+            gate.question(&approval, ALICE),
+            gate.question(&approval, BOB),
+        );
         let (alices, bobs) = (gate.get(&alice.link).await, gate.get(&bob.link).await);
         let approve = [("decision", "approve"), ("code", alice.code.as_str())];
         let reject = [("decision", "reject")];
@@ -23,17 +26,27 @@ async fn of_sixty_four_decisions_one_wins_and_the_others_are_told() {
         }))
         .await;
         let decided = gate.status(&approval.id).await;
-        let (winners, losers): (Vec<_>, Vec<_>) =
-            answers.into_iter().partition(|answer| answer.status == StatusCode::SEE_OTHER);
+        let (winners, losers): (Vec<_>, Vec<_>) = answers
+            .into_iter()
+            .partition(|answer| answer.status == StatusCode::SEE_OTHER);
         // The winner's own repetitions are told the same as the winner.
         assert_eq!((winners.len(), losers.len()), (32, 32));
         let who = decided.approver.clone().unwrap();
         assert_eq!(who == ALICE, decided.status == Status::Approved);
         for loser in losers {
             assert_eq!(loser.status, StatusCode::CONFLICT);
-            assert!(loser.body.contains(&format!("ed by {who} on ")), "{}", loser.body);
+            assert!(
+                loser.body.contains(&format!("ed by {who} on ")),
+                "{}",
+                loser.body
+            );
         }
-        let row = &gate.stored().into_iter().find(|r| approval.id.ends_with(&r.0)).unwrap().2;
+        let row = &gate
+            .stored()
+            .into_iter()
+            .find(|r| approval.id.ends_with(&r.0))
+            .unwrap()
+            .2;
         let finals = row.matches(r#"\"what\":\"Approved\""#).count()
             + row.matches(r#"\"what\":\"Rejected\""#).count();
         assert_eq!(finals, 1, "{row}");
@@ -71,10 +84,16 @@ async fn guessing_in_parallel_gains_nothing() {
         .collect();
     let answers = join_all(codes.iter().map(|code| {
         let (gate, page) = (&gate, &page);
-        async move { gate.send_form(page, &[("decision", "approve"), ("code", code)]).await }
+        async move {
+            gate.send_form(page, &[("decision", "approve"), ("code", code)])
+                .await
+        }
     }))
     .await;
-    let judged = answers.iter().filter(|a| a.body.contains("That code is not right")).count();
+    let judged = answers
+        .iter()
+        .filter(|a| a.body.contains("That code is not right"))
+        .count();
     assert_eq!(judged, 5, "no more than five guesses are ever answered");
     assert!(gate.status(&approval.id).await.notifications[0].locked);
 }

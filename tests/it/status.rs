@@ -31,7 +31,11 @@ async fn a_waiting_agent_hears_of_the_decision_at_once() {
 async fn a_wait_ends_at_its_end_at_the_deadline_or_at_once() {
     let gate = TestGate::start().await;
     let approval = gate.ask().await;
-    let (still, stay_away) = gate.client.status(&approval.id, Duration::from_secs(1)).await.unwrap();
+    let (still, stay_away) = gate
+        .client
+        .status(&approval.id, Duration::from_secs(1))
+        .await
+        .unwrap();
     assert_eq!(still.status, Status::Pending);
     assert_eq!(stay_away, Some(Duration::from_secs(1)));
 
@@ -39,12 +43,24 @@ async fn a_wait_ends_at_its_end_at_the_deadline_or_at_once() {
     short.timeout_seconds = Some(10);
     let short = gate.client.submit(&short).await.unwrap();
     gate.pass(Duration::from_secs(9));
-    let (timed_out, _) = gate.client.status(&short.id, Duration::from_secs(60)).await.unwrap();
-    assert_eq!(timed_out.status, Status::Timeout, "the deadline ends the wait");
+    let (timed_out, _) = gate
+        .client
+        .status(&short.id, Duration::from_secs(60))
+        .await
+        .unwrap();
+    assert_eq!(
+        timed_out.status,
+        Status::Timeout,
+        "the deadline ends the wait"
+    );
     assert_eq!(timed_out.response_timestamp, Some(short.expires_at));
 
     gate.reject(&approval, ALICE, "no").await;
-    let (rejected, stay_away) = gate.client.status(&approval.id, Duration::from_secs(60)).await.unwrap();
+    let (rejected, stay_away) = gate
+        .client
+        .status(&approval.id, Duration::from_secs(60))
+        .await
+        .unwrap();
     assert_eq!((rejected.status, stay_away), (Status::Rejected, None));
 }
 
@@ -55,7 +71,13 @@ async fn the_older_the_request_the_longer_to_stay_away() {
     let mut last = Duration::ZERO;
     for age in [0, 30, 300, 1_800] {
         gate.pass(Duration::from_secs(age));
-        let stay_away = gate.client.status(&approval.id, Duration::ZERO).await.unwrap().1.unwrap();
+        let stay_away = gate
+            .client
+            .status(&approval.id, Duration::ZERO)
+            .await
+            .unwrap()
+            .1
+            .unwrap();
         assert!(stay_away > last && stay_away <= Duration::from_secs(300));
         last = stay_away;
     }
@@ -69,8 +91,14 @@ async fn reading_changes_nothing_however_it_is_done() {
     let before = gate.stored();
     let url = format!("{}/api/status/{}", gate.url, approval.id);
     for _ in 0..3 {
-        assert_eq!(gate.http.get(&url).send().await.unwrap().status(), StatusCode::OK);
-        assert_eq!(gate.http.head(&url).send().await.unwrap().status(), StatusCode::OK);
+        assert_eq!(
+            gate.http.get(&url).send().await.unwrap().status(),
+            StatusCode::OK
+        );
+        assert_eq!(
+            gate.http.head(&url).send().await.unwrap().status(),
+            StatusCode::OK
+        );
     }
     assert_eq!(gate.status(&approval.id).await.status, Status::Timeout);
     assert_eq!(gate.stored(), before);
@@ -80,7 +108,14 @@ async fn reading_changes_nothing_however_it_is_done() {
 async fn what_does_not_exist_is_not_found() {
     let gate = TestGate::start().await;
     gate.ask().await;
-    for id in ["x", "VXNlck1hbmFnZXJBZ2VudA.none", "", ".", "VXNlck1hbmFnZXJBZ2VudA.%2e%2e%2f", "%00"] {
+    for id in [
+        "x",
+        "VXNlck1hbmFnZXJBZ2VudA.none",
+        "",
+        ".",
+        "VXNlck1hbmFnZXJBZ2VudA.%2e%2e%2f",
+        "%00",
+    ] {
         let answer = gate.get(&format!("{}/api/status/{id}", gate.url)).await;
         assert_eq!(answer.status, StatusCode::NOT_FOUND, "{id}");
         answer.problem();
@@ -96,7 +131,10 @@ async fn an_approver_who_cannot_be_reached_is_told_to_the_agent_at_once() {
     request.approver_emails = vec![ALICE.to_owned(), "gone@example.invalid".to_owned()];
     let approval = gate.client.submit(&request).await.unwrap();
     assert_eq!(approval.status, Status::Pending);
-    assert_eq!(approval.deliverable, human_oversight_client::types::Deliverable::Degraded);
+    assert_eq!(
+        approval.deliverable,
+        human_oversight_client::types::Deliverable::Degraded
+    );
     assert_eq!(approval.notifications[1].state, MailState::Failed);
 
     request.approver_emails = vec!["gone@example.invalid".to_owned()];

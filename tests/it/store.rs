@@ -47,12 +47,22 @@ fn approval(agent: &str, correlation: &str) -> Approval {
 async fn a_row_is_inserted_once_read_and_replaced_on_its_condition() {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::embedded(dir.path());
-    for agent in ["plain", "a/b\\c#d?e'f\"g", "Ünï 東京 👩\u{200d}💻", "%27", "~41", " "] {
+    for agent in [
+        "plain",
+        "a/b\\c#d?e'f\"g",
+        "Ünï 東京 👩\u{200d}💻",
+        "%27",
+        "~41",
+        " ",
+    ] {
         let new = approval(agent, "x");
         let id = new.request.id.clone();
         assert!(matches!(store.get(&id).await, Err(StoreError::NotFound)));
         let first = store.insert(new.clone(), Some(at(0))).await.unwrap();
-        assert!(matches!(store.insert(new.clone(), None).await, Err(StoreError::AlreadyExists)));
+        assert!(matches!(
+            store.insert(new.clone(), None).await,
+            Err(StoreError::AlreadyExists)
+        ));
         assert_eq!(store.get(&id).await.unwrap(), first);
         assert_eq!(first.approval, new);
 
@@ -60,13 +70,19 @@ async fn a_row_is_inserted_once_read_and_replaced_on_its_condition() {
         changed.approval.withdraw(at(1)).unwrap();
         let second = store.replace(changed.clone(), None).await.unwrap();
         assert_ne!(second.etag, first.etag);
-        assert!(matches!(store.replace(first.clone(), None).await, Err(StoreError::Conflict)));
+        assert!(matches!(
+            store.replace(first.clone(), None).await,
+            Err(StoreError::Conflict)
+        ));
         assert_eq!(store.get(&id).await.unwrap(), second);
     }
     // A row that is not there cannot be replaced.
     let mut ghost = store.insert(approval("ghost", "1"), None).await.unwrap();
     ghost.approval.request.id = ApprovalId::new("ghost", "2").unwrap();
-    assert!(matches!(store.replace(ghost, None).await, Err(StoreError::Conflict)));
+    assert!(matches!(
+        store.replace(ghost, None).await,
+        Err(StoreError::Conflict)
+    ));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -104,11 +120,16 @@ async fn what_is_due_comes_in_its_order_page_by_page() {
         after = Some(last.clone());
         seen.extend(page.into_iter().map(|due| due.id.correlation().to_owned()));
     }
-    let expected: Vec<String> =
-        (0..1_000).filter(|number| number % 5 != 4).map(|number| format!("{number:04}")).collect();
+    let expected: Vec<String> = (0..1_000)
+        .filter(|number| number % 5 != 4)
+        .map(|number| format!("{number:04}"))
+        .collect();
     assert_eq!(seen, expected);
 
-    let first = store.get(&ApprovalId::new("a", "0000").unwrap()).await.unwrap();
+    let first = store
+        .get(&ApprovalId::new("a", "0000").unwrap())
+        .await
+        .unwrap();
     store.replace(first, Some(at(100))).await.unwrap();
     let next = store.due(at(9), None, 1).await.unwrap();
     assert_eq!(next[0].id.correlation(), "0001", "its time was moved");
@@ -120,30 +141,48 @@ async fn another_process_sees_what_was_acknowledged() {
     let one = Store::embedded(dir.path());
     let other = Store::embedded(dir.path());
     let written = one.insert(approval("a", "x"), None).await.unwrap();
-    assert_eq!(other.get(&written.approval.request.id).await.unwrap(), written);
+    assert_eq!(
+        other.get(&written.approval.request.id).await.unwrap(),
+        written
+    );
     let mut changed = written.clone();
     changed.approval.withdraw(at(1)).unwrap();
     other.replace(changed, None).await.unwrap();
-    assert!(matches!(one.replace(written, None).await, Err(StoreError::Conflict)));
+    assert!(matches!(
+        one.replace(written, None).await,
+        Err(StoreError::Conflict)
+    ));
 }
 
 #[tokio::test]
 async fn a_broken_file_is_a_clear_503_and_mended_without_a_restart() {
     let gate = TestGate::start().await;
     let path = gate.dir.path().join("approvals.db");
-    std::fs::write(&path, "this is no database, whatever its name says".repeat(100)).unwrap();
+    std::fs::write(
+        &path,
+        "this is no database, whatever its name says".repeat(100),
+    )
+    .unwrap();
     let body = serde_json::to_vec(&request()).unwrap();
     let answer = gate.post("/api/submit", body.clone()).await;
     assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(answer.header("retry-after"), "2");
     answer.problem();
-    assert!(gate.mails().is_empty(), "nobody is mailed about what is not stored");
-    let page = gate.get(&format!("{}/api/decision/YQ.b?k=x", gate.url)).await;
+    assert!(
+        gate.mails().is_empty(),
+        "nobody is mailed about what is not stored"
+    );
+    let page = gate
+        .get(&format!("{}/api/decision/YQ.b?k=x", gate.url))
+        .await;
     assert_eq!(page.status, StatusCode::SERVICE_UNAVAILABLE);
     assert!(page.body.contains("try again in a minute"));
 
     std::fs::remove_file(&path).unwrap();
-    assert_eq!(gate.post("/api/submit", body).await.status, StatusCode::ACCEPTED);
+    assert_eq!(
+        gate.post("/api/submit", body).await.status,
+        StatusCode::ACCEPTED
+    );
 }
 
 #[tokio::test]
@@ -151,7 +190,12 @@ async fn a_folder_that_cannot_be_written_is_a_clear_503() {
     let gate = TestGate::start().await;
     // A folder stands where the file should be.
     std::fs::create_dir(gate.dir.path().join("approvals.db")).unwrap();
-    let answer = gate.post("/api/submit", serde_json::to_vec(&request()).unwrap()).await;
+    let answer = gate
+        .post("/api/submit", serde_json::to_vec(&request()).unwrap())
+        .await;
     assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
-    assert!(!answer.body.contains("approvals.db"), "the cause is for the log");
+    assert!(
+        !answer.body.contains("approvals.db"),
+        "the cause is for the log"
+    );
 }

@@ -15,7 +15,9 @@ const AS_BEFORE: &str = r#"{"agentName": "UserManagerAgent", "actionDescription"
 #[tokio::test]
 async fn a_request_is_stored_and_the_approvers_are_mailed() {
     let gate = TestGate::start().await;
-    let answer = gate.post("/api/submit", serde_json::to_vec(&request()).unwrap()).await;
+    let answer = gate
+        .post("/api/submit", serde_json::to_vec(&request()).unwrap())
+        .await;
     assert_eq!(answer.status, StatusCode::ACCEPTED, "{}", answer.body);
     let approval = answer.json();
     let id = approval["id"].as_str().unwrap();
@@ -29,18 +31,37 @@ async fn a_request_is_stored_and_the_approvers_are_mailed() {
     assert_eq!(approval.deliverable, Deliverable::Ok);
     assert_eq!(approval.status_url, format!("{}/api/status/{id}", gate.url));
     let digest = Parameters::of(&request().parameters).unwrap().digest();
-    assert_eq!(approval.parameters_digest, human_oversight_client::parameters::hex(&digest));
-    let states: Vec<_> = approval.notifications.iter().map(|n| (n.state, n.attempts)).collect();
+    assert_eq!(
+        approval.parameters_digest,
+        human_oversight_client::parameters::hex(&digest)
+    );
+    let states: Vec<_> = approval
+        .notifications
+        .iter()
+        .map(|n| (n.state, n.attempts))
+        .collect();
     assert_eq!(states, [(MailState::Sent, 1), (MailState::Sent, 1)]);
 
     let mails = gate.mails();
     assert_eq!(mails.len(), 2);
-    let (alice, bob) = (gate.question(&approval, ALICE), gate.question(&approval, BOB));
-    assert!(alice.link != bob.link && alice.code.len() == 6, "each link is personal");
+    let (alice, bob) = (
+        gate.question(&approval, ALICE),
+        gate.question(&approval, BOB),
+    );
+    assert!(
+        alice.link != bob.link && alice.code.len() == 6,
+        "each link is personal"
+    );
     for mail in mails {
-        assert_eq!(mail.subject, "Approval needed: Delete User Account (UserManagerAgent)");
+        assert_eq!(
+            mail.subject,
+            "Approval needed: Delete User Account (UserManagerAgent)"
+        );
         assert!(mail.source.contains("Auto-Submitted: auto-generated"));
-        assert!(mail.source.contains("X-Auto-Response-Suppress: DR, RN, NRN, OOF, AutoReply"));
+        assert!(
+            mail.source
+                .contains("X-Auto-Response-Suppress: DR, RN, NRN, OOF, AutoReply")
+        );
     }
 }
 
@@ -54,7 +75,10 @@ async fn the_same_request_again_is_the_same_request_and_no_second_mail() {
         "parameters":{"user_id":"\u0031"},"approverEmails":["alice@example.com"],
         "actionDescription":"Delete User Account","agentName":"UserManagerAgent"}"#;
     let second = gate.post("/api/submit", again).await;
-    assert_eq!((second.status, second.json()), (StatusCode::ACCEPTED, first.json()));
+    assert_eq!(
+        (second.status, second.json()),
+        (StatusCode::ACCEPTED, first.json())
+    );
     for other in [
         AS_BEFORE.replace(r#""user_id": "1""#, r#""user_id": "2""#),
         AS_BEFORE.replace("alice@", "bob@"),
@@ -67,13 +91,21 @@ async fn the_same_request_again_is_the_same_request_and_no_second_mail() {
     }
     assert_eq!(gate.mails().len(), 1);
     // Another agent may use the same name for a request of its own.
-    let other = gate.post("/api/submit", AS_BEFORE.replace("UserManagerAgent", "Other")).await;
+    let other = gate
+        .post(
+            "/api/submit",
+            AS_BEFORE.replace("UserManagerAgent", "Other"),
+        )
+        .await;
     assert_eq!(other.status, StatusCode::ACCEPTED);
 
     let approval = gate.status(first.json()["id"].as_str().unwrap()).await;
     gate.approve(&approval, ALICE).await;
     let decided = gate.post("/api/submit", AS_BEFORE).await;
-    assert_eq!((decided.status, &decided.json()["status"]), (StatusCode::OK, &json!("Approved")));
+    assert_eq!(
+        (decided.status, &decided.json()["status"]),
+        (StatusCode::OK, &json!("Approved"))
+    );
 }
 
 #[tokio::test]
@@ -99,12 +131,16 @@ async fn requests_of_real_agents_are_taken_as_they_are() {
         "nested": {"a": [{"b": [[], {}, null, true, {"": "empty name"}]}]},
         "escapes": "tab\t quote\" back\\ slash/ nul\u{0} bell\u{7} bidi\u{202e} tag\u{e0041}",
     }));
-    long.reason = Some("The user asked for it.\r\nThen they asked again:\n\n- twice\n- firmly".to_owned());
+    long.reason =
+        Some("The user asked for it.\r\nThen they asked again:\n\n- twice\n- firmly".to_owned());
     long.on_behalf_of = Some("requester@example.com".to_owned());
     long.correlation_id = Some("Run_1.step-2".to_owned());
     let approval = gate.client.submit(&long).await.unwrap();
     let digest = Parameters::of(&long.parameters).unwrap();
-    assert_eq!(approval.parameters_digest, human_oversight_client::parameters::hex(&digest.digest()));
+    assert_eq!(
+        approval.parameters_digest,
+        human_oversight_client::parameters::hex(&digest.digest())
+    );
     assert_eq!(gate.status(&approval.id).await, approval);
     gate.approve(&approval, BOB).await;
     assert_eq!(gate.status(&approval.id).await.status, Status::Approved);
@@ -120,7 +156,12 @@ async fn limits_hold_to_the_last_byte_and_are_named() {
         let answer = gate.post("/api/submit", body.to_string()).await;
         assert_eq!(answer.status, status, "{}", answer.body);
         if status == 422 {
-            assert!(answer.problem()["errors"][0]["detail"].as_str().unwrap().contains("30720"));
+            assert!(
+                answer.problem()["errors"][0]["detail"]
+                    .as_str()
+                    .unwrap()
+                    .contains("30720")
+            );
         }
     }
     body["parameters"] = json!({});
@@ -148,7 +189,10 @@ async fn bad_input_gets_a_clear_problem_and_nothing_is_stored() {
         body.as_object_mut().unwrap().remove(member);
         body.to_string()
     };
-    let raw = |parameters: &str| good.to_string().replace(&good["parameters"].to_string(), parameters);
+    let raw = |parameters: &str| {
+        good.to_string()
+            .replace(&good["parameters"].to_string(), parameters)
+    };
     let text = "x".repeat(300);
     let deep = |depth: usize| format!("{}1{}", r#"{"a":"#.repeat(depth), "}".repeat(depth));
     let cases: Vec<(String, u16, &str)> = vec![
@@ -166,20 +210,48 @@ async fn bad_input_gets_a_clear_problem_and_nothing_is_stored() {
         (with("agentName", json!("")), 422, "/agentName"),
         (with("agentName", json!("  ")), 422, "/agentName"),
         (with("agentName", json!(text)), 422, "/agentName"),
-        (with("agentName", json!("書".repeat(100))), 422, "/agentName"),
+        (
+            with("agentName", json!("書".repeat(100))),
+            422,
+            "/agentName",
+        ),
         (with("agentName", json!("a\u{0}b")), 422, "/agentName"),
-        (with("agentName", json!("a\r\nBcc: eve@example.com")), 422, "/agentName"),
+        (
+            with("agentName", json!("a\r\nBcc: eve@example.com")),
+            422,
+            "/agentName",
+        ),
         (with("agentName", json!("a\u{202e}b")), 422, "/agentName"),
         (without("actionDescription"), 422, "/actionDescription"),
-        (with("actionDescription", json!(text)), 422, "/actionDescription"),
-        (with("actionDescription", json!("x".repeat(40_000))), 422, "/actionDescription"),
-        (with("actionDescription", json!("a\nb")), 422, "/actionDescription"),
-        (with("actionDescription", json!("a\u{2028}b")), 422, "/actionDescription"),
+        (
+            with("actionDescription", json!(text)),
+            422,
+            "/actionDescription",
+        ),
+        (
+            with("actionDescription", json!("x".repeat(40_000))),
+            422,
+            "/actionDescription",
+        ),
+        (
+            with("actionDescription", json!("a\nb")),
+            422,
+            "/actionDescription",
+        ),
+        (
+            with("actionDescription", json!("a\u{2028}b")),
+            422,
+            "/actionDescription",
+        ),
         (without("parameters"), 422, "/parameters"),
         (with("parameters", json!([1])), 422, "/parameters"),
         (with("parameters", json!("{}")), 422, "/parameters"),
         (raw(r#"{"n": 12345678901234567890}"#), 422, "/parameters/n"),
-        (raw(r#"{"n": [0, {"a/b": 9007199254740993}]}"#), 422, "/parameters/n/1/a~1b"),
+        (
+            raw(r#"{"n": [0, {"a/b": 9007199254740993}]}"#),
+            422,
+            "/parameters/n/1/a~1b",
+        ),
         (raw(r#"{"n": 1e400}"#), 422, "/parameters/n"),
         (raw(r#"{"n": 0.1234567890123456789}"#), 422, "/parameters/n"),
         (raw(r#"{"n": NaN}"#), 400, ""),
@@ -189,25 +261,86 @@ async fn bad_input_gets_a_clear_problem_and_nothing_is_stored() {
         (raw(r#"{"o": {"n": 1, "\u006e": 2}}"#), 400, ""),
         (raw(&deep(200)), 400, ""),
         (raw(&deep(20_000)), 413, ""),
-        (good.to_string().replacen('{', r#"{"agentName":"Other","#, 1), 400, ""),
+        (
+            good.to_string()
+                .replacen('{', r#"{"agentName":"Other","#, 1),
+            400,
+            "",
+        ),
         (without("approverEmails"), 422, "/approverEmails"),
         (with("approverEmails", json!([])), 422, "/approverEmails"),
-        (with("approverEmails", json!("alice@example.com")), 422, "/approverEmails"),
-        (with("approverEmails", (0..21).map(|i| format!("a{i}@example.com")).collect()), 422, "/approverEmails"),
-        (with("approverEmails", json!(["alice"])), 422, "/approverEmails/0"),
+        (
+            with("approverEmails", json!("alice@example.com")),
+            422,
+            "/approverEmails",
+        ),
+        (
+            with(
+                "approverEmails",
+                (0..21).map(|i| format!("a{i}@example.com")).collect(),
+            ),
+            422,
+            "/approverEmails",
+        ),
+        (
+            with("approverEmails", json!(["alice"])),
+            422,
+            "/approverEmails/0",
+        ),
         (with("approverEmails", json!([1])), 422, "/approverEmails/0"),
-        (with("approverEmails", json!(["a@example.com\r\nBcc: eve@example.com"])), 422, "/approverEmails/0"),
-        (with("approverEmails", json!(["Alice <alice@example.com>"])), 422, "/approverEmails/0"),
-        (with("approverEmails", json!(["alice@example.com", "ALICE+x@example.com"])), 422, "/approverEmails/1"),
-        (with("approverEmails", json!(["alice@example.com", "agent@elsewhere.example"])), 422, "/approverEmails/1"),
-        (with("onBehalfOf", json!("Alice+work@EXAMPLE.com")), 422, "/approverEmails/0"),
+        (
+            with(
+                "approverEmails",
+                json!(["a@example.com\r\nBcc: eve@example.com"]),
+            ),
+            422,
+            "/approverEmails/0",
+        ),
+        (
+            with("approverEmails", json!(["Alice <alice@example.com>"])),
+            422,
+            "/approverEmails/0",
+        ),
+        (
+            with(
+                "approverEmails",
+                json!(["alice@example.com", "ALICE+x@example.com"]),
+            ),
+            422,
+            "/approverEmails/1",
+        ),
+        (
+            with(
+                "approverEmails",
+                json!(["alice@example.com", "agent@elsewhere.example"]),
+            ),
+            422,
+            "/approverEmails/1",
+        ),
+        (
+            with("onBehalfOf", json!("Alice+work@EXAMPLE.com")),
+            422,
+            "/approverEmails/0",
+        ),
         (with("onBehalfOf", json!("somebody")), 422, "/onBehalfOf"),
-        (with("correlationId", json!("../../x")), 422, "/correlationId"),
+        (
+            with("correlationId", json!("../../x")),
+            422,
+            "/correlationId",
+        ),
         (with("correlationId", json!("")), 422, "/correlationId"),
-        (with("correlationId", json!("x".repeat(65))), 422, "/correlationId"),
+        (
+            with("correlationId", json!("x".repeat(65))),
+            422,
+            "/correlationId",
+        ),
         (with("correlationId", json!(7)), 422, "/correlationId"),
         (with("timeoutSeconds", json!(9)), 422, "/timeoutSeconds"),
-        (with("timeoutSeconds", json!(2_592_001)), 422, "/timeoutSeconds"),
+        (
+            with("timeoutSeconds", json!(2_592_001)),
+            422,
+            "/timeoutSeconds",
+        ),
         (with("timeoutSeconds", json!(-1)), 422, "/timeoutSeconds"),
         (with("timeoutSeconds", json!(60.5)), 422, "/timeoutSeconds"),
         (with("timeoutSeconds", json!("60")), 422, "/timeoutSeconds"),
@@ -217,7 +350,11 @@ async fn bad_input_gets_a_clear_problem_and_nothing_is_stored() {
         (with("claimant", json!("hunter2")), 422, "/claimant"),
         (with("status", json!("Approved")), 422, ""),
         (with("approver", json!("alice@example.com")), 422, ""),
-        (with("parameters", json!({"text": "x".repeat(70_000)})), 413, ""),
+        (
+            with("parameters", json!({"text": "x".repeat(70_000)})),
+            413,
+            "",
+        ),
     ];
     let count = cases.len();
     for (body, status, pointer) in cases {
@@ -226,25 +363,49 @@ async fn bad_input_gets_a_clear_problem_and_nothing_is_stored() {
         assert_eq!(answer.status, status, "{sent}\n{}", answer.body);
         let problem = answer.problem();
         if status == 422 {
-            assert_eq!(problem["errors"][0]["pointer"], pointer, "{sent}\n{problem}");
+            assert_eq!(
+                problem["errors"][0]["pointer"], pointer,
+                "{sent}\n{problem}"
+            );
         }
         for secret in ["eve@", "elsewhere", "../..", "NaN", "hunter2"] {
-            assert!(!answer.body.contains(secret), "an error repeats input: {}", answer.body);
+            assert!(
+                !answer.body.contains(secret),
+                "an error repeats input: {}",
+                answer.body
+            );
         }
     }
     assert!(count >= 60);
     assert!(gate.mails().is_empty(), "nobody is mailed");
-    assert!(!gate.dir.path().join("approvals.db").exists(), "the store was not even opened");
+    assert!(
+        !gate.dir.path().join("approvals.db").exists(),
+        "the store was not even opened"
+    );
 }
 
 #[tokio::test]
 async fn every_fault_is_told_at_once() {
     let gate = TestGate::start().await;
-    let answer = gate.post("/api/submit", r#"{"agentName": "", "parameters": []}"#).await;
+    let answer = gate
+        .post("/api/submit", r#"{"agentName": "", "parameters": []}"#)
+        .await;
     let problem = answer.problem();
-    let pointers: Vec<_> =
-        problem["errors"].as_array().unwrap().iter().map(|e| e["pointer"].as_str().unwrap()).collect();
-    assert_eq!(pointers, ["/agentName", "/actionDescription", "/parameters", "/approverEmails"]);
+    let pointers: Vec<_> = problem["errors"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|e| e["pointer"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        pointers,
+        [
+            "/agentName",
+            "/actionDescription",
+            "/parameters",
+            "/approverEmails"
+        ]
+    );
 }
 
 #[tokio::test]
@@ -263,16 +424,28 @@ async fn who_acts_for_somebody_may_still_be_decided_about_by_others() {
 async fn synchronously_an_approval_is_answered_once_and_claimed() {
     let gate = TestGate::start().await;
     let caller = {
-        let (http, url) = (gate.http.clone(), format!("{}/api/submit?wait=60", gate.url));
-        let call = http.post(url).header("content-type", "application/json").body(AS_BEFORE);
+        let (http, url) = (
+            gate.http.clone(),
+            format!("{}/api/submit?wait=60", gate.url),
+        );
+        let call = http
+            .post(url)
+            .header("content-type", "application/json")
+            .body(AS_BEFORE);
         tokio::spawn(async move { call.send().await.unwrap().json_value().await })
     };
     let approval = gate.first_pending().await;
     gate.approve(&approval, ALICE).await;
     let (status, answer) = caller.await.unwrap();
     assert_eq!(status, StatusCode::OK);
-    assert_eq!(answer["correlationId"], "4f4dbd79-e2d1-4a7e-8f3b-b2f6ffda2de1");
-    assert_eq!((&answer["status"], &answer["approver"]), (&json!("Approved"), &json!(ALICE)));
+    assert_eq!(
+        answer["correlationId"],
+        "4f4dbd79-e2d1-4a7e-8f3b-b2f6ffda2de1"
+    );
+    assert_eq!(
+        (&answer["status"], &answer["approver"]),
+        (&json!("Approved"), &json!(ALICE))
+    );
     assert_eq!(answer["execution"]["status"], "Executing");
 
     let repeat = gate.post("/api/submit?wait=60", AS_BEFORE).await;
@@ -285,22 +458,39 @@ async fn synchronously_a_rejection_and_a_timeout_are_answered_truthfully() {
     let gate = TestGate::start().await;
     let call = |wait: &str, body: String| {
         let url = format!("{}/api/submit{wait}", gate.url);
-        let call = gate.http.post(url).header("content-type", "application/json").body(body);
+        let call = gate
+            .http
+            .post(url)
+            .header("content-type", "application/json")
+            .body(body);
         tokio::spawn(async move { call.send().await.unwrap().json_value().await })
     };
     let rejected = call("?wait=60", AS_BEFORE.to_owned());
     let approval = gate.first_pending().await;
     gate.reject(&approval, ALICE, "not today").await;
     let (status, answer) = rejected.await.unwrap();
-    assert_eq!((status, &answer["status"]), (StatusCode::OK, &json!("Rejected")));
-    assert_eq!((&answer["approver"], &answer["comment"]), (&json!(ALICE), &json!("not today")));
+    assert_eq!(
+        (status, &answer["status"]),
+        (StatusCode::OK, &json!("Rejected"))
+    );
+    assert_eq!(
+        (&answer["approver"], &answer["comment"]),
+        (&json!(ALICE), &json!("not today"))
+    );
 
     // Without `timeoutSeconds` the wait is the deadline, and its end is stored before it is told.
     let timed_out = call("?wait=1", AS_BEFORE.replace("4f4dbd79", "00000000"));
     let (status, answer) = timed_out.await.unwrap();
-    assert_eq!((status, &answer["status"]), (StatusCode::OK, &json!("Timeout")));
+    assert_eq!(
+        (status, &answer["status"]),
+        (StatusCode::OK, &json!("Timeout"))
+    );
     assert_eq!(answer["approver"], "", "as the predecessor answered");
-    let row = gate.stored().into_iter().find(|(key, ..)| key.starts_with("00000000")).unwrap();
+    let row = gate
+        .stored()
+        .into_iter()
+        .find(|(key, ..)| key.starts_with("00000000"))
+        .unwrap();
     assert!(row.2.contains(r#""Status":"Timeout""#), "{}", row.2);
 }
 
@@ -314,7 +504,10 @@ async fn synchronously_a_longer_deadline_outlives_the_wait() {
     let approval = gate.status(pending.json()["id"].as_str().unwrap()).await;
     gate.approve(&approval, ALICE).await;
     let approved = gate.post("/api/submit?wait=1", body).await;
-    assert_eq!((approved.status, &approved.json()["status"]), (StatusCode::OK, &json!("Approved")));
+    assert_eq!(
+        (approved.status, &approved.json()["status"]),
+        (StatusCode::OK, &json!("Approved"))
+    );
     assert_eq!(
         gate.status(&approval.id).await.execution.unwrap().status,
         ExecutionStatus::Executing
@@ -335,11 +528,21 @@ async fn the_wait_may_be_a_preference() {
     assert_eq!(answer.json_value().await.1["status"], "Timeout");
 
     for wait in ["0", "101", "-1", "x", ""] {
-        let answer = gate.post(&format!("/api/submit?wait={wait}"), AS_BEFORE).await;
+        let answer = gate
+            .post(&format!("/api/submit?wait={wait}"), AS_BEFORE)
+            .await;
         assert_eq!(answer.status, StatusCode::BAD_REQUEST, "wait={wait}");
-        assert!(answer.problem()["detail"].as_str().unwrap().contains("1 to 100"));
+        assert!(
+            answer.problem()["detail"]
+                .as_str()
+                .unwrap()
+                .contains("1 to 100")
+        );
     }
-    let claimant = AS_BEFORE.replace(r#""timestamp""#, &format!(r#""claimant": "{}", "timestamp""#, "0".repeat(64)));
+    let claimant = AS_BEFORE.replace(
+        r#""timestamp""#,
+        &format!(r#""claimant": "{}", "timestamp""#, "0".repeat(64)),
+    );
     assert_eq!(gate.post("/api/submit?wait=5", claimant).await.status, 422);
 }
 
@@ -349,7 +552,10 @@ trait JsonValue {
 
 impl JsonValue for reqwest::Response {
     async fn json_value(self) -> (StatusCode, Value) {
-        (self.status(), serde_json::from_slice(&self.bytes().await.unwrap()).unwrap())
+        (
+            self.status(),
+            serde_json::from_slice(&self.bytes().await.unwrap()).unwrap(),
+        )
     }
 }
 

@@ -12,7 +12,10 @@ async fn the_timer_is_answered_as_the_host_wants_it() {
     let gate = TestGate::start().await;
     for _ in 0..2 {
         let answer = gate.sweep().await;
-        assert_eq!((&answer["Outputs"], &answer["ReturnValue"]), (&json!({}), &json!(null)));
+        assert_eq!(
+            (&answer["Outputs"], &answer["ReturnValue"]),
+            (&json!({}), &json!(null))
+        );
         assert!(answer["Logs"].is_array());
     }
 }
@@ -26,7 +29,11 @@ async fn what_the_clock_brought_about_is_stored_and_everybody_asked_is_told_once
     assert!(gate.stored()[0].2.contains(r#""Status":"Timeout""#));
     // The notes were planned by the same write, and are sent by it.
     gate.sweep().await;
-    let notes: Vec<_> = gate.mails().into_iter().filter(|mail| mail.text.contains("Timed out")).collect();
+    let notes: Vec<_> = gate
+        .mails()
+        .into_iter()
+        .filter(|mail| mail.text.contains("Timed out"))
+        .collect();
     assert_eq!(notes.len(), 2);
     for note in &notes {
         assert!(note.subject.starts_with("Re: Approval needed: "));
@@ -50,21 +57,38 @@ async fn reminders_come_at_half_and_at_85_percent_and_not_after_the_decision() {
         gate.client.submit(&short).await.unwrap()
     };
     let count = |gate: &TestGate, id: &str, words: &str| {
-        gate.mails().iter().filter(|m| m.text.contains(id) && m.text.contains(words)).count()
+        gate.mails()
+            .iter()
+            .filter(|m| m.text.contains(id) && m.text.contains(words))
+            .count()
     };
     gate.sweep().await;
     assert_eq!(gate.mails().len(), 6, "nothing is due");
     gate.pass(Duration::from_secs(1_800));
     gate.sweep().await;
     assert_eq!(count(&gate, &forgotten.id, "A reminder"), 2);
-    assert_eq!(count(&gate, &short.id, "reminder"), 0, "a short life needs none");
-    let reminder = gate.mails().into_iter().find(|m| m.text.contains("A reminder")).unwrap();
+    assert_eq!(
+        count(&gate, &short.id, "reminder"),
+        0,
+        "a short life needs none"
+    );
+    let reminder = gate
+        .mails()
+        .into_iter()
+        .find(|m| m.text.contains("A reminder"))
+        .unwrap();
     assert!(reminder.text.contains("30 minutes left") || reminder.text.contains("29 minutes left"));
     let links: Vec<_> = gate
         .mails()
         .into_iter()
         .filter(|m| m.to == ALICE && m.text.contains(&forgotten.id))
-        .map(|m| m.text.lines().find(|line| line.contains("/decision/")).unwrap().to_owned())
+        .map(|m| {
+            m.text
+                .lines()
+                .find(|line| line.contains("/decision/"))
+                .unwrap()
+                .to_owned()
+        })
         .collect();
     assert_eq!(links[0], links[1], "the reminder carries the same link");
 
@@ -83,11 +107,18 @@ async fn a_mail_that_failed_is_tried_again_until_it_is_gone() {
     // The mail folder cannot be made where a file stands.
     std::fs::write(gate.mail_folder(), "in the way").unwrap();
     let approval = gate.ask().await;
-    assert_eq!((approval.status, approval.deliverable), (Status::Pending, Deliverable::None));
+    assert_eq!(
+        (approval.status, approval.deliverable),
+        (Status::Pending, Deliverable::None)
+    );
     assert_eq!(approval.notifications[0].state, MailState::Queued);
     gate.pass(Duration::from_secs(29));
     gate.sweep().await;
-    assert_eq!(gate.status(&approval.id).await.notifications[0].attempts, 1, "not yet");
+    assert_eq!(
+        gate.status(&approval.id).await.notifications[0].attempts,
+        1,
+        "not yet"
+    );
     gate.pass(Duration::from_secs(1));
     gate.sweep().await;
     let second = gate.status(&approval.id).await.notifications[0].clone();
@@ -125,7 +156,10 @@ async fn a_mail_whose_sender_died_is_sent_again_after_its_lease() {
     gate.pass(Duration::from_secs(60));
     gate.sweep().await;
     assert_eq!(gate.mails().len(), 1, "one mail was to be sent again");
-    assert_eq!(gate.status(&approval.id).await.notifications[0].state, MailState::Sent);
+    assert_eq!(
+        gate.status(&approval.id).await.notifications[0].state,
+        MailState::Sent
+    );
 }
 
 #[tokio::test]
@@ -134,7 +168,10 @@ async fn a_sweep_sees_hundreds_that_are_due() {
     let asked = futures_util::future::join_all((0..250).map(|_| gate.ask())).await;
     gate.pass(Duration::from_secs(3_600));
     let answer = gate.sweep().await;
-    assert_eq!(answer["Logs"][0], "250 due, 500 mails, 0 failed, complete: true");
+    assert_eq!(
+        answer["Logs"][0],
+        "250 due, 500 mails, 0 failed, complete: true"
+    );
     for (_, _, row) in gate.stored() {
         assert!(row.contains(r#""Status":"Timeout""#));
     }

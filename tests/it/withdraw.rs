@@ -13,9 +13,19 @@ async fn an_agent_takes_its_request_back_and_nobody_can_decide_it() {
     let approval = gate.ask().await;
     let question = gate.question(&approval, ALICE);
     let opened = gate.get(&question.link).await;
-    let withdrawn = gate.client.withdraw(&approval.id, &Withdrawal::default()).await.unwrap();
+    let withdrawn = gate
+        .client
+        .withdraw(&approval.id, &Withdrawal::default())
+        .await
+        .unwrap();
     assert_eq!(withdrawn.status, Status::Cancelled);
-    assert_eq!(gate.client.withdraw(&approval.id, &Withdrawal::default()).await.unwrap(), withdrawn);
+    assert_eq!(
+        gate.client
+            .withdraw(&approval.id, &Withdrawal::default())
+            .await
+            .unwrap(),
+        withdrawn
+    );
 
     let form = [("decision", "approve"), ("code", question.code.as_str())];
     let answer = gate.send_form(&opened, &form).await;
