@@ -3,6 +3,8 @@
 //! What a person approved is named by the SHA-256 of the canonical JSON (RFC 8785) of the
 //! parameters. The gate computes it from what it shows, the client from what it is about to run.
 
+mod exact;
+
 use ring::digest::{SHA256, digest};
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -20,12 +22,11 @@ pub enum ParametersError {
     /// It is not a JSON object at the top: a struct or a map with text keys is.
     #[error("parameters must be a JSON object: a struct, or a map with text keys")]
     NotAnObject,
-    /// An integer beyond what a double carries exactly (RFC 8785, section 3.2.2.3).
-    #[error(
-        "the integer {0} would be changed by a JSON reader that uses doubles: send it as a string"
-    )]
-    InexactInteger(String),
-    /// It cannot be written as JSON at all (NaN, infinity, a map with keys that are no text, …).
+    /// A number that a reader of the JSON would see changed: an integer beyond what a double carries
+    /// exactly (RFC 8785, section 3.2.2.3), or a float that is no number.
+    #[error("{0}: send it as a string")]
+    Inexact(String),
+    /// It cannot be written as JSON at all (a map with keys that are no text, …).
     #[error("parameters cannot be written as JSON: {0}")]
     Unserializable(#[source] serde_json::Error),
 }
@@ -36,16 +37,12 @@ impl Parameters {
     /// # Errors
     /// When `value` is no JSON object, or JSON would change it.
     pub fn of(value: &impl Serialize) -> Result<Self, ParametersError> {
+        exact::check(value).map_err(|inexact| ParametersError::Inexact(inexact.0))?;
         let canonical =
             serde_json_canonicalizer::to_string(value).map_err(ParametersError::Unserializable)?;
-        if !canonical.starts_with('{') {
-            return Err(ParametersError::NotAnObject);
-        }
-        // The canonical form writes integers as doubles, silently: look at them as they were.
-        let plain = serde_json::to_value(value).map_err(ParametersError::Unserializable)?;
-        match inexact_integer(&plain) {
-            Some(number) => Err(ParametersError::InexactInteger(number)),
-            None => Ok(Self { canonical }),
+        match canonical.starts_with('{') {
+            true => Ok(Self { canonical }),
+            false => Err(ParametersError::NotAnObject),
         }
     }
 
@@ -78,22 +75,6 @@ pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn inexact_integer(value: &Value) -> Option<String> {
-    match value {
-        Value::Number(number) => {
-            let exact = match (number.as_u64(), number.as_i64()) {
-                (Some(n), _) => (n as f64) as u128 == u128::from(n),
-                (_, Some(n)) => (n as f64) as i128 == i128::from(n),
-                _ => true,
-            };
-            (!exact).then(|| number.to_string())
-        }
-        Value::Array(values) => values.iter().find_map(inexact_integer),
-        Value::Object(members) => members.values().find_map(inexact_integer),
-        _ => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -113,12 +94,25 @@ mod tests {
         assert!(Parameters::of(&json!({"n": [{"deep": 9_007_199_254_740_993_u64}]})).is_err());
         assert!(Parameters::of(&json!({"n": -9_007_199_254_740_993_i64})).is_err());
         assert!(Parameters::of(&json!({"n": u64::MAX})).is_err());
+        // It has a double of its own, but that is written 9223372036854776000.
+        assert!(Parameters::of(&json!({"n": 1_u64 << 63})).is_err());
+        assert!(Parameters::of(&json!({"n": i64::MIN})).is_err());
+        assert!(Parameters::of(&json!({"n": 10_000_000_000_000_000_000_u64})).is_ok());
         #[derive(Serialize)]
         struct Amount {
             euros: f64,
         }
         assert!(Parameters::of(&Amount { euros: f64::NAN }).is_err());
+        assert!(
+            Parameters::of(&Amount {
+                euros: f64::INFINITY
+            })
+            .is_err()
+        );
         assert!(Parameters::of(&Amount { euros: 0.1 }).is_ok());
+        let deep = |n| std::collections::BTreeMap::from([("n", Some(vec![(1, n)]))]);
+        assert!(Parameters::of(&deep(0.5_f32)).is_ok());
+        assert!(Parameters::of(&deep(f32::NAN)).is_err());
     }
 
     #[test]

@@ -1,0 +1,194 @@
+//! A look at every number of a value, before JSON writers get at it: they round large integers and
+//! write `null` for what is no number, without a word.
+
+use std::fmt;
+
+use serde::ser::{self, Serialize, Serializer};
+
+/// Whether a reader of the value's JSON sees the very numbers that are in it.
+pub(super) fn check(value: &impl Serialize) -> Result<(), Inexact> {
+    value.serialize(Look)
+}
+
+/// A number that JSON would change, in words.
+#[derive(Debug)]
+pub(super) struct Inexact(pub(super) String);
+
+impl fmt::Display for Inexact {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Inexact {}
+
+impl ser::Error for Inexact {
+    fn custom<T: fmt::Display>(message: T) -> Self {
+        Self(message.to_string())
+    }
+}
+
+/// Writes nothing.
+#[derive(Clone, Copy)]
+struct Look;
+
+type Looked = Result<(), Inexact>;
+
+/// The shortest decimal that names the double nearest to `number` is what RFC 8785 writes.
+fn integer(number: impl fmt::Display, nearest: f64) -> Looked {
+    match number.to_string() == nearest.to_string() {
+        true => Ok(()),
+        false => Err(Inexact(format!(
+            "the integer {number} is beyond what a double carries"
+        ))),
+    }
+}
+
+fn float(number: f64) -> Looked {
+    match number.is_finite() {
+        true => Ok(()),
+        false => Err(Inexact(format!(
+            "{number} is no number that JSON can write"
+        ))),
+    }
+}
+
+/// Methods for what has no number in it.
+macro_rules! plain {
+    ($($method:ident($($type:ty),*);)*) => {
+        $(fn $method(self, $(_: $type),*) -> Looked { Ok(()) })*
+    };
+}
+
+/// Methods for what begins something with values inside.
+macro_rules! begin {
+    ($($method:ident($($type:ty),*) -> $compound:ident;)*) => {
+        $(fn $method(self, $(_: $type),*) -> Result<Self::$compound, Inexact> { Ok(self) })*
+    };
+}
+
+impl Serializer for Look {
+    type Ok = ();
+    type Error = Inexact;
+    type SerializeSeq = Self;
+    type SerializeTuple = Self;
+    type SerializeTupleStruct = Self;
+    type SerializeTupleVariant = Self;
+    type SerializeMap = Self;
+    type SerializeStruct = Self;
+    type SerializeStructVariant = Self;
+
+    plain! {
+        serialize_bool(bool);
+        serialize_i8(i8);
+        serialize_i16(i16);
+        serialize_i32(i32);
+        serialize_u8(u8);
+        serialize_u16(u16);
+        serialize_u32(u32);
+        serialize_char(char);
+        serialize_str(&str);
+        serialize_bytes(&[u8]);
+        serialize_none();
+        serialize_unit();
+        serialize_unit_struct(&'static str);
+        serialize_unit_variant(&'static str, u32, &'static str);
+    }
+
+    begin! {
+        serialize_seq(Option<usize>) -> SerializeSeq;
+        serialize_tuple(usize) -> SerializeTuple;
+        serialize_tuple_struct(&'static str, usize) -> SerializeTupleStruct;
+        serialize_tuple_variant(&'static str, u32, &'static str, usize) -> SerializeTupleVariant;
+        serialize_map(Option<usize>) -> SerializeMap;
+        serialize_struct(&'static str, usize) -> SerializeStruct;
+        serialize_struct_variant(&'static str, u32, &'static str, usize) -> SerializeStructVariant;
+    }
+
+    fn serialize_i64(self, number: i64) -> Looked {
+        integer(number, number as f64)
+    }
+
+    fn serialize_u64(self, number: u64) -> Looked {
+        integer(number, number as f64)
+    }
+
+    fn serialize_i128(self, number: i128) -> Looked {
+        integer(number, number as f64)
+    }
+
+    fn serialize_u128(self, number: u128) -> Looked {
+        integer(number, number as f64)
+    }
+
+    fn serialize_f32(self, number: f32) -> Looked {
+        float(number.into())
+    }
+
+    fn serialize_f64(self, number: f64) -> Looked {
+        float(number)
+    }
+
+    fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Looked {
+        value.serialize(self)
+    }
+
+    fn serialize_newtype_struct<T: Serialize + ?Sized>(self, _: &'static str, value: &T) -> Looked {
+        value.serialize(self)
+    }
+
+    fn serialize_newtype_variant<T: Serialize + ?Sized>(
+        self,
+        _: &'static str,
+        _: u32,
+        _: &'static str,
+        value: &T,
+    ) -> Looked {
+        value.serialize(self)
+    }
+}
+
+/// A compound whose values are looked at one by one.
+macro_rules! compound {
+    ($($trait:ident { $method:ident($($name:ty)?) })*) => {
+        $(impl ser::$trait for Look {
+            type Ok = ();
+            type Error = Inexact;
+
+            fn $method<T: Serialize + ?Sized>(&mut self, $(_: $name,)? value: &T) -> Looked {
+                value.serialize(*self)
+            }
+
+            fn end(self) -> Looked {
+                Ok(())
+            }
+        })*
+    };
+}
+
+compound! {
+    SerializeSeq { serialize_element() }
+    SerializeTuple { serialize_element() }
+    SerializeTupleStruct { serialize_field() }
+    SerializeTupleVariant { serialize_field() }
+    SerializeStruct { serialize_field(&'static str) }
+    SerializeStructVariant { serialize_field(&'static str) }
+}
+
+impl ser::SerializeMap for Look {
+    type Ok = ();
+    type Error = Inexact;
+
+    fn serialize_key<T: Serialize + ?Sized>(&mut self, _: &T) -> Looked {
+        // A number here becomes a text, digit by digit.
+        Ok(())
+    }
+
+    fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Looked {
+        value.serialize(*self)
+    }
+
+    fn end(self) -> Looked {
+        Ok(())
+    }
+}
