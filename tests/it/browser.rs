@@ -194,11 +194,7 @@ async fn a_person_reads_the_mail_follows_the_link_and_approves() {
     let approval = gate.client.submit(&new).await.unwrap();
     let code = gate.question(&approval, ALICE).code;
 
-    browser
-        .window
-        .goto(&format!("{}/inbox", gate.url))
-        .await
-        .unwrap();
+    browser.window.goto(&gate.direct("/inbox")).await.unwrap();
     browser.fits_a_phone().await;
     browser.picture("inbox-phone").await;
     let mails = browser
@@ -333,7 +329,7 @@ async fn everything_can_be_read_in_the_dark_and_in_the_light() {
             .unwrap();
         let mail = format!(
             "{}/inbox/{}/html",
-            gate.url,
+            gate.direct(""),
             mail.message_id.split('@').next().unwrap()
         );
         for (url, picture) in [(&question.link, "page"), (&mail, "mail")] {

@@ -64,7 +64,11 @@ async fn whoever_reads_the_page_however_often_decides_nothing() {
     let approval = gate.ask().await;
     let before = gate.stored();
     for address in [ALICE, BOB] {
-        let link = gate.question(&approval, address).link;
+        // The host lets neither HEAD nor any other method through; its handler must not need that.
+        let link = gate
+            .question(&approval, address)
+            .link
+            .replace(&gate.url, &gate.direct(""));
         for more in [
             "",
             "&d=approve",

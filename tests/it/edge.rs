@@ -10,7 +10,7 @@ use crate::harness::{Page, TestGate, request};
 
 #[tokio::test]
 async fn the_ping_is_answered() {
-    let gate = TestGate::start().await;
+    let gate = TestGate::alone().await;
     assert_eq!(gate.get(&gate.url).await.status, StatusCode::OK);
     assert!(
         !gate.dir.path().join("approvals.db").exists(),
@@ -20,7 +20,7 @@ async fn the_ping_is_answered() {
 
 #[tokio::test]
 async fn an_unknown_address_is_a_problem_document() {
-    let gate = TestGate::start().await;
+    let gate = TestGate::alone().await;
     for path in [
         "/x",
         "/api",
@@ -44,7 +44,7 @@ async fn an_unknown_address_is_a_problem_document() {
 
 #[tokio::test]
 async fn another_method_is_told_which_ones_there_are() {
-    let gate = TestGate::start().await;
+    let gate = TestGate::alone().await;
     for (path, allowed) in [
         ("/api/submit", "POST"),
         ("/api/status/YQ.b", "GET,HEAD"),
@@ -67,7 +67,7 @@ async fn another_method_is_told_which_ones_there_are() {
 
 #[tokio::test]
 async fn only_json_is_taken_for_json() {
-    let gate = TestGate::start().await;
+    let gate = TestGate::alone().await;
     let body = serde_json::to_vec(&request()).unwrap();
     for path in [
         "/api/submit",
@@ -106,7 +106,7 @@ async fn only_json_is_taken_for_json() {
 
 #[tokio::test]
 async fn the_callers_invocation_id_is_the_last_one_and_nothing_but_an_id() {
-    let gate = TestGate::start().await;
+    let gate = TestGate::alone().await;
     let ask = async |ids: &[&str]| {
         let mut request = gate.http.get(format!("{}/x", gate.url));
         for id in ids {
@@ -131,7 +131,7 @@ async fn the_callers_invocation_id_is_the_last_one_and_nothing_but_an_id() {
 
 #[tokio::test]
 async fn a_name_that_is_not_loopback_reaches_nothing() {
-    let gate = TestGate::start().await;
+    let gate = TestGate::alone().await;
     for (host, status) in [
         ("127.0.0.1", 200),
         ("localhost:7071", 200),
@@ -154,7 +154,7 @@ async fn a_name_that_is_not_loopback_reaches_nothing() {
 
 #[tokio::test]
 async fn broken_and_smuggled_requests_are_refused_and_nothing_hangs() {
-    let gate = TestGate::start().await;
+    let gate = TestGate::alone().await;
     for request in [
         "POST /api/submit HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n12345",
         "NONSENSE\r\n\r\n",
@@ -182,7 +182,7 @@ async fn broken_and_smuggled_requests_are_refused_and_nothing_hangs() {
 
 #[tokio::test]
 async fn a_slow_head_and_a_slow_body_are_given_up() {
-    let gate = TestGate::start().await;
+    let gate = TestGate::alone().await;
     let started = Instant::now();
     let head = raw(&gate, "GET / HTTP/1.1\r\nHost: local");
     let body = raw(
@@ -202,7 +202,7 @@ async fn a_slow_head_and_a_slow_body_are_given_up() {
 
 #[tokio::test]
 async fn a_client_that_leaves_early_disturbs_nobody() {
-    let gate = TestGate::start().await;
+    let gate = TestGate::alone().await;
     let approval = gate.ask().await;
     for _ in 0..20 {
         let mut stream = connect(&gate).await;

@@ -1,5 +1,7 @@
-//! What the tests share: a gate on a free port whose clock can be moved, and a person with a mailbox.
+//! What the tests share: a gate whose clock can be moved, behind the stand-in host, and a person with
+//! a mailbox.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -12,17 +14,24 @@ use human_oversight_client::types::{Approval, NewApproval};
 use human_oversight_client::{Client, Gate};
 use mail_parser::MessageParser;
 use reqwest::StatusCode;
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
+
+use crate::host::{self, Front, FunctionApp, Invocation, KEY, Mode};
 
 pub(crate) const AGENT: &str = "UserManagerAgent";
 pub(crate) const ALICE: &str = "alice@example.com";
 pub(crate) const BOB: &str = "bob@example.com";
 
-/// A gate of its own for one test.
+/// A gate of its own for one test: the real router as the host's handler, in this process, so that
+/// its clock can be moved. `HO_TEST_HOST=forwarding` has the host forward instead of proxying.
 pub(crate) struct TestGate {
+    /// Where agents and approvers reach it: the host's front.
     pub(crate) url: String,
+    /// Where only the host reaches it.
+    pub(crate) handler: SocketAddr,
     pub(crate) client: Client,
     pub(crate) http: reqwest::Client,
     ahead: Arc<AtomicI64>,
@@ -36,12 +45,35 @@ impl TestGate {
 
     /// A gate with settings of its own.
     pub(crate) async fn with(settings: &[(&str, &str)]) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        Self::at(dir, settings).await
+        Self::at(tempfile::tempdir().unwrap(), settings).await
     }
 
     /// A gate over a folder that is there already.
     pub(crate) async fn at(dir: TempDir, settings: &[(&str, &str)]) -> Self {
+        let mode = match std::env::var("HO_TEST_HOST").as_deref() {
+            Err(_) | Ok("proxying") => Mode::Proxying,
+            Ok("forwarding") => Mode::Forwarding,
+            Ok(other) => panic!("HO_TEST_HOST={other}"),
+        };
+        let front = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", front.local_addr().unwrap());
+        let of_host = [
+            ("FUNCTIONS_CUSTOMHANDLER_PORT", "1"),
+            ("HO_LOCAL", "1"),
+            ("HO_BASE_URL", url.as_str()),
+        ];
+        let gate = Self::handler(dir, &[settings, &of_host].concat()).await;
+        let app = FunctionApp::read(repository(), &[("HO_SWEEP_SCHEDULE", "0 * * * * *")]).unwrap();
+        Front::open(app, mode, front, gate.handler);
+        gate
+    }
+
+    /// A gate by itself, as a developer runs it, without a host before it.
+    pub(crate) async fn alone() -> Self {
+        Self::handler(tempfile::tempdir().unwrap(), &[]).await
+    }
+
+    async fn handler(dir: TempDir, settings: &[(&str, &str)]) -> Self {
         let store = format!("embedded:{}", dir.path().display());
         let mail = format!("file:{}", dir.path().join("mail").display());
         let config = Config::read(|name| {
@@ -57,7 +89,7 @@ impl TestGate {
         })
         .unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let port = listener.local_addr().unwrap().port();
+        let handler = listener.local_addr().unwrap();
         let ahead = Arc::new(AtomicI64::new(0));
         let clock = {
             let ahead = ahead.clone();
@@ -70,21 +102,32 @@ impl TestGate {
                 Timestamp::from_unix_millis(now).unwrap()
             })
         };
-        let app = Arc::new(App::assemble(config, port, clock).unwrap());
+        let app = Arc::new(App::assemble(config, handler.port(), clock).unwrap());
         tokio::spawn(http::serve(listener, app.clone()));
         let url = app.base_url.clone();
-        let client = Client::new(&url, None).unwrap();
+        let client = Client::new(&url, Some(KEY)).unwrap();
+        let key = HeaderMap::from_iter([(
+            HeaderName::from_static("x-functions-key"),
+            HeaderValue::from_static(KEY),
+        )]);
         let http = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
+            .default_headers(key)
             .build()
             .unwrap();
         Self {
             url,
+            handler,
             client,
             http,
             ahead,
             dir,
         }
+    }
+
+    /// An address that only the host reaches.
+    pub(crate) fn direct(&self, path: &str) -> String {
+        format!("http://{}{path}", self.handler)
     }
 
     /// Lets time pass.
@@ -109,16 +152,12 @@ impl TestGate {
         self.client.status(id, Duration::ZERO).await.unwrap().0
     }
 
-    /// The timer.
-    pub(crate) async fn sweep(&self) -> Value {
-        let answer = self
-            .http
-            .post(format!("{}/sweep", self.url))
-            .send()
-            .await
-            .unwrap();
-        assert_eq!(answer.status(), StatusCode::OK);
-        serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap()
+    /// The timer; what it logged.
+    pub(crate) async fn sweep(&self) -> String {
+        match host::tick(self.handler, "sweep").await {
+            Invocation::Succeeded { logs } => logs.join("\n"),
+            other => panic!("{other:?}"),
+        }
     }
 
     pub(crate) fn mails(&self) -> Vec<Mail> {
@@ -254,6 +293,11 @@ impl TestGate {
     }
 }
 
+/// The root of the checkout, where host.json and the function directories are.
+pub(crate) fn repository() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
 /// A request as a real agent makes it.
 pub(crate) fn request() -> NewApproval {
     NewApproval {
@@ -278,7 +322,7 @@ pub(crate) fn object(value: Value) -> serde_json::Map<String, Value> {
 /// An answer, read to its end.
 pub(crate) struct Page {
     pub(crate) status: StatusCode,
-    pub(crate) headers: reqwest::header::HeaderMap,
+    pub(crate) headers: HeaderMap,
     pub(crate) body: String,
 }
 

@@ -63,18 +63,26 @@ pub(crate) struct Function {
 
 #[derive(Clone, Debug)]
 pub(crate) enum Trigger {
-    Http { methods: Vec<String>, route: Vec<String>, anonymous: bool },
-    Timer { binding: String },
+    Http {
+        methods: Vec<String>,
+        route: Vec<String>,
+        anonymous: bool,
+    },
+    Timer,
 }
 
 impl FunctionApp {
     /// Reads the files under `root` as the host does, with its complaints.
     pub(crate) fn read(root: &Path, settings: &[(&str, &str)]) -> Result<Self, String> {
         let setting = |name: &str| {
-            settings.iter().find(|(n, _)| *n == name).map(|(_, value)| (*value).to_owned())
+            settings
+                .iter()
+                .find(|(n, _)| *n == name)
+                .map(|(_, value)| (*value).to_owned())
         };
         let read = |path: PathBuf| -> Result<Value, String> {
-            let text = std::fs::read_to_string(&path).map_err(|e| format!("{}: {e}", path.display()))?;
+            let text =
+                std::fs::read_to_string(&path).map_err(|e| format!("{}: {e}", path.display()))?;
             serde_json::from_str(&text).map_err(|e| format!("{}: {e}", path.display()))
         };
         let host = read(root.join("host.json"))?;
@@ -82,12 +90,20 @@ impl FunctionApp {
             return Err("host.json must have version 2.0".to_owned());
         }
         let handler = &host["customHandler"];
-        let executable = setting("AzureFunctionsJobHost__customHandler__description__defaultExecutablePath")
-            .or_else(|| handler["description"]["defaultExecutablePath"].as_str().map(str::to_owned))
-            .filter(|path| !path.is_empty())
-            .ok_or("customHandler.description.defaultExecutablePath is missing")?;
+        let executable =
+            setting("AzureFunctionsJobHost__customHandler__description__defaultExecutablePath")
+                .or_else(|| {
+                    handler["description"]["defaultExecutablePath"]
+                        .as_str()
+                        .map(str::to_owned)
+                })
+                .filter(|path| !path.is_empty())
+                .ok_or("customHandler.description.defaultExecutablePath is missing")?;
         let on = |flag: &str| handler[flag].as_bool().unwrap_or(false);
-        let mode = match (on("enableProxyingHttpRequest"), on("enableForwardingHttpRequest")) {
+        let mode = match (
+            on("enableProxyingHttpRequest"),
+            on("enableForwardingHttpRequest"),
+        ) {
             (true, _) => Mode::Proxying,
             (false, true) => Mode::Forwarding,
             (false, false) => return Err("HTTP would come as a JSON payload".to_owned()),
@@ -104,7 +120,11 @@ impl FunctionApp {
             let legal = name.starts_with(|c: char| c.is_ascii_alphabetic())
                 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
                 && !name.eq_ignore_ascii_case("host");
-            if !legal || functions.iter().any(|other| other.name.eq_ignore_ascii_case(&name)) {
+            if !legal
+                || functions
+                    .iter()
+                    .any(|other| other.name.eq_ignore_ascii_case(&name))
+            {
                 return Err(format!("{name} is no name for a function"));
             }
             let definition = read(folder.join("function.json"))?;
@@ -114,8 +134,17 @@ impl FunctionApp {
         if functions.is_empty() {
             return Err("there is no function".to_owned());
         }
-        let prefix = host["extensions"]["http"]["routePrefix"].as_str().unwrap_or("api").to_owned();
-        Ok(Self { root: root.to_owned(), prefix, executable, mode, functions })
+        let prefix = host["extensions"]["http"]["routePrefix"]
+            .as_str()
+            .unwrap_or("api")
+            .to_owned();
+        Ok(Self {
+            root: root.to_owned(),
+            prefix,
+            executable,
+            mode,
+            functions,
+        })
     }
 
     /// The function that a request is for. Literal segments go before parameters.
@@ -130,15 +159,20 @@ impl FunctionApp {
             .filter_map(|function| match &function.trigger {
                 Trigger::Http { methods, route, .. } => {
                     let matches = route.len() == segments.len()
-                        && route.iter().zip(&segments).all(|(part, segment)| match part.as_str() {
-                            part if part.starts_with('{') => !segment.is_empty(),
-                            part => part.eq_ignore_ascii_case(segment),
-                        })
-                        && methods.iter().any(|m| m.eq_ignore_ascii_case(method.as_str()));
+                        && route
+                            .iter()
+                            .zip(&segments)
+                            .all(|(part, segment)| match part.as_str() {
+                                part if part.starts_with('{') => !segment.is_empty(),
+                                part => part.eq_ignore_ascii_case(segment),
+                            })
+                        && methods
+                            .iter()
+                            .any(|m| m.eq_ignore_ascii_case(method.as_str()));
                     let parameters = route.iter().filter(|part| part.starts_with('{')).count();
                     matches.then_some((parameters, function))
                 }
-                Trigger::Timer { .. } => None,
+                Trigger::Timer => None,
             })
             .min_by_key(|(parameters, _)| *parameters)
             .map(|(_, function)| function)
@@ -154,19 +188,31 @@ fn trigger(
         Some(variable) => setting(variable).ok_or(format!("{name}: %{variable}% is not set")),
         None => Ok(text.to_owned()),
     };
-    let bindings = definition["bindings"].as_array().ok_or(format!("{name}: no bindings"))?;
+    let bindings = definition["bindings"]
+        .as_array()
+        .ok_or(format!("{name}: no bindings"))?;
     let kinds: Vec<(&str, &str)> = bindings
         .iter()
-        .map(|b| (b["type"].as_str().unwrap_or(""), b["direction"].as_str().unwrap_or("")))
+        .map(|b| {
+            (
+                b["type"].as_str().unwrap_or(""),
+                b["direction"].as_str().unwrap_or(""),
+            )
+        })
         .collect();
     match kinds.as_slice() {
         // One binding more would silently turn the call into a JSON payload.
         [("httpTrigger", "in"), ("http", "out")] => {
             let binding = &bindings[0];
             let route = resolve(binding["route"].as_str().unwrap_or(name))?;
-            let methods = binding["methods"].as_array().ok_or(format!("{name}: no methods"))?;
+            let methods = binding["methods"]
+                .as_array()
+                .ok_or(format!("{name}: no methods"))?;
             Ok(Trigger::Http {
-                methods: methods.iter().filter_map(|m| m.as_str().map(str::to_owned)).collect(),
+                methods: methods
+                    .iter()
+                    .filter_map(|m| m.as_str().map(str::to_owned))
+                    .collect(),
                 route: route.split('/').map(str::to_owned).collect(),
                 anonymous: match binding["authLevel"].as_str() {
                     Some("anonymous") => true,
@@ -180,7 +226,7 @@ fn trigger(
             if schedule.split_whitespace().count() != 6 {
                 return Err(format!("{name}: a schedule has six fields"));
             }
-            Ok(Trigger::Timer { binding: bindings[0]["name"].as_str().unwrap_or("timer").to_owned() })
+            Ok(Trigger::Timer)
         }
         other => Err(format!("{name}: bindings {other:?} are not known here")),
     }
@@ -198,17 +244,28 @@ impl Front {
     /// Answers on `listener` for the handler at `handler`, until the test ends.
     pub(crate) fn open(app: FunctionApp, mode: Mode, listener: TcpListener, handler: SocketAddr) {
         let http = Client::builder(TokioExecutor::new()).build_http();
-        let front = Arc::new(Self { app, mode, handler, http });
+        let front = Arc::new(Self {
+            app,
+            mode,
+            handler,
+            http,
+        });
         let router = axum::Router::new().fallback(receive).with_state(front);
         tokio::spawn(async move { axum::serve(listener, router).await });
     }
 
     /// A request of level `function` must bring the key, in a header or in the query.
     fn may(&self, function: &Function, request: &Request) -> bool {
-        let Trigger::Http { anonymous, .. } = function.trigger else { return false };
-        let in_header = request.headers().get("x-functions-key").is_some_and(|key| key == KEY);
+        let Trigger::Http { anonymous, .. } = function.trigger else {
+            return false;
+        };
+        let in_header = request
+            .headers()
+            .get("x-functions-key")
+            .is_some_and(|key| key == KEY);
         let query = request.uri().query().unwrap_or_default();
-        let in_query = form_urlencoded::parse(query.as_bytes()).any(|(n, v)| n == "code" && v == KEY);
+        let in_query =
+            form_urlencoded::parse(query.as_bytes()).any(|(n, v)| n == "code" && v == KEY);
         anonymous || in_header || in_query
     }
 
@@ -223,17 +280,33 @@ impl Front {
 
     /// As YARP does it, of which the host's proxy is made.
     async fn proxy(&self, mut request: Request) -> Response {
-        let path_and_query = request.uri().path_and_query().map_or("/", PathAndQuery::as_str).to_owned();
+        let path_and_query = request
+            .uri()
+            .path_and_query()
+            .map_or("/", PathAndQuery::as_str)
+            .to_owned();
         *request.uri_mut() = self.target(&path_and_query);
         let public = request.headers().get(header::HOST).cloned();
-        let invocation = Uuid::new_v4().to_string();
+        let invocation = Uuid::now_v7().to_string();
         let headers = request.headers_mut();
-        for hop in ["connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade",
-                    "proxy-connection", "forwarded", "host"] {
+        for hop in [
+            "connection",
+            "keep-alive",
+            "te",
+            "trailer",
+            "transfer-encoding",
+            "upgrade",
+            "proxy-connection",
+            "forwarded",
+            "host",
+        ] {
             headers.remove(hop);
         }
         let mut set = |name: &'static str, value: &str| {
-            headers.insert(HeaderName::from_static(name), HeaderValue::from_str(value).unwrap());
+            headers.insert(
+                HeaderName::from_static(name),
+                HeaderValue::from_str(value).unwrap(),
+            );
         };
         set("x-forwarded-for", "198.51.100.7");
         set("x-forwarded-proto", "https");
@@ -258,7 +331,10 @@ impl Front {
             query if query.is_empty() => path,
             query => format!("{path}?{query}"),
         };
-        let length = parts.headers.get(header::CONTENT_LENGTH).and_then(|l| l.to_str().ok()?.parse().ok());
+        let length = parts
+            .headers
+            .get(header::CONTENT_LENGTH)
+            .and_then(|l| l.to_str().ok()?.parse().ok());
         if parts.headers.contains_key(header::TRANSFER_ENCODING) {
             // The header was copied, the body was not: .NET refuses to send that.
             return StatusCode::INTERNAL_SERVER_ERROR.into_response();
@@ -267,22 +343,43 @@ impl Front {
             None | Some(0_u64) => Body::empty(),
             Some(_) => Body::from(to_bytes(body, 100 << 20).await.unwrap_or_default()),
         };
-        let mut forwarded = Request::builder().method(parts.method).uri(self.target(&path_and_query)).body(body).unwrap();
+        let mut forwarded = Request::builder()
+            .method(parts.method)
+            .uri(self.target(&path_and_query))
+            .body(body)
+            .unwrap();
         let headers = forwarded.headers_mut();
         for (name, value) in &parts.headers {
-            let lost = ["content-encoding", "content-language", "content-disposition", "content-md5",
-                        "expires", "last-modified", "allow", "connection"];
+            let lost = [
+                "content-encoding",
+                "content-language",
+                "content-disposition",
+                "content-md5",
+                "expires",
+                "last-modified",
+                "allow",
+                "connection",
+            ];
             if !lost.contains(&name.as_str()) {
                 headers.append(name, value.clone());
             }
         }
-        headers.append("x-azure-functions-hostversion", HeaderValue::from_static(VERSION));
+        headers.append(
+            "x-azure-functions-hostversion",
+            HeaderValue::from_static(VERSION),
+        );
         // Appended: one that the client sent stays before it.
-        let invocation = HeaderValue::from_str(&Uuid::new_v4().to_string()).unwrap();
+        let invocation = HeaderValue::from_str(&Uuid::now_v7().to_string()).unwrap();
         headers.append("x-azure-functions-invocationid", invocation);
-        let agent = headers.get(header::USER_AGENT).and_then(|a| a.to_str().ok()).unwrap_or_default();
+        let agent = headers
+            .get(header::USER_AGENT)
+            .and_then(|a| a.to_str().ok())
+            .unwrap_or_default();
         let agent = format!("{agent} Azure-Functions-Host/{VERSION}");
-        headers.insert(header::USER_AGENT, HeaderValue::from_str(agent.trim()).unwrap());
+        headers.insert(
+            header::USER_AGENT,
+            HeaderValue::from_str(agent.trim()).unwrap(),
+        );
         match self.http.request(forwarded).await {
             Ok(answer) => {
                 let (mut parts, body) = answer.into_parts();
@@ -315,7 +412,10 @@ async fn receive(State(front): State<Arc<Front>>, mut request: Request) -> Respo
         ("disguised-host", "gate.example.com"),
         ("was-default-hostname", "gate.example.com"),
     ] {
-        headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+        headers.insert(
+            HeaderName::from_static(name),
+            HeaderValue::from_static(value),
+        );
     }
     match front.mode {
         Mode::Proxying => front.proxy(request).await,
@@ -329,8 +429,8 @@ fn reparsed(path: &str) -> String {
     let path = decoded.split(['?', '#']).next().unwrap_or("/");
     path.bytes()
         .map(|b| match b {
-            b'/' | b'-' | b'.' | b'_' | b'~' | b':' | b'@' | b'!' | b'$' | b'&' | b'\'' | b'(' | b')'
-            | b'*' | b'+' | b',' | b';' | b'=' => char::from(b).to_string(),
+            b'/' | b'-' | b'.' | b'_' | b'~' | b':' | b'@' | b'!' | b'$' | b'&' | b'\'' | b'('
+            | b')' | b'*' | b'+' | b',' | b';' | b'=' => char::from(b).to_string(),
             _ if b.is_ascii_alphanumeric() => char::from(b).to_string(),
             _ => format!("%{b:02X}"),
         })
@@ -339,8 +439,13 @@ fn reparsed(path: &str) -> String {
 
 fn percent_decoded(text: &str) -> String {
     // A form decodes `+` too, which a path keeps.
-    let escaped = text.replace('+', "%2B").replace('&', "%26").replace('=', "%3D");
-    form_urlencoded::parse(escaped.as_bytes()).map(|(name, _)| name.into_owned()).collect()
+    let escaped = text
+        .replace('+', "%2B")
+        .replace('&', "%26")
+        .replace('=', "%3D");
+    form_urlencoded::parse(escaped.as_bytes())
+        .map(|(name, _)| name.into_owned())
+        .collect()
 }
 
 /// From a dictionary: a name that is there twice becomes one with both values.
@@ -351,7 +456,10 @@ fn rebuilt_query(query: &str) -> String {
         if !values.contains_key(&*name) {
             names.push(name.to_string());
         }
-        values.entry(name.into_owned()).or_default().push(value.into_owned());
+        values
+            .entry(name.into_owned())
+            .or_default()
+            .push(value.into_owned());
     }
     let mut rebuilt = form_urlencoded::Serializer::new(String::new());
     for name in names {
@@ -363,31 +471,34 @@ fn rebuilt_query(query: &str) -> String {
 /// What the host makes of a timer's answer.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Invocation {
-    Succeeded { logs: Vec<String> },
+    Succeeded {
+        logs: Vec<String>,
+    },
     Failed(String),
     /// The host would wait for five minutes and then kill the handler.
     Hang,
 }
 
 /// Calls a function as the host's timer does: by its name, with a chunked body.
-pub(crate) async fn tick(handler: SocketAddr, function: &str, binding: &str) -> Invocation {
+pub(crate) async fn tick(handler: SocketAddr, function: &str) -> Invocation {
     let body = json!({
-        "Data": {binding: {
+        "Data": {"timer": {
             "Schedule": {"AdjustForDST": true},
             "ScheduleStatus": {"Last": "0001-01-01T00:00:00", "Next": "2026-08-20T10:05:00+00:00",
                                "LastUpdated": "2026-08-20T10:00:00.0012345+00:00"},
             "IsPastDue": true}},
-        "Metadata": {"sys": {"MethodName": function, "UtcNow": "2026-08-20T10:05:00.01Z", "RandGuid": Uuid::new_v4()}},
+        "Metadata": {"sys": {"MethodName": function, "UtcNow": "2026-08-20T10:05:00.01Z", "RandGuid": Uuid::now_v7().to_string()}},
     });
     let chunks = body.to_string().into_bytes();
-    let chunks = futures_util::stream::iter(chunks.chunks(50).map(<[u8]>::to_vec).collect::<Vec<_>>());
+    let chunks =
+        futures_util::stream::iter(chunks.chunks(50).map(<[u8]>::to_vec).collect::<Vec<_>>());
     let chunks = futures_util::StreamExt::map(chunks, Ok::<_, std::io::Error>);
     let request = Request::builder()
         .method(Method::POST)
         .uri(format!("http://{handler}/{function}"))
         .header("content-type", "application/json; charset=utf-8")
         .header("x-azure-functions-hostversion", VERSION)
-        .header("x-azure-functions-invocationid", Uuid::new_v4().to_string())
+        .header("x-azure-functions-invocationid", Uuid::now_v7().to_string())
         .header("user-agent", format!("Azure-Functions-Host/{VERSION}"))
         .body(Body::from_stream(chunks))
         .unwrap();
@@ -406,7 +517,10 @@ fn judge(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Invocation {
     if !status.is_success() {
         return Invocation::Failed(format!("status {status}"));
     }
-    let json = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let json = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|kind| kind.to_str().ok())
+        .unwrap_or_default();
     if body.is_empty() || body == b"null" {
         return Invocation::Hang;
     }
@@ -415,8 +529,17 @@ fn judge(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Invocation {
     }
     match serde_json::from_slice::<Value>(body) {
         Ok(Value::Object(answer)) => {
-            let logs = answer.get("Logs").and_then(Value::as_array).cloned().unwrap_or_default();
-            Invocation::Succeeded { logs: logs.iter().filter_map(|l| l.as_str().map(str::to_owned)).collect() }
+            let logs = answer
+                .get("Logs")
+                .and_then(Value::as_array)
+                .cloned()
+                .unwrap_or_default();
+            Invocation::Succeeded {
+                logs: logs
+                    .iter()
+                    .filter_map(|l| l.as_str().map(str::to_owned))
+                    .collect(),
+            }
         }
         _ => Invocation::Failed("the answer is no JSON object".to_owned()),
     }
@@ -478,7 +601,12 @@ impl Host {
         let url = format!("http://{}", listener.local_addr().unwrap());
         let app = FunctionApp::read(root, settings)?;
         // One free port for the life of the host.
-        let port = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
+        let port = TcpListener::bind("127.0.0.1:0")
+            .await
+            .unwrap()
+            .local_addr()
+            .unwrap()
+            .port();
         let handler = SocketAddr::from(([127, 0, 0, 1], port));
         let mode = mode.unwrap_or(app.mode);
         Front::open(app.clone(), mode, listener, handler);
@@ -498,21 +626,39 @@ impl Host {
             health: sender,
         };
         let supervisor = tokio::spawn(supervisor.run());
-        Ok(Self { url, handler, health, log, process, supervisor, starts })
+        Ok(Self {
+            url,
+            handler,
+            health,
+            log,
+            process,
+            supervisor,
+            starts,
+        })
     }
 
     /// Waits until the handler is in this state.
     pub(crate) async fn until(&mut self, health: Health) {
         let reached = self.health.wait_for(|now| *now == health);
-        timeout(Duration::from_secs(40), reached).await.expect("in time").expect("the host lives");
+        timeout(Duration::from_secs(40), reached)
+            .await
+            .expect("in time")
+            .expect("the host lives");
     }
 
     /// SIGKILL to the handler, as the host stops it; the supervisor starts it again.
     pub(crate) async fn kill_handler(&mut self) {
         let id = self.process.lock().unwrap().expect("it runs");
-        let status = Command::new("kill").args(["-9", &id.to_string()]).status().await.unwrap();
+        let status = Command::new("kill")
+            .args(["-9", &id.to_string()])
+            .status()
+            .await
+            .unwrap();
         assert!(status.success());
-        self.health.wait_for(|now| *now != Health::Ready).await.unwrap();
+        self.health
+            .wait_for(|now| *now != Health::Ready)
+            .await
+            .unwrap();
     }
 
     pub(crate) fn log(&self) -> Vec<(Level, String)> {
@@ -535,7 +681,10 @@ impl Supervisor {
                 Ok(child) => self.watch(child).await,
                 // The host logs that and goes on waiting for ever.
                 Err(error) => {
-                    self.write(Level::Error, format!("Failed to start Worker Channel: {error}"));
+                    self.write(
+                        Level::Error,
+                        format!("Failed to start Worker Channel: {error}"),
+                    );
                     return;
                 }
             };
@@ -549,12 +698,18 @@ impl Supervisor {
                 }
                 _ => {
                     let now = Instant::now();
-                    if errors.back().is_some_and(|last| now - *last > Duration::from_secs(1_800)) {
+                    if errors
+                        .back()
+                        .is_some_and(|last| now - *last > Duration::from_secs(1_800))
+                    {
                         errors.clear();
                     }
                     errors.push_back(now);
                     if errors.len() >= 3 {
-                        self.write(Level::Error, "Exceeded http worker restart retry count".to_owned());
+                        self.write(
+                            Level::Error,
+                            "Exceeded http worker restart retry count".to_owned(),
+                        );
                         self.health.send_replace(Health::HostStopped);
                         return;
                     }
@@ -568,8 +723,12 @@ impl Supervisor {
         let app = &self.app;
         // A file of the app is taken from there; anything else is looked for on PATH.
         let own = app.root.join(&app.executable);
-        let program = if own.is_file() { own } else { PathBuf::from(&app.executable) };
-        let id = Uuid::new_v4().to_string();
+        let program = if own.is_file() {
+            own
+        } else {
+            PathBuf::from(&app.executable)
+        };
+        let id = Uuid::now_v7().to_string();
         Command::new(program)
             .current_dir(&app.root)
             .env_clear()
@@ -593,14 +752,21 @@ impl Supervisor {
         *self.process.lock().unwrap() = child.id();
         let out = self.read(child.stdout.take().unwrap(), |_| Level::Information);
         let err = self.read(child.stderr.take().unwrap(), |line| {
-            if line.to_ascii_lowercase().contains("warn") { Level::Warning } else { Level::Error }
+            if line.to_ascii_lowercase().contains("warn") {
+                Level::Warning
+            } else {
+                Level::Error
+            }
         });
         let ready = async {
             // Any answer to the ping will do.
             let url = format!("http://127.0.0.1:{}/", self.port);
             while reqwest::get(&url).await.is_err() {
                 if started.elapsed() > Duration::from_secs(30) {
-                    self.write(Level::Error, "Initializing HttpWorker timed out.".to_owned());
+                    self.write(
+                        Level::Error,
+                        "Initializing HttpWorker timed out.".to_owned(),
+                    );
                     return;
                 }
                 sleep(Duration::from_millis(5)).await;

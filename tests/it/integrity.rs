@@ -132,9 +132,6 @@ async fn a_damaged_row_does_not_hold_up_the_sweep() {
     gate.tamper(&damaged.id, None, |row| row["History"] = json!("nonsense"));
     gate.pass(std::time::Duration::from_secs(3_600));
     let answer = gate.sweep().await;
-    assert_eq!(
-        answer["Logs"][0],
-        "2 due, 2 mails, 1 failed, complete: false"
-    );
+    assert_eq!(answer, "2 due, 2 mails, 1 failed, complete: false");
     assert_eq!(gate.status(&sound.id).await.status, Status::Timeout);
 }

@@ -2,6 +2,7 @@
 //! real browser, or bytes on a socket; and the real binary as a process.
 
 mod harness;
+mod host;
 
 mod browser;
 mod claim;
@@ -9,8 +10,10 @@ mod client;
 mod decision;
 mod demo;
 mod edge;
+mod functions;
 mod integrity;
 mod keys;
+mod life;
 mod outcome;
 mod process;
 mod races;

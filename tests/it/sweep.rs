@@ -11,12 +11,16 @@ use crate::harness::{ALICE, BOB, TestGate, request};
 async fn the_timer_is_answered_as_the_host_wants_it() {
     let gate = TestGate::start().await;
     for _ in 0..2 {
-        let answer = gate.sweep().await;
+        assert_eq!(
+            gate.sweep().await,
+            "0 due, 0 mails, 0 failed, complete: true"
+        );
+        let answer = gate.http.post(gate.direct("/sweep")).send().await.unwrap();
+        let answer: Value = serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap();
         assert_eq!(
             (&answer["Outputs"], &answer["ReturnValue"]),
             (&json!({}), &json!(null))
         );
-        assert!(answer["Logs"].is_array());
     }
 }
 
@@ -168,10 +172,7 @@ async fn a_sweep_sees_hundreds_that_are_due() {
     let asked = futures_util::future::join_all((0..250).map(|_| gate.ask())).await;
     gate.pass(Duration::from_secs(3_600));
     let answer = gate.sweep().await;
-    assert_eq!(
-        answer["Logs"][0],
-        "250 due, 500 mails, 0 failed, complete: true"
-    );
+    assert_eq!(answer, "250 due, 500 mails, 0 failed, complete: true");
     for (_, _, row) in gate.stored() {
         assert!(row.contains(r#""Status":"Timeout""#));
     }

@@ -1,0 +1,99 @@
+//! The function directories, the handler modules, the test files and the routes are one set.
+
+use std::collections::BTreeSet;
+
+use crate::harness::{TestGate, repository};
+use crate::host::{FunctionApp, Mode, Trigger};
+
+fn app() -> FunctionApp {
+    FunctionApp::read(repository(), &[("HO_SWEEP_SCHEDULE", "0 * * * * *")]).unwrap()
+}
+
+#[test]
+fn each_function_has_a_directory_a_module_and_a_test_of_its_name() {
+    let functions: BTreeSet<String> = app().functions.into_iter().map(|f| f.name).collect();
+    let expected = [
+        "claim", "decision", "keys", "outcome", "status", "submit", "sweep", "withdraw",
+    ];
+    assert_eq!(functions, expected.map(str::to_owned).into());
+    for name in &functions {
+        for file in [format!("src/http/{name}.rs"), format!("tests/it/{name}.rs")] {
+            assert!(repository().join(&file).is_file(), "{file}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn each_function_has_a_route_with_its_methods_and_no_other() {
+    let gate = TestGate::alone().await;
+    for function in app().functions {
+        let (path, methods) = match &function.trigger {
+            Trigger::Http { methods, route, .. } => {
+                let route = route.join("/").replace("{id}", "YQ.b");
+                (format!("/api/{route}"), methods.clone())
+            }
+            Trigger::Timer => (format!("/{}", function.name), vec!["post".to_owned()]),
+        };
+        let request = gate
+            .http
+            .request(reqwest::Method::TRACE, gate.direct(&path));
+        let answer = request.send().await.unwrap();
+        assert_eq!(answer.status(), 405, "{path}");
+        let allowed = answer.headers()["allow"]
+            .to_str()
+            .unwrap()
+            .to_ascii_lowercase();
+        let allowed: BTreeSet<&str> = allowed
+            .split(',')
+            .filter(|method| *method != "head")
+            .collect();
+        assert_eq!(
+            allowed,
+            methods.iter().map(String::as_str).collect(),
+            "{path}"
+        );
+    }
+}
+
+#[test]
+fn only_what_carries_its_own_secret_is_open_to_anybody() {
+    for function in app().functions {
+        if let Trigger::Http { anonymous, .. } = function.trigger {
+            let open = ["decision", "keys"].contains(&function.name.as_str());
+            assert_eq!(anonymous, open, "{}", function.name);
+        }
+    }
+}
+
+#[test]
+fn the_host_is_told_to_proxy_and_to_record_no_addresses() {
+    assert_eq!(app().mode, Mode::Proxying);
+    let host = std::fs::read_to_string(repository().join("host.json")).unwrap();
+    let host: serde_json::Value = serde_json::from_str(&host).unwrap();
+    // An older host does not know proxying.
+    assert_eq!(host["customHandler"]["enableForwardingHttpRequest"], true);
+    // Else the host records the addresses it forwards to, with the tokens in their queries.
+    assert_eq!(
+        host["logging"]["applicationInsights"]["enableDependencyTracking"],
+        false
+    );
+    assert_eq!(host["functionTimeout"], "00:05:00");
+    assert_eq!(host["extensions"]["http"]["routePrefix"], "api");
+    assert!(
+        host.get("extensionBundle").is_none(),
+        "timer and HTTP need none"
+    );
+    let executable = host["customHandler"]["description"]["defaultExecutablePath"]
+        .as_str()
+        .unwrap();
+    assert_eq!(
+        executable, "human-oversight",
+        "with `./` before it the tools lose its exec bit"
+    );
+}
+
+#[test]
+fn a_schedule_that_is_not_set_is_noticed() {
+    let error = FunctionApp::read(repository(), &[]).unwrap_err();
+    assert_eq!(error, "sweep: %HO_SWEEP_SCHEDULE% is not set");
+}
