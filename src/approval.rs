@@ -144,7 +144,7 @@ pub enum State {
     Rejected(Decision),
     /// Nobody decided in time.
     Timeout {
-        /// When that was found.
+        /// The deadline.
         at: Timestamp,
     },
     /// The agent withdrew it.
@@ -241,7 +241,7 @@ pub enum Execution {
     },
     /// Not claimed in time.
     Lapsed {
-        /// When that was found.
+        /// The end of its time.
         at: Timestamp,
     },
 }
@@ -253,8 +253,9 @@ pub struct Approver {
     pub address: Address,
     /// Which key their link and code are derived with.
     pub link_key: String,
-    /// What tells this link from an earlier one.
-    pub link_nonce: String,
+    /// What the gate made of the request and this address with that key: nobody else can add an
+    /// approver to a stored request, or change what was asked.
+    pub seal: String,
     /// How many wrong codes came with their link.
     pub wrong_codes: u32,
     /// Their mails: the question, its reminders, the note about the outcome.
@@ -315,8 +316,6 @@ words! {
 /// A decision that the rules allow, but that is not signed and stored yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ruling {
-    /// Yes or no.
-    pub verdict: Verdict,
     /// Who.
     pub by: Address,
     /// How known.
@@ -325,8 +324,18 @@ pub struct Ruling {
     pub comment: Option<String>,
     /// When.
     pub at: Timestamp,
-    /// For a yes: until when it may be claimed.
+    /// A yes names the time until which it may be claimed; a no names none.
     pub run_by: Option<Timestamp>,
+}
+
+impl Ruling {
+    /// Yes or no.
+    pub fn verdict(&self) -> Verdict {
+        match self.run_by {
+            Some(_) => Verdict::Approve,
+            None => Verdict::Reject,
+        }
+    }
 }
 
 /// A claim's answer.
@@ -394,9 +403,9 @@ impl Approval {
 
     /// The decision as it was ruled, and the receipt that was made for it.
     pub fn ruling(&self) -> Option<(Ruling, &str)> {
-        let (verdict, run_by) = match &self.state {
-            State::Approved { run_by, .. } => (Verdict::Approve, Some(*run_by)),
-            _ => (Verdict::Reject, None),
+        let run_by = match &self.state {
+            State::Approved { run_by, .. } => Some(*run_by),
+            _ => None,
         };
         let Decision {
             by,
@@ -406,7 +415,6 @@ impl Approval {
             receipt,
         } = self.decision()?;
         let ruling = Ruling {
-            verdict,
             by: by.clone(),
             assurance: *assurance,
             comment: comment.clone(),
@@ -445,7 +453,6 @@ impl Approval {
             return Err(NotPossible);
         }
         Ok(Ruling {
-            verdict,
             by: self.approvers[index].address.clone(),
             assurance: Assurance::Link,
             comment,
@@ -457,7 +464,6 @@ impl Approval {
     /// Records a ruling of [`Approval::judge`] with its signed receipt.
     pub fn record(&mut self, ruling: Ruling, receipt: String) {
         let Ruling {
-            verdict: _,
             by,
             assurance,
             comment,
@@ -628,7 +634,8 @@ impl Approval {
 
     fn expire(&mut self, now: Timestamp) {
         if self.state == State::Pending && now >= self.request.expires_at {
-            self.close(State::Timeout { at: now }, EventKind::TimedOut, now);
+            let at = self.request.expires_at;
+            self.close(State::Timeout { at }, EventKind::TimedOut, now);
         }
     }
 
@@ -640,7 +647,7 @@ impl Approval {
         } = &mut self.state
             && now >= *run_by
         {
-            *execution = Execution::Lapsed { at: now };
+            *execution = Execution::Lapsed { at: *run_by };
             self.note(now, EventKind::Lapsed, None);
         }
     }

@@ -11,6 +11,10 @@ use crate::keyring::{self, KeyError, NamedKey};
 pub struct Config {
     /// Whether people depend on it: behind the Functions host, and not on a developer's machine.
     pub production: bool,
+    /// Whether the Functions host is before it.
+    pub behind_host: bool,
+    /// What to log, as `tracing` filters are written.
+    pub log: String,
     /// The port to listen on, on loopback. 0 takes a free one.
     pub port: u16,
     /// The public address that links begin with, without a slash at the end; by itself the gate
@@ -36,8 +40,8 @@ pub struct Config {
     pub run_within: Duration,
     /// How long after the claim an outcome is expected.
     pub outcome_within: Duration,
-    /// How often the gate sweeps when nobody else tells it to.
-    pub sweep_every: Option<Duration>,
+    /// How often the gate sweeps when no host tells it to.
+    pub sweep_every: Duration,
 }
 
 /// What mails show of the parameters. The page always shows all.
@@ -128,6 +132,8 @@ impl Config {
         };
         let config = Self {
             production,
+            behind_host,
+            log: get("HO_LOG").unwrap_or_else(|| "info".to_owned()),
             port: match get(HOST_PORT) {
                 Some(port) => parse(HOST_PORT, &port, 1..=u16::MAX.into())?,
                 None => number(&get, "HO_PORT", 7071, 0..=u16::MAX.into())?,
@@ -157,10 +163,7 @@ impl Config {
             default_timeout: seconds(&get, "HO_DEFAULT_TIMEOUT", 3_600, 10..=2_592_000)?,
             run_within: seconds(&get, "HO_RUN_WITHIN", 3_600, 1..=2_592_000)?,
             outcome_within: seconds(&get, "HO_OUTCOME_WITHIN", 86_400, 1..=31_536_000)?,
-            sweep_every: match behind_host {
-                true => None,
-                false => Some(seconds(&get, "HO_SWEEP_SECONDS", 60, 1..=86_400)?),
-            },
+            sweep_every: seconds(&get, "HO_SWEEP_SECONDS", 60, 1..=86_400)?,
         };
         if let Some(identity) = get("HO_IDENTITY")
             && identity != "link"
@@ -281,13 +284,13 @@ mod tests {
         assert!(!config.production);
         assert_eq!(
             (config.port, config.sweep_every),
-            (7071, Some(Duration::from_secs(60)))
+            (7071, Duration::from_secs(60))
         );
         assert_eq!(config.allowed_approvers, AllowList::Anybody);
         let local = read(&[(HOST_PORT, "4711"), ("HO_LOCAL", "1")]).unwrap();
         assert_eq!(
-            (local.production, local.port, local.sweep_every),
-            (false, 4711, None)
+            (local.production, local.port, local.behind_host),
+            (false, 4711, true)
         );
     }
 

@@ -20,6 +20,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::extract::{FromRequestParts, Path};
+use axum::http::request::Parts;
 use axum::routing::{get, post};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
@@ -61,8 +63,8 @@ pub struct App {
 /// Tells the time. A function, so that a test can let a day pass.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
-/// How long a client may take over the head of a request. By itself the gate is patient for as long
-/// as any person; the host keeps idle connections for a minute, and must not find them closed.
+/// How long a client may take over the head of a request, and a connection may idle. The host keeps
+/// idle connections for a minute, and must not find them closed.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 const HOST_HEAD_TIMEOUT: Duration = Duration::from_secs(90);
 
@@ -106,9 +108,9 @@ pub fn router(app: Arc<App>) -> Router {
 
 /// Answers requests that come in on `listener`, for ever.
 pub async fn serve(listener: TcpListener, app: Arc<App>) {
-    let head_timeout = match app.config.sweep_every {
-        Some(_) => HEAD_TIMEOUT,
-        None => HOST_HEAD_TIMEOUT,
+    let head_timeout = match app.config.behind_host {
+        true => HOST_HEAD_TIMEOUT,
+        false => HEAD_TIMEOUT,
     };
     let router = router(app);
     loop {
@@ -136,10 +138,14 @@ pub async fn serve(listener: TcpListener, app: Arc<App>) {
 }
 
 /// Sweeps for ever, when there is no host to say when.
-pub async fn sweep_for_ever(app: Arc<App>, every: Duration) {
+pub async fn sweep_for_ever(app: Arc<App>) {
     loop {
-        sweep::sweep(&app).await;
-        tokio::time::sleep(every).await;
+        // In a task of its own, so that not even a panic ends the sweeping.
+        let app_of_sweep = app.clone();
+        tokio::spawn(async move { sweep::sweep(&app_of_sweep).await })
+            .await
+            .ok();
+        tokio::time::sleep(app.config.sweep_every).await;
     }
 }
 
@@ -157,6 +163,20 @@ pub enum AssembleError {
     /// A developer's gate keeps its keys beside its store, and could not.
     #[error("the keys in the store's folder cannot be used")]
     Kept(#[source] std::io::Error),
+}
+
+/// The `{id}` of an address. What is no id names nothing.
+struct Id(ApprovalId);
+
+impl<S: Send + Sync> FromRequestParts<S> for Id {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Error> {
+        let Path(id) = Path::<String>::from_request_parts(parts, state)
+            .await
+            .map_err(|_| Error::NotFound)?;
+        id.parse().map(Self).map_err(|_| Error::NotFound)
+    }
 }
 
 impl App {
@@ -200,9 +220,14 @@ impl App {
         (self.clock)()
     }
 
-    /// Reads a row and holds it against its receipt.
+    /// Reads a row and holds it against its seals and its receipt.
     async fn load(&self, id: &ApprovalId) -> Result<Versioned, Error> {
         let row = self.store.get(id).await?;
+        if !self.link_keys.are_sealed(&row.approval) {
+            return Err(Error::Integrity(
+                "the stored request contradicts its seal".to_owned(),
+            ));
+        }
         match self.receipt_keys.check(&row.approval) {
             Ok(()) => Ok(row),
             Err(contradiction) => Err(Error::Integrity(contradiction.to_string())),

@@ -57,8 +57,9 @@ async fn main() -> ExitCode {
 /// Never returns unless it could not start: to the Functions host, an end without an error would
 /// look like one that was meant.
 async fn run() -> anyhow::Result<()> {
-    log();
-    let (app, listener) = open(settings()?).await?;
+    let config = settings()?;
+    log(&config.log);
+    let (app, listener) = open(config).await?;
     let url = &app.base_url;
     if app.config.production {
         tracing::info!(url, "the gate is open");
@@ -75,8 +76,8 @@ async fn run() -> anyhow::Result<()> {
 }
 
 async fn serve(app: Arc<App>, listener: TcpListener) {
-    if let Some(every) = app.config.sweep_every {
-        tokio::spawn(http::sweep_for_ever(app.clone(), every));
+    if !app.config.behind_host {
+        tokio::spawn(http::sweep_for_ever(app.clone()));
     }
     http::serve(listener, app).await;
 }
@@ -115,17 +116,21 @@ fn now() -> Timestamp {
 
 /// As the Functions host reads it: what is well to stdout, warnings and errors to stderr, one line
 /// each.
-fn log() {
-    let level = EnvFilter::try_from_env("HO_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+fn log(filter: &str) {
     let by_level = io::stderr
         .with_max_level(Level::WARN)
         .or_else(io::stdout.with_min_level(Level::INFO));
     tracing_subscriber::fmt()
-        .with_env_filter(level)
+        .with_env_filter(EnvFilter::new(filter))
         .with_writer(by_level)
         .with_ansi(false)
         .with_target(false)
         .init();
+    // One line, and nothing of what was being worked on.
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string);
+        tracing::error!(place, "a panic: this is a fault of the gate");
+    }));
 }
 
 #[expect(clippy::print_stdout, reason = "this is what the command is for")]

@@ -3,18 +3,21 @@
 
 use serde_json::Value;
 use unicode_properties::{GeneralCategory, UnicodeGeneralCategory};
-use unicode_security::{MixedScript, RestrictionLevel, RestrictionLevelDetection};
+use unicode_security::{MixedScript, RestrictionLevel, RestrictionLevelDetection, skeleton};
 
 /// What a reader should be warned of.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Warnings {
     /// How many characters cannot be seen.
     pub hidden: usize,
-    /// Words that mix alphabets, with the code points that are not ASCII.
+    /// Words that could be taken for others, with the code points that are not ASCII.
     pub mixed: Vec<MixedWord>,
+    /// How many more such words there are than are named.
+    pub more: usize,
 }
 
-/// A word whose letters come from several alphabets, as in a forged name.
+/// A word whose letters come from several alphabets, or from another one than it seems, as in a
+/// forged name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MixedWord {
     /// The word.
@@ -23,7 +26,7 @@ pub struct MixedWord {
     pub letters: String,
 }
 
-/// At most so many words are named; the warning counts all the same.
+/// At most so many words are named, the others counted.
 const NAMED_WORDS: usize = 8;
 
 /// Whether a reader cannot see `c`, or it changes the order of what they see. A space, a tab and a
@@ -78,7 +81,7 @@ pub fn line(text: &str, longest: usize) -> String {
 /// Several lines: hidden characters as `\u{…}`, everything else as it is.
 pub fn prose(text: &str) -> String {
     let mut out = String::new();
-    for c in text.chars() {
+    for c in text.replace("\r\n", "\n").chars() {
         if is_hidden(c) {
             out.push_str(&format!("\\u{{{:x}}}", u32::from(c)));
         } else {
@@ -167,18 +170,24 @@ impl Warnings {
         let words = text.split(|c: char| !c.is_alphanumeric() && c != '-' && c != '_');
         for word in words.filter(|word| !word.is_ascii()) {
             let suspicious = !word.is_single_script()
-                || !word.check_restriction_level(RestrictionLevel::HighlyRestrictive);
-            if suspicious && self.mixed.len() < NAMED_WORDS {
-                let letters: Vec<_> = word
-                    .chars()
-                    .filter(|c| !c.is_ascii())
-                    .map(|c| format!("{c} is U+{:04X}", u32::from(c)))
-                    .collect();
-                self.mixed.push(MixedWord {
-                    word: word.to_owned(),
-                    letters: letters.join(", "),
-                });
+                || !word.check_restriction_level(RestrictionLevel::HighlyRestrictive)
+                || skeleton(word).all(|c| c.is_ascii());
+            if !suspicious {
+                continue;
             }
+            if self.mixed.len() == NAMED_WORDS {
+                self.more += 1;
+                continue;
+            }
+            let letters: Vec<_> = word
+                .chars()
+                .filter(|c| !c.is_ascii())
+                .map(|c| format!("{c} is U+{:04X}", u32::from(c)))
+                .collect();
+            self.mixed.push(MixedWord {
+                word: word.to_owned(),
+                letters: letters.join(", "),
+            });
         }
     }
 
@@ -215,6 +224,7 @@ mod tests {
             line("Delete\r\nBcc: x\u{202e}", 80),
             "Delete Bcc: x\u{FFFD}"
         );
+        assert_eq!(prose("a\r\nb\rc"), "a\nb\\u{d}c");
         assert_eq!(line("abcdef", 4), "abc…");
         assert_eq!(line("  a \t b ", 4), "a b");
     }
@@ -228,6 +238,13 @@ mod tests {
         assert_eq!(warnings.mixed.len(), 1);
         assert_eq!(warnings.mixed[0].letters, "р is U+0440");
         assert_eq!(warnings.hidden, 0);
+        // One alphabet, but it reads as another.
+        warnings.read("\u{440}\u{430}\u{443}\u{440}\u{430}");
+        assert_eq!(warnings.mixed.len(), 2);
+        for _ in 0..10 {
+            warnings.read("p\u{430}y");
+        }
+        assert_eq!((warnings.mixed.len(), warnings.more), (8, 4));
         warnings.read("a\u{200b}");
         assert_eq!(warnings.hidden, 1);
     }

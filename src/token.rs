@@ -1,16 +1,18 @@
 //! The secrets in an approver's mail and on their page: the link's token, the code beside it, and
 //! the token of the form.
 //!
-//! Each is derived from a key, the request, the approver and a nonce (HMAC-SHA256, RFC 2104): the
-//! row holds only the key's name and the nonce, so a copy of the table opens nothing, and a
-//! reminder carries the same link as the first mail. All comparisons take constant time.
+//! Each is derived with a key from the approver's seal, which is derived from the request and the
+//! address (HMAC-SHA256, RFC 2104). The row holds only the key's name and the seal, so a copy of the
+//! table opens nothing, and a reminder carries the same link as the first mail. A request or an
+//! approver that somebody else put into the table has no seal. Comparisons take constant time.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
 use ring::hmac;
 use subtle::ConstantTimeEq;
 
-use crate::approval::{Approval, Status};
+use crate::address::Address;
+use crate::approval::{Approval, Request, Status};
 use crate::keyring::{KeyError, NamedKey};
 
 /// The keys that links are derived from; new links use the first one.
@@ -104,31 +106,65 @@ impl LinkKeys {
             .is_some_and(|form| bool::from(form.as_bytes().ct_eq(token.as_bytes())))
     }
 
+    /// The seal of a new request for one of its approvers.
+    pub fn seal(&self, request: &Request, address: &Address) -> String {
+        BASE64URL.encode(seal(&self.0[0], request, address))
+    }
+
+    /// Whether every approver's seal is ours. One whose key was retired can no longer be told, and
+    /// has no link either.
+    pub fn are_sealed(&self, approval: &Approval) -> bool {
+        approval.approvers.iter().all(|approver| {
+            self.named(&approver.link_key).is_none_or(|key| {
+                let ours = BASE64URL.encode(seal(key, &approval.request, &approver.address));
+                ours.as_bytes().ct_eq(approver.seal.as_bytes()).into()
+            })
+        })
+    }
+
     fn mac(&self, use_: &str, approval: &Approval, index: usize, extra: &str) -> Option<hmac::Tag> {
         let approver = &approval.approvers[index];
-        let LinkKey { kid, key } = self.0.iter().find(|key| key.kid == approver.link_key)?;
-        let request = &approval.request;
-        let id = request.id.to_string();
-        let mut context = hmac::Context::with_key(key);
-        let parts: [&[u8]; 8] = [
-            use_.as_bytes(),
-            kid.as_bytes(),
-            id.as_bytes(),
-            approver.address.as_str().as_bytes(),
-            &request.parameters.digest.0,
-            &request.expires_at.unix_millis().to_be_bytes(),
-            approver.link_nonce.as_bytes(),
-            extra.as_bytes(),
-        ];
-        for part in parts {
-            // The length first, so that no two lists of parts read the same.
-            context.update(
-                &u64::try_from(part.len())
-                    .expect("a length fits")
-                    .to_be_bytes(),
-            );
-            context.update(part);
-        }
-        Some(context.sign())
+        let LinkKey { kid, key } = self.named(&approver.link_key)?;
+        Some(sign(
+            key,
+            [use_, kid, &approver.seal, extra].map(str::as_bytes),
+        ))
     }
+
+    fn named(&self, kid: &str) -> Option<&LinkKey> {
+        self.0.iter().find(|key| key.kid == kid)
+    }
+}
+
+fn seal(LinkKey { kid, key }: &LinkKey, request: &Request, address: &Address) -> hmac::Tag {
+    let present = |text: Option<&str>| text.map(|text| format!("={text}")).unwrap_or_default();
+    let parts = [
+        "oversight seal 1".to_owned(),
+        kid.clone(),
+        request.id.to_string(),
+        request.action.clone(),
+        request.parameters.digest.to_string(),
+        present(request.reason.as_deref()),
+        present(request.on_behalf_of.as_ref().map(Address::as_str)),
+        present(request.claimant.map(|digest| digest.to_string()).as_deref()),
+        request.digest.to_string(),
+        request.requested_at.to_string(),
+        request.expires_at.to_string(),
+        address.to_string(),
+    ];
+    sign(key, parts.each_ref().map(String::as_bytes))
+}
+
+fn sign<const PARTS: usize>(key: &hmac::Key, parts: [&[u8]; PARTS]) -> hmac::Tag {
+    let mut context = hmac::Context::with_key(key);
+    for part in parts {
+        // The length first, so that no two lists of parts read the same.
+        context.update(
+            &u64::try_from(part.len())
+                .expect("a length fits")
+                .to_be_bytes(),
+        );
+        context.update(part);
+    }
+    context.sign()
 }

@@ -40,6 +40,7 @@ pub struct DecisionPage<'a> {
     warnings: Warnings,
     digest: String,
     reason: Option<String>,
+    locked: Vec<String>,
 }
 
 /// The form of a decision.
@@ -100,6 +101,7 @@ impl<'a> DecisionPage<'a> {
             warnings: shown.warnings,
             digest: request.parameters.digest.to_string(),
             reason: request.reason.as_deref().map(reveal::prose),
+            locked: locked(approval, index),
         }
     }
 
@@ -189,6 +191,19 @@ impl Shown {
             warnings,
         }
     }
+}
+
+/// Whose links others than the approver at `index` guessed codes with, until they were locked.
+fn locked(approval: &Approval, index: usize) -> Vec<String> {
+    let others = approval
+        .approvers
+        .iter()
+        .enumerate()
+        .filter(|(other, _)| *other != index);
+    let locked = others.filter(|(_, approver)| approver.is_locked());
+    locked
+        .map(|(_, approver)| approver.address.to_string())
+        .collect()
 }
 
 /// How a request ended, in one sentence; nothing while it is pending.

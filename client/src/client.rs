@@ -1,7 +1,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use reqwest::header::RETRY_AFTER;
+use reqwest::header::{HeaderValue, RETRY_AFTER};
 use reqwest::{Method, Response, StatusCode, Url};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -16,11 +16,14 @@ use crate::types::{Approval, Claim, KeySet, NewApproval, Problem, Report, Withdr
 pub struct Client {
     http: reqwest::Client,
     base: Url,
-    key: Option<String>,
+    key: Option<HeaderValue>,
 }
 
 /// The longest a status call may wait for news; the gate's own limit.
 const LONGEST_WAIT: Duration = Duration::from_secs(100);
+
+/// The longest that an answer is believed when it asks to stay away.
+const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 
 /// How long an answer may take beyond the wait that was asked for.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -33,7 +36,7 @@ impl Client {
     /// that the host asks for, if it does.
     ///
     /// # Errors
-    /// When `base` is no absolute `http` or `https` address.
+    /// When `base` is no absolute `http` or `https` address, or the key cannot be sent.
     pub fn new(base: &str, key: Option<&str>) -> Result<Self, Error> {
         let invalid =
             || Error::Settings("the gate's address must be an absolute http(s) URL".to_owned());
@@ -46,6 +49,13 @@ impl Client {
         let path = path.strip_suffix("/api").unwrap_or(path).to_owned();
         base.set_path(&path);
         base.set_query(None);
+        let key = key
+            .map(str::trim)
+            .map(HeaderValue::from_str)
+            .transpose()
+            .map_err(|_| {
+                Error::Settings("the Functions key has characters that no key has".to_owned())
+            })?;
         // The one TLS provider of this crate, unless the program has chosen its own already.
         rustls::crypto::ring::default_provider()
             .install_default()
@@ -60,11 +70,7 @@ impl Client {
             ))
             .build()
             .map_err(Error::Unreachable)?;
-        Ok(Self {
-            http,
-            base,
-            key: key.map(str::to_owned),
-        })
+        Ok(Self { http, base, key })
     }
 
     /// `POST /api/submit`: asks for approval. With a correlation id it is safe to repeat.
@@ -79,7 +85,8 @@ impl Client {
         id: &str,
         wait: Duration,
     ) -> Result<(Approval, Option<Duration>), Error> {
-        let seconds = wait.min(LONGEST_WAIT).as_secs();
+        let wait = wait.min(LONGEST_WAIT);
+        let seconds = wait.as_secs();
         let mut url = self.url("status", Some(id));
         if seconds > 0 {
             url.query_pairs_mut()
@@ -209,5 +216,5 @@ fn retry_after(response: &Response) -> Option<Duration> {
         .ok()?
         .parse()
         .ok()?;
-    Some(Duration::from_secs(seconds))
+    Some(Duration::from_secs(seconds).min(LONGEST_PAUSE))
 }

@@ -2,6 +2,8 @@ use std::fmt;
 use std::future::Future;
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
 use ring::rand::{SecureRandom, SystemRandom};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
@@ -146,8 +148,9 @@ impl Action {
         self
     }
 
-    /// The agent's own name for the request, `[A-Za-z0-9._-]{1,64}`, so that asking twice for one
-    /// thing is one request. A fresh one is made if this is never said.
+    /// The agent's own name for the request, `[A-Za-z0-9._-]{1,64}`, which nobody else may have used.
+    /// A fresh one is made if this is never said. To ask twice for one thing, keep the [`Handle`] of
+    /// [`Action::prepare`] and use [`Action::submit_as`].
     #[must_use]
     pub fn correlation_id(mut self, id: impl Into<String>) -> Self {
         self.correlation_id = Some(id.into());
@@ -158,7 +161,8 @@ impl Action {
     /// approved: once, and before the approval lapses. Then tells the gate that it ran.
     ///
     /// Everything that is not a verified approval is [`Outcome::Refused`]: this never fails
-    /// otherwise, and never runs the action without one.
+    /// otherwise, and never runs the action without one. For an action that can fail there is
+    /// [`Action::try_run`]: here, whatever it returns counts as executed.
     pub async fn run<'p, P, T, F, Fut>(&self, params: &'p P, action: F) -> Outcome<T>
     where
         P: Serialize,
@@ -189,44 +193,61 @@ impl Action {
         }
     }
 
+    /// A name and a secret for one request, to be stored before it is made: whatever happens then,
+    /// [`Action::submit_as`] and [`Action::resume`] find the same request by them.
+    pub fn prepare(&self) -> Handle {
+        let fresh = || Uuid::now_v7().to_string();
+        let correlation = self.correlation_id.clone().unwrap_or_else(fresh);
+        let agent = BASE64URL.encode(&self.gate.agent);
+        Handle {
+            id: format!("{agent}.{correlation}"),
+            secret: random_hex::<32>(),
+        }
+    }
+
     /// Only asks. What comes back waits for the answer, now or, by its [`Handle`], in another
     /// process later.
     ///
     /// # Errors
     /// When the gate does not take the request.
     pub async fn submit(&self, params: &impl Serialize) -> Result<Pending, Refusal> {
+        self.submit_as(self.prepare(), params).await
+    }
+
+    /// As [`Action::submit`], under a name that was stored before. Doing it again with the same
+    /// parameters is the same request.
+    ///
+    /// # Errors
+    /// When the gate does not take the request.
+    pub async fn submit_as(
+        &self,
+        handle: Handle,
+        params: &impl Serialize,
+    ) -> Result<Pending, Refusal> {
         let params = Parameters::of(params).map_err(Refusal::invalid)?;
-        let secret = random_hex::<32>();
+        let (_, correlation) = handle.id.split_once('.').unwrap_or_default();
         let request = NewApproval {
             agent_name: self.gate.agent.clone(),
             action_description: self.description.clone(),
-            parameters: params.object(),
+            parameters: params.object().clone(),
             approver_emails: self.gate.approvers.clone(),
             // Chosen here, so that a retry after a lost answer finds the same request.
-            correlation_id: Some(
-                self.correlation_id
-                    .clone()
-                    .unwrap_or_else(|| Uuid::now_v7().to_string()),
-            ),
+            correlation_id: Some(correlation.to_owned()),
             timeout_seconds: match self.timeout {
                 Some(timeout) => Some(u32::try_from(timeout.as_secs()).map_err(Refusal::invalid)?),
                 None => None,
             },
             reason: self.reason.clone(),
             on_behalf_of: self.on_behalf_of.clone(),
-            claimant: Some(hex(&sha256(secret.as_bytes()))),
+            claimant: Some(hex(&sha256(handle.secret.as_bytes()))),
         };
         let client = &self.gate.client;
         let approval = persist(PATIENCE, || client.submit(&request)).await?;
-        if approval.parameters_digest != hex(&params.digest()) {
+        if approval.id != handle.id || approval.parameters_digest != hex(&params.digest()) {
             return Err(Refusal::unverified(
-                "the gate took other parameters than were sent",
+                "the gate took another request than was sent",
             ));
         }
-        let handle = Handle {
-            id: approval.id.clone(),
-            secret,
-        };
         Ok(Pending {
             action: self.clone(),
             handle,
@@ -346,20 +367,27 @@ impl Pending {
         }
     }
 
-    /// Waits, claims and verifies. After this the action may run, once.
+    /// Waits, verifies, claims, and verifies what was claimed. After this the action may run, once.
     async fn approved(mut self, params: &impl Serialize) -> Result<Claimed, Refusal> {
         let decided = self.decided().await?;
-        if !matches!(decided.status, Status::Approved | Status::Timeout) {
-            return Err(Refusal::from_status(&decided));
+        match decided.status {
+            // A `Timeout` may be provisional, and a `Pending` past its deadline is none: only the
+            // claim settles them.
+            Status::Approved | Status::Timeout | Status::Pending => {}
+            _ => return Err(Refusal::from_status(&decided)),
         }
-        // A `Timeout` may be provisional: only the claim settles it.
+        let keys = self.keys().await?;
+        if decided.status == Status::Approved {
+            // First, so that a mistake of this process does not use the approval up.
+            self.verify(&decided, params, &keys)?;
+        }
         let claim = Claim {
             nonce: random_hex::<16>(),
             secret: Some(self.handle.secret.clone()),
         };
         let client = &self.action.gate.client;
         let id = &self.handle.id;
-        let claimed = match persist(PATIENCE, || client.claim(id, &claim)).await {
+        let approval = match persist(PATIENCE, || client.claim(id, &claim)).await {
             Ok(approval) => approval,
             Err(Error::Problem(problem)) if problem.status == 409 => {
                 let (approval, _) = persist(PATIENCE, || client.status(id, Duration::ZERO)).await?;
@@ -367,28 +395,29 @@ impl Pending {
             }
             Err(error) => return Err(error.into()),
         };
-        match self.verify(&claimed, params).await {
-            Ok(()) => Ok(Claimed {
-                client: client.clone(),
-                handle: self.handle,
-            }),
+        let verified = match is_ours_to_run(&approval, id) {
+            true => self.verify(&approval, params, &keys),
+            false => Err(Refusal::unverified(
+                "the gate's answer to the claim is not a yes",
+            )),
+        };
+        let claimed = Claimed {
+            client: client.clone(),
+            handle: self.handle,
+        };
+        match verified {
+            Ok(()) => Ok(claimed),
             Err(refusal) => {
-                let claimed = Claimed {
-                    client: client.clone(),
-                    handle: self.handle,
-                };
+                let why = "not run: the approval could not be verified";
                 claimed
-                    .report(
-                        ExecutionStatus::ExecutionFailed,
-                        Some(&"not run: the approval could not be verified"),
-                    )
+                    .report(ExecutionStatus::ExecutionFailed, Some(&why))
                     .await;
                 Err(refusal)
             }
         }
     }
 
-    /// Waits until the request is no longer pending, as the gate tells it.
+    /// Waits until the request is no longer pending, as the gate tells it, or its time is over.
     async fn decided(&mut self) -> Result<Approval, Refusal> {
         let client = self.action.gate.client.clone();
         let started = Instant::now();
@@ -402,18 +431,19 @@ impl Pending {
             match client.status(&self.handle.id, wait).await {
                 Ok((approval, stay_away)) => {
                     self.approval = Some(approval.clone());
-                    if approval.status != Status::Pending {
+                    let is_over = seconds_since(&approval.expires_at)? > CLOCK_LEEWAY;
+                    if approval.status != Status::Pending || is_over {
                         return Ok(approval);
                     }
                     pause = stay_away.unwrap_or(Duration::from_secs(1));
                 }
                 Err(error) if error.is_passing() => {
                     // Nobody answers. The deadline that the gate once told still holds here.
-                    let deadline = match &self.approval {
-                        Some(approval) => seconds_left(&approval.expires_at)?,
-                        None => Duration::ZERO,
+                    let is_over = match &self.approval {
+                        Some(approval) => seconds_since(&approval.expires_at)? > CLOCK_LEEWAY,
+                        None => true,
                     };
-                    if deadline.is_zero() && started.elapsed() > PATIENCE {
+                    if is_over && started.elapsed() > PATIENCE {
                         return Err(error.into());
                     }
                     pause = error
@@ -426,17 +456,26 @@ impl Pending {
         }
     }
 
-    async fn verify(&self, approval: &Approval, params: &impl Serialize) -> Result<(), Refusal> {
+    async fn keys(&self) -> Result<KeySet, Refusal> {
+        let gate = &self.action.gate;
+        match &gate.trusted {
+            Some(keys) => Ok(keys.clone()),
+            None => Ok(persist(PATIENCE, || gate.client.keys()).await?),
+        }
+    }
+
+    fn verify(
+        &self,
+        approval: &Approval,
+        params: &impl Serialize,
+        keys: &KeySet,
+    ) -> Result<(), Refusal> {
         let unverified = |what: &str| Err(Refusal::unverified(what));
         let Some(receipt) = &approval.receipt else {
             return unverified("the approval has no receipt");
         };
         let gate = &self.action.gate;
-        let keys = match &gate.trusted {
-            Some(keys) => keys.clone(),
-            None => persist(PATIENCE, || gate.client.keys()).await?,
-        };
-        let claims = receipt::verify(receipt, &keys).map_err(Refusal::unverified)?;
+        let claims = receipt::verify(receipt, keys).map_err(Refusal::unverified)?;
         let params = Parameters::of(params).map_err(Refusal::invalid)?;
         if claims.sub != self.handle.id || claims.aud != gate.agent {
             return unverified("the receipt is for another request");
@@ -453,7 +492,7 @@ impl Pending {
         if !gate
             .approvers
             .iter()
-            .any(|a| a.trim().eq_ignore_ascii_case(&claims.approver))
+            .any(|asked| is_same_address(asked, &claims.approver))
         {
             return unverified("the receipt names somebody who was not asked");
         }
@@ -462,10 +501,31 @@ impl Pending {
             .unwrap_or(0)
             .saturating_add_unsigned(CLOCK_LEEWAY.as_secs());
         if OffsetDateTime::now_utc().unix_timestamp() >= latest {
-            return unverified("the approval has lapsed");
+            return Err(Refusal::lapsed());
         }
         Ok(())
     }
+}
+
+/// Whether a claim was granted, in words that this version knows.
+fn is_ours_to_run(approval: &Approval, id: &str) -> bool {
+    let execution = approval
+        .execution
+        .as_ref()
+        .map(|execution| execution.status);
+    approval.id == id
+        && approval.status == Status::Approved
+        && execution == Some(ExecutionStatus::Executing)
+}
+
+/// The gate writes the domain in ASCII (RFC 5890), people as they like.
+fn is_same_address(asked: &str, signed: &str) -> bool {
+    let ascii = |address: &str| {
+        let (local, domain) = address.trim().rsplit_once('@')?;
+        let url = reqwest::Url::parse(&format!("http://{domain}/")).ok()?;
+        Some(format!("{local}@{}", url.host_str()?).to_lowercase())
+    };
+    ascii(asked).is_some_and(|asked| Some(asked) == ascii(signed))
 }
 
 /// An approval that was claimed and verified: the action may run.
@@ -476,9 +536,20 @@ struct Claimed {
 
 impl Claimed {
     async fn report(&self, status: ExecutionStatus, error: Option<&dyn fmt::Display>) {
+        // The words of an action are often a program's output, with all that is in it.
+        let words = |error: &dyn fmt::Display| -> String {
+            let plain = |c: char| {
+                if c.is_control() && c != '\n' && c != '\t' {
+                    '\u{FFFD}'
+                } else {
+                    c
+                }
+            };
+            error.to_string().chars().map(plain).take(2_000).collect()
+        };
         let report = Report {
             status,
-            error: error.map(|error| error.to_string().chars().take(2_000).collect()),
+            error: error.map(words),
             secret: Some(self.handle.secret.clone()),
         };
         let id = &self.handle.id;
@@ -570,6 +641,13 @@ impl Refusal {
         Self::new(Reason::Unverified, Some(what.to_string()))
     }
 
+    fn lapsed() -> Self {
+        Self::new(
+            Reason::Timeout,
+            Some("the approval lapsed before it was claimed".to_owned()),
+        )
+    }
+
     fn from_status(approval: &Approval) -> Self {
         let status = format!("the gate answered {:?}", approval.status);
         match approval.status {
@@ -586,10 +664,7 @@ impl Refusal {
                 .as_ref()
                 .map(|execution| execution.status)
             {
-                Some(ExecutionStatus::Lapsed) => Self::new(
-                    Reason::Timeout,
-                    Some("the approval lapsed before it was claimed".to_owned()),
-                ),
+                Some(ExecutionStatus::Lapsed) => Self::lapsed(),
                 _ => Self::new(
                     Reason::Unavailable,
                     Some("the approval was used already".to_owned()),
@@ -609,6 +684,11 @@ impl From<Error> for Refusal {
             _ => Reason::Unavailable,
         };
         let mut detail = error.to_string();
+        let mut source = std::error::Error::source(&error);
+        while let Some(cause) = source {
+            detail.push_str(&format!(": {cause}"));
+            source = cause.source();
+        }
         if let Error::Problem(problem) = &error {
             for field in &problem.errors {
                 detail.push_str(&format!("; {} {}", field.pointer, field.detail));
@@ -664,11 +744,12 @@ where
     }
 }
 
-fn seconds_left(expires_at: &str) -> Result<Duration, Refusal> {
+/// How long ago that was; nothing for a time to come.
+fn seconds_since(expires_at: &str) -> Result<Duration, Refusal> {
     let expires_at = OffsetDateTime::parse(expires_at, &Rfc3339)
         .map_err(|_| Refusal::unverified("the gate named no readable deadline"))?;
-    let left = expires_at - OffsetDateTime::now_utc();
-    Ok(left.try_into().unwrap_or(Duration::ZERO))
+    let since = OffsetDateTime::now_utc() - expires_at;
+    Ok(since.try_into().unwrap_or(Duration::ZERO))
 }
 
 fn random_hex<const BYTES: usize>() -> String {

@@ -14,6 +14,7 @@ use serde_json::{Map, Value};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Parameters {
     canonical: String,
+    object: Map<String, Value>,
 }
 
 /// Why a value cannot serve as parameters.
@@ -40,10 +41,12 @@ impl Parameters {
         exact::check(value).map_err(|inexact| ParametersError::Inexact(inexact.0))?;
         let canonical =
             serde_json_canonicalizer::to_string(value).map_err(ParametersError::Unserializable)?;
-        match canonical.starts_with('{') {
-            true => Ok(Self { canonical }),
-            false => Err(ParametersError::NotAnObject),
+        if !canonical.starts_with('{') {
+            return Err(ParametersError::NotAnObject);
         }
+        // Fails where it is nested deeper than readers of JSON go.
+        let object = serde_json::from_str(&canonical).map_err(ParametersError::Unserializable)?;
+        Ok(Self { canonical, object })
     }
 
     /// The canonical JSON text.
@@ -57,8 +60,8 @@ impl Parameters {
     }
 
     /// The parameters as a JSON object.
-    pub fn object(&self) -> Map<String, Value> {
-        serde_json::from_str(&self.canonical).expect("canonical JSON of an object parses as one")
+    pub fn object(&self) -> &Map<String, Value> {
+        &self.object
     }
 }
 
@@ -113,6 +116,15 @@ mod tests {
         let deep = |n| std::collections::BTreeMap::from([("n", Some(vec![(1, n)]))]);
         assert!(Parameters::of(&deep(0.5_f32)).is_ok());
         assert!(Parameters::of(&deep(f32::NAN)).is_err());
+    }
+
+    #[test]
+    fn what_is_nested_too_deep_is_an_error() {
+        let deep = (0..200).fold(json!(1), |inner, _| json!({"a": inner}));
+        assert!(matches!(
+            Parameters::of(&deep),
+            Err(ParametersError::Unserializable(_))
+        ));
     }
 
     #[test]

@@ -133,10 +133,16 @@ impl Approval {
         let mut taken = Vec::new();
         for (index, approver) in self.approvers.iter_mut().enumerate() {
             let asked = approver.was_asked();
-            // A reminder of a question that never arrived would be the question itself.
-            approver
+            let last_is_due = approver
                 .mails
-                .retain(|mail| !mail.is_due(now) || !mail.kind.is_reminder() || asked);
+                .iter()
+                .any(|mail| mail.kind == MailKind::LastReminder && mail.is_due(now));
+            // A reminder of a question that never arrived would be the question itself; and after a
+            // long silence one reminder is enough.
+            approver.mails.retain(|mail| {
+                let overtaken = mail.kind == MailKind::Reminder && last_is_due;
+                !mail.is_due(now) || !mail.kind.is_reminder() || (asked && !overtaken)
+            });
             for mail in approver.mails.iter_mut().filter(|mail| mail.is_due(now)) {
                 mail.state = MailState::Sending(now + LEASE);
                 mail.attempts += 1;

@@ -2,18 +2,18 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use human_oversight_client::parameters::sha256;
 use serde_json::Value;
 use subtle::ConstantTimeEq;
 
-use super::App;
 use super::error::{Error, Standing};
 use super::json::{Fields, Json};
 use super::wire::Answer;
+use super::{App, Id};
 use crate::approval::{Approval, Claimed, Execution};
-use crate::id::{ApprovalId, is_plain_name};
+use crate::id::is_plain_name;
 use crate::timestamp::Timestamp;
 
 const NONCE_CHARS: std::ops::RangeInclusive<usize> = 16..=64;
@@ -21,10 +21,9 @@ const SECRET_CHARS: usize = 256;
 
 pub(super) async fn claim(
     State(app): State<Arc<App>>,
-    Path(id): Path<String>,
+    Id(id): Id,
     Json(body): Json,
 ) -> Result<Answer, Error> {
-    let id: ApprovalId = id.parse().map_err(|_| Error::NotFound)?;
     let mut fields = Fields::of(body);
     let nonce = match fields.required("nonce") {
         Some(Value::String(nonce))

@@ -7,18 +7,17 @@
 use std::sync::{Arc, LazyLock};
 
 use axum::body::Body;
-use axum::extract::{Path, RawQuery, Request, State};
+use axum::extract::{RawQuery, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use human_oversight_client::parameters::sha256;
 
-use super::App;
 use super::error::Error;
 use super::json::{content_type, read};
+use super::{App, Id};
 use crate::approval::{Approval, Status, Verdict, WRONG_CODES};
-use crate::id::ApprovalId;
 use crate::timestamp::Timestamp;
 use crate::views::{self, DecisionPage};
 
@@ -39,17 +38,14 @@ pub(super) fn policy(more: &str) -> HeaderValue {
 
 pub(super) async fn page(
     State(app): State<Arc<App>>,
-    Path(id): Path<String>,
+    id: Result<Id, Error>,
     RawQuery(query): RawQuery,
 ) -> Response {
     let link = parameter(query.as_deref().unwrap_or_default(), "k").unwrap_or_default();
     let opened = async {
-        let id: ApprovalId = id.parse().map_err(|_| Error::NotFound)?;
+        let Id(id) = id?;
         let approval = app.load(&id).await?.approval;
-        let index = app
-            .link_keys
-            .holder(&approval, &link)
-            .ok_or(Error::NotFound)?;
+        let index = app.holder(&approval, &link).ok_or(Error::NotFound)?;
         Ok((approval, index))
     };
     match opened.await {
@@ -60,11 +56,11 @@ pub(super) async fn page(
 
 pub(super) async fn decide(
     State(app): State<Arc<App>>,
-    Path(id): Path<String>,
+    id: Result<Id, Error>,
     request: Request,
 ) -> Response {
     let decided = async {
-        let id: ApprovalId = id.parse().map_err(|_| Error::NotFound)?;
+        let Id(id) = id?;
         let (parts, body) = request.into_parts();
         if !is_own_form(&app, &parts.headers) {
             return Err(Error::Forbidden(
@@ -221,10 +217,7 @@ impl Answer {
         approval: &mut Approval,
         now: Timestamp,
     ) -> Result<(usize, Said), Error> {
-        let index = app
-            .link_keys
-            .holder(approval, &self.link)
-            .ok_or(Error::NotFound)?;
+        let index = app.holder(approval, &self.link).ok_or(Error::NotFound)?;
         if !app.link_keys.is_form(approval, index, &self.form) {
             return Ok((index, Said::Stale));
         }
@@ -243,7 +236,8 @@ impl Answer {
             },
             _ => {
                 let same = approval.ruling().is_some_and(|(ruling, _)| {
-                    ruling.verdict == self.verdict && ruling.by == approval.approvers[index].address
+                    ruling.verdict() == self.verdict
+                        && ruling.by == approval.approvers[index].address
                 });
                 if same {
                     Said::Recorded
@@ -293,6 +287,18 @@ impl Answer {
             }
             Err(_) => Said::AnotherDecision,
         }
+    }
+}
+
+impl App {
+    /// Who holds this link and may decide: the operator's list counts now, not when it was asked.
+    fn holder(&self, approval: &Approval, link: &str) -> Option<usize> {
+        let index = self.link_keys.holder(approval, link)?;
+        let address = &approval.approvers[index].address;
+        let asker = approval.request.on_behalf_of.as_ref();
+        let may = self.config.allowed_approvers.allows(address)
+            && !asker.is_some_and(|person| person.is_same_person(address));
+        may.then_some(index)
     }
 }
 
@@ -351,8 +357,8 @@ fn failed(app: &App, error: Error) -> Response {
         ),
         Error::Unavailable(_) => (
             "Please try again in a minute",
-            "The gate cannot reach its store just now. Nothing was recorded, and your link stays \
-             valid.",
+            "The gate cannot reach its store just now. Your link stays valid: open it again to see \
+             whether your answer was recorded.",
         ),
         Error::Forbidden(_) => (
             "Nothing was recorded",
@@ -367,14 +373,13 @@ fn failed(app: &App, error: Error) -> Response {
     let status = error.status();
     let page = views::message_page(heading, text, !app.config.production);
     let mut response = html(status, page);
-    if let Error::Unavailable(cause) | Error::Integrity(cause) = &error {
-        tracing::error!(function = "decision", cause, "the page could not be shown");
-    }
     if status == StatusCode::SERVICE_UNAVAILABLE {
         response
             .headers_mut()
             .insert(header::RETRY_AFTER, 60.into());
     }
+    // For the log; the page stays as it is.
+    response.extensions_mut().insert(error);
     response
 }
 

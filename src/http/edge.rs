@@ -1,6 +1,7 @@
 //! What happens around every request: its id, its line in the log, the headers of its answer, and
 //! the problem document of a failure.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -9,6 +10,7 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use futures_util::FutureExt;
 use uuid::Uuid;
 
 use super::App;
@@ -36,14 +38,20 @@ pub(super) async fn around(State(app): State<Arc<App>>, request: Request, next: 
         .get(header::HOST)
         .and_then(|host| host.to_str().ok());
     let mut response = match app.config.production || host.is_none_or(is_loopback) {
-        true => next.run(request).await,
+        true => AssertUnwindSafe(next.run(request))
+            .catch_unwind()
+            .await
+            .unwrap_or_else(|_| Error::Bug.into_response()),
         // A page of the web that had its own name point here must not reach a developer's gate.
         false => {
             Error::Forbidden("By itself the gate answers to loopback names only.").into_response()
         }
     };
     let error = response.extensions_mut().remove::<Error>();
-    if let Some(error) = &error {
+    let is_page = response
+        .headers()
+        .contains_key(header::CONTENT_SECURITY_POLICY);
+    if let Some(error) = error.as_ref().filter(|_| !is_page) {
         let problem = error.problem(&invocation);
         let body = serde_json::to_vec(&problem).expect("a problem is plain JSON");
         *response.body_mut() = Body::from(body);

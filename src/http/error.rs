@@ -33,6 +33,8 @@ pub(super) enum Error {
     Integrity(String),
     /// Not now. The text is for the log.
     Unavailable(String),
+    /// A fault of ours.
+    Bug,
 }
 
 /// Why something is not possible as a request stands.
@@ -56,7 +58,7 @@ impl Error {
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::MediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::Integrity(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Integrity(_) | Self::Bug => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
@@ -82,6 +84,7 @@ impl Error {
             Self::Invalid(_) => ("invalid", "The request is not valid"),
             Self::Integrity(_) => ("integrity", "The stored request cannot be trusted"),
             Self::Unavailable(_) => ("unavailable", "The gate cannot answer now"),
+            Self::Bug => ("bug", "The gate made a mistake"),
         };
         Problem {
             kind: format!("urn:human-oversight:problem:{name}"),
@@ -117,7 +120,12 @@ impl Error {
                  says. Tell the gate's operator."
                     .to_owned()
             }
-            Self::Unavailable(_) => "Nothing was changed. Try again soon.".to_owned(),
+            Self::Unavailable(_) => {
+                "Nothing is half-done. Make the same call again soon: if it was recorded after all, \
+                 the answer will say so."
+                    .to_owned()
+            }
+            Self::Bug => "The gate's operator finds it in the log by the invocationId.".to_owned(),
         }
     }
 }

@@ -89,6 +89,11 @@ fn not_json(error: &serde_json::Error) -> Error {
     ))
 }
 
+/// The syntax is right, but an escape in a text stands for nothing.
+fn not_text() -> Error {
+    Error::BadRequest("A text in the body has an escape that is no Unicode character.".to_owned())
+}
+
 fn strict(raw: &RawValue, pointer: &str, depth: usize) -> Result<Value, Error> {
     if depth > DEPTH {
         return Err(Error::BadRequest(format!(
@@ -96,10 +101,10 @@ fn strict(raw: &RawValue, pointer: &str, depth: usize) -> Result<Value, Error> {
         )));
     }
     let text = raw.get();
-    let leaf = || serde_json::from_str(text).map_err(|error| not_json(&error));
+    let leaf = || serde_json::from_str(text).map_err(|_| not_text());
     match text.as_bytes()[0] {
         b'{' => {
-            let Members(members) = serde_json::from_str(text).map_err(|error| not_json(&error))?;
+            let Members(members) = serde_json::from_str(text).map_err(|_| not_text())?;
             let mut object = Map::new();
             for (name, member) in members {
                 let pointer = format!("{pointer}/{}", name.replace('~', "~0").replace('/', "~1"));
@@ -113,7 +118,7 @@ fn strict(raw: &RawValue, pointer: &str, depth: usize) -> Result<Value, Error> {
             Ok(Value::Object(object))
         }
         b'[' => {
-            let Items(items) = serde_json::from_str(text).map_err(|error| not_json(&error))?;
+            let Items(items) = serde_json::from_str(text).map_err(|_| not_text())?;
             let items = items.into_iter().enumerate();
             items
                 .map(|(index, item)| strict(item, &format!("{pointer}/{index}"), depth + 1))

@@ -2,24 +2,22 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 
-use super::App;
 use super::claim::{Secret, not_possible};
 use super::error::Error;
 use super::json::{Fields, Json, Text};
 use super::wire::Answer;
-use crate::id::ApprovalId;
+use super::{App, Id};
 
 const ERROR_CHARS: usize = 2_000;
 
 pub(super) async fn outcome(
     State(app): State<Arc<App>>,
-    Path(id): Path<String>,
+    Id(id): Id,
     Json(body): Json,
 ) -> Result<Answer, Error> {
-    let id: ApprovalId = id.parse().map_err(|_| Error::NotFound)?;
     let mut fields = Fields::of(body);
     let status = fields.required("status");
     let error = fields.optional_text("error", Text::Prose, ERROR_CHARS);

@@ -3,23 +3,21 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{Path, RawQuery, State};
+use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
 
-use super::App;
 use super::error::Error;
 use super::wire::Answer;
-use crate::id::ApprovalId;
+use super::{App, Id};
 
 /// The longest wait, well under the 230 s after which the cloud's front end gives up.
 const WAIT_SECONDS: std::ops::RangeInclusive<u64> = 1..=100;
 
 pub(super) async fn status(
     State(app): State<Arc<App>>,
-    Path(id): Path<String>,
+    Id(id): Id,
     RawQuery(query): RawQuery,
 ) -> Result<Answer, Error> {
-    let id: ApprovalId = id.parse().map_err(|_| Error::NotFound)?;
     let approval = match wait_parameter(query.as_deref())? {
         Some(wait) => app.wait_for_decision(&id, wait).await?,
         None => app.load(&id).await?.approval,

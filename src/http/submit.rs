@@ -50,7 +50,13 @@ pub(super) async fn submit(
         .timeout
         .or(wait)
         .unwrap_or(app.config.default_timeout);
-    let (approval, is_new) = store(&app, submission.into_approval(&app, timeout)).await?;
+    // In a task of its own: a caller that hangs up leaves no mail half sent.
+    let approval = submission.into_approval(&app, timeout);
+    let storing = tokio::spawn({
+        let app = app.clone();
+        async move { store(&app, approval).await }
+    });
+    let (approval, is_new) = storing.await.map_err(|_| Error::Bug)??;
     let mut response = match wait {
         Some(wait) => synchronous(&app, approval, wait).await?.into_response(),
         None => {
@@ -237,13 +243,6 @@ impl Submission {
 
     fn into_approval(self, app: &App, timeout: Duration) -> Approval {
         let now: Timestamp = app.now();
-        let approvers = self.approvers.into_iter().map(|address| Approver {
-            address,
-            link_key: app.link_keys.current().to_owned(),
-            link_nonce: hex(&random::<8>()),
-            wrong_codes: 0,
-            mails: Vec::new(),
-        });
         let request = Request {
             id: self.id,
             action: self.action,
@@ -255,7 +254,15 @@ impl Submission {
             requested_at: now,
             expires_at: now + timeout,
         };
-        Approval::submitted(request, approvers.collect())
+        let approvers = self.approvers.into_iter().map(|address| Approver {
+            link_key: app.link_keys.current().to_owned(),
+            seal: app.link_keys.seal(&request, &address),
+            address,
+            wrong_codes: 0,
+            mails: Vec::new(),
+        });
+        let approvers = approvers.collect();
+        Approval::submitted(request, approvers)
     }
 }
 

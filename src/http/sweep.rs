@@ -50,7 +50,7 @@ pub(super) async fn sweep(app: &App) -> Swept {
     let started_at = app.now();
     let mut swept = Swept::default();
     let mut after = None;
-    loop {
+    'pages: loop {
         // Those that become due meanwhile are the next sweep's.
         let page = match app.store.due(started_at, after, PAGE).await {
             Ok(page) => page,
@@ -62,18 +62,15 @@ pub(super) async fn sweep(app: &App) -> Swept {
         };
         for due in &page {
             if Instant::now() >= until {
-                return swept;
+                break 'pages;
             }
             swept.looked_at += 1;
             match tidy(app, &due.id).await {
                 Ok(mails) => swept.mails += mails,
                 Err(error) => {
                     let id = due.id.to_string();
-                    tracing::error!(
-                        id,
-                        cause = error.cause(),
-                        "the sweep could not tidy a request"
-                    );
+                    let cause = error.cause();
+                    tracing::error!(id, cause, "the sweep could not tidy a request");
                     swept.failed += 1;
                 }
             }

@@ -18,7 +18,10 @@ use crate::id::ApprovalId;
 
 /// Who waits for what.
 #[derive(Default)]
-pub struct Waits(Mutex<HashMap<ApprovalId, Arc<Notify>>>);
+pub struct Waits(Mutex<Table>);
+
+/// For each request how many wait for it, and what wakes them.
+type Table = HashMap<ApprovalId, (usize, Arc<Notify>)>;
 
 /// One that waits.
 struct Watch<'a> {
@@ -30,21 +33,23 @@ struct Watch<'a> {
 impl Waits {
     /// Something changed.
     pub(super) fn wake(&self, id: &ApprovalId) {
-        if let Some(news) = self.table().get(id) {
+        if let Some((_, news)) = self.table().get(id) {
             news.notify_waiters();
         }
     }
 
     fn watch<'a>(&'a self, id: &'a ApprovalId) -> Watch<'a> {
-        let news = self.table().entry(id.clone()).or_default().clone();
+        let mut table = self.table();
+        let (waiting, news) = table.entry(id.clone()).or_default();
+        *waiting += 1;
         Watch {
             waits: self,
             id,
-            news,
+            news: news.clone(),
         }
     }
 
-    fn table(&self) -> std::sync::MutexGuard<'_, HashMap<ApprovalId, Arc<Notify>>> {
+    fn table(&self) -> std::sync::MutexGuard<'_, Table> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -52,9 +57,11 @@ impl Waits {
 impl Drop for Watch<'_> {
     fn drop(&mut self) {
         let mut table = self.waits.table();
-        // The table's own and this one: nobody else waits.
-        if Arc::strong_count(&self.news) <= 2 {
-            table.remove(self.id);
+        if let Some((waiting, _)) = table.get_mut(self.id) {
+            *waiting -= 1;
+            if *waiting == 0 {
+                table.remove(self.id);
+            }
         }
     }
 }

@@ -6,7 +6,7 @@ use human_oversight_client::types;
 
 use super::App;
 use super::edge::About;
-use crate::approval::{Approval, Deliverable, Execution, MailState, Status};
+use crate::approval::{Approval, Deliverable, Execution, MailState, Request, Status};
 use crate::timestamp::Timestamp;
 
 /// An answer with an approval in it; while it is pending, with the time to stay away.
@@ -24,7 +24,7 @@ impl Answer {
         Self {
             status,
             approval: view(app, approval, now),
-            retry_after: pending.then(|| retry_after(approval, now)),
+            retry_after: pending.then(|| retry_after(app, approval, now)),
             about: About(approval.request.id.clone()),
         }
     }
@@ -55,10 +55,18 @@ pub(super) fn json(value: &impl serde::Serialize) -> ([(HeaderName, &'static str
     ([(header::CONTENT_TYPE, "application/json")], body)
 }
 
-/// The longer a request waits already, the less its next minute matters.
-fn retry_after(approval: &Approval, now: Timestamp) -> u64 {
-    let age = now.since(approval.request.requested_at).as_secs();
-    (age / 10).clamp(1, 300)
+/// The longer a request waits already, the less its next minute matters; but its end matters, and
+/// so does the time in which an approval must be claimed.
+fn retry_after(app: &App, approval: &Approval, now: Timestamp) -> u64 {
+    let Request {
+        requested_at,
+        expires_at,
+        ..
+    } = approval.request;
+    let by_age = now.since(requested_at).as_secs() / 10;
+    let to_deadline = expires_at.since(now).as_secs() + 1;
+    let to_claim = app.config.run_within.as_secs() / 2;
+    by_age.min(300).min(to_deadline).min(to_claim).max(1)
 }
 
 fn view(app: &App, approval: &Approval, now: Timestamp) -> types::Approval {

@@ -2,24 +2,22 @@
 
 use std::sync::Arc;
 
-use axum::extract::{FromRequest, Path, Request, State};
+use axum::extract::{FromRequest, Request, State};
 use axum::http::StatusCode;
 use hyper::body::Body as _;
 use serde_json::Map;
 
-use super::App;
 use super::claim::{Secret, not_possible};
 use super::error::Error;
 use super::json::{Fields, Json};
 use super::wire::Answer;
-use crate::id::ApprovalId;
+use super::{App, Id};
 
 pub(super) async fn withdraw(
     State(app): State<Arc<App>>,
-    Path(id): Path<String>,
+    Id(id): Id,
     request: Request,
 ) -> Result<Answer, Error> {
-    let id: ApprovalId = id.parse().map_err(|_| Error::NotFound)?;
     // Whoever has no secret to bring has nothing to say.
     let body = match request.body().is_end_stream() {
         true => Map::new(),

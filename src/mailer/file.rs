@@ -25,6 +25,8 @@ impl Folder {
             fs::create_dir_all(&*self.0).await?;
             let mut file = fs::File::create(&partial).await?;
             file.write_all(mail).await?;
+            // Without this an error of the last write would be lost.
+            file.flush().await?;
             file.sync_all().await?;
             fs::rename(&partial, &path).await
         };

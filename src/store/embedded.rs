@@ -48,8 +48,8 @@ enum Read {
     },
 }
 
-/// When, the keys, the agent's name and the correlation id.
-type DueRow = (i64, String, String, String, String);
+/// When, and the keys.
+type DueRow = (i64, String, String);
 
 /// At most so many writes share a commit.
 const GROUP: usize = 256;
@@ -135,19 +135,15 @@ impl Embedded {
             reply,
         });
         let rows = answered(sent.is_ok(), answer).await?;
-        rows.into_iter()
-            .map(|(due, partition, row, agent, correlation)| {
-                let damaged = || StoreError::Damaged("AgentName, CorrelationId, Due".to_owned());
-                Ok(Due {
-                    id: ApprovalId::new(&agent, &correlation).ok_or_else(damaged)?,
-                    place: (
-                        Timestamp::from_unix_millis(due).ok_or_else(damaged)?,
-                        partition,
-                        row,
-                    ),
-                })
+        let due = rows.into_iter().filter_map(|(due, partition, row)| {
+            // A row that the gate did not write is not its business.
+            let id = row::id(&partition, &row)?;
+            Some(Due {
+                id,
+                place: (Timestamp::from_unix_millis(due)?, partition, row),
             })
-            .collect()
+        });
+        Ok(due.collect())
     }
 }
 
@@ -212,7 +208,10 @@ fn write_all(writes: &Receiver<Write>, mut file: File) {
         let group: Vec<Write> = std::iter::once(first)
             .chain(writes.try_iter().take(GROUP - 1))
             .collect();
-        let results = file.with(|connection| commit(connection, &group));
+        let results = file
+            .with(|connection| commit(connection, &group))
+            // Whether a commit that failed is on the disk after all, only the disk knows.
+            .or_else(|error| file.with(|connection| look_back(connection, &group, &error)));
         match results {
             Ok(results) => {
                 for (write, result) in group.into_iter().zip(results) {
@@ -226,6 +225,25 @@ fn write_all(writes: &Receiver<Write>, mut file: File) {
             }
         }
     }
+}
+
+/// What became of a group whose commit failed: a write is done if the row is what it would be.
+fn look_back(
+    connection: &Connection,
+    group: &[Write],
+    error: &StoreError,
+) -> rusqlite::Result<Vec<Result<i64, StoreError>>> {
+    let looked = group.iter().map(|write| {
+        let version = write.expected.map_or(1, |expected| expected + 1);
+        let stored = get(connection, &write.keys)?;
+        let is_done = stored.is_some_and(|row| row == (version, write.entity.clone()));
+        Ok(if is_done {
+            Ok(version)
+        } else {
+            Err(error.clone())
+        })
+    });
+    looked.collect()
 }
 
 /// One commit for the whole group. A write whose condition does not hold changes nothing and does
@@ -311,8 +329,7 @@ fn due(
     limit: u32,
 ) -> rusqlite::Result<Vec<DueRow>> {
     let mut select = connection.prepare_cached(
-        "SELECT Due, PartitionKey, RowKey, Entity ->> 'AgentName', Entity ->> 'CorrelationId'
-         FROM approvals
+        "SELECT Due, PartitionKey, RowKey FROM approvals
          WHERE Due <= ?1 AND (Due, PartitionKey, RowKey) > (?2, ?3, ?4)
          ORDER BY Due, PartitionKey, RowKey LIMIT ?5",
     )?;
@@ -322,15 +339,7 @@ fn due(
     };
     let rows = select.query_map(
         params![now.unix_millis(), after, partition, row, limit],
-        |row| {
-            Ok((
-                row.get(0)?,
-                row.get(1)?,
-                row.get(2)?,
-                row.get(3)?,
-                row.get(4)?,
-            ))
-        },
+        |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
     )?;
     rows.collect()
 }

@@ -4,6 +4,7 @@
 
 use human_oversight_client::parameters::sha256;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use super::StoreError;
 use crate::address::Address;
@@ -73,12 +74,27 @@ fn encode_key(text: &str) -> String {
     key
 }
 
+/// The approval that a row's keys are for.
+pub(super) fn id(partition_key: &str, row_key: &str) -> Option<ApprovalId> {
+    ApprovalId::new(&decode_key(partition_key)?, &decode_key(row_key)?)
+}
+
+fn decode_key(key: &str) -> Option<String> {
+    let mut parts = key.split('~');
+    let mut bytes = parts.next()?.as_bytes().to_vec();
+    for part in parts {
+        bytes.push(u8::from_str_radix(part.get(..2)?, 16).ok()?);
+        bytes.extend_from_slice(&part.as_bytes()[2..]);
+    }
+    String::from_utf8(bytes).ok()
+}
+
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct ApproverEntry {
     approver: String,
     key: String,
-    nonce: String,
+    seal: String,
     wrong_codes: u32,
     mails: Vec<MailEntry>,
 }
@@ -195,7 +211,8 @@ impl Row {
             return Err("AgentName, CorrelationId");
         }
         let digest = Digest::parse(&self.parameters_digest).ok_or("ParametersDigest")?;
-        if digest.0 != sha256(self.parameters.as_bytes()) {
+        let is_object = serde_json::from_str::<Map<String, Value>>(&self.parameters).is_ok();
+        if digest.0 != sha256(self.parameters.as_bytes()) || !is_object {
             return Err("Parameters");
         }
         let state = self.state()?;
@@ -205,8 +222,9 @@ impl Row {
             .into_iter()
             .map(|entry| entry.decode().ok_or("Notifications"))
             .collect::<Result<Vec<_>, _>>()?;
-        if approvers.is_empty() {
-            return Err("Notifications");
+        let addresses: Vec<_> = approvers.iter().map(|a| a.address.as_str()).collect();
+        if approvers.is_empty() || json(&addresses) != self.approver_emails {
+            return Err("ApproverEmails, Notifications");
         }
         let history: Vec<HistoryEntry> =
             serde_json::from_str(&self.history).map_err(|_| "History")?;
@@ -365,7 +383,7 @@ impl ApproverEntry {
         Self {
             approver: approver.address.to_string(),
             key: approver.link_key.clone(),
-            nonce: approver.link_nonce.clone(),
+            seal: approver.seal.clone(),
             wrong_codes: approver.wrong_codes,
             mails: approver.mails.iter().map(MailEntry::of).collect(),
         }
@@ -384,7 +402,7 @@ impl ApproverEntry {
         Some(Approver {
             address: address(&self.approver)?,
             link_key: self.key,
-            link_nonce: self.nonce,
+            seal: self.seal,
             wrong_codes: self.wrong_codes,
             mails,
         })
@@ -486,8 +504,12 @@ mod tests {
 
     #[test]
     fn keys_need_no_escaping() {
-        let id = ApprovalId::new("Ä/b\\c#d?e'f~g h", "x.y_z-1").unwrap();
-        let (partition, row) = keys(&id);
+        let asked = ApprovalId::new("Ä/b\\c#d?e'f~g h", "x.y_z-1").unwrap();
+        let (partition, row) = keys(&asked);
+        assert_eq!(id(&partition, &row), Some(asked));
+        for broken in ["a~", "a~f", "a~ff", "a~zz"] {
+            assert_eq!(id(broken, "x"), None);
+        }
         assert_eq!(partition, "~C3~84~2Fb~5Cc~23d~3Fe~27f~7Eg~20h");
         assert_eq!(row, "x.y_z-1");
     }

@@ -3,7 +3,7 @@
 use askama::Template;
 use serde_json::{Map, Value};
 
-use super::{Shown, deadline, ending, render};
+use super::{Shown, deadline, ending, locked, render};
 use crate::approval::{Approval, Attempt, MailKind};
 use crate::config::MailParameters;
 use crate::mailer::Email;
@@ -45,6 +45,7 @@ struct Question<'a> {
     omission: Option<String>,
     warnings: Warnings,
     reason: Option<String>,
+    locked: Vec<String>,
     link: &'a str,
     code: &'a str,
 }
@@ -91,7 +92,7 @@ pub fn email(
     };
     let (text, html) = match attempt.kind {
         MailKind::Outcome => outcome(approval, secrets, now),
-        _ => question(approval, attempt.kind, secrets, mail_parameters, now),
+        _ => question(approval, attempt, secrets, mail_parameters, now),
     };
     let subject = format!(
         "Approval needed: {} ({})",
@@ -116,7 +117,7 @@ pub fn email(
 
 fn question(
     approval: &Approval,
-    kind: MailKind,
+    attempt: Attempt,
     secrets: &Secrets,
     mail_parameters: MailParameters,
     now: Timestamp,
@@ -137,7 +138,7 @@ fn question(
             shortened(&reveal::json(&parameters), hidden)
         }
     };
-    let lead = match kind {
+    let lead = match attempt.kind {
         MailKind::Reminder => "A reminder: an agent still asks for your approval",
         MailKind::LastReminder => "The last reminder: an agent still asks for your approval",
         _ => "An agent asks for your approval",
@@ -153,6 +154,7 @@ fn question(
         omission,
         warnings,
         reason: request.reason.as_deref().map(reveal::prose),
+        locked: locked(approval, attempt.approver),
         link: &secrets.link,
         code: &secrets.code,
     };

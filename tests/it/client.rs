@@ -183,12 +183,9 @@ async fn what_runs_is_what_was_shown_or_nothing() {
         };
         let refusal = refusal(approve_as.resume(handle.clone()).run(params, never).await);
         assert_eq!(refusal.reason, Reason::Unverified);
-        let execution = gate.status(&handle.id).await.execution.unwrap();
-        assert_eq!(
-            execution.status,
-            ExecutionStatus::ExecutionFailed,
-            "it is told that nothing ran"
-        );
+        // The mistake has not used the approval up.
+        let outcome = action.resume(handle).run(&user(), async |_| "ran").await;
+        assert_eq!(outcome, Outcome::Executed("ran"));
     }
 }
 
@@ -284,15 +281,14 @@ async fn no_answer_of_an_impostor_runs_anything() {
     }
 }
 
-#[tokio::test]
-async fn a_gate_that_stumbles_is_asked_again_and_gets_no_second_request() {
-    let gate = TestGate::start().await;
-    // Loses every other answer after the gate has given it.
-    let lost = Arc::new(AtomicU32::new(0));
+/// The gate behind something that does as `change` says with each answer.
+async fn between(
+    gate: &TestGate,
+    change: impl Fn(&str, StatusCode, Vec<u8>) -> (StatusCode, Vec<u8>) + Clone + Send + Sync + 'static,
+) -> Gate {
     let (client, url) = (gate.http.clone(), gate.url.clone());
-    let counted = lost.clone();
     let router = Router::new().fallback(any(move |request: axum::extract::Request| {
-        let (client, url, counted) = (client.clone(), url.clone(), counted.clone());
+        let (client, url, change) = (client.clone(), url.clone(), change.clone());
         async move {
             let (parts, body) = request.into_parts();
             let body = axum::body::to_bytes(body, 1 << 20).await.unwrap();
@@ -302,20 +298,35 @@ async fn a_gate_that_stumbles_is_asked_again_and_gets_no_second_request() {
                 forwarded = forwarded.header("content-type", kind);
             }
             let answer = forwarded.send().await.unwrap();
-            if counted.fetch_add(1, Ordering::SeqCst).is_multiple_of(2) {
-                return (StatusCode::BAD_GATEWAY, Vec::new());
-            }
-            (answer.status(), answer.bytes().await.unwrap().to_vec())
+            let status = answer.status();
+            change(
+                parts.uri.path(),
+                status,
+                answer.bytes().await.unwrap().to_vec(),
+            )
         }
     }));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let stumbling = format!("http://{}", listener.local_addr().unwrap());
+    let url = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(async { axum::serve(listener, router).await });
-
-    let action = Gate::new(Client::new(&stumbling, None).unwrap())
+    Gate::new(Client::new(&url, None).unwrap())
         .agent(AGENT)
         .approvers([ALICE])
-        .action("Delete User Account");
+}
+
+#[tokio::test]
+async fn a_gate_that_stumbles_is_asked_again_and_gets_no_second_request() {
+    let gate = TestGate::start().await;
+    // Loses every other answer after the gate has given it.
+    let answers = Arc::new(AtomicU32::new(0));
+    let counted = answers.clone();
+    let stumbling = between(&gate, move |_, status, body| {
+        match counted.fetch_add(1, Ordering::SeqCst).is_multiple_of(2) {
+            true => (StatusCode::BAD_GATEWAY, Vec::new()),
+            false => (status, body),
+        }
+    });
+    let action = stumbling.await.action("Delete User Account");
     let pending = action.submit(&user()).await.unwrap();
     assert_eq!((gate.stored().len(), gate.mails().len()), (1, 1));
     let id = pending.handle().id.clone();
@@ -330,7 +341,107 @@ async fn a_gate_that_stumbles_is_asked_again_and_gets_no_second_request() {
         gate.status(&id).await.execution.unwrap().status,
         ExecutionStatus::Executed
     );
-    assert!(lost.load(Ordering::SeqCst) >= 8);
+    assert!(answers.load(Ordering::SeqCst) >= 8);
+}
+
+#[tokio::test]
+async fn a_genuine_receipt_in_other_words_runs_nothing() {
+    let gate = TestGate::start().await;
+    for (member, words) in [
+        ("/status", json!("Rejected")),
+        ("/status", json!("ApprovedByMagic")),
+        ("/execution/status", json!("Executed")),
+        ("/execution/status", json!("Lapsed")),
+        ("/execution", json!(null)),
+        ("/id", json!("YQ.b")),
+        ("/receipt", json!(null)),
+    ] {
+        let altering = between(&gate, move |path, status, body| {
+            if !path.starts_with("/api/claim/") {
+                return (status, body);
+            }
+            let mut answer: serde_json::Value = serde_json::from_slice(&body).unwrap();
+            *answer.pointer_mut(member).unwrap() = words.clone();
+            (status, answer.to_string().into_bytes())
+        });
+        let pending = altering
+            .await
+            .action("Delete User Account")
+            .submit(&user())
+            .await
+            .unwrap();
+        gate.approve(pending.approval().unwrap(), ALICE).await;
+        assert_eq!(
+            refusal(pending.run(&user(), never).await).reason,
+            Reason::Unverified,
+            "{member}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_failure_is_reported_whatever_is_in_its_words() {
+    let gate = TestGate::start().await;
+    let pending = gate
+        .gate()
+        .action("Delete User Account")
+        .submit(&user())
+        .await
+        .unwrap();
+    let id = pending.handle().id.clone();
+    gate.approve(pending.approval().unwrap(), ALICE).await;
+    let words = format!(
+        "\u{1b}[31mno such user\u{1b}[0m\r\n\u{0}{}",
+        "x".repeat(5_000)
+    );
+    let outcome = pending
+        .try_run(&user(), async |_| Err::<(), _>(words.clone()))
+        .await;
+    assert_eq!(outcome, Outcome::Executed(Err(words.clone())));
+    let execution = gate.status(&id).await.execution.unwrap();
+    assert_eq!(execution.status, ExecutionStatus::ExecutionFailed);
+    assert_eq!(execution.error.unwrap().chars().count(), 2_000);
+}
+
+#[tokio::test]
+async fn asking_again_under_a_stored_name_is_the_same_request() {
+    let gate = TestGate::start().await;
+    let action = gate
+        .gate()
+        .action("Delete User Account")
+        .correlation_id("nightly-42");
+    let handle = action.prepare();
+    let first = action.submit_as(handle.clone(), &user()).await.unwrap();
+    let again = action.submit_as(handle.clone(), &user()).await.unwrap();
+    assert_eq!(first.approval(), again.approval());
+    assert_eq!((gate.stored().len(), gate.mails().len()), (1, 2));
+    gate.approve(first.approval().unwrap(), ALICE).await;
+    assert_eq!(again.run(&user(), async |_| 1).await, Outcome::Executed(1));
+    assert_eq!(
+        first
+            .run(&user(), async |_| 2)
+            .await
+            .into_result()
+            .unwrap_err()
+            .reason,
+        Reason::Unavailable
+    );
+}
+
+#[tokio::test]
+async fn approvers_may_be_written_as_people_write_them() {
+    let gate = TestGate::start().await;
+    let action = gate
+        .gate()
+        .approvers(["Bob@Bücher.example"])
+        .action("Delete User Account");
+    let pending = action.submit(&user()).await.unwrap();
+    gate.approve(pending.approval().unwrap(), "Bob@xn--bcher-kva.example")
+        .await;
+    assert_eq!(
+        pending.run(&user(), async |_| 1).await,
+        Outcome::Executed(1)
+    );
 }
 
 #[test]

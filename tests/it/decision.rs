@@ -440,7 +440,7 @@ async fn a_deceiving_agent_is_shown_for_what_it_is() {
         r"invoice\u202efdp.exe",
         r"zero\u200bwidth",
         r"\udb40\udc41",
-        "mixes alphabets: \u{440} is U+0440",
+        "is not what it seems: \u{440} is U+0440",
         "3 hidden characters",
         r"SAFE&#60;/h1&#62;\u{202e}",
     ] {
@@ -472,4 +472,50 @@ async fn the_page_tells_what_became_of_the_approval() {
     };
     gate.client.outcome(&approval.id, &report).await.unwrap();
     assert!(gate.get(&link).await.body.contains("that the action ran"));
+}
+
+#[tokio::test]
+async fn an_approver_whom_the_operator_took_off_the_list_decides_nothing() {
+    let gate = TestGate::start().await;
+    let approval = gate.ask().await;
+    let question = gate.question(&approval, ALICE);
+    let before = gate.get(&question.link).await;
+    let gate = TestGate::at(gate.dir, &[("HO_ALLOWED_APPROVERS", BOB)]).await;
+    let link = question.link.split_once("/api/").unwrap().1;
+    let page = gate.get(&format!("{}/api/{link}", gate.url)).await;
+    assert_eq!(page.status, StatusCode::NOT_FOUND);
+    let form = [("decision", "approve"), ("code", question.code.as_str())];
+    assert_eq!(
+        gate.send_form(&before, &form).await.status,
+        StatusCode::NOT_FOUND
+    );
+    assert_eq!(gate.status(&approval.id).await.status, Status::Pending);
+}
+
+#[tokio::test]
+async fn guessing_with_one_link_is_seen_by_the_others() {
+    let gate = TestGate::start().await;
+    let approval = gate.ask().await;
+    let alice = gate.question(&approval, ALICE);
+    for _ in 0..5 {
+        gate.decide(&alice, &[("decision", "approve"), ("code", "x")])
+            .await;
+    }
+    let page = gate.get(&gate.question(&approval, BOB).link).await;
+    assert!(
+        page.body
+            .contains("five wrong codes with the link of alice@example.com")
+    );
+    gate.pass(Duration::from_secs(1_800));
+    gate.sweep().await;
+    let reminder = gate
+        .mails()
+        .into_iter()
+        .find(|m| m.to == BOB && m.text.contains("A reminder"));
+    assert!(
+        reminder
+            .unwrap()
+            .text
+            .contains("five wrong codes with the link of alice@example.com")
+    );
 }

@@ -43,6 +43,21 @@ async fn an_unknown_address_is_a_problem_document() {
 }
 
 #[tokio::test]
+async fn an_id_that_is_no_text_is_not_found() {
+    let gate = TestGate::alone().await;
+    for path in ["/api/status/%ff", "/api/status/%ff?wait=1"] {
+        let answer = gate.get(&format!("{}{path}", gate.url)).await;
+        assert_eq!(answer.status, StatusCode::NOT_FOUND);
+        answer.problem();
+    }
+    let page = gate
+        .get(&format!("{}/api/decision/%ff?k=x", gate.url))
+        .await;
+    assert_eq!(page.status, StatusCode::NOT_FOUND);
+    assert!(page.body.contains("This link does not open anything"));
+}
+
+#[tokio::test]
 async fn another_method_is_told_which_ones_there_are() {
     let gate = TestGate::alone().await;
     for (path, allowed) in [

@@ -185,12 +185,14 @@ fn trigger(
     setting: &impl Fn(&str) -> Option<String>,
 ) -> Result<Trigger, String> {
     let resolve = |text: &str| match text.strip_prefix('%').and_then(|t| t.strip_suffix('%')) {
-        Some(variable) => setting(variable).ok_or(format!("{name}: %{variable}% is not set")),
+        Some(variable) => {
+            setting(variable).ok_or_else(|| format!("{name}: %{variable}% is not set"))
+        }
         None => Ok(text.to_owned()),
     };
     let bindings = definition["bindings"]
         .as_array()
-        .ok_or(format!("{name}: no bindings"))?;
+        .ok_or_else(|| format!("{name}: no bindings"))?;
     let kinds: Vec<(&str, &str)> = bindings
         .iter()
         .map(|b| {
@@ -207,7 +209,7 @@ fn trigger(
             let route = resolve(binding["route"].as_str().unwrap_or(name))?;
             let methods = binding["methods"]
                 .as_array()
-                .ok_or(format!("{name}: no methods"))?;
+                .ok_or_else(|| format!("{name}: no methods"))?;
             Ok(Trigger::Http {
                 methods: methods
                     .iter()

@@ -135,3 +135,81 @@ async fn a_damaged_row_does_not_hold_up_the_sweep() {
     assert_eq!(answer, "2 due, 2 mails, 1 failed, complete: false");
     assert_eq!(gate.status(&sound.id).await.status, Status::Timeout);
 }
+
+const EVE: &str = "eve@example.com";
+
+#[tokio::test]
+async fn what_was_asked_and_of_whom_cannot_be_changed_while_it_is_pending() {
+    let gate = TestGate::start().await;
+    let add_eve = |row: &mut Value| {
+        let mut approvers: Value =
+            serde_json::from_str(row["Notifications"].as_str().unwrap()).unwrap();
+        let mut slot = approvers[0].clone();
+        slot["approver"] = json!(EVE);
+        slot["mails"][0]["state"] = json!("Queued");
+        approvers.as_array_mut().unwrap().push(slot);
+        row["Notifications"] = json!(approvers.to_string());
+        row["ApproverEmails"] = json!(json!([ALICE, BOB, EVE]).to_string());
+    };
+    type Change = Box<dyn Fn(&mut Value)>;
+    let changes: Vec<Change> = vec![
+        Box::new(add_eve),
+        Box::new(|row| {
+            row["Notifications"] = json!(row["Notifications"].as_str().unwrap().replace(BOB, EVE))
+        }),
+        Box::new(|row| {
+            for column in ["Notifications", "ApproverEmails"] {
+                row[column] = json!(row[column].as_str().unwrap().replace(BOB, EVE));
+            }
+        }),
+        Box::new(|row| row["DeadlineTimestamp"] = json!("2099-01-01T00:00:00.000Z")),
+        Box::new(|row| row["RequestTimestamp"] = json!("2020-01-01T00:00:00.000Z")),
+        Box::new(|row| row["ActionDescription"] = json!("Read User Account")),
+        Box::new(|row| row["Claimant"] = json!("0".repeat(64))),
+        Box::new(|row| row["OnBehalfOf"] = json!("somebody@example.com")),
+        Box::new(|row| row["Reason"] = json!("It is quite safe.")),
+        Box::new(|row| {
+            let parameters = r#"{"user_id":"2"}"#;
+            let digest = human_oversight_client::parameters::sha256(parameters.as_bytes());
+            row["Parameters"] = json!(parameters);
+            row["ParametersDigest"] = json!(human_oversight_client::parameters::hex(&digest));
+        }),
+        Box::new(|row| row["Parameters"] = json!("x")),
+    ];
+    for (number, change) in changes.iter().enumerate() {
+        let approval = gate.ask().await;
+        let question = gate.question(&approval, ALICE);
+        gate.tamper(&approval.id, None, change);
+        let page = gate.get(&question.link).await;
+        assert_eq!(
+            page.status,
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "change {number}"
+        );
+        let status = gate
+            .get(&format!("{}/api/status/{}", gate.url, approval.id))
+            .await;
+        assert_eq!(
+            status.problem()["type"],
+            "urn:human-oversight:problem:integrity"
+        );
+    }
+    gate.pass(std::time::Duration::from_secs(3_600));
+    gate.sweep().await;
+    assert!(
+        gate.mails().iter().all(|mail| mail.to != EVE),
+        "nobody else is mailed"
+    );
+}
+
+#[tokio::test]
+async fn a_row_that_is_no_row_does_not_hold_up_the_sweep() {
+    let gate = TestGate::start().await;
+    let (one, other, sound) = (gate.ask().await, gate.ask().await, gate.ask().await);
+    gate.tamper(&one.id, None, |row| *row = json!({}));
+    gate.tamper(&other.id, None, |row| row["Parameters"] = json!("x"));
+    gate.pass(std::time::Duration::from_secs(3_600));
+    let answer = gate.sweep().await;
+    assert_eq!(answer, "3 due, 2 mails, 2 failed, complete: false");
+    assert_eq!(gate.entity(&sound.id)["Status"], "Timeout");
+}

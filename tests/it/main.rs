@@ -14,6 +14,7 @@ mod functions;
 mod integrity;
 mod keys;
 mod life;
+mod lifecycle;
 mod outcome;
 mod process;
 mod races;

@@ -29,7 +29,11 @@ pub(crate) struct Process {
 
 impl Process {
     pub(crate) async fn start(dir: &Path, settings: &[(&str, &str)]) -> Self {
-        let mut child = binary()
+        Self::spawn(binary(), dir, settings).await
+    }
+
+    async fn spawn(mut command: Command, dir: &Path, settings: &[(&str, &str)]) -> Self {
+        let mut child = command
             .env("HO_PORT", "0")
             .env("HO_STORE", format!("embedded:{}", dir.display()))
             .env("HO_MAIL", format!("file:{}", dir.join("mail").display()))
@@ -180,7 +184,7 @@ async fn the_log_tells_the_operator_everything_and_an_attacker_nothing() {
         ("/api/submit?code=canary-key", "{\"canary-member\":"),
         ("/api/status/canary-id?code=canary-key", ""),
         ("/api/claim/canary-id", "canary-body"),
-        ("/api/withdraw/canary-id", "{}"),
+        ("/api/outcome/YQ.b", "canary-body"),
         ("/canary-path", ""),
     ] {
         let url = format!("{}{path}", gate.url);
@@ -216,8 +220,8 @@ async fn the_log_tells_the_operator_everything_and_an_attacker_nothing() {
         ("claim", 200),
         ("outcome", 200),
         ("submit", 400),
-        ("claim", 400),
-        ("withdraw", 404),
+        ("claim", 404),
+        ("outcome", 400),
         ("none", 404),
     ] {
         let line = log.lines().find(|line| {
@@ -234,6 +238,61 @@ async fn the_log_tells_the_operator_everything_and_an_attacker_nothing() {
         }
     }
     assert!(log.contains(&url));
+}
+
+#[tokio::test]
+async fn a_full_disk_is_a_clear_503_and_loses_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().display();
+    // A disk of its own, as small as can be, in a name space of its own.
+    let script = format!("mount -t tmpfs -o size=600k tmpfs {path} && exec \"$0\"",);
+    let mut probe = Command::new("unshare");
+    probe.args(["-rm", "sh", "-c", &format!("mount -t tmpfs tmpfs {path}")]);
+    if !probe.status().await.is_ok_and(|status| status.success()) {
+        eprintln!("\n!! SKIPPED, as this machine gives no disk of its own: the full disk\n");
+        return;
+    }
+    let mut command = Command::new("unshare");
+    command.args([
+        "-rm",
+        "sh",
+        "-c",
+        &script,
+        env!("CARGO_BIN_EXE_human-oversight"),
+    ]);
+    command
+        .env_clear()
+        .env("PATH", "/usr/bin:/bin:/usr/sbin:/sbin")
+        .kill_on_drop(true);
+    let gate = Process::spawn(command, dir.path(), &[]).await;
+    let mut accepted = Vec::new();
+    let mut refused = 0;
+    for number in 0..200 {
+        let mut new = request();
+        new.approver_emails = vec![ALICE.to_owned()];
+        new.correlation_id = Some(format!("full-{number}"));
+        new.parameters
+            .insert("text".to_owned(), json!("x".repeat(20_000)));
+        match gate.client().submit(&new).await {
+            Ok(approval) => accepted.push(approval.id),
+            Err(human_oversight_client::Error::Unavailable { status: 503, .. }) => refused += 1,
+            Err(other) => panic!("{other:?}"),
+        }
+        if refused >= 5 {
+            break;
+        }
+    }
+    assert!(
+        !accepted.is_empty() && refused >= 5,
+        "{} accepted, {refused} refused",
+        accepted.len()
+    );
+    for id in &accepted {
+        gate.client()
+            .status(id, Duration::ZERO)
+            .await
+            .expect("what was acknowledged is there");
+    }
 }
 
 /// What somebody was told had happened.

@@ -36,7 +36,7 @@ fn approval(agent: &str, correlation: &str) -> Approval {
     let approver = Approver {
         address: Address::parse(ALICE).unwrap(),
         link_key: "k".to_owned(),
-        link_nonce: "n".to_owned(),
+        seal: "s".to_owned(),
         wrong_codes: 0,
         mails: Vec::new(),
     };

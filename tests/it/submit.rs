@@ -409,6 +409,30 @@ async fn every_fault_is_told_at_once() {
 }
 
 #[tokio::test]
+async fn mails_show_of_the_parameters_what_the_operator_wants() {
+    let mut secret = request();
+    secret.parameters = object(json!({"user_id": "u-17", "api_key": "k-4711"}));
+    for (setting, shows_id, shows_key) in [
+        ("full", true, true),
+        ("redacted", true, false),
+        ("none", false, false),
+    ] {
+        let gate = TestGate::with(&[("HO_MAIL_PARAMETERS", setting)]).await;
+        let approval = gate.client.submit(&secret).await.unwrap();
+        let mail = gate.mails().remove(0);
+        for text in [&mail.text, &mail.html] {
+            assert_eq!(text.contains("u-17"), shows_id, "{setting}");
+            assert_eq!(text.contains("k-4711"), shows_key, "{setting}");
+        }
+        let page = gate.get(&gate.question(&approval, ALICE).link).await;
+        assert!(
+            page.body.contains("u-17") && page.body.contains("k-4711"),
+            "the page shows all"
+        );
+    }
+}
+
+#[tokio::test]
 async fn who_acts_for_somebody_may_still_be_decided_about_by_others() {
     let gate = TestGate::start().await;
     let mut request = request();

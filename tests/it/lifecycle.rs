@@ -1,0 +1,379 @@
+//! The lifecycle by itself: every move from every state at every time, and long walks at random.
+
+use std::time::Duration;
+
+use human_oversight::address::Address;
+use human_oversight::approval::{
+    Approval, Approver, Attempt, Claimed, Deliverable, Digest, EventKind, Execution, MailKind,
+    MailResult, MailState, Parameters, Request, State, Status, Verdict,
+};
+use human_oversight::id::ApprovalId;
+use human_oversight::timestamp::Timestamp;
+
+const LIFE: u64 = 3_600;
+const RUN_WITHIN: Duration = Duration::from_secs(600);
+const OUTCOME_WITHIN: Duration = Duration::from_secs(1_000);
+
+/// So many milliseconds after the request was made.
+fn at(millis: u64) -> Timestamp {
+    Timestamp::parse("2026-11-22T17:30:00.000Z").unwrap() + Duration::from_millis(millis)
+}
+
+fn pending() -> Approval {
+    let request = Request {
+        id: ApprovalId::new("agent", "1").unwrap(),
+        action: "Delete".to_owned(),
+        parameters: Parameters {
+            json: "{}".to_owned(),
+            digest: Digest([0; 32]),
+        },
+        reason: None,
+        on_behalf_of: None,
+        claimant: None,
+        digest: Digest([0; 32]),
+        requested_at: at(0),
+        expires_at: at(LIFE * 1_000),
+    };
+    let approvers = ["alice@example.com", "bob@example.com"].map(|address| Approver {
+        address: Address::parse(address).unwrap(),
+        link_key: "k".to_owned(),
+        seal: "s".to_owned(),
+        wrong_codes: 0,
+        mails: Vec::new(),
+    });
+    let mut approval = Approval::submitted(request, approvers.into());
+    for attempt in approval.lease_mails(at(0)) {
+        approval.settle_mail(attempt, MailResult::Sent, at(0));
+    }
+    approval
+}
+
+/// Everything that can be done to a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Move {
+    Approve,
+    Reject,
+    Claim,
+    ClaimAgain,
+    ClaimOther,
+    ReportDone,
+    ReportFailed,
+    Withdraw,
+    Tidy,
+    AnswerLate,
+    WrongCode,
+}
+
+const MOVES: [Move; 11] = [
+    Move::Approve,
+    Move::Reject,
+    Move::Claim,
+    Move::ClaimAgain,
+    Move::ClaimOther,
+    Move::ReportDone,
+    Move::ReportFailed,
+    Move::Withdraw,
+    Move::Tidy,
+    Move::AnswerLate,
+    Move::WrongCode,
+];
+
+/// Makes a move as the handlers do; whether it did what it is for.
+fn make(approval: &mut Approval, step: Move, now: Timestamp) -> bool {
+    let decide = |approval: &mut Approval, verdict| match approval
+        .judge(0, verdict, None, RUN_WITHIN, now)
+    {
+        Ok(ruling) => {
+            approval.record(ruling, "receipt".to_owned());
+            true
+        }
+        Err(_) => false,
+    };
+    match step {
+        Move::Approve => decide(approval, Verdict::Approve),
+        Move::Reject => decide(approval, Verdict::Reject),
+        Move::Claim | Move::ClaimAgain => approval.claim("mine", now) == Claimed::Granted,
+        Move::ClaimOther => approval.claim("other", now) == Claimed::Granted,
+        Move::ReportDone => approval.report(Ok(()), now).is_ok(),
+        Move::ReportFailed => approval.report(Err(None), now).is_ok(),
+        Move::Withdraw => approval.withdraw(now).is_ok(),
+        Move::Tidy => {
+            approval.tidy(OUTCOME_WITHIN, now);
+            true
+        }
+        Move::AnswerLate => {
+            approval.answer_late(1, Verdict::Approve, now);
+            approval.late.is_some()
+        }
+        Move::WrongCode => {
+            approval.count_wrong_code(0, now);
+            true
+        }
+    }
+}
+
+/// The word for where a request is, executions and all.
+fn place(approval: &Approval, now: Timestamp) -> &'static str {
+    match approval.execution(now) {
+        None => approval.status(now).word(),
+        Some(Execution::Awaited) => "Approved",
+        Some(Execution::Executing { .. }) => "Executing",
+        Some(Execution::Executed { .. }) => "Executed",
+        Some(Execution::Failed { .. }) => "ExecutionFailed",
+        Some(Execution::Unknown { .. }) => "ExecutionUnknown",
+        Some(Execution::Lapsed { .. }) => "Lapsed",
+    }
+}
+
+/// One request for each place there is.
+fn places() -> Vec<(&'static str, Approval, u64)> {
+    let after = |moves: &[(Move, u64)]| {
+        let mut approval = pending();
+        for &(step, time) in moves {
+            assert!(make(&mut approval, step, at(time)), "{step:?}");
+        }
+        approval
+    };
+    let approved = (Move::Approve, 1_000);
+    let claimed = (Move::Claim, 2_000);
+    let undeliverable = {
+        let mut approval = pending();
+        for approver in &mut approval.approvers {
+            approver.mails[0].state = MailState::Sending(at(60_000));
+        }
+        for approver in 0..2 {
+            let attempt = Attempt {
+                approver,
+                kind: MailKind::Question,
+                number: 1,
+            };
+            approval.settle_mail(attempt, MailResult::Refused, at(1_000));
+        }
+        approval
+    };
+    vec![
+        ("Pending", pending(), 3_000),
+        ("Timeout", pending(), LIFE * 1_000),
+        (
+            "Timeout",
+            after(&[(Move::Tidy, LIFE * 1_000)]),
+            LIFE * 1_000 + 1,
+        ),
+        ("Approved", after(&[approved]), 3_000),
+        ("Rejected", after(&[(Move::Reject, 1_000)]), 3_000),
+        ("Cancelled", after(&[(Move::Withdraw, 1_000)]), 3_000),
+        ("Undeliverable", undeliverable, 3_000),
+        ("Executing", after(&[approved, claimed]), 3_000),
+        (
+            "Executed",
+            after(&[approved, claimed, (Move::ReportDone, 2_500)]),
+            3_000,
+        ),
+        (
+            "ExecutionFailed",
+            after(&[approved, claimed, (Move::ReportFailed, 2_500)]),
+            3_000,
+        ),
+        (
+            "ExecutionUnknown",
+            after(&[approved, claimed, (Move::Tidy, 1_002_000)]),
+            1_003_000,
+        ),
+        ("Lapsed", after(&[approved]), 601_000),
+        ("Lapsed", after(&[approved, (Move::Tidy, 601_000)]), 602_000),
+    ]
+}
+
+#[test]
+fn every_move_from_every_place_leads_where_the_table_says() {
+    // Where a move that is possible leads; everything that is not here is refused and changes
+    // nothing but what the clock alone brings about.
+    let leads = |from: &str, step: Move| match (from, step) {
+        ("Pending", Move::Approve) => Some("Approved"),
+        ("Pending", Move::Reject) => Some("Rejected"),
+        ("Pending", Move::Withdraw) => Some("Cancelled"),
+        ("Cancelled", Move::Withdraw) => Some("Cancelled"),
+        ("Approved", Move::Claim | Move::ClaimAgain | Move::ClaimOther) => Some("Executing"),
+        ("Executing", Move::Claim | Move::ClaimAgain) => Some("Executing"),
+        ("Executing" | "ExecutionUnknown", Move::ReportDone) => Some("Executed"),
+        ("Executing" | "ExecutionUnknown", Move::ReportFailed) => Some("ExecutionFailed"),
+        ("Executed", Move::ReportDone) => Some("Executed"),
+        ("ExecutionFailed", Move::ReportFailed) => Some("ExecutionFailed"),
+        ("Timeout", Move::AnswerLate) => Some("Timeout"),
+        _ => None,
+    };
+    let mut cells = 0;
+    for (from, before, time) in places() {
+        for step in MOVES {
+            let now = at(time);
+            assert_eq!(place(&before, now), from, "{step:?}");
+            let mut after = before.clone();
+            let done = make(&mut after, step, now);
+            match leads(from, step) {
+                Some(to) => {
+                    assert!(done, "{from} {step:?}");
+                    assert_eq!(place(&after, now), to, "{from} {step:?}");
+                }
+                None => {
+                    let always = matches!(step, Move::Tidy | Move::WrongCode);
+                    assert!(!done || always, "{from} {step:?}");
+                    assert_eq!(place(&after, now), from, "{from} {step:?}");
+                }
+            }
+            assert!(
+                after.history.starts_with(&before.history),
+                "the past does not change"
+            );
+            cells += 1;
+        }
+    }
+    assert_eq!(cells, 13 * 11);
+}
+
+#[test]
+fn deadlines_are_half_open_to_the_millisecond() {
+    let end = LIFE * 1_000;
+    for (time, in_time) in [(end - 1, true), (end, false), (end + 1, false)] {
+        for step in [Move::Approve, Move::Reject, Move::Withdraw] {
+            assert_eq!(
+                make(&mut pending(), step, at(time)),
+                in_time,
+                "{step:?} {time}"
+            );
+        }
+    }
+    for (time, in_time) in [(600_999, true), (601_000, false)] {
+        let mut approval = pending();
+        make(&mut approval, Move::Approve, at(1_000));
+        assert_eq!(make(&mut approval, Move::Claim, at(time)), in_time);
+    }
+}
+
+#[test]
+fn walks_at_random_keep_the_promises() {
+    // A fixed sequence, so that a walk that fails can be walked again.
+    let mut seed: u64 = 20_261_122;
+    let mut random = |below: u64| {
+        seed = seed
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (seed >> 33) % below
+    };
+    let mut reached = std::collections::BTreeSet::new();
+    for walk in 0..5_000 {
+        let mut approval = pending();
+        let (mut time, mut holder, mut final_decision) = (0, None, None);
+        for _ in 0..12 {
+            time += [0, 1, 1_000, 60_000, 400_000, 2_000_000][random(6) as usize];
+            let step = MOVES[random(MOVES.len() as u64) as usize];
+            let now = at(time);
+            let was = approval.status(now);
+            let done = make(&mut approval, step, now);
+            reached.insert(place(&approval, now));
+            if was != Status::Pending {
+                assert_eq!(
+                    approval.status(now),
+                    was,
+                    "walk {walk}: what is final stays"
+                );
+            }
+            if let Some(decision) = approval.decision() {
+                let decision = final_decision.get_or_insert_with(|| decision.clone());
+                assert_eq!(approval.decision(), Some(&*decision), "walk {walk}");
+                assert!(decision.at < approval.request.expires_at);
+            }
+            let granted = done && matches!(step, Move::Claim | Move::ClaimAgain | Move::ClaimOther);
+            if granted {
+                let who = step == Move::ClaimOther;
+                assert_eq!(
+                    *holder.get_or_insert(who),
+                    who,
+                    "walk {walk}: one holder only"
+                );
+            }
+            let finals = approval.history.iter().filter(|event| {
+                matches!(
+                    event.what,
+                    EventKind::Approved
+                        | EventKind::Rejected
+                        | EventKind::TimedOut
+                        | EventKind::Cancelled
+                        | EventKind::Undeliverable
+                )
+            });
+            assert!(finals.count() <= 1, "walk {walk}");
+            assert!(
+                approval.history.is_sorted_by_key(|event| event.at),
+                "walk {walk}"
+            );
+            let is_done = !matches!(approval.state, State::Pending)
+                && matches!(place(&approval, now), "Timeout" | "Rejected" | "Cancelled");
+            if is_done {
+                // Only notes are left, and after them nothing.
+                for attempt in approval.lease_mails(now) {
+                    assert_eq!(attempt.kind, MailKind::Outcome);
+                    approval.settle_mail(attempt, MailResult::Sent, now);
+                }
+                assert_eq!(approval.next_due(OUTCOME_WITHIN), None);
+            }
+        }
+    }
+    let all = [
+        "Approved",
+        "Cancelled",
+        "Executed",
+        "Executing",
+        "ExecutionFailed",
+        "ExecutionUnknown",
+        "Lapsed",
+        "Pending",
+        "Rejected",
+        "Timeout",
+    ];
+    assert_eq!(
+        reached,
+        all.into(),
+        "every place but Undeliverable is reached by these moves"
+    );
+}
+
+#[test]
+fn a_mail_that_is_put_off_comes_again_in_growing_pauses_until_it_is_of_no_use() {
+    let mut approval = pending();
+    approval.approvers.truncate(1);
+    approval.approvers[0].mails[0].state = MailState::Queued(at(0));
+    approval.approvers[0].mails[0].attempts = 0;
+    approval.approvers[0].mails.truncate(1);
+    let (mut now, mut pauses) = (at(0), Vec::new());
+    loop {
+        approval.tidy(OUTCOME_WITHIN, now);
+        let attempts = approval.lease_mails(now);
+        let [attempt] = attempts.as_slice() else {
+            break;
+        };
+        assert!(approval.lease_mails(now).is_empty(), "it is ours alone");
+        approval.settle_mail(*attempt, MailResult::Deferred, now);
+        // An attempt that was given up in the meantime says nothing any more.
+        let old = Attempt {
+            number: attempt.number - 1,
+            ..*attempt
+        };
+        approval.settle_mail(old, MailResult::Sent, now);
+        assert_eq!(approval.deliverable(), Deliverable::None);
+        let next = approval.next_due(OUTCOME_WITHIN).unwrap();
+        pauses.push(next.since(now).as_secs());
+        now = next;
+    }
+    assert_eq!(
+        pauses,
+        [30, 60, 120, 300, 600, 1_200, 1_290],
+        "the last one ends at the deadline"
+    );
+    assert_eq!(approval.status(now), Status::Timeout);
+    assert!(matches!(approval.question(0).state, MailState::Dropped(_)));
+    assert_eq!(
+        approval.next_due(OUTCOME_WITHIN),
+        None,
+        "nobody was asked, nobody is told"
+    );
+}
