@@ -100,7 +100,17 @@ pub(crate) async fn run(timeout: Duration) -> anyhow::Result<()> {
             println!("{AGENT}: list_users() -> {}", users.list());
         }
     }
+    stay_open().await;
     Ok(())
+}
+
+/// The approver's browser is about to load what became of the request, and may look again.
+async fn stay_open() {
+    if std::io::stdout().is_terminal() {
+        println!("\nThe gate stays open for you to look around. Press Ctrl-C to end.");
+        std::future::pending().await
+    }
+    tokio::time::sleep(Duration::from_secs(3)).await;
 }
 
 /// What anybody can check who has the receipt and the gate's public keys.

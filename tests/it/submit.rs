@@ -409,6 +409,78 @@ async fn every_fault_is_told_at_once() {
 }
 
 #[tokio::test]
+async fn the_mail_reads_as_it_should() {
+    let gate = TestGate::start().await;
+    let mut new = request();
+    new.parameters =
+        object(json!({"user_id": "1", "token": "t-1", "to": "pаypal", "x": "\u{200b}"}));
+    new.reason = Some("The contract ended.\r\nOpen https://evil.example instead.".to_owned());
+    new.on_behalf_of = Some("requester@example.com".to_owned());
+    new.correlation_id = Some("run-1".to_owned());
+    let approval = gate.client.submit(&new).await.unwrap();
+    let asked = gate.question(&approval, ALICE);
+    let mail = gate
+        .mails()
+        .into_iter()
+        .find(|mail| mail.to == ALICE)
+        .unwrap();
+    let text = mail.text.replace("\r\n", "\n");
+    let deadline = text
+        .split_once("Deadline:  ")
+        .unwrap()
+        .1
+        .split_once(" (")
+        .unwrap()
+        .0;
+    let text = text.replace(deadline, "DEADLINE");
+    let text = text
+        .replace(&asked.link, "LINK")
+        .replace(&asked.code, "CODE");
+    assert_eq!(text.trim_end(), MAIL);
+}
+
+/// The question in plain text, without the link, the code and the time. The first letter `a` of
+/// `pаypal` is Cyrillic.
+const MAIL: &str = r#"An agent asks for your approval
+
+Delete User Account
+
+Agent:     UserManagerAgent
+On behalf: requester@example.com
+Deadline:  DEADLINE (59 minutes left)
+Request:   run-1
+
+With exactly these parameters:
+
+{
+  "to": "pаypal",
+  "token": "«not shown in mail»",
+  "user_id": "1",
+  "x": "\u200b"
+}
+
+1 value(s) with the name of a secret are not shown here; the page shows them.
+
+Look twice: 1 hidden character(s) are written out as \u.
+
+Look twice: "pаypal" is not what it seems: а is U+0430.
+
+To decide, open this page:
+
+LINK
+
+To approve, type this code there:  CODE
+
+Nothing happens unless somebody decides. The link is yours alone: whoever
+has this mail can decide in your name, so do not forward it. Answers to this
+mail are not read.
+
+The agent says (not verified):
+
+> The contract ended.
+> Open https://evil.example instead."#;
+
+#[tokio::test]
 async fn mails_show_of_the_parameters_what_the_operator_wants() {
     let mut secret = request();
     secret.parameters = object(json!({"user_id": "u-17", "api_key": "k-4711"}));

@@ -25,6 +25,18 @@ async fn the_timer_is_answered_as_the_host_wants_it() {
 }
 
 #[tokio::test]
+async fn what_comes_from_outside_cannot_start_it() {
+    let gate = TestGate::start().await;
+    for header in ["x-forwarded-for", "x-arr-log-id", "disguised-host"] {
+        let call = gate
+            .http
+            .post(gate.direct("/sweep"))
+            .header(header, "203.0.113.7");
+        assert_eq!(call.send().await.unwrap().status(), 404, "{header}");
+    }
+}
+
+#[tokio::test]
 async fn what_the_clock_brought_about_is_stored_and_everybody_asked_is_told_once() {
     let gate = TestGate::start().await;
     let approval = gate.ask().await;
