@@ -172,6 +172,20 @@ words! {
     }
 }
 
+impl State {
+    /// Its name, whatever the clock says.
+    pub fn status(&self) -> Status {
+        match self {
+            Self::Pending => Status::Pending,
+            Self::Approved { .. } => Status::Approved,
+            Self::Rejected(_) => Status::Rejected,
+            Self::Timeout { .. } => Status::Timeout,
+            Self::Cancelled { .. } => Status::Cancelled,
+            Self::Undeliverable { .. } => Status::Undeliverable,
+        }
+    }
+}
+
 /// A person's decision, as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decision {
@@ -246,6 +260,20 @@ pub enum Execution {
     },
 }
 
+impl Execution {
+    /// Its name, as it is stored and shown; nothing while the approval waits to be claimed.
+    pub fn word(&self) -> Option<&'static str> {
+        match self {
+            Self::Awaited => None,
+            Self::Executing { .. } => Some("Executing"),
+            Self::Executed { .. } => Some("Executed"),
+            Self::Failed { .. } => Some("ExecutionFailed"),
+            Self::Unknown { .. } => Some("ExecutionUnknown"),
+            Self::Lapsed { .. } => Some("Lapsed"),
+        }
+    }
+}
+
 /// A person who was asked, and all that is kept of asking.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Approver {
@@ -253,8 +281,9 @@ pub struct Approver {
     pub address: Address,
     /// Which key their link and code are derived with.
     pub link_key: String,
-    /// What the gate made of the request and this address with that key: nobody else can add an
-    /// approver to a stored request, or change what was asked.
+    /// What the gate made of the request and this address with that key. Nobody else can make one, so
+    /// an approver whom somebody added to the table has no link, nor has one whose request was
+    /// changed.
     pub seal: String,
     /// How many wrong codes came with their link.
     pub wrong_codes: u32,
@@ -370,13 +399,9 @@ impl Approval {
 
     /// How it stands at `now`: the deadline holds whether or not anybody stored that it passed.
     pub fn status(&self, now: Timestamp) -> Status {
-        match &self.state {
-            State::Pending if now < self.request.expires_at => Status::Pending,
-            State::Pending | State::Timeout { .. } => Status::Timeout,
-            State::Approved { .. } => Status::Approved,
-            State::Rejected(_) => Status::Rejected,
-            State::Cancelled { .. } => Status::Cancelled,
-            State::Undeliverable { .. } => Status::Undeliverable,
+        match self.state.status() {
+            Status::Pending if now >= self.request.expires_at => Status::Timeout,
+            stored => stored,
         }
     }
 

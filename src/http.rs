@@ -26,6 +26,7 @@ use axum::routing::{get, post};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
+use tracing::Instrument;
 
 use crate::approval::Approval;
 use crate::config::Config;
@@ -142,9 +143,9 @@ pub async fn sweep_for_ever(app: Arc<App>) {
     loop {
         // In a task of its own, so that not even a panic ends the sweeping.
         let app_of_sweep = app.clone();
-        tokio::spawn(async move { sweep::sweep(&app_of_sweep).await })
-            .await
-            .ok();
+        let sweeping = async move { sweep::sweep(&app_of_sweep).await };
+        let call = tracing::info_span!("call", function = "sweep");
+        tokio::spawn(sweeping.instrument(call)).await.ok();
         tokio::time::sleep(app.config.sweep_every).await;
     }
 }

@@ -33,7 +33,8 @@
 //! 7. No credential of an agent opens a decision. Approvers are on the operator's list, and never the
 //!    person the agent acts for.
 //! 8. A receipt is made in the write that records the decision. Nothing signs from a stored row, and a
-//!    row that contradicts its receipt is no approval.
+//!    row that contradicts its seal or its receipt is no approval. (That a whole row was put back to
+//!    what it once was, by somebody who can write the table, no row can show.)
 //! 9. What is acknowledged is durable.
 //! 10. `approval` reads no clock, draws no randomness, does no I/O. axum appears only in `http`, SQLite
 //!     only in `store`, lettre only in `mailer`, the environment only in `config`, wire types only in

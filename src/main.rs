@@ -58,7 +58,7 @@ async fn main() -> ExitCode {
 /// look like one that was meant.
 async fn run() -> anyhow::Result<()> {
     let config = settings()?;
-    log(&config.log);
+    log(&config.log)?;
     let (app, listener) = open(config).await?;
     let url = &app.base_url;
     if app.config.production {
@@ -116,12 +116,15 @@ fn now() -> Timestamp {
 
 /// As the Functions host reads it: what is well to stdout, warnings and errors to stderr, one line
 /// each.
-fn log(filter: &str) {
+fn log(filter: &str) -> anyhow::Result<()> {
+    let Ok(filter) = EnvFilter::builder().parse(filter) else {
+        bail!("HO_LOG cannot be used: it must be a level or a filter of tracing");
+    };
     let by_level = io::stderr
         .with_max_level(Level::WARN)
         .or_else(io::stdout.with_min_level(Level::INFO));
     tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::new(filter))
+        .with_env_filter(filter)
         .with_writer(by_level)
         .with_ansi(false)
         .with_target(false)
@@ -131,6 +134,7 @@ fn log(filter: &str) {
         let place = panic.location().map(ToString::to_string);
         tracing::error!(place, "a panic: this is a fault of the gate");
     }));
+    Ok(())
 }
 
 #[expect(clippy::print_stdout, reason = "this is what the command is for")]

@@ -111,6 +111,7 @@ fn claims(issuer: &str, approval: &Approval, ruling: &Ruling) -> Claims {
         correlation_id: request.id.correlation().to_owned(),
         action_description: request.action.clone(),
         parameters_digest: request.parameters.digest.to_string(),
+        claimant: request.claimant.map(|digest| digest.to_string()),
         decision: match ruling.verdict() {
             Verdict::Approve => Decision::Approved,
             Verdict::Reject => Decision::Rejected,

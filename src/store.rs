@@ -42,8 +42,8 @@ pub struct ETag(String);
 /// An approval that is due, and where it stands in the order of those that are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Due {
-    /// Which one.
-    pub id: ApprovalId,
+    /// Which one; nothing for a row that is none of the gate's.
+    pub id: Option<ApprovalId>,
     place: (Timestamp, String, String),
 }
 

@@ -387,13 +387,21 @@ impl Pending {
         };
         let client = &self.action.gate.client;
         let id = &self.handle.id;
-        let approval = match persist(PATIENCE, || client.claim(id, &claim)).await {
-            Ok(approval) => approval,
-            Err(Error::Problem(problem)) if problem.status == 409 => {
-                let (approval, _) = persist(PATIENCE, || client.status(id, Duration::ZERO)).await?;
+        let mut refused_before = false;
+        let approval = loop {
+            match persist(PATIENCE, || client.claim(id, &claim)).await {
+                Ok(approval) => break approval,
+                Err(Error::Problem(problem)) if problem.status == 409 => {}
+                Err(error) => return Err(error.into()),
+            }
+            let (approval, _) = persist(PATIENCE, || client.status(id, Duration::ZERO)).await?;
+            // Two instances of the gate may differ by a moment about the time: what the second claim
+            // finds, the first has stored.
+            if refused_before || approval.status != Status::Timeout {
                 return Err(Refusal::from_status(&approval));
             }
-            Err(error) => return Err(error.into()),
+            refused_before = true;
+            sleep(Duration::from_secs(1)).await;
         };
         let verified = match is_ours_to_run(&approval, id) {
             true => self.verify(&approval, params, &keys),

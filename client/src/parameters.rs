@@ -27,6 +27,9 @@ pub enum ParametersError {
     /// exactly (RFC 8785, section 3.2.2.3), or a float that is no number.
     #[error("{0}: send it as a string")]
     Inexact(String),
+    /// A member's name that JSON readers in Rust take for a mark of their own.
+    #[error("a member's name begins with `$serde_json::private::`")]
+    SpecialName,
     /// It cannot be written as JSON at all (a map with keys that are no text, …).
     #[error("parameters cannot be written as JSON: {0}")]
     Unserializable(#[source] serde_json::Error),
@@ -46,7 +49,13 @@ impl Parameters {
         }
         // Fails where it is nested deeper than readers of JSON go.
         let object = serde_json::from_str(&canonical).map_err(ParametersError::Unserializable)?;
-        Ok(Self { canonical, object })
+        // serde_json, with some of its features, reads certain names as marks of its own.
+        match serde_json_canonicalizer::to_string(&object) {
+            Ok(again) if again == canonical && !canonical.contains("\"$serde_json::private::") => {
+                Ok(Self { canonical, object })
+            }
+            _ => Err(ParametersError::SpecialName),
+        }
     }
 
     /// The canonical JSON text.
@@ -116,6 +125,15 @@ mod tests {
         let deep = |n| std::collections::BTreeMap::from([("n", Some(vec![(1, n)]))]);
         assert!(Parameters::of(&deep(0.5_f32)).is_ok());
         assert!(Parameters::of(&deep(f32::NAN)).is_err());
+    }
+
+    #[test]
+    fn what_a_reader_would_take_for_something_else_is_an_error() {
+        let special = json!({"to": {"$serde_json::private::RawValue": "\"alice\""}});
+        assert!(matches!(
+            Parameters::of(&special),
+            Err(ParametersError::SpecialName)
+        ));
     }
 
     #[test]

@@ -32,6 +32,9 @@ pub struct Claims {
     pub action_description: String,
     /// SHA-256 of the canonical parameters that were shown, 64 hexadecimal digits.
     pub parameters_digest: String,
+    /// SHA-256 of the secret that a claim must bring, if the request named one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub claimant: Option<String>,
     /// `Approved` or `Rejected`.
     pub decision: Decision,
     /// The address of the person who decided.

@@ -12,7 +12,7 @@ use super::error::{Error, Standing};
 use super::json::{Fields, Json};
 use super::wire::Answer;
 use super::{App, Id};
-use crate::approval::{Approval, Claimed, Execution};
+use crate::approval::{Approval, Claimed};
 use crate::id::is_plain_name;
 use crate::timestamp::Timestamp;
 
@@ -43,15 +43,15 @@ pub(super) async fn claim(
     };
     let secret = Secret::take(&mut fields);
     fields.finish()?;
-    let (approval, claimed) = app
+    let (approval, (claimed, judged_at)) = app
         .change(&id, |approval, now| {
             secret.check(approval)?;
-            Ok(approval.claim(&nonce, now))
+            Ok((approval.claim(&nonce, now), now))
         })
         .await?;
     match claimed {
         Claimed::Granted => Ok(Answer::of(&app, StatusCode::OK, &approval)),
-        Claimed::Refused => Err(not_possible(&approval, app.now())),
+        Claimed::Refused => Err(not_possible(&approval, judged_at)),
     }
 }
 
@@ -87,17 +87,10 @@ impl Secret {
     }
 }
 
-/// The conflict that names how the request stands.
-pub(super) fn not_possible(approval: &Approval, now: Timestamp) -> Error {
+/// The conflict that names how the request stood when it was judged.
+pub(super) fn not_possible(approval: &Approval, judged_at: Timestamp) -> Error {
     let execution = approval
-        .execution(now)
-        .and_then(|execution| match execution {
-            Execution::Awaited => None,
-            Execution::Executing { .. } => Some("Executing"),
-            Execution::Executed { .. } => Some("Executed"),
-            Execution::Failed { .. } => Some("ExecutionFailed"),
-            Execution::Unknown { .. } => Some("ExecutionUnknown"),
-            Execution::Lapsed { .. } => Some("Lapsed"),
-        });
-    Error::Conflict(Standing::Stands(approval.status(now), execution))
+        .execution(judged_at)
+        .and_then(|execution| execution.word());
+    Error::Conflict(Standing::Stands(approval.status(judged_at), execution))
 }

@@ -11,6 +11,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
+use tracing::Instrument;
 use uuid::Uuid;
 
 use super::App;
@@ -27,11 +28,25 @@ const NOTHING: &str = "default-src 'none'; frame-ancestors 'none'; base-uri 'non
 
 const INVOCATION: &str = "x-azure-functions-invocationid";
 
-pub(super) async fn around(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
-    let started = Instant::now();
+pub(super) async fn around(app: State<Arc<App>>, request: Request, next: Next) -> Response {
     let invocation = invocation_id(request.headers());
+    let function = function(request.uri().path());
+    // Whatever is logged on the way has both.
+    let call = tracing::info_span!("call", invocation, function);
+    answer(app, request, next, &invocation, function)
+        .instrument(call)
+        .await
+}
+
+async fn answer(
+    State(app): State<Arc<App>>,
+    request: Request,
+    next: Next,
+    invocation: &str,
+    function: &str,
+) -> Response {
+    let started = Instant::now();
     let path = request.uri().path();
-    let function = function(path);
     let named: Option<ApprovalId> = path.rsplit('/').next().and_then(|id| id.parse().ok());
     let host = request
         .headers()
@@ -52,7 +67,7 @@ pub(super) async fn around(State(app): State<Arc<App>>, request: Request, next: 
         .headers()
         .contains_key(header::CONTENT_SECURITY_POLICY);
     if let Some(error) = error.as_ref().filter(|_| !is_page) {
-        let problem = error.problem(&invocation);
+        let problem = error.problem(invocation);
         let body = serde_json::to_vec(&problem).expect("a problem is plain JSON");
         *response.body_mut() = Body::from(body);
         let headers = response.headers_mut();
@@ -68,58 +83,21 @@ pub(super) async fn around(State(app): State<Arc<App>>, request: Request, next: 
         .remove::<About>()
         .map(|About(id)| id)
         .or(named);
-    let line = Line {
-        invocation: &invocation,
-        function,
-        status: response.status().as_u16(),
-        id: id.map(|id| id.to_string()).unwrap_or_default(),
-        ms: started.elapsed().as_millis(),
-    };
-    line.log(error.as_ref());
-    response
-}
-
-/// One line a request: nothing in it came from the request but an id that is one.
-struct Line<'a> {
-    invocation: &'a str,
-    function: &'static str,
-    status: u16,
-    id: String,
-    ms: u128,
-}
-
-impl Line<'_> {
-    fn log(&self, error: Option<&Error>) {
-        let Self {
-            invocation,
-            function,
-            status,
-            id,
-            ms,
-        } = self;
-        match error {
-            Some(error @ Error::Integrity(_)) => {
-                let cause = error.cause();
-                tracing::error!(
-                    invocation,
-                    function,
-                    status,
-                    id,
-                    ms,
-                    cause,
-                    "integrity problem"
-                );
-            }
-            Some(error) if *status >= 500 => {
-                let cause = error.cause();
-                tracing::error!(invocation, function, status, id, ms, cause, "failed");
-            }
-            _ if *function == "ping" => {
-                tracing::debug!(invocation, function, status, ms, "answered")
-            }
-            _ => tracing::info!(invocation, function, status, id, ms, "answered"),
+    let id = id.map(|id| id.to_string()).unwrap_or_default();
+    let status = response.status().as_u16();
+    let ms = started.elapsed().as_millis();
+    // Nothing in the line came from the request but an id that is one.
+    match &error {
+        Some(error @ Error::Integrity(_)) => {
+            tracing::error!(status, id, ms, cause = error.cause(), "integrity problem");
         }
+        Some(error) if status >= 500 => {
+            tracing::error!(status, id, ms, cause = error.cause(), "failed");
+        }
+        _ if function == "ping" => tracing::debug!(status, ms, "answered"),
+        _ => tracing::info!(status, id, ms, "answered"),
     }
+    response
 }
 
 /// The host's id of this call; the last one, as a client can put one before it (and could put
@@ -135,21 +113,20 @@ fn invocation_id(headers: &HeaderMap) -> String {
 }
 
 fn function(path: &str) -> &'static str {
-    let first = path
-        .trim_start_matches("/api")
-        .split('/')
-        .nth(1)
-        .unwrap_or_default();
     const FUNCTIONS: [&str; 9] = [
         "submit", "status", "decision", "claim", "outcome", "withdraw", "keys", "sweep", "inbox",
     ];
-    match first {
-        "" => "ping",
-        name => FUNCTIONS
-            .into_iter()
-            .find(|function| *function == name)
-            .unwrap_or("none"),
+    if path == "/" {
+        return "ping";
     }
+    let name = path.strip_prefix("/api").unwrap_or(path);
+    let name = name
+        .strip_prefix('/')
+        .and_then(|name| name.split('/').next());
+    FUNCTIONS
+        .into_iter()
+        .find(|function| name == Some(function))
+        .unwrap_or("none")
 }
 
 fn is_loopback(host: &str) -> bool {

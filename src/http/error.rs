@@ -122,7 +122,7 @@ impl Error {
             }
             Self::Unavailable(_) => {
                 "Nothing is half-done. Make the same call again soon: if it was recorded after all, \
-                 the answer will say so."
+                 the answer will say so (for submit: only with a correlationId of yours)."
                     .to_owned()
             }
             Self::Bug => "The gate's operator finds it in the log by the invocationId.".to_owned(),

@@ -24,6 +24,9 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 /// The deepest nesting.
 const DEPTH: usize = 64;
 
+/// What serde_json's own marks begin with: it would read an object that has one as something else.
+const SPECIAL: &str = "$serde_json::private::";
+
 /// A JSON object, read strictly.
 pub(super) struct Json(pub(super) Map<String, Value>);
 
@@ -108,6 +111,12 @@ fn strict(raw: &RawValue, pointer: &str, depth: usize) -> Result<Value, Error> {
             let mut object = Map::new();
             for (name, member) in members {
                 let pointer = format!("{pointer}/{}", name.replace('~', "~0").replace('/', "~1"));
+                if name.starts_with(SPECIAL) {
+                    return Err(invalid(
+                        &pointer,
+                        "has a name that not every reader takes as such",
+                    ));
+                }
                 let member = strict(member, &pointer, depth + 1)?;
                 if object.insert(name, member).is_some() {
                     return Err(Error::BadRequest(
@@ -157,7 +166,9 @@ fn decimal(text: &str) -> (bool, String, i64) {
     if significant.is_empty() {
         return (false, String::new(), 0);
     }
-    let exponent = exponent - fraction.len() as i64 + dropped;
+    let exponent = exponent
+        .saturating_sub(fraction.len() as i64)
+        .saturating_add(dropped);
     (whole.starts_with('-'), significant.to_owned(), exponent)
 }
 
@@ -374,6 +385,8 @@ mod tests {
             "1e-400",
             "0.12345678901234567890123",
             "1e99999999999999999999",
+            "1.5e-9223372036854775808",
+            "15e9223372036854775807",
         ] {
             assert!(!survives_as_double(changed), "{changed}");
         }

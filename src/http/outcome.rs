@@ -38,14 +38,14 @@ pub(super) async fn outcome(
         }
     };
     fields.finish()?;
-    let (approval, done) = app
+    let (approval, (done, judged_at)) = app
         .change(&id, |approval, now| {
             secret.check(approval)?;
-            Ok(approval.report(report.clone(), now))
+            Ok((approval.report(report.clone(), now), now))
         })
         .await?;
     match done {
         Ok(()) => Ok(Answer::of(&app, StatusCode::OK, &approval)),
-        Err(_) => Err(not_possible(&approval, app.now())),
+        Err(_) => Err(not_possible(&approval, judged_at)),
     }
 }

@@ -9,6 +9,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use human_oversight_client::parameters::{hex, sha256};
 use serde_json::{Map, Value};
+use tracing::Instrument;
 use uuid::Uuid;
 
 use super::App;
@@ -54,7 +55,7 @@ pub(super) async fn submit(
     let approval = submission.into_approval(&app, timeout);
     let storing = tokio::spawn({
         let app = app.clone();
-        async move { store(&app, approval).await }
+        async move { store(&app, approval).await }.in_current_span()
     });
     let (approval, is_new) = storing.await.map_err(|_| Error::Bug)??;
     let mut response = match wait {
@@ -124,14 +125,17 @@ async fn synchronous(app: &App, approval: Approval, wait: Duration) -> Result<An
         tokio::time::sleep(left + Duration::from_millis(1)).await;
     }
     let nonce = hex(&random::<16>());
-    let (approval, claimed) = app
-        .change(&id, |approval, now| Ok(approval.claim(&nonce, now)))
+    let (approval, (claimed, judged_at)) = app
+        .change(&id, |approval, now| Ok((approval.claim(&nonce, now), now)))
         .await?;
-    let now = app.now();
-    match (approval.status(now), claimed) {
-        (Status::Approved, Claimed::Refused) => Err(not_possible(&approval, now)),
-        _ => Ok(answer_as_before(Answer::of(app, StatusCode::OK, &approval))),
-    }
+    let status = match (approval.status(judged_at), claimed) {
+        (Status::Approved, Claimed::Refused) => return Err(not_possible(&approval, judged_at)),
+        (Status::Pending, _) => StatusCode::ACCEPTED,
+        _ => StatusCode::OK,
+    };
+    Ok(answer_as_before(Answer::at(
+        app, status, &approval, judged_at,
+    )))
 }
 
 /// The predecessor answered an empty text where nobody had decided.

@@ -75,10 +75,15 @@ pub(super) async fn sweep(app: &App) -> Swept {
                 break 'pages;
             }
             swept.looked_at += 1;
-            match tidy(app, &due.id).await {
+            let Some(id) = &due.id else {
+                tracing::error!("a row that is due is none of the gate's");
+                swept.failed += 1;
+                continue;
+            };
+            match tidy(app, id).await {
                 Ok(mails) => swept.mails += mails,
                 Err(error) => {
-                    let id = due.id.to_string();
+                    let id = id.to_string();
                     let cause = error.cause();
                     tracing::error!(id, cause, "the sweep could not tidy a request");
                     swept.failed += 1;
@@ -98,14 +103,7 @@ pub(super) async fn sweep(app: &App) -> Swept {
             failed,
             complete,
         } = swept;
-        tracing::info!(
-            function = "sweep",
-            looked_at,
-            mails,
-            failed,
-            complete,
-            "swept"
-        );
+        tracing::info!(looked_at, mails, failed, complete, "swept");
     }
     swept
 }

@@ -19,7 +19,11 @@ pub(super) struct Answer {
 
 impl Answer {
     pub(super) fn of(app: &App, status: StatusCode, approval: &Approval) -> Self {
-        let now = app.now();
+        Self::at(app, status, approval, app.now())
+    }
+
+    /// The approval as it stood at a certain time.
+    pub(super) fn at(app: &App, status: StatusCode, approval: &Approval, now: Timestamp) -> Self {
         let pending = approval.status(now) == Status::Pending;
         Self {
             status,

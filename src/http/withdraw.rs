@@ -26,14 +26,14 @@ pub(super) async fn withdraw(
     let mut fields = Fields::of(body);
     let secret = Secret::take(&mut fields);
     fields.finish()?;
-    let (approval, done) = app
+    let (approval, (done, judged_at)) = app
         .change(&id, |approval, now| {
             secret.check(approval)?;
-            Ok(approval.withdraw(now))
+            Ok((approval.withdraw(now), now))
         })
         .await?;
     match done {
         Ok(()) => Ok(Answer::of(&app, StatusCode::OK, &approval)),
-        Err(_) => Err(not_possible(&approval, app.now())),
+        Err(_) => Err(not_possible(&approval, judged_at)),
     }
 }

@@ -135,13 +135,12 @@ impl Embedded {
             reply,
         });
         let rows = answered(sent.is_ok(), answer).await?;
-        let due = rows.into_iter().filter_map(|(due, partition, row)| {
-            // A row that the gate did not write is not its business.
-            let id = row::id(&partition, &row)?;
-            Some(Due {
-                id,
-                place: (Timestamp::from_unix_millis(due)?, partition, row),
-            })
+        let due = rows.into_iter().map(|(due, partition, row)| {
+            let at = Timestamp::from_unix_millis(due).unwrap_or(now);
+            Due {
+                id: row::id(&partition, &row),
+                place: (at, partition, row),
+            }
         });
         Ok(due.collect())
     }

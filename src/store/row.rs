@@ -4,7 +4,7 @@
 
 use human_oversight_client::parameters::sha256;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::StoreError;
 use crate::address::Address;
@@ -155,7 +155,7 @@ impl Row {
             on_behalf_of: text(&request.on_behalf_of),
             reason: request.reason.clone(),
             claimant: text(&request.claimant),
-            status: stored_status(state).word().to_owned(),
+            status: state.status().word().to_owned(),
             approver: decision.map(|d| d.by.to_string()),
             response_timestamp: text(&approval.closed_at()),
             comment: decision.and_then(|d| d.comment.clone()),
@@ -211,7 +211,9 @@ impl Row {
             return Err("AgentName, CorrelationId");
         }
         let digest = Digest::parse(&self.parameters_digest).ok_or("ParametersDigest")?;
-        let is_object = serde_json::from_str::<Map<String, Value>>(&self.parameters).is_ok();
+        // Just as it will be read to be shown.
+        let is_object =
+            serde_json::from_str::<Value>(&self.parameters).is_ok_and(|v| v.is_object());
         if digest.0 != sha256(self.parameters.as_bytes()) || !is_object {
             return Err("Parameters");
         }
@@ -314,9 +316,21 @@ impl Row {
         })
     }
 
+    /// Not claimed: then nothing says that it ever was.
+    fn awaited(&self) -> Result<Execution, &'static str> {
+        let was_claimed = self.claim_nonce.is_some()
+            || self.execution_timestamp.is_some()
+            || self.history.contains(EventKind::Claimed.word())
+            || self.history.contains(EventKind::Lapsed.word());
+        match was_claimed {
+            true => Err("ExecutionStatus"),
+            false => Ok(Execution::Awaited),
+        }
+    }
+
     fn execution(&self) -> Result<Execution, &'static str> {
         let Some(status) = &self.execution_status else {
-            return Ok(Execution::Awaited);
+            return self.awaited();
         };
         let at = self
             .execution_timestamp
@@ -358,22 +372,19 @@ struct ExecutionColumns {
 
 impl ExecutionColumns {
     fn of(execution: &Execution) -> Self {
-        let columns = |status: &str, at: &Timestamp, nonce: Option<&String>| Self {
-            status: Some(status.to_owned()),
+        let (at, nonce, error) = match execution {
+            Execution::Awaited => return Self::default(),
+            Execution::Executing { at, nonce }
+            | Execution::Executed { at, nonce }
+            | Execution::Unknown { at, nonce } => (at, Some(nonce), None),
+            Execution::Failed { at, nonce, error } => (at, Some(nonce), error.clone()),
+            Execution::Lapsed { at } => (at, None, None),
+        };
+        Self {
+            status: execution.word().map(str::to_owned),
             at: Some(at.to_string()),
             nonce: nonce.cloned(),
-            error: None,
-        };
-        match execution {
-            Execution::Awaited => Self::default(),
-            Execution::Executing { at, nonce } => columns("Executing", at, Some(nonce)),
-            Execution::Executed { at, nonce } => columns("Executed", at, Some(nonce)),
-            Execution::Failed { at, nonce, error } => Self {
-                error: error.clone(),
-                ..columns("ExecutionFailed", at, Some(nonce))
-            },
-            Execution::Unknown { at, nonce } => columns("ExecutionUnknown", at, Some(nonce)),
-            Execution::Lapsed { at } => columns("Lapsed", at, None),
+            error,
         }
     }
 }
@@ -459,18 +470,6 @@ impl HistoryEntry {
             what: EventKind::from_word(&self.what)?,
             by: optional(self.by.as_deref(), address)?,
         })
-    }
-}
-
-/// The state's own name: the row says what was stored, not what the clock made of it.
-fn stored_status(state: &State) -> Status {
-    match state {
-        State::Pending => Status::Pending,
-        State::Approved { .. } => Status::Approved,
-        State::Rejected(_) => Status::Rejected,
-        State::Timeout { .. } => Status::Timeout,
-        State::Cancelled { .. } => Status::Cancelled,
-        State::Undeliverable { .. } => Status::Undeliverable,
     }
 }
 

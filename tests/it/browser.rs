@@ -223,8 +223,16 @@ async fn a_person_reads_the_mail_follows_the_link_and_approves() {
         "the code is in the mail"
     );
     browser.click("a[href*='/api/decision/']").await;
-    let windows = browser.window.windows().await.unwrap();
-    assert_eq!(windows.len(), 2, "the link opens outside of the mail");
+    let opened = async {
+        loop {
+            let windows = browser.window.windows().await.unwrap();
+            if windows.len() == 2 {
+                break windows;
+            }
+        }
+    };
+    let windows = tokio::time::timeout(Duration::from_secs(10), opened);
+    let windows = windows.await.expect("the link opens outside of the mail");
     browser
         .window
         .switch_to_window(windows[1].clone())

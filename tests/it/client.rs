@@ -330,6 +330,11 @@ async fn a_gate_that_stumbles_is_asked_again_and_gets_no_second_request() {
     let pending = action.submit(&user()).await.unwrap();
     assert_eq!((gate.stored().len(), gate.mails().len()), (1, 1));
     let id = pending.handle().id.clone();
+    assert_eq!(
+        gate.status(&id).await.notifications[0].attempts,
+        1,
+        "mailed once"
+    );
     gate.approve(&gate.status(&id).await, ALICE).await;
     let runs = AtomicU32::new(0);
     let outcome = pending

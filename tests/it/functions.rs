@@ -10,13 +10,23 @@ fn app() -> FunctionApp {
 }
 
 #[test]
-fn each_function_has_a_directory_a_module_and_a_test_of_its_name() {
-    let functions: BTreeSet<String> = app().functions.into_iter().map(|f| f.name).collect();
-    let expected = [
-        "claim", "decision", "keys", "outcome", "status", "submit", "sweep", "withdraw",
-    ];
-    assert_eq!(functions, expected.map(str::to_owned).into());
-    for name in &functions {
+fn directories_routes_modules_and_tests_are_one_set() {
+    let directories: BTreeSet<String> = app().functions.into_iter().map(|f| f.name).collect();
+    let routes: BTreeSet<String> = include_str!("../../src/http.rs")
+        .split('"')
+        .filter(|literal| literal.starts_with('/') && literal.len() > 1)
+        // The inbox is a developer's.
+        .filter(|path| !path.starts_with("/inbox"))
+        .map(|path| {
+            path.trim_start_matches("/api")
+                .split(['/', '.'])
+                .nth(1)
+                .unwrap()
+                .to_owned()
+        })
+        .collect();
+    assert_eq!(directories, routes);
+    for name in &directories {
         for file in [format!("src/http/{name}.rs"), format!("tests/it/{name}.rs")] {
             assert!(repository().join(&file).is_file(), "{file}");
         }

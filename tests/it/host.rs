@@ -651,15 +651,17 @@ impl Host {
     /// SIGKILL to the handler, as the host stops it; the supervisor starts it again.
     pub(crate) async fn kill_handler(&mut self) {
         let id = self.process.lock().unwrap().expect("it runs");
+        self.health.borrow_and_update();
         let status = Command::new("kill")
             .args(["-9", &id.to_string()])
             .status()
             .await
             .unwrap();
         assert!(status.success());
-        self.health
-            .wait_for(|now| *now != Health::Ready)
+        let changed = self.health.changed();
+        timeout(Duration::from_secs(40), changed)
             .await
+            .expect("in time")
             .unwrap();
     }
 

@@ -102,6 +102,51 @@ async fn a_pending_row_turned_approved_is_no_approval() {
 }
 
 #[tokio::test]
+async fn an_approval_cannot_be_taken_over_or_used_again_by_editing_its_row() {
+    let gate = TestGate::start().await;
+    let claim = json!({"nonce": "0123456789abcdef"}).to_string();
+    let thief = human_oversight_client::parameters::hex(
+        &human_oversight_client::parameters::sha256(b"the thief's secret"),
+    );
+    // Another claimant, with seals that nobody can check.
+    let approval = gate.ask().await;
+    gate.approve(&approval, ALICE).await;
+    gate.tamper(&approval.id, None, |row| {
+        row["Claimant"] = json!(thief);
+        let mut approvers: Value =
+            serde_json::from_str(row["Notifications"].as_str().unwrap()).unwrap();
+        for approver in approvers.as_array_mut().unwrap() {
+            approver["key"] = json!("gone");
+        }
+        row["Notifications"] = json!(approvers.to_string());
+    });
+    let body = json!({"nonce": "0123456789abcdef", "secret": "the thief's secret"}).to_string();
+    let answer = gate
+        .post(&format!("/api/claim/{}", approval.id), body)
+        .await;
+    assert_eq!(answer.status, StatusCode::INTERNAL_SERVER_ERROR);
+    // Used, and made to look unused.
+    for columns in [
+        &["ExecutionStatus"] as &[_],
+        &["ExecutionStatus", "ClaimNonce", "ExecutionTimestamp"],
+    ] {
+        let approval = gate.ask().await;
+        gate.approve(&approval, ALICE).await;
+        let path = format!("/api/claim/{}", approval.id);
+        assert_eq!(gate.post(&path, claim.clone()).await.status, StatusCode::OK);
+        gate.tamper(&approval.id, None, |row| {
+            for column in columns {
+                row[*column] = Value::Null;
+            }
+        });
+        assert_eq!(
+            gate.post(&path, claim.clone()).await.status,
+            StatusCode::INTERNAL_SERVER_ERROR
+        );
+    }
+}
+
+#[tokio::test]
 async fn the_agent_is_refused_and_the_approver_is_told() {
     let gate = TestGate::start().await;
     let action = gate.gate().action("Delete User Account");

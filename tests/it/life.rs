@@ -340,10 +340,14 @@ async fn the_log_is_read_at_its_levels() {
     has(
         host.log(),
         Level::Information,
-        "function=\"submit\" status=202",
+        "function=\"submit\"}: answered status=202",
     );
     has(host.log(), Level::Warning, "a mail was refused");
-    has(fresh.log(), Level::Error, "function=\"status\" status=503");
+    has(
+        fresh.log(),
+        Level::Error,
+        "function=\"status\"}: failed status=503",
+    );
     for (_, line) in host.log() {
         let one_record =
             line.contains(" INFO ") || line.contains(" WARN ") || line.contains(" ERROR ");

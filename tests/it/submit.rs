@@ -90,6 +90,12 @@ async fn the_same_request_again_is_the_same_request_and_no_second_mail() {
         answer.problem();
     }
     assert_eq!(gate.mails().len(), 1);
+    let id = first.json()["id"].as_str().unwrap().to_owned();
+    assert_eq!(
+        gate.status(&id).await.notifications[0].attempts,
+        1,
+        "mailed once"
+    );
     // Another agent may use the same name for a request of its own.
     let other = gate
         .post(
@@ -116,6 +122,12 @@ async fn sixty_four_submits_of_one_request_are_one_request() {
         assert_eq!(answer.status, StatusCode::ACCEPTED, "{}", answer.body);
     }
     assert_eq!((gate.stored().len(), gate.mails().len()), (1, 1));
+    // A second mail would take the place of the first in the folder; the row counts them.
+    let row = &gate.stored()[0].2;
+    assert!(
+        row.contains(r#"\"kind\":\"Question\",\"attempts\":1,\"state\":\"Sent\""#),
+        "{row}"
+    );
 }
 
 #[tokio::test]
@@ -254,6 +266,26 @@ async fn bad_input_gets_a_clear_problem_and_nothing_is_stored() {
         ),
         (raw(r#"{"n": 1e400}"#), 422, "/parameters/n"),
         (raw(r#"{"n": 0.1234567890123456789}"#), 422, "/parameters/n"),
+        (
+            raw(r#"{"n": 1.5e-9223372036854775808}"#),
+            422,
+            "/parameters/n",
+        ),
+        (
+            raw(r#"{"$serde_json::private::RawValue": "{}"}"#),
+            422,
+            "/parameters/$serde_json::private::RawValue",
+        ),
+        (
+            raw(r#"{"to": {"$serde_json::private::RawValue": "\"alice\""}}"#),
+            422,
+            "/parameters/to/$serde_json::private::RawValue",
+        ),
+        (
+            raw(r#"{"to": {"$serde_json::private::Number": "1"}}"#),
+            422,
+            "/parameters/to/$serde_json::private::Number",
+        ),
         (raw(r#"{"n": NaN}"#), 400, ""),
         (raw(r#"{"n": 01}"#), 400, ""),
         (raw(r#"{"n": "\ud800"}"#), 400, ""),

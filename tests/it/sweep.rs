@@ -51,6 +51,16 @@ async fn what_the_clock_brought_about_is_stored_and_everybody_asked_is_told_once
         .filter(|mail| mail.text.contains("Timed out"))
         .collect();
     assert_eq!(notes.len(), 2);
+    let row = gate.entity(&approval.id)["Notifications"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    assert_eq!(
+        row.matches(r#""kind":"Outcome","attempts":1,"state":"Sent""#)
+            .count(),
+        2,
+        "{row}"
+    );
     for note in &notes {
         assert!(note.subject.starts_with("Re: Approval needed: "));
         assert!(note.answers.is_some(), "it threads under the question");
@@ -128,14 +138,14 @@ async fn a_mail_that_failed_is_tried_again_until_it_is_gone() {
         (Status::Pending, Deliverable::None)
     );
     assert_eq!(approval.notifications[0].state, MailState::Queued);
-    gate.pass(Duration::from_secs(29));
+    gate.pass(Duration::from_secs(10));
     gate.sweep().await;
     assert_eq!(
         gate.status(&approval.id).await.notifications[0].attempts,
         1,
         "not yet"
     );
-    gate.pass(Duration::from_secs(1));
+    gate.pass(Duration::from_secs(20));
     gate.sweep().await;
     let second = gate.status(&approval.id).await.notifications[0].clone();
     assert_eq!((second.attempts, second.state), (2, MailState::Queued));
@@ -181,12 +191,13 @@ async fn a_mail_whose_sender_died_is_sent_again_after_its_lease() {
 #[tokio::test]
 async fn a_sweep_sees_hundreds_that_are_due() {
     let gate = TestGate::start().await;
-    let asked = futures_util::future::join_all((0..250).map(|_| gate.ask())).await;
+    for _ in 0..10 {
+        futures_util::future::join_all((0..25).map(|_| gate.ask())).await;
+    }
     gate.pass(Duration::from_secs(3_600));
     let answer = gate.sweep().await;
     assert_eq!(answer, "250 due, 500 mails, 0 failed, complete: true");
     for (_, _, row) in gate.stored() {
         assert!(row.contains(r#""Status":"Timeout""#));
     }
-    assert_eq!(asked.len(), 250);
 }
