@@ -1,3 +1,4 @@
+use std::convert::Infallible;
 use std::fmt;
 use std::future::Future;
 use std::time::Duration;
@@ -11,6 +12,7 @@ use time::format_description::well_known::Rfc3339;
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
+use crate::outcome::{Outcome, Refusal};
 use crate::parameters::{Parameters, hex, sha256};
 use crate::receipt::{self, Decision};
 use crate::types::{
@@ -169,10 +171,10 @@ impl Action {
         F: FnOnce(&'p P) -> Fut,
         Fut: Future<Output = T>,
     {
-        match self.submit(params).await {
-            Ok(pending) => pending.run(params, action).await,
-            Err(refusal) => Outcome::Refused(refusal),
-        }
+        let outcome = self
+            .try_run(params, |params| infallibly(action(params)))
+            .await;
+        outcome.map(|Ok(value)| value)
     }
 
     /// As [`Action::run`], for an action that can fail: the gate is told which it was.
@@ -328,14 +330,10 @@ impl Pending {
         F: FnOnce(&'p P) -> Fut,
         Fut: Future<Output = T>,
     {
-        match self.approved(params).await {
-            Ok(claimed) => {
-                let value = action(params).await;
-                claimed.report(ExecutionStatus::Executed, None).await;
-                Outcome::Executed(value)
-            }
-            Err(refusal) => Outcome::Refused(refusal),
-        }
+        let outcome = self
+            .try_run(params, |params| infallibly(action(params)))
+            .await;
+        outcome.map(|Ok(value)| value)
     }
 
     /// As [`Pending::run`], for an action that can fail.
@@ -567,167 +565,9 @@ impl Claimed {
     }
 }
 
-/// What became of an action behind the gate.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[must_use]
-pub enum Outcome<T> {
-    /// A person approved, and it ran; this is what it returned.
-    Executed(T),
-    /// It did not run.
-    Refused(Refusal),
+async fn infallibly<T>(action: impl Future<Output = T>) -> Result<T, Infallible> {
+    Ok(action.await)
 }
-
-impl<T> Outcome<T> {
-    /// What the action returned, or `refusal_value` if it did not run.
-    pub fn executed_or(self, refusal_value: T) -> T {
-        match self {
-            Self::Executed(value) => value,
-            Self::Refused(_) => refusal_value,
-        }
-    }
-
-    /// What the action returned, or why it did not run.
-    ///
-    /// # Errors
-    /// The refusal.
-    pub fn into_result(self) -> Result<T, Refusal> {
-        match self {
-            Self::Executed(value) => Ok(value),
-            Self::Refused(refusal) => Err(refusal),
-        }
-    }
-}
-
-/// Why an action did not run. Its text is fit to be given to a model.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal {
-    /// The kind of refusal.
-    pub reason: Reason,
-    /// What the person who rejected wrote.
-    pub comment: Option<String>,
-    /// The address of the person who rejected.
-    pub by: Option<String>,
-    /// For developers and logs: what exactly happened, when it was not a person's no.
-    pub detail: Option<String>,
-}
-
-/// The kinds of refusal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Reason {
-    /// A person said no.
-    Rejected,
-    /// Nobody decided in time, or the approval was not used in time.
-    Timeout,
-    /// No approver can be reached by mail.
-    Undeliverable,
-    /// The request was withdrawn.
-    Cancelled,
-    /// The gate could not be reached, or has no use for the answer (already used, unknown word).
-    Unavailable,
-    /// The request itself is wrong: the gate or this client does not take it.
-    Invalid,
-    /// There was an answer, but no proof that it is an approval of exactly this.
-    Unverified,
-}
-
-impl Refusal {
-    fn new(reason: Reason, detail: Option<String>) -> Self {
-        Self {
-            reason,
-            comment: None,
-            by: None,
-            detail,
-        }
-    }
-
-    fn invalid(error: impl fmt::Display) -> Self {
-        Self::new(Reason::Invalid, Some(error.to_string()))
-    }
-
-    fn unverified(what: impl fmt::Display) -> Self {
-        Self::new(Reason::Unverified, Some(what.to_string()))
-    }
-
-    fn lapsed() -> Self {
-        Self::new(
-            Reason::Timeout,
-            Some("the approval lapsed before it was claimed".to_owned()),
-        )
-    }
-
-    fn from_status(approval: &Approval) -> Self {
-        let status = format!("the gate answered {:?}", approval.status);
-        match approval.status {
-            Status::Rejected => Self {
-                comment: approval.comment.clone(),
-                by: approval.approver.clone(),
-                ..Self::new(Reason::Rejected, None)
-            },
-            Status::Timeout => Self::new(Reason::Timeout, None),
-            Status::Undeliverable => Self::new(Reason::Undeliverable, None),
-            Status::Cancelled => Self::new(Reason::Cancelled, None),
-            Status::Approved => match approval
-                .execution
-                .as_ref()
-                .map(|execution| execution.status)
-            {
-                Some(ExecutionStatus::Lapsed) => Self::lapsed(),
-                _ => Self::new(
-                    Reason::Unavailable,
-                    Some("the approval was used already".to_owned()),
-                ),
-            },
-            Status::Pending | Status::Unknown => Self::new(Reason::Unavailable, Some(status)),
-        }
-    }
-}
-
-impl From<Error> for Refusal {
-    fn from(error: Error) -> Self {
-        let reason = match &error {
-            Error::Problem(problem) if matches!(problem.status, 400 | 409 | 413 | 415 | 422) => {
-                Reason::Invalid
-            }
-            _ => Reason::Unavailable,
-        };
-        let mut detail = error.to_string();
-        let mut source = std::error::Error::source(&error);
-        while let Some(cause) = source {
-            detail.push_str(&format!(": {cause}"));
-            source = cause.source();
-        }
-        if let Error::Problem(problem) = &error {
-            for field in &problem.errors {
-                detail.push_str(&format!("; {} {}", field.pointer, field.detail));
-            }
-        }
-        Self::new(reason, Some(detail))
-    }
-}
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.reason {
-            Reason::Rejected => {
-                let by = self.by.as_deref().unwrap_or("an approver");
-                write!(f, "Not run: rejected by {by}.")?;
-                match &self.comment {
-                    Some(comment) => write!(f, " Their reason: {comment}"),
-                    None => Ok(()),
-                }
-            }
-            Reason::Timeout => f.write_str("Not run: nobody approved in time."),
-            Reason::Undeliverable => f.write_str("Not run: no approver could be reached by mail."),
-            Reason::Cancelled => f.write_str("Not run: the request was withdrawn."),
-            Reason::Unavailable => f.write_str("Not run: no approval could be obtained."),
-            Reason::Invalid => f.write_str("Not run: the request for approval was not valid."),
-            Reason::Unverified => f.write_str("Not run: the approval could not be verified."),
-        }
-    }
-}
-
-impl std::error::Error for Refusal {}
 
 /// Repeats a call while the gate is away, for `patience` at most. Only for calls that are safe to
 /// repeat, which every call of the gate is.

@@ -14,10 +14,14 @@ mod client;
 mod error;
 #[cfg(feature = "http")]
 mod gate;
+#[cfg(feature = "http")]
+mod outcome;
 
 #[cfg(feature = "http")]
 pub use client::Client;
 #[cfg(feature = "http")]
 pub use error::Error;
 #[cfg(feature = "http")]
-pub use gate::{Action, Gate, Handle, Outcome, Pending, Reason, Refusal};
+pub use gate::{Action, Gate, Handle, Pending};
+#[cfg(feature = "http")]
+pub use outcome::{Outcome, Reason, Refusal};

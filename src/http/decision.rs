@@ -49,7 +49,7 @@ pub(super) async fn page(
         Ok((approval, index))
     };
     match opened.await {
-        Ok((approval, index)) => show(&app, &approval, index, Said::Nothing),
+        Ok((approval, index)) => show(&app, &approval, index, Said::Nothing, None),
         Err(error) => failed(&app, error),
     }
 }
@@ -80,9 +80,7 @@ pub(super) async fn decide(
     };
     match decided.await {
         Ok((approval, _, Said::Recorded, answer)) => see_other(&approval, &answer.link),
-        Ok((approval, index, said, answer)) => {
-            show(&app, &approval, index, said.keeping(answer.comment))
-        }
+        Ok((approval, index, said, answer)) => show(&app, &approval, index, said, answer.comment),
         Err(error) => failed(&app, error),
     }
 }
@@ -104,38 +102,17 @@ enum Said {
     Late,
     Stale,
     Locked,
-    CodeMissing { comment: Option<String> },
-    CodeWrong { left: u32, comment: Option<String> },
+    CodeMissing,
+    CodeWrong { left: u32 },
 }
 
 impl Said {
-    /// What was typed is not lost over a wrong code.
-    fn keeping(self, typed: Option<String>) -> Self {
-        match self {
-            Self::CodeMissing { .. } => Self::CodeMissing { comment: typed },
-            Self::CodeWrong { left, .. } => Self::CodeWrong {
-                left,
-                comment: typed,
-            },
-            said => said,
-        }
-    }
-
-    fn comment(&self) -> Option<&str> {
-        match self {
-            Self::CodeMissing { comment } | Self::CodeWrong { comment, .. } => comment.as_deref(),
-            _ => None,
-        }
-    }
-
     fn status(&self) -> StatusCode {
         match self {
             Self::Nothing | Self::Recorded => StatusCode::OK,
             Self::AnotherDecision | Self::Stale => StatusCode::CONFLICT,
             Self::Late => StatusCode::GONE,
-            Self::Locked | Self::CodeMissing { .. } | Self::CodeWrong { .. } => {
-                StatusCode::FORBIDDEN
-            }
+            Self::Locked | Self::CodeMissing | Self::CodeWrong { .. } => StatusCode::FORBIDDEN,
         }
     }
 
@@ -146,18 +123,16 @@ impl Said {
             Self::Late => "Your answer came too late and changed nothing.",
             Self::Stale => "The page you answered on was out of date. Please look at it again.",
             Self::Locked => "Approving by this link is locked after five wrong codes.",
-            Self::CodeMissing { .. } => {
-                "Nothing was recorded: to approve, type the code from the mail."
-            }
-            Self::CodeWrong { left: 0, .. } => {
+            Self::CodeMissing => "Nothing was recorded: to approve, type the code from the mail.",
+            Self::CodeWrong { left: 0 } => {
                 "That code is not right. Approving by this link is now locked; you can still reject."
             }
-            Self::CodeWrong { left: 1, .. } => {
+            Self::CodeWrong { left: 1 } => {
                 return Some(
                     "That code is not right. 1 try is left; nothing was recorded.".to_owned(),
                 );
             }
-            Self::CodeWrong { left, .. } => {
+            Self::CodeWrong { left } => {
                 return Some(format!(
                     "That code is not right. {left} tries are left; nothing was recorded."
                 ));
@@ -264,17 +239,14 @@ impl Answer {
             return Some(Said::Locked);
         }
         if self.code.is_empty() {
-            return Some(Said::CodeMissing { comment: None });
+            return Some(Said::CodeMissing);
         }
         if app.link_keys.is_code(approval, index, &self.code) {
             return None;
         }
         approval.count_wrong_code(index, now);
         let left = WRONG_CODES - approval.approvers[index].wrong_codes;
-        Some(Said::CodeWrong {
-            left,
-            comment: None,
-        })
+        Some(Said::CodeWrong { left })
     }
 
     fn record(&self, app: &App, approval: &mut Approval, index: usize, now: Timestamp) -> Said {
@@ -317,7 +289,14 @@ fn parameter(encoded: &str, name: &str) -> Option<String> {
         .map(|(_, value)| value.into_owned())
 }
 
-fn show(app: &App, approval: &Approval, index: usize, said: Said) -> Response {
+/// The page, with what is to be said and what was typed before.
+fn show(
+    app: &App,
+    approval: &Approval,
+    index: usize,
+    said: Said,
+    typed: Option<String>,
+) -> Response {
     let now = app.now();
     let status = approval.status(now);
     let mut page = DecisionPage::of(approval, index, now, !app.config.production);
@@ -331,7 +310,7 @@ fn show(app: &App, approval: &Approval, index: usize, said: Said) -> Response {
             action: format!("/api/decision/{}", approval.request.id),
             link,
             token,
-            comment: said.comment().unwrap_or_default().to_owned(),
+            comment: typed.unwrap_or_default(),
             locked: approval.approvers[index].is_locked(),
             problem: said.words(),
         });
