@@ -58,7 +58,7 @@ pub struct App {
     /// What time it is.
     pub clock: Clock,
     /// Who waits for news.
-    pub waits: Waits,
+    pub waits: Arc<Waits>,
 }
 
 /// Tells the time. A function, so that a test can let a day pass.
@@ -212,7 +212,7 @@ impl App {
                 error,
             })?,
             clock,
-            waits: Waits::default(),
+            waits: Arc::default(),
             config,
         })
     }
@@ -250,11 +250,8 @@ impl App {
                 return Ok((before, answer));
             }
             let due = row.approval.next_due(self.config.outcome_within);
-            match self.store.replace(row, due).await {
-                Ok(stored) => {
-                    self.waits.wake(id);
-                    return Ok((stored.approval, answer));
-                }
+            match self.replace(row, due).await {
+                Ok(stored) => return Ok((stored.approval, answer)),
                 Err(StoreError::Conflict) => {
                     let jitter = u64::from(keyring::random::<1>()[0]) % 8;
                     tokio::time::sleep(Duration::from_millis(u64::from(attempt) * jitter)).await;
@@ -265,5 +262,22 @@ impl App {
         Err(Error::Unavailable(format!(
             "overtaken by other writers {TRIES} times"
         )))
+    }
+
+    /// Stores a row and wakes whoever waits for it. In a task of its own: a caller that hangs up in
+    /// the middle keeps nobody else from the news.
+    async fn replace(
+        &self,
+        row: Versioned,
+        due: Option<Timestamp>,
+    ) -> Result<Versioned, StoreError> {
+        let (store, waits) = (self.store.clone(), self.waits.clone());
+        let storing = async move {
+            let stored = store.replace(row, due).await?;
+            waits.wake(&stored.approval.request.id);
+            Ok(stored)
+        };
+        let stored = tokio::spawn(storing.in_current_span()).await;
+        stored.unwrap_or_else(|panic| Err(StoreError::Unavailable(panic.to_string())))
     }
 }

@@ -318,11 +318,36 @@ impl Front {
         if let Some(public) = public {
             headers.insert("x-forwarded-host", public);
         }
-        match self.http.request(request).await {
-            Ok(answer) => answer.map(Body::new),
-            // The host tries again ten times; then the caller gets this, without a body.
-            Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+        self.deliver(request).await
+    }
+
+    /// Tries again as the host does when nobody answers, ten times at most. A request without a body
+    /// is even sent again after it broke off: reading must change nothing.
+    async fn deliver(&self, request: Request) -> Response {
+        let (parts, body) = request.into_parts();
+        let can_be_sent_again = matches!(parts.method, Method::GET | Method::HEAD | Method::DELETE);
+        let mut body = Some(body);
+        for attempt in 0..10 {
+            let heard = tokio::net::TcpStream::connect(self.handler).await.is_ok();
+            let body = match (heard, can_be_sent_again) {
+                (true, true) => Some(Body::empty()),
+                (true, false) => body.take(),
+                (false, _) => None,
+            };
+            if let Some(body) = body {
+                match self
+                    .http
+                    .request(Request::from_parts(parts.clone(), body))
+                    .await
+                {
+                    Ok(answer) => return answer.map(Body::new),
+                    Err(_) if can_be_sent_again => {}
+                    Err(_) => break,
+                }
+            }
+            sleep(Duration::from_millis(50 + 20 * attempt)).await;
         }
+        StatusCode::INTERNAL_SERVER_ERROR.into_response()
     }
 
     /// As hosts did before they knew proxying: the request is built anew, the answer buffered.

@@ -250,6 +250,31 @@ async fn killed_it_comes_back_on_its_port_with_everything() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_wait_that_a_kill_cut_off_is_asked_again_by_the_host_and_answered() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut host = host(dir.path(), Some(Mode::Proxying), &[]).await;
+    let approval = client(&host).submit(&for_alice()).await.unwrap();
+    let url = format!("{}/api/status/{}?wait=60", host.url, approval.id);
+    let waiting = tokio::spawn(async move {
+        // One call, which knows nothing of retries.
+        let answer = reqwest::Client::new()
+            .get(url)
+            .header("x-functions-key", KEY)
+            .send();
+        answer.await.unwrap().text().await.unwrap()
+    });
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    host.kill_handler().await;
+    host.until(Health::Ready).await;
+    let asked = question(&mails(&dir.path().join("mail")), &approval.id, ALICE);
+    assert_eq!(
+        decide_at(&asked.link, "decision=reject").await.unwrap(),
+        303
+    );
+    assert!(waiting.await.unwrap().contains("\"status\":\"Rejected\""));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn several_handlers_share_one_store() {
     let dir = tempfile::tempdir().unwrap();
     let (one, other) = (
