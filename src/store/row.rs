@@ -217,7 +217,13 @@ impl Row {
         if digest.0 != sha256(self.parameters.as_bytes()) || !is_object {
             return Err("Parameters");
         }
-        let state = self.state()?;
+        let history: Vec<HistoryEntry> =
+            serde_json::from_str(&self.history).map_err(|_| "History")?;
+        let history = history
+            .into_iter()
+            .map(|entry| entry.decode().ok_or("History"))
+            .collect::<Result<Vec<_>, _>>()?;
+        let state = self.state(&history)?;
         let approvers: Vec<ApproverEntry> =
             serde_json::from_str(&self.notifications).map_err(|_| "Notifications")?;
         let approvers = approvers
@@ -228,8 +234,6 @@ impl Row {
         if approvers.is_empty() || json(&addresses) != self.approver_emails {
             return Err("ApproverEmails, Notifications");
         }
-        let history: Vec<HistoryEntry> =
-            serde_json::from_str(&self.history).map_err(|_| "History")?;
         let late = match (
             &self.late_response_timestamp,
             &self.late_decision,
@@ -262,14 +266,11 @@ impl Row {
             state,
             approvers,
             late,
-            history: history
-                .into_iter()
-                .map(|entry| entry.decode().ok_or("History"))
-                .collect::<Result<_, _>>()?,
+            history,
         })
     }
 
-    fn state(&self) -> Result<State, &'static str> {
+    fn state(&self, history: &[Event]) -> Result<State, &'static str> {
         let status = Status::from_word(&self.status).ok_or("Status")?;
         let closed_at =
             optional(self.response_timestamp.as_deref(), time).ok_or("ResponseTimestamp")?;
@@ -289,7 +290,7 @@ impl Row {
             Status::Approved => State::Approved {
                 decision: self.decision(at)?,
                 run_by: self.run_by.as_deref().and_then(time).ok_or("RunBy")?,
-                execution: self.execution()?,
+                execution: self.execution(history)?,
             },
             Status::Rejected => State::Rejected(self.decision(at)?),
             Status::Timeout => State::Timeout { at },
@@ -317,20 +318,20 @@ impl Row {
     }
 
     /// Not claimed: then nothing says that it ever was.
-    fn awaited(&self) -> Result<Execution, &'static str> {
+    fn awaited(&self, history: &[Event]) -> Result<Execution, &'static str> {
+        let is_end = |event: &Event| matches!(event.what, EventKind::Claimed | EventKind::Lapsed);
         let was_claimed = self.claim_nonce.is_some()
             || self.execution_timestamp.is_some()
-            || self.history.contains(EventKind::Claimed.word())
-            || self.history.contains(EventKind::Lapsed.word());
+            || history.iter().any(is_end);
         match was_claimed {
             true => Err("ExecutionStatus"),
             false => Ok(Execution::Awaited),
         }
     }
 
-    fn execution(&self) -> Result<Execution, &'static str> {
+    fn execution(&self, history: &[Event]) -> Result<Execution, &'static str> {
         let Some(status) = &self.execution_status else {
-            return self.awaited();
+            return self.awaited(history);
         };
         let at = self
             .execution_timestamp

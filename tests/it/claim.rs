@@ -166,3 +166,14 @@ async fn a_bad_claim_is_refused_with_the_field_at_fault() {
     }
     assert_eq!(gate.status(&approval.id).await.execution, None);
 }
+
+#[tokio::test]
+async fn an_approvers_address_may_hold_any_word_of_the_history() {
+    let gate = TestGate::start().await;
+    let approver = "Claimed.Lapsed@example.com";
+    let mut request = request();
+    request.approver_emails = vec![approver.to_owned()];
+    let approval = gate.client.submit(&request).await.unwrap();
+    gate.approve(&approval, approver).await;
+    gate.client.claim(&approval.id, &claim(MINE)).await.unwrap();
+}
