@@ -9,6 +9,7 @@ mod json;
 mod keys;
 mod notify;
 mod outcome;
+mod page;
 mod status;
 mod submit;
 mod sweep;
@@ -29,9 +30,9 @@ use tokio::net::TcpListener;
 use tracing::Instrument;
 
 use crate::approval::Approval;
-use crate::config::Config;
+use crate::config::{Config, ConfigError};
 use crate::id::ApprovalId;
-use crate::keyring::{self, KeyError, NamedKey};
+use crate::keyring::{self, NamedKey};
 use crate::mailer::Mailer;
 use crate::receipt::ReceiptKeys;
 use crate::store::{Store, StoreError, Versioned};
@@ -83,7 +84,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/api/status/{id}", get(status::status))
         .route(
             "/api/decision/{id}",
-            get(decision::page).post(decision::decide),
+            get(decision::open).post(decision::decide),
         )
         .route("/api/claim/{id}", post(claim::claim))
         .route("/api/outcome/{id}", post(outcome::outcome))
@@ -154,13 +155,8 @@ pub async fn sweep_for_ever(app: Arc<App>) {
 #[derive(Debug, thiserror::Error)]
 pub enum AssembleError {
     /// A list of keys is of no use.
-    #[error("{name} cannot be used: {error}")]
-    Keys {
-        /// Its setting.
-        name: &'static str,
-        /// What is wrong.
-        error: KeyError,
-    },
+    #[error(transparent)]
+    Config(#[from] ConfigError),
     /// A developer's gate keeps its keys beside its store, and could not.
     #[error("the keys in the store's folder cannot be used")]
     Kept(#[source] std::io::Error),
@@ -198,19 +194,14 @@ impl App {
             "receipt.keys",
             keyring::fresh_receipt_key,
         )?;
+        let of = |name| move |error| ConfigError::Keys { name, error };
         let base_url = config.base_url.clone();
         Ok(Self {
             base_url: base_url.unwrap_or_else(|| format!("http://127.0.0.1:{port}")),
             store: Store::embedded(dir),
             mailer: Mailer::file(&config.mail, config.mail_from.clone()),
-            link_keys: LinkKeys::new(&link_keys).map_err(|error| AssembleError::Keys {
-                name: "HO_LINK_KEYS",
-                error,
-            })?,
-            receipt_keys: ReceiptKeys::new(&receipt_keys).map_err(|error| AssembleError::Keys {
-                name: "HO_RECEIPT_KEYS",
-                error,
-            })?,
+            link_keys: LinkKeys::new(&link_keys).map_err(of("HO_LINK_KEYS"))?,
+            receipt_keys: ReceiptKeys::new(&receipt_keys).map_err(of("HO_RECEIPT_KEYS"))?,
             clock,
             waits: Arc::default(),
             config,

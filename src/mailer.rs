@@ -4,7 +4,7 @@ mod file;
 
 use std::path::Path;
 
-use lettre::message::header::{Header, HeaderName, HeaderValue};
+use lettre::message::header::{HeaderName, HeaderValue};
 use lettre::message::{Mailbox, MultiPart};
 use lettre::{Address as MailAddress, Message};
 
@@ -98,8 +98,13 @@ impl Mailer {
             .subject(reveal::line(&email.subject, 200))
             .message_id(Some(name(&email.name)))
             .date(std::time::UNIX_EPOCH + std::time::Duration::from_millis(millis))
-            .header(AutoSubmitted)
-            .header(AutoResponseSuppress);
+            // No holiday notes, please (RFC 3834); the same for Exchange (MS-OXCMAIL 2.1.3.2.20),
+            // not `All`, which would suppress bounces too.
+            .raw_header(header("Auto-Submitted", "auto-generated"))
+            .raw_header(header(
+                "X-Auto-Response-Suppress",
+                "DR, RN, NRN, OOF, AutoReply",
+            ));
         if let Some(first) = &email.answers {
             message = message.in_reply_to(name(first)).references(name(first));
         }
@@ -112,38 +117,6 @@ impl Mailer {
     }
 }
 
-/// `Auto-Submitted: auto-generated` (RFC 3834): no holiday notes, please.
-#[derive(Clone)]
-struct AutoSubmitted;
-
-impl Header for AutoSubmitted {
-    fn name() -> HeaderName {
-        HeaderName::new_from_ascii_str("Auto-Submitted")
-    }
-
-    fn parse(_: &str) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
-        Ok(Self)
-    }
-
-    fn display(&self) -> HeaderValue {
-        HeaderValue::new(Self::name(), "auto-generated".to_owned())
-    }
-}
-
-/// The same for Exchange (MS-OXCMAIL 2.1.3.2.20); not `All`, which would suppress bounces too.
-#[derive(Clone)]
-struct AutoResponseSuppress;
-
-impl Header for AutoResponseSuppress {
-    fn name() -> HeaderName {
-        HeaderName::new_from_ascii_str("X-Auto-Response-Suppress")
-    }
-
-    fn parse(_: &str) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
-        Ok(Self)
-    }
-
-    fn display(&self) -> HeaderValue {
-        HeaderValue::new(Self::name(), "DR, RN, NRN, OOF, AutoReply".to_owned())
-    }
+fn header(name: &'static str, value: &str) -> HeaderValue {
+    HeaderValue::new(HeaderName::new_from_ascii_str(name), value.to_owned())
 }

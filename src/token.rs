@@ -12,7 +12,7 @@ use ring::hmac;
 use subtle::ConstantTimeEq;
 
 use crate::address::Address;
-use crate::approval::{Approval, Request, Status};
+use crate::approval::{Approval, Request};
 use crate::keyring::{KeyError, NamedKey};
 
 /// The keys that links are derived from; new links use the first one.
@@ -59,7 +59,7 @@ impl LinkKeys {
     /// The token in the link of the approver at `index`: `1{kid}.{43 characters}`. Nothing when its
     /// key has been retired.
     pub fn link(&self, approval: &Approval, index: usize) -> Option<String> {
-        let mac = self.mac("oversight link 1", approval, index, "")?;
+        let mac = self.mac("oversight link 1", approval, index)?;
         let kid = &approval.approvers[index].link_key;
         Some(format!("1{kid}.{}", BASE64URL.encode(mac.as_ref())))
     }
@@ -78,7 +78,7 @@ impl LinkKeys {
 
     /// The six digits that the mail prints apart from the link.
     pub fn code(&self, approval: &Approval, index: usize) -> Option<String> {
-        let mac = self.mac("oversight code 1", approval, index, "")?;
+        let mac = self.mac("oversight code 1", approval, index)?;
         let number = u64::from_be_bytes(mac.as_ref()[..8].try_into().expect("32 bytes"));
         Some(format!("{:06}", number % 1_000_000))
     }
@@ -93,16 +93,16 @@ impl LinkKeys {
             .is_some_and(|code| bool::from(code.as_bytes().ct_eq(typed.as_bytes())))
     }
 
-    /// The token of a form shown to the approver at `index`: bound to what was shown and to how the
-    /// request stood.
-    pub fn form(&self, approval: &Approval, index: usize, status: Status) -> Option<String> {
-        let mac = self.mac("oversight form 1", approval, index, status.word())?;
+    /// The token of the form that is shown to the approver at `index` while the request is pending:
+    /// bound, through the seal, to all that was shown.
+    pub fn form(&self, approval: &Approval, index: usize) -> Option<String> {
+        let mac = self.mac("oversight form of a pending request 1", approval, index)?;
         Some(BASE64URL.encode(mac.as_ref()))
     }
 
-    /// Whether `token` is that of a form which showed the request pending.
+    /// Whether `token` is that form's.
     pub fn is_form(&self, approval: &Approval, index: usize, token: &str) -> bool {
-        self.form(approval, index, Status::Pending)
+        self.form(approval, index)
             .is_some_and(|form| bool::from(form.as_bytes().ct_eq(token.as_bytes())))
     }
 
@@ -122,13 +122,10 @@ impl LinkKeys {
         })
     }
 
-    fn mac(&self, use_: &str, approval: &Approval, index: usize, extra: &str) -> Option<hmac::Tag> {
+    fn mac(&self, purpose: &str, approval: &Approval, index: usize) -> Option<hmac::Tag> {
         let approver = &approval.approvers[index];
         let LinkKey { kid, key } = self.named(&approver.link_key)?;
-        Some(sign(
-            key,
-            [use_, kid, &approver.seal, extra].map(str::as_bytes),
-        ))
+        Some(sign(key, [purpose, kid, &approver.seal].map(str::as_bytes)))
     }
 
     fn named(&self, kid: &str) -> Option<&LinkKey> {

@@ -4,39 +4,25 @@
 //! approve it needs the code that stands in the mail apart from the link: a program that presses
 //! every button of a page does not have it.
 
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{RawQuery, Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD as BASE64;
-use human_oversight_client::parameters::sha256;
 
 use super::error::Error;
 use super::json::{content_type, read};
+use super::page::page;
 use super::{App, Id};
 use crate::approval::{Approval, Status, Verdict, WRONG_CODES};
 use crate::timestamp::Timestamp;
 use crate::views::{self, DecisionPage};
 
-/// No scripts, no images, nothing from anywhere; the one style that is in the page.
-static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| policy("frame-ancestors 'none'"));
-
 /// The most characters of a comment.
 const COMMENT_CHARS: usize = 2_000;
 
-/// The policy of a page of ours, with what else it needs.
-pub(super) fn policy(more: &str) -> HeaderValue {
-    let style = BASE64.encode(sha256(views::STYLE.trim_end().as_bytes()));
-    let policy = format!(
-        "default-src 'none'; style-src 'sha256-{style}'; form-action 'self'; base-uri 'none'; {more}"
-    );
-    HeaderValue::from_str(&policy).expect("plain ASCII")
-}
-
-pub(super) async fn page(
+pub(super) async fn open(
     State(app): State<Arc<App>>,
     id: Result<Id, Error>,
     RawQuery(query): RawQuery,
@@ -299,14 +285,11 @@ fn show(
 ) -> Response {
     let now = app.now();
     let status = approval.status(now);
-    let mut page = DecisionPage::of(approval, index, now, !app.config.production);
-    let links = &app.link_keys;
-    let tokens = links
-        .link(approval, index)
-        .zip(links.form(approval, index, status));
-    page.form = tokens
-        .filter(|_| status == Status::Pending)
-        .map(|(link, token)| views::Form {
+    let mut shown = DecisionPage::of(approval, index, now, !app.config.production);
+    if status == Status::Pending {
+        let links = &app.link_keys;
+        let tokens = links.link(approval, index).zip(links.form(approval, index));
+        shown.form = tokens.map(|(link, token)| views::Form {
             action: format!("/api/decision/{}", approval.request.id),
             link,
             token,
@@ -314,13 +297,14 @@ fn show(
             locked: approval.approvers[index].is_locked(),
             problem: said.words(),
         });
+    }
     // What is wrong is said where it can be mended.
-    page.notice = said.words().filter(|_| page.form.is_none());
+    shown.notice = said.words().filter(|_| shown.form.is_none());
     let code = match (&said, status) {
         (Said::Nothing, Status::Timeout) => StatusCode::GONE,
         _ => said.status(),
     };
-    html(code, page.html())
+    page(code, "", shown.html())
 }
 
 fn failed(app: &App, error: Error) -> Response {
@@ -350,8 +334,8 @@ fn failed(app: &App, error: Error) -> Response {
         ),
     };
     let status = error.status();
-    let page = views::message_page(heading, text, !app.config.production);
-    let mut response = html(status, page);
+    let text = views::message_page(heading, text, !app.config.production);
+    let mut response = page(status, "", text);
     if status == StatusCode::SERVICE_UNAVAILABLE {
         response
             .headers_mut()
@@ -369,15 +353,4 @@ fn see_other(approval: &Approval, link: &str) -> Response {
         .finish();
     let location = format!("/api/decision/{}?{query}", approval.request.id);
     (StatusCode::SEE_OTHER, [(header::LOCATION, location)]).into_response()
-}
-
-fn html(status: StatusCode, page: String) -> Response {
-    let headers: [(HeaderName, HeaderValue); 2] = [
-        (
-            header::CONTENT_TYPE,
-            HeaderValue::from_static("text/html; charset=utf-8"),
-        ),
-        (header::CONTENT_SECURITY_POLICY, POLICY.clone()),
-    ];
-    (status, headers, page).into_response()
 }

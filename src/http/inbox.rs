@@ -5,14 +5,14 @@ use std::path::Path as FilePath;
 use std::sync::Arc;
 
 use axum::extract::{Path, State};
-use axum::http::{HeaderName, HeaderValue, header};
+use axum::http::{HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use mail_parser::{Address, Message, MessageParser};
 use tokio::fs;
 
 use super::App;
-use super::decision::policy;
 use super::error::Error;
+use super::page::page;
 use crate::id::is_plain_name;
 use crate::timestamp::Timestamp;
 use crate::views::{self, InboxMail};
@@ -29,7 +29,7 @@ pub(super) async fn list(State(app): State<Arc<App>>) -> Result<Response, Error>
     let mut folder = match fs::read_dir(&app.config.mail).await {
         Ok(folder) => folder,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            return Ok(page(views::inbox_page(&[])));
+            return Ok(framing(views::inbox_page(&[])));
         }
         Err(error) => return Err(Error::Unavailable(error.to_string())),
     };
@@ -49,7 +49,7 @@ pub(super) async fn list(State(app): State<Arc<App>>) -> Result<Response, Error>
     }
     mails.sort_by_key(|(written, _)| std::cmp::Reverse(*written));
     let mails: Vec<InboxMail> = mails.into_iter().map(|(_, mail)| mail).collect();
-    Ok(page(views::inbox_page(&mails)))
+    Ok(framing(views::inbox_page(&mails)))
 }
 
 pub(super) async fn mail(
@@ -57,7 +57,7 @@ pub(super) async fn mail(
     Path(name): Path<String>,
 ) -> Result<Response, Error> {
     let source = source(&app.config.mail, &name).await?;
-    Ok(page(views::inbox_mail_page(&summary(&name, &source))))
+    Ok(framing(views::inbox_mail_page(&summary(&name, &source))))
 }
 
 pub(super) async fn part(
@@ -125,16 +125,7 @@ fn date(message: &Message<'_>) -> String {
     written.map(Timestamp::in_words).unwrap_or_default()
 }
 
-fn page(html: String) -> Response {
-    let headers: [(HeaderName, HeaderValue); 2] = [
-        (
-            header::CONTENT_TYPE,
-            HeaderValue::from_static("text/html; charset=utf-8"),
-        ),
-        (
-            header::CONTENT_SECURITY_POLICY,
-            policy("frame-src 'self'; frame-ancestors 'none'"),
-        ),
-    ];
-    (headers, html).into_response()
+/// A page that shows a mail's own page in a frame.
+fn framing(html: String) -> Response {
+    page(StatusCode::OK, "frame-src 'self'; ", html)
 }

@@ -38,14 +38,12 @@ pub(super) async fn outcome(
         }
     };
     fields.finish()?;
-    let (approval, (done, judged_at)) = app
+    let (approval, ()) = app
         .change(&id, |approval, now| {
             secret.check(approval)?;
-            Ok((approval.report(report.clone(), now), now))
+            let done = approval.report(report.clone(), now);
+            done.map_err(|_| not_possible(approval, now))
         })
         .await?;
-    match done {
-        Ok(()) => Ok(Answer::of(&app, StatusCode::OK, &approval)),
-        Err(_) => Err(not_possible(&approval, judged_at)),
-    }
+    Ok(Answer::of(&app, StatusCode::OK, &approval))
 }

@@ -26,14 +26,12 @@ pub(super) async fn withdraw(
     let mut fields = Fields::of(body);
     let secret = Secret::take(&mut fields);
     fields.finish()?;
-    let (approval, (done, judged_at)) = app
+    let (approval, ()) = app
         .change(&id, |approval, now| {
             secret.check(approval)?;
-            Ok((approval.withdraw(now), now))
+            let done = approval.withdraw(now);
+            done.map_err(|_| not_possible(approval, now))
         })
         .await?;
-    match done {
-        Ok(()) => Ok(Answer::of(&app, StatusCode::OK, &approval)),
-        Err(_) => Err(not_possible(&approval, judged_at)),
-    }
+    Ok(Answer::of(&app, StatusCode::OK, &approval))
 }

@@ -8,7 +8,7 @@ use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::any;
 use human_oversight_client::types::{ExecutionStatus, KeySet, Withdrawal};
-use human_oversight_client::{Client, Gate, Handle, Outcome, Reason, Refusal};
+use human_oversight_client::{Client, Gate, Handle, Outcome, Pending, Reason, Refusal};
 use serde::Serialize;
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -29,6 +29,14 @@ fn user() -> DeleteUser {
 /// An action that must not run.
 async fn never(_: &DeleteUser) -> String {
     panic!("it ran without an approval")
+}
+
+/// A request that Alice has approved, and that nobody has claimed.
+async fn approved(gate: &TestGate) -> Pending {
+    let action = gate.gate().action("Delete User Account");
+    let pending = action.submit(&user()).await.unwrap();
+    gate.approve(pending.approval().unwrap(), ALICE).await;
+    pending
 }
 
 fn refusal(outcome: Outcome<String>) -> Refusal {
@@ -58,14 +66,8 @@ async fn an_approved_action_runs_once_and_its_outcome_is_reported() {
 #[tokio::test]
 async fn a_failure_is_reported_with_its_words() {
     let gate = TestGate::start().await;
-    let pending = gate
-        .gate()
-        .action("Delete User Account")
-        .submit(&user())
-        .await
-        .unwrap();
+    let pending = approved(&gate).await;
     let id = pending.handle().id.clone();
-    gate.approve(pending.approval().unwrap(), ALICE).await;
     let outcome: Outcome<Result<(), String>> = pending
         .try_run(&user(), async |_| Err("no such user".to_owned()))
         .await;
@@ -387,14 +389,8 @@ async fn a_genuine_receipt_in_other_words_runs_nothing() {
 #[tokio::test]
 async fn a_failure_is_reported_whatever_is_in_its_words() {
     let gate = TestGate::start().await;
-    let pending = gate
-        .gate()
-        .action("Delete User Account")
-        .submit(&user())
-        .await
-        .unwrap();
+    let pending = approved(&gate).await;
     let id = pending.handle().id.clone();
-    gate.approve(pending.approval().unwrap(), ALICE).await;
     let words = format!(
         "\u{1b}[31mno such user\u{1b}[0m\r\n\u{0}{}",
         "x".repeat(5_000)
