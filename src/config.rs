@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::address::{Address, AllowList};
 use crate::keyring::{self, KeyError, NamedKey};
+use crate::store::{Account, SignIn};
 
 /// How this gate was set up.
 #[derive(Clone, Debug)]
@@ -20,8 +21,10 @@ pub struct Config {
     /// The public address that links begin with, without a slash at the end; by itself the gate
     /// uses the address it listens on.
     pub base_url: Option<String>,
-    /// The folder of the embedded store, and of what else a developer's gate keeps.
-    pub store: PathBuf,
+    /// Where requests are kept.
+    pub store: StoreChoice,
+    /// The folder of what a developer's gate keeps for itself.
+    pub home: PathBuf,
     /// The folder of the file transport: the local inbox.
     pub mail: PathBuf,
     /// Who mails are from.
@@ -30,9 +33,9 @@ pub struct Config {
     pub mail_parameters: MailParameters,
     /// Who may be named as an approver.
     pub allowed_approvers: AllowList,
-    /// The keys of links; kept in the store's folder if not set.
+    /// The keys of links; kept in `home` if not set.
     pub link_keys: Option<Vec<NamedKey>>,
-    /// The keys of receipts; kept in the store's folder if not set.
+    /// The keys of receipts; kept in `home` if not set.
     pub receipt_keys: Option<Vec<NamedKey>>,
     /// How long people have to decide if the request does not say.
     pub default_timeout: Duration,
@@ -42,6 +45,20 @@ pub struct Config {
     pub outcome_within: Duration,
     /// How often the gate sweeps when no host tells it to.
     pub sweep_every: Duration,
+}
+
+/// Where requests are kept.
+#[derive(Clone, Debug)]
+pub enum StoreChoice {
+    /// In a file of this folder.
+    Embedded(PathBuf),
+    /// In a table of a storage account.
+    Tables {
+        /// The account.
+        account: Account,
+        /// The table's name.
+        table: String,
+    },
 }
 
 /// What mails show of the parameters. The page always shows all.
@@ -99,12 +116,15 @@ impl Config {
                 .filter(|v| !v.is_empty())
         };
         let behind_host = get(HOST_PORT).is_some();
-        let production = behind_host && get("HO_LOCAL").as_deref() != Some("1");
+        // In the cloud, nobody's machine is a developer's.
+        let in_cloud = get("WEBSITE_INSTANCE_ID").is_some();
+        let local = get("HO_LOCAL").as_deref() == Some("1") && !in_cloud;
+        let production = behind_host && !local;
 
-        let store = get("HO_STORE").unwrap_or_else(|| "embedded:.oversight".to_owned());
-        let store = match store.split_once(':') {
-            Some(("embedded", dir)) if !dir.is_empty() => PathBuf::from(dir),
-            _ => return Err(unusable("HO_STORE", "it must be `embedded:FOLDER`")),
+        let store = store(&get, production)?;
+        let home = match &store {
+            StoreChoice::Embedded(dir) => dir.clone(),
+            StoreChoice::Tables { .. } => PathBuf::from(HOME),
         };
         let mail = get("HO_MAIL").unwrap_or_else(|| "file:.oversight/mail".to_owned());
         let mail = match mail.split_once(':') {
@@ -140,6 +160,7 @@ impl Config {
             } as u16,
             base_url,
             store,
+            home,
             mail,
             mail_from: match get("HO_MAIL_FROM") {
                 Some(from) => Address::parse(&from)
@@ -196,12 +217,93 @@ impl Config {
         if self.receipt_keys.is_none() {
             return missing("HO_RECEIPT_KEYS", "make one with `human-oversight keygen`");
         }
+        match &self.store {
+            StoreChoice::Embedded(_) => {
+                return Err(unusable(
+                    "HO_STORE",
+                    "the embedded store is for development: it does not outlive an instance",
+                ));
+            }
+            StoreChoice::Tables { account, .. } if !account.is_encrypted() => {
+                return Err(unusable(
+                    CONNECTION_STRING,
+                    "production stores over https only",
+                ));
+            }
+            StoreChoice::Tables { .. } => {}
+        }
         Err(unusable(
-            "HO_STORE",
-            "the embedded store and file mail are for development: they do not outlive an instance",
+            "HO_MAIL",
+            "the local inbox is for development: nobody would be mailed",
         ))
     }
 }
+
+/// Where a developer's gate keeps what it keeps, unless it is told.
+const HOME: &str = ".oversight";
+
+const ENDPOINT: &str = "HO_TABLES_ENDPOINT";
+const CONNECTION_STRING: &str = "HO_TABLES_CONNECTION_STRING";
+
+fn store(
+    get: &impl Fn(&'static str) -> Option<String>,
+    production: bool,
+) -> Result<StoreChoice, ConfigError> {
+    let store = get("HO_STORE").unwrap_or_else(|| format!("embedded:{HOME}"));
+    match store.split_once(':') {
+        None if store == "tables" => {}
+        Some(("embedded", dir)) if !dir.is_empty() => {
+            return Ok(StoreChoice::Embedded(PathBuf::from(dir)));
+        }
+        _ => {
+            return Err(unusable(
+                "HO_STORE",
+                "it must be `tables` or `embedded:FOLDER`",
+            ));
+        }
+    }
+    let account = match (get(ENDPOINT), get(CONNECTION_STRING)) {
+        (Some(endpoint), None) => {
+            // Every Azure service that gives a program an identity says so by this.
+            let sign_in = match production || get("IDENTITY_ENDPOINT").is_some() {
+                true => SignIn::ManagedIdentity(get("AZURE_CLIENT_ID")),
+                false => SignIn::AzureCli,
+            };
+            Account::at(&endpoint, sign_in).map_err(|why| unusable(ENDPOINT, why))?
+        }
+        (None, Some(text)) => Account::from_connection_string(&text)
+            .map_err(|why| unusable(CONNECTION_STRING, why))?,
+        (None, None) => {
+            return Err(ConfigError::Missing {
+                name: ENDPOINT,
+                why: "HO_STORE=tables needs an account (or HO_TABLES_CONNECTION_STRING)",
+            });
+        }
+        (Some(_), Some(_)) => {
+            return Err(unusable(
+                CONNECTION_STRING,
+                "HO_TABLES_ENDPOINT is set too, and only one of them can be meant",
+            ));
+        }
+    };
+    let table = get("HO_TABLE").unwrap_or_else(|| "approvals".to_owned());
+    let is_name = (3..=TABLE_CHARS).contains(&table.len())
+        && table.starts_with(|c: char| c.is_ascii_lowercase())
+        && table
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+    if !is_name {
+        return Err(unusable(
+            "HO_TABLE",
+            "it must have 3 to 59 lower-case letters and digits, a letter first",
+        ));
+    }
+    Ok(StoreChoice::Tables { account, table })
+}
+
+/// A table's name has 63 characters at most, and the index's begins with `open`. Power BI's connector
+/// does not find tables whose names have capitals.
+const TABLE_CHARS: usize = 59;
 
 fn unusable(name: &'static str, why: &str) -> ConfigError {
     ConfigError::Unusable {
@@ -301,6 +403,7 @@ mod tests {
             ("HO_PORT", "x"),
             ("HO_STORE", "disk"),
             ("HO_STORE", "embedded:"),
+            ("HO_STORE", "tables:x"),
             ("HO_MAIL", "pigeon"),
             ("HO_MAIL_FROM", "me"),
             ("HO_MAIL_PARAMETERS", "some"),
@@ -330,6 +433,35 @@ mod tests {
     }
 
     #[test]
+    fn tables_take_one_account_and_a_name() {
+        let endpoint = (ENDPOINT, "https://store1.table.core.windows.net");
+        let string = (CONNECTION_STRING, "UseDevelopmentStorage=true");
+        let tables = ("HO_STORE", "tables");
+        let sign_in = |settings: &[(&str, &str)]| match read(settings).unwrap().store {
+            StoreChoice::Tables { account, .. } => format!("{account:?}"),
+            other => panic!("{other:?}"),
+        };
+        assert!(sign_in(&[tables, endpoint]).contains("AzureCli"));
+        let identity = ("IDENTITY_ENDPOINT", "http://127.0.0.1:1/msi");
+        assert!(sign_in(&[tables, endpoint, identity]).contains("ManagedIdentity(None)"));
+        let named = ("AZURE_CLIENT_ID", "1-2-3");
+        assert!(sign_in(&[tables, endpoint, identity, named]).contains("1-2-3"));
+        assert!(sign_in(&[tables, string]).contains("devstoreaccount1"));
+
+        for (settings, name) in [
+            (vec![tables], ENDPOINT),
+            (vec![tables, endpoint, string], CONNECTION_STRING),
+            (vec![tables, (ENDPOINT, "http://x")], ENDPOINT),
+            (vec![tables, (CONNECTION_STRING, "x")], CONNECTION_STRING),
+            (vec![tables, string, ("HO_TABLE", "Approvals")], "HO_TABLE"),
+            (vec![tables, string, ("HO_TABLE", "1a")], "HO_TABLE"),
+        ] {
+            let error = read(&settings).unwrap_err().to_string();
+            assert!(error.starts_with(name), "{error}");
+        }
+    }
+
+    #[test]
     fn production_starts_with_everything_or_not_at_all() {
         let link = keyring::fresh_link_key();
         let receipt = keyring::fresh_receipt_key();
@@ -339,8 +471,10 @@ mod tests {
             ("HO_ALLOWED_APPROVERS", "*@example.com"),
             ("HO_LINK_KEYS", &link),
             ("HO_RECEIPT_KEYS", &receipt),
+            ("HO_STORE", "tables"),
+            (ENDPOINT, "https://store1.table.core.windows.net"),
         ];
-        for missing in &all[1..] {
+        for missing in all[1..].iter().filter(|(name, _)| *name != "HO_STORE") {
             let rest: Vec<_> = all
                 .iter()
                 .filter(|setting| *setting != missing)
@@ -352,8 +486,17 @@ mod tests {
                 "{error}"
             );
         }
-        let error = read(&all).unwrap_err().to_string();
+        let but = |name, value| {
+            let settings = all.map(|(n, v)| (n, if n == name { value } else { v }));
+            read(&settings).unwrap_err().to_string()
+        };
+        let error = but("HO_STORE", "embedded:.oversight");
         assert!(error.starts_with("HO_STORE cannot be used"), "{error}");
+        let error = read(&all).unwrap_err().to_string();
+        assert!(error.starts_with("HO_MAIL cannot be used"), "{error}");
+        // No setting opens the inbox in the cloud.
+        let in_cloud = [all[0], ("HO_LOCAL", "1"), ("WEBSITE_INSTANCE_ID", "i")];
+        assert!(read(&in_cloud).is_err());
         let vault = [all[0], ("HO_LINK_KEYS", "@Microsoft.KeyVault(SecretUri=x)")];
         assert!(
             read(&vault)

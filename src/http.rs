@@ -30,13 +30,13 @@ use tokio::net::TcpListener;
 use tracing::Instrument;
 
 use crate::approval::Approval;
-use crate::config::{Config, ConfigError};
+use crate::config::{Config, ConfigError, StoreChoice};
 use crate::id::ApprovalId;
 use crate::keyring::{self, NamedKey};
 use crate::mailer::Mailer;
 use crate::receipt::ReceiptKeys;
 use crate::store::{Store, StoreError, Versioned};
-use crate::timestamp::Timestamp;
+use crate::timestamp::{Clock, Timestamp};
 use crate::token::LinkKeys;
 
 use error::Error;
@@ -61,9 +61,6 @@ pub struct App {
     /// Who waits for news.
     pub waits: Arc<Waits>,
 }
-
-/// Tells the time. A function, so that a test can let a day pass.
-pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
 /// How long a client may take over the head of a request, and a connection may idle. The host keeps
 /// idle connections for a minute, and must not find them closed.
@@ -157,8 +154,11 @@ pub enum AssembleError {
     /// A list of keys is of no use.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// A developer's gate keeps its keys beside its store, and could not.
-    #[error("the keys in the store's folder cannot be used")]
+    /// The store cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A developer's gate keeps its keys in a folder, and could not.
+    #[error("the keys in the folder of a developer's gate cannot be used")]
     Kept(#[source] std::io::Error),
 }
 
@@ -183,7 +183,7 @@ impl App {
     /// # Errors
     /// When there are no keys to work with.
     pub fn assemble(config: Config, port: u16, clock: Clock) -> Result<Self, AssembleError> {
-        let dir = &config.store;
+        let dir = &config.home;
         let kept = |set: &Option<Vec<NamedKey>>, file: &str, fresh: fn() -> String| match set {
             Some(keys) => Ok(keys.clone()),
             None => keyring::kept(&dir.join(file), fresh).map_err(AssembleError::Kept),
@@ -198,7 +198,12 @@ impl App {
         let base_url = config.base_url.clone();
         Ok(Self {
             base_url: base_url.unwrap_or_else(|| format!("http://127.0.0.1:{port}")),
-            store: Store::embedded(dir),
+            store: match &config.store {
+                StoreChoice::Embedded(dir) => Store::embedded(dir),
+                StoreChoice::Tables { account, table } => {
+                    Store::tables(account, table, clock.clone())?
+                }
+            },
             mailer: Mailer::file(&config.mail, config.mail_from.clone()),
             link_keys: LinkKeys::new(&link_keys).map_err(of("HO_LINK_KEYS"))?,
             receipt_keys: ReceiptKeys::new(&receipt_keys).map_err(of("HO_RECEIPT_KEYS"))?,
@@ -214,7 +219,10 @@ impl App {
 
     /// Reads a row and holds it against its seals and its receipt.
     async fn load(&self, id: &ApprovalId) -> Result<Versioned, Error> {
-        let row = self.store.get(id).await?;
+        self.trusted(self.store.get(id).await?)
+    }
+
+    fn trusted(&self, row: Versioned) -> Result<Versioned, Error> {
         if !self.link_keys.are_sealed(&row.approval) {
             return Err(Error::Integrity(
                 "the stored request contradicts its seal".to_owned(),
@@ -231,21 +239,32 @@ impl App {
     async fn change<T>(
         &self,
         id: &ApprovalId,
-        mut judge: impl FnMut(&mut Approval, Timestamp) -> Result<T, Error>,
+        judge: impl FnMut(&mut Approval, Timestamp) -> Result<T, Error>,
     ) -> Result<(Approval, T), Error> {
+        let row = self.load(id).await?;
+        let (row, answer) = self.change_row(row, judge).await?;
+        Ok((row.approval, answer))
+    }
+
+    /// The same for a row that is at hand, and is read again only when somebody else changed it.
+    async fn change_row<T>(
+        &self,
+        mut row: Versioned,
+        mut judge: impl FnMut(&mut Approval, Timestamp) -> Result<T, Error>,
+    ) -> Result<(Versioned, T), Error> {
         for attempt in 0..TRIES {
-            let mut row = self.load(id).await?;
-            let before = row.approval.clone();
+            let before = row.clone();
             let answer = judge(&mut row.approval, self.now())?;
-            if row.approval == before {
+            if row.approval == before.approval {
                 return Ok((before, answer));
             }
             let due = row.approval.next_due(self.config.outcome_within);
             match self.replace(row, due).await {
-                Ok(stored) => return Ok((stored.approval, answer)),
+                Ok(stored) => return Ok((stored, answer)),
                 Err(StoreError::Conflict) => {
                     let jitter = u64::from(keyring::random::<1>()[0]) % 8;
                     tokio::time::sleep(Duration::from_millis(u64::from(attempt) * jitter)).await;
+                    row = self.load(&before.approval.request.id).await?;
                 }
                 Err(error) => return Err(error.into()),
             }

@@ -13,15 +13,17 @@ pub struct ApprovalId {
     correlation: String,
 }
 
-/// The most characters an agent's name has, and the most bytes of UTF-8.
+/// The most characters an agent's name has.
 pub const AGENT_CHARS: usize = 128;
-/// See [`AGENT_CHARS`].
-pub const AGENT_BYTES: usize = 256;
+/// The most bytes of UTF-8 it has: each may take three characters in a table's key, and Azure's keys
+/// have 1 KiB of UTF-16.
+/// <https://learn.microsoft.com/rest/api/storageservices/understanding-the-table-service-data-model>
+pub const AGENT_BYTES: usize = 170;
 /// The most characters a correlation id has.
 pub const CORRELATION_CHARS: usize = 64;
 
 impl ApprovalId {
-    /// Nothing unless both parts keep their limits: 1 to 128 characters and at most 256 bytes
+    /// Nothing unless both parts keep their limits: 1 to 128 characters and at most 170 bytes
     /// without control characters; `[A-Za-z0-9._-]{1,64}`.
     pub fn new(agent: &str, correlation: &str) -> Option<Self> {
         let agent_fits = (1..=AGENT_CHARS).contains(&agent.chars().count())
@@ -85,6 +87,7 @@ mod tests {
             "a/b\\c#d?e",
             "Ärzte 👩‍⚕️",
             &"x".repeat(128),
+            &"ж".repeat(85),
         ] {
             let id = ApprovalId::new(agent, "run-1.b_2").unwrap();
             let text = id.to_string();
@@ -103,7 +106,7 @@ mod tests {
             ("", "x"),
             ("a\nb", "x"),
             (&"x".repeat(129) as &str, "x"),
-            (&"€".repeat(100), "x"),
+            (&"€".repeat(57), "x"),
             ("a", ""),
             ("a", "../../x"),
             ("a", "ü"),

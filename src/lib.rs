@@ -37,7 +37,7 @@
 //!    what it once was, by somebody who can write the table, no row can show.)
 //! 9. What is acknowledged is durable.
 //! 10. `approval` reads no clock, draws no randomness, does no I/O. axum appears only in `http`, SQLite
-//!     only in `store`, lettre only in `mailer`, the environment only in `config`, wire types only in
+//!     and Azure only in `store`, lettre only in `mailer`, the environment only in `config`, wire types only in
 //!     `http` and in the receipt.
 //! 11. No key, token, code, mail address, query string or body is ever logged.
 

@@ -12,6 +12,7 @@ use anyhow::{Context, bail};
 use human_oversight::config::Config;
 use human_oversight::http::{self, App};
 use human_oversight::keyring;
+use human_oversight::store::Store;
 use human_oversight::timestamp::Timestamp;
 use tokio::net::TcpListener;
 use tracing::Level;
@@ -60,6 +61,7 @@ async fn run() -> anyhow::Result<()> {
     let config = settings()?;
     log(&config.log)?;
     let (app, listener) = open(config).await?;
+    tokio::spawn(prepare(app.store.clone()));
     let url = &app.base_url;
     if app.config.production {
         tracing::info!(url, "the gate is open");
@@ -73,6 +75,13 @@ async fn run() -> anyhow::Result<()> {
     }
     serve(app, listener).await;
     Ok(())
+}
+
+/// Shows at once whether the store can be used; nobody waits for it.
+async fn prepare(store: Store) {
+    if let Err(error) = store.prepare().await {
+        tracing::error!(cause = %error, "the store cannot be used");
+    }
 }
 
 async fn serve(app: Arc<App>, listener: TcpListener) {
@@ -114,12 +123,25 @@ fn now() -> Timestamp {
         .expect("the year has four digits")
 }
 
+/// Libraries that log what they send, whatever the level that was asked for.
+const TALKATIVE: [&str; 5] = [
+    "azure_core",
+    "azure_data_tables",
+    "azure_identity",
+    "azure_storage",
+    "typespec_client_core",
+];
+
 /// As the Functions host reads it: what is well to stdout, warnings and errors to stderr, one line
 /// each.
 fn log(filter: &str) -> anyhow::Result<()> {
-    let Ok(filter) = EnvFilter::builder().parse(filter) else {
+    let Ok(mut filter) = EnvFilter::builder().parse(filter) else {
         bail!("HO_LOG cannot be used: it must be a level or a filter of tracing");
     };
+    for library in TALKATIVE {
+        let quiet = format!("{library}=warn").parse();
+        filter = filter.add_directive(quiet.expect("a directive"));
+    }
     let by_level = io::stderr
         .with_max_level(Level::WARN)
         .or_else(io::stdout.with_min_level(Level::INFO));

@@ -5,15 +5,22 @@
 
 mod embedded;
 mod row;
+mod tables;
 
 use std::path::Path;
 use std::time::Duration;
 
+use human_oversight_client::parameters::hex;
+
 use crate::approval::Approval;
 use crate::id::ApprovalId;
-use crate::timestamp::Timestamp;
+use crate::keyring;
+use crate::timestamp::{Clock, Timestamp};
 
 use embedded::Embedded;
+use row::Row;
+pub use tables::{Account, SignIn};
+use tables::{IndexRow, Tables};
 
 /// The store; cheap to clone.
 #[derive(Clone)]
@@ -24,6 +31,7 @@ pub struct Store {
 #[derive(Clone)]
 enum Backend {
     Embedded(Embedded),
+    Tables(Tables),
 }
 
 /// An approval and the version it was read at.
@@ -33,18 +41,34 @@ pub struct Versioned {
     pub approval: Approval,
     /// Its version.
     pub etag: ETag,
+    entry: Option<Entry>,
 }
 
 /// The version of a row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ETag(String);
 
-/// An approval that is due, and where it stands in the order of those that are.
+/// The entry that a row has in the index of what is due, where that is a table of its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Entry {
+    due: Timestamp,
+    key: String,
+}
+
+/// Something that is due.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Due {
-    /// Which one; nothing for a row that is none of the gate's.
+    /// Which approval; nothing for what is none of the gate's.
     pub id: Option<ApprovalId>,
-    place: (Timestamp, String, String),
+    index: Option<IndexRow>,
+}
+
+/// Where to go on among the rows that are due.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    at: Timestamp,
+    partition: String,
+    row: String,
 }
 
 /// Why the store did not do it.
@@ -62,6 +86,10 @@ pub enum StoreError {
     /// The row is not one that the gate writes: it was changed behind its back.
     #[error("the row is damaged: {0}")]
     Damaged(String),
+    /// The row was written by the Logic App that the gate replaces: it is for reports, and nothing to
+    /// decide about.
+    #[error("the row is the predecessor's")]
+    Predecessor,
     /// The row would be larger than the store takes.
     #[error("the row is too large: {column} has {size} of {limit} characters")]
     TooLarge {
@@ -72,7 +100,8 @@ pub enum StoreError {
         /// What it may have.
         limit: usize,
     },
-    /// The store cannot be reached, is full or broken. Nothing was changed.
+    /// The store cannot be reached, is full or broken. Nothing is half-done; in the worst case a
+    /// write still takes effect.
     #[error("the store is not available: {0}")]
     Unavailable(String),
 }
@@ -85,6 +114,28 @@ impl Store {
         }
     }
 
+    /// A store in a table of a storage account, and a second one `open{table}`; both are created when
+    /// they are missed. Nothing is sent yet.
+    ///
+    /// # Errors
+    /// When the machine has no certificates to trust.
+    pub fn tables(account: &Account, table: &str, clock: Clock) -> Result<Self, StoreError> {
+        Ok(Self {
+            backend: Backend::Tables(Tables::new(account, table, clock)?),
+        })
+    }
+
+    /// Makes the store ready and shows whether it can be used at all. Nothing needs to wait for it.
+    ///
+    /// # Errors
+    /// The store's own.
+    pub async fn prepare(&self) -> Result<(), StoreError> {
+        match &self.backend {
+            Backend::Embedded(_) => Ok(()),
+            Backend::Tables(tables) => tables.prepare().await,
+        }
+    }
+
     /// Adds a row that is to be looked at when it is `due`.
     ///
     /// # Errors
@@ -94,10 +145,16 @@ impl Store {
         approval: Approval,
         due: Option<Timestamp>,
     ) -> Result<Versioned, StoreError> {
-        let etag = match &self.backend {
-            Backend::Embedded(embedded) => embedded.write(&approval, due, None).await?,
+        let row = Row::of(&approval, due, operation_id())?;
+        let (etag, entry) = match &self.backend {
+            Backend::Embedded(embedded) => (embedded.write(row, due, None).await?, None),
+            Backend::Tables(tables) => tables.insert(&approval.request.id, row, due).await?,
         };
-        Ok(Versioned { approval, etag })
+        Ok(Versioned {
+            approval,
+            etag,
+            entry,
+        })
     }
 
     /// Reads a row.
@@ -107,6 +164,7 @@ impl Store {
     pub async fn get(&self, id: &ApprovalId) -> Result<Versioned, StoreError> {
         match &self.backend {
             Backend::Embedded(embedded) => embedded.get(id).await,
+            Backend::Tables(tables) => tables.get(id).await,
         }
     }
 
@@ -116,28 +174,57 @@ impl Store {
     /// [`StoreError::Conflict`], or the store's own.
     pub async fn replace(
         &self,
-        Versioned { approval, etag }: Versioned,
+        Versioned {
+            approval,
+            etag,
+            entry,
+        }: Versioned,
         due: Option<Timestamp>,
     ) -> Result<Versioned, StoreError> {
-        let etag = match &self.backend {
-            Backend::Embedded(embedded) => embedded.write(&approval, due, Some(&etag)).await?,
+        let row = Row::of(&approval, due, operation_id())?;
+        let (etag, entry) = match &self.backend {
+            Backend::Embedded(embedded) => (embedded.write(row, due, Some(&etag)).await?, None),
+            Backend::Tables(tables) => {
+                let id = &approval.request.id;
+                tables.replace(id, row, due, &etag, entry).await?
+            }
         };
-        Ok(Versioned { approval, etag })
+        Ok(Versioned {
+            approval,
+            etag,
+            entry,
+        })
     }
 
-    /// The rows that are due at `now`, longest due first, `limit` at most; those `after` a given one,
-    /// to go on.
+    /// A page of what is due at `now`, longest due first, from a place on; and where to go on, if
+    /// there is more.
     ///
     /// # Errors
     /// The store's own.
     pub async fn due(
         &self,
         now: Timestamp,
-        after: Option<Due>,
-        limit: u32,
-    ) -> Result<Vec<Due>, StoreError> {
+        from: Option<Place>,
+    ) -> Result<(Vec<Due>, Option<Place>), StoreError> {
         match &self.backend {
-            Backend::Embedded(embedded) => embedded.due(now, after, limit).await,
+            Backend::Embedded(embedded) => embedded.due(now, from).await,
+            Backend::Tables(tables) => tables.due(now, from).await,
+        }
+    }
+
+    /// Reads the row of something that is due; nothing if it is not due after all.
+    ///
+    /// # Errors
+    /// The store's own.
+    pub async fn look(
+        &self,
+        id: &ApprovalId,
+        due: &Due,
+        now: Timestamp,
+    ) -> Result<Option<Versioned>, StoreError> {
+        match (&self.backend, &due.index) {
+            (Backend::Tables(tables), Some(index)) => tables.look(id, index, now).await,
+            _ => self.get(id).await.map(Some),
         }
     }
 
@@ -146,6 +233,12 @@ impl Store {
     pub fn reread_after(&self) -> Duration {
         match &self.backend {
             Backend::Embedded(_) => Duration::from_secs(15),
+            Backend::Tables(_) => Duration::from_secs(5),
         }
     }
+}
+
+/// Tells a write from every other.
+fn operation_id() -> String {
+    hex(&keyring::random::<16>())
 }

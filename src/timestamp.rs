@@ -1,11 +1,15 @@
 //! Points in time: UTC, whole milliseconds. Nothing here reads a clock; `main` does.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use time::macros::format_description;
+
+/// Tells the time. A function, so that a test can let a day pass.
+pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
 /// A point in time, to the millisecond. What is finer would be lost on the way through JSON.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

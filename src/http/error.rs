@@ -44,6 +44,8 @@ pub(super) enum Standing {
     Stands(Status, Option<&'static str>),
     /// The same name was used for another request.
     OtherContent,
+    /// It was made with the Logic App that the gate replaces.
+    Predecessor,
 }
 
 impl Error {
@@ -140,6 +142,11 @@ impl Standing {
                     status.word()
                 )
             }
+            Self::Predecessor => {
+                "The request was made with the gate's predecessor, and ended there: \
+                                  its row is for reports only."
+                    .to_owned()
+            }
             Self::OtherContent => {
                 "This agent used the same correlationId for a request with other content."
                     .to_owned()
@@ -152,6 +159,7 @@ impl From<StoreError> for Error {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::NotFound => Self::NotFound,
+            StoreError::Predecessor => Self::Conflict(Standing::Predecessor),
             StoreError::Damaged(_) => Self::Integrity(error.to_string()),
             StoreError::AlreadyExists
             | StoreError::Conflict

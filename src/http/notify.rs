@@ -10,6 +10,7 @@ use super::App;
 use super::error::Error;
 use crate::approval::{Approval, Attempt, MailResult};
 use crate::mailer::{Email, MailError};
+use crate::store::Versioned;
 use crate::views;
 
 /// How long one mail may take.
@@ -19,16 +20,17 @@ impl App {
     /// Sends `attempts` and returns the request as it stands then.
     pub(super) async fn notify(
         &self,
-        approval: Approval,
+        row: Versioned,
         attempts: Vec<Attempt>,
     ) -> Result<Approval, Error> {
         if attempts.is_empty() {
-            return Ok(approval);
+            return Ok(row.approval);
         }
+        let approval = &row.approval;
         let mut sending = JoinSet::new();
         let mut results = Vec::with_capacity(attempts.len());
         for attempt in attempts {
-            match self.email(&approval, attempt) {
+            match self.email(approval, attempt) {
                 Some(email) => {
                     let mailer = self.mailer.clone();
                     sending.spawn(
@@ -60,15 +62,15 @@ impl App {
             };
             results.push((attempt, result));
         }
-        let (approval, ()) = self
-            .change(id, |approval, now| {
+        let (row, ()) = self
+            .change_row(row, |approval, now| {
                 for (attempt, result) in &results {
                     approval.settle_mail(*attempt, *result, now);
                 }
                 Ok(())
             })
             .await?;
-        Ok(approval)
+        Ok(row.approval)
     }
 
     fn email(&self, approval: &Approval, attempt: Attempt) -> Option<Email> {

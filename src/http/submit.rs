@@ -87,7 +87,7 @@ async fn store(app: &App, mut approval: Approval) -> Result<(Approval, bool), Er
     let attempts = approval.lease_mails(approval.request.requested_at);
     let due = approval.next_due(app.config.outcome_within);
     match app.store.insert(approval, due).await {
-        Ok(stored) => match app.notify(stored.approval.clone(), attempts).await {
+        Ok(stored) => match app.notify(stored.clone(), attempts).await {
             Ok(approval) => Ok((approval, true)),
             // It is stored, so it is accepted; the sweep sees to the mails.
             Err(error) => {

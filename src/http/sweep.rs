@@ -15,12 +15,10 @@ use super::App;
 use super::error::Error;
 use super::wire;
 use crate::id::ApprovalId;
+use crate::store::Due;
 
 /// How long one sweep may take; the next one goes on where it stopped.
 const BUDGET: Duration = Duration::from_secs(50);
-
-/// How many rows are looked up at once.
-const PAGE: u32 = 100;
 
 /// What a sweep did.
 #[derive(Default)]
@@ -59,10 +57,10 @@ pub(super) async fn sweep(app: &App) -> Swept {
     let until = Instant::now() + BUDGET;
     let started_at = app.now();
     let mut swept = Swept::default();
-    let mut after = None;
+    let mut place = None;
     'pages: loop {
         // Those that become due meanwhile are the next sweep's.
-        let page = match app.store.due(started_at, after, PAGE).await {
+        let (page, next) = match app.store.due(started_at, place).await {
             Ok(page) => page,
             Err(error) => {
                 tracing::error!(cause = %error, "the sweep could not see what is due");
@@ -80,7 +78,7 @@ pub(super) async fn sweep(app: &App) -> Swept {
                 swept.failed += 1;
                 continue;
             };
-            match tidy(app, id).await {
+            match tidy(app, id, due).await {
                 Ok(mails) => swept.mails += mails,
                 Err(error) => {
                     let id = id.to_string();
@@ -90,8 +88,8 @@ pub(super) async fn sweep(app: &App) -> Swept {
                 }
             }
         }
-        after = page.into_iter().next_back();
-        if after.is_none() {
+        place = next;
+        if place.is_none() {
             swept.complete = swept.failed == 0;
             break;
         }
@@ -109,14 +107,17 @@ pub(super) async fn sweep(app: &App) -> Swept {
 }
 
 /// One request, in one write, and its mails after that.
-async fn tidy(app: &App, id: &ApprovalId) -> Result<usize, Error> {
-    let (approval, attempts) = app
-        .change(id, |approval, now| {
+async fn tidy(app: &App, id: &ApprovalId, due: &Due) -> Result<usize, Error> {
+    let Some(row) = app.store.look(id, due, app.now()).await? else {
+        return Ok(0);
+    };
+    let (row, attempts) = app
+        .change_row(app.trusted(row)?, |approval, now| {
             approval.tidy(app.config.outcome_within, now);
             Ok(approval.lease_mails(now))
         })
         .await?;
     let mails = attempts.len();
-    app.notify(approval, attempts).await?;
+    app.notify(row, attempts).await?;
     Ok(mails)
 }

@@ -14,8 +14,7 @@ use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 use tokio::sync::oneshot;
 
 use super::row::{self, Row};
-use super::{Due, ETag, StoreError, Versioned};
-use crate::approval::Approval;
+use super::{Due, ETag, Place, StoreError, Versioned};
 use crate::id::ApprovalId;
 use crate::timestamp::Timestamp;
 
@@ -42,14 +41,16 @@ enum Read {
     },
     Due {
         now: Timestamp,
-        after: Option<(Timestamp, String, String)>,
-        limit: u32,
+        from: Option<Place>,
         reply: oneshot::Sender<Result<Vec<DueRow>, StoreError>>,
     },
 }
 
 /// When, and the keys.
 type DueRow = (i64, String, String);
+
+/// So many rows that are due are looked up at once.
+const PAGE: usize = 100;
 
 /// At most so many writes share a commit.
 const GROUP: usize = 256;
@@ -80,11 +81,10 @@ impl Embedded {
     /// Inserts, or replaces the row that still has the `expected` version.
     pub(super) async fn write(
         &self,
-        approval: &Approval,
+        row: Row,
         due: Option<Timestamp>,
         expected: Option<&ETag>,
     ) -> Result<ETag, StoreError> {
-        let row = Row::of(approval)?;
         let entity = serde_json::to_string(&row).expect("a row is plain JSON");
         let expected = match expected {
             Some(ETag(text)) => Some(text.parse().map_err(|_| StoreError::Conflict)?),
@@ -117,32 +117,32 @@ impl Embedded {
         Ok(Versioned {
             approval: row.into_approval(id)?,
             etag: ETag(version.to_string()),
+            entry: None,
         })
     }
 
+    /// A page of what is due, longest due first.
     pub(super) async fn due(
         &self,
         now: Timestamp,
-        after: Option<Due>,
-        limit: u32,
-    ) -> Result<Vec<Due>, StoreError> {
+        from: Option<Place>,
+    ) -> Result<(Vec<Due>, Option<Place>), StoreError> {
         let (reply, answer) = oneshot::channel();
-        let after = after.map(|due| due.place);
-        let sent = self.0.reader.send(Read::Due {
-            now,
-            after,
-            limit,
-            reply,
-        });
+        let sent = self.0.reader.send(Read::Due { now, from, reply });
         let rows = answered(sent.is_ok(), answer).await?;
-        let due = rows.into_iter().map(|(due, partition, row)| {
-            let at = Timestamp::from_unix_millis(due).unwrap_or(now);
-            Due {
-                id: row::id(&partition, &row),
-                place: (at, partition, row),
-            }
+        let next = match rows.last() {
+            Some((due, partition, row)) if rows.len() == PAGE => Some(Place {
+                at: Timestamp::from_unix_millis(*due).unwrap_or(now),
+                partition: partition.clone(),
+                row: row.clone(),
+            }),
+            _ => None,
+        };
+        let due = rows.into_iter().map(|(_, partition, row)| Due {
+            id: row::id(&partition, &row),
+            index: None,
         });
-        Ok(due.collect())
+        Ok((due.collect(), next))
     }
 }
 
@@ -295,14 +295,9 @@ fn read_all(reads: &Receiver<Read>, mut file: File) {
                     .send(file.with(|connection| get(connection, &keys)))
                     .ok();
             }
-            Read::Due {
-                now,
-                after,
-                limit,
-                reply,
-            } => {
+            Read::Due { now, from, reply } => {
                 reply
-                    .send(file.with(|connection| due(connection, now, after, limit)))
+                    .send(file.with(|connection| due(connection, now, from)))
                     .ok();
             }
         }
@@ -324,20 +319,19 @@ fn get(
 fn due(
     connection: &Connection,
     now: Timestamp,
-    after: Option<(Timestamp, String, String)>,
-    limit: u32,
+    from: Option<Place>,
 ) -> rusqlite::Result<Vec<DueRow>> {
     let mut select = connection.prepare_cached(
         "SELECT Due, PartitionKey, RowKey FROM approvals
          WHERE Due <= ?1 AND (Due, PartitionKey, RowKey) > (?2, ?3, ?4)
          ORDER BY Due, PartitionKey, RowKey LIMIT ?5",
     )?;
-    let (after, partition, row) = match after {
-        Some((due, partition, row)) => (due.unix_millis(), partition, row),
+    let (after, partition, row) = match from {
+        Some(place) => (place.at.unix_millis(), place.partition, place.row),
         None => (i64::MIN, String::new(), String::new()),
     };
     let rows = select.query_map(
-        params![now.unix_millis(), after, partition, row, limit],
+        params![now.unix_millis(), after, partition, row, PAGE as i64],
         |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
     )?;
     rows.collect()

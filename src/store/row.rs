@@ -4,7 +4,7 @@
 
 use human_oversight_client::parameters::sha256;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::StoreError;
 use crate::address::Address;
@@ -54,7 +54,24 @@ pub(super) struct Row {
     notified_timestamp: Option<String>,
     notifications: String,
     history: String,
+    /// When the gate must look at it again, and its entry in the index of what is due.
+    pub(super) due_timestamp: Option<String>,
+    pub(super) due_entry: Option<String>,
+    /// Which write made it what it is.
+    pub(super) operation_id: String,
 }
+
+/// The columns that are points in time; Azure Table Storage and the report know them as such.
+const TIMES: [&str; 8] = [
+    "RequestTimestamp",
+    "DeadlineTimestamp",
+    "ResponseTimestamp",
+    "RunBy",
+    "ExecutionTimestamp",
+    "LateResponseTimestamp",
+    "NotifiedTimestamp",
+    "DueTimestamp",
+];
 
 /// The keys of an approval's row: everything outside `[A-Za-z0-9_.-]` as `~XX`, one for each byte,
 /// so that no key ever needs escaping.
@@ -118,7 +135,12 @@ struct HistoryEntry {
 }
 
 impl Row {
-    pub(super) fn of(approval: &Approval) -> Result<Self, StoreError> {
+    /// The row of an approval that is to be looked at when it is `due`, as one write makes it.
+    pub(super) fn of(
+        approval: &Approval,
+        due: Option<Timestamp>,
+        operation_id: String,
+    ) -> Result<Self, StoreError> {
         let Approval {
             request,
             state,
@@ -173,9 +195,36 @@ impl Row {
             notified_timestamp: text(&approval.notified_at()),
             notifications: json(&approvers.iter().map(ApproverEntry::of).collect::<Vec<_>>()),
             history: json(&history.iter().map(HistoryEntry::of).collect::<Vec<_>>()),
+            due_timestamp: text(&due),
+            due_entry: None,
+            operation_id,
         };
         row.fits()?;
         Ok(row)
+    }
+
+    /// As Azure Table Storage takes it: no empty columns, and times that say so.
+    pub(super) fn into_entity(self) -> Map<String, Value> {
+        let Ok(Value::Object(mut entity)) = serde_json::to_value(self) else {
+            unreachable!("a struct is a JSON object");
+        };
+        entity.retain(|_, value| !value.is_null());
+        for column in TIMES {
+            if entity.contains_key(column) {
+                entity.insert(format!("{column}@odata.type"), "Edm.DateTime".into());
+            }
+        }
+        entity
+    }
+
+    /// Of what Azure Table Storage gave back.
+    pub(super) fn of_entity(entity: Map<String, Value>) -> Result<Self, StoreError> {
+        let has = |column| entity.contains_key(column);
+        if has("Status") && has("RequestTimestamp") && !has("CorrelationId") {
+            return Err(StoreError::Predecessor);
+        }
+        serde_json::from_value(Value::Object(entity))
+            .map_err(|_| StoreError::Damaged("its columns".to_owned()))
     }
 
     fn fits(&self) -> Result<(), StoreError> {

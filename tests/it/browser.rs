@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
-use crate::harness::{ALICE, TestGate, object, request};
+use crate::harness::{ALICE, TestGate, http, object, request};
 
 /// A window of a browser of its own.
 struct Browser {
@@ -129,7 +129,9 @@ impl Browser {
         let command = json!({
             "cmd": "Page.captureScreenshot", "params": {"captureBeyondViewport": true},
         });
-        let answer = reqwest::Client::new()
+        let answer = http()
+            .build()
+            .unwrap()
             .post(format!("{}/session/{session}/goog/cdp/execute", self.url))
             .header("content-type", "application/json")
             .body(command.to_string());

@@ -60,7 +60,7 @@ async fn only_whoever_has_the_secret_may_claim_report_and_withdraw() {
     request.claimant = Some(hex(&sha256(b"open sesame")));
     let approval = gate.client.submit(&request).await.unwrap();
     gate.approve(&approval, ALICE).await;
-    let before = gate.stored();
+    let before = gate.stored().await;
     for secret in [
         None,
         Some(json!("")),
@@ -82,7 +82,7 @@ async fn only_whoever_has_the_secret_may_claim_report_and_withdraw() {
             answer.problem();
         }
     }
-    assert_eq!(gate.stored(), before);
+    assert_eq!(gate.stored().await, before);
     let mine = Claim {
         nonce: MINE.to_owned(),
         secret: Some("open sesame".to_owned()),
@@ -107,7 +107,9 @@ async fn an_approval_lapses() {
     );
     lapsed(gate.status(&approval.id).await);
     assert!(
-        gate.stored()[0].2.contains(r#""ExecutionStatus":"Lapsed""#),
+        gate.stored().await[0]
+            .2
+            .contains(r#""ExecutionStatus":"Lapsed""#),
         "the claim stored it"
     );
 }
@@ -117,7 +119,7 @@ async fn a_claim_settles_a_provisional_timeout() {
     let gate = TestGate::start().await;
     let approval = gate.ask().await;
     gate.pass(Duration::from_secs(3_600));
-    assert!(gate.stored()[0].2.contains(r#""Status":"Pending""#));
+    assert!(gate.stored().await[0].2.contains(r#""Status":"Pending""#));
     let answer = gate
         .post(
             &format!("/api/claim/{}", approval.id),
@@ -131,7 +133,7 @@ async fn a_claim_settles_a_provisional_timeout() {
             .unwrap()
             .contains("Timeout")
     );
-    assert!(gate.stored()[0].2.contains(r#""Status":"Timeout""#));
+    assert!(gate.stored().await[0].2.contains(r#""Status":"Timeout""#));
 }
 
 #[tokio::test]

@@ -111,7 +111,7 @@ async fn every_other_end_is_a_refusal_with_its_reason() {
         Reason::Timeout
     );
     assert!(
-        gate.entity(&id)["Status"] == "Timeout",
+        gate.entity(&id).await["Status"] == "Timeout",
         "the claim settled it"
     );
 
@@ -330,7 +330,7 @@ async fn a_gate_that_stumbles_is_asked_again_and_gets_no_second_request() {
     });
     let action = stumbling.await.action("Delete User Account");
     let pending = action.submit(&user()).await.unwrap();
-    assert_eq!((gate.stored().len(), gate.mails().len()), (1, 1));
+    assert_eq!((gate.stored().await.len(), gate.mails().len()), (1, 1));
     let id = pending.handle().id.clone();
     assert_eq!(
         gate.status(&id).await.notifications[0].attempts,
@@ -415,7 +415,7 @@ async fn asking_again_under_a_stored_name_is_the_same_request() {
     let first = action.submit_as(handle.clone(), &user()).await.unwrap();
     let again = action.submit_as(handle.clone(), &user()).await.unwrap();
     assert_eq!(first.approval(), again.approval());
-    assert_eq!((gate.stored().len(), gate.mails().len()), (1, 2));
+    assert_eq!((gate.stored().await.len(), gate.mails().len()), (1, 2));
     gate.approve(first.approval().unwrap(), ALICE).await;
     assert_eq!(again.run(&user(), async |_| 1).await, Outcome::Executed(1));
     assert_eq!(

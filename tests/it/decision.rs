@@ -62,7 +62,7 @@ async fn the_page_shows_what_will_be_done_and_to_whom_it_speaks() {
 async fn whoever_reads_the_page_however_often_decides_nothing() {
     let gate = TestGate::start().await;
     let approval = gate.ask().await;
-    let before = gate.stored();
+    let before = gate.stored().await;
     for address in [ALICE, BOB] {
         // The host lets neither HEAD nor any other method through; its handler must not need that.
         let link = gate
@@ -87,7 +87,7 @@ async fn whoever_reads_the_page_however_often_decides_nothing() {
             assert_eq!(answer.status(), StatusCode::METHOD_NOT_ALLOWED);
         }
     }
-    assert_eq!(gate.stored(), before);
+    assert_eq!(gate.stored().await, before);
 }
 
 #[tokio::test]
@@ -157,16 +157,16 @@ async fn the_same_answer_twice_is_one_answer() {
     let page = gate.get(&question.link).await;
     let form = [("decision", "approve"), ("code", question.code.as_str())];
     let first = gate.send_form(&page, &form).await;
-    let stored = gate.stored();
+    let stored = gate.stored().await;
     let second = gate.send_form(&page, &form).await;
     assert_eq!(
         (first.status, second.status),
         (StatusCode::SEE_OTHER, StatusCode::SEE_OTHER)
     );
-    assert_eq!(gate.stored(), stored);
+    assert_eq!(gate.stored().await, stored);
     let other = gate.send_form(&page, &[("decision", "reject")]).await;
     assert_eq!(other.status, StatusCode::CONFLICT);
-    assert_eq!(gate.stored(), stored);
+    assert_eq!(gate.stored().await, stored);
 }
 
 #[tokio::test]
@@ -181,7 +181,7 @@ async fn a_program_that_presses_every_button_approves_nothing() {
     assert!(answer.body.contains("type the code from the mail"));
     assert_eq!(gate.status(&approval.id).await.status, Status::Pending);
     assert!(
-        gate.stored()[0].2.contains(r#"\"wrongCodes\":0"#),
+        gate.stored().await[0].2.contains(r#"\"wrongCodes\":0"#),
         "no code is no wrong code"
     );
 }
@@ -232,7 +232,7 @@ async fn five_wrong_codes_lock_approving_by_that_link_only() {
         (true, false)
     );
     assert!(
-        gate.stored()[0].2.contains(r#"\"what\":\"Locked\""#),
+        gate.stored().await[0].2.contains(r#"\"what\":\"Locked\""#),
         "the history has it"
     );
 
@@ -265,7 +265,7 @@ async fn an_answer_after_the_deadline_changes_nothing_and_is_recorded_as_late() 
         .await;
     assert_eq!(late.status, StatusCode::GONE);
     assert!(late.body.contains("too late") && late.body.contains("It does not run"));
-    let row = gate.stored()[0].2.clone();
+    let row = gate.stored().await[0].2.clone();
     for column in [
         r#""Status":"Timeout""#,
         r#""LateDecision":"Approve""#,
@@ -276,7 +276,7 @@ async fn an_answer_after_the_deadline_changes_nothing_and_is_recorded_as_late() 
     // The second one is told the same, and is not recorded.
     let later = gate.send_form(&bobs, &[("decision", "reject")]).await;
     assert_eq!(later.status, StatusCode::GONE);
-    assert_eq!(gate.stored()[0].2, row);
+    assert_eq!(gate.stored().await[0].2, row);
     assert_eq!(gate.get(&bob.link).await.status, StatusCode::GONE);
     assert_eq!(gate.status(&approval.id).await.status, Status::Timeout);
 }
@@ -349,7 +349,7 @@ async fn a_form_from_elsewhere_or_of_something_else_decides_nothing() {
     let own = form_token(&page);
     let foreign = form_token(&gate.get(&gate.question(&other, ALICE).link).await);
     let bobs = form_token(&gate.get(&gate.question(&approval, BOB).link).await);
-    let before = gate.stored();
+    let before = gate.stored().await;
     let body = |form: &str| format!("k={token}&form={form}&decision=reject");
     let post = async |headers: &[(&str, &str)], body: String| {
         let mut request = gate.http.post(address).body(body);
@@ -408,7 +408,7 @@ async fn a_form_from_elsewhere_or_of_something_else_decides_nothing() {
         post(&[urlencoded, mine], huge).await,
         StatusCode::PAYLOAD_TOO_LARGE
     );
-    assert_eq!(gate.stored(), before);
+    assert_eq!(gate.stored().await, before);
     assert_eq!(
         post(&[urlencoded, ("sec-fetch-site", "same-origin")], body(&own)).await,
         303

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use human_oversight::config::Config;
-use human_oversight::http::{self, App};
+use human_oversight::http::{App, serve};
 use human_oversight::timestamp::Timestamp;
 use human_oversight_client::types::{Approval, NewApproval};
 use human_oversight_client::{Client, Gate};
@@ -20,6 +20,7 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 
 use crate::host::{self, Front, FunctionApp, Invocation, KEY, Mode};
+use crate::kept::Kept;
 
 pub(crate) const AGENT: &str = "UserManagerAgent";
 pub(crate) const ALICE: &str = "alice@example.com";
@@ -36,6 +37,7 @@ pub(crate) struct TestGate {
     pub(crate) http: reqwest::Client,
     ahead: Arc<AtomicI64>,
     pub(crate) dir: TempDir,
+    kept: Kept,
 }
 
 impl TestGate {
@@ -46,6 +48,13 @@ impl TestGate {
     /// A gate with settings of its own.
     pub(crate) async fn with(settings: &[(&str, &str)]) -> Self {
         Self::at(tempfile::tempdir().unwrap(), settings).await
+    }
+
+    /// A gate whose store is a file, whichever the others have.
+    pub(crate) async fn embedded() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let store = format!("embedded:{}", dir.path().display());
+        Self::at(dir, &[("HO_STORE", &store)]).await
     }
 
     /// A gate over a folder that is there already.
@@ -74,7 +83,7 @@ impl TestGate {
     }
 
     async fn handler(dir: TempDir, settings: &[(&str, &str)]) -> Self {
-        let store = format!("embedded:{}", dir.path().display());
+        let (kept, of_store) = Kept::chosen(dir.path());
         let mail = format!("file:{}", dir.path().join("mail").display());
         let config = Config::read(|name| {
             let own = settings
@@ -82,9 +91,11 @@ impl TestGate {
                 .find(|(n, _)| *n == name)
                 .map(|(_, value)| (*value).to_owned());
             own.or_else(|| match name {
-                "HO_STORE" => Some(store.clone()),
                 "HO_MAIL" => Some(mail.clone()),
-                _ => None,
+                _ => of_store
+                    .iter()
+                    .find(|(n, _)| *n == name)
+                    .map(|(_, value)| value.clone()),
             })
         })
         .unwrap();
@@ -103,14 +114,14 @@ impl TestGate {
             })
         };
         let app = Arc::new(App::assemble(config, handler.port(), clock).unwrap());
-        tokio::spawn(http::serve(listener, app.clone()));
+        tokio::spawn(serve(listener, app.clone()));
         let url = app.base_url.clone();
         let client = Client::new(&url, Some(KEY)).unwrap();
         let key = HeaderMap::from_iter([(
             HeaderName::from_static("x-functions-key"),
             HeaderValue::from_static(KEY),
         )]);
-        let http = reqwest::Client::builder()
+        let http = http()
             .redirect(reqwest::redirect::Policy::none())
             .default_headers(key)
             .build()
@@ -122,6 +133,7 @@ impl TestGate {
             http,
             ahead,
             dir,
+            kept,
         }
     }
 
@@ -237,60 +249,43 @@ impl TestGate {
         Page::of(request.send().await.unwrap()).await
     }
 
-    /// Every byte of the store, to see whether something was written.
-    pub(crate) fn stored(&self) -> Vec<(String, i64, String)> {
-        let path = self.dir.path().join("approvals.db");
-        let connection = rusqlite::Connection::open(path).unwrap();
-        let mut rows = connection
-            .prepare("SELECT RowKey, ETag, Entity FROM approvals ORDER BY PartitionKey, RowKey")
-            .unwrap();
-        let rows = rows
-            .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
-            .unwrap();
-        rows.map(Result::unwrap).collect()
+    /// All that is stored, to see whether something was written: the key of each row, its version and
+    /// its columns.
+    pub(crate) async fn stored(&self) -> Vec<(String, String, String)> {
+        self.kept.rows().await
     }
 
     /// Changes a stored row, and when it is due, as somebody with the table's key could.
-    pub(crate) fn tamper(&self, id: &str, due: Option<Timestamp>, change: impl FnOnce(&mut Value)) {
-        let correlation = id.split_once('.').unwrap().1;
-        let path = self.dir.path().join("approvals.db");
-        let connection = rusqlite::Connection::open(path).unwrap();
-        let row: String = connection
-            .query_row(
-                "SELECT Entity FROM approvals WHERE RowKey = ?1",
-                [correlation],
-                |r| r.get(0),
-            )
-            .unwrap();
-        let mut entity: Value = serde_json::from_str(&row).unwrap();
+    pub(crate) async fn tamper(
+        &self,
+        id: &str,
+        due: Option<Timestamp>,
+        change: impl FnOnce(&mut Value),
+    ) {
+        let mut entity = self.entity(id).await;
         change(&mut entity);
-        let changed = connection
-            .execute(
-                "UPDATE approvals SET Entity = ?2, Due = coalesce(?3, Due), ETag = ETag + 1
-                 WHERE RowKey = ?1",
-                rusqlite::params![
-                    correlation,
-                    entity.to_string(),
-                    due.map(Timestamp::unix_millis)
-                ],
-            )
-            .unwrap();
-        assert_eq!(changed, 1);
+        let correlation = id.split_once('.').unwrap().1;
+        self.kept.put(correlation, due, entity).await;
     }
 
-    pub(crate) fn entity(&self, id: &str) -> Value {
+    pub(crate) async fn entity(&self, id: &str) -> Value {
         let correlation = id.split_once('.').unwrap().1;
-        let row = self
-            .stored()
-            .into_iter()
-            .find(|(key, ..)| key == correlation)
-            .unwrap();
-        serde_json::from_str(&row.2).unwrap()
+        let rows = self.stored().await;
+        let row = rows.into_iter().find(|(key, ..)| key == correlation);
+        serde_json::from_str(&row.unwrap().2).unwrap()
     }
 
     pub(crate) fn mail_folder(&self) -> PathBuf {
         self.dir.path().join("mail")
     }
+}
+
+/// A client of HTTP, for what is neither an agent nor a browser.
+pub(crate) fn http() -> reqwest::ClientBuilder {
+    rustls::crypto::ring::default_provider()
+        .install_default()
+        .ok();
+    reqwest::Client::builder()
 }
 
 /// The root of the checkout, where host.json and the function directories are.

@@ -12,7 +12,7 @@ async fn every_column_that_a_decision_rests_on_is_guarded() {
     let gate = TestGate::start().await;
     let other = gate.ask().await;
     gate.approve(&other, BOB).await;
-    let foreign = gate.entity(&other.id)["Receipt"].clone();
+    let foreign = gate.entity(&other.id).await["Receipt"].clone();
     let changes: Vec<(&str, Value)> = vec![
         ("Status", json!("Rejected")),
         ("Status", json!("Pending")),
@@ -40,7 +40,8 @@ async fn every_column_that_a_decision_rests_on_is_guarded() {
     for (column, value) in changes {
         let approval = gate.ask().await;
         gate.approve(&approval, ALICE).await;
-        gate.tamper(&approval.id, None, |row| row[column] = value.clone());
+        gate.tamper(&approval.id, None, |row| row[column] = value.clone())
+            .await;
         let status = gate
             .get(&format!("{}/api/status/{}", gate.url, approval.id))
             .await;
@@ -73,11 +74,12 @@ async fn a_pending_row_turned_approved_is_no_approval() {
     gate.tamper(&rejected.id, None, |row| {
         row["Status"] = json!("Approved");
         row["RunBy"] = json!("2099-01-01T00:00:00.000Z");
-    });
+    })
+    .await;
     let mut request = request();
     request.correlation_id = Some("forged".to_owned());
     let forged = gate.client.submit(&request).await.unwrap();
-    let donor = gate.entity(&rejected.id);
+    let donor = gate.entity(&rejected.id).await;
     gate.tamper(&forged.id, None, |row| {
         for column in [
             "Status",
@@ -89,7 +91,8 @@ async fn a_pending_row_turned_approved_is_no_approval() {
         ] {
             row[column] = donor[column].clone();
         }
-    });
+    })
+    .await;
     for id in [&rejected.id, &forged.id] {
         let answer = gate
             .post(
@@ -119,7 +122,8 @@ async fn an_approval_cannot_be_taken_over_or_used_again_by_editing_its_row() {
             approver["key"] = json!("gone");
         }
         row["Notifications"] = json!(approvers.to_string());
-    });
+    })
+    .await;
     let body = json!({"nonce": "0123456789abcdef", "secret": "the thief's secret"}).to_string();
     let answer = gate
         .post(&format!("/api/claim/{}", approval.id), body)
@@ -138,7 +142,8 @@ async fn an_approval_cannot_be_taken_over_or_used_again_by_editing_its_row() {
             for column in columns {
                 row[*column] = Value::Null;
             }
-        });
+        })
+        .await;
         assert_eq!(
             gate.post(&path, claim.clone()).await.status,
             StatusCode::INTERNAL_SERVER_ERROR
@@ -157,7 +162,8 @@ async fn the_agent_is_refused_and_the_approver_is_told() {
     gate.approve(&approval, ALICE).await;
     gate.tamper(&approval.id, None, |row| {
         row["Parameters"] = json!(r#"{"user_id":"2"}"#)
-    });
+    })
+    .await;
     let outcome: Outcome<()> = pending
         .run(&params, |_| async { panic!("it must not run") })
         .await;
@@ -174,7 +180,8 @@ async fn the_agent_is_refused_and_the_approver_is_told() {
 async fn a_damaged_row_does_not_hold_up_the_sweep() {
     let gate = TestGate::start().await;
     let (damaged, sound) = (gate.ask().await, gate.ask().await);
-    gate.tamper(&damaged.id, None, |row| row["History"] = json!("nonsense"));
+    gate.tamper(&damaged.id, None, |row| row["History"] = json!("nonsense"))
+        .await;
     gate.pass(std::time::Duration::from_secs(3_600));
     let answer = gate.sweep().await;
     assert_eq!(answer, "2 due, 2 mails, 1 failed, complete: false");
@@ -224,7 +231,7 @@ async fn what_was_asked_and_of_whom_cannot_be_changed_while_it_is_pending() {
     for (number, change) in changes.iter().enumerate() {
         let approval = gate.ask().await;
         let question = gate.question(&approval, ALICE);
-        gate.tamper(&approval.id, None, change);
+        gate.tamper(&approval.id, None, change).await;
         let page = gate.get(&question.link).await;
         assert_eq!(
             page.status,
@@ -251,10 +258,11 @@ async fn what_was_asked_and_of_whom_cannot_be_changed_while_it_is_pending() {
 async fn a_row_that_is_no_row_does_not_hold_up_the_sweep() {
     let gate = TestGate::start().await;
     let (one, other, sound) = (gate.ask().await, gate.ask().await, gate.ask().await);
-    gate.tamper(&one.id, None, |row| *row = json!({}));
-    gate.tamper(&other.id, None, |row| row["Parameters"] = json!("x"));
+    gate.tamper(&one.id, None, |row| *row = json!({})).await;
+    gate.tamper(&other.id, None, |row| row["Parameters"] = json!("x"))
+        .await;
     gate.pass(std::time::Duration::from_secs(3_600));
     let answer = gate.sweep().await;
     assert_eq!(answer, "3 due, 2 mails, 2 failed, complete: false");
-    assert_eq!(gate.entity(&sound.id)["Status"], "Timeout");
+    assert_eq!(gate.entity(&sound.id).await["Status"], "Timeout");
 }

@@ -10,7 +10,7 @@ use human_oversight_client::{Client, Gate, Outcome};
 use serde_json::json;
 use tempfile::TempDir;
 
-use crate::harness::{ALICE, mails, question, repository, request};
+use crate::harness::{ALICE, http, mails, question, repository, request};
 use crate::host::{FunctionApp, Health, Host, Invocation, KEY, Level, Mode, Trigger, tick};
 use crate::process::decide_at;
 
@@ -124,7 +124,7 @@ async fn a_whole_life_over_a_host_that_forwards() {
 async fn routes_and_keys_are_the_hosts() {
     let dir = tempfile::tempdir().unwrap();
     let host = host(dir.path(), None, &[]).await;
-    let http = reqwest::Client::new();
+    let http = http().build().unwrap();
     let body = serde_json::to_vec(&for_alice()).unwrap();
     let send = async |method: reqwest::Method, path: &str, key: Option<&str>| {
         let mut call = http.request(method, format!("{}{path}", host.url));
@@ -180,7 +180,7 @@ async fn links_trust_no_header_and_principals_are_nobody() {
             &[("HO_BASE_URL", "https://gate.example.com")],
         )
         .await;
-        let http = reqwest::Client::new();
+        let http = http().build().unwrap();
         let mut headers = reqwest::header::HeaderMap::new();
         for name in [
             "x-forwarded-host",
@@ -257,7 +257,9 @@ async fn a_wait_that_a_kill_cut_off_is_asked_again_by_the_host_and_answered() {
     let url = format!("{}/api/status/{}?wait=60", host.url, approval.id);
     let waiting = tokio::spawn(async move {
         // One call, which knows nothing of retries.
-        let answer = reqwest::Client::new()
+        let answer = http()
+            .build()
+            .unwrap()
             .get(url)
             .header("x-functions-key", KEY)
             .send();

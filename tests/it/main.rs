@@ -1,8 +1,11 @@
 //! The gate through its public face: the real router on a real port, driven by our own client, a
 //! real browser, or bytes on a socket; and the real binary as a process.
 
+mod azurite;
 mod harness;
 mod host;
+mod kept;
+mod proxy;
 
 mod browser;
 mod claim;
@@ -11,6 +14,7 @@ mod decision;
 mod demo;
 mod edge;
 mod functions;
+mod identity;
 mod integrity;
 mod keys;
 mod life;
@@ -23,4 +27,5 @@ mod status;
 mod store;
 mod submit;
 mod sweep;
+mod tables;
 mod withdraw;

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::claim::claim;
 use crate::harness::{ALICE, TestGate};
 
-fn report(error: Option<&str>) -> Report {
+pub(crate) fn report(error: Option<&str>) -> Report {
     let status = match error {
         None => ExecutionStatus::Executed,
         Some(_) => ExecutionStatus::ExecutionFailed,
@@ -116,7 +116,7 @@ async fn silence_is_unknown_and_a_late_report_is_taken_and_marked() {
     assert_eq!(unknown.status, ExecutionStatus::ExecutionUnknown);
     let late = gate.client.outcome(&id, &report(None)).await.unwrap();
     assert_eq!(late.execution.unwrap().status, ExecutionStatus::Executed);
-    let history = &gate.stored()[0].2;
+    let history = &gate.stored().await[0].2;
     let events: Vec<_> = ["ExecutionUnknown", "Executed", "ReportedLate"]
         .iter()
         .map(|what| {

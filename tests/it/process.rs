@@ -6,13 +6,14 @@ use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use human_oversight::keyring;
 use human_oversight_client::types::{Approval, Claim, ExecutionStatus, Report, Status};
 use human_oversight_client::{Client, Gate, Outcome};
 use serde_json::json;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::process::{Child, Command};
 
-use crate::harness::{ALICE, mails, question, request};
+use crate::harness::{ALICE, http, mails, question, request};
 
 pub(crate) fn binary() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_human-oversight"));
@@ -70,12 +71,12 @@ impl Process {
         Self { url, child, log }
     }
 
-    fn client(&self) -> Client {
+    pub(crate) fn client(&self) -> Client {
         Client::new(&self.url, None).unwrap()
     }
 
     /// SIGKILL, as the Functions host stops its handler; all that was logged.
-    async fn kill(mut self) -> String {
+    pub(crate) async fn kill(mut self) -> String {
         self.child.kill().await.unwrap();
         self.log.await.unwrap()
     }
@@ -88,9 +89,7 @@ pub(crate) async fn decide(dir: &Path, id: &str, form: &str) -> Result<u16, reqw
 }
 
 pub(crate) async fn decide_at(link: &str, form: &str) -> Result<u16, reqwest::Error> {
-    let http = reqwest::Client::builder()
-        .redirect(reqwest::redirect::Policy::none())
-        .build()?;
+    let http = http().redirect(reqwest::redirect::Policy::none()).build()?;
     let page = http.get(link).send().await?.text().await?;
     let Some((_, rest)) = page.split_once("name=\"form\" value=\"") else {
         return Ok(0);
@@ -112,6 +111,7 @@ pub(crate) async fn decide_at(link: &str, form: &str) -> Result<u16, reqwest::Er
 async fn what_cannot_be_used_ends_it_with_one_clear_line_and_exit_code_1() {
     let listening = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let taken = listening.local_addr().unwrap().port().to_string();
+    let (link_key, receipt_key) = (keyring::fresh_link_key(), keyring::fresh_receipt_key());
     for (settings, words) in [
         (vec![("HO_PORT", "x")], "HO_PORT cannot be used"),
         (vec![("HO_PORT", taken.as_str())], "is in use"),
@@ -126,7 +126,17 @@ async fn what_cannot_be_used_ends_it_with_one_clear_line_and_exit_code_1() {
         ),
         (
             vec![("HO_STORE", "embedded:/proc/none")],
-            "the keys in the store's folder",
+            "the keys in the folder",
+        ),
+        (
+            vec![
+                ("HO_STORE", "tables"),
+                ("HO_TABLES_CONNECTION_STRING", "UseDevelopmentStorage=true"),
+                ("HO_LINK_KEYS", &link_key),
+                ("HO_RECEIPT_KEYS", &receipt_key),
+                ("SSL_CERT_FILE", "/dev/null"),
+            ],
+            "No CA certificates were loaded",
         ),
         (
             vec![("HO_LOG", "topsecret=topsecret")],
@@ -183,7 +193,7 @@ async fn the_log_tells_the_operator_everything_and_an_attacker_nothing() {
         .try_run(&params, async |_| Err::<(), _>("canary-error"))
         .await;
     assert_eq!(outcome, Outcome::Executed(Err("canary-error")));
-    let http = reqwest::Client::new();
+    let http = http().build().unwrap();
     for (path, body) in [
         ("/api/submit?code=canary-key", "{\"canary-member\":"),
         ("/api/status/canary-id?code=canary-key", ""),

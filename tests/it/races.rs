@@ -43,6 +43,7 @@ async fn of_sixty_four_decisions_one_wins_and_the_others_are_told() {
         }
         let row = &gate
             .stored()
+            .await
             .into_iter()
             .find(|r| approval.id.ends_with(&r.0))
             .unwrap()

@@ -4,6 +4,9 @@ use std::process::Stdio;
 
 use tokio::process::Command;
 
+use crate::azurite::{Table, azurite};
+use crate::harness::request;
+use crate::kept;
 use crate::process::Process;
 
 /// The contents of the README's blocks of commands.
@@ -23,6 +26,16 @@ async fn every_command_of_the_readme_runs() {
         match block.trim() {
             // tests/it/demo.rs, process.rs: the same program, run by its name.
             "cargo run -- demo" | "cargo run" | "cargo run -- keygen" => run.push("elsewhere"),
+            // The same Azurite, as scripts/test installed it, runs for all tests.
+            "npx --yes azurite@3.35.0 --silent --location .oversight/azurite" => {
+                let installed = include_str!("../azurite/package.json");
+                assert!(installed.contains(r#""azurite": "3.35.0""#));
+                run.push("elsewhere");
+            }
+            "HO_STORE=tables HO_TABLES_CONNECTION_STRING=UseDevelopmentStorage=true cargo run" => {
+                on_azurite().await;
+                run.push("here");
+            }
             // What runs this very test.
             "./scripts/test" => run.push("elsewhere"),
             calls if calls.starts_with("curl") => {
@@ -53,8 +66,19 @@ async fn every_command_of_the_readme_runs() {
             other => panic!("the README has a command that no test runs: {other}"),
         }
     }
-    assert_eq!(
-        run,
-        ["elsewhere", "elsewhere", "here", "elsewhere", "elsewhere"]
-    );
+    let [there, here] = ["elsewhere", "here"];
+    assert_eq!(run, [there, there, here, there, here, there, there]);
+}
+
+/// The program on tables, with Azurite at the port it has here.
+async fn on_azurite() {
+    let settings = kept::tables(azurite().port);
+    let dir = tempfile::tempdir().unwrap();
+    let table = Table::of(azurite().port, &settings[2].1);
+    let settings = settings
+        .each_ref()
+        .map(|(name, value)| (*name, value.as_str()));
+    let gate = Process::start(dir.path(), &settings).await;
+    gate.client().submit(&request()).await.unwrap();
+    assert_eq!(table.rows().await.len(), 1);
 }

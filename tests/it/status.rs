@@ -88,7 +88,7 @@ async fn reading_changes_nothing_however_it_is_done() {
     let gate = TestGate::start().await;
     let approval = gate.ask().await;
     gate.pass(Duration::from_secs(7_200));
-    let before = gate.stored();
+    let before = gate.stored().await;
     let url = format!("{}/api/status/{}", gate.url, approval.id);
     for _ in 0..3 {
         assert_eq!(
@@ -102,7 +102,7 @@ async fn reading_changes_nothing_however_it_is_done() {
         );
     }
     assert_eq!(gate.status(&approval.id).await.status, Status::Timeout);
-    assert_eq!(gate.stored(), before);
+    assert_eq!(gate.stored().await, before);
 }
 
 #[tokio::test]

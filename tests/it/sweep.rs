@@ -42,7 +42,7 @@ async fn what_the_clock_brought_about_is_stored_and_everybody_asked_is_told_once
     let approval = gate.ask().await;
     gate.pass(Duration::from_secs(3_600));
     gate.sweep().await;
-    assert!(gate.stored()[0].2.contains(r#""Status":"Timeout""#));
+    assert!(gate.stored().await[0].2.contains(r#""Status":"Timeout""#));
     // The notes were planned by the same write, and are sent by it.
     gate.sweep().await;
     let notes: Vec<_> = gate
@@ -51,7 +51,7 @@ async fn what_the_clock_brought_about_is_stored_and_everybody_asked_is_told_once
         .filter(|mail| mail.text.contains("Timed out"))
         .collect();
     assert_eq!(notes.len(), 2);
-    let row = gate.entity(&approval.id)["Notifications"]
+    let row = gate.entity(&approval.id).await["Notifications"]
         .as_str()
         .unwrap()
         .to_owned();
@@ -65,11 +65,11 @@ async fn what_the_clock_brought_about_is_stored_and_everybody_asked_is_told_once
         assert!(note.subject.starts_with("Re: Approval needed: "));
         assert!(note.answers.is_some(), "it threads under the question");
     }
-    let before = gate.stored();
+    let before = gate.stored().await;
     gate.sweep().await;
     gate.pass(Duration::from_secs(86_400));
     gate.sweep().await;
-    assert_eq!(gate.stored(), before, "there is nothing left to do");
+    assert_eq!(gate.stored().await, before, "there is nothing left to do");
     assert_eq!(gate.status(&approval.id).await.status, Status::Timeout);
 }
 
@@ -173,7 +173,8 @@ async fn a_mail_whose_sender_died_is_sent_again_after_its_lease() {
         approvers[0]["mails"][0]["state"] = json!("Sending");
         approvers[0]["mails"][0]["at"] = json!(lease.to_string());
         row["Notifications"] = json!(approvers.to_string());
-    });
+    })
+    .await;
     std::fs::remove_dir_all(gate.mail_folder()).unwrap();
     let sending = gate.status(&approval.id).await;
     assert_eq!(sending.notifications[0].state, MailState::Sending);
@@ -197,7 +198,7 @@ async fn a_sweep_sees_hundreds_that_are_due() {
     gate.pass(Duration::from_secs(3_600));
     let answer = gate.sweep().await;
     assert_eq!(answer, "250 due, 500 mails, 0 failed, complete: true");
-    for (_, _, row) in gate.stored() {
+    for (_, _, row) in gate.stored().await {
         assert!(row.contains(r#""Status":"Timeout""#));
     }
 }

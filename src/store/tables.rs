@@ -1,0 +1,449 @@
+//! The store of production: Azure Table Storage, or Azurite.
+//!
+//! The table `approvals` has one row for each request; `openapprovals` has one small entry for each
+//! request that is still due for something, under the key that its row names. An entry is written
+//! before the row that names it and removed after the row that no longer does, and it is never later
+//! than its row. So an entry that is left over costs a look, and none is ever missing.
+//!
+//! The client library is `azure_data_tables` 0.21, which is no longer developed; all that is known to
+//! be wrong with it is kept out by what lies around it here. An official one would replace this file
+//! and those under it.
+
+mod account;
+mod fault;
+mod sign_in;
+mod transport;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use azure_core_legacy::{Continuable, RetryOptions, TransportOptions};
+use azure_data_tables::IfMatchCondition;
+use azure_data_tables::clients::{EntityClient, TableClient, TableServiceClientBuilder};
+use azure_storage::CloudLocation;
+use futures_util::StreamExt;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use tokio::time::Instant;
+
+use super::row::{self, Row};
+use super::{Due, ETag, Entry, Place, StoreError, Versioned};
+use crate::id::ApprovalId;
+use crate::keyring;
+use crate::timestamp::{Clock, Timestamp};
+
+pub use account::{Account, SignIn};
+use fault::Fault;
+use transport::Transport;
+
+#[derive(Clone)]
+pub(super) struct Tables {
+    approvals: TableClient,
+    open: TableClient,
+}
+
+/// How long a call goes on asking a service that does not answer or asks for patience.
+const PATIENCE: Duration = Duration::from_secs(8);
+
+/// The first pause between two tries; each is twice as long as the one before, less chance.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// A due time that moves by less is not worth a write: the sweep looks a little early instead.
+const SLACK: Duration = Duration::from_secs(120);
+
+/// An entry that no row names may belong to a write that is still under way, for so long.
+const LEFT_OVER_AFTER: Duration = Duration::from_secs(15 * 60);
+
+/// An entry as it stands in the index.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct IndexRow {
+    key: String,
+    written_at: Timestamp,
+}
+
+/// The columns of the index.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct IndexEntity {
+    row_key: String,
+    id: String,
+    due: String,
+    timestamp: String,
+}
+
+impl Tables {
+    pub(super) fn new(account: &Account, table: &str, clock: Clock) -> Result<Self, StoreError> {
+        let http = transport::client()
+            .map_err(|error| StoreError::Unavailable(transport::causes(error)))?;
+        let credentials = sign_in::credentials(&account.sign_in, &http, clock);
+        let location = CloudLocation::Custom {
+            // Part of no address and no signature.
+            account: String::new(),
+            uri: account.endpoint.clone(),
+        };
+        let service = TableServiceClientBuilder::with_location(location, credentials)
+            .transport(TransportOptions::new(Arc::new(Transport(http))))
+            .retry(RetryOptions::none())
+            .build();
+        Ok(Self {
+            approvals: service.table_client(table),
+            open: service.table_client(format!("open{table}")),
+        })
+    }
+
+    /// Creates the tables that are not there yet.
+    pub(super) async fn prepare(&self) -> Result<(), StoreError> {
+        Ok(self.create_tables().await?)
+    }
+
+    pub(super) async fn insert(
+        &self,
+        id: &ApprovalId,
+        mut row: Row,
+        due: Option<Timestamp>,
+    ) -> Result<(ETag, Option<Entry>), StoreError> {
+        let entry = due.map(|due| Entry::of(&row, due));
+        row.name(entry.as_ref());
+        if let Some(entry) = &entry {
+            self.announce(id, entry).await?;
+        }
+        let written = self.write(&row, None).await;
+        if let (Err(StoreError::AlreadyExists), Some(entry)) = (&written, &entry) {
+            self.remove(&entry.key).await;
+        }
+        Ok((written?, entry))
+    }
+
+    pub(super) async fn replace(
+        &self,
+        id: &ApprovalId,
+        mut row: Row,
+        due: Option<Timestamp>,
+        etag: &ETag,
+        was: Option<Entry>,
+    ) -> Result<(ETag, Option<Entry>), StoreError> {
+        // An entry can be moved to later when the row is written, and never to earlier: then the row
+        // gets a new one before.
+        let kept = was.as_ref().filter(|was| due >= Some(was.due));
+        let entry = due.map(|due| match kept {
+            Some(was) => Entry {
+                due,
+                key: was.key.clone(),
+            },
+            None => Entry::of(&row, due),
+        });
+        row.name(entry.as_ref());
+        let announced = entry.as_ref().filter(|_| kept.is_none());
+        if let Some(entry) = announced {
+            self.announce(id, entry).await?;
+        }
+        let written = self.write(&row, Some(etag)).await;
+        match (&written, &was, &entry) {
+            (Err(StoreError::Conflict), ..) => {
+                if let Some(entry) = announced {
+                    self.remove(&entry.key).await;
+                }
+            }
+            (Ok(_), Some(was), _) if kept.is_none() => self.remove(&was.key).await,
+            (Ok(_), Some(was), Some(entry)) if entry.due >= was.due + SLACK => {
+                self.postpone(id, entry).await;
+            }
+            _ => {}
+        }
+        Ok((written?, entry))
+    }
+
+    pub(super) async fn get(&self, id: &ApprovalId) -> Result<Versioned, StoreError> {
+        let (partition, row) = row::keys(id);
+        let (row, etag) = self.read(&partition, &row).await?;
+        let entry = row.entry()?;
+        Ok(Versioned {
+            approval: row.into_approval(id)?,
+            etag,
+            entry,
+        })
+    }
+
+    /// A page of what is due, longest due first within the page.
+    pub(super) async fn due(
+        &self,
+        now: Timestamp,
+        from: Option<Place>,
+    ) -> Result<(Vec<Due>, Option<Place>), StoreError> {
+        let (sent, _) = self
+            .patiently(|| {
+                let mut query = self
+                    .open
+                    .query()
+                    .filter(format!("Due le datetime'{now}'"))
+                    .select("RowKey,Id,Due,Timestamp");
+                if let Some(place) = &from {
+                    query = query.initial_partition_key(place.partition.clone());
+                    if !place.row.is_empty() {
+                        query = query.initial_row_key(place.row.clone());
+                    }
+                }
+                let mut pages = query.into_stream::<Map<String, Value>>();
+                async move { pages.next().await.expect("there is one page at least") }
+            })
+            .await;
+        let page = sent?;
+        let next = page.continuation().map(|(partition, row)| Place {
+            at: now,
+            partition,
+            row: row.unwrap_or_default(),
+        });
+        let mut rows: Vec<(Timestamp, Due)> = page
+            .entities
+            .into_iter()
+            .map(|entity| due_of(entity, now))
+            .collect();
+        rows.sort_by_key(|(due, _)| *due);
+        Ok((rows.into_iter().map(|(_, due)| due).collect(), next))
+    }
+
+    /// The row that an entry is for, if it is due. An entry that is early or left over is put right.
+    pub(super) async fn look(
+        &self,
+        id: &ApprovalId,
+        seen: &IndexRow,
+        now: Timestamp,
+    ) -> Result<Option<Versioned>, StoreError> {
+        let found = match self.get(id).await {
+            Err(StoreError::NotFound) => None,
+            found => Some(found?),
+        };
+        let named = found.as_ref().and_then(|row| row.entry.as_ref());
+        match named.filter(|entry| entry.key == seen.key) {
+            Some(entry) if entry.due <= now => return Ok(found),
+            Some(entry) => self.postpone(id, entry).await,
+            None if now.since(seen.written_at) >= LEFT_OVER_AFTER => self.remove(&seen.key).await,
+            None => {}
+        }
+        Ok(None)
+    }
+
+    /// Reads a row, whatever it holds.
+    async fn read(&self, partition: &str, row: &str) -> Result<(Row, ETag), StoreError> {
+        let client = entity(&self.approvals, partition, row);
+        let (sent, _) = self
+            .patiently(|| client.get::<Map<String, Value>>().into_future())
+            .await;
+        match sent {
+            Ok(found) => {
+                let etag = ETag(found.etag.to_string());
+                Ok((Row::of_entity(found.entity)?, etag))
+            }
+            Err(fault) if fault.is_status(404) => Err(StoreError::NotFound),
+            Err(fault) => Err(fault.into()),
+        }
+    }
+
+    /// One conditional write. When it is not clear what became of it, the row is read to see whether
+    /// it is this write that made it.
+    async fn write(&self, row: &Row, expected: Option<&ETag>) -> Result<ETag, StoreError> {
+        let client = entity(&self.approvals, &row.partition_key, &row.row_key);
+        let entity = row.clone().into_entity();
+        let (sent, tries) = self
+            .patiently(|| async {
+                Ok(match expected {
+                    None => self.approvals.insert::<_, Value>(&entity)?.await?.etag,
+                    Some(ETag(etag)) => {
+                        let condition = IfMatchCondition::Etag(etag.clone().into());
+                        client.update(&entity, condition)?.await?.etag
+                    }
+                })
+            })
+            .await;
+        let fault = match sent {
+            Ok(etag) => return Ok(ETag(etag.to_string())),
+            Err(fault) => fault,
+        };
+        let is_clear = tries == 1 && !fault.may_pass();
+        if !is_clear {
+            match self.read(&row.partition_key, &row.row_key).await {
+                Ok((stored, etag)) if stored.operation_id == row.operation_id => return Ok(etag),
+                Ok(_) | Err(StoreError::NotFound) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Err(match expected {
+            None if fault.is_code("EntityAlreadyExists") => StoreError::AlreadyExists,
+            Some(_) if fault.is_status(412) || fault.is_status(404) => StoreError::Conflict,
+            _ => fault.into(),
+        })
+    }
+
+    /// Writes an entry of its own key, so that it disturbs nobody else's.
+    async fn announce(&self, id: &ApprovalId, entry: &Entry) -> Result<(), StoreError> {
+        let client = self.entry(&entry.key);
+        let entity = index_entity(id, entry);
+        let (sent, _) = self
+            .patiently(|| async { client.insert_or_replace(&entity)?.await })
+            .await;
+        sent?;
+        Ok(())
+    }
+
+    /// Never makes an entry anew that somebody has removed.
+    async fn postpone(&self, id: &ApprovalId, entry: &Entry) {
+        let client = self.entry(&entry.key);
+        let entity = index_entity(id, entry);
+        let (sent, _) = self
+            .patiently(|| async {
+                let moved = client.update(&entity, IfMatchCondition::Any)?;
+                moved.await.map(drop)
+            })
+            .await;
+        tidied(sent);
+    }
+
+    async fn remove(&self, key: &str) {
+        let client = self.entry(key);
+        let (sent, _) = self
+            .patiently(|| async { client.delete().await.map(drop) })
+            .await;
+        tidied(sent);
+    }
+
+    fn entry(&self, key: &str) -> EntityClient {
+        entity(&self.open, shard(key), key)
+    }
+
+    /// Sends something until it is answered, for a while; and how often it was sent.
+    async fn patiently<T, F>(&self, send: impl Fn() -> F) -> (Result<T, Fault>, u32)
+    where
+        F: Future<Output = azure_core_legacy::Result<T>>,
+    {
+        let until = Instant::now() + PATIENCE;
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let fault = match send().await {
+                Ok(answer) => return (Ok(answer), tries),
+                Err(error) => Fault::from(error),
+            };
+            if fault.is_code("TableNotFound") && tries == 1 {
+                match self.create_tables().await {
+                    Ok(()) => continue,
+                    Err(fault) => return (Err(fault), tries),
+                }
+            }
+            let pause = pause(tries, &fault);
+            if !fault.may_pass() || Instant::now() + pause >= until {
+                return (Err(fault), tries);
+            }
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    async fn create_tables(&self) -> Result<(), Fault> {
+        for table in [&self.approvals, &self.open] {
+            match table.create().await.map_err(Fault::from) {
+                Err(fault) if !fault.is_code("TableAlreadyExists") => return Err(fault),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+/// At least as long as the service asks for.
+fn pause(tries: u32, fault: &Fault) -> Duration {
+    let longest = PAUSE * 2_u32.pow(tries.min(5) - 1);
+    let chance = f64::from(keyring::random::<1>()[0]) / 512.0;
+    let pause = longest.mul_f64(1.0 - chance);
+    match fault {
+        Fault::Busy {
+            retry_after: Some(asked),
+            ..
+        } => pause.max(*asked),
+        _ => pause,
+    }
+}
+
+/// Nothing is lost when the index is not tidied: the sweep will look in vain, and tidy it.
+fn tidied(sent: Result<(), Fault>) {
+    match sent {
+        Err(fault) if !fault.is_status(404) => {
+            tracing::debug!(cause = %fault, "an entry of what is due could not be tidied");
+        }
+        _ => {}
+    }
+}
+
+/// The crate does not escape keys, and ours need no escaping.
+fn entity(table: &TableClient, partition: &str, row: &str) -> EntityClient {
+    table.partition_key_client(partition).entity_client(row)
+}
+
+impl Entry {
+    /// A new one, named after the write that names it.
+    fn of(row: &Row, due: Timestamp) -> Self {
+        Self {
+            due,
+            key: row.operation_id.clone(),
+        }
+    }
+}
+
+impl Row {
+    fn name(&mut self, entry: Option<&Entry>) {
+        self.due_timestamp = entry.map(|entry| entry.due.to_string());
+        self.due_entry = entry.map(|entry| entry.key.clone());
+    }
+
+    fn entry(&self) -> Result<Option<Entry>, StoreError> {
+        let damaged = || StoreError::Damaged("DueTimestamp, DueEntry".to_owned());
+        let (due, key) = match (&self.due_timestamp, &self.due_entry) {
+            (None, None) => return Ok(None),
+            (Some(due), Some(key)) if is_key(key) => (due, key.clone()),
+            _ => return Err(damaged()),
+        };
+        let due = Timestamp::parse(due).ok_or_else(damaged)?;
+        Ok(Some(Entry { due, key }))
+    }
+}
+
+/// As operations are named.
+fn is_key(key: &str) -> bool {
+    key.len() == 32 && key.bytes().all(|b| b.is_ascii_hexdigit())
+}
+
+/// The index is spread over sixteen partitions, by the last digit of a key, which is drawn by lot.
+fn shard(key: &str) -> &str {
+    &key[key.len() - 1..]
+}
+
+fn index_entity(id: &ApprovalId, Entry { due, key }: &Entry) -> Value {
+    json!({
+        "PartitionKey": shard(key),
+        "RowKey": key,
+        "Id": id.to_string(),
+        "Due": due.to_string(),
+        "Due@odata.type": "Edm.DateTime",
+    })
+}
+
+/// What cannot be read stands for no request: the sweep says so.
+fn due_of(entity: Map<String, Value>, now: Timestamp) -> (Timestamp, Due) {
+    let read = || {
+        let entity: IndexEntity = serde_json::from_value(Value::Object(entity)).ok()?;
+        let id = entity.id.parse().ok()?;
+        let index = IndexRow {
+            written_at: Timestamp::parse(&entity.timestamp)?,
+            key: Some(entity.row_key).filter(|key| is_key(key))?,
+        };
+        Some((Timestamp::parse(&entity.due)?, id, index))
+    };
+    match read() {
+        Some((at, id, index)) => {
+            let (id, index) = (Some(id), Some(index));
+            (at, Due { id, index })
+        }
+        None => {
+            let (id, index) = (None, None);
+            (now, Due { id, index })
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! The HTTP under `azure_data_tables`: our own client with a pool and time-outs, since the crate's
+//! has neither.
+
+use std::collections::HashMap;
+use std::error::Error;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use azure_core_legacy::headers::{HeaderName, HeaderValue, Headers};
+use azure_core_legacy::{Body, BytesStream, HttpClient, Request, Response, StatusCode};
+use reqwest::Client;
+use reqwest::header::{HeaderMap, RETRY_AFTER};
+use serde_json::Value;
+
+use super::fault::Fault;
+
+/// How long an answer may take, with its body; the service itself gives up after 30 s. What takes
+/// longer is asked again.
+pub(super) const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+
+const CONNECT_WITHIN: Duration = Duration::from_secs(3);
+
+/// Azurite closes idle connections after 5 s, the cloud's load balancers after 4 minutes. A new one
+/// costs two round trips inside the region; one that is dead costs a retry.
+const IDLE: Duration = Duration::from_secs(4);
+
+/// What the crate insists on in every answer, and a proxy may have taken out. Nobody reads the values.
+const EXPECTED: [(&str, &str); 5] = [
+    ("x-ms-request-id", "00000000-0000-0000-0000-000000000000"),
+    ("x-ms-version", "2019-12-12"),
+    ("date", "Thu, 01 Jan 1970 00:00:00 GMT"),
+    ("server", "unknown"),
+    ("preference-applied", "return-no-content"),
+];
+
+/// The client that everything about storage goes through, the sign-in too. There is none on a machine
+/// without certificates to trust.
+pub(super) fn client() -> reqwest::Result<Client> {
+    // The first one wins; all of ours are the same.
+    rustls::crypto::ring::default_provider()
+        .install_default()
+        .ok();
+    Client::builder()
+        .connect_timeout(CONNECT_WITHIN)
+        .timeout(ANSWER_WITHIN)
+        .pool_idle_timeout(IDLE)
+        .redirect(reqwest::redirect::Policy::none())
+        .build()
+}
+
+#[derive(Debug)]
+pub(super) struct Transport(pub(super) Client);
+
+#[async_trait]
+impl HttpClient for Transport {
+    /// Answers that are no success come back as a [`Fault`], so that nothing of them but status and
+    /// code gets any further.
+    async fn execute_request(&self, request: &Request) -> azure_core_legacy::Result<Response> {
+        Ok(self.exchange(request).await?)
+    }
+}
+
+impl Transport {
+    async fn exchange(&self, request: &Request) -> Result<Response, Fault> {
+        let method = request.method();
+        let method = method.as_ref().parse().expect("a method of HTTP");
+        let mut sent = self.0.request(method, request.url().as_str());
+        for (name, value) in request.headers().iter() {
+            sent = sent.header(name.as_str(), value.as_str());
+        }
+        if let Body::Bytes(bytes) = request.body() {
+            sent = sent.body(bytes.clone());
+        }
+        let answer = sent.send().await.map_err(lost)?;
+        let (status, mut headers) = (answer.status(), answer.headers().clone());
+        let body = answer.bytes().await.map_err(lost)?;
+        if !status.is_success() {
+            return Err(fault(status.as_u16(), &headers, &body));
+        }
+        for (name, value) in EXPECTED {
+            let value = reqwest::header::HeaderValue::from_static(value);
+            headers.entry(name).or_insert(value);
+        }
+        let status = StatusCode::try_from(status.as_u16()).expect("a success is known");
+        Ok(Response::new(
+            status,
+            of(&headers),
+            Box::pin(BytesStream::new(body)),
+        ))
+    }
+}
+
+fn fault(status: u16, headers: &HeaderMap, body: &[u8]) -> Fault {
+    let code = code(headers, body);
+    match status {
+        408 | 429 | 500..=599 => Fault::Busy {
+            status,
+            code,
+            retry_after: headers
+                .get(RETRY_AFTER)
+                .and_then(|value| value.to_str().ok()?.parse().ok())
+                .map(Duration::from_secs),
+        },
+        _ => Fault::Refused { status, code },
+    }
+}
+
+/// The service's name for an error: one word, whoever answered.
+fn code(headers: &HeaderMap, body: &[u8]) -> String {
+    let header = headers
+        .get("x-ms-error-code")
+        .and_then(|value| value.to_str().ok().map(str::to_owned));
+    let code = header.or_else(|| {
+        let body: Value = serde_json::from_slice(body).ok()?;
+        Some(body.get("odata.error")?.get("code")?.as_str()?.to_owned())
+    });
+    code.filter(|code| code.len() <= 64 && code.bytes().all(|b| b.is_ascii_alphanumeric()))
+        .unwrap_or_else(|| "without a code".to_owned())
+}
+
+fn lost(error: reqwest::Error) -> Fault {
+    Fault::Lost(causes(error))
+}
+
+/// The whole chain of causes: its head alone says only that something failed.
+pub(super) fn causes(error: reqwest::Error) -> String {
+    let error = error.without_url();
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}
+
+fn of(headers: &HeaderMap) -> Headers {
+    let headers: HashMap<_, _> = headers
+        .iter()
+        .filter_map(|(name, value)| {
+            let value = HeaderValue::from(value.to_str().ok()?.to_owned());
+            Some((HeaderName::from(name.as_str().to_owned()), value))
+        })
+        .collect();
+    headers.into()
+}

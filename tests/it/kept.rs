@@ -1,0 +1,138 @@
+//! The store under a test's gate, seen from behind: as a file, or as tables of Azurite.
+//! `HO_TEST_STORE=tables` chooses the tables.
+
+use std::path::{Path, PathBuf};
+
+use human_oversight::keyring;
+use human_oversight::timestamp::Timestamp;
+use serde_json::{Value, json};
+
+use crate::azurite::{self, Table};
+
+/// The settings of a gate whose tables, fresh ones, are at this port.
+pub(crate) fn tables(port: u16) -> [(&'static str, String); 5] {
+    [
+        ("HO_STORE", "tables".to_owned()),
+        (
+            "HO_TABLES_CONNECTION_STRING",
+            azurite::connection_string(port),
+        ),
+        ("HO_TABLE", azurite::fresh_table()),
+        ("HO_LINK_KEYS", keyring::fresh_link_key()),
+        ("HO_RECEIPT_KEYS", keyring::fresh_receipt_key()),
+    ]
+}
+
+/// What a gate keeps: its file, or its table and the index of what is due.
+pub(crate) enum Kept {
+    File(PathBuf),
+    Tables(Box<[Table; 2]>),
+}
+
+impl Kept {
+    /// The store that the tests are to run on, for the gate whose folder is `dir`, and what that gate
+    /// must be told.
+    pub(crate) fn chosen(dir: &Path) -> (Self, Vec<(&'static str, String)>) {
+        match std::env::var("HO_TEST_STORE").as_deref() {
+            Err(_) | Ok("embedded") => (
+                Self::File(dir.join("approvals.db")),
+                vec![("HO_STORE", format!("embedded:{}", dir.display()))],
+            ),
+            Ok("tables") => {
+                let port = azurite::azurite().port;
+                // A gate that is started again over this folder finds the same.
+                let settings = tables(port).map(|(name, fresh)| (name, once(dir, name, fresh)));
+                let table = &settings[2].1;
+                let open = Table::of(port, &format!("open{table}"));
+                let kept = Self::Tables(Box::new([Table::of(port, table), open]));
+                (kept, settings.into())
+            }
+            Ok(other) => panic!("HO_TEST_STORE={other}"),
+        }
+    }
+
+    /// The key, the version and the columns of each row.
+    pub(crate) async fn rows(&self) -> Vec<(String, String, String)> {
+        match self {
+            Self::File(path) if !path.exists() => Vec::new(),
+            Self::File(path) => {
+                let connection = rusqlite::Connection::open(path).unwrap();
+                let mut rows = connection
+                    .prepare(
+                        "SELECT RowKey, ETag, Entity FROM approvals ORDER BY PartitionKey, RowKey",
+                    )
+                    .unwrap();
+                let rows = rows
+                    .query_map([], |row| {
+                        let etag: i64 = row.get(1)?;
+                        Ok((row.get(0)?, etag.to_string(), row.get(2)?))
+                    })
+                    .unwrap();
+                rows.map(Result::unwrap).collect()
+            }
+            Self::Tables(tables) => {
+                let [approvals, _] = tables.as_ref();
+                let rows = approvals.rows().await.into_iter().map(|mut row| {
+                    let text = |value: &Value| value.as_str().unwrap().to_owned();
+                    let (key, etag) = (text(&row["RowKey"]), text(&row["odata.etag"]));
+                    let columns = row.as_object_mut().unwrap();
+                    columns.retain(|name, _| !name.contains("odata.") && name != "Timestamp");
+                    (key, etag, row.to_string())
+                });
+                rows.collect()
+            }
+        }
+    }
+
+    /// Puts other columns into the row, and another time into the index.
+    pub(crate) async fn put(&self, key: &str, due: Option<Timestamp>, mut entity: Value) {
+        match self {
+            Self::File(path) => {
+                let connection = rusqlite::Connection::open(path).unwrap();
+                let changed = connection
+                    .execute(
+                        "UPDATE approvals SET Entity = ?2, Due = coalesce(?3, Due), ETag = ETag + 1
+                         WHERE RowKey = ?1",
+                        rusqlite::params![key, entity.to_string(), due.map(Timestamp::unix_millis)],
+                    )
+                    .unwrap();
+                assert_eq!(changed, 1);
+            }
+            Self::Tables(tables) => {
+                let [approvals, open] = tables.as_ref();
+                let row = approvals.rows().await;
+                let row = row.iter().find(|row| row["RowKey"] == key).unwrap();
+                if let Some(due) = due {
+                    entity["DueTimestamp"] = json!(due.to_string());
+                    for mut entry in open.rows().await {
+                        if entry["RowKey"] == entity["DueEntry"] {
+                            entry["Due"] = json!(due.to_string());
+                            open.put(&entry).await;
+                        }
+                    }
+                }
+                // As Azure has them: empty columns are none, and times say that they are.
+                let columns = entity.as_object_mut().unwrap();
+                columns.retain(|_, value| !value.is_null());
+                for (name, kind) in row.as_object().unwrap() {
+                    let column = name.strip_suffix("@odata.type").unwrap_or("");
+                    if columns.contains_key(column) {
+                        columns.insert(name.clone(), kind.clone());
+                    }
+                }
+                columns.insert("PartitionKey".to_owned(), row["PartitionKey"].clone());
+                columns.insert("RowKey".to_owned(), row["RowKey"].clone());
+                approvals.put(&entity).await;
+            }
+        }
+    }
+}
+
+/// What the folder keeps under this name, from the first time on.
+fn once(dir: &Path, name: &str, fresh: String) -> String {
+    let file = dir.join(name);
+    std::fs::read_to_string(&file).unwrap_or_else(|_| {
+        std::fs::write(&file, &fresh).unwrap();
+        fresh
+    })
+}

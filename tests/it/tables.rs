@@ -1,0 +1,653 @@
+//! The tables under bad conditions: a service that is busy, silent, cut off or half understood; left
+//! over entries; rows of others; and what each step of a request's life costs.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use human_oversight::id::ApprovalId;
+use human_oversight::store::{Account, Store, StoreError, Versioned};
+use human_oversight::timestamp::Timestamp;
+use human_oversight_client::parameters::{hex, sha256};
+use human_oversight_client::types::Status;
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use crate::azurite::{Table, azurite, connection_string, fresh_table};
+use crate::claim::claim;
+use crate::harness::{AGENT, ALICE, BOB, TestGate, request};
+use crate::kept;
+use crate::outcome::report;
+use crate::proxy::{Fault, Proxy};
+use crate::store::{approval, at};
+
+/// A store whose way to the service is ours to disturb.
+struct Disturbed {
+    store: Store,
+    proxy: Proxy,
+    approvals: Table,
+    open: Table,
+}
+
+impl Disturbed {
+    async fn new() -> Self {
+        let proxy = Proxy::before(azurite().port).await;
+        let table = fresh_table();
+        let account = Account::from_connection_string(&connection_string(proxy.port)).unwrap();
+        let store = Store::tables(&account, &table, Arc::new(|| at(0))).unwrap();
+        store.prepare().await.unwrap();
+        Self {
+            store,
+            proxy,
+            approvals: Table::of(azurite().port, &table),
+            open: Table::of(azurite().port, &format!("open{table}")),
+        }
+    }
+
+    /// A row that was read back as it should be, and is due.
+    async fn row(&self) -> Versioned {
+        let new = approval("a", "x");
+        self.store.insert(new, Some(at(5))).await.unwrap()
+    }
+
+    /// What was asked of the service since, in short: method, table, and `?` for a condition.
+    fn operations(&self) -> Vec<String> {
+        operations(&self.proxy)
+    }
+}
+
+/// Method and table of each request, such as `PUT approvals`.
+fn operations(proxy: &Proxy) -> Vec<String> {
+    let of = |request: &String| {
+        let (method, path) = request.split_once(' ').unwrap();
+        let table = path.split(['/', '(', '?']).nth(2).unwrap();
+        let table = match table {
+            "Tables" => "Tables",
+            open if open.starts_with("open") => "open",
+            _ => "approvals",
+        };
+        format!("{method} {table}")
+    };
+    proxy.requests().iter().map(of).collect()
+}
+
+fn now() -> Timestamp {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    Timestamp::from_unix_millis(i64::try_from(now.as_millis()).unwrap()).unwrap()
+}
+
+const BUSY: &str =
+    r#"{"odata.error":{"code":"ServerBusy","message":{"lang":"en-US","value":"x"}}}"#;
+
+/// Everything that may happen to one request on the way.
+fn faults() -> Vec<(&'static str, Fault)> {
+    let answer = |status, retry_after| Fault::Answer {
+        status,
+        retry_after,
+        body: BUSY,
+    };
+    vec![
+        ("cut before", Fault::CutBefore),
+        ("cut after", Fault::CutAfter),
+        ("503", answer(503, None)),
+        ("503, wait", answer(503, Some(1))),
+        ("429", answer(429, None)),
+        ("500", answer(500, None)),
+        ("500 after", Fault::AnswerAfter { status: 500 }),
+        ("504 after", Fault::AnswerAfter { status: 504 }),
+        ("truncated", Fault::Truncate),
+        ("late", Fault::Delay(Duration::from_millis(300))),
+        (
+            "headers lost",
+            Fault::Without(&[
+                "server",
+                "date",
+                "x-ms-request-id",
+                "x-ms-version",
+                "preference-applied",
+            ]),
+        ),
+    ]
+}
+
+#[tokio::test]
+async fn no_fault_loses_a_write_or_tells_the_wrong_thing() {
+    for (of_table, operation) in [("entry", "open"), ("row", "/t")] {
+        for (name, fault) in faults() {
+            let disturbed = Disturbed::new().await;
+            let Disturbed { store, proxy, .. } = &disturbed;
+            let is_write = move |request: &str| {
+                let is_open = request.contains("/open");
+                (request.starts_with("POST") || request.starts_with("PUT"))
+                    && (operation == "open") == is_open
+            };
+            proxy.fault(is_write, fault);
+            let first = disturbed.row().await;
+            let stored = disturbed.approvals.rows().await;
+            assert_eq!(stored.len(), 1, "insert, {of_table}: {name}");
+            let id = &first.approval.request.id;
+            assert_eq!(store.get(id).await.unwrap(), first, "{name}");
+            let entries = disturbed.open.rows().await;
+            assert_eq!(entries.len(), 1, "{name}");
+            assert_eq!(entries[0]["RowKey"], stored[0]["DueEntry"], "{name}");
+        }
+        for (name, fault) in faults() {
+            let disturbed = Disturbed::new().await;
+            let Disturbed { store, proxy, .. } = &disturbed;
+            let mut row = disturbed.row().await;
+            row.approval.withdraw(at(1)).unwrap();
+            let is_write = move |request: &str| {
+                request.starts_with("PUT") && (operation == "open") == request.contains("/open")
+            };
+            proxy.fault(is_write, fault);
+            let second = store.replace(row.clone(), Some(at(2))).await;
+            let second =
+                second.unwrap_or_else(|error| panic!("replace, {of_table}, {name}: {error}"));
+            let id = &second.approval.request.id;
+            assert_eq!(store.get(id).await.unwrap(), second, "{name}");
+            let stored = disturbed.approvals.rows().await;
+            let entries = disturbed.open.rows().await;
+            assert_eq!(entries.len(), 1, "{name}");
+            assert_eq!(entries[0]["RowKey"], stored[0]["DueEntry"], "{name}");
+            // Whoever else changed it first is told apart from our own lost answer.
+            assert!(
+                matches!(store.replace(row, None).await, Err(StoreError::Conflict)),
+                "{name}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_lost_answer_does_not_hide_that_somebody_else_was_first() {
+    let disturbed = Disturbed::new().await;
+    let Disturbed { store, proxy, .. } = &disturbed;
+    let row = disturbed.row().await;
+    let mut theirs = row.clone();
+    theirs.approval.withdraw(at(1)).unwrap();
+    store.replace(theirs, None).await.unwrap();
+    for fault in [
+        Fault::CutBefore,
+        Fault::CutAfter,
+        Fault::AnswerAfter { status: 500 },
+    ] {
+        proxy.fault(|request| request.starts_with("PUT"), fault);
+        assert!(matches!(
+            store.replace(row.clone(), Some(at(9))).await,
+            Err(StoreError::Conflict)
+        ));
+        proxy.fault(|request| request.starts_with("POST"), Fault::CutAfter);
+        assert!(matches!(
+            store.insert(row.approval.clone(), None).await,
+            Err(StoreError::AlreadyExists)
+        ));
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_never_comes_is_asked_for_again() {
+    for fault in [Fault::Silence, Fault::SilenceAfter] {
+        let disturbed = Disturbed::new().await;
+        let is_row = |request: &str| request.starts_with("POST") && !request.contains("/open");
+        disturbed.proxy.fault(is_row, fault);
+        let row = disturbed.row().await;
+        assert_eq!(
+            disturbed.store.get(&row.approval.request.id).await.unwrap(),
+            row
+        );
+        assert_eq!(disturbed.approvals.rows().await.len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn an_outage_is_told_in_time_and_leaves_nothing_half_done() {
+    let disturbed = Disturbed::new().await;
+    let Disturbed { store, proxy, .. } = &disturbed;
+    let row = disturbed.row().await;
+    proxy.down(true);
+    let begun = Instant::now();
+    let new = approval("a", "y");
+    let mut changed = row.clone();
+    changed.approval.withdraw(at(1)).unwrap();
+    let (inserted, replaced, read, due) = futures_util::join!(
+        store.insert(new.clone(), Some(at(0))),
+        store.replace(changed.clone(), None),
+        store.get(&row.approval.request.id),
+        store.due(at(9), None),
+    );
+    for error in [
+        inserted.unwrap_err(),
+        replaced.unwrap_err(),
+        read.unwrap_err(),
+        due.unwrap_err(),
+    ] {
+        assert!(matches!(error, StoreError::Unavailable(_)), "{error}");
+        let text = error.to_string();
+        assert!(
+            !text.contains("127.0.0.1") && !text.contains("devstore") && !text.contains("http://"),
+            "{text}"
+        );
+    }
+    assert!(begun.elapsed() < Duration::from_secs(20), "{begun:?}");
+    proxy.down(false);
+    assert_eq!(store.get(&row.approval.request.id).await.unwrap(), row);
+    store.insert(new, Some(at(0))).await.unwrap();
+    store.replace(changed, None).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_service_is_given_the_time_it_asks_for() {
+    let disturbed = Disturbed::new().await;
+    let busy = Fault::Answer {
+        status: 503,
+        retry_after: Some(2),
+        body: BUSY,
+    };
+    disturbed
+        .proxy
+        .fault(|request| request.starts_with("GET"), busy);
+    let row = disturbed.row().await;
+    let begun = Instant::now();
+    disturbed.store.get(&row.approval.request.id).await.unwrap();
+    assert!(begun.elapsed() >= Duration::from_secs(2));
+}
+
+#[tokio::test]
+async fn a_refusal_is_not_repeated_and_named_in_the_log_only_by_its_code() {
+    let disturbed = Disturbed::new().await;
+    let forbidden = Fault::Answer {
+        status: 403,
+        retry_after: None,
+        body: r#"{"odata.error":{"code":"AuthorizationPermissionMismatch","message":{"value":"secret"}}}"#,
+    };
+    disturbed
+        .proxy
+        .fault(|request| request.starts_with("GET"), forbidden);
+    let row = disturbed.row().await;
+    let error = disturbed.store.get(&row.approval.request.id).await;
+    assert_eq!(
+        error.unwrap_err().to_string(),
+        "the store is not available: the service answered 403 AuthorizationPermissionMismatch"
+    );
+}
+
+#[tokio::test]
+async fn connections_are_kept() {
+    let disturbed = Disturbed::new().await;
+    let row = disturbed.row().await;
+    for _ in 0..100 {
+        disturbed.store.get(&row.approval.request.id).await.unwrap();
+    }
+    assert!(disturbed.operations().len() > 100);
+    assert!(
+        disturbed.proxy.connections() <= 2,
+        "{}",
+        disturbed.proxy.connections()
+    );
+}
+
+#[tokio::test]
+async fn no_write_goes_without_a_condition_but_those_to_the_index() {
+    let disturbed = Disturbed::new().await;
+    let mut row = disturbed.row().await;
+    row.approval.withdraw(at(1)).unwrap();
+    disturbed.store.replace(row, None).await.unwrap();
+    for head in disturbed.proxy.heads() {
+        let head = head.to_ascii_lowercase();
+        let of_approvals = !head.lines().next().unwrap().contains("/open");
+        if of_approvals && head.starts_with("put") {
+            assert!(head.contains("\r\nif-match: w/"), "{head}");
+        }
+        assert!(!of_approvals || !head.contains("if-match: *"), "{head}");
+        assert!(!head.contains("sig="), "{head}");
+    }
+}
+
+#[tokio::test]
+async fn tables_that_are_missed_are_created() {
+    let table = fresh_table();
+    let store = || {
+        let account = Account::from_connection_string(&azurite().connection_string()).unwrap();
+        Store::tables(&account, &table, Arc::new(|| at(0))).unwrap()
+    };
+    let id = approval("a", "x").request.id;
+    assert!(matches!(store().get(&id).await, Err(StoreError::NotFound)));
+    assert_eq!(store().due(at(9), None).await.unwrap(), (Vec::new(), None));
+    store()
+        .insert(approval("a", "x"), Some(at(0)))
+        .await
+        .unwrap();
+    store().prepare().await.unwrap();
+    store().get(&id).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_entry_that_no_row_names_is_removed_when_no_write_can_need_it() {
+    let disturbed = Disturbed::new().await;
+    let Disturbed {
+        store, proxy, open, ..
+    } = &disturbed;
+    let look = async |now: Timestamp| {
+        let (page, _) = store.due(now, None).await.unwrap();
+        for due in &page {
+            let id = due.id.clone().unwrap();
+            assert!(store.look(&id, due, now).await.unwrap().is_none());
+        }
+        page.len()
+    };
+    // A process that died between the entry and the row.
+    proxy.fault(
+        |request| request.starts_with("POST") && !request.contains("/open"),
+        Fault::Answer {
+            status: 400,
+            retry_after: None,
+            body: "{}",
+        },
+    );
+    assert!(store.insert(approval("a", "x"), Some(at(0))).await.is_err());
+    // And one that died before the row named its new entry.
+    let row = store
+        .insert(
+            approval("a", "y"),
+            Some(now() + Duration::from_secs(86_400)),
+        )
+        .await;
+    let mut row = row.unwrap();
+    proxy.fault(
+        |request| request.starts_with("PUT") && !request.contains("/open"),
+        Fault::Answer {
+            status: 400,
+            retry_after: None,
+            body: "{}",
+        },
+    );
+    row.approval.count_wrong_code(0, at(1));
+    assert!(store.replace(row.clone(), Some(at(0))).await.is_err());
+    assert_eq!(open.rows().await.len(), 3);
+
+    let soon = now() + Duration::from_secs(14 * 60);
+    assert_eq!(look(soon).await, 2, "they are left alone");
+    let later = now() + Duration::from_secs(16 * 60);
+    assert_eq!(look(later).await, 2);
+    assert_eq!(look(later).await, 0, "they are gone");
+    let id = row.approval.request.id;
+    assert_eq!(open.rows().await.len(), 1);
+    let stored = store.get(&id).await.unwrap();
+    store.replace(stored, None).await.unwrap();
+    assert_eq!(open.rows().await.len(), 0);
+}
+
+#[tokio::test]
+async fn an_entry_that_is_early_is_put_right() {
+    let disturbed = Disturbed::new().await;
+    let Disturbed {
+        store, proxy, open, ..
+    } = &disturbed;
+    let row = disturbed.row().await;
+    let refused = || Fault::Answer {
+        status: 400,
+        retry_after: None,
+        body: "{}",
+    };
+    // The row says later, and the entry was not told.
+    proxy.fault(
+        |request| request.starts_with("PUT") && request.contains("/open"),
+        refused(),
+    );
+    let row = store.replace(row, Some(at(5_000))).await.unwrap();
+    let (page, _) = store.due(at(100), None).await.unwrap();
+    let id = &row.approval.request.id.clone();
+    assert_eq!(page.len(), 1);
+    assert!(store.look(id, &page[0], at(100)).await.unwrap().is_none());
+    assert_eq!(store.due(at(100), None).await.unwrap().0, []);
+    let (page, _) = store.due(at(5_000), None).await.unwrap();
+    assert!(store.look(id, &page[0], at(5_000)).await.unwrap().is_some());
+
+    // The row is done, and its entry was not removed.
+    proxy.fault(|request| request.starts_with("DELETE"), refused());
+    store.replace(row, None).await.unwrap();
+    assert_eq!(open.rows().await.len(), 1);
+    let (page, _) = store.due(at(5_000), None).await.unwrap();
+    let later = now() + Duration::from_secs(16 * 60);
+    assert!(store.look(id, &page[0], later).await.unwrap().is_none());
+    assert_eq!(open.rows().await.len(), 0);
+}
+
+#[tokio::test]
+async fn an_entry_that_cannot_be_read_is_told_and_disturbs_nobody() {
+    let disturbed = Disturbed::new().await;
+    disturbed.row().await;
+    for (key, id) in [("x", "YQ.x"), ("00000000000000000000000000000000", "?")] {
+        let entry = json!({
+            "PartitionKey": "0", "RowKey": key, "Id": id,
+            "Due": at(0).to_string(), "Due@odata.type": "Edm.DateTime",
+        });
+        disturbed.open.put(&entry).await;
+    }
+    let (page, _) = disturbed.store.due(at(100), None).await.unwrap();
+    let ids: Vec<bool> = page.iter().map(|due| due.id.is_some()).collect();
+    assert_eq!(ids, [true, false, false], "longest due first");
+}
+
+#[tokio::test]
+async fn a_row_of_the_predecessor_is_told_as_such_and_never_judged() {
+    let settings = kept::tables(azurite().port);
+    let table = Table::of(azurite().port, &settings[2].1);
+    table.create().await;
+    let settings = settings
+        .each_ref()
+        .map(|(name, value)| (*name, value.as_str()));
+    let gate = TestGate::with(&settings).await;
+    let theirs = json!({
+        "PartitionKey": AGENT,
+        "RowKey": "4f4dbd79",
+        "AgentName": AGENT,
+        "ActionDescription": "Delete User Account",
+        "Parameters": "{\"user_id\":\"1\"}",
+        "ApproverEmails": "[\"alice@example.com\"]",
+        "RequestTimestamp": "2025-05-06T07:08:09.1234567Z",
+        "Status": "Approved",
+        "Approver": ALICE,
+        "ResponseTimestamp": "2025-05-06T07:10:00Z",
+    });
+    table.put(&theirs).await;
+    let theirs = table.get(AGENT, "4f4dbd79").await;
+    let id = ApprovalId::new(AGENT, "4f4dbd79").unwrap();
+    let mut same = request();
+    same.correlation_id = Some("4f4dbd79".to_owned());
+    let status = gate.get(&format!("{}/api/status/{id}", gate.url)).await;
+    let submit = gate.post("/api/submit", serde_json::to_string(&same).unwrap());
+    let path = format!("/api/claim/{id}");
+    let claim = gate.post(&path, r#"{"nonce":"0123456789abcdef"}"#);
+    for answer in [status, submit.await, claim.await] {
+        assert_eq!(answer.status, StatusCode::CONFLICT, "{}", answer.body);
+        let problem = answer.problem();
+        let detail = problem["detail"].as_str().unwrap();
+        assert!(detail.contains("predecessor"), "{detail}");
+    }
+    gate.ask().await;
+    gate.pass(Duration::from_secs(3_600));
+    assert!(gate.sweep().await.contains("0 failed"));
+    assert_eq!(table.get(AGENT, "4f4dbd79").await, theirs);
+    assert_eq!(table.rows().await.len(), 2);
+}
+
+/// A gate on tables behind a proxy, and others on the same tables.
+async fn gates<const N: usize>() -> (Proxy, [TestGate; N]) {
+    let proxy = Proxy::before(azurite().port).await;
+    let settings = kept::tables(proxy.port);
+    let settings = settings
+        .each_ref()
+        .map(|(name, value)| (*name, value.as_str()));
+    let mut gates = Vec::new();
+    for _ in 0..N {
+        gates.push(TestGate::with(&settings).await);
+    }
+    (proxy, gates.try_into().ok().unwrap())
+}
+
+/// The fewest operations that keep the promises; each one more is a round trip and money. In order:
+/// - `submit`: the entry, so that no crash forgets the request; the row; what became of the mails; the
+///   entry is moved to when something is due again.
+/// - `status`, and opening the page: the row.
+/// - a decision: the row; an earlier entry, since people are to be told now; the row; the old entry.
+/// - `claim`: the row, and the row.
+/// - a sweep: what is due; and for each request the row, the lease of its mails, what became of
+///   them, and the entry.
+/// - `outcome`: the row, the row, and the entry is no longer needed.
+#[tokio::test]
+async fn each_step_of_a_life_costs_what_it_must() {
+    let (proxy, [gate]) = gates().await;
+    gate.ask().await;
+    let spent = || {
+        let operations = operations(&proxy);
+        proxy.forget();
+        operations
+    };
+    spent();
+    let (read, write) = ("GET approvals", "PUT approvals");
+
+    let approval = gate.ask().await;
+    assert_eq!(spent(), ["PUT open", "POST approvals", write, "PUT open"]);
+    gate.status(&approval.id).await;
+    assert_eq!(spent(), [read]);
+    let question = gate.question(&approval, ALICE);
+    let page = gate.get(&question.link).await;
+    assert_eq!(spent(), [read]);
+    let form = [("decision", "approve"), ("code", question.code.as_str())];
+    gate.send_form(&page, &form).await;
+    assert_eq!(spent(), [read, "PUT open", write, "DELETE open"]);
+    let claim = claim("0123456789abcdef");
+    gate.client.claim(&approval.id, &claim).await.unwrap();
+    assert_eq!(spent(), [read, write]);
+    gate.sweep().await;
+    assert_eq!(spent(), ["GET open", read, write, write, "PUT open"]);
+    gate.sweep().await;
+    assert_eq!(
+        spent(),
+        ["GET open"],
+        "whatever is open and not due costs nothing"
+    );
+    gate.client
+        .outcome(&approval.id, &report(None))
+        .await
+        .unwrap();
+    assert_eq!(spent(), [read, write, "DELETE open"]);
+    let status = gate.status(&approval.id).await;
+    assert_eq!(status.status, Status::Approved);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_gates_on_one_table_are_one_gate() {
+    let (_proxy, [one, other]) = gates().await;
+    let approval = one.ask().await;
+    let begun = Instant::now();
+    let wait = other.client.status(&approval.id, Duration::from_secs(60));
+    let decide = async {
+        one.approve(&approval, ALICE).await;
+        Instant::now()
+    };
+    let (seen, decided) = futures_util::join!(wait, decide);
+    assert_eq!(seen.unwrap().0.status, Status::Approved);
+    assert!(begun.elapsed() < (decided - begun) + Duration::from_secs(7));
+
+    // Both sweep at once, again and again: everybody is told once.
+    let expired = other.ask().await;
+    let undecided = other.question(&expired, BOB);
+    for gate in [&one, &other] {
+        gate.pass(Duration::from_secs(3_600));
+    }
+    for _ in 0..3 {
+        futures_util::join!(one.sweep(), other.sweep(), one.sweep(), other.sweep());
+    }
+    assert_eq!(one.status(&expired.id).await.status, Status::Timeout);
+    let page = one.get(&undecided.link.replace(&other.url, &one.url)).await;
+    assert_eq!(
+        page.status,
+        StatusCode::GONE,
+        "each knows the other's links"
+    );
+    let mails = [one.mails(), other.mails()].concat();
+    let mut notes: Vec<_> = mails
+        .iter()
+        .filter(|mail| mail.answers.is_some())
+        .map(|mail| mail.message_id.as_str())
+        .collect();
+    notes.sort_unstable();
+    let sent = notes.len();
+    notes.dedup();
+    assert_eq!((sent, notes.len()), (4, 4));
+}
+
+#[tokio::test]
+async fn an_outage_is_a_503_for_everybody_and_passes() {
+    let (proxy, [gate]) = gates().await;
+    let approval = gate.ask().await;
+    let question = gate.question(&approval, ALICE);
+    let page = gate.get(&question.link).await;
+    proxy.down(true);
+    let url = format!("{}/api/status/{}", gate.url, approval.id);
+    let form = [("decision", "approve"), ("code", question.code.as_str())];
+    let (status, decision, submit) = futures_util::join!(
+        gate.get(&url),
+        gate.send_form(&page, &form),
+        gate.post("/api/submit", serde_json::to_string(&request()).unwrap()),
+    );
+    for answer in [&status, &decision, &submit] {
+        assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
+        assert!(!answer.header("retry-after").is_empty());
+    }
+    assert!(gate.sweep().await.contains("1 failed"));
+    proxy.down(false);
+    assert_eq!(gate.status(&approval.id).await.status, Status::Pending);
+    gate.approve(&approval, ALICE).await;
+}
+
+/// The row in docs/storage.md is one that was stored: it has the columns and types of this one.
+#[tokio::test]
+async fn the_documented_row_is_a_real_one() {
+    let settings = kept::tables(azurite().port);
+    let table = Table::of(azurite().port, &settings[2].1);
+    let settings = settings
+        .each_ref()
+        .map(|(name, value)| (*name, value.as_str()));
+    let gate = TestGate::with(&settings).await;
+    let mut new = request();
+    new.approver_emails = vec![ALICE.to_owned()];
+    new.reason = Some("Left the company on 30 September.".to_owned());
+    new.on_behalf_of = Some("helpdesk@example.com".to_owned());
+    new.claimant = Some(hex(&sha256(b"0123456789abcdef0123456789abcdef")));
+    let approval = gate.client.submit(&new).await.unwrap();
+    let question = gate.question(&approval, ALICE);
+    let form = [
+        ("decision", "approve"),
+        ("code", question.code.as_str()),
+        ("comment", "Agreed with the team lead."),
+    ];
+    let decided = gate.decide(&question, &form).await;
+    assert_eq!(decided.status, StatusCode::SEE_OTHER);
+    let mut claim = claim("0123456789abcdef");
+    claim.secret = Some("0123456789abcdef0123456789abcdef".to_owned());
+    gate.client.claim(&approval.id, &claim).await.unwrap();
+    let mut report = report(Some("the mailbox is on hold"));
+    report.secret = claim.secret;
+    gate.client.outcome(&approval.id, &report).await.unwrap();
+    gate.sweep().await;
+    let mut row = table.rows().await.remove(0);
+    println!("{row:#}");
+    let docs = include_str!("../../docs/storage.md");
+    let (_, documented) = docs.split_once("```json\n").unwrap();
+    let mut documented: Value =
+        serde_json::from_str(documented.split_once("```").unwrap().0).unwrap();
+    for row in [&mut row, &mut documented] {
+        let columns = row.as_object_mut().unwrap();
+        // Where the row is, not what it is.
+        columns.retain(|name, _| !name.starts_with("odata."));
+        for (name, value) in columns {
+            if !name.ends_with("@odata.type") {
+                *value = Value::Null;
+            }
+        }
+    }
+    assert_eq!(row, documented);
+}
