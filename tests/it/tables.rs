@@ -634,7 +634,6 @@ async fn the_documented_row_is_a_real_one() {
     gate.client.outcome(&approval.id, &report).await.unwrap();
     gate.sweep().await;
     let mut row = table.rows().await.remove(0);
-    println!("{row:#}");
     let docs = include_str!("../../docs/storage.md");
     let (_, documented) = docs.split_once("```json\n").unwrap();
     let mut documented: Value =
