@@ -4,8 +4,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::address::{Address, AllowList};
+use crate::identity::Principal;
 use crate::keyring::{self, KeyError, NamedKey};
-use crate::store::{Account, SignIn};
+use crate::store::Account;
 
 /// How this gate was set up.
 #[derive(Clone, Debug)]
@@ -264,12 +265,8 @@ fn store(
     }
     let account = match (get(ENDPOINT), get(CONNECTION_STRING)) {
         (Some(endpoint), None) => {
-            // Every Azure service that gives a program an identity says so by this.
-            let sign_in = match production || get("IDENTITY_ENDPOINT").is_some() {
-                true => SignIn::ManagedIdentity(get("AZURE_CLIENT_ID")),
-                false => SignIn::AzureCli,
-            };
-            Account::at(&endpoint, sign_in).map_err(|why| unusable(ENDPOINT, why))?
+            let principal = principal(get, production);
+            Account::at(&endpoint, principal).map_err(|why| unusable(ENDPOINT, why))?
         }
         (None, Some(text)) => Account::from_connection_string(&text)
             .map_err(|why| unusable(CONNECTION_STRING, why))?,
@@ -299,6 +296,14 @@ fn store(
         ));
     }
     Ok(StoreChoice::Tables { account, table })
+}
+
+/// Every Azure service that gives a program an identity says so by `IDENTITY_ENDPOINT`.
+fn principal(get: &impl Fn(&'static str) -> Option<String>, production: bool) -> Principal {
+    match production || get("IDENTITY_ENDPOINT").is_some() {
+        true => Principal::ManagedIdentity(get("AZURE_CLIENT_ID")),
+        false => Principal::AzureCli,
+    }
 }
 
 /// A table's name has 63 characters at most, and the index's begins with `open`. Power BI's connector

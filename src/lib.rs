@@ -14,6 +14,7 @@
 //! | [`reveal`], [`views`] | what people read: the page and the mails |
 //! | [`store`] | where approvals are kept: one row each, changed on a condition |
 //! | [`mailer`] | how mails are sent |
+//! | [`identity`], `outbound` | who the gate is to the services it stands on, and the way to them |
 //! | [`http`] | the functions: extract, load, move, save, notify, respond |
 //! | [`config`] | the settings, read once |
 //!
@@ -46,8 +47,10 @@ pub mod approval;
 pub mod config;
 pub mod http;
 pub mod id;
+pub mod identity;
 pub mod keyring;
 pub mod mailer;
+mod outbound;
 pub mod receipt;
 pub mod reveal;
 pub mod store;

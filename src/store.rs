@@ -19,7 +19,7 @@ use crate::timestamp::{Clock, Timestamp};
 
 use embedded::Embedded;
 use row::Row;
-pub use tables::{Account, SignIn};
+pub use tables::Account;
 use tables::{IndexRow, Tables};
 
 /// The store; cheap to clone.

@@ -29,10 +29,10 @@ use tokio::time::Instant;
 use super::row::{self, Row};
 use super::{Due, ETag, Entry, Place, StoreError, Versioned};
 use crate::id::ApprovalId;
-use crate::keyring;
 use crate::timestamp::{Clock, Timestamp};
+use crate::{keyring, outbound};
 
-pub use account::{Account, SignIn};
+pub use account::Account;
 use fault::Fault;
 use transport::Transport;
 
@@ -73,8 +73,8 @@ struct IndexEntity {
 
 impl Tables {
     pub(super) fn new(account: &Account, table: &str, clock: Clock) -> Result<Self, StoreError> {
-        let http = transport::client()
-            .map_err(|error| StoreError::Unavailable(transport::causes(error)))?;
+        let http =
+            outbound::client().map_err(|error| StoreError::Unavailable(outbound::causes(error)))?;
         let credentials = sign_in::credentials(&account.sign_in, &http, clock);
         let location = CloudLocation::Custom {
             // Part of no address and no signature.

@@ -5,6 +5,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use reqwest::Url;
 
+use crate::identity::Principal;
+
 /// The table endpoint of a storage account, and how to sign in there.
 #[derive(Clone, Debug)]
 pub struct Account {
@@ -14,7 +16,7 @@ pub struct Account {
 
 /// How to sign in. `Debug` shows no key.
 #[derive(Clone, Debug)]
-pub enum SignIn {
+pub(super) enum SignIn {
     /// With the account's own key: Azurite, and accounts that still allow it.
     Key {
         /// The account's name.
@@ -22,10 +24,8 @@ pub enum SignIn {
         /// One of its two keys, in base64.
         key: Secret,
     },
-    /// As the managed identity of the machine: the system's, or the one with this client id.
-    ManagedIdentity(Option<String>),
-    /// As whoever is signed in to the Azure CLI.
-    AzureCli,
+    /// With tokens.
+    As(Principal),
 }
 
 /// Azurite's well-known account; no secret.
@@ -39,12 +39,12 @@ impl Account {
     ///
     /// # Errors
     /// What is wrong with the endpoint: a token is only sent over https.
-    pub fn at(endpoint: &str, sign_in: SignIn) -> Result<Self, &'static str> {
+    pub fn at(endpoint: &str, principal: Principal) -> Result<Self, &'static str> {
         let url = Url::parse(endpoint).map_err(|_| "it must be a URL")?;
         if url.scheme() != "https" {
             return Err("it must begin with https://, since tokens are sent to it");
         }
-        Self::new(url, sign_in)
+        Self::new(url, SignIn::As(principal))
     }
 
     /// The account that a connection string names. Names of parts are taken in any case, parts about
@@ -213,13 +213,13 @@ mod tests {
             "https://store1.table.core.windows.net/?sv=1",
         ] {
             assert!(
-                Account::at(endpoint, SignIn::AzureCli).is_err(),
+                Account::at(endpoint, Principal::AzureCli).is_err(),
                 "{endpoint}"
             );
         }
         let account = Account::at(
             "https://store1.table.core.windows.net/",
-            SignIn::ManagedIdentity(None),
+            Principal::ManagedIdentity(None),
         );
         assert_eq!(
             account.unwrap().endpoint,

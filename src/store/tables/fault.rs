@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use azure_core_legacy::error::{Error as CrateError, ErrorKind};
 
+use crate::identity::SignInError;
 use crate::store::StoreError;
 
 /// Why an operation did not succeed, as far as that is known. No text holds a URL, a header or a body.
@@ -32,8 +33,8 @@ pub(super) enum Fault {
     #[error("there was no answer: {0}")]
     Lost(String),
     /// Nobody vouched for us, so nothing was sent.
-    #[error("the sign-in failed: {0}")]
-    SignIn(String),
+    #[error(transparent)]
+    SignIn(SignInError),
 }
 
 impl Fault {

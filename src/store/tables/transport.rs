@@ -2,7 +2,6 @@
 //! has neither.
 
 use std::collections::HashMap;
-use std::error::Error;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -13,16 +12,7 @@ use reqwest::header::{HeaderMap, RETRY_AFTER};
 use serde_json::Value;
 
 use super::fault::Fault;
-
-/// How long an answer may take, with its body; the service itself gives up after 30 s. What takes
-/// longer is asked again.
-pub(super) const ANSWER_WITHIN: Duration = Duration::from_secs(5);
-
-const CONNECT_WITHIN: Duration = Duration::from_secs(3);
-
-/// Azurite closes idle connections after 5 s, the cloud's load balancers after 4 minutes. A new one
-/// costs two round trips inside the region; one that is dead costs a retry.
-const IDLE: Duration = Duration::from_secs(4);
+use crate::outbound::causes;
 
 /// What the crate insists on in every answer, and a proxy may have taken out. Nobody reads the values.
 const EXPECTED: [(&str, &str); 5] = [
@@ -32,21 +22,6 @@ const EXPECTED: [(&str, &str); 5] = [
     ("server", "unknown"),
     ("preference-applied", "return-no-content"),
 ];
-
-/// The client that everything about storage goes through, the sign-in too. There is none on a machine
-/// without certificates to trust.
-pub(super) fn client() -> reqwest::Result<Client> {
-    // The first one wins; all of ours are the same.
-    rustls::crypto::ring::default_provider()
-        .install_default()
-        .ok();
-    Client::builder()
-        .connect_timeout(CONNECT_WITHIN)
-        .timeout(ANSWER_WITHIN)
-        .pool_idle_timeout(IDLE)
-        .redirect(reqwest::redirect::Policy::none())
-        .build()
-}
 
 #[derive(Debug)]
 pub(super) struct Transport(pub(super) Client);
@@ -120,18 +95,6 @@ fn code(headers: &HeaderMap, body: &[u8]) -> String {
 
 fn lost(error: reqwest::Error) -> Fault {
     Fault::Lost(causes(error))
-}
-
-/// The whole chain of causes: its head alone says only that something failed.
-pub(super) fn causes(error: reqwest::Error) -> String {
-    let error = error.without_url();
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }
 
 fn of(headers: &HeaderMap) -> Headers {

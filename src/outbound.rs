@@ -1,0 +1,45 @@
+//! HTTP to the services that the gate stands on: one pool of connections, with time-outs.
+
+use std::error::Error;
+use std::time::Duration;
+
+use reqwest::Client;
+
+/// How long an answer may take, with its body. What takes longer is asked again.
+const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+
+const CONNECT_WITHIN: Duration = Duration::from_secs(3);
+
+/// Azurite closes idle connections after 5 s, the cloud's load balancers after 4 minutes. A new one
+/// costs two round trips inside the region; one that is dead costs a retry.
+const IDLE: Duration = Duration::from_secs(4);
+
+/// A client; its clones share a pool.
+///
+/// # Errors
+/// When the machine has no certificates to trust.
+pub(crate) fn client() -> reqwest::Result<Client> {
+    // The first one wins; all of ours are the same.
+    rustls::crypto::ring::default_provider()
+        .install_default()
+        .ok();
+    Client::builder()
+        .connect_timeout(CONNECT_WITHIN)
+        .timeout(ANSWER_WITHIN)
+        .pool_idle_timeout(IDLE)
+        .redirect(reqwest::redirect::Policy::none())
+        .build()
+}
+
+/// The whole chain of causes, without the address: the head of the chain says only that something
+/// failed.
+pub(crate) fn causes(error: reqwest::Error) -> String {
+    let error = error.without_url();
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}
