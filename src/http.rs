@@ -235,7 +235,8 @@ impl App {
     }
 
     /// Reads a row, lets `judge` make its move, and stores what came of it, on the condition that
-    /// nobody else wrote in between; else all over again.
+    /// nobody else wrote in between; else all over again. A move may be judged twice although it was
+    /// stored the first time, when the store's answer was lost.
     async fn change<T>(
         &self,
         id: &ApprovalId,

@@ -4,14 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use azure_core::credentials::{AccessToken, TokenCredential};
+use azure_core::error::ErrorKind;
 use azure_core::http::{ClientOptions, ExponentialRetryOptions, RetryOptions, Transport};
 use azure_identity::{
     AzureCliCredential, ManagedIdentityCredential, ManagedIdentityCredentialOptions, UserAssignedId,
 };
-use reqwest::Client;
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 
+use crate::outbound;
 use crate::timestamp::{Clock, Timestamp};
 
 /// As whom to sign in.
@@ -43,7 +44,6 @@ const SIGN_IN_WITHIN: Duration = Duration::from_secs(10);
 pub(crate) struct Tokens {
     principal: Principal,
     scope: &'static str,
-    http: Client,
     clock: Clock,
     kept: Mutex<Kept>,
 }
@@ -60,22 +60,17 @@ struct Kept {
 
 impl Tokens {
     /// For the service that names its tokens by `scope`. Nothing is asked yet.
-    pub(crate) fn new(
-        principal: Principal,
-        scope: &'static str,
-        http: Client,
-        clock: Clock,
-    ) -> Self {
+    pub(crate) fn new(principal: Principal, scope: &'static str, clock: Clock) -> Self {
         Self {
             principal,
             scope,
-            http,
             clock,
             kept: Mutex::default(),
         }
     }
 
-    /// A token that is good for now. One asks for a new one at a time; the others wait for it.
+    /// A token that is good for now. Who has none waits for the one that asks for it; who has one
+    /// waits for nobody.
     pub(crate) async fn get(&self) -> Result<AccessToken, SignInError> {
         let mut kept = self.kept.lock().await;
         let now = (self.clock)();
@@ -87,38 +82,56 @@ impl Tokens {
                 (None, None) => {}
             }
         }
-        let error = match timeout(SIGN_IN_WITHIN, self.sign_in(&mut kept)).await {
-            Ok(Ok(token)) => {
-                let left = expiry(&token).since(now);
-                kept.renew_at = Some(now + left.saturating_sub(RENEW_BEFORE).max(RENEW_AGAIN));
-                kept.token = Some(token.clone());
-                kept.error = None;
-                return Ok(token);
-            }
-            Ok(Err(error)) => SignInError(error.to_string()),
-            Err(_) => SignInError("it took too long".to_owned()),
-        };
-        kept.error = Some(error.clone());
-        // Whoever gives out tokens is away: the one we have is good to its end.
-        match held {
-            Some(token) => {
-                tracing::warn!(cause = %error, "a token could not be renewed");
-                kept.renew_at = Some(now + RENEW_AGAIN);
-                Ok(token)
-            }
+        let credential = match &kept.credential {
+            Some(credential) => credential.clone(),
             None => {
-                kept.renew_at = Some(now + SIGN_IN_AGAIN);
+                let made = self.credential().map_err(|error| self.failed(&error))?;
+                kept.credential.insert(made).clone()
+            }
+        };
+        if let Some(held) = held {
+            kept.renew_at = Some(now + RENEW_AGAIN);
+            drop(kept);
+            let renewed = self.sign_in(credential).await;
+            let mut kept = self.kept.lock().await;
+            return match renewed {
+                Ok(token) => Ok(self.keep(&mut kept, token)),
+                // Whoever gives out tokens is away: the one we have is good to its end.
+                Err(error) => {
+                    tracing::warn!(cause = %error, "a token could not be renewed");
+                    kept.error = Some(error);
+                    Ok(held)
+                }
+            };
+        }
+        match self.sign_in(credential).await {
+            Ok(token) => Ok(self.keep(&mut kept, token)),
+            Err(error) => {
+                kept.renew_at = Some((self.clock)() + SIGN_IN_AGAIN);
+                kept.error = Some(error.clone());
                 Err(error)
             }
         }
     }
 
-    async fn sign_in(&self, kept: &mut Kept) -> azure_core::Result<AccessToken> {
-        let credential = match &kept.credential {
-            Some(credential) => credential.clone(),
-            None => kept.credential.insert(self.credential()?).clone(),
-        };
-        credential.get_token(&[self.scope], None).await
+    fn keep(&self, kept: &mut Kept, token: AccessToken) -> AccessToken {
+        let now = (self.clock)();
+        let left = expiry(&token).since(now);
+        kept.renew_at = Some(now + left.saturating_sub(RENEW_BEFORE).max(RENEW_AGAIN));
+        kept.token = Some(token.clone());
+        kept.error = None;
+        token
+    }
+
+    async fn sign_in(
+        &self,
+        credential: Arc<dyn TokenCredential>,
+    ) -> Result<AccessToken, SignInError> {
+        let scope = [self.scope];
+        match timeout(SIGN_IN_WITHIN, credential.get_token(&scope, None)).await {
+            Ok(signed_in) => signed_in.map_err(|error| self.failed(&error)),
+            Err(_) => Err(SignInError("it took too long".to_owned())),
+        }
     }
 
     fn credential(&self) -> azure_core::Result<Arc<dyn TokenCredential>> {
@@ -126,10 +139,13 @@ impl Tokens {
             Principal::AzureCli => return Ok(AzureCliCredential::new(None)?),
             Principal::ManagedIdentity(client_id) => client_id.clone(),
         };
+        let http = outbound::direct().map_err(|error| {
+            azure_core::Error::with_message(ErrorKind::Other, outbound::causes(error))
+        })?;
         let options = ManagedIdentityCredentialOptions {
             user_assigned_id: client_id.map(UserAssignedId::ClientId),
             client_options: ClientOptions {
-                transport: Some(Transport::new(Arc::new(self.http.clone()))),
+                transport: Some(Transport::new(Arc::new(http))),
                 retry: RetryOptions::exponential(ExponentialRetryOptions {
                     max_retries: 2,
                     ..ExponentialRetryOptions::default()
@@ -139,6 +155,39 @@ impl Tokens {
         };
         Ok(ManagedIdentityCredential::new(Some(options))?)
     }
+
+    /// One line, and nothing of a body, which the library puts into its texts; of the Azure CLI what it
+    /// says itself, without addresses.
+    fn failed(&self, error: &azure_core::Error) -> SignInError {
+        let text = error.to_string();
+        let line = text.lines().next().unwrap_or_default();
+        let words = line.split(' ').filter(|word| !word.contains('@'));
+        let said: String = words
+            .collect::<Vec<_>>()
+            .join(" ")
+            .chars()
+            .take(200)
+            .collect();
+        SignInError(match (&self.principal, http_status(error)) {
+            (Principal::ManagedIdentity(_), Some(status)) => {
+                format!("the identity service answered {status}")
+            }
+            (Principal::ManagedIdentity(_), None) => error.kind().to_string(),
+            (Principal::AzureCli, _) => said,
+        })
+    }
+}
+
+fn http_status(error: &azure_core::Error) -> Option<u16> {
+    let mut source: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(inner) = source {
+        let inner_error = inner.downcast_ref::<azure_core::Error>();
+        if let Some(status) = inner_error.and_then(azure_core::Error::http_status) {
+            return Some(status.into());
+        }
+        source = inner.source();
+    }
+    None
 }
 
 fn expiry(token: &AccessToken) -> Timestamp {
@@ -147,4 +196,119 @@ fn expiry(token: &AccessToken) -> Timestamp {
     millis
         .and_then(Timestamp::from_unix_millis)
         .expect("years ±9999 fit")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+    use std::sync::Mutex as StdMutex;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use azure_core::credentials::TokenRequestOptions;
+    use time::OffsetDateTime;
+    use tokio::sync::Semaphore;
+
+    use super::*;
+
+    const START: i64 = 1_795_000_000;
+
+    /// Gives out tokens with these lives in seconds; fails where there is none, and waits for a permit.
+    #[derive(Debug)]
+    struct Giver {
+        lives: StdMutex<VecDeque<Option<i64>>>,
+        seconds: Arc<AtomicU64>,
+        permits: Semaphore,
+    }
+
+    #[async_trait::async_trait]
+    impl TokenCredential for Giver {
+        async fn get_token(
+            &self,
+            _: &[&str],
+            _: Option<TokenRequestOptions<'_>>,
+        ) -> azure_core::Result<AccessToken> {
+            self.permits.acquire().await.unwrap().forget();
+            let life = self.lives.lock().unwrap().pop_front().unwrap();
+            let now = START + i64::try_from(self.seconds.load(Ordering::SeqCst)).unwrap();
+            let Some(life) = life else {
+                let text = "away\nand alice@example.com";
+                return Err(azure_core::Error::with_message(ErrorKind::Credential, text));
+            };
+            let until = OffsetDateTime::from_unix_timestamp(now + life).unwrap();
+            Ok(AccessToken::new(format!("{}", now + life - START), until))
+        }
+    }
+
+    fn tokens(lives: &[Option<i64>], permits: usize) -> (Tokens, Arc<Giver>, Arc<AtomicU64>) {
+        let seconds: Arc<AtomicU64> = Arc::default();
+        let giver = Arc::new(Giver {
+            lives: StdMutex::new(lives.iter().copied().collect()),
+            seconds: seconds.clone(),
+            permits: Semaphore::new(permits),
+        });
+        let of_clock = seconds.clone();
+        let clock: Clock = Arc::new(move || {
+            let passed = i64::try_from(of_clock.load(Ordering::SeqCst)).unwrap();
+            Timestamp::from_unix_millis((START + passed) * 1_000).unwrap()
+        });
+        let mut tokens = Tokens::new(Principal::AzureCli, "scope", clock);
+        tokens.kept.get_mut().credential = Some(giver.clone());
+        (tokens, giver, seconds)
+    }
+
+    async fn token(tokens: &Tokens) -> Result<String, String> {
+        let token = tokens.get().await.map_err(|error| error.to_string())?;
+        Ok(token.token.secret().to_owned())
+    }
+
+    #[tokio::test]
+    async fn a_token_is_kept_and_renewed_before_its_end() {
+        let (tokens, giver, seconds) = tokens(&[Some(3_600), Some(3_600)], 9);
+        for passed in [0, 1, 3_299] {
+            seconds.store(passed, Ordering::SeqCst);
+            assert_eq!(token(&tokens).await.unwrap(), "3600");
+        }
+        seconds.store(3_300, Ordering::SeqCst);
+        assert_eq!(token(&tokens).await.unwrap(), "6900");
+        assert!(giver.lives.lock().unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_token_that_cannot_be_renewed_is_good_to_its_end() {
+        let (tokens, giver, seconds) = tokens(&[Some(3_600), None, None, None], 9);
+        for passed in [0, 3_300, 3_301, 3_329, 3_330, 3_599] {
+            seconds.store(passed, Ordering::SeqCst);
+            assert_eq!(token(&tokens).await.unwrap(), "3600");
+        }
+        assert_eq!(giver.lives.lock().unwrap().len(), 0, "tried every 30 s");
+    }
+
+    #[tokio::test]
+    async fn a_failure_is_remembered_for_a_moment_and_said_in_one_line() {
+        let (tokens, _, seconds) = tokens(&[None, Some(3_600)], 9);
+        for passed in [0, 2] {
+            seconds.store(passed, Ordering::SeqCst);
+            assert_eq!(
+                token(&tokens).await.unwrap_err(),
+                "the sign-in failed: away"
+            );
+        }
+        seconds.store(3, Ordering::SeqCst);
+        assert_eq!(token(&tokens).await.unwrap(), "3603");
+    }
+
+    #[tokio::test]
+    async fn who_has_a_token_does_not_wait_for_its_renewal() {
+        let (tokens, giver, seconds) = tokens(&[Some(3_600), Some(3_600)], 1);
+        assert_eq!(token(&tokens).await.unwrap(), "3600");
+        seconds.store(3_400, Ordering::SeqCst);
+        let renewing = token(&tokens);
+        let others = async {
+            assert_eq!(token(&tokens).await.unwrap(), "3600");
+            giver.permits.add_permits(1);
+        };
+        let (renewed, ()) = tokio::join!(renewing, others);
+        assert_eq!(renewed.unwrap(), "7000");
+        assert_eq!(token(&tokens).await.unwrap(), "7000");
+    }
 }

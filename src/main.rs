@@ -123,7 +123,7 @@ fn now() -> Timestamp {
         .expect("the year has four digits")
 }
 
-/// Libraries that log what they send, whatever the level that was asked for.
+/// Libraries that log what they send: a level that is asked for does not reach them.
 const TALKATIVE: [&str; 5] = [
     "azure_core",
     "azure_data_tables",

@@ -3,9 +3,9 @@
 use std::error::Error;
 use std::time::Duration;
 
-use reqwest::Client;
+use reqwest::{Client, ClientBuilder};
 
-/// How long an answer may take, with its body. What takes longer is asked again.
+/// How long an answer may take, with its body, where nobody says otherwise.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 
 const CONNECT_WITHIN: Duration = Duration::from_secs(3);
@@ -19,6 +19,16 @@ const IDLE: Duration = Duration::from_secs(4);
 /// # Errors
 /// When the machine has no certificates to trust.
 pub(crate) fn client() -> reqwest::Result<Client> {
+    builder().build()
+}
+
+/// One for what is on this machine or beside it: whoever gives out tokens, over plain HTTP, is not
+/// asked by way of a proxy.
+pub(crate) fn direct() -> reqwest::Result<Client> {
+    builder().no_proxy().build()
+}
+
+fn builder() -> ClientBuilder {
     // The first one wins; all of ours are the same.
     rustls::crypto::ring::default_provider()
         .install_default()
@@ -28,7 +38,6 @@ pub(crate) fn client() -> reqwest::Result<Client> {
         .timeout(ANSWER_WITHIN)
         .pool_idle_timeout(IDLE)
         .redirect(reqwest::redirect::Policy::none())
-        .build()
 }
 
 /// The whole chain of causes, without the address: the head of the chain says only that something

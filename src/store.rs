@@ -68,7 +68,7 @@ pub struct Due {
 pub struct Place {
     at: Timestamp,
     partition: String,
-    row: String,
+    row: Option<String>,
 }
 
 /// Why the store did not do it.

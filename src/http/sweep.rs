@@ -17,7 +17,7 @@ use super::wire;
 use crate::id::ApprovalId;
 use crate::store::Due;
 
-/// How long one sweep may take; the next one goes on where it stopped.
+/// How long one sweep may take; the next one begins with what is due then.
 const BUDGET: Duration = Duration::from_secs(50);
 
 /// What a sweep did.

@@ -134,7 +134,7 @@ impl Embedded {
             Some((due, partition, row)) if rows.len() == PAGE => Some(Place {
                 at: Timestamp::from_unix_millis(*due).unwrap_or(now),
                 partition: partition.clone(),
-                row: row.clone(),
+                row: Some(row.clone()),
             }),
             _ => None,
         };
@@ -327,7 +327,11 @@ fn due(
          ORDER BY Due, PartitionKey, RowKey LIMIT ?5",
     )?;
     let (after, partition, row) = match from {
-        Some(place) => (place.at.unix_millis(), place.partition, place.row),
+        Some(place) => (
+            place.at.unix_millis(),
+            place.partition,
+            place.row.unwrap_or_default(),
+        ),
         None => (i64::MIN, String::new(), String::new()),
     };
     let rows = select.query_map(

@@ -219,8 +219,17 @@ impl Row {
 
     /// Of what Azure Table Storage gave back.
     pub(super) fn of_entity(entity: Map<String, Value>) -> Result<Self, StoreError> {
-        let has = |column| entity.contains_key(column);
-        if has("Status") && has("RequestTimestamp") && !has("CorrelationId") {
+        let has = |column: &&str| entity.contains_key(*column);
+        let theirs = ["ActionDescription", "RequestTimestamp", "Status"];
+        let ours = [
+            "CorrelationId",
+            "RequestDigest",
+            "Notifications",
+            "History",
+            "Receipt",
+            "OperationId",
+        ];
+        if theirs.iter().all(has) && !ours.iter().any(has) {
             return Err(StoreError::Predecessor);
         }
         serde_json::from_value(Value::Object(entity))

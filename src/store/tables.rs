@@ -20,11 +20,12 @@ use std::time::Duration;
 use azure_core_legacy::{Continuable, RetryOptions, TransportOptions};
 use azure_data_tables::IfMatchCondition;
 use azure_data_tables::clients::{EntityClient, TableClient, TableServiceClientBuilder};
+use azure_data_tables::operations::{QueryEntityBuilder, QueryEntityResponse};
 use azure_storage::CloudLocation;
 use futures_util::StreamExt;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::row::{self, Row};
 use super::{Due, ETag, Entry, Place, StoreError, Versioned};
@@ -42,8 +43,15 @@ pub(super) struct Tables {
     open: TableClient,
 }
 
-/// How long a call goes on asking a service that does not answer or asks for patience.
-const PATIENCE: Duration = Duration::from_secs(8);
+/// How long an operation may take, however often it is tried: a decision has four, and whoever waits
+/// for it gives up after 30 s.
+const PATIENCE: Duration = Duration::from_secs(7);
+
+/// A query may be answered late: the service looks for up to 5 s before it gives a page.
+const QUERY_PATIENCE: Duration = Duration::from_secs(15);
+
+/// Tidying may take so long, and is tried once: somebody waits, and the sweep would do it too.
+const TIDYING: Duration = Duration::from_secs(1);
 
 /// The first pause between two tries; each is twice as long as the one before, less chance.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -65,6 +73,7 @@ pub(super) struct IndexRow {
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct IndexEntity {
+    partition_key: String,
     row_key: String,
     id: String,
     due: String,
@@ -75,7 +84,7 @@ impl Tables {
     pub(super) fn new(account: &Account, table: &str, clock: Clock) -> Result<Self, StoreError> {
         let http =
             outbound::client().map_err(|error| StoreError::Unavailable(outbound::causes(error)))?;
-        let credentials = sign_in::credentials(&account.sign_in, &http, clock);
+        let credentials = sign_in::credentials(&account.sign_in, clock);
         let location = CloudLocation::Custom {
             // Part of no address and no signature.
             account: String::new(),
@@ -91,9 +100,16 @@ impl Tables {
         })
     }
 
-    /// Creates the tables that are not there yet.
+    /// Reads from both tables, and creates those that are not there.
     pub(super) async fn prepare(&self) -> Result<(), StoreError> {
-        Ok(self.create_tables().await?)
+        for table in [&self.approvals, &self.open] {
+            self.patiently_or_create(|| {
+                let query = table.query().top(1_u32).select("RowKey");
+                first_page(query)
+            })
+            .await?;
+        }
+        Ok(())
     }
 
     pub(super) async fn insert(
@@ -107,11 +123,10 @@ impl Tables {
         if let Some(entry) = &entry {
             self.announce(id, entry).await?;
         }
-        let written = self.write(&row, None).await;
-        if let (Err(StoreError::AlreadyExists), Some(entry)) = (&written, &entry) {
-            self.remove(&entry.key).await;
+        match self.write(&row, None).await {
+            Ok(etag) => Ok((etag, entry)),
+            Err(unwritten) => Err(self.take_back(unwritten, entry.as_ref()).await),
         }
-        Ok((written?, entry))
     }
 
     pub(super) async fn replace(
@@ -137,20 +152,18 @@ impl Tables {
         if let Some(entry) = announced {
             self.announce(id, entry).await?;
         }
-        let written = self.write(&row, Some(etag)).await;
-        match (&written, &was, &entry) {
-            (Err(StoreError::Conflict), ..) => {
-                if let Some(entry) = announced {
-                    self.remove(&entry.key).await;
-                }
-            }
-            (Ok(_), Some(was), _) if kept.is_none() => self.remove(&was.key).await,
-            (Ok(_), Some(was), Some(entry)) if entry.due >= was.due + SLACK => {
+        let etag = match self.write(&row, Some(etag)).await {
+            Ok(etag) => etag,
+            Err(unwritten) => return Err(self.take_back(unwritten, announced).await),
+        };
+        match (&was, &entry) {
+            (Some(was), _) if kept.is_none() => self.remove(&was.key).await,
+            (Some(was), Some(entry)) if entry.due >= was.due + SLACK => {
                 self.postpone(id, entry).await;
             }
             _ => {}
         }
-        Ok((written?, entry))
+        Ok((etag, entry))
     }
 
     pub(super) async fn get(&self, id: &ApprovalId) -> Result<Versioned, StoreError> {
@@ -170,28 +183,26 @@ impl Tables {
         now: Timestamp,
         from: Option<Place>,
     ) -> Result<(Vec<Due>, Option<Place>), StoreError> {
-        let (sent, _) = self
-            .patiently(|| {
-                let mut query = self
-                    .open
-                    .query()
-                    .filter(format!("Due le datetime'{now}'"))
-                    .select("RowKey,Id,Due,Timestamp");
-                if let Some(place) = &from {
-                    query = query.initial_partition_key(place.partition.clone());
-                    if !place.row.is_empty() {
-                        query = query.initial_row_key(place.row.clone());
-                    }
+        let (sent, _) = patiently(QUERY_PATIENCE, || {
+            let mut query = self
+                .open
+                .query()
+                .filter(format!("Due le datetime'{now}'"))
+                .select("PartitionKey,RowKey,Id,Due,Timestamp");
+            if let Some(place) = &from {
+                query = query.initial_partition_key(place.partition.clone());
+                if let Some(row) = &place.row {
+                    query = query.initial_row_key(row.clone());
                 }
-                let mut pages = query.into_stream::<Map<String, Value>>();
-                async move { pages.next().await.expect("there is one page at least") }
-            })
-            .await;
+            }
+            first_page(query)
+        })
+        .await;
         let page = sent?;
         let next = page.continuation().map(|(partition, row)| Place {
             at: now,
             partition,
-            row: row.unwrap_or_default(),
+            row,
         });
         let mut rows: Vec<(Timestamp, Due)> = page
             .entities
@@ -211,6 +222,10 @@ impl Tables {
     ) -> Result<Option<Versioned>, StoreError> {
         let found = match self.get(id).await {
             Err(StoreError::NotFound) => None,
+            // Nobody but the gate writes entries.
+            Err(StoreError::Predecessor) => {
+                return Err(StoreError::Damaged("its columns".to_owned()));
+            }
             found => Some(found?),
         };
         let named = found.as_ref().and_then(|row| row.entry.as_ref());
@@ -226,35 +241,36 @@ impl Tables {
     /// Reads a row, whatever it holds.
     async fn read(&self, partition: &str, row: &str) -> Result<(Row, ETag), StoreError> {
         let client = entity(&self.approvals, partition, row);
-        let (sent, _) = self
-            .patiently(|| client.get::<Map<String, Value>>().into_future())
-            .await;
+        let (sent, _) = patiently(PATIENCE, || {
+            client.get::<Map<String, Value>>().into_future()
+        })
+        .await;
         match sent {
             Ok(found) => {
                 let etag = ETag(found.etag.to_string());
                 Ok((Row::of_entity(found.entity)?, etag))
             }
-            Err(fault) if fault.is_status(404) => Err(StoreError::NotFound),
+            Err(fault) if fault.is_code("ResourceNotFound") => Err(StoreError::NotFound),
             Err(fault) => Err(fault.into()),
         }
     }
 
     /// One conditional write. When it is not clear what became of it, the row is read to see whether
-    /// it is this write that made it.
-    async fn write(&self, row: &Row, expected: Option<&ETag>) -> Result<ETag, StoreError> {
+    /// it is this write that made it. (If it did, and somebody else has written since, that cannot be
+    /// seen: the move is judged again and finds itself made.)
+    async fn write(&self, row: &Row, expected: Option<&ETag>) -> Result<ETag, Unwritten> {
         let client = entity(&self.approvals, &row.partition_key, &row.row_key);
         let entity = row.clone().into_entity();
-        let (sent, tries) = self
-            .patiently(|| async {
-                Ok(match expected {
-                    None => self.approvals.insert::<_, Value>(&entity)?.await?.etag,
-                    Some(ETag(etag)) => {
-                        let condition = IfMatchCondition::Etag(etag.clone().into());
-                        client.update(&entity, condition)?.await?.etag
-                    }
-                })
+        let (sent, tries) = patiently(PATIENCE, || async {
+            Ok(match expected {
+                None => self.approvals.insert::<_, Value>(&entity)?.await?.etag,
+                Some(ETag(etag)) => {
+                    let condition = IfMatchCondition::Etag(etag.clone().into());
+                    client.update(&entity, condition)?.await?.etag
+                }
             })
-            .await;
+        })
+        .await;
         let fault = match sent {
             Ok(etag) => return Ok(ETag(etag.to_string())),
             Err(fault) => fault,
@@ -264,24 +280,34 @@ impl Tables {
             match self.read(&row.partition_key, &row.row_key).await {
                 Ok((stored, etag)) if stored.operation_id == row.operation_id => return Ok(etag),
                 Ok(_) | Err(StoreError::NotFound) => {}
-                Err(error) => return Err(error),
+                Err(error) => return Err(Unwritten { error, is_clear }),
             }
         }
-        Err(match expected {
+        let error = match expected {
             None if fault.is_code("EntityAlreadyExists") => StoreError::AlreadyExists,
-            Some(_) if fault.is_status(412) || fault.is_status(404) => StoreError::Conflict,
+            Some(_) if fault.is_status(412) || fault.is_code("ResourceNotFound") => {
+                StoreError::Conflict
+            }
             _ => fault.into(),
-        })
+        };
+        Err(Unwritten { error, is_clear })
+    }
+
+    /// Removes the entry of a write that did not take place. One that perhaps did may have been
+    /// followed by others that go on naming the entry; then it stays, and the sweep sees to it.
+    async fn take_back(&self, unwritten: Unwritten, announced: Option<&Entry>) -> StoreError {
+        if let (true, Some(entry)) = (unwritten.is_clear, announced) {
+            self.remove(&entry.key).await;
+        }
+        unwritten.error
     }
 
     /// Writes an entry of its own key, so that it disturbs nobody else's.
     async fn announce(&self, id: &ApprovalId, entry: &Entry) -> Result<(), StoreError> {
         let client = self.entry(&entry.key);
         let entity = index_entity(id, entry);
-        let (sent, _) = self
-            .patiently(|| async { client.insert_or_replace(&entity)?.await })
-            .await;
-        sent?;
+        self.patiently_or_create(|| async { client.insert_or_replace(&entity)?.await })
+            .await?;
         Ok(())
     }
 
@@ -289,51 +315,28 @@ impl Tables {
     async fn postpone(&self, id: &ApprovalId, entry: &Entry) {
         let client = self.entry(&entry.key);
         let entity = index_entity(id, entry);
-        let (sent, _) = self
-            .patiently(|| async {
-                let moved = client.update(&entity, IfMatchCondition::Any)?;
-                moved.await.map(drop)
-            })
-            .await;
-        tidied(sent);
+        tidy(async { client.update(&entity, IfMatchCondition::Any)?.await }).await;
     }
 
     async fn remove(&self, key: &str) {
-        let client = self.entry(key);
-        let (sent, _) = self
-            .patiently(|| async { client.delete().await.map(drop) })
-            .await;
-        tidied(sent);
+        tidy(self.entry(key).delete().into_future()).await;
     }
 
     fn entry(&self, key: &str) -> EntityClient {
         entity(&self.open, shard(key), key)
     }
 
-    /// Sends something until it is answered, for a while; and how often it was sent.
-    async fn patiently<T, F>(&self, send: impl Fn() -> F) -> (Result<T, Fault>, u32)
+    /// The same as [`patiently`] for what can be the first to miss a table.
+    async fn patiently_or_create<T, F>(&self, send: impl Fn() -> F) -> Result<T, Fault>
     where
         F: Future<Output = azure_core_legacy::Result<T>>,
     {
-        let until = Instant::now() + PATIENCE;
-        let mut tries = 0;
-        loop {
-            tries += 1;
-            let fault = match send().await {
-                Ok(answer) => return (Ok(answer), tries),
-                Err(error) => Fault::from(error),
-            };
-            if fault.is_code("TableNotFound") && tries == 1 {
-                match self.create_tables().await {
-                    Ok(()) => continue,
-                    Err(fault) => return (Err(fault), tries),
-                }
+        match patiently(PATIENCE, &send).await.0 {
+            Err(fault) if fault.is_code("TableNotFound") => {
+                self.create_tables().await?;
+                patiently(PATIENCE, &send).await.0
             }
-            let pause = pause(tries, &fault);
-            if !fault.may_pass() || Instant::now() + pause >= until {
-                return (Err(fault), tries);
-            }
-            tokio::time::sleep(pause).await;
+            sent => sent,
         }
     }
 
@@ -346,6 +349,42 @@ impl Tables {
         }
         Ok(())
     }
+}
+
+/// A row was not written, or perhaps it was.
+struct Unwritten {
+    error: StoreError,
+    is_clear: bool,
+}
+
+/// Sends something until it is answered, for a while; and how often it was sent.
+async fn patiently<T, F>(within: Duration, send: impl Fn() -> F) -> (Result<T, Fault>, u32)
+where
+    F: Future<Output = azure_core_legacy::Result<T>>,
+{
+    let until = Instant::now() + within;
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        let fault = match timeout_at(until, send()).await {
+            Ok(Ok(answer)) => return (Ok(answer), tries),
+            Ok(Err(error)) => Fault::from(error),
+            Err(_) => Fault::Lost("it took too long".to_owned()),
+        };
+        let pause = pause(tries, &fault);
+        if !fault.may_pass() || Instant::now() + pause >= until {
+            return (Err(fault), tries);
+        }
+        tokio::time::sleep(pause).await;
+    }
+}
+
+/// The next page of a query. The future does not borrow it.
+fn first_page(
+    query: QueryEntityBuilder,
+) -> impl Future<Output = azure_core_legacy::Result<QueryEntityResponse<Map<String, Value>>>> {
+    let mut pages = query.into_stream();
+    async move { pages.next().await.expect("there is one page at least") }
 }
 
 /// At least as long as the service asks for.
@@ -363,12 +402,14 @@ fn pause(tries: u32, fault: &Fault) -> Duration {
 }
 
 /// Nothing is lost when the index is not tidied: the sweep will look in vain, and tidy it.
-fn tidied(sent: Result<(), Fault>) {
-    match sent {
-        Err(fault) if !fault.is_status(404) => {
-            tracing::debug!(cause = %fault, "an entry of what is due could not be tidied");
-        }
-        _ => {}
+async fn tidy<T>(send: impl Future<Output = azure_core_legacy::Result<T>>) {
+    let fault = match timeout(TIDYING, send).await {
+        Ok(Ok(_)) => return,
+        Ok(Err(error)) => Fault::from(error),
+        Err(_) => Fault::Lost("it took too long".to_owned()),
+    };
+    if !fault.is_code("ResourceNotFound") {
+        tracing::debug!(cause = %fault, "an entry of what is due could not be tidied");
     }
 }
 
@@ -432,7 +473,8 @@ fn due_of(entity: Map<String, Value>, now: Timestamp) -> (Timestamp, Due) {
         let id = entity.id.parse().ok()?;
         let index = IndexRow {
             written_at: Timestamp::parse(&entity.timestamp)?,
-            key: Some(entity.row_key).filter(|key| is_key(key))?,
+            key: Some(entity.row_key)
+                .filter(|key| is_key(key) && shard(key) == entity.partition_key)?,
         };
         Some((Timestamp::parse(&entity.due)?, id, index))
     };

@@ -104,6 +104,10 @@ impl Table {
         }
     }
 
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
     /// It may be there already.
     pub(crate) async fn create(&self) {
         let body = json!({"TableName": self.name});

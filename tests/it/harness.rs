@@ -114,6 +114,7 @@ impl TestGate {
             })
         };
         let app = Arc::new(App::assemble(config, handler.port(), clock).unwrap());
+        app.store.prepare().await.ok();
         tokio::spawn(serve(listener, app.clone()));
         let url = app.base_url.clone();
         let client = Client::new(&url, Some(KEY)).unwrap();

@@ -88,6 +88,11 @@ impl Proxy {
         self.shared.seen.lock().unwrap().heads.clone()
     }
 
+    /// Whether every fault so far was met.
+    pub(crate) fn is_used_up(&self) -> bool {
+        self.shared.seen.lock().unwrap().faults.is_empty()
+    }
+
     /// Forgets the requests so far.
     pub(crate) fn forget(&self) {
         self.shared.seen.lock().unwrap().heads.clear();

@@ -27,6 +27,11 @@ enum Ground {
 }
 
 impl Ground {
+    async fn prepared(self) -> Self {
+        self.open().prepare().await.unwrap();
+        self
+    }
+
     /// A store on it, as each process has its own.
     fn open(&self) -> Store {
         match self {
@@ -45,13 +50,15 @@ macro_rules! contract {
         mod embedded {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $name() {
-                super::$name(super::Ground::File(tempfile::tempdir().unwrap())).await;
+                let ground = super::Ground::File(tempfile::tempdir().unwrap());
+                super::$name(ground.prepared().await).await;
             })*
         }
         mod tables {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $name() {
-                super::$name(super::Ground::Tables(super::fresh_table())).await;
+                let ground = super::Ground::Tables(super::fresh_table());
+                super::$name(ground.prepared().await).await;
             })*
         }
     };

@@ -11,7 +11,8 @@ use human_oversight_client::parameters::{hex, sha256};
 use human_oversight_client::types::Status;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
-use tokio::time::Instant;
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, timeout};
 
 use crate::azurite::{Table, azurite, connection_string, fresh_table};
 use crate::claim::claim;
@@ -50,7 +51,7 @@ impl Disturbed {
         self.store.insert(new, Some(at(5))).await.unwrap()
     }
 
-    /// What was asked of the service since, in short: method, table, and `?` for a condition.
+    /// What was asked of the service.
     fn operations(&self) -> Vec<String> {
         operations(&self.proxy)
     }
@@ -112,17 +113,17 @@ fn faults() -> Vec<(&'static str, Fault)> {
 
 #[tokio::test]
 async fn no_fault_loses_a_write_or_tells_the_wrong_thing() {
-    for (of_table, operation) in [("entry", "open"), ("row", "/t")] {
+    for (of_table, of_index) in [("entry", true), ("row", false)] {
         for (name, fault) in faults() {
             let disturbed = Disturbed::new().await;
             let Disturbed { store, proxy, .. } = &disturbed;
             let is_write = move |request: &str| {
-                let is_open = request.contains("/open");
-                (request.starts_with("POST") || request.starts_with("PUT"))
-                    && (operation == "open") == is_open
+                let is_write = request.starts_with("POST") || request.starts_with("PUT");
+                is_write && of_index == request.contains("/open")
             };
             proxy.fault(is_write, fault);
             let first = disturbed.row().await;
+            assert!(proxy.is_used_up(), "{name}");
             let stored = disturbed.approvals.rows().await;
             assert_eq!(stored.len(), 1, "insert, {of_table}: {name}");
             let id = &first.approval.request.id;
@@ -137,12 +138,13 @@ async fn no_fault_loses_a_write_or_tells_the_wrong_thing() {
             let mut row = disturbed.row().await;
             row.approval.withdraw(at(1)).unwrap();
             let is_write = move |request: &str| {
-                request.starts_with("PUT") && (operation == "open") == request.contains("/open")
+                request.starts_with("PUT") && of_index == request.contains("/open")
             };
             proxy.fault(is_write, fault);
             let second = store.replace(row.clone(), Some(at(2))).await;
             let second =
                 second.unwrap_or_else(|error| panic!("replace, {of_table}, {name}: {error}"));
+            assert!(proxy.is_used_up(), "{name}");
             let id = &second.approval.request.id;
             assert_eq!(store.get(id).await.unwrap(), second, "{name}");
             let stored = disturbed.approvals.rows().await;
@@ -182,6 +184,76 @@ async fn a_lost_answer_does_not_hide_that_somebody_else_was_first() {
             Err(StoreError::AlreadyExists)
         ));
     }
+}
+
+/// One decides, and the answer is lost; another one claims at once, and so keeps the entry that the
+/// first had announced. The first cannot know, and must not take the entry back.
+#[tokio::test]
+async fn an_entry_that_may_be_named_is_not_taken_back() {
+    for lost in [Fault::CutAfter, Fault::AnswerAfter { status: 500 }] {
+        let disturbed = Disturbed::new().await;
+        let Disturbed { store, proxy, .. } = &disturbed;
+        let row = disturbed.row().await;
+        let id = &row.approval.request.id.clone();
+        let of_row = |request: &str| request.starts_with("PUT") && !request.contains("/open");
+        proxy.fault(of_row, lost);
+        // The second try waits until the other one is through.
+        let turn = Arc::new(Semaphore::new(0));
+        proxy.fault(of_row, Fault::Hold(turn.clone()));
+        let mut first = row.clone();
+        first.approval.approvers[0].wrong_codes += 1;
+        let first = store.replace(first, Some(at(1)));
+        let other = async {
+            let account = Account::from_connection_string(&azurite().connection_string());
+            let table = disturbed.approvals.name();
+            let store = Store::tables(&account.unwrap(), table, Arc::new(|| at(0))).unwrap();
+            let seen = loop {
+                let seen = store.get(id).await.unwrap();
+                if seen.approval.approvers[0].wrong_codes > 0 {
+                    break seen;
+                }
+            };
+            let mut seen = seen;
+            seen.approval.withdraw(at(1)).unwrap();
+            store.replace(seen, Some(at(1))).await.unwrap();
+            turn.add_permits(1);
+        };
+        let (first, ()) = futures_util::join!(first, other);
+        assert!(matches!(first, Err(StoreError::Conflict)));
+        let (page, _) = store.due(at(1), None).await.unwrap();
+        let mut found = 0;
+        for due in &page {
+            let row = store.look(id, due, at(1)).await.unwrap();
+            found += usize::from(row.is_some());
+        }
+        assert_eq!(found, 1, "the index leads to the row");
+    }
+}
+
+#[tokio::test]
+async fn errors_are_understood_as_xml_too() {
+    let disturbed = Disturbed::new().await;
+    let row = disturbed.row().await;
+    let xml = Fault::Answer {
+        status: 403,
+        retry_after: None,
+        body: "<?xml version=\"1.0\"?><m:error><m:code>AuthorizationFailure</m:code><m:message>secret</m:message></m:error>",
+    };
+    disturbed
+        .proxy
+        .fault(|request| request.starts_with("PUT"), xml);
+    let error = disturbed.store.replace(row, Some(at(1))).await.unwrap_err();
+    assert!(
+        error.to_string().ends_with("403 AuthorizationFailure"),
+        "{error}"
+    );
+    let heads = disturbed.proxy.heads();
+    assert!(
+        heads
+            .iter()
+            .all(|head| head.contains("accept: application/json")),
+        "{heads:?}"
+    );
 }
 
 #[tokio::test]
@@ -304,21 +376,26 @@ async fn no_write_goes_without_a_condition_but_those_to_the_index() {
 }
 
 #[tokio::test]
-async fn tables_that_are_missed_are_created() {
+async fn tables_that_are_missed_are_created_by_a_write_or_at_the_start() {
     let table = fresh_table();
-    let store = || {
+    let store = |table: &str| {
         let account = Account::from_connection_string(&azurite().connection_string()).unwrap();
-        Store::tables(&account, &table, Arc::new(|| at(0))).unwrap()
+        Store::tables(&account, table, Arc::new(|| at(0))).unwrap()
     };
     let id = approval("a", "x").request.id;
-    assert!(matches!(store().get(&id).await, Err(StoreError::NotFound)));
-    assert_eq!(store().due(at(9), None).await.unwrap(), (Vec::new(), None));
-    store()
-        .insert(approval("a", "x"), Some(at(0)))
-        .await
-        .unwrap();
-    store().prepare().await.unwrap();
-    store().get(&id).await.unwrap();
+    // A missing table is not taken for an empty one, and reading creates nothing.
+    let missing = store(&table).get(&id).await.unwrap_err().to_string();
+    assert!(missing.ends_with("404 TableNotFound"), "{missing}");
+    assert!(store(&table).due(at(9), None).await.is_err());
+    let new = approval("a", "x");
+    store(&table).insert(new, Some(at(0))).await.unwrap();
+    store(&table).get(&id).await.unwrap();
+
+    let other = store(&fresh_table());
+    other.prepare().await.unwrap();
+    other.prepare().await.unwrap();
+    assert!(matches!(other.get(&id).await, Err(StoreError::NotFound)));
+    assert_eq!(other.due(at(9), None).await.unwrap(), (Vec::new(), None));
 }
 
 #[tokio::test]
@@ -336,33 +413,17 @@ async fn an_entry_that_no_row_names_is_removed_when_no_write_can_need_it() {
         page.len()
     };
     // A process that died between the entry and the row.
-    proxy.fault(
-        |request| request.starts_with("POST") && !request.contains("/open"),
-        Fault::Answer {
-            status: 400,
-            retry_after: None,
-            body: "{}",
-        },
-    );
-    assert!(store.insert(approval("a", "x"), Some(at(0))).await.is_err());
+    let of_row = |request: &str| !request.contains("/open") && !request.starts_with("GET");
+    let until_it_dies = Duration::from_millis(500);
+    proxy.fault(of_row, Fault::Silence);
+    let insert = store.insert(approval("a", "x"), Some(at(0)));
+    assert!(timeout(until_it_dies, insert).await.is_err());
     // And one that died before the row named its new entry.
-    let row = store
-        .insert(
-            approval("a", "y"),
-            Some(now() + Duration::from_secs(86_400)),
-        )
-        .await;
-    let mut row = row.unwrap();
-    proxy.fault(
-        |request| request.starts_with("PUT") && !request.contains("/open"),
-        Fault::Answer {
-            status: 400,
-            retry_after: None,
-            body: "{}",
-        },
-    );
-    row.approval.count_wrong_code(0, at(1));
-    assert!(store.replace(row.clone(), Some(at(0))).await.is_err());
+    let later = now() + Duration::from_secs(86_400);
+    let row = store.insert(approval("a", "y"), Some(later)).await.unwrap();
+    proxy.fault(of_row, Fault::Silence);
+    let replace = store.replace(row.clone(), Some(at(0)));
+    assert!(timeout(until_it_dies, replace).await.is_err());
     assert_eq!(open.rows().await.len(), 3);
 
     let soon = now() + Duration::from_secs(14 * 60);

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use azure_core_legacy::auth::{AccessToken, TokenCredential};
 use azure_storage::StorageCredentials;
-use reqwest::Client;
 
 use super::account::SignIn;
 use super::fault::Fault;
@@ -17,11 +16,11 @@ use crate::timestamp::Clock;
 const SCOPE: &str = "https://storage.azure.com/.default";
 
 /// What the crate signs its requests with.
-pub(super) fn credentials(sign_in: &SignIn, http: &Client, clock: Clock) -> StorageCredentials {
+pub(super) fn credentials(sign_in: &SignIn, clock: Clock) -> StorageCredentials {
     match sign_in {
         SignIn::Key { account, key } => StorageCredentials::access_key(account, key.clone()),
         SignIn::As(principal) => {
-            let tokens = Tokens::new(principal.clone(), SCOPE, http.clone(), clock);
+            let tokens = Tokens::new(principal.clone(), SCOPE, clock);
             StorageCredentials::token_credential(Arc::new(Bridge(tokens)))
         }
     }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use azure_core_legacy::headers::{HeaderName, HeaderValue, Headers};
+use azure_core_legacy::headers::{ACCEPT, HeaderName, HeaderValue, Headers};
 use azure_core_legacy::{Body, BytesStream, HttpClient, Request, Response, StatusCode};
 use reqwest::Client;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
@@ -13,6 +13,12 @@ use serde_json::Value;
 
 use super::fault::Fault;
 use crate::outbound::causes;
+
+/// How long an answer may take, with its body. What takes longer is asked again.
+const ANSWER_WITHIN: Duration = Duration::from_secs(3);
+
+/// The service looks for up to 5 s before it gives a page.
+const QUERY_WITHIN: Duration = Duration::from_secs(12);
 
 /// What the crate insists on in every answer, and a proxy may have taken out. Nobody reads the values.
 const EXPECTED: [(&str, &str); 5] = [
@@ -42,6 +48,19 @@ impl Transport {
         let mut sent = self.0.request(method, request.url().as_str());
         for (name, value) in request.headers().iter() {
             sent = sent.header(name.as_str(), value.as_str());
+        }
+        // Without it, errors come as XML.
+        if request.headers().get_optional_str(&ACCEPT).is_none() {
+            sent = sent.header("accept", "application/json;odata=nometadata");
+        }
+        if request
+            .url()
+            .query()
+            .is_some_and(|query| query.contains("filter"))
+        {
+            sent = sent.timeout(QUERY_WITHIN);
+        } else {
+            sent = sent.timeout(ANSWER_WITHIN);
         }
         if let Body::Bytes(bytes) = request.body() {
             sent = sent.body(bytes.clone());
@@ -85,10 +104,16 @@ fn code(headers: &HeaderMap, body: &[u8]) -> String {
     let header = headers
         .get("x-ms-error-code")
         .and_then(|value| value.to_str().ok().map(str::to_owned));
-    let code = header.or_else(|| {
+    let json = || {
         let body: Value = serde_json::from_slice(body).ok()?;
         Some(body.get("odata.error")?.get("code")?.as_str()?.to_owned())
-    });
+    };
+    // Some errors come as XML whatever was asked for.
+    let xml = || {
+        let (_, rest) = std::str::from_utf8(body).ok()?.split_once("code>")?;
+        Some(rest.split_once('<')?.0.to_owned())
+    };
+    let code = header.or_else(json).or_else(xml);
     code.filter(|code| code.len() <= 64 && code.bytes().all(|b| b.is_ascii_alphanumeric()))
         .unwrap_or_else(|| "without a code".to_owned())
 }
