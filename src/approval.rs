@@ -35,7 +35,7 @@ macro_rules! words {
 }
 use words;
 
-pub use mails::{Attempt, Deliverable, Mail, MailKind, MailResult, MailState};
+pub use mails::{Attempt, Deliverable, Mail, MailFault, MailKind, MailResult, MailState, Notes};
 
 /// So many wrong codes lock approving by one person's link.
 pub const WRONG_CODES: u32 = 5;

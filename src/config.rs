@@ -4,8 +4,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::address::{Address, AllowList};
+use crate::approval::Notes;
+use crate::brand::Brand;
 use crate::identity::Principal;
 use crate::keyring::{self, KeyError, NamedKey};
+use crate::mailer::{Communication, Graph365, MailChoice, Relay};
 use crate::store::Account;
 
 /// How this gate was set up.
@@ -26,12 +29,16 @@ pub struct Config {
     pub store: StoreChoice,
     /// The folder of what a developer's gate keeps for itself.
     pub home: PathBuf,
-    /// The folder of the file transport: the local inbox.
-    pub mail: PathBuf,
+    /// How mails are sent.
+    pub mail: MailChoice,
+    /// Which mails people get beside the question.
+    pub mail_notes: Notes,
     /// Who mails are from.
     pub mail_from: Address,
     /// What mails show of the parameters.
     pub mail_parameters: MailParameters,
+    /// How the gate presents itself.
+    pub brand: Brand,
     /// Who may be named as an approver.
     pub allowed_approvers: AllowList,
     /// The keys of links; kept in `home` if not set.
@@ -127,11 +134,7 @@ impl Config {
             StoreChoice::Embedded(dir) => dir.clone(),
             StoreChoice::Tables { .. } => PathBuf::from(HOME),
         };
-        let mail = get("HO_MAIL").unwrap_or_else(|| "file:.oversight/mail".to_owned());
-        let mail = match mail.split_once(':') {
-            Some(("file", dir)) if !dir.is_empty() => PathBuf::from(dir),
-            _ => return Err(unusable("HO_MAIL", "it must be `file:FOLDER`")),
-        };
+        let mail = mail(&get, production)?;
         let base_url = get("HO_BASE_URL")
             .map(|url| base_url(&url, production))
             .transpose()?;
@@ -162,12 +165,10 @@ impl Config {
             base_url,
             store,
             home,
+            mail_from: mail_from(&get, &mail)?,
             mail,
-            mail_from: match get("HO_MAIL_FROM") {
-                Some(from) => Address::parse(&from)
-                    .ok_or_else(|| unusable("HO_MAIL_FROM", "it must be a plain mail address"))?,
-                None => Address::parse("oversight@localhost.invalid").expect("a plain address"),
-            },
+            mail_notes: notes(&get)?,
+            brand: brand(&get)?,
             mail_parameters: match get("HO_MAIL_PARAMETERS").as_deref() {
                 None | Some("redacted") => MailParameters::Redacted,
                 Some("full") => MailParameters::Full,
@@ -233,10 +234,16 @@ impl Config {
             }
             StoreChoice::Tables { .. } => {}
         }
-        Err(unusable(
-            "HO_MAIL",
-            "the local inbox is for development: nobody would be mailed",
-        ))
+        match &self.mail {
+            MailChoice::File(_) => Err(unusable(
+                "HO_MAIL",
+                "the local inbox is for development: nobody would be mailed",
+            )),
+            MailChoice::Smtp(relay) if !relay.is_encrypted() => {
+                Err(unusable("HO_SMTP_URL", "production mails over TLS only"))
+            }
+            _ => Ok(self),
+        }
     }
 }
 
@@ -296,6 +303,128 @@ fn store(
         ));
     }
     Ok(StoreChoice::Tables { account, table })
+}
+
+fn mail(
+    get: &impl Fn(&'static str) -> Option<String>,
+    production: bool,
+) -> Result<MailChoice, ConfigError> {
+    const ACS_ENDPOINT: &str = "HO_ACS_ENDPOINT";
+    const ACS_CONNECTION_STRING: &str = "HO_ACS_CONNECTION_STRING";
+    let needed = |name, why| get(name).ok_or(ConfigError::Missing { name, why });
+    let mail = get("HO_MAIL").unwrap_or_else(|| format!("file:{HOME}/mail"));
+    match mail.split_once(':').unwrap_or((&mail, "")) {
+        ("file", dir) if !dir.is_empty() => Ok(MailChoice::File(PathBuf::from(dir))),
+        ("smtp", "") => {
+            let url = needed("HO_SMTP_URL", "HO_MAIL=smtp needs a relay")?;
+            let password = get("HO_SMTP_PASSWORD");
+            let authorities = get("HO_SMTP_CA").map(PathBuf::from);
+            let relay = Relay::parse(&url, password.as_deref(), authorities)
+                .map_err(|why| unusable("HO_SMTP_URL", why))?;
+            Ok(MailChoice::Smtp(relay))
+        }
+        ("acs", "") => {
+            let resource = match (get(ACS_ENDPOINT), get(ACS_CONNECTION_STRING)) {
+                (Some(endpoint), None) => Communication::at(&endpoint, principal(get, production))
+                    .map_err(|why| unusable(ACS_ENDPOINT, why))?,
+                (None, Some(text)) => Communication::from_connection_string(&text)
+                    .map_err(|why| unusable(ACS_CONNECTION_STRING, why))?,
+                (None, None) => {
+                    return Err(ConfigError::Missing {
+                        name: ACS_ENDPOINT,
+                        why: "HO_MAIL=acs needs a resource (or HO_ACS_CONNECTION_STRING)",
+                    });
+                }
+                (Some(_), Some(_)) => {
+                    return Err(unusable(
+                        ACS_CONNECTION_STRING,
+                        "HO_ACS_ENDPOINT is set too, and only one of them can be meant",
+                    ));
+                }
+            };
+            Ok(MailChoice::Acs(resource))
+        }
+        ("graph", "") => {
+            let mailbox = needed("HO_GRAPH_MAILBOX", "HO_MAIL=graph needs a mailbox")?;
+            let mailbox = Address::parse(&mailbox).ok_or_else(|| {
+                unusable("HO_GRAPH_MAILBOX", "it must be the mailbox's plain address")
+            })?;
+            let endpoint = get("HO_GRAPH_ENDPOINT");
+            Graph365::new(mailbox, endpoint.as_deref(), principal(get, production))
+                .map(MailChoice::Graph)
+                .map_err(|why| unusable("HO_GRAPH_ENDPOINT", why))
+        }
+        _ => Err(unusable(
+            "HO_MAIL",
+            "it must be `smtp`, `acs`, `graph` or `file:FOLDER`",
+        )),
+    }
+}
+
+fn mail_from(
+    get: &impl Fn(&'static str) -> Option<String>,
+    mail: &MailChoice,
+) -> Result<Address, ConfigError> {
+    const NAME: &str = "HO_MAIL_FROM";
+    match (get(NAME), mail) {
+        (Some(from), _) => {
+            Address::parse(&from).ok_or_else(|| unusable(NAME, "it must be a plain mail address"))
+        }
+        (None, MailChoice::File(_)) => {
+            Ok(Address::parse("oversight@localhost.invalid").expect("a plain address"))
+        }
+        (None, MailChoice::Graph(graph)) => Ok(graph.mailbox.clone()),
+        (None, _) => Err(ConfigError::Missing {
+            name: NAME,
+            why: "mails need a sender",
+        }),
+    }
+}
+
+/// `HO_MAIL_NOTES`: all, unless it names some of them, or `none`.
+fn notes(get: &impl Fn(&'static str) -> Option<String>) -> Result<Notes, ConfigError> {
+    let Some(list) = get("HO_MAIL_NOTES") else {
+        return Ok(Notes::ALL);
+    };
+    let mut notes = Notes {
+        reminders: false,
+        outcome: false,
+        withdrawn: false,
+    };
+    for name in list.split(',').map(str::trim) {
+        match name {
+            "reminders" => notes.reminders = true,
+            "outcome" => notes.outcome = true,
+            "withdrawn" => notes.withdrawn = true,
+            "none" if list == "none" => {}
+            _ => {
+                return Err(unusable(
+                    "HO_MAIL_NOTES",
+                    "it must list reminders, outcome, withdrawn, or be none",
+                ));
+            }
+        }
+    }
+    Ok(notes)
+}
+
+fn brand(get: &impl Fn(&'static str) -> Option<String>) -> Result<Brand, ConfigError> {
+    let line = |name, most| {
+        let checked = get(name).map(|text| Brand::line(&text, most)).transpose();
+        checked.map_err(|why| unusable(name, &why))
+    };
+    let standard = Brand::default();
+    let colour = get("HO_BRAND_COLOR").map(|text| Brand::colour(&text));
+    let colour = colour
+        .transpose()
+        .map_err(|why| unusable("HO_BRAND_COLOR", &why))?;
+    Ok(Brand {
+        name: line("HO_BRAND_NAME", 60)?.unwrap_or(standard.name),
+        colour: colour.unwrap_or(standard.colour),
+        subject_prefix: line("HO_SUBJECT_PREFIX", 30)?,
+        contact: line("HO_BRAND_CONTACT", 200)?,
+        footer: line("HO_BRAND_FOOTER", 300)?,
+    })
 }
 
 /// Every Azure service that gives a program an identity says so by `IDENTITY_ENDPOINT`.
@@ -410,6 +539,13 @@ mod tests {
             ("HO_STORE", "embedded:"),
             ("HO_STORE", "tables:x"),
             ("HO_MAIL", "pigeon"),
+            ("HO_MAIL", "smtp:x"),
+            ("HO_MAIL", "file:"),
+            ("HO_MAIL_NOTES", "reminders,pigeons"),
+            ("HO_MAIL_NOTES", "none,outcome"),
+            ("HO_BRAND_COLOR", "#ffff00"),
+            ("HO_BRAND_NAME", "a\nb"),
+            ("HO_SUBJECT_PREFIX", "a\u{202e}b"),
             ("HO_MAIL_FROM", "me"),
             ("HO_MAIL_PARAMETERS", "some"),
             ("HO_ALLOWED_APPROVERS", "contoso.com"),
@@ -467,6 +603,95 @@ mod tests {
     }
 
     #[test]
+    fn each_transport_needs_its_settings() {
+        let from = ("HO_MAIL_FROM", "gate@example.com");
+        let relay = (
+            "HO_SMTP_URL",
+            "smtps://gate%40example.com:x%20y@relay.example.com",
+        );
+        let mail = |choice| ("HO_MAIL", choice);
+        for settings in [
+            vec![mail("smtp"), relay, from],
+            vec![
+                mail("acs"),
+                ("HO_ACS_ENDPOINT", "https://x.communication.azure.com"),
+                from,
+            ],
+            vec![
+                mail("acs"),
+                (
+                    "HO_ACS_CONNECTION_STRING",
+                    "endpoint=https://x.communication.azure.com/;accesskey=a2V5",
+                ),
+                from,
+            ],
+            vec![mail("graph"), ("HO_GRAPH_MAILBOX", "gate@example.com")],
+        ] {
+            let config = read(&settings).unwrap();
+            assert_eq!(config.mail_from.as_str(), "gate@example.com");
+            assert!(
+                !format!("{:?}", config.mail).contains("x y"),
+                "{:?}",
+                config.mail
+            );
+            assert!(
+                !format!("{:?}", config.mail).contains("a2V5"),
+                "{:?}",
+                config.mail
+            );
+        }
+        for (settings, name) in [
+            (vec![mail("smtp"), from], "HO_SMTP_URL"),
+            (vec![mail("smtp"), relay], "HO_MAIL_FROM"),
+            (
+                vec![
+                    mail("smtp"),
+                    ("HO_SMTP_URL", "smtp://secret@relay.example.com"),
+                ],
+                "HO_SMTP_URL",
+            ),
+            (
+                vec![
+                    mail("smtp"),
+                    ("HO_SMTP_URL", "smtp://a:secret@r.example.com?tls=none"),
+                ],
+                "HO_SMTP_URL",
+            ),
+            (
+                vec![mail("smtp"), ("HO_SMTP_URL", "http://secret")],
+                "HO_SMTP_URL",
+            ),
+            (vec![mail("acs"), from], "HO_ACS_ENDPOINT"),
+            (
+                vec![mail("acs"), ("HO_ACS_ENDPOINT", "http://secret")],
+                "HO_ACS_ENDPOINT",
+            ),
+            (
+                vec![
+                    mail("acs"),
+                    ("HO_ACS_CONNECTION_STRING", "accesskey=secret"),
+                ],
+                "HO_ACS_CONNECTION_STRING",
+            ),
+            (vec![mail("graph")], "HO_GRAPH_MAILBOX"),
+            (
+                vec![mail("graph"), ("HO_GRAPH_MAILBOX", "secret")],
+                "HO_GRAPH_MAILBOX",
+            ),
+        ] {
+            let error = read(&settings).unwrap_err().to_string();
+            assert!(
+                error.starts_with(name) && !error.contains("secret"),
+                "{error}"
+            );
+        }
+        let notes = read(&[("HO_MAIL_NOTES", "outcome, withdrawn")])
+            .unwrap()
+            .mail_notes;
+        assert!(!notes.reminders && notes.outcome && notes.withdrawn);
+    }
+
+    #[test]
     fn production_starts_with_everything_or_not_at_all() {
         let link = keyring::fresh_link_key();
         let receipt = keyring::fresh_receipt_key();
@@ -478,8 +703,14 @@ mod tests {
             ("HO_RECEIPT_KEYS", &receipt),
             ("HO_STORE", "tables"),
             (ENDPOINT, "https://store1.table.core.windows.net"),
+            ("HO_MAIL", "smtp"),
+            ("HO_SMTP_URL", "smtp://gate:secret@relay.example.com"),
+            ("HO_MAIL_FROM", "gate@example.com"),
         ];
-        for missing in all[1..].iter().filter(|(name, _)| *name != "HO_STORE") {
+        for missing in all[1..]
+            .iter()
+            .filter(|(name, _)| !["HO_STORE", "HO_MAIL"].contains(name))
+        {
             let rest: Vec<_> = all
                 .iter()
                 .filter(|setting| *setting != missing)
@@ -497,8 +728,11 @@ mod tests {
         };
         let error = but("HO_STORE", "embedded:.oversight");
         assert!(error.starts_with("HO_STORE cannot be used"), "{error}");
-        let error = read(&all).unwrap_err().to_string();
+        let error = but("HO_MAIL", "file:.oversight/mail");
         assert!(error.starts_with("HO_MAIL cannot be used"), "{error}");
+        let error = but("HO_SMTP_URL", "smtp://relay.example.com?tls=none");
+        assert!(error.starts_with("HO_SMTP_URL cannot be used"), "{error}");
+        assert!(read(&all).unwrap().production);
         // No setting opens the inbox in the cloud.
         let in_cloud = [all[0], ("HO_LOCAL", "1"), ("WEBSITE_INSTANCE_ID", "i")];
         assert!(read(&in_cloud).is_err());

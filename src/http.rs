@@ -34,6 +34,7 @@ use crate::config::{Config, ConfigError, StoreChoice};
 use crate::id::ApprovalId;
 use crate::keyring::{self, NamedKey};
 use crate::mailer::Mailer;
+use crate::outbound;
 use crate::receipt::ReceiptKeys;
 use crate::store::{Store, StoreError, Versioned};
 use crate::timestamp::{Clock, Timestamp};
@@ -154,9 +155,12 @@ pub enum AssembleError {
     /// A list of keys is of no use.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// The store cannot be used.
-    #[error(transparent)]
-    Store(#[from] StoreError),
+    /// There is no way to other services: no certificates to trust, mostly.
+    #[error("no connection can be made: {0}")]
+    Http(String),
+    /// The mail transport cannot be used.
+    #[error("mail cannot be sent: {0}")]
+    Mail(String),
     /// A developer's gate keeps its keys in a folder, and could not.
     #[error("the keys in the folder of a developer's gate cannot be used")]
     Kept(#[source] std::io::Error),
@@ -196,15 +200,18 @@ impl App {
         )?;
         let of = |name| move |error| ConfigError::Keys { name, error };
         let base_url = config.base_url.clone();
+        let http =
+            outbound::client().map_err(|error| AssembleError::Http(outbound::causes(error)))?;
+        let mailer = Mailer::new(&config.mail, config.mail_from.clone(), &http, clock.clone());
         Ok(Self {
             base_url: base_url.unwrap_or_else(|| format!("http://127.0.0.1:{port}")),
             store: match &config.store {
                 StoreChoice::Embedded(dir) => Store::embedded(dir),
                 StoreChoice::Tables { account, table } => {
-                    Store::tables(account, table, clock.clone())?
+                    Store::tables(account, table, http, clock.clone())
                 }
             },
-            mailer: Mailer::file(&config.mail, config.mail_from.clone()),
+            mailer: mailer.map_err(AssembleError::Mail)?,
             link_keys: LinkKeys::new(&link_keys).map_err(of("HO_LINK_KEYS"))?,
             receipt_keys: ReceiptKeys::new(&receipt_keys).map_err(of("HO_RECEIPT_KEYS"))?,
             clock,

@@ -11,7 +11,7 @@
 //! | [`approval`] | the lifecycle: states, and the moves between them; pure |
 //! | [`id`], [`address`], [`timestamp`] | values that cannot be wrong once they are made |
 //! | [`token`], [`receipt`], [`keyring`] | links, codes and form tokens; signed receipts; their keys |
-//! | [`reveal`], [`views`] | what people read: the page and the mails |
+//! | [`reveal`], [`views`], [`brand`] | what people read: the page and the mails |
 //! | [`store`] | where approvals are kept: one row each, changed on a condition |
 //! | [`mailer`] | how mails are sent |
 //! | [`identity`], `outbound` | who the gate is to the services it stands on, and the way to them |
@@ -44,6 +44,7 @@
 
 pub mod address;
 pub mod approval;
+pub mod brand;
 pub mod config;
 pub mod http;
 pub mod id;

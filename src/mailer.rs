@@ -1,27 +1,59 @@
 //! Sending mail: one message to one person, by one of several transports.
 
+mod acs;
 mod file;
+mod graph;
+mod rest;
+mod smtp;
 
-use std::path::Path;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use lettre::message::header::{HeaderName, HeaderValue};
 use lettre::message::{Mailbox, MultiPart};
 use lettre::{Address as MailAddress, Message};
+use reqwest::Client;
+use tokio::time::timeout;
 
 use crate::address::Address;
+use crate::identity::SignInError;
 use crate::reveal;
-use crate::timestamp::Timestamp;
+use crate::timestamp::{Clock, Timestamp};
+
+pub use acs::Communication;
+pub use graph::Graph365;
+pub use smtp::Relay;
 
 /// The mailer; cheap to clone.
 #[derive(Clone)]
-pub struct Mailer {
+pub struct Mailer(Arc<Inner>);
+
+struct Inner {
     from: Address,
     transport: Transport,
+    /// Nothing is sent before this, since the settings were found to be wrong.
+    paused: Mutex<Option<Timestamp>>,
 }
 
-#[derive(Clone)]
 enum Transport {
     File(file::Folder),
+    Smtp(smtp::Smtp),
+    Acs(acs::Acs),
+    Graph(graph::Graph),
+}
+
+/// By which transport mails are sent.
+#[derive(Clone, Debug)]
+pub enum MailChoice {
+    /// Files in this folder: the local inbox.
+    File(PathBuf),
+    /// A relay.
+    Smtp(Relay),
+    /// Azure Communication Services.
+    Acs(Communication),
+    /// A mailbox of Microsoft 365.
+    Graph(Graph365),
 }
 
 /// A mail to one person.
@@ -34,6 +66,8 @@ pub struct Email {
     pub name: String,
     /// The name of the mail that this one answers, if it does.
     pub answers: Option<String>,
+    /// Whether it cannot wait.
+    pub urgent: bool,
     /// When it was written.
     pub date: Timestamp,
     /// The text for those who read no HTML.
@@ -42,71 +76,121 @@ pub struct Email {
     pub html: String,
 }
 
-/// Why a mail was not taken. Neither says an address.
+/// Why a mail was not taken. The texts are for the log, and hold no address.
 #[derive(Debug, thiserror::Error)]
 pub enum MailError {
     /// It never will be: there is nobody at the address, or it is no mail.
     #[error("refused for good: {0}")]
-    Permanent(String),
-    /// It may be, later.
+    Refused(String),
+    /// It may be later, and not before this has passed.
     #[error("not taken now: {0}")]
-    Temporary(String),
+    Unavailable(String, Option<Duration>),
+    /// It will not be as the gate is set up.
+    #[error("the settings are wrong: {0}")]
+    Misconfigured(String),
+    /// Nobody said whether it was.
+    #[error("perhaps taken: {0}")]
+    Unclear(String),
 }
 
-impl Mailer {
-    /// Mails as files in the folder `dir`, for development.
-    pub fn file(dir: &Path, from: Address) -> Self {
-        Self {
-            from,
-            transport: Transport::File(file::Folder::new(dir)),
-        }
+/// Nobody vouched for us just now.
+impl From<SignInError> for MailError {
+    fn from(error: SignInError) -> Self {
+        Self::Unavailable(error.to_string(), None)
     }
+}
 
-    /// Hands one mail over.
+/// How long one mail may take.
+const WITHIN: Duration = Duration::from_secs(5);
+
+/// How long nothing is sent after the settings were found to be wrong.
+const PAUSE: Duration = Duration::from_secs(300);
+
+impl Mailer {
+    /// A mailer whose mails are from `from`. Nothing is opened yet.
     ///
     /// # Errors
-    /// When it was not taken, and whether it may be later.
+    /// What is wrong with a setting.
+    pub fn new(
+        choice: &MailChoice,
+        from: Address,
+        http: &Client,
+        clock: Clock,
+    ) -> Result<Self, String> {
+        let transport = match choice {
+            MailChoice::File(dir) => Transport::File(file::Folder::new(dir)),
+            MailChoice::Smtp(relay) => Transport::Smtp(smtp::Smtp::new(relay)?),
+            MailChoice::Acs(communication) => {
+                Transport::Acs(acs::Acs::new(communication, http.clone(), clock))
+            }
+            MailChoice::Graph(mailbox) => {
+                Transport::Graph(graph::Graph::new(mailbox, http.clone(), clock))
+            }
+        };
+        Ok(Self(Arc::new(Inner {
+            from,
+            transport,
+            paused: Mutex::default(),
+        })))
+    }
+
+    /// Hands one mail over, within five seconds. After the settings were found to be wrong, which is
+    /// logged once, nothing is sent for five minutes.
+    ///
+    /// # Errors
+    /// When it was not taken, or perhaps not, and whether it may be later.
     pub async fn send(&self, email: &Email) -> Result<(), MailError> {
         if email.to.is_unreachable() {
-            return Err(MailError::Permanent(
+            return Err(MailError::Refused(
                 "`.invalid` names nothing (RFC 6761)".to_owned(),
             ));
         }
+        if *self.paused() > Some(email.date) {
+            return Err(MailError::Misconfigured("paused".to_owned()));
+        }
+        let sent = self.hand_over(email).await;
+        if let Err(MailError::Misconfigured(cause)) = &sent {
+            let pause = email.date + PAUSE;
+            if self.paused().replace(pause) < Some(email.date) {
+                tracing::error!(cause, "no mail can be sent as the gate is set up");
+            }
+        }
+        sent
+    }
+
+    async fn hand_over(&self, email: &Email) -> Result<(), MailError> {
         let message = self.message(email)?;
-        match &self.transport {
+        let late = |_| MailError::Unclear("it took too long".to_owned());
+        match &self.0.transport {
             Transport::File(folder) => folder.put(&email.name, &message.formatted()).await,
+            Transport::Smtp(smtp) => smtp.send(&message).await,
+            Transport::Acs(acs) => {
+                let from = &self.0.from;
+                timeout(WITHIN, acs.send(email, from)).await.map_err(late)?
+            }
+            Transport::Graph(graph) => timeout(WITHIN, graph.send(&message)).await.map_err(late)?,
         }
     }
 
+    fn paused(&self) -> std::sync::MutexGuard<'_, Option<Timestamp>> {
+        self.0.paused.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn message(&self, email: &Email) -> Result<Message, MailError> {
-        let unfit = |error: &dyn std::fmt::Display| MailError::Permanent(error.to_string());
-        let domain = self
-            .from
-            .as_str()
-            .rsplit_once('@')
-            .map_or("localhost", |(_, domain)| domain);
-        let name = |name: &str| format!("<{name}@{domain}>");
+        let unfit = |error: &dyn std::fmt::Display| MailError::Refused(error.to_string());
         let mailbox = |address: &Address| {
             let address: MailAddress = address.as_str().parse().map_err(|e| unfit(&e))?;
-            Ok(Mailbox::new(None, address))
+            Ok::<_, MailError>(Mailbox::new(None, address))
         };
         let millis = u64::try_from(email.date.unix_millis()).unwrap_or(0);
         let mut message = Message::builder()
-            .from(mailbox(&self.from)?)
+            .from(mailbox(&self.0.from)?)
             .to(mailbox(&email.to)?)
-            // A second look at what becomes a header, whoever wrote it.
-            .subject(reveal::line(&email.subject, 200))
-            .message_id(Some(name(&email.name)))
-            .date(std::time::UNIX_EPOCH + std::time::Duration::from_millis(millis))
-            // No holiday notes, please (RFC 3834); the same for Exchange (MS-OXCMAIL 2.1.3.2.20),
-            // not `All`, which would suppress bounces too.
-            .raw_header(header("Auto-Submitted", "auto-generated"))
-            .raw_header(header(
-                "X-Auto-Response-Suppress",
-                "DR, RN, NRN, OOF, AutoReply",
-            ));
-        if let Some(first) = &email.answers {
-            message = message.in_reply_to(name(first)).references(name(first));
+            .subject(email.subject())
+            .date(std::time::UNIX_EPOCH + Duration::from_millis(millis));
+        for (name, value) in email.headers(&self.0.from) {
+            let name = HeaderName::new_from_ascii_str(name);
+            message = message.raw_header(HeaderValue::new(name, value));
         }
         message
             .multipart(MultiPart::alternative_plain_html(
@@ -117,6 +201,37 @@ impl Mailer {
     }
 }
 
-fn header(name: &'static str, value: &str) -> HeaderValue {
-    HeaderValue::new(HeaderName::new_from_ascii_str(name), value.to_owned())
+impl Email {
+    /// A second look at what becomes a header, whoever wrote it.
+    fn subject(&self) -> String {
+        reveal::line(&self.subject, 200)
+    }
+
+    /// The headers that are the same by every transport.
+    fn headers(&self, from: &Address) -> Vec<(&'static str, String)> {
+        let domain = from
+            .as_str()
+            .rsplit_once('@')
+            .map_or("", |(_, domain)| domain);
+        let id = |name: &str| format!("<{name}@{domain}>");
+        let mut headers = vec![
+            ("Message-ID", id(&self.name)),
+            // No holiday notes, please (RFC 3834); the same for Exchange (MS-OXCMAIL 2.1.3.2.20), not
+            // `All`, which would suppress bounces too.
+            ("Auto-Submitted", "auto-generated".to_owned()),
+            (
+                "X-Auto-Response-Suppress",
+                "DR, RN, NRN, OOF, AutoReply".to_owned(),
+            ),
+        ];
+        if let Some(first) = &self.answers {
+            headers.push(("In-Reply-To", id(first)));
+            headers.push(("References", id(first)));
+        }
+        if self.urgent {
+            headers.push(("Importance", "high".to_owned()));
+            headers.push(("X-Priority", "1".to_owned()));
+        }
+        headers
+    }
 }

@@ -12,6 +12,7 @@ use anyhow::{Context, bail};
 use human_oversight::config::Config;
 use human_oversight::http::{self, App};
 use human_oversight::keyring;
+use human_oversight::mailer::MailChoice;
 use human_oversight::store::Store;
 use human_oversight::timestamp::Timestamp;
 use tokio::net::TcpListener;
@@ -65,13 +66,15 @@ async fn run() -> anyhow::Result<()> {
     let url = &app.base_url;
     if app.config.production {
         tracing::info!(url, "the gate is open");
-    } else {
+    } else if let MailChoice::File(_) = app.config.mail {
         let inbox = format!("{url}/inbox");
         tracing::info!(
             url,
             inbox,
             "the gate is open, for development: whoever reads the inbox can approve"
         );
+    } else {
+        tracing::info!(url, "the gate is open, for development");
     }
     serve(app, listener).await;
     Ok(())

@@ -11,6 +11,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use human_oversight_client::parameters::hex;
+use reqwest::Client;
 
 use crate::approval::Approval;
 use crate::id::ApprovalId;
@@ -116,13 +117,10 @@ impl Store {
 
     /// A store in a table of a storage account, and a second one `open{table}`; both are created when
     /// they are missed. Nothing is sent yet.
-    ///
-    /// # Errors
-    /// When the machine has no certificates to trust.
-    pub fn tables(account: &Account, table: &str, clock: Clock) -> Result<Self, StoreError> {
-        Ok(Self {
-            backend: Backend::Tables(Tables::new(account, table, clock)?),
-        })
+    pub fn tables(account: &Account, table: &str, http: Client, clock: Clock) -> Self {
+        Self {
+            backend: Backend::Tables(Tables::new(account, table, http, clock)),
+        }
     }
 
     /// Makes the store ready and shows whether it can be used at all. Nothing needs to wait for it.

@@ -10,6 +10,9 @@ use askama::Template;
 use serde_json::Value;
 
 use crate::approval::{Approval, Execution, State, Status, Verdict};
+use crate::brand::Brand;
+use crate::config::Config;
+use crate::mailer::MailChoice;
 use crate::reveal::{self, Warnings};
 use crate::timestamp::Timestamp;
 
@@ -23,6 +26,7 @@ pub const STYLE: &str = include_str!("../templates/pages.css");
 #[template(path = "decision.html")]
 pub struct DecisionPage<'a> {
     local: bool,
+    brand: &'a Brand,
     /// What to say before anything else.
     pub notice: Option<String>,
     /// What to fill in; nothing when there is nothing to decide any more.
@@ -68,12 +72,13 @@ struct Ending {
 
 impl<'a> DecisionPage<'a> {
     /// The request as the approver at `index` sees it at `now`.
-    pub fn of(approval: &'a Approval, index: usize, now: Timestamp, local: bool) -> Self {
+    pub fn of(approval: &'a Approval, index: usize, now: Timestamp, config: &'a Config) -> Self {
         let request = &approval.request;
         let approver = approval.approvers[index].address.as_str();
         let shown = Shown::of(approval);
         Self {
-            local,
+            local: is_local(config),
+            brand: &config.brand,
             notice: None,
             form: None,
             heading: match approval.status(now) {
@@ -116,17 +121,24 @@ impl<'a> DecisionPage<'a> {
 #[template(path = "message.html")]
 struct MessagePage<'a> {
     local: bool,
+    brand: &'a Brand,
     heading: &'a str,
     text: &'a str,
 }
 
 /// A page that says one thing.
-pub fn message_page(heading: &str, text: &str, local: bool) -> String {
+pub fn message_page(heading: &str, text: &str, config: &Config) -> String {
     render(&MessagePage {
-        local,
+        local: is_local(config),
+        brand: &config.brand,
         heading,
         text,
     })
+}
+
+/// Whether mails lie in an inbox that anybody on the machine can read.
+fn is_local(config: &Config) -> bool {
+    matches!(config.mail, MailChoice::File(_))
 }
 
 /// A mail in the local inbox.
@@ -147,6 +159,7 @@ pub struct InboxMail {
 #[template(path = "inbox.html")]
 struct InboxPage<'a> {
     local: bool,
+    brand: Brand,
     mails: &'a [InboxMail],
 }
 
@@ -154,17 +167,24 @@ struct InboxPage<'a> {
 #[template(path = "inbox_mail.html")]
 struct InboxMailPage<'a> {
     local: bool,
+    brand: Brand,
     mail: &'a InboxMail,
 }
 
 /// The list of mails in the local inbox.
 pub fn inbox_page(mails: &[InboxMail]) -> String {
-    render(&InboxPage { local: true, mails })
+    let (local, brand) = (true, Brand::default());
+    render(&InboxPage {
+        local,
+        brand,
+        mails,
+    })
 }
 
 /// One mail of the local inbox, in a frame that can run nothing.
 pub fn inbox_mail_page(mail: &InboxMail) -> String {
-    render(&InboxMailPage { local: true, mail })
+    let (local, brand) = (true, Brand::default());
+    render(&InboxMailPage { local, brand, mail })
 }
 
 /// What pages and mails show of a request alike.

@@ -1,7 +1,7 @@
 use std::fmt;
 
 use crate::Error;
-use crate::types::{Approval, ExecutionStatus, Status};
+use crate::types::{Approval, Deliverable, ExecutionStatus, Status};
 
 /// What became of an action behind the gate.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -108,6 +108,11 @@ impl Refusal {
                 by: approval.approver.clone(),
                 ..Self::new(Reason::Rejected, None)
             },
+            // Nobody decided because nobody was asked.
+            Status::Timeout if approval.deliverable == Deliverable::None => {
+                let detail = "no mail could be sent before the deadline".to_owned();
+                Self::new(Reason::Undeliverable, Some(detail))
+            }
             Status::Timeout => Self::new(Reason::Timeout, None),
             Status::Undeliverable => Self::new(Reason::Undeliverable, None),
             Status::Cancelled => Self::new(Reason::Cancelled, None),

@@ -135,6 +135,9 @@ pub struct Notification {
     pub state: MailState,
     /// How often it was tried.
     pub attempts: u32,
+    /// Why the last try failed, if it did.
+    #[serde(default)]
+    pub fault: Option<MailFault>,
     /// Whether five wrong codes have locked approving by this person's link.
     pub locked: bool,
 }
@@ -154,6 +157,25 @@ pub enum MailState {
     Failed,
     /// Not sent before the request was closed, and no longer needed.
     Dropped,
+    /// Nobody said whether it was taken, and a second copy would be worse; or a word that this version
+    /// does not know.
+    #[serde(other)]
+    Unknown,
+}
+
+/// Why a mail could not be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum MailFault {
+    /// Nobody is at the address, or the mail is not wanted there.
+    Refused,
+    /// The mail system is down or busy; the gate tries again.
+    Unavailable,
+    /// The gate is not set up as the mail system wants it; its operator has to act.
+    Misconfigured,
+    /// The mail system did not say whether it took the mail.
+    Unclear,
     /// A word that this version does not know.
     #[serde(other)]
     Unknown,

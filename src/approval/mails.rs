@@ -15,6 +15,8 @@ pub struct Mail {
     pub attempts: u32,
     /// Where it is.
     pub state: MailState,
+    /// Why the last attempt failed, if it did.
+    pub fault: Option<MailFault>,
 }
 
 words! {
@@ -42,6 +44,8 @@ pub enum MailState {
     Sent(Timestamp),
     /// It can never arrive.
     Failed(Timestamp),
+    /// It may have been taken twice over, and nobody said so: it is not tried again.
+    Unknown(Timestamp),
     /// It was not sent in time to be of use.
     Dropped(Timestamp),
 }
@@ -62,10 +66,51 @@ pub struct Attempt {
 pub enum MailResult {
     /// The mail system took it.
     Sent,
-    /// Not now; later perhaps.
-    Deferred,
-    /// Never.
-    Refused,
+    /// It did not, or perhaps not; and does not want to be asked again before this has passed.
+    Failed(MailFault, Option<Duration>),
+}
+
+words! {
+    /// Why an attempt failed.
+    pub enum MailFault {
+        /// Nobody is there, or the mail is not wanted.
+        Refused,
+        /// The mail system is down or busy.
+        Unavailable,
+        /// The gate is not set up as the mail system wants it.
+        Misconfigured,
+        /// The mail system did not say whether it took the mail.
+        Unclear,
+    }
+}
+
+/// The mails beside the question that people get.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Notes {
+    /// Reminders.
+    pub reminders: bool,
+    /// How it ended.
+    pub outcome: bool,
+    /// That it was withdrawn.
+    pub withdrawn: bool,
+}
+
+impl Notes {
+    /// All of them.
+    pub const ALL: Self = Self {
+        reminders: true,
+        outcome: true,
+        withdrawn: true,
+    };
+
+    fn include(self, kind: MailKind, state: &State) -> bool {
+        match (kind, state) {
+            (MailKind::Question, _) => true,
+            (MailKind::Reminder | MailKind::LastReminder, _) => self.reminders,
+            (MailKind::Outcome, State::Cancelled { .. }) => self.withdrawn,
+            (MailKind::Outcome, _) => self.outcome,
+        }
+    }
 }
 
 words! {
@@ -92,6 +137,10 @@ const REMINDED_FROM: Duration = Duration::from_secs(600);
 /// tried for as long as it can still be answered.
 const PAUSES: [u64; 7] = [30, 60, 120, 300, 600, 1_200, 1_800];
 
+/// After so many attempts, one whose end is not known is not repeated: a copy more is worse than
+/// none.
+const UNCLEAR_ATTEMPTS: u32 = 2;
+
 /// So often a note about the outcome is tried; nobody waits for it.
 const NOTE_ATTEMPTS: u32 = 12;
 
@@ -107,11 +156,14 @@ impl Approval {
 
     /// Whether the approvers could be reached.
     pub fn deliverable(&self) -> Deliverable {
-        let sent = |&index: &usize| matches!(self.question(index).state, MailState::Sent(_));
-        match (0..self.approvers.len()).filter(sent).count() {
-            0 => Deliverable::None,
-            all if all == self.approvers.len() => Deliverable::Ok,
-            _ => Deliverable::Degraded,
+        let all = 0..self.approvers.len();
+        let states = || all.clone().map(|index| self.question(index).state);
+        if states().all(|state| matches!(state, MailState::Sent(_))) {
+            Deliverable::Ok
+        } else if states().any(MailState::may_have_arrived) {
+            Deliverable::Degraded
+        } else {
+            Deliverable::None
         }
     }
 
@@ -125,8 +177,9 @@ impl Approval {
             .min()
     }
 
-    /// Takes every mail that is due, so that nobody else sends it while the lease lasts.
-    pub fn lease_mails(&mut self, now: Timestamp) -> Vec<Attempt> {
+    /// Takes every mail that is due, so that nobody else sends it while the lease lasts. Notes that are
+    /// not wanted are dropped.
+    pub fn lease_mails(&mut self, notes: Notes, now: Timestamp) -> Vec<Attempt> {
         if self.state != State::Pending {
             self.wind_up_mails(now);
         }
@@ -144,6 +197,10 @@ impl Approval {
                 !mail.is_due(now) || !mail.kind.is_reminder() || (asked && !overtaken)
             });
             for mail in approver.mails.iter_mut().filter(|mail| mail.is_due(now)) {
+                if !notes.include(mail.kind, &self.state) {
+                    mail.state = MailState::Dropped(now);
+                    continue;
+                }
                 mail.state = MailState::Sending(now + LEASE);
                 mail.attempts += 1;
                 taken.push(Attempt {
@@ -167,10 +224,20 @@ impl Approval {
         });
         let Some(mail) = ours else { return };
         let given_up = mail.kind == MailKind::Outcome && mail.attempts >= NOTE_ATTEMPTS;
+        let twice = mail.attempts >= UNCLEAR_ATTEMPTS;
         mail.state = match result {
             MailResult::Sent => MailState::Sent(now),
-            MailResult::Deferred if !given_up => MailState::Queued(now + pause(mail.attempts)),
-            MailResult::Deferred | MailResult::Refused => MailState::Failed(now),
+            MailResult::Failed(MailFault::Refused, _) => MailState::Failed(now),
+            MailResult::Failed(MailFault::Unclear, _) if twice => MailState::Unknown(now),
+            MailResult::Failed(..) if given_up => MailState::Failed(now),
+            MailResult::Failed(_, not_before) => {
+                let pause = pause(mail.attempts);
+                MailState::Queued(now + pause.max(not_before.unwrap_or_default()))
+            }
+        };
+        mail.fault = match result {
+            MailResult::Sent => None,
+            MailResult::Failed(fault, _) => Some(fault),
         };
         let nobody = (0..self.approvers.len())
             .all(|index| matches!(self.question(index).state, MailState::Failed(_)));
@@ -238,7 +305,7 @@ impl Approver {
     fn was_asked(&self) -> bool {
         self.mails
             .iter()
-            .any(|mail| mail.kind == MailKind::Question && matches!(mail.state, MailState::Sent(_)))
+            .any(|mail| mail.kind == MailKind::Question && mail.state.may_have_arrived())
     }
 }
 
@@ -248,18 +315,28 @@ impl Mail {
             kind,
             attempts: 0,
             state: MailState::Queued(at),
+            fault: None,
         }
     }
 
     fn due_at(&self) -> Option<Timestamp> {
         match self.state {
             MailState::Queued(at) | MailState::Sending(at) => Some(at),
-            MailState::Sent(_) | MailState::Failed(_) | MailState::Dropped(_) => None,
+            MailState::Sent(_)
+            | MailState::Failed(_)
+            | MailState::Unknown(_)
+            | MailState::Dropped(_) => None,
         }
     }
 
     fn is_due(&self, now: Timestamp) -> bool {
         self.due_at().is_some_and(|at| at <= now)
+    }
+}
+
+impl MailState {
+    fn may_have_arrived(self) -> bool {
+        matches!(self, Self::Sent(_) | Self::Unknown(_))
     }
 }
 

@@ -285,7 +285,7 @@ fn show(
 ) -> Response {
     let now = app.now();
     let status = approval.status(now);
-    let mut shown = DecisionPage::of(approval, index, now, !app.config.production);
+    let mut shown = DecisionPage::of(approval, index, now, &app.config);
     if status == Status::Pending {
         let links = &app.link_keys;
         let tokens = links.link(approval, index).zip(links.form(approval, index));
@@ -334,7 +334,7 @@ fn failed(app: &App, error: Error) -> Response {
         ),
     };
     let status = error.status();
-    let text = views::message_page(heading, text, !app.config.production);
+    let text = views::message_page(heading, text, &app.config);
     let mut response = page(status, "", text);
     if status == StatusCode::SERVICE_UNAVAILABLE {
         response

@@ -14,6 +14,7 @@ use super::App;
 use super::error::Error;
 use super::page::page;
 use crate::id::is_plain_name;
+use crate::mailer::MailChoice;
 use crate::timestamp::Timestamp;
 use crate::views::{self, InboxMail};
 
@@ -26,7 +27,7 @@ const NAME_CHARS: usize = 100;
 
 pub(super) async fn list(State(app): State<Arc<App>>) -> Result<Response, Error> {
     let mut mails = Vec::new();
-    let mut folder = match fs::read_dir(&app.config.mail).await {
+    let mut folder = match fs::read_dir(folder(&app)?).await {
         Ok(folder) => folder,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             return Ok(framing(views::inbox_page(&[])));
@@ -52,11 +53,19 @@ pub(super) async fn list(State(app): State<Arc<App>>) -> Result<Response, Error>
     Ok(framing(views::inbox_page(&mails)))
 }
 
+/// Where the mails are, if they are files.
+fn folder(app: &App) -> Result<&FilePath, Error> {
+    match &app.config.mail {
+        MailChoice::File(dir) => Ok(dir),
+        _ => Err(Error::NotFound),
+    }
+}
+
 pub(super) async fn mail(
     State(app): State<Arc<App>>,
     Path(name): Path<String>,
 ) -> Result<Response, Error> {
-    let source = source(&app.config.mail, &name).await?;
+    let source = source(folder(&app)?, &name).await?;
     Ok(framing(views::inbox_mail_page(&summary(&name, &source))))
 }
 
@@ -64,7 +73,7 @@ pub(super) async fn part(
     State(app): State<Arc<App>>,
     Path((name, part)): Path<(String, String)>,
 ) -> Result<Response, Error> {
-    let source = source(&app.config.mail, &name).await?;
+    let source = source(folder(&app)?, &name).await?;
     let message = MessageParser::default().parse(&source);
     let message = message.as_ref();
     let (kind, body) = match part.as_str() {

@@ -4,17 +4,13 @@
 use std::time::Duration;
 
 use tokio::task::JoinSet;
-use tokio::time::timeout;
 
 use super::App;
 use super::error::Error;
-use crate::approval::{Approval, Attempt, MailResult};
+use crate::approval::{Approval, Attempt, MailFault, MailResult};
 use crate::mailer::{Email, MailError};
 use crate::store::Versioned;
 use crate::views;
-
-/// How long one mail may take.
-const BUDGET: Duration = Duration::from_secs(5);
 
 impl App {
     /// Sends `attempts` and returns the request as it stands then.
@@ -33,31 +29,26 @@ impl App {
             match self.email(approval, attempt) {
                 Some(email) => {
                     let mailer = self.mailer.clone();
-                    sending.spawn(
-                        async move { (attempt, timeout(BUDGET, mailer.send(&email)).await) },
-                    );
+                    sending.spawn(async move { (attempt, mailer.send(&email).await) });
                 }
                 // Its link's key was taken out of the ring: nobody can make that link again.
-                None => results.push((attempt, MailResult::Refused)),
+                None => results.push((attempt, MailResult::Failed(MailFault::Refused, None))),
             }
         }
         let id = &approval.request.id;
         while let Some(sent) = sending.join_next().await {
             // A panic in there leaves the lease to run out, and the mail is tried again.
             let Ok((attempt, sent)) = sent else { continue };
-            let result = match sent {
-                Ok(Ok(())) => MailResult::Sent,
-                Ok(Err(MailError::Permanent(cause))) => {
-                    tracing::warn!(%id, kind = attempt.kind.word(), cause, "a mail was refused");
-                    MailResult::Refused
-                }
-                Ok(Err(MailError::Temporary(cause))) => {
-                    tracing::warn!(%id, kind = attempt.kind.word(), cause, "a mail was not taken");
-                    MailResult::Deferred
-                }
-                Err(_) => {
-                    tracing::warn!(%id, kind = attempt.kind.word(), "a mail took too long");
-                    MailResult::Deferred
+            let result = match &sent {
+                Ok(()) => MailResult::Sent,
+                Err(error) => {
+                    let (fault, not_before) = of(error);
+                    // What is wrong with the settings is said once, by the mailer.
+                    if fault != MailFault::Misconfigured {
+                        let kind = attempt.kind.word();
+                        tracing::warn!(%id, kind, cause = %error, "a mail was not sent");
+                    }
+                    MailResult::Failed(fault, not_before)
                 }
             };
             results.push((attempt, result));
@@ -87,8 +78,17 @@ impl App {
             approval,
             attempt,
             &secrets,
-            self.config.mail_parameters,
+            &self.config,
             self.now(),
         ))
+    }
+}
+
+fn of(error: &MailError) -> (MailFault, Option<Duration>) {
+    match error {
+        MailError::Refused(_) => (MailFault::Refused, None),
+        MailError::Unavailable(_, not_before) => (MailFault::Unavailable, *not_before),
+        MailError::Misconfigured(_) => (MailFault::Misconfigured, None),
+        MailError::Unclear(_) => (MailFault::Unclear, None),
     }
 }

@@ -84,7 +84,7 @@ pub(super) async fn submit(
 async fn store(app: &App, mut approval: Approval) -> Result<(Approval, bool), Error> {
     let (id, digest) = (approval.request.id.clone(), approval.request.digest);
     // Taking the mails in the insert itself saves a write, and nobody can be quicker.
-    let attempts = approval.lease_mails(approval.request.requested_at);
+    let attempts = approval.lease_mails(app.config.mail_notes, approval.request.requested_at);
     let due = approval.next_due(app.config.outcome_within);
     match app.store.insert(approval, due).await {
         Ok(stored) => match app.notify(stored.clone(), attempts).await {

@@ -114,7 +114,7 @@ async fn tidy(app: &App, id: &ApprovalId, due: &Due) -> Result<usize, Error> {
     let (row, attempts) = app
         .change_row(app.trusted(row)?, |approval, now| {
             approval.tidy(app.config.outcome_within, now);
-            Ok(approval.lease_mails(now))
+            Ok(approval.lease_mails(app.config.mail_notes, now))
         })
         .await?;
     let mails = attempts.len();

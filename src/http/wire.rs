@@ -6,7 +6,7 @@ use human_oversight_client::types;
 
 use super::App;
 use super::edge::About;
-use crate::approval::{Approval, Deliverable, Execution, MailState, Request, Status};
+use crate::approval::{Approval, Deliverable, Execution, MailFault, MailState, Request, Status};
 use crate::timestamp::Timestamp;
 
 /// An answer with an approval in it; while it is pending, with the time to stay away.
@@ -141,9 +141,16 @@ fn notification(approval: &Approval, index: usize) -> types::Notification {
             MailState::Sending(_) => types::MailState::Sending,
             MailState::Sent(_) => types::MailState::Sent,
             MailState::Failed(_) => types::MailState::Failed,
+            MailState::Unknown(_) => types::MailState::Unknown,
             MailState::Dropped(_) => types::MailState::Dropped,
         },
         attempts: question.attempts,
+        fault: question.fault.map(|fault| match fault {
+            MailFault::Refused => types::MailFault::Refused,
+            MailFault::Unavailable => types::MailFault::Unavailable,
+            MailFault::Misconfigured => types::MailFault::Misconfigured,
+            MailFault::Unclear => types::MailFault::Unclear,
+        }),
         locked: approval.approvers[index].is_locked(),
     }
 }

@@ -32,6 +32,6 @@ impl Folder {
         };
         written
             .await
-            .map_err(|error| MailError::Temporary(error.to_string()))
+            .map_err(|error| MailError::Unavailable(error.to_string(), None))
     }
 }

@@ -10,7 +10,7 @@ use super::StoreError;
 use crate::address::Address;
 use crate::approval::{
     Approval, Approver, Assurance, Decision, Digest, Event, EventKind, Execution, LateAnswer, Mail,
-    MailKind, MailState, Parameters, Request, State, Status, Verdict,
+    MailFault, MailKind, MailState, Parameters, Request, State, Status, Verdict,
 };
 use crate::id::ApprovalId;
 use crate::timestamp::Timestamp;
@@ -123,6 +123,8 @@ struct MailEntry {
     attempts: u32,
     state: String,
     at: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fault: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -486,6 +488,7 @@ impl MailEntry {
             MailState::Sending(at) => ("Sending", at),
             MailState::Sent(at) => ("Sent", at),
             MailState::Failed(at) => ("Failed", at),
+            MailState::Unknown(at) => ("Unknown", at),
             MailState::Dropped(at) => ("Dropped", at),
         };
         Self {
@@ -493,6 +496,7 @@ impl MailEntry {
             attempts: mail.attempts,
             state: state.to_owned(),
             at: at.to_string(),
+            fault: mail.fault.map(|fault| fault.word().to_owned()),
         }
     }
 
@@ -503,6 +507,7 @@ impl MailEntry {
             "Sending" => MailState::Sending(at),
             "Sent" => MailState::Sent(at),
             "Failed" => MailState::Failed(at),
+            "Unknown" => MailState::Unknown(at),
             "Dropped" => MailState::Dropped(at),
             _ => return None,
         };
@@ -510,6 +515,7 @@ impl MailEntry {
             kind: MailKind::from_word(&self.kind)?,
             attempts: self.attempts,
             state,
+            fault: optional(self.fault.as_deref(), MailFault::from_word)?,
         })
     }
 }

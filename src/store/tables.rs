@@ -23,6 +23,7 @@ use azure_data_tables::clients::{EntityClient, TableClient, TableServiceClientBu
 use azure_data_tables::operations::{QueryEntityBuilder, QueryEntityResponse};
 use azure_storage::CloudLocation;
 use futures_util::StreamExt;
+use reqwest::Client;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use tokio::time::{Instant, timeout, timeout_at};
@@ -30,8 +31,8 @@ use tokio::time::{Instant, timeout, timeout_at};
 use super::row::{self, Row};
 use super::{Due, ETag, Entry, Place, StoreError, Versioned};
 use crate::id::ApprovalId;
+use crate::keyring;
 use crate::timestamp::{Clock, Timestamp};
-use crate::{keyring, outbound};
 
 pub use account::Account;
 use fault::Fault;
@@ -81,9 +82,7 @@ struct IndexEntity {
 }
 
 impl Tables {
-    pub(super) fn new(account: &Account, table: &str, clock: Clock) -> Result<Self, StoreError> {
-        let http =
-            outbound::client().map_err(|error| StoreError::Unavailable(outbound::causes(error)))?;
+    pub(super) fn new(account: &Account, table: &str, http: Client, clock: Clock) -> Self {
         let credentials = sign_in::credentials(&account.sign_in, clock);
         let location = CloudLocation::Custom {
             // Part of no address and no signature.
@@ -94,10 +93,10 @@ impl Tables {
             .transport(TransportOptions::new(Arc::new(Transport(http))))
             .retry(RetryOptions::none())
             .build();
-        Ok(Self {
+        Self {
             approvals: service.table_client(table),
             open: service.table_client(format!("open{table}")),
-        })
+        }
     }
 
     /// Reads from both tables, and creates those that are not there.

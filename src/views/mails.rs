@@ -5,7 +5,8 @@ use serde_json::{Map, Value};
 
 use super::{Shown, deadline, ending, locked, render};
 use crate::approval::{Approval, Attempt, MailKind};
-use crate::config::MailParameters;
+use crate::brand::Brand;
+use crate::config::{Config, MailParameters};
 use crate::mailer::Email;
 use crate::reveal::{self, Warnings};
 use crate::timestamp::Timestamp;
@@ -35,6 +36,7 @@ struct QuestionText<'a> {
 }
 
 struct Question<'a> {
+    brand: &'a Brand,
     lead: String,
     agent: String,
     action: String,
@@ -63,6 +65,7 @@ struct OutcomeText<'a> {
 }
 
 struct Outcome<'a> {
+    brand: &'a Brand,
     what: String,
     agent: String,
     action: String,
@@ -76,7 +79,7 @@ pub fn email(
     approval: &Approval,
     attempt: Attempt,
     secrets: &Secrets,
-    mail_parameters: MailParameters,
+    config: &Config,
     now: Timestamp,
 ) -> Email {
     let request = &approval.request;
@@ -91,11 +94,15 @@ pub fn email(
         )
     };
     let (text, html) = match attempt.kind {
-        MailKind::Outcome => outcome(approval, secrets, now),
-        _ => question(approval, attempt, secrets, mail_parameters, now),
+        MailKind::Outcome => outcome(approval, secrets, config, now),
+        _ => question(approval, attempt, secrets, config, now),
     };
+    let prefix = config.brand.subject_prefix.as_deref();
     let subject = format!(
-        "Approval needed: {} ({})",
+        "{}Approval needed: {} ({})",
+        prefix
+            .map(|prefix| format!("{prefix} "))
+            .unwrap_or_default(),
         reveal::line(&request.action, 80),
         reveal::line(request.id.agent(), 40)
     );
@@ -109,6 +116,7 @@ pub fn email(
         },
         name: name(attempt.kind),
         answers: (!is_first).then(|| name(MailKind::Question)),
+        urgent: attempt.kind == MailKind::LastReminder,
         date: now,
         text,
         html,
@@ -119,7 +127,7 @@ fn question(
     approval: &Approval,
     attempt: Attempt,
     secrets: &Secrets,
-    mail_parameters: MailParameters,
+    config: &Config,
     now: Timestamp,
 ) -> (String, String) {
     let request = &approval.request;
@@ -129,7 +137,7 @@ fn question(
         parameters,
         warnings,
     } = Shown::of(approval);
-    let (parameters, omission) = match mail_parameters {
+    let (parameters, omission) = match config.mail_parameters {
         MailParameters::None => (None, None),
         MailParameters::Full => shortened(&reveal::json(&parameters), 0),
         MailParameters::Redacted => {
@@ -144,6 +152,7 @@ fn question(
         _ => "An agent asks for your approval",
     };
     let question = Question {
+        brand: &config.brand,
         lead: lead.to_owned(),
         agent,
         action,
@@ -164,9 +173,15 @@ fn question(
     )
 }
 
-fn outcome(approval: &Approval, secrets: &Secrets, now: Timestamp) -> (String, String) {
+fn outcome(
+    approval: &Approval,
+    secrets: &Secrets,
+    config: &Config,
+    now: Timestamp,
+) -> (String, String) {
     let Shown { agent, action, .. } = Shown::of(approval);
     let outcome = Outcome {
+        brand: &config.brand,
         what: ending(approval, now).unwrap_or_else(|| "The request is open.".to_owned()),
         agent,
         action,

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use human_oversight::address::Address;
 use human_oversight::approval::{
-    Approval, Approver, Attempt, Claimed, Deliverable, Digest, EventKind, Execution, MailKind,
-    MailResult, MailState, Parameters, Request, State, Status, Verdict,
+    Approval, Approver, Attempt, Claimed, Deliverable, Digest, EventKind, Execution, MailFault,
+    MailKind, MailResult, MailState, Notes, Parameters, Request, State, Status, Verdict,
 };
 use human_oversight::id::ApprovalId;
 use human_oversight::timestamp::Timestamp;
@@ -42,7 +42,7 @@ fn pending() -> Approval {
         mails: Vec::new(),
     });
     let mut approval = Approval::submitted(request, approvers.into());
-    for attempt in approval.lease_mails(at(0)) {
+    for attempt in approval.lease_mails(Notes::ALL, at(0)) {
         approval.settle_mail(attempt, MailResult::Sent, at(0));
     }
     approval
@@ -147,7 +147,11 @@ fn places() -> Vec<(&'static str, Approval, u64)> {
                 kind: MailKind::Question,
                 number: 1,
             };
-            approval.settle_mail(attempt, MailResult::Refused, at(1_000));
+            approval.settle_mail(
+                attempt,
+                MailResult::Failed(MailFault::Refused, None),
+                at(1_000),
+            );
         }
         approval
     };
@@ -310,7 +314,7 @@ fn walks_at_random_keep_the_promises() {
                 && matches!(place(&approval, now), "Timeout" | "Rejected" | "Cancelled");
             if is_done {
                 // Only notes are left, and after them nothing.
-                for attempt in approval.lease_mails(now) {
+                for attempt in approval.lease_mails(Notes::ALL, now) {
                     assert_eq!(attempt.kind, MailKind::Outcome);
                     approval.settle_mail(attempt, MailResult::Sent, now);
                 }
@@ -347,12 +351,19 @@ fn a_mail_that_is_put_off_comes_again_in_growing_pauses_until_it_is_of_no_use() 
     let (mut now, mut pauses) = (at(0), Vec::new());
     loop {
         approval.tidy(OUTCOME_WITHIN, now);
-        let attempts = approval.lease_mails(now);
+        let attempts = approval.lease_mails(Notes::ALL, now);
         let [attempt] = attempts.as_slice() else {
             break;
         };
-        assert!(approval.lease_mails(now).is_empty(), "it is ours alone");
-        approval.settle_mail(*attempt, MailResult::Deferred, now);
+        assert!(
+            approval.lease_mails(Notes::ALL, now).is_empty(),
+            "it is ours alone"
+        );
+        approval.settle_mail(
+            *attempt,
+            MailResult::Failed(MailFault::Unavailable, None),
+            now,
+        );
         // An attempt that was given up in the meantime says nothing any more.
         let old = Attempt {
             number: attempt.number - 1,

@@ -16,7 +16,7 @@ use reqwest::StatusCode;
 use tempfile::TempDir;
 
 use crate::azurite::{azurite, fresh_table};
-use crate::harness::{ALICE, TestGate, request};
+use crate::harness::{ALICE, TestGate, http, request};
 
 const AT: &str = "2026-11-22T17:30:00.000Z";
 
@@ -38,7 +38,12 @@ impl Ground {
             Self::File(dir) => Store::embedded(dir.path()),
             Self::Tables(table) => {
                 let account = Account::from_connection_string(&azurite().connection_string());
-                Store::tables(&account.unwrap(), table, Arc::new(|| at(0))).unwrap()
+                Store::tables(
+                    &account.unwrap(),
+                    table,
+                    http().build().unwrap(),
+                    Arc::new(|| at(0)),
+                )
             }
         }
     }

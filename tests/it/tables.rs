@@ -16,7 +16,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::azurite::{Table, azurite, connection_string, fresh_table};
 use crate::claim::claim;
-use crate::harness::{AGENT, ALICE, BOB, TestGate, request};
+use crate::harness::{AGENT, ALICE, BOB, TestGate, http, request};
 use crate::kept;
 use crate::outcome::report;
 use crate::proxy::{Fault, Proxy};
@@ -35,7 +35,12 @@ impl Disturbed {
         let proxy = Proxy::before(azurite().port).await;
         let table = fresh_table();
         let account = Account::from_connection_string(&connection_string(proxy.port)).unwrap();
-        let store = Store::tables(&account, &table, Arc::new(|| at(0))).unwrap();
+        let store = Store::tables(
+            &account,
+            &table,
+            http().build().unwrap(),
+            Arc::new(|| at(0)),
+        );
         store.prepare().await.unwrap();
         Self {
             store,
@@ -206,7 +211,12 @@ async fn an_entry_that_may_be_named_is_not_taken_back() {
         let other = async {
             let account = Account::from_connection_string(&azurite().connection_string());
             let table = disturbed.approvals.name();
-            let store = Store::tables(&account.unwrap(), table, Arc::new(|| at(0))).unwrap();
+            let store = Store::tables(
+                &account.unwrap(),
+                table,
+                http().build().unwrap(),
+                Arc::new(|| at(0)),
+            );
             let seen = loop {
                 let seen = store.get(id).await.unwrap();
                 if seen.approval.approvers[0].wrong_codes > 0 {
@@ -380,7 +390,7 @@ async fn tables_that_are_missed_are_created_by_a_write_or_at_the_start() {
     let table = fresh_table();
     let store = |table: &str| {
         let account = Account::from_connection_string(&azurite().connection_string()).unwrap();
-        Store::tables(&account, table, Arc::new(|| at(0))).unwrap()
+        Store::tables(&account, table, http().build().unwrap(), Arc::new(|| at(0)))
     };
     let id = approval("a", "x").request.id;
     // A missing table is not taken for an empty one, and reading creates nothing.

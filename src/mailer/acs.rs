@@ -1,0 +1,204 @@
+//! Azure Communication Services Email, over its REST interface.
+//! <https://learn.microsoft.com/rest/api/communication/email/email/send>
+
+use azure_core::credentials::Secret;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use human_oversight_client::parameters::sha256;
+use reqwest::{Client, RequestBuilder, StatusCode, Url};
+use ring::hmac;
+use serde_json::{Value, json};
+use time::OffsetDateTime;
+use time::macros::format_description;
+use uuid::Uuid;
+
+use super::rest::{refusal, retry_after};
+use super::{Email, MailError};
+use crate::address::Address;
+use crate::identity::{Principal, Tokens};
+use crate::outbound::causes;
+use crate::timestamp::Clock;
+
+/// A Communication Services resource, and how to sign in there.
+#[derive(Clone, Debug)]
+pub struct Communication {
+    endpoint: Url,
+    sign_in: SignIn,
+}
+
+#[derive(Clone, Debug)]
+enum SignIn {
+    Key(Secret),
+    As(Principal),
+}
+
+impl Communication {
+    /// The resource at `endpoint`, such as `https://NAME.communication.azure.com`.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn at(endpoint: &str, principal: Principal) -> Result<Self, &'static str> {
+        Self::new(endpoint, SignIn::As(principal))
+    }
+
+    /// The resource of a connection string, `endpoint=https://…;accesskey=…`.
+    ///
+    /// # Errors
+    /// What is wrong; never what is in it.
+    pub fn from_connection_string(text: &str) -> Result<Self, &'static str> {
+        let part = |wanted: &str| {
+            text.split(';').find_map(|part| {
+                let (name, value) = part.split_once('=')?;
+                (name.trim().eq_ignore_ascii_case(wanted)).then(|| value.trim())
+            })
+        };
+        let endpoint = part("endpoint").ok_or("endpoint is missing")?;
+        let key = part("accesskey").ok_or("accesskey is missing")?;
+        if BASE64.decode(key).is_err() {
+            return Err("accesskey must be base64");
+        }
+        Self::new(endpoint, SignIn::Key(Secret::new(key.to_owned())))
+    }
+
+    fn new(endpoint: &str, sign_in: SignIn) -> Result<Self, &'static str> {
+        let endpoint = Url::parse(endpoint).map_err(|_| "its endpoint must be a URL")?;
+        let is_local = endpoint.host_str() == Some("127.0.0.1");
+        if endpoint.scheme() != "https" && !is_local {
+            return Err("its endpoint must begin with https://");
+        }
+        Ok(Self { endpoint, sign_in })
+    }
+}
+
+pub(super) struct Acs {
+    url: Url,
+    http: Client,
+    clock: Clock,
+    sign_in: Credentials,
+}
+
+enum Credentials {
+    Key(hmac::Key),
+    Tokens(Tokens),
+}
+
+const API_VERSION: &str = "2025-09-01";
+
+/// The double slash is Microsoft's.
+const SCOPE: &str = "https://communication.azure.com//.default";
+
+impl Acs {
+    pub(super) fn new(communication: &Communication, http: Client, clock: Clock) -> Self {
+        let mut url = communication.endpoint.clone();
+        url.set_path("/emails:send");
+        url.set_query(Some(&format!("api-version={API_VERSION}")));
+        let sign_in = match &communication.sign_in {
+            SignIn::Key(key) => {
+                let key = BASE64
+                    .decode(key.secret())
+                    .expect("checked when it was read");
+                Credentials::Key(hmac::Key::new(hmac::HMAC_SHA256, &key))
+            }
+            SignIn::As(principal) => {
+                Credentials::Tokens(Tokens::new(principal.clone(), SCOPE, clock.clone()))
+            }
+        };
+        Self {
+            url,
+            http,
+            clock,
+            sign_in,
+        }
+    }
+
+    /// A repetition under the same operation id is the same mail, so it is never unclear for long.
+    pub(super) async fn send(&self, email: &Email, from: &Address) -> Result<(), MailError> {
+        match self.ask(email, from).await {
+            // The service sometimes refuses a sign-in that it takes a moment later.
+            Err(MailError::Misconfigured(_)) => self.ask(email, from).await,
+            sent => sent,
+        }
+    }
+
+    async fn ask(&self, email: &Email, from: &Address) -> Result<(), MailError> {
+        let body = body(email, from).to_string();
+        let operation = sha256(email.name.as_bytes());
+        let operation = Uuid::new_v8(operation[..16].try_into().expect("it has 32 bytes"));
+        let request = self
+            .http
+            .post(self.url.clone())
+            .header("content-type", "application/json")
+            .header("operation-id", operation.to_string());
+        let request = self.signed(request, &body).await?.body(body);
+        let unavailable = |error| MailError::Unavailable(causes(error), None);
+        let answer = request.send().await.map_err(unavailable)?;
+        let (status, wait) = (answer.status(), retry_after(&answer));
+        match status {
+            StatusCode::ACCEPTED => Ok(()),
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::NOT_FOUND => {
+                Err(MailError::Misconfigured(refusal(answer).await))
+            }
+            StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => {
+                Err(MailError::Unavailable(refusal(answer).await, wait))
+            }
+            status if status.is_server_error() => {
+                Err(MailError::Unavailable(refusal(answer).await, wait))
+            }
+            _ => Err(MailError::Refused(refusal(answer).await)),
+        }
+    }
+
+    /// <https://learn.microsoft.com/azure/communication-services/tutorials/hmac-header-tutorial>
+    async fn signed(
+        &self,
+        request: RequestBuilder,
+        body: &str,
+    ) -> Result<RequestBuilder, MailError> {
+        let key = match &self.sign_in {
+            Credentials::Tokens(tokens) => {
+                let token = tokens.get().await?;
+                return Ok(request.bearer_auth(token.token.secret()));
+            }
+            Credentials::Key(key) => key,
+        };
+        let seconds = (self.clock)().unix_seconds();
+        let date = OffsetDateTime::from_unix_timestamp(seconds).expect("years ±9999 fit");
+        let format = format_description!(
+            "[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT"
+        );
+        let date = date.format(format).expect("a date can be written");
+        let hash = BASE64.encode(sha256(body.as_bytes()));
+        let host = match (self.url.host_str(), self.url.port()) {
+            (Some(host), Some(port)) => format!("{host}:{port}"),
+            (host, _) => host.unwrap_or_default().to_owned(),
+        };
+        let path = format!("{}?api-version={API_VERSION}", self.url.path());
+        let text = format!("POST\n{path}\n{date};{host};{hash}");
+        let signature = BASE64.encode(hmac::sign(key, text.as_bytes()));
+        Ok(request
+            .header("x-ms-date", date)
+            .header("x-ms-content-sha256", hash)
+            .header(
+                "authorization",
+                format!(
+                    "HMAC-SHA256 SignedHeaders=x-ms-date;host;x-ms-content-sha256&Signature={signature}"
+                ),
+            ))
+    }
+}
+
+fn body(email: &Email, from: &Address) -> Value {
+    let headers: serde_json::Map<String, Value> = email
+        .headers(from)
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value.into()))
+        .collect();
+    json!({
+        "senderAddress": from.as_str(),
+        "recipients": {"to": [{"address": email.to.as_str()}]},
+        "content": {"subject": email.subject(), "plainText": email.text, "html": email.html},
+        "headers": headers,
+        // Else the clicked link, which is a secret, would be told to Event Grid.
+        "userEngagementTrackingDisabled": true,
+    })
+}

@@ -1,0 +1,248 @@
+//! SMTP (RFC 5321), always over TLS but on the way to a developer's own machine.
+//!
+//! The conversation is led step by step, so that it is known whether a mail whose answer was lost can
+//! have been taken.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use lettre::Message;
+use lettre::transport::smtp::Error;
+use lettre::transport::smtp::authentication::{Credentials, Mechanism};
+use lettre::transport::smtp::client::{AsyncSmtpConnection, Certificate, TlsParameters};
+use lettre::transport::smtp::commands::{Data, Mail, Rcpt};
+use lettre::transport::smtp::extension::ClientId;
+use reqwest::Url;
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+
+use super::{MailError, WITHIN};
+
+/// A relay, and how to sign in there.
+#[derive(Clone)]
+pub struct Relay {
+    host: String,
+    port: u16,
+    security: Security,
+    credentials: Option<Credentials>,
+    /// A file of certificates to trust beside the machine's own, in PEM.
+    authorities: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Security {
+    /// STARTTLS, or nothing is sent (RFC 3207).
+    StartTls,
+    /// TLS from the first byte (RFC 8314).
+    Implicit,
+    /// None.
+    Plain,
+}
+
+/// No relay likes more connections at a time from one client.
+const CONNECTIONS: usize = 4;
+
+impl Relay {
+    /// `smtp://USER@HOST:PORT` for STARTTLS, `smtps://` for TLS from the start, with the password in
+    /// the address or beside it; `smtp://HOST:PORT?tls=none` for a relay on a developer's machine.
+    ///
+    /// # Errors
+    /// What is wrong; never what is in it.
+    pub fn parse(
+        url: &str,
+        password: Option<&str>,
+        authorities: Option<PathBuf>,
+    ) -> Result<Self, &'static str> {
+        const FORM: &str = "it must be smtp://USER:PASSWORD@HOST:PORT, or smtps://";
+        let url = Url::parse(url).map_err(|_| FORM)?;
+        let security = match (url.scheme(), url.query()) {
+            ("smtp", None) => Security::StartTls,
+            ("smtps", None) => Security::Implicit,
+            ("smtp", Some("tls=none")) => Security::Plain,
+            _ => return Err(FORM),
+        };
+        let plain_path = matches!(url.path(), "" | "/") && url.fragment().is_none();
+        let host = url.host_str().filter(|_| plain_path).ok_or(FORM)?;
+        let decoded = |text: &str| {
+            let pair = format!("x={}", text.replace('+', "%2B"));
+            let (_, value) = form_urlencoded::parse(pair.as_bytes()).next()?;
+            Some(value.into_owned()).filter(|value| !value.is_empty())
+        };
+        let password = password
+            .map(str::to_owned)
+            .or_else(|| decoded(url.password()?));
+        let credentials = match (decoded(url.username()), password) {
+            (Some(user), Some(password)) => Some(Credentials::new(user, password)),
+            (None, None) => None,
+            (Some(_), None) => return Err("it names a user, and there is no password"),
+            (None, Some(_)) => return Err("there is a password, and it names no user"),
+        };
+        if security == Security::Plain && credentials.is_some() {
+            return Err("a password is only sent over TLS");
+        }
+        Ok(Self {
+            host: host.trim_matches(['[', ']']).to_owned(),
+            port: url.port().unwrap_or(match security {
+                Security::Implicit => 465,
+                Security::StartTls => 587,
+                Security::Plain => 25,
+            }),
+            security,
+            credentials,
+            authorities,
+        })
+    }
+
+    /// Whether nobody on the way can read along.
+    pub fn is_encrypted(&self) -> bool {
+        self.security != Security::Plain
+    }
+}
+
+impl std::fmt::Debug for Relay {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Relay")
+            .field("host", &self.host)
+            .finish_non_exhaustive()
+    }
+}
+
+pub(super) struct Smtp {
+    relay: Relay,
+    tls: Option<TlsParameters>,
+    hello: ClientId,
+    connections: Semaphore,
+}
+
+impl Smtp {
+    pub(super) fn new(relay: &Relay) -> Result<Self, String> {
+        let tls = match relay.security {
+            Security::Plain => None,
+            _ => Some(tls(relay)?),
+        };
+        Ok(Self {
+            relay: relay.clone(),
+            tls,
+            // A name that says nothing of the machine; the relay knows us by our credentials.
+            hello: ClientId::Domain("localhost".to_owned()),
+            connections: Semaphore::new(CONNECTIONS),
+        })
+    }
+
+    pub(super) async fn send(&self, message: &Message) -> Result<(), MailError> {
+        let handed_over = AtomicBool::new(false);
+        let sent = timeout(WITHIN, self.converse(message, &handed_over)).await;
+        let what = || "it took too long".to_owned();
+        match sent {
+            Ok(sent) => sent,
+            Err(_) if handed_over.load(Ordering::Relaxed) => Err(MailError::Unclear(what())),
+            Err(_) => Err(MailError::Unavailable(what(), None)),
+        }
+    }
+
+    async fn converse(&self, message: &Message, handed_over: &AtomicBool) -> Result<(), MailError> {
+        let _permit = self.connections.acquire().await.expect("never closed");
+        let mut connection = self.connect().await?;
+        let envelope = message.envelope();
+        let mail = Mail::new(envelope.from().cloned(), Vec::new());
+        // A sender that the relay does not take is nobody's fault but ours.
+        connection.command(mail).await.map_err(of_settings)?;
+        for to in envelope.to() {
+            let recipient = Rcpt::new(to.clone(), Vec::new());
+            connection.command(recipient).await.map_err(of_mail)?;
+        }
+        connection.command(Data).await.map_err(of_mail)?;
+        handed_over.store(true, Ordering::Relaxed);
+        let taken = connection.message(&message.formatted()).await;
+        taken.map_err(|error| match error.status() {
+            Some(_) => of_mail(error),
+            None => MailError::Unclear(causes(&error)),
+        })?;
+        // It is taken, however this ends.
+        connection.abort().await;
+        Ok(())
+    }
+
+    async fn connect(&self) -> Result<AsyncSmtpConnection, MailError> {
+        let Relay { host, port, .. } = &self.relay;
+        let address = (host.as_str(), *port);
+        let tls = self.tls.clone();
+        let from_the_start = tls
+            .clone()
+            .filter(|_| self.relay.security == Security::Implicit);
+        let mut connection = AsyncSmtpConnection::connect_tokio1(
+            address,
+            Some(Duration::from_secs(3)),
+            &self.hello,
+            from_the_start,
+            None,
+        )
+        .await
+        .map_err(of_connection)?;
+        if let (Security::StartTls, Some(tls)) = (self.relay.security, tls) {
+            if !connection.can_starttls() {
+                let why = "the relay offers no STARTTLS";
+                return Err(MailError::Misconfigured(why.to_owned()));
+            }
+            let upgraded = connection.starttls(tls, &self.hello).await;
+            upgraded.map_err(of_connection)?;
+        }
+        if let Some(credentials) = &self.relay.credentials {
+            let mechanisms = [Mechanism::Plain, Mechanism::Login];
+            let signed_in = connection.auth(&mechanisms, credentials).await;
+            signed_in.map_err(of_settings)?;
+        }
+        Ok(connection)
+    }
+}
+
+fn tls(relay: &Relay) -> Result<TlsParameters, String> {
+    let mut tls = TlsParameters::builder(relay.host.clone());
+    if let Some(file) = &relay.authorities {
+        let pem = std::fs::read(file).map_err(|error| format!("HO_SMTP_CA: {error}"))?;
+        let certificate = Certificate::from_pem(&pem);
+        tls = tls.add_root_certificate(certificate.map_err(|error| causes(&error))?);
+    }
+    tls.build_rustls().map_err(|error| causes(&error))
+}
+
+/// A certificate that is not trusted stays so.
+fn of_connection(error: Error) -> MailError {
+    let text = causes(&error);
+    match error.is_tls() || text.contains("certificate") {
+        true => MailError::Misconfigured(text),
+        false => MailError::Unavailable(text, None),
+    }
+}
+
+/// About the sign-in and the sender: what is refused for good there is refused for every mail. A
+/// client without a word for what it was asked does not know how to sign in.
+fn of_settings(error: Error) -> MailError {
+    match error.is_permanent() || error.is_client() {
+        true => MailError::Misconfigured(causes(&error)),
+        false => MailError::Unavailable(causes(&error), None),
+    }
+}
+
+/// About this mail and whom it is for.
+fn of_mail(error: Error) -> MailError {
+    match error.is_permanent() {
+        true => MailError::Refused(causes(&error)),
+        false => MailError::Unavailable(causes(&error), None),
+    }
+}
+
+/// The code of an answer without its text, which may repeat an address; else the chain of causes.
+fn causes(error: &Error) -> String {
+    if let Some(code) = error.status() {
+        return format!("the relay answered {code}");
+    }
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}
