@@ -29,6 +29,10 @@ pub struct MixedWord {
 /// At most so many words are named, the others counted.
 const NAMED_WORDS: usize = 8;
 
+/// A word is named with so many of its foreign letters, each once, and so much of itself.
+const NAMED_LETTERS: usize = 8;
+const WORD_CHARS: usize = 60;
+
 /// Whether a reader cannot see `c`, or it changes the order of what they see. A space, a tab and a
 /// line end can be told from the layout.
 pub fn is_hidden(c: char) -> bool {
@@ -179,13 +183,18 @@ impl Warnings {
                 self.more += 1;
                 continue;
             }
-            let letters: Vec<_> = word
-                .chars()
-                .filter(|c| !c.is_ascii())
+            let mut foreign: Vec<char> = Vec::new();
+            for c in word.chars().filter(|c| !c.is_ascii()) {
+                if !foreign.contains(&c) && foreign.len() < NAMED_LETTERS {
+                    foreign.push(c);
+                }
+            }
+            let letters: Vec<_> = foreign
+                .into_iter()
                 .map(|c| format!("{c} is U+{:04X}", u32::from(c)))
                 .collect();
             self.mixed.push(MixedWord {
-                word: word.to_owned(),
+                word: line(word, WORD_CHARS),
                 letters: letters.join(", "),
             });
         }
@@ -247,5 +256,9 @@ mod tests {
         assert_eq!((warnings.mixed.len(), warnings.more), (8, 4));
         warnings.read("a\u{200b}");
         assert_eq!(warnings.hidden, 1);
+        let mut long = Warnings::default();
+        long.read(&"p\u{430}".repeat(5_000));
+        assert_eq!(long.mixed[0].letters, "\u{430} is U+0430");
+        assert_eq!(long.mixed[0].word.chars().count(), 60);
     }
 }

@@ -40,6 +40,9 @@ enum Security {
     Plain,
 }
 
+/// How long a relay is given to say goodbye.
+const GOODBYE: Duration = Duration::from_secs(1);
+
 /// No relay likes more connections at a time from one client.
 const CONNECTIONS: usize = 4;
 
@@ -159,8 +162,8 @@ impl Smtp {
             Some(_) => of_mail(error),
             None => MailError::Unclear(causes(&error)),
         })?;
-        // It is taken, however this ends.
-        connection.abort().await;
+        // It is taken, however the goodbye goes.
+        tokio::spawn(async move { timeout(GOODBYE, connection.abort()).await });
         Ok(())
     }
 
@@ -233,16 +236,10 @@ fn of_mail(error: Error) -> MailError {
     }
 }
 
-/// The code of an answer without its text, which may repeat an address; else the chain of causes.
+/// The code of an answer without its text, which may repeat an address; else what went wrong.
 fn causes(error: &Error) -> String {
-    if let Some(code) = error.status() {
-        return format!("the relay answered {code}");
+    match error.status() {
+        Some(code) => format!("the relay answered {code}"),
+        None => error.to_string(),
     }
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }

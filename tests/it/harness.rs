@@ -395,6 +395,22 @@ pub(crate) struct Mail {
     pub(crate) source: String,
 }
 
+impl Mail {
+    pub(crate) fn parse(source: &str) -> Self {
+        let message = MessageParser::default().parse(source).unwrap();
+        let to = message.to().unwrap().first().unwrap();
+        Self {
+            to: to.address().unwrap().to_owned(),
+            subject: message.subject().unwrap().to_owned(),
+            message_id: message.message_id().unwrap().to_owned(),
+            answers: message.in_reply_to().as_text().map(str::to_owned),
+            text: message.body_text(0).unwrap().into_owned(),
+            html: message.body_html(0).unwrap().into_owned(),
+            source: source.to_owned(),
+        }
+    }
+}
+
 pub(crate) fn mails(folder: &Path) -> Vec<Mail> {
     let Ok(folder) = std::fs::read_dir(folder) else {
         return Vec::new();
@@ -402,26 +418,7 @@ pub(crate) fn mails(folder: &Path) -> Vec<Mail> {
     let mut mails: Vec<Mail> = folder
         .map(|entry| entry.unwrap().path())
         .filter(|path| path.extension().is_some_and(|ending| ending == "eml"))
-        .map(|path| {
-            let source = std::fs::read(path).unwrap();
-            let message = MessageParser::default().parse(&source).unwrap();
-            Mail {
-                to: message
-                    .to()
-                    .unwrap()
-                    .first()
-                    .unwrap()
-                    .address()
-                    .unwrap()
-                    .to_owned(),
-                subject: message.subject().unwrap().to_owned(),
-                message_id: message.message_id().unwrap().to_owned(),
-                answers: message.in_reply_to().as_text().map(str::to_owned),
-                text: message.body_text(0).unwrap().into_owned(),
-                html: message.body_html(0).unwrap().into_owned(),
-                source: String::from_utf8(source.clone()).unwrap(),
-            }
-        })
+        .map(|path| Mail::parse(&std::fs::read_to_string(path).unwrap()))
         .collect();
     mails.sort_by(|a, b| a.message_id.cmp(&b.message_id));
     mails

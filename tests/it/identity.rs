@@ -21,6 +21,7 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 
 use crate::azurite::{Azurite, fresh_table};
+use crate::certificate::Certificate;
 use crate::harness::request;
 use crate::process::{Process, decide};
 
@@ -28,27 +29,23 @@ use crate::process::{Process, decide};
 struct Cloud {
     azurite: Azurite,
     dir: TempDir,
-    certificate: PathBuf,
+    certificate: Certificate,
 }
 
 impl Cloud {
     fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
-        let (certificate, key) = (dir.path().join("cert.pem"), dir.path().join("key.pem"));
-        std::fs::write(&certificate, made.cert.pem()).unwrap();
-        std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+        let certificate = Certificate::make();
         let azurite = Azurite::start(&[
             "--cert",
-            certificate.to_str().unwrap(),
+            certificate.pem.to_str().unwrap(),
             "--key",
-            key.to_str().unwrap(),
+            certificate.key.to_str().unwrap(),
             "--oauth",
             "basic",
         ]);
         Self {
             azurite,
-            dir,
+            dir: tempfile::tempdir().unwrap(),
             certificate,
         }
     }
@@ -64,7 +61,7 @@ impl Cloud {
             ("HO_TABLE", table.as_str()),
             ("HO_LINK_KEYS", keys.0.as_str()),
             ("HO_RECEIPT_KEYS", keys.1.as_str()),
-            ("SSL_CERT_FILE", self.certificate.to_str().unwrap()),
+            ("SSL_CERT_FILE", self.certificate.pem.to_str().unwrap()),
         ];
         Process::start(self.dir.path(), &[&of_cloud, settings].concat()).await
     }
@@ -223,14 +220,12 @@ fn fake_az(dir: &Path) -> PathBuf {
 async fn a_service_with_a_certificate_that_nobody_vouches_for_gets_no_token() {
     let cloud = Cloud::new();
     let (url, _) = identity_service(Duration::from_secs(86_400), usize::MAX).await;
-    let other = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
-    let trusted = cloud.dir.path().join("other.pem");
-    std::fs::write(&trusted, other.cert.pem()).unwrap();
+    let other = Certificate::make();
     let gate = cloud
         .gate(&[
             ("IDENTITY_ENDPOINT", &url),
             ("IDENTITY_HEADER", "x"),
-            ("SSL_CERT_FILE", trusted.to_str().unwrap()),
+            ("SSL_CERT_FILE", other.pem.to_str().unwrap()),
         ])
         .await;
     assert!(gate.client().submit(&request()).await.is_err());

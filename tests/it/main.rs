@@ -1,11 +1,17 @@
 //! The gate through its public face: the real router on a real port, driven by our own client, a
 //! real browser, or bytes on a socket; and the real binary as a process.
 
+mod acs;
+mod aiosmtpd;
 mod azurite;
+mod certificate;
+mod graph;
 mod harness;
 mod host;
 mod kept;
 mod proxy;
+mod service;
+mod smtp;
 
 mod browser;
 mod claim;
@@ -19,6 +25,7 @@ mod integrity;
 mod keys;
 mod life;
 mod lifecycle;
+mod mail;
 mod outcome;
 mod process;
 mod races;
