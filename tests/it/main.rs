@@ -26,6 +26,7 @@ mod keys;
 mod life;
 mod lifecycle;
 mod mail;
+mod mails;
 mod outcome;
 mod process;
 mod races;
