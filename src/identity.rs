@@ -172,7 +172,9 @@ impl Tokens {
             (Principal::ManagedIdentity(_), Some(status)) => {
                 format!("the identity service answered {status}")
             }
-            (Principal::ManagedIdentity(_), None) => error.kind().to_string(),
+            (Principal::ManagedIdentity(_), None) => {
+                "the identity service gave no answer that makes sense".to_owned()
+            }
             (Principal::AzureCli, _) => said,
         })
     }

@@ -162,7 +162,11 @@ fn question(
         parameters,
         omission,
         warnings,
-        reason: request.reason.as_deref().map(reveal::prose),
+        // Mail clients make links of what looks like one, and these words are the agent's.
+        reason: request
+            .reason
+            .as_deref()
+            .map(|reason| reveal::prose(reason).replace("://", "[:]//")),
         locked: locked(approval, attempt.approver),
         link: &secrets.link,
         code: &secrets.code,

@@ -11,6 +11,7 @@ use human_oversight_client::types::{Approval, Claim, ExecutionStatus, Report, St
 use human_oversight_client::{Client, Gate, Outcome};
 use serde_json::json;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
+use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
 
 use crate::harness::{ALICE, http, mails, question, request};
@@ -496,4 +497,39 @@ async fn live(
         tell(&|told| told.reported = true);
     }
     None
+}
+
+/// With everything set, and nothing there yet that it needs: it opens at once, without an inbox.
+#[tokio::test]
+async fn production_opens_at_once_and_has_no_inbox() {
+    let dir = tempfile::tempdir().unwrap();
+    let (link_key, receipt_key) = (keyring::fresh_link_key(), keyring::fresh_receipt_key());
+    let free = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = free.local_addr().unwrap().port().to_string();
+    drop(free);
+    let gate = Process::start(
+        dir.path(),
+        &[
+            ("FUNCTIONS_CUSTOMHANDLER_PORT", &port),
+            ("HO_BASE_URL", "https://gate.example.com"),
+            ("HO_ALLOWED_APPROVERS", "*@example.com"),
+            ("HO_LINK_KEYS", &link_key),
+            ("HO_RECEIPT_KEYS", &receipt_key),
+            ("HO_STORE", "tables"),
+            ("HO_TABLES_ENDPOINT", "https://127.0.0.1:1/nobody"),
+            ("IDENTITY_ENDPOINT", "http://127.0.0.1:1/msi"),
+            ("IDENTITY_HEADER", "x"),
+            ("HO_MAIL", "smtp"),
+            ("HO_SMTP_URL", "smtps://gate:secret@127.0.0.1:1"),
+            ("HO_MAIL_FROM", "gate@example.com"),
+        ],
+    )
+    .await;
+    assert_eq!(gate.url, "https://gate.example.com");
+    let http = http().build().unwrap();
+    let here = |path: &str| http.get(format!("http://127.0.0.1:{port}{path}")).send();
+    assert_eq!(here("/").await.unwrap().status(), 200);
+    assert_eq!(here("/inbox").await.unwrap().status(), 404);
+    let log = gate.kill().await;
+    assert!(!log.contains("secret"), "{log}");
 }
