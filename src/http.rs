@@ -202,7 +202,13 @@ impl App {
         let base_url = config.base_url.clone();
         let http =
             outbound::client().map_err(|error| AssembleError::Http(outbound::causes(error)))?;
-        let mailer = Mailer::new(&config.mail, config.mail_from.clone(), &http, clock.clone());
+        let mailer = Mailer::new(
+            &config.mail,
+            config.mail_from.clone(),
+            &config.brand.name,
+            &http,
+            clock.clone(),
+        );
         Ok(Self {
             base_url: base_url.unwrap_or_else(|| format!("http://127.0.0.1:{port}")),
             store: match &config.store {

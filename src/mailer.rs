@@ -31,6 +31,7 @@ pub struct Mailer(Arc<Inner>);
 
 struct Inner {
     from: Address,
+    name: String,
     transport: Transport,
     /// Nothing is sent before this, since the settings were found to be wrong.
     paused: Mutex<Option<Timestamp>>,
@@ -107,13 +108,14 @@ const WITHIN: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_secs(300);
 
 impl Mailer {
-    /// A mailer whose mails are from `from`. Nothing is opened yet.
+    /// A mailer whose mails are from `from`, by the `name` of the gate's owner. Nothing is opened yet.
     ///
     /// # Errors
     /// What is wrong with a setting.
     pub fn new(
         choice: &MailChoice,
         from: Address,
+        name: &str,
         http: &Client,
         clock: Clock,
     ) -> Result<Self, String> {
@@ -129,6 +131,7 @@ impl Mailer {
         };
         Ok(Self(Arc::new(Inner {
             from,
+            name: name.to_owned(),
             transport,
             paused: Mutex::default(),
         })))
@@ -178,14 +181,14 @@ impl Mailer {
 
     fn message(&self, email: &Email) -> Result<Message, MailError> {
         let unfit = |error: &dyn std::fmt::Display| MailError::Refused(error.to_string());
-        let mailbox = |address: &Address| {
+        let mailbox = |name: Option<String>, address: &Address| {
             let address: MailAddress = address.as_str().parse().map_err(|e| unfit(&e))?;
-            Ok::<_, MailError>(Mailbox::new(None, address))
+            Ok::<_, MailError>(Mailbox::new(name, address))
         };
         let millis = u64::try_from(email.date.unix_millis()).unwrap_or(0);
         let mut message = Message::builder()
-            .from(mailbox(&self.0.from)?)
-            .to(mailbox(&email.to)?)
+            .from(mailbox(Some(self.0.name.clone()), &self.0.from)?)
+            .to(mailbox(None, &email.to)?)
             .subject(email.subject())
             .date(std::time::UNIX_EPOCH + Duration::from_millis(millis));
         for (name, value) in email.headers(&self.0.from) {

@@ -478,6 +478,12 @@ async fn the_gate_can_bear_its_owners_name() {
         mail.html
     );
     assert!(mail.html.contains("#0b6b2e") && !mail.html.contains("#0050b8"));
+    assert!(
+        mail.source
+            .contains("From: \"Contoso Freigaben\" <gate@example.com>"),
+        "{}",
+        mail.source
+    );
     let page = gate.get(&question(&[mail], &approval.id, ALICE).link).await;
     assert!(
         page.body
