@@ -35,6 +35,7 @@ macro_rules! words {
 }
 use words;
 
+pub(crate) use mails::MISCONFIGURED_PAUSE;
 pub use mails::{Attempt, Deliverable, Mail, MailFault, MailKind, MailResult, MailState, Notes};
 
 /// So many wrong codes lock approving by one person's link.

@@ -239,8 +239,8 @@ impl Config {
                 "HO_MAIL",
                 "the local inbox is for development: nobody would be mailed",
             )),
-            MailChoice::Smtp(relay) if !relay.is_encrypted() => {
-                Err(unusable("HO_SMTP_URL", "production mails over TLS only"))
+            mail if !mail.is_encrypted() => {
+                Err(unusable("HO_MAIL", "production mails over TLS only"))
             }
             _ => Ok(self),
         }
@@ -731,7 +731,7 @@ mod tests {
         let error = but("HO_MAIL", "file:.oversight/mail");
         assert!(error.starts_with("HO_MAIL cannot be used"), "{error}");
         let error = but("HO_SMTP_URL", "smtp://relay.example.com?tls=none");
-        assert!(error.starts_with("HO_SMTP_URL cannot be used"), "{error}");
+        assert!(error.starts_with("HO_MAIL cannot be used"), "{error}");
         assert!(read(&all).unwrap().production);
         // No setting opens the inbox in the cloud.
         let in_cloud = [all[0], ("HO_LOCAL", "1"), ("WEBSITE_INSTANCE_ID", "i")];

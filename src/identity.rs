@@ -43,7 +43,7 @@ const SIGN_IN_WITHIN: Duration = Duration::from_secs(10);
 /// kept here.
 pub(crate) struct Tokens {
     principal: Principal,
-    scope: &'static str,
+    scope: String,
     clock: Clock,
     kept: Mutex<Kept>,
 }
@@ -60,7 +60,7 @@ struct Kept {
 
 impl Tokens {
     /// For the service that names its tokens by `scope`. Nothing is asked yet.
-    pub(crate) fn new(principal: Principal, scope: &'static str, clock: Clock) -> Self {
+    pub(crate) fn new(principal: Principal, scope: String, clock: Clock) -> Self {
         Self {
             principal,
             scope,
@@ -127,7 +127,7 @@ impl Tokens {
         &self,
         credential: Arc<dyn TokenCredential>,
     ) -> Result<AccessToken, SignInError> {
-        let scope = [self.scope];
+        let scope = [self.scope.as_str()];
         match timeout(SIGN_IN_WITHIN, credential.get_token(&scope, None)).await {
             Ok(signed_in) => signed_in.map_err(|error| self.failed(&error)),
             Err(_) => Err(SignInError("it took too long".to_owned())),
@@ -253,7 +253,7 @@ mod tests {
             let passed = i64::try_from(of_clock.load(Ordering::SeqCst)).unwrap();
             Timestamp::from_unix_millis((START + passed) * 1_000).unwrap()
         });
-        let mut tokens = Tokens::new(Principal::AzureCli, "scope", clock);
+        let mut tokens = Tokens::new(Principal::AzureCli, "scope".to_owned(), clock);
         tokens.kept.get_mut().credential = Some(giver.clone());
         (tokens, giver, seconds)
     }

@@ -7,17 +7,16 @@ mod rest;
 mod smtp;
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use lettre::message::header::{HeaderName, HeaderValue};
 use lettre::message::{Mailbox, MultiPart};
 use lettre::{Address as MailAddress, Message};
 use reqwest::Client;
-use tokio::time::timeout;
 
 use crate::address::Address;
-use crate::identity::SignInError;
+use crate::approval::MISCONFIGURED_PAUSE;
 use crate::reveal;
 use crate::timestamp::{Clock, Timestamp};
 
@@ -33,8 +32,16 @@ struct Inner {
     from: Address,
     name: String,
     transport: Transport,
-    /// Nothing is sent before this, since the settings were found to be wrong.
-    paused: Mutex<Option<Timestamp>>,
+    pause: Mutex<Pause>,
+}
+
+/// Since the settings were found to be wrong, and until a mail was sent again.
+#[derive(Default)]
+struct Pause {
+    /// Nothing is sent before this.
+    until: Option<Timestamp>,
+    /// Whether the log was told.
+    is_told: bool,
 }
 
 enum Transport {
@@ -94,18 +101,17 @@ pub enum MailError {
     Unclear(String),
 }
 
-/// Nobody vouched for us just now.
-impl From<SignInError> for MailError {
-    fn from(error: SignInError) -> Self {
-        Self::Unavailable(error.to_string(), None)
+impl MailChoice {
+    /// Whether nobody on the way can read along.
+    pub fn is_encrypted(&self) -> bool {
+        match self {
+            Self::File(_) => true,
+            Self::Smtp(relay) => relay.is_encrypted(),
+            Self::Acs(communication) => communication.is_encrypted(),
+            Self::Graph(graph) => graph.is_encrypted(),
+        }
     }
 }
-
-/// How long one mail may take.
-const WITHIN: Duration = Duration::from_secs(5);
-
-/// How long nothing is sent after the settings were found to be wrong.
-const PAUSE: Duration = Duration::from_secs(300);
 
 impl Mailer {
     /// A mailer whose mails are from `from`, by the `name` of the gate's owner. Nothing is opened yet.
@@ -121,7 +127,7 @@ impl Mailer {
     ) -> Result<Self, String> {
         let transport = match choice {
             MailChoice::File(dir) => Transport::File(file::Folder::new(dir)),
-            MailChoice::Smtp(relay) => Transport::Smtp(smtp::Smtp::new(relay)?),
+            MailChoice::Smtp(relay) => Transport::Smtp(smtp::Smtp::new(relay, domain(&from))?),
             MailChoice::Acs(communication) => {
                 Transport::Acs(acs::Acs::new(communication, http.clone(), clock))
             }
@@ -133,50 +139,51 @@ impl Mailer {
             from,
             name: name.to_owned(),
             transport,
-            paused: Mutex::default(),
+            pause: Mutex::default(),
         })))
     }
 
-    /// Hands one mail over, within five seconds. After the settings were found to be wrong, which is
-    /// logged once, nothing is sent for five minutes.
+    /// Hands one mail over in this time (by REST in five seconds at most). After the settings were found
+    /// to be wrong, which is logged once, nothing is sent for five minutes.
     ///
     /// # Errors
     /// When it was not taken, or perhaps not, and whether it may be later.
-    pub async fn send(&self, email: &Email) -> Result<(), MailError> {
+    pub async fn send(&self, email: &Email, within: Duration) -> Result<(), MailError> {
         if email.to.is_unreachable() {
             return Err(MailError::Refused(
                 "`.invalid` names nothing (RFC 6761)".to_owned(),
             ));
         }
-        if *self.paused() > Some(email.date) {
+        if self.pause().until > Some(email.date) {
             return Err(MailError::Misconfigured("paused".to_owned()));
         }
-        let sent = self.hand_over(email).await;
-        if let Err(MailError::Misconfigured(cause)) = &sent {
-            let pause = email.date + PAUSE;
-            if self.paused().replace(pause) < Some(email.date) {
-                tracing::error!(cause, "no mail can be sent as the gate is set up");
+        let sent = self.hand_over(email, within).await;
+        let mut pause = self.pause();
+        match &sent {
+            Ok(()) => *pause = Pause::default(),
+            Err(MailError::Misconfigured(cause)) => {
+                pause.until = Some(email.date + MISCONFIGURED_PAUSE);
+                if !std::mem::replace(&mut pause.is_told, true) {
+                    tracing::error!(cause, "no mail can be sent as the gate is set up");
+                }
             }
+            Err(_) => {}
         }
         sent
     }
 
-    async fn hand_over(&self, email: &Email) -> Result<(), MailError> {
+    async fn hand_over(&self, email: &Email, within: Duration) -> Result<(), MailError> {
         let message = self.message(email)?;
-        let late = |_| MailError::Unclear("it took too long".to_owned());
         match &self.0.transport {
             Transport::File(folder) => folder.put(&email.name, &message.formatted()).await,
-            Transport::Smtp(smtp) => smtp.send(&message).await,
-            Transport::Acs(acs) => {
-                let from = &self.0.from;
-                timeout(WITHIN, acs.send(email, from)).await.map_err(late)?
-            }
-            Transport::Graph(graph) => timeout(WITHIN, graph.send(&message)).await.map_err(late)?,
+            Transport::Smtp(smtp) => smtp.send(&message, within).await,
+            Transport::Acs(acs) => acs.send(email, &self.0.from).await,
+            Transport::Graph(graph) => graph.send(&message).await,
         }
     }
 
-    fn paused(&self) -> std::sync::MutexGuard<'_, Option<Timestamp>> {
-        self.0.paused.lock().unwrap_or_else(PoisonError::into_inner)
+    fn pause(&self) -> MutexGuard<'_, Pause> {
+        self.0.pause.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn message(&self, email: &Email) -> Result<Message, MailError> {
@@ -212,10 +219,7 @@ impl Email {
 
     /// The headers that are the same by every transport.
     fn headers(&self, from: &Address) -> Vec<(&'static str, String)> {
-        let domain = from
-            .as_str()
-            .rsplit_once('@')
-            .map_or("", |(_, domain)| domain);
+        let domain = domain(from);
         let id = |name: &str| format!("<{name}@{domain}>");
         let mut headers = vec![
             ("Message-ID", id(&self.name)),
@@ -237,4 +241,11 @@ impl Email {
         }
         headers
     }
+}
+
+fn domain(address: &Address) -> &str {
+    let address = address.as_str();
+    address
+        .rsplit_once('@')
+        .map_or(address, |(_, domain)| domain)
 }

@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::time::Duration;
 
-use reqwest::{Client, ClientBuilder};
+use reqwest::{Client, ClientBuilder, Url};
 
 /// How long an answer may take, with its body, where nobody says otherwise.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
@@ -38,6 +38,26 @@ fn builder() -> ClientBuilder {
         .timeout(ANSWER_WITHIN)
         .pool_idle_timeout(IDLE)
         .redirect(reqwest::redirect::Policy::none())
+}
+
+/// The address of a service that tokens and keys are sent to: https, or this very machine.
+///
+/// # Errors
+/// What is wrong with it; never what is in it.
+pub(crate) fn endpoint(text: &str) -> Result<Url, &'static str> {
+    let url = Url::parse(text).map_err(|_| "it must be a URL")?;
+    let is_local = url.scheme() == "http" && url.host_str() == Some("127.0.0.1");
+    if url.scheme() != "https" && !is_local {
+        return Err("it must begin with https://, since tokens are sent to it");
+    }
+    let is_bare = url.query().is_none()
+        && url.fragment().is_none()
+        && url.username().is_empty()
+        && url.password().is_none();
+    match is_bare {
+        true => Ok(url),
+        false => Err("it must be https://HOST and no more"),
+    }
 }
 
 /// The whole chain of causes, without the address: the head of the chain says only that something

@@ -44,7 +44,7 @@ pub enum MailState {
     Sent(Timestamp),
     /// It can never arrive.
     Failed(Timestamp),
-    /// It may have been taken twice over, and nobody said so: it is not tried again.
+    /// Nobody said whether it was taken, twice in a row: it is not tried again.
     Unknown(Timestamp),
     /// It was not sent in time to be of use.
     Dropped(Timestamp),
@@ -137,9 +137,8 @@ const REMINDED_FROM: Duration = Duration::from_secs(600);
 /// tried for as long as it can still be answered.
 const PAUSES: [u64; 7] = [30, 60, 120, 300, 600, 1_200, 1_800];
 
-/// After so many attempts, one whose end is not known is not repeated: a copy more is worse than
-/// none.
-const UNCLEAR_ATTEMPTS: u32 = 2;
+/// The pause when the gate is not set up as the mail system wants it.
+pub(crate) const MISCONFIGURED_PAUSE: Duration = Duration::from_secs(300);
 
 /// So often a note about the outcome is tried; nobody waits for it.
 const NOTE_ATTEMPTS: u32 = 12;
@@ -157,10 +156,10 @@ impl Approval {
     /// Whether the approvers could be reached.
     pub fn deliverable(&self) -> Deliverable {
         let all = 0..self.approvers.len();
-        let states = || all.clone().map(|index| self.question(index).state);
-        if states().all(|state| matches!(state, MailState::Sent(_))) {
+        let questions = || all.clone().map(|index| self.question(index));
+        if questions().all(|mail| matches!(mail.state, MailState::Sent(_))) {
             Deliverable::Ok
-        } else if states().any(MailState::may_have_arrived) {
+        } else if questions().any(Mail::may_have_arrived) {
             Deliverable::Degraded
         } else {
             Deliverable::None
@@ -186,14 +185,14 @@ impl Approval {
         let mut taken = Vec::new();
         for (index, approver) in self.approvers.iter_mut().enumerate() {
             let asked = approver.was_asked();
-            let last_is_due = approver
-                .mails
-                .iter()
-                .any(|mail| mail.kind == MailKind::LastReminder && mail.is_due(now));
+            let last_was_due = approver.mails.iter().any(|mail| {
+                let waits = matches!(mail.state, MailState::Queued(at) if at > now);
+                mail.kind == MailKind::LastReminder && !waits
+            });
             // A reminder of a question that never arrived would be the question itself; and after a
             // long silence one reminder is enough.
             approver.mails.retain(|mail| {
-                let overtaken = mail.kind == MailKind::Reminder && last_is_due;
+                let overtaken = mail.kind == MailKind::Reminder && last_was_due;
                 !mail.is_due(now) || !mail.kind.is_reminder() || (asked && !overtaken)
             });
             for mail in approver.mails.iter_mut().filter(|mail| mail.is_due(now)) {
@@ -224,11 +223,16 @@ impl Approval {
         });
         let Some(mail) = ours else { return };
         let given_up = mail.kind == MailKind::Outcome && mail.attempts >= NOTE_ATTEMPTS;
-        let twice = mail.attempts >= UNCLEAR_ATTEMPTS;
+        let again = mail.fault == Some(MailFault::Unclear);
         mail.state = match result {
             MailResult::Sent => MailState::Sent(now),
             MailResult::Failed(MailFault::Refused, _) => MailState::Failed(now),
-            MailResult::Failed(MailFault::Unclear, _) if twice => MailState::Unknown(now),
+            MailResult::Failed(MailFault::Unclear, _) if again => MailState::Unknown(now),
+            // Nothing was sent, so nothing was tried.
+            MailResult::Failed(MailFault::Misconfigured, _) => {
+                mail.attempts -= 1;
+                MailState::Queued(now + MISCONFIGURED_PAUSE)
+            }
             MailResult::Failed(..) if given_up => MailState::Failed(now),
             MailResult::Failed(_, not_before) => {
                 let pause = pause(mail.attempts);
@@ -305,7 +309,7 @@ impl Approver {
     fn was_asked(&self) -> bool {
         self.mails
             .iter()
-            .any(|mail| mail.kind == MailKind::Question && mail.state.may_have_arrived())
+            .any(|mail| mail.kind == MailKind::Question && mail.may_have_arrived())
     }
 }
 
@@ -317,6 +321,11 @@ impl Mail {
             state: MailState::Queued(at),
             fault: None,
         }
+    }
+
+    fn may_have_arrived(&self) -> bool {
+        matches!(self.state, MailState::Sent(_) | MailState::Unknown(_))
+            || self.fault == Some(MailFault::Unclear)
     }
 
     fn due_at(&self) -> Option<Timestamp> {
@@ -331,12 +340,6 @@ impl Mail {
 
     fn is_due(&self, now: Timestamp) -> bool {
         self.due_at().is_some_and(|at| at <= now)
-    }
-}
-
-impl MailState {
-    fn may_have_arrived(self) -> bool {
-        matches!(self, Self::Sent(_) | Self::Unknown(_))
     }
 }
 

@@ -7,10 +7,15 @@ use tokio::task::JoinSet;
 
 use super::App;
 use super::error::Error;
-use crate::approval::{Approval, Attempt, MailFault, MailResult};
+use crate::approval::{Approval, Attempt, MailFault, MailKind, MailResult};
 use crate::mailer::{Email, MailError};
 use crate::store::Versioned;
 use crate::views;
+
+/// How long a mail may take while the agent waits for its submit, and how long later. A lease is
+/// longer.
+const AWAITED: Duration = Duration::from_secs(5);
+const PATIENT: Duration = Duration::from_secs(40);
 
 impl App {
     /// Sends `attempts` and returns the request as it stands then.
@@ -29,7 +34,9 @@ impl App {
             match self.email(approval, attempt) {
                 Some(email) => {
                     let mailer = self.mailer.clone();
-                    sending.spawn(async move { (attempt, mailer.send(&email).await) });
+                    let is_awaited = attempt.kind == MailKind::Question && attempt.number == 1;
+                    let within = if is_awaited { AWAITED } else { PATIENT };
+                    sending.spawn(async move { (attempt, mailer.send(&email, within).await) });
                 }
                 // Its link's key was taken out of the ring: nobody can make that link again.
                 None => results.push((attempt, MailResult::Failed(MailFault::Refused, None))),

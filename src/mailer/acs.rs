@@ -1,22 +1,24 @@
 //! Azure Communication Services Email, over its REST interface.
 //! <https://learn.microsoft.com/rest/api/communication/email/email/send>
 
+use std::sync::Arc;
+
 use azure_core::credentials::Secret;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use human_oversight_client::parameters::sha256;
-use reqwest::{Client, RequestBuilder, StatusCode, Url};
+use reqwest::{Client, RequestBuilder, Url};
 use ring::hmac;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 use time::macros::format_description;
 use uuid::Uuid;
 
-use super::rest::{refusal, retry_after};
+use super::rest::{post, token};
 use super::{Email, MailError};
 use crate::address::Address;
 use crate::identity::{Principal, Tokens};
-use crate::outbound::causes;
+use crate::outbound::endpoint;
 use crate::timestamp::Clock;
 
 /// A Communication Services resource, and how to sign in there.
@@ -33,12 +35,12 @@ enum SignIn {
 }
 
 impl Communication {
-    /// The resource at `endpoint`, such as `https://NAME.communication.azure.com`.
+    /// The resource at `address`, such as `https://NAME.communication.azure.com`.
     ///
     /// # Errors
     /// What is wrong with it.
-    pub fn at(endpoint: &str, principal: Principal) -> Result<Self, &'static str> {
-        Self::new(endpoint, SignIn::As(principal))
+    pub fn at(address: &str, principal: Principal) -> Result<Self, &'static str> {
+        Self::new(address, SignIn::As(principal))
     }
 
     /// The resource of a connection string, `endpoint=https://…;accesskey=…`.
@@ -52,21 +54,21 @@ impl Communication {
                 (name.trim().eq_ignore_ascii_case(wanted)).then(|| value.trim())
             })
         };
-        let endpoint = part("endpoint").ok_or("endpoint is missing")?;
+        let address = part("endpoint").ok_or("endpoint is missing")?;
         let key = part("accesskey").ok_or("accesskey is missing")?;
         if BASE64.decode(key).is_err() {
             return Err("accesskey must be base64");
         }
-        Self::new(endpoint, SignIn::Key(Secret::new(key.to_owned())))
+        Self::new(address, SignIn::Key(Secret::new(key.to_owned())))
     }
 
-    fn new(endpoint: &str, sign_in: SignIn) -> Result<Self, &'static str> {
-        let endpoint = Url::parse(endpoint).map_err(|_| "its endpoint must be a URL")?;
-        let is_local = endpoint.host_str() == Some("127.0.0.1");
-        if endpoint.scheme() != "https" && !is_local {
-            return Err("its endpoint must begin with https://");
-        }
+    fn new(at: &str, sign_in: SignIn) -> Result<Self, &'static str> {
+        let endpoint = endpoint(at)?;
         Ok(Self { endpoint, sign_in })
+    }
+
+    pub(super) fn is_encrypted(&self) -> bool {
+        self.endpoint.scheme() == "https"
     }
 }
 
@@ -79,7 +81,7 @@ pub(super) struct Acs {
 
 enum Credentials {
     Key(hmac::Key),
-    Tokens(Tokens),
+    Tokens(Arc<Tokens>),
 }
 
 const API_VERSION: &str = "2025-09-01";
@@ -100,7 +102,8 @@ impl Acs {
                 Credentials::Key(hmac::Key::new(hmac::HMAC_SHA256, &key))
             }
             SignIn::As(principal) => {
-                Credentials::Tokens(Tokens::new(principal.clone(), SCOPE, clock.clone()))
+                let tokens = Tokens::new(principal.clone(), SCOPE.to_owned(), clock.clone());
+                Credentials::Tokens(Arc::new(tokens))
             }
         };
         Self {
@@ -111,7 +114,7 @@ impl Acs {
         }
     }
 
-    /// A repetition under the same operation id is the same mail, so it is never unclear for long.
+    /// A repetition under the same operation id is the same mail, so nothing is unclear.
     pub(super) async fn send(&self, email: &Email, from: &Address) -> Result<(), MailError> {
         match self.ask(email, from).await {
             // The service sometimes refuses a sign-in that it takes a moment later.
@@ -130,22 +133,7 @@ impl Acs {
             .header("content-type", "application/json")
             .header("operation-id", operation.to_string());
         let request = self.signed(request, &body).await?.body(body);
-        let unavailable = |error| MailError::Unavailable(causes(error), None);
-        let answer = request.send().await.map_err(unavailable)?;
-        let (status, wait) = (answer.status(), retry_after(&answer));
-        match status {
-            StatusCode::ACCEPTED => Ok(()),
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::NOT_FOUND => {
-                Err(MailError::Misconfigured(refusal(answer).await))
-            }
-            StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => {
-                Err(MailError::Unavailable(refusal(answer).await, wait))
-            }
-            status if status.is_server_error() => {
-                Err(MailError::Unavailable(refusal(answer).await, wait))
-            }
-            _ => Err(MailError::Refused(refusal(answer).await)),
-        }
+        post(request, true).await
     }
 
     /// <https://learn.microsoft.com/azure/communication-services/tutorials/hmac-header-tutorial>
@@ -156,8 +144,7 @@ impl Acs {
     ) -> Result<RequestBuilder, MailError> {
         let key = match &self.sign_in {
             Credentials::Tokens(tokens) => {
-                let token = tokens.get().await?;
-                return Ok(request.bearer_auth(token.token.secret()));
+                return Ok(request.bearer_auth(token(tokens).await?));
             }
             Credentials::Key(key) => key,
         };

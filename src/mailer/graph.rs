@@ -1,15 +1,19 @@
 //! Microsoft 365: a mailbox of the organization sends, through Microsoft Graph.
 //! <https://learn.microsoft.com/graph/api/user-sendmail>
 
+use std::sync::Arc;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use lettre::Message;
-use reqwest::{Client, StatusCode};
+use reqwest::{Client, Url};
+use tokio::sync::Semaphore;
 
 use super::MailError;
-use super::rest::{lost, refusal, retry_after};
+use super::rest::{post, token};
 use crate::address::Address;
 use crate::identity::{Principal, Tokens};
+use crate::outbound::endpoint;
 use crate::timestamp::Clock;
 
 /// A mailbox, and as whom to reach it.
@@ -17,7 +21,7 @@ use crate::timestamp::Clock;
 pub struct Graph365 {
     /// Its address.
     pub mailbox: Address,
-    endpoint: String,
+    endpoint: Url,
     principal: Principal,
 }
 
@@ -26,67 +30,61 @@ impl Graph365 {
     /// principal needs Exchange's role `Application Mail.Send` for it.
     ///
     /// # Errors
-    /// What is wrong with the endpoint: a token is only sent over https.
+    /// What is wrong with the endpoint.
     pub fn new(
         mailbox: Address,
-        endpoint: Option<&str>,
+        at: Option<&str>,
         principal: Principal,
     ) -> Result<Self, &'static str> {
-        let endpoint = endpoint.unwrap_or("https://graph.microsoft.com");
-        let is_local = endpoint.starts_with("http://127.0.0.1:");
-        if !endpoint.starts_with("https://") && !is_local {
-            return Err("it must begin with https://");
-        }
         Ok(Self {
             mailbox,
-            endpoint: endpoint.trim_end_matches('/').to_owned(),
+            endpoint: endpoint(at.unwrap_or("https://graph.microsoft.com"))?,
             principal,
         })
+    }
+
+    pub(super) fn is_encrypted(&self) -> bool {
+        self.endpoint.scheme() == "https"
     }
 }
 
 pub(super) struct Graph {
-    url: String,
+    url: Url,
     http: Client,
-    tokens: Tokens,
+    tokens: Arc<Tokens>,
+    requests: Semaphore,
 }
 
-const SCOPE: &str = "https://graph.microsoft.com/.default";
+/// A mailbox takes four requests at a time, and may have other users.
+const REQUESTS: usize = 3;
 
 impl Graph {
     pub(super) fn new(graph: &Graph365, http: Client, clock: Clock) -> Self {
+        let mut url = graph.endpoint.clone();
+        url.path_segments_mut()
+            .expect("an http URL has a path")
+            .pop_if_empty()
+            .extend(["v1.0", "users", graph.mailbox.as_str(), "sendMail"]);
+        let scope = graph.endpoint.join("/.default").expect("a path");
+        let tokens = Tokens::new(graph.principal.clone(), scope.into(), clock);
         Self {
-            url: format!(
-                "{}/v1.0/users/{}/sendMail",
-                graph.endpoint,
-                graph.mailbox.as_str()
-            ),
-            tokens: Tokens::new(graph.principal.clone(), SCOPE, clock),
+            url,
             http,
+            tokens: Arc::new(tokens),
+            requests: Semaphore::new(REQUESTS),
         }
     }
 
-    /// Graph knows no repetition, so an answer that was lost leaves it open whether the mail was sent.
     pub(super) async fn send(&self, message: &Message) -> Result<(), MailError> {
-        let token = self.tokens.get().await?;
+        let token = token(&self.tokens).await?;
+        let _permit = self.requests.acquire().await.expect("never closed");
         let request = self
             .http
-            .post(&self.url)
-            .bearer_auth(token.token.secret())
+            .post(self.url.clone())
+            .bearer_auth(token)
             .header("content-type", "text/plain")
             .body(BASE64.encode(message.formatted()));
-        let answer = request.send().await.map_err(lost)?;
-        let (status, wait) = (answer.status(), retry_after(&answer));
-        match status {
-            StatusCode::ACCEPTED => Ok(()),
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::NOT_FOUND => {
-                Err(MailError::Misconfigured(refusal(answer).await))
-            }
-            StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
-                Err(MailError::Unavailable(refusal(answer).await, wait))
-            }
-            status if status.is_server_error() => Err(MailError::Unclear(refusal(answer).await)),
-            _ => Err(MailError::Refused(refusal(answer).await)),
-        }
+        // Graph knows no repetition.
+        post(request, false).await
     }
 }

@@ -1,22 +1,70 @@
-//! What the mail services of Microsoft answer over REST.
+//! Mail services over REST: as whom, how long, and what their answers mean.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::Response;
 use reqwest::header::RETRY_AFTER;
+use reqwest::{RequestBuilder, Response, StatusCode};
 use serde_json::Value;
+use tokio::time::timeout;
 
 use super::MailError;
+use crate::identity::Tokens;
 use crate::outbound::causes;
 
+/// How long an answer may take.
+const ANSWER_WITHIN: Duration = Duration::from_secs(3);
+
+/// How long a mail waits for a token. The sign-in goes on; the next try finds it.
+const TOKEN_WITHIN: Duration = Duration::from_secs(2);
+
+/// A token, or why there is none. Nothing has been sent then.
+pub(super) async fn token(tokens: &Arc<Tokens>) -> Result<String, MailError> {
+    let tokens = tokens.clone();
+    let signing_in = tokio::spawn(async move { tokens.get().await });
+    let late = |_| MailError::Unavailable("the sign-in takes long".to_owned(), None);
+    let signed_in = timeout(TOKEN_WITHIN, signing_in).await.map_err(late)?;
+    match signed_in {
+        Ok(Ok(token)) => Ok(token.token.secret().to_owned()),
+        Ok(Err(error)) => Err(MailError::Unavailable(error.to_string(), None)),
+        Err(_) => Err(MailError::Unavailable(
+            "the sign-in broke off".to_owned(),
+            None,
+        )),
+    }
+}
+
+/// Hands a mail over. Without an answer it is unclear whether it was taken, unless a repetition is
+/// known as one.
+pub(super) async fn post(request: RequestBuilder, repeatable: bool) -> Result<(), MailError> {
+    let answer = match request.timeout(ANSWER_WITHIN).send().await {
+        Ok(answer) => answer,
+        Err(error) if repeatable || error.is_connect() => {
+            return Err(MailError::Unavailable(causes(error), None));
+        }
+        Err(error) => return Err(MailError::Unclear(causes(error))),
+    };
+    let (status, wait) = (answer.status(), retry_after(&answer));
+    if status == StatusCode::ACCEPTED {
+        return Ok(());
+    }
+    let refusal = refusal(answer).await;
+    Err(match status.as_u16() {
+        401 | 403 | 404 => MailError::Misconfigured(refusal),
+        400 | 413 | 422 => MailError::Refused(refusal),
+        500 | 502 | 504 if !repeatable => MailError::Unclear(refusal),
+        _ => MailError::Unavailable(refusal, wait),
+    })
+}
+
 /// How long the service wants to be left alone.
-pub(super) fn retry_after(answer: &Response) -> Option<Duration> {
+fn retry_after(answer: &Response) -> Option<Duration> {
     let seconds = answer.headers().get(RETRY_AFTER)?.to_str().ok()?;
     seconds.parse().ok().map(Duration::from_secs)
 }
 
 /// What the service calls it; its words may repeat an address.
-pub(super) async fn refusal(answer: Response) -> String {
+async fn refusal(answer: Response) -> String {
     let status = answer.status().as_u16();
     let body = answer.bytes().await.unwrap_or_default();
     let body: Value = serde_json::from_slice(&body).unwrap_or_default();
@@ -27,12 +75,4 @@ pub(super) async fn refusal(answer: Response) -> String {
         .take(64)
         .collect();
     format!("the service answered {status} {code}")
-}
-
-/// Where a connection never was, nothing was taken.
-pub(super) fn lost(error: reqwest::Error) -> MailError {
-    match error.is_connect() {
-        true => MailError::Unavailable(causes(error), None),
-        false => MailError::Unclear(causes(error)),
-    }
 }

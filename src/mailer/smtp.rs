@@ -4,6 +4,7 @@
 //! have been taken.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -15,9 +16,9 @@ use lettre::transport::smtp::commands::{Data, Mail, Rcpt};
 use lettre::transport::smtp::extension::ClientId;
 use reqwest::Url;
 use tokio::sync::Semaphore;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
-use super::{MailError, WITHIN};
+use super::MailError;
 
 /// A relay, and how to sign in there.
 #[derive(Clone)]
@@ -44,7 +45,7 @@ enum Security {
 const GOODBYE: Duration = Duration::from_secs(1);
 
 /// No relay likes more connections at a time from one client.
-const CONNECTIONS: usize = 4;
+const CONNECTIONS: usize = 3;
 
 impl Relay {
     /// `smtp://USER@HOST:PORT` for STARTTLS, `smtps://` for TLS from the start, with the password in
@@ -97,8 +98,7 @@ impl Relay {
         })
     }
 
-    /// Whether nobody on the way can read along.
-    pub fn is_encrypted(&self) -> bool {
+    pub(super) fn is_encrypted(&self) -> bool {
         self.security != Security::Plain
     }
 }
@@ -115,11 +115,12 @@ pub(super) struct Smtp {
     relay: Relay,
     tls: Option<TlsParameters>,
     hello: ClientId,
-    connections: Semaphore,
+    connections: Arc<Semaphore>,
 }
 
 impl Smtp {
-    pub(super) fn new(relay: &Relay) -> Result<Self, String> {
+    /// A client that says it is of this domain.
+    pub(super) fn new(relay: &Relay, domain: &str) -> Result<Self, String> {
         let tls = match relay.security {
             Security::Plain => None,
             _ => Some(tls(relay)?),
@@ -127,15 +128,19 @@ impl Smtp {
         Ok(Self {
             relay: relay.clone(),
             tls,
-            // A name that says nothing of the machine; the relay knows us by our credentials.
-            hello: ClientId::Domain("localhost".to_owned()),
-            connections: Semaphore::new(CONNECTIONS),
+            // Relays refuse `localhost`.
+            hello: ClientId::Domain(domain.to_owned()),
+            connections: Arc::new(Semaphore::new(CONNECTIONS)),
         })
     }
 
-    pub(super) async fn send(&self, message: &Message) -> Result<(), MailError> {
+    /// In this time, with waiting for others. A mail is only handed over while half of it is left: one
+    /// that is cut off then may have been taken.
+    pub(super) async fn send(&self, message: &Message, within: Duration) -> Result<(), MailError> {
+        let begun = Instant::now();
         let handed_over = AtomicBool::new(false);
-        let sent = timeout(WITHIN, self.converse(message, &handed_over)).await;
+        let is_early = || begun.elapsed() < within / 2;
+        let sent = timeout(within, self.converse(message, is_early, &handed_over)).await;
         let what = || "it took too long".to_owned();
         match sent {
             Ok(sent) => sent,
@@ -144,8 +149,14 @@ impl Smtp {
         }
     }
 
-    async fn converse(&self, message: &Message, handed_over: &AtomicBool) -> Result<(), MailError> {
-        let _permit = self.connections.acquire().await.expect("never closed");
+    async fn converse(
+        &self,
+        message: &Message,
+        is_early: impl Fn() -> bool,
+        handed_over: &AtomicBool,
+    ) -> Result<(), MailError> {
+        let connections = self.connections.clone();
+        let permit = connections.acquire_owned().await.expect("never closed");
         let mut connection = self.connect().await?;
         let envelope = message.envelope();
         let mail = Mail::new(envelope.from().cloned(), Vec::new());
@@ -155,6 +166,9 @@ impl Smtp {
             let recipient = Rcpt::new(to.clone(), Vec::new());
             connection.command(recipient).await.map_err(of_mail)?;
         }
+        if !is_early() {
+            return Err(MailError::Unavailable("the relay is slow".to_owned(), None));
+        }
         connection.command(Data).await.map_err(of_mail)?;
         handed_over.store(true, Ordering::Relaxed);
         let taken = connection.message(&message.formatted()).await;
@@ -163,7 +177,10 @@ impl Smtp {
             None => MailError::Unclear(causes(&error)),
         })?;
         // It is taken, however the goodbye goes.
-        tokio::spawn(async move { timeout(GOODBYE, connection.abort()).await });
+        tokio::spawn(async move {
+            timeout(GOODBYE, connection.abort()).await.ok();
+            drop(permit);
+        });
         Ok(())
     }
 
@@ -210,10 +227,11 @@ fn tls(relay: &Relay) -> Result<TlsParameters, String> {
     tls.build_rustls().map_err(|error| causes(&error))
 }
 
-/// A certificate that is not trusted stays so.
+/// A certificate that is not trusted stays so, and a port that speaks another protocol.
 fn of_connection(error: Error) -> MailError {
     let text = causes(&error);
-    match error.is_tls() || text.contains("certificate") {
+    let of_tls = ["certificate", "corrupt message", "fatal alert"];
+    match error.is_tls() || of_tls.iter().any(|words| text.contains(words)) {
         true => MailError::Misconfigured(text),
         false => MailError::Unavailable(text, None),
     }
@@ -228,18 +246,35 @@ fn of_settings(error: Error) -> MailError {
     }
 }
 
-/// About this mail and whom it is for.
+/// About this mail and whom it is for. What a relay refuses for reasons of its own (RFC 3463: sign-in
+/// and policy 5.7, quotas 5.4.5 and Exchange's 5.2.25x) says nothing of the address: later, perhaps.
 fn of_mail(error: Error) -> MailError {
-    match error.is_permanent() {
+    let enhanced = enhanced(&error).unwrap_or_default();
+    let of_relay = ["5.7.", "5.4.5", "5.2.25"];
+    let passes = error.status().is_some_and(|code| code.to_string() == "530")
+        || of_relay.iter().any(|code| enhanced.starts_with(code));
+    match error.is_permanent() && !passes {
         true => MailError::Refused(causes(&error)),
         false => MailError::Unavailable(causes(&error), None),
     }
 }
 
-/// The code of an answer without its text, which may repeat an address; else what went wrong.
+/// The codes of an answer without its text, which may repeat an address; else what went wrong.
 fn causes(error: &Error) -> String {
-    match error.status() {
-        Some(code) => format!("the relay answered {code}"),
-        None => error.to_string(),
+    match (error.status(), enhanced(error)) {
+        (Some(code), Some(enhanced)) => format!("the relay answered {code} {enhanced}"),
+        (Some(code), None) => format!("the relay answered {code}"),
+        (None, _) => error.to_string(),
     }
+}
+
+/// The code that RFC 3463 puts before an answer's text, such as `5.1.1`.
+fn enhanced(error: &Error) -> Option<String> {
+    let text = error.to_string();
+    let (_, answer) = text.split_once("): ")?;
+    let code = answer.split([' ', '\n']).next()?;
+    let is_code = code.split('.').count() == 3
+        && code.bytes().all(|b| b.is_ascii_digit() || b == b'.')
+        && code.len() <= 9;
+    is_code.then(|| code.to_owned())
 }

@@ -84,8 +84,10 @@ pub fn email(
 ) -> Email {
     let request = &approval.request;
     let name = |kind: MailKind| {
-        // The id itself is too long for a name; its digest is as good.
-        let id = human_oversight_client::parameters::sha256(request.id.to_string().as_bytes());
+        // The id itself is too long for a name; a digest is as good. With the time it is another one
+        // for a request of the same id at another gate.
+        let id = format!("{} {}", request.id, request.requested_at);
+        let id = human_oversight_client::parameters::sha256(id.as_bytes());
         let id = human_oversight_client::parameters::hex(&id[..16]);
         format!(
             "{id}.{}.{}",

@@ -126,6 +126,8 @@ async fn what_passes_is_tried_again_and_arrives_once() {
         SmtpFault::Rcpt451(ALICE),
         SmtpFault::DropBeforeData,
         SmtpFault::Data452,
+        // 5.7.1: a matter of the relay's policy, which says nothing of the address.
+        SmtpFault::Data554,
     ] {
         let smtp = Smtp::start().await;
         let gate = gate(&smtp, &[]).await;
@@ -170,7 +172,7 @@ async fn what_may_have_arrived_is_sent_once_more_at_most() {
             (
                 MailState::Queued,
                 unclear,
-                Deliverable::None,
+                Deliverable::Degraded,
                 Status::Pending
             ),
             "{fault:?}"
@@ -212,7 +214,7 @@ async fn a_relay_that_says_no_goodbye_has_the_mail_all_the_same() {
 
 #[tokio::test]
 async fn who_is_refused_for_good_gets_nothing_and_the_others_decide() {
-    for fault in [SmtpFault::Rcpt550(ALICE), SmtpFault::Data554] {
+    for fault in [SmtpFault::Rcpt550(ALICE), SmtpFault::Rcpt550(BOB)] {
         let smtp = Smtp::start().await;
         let gate = gate(&smtp, &[]).await;
         smtp.fault(fault.clone());
@@ -541,6 +543,93 @@ async fn communication_services_take_a_mail_once_however_often_it_is_sent() {
 }
 
 #[tokio::test]
+async fn what_was_unclear_once_is_tried_again_whatever_went_before() {
+    let smtp = Smtp::start().await;
+    let gate = gate(&smtp, &[]).await;
+    smtp.fault(SmtpFault::Banner421);
+    smtp.fault(SmtpFault::DropAfterData);
+    let approval = gate.client.submit(&for_alice()).await.unwrap();
+    let mut faults = vec![approval.notifications[0].fault];
+    for _ in 0..4 {
+        gate.pass(MINUTE);
+        gate.sweep().await;
+        faults.push(gate.status(&approval.id).await.notifications[0].fault);
+    }
+    faults.dedup();
+    assert_eq!(
+        faults,
+        [Some(MailFault::Unavailable), Some(MailFault::Unclear), None]
+    );
+    assert_eq!(gate.status(&approval.id).await.deliverable, Deliverable::Ok);
+}
+
+/// Twenty approvers, a few connections: everybody gets one mail.
+#[tokio::test]
+async fn twenty_approvers_get_one_mail_each_over_a_few_connections() {
+    let smtp = Smtp::start().await;
+    let gate = gate(&smtp, &[]).await;
+    let approvers: Vec<_> = (0..20).map(|n| format!("a{n}@example.com")).collect();
+    let new = NewApproval {
+        approver_emails: approvers.clone(),
+        ..request()
+    };
+    let approval = gate.client.submit(&new).await.unwrap();
+    for _ in 0..3 {
+        gate.pass(MINUTE);
+        gate.sweep().await;
+    }
+    assert_eq!(gate.status(&approval.id).await.deliverable, Deliverable::Ok);
+    let mut to: Vec<_> = received(&smtp).into_iter().map(|mail| mail.to).collect();
+    to.sort_unstable();
+    let mut expected = approvers;
+    expected.sort_unstable();
+    assert_eq!(to, expected);
+}
+
+/// The server repeats addresses and the like in its answers; the log does not, at any level.
+#[tokio::test]
+async fn the_log_holds_no_address_and_no_password() {
+    let (smtp, dir) = (Smtp::start().await, tempfile::tempdir().unwrap());
+    let url = smtp.url();
+    let gate = Process::start(
+        dir.path(),
+        &[
+            ("HO_MAIL", "smtp"),
+            ("HO_SMTP_URL", url.as_str()),
+            ("HO_SMTP_CA", smtp.certificate().to_str().unwrap()),
+            ("HO_MAIL_FROM", "gate@example.com"),
+            ("HO_LOG", "trace"),
+        ],
+    )
+    .await;
+    for fault in [
+        SmtpFault::Rcpt550(ALICE),
+        SmtpFault::Rcpt451(ALICE),
+        SmtpFault::DropAfterData,
+        SmtpFault::Sender550,
+    ] {
+        smtp.fault(fault);
+        gate.client().submit(&for_alice()).await.unwrap();
+    }
+    let log = gate.kill().await;
+    for words in [
+        "the relay answered 550 5.1.1",
+        "the relay answered 451 4.2.1",
+    ] {
+        assert!(log.contains(words), "{words} in {log}");
+    }
+    for secret in [
+        ALICE,
+        "gate@example.com",
+        "correct horse",
+        "correct%20horse",
+        "?k=",
+    ] {
+        assert!(!log.contains(secret), "{secret} in {log}");
+    }
+}
+
+#[tokio::test]
 async fn communication_services_are_left_alone_as_long_as_they_ask() {
     let acs = Acs::start().await;
     let gate = by_acs(&acs).await;
@@ -708,7 +797,6 @@ async fn hostile_words_break_no_mail() {
         for tag in ["<script", "<img", "<svg", "<iframe", "onerror=\""] {
             assert!(!mail.html.contains(tag), "{tag} of {words:?}");
         }
-        assert!(!mail.html.contains("</td></td>"));
         assert_eq!(mail.to, ALICE);
     }
 }

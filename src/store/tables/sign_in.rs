@@ -20,7 +20,7 @@ pub(super) fn credentials(sign_in: &SignIn, clock: Clock) -> StorageCredentials 
     match sign_in {
         SignIn::Key { account, key } => StorageCredentials::access_key(account, key.clone()),
         SignIn::As(principal) => {
-            let tokens = Tokens::new(principal.clone(), SCOPE, clock);
+            let tokens = Tokens::new(principal.clone(), SCOPE.to_owned(), clock);
             StorageCredentials::token_credential(Arc::new(Bridge(tokens)))
         }
     }
