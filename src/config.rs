@@ -1,5 +1,8 @@
 //! The settings, all from the environment, read once. Nothing else reads it.
 
+mod mail;
+mod store;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -8,8 +11,11 @@ use crate::approval::Notes;
 use crate::brand::Brand;
 use crate::identity::Principal;
 use crate::keyring::{self, KeyError, NamedKey};
-use crate::mailer::{Communication, Graph365, MailChoice, Relay};
-use crate::store::Account;
+use crate::mailer::MailChoice;
+
+use mail::{brand, mail, mail_from, notes};
+pub use store::StoreChoice;
+use store::store;
 
 /// How this gate was set up.
 #[derive(Clone, Debug)]
@@ -53,20 +59,6 @@ pub struct Config {
     pub outcome_within: Duration,
     /// How often the gate sweeps when no host tells it to.
     pub sweep_every: Duration,
-}
-
-/// Where requests are kept.
-#[derive(Clone, Debug)]
-pub enum StoreChoice {
-    /// In a file of this folder.
-    Embedded(PathBuf),
-    /// In a table of a storage account.
-    Tables {
-        /// The account.
-        account: Account,
-        /// The table's name.
-        table: String,
-    },
 }
 
 /// What mails show of the parameters. The page always shows all.
@@ -228,7 +220,7 @@ impl Config {
             }
             StoreChoice::Tables { account, .. } if !account.is_encrypted() => {
                 return Err(unusable(
-                    CONNECTION_STRING,
+                    "HO_TABLES_CONNECTION_STRING",
                     "production stores over https only",
                 ));
             }
@@ -250,194 +242,16 @@ impl Config {
 /// Where a developer's gate keeps what it keeps, unless it is told.
 const HOME: &str = ".oversight";
 
-const ENDPOINT: &str = "HO_TABLES_ENDPOINT";
-const CONNECTION_STRING: &str = "HO_TABLES_CONNECTION_STRING";
-
-fn store(
-    get: &impl Fn(&'static str) -> Option<String>,
-    production: bool,
-) -> Result<StoreChoice, ConfigError> {
-    let store = get("HO_STORE").unwrap_or_else(|| format!("embedded:{HOME}"));
-    match store.split_once(':') {
-        None if store == "tables" => {}
-        Some(("embedded", dir)) if !dir.is_empty() => {
-            return Ok(StoreChoice::Embedded(PathBuf::from(dir)));
-        }
-        _ => {
-            return Err(unusable(
-                "HO_STORE",
-                "it must be `tables` or `embedded:FOLDER`",
-            ));
-        }
-    }
-    let account = match (get(ENDPOINT), get(CONNECTION_STRING)) {
-        (Some(endpoint), None) => {
-            let principal = principal(get, production);
-            Account::at(&endpoint, principal).map_err(|why| unusable(ENDPOINT, why))?
-        }
-        (None, Some(text)) => Account::from_connection_string(&text)
-            .map_err(|why| unusable(CONNECTION_STRING, why))?,
-        (None, None) => {
-            return Err(ConfigError::Missing {
-                name: ENDPOINT,
-                why: "HO_STORE=tables needs an account (or HO_TABLES_CONNECTION_STRING)",
-            });
-        }
-        (Some(_), Some(_)) => {
-            return Err(unusable(
-                CONNECTION_STRING,
-                "HO_TABLES_ENDPOINT is set too, and only one of them can be meant",
-            ));
-        }
-    };
-    let table = get("HO_TABLE").unwrap_or_else(|| "approvals".to_owned());
-    let is_name = (3..=TABLE_CHARS).contains(&table.len())
-        && table.starts_with(|c: char| c.is_ascii_lowercase())
-        && table
-            .bytes()
-            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
-    if !is_name {
-        return Err(unusable(
-            "HO_TABLE",
-            "it must have 3 to 59 lower-case letters and digits, a letter first",
-        ));
-    }
-    Ok(StoreChoice::Tables { account, table })
-}
-
-fn mail(
-    get: &impl Fn(&'static str) -> Option<String>,
-    production: bool,
-) -> Result<MailChoice, ConfigError> {
-    const ACS_ENDPOINT: &str = "HO_ACS_ENDPOINT";
-    const ACS_CONNECTION_STRING: &str = "HO_ACS_CONNECTION_STRING";
-    let needed = |name, why| get(name).ok_or(ConfigError::Missing { name, why });
-    let mail = get("HO_MAIL").unwrap_or_else(|| format!("file:{HOME}/mail"));
-    match mail.split_once(':').unwrap_or((&mail, "")) {
-        ("file", dir) if !dir.is_empty() => Ok(MailChoice::File(PathBuf::from(dir))),
-        ("smtp", "") => {
-            let url = needed("HO_SMTP_URL", "HO_MAIL=smtp needs a relay")?;
-            let password = get("HO_SMTP_PASSWORD");
-            let authorities = get("HO_SMTP_CA").map(PathBuf::from);
-            let relay = Relay::parse(&url, password.as_deref(), authorities)
-                .map_err(|why| unusable("HO_SMTP_URL", why))?;
-            Ok(MailChoice::Smtp(relay))
-        }
-        ("acs", "") => {
-            let resource = match (get(ACS_ENDPOINT), get(ACS_CONNECTION_STRING)) {
-                (Some(endpoint), None) => Communication::at(&endpoint, principal(get, production))
-                    .map_err(|why| unusable(ACS_ENDPOINT, why))?,
-                (None, Some(text)) => Communication::from_connection_string(&text)
-                    .map_err(|why| unusable(ACS_CONNECTION_STRING, why))?,
-                (None, None) => {
-                    return Err(ConfigError::Missing {
-                        name: ACS_ENDPOINT,
-                        why: "HO_MAIL=acs needs a resource (or HO_ACS_CONNECTION_STRING)",
-                    });
-                }
-                (Some(_), Some(_)) => {
-                    return Err(unusable(
-                        ACS_CONNECTION_STRING,
-                        "HO_ACS_ENDPOINT is set too, and only one of them can be meant",
-                    ));
-                }
-            };
-            Ok(MailChoice::Acs(resource))
-        }
-        ("graph", "") => {
-            let mailbox = needed("HO_GRAPH_MAILBOX", "HO_MAIL=graph needs a mailbox")?;
-            let mailbox = Address::parse(&mailbox).ok_or_else(|| {
-                unusable("HO_GRAPH_MAILBOX", "it must be the mailbox's plain address")
-            })?;
-            let endpoint = get("HO_GRAPH_ENDPOINT");
-            Graph365::new(mailbox, endpoint.as_deref(), principal(get, production))
-                .map(MailChoice::Graph)
-                .map_err(|why| unusable("HO_GRAPH_ENDPOINT", why))
-        }
-        _ => Err(unusable(
-            "HO_MAIL",
-            "it must be `smtp`, `acs`, `graph` or `file:FOLDER`",
-        )),
-    }
-}
-
-fn mail_from(
-    get: &impl Fn(&'static str) -> Option<String>,
-    mail: &MailChoice,
-) -> Result<Address, ConfigError> {
-    const NAME: &str = "HO_MAIL_FROM";
-    match (get(NAME), mail) {
-        (Some(from), _) => {
-            Address::parse(&from).ok_or_else(|| unusable(NAME, "it must be a plain mail address"))
-        }
-        (None, MailChoice::File(_)) => {
-            Ok(Address::parse("oversight@localhost.invalid").expect("a plain address"))
-        }
-        (None, MailChoice::Graph(graph)) => Ok(graph.mailbox.clone()),
-        (None, _) => Err(ConfigError::Missing {
-            name: NAME,
-            why: "mails need a sender",
-        }),
-    }
-}
-
-/// `HO_MAIL_NOTES`: all, unless it names some of them, or `none`.
-fn notes(get: &impl Fn(&'static str) -> Option<String>) -> Result<Notes, ConfigError> {
-    let Some(list) = get("HO_MAIL_NOTES") else {
-        return Ok(Notes::ALL);
-    };
-    let mut notes = Notes {
-        reminders: false,
-        outcome: false,
-        withdrawn: false,
-    };
-    for name in list.split(',').map(str::trim) {
-        match name {
-            "reminders" => notes.reminders = true,
-            "outcome" => notes.outcome = true,
-            "withdrawn" => notes.withdrawn = true,
-            "none" if list == "none" => {}
-            _ => {
-                return Err(unusable(
-                    "HO_MAIL_NOTES",
-                    "it must list reminders, outcome, withdrawn, or be none",
-                ));
-            }
-        }
-    }
-    Ok(notes)
-}
-
-fn brand(get: &impl Fn(&'static str) -> Option<String>) -> Result<Brand, ConfigError> {
-    let line = |name, most| {
-        let checked = get(name).map(|text| Brand::line(&text, most)).transpose();
-        checked.map_err(|why| unusable(name, &why))
-    };
-    let standard = Brand::default();
-    let colour = get("HO_BRAND_COLOR").map(|text| Brand::colour(&text));
-    let colour = colour
-        .transpose()
-        .map_err(|why| unusable("HO_BRAND_COLOR", &why))?;
-    Ok(Brand {
-        name: line("HO_BRAND_NAME", 60)?.unwrap_or(standard.name),
-        colour: colour.unwrap_or(standard.colour),
-        subject_prefix: line("HO_SUBJECT_PREFIX", 30)?,
-        contact: line("HO_BRAND_CONTACT", 200)?,
-        footer: line("HO_BRAND_FOOTER", 300)?,
-    })
-}
-
 /// Every Azure service that gives a program an identity says so by `IDENTITY_ENDPOINT`.
-fn principal(get: &impl Fn(&'static str) -> Option<String>, production: bool) -> Principal {
+fn principal(get: &Lookup<'_>, production: bool) -> Principal {
     match production || get("IDENTITY_ENDPOINT").is_some() {
         true => Principal::ManagedIdentity(get("AZURE_CLIENT_ID")),
         false => Principal::AzureCli,
     }
 }
 
-/// A table's name has 63 characters at most, and the index's begins with `open`. Power BI's connector
-/// does not find tables whose names have capitals.
-const TABLE_CHARS: usize = 59;
+/// What a setting is, if it is set.
+type Lookup<'a> = dyn Fn(&'static str) -> Option<String> + 'a;
 
 fn unusable(name: &'static str, why: &str) -> ConfigError {
     ConfigError::Unusable {
@@ -464,7 +278,7 @@ fn base_url(url: &str, production: bool) -> Result<String, ConfigError> {
 }
 
 fn seconds(
-    get: &impl Fn(&'static str) -> Option<String>,
+    get: &Lookup<'_>,
     name: &'static str,
     default: u64,
     range: std::ops::RangeInclusive<u64>,
@@ -473,7 +287,7 @@ fn seconds(
 }
 
 fn number(
-    get: &impl Fn(&'static str) -> Option<String>,
+    get: &Lookup<'_>,
     name: &'static str,
     default: u64,
     range: std::ops::RangeInclusive<u64>,
@@ -505,7 +319,7 @@ fn parse(
 mod tests {
     use super::*;
 
-    fn read(settings: &[(&str, &str)]) -> Result<Config, ConfigError> {
+    pub(super) fn read(settings: &[(&str, &str)]) -> Result<Config, ConfigError> {
         Config::read(|name| {
             settings
                 .iter()
@@ -574,124 +388,6 @@ mod tests {
     }
 
     #[test]
-    fn tables_take_one_account_and_a_name() {
-        let endpoint = (ENDPOINT, "https://store1.table.core.windows.net");
-        let string = (CONNECTION_STRING, "UseDevelopmentStorage=true");
-        let tables = ("HO_STORE", "tables");
-        let sign_in = |settings: &[(&str, &str)]| match read(settings).unwrap().store {
-            StoreChoice::Tables { account, .. } => format!("{account:?}"),
-            other => panic!("{other:?}"),
-        };
-        assert!(sign_in(&[tables, endpoint]).contains("AzureCli"));
-        let identity = ("IDENTITY_ENDPOINT", "http://127.0.0.1:1/msi");
-        assert!(sign_in(&[tables, endpoint, identity]).contains("ManagedIdentity(None)"));
-        let named = ("AZURE_CLIENT_ID", "1-2-3");
-        assert!(sign_in(&[tables, endpoint, identity, named]).contains("1-2-3"));
-        assert!(sign_in(&[tables, string]).contains("devstoreaccount1"));
-
-        for (settings, name) in [
-            (vec![tables], ENDPOINT),
-            (vec![tables, endpoint, string], CONNECTION_STRING),
-            (vec![tables, (ENDPOINT, "http://x")], ENDPOINT),
-            (vec![tables, (CONNECTION_STRING, "x")], CONNECTION_STRING),
-            (vec![tables, string, ("HO_TABLE", "Approvals")], "HO_TABLE"),
-            (vec![tables, string, ("HO_TABLE", "1a")], "HO_TABLE"),
-        ] {
-            let error = read(&settings).unwrap_err().to_string();
-            assert!(error.starts_with(name), "{error}");
-        }
-    }
-
-    #[test]
-    fn each_transport_needs_its_settings() {
-        let from = ("HO_MAIL_FROM", "gate@example.com");
-        let relay = (
-            "HO_SMTP_URL",
-            "smtps://gate%40example.com:x%20y@relay.example.com",
-        );
-        let mail = |choice| ("HO_MAIL", choice);
-        for settings in [
-            vec![mail("smtp"), relay, from],
-            vec![
-                mail("acs"),
-                ("HO_ACS_ENDPOINT", "https://x.communication.azure.com"),
-                from,
-            ],
-            vec![
-                mail("acs"),
-                (
-                    "HO_ACS_CONNECTION_STRING",
-                    "endpoint=https://x.communication.azure.com/;accesskey=a2V5",
-                ),
-                from,
-            ],
-            vec![mail("graph"), ("HO_GRAPH_MAILBOX", "gate@example.com")],
-        ] {
-            let config = read(&settings).unwrap();
-            assert_eq!(config.mail_from.as_str(), "gate@example.com");
-            assert!(
-                !format!("{:?}", config.mail).contains("x y"),
-                "{:?}",
-                config.mail
-            );
-            assert!(
-                !format!("{:?}", config.mail).contains("a2V5"),
-                "{:?}",
-                config.mail
-            );
-        }
-        for (settings, name) in [
-            (vec![mail("smtp"), from], "HO_SMTP_URL"),
-            (vec![mail("smtp"), relay], "HO_MAIL_FROM"),
-            (
-                vec![
-                    mail("smtp"),
-                    ("HO_SMTP_URL", "smtp://secret@relay.example.com"),
-                ],
-                "HO_SMTP_URL",
-            ),
-            (
-                vec![
-                    mail("smtp"),
-                    ("HO_SMTP_URL", "smtp://a:secret@r.example.com?tls=none"),
-                ],
-                "HO_SMTP_URL",
-            ),
-            (
-                vec![mail("smtp"), ("HO_SMTP_URL", "http://secret")],
-                "HO_SMTP_URL",
-            ),
-            (vec![mail("acs"), from], "HO_ACS_ENDPOINT"),
-            (
-                vec![mail("acs"), ("HO_ACS_ENDPOINT", "http://secret")],
-                "HO_ACS_ENDPOINT",
-            ),
-            (
-                vec![
-                    mail("acs"),
-                    ("HO_ACS_CONNECTION_STRING", "accesskey=secret"),
-                ],
-                "HO_ACS_CONNECTION_STRING",
-            ),
-            (vec![mail("graph")], "HO_GRAPH_MAILBOX"),
-            (
-                vec![mail("graph"), ("HO_GRAPH_MAILBOX", "secret")],
-                "HO_GRAPH_MAILBOX",
-            ),
-        ] {
-            let error = read(&settings).unwrap_err().to_string();
-            assert!(
-                error.starts_with(name) && !error.contains("secret"),
-                "{error}"
-            );
-        }
-        let notes = read(&[("HO_MAIL_NOTES", "outcome, withdrawn")])
-            .unwrap()
-            .mail_notes;
-        assert!(!notes.reminders && notes.outcome && notes.withdrawn);
-    }
-
-    #[test]
     fn production_starts_with_everything_or_not_at_all() {
         let link = keyring::fresh_link_key();
         let receipt = keyring::fresh_receipt_key();
@@ -702,7 +398,10 @@ mod tests {
             ("HO_LINK_KEYS", &link),
             ("HO_RECEIPT_KEYS", &receipt),
             ("HO_STORE", "tables"),
-            (ENDPOINT, "https://store1.table.core.windows.net"),
+            (
+                "HO_TABLES_ENDPOINT",
+                "https://store1.table.core.windows.net",
+            ),
             ("HO_MAIL", "smtp"),
             ("HO_SMTP_URL", "smtp://gate:secret@relay.example.com"),
             ("HO_MAIL_FROM", "gate@example.com"),

@@ -15,7 +15,7 @@ use crate::views;
 /// How long a mail may take while the agent waits for its submit, and how long later. A lease is
 /// longer.
 const AWAITED: Duration = Duration::from_secs(5);
-const PATIENT: Duration = Duration::from_secs(40);
+const PATIENT: Duration = Duration::from_secs(20);
 
 impl App {
     /// Sends `attempts` and returns the request as it stands then.

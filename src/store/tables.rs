@@ -11,6 +11,7 @@
 
 mod account;
 mod fault;
+mod index;
 mod sign_in;
 mod transport;
 
@@ -24,8 +25,7 @@ use azure_data_tables::operations::{QueryEntityBuilder, QueryEntityResponse};
 use azure_storage::CloudLocation;
 use futures_util::StreamExt;
 use reqwest::Client;
-use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::row::{self, Row};
@@ -36,6 +36,8 @@ use crate::timestamp::{Clock, Timestamp};
 
 pub use account::Account;
 use fault::Fault;
+pub(super) use index::IndexRow;
+use index::{due_of, index_entity, shard};
 use transport::Transport;
 
 #[derive(Clone)]
@@ -62,24 +64,6 @@ const SLACK: Duration = Duration::from_secs(120);
 
 /// An entry that no row names may belong to a write that is still under way, for so long.
 const LEFT_OVER_AFTER: Duration = Duration::from_secs(15 * 60);
-
-/// An entry as it stands in the index.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct IndexRow {
-    key: String,
-    written_at: Timestamp,
-}
-
-/// The columns of the index.
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct IndexEntity {
-    partition_key: String,
-    row_key: String,
-    id: String,
-    due: String,
-    timestamp: String,
-}
 
 impl Tables {
     pub(super) fn new(account: &Account, table: &str, http: Client, clock: Clock) -> Self {
@@ -415,76 +399,4 @@ async fn tidy<T>(send: impl Future<Output = azure_core_legacy::Result<T>>) {
 /// The crate does not escape keys, and ours need no escaping.
 fn entity(table: &TableClient, partition: &str, row: &str) -> EntityClient {
     table.partition_key_client(partition).entity_client(row)
-}
-
-impl Entry {
-    /// A new one, named after the write that names it.
-    fn of(row: &Row, due: Timestamp) -> Self {
-        Self {
-            due,
-            key: row.operation_id.clone(),
-        }
-    }
-}
-
-impl Row {
-    fn name(&mut self, entry: Option<&Entry>) {
-        self.due_timestamp = entry.map(|entry| entry.due.to_string());
-        self.due_entry = entry.map(|entry| entry.key.clone());
-    }
-
-    fn entry(&self) -> Result<Option<Entry>, StoreError> {
-        let damaged = || StoreError::Damaged("DueTimestamp, DueEntry".to_owned());
-        let (due, key) = match (&self.due_timestamp, &self.due_entry) {
-            (None, None) => return Ok(None),
-            (Some(due), Some(key)) if is_key(key) => (due, key.clone()),
-            _ => return Err(damaged()),
-        };
-        let due = Timestamp::parse(due).ok_or_else(damaged)?;
-        Ok(Some(Entry { due, key }))
-    }
-}
-
-/// As operations are named.
-fn is_key(key: &str) -> bool {
-    key.len() == 32 && key.bytes().all(|b| b.is_ascii_hexdigit())
-}
-
-/// The index is spread over sixteen partitions, by the last digit of a key, which is drawn by lot.
-fn shard(key: &str) -> &str {
-    &key[key.len() - 1..]
-}
-
-fn index_entity(id: &ApprovalId, Entry { due, key }: &Entry) -> Value {
-    json!({
-        "PartitionKey": shard(key),
-        "RowKey": key,
-        "Id": id.to_string(),
-        "Due": due.to_string(),
-        "Due@odata.type": "Edm.DateTime",
-    })
-}
-
-/// What cannot be read stands for no request: the sweep says so.
-fn due_of(entity: Map<String, Value>, now: Timestamp) -> (Timestamp, Due) {
-    let read = || {
-        let entity: IndexEntity = serde_json::from_value(Value::Object(entity)).ok()?;
-        let id = entity.id.parse().ok()?;
-        let index = IndexRow {
-            written_at: Timestamp::parse(&entity.timestamp)?,
-            key: Some(entity.row_key)
-                .filter(|key| is_key(key) && shard(key) == entity.partition_key)?,
-        };
-        Some((Timestamp::parse(&entity.due)?, id, index))
-    };
-    match read() {
-        Some((at, id, index)) => {
-            let (id, index) = (Some(id), Some(index));
-            (at, Due { id, index })
-        }
-        None => {
-            let (id, index) = (None, None);
-            (now, Due { id, index })
-        }
-    }
 }

@@ -521,25 +521,27 @@ fn of_acs(message: &Value) -> Mail {
 
 #[tokio::test]
 async fn communication_services_take_a_mail_once_however_often_it_is_sent() {
-    let acs = Acs::start().await;
-    let gate = by_acs(&acs).await;
-    acs.lose_answer();
-    let approval = gate.client.submit(&for_alice()).await.unwrap();
-    assert_eq!(
-        approval.notifications[0].fault,
-        Some(MailFault::Unavailable)
-    );
-    gate.pass(Duration::from_secs(31));
-    gate.sweep().await;
-    let approval = gate.status(&approval.id).await;
-    assert_eq!(approval.notifications[0].state, MailState::Sent);
-    assert_eq!(acs.requests().len(), 2);
-    let mails: Vec<Mail> = acs.sent().iter().map(of_acs).collect();
-    assert_eq!(mails.len(), 1, "one operation");
-    approve(&gate, &mails, &approval, ALICE).await;
-    gate.sweep().await;
-    let note = of_acs(&acs.sent()[1]);
-    assert_eq!(note.answers.as_ref(), Some(&mails[0].message_id));
+    for lose in [Acs::lose_answer, Acs::fall_silent] {
+        let acs = Acs::start().await;
+        let gate = by_acs(&acs).await;
+        lose(&acs);
+        let approval = gate.client.submit(&for_alice()).await.unwrap();
+        assert_eq!(
+            approval.notifications[0].fault,
+            Some(MailFault::Unavailable)
+        );
+        gate.pass(Duration::from_secs(31));
+        gate.sweep().await;
+        let approval = gate.status(&approval.id).await;
+        assert_eq!(approval.notifications[0].state, MailState::Sent);
+        assert_eq!(acs.requests().len(), 2);
+        let mails: Vec<Mail> = acs.sent().iter().map(of_acs).collect();
+        assert_eq!(mails.len(), 1, "one operation");
+        approve(&gate, &mails, &approval, ALICE).await;
+        gate.sweep().await;
+        let note = of_acs(&acs.sent()[1]);
+        assert_eq!(note.answers.as_ref(), Some(&mails[0].message_id));
+    }
 }
 
 #[tokio::test]
@@ -747,9 +749,11 @@ async fn a_mailbox_of_microsoft_365_sends_the_mail_as_it_is() {
     let form = format!("decision=approve&code={}", question.code);
     assert_eq!(decide_at(&question.link, &form).await.unwrap(), 303);
 
-    graph.lose_answer();
-    let approval = gate.client().submit(&for_alice()).await.unwrap();
-    assert_eq!(approval.notifications[0].fault, Some(MailFault::Unclear));
+    for lose in [Graph::lose_answer, Graph::fall_silent] {
+        lose(&graph);
+        let approval = gate.client().submit(&for_alice()).await.unwrap();
+        assert_eq!(approval.notifications[0].fault, Some(MailFault::Unclear));
+    }
     for (status, code, fault) in [
         (429, "ApplicationThrottled", MailFault::Unavailable),
         (400, "ErrorInvalidRecipients", MailFault::Refused),

@@ -88,6 +88,12 @@ impl<M: Clone + Send + 'static> Service<M> {
     pub(crate) fn lose_answer(&self) {
         self.shared.seen.lock().unwrap().next.push_back(Next::Cut);
     }
+
+    /// The next request is judged, and nobody ever says how.
+    pub(crate) fn fall_silent(&self) {
+        let mut seen = self.shared.seen.lock().unwrap();
+        seen.next.push_back(Next::Silence);
+    }
 }
 
 /// What a request says in a header; nothing if it is not there.
@@ -112,6 +118,7 @@ pub(crate) fn refusal(status: u16, retry_after: Option<u64>, code: &str, why: &s
 enum Next {
     Answer(Response),
     Cut,
+    Silence,
 }
 
 /// What the service's connections share.
@@ -143,14 +150,17 @@ impl<M: Send + 'static> Shared<M> {
         let (parts, body) = request.into_parts();
         let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
         let request = Request::from_parts(parts, body);
-        let mut seen = self.seen.lock().unwrap();
-        seen.requests.push(request.clone());
-        let next = seen.next.pop_front();
-        if let Some(Next::Answer(answer)) = next {
-            return Ok(answer);
-        }
-        let judged = (self.judge)(&request, &mut seen.known);
+        let (judged, next) = {
+            let mut seen = self.seen.lock().unwrap();
+            seen.requests.push(request.clone());
+            let next = seen.next.pop_front();
+            if let Some(Next::Answer(answer)) = next {
+                return Ok(answer);
+            }
+            ((self.judge)(&request, &mut seen.known), next)
+        };
         match next {
+            Some(Next::Silence) => std::future::pending().await,
             Some(_) => Err(io::ErrorKind::ConnectionAborted.into()),
             None => Ok(judged),
         }

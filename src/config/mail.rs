@@ -1,0 +1,219 @@
+//! How people are mailed, and how mails look.
+
+use std::path::PathBuf;
+
+use super::{ConfigError, HOME, Lookup, principal, unusable};
+use crate::address::Address;
+use crate::approval::Notes;
+use crate::brand::Brand;
+use crate::mailer::{Communication, Graph365, MailChoice, Relay};
+
+pub(super) fn mail(get: &Lookup<'_>, production: bool) -> Result<MailChoice, ConfigError> {
+    const ACS_ENDPOINT: &str = "HO_ACS_ENDPOINT";
+    const ACS_CONNECTION_STRING: &str = "HO_ACS_CONNECTION_STRING";
+    let needed = |name, why| get(name).ok_or(ConfigError::Missing { name, why });
+    let mail = get("HO_MAIL").unwrap_or_else(|| format!("file:{HOME}/mail"));
+    match mail.split_once(':').unwrap_or((&mail, "")) {
+        ("file", dir) if !dir.is_empty() => Ok(MailChoice::File(PathBuf::from(dir))),
+        ("smtp", "") => {
+            let url = needed("HO_SMTP_URL", "HO_MAIL=smtp needs a relay")?;
+            let password = get("HO_SMTP_PASSWORD");
+            let authorities = get("HO_SMTP_CA").map(PathBuf::from);
+            let relay = Relay::parse(&url, password.as_deref(), authorities)
+                .map_err(|why| unusable("HO_SMTP_URL", why))?;
+            Ok(MailChoice::Smtp(relay))
+        }
+        ("acs", "") => {
+            let resource = match (get(ACS_ENDPOINT), get(ACS_CONNECTION_STRING)) {
+                (Some(endpoint), None) => Communication::at(&endpoint, principal(get, production))
+                    .map_err(|why| unusable(ACS_ENDPOINT, why))?,
+                (None, Some(text)) => Communication::from_connection_string(&text)
+                    .map_err(|why| unusable(ACS_CONNECTION_STRING, why))?,
+                (None, None) => {
+                    return Err(ConfigError::Missing {
+                        name: ACS_ENDPOINT,
+                        why: "HO_MAIL=acs needs a resource (or HO_ACS_CONNECTION_STRING)",
+                    });
+                }
+                (Some(_), Some(_)) => {
+                    return Err(unusable(
+                        ACS_CONNECTION_STRING,
+                        "HO_ACS_ENDPOINT is set too, and only one of them can be meant",
+                    ));
+                }
+            };
+            Ok(MailChoice::Acs(resource))
+        }
+        ("graph", "") => {
+            let mailbox = needed("HO_GRAPH_MAILBOX", "HO_MAIL=graph needs a mailbox")?;
+            let mailbox = Address::parse(&mailbox).ok_or_else(|| {
+                unusable("HO_GRAPH_MAILBOX", "it must be the mailbox's plain address")
+            })?;
+            let endpoint = get("HO_GRAPH_ENDPOINT");
+            Graph365::new(mailbox, endpoint.as_deref(), principal(get, production))
+                .map(MailChoice::Graph)
+                .map_err(|why| unusable("HO_GRAPH_ENDPOINT", why))
+        }
+        _ => Err(unusable(
+            "HO_MAIL",
+            "it must be `smtp`, `acs`, `graph` or `file:FOLDER`",
+        )),
+    }
+}
+
+pub(super) fn mail_from(get: &Lookup<'_>, mail: &MailChoice) -> Result<Address, ConfigError> {
+    const NAME: &str = "HO_MAIL_FROM";
+    match (get(NAME), mail) {
+        (Some(from), _) => {
+            Address::parse(&from).ok_or_else(|| unusable(NAME, "it must be a plain mail address"))
+        }
+        (None, MailChoice::File(_)) => {
+            Ok(Address::parse("oversight@localhost.invalid").expect("a plain address"))
+        }
+        (None, MailChoice::Graph(graph)) => Ok(graph.mailbox.clone()),
+        (None, _) => Err(ConfigError::Missing {
+            name: NAME,
+            why: "mails need a sender",
+        }),
+    }
+}
+
+/// `HO_MAIL_NOTES`: all, unless it names some of them, or `none`.
+pub(super) fn notes(get: &Lookup<'_>) -> Result<Notes, ConfigError> {
+    let Some(list) = get("HO_MAIL_NOTES") else {
+        return Ok(Notes::ALL);
+    };
+    let mut notes = Notes {
+        reminders: false,
+        outcome: false,
+        withdrawn: false,
+    };
+    for name in list.split(',').map(str::trim) {
+        match name {
+            "reminders" => notes.reminders = true,
+            "outcome" => notes.outcome = true,
+            "withdrawn" => notes.withdrawn = true,
+            "none" if list == "none" => {}
+            _ => {
+                return Err(unusable(
+                    "HO_MAIL_NOTES",
+                    "it must list reminders, outcome, withdrawn, or be none",
+                ));
+            }
+        }
+    }
+    Ok(notes)
+}
+
+pub(super) fn brand(get: &Lookup<'_>) -> Result<Brand, ConfigError> {
+    let line = |name, most| {
+        let checked = get(name).map(|text| Brand::line(&text, most)).transpose();
+        checked.map_err(|why| unusable(name, &why))
+    };
+    let standard = Brand::default();
+    let colour = get("HO_BRAND_COLOR").map(|text| Brand::colour(&text));
+    let colour = colour
+        .transpose()
+        .map_err(|why| unusable("HO_BRAND_COLOR", &why))?;
+    Ok(Brand {
+        name: line("HO_BRAND_NAME", 60)?.unwrap_or(standard.name),
+        colour: colour.unwrap_or(standard.colour),
+        subject_prefix: line("HO_SUBJECT_PREFIX", 30)?,
+        contact: line("HO_BRAND_CONTACT", 200)?,
+        footer: line("HO_BRAND_FOOTER", 300)?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::read;
+
+    #[test]
+    fn each_transport_needs_its_settings() {
+        let from = ("HO_MAIL_FROM", "gate@example.com");
+        let relay = (
+            "HO_SMTP_URL",
+            "smtps://gate%40example.com:x%20y@relay.example.com",
+        );
+        let mail = |choice| ("HO_MAIL", choice);
+        for settings in [
+            vec![mail("smtp"), relay, from],
+            vec![
+                mail("acs"),
+                ("HO_ACS_ENDPOINT", "https://x.communication.azure.com"),
+                from,
+            ],
+            vec![
+                mail("acs"),
+                (
+                    "HO_ACS_CONNECTION_STRING",
+                    "endpoint=https://x.communication.azure.com/;accesskey=a2V5",
+                ),
+                from,
+            ],
+            vec![mail("graph"), ("HO_GRAPH_MAILBOX", "gate@example.com")],
+        ] {
+            let config = read(&settings).unwrap();
+            assert_eq!(config.mail_from.as_str(), "gate@example.com");
+            assert!(
+                !format!("{:?}", config.mail).contains("x y"),
+                "{:?}",
+                config.mail
+            );
+            assert!(
+                !format!("{:?}", config.mail).contains("a2V5"),
+                "{:?}",
+                config.mail
+            );
+        }
+        for (settings, name) in [
+            (vec![mail("smtp"), from], "HO_SMTP_URL"),
+            (vec![mail("smtp"), relay], "HO_MAIL_FROM"),
+            (
+                vec![
+                    mail("smtp"),
+                    ("HO_SMTP_URL", "smtp://secret@relay.example.com"),
+                ],
+                "HO_SMTP_URL",
+            ),
+            (
+                vec![
+                    mail("smtp"),
+                    ("HO_SMTP_URL", "smtp://a:secret@r.example.com?tls=none"),
+                ],
+                "HO_SMTP_URL",
+            ),
+            (
+                vec![mail("smtp"), ("HO_SMTP_URL", "http://secret")],
+                "HO_SMTP_URL",
+            ),
+            (vec![mail("acs"), from], "HO_ACS_ENDPOINT"),
+            (
+                vec![mail("acs"), ("HO_ACS_ENDPOINT", "http://secret")],
+                "HO_ACS_ENDPOINT",
+            ),
+            (
+                vec![
+                    mail("acs"),
+                    ("HO_ACS_CONNECTION_STRING", "accesskey=secret"),
+                ],
+                "HO_ACS_CONNECTION_STRING",
+            ),
+            (vec![mail("graph")], "HO_GRAPH_MAILBOX"),
+            (
+                vec![mail("graph"), ("HO_GRAPH_MAILBOX", "secret")],
+                "HO_GRAPH_MAILBOX",
+            ),
+        ] {
+            let error = read(&settings).unwrap_err().to_string();
+            assert!(
+                error.starts_with(name) && !error.contains("secret"),
+                "{error}"
+            );
+        }
+        let notes = read(&[("HO_MAIL_NOTES", "outcome, withdrawn")])
+            .unwrap()
+            .mail_notes;
+        assert!(!notes.reminders && notes.outcome && notes.withdrawn);
+    }
+}

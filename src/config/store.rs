@@ -1,0 +1,111 @@
+//! Where requests are kept.
+
+use std::path::PathBuf;
+
+use super::{ConfigError, HOME, Lookup, principal, unusable};
+use crate::store::Account;
+
+/// Where requests are kept.
+#[derive(Clone, Debug)]
+pub enum StoreChoice {
+    /// In a file of this folder.
+    Embedded(PathBuf),
+    /// In a table of a storage account.
+    Tables {
+        /// The account.
+        account: Account,
+        /// The table's name.
+        table: String,
+    },
+}
+
+const ENDPOINT: &str = "HO_TABLES_ENDPOINT";
+const CONNECTION_STRING: &str = "HO_TABLES_CONNECTION_STRING";
+
+/// A table's name has 63 characters at most, and the index's begins with `open`. Power BI's connector
+/// does not find tables whose names have capitals.
+const TABLE_CHARS: usize = 59;
+
+pub(super) fn store(get: &Lookup<'_>, production: bool) -> Result<StoreChoice, ConfigError> {
+    let store = get("HO_STORE").unwrap_or_else(|| format!("embedded:{HOME}"));
+    match store.split_once(':') {
+        None if store == "tables" => {}
+        Some(("embedded", dir)) if !dir.is_empty() => {
+            return Ok(StoreChoice::Embedded(PathBuf::from(dir)));
+        }
+        _ => {
+            return Err(unusable(
+                "HO_STORE",
+                "it must be `tables` or `embedded:FOLDER`",
+            ));
+        }
+    }
+    let account = match (get(ENDPOINT), get(CONNECTION_STRING)) {
+        (Some(endpoint), None) => {
+            let principal = principal(get, production);
+            Account::at(&endpoint, principal).map_err(|why| unusable(ENDPOINT, why))?
+        }
+        (None, Some(text)) => Account::from_connection_string(&text)
+            .map_err(|why| unusable(CONNECTION_STRING, why))?,
+        (None, None) => {
+            return Err(ConfigError::Missing {
+                name: ENDPOINT,
+                why: "HO_STORE=tables needs an account (or HO_TABLES_CONNECTION_STRING)",
+            });
+        }
+        (Some(_), Some(_)) => {
+            return Err(unusable(
+                CONNECTION_STRING,
+                "HO_TABLES_ENDPOINT is set too, and only one of them can be meant",
+            ));
+        }
+    };
+    let table = get("HO_TABLE").unwrap_or_else(|| "approvals".to_owned());
+    let is_name = (3..=TABLE_CHARS).contains(&table.len())
+        && table.starts_with(|c: char| c.is_ascii_lowercase())
+        && table
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+    if !is_name {
+        return Err(unusable(
+            "HO_TABLE",
+            "it must have 3 to 59 lower-case letters and digits, a letter first",
+        ));
+    }
+    Ok(StoreChoice::Tables { account, table })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::read;
+    use super::*;
+
+    #[test]
+    fn tables_take_one_account_and_a_name() {
+        let endpoint = (ENDPOINT, "https://store1.table.core.windows.net");
+        let string = (CONNECTION_STRING, "UseDevelopmentStorage=true");
+        let tables = ("HO_STORE", "tables");
+        let sign_in = |settings: &[(&str, &str)]| match read(settings).unwrap().store {
+            StoreChoice::Tables { account, .. } => format!("{account:?}"),
+            other => panic!("{other:?}"),
+        };
+        assert!(sign_in(&[tables, endpoint]).contains("AzureCli"));
+        let identity = ("IDENTITY_ENDPOINT", "http://127.0.0.1:1/msi");
+        assert!(sign_in(&[tables, endpoint, identity]).contains("ManagedIdentity(None)"));
+        let named = ("AZURE_CLIENT_ID", "1-2-3");
+        assert!(sign_in(&[tables, endpoint, identity, named]).contains("1-2-3"));
+        assert!(sign_in(&[tables, string]).contains("devstoreaccount1"));
+
+        for (settings, name) in [
+            (vec![tables], ENDPOINT),
+            (vec![tables, endpoint, string], CONNECTION_STRING),
+            (vec![tables, (ENDPOINT, "http://x")], ENDPOINT),
+            (vec![tables, (CONNECTION_STRING, "x")], CONNECTION_STRING),
+            (vec![tables, string, ("HO_TABLE", "Approvals")], "HO_TABLE"),
+            (vec![tables, string, ("HO_TABLE", "1a")], "HO_TABLE"),
+        ] {
+            let error = read(&settings).unwrap_err().to_string();
+            assert!(error.starts_with(name), "{error}");
+        }
+    }
+}

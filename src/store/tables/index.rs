@@ -1,0 +1,99 @@
+//! The index of what is due: one small entry for each row that is, under a key that the row names.
+
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use crate::id::ApprovalId;
+use crate::store::row::Row;
+use crate::store::{Due, Entry, StoreError};
+use crate::timestamp::Timestamp;
+
+/// An entry as it stands in the index.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::store) struct IndexRow {
+    pub(super) key: String,
+    pub(super) written_at: Timestamp,
+}
+
+/// The columns of the index.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct IndexEntity {
+    partition_key: String,
+    row_key: String,
+    id: String,
+    due: String,
+    timestamp: String,
+}
+
+impl Entry {
+    /// A new one, named after the write that names it.
+    pub(super) fn of(row: &Row, due: Timestamp) -> Self {
+        Self {
+            due,
+            key: row.operation_id.clone(),
+        }
+    }
+}
+
+impl Row {
+    pub(super) fn name(&mut self, entry: Option<&Entry>) {
+        self.due_timestamp = entry.map(|entry| entry.due.to_string());
+        self.due_entry = entry.map(|entry| entry.key.clone());
+    }
+
+    pub(super) fn entry(&self) -> Result<Option<Entry>, StoreError> {
+        let damaged = || StoreError::Damaged("DueTimestamp, DueEntry".to_owned());
+        let (due, key) = match (&self.due_timestamp, &self.due_entry) {
+            (None, None) => return Ok(None),
+            (Some(due), Some(key)) if is_key(key) => (due, key.clone()),
+            _ => return Err(damaged()),
+        };
+        let due = Timestamp::parse(due).ok_or_else(damaged)?;
+        Ok(Some(Entry { due, key }))
+    }
+}
+
+/// As operations are named.
+fn is_key(key: &str) -> bool {
+    key.len() == 32 && key.bytes().all(|b| b.is_ascii_hexdigit())
+}
+
+/// The index is spread over sixteen partitions, by the last digit of a key, which is drawn by lot.
+pub(super) fn shard(key: &str) -> &str {
+    &key[key.len() - 1..]
+}
+
+pub(super) fn index_entity(id: &ApprovalId, Entry { due, key }: &Entry) -> Value {
+    json!({
+        "PartitionKey": shard(key),
+        "RowKey": key,
+        "Id": id.to_string(),
+        "Due": due.to_string(),
+        "Due@odata.type": "Edm.DateTime",
+    })
+}
+
+/// What cannot be read stands for no request: the sweep says so.
+pub(super) fn due_of(entity: Map<String, Value>, now: Timestamp) -> (Timestamp, Due) {
+    let read = || {
+        let entity: IndexEntity = serde_json::from_value(Value::Object(entity)).ok()?;
+        let id = entity.id.parse().ok()?;
+        let index = IndexRow {
+            written_at: Timestamp::parse(&entity.timestamp)?,
+            key: Some(entity.row_key)
+                .filter(|key| is_key(key) && shard(key) == entity.partition_key)?,
+        };
+        Some((Timestamp::parse(&entity.due)?, id, index))
+    };
+    match read() {
+        Some((at, id, index)) => {
+            let (id, index) = (Some(id), Some(index));
+            (at, Due { id, index })
+        }
+        None => {
+            let (id, index) = (None, None);
+            (now, Due { id, index })
+        }
+    }
+}
