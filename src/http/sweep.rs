@@ -128,12 +128,19 @@ async fn tidy(app: &App, id: &ApprovalId, due: &Due) -> Result<usize, Error> {
     let Some(row) = app.store.look(id, due, app.now()).await? else {
         return Ok(0);
     };
+    let before = row.approval.clone();
     let (row, attempts) = app
         .change_row(app.trusted(row)?, |approval, now| {
             approval.tidy(app.config.outcome_within, now);
             Ok(approval.lease_mails(app.config.mail_notes, now))
         })
         .await?;
+    if row.approval == before {
+        // It was due by settings that have changed since.
+        let due = before.next_due(app.config.outcome_within);
+        app.replace(row, due).await?;
+        return Ok(0);
+    }
     let mails = attempts.len();
     app.notify(row, attempts).await?;
     Ok(mails)

@@ -23,6 +23,12 @@ pub(crate) fn tables(port: u16) -> [(&'static str, String); 5] {
     ]
 }
 
+/// As gates take their settings.
+pub(crate) fn borrowed<'a>(settings: &'a [(&'static str, String)]) -> Vec<(&'a str, &'a str)> {
+    let borrowed = settings.iter().map(|(name, value)| (*name, value.as_str()));
+    borrowed.collect()
+}
+
 /// What a gate keeps: its file, or its table and the index of what is due.
 pub(crate) enum Kept {
     File(PathBuf),

@@ -75,10 +75,7 @@ async fn on_azurite() {
     let settings = kept::tables(azurite().port);
     let dir = tempfile::tempdir().unwrap();
     let table = Table::of(azurite().port, &settings[2].1);
-    let settings = settings
-        .each_ref()
-        .map(|(name, value)| (*name, value.as_str()));
-    let gate = Process::start(dir.path(), &settings).await;
+    let gate = Process::start(dir.path(), &kept::borrowed(&settings)).await;
     gate.client().submit(&request()).await.unwrap();
     assert_eq!(table.rows().await.len(), 1);
 }

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use human_oversight_client::types::{Deliverable, MailState, Status};
+use human_oversight_client::types::{Deliverable, ExecutionStatus, MailState, Status};
 use serde_json::{Value, json};
 
+use crate::claim::claim;
 use crate::harness::{ALICE, BOB, TestGate, request};
 
 #[tokio::test]
@@ -201,4 +202,27 @@ async fn a_sweep_sees_hundreds_that_are_due() {
     for (_, _, row) in gate.stored().await {
         assert!(row.contains(r#""Status":"Timeout""#));
     }
+}
+
+#[tokio::test]
+async fn what_was_due_by_older_settings_is_put_off_once() {
+    let gate = TestGate::with(&[("HO_OUTCOME_WITHIN", "60")]).await;
+    let approval = gate.ask().await;
+    gate.approve(&approval, ALICE).await;
+    let claim = claim("0123456789abcdef");
+    gate.client.claim(&approval.id, &claim).await.unwrap();
+    gate.sweep().await;
+    let patient = TestGate::at(gate.dir, &[("HO_OUTCOME_WITHIN", "86400")]).await;
+    patient.pass(Duration::from_secs(120));
+    assert!(
+        patient
+            .sweep()
+            .await
+            .starts_with("1 due, 0 mails, 0 failed")
+    );
+    assert!(patient.sweep().await.starts_with("0 due"));
+    patient.pass(Duration::from_secs(86_400));
+    assert!(patient.sweep().await.starts_with("1 due"));
+    let execution = patient.status(&approval.id).await.execution.unwrap();
+    assert_eq!(execution.status, ExecutionStatus::ExecutionUnknown);
 }

@@ -505,10 +505,7 @@ async fn a_row_of_the_predecessor_is_told_as_such_and_never_judged() {
     let settings = kept::tables(azurite().port);
     let table = Table::of(azurite().port, &settings[2].1);
     table.create().await;
-    let settings = settings
-        .each_ref()
-        .map(|(name, value)| (*name, value.as_str()));
-    let gate = TestGate::with(&settings).await;
+    let gate = TestGate::with(&kept::borrowed(&settings)).await;
     let theirs = json!({
         "PartitionKey": AGENT,
         "RowKey": "4f4dbd79",
@@ -547,12 +544,9 @@ async fn a_row_of_the_predecessor_is_told_as_such_and_never_judged() {
 async fn gates<const N: usize>() -> (Proxy, [TestGate; N]) {
     let proxy = Proxy::before(azurite().port).await;
     let settings = kept::tables(proxy.port);
-    let settings = settings
-        .each_ref()
-        .map(|(name, value)| (*name, value.as_str()));
     let mut gates = Vec::new();
     for _ in 0..N {
-        gates.push(TestGate::with(&settings).await);
+        gates.push(TestGate::with(&kept::borrowed(&settings)).await);
     }
     (proxy, gates.try_into().ok().unwrap())
 }
@@ -679,10 +673,7 @@ async fn an_outage_is_a_503_for_everybody_and_passes() {
 async fn the_documented_row_is_a_real_one() {
     let settings = kept::tables(azurite().port);
     let table = Table::of(azurite().port, &settings[2].1);
-    let settings = settings
-        .each_ref()
-        .map(|(name, value)| (*name, value.as_str()));
-    let gate = TestGate::with(&settings).await;
+    let gate = TestGate::with(&kept::borrowed(&settings)).await;
     let mut new = request();
     new.approver_emails = vec![ALICE.to_owned()];
     new.reason = Some("Left the company on 30 September.".to_owned());
