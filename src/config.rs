@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::address::{Address, AllowList};
+use crate::agents::AgentKeys;
 use crate::approval::Notes;
 use crate::brand::Brand;
 use crate::identity::Principal;
@@ -47,6 +48,8 @@ pub struct Config {
     pub brand: Brand,
     /// Who may be named as an approver.
     pub allowed_approvers: AllowList,
+    /// Which agents each function key speaks for; any for all of them if not set.
+    pub agent_keys: Option<AgentKeys>,
     /// The keys of links; kept in `home` if not set.
     pub link_keys: Option<Vec<NamedKey>>,
     /// The keys of receipts; kept in `home` if not set.
@@ -173,6 +176,15 @@ impl Config {
                 }
             },
             allowed_approvers,
+            agent_keys: match get("HO_AGENT_KEYS") {
+                Some(list) => Some(AgentKeys::parse(&list).ok_or_else(|| {
+                    unusable(
+                        "HO_AGENT_KEYS",
+                        "it must list SHA256=AGENT, each a function key's SHA-256 and an agent's name",
+                    )
+                })?),
+                None => None,
+            },
             link_keys: key_list("HO_LINK_KEYS")?,
             receipt_keys: key_list("HO_RECEIPT_KEYS")?,
             default_timeout: seconds(&get, "HO_DEFAULT_TIMEOUT", 3_600, 10..=2_592_000)?,
@@ -361,6 +373,7 @@ mod tests {
             ("HO_BRAND_NAME", "a\nb"),
             ("HO_SUBJECT_PREFIX", "a\u{202e}b"),
             ("HO_MAIL_FROM", "me"),
+            ("HO_AGENT_KEYS", "topsecret=Agent"),
             ("HO_MAIL_PARAMETERS", "some"),
             ("HO_ALLOWED_APPROVERS", "contoso.com"),
             ("HO_DEFAULT_TIMEOUT", "9"),

@@ -22,6 +22,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{FromRequestParts, Path};
+use axum::http::HeaderMap;
 use axum::http::request::Parts;
 use axum::routing::{get, post};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -180,7 +181,39 @@ impl<S: Send + Sync> FromRequestParts<S> for Id {
     }
 }
 
+/// The `{id}` of an address, for whoever may speak for its agent. To anybody else it names nothing.
+struct OwnId(ApprovalId);
+
+impl FromRequestParts<Arc<App>> for OwnId {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Error> {
+        let Id(id) = Id::from_request_parts(parts, app).await?;
+        match app.may_speak_for(&parts.headers, parts.uri.query(), id.agent()) {
+            true => Ok(Self(id)),
+            false => Err(Error::NotFound),
+        }
+    }
+}
+
+/// The function key of a request, which the host checks and lets through, in the header or the query.
+fn function_key(headers: &HeaderMap, query: Option<&str>) -> Option<String> {
+    let header = headers.get("x-functions-key");
+    let header = header.and_then(|value| value.to_str().ok().map(str::to_owned));
+    header.or_else(|| {
+        let mut pairs = form_urlencoded::parse(query?.as_bytes());
+        pairs.find_map(|(name, value)| (name == "code").then(|| value.into_owned()))
+    })
+}
+
 impl App {
+    fn may_speak_for(&self, headers: &HeaderMap, query: Option<&str>, agent: &str) -> bool {
+        match &self.config.agent_keys {
+            Some(keys) => keys.allow(&function_key(headers, query).unwrap_or_default(), agent),
+            None => true,
+        }
+    }
+
     /// Puts the gate together for the `port` it listens on. Reads keys that are kept in files;
     /// everything else is opened when it is needed.
     ///

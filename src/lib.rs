@@ -10,6 +10,7 @@
 //! |---|---|
 //! | [`approval`] | the lifecycle: states, and the moves between them; pure |
 //! | [`id`], [`address`], [`timestamp`] | values that cannot be wrong once they are made |
+//! | [`agents`] | which agents a function key speaks for |
 //! | [`token`], [`receipt`], [`keyring`] | links, codes and form tokens; signed receipts; their keys |
 //! | [`reveal`], [`views`], [`brand`] | what people read: the page and the mails |
 //! | [`store`] | where approvals are kept: one row each, changed on a condition |
@@ -43,6 +44,7 @@
 //! 11. No key, token, code, mail address, query string or body is ever logged.
 
 pub mod address;
+pub mod agents;
 pub mod approval;
 pub mod brand;
 pub mod config;

@@ -11,7 +11,7 @@ use subtle::ConstantTimeEq;
 use super::error::{Error, Standing};
 use super::json::{Fields, Json};
 use super::wire::Answer;
-use super::{App, Id};
+use super::{App, OwnId};
 use crate::approval::{Approval, Claimed};
 use crate::id::is_plain_name;
 use crate::timestamp::Timestamp;
@@ -21,7 +21,7 @@ const SECRET_CHARS: usize = 256;
 
 pub(super) async fn claim(
     State(app): State<Arc<App>>,
-    Id(id): Id,
+    OwnId(id): OwnId,
     Json(body): Json,
 ) -> Result<Answer, Error> {
     let mut fields = Fields::of(body);

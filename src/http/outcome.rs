@@ -9,13 +9,13 @@ use super::claim::{Secret, not_possible};
 use super::error::Error;
 use super::json::{Fields, Json, Text};
 use super::wire::Answer;
-use super::{App, Id};
+use super::{App, OwnId};
 
 const ERROR_CHARS: usize = 2_000;
 
 pub(super) async fn outcome(
     State(app): State<Arc<App>>,
-    Id(id): Id,
+    OwnId(id): OwnId,
     Json(body): Json,
 ) -> Result<Answer, Error> {
     let mut fields = Fields::of(body);

@@ -8,14 +8,14 @@ use axum::http::StatusCode;
 
 use super::error::Error;
 use super::wire::Answer;
-use super::{App, Id};
+use super::{App, OwnId};
 
 /// The longest wait, well under the 230 s after which the cloud's front end gives up.
 const WAIT_SECONDS: std::ops::RangeInclusive<u64> = 1..=100;
 
 pub(super) async fn status(
     State(app): State<Arc<App>>,
-    Id(id): Id,
+    OwnId(id): OwnId,
     RawQuery(query): RawQuery,
 ) -> Result<Answer, Error> {
     let approval = match wait_parameter(query.as_deref())? {

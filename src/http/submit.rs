@@ -41,6 +41,11 @@ pub(super) async fn submit(
     let preferred = prefer_wait(&headers);
     let wait = asked.or(preferred);
     let submission = Submission::parse(&app, body)?;
+    if !app.may_speak_for(&headers, query.as_deref(), submission.id.agent()) {
+        return Err(Error::Forbidden(
+            "This function key does not speak for this agent (HO_AGENT_KEYS).",
+        ));
+    }
     if wait.is_some() && submission.claimant.is_some() {
         return Err(invalid(
             "/claimant",

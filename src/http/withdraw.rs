@@ -11,11 +11,11 @@ use super::claim::{Secret, not_possible};
 use super::error::Error;
 use super::json::{Fields, Json};
 use super::wire::Answer;
-use super::{App, Id};
+use super::{App, OwnId};
 
 pub(super) async fn withdraw(
     State(app): State<Arc<App>>,
-    Id(id): Id,
+    OwnId(id): OwnId,
     request: Request,
 ) -> Result<Answer, Error> {
     // Whoever has no secret to bring has nothing to say.

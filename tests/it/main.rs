@@ -13,6 +13,7 @@ mod proxy;
 mod service;
 mod smtp;
 
+mod agents;
 mod browser;
 mod claim;
 mod client;

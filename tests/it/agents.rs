@@ -1,0 +1,70 @@
+//! `HO_AGENT_KEYS`: a function key speaks for its own agents alone.
+
+use human_oversight_client::Client;
+use human_oversight_client::parameters::{hex, sha256};
+use reqwest::StatusCode;
+
+use crate::harness::{ALICE, TestGate, http, request};
+use crate::host::KEY;
+
+#[tokio::test]
+async fn a_key_asks_sees_claims_reports_and_withdraws_for_its_own_agents_alone() {
+    let key = hex(&sha256(KEY.as_bytes()));
+    let keys = format!("{key}=UserManager*");
+    let gate = TestGate::with(&[("HO_AGENT_KEYS", &keys)]).await;
+    let approval = gate.ask().await;
+    gate.approve(&approval, ALICE).await;
+    gate.status(&approval.id).await;
+
+    let mut other = request();
+    other.agent_name = "PaymentsAgent".to_owned();
+    let other = serde_json::to_string(&other).unwrap();
+    let refused = gate.post("/api/submit", other).await;
+    assert_eq!(refused.status, StatusCode::FORBIDDEN, "{}", refused.body);
+    assert!(
+        refused.problem()["detail"]
+            .as_str()
+            .unwrap()
+            .contains("HO_AGENT_KEYS")
+    );
+    assert_eq!(gate.stored().await.len(), 1);
+
+    // The same host, the same gate, and a key that the gate knows for another agent.
+    let foreign = format!("{}=UserManager*", hex(&sha256(b"another key")));
+    let gate = TestGate::at(gate.dir, &[("HO_AGENT_KEYS", &foreign)]).await;
+    let id = &approval.id;
+    let before = gate.stored().await;
+    let status = gate.get(&format!("{}/api/status/{id}", gate.url)).await;
+    let mut answers = vec![status];
+    for (function, body) in [
+        ("claim", r#"{"nonce":"0123456789abcdef"}"#),
+        ("outcome", r#"{"status":"Executed"}"#),
+        ("withdraw", "{}"),
+    ] {
+        answers.push(gate.post(&format!("/api/{function}/{id}"), body).await);
+    }
+    for answer in answers {
+        assert_eq!(answer.status, StatusCode::NOT_FOUND, "{}", answer.body);
+        answer.problem();
+    }
+    assert_eq!(gate.stored().await, before);
+}
+
+#[tokio::test]
+async fn the_key_may_be_in_the_query_as_the_host_takes_it() {
+    let keys = format!("{}=UserManagerAgent", hex(&sha256(b"in the query")));
+    let gate = TestGate::with(&[("HO_AGENT_KEYS", &keys)]).await;
+    let url = |code: &str| format!("http://{}/api/submit?code={code}", gate.handler);
+    let http = http().build().unwrap();
+    let post = async |code: &str| {
+        let body = serde_json::to_string(&request()).unwrap();
+        let call = http
+            .post(url(code))
+            .header("content-type", "application/json");
+        call.body(body).send().await.unwrap().status()
+    };
+    assert_eq!(post("in%20the%20query").await, StatusCode::ACCEPTED);
+    assert_eq!(post("another").await, StatusCode::FORBIDDEN);
+    let none = Client::new(&gate.direct(""), None).unwrap();
+    assert!(none.submit(&request()).await.is_err());
+}
