@@ -4,7 +4,7 @@ use std::process::Stdio;
 
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 
-use crate::harness::mails;
+use crate::harness::{http, mails};
 use crate::process::binary;
 
 const APPROVER: &str = "approver@example.com";
@@ -38,7 +38,9 @@ async fn demo(timeout: &str, form: Option<&str>) -> String {
             .find(|line| line.ends_with("/inbox"))
             .unwrap()
             .trim();
-        let list = reqwest::get(inbox).await.unwrap().text().await.unwrap();
+        let http = http().build().unwrap();
+        let list = http.get(inbox).send().await.unwrap();
+        let list = list.text().await.unwrap();
         assert!(
             list.contains("Approval needed: Delete User Account"),
             "{list}"

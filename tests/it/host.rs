@@ -29,6 +29,8 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 use uuid::Uuid;
 
+use crate::harness::http;
+
 /// The version that it says it is.
 const VERSION: &str = "4.1037.0.0";
 
@@ -790,7 +792,8 @@ impl Supervisor {
         let ready = async {
             // Any answer to the ping will do.
             let url = format!("http://127.0.0.1:{}/", self.port);
-            while reqwest::get(&url).await.is_err() {
+            let http = http().build().unwrap();
+            while http.get(&url).send().await.is_err() {
                 if started.elapsed() > Duration::from_secs(30) {
                     self.write(
                         Level::Error,
