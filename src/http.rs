@@ -233,13 +233,10 @@ impl App {
         )?;
         let of = |name| move |error| ConfigError::Keys { name, error };
         let base_url = config.base_url.clone();
-        let http =
-            outbound::client().map_err(|error| AssembleError::Http(outbound::causes(error)))?;
         let mailer = Mailer::new(
             &config.mail,
             config.mail_from.clone(),
             &config.brand.name,
-            &http,
             clock.clone(),
         );
         Ok(Self {
@@ -247,6 +244,7 @@ impl App {
             store: match &config.store {
                 StoreChoice::Embedded(dir) => Store::embedded(dir),
                 StoreChoice::Tables { account, table } => {
+                    let http = outbound::client().map_err(AssembleError::Http)?;
                     Store::tables(account, table, http, clock.clone())
                 }
             },

@@ -139,9 +139,8 @@ impl Tokens {
             Principal::AzureCli => return Ok(AzureCliCredential::new(None)?),
             Principal::ManagedIdentity(client_id) => client_id.clone(),
         };
-        let http = outbound::direct().map_err(|error| {
-            azure_core::Error::with_message(ErrorKind::Other, outbound::causes(error))
-        })?;
+        let http = outbound::direct()
+            .map_err(|why| azure_core::Error::with_message(ErrorKind::Other, why))?;
         let options = ManagedIdentityCredentialOptions {
             user_assigned_id: client_id.map(UserAssignedId::ClientId),
             client_options: ClientOptions {

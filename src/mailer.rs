@@ -13,10 +13,10 @@ use std::time::Duration;
 use lettre::message::header::{HeaderName, HeaderValue};
 use lettre::message::{Mailbox, MultiPart};
 use lettre::{Address as MailAddress, Message};
-use reqwest::Client;
 
 use crate::address::Address;
 use crate::approval::MISCONFIGURED_PAUSE;
+use crate::outbound;
 use crate::reveal;
 use crate::timestamp::{Clock, Timestamp};
 
@@ -122,17 +122,16 @@ impl Mailer {
         choice: &MailChoice,
         from: Address,
         name: &str,
-        http: &Client,
         clock: Clock,
     ) -> Result<Self, String> {
         let transport = match choice {
             MailChoice::File(dir) => Transport::File(file::Folder::new(dir)),
             MailChoice::Smtp(relay) => Transport::Smtp(smtp::Smtp::new(relay, domain(&from))?),
             MailChoice::Acs(communication) => {
-                Transport::Acs(acs::Acs::new(communication, http.clone(), clock))
+                Transport::Acs(acs::Acs::new(communication, outbound::client()?, clock))
             }
             MailChoice::Graph(mailbox) => {
-                Transport::Graph(graph::Graph::new(mailbox, http.clone(), clock))
+                Transport::Graph(graph::Graph::new(mailbox, outbound::client()?, clock))
             }
         };
         Ok(Self(Arc::new(Inner {
@@ -173,12 +172,14 @@ impl Mailer {
     }
 
     async fn hand_over(&self, email: &Email, within: Duration) -> Result<(), MailError> {
-        let message = self.message(email)?;
         match &self.0.transport {
-            Transport::File(folder) => folder.put(&email.name, &message.formatted()).await,
-            Transport::Smtp(smtp) => smtp.send(&message, within).await,
+            Transport::File(folder) => {
+                let mail = self.message(email)?.formatted();
+                folder.put(&email.name, &mail).await
+            }
+            Transport::Smtp(smtp) => smtp.send(&self.message(email)?, within).await,
             Transport::Acs(acs) => acs.send(email, &self.0.from).await,
-            Transport::Graph(graph) => graph.send(&message).await,
+            Transport::Graph(graph) => graph.send(&self.message(email)?).await,
         }
     }
 

@@ -14,18 +14,19 @@ const CONNECT_WITHIN: Duration = Duration::from_secs(3);
 /// costs two round trips inside the region; one that is dead costs a retry.
 const IDLE: Duration = Duration::from_secs(4);
 
-/// A client; its clones share a pool.
+/// A client; its clones share a pool. To make one takes a while, since it reads the certificates that
+/// the machine trusts.
 ///
 /// # Errors
-/// When the machine has no certificates to trust.
-pub(crate) fn client() -> reqwest::Result<Client> {
-    builder().build()
+/// When there are none.
+pub(crate) fn client() -> Result<Client, String> {
+    builder().build().map_err(causes)
 }
 
 /// One for what is on this machine or beside it: whoever gives out tokens, over plain HTTP, is not
 /// asked by way of a proxy.
-pub(crate) fn direct() -> reqwest::Result<Client> {
-    builder().no_proxy().build()
+pub(crate) fn direct() -> Result<Client, String> {
+    builder().no_proxy().build().map_err(causes)
 }
 
 fn builder() -> ClientBuilder {

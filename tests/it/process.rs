@@ -533,3 +533,12 @@ async fn production_opens_at_once_and_has_no_inbox() {
     let log = gate.kill().await;
     assert!(!log.contains("secret"), "{log}");
 }
+
+/// A developer's gate connects to nobody, so it needs nobody's certificates.
+#[tokio::test]
+async fn a_developers_gate_needs_no_certificates() {
+    let dir = tempfile::tempdir().unwrap();
+    let gate = Process::start(dir.path(), &[("SSL_CERT_FILE", "/dev/null")]).await;
+    gate.client().submit(&request()).await.unwrap();
+    assert_eq!(mails(&dir.path().join("mail")).len(), 2);
+}
