@@ -29,6 +29,15 @@ impl Address {
         &self.0
     }
 
+    /// What stands behind the `@`.
+    pub fn domain(&self) -> &str {
+        self.parts().1
+    }
+
+    fn parts(&self) -> (&str, &str) {
+        self.0.rsplit_once('@').expect("parsed")
+    }
+
     /// Whether both are one person's, as far as can be told: case and what stands behind a `+` do
     /// not count.
     pub fn is_same_person(&self, other: &Self) -> bool {
@@ -42,7 +51,7 @@ impl Address {
 
     /// The same text for the same person, as far as can be told.
     pub fn person(&self) -> String {
-        let (local, domain) = self.0.rsplit_once('@').expect("parsed");
+        let (local, domain) = self.parts();
         let local = local.split_once('+').map_or(local, |(name, _)| name);
         format!("{local}@{domain}").to_ascii_lowercase()
     }
@@ -108,10 +117,7 @@ impl AllowList {
         match self {
             Self::Anybody => true,
             Self::These(entries) => entries.iter().any(|entry| match entry {
-                Allowed::Domain(domain) => address
-                    .0
-                    .rsplit_once('@')
-                    .is_some_and(|(_, d)| d.eq_ignore_ascii_case(domain)),
+                Allowed::Domain(domain) => address.domain().eq_ignore_ascii_case(domain),
                 // To the letter: what stands behind a `+` may be another mailbox.
                 Allowed::Person(person) => person.0.eq_ignore_ascii_case(&address.0),
             }),

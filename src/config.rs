@@ -142,6 +142,15 @@ impl Config {
             })?,
             None => AllowList::Anybody,
         };
+        let agent_keys = get("HO_AGENT_KEYS").map(|list| {
+            AgentKeys::parse(&list).ok_or_else(|| {
+                unusable(
+                    "HO_AGENT_KEYS",
+                    "it must list SHA256=AGENT, each a function key's SHA-256 and an agent's name",
+                )
+            })
+        });
+        let agent_keys = agent_keys.transpose()?;
         let key_list = |name| {
             get(name)
                 .map(|list| {
@@ -176,15 +185,7 @@ impl Config {
                 }
             },
             allowed_approvers,
-            agent_keys: match get("HO_AGENT_KEYS") {
-                Some(list) => Some(AgentKeys::parse(&list).ok_or_else(|| {
-                    unusable(
-                        "HO_AGENT_KEYS",
-                        "it must list SHA256=AGENT, each a function key's SHA-256 and an agent's name",
-                    )
-                })?),
-                None => None,
-            },
+            agent_keys,
             link_keys: key_list("HO_LINK_KEYS")?,
             receipt_keys: key_list("HO_RECEIPT_KEYS")?,
             default_timeout: seconds(&get, "HO_DEFAULT_TIMEOUT", 3_600, 10..=2_592_000)?,
@@ -253,6 +254,30 @@ impl Config {
 
 /// Where a developer's gate keeps what it keeps, unless it is told.
 const HOME: &str = ".oversight";
+
+/// An Azure resource by its endpoint, with tokens, or by its connection string: one of two settings.
+fn resource<T>(
+    get: &Lookup<'_>,
+    [endpoint, connection_string]: [&'static str; 2],
+    why: &'static str,
+    at: impl Fn(&str) -> Result<T, &'static str>,
+    from_connection_string: impl Fn(&str) -> Result<T, &'static str>,
+) -> Result<T, ConfigError> {
+    match (get(endpoint), get(connection_string)) {
+        (Some(address), None) => at(&address).map_err(|why| unusable(endpoint, why)),
+        (None, Some(text)) => {
+            from_connection_string(&text).map_err(|why| unusable(connection_string, why))
+        }
+        (None, None) => Err(ConfigError::Missing {
+            name: endpoint,
+            why,
+        }),
+        (Some(_), Some(_)) => Err(unusable(
+            connection_string,
+            &format!("{endpoint} is set too, and only one of them can be meant"),
+        )),
+    }
+}
 
 /// Every Azure service that gives a program an identity says so by `IDENTITY_ENDPOINT`.
 fn principal(get: &Lookup<'_>, production: bool) -> Principal {

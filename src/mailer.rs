@@ -126,7 +126,7 @@ impl Mailer {
     ) -> Result<Self, String> {
         let transport = match choice {
             MailChoice::File(dir) => Transport::File(file::Folder::new(dir)),
-            MailChoice::Smtp(relay) => Transport::Smtp(smtp::Smtp::new(relay, domain(&from))?),
+            MailChoice::Smtp(relay) => Transport::Smtp(smtp::Smtp::new(relay, from.domain())?),
             MailChoice::Acs(communication) => {
                 Transport::Acs(acs::Acs::new(communication, outbound::client()?, clock))
             }
@@ -220,8 +220,7 @@ impl Email {
 
     /// The headers that are the same by every transport.
     fn headers(&self, from: &Address) -> Vec<(&'static str, String)> {
-        let domain = domain(from);
-        let id = |name: &str| format!("<{name}@{domain}>");
+        let id = |name: &str| format!("<{name}@{}>", from.domain());
         let mut headers = vec![
             ("Message-ID", id(&self.name)),
             // No holiday notes, please (RFC 3834); the same for Exchange (MS-OXCMAIL 2.1.3.2.20), not
@@ -242,11 +241,4 @@ impl Email {
         }
         headers
     }
-}
-
-fn domain(address: &Address) -> &str {
-    let address = address.as_str();
-    address
-        .rsplit_once('@')
-        .map_or(address, |(_, domain)| domain)
 }

@@ -1,12 +1,13 @@
-//! HTTP to the services that the gate stands on: one pool of connections, with time-outs.
+//! HTTP to the services that the gate stands on.
 
 use std::error::Error;
 use std::time::Duration;
 
+use reqwest::header::{HeaderMap, RETRY_AFTER};
 use reqwest::{Client, ClientBuilder, Url};
 
-/// How long an answer may take, with its body, where nobody says otherwise.
-const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+/// How long whoever gives out tokens may take for an answer. Of others, each caller says it.
+const TOKEN_WITHIN: Duration = Duration::from_secs(5);
 
 const CONNECT_WITHIN: Duration = Duration::from_secs(3);
 
@@ -26,7 +27,8 @@ pub(crate) fn client() -> Result<Client, String> {
 /// One for what is on this machine or beside it: whoever gives out tokens, over plain HTTP, is not
 /// asked by way of a proxy.
 pub(crate) fn direct() -> Result<Client, String> {
-    builder().no_proxy().build().map_err(causes)
+    let direct = builder().no_proxy().timeout(TOKEN_WITHIN);
+    direct.build().map_err(causes)
 }
 
 fn builder() -> ClientBuilder {
@@ -36,9 +38,22 @@ fn builder() -> ClientBuilder {
         .ok();
     Client::builder()
         .connect_timeout(CONNECT_WITHIN)
-        .timeout(ANSWER_WITHIN)
         .pool_idle_timeout(IDLE)
         .redirect(reqwest::redirect::Policy::none())
+}
+
+/// How long a service wants to be left alone.
+pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?;
+    seconds.parse().ok().map(Duration::from_secs)
+}
+
+/// Whether an address names a place and no more: no credentials, no query.
+pub(crate) fn is_bare(url: &Url) -> bool {
+    url.query().is_none()
+        && url.fragment().is_none()
+        && url.username().is_empty()
+        && url.password().is_none()
 }
 
 /// The address of a service that tokens and keys are sent to: https, or this very machine.
@@ -51,11 +66,7 @@ pub(crate) fn endpoint(text: &str) -> Result<Url, &'static str> {
     if url.scheme() != "https" && !is_local {
         return Err("it must begin with https://, since tokens are sent to it");
     }
-    let is_bare = url.query().is_none()
-        && url.fragment().is_none()
-        && url.username().is_empty()
-        && url.password().is_none();
-    match is_bare {
+    match is_bare(&url) {
         true => Ok(url),
         false => Err("it must be https://HOST and no more"),
     }

@@ -2,15 +2,13 @@
 
 use std::path::PathBuf;
 
-use super::{ConfigError, HOME, Lookup, principal, unusable};
+use super::{ConfigError, HOME, Lookup, principal, resource, unusable};
 use crate::address::Address;
 use crate::approval::Notes;
 use crate::brand::Brand;
 use crate::mailer::{Communication, Graph365, MailChoice, Relay};
 
 pub(super) fn mail(get: &Lookup<'_>, production: bool) -> Result<MailChoice, ConfigError> {
-    const ACS_ENDPOINT: &str = "HO_ACS_ENDPOINT";
-    const ACS_CONNECTION_STRING: &str = "HO_ACS_CONNECTION_STRING";
     let needed = |name, why| get(name).ok_or(ConfigError::Missing { name, why });
     let mail = get("HO_MAIL").unwrap_or_else(|| format!("file:{HOME}/mail"));
     match mail.split_once(':').unwrap_or((&mail, "")) {
@@ -23,27 +21,14 @@ pub(super) fn mail(get: &Lookup<'_>, production: bool) -> Result<MailChoice, Con
                 .map_err(|why| unusable("HO_SMTP_URL", why))?;
             Ok(MailChoice::Smtp(relay))
         }
-        ("acs", "") => {
-            let resource = match (get(ACS_ENDPOINT), get(ACS_CONNECTION_STRING)) {
-                (Some(endpoint), None) => Communication::at(&endpoint, principal(get, production))
-                    .map_err(|why| unusable(ACS_ENDPOINT, why))?,
-                (None, Some(text)) => Communication::from_connection_string(&text)
-                    .map_err(|why| unusable(ACS_CONNECTION_STRING, why))?,
-                (None, None) => {
-                    return Err(ConfigError::Missing {
-                        name: ACS_ENDPOINT,
-                        why: "HO_MAIL=acs needs a resource (or HO_ACS_CONNECTION_STRING)",
-                    });
-                }
-                (Some(_), Some(_)) => {
-                    return Err(unusable(
-                        ACS_CONNECTION_STRING,
-                        "HO_ACS_ENDPOINT is set too, and only one of them can be meant",
-                    ));
-                }
-            };
-            Ok(MailChoice::Acs(resource))
-        }
+        ("acs", "") => resource(
+            get,
+            ["HO_ACS_ENDPOINT", "HO_ACS_CONNECTION_STRING"],
+            "HO_MAIL=acs needs a resource (or HO_ACS_CONNECTION_STRING)",
+            |address| Communication::at(address, principal(get, production)),
+            Communication::from_connection_string,
+        )
+        .map(MailChoice::Acs),
         ("graph", "") => {
             let mailbox = needed("HO_GRAPH_MAILBOX", "HO_MAIL=graph needs a mailbox")?;
             let mailbox = Address::parse(&mailbox).ok_or_else(|| {

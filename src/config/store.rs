@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{ConfigError, HOME, Lookup, principal, unusable};
+use super::{ConfigError, HOME, Lookup, principal, resource, unusable};
 use crate::store::Account;
 
 /// Where requests are kept.
@@ -40,26 +40,13 @@ pub(super) fn store(get: &Lookup<'_>, production: bool) -> Result<StoreChoice, C
             ));
         }
     }
-    let account = match (get(ENDPOINT), get(CONNECTION_STRING)) {
-        (Some(endpoint), None) => {
-            let principal = principal(get, production);
-            Account::at(&endpoint, principal).map_err(|why| unusable(ENDPOINT, why))?
-        }
-        (None, Some(text)) => Account::from_connection_string(&text)
-            .map_err(|why| unusable(CONNECTION_STRING, why))?,
-        (None, None) => {
-            return Err(ConfigError::Missing {
-                name: ENDPOINT,
-                why: "HO_STORE=tables needs an account (or HO_TABLES_CONNECTION_STRING)",
-            });
-        }
-        (Some(_), Some(_)) => {
-            return Err(unusable(
-                CONNECTION_STRING,
-                "HO_TABLES_ENDPOINT is set too, and only one of them can be meant",
-            ));
-        }
-    };
+    let account = resource(
+        get,
+        [ENDPOINT, CONNECTION_STRING],
+        "HO_STORE=tables needs an account (or HO_TABLES_CONNECTION_STRING)",
+        |address| Account::at(address, principal(get, production)),
+        Account::from_connection_string,
+    )?;
     let table = get("HO_TABLE").unwrap_or_else(|| "approvals".to_owned());
     let is_name = (3..=TABLE_CHARS).contains(&table.len())
         && table.starts_with(|c: char| c.is_ascii_lowercase())

@@ -3,14 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::header::RETRY_AFTER;
 use reqwest::{RequestBuilder, Response, StatusCode};
 use serde_json::Value;
 use tokio::time::timeout;
 
 use super::MailError;
 use crate::identity::Tokens;
-use crate::outbound::causes;
+use crate::outbound::{causes, retry_after};
 
 /// How long an answer may take.
 const ANSWER_WITHIN: Duration = Duration::from_secs(3);
@@ -44,7 +43,7 @@ pub(super) async fn post(request: RequestBuilder, repeatable: bool) -> Result<()
         }
         Err(error) => return Err(MailError::Unclear(causes(error))),
     };
-    let (status, wait) = (answer.status(), retry_after(&answer));
+    let (status, wait) = (answer.status(), retry_after(answer.headers()));
     if status == StatusCode::ACCEPTED {
         return Ok(());
     }
@@ -55,12 +54,6 @@ pub(super) async fn post(request: RequestBuilder, repeatable: bool) -> Result<()
         500 | 502 | 504 if !repeatable => MailError::Unclear(refusal),
         _ => MailError::Unavailable(refusal, wait),
     })
-}
-
-/// How long the service wants to be left alone.
-fn retry_after(answer: &Response) -> Option<Duration> {
-    let seconds = answer.headers().get(RETRY_AFTER)?.to_str().ok()?;
-    seconds.parse().ok().map(Duration::from_secs)
 }
 
 /// What the service calls it; its words may repeat an address.

@@ -26,7 +26,7 @@ use azure_storage::CloudLocation;
 use futures_util::StreamExt;
 use reqwest::Client;
 use serde_json::{Map, Value};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
 use super::row::{self, Row};
 use super::{Due, ETag, Entry, Place, StoreError, Versioned};
@@ -46,12 +46,23 @@ pub(super) struct Tables {
     open: TableClient,
 }
 
-/// How long an operation may take, however often it is tried: a decision has four, and whoever waits
-/// for it gives up after 30 s.
-const PATIENCE: Duration = Duration::from_secs(7);
+/// How long an answer is waited for, and how long in all, however often it is tried.
+struct Patience {
+    answer: Duration,
+    in_all: Duration,
+}
 
-/// A query may be answered late: the service looks for up to 5 s before it gives a page.
-const QUERY_PATIENCE: Duration = Duration::from_secs(15);
+/// For one row: a decision takes four operations, and whoever waits for it gives up after 30 s.
+const POINT: Patience = Patience {
+    answer: Duration::from_secs(3),
+    in_all: Duration::from_secs(7),
+};
+
+/// For a query: the service looks for up to 5 s before it gives a page.
+const QUERY: Patience = Patience {
+    answer: Duration::from_secs(12),
+    in_all: Duration::from_secs(15),
+};
 
 /// Tidying may take so long, and is tried once: somebody waits, and the sweep would do it too.
 const TIDYING: Duration = Duration::from_secs(1);
@@ -166,7 +177,7 @@ impl Tables {
         now: Timestamp,
         from: Option<Place>,
     ) -> Result<(Vec<Due>, Option<Place>), StoreError> {
-        let (sent, _) = patiently(QUERY_PATIENCE, || {
+        let (sent, _) = patiently(QUERY, || {
             let mut query = self
                 .open
                 .query()
@@ -224,10 +235,7 @@ impl Tables {
     /// Reads a row, whatever it holds.
     async fn read(&self, partition: &str, row: &str) -> Result<(Row, ETag), StoreError> {
         let client = entity(&self.approvals, partition, row);
-        let (sent, _) = patiently(PATIENCE, || {
-            client.get::<Map<String, Value>>().into_future()
-        })
-        .await;
+        let (sent, _) = patiently(POINT, || client.get::<Map<String, Value>>().into_future()).await;
         match sent {
             Ok(found) => {
                 let etag = ETag(found.etag.to_string());
@@ -244,7 +252,7 @@ impl Tables {
     async fn write(&self, row: &Row, expected: Option<&ETag>) -> Result<ETag, Unwritten> {
         let client = entity(&self.approvals, &row.partition_key, &row.row_key);
         let entity = row.clone().into_entity();
-        let (sent, tries) = patiently(PATIENCE, || async {
+        let (sent, tries) = patiently(POINT, || async {
             Ok(match expected {
                 None => self.approvals.insert::<_, Value>(&entity)?.await?.etag,
                 Some(ETag(etag)) => {
@@ -314,10 +322,10 @@ impl Tables {
     where
         F: Future<Output = azure_core_legacy::Result<T>>,
     {
-        match patiently(PATIENCE, &send).await.0 {
+        match patiently(POINT, &send).await.0 {
             Err(fault) if fault.is_code("TableNotFound") => {
                 self.create_tables().await?;
-                patiently(PATIENCE, &send).await.0
+                patiently(POINT, &send).await.0
             }
             sent => sent,
         }
@@ -325,7 +333,8 @@ impl Tables {
 
     async fn create_tables(&self) -> Result<(), Fault> {
         for table in [&self.approvals, &self.open] {
-            match table.create().await.map_err(Fault::from) {
+            let (created, _) = patiently(POINT, || table.create().into_future()).await;
+            match created {
                 Err(fault) if !fault.is_code("TableAlreadyExists") => return Err(fault),
                 _ => {}
             }
@@ -341,18 +350,18 @@ struct Unwritten {
 }
 
 /// Sends something until it is answered, for a while; and how often it was sent.
-async fn patiently<T, F>(within: Duration, send: impl Fn() -> F) -> (Result<T, Fault>, u32)
+async fn patiently<T, F>(patience: Patience, send: impl Fn() -> F) -> (Result<T, Fault>, u32)
 where
     F: Future<Output = azure_core_legacy::Result<T>>,
 {
-    let until = Instant::now() + within;
+    let until = Instant::now() + patience.in_all;
     let mut tries = 0;
     loop {
         tries += 1;
-        let fault = match timeout_at(until, send()).await {
-            Ok(Ok(answer)) => return (Ok(answer), tries),
-            Ok(Err(error)) => Fault::from(error),
-            Err(_) => Fault::Lost("it took too long".to_owned()),
+        let answer_by = until.min(Instant::now() + patience.answer);
+        let fault = match in_time(answer_by, send()).await {
+            Ok(answer) => return (Ok(answer), tries),
+            Err(fault) => fault,
         };
         let pause = pause(tries, &fault);
         if !fault.may_pass() || Instant::now() + pause >= until {
@@ -386,13 +395,21 @@ fn pause(tries: u32, fault: &Fault) -> Duration {
 
 /// Nothing is lost when the index is not tidied: the sweep will look in vain, and tidy it.
 async fn tidy<T>(send: impl Future<Output = azure_core_legacy::Result<T>>) {
-    let fault = match timeout(TIDYING, send).await {
-        Ok(Ok(_)) => return,
-        Ok(Err(error)) => Fault::from(error),
-        Err(_) => Fault::Lost("it took too long".to_owned()),
-    };
-    if !fault.is_code("ResourceNotFound") {
-        tracing::debug!(cause = %fault, "an entry of what is due could not be tidied");
+    match in_time(Instant::now() + TIDYING, send).await {
+        Err(fault) if !fault.is_code("ResourceNotFound") => {
+            tracing::debug!(cause = %fault, "an entry of what is due could not be tidied");
+        }
+        _ => {}
+    }
+}
+
+async fn in_time<T>(
+    until: Instant,
+    send: impl Future<Output = azure_core_legacy::Result<T>>,
+) -> Result<T, Fault> {
+    match timeout_at(until, send).await {
+        Ok(answer) => answer.map_err(Fault::from),
+        Err(_) => Err(Fault::Lost("it took too long".to_owned())),
     }
 }
 

@@ -102,23 +102,30 @@ fn token(life: Duration) -> (String, u64) {
     )
 }
 
-/// App Service's giver of tokens; each lives so long, and after so many it fails. What it was asked.
-async fn identity_service(life: Duration, most: usize) -> (String, Arc<Mutex<Vec<String>>>) {
+/// What gives out tokens that live a day.
+fn a_day() -> Option<(String, u64)> {
+    Some(token(Duration::from_secs(86_400)))
+}
+
+/// App Service's giver of tokens, each with the second it ends; it fails where there is none. What it
+/// was asked.
+pub(crate) async fn identity_service(
+    give: impl Fn() -> Option<(String, u64)> + Clone + Send + Sync + 'static,
+) -> (String, Arc<Mutex<Vec<String>>>) {
     let asked: Arc<Mutex<Vec<String>>> = Arc::default();
     let seen = asked.clone();
     let answer = move |request: Request| {
         let secret = request.headers().get("x-identity-header").cloned();
         let mut seen = seen.lock().unwrap();
         seen.push(format!("{} {secret:?}", request.uri()));
-        let (token, expires) = token(life);
-        let answer = match seen.len() <= most {
-            true => json!({
+        let answer = match give() {
+            Some((token, expires)) => json!({
                 "access_token": token, "expires_on": expires.to_string(), "token_type": "Bearer",
-                "resource": "https://storage.azure.com", "client_id": "x",
+                "resource": "the one that was asked for", "client_id": "x",
             })
             .to_string()
             .into_response(),
-            false => {
+            None => {
                 let body = "a body with header-secret in it";
                 (StatusCode::INTERNAL_SERVER_ERROR, body).into_response()
             }
@@ -135,7 +142,7 @@ async fn identity_service(life: Duration, most: usize) -> (String, Arc<Mutex<Vec
 #[tokio::test]
 async fn a_managed_identity_asks_for_one_token_and_keeps_it() {
     let cloud = Cloud::new();
-    let (url, asked) = identity_service(Duration::from_secs(86_400), usize::MAX).await;
+    let (url, asked) = identity_service(a_day).await;
     let gate = cloud
         .gate(&[
             ("IDENTITY_ENDPOINT", &url),
@@ -158,7 +165,7 @@ async fn a_managed_identity_asks_for_one_token_and_keeps_it() {
 #[tokio::test]
 async fn without_a_client_id_it_is_the_systems_identity_and_no_proxy_is_asked() {
     let cloud = Cloud::new();
-    let (url, asked) = identity_service(Duration::from_secs(86_400), 1).await;
+    let (url, asked) = identity_service(a_day).await;
     let gate = cloud
         .gate(&[
             ("IDENTITY_ENDPOINT", &url),
@@ -168,13 +175,14 @@ async fn without_a_client_id_it_is_the_systems_identity_and_no_proxy_is_asked() 
         .await;
     cloud.works(&gate).await;
     let asked = asked.lock().unwrap().clone();
+    assert_eq!(asked.len(), 1, "{asked:?}");
     assert!(!asked[0].contains("client_id"), "{asked:?}");
 }
 
 #[tokio::test]
 async fn a_sign_in_that_fails_is_told_in_one_line() {
     let cloud = Cloud::new();
-    let (url, _) = identity_service(Duration::from_secs(86_400), 0).await;
+    let (url, _) = identity_service(|| None).await;
     let gate = cloud
         .gate(&[("IDENTITY_ENDPOINT", &url), ("IDENTITY_HEADER", "x")])
         .await;
@@ -219,7 +227,7 @@ fn fake_az(dir: &Path) -> PathBuf {
 #[tokio::test]
 async fn a_service_with_a_certificate_that_nobody_vouches_for_gets_no_token() {
     let cloud = Cloud::new();
-    let (url, _) = identity_service(Duration::from_secs(86_400), usize::MAX).await;
+    let (url, _) = identity_service(a_day).await;
     let other = Certificate::make();
     let gate = cloud
         .gate(&[

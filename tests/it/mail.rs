@@ -14,6 +14,7 @@ use crate::aiosmtpd::Aiosmtpd;
 use crate::certificate::Certificate;
 use crate::graph::{Graph, MAILBOX};
 use crate::harness::{AGENT, ALICE, BOB, Mail, TestGate, object, question, request};
+use crate::identity::identity_service;
 use crate::process::{Process, decide_at};
 use crate::smtp::{Smtp, SmtpFault};
 
@@ -690,7 +691,7 @@ async fn what_communication_services_refuse_is_told_apart() {
 #[tokio::test]
 async fn a_managed_identity_mails_by_communication_services() {
     let (acs, dir) = (Acs::start().await, tempfile::tempdir().unwrap());
-    let url = token_service("token-of-acs").await;
+    let (url, _) = identity_service(|| of_2100("token-of-acs")).await;
     let gate = Process::start(
         dir.path(),
         &[
@@ -730,7 +731,7 @@ async fn a_managed_identity_mails_by_communication_services() {
 async fn a_mailbox_of_microsoft_365_sends_the_mail_as_it_is() {
     let (graph, dir) = (Graph::start().await, tempfile::tempdir().unwrap());
     graph.trust("token-of-graph");
-    let url = token_service("token-of-graph").await;
+    let (url, _) = identity_service(|| of_2100("token-of-graph")).await;
     let gate = Process::start(
         dir.path(),
         &[
@@ -903,17 +904,7 @@ fn hostile() -> Vec<String> {
     corpus
 }
 
-/// App Service's giver of tokens, which gives out this one.
-async fn token_service(token: &'static str) -> String {
-    use axum::routing::get;
-    let answer = json!({
-        "access_token": token, "expires_on": "4102444800", "token_type": "Bearer",
-        "resource": "https://graph.microsoft.com", "client_id": "x",
-    });
-    let answer = answer.to_string();
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}/msi/token", listener.local_addr().unwrap());
-    let router = axum::Router::new().route("/msi/token", get(async move || answer));
-    tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-    url
+/// A token that lives until the year 2100.
+fn of_2100(token: &str) -> Option<(String, u64)> {
+    Some((token.to_owned(), 4_102_444_800))
 }

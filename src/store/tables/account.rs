@@ -6,6 +6,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use reqwest::Url;
 
 use crate::identity::Principal;
+use crate::outbound::is_bare;
 
 /// The table endpoint of a storage account, and how to sign in there.
 #[derive(Clone, Debug)]
@@ -78,11 +79,7 @@ impl Account {
     }
 
     fn new(url: Url, sign_in: SignIn) -> Result<Self, &'static str> {
-        let plain = url.query().is_none()
-            && url.fragment().is_none()
-            && url.username().is_empty()
-            && url.password().is_none();
-        match (url.scheme(), url.host(), plain) {
+        match (url.scheme(), url.host(), is_bare(&url)) {
             ("http" | "https", Some(_), true) => Ok(Self {
                 endpoint: url.as_str().trim_end_matches('/').to_owned(),
                 sign_in,

@@ -84,16 +84,15 @@ pub(super) fn due_of(entity: Map<String, Value>, now: Timestamp) -> (Timestamp, 
             key: Some(entity.row_key)
                 .filter(|key| is_key(key) && shard(key) == entity.partition_key)?,
         };
-        Some((Timestamp::parse(&entity.due)?, id, index))
+        let due = Due {
+            id: Some(id),
+            index: Some(index),
+        };
+        Some((Timestamp::parse(&entity.due)?, due))
     };
-    match read() {
-        Some((at, id, index)) => {
-            let (id, index) = (Some(id), Some(index));
-            (at, Due { id, index })
-        }
-        None => {
-            let (id, index) = (None, None);
-            (now, Due { id, index })
-        }
-    }
+    let unreadable = Due {
+        id: None,
+        index: None,
+    };
+    read().unwrap_or((now, unreadable))
 }

@@ -1,24 +1,17 @@
-//! The HTTP under `azure_data_tables`: our own client with a pool and time-outs, since the crate's
-//! has neither.
+//! The HTTP under `azure_data_tables`: our own client with a pool, since the crate's has none. How long
+//! an answer may take is for those to say who wait for it.
 
 use std::collections::HashMap;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use azure_core_legacy::headers::{ACCEPT, HeaderName, HeaderValue, Headers};
 use azure_core_legacy::{Body, BytesStream, HttpClient, Request, Response, StatusCode};
 use reqwest::Client;
-use reqwest::header::{HeaderMap, RETRY_AFTER};
+use reqwest::header::HeaderMap;
 use serde_json::Value;
 
 use super::fault::Fault;
-use crate::outbound::causes;
-
-/// How long an answer may take, with its body. What takes longer is asked again.
-const ANSWER_WITHIN: Duration = Duration::from_secs(3);
-
-/// The service looks for up to 5 s before it gives a page.
-const QUERY_WITHIN: Duration = Duration::from_secs(12);
+use crate::outbound::{causes, retry_after};
 
 /// What the crate insists on in every answer, and a proxy may have taken out. Nobody reads the values.
 const EXPECTED: [(&str, &str); 5] = [
@@ -53,15 +46,6 @@ impl Transport {
         if request.headers().get_optional_str(&ACCEPT).is_none() {
             sent = sent.header("accept", "application/json;odata=nometadata");
         }
-        if request
-            .url()
-            .query()
-            .is_some_and(|query| query.contains("filter"))
-        {
-            sent = sent.timeout(QUERY_WITHIN);
-        } else {
-            sent = sent.timeout(ANSWER_WITHIN);
-        }
         if let Body::Bytes(bytes) = request.body() {
             sent = sent.body(bytes.clone());
         }
@@ -90,10 +74,7 @@ fn fault(status: u16, headers: &HeaderMap, body: &[u8]) -> Fault {
         408 | 429 | 500..=599 => Fault::Busy {
             status,
             code,
-            retry_after: headers
-                .get(RETRY_AFTER)
-                .and_then(|value| value.to_str().ok()?.parse().ok())
-                .map(Duration::from_secs),
+            retry_after: retry_after(headers),
         },
         _ => Fault::Refused { status, code },
     }
