@@ -13,7 +13,6 @@ use human_oversight::config::Config;
 use human_oversight::http::{self, App};
 use human_oversight::keyring;
 use human_oversight::mailer::MailChoice;
-use human_oversight::store::Store;
 use human_oversight::timestamp::Timestamp;
 use tokio::net::TcpListener;
 use tracing::Level;
@@ -62,7 +61,6 @@ async fn run() -> anyhow::Result<()> {
     let config = settings()?;
     log(&config.log)?;
     let (app, listener) = open(config).await?;
-    tokio::spawn(prepare(app.store.clone()));
     let url = &app.base_url;
     if app.config.production {
         tracing::info!(url, "the gate is open");
@@ -80,17 +78,19 @@ async fn run() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Shows at once whether the store can be used; nobody waits for it.
-async fn prepare(store: Store) {
-    if let Err(error) = store.prepare().await {
+/// Shows at once whether the store can be used; nobody waits for it but the first sweep, which would
+/// miss what is only being made.
+async fn prepare_and_sweep(app: Arc<App>) {
+    if let Err(error) = app.store.prepare().await {
         tracing::error!(cause = %error, "the store cannot be used");
+    }
+    if !app.config.behind_host {
+        http::sweep_for_ever(app).await;
     }
 }
 
 async fn serve(app: Arc<App>, listener: TcpListener) {
-    if !app.config.behind_host {
-        tokio::spawn(http::sweep_for_ever(app.clone()));
-    }
+    tokio::spawn(prepare_and_sweep(app.clone()));
     http::serve(listener, app).await;
 }
 

@@ -78,4 +78,6 @@ async fn on_azurite() {
     let gate = Process::start(dir.path(), &kept::borrowed(&settings)).await;
     gate.client().submit(&request()).await.unwrap();
     assert_eq!(table.rows().await.len(), 1);
+    let log = gate.kill().await;
+    assert!(!log.contains("ERROR"), "{log}");
 }
