@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use uuid::Uuid;
+
 /// A mail address that can be written into a mail header as it stands: ASCII, one `@`, no space,
 /// no quotes, no comment. Kept as it was given, with the domain in ASCII (RFC 5890).
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -44,6 +46,11 @@ impl Address {
         self.person() == other.person()
     }
 
+    /// Whether both are one mailbox: case does not count.
+    pub fn is_same_mailbox(&self, other: &Self) -> bool {
+        self.0.eq_ignore_ascii_case(&other.0)
+    }
+
     /// Whether mail can never reach it: `.invalid` names nothing, for ever (RFC 6761, section 6.4).
     pub fn is_unreachable(&self) -> bool {
         self.0.to_ascii_lowercase().ends_with(".invalid")
@@ -84,12 +91,13 @@ pub enum AllowList {
 pub enum Allowed {
     /// Everybody at a domain; the name is in lower case and ASCII.
     Domain(String),
-    /// One person.
-    Person(Address),
+    /// One person; and who that is in the directory, if the operator says so.
+    Person(Address, Option<Uuid>),
 }
 
 impl AllowList {
-    /// Reads a comma-separated list; the error is the entry at fault.
+    /// Reads a comma-separated list of `address`, `address=object id` and `*@domain`; the error is the
+    /// entry at fault.
     pub fn parse(text: &str) -> Result<Self, String> {
         let entries = text
             .split(',')
@@ -101,7 +109,16 @@ impl AllowList {
                     // A domain is one if an address can be in it.
                     Some(domain) => Address::parse(&format!("a@{domain}"))
                         .map(|a| Allowed::Domain(a.0["a@".len()..].to_ascii_lowercase())),
-                    None => Address::parse(entry).map(Allowed::Person),
+                    None => {
+                        let with_id = entry.rsplit_once('=').and_then(|(address, id)| {
+                            let id = Uuid::parse_str(id).ok()?;
+                            Some(Allowed::Person(Address::parse(address)?, Some(id)))
+                        });
+                        // An address may have a `=` of its own.
+                        with_id.or_else(|| {
+                            Address::parse(entry).map(|address| Allowed::Person(address, None))
+                        })
+                    }
                 };
                 parsed.ok_or_else(|| entry.to_owned())
             })
@@ -119,9 +136,21 @@ impl AllowList {
             Self::These(entries) => entries.iter().any(|entry| match entry {
                 Allowed::Domain(domain) => address.domain().eq_ignore_ascii_case(domain),
                 // To the letter: what stands behind a `+` may be another mailbox.
-                Allowed::Person(person) => person.0.eq_ignore_ascii_case(&address.0),
+                Allowed::Person(person, _) => person.is_same_mailbox(address),
             }),
         }
+    }
+
+    /// Who has this address in the directory, as the operator says.
+    pub fn object_ids(&self, address: &Address) -> impl Iterator<Item = Uuid> {
+        let entries = match self {
+            Self::Anybody => &[],
+            Self::These(entries) => entries.as_slice(),
+        };
+        entries.iter().filter_map(|entry| match entry {
+            Allowed::Person(person, id) if person.is_same_mailbox(address) => *id,
+            _ => None,
+        })
     }
 }
 
@@ -192,7 +221,22 @@ mod tests {
         ] {
             assert!(!list.allows(&address(no)), "{no}");
         }
-        for bad in ["", " , ", "contoso.com", "*@", "*", "*@*.com"] {
+        let id = "11111111-2222-3333-4444-555555555555";
+        let known = format!("*@contoso.com,alice@contoso.com={id},a=b@contoso.com");
+        let known = AllowList::parse(&known).unwrap();
+        let ids = |person| known.object_ids(&address(person)).collect::<Vec<_>>();
+        assert_eq!(ids("ALICE@contoso.com"), [Uuid::parse_str(id).unwrap()]);
+        assert!(ids("bob@contoso.com").is_empty() && ids("a=b@contoso.com").is_empty());
+        for bad in [
+            "",
+            " , ",
+            "contoso.com",
+            "*@",
+            "*",
+            "*@*.com",
+            "alice@contoso.com=1",
+            "*@contoso.com=11111111-2222-3333-4444-555555555555",
+        ] {
             assert!(AllowList::parse(bad).is_err(), "{bad}");
         }
     }

@@ -9,6 +9,8 @@ mod mails;
 use std::fmt;
 use std::time::Duration;
 
+use uuid::Uuid;
+
 use crate::address::Address;
 use crate::id::ApprovalId;
 use crate::timestamp::Timestamp;
@@ -202,11 +204,30 @@ pub struct Decision {
     pub receipt: String,
 }
 
-words! {
-    /// How a person was known.
-    pub enum Assurance {
-        /// Holder of the personal link in the mail, and to approve of the code in it.
-        Link,
+/// How a person was known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Assurance {
+    /// Holder of the personal link in the mail, and to approve of the code in it.
+    Link,
+    /// Signed in with Microsoft Entra ID, as the member with this object id.
+    Entra(Uuid),
+}
+
+impl Assurance {
+    /// Its name, as it is stored.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Link => "Link",
+            Self::Entra(_) => "Entra",
+        }
+    }
+
+    /// Who it was in the directory.
+    pub fn object_id(self) -> Option<Uuid> {
+        match self {
+            Self::Link => None,
+            Self::Entra(object_id) => Some(object_id),
+        }
     }
 }
 
@@ -463,13 +484,13 @@ impl Approval {
 
     /// Judges an answer of the approver at `index`; the first one in time decides.
     ///
-    /// Whether the person is who the link says, and brought the code, is for the caller to know.
+    /// Whether the person is that approver, and how that is known, is for the caller to say.
     ///
     /// # Errors
     /// When the request is closed or its time is over.
     pub fn judge(
         &self,
-        index: usize,
+        (index, assurance): (usize, Assurance),
         verdict: Verdict,
         comment: Option<String>,
         run_within: Duration,
@@ -480,7 +501,7 @@ impl Approval {
         }
         Ok(Ruling {
             by: self.approvers[index].address.clone(),
-            assurance: Assurance::Link,
+            assurance,
             comment,
             at: now,
             run_by: (verdict == Verdict::Approve).then(|| now + run_within),

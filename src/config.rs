@@ -1,6 +1,7 @@
 //! The settings, all from the environment, read once. Nothing else reads it.
 
 mod mail;
+mod sign_in;
 mod store;
 
 use std::path::PathBuf;
@@ -10,11 +11,13 @@ use crate::address::{Address, AllowList};
 use crate::agents::AgentKeys;
 use crate::approval::Notes;
 use crate::brand::Brand;
+use crate::entra::SignIn;
 use crate::identity::Principal;
 use crate::keyring::{self, KeyError, NamedKey};
 use crate::mailer::MailChoice;
 
 use mail::{brand, mail, mail_from, notes};
+use sign_in::sign_in;
 pub use store::StoreChoice;
 use store::store;
 
@@ -48,6 +51,10 @@ pub struct Config {
     pub brand: Brand,
     /// Who may be named as an approver.
     pub allowed_approvers: AllowList,
+    /// Sign-in with Microsoft Entra ID, where it is on.
+    pub sign_in: Option<SignIn>,
+    /// How many requests an agent may have open.
+    pub open_limit: usize,
     /// Which agents each function key speaks for; any for all of them if not set.
     pub agent_keys: Option<AgentKeys>,
     /// The keys of links; kept in `home` if not set.
@@ -137,7 +144,7 @@ impl Config {
             Some(list) => AllowList::parse(&list).map_err(|_| {
                 unusable(
                     "HO_ALLOWED_APPROVERS",
-                    "it must list addresses and `*@domain` patterns",
+                    "it must list addresses (perhaps with `=` and an Entra object id) and `*@domain` patterns",
                 )
             })?,
             None => AllowList::Anybody,
@@ -185,6 +192,8 @@ impl Config {
                 }
             },
             allowed_approvers,
+            sign_in: sign_in(&get)?,
+            open_limit: number(&get, "HO_OPEN_LIMIT", 1_000, 1..=10_000)? as usize,
             agent_keys,
             link_keys: key_list("HO_LINK_KEYS")?,
             receipt_keys: key_list("HO_RECEIPT_KEYS")?,
@@ -193,11 +202,6 @@ impl Config {
             outcome_within: seconds(&get, "HO_OUTCOME_WITHIN", 86_400, 1..=31_536_000)?,
             sweep_every: seconds(&get, "HO_SWEEP_SECONDS", 60, 1..=86_400)?,
         };
-        if let Some(identity) = get("HO_IDENTITY")
-            && identity != "link"
-        {
-            return Err(unusable("HO_IDENTITY", "it must be link"));
-        }
         match production {
             true => config.fit_for_production(),
             false => Ok(config),
@@ -406,6 +410,7 @@ mod tests {
             ("HO_OUTCOME_WITHIN", "-1"),
             ("HO_SWEEP_SECONDS", "0"),
             ("HO_IDENTITY", "password"),
+            ("HO_OPEN_LIMIT", "0"),
             ("HO_BASE_URL", "example.com"),
             ("HO_BASE_URL", "https://example.com/path"),
             ("HO_LINK_KEYS", "x"),

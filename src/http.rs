@@ -1,5 +1,6 @@
 //! The HTTP interface: one module for each function, and what they share.
 
+mod caller;
 mod claim;
 mod decision;
 mod edge;
@@ -168,6 +169,7 @@ pub enum AssembleError {
 }
 
 /// The `{id}` of an address. What is no id names nothing.
+#[derive(Clone)]
 struct Id(ApprovalId);
 
 impl<S: Send + Sync> FromRequestParts<S> for Id {

@@ -10,7 +10,7 @@
 //! |---|---|
 //! | [`approval`] | the lifecycle: states, and the moves between them; pure |
 //! | [`id`], [`address`], [`timestamp`] | values that cannot be wrong once they are made |
-//! | [`agents`] | which agents a function key speaks for |
+//! | [`agents`], [`entra`] | which agents a function key speaks for; who has signed in |
 //! | [`token`], [`receipt`], [`keyring`] | links, codes and form tokens; signed receipts; their keys |
 //! | [`reveal`], [`views`], [`brand`] | what people read: the page and the mails |
 //! | [`store`] | where approvals are kept: one row each, changed on a condition |
@@ -48,6 +48,7 @@ pub mod agents;
 pub mod approval;
 pub mod brand;
 pub mod config;
+pub mod entra;
 pub mod http;
 pub mod id;
 pub mod identity;

@@ -119,7 +119,9 @@ fn claims(issuer: &str, approval: &Approval, ruling: &Ruling) -> Claims {
         approver: ruling.by.to_string(),
         assurance: match ruling.assurance {
             approval::Assurance::Link => Assurance::Link,
+            approval::Assurance::Entra(_) => Assurance::Entra,
         },
+        approver_object_id: ruling.assurance.object_id().map(|id| id.to_string()),
     }
 }
 

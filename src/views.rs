@@ -51,16 +51,27 @@ pub struct DecisionPage<'a> {
 pub struct Form {
     /// Where it goes.
     pub action: String,
-    /// The token of the link.
-    pub link: String,
     /// The token of the form.
     pub token: String,
     /// What was in the comment field.
     pub comment: String,
-    /// Whether approving by this link is locked.
-    pub locked: bool,
+    /// How the person is known.
+    pub proof: Proof,
     /// What was wrong with the answer before.
     pub problem: Option<String>,
+}
+
+/// How the person at the page is known.
+pub enum Proof {
+    /// By a personal link, and to approve by the code beside it.
+    Link {
+        /// The token of the link.
+        link: String,
+        /// Whether approving by this link is locked.
+        locked: bool,
+    },
+    /// By signing in.
+    SignedIn,
 }
 
 /// How a request ended.
@@ -124,15 +135,22 @@ struct MessagePage<'a> {
     brand: &'a Brand,
     heading: &'a str,
     text: &'a str,
+    link: Option<(&'a str, String)>,
 }
 
-/// A page that says one thing.
-pub fn message_page(heading: &str, text: &str, config: &Config) -> String {
+/// A page that says one thing, perhaps with a link and its label.
+pub fn message_page(
+    heading: &str,
+    text: &str,
+    link: Option<(&str, String)>,
+    config: &Config,
+) -> String {
     render(&MessagePage {
         local: is_local(config),
         brand: &config.brand,
         heading,
         text,
+        link,
     })
 }
 

@@ -41,6 +41,9 @@ pub struct Claims {
     pub approver: String,
     /// How that person was known.
     pub assurance: Assurance,
+    /// Who that is in the gate's directory, for ever, if they signed in: an Entra object id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub approver_object_id: Option<String>,
 }
 
 /// What was decided.

@@ -1,23 +1,26 @@
 //! `GET|POST /api/decision/{id}`: the approver's page, and the form on it.
 //!
 //! Reading the page changes nothing, whoever reads it how often. Only the form decides, and to
-//! approve it needs the code that stands in the mail apart from the link: a program that presses
-//! every button of a page does not have it.
+//! approve it needs the code that stands in the mail apart from the link, or a person who has signed
+//! in: a program that presses every button of a page has neither.
+
+mod pages;
 
 use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{RawQuery, Request, State};
-use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::HeaderMap;
+use axum::response::Response;
 
+use super::caller::Caller;
 use super::error::Error;
 use super::json::{content_type, read};
-use super::page::page;
 use super::{App, Id};
-use crate::approval::{Approval, Status, Verdict, WRONG_CODES};
+use crate::approval::{Approval, Assurance, Status, Verdict, WRONG_CODES};
 use crate::timestamp::Timestamp;
-use crate::views::{self, DecisionPage};
+
+use pages::{Said, failed, see_other, show};
 
 /// The most characters of a comment.
 const COMMENT_CHARS: usize = 2_000;
@@ -25,18 +28,20 @@ const COMMENT_CHARS: usize = 2_000;
 pub(super) async fn open(
     State(app): State<Arc<App>>,
     id: Result<Id, Error>,
+    headers: HeaderMap,
     RawQuery(query): RawQuery,
 ) -> Response {
-    let link = parameter(query.as_deref().unwrap_or_default(), "k").unwrap_or_default();
+    let link = parameter(query.as_deref().unwrap_or_default(), "k");
+    let caller = Caller::of(&app, &headers, link);
     let opened = async {
-        let Id(id) = id?;
+        let Id(id) = id.clone()?;
         let approval = app.load(&id).await?.approval;
-        let index = app.holder(&approval, &link).ok_or(Error::NotFound)?;
-        Ok((approval, index))
+        let known = app.approver(&approval, &caller)?;
+        Ok((approval, known))
     };
     match opened.await {
-        Ok((approval, index)) => show(&app, &approval, index, Said::Nothing, None),
-        Err(error) => failed(&app, error),
+        Ok((approval, known)) => show(&app, &approval, known, Said::Nothing, None),
+        Err(error) => failed(&app, &caller, id.ok(), error),
     }
 }
 
@@ -45,9 +50,10 @@ pub(super) async fn decide(
     id: Result<Id, Error>,
     request: Request,
 ) -> Response {
+    let (parts, body) = request.into_parts();
+    let mut caller = Caller::of(&app, &parts.headers, None);
     let decided = async {
-        let Id(id) = id?;
-        let (parts, body) = request.into_parts();
+        let Id(id) = id.clone()?;
         if !is_own_form(&app, &parts.headers) {
             return Err(Error::Forbidden(
                 "The form must be sent from the gate's own page.",
@@ -58,78 +64,35 @@ pub(super) async fn decide(
                 "Send the form as application/x-www-form-urlencoded.",
             ));
         }
-        let answer = Answer::parse(body).await?;
-        let (approval, (index, said)) = app
-            .change(&id, |approval, now| answer.judge(&app, approval, now))
+        let answer = Answer::parse(body, &mut caller).await?;
+        let (approval, (known, said)) = app
+            .change(&id, |approval, now| {
+                answer.judge(&app, &caller, approval, now)
+            })
             .await?;
-        Ok((approval, index, said, answer))
+        Ok((approval, known, said, answer))
     };
     match decided.await {
-        Ok((approval, _, Said::Recorded, answer)) => see_other(&approval, &answer.link),
-        Ok((approval, index, said, answer)) => show(&app, &approval, index, said, answer.comment),
-        Err(error) => failed(&app, error),
+        Ok((approval, _, Said::Recorded, _)) => see_other(&approval, &caller.link),
+        Ok((approval, known, said, answer)) => show(&app, &approval, known, said, answer.comment),
+        Err(error) => failed(&app, &caller, id.ok(), error),
     }
 }
 
+/// Which of the approvers somebody is, and how that is known.
+type Known = (usize, Assurance);
+
 /// What a person sent.
 struct Answer {
-    link: String,
     form: String,
     verdict: Verdict,
     code: String,
     comment: Option<String>,
 }
 
-/// What the page says about an answer.
-enum Said {
-    Nothing,
-    Recorded,
-    AnotherDecision,
-    Late,
-    Stale,
-    Locked,
-    CodeMissing,
-    CodeWrong { left: u32 },
-}
-
-impl Said {
-    fn status(&self) -> StatusCode {
-        match self {
-            Self::Nothing | Self::Recorded => StatusCode::OK,
-            Self::AnotherDecision | Self::Stale => StatusCode::CONFLICT,
-            Self::Late => StatusCode::GONE,
-            Self::Locked | Self::CodeMissing | Self::CodeWrong { .. } => StatusCode::FORBIDDEN,
-        }
-    }
-
-    fn words(&self) -> Option<String> {
-        let words = match self {
-            Self::Nothing | Self::Recorded => return None,
-            Self::AnotherDecision => "Your answer came second: this request is closed.",
-            Self::Late => "Your answer came too late and changed nothing.",
-            Self::Stale => "The page you answered on was out of date. Please look at it again.",
-            Self::Locked => "Approving by this link is locked after five wrong codes.",
-            Self::CodeMissing => "Nothing was recorded: to approve, type the code from the mail.",
-            Self::CodeWrong { left: 0 } => {
-                "That code is not right. Approving by this link is now locked; you can still reject."
-            }
-            Self::CodeWrong { left: 1 } => {
-                return Some(
-                    "That code is not right. 1 try is left; nothing was recorded.".to_owned(),
-                );
-            }
-            Self::CodeWrong { left } => {
-                return Some(format!(
-                    "That code is not right. {left} tries are left; nothing was recorded."
-                ));
-            }
-        };
-        Some(words.to_owned())
-    }
-}
-
 impl Answer {
-    async fn parse(body: Body) -> Result<Self, Error> {
+    /// Reads the form; the token of the link in it is the caller's.
+    async fn parse(body: Body, caller: &mut Caller) -> Result<Self, Error> {
         let body = read(body).await?;
         let body = std::str::from_utf8(&body)
             .map_err(|_| Error::BadRequest("The form is not UTF-8.".to_owned()))?;
@@ -159,8 +122,8 @@ impl Answer {
             let limit = format!("A comment may have at most {COMMENT_CHARS} characters.");
             return Err(Error::BadRequest(limit));
         }
+        caller.link = parameter(body, "k").unwrap_or_default();
         Ok(Self {
-            link: required("k")?,
             form: required("form")?,
             verdict,
             code: parameter(body, "code")
@@ -175,20 +138,22 @@ impl Answer {
     fn judge(
         &self,
         app: &App,
+        caller: &Caller,
         approval: &mut Approval,
         now: Timestamp,
-    ) -> Result<(usize, Said), Error> {
-        let index = app.holder(approval, &self.link).ok_or(Error::NotFound)?;
+    ) -> Result<(Known, Said), Error> {
+        let known = app.approver(approval, caller)?;
+        let (index, _) = known;
         if !app.link_keys.is_form(approval, index, &self.form) {
-            return Ok((index, Said::Stale));
+            return Ok((known, Said::Stale));
         }
         let said = match approval.status(now) {
-            Status::Pending => match self.check_code(app, approval, index, now) {
+            Status::Pending => match self.check_code(app, approval, known, now) {
                 Some(said) => said,
-                None => self.record(app, approval, index, now),
+                None => self.record(app, approval, known, now),
             },
             Status::Timeout if approval.late.is_some() => Said::Late,
-            Status::Timeout => match self.check_code(app, approval, index, now) {
+            Status::Timeout => match self.check_code(app, approval, known, now) {
                 Some(said) => said,
                 None => {
                     approval.answer_late(index, self.verdict, now);
@@ -207,18 +172,19 @@ impl Answer {
                 }
             }
         };
-        Ok((index, said))
+        Ok((known, said))
     }
 
-    /// What is wrong with the code; a wrong one is counted before anybody hears of it.
+    /// What is wrong with the code, where one is needed; a wrong one is counted before anybody hears
+    /// of it.
     fn check_code(
         &self,
         app: &App,
         approval: &mut Approval,
-        index: usize,
+        (index, assurance): Known,
         now: Timestamp,
     ) -> Option<Said> {
-        if self.verdict == Verdict::Reject {
+        if self.verdict == Verdict::Reject || assurance != Assurance::Link {
             return None;
         }
         if approval.approvers[index].is_locked() {
@@ -235,9 +201,9 @@ impl Answer {
         Some(Said::CodeWrong { left })
     }
 
-    fn record(&self, app: &App, approval: &mut Approval, index: usize, now: Timestamp) -> Said {
+    fn record(&self, app: &App, approval: &mut Approval, known: Known, now: Timestamp) -> Said {
         let run_within = app.config.run_within;
-        match approval.judge(index, self.verdict, self.comment.clone(), run_within, now) {
+        match approval.judge(known, self.verdict, self.comment.clone(), run_within, now) {
             Ok(ruling) => {
                 let receipt = app.receipt_keys.sign(&app.base_url, approval, &ruling);
                 approval.record(ruling, receipt);
@@ -245,18 +211,6 @@ impl Answer {
             }
             Err(_) => Said::AnotherDecision,
         }
-    }
-}
-
-impl App {
-    /// Who holds this link and may decide: the operator's list counts now, not when it was asked.
-    fn holder(&self, approval: &Approval, link: &str) -> Option<usize> {
-        let index = self.link_keys.holder(approval, link)?;
-        let address = &approval.approvers[index].address;
-        let asker = approval.request.on_behalf_of.as_ref();
-        let may = self.config.allowed_approvers.allows(address)
-            && !asker.is_some_and(|person| person.is_same_person(address));
-        may.then_some(index)
     }
 }
 
@@ -273,84 +227,4 @@ fn parameter(encoded: &str, name: &str) -> Option<String> {
     form_urlencoded::parse(encoded.as_bytes())
         .find(|(key, _)| key == name)
         .map(|(_, value)| value.into_owned())
-}
-
-/// The page, with what is to be said and what was typed before.
-fn show(
-    app: &App,
-    approval: &Approval,
-    index: usize,
-    said: Said,
-    typed: Option<String>,
-) -> Response {
-    let now = app.now();
-    let status = approval.status(now);
-    let mut shown = DecisionPage::of(approval, index, now, &app.config);
-    if status == Status::Pending {
-        let links = &app.link_keys;
-        let tokens = links.link(approval, index).zip(links.form(approval, index));
-        shown.form = tokens.map(|(link, token)| views::Form {
-            action: format!("/api/decision/{}", approval.request.id),
-            link,
-            token,
-            comment: typed.unwrap_or_default(),
-            locked: approval.approvers[index].is_locked(),
-            problem: said.words(),
-        });
-    }
-    // What is wrong is said where it can be mended.
-    shown.notice = said.words().filter(|_| shown.form.is_none());
-    let code = match (&said, status) {
-        (Said::Nothing, Status::Timeout) => StatusCode::GONE,
-        _ => said.status(),
-    };
-    page(code, "", shown.html())
-}
-
-fn failed(app: &App, error: Error) -> Response {
-    let (heading, text) = match &error {
-        Error::NotFound => (
-            "This link does not open anything",
-            "It may be incomplete or out of date. Open it from the mail once more, as a whole.",
-        ),
-        Error::Integrity(_) => (
-            "This request cannot be trusted",
-            "What is stored contradicts its own proof, so nobody can decide about it. Nothing runs. \
-             Please tell whoever operates this gate.",
-        ),
-        Error::Unavailable(_) => (
-            "Please try again in a minute",
-            "The gate cannot reach its store just now. Your link stays valid: open it again to see \
-             whether your answer was recorded.",
-        ),
-        Error::Forbidden(_) => (
-            "Nothing was recorded",
-            "The answer did not come from the page in your mail. Open the link in the mail and \
-             decide there.",
-        ),
-        _ => (
-            "Nothing was recorded",
-            "The answer was not complete. Open the link in the mail again.",
-        ),
-    };
-    let status = error.status();
-    let text = views::message_page(heading, text, &app.config);
-    let mut response = page(status, "", text);
-    if status == StatusCode::SERVICE_UNAVAILABLE {
-        response
-            .headers_mut()
-            .insert(header::RETRY_AFTER, 60.into());
-    }
-    // For the log; the page stays as it is.
-    response.extensions_mut().insert(error);
-    response
-}
-
-/// After a decision the browser asks for the page, so that reloading it sends nothing again.
-fn see_other(approval: &Approval, link: &str) -> Response {
-    let query: String = form_urlencoded::Serializer::new(String::new())
-        .append_pair("k", link)
-        .finish();
-    let location = format!("/api/decision/{}?{query}", approval.request.id);
-    (StatusCode::SEE_OTHER, [(header::LOCATION, location)]).into_response()
 }

@@ -94,6 +94,9 @@ async fn answer(
         Some(error) if status >= 500 => {
             tracing::error!(status, id, ms, cause = error.cause(), "failed");
         }
+        Some(error @ Error::SignIn(_)) => {
+            tracing::info!(status, id, ms, cause = error.cause(), "not signed in");
+        }
         _ if function == "ping" => tracing::debug!(status, ms, "answered"),
         _ => tracing::info!(status, id, ms, "answered"),
     }

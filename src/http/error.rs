@@ -5,6 +5,7 @@ use axum::response::{IntoResponse, Response};
 use human_oversight_client::types::{FieldError, Problem};
 
 use crate::approval::Status;
+use crate::entra::NotSignedIn;
 use crate::store::StoreError;
 
 /// A failure. What it carries is for the caller, unless it says otherwise; it never repeats what the
@@ -15,6 +16,8 @@ pub(super) enum Error {
     BadRequest(String),
     /// Not for this caller.
     Forbidden(&'static str),
+    /// Not before somebody else has signed in.
+    SignIn(NotSignedIn),
     /// Nothing here, or nothing that this caller may know of.
     NotFound,
     /// Another method, perhaps.
@@ -52,7 +55,7 @@ impl Error {
     pub(super) fn status(&self) -> StatusCode {
         match self {
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
-            Self::Forbidden(_) => StatusCode::FORBIDDEN,
+            Self::Forbidden(_) | Self::SignIn(_) => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
@@ -69,6 +72,7 @@ impl Error {
     pub(super) fn cause(&self) -> Option<&str> {
         match self {
             Self::Integrity(cause) | Self::Unavailable(cause) => Some(cause),
+            Self::SignIn(why) => Some(why.word()),
             _ => None,
         }
     }
@@ -77,6 +81,7 @@ impl Error {
         let (name, title) = match self {
             Self::BadRequest(_) => ("bad-request", "The request cannot be understood"),
             Self::Forbidden(_) => ("forbidden", "The request is not allowed"),
+            Self::SignIn(_) => ("sign-in", "Somebody must sign in"),
             Self::NotFound => ("not-found", "There is nothing here"),
             Self::MethodNotAllowed => ("method", "The method is not possible here"),
             Self::TooSlow => ("too-slow", "The request took too long to arrive"),
@@ -105,6 +110,7 @@ impl Error {
         match self {
             Self::BadRequest(detail) | Self::TooLarge(detail) => detail.clone(),
             Self::Forbidden(detail) | Self::MediaType(detail) => (*detail).to_owned(),
+            Self::SignIn(_) => "A person decides, signed in with a browser.".to_owned(),
             Self::NotFound => {
                 "Check the address. An id that nobody submitted looks the same as one that is not \
                  yours."

@@ -72,14 +72,21 @@ impl App {
     }
 
     fn email(&self, approval: &Approval, attempt: Attempt) -> Option<Email> {
-        let secrets = views::Secrets {
-            link: format!(
-                "{}/api/decision/{}?k={}",
-                self.base_url,
-                approval.request.id,
-                self.link_keys.link(approval, attempt.approver)?
-            ),
-            code: self.link_keys.code(approval, attempt.approver)?,
+        let page = format!("{}/api/decision/{}", self.base_url, approval.request.id);
+        let (link, code) = (
+            self.link_keys.link(approval, attempt.approver)?,
+            self.link_keys.code(approval, attempt.approver)?,
+        );
+        let sign_in = self.config.sign_in.as_ref();
+        let secrets = match sign_in.is_some_and(|it| it.is_needed_for(&approval.request.action)) {
+            true => views::Secrets {
+                link: page,
+                code: None,
+            },
+            false => views::Secrets {
+                link: format!("{page}?k={link}"),
+                code: Some(code),
+            },
         };
         Some(views::email(
             approval,

@@ -5,6 +5,7 @@
 use human_oversight_client::parameters::sha256;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use uuid::Uuid;
 
 use super::StoreError;
 use crate::address::Address;
@@ -38,6 +39,7 @@ pub(super) struct Row {
     claimant: Option<String>,
     status: String,
     approver: Option<String>,
+    approver_object_id: Option<String>,
     response_timestamp: Option<String>,
     comment: Option<String>,
     assurance: Option<String>,
@@ -181,6 +183,9 @@ impl Row {
             claimant: text(&request.claimant),
             status: state.status().word().to_owned(),
             approver: decision.map(|d| d.by.to_string()),
+            approver_object_id: decision
+                .and_then(|d| d.assurance.object_id())
+                .map(|id| id.to_string()),
             response_timestamp: text(&approval.closed_at()),
             comment: decision.and_then(|d| d.comment.clone()),
             assurance: decision.map(|d| d.assurance.word().to_owned()),
@@ -366,15 +371,22 @@ impl Row {
                 .as_deref()
                 .and_then(address)
                 .ok_or("Approver")?,
-            assurance: self
-                .assurance
-                .as_deref()
-                .and_then(Assurance::from_word)
-                .ok_or("Assurance")?,
+            assurance: self.assurance()?,
             comment: self.comment.clone(),
             at,
             receipt: self.receipt.clone().ok_or("Receipt")?,
         })
+    }
+
+    fn assurance(&self) -> Result<Assurance, &'static str> {
+        let object_id = optional(self.approver_object_id.as_deref(), |id| {
+            Uuid::parse_str(id).ok()
+        });
+        match (self.assurance.as_deref(), object_id) {
+            (Some("Link"), Some(None)) => Ok(Assurance::Link),
+            (Some("Entra"), Some(Some(object_id))) => Ok(Assurance::Entra(object_id)),
+            _ => Err("Assurance, ApproverObjectId"),
+        }
     }
 
     /// Not claimed: then nothing says that it ever was.

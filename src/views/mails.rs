@@ -15,8 +15,8 @@ use crate::timestamp::Timestamp;
 pub struct Secrets {
     /// Their link.
     pub link: String,
-    /// The code they approve with.
-    pub code: String,
+    /// The code they approve with; nothing where they sign in, and the link is no secret either.
+    pub code: Option<String>,
 }
 
 /// More of the parameters than this is left to the page.
@@ -49,7 +49,7 @@ struct Question<'a> {
     reason: Option<String>,
     locked: Vec<String>,
     link: &'a str,
-    code: &'a str,
+    code: Option<&'a str>,
 }
 
 #[derive(Template)]
@@ -171,7 +171,7 @@ fn question(
             .map(|reason| reveal::prose(reason).replace("://", "[:]//")),
         locked: locked(approval, attempt.approver),
         link: &secrets.link,
-        code: &secrets.code,
+        code: secrets.code.as_deref(),
     };
     (
         render(&QuestionText { mail: &question }),

@@ -15,6 +15,7 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
 use crate::harness::{ALICE, TestGate, http, object, request};
+use crate::sign_in;
 
 /// A window of a browser of its own.
 struct Browser {
@@ -313,6 +314,57 @@ async fn a_robot_that_opens_and_presses_everything_in_a_mail_approves_nothing() 
     browser.click("button[value=reject]").await;
     browser.has("[role=status]").await;
     assert_eq!(gate.status(&approval.id).await.status, Status::Rejected);
+    browser.window.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_person_signs_in_and_approves_without_a_code() {
+    let Some(browser) = Browser::open(375, true).await else {
+        return;
+    };
+    let gate = TestGate::with(&sign_in::ON).await;
+    let account = |name: &str, id: &str| {
+        *gate.sign_in.account.lock().unwrap() = sign_in::member(name, id);
+    };
+    let approval = gate.ask().await;
+    let link = format!("{}/api/decision/{}", gate.url, approval.id);
+
+    browser.window.goto(&link).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert!(
+        browser.text().await.contains("Please sign in"),
+        "nobody is sent there unasked"
+    );
+    browser.fits_a_phone().await;
+    browser.picture("sign-in-phone").await;
+    account("carol@example.com", "3c9e7a10-0000-4000-8000-00000000ca01");
+    browser.click("a.button").await;
+    browser.has("a[href*='logout']").await;
+    assert!(
+        browser
+            .text()
+            .await
+            .contains("You are signed in as carol@example.com")
+    );
+    let worst = browser.js(CONTRAST).await;
+    assert!(worst[0].as_f64().unwrap() >= 4.5, "{worst}");
+    browser.picture("another-account-phone").await;
+    browser.click("a[href*='logout']").await;
+    browser.has("a[href*='login']").await;
+    account(ALICE, "3c9e7a10-0000-4000-8000-00000000a11c");
+    browser.click("a.button").await;
+    browser.has("form").await;
+    browser.fits_a_phone().await;
+    browser.picture("signed-in-phone").await;
+    browser.click("button[value=approve]").await;
+    browser.has("[role=status]").await;
+    assert!(
+        browser
+            .text()
+            .await
+            .contains("Approved by alice@example.com")
+    );
+    assert_eq!(gate.status(&approval.id).await.status, Status::Approved);
     browser.window.close().await.unwrap();
 }
 

@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 
-use crate::host::{self, Front, FunctionApp, Invocation, KEY, Mode};
+use crate::host::{self, Front, FunctionApp, Invocation, KEY, Mode, SignIn};
 use crate::kept::Kept;
 
 pub(crate) const AGENT: &str = "UserManagerAgent";
@@ -37,6 +37,8 @@ pub(crate) struct TestGate {
     pub(crate) http: reqwest::Client,
     ahead: Arc<AtomicI64>,
     pub(crate) dir: TempDir,
+    /// The platform's sign-in, where `WEBSITE_AUTH_ENABLED` says that it is on.
+    pub(crate) sign_in: SignIn,
     kept: Kept,
 }
 
@@ -73,7 +75,9 @@ impl TestGate {
         ];
         let gate = Self::handler(dir, &[settings, &of_host].concat()).await;
         let app = FunctionApp::read(repository(), &[("HO_SWEEP_SCHEDULE", "0 * * * * *")]).unwrap();
-        Front::open(app, mode, front, gate.handler);
+        let is_on = |setting: &&(&str, &str)| **setting == ("WEBSITE_AUTH_ENABLED", "True");
+        let sign_in = settings.iter().find(is_on).map(|_| gate.sign_in.clone());
+        Front::open(app, mode, front, gate.handler, sign_in);
         gate
     }
 
@@ -134,6 +138,7 @@ impl TestGate {
             http,
             ahead,
             dir,
+            sign_in: SignIn::default(),
             kept,
         }
     }
@@ -364,7 +369,7 @@ impl Page {
         problem
     }
 
-    fn hidden_fields(&self) -> Vec<(String, String)> {
+    pub(crate) fn hidden_fields(&self) -> Vec<(String, String)> {
         let inputs = self.body.split("<input type=\"hidden\" name=\"").skip(1);
         inputs
             .map(|input| {

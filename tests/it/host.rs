@@ -3,8 +3,9 @@
 //! It is not the host: it was written from what the host's published source does, for tests on a
 //! machine that cannot have the real one. It reads the real `host.json` and `function.json` files,
 //! starts and supervises a handler, matches routes and keys, and forwards requests in the host's two
-//! ways, proxying and forwarding, with their quirks. What it leaves out: throttling, the 230 s limit
-//! of the cloud's front end, `functionTimeout`, sign-in, triggers other than HTTP and timer.
+//! ways, proxying and forwarding, with their quirks. Where it is told to, it signs people in as App
+//! Service authentication does. What it leaves out: throttling, the 230 s limit of the cloud's front
+//! end, `functionTimeout`, triggers other than HTTP and timer.
 
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
@@ -18,6 +19,8 @@ use axum::extract::{Request, State};
 use axum::http::uri::{Authority, PathAndQuery, Scheme};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
@@ -242,17 +245,25 @@ pub(crate) struct Front {
     mode: Mode,
     handler: SocketAddr,
     http: Client<HttpConnector, Body>,
+    sign_in: Option<SignIn>,
 }
 
 impl Front {
     /// Answers on `listener` for the handler at `handler`, until the test ends.
-    pub(crate) fn open(app: FunctionApp, mode: Mode, listener: TcpListener, handler: SocketAddr) {
+    pub(crate) fn open(
+        app: FunctionApp,
+        mode: Mode,
+        listener: TcpListener,
+        handler: SocketAddr,
+        sign_in: Option<SignIn>,
+    ) {
         let http = Client::builder(TokioExecutor::new()).build_http();
         let front = Arc::new(Self {
             app,
             mode,
             handler,
             http,
+            sign_in,
         });
         let router = axum::Router::new().fallback(receive).with_state(front);
         tokio::spawn(async move { axum::serve(listener, router).await });
@@ -421,9 +432,73 @@ impl Front {
     }
 }
 
+/// App Service authentication ("Easy Auth") before the host, for anybody: whoever signs in is the
+/// account that the test has chosen. A session holds the whole principal, and so does a bearer token.
+#[derive(Clone, Default)]
+pub(crate) struct SignIn {
+    /// Who will have signed in.
+    pub(crate) account: Arc<Mutex<Value>>,
+}
+
+/// The cookie of a session.
+const SESSION: &str = "AppServiceAuthSession=";
+
+/// The header that says who it is.
+pub(crate) const PRINCIPAL: &str = "x-ms-client-principal";
+
+impl SignIn {
+    /// The `Cookie` header of somebody who has signed in.
+    pub(crate) fn session(principal: &Value) -> String {
+        format!("{SESSION}{}", BASE64.encode(principal.to_string()))
+    }
+
+    /// What the platform answers itself.
+    fn answer(&self, uri: &Uri) -> Option<Response> {
+        let query = uri.query().unwrap_or_default();
+        let to = form_urlencoded::parse(query.as_bytes())
+            .find(|(name, _)| name.ends_with("_redirect_uri"))
+            .map(|(_, to)| to.into_owned())
+            .unwrap_or_default();
+        let session = match uri.path() {
+            "/.auth/login/aad" => Self::session(&self.account.lock().unwrap()),
+            "/.auth/logout" => format!("{SESSION}; Max-Age=0"),
+            _ => return None,
+        };
+        let session = format!("{session}; Path=/; HttpOnly");
+        let headers = [(header::LOCATION, to), (header::SET_COOKIE, session)];
+        Some((StatusCode::FOUND, headers).into_response())
+    }
+
+    /// Takes away what clients say of themselves and says who they are.
+    fn identify(&self, headers: &mut HeaderMap) {
+        let said: Vec<_> = headers.keys().cloned().collect();
+        for name in said {
+            if name.as_str().starts_with(PRINCIPAL) {
+                headers.remove(name);
+            }
+        }
+        let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+        let session = text(header::COOKIE).and_then(|cookie| {
+            let (_, session) = cookie.split_once(SESSION)?;
+            session.split(';').next()
+        });
+        let token = text(header::AUTHORIZATION).and_then(|value| value.strip_prefix("Bearer "));
+        if let Some(principal) = token.or(session).filter(|session| !session.is_empty()) {
+            let principal = HeaderValue::from_str(principal).unwrap();
+            headers.insert(HeaderName::from_static(PRINCIPAL), principal);
+        }
+    }
+}
+
 async fn receive(State(front): State<Arc<Front>>, mut request: Request) -> Response {
     if request.uri().path() == "/" {
         return StatusCode::NO_CONTENT.into_response();
+    }
+    if let Some(sign_in) = &front.sign_in {
+        if let Some(answer) = sign_in.answer(request.uri()) {
+            return answer;
+        }
+        sign_in.identify(request.headers_mut());
     }
     let Some(function) = front.app.route(request.method(), request.uri().path()) else {
         return StatusCode::NOT_FOUND.into_response();
@@ -638,7 +713,7 @@ impl Host {
             .port();
         let handler = SocketAddr::from(([127, 0, 0, 1], port));
         let mode = mode.unwrap_or(app.mode);
-        Front::open(app.clone(), mode, listener, handler);
+        Front::open(app.clone(), mode, listener, handler, None);
         let (sender, health) = watch::channel(Health::Starting);
         let (log, process, starts) = (Arc::default(), Arc::default(), Arc::default());
         let supervisor = Supervisor {

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use human_oversight::address::Address;
 use human_oversight::approval::{
-    Approval, Approver, Attempt, Claimed, Deliverable, Digest, EventKind, Execution, MailFault,
-    MailKind, MailResult, MailState, Notes, Parameters, Request, State, Status, Verdict,
+    Approval, Approver, Assurance, Attempt, Claimed, Deliverable, Digest, EventKind, Execution,
+    MailFault, MailKind, MailResult, MailState, Notes, Parameters, Request, State, Status, Verdict,
 };
 use human_oversight::id::ApprovalId;
 use human_oversight::timestamp::Timestamp;
@@ -80,9 +80,13 @@ const MOVES: [Move; 11] = [
 
 /// Makes a move as the handlers do; whether it did what it is for.
 fn make(approval: &mut Approval, step: Move, now: Timestamp) -> bool {
-    let decide = |approval: &mut Approval, verdict| match approval
-        .judge(0, verdict, None, RUN_WITHIN, now)
-    {
+    let decide = |approval: &mut Approval, verdict| match approval.judge(
+        (0, Assurance::Link),
+        verdict,
+        None,
+        RUN_WITHIN,
+        now,
+    ) {
         Ok(ruling) => {
             approval.record(ruling, "receipt".to_owned());
             true

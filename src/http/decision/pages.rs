@@ -1,0 +1,200 @@
+//! What the page says: the request and its form, an answer's fate, or why there is nothing to decide.
+
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+
+use super::{App, Known};
+use crate::approval::{Approval, Assurance, Status};
+use crate::entra::NotSignedIn;
+use crate::http::Id;
+use crate::http::caller::Caller;
+use crate::http::error::Error;
+use crate::http::page::page;
+use crate::reveal;
+use crate::views::{self, DecisionPage};
+
+/// What the page says about an answer.
+pub(super) enum Said {
+    Nothing,
+    Recorded,
+    AnotherDecision,
+    Late,
+    Stale,
+    Locked,
+    CodeMissing,
+    CodeWrong { left: u32 },
+}
+
+impl Said {
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::Nothing | Self::Recorded => StatusCode::OK,
+            Self::AnotherDecision | Self::Stale => StatusCode::CONFLICT,
+            Self::Late => StatusCode::GONE,
+            Self::Locked | Self::CodeMissing | Self::CodeWrong { .. } => StatusCode::FORBIDDEN,
+        }
+    }
+
+    fn words(&self) -> Option<String> {
+        let words = match self {
+            Self::Nothing | Self::Recorded => return None,
+            Self::AnotherDecision => "Your answer came second: this request is closed.",
+            Self::Late => "Your answer came too late and changed nothing.",
+            Self::Stale => "The page you answered on was out of date. Please look at it again.",
+            Self::Locked => "Approving by this link is locked after five wrong codes.",
+            Self::CodeMissing => "Nothing was recorded: to approve, type the code from the mail.",
+            Self::CodeWrong { left: 0 } => {
+                "That code is not right. Approving by this link is now locked; you can still reject."
+            }
+            Self::CodeWrong { left: 1 } => {
+                return Some(
+                    "That code is not right. 1 try is left; nothing was recorded.".to_owned(),
+                );
+            }
+            Self::CodeWrong { left } => {
+                return Some(format!(
+                    "That code is not right. {left} tries are left; nothing was recorded."
+                ));
+            }
+        };
+        Some(words.to_owned())
+    }
+}
+
+/// The page, with what is to be said and what was typed before.
+pub(super) fn show(
+    app: &App,
+    approval: &Approval,
+    (index, assurance): Known,
+    said: Said,
+    typed: Option<String>,
+) -> Response {
+    let now = app.now();
+    let status = approval.status(now);
+    let mut shown = DecisionPage::of(approval, index, now, &app.config);
+    if status == Status::Pending {
+        let links = &app.link_keys;
+        let tokens = links.link(approval, index).zip(links.form(approval, index));
+        shown.form = tokens.map(|(link, token)| views::Form {
+            action: format!("/api/decision/{}", approval.request.id),
+            token,
+            comment: typed.unwrap_or_default(),
+            proof: match assurance {
+                Assurance::Entra(_) => views::Proof::SignedIn,
+                Assurance::Link => views::Proof::Link {
+                    link,
+                    locked: approval.approvers[index].is_locked(),
+                },
+            },
+            problem: said.words(),
+        });
+    }
+    // What is wrong is said where it can be mended.
+    shown.notice = said.words().filter(|_| shown.form.is_none());
+    let code = match (&said, status) {
+        (Said::Nothing, Status::Timeout) => StatusCode::GONE,
+        _ => said.status(),
+    };
+    page(code, "", shown.html())
+}
+
+/// A page that says why there is nothing to decide here, and what to do about it.
+pub(super) fn failed(app: &App, caller: &Caller, id: Option<Id>, error: Error) -> Response {
+    let error = match error {
+        Error::NotFound => caller.nothing(),
+        error => error,
+    };
+    let mut switch = None;
+    let (heading, text) = match &error {
+        Error::SignIn(NotSignedIn::Nobody) => {
+            switch = Some(("Sign in", "login/aad?post_login_redirect_uri"));
+            (
+                "Please sign in",
+                "Whoever decides here is known by signing in. You will come back to this page; \
+                 nothing is recorded before.",
+            )
+        }
+        Error::SignIn(why) => {
+            switch = Some(ANOTHER_ACCOUNT);
+            let text = match why {
+                NotSignedIn::Outsider => {
+                    "You are signed in as a guest, or with an account of another organization. \
+                     Only members of this one can decide."
+                }
+                NotSignedIn::Program => {
+                    "This was sent by a program. Only people decide, signed in with a browser."
+                }
+                _ => "It is not clear who has signed in. Please tell whoever operates this gate.",
+            };
+            ("Nobody can decide like this", text)
+        }
+        Error::NotFound if caller.member.is_some() => {
+            switch = Some(ANOTHER_ACCOUNT);
+            (
+                "This link does not open anything for you",
+                "Open the link from your own mail as a whole, and be signed in with the account \
+                 that was asked.",
+            )
+        }
+        Error::NotFound => (
+            "This link does not open anything",
+            "It may be incomplete or out of date. Open it from the mail once more, as a whole.",
+        ),
+        Error::Integrity(_) => (
+            "This request cannot be trusted",
+            "What is stored contradicts its own proof, so nobody can decide about it. Nothing runs. \
+             Please tell whoever operates this gate.",
+        ),
+        Error::Unavailable(_) => (
+            "Please try again in a minute",
+            "The gate cannot reach its store just now. Your link stays valid: open it again to see \
+             whether your answer was recorded.",
+        ),
+        Error::Forbidden(_) => (
+            "Nothing was recorded",
+            "The answer did not come from the page in your mail. Open the link in the mail and \
+             decide there.",
+        ),
+        _ => (
+            "Nothing was recorded",
+            "The answer was not complete. Open the link in the mail again.",
+        ),
+    };
+    // The person presses it: a page that went there by itself would take every scanner along.
+    let link = switch.zip(id).map(|((label, path), Id(id))| {
+        let href = format!("/.auth/{path}=/api/decision/{id}");
+        (label, href)
+    });
+    let signed_in = match &caller.member {
+        Some(Ok(member)) => format!(" You are signed in as {}.", reveal::line(&member.name, 254)),
+        _ => String::new(),
+    };
+    let text = format!("{text}{signed_in}");
+    let status = error.status();
+    let text = views::message_page(heading, &text, link, &app.config);
+    let mut response = page(status, "", text);
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        response
+            .headers_mut()
+            .insert(header::RETRY_AFTER, 60.into());
+    }
+    // For the log; the page stays as it is.
+    response.extensions_mut().insert(error);
+    response
+}
+
+const ANOTHER_ACCOUNT: (&str, &str) = (
+    "Sign in with another account",
+    "logout?post_logout_redirect_uri",
+);
+
+/// After a decision the browser asks for the page, so that reloading it sends nothing again.
+pub(super) fn see_other(approval: &Approval, link: &str) -> Response {
+    let mut location = format!("/api/decision/{}", approval.request.id);
+    if !link.is_empty() {
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        let query = query.append_pair("k", link).finish();
+        location = format!("{location}?{query}");
+    }
+    (StatusCode::SEE_OTHER, [(header::LOCATION, location)]).into_response()
+}

@@ -1,0 +1,393 @@
+//! Sign-in with Microsoft Entra ID: who has signed in decides, and nobody else.
+
+use human_oversight_client::receipt::{Assurance, verify};
+use human_oversight_client::types::{Approval, Status};
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+
+use crate::harness::{ALICE, BOB, Page, TestGate, request};
+use crate::host::{PRINCIPAL, SignIn};
+
+pub(crate) const TENANT: &str = "8a4f1c62-5d3e-4b7a-9c10-2f6e0d8b7a31";
+const OTHER_TENANT: &str = "00000000-5d3e-4b7a-9c10-2f6e0d8b7a31";
+const ALICE_ID: &str = "3c9e7a10-0000-4000-8000-00000000a11c";
+const OBJECT: &str = "http://schemas.microsoft.com/identity/claims/objectidentifier";
+const TENANT_CLAIM: &str = "http://schemas.microsoft.com/identity/claims/tenantid";
+
+pub(crate) const ON: [(&str, &str); 3] = [
+    ("HO_IDENTITY", "entra"),
+    ("HO_ENTRA_TENANT", TENANT),
+    ("WEBSITE_AUTH_ENABLED", "True"),
+];
+
+/// What the platform says of a member of the directory.
+pub(crate) fn member(name: &str, object_id: &str) -> Value {
+    let claims = [
+        ("aud", "00000000-0000-4000-8000-0000000000aa"),
+        ("name", "A Person"),
+        ("preferred_username", name),
+        (OBJECT, object_id),
+        ("sub", "pJ2mZzv0q1nQx5H8dWlT4c"),
+        (TENANT_CLAIM, TENANT),
+        ("ver", "2.0"),
+    ];
+    let claims = claims.map(|(typ, val)| json!({"typ": typ, "val": val}));
+    json!({"auth_typ": "aad", "claims": claims, "name_typ": "name", "role_typ": "roles"})
+}
+
+/// The same with another value of a claim, or with one more; or without it.
+fn with(mut principal: Value, typ: &str, val: Option<&str>) -> Value {
+    let claims = principal["claims"].as_array_mut().unwrap();
+    claims.retain(|claim| claim["typ"] != typ);
+    claims.extend(val.map(|val| json!({"typ": typ, "val": val})));
+    principal
+}
+
+fn alice() -> Value {
+    member(ALICE, ALICE_ID)
+}
+
+/// Opens the page as a browser that sends these headers.
+async fn visit(gate: &TestGate, id: &str, headers: &[(&str, &str)]) -> Page {
+    let mut call = gate.http.get(format!("{}/api/decision/{id}", gate.url));
+    for (name, value) in headers {
+        call = call.header(*name, *value);
+    }
+    Page::of(call.send().await.unwrap()).await
+}
+
+/// Sends a form as the page's own browser does.
+async fn send(
+    gate: &TestGate,
+    id: &str,
+    headers: &[(&str, &str)],
+    form: &[(String, String)],
+) -> Page {
+    let body = form_urlencoded::Serializer::new(String::new())
+        .extend_pairs(form)
+        .finish();
+    let mut call = gate
+        .http
+        .post(format!("{}/api/decision/{id}", gate.url))
+        .header("origin", &gate.url)
+        .header("content-type", "application/x-www-form-urlencoded")
+        .body(body);
+    for (name, value) in headers {
+        call = call.header(*name, *value);
+    }
+    Page::of(call.send().await.unwrap()).await
+}
+
+fn approving(page: &Page) -> Vec<(String, String)> {
+    let mut form = page.hidden_fields();
+    form.push(("decision".to_owned(), "approve".to_owned()));
+    form
+}
+
+/// Nothing of the request is on the page.
+fn shows_nothing(page: &Page, approval: &Approval) {
+    for word in [
+        approval.action_description.as_str(),
+        &approval.agent_name,
+        "former-contractor",
+        ALICE,
+        BOB,
+        "<form",
+    ] {
+        assert!(!page.body.contains(word), "{word}: {}", page.body);
+    }
+}
+
+#[tokio::test]
+async fn who_has_signed_in_decides_without_a_code_and_the_receipt_says_who_it_was() {
+    let gate = TestGate::with(&ON).await;
+    let approval = gate.ask().await;
+    let mails = gate.mails();
+    let mail = mails.iter().find(|mail| mail.to == ALICE).unwrap();
+    assert!(
+        !mail.source.contains("?k=") && !mail.text.contains("code"),
+        "the mail holds no secret: {}",
+        mail.text
+    );
+    assert!(mail.text.contains("sign in") && mail.html.contains("sign in"));
+
+    let anonymous = visit(&gate, &approval.id, &[]).await;
+    assert_eq!(anonymous.status, StatusCode::FORBIDDEN);
+    shows_nothing(&anonymous, &approval);
+    let way = format!(
+        "/.auth/login/aad?post_login_redirect_uri=/api/decision/{}",
+        approval.id
+    );
+    assert!(anonymous.body.contains(&way), "{}", anonymous.body);
+    let unknown = visit(&gate, "VXNlck1hbmFnZXJBZ2VudA.unknown", &[]).await;
+    assert_eq!(unknown.status, anonymous.status);
+    assert_eq!(
+        unknown.body.replace("VXNlck1hbmFnZXJBZ2VudA.unknown", ""),
+        anonymous.body.replace(&approval.id, ""),
+        "nor is it said whether there is one"
+    );
+
+    let session = SignIn::session(&alice());
+    let page = visit(&gate, &approval.id, &[("cookie", &session)]).await;
+    assert_eq!(page.status, StatusCode::OK, "{}", page.body);
+    assert!(page.body.contains("signed in") && !page.body.contains("name=\"code\""));
+    let form = approving(&page);
+    assert!(form.iter().all(|(name, _)| name != "k"));
+    let ended = send(&gate, &approval.id, &[], &form).await;
+    assert_eq!(ended.status, StatusCode::FORBIDDEN, "the session has ended");
+    shows_nothing(&ended, &approval);
+    let foreign = SignIn::session(&member(BOB, "3c9e7a10-0000-4000-8000-000000000b0b"));
+    let foreign = send(&gate, &approval.id, &[("cookie", &foreign)], &form).await;
+    assert_eq!(foreign.status, StatusCode::CONFLICT, "a page of Alice's");
+    assert_eq!(gate.status(&approval.id).await.status, Status::Pending);
+
+    let decided = send(&gate, &approval.id, &[("cookie", &session)], &form).await;
+    assert_eq!(decided.status, StatusCode::SEE_OTHER, "{}", decided.body);
+    assert_eq!(
+        decided.header("location"),
+        format!("/api/decision/{}", approval.id)
+    );
+    let decided = gate.status(&approval.id).await;
+    assert_eq!(decided.status, Status::Approved);
+    let keys = gate.client.keys().await.unwrap();
+    let claims = verify(&decided.receipt.unwrap(), &keys).unwrap();
+    assert_eq!(claims.assurance, Assurance::Entra);
+    assert_eq!(claims.approver_object_id.as_deref(), Some(ALICE_ID));
+    let row = gate.entity(&approval.id).await;
+    assert_eq!(
+        (&row["Assurance"], &row["ApproverObjectId"]),
+        (&json!("Entra"), &json!(ALICE_ID))
+    );
+    for forged in [json!("3c9e7a10-0000-4000-8000-000000000b0b"), Value::Null] {
+        gate.tamper(&approval.id, None, |row| row["ApproverObjectId"] = forged)
+            .await;
+        let answer = gate
+            .get(&format!("{}/api/status/{}", gate.url, approval.id))
+            .await;
+        assert_eq!(answer.status, StatusCode::INTERNAL_SERVER_ERROR);
+    }
+}
+
+#[tokio::test]
+async fn whoever_is_no_member_of_the_directory_in_a_browser_decides_nothing() {
+    let gate = TestGate::with(&ON).await;
+    let approval = gate.ask().await;
+    let session = SignIn::session(&alice());
+    let page = visit(&gate, &approval.id, &[("cookie", &session)]).await;
+    let form = approving(&page);
+
+    let mut provider = alice();
+    provider["auth_typ"] = json!("google");
+    let mut twice = alice();
+    let again = json!({"typ": OBJECT, "val": "3c9e7a10-0000-4000-8000-000000000b0b"});
+    twice["claims"].as_array_mut().unwrap().push(again);
+    let guest = "alice_example.com#EXT#@contoso.onmicrosoft.com";
+    let mut refused: Vec<(&str, Vec<(&str, String)>)> = [
+        ("another provider", provider),
+        ("two people at once", twice),
+        (
+            "another directory",
+            with(alice(), TENANT_CLAIM, Some(OTHER_TENANT)),
+        ),
+        ("no directory", with(alice(), TENANT_CLAIM, None)),
+        ("no object id", with(alice(), OBJECT, None)),
+        ("no GUID", with(alice(), OBJECT, Some("alice"))),
+        ("no name", with(alice(), "preferred_username", None)),
+        ("a guest by name", with(alice(), "upn", Some(guest))),
+        ("a guest by account", with(alice(), "acct", Some("1"))),
+        ("a guest by home", with(alice(), "idp", Some("live.com"))),
+        ("a program", with(alice(), "idtyp", Some("app"))),
+        (
+            "a program by its subject",
+            with(alice(), "sub", Some(ALICE_ID)),
+        ),
+        (
+            "a token for a program",
+            with(alice(), "scp", Some("user_impersonation")),
+        ),
+        ("another person", member("carol@example.com", ALICE_ID)),
+        (
+            "whoever chose such an address",
+            with(member("carol@example.com", ALICE_ID), "email", Some(ALICE)),
+        ),
+        ("no object", json!("alice@example.com")),
+        ("no claims", json!({"auth_typ": "aad"})),
+    ]
+    .map(|(who, principal)| (who, vec![("cookie", SignIn::session(&principal))]))
+    .into();
+    let token = session.split_once('=').unwrap().1.to_owned();
+    let garbage = "AppServiceAuthSession=%%%".to_owned();
+    refused.extend([
+        ("nobody", vec![]),
+        ("garbage", vec![("cookie", garbage)]),
+        (
+            "a bearer token",
+            vec![("authorization", format!("Bearer {token}"))],
+        ),
+        (
+            "a session and a token",
+            vec![
+                ("cookie", session.clone()),
+                ("authorization", "Bearer x".to_owned()),
+            ],
+        ),
+        (
+            "a program's session",
+            vec![("cookie", session.clone()), ("x-zumo-auth", "x".to_owned())],
+        ),
+        ("a header of their own", vec![(PRINCIPAL, token.clone())]),
+    ]);
+    for (who, headers) in &refused {
+        let headers: Vec<_> = headers.iter().map(|(n, v)| (*n, v.as_str())).collect();
+        let shown = visit(&gate, &approval.id, &headers).await;
+        let sent = send(&gate, &approval.id, &headers, &form).await;
+        for page in [shown, sent] {
+            assert!(
+                matches!(page.status, StatusCode::FORBIDDEN | StatusCode::NOT_FOUND),
+                "{who}: {} {}",
+                page.status,
+                page.body
+            );
+            assert!(!page.body.contains("Delete User Account"), "{who}");
+            assert!(page.body.contains("href=\"/.auth/"), "{who}: the way out");
+        }
+        let status = gate.status(&approval.id).await.status;
+        assert_eq!(status, Status::Pending, "{who}");
+    }
+    // Two headers reach the handler only where something is wrong before it.
+    let twice = [(PRINCIPAL, token.as_str()), (PRINCIPAL, token.as_str())];
+    let mut call = gate
+        .http
+        .get(gate.direct(&format!("/api/decision/{}", approval.id)));
+    for (name, value) in twice {
+        call = call.header(name, value);
+    }
+    assert_eq!(call.send().await.unwrap().status(), StatusCode::FORBIDDEN);
+
+    let decided = send(&gate, &approval.id, &[("cookie", &session)], &form).await;
+    assert_eq!(decided.status, StatusCode::SEE_OTHER, "and Alice still can");
+}
+
+#[tokio::test]
+async fn without_the_platforms_sign_in_the_header_is_nobodys() {
+    let gate = TestGate::start().await;
+    let approval = gate.ask().await;
+    let session = SignIn::session(&alice());
+    let principal = session.split_once('=').unwrap().1;
+    for headers in [[(PRINCIPAL, principal)], [("cookie", session.as_str())]] {
+        let page = visit(&gate, &approval.id, &headers).await;
+        assert_eq!(page.status, StatusCode::NOT_FOUND);
+        shows_nothing(&page, &approval);
+        assert!(!page.body.contains("/.auth/"));
+    }
+}
+
+#[tokio::test]
+async fn the_operators_object_id_decides_who_an_address_is() {
+    let allowed = format!("*@example.com,{ALICE}={ALICE_ID}");
+    let settings = [&ON[..], &[("HO_ALLOWED_APPROVERS", allowed.as_str())]].concat();
+    let gate = TestGate::with(&settings).await;
+    let mut new = request();
+    new.on_behalf_of = Some("requester@example.com".to_owned());
+    let approval = gate.client.submit(&new).await.unwrap();
+    let other = "3c9e7a10-0000-4000-8000-000000000b0b";
+    for (principal, status) in [
+        // A new Alice, who got the name of the one who left.
+        (member(ALICE, other), StatusCode::NOT_FOUND),
+        (
+            member("alice.new-name@example.com", ALICE_ID),
+            StatusCode::OK,
+        ),
+        (member("BOB@example.com", other), StatusCode::OK),
+        (
+            member("requester@example.com", other),
+            StatusCode::NOT_FOUND,
+        ),
+        (member("carol@example.com", other), StatusCode::NOT_FOUND),
+    ] {
+        let session = SignIn::session(&principal);
+        let page = visit(&gate, &approval.id, &[("cookie", &session)]).await;
+        assert_eq!(page.status, status, "{principal}");
+    }
+}
+
+#[tokio::test]
+async fn the_person_an_agent_acts_for_does_not_decide_by_another_address_of_theirs() {
+    let allowed = format!("*@example.com,{ALICE}={ALICE_ID},alice.two@example.com={ALICE_ID}");
+    let settings = [&ON[..], &[("HO_ALLOWED_APPROVERS", allowed.as_str())]].concat();
+    let gate = TestGate::with(&settings).await;
+    let mut new = request();
+    new.approver_emails = vec![ALICE.to_owned()];
+    new.on_behalf_of = Some("alice.two@example.com".to_owned());
+    let approval = gate.client.submit(&new).await.unwrap();
+    let session = SignIn::session(&alice());
+    let page = visit(&gate, &approval.id, &[("cookie", &session)]).await;
+    assert_eq!(page.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn only_the_dangerous_actions_need_sign_in_where_the_operator_says_which() {
+    let settings = [
+        ("HO_REQUIRE_ENTRA_FOR", "Delete *, *production*"),
+        ON[1],
+        ON[2],
+    ];
+    let gate = TestGate::with(&settings).await;
+    let ask = async |action: &str| {
+        let mut new = request();
+        action.clone_into(&mut new.action_description);
+        gate.client.submit(&new).await.unwrap()
+    };
+    let session = SignIn::session(&alice());
+    for action in [
+        "Delete User Account",
+        "delete  everything",
+        "Restart Production",
+        "D\u{435}lete User",
+    ] {
+        let approval = ask(action).await;
+        let mails = gate.mails();
+        let mail = mails
+            .iter()
+            .find(|mail| mail.to == ALICE && mail.text.contains(&approval.id));
+        assert!(!mail.unwrap().source.contains("?k="), "{action}");
+        let page = visit(&gate, &approval.id, &[]).await;
+        assert_eq!(page.status, StatusCode::FORBIDDEN, "{action}");
+        let page = visit(&gate, &approval.id, &[("cookie", &session)]).await;
+        assert_eq!(page.status, StatusCode::OK, "{action}");
+    }
+    let approval = ask("Send Newsletter").await;
+    gate.approve(&approval, ALICE).await;
+    let by_link = gate.status(&approval.id).await;
+    assert_eq!(by_link.status, Status::Approved);
+    // Who has signed in decides about the others too, without the code.
+    let approval = ask("Send Newsletter").await;
+    let page = visit(&gate, &approval.id, &[("cookie", &session)]).await;
+    let decided = send(
+        &gate,
+        &approval.id,
+        &[("cookie", &session)],
+        &approving(&page),
+    )
+    .await;
+    assert_eq!(decided.status, StatusCode::SEE_OTHER, "{}", decided.body);
+}
+
+#[tokio::test]
+async fn a_link_that_was_mailed_before_opens_nothing_once_sign_in_is_needed() {
+    let gate = TestGate::start().await;
+    let approval = gate.ask().await;
+    let old = gate.question(&approval, ALICE);
+    let page = gate.get(&old.link).await;
+    let mut form = approving(&page);
+    form.push(("code".to_owned(), old.code));
+    let token = old.link.split_once("?k=").unwrap().1.to_owned();
+
+    let gate = TestGate::at(gate.dir, &ON).await;
+    let opened = visit(&gate, &format!("{}?k={token}", approval.id), &[]).await;
+    assert_eq!(opened.status, StatusCode::FORBIDDEN);
+    shows_nothing(&opened, &approval);
+    let sent = send(&gate, &approval.id, &[], &form).await;
+    assert_eq!(sent.status, StatusCode::FORBIDDEN);
+    assert_eq!(gate.status(&approval.id).await.status, Status::Pending);
+}
