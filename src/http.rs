@@ -244,10 +244,10 @@ impl App {
         Ok(Self {
             base_url: base_url.unwrap_or_else(|| format!("http://127.0.0.1:{port}")),
             store: match &config.store {
-                StoreChoice::Embedded(dir) => Store::embedded(dir),
+                StoreChoice::Embedded(dir) => Store::embedded(dir, config.open_limit),
                 StoreChoice::Tables { account, table } => {
                     let http = outbound::client().map_err(AssembleError::Http)?;
-                    Store::tables(account, table, http, clock.clone())
+                    Store::tables(account, table, http, clock.clone(), config.open_limit)
                 }
             },
             mailer: mailer.map_err(AssembleError::Mail)?,

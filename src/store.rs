@@ -18,7 +18,7 @@ use crate::id::ApprovalId;
 use crate::keyring;
 use crate::timestamp::{Clock, Timestamp};
 
-use embedded::Embedded;
+use embedded::{Condition, Embedded};
 use row::Row;
 pub use tables::Account;
 use tables::{IndexRow, Tables};
@@ -27,6 +27,7 @@ use tables::{IndexRow, Tables};
 #[derive(Clone)]
 pub struct Store {
     backend: Backend,
+    open_limit: usize,
 }
 
 #[derive(Clone)]
@@ -68,8 +69,7 @@ pub struct Due {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
     at: Timestamp,
-    partition: String,
-    row: Option<String>,
+    keys: (String, Option<String>),
 }
 
 /// Why the store did not do it.
@@ -81,6 +81,9 @@ pub enum StoreError {
     /// There is such a row already.
     #[error("the row exists")]
     AlreadyExists,
+    /// The agent has as many open requests as it may.
+    #[error("the agent has too many open requests")]
+    OpenLimit,
     /// The row was changed since it was read.
     #[error("the row was changed since it was read")]
     Conflict,
@@ -108,18 +111,28 @@ pub enum StoreError {
 }
 
 impl Store {
-    /// A store in a file of the folder `dir`, which is opened at the first use.
-    pub fn embedded(dir: &Path) -> Self {
+    /// A store in a file of the folder `dir`, which is opened at the first use. No agent can have
+    /// more than `open_limit` requests in it that are still due for something.
+    pub fn embedded(dir: &Path, open_limit: usize) -> Self {
         Self {
             backend: Backend::Embedded(Embedded::new(dir)),
+            open_limit,
         }
     }
 
     /// A store in a table of a storage account, and a second one `open{table}`; both are created when
-    /// they are missed. Nothing is sent yet.
-    pub fn tables(account: &Account, table: &str, http: Client, clock: Clock) -> Self {
+    /// they are missed. Nothing is sent yet. No agent can have more than `open_limit` requests in it
+    /// that are still due for something.
+    pub fn tables(
+        account: &Account,
+        table: &str,
+        http: Client,
+        clock: Clock,
+        open_limit: usize,
+    ) -> Self {
         Self {
             backend: Backend::Tables(Tables::new(account, table, http, clock)),
+            open_limit,
         }
     }
 
@@ -137,7 +150,8 @@ impl Store {
     /// Adds a row that is to be looked at when it is `due`.
     ///
     /// # Errors
-    /// [`StoreError::AlreadyExists`], or the store's own.
+    /// [`StoreError::AlreadyExists`] or [`StoreError::OpenLimit`] (which comes first, is not said), or
+    /// the store's own.
     pub async fn insert(
         &self,
         approval: Approval,
@@ -145,8 +159,16 @@ impl Store {
     ) -> Result<Versioned, StoreError> {
         let row = Row::of(&approval, due, operation_id())?;
         let (etag, entry) = match &self.backend {
-            Backend::Embedded(embedded) => (embedded.write(row, due, None).await?, None),
-            Backend::Tables(tables) => tables.insert(&approval.request.id, row, due).await?,
+            Backend::Embedded(embedded) => {
+                let condition = Condition::New {
+                    open_limit: self.open_limit,
+                };
+                (embedded.write(row, due, condition).await?, None)
+            }
+            Backend::Tables(tables) => {
+                let id = &approval.request.id;
+                tables.insert(id, row, due, self.open_limit).await?
+            }
         };
         Ok(Versioned {
             approval,
@@ -181,7 +203,10 @@ impl Store {
     ) -> Result<Versioned, StoreError> {
         let row = Row::of(&approval, due, operation_id())?;
         let (etag, entry) = match &self.backend {
-            Backend::Embedded(embedded) => (embedded.write(row, due, Some(&etag)).await?, None),
+            Backend::Embedded(embedded) => {
+                let condition = Condition::Is(etag.0.parse().map_err(|_| StoreError::Conflict)?);
+                (embedded.write(row, due, condition).await?, None)
+            }
             Backend::Tables(tables) => {
                 let id = &approval.request.id;
                 tables.replace(id, row, due, &etag, entry).await?

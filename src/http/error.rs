@@ -26,6 +26,8 @@ pub(super) enum Error {
     TooSlow,
     /// Not as the request stands.
     Conflict(Standing),
+    /// The agent has this many requests open already.
+    TooMany(usize),
     /// The request is too large.
     TooLarge(String),
     /// Not in this format.
@@ -60,6 +62,7 @@ impl Error {
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::Conflict(_) => StatusCode::CONFLICT,
+            Self::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::MediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
@@ -86,6 +89,7 @@ impl Error {
             Self::MethodNotAllowed => ("method", "The method is not possible here"),
             Self::TooSlow => ("too-slow", "The request took too long to arrive"),
             Self::Conflict(_) => ("conflict", "The request is not possible as things stand"),
+            Self::TooMany(_) => ("too-many", "The agent has too many open requests"),
             Self::TooLarge(_) => ("too-large", "The request is too large"),
             Self::MediaType(_) => ("media-type", "The content type is not understood"),
             Self::Invalid(_) => ("invalid", "The request is not valid"),
@@ -117,6 +121,10 @@ impl Error {
                     .to_owned()
             }
             Self::MethodNotAllowed => "The header Allow names those that are possible.".to_owned(),
+            Self::TooMany(open) => format!(
+                "This agent has {open} open requests, and may have no more (HO_OPEN_LIMIT): they wait \
+                 for a decision, a claim or a report. Nothing was stored and nobody was mailed."
+            ),
             Self::TooSlow => "Send the body within ten seconds.".to_owned(),
             Self::Conflict(standing) => standing.detail(),
             Self::Invalid(errors) => match errors.as_slice() {
@@ -168,6 +176,7 @@ impl From<StoreError> for Error {
             StoreError::Predecessor => Self::Conflict(Standing::Predecessor),
             StoreError::Damaged(_) => Self::Integrity(error.to_string()),
             StoreError::AlreadyExists
+            | StoreError::OpenLimit
             | StoreError::Conflict
             | StoreError::TooLarge { .. }
             | StoreError::Unavailable(_) => Self::Unavailable(error.to_string()),
@@ -179,8 +188,14 @@ impl IntoResponse for Error {
     /// The body is written at the edge, which knows the invocation's id.
     fn into_response(self) -> Response {
         let mut response = self.status().into_response();
-        if matches!(self, Self::Unavailable(_)) {
-            response.headers_mut().insert(header::RETRY_AFTER, 2.into());
+        let retry_after = match self {
+            Self::Unavailable(_) => Some(2),
+            Self::TooMany(_) => Some(60),
+            _ => None,
+        };
+        if let Some(seconds) = retry_after {
+            let headers = response.headers_mut();
+            headers.insert(header::RETRY_AFTER, seconds.into());
         }
         response.extensions_mut().insert(self);
         response

@@ -100,8 +100,15 @@ async fn store(app: &App, mut approval: Approval) -> Result<(Approval, bool), Er
                 Ok((stored.approval, true))
             }
         },
-        Err(StoreError::AlreadyExists) => {
-            let stored = app.load(&id).await?.approval;
+        Err(refused @ (StoreError::AlreadyExists | StoreError::OpenLimit)) => {
+            let stored = match app.load(&id).await {
+                Err(Error::NotFound) => Err(match refused {
+                    StoreError::OpenLimit => Error::TooMany(app.config.open_limit),
+                    other => other.into(),
+                }),
+                stored => stored,
+            };
+            let stored = stored?.approval;
             match stored.request.digest == digest {
                 true => Ok((stored, false)),
                 false => Err(Error::Conflict(Standing::OtherContent)),

@@ -30,8 +30,17 @@ struct Write {
     keys: (String, String),
     entity: String,
     due: Option<Timestamp>,
-    expected: Option<i64>,
+    condition: Condition,
     reply: oneshot::Sender<Result<i64, StoreError>>,
+}
+
+/// What must hold for a write.
+#[derive(Clone, Copy)]
+pub(super) enum Condition {
+    /// There is no such row, and fewer rows of its agent than this are due for something.
+    New { open_limit: usize },
+    /// The row has this version.
+    Is(i64),
 }
 
 enum Read {
@@ -65,7 +74,18 @@ const SCHEMA: &str = "
         PRIMARY KEY (PartitionKey, RowKey)
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX IF NOT EXISTS openapprovals ON approvals (Due, PartitionKey, RowKey)
-        WHERE Due IS NOT NULL;";
+        WHERE Due IS NOT NULL;
+    CREATE INDEX IF NOT EXISTS openagents ON approvals (PartitionKey) WHERE Due IS NOT NULL;";
+
+impl Condition {
+    /// The version that such a write makes.
+    fn version(self) -> i64 {
+        match self {
+            Self::New { .. } => 1,
+            Self::Is(version) => version + 1,
+        }
+    }
+}
 
 impl Embedded {
     pub(super) fn new(dir: &Path) -> Self {
@@ -78,25 +98,21 @@ impl Embedded {
         Self(Arc::new(Threads { writer, reader }))
     }
 
-    /// Inserts, or replaces the row that still has the `expected` version.
+    /// Inserts or replaces a row.
     pub(super) async fn write(
         &self,
         row: Row,
         due: Option<Timestamp>,
-        expected: Option<&ETag>,
+        condition: Condition,
     ) -> Result<ETag, StoreError> {
         let entity = serde_json::to_string(&row).expect("a row is plain JSON");
-        let expected = match expected {
-            Some(ETag(text)) => Some(text.parse().map_err(|_| StoreError::Conflict)?),
-            None => None,
-        };
         let (reply, answer) = oneshot::channel();
         let keys = (row.partition_key, row.row_key);
         let sent = self.0.writer.send(Write {
             keys,
             entity,
             due,
-            expected,
+            condition,
             reply,
         });
         let version = answered(sent.is_ok(), answer).await?;
@@ -133,8 +149,7 @@ impl Embedded {
         let next = match rows.last() {
             Some((due, partition, row)) if rows.len() == PAGE => Some(Place {
                 at: Timestamp::from_unix_millis(*due).unwrap_or(now),
-                partition: partition.clone(),
-                row: Some(row.clone()),
+                keys: (partition.clone(), Some(row.clone())),
             }),
             _ => None,
         };
@@ -233,7 +248,7 @@ fn look_back(
     error: &StoreError,
 ) -> rusqlite::Result<Vec<Result<i64, StoreError>>> {
     let looked = group.iter().map(|write| {
-        let version = write.expected.map_or(1, |expected| expected + 1);
+        let version = write.condition.version();
         let stored = get(connection, &write.keys)?;
         let is_done = stored.is_some_and(|row| row == (version, write.entity.clone()));
         Ok(if is_done {
@@ -264,26 +279,33 @@ fn commit(
 fn apply(connection: &Connection, write: &Write) -> rusqlite::Result<Result<i64, StoreError>> {
     let (partition, row) = &write.keys;
     let due = write.due.map(Timestamp::unix_millis);
-    let Some(expected) = write.expected else {
-        let mut insert = connection.prepare_cached(
-            "INSERT INTO approvals VALUES (?1, ?2, 1, ?3, ?4) ON CONFLICT DO NOTHING",
-        )?;
-        let inserted = insert.execute(params![partition, row, due, write.entity])? == 1;
-        return Ok(if inserted {
-            Ok(1)
-        } else {
-            Err(StoreError::AlreadyExists)
-        });
+    let (changed, unchanged) = match write.condition {
+        Condition::New { open_limit } => {
+            let mut count = connection.prepare_cached(
+                "SELECT count(*) FROM approvals WHERE PartitionKey = ?1 AND Due IS NOT NULL",
+            )?;
+            let open: i64 = count.query_row([partition], |row| row.get(0))?;
+            if open >= open_limit as i64 {
+                return Ok(Err(StoreError::OpenLimit));
+            }
+            let mut insert = connection.prepare_cached(
+                "INSERT INTO approvals VALUES (?1, ?2, 1, ?3, ?4) ON CONFLICT DO NOTHING",
+            )?;
+            let inserted = insert.execute(params![partition, row, due, write.entity])?;
+            (inserted, StoreError::AlreadyExists)
+        }
+        Condition::Is(expected) => {
+            let mut update = connection.prepare_cached(
+                "UPDATE approvals SET ETag = ETag + 1, Due = ?4, Entity = ?5
+                 WHERE PartitionKey = ?1 AND RowKey = ?2 AND ETag = ?3",
+            )?;
+            let updated = update.execute(params![partition, row, expected, due, write.entity])?;
+            (updated, StoreError::Conflict)
+        }
     };
-    let mut update = connection.prepare_cached(
-        "UPDATE approvals SET ETag = ETag + 1, Due = ?4, Entity = ?5
-         WHERE PartitionKey = ?1 AND RowKey = ?2 AND ETag = ?3",
-    )?;
-    let updated = update.execute(params![partition, row, expected, due, write.entity])? == 1;
-    Ok(if updated {
-        Ok(expected + 1)
-    } else {
-        Err(StoreError::Conflict)
+    Ok(match changed {
+        1 => Ok(write.condition.version()),
+        _ => Err(unchanged),
     })
 }
 
@@ -329,8 +351,8 @@ fn due(
     let (after, partition, row) = match from {
         Some(place) => (
             place.at.unix_millis(),
-            place.partition,
-            place.row.unwrap_or_default(),
+            place.keys.0,
+            place.keys.1.unwrap_or_default(),
         ),
         None => (i64::MIN, String::new(), String::new()),
     };

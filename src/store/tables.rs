@@ -37,7 +37,7 @@ use crate::timestamp::{Clock, Timestamp};
 pub use account::Account;
 use fault::Fault;
 pub(super) use index::IndexRow;
-use index::{due_of, index_entity, shard};
+use index::{beginning, due_of, index_entity, shard};
 use transport::Transport;
 
 #[derive(Clone)]
@@ -111,11 +111,18 @@ impl Tables {
         id: &ApprovalId,
         mut row: Row,
         due: Option<Timestamp>,
+        open_limit: usize,
     ) -> Result<(ETag, Option<Entry>), StoreError> {
-        let entry = due.map(|due| Entry::of(&row, due));
+        let entry = due.map(|due| Entry::of(id, &row, due));
         row.name(entry.as_ref());
         if let Some(entry) = &entry {
             self.announce(id, entry).await?;
+            // Counted after it was announced: of those who come at once, none is overlooked.
+            let counted = self.count(id.agent(), open_limit + 1).await;
+            if !matches!(counted, Ok(open) if open <= open_limit) {
+                self.remove(&entry.key).await;
+                return Err(counted.err().unwrap_or(StoreError::OpenLimit));
+            }
         }
         match self.write(&row, None).await {
             Ok(etag) => Ok((etag, entry)),
@@ -139,7 +146,7 @@ impl Tables {
                 due,
                 key: was.key.clone(),
             },
-            None => Entry::of(&row, due),
+            None => Entry::of(id, &row, due),
         });
         row.name(entry.as_ref());
         let announced = entry.as_ref().filter(|_| kept.is_none());
@@ -178,26 +185,16 @@ impl Tables {
         from: Option<Place>,
     ) -> Result<(Vec<Due>, Option<Place>), StoreError> {
         let (sent, _) = patiently(QUERY, || {
-            let mut query = self
+            let query = self
                 .open
                 .query()
                 .filter(format!("Due le datetime'{now}'"))
                 .select("PartitionKey,RowKey,Id,Due,Timestamp");
-            if let Some(place) = &from {
-                query = query.initial_partition_key(place.partition.clone());
-                if let Some(row) = &place.row {
-                    query = query.initial_row_key(row.clone());
-                }
-            }
-            first_page(query)
+            first_page(beginning_at(query, from.as_ref().map(|place| &place.keys)))
         })
         .await;
         let page = sent?;
-        let next = page.continuation().map(|(partition, row)| Place {
-            at: now,
-            partition,
-            row,
-        });
+        let next = page.continuation().map(|keys| Place { at: now, keys });
         let mut rows: Vec<(Timestamp, Due)> = page
             .entities
             .into_iter()
@@ -230,6 +227,30 @@ impl Tables {
             None => {}
         }
         Ok(None)
+    }
+
+    /// How many entries an agent has; of more than `enough` it is not said how many.
+    async fn count(&self, agent: &str, enough: usize) -> Result<usize, StoreError> {
+        let beginning = beginning(agent);
+        // Nothing that goes on with a hexadecimal digit comes after a `g`.
+        let mine = format!(
+            "PartitionKey eq '{}' and RowKey ge '{beginning}' and RowKey lt '{beginning}g'",
+            shard(&beginning)
+        );
+        let (mut counted, mut from) = (0, None);
+        loop {
+            let (sent, _) = patiently(QUERY, || {
+                let query = self.open.query().filter(mine.clone()).select("RowKey");
+                first_page(beginning_at(query, from.as_ref()))
+            })
+            .await;
+            let page = sent?;
+            counted += page.entities.len();
+            from = page.continuation();
+            if from.is_none() || counted >= enough {
+                return Ok(counted);
+            }
+        }
     }
 
     /// Reads a row, whatever it holds.
@@ -368,6 +389,18 @@ where
             return (Err(fault), tries);
         }
         tokio::time::sleep(pause).await;
+    }
+}
+
+/// A query that goes on where the one before ended.
+fn beginning_at(
+    query: QueryEntityBuilder,
+    keys: Option<&(String, Option<String>)>,
+) -> QueryEntityBuilder {
+    match keys.cloned() {
+        None => query,
+        Some((partition, None)) => query.initial_partition_key(partition),
+        Some((partition, Some(row))) => query.initial_partition_key(partition).initial_row_key(row),
     }
 }
 

@@ -20,6 +20,9 @@ use crate::harness::{ALICE, TestGate, http, request};
 
 const AT: &str = "2026-11-22T17:30:00.000Z";
 
+/// More than any test of other things has at once.
+pub(crate) const OPEN_LIMIT: usize = 1_000;
+
 /// Where a test keeps its rows.
 enum Ground {
     File(TempDir),
@@ -34,8 +37,12 @@ impl Ground {
 
     /// A store on it, as each process has its own.
     fn open(&self) -> Store {
+        self.limited(OPEN_LIMIT)
+    }
+
+    fn limited(&self, open_limit: usize) -> Store {
         match self {
-            Self::File(dir) => Store::embedded(dir.path()),
+            Self::File(dir) => Store::embedded(dir.path(), open_limit),
             Self::Tables(table) => {
                 let account = Account::from_connection_string(&azurite().connection_string());
                 Store::tables(
@@ -43,6 +50,7 @@ impl Ground {
                     table,
                     http().build().unwrap(),
                     Arc::new(|| at(0)),
+                    open_limit,
                 )
             }
         }
@@ -77,6 +85,7 @@ contract! {
     what_is_due_is_never_missed_whoever_writes_and_sweeps,
     another_process_sees_what_was_acknowledged,
     the_largest_row_fits_and_a_larger_one_is_told,
+    an_agent_has_no_more_rows_due_than_it_may_whoever_inserts_at_once,
 }
 
 pub(crate) fn at(seconds: u64) -> Timestamp {
@@ -210,7 +219,8 @@ async fn what_is_due_comes_page_by_page(ground: Ground) {
     // Many are due at one time; some never.
     let when = |number: u64| (number % 5 != 4).then(|| at(number / 100));
     let insert = async |number: u64| {
-        let new = approval("a", &format!("{number:04}"));
+        let agent = format!("agent-{}", number / 100);
+        let new = approval(&agent, &format!("{number:04}"));
         store.insert(new, when(number)).await.unwrap();
     };
     let numbers: Vec<u64> = (0..1_600).collect();
@@ -238,7 +248,7 @@ async fn what_is_due_comes_page_by_page(ground: Ground) {
     let (page, _) = store.due(at(12), None).await.unwrap();
     assert!(page.len() <= 1_000);
 
-    let first = ApprovalId::new("a", "0000").unwrap();
+    let first = ApprovalId::new("agent-0", "0000").unwrap();
     let row = store.get(&first).await.unwrap();
     store.replace(row, Some(at(1_000))).await.unwrap();
     assert!(!due(store, at(12)).await.contains(&first), "it was moved");
@@ -304,6 +314,36 @@ async fn is_due(store: &Store, id: &ApprovalId, now: Timestamp) -> bool {
         }
     }
     false
+}
+
+async fn an_agent_has_no_more_rows_due_than_it_may_whoever_inserts_at_once(ground: Ground) {
+    const LIMIT: usize = 40;
+    let store = ground.limited(LIMIT);
+    let insert = |agent: &'static str, name: String| {
+        let store = ground.limited(LIMIT);
+        async move { store.insert(approval(agent, &name), Some(at(0))).await }
+    };
+    insert("other", "x".to_owned()).await.unwrap();
+    for number in 0..LIMIT - 10 {
+        insert("busy", format!("{number}")).await.unwrap();
+    }
+    let rush = join_all((0..64).map(|number| insert("busy", format!("rush-{number}")))).await;
+    let is_refused = |row: &&Result<_, _>| matches!(row, Err(StoreError::OpenLimit));
+    let refused = rush.iter().filter(is_refused).count();
+    let mut inserted: Vec<_> = rush.into_iter().filter_map(Result::ok).collect();
+    assert_eq!(inserted.len() + refused, 64, "and nothing else");
+    assert!(inserted.len() <= 10, "{}", inserted.len());
+    for number in inserted.len()..10 {
+        let row = insert("busy", format!("fill-{number}")).await;
+        inserted.push(row.expect("who was refused takes no room"));
+    }
+    assert_eq!(due(&store, at(1)).await.len(), LIMIT + 1);
+    let one_more = insert("busy", "one-more".to_owned()).await;
+    assert!(matches!(one_more, Err(StoreError::OpenLimit)));
+    // Who is done makes room.
+    let done = inserted.into_iter().next().unwrap();
+    store.replace(done, None).await.unwrap();
+    insert("busy", "one-more".to_owned()).await.unwrap();
 }
 
 async fn another_process_sees_what_was_acknowledged(ground: Ground) {

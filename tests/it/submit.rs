@@ -639,3 +639,46 @@ impl TestGate {
 async fn futures_of<F: Future>(count: usize, call: impl Fn() -> F) -> Vec<F::Output> {
     futures_util::future::join_all((0..count).map(|_| call())).await
 }
+
+#[tokio::test]
+async fn an_agent_has_no_more_open_requests_than_it_may() {
+    let gate = TestGate::with(&[("HO_OPEN_LIMIT", "3")]).await;
+    let mut named = request();
+    named.correlation_id = Some("first".to_owned());
+    let first = gate.client.submit(&named).await.unwrap();
+    let second = gate.ask().await;
+    gate.ask().await;
+    let mails = gate.mails().len();
+
+    let body = serde_json::to_string(&request()).unwrap();
+    let refused = gate.post("/api/submit", body.clone()).await;
+    assert_eq!(refused.status, StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(refused.header("retry-after"), "60");
+    let problem = refused.problem();
+    assert_eq!(problem["type"], "urn:human-oversight:problem:too-many");
+    let detail = problem["detail"].as_str().unwrap();
+    assert!(detail.contains("3 open requests"), "{detail}");
+    assert_eq!((gate.stored().await.len(), gate.mails().len()), (3, mails));
+    // Whoever asks for what is stored gets it, and another agent is not held up.
+    let again = gate.client.submit(&named).await.unwrap();
+    assert_eq!(
+        (again.id, again.status),
+        (first.id.clone(), Status::Pending)
+    );
+    let mut other = request();
+    other.agent_name = "PaymentsAgent".to_owned();
+    gate.client.submit(&other).await.unwrap();
+
+    // What ends makes room: at once when it is withdrawn and nobody is told, else with the mails.
+    gate.reject(&first, ALICE, "no").await;
+    gate.approve(&second, ALICE).await;
+    gate.sweep().await;
+    let accepted = gate.post("/api/submit", body.clone()).await;
+    assert_eq!(accepted.status, StatusCode::ACCEPTED, "{}", accepted.body);
+    let refused = gate.post("/api/submit", body).await;
+    assert_eq!(
+        refused.status,
+        StatusCode::TOO_MANY_REQUESTS,
+        "one waits for its claim"
+    );
+}

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use futures_util::future::join_all;
 use human_oversight::id::ApprovalId;
 use human_oversight::store::{Account, Store, StoreError, Versioned};
 use human_oversight::timestamp::Timestamp;
@@ -20,7 +21,7 @@ use crate::harness::{AGENT, ALICE, BOB, TestGate, http, request};
 use crate::kept;
 use crate::outcome::report;
 use crate::proxy::{Fault, Proxy};
-use crate::store::{approval, at};
+use crate::store::{OPEN_LIMIT, approval, at};
 
 /// A store whose way to the service is ours to disturb.
 struct Disturbed {
@@ -40,6 +41,7 @@ impl Disturbed {
             &table,
             http().build().unwrap(),
             Arc::new(|| at(0)),
+            OPEN_LIMIT,
         );
         store.prepare().await.unwrap();
         Self {
@@ -216,6 +218,7 @@ async fn an_entry_that_may_be_named_is_not_taken_back() {
                 table,
                 http().build().unwrap(),
                 Arc::new(|| at(0)),
+                OPEN_LIMIT,
             );
             let seen = loop {
                 let seen = store.get(id).await.unwrap();
@@ -325,10 +328,10 @@ async fn the_service_is_given_the_time_it_asks_for() {
         retry_after: Some(2),
         body: BUSY,
     };
+    let row = disturbed.row().await;
     disturbed
         .proxy
         .fault(|request| request.starts_with("GET"), busy);
-    let row = disturbed.row().await;
     let begun = Instant::now();
     disturbed.store.get(&row.approval.request.id).await.unwrap();
     assert!(begun.elapsed() >= Duration::from_secs(2));
@@ -342,15 +345,44 @@ async fn a_refusal_is_not_repeated_and_named_in_the_log_only_by_its_code() {
         retry_after: None,
         body: r#"{"odata.error":{"code":"AuthorizationPermissionMismatch","message":{"value":"secret"}}}"#,
     };
+    let row = disturbed.row().await;
     disturbed
         .proxy
         .fault(|request| request.starts_with("GET"), forbidden);
-    let row = disturbed.row().await;
     let error = disturbed.store.get(&row.approval.request.id).await;
     assert_eq!(
         error.unwrap_err().to_string(),
         "the store is not available: the service answered 403 AuthorizationPermissionMismatch"
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_agents_entries_are_counted_over_all_pages_of_the_answer() {
+    let disturbed = Disturbed::new().await;
+    disturbed.row().await;
+    let entry = disturbed.open.rows().await.remove(0);
+    let key = entry["RowKey"].as_str().unwrap();
+    let (open, own) = (&disturbed.open, &key[..16]);
+    let copy = |number: usize| {
+        let mut entry = entry.clone();
+        entry["RowKey"] = json!(format!("{own}{number:032x}"));
+        async move { open.put(&entry).await }
+    };
+    for some in (0..1_000).collect::<Vec<_>>().chunks(50) {
+        join_all(some.iter().map(|&number| copy(number))).await;
+    }
+    let insert = async |limit| {
+        let account = Account::from_connection_string(&azurite().connection_string()).unwrap();
+        let http = http().build().unwrap();
+        let table = disturbed.approvals.name();
+        let store = Store::tables(&account, table, http, Arc::new(|| at(0)), limit);
+        store.insert(approval("a", "y"), Some(at(0))).await
+    };
+    for too_few in [1, 1_000, 1_001] {
+        let refused = insert(too_few).await.unwrap_err();
+        assert!(matches!(refused, StoreError::OpenLimit), "{refused}");
+    }
+    insert(1_002).await.unwrap();
 }
 
 #[tokio::test]
@@ -390,7 +422,13 @@ async fn tables_that_are_missed_are_created_by_a_write_or_at_the_start() {
     let table = fresh_table();
     let store = |table: &str| {
         let account = Account::from_connection_string(&azurite().connection_string()).unwrap();
-        Store::tables(&account, table, http().build().unwrap(), Arc::new(|| at(0)))
+        Store::tables(
+            &account,
+            table,
+            http().build().unwrap(),
+            Arc::new(|| at(0)),
+            OPEN_LIMIT,
+        )
     };
     let id = approval("a", "x").request.id;
     // A missing table is not taken for an empty one, and reading creates nothing.
@@ -552,8 +590,8 @@ async fn gates<const N: usize>() -> (Proxy, [TestGate; N]) {
 }
 
 /// The fewest operations that keep the promises; each one more is a round trip and money. In order:
-/// - `submit`: the entry, so that no crash forgets the request; the row; what became of the mails; the
-///   entry is moved to when something is due again.
+/// - `submit`: the entry, so that no crash forgets the request; how many the agent has; the row; what
+///   became of the mails; the entry is moved to when something is due again.
 /// - `status`, and opening the page: the row.
 /// - a decision: the row; an earlier entry, since people are to be told now; the row; the old entry.
 /// - `claim`: the row, and the row.
@@ -573,7 +611,8 @@ async fn each_step_of_a_life_costs_what_it_must() {
     let (read, write) = ("GET approvals", "PUT approvals");
 
     let approval = gate.ask().await;
-    assert_eq!(spent(), ["PUT open", "POST approvals", write, "PUT open"]);
+    let submit = ["PUT open", "GET open", "POST approvals", write, "PUT open"];
+    assert_eq!(spent(), submit);
     gate.status(&approval.id).await;
     assert_eq!(spent(), [read]);
     let question = gate.question(&approval, ALICE);

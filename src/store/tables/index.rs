@@ -1,5 +1,6 @@
 //! The index of what is due: one small entry for each row that is, under a key that the row names.
 
+use human_oversight_client::parameters::{hex, sha256};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -27,14 +28,22 @@ struct IndexEntity {
 }
 
 impl Entry {
-    /// A new one, named after the write that names it.
-    pub(super) fn of(row: &Row, due: Timestamp) -> Self {
+    /// A new one, named after its agent and the write that names it.
+    pub(super) fn of(id: &ApprovalId, row: &Row, due: Timestamp) -> Self {
         Self {
             due,
-            key: row.operation_id.clone(),
+            key: format!("{}{}", beginning(id.agent()), row.operation_id),
         }
     }
 }
+
+/// How the keys of an agent's entries begin, so that they lie together and can be counted.
+pub(super) fn beginning(agent: &str) -> String {
+    hex(&sha256(agent.as_bytes())[..BEGINNING / 2])
+}
+
+/// So many hexadecimal digits.
+const BEGINNING: usize = 16;
 
 impl Row {
     pub(super) fn name(&mut self, entry: Option<&Entry>) {
@@ -54,14 +63,14 @@ impl Row {
     }
 }
 
-/// As operations are named.
 fn is_key(key: &str) -> bool {
-    key.len() == 32 && key.bytes().all(|b| b.is_ascii_hexdigit())
+    key.len() == BEGINNING + 32 && key.bytes().all(|b| b.is_ascii_hexdigit())
 }
 
-/// The index is spread over sixteen partitions, by the last digit of a key, which is drawn by lot.
+/// The index is spread over sixteen partitions, by the first digit of a key: an agent's entries are
+/// all in one.
 pub(super) fn shard(key: &str) -> &str {
-    &key[key.len() - 1..]
+    &key[..1]
 }
 
 pub(super) fn index_entity(id: &ApprovalId, Entry { due, key }: &Entry) -> Value {
