@@ -4,6 +4,7 @@
 //! not possible says why and changes nothing. Handlers load an [`Approval`], make a move, and store
 //! it on the condition that nobody stored another one in between.
 
+mod history;
 mod mails;
 
 use std::fmt;
@@ -37,6 +38,7 @@ macro_rules! words {
 }
 use words;
 
+pub use history::{Event, EventKind};
 pub(crate) use mails::MISCONFIGURED_PAUSE;
 pub use mails::{Attempt, Deliverable, Mail, MailFault, MailKind, MailResult, MailState, Notes};
 
@@ -329,39 +331,6 @@ pub struct LateAnswer {
     pub verdict: Verdict,
     /// When.
     pub at: Timestamp,
-}
-
-/// One line of the history.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Event {
-    /// When.
-    pub at: Timestamp,
-    /// What.
-    pub what: EventKind,
-    /// Which approver did it, if one did.
-    pub by: Option<Address>,
-}
-
-words! {
-    /// What can happen.
-    #[expect(missing_docs, reason = "the names are the story")]
-    pub enum EventKind {
-        Submitted,
-        Approved,
-        Rejected,
-        TimedOut,
-        Cancelled,
-        Undeliverable,
-        Locked,
-        AnsweredLate,
-        Claimed,
-        Lapsed,
-        Executed,
-        ExecutionFailed,
-        ExecutionUnknown,
-        /// The outcome was reported after it had been given up.
-        ReportedLate,
-    }
 }
 
 /// A decision that the rules allow, but that is not signed and stored yet.
@@ -703,9 +672,5 @@ impl Approval {
         self.state = state;
         self.note(now, what, None);
         self.wind_up_mails(now);
-    }
-
-    fn note(&mut self, at: Timestamp, what: EventKind, by: Option<Address>) {
-        self.history.push(Event { at, what, by });
     }
 }

@@ -32,11 +32,10 @@ use tokio::net::TcpListener;
 use tracing::Instrument;
 
 use crate::approval::Approval;
-use crate::config::{Config, ConfigError, StoreChoice};
+use crate::config::{Config, ConfigError};
 use crate::id::ApprovalId;
 use crate::keyring::{self, NamedKey};
 use crate::mailer::Mailer;
-use crate::outbound;
 use crate::receipt::ReceiptKeys;
 use crate::store::{Store, StoreError, Versioned};
 use crate::timestamp::{Clock, Timestamp};
@@ -241,15 +240,10 @@ impl App {
             &config.brand.name,
             clock.clone(),
         );
+        let store = config.store.open(config.open_limit, clock.clone());
         Ok(Self {
             base_url: base_url.unwrap_or_else(|| format!("http://127.0.0.1:{port}")),
-            store: match &config.store {
-                StoreChoice::Embedded(dir) => Store::embedded(dir, config.open_limit),
-                StoreChoice::Tables { account, table } => {
-                    let http = outbound::client().map_err(AssembleError::Http)?;
-                    Store::tables(account, table, http, clock.clone(), config.open_limit)
-                }
-            },
+            store: store.map_err(AssembleError::Http)?,
             mailer: mailer.map_err(AssembleError::Mail)?,
             link_keys: LinkKeys::new(&link_keys).map_err(of("HO_LINK_KEYS"))?,
             receipt_keys: ReceiptKeys::new(&receipt_keys).map_err(of("HO_RECEIPT_KEYS"))?,

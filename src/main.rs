@@ -1,14 +1,16 @@
 //! The gate as a program: behind the Azure Functions host, by itself for development, or as a demo.
 
 mod demo;
+mod verify;
 
 use std::io;
 use std::net::Ipv4Addr;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use human_oversight::config::Config;
 use human_oversight::http::{self, App};
 use human_oversight::keyring;
@@ -23,6 +25,7 @@ const USAGE: &str = "usage: human-oversight [COMMAND]
 
   (none)                    run the gate
   demo [--timeout SECONDS]  run the gate and an agent that asks it; decide in the inbox
+  verify [--keys FILE]      hold every row of the table against its proofs; FILE as /api/keys gives it
   keygen                    print fresh keys as HO_LINK_KEYS and HO_RECEIPT_KEYS take them
 ";
 
@@ -35,8 +38,10 @@ async fn main() -> ExitCode {
         ["demo"] => demo::run(demo::TIMEOUT).await,
         ["demo", "--timeout", seconds] => match seconds.parse() {
             Ok(seconds) => demo::run(std::time::Duration::from_secs(seconds)).await,
-            Err(_) => Err(anyhow::anyhow!("--timeout takes a whole number of seconds")),
+            Err(_) => Err(anyhow!("--timeout takes a whole number of seconds")),
         },
+        ["verify"] => return verify(None).await,
+        ["verify", "--keys", file] => return verify(Some(Path::new(file))).await,
         ["keygen"] => {
             keygen();
             return ExitCode::SUCCESS;
@@ -53,6 +58,20 @@ async fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Ends with 1 when something was found, and with 2 when it could not look.
+async fn verify(keys: Option<&Path>) -> ExitCode {
+    let look = async {
+        let config = settings()?;
+        let store = config.store.open(config.open_limit, Arc::new(now));
+        let store = store.map_err(|why| anyhow!("no connection can be made: {why}"))?;
+        verify::run(&config, &store, keys).await
+    };
+    look.await.unwrap_or_else(|error| {
+        eprintln!("human-oversight cannot verify: {error:#}");
+        ExitCode::from(2)
+    })
 }
 
 /// Never returns unless it could not start: to the Functions host, an end without an error would

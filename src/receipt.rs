@@ -5,6 +5,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
+use human_oversight_client::parameters::{hex, sha256};
 use human_oversight_client::receipt::{Assurance, Claims, Decision, Header, TYPE, verify};
 use human_oversight_client::types::{Key, KeySet};
 use ring::signature::{Ed25519KeyPair, KeyPair};
@@ -87,16 +88,23 @@ impl ReceiptKeys {
     /// # Errors
     /// When the receipt is not ours, or was made for anything else than what the row says.
     pub fn check(&self, approval: &Approval) -> Result<(), Contradiction> {
-        let Some((ruling, receipt)) = approval.ruling() else {
-            return Ok(());
-        };
-        let signed = verify(receipt, &self.public).map_err(|_| Contradiction)?;
-        // The gate's own address may have changed since.
-        if signed == claims(&signed.iss, approval, &ruling) {
-            Ok(())
-        } else {
-            Err(Contradiction)
-        }
+        check(approval, &self.public)
+    }
+}
+
+/// Holds a stored decision against its receipt, with the public keys of the gate that made it.
+///
+/// # Errors
+/// When the receipt is not that gate's, or was made for anything else than what the row says.
+pub fn check(approval: &Approval, keys: &KeySet) -> Result<(), Contradiction> {
+    let Some((ruling, receipt)) = approval.ruling() else {
+        return Ok(());
+    };
+    let signed = verify(receipt, keys).map_err(|_| Contradiction)?;
+    // The gate's own address may have changed since.
+    match signed == claims(&signed.iss, approval, &ruling) {
+        true => Ok(()),
+        false => Err(Contradiction),
     }
 }
 
@@ -116,6 +124,10 @@ fn claims(issuer: &str, approval: &Approval, ruling: &Ruling) -> Claims {
             Verdict::Approve => Decision::Approved,
             Verdict::Reject => Decision::Rejected,
         },
+        comment_digest: ruling
+            .comment
+            .as_ref()
+            .map(|comment| hex(&sha256(comment.as_bytes()))),
         approver: ruling.by.to_string(),
         assurance: match ruling.assurance {
             approval::Assurance::Link => Assurance::Link,

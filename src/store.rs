@@ -65,10 +65,31 @@ pub struct Due {
     index: Option<IndexRow>,
 }
 
-/// Where to go on among the rows that are due.
+/// A row, whatever it holds.
+#[derive(Clone, Debug)]
+pub struct Stored {
+    /// Its keys, which name it in the table.
+    pub keys: (String, String),
+    /// What it holds, if that is an approval.
+    pub approval: Result<Approval, StoreError>,
+}
+
+impl Stored {
+    fn of(keys: (String, String), row: Result<Row, StoreError>) -> Self {
+        let read = |row: Row| match row::id(&keys.0, &keys.1) {
+            Some(id) => row.into_approval(&id),
+            None => Err(StoreError::Damaged("PartitionKey, RowKey".to_owned())),
+        };
+        let approval = row.and_then(read);
+        Self { keys, approval }
+    }
+}
+
+/// Where to go on among the rows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
-    at: Timestamp,
+    /// Since when the last one is due, among those that are.
+    due: Option<Timestamp>,
     keys: (String, Option<String>),
 }
 
@@ -248,6 +269,21 @@ impl Store {
         match (&self.backend, &due.index) {
             (Backend::Tables(tables), Some(index)) => tables.look(id, index, now).await,
             _ => self.get(id).await.map(Some),
+        }
+    }
+
+    /// A page of all rows, in the order of their keys, from a place on; and where to go on, if there
+    /// is more.
+    ///
+    /// # Errors
+    /// The store's own.
+    pub async fn all(
+        &self,
+        from: Option<Place>,
+    ) -> Result<(Vec<Stored>, Option<Place>), StoreError> {
+        match &self.backend {
+            Backend::Embedded(embedded) => embedded.all(from).await,
+            Backend::Tables(tables) => tables.all(from).await,
         }
     }
 

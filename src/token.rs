@@ -122,6 +122,12 @@ impl LinkKeys {
         })
     }
 
+    /// Whether the keys of all its seals are here.
+    pub fn can_tell(&self, approval: &Approval) -> bool {
+        let mut approvers = approval.approvers.iter();
+        approvers.all(|approver| self.named(&approver.link_key).is_some())
+    }
+
     fn mac(&self, purpose: &str, approval: &Approval, index: usize) -> Option<hmac::Tag> {
         let approver = &approval.approvers[index];
         let LinkKey { kid, key } = self.named(&approver.link_key)?;

@@ -37,6 +37,9 @@ pub struct Claims {
     pub claimant: Option<String>,
     /// `Approved` or `Rejected`.
     pub decision: Decision,
+    /// SHA-256 of what the person wrote beside it, if anything, 64 hexadecimal digits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub comment_digest: Option<String>,
     /// The address of the person who decided.
     pub approver: String,
     /// How that person was known.

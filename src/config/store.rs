@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use super::{ConfigError, HOME, Lookup, principal, resource, unusable};
-use crate::store::Account;
+use crate::outbound;
+use crate::store::{Account, Store};
+use crate::timestamp::Clock;
 
 /// Where requests are kept.
 #[derive(Clone, Debug)]
@@ -17,6 +19,23 @@ pub enum StoreChoice {
         /// The table's name.
         table: String,
     },
+}
+
+impl StoreChoice {
+    /// Opens it; nothing is read or sent yet. No agent can have more than `open_limit` requests in it
+    /// that are still due for something.
+    ///
+    /// # Errors
+    /// Why no connection can ever be made.
+    pub fn open(&self, open_limit: usize, clock: Clock) -> Result<Store, String> {
+        match self {
+            Self::Embedded(dir) => Ok(Store::embedded(dir, open_limit)),
+            Self::Tables { account, table } => {
+                let http = outbound::client()?;
+                Ok(Store::tables(account, table, http, clock, open_limit))
+            }
+        }
+    }
 }
 
 const ENDPOINT: &str = "HO_TABLES_ENDPOINT";

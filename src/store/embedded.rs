@@ -14,7 +14,7 @@ use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 use tokio::sync::oneshot;
 
 use super::row::{self, Row};
-use super::{Due, ETag, Place, StoreError, Versioned};
+use super::{Due, ETag, Place, StoreError, Stored, Versioned};
 use crate::id::ApprovalId;
 use crate::timestamp::Timestamp;
 
@@ -53,12 +53,19 @@ enum Read {
         from: Option<Place>,
         reply: oneshot::Sender<Result<Vec<DueRow>, StoreError>>,
     },
+    All {
+        from: Option<Place>,
+        reply: oneshot::Sender<Result<Vec<AnyRow>, StoreError>>,
+    },
 }
 
 /// When, and the keys.
 type DueRow = (i64, String, String);
 
-/// So many rows that are due are looked up at once.
+/// The keys, and the columns.
+type AnyRow = ((String, String), String);
+
+/// So many rows are looked up at once.
 const PAGE: usize = 100;
 
 /// At most so many writes share a commit.
@@ -128,10 +135,8 @@ impl Embedded {
         let (version, entity) = answered(sent.is_ok(), answer)
             .await?
             .ok_or(StoreError::NotFound)?;
-        let row: Row =
-            serde_json::from_str(&entity).map_err(|_| StoreError::Damaged("Entity".to_owned()))?;
         Ok(Versioned {
-            approval: row.into_approval(id)?,
+            approval: parse(&entity)?.into_approval(id)?,
             etag: ETag(version.to_string()),
             entry: None,
         })
@@ -148,7 +153,7 @@ impl Embedded {
         let rows = answered(sent.is_ok(), answer).await?;
         let next = match rows.last() {
             Some((due, partition, row)) if rows.len() == PAGE => Some(Place {
-                at: Timestamp::from_unix_millis(*due).unwrap_or(now),
+                due: Timestamp::from_unix_millis(*due),
                 keys: (partition.clone(), Some(row.clone())),
             }),
             _ => None,
@@ -159,6 +164,31 @@ impl Embedded {
         });
         Ok((due.collect(), next))
     }
+
+    /// A page of all rows, in the order of their keys.
+    pub(super) async fn all(
+        &self,
+        from: Option<Place>,
+    ) -> Result<(Vec<Stored>, Option<Place>), StoreError> {
+        let (reply, answer) = oneshot::channel();
+        let sent = self.0.reader.send(Read::All { from, reply });
+        let rows = answered(sent.is_ok(), answer).await?;
+        let next = match rows.last() {
+            Some(((partition, row), _)) if rows.len() == PAGE => Some(Place {
+                due: None,
+                keys: (partition.clone(), Some(row.clone())),
+            }),
+            _ => None,
+        };
+        let stored = rows
+            .into_iter()
+            .map(|(keys, entity)| Stored::of(keys, parse(&entity)));
+        Ok((stored.collect(), next))
+    }
+}
+
+fn parse(entity: &str) -> Result<Row, StoreError> {
+    serde_json::from_str(entity).map_err(|_| StoreError::Damaged("Entity".to_owned()))
 }
 
 async fn answered<T>(
@@ -322,6 +352,11 @@ fn read_all(reads: &Receiver<Read>, mut file: File) {
                     .send(file.with(|connection| due(connection, now, from)))
                     .ok();
             }
+            Read::All { from, reply } => {
+                reply
+                    .send(file.with(|connection| all(connection, from)))
+                    .ok();
+            }
         }
     }
 }
@@ -350,7 +385,7 @@ fn due(
     )?;
     let (after, partition, row) = match from {
         Some(place) => (
-            place.at.unix_millis(),
+            place.due.map_or(i64::MIN, Timestamp::unix_millis),
             place.keys.0,
             place.keys.1.unwrap_or_default(),
         ),
@@ -359,6 +394,19 @@ fn due(
     let rows = select.query_map(
         params![now.unix_millis(), after, partition, row, PAGE as i64],
         |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+    )?;
+    rows.collect()
+}
+
+fn all(connection: &Connection, from: Option<Place>) -> rusqlite::Result<Vec<AnyRow>> {
+    let mut select = connection.prepare_cached(
+        "SELECT PartitionKey, RowKey, Entity FROM approvals
+         WHERE (PartitionKey, RowKey) > (?1, ?2) ORDER BY PartitionKey, RowKey LIMIT ?3",
+    )?;
+    let (partition, row) = from.map(|place| place.keys).unwrap_or_default();
+    let rows = select.query_map(
+        params![partition, row.unwrap_or_default(), PAGE as i64],
+        |row| Ok(((row.get(0)?, row.get(1)?), row.get(2)?)),
     )?;
     rows.collect()
 }

@@ -288,7 +288,7 @@ impl Row {
             .into_iter()
             .map(|entry| entry.decode().ok_or("History"))
             .collect::<Result<Vec<_>, _>>()?;
-        let state = self.state(&history)?;
+        let state = self.state()?;
         let approvers: Vec<ApproverEntry> =
             serde_json::from_str(&self.notifications).map_err(|_| "Notifications")?;
         let approvers = approvers
@@ -312,7 +312,7 @@ impl Row {
             }),
             _ => return Err("LateResponseTimestamp, LateDecision, LateApprover"),
         };
-        Ok(Approval {
+        let approval = Approval {
             request: Request {
                 id: id.clone(),
                 action: self.action_description,
@@ -332,10 +332,14 @@ impl Row {
             approvers,
             late,
             history,
-        })
+        };
+        match approval.is_told_by_its_history() {
+            true => Ok(approval),
+            false => Err("History"),
+        }
     }
 
-    fn state(&self, history: &[Event]) -> Result<State, &'static str> {
+    fn state(&self) -> Result<State, &'static str> {
         let status = Status::from_word(&self.status).ok_or("Status")?;
         let closed_at =
             optional(self.response_timestamp.as_deref(), time).ok_or("ResponseTimestamp")?;
@@ -355,7 +359,7 @@ impl Row {
             Status::Approved => State::Approved {
                 decision: self.decision(at)?,
                 run_by: self.run_by.as_deref().and_then(time).ok_or("RunBy")?,
-                execution: self.execution(history)?,
+                execution: self.execution()?,
             },
             Status::Rejected => State::Rejected(self.decision(at)?),
             Status::Timeout => State::Timeout { at },
@@ -389,21 +393,12 @@ impl Row {
         }
     }
 
-    /// Not claimed: then nothing says that it ever was.
-    fn awaited(&self, history: &[Event]) -> Result<Execution, &'static str> {
-        let is_end = |event: &Event| matches!(event.what, EventKind::Claimed | EventKind::Lapsed);
-        let was_claimed = self.claim_nonce.is_some()
-            || self.execution_timestamp.is_some()
-            || history.iter().any(is_end);
-        match was_claimed {
-            true => Err("ExecutionStatus"),
-            false => Ok(Execution::Awaited),
-        }
-    }
-
-    fn execution(&self, history: &[Event]) -> Result<Execution, &'static str> {
+    fn execution(&self) -> Result<Execution, &'static str> {
         let Some(status) = &self.execution_status else {
-            return self.awaited(history);
+            return match (&self.claim_nonce, &self.execution_timestamp) {
+                (None, None) => Ok(Execution::Awaited),
+                _ => Err("ExecutionStatus"),
+            };
         };
         let at = self
             .execution_timestamp

@@ -29,7 +29,7 @@ use serde_json::{Map, Value};
 use tokio::time::{Instant, timeout_at};
 
 use super::row::{self, Row};
-use super::{Due, ETag, Entry, Place, StoreError, Versioned};
+use super::{Due, ETag, Entry, Place, StoreError, Stored, Versioned};
 use crate::id::ApprovalId;
 use crate::keyring;
 use crate::timestamp::{Clock, Timestamp};
@@ -194,7 +194,7 @@ impl Tables {
         })
         .await;
         let page = sent?;
-        let next = page.continuation().map(|keys| Place { at: now, keys });
+        let next = page.continuation().map(|keys| Place { due: None, keys });
         let mut rows: Vec<(Timestamp, Due)> = page
             .entities
             .into_iter()
@@ -202,6 +202,26 @@ impl Tables {
             .collect();
         rows.sort_by_key(|(due, _)| *due);
         Ok((rows.into_iter().map(|(_, due)| due).collect(), next))
+    }
+
+    /// A page of all rows, in the order of their keys.
+    pub(super) async fn all(
+        &self,
+        from: Option<Place>,
+    ) -> Result<(Vec<Stored>, Option<Place>), StoreError> {
+        let keys = from.map(|place| place.keys);
+        let (sent, _) = patiently(QUERY, || {
+            first_page(beginning_at(self.approvals.query(), keys.as_ref()))
+        })
+        .await;
+        let page = sent?;
+        let next = page.continuation().map(|keys| Place { due: None, keys });
+        let stored = page.entities.into_iter().map(|entity| {
+            let key = |name| entity.get(name).and_then(Value::as_str).unwrap_or_default();
+            let keys = (key("PartitionKey").to_owned(), key("RowKey").to_owned());
+            Stored::of(keys, Row::of_entity(entity))
+        });
+        Ok((stored.collect(), next))
     }
 
     /// The row that an entry is for, if it is due. An entry that is early or left over is put right.

@@ -29,6 +29,11 @@ pub(crate) fn borrowed<'a>(settings: &'a [(&'static str, String)]) -> Vec<(&'a s
     borrowed.collect()
 }
 
+/// The settings with which a gate over this folder was started, as [`Kept::chosen`] told it.
+pub(crate) fn settings(dir: &Path) -> Vec<(&'static str, String)> {
+    Kept::chosen(dir).1
+}
+
 /// What a gate keeps: its file, or its table and the index of what is due.
 pub(crate) enum Kept {
     File(PathBuf),

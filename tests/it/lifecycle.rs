@@ -278,6 +278,10 @@ fn walks_at_random_keep_the_promises() {
             let was = approval.status(now);
             let done = make(&mut approval, step, now);
             reached.insert(place(&approval, now));
+            assert!(
+                approval.is_told_by_its_history(),
+                "walk {walk}: {approval:?}"
+            );
             if was != Status::Pending {
                 assert_eq!(
                     approval.status(now),

@@ -38,4 +38,5 @@ mod store;
 mod submit;
 mod sweep;
 mod tables;
+mod verify;
 mod withdraw;
