@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use crate::outcome::{Outcome, Refusal};
 use crate::parameters::{Parameters, hex, sha256};
-use crate::receipt::{self, Decision};
+use crate::receipt::{self, NotPermitted, Run};
 use crate::types::{
     Approval, Claim, ExecutionStatus, KeySet, NewApproval, Report, Status, Withdrawal,
 };
@@ -175,6 +175,14 @@ impl Action {
             .try_run(params, |params| infallibly(action(params)))
             .await;
         outcome.map(|Ok(value)| value)
+    }
+
+    /// Asks for approval of exactly `params`, waits, and claims it; see [`Pending::claim`].
+    ///
+    /// # Errors
+    /// When it is anything but a verified approval.
+    pub async fn claim(&self, params: &impl Serialize) -> Result<Permit, Refusal> {
+        self.submit(params).await?.claim(params).await
     }
 
     /// As [`Action::run`], for an action that can fail: the gate is told which it was.
@@ -348,16 +356,12 @@ impl Pending {
         F: FnOnce(&'p P) -> Fut,
         Fut: Future<Output = Result<T, E>>,
     {
-        match self.approved(params).await {
-            Ok(claimed) => {
+        match self.claim(params).await {
+            Ok(permit) => {
                 let result = action(params).await;
                 match &result {
-                    Ok(_) => claimed.report(ExecutionStatus::Executed, None).await,
-                    Err(error) => {
-                        claimed
-                            .report(ExecutionStatus::ExecutionFailed, Some(error))
-                            .await;
-                    }
+                    Ok(_) => permit.executed().await,
+                    Err(error) => permit.failed(error).await,
                 }
                 Outcome::Executed(result)
             }
@@ -365,8 +369,13 @@ impl Pending {
         }
     }
 
-    /// Waits, verifies, claims, and verifies what was claimed. After this the action may run, once.
-    async fn approved(mut self, params: &impl Serialize) -> Result<Claimed, Refusal> {
+    /// Waits for the decision, verifies it and claims it: after this the action may run on `params`,
+    /// once, by whoever holds the [`Permit`]. For an action that needs the receipt; any other is
+    /// better run by [`Pending::run`].
+    ///
+    /// # Errors
+    /// When it is anything but a verified approval of exactly these parameters.
+    pub async fn claim(mut self, params: &impl Serialize) -> Result<Permit, Refusal> {
         let decided = self.decided().await?;
         match decided.status {
             // A `Timeout` may be provisional, and a `Pending` past its deadline is none: only the
@@ -407,17 +416,16 @@ impl Pending {
                 "the gate's answer to the claim is not a yes",
             )),
         };
-        let claimed = Claimed {
+        let permit = |receipt| Permit {
             client: client.clone(),
-            handle: self.handle,
+            handle: self.handle.clone(),
+            receipt,
         };
         match verified {
-            Ok(()) => Ok(claimed),
+            Ok(receipt) => Ok(permit(receipt)),
             Err(refusal) => {
                 let why = "not run: the approval could not be verified";
-                claimed
-                    .report(ExecutionStatus::ExecutionFailed, Some(&why))
-                    .await;
+                permit(String::new()).failed(why).await;
                 Err(refusal)
             }
         }
@@ -470,12 +478,13 @@ impl Pending {
         }
     }
 
+    /// The receipt, if it is one for exactly this.
     fn verify(
         &self,
         approval: &Approval,
         params: &impl Serialize,
         keys: &KeySet,
-    ) -> Result<(), Refusal> {
+    ) -> Result<String, Refusal> {
         let unverified = |what: &str| Err(Refusal::unverified(what));
         let Some(receipt) = &approval.receipt else {
             return unverified("the approval has no receipt");
@@ -483,33 +492,26 @@ impl Pending {
         let gate = &self.action.gate;
         let claims = receipt::verify(receipt, keys).map_err(Refusal::unverified)?;
         let params = Parameters::of(params).map_err(Refusal::invalid)?;
-        if claims.sub != self.handle.id || claims.aud != gate.agent {
+        if claims.sub != self.handle.id {
             return unverified("the receipt is for another request");
         }
-        if claims.action_description != self.action.description {
-            return unverified("the receipt is for another action");
+        let run = Run {
+            agent: &gate.agent,
+            action: &self.action.description,
+            parameters: &params,
+        };
+        let leeway = CLOCK_LEEWAY.as_secs();
+        let now = OffsetDateTime::now_utc().unix_timestamp();
+        match claims.permit(&run, now.saturating_sub_unsigned(leeway)) {
+            Ok(()) => {}
+            Err(NotPermitted::Lapsed) => return Err(Refusal::lapsed()),
+            Err(other) => return Err(Refusal::unverified(other)),
         }
-        if claims.parameters_digest != hex(&params.digest()) {
-            return unverified("the receipt is for other parameters than those about to be run");
-        }
-        if claims.decision != Decision::Approved {
-            return unverified("the receipt is for a rejection");
-        }
-        if !gate
-            .approvers
-            .iter()
-            .any(|asked| is_same_address(asked, &claims.approver))
-        {
+        let mut asked = gate.approvers.iter();
+        if !asked.any(|asked| is_same_address(asked, &claims.approver)) {
             return unverified("the receipt names somebody who was not asked");
         }
-        let latest = claims
-            .exp
-            .unwrap_or(0)
-            .saturating_add_unsigned(CLOCK_LEEWAY.as_secs());
-        if OffsetDateTime::now_utc().unix_timestamp() >= latest {
-            return Err(Refusal::lapsed());
-        }
-        Ok(())
+        Ok(receipt.clone())
     }
 }
 
@@ -534,13 +536,40 @@ fn is_same_address(asked: &str, signed: &str) -> bool {
     ascii(asked).is_some_and(|asked| Some(asked) == ascii(signed))
 }
 
-/// An approval that was claimed and verified: the action may run.
-struct Claimed {
+/// The permission to run an action, once and now: an approval that was verified and claimed. The gate
+/// waits to hear what became of it.
+#[must_use = "the approval is used up: run the action, and say what became of it"]
+pub struct Permit {
     client: Client,
     handle: Handle,
+    receipt: String,
 }
 
-impl Claimed {
+impl fmt::Debug for Permit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Permit")
+            .field("id", &self.handle.id)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Permit {
+    /// The signed receipt, for a service that demands one before it does what the agent asks for.
+    pub fn receipt(&self) -> &str {
+        &self.receipt
+    }
+
+    /// Tells the gate that the action ran.
+    pub async fn executed(self) {
+        self.report(ExecutionStatus::Executed, None).await;
+    }
+
+    /// Tells the gate that the action failed, and how: at most 2,000 characters of it.
+    pub async fn failed(self, error: impl fmt::Display) {
+        self.report(ExecutionStatus::ExecutionFailed, Some(&error))
+            .await;
+    }
+
     async fn report(&self, status: ExecutionStatus, error: Option<&dyn fmt::Display>) {
         // The words of an action are often a program's output, with all that is in it.
         let words = |error: &dyn fmt::Display| -> String {

@@ -22,6 +22,6 @@ pub use client::Client;
 #[cfg(feature = "http")]
 pub use error::Error;
 #[cfg(feature = "http")]
-pub use gate::{Action, Gate, Handle, Pending};
+pub use gate::{Action, Gate, Handle, Pending, Permit};
 #[cfg(feature = "http")]
 pub use outcome::{Outcome, Reason, Refusal};

@@ -9,6 +9,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
 use ring::signature::{ED25519, UnparsedPublicKey};
 use serde::{Deserialize, Serialize};
 
+use crate::parameters::{Parameters, hex};
 use crate::types::{Key, KeySet};
 
 /// What a receipt says: the claims of RFC 7519 where there is one, and the gate's own.
@@ -83,6 +84,67 @@ pub enum ReceiptError {
     BadSignature,
 }
 
+/// What somebody is about to run for an agent.
+#[derive(Clone, Copy, Debug)]
+pub struct Run<'a> {
+    /// Which agent wants it.
+    pub agent: &'a str,
+    /// The action as it was described to people.
+    pub action: &'a str,
+    /// What it is to be run with.
+    pub parameters: &'a Parameters,
+}
+
+/// Why a receipt does not permit to run something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NotPermitted {
+    /// Another agent asked.
+    #[error("the receipt is for another agent")]
+    OtherAgent,
+    /// Another action was approved.
+    #[error("the receipt is for another action")]
+    OtherAction,
+    /// It was approved with other parameters.
+    #[error("the receipt is for other parameters than those about to be run")]
+    OtherParameters,
+    /// The person said no.
+    #[error("the receipt is for a rejection")]
+    Rejected,
+    /// The approval had to be used sooner.
+    #[error("the approval has lapsed")]
+    Lapsed,
+}
+
+impl Claims {
+    /// Whether this is a person's yes to exactly this, still in time at `now` (seconds since 1970).
+    ///
+    /// Not said is whether it was used before: the gate lets an approval be claimed once, and who runs
+    /// things for agents that it does not trust keeps [`Claims::sub`] until [`Claims::exp`] to know a
+    /// receipt that comes again. Nor whose gate it was: that is [`Claims::iss`].
+    ///
+    /// # Errors
+    /// When it is not.
+    pub fn permit(&self, run: &Run<'_>, now: i64) -> Result<(), NotPermitted> {
+        if self.aud != run.agent {
+            return Err(NotPermitted::OtherAgent);
+        }
+        if self.action_description != run.action {
+            return Err(NotPermitted::OtherAction);
+        }
+        if self.parameters_digest != hex(&run.parameters.digest()) {
+            return Err(NotPermitted::OtherParameters);
+        }
+        if self.decision != Decision::Approved {
+            return Err(NotPermitted::Rejected);
+        }
+        match self.exp {
+            Some(exp) if now < exp => Ok(()),
+            _ => Err(NotPermitted::Lapsed),
+        }
+    }
+}
+
 /// The `typ` of a receipt's header.
 pub const TYPE: &str = "oversight-receipt+jwt";
 
@@ -100,9 +162,9 @@ pub struct Header {
 
 /// Checks the signature and returns what was signed.
 ///
-/// This proves that the gate recorded the decision; it is for the caller to compare the claims with
-/// what is about to run: [`Claims::aud`], [`Claims::parameters_digest`], [`Claims::decision`] and
-/// the times. Only a claim at the gate proves that an approval has not been used before.
+/// This proves that the gate recorded the decision; whether it permits what is about to run is for
+/// [`Claims::permit`] to say. `keys` must come from the gate's operator, or from the gate itself over
+/// a connection that is trusted, and never from whoever brings the receipt.
 ///
 /// # Errors
 /// When anything about it is not as the gate would have made it.

@@ -32,6 +32,7 @@ mod outcome;
 mod process;
 mod races;
 mod readme;
+mod receipt;
 mod sign_in;
 mod status;
 mod store;

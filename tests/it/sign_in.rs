@@ -48,7 +48,7 @@ fn alice() -> Value {
 }
 
 /// Opens the page as a browser that sends these headers.
-async fn visit(gate: &TestGate, id: &str, headers: &[(&str, &str)]) -> Page {
+pub(crate) async fn visit(gate: &TestGate, id: &str, headers: &[(&str, &str)]) -> Page {
     let mut call = gate.http.get(format!("{}/api/decision/{id}", gate.url));
     for (name, value) in headers {
         call = call.header(*name, *value);
@@ -57,7 +57,7 @@ async fn visit(gate: &TestGate, id: &str, headers: &[(&str, &str)]) -> Page {
 }
 
 /// Sends a form as the page's own browser does.
-async fn send(
+pub(crate) async fn send(
     gate: &TestGate,
     id: &str,
     headers: &[(&str, &str)],
@@ -78,7 +78,7 @@ async fn send(
     Page::of(call.send().await.unwrap()).await
 }
 
-fn approving(page: &Page) -> Vec<(String, String)> {
+pub(crate) fn approving(page: &Page) -> Vec<(String, String)> {
     let mut form = page.hidden_fields();
     form.push(("decision".to_owned(), "approve".to_owned()));
     form

@@ -1,0 +1,219 @@
+//! A receipt in the hands of those who do not trust whoever brings it: the payments service of
+//! `examples/`, as a process of its own.
+
+use std::path::PathBuf;
+use std::process::Stdio;
+
+use human_oversight_client::Gate;
+use human_oversight_client::parameters::{Parameters, hex};
+use human_oversight_client::receipt::{Assurance, Claims, Decision, NotPermitted, Run};
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
+
+use crate::harness::{ALICE, Page, TestGate, http, repository};
+use crate::host::SignIn;
+use crate::sign_in::{self, approving, member, send, visit};
+
+/// The example, which knows the gate by its public keys alone.
+struct Payments {
+    url: String,
+    _process: Child,
+}
+
+impl Payments {
+    async fn start(gate: &TestGate) -> Self {
+        let keys = gate.dir.path().join("keys.json");
+        let published = gate.get(&format!("{}/api/keys", gate.url)).await.body;
+        std::fs::write(&keys, published).unwrap();
+        // Cargo puts examples beside the tests, but builds them only where all tests are run.
+        let built = Command::new(env!("CARGO"))
+            .args(["build", "--quiet", "--locked", "--example", "payments_api"])
+            .current_dir(repository())
+            .status();
+        assert!(built.await.unwrap().success());
+        let tests: PathBuf = std::env::current_exe().unwrap();
+        let built = tests.parent().unwrap().parent().unwrap();
+        let mut process = Command::new(built.join("examples/payments_api"))
+            .args([keys.to_str().unwrap(), &gate.url])
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
+        let line = lines.next_line().await.unwrap().unwrap();
+        let (_, url) = line.split_once("paying at ").unwrap();
+        Self {
+            url: url.to_owned(),
+            _process: process,
+        }
+    }
+
+    async fn pay(&self, payment: &Value, receipt: &str) -> Page {
+        let call = http().build().unwrap().post(&self.url);
+        let call = call
+            .header("content-type", "application/json")
+            .header("approval-receipt", receipt)
+            .body(payment.to_string());
+        Page::of(call.send().await.unwrap()).await
+    }
+}
+
+/// What an agent asks for, approved by Alice; and the receipt.
+async fn receipt(gate: &TestGate, agent: &str, action: &str, payment: &Value) -> String {
+    let action = Gate::new(gate.client.clone())
+        .agent(agent)
+        .approvers([ALICE])
+        .action(action);
+    let pending = action.submit(payment).await.unwrap();
+    gate.approve(pending.approval().unwrap(), ALICE).await;
+    let permit = pending.claim(payment).await.unwrap();
+    let receipt = permit.receipt().to_owned();
+    permit.executed().await;
+    receipt
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_service_pays_what_was_approved_once_and_nothing_else() {
+    let gate = TestGate::start().await;
+    let payments = Payments::start(&gate).await;
+    let payment = json!({"invoice": "2026-117", "payee": "supplier@example.com", "cents": 129_900});
+    let good = receipt(&gate, "PaymentsAgent", "Pay Invoice", &payment).await;
+
+    for (change, to) in [
+        ("cents", json!(1_299_000)),
+        ("payee", json!("somebody.else@example.com")),
+        ("invoice", json!("2026-118")),
+    ] {
+        let mut other = payment.clone();
+        other[change] = to;
+        let refused = payments.pay(&other, &good).await;
+        assert_eq!(refused.status, StatusCode::FORBIDDEN, "{change}");
+        assert!(
+            refused.body.contains("other parameters"),
+            "{}",
+            refused.body
+        );
+    }
+    let other_agent = receipt(&gate, "UserManagerAgent", "Pay Invoice", &payment).await;
+    let other_action = receipt(&gate, "PaymentsAgent", "Check Invoice", &payment).await;
+    let large = json!({"invoice": "2026-119", "payee": "supplier@example.com", "cents": 1_000_000});
+    let by_link = receipt(&gate, "PaymentsAgent", "Pay Invoice", &large).await;
+    let other_gate = TestGate::start().await;
+    let other_gate = receipt(&other_gate, "PaymentsAgent", "Pay Invoice", &payment).await;
+    let mut forged = good.clone();
+    forged.insert(good.find('.').unwrap() + 5, 'A');
+    for (payment, receipt, why) in [
+        (&payment, "", "not a receipt"),
+        (&payment, other_agent.as_str(), "another agent"),
+        (&payment, other_action.as_str(), "another action"),
+        (
+            &payment,
+            other_gate.as_str(),
+            "a key that the gate does not publish",
+        ),
+        (&payment, forged.as_str(), "signature is wrong"),
+        (&large, by_link.as_str(), "signed in"),
+    ] {
+        let refused = payments.pay(payment, receipt).await;
+        assert_eq!(refused.status, StatusCode::FORBIDDEN, "{why}");
+        assert!(refused.body.contains(why), "{why}: {}", refused.body);
+    }
+    let paid = payments.pay(&payment, &good).await;
+    assert_eq!(paid.body, "paid 129900 to supplier@example.com");
+    let again = payments.pay(&payment, &good).await;
+    assert_eq!(
+        (again.status, again.body.as_str()),
+        (StatusCode::FORBIDDEN, "this receipt was used before")
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn large_sums_take_somebody_who_has_signed_in() {
+    let gate = TestGate::with(&sign_in::ON).await;
+    let payments = Payments::start(&gate).await;
+    let payment =
+        json!({"invoice": "2026-120", "payee": "supplier@example.com", "cents": 2_500_000});
+    let action = Gate::new(gate.client.clone())
+        .agent("PaymentsAgent")
+        .approvers([ALICE])
+        .action("Pay Invoice");
+    let pending = action.submit(&payment).await.unwrap();
+    let id = pending.handle().id.clone();
+    let session = SignIn::session(&member(ALICE, "3c9e7a10-0000-4000-8000-00000000a11c"));
+    let cookie = [("cookie", session.as_str())];
+    let page = visit(&gate, &id, &cookie).await;
+    let decided = send(&gate, &id, &cookie, &approving(&page)).await;
+    assert_eq!(decided.status, StatusCode::SEE_OTHER);
+    let permit = pending.claim(&payment).await.unwrap();
+    let paid = payments.pay(&payment, permit.receipt()).await;
+    assert_eq!(paid.body, "paid 2500000 to supplier@example.com");
+    permit.failed("the invoice was paid twice").await;
+    let told = gate.status(&id).await.execution.unwrap();
+    assert_eq!(told.error.as_deref(), Some("the invoice was paid twice"));
+}
+
+#[test]
+fn a_receipt_permits_one_thing_for_a_while() {
+    let parameters = Parameters::of(&json!({"user_id": "1"})).unwrap();
+    let claims = Claims {
+        iss: "https://gate.example.com".to_owned(),
+        aud: "Agent".to_owned(),
+        sub: "QWdlbnQ.x".to_owned(),
+        iat: 1_000,
+        exp: Some(2_000),
+        correlation_id: "x".to_owned(),
+        action_description: "Delete".to_owned(),
+        parameters_digest: hex(&parameters.digest()),
+        claimant: None,
+        decision: Decision::Approved,
+        comment_digest: None,
+        approver: ALICE.to_owned(),
+        assurance: Assurance::Link,
+        approver_object_id: None,
+    };
+    let run = Run {
+        agent: "Agent",
+        action: "Delete",
+        parameters: &parameters,
+    };
+    assert_eq!(claims.permit(&run, 1_999), Ok(()));
+    assert_eq!(claims.permit(&run, 2_000), Err(NotPermitted::Lapsed));
+    let others = Parameters::of(&json!({"user_id": 1})).unwrap();
+    for (run, why) in [
+        (
+            Run {
+                agent: "agent",
+                ..run
+            },
+            NotPermitted::OtherAgent,
+        ),
+        (
+            Run {
+                action: "Delete ",
+                ..run
+            },
+            NotPermitted::OtherAction,
+        ),
+        (
+            Run {
+                parameters: &others,
+                ..run
+            },
+            NotPermitted::OtherParameters,
+        ),
+    ] {
+        assert_eq!(claims.permit(&run, 1_000), Err(why));
+    }
+    let rejected = Claims {
+        decision: Decision::Rejected,
+        ..claims.clone()
+    };
+    assert_eq!(rejected.permit(&run, 1_000), Err(NotPermitted::Rejected));
+    let endless = Claims {
+        exp: None,
+        ..claims
+    };
+    assert_eq!(endless.permit(&run, 1_000), Err(NotPermitted::Lapsed));
+}
