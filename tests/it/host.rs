@@ -37,8 +37,9 @@ use crate::harness::http;
 /// The version that it says it is.
 const VERSION: &str = "4.1037.0.0";
 
-/// The key that functions of level `function` ask for.
+/// The keys that functions of level `function` ask for.
 pub(crate) const KEY: &str = "the-agents-function-key";
+pub(crate) const OTHER_KEY: &str = "another-agents-function-key";
 
 /// How the host hands HTTP requests on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -274,13 +275,12 @@ impl Front {
         let Trigger::Http { anonymous, .. } = function.trigger else {
             return false;
         };
-        let in_header = request
-            .headers()
-            .get("x-functions-key")
-            .is_some_and(|key| key == KEY);
+        let is_key = |key: &[u8]| [KEY, OTHER_KEY].map(str::as_bytes).contains(&key);
+        let in_header = request.headers().get("x-functions-key");
+        let in_header = in_header.is_some_and(|key| is_key(key.as_bytes()));
         let query = request.uri().query().unwrap_or_default();
-        let in_query =
-            form_urlencoded::parse(query.as_bytes()).any(|(n, v)| n == "code" && v == KEY);
+        let in_query = form_urlencoded::parse(query.as_bytes())
+            .any(|(n, v)| n == "code" && is_key(v.as_bytes()));
         anonymous || in_header || in_query
     }
 
