@@ -364,7 +364,7 @@ impl Page {
         problem
     }
 
-    fn hidden_fields(&self) -> Vec<(String, String)> {
+    pub(crate) fn hidden_fields(&self) -> Vec<(String, String)> {
         let inputs = self.body.split("<input type=\"hidden\" name=\"").skip(1);
         inputs
             .map(|input| {

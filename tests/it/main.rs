@@ -14,6 +14,7 @@ mod service;
 mod smtp;
 
 mod agents;
+mod bad_inputs;
 mod browser;
 mod claim;
 mod client;
