@@ -30,6 +30,7 @@ mod lifecycle;
 mod mail;
 mod mails;
 mod outcome;
+mod parameters;
 mod process;
 mod races;
 mod readme;
