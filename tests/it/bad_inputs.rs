@@ -12,6 +12,7 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+use crate::canary;
 use crate::edge::{connect, raw};
 use crate::harness::{ALICE, Page, TestGate, request};
 
@@ -1189,6 +1190,7 @@ async fn no_generated_input_breaks_anything() {
             if answer.header("content-type") == "application/problem+json" {
                 answer.problem();
                 assert!(!answer.body.contains(ECHO), "{}", what());
+                canary::none_in(&answer.body);
             } else if answer.status.is_client_error() && !answer.body.is_empty() {
                 assert!(answer.body.starts_with("<!doctype html>"), "{}", what());
             }

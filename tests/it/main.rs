@@ -4,6 +4,7 @@
 mod acs;
 mod aiosmtpd;
 mod azurite;
+mod canary;
 mod certificate;
 mod graph;
 mod harness;
