@@ -17,8 +17,8 @@ use tokio::process::{Child, Command};
 use crate::harness::{ALICE, TestGate, http, object, request};
 
 /// A window of a browser of its own.
-struct Browser {
-    window: Client,
+pub(crate) struct Browser {
+    pub(crate) window: Client,
     url: String,
     _driver: Child,
     _profile: tempfile::TempDir,
@@ -26,7 +26,7 @@ struct Browser {
 
 impl Browser {
     /// Nothing where there is no browser to be had.
-    async fn open(width: u32, dark: bool) -> Option<Self> {
+    pub(crate) async fn open(width: u32, dark: bool) -> Option<Self> {
         let driver = Command::new("chromedriver")
             .arg("--port=0")
             .stdin(Stdio::null())
@@ -90,11 +90,11 @@ impl Browser {
         })
     }
 
-    async fn js(&self, script: &str) -> Value {
+    pub(crate) async fn js(&self, script: &str) -> Value {
         self.window.execute(script, Vec::new()).await.unwrap()
     }
 
-    async fn text(&self) -> String {
+    pub(crate) async fn text(&self) -> String {
         self.window
             .find(Locator::Css("body"))
             .await
@@ -104,7 +104,7 @@ impl Browser {
             .unwrap()
     }
 
-    async fn click(&self, selector: &str) {
+    pub(crate) async fn click(&self, selector: &str) {
         self.window
             .find(Locator::Css(selector))
             .await
@@ -114,7 +114,7 @@ impl Browser {
             .unwrap();
     }
 
-    async fn has(&self, selector: &str) {
+    pub(crate) async fn has(&self, selector: &str) {
         self.window
             .wait()
             .at_most(Duration::from_secs(10))

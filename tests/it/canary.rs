@@ -85,7 +85,7 @@ fn is_address(word: &str) -> bool {
 
 /// Tokens, keys, seals, digests and secrets are this long and look like nothing else.
 fn is_key(blob: &str) -> bool {
-    let has = |kind: fn(&u8) -> bool| blob.as_bytes().iter().any(|b| kind(b));
+    let has = |kind: fn(&u8) -> bool| blob.as_bytes().iter().any(kind);
     let base64 =
         has(u8::is_ascii_digit) && has(u8::is_ascii_lowercase) && has(u8::is_ascii_uppercase);
     let hex = blob.bytes().all(|b| b.is_ascii_hexdigit());

@@ -381,7 +381,7 @@ impl Page {
             .collect()
     }
 
-    fn action(&self) -> &str {
+    pub(crate) fn action(&self) -> &str {
         let (_, rest) = self
             .body
             .split_once("action=\"")

@@ -35,6 +35,7 @@ mod parameters;
 mod process;
 mod races;
 mod readme;
+mod robots;
 mod status;
 mod store;
 mod submit;
