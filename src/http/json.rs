@@ -148,7 +148,10 @@ fn survives_as_double(text: &str) -> bool {
     let Ok(double) = text.parse::<f64>() else {
         return false;
     };
-    double.is_finite() && decimal(text) == decimal(&format!("{double:e}"))
+    // As JSON writes it, which is how it is shown: Rust's own way takes the other one of two shortest
+    // texts that are equally near.
+    let shown = serde_json::to_string(&double).expect("a number is JSON");
+    double.is_finite() && decimal(text) == decimal(&shown)
 }
 
 /// A decimal number as its digits, without zeros at either end, and the power of ten behind them.
@@ -374,6 +377,7 @@ mod tests {
             "100000000000000000000",
             "1E2",
             "5e-324",
+            "900719925474099.2",
         ] {
             assert!(survives_as_double(same), "{same}");
         }
@@ -387,6 +391,8 @@ mod tests {
             "1e99999999999999999999",
             "1.5e-9223372036854775808",
             "15e9223372036854775807",
+            "900719925474099.3",
+            "900719925474099.25",
         ] {
             assert!(!survives_as_double(changed), "{changed}");
         }

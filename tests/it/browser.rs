@@ -18,8 +18,8 @@ use crate::harness::{ALICE, TestGate, http, object, request};
 use crate::sign_in;
 
 /// A window of a browser of its own.
-struct Browser {
-    window: Client,
+pub(crate) struct Browser {
+    pub(crate) window: Client,
     url: String,
     _driver: Child,
     _profile: tempfile::TempDir,
@@ -27,7 +27,7 @@ struct Browser {
 
 impl Browser {
     /// Nothing where there is no browser to be had.
-    async fn open(width: u32, dark: bool) -> Option<Self> {
+    pub(crate) async fn open(width: u32, dark: bool) -> Option<Self> {
         let driver = Command::new("chromedriver")
             .arg("--port=0")
             .stdin(Stdio::null())
@@ -91,11 +91,11 @@ impl Browser {
         })
     }
 
-    async fn js(&self, script: &str) -> Value {
+    pub(crate) async fn js(&self, script: &str) -> Value {
         self.window.execute(script, Vec::new()).await.unwrap()
     }
 
-    async fn text(&self) -> String {
+    pub(crate) async fn text(&self) -> String {
         self.window
             .find(Locator::Css("body"))
             .await
@@ -105,7 +105,7 @@ impl Browser {
             .unwrap()
     }
 
-    async fn click(&self, selector: &str) {
+    pub(crate) async fn click(&self, selector: &str) {
         self.window
             .find(Locator::Css(selector))
             .await
@@ -115,7 +115,7 @@ impl Browser {
             .unwrap();
     }
 
-    async fn has(&self, selector: &str) {
+    pub(crate) async fn has(&self, selector: &str) {
         self.window
             .wait()
             .at_most(Duration::from_secs(10))

@@ -288,13 +288,24 @@ async fn between(
     gate: &TestGate,
     change: impl Fn(&str, StatusCode, Vec<u8>) -> (StatusCode, Vec<u8>) + Clone + Send + Sync + 'static,
 ) -> Gate {
+    in_the_middle(gate, |_, body| body, change).await
+}
+
+/// The same, for what is asked too.
+pub(crate) async fn in_the_middle(
+    gate: &TestGate,
+    ask: impl Fn(&str, Vec<u8>) -> Vec<u8> + Clone + Send + Sync + 'static,
+    change: impl Fn(&str, StatusCode, Vec<u8>) -> (StatusCode, Vec<u8>) + Clone + Send + Sync + 'static,
+) -> Gate {
     let (client, url) = (gate.http.clone(), gate.url.clone());
     let router = Router::new().fallback(any(move |request: axum::extract::Request| {
-        let (client, url, change) = (client.clone(), url.clone(), change.clone());
+        let (client, url) = (client.clone(), url.clone());
+        let (ask, change) = (ask.clone(), change.clone());
         async move {
             let (parts, body) = request.into_parts();
             let body = axum::body::to_bytes(body, 1 << 20).await.unwrap();
             let target = format!("{url}{}", parts.uri);
+            let body = ask(parts.uri.path(), body.to_vec());
             let mut forwarded = client.request(parts.method, target).body(body);
             if let Some(kind) = parts.headers.get("content-type") {
                 forwarded = forwarded.header("content-type", kind);

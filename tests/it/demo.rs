@@ -4,6 +4,7 @@ use std::process::Stdio;
 
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 
+use crate::canary;
 use crate::harness::{http, mails};
 use crate::process::binary;
 
@@ -21,6 +22,7 @@ async fn demo(timeout: &str, form: Option<&str>) -> String {
             format!("file:{}", dir.path().join("mail").display()),
         )
         .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
         .spawn()
         .unwrap();
     let mut stdout = BufReader::new(child.stdout.take().unwrap());
@@ -55,7 +57,10 @@ async fn demo(timeout: &str, form: Option<&str>) -> String {
         );
     }
     stdout.read_to_string(&mut printed).await.unwrap();
-    assert!(child.wait().await.unwrap().success(), "{printed}");
+    // What it prints is for the person before it; its log is a log.
+    let ended = child.wait_with_output().await.unwrap();
+    canary::none_in(&String::from_utf8(ended.stderr).unwrap());
+    assert!(ended.status.success(), "{printed}");
     printed
 }
 

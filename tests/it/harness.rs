@@ -19,6 +19,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 
+use crate::canary;
 use crate::host::{self, Front, FunctionApp, Invocation, KEY, Mode, SignIn};
 use crate::kept::Kept;
 
@@ -87,6 +88,7 @@ impl TestGate {
     }
 
     async fn handler(dir: TempDir, settings: &[(&str, &str)]) -> Self {
+        canary::watch();
         let (kept, of_store) = Kept::chosen(dir.path());
         let mail = format!("file:{}", dir.path().join("mail").display());
         let config = Config::read(|name| {
@@ -288,6 +290,7 @@ impl TestGate {
 
 /// A client of HTTP, for what is neither an agent nor a browser.
 pub(crate) fn http() -> reqwest::ClientBuilder {
+    canary::watch();
     rustls::crypto::ring::default_provider()
         .install_default()
         .ok();
@@ -331,11 +334,15 @@ impl Page {
     pub(crate) async fn of(response: reqwest::Response) -> Self {
         let (status, headers) = (response.status(), response.headers().clone());
         let body = String::from_utf8(response.bytes().await.unwrap().to_vec()).unwrap();
-        Self {
+        let page = Self {
             status,
             headers,
             body,
+        };
+        if page.header("content-type") == "application/problem+json" {
+            canary::none_in(&page.body);
         }
+        page
     }
 
     pub(crate) fn header(&self, name: &str) -> &str {
@@ -379,7 +386,7 @@ impl Page {
             .collect()
     }
 
-    fn action(&self) -> &str {
+    pub(crate) fn action(&self) -> &str {
         let (_, rest) = self
             .body
             .split_once("action=\"")

@@ -32,6 +32,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 use uuid::Uuid;
 
+use crate::canary;
 use crate::harness::http;
 
 /// The version that it says it is.
@@ -896,6 +897,7 @@ impl Supervisor {
     async fn read(&self, lines: impl AsyncRead + Unpin, level: impl Fn(&str) -> Level) {
         let mut lines = BufReader::new(lines).lines();
         while let Ok(Some(line)) = lines.next_line().await {
+            canary::none_in_line(&line);
             self.write(level(&line), line);
         }
     }

@@ -4,6 +4,7 @@
 mod acs;
 mod aiosmtpd;
 mod azurite;
+mod canary;
 mod certificate;
 mod graph;
 mod harness;
@@ -15,6 +16,7 @@ mod smtp;
 
 mod agents;
 mod authorization;
+mod bad_inputs;
 mod browser;
 mod claim;
 mod client;
@@ -30,10 +32,12 @@ mod lifecycle;
 mod mail;
 mod mails;
 mod outcome;
+mod parameters;
 mod process;
 mod races;
 mod readme;
 mod receipt;
+mod robots;
 mod sign_in;
 mod status;
 mod store;
