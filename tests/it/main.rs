@@ -28,6 +28,7 @@ mod life;
 mod lifecycle;
 mod mail;
 mod mails;
+mod openapi;
 mod outcome;
 mod process;
 mod races;
