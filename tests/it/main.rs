@@ -35,6 +35,7 @@ mod races;
 mod readme;
 mod receipt;
 mod sign_in;
+mod schemathesis;
 mod status;
 mod store;
 mod submit;
