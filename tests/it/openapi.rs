@@ -11,7 +11,8 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::harness::{ALICE, Page, TestGate, repository, request};
-use crate::host::{FunctionApp, Trigger};
+use crate::host::{FunctionApp, SignIn, Trigger};
+use crate::sign_in::{self, alice, approving, send, visit};
 
 const NONCE: &str = "0123456789abcdef";
 
@@ -79,6 +80,18 @@ impl Document {
         operations
             .filter(|((method, _), _)| method != "parameters")
             .collect()
+    }
+
+    /// Holds what a receipt says against what the document says of it.
+    fn check_receipt(&self, receipt: &Value) {
+        let Some(receipt) = receipt.as_str() else {
+            return;
+        };
+        for (part, schema) in receipt.split('.').zip(["ReceiptHeader", "ReceiptClaims"]) {
+            let part = BASE64URL.decode(part).unwrap();
+            let part: Value = serde_json::from_slice(&part).unwrap();
+            assert_eq!(self.faults(schema, &part), None, "{part}");
+        }
     }
 
     /// Holds an answer against what the document says of it.
@@ -331,14 +344,7 @@ async fn every_answer_of_a_requests_life_is_as_described() {
             approval["status"].as_str().unwrap().to_owned(),
             approval["execution"]["status"].as_str().map(str::to_owned),
         ));
-        if let Some(receipt) = approval["receipt"].as_str() {
-            let parts = receipt.split('.').zip(["ReceiptHeader", "ReceiptClaims"]);
-            for (part, schema) in parts {
-                let part = BASE64URL.decode(part).unwrap();
-                let part: Value = serde_json::from_slice(&part).unwrap();
-                assert_eq!(described.document.faults(schema, &part), None, "{part}");
-            }
-        }
+        described.document.check_receipt(&approval["receipt"]);
     };
 
     let all = json!({
@@ -460,6 +466,11 @@ async fn every_problem_is_as_described() {
         assert_eq!(answer.status, status, "{function}: {}", answer.body);
     }
 
+    let busy = Described::start(&[("HO_OPEN_LIMIT", "1")]).await;
+    busy.ask(&body()).await;
+    let answer = busy.post("submit", "", body()).await;
+    assert_eq!(answer.status, StatusCode::TOO_MANY_REQUESTS);
+
     let (gate, document) = (&described.gate, &described.document);
     for (method, path) in document.operations().into_keys() {
         let method: Method = method.to_uppercase().parse().unwrap();
@@ -527,6 +538,28 @@ async fn the_approvers_page_and_form_are_as_described() {
     let answer = gate.send_form(&page, &[("decision", "reject")]).await;
     assert_eq!(answer.status, StatusCode::GONE);
     document.check(&Method::POST, path, &answer);
+}
+
+#[tokio::test]
+async fn who_signs_in_is_answered_as_described() {
+    let described = Described::start(&sign_in::ON).await;
+    let (gate, document) = (&described.gate, &described.document);
+    let path = "/api/decision/{id}";
+    let id = described.ask(&body()).await;
+    let unknown = visit(gate, &id, &[]).await;
+    assert_eq!(unknown.status, StatusCode::FORBIDDEN);
+    document.check(&Method::GET, path, &unknown);
+
+    let session = SignIn::session(&alice());
+    let session = [("cookie", session.as_str())];
+    let page = visit(gate, &id, &session).await;
+    document.check(&Method::GET, path, &page);
+    let answer = send(gate, &id, &session, &approving(&page)).await;
+    assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.body);
+    document.check(&Method::POST, path, &answer);
+    let decided = described.get("status", &id).await.json();
+    assert!(decided["receipt"].is_string(), "{decided}");
+    document.check_receipt(&decided["receipt"]);
 }
 
 /// The most characters that a schema of a text allows.
