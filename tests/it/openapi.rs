@@ -7,8 +7,9 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
 use boon::{Compiler, Schemas};
 use human_oversight_client::parameters::{hex, sha256};
+use human_oversight_client::types::{Claim, ExecutionStatus, NewApproval, Report, Withdrawal};
 use reqwest::{Method, StatusCode};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::harness::{ALICE, Page, TestGate, repository, request};
 use crate::host::{FunctionApp, SignIn, Trigger};
@@ -333,6 +334,47 @@ fn its_words_are_the_wires() {
     assert_eq!(document.words("ProblemType"), problems);
 }
 
+#[test]
+fn its_bodies_have_the_clients_members_and_no_other() {
+    let document = Document::read();
+    let some = || Some("x".to_owned());
+    // Without `..`, so that a new member does not go unseen.
+    let new = NewApproval {
+        agent_name: String::new(),
+        action_description: String::new(),
+        parameters: Map::new(),
+        approver_emails: Vec::new(),
+        correlation_id: some(),
+        timeout_seconds: Some(10),
+        reason: some(),
+        on_behalf_of: some(),
+        claimant: some(),
+    };
+    let claim = Claim {
+        nonce: String::new(),
+        secret: some(),
+    };
+    let report = Report {
+        status: ExecutionStatus::Executed,
+        error: some(),
+        secret: some(),
+    };
+    let withdrawal = Withdrawal { secret: some() };
+    for (schema, body, more) in [
+        // The predecessor's clients send it.
+        ("NewApproval", json!(new), Some("timestamp")),
+        ("Claim", json!(claim), None),
+        ("Report", json!(report), None),
+        ("Withdrawal", json!(withdrawal), None),
+    ] {
+        let described = &document.at(&format!("/components/schemas/{schema}"))["properties"];
+        let described = described.as_object().unwrap().keys().map(String::as_str);
+        let sent = body.as_object().unwrap().keys().map(String::as_str);
+        let described: BTreeSet<_> = described.collect();
+        assert_eq!(described, sent.chain(more).collect(), "{schema}");
+    }
+}
+
 #[tokio::test]
 async fn every_answer_of_a_requests_life_is_as_described() {
     let within = [("HO_RUN_WITHIN", "60"), ("HO_OUTCOME_WITHIN", "60")];
@@ -396,6 +438,17 @@ async fn every_answer_of_a_requests_life_is_as_described() {
     show(&described.post("submit?wait=1", "", body()).await);
     let long = with(body(), "timeoutSeconds", json!(600));
     show(&described.post("submit?wait=1", "", long).await);
+    let preferring = described
+        .gate
+        .http
+        .post(format!("{}/api/submit", described.gate.url))
+        .header("prefer", "wait=1")
+        .header("content-type", "application/json")
+        .body(body().to_string());
+    let answer = Page::of(preferring.send().await.unwrap()).await;
+    assert_eq!(answer.header("preference-applied"), "wait=1");
+    let document = &described.document;
+    document.check(&Method::POST, "/api/submit", &answer);
     described.get("keys", "").await;
     described.get("openapi.json", "").await;
 
