@@ -9,6 +9,7 @@ mod inbox;
 mod json;
 mod keys;
 mod notify;
+mod openapi;
 mod outcome;
 mod page;
 mod status;
@@ -89,6 +90,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/api/outcome/{id}", post(outcome::outcome))
         .route("/api/withdraw/{id}", post(withdraw::withdraw))
         .route("/api/keys", get(keys::keys))
+        .route("/api/openapi.json", get(openapi::openapi))
         .route("/sweep", post(sweep::tick));
     let router = match app.config.production {
         true => router,

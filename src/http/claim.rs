@@ -62,7 +62,9 @@ impl Secret {
     pub(super) fn take(fields: &mut Fields) -> Self {
         match fields.optional("secret") {
             None => Self(None),
-            Some(Value::String(secret)) if secret.len() <= SECRET_CHARS => Self(Some(secret)),
+            Some(Value::String(secret)) if secret.chars().count() <= SECRET_CHARS => {
+                Self(Some(secret))
+            }
             Some(_) => {
                 fields.fault(
                     "/secret",

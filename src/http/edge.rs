@@ -116,8 +116,9 @@ fn invocation_id(headers: &HeaderMap) -> String {
 }
 
 fn function(path: &str) -> &'static str {
-    const FUNCTIONS: [&str; 9] = [
-        "submit", "status", "decision", "claim", "outcome", "withdraw", "keys", "sweep", "inbox",
+    const FUNCTIONS: [&str; 10] = [
+        "submit", "status", "decision", "claim", "outcome", "withdraw", "keys", "openapi", "sweep",
+        "inbox",
     ];
     if path == "/" {
         return "ping";
@@ -125,7 +126,7 @@ fn function(path: &str) -> &'static str {
     let name = path.strip_prefix("/api").unwrap_or(path);
     let name = name
         .strip_prefix('/')
-        .and_then(|name| name.split('/').next());
+        .and_then(|name| name.split(['/', '.']).next());
     FUNCTIONS
         .into_iter()
         .find(|function| name == Some(function))

@@ -216,8 +216,11 @@ impl Submission {
             }
         };
         let timeout = fields.optional("timeoutSeconds").and_then(|value| {
+            // `60.0` is a whole number too, to JSON and to its schemas.
             let seconds = value
-                .as_u64()
+                .as_f64()
+                .filter(|seconds| seconds.fract() == 0.0)
+                .map(|seconds| seconds as u64)
                 .filter(|seconds| TIMEOUT_SECONDS.contains(seconds));
             if seconds.is_none() {
                 let (least, most) = (TIMEOUT_SECONDS.start(), TIMEOUT_SECONDS.end());

@@ -65,7 +65,7 @@ async fn only_whoever_has_the_secret_may_claim_report_and_withdraw() {
         None,
         Some(json!("")),
         Some(json!("open sesame!")),
-        Some(json!("x".repeat(256))),
+        Some(json!("ж".repeat(256))),
     ] {
         for (path, mut body) in [
             ("claim", json!({"nonce": MINE})),

@@ -65,6 +65,7 @@ async fn another_method_is_told_which_ones_there_are() {
         ("/api/outcome/YQ.b", "POST"),
         ("/api/withdraw/YQ.b", "POST"),
         ("/api/keys", "GET,HEAD"),
+        ("/api/openapi.json", "GET,HEAD"),
         ("/sweep", "POST"),
     ] {
         for method in [Method::DELETE, Method::PUT, Method::PATCH] {

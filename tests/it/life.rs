@@ -17,7 +17,7 @@ use crate::process::decide_at;
 const EXECUTABLE: &str = "AzureFunctionsJobHost__customHandler__description__defaultExecutablePath";
 
 /// A host over the checkout's own files and the binary that was built from it.
-async fn host(dir: &Path, mode: Option<Mode>, more: &[(&str, &str)]) -> Host {
+pub(crate) async fn host(dir: &Path, mode: Option<Mode>, more: &[(&str, &str)]) -> Host {
     let store = format!("embedded:{}", dir.display());
     let mail = format!("file:{}", dir.join("mail").display());
     let settings = [
@@ -76,6 +76,9 @@ async fn whole_life(mode: Mode) {
         .await
         .unwrap();
     assert_eq!(client(&host).keys().await.unwrap().keys.len(), 1);
+    let document = format!("{}/api/openapi.json", host.url);
+    let document = http().build().unwrap().get(document).send().await.unwrap();
+    assert_eq!(document.status(), 200);
     let (status, _) = client(&host)
         .status(&withdrawn.id, Duration::from_secs(5))
         .await
@@ -148,6 +151,7 @@ async fn routes_and_keys_are_the_hosts() {
         (M::POST, "/api/outcome/YQ.b", None, 401),
         (M::POST, "/api/withdraw/YQ.b", None, 401),
         (M::GET, "/api/keys", None, 200),
+        (M::GET, "/api/openapi.json", None, 200),
         (M::GET, "/api/decision/YQ.b", None, 404),
         // The timer's path and the inbox are for the host and the developer alone.
         (M::POST, "/sweep", Some(KEY), 404),

@@ -43,7 +43,7 @@ fn with(mut principal: Value, typ: &str, val: Option<&str>) -> Value {
     principal
 }
 
-fn alice() -> Value {
+pub(crate) fn alice() -> Value {
     member(ALICE, ALICE_ID)
 }
 

@@ -186,6 +186,7 @@ async fn limits_hold_to_the_last_byte_and_are_named() {
     let answer = gate.post("/api/submit", body.to_string()).await;
     assert_eq!(answer.status, StatusCode::ACCEPTED, "{}", answer.body);
     body["agentName"] = json!("/".repeat(128));
+    body["timeoutSeconds"] = json!(2_592_000.0);
     let answer = gate.post("/api/submit", body.to_string()).await;
     assert_eq!(answer.status, StatusCode::ACCEPTED, "{}", answer.body);
 }

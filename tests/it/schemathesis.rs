@@ -1,0 +1,51 @@
+//! Schemathesis, which reads the interface's description and tries what that says, and what it does
+//! not say, on the real binary behind the stand-in host.
+
+use std::process::Stdio;
+
+use human_oversight_client::Client;
+use serde_json::json;
+use tokio::process::Command;
+
+use crate::harness::{ALICE, mails, question, repository, request};
+use crate::host::KEY;
+use crate::life;
+use crate::process::decide_at;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_gate_is_as_its_document_says() {
+    assert!(
+        repository().join(".tools/schemathesis/installed").is_file(),
+        "Schemathesis is not installed: run scripts/test once"
+    );
+    let dir = tempfile::tempdir().unwrap();
+    let host = life::host(dir.path(), None, &[]).await;
+    let client = Client::new(&host.url, Some(KEY)).unwrap();
+    let mut requests = Vec::new();
+    for decision in ["approve", "reject", ""].repeat(5) {
+        let id = client.submit(&request()).await.unwrap().id;
+        let asked = question(&mails(&dir.path().join("mail")), &id, ALICE);
+        if !decision.is_empty() {
+            let form = format!("decision={decision}&code={}", asked.code);
+            assert_eq!(decide_at(&asked.link, &form).await.unwrap(), 303);
+        }
+        let (_, k) = asked.link.split_once("?k=").unwrap();
+        requests.push(json!({"id": id, "k": k}));
+    }
+    let run = Command::new(repository().join(".tools/schemathesis/bin/st"))
+        .args(["--config-file", "schemathesis.toml", "run", "--no-color"])
+        .args(["--header", &format!("x-functions-key: {KEY}")])
+        // Else no form of the approver's page would be looked into.
+        .args(["--header", "sec-fetch-site: same-origin"])
+        .arg(format!("{}/api/openapi.json", host.url))
+        .current_dir(repository().join("tests/schemathesis"))
+        .env("REQUESTS", json!(requests).to_string())
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output()
+        .await
+        .unwrap();
+    let [said, wrong] = [run.stdout, run.stderr].map(|text| String::from_utf8(text).unwrap());
+    assert!(run.status.success(), "{said}{wrong}");
+}
