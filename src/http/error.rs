@@ -128,6 +128,10 @@ impl Error {
             Self::TooSlow => "Send the body within ten seconds.".to_owned(),
             Self::Conflict(standing) => standing.detail(),
             Self::Invalid(errors) => match errors.as_slice() {
+                // What lies in the parameters has names of the caller's.
+                [one] if one.pointer.starts_with("/parameters/") => {
+                    format!("Something in /parameters {}: see errors.", one.detail)
+                }
                 [one] => format!("{} {}.", one.pointer, one.detail),
                 more => format!("{} fields are at fault: see errors.", more.len()),
             },

@@ -40,6 +40,7 @@ mod readme;
 mod receipt;
 mod robots;
 mod schemathesis;
+mod security;
 mod sign_in;
 mod status;
 mod store;

@@ -202,7 +202,7 @@ async fn writers_that_judge_again_all_get_their_turn(ground: Ground) {
         let store = ground.open();
         loop {
             let mut row = store.get(id).await.unwrap();
-            row.approval.approvers[0].wrong_codes += 1;
+            row.approval.count_wrong_code(0, at(1));
             match store.replace(row, None).await {
                 Err(StoreError::Conflict) => {}
                 done => break done.unwrap(),
@@ -270,7 +270,7 @@ async fn what_is_due_is_never_missed_whoever_writes_and_sweeps(ground: Ground) {
             let later = [None, Some(at(1_000)), Some(at(5)), Some(at(2_000))];
             for due in [later[((step + writer) % 4) as usize], Some(at(7))] {
                 let mut row = store.get(id).await.unwrap();
-                row.approval.approvers[0].wrong_codes += 1;
+                row.approval.count_wrong_code(0, at(1));
                 match store.replace(row, due).await {
                     Ok(_) | Err(StoreError::Conflict) => {}
                     Err(error) => panic!("{error}"),

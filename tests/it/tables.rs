@@ -208,7 +208,7 @@ async fn an_entry_that_may_be_named_is_not_taken_back() {
         let turn = Arc::new(Semaphore::new(0));
         proxy.fault(of_row, Fault::Hold(turn.clone()));
         let mut first = row.clone();
-        first.approval.approvers[0].wrong_codes += 1;
+        first.approval.count_wrong_code(0, at(1));
         let first = store.replace(first, Some(at(1)));
         let other = async {
             let account = Account::from_connection_string(&azurite().connection_string());
