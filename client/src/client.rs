@@ -1,10 +1,12 @@
 use std::fmt;
+use std::future::Future;
 use std::time::Duration;
 
 use reqwest::header::{HeaderValue, RETRY_AFTER};
 use reqwest::{Method, Response, StatusCode, Url};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tokio::time::{Instant, sleep};
 
 use crate::Error;
 use crate::types::{Approval, Claim, KeySet, NewApproval, Problem, Report, Withdrawal};
@@ -27,6 +29,10 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 
 /// How long an answer may take beyond the wait that was asked for.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long a gate that cannot be reached is tried again, for calls that have no deadline of their
+/// own.
+pub(crate) const AWAY: Duration = Duration::from_secs(60);
 
 /// No answer of the gate is larger than this.
 const LARGEST_ANSWER: usize = 256 * 1024;
@@ -217,4 +223,27 @@ fn retry_after(response: &Response) -> Option<Duration> {
         .parse()
         .ok()?;
     Some(Duration::from_secs(seconds).min(LONGEST_PAUSE))
+}
+
+/// Repeats a call while the gate is away, for a while. Only for calls that are safe to repeat, which
+/// every call of the gate is.
+pub(crate) async fn persist<T, Fut>(call: impl Fn() -> Fut) -> Result<T, Error>
+where
+    Fut: Future<Output = Result<T, Error>>,
+{
+    let deadline = Instant::now() + AWAY;
+    let mut pause = Duration::from_millis(250);
+    loop {
+        match call().await {
+            Err(error) if error.is_passing() => {
+                let wait = error.retry_after().unwrap_or(pause);
+                if Instant::now() + wait > deadline {
+                    return Err(error);
+                }
+                sleep(wait).await;
+                pause = (pause * 2).min(Duration::from_secs(10));
+            }
+            result => return result,
+        }
+    }
 }
