@@ -607,7 +607,7 @@ async fn who_waits_hears_of_it() {
         .on_pending(move |approval| tell.lock().unwrap().push(approval.id.clone()));
     let pending = action.submit(&user()).await.unwrap();
     let id = pending.handle().id.clone();
-    assert_eq!(*heard.lock().unwrap(), [id.clone()]);
+    assert_eq!(*heard.lock().unwrap(), std::slice::from_ref(&id));
     gate.reject(pending.approval().unwrap(), ALICE, "no").await;
     let outcome = pending.run(&user(), never).await;
     assert_eq!(refusal(outcome).reason, Reason::Rejected);
