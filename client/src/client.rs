@@ -191,9 +191,11 @@ async fn answer<T: DeserializeOwned>(mut response: Response) -> Result<T, Error>
         return serde_json::from_slice(&body)
             .map_err(|error| Error::Garbled(format!("status {status}, {error}")));
     }
-    let passing = status == StatusCode::TOO_MANY_REQUESTS
-        || status == StatusCode::REQUEST_TIMEOUT
-        || (status.is_server_error() && !is_integrity_problem(&body));
+    let is_passing = matches!(
+        status,
+        StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT
+    ) || status.is_server_error();
+    let passing = is_passing && !needs_somebody(&body);
     if passing {
         return Err(Error::Unavailable {
             status: status.as_u16(),
@@ -208,10 +210,13 @@ async fn answer<T: DeserializeOwned>(mut response: Response) -> Result<T, Error>
     }
 }
 
-/// The one 500 that no retry mends: the stored request contradicts its own proof.
-fn is_integrity_problem(body: &[u8]) -> bool {
-    serde_json::from_slice::<Problem>(body)
-        .is_ok_and(|problem| problem.kind.ends_with(":integrity"))
+/// What no retry mends soon: the stored request contradicts its own proof, or the agent has as many
+/// open requests as it may. (The host, too, answers 429, when it is busy.)
+fn needs_somebody(body: &[u8]) -> bool {
+    let needs = |problem: Problem| {
+        problem.kind.ends_with(":integrity") || problem.kind.ends_with(":too-many")
+    };
+    serde_json::from_slice(body).is_ok_and(needs)
 }
 
 fn retry_after(response: &Response) -> Option<Duration> {
