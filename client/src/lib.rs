@@ -9,6 +9,8 @@ pub mod parameters;
 pub mod receipt;
 
 #[cfg(feature = "http")]
+mod blocking;
+#[cfg(feature = "http")]
 mod client;
 #[cfg(feature = "http")]
 mod error;
@@ -21,12 +23,19 @@ mod pending;
 #[cfg(feature = "http")]
 mod permit;
 
+#[cfg(feature = "macros")]
+#[doc(hidden)]
+#[path = "gated.rs"]
+pub mod __gated;
+
 #[cfg(feature = "http")]
 pub use client::Client;
 #[cfg(feature = "http")]
 pub use error::Error;
 #[cfg(feature = "http")]
 pub use gate::{Action, Gate};
+#[cfg(feature = "macros")]
+pub use human_oversight_client_macros::approval_gate;
 #[cfg(feature = "http")]
 pub use outcome::{Outcome, Reason, Refusal};
 #[cfg(feature = "http")]

@@ -153,11 +153,7 @@ impl Pending {
         let permit = self.granted(parameters).await?;
         match look() {
             Ok(now) if now.digest() == digest => Ok(permit),
-            _ => {
-                let why = "not run: the parameters changed while the decision was awaited";
-                permit.failed(why).await;
-                Err(Refusal::unverified(why))
-            }
+            _ => Err(permit.changed().await),
         }
     }
 

@@ -3,6 +3,7 @@ use std::fmt;
 use tokio::runtime::Handle as Runtime;
 
 use crate::client::{Client, persist};
+use crate::outcome::Refusal;
 use crate::pending::Handle;
 use crate::types::{ExecutionStatus, Report};
 
@@ -50,6 +51,13 @@ impl Permit {
     pub async fn failed(self, error: impl fmt::Display) {
         let status = ExecutionStatus::ExecutionFailed;
         self.report(status, Some(error.to_string())).await;
+    }
+
+    /// Gives it back: what was approved is not what would run.
+    pub(crate) async fn changed(self) -> Refusal {
+        let why = "not run: the parameters changed while the decision was awaited";
+        self.failed(why).await;
+        Refusal::unverified(why)
     }
 
     /// In a task of its own: whoever does not wait for it to end has told the gate all the same.

@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use human_oversight::config::Config;
 use human_oversight::http::{App, serve};
+use human_oversight::store::Store;
 use human_oversight::timestamp::Timestamp;
 use human_oversight_client::types::{Approval, NewApproval};
 use human_oversight_client::{Client, Gate};
@@ -38,6 +39,8 @@ pub(crate) struct TestGate {
     pub(crate) http: reqwest::Client,
     ahead: Arc<AtomicI64>,
     pub(crate) dir: TempDir,
+    /// The gate's store, as another process of the same gate has it.
+    pub(crate) store: Store,
     /// The platform's sign-in, where `WEBSITE_AUTH_ENABLED` says that it is on.
     pub(crate) sign_in: SignIn,
     kept: Kept,
@@ -122,6 +125,7 @@ impl TestGate {
         let app = Arc::new(App::assemble(config, handler.port(), clock).unwrap());
         app.store.prepare().await.ok();
         tokio::spawn(serve(listener, app.clone()));
+        let store = app.store.clone();
         let url = app.base_url.clone();
         let client = Client::new(&url, Some(KEY)).unwrap();
         let key = HeaderMap::from_iter([(
@@ -140,6 +144,7 @@ impl TestGate {
             http,
             ahead,
             dir,
+            store,
             sign_in: SignIn::default(),
             kept,
         }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use human_oversight::approval;
+use human_oversight::timestamp::Timestamp;
 use human_oversight_client::types::{Deliverable, ExecutionStatus, MailState, Status};
 use serde_json::{Value, json};
 
@@ -166,16 +168,10 @@ async fn a_mail_whose_sender_died_is_sent_again_after_its_lease() {
     let gate = TestGate::start().await;
     let approval = gate.ask().await;
     // As a process left it that died between the insert and the mail.
-    let lease = human_oversight::timestamp::Timestamp::parse(&approval.request_timestamp).unwrap()
-        + Duration::from_secs(60);
-    gate.tamper(&approval.id, Some(lease), |row| {
-        let mut approvers: Value =
-            serde_json::from_str(row["Notifications"].as_str().unwrap()).unwrap();
-        approvers[0]["mails"][0]["state"] = json!("Sending");
-        approvers[0]["mails"][0]["at"] = json!(lease.to_string());
-        row["Notifications"] = json!(approvers.to_string());
-    })
-    .await;
+    let lease = Timestamp::parse(&approval.request_timestamp).unwrap() + Duration::from_secs(60);
+    let mut row = gate.store.get(&approval.id.parse().unwrap()).await.unwrap();
+    row.approval.approvers[0].mails[0].state = approval::MailState::Sending(lease);
+    gate.store.replace(row, Some(lease)).await.unwrap();
     std::fs::remove_dir_all(gate.mail_folder()).unwrap();
     let sending = gate.status(&approval.id).await;
     assert_eq!(sending.notifications[0].state, MailState::Sending);

@@ -1,0 +1,105 @@
+//! What stands in the brackets of the attribute.
+
+use proc_macro2::TokenStream;
+use quote::quote;
+use syn::parse::{Parse, ParseStream};
+use syn::punctuated::Punctuated;
+use syn::{Error, Expr, ExprLit, Lit, MetaNameValue, Token};
+
+pub(crate) struct Settings {
+    agent: Expr,
+    description: Expr,
+    approvers: Option<Expr>,
+    timeout: Option<Expr>,
+    reason: Option<Expr>,
+    on_behalf_of: Option<Expr>,
+    /// An expression of a gate, or why there is none.
+    pub(crate) gate: TokenStream,
+    pub(crate) refusal: Refusal,
+}
+
+/// What is returned when it did not run.
+pub(crate) enum Refusal {
+    /// What the type makes of it.
+    Itself,
+    /// This text, as the type.
+    Text(Expr),
+    /// What this closure makes of it.
+    Made(Expr),
+    /// This.
+    Value(Expr),
+}
+
+const KNOWN: &str = "agent_name, action_description, approver_emails, refusal_return_value, timeout, \
+                     reason, on_behalf_of and gate";
+
+impl Parse for Settings {
+    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
+        let span = input.span();
+        let mut named: Vec<(String, Expr)> = Vec::new();
+        for setting in Punctuated::<MetaNameValue, Token![,]>::parse_terminated(input)? {
+            let name = setting.path.require_ident()?.to_string();
+            if named.iter().any(|(other, _)| *other == name) {
+                return Err(Error::new_spanned(&setting.path, "it is there twice"));
+            }
+            if !KNOWN.split([',', ' ']).any(|known| known == name) {
+                let why = format!("it is not known; what is known: {KNOWN}");
+                return Err(Error::new_spanned(&setting.path, why));
+            }
+            named.push((name, setting.value));
+        }
+        let mut take = |name: &str| {
+            let at = named.iter().position(|(other, _)| other == name)?;
+            Some(named.swap_remove(at).1)
+        };
+        let mut must = |name: &str, what: &str| {
+            let missing = || Error::new(span, format!("`{name} = …` is missing: {what}"));
+            take(name).ok_or_else(missing)
+        };
+        Ok(Self {
+            agent: must("agent_name", "which agent asks")?,
+            description: must("action_description", "what for, in a line for people")?,
+            approvers: take("approver_emails"),
+            timeout: take("timeout"),
+            reason: take("reason"),
+            on_behalf_of: take("on_behalf_of"),
+            gate: match take("gate") {
+                Some(gate) => quote! {
+                    ::core::result::Result::Ok(::core::clone::Clone::clone(&#gate))
+                },
+                None => quote!(::human_oversight_client::__gated::of_environment()),
+            },
+            refusal: match take("refusal_return_value") {
+                None => Refusal::Itself,
+                Some(closure @ Expr::Closure(_)) => Refusal::Made(closure),
+                Some(
+                    text @ Expr::Lit(ExprLit {
+                        lit: Lit::Str(_), ..
+                    }),
+                ) => Refusal::Text(text),
+                Some(value) => Refusal::Value(value),
+            },
+        })
+    }
+}
+
+impl Settings {
+    /// The action, of a gate `__gate`.
+    pub(crate) fn action(&self) -> TokenStream {
+        let Self {
+            agent, description, ..
+        } = self;
+        let mut action = quote!(__gate.agent(#agent).action(#description));
+        for (method, value) in [
+            (quote!(approvers), &self.approvers),
+            (quote!(timeout), &self.timeout),
+            (quote!(reason), &self.reason),
+            (quote!(on_behalf_of), &self.on_behalf_of),
+        ] {
+            if let Some(value) = value {
+                action = quote!(#action.#method(#value));
+            }
+        }
+        action
+    }
+}

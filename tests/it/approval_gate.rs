@@ -1,0 +1,247 @@
+//! `#[approval_gate]`: functions as users write them, behind a real gate.
+
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use human_oversight_client::types::{Approval, ExecutionStatus, Status};
+use human_oversight_client::{Gate, Outcome, Refusal, approval_gate};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::harness::{AGENT, ALICE, Mail, TestGate};
+
+const APPROVERS: [&str; 1] = [ALICE];
+
+/// As in the design: nothing but the gate differs.
+#[approval_gate(
+    agent_name = AGENT,
+    action_description = "Delete User Account",
+    approver_emails = APPROVERS,
+    refusal_return_value = "DENIED: User deletion was not approved.",
+    gate = gate,
+)]
+async fn delete_user(#[approval(skip)] gate: &Gate, user_id: String) -> String {
+    format!("deleted {user_id}")
+}
+
+/// Without anything of its own for refusals: the model hears why.
+#[approval_gate(agent_name = AGENT, action_description = "Rename", approver_emails = [ALICE], gate = gate)]
+async fn rename(#[approval(skip)] gate: &Gate, user_id: &str, name: Option<&str>) -> String {
+    format!("{user_id} is {name:?}")
+}
+
+/// An error of the agent's own.
+#[derive(Debug, PartialEq)]
+enum Failure {
+    Refused(String),
+    NoSuchUser,
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal.comment.unwrap_or_default())
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self:?}")
+    }
+}
+
+impl From<std::num::ParseIntError> for Failure {
+    fn from(_: std::num::ParseIntError) -> Self {
+        Self::NoSuchUser
+    }
+}
+
+struct Agent {
+    gate: Gate,
+    name: String,
+    ran: AtomicBool,
+}
+
+impl Agent {
+    fn of(gate: &TestGate) -> Self {
+        Self {
+            gate: Gate::new(gate.client.clone()),
+            name: AGENT.to_owned(),
+            ran: AtomicBool::new(false),
+        }
+    }
+
+    /// A method; generic, with a `?` and a `return` inside, and arguments that are borrowed.
+    #[approval_gate(
+        agent_name = &self.name,
+        action_description = format!("Set {}", std::any::type_name::<T>()),
+        approver_emails = APPROVERS.iter().copied(),
+        timeout = std::time::Duration::from_secs(600),
+        reason = "The ticket says so.",
+        gate = self.gate,
+    )]
+    async fn set<T: Serialize + Clone>(
+        &self,
+        user_id: &str,
+        values: &[T],
+        #[approval(redact)] password: String,
+    ) -> Result<(usize, T), Failure> {
+        self.ran.store(true, Ordering::SeqCst);
+        assert!(!password.is_empty());
+        let number: usize = user_id.parse()?;
+        let Some(first) = values.first() else {
+            return Err(Failure::NoSuchUser);
+        };
+        Ok((number, first.clone()))
+    }
+
+    /// Nothing is `async` here.
+    #[approval_gate(
+        agent_name = &self.name,
+        action_description = "Restart",
+        approver_emails = APPROVERS,
+        refusal_return_value = |refusal| Outcome::Refused(refusal),
+        gate = self.gate,
+    )]
+    fn restart(&mut self, host: &str, mut times: u32) -> Outcome<u32> {
+        times += u32::from(host == "db-1");
+        self.name.push('!');
+        Outcome::Executed(times)
+    }
+}
+
+/// Decides about the request that is pending, as soon as Alice was asked; what it was.
+async fn decide(gate: &TestGate, verdict: &str) -> (Approval, Mail) {
+    let (approval, mail) = loop {
+        let mails = gate.mails();
+        let questions = mails.into_iter().filter(|mail| mail.answers.is_none());
+        let asked = questions.map(async |mail| {
+            let (_, id) = mail.text.split_once("/api/decision/").unwrap();
+            let id = id.split(['?', '\n']).next().unwrap().trim();
+            (gate.status(id).await, mail)
+        });
+        let asked = futures_util::future::join_all(asked).await;
+        let mut asked = asked.into_iter();
+        if let Some(pending) = asked.find(|(approval, _)| approval.status == Status::Pending) {
+            break pending;
+        }
+        tokio::task::yield_now().await;
+    };
+    match verdict {
+        "approve" => gate.approve(&approval, ALICE).await,
+        comment => gate.reject(&approval, ALICE, comment).await,
+    }
+    (approval, mail)
+}
+
+async fn parameters(gate: &TestGate, approval: &Approval) -> Value {
+    let row = gate.entity(&approval.id).await;
+    serde_json::from_str(row["Parameters"].as_str().unwrap()).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_function_runs_on_what_was_shown_or_returns_the_refusal() {
+    let gate = TestGate::start().await;
+    let own = Gate::new(gate.client.clone());
+    let call = delete_user(&own, "1".to_owned());
+    let (answer, (approval, _)) = futures_util::join!(call, decide(&gate, "approve"));
+    assert_eq!(answer, "deleted 1");
+    assert_eq!(parameters(&gate, &approval).await, json!({"user_id": "1"}));
+    let done = gate.status(&approval.id).await;
+    assert_eq!(done.action_description, "Delete User Account");
+    assert_eq!(done.execution.unwrap().status, ExecutionStatus::Executed);
+
+    let call = delete_user(&own, "2".to_owned());
+    let (answer, _) = futures_util::join!(call, decide(&gate, "no"));
+    assert_eq!(answer, "DENIED: User deletion was not approved.");
+
+    let call = rename(&own, "3", None);
+    let (answer, (approval, _)) = futures_util::join!(call, decide(&gate, "Ask her first."));
+    assert!(answer.contains("Ask her first."), "{answer}");
+    let shown = parameters(&gate, &approval).await;
+    assert_eq!(shown, json!({"user_id": "3", "name": null}));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_method_that_can_fail_says_so_and_secrets_stay_out() {
+    let gate = TestGate::start().await;
+    let agent = Agent::of(&gate);
+    let password = || "correct horse".to_owned();
+    let call = agent.set("7", &[1.5, 2.5], password());
+    let (answer, (approval, mail)) = futures_util::join!(call, decide(&gate, "approve"));
+    assert_eq!(answer, Ok((7, 1.5)));
+    assert_eq!(
+        parameters(&gate, &approval).await,
+        json!({"user_id": "7", "values": [1.5, 2.5], "password": "«redacted»"})
+    );
+    assert!(mail.text.contains("The ticket says so.") && !mail.source.contains("horse"));
+    assert_eq!(approval.action_description, "Set f64");
+
+    for (user_id, values) in [("x", &["a"][..]), ("8", &[])] {
+        let call = agent.set(user_id, values, password());
+        let decides = decide(&gate, "approve");
+        let (answer, (approval, _)) = futures_util::join!(call, decides);
+        assert_eq!(answer, Err(Failure::NoSuchUser));
+        let execution = gate.status(&approval.id).await.execution.unwrap();
+        assert_eq!(execution.status, ExecutionStatus::ExecutionFailed);
+        assert_eq!(execution.error.as_deref(), Some("NoSuchUser"));
+    }
+    agent.ran.store(false, Ordering::SeqCst);
+    let call = agent.set("9", &[true], password());
+    let (answer, _) = futures_util::join!(call, decide(&gate, "Not today."));
+    assert_eq!(answer, Err(Failure::Refused("Not today.".to_owned())));
+    assert!(!agent.ran.load(Ordering::SeqCst));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn a_function_that_is_not_async_holds_its_thread_until_somebody_decides() {
+    let gate = TestGate::start().await;
+    let agent = Agent::of(&gate);
+    let call = tokio::task::spawn_blocking(move || {
+        let mut agent = agent;
+        let first = agent.restart("db-1", 1);
+        (first, agent.restart("db-2", 5), agent.name)
+    });
+    let (approval, _) = decide(&gate, "approve").await;
+    decide(&gate, "no").await;
+    let (first, second, name) = call.await.unwrap();
+    assert_eq!(first, Outcome::Executed(2));
+    assert_eq!(
+        second.into_result().unwrap_err().comment.as_deref(),
+        Some("no")
+    );
+    assert_eq!(name, format!("{AGENT}!"), "it ran once");
+    let shown = parameters(&gate, &approval).await;
+    assert_eq!(shown, json!({"host": "db-1", "times": 1}));
+    let done = gate.status(&approval.id).await.execution.unwrap();
+    assert_eq!(done.status, ExecutionStatus::Executed);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn what_is_not_async_can_ask_without_the_attribute_too() {
+    let gate = TestGate::start().await;
+    let action = gate.gate().approvers([ALICE]).action("Restart");
+    let call = tokio::task::spawn_blocking(move || {
+        let host = json!({"host": "db-1"});
+        let first = action.run_blocking(&host, |host| host["host"].clone());
+        let failed: Outcome<Result<(), String>> =
+            action.try_run_blocking(&host, |_| Err("no such host".to_owned()));
+        (first, failed)
+    });
+    decide(&gate, "approve").await;
+    let (failing, _) = decide(&gate, "approve").await;
+    let (first, failed) = call.await.unwrap();
+    assert_eq!(first, Outcome::Executed(json!("db-1")));
+    assert_eq!(failed, Outcome::Executed(Err("no such host".to_owned())));
+    let told = gate.status(&failing.id).await.execution.unwrap();
+    assert_eq!(told.error.as_deref(), Some("no such host"));
+}
+
+#[tokio::test]
+async fn what_cannot_be_shown_as_it_is_does_not_run() {
+    let gate = TestGate::start().await;
+    let agent = Agent::of(&gate);
+    let refused = agent.set("1", &[f64::NAN], "x".to_owned()).await;
+    assert_eq!(refused, Err(Failure::Refused(String::new())));
+    assert!(!agent.ran.load(Ordering::SeqCst));
+    assert!(gate.mails().is_empty() && gate.stored().await.is_empty());
+}
