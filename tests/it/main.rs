@@ -15,6 +15,7 @@ mod service;
 mod smtp;
 
 mod agents;
+mod ask;
 mod authorization;
 mod bad_inputs;
 mod browser;
