@@ -25,6 +25,7 @@ mod decision;
 mod demo;
 mod edge;
 mod functions;
+mod http_examples;
 mod identity;
 mod integrity;
 mod keys;
