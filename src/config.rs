@@ -13,13 +13,12 @@ use crate::approval::Notes;
 use crate::brand::Brand;
 use crate::entra::SignIn;
 use crate::identity::Principal;
-use crate::keyring::{self, KeyError, NamedKey};
+use crate::keyring::{KeyError, NamedKey};
 use crate::mailer::MailChoice;
 
 use mail::{brand, mail, mail_from, notes};
 use sign_in::sign_in;
-pub use store::StoreChoice;
-use store::store;
+pub use store::{Archive, StoreChoice};
 
 /// How this gate was set up.
 #[derive(Clone, Debug)]
@@ -120,22 +119,19 @@ impl Config {
     /// # Errors
     /// When one is missing or cannot be used.
     pub fn read(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
-        let get = |name| {
-            lookup(name)
-                .map(|v| v.trim().to_owned())
-                .filter(|v| !v.is_empty())
-        };
+        let get = |name| set(&lookup, name);
         let behind_host = get(HOST_PORT).is_some();
         // In the cloud, nobody's machine is a developer's.
         let in_cloud = get("WEBSITE_INSTANCE_ID").is_some();
         let local = get("HO_LOCAL").as_deref() == Some("1") && !in_cloud;
         let production = behind_host && !local;
 
-        let store = store(&get, production)?;
-        let home = match &store {
-            StoreChoice::Embedded(dir) => dir.clone(),
-            StoreChoice::Tables { .. } => PathBuf::from(HOME),
-        };
+        let Archive {
+            store,
+            home,
+            link_keys,
+            receipt_keys,
+        } = Archive::of(&get, production)?;
         let mail = mail(&get, production)?;
         let base_url = get("HO_BASE_URL")
             .map(|url| base_url(&url, production))
@@ -158,13 +154,6 @@ impl Config {
             })
         });
         let agent_keys = agent_keys.transpose()?;
-        let key_list = |name| {
-            get(name)
-                .map(|list| {
-                    keyring::parse(&list).map_err(|error| ConfigError::Keys { name, error })
-                })
-                .transpose()
-        };
         let config = Self {
             production,
             behind_host,
@@ -192,11 +181,11 @@ impl Config {
                 }
             },
             allowed_approvers,
-            sign_in: sign_in(&get)?,
+            sign_in: sign_in(&get, behind_host)?,
             open_limit: number(&get, "HO_OPEN_LIMIT", 1_000, 1..=10_000)? as usize,
             agent_keys,
-            link_keys: key_list("HO_LINK_KEYS")?,
-            receipt_keys: key_list("HO_RECEIPT_KEYS")?,
+            link_keys,
+            receipt_keys,
             default_timeout: seconds(&get, "HO_DEFAULT_TIMEOUT", 3_600, 10..=2_592_000)?,
             run_within: seconds(&get, "HO_RUN_WITHIN", 3_600, 1..=2_592_000)?,
             outcome_within: seconds(&get, "HO_OUTCOME_WITHIN", 86_400, 1..=31_536_000)?,
@@ -291,6 +280,12 @@ fn principal(get: &Lookup<'_>, production: bool) -> Principal {
     }
 }
 
+/// An empty setting counts as not set.
+fn set(lookup: impl Fn(&str) -> Option<String>, name: &str) -> Option<String> {
+    let value = lookup(name).map(|value| value.trim().to_owned());
+    value.filter(|value| !value.is_empty())
+}
+
 /// What a setting is, if it is set.
 type Lookup<'a> = dyn Fn(&'static str) -> Option<String> + 'a;
 
@@ -359,6 +354,7 @@ fn parse(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::keyring;
 
     pub(super) fn read(settings: &[(&str, &str)]) -> Result<Config, ConfigError> {
         Config::read(|name| {

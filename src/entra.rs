@@ -110,9 +110,13 @@ impl SignIn {
         };
         let mut warnings = Warnings::default();
         warnings.read(action);
-        let words: Vec<&str> = action.split_whitespace().collect();
-        let action = words.join(" ").to_lowercase();
-        !warnings.is_empty() || patterns.iter().any(|pattern| is_like(pattern, &action))
+        // A dash, a mark below a letter: what looks like something that is on a keyboard.
+        let unusual = |c: char| !c.is_ascii() && !c.is_alphanumeric() && !c.is_whitespace();
+        let action_words = words(action);
+        let mut patterns = patterns.iter();
+        !warnings.is_empty()
+            || action.contains(unusual)
+            || patterns.any(|pattern| is_like(pattern, &action_words))
     }
 
     /// Whom the platform's header names, if that is a member of the directory who has signed in
@@ -189,6 +193,12 @@ fn is_of_guest(name: &str) -> bool {
     name.to_ascii_uppercase().contains("#EXT#")
 }
 
+/// What counts of a description: not its capitals, nor how it is spaced.
+pub fn words(text: &str) -> String {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    words.join(" ").to_lowercase()
+}
+
 /// Whether a text reads like a pattern, in which `*` stands for anything.
 fn is_like(pattern: &str, text: &str) -> bool {
     let Some((beginning, rest)) = pattern.split_once('*') else {
@@ -236,7 +246,7 @@ mod tests {
     fn patterns_cannot_be_got_around_by_how_the_words_are_written() {
         let sign_in = SignIn {
             tenant: Uuid::nil(),
-            needed: Needed::For(vec!["delete *".to_owned()]),
+            needed: Needed::For(vec![words("Delete  *")]),
         };
         for action in [
             "Delete User",
@@ -244,6 +254,8 @@ mod tests {
             "delete\u{a0}user",
             "D\u{435}lete user",
             "Delete\u{200b} user",
+            "Dele\u{332}te user",
+            "Re\u{2010}deploy",
         ] {
             assert!(sign_in.is_needed_for(action), "{action}");
         }

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, anyhow, bail};
-use human_oversight::config::Config;
+use human_oversight::config::{Archive, Config};
 use human_oversight::http::{self, App};
 use human_oversight::keyring;
 use human_oversight::mailer::MailChoice;
@@ -86,10 +86,8 @@ async fn ask(arguments: &[&str]) -> ExitCode {
 /// Ends with 1 when something was found, and with 2 when it could not look.
 async fn verify(keys: Option<&Path>) -> ExitCode {
     let look = async {
-        let config = settings()?;
-        let store = config.store.open(config.open_limit, Arc::new(now));
-        let store = store.map_err(|why| anyhow!("no connection can be made: {why}"))?;
-        verify::run(&config, &store, keys).await
+        let archive = Archive::read(|name| std::env::var(name).ok())?;
+        verify::run(archive, Arc::new(now), keys).await
     };
     look.await.unwrap_or_else(|error| {
         eprintln!("human-oversight cannot verify: {error:#}");

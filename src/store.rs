@@ -8,6 +8,7 @@ mod row;
 mod tables;
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use human_oversight_client::parameters::hex;
@@ -17,6 +18,7 @@ use crate::approval::Approval;
 use crate::id::ApprovalId;
 use crate::keyring;
 use crate::timestamp::{Clock, Timestamp};
+use crate::token::LinkKeys;
 
 use embedded::{Condition, Embedded};
 use row::Row;
@@ -28,6 +30,7 @@ use tables::{IndexRow, Tables};
 pub struct Store {
     backend: Backend,
     open_limit: usize,
+    keys: Option<Arc<LinkKeys>>,
 }
 
 #[derive(Clone)]
@@ -75,9 +78,13 @@ pub struct Stored {
 }
 
 impl Stored {
-    fn of(keys: (String, String), row: Result<Row, StoreError>) -> Self {
+    fn of(
+        keys: (String, String),
+        row: Result<Row, StoreError>,
+        link_keys: Option<&LinkKeys>,
+    ) -> Self {
         let read = |row: Row| match row::id(&keys.0, &keys.1) {
-            Some(id) => row.into_approval(&id),
+            Some(id) => row.into_approval(&id, link_keys),
             None => Err(StoreError::Damaged("PartitionKey, RowKey".to_owned())),
         };
         let approval = row.and_then(read);
@@ -133,28 +140,35 @@ pub enum StoreError {
 
 impl Store {
     /// A store in a file of the folder `dir`, which is opened at the first use. No agent can have
-    /// more than `open_limit` requests in it that are still due for something.
-    pub fn embedded(dir: &Path, open_limit: usize) -> Self {
+    /// more than `open_limit` requests in it that are still due for something. Rows are sealed with
+    /// `keys`; without them a store can be read, and no seal is looked at.
+    pub fn embedded(dir: &Path, open_limit: usize, keys: Option<Arc<LinkKeys>>) -> Self {
         Self {
             backend: Backend::Embedded(Embedded::new(dir)),
             open_limit,
+            keys,
         }
     }
 
     /// A store in a table of a storage account, and a second one `open{table}`; both are created when
-    /// they are missed. Nothing is sent yet. No agent can have more than `open_limit` requests in it
-    /// that are still due for something.
+    /// they are missed. Nothing is sent yet. For the limit and the keys see [`Store::embedded`].
     pub fn tables(
         account: &Account,
         table: &str,
         http: Client,
         clock: Clock,
         open_limit: usize,
+        keys: Option<Arc<LinkKeys>>,
     ) -> Self {
         Self {
             backend: Backend::Tables(Tables::new(account, table, http, clock)),
             open_limit,
+            keys,
         }
+    }
+
+    fn keys(&self) -> Option<&LinkKeys> {
+        self.keys.as_deref()
     }
 
     /// Makes the store ready and shows whether it can be used at all. Nothing needs to wait for it.
@@ -184,11 +198,16 @@ impl Store {
                 let condition = Condition::New {
                     open_limit: self.open_limit,
                 };
-                (embedded.write(row, due, condition).await?, None)
+                (
+                    embedded.write(row, due, condition, self.keys()).await?,
+                    None,
+                )
             }
             Backend::Tables(tables) => {
                 let id = &approval.request.id;
-                tables.insert(id, row, due, self.open_limit).await?
+                tables
+                    .insert(id, row, due, self.open_limit, self.keys())
+                    .await?
             }
         };
         Ok(Versioned {
@@ -204,8 +223,8 @@ impl Store {
     /// [`StoreError::NotFound`], or the store's own.
     pub async fn get(&self, id: &ApprovalId) -> Result<Versioned, StoreError> {
         match &self.backend {
-            Backend::Embedded(embedded) => embedded.get(id).await,
-            Backend::Tables(tables) => tables.get(id).await,
+            Backend::Embedded(embedded) => embedded.get(id, self.keys()).await,
+            Backend::Tables(tables) => tables.get(id, self.keys()).await,
         }
     }
 
@@ -226,11 +245,16 @@ impl Store {
         let (etag, entry) = match &self.backend {
             Backend::Embedded(embedded) => {
                 let condition = Condition::Is(etag.0.parse().map_err(|_| StoreError::Conflict)?);
-                (embedded.write(row, due, condition).await?, None)
+                (
+                    embedded.write(row, due, condition, self.keys()).await?,
+                    None,
+                )
             }
             Backend::Tables(tables) => {
                 let id = &approval.request.id;
-                tables.replace(id, row, due, &etag, entry).await?
+                tables
+                    .replace(id, row, due, (&etag, entry), self.keys())
+                    .await?
             }
         };
         Ok(Versioned {
@@ -267,7 +291,9 @@ impl Store {
         now: Timestamp,
     ) -> Result<Option<Versioned>, StoreError> {
         match (&self.backend, &due.index) {
-            (Backend::Tables(tables), Some(index)) => tables.look(id, index, now).await,
+            (Backend::Tables(tables), Some(index)) => {
+                tables.look(id, index, now, self.keys()).await
+            }
             _ => self.get(id).await.map(Some),
         }
     }
@@ -282,8 +308,8 @@ impl Store {
         from: Option<Place>,
     ) -> Result<(Vec<Stored>, Option<Place>), StoreError> {
         match &self.backend {
-            Backend::Embedded(embedded) => embedded.all(from).await,
-            Backend::Tables(tables) => tables.all(from).await,
+            Backend::Embedded(embedded) => embedded.all(from, self.keys()).await,
+            Backend::Tables(tables) => tables.all(from, self.keys()).await,
         }
     }
 

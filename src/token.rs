@@ -3,8 +3,9 @@
 //!
 //! Each is derived with a key from the approver's seal, which is derived from the request and the
 //! address (HMAC-SHA256, RFC 2104). The row holds only the key's name and the seal, so a copy of the
-//! table opens nothing, and a reminder carries the same link as the first mail. A request or an
-//! approver that somebody else put into the table has no seal. Comparisons take constant time.
+//! table opens nothing, and a reminder carries the same link as the first mail. With the same keys each
+//! row is sealed as a whole whenever it is stored: nobody else can make or change one. Comparisons take
+//! constant time.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
@@ -21,6 +22,17 @@ pub struct LinkKeys(Vec<LinkKey>);
 struct LinkKey {
     kid: String,
     key: hmac::Key,
+}
+
+/// Why a row cannot be trusted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BrokenSeal {
+    /// It is not as the gate stored it.
+    #[error("the row is not as it was sealed")]
+    Changed,
+    /// Nobody here can tell.
+    #[error("the row is sealed with a key that is not in HO_LINK_KEYS")]
+    UnknownKey,
 }
 
 /// The fewest bytes a link key has.
@@ -111,21 +123,24 @@ impl LinkKeys {
         BASE64URL.encode(seal(&self.0[0], request, address))
     }
 
-    /// Whether every approver's seal is ours. One whose key was retired can no longer be told, and
-    /// has no link either.
-    pub fn are_sealed(&self, approval: &Approval) -> bool {
-        approval.approvers.iter().all(|approver| {
-            self.named(&approver.link_key).is_none_or(|key| {
-                let ours = BASE64URL.encode(seal(key, &approval.request, &approver.address));
-                ours.as_bytes().ct_eq(approver.seal.as_bytes()).into()
-            })
-        })
+    /// The seal of a row as it is stored now: `{kid}.{43 characters}`.
+    pub fn seal_row(&self, row: &[u8]) -> String {
+        let LinkKey { kid, key } = &self.0[0];
+        format!("{kid}.{}", BASE64URL.encode(row_mac(key, row)))
     }
 
-    /// Whether the keys of all its seals are here.
-    pub fn can_tell(&self, approval: &Approval) -> bool {
-        let mut approvers = approval.approvers.iter();
-        approvers.all(|approver| self.named(&approver.link_key).is_some())
+    /// Holds a row against the seal that it was stored with.
+    ///
+    /// # Errors
+    /// When it is not as it was stored, or its key is not here, so that nobody can tell.
+    pub fn check_row(&self, row: &[u8], seal: &str) -> Result<(), BrokenSeal> {
+        let (kid, mac) = seal.rsplit_once('.').ok_or(BrokenSeal::Changed)?;
+        let LinkKey { key, .. } = self.named(kid).ok_or(BrokenSeal::UnknownKey)?;
+        let ours = BASE64URL.encode(row_mac(key, row));
+        match bool::from(ours.as_bytes().ct_eq(mac.as_bytes())) {
+            true => Ok(()),
+            false => Err(BrokenSeal::Changed),
+        }
     }
 
     fn mac(&self, purpose: &str, approval: &Approval, index: usize) -> Option<hmac::Tag> {
@@ -156,6 +171,10 @@ fn seal(LinkKey { kid, key }: &LinkKey, request: &Request, address: &Address) ->
         address.to_string(),
     ];
     sign(key, parts.each_ref().map(String::as_bytes))
+}
+
+fn row_mac(key: &hmac::Key, row: &[u8]) -> hmac::Tag {
+    sign(key, [b"oversight row 1", row])
 }
 
 fn sign<const PARTS: usize>(key: &hmac::Key, parts: [&[u8]; PARTS]) -> hmac::Tag {

@@ -1,10 +1,12 @@
 use std::fmt;
+use std::future::Future;
 use std::time::Duration;
 
 use reqwest::header::{HeaderValue, RETRY_AFTER};
 use reqwest::{Method, Response, StatusCode, Url};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tokio::time::{Instant, sleep};
 
 use crate::Error;
 use crate::types::{Approval, Claim, KeySet, NewApproval, Problem, Report, Withdrawal};
@@ -27,6 +29,10 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 
 /// How long an answer may take beyond the wait that was asked for.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long a gate that cannot be reached is tried again, for calls that have no deadline of their
+/// own.
+pub(crate) const AWAY: Duration = Duration::from_secs(60);
 
 /// No answer of the gate is larger than this.
 const LARGEST_ANSWER: usize = 256 * 1024;
@@ -185,9 +191,11 @@ async fn answer<T: DeserializeOwned>(mut response: Response) -> Result<T, Error>
         return serde_json::from_slice(&body)
             .map_err(|error| Error::Garbled(format!("status {status}, {error}")));
     }
-    let passing = status == StatusCode::TOO_MANY_REQUESTS
-        || status == StatusCode::REQUEST_TIMEOUT
-        || (status.is_server_error() && !is_integrity_problem(&body));
+    let is_passing = matches!(
+        status,
+        StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT
+    ) || status.is_server_error();
+    let passing = is_passing && !needs_somebody(&body);
     if passing {
         return Err(Error::Unavailable {
             status: status.as_u16(),
@@ -202,10 +210,13 @@ async fn answer<T: DeserializeOwned>(mut response: Response) -> Result<T, Error>
     }
 }
 
-/// The one 500 that no retry mends: the stored request contradicts its own proof.
-fn is_integrity_problem(body: &[u8]) -> bool {
-    serde_json::from_slice::<Problem>(body)
-        .is_ok_and(|problem| problem.kind.ends_with(":integrity"))
+/// What no retry mends soon: the stored request contradicts its own proof, or the agent has as many
+/// open requests as it may. (The host, too, answers 429, when it is busy.)
+fn needs_somebody(body: &[u8]) -> bool {
+    let needs = |problem: Problem| {
+        problem.kind.ends_with(":integrity") || problem.kind.ends_with(":too-many")
+    };
+    serde_json::from_slice(body).is_ok_and(needs)
 }
 
 fn retry_after(response: &Response) -> Option<Duration> {
@@ -217,4 +228,27 @@ fn retry_after(response: &Response) -> Option<Duration> {
         .parse()
         .ok()?;
     Some(Duration::from_secs(seconds).min(LONGEST_PAUSE))
+}
+
+/// Repeats a call while the gate is away, for a while. Only for calls that are safe to repeat, which
+/// every call of the gate is.
+pub(crate) async fn persist<T, Fut>(call: impl Fn() -> Fut) -> Result<T, Error>
+where
+    Fut: Future<Output = Result<T, Error>>,
+{
+    let deadline = Instant::now() + AWAY;
+    let mut pause = Duration::from_millis(250);
+    loop {
+        match call().await {
+            Err(error) if error.is_passing() => {
+                let wait = error.retry_after().unwrap_or(pause);
+                if Instant::now() + wait > deadline {
+                    return Err(error);
+                }
+                sleep(wait).await;
+                pause = (pause * 2).min(Duration::from_secs(10));
+            }
+            result => return result,
+        }
+    }
 }

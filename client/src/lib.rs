@@ -16,12 +16,20 @@ mod error;
 mod gate;
 #[cfg(feature = "http")]
 mod outcome;
+#[cfg(feature = "http")]
+mod pending;
+#[cfg(feature = "http")]
+mod permit;
 
 #[cfg(feature = "http")]
 pub use client::Client;
 #[cfg(feature = "http")]
 pub use error::Error;
 #[cfg(feature = "http")]
-pub use gate::{Action, Gate, Handle, Pending, Permit};
+pub use gate::{Action, Gate};
 #[cfg(feature = "http")]
 pub use outcome::{Outcome, Reason, Refusal};
+#[cfg(feature = "http")]
+pub use pending::{Handle, Pending};
+#[cfg(feature = "http")]
+pub use permit::Permit;

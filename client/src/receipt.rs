@@ -12,9 +12,10 @@ use serde::{Deserialize, Serialize};
 use crate::parameters::{Parameters, hex};
 use crate::types::{Key, KeySet};
 
-/// What a receipt says: the claims of RFC 7519 where there is one, and the gate's own.
+/// What a receipt says: the claims of RFC 7519 where there is one, and the gate's own. A later gate may
+/// say more, which is passed over (RFC 7519, section 4).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct Claims {
     /// The gate: its public base address.
     pub iss: String,

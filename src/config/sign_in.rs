@@ -3,14 +3,14 @@
 use uuid::Uuid;
 
 use super::{ConfigError, Lookup, unusable};
-use crate::entra::{Needed, SignIn};
+use crate::entra::{self, Needed, SignIn};
 
 /// Whether sign-in is on at all, and for what. Whatever is set only in part would leave people with
 /// another protection than the operator meant, so it is refused.
-pub(super) fn sign_in(get: &Lookup<'_>) -> Result<Option<SignIn>, ConfigError> {
+pub(super) fn sign_in(get: &Lookup<'_>, behind_host: bool) -> Result<Option<SignIn>, ConfigError> {
     let patterns = get("HO_REQUIRE_ENTRA_FOR").map(|list| {
         let patterns = list.split(',').map(str::trim);
-        let patterns: Vec<String> = patterns.map(str::to_lowercase).collect();
+        let patterns: Vec<String> = patterns.map(entra::words).collect();
         match patterns.iter().any(String::is_empty) {
             true => Err(unusable(
                 "HO_REQUIRE_ENTRA_FOR",
@@ -45,14 +45,15 @@ pub(super) fn sign_in(get: &Lookup<'_>) -> Result<Option<SignIn>, ConfigError> {
     })?;
     let tenant = Uuid::parse_str(&tenant)
         .map_err(|_| unusable("HO_ENTRA_TENANT", "it must be a directory's id, a GUID"))?;
-    // Without its sign-in the platform lets anybody say who they are.
-    let is_on = get("WEBSITE_AUTH_ENABLED").is_some_and(|on| on.eq_ignore_ascii_case("true"));
+    // Without its sign-in the platform lets anybody say who they are; and so does a gate by itself.
+    let is_on = behind_host
+        && get("WEBSITE_AUTH_ENABLED").is_some_and(|on| on.eq_ignore_ascii_case("true"));
     match is_on {
         true => Ok(Some(SignIn { tenant, needed })),
         false => Err(unusable(
             "WEBSITE_AUTH_ENABLED",
-            "the platform sets it to True where its authentication is on, and only then can it be \
-             believed who has signed in",
+            "the platform sets it to True where its authentication is on, before the Functions host, \
+             and only then can it be believed who has signed in",
         )),
     }
 }
@@ -64,12 +65,16 @@ mod tests {
 
     const TENANT: (&str, &str) = ("HO_ENTRA_TENANT", "11111111-2222-3333-4444-555555555555");
     const ON: (&str, &str) = ("WEBSITE_AUTH_ENABLED", "True");
+    const HOST: [(&str, &str); 2] = [("FUNCTIONS_CUSTOMHANDLER_PORT", "1"), ("HO_LOCAL", "1")];
 
     #[test]
     fn sign_in_is_set_up_as_a_whole_or_not_at_all() {
         let entra = ("HO_IDENTITY", "entra");
         let some = ("HO_REQUIRE_ENTRA_FOR", "Delete *, Pay*");
-        let needed = |settings: &[_]| read(settings).unwrap().sign_in.map(|it| it.needed);
+        let needed = |settings: &[_]| {
+            let config = read(&[settings, &HOST].concat()).unwrap();
+            config.sign_in.map(|it| it.needed)
+        };
         assert_eq!(needed(&[ON]), None);
         assert_eq!(needed(&[("HO_IDENTITY", "link"), ON]), None);
         assert_eq!(needed(&[entra, TENANT, ON]), Some(Needed::Always));
@@ -95,8 +100,11 @@ mod tests {
             ),
             (vec![("HO_IDENTITY", "Entra"), TENANT, ON], "HO_IDENTITY"),
         ] {
-            let error = read(&settings).unwrap_err().to_string();
+            let error = read(&[settings.as_slice(), &HOST].concat());
+            let error = error.unwrap_err().to_string();
             assert!(error.starts_with(at_fault), "{settings:?}: {error}");
         }
+        let by_itself = read(&[entra, TENANT, ON]).unwrap_err().to_string();
+        assert!(by_itself.starts_with("WEBSITE_AUTH_ENABLED"), "{by_itself}");
     }
 }

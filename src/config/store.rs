@@ -1,11 +1,14 @@
 //! Where requests are kept.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use super::{ConfigError, HOME, Lookup, principal, resource, unusable};
+use super::{ConfigError, HOME, Lookup, principal, resource, set, unusable};
+use crate::keyring::{self, NamedKey};
 use crate::outbound;
 use crate::store::{Account, Store};
 use crate::timestamp::Clock;
+use crate::token::LinkKeys;
 
 /// Where requests are kept.
 #[derive(Clone, Debug)]
@@ -21,18 +24,63 @@ pub enum StoreChoice {
     },
 }
 
+/// Where a table is, and the keys that are at hand for it.
+#[derive(Clone, Debug)]
+pub struct Archive {
+    /// Where the rows are.
+    pub store: StoreChoice,
+    /// The folder of what a developer's gate keeps for itself.
+    pub home: PathBuf,
+    /// The keys of links and of seals.
+    pub link_keys: Option<Vec<NamedKey>>,
+    /// The keys of receipts.
+    pub receipt_keys: Option<Vec<NamedKey>>,
+}
+
+impl Archive {
+    /// Reads the settings that it takes to look at a table, and no others.
+    ///
+    /// # Errors
+    /// When one is missing or cannot be used.
+    pub fn read(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        Self::of(&|name| set(&lookup, name), false)
+    }
+
+    pub(super) fn of(get: &Lookup<'_>, production: bool) -> Result<Self, ConfigError> {
+        let key_list = |name| {
+            let keys = get(name).map(|list| keyring::parse(&list));
+            keys.transpose()
+                .map_err(|error| ConfigError::Keys { name, error })
+        };
+        let store = store(get, production)?;
+        Ok(Self {
+            home: match &store {
+                StoreChoice::Embedded(dir) => dir.clone(),
+                StoreChoice::Tables { .. } => PathBuf::from(HOME),
+            },
+            store,
+            link_keys: key_list("HO_LINK_KEYS")?,
+            receipt_keys: key_list("HO_RECEIPT_KEYS")?,
+        })
+    }
+}
+
 impl StoreChoice {
-    /// Opens it; nothing is read or sent yet. No agent can have more than `open_limit` requests in it
-    /// that are still due for something.
+    /// Opens it; nothing is read or sent yet. For the limit and the keys see [`Store::embedded`].
     ///
     /// # Errors
     /// Why no connection can ever be made.
-    pub fn open(&self, open_limit: usize, clock: Clock) -> Result<Store, String> {
+    pub fn open(
+        &self,
+        open_limit: usize,
+        clock: Clock,
+        keys: Option<Arc<LinkKeys>>,
+    ) -> Result<Store, String> {
         match self {
-            Self::Embedded(dir) => Ok(Store::embedded(dir, open_limit)),
+            Self::Embedded(dir) => Ok(Store::embedded(dir, open_limit, keys)),
             Self::Tables { account, table } => {
                 let http = outbound::client()?;
-                Ok(Store::tables(account, table, http, clock, open_limit))
+                Ok(Store::tables(account, table, http, clock, open_limit, keys))
             }
         }
     }
@@ -45,7 +93,7 @@ const CONNECTION_STRING: &str = "HO_TABLES_CONNECTION_STRING";
 /// does not find tables whose names have capitals.
 const TABLE_CHARS: usize = 59;
 
-pub(super) fn store(get: &Lookup<'_>, production: bool) -> Result<StoreChoice, ConfigError> {
+fn store(get: &Lookup<'_>, production: bool) -> Result<StoreChoice, ConfigError> {
     let store = get("HO_STORE").unwrap_or_else(|| format!("embedded:{HOME}"));
     match store.split_once(':') {
         None if store == "tables" => {}

@@ -66,7 +66,12 @@ impl App {
         approval: &Approval,
         caller: &Caller,
     ) -> Result<(usize, Assurance), Error> {
+        let asker = approval.request.on_behalf_of.as_ref();
         let signed_in = match &caller.member {
+            // By whatever link: the person an agent acts for is known.
+            Some(Ok(member)) if asker.is_some_and(|asker| self.may_be(asker, member)) => {
+                return Err(Error::NotFound);
+            }
             Some(Ok(member)) => self.approver_who_is(approval, member),
             _ => None,
         };
@@ -79,7 +84,6 @@ impl App {
         let known = signed_in.or_else(|| by_link().map(|index| (index, Assurance::Link)));
         let may = |(index, _): &(usize, Assurance)| {
             let address = &approval.approvers[*index].address;
-            let asker = approval.request.on_behalf_of.as_ref();
             self.config.allowed_approvers.allows(address)
                 && !asker.is_some_and(|person| person.is_same_person(address))
         };
@@ -87,13 +91,15 @@ impl App {
     }
 
     fn approver_who_is(&self, approval: &Approval, member: &Member) -> Option<(usize, Assurance)> {
-        let asker = approval.request.on_behalf_of.as_ref();
-        if asker.is_some_and(|person| self.is(person, member)) {
-            return None;
-        }
         let is_member = |index: &usize| self.is(&approval.approvers[*index].address, member);
         let index = (0..approval.approvers.len()).find(is_member)?;
         Some((index, Assurance::Entra(member.object_id)))
+    }
+
+    /// Whether an address may be a member's, by whatever spelling.
+    fn may_be(&self, address: &Address, member: &Member) -> bool {
+        let name = Address::parse(&member.name);
+        self.is(address, member) || name.is_some_and(|name| name.is_same_person(address))
     }
 
     /// Whether an address is a member's: by the object id where the operator's list has one, else by

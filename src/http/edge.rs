@@ -94,6 +94,7 @@ async fn answer(
         Some(error) if status >= 500 => {
             tracing::error!(status, id, ms, cause = error.cause(), "failed");
         }
+        Some(Error::TooMany(_)) => tracing::warn!(status, id, ms, "too many open requests"),
         Some(error @ Error::SignIn(_)) => {
             tracing::info!(status, id, ms, cause = error.cause(), "not signed in");
         }

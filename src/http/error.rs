@@ -123,7 +123,8 @@ impl Error {
             Self::MethodNotAllowed => "The header Allow names those that are possible.".to_owned(),
             Self::TooMany(open) => format!(
                 "This agent has {open} open requests, and may have no more (HO_OPEN_LIMIT): they wait \
-                 for a decision, a claim or a report. Nothing was stored and nobody was mailed."
+                 for a decision, a claim, a report, or their last mails. Nothing was stored and nobody \
+                 was mailed."
             ),
             Self::TooSlow => "Send the body within ten seconds.".to_owned(),
             Self::Conflict(standing) => standing.detail(),

@@ -17,6 +17,7 @@ use super::row::{self, Row};
 use super::{Due, ETag, Place, StoreError, Stored, Versioned};
 use crate::id::ApprovalId;
 use crate::timestamp::Timestamp;
+use crate::token::LinkKeys;
 
 #[derive(Clone)]
 pub(super) struct Embedded(Arc<Threads>);
@@ -108,10 +109,12 @@ impl Embedded {
     /// Inserts or replaces a row.
     pub(super) async fn write(
         &self,
-        row: Row,
+        mut row: Row,
         due: Option<Timestamp>,
         condition: Condition,
+        keys: Option<&LinkKeys>,
     ) -> Result<ETag, StoreError> {
+        row.seal(keys)?;
         let entity = serde_json::to_string(&row).expect("a row is plain JSON");
         let (reply, answer) = oneshot::channel();
         let keys = (row.partition_key, row.row_key);
@@ -126,7 +129,11 @@ impl Embedded {
         Ok(ETag(version.to_string()))
     }
 
-    pub(super) async fn get(&self, id: &ApprovalId) -> Result<Versioned, StoreError> {
+    pub(super) async fn get(
+        &self,
+        id: &ApprovalId,
+        keys: Option<&LinkKeys>,
+    ) -> Result<Versioned, StoreError> {
         let (reply, answer) = oneshot::channel();
         let sent = self.0.reader.send(Read::Get {
             keys: row::keys(id),
@@ -136,7 +143,7 @@ impl Embedded {
             .await?
             .ok_or(StoreError::NotFound)?;
         Ok(Versioned {
-            approval: parse(&entity)?.into_approval(id)?,
+            approval: parse(&entity)?.into_approval(id, keys)?,
             etag: ETag(version.to_string()),
             entry: None,
         })
@@ -169,6 +176,7 @@ impl Embedded {
     pub(super) async fn all(
         &self,
         from: Option<Place>,
+        link_keys: Option<&LinkKeys>,
     ) -> Result<(Vec<Stored>, Option<Place>), StoreError> {
         let (reply, answer) = oneshot::channel();
         let sent = self.0.reader.send(Read::All { from, reply });
@@ -182,7 +190,7 @@ impl Embedded {
         };
         let stored = rows
             .into_iter()
-            .map(|(keys, entity)| Stored::of(keys, parse(&entity)));
+            .map(|(keys, entity)| Stored::of(keys, parse(&entity), link_keys));
         Ok((stored.collect(), next))
     }
 }

@@ -15,6 +15,7 @@ use crate::approval::{
 };
 use crate::id::ApprovalId;
 use crate::timestamp::Timestamp;
+use crate::token::LinkKeys;
 
 /// The most characters (UTF-16) that Azure Table Storage takes in one text column; kept here for
 /// every backend, so that nothing works on a laptop that fails in the cloud.
@@ -61,6 +62,8 @@ pub(super) struct Row {
     pub(super) due_entry: Option<String>,
     /// Which write made it what it is.
     pub(super) operation_id: String,
+    /// What the gate made of all the columns above in that write.
+    row_seal: String,
 }
 
 /// The columns that are points in time; Azure Table Storage and the report know them as such.
@@ -205,6 +208,7 @@ impl Row {
             due_timestamp: text(&due),
             due_entry: None,
             operation_id,
+            row_seal: String::new(),
         };
         row.fits()?;
         Ok(row)
@@ -235,6 +239,7 @@ impl Row {
             "History",
             "Receipt",
             "OperationId",
+            "RowSeal",
         ];
         if theirs.iter().all(has) && !ours.iter().any(has) {
             return Err(StoreError::Predecessor);
@@ -264,9 +269,40 @@ impl Row {
         Ok(())
     }
 
-    pub(super) fn into_approval(self, id: &ApprovalId) -> Result<Approval, StoreError> {
+    /// Seals it as it stands: the last thing before it is stored.
+    pub(super) fn seal(&mut self, keys: Option<&LinkKeys>) -> Result<(), StoreError> {
+        let unsealed = || StoreError::Unavailable("it was opened without keys".to_owned());
+        self.row_seal = keys.ok_or_else(unsealed)?.seal_row(&self.sealed());
+        Ok(())
+    }
+
+    /// The approval in it; without keys nobody looks at the seal.
+    pub(super) fn into_approval(
+        self,
+        id: &ApprovalId,
+        keys: Option<&LinkKeys>,
+    ) -> Result<Approval, StoreError> {
+        if let Some(keys) = keys {
+            let checked = keys.check_row(&self.sealed(), &self.row_seal);
+            checked.map_err(|broken| StoreError::Damaged(broken.to_string()))?;
+        }
         self.decode(id)
             .map_err(|what| StoreError::Damaged(what.to_owned()))
+    }
+
+    /// All the columns but the seal, with times in one form: Azure gives them back in another.
+    fn sealed(&self) -> Vec<u8> {
+        let Ok(Value::Object(mut columns)) = serde_json::to_value(self) else {
+            unreachable!("a struct is a JSON object");
+        };
+        columns.remove("RowSeal");
+        for column in TIMES {
+            let read = columns.get(column).and_then(|text| time(text.as_str()?));
+            if let Some(time) = read {
+                columns.insert(column.to_owned(), time.to_string().into());
+            }
+        }
+        serde_json::to_vec(&columns).expect("text is JSON")
     }
 
     /// The error names the column at fault, never what is in it.

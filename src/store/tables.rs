@@ -33,6 +33,7 @@ use super::{Due, ETag, Entry, Place, StoreError, Stored, Versioned};
 use crate::id::ApprovalId;
 use crate::keyring;
 use crate::timestamp::{Clock, Timestamp};
+use crate::token::LinkKeys;
 
 pub use account::Account;
 use fault::Fault;
@@ -112,9 +113,11 @@ impl Tables {
         mut row: Row,
         due: Option<Timestamp>,
         open_limit: usize,
+        keys: Option<&LinkKeys>,
     ) -> Result<(ETag, Option<Entry>), StoreError> {
         let entry = due.map(|due| Entry::of(id, &row, due));
         row.name(entry.as_ref());
+        row.seal(keys)?;
         if let Some(entry) = &entry {
             self.announce(id, entry).await?;
             // Counted after it was announced: of those who come at once, none is overlooked.
@@ -135,8 +138,8 @@ impl Tables {
         id: &ApprovalId,
         mut row: Row,
         due: Option<Timestamp>,
-        etag: &ETag,
-        was: Option<Entry>,
+        (etag, was): (&ETag, Option<Entry>),
+        keys: Option<&LinkKeys>,
     ) -> Result<(ETag, Option<Entry>), StoreError> {
         // An entry can be moved to later when the row is written, and never to earlier: then the row
         // gets a new one before.
@@ -149,6 +152,7 @@ impl Tables {
             None => Entry::of(id, &row, due),
         });
         row.name(entry.as_ref());
+        row.seal(keys)?;
         let announced = entry.as_ref().filter(|_| kept.is_none());
         if let Some(entry) = announced {
             self.announce(id, entry).await?;
@@ -167,12 +171,16 @@ impl Tables {
         Ok((etag, entry))
     }
 
-    pub(super) async fn get(&self, id: &ApprovalId) -> Result<Versioned, StoreError> {
+    pub(super) async fn get(
+        &self,
+        id: &ApprovalId,
+        keys: Option<&LinkKeys>,
+    ) -> Result<Versioned, StoreError> {
         let (partition, row) = row::keys(id);
         let (row, etag) = self.read(&partition, &row).await?;
         let entry = row.entry()?;
         Ok(Versioned {
-            approval: row.into_approval(id)?,
+            approval: row.into_approval(id, keys)?,
             etag,
             entry,
         })
@@ -208,10 +216,11 @@ impl Tables {
     pub(super) async fn all(
         &self,
         from: Option<Place>,
+        link_keys: Option<&LinkKeys>,
     ) -> Result<(Vec<Stored>, Option<Place>), StoreError> {
-        let keys = from.map(|place| place.keys);
+        let from = from.map(|place| place.keys);
         let (sent, _) = patiently(QUERY, || {
-            first_page(beginning_at(self.approvals.query(), keys.as_ref()))
+            first_page(beginning_at(self.approvals.query(), from.as_ref()))
         })
         .await;
         let page = sent?;
@@ -219,7 +228,7 @@ impl Tables {
         let stored = page.entities.into_iter().map(|entity| {
             let key = |name| entity.get(name).and_then(Value::as_str).unwrap_or_default();
             let keys = (key("PartitionKey").to_owned(), key("RowKey").to_owned());
-            Stored::of(keys, Row::of_entity(entity))
+            Stored::of(keys, Row::of_entity(entity), link_keys)
         });
         Ok((stored.collect(), next))
     }
@@ -230,8 +239,9 @@ impl Tables {
         id: &ApprovalId,
         seen: &IndexRow,
         now: Timestamp,
+        keys: Option<&LinkKeys>,
     ) -> Result<Option<Versioned>, StoreError> {
-        let found = match self.get(id).await {
+        let found = match self.get(id, keys).await {
             Err(StoreError::NotFound) => None,
             // Nobody but the gate writes entries.
             Err(StoreError::Predecessor) => {

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::any;
-use human_oversight_client::types::{ExecutionStatus, KeySet, Withdrawal};
+use human_oversight_client::types::{ExecutionStatus, KeySet, Status, Withdrawal};
 use human_oversight_client::{Client, Gate, Handle, Outcome, Pending, Reason, Refusal};
 use serde::Serialize;
 use serde_json::json;
@@ -485,4 +485,141 @@ fn the_address_is_taken_as_people_paste_it() {
     }
     let client = Client::new("https://gate.example.com", Some("top-secret-key")).unwrap();
     assert!(!format!("{client:?}").contains("top-secret"));
+}
+
+/// How a request stands once it is no longer pending, which somebody else sees to.
+async fn in_the_end(gate: &TestGate, id: &str) -> Status {
+    let wait = gate.client.status(id, Duration::from_secs(30));
+    wait.await.unwrap().0.status
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_stops_waiting_takes_the_request_back() {
+    let gate = TestGate::start().await;
+    let (taken, mut asked) = tokio::sync::mpsc::unbounded_channel();
+    let action = gate
+        .gate()
+        .action("Delete User Account")
+        .on_pending(move |approval| taken.send(approval.id.clone()).unwrap());
+    let waiting = tokio::spawn(async move { action.run(&user(), never).await });
+    let id = asked.recv().await.unwrap();
+    waiting.abort();
+    assert_eq!(in_the_end(&gate, &id).await, Status::Cancelled);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_wait_that_was_detached_leaves_the_request_standing() {
+    let gate = TestGate::start().await;
+    let action = gate.gate().action("Delete User Account");
+    let handle = action.prepare();
+    action.submit_as(handle.clone(), &user()).await.unwrap();
+    let again = action.resume(handle.clone());
+    let detached = action.submit(&user()).await.unwrap().detach();
+    let other = detached.handle().clone();
+    for pending in [again, detached] {
+        let user = user();
+        let wait = tokio::time::timeout(Duration::from_millis(300), pending.claim(&user));
+        assert!(wait.await.is_err(), "it waits");
+    }
+    for handle in [handle, other] {
+        gate.approve(&gate.status(&handle.id).await, ALICE).await;
+        let ran = action
+            .resume(handle)
+            .run(&user(), async |_| "deleted")
+            .await;
+        assert_eq!(ran, Outcome::Executed("deleted"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_action_that_was_given_up_or_panicked_is_told_as_such() {
+    let gate = TestGate::start().await;
+    let told = async |id: &str| {
+        let started = Instant::now();
+        loop {
+            let execution = gate.status(id).await.execution.unwrap();
+            if execution.status != ExecutionStatus::Executing {
+                break execution;
+            }
+            assert!(started.elapsed() < Duration::from_secs(30));
+        }
+    };
+    let pending = approved(&gate).await;
+    let id = pending.handle().id.clone();
+    let (running, runs) = tokio::sync::oneshot::channel();
+    let given_up = tokio::spawn(async move {
+        let action = async |_: &DeleteUser| {
+            running.send(()).unwrap();
+            std::future::pending::<()>().await;
+        };
+        pending.run(&user(), action).await
+    });
+    runs.await.unwrap();
+    given_up.abort();
+    let execution = told(&id).await;
+    assert_eq!(execution.status, ExecutionStatus::ExecutionFailed);
+    assert!(execution.error.unwrap().contains("a part of it"));
+
+    let pending = approved(&gate).await;
+    let id = pending.handle().id.clone();
+    let panicking = tokio::spawn(async move { pending.run(&user(), never).await });
+    assert!(panicking.await.unwrap_err().is_panic());
+    assert_eq!(told(&id).await.status, ExecutionStatus::ExecutionFailed);
+
+    let permit = approved(&gate).await.claim(&user()).await.unwrap();
+    let id = format!("{permit:?}");
+    assert!(id.contains("Permit") && !id.contains("secret"), "{id}");
+    permit.executed().await;
+}
+
+#[tokio::test]
+async fn parameters_that_change_while_a_person_decides_are_not_run() {
+    let gate = TestGate::start().await;
+    let action = gate.gate().action("Delete User Account");
+    /// It is `1` for the first looks, and then another.
+    struct Changing {
+        looks: AtomicU32,
+        first: u32,
+    }
+    impl Serialize for Changing {
+        fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            let look = self.looks.fetch_add(1, Ordering::SeqCst);
+            let user_id = if look < self.first { "1" } else { "2" };
+            json!({"user_id": user_id}).serialize(serializer)
+        }
+    }
+    let changing = |first| Changing {
+        looks: AtomicU32::new(0),
+        first,
+    };
+    // So often parameters are read to be shown once.
+    let shown_once = changing(u32::MAX);
+    let pending = action.submit(&shown_once).await.unwrap();
+    let id = pending.handle().id.clone();
+    gate.approve(pending.approval().unwrap(), ALICE).await;
+    let changing = changing(shown_once.looks.into_inner());
+    let outcome = pending.run(&changing, async |_| panic!("it ran")).await;
+    let refusal: Refusal = Outcome::<()>::into_result(outcome).unwrap_err();
+    assert_eq!(refusal.reason, Reason::Unverified);
+    let execution = gate.status(&id).await.execution.unwrap();
+    assert_eq!(execution.status, ExecutionStatus::ExecutionFailed);
+    assert!(execution.error.unwrap().contains("the parameters changed"));
+}
+
+#[tokio::test]
+async fn who_waits_hears_of_it() {
+    let gate = TestGate::start().await;
+    let heard = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let tell = heard.clone();
+    let action = gate
+        .gate()
+        .action("Delete User Account")
+        .on_pending(move |approval| tell.lock().unwrap().push(approval.id.clone()));
+    let pending = action.submit(&user()).await.unwrap();
+    let id = pending.handle().id.clone();
+    assert_eq!(*heard.lock().unwrap(), std::slice::from_ref(&id));
+    gate.reject(pending.approval().unwrap(), ALICE, "no").await;
+    let outcome = pending.run(&user(), never).await;
+    assert_eq!(refusal(outcome).reason, Reason::Rejected);
+    assert_eq!(*heard.lock().unwrap(), [id], "nothing is pending any more");
 }

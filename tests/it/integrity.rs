@@ -1,5 +1,7 @@
 //! A row that was changed behind the gate's back is never an approval.
 
+use std::time::Duration;
+
 use human_oversight_client::types::Status;
 use human_oversight_client::{Outcome, Reason};
 use reqwest::StatusCode;
@@ -182,7 +184,7 @@ async fn a_damaged_row_does_not_hold_up_the_sweep() {
     let (damaged, sound) = (gate.ask().await, gate.ask().await);
     gate.tamper(&damaged.id, None, |row| row["History"] = json!("nonsense"))
         .await;
-    gate.pass(std::time::Duration::from_secs(3_600));
+    gate.pass(Duration::from_secs(3_600));
     let answer = gate.sweep().await;
     assert_eq!(answer, "2 due, 2 mails, 1 failed, complete: false");
     assert_eq!(gate.status(&sound.id).await.status, Status::Timeout);
@@ -246,7 +248,7 @@ async fn what_was_asked_and_of_whom_cannot_be_changed_while_it_is_pending() {
             "urn:human-oversight:problem:integrity"
         );
     }
-    gate.pass(std::time::Duration::from_secs(3_600));
+    gate.pass(Duration::from_secs(3_600));
     gate.sweep().await;
     assert!(
         gate.mails().iter().all(|mail| mail.to != EVE),
@@ -261,8 +263,50 @@ async fn a_row_that_is_no_row_does_not_hold_up_the_sweep() {
     gate.tamper(&one.id, None, |row| *row = json!({})).await;
     gate.tamper(&other.id, None, |row| row["Parameters"] = json!("x"))
         .await;
-    gate.pass(std::time::Duration::from_secs(3_600));
+    gate.pass(Duration::from_secs(3_600));
     let answer = gate.sweep().await;
     assert_eq!(answer, "3 due, 2 mails, 2 failed, complete: false");
     assert_eq!(gate.entity(&sound.id).await["Status"], "Timeout");
+}
+
+#[tokio::test]
+async fn not_one_column_can_be_changed_without_the_gates_keys() {
+    let gate = TestGate::start().await;
+    let late = gate.ask().await;
+    let too_late = gate.question(&late, BOB);
+    let ran = gate.ask().await;
+    gate.approve(&ran, ALICE).await;
+    let claim = json!({"nonce": "0123456789abcdef"}).to_string();
+    gate.post(&format!("/api/claim/{}", ran.id), claim).await;
+    let failed = json!({"status": "ExecutionFailed", "error": "it broke"}).to_string();
+    gate.post(&format!("/api/outcome/{}", ran.id), failed).await;
+    let page = gate.get(&too_late.link).await;
+    gate.pass(Duration::from_secs(3_600));
+    gate.send_form(&page, &[("decision", "reject")]).await;
+
+    let mut changed = 0;
+    for approval in [&late, &ran] {
+        let row = gate.entity(&approval.id).await;
+        let status = format!("{}/api/status/{}", gate.url, approval.id);
+        assert_eq!(gate.get(&status).await.status, StatusCode::OK);
+        for (column, value) in row.as_object().unwrap() {
+            if ["PartitionKey", "RowKey"].contains(&column.as_str()) || column.contains('@') {
+                continue;
+            }
+            let other = match value.as_str() {
+                Some(text) if text.ends_with('Z') => json!("2026-01-01T00:00:00.000Z"),
+                Some(text) => json!(format!("{text} ")),
+                None => json!("something"),
+            };
+            gate.tamper(&approval.id, None, |row| row[column] = other)
+                .await;
+            let answer = gate.get(&status).await;
+            assert_eq!(answer.status, StatusCode::INTERNAL_SERVER_ERROR, "{column}");
+            gate.tamper(&approval.id, None, |stored| *stored = row.clone())
+                .await;
+            changed += 1;
+        }
+        assert_eq!(gate.get(&status).await.status, StatusCode::OK);
+    }
+    assert!(changed > 45, "{changed}");
 }

@@ -69,9 +69,11 @@ pub(crate) async fn send(
     let mut call = gate
         .http
         .post(format!("{}/api/decision/{id}", gate.url))
-        .header("origin", &gate.url)
         .header("content-type", "application/x-www-form-urlencoded")
         .body(body);
+    if headers.iter().all(|(name, _)| *name != "origin") {
+        call = call.header("origin", &gate.url);
+    }
     for (name, value) in headers {
         call = call.header(*name, *value);
     }
@@ -390,4 +392,119 @@ async fn a_link_that_was_mailed_before_opens_nothing_once_sign_in_is_needed() {
     let sent = send(&gate, &approval.id, &[], &form).await;
     assert_eq!(sent.status, StatusCode::FORBIDDEN);
     assert_eq!(gate.status(&approval.id).await.status, Status::Pending);
+}
+
+#[tokio::test]
+async fn the_person_an_agent_acts_for_does_not_decide_by_a_colleagues_link() {
+    let settings = [("HO_REQUIRE_ENTRA_FOR", "Delete *"), ON[1], ON[2]];
+    let gate = TestGate::with(&settings).await;
+    let mut new = request();
+    new.action_description = "Send Newsletter".to_owned();
+    new.approver_emails = vec![BOB.to_owned()];
+    new.on_behalf_of = Some("alice+agent@example.com".to_owned());
+    let approval = gate.client.submit(&new).await.unwrap();
+    let link = gate.question(&approval, BOB).link;
+    let session = SignIn::session(&alice());
+    let with_link = format!("{}?{}", approval.id, link.split_once('?').unwrap().1);
+    let as_alice = visit(&gate, &with_link, &[("cookie", &session)]).await;
+    assert_eq!(as_alice.status, StatusCode::NOT_FOUND);
+    let as_nobody = visit(&gate, &with_link, &[]).await;
+    assert_eq!(as_nobody.status, StatusCode::OK, "the link is Bob's");
+}
+
+/// What each caller gets of the page with sign-in on; nobody who is refused changes anything.
+const WITH_SIGN_IN: &str = "
+caller                           open approve reject
+nobody                           403  403     403
+an old link and its code         403  403     403
+Alice                            200  303     303
+Alice in capitals                200  303     303
+Alice from another site          200  403     403
+Alice with a bearer token        403  403     403
+Carol, who was not asked         404  404     404
+a guest                          403  403     403
+of another directory             403  403     403
+a program                        403  403     403
+the person the agent acts for    404  404     404
+a header of their own            403  403     403
+";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn everybody_may_do_with_sign_in_what_the_table_says_and_no_more() {
+    let mut cells = 0;
+    for line in WITH_SIGN_IN.trim().lines().skip(1) {
+        let (name, expected) = line.split_at(33);
+        let name = name.trim();
+        let dir = tempfile::tempdir().unwrap();
+        // Asked while links were enough, so that there is one.
+        let mut gate = TestGate::at(dir, &[]).await;
+        for (route, expected) in ["open", "approve", "reject"]
+            .iter()
+            .zip(expected.split_whitespace())
+        {
+            gate = TestGate::at(gate.dir, &[]).await;
+            let mut new = request();
+            new.on_behalf_of = Some("requester@example.com".to_owned());
+            let approval = gate.client.submit(&new).await.unwrap();
+            let question = gate.question(&approval, ALICE);
+            let token = question.link.split_once("?k=").unwrap().1.to_owned();
+            gate = TestGate::at(gate.dir, &ON).await;
+            let session = |principal: &Value| vec![("cookie", SignIn::session(principal))];
+            let bearer = |principal: &Value| {
+                let session = SignIn::session(principal);
+                session.split_once('=').unwrap().1.to_owned()
+            };
+            let mut link = None;
+            let mut headers = match name {
+                "nobody" => vec![],
+                "an old link and its code" => {
+                    link = Some(token);
+                    vec![]
+                }
+                "Alice" => session(&alice()),
+                "Alice from another site" => {
+                    let mut headers = session(&alice());
+                    headers.push(("origin", "https://elsewhere.example.com".to_owned()));
+                    headers
+                }
+                "Alice in capitals" => session(&member("ALICE@EXAMPLE.COM", ALICE_ID)),
+                "Alice with a bearer token" => {
+                    vec![("authorization", format!("Bearer {}", bearer(&alice())))]
+                }
+                "Carol, who was not asked" => session(&member("carol@example.com", ALICE_ID)),
+                "a guest" => session(&with(alice(), "acct", Some("1"))),
+                "of another directory" => session(&with(alice(), TENANT_CLAIM, Some(OTHER_TENANT))),
+                "a program" => session(&with(alice(), "idtyp", Some("app"))),
+                "the person the agent acts for" => {
+                    session(&member("requester@example.com", ALICE_ID))
+                }
+                "a header of their own" => vec![(PRINCIPAL, bearer(&alice()))],
+                other => panic!("{other}"),
+            };
+            let cookie = SignIn::session(&alice());
+            let alices = visit(&gate, &approval.id, &[("cookie", &cookie)]).await;
+            let mut form = alices.hidden_fields();
+            form.push(("decision".to_owned(), (*route).to_owned()));
+            form.push(("code".to_owned(), question.code));
+            form.extend(link.iter().map(|link| ("k".to_owned(), link.clone())));
+            let before = gate.entity(&approval.id).await;
+            if *route == "open" {
+                headers.retain(|(name, _)| *name != "origin");
+            }
+            let headers: Vec<_> = headers.iter().map(|(n, v)| (*n, v.as_str())).collect();
+            let answer = match (*route, &link) {
+                ("open", None) => visit(&gate, &approval.id, &headers).await,
+                ("open", Some(link)) => {
+                    visit(&gate, &format!("{}?k={link}", approval.id), &headers).await
+                }
+                _ => send(&gate, &approval.id, &headers, &form).await,
+            };
+            assert_eq!(answer.status.as_str(), expected, "{name}: {route}");
+            if answer.status.as_u16() >= 400 {
+                assert_eq!(gate.entity(&approval.id).await, before, "{name}: {route}");
+            }
+            cells += 1;
+        }
+    }
+    assert_eq!(cells, 36);
 }

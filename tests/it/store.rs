@@ -9,8 +9,10 @@ use futures_util::future::join_all;
 use human_oversight::address::Address;
 use human_oversight::approval::{Approval, Approver, Digest, Parameters, Request};
 use human_oversight::id::ApprovalId;
+use human_oversight::keyring::NamedKey;
 use human_oversight::store::{Account, Store, StoreError, Versioned};
 use human_oversight::timestamp::Timestamp;
+use human_oversight::token::LinkKeys;
 use human_oversight_client::parameters::sha256;
 use reqwest::StatusCode;
 use tempfile::TempDir;
@@ -22,6 +24,15 @@ const AT: &str = "2026-11-22T17:30:00.000Z";
 
 /// More than any test of other things has at once.
 pub(crate) const OPEN_LIMIT: usize = 1_000;
+
+/// The keys of all stores here: they are on one ground.
+pub(crate) fn keys() -> Option<Arc<LinkKeys>> {
+    let key = NamedKey {
+        kid: "k".to_owned(),
+        bytes: vec![7; 32],
+    };
+    Some(Arc::new(LinkKeys::new(&[key]).unwrap()))
+}
 
 /// Where a test keeps its rows.
 enum Ground {
@@ -42,7 +53,7 @@ impl Ground {
 
     fn limited(&self, open_limit: usize) -> Store {
         match self {
-            Self::File(dir) => Store::embedded(dir.path(), open_limit),
+            Self::File(dir) => Store::embedded(dir.path(), open_limit, keys()),
             Self::Tables(table) => {
                 let account = Account::from_connection_string(&azurite().connection_string());
                 Store::tables(
@@ -51,6 +62,7 @@ impl Ground {
                     http().build().unwrap(),
                     Arc::new(|| at(0)),
                     open_limit,
+                    keys(),
                 )
             }
         }

@@ -21,7 +21,7 @@ use crate::harness::{AGENT, ALICE, BOB, TestGate, http, request};
 use crate::kept;
 use crate::outcome::report;
 use crate::proxy::{Fault, Proxy};
-use crate::store::{OPEN_LIMIT, approval, at};
+use crate::store::{OPEN_LIMIT, approval, at, keys};
 
 /// A store whose way to the service is ours to disturb.
 struct Disturbed {
@@ -42,6 +42,7 @@ impl Disturbed {
             http().build().unwrap(),
             Arc::new(|| at(0)),
             OPEN_LIMIT,
+            keys(),
         );
         store.prepare().await.unwrap();
         Self {
@@ -219,6 +220,7 @@ async fn an_entry_that_may_be_named_is_not_taken_back() {
                 http().build().unwrap(),
                 Arc::new(|| at(0)),
                 OPEN_LIMIT,
+                keys(),
             );
             let seen = loop {
                 let seen = store.get(id).await.unwrap();
@@ -375,7 +377,7 @@ async fn an_agents_entries_are_counted_over_all_pages_of_the_answer() {
         let account = Account::from_connection_string(&azurite().connection_string()).unwrap();
         let http = http().build().unwrap();
         let table = disturbed.approvals.name();
-        let store = Store::tables(&account, table, http, Arc::new(|| at(0)), limit);
+        let store = Store::tables(&account, table, http, Arc::new(|| at(0)), limit, keys());
         store.insert(approval("a", "y"), Some(at(0))).await
     };
     for too_few in [1, 1_000, 1_001] {
@@ -428,6 +430,7 @@ async fn tables_that_are_missed_are_created_by_a_write_or_at_the_start() {
             http().build().unwrap(),
             Arc::new(|| at(0)),
             OPEN_LIMIT,
+            keys(),
         )
     };
     let id = approval("a", "x").request.id;

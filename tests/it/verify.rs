@@ -12,17 +12,51 @@ use crate::kept;
 use crate::outcome::report;
 use crate::process::binary;
 
+/// Whether whoever runs it has the gate's own keys.
+#[derive(Clone, Copy, PartialEq)]
+enum Who {
+    Operator,
+    Auditor,
+}
+
 /// What it printed, on both streams, and its exit code.
-async fn verify(gate: &TestGate, more: &[&str], settings: &[(&str, &str)]) -> (String, i32) {
-    let of_store = kept::settings(gate.dir.path());
-    let output = binary()
+async fn verify(gate: &TestGate, who: Who, more: &[&str]) -> (String, i32) {
+    let settings = kept::settings(gate.dir.path());
+    verify_with(gate, who, more, &kept::borrowed(&settings)).await
+}
+
+async fn verify_with(
+    gate: &TestGate,
+    who: Who,
+    more: &[&str],
+    settings: &[(&str, &str)],
+) -> (String, i32) {
+    let mut command = binary();
+    command
         .arg("verify")
         .args(more)
-        .envs(of_store.iter().map(|(name, value)| (name, value)))
-        .envs(settings.iter().copied())
-        .output()
-        .await
-        .unwrap();
+        .envs(settings.iter().copied());
+    let copy = tempfile::tempdir().unwrap();
+    if who == Who::Auditor {
+        let published = gate.get(&format!("{}/api/keys", gate.url)).await;
+        let keys = copy.path().join("published.json");
+        std::fs::write(&keys, &published.body).unwrap();
+        command
+            .env_remove("HO_LINK_KEYS")
+            .env_remove("HO_RECEIPT_KEYS");
+        if more.is_empty() {
+            command.arg("--keys").arg(&keys);
+        }
+        // A developer's gate keeps its keys beside its file.
+        for file in ["approvals.db", "approvals.db-wal"] {
+            let from = gate.dir.path().join(file);
+            if from.exists() {
+                std::fs::copy(from, copy.path().join(file)).unwrap();
+                command.env("HO_STORE", format!("embedded:{}", copy.path().display()));
+            }
+        }
+    }
+    let output = command.output().await.unwrap();
     let text = [output.stdout, output.stderr].concat();
     (
         String::from_utf8(text).unwrap(),
@@ -67,10 +101,16 @@ async fn a_table_that_only_the_gate_wrote_is_sound() {
     lives(&gate).await;
     gate.pass(Duration::from_secs(90_000));
     gate.sweep().await;
-    let (said, code) = verify(&gate, &[], &[]).await;
-    let summary = "7 rows: 5 decisions with their receipts, 0 rows of the predecessor, which prove \
-                   nothing, 0 problems.\n";
-    assert_eq!((said.as_str(), code), (summary, 0));
+    for (who, seals) in [
+        (Who::Operator, "All seals were checked."),
+        (Who::Auditor, "Seals were not checked"),
+    ] {
+        let (said, code) = verify(&gate, who, &[]).await;
+        let summary = "7 rows: 5 decisions proved by their receipts, 0 rows of the predecessor, \
+                       which prove nothing, 0 problems.\n";
+        assert!(said.starts_with(summary) && code == 0, "{said}");
+        assert!(said.contains(seals), "{said}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -87,22 +127,15 @@ async fn every_row_that_somebody_changed_is_named() {
         failed,
     ] = all.try_into().ok().unwrap();
     let foreign = gate.entity(&rejected.id).await["Receipt"].clone();
+    /// What is changed, and what somebody without the gate's keys finds of it.
     type Change<'a> = (&'a Approval, Vec<(&'static str, Value)>, &'static str);
     let changes: Vec<Change<'_>> = vec![
-        (
-            &pending,
-            vec![("Reason", json!("Legal agreed."))],
-            "its seal",
-        ),
-        (
-            &pending,
-            vec![("ActionDescription", json!("Read"))],
-            "its seal",
-        ),
+        (&pending, vec![("Reason", json!("Legal agreed."))], ""),
+        (&pending, vec![("ActionDescription", json!("Read"))], ""),
         (
             &pending,
             vec![("DeadlineTimestamp", json!("2099-01-01T00:00:00.000Z"))],
-            "its seal",
+            "",
         ),
         (
             &pending,
@@ -176,58 +209,76 @@ async fn every_row_that_somebody_changed_is_named() {
             }
         })
         .await;
-        let (said, code) = verify(&gate, &[], &[]).await;
-        assert_eq!(code, 1, "{columns:?}: {said}");
-        let line = said.lines().next().unwrap();
-        let correlation = approval.correlation_id.as_str();
-        assert!(
-            line.contains(correlation) && line.contains(found),
-            "{columns:?}: {said}"
-        );
-        assert!(said.contains(" 1 problems."), "{columns:?}: {said}");
+        for (who, found) in [
+            (Who::Operator, "not as it was sealed"),
+            (Who::Auditor, found),
+        ] {
+            let (said, code) = verify(&gate, who, &[]).await;
+            if found.is_empty() {
+                assert_eq!(code, 0, "{columns:?}: {said}");
+                continue;
+            }
+            assert_eq!(code, 1, "{columns:?}: {said}");
+            let line = said.lines().next().unwrap();
+            let correlation = approval.correlation_id.as_str();
+            assert!(
+                line.contains(correlation) && line.contains(found),
+                "{columns:?}: {said}"
+            );
+            assert!(said.contains(" 1 problems."), "{columns:?}: {said}");
+        }
         let status = format!("{}/api/status/{}", gate.url, approval.id);
         assert_eq!(gate.get(&status).await.status, 500, "{columns:?}");
         gate.tamper(&approval.id, None, |row| *row = before).await;
     }
-    let (said, code) = verify(&gate, &[], &[]).await;
+    let (said, code) = verify(&gate, Who::Operator, &[]).await;
     assert_eq!(code, 0, "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_auditor_needs_the_public_keys_and_nothing_else() {
+async fn another_gates_keys_prove_nothing_and_bad_ones_are_told() {
     let gate = TestGate::start().await;
     lives(&gate).await;
-    let published = gate.get(&format!("{}/api/keys", gate.url)).await;
-    let file = gate.dir.path().join("published.json");
-    std::fs::write(&file, &published.body).unwrap();
+    let other = TestGate::start().await;
+    let foreign = other.get(&format!("{}/api/keys", other.url)).await;
+    let file = gate.dir.path().join("keys.json");
     let keys = ["--keys", file.to_str().unwrap()];
-    let others = human_oversight::keyring::fresh_link_key();
-    let without = [("HO_LINK_KEYS", others.as_str())];
-    let (said, code) = verify(&gate, &keys, &without).await;
-    assert_eq!(code, 0, "{said}");
+    std::fs::write(&file, &foreign.body).unwrap();
+    let (said, code) = verify(&gate, Who::Auditor, &keys).await;
+    assert_eq!(code, 1);
     assert!(
-        said.contains("The seals of 7 rows could not be checked"),
+        said.contains("7 rows: 0 decisions") && said.contains(" 5 problems."),
         "{said}"
     );
 
-    // Another gate's keys show every decision to be none of its own.
-    let other = TestGate::start().await;
-    let foreign = other.get(&format!("{}/api/keys", other.url)).await;
-    std::fs::write(&file, &foreign.body).unwrap();
-    let (said, code) = verify(&gate, &keys, &without).await;
-    assert_eq!(code, 1);
-    assert!(said.contains(" 5 problems."), "{said}");
-
     // Whoever could not look does not say that all is well.
-    for (contents, said_of_it) in [("{}", "is no JWK set"), ("<html>", "is no JWK set")] {
+    for contents in ["{}", "<html>"] {
         std::fs::write(&file, contents).unwrap();
-        let (said, code) = verify(&gate, &keys, &[]).await;
-        assert_eq!(code, 2, "{said}");
-        assert!(said.contains(said_of_it), "{said}");
+        let (said, code) = verify(&gate, Who::Auditor, &keys).await;
+        assert_eq!((code, said.contains("is no JWK set")), (2, true), "{said}");
     }
-    let (said, code) = verify(&gate, &["--keys", "/nowhere"], &[]).await;
+    let (said, code) = verify(&gate, Who::Operator, &["--keys", "/nowhere"]).await;
     assert_eq!(
         (code, said.contains("/nowhere cannot be read")),
+        (2, true),
+        "{said}"
+    );
+
+    // Seals of keys that are not there any more are nobody's.
+    let mut settings = kept::settings(gate.dir.path());
+    settings.retain(|(name, _)| *name != "HO_LINK_KEYS");
+    settings.push(("HO_LINK_KEYS", human_oversight::keyring::fresh_link_key()));
+    let settings = kept::borrowed(&settings);
+    let (said, code) = verify_with(&gate, Who::Operator, &[], &settings).await;
+    assert_eq!(code, 1);
+    assert!(
+        said.contains("a key that is not in HO_LINK_KEYS") && said.contains(" 7 problems."),
+        "{said}"
+    );
+    let nowhere = [("HO_STORE", "embedded:/nowhere")];
+    let (said, code) = verify_with(&gate, Who::Operator, &[], &nowhere).await;
+    assert_eq!(
+        (code, said.contains("there is no store in /nowhere")),
         (2, true),
         "{said}"
     );
@@ -246,7 +297,7 @@ async fn the_predecessors_rows_are_counted_apart() {
         "RequestTimestamp": "2025-01-01T00:00:00Z", "ResponseTimestamp": "2025-01-01T00:01:00Z",
     });
     table.put(&theirs).await;
-    let (said, code) = verify(&gate, &[], &kept::borrowed(&settings)).await;
+    let (said, code) = verify_with(&gate, Who::Operator, &[], &kept::borrowed(&settings)).await;
     assert_eq!(code, 0, "{said}");
-    assert!(said.starts_with("2 rows: 0 decisions with their receipts, 1 rows of the predecessor"));
+    assert!(said.starts_with("2 rows: 0 decisions proved by their receipts, 1 rows of the pre"));
 }

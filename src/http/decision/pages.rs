@@ -101,7 +101,12 @@ pub(super) fn show(
 /// A page that says why there is nothing to decide here, and what to do about it.
 pub(super) fn failed(app: &App, caller: &Caller, id: Option<Id>, error: Error) -> Response {
     let error = match error {
-        Error::NotFound => caller.nothing(),
+        Error::NotFound | Error::Conflict(_) => caller.nothing(),
+        // Who comes without a link and has not signed in is told of nothing.
+        Error::Integrity(_) if caller.link.is_empty() => match caller.nothing() {
+            Error::NotFound => error,
+            sign_in => sign_in,
+        },
         error => error,
     };
     let mut switch = None;
