@@ -33,6 +33,7 @@ mod life;
 mod lifecycle;
 mod mail;
 mod mails;
+mod moving;
 mod openapi;
 mod outcome;
 mod parameters;
