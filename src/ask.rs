@@ -5,7 +5,8 @@
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
-use std::io::{IsTerminal, stderr};
+use std::fs::File;
+use std::io::{IsTerminal, Read, stderr};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf, absolute};
@@ -14,11 +15,13 @@ use std::process::ExitStatus;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
+use futures_util::FutureExt;
 use human_oversight::timestamp::Timestamp;
 use human_oversight::views::duration;
-use human_oversight_client::parameters::{hex, sha256};
+use human_oversight_client::parameters::hex;
 use human_oversight_client::types::{Approval, Deliverable};
 use human_oversight_client::{Action, Error, Gate, Handle, Permit, Refusal};
+use ring::digest::{self, SHA256};
 use serde::Serialize;
 use tokio::process::{Child, Command};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -67,6 +70,12 @@ pub(crate) async fn run(arguments: &[&str]) -> anyhow::Result<u8> {
         permit.failed(format!("not run: {changed:#}")).await;
         return Ok(REFUSED);
     }
+    // Came while the files were read again, and reached nobody else.
+    if let Some(signal) = signals.next().now_or_never() {
+        say("not run; the approval is used up");
+        permit.failed("not run: stopped by a signal").await;
+        return Ok(stopped_by(signal));
+    }
     let mut child = match line.start() {
         Ok(child) => child,
         Err(error) => {
@@ -88,9 +97,17 @@ pub(crate) async fn run(arguments: &[&str]) -> anyhow::Result<u8> {
     Ok(code)
 }
 
-/// As shells do: the exit code, or 128 and the number of the signal.
+/// As shells do: 128 and the number of the signal.
+fn stopped_by(signal: SignalKind) -> u8 {
+    known(128 + signal.as_raw_value())
+}
+
+fn known(code: i32) -> u8 {
+    u8::try_from(code).unwrap_or(u8::MAX)
+}
+
+/// The exit code, and for the report what was wrong.
 fn judge(ended: ExitStatus) -> (u8, Option<String>) {
-    let known = |number: i32| u8::try_from(number).unwrap_or(u8::MAX);
     match (ended.code(), ended.signal()) {
         (Some(0), _) => (0, None),
         (Some(code), _) => (known(code), Some(format!("exit code {code}"))),
@@ -198,15 +215,15 @@ struct CommandLine {
 impl CommandLine {
     fn read(command: &[String], files: &[String]) -> anyhow::Result<Self> {
         let directory = std::env::current_dir().context("there is no working directory")?;
-        let mut sha256 = BTreeMap::new();
+        let mut digests = BTreeMap::new();
         let program = program(&command[0])?;
         for file in files.iter().map(Path::new).chain([program.as_path()]) {
-            sha256.insert(text(absolute(file)?)?, digest(file)?);
+            digests.insert(text(absolute(file)?)?, sha256(file)?);
         }
         Ok(Self {
             command: command.to_vec(),
             directory: text(directory)?,
-            sha256,
+            sha256: digests,
         })
     }
 
@@ -248,7 +265,7 @@ fn program(name: &str) -> anyhow::Result<PathBuf> {
     })?)?)
 }
 
-fn digest(file: &Path) -> anyhow::Result<String> {
+fn sha256(file: &Path) -> anyhow::Result<String> {
     let shown = file.display();
     // Anything else may never end.
     if !file
@@ -258,8 +275,17 @@ fn digest(file: &Path) -> anyhow::Result<String> {
     {
         bail!("{shown} is no file");
     }
-    let content = std::fs::read(file).with_context(|| format!("{shown} cannot be read"))?;
-    Ok(hex(&sha256(&content)))
+    let unreadable = || format!("{shown} cannot be read");
+    let mut content = File::open(file).with_context(unreadable)?;
+    let mut digest = digest::Context::new(&SHA256);
+    // Images have gigabytes.
+    let mut piece = vec![0; 1 << 16];
+    loop {
+        match content.read(&mut piece).with_context(unreadable)? {
+            0 => return Ok(hex(digest.finish().as_ref())),
+            length => digest.update(&piece[..length]),
+        }
+    }
 }
 
 /// What a person cannot read as it is, nobody can approve.
@@ -299,7 +325,7 @@ async fn approval(
         // Whoever says it twice does not want to wait for the gate.
         _ = signals.next() => say("not run; whether the request was withdrawn is not known"),
     }
-    Err(128 + u8::try_from(signal.as_raw_value()).unwrap_or_default())
+    Err(stopped_by(signal))
 }
 
 fn refused(refusal: &Refusal) -> u8 {
