@@ -1,8 +1,11 @@
 //! The gate as a program: behind the Azure Functions host, by itself for development, or as a demo.
 
+#[cfg(unix)]
+mod ask;
 mod demo;
 mod verify;
 
+use std::ffi::OsString;
 use std::io;
 use std::net::Ipv4Addr;
 use std::path::Path;
@@ -25,13 +28,21 @@ const USAGE: &str = "usage: human-oversight [COMMAND]
 
   (none)                    run the gate
   demo [--timeout SECONDS]  run the gate and an agent that asks it; decide in the inbox
+  ask OPTIONS -- COMMAND    run a command only after a person approved it (not on Windows)
   verify [--keys FILE]      hold every row of the table against its proofs; FILE as /api/keys gives it
   keygen                    print fresh keys as HO_LINK_KEYS and HO_RECEIPT_KEYS take them
 ";
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Result<Vec<String>, _> = std::env::args_os()
+        .skip(1)
+        .map(OsString::into_string)
+        .collect();
+    let Ok(arguments) = arguments else {
+        eprintln!("human-oversight: an argument is no UTF-8, so nobody could read it");
+        return ExitCode::from(2);
+    };
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let result = match arguments.as_slice() {
         [] => run().await,
@@ -40,6 +51,8 @@ async fn main() -> ExitCode {
             Ok(seconds) => demo::run(std::time::Duration::from_secs(seconds)).await,
             Err(_) => Err(anyhow!("--timeout takes a whole number of seconds")),
         },
+        #[cfg(unix)]
+        ["ask", arguments @ ..] => return ask(arguments).await,
         ["verify"] => return verify(None).await,
         ["verify", "--keys", file] => return verify(Some(Path::new(file))).await,
         ["keygen"] => {
@@ -58,6 +71,16 @@ async fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Ends as the command does, or with a code that says why it did not run.
+#[cfg(unix)]
+async fn ask(arguments: &[&str]) -> ExitCode {
+    let code = ask::run(arguments).await;
+    ExitCode::from(code.unwrap_or_else(|wrong| {
+        eprintln!("human-oversight ask: {wrong:#}");
+        2
+    }))
 }
 
 /// Ends with 1 when something was found, and with 2 when it could not look.

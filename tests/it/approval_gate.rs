@@ -99,7 +99,7 @@ impl Agent {
         agent_name = &self.name,
         action_description = "Restart",
         approver_emails = APPROVERS,
-        refusal_return_value = |refusal| Outcome::Refused(refusal),
+        refusal_return_value = |refusal| Outcome::Refused(Refusal { detail: None, ..refusal }),
         gate = self.gate,
     )]
     fn restart(&mut self, host: &str, mut times: u32) -> Outcome<u32> {

@@ -297,6 +297,18 @@ pub(crate) async fn in_the_middle(
     ask: impl Fn(&str, Vec<u8>) -> Vec<u8> + Clone + Send + Sync + 'static,
     change: impl Fn(&str, StatusCode, Vec<u8>) -> (StatusCode, Vec<u8>) + Clone + Send + Sync + 'static,
 ) -> Gate {
+    let url = door_in_the_middle(gate, ask, change).await;
+    Gate::new(Client::new(&url, None).unwrap())
+        .agent(AGENT)
+        .approvers([ALICE])
+}
+
+/// Where it is.
+pub(crate) async fn door_in_the_middle(
+    gate: &TestGate,
+    ask: impl Fn(&str, Vec<u8>) -> Vec<u8> + Clone + Send + Sync + 'static,
+    change: impl Fn(&str, StatusCode, Vec<u8>) -> (StatusCode, Vec<u8>) + Clone + Send + Sync + 'static,
+) -> String {
     let (client, url) = (gate.http.clone(), gate.url.clone());
     let router = Router::new().fallback(any(move |request: axum::extract::Request| {
         let (client, url) = (client.clone(), url.clone());
@@ -322,9 +334,7 @@ pub(crate) async fn in_the_middle(
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(async { axum::serve(listener, router).await });
-    Gate::new(Client::new(&url, None).unwrap())
-        .agent(AGENT)
-        .approvers([ALICE])
+    url
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::harness::{ALICE, BOB, TestGate, object, request};
 
 /// What the predecessor's decorator sends, to the byte.
-const AS_BEFORE: &str = r#"{"agentName": "UserManagerAgent", "actionDescription": "Delete User Account", "parameters": {"user_id": "1"}, "approverEmails": ["alice@example.com"], "correlationId": "4f4dbd79-e2d1-4a7e-8f3b-b2f6ffda2de1", "timestamp": "2025-04-13T15:57:40.843511+00:00"}"#;
+pub(crate) const AS_BEFORE: &str = r#"{"agentName": "UserManagerAgent", "actionDescription": "Delete User Account", "parameters": {"user_id": "1"}, "approverEmails": ["alice@example.com"], "correlationId": "4f4dbd79-e2d1-4a7e-8f3b-b2f6ffda2de1", "timestamp": "2025-04-13T15:57:40.843511+00:00"}"#;
 
 #[tokio::test]
 async fn a_request_is_stored_and_the_approvers_are_mailed() {
@@ -393,7 +393,7 @@ impl JsonValue for reqwest::Response {
 
 impl TestGate {
     /// The first request that is stored, as soon as its mail is there.
-    async fn first_pending(&self) -> human_oversight_client::types::Approval {
+    pub(crate) async fn first_pending(&self) -> human_oversight_client::types::Approval {
         tokio::time::timeout(Duration::from_secs(10), async {
             loop {
                 if let Some(mail) = self.mails().first() {

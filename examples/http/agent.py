@@ -1,0 +1,83 @@
+"""An agent that deletes a user only after a person said yes, with nothing but the standard library.
+
+    HO_URL=http://127.0.0.1:7071 APPROVER_EMAILS=approver@example.com python3 agent.py 1
+"""
+import hashlib, json, os, secrets, sys, time, urllib.error, urllib.request, uuid
+
+GATE, KEY = os.environ["HO_URL"], os.environ.get("HO_KEY", "")
+APPROVERS = os.environ["APPROVER_EMAILS"].split(",")
+
+class Refused(Exception):
+    """Anything but a yes to exactly this."""
+
+class NoRedirects(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, *_):  # the function key is for the gate alone
+        return None
+
+def call(path, body=None):
+    """The gate's answer, and how long to stay away. Safe to repeat, so a gate that is away is tried again."""
+    headers = {"content-type": "application/json", "x-functions-key": KEY}
+    request = urllib.request.Request(f"{GATE}/api/{path}", body and json.dumps(body).encode(), headers)
+    for pause in (1, 2, 4, 8, 16, 30, None):
+        try:
+            with urllib.request.build_opener(NoRedirects).open(request, timeout=60) as answer:
+                return json.load(answer), int(answer.headers.get("retry-after", 1))
+        except OSError as error:
+            if isinstance(error, urllib.error.HTTPError) and error.code not in (408, 429, 500, 502, 503, 504):
+                raise Refused(error.read().decode()) from None  # a problem document: its detail says why
+            if pause is None:
+                raise
+            time.sleep(pause)
+
+def sha256(text):
+    return hashlib.sha256(text.encode()).hexdigest()
+
+def gated(agent, action, parameters, run):
+    """Runs `run(**parameters)` once, if a person approves these parameters; else raises Refused."""
+    digest = sha256(json.dumps(parameters, sort_keys=True, separators=(",", ":"), ensure_ascii=False))
+    state = f"request-{digest[:16]}.json"  # as secret as a password, so for nobody else to read
+    if not os.path.exists(state):  # kept before the call: after a crash it is still the same request
+        with open(os.open(f"{state}.new", os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "w") as file:
+            json.dump({"correlationId": str(uuid.uuid4()), "secret": secrets.token_hex(32)}, file)
+        os.replace(f"{state}.new", state)
+    kept = json.load(open(state))
+    try:
+        approval, pause = call("submit", {
+            "agentName": agent, "actionDescription": action, "parameters": parameters,
+            "approverEmails": APPROVERS, "correlationId": kept["correlationId"],
+            "timeoutSeconds": 86_400, "claimant": sha256(kept["secret"])})
+        while approval["status"] == "Pending":
+            time.sleep(pause)
+            approval, pause = call(f"status/{approval['id']}?wait=25")
+        if approval["status"] not in ("Approved", "Timeout"):  # only the claim makes a Timeout final
+            raise Refused(f"{approval['status']} by {approval['approver']}: {approval['comment']}")
+        claim = {"nonce": secrets.token_hex(16), "secret": kept["secret"]}  # a fresh one is granted once
+        granted, _ = call(f"claim/{approval['id']}", claim)
+    except Refused:
+        os.remove(state)
+        raise
+    try:
+        if (granted["correlationId"], granted["parametersDigest"], granted["status"]) \
+                != (kept["correlationId"], digest, "Approved") or granted["execution"]["status"] != "Executing":
+            raise Refused("the gate's answer is no yes to this")
+        result, report = run(**parameters), {"status": "Executed"}
+    except Exception as error:
+        said = "".join(c if c.isprintable() else " " for c in str(error))[:2000]
+        result, report = error, {"status": "ExecutionFailed", "error": said}
+    try:
+        call(f"outcome/{approval['id']}", report | {"secret": kept["secret"]})
+    except (OSError, Refused) as error:
+        print("the outcome could not be reported:", error, file=sys.stderr)
+    os.remove(state)
+    if isinstance(result, Exception):
+        raise result
+    return result
+
+def delete_user(user_id):
+    return f"User {user_id} deleted."
+
+if __name__ == "__main__":
+    try:
+        print(gated("UserManagerAgent", "Delete User Account", {"user_id": sys.argv[1]}, delete_user))
+    except Refused as refusal:
+        print(f"DENIED: User deletion was not approved. {refusal}")

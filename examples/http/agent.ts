@@ -1,0 +1,126 @@
+// An agent that deletes a user only after a person said yes, with nothing but Node.
+//
+//     HO_URL=http://127.0.0.1:7071 APPROVER_EMAILS=approver@example.com node agent.ts 1
+import { createHash, createPublicKey, randomBytes, randomUUID, verify, type JsonWebKey } from "node:crypto";
+import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
+
+const { HO_URL: gate, HO_KEY: key = "", APPROVER_EMAILS: approvers = "" } = process.env;
+
+type Json = string | number | boolean | null | Json[] | { [name: string]: Json };
+type Approval = {
+  id: string; status: string; approver: string | null; comment: string | null;
+  execution: { status: string } | null; receipt: string | null;
+};
+type PublicKey = JsonWebKey & { kid: string };
+
+/** Anything but a yes to exactly this. */
+class Refused extends Error {}
+
+/** The gate's answer, and how long to stay away. Safe to repeat, so a gate that is away is tried again. */
+async function call<T = Approval>(path: string, body?: Json): Promise<[T, number]> {
+  for (let pause = 1; ; pause *= 2) {
+    try {
+      const answer = await fetch(`${gate}/api/${path}`, {
+        ...(body === undefined ? {} : { method: "POST", body: JSON.stringify(body) }),
+        headers: { "content-type": "application/json", "x-functions-key": key },
+        redirect: "error", // the function key is for the gate alone
+        signal: AbortSignal.timeout(60_000),
+      });
+      const text = await answer.text();
+      if (answer.ok) return [JSON.parse(text) as T, Number(answer.headers.get("retry-after") ?? 1)];
+      // A problem document: its detail says why.
+      if (![408, 429, 500, 502, 503, 504].includes(answer.status)) throw new Refused(text);
+      throw new Error(`the gate answers ${answer.status}`);
+    } catch (error) {
+      if (error instanceof Refused || pause > 30) throw error;
+      await sleep(pause * 1000);
+    }
+  }
+}
+
+const sha256 = (text: string) => createHash("sha256").update(text).digest("hex");
+
+/** RFC 8785: the text whose SHA-256 people approve. */
+function canonical(value: Json): string {
+  if (Array.isArray(value)) return `[${value.map(canonical).join(",")}]`;
+  if (value === null || typeof value !== "object") return JSON.stringify(value);
+  const names = Object.keys(value).sort();
+  return `{${names.map((name) => `${JSON.stringify(name)}:${canonical(value[name]!)}`).join(",")}}`;
+}
+
+/** What the gate signed when the person decided. */
+function claimsOf(receipt: string, keys: PublicKey[]): { [claim: string]: unknown } {
+  const [header = "", payload = "", signature = "", ...more] = receipt.split(".");
+  const read = (part: string) => JSON.parse(Buffer.from(part, "base64url").toString() || "{}");
+  const { alg, typ, kid } = read(header);
+  const jwk = keys.find((one) => one.kid === kid && one.kty === "OKP" && one.crv === "Ed25519");
+  const known = jwk && alg === "EdDSA" && typ === "oversight-receipt+jwt" && more.length === 0;
+  const signed = Buffer.from(`${header}.${payload}`);
+  const bytes = Buffer.from(signature, "base64url");
+  if (!known || !verify(null, signed, createPublicKey({ key: jwk, format: "jwk" }), bytes))
+    throw new Refused("the receipt is not the gate's");
+  return read(payload);
+}
+
+/** Runs `run(parameters)` once, if a person approves these parameters; else throws Refused. */
+async function gated<P extends { [name: string]: Json }, T>(
+  agent: string, action: string, parameters: P, run: (parameters: P) => T | Promise<T>,
+): Promise<T> {
+  const digest = sha256(canonical(parameters));
+  const state = `request-${digest.slice(0, 16)}.json`; // as secret as a password, so for nobody else to read
+  if (!existsSync(state)) { // kept before the call: after a crash it is still the same request
+    const fresh = { correlationId: randomUUID(), secret: randomBytes(32).toString("hex") };
+    writeFileSync(`${state}.new`, JSON.stringify(fresh), { mode: 0o600 });
+    renameSync(`${state}.new`, state);
+  }
+  const kept: { correlationId: string; secret: string } = JSON.parse(readFileSync(state, "utf8"));
+  const { correlationId, secret } = kept;
+  const id = `${Buffer.from(agent).toString("base64url")}.${correlationId}`;
+  const asked = approvers.split(",");
+  let granted: Approval, keys: PublicKey[];
+  try {
+    let [approval, pause] = await call("submit", {
+      agentName: agent, actionDescription: action, parameters, approverEmails: asked,
+      correlationId, timeoutSeconds: 86_400, claimant: sha256(secret),
+    });
+    while (approval.status === "Pending") {
+      await sleep(pause * 1000);
+      [approval, pause] = await call(`status/${id}?wait=25`);
+    }
+    if (!["Approved", "Timeout"].includes(approval.status)) // only the claim makes a Timeout final
+      throw new Refused(`${approval.status} by ${approval.approver}: ${approval.comment}`);
+    [{ keys }] = await call<{ keys: PublicKey[] }>("keys");
+    const nonce = randomBytes(16).toString("hex"); // a fresh one is granted once
+    [granted] = await call(`claim/${id}`, { nonce, secret });
+  } catch (error) {
+    if (error instanceof Refused) rmSync(state);
+    throw error;
+  }
+  let end: () => T, report: { [name: string]: Json };
+  try {
+    const claims = claimsOf(granted.receipt ?? "", keys);
+    const yes = granted.id === id && granted.status === "Approved" && granted.execution?.status === "Executing"
+      && claims.decision === "Approved" && claims.sub === id && claims.aud === agent
+      && claims.actionDescription === action && claims.parametersDigest === digest
+      && Number(claims.exp) > Date.now() / 1000 && asked.includes(String(claims.approver));
+    if (!yes) throw new Refused("the gate's answer is no yes to this");
+    const result = await run(parameters);
+    [end, report] = [() => result, { status: "Executed" }];
+  } catch (error) {
+    const said = [...String(error).replace(/\p{C}/gu, " ")].slice(0, 2000).join("");
+    [end, report] = [() => { throw error; }, { status: "ExecutionFailed", error: said }];
+  }
+  await call(`outcome/${id}`, { ...report, secret })
+    .catch((error) => console.error("the outcome could not be reported:", error));
+  rmSync(state);
+  return end();
+}
+
+const deleteUser = ({ user_id }: { user_id: string }) => `User ${user_id} deleted.`;
+
+gated("UserManagerAgent", "Delete User Account", { user_id: process.argv[2] ?? "" }, deleteUser)
+  .then(console.log, (error) => {
+    if (!(error instanceof Refused)) throw error;
+    console.log(`DENIED: User deletion was not approved. ${error.message}`);
+  });

@@ -1,0 +1,399 @@
+//! `human-oversight ask`: the real program before a real gate, and a person who decides.
+
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use human_oversight_client::parameters::{Parameters, hex, sha256};
+use human_oversight_client::types::{Approval, ExecutionStatus, Status};
+use serde_json::json;
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
+use tokio::process::{Child, ChildStderr, ChildStdout, Command};
+
+use crate::canary;
+use crate::harness::{ALICE, BOB};
+use crate::process::{Process, binary, decide};
+
+const APPROVE: &str = "decision=approve&code=CODE";
+
+/// A gate, and a folder with something to deploy.
+struct Desk {
+    gate: Process,
+    dir: TempDir,
+    work: TempDir,
+}
+
+impl Desk {
+    async fn with(script: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let gate = Process::start(dir.path(), &[]).await;
+        let work = tempfile::tempdir().unwrap();
+        write(&work.path().join("deploy.sh"), script);
+        Self { gate, dir, work }
+    }
+
+    /// `human-oversight ask` as a job asks.
+    fn command(&self, options: &[&str], command: &[&str]) -> Command {
+        let mut ask = binary();
+        ask.args(["ask", "--agent", "ci", "--action", "Deploy to production"])
+            .args(options)
+            .arg("--")
+            .args(command)
+            .current_dir(self.work.path())
+            .env("PATH", "/usr/bin:/bin")
+            .env("HO_URL", &self.gate.url)
+            .env("APPROVER_EMAILS", ALICE)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            // As in a terminal, where keys send their signals to a group of its own.
+            .process_group(0);
+        ask
+    }
+
+    /// Asks, and comes back when the gate has it.
+    async fn ask(&self, options: &[&str], command: &[&str]) -> Asked {
+        let mut process = self.command(options, command).spawn().unwrap();
+        let mut stderr = BufReader::new(process.stderr.take().unwrap());
+        let mut said = String::new();
+        assert_ne!(stderr.read_line(&mut said).await.unwrap(), 0);
+        let (_, id) = said
+            .split_once("(request ")
+            .unwrap_or_else(|| panic!("{said}"));
+        Asked {
+            id: id.trim_end().trim_end_matches(')').to_owned(),
+            stdout: BufReader::new(process.stdout.take().unwrap()),
+            stderr,
+            process,
+            said,
+        }
+    }
+
+    async fn decide(&self, asked: &Asked, form: &str) {
+        let status = decide(self.dir.path(), &asked.id, form).await.unwrap();
+        assert_eq!(status, 303);
+    }
+
+    async fn row(&self, asked: &Asked) -> Approval {
+        let status = self.gate.client().status(&asked.id, Duration::ZERO).await;
+        status.unwrap().0
+    }
+
+    async fn execution(&self, asked: &Asked) -> (ExecutionStatus, Option<String>) {
+        let execution = self.row(asked).await.execution.unwrap();
+        (execution.status, execution.error)
+    }
+
+    fn has_run(&self) -> bool {
+        self.work.path().join("ran").exists()
+    }
+}
+
+/// A call that waits for a person.
+struct Asked {
+    id: String,
+    process: Child,
+    stdout: BufReader<ChildStdout>,
+    stderr: BufReader<ChildStderr>,
+    said: String,
+}
+
+impl Asked {
+    /// How it ended, what the command printed, and what was said on stderr.
+    async fn end(&mut self) -> (ExitStatus, String, String) {
+        let mut printed = String::new();
+        let (out, err) = tokio::join!(
+            self.stdout.read_to_string(&mut printed),
+            self.stderr.read_to_string(&mut self.said)
+        );
+        out.and(err).unwrap();
+        let ended = self.process.wait().await.unwrap();
+        (ended, printed, self.said.clone())
+    }
+
+    async fn signal(&self, name: &str, group: bool) {
+        let id = self.process.id().unwrap();
+        let to = format!("{}{id}", if group { "-" } else { "" });
+        let kill = format!("kill -{name} {to}");
+        let sent = Command::new("sh").args(["-c", &kill]).status().await;
+        assert!(sent.unwrap().success(), "{kill}");
+    }
+}
+
+fn write(file: &Path, script: &str) {
+    std::fs::write(file, format!("#!/bin/sh\n{script}\n")).unwrap();
+    std::fs::set_permissions(file, PermissionsExt::from_mode(0o755)).unwrap();
+}
+
+#[tokio::test]
+async fn approved_it_runs_what_was_shown_and_is_the_command() {
+    let script = "cat; echo \"$0|$#|$1|$2\"; echo oops >&2; touch ran; exit 0";
+    let desk = Desk::with(script).await;
+    let mut ask = desk.command(
+        &[
+            "--approver",
+            BOB,
+            "--approver",
+            ALICE,
+            "--reason",
+            "Because.",
+        ],
+        &["./deploy.sh", "two words", "--force"],
+    );
+    let mut process = ask.stdin(Stdio::piped()).spawn().unwrap();
+    let mut stdin = process.stdin.take().unwrap();
+    tokio::io::AsyncWriteExt::write_all(&mut stdin, b"from stdin\n")
+        .await
+        .unwrap();
+    drop(stdin);
+    let mut stderr = BufReader::new(process.stderr.take().unwrap());
+    let mut said = String::new();
+    stderr.read_line(&mut said).await.unwrap();
+    let people = format!("{BOB}, {ALICE} may approve until ");
+    assert!(said.contains(&people), "{said}");
+    let id = said
+        .split_once("(request ")
+        .unwrap()
+        .1
+        .trim_end()
+        .trim_end_matches(')');
+    let (waiting, _) = desk.gate.client().status(id, Duration::ZERO).await.unwrap();
+    let work = desk.work.path().canonicalize().unwrap();
+    let file = work.join("deploy.sh");
+    let shown = json!({
+        "command": ["./deploy.sh", "two words", "--force"],
+        "directory": work,
+        "sha256": {(file.to_str().unwrap()): hex(&sha256(&std::fs::read(&file).unwrap()))},
+    });
+    let digest = Parameters::of(&shown).unwrap().digest();
+    assert_eq!(waiting.parameters_digest, hex(&digest));
+    assert!(!desk.has_run());
+
+    assert_eq!(decide(desk.dir.path(), id, APPROVE).await.unwrap(), 303);
+    let mut asked = Asked {
+        id: id.to_owned(),
+        stdout: BufReader::new(process.stdout.take().unwrap()),
+        stderr,
+        process,
+        said: String::new(),
+    };
+    let (ended, printed, said) = asked.end().await;
+    assert_eq!((ended.code(), said.as_str()), (Some(0), "oops\n"));
+    assert_eq!(printed, "from stdin\n./deploy.sh|2|two words|--force\n");
+    assert!(desk.has_run());
+    assert_eq!(
+        desk.execution(&asked).await,
+        (ExecutionStatus::Executed, None)
+    );
+}
+
+#[tokio::test]
+async fn its_exit_code_and_its_signal_are_passed_on_and_reported() {
+    let desk = Desk::with("[ $1 = code ] && exit 7; kill -KILL $$").await;
+    for (argument, code, error) in [
+        ("code", 7, "exit code 7"),
+        ("signal", 128 + 9, "killed by signal 9"),
+    ] {
+        let mut asked = desk.ask(&[], &["./deploy.sh", argument]).await;
+        desk.decide(&asked, APPROVE).await;
+        assert_eq!(asked.end().await.0.code(), Some(code));
+        let failed = (ExecutionStatus::ExecutionFailed, Some(error.to_owned()));
+        assert_eq!(desk.execution(&asked).await, failed);
+    }
+    // A name is looked for in PATH; what is found cannot always be started.
+    std::fs::write(desk.work.path().join("data"), "no program").unwrap();
+    let mut asked = desk.ask(&[], &["./data"]).await;
+    desk.decide(&asked, APPROVE).await;
+    assert_eq!(asked.end().await.0.code(), Some(126));
+    let (status, error) = desk.execution(&asked).await;
+    assert_eq!(status, ExecutionStatus::ExecutionFailed);
+    assert!(error.unwrap().starts_with("not started: "));
+    let mut asked = desk.ask(&[], &["sh", "-c", "echo $0; exit 3"]).await;
+    desk.decide(&asked, APPROVE).await;
+    let (ended, printed, _) = asked.end().await;
+    assert_eq!((ended.code(), printed.as_str()), (Some(3), "sh\n"));
+}
+
+#[tokio::test]
+async fn rejected_it_does_not_run_and_says_why() {
+    let desk = Desk::with("touch ran").await;
+    let mut asked = desk.ask(&[], &["./deploy.sh"]).await;
+    desk.decide(&asked, "decision=reject&comment=Not+on+a+Friday")
+        .await;
+    let (ended, printed, said) = asked.end().await;
+    assert_eq!((ended.code(), printed.as_str()), (Some(3), ""));
+    let why = format!("Not run: rejected by {ALICE}. Their reason: Not on a Friday\n");
+    assert!(said.ends_with(&why), "{said}");
+    assert!(!desk.has_run());
+}
+
+#[tokio::test]
+async fn expired_it_does_not_run() {
+    let desk = Desk::with("touch ran").await;
+    let mut asked = desk.ask(&["--timeout", "10"], &["./deploy.sh"]).await;
+    let (ended, _, said) = asked.end().await;
+    assert_eq!(ended.code(), Some(3));
+    assert!(
+        said.ends_with("Not run: nobody approved in time.\n"),
+        "{said}"
+    );
+    assert_eq!(desk.row(&asked).await.status, Status::Timeout);
+    assert!(!desk.has_run());
+}
+
+#[tokio::test]
+async fn what_changed_while_people_thought_does_not_run() {
+    let desk = Desk::with("exit 0").await;
+    let config = desk.work.path().join("config");
+    let ask: [(&[&str], &str); 2] = [(&[], "deploy.sh"), (&["--file", "config"], "config")];
+    for (options, swapped) in ask {
+        std::fs::write(&config, "replicas: 2").unwrap();
+        let mut asked = desk.ask(options, &["./deploy.sh"]).await;
+        write(&desk.work.path().join(swapped), "touch ran");
+        desk.decide(&asked, APPROVE).await;
+        let (ended, _, said) = asked.end().await;
+        assert_eq!(ended.code(), Some(3));
+        let why = format!("/{swapped} has changed. This is not what was approved.\n");
+        assert!(
+            said.contains("Not run: /") && said.ends_with(&why),
+            "{said}"
+        );
+        let (status, error) = desk.execution(&asked).await;
+        assert_eq!(status, ExecutionStatus::ExecutionFailed);
+        assert!(error.unwrap().ends_with(" has changed"));
+        assert!(!desk.has_run());
+    }
+}
+
+#[tokio::test]
+async fn stopped_while_it_waits_it_takes_the_request_back() {
+    let desk = Desk::with("touch ran").await;
+    for (name, number, group) in [("INT", 2, true), ("TERM", 15, false), ("HUP", 1, true)] {
+        let mut asked = desk.ask(&[], &["./deploy.sh"]).await;
+        asked.signal(name, group).await;
+        let (ended, _, said) = asked.end().await;
+        assert_eq!(ended.code(), Some(128 + number), "{said}");
+        assert!(
+            said.ends_with("not run; the request is withdrawn\n"),
+            "{said}"
+        );
+        assert_eq!(desk.row(&asked).await.status, Status::Cancelled);
+    }
+    assert!(!desk.has_run());
+}
+
+#[tokio::test]
+async fn stopped_while_it_runs_the_command_is_stopped_and_its_end_is_reported() {
+    let script = "trap 'kill $!; exit 5' INT TERM; sleep 60 & echo started; wait";
+    let desk = Desk::with(script).await;
+    for (name, group) in [("INT", true), ("TERM", false)] {
+        let mut asked = desk.ask(&[], &["./deploy.sh"]).await;
+        desk.decide(&asked, APPROVE).await;
+        let mut started = String::new();
+        asked.stdout.read_line(&mut started).await.unwrap();
+        assert_eq!(started, "started\n");
+        asked.signal(name, group).await;
+        let (ended, ..) = asked.end().await;
+        assert_eq!((ended.code(), ended.signal()), (Some(5), None), "{name}");
+        let failed = (
+            ExecutionStatus::ExecutionFailed,
+            Some("exit code 5".to_owned()),
+        );
+        assert_eq!(desk.execution(&asked).await, failed);
+    }
+}
+
+#[tokio::test]
+async fn without_a_gate_it_does_not_run() {
+    let desk = Desk::with("touch ran").await;
+    let gone = |url| {
+        desk.command(&[], &["./deploy.sh"])
+            .env("HO_URL", url)
+            .output()
+    };
+    // Nobody listens, for as long as it tries; and somebody who is no gate.
+    let inbox = format!("{}/inbox", desk.gate.url);
+    let (nobody, another) = tokio::join!(gone("http://127.0.0.1:1"), gone(inbox.as_str()));
+    for (output, words) in [
+        (nobody.unwrap(), "no approval could be obtained"),
+        (another.unwrap(), "Not run: "),
+    ] {
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(3), "{said}");
+        assert!(said.contains(words), "{said}");
+        canary::none_in(&said);
+    }
+    // The gate is there, and does not take it.
+    let mut short = desk.command(&["--timeout", "9"], &["./deploy.sh"]);
+    let output = short.output().await.unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(3));
+    assert!(
+        said.contains("/timeoutSeconds must be a whole number from 10"),
+        "{said}"
+    );
+    assert!(!desk.has_run());
+}
+
+#[tokio::test]
+async fn wrong_usage_asks_nobody() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+    let desk = Desk::with("touch ran").await;
+    let with = |arguments: &[&str]| {
+        let mut ask = desk.command(&[], &[]);
+        // What was there goes, but for the settings.
+        let mut fresh = binary();
+        for (name, value) in ask.as_std_mut().get_envs() {
+            fresh.env(name, value.unwrap());
+        }
+        fresh
+            .current_dir(desk.work.path())
+            .arg("ask")
+            .args(arguments);
+        fresh
+    };
+    let whole = ["--agent", "ci", "--action", "Deploy", "--", "./deploy.sh"];
+    let mut bytes = with(&whole);
+    bytes.arg(OsStr::from_bytes(b"\xff"));
+    let mut no_url = with(&whole);
+    no_url.env_remove("HO_URL");
+    let mut nobody = with(&whole);
+    nobody.env_remove("APPROVER_EMAILS");
+    for (mut call, words) in [
+        (with(&[]), "the command is missing"),
+        (with(&whole[..4]), "the command is missing"),
+        (with(&whole[..5]), "the command is missing"),
+        (with(&whole[2..]), "--agent is missing"),
+        (
+            with(&["--agent", "ci", "--", "true"]),
+            "--action is missing",
+        ),
+        (with(&["--agent", "--", "true"]), "--agent needs a value"),
+        (
+            with(&["--agnet", "ci", "--", "true"]),
+            "there is no option --agnet",
+        ),
+        (with(&["--timeout", "soon", "--", "true"]), "a whole number"),
+        (
+            with(&[&whole[..5], &["no-such-command"]].concat()),
+            "no command in PATH",
+        ),
+        (
+            with(&[&whole[..5], &["./gone.sh"]].concat()),
+            "cannot be found",
+        ),
+        (with(&[&whole[..5], &["/dev/null"]].concat()), "is no file"),
+        (bytes, "no UTF-8"),
+        (no_url, "HO_URL is not set"),
+        (nobody, "APPROVER_EMAILS"),
+    ] {
+        let output = call.output().await.unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(said.contains(words), "{words}: {said}");
+    }
+    assert!(!desk.has_run() && !desk.dir.path().join("mail").exists());
+}

@@ -1,0 +1,111 @@
+//! `docs/moving.md`: an agent of the predecessor goes on working when its URL changes.
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use human_oversight_client::types::{ExecutionStatus, Status};
+use serde_json::Value;
+use tokio::process::{Child, Command};
+
+use crate::harness::{ALICE, TestGate, repository};
+use crate::host::KEY;
+
+const DONE: &str = "User 1 deleted.\n";
+const DENIED: &str = "DENIED: User deletion was not approved.\n";
+
+/// The library that the predecessor calls with comes with Schemathesis.
+fn start(url: &str) -> Child {
+    let tools = repository().join(".tools/schemathesis");
+    assert!(
+        tools.join("installed").is_file(),
+        "Schemathesis is not installed: run scripts/test once"
+    );
+    Command::new(tools.join("bin/python"))
+        .arg(repository().join("tests/predecessor/agent.py"))
+        .env_clear()
+        .env("HO_LOGIC_APP_URL", url)
+        .env("APPROVER_EMAILS", ALICE)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap()
+}
+
+async fn end(agent: Child) -> String {
+    let output = agent.wait_with_output().await.unwrap();
+    assert!(output.status.success());
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// As the page gives it.
+fn url(gate: &TestGate) -> String {
+    let page = include_str!("../../docs/moving.md");
+    let (_, rest) = page.split_once("HO_LOGIC_APP_URL=").unwrap();
+    let url = rest.lines().next().unwrap();
+    assert!(url.starts_with("https://gate.example.com/"), "{url}");
+    url.replace("https://gate.example.com", &gate.url)
+        .replace("FUNCTION_KEY", KEY)
+}
+
+#[tokio::test]
+async fn the_url_alone_changes_and_a_yes_is_a_yes() {
+    let gate = TestGate::start().await;
+    let agent = start(&url(&gate));
+    let approval = gate.first_pending().await;
+    assert_eq!(
+        gate.stored().await.len(),
+        1,
+        "it is there while people think"
+    );
+    gate.approve(&approval, ALICE).await;
+    assert_eq!(end(agent).await, DONE);
+    let row = gate.entity(&approval.id).await;
+    for (column, value) in [
+        ("AgentName", "UserManagerAgent"),
+        ("ActionDescription", "Delete User Account"),
+        ("ApproverEmails", r#"["alice@example.com"]"#),
+        (
+            "Parameters",
+            r#"{"note":"Übergabe – “fertig” 😀","user_id":"1"}"#,
+        ),
+        ("Status", "Approved"),
+        ("Approver", ALICE),
+        ("ExecutionStatus", "Executing"),
+    ] {
+        assert_eq!(row[column], Value::from(value), "{column}");
+    }
+    // Nobody says what became of it.
+    gate.pass(Duration::from_secs(86_400));
+    gate.sweep().await;
+    let execution = gate.status(&approval.id).await.execution.unwrap();
+    assert_eq!(execution.status, ExecutionStatus::ExecutionUnknown);
+}
+
+#[tokio::test]
+async fn the_url_alone_changes_and_all_else_is_the_refusal_value() {
+    let gate = TestGate::with(&[("HO_ALLOWED_APPROVERS", "alice@example.com")]).await;
+    let agent = start(&url(&gate));
+    let approval = gate.first_pending().await;
+    gate.reject(&approval, ALICE, "no").await;
+    assert_eq!(end(agent).await, DENIED);
+
+    // The wait is the deadline, and is stored as such.
+    let soon = url(&gate).replace("wait=100", "wait=1");
+    assert_eq!(end(start(&soon)).await, DENIED);
+    let rows = gate.stored().await;
+    assert!(
+        rows.iter()
+            .any(|row| row.2.contains(r#""Status":"Timeout""#))
+    );
+
+    // A wrong key, an address that is not on the list, and nobody there.
+    assert_eq!(end(start(&url(&gate).replace(KEY, "wrong"))).await, DENIED);
+    let strict = TestGate::with(&[("HO_ALLOWED_APPROVERS", "bob@example.com")]).await;
+    assert_eq!(end(start(&url(&strict))).await, DENIED);
+    assert!(strict.stored().await.is_empty());
+    let nobody = url(&gate).replace(&gate.url, "http://127.0.0.1:1");
+    assert_eq!(end(start(&nobody)).await, DENIED);
+    assert_eq!(gate.status(&approval.id).await.status, Status::Rejected);
+    assert_eq!(gate.stored().await.len(), 2);
+}
