@@ -4,11 +4,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 use std::time::Duration;
 
-use human_oversight_agents::model::{Model, Provider};
-use human_oversight_agents::offline::{self, Answer};
+use human_oversight_agents::model::Provider;
+use human_oversight_agents::offline::{self, Answer, Conversation};
 use human_oversight_client::Client;
 use human_oversight_client::types::{Approval, ExecutionStatus, Status};
 use mail_parser::MessageParser;
+use serde_json::json;
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
@@ -300,23 +301,39 @@ async fn the_group_publishes_nothing_when_nobody_decides() {
     assert_eq!(demo.approval.status, Status::Timeout);
 }
 
-/// The way to a real model, up to the model: it says at once that there is nothing to do.
-async fn for_real(provider: Provider, variable: &str, replaced: [&str; 3]) {
-    let model = offline::model(provider, |conversation| {
-        let chair = conversation.instructions().contains("You chair");
-        Answer::Text(match chair {
-            true => r#"{"next":"Finished"}"#.to_owned(),
-            false => "There is nothing to do.".to_owned(),
-        })
-    });
-    let Model { url, key, name, .. } = model.await.unwrap();
+/// Starts the commands for a real model of this provider, on a model that says what `script` says.
+async fn for_real(provider: Provider, script: fn(&Conversation) -> Answer, gate: &Gate) -> Child {
+    let [variable, url, name] = match provider {
+        Provider::AzureOpenAi => [
+            "AZURE_OPENAI_ENDPOINT",
+            "https://name.openai.azure.com",
+            "your-deployment",
+        ],
+        Provider::OpenAi => ["OPENAI_BASE_URL", "https://api.openai.com/v1", "gpt-4o"],
+    };
+    let block = blocks().into_iter().find(|block| block.contains(variable));
+    let model = offline::model(provider, script).await.unwrap();
+    let here = [
+        (url, &*model.url),
+        ("your-key", &model.key),
+        (name, &model.name),
+    ];
+    run(block.unwrap(), gate, &here)
+}
+
+/// To the agent that there is nothing to do, to the group that it is finished.
+fn nothing_to_do(conversation: &Conversation) -> Answer {
+    let chair = conversation.instructions().contains("You chair");
+    Answer::Text(match chair {
+        true => r#"{"next":"Finished"}"#.to_owned(),
+        false => "There is nothing to do.".to_owned(),
+    })
+}
+
+async fn is_asked_as_the_environment_says(provider: Provider) {
     let all = async {
         let gate = Gate::start("600").await;
-        let mut blocks = blocks().into_iter();
-        let block = blocks.find(|block| block.contains(variable)).unwrap();
-        let [of_url, of_key, of_name] = replaced;
-        let here = [(of_url, &*url), (of_key, &*key), (of_name, &*name)];
-        ended(run(block, &gate, &here)).await
+        ended(for_real(provider, nothing_to_do, &gate).await).await
     };
     let printed = timeout(Duration::from_secs(60), all).await.unwrap();
     let both = [
@@ -328,26 +345,47 @@ async fn for_real(provider: Provider, variable: &str, replaced: [&str; 3]) {
 
 #[tokio::test]
 async fn azure_openai_is_asked_as_the_environment_says() {
-    for_real(
-        Provider::AzureOpenAi,
-        "AZURE_OPENAI_ENDPOINT",
-        [
-            "https://name.openai.azure.com",
-            "your-key",
-            "your-deployment",
-        ],
-    )
-    .await;
+    is_asked_as_the_environment_says(Provider::AzureOpenAi).await;
 }
 
 #[tokio::test]
 async fn openai_is_asked_as_the_environment_says() {
-    for_real(
-        Provider::OpenAi,
-        "OPENAI_BASE_URL",
-        ["https://api.openai.com/v1", "your-key", "gpt-4o"],
-    )
-    .await;
+    is_asked_as_the_environment_says(Provider::OpenAi).await;
+}
+
+/// What a model gets wrong: the function, its arguments, and the user's address.
+fn blunder(conversation: &Conversation) -> Answer {
+    let results = conversation.results();
+    match results.len() {
+        _ if conversation.instructions().contains("You chair") => nothing_to_do(conversation),
+        0 => Answer::Call("delete_everybody", json!({})),
+        1 => Answer::Call("delete_user", json!({"user_id": 1})),
+        2 => {
+            let user = json!({"user_id": "2", "email": "former-contractor@example.com"});
+            Answer::Call("delete_user", user)
+        }
+        _ => Answer::Text(results.join(" | ")),
+    }
+}
+
+#[tokio::test]
+async fn the_model_hears_what_it_got_wrong_and_so_does_the_gate() {
+    let all = async {
+        let gate = Gate::start("600").await;
+        let demo = for_real(Provider::AzureOpenAi, blunder, &gate).await;
+        gate.decide(APPROVE).await;
+        (ended(demo).await, gate.asked().await.1)
+    };
+    let (printed, approval) = timeout(Duration::from_secs(60), all).await.unwrap();
+    assert_has(
+        &printed,
+        &[
+            "Agent: Error: there is no function delete_everybody | Error: invalid type: ",
+            "| Failed: There is no user 2 with this address.\nUsers: {\"1\":",
+        ],
+    );
+    let execution = approval.execution.unwrap();
+    assert_eq!(execution.status, ExecutionStatus::ExecutionFailed);
 }
 
 /// Each command of the README is one that runs above.

@@ -41,7 +41,7 @@ const TURNS: usize = 12;
 /// How often an agent may call tools before it says something.
 const CALLS: usize = 12;
 
-/// What the chair may say: structured output, so that nobody has to guess.
+// Structured output, so that nobody has to guess what the chair means.
 #[derive(Deserialize, JsonSchema)]
 struct Ruling {
     next: Next,
