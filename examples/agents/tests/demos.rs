@@ -1,7 +1,7 @@
 //! The README's commands, unattended, against a real gate; a person with a mailbox decides.
 
 use std::path::{Path, PathBuf};
-use std::process::{Output, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
 
 use human_oversight_agents::model::Provider;
@@ -11,9 +11,9 @@ use human_oversight_client::types::{Approval, ExecutionStatus, Status};
 use mail_parser::MessageParser;
 use serde_json::json;
 use tempfile::TempDir;
-use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::process::{Child, Command};
-use tokio::time::{sleep, timeout};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
+use tokio::process::{Child, ChildStdout, Command};
+use tokio::time::timeout;
 
 /// The README's blocks of commands.
 fn blocks() -> Vec<&'static str> {
@@ -67,15 +67,10 @@ impl Gate {
         }
     }
 
-    /// Decides as a person does: reads the mail, opens its link, sends the form.
-    async fn decide(&self, form: &str) {
-        let question = loop {
-            if let Some(question) = questions(&self.dir).pop() {
-                break question;
-            }
-            // Nothing tells of a mail but the mailbox.
-            sleep(Duration::from_millis(50)).await;
-        };
+    /// Decides as a person does, once the demo waits: reads the mail, opens its link, sends the form.
+    async fn decide(&self, demo: &mut Demo, form: &str) {
+        demo.waits().await;
+        let question = questions(&self.dir).pop().expect("a question was mailed");
         let mut lines = question.lines().map(str::trim);
         let link = lines.find(|line| line.contains("/api/decision/")).unwrap();
         let (_, code) = question.split_once("type this code there:").unwrap();
@@ -133,7 +128,7 @@ fn questions(dir: &TempDir) -> Vec<String> {
 }
 
 /// Runs commands as the README has them, but for what cargo would build, and `replacements`.
-fn run(commands: &str, gate: &Gate, replacements: &[(&str, &str)]) -> Child {
+fn run(commands: &str, gate: &Gate, replacements: &[(&str, &str)]) -> Demo {
     let mut commands = commands
         .replace("http://127.0.0.1:7071", &gate.url)
         .replace(
@@ -157,20 +152,40 @@ fn run(commands: &str, gate: &Gate, replacements: &[(&str, &str)]) -> Child {
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
-    shell.spawn().unwrap()
+    let mut child = shell.spawn().unwrap();
+    Demo {
+        stdout: BufReader::new(child.stdout.take().unwrap()),
+        printed: String::new(),
+        child,
+    }
 }
 
-/// All that it printed, once it has ended well.
-async fn ended(child: Child) -> String {
-    let Output {
-        status,
-        stdout,
-        stderr,
-    } = child.wait_with_output().await.unwrap();
-    let (printed, errors) = (String::from_utf8(stdout), String::from_utf8(stderr));
-    let printed = printed.unwrap();
-    assert!(status.success(), "{printed}\n{}", errors.unwrap());
-    printed
+/// A demo that runs, and what it printed so far.
+struct Demo {
+    child: Child,
+    stdout: BufReader<ChildStdout>,
+    printed: String,
+}
+
+impl Demo {
+    async fn waits(&mut self) {
+        while !self
+            .printed
+            .contains("Waiting for approver@example.com to decide, until ")
+        {
+            let read = self.stdout.read_line(&mut self.printed).await.unwrap();
+            assert_ne!(read, 0, "it ended: {}", self.printed);
+        }
+    }
+
+    /// All that it printed, once it has ended well.
+    async fn ended(mut self) -> String {
+        self.stdout.read_to_string(&mut self.printed).await.unwrap();
+        let output = self.child.wait_with_output().await.unwrap();
+        let errors = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success(), "{}\n{errors}", self.printed);
+        self.printed
+    }
 }
 
 /// A demo that has ended.
@@ -186,11 +201,11 @@ async fn offline(demo: &str, form: Option<&str>) -> Ended {
     let command = blocks().into_iter().find(|block| block.contains(&command));
     let all = async {
         let gate = Gate::start(if form.is_some() { "600" } else { "10" }).await;
-        let demo = run(command.unwrap(), &gate, &[]);
+        let mut demo = run(command.unwrap(), &gate, &[]);
         if let Some(form) = form {
-            gate.decide(form).await;
+            gate.decide(&mut demo, form).await;
         }
-        let printed = ended(demo).await;
+        let printed = demo.ended().await;
         let (question, approval) = gate.asked().await;
         Ended {
             printed,
@@ -302,7 +317,7 @@ async fn the_group_publishes_nothing_when_nobody_decides() {
 }
 
 /// Starts the commands for a real model of this provider, on a model that says what `script` says.
-async fn for_real(provider: Provider, script: fn(&Conversation) -> Answer, gate: &Gate) -> Child {
+async fn for_real(provider: Provider, script: fn(&Conversation) -> Answer, gate: &Gate) -> Demo {
     let [variable, url, name] = match provider {
         Provider::AzureOpenAi => [
             "AZURE_OPENAI_ENDPOINT",
@@ -333,7 +348,7 @@ fn nothing_to_do(conversation: &Conversation) -> Answer {
 async fn is_asked_as_the_environment_says(provider: Provider) {
     let all = async {
         let gate = Gate::start("600").await;
-        ended(for_real(provider, nothing_to_do, &gate).await).await
+        for_real(provider, nothing_to_do, &gate).await.ended().await
     };
     let printed = timeout(Duration::from_secs(60), all).await.unwrap();
     let both = [
@@ -372,9 +387,9 @@ fn blunder(conversation: &Conversation) -> Answer {
 async fn the_model_hears_what_it_got_wrong_and_so_does_the_gate() {
     let all = async {
         let gate = Gate::start("600").await;
-        let demo = for_real(Provider::AzureOpenAi, blunder, &gate).await;
-        gate.decide(APPROVE).await;
-        (ended(demo).await, gate.asked().await.1)
+        let mut demo = for_real(Provider::AzureOpenAi, blunder, &gate).await;
+        gate.decide(&mut demo, APPROVE).await;
+        (demo.ended().await, gate.asked().await.1)
     };
     let (printed, approval) = timeout(Duration::from_secs(60), all).await.unwrap();
     assert_has(

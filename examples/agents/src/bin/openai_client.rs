@@ -15,7 +15,7 @@ use async_openai::types::chat::{
 };
 use human_oversight_agents::model::{AZURE_API_VERSION, Model, Provider};
 use human_oversight_agents::offline::{self, Answer, Conversation};
-use human_oversight_agents::waiting;
+use human_oversight_agents::waiting::Waiting;
 use human_oversight_client::{Gate, Outcome};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -165,8 +165,7 @@ async fn dispatch(gate: &Gate, name: &str, arguments: &str) -> anyhow::Result<St
         "list_users" => Ok(list_users()),
         "delete_user" => {
             let user = serde_json::from_str(arguments)?;
-            let work = delete_user(gate, user);
-            Ok(waiting::shown("Waiting for a person to decide", work).await)
+            Ok(delete_user(gate, user).await)
         }
         _ => bail!("there is no function {name}"),
     }
@@ -185,8 +184,10 @@ struct DeleteUser {
 
 /// Runs only when a person approved exactly this user; else tells why not.
 async fn delete_user(gate: &Gate, user: DeleteUser) -> String {
+    let waiting = Waiting::start();
     let outcome = gate
         .action("Delete User Account")
+        .on_pending(waiting.told())
         .try_run(&user, async |user| {
             let mut users = USERS.lock().expect("no panic");
             if users.get(user.user_id.as_str()) != Some(&user.email.as_str()) {
@@ -199,6 +200,7 @@ async fn delete_user(gate: &Gate, user: DeleteUser) -> String {
             Ok(format!("User {} ({}) deleted.", user.user_id, user.email))
         })
         .await;
+    drop(waiting);
     match outcome {
         Outcome::Executed(Ok(done)) => done,
         Outcome::Executed(Err(error)) => format!("Failed: {error}"),

@@ -7,7 +7,7 @@ use anyhow::bail;
 use human_oversight_agents::github::{self, Gist, GitHub};
 use human_oversight_agents::model::{AZURE_API_VERSION, Model, Provider};
 use human_oversight_agents::offline::{self, Answer, Conversation};
-use human_oversight_agents::waiting;
+use human_oversight_agents::waiting::Waiting;
 use human_oversight_client::{Gate, Outcome};
 use rig::AgentBuilder;
 use rig::providers::openai::wire::{AZURE, OpenAIConfig};
@@ -192,16 +192,20 @@ impl PortableTool for PublishGist {
 
     async fn call(&self, gist: Gist) -> Result<String, Infallible> {
         println!("Publisher calls publish_gist({})", gist.title);
-        let action = self.gate.action("Publish GitHub Gist");
-        let work = action.try_run(&gist, async |gist| self.github.create_gist(gist).await);
-        Ok(
-            match waiting::shown("Waiting for a person to decide", work).await {
-                Outcome::Executed(result) => {
-                    heard(result.map(|address| format!("Published: {address}")))
-                }
-                Outcome::Refused(refusal) => refusal.to_string(),
-            },
-        )
+        let waiting = Waiting::start();
+        let outcome = self
+            .gate
+            .action("Publish GitHub Gist")
+            .on_pending(waiting.told())
+            .try_run(&gist, async |gist| self.github.create_gist(gist).await)
+            .await;
+        drop(waiting);
+        Ok(match outcome {
+            Outcome::Executed(result) => {
+                heard(result.map(|address| format!("Published: {address}")))
+            }
+            Outcome::Refused(refusal) => refusal.to_string(),
+        })
     }
 }
 
