@@ -1,5 +1,7 @@
 //! The client's gate: what it runs, and all that it does not.
 
+use std::cell::Cell;
+use std::error::Error;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -61,6 +63,20 @@ async fn an_approved_action_runs_once_and_its_outcome_is_reported() {
     // The approval is used up, whoever comes with its handle.
     let again = action.resume(handle).run(&user, never).await;
     assert_eq!(refusal(again).reason, Reason::Unavailable);
+}
+
+/// Frameworks of agents run each call in a task that may change its thread.
+#[tokio::test]
+async fn an_agent_can_wait_in_a_task_of_its_own() {
+    let gate = TestGate::start().await;
+    let pending = approved(&gate).await;
+    let agent = tokio::spawn(async move {
+        // As much as a task can ask for: a result that is sent, but not shared.
+        let delete = async |_: &DeleteUser| Ok::<_, Box<dyn Error + Send>>(Cell::new("deleted"));
+        pending.try_run(&user(), delete).await
+    });
+    let outcome = agent.await.unwrap();
+    assert_eq!(outcome.into_result().unwrap().unwrap().get(), "deleted");
 }
 
 #[tokio::test]

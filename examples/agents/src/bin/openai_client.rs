@@ -1,0 +1,226 @@
+//! An agent that administers users: a chat model with function calling, and one function that a
+//! person must approve.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+
+use anyhow::{Context, bail};
+use async_openai::Client;
+use async_openai::config::{AzureConfig, Config, OpenAIConfig};
+use async_openai::types::chat::{
+    ChatCompletionMessageToolCalls, ChatCompletionRequestAssistantMessage,
+    ChatCompletionRequestMessage, ChatCompletionRequestSystemMessage,
+    ChatCompletionRequestToolMessage, ChatCompletionRequestUserMessage, ChatCompletionTool,
+    ChatCompletionTools, CreateChatCompletionRequest, FunctionCall, FunctionObject,
+};
+use human_oversight_agents::model::{AZURE_API_VERSION, Model, Provider};
+use human_oversight_agents::offline::{self, Answer, Conversation};
+use human_oversight_agents::waiting::Waiting;
+use human_oversight_client::{Gate, Outcome};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+const INSTRUCTIONS: &str = "You administer the users of a company. Look users up before you act on \
+    them. To delete a user, a person must approve: if the answer is that it was not run, do not try \
+    again, but tell the user why.";
+
+const TASK: &str = "The contract of former-contractor@example.com has ended. Delete the account.";
+
+/// How often the model may be asked before this is taken for a loop.
+const ROUNDS: usize = 10;
+
+/// The directory that the agent administers: addresses by id.
+static USERS: Mutex<BTreeMap<&str, &str>> = Mutex::new(BTreeMap::new());
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let gate = Gate::from_env()?.agent("UserManagerAgent");
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let model = match arguments.as_slice() {
+        [] => Model::from_env()?,
+        [offline] if offline == "--offline" => {
+            offline::model(Provider::AzureOpenAi, script).await?
+        }
+        _ => bail!("usage: openai_client [--offline]"),
+    };
+    USERS.lock().expect("no panic").extend([
+        ("1", "former-contractor@example.com"),
+        ("2", "accounting@example.com"),
+        ("3", "support@example.com"),
+    ]);
+    println!("Users: {}", list_users());
+    println!("You: {TASK}");
+    println!("Agent: {}", converse(&gate, &model, TASK).await?);
+    println!("Users: {}", list_users());
+    Ok(())
+}
+
+/// Hands the model's calls to the functions, and their results to the model, until it answers.
+async fn converse(gate: &Gate, model: &Model, task: &str) -> anyhow::Result<String> {
+    let client = client(model);
+    let mut messages: Vec<ChatCompletionRequestMessage> = vec![
+        ChatCompletionRequestSystemMessage::from(INSTRUCTIONS).into(),
+        ChatCompletionRequestUserMessage::from(task).into(),
+    ];
+    for _ in 0..ROUNDS {
+        let request = CreateChatCompletionRequest {
+            model: model.name.clone(),
+            messages: messages.clone(),
+            tools: Some(tools()),
+            ..Default::default()
+        };
+        let response = client.chat().create(request).await?;
+        let choice = response.choices.into_iter().next();
+        let said = choice.context("the model gave no answer")?.message;
+        let calls = said.tool_calls.unwrap_or_default();
+        if calls.is_empty() {
+            let refusal = said.refusal;
+            return said.content.or(refusal).context("the model said nothing");
+        }
+        messages.push(
+            ChatCompletionRequestAssistantMessage {
+                content: said.content.map(Into::into),
+                tool_calls: Some(calls.clone()),
+                ..Default::default()
+            }
+            .into(),
+        );
+        for call in calls {
+            let ChatCompletionMessageToolCalls::Function(call) = call else {
+                bail!("the model called a tool that it was not given");
+            };
+            let FunctionCall { name, arguments } = &call.function;
+            println!("Agent calls {name}({arguments})");
+            // Whatever goes wrong in a call, the model hears of it and can do better.
+            let result = dispatch(gate, name, arguments)
+                .await
+                .unwrap_or_else(|error| format!("Error: {error:#}"));
+            println!("    {result}");
+            messages.push(
+                ChatCompletionRequestToolMessage {
+                    content: result.into(),
+                    tool_call_id: call.id,
+                }
+                .into(),
+            );
+        }
+    }
+    bail!("the model was asked {ROUNDS} times and still wants to call functions")
+}
+
+fn client(model: &Model) -> Client<Box<dyn Config>> {
+    Client::with_config(match model.provider {
+        Provider::AzureOpenAi => Box::new(
+            AzureConfig::new()
+                .with_api_base(&model.url)
+                .with_api_key(&model.key)
+                .with_api_version(AZURE_API_VERSION)
+                .with_deployment_id(&model.name),
+        ),
+        Provider::OpenAi => Box::new(
+            OpenAIConfig::new()
+                .with_api_base(&model.url)
+                .with_api_key(&model.key),
+        ),
+    })
+}
+
+fn tools() -> Vec<ChatCompletionTools> {
+    let function = |name: &str, description: &str, properties: Value| {
+        let required: Vec<&String> = properties
+            .as_object()
+            .into_iter()
+            .flat_map(|p| p.keys())
+            .collect();
+        ChatCompletionTools::Function(ChatCompletionTool {
+            function: FunctionObject {
+                name: name.to_owned(),
+                description: Some(description.to_owned()),
+                parameters: Some(json!({
+                    "type": "object",
+                    "required": required,
+                    "properties": properties,
+                    "additionalProperties": false,
+                })),
+                strict: Some(true),
+            },
+        })
+    };
+    vec![
+        function(
+            "list_users",
+            "All users: their ids and addresses.",
+            json!({}),
+        ),
+        function(
+            "delete_user",
+            "Deletes the user with this id and address, after a person approved.",
+            json!({"user_id": {"type": "string"}, "email": {"type": "string"}}),
+        ),
+    ]
+}
+
+async fn dispatch(gate: &Gate, name: &str, arguments: &str) -> anyhow::Result<String> {
+    match name {
+        "list_users" => Ok(list_users()),
+        "delete_user" => {
+            let user = serde_json::from_str(arguments)?;
+            Ok(delete_user(gate, user).await)
+        }
+        _ => bail!("there is no function {name}"),
+    }
+}
+
+fn list_users() -> String {
+    json!(*USERS.lock().expect("no panic")).to_string()
+}
+
+/// With the address, so that whoever approves sees a person and not a number.
+#[derive(Deserialize, Serialize)]
+struct DeleteUser {
+    user_id: String,
+    email: String,
+}
+
+/// Runs only when a person approved exactly this user; else tells why not.
+async fn delete_user(gate: &Gate, user: DeleteUser) -> String {
+    let waiting = Waiting::start();
+    let outcome = gate
+        .action("Delete User Account")
+        .on_pending(waiting.told())
+        .try_run(&user, async |user| {
+            let mut users = USERS.lock().expect("no panic");
+            if users.get(user.user_id.as_str()) != Some(&user.email.as_str()) {
+                return Err(format!(
+                    "There is no user {} with this address.",
+                    user.user_id
+                ));
+            }
+            users.remove(user.user_id.as_str());
+            Ok(format!("User {} ({}) deleted.", user.user_id, user.email))
+        })
+        .await;
+    drop(waiting);
+    match outcome {
+        Outcome::Executed(Ok(done)) => done,
+        Outcome::Executed(Err(error)) => format!("Failed: {error}"),
+        Outcome::Refused(refusal) => refusal.to_string(),
+    }
+}
+
+/// The model of `--offline`: looks the user up, asks for the deletion, and passes on what it hears.
+fn script(conversation: &Conversation) -> Answer {
+    let results = conversation.results();
+    let Some(listed) = results.first() else {
+        return Answer::Call("list_users", json!({}));
+    };
+    if let Some(heard) = results.get(1) {
+        return Answer::Text(format!("I asked for the deletion. {heard}"));
+    }
+    let users: BTreeMap<String, String> = serde_json::from_str(listed).unwrap_or_default();
+    let task = conversation.user();
+    match users.into_iter().find(|(_, email)| task.contains(email)) {
+        Some((id, email)) => Answer::Call("delete_user", json!({"user_id": id, "email": email})),
+        None => Answer::Text("There is no such user.".to_owned()),
+    }
+}

@@ -1,0 +1,6 @@
+//! What the two demos share. Each demo is one file in `src/bin`: read those.
+
+pub mod github;
+pub mod model;
+pub mod offline;
+pub mod waiting;
