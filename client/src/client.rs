@@ -1,5 +1,7 @@
 use std::fmt;
 use std::future::Future;
+#[cfg(feature = "mock")]
+use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::header::{HeaderValue, RETRY_AFTER};
@@ -9,13 +11,26 @@ use serde::de::DeserializeOwned;
 use tokio::time::{Instant, sleep};
 
 use crate::Error;
+#[cfg(feature = "mock")]
+use crate::mock::Mock;
 use crate::types::{Approval, Claim, KeySet, NewApproval, Problem, Report, Withdrawal};
 
 /// The gate's HTTP interface, one method a route. Most agents want [`crate::Gate`] instead.
 ///
 /// No method tries twice: what to repeat, and how long, is the caller's to say.
 #[derive(Clone)]
-pub struct Client {
+pub struct Client(Way);
+
+/// The way to a gate.
+#[derive(Clone)]
+enum Way {
+    Http(Http),
+    #[cfg(feature = "mock")]
+    Mock(Arc<Mock>),
+}
+
+#[derive(Clone)]
+struct Http {
     http: reqwest::Client,
     base: Url,
     key: Option<HeaderValue>,
@@ -76,17 +91,76 @@ impl Client {
             ))
             .build()
             .map_err(Error::Unreachable)?;
-        Ok(Self { http, base, key })
+        Ok(Self(Way::Http(Http { http, base, key })))
+    }
+
+    #[cfg(feature = "mock")]
+    pub(crate) fn mock(mock: Arc<Mock>) -> Self {
+        Self(Way::Mock(mock))
     }
 
     /// `POST /api/submit`: asks for approval. With a correlation id it is safe to repeat.
     pub async fn submit(&self, request: &NewApproval) -> Result<Approval, Error> {
-        self.post("submit", None, request).await
+        match &self.0 {
+            Way::Http(http) => http.post("submit", None, request).await,
+            #[cfg(feature = "mock")]
+            Way::Mock(mock) => mock.submit(request),
+        }
     }
 
     /// `GET /api/status/{id}`: how it stands, waiting up to `wait` for a change (whole seconds, at
     /// most 100 s). Also tells how long the gate asks to stay away before the next call.
     pub async fn status(
+        &self,
+        id: &str,
+        wait: Duration,
+    ) -> Result<(Approval, Option<Duration>), Error> {
+        match &self.0 {
+            Way::Http(http) => http.status(id, wait).await,
+            #[cfg(feature = "mock")]
+            Way::Mock(mock) => Ok((mock.status(id)?, None)),
+        }
+    }
+
+    /// `POST /api/claim/{id}`: takes an approval, once.
+    pub async fn claim(&self, id: &str, claim: &Claim) -> Result<Approval, Error> {
+        match &self.0 {
+            Way::Http(http) => http.post("claim", Some(id), claim).await,
+            #[cfg(feature = "mock")]
+            Way::Mock(mock) => mock.claim(id, claim),
+        }
+    }
+
+    /// `POST /api/outcome/{id}`: reports what became of a claimed approval.
+    pub async fn outcome(&self, id: &str, report: &Report) -> Result<Approval, Error> {
+        match &self.0 {
+            Way::Http(http) => http.post("outcome", Some(id), report).await,
+            #[cfg(feature = "mock")]
+            Way::Mock(mock) => mock.outcome(id, report),
+        }
+    }
+
+    /// `POST /api/withdraw/{id}`: takes a pending request back.
+    pub async fn withdraw(&self, id: &str, withdrawal: &Withdrawal) -> Result<Approval, Error> {
+        match &self.0 {
+            Way::Http(http) => http.post("withdraw", Some(id), withdrawal).await,
+            #[cfg(feature = "mock")]
+            Way::Mock(mock) => mock.withdraw(id),
+        }
+    }
+
+    /// `GET /api/keys`: the public keys of receipts.
+    pub async fn keys(&self) -> Result<KeySet, Error> {
+        match &self.0 {
+            Way::Http(http) => http.keys().await,
+            #[cfg(feature = "mock")]
+            Way::Mock(mock) => Ok(mock.keys()),
+        }
+    }
+}
+
+impl Http {
+    async fn status(
         &self,
         id: &str,
         wait: Duration,
@@ -104,23 +178,7 @@ impl Client {
         Ok((answer(response).await?, stay_away))
     }
 
-    /// `POST /api/claim/{id}`: takes an approval, once.
-    pub async fn claim(&self, id: &str, claim: &Claim) -> Result<Approval, Error> {
-        self.post("claim", Some(id), claim).await
-    }
-
-    /// `POST /api/outcome/{id}`: reports what became of a claimed approval.
-    pub async fn outcome(&self, id: &str, report: &Report) -> Result<Approval, Error> {
-        self.post("outcome", Some(id), report).await
-    }
-
-    /// `POST /api/withdraw/{id}`: takes a pending request back.
-    pub async fn withdraw(&self, id: &str, withdrawal: &Withdrawal) -> Result<Approval, Error> {
-        self.post("withdraw", Some(id), withdrawal).await
-    }
-
-    /// `GET /api/keys`: the public keys of receipts.
-    pub async fn keys(&self) -> Result<KeySet, Error> {
+    async fn keys(&self) -> Result<KeySet, Error> {
         let request = self
             .http
             .request(Method::GET, self.url("keys", None))
@@ -165,8 +223,13 @@ impl Client {
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let base = match &self.0 {
+            Way::Http(http) => http.base.as_str(),
+            #[cfg(feature = "mock")]
+            Way::Mock(_) => "mock",
+        };
         f.debug_struct("Client")
-            .field("base", &self.base.as_str())
+            .field("base", &base)
             .finish_non_exhaustive()
     }
 }

@@ -57,6 +57,15 @@ impl Gate {
         })
     }
 
+    /// A gate that asks nobody and decides by a policy, for tests: of actions that need no approval
+    /// there, or of what an agent does when it is refused. See [`crate::mock`].
+    #[cfg(feature = "mock")]
+    pub fn policy(
+        decide: impl Fn(&NewApproval) -> crate::mock::Answer + Send + Sync + 'static,
+    ) -> Self {
+        crate::mock::MockGate::new(decide).gate()
+    }
+
     /// Which agent asks: 1 to 128 characters.
     #[must_use]
     pub fn agent(mut self, name: impl Into<String>) -> Self {

@@ -16,6 +16,8 @@ mod client;
 mod error;
 #[cfg(feature = "http")]
 mod gate;
+#[cfg(feature = "mock")]
+pub mod mock;
 #[cfg(feature = "http")]
 mod outcome;
 #[cfg(feature = "http")]

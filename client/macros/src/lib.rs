@@ -13,7 +13,7 @@ use settings::{Refusal, Settings};
 
 /// Puts a person before a function: it runs only after one approved exactly its arguments.
 ///
-/// ```ignore
+/// ```text
 /// #[approval_gate(
 ///     agent_name = "UserManagerAgent",
 ///     action_description = "Delete User Account",

@@ -1,0 +1,78 @@
+//! How users test their agents: with a gate that asks nobody.
+
+#![cfg(all(feature = "mock", feature = "macros"))]
+
+use human_oversight_client::mock::{Answer, MockGate};
+use human_oversight_client::types::{ExecutionStatus, NewApproval};
+use human_oversight_client::{Gate, Outcome, Reason, approval_gate};
+use serde_json::json;
+
+/// Somebody's agent: the tool a model may call.
+#[approval_gate(
+    agent_name = "UserManagerAgent",
+    action_description = "Delete User Account",
+    approver_emails = ["alice@example.com"],
+    gate = gate,
+)]
+async fn delete_user(#[approval(skip)] gate: &Gate, user_id: String) -> String {
+    format!("User {user_id} deleted.")
+}
+
+#[tokio::test]
+async fn a_mock_decides_by_its_policy_and_knows_what_was_asked() {
+    let mock = MockGate::new(
+        |asked: &NewApproval| match asked.parameters["user_id"].as_str() {
+            Some("1") => Answer::Approve,
+            Some("2") => Answer::Reject("Ask her first.".to_owned()),
+            Some("3") => Answer::Expire,
+            _ => Answer::Away,
+        },
+    );
+    let gate = mock.gate();
+    assert_eq!(delete_user(&gate, "1".to_owned()).await, "User 1 deleted.");
+    let refused = delete_user(&gate, "2".to_owned()).await;
+    assert!(refused.contains("Ask her first."), "{refused}");
+    for (user_id, reason) in [("3", Reason::Timeout), ("4", Reason::Unavailable)] {
+        let action = gate
+            .clone()
+            .approvers(["alice@example.com"])
+            .action("Delete");
+        let outcome = action.run(&json!({"user_id": user_id}), async |_| ()).await;
+        assert_eq!(outcome.into_result().unwrap_err().reason, reason);
+    }
+    let asked = mock.asked();
+    assert_eq!(asked.len(), 3, "whoever is away hears nothing");
+    assert_eq!(asked[0].agent_name, "UserManagerAgent");
+    let told = mock.approvals()[0].execution.clone().unwrap();
+    assert_eq!(told.status, ExecutionStatus::Executed);
+    assert!(mock.approvals()[1].execution.is_none());
+}
+
+#[tokio::test]
+async fn it_is_as_strict_as_the_gate() {
+    let gate = Gate::policy(|_| Answer::Approve);
+    let nobody = gate.action("Delete").run(&json!({}), async |_| ()).await;
+    assert_eq!(nobody.into_result().unwrap_err().reason, Reason::Invalid);
+    let action = gate.approvers(["alice@example.com"]).action("Delete");
+    let handle = action.prepare();
+    let once = action
+        .submit_as(handle.clone(), &json!({"user_id": "1"}))
+        .await
+        .unwrap();
+    let other = action
+        .resume(handle.clone())
+        .run(&json!({"user_id": "2"}), async |_| ())
+        .await;
+    assert_eq!(other.into_result().unwrap_err().reason, Reason::Unverified);
+    let params = json!({"user_id": "1"});
+    assert_eq!(
+        once.run(&params, async |_| "ran").await,
+        Outcome::Executed("ran")
+    );
+    let again = action.resume(handle).run(&params, async |_| "ran").await;
+    assert!(again.into_result().is_err(), "once is enough");
+    let failed = action
+        .try_run(&params, async |_| Err::<(), _>("broken"))
+        .await;
+    assert_eq!(failed, Outcome::Executed(Err("broken")));
+}
