@@ -34,6 +34,7 @@ static USERS: Mutex<BTreeMap<&str, &str>> = Mutex::new(BTreeMap::new());
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
+    // First: this also chooses the TLS provider, which the other HTTP clients here rely on.
     let gate = Gate::from_env()?.agent("UserManagerAgent");
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let model = match arguments.as_slice() {
