@@ -1,6 +1,7 @@
 //! `#[approval_gate]`: functions as users write them, behind a real gate.
 
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use human_oversight_client::types::{Approval, ExecutionStatus, Status};
@@ -59,6 +60,7 @@ struct Agent {
     gate: Gate,
     name: String,
     ran: AtomicBool,
+    waits: Arc<AtomicBool>,
 }
 
 impl Agent {
@@ -67,6 +69,7 @@ impl Agent {
             gate: Gate::new(gate.client.clone()),
             name: AGENT.to_owned(),
             ran: AtomicBool::new(false),
+            waits: Arc::default(),
         }
     }
 
@@ -77,6 +80,10 @@ impl Agent {
         approver_emails = APPROVERS.iter().copied(),
         timeout = std::time::Duration::from_secs(600),
         reason = "The ticket says so.",
+        on_pending = {
+            let waits = self.waits.clone();
+            move |_: &Approval| waits.store(true, Ordering::SeqCst)
+        },
         gate = self.gate,
     )]
     async fn set<T: Serialize + Clone>(
@@ -169,6 +176,7 @@ async fn a_method_that_can_fail_says_so_and_secrets_stay_out() {
     let call = agent.set("7", &[1.5, 2.5], password());
     let (answer, (approval, mail)) = futures_util::join!(call, decide(&gate, "approve"));
     assert_eq!(answer, Ok((7, 1.5)));
+    assert!(agent.waits.load(Ordering::SeqCst));
     assert_eq!(
         parameters(&gate, &approval).await,
         json!({"user_id": "7", "values": [1.5, 2.5], "password": "«redacted»"})

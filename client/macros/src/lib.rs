@@ -34,7 +34,7 @@ use settings::{Refusal, Settings};
 /// | `approver_emails` | who may decide: anything that can be iterated over; `APPROVER_EMAILS` if it is left out |
 /// | `refusal_return_value` | what it returns when it did not run: a value, or a closure that makes one of the `Refusal`. May be left out for `String` (the refusal in words, fit for a model) and for a `Result` whose error can be made `From<Refusal>` |
 /// | `timeout` | how long people have, a `Duration` |
-/// | `reason`, `on_behalf_of` | as on `Action` |
+/// | `reason`, `on_behalf_of`, `on_pending` | as on `Action` |
 /// | `gate` | the `Gate` to ask; the one of the environment (`HO_URL`, `HO_KEY`) if it is left out |
 ///
 /// An argument marked `#[approval(redact)]` is shown as «redacted», but still bound: for secrets. One

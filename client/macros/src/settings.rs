@@ -13,6 +13,7 @@ pub(crate) struct Settings {
     timeout: Option<Expr>,
     reason: Option<Expr>,
     on_behalf_of: Option<Expr>,
+    on_pending: Option<Expr>,
     /// An expression of a gate, or why there is none.
     pub(crate) gate: TokenStream,
     pub(crate) refusal: Refusal,
@@ -31,7 +32,7 @@ pub(crate) enum Refusal {
 }
 
 const KNOWN: &str = "agent_name, action_description, approver_emails, refusal_return_value, timeout, \
-                     reason, on_behalf_of and gate";
+                     reason, on_behalf_of, on_pending and gate";
 
 impl Parse for Settings {
     fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
@@ -63,6 +64,7 @@ impl Parse for Settings {
             timeout: take("timeout"),
             reason: take("reason"),
             on_behalf_of: take("on_behalf_of"),
+            on_pending: take("on_pending"),
             gate: match take("gate") {
                 Some(gate) => quote! {
                     ::core::result::Result::Ok(::core::clone::Clone::clone(&#gate))
@@ -95,6 +97,7 @@ impl Settings {
             (quote!(timeout), &self.timeout),
             (quote!(reason), &self.reason),
             (quote!(on_behalf_of), &self.on_behalf_of),
+            (quote!(on_pending), &self.on_pending),
         ] {
             if let Some(value) = value {
                 action = quote!(#action.#method(#value));

@@ -396,7 +396,7 @@ async fn the_model_hears_what_it_got_wrong_and_so_does_the_gate() {
         &printed,
         &[
             "Agent: Error: there is no function delete_everybody | Error: invalid type: ",
-            "| Failed: There is no user 2 with this address.\nUsers: {\"1\":",
+            "| Error: there is no user 2 with this address\nUsers: {\"1\":",
         ],
     );
     let execution = approval.execution.unwrap();

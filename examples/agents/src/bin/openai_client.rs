@@ -16,8 +16,8 @@ use async_openai::types::chat::{
 use human_oversight_agents::model::{AZURE_API_VERSION, Model, Provider};
 use human_oversight_agents::offline::{self, Answer, Conversation};
 use human_oversight_agents::waiting::Waiting;
-use human_oversight_client::{Gate, Outcome};
-use serde::{Deserialize, Serialize};
+use human_oversight_client::{Gate, Refusal, approval_gate};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 const INSTRUCTIONS: &str = "You administer the users of a company. Look users up before you act on \
@@ -34,7 +34,8 @@ static USERS: Mutex<BTreeMap<&str, &str>> = Mutex::new(BTreeMap::new());
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    let gate = Gate::from_env()?.agent("UserManagerAgent");
+    // To hear at once if the gate is not set; and it chooses the TLS provider for all HTTP here.
+    Gate::from_env()?;
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let model = match arguments.as_slice() {
         [] => Model::from_env()?,
@@ -50,13 +51,13 @@ async fn main() -> anyhow::Result<()> {
     ]);
     println!("Users: {}", list_users());
     println!("You: {TASK}");
-    println!("Agent: {}", converse(&gate, &model, TASK).await?);
+    println!("Agent: {}", converse(&model, TASK).await?);
     println!("Users: {}", list_users());
     Ok(())
 }
 
 /// Hands the model's calls to the functions, and their results to the model, until it answers.
-async fn converse(gate: &Gate, model: &Model, task: &str) -> anyhow::Result<String> {
+async fn converse(model: &Model, task: &str) -> anyhow::Result<String> {
     let client = client(model);
     let mut messages: Vec<ChatCompletionRequestMessage> = vec![
         ChatCompletionRequestSystemMessage::from(INSTRUCTIONS).into(),
@@ -92,7 +93,7 @@ async fn converse(gate: &Gate, model: &Model, task: &str) -> anyhow::Result<Stri
             let FunctionCall { name, arguments } = &call.function;
             println!("Agent calls {name}({arguments})");
             // Whatever goes wrong in a call, the model hears of it and can do better.
-            let result = dispatch(gate, name, arguments)
+            let result = dispatch(name, arguments)
                 .await
                 .unwrap_or_else(|error| format!("Error: {error:#}"));
             println!("    {result}");
@@ -160,12 +161,17 @@ fn tools() -> Vec<ChatCompletionTools> {
     ]
 }
 
-async fn dispatch(gate: &Gate, name: &str, arguments: &str) -> anyhow::Result<String> {
+async fn dispatch(name: &str, arguments: &str) -> anyhow::Result<String> {
+    #[derive(Deserialize)]
+    struct User {
+        user_id: String,
+        email: String,
+    }
     match name {
         "list_users" => Ok(list_users()),
         "delete_user" => {
-            let user = serde_json::from_str(arguments)?;
-            Ok(delete_user(gate, user).await)
+            let User { user_id, email } = serde_json::from_str(arguments)?;
+            delete_user(&Waiting::start(), user_id, email).await
         }
         _ => bail!("there is no function {name}"),
     }
@@ -175,37 +181,25 @@ fn list_users() -> String {
     json!(*USERS.lock().expect("no panic")).to_string()
 }
 
-/// With the address, so that whoever approves sees a person and not a number.
-#[derive(Deserialize, Serialize)]
-struct DeleteUser {
+/// Runs only after a person approved exactly this user, whom the address names; else the model gets
+/// the refusal, with the words of whoever said no, as an answer like any other.
+#[approval_gate(
+    agent_name = "UserManagerAgent",
+    action_description = "Delete User Account",
+    refusal_return_value = |refusal: Refusal| Ok(refusal.to_string()),
+    on_pending = waiting.told(),
+)]
+async fn delete_user(
+    #[approval(skip)] waiting: &Waiting,
     user_id: String,
     email: String,
-}
-
-/// Runs only when a person approved exactly this user; else tells why not.
-async fn delete_user(gate: &Gate, user: DeleteUser) -> String {
-    let waiting = Waiting::start();
-    let outcome = gate
-        .action("Delete User Account")
-        .on_pending(waiting.told())
-        .try_run(&user, async |user| {
-            let mut users = USERS.lock().expect("no panic");
-            if users.get(user.user_id.as_str()) != Some(&user.email.as_str()) {
-                return Err(format!(
-                    "There is no user {} with this address.",
-                    user.user_id
-                ));
-            }
-            users.remove(user.user_id.as_str());
-            Ok(format!("User {} ({}) deleted.", user.user_id, user.email))
-        })
-        .await;
-    drop(waiting);
-    match outcome {
-        Outcome::Executed(Ok(done)) => done,
-        Outcome::Executed(Err(error)) => format!("Failed: {error}"),
-        Outcome::Refused(refusal) => refusal.to_string(),
+) -> anyhow::Result<String> {
+    let mut users = USERS.lock().expect("no panic");
+    if users.get(user_id.as_str()) != Some(&email.as_str()) {
+        bail!("there is no user {user_id} with this address");
     }
+    users.remove(user_id.as_str());
+    Ok(format!("User {user_id} ({email}) deleted."))
 }
 
 /// The model of `--offline`: looks the user up, asks for the deletion, and passes on what it hears.

@@ -57,6 +57,7 @@ enum Next {
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
+    // First: this also chooses the TLS provider, which the other HTTP clients here rely on.
     let gate = Gate::from_env()?.agent("ResearchGroup");
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let (model, github) = match arguments.as_slice() {
