@@ -9,6 +9,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use tokio::runtime::Handle as Runtime;
 use tokio::time::{Instant, sleep};
+use tracing::Instrument;
 
 use crate::Error;
 use crate::client::{AWAY, Client, persist};
@@ -160,8 +161,14 @@ impl Pending {
     }
 
     /// Waits, verifies, claims, and verifies what was claimed.
-    pub(crate) async fn granted(mut self, parameters: Parameters) -> Result<Permit, Refusal> {
+    pub(crate) async fn granted(self, parameters: Parameters) -> Result<Permit, Refusal> {
+        let approval = tracing::info_span!("approval", id = self.handle.id);
+        self.wait_and_claim(parameters).instrument(approval).await
+    }
+
+    async fn wait_and_claim(mut self, parameters: Parameters) -> Result<Permit, Refusal> {
         let decided = self.decided().await?;
+        tracing::debug!(status = ?decided.status, "decided");
         match decided.status {
             // A `Timeout` may be provisional, and a `Pending` past its deadline is none: only the
             // claim settles them.

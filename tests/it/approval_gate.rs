@@ -253,3 +253,17 @@ async fn what_cannot_be_shown_as_it_is_does_not_run() {
     assert!(!agent.ran.load(Ordering::SeqCst));
     assert!(gate.mails().is_empty() && gate.stored().await.is_empty());
 }
+
+/// What can be sent to another thread but not shared.
+#[approval_gate(agent_name = AGENT, action_description = "Count", approver_emails = [ALICE], gate = gate)]
+async fn count(#[approval(skip)] gate: Gate, to: u32) -> Result<std::cell::Cell<u32>, Failure> {
+    Ok(std::cell::Cell::new(to))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_gated_function_can_wait_in_a_task() {
+    let gate = TestGate::start().await;
+    let call = tokio::spawn(count(Gate::new(gate.client.clone()), 7));
+    decide(&gate, "approve").await;
+    assert_eq!(call.await.unwrap().unwrap().get(), 7);
+}

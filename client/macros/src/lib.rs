@@ -127,22 +127,26 @@ fn report(output: &ReturnType, is_async: bool) -> Tokens {
         ReturnType::Default => false,
     };
     let (executed, failed) = match is_async {
-        true => (
-            quote!(__permit.executed().await),
-            quote!(__permit.failed(__error).await),
-        ),
+        true => (quote!(executed().await), quote!(failed(__error).await)),
         false => (
-            quote!(__permit.executed_blocking()),
-            quote!(__permit.failed_blocking(__error)),
+            quote!(executed_blocking()),
+            quote!(failed_blocking(__error)),
         ),
     };
     match is_result {
+        // In words at once: the result may be nothing to hold on to while the gate is told.
         true => quote! {
-            match &__result {
-                ::core::result::Result::Ok(_) => #executed,
-                ::core::result::Result::Err(__error) => #failed,
+            let __failed = match &__result {
+                ::core::result::Result::Ok(_) => ::core::option::Option::None,
+                ::core::result::Result::Err(__error) => {
+                    ::core::option::Option::Some(::std::string::ToString::to_string(__error))
+                }
+            };
+            match __failed {
+                ::core::option::Option::None => __permit.#executed,
+                ::core::option::Option::Some(__error) => __permit.#failed,
             }
         },
-        false => quote!(#executed;),
+        false => quote!(__permit.#executed;),
     }
 }
