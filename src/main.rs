@@ -3,6 +3,7 @@
 #[cfg(unix)]
 mod ask;
 mod demo;
+mod purge;
 mod verify;
 
 use std::ffi::OsString;
@@ -18,7 +19,7 @@ use human_oversight::config::{Archive, Config};
 use human_oversight::http::{self, App};
 use human_oversight::keyring;
 use human_oversight::mailer::MailChoice;
-use human_oversight::timestamp::Timestamp;
+use human_oversight::timestamp::{Clock, Timestamp};
 use tokio::net::TcpListener;
 use tracing::Level;
 use tracing_subscriber::EnvFilter;
@@ -30,6 +31,7 @@ const USAGE: &str = "usage: human-oversight [COMMAND]
   demo [--timeout SECONDS]  run the gate and an agent that asks it; decide in the inbox
   ask OPTIONS -- COMMAND    run a command only after a person approved it (not on Windows)
   verify [--keys FILE]      hold every row of the table against its proofs; FILE as /api/keys gives it
+  purge --older-than DAYS   say what ended so long ago; with --delete, delete it
   keygen                    print fresh keys as HO_LINK_KEYS and HO_RECEIPT_KEYS take them
 ";
 
@@ -53,8 +55,22 @@ async fn main() -> ExitCode {
         },
         #[cfg(unix)]
         ["ask", arguments @ ..] => return ask(arguments).await,
-        ["verify"] => return verify(None).await,
-        ["verify", "--keys", file] => return verify(Some(Path::new(file))).await,
+        ["verify"] => return table("verify", |archive| verify::run(archive, clock(), None)).await,
+        ["verify", "--keys", file] => {
+            let keys = Some(Path::new(file));
+            return table("verify", |archive| verify::run(archive, clock(), keys)).await;
+        }
+        ["purge", "--older-than", days] | ["purge", "--older-than", days, "--delete"] => {
+            let Ok(days) = days.parse() else {
+                eprintln!("human-oversight: --older-than takes a whole number of days");
+                return ExitCode::from(2);
+            };
+            let is_meant = arguments.last() == Some(&"--delete");
+            return table("purge", |archive| {
+                purge::run(archive, clock(), days, is_meant)
+            })
+            .await;
+        }
         ["keygen"] => {
             keygen();
             return ExitCode::SUCCESS;
@@ -83,16 +99,23 @@ async fn ask(arguments: &[&str]) -> ExitCode {
     }))
 }
 
-/// Ends with 1 when something was found, and with 2 when it could not look.
-async fn verify(keys: Option<&Path>) -> ExitCode {
-    let look = async {
-        let archive = Archive::read(|name| std::env::var(name).ok())?;
-        verify::run(archive, Arc::new(now), keys).await
+/// Works on the table by itself. Ends with 2 when it could not.
+async fn table<Fut>(name: &str, work: impl FnOnce(Archive) -> Fut) -> ExitCode
+where
+    Fut: Future<Output = anyhow::Result<ExitCode>>,
+{
+    let done = match Archive::read(|name| std::env::var(name).ok()) {
+        Ok(archive) => work(archive).await,
+        Err(error) => Err(error.into()),
     };
-    look.await.unwrap_or_else(|error| {
-        eprintln!("human-oversight cannot verify: {error:#}");
+    done.unwrap_or_else(|error| {
+        eprintln!("human-oversight cannot {name}: {error:#}");
         ExitCode::from(2)
     })
+}
+
+fn clock() -> Clock {
+    Arc::new(now)
 }
 
 /// Never returns unless it could not start: to the Functions host, an end without an error would
@@ -151,7 +174,7 @@ async fn open(config: Config) -> anyhow::Result<(Arc<App>, TcpListener)> {
         .local_addr()
         .context("the port is not known")?
         .port();
-    let app = App::assemble(config, port, Arc::new(now))?;
+    let app = App::assemble(config, port, clock())?;
     Ok((Arc::new(app), listener))
 }
 

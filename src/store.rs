@@ -53,6 +53,13 @@ pub struct Versioned {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ETag(String);
 
+impl ETag {
+    /// As the embedded store counts them.
+    fn version(&self) -> Result<i64, StoreError> {
+        self.0.parse().map_err(|_| StoreError::Conflict)
+    }
+}
+
 /// The entry that a row has in the index of what is due, where that is a table of its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Entry {
@@ -75,20 +82,32 @@ pub struct Stored {
     pub keys: (String, String),
     /// What it holds, if that is an approval.
     pub approval: Result<Approval, StoreError>,
+    /// Whether the gate has still something to do about it.
+    pub is_due: bool,
+    /// When it was last written, where the store knows.
+    pub written_at: Option<Timestamp>,
+    etag: ETag,
 }
 
 impl Stored {
     fn of(
         keys: (String, String),
         row: Result<Row, StoreError>,
+        etag: ETag,
         link_keys: Option<&LinkKeys>,
     ) -> Self {
+        let is_due = matches!(&row, Ok(row) if row.due_timestamp.is_some());
         let read = |row: Row| match row::id(&keys.0, &keys.1) {
             Some(id) => row.into_approval(&id, link_keys),
             None => Err(StoreError::Damaged("PartitionKey, RowKey".to_owned())),
         };
-        let approval = row.and_then(read);
-        Self { keys, approval }
+        Self {
+            approval: row.and_then(read),
+            keys,
+            is_due,
+            written_at: None,
+            etag,
+        }
     }
 }
 
@@ -244,7 +263,7 @@ impl Store {
         let row = Row::of(&approval, due, operation_id())?;
         let (etag, entry) = match &self.backend {
             Backend::Embedded(embedded) => {
-                let condition = Condition::Is(etag.0.parse().map_err(|_| StoreError::Conflict)?);
+                let condition = Condition::Is(etag.version()?);
                 (
                     embedded.write(row, due, condition, self.keys()).await?,
                     None,
@@ -310,6 +329,17 @@ impl Store {
         match &self.backend {
             Backend::Embedded(embedded) => embedded.all(from, self.keys()).await,
             Backend::Tables(tables) => tables.all(from, self.keys()).await,
+        }
+    }
+
+    /// Deletes a row, if it is still the one that was read.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`], or the store's own.
+    pub async fn delete(&self, row: &Stored) -> Result<(), StoreError> {
+        match &self.backend {
+            Backend::Embedded(embedded) => embedded.delete(row).await,
+            Backend::Tables(tables) => tables.delete(row).await,
         }
     }
 

@@ -42,14 +42,12 @@ pub(crate) async fn run(
         bail!("there is no store in {}", dir.display());
     }
     let receipt_keys = receipt_keys(&archive, keys)?;
-    let link_keys = named(&archive, &archive.link_keys, "link.keys")?;
-    let link_keys = link_keys.map(|keys| LinkKeys::new(&keys)).transpose();
-    let link_keys = link_keys.context("HO_LINK_KEYS cannot be used")?;
+    let link_keys = link_keys(&archive)?;
     let mut found = Found {
         sealed: link_keys.is_some(),
         ..Found::default()
     };
-    let store = archive.store.open(0, clock, link_keys.map(Arc::new));
+    let store = archive.store.open(0, clock, link_keys);
     let store = store.map_err(|why| anyhow!("no connection can be made: {why}"))?;
     let mut place = None;
     loop {
@@ -126,6 +124,13 @@ fn receipt_keys(archive: &Archive, file: Option<&Path>) -> anyhow::Result<KeySet
             .clone()),
         None => bail!("there are no keys to check with: give it --keys FILE or HO_RECEIPT_KEYS"),
     }
+}
+
+/// The keys of the seals, if they are at hand.
+pub(crate) fn link_keys(archive: &Archive) -> anyhow::Result<Option<Arc<LinkKeys>>> {
+    let keys = named(archive, &archive.link_keys, "link.keys")?;
+    let keys = keys.map(|keys| LinkKeys::new(&keys)).transpose();
+    Ok(keys.context("HO_LINK_KEYS cannot be used")?.map(Arc::new))
 }
 
 /// Keys of the settings, or those that a developer's gate keeps beside its store; none are made.

@@ -29,7 +29,8 @@ struct Threads {
 
 struct Write {
     keys: (String, String),
-    entity: String,
+    /// The columns; nothing where the row is to go.
+    entity: Option<String>,
     due: Option<Timestamp>,
     condition: Condition,
     reply: oneshot::Sender<Result<i64, StoreError>>,
@@ -64,7 +65,7 @@ enum Read {
 type DueRow = (i64, String, String);
 
 /// The keys, and the columns.
-type AnyRow = ((String, String), String);
+type AnyRow = ((String, String), i64, String);
 
 /// So many rows are looked up at once.
 const PAGE: usize = 100;
@@ -116,8 +117,25 @@ impl Embedded {
     ) -> Result<ETag, StoreError> {
         row.seal(keys)?;
         let entity = serde_json::to_string(&row).expect("a row is plain JSON");
-        let (reply, answer) = oneshot::channel();
         let keys = (row.partition_key, row.row_key);
+        let version = self.send(keys, Some(entity), due, condition).await?;
+        Ok(ETag(version.to_string()))
+    }
+
+    pub(super) async fn delete(&self, row: &Stored) -> Result<(), StoreError> {
+        let condition = Condition::Is(row.etag.version()?);
+        self.send(row.keys.clone(), None, None, condition).await?;
+        Ok(())
+    }
+
+    async fn send(
+        &self,
+        keys: (String, String),
+        entity: Option<String>,
+        due: Option<Timestamp>,
+        condition: Condition,
+    ) -> Result<i64, StoreError> {
+        let (reply, answer) = oneshot::channel();
         let sent = self.0.writer.send(Write {
             keys,
             entity,
@@ -125,8 +143,7 @@ impl Embedded {
             condition,
             reply,
         });
-        let version = answered(sent.is_ok(), answer).await?;
-        Ok(ETag(version.to_string()))
+        answered(sent.is_ok(), answer).await
     }
 
     pub(super) async fn get(
@@ -182,15 +199,15 @@ impl Embedded {
         let sent = self.0.reader.send(Read::All { from, reply });
         let rows = answered(sent.is_ok(), answer).await?;
         let next = match rows.last() {
-            Some(((partition, row), _)) if rows.len() == PAGE => Some(Place {
+            Some(((partition, row), ..)) if rows.len() == PAGE => Some(Place {
                 due: None,
                 keys: (partition.clone(), Some(row.clone())),
             }),
             _ => None,
         };
-        let stored = rows
-            .into_iter()
-            .map(|(keys, entity)| Stored::of(keys, parse(&entity), link_keys));
+        let stored = rows.into_iter().map(|(keys, version, entity)| {
+            Stored::of(keys, parse(&entity), ETag(version.to_string()), link_keys)
+        });
         Ok((stored.collect(), next))
     }
 }
@@ -288,7 +305,7 @@ fn look_back(
     let looked = group.iter().map(|write| {
         let version = write.condition.version();
         let stored = get(connection, &write.keys)?;
-        let is_done = stored.is_some_and(|row| row == (version, write.entity.clone()));
+        let is_done = stored == write.entity.clone().map(|entity| (version, entity));
         Ok(if is_done {
             Ok(version)
         } else {
@@ -331,6 +348,13 @@ fn apply(connection: &Connection, write: &Write) -> rusqlite::Result<Result<i64,
             )?;
             let inserted = insert.execute(params![partition, row, due, write.entity])?;
             (inserted, StoreError::AlreadyExists)
+        }
+        Condition::Is(expected) if write.entity.is_none() => {
+            let mut delete = connection.prepare_cached(
+                "DELETE FROM approvals WHERE PartitionKey = ?1 AND RowKey = ?2 AND ETag = ?3",
+            )?;
+            let deleted = delete.execute(params![partition, row, expected])?;
+            (deleted, StoreError::Conflict)
         }
         Condition::Is(expected) => {
             let mut update = connection.prepare_cached(
@@ -408,13 +432,13 @@ fn due(
 
 fn all(connection: &Connection, from: Option<Place>) -> rusqlite::Result<Vec<AnyRow>> {
     let mut select = connection.prepare_cached(
-        "SELECT PartitionKey, RowKey, Entity FROM approvals
+        "SELECT PartitionKey, RowKey, ETag, Entity FROM approvals
          WHERE (PartitionKey, RowKey) > (?1, ?2) ORDER BY PartitionKey, RowKey LIMIT ?3",
     )?;
     let (partition, row) = from.map(|place| place.keys).unwrap_or_default();
     let rows = select.query_map(
         params![partition, row.unwrap_or_default(), PAGE as i64],
-        |row| Ok(((row.get(0)?, row.get(1)?), row.get(2)?)),
+        |row| Ok(((row.get(0)?, row.get(1)?), row.get(2)?, row.get(3)?)),
     )?;
     rows.collect()
 }

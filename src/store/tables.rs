@@ -226,11 +226,39 @@ impl Tables {
         let page = sent?;
         let next = page.continuation().map(|keys| Place { due: None, keys });
         let stored = page.entities.into_iter().map(|entity| {
-            let key = |name| entity.get(name).and_then(Value::as_str).unwrap_or_default();
-            let keys = (key("PartitionKey").to_owned(), key("RowKey").to_owned());
-            Stored::of(keys, Row::of_entity(entity), link_keys)
+            let text = |name| {
+                let text = entity.get(name).and_then(Value::as_str);
+                text.unwrap_or_default().to_owned()
+            };
+            let (keys, etag) = (
+                (text("PartitionKey"), text("RowKey")),
+                ETag(text("odata.etag")),
+            );
+            let written_at = Timestamp::parse(&text("Timestamp"));
+            Stored {
+                written_at,
+                ..Stored::of(keys, Row::of_entity(entity), etag, link_keys)
+            }
         });
         Ok((stored.collect(), next))
+    }
+
+    pub(super) async fn delete(&self, row: &Stored) -> Result<(), StoreError> {
+        let (partition, key) = &row.keys;
+        // The predecessor's keys may need escaping, which the crate does not do.
+        let client = entity(&self.approvals, &escaped(partition), &escaped(key));
+        let (sent, _) = patiently(POINT, || {
+            let condition = IfMatchCondition::Etag(row.etag.0.clone().into());
+            client.delete().if_match(condition).into_future()
+        })
+        .await;
+        match sent {
+            Ok(_) => Ok(()),
+            // Perhaps by the try before.
+            Err(fault) if fault.is_code("ResourceNotFound") => Ok(()),
+            Err(fault) if fault.is_status(412) => Err(StoreError::Conflict),
+            Err(fault) => Err(fault.into()),
+        }
     }
 
     /// The row that an entry is for, if it is due. An entry that is early or left over is put right.
@@ -479,4 +507,15 @@ async fn in_time<T>(
 /// The crate does not escape keys, and ours need no escaping.
 fn entity(table: &TableClient, partition: &str, row: &str) -> EntityClient {
     table.partition_key_client(partition).entity_client(row)
+}
+
+/// A key of somebody else's, as an address takes it: a quote is doubled, what is not plain escaped.
+fn escaped(key: &str) -> String {
+    let doubled = key.replace('\'', "\'\'");
+    let escaped = doubled.bytes().map(|byte| match byte {
+        b'-' | b'_' | b'.' | b'~' => char::from(byte).to_string(),
+        _ if byte.is_ascii_alphanumeric() => char::from(byte).to_string(),
+        _ => format!("%{byte:02X}"),
+    });
+    escaped.collect()
 }

@@ -161,6 +161,12 @@ impl TestGate {
             .fetch_add(i64::try_from(time.as_millis()).unwrap(), Ordering::SeqCst);
     }
 
+    /// Goes back in time.
+    pub(crate) fn back(&self, time: Duration) {
+        self.ahead
+            .fetch_sub(i64::try_from(time.as_millis()).unwrap(), Ordering::SeqCst);
+    }
+
     /// The gate as an agent has it.
     pub(crate) fn gate(&self) -> Gate {
         Gate::new(self.client.clone())

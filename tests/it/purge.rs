@@ -1,0 +1,122 @@
+//! `human-oversight purge`, as an operator runs it: the real program over a table that a gate wrote.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::azurite::{Table, azurite};
+use crate::harness::{ALICE, TestGate, request};
+use crate::kept;
+use crate::process::binary;
+
+/// What it printed, and its exit code.
+async fn purge(settings: &[(&str, &str)], arguments: &[&str]) -> (String, i32) {
+    let mut command = binary();
+    command
+        .arg("purge")
+        .args(arguments)
+        .envs(settings.iter().copied());
+    let output = command.output().await.unwrap();
+    let text = [output.stdout, output.stderr].concat();
+    (
+        String::from_utf8(text).unwrap(),
+        output.status.code().unwrap(),
+    )
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_old_and_done_with_goes_and_nothing_else() {
+    let gate = TestGate::start().await;
+    let settings = kept::settings(gate.dir.path());
+    let settings = kept::borrowed(&settings);
+    let ask = async |name: &str| {
+        let mut new = request();
+        new.correlation_id = Some(name.to_owned());
+        new.timeout_seconds = Some(2_592_000);
+        gate.client.submit(&new).await.unwrap()
+    };
+    // The program's clock is the machine's: what is old was asked in what is its past.
+    gate.back(Duration::from_secs(40 * 86_400));
+    let old = ask("old").await;
+    gate.reject(&old, ALICE, "no").await;
+    let tampered = ask("tampered").await;
+    gate.reject(&tampered, ALICE, "no").await;
+    let claimed = ask("claimed").await;
+    gate.approve(&claimed, ALICE).await;
+    gate.sweep().await;
+    gate.pass(Duration::from_secs(86_400));
+    gate.sweep().await;
+    gate.tamper(&tampered.id, None, |row| row["Comment"] = json!("yes"))
+        .await;
+    gate.pass(Duration::from_secs(39 * 86_400));
+    let young = ask("young").await;
+    gate.reject(&young, ALICE, "no").await;
+    gate.sweep().await;
+
+    let before = gate.stored().await;
+    let older = ["--older-than", "30"];
+    let (said, code) = purge(&settings, &older).await;
+    assert_eq!(code, 0, "{said}");
+    assert!(
+        said.starts_with("2 requests that ended, and 0 rows of the predecessor"),
+        "{said}"
+    );
+    assert!(said.contains("would be deleted. Nothing was"), "{said}");
+    assert!(
+        said.contains("4 rows in all; 0 that are still due for something and 1 that cannot"),
+        "{said}"
+    );
+    assert_eq!(gate.stored().await, before);
+
+    let (said, code) = purge(&settings, &[&older[..], &["--delete"]].concat()).await;
+    assert_eq!(
+        (code, said.contains("were deleted; 0 of them")),
+        (0, true),
+        "{said}"
+    );
+    let left: Vec<String> = gate
+        .stored()
+        .await
+        .into_iter()
+        .map(|(key, ..)| key)
+        .collect();
+    assert_eq!(left, ["tampered", "young"]);
+
+    for wrong in [&["--older-than"][..], &["--older-than", "x"], &["--delete"]] {
+        let (said, code) = purge(&settings, wrong).await;
+        assert_eq!(code, 2, "{said}");
+    }
+    assert_eq!(gate.stored().await.len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_of_the_predecessor_go_by_when_they_were_written() {
+    let settings = kept::tables(azurite().port);
+    let settings = kept::borrowed(&settings);
+    let gate = TestGate::with(&settings).await;
+    gate.ask().await;
+    let table = Table::of(azurite().port, settings[2].1);
+    table
+        .put(&json!({
+            "PartitionKey": "UserManagerAgent", "RowKey": "their-request",
+            "AgentName": "UserManagerAgent", "ActionDescription": "Delete User Account",
+            "Parameters": "{}", "ApproverEmails": ALICE, "Approver": ALICE, "Status": "Approved",
+            "RequestTimestamp": "2025-01-01T00:00:00Z", "ResponseTimestamp": "2025-01-01T00:01:00Z",
+        }))
+        .await;
+    let (said, _) = purge(&settings, &["--older-than", "1", "--delete"]).await;
+    assert!(
+        said.starts_with("0 requests that ended, and 0 rows"),
+        "{said}"
+    );
+    let (said, _) = purge(&settings, &["--older-than", "0", "--delete"]).await;
+    assert!(
+        said.starts_with("0 requests that ended, and 1 rows"),
+        "{said}"
+    );
+    assert!(
+        said.contains("1 that are still due for something"),
+        "{said}"
+    );
+    assert_eq!(table.rows().await.len(), 1);
+}
