@@ -20,7 +20,7 @@ use human_oversight::timestamp::Timestamp;
 use human_oversight::views::duration;
 use human_oversight_client::parameters::hex;
 use human_oversight_client::types::{Approval, Deliverable};
-use human_oversight_client::{Action, Error, Gate, Handle, Permit, Refusal};
+use human_oversight_client::{Action, Error, Gate, Handle, Permit, Reason, Refusal};
 use ring::digest::{self, SHA256};
 use serde::Serialize;
 use tokio::process::{Child, Command};
@@ -42,6 +42,8 @@ command's own; 3 if it did not run for want of an approval, 2 if this was called
 
 /// Nobody approved this, or it was no longer this.
 const REFUSED: u8 = 3;
+/// This was called in a wrong way.
+const WRONG: u8 = 2;
 /// What shells say of a command that was found and could not be started.
 const NOT_STARTED: u8 = 126;
 
@@ -333,7 +335,11 @@ fn refused(refusal: &Refusal) -> u8 {
     if let Some(detail) = &refusal.detail {
         say(detail);
     }
-    REFUSED
+    match refusal.reason {
+        // The gate did not take it: nobody was asked.
+        Reason::Invalid => WRONG,
+        _ => REFUSED,
+    }
 }
 
 async fn take_back(

@@ -23,6 +23,8 @@ def call(path, body=None):
             with urllib.request.build_opener(NoRedirects).open(request, timeout=60) as answer:
                 return json.load(answer), int(answer.headers.get("retry-after", 1))
         except OSError as error:
+            if isinstance(error, urllib.error.HTTPError) and error.code in (401, 403):
+                raise RuntimeError(f"{error.code}: HO_KEY is missing, wrong or another agent's") from None
             if isinstance(error, urllib.error.HTTPError) and error.code not in (408, 429, 500, 502, 503, 504):
                 raise Refused(error.read().decode()) from None  # a problem document: its detail says why
             if pause is None:
@@ -35,7 +37,7 @@ def sha256(text):
 def gated(agent, action, parameters, run):
     """Runs `run(**parameters)` once, if a person approves these parameters; else raises Refused."""
     digest = sha256(json.dumps(parameters, sort_keys=True, separators=(",", ":"), ensure_ascii=False))
-    state = f"request-{digest[:16]}.json"  # as secret as a password, so for nobody else to read
+    state = f"request-{sha256(agent + action + digest)[:16]}.json"  # as secret as a password, so for nobody else to read
     if not os.path.exists(state):  # kept before the call: after a crash it is still the same request
         with open(os.open(f"{state}.new", os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "w") as file:
             json.dump({"correlationId": str(uuid.uuid4()), "secret": secrets.token_hex(32)}, file)
@@ -46,6 +48,8 @@ def gated(agent, action, parameters, run):
             "agentName": agent, "actionDescription": action, "parameters": parameters,
             "approverEmails": APPROVERS, "correlationId": kept["correlationId"],
             "timeoutSeconds": 86_400, "claimant": sha256(kept["secret"])})
+        if approval["parametersDigest"] != digest:  # before anybody's yes is used up
+            raise Refused("the gate has other parameters than these")
         while approval["status"] == "Pending":
             time.sleep(pause)
             approval, pause = call(f"status/{approval['id']}?wait=25")

@@ -29,7 +29,8 @@ async function call<T = Approval>(path: string, body?: Json): Promise<[T, number
       });
       const text = await answer.text();
       if (answer.ok) return [JSON.parse(text) as T, Number(answer.headers.get("retry-after") ?? 1)];
-      // A problem document: its detail says why.
+      if ([401, 403].includes(answer.status)) pause = Infinity; // HO_KEY is missing, wrong or another agent's
+      else // A problem document: its detail says why.
       if (![408, 429, 500, 502, 503, 504].includes(answer.status)) throw new Refused(text);
       throw new Error(`the gate answers ${answer.status}`);
     } catch (error) {
@@ -43,6 +44,7 @@ const sha256 = (text: string) => createHash("sha256").update(text).digest("hex")
 
 /** RFC 8785: the text whose SHA-256 people approve. */
 function canonical(value: Json): string {
+  if (typeof value === "number" && !Number.isFinite(value)) throw new Refused("JSON has no such number");
   if (Array.isArray(value)) return `[${value.map(canonical).join(",")}]`;
   if (value === null || typeof value !== "object") return JSON.stringify(value);
   const names = Object.keys(value).sort();
@@ -68,7 +70,7 @@ async function gated<P extends { [name: string]: Json }, T>(
   agent: string, action: string, parameters: P, run: (parameters: P) => T | Promise<T>,
 ): Promise<T> {
   const digest = sha256(canonical(parameters));
-  const state = `request-${digest.slice(0, 16)}.json`; // as secret as a password, so for nobody else to read
+  const state = `request-${sha256(agent + action + digest).slice(0, 16)}.json`; // as secret as a password, so for nobody else to read
   if (!existsSync(state)) { // kept before the call: after a crash it is still the same request
     const fresh = { correlationId: randomUUID(), secret: randomBytes(32).toString("hex") };
     writeFileSync(`${state}.new`, JSON.stringify(fresh), { mode: 0o600 });
@@ -94,7 +96,7 @@ async function gated<P extends { [name: string]: Json }, T>(
     const nonce = randomBytes(16).toString("hex"); // a fresh one is granted once
     [granted] = await call(`claim/${id}`, { nonce, secret });
   } catch (error) {
-    if (error instanceof Refused) rmSync(state);
+    if (error instanceof Refused) rmSync(state, { force: true });
     throw error;
   }
   let end: () => T, report: { [name: string]: Json };
@@ -113,7 +115,7 @@ async function gated<P extends { [name: string]: Json }, T>(
   }
   await call(`outcome/${id}`, { ...report, secret })
     .catch((error) => console.error("the outcome could not be reported:", error));
-  rmSync(state);
+  rmSync(state, { force: true });
   return end();
 }
 
