@@ -297,3 +297,6 @@ output AZURE_FUNCTION_APP_NAME string = app.outputs.name
 
 @description('The vault that the keys are put into.')
 output AZURE_KEY_VAULT_NAME string = vault.outputs.name
+
+@description('The resource group, for azd.')
+output AZURE_RESOURCE_GROUP string = resourceGroup().name
