@@ -68,6 +68,49 @@ def values(node):
     return [node]
 
 
+def evaluate(node, names):
+    """What an expression comes to, of the kinds that settings are made of. What is neither in `names`
+    nor known here is an error."""
+    if text(node) in names:
+        return names[text(node)]
+    part = node.child_by_field_name
+    if node.type == "string":
+        if literal(node) is not None:
+            return literal(node)
+        parts = [text(c) if c.type == "string_content" else evaluate(c.named_children[0], names) for c in node.named_children]
+        return "".join(parts)
+    if node.type == "boolean":
+        return text(node) == "true"
+    if node.type == "number":
+        return int(text(node))
+    if node.type == "array" and not node.named_children:
+        return []
+    if node.type == "object":
+        return {name: evaluate(value, names) for name, value in members(node)}
+    if node.type == "parenthesized_expression":
+        return evaluate(node.named_children[0], names)
+    if node.type == "ternary_expression":
+        chosen = "consequence" if evaluate(part("condition"), names) else "alternative"
+        return evaluate(part(chosen), names)
+    if node.type == "unary_expression" and text(node).startswith("!"):
+        return not evaluate(part("argument"), names)
+    if node.type == "binary_expression":
+        left, right = (lambda: evaluate(part("left"), names)), (lambda: evaluate(part("right"), names))
+        operator = next(text(c) for c in node.children if not c.is_named)
+        if operator in ("&&", "||"):
+            return (left() and right()) if operator == "&&" else (left() or right())
+        if operator == "==":
+            return left() == right()
+    if node.type == "call_expression":
+        function = text(part("function"))
+        arguments = [evaluate(a, names) for a in part("arguments").named_children if a.type != "comment"]
+        if function == "empty":
+            return not arguments[0]
+        if function == "union":
+            return {name: value for argument in arguments for name, value in argument.items()}
+    raise ValueError(f"not known: {text(node)}")
+
+
 class File:
     """What one file declares."""
 

@@ -6,13 +6,14 @@ scripts/test runs it, after the gate was built.
 import json
 import os
 import re
+import socket
 import subprocess
 import tempfile
 import unittest
 from pathlib import Path
 
 import yaml
-from bicep import File, Types, bodies, literal, member, members, text, walk
+from bicep import File, Types, evaluate, literal, member, members, text, walk
 
 ROOT = Path(__file__).parent.parent.parent
 HERE = ROOT / "tests/infra"
@@ -219,6 +220,89 @@ class Settings(unittest.TestCase):
         hook = (ROOT / "scripts/vault-keys").read_text()
         for name in set(re.findall(r"\$\{(AZURE_\w+):\?", hook)):
             self.assertIn(name, MAIN.outputs)
+
+
+# What only Azure knows when infra/ is deployed.
+AZURES = {
+    "storage.outputs.tablesEndpoint": "https://stoversight.table.core.windows.net/",
+    "vault.outputs.uri": "https://kv-oversight.vault.azure.net/",
+    "communication!.outputs.sender": "DoNotReply@a.azurecomm.net",
+    "communication!.outputs.endpoint": "https://acs-oversight.europe.communication.azure.com",
+    "tenant().tenantId": "11111111-2222-3333-4444-555555555555",
+    "app.properties.defaultHostName": "func-oversight.azurewebsites.net",
+    "hostAccount": "stoversighth",
+    "identityClientId": "66666666-7777-8888-9999-000000000000",
+    "insightsConnectionString": "InstrumentationKey=…",
+}
+
+
+def settings_of(given):
+    """The app's settings as Bicep would write them for these parameters."""
+    names = {**AZURES, "deployer().objectId": "", "resourceGroup().location": "westeurope"}
+    for name, (_, default) in MAIN.params.items():
+        names[name] = given[name] if name in given else evaluate(default, names)
+    names["signIn"] = evaluate(MAIN.vars["signIn"], names)
+    gate = evaluate(member(member(MAIN.modules["app"][1], "params"), "settings"), names)
+    names["settings"] = gate
+    return evaluate(member(APP.resources["appsettings"].body, "properties"), names)
+
+
+class Start(unittest.TestCase):
+    """The gate, in production, with the settings that Bicep writes."""
+
+    def start(self, given, more):
+        self.assertTrue(GATE.exists(), "build the gate first")
+        printed = subprocess.run([GATE, "keygen"], capture_output=True, text=True, timeout=20).stdout
+        keys = dict(line.split("=", 1) for line in printed.splitlines())
+        settings = settings_of(given)
+        for name, value in settings.items():
+            # The platform puts in what the vault holds.
+            if value.startswith("@Microsoft.KeyVault("):
+                settings[name] = keys.get(name, "a password")
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        environment = {**settings, **more, "FUNCTIONS_CUSTOMHANDLER_PORT": str(port)}
+        gate = subprocess.Popen([GATE], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        with gate:
+            opened = next((line for line in gate.stdout if "the gate is open" in line), None)
+            gate.kill()
+            return opened or gate.stderr.read()
+
+    def test_it_starts_with_each_way_to_mail_and_to_sign_in(self):
+        approvers = {"allowedApprovers": "*@example.com"}
+        on = {"WEBSITE_AUTH_ENABLED": "True"}
+        registration = {"entraClientId": "22222222-3333-4444-5555-666666666666"}
+        for given, more in [
+            ({}, {}),
+            ({"mailDomain": "example.com", "mailFrom": "gate@example.com"}, {}),
+            ({"mail": "graph", "mailbox": "gate@example.com"}, {}),
+            ({"mail": "smtp", "smtpUrl": "smtps://relay.example.com", "mailFrom": "gate@example.com"}, {}),
+            ({"mail": "smtp", "smtpUrl": "smtps://gate@relay.example.com", "smtpPassword": True, "mailFrom": "gate@example.com"}, {}),
+            ({"identity": "entra", **registration}, on),
+            ({"requireEntraFor": "Delete *", **registration}, on),
+            ({"baseUrl": "https://gate.example.com", "settings": {"HO_OPEN_LIMIT": "5000"}}, {}),
+            (evaluate_example(), {}),
+        ]:
+            with self.subTest(given):
+                url = given.get("baseUrl", "https://func-oversight.azurewebsites.net")
+                self.assertIn(f'the gate is open url="{url}"', self.start({**approvers, **given}, more))
+
+    def test_it_does_not_start_with_less(self):
+        for given, says in [
+            ({"allowedApprovers": ""}, "HO_ALLOWED_APPROVERS is not set"),
+            ({"allowedApprovers": "*@example.com", "mail": "graph"}, "HO_GRAPH_MAILBOX is not set"),
+            ({"allowedApprovers": "*@example.com", "identity": "entra"}, "WEBSITE_AUTH_ENABLED cannot be used"),
+        ]:
+            with self.subTest(given):
+                self.assertIn(says, self.start(given, {}))
+
+
+def evaluate_example():
+    """The example's parameters where nothing is in the environment."""
+    names = {f"readEnvironmentVariable('{name}', '{default}')": default
+             for name, default in re.findall(r"readEnvironmentVariable\('(\w+)', '([^']*)'\)", EXAMPLE.source)}
+    return {name: evaluate(value, names) for name, (_, value) in EXAMPLE.params.items()}
 
 
 FAKE_AZ = """#!/usr/bin/env -S python3 -IS
