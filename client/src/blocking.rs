@@ -10,7 +10,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::gate::Action;
 use crate::outcome::{Outcome, Refusal};
-use crate::parameters::{Parameters, ParametersError};
+use crate::parameters::Parameters;
 use crate::permit::Permit;
 
 /// One thread for all who wait; made when the first one does.
@@ -72,22 +72,15 @@ impl Action {
     /// # Errors
     /// When it is anything but a verified approval.
     pub fn claim_blocking(&self, params: &impl Serialize) -> Result<Permit, Refusal> {
-        self.claim_exactly_blocking(|| Parameters::of(params))
-    }
-
-    pub(crate) fn claim_exactly_blocking(
-        &self,
-        look: impl Fn() -> Result<Parameters, ParametersError>,
-    ) -> Result<Permit, Refusal> {
-        let parameters = look().map_err(Refusal::invalid)?;
-        let digest = parameters.digest();
+        let parameters = Parameters::of(params).map_err(Refusal::invalid)?;
+        let approved = parameters.digest();
         let action = self.clone();
         let permit = wait(async move {
             let pending = action.submit_exactly(Ok(parameters.clone())).await?;
             pending.granted(parameters).await
         })?;
-        match look() {
-            Ok(now) if now.digest() == digest => Ok(permit),
+        match Parameters::of(params) {
+            Ok(now) if now.digest() == approved => Ok(permit),
             _ => Err(wait(permit.changed())),
         }
     }

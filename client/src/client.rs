@@ -65,11 +65,15 @@ impl Client {
         if !matches!(base.scheme(), "http" | "https") || base.cannot_be_a_base() {
             return Err(invalid());
         }
+        if base.query().is_some() || !base.username().is_empty() || base.password().is_some() {
+            return Err(Error::Settings(
+                "the gate's address must not hold a key: give that as HO_KEY".to_owned(),
+            ));
+        }
         // `https://host/api` and `https://host/` both mean `https://host`: people paste either.
         let path = base.path().trim_end_matches('/');
         let path = path.strip_suffix("/api").unwrap_or(path).to_owned();
         base.set_path(&path);
-        base.set_query(None);
         let key = key
             .map(str::trim)
             .map(HeaderValue::from_str)
@@ -245,7 +249,8 @@ async fn answer<T: DeserializeOwned>(mut response: Response) -> Result<T, Error>
     {
         if body.len() + chunk.len() > LARGEST_ANSWER {
             return Err(Error::Garbled(format!(
-                "an answer of more than {LARGEST_ANSWER} bytes"
+                "an answer of more than {} KiB",
+                LARGEST_ANSWER / 1_024
             )));
         }
         body.extend_from_slice(&chunk);
@@ -264,6 +269,11 @@ async fn answer<T: DeserializeOwned>(mut response: Response) -> Result<T, Error>
             status: status.as_u16(),
             retry_after: wait,
         });
+    }
+    if status == StatusCode::UNAUTHORIZED {
+        return Err(Error::Settings(
+            "the gate's host does not take the function key: HO_KEY is missing or wrong".to_owned(),
+        ));
     }
     match serde_json::from_slice::<Problem>(&body) {
         Ok(problem) => Err(Error::Problem(Box::new(problem))),

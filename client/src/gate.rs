@@ -1,5 +1,6 @@
 use std::fmt;
 use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use crate::client::persist;
-use crate::outcome::{Outcome, Refusal};
+use crate::outcome::{Outcome, Reason, Refusal};
 use crate::parameters::{Parameters, ParametersError, hex, sha256};
 use crate::pending::{Handle, Pending, Withdraw, infallibly, random_hex};
 use crate::permit::Permit;
@@ -165,7 +166,8 @@ impl Action {
     }
 
     /// Is told of the request when it was taken, and again now and then while nobody has decided: who
-    /// was asked and until when, whether their mails went out. For a line in a terminal, say.
+    /// was asked and until when, whether their mails went out. For a line in a terminal, say; it must
+    /// not block.
     #[must_use]
     pub fn on_pending(mut self, tell: impl Fn(&Approval) + Send + Sync + 'static) -> Self {
         self.on_pending = Some(Arc::new(tell));
@@ -173,8 +175,11 @@ impl Action {
     }
 
     pub(crate) fn pending(&self, approval: &Approval) {
-        if let Some(tell) = &self.on_pending {
-            tell(approval);
+        // Whoever shows the wait must not be able to end it.
+        if let Some(tell) = &self.on_pending
+            && catch_unwind(AssertUnwindSafe(|| tell(approval))).is_err()
+        {
+            tracing::warn!("on_pending panicked");
         }
     }
 
@@ -252,11 +257,15 @@ impl Action {
     ) -> Result<Pending, Refusal> {
         let handle = self.prepare();
         let given_up = Withdraw::when_dropped(&self.gate.client, &handle);
-        let submitted = self.submit_under(handle, parameters).await;
-        given_up.forget();
+        let pending = self.submit_under(handle, parameters).await;
+        // Where the answer was lost, the request may be there all the same.
+        match &pending {
+            Err(refusal) if refusal.reason == Reason::Unavailable => drop(given_up),
+            _ => given_up.forget(),
+        }
         Ok(Pending {
             detached: false,
-            ..submitted?
+            ..pending?
         })
     }
 

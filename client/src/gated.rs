@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use crate::Error;
 use crate::blocking::wait;
 use crate::gate::{Action, Gate};
-use crate::outcome::Refusal;
+use crate::outcome::{Reason, Refusal};
 use crate::parameters::{Parameters, ParametersError, sha256};
 use crate::permit::Permit;
 
@@ -117,45 +117,82 @@ impl Arguments {
         Ok(self)
     }
 
-    fn parameters(self) -> Result<Parameters, ParametersError> {
-        Parameters::of(&self.shown)
+    /// What tells these from others, shown or not.
+    fn digest(&self) -> Result<[u8; 32], ParametersError> {
+        let shown = Parameters::of(&self.shown)?;
+        Ok(sha256(&[self.bound, shown.digest()].concat()))
     }
 }
 
-/// Asks for approval of the arguments, and claims it.
+/// An approval that was claimed, and for which arguments.
+#[derive(Debug)]
+pub struct Claimed {
+    permit: Permit,
+    arguments: [u8; 32],
+}
+
+type Looked = Result<Arguments, ParametersError>;
+
+/// Asks for approval of the arguments, waits, and claims it.
 ///
 /// # Errors
 /// When it is anything but a verified approval of exactly these.
-pub async fn claim(
-    gate: Result<Gate, Error>,
-    action: impl FnOnce(Gate) -> Action,
-    look: impl Fn() -> Result<Arguments, ParametersError>,
-) -> Result<Permit, Refusal> {
-    let bound = look().map_err(Refusal::invalid)?.bound;
-    let action = action(gate?);
-    let pending = action.submit_exactly(look().and_then(Arguments::parameters));
-    let look_again = || look().and_then(Arguments::parameters);
-    let permit = pending.await?.claim_exactly(look_again).await?;
-    match look() {
-        Ok(now) if now.bound == bound => Ok(permit),
-        _ => Err(permit.changed().await),
+pub async fn claim(action: Result<Action, Error>, look: Looked) -> Result<Claimed, Refusal> {
+    let claiming = async {
+        let looked = look.map_err(Refusal::invalid)?;
+        let arguments = looked.digest().map_err(Refusal::invalid)?;
+        let parameters = Parameters::of(&looked.shown).map_err(Refusal::invalid)?;
+        let pending = action?.submit_exactly(Ok(parameters.clone())).await?;
+        let permit = pending.granted(parameters).await?;
+        Ok(Claimed { permit, arguments })
+    };
+    let claimed = claiming.await;
+    if let Err(refusal) = &claimed {
+        tell(refusal);
     }
+    claimed
 }
 
 /// The same on this thread.
 ///
 /// # Errors
 /// When it is anything but a verified approval of exactly these.
-pub fn claim_blocking(
-    gate: Result<Gate, Error>,
-    action: impl FnOnce(Gate) -> Action,
-    look: impl Fn() -> Result<Arguments, ParametersError>,
-) -> Result<Permit, Refusal> {
-    let bound = look().map_err(Refusal::invalid)?.bound;
-    let action = action(gate?);
-    let permit = action.claim_exactly_blocking(|| look().and_then(Arguments::parameters))?;
-    match look() {
-        Ok(now) if now.bound == bound => Ok(permit),
-        _ => Err(wait(permit.changed())),
+pub fn claim_blocking(action: Result<Action, Error>, look: Looked) -> Result<Claimed, Refusal> {
+    wait(claim(action, look))
+}
+
+impl Claimed {
+    /// The permit, if the arguments are what they were.
+    ///
+    /// # Errors
+    /// When they changed while a person decided.
+    pub async fn still(self, look: Looked) -> Result<Permit, Refusal> {
+        match look.and_then(|now| now.digest()) {
+            Ok(now) if now == self.arguments => Ok(self.permit),
+            _ => {
+                let refusal = self.permit.changed().await;
+                tell(&refusal);
+                Err(refusal)
+            }
+        }
+    }
+
+    /// The same on this thread.
+    ///
+    /// # Errors
+    /// When they changed while a person decided.
+    pub fn still_blocking(self, look: Looked) -> Result<Permit, Refusal> {
+        wait(self.still(look))
+    }
+}
+
+/// What was no person's doing would look like a no, where only a value comes back.
+fn tell(refusal: &Refusal) {
+    if !matches!(
+        refusal.reason,
+        Reason::Rejected | Reason::Timeout | Reason::Cancelled
+    ) {
+        let (reason, detail) = (refusal.reason, &refusal.detail);
+        tracing::warn!(?reason, detail, "not run");
     }
 }

@@ -44,6 +44,7 @@ use crate::{Client, Error, Gate};
 
 /// How a mock decides.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Answer {
     /// Yes, by the first of the approvers.
     Approve,
@@ -121,10 +122,9 @@ impl Mock {
     }
 
     pub(crate) fn submit(&self, asked: &NewApproval) -> Result<Approval, Error> {
-        let mut requests = self.requests();
         let id = id(asked);
-        if let Some(approval) = requests.approvals.get(&id) {
-            return Ok(approval.clone());
+        if let Ok(approval) = self.status(&id) {
+            return Ok(approval);
         }
         if asked.approver_emails.is_empty() {
             return Err(refused(
@@ -169,6 +169,8 @@ impl Mock {
             approval.comment = comment;
             approval.receipt = Some(self.receipt(&approval, decision, now.unix_timestamp()));
         }
+        // The policy may look at what was asked before, so nothing was locked until now.
+        let mut requests = self.requests();
         requests.asked.push(asked.clone());
         requests.approvals.insert(id, approval.clone());
         Ok(approval)

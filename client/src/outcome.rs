@@ -44,6 +44,7 @@ impl<T> Outcome<T> {
 
 /// Why an action did not run. Its text is fit to be given to a model.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Refusal {
     /// The kind of refusal.
     pub reason: Reason,
@@ -67,7 +68,9 @@ pub enum Reason {
     Undeliverable,
     /// The request was withdrawn.
     Cancelled,
-    /// The gate could not be reached, or has no use for the answer (already used, unknown word).
+    /// The approval was used before, by this process or another one: the action may have run.
+    Used,
+    /// The gate could not be reached, or answered what this version does not know.
     Unavailable,
     /// The request itself is wrong: the gate or this client does not take it.
     Invalid,
@@ -122,10 +125,7 @@ impl Refusal {
                 .map(|execution| execution.status)
             {
                 Some(ExecutionStatus::Lapsed) => Self::lapsed(),
-                _ => Self::new(
-                    Reason::Unavailable,
-                    Some("the approval was used already".to_owned()),
-                ),
+                execution => Self::new(Reason::Used, Some(format!("its execution: {execution:?}"))),
             },
             Status::Pending | Status::Unknown => Self::new(Reason::Unavailable, Some(status)),
         }
@@ -166,11 +166,14 @@ impl fmt::Display for Refusal {
                     None => Ok(()),
                 }
             }
-            Reason::Timeout => f.write_str("Not run: nobody approved in time."),
+            Reason::Timeout => f.write_str("Not run: not approved, or not used, in time."),
             Reason::Undeliverable => f.write_str("Not run: no approver could be reached by mail."),
             Reason::Cancelled => f.write_str("Not run: the request was withdrawn."),
+            Reason::Used => f.write_str(
+                "Not run again: the approval was used before, and the action may have run.",
+            ),
             Reason::Unavailable => f.write_str("Not run: no approval could be obtained."),
-            Reason::Invalid => f.write_str("Not run: the request for approval was not valid."),
+            Reason::Invalid => f.write_str("Not run: the gate did not take the request."),
             Reason::Unverified => f.write_str("Not run: the approval could not be verified."),
         }
     }

@@ -19,6 +19,7 @@ pub struct Parameters {
 
 /// Why a value cannot serve as parameters.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ParametersError {
     /// It is not a JSON object at the top: a struct or a map with text keys is.
     #[error("parameters must be a JSON object: a struct, or a map with text keys")]

@@ -15,7 +15,7 @@ use crate::Error;
 use crate::client::{AWAY, Client, persist};
 use crate::gate::Action;
 use crate::outcome::{Outcome, Refusal};
-use crate::parameters::{Parameters, ParametersError, hex};
+use crate::parameters::{Parameters, hex};
 use crate::permit::Permit;
 use crate::receipt::{self, NotPermitted, Run};
 use crate::types::{Approval, Claim, ExecutionStatus, KeySet, Status, Withdrawal};
@@ -54,6 +54,7 @@ impl fmt::Debug for Handle {
 /// [`Pending::claim`]) takes the request back, so that nobody decides for nobody; unless it is
 /// detached, as one is that was submitted under a stored [`Handle`], or taken up again.
 #[derive(Debug)]
+#[must_use = "nobody waits for the decision yet"]
 pub struct Pending {
     pub(crate) action: Action,
     pub(crate) handle: Handle,
@@ -69,7 +70,6 @@ impl Pending {
 
     /// Leaves the request standing when nobody waits for it any more: for waits that outlive their
     /// process.
-    #[must_use]
     pub fn detach(mut self) -> Self {
         self.detached = true;
         self
@@ -143,19 +143,12 @@ impl Pending {
     /// # Errors
     /// When it is anything but a verified approval of exactly these parameters.
     pub async fn claim(self, params: &impl Serialize) -> Result<Permit, Refusal> {
-        self.claim_exactly(|| Parameters::of(params)).await
-    }
-
-    /// The parameters are looked at twice: before the wait, and when the action may run.
-    pub(crate) async fn claim_exactly(
-        self,
-        look: impl Fn() -> Result<Parameters, ParametersError>,
-    ) -> Result<Permit, Refusal> {
-        let parameters = look().map_err(Refusal::invalid)?;
-        let digest = parameters.digest();
+        let parameters = Parameters::of(params).map_err(Refusal::invalid)?;
+        let approved = parameters.digest();
         let permit = self.granted(parameters).await?;
-        match look() {
-            Ok(now) if now.digest() == digest => Ok(permit),
+        // The very value that will be run, just before.
+        match Parameters::of(params) {
+            Ok(now) if now.digest() == approved => Ok(permit),
             _ => Err(permit.changed().await),
         }
     }
@@ -180,18 +173,35 @@ impl Pending {
             // First, so that a mistake of this process does not use the approval up.
             self.verify(&decided, &parameters, &keys)?;
         }
+        // In a task of its own: whoever stops waiting just now leaves a permit that reports itself.
+        let claiming = async move { self.claimed(&parameters, &keys).await }.in_current_span();
+        match tokio::spawn(claiming).await {
+            Ok(permit) => permit.map(Permit::handed_out),
+            Err(_) => Err(Refusal::unverified("the claim's task ended")),
+        }
+    }
+
+    async fn claimed(self, parameters: &Parameters, keys: &KeySet) -> Result<Permit, Refusal> {
         let claim = Claim {
             nonce: random_hex::<16>(),
             secret: Some(self.handle.secret.clone()),
         };
         let client = &self.action.gate.client;
         let id = &self.handle.id;
+        let permit = |receipt| Permit::new(client.clone(), self.handle.clone(), receipt);
         let mut refused_before = false;
         let approval = loop {
             match persist(|| client.claim(id, &claim)).await {
                 Ok(approval) => break approval,
                 Err(Error::Problem(problem)) if problem.status == 409 => {}
-                Err(error) => return Err(error.into()),
+                Err(error @ Error::Problem(_)) => return Err(error.into()),
+                Err(error) => {
+                    // It may have been granted all the same: then nobody else need wait for it.
+                    permit(String::new())
+                        .failed("not run: the answer to the claim was lost")
+                        .await;
+                    return Err(error.into());
+                }
             }
             let (approval, _) = persist(|| client.status(id, Duration::ZERO)).await?;
             // Two instances of the gate may differ by a moment about the time: what the second claim
@@ -203,12 +213,11 @@ impl Pending {
             sleep(Duration::from_secs(1)).await;
         };
         let verified = match is_ours_to_run(&approval, id) {
-            true => self.verify(&approval, &parameters, &keys),
+            true => self.verify(&approval, parameters, keys),
             false => Err(Refusal::unverified(
                 "the gate's answer to the claim is not a yes",
             )),
         };
-        let permit = |receipt| Permit::new(client.clone(), self.handle.clone(), receipt);
         match verified {
             Ok(receipt) => Ok(permit(receipt)),
             Err(refusal) => {
@@ -343,8 +352,9 @@ impl Drop for Withdraw {
             let client = self.client.clone();
             runtime.spawn(async move {
                 let secret = Some(secret);
-                if let Err(error) = client.withdraw(&id, &Withdrawal { secret }).await {
-                    tracing::debug!(id, %error, "the request could not be withdrawn");
+                let withdrawal = Withdrawal { secret };
+                if let Err(error) = persist(|| client.withdraw(&id, &withdrawal)).await {
+                    tracing::warn!(id, %error, "the request could not be withdrawn");
                 }
             });
         }

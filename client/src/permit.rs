@@ -16,6 +16,8 @@ pub struct Permit {
     handle: Option<Handle>,
     receipt: String,
     runtime: Runtime,
+    /// Whether anybody could have begun to run the action.
+    handed_out: bool,
 }
 
 impl fmt::Debug for Permit {
@@ -34,7 +36,13 @@ impl Permit {
             handle: Some(handle),
             receipt,
             runtime: Runtime::current(),
+            handed_out: false,
         }
+    }
+
+    pub(crate) fn handed_out(mut self) -> Self {
+        self.handed_out = true;
+        self
     }
 
     /// The signed receipt, for a service that demands one before it does what the agent asks for.
@@ -62,8 +70,12 @@ impl Permit {
 
     /// In a task of its own: whoever does not wait for it to end has told the gate all the same.
     async fn report(mut self, status: ExecutionStatus, error: Option<String>) {
-        if let Some(told) = self.tell(status, error) {
-            told.await.ok();
+        // Where it is awaited it must run, too: the runtime of the claim may be held up, or gone.
+        self.runtime = Runtime::current();
+        if let Some(told) = self.tell(status, error)
+            && told.await.is_err()
+        {
+            tracing::warn!("the outcome could not be reported: its task ended");
         }
     }
 
@@ -89,7 +101,11 @@ impl Permit {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        let why = "given up while it ran: it may have run, or a part of it";
+        let why = match self.handed_out {
+            true => "given up while it ran: it may have run, or a part of it",
+            false => "not run: nobody waited for the approval any more",
+        };
+        self.runtime = Runtime::try_current().unwrap_or_else(|_| self.runtime.clone());
         self.tell(ExecutionStatus::ExecutionFailed, Some(why.to_owned()));
     }
 }

@@ -49,7 +49,7 @@ async fn a_mock_decides_by_its_policy_and_knows_what_was_asked() {
 }
 
 #[tokio::test]
-async fn it_is_as_strict_as_the_gate() {
+async fn it_grants_once_and_for_what_was_asked() {
     let gate = Gate::policy(|_| Answer::Approve);
     let nobody = gate.action("Delete").run(&json!({}), async |_| ()).await;
     assert_eq!(nobody.into_result().unwrap_err().reason, Reason::Invalid);

@@ -106,7 +106,10 @@ impl Agent {
         agent_name = &self.name,
         action_description = "Restart",
         approver_emails = APPROVERS,
-        refusal_return_value = |refusal| Outcome::Refused(Refusal { detail: None, ..refusal }),
+        refusal_return_value = |mut refusal: Refusal| {
+            refusal.detail = None;
+            Outcome::Refused(refusal)
+        },
         gate = self.gate,
     )]
     fn restart(&mut self, host: &str, mut times: u32) -> Outcome<u32> {
@@ -254,16 +257,22 @@ async fn what_cannot_be_shown_as_it_is_does_not_run() {
     assert!(gate.mails().is_empty() && gate.stored().await.is_empty());
 }
 
-/// What can be sent to another thread but not shared.
+/// What can be sent to another thread but not shared, on both sides.
 #[approval_gate(agent_name = AGENT, action_description = "Count", approver_emails = [ALICE], gate = gate)]
-async fn count(#[approval(skip)] gate: Gate, to: u32) -> Result<std::cell::Cell<u32>, Failure> {
-    Ok(std::cell::Cell::new(to))
+async fn count(
+    #[approval(skip)] gate: Gate,
+    to: std::cell::Cell<u32>,
+) -> Result<std::cell::Cell<u32>, Failure> {
+    Ok(to)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_gated_function_can_wait_in_a_task() {
     let gate = TestGate::start().await;
-    let call = tokio::spawn(count(Gate::new(gate.client.clone()), 7));
+    let call = tokio::spawn(count(
+        Gate::new(gate.client.clone()),
+        std::cell::Cell::new(7),
+    ));
     decide(&gate, "approve").await;
     assert_eq!(call.await.unwrap().unwrap().get(), 7);
 }

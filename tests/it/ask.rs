@@ -236,7 +236,7 @@ async fn expired_it_does_not_run() {
     let (ended, _, said) = asked.end().await;
     assert_eq!(ended.code(), Some(3));
     assert!(
-        said.ends_with("Not run: nobody approved in time.\n"),
+        said.ends_with("Not run: not approved, or not used, in time.\n"),
         "{said}"
     );
     assert_eq!(desk.row(&asked).await.status, Status::Timeout);

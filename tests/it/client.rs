@@ -60,9 +60,10 @@ async fn an_approved_action_runs_once_and_its_outcome_is_reported() {
     let stored = gate.status(&handle.id).await;
     assert_eq!(stored.execution.unwrap().status, ExecutionStatus::Executed);
 
-    // The approval is used up, whoever comes with its handle.
-    let again = action.resume(handle).run(&user, never).await;
-    assert_eq!(refusal(again).reason, Reason::Unavailable);
+    // The approval is used up, whoever comes with its handle; and it is not told as a no.
+    let again = refusal(action.resume(handle).run(&user, never).await);
+    assert_eq!(again.reason, Reason::Used);
+    assert!(again.to_string().contains("may have run"), "{again}");
 }
 
 /// Frameworks of agents run each call in a task that may change its thread.
@@ -462,7 +463,7 @@ async fn asking_again_under_a_stored_name_is_the_same_request() {
             .into_result()
             .unwrap_err()
             .reason,
-        Reason::Unavailable
+        Reason::Used
     );
 }
 
@@ -496,6 +497,8 @@ fn the_address_is_taken_as_people_paste_it() {
         "gate.example.com",
         "ftp://gate.example.com",
         "mailto:x@example.com",
+        "https://gate.example.com/api/submit?wait=100&code=top-secret",
+        "https://top-secret@gate.example.com",
     ] {
         assert!(Client::new(bad, None).is_err(), "{bad}");
     }
@@ -528,7 +531,7 @@ async fn a_wait_that_was_detached_leaves_the_request_standing() {
     let gate = TestGate::start().await;
     let action = gate.gate().action("Delete User Account");
     let handle = action.prepare();
-    action.submit_as(handle.clone(), &user()).await.unwrap();
+    let _ = action.submit_as(handle.clone(), &user()).await.unwrap();
     let again = action.resume(handle.clone());
     let detached = action.submit(&user()).await.unwrap().detach();
     let other = detached.handle().clone();
@@ -638,4 +641,21 @@ async fn who_waits_hears_of_it() {
     let outcome = pending.run(&user(), never).await;
     assert_eq!(refusal(outcome).reason, Reason::Rejected);
     assert_eq!(*heard.lock().unwrap(), [id], "nothing is pending any more");
+}
+
+/// On one thread that waits, nothing else can run.
+#[tokio::test(flavor = "current_thread")]
+async fn a_permit_can_be_reported_from_whatever_thread() {
+    let gate = tokio::task::spawn_blocking(|| {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let gate = runtime.block_on(TestGate::start());
+        (gate, runtime)
+    });
+    let (gate, runtime) = gate.await.unwrap();
+    let permit = approved(&gate).await.claim(&user()).await.unwrap();
+    permit.executed_blocking();
+    let permit = approved(&gate).await.claim(&user()).await.unwrap();
+    permit.failed_blocking("broken");
+    let stopped = tokio::task::spawn_blocking(move || drop((gate, runtime)));
+    stopped.await.unwrap();
 }

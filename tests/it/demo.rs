@@ -94,7 +94,7 @@ async fn rejected_it_shows_the_reason_and_does_not_run() {
 async fn expired_it_does_not_run() {
     let printed = demo("10", None).await;
     assert!(
-        printed.contains("Not run: nobody approved in time."),
+        printed.contains("Not run: not approved, or not used, in time."),
         "{printed}"
     );
     assert!(printed.contains("DENIED: User deletion was not approved."));

@@ -276,7 +276,7 @@ async fn an_approval_that_is_taken_up_again_runs_no_others() {
     assert_eq!((outcome, runs.count()), (Outcome::Executed(()), 1));
     for params in [original(), respelled] {
         let outcome = runs.try_with(action.resume(handle.clone()), &params).await;
-        assert_eq!((reason(outcome), runs.count()), (Reason::Unavailable, 1));
+        assert_eq!((reason(outcome), runs.count()), (Reason::Used, 1));
     }
 }
 

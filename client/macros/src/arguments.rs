@@ -43,11 +43,16 @@ pub(crate) fn take(signature: &mut Signature) -> syn::Result<TokenStream> {
 /// How an argument is marked; the mark is no attribute that the compiler knows.
 fn marked(attributes: &mut Vec<Attribute>) -> syn::Result<Shown> {
     let mut how = Shown::AsItIs;
+    let mut marks = 0;
     for attribute in attributes
         .iter()
         .filter(|it| it.path().is_ident("approval"))
     {
         let mark: Ident = attribute.parse_args()?;
+        marks += 1;
+        if marks > 1 {
+            return Err(Error::new(mark.span(), "one mark is enough"));
+        }
         how = match mark.to_string().as_str() {
             "skip" => Shown::Skipped,
             "redact" => Shown::Redacted,

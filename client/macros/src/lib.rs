@@ -5,7 +5,7 @@ mod settings;
 
 use proc_macro::TokenStream;
 use proc_macro2::TokenStream as Tokens;
-use quote::{quote, quote_spanned};
+use quote::quote;
 use syn::spanned::Spanned;
 use syn::{Error, ItemFn, ReturnType, Type, parse_macro_input};
 
@@ -24,21 +24,25 @@ use settings::{Refusal, Settings};
 /// ```
 ///
 /// Whoever calls it waits for the decision. What people see, and what is bound to their decision, are the
-/// arguments by their names, as `serde` writes them; the function runs on those very values, and not if
-/// they changed meanwhile. A `Result` is reported to the gate as what it is, any other value as done.
+/// arguments by their names, as `serde` writes them (`self` is not among them: it is who acts); the
+/// function runs on those very values, and not if they changed meanwhile. What returns a `Result` by that
+/// name, of an error with a `Display`, is reported to the gate as done or failed; anything else as done.
 ///
 /// | setting | |
 /// |---|---|
 /// | `agent_name` | who asks |
 /// | `action_description` | what for, in a line for people |
-/// | `approver_emails` | who may decide: anything that can be iterated over; `APPROVER_EMAILS` if it is left out |
+/// | `approver_emails` | who may decide: anything that can be iterated over; the gate's own (`APPROVER_EMAILS`) if it is left out |
 /// | `refusal_return_value` | what it returns when it did not run: a value, or a closure that makes one of the `Refusal`. May be left out for `String` (the refusal in words, fit for a model) and for a `Result` whose error can be made `From<Refusal>` |
 /// | `timeout` | how long people have, a `Duration` |
 /// | `reason`, `on_behalf_of`, `on_pending` | as on `Action` |
 /// | `gate` | the `Gate` to ask; the one of the environment (`HO_URL`, `HO_KEY`) if it is left out |
 ///
-/// An argument marked `#[approval(redact)]` is shown as «redacted», but still bound: for secrets. One
-/// marked `#[approval(skip)]` is neither: for what is no part of the decision, such as a connection.
+/// An argument marked `#[approval(redact)]` is shown as «redacted», for secrets: people do not approve its
+/// value, which only must not change while they decide. One marked `#[approval(skip)]` is not looked at: for
+/// what is no part of the decision, such as a connection.
+///
+/// With `async_trait`, gate an `async fn` of its own and call that from the trait's.
 ///
 /// A function that is not `async` blocks its thread while it waits; call it where that is allowed.
 #[proc_macro_attribute]
@@ -61,12 +65,18 @@ fn gated(settings: &Settings, mut function: ItemFn) -> syn::Result<Tokens> {
             let why = "name the type: what a refusal returns must be of it too";
             return Err(Error::new(kind.span(), why));
         }
+        // What runs later would be reported as done when it is only made.
+        ReturnType::Type(_, kind) if named(kind, &["Pin", "BoxFuture", "LocalBoxFuture"]) => {
+            let why =
+                "gate an `async fn`, and call it from here: a future that is returned has not run";
+            return Err(Error::new(kind.span(), why));
+        }
         ReturnType::Type(_, kind) => quote!(#kind),
     };
     let is_async = function.sig.asyncness.is_some();
-    let (claim, await_) = match is_async {
-        true => (quote!(claim), quote!(.await)),
-        false => (quote!(claim_blocking), quote!()),
+    let (claim, still, await_) = match is_async {
+        true => (quote!(claim), quote!(still), quote!(.await)),
+        false => (quote!(claim_blocking), quote!(still_blocking), quote!()),
     };
     let report = report(&function.sig.output, is_async);
     let body = &function.block;
@@ -95,18 +105,24 @@ fn gated(settings: &Settings, mut function: ItemFn) -> syn::Result<Tokens> {
     };
     let gate = &settings.gate;
     let action = settings.action();
-    let block = quote_spanned! {function.block.span()=> {
-        match ::human_oversight_client::__gated::#claim(#gate, |__gate| #action, || #arguments) #await_ {
+    let block = quote! {{
+        let __gate: ::core::result::Result<
+            ::human_oversight_client::Gate,
+            ::human_oversight_client::Error,
+        > = #gate;
+        let __action = __gate.map(|__gate| #action);
+        let __claimed = ::human_oversight_client::__gated::#claim(__action, #arguments) #await_;
+        let __granted = match __claimed {
+            ::core::result::Result::Ok(__claimed) => __claimed.#still(#arguments) #await_,
+            ::core::result::Result::Err(__refusal) => ::core::result::Result::Err(__refusal),
+        };
+        match __granted {
             ::core::result::Result::Ok(__permit) => {
                 let __result: #returned = #run;
                 #report
                 __result
             }
-            ::core::result::Result::Err(__refusal) => {
-                #[allow(dropping_references, dropping_copy_types)]
-                let __refusal: ::human_oversight_client::Refusal = __refusal;
-                #refused
-            }
+            ::core::result::Result::Err(__refusal) => #refused,
         }
     }};
     function.block = syn::parse2(block)?;
@@ -116,14 +132,7 @@ fn gated(settings: &Settings, mut function: ItemFn) -> syn::Result<Tokens> {
 /// A `Result` is what it is; anything else means that the function did what it does.
 fn report(output: &ReturnType, is_async: bool) -> Tokens {
     let is_result = match output {
-        ReturnType::Type(_, kind) => match &**kind {
-            Type::Path(path) => path
-                .path
-                .segments
-                .last()
-                .is_some_and(|last| last.ident == "Result"),
-            _ => false,
-        },
+        ReturnType::Type(_, kind) => named(kind, &["Result"]),
         ReturnType::Default => false,
     };
     let (executed, failed) = match is_async {
@@ -148,5 +157,18 @@ fn report(output: &ReturnType, is_async: bool) -> Tokens {
             }
         },
         false => quote!(__permit.#executed;),
+    }
+}
+
+/// Whether a type goes by one of these names, wherever it is from.
+fn named(kind: &Type, names: &[&str]) -> bool {
+    match kind {
+        Type::Group(group) => named(&group.elem, names),
+        Type::Paren(paren) => named(&paren.elem, names),
+        Type::Path(path) => {
+            let last = path.path.segments.last();
+            last.is_some_and(|last| names.iter().any(|name| last.ident == name))
+        }
+        _ => false,
     }
 }
