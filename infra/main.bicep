@@ -267,7 +267,7 @@ module vaultSecrets 'endpoint.bicep' = if (privateNetwork) {
     location: location
     target: vault.outputs.id
     group: 'vault'
-    zone: 'privatelink.vaultcore.azure.net'
+    zone: 'privatelink${replace(environment().suffixes.keyvaultDns, '.vault.', '.vaultcore.')}'
     networkId: network!.outputs.id
     subnetId: network!.outputs.endpointSubnetId
   }

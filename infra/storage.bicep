@@ -26,6 +26,7 @@ param operatorIps array
 
 var blobOwner = 'b7e6dc6d-f1e8-4753-8033-0f276bb0955b' // Storage Blob Data Owner
 var tableContributor = '0a9a7e1f-b9d0-4cc4-a60d-0319b160aaa3' // Storage Table Data Contributor
+var packageContainer = 'package'
 
 resource records 'Microsoft.Storage/storageAccounts@2024-01-01' = {
   name: '${name}r'
@@ -84,7 +85,7 @@ resource host 'Microsoft.Storage/storageAccounts@2024-01-01' = {
     name: 'default'
 
     resource package 'containers' = {
-      name: 'package'
+      name: packageContainer
       properties: { publicAccess: 'None' }
     }
   }
@@ -124,4 +125,4 @@ output hostAccount string = host.name
 output hostAccountId string = host.id
 
 @description('Where the package is published.')
-output packageUrl string = '${host.properties.primaryEndpoints.blob}${host::blobs::package.name}'
+output packageUrl string = '${host.properties.primaryEndpoints.blob}${packageContainer}'

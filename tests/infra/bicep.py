@@ -59,6 +59,22 @@ def bodies(node):
     return node
 
 
+NAMED = {
+    "object_property", "parameter_declaration", "variable_declaration", "output_declaration", "resource_declaration",
+    "module_declaration",
+}  # fmt: skip
+
+
+def names_used(node):
+    """The names that expressions use, without those of functions that decorate."""
+    if node.type == "decorator":
+        return set()
+    if node.type == "identifier":
+        is_name = node.parent.type in NAMED and node.parent.named_children[0] == node
+        return set() if is_name else {text(node)}
+    return {name for child in node.named_children for name in names_used(child)}
+
+
 def values(node):
     """The expressions that a value can come to: the branches of its conditions."""
     if node.type == "ternary_expression":

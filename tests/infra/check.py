@@ -13,7 +13,7 @@ import unittest
 from pathlib import Path
 
 import yaml
-from bicep import File, Types, evaluate, literal, member, members, text, walk
+from bicep import File, Types, evaluate, literal, member, members, names_used, text
 
 ROOT = Path(__file__).parent.parent.parent
 HERE = ROOT / "tests/infra"
@@ -25,8 +25,8 @@ TYPES = Types(json.loads((HERE / "types.json").read_text()))
 GATE = ROOT / os.environ.get("HUMAN_OVERSIGHT", "target/debug/human-oversight")
 
 FUNCTIONS = {
-    "any", "cidrSubnet", "deployer", "empty", "environment", "guid", "readEnvironmentVariable", "resourceGroup",
-    "subscription", "subscriptionResourceId", "take", "tenant", "union", "uniqueString",
+    "any", "cidrSubnet", "deployer", "empty", "environment", "guid", "readEnvironmentVariable", "replace",
+    "resourceGroup", "subscription", "subscriptionResourceId", "take", "tenant", "union", "uniqueString",
 }  # fmt: skip
 
 
@@ -105,25 +105,9 @@ class Bicep(unittest.TestCase):
     def test_every_name_is_declared_and_every_declaration_used(self):
         for name, file in FILES.items():
             declared = {*file.params, *file.vars, *file.resources, *file.modules}
-            used = set()
-            for node in walk(file.root):
-                if node.type != "identifier":
-                    continue
-                parent = node.parent
-                is_first = parent.named_children[0] == node
-                if parent.type in ("object_property", "parameter_declaration", "variable_declaration", "output_declaration",
-                                   "resource_declaration", "module_declaration") and is_first:
-                    continue
-                if parent.type == "resource_expression" and not is_first:
-                    self.assertIn(text(node), file.resources, name)
-                elif parent.type == "decorator" or (parent.type == "call_expression" and parent.parent.type == "decorator"):
-                    pass
-                else:
-                    used.add(text(node))
-            # A name within an object's `value!` is parsed as a type.
-            used |= {n for n in declared if re.search(rf"\b{n}!?\.outputs\b", file.source)}
-            loops = set(re.findall(r"\[for \(?(\w+)(?:, (\w+)\))? in", file.source))
-            loops = {n for pair in loops for n in pair if n}
+            # The parser takes `name!` in an object for a type.
+            used = names_used(file.root) | {name for name in declared if f"{name}!.outputs" in file.source}
+            loops = {name for pair in re.findall(r"\[for \(?(\w+)(?:, (\w+)\))? in", file.source) for name in pair if name}
             self.assertEqual(used - declared - loops - FUNCTIONS, set(), name)
             self.assertEqual({*file.params, *file.vars} - used, set(), f"{name}: not used")
 
