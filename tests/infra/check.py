@@ -131,6 +131,7 @@ class Bicep(unittest.TestCase):
                     self.fail(f"{line.strip()}: {symbol} may not be there: `condition ? {symbol}!.outputs…`")
 
     def test_the_example_gives_what_is_needed(self):
+        self.assertIn("\nusing './main.bicep'\n", EXAMPLE.path.read_text())
         needed = {name for name, (_, default) in MAIN.params.items() if default is None}
         self.assertEqual((EXAMPLE.params.keys() - MAIN.params.keys(), needed - EXAMPLE.params.keys()), (set(), set()))
         more = {name for name, _ in members(EXAMPLE.params["settings"][1])}
