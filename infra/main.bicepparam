@@ -1,8 +1,8 @@
 // An example: the smallest deployment. `azd env set` gives the values that are read from the environment;
-// with `az`, set these variables or write the values here.
+// with `az`, set these variables or write the values here. Without approvers Azure refuses it.
 using './main.bicep'
 
-param allowedApprovers = readEnvironmentVariable('ALLOWED_APPROVERS', '*@example.com')
+param allowedApprovers = readEnvironmentVariable('ALLOWED_APPROVERS', '')
 param alertEmails = empty(readEnvironmentVariable('ALERT_EMAIL', '')) ? [] : [readEnvironmentVariable('ALERT_EMAIL', '')]
 param mail = 'acs'
 param settings = {

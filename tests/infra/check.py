@@ -267,7 +267,7 @@ class Start(unittest.TestCase):
             ({"identity": "entra", **registration}, on),
             ({"requireEntraFor": "Delete *", **registration}, on),
             ({"baseUrl": "https://gate.example.com", "settings": {"HO_OPEN_LIMIT": "5000"}}, {}),
-            (evaluate_example(), {}),
+            ({**evaluate_example(), **approvers}, {}),
         ]:
             with self.subTest(given):
                 url = given.get("baseUrl", "https://func-oversight.azurewebsites.net")
