@@ -1,0 +1,190 @@
+@description('What names end with.')
+param name string
+
+@description('Where.')
+param location string
+
+@description('The gate\'s identity.')
+param identityId string
+
+@description('How the identity is named where tokens are asked for.')
+param identityClientId string
+
+@description('The host\'s storage account.')
+param hostAccount string
+
+@description('The container of the package.')
+param packageUrl string
+
+@description('Where telemetry goes.')
+param insightsConnectionString string
+
+@description('Memory of an instance.')
+param instanceMemoryMB int
+
+@description('How many instances there may be.')
+param maximumInstances int
+
+@description('How many instances wait for calls.')
+param alwaysReady int
+
+@description('From where the app may be called; empty: from everywhere.')
+param callerIps array
+
+@description('From where the package may be published; empty: from everywhere.')
+param operatorIps array
+
+@description('The subnet that the app\'s calls come from, or empty.')
+param subnetId string
+
+@description('Whether the app can only be reached through its private endpoint.')
+param isPrivate bool
+
+@description('The public address, if it is not the app\'s own.')
+param baseUrl string
+
+@description('The app registration that people sign in through; empty: no sign-in.')
+param entraClientId string
+
+@description('The directory whose members count.')
+param entraTenant string
+
+@description('The gate\'s settings.')
+param settings object
+
+resource plan 'Microsoft.Web/serverfarms@2024-11-01' = {
+  name: 'plan-${name}'
+  location: location
+  kind: 'functionapp'
+  sku: {
+    name: 'FC1'
+    tier: 'FlexConsumption'
+  }
+  properties: { reserved: true }
+}
+
+resource app 'Microsoft.Web/sites@2024-11-01' = {
+  name: 'func-${name}'
+  location: location
+  kind: 'functionapp,linux'
+  tags: { 'azd-service-name': 'gate' }
+  identity: {
+    type: 'UserAssigned'
+    userAssignedIdentities: { '${identityId}': {} }
+  }
+  properties: {
+    serverFarmId: plan.id
+    httpsOnly: true
+    clientAffinityEnabled: false
+    keyVaultReferenceIdentity: identityId
+    virtualNetworkSubnetId: empty(subnetId) ? null : subnetId
+    publicNetworkAccess: isPrivate ? 'Disabled' : 'Enabled'
+    siteConfig: {
+      minTlsVersion: '1.2'
+      ftpsState: 'Disabled'
+      ipSecurityRestrictionsDefaultAction: empty(callerIps) ? 'Allow' : 'Deny'
+      ipSecurityRestrictions: [for (ip, i) in callerIps: {
+        name: 'caller-${i}'
+        ipAddress: ip
+        action: 'Allow'
+        priority: 100 + i
+      }]
+      scmIpSecurityRestrictionsUseMain: false
+      scmIpSecurityRestrictionsDefaultAction: empty(operatorIps) ? 'Allow' : 'Deny'
+      scmIpSecurityRestrictions: [for (ip, i) in operatorIps: {
+        name: 'operator-${i}'
+        ipAddress: '${ip}/32'
+        action: 'Allow'
+        priority: 100 + i
+      }]
+    }
+    functionAppConfig: {
+      deployment: {
+        storage: {
+          type: 'blobContainer'
+          value: packageUrl
+          authentication: {
+            type: 'UserAssignedIdentity'
+            userAssignedIdentityResourceId: identityId
+          }
+        }
+      }
+      runtime: {
+        name: 'custom'
+        version: '1.0'
+      }
+      scaleAndConcurrency: {
+        instanceMemoryMB: instanceMemoryMB
+        maximumInstanceCount: maximumInstances
+        alwaysReady: alwaysReady == 0 ? [] : [
+          {
+            name: 'http'
+            instanceCount: alwaysReady
+          }
+        ]
+        // Agents that wait hold a call for up to 100 s each, and cost the gate next to nothing.
+        triggers: { http: { perInstanceConcurrency: 64 } }
+      }
+    }
+  }
+
+  resource appsettings 'config' = {
+    name: 'appsettings'
+    properties: union({
+      AzureWebJobsStorage__accountName: hostAccount
+      AzureWebJobsStorage__credential: 'managedidentity'
+      AzureWebJobsStorage__clientId: identityClientId
+      AzureWebJobsDisableHomepage: 'true'
+      APPLICATIONINSIGHTS_CONNECTION_STRING: insightsConnectionString
+      APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'ClientId=${identityClientId};Authorization=AAD'
+      AZURE_CLIENT_ID: identityClientId
+      // The sign-in proves who it is with the identity instead of a secret.
+      OVERRIDE_USE_MI_FIC_ASSERTION_CLIENTID: identityClientId
+      HO_BASE_URL: empty(baseUrl) ? 'https://${app.properties.defaultHostName}' : baseUrl
+    }, settings)
+  }
+
+  resource auth 'config' = if (!empty(entraClientId)) {
+    name: 'authsettingsV2'
+    properties: {
+      platform: { enabled: true }
+      // Agents bring function keys, and the gate itself asks approvers to sign in.
+      globalValidation: {
+        requireAuthentication: false
+        unauthenticatedClientAction: 'AllowAnonymous'
+      }
+      httpSettings: { requireHttps: true }
+      identityProviders: {
+        azureActiveDirectory: {
+          enabled: true
+          registration: {
+            clientId: entraClientId
+            clientSecretSettingName: 'OVERRIDE_USE_MI_FIC_ASSERTION_CLIENTID'
+            openIdIssuer: '${environment().authentication.loginEndpoint}${entraTenant}/v2.0'
+          }
+        }
+      }
+      // Nobody calls anything in the approvers' names.
+      login: { tokenStore: { enabled: false } }
+    }
+  }
+
+  resource ftp 'basicPublishingCredentialsPolicies' = {
+    name: 'ftp'
+    properties: { allow: false }
+  }
+
+  resource scm 'basicPublishingCredentialsPolicies' = {
+    name: 'scm'
+    properties: { allow: false }
+  }
+}
+
+@description('The app.')
+output id string = app.id
+
+@description('Its name.')
+output name string = app.name
+
+@description('Where the gate is.')
+output baseUrl string = empty(baseUrl) ? 'https://${app.properties.defaultHostName}' : baseUrl

@@ -1,0 +1,10 @@
+// An example: the smallest deployment. `azd env set` gives the values that are read from the environment;
+// with `az`, set these variables or write the values here. Without approvers Azure refuses it.
+using './main.bicep'
+
+param allowedApprovers = readEnvironmentVariable('ALLOWED_APPROVERS', '')
+param alertEmails = empty(readEnvironmentVariable('ALERT_EMAIL', '')) ? [] : [readEnvironmentVariable('ALERT_EMAIL', '')]
+param mail = 'acs'
+param settings = {
+  HO_BRAND_CONTACT: 'Ask the operators of this gate.'
+}

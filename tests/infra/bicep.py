@@ -1,0 +1,271 @@
+"""Reads Bicep: not its compiler, but what of it can be checked on a machine without one."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import tree_sitter
+import tree_sitter_bicep
+
+PARSER = tree_sitter.Parser(tree_sitter.Language(tree_sitter_bicep.language()))
+
+
+@dataclass
+class Resource:
+    type: str
+    version: str
+    existing: bool
+    body: tree_sitter.Node
+    nested: bool
+
+
+def text(node):
+    return node.text.decode()
+
+
+def walk(node):
+    yield node
+    for child in node.named_children:
+        yield from walk(child)
+
+
+def literal(node):
+    """A string's value, if it has no parts that are only known later."""
+    if node.type == "string" and all(c.type == "string_content" for c in node.named_children):
+        return text(node)[1:-1].replace("\\'", "'")
+    return None
+
+
+def members(node):
+    """An object's properties, in pairs of name and value; resources in it are none."""
+    for item in node.named_children:
+        if item.type != "object_property" or item.named_children[0].type == "resource_declaration":
+            continue
+        name, *rest = [c for c in item.named_children if c.type != "comment"]
+        value = rest[-1] if rest else None
+        yield (literal(name) if name.type == "string" else text(name)), value
+
+
+def member(node, name):
+    return next((value for key, value in members(node) if key == name), None)
+
+
+def bodies(node):
+    """What a declaration comes to, with its condition and its loop left out."""
+    if node.type == "if_statement":
+        return bodies(node.named_children[-1])
+    if node.type == "for_statement":
+        return bodies(node.child_by_field_name("body"))
+    return node
+
+
+NAMED = {
+    "object_property", "parameter_declaration", "variable_declaration", "output_declaration", "resource_declaration",
+    "module_declaration",
+}  # fmt: skip
+
+
+def names_used(node):
+    """The names that expressions use, without those of functions that decorate."""
+    if node.type == "decorator":
+        return set()
+    if node.type == "identifier":
+        is_name = node.parent.type in NAMED and node.parent.named_children[0] == node
+        return set() if is_name else {text(node)}
+    return {name for child in node.named_children for name in names_used(child)}
+
+
+def values(node):
+    """The expressions that a value can come to: the branches of its conditions."""
+    if node.type == "ternary_expression":
+        return values(node.child_by_field_name("consequence")) + values(node.child_by_field_name("alternative"))
+    if node.type == "parenthesized_expression":
+        return values(node.named_children[0])
+    return [node]
+
+
+def evaluate(node, names):
+    """What an expression comes to, of the kinds that settings are made of. What is neither in `names`
+    nor known here is an error."""
+    if text(node) in names:
+        return names[text(node)]
+    part = node.child_by_field_name
+    if node.type == "string":
+        if literal(node) is not None:
+            return literal(node)
+        parts = [text(c) if c.type == "string_content" else evaluate(c.named_children[0], names) for c in node.named_children]
+        return "".join(parts)
+    if node.type == "boolean":
+        return text(node) == "true"
+    if node.type == "number":
+        return int(text(node))
+    if node.type == "array" and not node.named_children:
+        return []
+    if node.type == "object":
+        return {name: evaluate(value, names) for name, value in members(node)}
+    if node.type == "parenthesized_expression":
+        return evaluate(node.named_children[0], names)
+    if node.type == "ternary_expression":
+        chosen = "consequence" if evaluate(part("condition"), names) else "alternative"
+        return evaluate(part(chosen), names)
+    if node.type == "unary_expression" and text(node).startswith("!"):
+        return not evaluate(part("argument"), names)
+    if node.type == "binary_expression":
+        left, right = (lambda: evaluate(part("left"), names)), (lambda: evaluate(part("right"), names))
+        operator = next(text(c) for c in node.children if not c.is_named)
+        if operator in ("&&", "||"):
+            return (left() and right()) if operator == "&&" else (left() or right())
+        if operator == "==":
+            return left() == right()
+    if node.type == "call_expression":
+        function = text(part("function"))
+        arguments = [evaluate(a, names) for a in part("arguments").named_children if a.type != "comment"]
+        if function == "empty":
+            return not arguments[0]
+        if function == "union":
+            return {name: value for argument in arguments for name, value in argument.items()}
+    raise ValueError(f"not known: {text(node)}")
+
+
+class File:
+    """What one file declares."""
+
+    def __init__(self, path, source=None):
+        self.path = Path(path)
+        source = self.path.read_text() if source is None else source
+        if self.path.suffix == ".bicepparam":
+            # The grammar knows parameters that are declared, not ones that are given.
+            source = re.sub(r"^using .*$", "", source, flags=re.M)
+            source = re.sub(r"^param (\w+) =", r"param \1 object =", source, flags=re.M)
+        self.source = source
+        self.root = PARSER.parse(source.encode()).root_node
+        self.params, self.vars, self.resources, self.modules, self.outputs = {}, {}, {}, {}, {}
+        for declaration in self.root.named_children:
+            self._declare(declaration)
+        described = r"^@description\('(?:[^'\\]|\\.)+'\)\n(?:@.*\n)*(?:param|output) (\w+)"
+        self.described = set(re.findall(described, source, flags=re.M))
+
+    def errors(self):
+        return [n for n in walk(self.root) if n.is_error or n.is_missing] + (
+            [self.root] if self.root.has_error else []
+        )
+
+    def _declare(self, node):
+        parts = [c for c in node.named_children if c.type != "comment"]
+        if node.type == "parameter_declaration":
+            self.params[text(parts[0])] = (text(parts[1]), parts[2] if len(parts) > 2 else None)
+        elif node.type == "variable_declaration":
+            self.vars[text(parts[0])] = parts[-1]
+        elif node.type == "resource_declaration":
+            self._resource(node, None)
+        elif node.type == "module_declaration":
+            self.modules[text(parts[0])] = (literal(parts[1]), bodies(parts[-1]))
+        elif node.type == "output_declaration":
+            self.outputs[text(parts[0])] = parts[-1]
+
+    def _resource(self, node, parent):
+        symbol, kind, *rest = [c for c in node.named_children if c.type != "comment"]
+        body = bodies(rest[-1])
+        name, _, version = literal(kind).partition("@")
+        if parent:
+            name, version = f"{parent.type}/{name}", version or parent.version
+        existing = " existing " in text(node).split("{")[0]
+        resource = Resource(name, version, existing, body, parent is not None)
+        self.resources[text(symbol)] = resource
+        for item in body.named_children:
+            if item.type == "object_property" and item.named_children[0].type == "resource_declaration":
+                self._resource(item.named_children[0], resource)
+
+
+class Types:
+    """The resource types, as tests/infra/types.json has them; see extract.py."""
+
+    def __init__(self, extract):
+        self.resources, self.types = extract["resources"], extract["types"]
+
+    def check(self, resource):
+        """What is wrong with a resource."""
+        name = f"{resource.type}@{resource.version}"
+        if name not in self.resources:
+            yield f"{name}: no such type, or extract.py was not run for it"
+        elif not resource.existing:
+            given = {"parent", "scope", "dependsOn"}
+            yield from self._object(name, resource.body, self.types[self.resources[name]], given)
+
+    def _value(self, place, node, index):
+        kind, *rest = self.types[index]
+        for node in values(node):
+            if kind == "union":
+                literals = [self.types[i][1] for i in rest[0] if self.types[i][0] == "literal"]
+                known = literal(node)
+                # Most say that any other string may do as well; one that is not listed is a mistake here.
+                if known is not None and literals and known not in literals:
+                    yield f"{place}: {known!r} is none of {literals}"
+            elif kind == "literal":
+                if literal(node) not in (None, rest[0]):
+                    yield f"{place}: {literal(node)!r} is not {rest[0]!r}"
+            elif node.type == "object":
+                if kind in ("object", "oneof"):
+                    yield from self._object(place, node, self.types[index], set())
+                elif kind != "any":
+                    yield f"{place}: an object, but it must be {kind}"
+            elif node.type == "call_expression" and text(node.child_by_field_name("function")) == "union":
+                for argument in node.child_by_field_name("arguments").named_children:
+                    yield from self._value(place, argument, index)
+            elif node.type in ("array", "for_statement"):
+                if kind not in ("array", "any"):
+                    yield f"{place}: an array, but it must be {kind}"
+                items = node.named_children if node.type == "array" else [node.child_by_field_name("body")]
+                for item in items if kind == "array" else []:
+                    if item.type != "comment":
+                        yield from self._value(f"{place}[]", item, rest[0])
+            else:
+                is_now = {"string": "string", "boolean": "bool", "number": "int"}.get(node.type)
+                if is_now and kind not in (is_now, "any"):
+                    yield f"{place}: {text(node)} is a {is_now}, but it must be {kind}"
+
+    def _object(self, place, node, kind, given):
+        if kind[0] == "oneof":
+            _, discriminator, properties, variants = kind
+            chosen = literal(member(node, discriminator) or node)
+            if chosen not in variants:
+                yield f"{place}: {discriminator} {chosen!r} is none of {sorted(variants)}"
+                return
+            _, more, rest = self.types[variants[chosen]]
+            properties = {**properties, **more}
+        else:
+            _, properties, rest = kind
+        seen = set()
+        for name, value in members(node):
+            seen.add(name)
+            if name in given:
+                continue
+            if name in properties:
+                flags, index = properties[name]
+                if flags & 2:
+                    yield f"{place}.{name}: read only"
+                yield from self._value(f"{place}.{name}", value, index)
+            elif rest is not None:
+                yield from self._value(f"{place}.{name}", value, rest)
+            else:
+                yield f"{place}.{name}: no such property"
+        for name, (flags, _) in properties.items():
+            if flags & 1 and name not in seen:
+                yield f"{place}.{name}: must be given"
+
+    def path(self, resource, names):
+        """Whether a resource has a property of this path, which some other part of the file reads."""
+        kind = self.types[self.resources[f"{resource.type}@{resource.version}"]]
+        for name in names:
+            if kind[0] == "oneof":
+                variant = kind[3].get(literal(member(resource.body, kind[1]) or resource.body))
+                kind = ["object", {**kind[2], **self.types[variant][1]}, None]
+            if kind[0] != "object":
+                return kind[0] == "any"
+            if name in kind[1]:
+                kind = self.types[kind[1][name][1]]
+            elif kind[2] is not None:
+                kind = self.types[kind[2]]
+            else:
+                return False
+        return True
