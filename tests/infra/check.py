@@ -198,7 +198,7 @@ class Settings(unittest.TestCase):
         (service, what), = azd["services"].items()
         self.assertEqual(text(member(member(APP.resources["app"].body, "tags"), "azd-service-name")), f"'{service}'")
         self.assertTrue((ROOT / azd["infra"]["path"] / f"{azd['infra']['module']}.bicep").exists())
-        for hook in azd["hooks"].values():
+        for hook in [*azd["hooks"].values(), *what["hooks"].values()]:
             script = ROOT / hook["posix"]["run"].removeprefix("exec ")
             self.assertTrue(os.access(script, os.X_OK), script)
         self.assertEqual(what["dist"], "dist")
