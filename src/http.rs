@@ -300,7 +300,7 @@ impl App {
                 return Ok((before, answer));
             }
             let due = row.approval.next_due(self.config.outcome_within);
-            match self.replace(row, due).await {
+            match self.replace(row, due, before.approval.history.len()).await {
                 Ok(stored) => return Ok((stored, answer)),
                 Err(StoreError::Conflict) => {
                     let jitter = u64::from(keyring::random::<1>()[0]) % 8;
@@ -315,16 +315,18 @@ impl App {
         )))
     }
 
-    /// Stores a row and wakes whoever waits for it. In a task of its own: a caller that hangs up in
-    /// the middle keeps nobody else from the news.
+    /// Stores a row, wakes whoever waits for it, and logs what its history has beyond what was `known`.
+    /// In a task of its own: a caller that hangs up in the middle keeps nobody else from the news.
     async fn replace(
         &self,
         row: Versioned,
         due: Option<Timestamp>,
+        known: usize,
     ) -> Result<Versioned, StoreError> {
         let (store, waits) = (self.store.clone(), self.waits.clone());
         let storing = async move {
             let stored = store.replace(row, due).await?;
+            edge::log_events(&stored.approval, known);
             waits.wake(&stored.approval.request.id);
             Ok(stored)
         };

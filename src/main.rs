@@ -2,6 +2,7 @@
 
 #[cfg(unix)]
 mod ask;
+mod backup;
 mod demo;
 mod purge;
 mod verify;
@@ -31,6 +32,8 @@ const USAGE: &str = "usage: human-oversight [COMMAND]
   demo [--timeout SECONDS]  run the gate and an agent that asks it; decide in the inbox
   ask OPTIONS -- COMMAND    run a command only after a person approved it (not on Windows)
   verify [--keys FILE]      hold every row of the table against its proofs; FILE as /api/keys gives it
+  backup FILE               copy the table into a new file, a row a line
+  restore FILE              put rows of such a copy back, never over one that is there
   purge --older-than DAYS   say what ended so long ago; with --delete, delete it
   keygen                    print fresh keys as HO_LINK_KEYS and HO_RECEIPT_KEYS take them
 ";
@@ -59,6 +62,14 @@ async fn main() -> ExitCode {
         ["verify", "--keys", file] => {
             let keys = Some(Path::new(file));
             return table("verify", |archive| verify::run(archive, clock(), keys)).await;
+        }
+        ["backup", file] => {
+            let file = Path::new(file);
+            return table("back up", |archive| backup::run(archive, clock(), file)).await;
+        }
+        ["restore", file] => {
+            let file = Path::new(file);
+            return table("restore", |archive| backup::restore(archive, clock(), file)).await;
         }
         ["purge", "--older-than", days] | ["purge", "--older-than", days, "--delete"] => {
             let Ok(days) = days.parse() else {

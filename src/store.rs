@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use human_oversight_client::parameters::hex;
 use reqwest::Client;
+use serde_json::{Map, Value};
 
 use crate::approval::Approval;
 use crate::id::ApprovalId;
@@ -80,7 +81,9 @@ pub struct Due {
 pub struct Stored {
     /// Its keys, which name it in the table.
     pub keys: (String, String),
-    /// What it holds, if that is an approval.
+    /// What it holds, column by column, and the types that are not text as the service names them.
+    pub columns: Map<String, Value>,
+    /// The approval in it, if there is one.
     pub approval: Result<Approval, StoreError>,
     /// Whether the gate has still something to do about it.
     pub is_due: bool,
@@ -92,10 +95,11 @@ pub struct Stored {
 impl Stored {
     fn of(
         keys: (String, String),
-        row: Result<Row, StoreError>,
+        columns: Map<String, Value>,
         etag: ETag,
         link_keys: Option<&LinkKeys>,
     ) -> Self {
+        let row = Row::of_entity(columns.clone());
         let is_due = matches!(&row, Ok(row) if row.due_timestamp.is_some());
         let read = |row: Row| match row::id(&keys.0, &keys.1) {
             Some(id) => row.into_approval(&id, link_keys),
@@ -104,6 +108,7 @@ impl Stored {
         Self {
             approval: row.and_then(read),
             keys,
+            columns,
             is_due,
             written_at: None,
             etag,
@@ -330,6 +335,27 @@ impl Store {
             Backend::Embedded(embedded) => embedded.all(from, self.keys()).await,
             Backend::Tables(tables) => tables.all(from, self.keys()).await,
         }
+    }
+
+    /// Puts back a row of a copy, as [`Stored::columns`] has it, and what it is due for; never over one
+    /// that is there. It is sealed anew.
+    ///
+    /// # Errors
+    /// [`StoreError::AlreadyExists`]; [`StoreError::Damaged`] if it is not as a gate with these keys
+    /// stored it; [`StoreError::Predecessor`] if it is for tables only; or the store's own.
+    pub async fn restore(&self, columns: Map<String, Value>) -> Result<(), StoreError> {
+        let row = match (Row::of_entity(columns.clone()), &self.backend) {
+            (Err(StoreError::Predecessor), Backend::Tables(tables)) => {
+                return tables.insert_as_it_is(&columns).await;
+            }
+            (row, _) => row?,
+        };
+        let due = row.due()?;
+        let id = row::id(&row.partition_key, &row.row_key)
+            .ok_or_else(|| StoreError::Damaged("PartitionKey, RowKey".to_owned()))?;
+        let approval = row.into_approval(&id, self.keys())?;
+        self.insert(approval, due).await?;
+        Ok(())
     }
 
     /// Deletes a row, if it is still the one that was read.

@@ -36,11 +36,7 @@ pub(crate) async fn run(
     clock: Clock,
     keys: Option<&Path>,
 ) -> anyhow::Result<ExitCode> {
-    if let StoreChoice::Embedded(dir) = &archive.store
-        && !dir.join("approvals.db").is_file()
-    {
-        bail!("there is no store in {}", dir.display());
-    }
+    must_be_there(&archive)?;
     let receipt_keys = receipt_keys(&archive, keys)?;
     let link_keys = link_keys(&archive)?;
     let mut found = Found {
@@ -147,6 +143,16 @@ fn named(
             Ok(Some(keyring::parse(text.trim())?))
         }
         _ => Ok(None),
+    }
+}
+
+/// A store that is only looked at is not made.
+pub(crate) fn must_be_there(archive: &Archive) -> anyhow::Result<()> {
+    match &archive.store {
+        StoreChoice::Embedded(dir) if !dir.join("approvals.db").is_file() => {
+            bail!("there is no store in {}", dir.display());
+        }
+        _ => Ok(()),
     }
 }
 

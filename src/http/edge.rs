@@ -16,6 +16,7 @@ use uuid::Uuid;
 
 use super::App;
 use super::error::Error;
+use crate::approval::Approval;
 use crate::id::ApprovalId;
 
 /// Put into the extensions of an answer, so that the log can name a request that has no id in its
@@ -102,6 +103,21 @@ async fn answer(
         _ => tracing::info!(status, id, ms, "answered"),
     }
     response
+}
+
+/// Logs what happened to a request, once it is stored: what its history has beyond what was `known`.
+pub(super) fn log_events(approval: &Approval, known: usize) {
+    let request = &approval.request;
+    for event in approval.history.iter().skip(known) {
+        // Since it was made: how long people take is what an operator asks.
+        let after_s = event.at.since(request.requested_at).as_secs();
+        tracing::info!(
+            event = event.what.word(),
+            id = request.id.to_string(),
+            after_s,
+            "stored"
+        );
+    }
 }
 
 /// The host's id of this call; the last one, as a client can put one before it (and could put

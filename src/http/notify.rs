@@ -42,18 +42,22 @@ impl App {
                 None => results.push((attempt, MailResult::Failed(MailFault::Refused, None))),
             }
         }
-        let id = &approval.request.id;
+        let id = approval.request.id.to_string();
         while let Some(sent) = sending.join_next().await {
             // A panic in there leaves the lease to run out, and the mail is tried again.
             let Ok((attempt, sent)) = sent else { continue };
+            // Which of them, as `approverEmails` counts; never who.
+            let (kind, approver) = (attempt.kind.word(), attempt.approver + 1);
             let result = match &sent {
-                Ok(()) => MailResult::Sent,
+                Ok(()) => {
+                    tracing::info!(id, kind, approver, "a mail was sent");
+                    MailResult::Sent
+                }
                 Err(error) => {
                     let (fault, not_before) = of(error);
                     // What is wrong with the settings is said once, by the mailer.
                     if fault != MailFault::Misconfigured {
-                        let kind = attempt.kind.word();
-                        tracing::warn!(%id, kind, cause = %error, "a mail was not sent");
+                        tracing::warn!(id, kind, approver, cause = %error, "a mail was not sent");
                     }
                     MailResult::Failed(fault, not_before)
                 }

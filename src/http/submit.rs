@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use super::App;
 use super::claim::not_possible;
+use super::edge::log_events;
 use super::error::{Error, Standing};
 use super::json::{Fields, Json, Text, invalid};
 use super::status::wait_parameter;
@@ -92,14 +93,22 @@ async fn store(app: &App, mut approval: Approval) -> Result<(Approval, bool), Er
     let attempts = approval.lease_mails(app.config.mail_notes, approval.request.requested_at);
     let due = approval.next_due(app.config.outcome_within);
     match app.store.insert(approval, due).await {
-        Ok(stored) => match app.notify(stored.clone(), attempts).await {
-            Ok(approval) => Ok((approval, true)),
-            // It is stored, so it is accepted; the sweep sees to the mails.
-            Err(error) => {
-                tracing::warn!(%id, cause = error.cause(), "what became of the mails is not stored");
-                Ok((stored.approval, true))
+        Ok(stored) => {
+            log_events(&stored.approval, 0);
+            match app.notify(stored.clone(), attempts).await {
+                Ok(approval) => Ok((approval, true)),
+                // It is stored, so it is accepted; the sweep sees to the mails.
+                Err(error) => {
+                    let cause = error.cause();
+                    tracing::warn!(
+                        id = id.to_string(),
+                        cause,
+                        "what became of the mails is not stored"
+                    );
+                    Ok((stored.approval, true))
+                }
             }
-        },
+        }
         Err(refused @ (StoreError::AlreadyExists | StoreError::OpenLimit)) => {
             let stored = match app.load(&id).await {
                 Err(Error::NotFound) => Err(match refused {

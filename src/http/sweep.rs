@@ -138,7 +138,7 @@ async fn tidy(app: &App, id: &ApprovalId, due: &Due) -> Result<usize, Error> {
     if row.approval == before {
         // It was due by settings that have changed since.
         let due = before.next_due(app.config.outcome_within);
-        app.replace(row, due).await?;
+        app.replace(row, due, before.history.len()).await?;
         return Ok(0);
     }
     let mails = attempts.len();

@@ -206,7 +206,8 @@ impl Embedded {
             _ => None,
         };
         let stored = rows.into_iter().map(|(keys, version, entity)| {
-            Stored::of(keys, parse(&entity), ETag(version.to_string()), link_keys)
+            let columns = serde_json::from_str(&entity).unwrap_or_default();
+            Stored::of(keys, columns, ETag(version.to_string()), link_keys)
         });
         Ok((stored.collect(), next))
     }

@@ -248,6 +248,13 @@ impl Row {
             .map_err(|_| StoreError::Damaged("its columns".to_owned()))
     }
 
+    /// When the gate must look at it again.
+    pub(super) fn due(&self) -> Result<Option<Timestamp>, StoreError> {
+        let due = self.due_timestamp.as_deref().map(time);
+        due.map(|due| due.ok_or_else(|| StoreError::Damaged("DueTimestamp".to_owned())))
+            .transpose()
+    }
+
     fn fits(&self) -> Result<(), StoreError> {
         for (column, text) in [
             ("Parameters", &self.parameters),

@@ -25,7 +25,7 @@ TYPES = Types(json.loads((HERE / "types.json").read_text()))
 GATE = ROOT / os.environ.get("HUMAN_OVERSIGHT", "target/debug/human-oversight")
 
 FUNCTIONS = {
-    "any", "cidrSubnet", "deployer", "empty", "environment", "guid", "readEnvironmentVariable", "replace",
+    "any", "cidrSubnet", "deployer", "empty", "environment", "guid", "loadTextContent", "readEnvironmentVariable", "replace",
     "resourceGroup", "subscription", "subscriptionResourceId", "take", "tenant", "union", "uniqueString",
 }  # fmt: skip
 
@@ -156,6 +156,12 @@ class Bicep(unittest.TestCase):
             self.assertEqual(re.findall(r"\blist[A-Z]\w*\(|@secure|AccountKey|SharedAccess\w*=", file.source), [], name)
             for output, value in file.outputs.items():
                 self.assertNotIn("KeyVault", text(value), output)
+
+    def test_every_query_is_saved_where_operators_look(self):
+        loaded = re.findall(r"loadTextContent\('queries/(\w+)\.kql'\)", FILES["monitoring.bicep"].source)
+        self.assertEqual(sorted(loaded), sorted(path.stem for path in (INFRA / "queries").glob("*.kql")))
+        documented = re.findall(r"\(\.\./infra/queries/(\w+)\.kql\)", (ROOT / "docs/operations.md").read_text())
+        self.assertEqual(sorted(documented), sorted(loaded))
 
     def test_alerts_look_for_what_is_logged(self):
         rules = FILES["alerts.bicep"].vars["rules"].named_children

@@ -18,17 +18,22 @@ const EXECUTABLE: &str = "AzureFunctionsJobHost__customHandler__description__def
 
 /// A host over the checkout's own files and the binary that was built from it.
 pub(crate) async fn host(dir: &Path, mode: Option<Mode>, more: &[(&str, &str)]) -> Host {
+    let built = [(EXECUTABLE, env!("CARGO_BIN_EXE_human-oversight"))];
+    host_of(repository(), dir, mode, &[&built, more].concat()).await
+}
+
+/// A host over the function app in the folder `root`, which keeps its data in `dir`.
+async fn host_of(root: &Path, dir: &Path, mode: Option<Mode>, more: &[(&str, &str)]) -> Host {
     let store = format!("embedded:{}", dir.display());
     let mail = format!("file:{}", dir.join("mail").display());
     let settings = [
-        (EXECUTABLE, env!("CARGO_BIN_EXE_human-oversight")),
         ("HO_SWEEP_SCHEDULE", "0 * * * * *"),
         ("HO_LOCAL", "1"),
         ("HO_BASE_URL", "{url}"),
         ("HO_STORE", store.as_str()),
         ("HO_MAIL", mail.as_str()),
     ];
-    let mut host = Host::start(repository(), &[&settings, more].concat(), true, mode)
+    let mut host = Host::start(root, &[&settings, more].concat(), true, mode)
         .await
         .unwrap();
     host.until(Health::Ready).await;
@@ -46,12 +51,10 @@ fn for_alice() -> NewApproval {
     }
 }
 
-/// Everything that agents and approvers do, over the host, in its mode.
-async fn whole_life(mode: Mode) {
-    let dir = tempfile::tempdir().unwrap();
-    let host = host(dir.path(), Some(mode), &[]).await;
-    let mailbox = dir.path().join("mail");
-    let action = Gate::new(client(&host))
+/// Everything that agents and approvers do, over a host whose gate keeps its data in `dir`.
+async fn whole_life(host: &Host, dir: &Path) {
+    let mailbox = dir.join("mail");
+    let action = Gate::new(client(host))
         .agent("UserManagerAgent")
         .approvers([ALICE])
         .action("Delete");
@@ -70,16 +73,16 @@ async fn whole_life(mode: Mode) {
         Outcome::Executed("ran")
     );
 
-    let withdrawn = client(&host).submit(&for_alice()).await.unwrap();
-    client(&host)
+    let withdrawn = client(host).submit(&for_alice()).await.unwrap();
+    client(host)
         .withdraw(&withdrawn.id, &Default::default())
         .await
         .unwrap();
-    assert_eq!(client(&host).keys().await.unwrap().keys.len(), 1);
+    assert_eq!(client(host).keys().await.unwrap().keys.len(), 1);
     let document = format!("{}/api/openapi.json", host.url);
     let document = http().build().unwrap().get(document).send().await.unwrap();
     assert_eq!(document.status(), 200);
-    let (status, _) = client(&host)
+    let (status, _) = client(host)
         .status(&withdrawn.id, Duration::from_secs(5))
         .await
         .unwrap();
@@ -113,13 +116,21 @@ async fn whole_life(mode: Mode) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_whole_life_over_a_host_that_proxies() {
-    whole_life(Mode::Proxying).await;
+async fn a_whole_life_over_a_host_that_proxies_and_one_that_forwards() {
+    for mode in [Mode::Proxying, Mode::Forwarding] {
+        let dir = tempfile::tempdir().unwrap();
+        let host = host(dir.path(), Some(mode), &[]).await;
+        whole_life(&host, dir.path()).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_whole_life_over_a_host_that_forwards() {
-    whole_life(Mode::Forwarding).await;
+#[ignore = "scripts/package --check runs it, on what it has packed"]
+async fn a_whole_life_of_the_package() {
+    let package = std::env::var("HO_TEST_PACKAGE").unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let host = host_of(Path::new(&package), dir.path(), None, &[]).await;
+    whole_life(&host, dir.path()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,0 +1,133 @@
+//! `human-oversight backup` and `restore`, as an operator runs them: the real program, between two gates
+//! that have the same keys and nothing else in common.
+
+use std::os::unix::fs::PermissionsExt;
+use std::time::Duration;
+
+use human_oversight::keyring;
+use human_oversight_client::types::{Approval, Status};
+use serde_json::json;
+
+use crate::azurite::{self, Table, azurite};
+use crate::harness::{ALICE, TestGate};
+use crate::kept;
+use crate::process::binary;
+
+/// What it printed, and its exit code.
+async fn run(settings: &[(&str, &str)], arguments: &[&str]) -> (String, i32) {
+    let mut command = binary();
+    command.args(arguments).envs(settings.iter().copied());
+    let output = command.output().await.unwrap();
+    let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+    (text, output.status.code().unwrap())
+}
+
+/// The same but for the gate's own address.
+fn told(approval: Approval) -> Approval {
+    Approval {
+        status_url: String::new(),
+        ..approval
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_lost_is_put_back_and_goes_on() {
+    let (link_key, receipt_key) = (keyring::fresh_link_key(), keyring::fresh_receipt_key());
+    let keys = [
+        ("HO_LINK_KEYS", link_key.as_str()),
+        ("HO_RECEIPT_KEYS", receipt_key.as_str()),
+    ];
+    let gate = TestGate::with(&keys).await;
+    let of = |gate: &TestGate| kept::settings(gate.dir.path());
+    let settings = of(&gate);
+    let settings = [&kept::borrowed(&settings)[..], &keys].concat();
+    let (pending, rejected, approved) = (gate.ask().await, gate.ask().await, gate.ask().await);
+    gate.reject(&rejected, ALICE, "Not today").await;
+    gate.approve(&approved, ALICE).await;
+    let ids = [&pending.id, &rejected.id, &approved.id];
+
+    let file = gate.dir.path().join("copy.jsonl");
+    let copy = file.to_str().unwrap();
+    let (said, code) = run(&settings, &["backup", copy]).await;
+    assert_eq!((said.as_str(), code), ("3 rows were copied.\n", 0));
+    assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+    let (said, code) = run(&settings, &["backup", copy]).await;
+    assert!(code == 2 && said.contains("cannot be made"), "{said}");
+    let (said, _) = run(&settings, &["restore", copy]).await;
+    assert!(
+        said.starts_with("0 rows were put back; 3 were there"),
+        "{said}"
+    );
+
+    // Another place, with nothing in it; and a line that somebody improved.
+    let other = TestGate::with(&keys).await;
+    let settings = of(&other);
+    let settings = [&kept::borrowed(&settings)[..], &keys].concat();
+    let lines = std::fs::read_to_string(&file).unwrap();
+    let improved = lines
+        .lines()
+        .find(|line| line.contains("\"Rejected\""))
+        .unwrap();
+    let improved = improved.replace("\"Rejected\"", "\"Approved\"");
+    std::fs::write(&file, format!("{improved}\n{lines}")).unwrap();
+    let (said, code) = run(&settings, &["restore", copy]).await;
+    assert_eq!(code, 1, "{said}");
+    assert!(said.contains("line 1: the row is damaged"), "{said}");
+    assert!(
+        said.contains("3 rows were put back; 0 were there already"),
+        "{said}"
+    );
+    for id in ids {
+        assert_eq!(told(other.status(id).await), told(gate.status(id).await));
+    }
+    // It goes on: by the mail that the lost gate sent, and by the sweep of the new one.
+    let question = gate.question(&pending, ALICE);
+    let page = other
+        .get(&question.link.replace(&gate.url, &other.url))
+        .await;
+    assert!(page.body.contains("Approve"), "{}", page.body);
+    other.pass(Duration::from_secs(2 * 3_600));
+    other.sweep().await;
+    let swept = other.entity(&pending.id).await;
+    assert_eq!(swept["Status"], json!(Status::Timeout));
+
+    std::fs::write(&file, "{\"PartitionKey\":").unwrap();
+    let (said, code) = run(&settings, &["restore", copy]).await;
+    assert!(code == 2 && said.contains("line 1 is no row"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_of_the_predecessor_are_copied_too() {
+    let settings = kept::tables(azurite().port);
+    let settings = kept::borrowed(&settings);
+    let gate = TestGate::with(&settings).await;
+    gate.ask().await;
+    let table = Table::of(azurite().port, settings[2].1);
+    let theirs = json!({
+        "PartitionKey": "User Manager", "RowKey": "their-request",
+        "AgentName": "User Manager", "ActionDescription": "Delete User Account",
+        "Parameters": "{}", "ApproverEmails": ALICE, "Approver": ALICE, "Status": "Approved",
+        "RequestTimestamp": "2025-01-01T00:00:00.1234567Z", "ResponseTimestamp": "2025-01-01T00:01:00Z",
+    });
+    table.put(&theirs).await;
+    let file = gate.dir.path().join("copy.jsonl");
+    let copy = file.to_str().unwrap();
+    run(&settings, &["backup", copy]).await;
+    let fresh = azurite::fresh_table();
+    let mut settings = settings.clone();
+    settings[2].1 = &fresh;
+    let (said, code) = run(&settings, &["restore", copy]).await;
+    assert_eq!(code, 0, "{said}");
+    assert!(said.starts_with("2 rows were put back"), "{said}");
+    let (said, _) = run(&settings, &["restore", copy]).await;
+    assert!(said.starts_with("0 rows were put back; 2 were"), "{said}");
+    let rows = Table::of(azurite().port, &fresh).rows().await;
+    let row = rows
+        .iter()
+        .find(|row| row["RowKey"] == "their-request")
+        .unwrap();
+    for (column, value) in theirs.as_object().unwrap() {
+        assert_eq!(&row[column], value, "{column}");
+    }
+    assert_eq!(row.get("RequestTimestamp@odata.type"), None, "still text");
+}
