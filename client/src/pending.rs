@@ -20,12 +20,12 @@ use crate::permit::Permit;
 use crate::receipt::{self, NotPermitted, Run};
 use crate::types::{Approval, Claim, ExecutionStatus, KeySet, Status, Withdrawal};
 
-/// How long one call waits for a decision to land while the request is young.
+/// How long one call waits for a decision to land, where the gate does not mind.
 const LONG_POLL: Duration = Duration::from_secs(25);
 
-/// After this age a request is asked about now and then only: a call that hangs costs the operator
-/// as much as the work it waits for.
-const YOUNG: Duration = Duration::from_secs(120);
+/// A gate that says to come back so soon does not mind a call that waits there. One whose waiting is
+/// billed says more the longer the request waits: then it is asked, and asked again.
+const AT_ONCE: Duration = Duration::from_secs(1);
 
 /// By how much the clocks of agent and gate may differ.
 const CLOCK_LEEWAY: Duration = Duration::from_secs(60);
@@ -237,9 +237,9 @@ impl Pending {
             true => Withdraw::never(&client),
         };
         let started = Instant::now();
-        let mut pause = Duration::from_secs(1);
+        let mut pause = AT_ONCE;
         loop {
-            let wait = if started.elapsed() < YOUNG {
+            let wait = if pause <= AT_ONCE {
                 LONG_POLL
             } else {
                 Duration::ZERO
@@ -254,7 +254,7 @@ impl Pending {
                         return Ok(approval);
                     }
                     self.action.pending(&approval);
-                    pause = stay_away.unwrap_or(Duration::from_secs(1));
+                    pause = stay_away.unwrap_or(AT_ONCE);
                 }
                 Err(error) if error.is_passing() => {
                     // Nobody answers. The deadline that the gate once told still holds here.

@@ -28,6 +28,31 @@ async fn a_waiting_agent_hears_of_the_decision_at_once() {
 }
 
 #[tokio::test]
+async fn the_longer_a_request_waits_the_longer_its_agent_is_to_stay_away_where_waiting_is_billed() {
+    let (functions, alone) = (TestGate::start().await, TestGate::alone().await);
+    for (gate, expected) in [(functions, [1, 10, 60, 560, 3]), (alone, [1; 5])] {
+        let mut new = request();
+        new.timeout_seconds = Some(7_200);
+        let approval = gate.client.submit(&new).await.unwrap();
+        let mut told = Vec::new();
+        for passing in [0, 100, 500, 5_000, 1_598] {
+            gate.pass(Duration::from_secs(passing));
+            let (_, stay_away) = gate
+                .client
+                .status(&approval.id, Duration::ZERO)
+                .await
+                .unwrap();
+            told.push(stay_away.unwrap().as_secs());
+        }
+        // The last one is for what is left until the deadline.
+        assert!(
+            told[4] <= expected[4] && told[..4] == expected[..4],
+            "{told:?}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_wait_ends_at_its_end_at_the_deadline_or_at_once() {
     let gate = TestGate::start().await;
     let approval = gate.ask().await;
