@@ -1,1 +1,535 @@
+//! The report's measures, computed over rows that a gate wrote into Azurite, rows that the predecessor
+//! left there, and one that somebody forged.
+//!
+//! The DAX is the report's own text, in an engine that is not Microsoft's. M runs nowhere here: `loaded`
+//! does what its text says, with the lists of columns that are in it.
 
+use std::collections::BTreeMap;
+use std::process::Stdio;
+use std::time::Duration;
+
+use human_oversight::timestamp::Timestamp;
+use human_oversight_client::types::{Approval, NewApproval, Withdrawal};
+use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt;
+use tokio::process::Command;
+
+use super::Files;
+use super::contract::breaches;
+use super::model::{Model, Table, unquoted};
+use crate::azurite::{self, azurite};
+use crate::claim::claim;
+use crate::harness::{AGENT, ALICE, BOB, TestGate, repository, request};
+use crate::kept;
+use crate::outcome::report;
+use crate::smtp::{Smtp, SmtpFault};
+
+const PAYMENTS: &str = "PaymentsAgent";
+const HOUR: Duration = Duration::from_secs(3_600);
+
+const fn minutes(minutes: u64) -> Duration {
+    Duration::from_secs(60 * minutes)
+}
+
+/// All that can become of a request. What is left at the end is the last one, asked just now.
+async fn lives(gate: &TestGate, settings: &[(&str, &str)]) -> Approval {
+    let decided_after = async |time: Duration, by: &str| {
+        let asked = gate.ask().await;
+        gate.pass(time);
+        gate.approve(&asked, by).await;
+        asked.id
+    };
+    let claimed_after = async |time: Duration| {
+        let id = decided_after(time, ALICE).await;
+        gate.client
+            .claim(&id, &claim("0123456789abcdef"))
+            .await
+            .unwrap();
+        id
+    };
+    let executed = claimed_after(minutes(2)).await;
+    gate.client.outcome(&executed, &report(None)).await.unwrap();
+    let failed = claimed_after(minutes(5)).await;
+    let error = report(Some("the mailbox is on hold"));
+    gate.client.outcome(&failed, &error).await.unwrap();
+    let _unknown = claimed_after(minutes(1)).await;
+    let _lapsed = decided_after(minutes(10), BOB).await;
+
+    let late = NewApproval {
+        reason: Some("Left the company.".to_owned()),
+        on_behalf_of: Some("helpdesk@example.com".to_owned()),
+        ..request()
+    };
+    let late = gate.client.submit(&late).await.unwrap();
+    let question = gate.question(&late, ALICE);
+    let page = gate.get(&question.link).await;
+    gate.pass(HOUR);
+    let code = question.code.as_str();
+    let answer = gate
+        .send_form(&page, &[("decision", "approve"), ("code", code)])
+        .await;
+    assert_eq!(answer.status, 410, "{}", answer.body);
+    let _timeout = gate.ask().await;
+    let withdrawn = gate.ask().await.id;
+    let withdrawal = Withdrawal { secret: None };
+    gate.client.withdraw(&withdrawn, &withdrawal).await.unwrap();
+    undeliverable(settings).await;
+    gate.pass(24 * HOUR);
+    gate.sweep().await;
+
+    // These the sweep has not seen yet.
+    let _lapsed = decided_after(minutes(1), ALICE).await;
+    let _overdue = gate.ask().await;
+    gate.pass(2 * HOUR);
+    let _executing = claimed_after(minutes(1)).await;
+    for _ in 0..5 {
+        let payment = NewApproval {
+            agent_name: PAYMENTS.to_owned(),
+            ..request()
+        };
+        let payment = gate.client.submit(&payment).await.unwrap();
+        gate.reject(&payment, ALICE, "No.").await;
+    }
+    let _waits_to_be_claimed = decided_after(minutes(1), ALICE).await;
+    gate.ask().await
+}
+
+/// Another gate over the same tables, whose mail system takes no mail for the only approver.
+async fn undeliverable(settings: &[(&str, &str)]) {
+    let smtp = Smtp::start().await;
+    smtp.always(Some(SmtpFault::Rcpt550(ALICE)));
+    let url = smtp.url();
+    let by_smtp = [
+        ("HO_MAIL", "smtp"),
+        ("HO_SMTP_URL", url.as_str()),
+        ("HO_SMTP_CA", smtp.certificate().to_str().unwrap()),
+        ("HO_MAIL_FROM", "gate@example.com"),
+    ];
+    let gate = TestGate::with(&[settings, &by_smtp].concat()).await;
+    let asked = NewApproval {
+        approver_emails: vec![ALICE.to_owned()],
+        ..request()
+    };
+    gate.client.submit(&asked).await.unwrap();
+}
+
+/// What the Logic App left in the table, and what somebody made of one of the gate's rows.
+async fn by_hand(table: &azurite::Table, rows: &[Value]) {
+    let theirs = |key: &str, status: &str, by: &str, asked: &str, answered: &str| {
+        json!({
+            "PartitionKey": AGENT, "RowKey": key, "AgentName": AGENT,
+            "ActionDescription": "Delete User Account", "Parameters": "{\"user_id\":\"1\"}",
+            "ApproverEmails": "[\"alice@example.com\"]", "Status": status, "Approver": by,
+            "RequestTimestamp": asked, "ResponseTimestamp": answered,
+        })
+    };
+    for (key, status, by, asked, answered) in [
+        (
+            "p1",
+            "Approved",
+            ALICE,
+            "2025-05-06T07:08:09.1234567Z",
+            "2025-05-06T07:10:00Z",
+        ),
+        (
+            "p2",
+            "Rejected",
+            BOB,
+            "2025-05-06T08:00:00.0000000Z",
+            "2025-05-06T08:00:03.5000000Z",
+        ),
+        (
+            "p3",
+            "Timeout",
+            "",
+            "2025-05-06T23:59:59.9999999Z",
+            "2025-05-07T00:02:00.0000000Z",
+        ),
+        (
+            "p4",
+            "Approved",
+            ALICE,
+            "2024-12-31T23:59:59.9999999Z",
+            "2025-01-01T00:00:09.0000000Z",
+        ),
+    ] {
+        table.put(&theirs(key, status, by, asked, answered)).await;
+    }
+    let mut forged = rows
+        .iter()
+        .find(|row| row["Status"] == "Rejected")
+        .unwrap()
+        .clone();
+    forged["RowKey"] = json!("forged");
+    forged["ExecutionStatus"] = json!("Executed");
+    table.put(&forged).await;
+}
+
+/// The rows as the report's M makes them: the columns that its lists name; text as time; whether a flag
+/// is there; nothing from before `since`.
+fn loaded(table: &Table, rows: &[Value], since: &str) -> Vec<Vec<Value>> {
+    let sources = table
+        .columns
+        .iter()
+        .map(|column| column.property("sourceColumn"));
+    let sources: Vec<&str> = sources.filter(|source| !source.is_empty()).collect();
+    let [times, flags] = ["Times", "Flags"].map(|list| table.list(list));
+    let cell = |row: &Value, source: &str| {
+        let text = row[source].as_str();
+        if times.contains(&source) {
+            let typed = row[format!("{source}@odata.type")] == "Edm.DateTime";
+            json!(text.map(|text| if typed {
+                text.trim_end_matches('Z')
+            } else {
+                &text[..19]
+            }))
+        } else if flags.contains(&source) {
+            json!(text.is_some())
+        } else {
+            json!(text.filter(|text| !text.is_empty()))
+        }
+    };
+    let at = sources
+        .iter()
+        .position(|source| *source == "RequestTimestamp")
+        .unwrap();
+    let rows = rows
+        .iter()
+        .filter(|row| row["Timestamp"].as_str().unwrap() >= since);
+    let rows = rows.map(|row| sources.iter().map(|source| cell(row, source)).collect());
+    rows.filter(|row: &Vec<Value>| row[at].as_str().unwrap() >= since)
+        .collect()
+}
+
+/// What the engine made of the model.
+struct Computed {
+    tables: Value,
+    /// The measures in each of the selections that were asked for.
+    measures: Vec<BTreeMap<String, Value>>,
+}
+
+impl Computed {
+    /// Of one of the rows of requests.
+    fn cell(&self, request: &str, column: &str) -> &Value {
+        let names = self.tables["columns"]["Approvals"].as_array().unwrap();
+        let at = |name: &str| names.iter().position(|n| n == name).unwrap();
+        let rows = self.tables["rows"]["Approvals"].as_array().unwrap();
+        let row = rows
+            .iter()
+            .find(|row| row[at("Request ID")] == request)
+            .unwrap();
+        &row[at(column)]
+    }
+}
+
+async fn compute(
+    model: &Model,
+    rows: &[Vec<Value>],
+    as_of: &str,
+    selections: &Value,
+) -> Result<Computed, String> {
+    let tools = repository().join(".tools/report/dax");
+    assert!(
+        tools.join("installed").is_file(),
+        "the engine for DAX is not installed: run scripts/test once"
+    );
+    let typed = |table: &Table| -> Vec<_> {
+        let loaded = table
+            .columns
+            .iter()
+            .filter(|column| column.expression.is_none());
+        let typed = loaded.map(|column| json!([column.name, column.property("dataType")]));
+        typed.collect()
+    };
+    let approvals = model.approvals();
+    let dax = |name: &str, dax: &Option<String>| Some((name.to_owned(), dax.clone()?));
+    let end = |end: &str| {
+        let (table, column) = end.split_once('.').unwrap();
+        json!([table, unquoted(column)])
+    };
+    let relationships = model
+        .relationships
+        .iter()
+        .map(|(from, to)| [end(from), end(to)]);
+    let calculated = approvals.columns.iter();
+    let calculated = calculated.filter_map(|column| dax(&column.name, &column.expression));
+    let measures = approvals.measures.iter();
+    let measures = measures.filter_map(|measure| dax(&measure.name, &measure.expression));
+    let tables = model.tables.iter().filter(|table| table.is_calculated);
+    let asked = json!({
+        "tables": {
+            "Approvals": {"columns": typed(approvals), "rows": rows},
+            "Refresh": {"columns": typed(model.table("Refresh").unwrap()), "rows": [[as_of]]},
+        },
+        "columns": calculated.map(|(name, dax)| json!(["Approvals", name, dax])).collect::<Vec<_>>(),
+        "calculated": tables.map(|t| (t.name.clone(), t.source.clone())).collect::<BTreeMap<_, _>>(),
+        "measures": measures.collect::<BTreeMap<_, _>>(),
+        "relationships": relationships.collect::<Vec<_>>(),
+        "selections": selections,
+    });
+    let mut python = Command::new(tools.join("bin/python"))
+        .args(["-B", "tests/report/dax/evaluate.py"])
+        .current_dir(repository())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let mut stdin = python.stdin.take().unwrap();
+    stdin.write_all(asked.to_string().as_bytes()).await.unwrap();
+    drop(stdin);
+    let said = python.wait_with_output().await.unwrap();
+    if !said.status.success() {
+        return Err(String::from_utf8(said.stderr).unwrap());
+    }
+    let mut tables: Value = serde_json::from_slice(&said.stdout).unwrap();
+    let measures = serde_json::from_value(tables["measures"].take()).unwrap();
+    Ok(Computed { tables, measures })
+}
+
+/// The minutes of each decision, in order.
+fn durations(rows: &[Value]) -> Vec<f64> {
+    let time = |row: &Value, name: &str| Timestamp::parse(row[name].as_str().unwrap()).unwrap();
+    let decided = rows.iter().filter(|row| row["Approver"].is_string());
+    let minutes = decided.map(|row| {
+        let [asked, answered] = ["RequestTimestamp", "ResponseTimestamp"].map(|n| time(row, n));
+        answered.since(asked).as_secs_f64() / 60.0
+    });
+    let mut minutes: Vec<f64> = minutes.collect();
+    minutes.sort_by(f64::total_cmp);
+    minutes
+}
+
+/// What lies at this share of the way through the values, between two of them if need be.
+fn at_share(sorted: &[f64], share: f64) -> f64 {
+    let place = share * f64::from(u32::try_from(sorted.len() - 1).unwrap());
+    let (low, high) = (place.floor(), place.ceil());
+    let value = |place: f64| {
+        sorted
+            .iter()
+            .copied()
+            .nth(format!("{place}").parse().unwrap())
+            .unwrap()
+    };
+    value(low) + (value(high) - value(low)) * (place - low)
+}
+
+fn is_close(computed: &Value, expected: &Value) -> bool {
+    match (computed.as_f64(), expected.as_f64()) {
+        (Some(computed), Some(expected)) => (computed - expected).abs() < 1e-5,
+        _ => computed == expected,
+    }
+}
+
+#[tokio::test]
+async fn every_measure_is_right_over_rows_of_the_gate_and_of_its_predecessor() {
+    let files = Files::read();
+    let model = Model::of(&files);
+    let settings = kept::tables(azurite().port);
+    let settings = kept::borrowed(&settings);
+    let table = azurite::Table::of(azurite().port, settings[2].1);
+    let gate = TestGate::with(&settings).await;
+    let last = lives(&gate, &settings).await;
+
+    let rows = table.rows().await;
+    assert_eq!(rows.len(), 18);
+    assert_eq!(breaches(&files, &rows), [] as [&str; 0]);
+    disagreements(&files, &rows);
+
+    by_hand(&table, &rows).await;
+    let all = table.rows().await;
+    let since = "2025-01-01T00:00:00";
+    assert_eq!(model.parameters["Since"], "#date(2025, 1, 1)");
+    let loaded = loaded(model.approvals(), &all, since);
+    assert_eq!(loaded.len(), all.len() - 1, "one is from before");
+    let as_of = last.request_timestamp.as_str().trim_end_matches('Z');
+    let selections = json!([
+        {},
+        {"Approvals.Agent": [PAYMENTS]},
+        {"Approvals.Status": ["Rejected"]},
+        {"Calendar.Date": ["2025-05-06T00:00:00"]},
+    ]);
+    let computed = compute(&model, &loaded, as_of, &selections).await.unwrap();
+
+    let mut minutes = durations(&rows);
+    // The forged one is one of the gate's once more, and M cuts the Logic App's times to the second.
+    minutes.extend([111.0 / 60.0, 3.0 / 60.0, forged_minutes(&all)]);
+    minutes.sort_by(f64::total_cmp);
+    let expected = json!({
+        "Requests": 22, "Approved": 8, "Rejected": 7, "Timed out": 3, "Withdrawn": 1,
+        "Undeliverable": 1, "Decisions": 15, "Approval rate": 8.0 / 15.0,
+        "Rejection rate": 7.0 / 15.0, "Timeout rate": 3.0 / 18.0,
+        "Median minutes to decision": at_share(&minutes, 0.5),
+        "P90 minutes to decision": at_share(&minutes, 0.9),
+        "As of (UTC)": as_of, "Pending now": 2, "Overdue now": 1, "Executed": 2, "Running now": 1,
+        "Approved, not executed": 2, "Executed without claim": 1, "Failed executions": 1,
+        "Unknown outcomes": 1, "Late answers": 1, "Decisions under 5 seconds": 7,
+        "Unsigned decisions": 2, "Busiest approver": ALICE, "Busiest approver share": 13.0 / 15.0,
+        "Agents with one approver": 1,
+    });
+    are(&computed.measures[0], &expected);
+    assert_eq!(
+        computed.measures[0].len(),
+        expected.as_object().unwrap().len()
+    );
+    are(
+        &computed.measures[1],
+        &json!({
+            "Requests": 6, "Approval rate": 0, "Rejection rate": 1, "Timeout rate": 0,
+            "Busiest approver": ALICE, "Busiest approver share": 1, "Late answers": 0,
+        }),
+    );
+    // To choose a status in one visual does not change a rate in another.
+    are(
+        &computed.measures[2],
+        &json!({"Requests": 7, "Approval rate": 8.0 / 15.0}),
+    );
+    are(
+        &computed.measures[3],
+        &json!({
+            "Requests": 3, "Approval rate": 0.5, "Timeout rate": 1.0 / 3.0, "Pending now": 0,
+            "Unsigned decisions": 2, "Median minutes to decision": 57.0 / 60.0,
+        }),
+    );
+    in_rows(&computed, &all);
+
+    // A measure that is broken is said to be, not blank.
+    for (from, to) in [
+        ("MEDIAN (", "MEAN ("),
+        ("MEDIAN ( Approvals[", "MEDIAN ( Approvals[My "),
+    ] {
+        let broken = Model::of(&files.with(super::APPROVALS, from, to));
+        let said = compute(&broken, &loaded, as_of, &selections).await;
+        assert!(
+            said.is_err_and(|said| said.contains("could not compute")),
+            "{to}"
+        );
+    }
+}
+
+/// Ways in which report and gate could come to disagree, and what is said then.
+fn disagreements(files: &Files, rows: &[Value]) {
+    let parameters = format!("{}/definition/expressions.tmdl", super::MODEL);
+    for (path, from, to, said) in [
+        (
+            super::APPROVALS,
+            "= \"Timeout\"",
+            "= \"TimedOut\"",
+            "TimedOut",
+        ),
+        (super::APPROVALS, "= \"Lapsed\"", "= \"Expired\"", "Expired"),
+        (
+            super::APPROVALS,
+            "= \"Cancelled\"",
+            "= \"Pending\"",
+            "Cancelled",
+        ),
+        (
+            super::APPROVALS,
+            "\"ExecutionTimestamp\"",
+            "\"ExecutedTimestamp\"",
+            "writes no Executed",
+        ),
+        (
+            super::APPROVALS,
+            "Texts = {",
+            "Texts = {\"RunBy\", ",
+            "RunBy is no Texts",
+        ),
+        (
+            super::APPROVALS,
+            "Times = {",
+            "Times = {\"Comment\", ",
+            "Comment is no Times",
+        ),
+        (
+            &parameters,
+            "\"approvals\"",
+            "\"Approvals\"",
+            "the table is",
+        ),
+    ] {
+        // The word may be there more than once.
+        let mut changed = files.with(path, from, to);
+        while from.starts_with("= ") && changed.text(path).contains(from) {
+            changed = changed.with(path, from, to);
+        }
+        let found = breaches(&changed, rows);
+        assert!(
+            found.iter().any(|breach| breach.contains(said)),
+            "{said}: {found:?}"
+        );
+    }
+}
+
+fn forged_minutes(rows: &[Value]) -> f64 {
+    let forged = rows.iter().find(|row| row["RowKey"] == "forged").unwrap();
+    durations(std::slice::from_ref(forged))[0]
+}
+
+#[track_caller]
+fn are(computed: &BTreeMap<String, Value>, expected: &Value) {
+    for (name, expected) in expected.as_object().unwrap() {
+        let computed = &computed[name];
+        assert!(
+            is_close(computed, expected),
+            "{name}: {computed}, not {expected}"
+        );
+    }
+}
+
+/// The columns that are computed for each row.
+fn in_rows(computed: &Computed, rows: &[Value]) {
+    for (column, expected) in [
+        ("Requested date", json!("2025-05-06T00:00:00.000")),
+        ("Requested at (UTC)", json!("2025-05-06T07:08:09.000")),
+        ("Hour (UTC)", json!(7)),
+        ("Weekday number", json!(2)),
+        ("Weekday", json!("Tue")),
+        ("Minutes to decision", json!(111.0 / 60.0)),
+        ("Exception", json!(null)),
+        ("Deadline (UTC)", json!(null)),
+        ("Signed", json!(false)),
+    ] {
+        let is = computed.cell("p1", column);
+        assert!(is_close(is, &expected), "{column}: {is}");
+    }
+    assert_eq!(computed.cell("p3", "Approver"), &json!(null));
+    let mut exceptions: Vec<&str> = Vec::new();
+    for row in rows.iter().filter(|row| row["RowKey"] != "p4") {
+        let exception = computed.cell(row["RowKey"].as_str().unwrap(), "Exception");
+        exceptions.extend(exception.as_str());
+    }
+    exceptions.sort_unstable();
+    let mut expected = vec![
+        "executed without claim; under 5 seconds",
+        "failed",
+        "late answer",
+        "not executed",
+        "not executed",
+        "outcome unknown",
+        "overdue",
+        "undeliverable",
+    ];
+    expected.extend(["under 5 seconds"; 6]);
+    assert_eq!(exceptions, expected);
+}
+
+#[tokio::test]
+async fn over_an_empty_table_every_counter_is_0() {
+    let model = Model::of(&Files::read());
+    let as_of = "2026-11-22T10:11:12.345";
+    let computed = compute(&model, &[], as_of, &json!([{}])).await.unwrap();
+    let days = &computed.tables["rows"]["Calendar"];
+    assert_eq!(days, &json!([["2026-11-22"]]));
+    for measure in &model.approvals().measures {
+        let expected = match (measure.name.as_str(), measure.property("formatString")) {
+            ("As of (UTC)", _) => json!(as_of),
+            (_, "#,0") => json!(0),
+            _ => json!(null),
+        };
+        let is = &computed.measures[0][&measure.name];
+        assert!(is_close(is, &expected), "{}: {is}", measure.name);
+    }
+}

@@ -14,8 +14,10 @@ def value(given, kind):
 
 
 def plain(result):
-    if isinstance(result, (datetime, date)):
-        return result.isoformat()
+    if isinstance(result, datetime):
+        return result.isoformat(timespec="milliseconds")
+    if isinstance(result, date):
+        return f"{result}T00:00:00.000"
     return result
 
 
@@ -34,20 +36,15 @@ tables = {
     for name, table in asked["tables"].items()
 }
 for table, column, dax in asked["columns"]:
-    reason = calc_tables.calc_column_unsupported_reason(
-        dax, table, tables[table]["columns"], all_tables=tables, relationships=relationships
-    )
-    if reason:
-        sys.exit(f"{table}[{column}]: {reason}")
+    # As a column of a query, which may look into other tables too.
+    query = f'ADDCOLUMNS ( {table}, "{column}", {dax} )'
     rows = tables[table]["rows"]
-    values, error = calc_tables.evaluate_row_context_column(
-        tables[table]["columns"], rows, dax, table, tables, relationships
-    )
-    if error and rows:
+    added, error = calc_tables.evaluate_calc_table_expression(query, tables, {}, relationships) if rows else ({}, None)
+    if error:
         sys.exit(f"{table}[{column}]: {error}")
-    tables[table]["columns"].append(column)
-    for row, computed in zip(rows, values or []):
-        row.append(computed)
+    if rows and added["columns"] != tables[table]["columns"] + [column]:
+        sys.exit(f"{table}[{column}]: {added['columns']}")
+    tables[table] = {"columns": tables[table]["columns"] + [column], "rows": added.get("rows", [])}
 for name, dax in asked["calculated"].items():
     table, error = calc_tables.evaluate_calc_table_expression(dax, tables, {}, relationships)
     if error:
