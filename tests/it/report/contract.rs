@@ -71,7 +71,7 @@ fn words<'a>(dax: &'a str, column: &str) -> Vec<&'a str> {
 }
 
 /// The words that the interface's description has; its own tests hold the gate's answers against it.
-fn documented(schema: &str) -> BTreeSet<String> {
+pub(super) fn documented(schema: &str) -> BTreeSet<String> {
     let document: Value =
         serde_json::from_str(include_str!("../../../src/http/openapi.json")).unwrap();
     let words = document["components"]["schemas"][schema]["enum"].as_array();
