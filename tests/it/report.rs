@@ -14,7 +14,7 @@ use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::harness::repository;
 use faults::faults;
@@ -106,26 +106,21 @@ fn microsofts_faults(files: &Files) -> Vec<String> {
         .collect();
     let model = Model::of(files);
     let tables = model.tables.iter().filter(|table| !table.is_calculated);
-    for m in tables
-        .map(|table| &table.source)
-        .chain(model.parameters.values())
-    {
-        let mut node = Command::new("node")
-            .arg(repository().join("tests/report/m.js"))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        node.stdin.take().unwrap().write_all(m.as_bytes()).unwrap();
-        let said = node.wait_with_output().unwrap();
-        assert!(said.status.success());
-        faults.extend(
-            String::from_utf8(said.stdout)
-                .unwrap()
-                .lines()
-                .map(str::to_owned),
-        );
-    }
+    let sources = tables.map(|table| &table.source);
+    let m: Vec<_> = sources.chain(model.parameters.values()).collect();
+    let mut node = Command::new("node")
+        .arg(repository().join("tests/report/m.js"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = node.stdin.take().unwrap();
+    stdin.write_all(json!(m).to_string().as_bytes()).unwrap();
+    drop(stdin);
+    let said = node.wait_with_output().unwrap();
+    assert!(said.status.success());
+    let of_m = String::from_utf8(said.stdout).unwrap();
+    faults.extend(of_m.lines().map(str::to_owned));
     faults
 }
 

@@ -1,12 +1,15 @@
-// Parses M from stdin with Microsoft's own parser; says what is wrong with it.
+// Parses the texts of M in a JSON array on stdin with Microsoft's own parser; says what is wrong with them.
 
+const { readFileSync } = require("node:fs");
 const { join } = require("node:path");
 const parser = join(__dirname, "../../.tools/report/node_modules/@microsoft/powerquery-parser");
 const { DefaultSettings, TaskUtils } = require(parser);
 
-const m = require("node:fs").readFileSync(0, "utf8");
-TaskUtils.tryLexParse(DefaultSettings, m).then((task) => {
-  if (!TaskUtils.isParseStageOk(task)) {
-    console.log(String(task.error?.message ?? task.error));
+(async () => {
+  for (const m of JSON.parse(readFileSync(0, "utf8"))) {
+    const task = await TaskUtils.tryLexParse(DefaultSettings, m);
+    if (!TaskUtils.isParseStageOk(task)) {
+      console.log(String(task.error?.message ?? task.error));
+    }
   }
-});
+})();
