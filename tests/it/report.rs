@@ -8,6 +8,7 @@ mod lives;
 mod measures;
 mod mistakes;
 mod model;
+mod schemas;
 
 use std::collections::BTreeMap;
 use std::io::Write;

@@ -2,14 +2,12 @@
 //! and Microsoft's JSON schemas.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::OnceLock;
 
-use boon::{Compiler, SchemaIndex, Schemas};
 use serde_json::Value;
 
 use super::model::{Model, Table, unquoted};
+use super::schemas::by_schema;
 use super::{Files, MODEL, REPORT};
-use crate::harness::repository;
 
 pub(super) fn faults(files: &Files) -> Vec<String> {
     let mut faults = Vec::new();
@@ -63,49 +61,6 @@ fn in_file(path: &str, bytes: &[u8]) -> Vec<String> {
         faults.extend(by_schema(text));
     }
     faults
-}
-
-/// What Microsoft's schema says, the one that the file names.
-fn by_schema(text: &str) -> Option<String> {
-    static COMPILED: OnceLock<(Schemas, BTreeMap<String, SchemaIndex>)> = OnceLock::new();
-    let (schemas, indices) = COMPILED.get_or_init(compiled);
-    let Ok(json) = serde_json::from_str::<Value>(text) else {
-        return Some("not JSON".to_owned());
-    };
-    let schema = json["$schema"].as_str().unwrap_or_default();
-    let Some(index) = indices.get(schema) else {
-        return Some(format!("no such schema: {schema}"));
-    };
-    let said = schemas.validate(&json, *index);
-    said.err()
-        .map(|error| format!("not as its schema wants it: {error:#}"))
-}
-
-fn compiled() -> (Schemas, BTreeMap<String, SchemaIndex>) {
-    let root = repository().join("tests/report/schemas");
-    let (mut schemas, mut compiler) = (Schemas::new(), Compiler::new());
-    let mut folders = vec![root.clone()];
-    let mut urls = Vec::new();
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if path.extension().is_some_and(|ending| ending == "json") {
-                let under = path.strip_prefix(&root).unwrap().to_str().unwrap();
-                let url = format!("https://developer.microsoft.com/json-schemas/fabric/{under}");
-                let schema = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
-                compiler.add_resource(&url, schema).unwrap();
-                urls.push(url);
-            }
-        }
-    }
-    let compile = |url: String| {
-        let index = compiler.compile(&url, &mut schemas).unwrap();
-        (url, index)
-    };
-    let indices = urls.into_iter().map(compile).collect();
-    (schemas, indices)
 }
 
 /// What leads from file to file.
@@ -281,6 +236,16 @@ fn has(model: &Model, measure: bool, table: &str, name: &str) -> bool {
     })
 }
 
+/// What has a time depend on the clock or the zone of whoever refreshes. `UtcNow` does not.
+const OF_THE_MACHINE: [&str; 6] = [
+    "LocalNow",
+    "ToLocal",
+    "LocalZone",
+    "type datetimezone",
+    "NOW (",
+    "TODAY (",
+];
+
 fn in_model(files: &Files, model: &Model) -> Vec<String> {
     let mut faults = Vec::new();
     let listed = files.text(&format!("{MODEL}/definition/model.tmdl"));
@@ -321,6 +286,10 @@ fn in_model(files: &Files, model: &Model) -> Vec<String> {
                 (!found).then(|| format!("no {what}{table}[{name}]"))
             }));
         }
+        let zoned = table.dax().chain([table.source.as_str()]);
+        let zoned =
+            zoned.flat_map(|text| OF_THE_MACHINE.iter().filter(|word| text.contains(**word)));
+        faults.extend(zoned.map(|word| format!("the time of the machine: {word}")));
         if !table.is_calculated {
             faults.extend(from_m(table));
         }
@@ -360,6 +329,17 @@ fn from_m(table: &Table) -> Vec<String> {
         if !table.source.contains(&format!("\"{source}\"")) {
             faults.push(format!("M does not make {source}"));
         }
+    }
+    // Before rows are expanded, and again by the time of the request itself.
+    let at = |step: &str| table.source.find(step);
+    let steps = [
+        "each [Timestamp] >=",
+        "ExpandRecordColumn",
+        "[RequestTimestamp] >=",
+    ]
+    .map(at);
+    if steps[1].is_some() && (steps.contains(&None) || !steps.is_sorted()) {
+        faults.push("M loads more than since Since".to_owned());
     }
     for (list, kind) in [
         ("Times", "dateTime"),

@@ -147,6 +147,25 @@ fn each_kind_of_mistake_is_found() {
             "Account)",
             "M does not use StorageAccount",
         ),
+        (APPROVALS, "ToUtc(", "ToLocal(", "the time of the machine"),
+        (
+            APPROVALS,
+            "MAX ( Refresh[Refreshed at (UTC)] )",
+            "NOW ()",
+            "the time of the machine",
+        ),
+        (
+            APPROVALS,
+            "each [Timestamp] >= Written",
+            "each true",
+            "more than since",
+        ),
+        (
+            APPROVALS,
+            "or [RequestTimestamp] >= Start",
+            "or true",
+            "more than since",
+        ),
         (
             APPROVALS,
             "\t\tdataType: boolean\n",
