@@ -45,6 +45,7 @@ mod purge;
 mod races;
 mod readme;
 mod receipt;
+mod report;
 mod robots;
 mod schemathesis;
 mod security;

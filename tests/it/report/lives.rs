@@ -1,0 +1,177 @@
+//! Rows of every kind: those of a gate, made over HTTP, and those that no gate made.
+
+use std::time::Duration;
+
+use human_oversight_client::types::{Approval, NewApproval, Withdrawal};
+use serde_json::{Value, json};
+
+use crate::azurite::Table;
+use crate::claim::claim;
+use crate::harness::{AGENT, ALICE, BOB, TestGate, request};
+use crate::outcome::report;
+use crate::smtp::{Smtp, SmtpFault};
+
+pub(super) const PAYMENTS: &str = "PaymentsAgent";
+const HOUR: Duration = Duration::from_secs(3_600);
+
+const fn minutes(minutes: u64) -> Duration {
+    Duration::from_secs(60 * minutes)
+}
+
+/// All that can become of a request, each so often that no word can be taken for another: `measures`
+/// tries. What is left at the end is the last one, asked just now.
+pub(super) async fn lives(gate: &TestGate, settings: &[(&str, &str)]) -> Approval {
+    let decided_after = async |time: Duration, by: &str| {
+        let asked = gate.ask().await;
+        gate.pass(time);
+        gate.approve(&asked, by).await;
+        asked.id
+    };
+    let claimed_after = async |time: Duration| {
+        let id = decided_after(time, ALICE).await;
+        gate.client
+            .claim(&id, &claim("0123456789abcdef"))
+            .await
+            .unwrap();
+        id
+    };
+    for _ in 0..5 {
+        let executed = claimed_after(minutes(2)).await;
+        gate.client.outcome(&executed, &report(None)).await.unwrap();
+    }
+    for _ in 0..4 {
+        let failed = claimed_after(minutes(5)).await;
+        let error = report(Some("the mailbox is on hold"));
+        gate.client.outcome(&failed, &error).await.unwrap();
+    }
+    for _unknown in 0..3 {
+        claimed_after(minutes(1)).await;
+    }
+    for _lapsed in 0..2 {
+        decided_after(minutes(10), BOB).await;
+    }
+
+    let late = NewApproval {
+        reason: Some("Left the company.".to_owned()),
+        on_behalf_of: Some("helpdesk@example.com".to_owned()),
+        ..request()
+    };
+    let late = gate.client.submit(&late).await.unwrap();
+    let question = gate.question(&late, ALICE);
+    let page = gate.get(&question.link).await;
+    gate.pass(HOUR);
+    let code = question.code.as_str();
+    let answer = gate
+        .send_form(&page, &[("decision", "approve"), ("code", code)])
+        .await;
+    assert_eq!(answer.status, 410, "{}", answer.body);
+    for _timeout in 0..3 {
+        gate.ask().await;
+    }
+    for _ in 0..4 {
+        let withdrawn = gate.ask().await.id;
+        let withdrawal = Withdrawal { secret: None };
+        gate.client.withdraw(&withdrawn, &withdrawal).await.unwrap();
+    }
+    undeliverable(settings).await;
+    gate.pass(24 * HOUR);
+    gate.sweep().await;
+
+    // These the sweep has not seen yet.
+    let _lapsed = decided_after(minutes(1), ALICE).await;
+    for _overdue in 0..2 {
+        gate.ask().await;
+    }
+    gate.pass(2 * HOUR);
+    for _executing in 0..2 {
+        claimed_after(minutes(1)).await;
+    }
+    for _ in 0..5 {
+        let payment = NewApproval {
+            agent_name: PAYMENTS.to_owned(),
+            ..request()
+        };
+        let payment = gate.client.submit(&payment).await.unwrap();
+        gate.reject(&payment, ALICE, "No.").await;
+    }
+    let _waits_to_be_claimed = decided_after(minutes(1), ALICE).await;
+    gate.ask().await
+}
+
+/// Another gate over the same tables, whose mail system takes no mail for the only approver.
+async fn undeliverable(settings: &[(&str, &str)]) {
+    let smtp = Smtp::start().await;
+    smtp.always(Some(SmtpFault::Rcpt550(ALICE)));
+    let url = smtp.url();
+    let by_smtp = [
+        ("HO_MAIL", "smtp"),
+        ("HO_SMTP_URL", url.as_str()),
+        ("HO_SMTP_CA", smtp.certificate().to_str().unwrap()),
+        ("HO_MAIL_FROM", "gate@example.com"),
+    ];
+    let gate = TestGate::with(&[settings, &by_smtp].concat()).await;
+    let asked = NewApproval {
+        approver_emails: vec![ALICE.to_owned()],
+        ..request()
+    };
+    gate.client.submit(&asked).await.unwrap();
+}
+
+/// What the Logic App left in the table, and what somebody made of one of the gate's rejected requests.
+pub(super) async fn by_hand(table: &Table, rows: &[Value]) {
+    let theirs = |key: &str, status: &str, by: &str, asked: &str, answered: &str| {
+        json!({
+            "PartitionKey": AGENT, "RowKey": key, "AgentName": AGENT,
+            "ActionDescription": "Delete User Account", "Parameters": "{\"user_id\":\"1\"}",
+            "ApproverEmails": "[\"alice@example.com\"]", "Status": status, "Approver": by,
+            "RequestTimestamp": asked, "ResponseTimestamp": answered,
+        })
+    };
+    for (key, status, by, asked, answered) in [
+        (
+            "p1",
+            "Approved",
+            ALICE,
+            "2025-05-06T07:08:09.1234567Z",
+            "2025-05-06T07:10:00Z",
+        ),
+        (
+            "p2",
+            "Rejected",
+            BOB,
+            "2025-05-06T08:00:00.0000000Z",
+            "2025-05-06T08:00:03.5000000Z",
+        ),
+        (
+            "p3",
+            "Timeout",
+            "",
+            "2025-05-06T23:59:59.9999999Z",
+            "2025-05-07T00:02:00.0000000Z",
+        ),
+        (
+            "p4",
+            "Approved",
+            ALICE,
+            "2024-12-31T23:59:59.9999999Z",
+            "2025-01-01T00:00:09.0000000Z",
+        ),
+    ] {
+        table.put(&theirs(key, status, by, asked, answered)).await;
+    }
+    let mut forged = rows
+        .iter()
+        .find(|row| row["Status"] == "Rejected")
+        .unwrap()
+        .clone();
+    for word in [
+        "Executing",
+        "Executed",
+        "ExecutionFailed",
+        "ExecutionUnknown",
+    ] {
+        forged["RowKey"] = json!(format!("forged-{word}"));
+        forged["ExecutionStatus"] = json!(word);
+        table.put(&forged).await;
+    }
+}
