@@ -40,7 +40,7 @@ struct Http {
 const LONGEST_WAIT: Duration = Duration::from_secs(100);
 
 /// The longest that an answer is believed when it asks to stay away.
-const LONGEST_PAUSE: Duration = Duration::from_secs(300);
+const LONGEST_PAUSE: Duration = Duration::from_secs(900);
 
 /// How long an answer may take beyond the wait that was asked for.
 const PATIENCE: Duration = Duration::from_secs(30);

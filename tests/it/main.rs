@@ -23,6 +23,7 @@ mod bad_inputs;
 mod browser;
 mod claim;
 mod client;
+mod counts;
 mod decision;
 mod demo;
 mod edge;

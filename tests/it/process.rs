@@ -35,7 +35,7 @@ impl Process {
         Self::spawn(binary(), dir, settings).await
     }
 
-    async fn spawn(mut command: Command, dir: &Path, settings: &[(&str, &str)]) -> Self {
+    pub(crate) async fn spawn(mut command: Command, dir: &Path, settings: &[(&str, &str)]) -> Self {
         let mut child = command
             .env("HO_PORT", "0")
             .env("HO_STORE", format!("embedded:{}", dir.display()))
@@ -75,6 +75,21 @@ impl Process {
 
     pub(crate) fn client(&self) -> Client {
         Client::new(&self.url, None).unwrap()
+    }
+
+    /// SIGTERM to whatever it started, or else to itself, and waits for its end.
+    pub(crate) async fn terminate(mut self) {
+        let id = self.child.id().unwrap();
+        let started = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap();
+        let target = started
+            .split_whitespace()
+            .next()
+            .map_or(id.to_string(), str::to_owned);
+        let sent = std::process::Command::new("kill")
+            .args(["-TERM", &target])
+            .status();
+        assert!(sent.unwrap().success());
+        self.child.wait().await.unwrap();
     }
 
     /// SIGKILL, as the Functions host stops its handler; all that was logged.

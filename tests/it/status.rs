@@ -90,25 +90,6 @@ async fn a_wait_ends_at_its_end_at_the_deadline_or_at_once() {
 }
 
 #[tokio::test]
-async fn the_older_the_request_the_longer_to_stay_away() {
-    let gate = TestGate::start().await;
-    let approval = gate.ask().await;
-    let mut last = Duration::ZERO;
-    for age in [0, 30, 300, 1_800] {
-        gate.pass(Duration::from_secs(age));
-        let stay_away = gate
-            .client
-            .status(&approval.id, Duration::ZERO)
-            .await
-            .unwrap()
-            .1
-            .unwrap();
-        assert!(stay_away > last && stay_away <= Duration::from_secs(300));
-        last = stay_away;
-    }
-}
-
-#[tokio::test]
 async fn reading_changes_nothing_however_it_is_done() {
     let gate = TestGate::start().await;
     let approval = gate.ask().await;

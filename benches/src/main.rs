@@ -1,0 +1,98 @@
+//! The gate beside what its user would run instead. `scripts/bench` builds all of it and runs this.
+
+mod life;
+mod measure;
+mod process;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use measure::{Programs, Spread, Throughput};
+use serde_json::json;
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let path = |name: &str| {
+        std::env::var_os(name)
+            .map(PathBuf::from)
+            .with_context(|| format!("{name} is not set"))
+    };
+    let gate = path("BENCH_GATE")?;
+    match arguments.first().map(String::as_str) {
+        form @ (Some("all") | Some("quick")) => {
+            let (bare, python, peer) = (
+                path("BENCH_BARE")?,
+                path("BENCH_PYTHON")?,
+                path("BENCH_PEER")?,
+            );
+            let programs = Programs {
+                gate: &gate,
+                bare: &bare,
+                python: &python,
+                peer: &peer,
+            };
+            all(&programs, form == Some("quick")).await
+        }
+        _ => bail!("all, or quick"),
+    }
+}
+
+/// Prints each figure as it comes, and all of them as JSON at the end.
+async fn all(programs: &Programs<'_>, quick: bool) -> anyhow::Result<()> {
+    let rounds = match quick {
+        true => (2, Duration::from_secs(1)),
+        false => (5, Duration::from_secs(4)),
+    };
+    let mut figures = json!({});
+    for connections in [1, 32] {
+        let of = measure::throughput(programs, connections, rounds).await?;
+        let Throughput {
+            gate,
+            hand_rolled,
+            ratio,
+        } = of;
+        figures[format!("c{connections}")] = json!({
+            "gate lives/s": spread(gate.0), "gate CPU ms": spread(gate.1),
+            "hand-rolled lives/s": spread(hand_rolled.0), "hand-rolled CPU ms": spread(hand_rolled.1),
+            "times as many lives": spread(ratio.0), "times less CPU": spread(ratio.1),
+        });
+        eprintln!("c={connections}: {}", figures[format!("c{connections}")]);
+    }
+    let (held, polled) = measure::resume(programs, if quick { 5 } else { 40 }).await?;
+    figures["resume"] = json!({"gate ms": spread(held), "1 s poller ms": spread(polled)});
+    eprintln!("resume: {}", figures["resume"]);
+    let start = measure::start(programs, if quick { 5 } else { 30 }).await?;
+    figures["start"] = json!({"gate ms": spread(start.gate), "gate CPU ms": spread(start.gate_cpu), "bare ms": spread(start.bare)});
+    eprintln!("start: {}", figures["start"]);
+    let (idle, each, busy) = measure::waiting(programs, if quick { 100 } else { 1_000 }).await?;
+    figures["waiting"] = json!({"idle KiB": idle, "KiB per waiting agent": each, "CPU %": busy});
+    eprintln!("waiting: {}", figures["waiting"]);
+    let (gate, bare, ratio) = measure::status(programs, rounds).await?;
+    figures["status"] =
+        json!({"gate/s": spread(gate), "bare/s": spread(bare), "of bare": spread(ratio)});
+    eprintln!("status: {}", figures["status"]);
+    figures["disk"] = json!({"durable writes/s": measure::disk(rounds.1)?});
+    let (past, open): (&[u64], &[u64]) = match quick {
+        true => (&[1, 1_000], &[128]),
+        false => (&[1, 1_000, 1_000_000], &[128, 1_024, 10_240, 102_400]),
+    };
+    for (name, sizes) in [
+        ("history", measure::history(programs, past).await?),
+        ("open", measure::open(programs, open).await?),
+    ] {
+        let sizes = sizes.iter().map(|size| {
+            json!({"rows": size.rows, "submit ms": size.submit, "status ms": size.status, "sweep ms": size.sweep})
+        });
+        figures[name] = sizes.collect();
+        eprintln!("{name}: {}", figures[name]);
+    }
+    println!("{figures:#}");
+    Ok(())
+}
+
+fn spread(of: Spread) -> serde_json::Value {
+    let round = |value: f64| (value * 1_000.0).round() / 1_000.0;
+    json!([round(of.median), round(of.min), round(of.max)])
+}

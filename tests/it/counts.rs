@@ -1,0 +1,211 @@
+//! What one approval takes, counted exactly: executions, writes that the disk was told to keep, bytes,
+//! instructions. (tests/it/tables.rs counts the operations on tables.) None of it depends on the
+//! machine's mood; docs/performance.md says what each is for.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use human_oversight_client::types::{Claim, ExecutionStatus, NewApproval, Report};
+use human_oversight_client::{Client, Gate, Outcome};
+use serde_json::json;
+use tokio::process::Command;
+
+use crate::harness::{ALICE, TestGate, http, mails, question, request};
+use crate::host::KEY;
+use crate::life;
+use crate::process::{Process, decide, decide_at};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_approval_takes_seven_executions_and_one_for_each_time_that_the_agent_asks() {
+    let dir = tempfile::tempdir().unwrap();
+    let host = life::host(dir.path(), None, &[]).await;
+    let client = Client::new(&host.url, Some(KEY)).unwrap();
+    let action = Gate::new(client)
+        .agent("Agent")
+        .approvers([ALICE])
+        .action("Delete");
+    let params = json!({"user_id": "1"});
+    let pending = action.submit(&params).await.unwrap();
+    let asked = question(
+        &mails(&dir.path().join("mail")),
+        &pending.handle().id,
+        ALICE,
+    );
+    let form = format!("decision=approve&code={}", asked.code);
+    assert_eq!(decide_at(&asked.link, &form).await.unwrap(), 303);
+    // A browser follows.
+    http()
+        .build()
+        .unwrap()
+        .get(&asked.link)
+        .send()
+        .await
+        .unwrap();
+    let outcome = pending.run(&params, async |_| ()).await;
+    assert_eq!(outcome, Outcome::Executed(()));
+    let called = || {
+        let mut called = BTreeMap::new();
+        for (_, line) in host.log() {
+            let function = line
+                .split_once("function=\"")
+                .and_then(|(_, rest)| rest.split_once('"'));
+            if let (true, Some((function, _))) = (line.contains(": answered "), function) {
+                *called.entry(function.to_owned()).or_insert(0) += 1;
+            }
+        }
+        called
+    };
+    // An answer may be here before the line about it.
+    let logged = async {
+        while !called().contains_key("outcome") {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), logged)
+        .await
+        .unwrap();
+    let expected = [
+        ("claim", 1),
+        ("decision", 3),
+        ("keys", 1),
+        ("outcome", 1),
+        ("status", 1),
+        ("submit", 1),
+    ];
+    let expected: BTreeMap<_, _> = expected
+        .map(|(name, times)| (name.to_owned(), times))
+        .into();
+    assert_eq!(called(), expected);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_page_comes_in_one_flight_and_an_answer_in_one_packet() {
+    let gate = TestGate::start().await;
+    let approval = gate.ask().await;
+    let page = gate.get(&gate.question(&approval, ALICE).link).await;
+    // Ten packets, as TCP begins (RFC 6928), for a phone far away.
+    assert!(page.body.len() < 14_000, "{}", page.body.len());
+    let status = serde_json::to_vec(&gate.status(&approval.id).await).unwrap();
+    assert!(status.len() < 1_400, "{}", status.len());
+}
+
+/// Lives so often, one after the other, under a tool; what the tool wrote by the end.
+async fn under(tool: &[&str], binary: &str, lives: usize) -> String {
+    let dir = tempfile::tempdir().unwrap();
+    let written = dir.path().join("tool.txt");
+    let mut command = Command::new(tool[0]);
+    let arguments = tool[1..]
+        .iter()
+        .map(|it| it.replace("FILE", written.to_str().unwrap()));
+    command
+        .args(arguments)
+        .arg(binary)
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+        .stdin(Stdio::null())
+        .kill_on_drop(true);
+    // No sweep falls into it.
+    let gate = Process::spawn(command, dir.path(), &[("HO_SWEEP_SECONDS", "86400")]).await;
+    for _ in 0..lives {
+        live(dir.path(), &gate).await;
+    }
+    gate.terminate().await;
+    std::fs::read_to_string(written).unwrap()
+}
+
+async fn live(dir: &Path, gate: &Process) {
+    let client = gate.client();
+    let new = NewApproval {
+        approver_emails: vec![ALICE.to_owned()],
+        ..request()
+    };
+    let id = client.submit(&new).await.unwrap().id;
+    client.status(&id, Duration::ZERO).await.unwrap();
+    let decided = decide(dir, &id, "decision=approve&code=CODE").await;
+    assert_eq!(decided.unwrap(), 303);
+    client.status(&id, Duration::ZERO).await.unwrap();
+    let claim = Claim {
+        nonce: "0123456789abcdef".to_owned(),
+        secret: None,
+    };
+    client.claim(&id, &claim).await.unwrap();
+    let report = Report {
+        status: ExecutionStatus::Executed,
+        error: None,
+        secret: None,
+    };
+    client.outcome(&id, &report).await.unwrap();
+}
+
+/// Whether a tool is here; where it is not, that is said so that nobody overlooks it.
+fn has(tool: &str) -> bool {
+    let is_here = std::process::Command::new(tool)
+        .arg("--version")
+        .output()
+        .is_ok();
+    assert!(
+        is_here || std::env::var("CI").is_err(),
+        "CI must count with {tool}"
+    );
+    if !is_here {
+        eprintln!("\n!! {tool} is missing: this is NOT counted.\n");
+    }
+    is_here
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_change_is_kept_once() {
+    if !has("strace") {
+        return;
+    }
+    let mut counted = Vec::new();
+    for lives in [5, 15] {
+        let tool = ["strace", "-f", "-e", "trace=fsync,fdatasync", "-o", "FILE"];
+        let text = under(&tool, env!("CARGO_BIN_EXE_human-oversight"), lives).await;
+        let begun = text
+            .lines()
+            .filter(|line| line.contains("sync(") && !line.contains("resumed"));
+        counted.push(begun.count());
+    }
+    // The request, its mail's file, that the mail was sent, the decision, the claim, the outcome.
+    assert_eq!(counted[1] - counted[0], 10 * 6);
+}
+
+/// For one life, in the release build.
+const INSTRUCTIONS: f64 = 0.0;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "scripts/package --check runs it, on what it has packed"]
+async fn an_approval_takes_so_many_instructions() {
+    if !has("valgrind") {
+        return;
+    }
+    let package = std::env::var("HO_TEST_PACKAGE").unwrap();
+    let mut counted = Vec::new();
+    for lives in [10, 50] {
+        let tool = [
+            "valgrind",
+            "--tool=callgrind",
+            "--callgrind-out-file=/dev/null",
+            "--log-file=FILE",
+        ];
+        let text = under(&tool, &format!("{package}/human-oversight"), lives).await;
+        let line = text
+            .lines()
+            .find(|line| line.contains("Collected"))
+            .unwrap();
+        counted.push(line.rsplit(' ').next().unwrap().parse::<f64>().unwrap());
+    }
+    let each = (counted[1] - counted[0]) / 40.0;
+    let change = each / INSTRUCTIONS - 1.0;
+    println!(
+        "{each:.0} instructions, {:+.2} % of {INSTRUCTIONS:.0}",
+        change * 100.0
+    );
+    assert!(
+        change.abs() < 0.03,
+        "{each:.0} instructions: put that into tests/it/counts.rs if it is meant"
+    );
+}
