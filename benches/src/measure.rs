@@ -318,7 +318,7 @@ pub(crate) async fn history(programs: &Programs<'_>, sizes: &[u64]) -> anyhow::R
             "WITH RECURSIVE n(i) AS (SELECT (SELECT count(*) FROM approvals) UNION ALL SELECT i + 1 FROM n WHERE i < ?1)
              INSERT INTO approvals SELECT 'Past', 'copy-' || i, 1, NULL,
                (SELECT Entity FROM approvals WHERE PartitionKey = 'Past' LIMIT 1) FROM n WHERE i < ?1",
-            [rows],
+            [i64::try_from(rows)?],
         )?;
         drop(file);
         measured.push(size(&running, rows).await?);
