@@ -39,6 +39,7 @@ mod openapi;
 mod outcome;
 mod parameters;
 mod process;
+mod proof;
 mod purge;
 mod races;
 mod readme;
