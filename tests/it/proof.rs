@@ -3,6 +3,11 @@
 //! By itself every proof here is bounded, for each commit. `./scripts/proof` runs the long form
 //! (`HO_PROOF=full`), and writes the figures of both into docs/reliability.md.
 
+mod chance;
+mod disk;
+mod kills;
+mod load;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 
