@@ -18,7 +18,7 @@ use human_oversight_client::{Client, Error};
 use tempfile::TempDir;
 use tokio::time::sleep;
 
-use super::chance::Chance;
+use super::dice::{self, Dice};
 use super::{cases, record};
 use crate::azurite::azurite;
 use crate::harness::{ALICE, BOB, Mail, Question, TestGate, question, request};
@@ -77,7 +77,8 @@ struct Agents {
 struct Stopped;
 
 async fn kill_loop(name: &str, dir: TempDir, settings: &[(&str, &str)], kills: u64) {
-    let mut chance = Chance::for_each_commit();
+    let mut dice = Dice(dice::first());
+    eprintln!("HO_PROOF_SEED={}", dice.0);
     let mut agents = Agents {
         url: String::new(),
         mail: dir.path().join("mail"),
@@ -100,11 +101,11 @@ async fn kill_loop(name: &str, dir: TempDir, settings: &[(&str, &str)], kills: u
             .collect();
         for kill in 1..=KILLS_OF_A_HOST {
             // After so many answers more, and then at any moment of what comes next.
-            let until = shared.answers.load(Ordering::SeqCst) + chance.next() % 24;
+            let until = shared.answers.load(Ordering::SeqCst) + dice.next() % 24;
             while shared.answers.load(Ordering::SeqCst) < until {
                 sleep(Duration::from_millis(1)).await;
             }
-            sleep(Duration::from_micros(chance.next() % 10_000)).await;
+            sleep(Duration::from_micros(dice.next() % 10_000)).await;
             host.kill_handler().await;
             killed += 1;
             if kill < KILLS_OF_A_HOST {
