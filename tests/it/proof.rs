@@ -9,6 +9,7 @@ mod disk;
 mod kills;
 mod load;
 mod requests;
+mod supply;
 mod untrusted;
 
 use std::collections::BTreeMap;

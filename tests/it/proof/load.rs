@@ -38,7 +38,7 @@ async fn open_requests_and_waiting_agents_fit_into_bounded_memory() {
     let dir = tempfile::tempdir().unwrap();
     let gate = Process::start(dir.path(), &[]).await;
     let client = gate.client();
-    let at_start = memory(&gate, "VmHWM:");
+    let (at_start, at_rest) = (memory(&gate, "VmHWM:"), sockets(&gate));
     let submits = stream::iter(0..agents * OF_AN_AGENT).map(|number| {
         let client = client.clone();
         async move {
@@ -56,7 +56,9 @@ async fn open_requests_and_waiting_agents_fit_into_bounded_memory() {
     }
     let with_open = memory(&gate, "VmHWM:");
 
-    let connections = sockets(&gate);
+    // Each waits on a connection of its own, and nobody else has one.
+    drop(client);
+    reaches(&gate, |sockets| sockets <= at_rest).await;
     let waits: Vec<_> = open
         .iter()
         .take(usize::try_from(waiting).unwrap())
@@ -72,10 +74,8 @@ async fn open_requests_and_waiting_agents_fit_into_bounded_memory() {
             })
         })
         .collect();
-    // Each has a connection of its own.
-    while sockets(&gate) < connections + waits.len() {
-        sleep(Duration::from_millis(20)).await;
-    }
+    reaches(&gate, |sockets| sockets >= at_rest + waits.len()).await;
+    let client = gate.client();
     for id in &open[..waits.len()] {
         client.withdraw(id, &Default::default()).await.unwrap();
     }
@@ -107,6 +107,17 @@ fn memory(gate: &Process, what: &str) -> u64 {
     kib.parse().unwrap()
 }
 
+/// Waits until it has so many sockets open.
+async fn reaches(gate: &Process, enough: impl Fn(usize) -> bool) {
+    let reached = async {
+        while !enough(sockets(gate)) {
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let reached = tokio::time::timeout(Duration::from_secs(60), reached).await;
+    assert!(reached.is_ok(), "{} sockets", sockets(gate));
+}
+
 /// How many sockets it has open.
 fn sockets(gate: &Process) -> usize {
     let open = std::fs::read_dir(format!("/proc/{}/fd", gate.id())).unwrap();
@@ -134,7 +145,7 @@ async fn of_many_submits_at_once_none_is_lost() {
         .map(|number| {
             let (url, start) = (gate.url.clone(), start.clone());
             tokio::spawn(async move {
-                // A connection of its own, which closes with it.
+                // A connection of its own, which it keeps as long as the gate does.
                 let client = Client::new(&url, None).unwrap();
                 let new = numbered(0, number);
                 start.acquire().await.unwrap().forget();
@@ -155,7 +166,8 @@ async fn of_many_submits_at_once_none_is_lost() {
     start.add_permits(submits.len());
     let (mut acknowledged, mut refused) = (BTreeSet::new(), 0);
     for submit in submits {
-        let (id, times) = submit.await.unwrap();
+        let answered = tokio::time::timeout(Duration::from_secs(300), submit).await;
+        let (id, times) = answered.expect("in the end each is answered").unwrap();
         acknowledged.insert(id);
         refused += times;
     }
