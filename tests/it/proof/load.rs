@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
-use human_oversight_client::types::{Deliverable, NewApproval, Status};
+use human_oversight_client::types::{Approval, Deliverable, NewApproval, Status};
 use human_oversight_client::{Client, Error};
 use tokio::process::Command;
 use tokio::sync::Semaphore;
@@ -30,6 +30,21 @@ fn numbered(agent: u64, number: u64) -> NewApproval {
     }
 }
 
+/// Asks as agents do: again, if the gate could not answer. Also tells how often that was so.
+async fn submitted(client: &Client, new: &NewApproval) -> (Approval, u64) {
+    let mut refused = 0;
+    loop {
+        match client.submit(new).await {
+            Ok(approval) => return (approval, refused),
+            Err(Error::Unavailable { status: 503, .. } | Error::Unreachable(_)) => {
+                refused += 1;
+                sleep(Duration::from_millis(100)).await;
+            }
+            Err(other) => panic!("{other:?}"),
+        }
+    }
+}
+
 /// A thousand more requests open cost no memory to speak of: they are on the disk. What waits costs a
 /// connection and a task.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -42,8 +57,10 @@ async fn open_requests_and_waiting_agents_fit_into_bounded_memory() {
     let submits = stream::iter(0..agents * OF_AN_AGENT).map(|number| {
         let client = client.clone();
         async move {
-            let new = numbered(number % agents, number);
-            client.submit(&new).await.unwrap().id
+            submitted(&client, &numbered(number % agents, number))
+                .await
+                .0
+                .id
         }
     });
     let open: Vec<String> = submits.buffer_unordered(32).collect().await;
@@ -149,17 +166,8 @@ async fn of_many_submits_at_once_none_is_lost() {
                 let client = Client::new(&url, None).unwrap();
                 let new = numbered(0, number);
                 start.acquire().await.unwrap().forget();
-                let mut refused = 0;
-                loop {
-                    match client.submit(&new).await {
-                        Ok(approval) => return (approval.id, refused),
-                        Err(Error::Unavailable { status: 503, .. } | Error::Unreachable(_)) => {
-                            refused += 1;
-                            sleep(Duration::from_millis(100)).await;
-                        }
-                        Err(other) => panic!("{other:?}"),
-                    }
-                }
+                let (approval, refused) = submitted(&client, &new).await;
+                (approval.id, refused)
             })
         })
         .collect();
@@ -206,7 +214,7 @@ async fn a_mail_server_that_says_nothing_holds_up_no_agent() {
     .await;
     let submits = stream::iter(0..all).map(|number| {
         let client = gate.client.clone();
-        async move { client.submit(&numbered(0, number)).await.unwrap() }
+        async move { submitted(&client, &numbered(0, number)).await.0 }
     });
     let asked: Vec<_> = submits.buffer_unordered(64).collect().await;
     for approval in &asked {
