@@ -425,6 +425,7 @@ fn lives() -> Vec<Approval> {
     for _ in 0..10 {
         locked.count_wrong_code(1, at(1_000));
     }
+    assert!(locked.approvers[1].is_locked() && !locked.approvers[0].is_locked());
     let rejected = ruled(Verdict::Reject);
     vec![
         pending(),
@@ -509,4 +510,71 @@ fn a_request_is_due_when_time_alone_changes_it() {
         deadline,
     ];
     assert_eq!(due.collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn a_decision_is_told_as_it_was_ruled_and_every_other_end_by_its_time() {
+    let ended = [
+        None,
+        Some(1_000),
+        Some(1_000),
+        Some(1_000),
+        Some(1_000),
+        Some(1_000),
+        Some(1_000),
+        Some(1_000),
+        Some(1_000),
+        Some(LIFE * 1_000),
+        Some(1_000),
+        None,
+    ];
+    for (number, (life, ended)) in lives().iter().zip(ended).enumerate() {
+        assert_eq!(life.closed_at(), ended.map(at), "{number}");
+        let verdict = match number {
+            1..=7 => Some(Verdict::Approve),
+            8 => Some(Verdict::Reject),
+            _ => None,
+        };
+        let ruling = life.ruling().map(|(ruling, receipt)| {
+            assert_eq!((ruling.at, receipt), (at(1_000), "receipt"));
+            assert_eq!(ruling.by, life.approvers[0].address);
+            ruling.verdict()
+        });
+        assert_eq!(ruling, verdict, "{number}");
+        assert_eq!(life.decision().is_some(), verdict.is_some(), "{number}");
+    }
+}
+
+#[test]
+fn a_report_that_says_something_else_is_refused() {
+    let all = lives();
+    let [executed, failed] = [&all[3], &all[4]].map(Approval::clone);
+    for (mut life, again, other) in [
+        (executed, Ok(()), Err(None)),
+        (failed.clone(), Err(None), Ok(())),
+        (failed, Err(None), Err(Some("other words".to_owned()))),
+    ] {
+        let before = life.clone();
+        assert!(life.report(again, at(9_000)).is_ok());
+        assert!(life.report(other, at(9_000)).is_err());
+        assert_eq!(life, before);
+    }
+}
+
+#[test]
+fn parameters_are_named_by_their_digest_where_something_is_debugged() {
+    let shown = format!("{:?}", pending().request.parameters);
+    assert_eq!(shown, format!("Parameters({})", "00".repeat(32)));
+    assert_eq!(format!("{:?}", Digest([10; 32])), "0a".repeat(32));
+    let digest = Digest::parse(&"0aF0".repeat(16)).unwrap();
+    assert_eq!(digest.to_string(), "0af0".repeat(16));
+    for text in [
+        "",
+        "0",
+        &"0a".repeat(31),
+        &"0g".repeat(32),
+        &"0a".repeat(33),
+    ] {
+        assert_eq!(Digest::parse(text), None, "{text}");
+    }
 }

@@ -76,13 +76,13 @@ async fn open_requests_and_waiting_agents_fit_into_bounded_memory() {
     // Each waits on a connection of its own, and nobody else has one.
     drop(client);
     reaches(&gate, |sockets| sockets <= at_rest).await;
+    let client = gate.client();
     let waits: Vec<_> = open
         .iter()
         .take(usize::try_from(waiting).unwrap())
         .map(|id| {
-            let (url, id) = (gate.url.clone(), id.clone());
+            let (client, id) = (client.clone(), id.clone());
             tokio::spawn(async move {
-                let client = Client::new(&url, None).unwrap();
                 client
                     .status(&id, Duration::from_secs(100))
                     .await
@@ -92,7 +92,6 @@ async fn open_requests_and_waiting_agents_fit_into_bounded_memory() {
         })
         .collect();
     reaches(&gate, |sockets| sockets >= at_rest + waits.len()).await;
-    let client = gate.client();
     for id in &open[..waits.len()] {
         client.withdraw(id, &Default::default()).await.unwrap();
     }
