@@ -113,7 +113,7 @@ async fn open_requests_and_waiting_agents_fit_into_bounded_memory() {
 }
 
 /// What it may have at most, ever.
-const MEMORY_KIB: u64 = 160 * 1024;
+const MEMORY_KIB: u64 = 64 * 1024;
 
 /// What the kernel says of its memory, in KiB.
 fn memory(gate: &Process, what: &str) -> u64 {
