@@ -1,6 +1,6 @@
 //! Every way a request can fail, and the one place that makes status codes of them.
 
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use human_oversight_client::types::{FieldError, Problem};
 
@@ -201,6 +201,11 @@ impl IntoResponse for Error {
         if let Some(seconds) = retry_after {
             let headers = response.headers_mut();
             headers.insert(header::RETRY_AFTER, seconds.into());
+        }
+        if matches!(self, Self::Unavailable(_)) {
+            // What is missing may be a file descriptor, and whoever waits on this one holds it.
+            let headers = response.headers_mut();
+            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         response.extensions_mut().insert(self);
         response

@@ -62,10 +62,8 @@ async fn refusal(answer: Response) -> String {
     let body = answer.bytes().await.unwrap_or_default();
     let body: Value = serde_json::from_slice(&body).unwrap_or_default();
     let code = body["error"]["code"].as_str().unwrap_or_default();
-    let code: String = code
-        .chars()
-        .filter(char::is_ascii_alphanumeric)
-        .take(64)
-        .collect();
+    // A word, and nothing that could hold more than that.
+    let is_word = code.len() <= 64 && code.bytes().all(|b| b.is_ascii_alphabetic());
+    let code = if is_word { code } else { "" };
     format!("the service answered {status} {code}")
 }

@@ -264,6 +264,7 @@ fn causes(error: &Error) -> String {
     match (error.status(), enhanced(error)) {
         (Some(code), Some(enhanced)) => format!("the relay answered {code} {enhanced}"),
         (Some(code), None) => format!("the relay answered {code}"),
+        (None, _) if error.is_response() => "the relay's answer makes no sense".to_owned(),
         (None, _) => error.to_string(),
     }
 }

@@ -396,3 +396,185 @@ fn a_mail_that_is_put_off_comes_again_in_growing_pauses_until_it_is_of_no_use() 
         "nobody was asked, nobody is told"
     );
 }
+
+/// Lives of every kind, each of them to its end.
+fn lives() -> Vec<Approval> {
+    let ruled = |verdict| {
+        let mut approval = pending();
+        let ruling = approval.judge((0, Assurance::Link), verdict, None, RUN_WITHIN, at(1_000));
+        approval.record(ruling.unwrap(), "receipt".to_owned());
+        approval
+    };
+    let approved = ruled(Verdict::Approve);
+    let mut executing = approved.clone();
+    executing.claim("one", at(2_000));
+    let (mut executed, mut failed) = (executing.clone(), executing.clone());
+    executed.report(Ok(()), at(3_000)).unwrap();
+    failed.report(Err(None), at(3_000)).unwrap();
+    let mut unknown = executing.clone();
+    unknown.tidy(OUTCOME_WITHIN, at(2_000_000));
+    let mut reported_late = unknown.clone();
+    reported_late.report(Ok(()), at(2_100_000)).unwrap();
+    let mut lapsed = approved.clone();
+    lapsed.tidy(OUTCOME_WITHIN, at(1_000_000));
+    let mut late = pending();
+    late.answer_late(1, Verdict::Approve, at(LIFE * 1_000));
+    let mut cancelled = pending();
+    cancelled.withdraw(at(1_000)).unwrap();
+    let mut locked = pending();
+    for _ in 0..10 {
+        locked.count_wrong_code(1, at(1_000));
+    }
+    assert!(locked.approvers[1].is_locked() && !locked.approvers[0].is_locked());
+    let rejected = ruled(Verdict::Reject);
+    vec![
+        pending(),
+        approved,
+        executing,
+        executed,
+        failed,
+        unknown,
+        reported_late,
+        lapsed,
+        rejected,
+        late,
+        cancelled,
+        locked,
+    ]
+}
+
+#[test]
+fn a_history_that_was_changed_does_not_tell_how_it_came_about() {
+    let nobody = Address::parse("carol@example.com").unwrap();
+    for life in lives() {
+        assert!(life.is_told_by_its_history(), "{life:?}");
+        let is_refused = |change: &dyn Fn(&mut Approval)| {
+            let mut changed = life.clone();
+            change(&mut changed);
+            assert_ne!(changed, life);
+            assert!(!changed.is_told_by_its_history(), "{:?}", changed.history);
+        };
+        for index in 0..life.history.len() {
+            is_refused(&|life| drop(life.history.remove(index)));
+            is_refused(&|life| life.history.insert(index, life.history[index].clone()));
+            is_refused(&|life| life.history[index].by = Some(nobody.clone()));
+            for what in [EventKind::Undeliverable, EventKind::Locked] {
+                if life.history[index].what != what {
+                    is_refused(&|life| life.history[index].what = what);
+                }
+            }
+        }
+        // What the state says when it was, the history says too.
+        is_refused(&|life| life.history[0].at = at(7));
+        let last = life.history.len() - 1;
+        if matches!(
+            life.history[last].what,
+            EventKind::Approved
+                | EventKind::Rejected
+                | EventKind::Cancelled
+                | EventKind::Claimed
+                | EventKind::Executed
+                | EventKind::ExecutionFailed
+                | EventKind::ExecutionUnknown
+                | EventKind::ReportedLate
+                | EventKind::AnsweredLate
+        ) {
+            is_refused(&|life| life.history[last].at = at(7));
+        }
+        // And who is locked out is no secret of the state's.
+        is_refused(&|life| life.approvers[0].wrong_codes = 5);
+    }
+}
+
+#[test]
+fn a_request_is_due_when_time_alone_changes_it() {
+    let due = lives().into_iter().map(|mut life| {
+        life.approvers
+            .iter_mut()
+            .for_each(|approver| approver.mails.clear());
+        life.next_due(OUTCOME_WITHIN)
+    });
+    let deadline = Some(at(LIFE * 1_000));
+    let expected = [
+        deadline,
+        Some(at(601_000)),
+        Some(at(1_002_000)),
+        None,
+        None,
+        None,
+        None,
+        None,
+        None,
+        None,
+        None,
+        deadline,
+    ];
+    assert_eq!(due.collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn a_decision_is_told_as_it_was_ruled_and_every_other_end_by_its_time() {
+    let ended = [
+        None,
+        Some(1_000),
+        Some(1_000),
+        Some(1_000),
+        Some(1_000),
+        Some(1_000),
+        Some(1_000),
+        Some(1_000),
+        Some(1_000),
+        Some(LIFE * 1_000),
+        Some(1_000),
+        None,
+    ];
+    for (number, (life, ended)) in lives().iter().zip(ended).enumerate() {
+        assert_eq!(life.closed_at(), ended.map(at), "{number}");
+        let verdict = match number {
+            1..=7 => Some(Verdict::Approve),
+            8 => Some(Verdict::Reject),
+            _ => None,
+        };
+        let ruling = life.ruling().map(|(ruling, receipt)| {
+            assert_eq!((ruling.at, receipt), (at(1_000), "receipt"));
+            assert_eq!(ruling.by, life.approvers[0].address);
+            ruling.verdict()
+        });
+        assert_eq!(ruling, verdict, "{number}");
+        assert_eq!(life.decision().is_some(), verdict.is_some(), "{number}");
+    }
+}
+
+#[test]
+fn a_report_that_says_something_else_is_refused() {
+    let all = lives();
+    let [executed, failed] = [&all[3], &all[4]].map(Approval::clone);
+    for (mut life, again, other) in [
+        (executed, Ok(()), Err(None)),
+        (failed.clone(), Err(None), Ok(())),
+        (failed, Err(None), Err(Some("other words".to_owned()))),
+    ] {
+        let before = life.clone();
+        assert!(life.report(again, at(9_000)).is_ok());
+        assert!(life.report(other, at(9_000)).is_err());
+        assert_eq!(life, before);
+    }
+}
+
+#[test]
+fn parameters_are_named_by_their_digest_where_something_is_debugged() {
+    let shown = format!("{:?}", pending().request.parameters);
+    assert_eq!(shown, format!("Parameters({})", "00".repeat(32)));
+    assert_eq!(format!("{:?}", Digest([10; 32])), "0a".repeat(32));
+    let digest = Digest::parse(&"0aF0".repeat(16)).unwrap();
+    assert_eq!(digest.to_string(), "0af0".repeat(16));
+    for text in [
+        "",
+        "0",
+        &"0a".repeat(31),
+        &"0g".repeat(32),
+        &"0a".repeat(33),
+    ] {
+        assert_eq!(Digest::parse(text), None, "{text}");
+    }
+}

@@ -42,6 +42,7 @@ mod operations;
 mod outcome;
 mod parameters;
 mod process;
+mod proof;
 mod purge;
 mod races;
 mod readme;

@@ -1,13 +1,9 @@
-//! The real binary as a process: how it starts, what it logs, and what a SIGKILL cannot take away.
+//! The real binary as a process: how it starts, and what it logs.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Stdio;
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use human_oversight::keyring;
-use human_oversight_client::types::{Approval, Claim, ExecutionStatus, Report, Status};
 use human_oversight_client::{Client, Gate, Outcome};
 use serde_json::json;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
@@ -71,6 +67,11 @@ impl Process {
             log + &errors
         });
         Self { url, child, log }
+    }
+
+    /// Its process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id().expect("it runs")
     }
 
     pub(crate) fn client(&self) -> Client {
@@ -279,242 +280,6 @@ async fn the_log_tells_the_operator_everything_and_an_attacker_nothing() {
         "{refused}"
     );
     assert!(log.contains(&url));
-}
-
-#[tokio::test]
-async fn a_full_disk_is_a_clear_503_and_loses_nothing() {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().display();
-    // A disk of its own, as small as can be, in a name space of its own.
-    let script = format!("mount -t tmpfs -o size=600k tmpfs {path} && exec \"$0\"",);
-    let mut probe = Command::new("unshare");
-    probe.args(["-rm", "sh", "-c", &format!("mount -t tmpfs tmpfs {path}")]);
-    if !probe.status().await.is_ok_and(|status| status.success()) {
-        assert!(
-            std::env::var_os("CI").is_none(),
-            "CI must try the full disk"
-        );
-        eprintln!("\n!! SKIPPED, as this machine gives no disk of its own: the full disk\n");
-        return;
-    }
-    let mut command = Command::new("unshare");
-    command.args([
-        "-rm",
-        "sh",
-        "-c",
-        &script,
-        env!("CARGO_BIN_EXE_human-oversight"),
-    ]);
-    command
-        .env_clear()
-        .env("PATH", "/usr/bin:/bin:/usr/sbin:/sbin")
-        .kill_on_drop(true);
-    let gate = Process::spawn(command, dir.path(), &[]).await;
-    let mut accepted = Vec::new();
-    let mut refused = 0;
-    for number in 0..200 {
-        let mut new = request();
-        new.approver_emails = vec![ALICE.to_owned()];
-        new.correlation_id = Some(format!("full-{number}"));
-        new.parameters
-            .insert("text".to_owned(), json!("x".repeat(20_000)));
-        match gate.client().submit(&new).await {
-            Ok(approval) => accepted.push(approval.id),
-            Err(human_oversight_client::Error::Unavailable { status: 503, .. }) => refused += 1,
-            Err(other) => panic!("{other:?}"),
-        }
-        if refused >= 5 {
-            break;
-        }
-    }
-    assert!(
-        !accepted.is_empty() && refused >= 5,
-        "{} accepted, {refused} refused",
-        accepted.len()
-    );
-    for id in &accepted {
-        gate.client()
-            .status(id, Duration::ZERO)
-            .await
-            .expect("what was acknowledged is there");
-    }
-}
-
-/// What somebody was told had happened.
-#[derive(Clone, Debug, Default)]
-struct Told {
-    decision: Option<Status>,
-    claimed: Option<String>,
-    reported: bool,
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_sigkill_at_any_moment_takes_nothing_away_that_was_acknowledged() {
-    let dir = tempfile::tempdir().unwrap();
-    let told: Arc<Mutex<BTreeMap<String, Told>>> = Arc::default();
-    // A fixed sequence of moments, so that a failure can be looked for again.
-    let mut moment: u64 = 20_261_122;
-    let mut kills = 0;
-    while kills < 40 || !enough(&told.lock().unwrap()) {
-        assert!(kills < 200, "too little happens between the kills");
-        let gate = Process::start(dir.path(), &[]).await;
-        let agents: Vec<_> = (0..4)
-            .map(|number| {
-                let (told, client, dir) = (told.clone(), gate.client(), dir.path().to_owned());
-                let round = kills;
-                tokio::spawn(async move { live(round, number, &client, &dir, &told).await })
-            })
-            .collect();
-        moment = moment
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        // On a slow machine more time is given until enough has happened.
-        let window = 60 + 20 * u64::from(kills.saturating_sub(40_u32));
-        tokio::time::sleep(Duration::from_millis(2 + (moment >> 33) % window)).await;
-        gate.kill().await;
-        kills += 1;
-        for agent in agents {
-            agent.abort();
-            agent.await.ok();
-        }
-    }
-
-    let gate = Process::start(dir.path(), &[]).await;
-    let client = gate.client();
-    let told = told.lock().unwrap().clone();
-    let (mut decided, mut claimed, mut reported) = (0, 0, 0);
-    for (id, told) in &told {
-        let (now, _) = client
-            .status(id, Duration::ZERO)
-            .await
-            .expect("what was acknowledged is there");
-        if let Some(decision) = told.decision {
-            assert_eq!(now.status, decision);
-            decided += 1;
-        }
-        if let Some(nonce) = &told.claimed {
-            let execution = now.execution.as_ref().expect("it was claimed");
-            if execution.status == ExecutionStatus::Executing {
-                let claim = Claim {
-                    nonce: nonce.clone(),
-                    secret: None,
-                };
-                client
-                    .claim(id, &claim)
-                    .await
-                    .expect("the lost answer can be had again");
-            }
-            claimed += 1;
-        }
-        if told.reported {
-            assert_eq!(now.execution.unwrap().status, ExecutionStatus::Executed);
-            reported += 1;
-        }
-    }
-    let submits = told.len();
-
-    // Every question that was stored, acknowledged or not, is in its approver's mailbox in the end.
-    let stored = stored_ids(dir.path());
-    eprintln!(
-        "{kills} kills; acknowledged: {submits} submits, {decided} decisions, {claimed} claims, \
-              {reported} reports; stored without an answer: {}",
-        stored.len() - submits
-    );
-    let all_mailed = async {
-        loop {
-            let mailed = mails(&dir.path().join("mail"));
-            let questions = |id: &String| {
-                mailed
-                    .iter()
-                    .filter(|m| m.answers.is_none() && m.text.contains(id))
-                    .count()
-            };
-            if stored.iter().all(|id| questions(id) >= 1) {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(500)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(150), all_mailed)
-        .await
-        .expect("every mail is sent in the end");
-}
-
-/// Whether every kind of acknowledgement was lost sight of often enough to mean something.
-fn enough(told: &BTreeMap<String, Told>) -> bool {
-    let count = |happened: fn(&Told) -> bool| told.values().filter(|told| happened(told)).count();
-    count(|told| told.decision.is_some()) >= 20
-        && count(|told| told.claimed.is_some()) >= 15
-        && count(|told| told.reported) >= 10
-}
-
-fn stored_ids(dir: &Path) -> Vec<String> {
-    let connection = rusqlite::Connection::open(dir.join("approvals.db")).unwrap();
-    let mut rows = connection.prepare("SELECT RowKey FROM approvals").unwrap();
-    let agent = human_oversight::id::ApprovalId::new("UserManagerAgent", "x")
-        .unwrap()
-        .to_string();
-    let rows = rows.query_map([], |row| row.get::<_, String>(0)).unwrap();
-    rows.map(|correlation| format!("{}{}?", agent.trim_end_matches('x'), correlation.unwrap()))
-        .collect()
-}
-
-/// The life of one request, as far as it gets; keeps what it was told.
-async fn live(
-    round: u32,
-    number: u32,
-    client: &Client,
-    dir: &Path,
-    told: &Mutex<BTreeMap<String, Told>>,
-) -> Option<()> {
-    for count in 0.. {
-        let mut new = request();
-        new.approver_emails = vec![ALICE.to_owned()];
-        new.correlation_id = Some(format!("{round}-{number}-{count}"));
-        let asked: Approval = client.submit(&new).await.ok()?;
-        let id = asked.id;
-        let tell =
-            |tell: &dyn Fn(&mut Told)| tell(told.lock().unwrap().entry(id.clone()).or_default());
-        tell(&|_| {});
-        let (form, decision) = match count % 4 {
-            3 => ("decision=reject", Status::Rejected),
-            _ => ("decision=approve&code=CODE", Status::Approved),
-        };
-        let mail = mails(&dir.join("mail"))
-            .into_iter()
-            .any(|mail| mail.text.contains(&id));
-        if !mail || decide(dir, &id, form).await.ok()? != 303 {
-            continue;
-        }
-        tell(&|told| told.decision = Some(decision));
-        if decision == Status::Rejected {
-            continue;
-        }
-        let nonce = format!("nonce-of-{id}")
-            .chars()
-            .rev()
-            .take(40)
-            .collect::<String>();
-        client
-            .claim(
-                &id,
-                &Claim {
-                    nonce: nonce.clone(),
-                    secret: None,
-                },
-            )
-            .await
-            .ok()?;
-        tell(&|told| told.claimed = Some(nonce.clone()));
-        let report = Report {
-            status: ExecutionStatus::Executed,
-            error: None,
-            secret: None,
-        };
-        client.outcome(&id, &report).await.ok()?;
-        tell(&|told| told.reported = true);
-    }
-    None
 }
 
 /// With everything set, and nothing there yet that it needs: it opens at once, without an inbox.

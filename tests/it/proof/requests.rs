@@ -1,0 +1,317 @@
+//! Requests with faults, over the wire: nothing is known of one but what must hold for all of them.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use futures_util::{StreamExt, stream};
+use human_oversight_client::types::Status;
+use reqwest::StatusCode;
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use super::dice::{self, Dice};
+use super::{cases, record};
+use crate::canary;
+use crate::edge::connect;
+use crate::harness::{ALICE, Page, TestGate, request};
+
+/// What there is to begin with beside what is made here.
+struct Corpus {
+    submits: Vec<Vec<u8>>,
+    bodies: Vec<Vec<u8>>,
+    forms: Vec<Vec<u8>>,
+    queries: Vec<Vec<u8>>,
+    headers: Vec<Vec<u8>>,
+}
+
+impl Corpus {
+    fn read() -> Self {
+        let [submits, bodies, forms, queries, headers] =
+            ["submit", "body", "form", "query", "header"].map(dice::corpus);
+        Self {
+            submits,
+            bodies,
+            forms,
+            queries,
+            headers,
+        }
+    }
+}
+
+const HEADERS: [&[u8]; 20] = [
+    b"accept",
+    b"accept-encoding",
+    b"authorization",
+    b"content-encoding",
+    b"content-type",
+    b"cookie",
+    b"forwarded",
+    b"if-match",
+    b"origin",
+    b"prefer",
+    b"range",
+    b"referer",
+    b"sec-fetch-site",
+    b"te",
+    b"upgrade",
+    b"x-azure-functions-invocationid",
+    b"x-forwarded-for",
+    b"x-functions-key",
+    b"x-http-method-override",
+    b"x-ms-client-principal",
+];
+
+/// In all that the generated requests hold, so that an answer that repeats it is seen.
+const ECHO: &str = "zebra";
+
+/// What the generated requests are about.
+struct Subjects {
+    /// One to claim, report and take back.
+    pending: String,
+    /// One to decide: its address with the link's token, and the form but for the decision.
+    link: String,
+    form: String,
+    /// One that is decided, so that nobody waits for it, and how it was asked for.
+    decided: String,
+    asked: Vec<u8>,
+}
+
+impl Subjects {
+    async fn of(gate: &TestGate) -> Self {
+        let mut ask = request();
+        ask.parameters.insert("animal".to_owned(), json!(ECHO));
+        let pending = gate.client.submit(&ask).await.unwrap().id;
+        let to_decide = gate.client.submit(&ask).await.unwrap();
+        let link = gate.question(&to_decide, ALICE).link;
+        let page = gate.get(&link).await;
+        let hidden = page.hidden_fields();
+        let form = form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(hidden)
+            .append_pair("comment", ECHO)
+            .finish();
+        let name = format!("{ECHO}-{}", to_decide.correlation_id);
+        ask.correlation_id = Some(name);
+        let decided = gate.client.submit(&ask).await.unwrap();
+        gate.reject(&decided, ALICE, ECHO).await;
+        Self {
+            pending,
+            link: link.strip_prefix(&gate.url).unwrap().to_owned(),
+            form,
+            decided: decided.id,
+            asked: serde_json::to_vec(&ask).unwrap(),
+        }
+    }
+
+    /// A request with faults, as it goes over the wire.
+    fn request(&self, seed: u64, corpus: &Corpus) -> Vec<u8> {
+        let mut dice = Dice(seed);
+        let mut ask = json!({
+            "agentName": ECHO, "actionDescription": ECHO, "approverEmails": [ALICE],
+            "correlationId": format!("{ECHO}-{seed}"), "timeoutSeconds": 600, "reason": ECHO,
+            "onBehalfOf": "zebra@example.com", "claimant": "0".repeat(64), "timestamp": ECHO,
+            "parameters": {"text": ECHO, "list": [1, 2.5, true, null, {"deep": [ECHO]}]},
+        });
+        let claim = json!({"nonce": "zebra-0123456789", "secret": ECHO});
+        let report = json!({"status": "ExecutionFailed", "error": ECHO, "secret": ECHO});
+        let (decide, _) = self.link.split_once('?').unwrap();
+        let of = |function: &str, id: &str| format!("/api/{function}/{id}").into_bytes();
+        let mut more = Vec::new();
+        let (method, path, kind, body) = match seed % 8 {
+            0 | 1 => {
+                dice.alter(&mut ask);
+                (
+                    "POST",
+                    b"/api/submit".to_vec(),
+                    "json",
+                    ask.to_string().into_bytes(),
+                )
+            }
+            2 => {
+                let body = match dice.below(2) {
+                    0 => dice.garble(ask.to_string().as_bytes()),
+                    _ => {
+                        let body = dice.pick(&corpus.submits);
+                        dice.garble(body)
+                    }
+                };
+                ("POST", b"/api/submit".to_vec(), "json", body)
+            }
+            3 => {
+                let (function, body) = match dice.below(3) {
+                    0 => ("claim", claim),
+                    1 => ("outcome", report),
+                    _ => ("withdraw", json!({"secret": ECHO})),
+                };
+                let body = match dice.below(2) {
+                    0 => dice.garble(body.to_string().as_bytes()),
+                    _ => {
+                        let body = dice.pick(&corpus.bodies);
+                        dice.garble(body)
+                    }
+                };
+                ("POST", of(function, &self.pending), "json", body)
+            }
+            4 => {
+                // Mostly an approval: after a rejection there is nothing left to try.
+                let decision = ["approve", "reject"][usize::from(dice.below(8) == 0)];
+                let mut form = format!("{}&decision={decision}&code=", self.form).into_bytes();
+                if dice.below(4) == 0 {
+                    form = [self.form.as_bytes(), b"&", dice.pick(&corpus.forms)].concat();
+                }
+                let body = dice.garble(&form);
+                (
+                    "POST",
+                    decide.as_bytes().to_vec(),
+                    "x-www-form-urlencoded",
+                    body,
+                )
+            }
+            5 => {
+                let path = of("status", &self.decided);
+                let (start, rest) = path.split_at(1 + dice.below(path.len() - 1));
+                let path = [start, &dice.garble(rest)].concat();
+                ("GET", path, "json", Vec::new())
+            }
+            6 => {
+                let (path, query) = match dice.below(2) {
+                    0 => (of("status", &self.decided), "wait=1"),
+                    _ => (
+                        decide.as_bytes().to_vec(),
+                        self.link.split_once('?').unwrap().1,
+                    ),
+                };
+                let query = match dice.below(4) {
+                    0 => dice.pick(&corpus.queries).to_vec(),
+                    _ => query.as_bytes().to_vec(),
+                };
+                let query = dice.garble(&query);
+                (
+                    "GET",
+                    [&path, &b"?"[..], &query].concat(),
+                    "json",
+                    Vec::new(),
+                )
+            }
+            _ => {
+                for _ in 0..=dice.below(5) {
+                    let name = dice.pick(&HEADERS);
+                    let value = match dice.below(2) {
+                        0 => ECHO.as_bytes(),
+                        _ => dice.pick(&corpus.headers),
+                    };
+                    let value = dice.garble(value);
+                    more.extend([name, b": ", &value, b"\r\n"].concat());
+                }
+                ("POST", b"/api/submit".to_vec(), "json", self.asked.clone())
+            }
+        };
+        // What would only end the line early is no other input.
+        let line = |bytes: Vec<u8>| {
+            let bytes = bytes.into_iter().filter(|b| !b"\r\n \0".contains(b));
+            bytes.collect::<Vec<_>>()
+        };
+        let head = format!(
+            "host: localhost\r\nsec-fetch-site: same-origin\r\nconnection: close\r\n\
+             content-type: application/{kind}\r\ncontent-length: {}\r\n",
+            body.len()
+        );
+        [
+            method.as_bytes(),
+            b" ",
+            &line(path),
+            b" HTTP/1.1\r\n",
+            // The gate takes the first of a name that should be there once.
+            &more,
+            head.as_bytes(),
+            b"\r\n",
+            &body,
+        ]
+        .concat()
+    }
+}
+
+/// What came back; nothing if the connection was closed without an answer.
+async fn exchange(gate: &TestGate, request: &[u8]) -> Option<Page> {
+    let mut stream = connect(gate).await;
+    stream.write_all(request).await.ok();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await.ok();
+    let answer = String::from_utf8(answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n")?;
+    let mut lines = head.lines();
+    let status = lines.next()?.split(' ').nth(1)?.parse::<u16>().unwrap();
+    let headers = lines.map(|line| {
+        let (name, value) = line.split_once(": ").unwrap();
+        let name: HeaderName = name.parse().unwrap();
+        (name, HeaderValue::from_str(value).unwrap())
+    });
+    Some(Page {
+        status: StatusCode::from_u16(status).unwrap(),
+        headers: HeaderMap::from_iter(headers),
+        body: body.to_owned(),
+    })
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_generated_input_breaks_anything() {
+    let (first, all) = (dice::first(), cases(3_200, 160_000));
+    let corpus = Corpus::read();
+    let gate = TestGate::alone().await;
+    let mut stored = BTreeSet::new();
+    let mut statuses: Vec<u16> = Vec::new();
+    for start in (first..first + all).step_by(80) {
+        let subjects = Subjects::of(&gate).await;
+        let (subjects, gate, corpus) = (&subjects, &gate, &corpus);
+        let answers = stream::iter(start..start + 80).map(|seed| async move {
+            let request = subjects.request(seed, corpus);
+            let answer = tokio::time::timeout(Duration::from_secs(20), exchange(gate, &request));
+            let shown = || String::from_utf8_lossy(&request).into_owned();
+            match answer.await {
+                Ok(answer) => (seed, shown(), answer),
+                Err(_) => panic!("seed {seed} hangs: {}", shown()),
+            }
+        });
+        let answers: Vec<_> = answers.buffer_unordered(16).collect().await;
+        for (seed, request, answer) in answers {
+            let Some(answer) = answer else {
+                panic!("seed {seed} got no answer: {request}");
+            };
+            let what = || format!("seed {seed}: {}\n{}\n{request}", answer.status, answer.body);
+            assert!(!answer.status.is_server_error(), "{}", what());
+            if answer.header("content-type") == "application/problem+json" {
+                answer.problem();
+                assert!(!answer.body.contains(ECHO), "{}", what());
+                canary::none_in(&answer.body);
+            } else if answer.status.is_client_error() && !answer.body.is_empty() {
+                assert!(answer.body.starts_with("<!doctype html>"), "{}", what());
+            }
+            stored.insert(answer.header("location").to_owned());
+            statuses.push(answer.status.as_u16());
+        }
+        let decided = gate.client.status(&subjects.decided, Duration::ZERO).await;
+        assert_eq!(decided.unwrap().0.status, Status::Rejected);
+    }
+    // Whatever was refused left nothing, and nothing was approved.
+    stored.retain(|location| location.starts_with("/api/status/"));
+    let rows = gate.stored().await;
+    let subjects = usize::try_from(all / 80).unwrap() * 3;
+    assert_eq!(rows.len(), stored.len() + subjects, "seeds from {first}");
+    for (_, _, row) in &rows {
+        assert!(
+            !row.contains(r#""Status":"Approved""#),
+            "seeds from {first}: {row}"
+        );
+    }
+    record(
+        "requests",
+        &[("requests", all), ("stored", rows.len() as u64)],
+    );
+    // They do reach what they are meant for.
+    for status in [200, 202, 303, 400, 403, 404, 409, 415, 422] {
+        assert!(
+            statuses.contains(&status),
+            "no {status}: seeds from {first}"
+        );
+    }
+}

@@ -1,0 +1,271 @@
+//! Bytes that others have made, read by whatever reads them in the gate and in its client: no panic, and
+//! nothing that was changed passes for what it was. Each begins with what is in `tests/fuzz/NAME`.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD as BASE64, URL_SAFE_NO_PAD as BASE64URL};
+use human_oversight::approval::{Approval, Assurance, Verdict};
+use human_oversight::config::{Archive, Config};
+use human_oversight::entra::{Needed, SignIn};
+use human_oversight::id::ApprovalId;
+use human_oversight::keyring;
+use human_oversight::receipt::{ReceiptKeys, check};
+use human_oversight::store::{Store, StoreError};
+use human_oversight_client::receipt::verify;
+use human_oversight_client::types::KeySet;
+use serde_json::{Value, json};
+
+use super::dice::{Case, Dice, corpus, first, inputs};
+use super::{cases, record};
+use crate::store::{OPEN_LIMIT, approval, at, keys};
+
+/// Has every input of the corpus looked at, and then so many with faults. `more` are inputs that cannot
+/// lie in a file.
+fn each(target: &str, all: u64, more: &[Vec<u8>], mut look: impl FnMut(&mut Dice, Vec<u8>)) {
+    for (seed, mut dice, input) in inputs([corpus(target), more.to_vec()].concat(), all) {
+        let _case = Case(seed);
+        look(&mut dice, input);
+    }
+    record(&format!("untrusted_{target}"), &[("inputs", all)]);
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[test]
+fn no_receipt_but_the_genuine_one_is_verified() {
+    let keys = keyring::parse(&keyring::fresh_receipt_key()).unwrap();
+    let keys = ReceiptKeys::new(&keys).unwrap();
+    let mut asked = approval("agent", "1");
+    let who = (0, Assurance::Link);
+    let ruling = asked.judge(who, Verdict::Approve, None, Duration::from_secs(60), at(1));
+    let ruling = ruling.unwrap();
+    let genuine = keys.sign("https://gate.example.com", &asked, &ruling);
+    assert!(verify(&genuine, keys.public()).is_ok());
+    asked.record(ruling, genuine.clone());
+    assert_eq!(check(&asked, keys.public()), Ok(()));
+    let more = [genuine.clone().into_bytes()];
+    each("receipt", cases(20_000, 5_000_000), &more, |dice, input| {
+        let mut receipt = text(&input);
+        // Where it is still in parts, one of them is changed behind its encoding.
+        let mut parts: Vec<String> = receipt.split('.').map(str::to_owned).collect();
+        let part = dice.below(parts.len());
+        if dice.below(2) == 0
+            && let Ok(bytes) = BASE64URL.decode(&parts[part])
+        {
+            parts[part] = BASE64URL.encode(dice.garble(&bytes));
+            receipt = parts.join(".");
+        }
+        let is_verified = verify(&receipt, keys.public()).is_ok();
+        assert_eq!(is_verified, receipt == genuine, "{receipt}");
+    });
+}
+
+/// Every row that a gate makes in the course of a request's life.
+fn lives() -> Vec<Approval> {
+    let mut pending = approval("agent", "0");
+    pending.request.reason = Some("Because.".to_owned());
+    let ruled = |verdict| {
+        let mut approval = pending.clone();
+        let comment = Some("Fine".to_owned());
+        let within = Duration::from_secs(60);
+        let ruling = approval.judge((0, Assurance::Link), verdict, comment, within, at(1));
+        approval.record(ruling.unwrap(), "a.b.c".to_owned());
+        approval
+    };
+    let approved = ruled(Verdict::Approve);
+    let mut failed = approved.clone();
+    failed.claim("0123456789abcdef", at(2));
+    failed
+        .report(Err(Some("It broke.".to_owned())), at(3))
+        .unwrap();
+    let mut late = pending.clone();
+    late.answer_late(0, Verdict::Approve, at(4_000));
+    let mut cancelled = pending.clone();
+    cancelled.withdraw(at(1)).unwrap();
+    let all = [
+        pending.clone(),
+        approved,
+        ruled(Verdict::Reject),
+        failed,
+        late,
+        cancelled,
+    ];
+    let numbered = all.into_iter().enumerate().map(|(number, approval)| {
+        let id = ApprovalId::new("agent", &number.to_string()).unwrap();
+        let request = human_oversight::approval::Request {
+            id,
+            ..approval.request
+        };
+        Approval {
+            request,
+            ..approval
+        }
+    });
+    numbered.collect()
+}
+
+/// Somebody who has the table but not the keys can make no row that is read as an approval, and none
+/// that breaks its reader.
+#[tokio::test]
+async fn no_row_but_the_genuine_one_is_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let sealed = Store::embedded(dir.path(), OPEN_LIMIT, keys());
+    // As `verify` reads a table without the keys of its seals.
+    let unsealed = Store::embedded(dir.path(), OPEN_LIMIT, None);
+    let originals = lives();
+    for original in &originals {
+        sealed.insert(original.clone(), Some(at(0))).await.unwrap();
+    }
+    let file = rusqlite::Connection::open(dir.path().join("approvals.db")).unwrap();
+    file.pragma_update(None, "synchronous", "OFF").unwrap();
+    let select = "SELECT Entity FROM approvals ORDER BY RowKey";
+    let mut rows = file.prepare(select).unwrap();
+    let rows = rows.query_map([], |row| row.get::<_, String>(0)).unwrap();
+    let rows: Vec<String> = rows.map(Result::unwrap).collect();
+
+    let (all, mut unchanged, mut believed) = (cases(4_000, 400_000), 0, 0);
+    for seed in first()..first() + all {
+        let _case = Case(seed);
+        let mut dice = Dice(seed);
+        let number = dice.below(rows.len());
+        let (original, id) = (&originals[number], &originals[number].request.id);
+        let entity = changed(&mut dice, &rows[number]);
+        let update = "UPDATE approvals SET Entity = ?2 WHERE RowKey = ?1";
+        file.execute(update, (id.correlation(), &entity)).unwrap();
+        match sealed.get(id).await {
+            Ok(row) => {
+                assert_eq!(&row.approval, original, "{entity}");
+                unchanged += 1;
+            }
+            Err(StoreError::Damaged(_) | StoreError::Predecessor) => {}
+            Err(other) => panic!("{other:?}: {entity}"),
+        }
+        if let Ok(row) = unsealed.get(id).await {
+            let approval = row.approval;
+            let _ = (approval.status(at(9)), approval.execution(at(9)));
+            let _ = (approval.closed_at(), approval.deliverable());
+            let nobodys = check(&approval, &KeySet { keys: Vec::new() });
+            assert_eq!(nobodys.is_ok(), approval.ruling().is_none());
+            believed += 1;
+        }
+        sealed.all(None).await.unwrap();
+        file.execute(update, (id.correlation(), &rows[number]))
+            .unwrap();
+    }
+    assert!(believed > unchanged, "the seal was never needed");
+    let figures = [
+        ("rows changed", all),
+        ("that said the same", unchanged),
+        ("that only the seal gave away", believed - unchanged),
+    ];
+    record("untrusted_rows", &figures);
+}
+
+/// A row with faults: in its bytes, in its columns, or in the JSON inside of one.
+fn changed(dice: &mut Dice, row: &str) -> String {
+    let mut entity: Value = serde_json::from_str(row).unwrap();
+    match dice.below(4) {
+        0 => return text(&dice.garble(row.as_bytes())),
+        1 => dice.alter(&mut entity),
+        2 => {
+            let columns = entity.as_object_mut().unwrap();
+            let at = dice.below(columns.len());
+            let (_, column) = columns.iter_mut().nth(at).unwrap();
+            match column {
+                Value::String(column) => *column = text(&dice.garble(column.as_bytes())),
+                other => dice.alter(other),
+            }
+        }
+        _ => {
+            let names = ["Notifications", "History", "ApproverEmails", "Parameters"];
+            let column = &mut entity[names[dice.below(names.len())]];
+            let mut inner: Value = serde_json::from_str(column.as_str().unwrap()).unwrap();
+            dice.alter(&mut inner);
+            *column = json!(inner.to_string());
+        }
+    }
+    entity.to_string()
+}
+
+#[test]
+fn an_id_is_read_in_one_form_only() {
+    each("id", cases(20_000, 5_000_000), &[], |_, input| {
+        let input = text(&input);
+        if let Ok(id) = input.parse::<ApprovalId>() {
+            assert_eq!(id.to_string(), input);
+        }
+    });
+}
+
+#[test]
+fn nobody_signs_in_by_a_principal_that_makes_no_sense() {
+    let tenant = "00000000-0000-4000-8000-000000000001";
+    let sign_in = SignIn {
+        tenant: tenant.parse().unwrap(),
+        needed: Needed::Always,
+    };
+    let members = AtomicU64::new(0);
+    each("principal", cases(20_000, 3_000_000), &[], |dice, input| {
+        let mut principal = text(&input);
+        if let Ok(bytes) = BASE64.decode(&input) {
+            let bytes = dice.garble(&bytes);
+            if sign_in.member(&BASE64.encode(&bytes)).is_ok() {
+                // A member is in our directory, and says so.
+                assert!(text(&bytes).contains(tenant), "{}", text(&bytes));
+                members.fetch_add(1, Ordering::Relaxed);
+            }
+            principal = BASE64.encode(bytes).replace('=', "");
+        }
+        sign_in.member(&principal).ok();
+    });
+    assert!(members.into_inner() > 0, "the faults leave nothing to read");
+}
+
+/// The settings are the operator's own, but hold secrets, which are in no complaint about them.
+#[test]
+fn no_setting_breaks_the_start_or_is_repeated() {
+    each("config", cases(5_000, 1_000_000), &[], |_, input| {
+        let input = text(&input);
+        let lookup = |name: &str| {
+            let mut settings = input.lines().filter_map(|line| line.split_once('='));
+            let set = settings.find(|(n, _)| *n == name);
+            set.map(|(_, value)| value.to_owned())
+        };
+        let config = Config::read(lookup).err();
+        let archive = Archive::read(lookup).err();
+        for error in [config, archive].into_iter().flatten() {
+            let error = error.to_string();
+            assert!(!error.contains("zebra") && !error.contains('\n'), "{error}");
+        }
+    });
+}
+
+/// Every corpus here is somebody's.
+#[test]
+fn no_corpus_is_forgotten() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz");
+    let there = std::fs::read_dir(folder).unwrap();
+    let mut there: Vec<String> = there
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    there.sort();
+    let used = [
+        "answer",
+        "body",
+        "config",
+        "form",
+        "header",
+        "id",
+        "principal",
+        "query",
+        "receipt",
+        "smtp",
+        "submit",
+    ];
+    assert_eq!(there, used);
+}
