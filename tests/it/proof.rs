@@ -3,6 +3,8 @@
 //! By itself every proof here is bounded, for each commit. `./scripts/proof` runs the long form
 //! (`HO_PROOF=full`), and writes the figures of both into docs/reliability.md.
 
+mod model;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -21,7 +23,7 @@ pub(crate) fn cases(bounded: u64, full: u64) -> u64 {
 pub(crate) fn record(name: &str, figures: &[(&str, u64)]) {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/proof");
     let figures: BTreeMap<_, _> = figures.iter().copied().collect();
-    println!("proof: {name}: {figures:?}");
+    eprintln!("proof: {name}: {figures:?}");
     std::fs::create_dir_all(&dir).unwrap();
     std::fs::write(dir.join(format!("{name}.json")), json!(figures).to_string()).unwrap();
 }
