@@ -59,7 +59,7 @@ impl Ground {
                 Store::tables(
                     &account.unwrap(),
                     table,
-                    http().build().unwrap(),
+                    Arc::new(http().build().unwrap()),
                     Arc::new(|| at(0)),
                     open_limit,
                     keys(),
