@@ -4,6 +4,7 @@
 //! (`HO_PROOF=full`), and writes the figures of both into docs/reliability.md.
 
 mod model;
+mod simulation;
 
 use std::collections::BTreeMap;
 use std::path::Path;
