@@ -3,7 +3,9 @@
 //! By itself every proof here is bounded, for each commit. `./scripts/proof` runs the long form
 //! (`HO_PROOF=full`), and writes the figures of both into docs/reliability.md.
 
+mod clock;
 mod model;
+mod properties;
 mod simulation;
 
 use std::collections::BTreeMap;

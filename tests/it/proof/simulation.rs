@@ -8,34 +8,25 @@
 
 mod actor;
 mod ledger;
+mod process;
 mod service;
 
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use human_oversight::address::Address;
-use human_oversight::config::Config;
-use human_oversight::http::{App, router};
-use human_oversight::keyring;
-use human_oversight::mailer::Mailer;
-use human_oversight::receipt::ReceiptKeys;
-use human_oversight::store::{Account, Store};
-use human_oversight::timestamp::{Clock, Timestamp};
-use human_oversight::token::LinkKeys;
-use hyper::service::Service as _;
-use hyper_util::service::TowerToHyperService;
+use human_oversight::http::App;
+use human_oversight::timestamp::Timestamp;
 use tokio::task::JoinHandle;
 
 use super::{cases, record};
-use actor::{Actor, Heard, cast};
+use actor::{Actor, cast};
 use ledger::Ledger;
-use service::{Fate, Line, Service};
-
-const BASE_URL: &str = "http://127.0.0.1:7071";
+pub(super) use process::{Call, Heard, Settings};
+use service::Fate;
+pub(super) use service::Service;
 
 /// How long a request lives, an approval waits for its claim, and a claim for its report.
 const WITHIN: Duration = Duration::from_secs(60);
@@ -75,73 +66,6 @@ impl Random {
 
     fn of<T: Copy>(&mut self, choices: &[T]) -> T {
         choices[self.below(choices.len())]
-    }
-}
-
-/// What every process of the gate is set up with.
-struct Settings {
-    config: Config,
-    link_key: String,
-    receipt_key: String,
-}
-
-impl Settings {
-    fn new(dir: &Path) -> Self {
-        let mail = format!("file:{}", dir.display());
-        let config = Config::read(|name| {
-            let value = match name {
-                "HO_MAIL" => &mail,
-                "HO_DEFAULT_TIMEOUT" | "HO_RUN_WITHIN" | "HO_OUTCOME_WITHIN" => "60",
-                _ => return None,
-            };
-            Some(value.to_owned())
-        });
-        Self {
-            config: config.unwrap(),
-            link_key: keyring::fresh_link_key(),
-            receipt_key: keyring::fresh_receipt_key(),
-        }
-    }
-
-    /// A process of the gate; nobody's is served at once, to look on.
-    fn gate(
-        &self,
-        service: &Arc<Service>,
-        caller: Option<usize>,
-        millis: &Arc<AtomicI64>,
-        skew: i64,
-    ) -> App {
-        let config = self.config.clone();
-        let millis = millis.clone();
-        let clock: Clock = Arc::new(move || {
-            Timestamp::from_unix_millis(millis.load(Ordering::SeqCst) + skew).unwrap()
-        });
-        let keys = |list: &str| keyring::parse(list).unwrap();
-        let link_keys = Arc::new(LinkKeys::new(&keys(&self.link_key)).unwrap());
-        let line = Line {
-            service: service.clone(),
-            caller,
-        };
-        let account = Account::from_connection_string("UseDevelopmentStorage=true").unwrap();
-        let from: Address = config.mail_from.clone();
-        let mailer = Mailer::new(&config.mail, from, "The gate", clock.clone()).unwrap();
-        App {
-            base_url: BASE_URL.to_owned(),
-            store: Store::tables(
-                &account,
-                "approvals",
-                Arc::new(line),
-                clock.clone(),
-                config.open_limit,
-                Some(link_keys.clone()),
-            ),
-            mailer,
-            link_keys,
-            receipt_keys: ReceiptKeys::new(&keys(&self.receipt_key)).unwrap(),
-            clock,
-            waits: Arc::default(),
-            config,
-        }
     }
 }
 
@@ -302,9 +226,7 @@ impl<'a> Simulation<'a> {
         let call = self.next_call;
         self.next_call += 1;
         self.log(format!("{call} {:?}: {}", self.actors[actor], request.path));
-        let gate = TowerToHyperService::new(router(Arc::new(self.gate(call))));
-        let answer =
-            tokio::spawn(async move { Heard::of(gate.call(request.of_http()).await).await });
+        let answer = tokio::spawn(request.answer(self.gate(call)));
         self.calls.insert(call, Running { actor, answer });
         self.settle().await;
     }
@@ -422,7 +344,7 @@ fn play(seed: u64, settings: &Settings) -> Played {
 #[test]
 fn whatever_fails_what_was_told_is_true() {
     let dir = tempfile::tempdir().unwrap();
-    let settings = Settings::new(dir.path());
+    let settings = Settings::new(dir.path(), WITHIN.as_secs());
     let seeds = match std::env::var("HO_PROOF_SEED") {
         Ok(seed) => vec![seed.parse().unwrap()],
         Err(_) => (0..cases(100, 10_000)).collect(),
@@ -481,7 +403,7 @@ fn whatever_fails_what_was_told_is_true() {
 #[test]
 fn a_seed_is_played_again_as_it_was() {
     let dir = tempfile::tempdir().unwrap();
-    let settings = Settings::new(dir.path());
+    let settings = Settings::new(dir.path(), WITHIN.as_secs());
     for seed in 0..10 {
         let prints = [0, 1].map(|_| play(seed, &settings).print);
         assert_eq!(prints[0], prints[1], "HO_PROOF_SEED={seed}");

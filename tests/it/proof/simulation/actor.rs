@@ -1,19 +1,13 @@
 //! Who calls the gate: for each request two agents that share it and two approvers; and one sweep for
 //! all. Whoever gets no answer, or 503, calls again.
 
-use std::convert::Infallible;
-
-use axum::body::Body;
-use axum::response::Response;
-use http_body_util::BodyExt;
 use human_oversight::approval::{Status, Verdict};
 use human_oversight::http::App;
 use human_oversight::id::ApprovalId;
-use hyper::http;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::ledger::Fact;
-use super::{BASE_URL, Random};
+use super::{Call, Heard, Random};
 
 /// So many requests are there at once.
 pub(super) const REQUESTS: usize = 2;
@@ -90,68 +84,6 @@ pub(super) fn cast(random: &mut Random) -> Vec<Actor> {
     actors
 }
 
-/// A call, before it is one of HTTP.
-#[derive(Debug)]
-pub(super) struct Call {
-    method: &'static str,
-    pub(super) path: String,
-    form: bool,
-    body: String,
-}
-
-impl Call {
-    pub(super) fn of_http(self) -> http::Request<Body> {
-        let kind = match self.form {
-            true => "application/x-www-form-urlencoded",
-            false => "application/json",
-        };
-        http::Request::builder()
-            .method(self.method)
-            .uri(self.path)
-            .header("content-type", kind)
-            .header("origin", BASE_URL)
-            .body(Body::from(self.body))
-            .unwrap()
-    }
-}
-
-/// An answer, or none.
-pub(super) struct Heard {
-    pub(super) status: u16,
-    body: String,
-}
-
-impl Heard {
-    pub(super) async fn of(answer: Result<Response, Infallible>) -> Self {
-        let Ok(answer) = answer;
-        let status = answer.status().as_u16();
-        let body = answer.into_body().collect().await.unwrap().to_bytes();
-        Self {
-            status,
-            body: String::from_utf8(body.to_vec()).unwrap(),
-        }
-    }
-
-    pub(super) fn nothing() -> Self {
-        Self {
-            status: 503,
-            body: String::new(),
-        }
-    }
-
-    fn json(&self) -> Value {
-        serde_json::from_str(&self.body).unwrap_or_default()
-    }
-
-    /// How the request stands, where a conflict says so.
-    fn standing(&self) -> Status {
-        let detail = self.json()["detail"].as_str().unwrap().to_owned();
-        let rest = detail.strip_prefix("The request is ").unwrap();
-        let word = rest.split([',', '.']).next().unwrap();
-        Status::from_word(word).unwrap_or_else(|| panic!("{detail}"))
-    }
-}
-
 impl Actor {
     fn nonce(&self) -> String {
         let Role::Agent { asks } = self.role else {
@@ -187,62 +119,37 @@ impl Actor {
             };
         }
         let id = id(self.request);
-        let call = |path: &str, body: Value| Call {
-            method: "POST",
-            path: format!("/api/{path}/{id}"),
-            form: false,
-            body: body.to_string(),
-        };
+        let call = |function, body| Call::post(&format!("/api/{function}/{id}"), &body);
         Some(match self.next {
             Next::Nothing | Next::Ask | Next::Run => return None,
-            Next::Submit => Call {
-                path: "/api/submit".to_owned(),
-                ..call(
-                    "",
-                    json!({
-                        "agentName": "agent",
-                        "correlationId": id.correlation(),
-                        "actionDescription": "Delete User Account",
-                        "parameters": {"user_id": "1"},
-                        "approverEmails": APPROVERS,
-                    }),
-                )
-            },
-            Next::Status => Call {
-                method: "GET",
-                ..call("status", Value::Null)
-            },
+            Next::Submit => Call::post(
+                "/api/submit",
+                &json!({
+                    "agentName": "agent",
+                    "correlationId": id.correlation(),
+                    "actionDescription": "Delete User Account",
+                    "parameters": {"user_id": "1"},
+                    "approverEmails": APPROVERS,
+                }),
+            ),
+            Next::Status => Call::get(&format!("/api/status/{id}")),
             Next::Claim => call("claim", json!({"nonce": self.nonce()})),
             Next::Report => call("outcome", json!({"status": "Executed"})),
             Next::Withdraw => call("withdraw", json!({})),
-            Next::Sweep => Call {
-                path: "/sweep".to_owned(),
-                ..call("", json!({}))
-            },
+            Next::Sweep => Call::post("/sweep", &json!({})),
             Next::Approve | Next::MistypeCode | Next::Reject => {
                 let Role::Approver(index) = self.role else {
                     unreachable!("an approver decides")
                 };
-                // As the mail and the page have it.
                 let row = gate.store.get(&id).await.ok()?.approval;
-                let keys = &gate.link_keys;
-                let code = keys.code(&row, index).unwrap();
+                let code = gate.link_keys.code(&row, index).unwrap();
                 let (decision, code) = match self.next {
                     Next::Reject => ("reject", String::new()),
                     Next::Approve => ("approve", code),
                     _ if code == "000000" => ("approve", "000001".to_owned()),
                     _ => ("approve", "000000".to_owned()),
                 };
-                let mut form = form_urlencoded::Serializer::new(String::new());
-                form.append_pair("k", &keys.link(&row, index).unwrap());
-                form.append_pair("form", &keys.form(&row, index).unwrap());
-                form.append_pair("decision", decision);
-                form.append_pair("code", &code);
-                Call {
-                    form: true,
-                    body: form.finish(),
-                    ..call("decision", Value::Null)
-                }
+                Call::decide(gate, &row, index, decision, &code)
             }
         })
     }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use human_oversight::approval::{Approval, Event, EventKind, Execution, State, Status, Verdict};
 use human_oversight::store::{Store, StoreError};
 
+use super::WITHIN;
 use super::actor::{REQUESTS, id};
 
 /// Something that was told and must stay true.
@@ -86,6 +87,8 @@ impl Ledger {
                 !["Pending", "Approved", "Executing"].contains(&end),
                 "request {request} never ends: {end}"
             );
+            let due = row.approval.next_due(WITHIN);
+            assert_eq!(due, None, "request {request} is due for ever: {row:?}");
             ends.push(end.to_owned());
         }
         ends

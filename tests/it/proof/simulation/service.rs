@@ -2,12 +2,13 @@
 //! it is for the simulation to say when and how.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::future::pending;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use human_oversight::store::Wire;
-use human_oversight::timestamp::Timestamp;
+use human_oversight::timestamp::{Clock, Timestamp};
 use hyper::http::Response;
 use reqwest::{Method, Request};
 use serde_json::{Map, Value, json};
@@ -28,7 +29,7 @@ pub(super) enum Fate {
 }
 
 #[derive(Debug, Default)]
-pub(super) struct Service(Mutex<Inner>);
+pub(in crate::proof) struct Service(Mutex<Inner>);
 
 type Entity = Map<String, Value>;
 /// By keys, and with its version.
@@ -62,10 +63,16 @@ struct Operation {
 }
 
 /// One caller's line to the service. Who looks on, and calls nobody's number, is served at once.
-#[derive(Debug)]
 pub(super) struct Line {
     pub(super) service: Arc<Service>,
     pub(super) caller: Option<usize>,
+    pub(super) clock: Clock,
+}
+
+impl fmt::Debug for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Line({:?})", self.caller)
+    }
 }
 
 #[async_trait]
@@ -73,7 +80,7 @@ impl Wire for Line {
     async fn carry(&self, request: Request) -> Result<reqwest::Response, String> {
         let operation = Operation::of(&request);
         let Some(caller) = self.caller else {
-            let answer = self.service.inner().serve(&operation, "");
+            let answer = self.service.inner().serve(&operation, (self.clock)());
             return Ok(answer.into());
         };
         let (reply, answer) = oneshot::channel();
@@ -113,13 +120,13 @@ impl Service {
         let mut waiting = inner.waiting.remove(index);
         let told = format!("{fate:?} {} {}", waiting.caller, waiting.operation.name());
         let Some(reply) = waiting.reply.take() else {
-            inner.serve(&waiting.operation, &now.to_string());
+            inner.serve(&waiting.operation, now);
             return told;
         };
         let answer = match fate {
-            Fate::Served => Ok(inner.serve(&waiting.operation, &now.to_string())),
+            Fate::Served => Ok(inner.serve(&waiting.operation, now)),
             Fate::AnswerLost => {
-                inner.serve(&waiting.operation, &now.to_string());
+                inner.serve(&waiting.operation, now);
                 Err("the answer was lost".to_owned())
             }
             Fate::Lost => Err("it was lost".to_owned()),
@@ -196,7 +203,7 @@ impl Operation {
 }
 
 impl Inner {
-    fn serve(&mut self, operation: &Operation, now: &str) -> Response<String> {
+    fn serve(&mut self, operation: &Operation, now: Timestamp) -> Response<String> {
         let table = self.tables.entry(operation.table.clone()).or_default();
         let keys = operation.keys.clone().or_else(|| {
             let key = |name: &str| Some(operation.body.get(name)?.as_str()?.to_owned());
@@ -237,7 +244,7 @@ impl Inner {
         }
         self.version += 1;
         let mut entity = operation.body.clone();
-        entity.insert("Timestamp".to_owned(), now.into());
+        entity.insert("Timestamp".to_owned(), now.to_string().into());
         entity.insert("odata.etag".to_owned(), etag(self.version).into());
         table.insert(keys, (self.version, entity));
         let mut answer = answer(204, "");
