@@ -3,7 +3,8 @@
 use human_oversight::approval::{Approval, EventKind, Execution, State, Status};
 use stateright::Property;
 
-use super::{Actor, Gate, Stage, Told, World, is_decided_by};
+use super::handlers::is_decided_by;
+use super::{Actor, Gate, Stage, Told, World};
 
 pub(super) const PAST: &str = "what has happened stays";
 pub(super) const ONE_END: &str = "one final decision, told by the history";
