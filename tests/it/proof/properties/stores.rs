@@ -38,7 +38,7 @@ fn writes() -> impl Strategy<Value = Vec<Write>> {
         3 => (0..400_u64).prop_map(Write::LookForDue),
         1 => Just(Write::ReadAll),
     ];
-    prop::collection::vec(write, 1..24)
+    prop::collection::vec(write, 10..40)
 }
 
 /// A store as simple as can be, beside one that is not.

@@ -114,31 +114,36 @@ impl Service {
         inner.waiting.len()
     }
 
-    /// Lets one of them go on its way; what it was, in words.
+    /// Lets one of them go on its way, in words. What one caller sends twice in the same words goes
+    /// together: which of the two came first is a matter of chance.
     pub(super) fn serve(&self, index: usize, fate: Fate, now: Timestamp) -> String {
         let mut inner = self.inner();
-        let mut waiting = inner.waiting.remove(index);
-        let told = format!("{fate:?} {} {}", waiting.caller, waiting.operation.name());
-        let Some(reply) = waiting.reply.take() else {
-            inner.serve(&waiting.operation, now);
-            return told;
-        };
-        let answer = match fate {
-            Fate::Served => Ok(inner.serve(&waiting.operation, now)),
-            Fate::AnswerLost => {
+        let chosen = &inner.waiting[index];
+        let (caller, name) = (chosen.caller, chosen.operation.name());
+        let goes = |it: &mut Waiting| it.caller == caller && it.operation.name() == name;
+        let going: Vec<Waiting> = inner.waiting.extract_if(.., goes).collect();
+        for mut waiting in going {
+            let Some(reply) = waiting.reply.take() else {
                 inner.serve(&waiting.operation, now);
-                Err("the answer was lost".to_owned())
-            }
-            Fate::Lost => Err("it was lost".to_owned()),
-            Fate::Busy => Ok(refusal(503, "ServerBusy")),
-            Fate::Late => {
-                inner.waiting.push(waiting);
-                Err("it was cut off".to_owned())
-            }
-        };
-        // Who has given up meanwhile does not hear it.
-        reply.send(answer).ok();
-        told
+                continue;
+            };
+            let answer = match fate {
+                Fate::Served => Ok(inner.serve(&waiting.operation, now)),
+                Fate::AnswerLost => {
+                    inner.serve(&waiting.operation, now);
+                    Err("the answer was lost".to_owned())
+                }
+                Fate::Lost => Err("it was lost".to_owned()),
+                Fate::Busy => Ok(refusal(503, "ServerBusy")),
+                Fate::Late => {
+                    inner.waiting.push(waiting);
+                    Err("it was cut off".to_owned())
+                }
+            };
+            // Who has given up meanwhile does not hear it.
+            reply.send(answer).ok();
+        }
+        format!("{fate:?} {caller} {name}")
     }
 
     /// A caller's process dies: its operations are lost, and so is all that it still does.
@@ -278,13 +283,13 @@ fn queried(table: &Table, operation: &Operation) -> Vec<Value> {
             other => panic!("{other} is not played"),
         }
     };
-    let entities = table.values().map(|(_, entity)| entity);
-    let mut rows: Vec<&Entity> = entities
-        .filter(|entity| conditions.iter().all(|condition| holds(entity, *condition)))
+    let mut rows: Vec<&(u64, Entity)> = table
+        .values()
+        .filter(|(_, entity)| conditions.iter().all(|condition| holds(entity, *condition)))
         .collect();
-    rows.sort_by_key(|entity| entity.get("Id").map(Value::to_string));
+    rows.sort_by_key(|(version, _)| *version);
     rows.into_iter()
-        .map(|entity| entity.clone().into())
+        .map(|(_, entity)| entity.clone().into())
         .collect()
 }
 
