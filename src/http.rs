@@ -303,7 +303,7 @@ impl App {
             match self.replace(row, due, before.approval.history.len()).await {
                 Ok(stored) => return Ok((stored, answer)),
                 Err(StoreError::Conflict) => {
-                    let jitter = u64::from(keyring::random::<1>()[0]) % 8;
+                    let jitter = 1 + u64::from(keyring::random::<1>()[0]) % 8;
                     tokio::time::sleep(Duration::from_millis(u64::from(attempt) * jitter)).await;
                     row = self.load(&before.approval.request.id).await?;
                 }

@@ -12,7 +12,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use human_oversight_client::parameters::hex;
-use reqwest::Client;
 use serde_json::{Map, Value};
 
 use crate::approval::Approval;
@@ -23,7 +22,7 @@ use crate::token::LinkKeys;
 
 use embedded::{Condition, Embedded};
 use row::Row;
-pub use tables::Account;
+pub use tables::{Account, Wire};
 use tables::{IndexRow, Tables};
 
 /// The store; cheap to clone.
@@ -175,17 +174,17 @@ impl Store {
     }
 
     /// A store in a table of a storage account, and a second one `open{table}`; both are created when
-    /// they are missed. Nothing is sent yet. For the limit and the keys see [`Store::embedded`].
+    /// they are missed. Nothing is sent yet, and all of it goes over `wire`. For the limit and the keys see [`Store::embedded`].
     pub fn tables(
         account: &Account,
         table: &str,
-        http: Client,
+        wire: Arc<dyn Wire>,
         clock: Clock,
         open_limit: usize,
         keys: Option<Arc<LinkKeys>>,
     ) -> Self {
         Self {
-            backend: Backend::Tables(Tables::new(account, table, http, clock)),
+            backend: Backend::Tables(Tables::new(account, table, wire, clock)),
             open_limit,
             keys,
         }

@@ -94,10 +94,6 @@ impl Server {
             .and_then(|number| number.parse().ok())
             .unwrap_or_default()
     }
-
-    pub(crate) fn id(&self) -> u32 {
-        self.child.id().unwrap_or_default()
-    }
 }
 
 pub(crate) fn free_port() -> u16 {

@@ -79,8 +79,8 @@ impl StoreChoice {
         match self {
             Self::Embedded(dir) => Ok(Store::embedded(dir, open_limit, keys)),
             Self::Tables { account, table } => {
-                let http = outbound::client()?;
-                Ok(Store::tables(account, table, http, clock, open_limit, keys))
+                let wire = Arc::new(outbound::client()?);
+                Ok(Store::tables(account, table, wire, clock, open_limit, keys))
             }
         }
     }

@@ -24,7 +24,6 @@ use azure_data_tables::clients::{EntityClient, TableClient, TableServiceClientBu
 use azure_data_tables::operations::{QueryEntityBuilder, QueryEntityResponse};
 use azure_storage::CloudLocation;
 use futures_util::StreamExt;
-use reqwest::Client;
 use serde_json::{Map, Value};
 use tokio::time::{Instant, timeout_at};
 
@@ -40,6 +39,7 @@ use fault::Fault;
 pub(super) use index::IndexRow;
 use index::{beginning, due_of, index_entity, shard};
 use transport::Transport;
+pub use transport::Wire;
 
 #[derive(Clone)]
 pub(super) struct Tables {
@@ -78,7 +78,7 @@ const SLACK: Duration = Duration::from_secs(120);
 const LEFT_OVER_AFTER: Duration = Duration::from_secs(15 * 60);
 
 impl Tables {
-    pub(super) fn new(account: &Account, table: &str, http: Client, clock: Clock) -> Self {
+    pub(super) fn new(account: &Account, table: &str, wire: Arc<dyn Wire>, clock: Clock) -> Self {
         let credentials = sign_in::credentials(&account.sign_in, clock);
         let location = CloudLocation::Custom {
             // Part of no address and no signature.
@@ -86,7 +86,7 @@ impl Tables {
             uri: account.endpoint.clone(),
         };
         let service = TableServiceClientBuilder::with_location(location, credentials)
-            .transport(TransportOptions::new(Arc::new(Transport(http))))
+            .transport(TransportOptions::new(Arc::new(Transport(wire))))
             .retry(RetryOptions::none())
             .build();
         Self {

@@ -200,7 +200,7 @@ async fn an_approval_takes_so_many_instructions() {
     }
     let each = (counted[1] - counted[0]) / 40.0;
     let change = each / INSTRUCTIONS - 1.0;
-    println!(
+    eprintln!(
         "{each:.0} instructions, {:+.2} % of {INSTRUCTIONS:.0}",
         change * 100.0
     );

@@ -85,7 +85,7 @@ impl Process {
         let target = started
             .split_whitespace()
             .next()
-            .map_or(id.to_string(), str::to_owned);
+            .map_or_else(|| id.to_string(), str::to_owned);
         let sent = std::process::Command::new("kill")
             .args(["-TERM", &target])
             .status();

@@ -4,11 +4,15 @@
 //! (`HO_PROOF=full`), and writes the figures of both into docs/reliability.md.
 
 mod answers;
+mod clock;
 mod dice;
 mod disk;
 mod kills;
 mod load;
+mod model;
+mod properties;
 mod requests;
+mod simulation;
 mod supply;
 mod untrusted;
 

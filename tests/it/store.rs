@@ -35,7 +35,7 @@ pub(crate) fn keys() -> Option<Arc<LinkKeys>> {
 }
 
 /// Where a test keeps its rows.
-enum Ground {
+pub(crate) enum Ground {
     File(TempDir),
     Tables(String),
 }
@@ -47,7 +47,7 @@ impl Ground {
     }
 
     /// A store on it, as each process has its own.
-    fn open(&self) -> Store {
+    pub(crate) fn open(&self) -> Store {
         self.limited(OPEN_LIMIT)
     }
 
@@ -59,7 +59,7 @@ impl Ground {
                 Store::tables(
                     &account.unwrap(),
                     table,
-                    http().build().unwrap(),
+                    Arc::new(http().build().unwrap()),
                     Arc::new(|| at(0)),
                     open_limit,
                     keys(),

@@ -39,7 +39,7 @@ impl Disturbed {
         let store = Store::tables(
             &account,
             &table,
-            http().build().unwrap(),
+            Arc::new(http().build().unwrap()),
             Arc::new(|| at(0)),
             OPEN_LIMIT,
             keys(),
@@ -217,7 +217,7 @@ async fn an_entry_that_may_be_named_is_not_taken_back() {
             let store = Store::tables(
                 &account.unwrap(),
                 table,
-                http().build().unwrap(),
+                Arc::new(http().build().unwrap()),
                 Arc::new(|| at(0)),
                 OPEN_LIMIT,
                 keys(),
@@ -375,7 +375,7 @@ async fn an_agents_entries_are_counted_over_all_pages_of_the_answer() {
     }
     let insert = async |limit| {
         let account = Account::from_connection_string(&azurite().connection_string()).unwrap();
-        let http = http().build().unwrap();
+        let http = Arc::new(http().build().unwrap());
         let table = disturbed.approvals.name();
         let store = Store::tables(&account, table, http, Arc::new(|| at(0)), limit, keys());
         store.insert(approval("a", "y"), Some(at(0))).await
@@ -427,7 +427,7 @@ async fn tables_that_are_missed_are_created_by_a_write_or_at_the_start() {
         Store::tables(
             &account,
             table,
-            http().build().unwrap(),
+            Arc::new(http().build().unwrap()),
             Arc::new(|| at(0)),
             OPEN_LIMIT,
             keys(),

@@ -2,6 +2,8 @@
 //! an answer may take is for those to say who wait for it.
 
 use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use azure_core_legacy::headers::{ACCEPT, HeaderName, HeaderValue, Headers};
@@ -22,8 +24,24 @@ const EXPECTED: [(&str, &str); 5] = [
     ("preference-applied", "return-no-content"),
 ];
 
+const JSON: &str = "application/json;odata=nometadata";
+
+/// What carries requests to the service: our client; or, in a simulation, all that can go wrong.
+#[async_trait]
+pub trait Wire: fmt::Debug + Send + Sync {
+    /// The answer, or why there is none.
+    async fn carry(&self, request: reqwest::Request) -> Result<reqwest::Response, String>;
+}
+
+#[async_trait]
+impl Wire for Client {
+    async fn carry(&self, request: reqwest::Request) -> Result<reqwest::Response, String> {
+        self.execute(request).await.map_err(causes)
+    }
+}
+
 #[derive(Debug)]
-pub(super) struct Transport(pub(super) Client);
+pub(super) struct Transport(pub(super) Arc<dyn Wire>);
 
 #[async_trait]
 impl HttpClient for Transport {
@@ -38,20 +56,27 @@ impl Transport {
     async fn exchange(&self, request: &Request) -> Result<Response, Fault> {
         let method = request.method();
         let method = method.as_ref().parse().expect("a method of HTTP");
-        let mut sent = self.0.request(method, request.url().as_str());
-        for (name, value) in request.headers().iter() {
-            sent = sent.header(name.as_str(), value.as_str());
-        }
+        let mut sent = reqwest::Request::new(method, request.url().clone());
+        let headers = request.headers().iter();
+        let headers: HashMap<String, String> = headers
+            .map(|(name, value)| (name.as_str().to_owned(), value.as_str().to_owned()))
+            .collect();
+        *sent.headers_mut() =
+            HeaderMap::try_from(&headers).map_err(|error| Fault::Lost(error.to_string()))?;
         // Without it, errors come as XML.
         if request.headers().get_optional_str(&ACCEPT).is_none() {
-            sent = sent.header("accept", "application/json;odata=nometadata");
+            let json = reqwest::header::HeaderValue::from_static(JSON);
+            sent.headers_mut().insert("accept", json);
         }
         if let Body::Bytes(bytes) = request.body() {
-            sent = sent.body(bytes.clone());
+            *sent.body_mut() = Some(bytes.clone().into());
         }
-        let answer = sent.send().await.map_err(lost)?;
+        let answer = self.0.carry(sent).await.map_err(Fault::Lost)?;
         let (status, mut headers) = (answer.status(), answer.headers().clone());
-        let body = answer.bytes().await.map_err(lost)?;
+        let body = answer
+            .bytes()
+            .await
+            .map_err(|error| Fault::Lost(causes(error)))?;
         if !status.is_success() {
             return Err(fault(status.as_u16(), &headers, &body));
         }
@@ -97,10 +122,6 @@ fn code(headers: &HeaderMap, body: &[u8]) -> String {
     let code = header.or_else(json).or_else(xml);
     code.filter(|code| code.len() <= 64 && code.bytes().all(|b| b.is_ascii_alphanumeric()))
         .unwrap_or_else(|| "without a code".to_owned())
-}
-
-fn lost(error: reqwest::Error) -> Fault {
-    Fault::Lost(causes(error))
 }
 
 fn of(headers: &HeaderMap) -> Headers {

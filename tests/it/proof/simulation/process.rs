@@ -1,0 +1,193 @@
+//! A process of the gate, and calls to it: the router and all under it, without a socket.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use axum::body::Body;
+use http_body_util::BodyExt;
+use human_oversight::approval::{Approval, Status};
+use human_oversight::config::Config;
+use human_oversight::http::{App, router};
+use human_oversight::keyring;
+use human_oversight::mailer::Mailer;
+use human_oversight::receipt::ReceiptKeys;
+use human_oversight::store::{Account, Store};
+use human_oversight::timestamp::{Clock, Timestamp};
+use human_oversight::token::LinkKeys;
+use hyper::http;
+use hyper::service::Service as _;
+use hyper_util::service::TowerToHyperService;
+use serde_json::Value;
+
+use super::service::{Line, Service};
+
+const BASE_URL: &str = "http://127.0.0.1:7071";
+
+/// What every process of the gate is set up with.
+pub(in crate::proof) struct Settings {
+    config: Config,
+    link_key: String,
+    receipt_key: String,
+}
+
+impl Settings {
+    /// With mails in this folder, and so many seconds until a request expires, an approval lapses
+    /// and a report is missed.
+    pub(in crate::proof) fn new(dir: &Path, seconds: u64) -> Self {
+        let config = Config::read(|name| match name {
+            "HO_MAIL" => Some(format!("file:{}", dir.display())),
+            "HO_DEFAULT_TIMEOUT" | "HO_RUN_WITHIN" | "HO_OUTCOME_WITHIN" => {
+                Some(seconds.to_string())
+            }
+            _ => None,
+        });
+        Self {
+            config: config.unwrap(),
+            link_key: keyring::fresh_link_key(),
+            receipt_key: keyring::fresh_receipt_key(),
+        }
+    }
+
+    /// A process of the gate; nobody's is served at once, to look on.
+    pub(in crate::proof) fn gate(
+        &self,
+        service: &Arc<Service>,
+        caller: Option<usize>,
+        millis: &Arc<AtomicI64>,
+        skew: i64,
+    ) -> App {
+        let config = self.config.clone();
+        let millis = millis.clone();
+        let clock: Clock = Arc::new(move || {
+            Timestamp::from_unix_millis(millis.load(Ordering::SeqCst) + skew).unwrap()
+        });
+        let keys = |list: &str| keyring::parse(list).unwrap();
+        let link_keys = Arc::new(LinkKeys::new(&keys(&self.link_key)).unwrap());
+        let line = Line {
+            service: service.clone(),
+            caller,
+            clock: clock.clone(),
+        };
+        let account = Account::from_connection_string("UseDevelopmentStorage=true").unwrap();
+        let from = config.mail_from.clone();
+        let mailer = Mailer::new(&config.mail, from, "The gate", clock.clone()).unwrap();
+        App {
+            base_url: BASE_URL.to_owned(),
+            store: Store::tables(
+                &account,
+                "approvals",
+                Arc::new(line),
+                clock.clone(),
+                config.open_limit,
+                Some(link_keys.clone()),
+            ),
+            mailer,
+            link_keys,
+            receipt_keys: ReceiptKeys::new(&keys(&self.receipt_key)).unwrap(),
+            clock,
+            waits: Arc::default(),
+            config,
+        }
+    }
+}
+
+/// A call, before it is one of HTTP.
+#[derive(Debug)]
+pub(in crate::proof) struct Call {
+    method: &'static str,
+    pub(in crate::proof) path: String,
+    form: bool,
+    body: String,
+}
+
+impl Call {
+    pub(in crate::proof) fn get(path: &str) -> Self {
+        Self {
+            method: "GET",
+            path: path.to_owned(),
+            form: false,
+            body: String::new(),
+        }
+    }
+
+    pub(in crate::proof) fn post(path: &str, body: &Value) -> Self {
+        Self {
+            method: "POST",
+            body: body.to_string(),
+            ..Self::get(path)
+        }
+    }
+
+    /// The form, with what the mail and the page of the approver at `index` have.
+    pub(in crate::proof) fn decide(
+        gate: &App,
+        row: &Approval,
+        index: usize,
+        decision: &str,
+        code: &str,
+    ) -> Self {
+        let keys = &gate.link_keys;
+        let mut form = form_urlencoded::Serializer::new(String::new());
+        form.append_pair("k", &keys.link(row, index).unwrap());
+        form.append_pair("form", &keys.form(row, index).unwrap());
+        form.append_pair("decision", decision);
+        form.append_pair("code", code);
+        Self {
+            method: "POST",
+            form: true,
+            body: form.finish(),
+            ..Self::get(&format!("/api/decision/{}", row.request.id))
+        }
+    }
+
+    /// What this process of the gate answers.
+    pub(in crate::proof) async fn answer(self, gate: App) -> Heard {
+        let kind = match self.form {
+            true => "application/x-www-form-urlencoded",
+            false => "application/json",
+        };
+        let request = http::Request::builder()
+            .method(self.method)
+            .uri(self.path)
+            .header("content-type", kind)
+            .header("origin", BASE_URL)
+            .body(Body::from(self.body))
+            .unwrap();
+        let router = TowerToHyperService::new(router(Arc::new(gate)));
+        let Ok(answer) = router.call(request).await;
+        let status = answer.status().as_u16();
+        let body = answer.into_body().collect().await.unwrap().to_bytes();
+        Heard {
+            status,
+            body: String::from_utf8(body.to_vec()).unwrap(),
+        }
+    }
+}
+
+/// An answer, or none.
+pub(in crate::proof) struct Heard {
+    pub(in crate::proof) status: u16,
+    pub(in crate::proof) body: String,
+}
+
+impl Heard {
+    pub(in crate::proof) fn nothing() -> Self {
+        Self {
+            status: 503,
+            body: String::new(),
+        }
+    }
+
+    pub(in crate::proof) fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_default()
+    }
+
+    /// How the request stands, where a conflict says so.
+    pub(in crate::proof) fn standing(&self) -> Status {
+        let detail = self.json()["detail"].as_str().unwrap().to_owned();
+        let rest = detail.strip_prefix("The request is ").unwrap();
+        let word = rest.split([',', '.']).next().unwrap();
+        Status::from_word(word).unwrap_or_else(|| panic!("{detail}"))
+    }
+}
