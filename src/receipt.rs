@@ -3,6 +3,9 @@
 //!
 //! A receipt is made once, in the write that records the decision. Nothing signs from a stored row.
 
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
 use human_oversight_client::parameters::{hex, sha256};
@@ -19,7 +22,13 @@ pub struct ReceiptKeys {
     kid: String,
     pair: Ed25519KeyPair,
     public: KeySet,
+    /// What receipts say whose signatures were found right, by their SHA-256: a row is read several
+    /// times while it is used, and a signature costs as much as all the rest.
+    verified: Mutex<HashMap<[u8; 32], Claims>>,
 }
+
+/// So many of them are remembered.
+const REMEMBERED: usize = 1_024;
 
 /// The row contradicts its own receipt: somebody changed it behind the gate's back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -56,6 +65,7 @@ impl ReceiptKeys {
             kid: kid.clone(),
             pair,
             public: KeySet { keys: public? },
+            verified: Mutex::default(),
         })
     }
 
@@ -88,7 +98,23 @@ impl ReceiptKeys {
     /// # Errors
     /// When the receipt is not ours, or was made for anything else than what the row says.
     pub fn check(&self, approval: &Approval) -> Result<(), Contradiction> {
-        check(approval, &self.public)
+        let Some((ruling, receipt)) = approval.ruling() else {
+            return Ok(());
+        };
+        let name = sha256(receipt.as_bytes());
+        let mut verified = self.verified.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(signed) = verified.get(&name) {
+            return agree(signed, approval, &ruling);
+        }
+        drop(verified);
+        let signed = verify(receipt, &self.public).map_err(|_| Contradiction)?;
+        let agreed = agree(&signed, approval, &ruling);
+        verified = self.verified.lock().unwrap_or_else(PoisonError::into_inner);
+        if verified.len() >= REMEMBERED {
+            verified.clear();
+        }
+        verified.insert(name, signed);
+        agreed
     }
 }
 
@@ -101,8 +127,12 @@ pub fn check(approval: &Approval, keys: &KeySet) -> Result<(), Contradiction> {
         return Ok(());
     };
     let signed = verify(receipt, keys).map_err(|_| Contradiction)?;
+    agree(&signed, approval, &ruling)
+}
+
+fn agree(signed: &Claims, approval: &Approval, ruling: &Ruling) -> Result<(), Contradiction> {
     // The gate's own address may have changed since.
-    match signed == claims(&signed.iss, approval, &ruling) {
+    match *signed == claims(&signed.iss, approval, ruling) {
         true => Ok(()),
         false => Err(Contradiction),
     }

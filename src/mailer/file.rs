@@ -1,10 +1,9 @@
 //! Mails as `.eml` files in a folder: the local inbox of development.
 
+use std::fs::File;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-
-use tokio::fs;
-use tokio::io::AsyncWriteExt;
 
 use super::MailError;
 
@@ -21,17 +20,17 @@ impl Folder {
     pub(super) async fn put(&self, name: &str, mail: &[u8]) -> Result<(), MailError> {
         let path = self.0.join(format!("{name}.eml"));
         let partial = self.0.join(format!("{name}.part"));
-        let written = async {
-            fs::create_dir_all(&*self.0).await?;
-            let mut file = fs::File::create(&partial).await?;
-            file.write_all(mail).await?;
-            // Without this an error of the last write would be lost.
-            file.flush().await?;
-            file.sync_all().await?;
-            fs::rename(&partial, &path).await
+        let mail = mail.to_owned();
+        let write = move || {
+            std::fs::create_dir_all(partial.parent().unwrap_or(&partial))?;
+            let mut file = File::create(&partial)?;
+            file.write_all(&mail)?;
+            file.sync_all()?;
+            std::fs::rename(&partial, &path)
         };
+        let written = tokio::task::spawn_blocking(write).await;
         written
-            .await
+            .unwrap_or_else(|panic| Err(io::Error::other(panic)))
             .map_err(|error| MailError::Unavailable(error.to_string(), None))
     }
 }

@@ -63,6 +63,7 @@ pub(super) struct Row {
     /// Which write made it what it is.
     pub(super) operation_id: String,
     /// What the gate made of all the columns above in that write.
+    #[serde(skip_serializing_if = "String::is_empty")]
     row_seal: String,
 }
 
@@ -244,8 +245,29 @@ impl Row {
         if theirs.iter().all(has) && !ours.iter().any(has) {
             return Err(StoreError::Predecessor);
         }
-        serde_json::from_value(Value::Object(entity))
-            .map_err(|_| StoreError::Damaged("its columns".to_owned()))
+        let mut row: Self = serde_json::from_value(Value::Object(entity))
+            .map_err(|_| StoreError::Damaged("its columns".to_owned()))?;
+        row.write_times_as_we_do();
+        Ok(row)
+    }
+
+    /// Azure gives them back in another form than it was given, and the seal is over ours.
+    fn write_times_as_we_do(&mut self) {
+        let always = [&mut self.request_timestamp, &mut self.deadline_timestamp];
+        let perhaps = [
+            &mut self.response_timestamp,
+            &mut self.run_by,
+            &mut self.execution_timestamp,
+            &mut self.late_response_timestamp,
+            &mut self.notified_timestamp,
+            &mut self.due_timestamp,
+        ];
+        let perhaps = perhaps.into_iter().filter_map(Option::as_mut);
+        for text in always.into_iter().chain(perhaps) {
+            if let Some(time) = time(text) {
+                *text = time.to_string();
+            }
+        }
     }
 
     /// When the gate must look at it again.
@@ -279,37 +301,29 @@ impl Row {
     /// Seals it as it stands: the last thing before it is stored.
     pub(super) fn seal(&mut self, keys: Option<&LinkKeys>) -> Result<(), StoreError> {
         let unsealed = || StoreError::Unavailable("it was opened without keys".to_owned());
-        self.row_seal = keys.ok_or_else(unsealed)?.seal_row(&self.sealed());
+        self.row_seal.clear();
+        self.row_seal = keys.ok_or_else(unsealed)?.seal_row(&self.columns());
         Ok(())
     }
 
     /// The approval in it; without keys nobody looks at the seal.
     pub(super) fn into_approval(
-        self,
+        mut self,
         id: &ApprovalId,
         keys: Option<&LinkKeys>,
     ) -> Result<Approval, StoreError> {
         if let Some(keys) = keys {
-            let checked = keys.check_row(&self.sealed(), &self.row_seal);
+            let seal = std::mem::take(&mut self.row_seal);
+            let checked = keys.check_row(&self.columns(), &seal);
             checked.map_err(|broken| StoreError::Damaged(broken.to_string()))?;
         }
         self.decode(id)
             .map_err(|what| StoreError::Damaged(what.to_owned()))
     }
 
-    /// All the columns but the seal, with times in one form: Azure gives them back in another.
-    fn sealed(&self) -> Vec<u8> {
-        let Ok(Value::Object(mut columns)) = serde_json::to_value(self) else {
-            unreachable!("a struct is a JSON object");
-        };
-        columns.remove("RowSeal");
-        for column in TIMES {
-            let read = columns.get(column).and_then(|text| time(text.as_str()?));
-            if let Some(time) = read {
-                columns.insert(column.to_owned(), time.to_string().into());
-            }
-        }
-        serde_json::to_vec(&columns).expect("text is JSON")
+    /// All the columns; without the seal, unless there is one.
+    fn columns(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("a struct of text is JSON")
     }
 
     /// The error names the column at fault, never what is in it.
