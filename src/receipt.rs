@@ -4,7 +4,7 @@
 //! A receipt is made once, in the write that records the decision. Nothing signs from a stored row.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
@@ -22,8 +22,8 @@ pub struct ReceiptKeys {
     kid: String,
     pair: Ed25519KeyPair,
     public: KeySet,
-    /// What receipts say whose signatures were found right, by their SHA-256: a row is read several
-    /// times while it is used, and a signature costs as much as all the rest.
+    /// What receipts say that were signed here, or whose signatures were found right, by their SHA-256:
+    /// a row is read several times while it is used, and a signature costs as much as all the rest.
     verified: Mutex<HashMap<[u8; 32], Claims>>,
 }
 
@@ -90,7 +90,9 @@ impl ReceiptKeys {
             json(serde_json::to_vec(&claims))
         );
         let signature = self.pair.sign(signed.as_bytes());
-        format!("{signed}.{}", BASE64URL.encode(signature.as_ref()))
+        let receipt = format!("{signed}.{}", BASE64URL.encode(signature.as_ref()));
+        self.remember(sha256(receipt.as_bytes()), claims);
+        receipt
     }
 
     /// Holds a stored decision against its receipt.
@@ -102,19 +104,26 @@ impl ReceiptKeys {
             return Ok(());
         };
         let name = sha256(receipt.as_bytes());
-        let mut verified = self.verified.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(signed) = verified.get(&name) {
+        if let Some(signed) = self.verified().get(&name) {
             return agree(signed, approval, &ruling);
         }
-        drop(verified);
         let signed = verify(receipt, &self.public).map_err(|_| Contradiction)?;
         let agreed = agree(&signed, approval, &ruling);
-        verified = self.verified.lock().unwrap_or_else(PoisonError::into_inner);
+        self.remember(name, signed);
+        agreed
+    }
+
+    fn remember(&self, name: [u8; 32], claims: Claims) {
+        let mut verified = self.verified();
         if verified.len() >= REMEMBERED {
             verified.clear();
         }
-        verified.insert(name, signed);
-        agreed
+        verified.insert(name, claims);
+    }
+
+    fn verified(&self) -> MutexGuard<'_, HashMap<[u8; 32], Claims>> {
+        // Nobody leaves it half-written.
+        self.verified.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

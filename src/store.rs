@@ -246,7 +246,7 @@ impl Store {
     /// [`StoreError::NotFound`], or the store's own.
     pub async fn get(&self, id: &ApprovalId) -> Result<Versioned, StoreError> {
         match &self.backend {
-            Backend::Embedded(embedded) => embedded.get(id, self.keys()).await,
+            Backend::Embedded(embedded) => embedded.get(id, self.keys()),
             Backend::Tables(tables) => tables.get(id, self.keys()).await,
         }
     }
@@ -298,7 +298,7 @@ impl Store {
         from: Option<Place>,
     ) -> Result<(Vec<Due>, Option<Place>), StoreError> {
         match &self.backend {
-            Backend::Embedded(embedded) => embedded.due(now, from).await,
+            Backend::Embedded(embedded) => embedded.due(now, from),
             Backend::Tables(tables) => tables.due(now, from).await,
         }
     }
@@ -331,7 +331,7 @@ impl Store {
         from: Option<Place>,
     ) -> Result<(Vec<Stored>, Option<Place>), StoreError> {
         match &self.backend {
-            Backend::Embedded(embedded) => embedded.all(from, self.keys()).await,
+            Backend::Embedded(embedded) => embedded.all(from, self.keys()),
             Backend::Tables(tables) => tables.all(from, self.keys()).await,
         }
     }

@@ -1,12 +1,12 @@
 //! The store of a developer's machine: SQLite in one file.
 //!
-//! One thread writes; writes that wait while it commits go into the next commit together. One thread
-//! reads. A commit is on the disk before anybody is answered (WAL, `synchronous=FULL`). When the
-//! file cannot be used, every call says so, and the next one tries again.
+//! One thread writes; writes that wait while it commits go into the next commit together. Whoever reads
+//! does it at once: that takes less than to hand it to another thread. A commit is on the disk before
+//! anybody is answered (WAL, `synchronous=FULL`). When the file cannot be used, every call says so, and the next one tries again.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -20,11 +20,9 @@ use crate::timestamp::Timestamp;
 use crate::token::LinkKeys;
 
 #[derive(Clone)]
-pub(super) struct Embedded(Arc<Threads>);
-
-struct Threads {
+pub(super) struct Embedded {
     writer: Sender<Write>,
-    reader: Sender<Read>,
+    reader: Arc<Mutex<File>>,
 }
 
 struct Write {
@@ -43,22 +41,6 @@ pub(super) enum Condition {
     New { open_limit: usize },
     /// The row has this version.
     Is(i64),
-}
-
-enum Read {
-    Get {
-        keys: (String, String),
-        reply: oneshot::Sender<Result<Option<(i64, String)>, StoreError>>,
-    },
-    Due {
-        now: Timestamp,
-        from: Option<Place>,
-        reply: oneshot::Sender<Result<Vec<DueRow>, StoreError>>,
-    },
-    All {
-        from: Option<Place>,
-        reply: oneshot::Sender<Result<Vec<AnyRow>, StoreError>>,
-    },
 }
 
 /// When, and the keys.
@@ -81,7 +63,7 @@ const SCHEMA: &str = "
         Due INTEGER,
         Entity TEXT NOT NULL,
         PRIMARY KEY (PartitionKey, RowKey)
-    ) STRICT, WITHOUT ROWID;
+    ) STRICT;
     CREATE INDEX IF NOT EXISTS openapprovals ON approvals (Due, PartitionKey, RowKey)
         WHERE Due IS NOT NULL;
     CREATE INDEX IF NOT EXISTS openagents ON approvals (PartitionKey) WHERE Due IS NOT NULL;";
@@ -100,11 +82,18 @@ impl Embedded {
     pub(super) fn new(dir: &Path) -> Self {
         let path = dir.join("approvals.db");
         let (writer, writes) = channel();
-        let (reader, reads) = channel();
-        let (for_writer, for_reader) = (File::at(path.clone()), File::at(path));
-        thread::spawn(move || write_all(&writes, for_writer));
-        thread::spawn(move || read_all(&reads, for_reader));
-        Self(Arc::new(Threads { writer, reader }))
+        let reader = Arc::new(Mutex::new(File::at(path.clone())));
+        thread::spawn(move || write_all(&writes, File::at(path)));
+        Self { writer, reader }
+    }
+
+    fn read<T>(
+        &self,
+        work: impl FnOnce(&mut Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, StoreError> {
+        // Whoever panicked in there took the connection with it.
+        let mut file = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
+        file.with(work)
     }
 
     /// Inserts or replaces a row.
@@ -136,29 +125,25 @@ impl Embedded {
         condition: Condition,
     ) -> Result<i64, StoreError> {
         let (reply, answer) = oneshot::channel();
-        let sent = self.0.writer.send(Write {
+        let sent = self.writer.send(Write {
             keys,
             entity,
             due,
             condition,
             reply,
         });
-        answered(sent.is_ok(), answer).await
+        let gone = || StoreError::Unavailable("its thread has ended".to_owned());
+        sent.map_err(|_| gone())?;
+        answer.await.map_err(|_| gone())?
     }
 
-    pub(super) async fn get(
+    pub(super) fn get(
         &self,
         id: &ApprovalId,
         keys: Option<&LinkKeys>,
     ) -> Result<Versioned, StoreError> {
-        let (reply, answer) = oneshot::channel();
-        let sent = self.0.reader.send(Read::Get {
-            keys: row::keys(id),
-            reply,
-        });
-        let (version, entity) = answered(sent.is_ok(), answer)
-            .await?
-            .ok_or(StoreError::NotFound)?;
+        let found = self.read(|connection| get(connection, &row::keys(id)))?;
+        let (version, entity) = found.ok_or(StoreError::NotFound)?;
         Ok(Versioned {
             approval: parse(&entity)?.into_approval(id, keys)?,
             etag: ETag(version.to_string()),
@@ -167,14 +152,12 @@ impl Embedded {
     }
 
     /// A page of what is due, longest due first.
-    pub(super) async fn due(
+    pub(super) fn due(
         &self,
         now: Timestamp,
         from: Option<Place>,
     ) -> Result<(Vec<Due>, Option<Place>), StoreError> {
-        let (reply, answer) = oneshot::channel();
-        let sent = self.0.reader.send(Read::Due { now, from, reply });
-        let rows = answered(sent.is_ok(), answer).await?;
+        let rows = self.read(|connection| due(connection, now, from))?;
         let next = match rows.last() {
             Some((due, partition, row)) if rows.len() == PAGE => Some(Place {
                 due: Timestamp::from_unix_millis(*due),
@@ -190,14 +173,12 @@ impl Embedded {
     }
 
     /// A page of all rows, in the order of their keys.
-    pub(super) async fn all(
+    pub(super) fn all(
         &self,
         from: Option<Place>,
         link_keys: Option<&LinkKeys>,
     ) -> Result<(Vec<Stored>, Option<Place>), StoreError> {
-        let (reply, answer) = oneshot::channel();
-        let sent = self.0.reader.send(Read::All { from, reply });
-        let rows = answered(sent.is_ok(), answer).await?;
+        let rows = self.read(|connection| all(connection, from))?;
         let next = match rows.last() {
             Some(((partition, row), ..)) if rows.len() == PAGE => Some(Place {
                 due: None,
@@ -215,17 +196,6 @@ impl Embedded {
 
 fn parse(entity: &str) -> Result<Row, StoreError> {
     serde_json::from_str(entity).map_err(|_| StoreError::Damaged("Entity".to_owned()))
-}
-
-async fn answered<T>(
-    sent: bool,
-    answer: oneshot::Receiver<Result<T, StoreError>>,
-) -> Result<T, StoreError> {
-    let gone = || StoreError::Unavailable("its thread has ended".to_owned());
-    if !sent {
-        return Err(gone());
-    }
-    answer.await.map_err(|_| gone())?
 }
 
 /// The file, opened when it is needed and again after it failed.
@@ -370,28 +340,6 @@ fn apply(connection: &Connection, write: &Write) -> rusqlite::Result<Result<i64,
         1 => Ok(write.condition.version()),
         _ => Err(unchanged),
     })
-}
-
-fn read_all(reads: &Receiver<Read>, mut file: File) {
-    while let Ok(read) = reads.recv() {
-        match read {
-            Read::Get { keys, reply } => {
-                reply
-                    .send(file.with(|connection| get(connection, &keys)))
-                    .ok();
-            }
-            Read::Due { now, from, reply } => {
-                reply
-                    .send(file.with(|connection| due(connection, now, from)))
-                    .ok();
-            }
-            Read::All { from, reply } => {
-                reply
-                    .send(file.with(|connection| all(connection, from)))
-                    .ok();
-            }
-        }
-    }
 }
 
 fn get(

@@ -1,4 +1,4 @@
-//! SECURITY.md says which test shows what: each of them must be there.
+//! SECURITY.md and docs/reliability.md say which test shows what: each of them must be there.
 
 use std::collections::BTreeSet;
 use std::process::Command;
@@ -16,9 +16,13 @@ fn every_test_that_the_threat_table_names_is_there() {
         .lines()
         .filter_map(|line| line.strip_suffix(": test"))
         .collect();
-    let table = include_str!("../../SECURITY.md");
-    let named: Vec<&str> = table
-        .split('`')
+    let tables = [
+        include_str!("../../SECURITY.md"),
+        include_str!("../../docs/reliability.md"),
+    ];
+    let named: Vec<&str> = tables
+        .iter()
+        .flat_map(|table| table.split('`'))
         .filter(|word| word.contains("::") && !word.contains(' '))
         .collect();
     assert!(named.len() > 40, "{}", named.len());

@@ -120,10 +120,7 @@ async fn kill_loop(name: &str, dir: TempDir, settings: &[(&str, &str)], kills: u
     }
     let again = agents.again.load(Ordering::SeqCst);
     let told = agents.told.into_inner().unwrap();
-    let figures = [
-        ("kills", killed),
-        ("calls cut off or not heard, and made again", again),
-    ];
+    let figures = [("kills", killed), ("calls made again", again)];
     recover(name, dir, settings, told, &figures).await;
 }
 
