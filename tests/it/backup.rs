@@ -11,16 +11,7 @@ use serde_json::json;
 use crate::azurite::{self, Table, azurite};
 use crate::harness::{ALICE, TestGate};
 use crate::kept;
-use crate::process::binary;
-
-/// What it printed, and its exit code.
-async fn run(settings: &[(&str, &str)], arguments: &[&str]) -> (String, i32) {
-    let mut command = binary();
-    command.args(arguments).envs(settings.iter().copied());
-    let output = command.output().await.unwrap();
-    let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
-    (text, output.status.code().unwrap())
-}
+use crate::process::run;
 
 /// The same but for the gate's own address.
 fn told(approval: Approval) -> Approval {
@@ -103,12 +94,7 @@ async fn rows_of_the_predecessor_are_copied_too() {
     let gate = TestGate::with(&settings).await;
     gate.ask().await;
     let table = Table::of(azurite().port, settings[2].1);
-    let theirs = json!({
-        "PartitionKey": "User Manager", "RowKey": "their-request",
-        "AgentName": "User Manager", "ActionDescription": "Delete User Account",
-        "Parameters": "{}", "ApproverEmails": ALICE, "Approver": ALICE, "Status": "Approved",
-        "RequestTimestamp": "2025-01-01T00:00:00.1234567Z", "ResponseTimestamp": "2025-01-01T00:01:00Z",
-    });
+    let theirs = kept::predecessors_row();
     table.put(&theirs).await;
     let file = gate.dir.path().join("copy.jsonl");
     let copy = file.to_str().unwrap();
@@ -124,7 +110,7 @@ async fn rows_of_the_predecessor_are_copied_too() {
     let rows = Table::of(azurite().port, &fresh).rows().await;
     let row = rows
         .iter()
-        .find(|row| row["RowKey"] == "their-request")
+        .find(|row| row["RowKey"] == "their request's")
         .unwrap();
     for (column, value) in theirs.as_object().unwrap() {
         assert_eq!(&row[column], value, "{column}");

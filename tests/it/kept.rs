@@ -8,6 +8,7 @@ use human_oversight::timestamp::Timestamp;
 use serde_json::{Value, json};
 
 use crate::azurite::{self, Table};
+use crate::harness::ALICE;
 
 /// The settings of a gate whose tables, fresh ones, are at this port.
 pub(crate) fn tables(port: u16) -> [(&'static str, String); 5] {
@@ -32,6 +33,16 @@ pub(crate) fn borrowed<'a>(settings: &'a [(&'static str, String)]) -> Vec<(&'a s
 /// The settings with which a gate over this folder was started, as [`Kept::chosen`] told it.
 pub(crate) fn settings(dir: &Path) -> Vec<(&'static str, String)> {
     Kept::chosen(dir).1
+}
+
+/// A row as the predecessor left it.
+pub(crate) fn predecessors_row() -> Value {
+    json!({
+        "PartitionKey": "User Manager", "RowKey": "their request's",
+        "AgentName": "User Manager", "ActionDescription": "Delete User Account",
+        "Parameters": "{}", "ApproverEmails": ALICE, "Approver": ALICE, "Status": "Approved",
+        "RequestTimestamp": "2025-01-01T00:00:00.1234567Z", "ResponseTimestamp": "2025-01-01T00:01:00Z",
+    })
 }
 
 /// What a gate keeps: its file, or its table and the index of what is due.

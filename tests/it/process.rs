@@ -19,6 +19,15 @@ pub(crate) fn binary() -> Command {
     command
 }
 
+/// What the program printed, on both streams, and its exit code.
+pub(crate) async fn run(settings: &[(&str, &str)], arguments: &[&str]) -> (String, i32) {
+    let mut command = binary();
+    command.args(arguments).envs(settings.iter().copied());
+    let output = command.output().await.unwrap();
+    let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+    (text, output.status.code().unwrap())
+}
+
 /// A gate as a process of its own.
 pub(crate) struct Process {
     pub(crate) url: String,

@@ -7,21 +7,10 @@ use serde_json::json;
 use crate::azurite::{Table, azurite};
 use crate::harness::{ALICE, TestGate, request};
 use crate::kept;
-use crate::process::binary;
+use crate::process::run;
 
-/// What it printed, and its exit code.
 async fn purge(settings: &[(&str, &str)], arguments: &[&str]) -> (String, i32) {
-    let mut command = binary();
-    command
-        .arg("purge")
-        .args(arguments)
-        .envs(settings.iter().copied());
-    let output = command.output().await.unwrap();
-    let text = [output.stdout, output.stderr].concat();
-    (
-        String::from_utf8(text).unwrap(),
-        output.status.code().unwrap(),
-    )
+    run(settings, &[&["purge"], arguments].concat()).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -96,14 +85,7 @@ async fn rows_of_the_predecessor_go_by_when_they_were_written() {
     let gate = TestGate::with(&settings).await;
     gate.ask().await;
     let table = Table::of(azurite().port, settings[2].1);
-    table
-        .put(&json!({
-            "PartitionKey": "UserManagerAgent", "RowKey": "their-request",
-            "AgentName": "UserManagerAgent", "ActionDescription": "Delete User Account",
-            "Parameters": "{}", "ApproverEmails": ALICE, "Approver": ALICE, "Status": "Approved",
-            "RequestTimestamp": "2025-01-01T00:00:00Z", "ResponseTimestamp": "2025-01-01T00:01:00Z",
-        }))
-        .await;
+    table.put(&kept::predecessors_row()).await;
     let (said, _) = purge(&settings, &["--older-than", "1", "--delete"]).await;
     assert!(
         said.starts_with("0 requests that ended, and 0 rows"),

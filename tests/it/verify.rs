@@ -290,12 +290,7 @@ async fn the_predecessors_rows_are_counted_apart() {
     let gate = TestGate::with(&kept::borrowed(&settings)).await;
     gate.ask().await;
     let table = Table::of(azurite().port, &settings[2].1);
-    let theirs = json!({
-        "PartitionKey": "UserManagerAgent", "RowKey": "their-request",
-        "AgentName": "UserManagerAgent", "ActionDescription": "Delete User Account",
-        "Parameters": "{}", "ApproverEmails": ALICE, "Approver": ALICE, "Status": "Approved",
-        "RequestTimestamp": "2025-01-01T00:00:00Z", "ResponseTimestamp": "2025-01-01T00:01:00Z",
-    });
+    let theirs = kept::predecessors_row();
     table.put(&theirs).await;
     let (said, code) = verify_with(&gate, Who::Operator, &[], &kept::borrowed(&settings)).await;
     assert_eq!(code, 0, "{said}");
