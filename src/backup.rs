@@ -8,13 +8,13 @@ use std::io::{BufRead, BufReader, BufWriter, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::{Context, anyhow};
 use human_oversight::config::Archive;
 use human_oversight::store::StoreError;
 use human_oversight::timestamp::Clock;
 use serde_json::{Map, Value};
 
-use crate::verify;
+use crate::archive::{each, must_be_there, needed_link_keys, open, say};
 
 /// Copies all rows into a new `file`. Each is one moment of its request; the copy as a whole is none,
 /// when the gate works meanwhile.
@@ -22,9 +22,8 @@ use crate::verify;
 /// # Errors
 /// When there is such a file, or the table cannot be read to its end: then the file is no copy.
 pub(crate) async fn run(archive: Archive, clock: Clock, file: &Path) -> anyhow::Result<ExitCode> {
-    verify::must_be_there(&archive)?;
-    let store = archive.store.open(0, clock, None);
-    let store = store.map_err(|why| anyhow!("no connection can be made: {why}"))?;
+    must_be_there(&archive)?;
+    let store = open(&archive, 0, clock, None)?;
     let mut options = OpenOptions::new();
     // It holds personal data.
     #[cfg(unix)]
@@ -32,19 +31,14 @@ pub(crate) async fn run(archive: Archive, clock: Clock, file: &Path) -> anyhow::
     let opened = options.write(true).create_new(true).open(file);
     let opened = opened.with_context(|| format!("{} cannot be made", file.display()))?;
     let mut copy = BufWriter::new(opened);
-    let (mut rows, mut place) = (0_u64, None);
-    loop {
-        let (page, next) = store.all(place).await.context("the table cannot be read")?;
-        for row in page {
-            serde_json::to_writer(&mut copy, &row.columns)?;
-            copy.write_all(b"\n")?;
-            rows += 1;
-        }
-        place = next;
-        if place.is_none() {
-            break;
-        }
-    }
+    let mut rows = 0_u64;
+    each(&store, async |row| {
+        serde_json::to_writer(&mut copy, &row.columns)?;
+        copy.write_all(b"\n")?;
+        rows += 1;
+        Ok(())
+    })
+    .await?;
     copy.into_inner()
         .map_err(|error| error.into_error())?
         .sync_all()?;
@@ -62,14 +56,9 @@ pub(crate) async fn restore(
     clock: Clock,
     file: &Path,
 ) -> anyhow::Result<ExitCode> {
-    let Some(link_keys) = verify::link_keys(&archive)? else {
-        bail!("without HO_LINK_KEYS it cannot be told which rows are sound");
-    };
+    let link_keys = needed_link_keys(&archive)?;
     // The limit on what is open at once is for agents.
-    let store = archive
-        .store
-        .open(u32::MAX as usize, clock, Some(link_keys));
-    let store = store.map_err(|why| anyhow!("no connection can be made: {why}"))?;
+    let store = open(&archive, u32::MAX as usize, clock, Some(link_keys))?;
     let copy = std::fs::File::open(file).with_context(|| format!("{}", file.display()))?;
     let (mut put_back, mut there, mut unsound) = (0_u64, 0_u64, 0_u64);
     for (number, line) in (1..).zip(BufReader::new(copy).lines()) {
@@ -89,9 +78,4 @@ pub(crate) async fn restore(
         "{put_back} rows were put back; {there} were there already and stay as they are; {unsound} were left out."
     ));
     Ok(ExitCode::from(u8::from(unsound > 0)))
-}
-
-#[expect(clippy::print_stdout, reason = "this is what the command is for")]
-fn say(line: &str) {
-    println!("{line}");
 }

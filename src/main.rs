@@ -1,5 +1,6 @@
 //! The gate as a program: behind the Azure Functions host, by itself for development, or as a demo.
 
+mod archive;
 #[cfg(unix)]
 mod ask;
 mod backup;

@@ -6,12 +6,12 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::Context;
 use human_oversight::config::Archive;
 use human_oversight::store::{Store, StoreError, Stored};
 use human_oversight::timestamp::{Clock, Timestamp};
 
-use crate::verify;
+use crate::archive::{each, needed_link_keys, open, say};
 
 /// What there is to delete.
 #[derive(Default)]
@@ -35,26 +35,17 @@ pub(crate) async fn run(
     is_meant: bool,
 ) -> anyhow::Result<ExitCode> {
     let (now, age) = (clock(), Duration::from_secs(days.saturating_mul(86_400)));
-    let Some(link_keys) = verify::link_keys(&archive)? else {
-        bail!("without HO_LINK_KEYS it cannot be told which rows are sound");
-    };
-    let store = archive.store.open(0, clock, Some(link_keys));
-    let store = store.map_err(|why| anyhow!("no connection can be made: {why}"))?;
+    let link_keys = needed_link_keys(&archive)?;
+    let store = open(&archive, 0, clock, Some(link_keys))?;
     let mut found = Found::default();
-    let mut place = None;
-    loop {
-        let (page, next) = store.all(place).await.context("the table cannot be read")?;
-        for row in page {
-            found.rows += 1;
-            if found.is_old(&row, now, age) && is_meant {
-                delete(&store, &row, &mut found).await?;
-            }
+    each(&store, async |row| {
+        found.rows += 1;
+        if found.is_old(&row, now, age) && is_meant {
+            delete(&store, &row, &mut found).await?;
         }
-        place = next;
-        if place.is_none() {
-            break;
-        }
-    }
+        Ok(())
+    })
+    .await?;
     say(&found.summary(days, is_meant));
     Ok(ExitCode::SUCCESS)
 }
@@ -117,9 +108,4 @@ impl Found {
              be trusted stay."
         )
     }
-}
-
-#[expect(clippy::print_stdout, reason = "this is what the command is for")]
-fn say(line: &str) {
-    println!("{line}");
 }

@@ -6,16 +6,15 @@
 
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::Arc;
 
-use anyhow::{Context, anyhow, bail};
-use human_oversight::config::{Archive, StoreChoice};
-use human_oversight::keyring::{self, NamedKey};
+use anyhow::{Context, bail};
+use human_oversight::config::Archive;
 use human_oversight::receipt::{self, ReceiptKeys};
 use human_oversight::store::StoreError;
 use human_oversight::timestamp::Clock;
-use human_oversight::token::LinkKeys;
 use human_oversight_client::types::KeySet;
+
+use crate::archive::{each, link_keys, must_be_there, named, open, say};
 
 /// What was found.
 #[derive(Default)]
@@ -43,38 +42,31 @@ pub(crate) async fn run(
         sealed: link_keys.is_some(),
         ..Found::default()
     };
-    let store = archive.store.open(0, clock, link_keys);
-    let store = store.map_err(|why| anyhow!("no connection can be made: {why}"))?;
-    let mut place = None;
-    loop {
-        let (page, next) = store.all(place).await.context("the table cannot be read")?;
-        for stored in page {
-            found.rows += 1;
-            let (partition, row) = &stored.keys;
-            let problem = match &stored.approval {
-                Ok(approval) => match receipt::check(approval, &receipt_keys) {
-                    Ok(()) => {
-                        found.decided += u64::from(approval.decision().is_some());
-                        None
-                    }
-                    Err(contradiction) => Some(contradiction.to_string()),
-                },
-                Err(StoreError::Predecessor) => {
-                    found.predecessors += 1;
+    let store = open(&archive, 0, clock, link_keys)?;
+    each(&store, async |stored| {
+        found.rows += 1;
+        let (partition, row) = &stored.keys;
+        let problem = match &stored.approval {
+            Ok(approval) => match receipt::check(approval, &receipt_keys) {
+                Ok(()) => {
+                    found.decided += u64::from(approval.decision().is_some());
                     None
                 }
-                Err(error) => Some(error.to_string()),
-            };
-            if let Some(problem) = problem {
-                found.problems += 1;
-                say(&format!("{partition}/{row}: {problem}"));
+                Err(contradiction) => Some(contradiction.to_string()),
+            },
+            Err(StoreError::Predecessor) => {
+                found.predecessors += 1;
+                None
             }
+            Err(error) => Some(error.to_string()),
+        };
+        if let Some(problem) = problem {
+            found.problems += 1;
+            say(&format!("{partition}/{row}: {problem}"));
         }
-        place = next;
-        if place.is_none() {
-            break;
-        }
-    }
+        Ok(())
+    })
+    .await?;
     say(&found.summary());
     Ok(match found.problems {
         0 => ExitCode::SUCCESS,
@@ -120,43 +112,4 @@ fn receipt_keys(archive: &Archive, file: Option<&Path>) -> anyhow::Result<KeySet
             .clone()),
         None => bail!("there are no keys to check with: give it --keys FILE or HO_RECEIPT_KEYS"),
     }
-}
-
-/// The keys of the seals, if they are at hand.
-pub(crate) fn link_keys(archive: &Archive) -> anyhow::Result<Option<Arc<LinkKeys>>> {
-    let keys = named(archive, &archive.link_keys, "link.keys")?;
-    let keys = keys.map(|keys| LinkKeys::new(&keys)).transpose();
-    Ok(keys.context("HO_LINK_KEYS cannot be used")?.map(Arc::new))
-}
-
-/// Keys of the settings, or those that a developer's gate keeps beside its store; none are made.
-fn named(
-    archive: &Archive,
-    configured: &Option<Vec<NamedKey>>,
-    file: &str,
-) -> anyhow::Result<Option<Vec<NamedKey>>> {
-    let file = archive.home.join(file);
-    match (configured, &archive.store) {
-        (Some(keys), _) => Ok(Some(keys.clone())),
-        (None, StoreChoice::Embedded(_)) if file.exists() => {
-            let text = std::fs::read_to_string(&file)?;
-            Ok(Some(keyring::parse(text.trim())?))
-        }
-        _ => Ok(None),
-    }
-}
-
-/// A store that is only looked at is not made.
-pub(crate) fn must_be_there(archive: &Archive) -> anyhow::Result<()> {
-    match &archive.store {
-        StoreChoice::Embedded(dir) if !dir.join("approvals.db").is_file() => {
-            bail!("there is no store in {}", dir.display());
-        }
-        _ => Ok(()),
-    }
-}
-
-#[expect(clippy::print_stdout, reason = "this is what the command is for")]
-fn say(line: &str) {
-    println!("{line}");
 }
