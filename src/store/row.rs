@@ -230,7 +230,7 @@ impl Row {
     }
 
     /// Of what Azure Table Storage gave back.
-    pub(super) fn of_entity(entity: Map<String, Value>) -> Result<Self, StoreError> {
+    pub(super) fn of_entity(mut entity: Map<String, Value>) -> Result<Self, StoreError> {
         let has = |column: &&str| entity.contains_key(*column);
         let theirs = ["ActionDescription", "RequestTimestamp", "Status"];
         let ours = [
@@ -245,29 +245,16 @@ impl Row {
         if theirs.iter().all(has) && !ours.iter().any(has) {
             return Err(StoreError::Predecessor);
         }
-        let mut row: Self = serde_json::from_value(Value::Object(entity))
-            .map_err(|_| StoreError::Damaged("its columns".to_owned()))?;
-        row.write_times_as_we_do();
-        Ok(row)
-    }
-
-    /// Azure gives them back in another form than it was given, and the seal is over ours.
-    fn write_times_as_we_do(&mut self) {
-        let always = [&mut self.request_timestamp, &mut self.deadline_timestamp];
-        let perhaps = [
-            &mut self.response_timestamp,
-            &mut self.run_by,
-            &mut self.execution_timestamp,
-            &mut self.late_response_timestamp,
-            &mut self.notified_timestamp,
-            &mut self.due_timestamp,
-        ];
-        let perhaps = perhaps.into_iter().filter_map(Option::as_mut);
-        for text in always.into_iter().chain(perhaps) {
-            if let Some(time) = time(text) {
+        for column in TIMES {
+            // Azure gives them back in another form than it was given, and the seal is over ours.
+            if let Some(Value::String(text)) = entity.get_mut(column)
+                && let Some(time) = time(text)
+            {
                 *text = time.to_string();
             }
         }
+        serde_json::from_value(Value::Object(entity))
+            .map_err(|_| StoreError::Damaged("its columns".to_owned()))
     }
 
     /// When the gate must look at it again.
