@@ -7,63 +7,25 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-use human_oversight_client::types::{Claim, ExecutionStatus, NewApproval, Report};
-use human_oversight_client::{Client, Gate, Outcome};
-use serde_json::json;
 use tokio::process::Command;
 
-use crate::harness::{ALICE, TestGate, http, mails, question, request};
-use crate::host::KEY;
+use crate::claim::claim;
+use crate::harness::{ALICE, TestGate, for_alice, http};
 use crate::life;
-use crate::process::{Process, decide, decide_at};
+use crate::outcome::report;
+use crate::process::{Process, decide};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_approval_takes_seven_executions_and_one_for_each_time_that_the_agent_asks() {
     let dir = tempfile::tempdir().unwrap();
     let host = life::host(dir.path(), None, &[]).await;
-    let client = Client::new(&host.url, Some(KEY)).unwrap();
-    let action = Gate::new(client)
-        .agent("Agent")
-        .approvers([ALICE])
-        .action("Delete");
-    let params = json!({"user_id": "1"});
-    let pending = action.submit(&params).await.unwrap();
-    let asked = question(
-        &mails(&dir.path().join("mail")),
-        &pending.handle().id,
-        ALICE,
-    );
-    let form = format!("decision=approve&code={}", asked.code);
-    assert_eq!(decide_at(&asked.link, &form).await.unwrap(), 303);
+    let asked = life::approved(&host, dir.path()).await;
     // A browser follows.
     http()
         .build()
         .unwrap()
         .get(&asked.link)
         .send()
-        .await
-        .unwrap();
-    let outcome = pending.run(&params, async |_| ()).await;
-    assert_eq!(outcome, Outcome::Executed(()));
-    let called = || {
-        let mut called = BTreeMap::new();
-        for (_, line) in host.log() {
-            let function = line
-                .split_once("function=\"")
-                .and_then(|(_, rest)| rest.split_once('"'));
-            if let (true, Some((function, _))) = (line.contains(": answered "), function) {
-                *called.entry(function.to_owned()).or_insert(0) += 1;
-            }
-        }
-        called
-    };
-    // An answer may be here before the line about it.
-    let logged = async {
-        while !called().contains_key("outcome") {
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(10), logged)
         .await
         .unwrap();
     let expected = [
@@ -77,7 +39,8 @@ async fn an_approval_takes_seven_executions_and_one_for_each_time_that_the_agent
     let expected: BTreeMap<_, _> = expected
         .map(|(name, times)| (name.to_owned(), times))
         .into();
-    assert_eq!(called(), expected);
+    let all = expected.keys().cloned().collect();
+    assert_eq!(life::answered(&host, &all).await, expected);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -117,26 +80,14 @@ async fn under(tool: &[&str], binary: &str, lives: usize) -> String {
 
 async fn live(dir: &Path, gate: &Process) {
     let client = gate.client();
-    let new = NewApproval {
-        approver_emails: vec![ALICE.to_owned()],
-        ..request()
-    };
-    let id = client.submit(&new).await.unwrap().id;
+    let id = client.submit(&for_alice()).await.unwrap().id;
     client.status(&id, Duration::ZERO).await.unwrap();
     let decided = decide(dir, &id, "decision=approve&code=CODE").await;
     assert_eq!(decided.unwrap(), 303);
     client.status(&id, Duration::ZERO).await.unwrap();
-    let claim = Claim {
-        nonce: "0123456789abcdef".to_owned(),
-        secret: None,
-    };
+    let claim = claim("0123456789abcdef");
     client.claim(&id, &claim).await.unwrap();
-    let report = Report {
-        status: ExecutionStatus::Executed,
-        error: None,
-        secret: None,
-    };
-    client.outcome(&id, &report).await.unwrap();
+    client.outcome(&id, &report(None)).await.unwrap();
 }
 
 /// Whether a tool is here; where it is not, that is said so that nobody overlooks it.

@@ -299,6 +299,14 @@ impl TestGate {
     }
 }
 
+/// A request that Alice alone decides.
+pub(crate) fn for_alice() -> NewApproval {
+    NewApproval {
+        approver_emails: vec![ALICE.to_owned()],
+        ..request()
+    }
+}
+
 /// A client of HTTP, for what is neither an agent nor a browser.
 pub(crate) fn http() -> reqwest::ClientBuilder {
     canary::watch();

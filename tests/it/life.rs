@@ -1,16 +1,16 @@
 //! The handler's life as the host lives it: the real binary, started, fed, killed and started again.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Duration;
 
-use human_oversight_client::types::{NewApproval, Status};
+use human_oversight_client::types::Status;
 use human_oversight_client::{Client, Gate, Outcome};
 use serde_json::json;
 use tempfile::TempDir;
 
-use crate::harness::{ALICE, http, mails, question, repository, request};
+use crate::harness::{ALICE, Question, for_alice, http, mails, question, repository};
 use crate::host::{FunctionApp, Health, Host, Invocation, KEY, Level, Mode, Trigger, tick};
 use crate::process::decide_at;
 
@@ -44,24 +44,15 @@ fn client(host: &Host) -> Client {
     Client::new(&host.url, Some(KEY)).unwrap()
 }
 
-fn for_alice() -> NewApproval {
-    NewApproval {
-        approver_emails: vec![ALICE.to_owned()],
-        ..request()
-    }
-}
-
-/// Everything that agents and approvers do, over a host whose gate keeps its data in `dir`.
-async fn whole_life(host: &Host, dir: &Path) {
-    let mailbox = dir.join("mail");
+/// One approval, from the request to the outcome; and what the approver was mailed.
+pub(crate) async fn approved(host: &Host, dir: &Path) -> Question {
     let action = Gate::new(client(host))
         .agent("UserManagerAgent")
         .approvers([ALICE])
         .action("Delete");
     let params = json!({"user_id": "1"});
     let pending = action.submit(&params).await.unwrap();
-    let id = pending.handle().id.clone();
-    let asked = question(&mails(&mailbox), &id, ALICE);
+    let asked = question(&mails(&dir.join("mail")), &pending.handle().id, ALICE);
     assert!(
         asked.link.starts_with(&host.url),
         "links go to the configured address"
@@ -72,7 +63,36 @@ async fn whole_life(host: &Host, dir: &Path) {
         pending.run(&params, async |_| "ran").await,
         Outcome::Executed("ran")
     );
+    asked
+}
 
+/// How often each function has answered, as the host hears it: as soon as the last ones are these.
+pub(crate) async fn answered(host: &Host, last: &BTreeSet<String>) -> BTreeMap<String, usize> {
+    let so_far = || {
+        let mut answered = BTreeMap::new();
+        for (_, line) in host.log() {
+            let function = line.split_once("function=\"");
+            let function = function.and_then(|(_, rest)| rest.split_once('"'));
+            if let (true, Some((function, _))) = (line.contains(": answered "), function) {
+                *answered.entry(function.to_owned()).or_insert(0) += 1;
+            }
+        }
+        answered
+    };
+    // An answer may be here before the line about it.
+    let logged = async {
+        while !last.iter().all(|function| so_far().contains_key(function)) {
+            tokio::task::yield_now().await;
+        }
+    };
+    let logged = tokio::time::timeout(Duration::from_secs(10), logged).await;
+    assert!(logged.is_ok(), "not all of {last:?}: {:?}", so_far());
+    so_far()
+}
+
+/// Everything that agents and approvers do, over a host whose gate keeps its data in `dir`.
+async fn whole_life(host: &Host, dir: &Path) {
+    approved(host, dir).await;
     let withdrawn = client(host).submit(&for_alice()).await.unwrap();
     client(host)
         .withdraw(&withdrawn.id, &Default::default())
@@ -97,22 +117,7 @@ async fn whole_life(host: &Host, dir: &Path) {
         .into_iter()
         .map(|function| function.name)
         .collect();
-    let called = || -> BTreeSet<String> {
-        let log = host.log().into_iter();
-        log.filter_map(|(_, line)| {
-            let (_, function) = line.split_once("function=\"")?;
-            Some(function.split_once('"')?.0.to_owned())
-        })
-        .collect()
-    };
-    // An answer may be here before the line about it.
-    let logged = async {
-        while !called().is_superset(&all) {
-            tokio::task::yield_now().await;
-        }
-    };
-    let logged = tokio::time::timeout(Duration::from_secs(10), logged).await;
-    assert!(logged.is_ok(), "every function was called: {:?}", called());
+    answered(host, &all).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

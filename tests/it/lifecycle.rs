@@ -20,6 +20,11 @@ fn at(millis: u64) -> Timestamp {
 }
 
 fn pending() -> Approval {
+    mailed(at(0), Duration::from_secs(LIFE), Notes::ALL)
+}
+
+/// A request that both approvers were mailed.
+pub(crate) fn mailed(now: Timestamp, life: Duration, notes: Notes) -> Approval {
     let request = Request {
         id: ApprovalId::new("agent", "1").unwrap(),
         action: "Delete".to_owned(),
@@ -31,8 +36,8 @@ fn pending() -> Approval {
         on_behalf_of: None,
         claimant: None,
         digest: Digest([0; 32]),
-        requested_at: at(0),
-        expires_at: at(LIFE * 1_000),
+        requested_at: now,
+        expires_at: now + life,
     };
     let approvers = ["alice@example.com", "bob@example.com"].map(|address| Approver {
         address: Address::parse(address).unwrap(),
@@ -42,8 +47,8 @@ fn pending() -> Approval {
         mails: Vec::new(),
     });
     let mut approval = Approval::submitted(request, approvers.into());
-    for attempt in approval.lease_mails(Notes::ALL, at(0)) {
-        approval.settle_mail(attempt, MailResult::Sent, at(0));
+    for attempt in approval.lease_mails(notes, now) {
+        approval.settle_mail(attempt, MailResult::Sent, now);
     }
     approval
 }

@@ -13,7 +13,7 @@ use crate::acs::{self, Acs};
 use crate::aiosmtpd::Aiosmtpd;
 use crate::certificate::Certificate;
 use crate::graph::{Graph, MAILBOX};
-use crate::harness::{AGENT, ALICE, BOB, Mail, TestGate, object, question, request};
+use crate::harness::{AGENT, ALICE, BOB, Mail, TestGate, for_alice, object, question, request};
 use crate::identity::identity_service;
 use crate::process::{Process, decide_at};
 use crate::smtp::{Smtp, SmtpFault};
@@ -21,7 +21,7 @@ use crate::smtp::{Smtp, SmtpFault};
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// A gate that mails by this server, and is told this besides.
-async fn gate(smtp: &Smtp, settings: &[(&str, &str)]) -> TestGate {
+pub(crate) async fn gate(smtp: &Smtp, settings: &[(&str, &str)]) -> TestGate {
     let url = smtp.url();
     let by_smtp = [
         ("HO_MAIL", "smtp"),
@@ -35,13 +35,6 @@ async fn gate(smtp: &Smtp, settings: &[(&str, &str)]) -> TestGate {
 fn received(smtp: &Smtp) -> Vec<Mail> {
     let mails = smtp.mails();
     mails.iter().map(|mail| Mail::parse(&mail.data)).collect()
-}
-
-fn for_alice() -> NewApproval {
-    NewApproval {
-        approver_emails: vec![ALICE.to_owned()],
-        ..request()
-    }
 }
 
 /// What the agent sees of its first approver's mail.

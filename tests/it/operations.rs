@@ -4,35 +4,19 @@ use std::io::Write;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use human_oversight_client::Client;
 use human_oversight_client::types::NewApproval;
-use human_oversight_client::{Client, Gate, Outcome};
-use serde_json::json;
 
-use crate::harness::{ALICE, mails, question, repository, request};
+use crate::harness::{repository, request};
 use crate::host::{Host, KEY, tick};
 use crate::life;
-use crate::process::decide_at;
 
 /// What a host hears of a gate's life: an approval, a mail that is refused, a sweep, a failure.
 async fn lines() -> String {
     let dir = tempfile::tempdir().unwrap();
     let host = life::host(dir.path(), None, &[]).await;
     let client = |host: &Host| Client::new(&host.url, Some(KEY)).unwrap();
-    let action = Gate::new(client(&host))
-        .agent("UserManagerAgent")
-        .approvers([ALICE])
-        .action("Delete");
-    let params = json!({"user_id": "1"});
-    let pending = action.submit(&params).await.unwrap();
-    let asked = question(
-        &mails(&dir.path().join("mail")),
-        &pending.handle().id,
-        ALICE,
-    );
-    let form = format!("decision=approve&code={}", asked.code);
-    assert_eq!(decide_at(&asked.link, &form).await.unwrap(), 303);
-    let outcome = pending.run(&params, async |_| "ran").await;
-    assert_eq!(outcome, Outcome::Executed("ran"));
+    life::approved(&host, dir.path()).await;
     let nobody = NewApproval {
         approver_emails: vec!["gone@example.invalid".to_owned()],
         ..request()

@@ -15,15 +15,12 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
-use human_oversight::address::Address;
-use human_oversight::approval::{
-    Approval, Approver, Digest, MailResult, Parameters, Request, Status, Verdict,
-};
-use human_oversight::id::ApprovalId;
+use human_oversight::approval::{Approval, Status, Verdict};
 use human_oversight::timestamp::Timestamp;
 use stateright::{Checker, HasDiscoveries, Model, Property};
 
 use super::{cases, record};
+use crate::lifecycle::mailed;
 use handlers::{Bug, NO_NOTES};
 use promises::{CLAIMED_IN_TIME, IN_TIME, ONCE, ONLY_CLAIMED, PAST, TOLD};
 
@@ -203,7 +200,7 @@ impl Model for Gate {
         };
         vec![World {
             now: 0,
-            row: Row::of(asked(), 0),
+            row: Row::of(mailed(at(0), WITHIN, NO_NOTES), 0),
             actors: vec![actor; ROLES.len()],
             faults: self.faults,
             rewritten: false,
@@ -300,36 +297,6 @@ impl Model for Gate {
     fn properties(&self) -> Vec<Property<Self>> {
         promises::all()
     }
-}
-
-/// A request that both approvers were mailed.
-fn asked() -> Approval {
-    let request = Request {
-        id: ApprovalId::new("agent", "1").unwrap(),
-        action: "Delete".to_owned(),
-        parameters: Parameters {
-            json: "{}".to_owned(),
-            digest: Digest([0; 32]),
-        },
-        reason: None,
-        on_behalf_of: None,
-        claimant: None,
-        digest: Digest([0; 32]),
-        requested_at: at(0),
-        expires_at: at(0) + WITHIN,
-    };
-    let approvers = ["alice@example.com", "bob@example.com"].map(|address| Approver {
-        address: Address::parse(address).unwrap(),
-        link_key: "k".to_owned(),
-        seal: "s".to_owned(),
-        wrong_codes: 0,
-        mails: Vec::new(),
-    });
-    let mut approval = Approval::submitted(request, approvers.into());
-    for attempt in approval.lease_mails(NO_NOTES, at(0)) {
-        approval.settle_mail(attempt, MailResult::Sent, at(0));
-    }
-    approval
 }
 
 #[test]

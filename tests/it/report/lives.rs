@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 
 use crate::azurite::Table;
 use crate::claim::claim;
-use crate::harness::{AGENT, ALICE, BOB, TestGate, request};
+use crate::harness::{AGENT, ALICE, BOB, TestGate, for_alice, request};
+use crate::mail;
 use crate::outcome::report;
 use crate::smtp::{Smtp, SmtpFault};
 
@@ -102,19 +103,8 @@ pub(super) async fn lives(gate: &TestGate, settings: &[(&str, &str)]) -> Approva
 async fn undeliverable(settings: &[(&str, &str)]) {
     let smtp = Smtp::start().await;
     smtp.always(Some(SmtpFault::Rcpt550(ALICE)));
-    let url = smtp.url();
-    let by_smtp = [
-        ("HO_MAIL", "smtp"),
-        ("HO_SMTP_URL", url.as_str()),
-        ("HO_SMTP_CA", smtp.certificate().to_str().unwrap()),
-        ("HO_MAIL_FROM", "gate@example.com"),
-    ];
-    let gate = TestGate::with(&[settings, &by_smtp].concat()).await;
-    let asked = NewApproval {
-        approver_emails: vec![ALICE.to_owned()],
-        ..request()
-    };
-    gate.client.submit(&asked).await.unwrap();
+    let gate = mail::gate(&smtp, settings).await;
+    gate.client.submit(&for_alice()).await.unwrap();
 }
 
 /// What the Logic App left in the table, and what somebody made of one of the gate's rejected requests.
