@@ -1,7 +1,7 @@
 use std::fmt;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use base64::Engine;
@@ -22,6 +22,8 @@ use crate::{Client, Error};
 pub struct Gate {
     pub(crate) client: Client,
     pub(crate) trusted: Option<KeySet>,
+    /// What the gate published when it was last asked.
+    published: Arc<Mutex<KeySet>>,
     pub(crate) agent: String,
     pub(crate) approvers: Vec<String>,
 }
@@ -32,6 +34,7 @@ impl Gate {
         Self {
             client,
             trusted: None,
+            published: Arc::default(),
             agent: "agent".to_owned(),
             approvers: Vec::new(),
         }
@@ -86,6 +89,13 @@ impl Gate {
     pub fn trust(mut self, keys: KeySet) -> Self {
         self.trusted = Some(keys);
         self
+    }
+
+    pub(crate) fn published(&self) -> MutexGuard<'_, KeySet> {
+        // Nobody leaves it half-written.
+        self.published
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// An action that needs approval, described for people in 1 to 256 characters.

@@ -168,7 +168,7 @@ impl Pending {
             Status::Approved | Status::Timeout | Status::Pending => {}
             _ => return Err(Refusal::from_status(&decided)),
         }
-        let keys = self.keys().await?;
+        let keys = self.keys(&decided).await?;
         if decided.status == Status::Approved {
             // First, so that a mistake of this process does not use the approval up.
             self.verify(&decided, &parameters, &keys)?;
@@ -273,12 +273,22 @@ impl Pending {
         }
     }
 
-    async fn keys(&self) -> Result<KeySet, Refusal> {
+    /// What to believe receipts by. The gate is asked for its keys again only when those that it
+    /// published before do not verify this receipt: they change as its operator changes them.
+    async fn keys(&self, decided: &Approval) -> Result<KeySet, Refusal> {
         let gate = &self.action.gate;
-        match &gate.trusted {
-            Some(keys) => Ok(keys.clone()),
-            None => Ok(persist(|| gate.client.keys()).await?),
+        if let Some(keys) = &gate.trusted {
+            return Ok(keys.clone());
         }
+        let known = gate.published().clone();
+        if let Some(receipt) = &decided.receipt
+            && receipt::verify(receipt, &known).is_ok()
+        {
+            return Ok(known);
+        }
+        let published = persist(|| gate.client.keys()).await?;
+        gate.published().clone_from(&published);
+        Ok(published)
     }
 
     /// The receipt, if it is one for exactly this.

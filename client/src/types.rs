@@ -231,7 +231,7 @@ pub struct Withdrawal {
 
 /// The public keys that receipts are signed with, retired ones too: the answer of `GET /api/keys`
 /// (a JWK set, RFC 7517).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeySet {
     /// The keys; the first one signs.
     pub keys: Vec<Key>,

@@ -1,7 +1,6 @@
 //! Mails as `.eml` files in a folder: the local inbox of development.
 
-use std::fs::File;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -16,16 +15,14 @@ impl Folder {
     }
 
     /// Under a temporary name first, so that nobody ever reads half a mail; a mail that is sent
-    /// again takes the place of the first.
+    /// again takes the place of the first. A loss of power may take the last ones away.
     pub(super) async fn put(&self, name: &str, mail: &[u8]) -> Result<(), MailError> {
         let path = self.0.join(format!("{name}.eml"));
         let partial = self.0.join(format!("{name}.part"));
         let mail = mail.to_owned();
         let write = move || {
             std::fs::create_dir_all(partial.parent().unwrap_or(&partial))?;
-            let mut file = File::create(&partial)?;
-            file.write_all(&mail)?;
-            file.sync_all()?;
+            std::fs::write(&partial, &mail)?;
             std::fs::rename(&partial, &path)
         };
         let written = tokio::task::spawn_blocking(write).await;

@@ -234,6 +234,34 @@ async fn only_trusted_keys_count_where_some_are_named() {
     }
 }
 
+#[tokio::test]
+async fn keys_are_asked_for_again_only_when_those_that_were_published_do_not_verify() {
+    let (gate, other) = (TestGate::start().await, TestGate::start().await);
+    let others = serde_json::to_vec(&other.client.keys().await.unwrap()).unwrap();
+    let asked = Arc::new(AtomicU32::new(0));
+    let counted = asked.clone();
+    let between = between(&gate, move |path, status, body| {
+        // As if the gate's operator had changed them after the first time.
+        let is_first = path == "/api/keys" && counted.fetch_add(1, Ordering::SeqCst) == 0;
+        (status, if is_first { others.clone() } else { body })
+    })
+    .await;
+    let action = between.action("Delete User Account");
+    for (runs, times) in [(false, 1), (true, 2), (true, 2)] {
+        let pending = action.submit(&user()).await.unwrap();
+        gate.approve(pending.approval().unwrap(), ALICE).await;
+        let outcome = pending.run(&user(), async |_| "ran").await;
+        match runs {
+            true => assert_eq!(outcome, Outcome::Executed("ran")),
+            false => assert_eq!(
+                outcome.into_result().unwrap_err().reason,
+                Reason::Unverified
+            ),
+        }
+        assert_eq!(asked.load(Ordering::SeqCst), times);
+    }
+}
+
 /// Something that is not the gate, answering the same to everything.
 async fn impostor(status: StatusCode, kind: &'static str, body: String) -> Gate {
     let router = Router::new().fallback(any(move || {

@@ -2,7 +2,6 @@
 //! instructions. (tests/it/tables.rs counts the operations on tables.) None of it depends on the
 //! machine's mood; docs/performance.md says what each is for.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
@@ -16,31 +15,34 @@ use crate::outcome::report;
 use crate::process::{Process, decide};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_approval_takes_seven_executions_and_one_for_each_time_that_the_agent_asks() {
+async fn an_approval_takes_six_executions_and_one_for_each_time_that_the_agent_asks() {
     let dir = tempfile::tempdir().unwrap();
     let host = life::host(dir.path(), None, &[]).await;
-    let asked = life::approved(&host, dir.path()).await;
-    // A browser follows.
-    http()
-        .build()
-        .unwrap()
-        .get(&asked.link)
-        .send()
-        .await
-        .unwrap();
-    let expected = [
-        ("claim", 1),
-        ("decision", 3),
-        ("keys", 1),
-        ("outcome", 1),
-        ("status", 1),
-        ("submit", 1),
-    ];
-    let expected: BTreeMap<_, _> = expected
-        .map(|(name, times)| (name.to_owned(), times))
-        .into();
-    let all = expected.keys().cloned().collect();
-    assert_eq!(life::answered(&host, &all).await, expected);
+    let gate = life::gate(&host);
+    for approvals in [1, 2] {
+        let asked = life::approved(&gate, &host, dir.path()).await;
+        // A browser follows.
+        http()
+            .build()
+            .unwrap()
+            .get(&asked.link)
+            .send()
+            .await
+            .unwrap();
+        let expected = [
+            ("claim", approvals),
+            ("decision", 3 * approvals),
+            // The agent asks for them once.
+            ("keys", 1),
+            ("outcome", approvals),
+            ("status", approvals),
+            ("submit", approvals),
+        ];
+        let expected = expected
+            .map(|(name, times)| (name.to_owned(), times))
+            .into();
+        assert_eq!(life::answered(&host, &expected).await, expected);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -57,6 +59,11 @@ async fn the_page_comes_in_one_flight_and_an_answer_in_one_packet() {
 /// Lives so often, one after the other, under a tool; what the tool wrote by the end.
 async fn under(tool: &[&str], binary: &str, lives: usize) -> String {
     let dir = tempfile::tempdir().unwrap();
+    // The sweep at the start and the first request open a new file in either order, which is not
+    // the same to the disk: here it is there already.
+    let first = Process::start(dir.path(), &[]).await;
+    first.client().submit(&for_alice()).await.unwrap();
+    first.terminate().await;
     let written = dir.path().join("tool.txt");
     let mut command = Command::new(tool[0]);
     let arguments = tool[1..]
@@ -120,8 +127,8 @@ async fn each_change_is_kept_once() {
             .filter(|line| line.contains("sync(") && !line.contains("resumed"));
         counted.push(begun.count());
     }
-    // The request, its mail's file, that the mail was sent, the decision, the claim, the outcome.
-    assert_eq!(counted[1] - counted[0], 10 * 6);
+    // The request, that its mail was sent, the decision, the claim, the outcome.
+    assert_eq!(counted[1] - counted[0], 10 * 5);
 }
 
 /// For one life, in the release build; valgrind has no processor with instructions for SHA-256.

@@ -1,6 +1,6 @@
 //! The handler's life as the host lives it: the real binary, started, fed, killed and started again.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Duration;
@@ -44,12 +44,15 @@ fn client(host: &Host) -> Client {
     Client::new(&host.url, Some(KEY)).unwrap()
 }
 
-/// One approval, from the request to the outcome; and what the approver was mailed.
-pub(crate) async fn approved(host: &Host, dir: &Path) -> Question {
-    let action = Gate::new(client(host))
+pub(crate) fn gate(host: &Host) -> Gate {
+    Gate::new(client(host))
         .agent("UserManagerAgent")
         .approvers([ALICE])
-        .action("Delete");
+}
+
+/// One approval, from the request to the outcome; and what the approver was mailed.
+pub(crate) async fn approved(gate: &Gate, host: &Host, dir: &Path) -> Question {
+    let action = gate.action("Delete");
     let params = json!({"user_id": "1"});
     let pending = action.submit(&params).await.unwrap();
     let asked = question(&mails(&dir.join("mail")), &pending.handle().id, ALICE);
@@ -66,8 +69,11 @@ pub(crate) async fn approved(host: &Host, dir: &Path) -> Question {
     asked
 }
 
-/// How often each function has answered, as the host hears it: as soon as the last ones are these.
-pub(crate) async fn answered(host: &Host, last: &BTreeSet<String>) -> BTreeMap<String, usize> {
+/// How often each function has answered, as the host hears it: as soon as all have that are expected.
+pub(crate) async fn answered(
+    host: &Host,
+    expected: &BTreeMap<String, usize>,
+) -> BTreeMap<String, usize> {
     let so_far = || {
         let mut answered = BTreeMap::new();
         for (_, line) in host.log() {
@@ -81,18 +87,22 @@ pub(crate) async fn answered(host: &Host, last: &BTreeSet<String>) -> BTreeMap<S
     };
     // An answer may be here before the line about it.
     let logged = async {
-        while !last.iter().all(|function| so_far().contains_key(function)) {
+        let has_come = |so_far: BTreeMap<String, usize>| {
+            let mut expected = expected.iter();
+            expected.all(|(function, times)| so_far.get(function) >= Some(times))
+        };
+        while !has_come(so_far()) {
             tokio::task::yield_now().await;
         }
     };
     let logged = tokio::time::timeout(Duration::from_secs(10), logged).await;
-    assert!(logged.is_ok(), "not all of {last:?}: {:?}", so_far());
+    assert!(logged.is_ok(), "not all of {expected:?}: {:?}", so_far());
     so_far()
 }
 
 /// Everything that agents and approvers do, over a host whose gate keeps its data in `dir`.
 async fn whole_life(host: &Host, dir: &Path) {
-    approved(host, dir).await;
+    approved(&gate(host), host, dir).await;
     let withdrawn = client(host).submit(&for_alice()).await.unwrap();
     client(host)
         .withdraw(&withdrawn.id, &Default::default())
@@ -112,10 +122,10 @@ async fn whole_life(host: &Host, dir: &Path) {
         Invocation::Succeeded { .. }
     ));
     let app = FunctionApp::read(repository(), &[("HO_SWEEP_SCHEDULE", "0 * * * * *")]).unwrap();
-    let all: BTreeSet<String> = app
+    let all = app
         .functions
         .into_iter()
-        .map(|function| function.name)
+        .map(|function| (function.name, 1))
         .collect();
     answered(host, &all).await;
 }

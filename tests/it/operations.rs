@@ -16,7 +16,7 @@ async fn lines() -> String {
     let dir = tempfile::tempdir().unwrap();
     let host = life::host(dir.path(), None, &[]).await;
     let client = |host: &Host| Client::new(&host.url, Some(KEY)).unwrap();
-    life::approved(&host, dir.path()).await;
+    life::approved(&life::gate(&host), &host, dir.path()).await;
     let nobody = NewApproval {
         approver_emails: vec!["gone@example.invalid".to_owned()],
         ..request()

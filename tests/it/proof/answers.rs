@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::response::Response;
-use human_oversight_client::Outcome;
 use human_oversight_client::types::NewApproval;
+use human_oversight_client::{Client, Gate, Outcome};
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
@@ -16,8 +16,8 @@ use tokio::net::TcpListener;
 use super::dice::{Case, Dice, corpus, first, inputs};
 use super::{cases, record};
 use crate::acs::{self, Acs};
-use crate::client::in_the_middle;
-use crate::harness::{ALICE, TestGate, request};
+use crate::client::door_in_the_middle;
+use crate::harness::{AGENT, ALICE, TestGate, request};
 
 /// Whatever a mail system answers, the agent has its request, and the log repeats nothing (that looks
 /// at itself).
@@ -110,7 +110,7 @@ async fn no_answer_that_was_changed_runs_what_its_receipt_does_not_say() {
     let all = cases(60, 1_500);
     let answers: Arc<Mutex<(Dice, Vec<Value>)>> = Arc::new(Mutex::new((Dice(0), Vec::new())));
     let changing = answers.clone();
-    let between = in_the_middle(
+    let between = door_in_the_middle(
         &gate,
         |_, body| body,
         move |path, status, body| {
@@ -132,7 +132,10 @@ async fn no_answer_that_was_changed_runs_what_its_receipt_does_not_say() {
     for seed in first()..first() + all {
         let _case = Case(seed);
         *answers.lock().unwrap() = (Dice(seed), Vec::new());
-        let pending = between.action("Delete").submit(&params).await.unwrap();
+        // One that has not seen the keys yet.
+        let agent = Gate::new(Client::new(&between, None).unwrap());
+        let agent = agent.agent(AGENT).approvers([ALICE]);
+        let pending = agent.action("Delete").submit(&params).await.unwrap();
         let asked = pending.approval().unwrap().clone();
         gate.approve(&asked, ALICE).await;
         match pending.run(&params, async |_| "ran").await {
