@@ -81,6 +81,14 @@ def sizes(f):
                    f"| {size['sweep ms']:.2f} |")
 
 
+def due(f):
+    yield "| due at once | seconds | for each, ms | sweeps | the longest, s |"
+    yield "|---:|---:|---:|---:|---:|"
+    for of in f["due"]:
+        yield (f"| {of['rows']:,} | {of['s']:.2f} | {of['s'] / of['rows'] * 1e3:.2f} | {of['sweeps']} "
+               f"| {of['longest s']:.1f} |")
+
+
 def machine():
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True)
     cpus = Path("/proc/cpuinfo").read_text()
@@ -150,7 +158,7 @@ def svg(title, width, height, content):
 def main():
     figures = json.loads(Path(sys.argv[1]).read_text())
     text = DOC.read_text()
-    for name, made in {"machine": machine, "targets": targets, "absolute": absolute, "sizes": sizes}.items():
+    for name, made in {"machine": machine, "targets": targets, "absolute": absolute, "sizes": sizes, "due": due}.items():
         block = "\n".join(made() if name == "machine" else made(figures))
         text, found = re.subn(rf"(<!-- {name} -->\n).*?(<!-- end -->)", lambda m: f"{m[1]}{block}\n{m[2]}", text, flags=re.S)
         assert found == 1, name

@@ -42,7 +42,7 @@ impl Answer {
         Ok(std::str::from_utf8(&self.1)?)
     }
 
-    fn expect(self, status: u16) -> anyhow::Result<Self> {
+    pub(crate) fn expect(self, status: u16) -> anyhow::Result<Self> {
         if self.0 != status {
             bail!(
                 "{} instead of {status}: {}",
@@ -95,7 +95,7 @@ impl Connection {
             .expect(200)
     }
 
-    async fn post(&mut self, path: &str, body: Value) -> anyhow::Result<Answer> {
+    pub(crate) async fn post(&mut self, path: &str, body: Value) -> anyhow::Result<Answer> {
         self.send(Method::POST, path, "application/json", body.to_string())
             .await
     }
@@ -109,15 +109,20 @@ pub(crate) struct Asked {
     code: String,
 }
 
+/// What an agent asks for.
+pub(crate) fn request(agent: &str) -> Value {
+    json!({
+        "agentName": agent,
+        "actionDescription": "Delete User Account",
+        "parameters": {"user_id": "1", "email": "former-contractor@example.com",
+            "options": {"delete_mailbox": true, "groups": ["sales", "vpn-users"], "retention_days": 30}},
+        "approverEmails": ["approver@example.com"],
+    })
+}
+
 impl Kind {
     pub(crate) async fn submit(&self, http: &mut Connection, agent: &str) -> anyhow::Result<Asked> {
-        let mut request = json!({
-            "agentName": agent,
-            "actionDescription": "Delete User Account",
-            "parameters": {"user_id": "1", "email": "former-contractor@example.com",
-                "options": {"delete_mailbox": true, "groups": ["sales", "vpn-users"], "retention_days": 30}},
-            "approverEmails": ["approver@example.com"],
-        });
+        let mut request = request(agent);
         if let Self::Gate(_) = self {
             request["claimant"] = hex(&sha256(b"secret")).into();
         }

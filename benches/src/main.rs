@@ -88,6 +88,18 @@ async fn all(programs: &Programs<'_>, quick: bool) -> anyhow::Result<()> {
         figures[name] = sizes.collect();
         eprintln!("{name}: {}", figures[name]);
     }
+    let due: &[u64] = match quick {
+        true => &[100],
+        false => &[100, 1_000, 10_000, 100_000],
+    };
+    figures["due"] = json!([]);
+    for &rows in due {
+        let of = measure::due(programs, rows).await?;
+        let of =
+            json!({"rows": of.rows, "s": of.all, "longest s": of.longest, "sweeps": of.sweeps});
+        eprintln!("due: {of}");
+        figures["due"].as_array_mut().expect("an array").push(of);
+    }
     println!("{figures:#}");
     Ok(())
 }

@@ -3,12 +3,12 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use hyper::Method;
 use tempfile::TempDir;
 use tokio::process::Command;
 
-use crate::life::{Connection, KEY, Kind, live_for};
+use crate::life::{Connection, KEY, Kind, live_for, request};
 use crate::process::{Server, free_port, gate};
 
 /// Where the programs are.
@@ -349,6 +349,72 @@ pub(crate) async fn open(programs: &Programs<'_>, sizes: &[u64]) -> anyhow::Resu
         measured.push(size(&running, "Agent0", rows).await?);
     }
     Ok(measured)
+}
+
+/// Sweeps of requests that are all due at once.
+pub(crate) struct Sweeps {
+    pub(crate) rows: u64,
+    /// Seconds for all of it, and for the longest sweep.
+    pub(crate) all: f64,
+    pub(crate) longest: f64,
+    pub(crate) sweeps: u32,
+}
+
+/// With so many requests whose time is over: each is stored as such, its approver told, and that stored.
+pub(crate) async fn due(programs: &Programs<'_>, rows: u64) -> anyhow::Result<Sweeps> {
+    let dir = tempfile::tempdir()?;
+    // It sweeps only when it is told to.
+    let mut command = gate(programs.gate, dir.path());
+    let server = Server::start(command.env("HO_SWEEP_SECONDS", "86400")).await?;
+    let port = server.port;
+    let mut workers = tokio::task::JoinSet::new();
+    for n in 0..32 {
+        let mine = rows / 32 + u64::from(n < rows % 32);
+        workers.spawn(async move {
+            let mut http = Connection::open(port).await?;
+            let mut request = request(&format!("Agent{n}"));
+            // The shortest that there is.
+            request["timeoutSeconds"] = 10.into();
+            for _ in 0..mine {
+                http.post("/api/submit", request.clone())
+                    .await?
+                    .expect(202)?;
+            }
+            anyhow::Ok(())
+        });
+    }
+    while let Some(worker) = workers.join_next().await {
+        worker??;
+    }
+    tokio::time::sleep(Duration::from_secs(11)).await;
+    let mut http = Connection::open(port).await?;
+    let (mut times, mut looked_at) = (Vec::new(), 0);
+    loop {
+        let started = Instant::now();
+        let swept = http
+            .send(Method::POST, "/sweep", "application/json", "{}".to_owned())
+            .await?
+            .json()?;
+        times.push(started.elapsed().as_secs_f64());
+        let log = swept["Logs"][0].as_str().context("a log line")?;
+        let (due, rest) = log.split_once(" due, ").context("how many were due")?;
+        looked_at += due.parse::<u64>()?;
+        if !rest.contains(" 0 failed") {
+            bail!("{log}");
+        }
+        if rest.ends_with("complete: true") {
+            break;
+        }
+    }
+    if looked_at < rows {
+        bail!("{looked_at} of {rows} were due");
+    }
+    Ok(Sweeps {
+        rows,
+        all: times.iter().sum(),
+        longest: times.iter().copied().fold(0.0, f64::max),
+        sweeps: u32::try_from(times.len())?,
+    })
 }
 
 async fn size(running: &Running, agent: &str, rows: u64) -> anyhow::Result<Size> {
