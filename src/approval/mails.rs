@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::{Approval, Approver, EventKind, State, words};
+use super::{Approval, Approver, EventKind, State, Status, words};
 use crate::timestamp::Timestamp;
 
 /// One mail to one approver.
@@ -213,7 +213,7 @@ impl Approval {
     }
 
     /// Records how an attempt went, unless another one has begun since. When nobody can ever be
-    /// asked, the request ends here.
+    /// asked, the request ends here, if its time is not over anyway.
     pub fn settle_mail(&mut self, attempt: Attempt, result: MailResult, now: Timestamp) {
         let mails = &mut self.approvers[attempt.approver].mails;
         let ours = mails.iter_mut().find(|mail| {
@@ -245,7 +245,7 @@ impl Approval {
         };
         let nobody = (0..self.approvers.len())
             .all(|index| matches!(self.question(index).state, MailState::Failed(_)));
-        if nobody && self.state == State::Pending {
+        if nobody && self.status(now) == Status::Pending {
             self.close(
                 State::Undeliverable { at: now },
                 EventKind::Undeliverable,

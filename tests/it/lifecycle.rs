@@ -134,6 +134,33 @@ fn place(approval: &Approval, now: Timestamp) -> &'static str {
     }
 }
 
+/// A request of which the mail systems of all approvers have said by then that they never take its mail.
+fn refused_for_good(millis: u64) -> Approval {
+    let mut approval = pending();
+    for approver in &mut approval.approvers {
+        approver.mails[0].state = MailState::Sending(at(LIFE * 1_000));
+    }
+    for approver in 0..2 {
+        let attempt = Attempt {
+            approver,
+            kind: MailKind::Question,
+            number: 1,
+        };
+        let refused = MailResult::Failed(MailFault::Refused, None);
+        approval.settle_mail(attempt, refused, at(millis));
+    }
+    approval
+}
+
+#[test]
+fn a_mail_that_is_refused_after_the_deadline_does_not_change_what_was_told() {
+    let told = pending().status(at(LIFE * 1_000));
+    assert_eq!(told, Status::Timeout);
+    let mut approval = refused_for_good(LIFE * 1_000);
+    approval.tidy(OUTCOME_WITHIN, at(LIFE * 1_000 + 1));
+    assert_eq!(approval.state.status(), told);
+}
+
 /// One request for each place there is.
 fn places() -> Vec<(&'static str, Approval, u64)> {
     let after = |moves: &[(Move, u64)]| {
@@ -145,25 +172,6 @@ fn places() -> Vec<(&'static str, Approval, u64)> {
     };
     let approved = (Move::Approve, 1_000);
     let claimed = (Move::Claim, 2_000);
-    let undeliverable = {
-        let mut approval = pending();
-        for approver in &mut approval.approvers {
-            approver.mails[0].state = MailState::Sending(at(60_000));
-        }
-        for approver in 0..2 {
-            let attempt = Attempt {
-                approver,
-                kind: MailKind::Question,
-                number: 1,
-            };
-            approval.settle_mail(
-                attempt,
-                MailResult::Failed(MailFault::Refused, None),
-                at(1_000),
-            );
-        }
-        approval
-    };
     vec![
         ("Pending", pending(), 3_000),
         ("Timeout", pending(), LIFE * 1_000),
@@ -175,7 +183,7 @@ fn places() -> Vec<(&'static str, Approval, u64)> {
         ("Approved", after(&[approved]), 3_000),
         ("Rejected", after(&[(Move::Reject, 1_000)]), 3_000),
         ("Cancelled", after(&[(Move::Withdraw, 1_000)]), 3_000),
-        ("Undeliverable", undeliverable, 3_000),
+        ("Undeliverable", refused_for_good(1_000), 3_000),
         ("Executing", after(&[approved, claimed]), 3_000),
         (
             "Executed",
