@@ -179,9 +179,9 @@ impl ser::SerializeMap for Look {
     type Ok = ();
     type Error = Inexact;
 
-    fn serialize_key<T: Serialize + ?Sized>(&mut self, _: &T) -> Looked {
-        // A number here becomes a text, digit by digit.
-        Ok(())
+    fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Looked {
+        // A number here becomes a text, which is rounded like any other number.
+        key.serialize(*self)
     }
 
     fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Looked {
