@@ -11,16 +11,9 @@ pub(super) fn check(value: &impl Serialize) -> Result<(), Inexact> {
 }
 
 /// A number that JSON would change, in words.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
 pub(super) struct Inexact(pub(super) String);
-
-impl fmt::Display for Inexact {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for Inexact {}
 
 impl ser::Error for Inexact {
     fn custom<T: fmt::Display>(message: T) -> Self {
