@@ -1,5 +1,7 @@
 //! The lifecycle by itself: every move from every state at every time, and long walks at random.
 
+mod mails;
+
 use std::time::Duration;
 
 use human_oversight::address::Address;
