@@ -99,6 +99,10 @@ mod tests {
         let other: Value = serde_json::from_str(r#"{"a":"\u20ac","b":1}"#).unwrap();
         assert_eq!(one.canonical(), r#"{"a":"€","b":1}"#);
         assert_eq!(one.digest(), Parameters::of(&other).unwrap().digest());
+        assert_eq!(one.object(), other.as_object().unwrap());
+        // As `sha256sum` says of that text.
+        let digest = "2c6fbbec1f6bfa5ea5d93187c7f6960ae2fbc3f05c442ebb923b9a6777b85c76";
+        assert_eq!(hex(&one.digest()), digest);
     }
 
     #[test]
