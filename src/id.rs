@@ -89,7 +89,9 @@ mod tests {
             &"x".repeat(128),
             &"ж".repeat(85),
         ] {
-            let id = ApprovalId::new(agent, "run-1.b_2").unwrap();
+            let correlation = format!("run-1.b_2{}", "x".repeat(55));
+            let id = ApprovalId::new(agent, &correlation).unwrap();
+            assert_eq!((id.agent(), id.correlation()), (agent, &*correlation));
             let text = id.to_string();
             assert!(
                 text.bytes()

@@ -202,19 +202,30 @@ mod tests {
                 kid: "a".to_owned()
             })
         );
-        let short = parse("a:QQ==").unwrap();
-        assert!(matches!(
-            LinkKeys::new(&short),
-            Err(KeyError::TooShort { .. })
-        ));
+        let short = parse(&format!("a:{}", BASE64.encode([7; 31]))).unwrap();
+        let (kid, bytes) = ("a".to_owned(), 32);
+        assert_eq!(
+            LinkKeys::new(&short).map(|_| ()),
+            Err(KeyError::TooShort { kid, bytes })
+        );
         assert!(matches!(
             ReceiptKeys::new(&short),
             Err(KeyError::NotPrivate { .. })
         ));
-        let retired = parse(&format!("{},b:QQ==", fresh_receipt_key())).unwrap();
-        assert!(matches!(
-            ReceiptKeys::new(&retired),
-            Err(KeyError::NotEd25519 { .. })
-        ));
+        // SPKI of a key that is short of a byte, and of one that has one too many.
+        let public = |length: usize| {
+            let mut der = b"\x30\x2a\x30\x05\x06\x03\x2b\x65\x70\x03\x21\x00".to_vec();
+            der.resize(12 + length, 7);
+            BASE64.encode(der)
+        };
+        let with = |retired: &str| {
+            let keys = parse(&format!("{},b:{retired}", fresh_receipt_key())).unwrap();
+            ReceiptKeys::new(&keys).map(|_| ())
+        };
+        assert_eq!(with(&public(32)), Ok(()));
+        for retired in ["QQ==", &public(31), &public(33)] {
+            let kid = "b".to_owned();
+            assert_eq!(with(retired), Err(KeyError::NotEd25519 { kid }));
+        }
     }
 }

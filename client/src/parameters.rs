@@ -99,6 +99,10 @@ mod tests {
         let other: Value = serde_json::from_str(r#"{"a":"\u20ac","b":1}"#).unwrap();
         assert_eq!(one.canonical(), r#"{"a":"€","b":1}"#);
         assert_eq!(one.digest(), Parameters::of(&other).unwrap().digest());
+        assert_eq!(one.object(), other.as_object().unwrap());
+        // As `sha256sum` says of that text.
+        let digest = "2c6fbbec1f6bfa5ea5d93187c7f6960ae2fbc3f05c442ebb923b9a6777b85c76";
+        assert_eq!(hex(&one.digest()), digest);
     }
 
     #[test]
@@ -126,6 +130,91 @@ mod tests {
         let deep = |n| std::collections::BTreeMap::from([("n", Some(vec![(1, n)]))]);
         assert!(Parameters::of(&deep(0.5_f32)).is_ok());
         assert!(Parameters::of(&deep(f32::NAN)).is_err());
+    }
+
+    #[test]
+    fn a_number_is_found_in_whatever_it_is_wrapped() {
+        #[derive(Serialize)]
+        struct Wrapped<T>(T);
+        #[derive(Serialize)]
+        struct Pair<T>(&'static str, T);
+        #[derive(Serialize)]
+        struct Named<T> {
+            number: T,
+        }
+        #[derive(Serialize)]
+        enum Choice<T> {
+            One(T),
+            Two(&'static str, T),
+            Named { number: T },
+        }
+        fn of(value: impl Serialize) -> Result<Parameters, ParametersError> {
+            Parameters::of(&std::collections::BTreeMap::from([("n", value)]))
+        }
+        fn wrapped<T: Serialize + Copy>(number: T) -> [Result<Parameters, ParametersError>; 11] {
+            [
+                of(number),
+                of(Some(number)),
+                of([number]),
+                of(vec![number]),
+                of(("text", number)),
+                of(Wrapped(number)),
+                of(Pair("text", number)),
+                of(Named { number }),
+                of(Choice::One(number)),
+                of(Choice::Two("text", number)),
+                of(Choice::Named { number }),
+            ]
+        }
+        const LARGE: u64 = 9_007_199_254_740_993;
+        let inexact = [
+            wrapped(LARGE),
+            wrapped(-LARGE.cast_signed()),
+            wrapped(u128::from(LARGE)),
+            wrapped(-i128::from(LARGE)),
+            wrapped(f32::INFINITY),
+            wrapped(f64::NAN),
+        ];
+        for found in inexact.into_iter().flatten() {
+            assert!(
+                matches!(found, Err(ParametersError::Inexact(_))),
+                "{found:?}"
+            );
+        }
+        let exact = [
+            wrapped(7_u64),
+            wrapped(-7_i64),
+            wrapped(0.5_f32),
+            wrapped(0.5_f64),
+        ];
+        for found in exact.into_iter().flatten() {
+            assert!(found.is_ok(), "{found:?}");
+        }
+    }
+
+    #[test]
+    fn a_number_that_names_a_member_is_not_rounded_either() {
+        let named = |number: u64| {
+            let inner = std::collections::BTreeMap::from([(number, "user")]);
+            Parameters::of(&std::collections::BTreeMap::from([("users", inner)]))
+        };
+        let largest = named(9_007_199_254_740_992).unwrap();
+        assert_eq!(
+            largest.canonical(),
+            r#"{"users":{"9007199254740992":"user"}}"#
+        );
+        for number in [9_007_199_254_740_993, u64::MAX] {
+            assert!(matches!(named(number), Err(ParametersError::Inexact(_))));
+        }
+    }
+
+    #[test]
+    fn an_error_says_which_number_it_is() {
+        let error = Parameters::of(&json!({"n": 9_007_199_254_740_993_u64})).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "the integer 9007199254740993 is beyond what a double carries: send it as a string"
+        );
     }
 
     #[test]

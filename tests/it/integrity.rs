@@ -2,10 +2,16 @@
 
 use std::time::Duration;
 
+use human_oversight::address::Address;
+use human_oversight::approval::{
+    Approval, Assurance, Decision, Digest, Event, EventKind, Execution, Parameters, State,
+};
+use human_oversight_client::parameters::sha256;
 use human_oversight_client::types::Status;
 use human_oversight_client::{Outcome, Reason};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use crate::harness::{ALICE, BOB, TestGate, request};
 
@@ -110,9 +116,7 @@ async fn a_pending_row_turned_approved_is_no_approval() {
 async fn an_approval_cannot_be_taken_over_or_used_again_by_editing_its_row() {
     let gate = TestGate::start().await;
     let claim = json!({"nonce": "0123456789abcdef"}).to_string();
-    let thief = human_oversight_client::parameters::hex(
-        &human_oversight_client::parameters::sha256(b"the thief's secret"),
-    );
+    let thief = human_oversight_client::parameters::hex(&sha256(b"the thief's secret"));
     // Another claimant, with seals that nobody can check.
     let approval = gate.ask().await;
     gate.approve(&approval, ALICE).await;
@@ -224,7 +228,7 @@ async fn what_was_asked_and_of_whom_cannot_be_changed_while_it_is_pending() {
         Box::new(|row| row["Reason"] = json!("It is quite safe.")),
         Box::new(|row| {
             let parameters = r#"{"user_id":"2"}"#;
-            let digest = human_oversight_client::parameters::sha256(parameters.as_bytes());
+            let digest = sha256(parameters.as_bytes());
             row["Parameters"] = json!(parameters);
             row["ParametersDigest"] = json!(human_oversight_client::parameters::hex(&digest));
         }),
@@ -309,4 +313,115 @@ async fn not_one_column_can_be_changed_without_the_gates_keys() {
         assert_eq!(gate.get(&status).await.status, StatusCode::OK);
     }
     assert!(changed > 45, "{changed}");
+}
+
+fn decision(approval: &mut Approval) -> &mut Decision {
+    match &mut approval.state {
+        State::Approved { decision, .. } | State::Rejected(decision) => decision,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Turns whatever a row says into an approval by this decision, history and all.
+fn turn_approved(approval: &mut Approval, decision: Decision) {
+    approval.history.truncate(1);
+    approval.history.push(Event {
+        at: decision.at,
+        what: EventKind::Approved,
+        by: Some(decision.by.clone()),
+    });
+    approval.state = State::Approved {
+        run_by: approval.request.expires_at,
+        decision,
+        execution: Execution::Awaited,
+    };
+}
+
+/// Somebody who has got hold of the keys of links can seal a row, and keeps its columns and its history
+/// in step. What a person decided is signed with other keys.
+#[tokio::test]
+async fn who_can_seal_rows_still_makes_and_changes_no_decision() {
+    let gate = TestGate::start().await;
+    let other = gate.ask().await;
+    gate.approve(&other, ALICE).await;
+    let other = gate.store.get(&other.id.parse().unwrap()).await.unwrap();
+    let foreign = other.approval.decision().unwrap().clone();
+    let receipt = foreign.receipt.clone();
+    let bob = Address::parse(BOB).unwrap();
+    let parameters = r#"{"user_id":"2"}"#;
+    type Change = Box<dyn Fn(&mut Approval)>;
+    let of_approved: Vec<Change> = vec![
+        Box::new(move |row| {
+            decision(row).by = bob.clone();
+            row.history[1].by = Some(bob.clone());
+        }),
+        Box::new(|row| {
+            let at = decision(row).at + Duration::from_secs(1);
+            decision(row).at = at;
+            row.history[1].at = at;
+        }),
+        Box::new(|row| decision(row).assurance = Assurance::Entra(Uuid::from_u128(1))),
+        Box::new(|row| decision(row).comment = Some("Gladly.".to_owned())),
+        Box::new(move |row| decision(row).receipt = receipt.clone()),
+        Box::new(|row| decision(row).receipt.push('A')),
+        Box::new(|row| {
+            let later = row.request.expires_at + Duration::from_secs(86_400);
+            let State::Approved { run_by, .. } = &mut row.state else {
+                panic!("{row:?}");
+            };
+            *run_by = later;
+        }),
+        Box::new(|row| row.request.action = "Read User Account".to_owned()),
+        Box::new(|row| row.request.claimant = Some(Digest([7; 32]))),
+        Box::new(|row| {
+            row.request.parameters = Parameters {
+                json: parameters.to_owned(),
+                digest: Digest(sha256(parameters.as_bytes())),
+            }
+        }),
+    ];
+    let of_pending: Change = Box::new(move |row| turn_approved(row, foreign.clone()));
+    let of_rejected: Change = Box::new(|row| {
+        let decision = decision(row).clone();
+        turn_approved(row, decision);
+    });
+    let changes = of_approved
+        .into_iter()
+        .map(|change| ("approved", change))
+        .chain([("pending", of_pending), ("rejected", of_rejected)]);
+    let mut changed = Vec::new();
+    for (number, (from, change)) in changes.enumerate() {
+        let approval = gate.ask().await;
+        match from {
+            "approved" => gate.approve(&approval, ALICE).await,
+            "rejected" => gate.reject(&approval, ALICE, "no").await,
+            _ => {}
+        }
+        let id = approval.id.parse().unwrap();
+        let mut row = gate.store.get(&id).await.unwrap();
+        change(&mut row.approval);
+        gate.store.replace(row, None).await.unwrap();
+        gate.store.get(&id).await.expect("it is sealed and sound");
+        changed.push((number, approval.id));
+    }
+    // Also of a gate that has seen none of the receipts yet.
+    let mut gates = vec![gate];
+    for restarted in [false, true] {
+        if restarted {
+            let gate = gates.pop().unwrap();
+            gates.push(TestGate::at(gate.dir, &[]).await);
+        }
+        let gate = &gates[0];
+        for (number, id) in &changed {
+            let status = gate.get(&format!("{}/api/status/{id}", gate.url)).await;
+            assert_eq!(status.status, 500, "change {number}");
+            let kind = "urn:human-oversight:problem:integrity";
+            assert_eq!(status.problem()["type"], kind, "change {number}");
+            let claim = json!({"nonce": "0123456789abcdef"}).to_string();
+            let claim = gate.post(&format!("/api/claim/{id}"), claim).await;
+            assert_eq!(claim.status, 500, "change {number}");
+        }
+        let unchanged = format!("{}/api/status/{}", gate.url, other.approval.request.id);
+        assert_eq!(gate.get(&unchanged).await.status, StatusCode::OK);
+    }
 }

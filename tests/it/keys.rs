@@ -1,7 +1,10 @@
 //! `GET /api/keys`.
 
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD as BASE64, URL_SAFE_NO_PAD as BASE64URL};
 use human_oversight::keyring;
 use human_oversight_client::receipt;
+use human_oversight_client::types::Status;
 
 use crate::harness::{ALICE, TestGate};
 
@@ -41,6 +44,25 @@ async fn receipts_verify_with_the_published_keys_after_a_rotation_too() {
         receipt::verify(&fresh, &only_old),
         Err(receipt::ReceiptError::UnknownKey)
     );
+}
+
+#[tokio::test]
+async fn of_a_retired_key_the_public_half_is_enough() {
+    let (old, new) = (keyring::fresh_receipt_key(), keyring::fresh_receipt_key());
+    let gate = TestGate::with(&[("HO_RECEIPT_KEYS", &old)]).await;
+    let approval = gate.ask().await;
+    gate.approve(&approval, ALICE).await;
+    let retired = gate.client.keys().await.unwrap().keys;
+
+    // As `openssl pkey -pubout -outform DER` writes it.
+    let mut der = b"\x30\x2a\x30\x05\x06\x03\x2b\x65\x70\x03\x21\x00".to_vec();
+    der.extend(BASE64URL.decode(&retired[0].x).unwrap());
+    let public = format!("{}:{}", retired[0].kid, BASE64.encode(der));
+    let both = format!("{new},{public}");
+    let gate = TestGate::at(gate.dir, &[("HO_RECEIPT_KEYS", &both)]).await;
+    assert_eq!(gate.client.keys().await.unwrap().keys[1..], retired);
+    let status = gate.status(&approval.id).await.status;
+    assert_eq!(status, Status::Approved, "its receipt is still believed");
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! The lifecycle by itself: every move from every state at every time, and long walks at random.
 
+mod mails;
+
 use std::time::Duration;
 
 use human_oversight::address::Address;
@@ -393,6 +395,7 @@ fn a_mail_that_is_put_off_comes_again_in_growing_pauses_until_it_is_of_no_use() 
         approval.settle_mail(old, MailResult::Sent, now);
         assert_eq!(approval.deliverable(), Deliverable::None);
         let next = approval.next_due(OUTCOME_WITHIN).unwrap();
+        assert!(next > now, "after a pause");
         pauses.push(next.since(now).as_secs());
         now = next;
     }

@@ -4,10 +4,16 @@
 use std::path::PathBuf;
 use std::process::Stdio;
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
 use human_oversight_client::Gate;
 use human_oversight_client::parameters::{Parameters, hex};
-use human_oversight_client::receipt::{Assurance, Claims, Decision, NotPermitted, Run};
+use human_oversight_client::receipt::{
+    Assurance, Claims, Decision, NotPermitted, ReceiptError, Run, TYPE, verify,
+};
+use human_oversight_client::types::{Key, KeySet};
 use reqwest::StatusCode;
+use ring::signature::{Ed25519KeyPair, KeyPair};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
@@ -154,10 +160,9 @@ async fn large_sums_take_somebody_who_has_signed_in() {
     assert_eq!(told.error.as_deref(), Some("the invoice was paid twice"));
 }
 
-#[test]
-fn a_receipt_permits_one_thing_for_a_while() {
-    let parameters = Parameters::of(&json!({"user_id": "1"})).unwrap();
-    let claims = Claims {
+/// Alice's yes to these.
+fn yes(parameters: &Parameters) -> Claims {
+    Claims {
         iss: "https://gate.example.com".to_owned(),
         aud: "Agent".to_owned(),
         sub: "QWdlbnQ.x".to_owned(),
@@ -172,7 +177,58 @@ fn a_receipt_permits_one_thing_for_a_while() {
         approver: ALICE.to_owned(),
         assurance: Assurance::Link,
         approver_object_id: None,
+    }
+}
+
+#[test]
+fn what_a_known_key_signed_is_a_receipt_only_in_the_pinned_form() {
+    let pair = Ed25519KeyPair::from_seed_unchecked(&[7; 32]).unwrap();
+    let sign = |header: Value, payload: Value| {
+        let encoded = |part: Value| BASE64URL.encode(part.to_string());
+        let signed = format!("{}.{}", encoded(header), encoded(payload));
+        let signature = BASE64URL.encode(pair.sign(signed.as_bytes()));
+        format!("{signed}.{signature}")
     };
+    let keys = |kty: &str, crv: &str| KeySet {
+        keys: vec![Key {
+            kty: kty.to_owned(),
+            crv: crv.to_owned(),
+            alg: "EdDSA".to_owned(),
+            usage: "sig".to_owned(),
+            kid: "k1".to_owned(),
+            x: BASE64URL.encode(pair.public_key()),
+        }],
+    };
+    let ours = keys("OKP", "Ed25519");
+    let claims = yes(&Parameters::of(&json!({"user_id": "1"})).unwrap());
+    let header = json!({"alg": "EdDSA", "typ": TYPE, "kid": "k1"});
+    let payload = serde_json::to_value(&claims).unwrap();
+    let good = sign(header.clone(), payload.clone());
+    assert_eq!(verify(&good, &ours), Ok(claims));
+
+    for (member, value) in [
+        ("alg", json!("none")),
+        ("alg", json!("HS256")),
+        ("typ", json!("JWT")),
+        ("typ", json!("")),
+        ("jwk", json!({})),
+    ] {
+        let mut other = header.clone();
+        other[member] = value;
+        let other = sign(other, payload.clone());
+        assert_eq!(verify(&other, &ours), Err(ReceiptError::Malformed));
+    }
+    let empty = sign(header, json!({}));
+    assert_eq!(verify(&empty, &ours), Err(ReceiptError::Malformed));
+    for others in [keys("EC", "Ed25519"), keys("OKP", "X25519")] {
+        assert_eq!(verify(&good, &others), Err(ReceiptError::UnknownKey));
+    }
+}
+
+#[test]
+fn a_receipt_permits_one_thing_for_a_while() {
+    let parameters = Parameters::of(&json!({"user_id": "1"})).unwrap();
+    let claims = yes(&parameters);
     let run = Run {
         agent: "Agent",
         action: "Delete",

@@ -11,16 +11,9 @@ pub(super) fn check(value: &impl Serialize) -> Result<(), Inexact> {
 }
 
 /// A number that JSON would change, in words.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
 pub(super) struct Inexact(pub(super) String);
-
-impl fmt::Display for Inexact {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for Inexact {}
 
 impl ser::Error for Inexact {
     fn custom<T: fmt::Display>(message: T) -> Self {
@@ -32,10 +25,8 @@ impl ser::Error for Inexact {
 #[derive(Clone, Copy)]
 struct Look;
 
-type Looked = Result<(), Inexact>;
-
 /// The shortest decimal that names the double nearest to `number` is what RFC 8785 writes.
-fn integer(number: impl fmt::Display, nearest: f64) -> Looked {
+fn integer(number: impl fmt::Display, nearest: f64) -> Result<(), Inexact> {
     match number.to_string() == nearest.to_string() {
         true => Ok(()),
         false => Err(Inexact(format!(
@@ -44,7 +35,7 @@ fn integer(number: impl fmt::Display, nearest: f64) -> Looked {
     }
 }
 
-fn float(number: f64) -> Looked {
+fn float(number: f64) -> Result<(), Inexact> {
     match number.is_finite() {
         true => Ok(()),
         false => Err(Inexact(format!(
@@ -56,7 +47,7 @@ fn float(number: f64) -> Looked {
 /// Methods for what has no number in it.
 macro_rules! plain {
     ($($method:ident($($type:ty),*);)*) => {
-        $(fn $method(self, $(_: $type),*) -> Looked { Ok(()) })*
+        $(fn $method(self, $(_: $type),*) -> Result<(), Inexact> { Ok(()) })*
     };
 }
 
@@ -105,35 +96,39 @@ impl Serializer for Look {
         serialize_struct_variant(&'static str, u32, &'static str, usize) -> SerializeStructVariant;
     }
 
-    fn serialize_i64(self, number: i64) -> Looked {
+    fn serialize_i64(self, number: i64) -> Result<(), Inexact> {
         integer(number, number as f64)
     }
 
-    fn serialize_u64(self, number: u64) -> Looked {
+    fn serialize_u64(self, number: u64) -> Result<(), Inexact> {
         integer(number, number as f64)
     }
 
-    fn serialize_i128(self, number: i128) -> Looked {
+    fn serialize_i128(self, number: i128) -> Result<(), Inexact> {
         integer(number, number as f64)
     }
 
-    fn serialize_u128(self, number: u128) -> Looked {
+    fn serialize_u128(self, number: u128) -> Result<(), Inexact> {
         integer(number, number as f64)
     }
 
-    fn serialize_f32(self, number: f32) -> Looked {
+    fn serialize_f32(self, number: f32) -> Result<(), Inexact> {
         float(number.into())
     }
 
-    fn serialize_f64(self, number: f64) -> Looked {
+    fn serialize_f64(self, number: f64) -> Result<(), Inexact> {
         float(number)
     }
 
-    fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Looked {
+    fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<(), Inexact> {
         value.serialize(self)
     }
 
-    fn serialize_newtype_struct<T: Serialize + ?Sized>(self, _: &'static str, value: &T) -> Looked {
+    fn serialize_newtype_struct<T: Serialize + ?Sized>(
+        self,
+        _: &'static str,
+        value: &T,
+    ) -> Result<(), Inexact> {
         value.serialize(self)
     }
 
@@ -143,7 +138,7 @@ impl Serializer for Look {
         _: u32,
         _: &'static str,
         value: &T,
-    ) -> Looked {
+    ) -> Result<(), Inexact> {
         value.serialize(self)
     }
 }
@@ -155,11 +150,11 @@ macro_rules! compound {
             type Ok = ();
             type Error = Inexact;
 
-            fn $method<T: Serialize + ?Sized>(&mut self, $(_: $name,)? value: &T) -> Looked {
+            fn $method<T: Serialize + ?Sized>(&mut self, $(_: $name,)? value: &T) -> Result<(), Inexact> {
                 value.serialize(*self)
             }
 
-            fn end(self) -> Looked {
+            fn end(self) -> Result<(), Inexact> {
                 Ok(())
             }
         })*
@@ -179,16 +174,16 @@ impl ser::SerializeMap for Look {
     type Ok = ();
     type Error = Inexact;
 
-    fn serialize_key<T: Serialize + ?Sized>(&mut self, _: &T) -> Looked {
-        // A number here becomes a text, digit by digit.
-        Ok(())
+    fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), Inexact> {
+        // A number here becomes a text, which is rounded like any other number.
+        key.serialize(*self)
     }
 
-    fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Looked {
+    fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Inexact> {
         value.serialize(*self)
     }
 
-    fn end(self) -> Looked {
+    fn end(self) -> Result<(), Inexact> {
         Ok(())
     }
 }
