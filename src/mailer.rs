@@ -175,7 +175,7 @@ impl Mailer {
         match &self.0.transport {
             Transport::File(folder) => {
                 let mail = self.message(email)?.formatted();
-                folder.put(&email.name, &mail).await
+                folder.put(&email.name, &mail)
             }
             Transport::Smtp(smtp) => smtp.send(&self.message(email)?, within).await,
             Transport::Acs(acs) => acs.send(email, &self.0.from).await,
