@@ -82,8 +82,14 @@ impl Embedded {
     pub(super) fn new(dir: &Path) -> Self {
         let path = dir.join("approvals.db");
         let (writer, writes) = channel();
-        let reader = Arc::new(Mutex::new(File::at(path.clone())));
-        thread::spawn(move || write_all(&writes, File::at(path)));
+        let opening = Arc::new(Mutex::new(()));
+        let file = || File {
+            path: path.clone(),
+            opening: opening.clone(),
+            connection: None,
+        };
+        let (reader, written) = (Arc::new(Mutex::new(file())), file());
+        thread::spawn(move || write_all(&writes, written));
         Self { writer, reader }
     }
 
@@ -201,17 +207,13 @@ fn parse(entity: &str) -> Result<Row, StoreError> {
 /// The file, opened when it is needed and again after it failed.
 struct File {
     path: PathBuf,
+    /// Held by whoever opens it: two that make a new file a WAL at the same time get in each other's
+    /// way, and SQLite lets neither wait.
+    opening: Arc<Mutex<()>>,
     connection: Option<Connection>,
 }
 
 impl File {
-    fn at(path: PathBuf) -> Self {
-        Self {
-            path,
-            connection: None,
-        }
-    }
-
     /// Does some work on the open file. After an error the next work opens it anew.
     fn with<T>(
         &mut self,
@@ -219,7 +221,10 @@ impl File {
     ) -> Result<T, StoreError> {
         let opened = match self.connection.take() {
             Some(connection) => Ok(connection),
-            None => open(&self.path),
+            None => {
+                let _alone = self.opening.lock().unwrap_or_else(PoisonError::into_inner);
+                open(&self.path)
+            }
         };
         let result = opened.and_then(|mut connection| {
             let done = work(&mut connection)?;

@@ -411,6 +411,22 @@ async fn the_largest_row_fits_and_a_larger_one_is_told(ground: Ground) {
     assert_eq!(due(&store, at(0)).await, []);
 }
 
+/// As when a gate starts for the first time: it sweeps, and somebody has a request already.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_comes_first_finds_a_new_file_ready() {
+    for _ in 0..300 {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::embedded(dir.path(), OPEN_LIMIT, keys());
+        let inserting = store.clone();
+        let inserted = tokio::spawn(async move {
+            let first = approval("agent", "1");
+            inserting.insert(first, Some(at(1))).await
+        });
+        store.due(at(0), None).await.unwrap();
+        inserted.await.unwrap().unwrap();
+    }
+}
+
 #[tokio::test]
 async fn a_broken_file_is_a_clear_503_and_mended_without_a_restart() {
     let gate = TestGate::embedded().await;
