@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
-use hyper::Method;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::process::Command;
 
@@ -330,25 +330,41 @@ pub(crate) async fn open(programs: &Programs<'_>, sizes: &[u64]) -> anyhow::Resu
     let running = programs.gate().await?;
     let (mut measured, mut there) = (Vec::new(), 0);
     for &rows in sizes {
-        let mut workers = tokio::task::JoinSet::new();
-        for n in 0..32 {
-            let (kind, port) = (running.kind.clone(), running.server.port);
-            let mine = (rows - there) / 32;
-            workers.spawn(async move {
-                let mut http = Connection::open(port).await?;
-                for _ in 0..mine {
-                    kind.submit(&mut http, &format!("Agent{n}")).await?;
-                }
-                anyhow::Ok(())
-            });
-        }
-        while let Some(worker) = workers.join_next().await {
-            worker??;
-        }
+        fill(running.server.port, rows - there, 3_600).await?;
         there = rows;
         measured.push(size(&running, "Agent0", rows).await?);
     }
     Ok(measured)
+}
+
+/// Submits so many requests, each with so many seconds to live.
+async fn fill(port: u16, rows: u64, seconds: u32) -> anyhow::Result<()> {
+    let mut workers = tokio::task::JoinSet::new();
+    for n in 0..32 {
+        let mine = rows / 32 + u64::from(n < rows % 32);
+        workers.spawn(async move {
+            let mut http = Connection::open(port).await?;
+            let mut request = request(&format!("Agent{n}"));
+            request["timeoutSeconds"] = seconds.into();
+            for _ in 0..mine {
+                http.post("/api/submit", request.clone())
+                    .await?
+                    .expect(202)?;
+            }
+            anyhow::Ok(())
+        });
+    }
+    while let Some(worker) = workers.join_next().await {
+        worker??;
+    }
+    Ok(())
+}
+
+/// How many seconds a sweep took, and what it says of itself.
+async fn sweep(http: &mut Connection) -> anyhow::Result<(f64, Value)> {
+    let started = Instant::now();
+    let swept = http.post("/sweep", json!({})).await?;
+    Ok((started.elapsed().as_secs_f64(), swept.json()?))
 }
 
 /// Sweeps of requests that are all due at once.
@@ -366,36 +382,14 @@ pub(crate) async fn due(programs: &Programs<'_>, rows: u64) -> anyhow::Result<Sw
     // It sweeps only when it is told to.
     let mut command = gate(programs.gate, dir.path());
     let server = Server::start(command.env("HO_SWEEP_SECONDS", "86400")).await?;
-    let port = server.port;
-    let mut workers = tokio::task::JoinSet::new();
-    for n in 0..32 {
-        let mine = rows / 32 + u64::from(n < rows % 32);
-        workers.spawn(async move {
-            let mut http = Connection::open(port).await?;
-            let mut request = request(&format!("Agent{n}"));
-            // The shortest that there is.
-            request["timeoutSeconds"] = 10.into();
-            for _ in 0..mine {
-                http.post("/api/submit", request.clone())
-                    .await?
-                    .expect(202)?;
-            }
-            anyhow::Ok(())
-        });
-    }
-    while let Some(worker) = workers.join_next().await {
-        worker??;
-    }
+    // The shortest life that there is.
+    fill(server.port, rows, 10).await?;
     tokio::time::sleep(Duration::from_secs(11)).await;
-    let mut http = Connection::open(port).await?;
+    let mut http = Connection::open(server.port).await?;
     let (mut times, mut looked_at) = (Vec::new(), 0);
     loop {
-        let started = Instant::now();
-        let swept = http
-            .send(Method::POST, "/sweep", "application/json", "{}".to_owned())
-            .await?
-            .json()?;
-        times.push(started.elapsed().as_secs_f64());
+        let (took, swept) = sweep(&mut http).await?;
+        times.push(took);
         let log = swept["Logs"][0].as_str().context("a log line")?;
         let (due, rest) = log.split_once(" due, ").context("how many were due")?;
         looked_at += due.parse::<u64>()?;
@@ -427,12 +421,7 @@ async fn size(running: &Running, agent: &str, rows: u64) -> anyhow::Result<Size>
         let started = Instant::now();
         http.get(&format!("/api/status/{}", asked.id)).await?;
         reads.push(started.elapsed().as_secs_f64() * 1e3);
-        let started = Instant::now();
-        let swept = http
-            .send(Method::POST, "/sweep", "application/json", "{}".to_owned())
-            .await?;
-        sweeps.push(started.elapsed().as_secs_f64() * 1e3);
-        swept.json().context("a sweep")?;
+        sweeps.push(sweep(&mut http).await?.0 * 1e3);
     }
     Ok(Size {
         rows,
