@@ -40,7 +40,7 @@ async fn host_of(root: &Path, dir: &Path, mode: Option<Mode>, more: &[(&str, &st
     host
 }
 
-fn client(host: &Host) -> Client {
+pub(crate) fn client(host: &Host) -> Client {
     Client::new(&host.url, Some(KEY)).unwrap()
 }
 

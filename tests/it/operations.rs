@@ -4,31 +4,29 @@ use std::io::Write;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use human_oversight_client::Client;
 use human_oversight_client::types::NewApproval;
 
 use crate::harness::{repository, request};
-use crate::host::{Host, KEY, tick};
+use crate::host::tick;
 use crate::life;
 
 /// What a host hears of a gate's life: an approval, a mail that is refused, a sweep, a failure.
 async fn lines() -> String {
     let dir = tempfile::tempdir().unwrap();
     let host = life::host(dir.path(), None, &[]).await;
-    let client = |host: &Host| Client::new(&host.url, Some(KEY)).unwrap();
     life::approved(&life::gate(&host), &host, dir.path()).await;
     let nobody = NewApproval {
         approver_emails: vec!["gone@example.invalid".to_owned()],
         ..request()
     };
-    client(&host).submit(&nobody).await.unwrap();
+    life::client(&host).submit(&nobody).await.unwrap();
     tick(host.handler, "sweep").await;
     for file in ["approvals.db", "approvals.db-wal", "approvals.db-shm"] {
         std::fs::remove_file(dir.path().join(file)).ok();
     }
     std::fs::create_dir(dir.path().join("approvals.db")).unwrap();
     let broken = life::host(dir.path(), None, &[]).await;
-    client(&broken)
+    life::client(&broken)
         .status("YQ.b", Duration::ZERO)
         .await
         .unwrap_err();
