@@ -2,7 +2,8 @@
 //!
 //! One thread writes; writes that wait while it commits go into the next commit together. Whoever reads
 //! does it at once: that takes less than to hand it to another thread. A commit is on the disk before
-//! anybody is answered (WAL, `synchronous=FULL`). When the file cannot be used, every call says so, and the next one tries again.
+//! anybody is answered (WAL, `synchronous=FULL`). When the file cannot be used, every call says so, and
+//! the next one tries again.
 
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender, channel};
