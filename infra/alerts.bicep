@@ -25,7 +25,7 @@ var rules = [
     name: 'mail-failing'
     says: 'No mail can be sent as the gate is set up: a password, a certificate, a role or the sender is wrong. The line has the cause.'
     severity: 1
-    query: 'traces | where message contains "no mail can be sent as the gate is set up"'
+    query: 'traces | where message contains "email cannot be sent with these settings"'
     operator: 'GreaterThan'
     threshold: 0
   }
@@ -33,7 +33,7 @@ var rules = [
     name: 'mail-delayed'
     says: 'Mails are not taken. They are tried again; the lines have the causes.'
     severity: 2
-    query: 'traces | where message contains "a mail was not sent"'
+    query: 'traces | where message contains "email not sent"'
     operator: 'GreaterThan'
     threshold: 10
   }

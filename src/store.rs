@@ -14,11 +14,10 @@ use std::time::Duration;
 use human_oversight_client::parameters::hex;
 use serde_json::{Map, Value};
 
-use crate::approval::Approval;
-use crate::id::ApprovalId;
-use crate::keyring;
-use crate::timestamp::{Clock, Timestamp};
-use crate::token::LinkKeys;
+use crate::domain::Approval;
+use crate::keys::LinkKeys;
+use crate::keys::keyring;
+use crate::values::{ApprovalId, Clock, Timestamp};
 
 use embedded::{Condition, Embedded};
 use row::Row;

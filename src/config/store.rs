@@ -3,16 +3,16 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::{ConfigError, HOME, Lookup, principal, resource, set, unusable};
-use crate::keyring::{self, NamedKey};
-use crate::outbound;
+use super::error::ConfigError;
+use super::lookup::{HOME, Lookup, principal, resource, set, unusable};
+use crate::azure::http;
+use crate::keys::{LinkKeys, NamedKey, keyring};
 use crate::store::{Account, Store};
-use crate::timestamp::Clock;
-use crate::token::LinkKeys;
+use crate::values::Clock;
 
 /// Where requests are kept.
 #[derive(Clone, Debug)]
-pub enum StoreChoice {
+pub enum StoreConfig {
     /// In a file of this folder.
     Embedded(PathBuf),
     /// In a table of a storage account.
@@ -28,7 +28,7 @@ pub enum StoreChoice {
 #[derive(Clone, Debug)]
 pub struct Archive {
     /// Where the rows are.
-    pub store: StoreChoice,
+    pub store: StoreConfig,
     /// The folder of what a developer's gate keeps for itself.
     pub home: PathBuf,
     /// The keys of links and of seals.
@@ -55,8 +55,8 @@ impl Archive {
         let store = store(get, production)?;
         Ok(Self {
             home: match &store {
-                StoreChoice::Embedded(dir) => dir.clone(),
-                StoreChoice::Tables { .. } => PathBuf::from(HOME),
+                StoreConfig::Embedded(dir) => dir.clone(),
+                StoreConfig::Tables { .. } => PathBuf::from(HOME),
             },
             store,
             link_keys: key_list("HO_LINK_KEYS")?,
@@ -65,7 +65,7 @@ impl Archive {
     }
 }
 
-impl StoreChoice {
+impl StoreConfig {
     /// Opens it; nothing is read or sent yet. For the limit and the keys see [`Store::embedded`].
     ///
     /// # Errors
@@ -79,7 +79,7 @@ impl StoreChoice {
         match self {
             Self::Embedded(dir) => Ok(Store::embedded(dir, open_limit, keys)),
             Self::Tables { account, table } => {
-                let wire = Arc::new(outbound::client()?);
+                let wire = Arc::new(http::client()?);
                 Ok(Store::tables(account, table, wire, clock, open_limit, keys))
             }
         }
@@ -93,12 +93,12 @@ const CONNECTION_STRING: &str = "HO_TABLES_CONNECTION_STRING";
 /// does not find tables whose names have capitals.
 const TABLE_CHARS: usize = 59;
 
-fn store(get: &Lookup<'_>, production: bool) -> Result<StoreChoice, ConfigError> {
+fn store(get: &Lookup<'_>, production: bool) -> Result<StoreConfig, ConfigError> {
     let store = get("HO_STORE").unwrap_or_else(|| format!("embedded:{HOME}"));
     match store.split_once(':') {
         None if store == "tables" => {}
         Some(("embedded", dir)) if !dir.is_empty() => {
-            return Ok(StoreChoice::Embedded(PathBuf::from(dir)));
+            return Ok(StoreConfig::Embedded(PathBuf::from(dir)));
         }
         _ => {
             return Err(unusable(
@@ -126,7 +126,7 @@ fn store(get: &Lookup<'_>, production: bool) -> Result<StoreChoice, ConfigError>
             "it must have 3 to 59 lower-case letters and digits, a letter first",
         ));
     }
-    Ok(StoreChoice::Tables { account, table })
+    Ok(StoreConfig::Tables { account, table })
 }
 
 #[cfg(test)]
@@ -140,7 +140,7 @@ mod tests {
         let string = (CONNECTION_STRING, "UseDevelopmentStorage=true");
         let tables = ("HO_STORE", "tables");
         let sign_in = |settings: &[(&str, &str)]| match read(settings).unwrap().store {
-            StoreChoice::Tables { account, .. } => format!("{account:?}"),
+            StoreConfig::Tables { account, .. } => format!("{account:?}"),
             other => panic!("{other:?}"),
         };
         assert!(sign_in(&[tables, endpoint]).contains("AzureCli"));

@@ -16,9 +16,8 @@ use tokio::sync::oneshot;
 
 use super::row::{self, Row};
 use super::{Due, ETag, Place, StoreError, Stored, Versioned};
-use crate::id::ApprovalId;
-use crate::timestamp::Timestamp;
-use crate::token::LinkKeys;
+use crate::keys::LinkKeys;
+use crate::values::{ApprovalId, Timestamp};
 
 #[derive(Clone)]
 pub(super) struct Embedded {

@@ -8,14 +8,12 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::StoreError;
-use crate::address::Address;
-use crate::approval::{
-    Approval, Approver, Assurance, Decision, Digest, Event, EventKind, Execution, LateAnswer, Mail,
-    MailFault, MailKind, MailState, Parameters, Request, State, Status, Verdict,
+use crate::domain::{
+    Approval, Approver, Assurance, Decision, Delivery, DeliveryFault, DeliveryState, Event,
+    EventKind, Execution, LateDecision, Notice, Parameters, Request, State, Status, Verdict,
 };
-use crate::id::ApprovalId;
-use crate::timestamp::Timestamp;
-use crate::token::LinkKeys;
+use crate::keys::LinkKeys;
+use crate::values::{Address, ApprovalId, Digest, Timestamp};
 
 /// The most characters (UTF-16) that Azure Table Storage takes in one text column; kept here for
 /// every backend, so that nothing works on a laptop that fails in the cloud.
@@ -289,7 +287,7 @@ impl Row {
     pub(super) fn seal(&mut self, keys: Option<&LinkKeys>) -> Result<(), StoreError> {
         let unsealed = || StoreError::Unavailable("it was opened without keys".to_owned());
         self.row_seal.clear();
-        self.row_seal = keys.ok_or_else(unsealed)?.seal_row(&self.columns());
+        self.row_seal = keys.ok_or_else(unsealed)?.row_mac(&self.columns());
         Ok(())
     }
 
@@ -301,7 +299,7 @@ impl Row {
     ) -> Result<Approval, StoreError> {
         if let Some(keys) = keys {
             let seal = std::mem::take(&mut self.row_seal);
-            let checked = keys.check_row(&self.columns(), &seal);
+            let checked = keys.verify_row_mac(&self.columns(), &seal);
             checked.map_err(|broken| StoreError::Damaged(broken.to_string()))?;
         }
         self.decode(id)
@@ -349,7 +347,7 @@ impl Row {
             &self.late_approver,
         ) {
             (None, None, None) => None,
-            (Some(at), Some(verdict), Some(by)) => Some(LateAnswer {
+            (Some(at), Some(verdict), Some(by)) => Some(LateDecision {
                 by: address(by).ok_or("LateApprover")?,
                 verdict: Verdict::from_word(verdict).ok_or("LateDecision")?,
                 at: time(at).ok_or("LateResponseTimestamp")?,
@@ -377,7 +375,7 @@ impl Row {
             late,
             history,
         };
-        match approval.is_told_by_its_history() {
+        match approval.history_is_consistent() {
             true => Ok(approval),
             false => Err("History"),
         }
@@ -506,44 +504,44 @@ impl ApproverEntry {
         Self {
             approver: approver.address.to_string(),
             key: approver.link_key.clone(),
-            seal: approver.seal.clone(),
+            seal: approver.mac.clone(),
             wrong_codes: approver.wrong_codes,
-            mails: approver.mails.iter().map(MailEntry::of).collect(),
+            mails: approver.deliveries.iter().map(MailEntry::of).collect(),
         }
     }
 
     fn decode(self) -> Option<Approver> {
-        let mails: Vec<Mail> = self
+        let mails: Vec<Delivery> = self
             .mails
             .into_iter()
             .map(MailEntry::decode)
             .collect::<Option<_>>()?;
         mails
             .iter()
-            .any(|mail| mail.kind == MailKind::Question)
+            .any(|mail| mail.notice == Notice::Request)
             .then_some(())?;
         Some(Approver {
             address: address(&self.approver)?,
             link_key: self.key,
-            seal: self.seal,
+            mac: self.seal,
             wrong_codes: self.wrong_codes,
-            mails,
+            deliveries: mails,
         })
     }
 }
 
 impl MailEntry {
-    fn of(mail: &Mail) -> Self {
+    fn of(mail: &Delivery) -> Self {
         let (state, at) = match mail.state {
-            MailState::Queued(at) => ("Queued", at),
-            MailState::Sending(at) => ("Sending", at),
-            MailState::Sent(at) => ("Sent", at),
-            MailState::Failed(at) => ("Failed", at),
-            MailState::Unknown(at) => ("Unknown", at),
-            MailState::Dropped(at) => ("Dropped", at),
+            DeliveryState::Queued(at) => ("Queued", at),
+            DeliveryState::Sending(at) => ("Sending", at),
+            DeliveryState::Sent(at) => ("Sent", at),
+            DeliveryState::Failed(at) => ("Failed", at),
+            DeliveryState::Unknown(at) => ("Unknown", at),
+            DeliveryState::Dropped(at) => ("Dropped", at),
         };
         Self {
-            kind: mail.kind.word().to_owned(),
+            kind: mail.notice.word().to_owned(),
             attempts: mail.attempts,
             state: state.to_owned(),
             at: at.to_string(),
@@ -551,22 +549,22 @@ impl MailEntry {
         }
     }
 
-    fn decode(self) -> Option<Mail> {
+    fn decode(self) -> Option<Delivery> {
         let at = time(&self.at)?;
         let state = match self.state.as_str() {
-            "Queued" => MailState::Queued(at),
-            "Sending" => MailState::Sending(at),
-            "Sent" => MailState::Sent(at),
-            "Failed" => MailState::Failed(at),
-            "Unknown" => MailState::Unknown(at),
-            "Dropped" => MailState::Dropped(at),
+            "Queued" => DeliveryState::Queued(at),
+            "Sending" => DeliveryState::Sending(at),
+            "Sent" => DeliveryState::Sent(at),
+            "Failed" => DeliveryState::Failed(at),
+            "Unknown" => DeliveryState::Unknown(at),
+            "Dropped" => DeliveryState::Dropped(at),
             _ => return None,
         };
-        Some(Mail {
-            kind: MailKind::from_word(&self.kind)?,
+        Some(Delivery {
+            notice: Notice::from_word(&self.kind)?,
             attempts: self.attempts,
             state,
-            fault: optional(self.fault.as_deref(), MailFault::from_word)?,
+            fault: optional(self.fault.as_deref(), DeliveryFault::from_word)?,
         })
     }
 }

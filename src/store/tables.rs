@@ -29,10 +29,9 @@ use tokio::time::{Instant, timeout_at};
 
 use super::row::{self, Row};
 use super::{Due, ETag, Entry, Place, StoreError, Stored, Versioned};
-use crate::id::ApprovalId;
-use crate::keyring;
-use crate::timestamp::{Clock, Timestamp};
-use crate::token::LinkKeys;
+use crate::keys::LinkKeys;
+use crate::keys::keyring;
+use crate::values::{ApprovalId, Clock, Timestamp};
 
 pub use account::Account;
 use fault::Fault;

@@ -7,10 +7,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use human_oversight::app::App;
 use human_oversight::config::Config;
-use human_oversight::http::{App, serve};
+use human_oversight::http::serve;
 use human_oversight::store::Store;
-use human_oversight::timestamp::Timestamp;
+use human_oversight::values::Timestamp;
 use human_oversight_client::types::{Approval, NewApproval};
 use human_oversight_client::{Client, Gate};
 use mail_parser::MessageParser;

@@ -27,6 +27,7 @@ mod counts;
 mod decision;
 mod demo;
 mod edge;
+mod forms;
 mod functions;
 mod http_examples;
 mod identity;

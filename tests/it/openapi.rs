@@ -301,8 +301,8 @@ fn its_words_are_the_wires() {
     for (schema, source, name, stands_for_others) in [
         ("Status", types, "Status", Some("Unknown")),
         ("ExecutionStatus", types, "ExecutionStatus", Some("Unknown")),
-        ("MailState", types, "MailState", None),
-        ("MailFault", types, "MailFault", Some("unknown")),
+        ("DeliveryState", types, "DeliveryState", None),
+        ("DeliveryFault", types, "DeliveryFault", Some("unknown")),
         ("Deliverable", types, "Deliverable", Some("unknown")),
         (
             "ReceiptClaims/properties/decision",

@@ -185,7 +185,7 @@ impl Shared {
         }
     }
 
-    /// Notes the request, and takes the fault that waits for it.
+    /// NotificationSettings the request, and takes the fault that waits for it.
     fn meet(&self, request: &Message) -> Option<Fault> {
         let mut seen = self.seen.lock().unwrap();
         let line = request_of(&request.head);

@@ -5,9 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures_util::future::join_all;
-use human_oversight::id::ApprovalId;
 use human_oversight::store::{Account, Store, StoreError, Versioned};
-use human_oversight::timestamp::Timestamp;
+use human_oversight::values::{ApprovalId, Timestamp};
 use human_oversight_client::parameters::{hex, sha256};
 use human_oversight_client::types::Status;
 use reqwest::StatusCode;
@@ -21,7 +20,7 @@ use crate::harness::{AGENT, ALICE, BOB, TestGate, http, request};
 use crate::kept;
 use crate::outcome::report;
 use crate::proxy::{Fault, Proxy};
-use crate::store::{OPEN_LIMIT, approval, at, keys};
+use crate::store::{OPEN_LIMIT, approval, at, count_wrong_code, keys};
 
 /// A store whose way to the service is ours to disturb.
 struct Disturbed {
@@ -209,7 +208,7 @@ async fn an_entry_that_may_be_named_is_not_taken_back() {
         let turn = Arc::new(Semaphore::new(0));
         proxy.fault(of_row, Fault::Hold(turn.clone()));
         let mut first = row.clone();
-        first.approval.count_wrong_code(0, at(1));
+        count_wrong_code(&mut first.approval, at(1));
         let first = store.replace(first, Some(at(1)));
         let other = async {
             let account = Account::from_connection_string(&azurite().connection_string());

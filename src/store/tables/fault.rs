@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use azure_core_legacy::error::{Error as CrateError, ErrorKind};
 
-use crate::identity::SignInError;
+use crate::azure::credentials::TokenError;
 use crate::store::StoreError;
 
 /// Why an operation did not succeed, as far as that is known. No text holds a URL, a header or a body.
@@ -34,7 +34,7 @@ pub(super) enum Fault {
     Lost(String),
     /// Nobody vouched for us, so nothing was sent.
     #[error(transparent)]
-    SignIn(SignInError),
+    SignIn(TokenError),
 }
 
 impl Fault {

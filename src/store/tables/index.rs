@@ -4,10 +4,9 @@ use human_oversight_client::parameters::{hex, sha256};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use crate::id::ApprovalId;
 use crate::store::row::Row;
 use crate::store::{Due, Entry, StoreError};
-use crate::timestamp::Timestamp;
+use crate::values::{ApprovalId, Timestamp};
 
 /// An entry as it stands in the index.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,10 +4,9 @@ use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use human_oversight::approval::Approval;
-use human_oversight::id::ApprovalId;
+use human_oversight::domain::Approval;
 use human_oversight::store::{Store, StoreError, Stored, Versioned};
-use human_oversight::timestamp::Timestamp;
+use human_oversight::values::{ApprovalId, Timestamp};
 use proptest::prelude::*;
 
 use super::{Life, Move, moves, runner, start};

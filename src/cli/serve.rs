@@ -1,0 +1,75 @@
+//! Running the gate.
+
+use std::io;
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+
+use anyhow::{Context, bail};
+use human_oversight::app::{self, App};
+use human_oversight::config::Config;
+use human_oversight::http;
+use human_oversight::mailer::TransportConfig;
+use tokio::net::TcpListener;
+
+use super::clock::clock;
+use super::log;
+
+/// Runs the gate; returns only if it cannot start. To the Functions host, an exit without an error would
+/// look intended.
+pub(crate) async fn run() -> anyhow::Result<()> {
+    let config = settings()?;
+    log::init(&config.log)?;
+    let (app, listener) = open(config).await?;
+    let url = &app.base_url;
+    if app.config.production {
+        tracing::info!(url, "listening");
+    } else if let TransportConfig::File(_) = app.config.mail {
+        let inbox = format!("{url}/inbox");
+        tracing::info!(
+            url,
+            inbox,
+            "listening (development mode: anyone who can read the inbox can approve)"
+        );
+    } else {
+        tracing::info!(url, "listening (development mode)");
+    }
+    serve(app, listener).await;
+    Ok(())
+}
+
+/// Logs at once if the store is unusable. Only the first sweep waits for it, since it would miss tables
+/// that are still being created.
+async fn prepare_and_sweep(app: Arc<App>) {
+    if let Err(error) = app.store.prepare().await {
+        tracing::error!(cause = %error, "the store is unavailable");
+    }
+    if !app.config.behind_host {
+        app::sweep_forever(app).await;
+    }
+}
+
+pub(crate) async fn serve(app: Arc<App>, listener: TcpListener) {
+    tokio::spawn(prepare_and_sweep(app.clone()));
+    http::serve(listener, app).await;
+}
+
+pub(crate) fn settings() -> anyhow::Result<Config> {
+    Ok(Config::read(|name| std::env::var(name).ok())?)
+}
+
+/// Binds the port and builds the gate; does nothing slow.
+pub(crate) async fn open(config: Config) -> anyhow::Result<(Arc<App>, TcpListener)> {
+    let address = (Ipv4Addr::LOCALHOST, config.port);
+    let listener = match TcpListener::bind(address).await {
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+            bail!("port {} is in use: give HO_PORT another one", config.port)
+        }
+        listener => listener.with_context(|| format!("port {} cannot be opened", config.port))?,
+    };
+    let port = listener
+        .local_addr()
+        .context("the port is not known")?
+        .port();
+    let app = App::assemble(config, port, clock())?;
+    Ok((Arc::new(app), listener))
+}
