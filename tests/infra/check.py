@@ -261,7 +261,7 @@ class Start(unittest.TestCase):
         environment = {**settings, **more, "FUNCTIONS_CUSTOMHANDLER_PORT": str(port)}
         gate = subprocess.Popen([GATE], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         with gate:
-            opened = next((line for line in gate.stdout if "the gate is open" in line), None)
+            opened = next((line for line in gate.stdout if "listening" in line), None)
             gate.kill()
             return opened or gate.stderr.read()
 
@@ -282,7 +282,7 @@ class Start(unittest.TestCase):
         ]:
             with self.subTest(given):
                 url = given.get("baseUrl", "https://func-oversight.azurewebsites.net")
-                self.assertIn(f'the gate is open url="{url}"', self.start({**approvers, **given}, more))
+                self.assertIn(f'listening url="{url}"', self.start({**approvers, **given}, more))
 
     def test_it_does_not_start_with_less(self):
         for given, says in [
