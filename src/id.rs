@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
+pub use human_oversight_protocol::types::{AGENT_BYTES, AGENT_CHARS, CORRELATION_CHARS};
 
 /// `base64url(agent name) . correlation id`: fit for an address, and needing no look-up.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -12,15 +13,6 @@ pub struct ApprovalId {
     agent: String,
     correlation: String,
 }
-
-/// The most characters an agent's name has.
-pub const AGENT_CHARS: usize = 128;
-/// The most bytes of UTF-8 it has: each may take three characters in a table's key, and Azure's keys
-/// have 1 KiB of UTF-16.
-/// <https://learn.microsoft.com/rest/api/storageservices/understanding-the-table-service-data-model>
-pub const AGENT_BYTES: usize = 170;
-/// The most characters a correlation id has.
-pub const CORRELATION_CHARS: usize = 64;
 
 impl ApprovalId {
     /// Nothing unless both parts keep their limits: 1 to 128 characters and at most 170 bytes

@@ -12,7 +12,7 @@ use human_oversight::config::Archive;
 use human_oversight::receipt::{self, ReceiptKeys};
 use human_oversight::store::StoreError;
 use human_oversight::timestamp::Clock;
-use human_oversight_client::types::KeySet;
+use human_oversight_protocol::types::KeySet;
 
 use crate::archive::{each, link_keys, must_be_there, named, open, say};
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use human_oversight_client::parameters::sha256;
+use human_oversight_protocol::parameters::sha256;
 use serde_json::Value;
 use subtle::ConstantTimeEq;
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use human_oversight_client::parameters::{hex, sha256};
+use human_oversight_protocol::parameters::{hex, sha256};
 use serde_json::{Map, Value};
 use tracing::Instrument;
 use uuid::Uuid;
