@@ -11,7 +11,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use human_oversight_client::parameters::hex;
+use human_oversight_protocol::parameters::hex;
 use serde_json::{Map, Value};
 
 use crate::domain::Approval;

@@ -8,8 +8,6 @@ mod timestamp;
 
 pub use address::Address;
 pub use allow_list::{AllowList, Allowed};
-pub use approval_id::{
-    AGENT_BYTES, AGENT_CHARS, ApprovalId, CORRELATION_CHARS, NotAnId, is_plain_name,
-};
+pub use approval_id::{ApprovalId, NotAnId, is_plain_name};
 pub use digest::Digest;
 pub use timestamp::{Clock, Timestamp};

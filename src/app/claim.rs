@@ -1,6 +1,6 @@
 //! What an agent does with its own request: claim, report the outcome, withdraw.
 
-use human_oversight_client::parameters::sha256;
+use human_oversight_protocol::parameters::sha256;
 use subtle::ConstantTimeEq;
 
 use super::error::Error;

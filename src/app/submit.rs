@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use human_oversight_client::parameters::hex;
+use human_oversight_protocol::parameters::hex;
 use tracing::Instrument;
 
 use super::error::{ConflictReason, Error};

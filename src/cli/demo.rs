@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use human_oversight::render::duration;
-use human_oversight_client::types::Approval;
-use human_oversight_client::{Client, Gate, Outcome, receipt};
+use human_oversight_client::{Client, Gate, Outcome};
+use human_oversight_protocol::receipt;
+use human_oversight_protocol::types::Approval;
 use serde::Serialize;
 
 use super::serve;

@@ -12,7 +12,7 @@ use human_oversight::config::Archive;
 use human_oversight::keys::receipt::{self, ReceiptKeys};
 use human_oversight::store::StoreError;
 use human_oversight::values::Clock;
-use human_oversight_client::types::KeySet;
+use human_oversight_protocol::types::KeySet;
 
 use super::maintenance::{each, link_keys, must_be_there, named, open, say};
 

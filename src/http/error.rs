@@ -2,7 +2,7 @@
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use human_oversight_client::types::{FieldError, Problem};
+use human_oversight_protocol::types::{FieldError, Problem};
 
 use crate::app::{self, ConflictReason};
 use crate::azure::NotSignedIn;

@@ -1,6 +1,6 @@
 //! Reads the members of a JSON body.
 
-use human_oversight_client::types::FieldError;
+use human_oversight_protocol::types::FieldError;
 use serde_json::{Map, Value};
 
 use super::error::Error;

@@ -4,7 +4,7 @@ use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use human_oversight_client::parameters::sha256;
+use human_oversight_protocol::parameters::sha256;
 
 use crate::app::App;
 use crate::mailer::TransportConfig;

@@ -8,7 +8,8 @@ use std::time::Duration;
 use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use human_oversight_client::parameters::sha256;
+use human_oversight_protocol::parameters::sha256;
+use human_oversight_protocol::types::{AGENT_BYTES, AGENT_CHARS, CORRELATION_CHARS};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
@@ -19,10 +20,7 @@ use super::json::Json;
 use super::wire::ApprovalResponse;
 use crate::app::{App, Submission};
 use crate::domain::{Parameters, Status};
-use crate::values::{
-    AGENT_BYTES, AGENT_CHARS, Address, AllowList, ApprovalId, CORRELATION_CHARS, Digest,
-    is_plain_name,
-};
+use crate::values::{Address, AllowList, ApprovalId, Digest, is_plain_name};
 
 const ACTION_CHARS: usize = 256;
 const REASON_CHARS: usize = 2_000;

@@ -2,7 +2,7 @@
 
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use human_oversight_client::types;
+use human_oversight_protocol::types;
 
 use crate::app::App;
 use crate::domain::{

@@ -1,7 +1,7 @@
 //! Which agents a function key speaks for. The host knows that a key is good; whose it is, it does not
 //! say.
 
-use human_oversight_client::parameters::sha256;
+use human_oversight_protocol::parameters::sha256;
 use subtle::ConstantTimeEq;
 
 use crate::values::Digest;
@@ -54,7 +54,7 @@ impl AgentKeys {
 
 #[cfg(test)]
 mod tests {
-    use human_oversight_client::parameters::hex;
+    use human_oversight_protocol::parameters::hex;
 
     use super::*;
 

@@ -4,9 +4,9 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
-use human_oversight_client::parameters::{hex, sha256};
-use human_oversight_client::receipt::{Assurance, Claims, Decision, Header, TYPE, verify};
-use human_oversight_client::types::{Key, KeySet};
+use human_oversight_protocol::parameters::{hex, sha256};
+use human_oversight_protocol::receipt::{Assurance, Claims, Decision, Header, TYPE, verify};
+use human_oversight_protocol::types::{Key, KeySet};
 use ring::signature::{Ed25519KeyPair, KeyPair};
 
 use super::keyring::{KeyError, NamedKey};

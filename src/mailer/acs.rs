@@ -6,7 +6,7 @@ use std::sync::Arc;
 use azure_core::credentials::Secret;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use human_oversight_client::parameters::sha256;
+use human_oversight_protocol::parameters::sha256;
 use reqwest::{Client, RequestBuilder, Url};
 use ring::hmac;
 use serde_json::{Value, json};

@@ -99,8 +99,8 @@ pub fn email(
         // The id itself is too long for a name; a digest is as good. With the time it is another one
         // for a request of the same id at another gate.
         let id = format!("{} {}", request.id, request.requested_at);
-        let id = human_oversight_client::parameters::sha256(id.as_bytes());
-        let id = human_oversight_client::parameters::hex(&id[..16]);
+        let id = human_oversight_protocol::parameters::sha256(id.as_bytes());
+        let id = human_oversight_protocol::parameters::hex(&id[..16]);
         format!(
             "{id}.{}.{}",
             attempt.approver,

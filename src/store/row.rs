@@ -2,7 +2,7 @@
 //!
 //! The names are the predecessor's where it had one. A row that does not add up does not decode.
 
-use human_oversight_client::parameters::sha256;
+use human_oversight_protocol::parameters::sha256;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use uuid::Uuid;

@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
+use human_oversight_protocol::types::{AGENT_BYTES, AGENT_CHARS, CORRELATION_CHARS};
 
 /// `base64url(agent name) . correlation id`: safe in a URL, and decoded without a look-up.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -12,15 +13,6 @@ pub struct ApprovalId {
     agent: String,
     correlation: String,
 }
-
-/// The maximum length of an agent's name, in characters.
-pub const AGENT_CHARS: usize = 128;
-/// Its maximum length in bytes of UTF-8: a byte may take three characters of a table's key, and Azure's
-/// keys hold 1 KiB of UTF-16.
-/// <https://learn.microsoft.com/rest/api/storageservices/understanding-the-table-service-data-model>
-pub const AGENT_BYTES: usize = 170;
-/// The maximum length of a correlation id, in characters.
-pub const CORRELATION_CHARS: usize = 64;
 
 impl ApprovalId {
     /// `None` unless both parts are valid: an agent's name of 1 to 128 characters and at most 170 bytes

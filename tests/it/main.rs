@@ -23,6 +23,7 @@ mod bad_inputs;
 mod browser;
 mod claim;
 mod client;
+mod conformance;
 mod counts;
 mod decision;
 mod demo;

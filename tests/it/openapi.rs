@@ -296,8 +296,8 @@ fn variants(source: &str, name: &str) -> BTreeSet<String> {
 #[test]
 fn its_words_are_the_wires() {
     let document = Document::read();
-    let types = include_str!("../../client/src/types.rs");
-    let receipt = include_str!("../../client/src/receipt.rs");
+    let types = include_str!("../../crates/protocol/src/types.rs");
+    let receipt = include_str!("../../crates/protocol/src/receipt.rs");
     for (schema, source, name, stands_for_others) in [
         ("Status", types, "Status", Some("Unknown")),
         ("ExecutionStatus", types, "ExecutionStatus", Some("Unknown")),

@@ -1,6 +1,6 @@
 //! The index of what is due: one small entry for each row that is, under a key that the row names.
 
-use human_oversight_client::parameters::{hex, sha256};
+use human_oversight_protocol::parameters::{hex, sha256};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 

@@ -5,11 +5,23 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+/// The maximum length of an agent's name, in characters.
+pub const AGENT_CHARS: usize = 128;
+
+/// The maximum length of an agent's name, in bytes of UTF-8: each may become three characters of a
+/// table's key, and a key in Azure has at most 1 KiB of UTF-16.
+/// <https://learn.microsoft.com/rest/api/storageservices/understanding-the-table-service-data-model>
+pub const AGENT_BYTES: usize = 170;
+
+/// The maximum length of a correlation id, in characters.
+pub const CORRELATION_CHARS: usize = 64;
+
 /// A request for approval: the body of `POST /api/submit`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct NewApproval {
-    /// Who asks: 1 to 128 characters, at most 256 bytes of UTF-8.
+    /// Who asks: 1 to [`AGENT_CHARS`] characters, at most [`AGENT_BYTES`] bytes of UTF-8, no control
+    /// characters.
     pub agent_name: String,
     /// What is to be done: 1 to 256 characters, one line.
     pub action_description: String,

@@ -1,12 +1,9 @@
 #![doc = include_str!("../README.md")]
 #![warn(missing_docs)]
 
-pub mod types;
-
+pub use human_oversight_protocol::types;
 #[cfg(feature = "receipt")]
-pub mod parameters;
-#[cfg(feature = "receipt")]
-pub mod receipt;
+pub use human_oversight_protocol::{parameters, receipt};
 
 #[cfg(feature = "http")]
 mod blocking;

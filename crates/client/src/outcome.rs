@@ -127,7 +127,8 @@ impl Refusal {
                 Some(ExecutionStatus::Lapsed) => Self::lapsed(),
                 execution => Self::new(Reason::Used, Some(format!("its execution: {execution:?}"))),
             },
-            Status::Pending | Status::Unknown => Self::new(Reason::Unavailable, Some(status)),
+            // Pending, or a status that this version does not know.
+            _ => Self::new(Reason::Unavailable, Some(status)),
         }
     }
 }

@@ -1,0 +1,67 @@
+//! The vectors in `conformance/`, which the clients' own tests read too, against the gate.
+
+use reqwest::StatusCode;
+use serde_json::Value;
+
+use crate::harness::{TestGate, request};
+
+fn vectors(text: &str, list: &str) -> Vec<Value> {
+    let vectors: Value = serde_json::from_str(text).unwrap();
+    vectors[list].as_array().unwrap().clone()
+}
+
+/// The body of a request with these parameters, as they are spelled.
+fn body(parameters: &[u8]) -> Vec<u8> {
+    let mut body = serde_json::to_value(request()).unwrap();
+    let members = body.as_object_mut().unwrap();
+    members.remove("parameters");
+    members.remove("correlationId");
+    let rest = body.to_string();
+    [b"{\"parameters\":", parameters, b",", &rest.as_bytes()[1..]].concat()
+}
+
+#[tokio::test]
+async fn the_gate_has_the_digests_of_the_vectors() {
+    let gate = TestGate::start().await;
+    let accepted = vectors(
+        include_str!("../../conformance/parameters.json"),
+        "accepted",
+    );
+    for case in &accepted {
+        let parameters = case["json"].as_str().unwrap();
+        let answer = gate.post("/api/submit", body(parameters.as_bytes())).await;
+        assert_eq!(answer.status, StatusCode::ACCEPTED, "{case}");
+        assert_eq!(answer.json()["parametersDigest"], case["digest"], "{case}");
+    }
+    assert_eq!(gate.stored().await.len(), accepted.len());
+}
+
+#[tokio::test]
+async fn the_gate_refuses_what_the_vectors_refuse() {
+    let gate = TestGate::start().await;
+    let texts = vectors(
+        include_str!("../../conformance/strict-json.json"),
+        "refused",
+    );
+    let parameters = vectors(include_str!("../../conformance/parameters.json"), "refused");
+    for case in texts.iter().chain(&parameters) {
+        let text = match case["json"].as_str() {
+            Some(text) => text.as_bytes().to_owned(),
+            None => bytes(case["hex"].as_str().unwrap()),
+        };
+        let answer = gate.post("/api/submit", body(&text)).await;
+        let expected = match case["error"].as_str().unwrap() {
+            "not-an-object" | "inexact-number" | "reserved-name" => 422,
+            _ => 400,
+        };
+        assert_eq!(answer.status.as_u16(), expected, "{case}");
+    }
+    assert!(gate.stored().await.is_empty());
+}
+
+fn bytes(hex: &str) -> Vec<u8> {
+    let digits = hex.as_bytes().chunks(2);
+    digits
+        .map(|pair| u8::from_str_radix(str::from_utf8(pair).unwrap(), 16).unwrap())
+        .collect()
+}
