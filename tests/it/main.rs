@@ -56,6 +56,7 @@ mod security;
 mod sign_in;
 mod status;
 mod store;
+mod structure;
 mod submit;
 mod sweep;
 mod tables;
