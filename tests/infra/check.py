@@ -187,13 +187,13 @@ class Settings(unittest.TestCase):
             if name in read:
                 self.assertIn(reader.strip("`"), read[name], name)
             else:
-                self.assertIn(reader, ("the host", "the platform's sign-in"), f"{name}: nobody reads it")
+                self.assertIn(reader, ("the host", "the platform's sign-in"), f"{name}: it is not read")
         by_bicep = {name for name, (by, _) in rows.items() if by.startswith("Bicep")}
         self.assertEqual(by_bicep, bicep.keys())
         for name, (by, _) in rows.items():
             for parameter in re.findall(r"`(\w+)`", by.removeprefix("`settings`")):
                 self.assertIn(parameter, MAIN.params, name)
-            self.assertRegex(by, r"^(Bicep(: .+)?|`settings`|the platform|nobody: .+)$", name)
+            self.assertRegex(by, r"^(Bicep(: .+)?|`settings`|the platform|not set: .+)$", name)
 
     def test_secrets_are_references_to_what_the_hook_writes(self):
         references = {name: text(v) for name, v in app_settings().items() if "@Microsoft.KeyVault" in text(v)}
