@@ -230,7 +230,7 @@ async fn status(request: RequestBuilder) -> u16 {
 /// base64.b64encode(hmac.digest(base64.b64decode(key), signed.encode(), "sha256"))
 /// ```
 #[test]
-fn a_signature_is_what_python_makes_it() {
+fn a_signature_equals_one_computed_in_python() {
     assert_eq!(
         signature(
             "/emails:send?api-version=2025-09-01",
@@ -243,7 +243,7 @@ fn a_signature_is_what_python_makes_it() {
 }
 
 #[tokio::test]
-async fn a_message_is_taken_on_once_per_operation() {
+async fn a_repeated_operation_sends_one_message() {
     let acs = Acs::start().await;
     let body = message().to_string();
     let operation = Uuid::now_v7();
@@ -274,7 +274,7 @@ async fn a_message_is_taken_on_once_per_operation() {
 }
 
 #[tokio::test]
-async fn only_what_is_signed_or_trusted_is_heard() {
+async fn a_request_must_be_signed_or_have_a_trusted_token() {
     let acs = Acs::start().await;
     let body = message().to_string();
     let request = || request(&acs, Uuid::now_v7(), &body);
@@ -301,7 +301,7 @@ async fn only_what_is_signed_or_trusted_is_heard() {
 }
 
 #[tokio::test]
-async fn nothing_is_taken_on_but_what_the_gate_means_to_say() {
+async fn a_message_with_other_members_is_refused() {
     let acs = Acs::start().await;
     acs.trust("a token");
     for (place, value, expected) in [
@@ -336,7 +336,7 @@ async fn nothing_is_taken_on_but_what_the_gate_means_to_say() {
 }
 
 #[tokio::test]
-async fn answers_wait_in_line_or_are_lost() {
+async fn queued_answers_are_sent_in_order_or_lost() {
     let acs = Acs::start().await;
     acs.trust("a token");
     let body = message().to_string();

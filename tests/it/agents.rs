@@ -8,7 +8,7 @@ use crate::harness::{ALICE, TestGate, http, request};
 use crate::host::KEY;
 
 #[tokio::test]
-async fn a_key_asks_sees_claims_reports_and_withdraws_for_its_own_agents_alone() {
+async fn a_function_key_works_for_its_own_agents_only() {
     let key = hex(&sha256(KEY.as_bytes()));
     let keys = format!("{key}=UserManager*");
     let gate = TestGate::with(&[("HO_AGENT_KEYS", &keys)]).await;
@@ -51,7 +51,7 @@ async fn a_key_asks_sees_claims_reports_and_withdraws_for_its_own_agents_alone()
 }
 
 #[tokio::test]
-async fn the_key_may_be_in_the_query_as_the_host_takes_it() {
+async fn the_key_may_be_sent_in_the_query() {
     let keys = format!("{}=UserManagerAgent", hex(&sha256(b"in the query")));
     let gate = TestGate::with(&[("HO_AGENT_KEYS", &keys)]).await;
     let url = |code: &str| format!("http://{}/api/submit?code={code}", gate.handler);

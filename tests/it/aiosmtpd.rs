@@ -53,7 +53,7 @@ impl Aiosmtpd {
 }
 
 #[tokio::test]
-async fn a_mail_is_taken_over_tls_and_with_the_password() {
+async fn an_email_is_accepted_over_tls_with_the_password() {
     let certificate = Certificate::make();
     let mut server = Aiosmtpd::start(&certificate.pem, &certificate.key).await;
     let pem = std::fs::read(&certificate.pem).unwrap();

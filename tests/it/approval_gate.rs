@@ -149,7 +149,7 @@ async fn parameters(gate: &TestGate, approval: &Approval) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_function_runs_on_what_was_shown_or_returns_the_refusal() {
+async fn a_function_runs_with_the_approved_parameters_or_returns_the_refusal() {
     let gate = TestGate::start().await;
     let own = Gate::new(gate.client.clone());
     let call = delete_user(&own, "1".to_owned());
@@ -172,7 +172,7 @@ async fn a_function_runs_on_what_was_shown_or_returns_the_refusal() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_method_that_can_fail_says_so_and_secrets_stay_out() {
+async fn a_failing_method_is_reported_and_redacted_arguments_are_hidden() {
     let gate = TestGate::start().await;
     let agent = Agent::of(&gate);
     let password = || "correct horse".to_owned();
@@ -204,7 +204,7 @@ async fn a_method_that_can_fail_says_so_and_secrets_stay_out() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
-async fn a_function_that_is_not_async_holds_its_thread_until_somebody_decides() {
+async fn a_blocking_function_blocks_its_thread_until_the_decision() {
     let gate = TestGate::start().await;
     let agent = Agent::of(&gate);
     let call = tokio::task::spawn_blocking(move || {
@@ -228,7 +228,7 @@ async fn a_function_that_is_not_async_holds_its_thread_until_somebody_decides() 
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
-async fn what_is_not_async_can_ask_without_the_attribute_too() {
+async fn run_blocking_works_without_the_attribute() {
     let gate = TestGate::start().await;
     let action = gate.gate().approvers([ALICE]).action("Restart");
     let call = tokio::task::spawn_blocking(move || {
@@ -248,7 +248,7 @@ async fn what_is_not_async_can_ask_without_the_attribute_too() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_shown_as_it_is_does_not_run() {
+async fn arguments_without_a_json_form_are_refused() {
     let gate = TestGate::start().await;
     let agent = Agent::of(&gate);
     let refused = agent.set("1", &[f64::NAN], "x".to_owned()).await;
@@ -267,7 +267,7 @@ async fn count(
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_gated_function_can_wait_in_a_task() {
+async fn a_gated_function_can_be_spawned_as_a_task() {
     let gate = TestGate::start().await;
     let call = tokio::spawn(count(
         Gate::new(gate.client.clone()),

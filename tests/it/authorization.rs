@@ -264,7 +264,7 @@ fn wrong(code: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn everybody_may_do_what_the_table_says_and_no_more() {
+async fn the_authorization_matrix_holds() {
     let of_agent = |key: &str, agent: &str| format!("{}={agent}", hex(&sha256(key.as_bytes())));
     let keys = [of_agent(KEY, AGENT), of_agent(OTHER_KEY, "PaymentsAgent")].join(",");
     let mut lines = WHO_MAY_WHAT.trim().lines();

@@ -11,7 +11,7 @@ use crate::edge::raw;
 use crate::harness::{ALICE, TestGate, request};
 
 #[tokio::test]
-async fn a_bad_submit_gets_a_clear_problem_and_nothing_is_stored() {
+async fn an_invalid_submit_gets_a_problem_document_and_stores_nothing() {
     let gate = TestGate::with(&[("HO_ALLOWED_APPROVERS", "*@example.com")]).await;
     let good = serde_json::to_value(request()).unwrap();
     let with = |member: &str, value: Value| {
@@ -378,7 +378,7 @@ async fn a_bad_submit_gets_a_clear_problem_and_nothing_is_stored() {
 }
 
 #[tokio::test]
-async fn every_limit_is_named_to_whoever_exceeds_it() {
+async fn a_problem_names_the_limit_that_was_exceeded() {
     let gate = TestGate::start().await;
     let approval = gate.ask().await;
     let before = gate.stored().await;
@@ -476,7 +476,7 @@ const NO_IDS: [&str; 23] = [
 ];
 
 #[tokio::test]
-async fn what_names_no_request_is_not_found_on_any_route() {
+async fn an_invalid_id_is_not_found_on_any_route() {
     let gate = TestGate::start().await;
     let approval = gate.ask().await;
     let before = gate.stored().await;
@@ -513,7 +513,7 @@ async fn what_names_no_request_is_not_found_on_any_route() {
 }
 
 #[tokio::test]
-async fn a_query_that_makes_no_sense_is_refused_or_means_nothing() {
+async fn an_invalid_query_is_refused_or_ignored() {
     let gate = TestGate::start().await;
     let approval = gate.ask().await;
     gate.reject(&approval, ALICE, "no").await;
@@ -560,7 +560,7 @@ async fn a_query_that_makes_no_sense_is_refused_or_means_nothing() {
 }
 
 #[tokio::test]
-async fn bytes_that_no_client_sends_are_refused_and_smuggle_nothing() {
+async fn malformed_http_is_refused_and_smuggles_no_request() {
     let gate = TestGate::alone().await;
     // Should anything be taken for a request that must not be, it is a good one and would be stored.
     let good = serde_json::to_string(&request()).unwrap();
@@ -821,7 +821,7 @@ async fn bytes_that_no_client_sends_are_refused_and_smuggle_nothing() {
 }
 
 #[tokio::test]
-async fn a_slow_head_and_a_slow_body_are_given_up() {
+async fn slow_heads_and_bodies_time_out() {
     let gate = TestGate::alone().await;
     let started = Instant::now();
     let head = raw(&gate, "GET / HTTP/1.1\r\nHost: local");

@@ -146,7 +146,7 @@ impl Write for Watcher {
 }
 
 #[tokio::test]
-async fn each_kind_of_secret_would_be_found() {
+async fn each_kind_of_secret_is_detected() {
     let gate = TestGate::start().await;
     let pending = gate
         .gate()
@@ -211,7 +211,7 @@ async fn each_kind_of_secret_would_be_found() {
 
 /// This test as a run of its own, in which a gate's library logs a secret.
 #[test]
-fn a_secret_that_is_logged_fails_the_run() {
+fn a_logged_secret_fails_the_test_run() {
     const LEAK: &str = "HO_TEST_LEAK";
     if std::env::var_os(LEAK).is_some() {
         watch();
@@ -221,7 +221,7 @@ fn a_secret_that_is_logged_fails_the_run() {
             .ok();
         return;
     }
-    let own_name = "canary::a_secret_that_is_logged_fails_the_run";
+    let own_name = "canary::a_logged_secret_fails_the_test_run";
     let run = std::process::Command::new(std::env::current_exe().unwrap())
         .args(["--exact", own_name])
         .env(LEAK, "1")
@@ -237,7 +237,7 @@ fn a_secret_that_is_logged_fails_the_run() {
 
 /// A life in which everything has the word in it, and everything goes wrong that can.
 #[tokio::test]
-async fn nothing_of_a_whole_life_is_logged() {
+async fn a_complete_lifecycle_logs_no_secret() {
     watch();
     let gate = TestGate::start().await;
     let agents = Gate::new(gate.client.clone());

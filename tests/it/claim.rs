@@ -28,7 +28,7 @@ fn status_of(result: Result<impl std::fmt::Debug, Error>) -> u16 {
 }
 
 #[tokio::test]
-async fn an_approval_is_handed_out_once_and_again_to_whoever_lost_the_answer() {
+async fn a_claim_is_granted_once_and_repeated_for_the_same_nonce() {
     let gate = TestGate::start().await;
     let approval = gate.ask().await;
     assert_eq!(
@@ -54,7 +54,7 @@ async fn an_approval_is_handed_out_once_and_again_to_whoever_lost_the_answer() {
 }
 
 #[tokio::test]
-async fn only_whoever_has_the_secret_may_claim_report_and_withdraw() {
+async fn claim_outcome_and_withdraw_require_the_claimants_secret() {
     let gate = TestGate::start().await;
     let mut request = request();
     request.claimant = Some(hex(&sha256(b"open sesame")));
@@ -115,7 +115,7 @@ async fn an_approval_lapses() {
 }
 
 #[tokio::test]
-async fn a_claim_settles_a_provisional_timeout() {
+async fn a_claim_after_the_deadline_stores_the_timeout() {
     let gate = TestGate::start().await;
     let approval = gate.ask().await;
     gate.pass(Duration::from_secs(3_600));
@@ -137,7 +137,7 @@ async fn a_claim_settles_a_provisional_timeout() {
 }
 
 #[tokio::test]
-async fn a_bad_claim_is_refused_with_the_field_at_fault() {
+async fn an_invalid_claim_gets_a_problem_that_names_the_field() {
     let gate = TestGate::start().await;
     let approval = gate.ask().await;
     gate.approve(&approval, ALICE).await;
@@ -170,7 +170,7 @@ async fn a_bad_claim_is_refused_with_the_field_at_fault() {
 }
 
 #[tokio::test]
-async fn an_approvers_address_may_hold_any_word_of_the_history() {
+async fn an_approver_address_may_contain_names_of_events() {
     let gate = TestGate::start().await;
     let approver = "Claimed.Lapsed@example.com";
     let mut request = request();

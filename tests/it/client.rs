@@ -68,7 +68,7 @@ async fn an_approved_action_runs_once_and_its_outcome_is_reported() {
 
 /// Frameworks of agents run each call in a task that may change its thread.
 #[tokio::test]
-async fn an_agent_can_wait_in_a_task_of_its_own() {
+async fn a_wait_can_be_spawned_as_a_task() {
     let gate = TestGate::start().await;
     let pending = approved(&gate).await;
     let agent = tokio::spawn(async move {
@@ -81,7 +81,7 @@ async fn an_agent_can_wait_in_a_task_of_its_own() {
 }
 
 #[tokio::test]
-async fn a_failure_is_reported_with_its_words() {
+async fn a_failure_is_reported_with_its_message() {
     let gate = TestGate::start().await;
     let pending = approved(&gate).await;
     let id = pending.handle().id.clone();
@@ -95,7 +95,7 @@ async fn a_failure_is_reported_with_its_words() {
 }
 
 #[tokio::test]
-async fn a_rejection_comes_back_with_its_comment() {
+async fn a_rejection_returns_its_comment() {
     let gate = TestGate::start().await;
     let pending = gate
         .gate()
@@ -115,7 +115,7 @@ async fn a_rejection_comes_back_with_its_comment() {
 }
 
 #[tokio::test]
-async fn every_other_end_is_a_refusal_with_its_reason() {
+async fn every_other_final_state_is_a_refusal_with_its_reason() {
     let gate = TestGate::start().await;
     let action = gate.gate().action("Delete User Account");
     let user = user();
@@ -172,7 +172,7 @@ async fn every_other_end_is_a_refusal_with_its_reason() {
 }
 
 #[tokio::test]
-async fn a_wait_outlives_its_process() {
+async fn a_stored_handle_resumes_the_wait() {
     let gate = TestGate::start().await;
     let action = gate.gate().action("Delete User Account");
     let handle = action.submit(&user()).await.unwrap().handle().clone();
@@ -185,7 +185,7 @@ async fn a_wait_outlives_its_process() {
 }
 
 #[tokio::test]
-async fn what_runs_is_what_was_shown_or_nothing() {
+async fn an_approval_runs_no_other_parameters_and_no_other_action() {
     let gate = TestGate::start().await;
     let action = gate.gate().action("Delete User Account");
     let other = DeleteUser {
@@ -229,7 +229,7 @@ async fn is_believed(gate: &TestGate, action: &Action) -> bool {
 }
 
 #[tokio::test]
-async fn only_trusted_keys_count_where_some_are_named() {
+async fn only_pinned_keys_are_trusted() {
     let gate = TestGate::start().await;
     let keys = gate.client.keys().await.unwrap();
     for (trusted, runs) in [(keys, true), (KeySet { keys: Vec::new() }, false)] {
@@ -239,7 +239,7 @@ async fn only_trusted_keys_count_where_some_are_named() {
 }
 
 #[tokio::test]
-async fn keys_are_asked_for_again_only_when_those_that_were_published_do_not_verify() {
+async fn keys_are_fetched_again_only_after_a_failed_verification() {
     let (gate, other) = (TestGate::start().await, TestGate::start().await);
     let others = serde_json::to_vec(&other.client.keys().await.unwrap()).unwrap();
     let asked = Arc::new(AtomicU32::new(0));
@@ -272,7 +272,7 @@ async fn impostor(status: StatusCode, kind: &'static str, body: String) -> Gate 
 }
 
 #[tokio::test]
-async fn no_answer_of_an_impostor_runs_anything() {
+async fn no_response_of_an_impostor_runs_the_action() {
     let approved = json!({
         "id": "VXNlck1hbmFnZXJBZ2VudA.x", "correlationId": "x", "agentName": AGENT,
         "actionDescription": "Delete User Account",
@@ -378,7 +378,7 @@ pub(crate) async fn door_in_the_middle(
 }
 
 #[tokio::test]
-async fn a_gate_that_stumbles_is_asked_again_and_gets_no_second_request() {
+async fn lost_responses_are_retried_without_a_second_request() {
     let gate = TestGate::start().await;
     // Loses every other answer after the gate has given it.
     let answers = Arc::new(AtomicU32::new(0));
@@ -413,7 +413,7 @@ async fn a_gate_that_stumbles_is_asked_again_and_gets_no_second_request() {
 }
 
 #[tokio::test]
-async fn a_genuine_receipt_in_other_words_runs_nothing() {
+async fn a_genuine_receipt_in_an_altered_response_runs_nothing() {
     let gate = TestGate::start().await;
     for (member, words) in [
         ("/status", json!("Rejected")),
@@ -448,7 +448,7 @@ async fn a_genuine_receipt_in_other_words_runs_nothing() {
 }
 
 #[tokio::test]
-async fn a_failure_is_reported_whatever_is_in_its_words() {
+async fn any_failure_message_is_reported_up_to_the_limit() {
     let gate = TestGate::start().await;
     let pending = approved(&gate).await;
     let id = pending.handle().id.clone();
@@ -466,7 +466,7 @@ async fn a_failure_is_reported_whatever_is_in_its_words() {
 }
 
 #[tokio::test]
-async fn asking_again_under_a_stored_name_is_the_same_request() {
+async fn a_repeated_submit_with_a_stored_handle_is_idempotent() {
     let gate = TestGate::start().await;
     let action = gate
         .gate()
@@ -491,7 +491,7 @@ async fn asking_again_under_a_stored_name_is_the_same_request() {
 }
 
 #[tokio::test]
-async fn approvers_may_be_written_as_people_write_them() {
+async fn an_approver_address_may_have_an_international_domain() {
     let gate = TestGate::start().await;
     let action = gate
         .gate()
@@ -507,7 +507,7 @@ async fn approvers_may_be_written_as_people_write_them() {
 }
 
 #[test]
-fn the_address_is_taken_as_people_paste_it() {
+fn the_url_of_the_gate_is_validated() {
     for good in [
         "http://127.0.0.1:7071",
         "https://gate.example.com/",
@@ -536,7 +536,7 @@ async fn in_the_end(gate: &TestGate, id: &str) -> Status {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_stops_waiting_takes_the_request_back() {
+async fn a_dropped_wait_withdraws_the_request() {
     let gate = TestGate::start().await;
     let (taken, mut asked) = tokio::sync::mpsc::unbounded_channel();
     let action = gate
@@ -550,7 +550,7 @@ async fn who_stops_waiting_takes_the_request_back() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_wait_that_was_detached_leaves_the_request_standing() {
+async fn a_detached_wait_leaves_the_request_pending() {
     let gate = TestGate::start().await;
     let action = gate.gate().action("Delete User Account");
     let handle = action.prepare();
@@ -574,7 +574,7 @@ async fn a_wait_that_was_detached_leaves_the_request_standing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_action_that_was_given_up_or_panicked_is_told_as_such() {
+async fn a_cancelled_or_panicked_action_is_reported_as_failed() {
     let gate = TestGate::start().await;
     let told = async |id: &str| {
         let started = Instant::now();
@@ -615,7 +615,7 @@ async fn an_action_that_was_given_up_or_panicked_is_told_as_such() {
 }
 
 #[tokio::test]
-async fn parameters_that_change_while_a_person_decides_are_not_run() {
+async fn parameters_that_change_after_the_claim_are_not_run() {
     let gate = TestGate::start().await;
     let action = gate.gate().action("Delete User Account");
     /// It is `1` for the first looks, and then another.
@@ -649,7 +649,7 @@ async fn parameters_that_change_while_a_person_decides_are_not_run() {
 }
 
 #[tokio::test]
-async fn who_waits_hears_of_it() {
+async fn on_pending_is_called_once() {
     let gate = TestGate::start().await;
     let heard = Arc::new(std::sync::Mutex::new(Vec::new()));
     let tell = heard.clone();
@@ -668,7 +668,7 @@ async fn who_waits_hears_of_it() {
 
 /// On one thread that waits, nothing else can run.
 #[tokio::test(flavor = "current_thread")]
-async fn a_permit_can_be_reported_from_whatever_thread() {
+async fn blocking_reports_work_inside_a_runtime() {
     let gate = tokio::task::spawn_blocking(|| {
         let runtime = tokio::runtime::Runtime::new().unwrap();
         let gate = runtime.block_on(TestGate::start());

@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::harness::{ALICE, BOB, Question, TestGate, object, request};
 
 #[tokio::test]
-async fn the_page_shows_what_will_be_done_and_to_whom_it_speaks() {
+async fn the_page_shows_the_request_and_the_approver() {
     let gate = TestGate::start().await;
     let mut request = request();
     request.reason = Some("The contract ended.".to_owned());
@@ -59,7 +59,7 @@ async fn the_page_shows_what_will_be_done_and_to_whom_it_speaks() {
 }
 
 #[tokio::test]
-async fn whoever_reads_the_page_however_often_decides_nothing() {
+async fn reading_the_page_decides_nothing() {
     let gate = TestGate::start().await;
     let approval = gate.ask().await;
     let before = gate.stored().await;
@@ -150,7 +150,7 @@ async fn a_rejection_needs_no_code_and_is_final() {
 }
 
 #[tokio::test]
-async fn the_same_answer_twice_is_one_answer() {
+async fn a_repeated_decision_is_idempotent() {
     let gate = TestGate::start().await;
     let approval = gate.ask().await;
     let question = gate.question(&approval, ALICE);
@@ -170,7 +170,7 @@ async fn the_same_answer_twice_is_one_answer() {
 }
 
 #[tokio::test]
-async fn a_program_that_presses_every_button_approves_nothing() {
+async fn approving_without_a_code_is_refused() {
     let gate = TestGate::start().await;
     let approval = gate.ask().await;
     let question = gate.question(&approval, ALICE);
@@ -187,7 +187,7 @@ async fn a_program_that_presses_every_button_approves_nothing() {
 }
 
 #[tokio::test]
-async fn five_wrong_codes_lock_approving_by_that_link_only() {
+async fn five_wrong_codes_lock_approval_through_that_link_only() {
     let gate = TestGate::start().await;
     let approval = gate.ask().await;
     let (alice, bob) = (
@@ -247,7 +247,7 @@ async fn five_wrong_codes_lock_approving_by_that_link_only() {
 }
 
 #[tokio::test]
-async fn an_answer_after_the_deadline_changes_nothing_and_is_recorded_as_late() {
+async fn a_late_decision_changes_nothing_and_is_recorded() {
     let gate = TestGate::start().await;
     let approval = gate.ask().await;
     let (alice, bob) = (
@@ -282,7 +282,7 @@ async fn an_answer_after_the_deadline_changes_nothing_and_is_recorded_as_late() 
 }
 
 #[tokio::test]
-async fn the_deadline_is_half_open() {
+async fn a_decision_before_the_deadline_counts() {
     let gate = TestGate::start().await;
     let approval = gate.ask().await;
     gate.pass(Duration::from_secs(3_590));
@@ -291,7 +291,7 @@ async fn the_deadline_is_half_open() {
 }
 
 #[tokio::test]
-async fn what_opens_nothing_looks_the_same_whatever_is_wrong() {
+async fn every_invalid_link_gets_the_same_page() {
     let gate = TestGate::start().await;
     let (one, other) = (gate.ask().await, gate.ask().await);
     let link = gate.question(&one, ALICE).link;
@@ -330,7 +330,7 @@ async fn what_opens_nothing_looks_the_same_whatever_is_wrong() {
 }
 
 #[tokio::test]
-async fn a_form_from_elsewhere_or_of_something_else_decides_nothing() {
+async fn a_cross_site_or_foreign_form_decides_nothing() {
     let gate = TestGate::start().await;
     let (approval, other) = (gate.ask().await, gate.ask().await);
     let question = gate.question(&approval, ALICE);
@@ -416,7 +416,7 @@ async fn a_form_from_elsewhere_or_of_something_else_decides_nothing() {
 }
 
 #[tokio::test]
-async fn a_deceiving_agent_is_shown_for_what_it_is() {
+async fn deceptive_text_is_escaped_and_marked() {
     let gate = TestGate::start().await;
     let mut hostile = request();
     hostile.agent_name = "</h1><script>alert(1)</script>".to_owned();
@@ -451,7 +451,7 @@ async fn a_deceiving_agent_is_shown_for_what_it_is() {
 }
 
 #[tokio::test]
-async fn the_page_tells_what_became_of_the_approval() {
+async fn the_page_shows_the_status_of_the_execution() {
     let gate = TestGate::start().await;
     let approval = gate.ask().await;
     let Question { link, .. } = gate.question(&approval, ALICE);
@@ -475,7 +475,7 @@ async fn the_page_tells_what_became_of_the_approval() {
 }
 
 #[tokio::test]
-async fn an_approver_whom_the_operator_took_off_the_list_decides_nothing() {
+async fn an_approver_removed_from_the_list_cannot_decide() {
     let gate = TestGate::start().await;
     let approval = gate.ask().await;
     let question = gate.question(&approval, ALICE);
@@ -493,7 +493,7 @@ async fn an_approver_whom_the_operator_took_off_the_list_decides_nothing() {
 }
 
 #[tokio::test]
-async fn guessing_with_one_link_is_seen_by_the_others() {
+async fn a_locked_link_is_shown_to_the_other_approvers() {
     let gate = TestGate::start().await;
     let approval = gate.ask().await;
     let alice = gate.question(&approval, ALICE);

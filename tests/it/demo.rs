@@ -65,7 +65,7 @@ async fn demo(timeout: &str, form: Option<&str>) -> String {
 }
 
 #[tokio::test]
-async fn approved_it_shows_the_receipt_and_runs() {
+async fn an_approved_demo_shows_the_receipt_and_runs() {
     let printed = demo("120", Some("decision=approve&code=CODE")).await;
     for line in [
         "UserManagerAgent: list_users() -> 1: former-contractor@example.com, ",
@@ -79,7 +79,7 @@ async fn approved_it_shows_the_receipt_and_runs() {
 }
 
 #[tokio::test]
-async fn rejected_it_shows_the_reason_and_does_not_run() {
+async fn a_rejected_demo_shows_the_reason_and_does_not_run() {
     let printed = demo("120", Some("decision=reject&comment=Ask+Legal+first")).await;
     for line in [
         "Not run: rejected by approver@example.com. Their reason: Ask Legal first",
@@ -91,7 +91,7 @@ async fn rejected_it_shows_the_reason_and_does_not_run() {
 }
 
 #[tokio::test]
-async fn expired_it_does_not_run() {
+async fn an_expired_demo_does_not_run() {
     let printed = demo("10", None).await;
     assert!(
         printed.contains("Not run: not approved, or not used, in time."),

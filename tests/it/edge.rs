@@ -16,7 +16,7 @@ async fn the_ping_is_answered() {
 }
 
 #[tokio::test]
-async fn an_unknown_address_is_a_problem_document() {
+async fn an_unknown_path_gets_a_problem_document() {
     let gate = TestGate::alone().await;
     for path in [
         "/x",
@@ -40,7 +40,7 @@ async fn an_unknown_address_is_a_problem_document() {
 }
 
 #[tokio::test]
-async fn an_id_that_is_no_text_is_not_found() {
+async fn an_id_that_is_not_utf8_is_not_found() {
     let gate = TestGate::alone().await;
     for path in ["/api/status/%ff", "/api/status/%ff?wait=1"] {
         let answer = gate.get(&format!("{}{path}", gate.url)).await;
@@ -55,7 +55,7 @@ async fn an_id_that_is_no_text_is_not_found() {
 }
 
 #[tokio::test]
-async fn another_method_is_told_which_ones_there_are() {
+async fn a_refused_method_gets_the_allowed_ones() {
     let gate = TestGate::alone().await;
     for (path, allowed) in [
         ("/api/submit", "POST"),
@@ -79,7 +79,7 @@ async fn another_method_is_told_which_ones_there_are() {
 }
 
 #[tokio::test]
-async fn only_json_is_taken_for_json() {
+async fn a_body_must_be_declared_as_json() {
     let gate = TestGate::alone().await;
     let body = serde_json::to_vec(&request()).unwrap();
     for path in [
@@ -118,7 +118,7 @@ async fn only_json_is_taken_for_json() {
 }
 
 #[tokio::test]
-async fn the_callers_invocation_id_is_the_last_one_and_nothing_but_an_id() {
+async fn the_invocation_id_is_the_last_header_and_a_uuid() {
     let gate = TestGate::alone().await;
     let ask = async |ids: &[&str]| {
         let mut request = gate.http.get(format!("{}/x", gate.url));
@@ -143,7 +143,7 @@ async fn the_callers_invocation_id_is_the_last_one_and_nothing_but_an_id() {
 }
 
 #[tokio::test]
-async fn a_name_that_is_not_loopback_reaches_nothing() {
+async fn a_host_header_that_is_not_loopback_is_refused() {
     let gate = TestGate::alone().await;
     for (host, status) in [
         ("127.0.0.1", 200),
@@ -166,7 +166,7 @@ async fn a_name_that_is_not_loopback_reaches_nothing() {
 }
 
 #[tokio::test]
-async fn a_client_that_leaves_early_disturbs_nobody() {
+async fn an_aborted_wait_disturbs_no_other_request() {
     let gate = TestGate::alone().await;
     let approval = gate.ask().await;
     for _ in 0..20 {

@@ -10,7 +10,7 @@ fn app() -> FunctionApp {
 }
 
 #[test]
-fn directories_routes_modules_and_tests_are_one_set() {
+fn every_function_has_a_directory_a_route_a_module_and_a_test() {
     let directories: BTreeSet<String> = app().functions.into_iter().map(|f| f.name).collect();
     let routes: BTreeSet<String> = include_str!("../../src/http.rs")
         .split('"')
@@ -34,7 +34,7 @@ fn directories_routes_modules_and_tests_are_one_set() {
 }
 
 #[tokio::test]
-async fn each_function_has_a_route_with_its_methods_and_no_other() {
+async fn each_route_allows_exactly_the_methods_of_its_function() {
     let gate = TestGate::alone().await;
     for function in app().functions {
         let (path, methods) = match &function.trigger {
@@ -66,7 +66,7 @@ async fn each_function_has_a_route_with_its_methods_and_no_other() {
 }
 
 #[test]
-fn only_what_carries_its_own_secret_is_open_to_anybody() {
+fn only_decision_keys_and_openapi_are_anonymous() {
     for function in app().functions {
         if let Trigger::Http { anonymous, .. } = function.trigger {
             let open = ["decision", "keys", "openapi"].contains(&function.name.as_str());
@@ -76,7 +76,7 @@ fn only_what_carries_its_own_secret_is_open_to_anybody() {
 }
 
 #[test]
-fn the_host_is_told_to_proxy_and_to_record_no_addresses() {
+fn host_json_enables_proxying_and_disables_dependency_tracking() {
     assert_eq!(app().mode, Mode::Proxying);
     let host = std::fs::read_to_string(repository().join("host.json")).unwrap();
     let host: serde_json::Value = serde_json::from_str(&host).unwrap();
@@ -103,7 +103,7 @@ fn the_host_is_told_to_proxy_and_to_record_no_addresses() {
 }
 
 #[test]
-fn a_schedule_that_is_not_set_is_noticed() {
+fn a_missing_schedule_is_an_error() {
     let error = FunctionApp::read(repository(), &[]).unwrap_err();
     assert_eq!(error, "sweep: %HO_SWEEP_SCHEDULE% is not set");
 }

@@ -101,7 +101,7 @@ async fn refused(request: RequestBuilder) -> (u16, String) {
 }
 
 #[tokio::test]
-async fn a_mail_is_sent_as_it_was_encoded() {
+async fn a_mime_message_is_sent_unchanged() {
     let graph = Graph::start().await;
     graph.trust("a token");
     let answer = request(&graph, BASE64.encode(MAIL)).send().await.unwrap();
@@ -114,7 +114,7 @@ async fn a_mail_is_sent_as_it_was_encoded() {
 }
 
 #[tokio::test]
-async fn only_a_mail_of_the_right_form_for_the_right_mailbox_is_sent() {
+async fn only_a_valid_message_for_the_known_mailbox_is_sent() {
     let graph = Graph::start().await;
     let mail = BASE64.encode(MAIL);
     let untrusted = refused(request(&graph, mail.clone())).await;
@@ -158,7 +158,7 @@ async fn only_a_mail_of_the_right_form_for_the_right_mailbox_is_sent() {
 }
 
 #[tokio::test]
-async fn answers_wait_in_line_or_are_lost() {
+async fn queued_answers_are_sent_in_order_or_lost() {
     let graph = Graph::start().await;
     graph.trust("a token");
     let request = || request(&graph, BASE64.encode(MAIL));

@@ -136,7 +136,7 @@ fn kept(folder: &TempDir) -> Vec<PathBuf> {
 }
 
 #[tokio::test]
-async fn approved_they_run_once_and_report() {
+async fn approved_agents_run_once_and_report() {
     for agent in AGENTS {
         let mut waiting = Waiting::start(agent).await;
         let [file] = &kept(&waiting.folder)[..] else {
@@ -174,7 +174,7 @@ async fn approved_they_run_once_and_report() {
 }
 
 #[tokio::test]
-async fn rejected_they_do_not_run_and_say_why() {
+async fn rejected_agents_do_not_run_and_print_the_reason() {
     for agent in AGENTS {
         let waiting = Waiting::start(agent).await;
         waiting
@@ -193,7 +193,7 @@ async fn rejected_they_do_not_run_and_say_why() {
 }
 
 #[tokio::test]
-async fn expired_they_do_not_run_and_settle_it() {
+async fn expired_agents_do_not_run_and_store_the_timeout() {
     for agent in AGENTS {
         let waiting = Waiting::start(agent).await;
         waiting.gate.pass(Duration::from_secs(86_400));
@@ -208,7 +208,7 @@ async fn expired_they_do_not_run_and_settle_it() {
 }
 
 #[tokio::test]
-async fn a_gate_that_stumbles_is_asked_again() {
+async fn lost_responses_are_retried() {
     for agent in AGENTS {
         let gate = TestGate::start().await;
         // Loses the first answer to each kind of call after the gate has given it.
@@ -236,7 +236,7 @@ async fn a_gate_that_stumbles_is_asked_again() {
 }
 
 #[tokio::test]
-async fn an_answer_that_is_no_yes_to_this_runs_nothing() {
+async fn an_altered_response_runs_nothing() {
     let other = "0".repeat(64);
     for (member, lie, sees_it) in [
         ("parametersDigest", json!(other), &[Agent::Python][..]),
@@ -310,7 +310,7 @@ async fn the_receipt_of_another_decision_runs_nothing() {
 }
 
 #[test]
-fn the_page_shows_the_agents_as_they_are() {
+fn the_page_contains_the_source_of_the_agents() {
     let page = include_str!("../../docs/http.md");
     for (language, source) in [
         ("python", include_str!("../../examples/http/agent.py")),
@@ -326,7 +326,7 @@ fn the_page_shows_the_agents_as_they_are() {
 
 /// All of the page's calls, one after the other, and a person who answers.
 #[tokio::test]
-async fn every_call_of_the_page_is_answered_as_it_says() {
+async fn every_documented_call_gets_the_documented_response() {
     let gate = TestGate::start().await;
     let page = include_str!("../../docs/http.md");
     let blocks: Vec<&str> = page

@@ -140,7 +140,7 @@ pub(crate) async fn identity_service(
 }
 
 #[tokio::test]
-async fn a_managed_identity_asks_for_one_token_and_keeps_it() {
+async fn the_token_of_a_managed_identity_is_requested_once() {
     let cloud = Cloud::new();
     let (url, asked) = identity_service(a_day).await;
     let gate = cloud
@@ -163,7 +163,7 @@ async fn a_managed_identity_asks_for_one_token_and_keeps_it() {
 }
 
 #[tokio::test]
-async fn without_a_client_id_it_is_the_systems_identity_and_no_proxy_is_asked() {
+async fn without_a_client_id_the_system_identity_is_used_without_a_proxy() {
     let cloud = Cloud::new();
     let (url, asked) = identity_service(a_day).await;
     let gate = cloud
@@ -180,7 +180,7 @@ async fn without_a_client_id_it_is_the_systems_identity_and_no_proxy_is_asked() 
 }
 
 #[tokio::test]
-async fn a_sign_in_that_fails_is_told_in_one_line() {
+async fn a_failed_sign_in_is_logged_in_one_line() {
     let cloud = Cloud::new();
     let (url, _) = identity_service(|| None).await;
     let gate = cloud
@@ -200,7 +200,7 @@ async fn a_sign_in_that_fails_is_told_in_one_line() {
 }
 
 #[tokio::test]
-async fn the_azure_cli_is_called_once_for_many_operations() {
+async fn the_azure_cli_is_called_once() {
     let cloud = Cloud::new();
     let tools = tempfile::tempdir().unwrap();
     let calls = fake_az(tools.path());
@@ -225,7 +225,7 @@ fn fake_az(dir: &Path) -> PathBuf {
 }
 
 #[tokio::test]
-async fn a_service_with_a_certificate_that_nobody_vouches_for_gets_no_token() {
+async fn a_service_with_an_untrusted_certificate_gets_no_token() {
     let cloud = Cloud::new();
     let (url, _) = identity_service(a_day).await;
     let other = Certificate::make();

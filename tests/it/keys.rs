@@ -9,7 +9,7 @@ use human_oversight_client::types::Status;
 use crate::harness::{ALICE, TestGate};
 
 #[tokio::test]
-async fn receipts_verify_with_the_published_keys_after_a_rotation_too() {
+async fn receipts_verify_after_a_key_rotation() {
     let (old, new) = (keyring::fresh_receipt_key(), keyring::fresh_receipt_key());
     let gate = TestGate::with(&[("HO_RECEIPT_KEYS", &old)]).await;
     let approval = gate.ask().await;
@@ -47,7 +47,7 @@ async fn receipts_verify_with_the_published_keys_after_a_rotation_too() {
 }
 
 #[tokio::test]
-async fn of_a_retired_key_the_public_half_is_enough() {
+async fn the_public_half_of_a_retired_key_is_enough() {
     let (old, new) = (keyring::fresh_receipt_key(), keyring::fresh_receipt_key());
     let gate = TestGate::with(&[("HO_RECEIPT_KEYS", &old)]).await;
     let approval = gate.ask().await;
@@ -66,7 +66,7 @@ async fn of_a_retired_key_the_public_half_is_enough() {
 }
 
 #[tokio::test]
-async fn links_and_codes_outlive_a_rotation() {
+async fn links_and_codes_remain_valid_after_a_key_rotation() {
     let (old, new) = (keyring::fresh_link_key(), keyring::fresh_link_key());
     let gate = TestGate::with(&[("HO_LINK_KEYS", &old)]).await;
     let approval = gate.ask().await;

@@ -131,7 +131,7 @@ async fn whole_life(host: &Host, dir: &Path) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_whole_life_over_a_host_that_proxies_and_one_that_forwards() {
+async fn every_function_works_behind_a_proxying_and_a_forwarding_host() {
     for mode in [Mode::Proxying, Mode::Forwarding] {
         let dir = tempfile::tempdir().unwrap();
         let host = host(dir.path(), Some(mode), &[]).await;
@@ -141,7 +141,7 @@ async fn a_whole_life_over_a_host_that_proxies_and_one_that_forwards() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "scripts/package --check runs it, on what it has packed"]
-async fn a_whole_life_of_the_package() {
+async fn every_function_of_the_package_works() {
     let package = std::env::var("HO_TEST_PACKAGE").unwrap();
     let dir = tempfile::tempdir().unwrap();
     let host = host_of(Path::new(&package), dir.path(), None, &[]).await;
@@ -149,7 +149,7 @@ async fn a_whole_life_of_the_package() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn routes_and_keys_are_the_hosts() {
+async fn the_host_enforces_routes_and_keys() {
     let dir = tempfile::tempdir().unwrap();
     let host = host(dir.path(), None, &[]).await;
     let http = http().build().unwrap();
@@ -200,7 +200,7 @@ async fn routes_and_keys_are_the_hosts() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn links_trust_no_header_and_principals_are_nobody() {
+async fn forwarding_and_principal_headers_are_ignored() {
     for mode in [Mode::Proxying, Mode::Forwarding] {
         let dir = tempfile::tempdir().unwrap();
         let host = host(
@@ -258,7 +258,7 @@ async fn links_trust_no_header_and_principals_are_nobody() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn killed_it_comes_back_on_its_port_with_everything() {
+async fn a_killed_handler_restarts_with_its_data() {
     let dir = tempfile::tempdir().unwrap();
     let mut host = host(dir.path(), None, &[]).await;
     let approval = client(&host).submit(&for_alice()).await.unwrap();
@@ -279,7 +279,7 @@ async fn killed_it_comes_back_on_its_port_with_everything() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_wait_that_a_kill_cut_off_is_asked_again_by_the_host_and_answered() {
+async fn the_host_retries_a_wait_that_a_kill_interrupted() {
     let dir = tempfile::tempdir().unwrap();
     let mut host = host(dir.path(), Some(Mode::Proxying), &[]).await;
     let approval = client(&host).submit(&for_alice()).await.unwrap();
@@ -306,7 +306,7 @@ async fn a_wait_that_a_kill_cut_off_is_asked_again_by_the_host_and_answered() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn several_handlers_share_one_store() {
+async fn two_handlers_share_one_store() {
     let dir = tempfile::tempdir().unwrap();
     let (one, other) = (
         host(dir.path(), None, &[]).await,
@@ -337,7 +337,7 @@ async fn several_handlers_share_one_store() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_setting_that_cannot_be_used_stops_the_host_with_a_clear_line() {
+async fn an_invalid_setting_stops_the_host_with_one_line() {
     let (dir, keys) = (
         tempfile::tempdir().unwrap(),
         "@Microsoft.KeyVault(SecretUri=https://v/s)",
@@ -372,7 +372,7 @@ async fn a_setting_that_cannot_be_used_stops_the_host_with_a_clear_line() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_log_is_read_at_its_levels() {
+async fn log_lines_have_their_levels() {
     let dir = tempfile::tempdir().unwrap();
     let host = host(dir.path(), None, &[]).await;
     // A mail that is refused is a warning; a store that fails is an error.
@@ -431,7 +431,7 @@ fn script(text: &str) -> TempDir {
 }
 
 #[tokio::test]
-async fn the_stand_in_follows_the_exit_table() {
+async fn the_stand_in_restarts_by_the_exit_code() {
     for (code, restart_on_zero, end, starts) in [
         (1, true, Health::HostStopped, 3),
         (134, true, Health::HostStopped, 3),
@@ -471,7 +471,7 @@ async fn the_stand_in_follows_the_exit_table() {
 }
 
 #[test]
-fn the_stand_in_is_as_strict_as_the_host() {
+fn the_stand_in_refuses_invalid_functions() {
     let root = script("");
     assert_eq!(
         FunctionApp::read(root.path(), &[]).unwrap().mode,
@@ -499,7 +499,7 @@ fn the_stand_in_is_as_strict_as_the_host() {
 }
 
 #[tokio::test]
-async fn the_stand_in_knows_a_hang_when_it_sees_one() {
+async fn the_stand_in_recognizes_invocations_that_hang() {
     let answer = async |kind: &'static str, body: &'static str, status: u16| {
         let router = axum::Router::new().fallback(move || async move {
             (

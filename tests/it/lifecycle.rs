@@ -151,7 +151,7 @@ fn refused_for_good(millis: u64) -> Approval {
 }
 
 #[test]
-fn a_mail_that_is_refused_after_the_deadline_does_not_change_what_was_told() {
+fn a_delivery_refused_after_the_deadline_leaves_the_timeout() {
     let told = pending().status(at(LIFE * 1_000));
     assert_eq!(told, Status::Timeout);
     let mut approval = refused_for_good(LIFE * 1_000);
@@ -204,7 +204,7 @@ fn places() -> Vec<(&'static str, Approval, u64)> {
 }
 
 #[test]
-fn every_move_from_every_place_leads_where_the_table_says() {
+fn every_transition_matches_the_table() {
     // Where a move that is possible leads; everything that is not here is refused and changes
     // nothing but what the clock alone brings about.
     let leads = |from: &'static str, step: Move| match (from, step) {
@@ -276,7 +276,7 @@ fn deadlines_are_half_open_to_the_millisecond() {
 }
 
 #[test]
-fn walks_at_random_keep_the_promises() {
+fn random_transitions_keep_the_invariants() {
     // A fixed sequence, so that a walk that fails can be walked again.
     let mut seed: u64 = 20_261_122;
     let mut random = |below: u64| {
@@ -368,7 +368,7 @@ fn walks_at_random_keep_the_promises() {
 }
 
 #[test]
-fn a_mail_that_is_put_off_comes_again_in_growing_pauses_until_it_is_of_no_use() {
+fn a_failed_delivery_is_retried_with_backoff_until_the_deadline() {
     let mut approval = pending();
     approval.approvers.truncate(1);
     approval.approvers[0].deliveries[0].state = DeliveryState::Queued(at(0));
@@ -467,7 +467,7 @@ fn lives() -> Vec<Approval> {
 }
 
 #[test]
-fn a_history_that_was_changed_does_not_tell_how_it_came_about() {
+fn an_altered_history_is_inconsistent() {
     let nobody = Address::parse("carol@example.com").unwrap();
     for life in lives() {
         assert!(life.history_is_consistent(), "{life:?}");
@@ -510,7 +510,7 @@ fn a_history_that_was_changed_does_not_tell_how_it_came_about() {
 }
 
 #[test]
-fn a_request_is_due_when_time_alone_changes_it() {
+fn next_due_is_the_next_change_by_time() {
     let due = lives().into_iter().map(|mut life| {
         life.approvers
             .iter_mut()
@@ -536,7 +536,7 @@ fn a_request_is_due_when_time_alone_changes_it() {
 }
 
 #[test]
-fn a_decision_is_told_as_it_was_ruled_and_every_other_end_by_its_time() {
+fn closed_at_and_signed_decision_match_each_lifecycle() {
     let ended = [
         None,
         Some(1_000),
@@ -569,7 +569,7 @@ fn a_decision_is_told_as_it_was_ruled_and_every_other_end_by_its_time() {
 }
 
 #[test]
-fn a_report_that_says_something_else_is_refused() {
+fn a_conflicting_report_is_refused() {
     let all = lives();
     let [executed, failed] = [&all[3], &all[4]].map(Approval::clone);
     for (mut life, again, other) in [
@@ -585,7 +585,7 @@ fn a_report_that_says_something_else_is_refused() {
 }
 
 #[test]
-fn parameters_are_named_by_their_digest_where_something_is_debugged() {
+fn debug_output_shows_the_digest_of_parameters() {
     let shown = format!("{:?}", pending().request.parameters);
     assert_eq!(shown, format!("Parameters({})", "00".repeat(32)));
     assert_eq!(format!("{:?}", Digest([10; 32])), "0a".repeat(32));

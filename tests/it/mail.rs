@@ -56,7 +56,7 @@ async fn approve(gate: &TestGate, mails: &[Mail], approval: &Approval, address: 
 }
 
 #[tokio::test]
-async fn a_mail_arrives_by_smtp_in_each_way_of_tls_and_decides() {
+async fn an_emailed_link_decides_in_each_tls_mode() {
     for smtp in [
         Smtp::start().await,
         Smtp::implicit().await,
@@ -94,7 +94,7 @@ async fn a_mail_arrives_by_smtp_in_each_way_of_tls_and_decides() {
 }
 
 #[tokio::test]
-async fn a_server_that_is_not_ours_takes_them_too() {
+async fn aiosmtpd_accepts_the_email() {
     let certificate = Certificate::make();
     let mut server = Aiosmtpd::start(&certificate.pem, &certificate.key).await;
     let url = format!("smtp://gate%40example.com@localhost:{}", server.port);
@@ -113,7 +113,7 @@ async fn a_server_that_is_not_ours_takes_them_too() {
 
 /// What is not for good passes, and is told while it lasts.
 #[tokio::test]
-async fn what_passes_is_tried_again_and_arrives_once() {
+async fn a_transient_error_is_retried_and_the_email_arrives_once() {
     for fault in [
         SmtpFault::Banner421,
         SmtpFault::Silence,
@@ -154,7 +154,7 @@ async fn what_passes_is_tried_again_and_arrives_once() {
 
 /// The mail may have arrived: it is sent once more under the same Message-ID, and then no more.
 #[tokio::test]
-async fn what_may_have_arrived_is_sent_once_more_at_most() {
+async fn an_email_with_unknown_outcome_is_sent_twice_at_most() {
     for fault in [SmtpFault::DropAfterData, SmtpFault::SilenceAfterData] {
         let smtp = Smtp::start().await;
         let gate = gate(&smtp, &[]).await;
@@ -198,7 +198,7 @@ async fn what_may_have_arrived_is_sent_once_more_at_most() {
 }
 
 #[tokio::test]
-async fn a_relay_that_says_no_goodbye_has_the_mail_all_the_same() {
+async fn silence_after_quit_counts_as_sent() {
     let smtp = Smtp::start().await;
     let gate = gate(&smtp, &[]).await;
     smtp.always(Some(SmtpFault::SilenceAtQuit));
@@ -207,7 +207,7 @@ async fn a_relay_that_says_no_goodbye_has_the_mail_all_the_same() {
 }
 
 #[tokio::test]
-async fn who_is_refused_for_good_gets_nothing_and_the_others_decide() {
+async fn a_permanently_refused_approver_does_not_block_the_others() {
     for fault in [SmtpFault::Rcpt550(ALICE), SmtpFault::Rcpt550(BOB)] {
         let smtp = Smtp::start().await;
         let gate = gate(&smtp, &[]).await;
@@ -232,7 +232,7 @@ async fn who_is_refused_for_good_gets_nothing_and_the_others_decide() {
 }
 
 #[tokio::test]
-async fn when_nobody_can_be_asked_the_waiting_agent_hears_it_at_once() {
+async fn a_waiting_agent_learns_of_undeliverable_at_once() {
     let smtp = Smtp::start().await;
     let gate = gate(&smtp, &[]).await;
     smtp.fault(SmtpFault::Banner421);
@@ -258,7 +258,7 @@ async fn when_nobody_can_be_asked_the_waiting_agent_hears_it_at_once() {
 
 /// Wrong settings are said once, stop the mails for a while, and cost no approver anything.
 #[tokio::test]
-async fn wrong_settings_pause_the_mails() {
+async fn misconfiguration_pauses_sending() {
     for fault in [SmtpFault::Auth535, SmtpFault::Sender550] {
         let smtp = Smtp::start().await;
         let gate = gate(&smtp, &[]).await;
@@ -293,7 +293,7 @@ async fn wrong_settings_pause_the_mails() {
 }
 
 #[tokio::test]
-async fn nothing_is_said_to_a_server_that_nobody_vouches_for_or_that_knows_no_tls() {
+async fn an_untrusted_server_gets_no_password_and_no_email() {
     let (smtp, other) = (Smtp::start().await, Certificate::make());
     let stranger = TestGate::with(&[
         ("HO_MAIL", "smtp"),
@@ -334,7 +334,7 @@ async fn nothing_is_said_to_a_server_that_nobody_vouches_for_or_that_knows_no_tl
 
 /// Ten minutes without mail: no request is lost, nobody gets two mails, and the agent can tell.
 #[tokio::test]
-async fn an_outage_of_ten_minutes_loses_nothing() {
+async fn an_outage_of_ten_minutes_loses_no_email() {
     let smtp = Smtp::start().await;
     let gate = gate(&smtp, &[]).await;
     smtp.down(true);
@@ -374,7 +374,7 @@ async fn an_outage_of_ten_minutes_loses_nothing() {
 
 /// Who was never asked did not stay silent: the refusal tells undelivered from unanswered.
 #[tokio::test]
-async fn a_refusal_says_whether_it_was_undelivered_or_unanswered() {
+async fn a_refusal_tells_undeliverable_from_timeout() {
     let smtp = Smtp::start().await;
     let gate = gate(&smtp, &[]).await;
     for (down, reason, notified) in [
@@ -403,7 +403,7 @@ async fn a_refusal_says_whether_it_was_undelivered_or_unanswered() {
 }
 
 #[tokio::test]
-async fn each_note_can_be_switched_off() {
+async fn each_notification_can_be_disabled() {
     for (notes, expected) in [
         (
             "reminders,outcome,withdrawn",
@@ -442,7 +442,7 @@ async fn each_note_can_be_switched_off() {
 }
 
 #[tokio::test]
-async fn the_gate_can_bear_its_owners_name() {
+async fn branding_appears_in_emails_and_pages() {
     let smtp = Smtp::start().await;
     let gate = gate(
         &smtp,
@@ -514,7 +514,7 @@ fn of_acs(message: &Value) -> Mail {
 }
 
 #[tokio::test]
-async fn communication_services_take_a_mail_once_however_often_it_is_sent() {
+async fn acs_sends_a_repeated_operation_once() {
     for lose in [Acs::lose_answer, Acs::fall_silent] {
         let acs = Acs::start().await;
         let gate = by_acs(&acs).await;
@@ -539,7 +539,7 @@ async fn communication_services_take_a_mail_once_however_often_it_is_sent() {
 }
 
 #[tokio::test]
-async fn what_was_unclear_once_is_tried_again_whatever_went_before() {
+async fn an_unknown_outcome_after_a_transient_error_is_retried() {
     let smtp = Smtp::start().await;
     let gate = gate(&smtp, &[]).await;
     smtp.fault(SmtpFault::Banner421);
@@ -561,7 +561,7 @@ async fn what_was_unclear_once_is_tried_again_whatever_went_before() {
 
 /// Twenty approvers, a few connections: everybody gets one mail.
 #[tokio::test]
-async fn twenty_approvers_get_one_mail_each_over_a_few_connections() {
+async fn twenty_approvers_get_one_email_each() {
     let smtp = Smtp::start().await;
     let gate = gate(&smtp, &[]).await;
     let approvers: Vec<_> = (0..20).map(|n| format!("a{n}@example.com")).collect();
@@ -584,7 +584,7 @@ async fn twenty_approvers_get_one_mail_each_over_a_few_connections() {
 
 /// The server repeats addresses and the like in its answers; the log does not, at any level.
 #[tokio::test]
-async fn the_log_holds_no_address_and_no_password() {
+async fn the_log_contains_no_address_and_no_password() {
     let (smtp, dir) = (Smtp::start().await, tempfile::tempdir().unwrap());
     let url = smtp.url();
     let gate = Process::start(
@@ -626,7 +626,7 @@ async fn the_log_holds_no_address_and_no_password() {
 }
 
 #[tokio::test]
-async fn communication_services_are_left_alone_as_long_as_they_ask() {
+async fn acs_is_not_called_before_its_retry_after() {
     let acs = Acs::start().await;
     let gate = by_acs(&acs).await;
     acs.answer(429, Some(200), "TooManyRequests");
@@ -646,7 +646,7 @@ async fn communication_services_are_left_alone_as_long_as_they_ask() {
 }
 
 #[tokio::test]
-async fn what_communication_services_refuse_is_told_apart() {
+async fn acs_errors_are_classified() {
     for (answers, state, fault) in [
         (vec![(401, "Denied")], MailState::Sent, None),
         (
@@ -682,7 +682,7 @@ async fn what_communication_services_refuse_is_told_apart() {
 }
 
 #[tokio::test]
-async fn a_managed_identity_mails_by_communication_services() {
+async fn acs_accepts_a_managed_identity() {
     let (acs, dir) = (Acs::start().await, tempfile::tempdir().unwrap());
     let (url, _) = identity_service(|| of_2100("token-of-acs")).await;
     let gate = Process::start(
@@ -721,7 +721,7 @@ async fn a_managed_identity_mails_by_communication_services() {
 }
 
 #[tokio::test]
-async fn a_mailbox_of_microsoft_365_sends_the_mail_as_it_is() {
+async fn graph_sends_the_email_from_a_mailbox() {
     let (graph, dir) = (Graph::start().await, tempfile::tempdir().unwrap());
     graph.trust("token-of-graph");
     let (url, _) = identity_service(|| of_2100("token-of-graph")).await;
@@ -769,7 +769,7 @@ async fn a_mailbox_of_microsoft_365_sends_the_mail_as_it_is() {
 }
 
 #[tokio::test]
-async fn hostile_words_break_no_mail() {
+async fn hostile_text_breaks_no_email() {
     let smtp = Smtp::start().await;
     let gate = gate(&smtp, &[]).await;
     let plain = received_for(&gate, &smtp, "plain").await;

@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::harness::{ALICE, BOB, Mail, TestGate, object, question, repository, request};
 
 #[tokio::test]
-async fn each_mail_reads_as_it_should() {
+async fn each_email_equals_its_snapshot() {
     let gate = TestGate::start().await;
     let asked = gate.client.submit(&new("question")).await.unwrap();
     show(&gate, &asked, "question", BOB);

@@ -35,7 +35,7 @@ async fn lines() -> String {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_query_is_kusto_and_finds_what_is_logged() {
+async fn every_query_is_valid_kusto_and_matches_the_log() {
     let lines = lines().await;
     for event in [
         "Submitted",

@@ -238,7 +238,7 @@ fn reason(outcome: Outcome<()>) -> Reason {
 }
 
 #[test]
-fn there_are_enough_mutants_and_each_has_a_digest_of_its_own() {
+fn every_mutant_has_a_distinct_digest() {
     let mutants = mutants();
     assert!(mutants.len() >= 1_000, "{}", mutants.len());
     let digests: BTreeSet<_> = mutants.iter().chain([&original()]).map(digest).collect();
@@ -250,7 +250,7 @@ fn there_are_enough_mutants_and_each_has_a_digest_of_its_own() {
 
 /// A process that stored the handle, or anybody who found it, comes back with other parameters.
 #[tokio::test]
-async fn an_approval_that_is_taken_up_again_runs_no_others() {
+async fn a_resumed_approval_runs_no_mutant() {
     let gate = TestGate::start().await;
     let action = action(&gate);
     let pending = action.submit(&original()).await.unwrap();
@@ -283,7 +283,7 @@ async fn an_approval_that_is_taken_up_again_runs_no_others() {
 /// What is between the agent and the gate puts the digest of what the agent is about to run into
 /// every answer: beside the receipt, and into the receipt.
 #[tokio::test]
-async fn an_answer_that_was_altered_to_fit_runs_nothing() {
+async fn a_response_with_an_altered_digest_runs_nothing() {
     let gate = TestGate::start().await;
     let pending = action(&gate).submit(&original()).await.unwrap();
     let handle = pending.handle().clone();
@@ -337,7 +337,7 @@ fn altered(body: &[u8], digest: &str, forge: bool) -> Vec<u8> {
 
 /// What is between them has other parameters shown to the approver than the agent sent.
 #[tokio::test]
-async fn parameters_that_were_swapped_on_the_way_run_nothing() {
+async fn parameters_swapped_in_transit_run_nothing() {
     let gate = TestGate::start().await;
     let swapped = Arc::new(Mutex::new(Value::Null));
     let wanted = swapped.clone();
@@ -400,7 +400,7 @@ fn with_parameters(body: Vec<u8>, parameters: &Value) -> Vec<u8> {
 
 /// What the agent holds changes while a person thinks.
 #[tokio::test]
-async fn parameters_that_change_while_waiting_do_not_run() {
+async fn parameters_that_change_during_the_wait_do_not_run() {
     let gate = TestGate::start().await;
     let params = Mutex::new(original());
     let pending = action(&gate).submit(&params).await.unwrap();

@@ -316,7 +316,7 @@ fn any(_: &str) -> bool {
 }
 
 #[tokio::test]
-async fn what_meets_no_fault_goes_through() {
+async fn a_request_without_a_fault_is_forwarded() {
     let proxy = Proxy::before(azurite().port).await;
     let name = fresh_table();
     let table = Table::of(proxy.port, &name);
@@ -341,7 +341,7 @@ async fn what_meets_no_fault_goes_through() {
 }
 
 #[tokio::test]
-async fn a_connection_is_kept() {
+async fn a_connection_is_kept_alive() {
     let (proxy, _) = counted().await;
     let mut connection = connect(&proxy).await;
     assert_eq!(
@@ -354,7 +354,7 @@ async fn a_connection_is_kept() {
 }
 
 #[tokio::test]
-async fn a_cut_is_before_or_after_the_request_gets_through() {
+async fn a_connection_is_cut_before_or_after_forwarding() {
     let (proxy, count) = counted().await;
     for (fault, through) in [(Fault::CutBefore, 0), (Fault::CutAfter, 1)] {
         proxy.fault(any, fault);
@@ -365,7 +365,7 @@ async fn a_cut_is_before_or_after_the_request_gets_through() {
 }
 
 #[tokio::test]
-async fn silence_is_before_or_after_the_request_gets_through() {
+async fn a_response_is_withheld_before_or_after_forwarding() {
     let (proxy, mut count) = counted().await;
     let short = Duration::from_millis(50);
     for (fault, through) in [(Fault::Silence, 0), (Fault::SilenceAfter, 1)] {
@@ -378,7 +378,7 @@ async fn silence_is_before_or_after_the_request_gets_through() {
 }
 
 #[tokio::test]
-async fn an_answer_can_be_another_or_less() {
+async fn a_response_is_replaced_stripped_or_truncated() {
     let (proxy, count) = counted().await;
     let mut connection = connect(&proxy).await;
     proxy.fault(
@@ -414,7 +414,7 @@ async fn an_answer_can_be_another_or_less() {
 }
 
 #[tokio::test]
-async fn a_request_can_be_late() {
+async fn a_request_is_delayed_or_held() {
     let (proxy, _) = counted().await;
     let time = Duration::from_millis(30);
     let start = Instant::now();
@@ -442,7 +442,7 @@ async fn a_request_can_be_late() {
 }
 
 #[tokio::test]
-async fn faults_wait_in_line_for_the_requests_that_they_are_for() {
+async fn faults_are_queued_for_the_requests_that_match() {
     let (proxy, _) = counted().await;
     for status in [500, 503] {
         proxy.fault(
@@ -464,7 +464,7 @@ async fn faults_wait_in_line_for_the_requests_that_they_are_for() {
 }
 
 #[tokio::test]
-async fn while_it_is_down_nobody_gets_through() {
+async fn every_connection_is_closed_while_the_proxy_is_down() {
     let (proxy, count) = counted().await;
     let mut open = connect(&proxy).await;
     tell(&mut open, "/").await.unwrap();

@@ -9,7 +9,7 @@ use crate::claim::claim;
 use crate::harness::{ALICE, BOB, TestGate};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_sixty_four_decisions_one_wins_and_the_others_are_told() {
+async fn of_64_concurrent_decisions_one_wins() {
     let gate = TestGate::start().await;
     for _ in 0..5 {
         let approval = gate.ask().await;
@@ -55,7 +55,7 @@ async fn of_sixty_four_decisions_one_wins_and_the_others_are_told() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_sixty_four_claims_one_wins() {
+async fn of_64_concurrent_claims_one_wins() {
     let gate = TestGate::start().await;
     let approval = gate.ask().await;
     gate.approve(&approval, ALICE).await;
@@ -74,7 +74,7 @@ async fn of_sixty_four_claims_one_wins() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn guessing_in_parallel_gains_nothing() {
+async fn concurrent_guesses_get_five_attempts() {
     let gate = TestGate::start().await;
     let approval = gate.ask().await;
     let question = gate.question(&approval, ALICE);

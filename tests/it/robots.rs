@@ -145,7 +145,7 @@ fn methods() -> [Method; 3] {
 }
 
 #[tokio::test]
-async fn one_that_opens_every_link_decides_nothing() {
+async fn opening_every_link_decides_nothing() {
     let gate = TestGate::start().await;
     let robot = Robot::with_a_mail_of(&gate).await;
     let before = gate.stored().await;
@@ -178,7 +178,7 @@ async fn one_that_opens_every_link_decides_nothing() {
 }
 
 #[tokio::test]
-async fn one_that_posts_to_every_link_decides_nothing() {
+async fn posting_to_every_link_decides_nothing() {
     let gate = TestGate::start().await;
     let robot = Robot::with_a_mail_of(&gate).await;
     let before = gate.stored().await;
@@ -205,7 +205,7 @@ async fn one_that_posts_to_every_link_decides_nothing() {
 }
 
 #[tokio::test]
-async fn one_that_sends_the_form_for_yes_with_all_it_found_approves_nothing() {
+async fn approving_with_every_word_found_approves_nothing() {
     let gate = TestGate::start().await;
     // After five wrong codes nothing more is looked at, so each has others to begin with.
     for tried in (0..60).step_by(5) {
@@ -228,7 +228,7 @@ async fn one_that_sends_the_form_for_yes_with_all_it_found_approves_nothing() {
 }
 
 #[tokio::test]
-async fn one_that_presses_every_button_can_only_reject() {
+async fn pressing_every_button_can_only_reject() {
     let gate = TestGate::start().await;
     for buttons in [["approve", "reject"], ["reject", "approve"]] {
         let robot = Robot::with_a_mail_of(&gate).await;
@@ -240,7 +240,7 @@ async fn one_that_presses_every_button_can_only_reject() {
 }
 
 #[tokio::test]
-async fn one_that_leaves_the_fields_alone_decides_nothing_with_yes() {
+async fn approving_with_empty_fields_decides_nothing() {
     let gate = TestGate::start().await;
     let robot = Robot::with_a_mail_of(&gate).await;
     let before = gate.stored().await;
@@ -256,7 +256,7 @@ async fn one_that_leaves_the_fields_alone_decides_nothing_with_yes() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn several_that_fetch_and_press_at_once_approve_nothing() {
+async fn concurrent_scanners_approve_nothing() {
     let gate = TestGate::start().await;
     let robot = Robot::with_a_mail_of(&gate).await;
     let link = &robot.links[0];
@@ -276,7 +276,7 @@ async fn several_that_fetch_and_press_at_once_approve_nothing() {
 }
 
 #[tokio::test]
-async fn one_that_rewrites_links_opens_nothing_or_the_same_page() {
+async fn a_rewritten_link_opens_nothing_or_the_same_page() {
     let gate = TestGate::start().await;
     let robot = Robot::with_a_mail_of(&gate).await;
     let before = gate.stored().await;
@@ -357,7 +357,7 @@ async fn in_a_browser(browser: &Browser, robot: &Robot<'_>, buttons: &[&str]) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn one_in_a_real_browser_that_presses_yes_approves_nothing() {
+async fn approving_in_a_browser_approves_nothing() {
     let Some(browser) = Browser::open(720, false).await else {
         return;
     };
@@ -370,7 +370,7 @@ async fn one_in_a_real_browser_that_presses_yes_approves_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn one_in_a_real_browser_that_presses_everything_can_only_reject() {
+async fn pressing_every_button_in_a_browser_can_only_reject() {
     let Some(browser) = Browser::open(720, false).await else {
         return;
     };

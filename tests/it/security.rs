@@ -6,7 +6,7 @@ use std::process::Command;
 use crate::harness::repository;
 
 #[test]
-fn every_test_that_the_threat_table_names_is_there() {
+fn every_test_named_in_the_docs_exists() {
     let listed = Command::new(std::env::current_exe().unwrap())
         .args(["--list", "--format", "terse"])
         .output()

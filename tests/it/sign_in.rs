@@ -101,7 +101,7 @@ fn shows_nothing(page: &Page, approval: &Approval) {
 }
 
 #[tokio::test]
-async fn who_has_signed_in_decides_without_a_code_and_the_receipt_says_who_it_was() {
+async fn a_signed_in_approver_decides_without_a_code() {
     let gate = TestGate::with(&ON).await;
     let approval = gate.ask().await;
     let mails = gate.mails();
@@ -171,7 +171,7 @@ async fn who_has_signed_in_decides_without_a_code_and_the_receipt_says_who_it_wa
 }
 
 #[tokio::test]
-async fn whoever_is_no_member_of_the_directory_in_a_browser_decides_nothing() {
+async fn only_a_member_of_the_directory_in_a_browser_decides() {
     let gate = TestGate::with(&ON).await;
     let approval = gate.ask().await;
     let session = SignIn::session(&alice());
@@ -271,7 +271,7 @@ async fn whoever_is_no_member_of_the_directory_in_a_browser_decides_nothing() {
 }
 
 #[tokio::test]
-async fn without_the_platforms_sign_in_the_header_is_nobodys() {
+async fn without_platform_sign_in_the_principal_is_ignored() {
     let gate = TestGate::start().await;
     let approval = gate.ask().await;
     let session = SignIn::session(&alice());
@@ -285,7 +285,7 @@ async fn without_the_platforms_sign_in_the_header_is_nobodys() {
 }
 
 #[tokio::test]
-async fn the_operators_object_id_decides_who_an_address_is() {
+async fn an_object_id_in_the_list_identifies_the_approver() {
     let allowed = format!("*@example.com,{ALICE}={ALICE_ID}");
     let settings = [&ON[..], &[("HO_ALLOWED_APPROVERS", allowed.as_str())]].concat();
     let gate = TestGate::with(&settings).await;
@@ -314,7 +314,7 @@ async fn the_operators_object_id_decides_who_an_address_is() {
 }
 
 #[tokio::test]
-async fn the_person_an_agent_acts_for_does_not_decide_by_another_address_of_theirs() {
+async fn the_represented_person_cannot_decide_through_another_address() {
     let allowed = format!("*@example.com,{ALICE}={ALICE_ID},alice.two@example.com={ALICE_ID}");
     let settings = [&ON[..], &[("HO_ALLOWED_APPROVERS", allowed.as_str())]].concat();
     let gate = TestGate::with(&settings).await;
@@ -328,7 +328,7 @@ async fn the_person_an_agent_acts_for_does_not_decide_by_another_address_of_thei
 }
 
 #[tokio::test]
-async fn only_the_dangerous_actions_need_sign_in_where_the_operator_says_which() {
+async fn only_actions_that_match_the_setting_require_sign_in() {
     let settings = [
         ("HO_REQUIRE_ENTRA_FOR", "Delete *, *production*"),
         ON[1],
@@ -376,7 +376,7 @@ async fn only_the_dangerous_actions_need_sign_in_where_the_operator_says_which()
 }
 
 #[tokio::test]
-async fn a_link_that_was_mailed_before_opens_nothing_once_sign_in_is_needed() {
+async fn an_earlier_link_opens_nothing_once_sign_in_is_required() {
     let gate = TestGate::start().await;
     let approval = gate.ask().await;
     let old = gate.question(&approval, ALICE);
@@ -395,7 +395,7 @@ async fn a_link_that_was_mailed_before_opens_nothing_once_sign_in_is_needed() {
 }
 
 #[tokio::test]
-async fn the_person_an_agent_acts_for_does_not_decide_by_a_colleagues_link() {
+async fn the_represented_person_cannot_decide_through_the_link_of_another_approver() {
     let settings = [("HO_REQUIRE_ENTRA_FOR", "Delete *"), ON[1], ON[2]];
     let gate = TestGate::with(&settings).await;
     let mut new = request();
@@ -430,7 +430,7 @@ a header of their own            403  403     403
 ";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn everybody_may_do_with_sign_in_what_the_table_says_and_no_more() {
+async fn the_authorization_matrix_holds_with_sign_in() {
     let mut cells = 0;
     for line in WITH_SIGN_IN.trim().lines().skip(1) {
         let (name, expected) = line.split_at(33);

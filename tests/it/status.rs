@@ -9,7 +9,7 @@ use reqwest::StatusCode;
 use crate::harness::{ALICE, TestGate, request};
 
 #[tokio::test]
-async fn a_waiting_agent_hears_of_the_decision_at_once() {
+async fn a_decision_ends_the_wait_at_once() {
     let gate = TestGate::start().await;
     let approval = gate.ask().await;
     let waiting = {
@@ -28,7 +28,7 @@ async fn a_waiting_agent_hears_of_the_decision_at_once() {
 }
 
 #[tokio::test]
-async fn the_longer_a_request_waits_the_longer_its_agent_is_to_stay_away_where_waiting_is_billed() {
+async fn retry_after_grows_with_age_on_functions() {
     let (functions, alone) = (TestGate::start().await, TestGate::alone().await);
     for (gate, expected) in [(functions, [1, 10, 60, 560, 3]), (alone, [1; 5])] {
         let mut new = request();
@@ -53,7 +53,7 @@ async fn the_longer_a_request_waits_the_longer_its_agent_is_to_stay_away_where_w
 }
 
 #[tokio::test]
-async fn a_wait_ends_at_its_end_at_the_deadline_or_at_once() {
+async fn a_wait_ends_at_its_limit_the_deadline_or_a_decision() {
     let gate = TestGate::start().await;
     let approval = gate.ask().await;
     let (still, stay_away) = gate
@@ -90,7 +90,7 @@ async fn a_wait_ends_at_its_end_at_the_deadline_or_at_once() {
 }
 
 #[tokio::test]
-async fn reading_changes_nothing_however_it_is_done() {
+async fn reading_the_status_changes_nothing() {
     let gate = TestGate::start().await;
     let approval = gate.ask().await;
     gate.pass(Duration::from_secs(7_200));
@@ -112,7 +112,7 @@ async fn reading_changes_nothing_however_it_is_done() {
 }
 
 #[tokio::test]
-async fn what_does_not_exist_is_not_found() {
+async fn an_unknown_id_is_not_found() {
     let gate = TestGate::start().await;
     gate.ask().await;
     for id in [
@@ -132,7 +132,7 @@ async fn what_does_not_exist_is_not_found() {
 }
 
 #[tokio::test]
-async fn an_approver_who_cannot_be_reached_is_told_to_the_agent_at_once() {
+async fn the_agent_sees_an_unreachable_approver_at_once() {
     let gate = TestGate::start().await;
     let mut request = request();
     request.approver_emails = vec![ALICE.to_owned(), "gone@example.invalid".to_owned()];

@@ -13,7 +13,7 @@ use crate::harness::{ALICE, BOB, TestGate, object, request};
 pub(crate) const AS_BEFORE: &str = r#"{"agentName": "UserManagerAgent", "actionDescription": "Delete User Account", "parameters": {"user_id": "1"}, "approverEmails": ["alice@example.com"], "correlationId": "4f4dbd79-e2d1-4a7e-8f3b-b2f6ffda2de1", "timestamp": "2025-04-13T15:57:40.843511+00:00"}"#;
 
 #[tokio::test]
-async fn a_request_is_stored_and_the_approvers_are_mailed() {
+async fn a_request_is_stored_and_the_approvers_are_notified() {
     let gate = TestGate::start().await;
     let answer = gate
         .post("/api/submit", serde_json::to_vec(&request()).unwrap())
@@ -66,7 +66,7 @@ async fn a_request_is_stored_and_the_approvers_are_mailed() {
 }
 
 #[tokio::test]
-async fn the_same_request_again_is_the_same_request_and_no_second_mail() {
+async fn a_repeated_submit_is_idempotent_and_sends_no_email() {
     let gate = TestGate::start().await;
     let first = gate.post("/api/submit", AS_BEFORE).await;
     assert_eq!(first.status, StatusCode::ACCEPTED);
@@ -115,7 +115,7 @@ async fn the_same_request_again_is_the_same_request_and_no_second_mail() {
 }
 
 #[tokio::test]
-async fn sixty_four_submits_of_one_request_are_one_request() {
+async fn of_64_concurrent_submits_one_is_stored() {
     let gate = TestGate::start().await;
     let answers = futures_of(64, || gate.post("/api/submit", AS_BEFORE)).await;
     for answer in answers {
@@ -131,7 +131,7 @@ async fn sixty_four_submits_of_one_request_are_one_request() {
 }
 
 #[tokio::test]
-async fn requests_of_real_agents_are_taken_as_they_are() {
+async fn a_realistic_request_is_accepted_unchanged() {
     let gate = TestGate::start().await;
     let mut long = request();
     long.agent_name = "Publisher · Übersetzung 東京 👩\u{200d}💻".to_owned();
@@ -159,7 +159,7 @@ async fn requests_of_real_agents_are_taken_as_they_are() {
 }
 
 #[tokio::test]
-async fn limits_hold_to_the_last_byte_and_are_named() {
+async fn limits_are_exact_and_named() {
     let gate = TestGate::start().await;
     let mut body = serde_json::to_value(request()).unwrap();
     // {"text":"…"} has 11 bytes around the text.
@@ -192,7 +192,7 @@ async fn limits_hold_to_the_last_byte_and_are_named() {
 }
 
 #[tokio::test]
-async fn every_fault_is_told_at_once() {
+async fn a_problem_lists_every_invalid_field() {
     let gate = TestGate::start().await;
     let answer = gate
         .post("/api/submit", r#"{"agentName": "", "parameters": []}"#)
@@ -216,7 +216,7 @@ async fn every_fault_is_told_at_once() {
 }
 
 #[tokio::test]
-async fn mails_show_of_the_parameters_what_the_operator_wants() {
+async fn emails_show_parameters_as_configured() {
     let mut secret = request();
     secret.parameters = object(json!({"user_id": "u-17", "api_key": "k-4711"}));
     for (setting, shows_id, shows_key) in [
@@ -240,7 +240,7 @@ async fn mails_show_of_the_parameters_what_the_operator_wants() {
 }
 
 #[tokio::test]
-async fn who_acts_for_somebody_may_still_be_decided_about_by_others() {
+async fn a_request_on_behalf_of_a_person_is_accepted() {
     let gate = TestGate::start().await;
     let mut request = request();
     request.on_behalf_of = Some("requester@example.com".to_owned());
@@ -252,7 +252,7 @@ async fn who_acts_for_somebody_may_still_be_decided_about_by_others() {
 // The predecessor's protocol: one call that answers the decision.
 
 #[tokio::test]
-async fn synchronously_an_approval_is_answered_once_and_claimed() {
+async fn a_synchronous_submit_claims_the_approval_once() {
     let gate = TestGate::start().await;
     let caller = {
         let (http, url) = (
@@ -285,7 +285,7 @@ async fn synchronously_an_approval_is_answered_once_and_claimed() {
 }
 
 #[tokio::test]
-async fn synchronously_a_rejection_and_a_timeout_are_answered_truthfully() {
+async fn a_synchronous_submit_returns_a_rejection_or_a_timeout() {
     let gate = TestGate::start().await;
     let call = |wait: &str, body: String| {
         let url = format!("{}/api/submit{wait}", gate.url);
@@ -327,7 +327,7 @@ async fn synchronously_a_rejection_and_a_timeout_are_answered_truthfully() {
 }
 
 #[tokio::test]
-async fn synchronously_a_longer_deadline_outlives_the_wait() {
+async fn a_synchronous_wait_may_end_before_the_deadline() {
     let gate = TestGate::start().await;
     let body = AS_BEFORE.replace(r#""timestamp""#, r#""timeoutSeconds": 600, "timestamp""#);
     let pending = gate.post("/api/submit?wait=1", body.clone()).await;
@@ -347,7 +347,7 @@ async fn synchronously_a_longer_deadline_outlives_the_wait() {
 }
 
 #[tokio::test]
-async fn the_wait_may_be_a_preference() {
+async fn the_wait_may_be_set_by_the_prefer_header() {
     let gate = TestGate::start().await;
     let call = gate
         .http
@@ -416,7 +416,7 @@ async fn futures_of<F: Future>(count: usize, call: impl Fn() -> F) -> Vec<F::Out
 }
 
 #[tokio::test]
-async fn an_agent_has_no_more_open_requests_than_it_may() {
+async fn the_limit_of_open_requests_is_enforced_per_agent() {
     let gate = TestGate::with(&[("HO_OPEN_LIMIT", "3")]).await;
     let mut named = request();
     named.correlation_id = Some("first".to_owned());

@@ -11,7 +11,7 @@ use crate::claim::claim;
 use crate::harness::{ALICE, BOB, TestGate, request};
 
 #[tokio::test]
-async fn the_timer_is_answered_as_the_host_wants_it() {
+async fn the_timer_gets_the_response_that_the_host_expects() {
     let gate = TestGate::start().await;
     for _ in 0..2 {
         assert_eq!(
@@ -28,7 +28,7 @@ async fn the_timer_is_answered_as_the_host_wants_it() {
 }
 
 #[tokio::test]
-async fn what_comes_from_outside_cannot_start_it() {
+async fn a_forwarded_request_cannot_start_the_sweep() {
     let gate = TestGate::start().await;
     for header in ["x-forwarded-for", "x-arr-log-id", "disguised-host"] {
         let call = gate
@@ -40,7 +40,7 @@ async fn what_comes_from_outside_cannot_start_it() {
 }
 
 #[tokio::test]
-async fn what_the_clock_brought_about_is_stored_and_everybody_asked_is_told_once() {
+async fn a_timeout_is_stored_and_each_approver_notified_once() {
     let gate = TestGate::start().await;
     let approval = gate.ask().await;
     gate.pass(Duration::from_secs(3_600));
@@ -77,7 +77,7 @@ async fn what_the_clock_brought_about_is_stored_and_everybody_asked_is_told_once
 }
 
 #[tokio::test]
-async fn reminders_come_at_half_and_at_85_percent_and_not_after_the_decision() {
+async fn reminders_are_sent_at_50_and_85_percent_until_the_decision() {
     let gate = TestGate::start().await;
     let (forgotten, decided) = (gate.ask().await, gate.ask().await);
     let short = {
@@ -131,7 +131,7 @@ async fn reminders_come_at_half_and_at_85_percent_and_not_after_the_decision() {
 }
 
 #[tokio::test]
-async fn a_mail_that_failed_is_tried_again_until_it_is_gone() {
+async fn a_failed_email_is_retried_until_sent() {
     let gate = TestGate::start().await;
     // The mail folder cannot be made where a file stands.
     std::fs::write(gate.mail_folder(), "in the way").unwrap();
@@ -164,7 +164,7 @@ async fn a_mail_that_failed_is_tried_again_until_it_is_gone() {
 }
 
 #[tokio::test]
-async fn a_mail_whose_sender_died_is_sent_again_after_its_lease() {
+async fn an_email_is_sent_again_after_its_lease_expires() {
     let gate = TestGate::start().await;
     let approval = gate.ask().await;
     // As a process left it that died between the insert and the mail.
@@ -187,7 +187,7 @@ async fn a_mail_whose_sender_died_is_sent_again_after_its_lease() {
 }
 
 #[tokio::test]
-async fn a_sweep_sees_hundreds_that_are_due() {
+async fn one_sweep_processes_hundreds_of_due_rows() {
     let gate = TestGate::start().await;
     for _ in 0..10 {
         futures_util::future::join_all((0..25).map(|_| gate.ask())).await;
@@ -201,7 +201,7 @@ async fn a_sweep_sees_hundreds_that_are_due() {
 }
 
 #[tokio::test]
-async fn what_was_due_by_older_settings_is_put_off_once() {
+async fn a_row_due_by_older_settings_is_rescheduled_once() {
     let gate = TestGate::with(&[("HO_OUTCOME_WITHIN", "60")]).await;
     let approval = gate.ask().await;
     gate.approve(&approval, ALICE).await;

@@ -50,7 +50,7 @@ fn reject(approval: &mut Approval, millis: u64) {
 }
 
 #[test]
-fn reminders_are_planned_at_half_and_at_85_percent_of_ten_minutes_or_more() {
+fn reminders_are_planned_at_50_and_85_percent() {
     for (life, expected) in [
         (599, vec![]),
         (600, vec![300_000, 510_000]),
@@ -73,7 +73,7 @@ fn reminders_are_planned_at_half_and_at_85_percent_of_ten_minutes_or_more() {
 }
 
 #[test]
-fn a_mail_is_one_senders_for_a_minute() {
+fn a_send_lease_lasts_one_minute() {
     let mut approval = stored();
     let both = [(0, Notice::Request), (1, Notice::Request)];
     assert_eq!(due(&mut approval, 0), both);
@@ -94,7 +94,7 @@ fn a_mail_is_one_senders_for_a_minute() {
 }
 
 #[test]
-fn what_was_settled_is_not_settled_again() {
+fn a_delivery_result_is_recorded_once() {
     let mut approval = stored();
     let attempts = approval.lease_deliveries(NotificationSettings::ALL, at(0));
     approval.record_delivery_result(attempts[0], SendResult::Sent, at(1));
@@ -107,7 +107,7 @@ fn what_was_settled_is_not_settled_again() {
 }
 
 #[test]
-fn an_attempt_settles_the_mail_that_it_was_for() {
+fn a_result_is_recorded_for_its_own_delivery() {
     let mut approval = pending();
     approval.approvers[0].deliveries[0].state = DeliveryState::Queued(at(0));
     let attempts = approval.lease_deliveries(NotificationSettings::ALL, at(3_060_000));
@@ -130,7 +130,7 @@ fn an_attempt_settles_the_mail_that_it_was_for() {
 }
 
 #[test]
-fn after_a_long_silence_one_reminder_is_enough() {
+fn a_final_reminder_replaces_a_missed_reminder() {
     let mut approval = pending();
     let last = [(0, Notice::FinalReminder), (1, Notice::FinalReminder)];
     assert_eq!(due(&mut approval, 3_060_000), last);
@@ -154,7 +154,7 @@ fn after_a_long_silence_one_reminder_is_enough() {
 }
 
 #[test]
-fn who_got_no_question_is_not_reminded_of_it() {
+fn an_approver_who_was_not_notified_gets_no_reminder() {
     let sent = DeliveryState::Sent(at(0));
     let later = DeliveryState::Queued(at(3_500_000));
     for (state, fault, asked) in [
@@ -191,7 +191,7 @@ fn who_got_no_question_is_not_reminded_of_it() {
 }
 
 #[test]
-fn what_nobody_wants_is_dropped() {
+fn disabled_notifications_are_dropped() {
     let none = NotificationSettings {
         reminders: false,
         outcome: false,
@@ -246,7 +246,7 @@ fn what_nobody_wants_is_dropped() {
 }
 
 #[test]
-fn a_closed_request_asks_nobody_and_tells_whoever_was_asked_once() {
+fn a_closed_request_sends_outcome_notices_only() {
     let mut approval = pending();
     // Alice's question is on its way once more, Bob was not reached yet.
     approval.approvers[0].deliveries[0].state = DeliveryState::Queued(at(0));
@@ -283,7 +283,7 @@ fn a_closed_request_asks_nobody_and_tells_whoever_was_asked_once() {
 }
 
 #[test]
-fn who_is_reached_after_the_end_is_told_too() {
+fn an_approver_reached_after_the_end_gets_an_outcome_notice() {
     let mut approval = stored();
     let attempts = approval.lease_deliveries(NotificationSettings::ALL, at(0));
     approval.withdraw(at(1_000)).unwrap();
@@ -322,7 +322,7 @@ fn pauses(mut approval: Approval, kind: Notice, result: SendResult) -> (Vec<u64>
 }
 
 #[test]
-fn a_question_is_tried_until_it_is_of_no_use_and_a_note_twelve_times() {
+fn a_request_is_retried_without_limit_and_an_outcome_notice_twelve_times() {
     let growing = [30, 60, 120, 300, 600, 1_200];
     let then = |count| [&growing[..], &vec![1_800; count]].concat();
     let day = |mut approval: Approval| {
@@ -344,7 +344,7 @@ fn a_question_is_tried_until_it_is_of_no_use_and_a_note_twelve_times() {
 }
 
 #[test]
-fn a_mail_waits_as_long_as_the_mail_system_asks() {
+fn a_retry_waits_as_long_as_the_mail_system_asks() {
     for (asked, waited) in [(10, 30), (45, 45), (3_000, 3_000)] {
         let mut approval = stored();
         let attempts = approval.lease_deliveries(NotificationSettings::ALL, at(0));
@@ -357,7 +357,7 @@ fn a_mail_waits_as_long_as_the_mail_system_asks() {
 }
 
 #[test]
-fn wrong_settings_count_as_no_attempt() {
+fn a_misconfigured_send_counts_as_no_attempt() {
     let misconfigured = SendResult::Failed(DeliveryFault::Misconfigured, None);
     let (tried, question) = pauses(stored(), Notice::Request, misconfigured);
     assert_eq!(tried, [300; 20]);
@@ -366,7 +366,7 @@ fn wrong_settings_count_as_no_attempt() {
 }
 
 #[test]
-fn what_may_have_arrived_is_tried_once_more_unless_something_else_comes_between() {
+fn an_unknown_outcome_is_retried_once() {
     for (results, expected) in [
         (
             [UNCLEAR, SendResult::Sent],
@@ -393,7 +393,7 @@ fn what_may_have_arrived_is_tried_once_more_unless_something_else_comes_between(
 }
 
 #[test]
-fn a_request_ends_when_nobody_can_ever_be_asked() {
+fn a_request_is_undeliverable_when_every_approver_is_refused() {
     let mut approval = stored();
     let attempts = approval.lease_deliveries(NotificationSettings::ALL, at(0));
     approval.record_delivery_result(attempts[0], REFUSED, at(1_000));
@@ -411,7 +411,7 @@ fn a_request_ends_when_nobody_can_ever_be_asked() {
 }
 
 #[test]
-fn a_row_says_whom_the_question_reached_and_when_the_first() {
+fn deliverable_and_notified_at_follow_the_deliveries() {
     let reached = |states: [(DeliveryState, Option<DeliveryFault>); 2]| {
         let mut approval = pending();
         for (approver, (state, fault)) in approval.approvers.iter_mut().zip(states) {
@@ -446,7 +446,7 @@ fn a_row_says_whom_the_question_reached_and_when_the_first() {
 }
 
 #[test]
-fn the_next_mail_is_the_earliest_that_is_not_done() {
+fn next_due_is_the_earliest_open_delivery() {
     let mut approval = pending();
     assert_eq!(approval.next_due(OUTCOME_WITHIN), Some(at(1_800_000)));
     approval.approvers[1].deliveries[2].state = DeliveryState::Sending(at(700));

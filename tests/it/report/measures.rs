@@ -170,7 +170,7 @@ fn is_close(computed: &Value, expected: &Value) -> bool {
 }
 
 #[tokio::test]
-async fn every_measure_is_right_over_rows_of_the_gate_and_of_its_predecessor() {
+async fn every_measure_is_right_over_gate_and_legacy_rows() {
     let files = Files::read();
     let model = Model::of(&files);
     let settings = kept::tables(azurite().port);
@@ -414,7 +414,7 @@ fn in_rows(computed: &Computed, rows: &[Value]) {
 }
 
 #[tokio::test]
-async fn over_an_empty_table_every_counter_is_0() {
+async fn every_counter_is_0_over_an_empty_table() {
     let model = Model::of(&Files::read());
     let as_of = "2026-11-22T10:11:12.345";
     let computed = compute(&model, &[], as_of, &json!([{}])).await.unwrap();

@@ -105,7 +105,7 @@ async fn over_tls(server: &Smtp) -> BufReader<TlsStream<TcpStream>> {
 }
 
 #[tokio::test]
-async fn a_mail_is_taken_as_it_was_handed_in() {
+async fn an_email_is_received_unchanged() {
     for (server, before) in [
         (
             Smtp::start().await,
@@ -133,7 +133,7 @@ async fn a_mail_is_taken_as_it_was_handed_in() {
 }
 
 #[tokio::test]
-async fn each_fault_is_met_once_where_it_belongs() {
+async fn each_fault_applies_once_to_its_command() {
     let server = Smtp::start().await;
     for (fault, met, taken) in [
         (SmtpFault::Banner421, "421", 0),
@@ -156,7 +156,7 @@ async fn each_fault_is_met_once_where_it_belongs() {
 }
 
 #[tokio::test]
-async fn faults_wait_in_line_before_the_one_that_stays() {
+async fn queued_faults_apply_before_the_permanent_one() {
     let server = Smtp::plain().await;
     server.always(Some(SmtpFault::Data452));
     server.fault(SmtpFault::Data554);
@@ -169,7 +169,7 @@ async fn faults_wait_in_line_before_the_one_that_stays() {
 }
 
 #[tokio::test]
-async fn nobody_waits_for_an_answer_that_never_comes() {
+async fn a_silent_server_never_answers() {
     let short = Duration::from_millis(300);
     for (fault, taken) in [(SmtpFault::Silence, 0), (SmtpFault::SilenceAfterData, 1)] {
         let server = Smtp::start().await;
@@ -184,7 +184,7 @@ async fn nobody_waits_for_an_answer_that_never_comes() {
 }
 
 #[tokio::test]
-async fn while_it_is_down_nobody_gets_through() {
+async fn every_connection_is_closed_while_the_server_is_down() {
     let server = Smtp::implicit().await;
     let mut open = over_tls(&server).await;
     server.down(true);
@@ -196,7 +196,7 @@ async fn while_it_is_down_nobody_gets_through() {
 }
 
 #[tokio::test]
-async fn a_client_that_wants_tls_says_nothing_without_it() {
+async fn a_client_that_requires_tls_sends_nothing_without_it() {
     let server = Smtp::plain().await;
     let tls = TlsParameters::new("localhost".to_owned()).unwrap();
     let client = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous("localhost")
@@ -215,7 +215,7 @@ async fn a_client_that_wants_tls_says_nothing_without_it() {
 }
 
 #[tokio::test]
-async fn it_insists_on_the_order_of_things() {
+async fn commands_out_of_order_are_refused() {
     let server = Smtp::start().await;
     let client = TcpStream::connect(("127.0.0.1", server.port))
         .await
@@ -283,7 +283,7 @@ async fn it_insists_on_the_order_of_things() {
 }
 
 #[tokio::test]
-async fn a_password_comes_in_any_of_four_ways() {
+async fn auth_accepts_plain_and_login() {
     let server = Smtp::implicit().await;
     let [user, password] = [USER, PASSWORD].map(|text| BASE64.encode(text));
     let plain = BASE64.encode(format!("\0{USER}\0{PASSWORD}"));
