@@ -34,12 +34,12 @@ async fn the_page_shows_the_request_and_the_approver() {
     );
     assert!(
         parameters.unwrap() < reason.unwrap(),
-        "the agent's own words come last"
+        "the agent's own text comes last"
     );
     assert!(!page.body.contains("<script"));
     assert!(
         !page.body.contains(&gate.question(&approval, ALICE).code),
-        "the code is in the mail only"
+        "the code is in the email only"
     );
     let policy = page.header("content-security-policy");
     assert!(
@@ -64,7 +64,7 @@ async fn reading_the_page_decides_nothing() {
     let approval = gate.ask().await;
     let before = gate.stored().await;
     for address in [ALICE, BOB] {
-        // The host lets neither HEAD nor any other method through; its handler must not need that.
+        // The host forwards neither HEAD nor other methods; the handler must not rely on that.
         let link = gate
             .question(&approval, address)
             .link
@@ -95,11 +95,11 @@ async fn an_approval_with_a_comment_is_recorded_and_shown() {
     let gate = TestGate::start().await;
     let approval = gate.ask().await;
     let question = gate.question(&approval, ALICE);
-    // People type codes as they are printed or as they like.
-    let typed = format!(" {}-{} ", &question.code[..3], &question.code[3..]);
+    // Spaces and hyphens in a typed code are ignored.
+    let spaced_code = format!(" {}-{} ", &question.code[..3], &question.code[3..]);
     let form = [
         ("decision", "approve"),
-        ("code", typed.as_str()),
+        ("code", spaced_code.as_str()),
         ("comment", "Fine,\r\ngo on.  "),
     ];
     let answer = gate.decide(&question, &form).await;
@@ -116,10 +116,7 @@ async fn an_approval_with_a_comment_is_recorded_and_shown() {
         .await;
     assert_eq!(next.status, StatusCode::OK);
     assert!(next.body.contains("Approved by alice@example.com") && next.body.contains("go on."));
-    assert!(
-        !next.body.contains("<form"),
-        "there is nothing left to decide"
-    );
+    assert!(!next.body.contains("<form"), "the page has no form");
 }
 
 #[tokio::test]
@@ -182,7 +179,7 @@ async fn approving_without_a_code_is_refused() {
     assert_eq!(gate.status(&approval.id).await.status, Status::Pending);
     assert!(
         gate.stored().await[0].2.contains(r#"\"wrongCodes\":0"#),
-        "no code is no wrong code"
+        "an empty code is not counted as wrong"
     );
 }
 
@@ -199,8 +196,8 @@ async fn five_wrong_codes_lock_approval_through_that_link_only() {
     } else {
         "000000"
     };
-    // Somebody else's code is wrong too.
-    for (code, says) in [
+    // The code of another approver is wrong, too.
+    for (code, expected) in [
         (wrong, "4 tries are left"),
         (&bob.code, "3 tries are left"),
         ("12345", "2 tries are left"),
@@ -214,10 +211,14 @@ async fn five_wrong_codes_lock_approval_through_that_link_only() {
         ];
         let answer = gate.decide(&alice, &form).await;
         assert_eq!(answer.status, StatusCode::FORBIDDEN);
-        assert!(answer.body.contains(says), "{says}\n{}", answer.body);
+        assert!(
+            answer.body.contains(expected),
+            "{expected}\n{}",
+            answer.body
+        );
         assert!(
             answer.body.contains(">my words</textarea>"),
-            "what was typed is kept"
+            "the typed comment is kept"
         );
     }
     let right = gate
@@ -233,7 +234,7 @@ async fn five_wrong_codes_lock_approval_through_that_link_only() {
     );
     assert!(
         gate.stored().await[0].2.contains(r#"\"what\":\"Locked\""#),
-        "the history has it"
+        "the history records it"
     );
 
     gate.approve(&approval, BOB).await;
@@ -273,7 +274,7 @@ async fn a_late_decision_changes_nothing_and_is_recorded() {
     ] {
         assert!(row.contains(column), "{column} in {row}");
     }
-    // The second one is told the same, and is not recorded.
+    // A second late decision gets the same answer, and is not recorded.
     let later = gate.send_form(&bobs, &[("decision", "reject")]).await;
     assert_eq!(later.status, StatusCode::GONE);
     assert_eq!(gate.stored().await[0].2, row);
@@ -376,13 +377,13 @@ async fn a_cross_site_or_foreign_form_decides_nothing() {
             "{headers:?}"
         );
     }
-    let mine = ("origin", gate.url.as_str());
+    let own_origin = ("origin", gate.url.as_str());
     for form in [&foreign, &bobs, "", "nonsense"] {
-        let status = post(&[urlencoded, mine], body(form)).await;
+        let status = post(&[urlencoded, own_origin], body(form)).await;
         assert_eq!(status, StatusCode::CONFLICT, "the page is out of date");
     }
     assert_eq!(
-        post(&[mine], body(&own)).await,
+        post(&[own_origin], body(&own)).await,
         StatusCode::UNSUPPORTED_MEDIA_TYPE
     );
     for broken in [
@@ -393,19 +394,19 @@ async fn a_cross_site_or_foreign_form_decides_nothing() {
         "\u{0}",
     ] {
         assert_eq!(
-            post(&[urlencoded, mine], broken.to_owned()).await,
+            post(&[urlencoded, own_origin], broken.to_owned()).await,
             400,
             "{broken}"
         );
     }
     let long = format!("{}&comment={}", body(&own), "x".repeat(2_001));
     assert_eq!(
-        post(&[urlencoded, mine], long).await,
+        post(&[urlencoded, own_origin], long).await,
         StatusCode::BAD_REQUEST
     );
     let huge = format!("{}&comment={}", body(&own), "x".repeat(70_000));
     assert_eq!(
-        post(&[urlencoded, mine], huge).await,
+        post(&[urlencoded, own_origin], huge).await,
         StatusCode::PAYLOAD_TOO_LARGE
     );
     assert_eq!(gate.stored().await, before);

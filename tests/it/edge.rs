@@ -1,4 +1,4 @@
-//! What holds for every route: unknown addresses, other methods, clients that leave, hosts.
+//! Rules of every route: unknown paths, methods, content types, aborted calls, host headers.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::harness::{Page, TestGate, request};
 async fn the_ping_is_answered() {
     let gate = TestGate::alone().await;
     assert_eq!(gate.get(&gate.url).await.status, StatusCode::OK);
-    assert!(gate.stored().await.is_empty(), "before any I/O");
+    assert!(gate.stored().await.is_empty(), "no row is stored");
 }
 
 #[tokio::test]
@@ -120,7 +120,7 @@ async fn a_body_must_be_declared_as_json() {
 #[tokio::test]
 async fn the_invocation_id_is_the_last_header_and_a_uuid() {
     let gate = TestGate::alone().await;
-    let ask = async |ids: &[&str]| {
+    let invocation_id = async |ids: &[&str]| {
         let mut request = gate.http.get(format!("{}/x", gate.url));
         for id in ids {
             request = request.header("x-azure-functions-invocationid", *id);
@@ -131,14 +131,14 @@ async fn the_invocation_id_is_the_last_header_and_a_uuid() {
             .unwrap()
             .to_owned()
     };
-    let (theirs, hosts) = (
+    let (callers, hosts) = (
         "11111111-1111-4111-8111-111111111111",
         "22222222-2222-4222-8222-222222222222",
     );
-    assert_eq!(ask(&[theirs, hosts]).await, hosts);
-    for made_up in ["<script>", "x"] {
-        let id = ask(&[made_up]).await;
-        assert!(id.len() == 36 && id != made_up);
+    assert_eq!(invocation_id(&[callers, hosts]).await, hosts);
+    for invalid in ["<script>", "x"] {
+        let id = invocation_id(&[invalid]).await;
+        assert!(id.len() == 36 && id != invalid);
     }
 }
 
@@ -187,14 +187,14 @@ pub(crate) async fn connect(gate: &TestGate) -> TcpStream {
         .unwrap()
 }
 
-/// Sends bytes as they stand and reads whatever comes until the end.
+/// Sends bytes unchanged and reads the answer to its end.
 pub(crate) async fn raw(gate: &TestGate, request: impl AsRef<[u8]>) -> String {
     let mut stream = connect(gate).await;
     stream.write_all(request.as_ref()).await.ok();
     let mut answer = Vec::new();
     tokio::time::timeout(Duration::from_secs(30), stream.read_to_end(&mut answer))
         .await
-        .expect("no hang")
+        .expect("the connection is closed in time")
         .ok();
     String::from_utf8_lossy(&answer).into_owned()
 }

@@ -1,4 +1,4 @@
-//! The function directories, the handler modules, the test files and the routes are one set.
+//! The functions: each has a directory, a route, a handler module and a test file.
 
 use std::collections::BTreeSet;
 
@@ -15,7 +15,7 @@ fn every_function_has_a_directory_a_route_a_module_and_a_test() {
     let routes: BTreeSet<String> = include_str!("../../src/http.rs")
         .split('"')
         .filter(|literal| literal.starts_with('/') && *literal != "/" && !literal.contains(' '))
-        // The inbox is a developer's.
+        // The inbox exists in local development only.
         .filter(|path| !path.starts_with("/inbox"))
         .map(|path| {
             path.trim_start_matches("/api")
@@ -80,9 +80,9 @@ fn host_json_enables_proxying_and_disables_dependency_tracking() {
     assert_eq!(app().mode, Mode::Proxying);
     let host = std::fs::read_to_string(repository().join("host.json")).unwrap();
     let host: serde_json::Value = serde_json::from_str(&host).unwrap();
-    // An older host does not know proxying.
+    // Older hosts, which do not know proxying, forward.
     assert_eq!(host["customHandler"]["enableForwardingHttpRequest"], true);
-    // Else the host records the addresses it forwards to, with the tokens in their queries.
+    // With dependency tracking, the host would record URLs with the tokens in their queries.
     assert_eq!(
         host["logging"]["applicationInsights"]["enableDependencyTracking"],
         false
@@ -91,14 +91,14 @@ fn host_json_enables_proxying_and_disables_dependency_tracking() {
     assert_eq!(host["extensions"]["http"]["routePrefix"], "api");
     assert!(
         host.get("extensionBundle").is_none(),
-        "timer and HTTP need none"
+        "timer and HTTP triggers need no extension bundle"
     );
     let executable = host["customHandler"]["description"]["defaultExecutablePath"]
         .as_str()
         .unwrap();
     assert_eq!(
         executable, "human-oversight",
-        "with `./` before it the tools lose its exec bit"
+        "with `./` before the name, the tools lose its executable bit"
     );
 }
 

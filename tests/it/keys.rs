@@ -28,7 +28,7 @@ async fn receipts_verify_after_a_key_rotation() {
     assert_eq!(
         gate.status(&approval.id).await.receipt.unwrap(),
         signed,
-        "it is never made anew"
+        "the receipt is not signed again"
     );
     let keys = gate.client.keys().await.unwrap();
     assert_eq!(keys.keys.len(), 2);
@@ -54,7 +54,7 @@ async fn the_public_half_of_a_retired_key_is_enough() {
     gate.approve(&approval, ALICE).await;
     let retired = gate.client.keys().await.unwrap().keys;
 
-    // As `openssl pkey -pubout -outform DER` writes it.
+    // The format of `openssl pkey -pubout -outform DER`.
     let mut der = b"\x30\x2a\x30\x05\x06\x03\x2b\x65\x70\x03\x21\x00".to_vec();
     der.extend(BASE64URL.decode(&retired[0].x).unwrap());
     let public = format!("{}:{}", retired[0].kid, BASE64.encode(der));
@@ -62,7 +62,7 @@ async fn the_public_half_of_a_retired_key_is_enough() {
     let gate = TestGate::at(gate.dir, &[("HO_RECEIPT_KEYS", &both)]).await;
     assert_eq!(gate.client.keys().await.unwrap().keys[1..], retired);
     let status = gate.status(&approval.id).await.status;
-    assert_eq!(status, Status::Approved, "its receipt is still believed");
+    assert_eq!(status, Status::Approved, "its receipt still verifies");
 }
 
 #[tokio::test]

@@ -1,5 +1,4 @@
-//! Mail by each transport, and what becomes of a request when mail does not work as it should: the
-//! table in docs/mail.md, row by row.
+//! Email by each transport, and the failures in the table of docs/mail.md, row by row.
 
 use std::time::Duration;
 
@@ -20,7 +19,7 @@ use crate::smtp::{Smtp, SmtpFault};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// A gate that mails by this server, and is told this besides.
+/// Starts a gate that sends by this server, with these settings.
 pub(crate) async fn gate(smtp: &Smtp, settings: &[(&str, &str)]) -> TestGate {
     let url = smtp.url();
     let by_smtp = [
@@ -33,12 +32,12 @@ pub(crate) async fn gate(smtp: &Smtp, settings: &[(&str, &str)]) -> TestGate {
 }
 
 fn received(smtp: &Smtp) -> Vec<Mail> {
-    let mails = smtp.mails();
-    mails.iter().map(|mail| Mail::parse(&mail.data)).collect()
+    let emails = smtp.received();
+    emails.iter().map(|mail| Mail::parse(&mail.data)).collect()
 }
 
-/// What the agent sees of its first approver's mail.
-fn seen(approval: &Approval) -> (MailState, Option<MailFault>, Deliverable, Status) {
+/// The delivery to the first approver, as the agent sees it.
+fn first_delivery(approval: &Approval) -> (MailState, Option<MailFault>, Deliverable, Status) {
     let first = &approval.notifications[0];
     (
         first.state,
@@ -48,8 +47,8 @@ fn seen(approval: &Approval) -> (MailState, Option<MailFault>, Deliverable, Stat
     )
 }
 
-async fn approve(gate: &TestGate, mails: &[Mail], approval: &Approval, address: &str) {
-    let question = question(mails, &approval.id, address);
+async fn approve(gate: &TestGate, emails: &[Mail], approval: &Approval, address: &str) {
+    let question = question(emails, &approval.id, address);
     let form = [("decision", "approve"), ("code", question.code.as_str())];
     let answer = gate.decide(&question, &form).await;
     assert_eq!(answer.status.as_u16(), 303, "{}", answer.body);
@@ -65,14 +64,14 @@ async fn an_emailed_link_decides_in_each_tls_mode() {
         let gate = gate(&smtp, &[]).await;
         let approval = gate.ask().await;
         assert_eq!(
-            seen(&approval),
+            first_delivery(&approval),
             (MailState::Sent, None, Deliverable::Ok, Status::Pending)
         );
-        let mails = received(&smtp);
-        let mut to: Vec<_> = mails.iter().map(|mail| mail.to.as_str()).collect();
+        let emails = received(&smtp);
+        let mut to: Vec<_> = emails.iter().map(|mail| mail.to.as_str()).collect();
         to.sort_unstable();
-        assert_eq!(to, [ALICE, BOB], "one mail for each");
-        for mail in smtp.mails() {
+        assert_eq!(to, [ALICE, BOB], "one email for each");
+        for mail in smtp.received() {
             assert_eq!(mail.from, "gate@example.com");
             assert_eq!(mail.to.len(), 1);
             for header in [
@@ -83,19 +82,19 @@ async fn an_emailed_link_decides_in_each_tls_mode() {
                 assert!(mail.data.contains(header), "{header} in {}", mail.data);
             }
         }
-        approve(&gate, &mails, &approval, ALICE).await;
+        approve(&gate, &emails, &approval, ALICE).await;
         gate.sweep().await;
-        let notes = received(&smtp);
-        let note = notes.iter().find(|mail| mail.answers.is_some()).unwrap();
-        let asked = mails.iter().find(|mail| mail.to == note.to).unwrap();
-        assert_eq!(note.answers.as_ref(), Some(&asked.message_id));
-        assert_eq!(note.subject, format!("Re: {}", asked.subject));
+        let emails = received(&smtp);
+        let notice = emails.iter().find(|mail| mail.answers.is_some()).unwrap();
+        let request = emails.iter().find(|mail| mail.to == notice.to).unwrap();
+        assert_eq!(notice.answers.as_ref(), Some(&request.message_id));
+        assert_eq!(notice.subject, format!("Re: {}", request.subject));
     }
 }
 
 #[tokio::test]
 async fn aiosmtpd_accepts_the_email() {
-    let certificate = Certificate::make();
+    let certificate = Certificate::generate();
     let mut server = Aiosmtpd::start(&certificate.pem, &certificate.key).await;
     let url = format!("smtp://gate%40example.com@localhost:{}", server.port);
     let gate = TestGate::with(&[
@@ -107,11 +106,11 @@ async fn aiosmtpd_accepts_the_email() {
     ])
     .await;
     let approval = gate.client.submit(&for_alice()).await.unwrap();
-    let mail = Mail::parse(&server.mail().await.data);
+    let mail = Mail::parse(&server.next_email().await.data);
     approve(&gate, &[mail], &approval, ALICE).await;
 }
 
-/// What is not for good passes, and is told while it lasts.
+/// A transient error is retried, and shown until then.
 #[tokio::test]
 async fn a_transient_error_is_retried_and_the_email_arrives_once() {
     for fault in [
@@ -120,7 +119,7 @@ async fn a_transient_error_is_retried_and_the_email_arrives_once() {
         SmtpFault::Rcpt451(ALICE),
         SmtpFault::DropBeforeData,
         SmtpFault::Data452,
-        // 5.7.1: a matter of the relay's policy, which says nothing of the address.
+        // 5.7.1 is a policy of the relay, and not about the address.
         SmtpFault::Data554,
     ] {
         let smtp = Smtp::start().await;
@@ -129,7 +128,7 @@ async fn a_transient_error_is_retried_and_the_email_arrives_once() {
         let approval = gate.client.submit(&for_alice()).await.unwrap();
         let unavailable = Some(MailFault::Unavailable);
         assert_eq!(
-            seen(&approval),
+            first_delivery(&approval),
             (
                 MailState::Queued,
                 unavailable,
@@ -138,21 +137,21 @@ async fn a_transient_error_is_retried_and_the_email_arrives_once() {
             ),
             "{fault:?}"
         );
-        assert!(smtp.mails().is_empty());
+        assert!(smtp.received().is_empty());
         gate.pass(Duration::from_secs(31));
         gate.sweep().await;
         let approval = gate.status(&approval.id).await;
         assert_eq!(
-            seen(&approval),
+            first_delivery(&approval),
             (MailState::Sent, None, Deliverable::Ok, Status::Pending),
             "{fault:?}"
         );
-        assert_eq!(smtp.mails().len(), 1, "{fault:?}");
+        assert_eq!(smtp.received().len(), 1, "{fault:?}");
         approve(&gate, &received(&smtp), &approval, ALICE).await;
     }
 }
 
-/// The mail may have arrived: it is sent once more under the same Message-ID, and then no more.
+/// The email may have arrived: it is sent once more with the same Message-ID, and not again.
 #[tokio::test]
 async fn an_email_with_unknown_outcome_is_sent_twice_at_most() {
     for fault in [SmtpFault::DropAfterData, SmtpFault::SilenceAfterData] {
@@ -162,7 +161,7 @@ async fn an_email_with_unknown_outcome_is_sent_twice_at_most() {
         let approval = gate.client.submit(&for_alice()).await.unwrap();
         let unclear = Some(MailFault::Unclear);
         assert_eq!(
-            seen(&approval),
+            first_delivery(&approval),
             (
                 MailState::Queued,
                 unclear,
@@ -177,7 +176,7 @@ async fn an_email_with_unknown_outcome_is_sent_twice_at_most() {
         }
         let approval = gate.status(&approval.id).await;
         assert_eq!(
-            seen(&approval),
+            first_delivery(&approval),
             (
                 MailState::Unknown,
                 unclear,
@@ -186,14 +185,14 @@ async fn an_email_with_unknown_outcome_is_sent_twice_at_most() {
             ),
             "{fault:?}"
         );
-        let mails = received(&smtp);
-        assert_eq!(mails.len(), 2, "{fault:?}");
-        assert_eq!(mails[0].message_id, mails[1].message_id);
+        let emails = received(&smtp);
+        assert_eq!(emails.len(), 2, "{fault:?}");
+        assert_eq!(emails[0].message_id, emails[1].message_id);
         assert_eq!(
-            question(&mails[..1], &approval.id, ALICE).code,
-            question(&mails[1..], &approval.id, ALICE).code
+            question(&emails[..1], &approval.id, ALICE).code,
+            question(&emails[1..], &approval.id, ALICE).code
         );
-        approve(&gate, &mails, &approval, ALICE).await;
+        approve(&gate, &emails, &approval, ALICE).await;
     }
 }
 
@@ -225,9 +224,9 @@ async fn a_permanently_refused_approver_does_not_block_the_others() {
             gate.pass(MINUTE);
             gate.sweep().await;
         }
-        let mails = received(&smtp);
-        assert_eq!(mails.len(), 1, "not tried again");
-        approve(&gate, &mails, &approval, &mails[0].to).await;
+        let emails = received(&smtp);
+        assert_eq!(emails.len(), 1, "no retry");
+        approve(&gate, &emails, &approval, &emails[0].to).await;
     }
 }
 
@@ -243,7 +242,7 @@ async fn a_waiting_agent_learns_of_undeliverable_at_once() {
     let (waited, _) = futures_util::join!(wait, gate.sweep());
     let approval = waited.unwrap().0;
     assert_eq!(
-        seen(&approval),
+        first_delivery(&approval),
         (
             MailState::Failed,
             Some(MailFault::Refused),
@@ -256,7 +255,7 @@ async fn a_waiting_agent_learns_of_undeliverable_at_once() {
     assert_eq!(row["NotificationStatus"], "None");
 }
 
-/// Wrong settings are said once, stop the mails for a while, and cost no approver anything.
+/// A misconfiguration is reported, pauses sending, and counts as no attempt of any delivery.
 #[tokio::test]
 async fn misconfiguration_pauses_sending() {
     for fault in [SmtpFault::Auth535, SmtpFault::Sender550] {
@@ -266,7 +265,7 @@ async fn misconfiguration_pauses_sending() {
         let approval = gate.client.submit(&for_alice()).await.unwrap();
         let misconfigured = Some(MailFault::Misconfigured);
         assert_eq!(
-            seen(&approval),
+            first_delivery(&approval),
             (
                 MailState::Queued,
                 misconfigured,
@@ -287,22 +286,22 @@ async fn misconfiguration_pauses_sending() {
             gate.pass(MINUTE);
             gate.sweep().await;
         }
-        assert_eq!(smtp.mails().len(), 2, "{fault:?}");
+        assert_eq!(smtp.received().len(), 2, "{fault:?}");
         assert_eq!(gate.status(&approval.id).await.deliverable, Deliverable::Ok);
     }
 }
 
 #[tokio::test]
 async fn an_untrusted_server_gets_no_password_and_no_email() {
-    let (smtp, other) = (Smtp::start().await, Certificate::make());
-    let stranger = TestGate::with(&[
+    let (smtp, other) = (Smtp::start().await, Certificate::generate());
+    let untrusting = TestGate::with(&[
         ("HO_MAIL", "smtp"),
         ("HO_SMTP_URL", &smtp.url()),
         ("HO_SMTP_CA", other.pem.to_str().unwrap()),
         ("HO_MAIL_FROM", "gate@example.com"),
     ])
     .await;
-    let approval = stranger.client.submit(&for_alice()).await.unwrap();
+    let approval = untrusting.client.submit(&for_alice()).await.unwrap();
     assert_eq!(
         approval.notifications[0].fault,
         Some(MailFault::Misconfigured)
@@ -322,7 +321,7 @@ async fn an_untrusted_server_gets_no_password_and_no_email() {
         Some(MailFault::Misconfigured)
     );
     for server in [&smtp, &open] {
-        assert!(server.mails().is_empty());
+        assert!(server.received().is_empty());
         assert!(
             !server
                 .commands()
@@ -332,22 +331,22 @@ async fn an_untrusted_server_gets_no_password_and_no_email() {
     }
 }
 
-/// Ten minutes without mail: no request is lost, nobody gets two mails, and the agent can tell.
+/// Ten minutes without a mail server: no request is lost, no email is sent twice, and the agent sees it.
 #[tokio::test]
 async fn an_outage_of_ten_minutes_loses_no_email() {
     let smtp = Smtp::start().await;
     let gate = gate(&smtp, &[]).await;
     smtp.down(true);
-    let mut asked = Vec::new();
+    let mut requests = Vec::new();
     for _ in 0..10 {
-        asked.push(gate.ask().await);
+        requests.push(gate.ask().await);
         gate.pass(MINUTE);
         gate.sweep().await;
     }
-    for approval in &asked {
+    for approval in &requests {
         let approval = gate.status(&approval.id).await;
         assert_eq!(
-            seen(&approval),
+            first_delivery(&approval),
             (
                 MailState::Queued,
                 Some(MailFault::Unavailable),
@@ -361,18 +360,18 @@ async fn an_outage_of_ten_minutes_loses_no_email() {
         gate.pass(MINUTE);
         gate.sweep().await;
     }
-    let mails = received(&smtp);
-    assert_eq!(mails.len(), 20);
-    for approval in &asked {
+    let emails = received(&smtp);
+    assert_eq!(emails.len(), 20);
+    for approval in &requests {
         for address in [ALICE, BOB] {
-            question(&mails, &approval.id, address);
+            question(&emails, &approval.id, address);
         }
         assert_eq!(gate.status(&approval.id).await.deliverable, Deliverable::Ok);
     }
-    approve(&gate, &mails, &asked[0], BOB).await;
+    approve(&gate, &emails, &requests[0], BOB).await;
 }
 
-/// Who was never asked did not stay silent: the refusal tells undelivered from unanswered.
+/// A timeout without any sent email is reported as undeliverable.
 #[tokio::test]
 async fn a_refusal_tells_undeliverable_from_timeout() {
     let smtp = Smtp::start().await;
@@ -393,7 +392,7 @@ async fn a_refusal_tells_undeliverable_from_timeout() {
         gate.pass(Duration::from_secs(3_600));
         gate.sweep().await;
         let outcome: Outcome<()> = pending
-            .run(&user, |_| async { panic!("it must not run") })
+            .run(&user, |_| async { panic!("the action must not run") })
             .await;
         assert_eq!(outcome.into_result().unwrap_err().reason, reason);
         let row = gate.entity(&id).await;
@@ -404,7 +403,7 @@ async fn a_refusal_tells_undeliverable_from_timeout() {
 
 #[tokio::test]
 async fn each_notification_can_be_disabled() {
-    for (notes, expected) in [
+    for (settings, expected) in [
         (
             "reminders,outcome,withdrawn",
             ["Question", "Reminder", "LastReminder", "Outcome"].as_slice(),
@@ -415,7 +414,7 @@ async fn each_notification_can_be_disabled() {
         ("outcome", &["Question"]),
     ] {
         let smtp = Smtp::start().await;
-        let gate = gate(&smtp, &[("HO_MAIL_NOTES", notes)]).await;
+        let gate = gate(&smtp, &[("HO_MAIL_NOTES", settings)]).await;
         let approval = gate.client.submit(&for_alice()).await.unwrap();
         for _ in 0..56 {
             gate.pass(MINUTE);
@@ -427,14 +426,14 @@ async fn each_notification_can_be_disabled() {
             .await
             .unwrap();
         gate.sweep().await;
-        let mails = received(&smtp);
-        let kinds: Vec<_> = mails
+        let emails = received(&smtp);
+        let kinds: Vec<_> = emails
             .iter()
             .map(|mail| mail.message_id.split(['.', '@']).nth(2).unwrap())
             .collect();
         let expected: Vec<_> = expected.iter().map(|kind| kind.to_lowercase()).collect();
-        assert_eq!(kinds, expected, "{notes}");
-        for mail in &mails {
+        assert_eq!(kinds, expected, "{settings}");
+        for mail in &emails {
             let urgent = mail.source.contains("\r\nImportance: high\r\n");
             assert_eq!(urgent, mail.message_id.contains(".lastreminder@"));
         }
@@ -487,8 +486,8 @@ async fn branding_appears_in_emails_and_pages() {
     );
 }
 
-/// A gate that mails by Communication Services, with the resource's access key.
-async fn by_acs(acs: &Acs) -> TestGate {
+/// Starts a gate that sends by Communication Services with the resource's access key.
+async fn acs_gate(acs: &Acs) -> TestGate {
     let connection = format!("endpoint={}/;accesskey={}", acs.url(), acs::KEY);
     TestGate::with(&[
         ("HO_MAIL", "acs"),
@@ -498,8 +497,8 @@ async fn by_acs(acs: &Acs) -> TestGate {
     .await
 }
 
-/// A message of Communication Services as a mail.
-fn of_acs(message: &Value) -> Mail {
+/// A message of Communication Services as an email.
+fn email_of(message: &Value) -> Mail {
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     let headers = &message["headers"];
     Mail {
@@ -517,7 +516,7 @@ fn of_acs(message: &Value) -> Mail {
 async fn acs_sends_a_repeated_operation_once() {
     for lose in [Acs::lose_answer, Acs::fall_silent] {
         let acs = Acs::start().await;
-        let gate = by_acs(&acs).await;
+        let gate = acs_gate(&acs).await;
         lose(&acs);
         let approval = gate.client.submit(&for_alice()).await.unwrap();
         assert_eq!(
@@ -529,12 +528,12 @@ async fn acs_sends_a_repeated_operation_once() {
         let approval = gate.status(&approval.id).await;
         assert_eq!(approval.notifications[0].state, MailState::Sent);
         assert_eq!(acs.requests().len(), 2);
-        let mails: Vec<Mail> = acs.sent().iter().map(of_acs).collect();
-        assert_eq!(mails.len(), 1, "one operation");
-        approve(&gate, &mails, &approval, ALICE).await;
+        let emails: Vec<Mail> = acs.sent().iter().map(email_of).collect();
+        assert_eq!(emails.len(), 1, "one operation");
+        approve(&gate, &emails, &approval, ALICE).await;
         gate.sweep().await;
-        let note = of_acs(&acs.sent()[1]);
-        assert_eq!(note.answers.as_ref(), Some(&mails[0].message_id));
+        let notice = email_of(&acs.sent()[1]);
+        assert_eq!(notice.answers.as_ref(), Some(&emails[0].message_id));
     }
 }
 
@@ -559,7 +558,7 @@ async fn an_unknown_outcome_after_a_transient_error_is_retried() {
     assert_eq!(gate.status(&approval.id).await.deliverable, Deliverable::Ok);
 }
 
-/// Twenty approvers, a few connections: everybody gets one mail.
+/// Each of twenty approvers gets one email, over a few connections.
 #[tokio::test]
 async fn twenty_approvers_get_one_email_each() {
     let smtp = Smtp::start().await;
@@ -582,7 +581,7 @@ async fn twenty_approvers_get_one_email_each() {
     assert_eq!(to, expected);
 }
 
-/// The server repeats addresses and the like in its answers; the log does not, at any level.
+/// The server repeats addresses in its answers; the log does not, at any level.
 #[tokio::test]
 async fn the_log_contains_no_address_and_no_password() {
     let (smtp, dir) = (Smtp::start().await, tempfile::tempdir().unwrap());
@@ -628,7 +627,7 @@ async fn the_log_contains_no_address_and_no_password() {
 #[tokio::test]
 async fn acs_is_not_called_before_its_retry_after() {
     let acs = Acs::start().await;
-    let gate = by_acs(&acs).await;
+    let gate = acs_gate(&acs).await;
     acs.answer(429, Some(200), "TooManyRequests");
     let approval = gate.client.submit(&for_alice()).await.unwrap();
     assert_eq!(
@@ -671,7 +670,7 @@ async fn acs_errors_are_classified() {
         ),
     ] {
         let acs = Acs::start().await;
-        let gate = by_acs(&acs).await;
+        let gate = acs_gate(&acs).await;
         for (status, code) in &answers {
             acs.answer(*status, None, code);
         }
@@ -684,7 +683,7 @@ async fn acs_errors_are_classified() {
 #[tokio::test]
 async fn acs_accepts_a_managed_identity() {
     let (acs, dir) = (Acs::start().await, tempfile::tempdir().unwrap());
-    let (url, _) = identity_service(|| of_2100("token-of-acs")).await;
+    let (url, _) = identity_service(|| long_lived("token-of-acs")).await;
     let gate = Process::start(
         dir.path(),
         &[
@@ -698,8 +697,8 @@ async fn acs_accepts_a_managed_identity() {
     .await;
     acs.trust("token-of-acs");
     let approval = gate.client().submit(&for_alice()).await.unwrap();
-    let mails: Vec<Mail> = acs.sent().iter().map(of_acs).collect();
-    let question = question(&mails, &approval.id, ALICE);
+    let emails: Vec<Mail> = acs.sent().iter().map(email_of).collect();
+    let question = question(&emails, &approval.id, ALICE);
     let form = format!("decision=approve&code={}", question.code);
     assert_eq!(decide_at(&question.link, &form).await.unwrap(), 303);
 
@@ -710,10 +709,10 @@ async fn acs_accepts_a_managed_identity() {
         assert_eq!(fault, Some(MailFault::Misconfigured));
     }
     let log = gate.kill().await;
-    let said = log
+    let count = log
         .matches("email cannot be sent with these settings")
         .count();
-    assert_eq!(said, 1, "once: {log}");
+    assert_eq!(count, 1, "logged once: {log}");
     assert!(
         !log.contains("token-of-acs") && !log.contains(ALICE),
         "{log}"
@@ -724,7 +723,7 @@ async fn acs_accepts_a_managed_identity() {
 async fn graph_sends_the_email_from_a_mailbox() {
     let (graph, dir) = (Graph::start().await, tempfile::tempdir().unwrap());
     graph.trust("token-of-graph");
-    let (url, _) = identity_service(|| of_2100("token-of-graph")).await;
+    let (url, _) = identity_service(|| long_lived("token-of-graph")).await;
     let gate = Process::start(
         dir.path(),
         &[
@@ -738,8 +737,8 @@ async fn graph_sends_the_email_from_a_mailbox() {
     .await;
     let approval = gate.client().submit(&for_alice()).await.unwrap();
     assert_eq!(approval.notifications[0].state, MailState::Sent);
-    let mails: Vec<Mail> = graph.sent().iter().map(|mime| Mail::parse(mime)).collect();
-    let question = question(&mails, &approval.id, ALICE);
+    let emails: Vec<Mail> = graph.sent().iter().map(|mime| Mail::parse(mime)).collect();
+    let question = question(&emails, &approval.id, ALICE);
     let form = format!("decision=approve&code={}", question.code);
     assert_eq!(decide_at(&question.link, &form).await.unwrap(), 303);
 
@@ -772,7 +771,7 @@ async fn graph_sends_the_email_from_a_mailbox() {
 async fn hostile_text_breaks_no_email() {
     let smtp = Smtp::start().await;
     let gate = gate(&smtp, &[]).await;
-    let plain = received_for(&gate, &smtp, "plain").await;
+    let plain = email_with(&gate, &smtp, "plain").await;
     let headers = |mail: &Mail| {
         let (head, _) = mail.source.split_once("\r\n\r\n").unwrap();
         head.lines()
@@ -780,10 +779,10 @@ async fn hostile_text_breaks_no_email() {
             .count()
     };
     let expected = headers(&plain);
-    let corpus = hostile();
+    let corpus = hostile_texts();
     assert!(corpus.len() >= 40, "{}", corpus.len());
     for words in corpus {
-        let mail = received_for(&gate, &smtp, &words).await;
+        let mail = email_with(&gate, &smtp, &words).await;
         assert_eq!(headers(&mail), expected, "{words:?}: {}", mail.source);
         assert!(mail.subject.chars().count() <= 200);
         assert!(
@@ -799,9 +798,9 @@ async fn hostile_text_breaks_no_email() {
     }
 }
 
-/// The mail about a request whose every free text is these words, as far as the gate takes them: a
-/// line with a hidden character in it is refused at once.
-async fn received_for(gate: &TestGate, smtp: &Smtp, words: &str) -> Mail {
+/// The email about a request that has this text in every free-text member that accepts it; a single-line
+/// member refuses hidden characters.
+async fn email_with(gate: &TestGate, smtp: &Smtp, words: &str) -> Mail {
     let cut = |most: usize| words.chars().take(most).collect::<String>();
     let parameters = object(json!({"value": cut(7_000), cut(60): 1}));
     let new = |line: String, prose: String| NewApproval {
@@ -811,7 +810,7 @@ async fn received_for(gate: &TestGate, smtp: &Smtp, words: &str) -> Mail {
         reason: Some(prose),
         ..for_alice()
     };
-    let before = smtp.mails().len();
+    let before = smtp.received().len();
     let mut approval = gate.client.submit(&new(cut(100), cut(2_000))).await;
     for (line, prose) in [("x", cut(2_000)), ("x", "x".to_owned())] {
         if approval.is_err() {
@@ -819,15 +818,15 @@ async fn received_for(gate: &TestGate, smtp: &Smtp, words: &str) -> Mail {
         }
     }
     let approval = approval.unwrap_or_else(|error| panic!("{words:?}: {error:?}"));
-    let mails = received(smtp);
-    assert_eq!(mails.len(), before + 1, "{words:?}");
-    let mail = mails.into_iter().next_back().unwrap();
-    // It can be answered, whatever is in it.
+    let emails = received(smtp);
+    assert_eq!(emails.len(), before + 1, "{words:?}");
+    let mail = emails.into_iter().next_back().unwrap();
+    // Link and code can be read from any such email.
     question(std::slice::from_ref(&mail), &approval.id, ALICE);
     mail
 }
 
-fn hostile() -> Vec<String> {
+fn hostile_texts() -> Vec<String> {
     let long = |part: &str| part.repeat(1_000_000 / part.len());
     let mut corpus: Vec<String> = [
         "a\r\nBcc: eve@example.com",
@@ -897,7 +896,7 @@ fn hostile() -> Vec<String> {
     corpus
 }
 
-/// A token that lives until the year 2100.
-fn of_2100(token: &str) -> Option<(String, u64)> {
+/// A token that expires in the year 2100.
+fn long_lived(token: &str) -> Option<(String, u64)> {
     Some((token.to_owned(), 4_102_444_800))
 }

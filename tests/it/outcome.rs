@@ -49,7 +49,7 @@ async fn an_outcome_is_recorded_once() {
     assert_eq!(
         gate.client.outcome(&id, &report(None)).await.unwrap(),
         executed,
-        "the same again"
+        "a repeated report"
     );
     assert_eq!(
         post(&gate, &id, json!({"status": "ExecutionFailed"})).await,
@@ -122,7 +122,7 @@ async fn a_missing_report_becomes_unknown_and_a_late_one_is_recorded() {
         .map(|what| {
             history
                 .find(&format!(r#"\"what\":\"{what}\""#))
-                .expect("it is in the history")
+                .expect("the history contains the event")
         })
         .collect();
     assert!(events.is_sorted());

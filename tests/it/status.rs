@@ -21,10 +21,10 @@ async fn a_decision_ends_the_wait_at_once() {
     };
     gate.approve(&approval, ALICE).await;
     let decided = Instant::now();
-    let (approval, heard) = waiting.await.unwrap();
+    let (approval, notified_at) = waiting.await.unwrap();
     assert_eq!(approval.status, Status::Approved);
-    // Far less than any re-read of the store: it was woken. (Not a measurement.)
-    assert!(heard.saturating_duration_since(decided) < Duration::from_secs(5));
+    // Well below the interval of re-reading the store: the wait was woken.
+    assert!(notified_at.saturating_duration_since(decided) < Duration::from_secs(5));
 }
 
 #[tokio::test]
@@ -34,20 +34,20 @@ async fn retry_after_grows_with_age_on_functions() {
         let mut new = request();
         new.timeout_seconds = Some(7_200);
         let approval = gate.client.submit(&new).await.unwrap();
-        let mut told = Vec::new();
-        for passing in [0, 100, 500, 5_000, 1_598] {
-            gate.pass(Duration::from_secs(passing));
-            let (_, stay_away) = gate
+        let mut retry_after = Vec::new();
+        for seconds in [0, 100, 500, 5_000, 1_598] {
+            gate.pass(Duration::from_secs(seconds));
+            let (_, pause) = gate
                 .client
                 .status(&approval.id, Duration::ZERO)
                 .await
                 .unwrap();
-            told.push(stay_away.unwrap().as_secs());
+            retry_after.push(pause.unwrap().as_secs());
         }
-        // The last one is for what is left until the deadline.
+        // The last value is limited by the time left until the deadline.
         assert!(
-            told[4] <= expected[4] && told[..4] == expected[..4],
-            "{told:?}"
+            retry_after[4] <= expected[4] && retry_after[..4] == expected[..4],
+            "{retry_after:?}"
         );
     }
 }
@@ -56,13 +56,13 @@ async fn retry_after_grows_with_age_on_functions() {
 async fn a_wait_ends_at_its_limit_the_deadline_or_a_decision() {
     let gate = TestGate::start().await;
     let approval = gate.ask().await;
-    let (still, stay_away) = gate
+    let (still, pause) = gate
         .client
         .status(&approval.id, Duration::from_secs(1))
         .await
         .unwrap();
     assert_eq!(still.status, Status::Pending);
-    assert_eq!(stay_away, Some(Duration::from_secs(1)));
+    assert_eq!(pause, Some(Duration::from_secs(1)));
 
     let mut short = request();
     short.timeout_seconds = Some(10);
@@ -81,12 +81,12 @@ async fn a_wait_ends_at_its_limit_the_deadline_or_a_decision() {
     assert_eq!(timed_out.response_timestamp, Some(short.expires_at));
 
     gate.reject(&approval, ALICE, "no").await;
-    let (rejected, stay_away) = gate
+    let (rejected, pause) = gate
         .client
         .status(&approval.id, Duration::from_secs(60))
         .await
         .unwrap();
-    assert_eq!((rejected.status, stay_away), (Status::Rejected, None));
+    assert_eq!((rejected.status, pause), (Status::Rejected, None));
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! `HO_AGENT_KEYS`: a function key speaks for its own agents alone.
+//! `HO_AGENT_KEYS`: a function key may act for its own agents only.
 
 use human_oversight_client::Client;
 use human_oversight_client::parameters::{hex, sha256};
@@ -29,7 +29,7 @@ async fn a_function_key_works_for_its_own_agents_only() {
     );
     assert_eq!(gate.stored().await.len(), 1);
 
-    // The same host, the same gate, and a key that the gate knows for another agent.
+    // Now the gate assigns the agent to another key than the one that calls.
     let foreign = format!("{}=UserManager*", hex(&sha256(b"another key")));
     let gate = TestGate::at(gate.dir, &[("HO_AGENT_KEYS", &foreign)]).await;
     let id = &approval.id;
@@ -65,6 +65,6 @@ async fn the_key_may_be_sent_in_the_query() {
     };
     assert_eq!(post("in%20the%20query").await, StatusCode::ACCEPTED);
     assert_eq!(post("another").await, StatusCode::FORBIDDEN);
-    let none = Client::new(&gate.direct(""), None).unwrap();
-    assert!(none.submit(&request()).await.is_err());
+    let without_key = Client::new(&gate.direct(""), None).unwrap();
+    assert!(without_key.submit(&request()).await.is_err());
 }
