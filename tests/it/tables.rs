@@ -571,7 +571,7 @@ async fn a_row_of_the_predecessor_is_told_as_such_and_never_judged() {
         assert_eq!(answer.status, StatusCode::CONFLICT, "{}", answer.body);
         let problem = answer.problem();
         let detail = problem["detail"].as_str().unwrap();
-        assert!(detail.contains("predecessor"), "{detail}");
+        assert!(detail.contains("legacy Logic App"), "{detail}");
     }
     gate.ask().await;
     gate.pass(Duration::from_secs(3_600));
