@@ -61,4 +61,5 @@ mod submit;
 mod sweep;
 mod tables;
 mod verify;
+mod vocabulary;
 mod withdraw;
