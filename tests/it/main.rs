@@ -28,6 +28,7 @@ mod decision;
 mod demo;
 mod edge;
 mod functions;
+mod golden;
 mod http_examples;
 mod identity;
 mod integrity;
