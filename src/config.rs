@@ -15,10 +15,12 @@ use crate::entra::SignIn;
 use crate::identity::Principal;
 use crate::keyring::{KeyError, NamedKey};
 use crate::mailer::MailChoice;
+use crate::store::RowSettings;
 
 use mail::{brand, mail, mail_from, notes};
 use sign_in::sign_in;
-pub use store::{Archive, StoreChoice};
+use store::gate_id_of;
+pub use store::{StoreChoice, TableSettings};
 
 /// How this gate was set up.
 #[derive(Clone, Debug)]
@@ -36,6 +38,8 @@ pub struct Config {
     pub base_url: Option<String>,
     /// Where requests are kept.
     pub store: StoreChoice,
+    /// How their rows are written.
+    pub rows: RowSettings,
     /// The folder of what a developer's gate keeps for itself.
     pub home: PathBuf,
     /// How mails are sent.
@@ -126,16 +130,19 @@ impl Config {
         let local = get("HO_LOCAL").as_deref() == Some("1") && !in_cloud;
         let production = behind_host && !local;
 
-        let Archive {
+        let TableSettings {
             store,
+            mut rows,
             home,
             link_keys,
             receipt_keys,
-        } = Archive::of(&get, production)?;
+        } = TableSettings::of(&get, production)?;
         let mail = mail(&get, production)?;
         let base_url = get("HO_BASE_URL")
             .map(|url| base_url(&url, production))
             .transpose()?;
+        let of_host = base_url.as_deref().filter(|_| production);
+        rows.default_gate_id = Some(of_host.map_or_else(|| "local".to_owned(), gate_id_of));
         let allowed_approvers = match get("HO_ALLOWED_APPROVERS") {
             Some(list) => AllowList::parse(&list).map_err(|_| {
                 unusable(
@@ -164,6 +171,7 @@ impl Config {
             } as u16,
             base_url,
             store,
+            rows,
             home,
             mail_from: mail_from(&get, &mail)?,
             mail,
@@ -407,6 +415,10 @@ mod tests {
             ("HO_SWEEP_SECONDS", "0"),
             ("HO_IDENTITY", "password"),
             ("HO_OPEN_LIMIT", "0"),
+            ("HO_ROWS", "3"),
+            ("HO_GATE_ID", "a b"),
+            ("HO_GATE_ID", "a,"),
+            ("HO_GATE_ID", "a,b,c"),
             ("HO_BASE_URL", "example.com"),
             ("HO_BASE_URL", "https://example.com/path"),
             ("HO_LINK_KEYS", "x"),

@@ -245,7 +245,9 @@ impl App {
         let link_keys = LinkKeys::new(&link_keys).map_err(of("HO_LINK_KEYS"))?;
         let link_keys = Arc::new(link_keys);
         let keys = Some(link_keys.clone());
-        let store = config.store.open(config.open_limit, clock.clone(), keys);
+        let store = config
+            .store
+            .open(config.open_limit, clock.clone(), keys, config.rows.clone());
         Ok(Self {
             base_url: base_url.unwrap_or_else(|| format!("http://127.0.0.1:{port}")),
             store: store.map_err(AssembleError::Http)?,

@@ -1,10 +1,10 @@
 //! The gate as a program: behind the Azure Functions host, by itself for development, or as a demo.
 
-mod archive;
 #[cfg(unix)]
 mod ask;
 mod backup;
 mod demo;
+mod maintenance;
 mod purge;
 mod verify;
 
@@ -17,10 +17,11 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, anyhow, bail};
-use human_oversight::config::{Archive, Config};
+use human_oversight::config::{Config, TableSettings};
 use human_oversight::http::{self, App};
 use human_oversight::keyring;
 use human_oversight::mailer::MailChoice;
+use human_oversight::store::StoreError;
 use human_oversight::timestamp::{Clock, Timestamp};
 use tokio::net::TcpListener;
 use tracing::Level;
@@ -34,7 +35,8 @@ const USAGE: &str = "usage: human-oversight [COMMAND]
   ask OPTIONS -- COMMAND    run a command only after a person approved it (not on Windows)
   verify [--keys FILE]      hold every row of the table against its proofs; FILE as /api/keys gives it
   backup FILE               copy the table into a new file, a row a line
-  restore FILE              put rows of such a copy back, never over one that is there
+  restore FILE              put rows of such a copy back, never over one that is there;
+                            with --gate-id ID those of the gate ID too
   purge --older-than DAYS   say what ended so long ago; with --delete, delete it
   keygen                    print fresh keys as HO_LINK_KEYS and HO_RECEIPT_KEYS take them
 ";
@@ -59,27 +61,29 @@ async fn main() -> ExitCode {
         },
         #[cfg(unix)]
         ["ask", arguments @ ..] => return ask(arguments).await,
-        ["verify"] => return table("verify", |archive| verify::run(archive, clock(), None)).await,
+        ["verify"] => {
+            return table("verify", |settings| verify::run(settings, clock(), None)).await;
+        }
         ["verify", "--keys", file] => {
             let keys = Some(Path::new(file));
-            return table("verify", |archive| verify::run(archive, clock(), keys)).await;
+            return table("verify", |settings| verify::run(settings, clock(), keys)).await;
         }
         ["backup", file] => {
             let file = Path::new(file);
-            return table("back up", |archive| backup::run(archive, clock(), file)).await;
+            return table("back up", |settings| backup::run(settings, clock(), file)).await;
         }
-        ["restore", file] => {
-            let file = Path::new(file);
-            return table("restore", |archive| backup::restore(archive, clock(), file)).await;
+        ["restore", file] => return restore(file, None).await,
+        ["restore", file, "--gate-id", id] | ["restore", "--gate-id", id, file] => {
+            return restore(file, Some(id)).await;
         }
         ["purge", "--older-than", days] | ["purge", "--older-than", days, "--delete"] => {
             let Ok(days) = days.parse() else {
                 eprintln!("human-oversight: --older-than takes a whole number of days");
                 return ExitCode::from(2);
             };
-            let is_meant = arguments.last() == Some(&"--delete");
-            return table("purge", |archive| {
-                purge::run(archive, clock(), days, is_meant)
+            let delete = arguments.last() == Some(&"--delete");
+            return table("purge", |settings| {
+                purge::run(settings, clock(), days, delete)
             })
             .await;
         }
@@ -112,18 +116,26 @@ async fn ask(arguments: &[&str]) -> ExitCode {
 }
 
 /// Works on the table by itself. Ends with 2 when it could not.
-async fn table<Fut>(name: &str, work: impl FnOnce(Archive) -> Fut) -> ExitCode
+async fn table<Fut>(name: &str, work: impl FnOnce(TableSettings) -> Fut) -> ExitCode
 where
     Fut: Future<Output = anyhow::Result<ExitCode>>,
 {
-    let done = match Archive::read(|name| std::env::var(name).ok()) {
-        Ok(archive) => work(archive).await,
+    let done = match TableSettings::read(|name| std::env::var(name).ok()) {
+        Ok(settings) => work(settings).await,
         Err(error) => Err(error.into()),
     };
     done.unwrap_or_else(|error| {
         eprintln!("human-oversight cannot {name}: {error:#}");
         ExitCode::from(2)
     })
+}
+
+async fn restore(file: &str, other_gate: Option<&str>) -> ExitCode {
+    let file = Path::new(file);
+    table("restore", |settings| {
+        backup::restore(settings, clock(), file, other_gate)
+    })
+    .await
 }
 
 fn clock() -> Clock {
@@ -149,24 +161,35 @@ async fn run() -> anyhow::Result<()> {
     } else {
         tracing::info!(url, "the gate is open, for development");
     }
-    serve(app, listener).await;
-    Ok(())
+    serve(app, listener).await
 }
 
-/// Shows at once whether the store can be used; nobody waits for it but the first sweep, which would
-/// miss what is only being made.
-async fn prepare_and_sweep(app: Arc<App>) {
-    if let Err(error) = app.store.prepare().await {
-        tracing::error!(cause = %error, "the store cannot be used");
+/// Shows at once whether the store can be used. Only the first sweep waits for it, which would miss a table
+/// that is only being made.
+///
+/// # Errors
+/// When the table belongs to a gate with another id.
+async fn prepare_and_sweep(app: Arc<App>) -> anyhow::Result<()> {
+    match app.store.prepare().await {
+        Ok(()) => {}
+        Err(error @ StoreError::GateId { .. }) => return Err(error.into()),
+        Err(error) => tracing::error!(cause = %error, "the store cannot be used"),
     }
     if !app.config.behind_host {
         http::sweep_for_ever(app).await;
     }
+    Ok(())
 }
 
-async fn serve(app: Arc<App>, listener: TcpListener) {
-    tokio::spawn(prepare_and_sweep(app.clone()));
-    http::serve(listener, app).await;
+/// Answers requests until it is found that they are another gate's.
+async fn serve(app: Arc<App>, listener: TcpListener) -> anyhow::Result<()> {
+    let preparing = tokio::spawn(prepare_and_sweep(app.clone()));
+    tokio::spawn(http::serve(listener, app));
+    // A panic in there leaves the gate as it is: it prepares its store when it needs it.
+    if let Ok(prepared) = preparing.await {
+        prepared?;
+    }
+    std::future::pending().await
 }
 
 fn settings() -> anyhow::Result<Config> {

@@ -125,7 +125,7 @@ async fn look(app: &App, due: Due) -> Option<usize> {
 
 /// One request, in one write, and its mails after that.
 async fn tidy(app: &App, id: &ApprovalId, due: &Due) -> Result<usize, Error> {
-    let Some(row) = app.store.look(id, due, app.now()).await? else {
+    let Some(row) = app.store.get_if_due(id, due, app.now()).await? else {
         return Ok(0);
     };
     let before = row.approval.clone();
