@@ -30,6 +30,7 @@ mod demo;
 mod edge;
 mod forms;
 mod functions;
+mod golden;
 mod http_examples;
 mod identity;
 mod integrity;
