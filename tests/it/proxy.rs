@@ -87,6 +87,13 @@ impl Proxy {
         self.shared.seen.lock().unwrap().heads.clone()
     }
 
+    /// The requests so far, as `METHOD /path?query` and body.
+    pub(crate) fn bodies(&self) -> Vec<(String, String)> {
+        let seen = self.shared.seen.lock().unwrap();
+        let requests = seen.heads.iter().map(|head| request_of(head));
+        requests.zip(seen.bodies.iter().cloned()).collect()
+    }
+
     /// Whether every queued fault was applied.
     pub(crate) fn all_faults_applied(&self) -> bool {
         self.shared.seen.lock().unwrap().faults.is_empty()
@@ -94,7 +101,9 @@ impl Proxy {
 
     /// Clears the recorded requests.
     pub(crate) fn clear(&self) {
-        self.shared.seen.lock().unwrap().heads.clear();
+        let mut seen = self.shared.seen.lock().unwrap();
+        seen.heads.clear();
+        seen.bodies.clear();
     }
 
     /// The number of accepted connections, with those that were closed at once.
@@ -121,6 +130,7 @@ struct Shared {
 struct Seen {
     connections: usize,
     heads: Vec<String>,
+    bodies: Vec<String>,
     faults: VecDeque<(Matching, Fault)>,
 }
 
@@ -189,6 +199,8 @@ impl Shared {
         let mut seen = self.seen.lock().unwrap();
         let line = request_of(&request.head);
         seen.heads.push(request.head.clone());
+        let body = String::from_utf8_lossy(&request.body);
+        seen.bodies.push(body.into_owned());
         let waiting = seen
             .faults
             .iter()

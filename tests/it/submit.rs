@@ -30,7 +30,7 @@ async fn a_request_is_stored_and_the_approvers_are_notified() {
     assert_eq!(approval.agent_name, "UserManagerAgent");
     assert_eq!(approval.deliverable, Deliverable::Ok);
     assert_eq!(approval.status_url, format!("{}/api/status/{id}", gate.url));
-    let digest = Parameters::of(&request().parameters).unwrap().digest();
+    let digest = Parameters::new(&request().parameters).unwrap().digest();
     assert_eq!(
         approval.parameters_digest,
         human_oversight_client::parameters::hex(&digest)
@@ -148,7 +148,7 @@ async fn a_realistic_request_is_accepted_unchanged() {
     realistic.on_behalf_of = Some("requester@example.com".to_owned());
     realistic.correlation_id = Some("Run_1.step-2".to_owned());
     let approval = gate.client.submit(&realistic).await.unwrap();
-    let digest = Parameters::of(&realistic.parameters).unwrap();
+    let digest = Parameters::new(&realistic.parameters).unwrap();
     assert_eq!(
         approval.parameters_digest,
         human_oversight_client::parameters::hex(&digest.digest())
