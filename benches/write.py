@@ -31,24 +31,24 @@ def targets(f):
     waiting = f["waiting"]
     binary = (ROOT / "target/release/human-oversight").stat().st_size / 1e6
     rows = [
-        ("processor time for an approval, 32 at once: how many times less", "8", spread(many["times less CPU"]),
+        ("CPU time per approval, 32 concurrent: times less", "8", spread(many["times less CPU"]),
          many["times less CPU"][0] >= 8),
-        ("approvals a second, 32 at once: how many times as many", "5", spread(many["times as many lives"]),
+        ("approvals per second, 32 concurrent: times as many", "5", spread(many["times as many lives"]),
          many["times as many lives"][0] >= 5),
-        ("the same, one at a time", "–", spread(one["times as many lives"]), None),
-        ("from the decision until the waiting agent goes on, median, ms", "5", spread(f["resume"]["gate ms"], 2),
+        ("the same, 1 at a time", "–", spread(one["times as many lives"]), None),
+        ("time from the decision until the waiting agent continues, median, ms", "5", spread(f["resume"]["gate ms"], 2),
          f["resume"]["gate ms"][0] <= 5),
-        ("the same: how many times sooner than an agent that asks every second", "100", f"{resume:,.0f}", resume >= 100),
-        ("from the start to the first answer: how many times a bare server's", "3", f"{start:.1f}", start <= 3),
-        ("processor time until then, ms (counted in steps of 10)", "50", spread(f["start"]["gate CPU ms"], 0),
+        ("the same: times sooner than an agent that polls every second", "100", f"{resume:,.0f}", resume >= 100),
+        ("time from the start to the first response: multiple of a bare server's", "3", f"{start:.1f}", start <= 3),
+        ("CPU time until then, ms (resolution 10)", "50", spread(f["start"]["gate CPU ms"], 0),
          f["start"]["gate CPU ms"][0] < 50),
         ("memory when idle, MiB", "12", f"{waiting['idle KiB'] / 1024:.1f}", waiting["idle KiB"] <= 12 * 1024),
-        ("memory for each of 1,000 agents that wait, KiB", "32", f"{waiting['KiB per waiting agent']:.1f}",
+        ("memory per agent, with 1,000 waiting, KiB", "32", f"{waiting['KiB per waiting agent']:.1f}",
          waiting["KiB per waiting agent"] <= 32),
-        ("processor time while they wait, %", "0", f"{waiting['CPU %']:.1f}", waiting["CPU %"] < 0.5),
-        ("reads of a status: share of what a bare server answers", "50 %", f"{f['status']['of bare'][0] * 100:.0f} %",
+        ("CPU usage while they wait, %", "0", f"{waiting['CPU %']:.1f}", waiting["CPU %"] < 0.5),
+        ("status reads: share of a bare server's throughput", "50 %", f"{f['status']['of bare'][0] * 100:.0f} %",
          f["status"]["of bare"][0] >= 0.5),
-        ("the program, MB", "12", f"{binary:.1f}", binary <= 12),
+        ("size of the binary, MB", "12", f"{binary:.1f}", binary <= 12),
     ]
     yield "| figure | target | measured | |"
     yield "|---|---:|---:|---|"
@@ -61,28 +61,28 @@ def absolute(f):
     yield "|---|---:|---:|"
     for c in ("1", "32"):
         of = f[f"c{c}"]
-        yield f"| approvals a second, {c} at once | {spread(of['gate lives/s'])} | {spread(of['hand-rolled lives/s'])} |"
-        yield f"| processor ms for each, {c} at once | {spread(of['gate CPU ms'], 2)} | {spread(of['hand-rolled CPU ms'], 2)} |"
+        yield f"| approvals per second, {c} concurrent | {spread(of['gate lives/s'])} | {spread(of['hand-rolled lives/s'])} |"
+        yield f"| CPU ms per approval, {c} concurrent | {spread(of['gate CPU ms'], 2)} | {spread(of['hand-rolled CPU ms'], 2)} |"
     resume = f["resume"]
-    yield (f"| decision → the agent goes on, ms | {spread(resume['gate ms'], 2)} "
-           f"| {spread(resume['1 s poller ms'], 0)}, asking every second |")
+    yield (f"| decision → the agent continues, ms | {spread(resume['gate ms'], 2)} "
+           f"| {spread(resume['1 s poller ms'], 0)}, polling every second |")
     yield ""
-    yield (f"The disk here takes {f['disk']['durable writes/s']:,.0f} durable writes a second, one after the other. "
-           f"A bare server starts in {spread(f['start']['bare ms'])} ms, the gate in {spread(f['start']['gate ms'])}; "
-           f"it answers {spread(f['status']['bare/s'], 0)} reads a second, the gate {spread(f['status']['gate/s'], 0)}.")
+    yield (f"The disk here takes {f['disk']['durable writes/s']:,.0f} sequential durable writes per second. "
+           f"A bare server starts in {spread(f['start']['bare ms'])} ms, the gate in {spread(f['start']['gate ms'])} ms. "
+           f"It serves {spread(f['status']['bare/s'], 0)} status reads per second, the gate {spread(f['status']['gate/s'], 0)}.")
 
 
 def sizes(f):
     yield "| | rows | submit, ms | status, ms | sweep, ms |"
     yield "|---|---:|---:|---:|---:|"
-    for name, what in (("history", "done with"), ("open", "open, none due")):
+    for name, what in (("history", "finished"), ("open", "open, none due")):
         for size in f[name]:
             yield (f"| {what} | {size['rows']:,} | {size['submit ms']:.2f} | {size['status ms']:.2f} "
                    f"| {size['sweep ms']:.2f} |")
 
 
 def due(f):
-    yield "| due at once | seconds | for each, ms | sweeps | the longest, s |"
+    yield "| due at once | seconds | per request, ms | sweeps | longest, s |"
     yield "|---:|---:|---:|---:|---:|"
     for of in f["due"]:
         yield (f"| {of['rows']:,} | {of['s']:.2f} | {of['s'] / of['rows'] * 1e3:.2f} | {of['sweeps']} "
@@ -94,13 +94,13 @@ def machine():
     cpus = Path("/proc/cpuinfo").read_text()
     model = re.search(r"model name\s*: (.+)", cpus)
     yield (f"Measured on {date.today()} at commit `{commit.stdout.strip()}`, {platform.system()} on "
-           f"{cpus.count('processor')} processors ({model[1] if model else platform.machine()}), everything on "
-           "one machine, the load's own work included. Medians of the rounds, with the least and the greatest.")
+           f"{cpus.count('processor')} processors ({model[1] if model else platform.machine()}), with everything, including "
+           "the load generator, on one machine. Figures are the medians of the rounds, with minimum and maximum.")
 
 
 def bars(f):
-    """Approvals a second, with what the rounds varied by."""
-    groups = [("1 at once", f["c1"]), ("32 at once", f["c32"])]
+    """Approvals per second, with the spread of the rounds."""
+    groups = [("1 concurrent", f["c1"]), ("32 concurrent", f["c32"])]
     top = max(of["gate lives/s"][2] for _, of in groups)
     out = []
     for g, (name, of) in enumerate(groups):
@@ -113,11 +113,11 @@ def bars(f):
             out.append(f'<text x="{158 + width[2]:.1f}" y="{y + 17}">{median:,.0f}</text>')
             out.append(f'<text x="142" y="{y + 17}" text-anchor="end">{key}</text>')
         out.append(f'<text x="10" y="{40 + g * 90 - 6}" font-weight="bold">{name}</text>')
-    return svg("Approvals a second", 650, 220, out)
+    return svg("Approvals per second", 650, 220, out)
 
 
 def lines(title, series, y_label):
-    """Logarithmic in both directions."""
+    """A plot with logarithmic axes."""
     points = [point for _, _, line in series for point in line]
     lx = [math.log10(x) for x, _ in points]
     ly = [math.log10(y) for _, y in points]
@@ -175,7 +175,7 @@ def main():
         ("status, history", GREY, of["history", "status"]),
         ("sweep, open", "#c04000", of["open", "sweep"]),
     ]
-    (PLOTS / "size.svg").write_text(lines("As the table fills", series, "ms, by rows"))
+    (PLOTS / "size.svg").write_text(lines("Latency and table size", series, "ms, by number of rows"))
 
 
 main()

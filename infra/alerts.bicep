@@ -1,21 +1,21 @@
-// The log lines of docs/functions.md that somebody should hear of.
+// Alerts for operators, on the log lines that docs/functions.md explains.
 
-@description('What names end with.')
+@description('The suffix of resource names.')
 param name string
 
-@description('Where.')
+@description('The location.')
 param location string
 
-@description('The component whose telemetry is looked at.')
+@description('The Application Insights component to query.')
 param insightsId string
 
-@description('Who is mailed.')
+@description('The email addresses that receive alerts.')
 param emails array
 
 var rules = [
   {
     name: 'sweep-silent'
-    says: 'No sweep has gone through for 15 minutes: the app is down, its store cannot be used, or a damaged row is left over. Mails, reminders and deadlines wait.'
+    says: 'No sweep has completed for 15 minutes: the app is down, its store cannot be used, or there is a damaged row. Emails, reminders and the recording of timeouts are delayed.'
     severity: 1
     query: 'traces | where message contains "complete: true"'
     operator: 'LessThan'
@@ -23,23 +23,23 @@ var rules = [
   }
   {
     name: 'mail-failing'
-    says: 'No mail can be sent as the gate is set up: a password, a certificate, a role or the sender is wrong. The line has the cause.'
+    says: 'The gate is misconfigured and cannot send email: a password, a certificate, a role or the sender is wrong. The log line has the cause.'
     severity: 1
-    query: 'traces | where message contains "no mail can be sent as the gate is set up"'
+    query: 'traces | where message contains "email cannot be sent with these settings"'
     operator: 'GreaterThan'
     threshold: 0
   }
   {
     name: 'mail-delayed'
-    says: 'Mails are not taken. They are tried again; the lines have the causes.'
+    says: 'Emails are not accepted. They are retried; the log lines have the causes.'
     severity: 2
-    query: 'traces | where message contains "a mail was not sent"'
+    query: 'traces | where message contains "email not sent"'
     operator: 'GreaterThan'
     threshold: 10
   }
   {
     name: 'integrity'
-    says: 'A row is not as it was sealed: somebody changed the table, or a key was taken away. The line has the request and the cause.'
+    says: 'A row does not match its row MAC: the table was changed outside the gate, or a key was removed. The log line has the request and the cause.'
     severity: 0
     query: 'traces | where message contains "integrity problem"'
     operator: 'GreaterThan'
@@ -47,7 +47,7 @@ var rules = [
   }
   {
     name: 'server-errors'
-    says: 'Calls are answered with 5xx.'
+    says: 'Calls fail with 5xx.'
     severity: 2
     query: 'requests | where resultCode startswith "5"'
     operator: 'GreaterThan'
@@ -81,7 +81,7 @@ resource alerts 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = [for rule 
     scopes: [insightsId]
     evaluationFrequency: 'PT15M'
     windowSize: 'PT15M'
-    // Nothing has been logged yet when this is made.
+    // Nothing has been logged yet when this resource is created.
     skipQueryValidation: true
     autoMitigate: true
     criteria: {

@@ -1,13 +1,13 @@
-@description('What names end with.')
+@description('The suffix of resource names.')
 param name string
 
-@description('Where.')
+@description('The location.')
 param location string
 
-@description('The gate\'s identity.')
+@description('The gate\'s managed identity.')
 param identityId string
 
-@description('How the identity is named where tokens are asked for.')
+@description('The client id of the identity, for requesting access tokens.')
 param identityClientId string
 
 @description('The host\'s storage account.')
@@ -16,37 +16,37 @@ param hostAccount string
 @description('The container of the package.')
 param packageUrl string
 
-@description('Where telemetry goes.')
+@description('The connection string for telemetry.')
 param insightsConnectionString string
 
-@description('Memory of an instance.')
+@description('The memory of an instance, in MB.')
 param instanceMemoryMB int
 
-@description('How many instances there may be.')
+@description('The maximum number of instances.')
 param maximumInstances int
 
-@description('How many instances wait for calls.')
+@description('The number of instances that are always ready.')
 param alwaysReady int
 
-@description('From where the app may be called; empty: from everywhere.')
+@description('The addresses that may call the app; empty: all.')
 param callerIps array
 
-@description('From where the package may be published; empty: from everywhere.')
+@description('The addresses that may publish the package; empty: all.')
 param operatorIps array
 
-@description('The subnet that the app\'s calls come from, or empty.')
+@description('The subnet for the app\'s outbound calls, or empty.')
 param subnetId string
 
-@description('Whether the app can only be reached through its private endpoint.')
+@description('Whether the app can be reached only through its private endpoint.')
 param isPrivate bool
 
 @description('The public address, if it is not the app\'s own.')
 param baseUrl string
 
-@description('The app registration that people sign in through; empty: no sign-in.')
+@description('The app registration for sign-in; empty: no sign-in.')
 param entraClientId string
 
-@description('The directory whose members count.')
+@description('The directory whose members may sign in.')
 param entraTenant string
 
 @description('The gate\'s settings.')
@@ -122,7 +122,7 @@ resource app 'Microsoft.Web/sites@2024-11-01' = {
             instanceCount: alwaysReady
           }
         ]
-        // Agents that wait hold a call for up to 100 s each, and cost the gate next to nothing.
+        // Each waiting agent holds a call for up to 100 s, at almost no cost to the gate.
         triggers: { http: { perInstanceConcurrency: 64 } }
       }
     }
@@ -138,7 +138,7 @@ resource app 'Microsoft.Web/sites@2024-11-01' = {
       APPLICATIONINSIGHTS_CONNECTION_STRING: insightsConnectionString
       APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'ClientId=${identityClientId};Authorization=AAD'
       AZURE_CLIENT_ID: identityClientId
-      // The sign-in proves who it is with the identity instead of a secret.
+      // The sign-in authenticates with the identity instead of a secret.
       OVERRIDE_USE_MI_FIC_ASSERTION_CLIENTID: identityClientId
       HO_BASE_URL: empty(baseUrl) ? 'https://${app.properties.defaultHostName}' : baseUrl
     }, settings)
@@ -148,7 +148,7 @@ resource app 'Microsoft.Web/sites@2024-11-01' = {
     name: 'authsettingsV2'
     properties: {
       platform: { enabled: true }
-      // Agents bring function keys, and the gate itself asks approvers to sign in.
+      // Agents send function keys, and the gate itself asks approvers to sign in.
       globalValidation: {
         requireAuthentication: false
         unauthenticatedClientAction: 'AllowAnonymous'
@@ -164,7 +164,7 @@ resource app 'Microsoft.Web/sites@2024-11-01' = {
           }
         }
       }
-      // Nobody calls anything in the approvers' names.
+      // The app makes no calls on behalf of approvers.
       login: { tokenStore: { enabled: false } }
     }
   }
@@ -180,11 +180,11 @@ resource app 'Microsoft.Web/sites@2024-11-01' = {
   }
 }
 
-@description('The app.')
+@description('The resource id of the app.')
 output id string = app.id
 
-@description('Its name.')
+@description('The name of the app.')
 output name string = app.name
 
-@description('Where the gate is.')
+@description('The address of the gate.')
 output baseUrl string = empty(baseUrl) ? 'https://${app.properties.defaultHostName}' : baseUrl

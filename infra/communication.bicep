@@ -1,18 +1,18 @@
-// Mail by Azure Communication Services. A resource of its own, since no built-in role only sends.
+// Email by Azure Communication Services. It is a separate resource, because no built-in role is limited to sending.
 
-@description('What names end with.')
+@description('The suffix of resource names.')
 param name string
 
-@description('The gate\'s identity.')
+@description('The gate\'s managed identity.')
 param principalId string
 
-@description('Where data is kept.')
+@description('The geography in which data is stored.')
 param dataLocation string
 
-@description('Your own domain, or empty for one of Azure\'s.')
+@description('Your own domain; empty: an Azure-managed domain.')
 param domain string
 
-@description('Whether your own domain\'s records are verified; one that is not cannot be linked.')
+@description('Whether the DNS records of your own domain are verified; an unverified domain cannot be linked.')
 param domainVerified bool
 
 var emailOwner = '09976791-48a7-449e-bb21-39d1a415f350' // Communication and Email Service Owner
@@ -29,7 +29,7 @@ resource sender 'Microsoft.Communication/emailServices/domains@2023-04-01' = {
   location: 'global'
   properties: {
     domainManagement: empty(domain) ? 'AzureManaged' : 'CustomerManaged'
-    // It would hand every link that is clicked, a secret, to others.
+    // Tracking would disclose every clicked link, which is a secret.
     userEngagementTracking: 'Disabled'
   }
 }
@@ -53,8 +53,8 @@ resource maySend 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   }
 }
 
-@description('Where mail is handed over.')
+@description('The endpoint that accepts email.')
 output endpoint string = 'https://${communication.properties.hostName}'
 
-@description('Who mails are from.')
+@description('The sender of emails.')
 output sender string = 'DoNotReply@${sender.properties.mailFromSenderDomain}'

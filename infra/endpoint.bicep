@@ -1,24 +1,24 @@
-// One service's private endpoint, and its name in the network.
+// The private endpoint of one service, and its DNS name in the network.
 
-@description('The endpoint\'s name.')
+@description('The name of the endpoint.')
 param name string
 
-@description('Where.')
+@description('The location.')
 param location string
 
-@description('The service.')
+@description('The resource id of the service.')
 param target string
 
-@description('Which part of it.')
+@description('The sub-resource of the service.')
 param group string
 
-@description('The zone that its name is in.')
+@description('The private DNS zone of its name.')
 param zone string
 
-@description('The network that sees the name.')
+@description('The network that resolves the name.')
 param networkId string
 
-@description('The subnet that the endpoint is in.')
+@description('The subnet of the endpoint.')
 param subnetId string
 
 resource endpoint 'Microsoft.Network/privateEndpoints@2024-05-01' = {

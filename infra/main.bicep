@@ -1,32 +1,32 @@
-// Everything the gate needs in one resource group. docs/deployment.md says how to use it.
+// Everything that the gate needs, in one resource group. docs/deployment.md explains its use.
 targetScope = 'resourceGroup'
 
-@description('What names begin with: lower-case letters and digits.')
+@description('The prefix of resource names: lower-case letters and digits.')
 @minLength(3)
 @maxLength(11)
 param stem string = 'oversight'
 
-@description('Where everything is, but for Communication Services, which are global.')
+@description('The location of all resources except Communication Services, which are global.')
 param location string = resourceGroup().location
 
-@description('Who may be named as an approver: `*@contoso.com,alice@fabrikam.com`, an address perhaps with `=` and an Entra object id. The gate does not start without it.')
+@description('The approvers that requests may name: `*@contoso.com,alice@fabrikam.com`, each address optionally followed by `=` and an Entra object id. The gate does not start without it.')
 @minLength(3)
 param allowedApprovers string
 
-@description('How mail is sent: by Azure Communication Services (made here), a mailbox of Microsoft 365, or a relay. docs/deployment.md has the commands that Bicep has no words for.')
+@description('The email transport: Azure Communication Services (created here), a Microsoft 365 mailbox, or an SMTP relay. docs/deployment.md has the commands for what Bicep cannot do.')
 @allowed(['acs', 'graph', 'smtp'])
 param mail string = 'acs'
 
-@description('For `acs`: your own domain. Empty: a domain of Azure\'s, at once, but for 10 mails an hour.')
+@description('For `acs`: your own domain. Empty: an Azure-managed domain, available at once but limited to 10 emails an hour.')
 param mailDomain string = ''
 
-@description('For `acs` with your own domain: true once its DNS records are verified. Until then no mail can be sent.')
+@description('For `acs` with your own domain: true once its DNS records are verified. Until then no email can be sent.')
 param mailDomainVerified bool = false
 
-@description('For `acs`: where Communication Services keep data.')
+@description('For `acs`: the geography in which Communication Services store data.')
 param mailDataLocation string = 'Europe'
 
-@description('For `acs`: who mails are from, if not DoNotReply@ the domain. For `smtp`: who mails are from.')
+@description('The sender of emails. For `acs`: if it is not DoNotReply@ the domain. For `smtp`: always.')
 param mailFrom string = ''
 
 @description('For `graph`: the mailbox that sends.')
@@ -35,85 +35,85 @@ param mailbox string = ''
 @description('For `smtp`: the relay, `smtps://USER@HOST:465`, without a password.')
 param smtpUrl string = ''
 
-@description('For `smtp`: whether the vault holds the relay\'s password, as the secret `smtp-password`.')
+@description('For `smtp`: whether the vault contains the relay\'s password, as the secret `smtp-password`.')
 param smtpPassword bool = false
 
-@description('Whether everybody must sign in with Microsoft Entra ID to decide (`entra`), or the mail\'s link and code do (`link`).')
+@description('How approvers identify themselves: by signing in with Microsoft Entra ID (`entra`), or by the email\'s link and code (`link`).')
 @allowed(['link', 'entra'])
 param identity string = 'link'
 
-@description('With `link`: the actions whose approvers must sign in all the same, as `Delete *,*production*`.')
+@description('With `link`: the actions whose approvers must sign in nevertheless, such as `Delete *,*production*`.')
 param requireEntraFor string = ''
 
-@description('The app registration that people sign in through. Needed for any sign-in.')
+@description('The app registration for sign-in. Required for any sign-in.')
 param entraClientId string = ''
 
-@description('The directory whose members count.')
+@description('The directory whose members may sign in.')
 param entraTenant string = tenant().tenantId
 
-@description('The table of requests, in lower case: Power BI does not find others. The index is `open` and this name.')
+@description('The table of requests, in lower case: Power BI does not find other names. The index is named `open` followed by this name.')
 @minLength(3)
 @maxLength(59)
 param tableName string = 'approvals'
 
-@description('Whether the requests\' account may be opened with its key, as Power BI Desktop can. It costs the proof of who wrote: with the key anybody can read, change and delete every row, no role stops them, and no log names them. Turn it off again, and rotate the keys, when the report signs in with Entra.')
+@description('Whether the requests\' account accepts its account key, which Power BI Desktop can use. The cost is accountability: with the key, anyone can read, change and delete every row, no role restricts that, and no log names the caller. Turn it off again, and rotate the keys, when the report signs in with Entra.')
 param allowSharedKeys bool = false
 
-@description('How the requests are kept: in one data centre (LRS), in three zones (ZRS), or in a second region too.')
+@description('The redundancy of the requests: one data centre (LRS), three zones (ZRS), or a second region too.')
 @allowed(['Standard_LRS', 'Standard_ZRS', 'Standard_GRS', 'Standard_GZRS'])
 param redundancy string = 'Standard_LRS'
 
-@description('The address that links begin with, if the app has a domain of its own: `https://gate.contoso.com`.')
+@description('The base address of links, if the app has a domain of its own: `https://gate.contoso.com`.')
 param baseUrl string = ''
 
-@description('Further settings of the gate by name, such as `{ HO_OPEN_LIMIT: \'5000\' }`. They win over what is set here.')
+@description('Additional settings of the gate by name, such as `{ HO_OPEN_LIMIT: \'5000\' }`. They take precedence over the settings made here.')
 param settings object = {}
 
-@description('When the gate sweeps, as NCRONTAB with seconds. Every minute by default: mails, reminders and deadlines wait for it.')
+@description('The schedule of the sweep, as NCRONTAB with seconds. Every minute by default: retried emails, reminders and the recording of timeouts wait for it.')
 param sweepSchedule string = '0 * * * * *'
 
-@description('Memory of an instance.')
+@description('The memory of an instance, in MB.')
 @allowed([512, 2048, 4096])
 param instanceMemoryMB int = 512
 
-@description('How many instances there may be at most.')
+@description('The maximum number of instances.')
 @minValue(40)
 @maxValue(1000)
 param maximumInstances int = 40
 
-@description('How many instances wait for calls. 0 costs nothing, and the first call waits some seconds.')
+@description('The number of instances that are always ready. With 0, which costs nothing, the first call waits some seconds.')
 param alwaysReady int = 0
 
-@description('From which addresses (CIDR) the app may be called, by agents and approvers. Empty: from all.')
+@description('The addresses (CIDR) from which agents and approvers may call the app. Empty: all.')
 param callerIps array = []
 
-@description('From which plain addresses the package is published and, with privateNetwork, the vault and the tables can be reached. Empty: publishing from all, and with privateNetwork vault and tables from nowhere else.')
+@description('The single addresses from which the package may be published and, with privateNetwork, the vault and the tables can be reached. Empty: publishing from all addresses, and with privateNetwork the vault and the tables only from the network.')
 param operatorIps array = []
 
-@description('Whether the app reaches its storage and vault through private endpoints alone. Costs about 30 USD a month.')
+@description('Whether the app reaches its storage and vault through private endpoints only. Costs about 30 USD a month.')
 param privateNetwork bool = false
 
-@description('With privateNetwork: whether the app too can only be reached from the network.')
+@description('With privateNetwork: whether the app itself can also be reached only from the network.')
 param privateApp bool = false
 
-@description('With privateNetwork: the network\'s addresses, at least a /24.')
+@description('With privateNetwork: the network\'s address range, at least a /24.')
 param networkAddresses string = '10.71.0.0/24'
 
-@description('Who is mailed when something is wrong. Empty: no alerts, which cost some dollars a month.')
+@description('The email addresses that receive alerts. Empty: no alerts, which cost some dollars a month.')
 param alertEmails array = []
 
-@description('How long logs are kept. 30 days are free.')
+@description('The retention of logs, in days. 30 days are free.')
 @minValue(30)
 @maxValue(730)
 param logDays int = 30
 
-@description('How much may be logged a day. What comes after is lost, and the alert of the silent sweep goes off.')
+@description('The daily limit of logs, in gigabytes. Log lines beyond it are lost, and the alert on the silent sweep fires.')
 param logGigabytesADay int = 1
 
-@description('Whether the vault can be emptied for good only after 90 days. Its keys prove all receipts: leave it on.')
+@description('Whether deleted secrets of the vault can be purged only after 90 days. Its keys prove all receipts: leave it on.')
 param purgeProtection bool = true
 
-@description('Who may put the keys into the vault: the object id of whoever deploys. Empty: nobody is given that role.')
+@description('The object id of the account that deploys, which may then put the keys into the vault. Empty: the role is not assigned.')
 param keyWriter string = deployer().objectId
 
 var token = take(uniqueString(subscription().id, resourceGroup().id, stem), 8)
@@ -286,16 +286,16 @@ module appItself 'endpoint.bicep' = if (privateNetwork && privateApp) {
   }
 }
 
-@description('Where agents find the gate: what they have as HO_URL.')
+@description('The address of the gate, for the HO_URL of agents.')
 output HO_URL string = app.outputs.baseUrl
 
-@description('Where the requests are: for the report and for `human-oversight verify`.')
+@description('The endpoint of the requests, for the report and for `human-oversight verify`.')
 output HO_TABLES_ENDPOINT string = storage.outputs.tablesEndpoint
 
-@description('The app that the package is published to.')
+@description('The app to which the package is published.')
 output AZURE_FUNCTION_APP_NAME string = app.outputs.name
 
-@description('The vault that the keys are put into.')
+@description('The vault of the keys.')
 output AZURE_KEY_VAULT_NAME string = vault.outputs.name
 
 @description('The resource group, for azd.')

@@ -1,5 +1,5 @@
-// An example: the smallest deployment. `azd env set` gives the values that are read from the environment;
-// with `az`, set these variables or write the values here. Without approvers Azure refuses it.
+// An example: the smallest deployment. `azd env set` provides the values that are read from the environment;
+// with `az`, set these variables or write the values here. Without approvers, Azure rejects the deployment.
 using './main.bicep'
 
 param allowedApprovers = readEnvironmentVariable('ALLOWED_APPROVERS', '')

@@ -1,16 +1,16 @@
-@description('What names end with.')
+@description('The suffix of resource names.')
 param name string
 
-@description('Where.')
+@description('The location.')
 param location string
 
-@description('The gate\'s identity.')
+@description('The gate\'s managed identity.')
 param principalId string
 
-@description('How long logs are kept.')
+@description('The retention of logs, in days.')
 param logDays int
 
-@description('How much may be logged a day.')
+@description('The daily limit of logs, in gigabytes.')
 param logGigabytesADay int
 
 var metricsPublisher = '3913510d-42f4-4e42-8a64-420c390055eb' // Monitoring Metrics Publisher
@@ -42,24 +42,24 @@ resource lines 'Microsoft.OperationalInsights/workspaces/savedSearches@2023-09-0
   name: 'gate-log'
   properties: {
     category: 'Human Oversight'
-    displayName: 'gate_log: the lines of the gate, taken apart'
+    displayName: 'gate_log: the parsed log lines of the gate'
     functionAlias: 'gate_log'
     query: loadTextContent('queries/gate_log.kql')
   }
 }
 
-// docs/operations.md says what each is for.
+// docs/operations.md explains each query.
 var questions = [
-  { name: 'alive', asks: 'Is it alive?', query: loadTextContent('queries/alive.kql') }
+  { name: 'alive', asks: 'Is the gate alive?', query: loadTextContent('queries/alive.kql') }
   { name: 'failures', asks: 'What fails, and why?', query: loadTextContent('queries/failures.kql') }
   { name: 'request', asks: 'What happened to this request?', query: loadTextContent('queries/request.kql') }
   { name: 'invocation', asks: 'What happened in this call?', query: loadTextContent('queries/invocation.kql') }
-  { name: 'mail', asks: 'Is mail taken?', query: loadTextContent('queries/mail.kql') }
-  { name: 'decisions', asks: 'How long do people take?', query: loadTextContent('queries/decisions.kql') }
+  { name: 'mail', asks: 'Is email accepted?', query: loadTextContent('queries/mail.kql') }
+  { name: 'decisions', asks: 'How long do decisions take?', query: loadTextContent('queries/decisions.kql') }
   { name: 'endings', asks: 'How do requests end?', query: loadTextContent('queries/endings.kql') }
-  { name: 'agents', asks: 'Who asks, and how often?', query: loadTextContent('queries/agents.kql') }
-  { name: 'refusals', asks: 'Does somebody try what is not theirs?', query: loadTextContent('queries/refusals.kql') }
-  { name: 'latency', asks: 'How fast does it answer?', query: loadTextContent('queries/latency.kql') }
+  { name: 'agents', asks: 'Which agents submit, and how often?', query: loadTextContent('queries/agents.kql') }
+  { name: 'refusals', asks: 'Does a caller try to reach what belongs to others?', query: loadTextContent('queries/refusals.kql') }
+  { name: 'latency', asks: 'How fast does the gate respond?', query: loadTextContent('queries/latency.kql') }
   { name: 'starts', asks: 'Did it start, and how often?', query: loadTextContent('queries/starts.kql') }
 ]
 
@@ -83,8 +83,8 @@ resource mayPublish 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   }
 }
 
-@description('The component, for alerts.')
+@description('The Application Insights component, for alerts.')
 output insightsId string = insights.id
 
-@description('Where the host sends its telemetry. No secret: without a token nothing is taken.')
+@description('The connection string for the host\'s telemetry. Not a secret: telemetry is accepted only with a token.')
 output connectionString string = insights.properties.ConnectionString

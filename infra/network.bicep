@@ -1,10 +1,10 @@
-@description('The network\'s name.')
+@description('The name of the network.')
 param name string
 
-@description('Where.')
+@description('The location.')
 param location string
 
-@description('Its addresses.')
+@description('The address range.')
 param addresses string
 
 resource network 'Microsoft.Network/virtualNetworks@2024-05-01' = {
@@ -17,7 +17,7 @@ resource network 'Microsoft.Network/virtualNetworks@2024-05-01' = {
         name: 'app'
         properties: {
           addressPrefix: cidrSubnet(addresses, 26, 0)
-          // What Flex Consumption asks for.
+          // Required by Flex Consumption.
           delegations: [
             {
               name: 'app'
@@ -45,11 +45,11 @@ resource network 'Microsoft.Network/virtualNetworks@2024-05-01' = {
   }
 }
 
-@description('The network.')
+@description('The resource id of the network.')
 output id string = network.id
 
-@description('Where the app\'s calls come from.')
+@description('The subnet for the app\'s outbound calls.')
 output appSubnetId string = network::app.id
 
-@description('Where the private endpoints are.')
+@description('The subnet of the private endpoints.')
 output endpointSubnetId string = network::endpoints.id

@@ -1,27 +1,27 @@
-// Two accounts: who has the key to the requests, as a report may, must not get at the gate's program.
+// Two accounts, so that the key to the requests, which a report may use, gives no access to the gate's program.
 
-@description('What the accounts\' names begin with; a letter is added.')
+@description('The prefix of the accounts\' names; a letter is appended.')
 param name string
 
-@description('Where.')
+@description('The location.')
 param location string
 
-@description('The gate\'s identity.')
+@description('The gate\'s managed identity.')
 param principalId string
 
 @description('The table of requests.')
 param tableName string
 
-@description('Whether the requests\' account may be opened with its key.')
+@description('Whether the requests\' account accepts its account key.')
 param allowSharedKeys bool
 
-@description('How the requests are kept.')
+@description('The redundancy of the requests.')
 param redundancy string
 
 @description('Whether the accounts are reached through private endpoints.')
 param privateNetwork bool
 
-@description('From which addresses the requests can be reached all the same.')
+@description('The addresses that can reach the requests nevertheless.')
 param operatorIps array
 
 var blobOwner = 'b7e6dc6d-f1e8-4753-8033-0f276bb0955b' // Storage Blob Data Owner
@@ -115,7 +115,7 @@ resource mayHost 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
 @description('The requests\' account.')
 output recordsAccountId string = records.id
 
-@description('Where the requests are.')
+@description('The endpoint of the requests.')
 output tablesEndpoint string = records.properties.primaryEndpoints.table
 
 @description('The host\'s account.')
@@ -124,5 +124,5 @@ output hostAccount string = host.name
 @description('The host\'s account.')
 output hostAccountId string = host.id
 
-@description('Where the package is published.')
+@description('The container to which the package is published.')
 output packageUrl string = '${host.properties.primaryEndpoints.blob}${packageContainer}'

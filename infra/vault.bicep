@@ -1,24 +1,24 @@
-// The keys of links and receipts. scripts/vault-keys makes and writes them; no template ever holds one.
+// The keys of links and receipts. scripts/vault-keys generates and writes them; no template contains one.
 
-@description('The vault\'s name.')
+@description('The name of the vault.')
 param name string
 
-@description('Where.')
+@description('The location.')
 param location string
 
-@description('The gate\'s identity.')
+@description('The gate\'s managed identity.')
 param principalId string
 
-@description('Who may put the keys in.')
+@description('The object id that may write the keys; empty: none.')
 param keyWriter string
 
-@description('Whether nothing can be removed for good before 90 days are over.')
+@description('Whether deleted secrets can be purged only after 90 days.')
 param purgeProtection bool
 
 @description('Whether the vault is reached through a private endpoint.')
 param privateNetwork bool
 
-@description('From which addresses it can be reached all the same.')
+@description('The addresses that can reach the vault nevertheless.')
 param operatorIps array
 
 var secretsUser = '4633458b-17de-408a-b874-0445c86b69e6' // Key Vault Secrets User
@@ -35,7 +35,7 @@ resource vault 'Microsoft.KeyVault/vaults@2024-11-01' = {
     }
     enableRbacAuthorization: true
     enableSoftDelete: true
-    // Azure takes true or nothing.
+    // Azure accepts only true or no value.
     enablePurgeProtection: purgeProtection ? true : null
     publicNetworkAccess: privateNetwork && empty(operatorIps) ? 'Disabled' : 'Enabled'
     networkAcls: {
@@ -65,11 +65,11 @@ resource mayWrite 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (!em
   }
 }
 
-@description('The vault.')
+@description('The resource id of the vault.')
 output id string = vault.id
 
-@description('Its name.')
+@description('The name of the vault.')
 output name string = vault.name
 
-@description('Its address, with a slash at the end.')
+@description('The address of the vault, with a trailing slash.')
 output uri string = vault.properties.vaultUri

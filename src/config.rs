@@ -1,5 +1,7 @@
 //! The settings, all from the environment, read once. Nothing else reads it.
 
+mod error;
+mod lookup;
 mod mail;
 mod sign_in;
 mod store;
@@ -7,18 +9,20 @@ mod store;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::address::{Address, AllowList};
-use crate::agents::AgentKeys;
-use crate::approval::Notes;
-use crate::brand::Brand;
-use crate::entra::SignIn;
-use crate::identity::Principal;
-use crate::keyring::{KeyError, NamedKey};
-use crate::mailer::MailChoice;
+use crate::azure::SignIn;
+use crate::domain::NotificationSettings;
+use crate::keys::{AgentKeys, NamedKey};
+use crate::mailer::TransportConfig;
+use crate::render::{Brand, MailParameters};
+use crate::store::RowSettings;
+use crate::values::{Address, AllowList};
 
+pub use error::ConfigError;
+use lookup::{number, parse, seconds, set, unusable};
 use mail::{brand, mail, mail_from, notes};
 use sign_in::sign_in;
-pub use store::{Archive, StoreChoice};
+use store::gate_id_of;
+pub use store::{StoreConfig, TableSettings};
 
 /// How this gate was set up.
 #[derive(Clone, Debug)]
@@ -34,14 +38,16 @@ pub struct Config {
     /// The public address that links begin with, without a slash at the end; by itself the gate
     /// uses the address it listens on.
     pub base_url: Option<String>,
-    /// Where requests are kept.
-    pub store: StoreChoice,
+    /// Where requests are stored.
+    pub store: StoreConfig,
+    /// How their rows are written.
+    pub rows: RowSettings,
     /// The folder of what a developer's gate keeps for itself.
     pub home: PathBuf,
     /// How mails are sent.
-    pub mail: MailChoice,
+    pub mail: TransportConfig,
     /// Which mails people get beside the question.
-    pub mail_notes: Notes,
+    pub mail_notes: NotificationSettings,
     /// Who mails are from.
     pub mail_from: Address,
     /// What mails show of the parameters.
@@ -70,46 +76,6 @@ pub struct Config {
     pub sweep_every: Duration,
 }
 
-/// What mails show of the parameters. The page always shows all.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MailParameters {
-    /// All.
-    Full,
-    /// All but the values of members whose name sounds like a secret.
-    Redacted,
-    /// Nothing.
-    None,
-}
-
-/// Why the gate does not start: one line that names the setting.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ConfigError {
-    /// A setting that production needs.
-    #[error("{name} is not set: {why}")]
-    Missing {
-        /// The setting.
-        name: &'static str,
-        /// What it is for.
-        why: &'static str,
-    },
-    /// A setting whose value cannot be used.
-    #[error("{name} cannot be used: {why}")]
-    Unusable {
-        /// The setting.
-        name: &'static str,
-        /// What is wrong with the value.
-        why: String,
-    },
-    /// A setting that holds no usable keys.
-    #[error("{name} cannot be used: {error}")]
-    Keys {
-        /// The setting.
-        name: &'static str,
-        /// What is wrong.
-        error: KeyError,
-    },
-}
-
 /// The port that the Functions host gives its handler.
 const HOST_PORT: &str = "FUNCTIONS_CUSTOMHANDLER_PORT";
 
@@ -126,16 +92,19 @@ impl Config {
         let local = get("HO_LOCAL").as_deref() == Some("1") && !in_cloud;
         let production = behind_host && !local;
 
-        let Archive {
+        let TableSettings {
             store,
+            mut rows,
             home,
             link_keys,
             receipt_keys,
-        } = Archive::of(&get, production)?;
+        } = TableSettings::of(&get, production)?;
         let mail = mail(&get, production)?;
         let base_url = get("HO_BASE_URL")
             .map(|url| base_url(&url, production))
             .transpose()?;
+        let of_host = base_url.as_deref().filter(|_| production);
+        rows.default_gate_id = Some(of_host.map_or_else(|| "local".to_owned(), gate_id_of));
         let allowed_approvers = match get("HO_ALLOWED_APPROVERS") {
             Some(list) => AllowList::parse(&list).map_err(|_| {
                 unusable(
@@ -143,7 +112,7 @@ impl Config {
                     "it must list addresses (perhaps with `=` and an Entra object id) and `*@domain` patterns",
                 )
             })?,
-            None => AllowList::Anybody,
+            None => AllowList::Anyone,
         };
         let agent_keys = get("HO_AGENT_KEYS").map(|list| {
             AgentKeys::parse(&list).ok_or_else(|| {
@@ -164,6 +133,7 @@ impl Config {
             } as u16,
             base_url,
             store,
+            rows,
             home,
             mail_from: mail_from(&get, &mail)?,
             mail,
@@ -205,7 +175,7 @@ impl Config {
                 "links in mails need the gate's public address",
             );
         }
-        if self.allowed_approvers == AllowList::Anybody {
+        if self.allowed_approvers == AllowList::Anyone {
             return missing(
                 "HO_ALLOWED_APPROVERS",
                 "else an agent could name itself as approver",
@@ -218,22 +188,22 @@ impl Config {
             return missing("HO_RECEIPT_KEYS", "make one with `human-oversight keygen`");
         }
         match &self.store {
-            StoreChoice::Embedded(_) => {
+            StoreConfig::Embedded(_) => {
                 return Err(unusable(
                     "HO_STORE",
                     "the embedded store is for development: it does not outlive an instance",
                 ));
             }
-            StoreChoice::Tables { account, .. } if !account.is_encrypted() => {
+            StoreConfig::Tables { account, .. } if !account.is_encrypted() => {
                 return Err(unusable(
                     "HO_TABLES_CONNECTION_STRING",
                     "production stores over https only",
                 ));
             }
-            StoreChoice::Tables { .. } => {}
+            StoreConfig::Tables { .. } => {}
         }
         match &self.mail {
-            MailChoice::File(_) => Err(unusable(
+            TransportConfig::File(_) => Err(unusable(
                 "HO_MAIL",
                 "the local inbox is for development: nobody would be mailed",
             )),
@@ -242,57 +212,6 @@ impl Config {
             }
             _ => Ok(self),
         }
-    }
-}
-
-/// Where a developer's gate keeps what it keeps, unless it is told.
-const HOME: &str = ".oversight";
-
-/// An Azure resource by its endpoint, with tokens, or by its connection string: one of two settings.
-fn resource<T>(
-    get: &Lookup<'_>,
-    [endpoint, connection_string]: [&'static str; 2],
-    why: &'static str,
-    at: impl Fn(&str) -> Result<T, &'static str>,
-    from_connection_string: impl Fn(&str) -> Result<T, &'static str>,
-) -> Result<T, ConfigError> {
-    match (get(endpoint), get(connection_string)) {
-        (Some(address), None) => at(&address).map_err(|why| unusable(endpoint, why)),
-        (None, Some(text)) => {
-            from_connection_string(&text).map_err(|why| unusable(connection_string, why))
-        }
-        (None, None) => Err(ConfigError::Missing {
-            name: endpoint,
-            why,
-        }),
-        (Some(_), Some(_)) => Err(unusable(
-            connection_string,
-            &format!("{endpoint} is set too, and only one of them can be meant"),
-        )),
-    }
-}
-
-/// Every Azure service that gives a program an identity says so by `IDENTITY_ENDPOINT`.
-fn principal(get: &Lookup<'_>, production: bool) -> Principal {
-    match production || get("IDENTITY_ENDPOINT").is_some() {
-        true => Principal::ManagedIdentity(get("AZURE_CLIENT_ID")),
-        false => Principal::AzureCli,
-    }
-}
-
-/// An empty setting counts as not set.
-fn set(lookup: impl Fn(&str) -> Option<String>, name: &str) -> Option<String> {
-    let value = lookup(name).map(|value| value.trim().to_owned());
-    value.filter(|value| !value.is_empty())
-}
-
-/// What a setting is, if it is set.
-type Lookup<'a> = dyn Fn(&'static str) -> Option<String> + 'a;
-
-fn unusable(name: &'static str, why: &str) -> ConfigError {
-    ConfigError::Unusable {
-        name,
-        why: why.to_owned(),
     }
 }
 
@@ -313,48 +232,10 @@ fn base_url(url: &str, production: bool) -> Result<String, ConfigError> {
     }
 }
 
-fn seconds(
-    get: &Lookup<'_>,
-    name: &'static str,
-    default: u64,
-    range: std::ops::RangeInclusive<u64>,
-) -> Result<Duration, ConfigError> {
-    number(get, name, default, range).map(Duration::from_secs)
-}
-
-fn number(
-    get: &Lookup<'_>,
-    name: &'static str,
-    default: u64,
-    range: std::ops::RangeInclusive<u64>,
-) -> Result<u64, ConfigError> {
-    get(name).map_or(Ok(default), |text| parse(name, &text, range))
-}
-
-fn parse(
-    name: &'static str,
-    text: &str,
-    range: std::ops::RangeInclusive<u64>,
-) -> Result<u64, ConfigError> {
-    text.parse()
-        .ok()
-        .filter(|number| range.contains(number))
-        .ok_or_else(|| {
-            unusable(
-                name,
-                &format!(
-                    "it must be a whole number from {} to {}",
-                    range.start(),
-                    range.end()
-                ),
-            )
-        })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::keyring;
+    use crate::keys::keyring;
 
     pub(super) fn read(settings: &[(&str, &str)]) -> Result<Config, ConfigError> {
         Config::read(|name| {
@@ -373,7 +254,7 @@ mod tests {
             (config.port, config.sweep_every),
             (7071, Duration::from_secs(60))
         );
-        assert_eq!(config.allowed_approvers, AllowList::Anybody);
+        assert_eq!(config.allowed_approvers, AllowList::Anyone);
         let local = read(&[(HOST_PORT, "4711"), ("HO_LOCAL", "1")]).unwrap();
         assert_eq!(
             (local.production, local.port, local.behind_host),
@@ -407,6 +288,10 @@ mod tests {
             ("HO_SWEEP_SECONDS", "0"),
             ("HO_IDENTITY", "password"),
             ("HO_OPEN_LIMIT", "0"),
+            ("HO_ROWS", "3"),
+            ("HO_GATE_ID", "a b"),
+            ("HO_GATE_ID", "a,"),
+            ("HO_GATE_ID", "a,b,c"),
             ("HO_BASE_URL", "example.com"),
             ("HO_BASE_URL", "https://example.com/path"),
             ("HO_LINK_KEYS", "x"),

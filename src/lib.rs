@@ -1,63 +1,59 @@
 //! A gate between an AI agent and a consequential action.
 //!
-//! An agent submits what it is about to do; named people get a mail, open a page, and approve or
-//! reject; the agent runs the action only with a verified approval, and reports what happened. Every
-//! request is one row of a table.
+//! An agent submits what it is about to do; approvers get an email, open a page, and approve or reject;
+//! the agent runs the action only with a verified approval, and reports the outcome. Each request is one
+//! row of a table.
 //!
 //! # Map
 //!
-//! | module | what it is |
+//! Each module imports only modules above it in this table (`tests/it/structure.rs` holds that).
+//!
+//! | module | contents |
 //! |---|---|
-//! | [`approval`] | the lifecycle: states, and the moves between them; pure |
-//! | [`id`], [`address`], [`timestamp`] | values that cannot be wrong once they are made |
-//! | [`agents`], [`entra`] | which agents a function key speaks for; who has signed in |
-//! | [`token`], [`receipt`], [`keyring`] | links, codes and form tokens; signed receipts; their keys |
-//! | [`reveal`], [`views`], [`brand`] | what people read: the page and the mails |
-//! | [`store`] | where approvals are kept: one row each, changed on a condition |
-//! | [`mailer`] | how mails are sent |
-//! | [`identity`], `outbound` | who the gate is to the services it stands on, and the way to them |
-//! | [`http`] | the functions: extract, load, move, save, notify, respond |
-//! | [`config`] | the settings, read once |
+//! | [`values`] | addresses, ids, digests, times: valid by construction |
+//! | [`reveal`] | makes hidden and confusable characters visible |
+//! | [`domain`] | the lifecycle: states, rules, transitions; pure |
+//! | [`keys`] | link tokens, one-time codes, CSRF tokens, row MACs, receipts |
+//! | [`azure`] | access tokens, HTTP clients, App Service authentication |
+//! | [`store`] | one row per request, written conditionally; Azure Tables or an embedded file |
+//! | [`mailer`] | sends email over SMTP, Azure Communication Services or Microsoft 365 |
+//! | [`render`] | what people read: pages and emails |
+//! | [`config`] | the settings, read once from the environment |
+//! | [`app`] | the use cases: load, apply a transition, store, notify |
+//! | [`http`] | the functions: extract, call a use case, respond |
 //!
-//! Dependencies point one way: `main` → `http` → the others; `approval` knows only values.
+//! The program's command line is in `cli`, above all of these.
 //!
-//! # What always holds
+//! # Invariants
 //!
 //! 1. Anything but a verified approval of exactly these parameters, still in time, is a refusal.
 //! 2. `GET` and `HEAD` write nothing. Only a person's form decides.
-//! 3. Every change after the insert is one write on the condition that nobody wrote since the row
-//!    was read; else the move is judged again. There is one final decision.
-//! 4. The deadline is judged whenever a row is read or decided, by `now < expires_at`; the sweep only
-//!    tidies.
-//! 5. The digest of the parameters that were shown is in the row, on the page and in the receipt, and
-//!    is computed again by the client from what it is about to run.
-//! 6. An approval is claimed before it is run, once, and before it lapses.
+//! 3. Every change after the insert is one conditional write (ETag). After a conflict the row is read and
+//!    the transition applied again. There is one final decision.
+//! 4. The deadline is checked whenever a row is read or decided, by `now < expires_at`; the sweep only
+//!    stores it.
+//! 5. The digest of the parameters as shown is in the row, on the page and in the receipt, and the client
+//!    computes it again from what it is about to run.
+//! 6. An approval is claimed before the action runs, once, and before it lapses.
 //! 7. No credential of an agent opens a decision. Approvers are on the operator's list, and never the
 //!    person the agent acts for.
 //! 8. A receipt is made in the write that records the decision. Nothing signs from a stored row, and a
-//!    row that contradicts its seal or its receipt is no approval. (That a whole row was put back to
-//!    what it once was, by somebody who can write the table, no row can show.)
+//!    row that contradicts its MAC or its receipt is no approval. (A whole row restored to an earlier
+//!    version, by someone who can write the table, cannot be detected from the row.)
 //! 9. What is acknowledged is durable.
-//! 10. `approval` reads no clock, draws no randomness, does no I/O. axum appears only in `http`, SQLite
-//!     and Azure only in `store`, lettre only in `mailer`, the environment only in `config`, wire types only in
-//!     `http` and in the receipt.
-//! 11. No key, token, code, mail address, query string or body is ever logged.
+//! 10. `domain` reads no clock, draws no randomness, does no I/O. axum appears only in `http`, SQLite and
+//!     Azure Tables only in `store`, lettre only in `mailer`, the environment only in `config`, wire types
+//!     only in `http` and receipts.
+//! 11. No key, token, code, email address, query string or body is ever logged.
 
-pub mod address;
-pub mod agents;
-pub mod approval;
-pub mod brand;
+pub mod app;
+pub mod azure;
 pub mod config;
-pub mod entra;
+pub mod domain;
 pub mod http;
-pub mod id;
-pub mod identity;
-pub mod keyring;
+pub mod keys;
 pub mod mailer;
-mod outbound;
-pub mod receipt;
+pub mod render;
 pub mod reveal;
 pub mod store;
-pub mod timestamp;
-pub mod token;
-pub mod views;
+pub mod values;

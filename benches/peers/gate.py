@@ -1,9 +1,9 @@
-"""A gate as somebody would write it who needs one by tonight: FastAPI over SQLite.
+"""A hand-written gate, as a developer could write it in a day: FastAPI over SQLite.
 
-It keeps its promises as well as so few lines can: one file with WAL and synchronous=FULL, a token in the
-link, conditional updates, a mail in a file. It has no code beside the link, digest, receipt, history,
-seals, reminders, second instance, or page that shows hidden characters. Handlers are coroutines that call
-SQLite directly, which is faster here than FastAPI's threads.
+It is as safe as this few lines allow: one file with WAL and synchronous=FULL, a token in the link, conditional
+updates, an email in a file. It has no code beside the link, no digest, receipt, history, row MACs, reminders or
+second instance, and no page that shows hidden characters. Handlers are coroutines that call SQLite directly, which
+is faster here than FastAPI's threads.
 """
 
 import hashlib

@@ -1,4 +1,4 @@
-// An agent that deletes a user only after a person said yes, with nothing but Node.
+// An agent that deletes a user only after a person has approved it, with Node alone.
 //
 //     HO_URL=http://127.0.0.1:7071 APPROVER_EMAILS=approver@example.com node agent.ts 1
 import { createHash, createPublicKey, randomBytes, randomUUID, verify, type JsonWebKey } from "node:crypto";
@@ -14,25 +14,25 @@ type Approval = {
 };
 type PublicKey = JsonWebKey & { kid: string };
 
-/** Anything but a yes to exactly this. */
+/** Anything other than an approval of exactly these parameters. */
 class Refused extends Error {}
 
-/** The gate's answer, and how long to stay away. Safe to repeat, so a gate that is away is tried again. */
+/** The gate's response, and how long to wait before the next call. Every call is safe to repeat, so it is retried. */
 async function call<T = Approval>(path: string, body?: Json): Promise<[T, number]> {
   for (let pause = 1; ; pause *= 2) {
     try {
       const answer = await fetch(`${gate}/api/${path}`, {
         ...(body === undefined ? {} : { method: "POST", body: JSON.stringify(body) }),
         headers: { "content-type": "application/json", "x-functions-key": key },
-        redirect: "error", // the function key is for the gate alone
+        redirect: "error", // the function key is for the gate only
         signal: AbortSignal.timeout(60_000),
       });
       const text = await answer.text();
       if (answer.ok) return [JSON.parse(text) as T, Number(answer.headers.get("retry-after") ?? 1)];
-      if ([401, 403].includes(answer.status)) pause = Infinity; // HO_KEY is missing, wrong or another agent's
+      if ([401, 403].includes(answer.status)) pause = Infinity; // HO_KEY is missing, invalid or another agent's
       else // A problem document: its detail says why.
       if (![408, 429, 500, 502, 503, 504].includes(answer.status)) throw new Refused(text);
-      throw new Error(`the gate answers ${answer.status}`);
+      throw new Error(`the gate answered ${answer.status}`);
     } catch (error) {
       if (error instanceof Refused || pause > 30) throw error;
       await sleep(pause * 1000);
@@ -42,9 +42,9 @@ async function call<T = Approval>(path: string, body?: Json): Promise<[T, number
 
 const sha256 = (text: string) => createHash("sha256").update(text).digest("hex");
 
-/** RFC 8785: the text whose SHA-256 people approve. */
+/** RFC 8785: the canonical text, whose SHA-256 people approve. */
 function canonical(value: Json): string {
-  if (typeof value === "number" && !Number.isFinite(value)) throw new Refused("JSON has no such number");
+  if (typeof value === "number" && !Number.isFinite(value)) throw new Refused("JSON cannot represent this number");
   if (Array.isArray(value)) return `[${value.map(canonical).join(",")}]`;
   if (value === null || typeof value !== "object") return JSON.stringify(value);
   const names = Object.keys(value).sort();
@@ -61,7 +61,7 @@ function claimsOf(receipt: string, keys: PublicKey[]): { [claim: string]: unknow
   const signed = Buffer.from(`${header}.${payload}`);
   const bytes = Buffer.from(signature, "base64url");
   if (!known || !verify(null, signed, createPublicKey({ key: jwk, format: "jwk" }), bytes))
-    throw new Refused("the receipt is not the gate's");
+    throw new Refused("the receipt is not signed by the gate");
   return read(payload);
 }
 
@@ -70,14 +70,14 @@ async function gated<P extends { [name: string]: Json }, T>(
   agent: string, action: string, parameters: P, run: (parameters: P) => T | Promise<T>,
 ): Promise<T> {
   const digest = sha256(canonical(parameters));
-  const state = `request-${sha256(agent + action + digest).slice(0, 16)}.json`; // as secret as a password, so for nobody else to read
-  if (!existsSync(state)) { // kept before the call: after a crash it is still the same request
+  const state = `request-${sha256(agent + action + digest).slice(0, 16)}.json`; // holds a secret: readable by the owner only
+  if (!existsSync(state)) { // saved before the call: after a crash it is still the same request
     const fresh = { correlationId: randomUUID(), secret: randomBytes(32).toString("hex") };
     writeFileSync(`${state}.new`, JSON.stringify(fresh), { mode: 0o600 });
     renameSync(`${state}.new`, state);
   }
-  const kept: { correlationId: string; secret: string } = JSON.parse(readFileSync(state, "utf8"));
-  const { correlationId, secret } = kept;
+  const saved: { correlationId: string; secret: string } = JSON.parse(readFileSync(state, "utf8"));
+  const { correlationId, secret } = saved;
   const id = `${Buffer.from(agent).toString("base64url")}.${correlationId}`;
   const asked = approvers.split(",");
   let granted: Approval, keys: PublicKey[];
@@ -88,7 +88,7 @@ async function gated<P extends { [name: string]: Json }, T>(
     });
     while (approval.status === "Pending") {
       await sleep(pause * 1000);
-      const hold = pause <= 1 ? "?wait=25" : ""; // the gate does not mind
+      const hold = pause <= 1 ? "?wait=25" : ""; // the gate allows it
       [approval, pause] = await call(`status/${id}${hold}`);
     }
     if (!["Approved", "Timeout"].includes(approval.status)) // only the claim makes a Timeout final
@@ -103,16 +103,16 @@ async function gated<P extends { [name: string]: Json }, T>(
   let end: () => T, report: { [name: string]: Json };
   try {
     const claims = claimsOf(granted.receipt ?? "", keys);
-    const yes = granted.id === id && granted.status === "Approved" && granted.execution?.status === "Executing"
+    const approved = granted.id === id && granted.status === "Approved" && granted.execution?.status === "Executing"
       && claims.decision === "Approved" && claims.sub === id && claims.aud === agent
       && claims.actionDescription === action && claims.parametersDigest === digest
       && Number(claims.exp) > Date.now() / 1000 && asked.includes(String(claims.approver));
-    if (!yes) throw new Refused("the gate's answer is no yes to this");
+    if (!approved) throw new Refused("the response is not an approval of this");
     const result = await run(parameters);
     [end, report] = [() => result, { status: "Executed" }];
   } catch (error) {
-    const said = [...String(error).replace(/\p{C}/gu, " ")].slice(0, 2000).join("");
-    [end, report] = [() => { throw error; }, { status: "ExecutionFailed", error: said }];
+    const message = [...String(error).replace(/\p{C}/gu, " ")].slice(0, 2000).join("");
+    [end, report] = [() => { throw error; }, { status: "ExecutionFailed", error: message }];
   }
   await call(`outcome/${id}`, { ...report, secret })
     .catch((error) => console.error("the outcome could not be reported:", error));

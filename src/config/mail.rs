@@ -2,41 +2,42 @@
 
 use std::path::PathBuf;
 
-use super::{ConfigError, HOME, Lookup, principal, resource, unusable};
-use crate::address::Address;
-use crate::approval::Notes;
-use crate::brand::Brand;
-use crate::mailer::{Communication, Graph365, MailChoice, Relay};
+use super::error::ConfigError;
+use super::lookup::{HOME, Lookup, principal, resource, unusable};
+use crate::domain::NotificationSettings;
+use crate::mailer::{AcsConfig, GraphConfig, SmtpConfig, TransportConfig};
+use crate::render::Brand;
+use crate::values::Address;
 
-pub(super) fn mail(get: &Lookup<'_>, production: bool) -> Result<MailChoice, ConfigError> {
+pub(super) fn mail(get: &Lookup<'_>, production: bool) -> Result<TransportConfig, ConfigError> {
     let needed = |name, why| get(name).ok_or(ConfigError::Missing { name, why });
     let mail = get("HO_MAIL").unwrap_or_else(|| format!("file:{HOME}/mail"));
     match mail.split_once(':').unwrap_or((&mail, "")) {
-        ("file", dir) if !dir.is_empty() => Ok(MailChoice::File(PathBuf::from(dir))),
+        ("file", dir) if !dir.is_empty() => Ok(TransportConfig::File(PathBuf::from(dir))),
         ("smtp", "") => {
             let url = needed("HO_SMTP_URL", "HO_MAIL=smtp needs a relay")?;
             let password = get("HO_SMTP_PASSWORD");
             let authorities = get("HO_SMTP_CA").map(PathBuf::from);
-            let relay = Relay::parse(&url, password.as_deref(), authorities)
+            let relay = SmtpConfig::parse(&url, password.as_deref(), authorities)
                 .map_err(|why| unusable("HO_SMTP_URL", why))?;
-            Ok(MailChoice::Smtp(relay))
+            Ok(TransportConfig::Smtp(relay))
         }
         ("acs", "") => resource(
             get,
             ["HO_ACS_ENDPOINT", "HO_ACS_CONNECTION_STRING"],
             "HO_MAIL=acs needs a resource (or HO_ACS_CONNECTION_STRING)",
-            |address| Communication::at(address, principal(get, production)),
-            Communication::from_connection_string,
+            |address| AcsConfig::at(address, principal(get, production)),
+            AcsConfig::from_connection_string,
         )
-        .map(MailChoice::Acs),
+        .map(TransportConfig::Acs),
         ("graph", "") => {
             let mailbox = needed("HO_GRAPH_MAILBOX", "HO_MAIL=graph needs a mailbox")?;
             let mailbox = Address::parse(&mailbox).ok_or_else(|| {
                 unusable("HO_GRAPH_MAILBOX", "it must be the mailbox's plain address")
             })?;
             let endpoint = get("HO_GRAPH_ENDPOINT");
-            Graph365::new(mailbox, endpoint.as_deref(), principal(get, production))
-                .map(MailChoice::Graph)
+            GraphConfig::new(mailbox, endpoint.as_deref(), principal(get, production))
+                .map(TransportConfig::Graph)
                 .map_err(|why| unusable("HO_GRAPH_ENDPOINT", why))
         }
         _ => Err(unusable(
@@ -46,16 +47,16 @@ pub(super) fn mail(get: &Lookup<'_>, production: bool) -> Result<MailChoice, Con
     }
 }
 
-pub(super) fn mail_from(get: &Lookup<'_>, mail: &MailChoice) -> Result<Address, ConfigError> {
+pub(super) fn mail_from(get: &Lookup<'_>, mail: &TransportConfig) -> Result<Address, ConfigError> {
     const NAME: &str = "HO_MAIL_FROM";
     match (get(NAME), mail) {
         (Some(from), _) => {
             Address::parse(&from).ok_or_else(|| unusable(NAME, "it must be a plain mail address"))
         }
-        (None, MailChoice::File(_)) => {
+        (None, TransportConfig::File(_)) => {
             Ok(Address::parse("oversight@localhost.invalid").expect("a plain address"))
         }
-        (None, MailChoice::Graph(graph)) => Ok(graph.mailbox.clone()),
+        (None, TransportConfig::Graph(graph)) => Ok(graph.mailbox.clone()),
         (None, _) => Err(ConfigError::Missing {
             name: NAME,
             why: "mails need a sender",
@@ -64,11 +65,11 @@ pub(super) fn mail_from(get: &Lookup<'_>, mail: &MailChoice) -> Result<Address, 
 }
 
 /// `HO_MAIL_NOTES`: all, unless it names some of them, or `none`.
-pub(super) fn notes(get: &Lookup<'_>) -> Result<Notes, ConfigError> {
+pub(super) fn notes(get: &Lookup<'_>) -> Result<NotificationSettings, ConfigError> {
     let Some(list) = get("HO_MAIL_NOTES") else {
-        return Ok(Notes::ALL);
+        return Ok(NotificationSettings::ALL);
     };
-    let mut notes = Notes {
+    let mut notes = NotificationSettings {
         reminders: false,
         outcome: false,
         withdrawn: false,

@@ -2,15 +2,17 @@
 
 use uuid::Uuid;
 
-use super::{ConfigError, Lookup, unusable};
-use crate::entra::{self, Needed, SignIn};
+use super::error::ConfigError;
+use super::lookup::{Lookup, unusable};
+use crate::azure::easy_auth::normalize;
+use crate::azure::{SignIn, SignInPolicy};
 
 /// Whether sign-in is on at all, and for what. Whatever is set only in part would leave people with
 /// another protection than the operator meant, so it is refused.
 pub(super) fn sign_in(get: &Lookup<'_>, behind_host: bool) -> Result<Option<SignIn>, ConfigError> {
     let patterns = get("HO_REQUIRE_ENTRA_FOR").map(|list| {
         let patterns = list.split(',').map(str::trim);
-        let patterns: Vec<String> = patterns.map(entra::words).collect();
+        let patterns: Vec<String> = patterns.map(normalize).collect();
         match patterns.iter().any(String::is_empty) {
             true => Err(unusable(
                 "HO_REQUIRE_ENTRA_FOR",
@@ -20,8 +22,8 @@ pub(super) fn sign_in(get: &Lookup<'_>, behind_host: bool) -> Result<Option<Sign
         }
     });
     let needed = match (get("HO_IDENTITY").as_deref(), patterns.transpose()?) {
-        (Some("entra"), None) => Needed::Always,
-        (None | Some("link"), Some(patterns)) => Needed::For(patterns),
+        (Some("entra"), None) => SignInPolicy::Always,
+        (None | Some("link"), Some(patterns)) => SignInPolicy::For(patterns),
         (None | Some("link"), None) => {
             return match get("HO_ENTRA_TENANT") {
                 None => Ok(None),
@@ -77,9 +79,12 @@ mod tests {
         };
         assert_eq!(needed(&[ON]), None);
         assert_eq!(needed(&[("HO_IDENTITY", "link"), ON]), None);
-        assert_eq!(needed(&[entra, TENANT, ON]), Some(Needed::Always));
+        assert_eq!(needed(&[entra, TENANT, ON]), Some(SignInPolicy::Always));
         let patterns = vec!["delete *".to_owned(), "pay*".to_owned()];
-        assert_eq!(needed(&[some, TENANT, ON]), Some(Needed::For(patterns)));
+        assert_eq!(
+            needed(&[some, TENANT, ON]),
+            Some(SignInPolicy::For(patterns))
+        );
         for (settings, at_fault) in [
             (vec![entra, ON], "HO_ENTRA_TENANT"),
             (vec![some, ON], "HO_ENTRA_TENANT"),

@@ -1,77 +1,52 @@
-//! Every way a request can fail, and the one place that makes status codes of them.
+//! Every way a call can fail, and the one place that maps failures to status codes.
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use human_oversight_protocol::types::{FieldError, Problem};
 
-use crate::approval::Status;
-use crate::entra::NotSignedIn;
-use crate::store::StoreError;
+use crate::app::{self, ConflictReason};
+use crate::azure::NotSignedIn;
 
-/// A failure. What it carries is for the caller, unless it says otherwise; it never repeats what the
+/// A failed call. Its texts are for the caller unless they say otherwise, and never repeat what the
 /// caller sent.
 #[derive(Clone, Debug)]
 pub(super) enum Error {
-    /// Not understood at all.
+    /// The syntax is wrong.
     BadRequest(String),
-    /// Not for this caller.
+    /// The caller may not do this.
     Forbidden(&'static str),
-    /// Not before somebody else has signed in.
+    /// The caller must sign in first.
     SignIn(NotSignedIn),
-    /// Nothing here, or nothing that this caller may know of.
+    /// The resource does not exist, or is hidden from this caller.
     NotFound,
-    /// Another method, perhaps.
+    /// The resource does not support the method.
     MethodNotAllowed,
-    /// The request did not arrive in time.
+    /// The body did not arrive in time.
     TooSlow,
-    /// Not as the request stands.
-    Conflict(Standing),
-    /// The agent has this many requests open already.
-    TooMany(usize),
-    /// The request is too large.
+    /// The state of the request does not allow it.
+    Conflict(ConflictReason),
+    /// The agent already has this many open requests.
+    TooManyOpen(usize),
+    /// The body is too large.
     TooLarge(String),
-    /// Not in this format.
+    /// The media type is not supported.
     MediaType(&'static str),
-    /// Understood, but not acceptable.
+    /// The content is invalid.
     Invalid(Vec<FieldError>),
-    /// The row was changed behind the gate's back. The text is for the log.
+    /// The stored row was changed outside the gate. The text is for the log.
     Integrity(String),
-    /// Not now. The text is for the log.
+    /// A transient failure. The text is for the log.
     Unavailable(String),
-    /// A fault of ours.
+    /// A bug in the gate.
     Bug,
-}
-
-/// Why something is not possible as a request stands.
-#[derive(Clone, Debug)]
-pub(super) enum Standing {
-    /// It is in this state, and its approval, if it has one, in this.
-    Stands(Status, Option<&'static str>),
-    /// The same name was used for another request.
-    OtherContent,
-    /// It was made with the Logic App that the gate replaces.
-    Predecessor,
 }
 
 impl Error {
     pub(super) fn status(&self) -> StatusCode {
-        match self {
-            Self::BadRequest(_) => StatusCode::BAD_REQUEST,
-            Self::Forbidden(_) | Self::SignIn(_) => StatusCode::FORBIDDEN,
-            Self::NotFound => StatusCode::NOT_FOUND,
-            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-            Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
-            Self::Conflict(_) => StatusCode::CONFLICT,
-            Self::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
-            Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::MediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::Integrity(_) | Self::Bug => StatusCode::INTERNAL_SERVER_ERROR,
-            Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
-        }
+        self.kind().0
     }
 
-    /// What the log is told beyond the status, once.
+    /// The cause, for the log.
     pub(super) fn cause(&self) -> Option<&str> {
         match self {
             Self::Integrity(cause) | Self::Unavailable(cause) => Some(cause),
@@ -81,26 +56,11 @@ impl Error {
     }
 
     pub(super) fn problem(&self, invocation_id: &str) -> Problem {
-        let (name, title) = match self {
-            Self::BadRequest(_) => ("bad-request", "The request cannot be understood"),
-            Self::Forbidden(_) => ("forbidden", "The request is not allowed"),
-            Self::SignIn(_) => ("sign-in", "Somebody must sign in"),
-            Self::NotFound => ("not-found", "There is nothing here"),
-            Self::MethodNotAllowed => ("method", "The method is not possible here"),
-            Self::TooSlow => ("too-slow", "The request took too long to arrive"),
-            Self::Conflict(_) => ("conflict", "The request is not possible as things stand"),
-            Self::TooMany(_) => ("too-many", "The agent has too many open requests"),
-            Self::TooLarge(_) => ("too-large", "The request is too large"),
-            Self::MediaType(_) => ("media-type", "The content type is not understood"),
-            Self::Invalid(_) => ("invalid", "The request is not valid"),
-            Self::Integrity(_) => ("integrity", "The stored request cannot be trusted"),
-            Self::Unavailable(_) => ("unavailable", "The gate cannot answer now"),
-            Self::Bug => ("bug", "The gate made a mistake"),
-        };
+        let (status, name, title) = self.kind();
         Problem {
             kind: format!("urn:human-oversight:problem:{name}"),
             title: title.to_owned(),
-            status: self.status().as_u16(),
+            status: status.as_u16(),
             detail: self.detail(),
             invocation_id: invocation_id.to_owned(),
             errors: match self {
@@ -110,40 +70,95 @@ impl Error {
         }
     }
 
+    /// Status code, name of the problem type, and title.
+    fn kind(&self) -> (StatusCode, &'static str, &'static str) {
+        use StatusCode as S;
+        match self {
+            Self::BadRequest(_) => (S::BAD_REQUEST, "bad-request", "The request is malformed"),
+            Self::Forbidden(_) => (S::FORBIDDEN, "forbidden", "The call is not allowed"),
+            Self::SignIn(_) => (S::FORBIDDEN, "sign-in", "Sign-in is required"),
+            Self::NotFound => (S::NOT_FOUND, "not-found", "Not found"),
+            Self::MethodNotAllowed => {
+                (S::METHOD_NOT_ALLOWED, "method", "The method is not allowed")
+            }
+            Self::TooSlow => (
+                S::REQUEST_TIMEOUT,
+                "too-slow",
+                "The request arrived too slowly",
+            ),
+            Self::Conflict(_) => (
+                S::CONFLICT,
+                "conflict",
+                "The state of the request does not allow this",
+            ),
+            Self::TooManyOpen(_) => (
+                S::TOO_MANY_REQUESTS,
+                "too-many",
+                "The agent has too many open requests",
+            ),
+            Self::TooLarge(_) => (
+                S::PAYLOAD_TOO_LARGE,
+                "too-large",
+                "The request is too large",
+            ),
+            Self::MediaType(_) => (
+                S::UNSUPPORTED_MEDIA_TYPE,
+                "media-type",
+                "The media type is not supported",
+            ),
+            Self::Invalid(_) => (S::UNPROCESSABLE_ENTITY, "invalid", "The request is invalid"),
+            Self::Integrity(_) => (
+                S::INTERNAL_SERVER_ERROR,
+                "integrity",
+                "The stored request cannot be trusted",
+            ),
+            Self::Unavailable(_) => (
+                S::SERVICE_UNAVAILABLE,
+                "unavailable",
+                "The gate is temporarily unavailable",
+            ),
+            Self::Bug => (
+                S::INTERNAL_SERVER_ERROR,
+                "bug",
+                "Internal error in the gate",
+            ),
+        }
+    }
+
     fn detail(&self) -> String {
         match self {
             Self::BadRequest(detail) | Self::TooLarge(detail) => detail.clone(),
             Self::Forbidden(detail) | Self::MediaType(detail) => (*detail).to_owned(),
             Self::SignIn(_) => "A person decides, signed in with a browser.".to_owned(),
             Self::NotFound => {
-                "Check the address. An id that nobody submitted looks the same as one that is not \
+                "Check the address. An id that was never submitted looks the same as one that is not \
                  yours."
                     .to_owned()
             }
-            Self::MethodNotAllowed => "The header Allow names those that are possible.".to_owned(),
-            Self::TooMany(open) => format!(
-                "This agent has {open} open requests, and may have no more (HO_OPEN_LIMIT): they wait \
-                 for a decision, a claim, a report, or their last mails. Nothing was stored and nobody \
-                 was mailed."
+            Self::MethodNotAllowed => "The header Allow lists the allowed methods.".to_owned(),
+            Self::TooManyOpen(open) => format!(
+                "This agent has {open} open requests, the maximum (HO_OPEN_LIMIT): each waits for a \
+                 decision, a claim, an outcome, or its last emails. Nothing was stored and no email \
+                 was sent."
             ),
             Self::TooSlow => "Send the body within ten seconds.".to_owned(),
-            Self::Conflict(standing) => standing.detail(),
+            Self::Conflict(reason) => conflict_detail(reason),
             Self::Invalid(errors) => match errors.as_slice() {
-                // What lies in the parameters has names of the caller's.
+                // Names inside the parameters come from the caller.
                 [one] if one.pointer.starts_with("/parameters/") => {
                     format!("Something in /parameters {}: see errors.", one.detail)
                 }
                 [one] => format!("{} {}.", one.pointer, one.detail),
-                more => format!("{} fields are at fault: see errors.", more.len()),
+                more => format!("{} fields are invalid: see errors.", more.len()),
             },
             Self::Integrity(_) => {
-                "The stored request contradicts its own proof, so it is no approval, whatever it \
-                 says. Tell the gate's operator."
+                "The stored request contradicts its own MAC or receipt, so it is no approval, \
+                 whatever it says. Contact the gate's operator."
                     .to_owned()
             }
             Self::Unavailable(_) => {
-                "Nothing is half-done. Make the same call again soon: if it was recorded after all, \
-                 the answer will say so (for submit: only with a correlationId of yours)."
+                "Nothing is half-done. Retry the same call soon: if it was recorded after all, the \
+                 response will say so (for submit: only with a correlationId of your own)."
                     .to_owned()
             }
             Self::Bug => "The gate's operator finds it in the log by the invocationId.".to_owned(),
@@ -151,51 +166,53 @@ impl Error {
     }
 }
 
-impl Standing {
-    fn detail(&self) -> String {
-        match self {
-            Self::Stands(status, None) => format!("The request is {}.", status.word()),
-            Self::Stands(status, Some(execution)) => {
-                format!(
-                    "The request is {}, and its execution {execution}.",
-                    status.word()
-                )
-            }
-            Self::Predecessor => {
-                "The request was made with the gate's predecessor, and ended there: \
-                                  its row is for reports only."
-                    .to_owned()
-            }
-            Self::OtherContent => {
-                "This agent used the same correlationId for a request with other content."
-                    .to_owned()
-            }
+fn conflict_detail(reason: &ConflictReason) -> String {
+    match reason {
+        ConflictReason::CurrentState(status, None) => format!("The request is {}.", status.word()),
+        ConflictReason::CurrentState(status, Some(execution)) => format!(
+            "The request is {}, and its execution {execution}.",
+            status.word()
+        ),
+        ConflictReason::Legacy => {
+            "The request belongs to the legacy Logic App and ended there: its row is for reports only."
+                .to_owned()
+        }
+        ConflictReason::OtherContent => {
+            "This agent used the same correlationId for a request with other content.".to_owned()
         }
     }
 }
 
-impl From<StoreError> for Error {
-    fn from(error: StoreError) -> Self {
+/// One invalid member.
+pub(super) fn invalid(pointer: &str, detail: impl Into<String>) -> Error {
+    Error::Invalid(vec![FieldError {
+        pointer: pointer.to_owned(),
+        detail: detail.into(),
+    }])
+}
+
+impl From<app::Error> for Error {
+    fn from(error: app::Error) -> Self {
         match error {
-            StoreError::NotFound => Self::NotFound,
-            StoreError::Predecessor => Self::Conflict(Standing::Predecessor),
-            StoreError::Damaged(_) => Self::Integrity(error.to_string()),
-            StoreError::AlreadyExists
-            | StoreError::OpenLimit
-            | StoreError::Conflict
-            | StoreError::TooLarge { .. }
-            | StoreError::Unavailable(_) => Self::Unavailable(error.to_string()),
+            app::Error::Forbidden(detail) => Self::Forbidden(detail),
+            app::Error::SignIn(why) => Self::SignIn(why),
+            app::Error::NotFound => Self::NotFound,
+            app::Error::Conflict(reason) => Self::Conflict(reason),
+            app::Error::TooManyOpen(open) => Self::TooManyOpen(open),
+            app::Error::Integrity(cause) => Self::Integrity(cause),
+            app::Error::Unavailable(cause) => Self::Unavailable(cause),
+            app::Error::Bug => Self::Bug,
         }
     }
 }
 
 impl IntoResponse for Error {
-    /// The body is written at the edge, which knows the invocation's id.
+    /// The middleware writes the body, since it knows the invocation id.
     fn into_response(self) -> Response {
         let mut response = self.status().into_response();
         let retry_after = match self {
             Self::Unavailable(_) => Some(2),
-            Self::TooMany(_) => Some(60),
+            Self::TooManyOpen(_) => Some(60),
             _ => None,
         };
         if let Some(seconds) = retry_after {
@@ -203,7 +220,7 @@ impl IntoResponse for Error {
             headers.insert(header::RETRY_AFTER, seconds.into());
         }
         if matches!(self, Self::Unavailable(_)) {
-            // What is missing may be a file descriptor, and whoever waits on this one holds it.
+            // File descriptors may have run out, and this connection holds one.
             let headers = response.headers_mut();
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }

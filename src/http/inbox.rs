@@ -10,13 +10,12 @@ use axum::response::{IntoResponse, Response};
 use mail_parser::{Address, Message, MessageParser};
 use tokio::fs;
 
-use super::App;
 use super::error::Error;
 use super::page::page;
-use crate::id::is_plain_name;
-use crate::mailer::MailChoice;
-use crate::timestamp::Timestamp;
-use crate::views::{self, InboxMail};
+use crate::app::App;
+use crate::mailer::TransportConfig;
+use crate::render::{self, InboxMail};
+use crate::values::{Timestamp, is_plain_name};
 
 /// A mail's own page: its styles stand in it, it can run nothing, and its links open outside.
 const MAIL_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'; \
@@ -30,7 +29,7 @@ pub(super) async fn list(State(app): State<Arc<App>>) -> Result<Response, Error>
     let mut folder = match fs::read_dir(folder(&app)?).await {
         Ok(folder) => folder,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            return Ok(framing(views::inbox_page(&[])));
+            return Ok(framing(render::inbox_page(&[])));
         }
         Err(error) => return Err(Error::Unavailable(error.to_string())),
     };
@@ -50,13 +49,13 @@ pub(super) async fn list(State(app): State<Arc<App>>) -> Result<Response, Error>
     }
     mails.sort_by_key(|(written, _)| std::cmp::Reverse(*written));
     let mails: Vec<InboxMail> = mails.into_iter().map(|(_, mail)| mail).collect();
-    Ok(framing(views::inbox_page(&mails)))
+    Ok(framing(render::inbox_page(&mails)))
 }
 
 /// Where the mails are, if they are files.
 fn folder(app: &App) -> Result<&FilePath, Error> {
     match &app.config.mail {
-        MailChoice::File(dir) => Ok(dir),
+        TransportConfig::File(dir) => Ok(dir),
         _ => Err(Error::NotFound),
     }
 }
@@ -66,7 +65,7 @@ pub(super) async fn mail(
     Path(name): Path<String>,
 ) -> Result<Response, Error> {
     let source = source(folder(&app)?, &name).await?;
-    Ok(framing(views::inbox_mail_page(&summary(&name, &source))))
+    Ok(framing(render::inbox_mail_page(&summary(&name, &source))))
 }
 
 pub(super) async fn part(

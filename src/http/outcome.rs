@@ -1,15 +1,16 @@
-//! `POST /api/outcome/{id}`: the claimant says what became of the action.
+//! `POST /api/outcome/{id}`: the claimant reports the outcome of the action.
 
 use std::sync::Arc;
 
 use axum::extract::State;
 use axum::http::StatusCode;
 
-use super::claim::{Secret, not_possible};
 use super::error::Error;
-use super::json::{Fields, Json, Text};
-use super::wire::Answer;
-use super::{App, OwnId};
+use super::extract::OwnId;
+use super::fields::{Fields, Text};
+use super::json::Json;
+use super::wire::ApprovalResponse;
+use crate::app::App;
 
 const ERROR_CHARS: usize = 2_000;
 
@@ -17,11 +18,11 @@ pub(super) async fn outcome(
     State(app): State<Arc<App>>,
     OwnId(id): OwnId,
     Json(body): Json,
-) -> Result<Answer, Error> {
-    let mut fields = Fields::of(body);
+) -> Result<ApprovalResponse, Error> {
+    let mut fields = Fields::new(body);
     let status = fields.required("status");
     let error = fields.optional_text("error", Text::Prose, ERROR_CHARS);
-    let secret = Secret::take(&mut fields);
+    let secret = fields.secret();
     let report = match status.as_ref().and_then(|status| status.as_str()) {
         Some("Executed") => {
             if error.is_some() {
@@ -38,12 +39,7 @@ pub(super) async fn outcome(
         }
     };
     fields.finish()?;
-    let (approval, ()) = app
-        .change(&id, |approval, now| {
-            secret.check(approval)?;
-            let done = approval.report(report.clone(), now);
-            done.map_err(|_| not_possible(approval, now))
-        })
-        .await?;
-    Ok(Answer::of(&app, StatusCode::OK, &approval))
+    let secret = secret.as_deref();
+    let approval = app.report_outcome(&id, report, secret).await?;
+    Ok(ApprovalResponse::new(&app, StatusCode::OK, &approval))
 }

@@ -1,4 +1,4 @@
-//! A page of ours as an answer, with the policy that lets it show its one style and do little else.
+//! HTML responses, with a content security policy that allows the one style and little else.
 
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -6,11 +6,13 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use human_oversight_protocol::parameters::sha256;
 
-use crate::views;
+use crate::app::App;
+use crate::mailer::TransportConfig;
+use crate::render::{self, PageStyle};
 
-/// No scripts, no images, nothing from anywhere, in nobody's frame; and what `more` allows.
+/// A page without scripts, images or external resources, not framed; `more` extends the policy.
 pub(super) fn page(status: StatusCode, more: &str, html: String) -> Response {
-    let style = BASE64.encode(sha256(views::STYLE.trim_end().as_bytes()));
+    let style = BASE64.encode(sha256(render::STYLE.trim_end().as_bytes()));
     let policy = format!(
         "default-src 'none'; style-src 'sha256-{style}'; form-action 'self'; base-uri 'none'; \
          {more}frame-ancestors 'none'"
@@ -26,4 +28,12 @@ pub(super) fn page(status: StatusCode, more: &str, html: String) -> Response {
         ),
     ];
     (status, headers, html).into_response()
+}
+
+/// How the pages of this gate look.
+pub(super) fn page_style(app: &App) -> PageStyle<'_> {
+    PageStyle {
+        brand: &app.config.brand,
+        development: matches!(app.config.mail, TransportConfig::File(_)),
+    }
 }

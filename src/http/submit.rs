@@ -1,36 +1,32 @@
-//! `POST /api/submit`: an agent asks for approval.
+//! `POST /api/submit`: an agent requests approval.
 
 use std::collections::HashSet;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use human_oversight_protocol::parameters::{hex, sha256};
+use human_oversight_protocol::parameters::sha256;
+use human_oversight_protocol::types::{AGENT_BYTES, AGENT_CHARS, CORRELATION_CHARS};
 use serde_json::{Map, Value};
-use tracing::Instrument;
 use uuid::Uuid;
 
-use super::App;
-use super::claim::not_possible;
-use super::edge::log_events;
-use super::error::{Error, Standing};
-use super::json::{Fields, Json, Text, invalid};
-use super::status::wait_parameter;
-use super::wire::Answer;
-use crate::address::Address;
-use crate::approval::{Approval, Approver, Claimed, Digest, Parameters, Request, Status};
-use crate::id::{AGENT_BYTES, AGENT_CHARS, ApprovalId, CORRELATION_CHARS, is_plain_name};
-use crate::keyring::random;
-use crate::store::StoreError;
-use crate::timestamp::Timestamp;
+use super::error::{Error, invalid};
+use super::extract::{function_key, wait_parameter};
+use super::fields::{Fields, Text};
+use super::json::Json;
+use super::wire::ApprovalResponse;
+use crate::app::{App, Submission};
+use crate::domain::{Parameters, Status};
+use crate::values::{Address, AllowList, ApprovalId, Digest, is_plain_name};
 
 const ACTION_CHARS: usize = 256;
 const REASON_CHARS: usize = 2_000;
 const PARAMETERS_BYTES: usize = 30 * 1024;
 const APPROVERS: usize = 20;
-const TIMEOUT_SECONDS: std::ops::RangeInclusive<u64> = 10..=2_592_000;
+const TIMEOUT_SECONDS: RangeInclusive<u64> = 10..=2_592_000;
 
 pub(super) async fn submit(
     State(app): State<Arc<App>>,
@@ -38,11 +34,13 @@ pub(super) async fn submit(
     headers: HeaderMap,
     Json(body): Json,
 ) -> Result<Response, Error> {
-    let asked = wait_parameter(query.as_deref())?;
+    let requested = wait_parameter(query.as_deref())?;
     let preferred = prefer_wait(&headers);
-    let wait = asked.or(preferred);
-    let submission = Submission::parse(&app, body)?;
-    if !app.may_speak_for(&headers, query.as_deref(), submission.id.agent()) {
+    let wait = requested.or(preferred);
+    let default_timeout = wait.unwrap_or(app.config.default_timeout);
+    let submission = parse(body, &app.config.allowed_approvers, default_timeout)?;
+    let key = function_key(&headers, query.as_deref());
+    if !app.may_act_for(&key, submission.id.agent()) {
         return Err(Error::Forbidden(
             "This function key does not speak for this agent (HO_AGENT_KEYS).",
         ));
@@ -53,19 +51,9 @@ pub(super) async fn submit(
             "is of no use with `wait`, where the gate claims for the caller: leave one of them out",
         ));
     }
-    let timeout = submission
-        .timeout
-        .or(wait)
-        .unwrap_or(app.config.default_timeout);
-    // In a task of its own: a caller that hangs up leaves no mail half sent.
-    let approval = submission.into_approval(&app, timeout);
-    let storing = tokio::spawn({
-        let app = app.clone();
-        async move { store(&app, approval).await }.in_current_span()
-    });
-    let (approval, is_new) = storing.await.map_err(|_| Error::Bug)??;
+    let (approval, is_new) = app.submit(submission).await?;
     let mut response = match wait {
-        Some(wait) => synchronous(&app, approval, wait).await?.into_response(),
+        Some(wait) => synchronous(&app, &approval.request.id, wait).await?,
         None => {
             let pending = approval.status(app.now()) == Status::Pending;
             let status = if is_new || pending {
@@ -73,10 +61,11 @@ pub(super) async fn submit(
             } else {
                 StatusCode::OK
             };
-            Answer::of(&app, status, &approval).into_response()
+            ApprovalResponse::new(&app, status, &approval)
         }
-    };
-    if let (None, Some(preferred)) = (asked, preferred) {
+    }
+    .into_response();
+    if let (None, Some(preferred)) = (requested, preferred) {
         let applied = format!("wait={}", preferred.as_secs());
         response.headers_mut().insert(
             HeaderName::from_static("preference-applied"),
@@ -86,86 +75,24 @@ pub(super) async fn submit(
     Ok(response)
 }
 
-/// Stores a new request and mails the approvers; or finds it stored already.
-async fn store(app: &App, mut approval: Approval) -> Result<(Approval, bool), Error> {
-    let (id, digest) = (approval.request.id.clone(), approval.request.digest);
-    // Taking the mails in the insert itself saves a write, and nobody can be quicker.
-    let attempts = approval.lease_mails(app.config.mail_notes, approval.request.requested_at);
-    let due = approval.next_due(app.config.outcome_within);
-    match app.store.insert(approval, due).await {
-        Ok(stored) => {
-            log_events(&stored.approval, 0);
-            match app.notify(stored.clone(), attempts).await {
-                Ok(approval) => Ok((approval, true)),
-                // It is stored, so it is accepted; the sweep sees to the mails.
-                Err(error) => {
-                    let cause = error.cause();
-                    tracing::warn!(
-                        id = id.to_string(),
-                        cause,
-                        "what became of the mails is not stored"
-                    );
-                    Ok((stored.approval, true))
-                }
-            }
-        }
-        Err(refused @ (StoreError::AlreadyExists | StoreError::OpenLimit)) => {
-            let stored = match app.load(&id).await {
-                Err(Error::NotFound) => Err(match refused {
-                    StoreError::OpenLimit => Error::TooMany(app.config.open_limit),
-                    other => other.into(),
-                }),
-                stored => stored,
-            };
-            let stored = stored?.approval;
-            match stored.request.digest == digest {
-                true => Ok((stored, false)),
-                false => Err(Error::Conflict(Standing::OtherContent)),
-            }
-        }
-        Err(error) => Err(error.into()),
-    }
-}
-
-/// The predecessor's protocol: the answer is the decision. Whoever gets `Approved` here may run the
-/// action, so the gate claims the approval first, and answers it once only.
-async fn synchronous(app: &App, approval: Approval, wait: Duration) -> Result<Answer, Error> {
-    let id = approval.request.id;
-    let seen = app.wait_for_decision(&id, wait).await?;
-    let now = app.now();
-    if seen.status(now) == Status::Pending {
-        let left = seen.request.expires_at.since(now);
-        if left > Duration::from_secs(1) {
-            return Ok(answer_as_before(Answer::of(
-                app,
-                StatusCode::ACCEPTED,
-                &seen,
-            )));
-        }
-        // The time for the answer is the time for the decision: its end is stored, then told.
-        tokio::time::sleep(left + Duration::from_millis(1)).await;
-    }
-    let nonce = hex(&random::<16>());
-    let (approval, (claimed, judged_at)) = app
-        .change(&id, |approval, now| Ok((approval.claim(&nonce, now), now)))
-        .await?;
-    let status = match (approval.status(judged_at), claimed) {
-        (Status::Approved, Claimed::Refused) => return Err(not_possible(&approval, judged_at)),
-        (Status::Pending, _) => StatusCode::ACCEPTED,
+/// The protocol of the legacy Logic App: the response is the decision.
+async fn synchronous(
+    app: &App,
+    id: &ApprovalId,
+    wait: Duration,
+) -> Result<ApprovalResponse, Error> {
+    let (approval, judged_at) = app.wait_and_claim(id, wait).await?;
+    let status = match approval.status(judged_at) {
+        Status::Pending => StatusCode::ACCEPTED,
         _ => StatusCode::OK,
     };
-    Ok(answer_as_before(Answer::at(
-        app, status, &approval, judged_at,
-    )))
+    let mut response = ApprovalResponse::at(app, status, &approval, judged_at);
+    // The Logic App sent an empty text where no person had decided.
+    response.approval.approver.get_or_insert_default();
+    Ok(response)
 }
 
-/// The predecessor answered an empty text where nobody had decided.
-fn answer_as_before(mut answer: Answer) -> Answer {
-    answer.approval.approver.get_or_insert_default();
-    answer
-}
-
-/// `Prefer: wait=N` (RFC 7240). A preference that makes no sense is none.
+/// `Prefer: wait=N` (RFC 7240). An invalid preference is ignored.
 fn prefer_wait(headers: &HeaderMap) -> Option<Duration> {
     let values = headers
         .get_all("prefer")
@@ -177,128 +104,104 @@ fn prefer_wait(headers: &HeaderMap) -> Option<Duration> {
     (seconds >= 1).then(|| Duration::from_secs(seconds.min(100)))
 }
 
-/// A submit body that is in order.
-struct Submission {
-    id: ApprovalId,
-    action: String,
-    parameters: Parameters,
-    approvers: Vec<Address>,
-    timeout: Option<Duration>,
-    reason: Option<String>,
-    on_behalf_of: Option<Address>,
-    claimant: Option<Digest>,
-    digest: Digest,
-}
-
-impl Submission {
-    fn parse(app: &App, body: Map<String, Value>) -> Result<Self, Error> {
-        let digest = as_sent(&body);
-        let mut fields = Fields::of(body);
-        let agent = fields.required_text("agentName", Text::Line, AGENT_CHARS);
-        if agent
-            .as_ref()
-            .is_some_and(|agent| agent.len() > AGENT_BYTES)
-        {
+/// Validates a body; reports every fault at once.
+fn parse(
+    mut body: Map<String, Value>,
+    allowed: &AllowList,
+    default_timeout: Duration,
+) -> Result<Submission, Error> {
+    // Clients of the Logic App send their own time, which is ignored and no part of the content.
+    body.remove("timestamp");
+    let digest = body_digest(&body);
+    let mut fields = Fields::new(body);
+    let agent = agent(&mut fields);
+    let action = fields.required_text("actionDescription", Text::Line, ACTION_CHARS);
+    let parameters = parameters(&mut fields);
+    let on_behalf_of = fields.optional("onBehalfOf").and_then(|value| {
+        let address = value.as_str().and_then(Address::parse);
+        if address.is_none() {
+            fields.fault("/onBehalfOf", "must be a plain mail address");
+        }
+        address
+    });
+    let approvers = approvers(&mut fields, allowed, on_behalf_of.as_ref());
+    let correlation = correlation(&mut fields);
+    let timeout = timeout(&mut fields);
+    let reason = fields.optional_text("reason", Text::Prose, REASON_CHARS);
+    let claimant = fields.optional("claimant").and_then(|value| {
+        let digest = value.as_str().and_then(Digest::parse);
+        if digest.is_none() {
             fields.fault(
-                "/agentName",
-                format!("must have at most {AGENT_BYTES} bytes of UTF-8"),
+                "/claimant",
+                "must be the SHA-256 of a secret, 64 hexadecimal digits",
             );
         }
-        let action = fields.required_text("actionDescription", Text::Line, ACTION_CHARS);
-        let parameters = parameters(&mut fields);
-        let on_behalf_of = fields.optional("onBehalfOf").and_then(|value| {
-            let address = value.as_str().and_then(Address::parse);
-            if address.is_none() {
-                fields.fault("/onBehalfOf", "must be a plain mail address");
-            }
-            address
-        });
-        let approvers = approvers(&mut fields, app, on_behalf_of.as_ref());
-        let correlation = match fields.optional("correlationId") {
-            None => Some(Uuid::now_v7().to_string()),
-            Some(Value::String(id)) if is_plain_name(&id, CORRELATION_CHARS) => Some(id),
-            Some(_) => {
-                let form =
-                    format!("must have 1 to {CORRELATION_CHARS} characters of [A-Za-z0-9._-]");
-                fields.fault("/correlationId", form);
-                None
-            }
-        };
-        let timeout = fields.optional("timeoutSeconds").and_then(|value| {
-            // `60.0` is a whole number too, to JSON and to its schemas.
-            let seconds = value
-                .as_f64()
-                .filter(|seconds| seconds.fract() == 0.0)
-                .map(|seconds| seconds as u64)
-                .filter(|seconds| TIMEOUT_SECONDS.contains(seconds));
-            if seconds.is_none() {
-                let (least, most) = (TIMEOUT_SECONDS.start(), TIMEOUT_SECONDS.end());
-                fields.fault(
-                    "/timeoutSeconds",
-                    format!("must be a whole number from {least} to {most}"),
-                );
-            }
-            seconds.map(Duration::from_secs)
-        });
-        let reason = fields.optional_text("reason", Text::Prose, REASON_CHARS);
-        let claimant = fields.optional("claimant").and_then(|value| {
-            let digest = value.as_str().and_then(Digest::parse);
-            if digest.is_none() {
-                fields.fault(
-                    "/claimant",
-                    "must be the SHA-256 of a secret, 64 hexadecimal digits",
-                );
-            }
-            digest
-        });
-        // The predecessor's clients send their own time; the gate's counts.
-        fields.optional("timestamp");
-        fields.finish()?;
-        let absent = || invalid("", "is not complete");
-        let (agent, correlation) = agent.zip(correlation).ok_or_else(absent)?;
-        Ok(Self {
-            id: ApprovalId::new(&agent, &correlation).ok_or_else(absent)?,
-            action: action.ok_or_else(absent)?,
-            parameters: parameters.ok_or_else(absent)?,
-            approvers: approvers.ok_or_else(absent)?,
-            timeout,
-            reason,
-            on_behalf_of,
-            claimant,
-            digest,
-        })
-    }
+        digest
+    });
+    fields.finish()?;
+    let absent = || invalid("", "is not complete");
+    let (agent, correlation) = agent.zip(correlation).ok_or_else(absent)?;
+    Ok(Submission {
+        id: ApprovalId::new(&agent, &correlation).ok_or_else(absent)?,
+        action: action.ok_or_else(absent)?,
+        parameters: parameters.ok_or_else(absent)?,
+        approvers: approvers.ok_or_else(absent)?,
+        timeout: timeout.unwrap_or(default_timeout),
+        reason,
+        on_behalf_of,
+        claimant,
+        digest,
+    })
+}
 
-    fn into_approval(self, app: &App, timeout: Duration) -> Approval {
-        let now: Timestamp = app.now();
-        let request = Request {
-            id: self.id,
-            action: self.action,
-            parameters: self.parameters,
-            reason: self.reason,
-            on_behalf_of: self.on_behalf_of,
-            claimant: self.claimant,
-            digest: self.digest,
-            requested_at: now,
-            expires_at: now + timeout,
-        };
-        let approvers = self.approvers.into_iter().map(|address| Approver {
-            link_key: app.link_keys.current().to_owned(),
-            seal: app.link_keys.seal(&request, &address),
-            address,
-            wrong_codes: 0,
-            mails: Vec::new(),
-        });
-        let approvers = approvers.collect();
-        Approval::submitted(request, approvers)
+fn agent(fields: &mut Fields) -> Option<String> {
+    let agent = fields.required_text("agentName", Text::Line, AGENT_CHARS);
+    if agent
+        .as_ref()
+        .is_some_and(|agent| agent.len() > AGENT_BYTES)
+    {
+        fields.fault(
+            "/agentName",
+            format!("must have at most {AGENT_BYTES} bytes of UTF-8"),
+        );
+    }
+    agent
+}
+
+/// The correlation id, or a new one.
+fn correlation(fields: &mut Fields) -> Option<String> {
+    match fields.optional("correlationId") {
+        None => Some(Uuid::now_v7().to_string()),
+        Some(Value::String(id)) if is_plain_name(&id, CORRELATION_CHARS) => Some(id),
+        Some(_) => {
+            let form = format!("must have 1 to {CORRELATION_CHARS} characters of [A-Za-z0-9._-]");
+            fields.fault("/correlationId", form);
+            None
+        }
     }
 }
 
-/// What a repetition is known by: all that was sent but the caller's clock.
-fn as_sent(body: &Map<String, Value>) -> Digest {
-    let mut content = body.clone();
-    content.remove("timestamp");
-    let canonical = serde_json_canonicalizer::to_vec(&content).expect("parsed JSON can be written");
+fn timeout(fields: &mut Fields) -> Option<Duration> {
+    let value = fields.optional("timeoutSeconds")?;
+    // `60.0` is a whole number too, to JSON and to its schemas.
+    let seconds = value
+        .as_f64()
+        .filter(|seconds| seconds.fract() == 0.0)
+        .map(|seconds| seconds as u64)
+        .filter(|seconds| TIMEOUT_SECONDS.contains(seconds));
+    if seconds.is_none() {
+        let (least, most) = (TIMEOUT_SECONDS.start(), TIMEOUT_SECONDS.end());
+        fields.fault(
+            "/timeoutSeconds",
+            format!("must be a whole number from {least} to {most}"),
+        );
+    }
+    seconds.map(Duration::from_secs)
+}
+
+/// The digest that identifies a repeat.
+fn body_digest(body: &Map<String, Value>) -> Digest {
+    let canonical = serde_json_canonicalizer::to_vec(body).expect("parsed JSON can be written");
     Digest(sha256(&canonical))
 }
 
@@ -319,7 +222,7 @@ fn parameters(fields: &mut Fields) -> Option<Parameters> {
 
 fn approvers(
     fields: &mut Fields,
-    app: &App,
+    allowed: &AllowList,
     on_behalf_of: Option<&Address>,
 ) -> Option<Vec<Address>> {
     let value = fields.required("approverEmails")?;
@@ -349,7 +252,7 @@ fn approvers(
                 pointer,
                 "is the person the agent acts for, who cannot approve",
             );
-        } else if !app.config.allowed_approvers.allows(&address) {
+        } else if !allowed.allows(&address) {
             fields.fault(
                 pointer,
                 "is not on the operator's list of approvers (HO_ALLOWED_APPROVERS)",

@@ -1,28 +1,33 @@
-//! An approval as callers see it.
+//! Responses with an approval.
 
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use human_oversight_protocol::types;
 
-use super::App;
-use super::edge::About;
-use crate::approval::{Approval, Deliverable, Execution, MailFault, MailState, Request, Status};
-use crate::timestamp::Timestamp;
+use crate::app::App;
+use crate::domain::{
+    Approval, Deliverable, DeliveryFault, DeliveryState, Execution, Request, Status,
+};
+use crate::values::{ApprovalId, Timestamp};
 
-/// An answer with an approval in it; while it is pending, with the time to stay away.
-pub(super) struct Answer {
+/// The request that a response is about, for the log; put into its extensions where the path has no id.
+#[derive(Clone)]
+pub(super) struct About(pub(super) ApprovalId);
+
+/// A response with an approval; with `Retry-After` while it is pending.
+pub(super) struct ApprovalResponse {
     pub(super) status: StatusCode,
     pub(super) approval: types::Approval,
     retry_after: Option<u64>,
     about: About,
 }
 
-impl Answer {
-    pub(super) fn of(app: &App, status: StatusCode, approval: &Approval) -> Self {
+impl ApprovalResponse {
+    pub(super) fn new(app: &App, status: StatusCode, approval: &Approval) -> Self {
         Self::at(app, status, approval, app.now())
     }
 
-    /// The approval as it stood at a certain time.
+    /// The approval at a given time.
     pub(super) fn at(app: &App, status: StatusCode, approval: &Approval, now: Timestamp) -> Self {
         let pending = approval.status(now) == Status::Pending;
         Self {
@@ -34,7 +39,7 @@ impl Answer {
     }
 }
 
-impl IntoResponse for Answer {
+impl IntoResponse for ApprovalResponse {
     fn into_response(self) -> Response {
         let body = json(&self.approval);
         let mut response = (self.status, body).into_response();
@@ -59,9 +64,9 @@ pub(super) fn json(value: &impl serde::Serialize) -> ([(HeaderName, &'static str
     ([(header::CONTENT_TYPE, "application/json")], body)
 }
 
-/// On Functions every second of a waiting call is billed; by itself the gate does not mind. The longer a
-/// request waits already, the less its next minute matters: an agent hears of the decision after a tenth
-/// of that time at most. But its end matters, and so does the time in which an approval must be claimed.
+/// On Functions every second of a waiting call is billed; without a host it costs nothing. The longer a
+/// request has waited, the longer the next pause may be: an agent learns of the decision after at most a
+/// tenth of that time more. But never after the deadline, or too late to claim the approval.
 fn retry_after(app: &App, approval: &Approval, now: Timestamp) -> u64 {
     let Request {
         requested_at,
@@ -137,23 +142,23 @@ fn execution(execution: Execution) -> Option<types::Execution> {
 }
 
 fn notification(approval: &Approval, index: usize) -> types::Notification {
-    let question = approval.question(index);
+    let delivery = approval.approvers[index].request_delivery();
     types::Notification {
         approver: approval.approvers[index].address.to_string(),
-        state: match question.state {
-            MailState::Queued(_) => types::MailState::Queued,
-            MailState::Sending(_) => types::MailState::Sending,
-            MailState::Sent(_) => types::MailState::Sent,
-            MailState::Failed(_) => types::MailState::Failed,
-            MailState::Unknown(_) => types::MailState::Unknown,
-            MailState::Dropped(_) => types::MailState::Dropped,
+        state: match delivery.state {
+            DeliveryState::Queued(_) => types::MailState::Queued,
+            DeliveryState::Sending(_) => types::MailState::Sending,
+            DeliveryState::Sent(_) => types::MailState::Sent,
+            DeliveryState::Failed(_) => types::MailState::Failed,
+            DeliveryState::Unknown(_) => types::MailState::Unknown,
+            DeliveryState::Dropped(_) => types::MailState::Dropped,
         },
-        attempts: question.attempts,
-        fault: question.fault.map(|fault| match fault {
-            MailFault::Refused => types::MailFault::Refused,
-            MailFault::Unavailable => types::MailFault::Unavailable,
-            MailFault::Misconfigured => types::MailFault::Misconfigured,
-            MailFault::Unclear => types::MailFault::Unclear,
+        attempts: delivery.attempts,
+        fault: delivery.fault.map(|fault| match fault {
+            DeliveryFault::Refused => types::MailFault::Refused,
+            DeliveryFault::Unavailable => types::MailFault::Unavailable,
+            DeliveryFault::Misconfigured => types::MailFault::Misconfigured,
+            DeliveryFault::Unclear => types::MailFault::Unclear,
         }),
         locked: approval.approvers[index].is_locked(),
     }

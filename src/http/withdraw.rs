@@ -1,4 +1,4 @@
-//! `POST /api/withdraw/{id}`: an agent takes its request back.
+//! `POST /api/withdraw/{id}`: an agent withdraws its request.
 
 use std::sync::Arc;
 
@@ -7,31 +7,27 @@ use axum::http::StatusCode;
 use hyper::body::Body as _;
 use serde_json::Map;
 
-use super::claim::{Secret, not_possible};
 use super::error::Error;
-use super::json::{Fields, Json};
-use super::wire::Answer;
-use super::{App, OwnId};
+use super::extract::OwnId;
+use super::fields::Fields;
+use super::json::Json;
+use super::wire::ApprovalResponse;
+use crate::app::App;
 
 pub(super) async fn withdraw(
     State(app): State<Arc<App>>,
     OwnId(id): OwnId,
     request: Request,
-) -> Result<Answer, Error> {
-    // Whoever has no secret to bring has nothing to say.
-    let body = match request.body().is_end_stream() {
-        true => Map::new(),
-        false => Json::from_request(request, &()).await?.0,
+) -> Result<ApprovalResponse, Error> {
+    // The body is optional.
+    let body = if request.body().is_end_stream() {
+        Map::new()
+    } else {
+        Json::from_request(request, &()).await?.0
     };
-    let mut fields = Fields::of(body);
-    let secret = Secret::take(&mut fields);
+    let mut fields = Fields::new(body);
+    let secret = fields.secret();
     fields.finish()?;
-    let (approval, ()) = app
-        .change(&id, |approval, now| {
-            secret.check(approval)?;
-            let done = approval.withdraw(now);
-            done.map_err(|_| not_possible(approval, now))
-        })
-        .await?;
-    Ok(Answer::of(&app, StatusCode::OK, &approval))
+    let approval = app.withdraw(&id, secret.as_deref()).await?;
+    Ok(ApprovalResponse::new(&app, StatusCode::OK, &approval))
 }

@@ -14,16 +14,15 @@ use time::OffsetDateTime;
 use time::macros::format_description;
 use uuid::Uuid;
 
+use super::email::{Email, MailError};
 use super::rest::{post, token};
-use super::{Email, MailError};
-use crate::address::Address;
-use crate::identity::{Principal, Tokens};
-use crate::outbound::endpoint;
-use crate::timestamp::Clock;
+use crate::azure::credentials::{Principal, TokenCache};
+use crate::azure::http::endpoint;
+use crate::values::{Address, Clock};
 
 /// A Communication Services resource, and how to sign in there.
 #[derive(Clone, Debug)]
-pub struct Communication {
+pub struct AcsConfig {
     endpoint: Url,
     sign_in: SignIn,
 }
@@ -34,7 +33,7 @@ enum SignIn {
     As(Principal),
 }
 
-impl Communication {
+impl AcsConfig {
     /// The resource at `address`, such as `https://NAME.communication.azure.com`.
     ///
     /// # Errors
@@ -81,7 +80,7 @@ pub(super) struct Acs {
 
 enum Credentials {
     Key(hmac::Key),
-    Tokens(Arc<Tokens>),
+    Tokens(Arc<TokenCache>),
 }
 
 const API_VERSION: &str = "2025-09-01";
@@ -90,7 +89,7 @@ const API_VERSION: &str = "2025-09-01";
 const SCOPE: &str = "https://communication.azure.com//.default";
 
 impl Acs {
-    pub(super) fn new(communication: &Communication, http: Client, clock: Clock) -> Self {
+    pub(super) fn new(communication: &AcsConfig, http: Client, clock: Clock) -> Self {
         let mut url = communication.endpoint.clone();
         url.set_path("/emails:send");
         url.set_query(Some(&format!("api-version={API_VERSION}")));
@@ -102,7 +101,7 @@ impl Acs {
                 Credentials::Key(hmac::Key::new(hmac::HMAC_SHA256, &key))
             }
             SignIn::As(principal) => {
-                let tokens = Tokens::new(principal.clone(), SCOPE.to_owned(), clock.clone());
+                let tokens = TokenCache::new(principal.clone(), SCOPE.to_owned(), clock.clone());
                 Credentials::Tokens(Arc::new(tokens))
             }
         };

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::MailError;
+use super::email::MailError;
 
 #[derive(Clone)]
 pub(super) struct Folder(Arc<PathBuf>);

@@ -9,23 +9,22 @@ use lettre::Message;
 use reqwest::{Client, Url};
 use tokio::sync::Semaphore;
 
-use super::MailError;
+use super::email::MailError;
 use super::rest::{post, token};
-use crate::address::Address;
-use crate::identity::{Principal, Tokens};
-use crate::outbound::endpoint;
-use crate::timestamp::Clock;
+use crate::azure::credentials::{Principal, TokenCache};
+use crate::azure::http::endpoint;
+use crate::values::{Address, Clock};
 
 /// A mailbox, and as whom to reach it.
 #[derive(Clone, Debug)]
-pub struct Graph365 {
+pub struct GraphConfig {
     /// Its address.
     pub mailbox: Address,
     endpoint: Url,
     principal: Principal,
 }
 
-impl Graph365 {
+impl GraphConfig {
     /// A mailbox at `endpoint`, which is `https://graph.microsoft.com` but in national clouds. The
     /// principal needs Exchange's role `Application Mail.Send` for it.
     ///
@@ -51,7 +50,7 @@ impl Graph365 {
 pub(super) struct Graph {
     url: Url,
     http: Client,
-    tokens: Arc<Tokens>,
+    tokens: Arc<TokenCache>,
     requests: Semaphore,
 }
 
@@ -59,14 +58,14 @@ pub(super) struct Graph {
 const REQUESTS: usize = 3;
 
 impl Graph {
-    pub(super) fn new(graph: &Graph365, http: Client, clock: Clock) -> Self {
+    pub(super) fn new(graph: &GraphConfig, http: Client, clock: Clock) -> Self {
         let mut url = graph.endpoint.clone();
         url.path_segments_mut()
             .expect("an http URL has a path")
             .pop_if_empty()
             .extend(["v1.0", "users", graph.mailbox.as_str(), "sendMail"]);
         let scope = graph.endpoint.join("/.default").expect("a path");
-        let tokens = Tokens::new(graph.principal.clone(), scope.into(), clock);
+        let tokens = TokenCache::new(graph.principal.clone(), scope.into(), clock);
         Self {
             url,
             http,

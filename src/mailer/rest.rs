@@ -7,9 +7,9 @@ use reqwest::{RequestBuilder, Response, StatusCode};
 use serde_json::Value;
 use tokio::time::timeout;
 
-use super::MailError;
-use crate::identity::Tokens;
-use crate::outbound::{causes, retry_after};
+use super::email::MailError;
+use crate::azure::credentials::TokenCache;
+use crate::azure::http::{causes, retry_after};
 
 /// How long an answer may take.
 const ANSWER_WITHIN: Duration = Duration::from_secs(3);
@@ -18,7 +18,7 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(3);
 const TOKEN_WITHIN: Duration = Duration::from_secs(2);
 
 /// A token, or why there is none. Nothing has been sent then.
-pub(super) async fn token(tokens: &Arc<Tokens>) -> Result<String, MailError> {
+pub(super) async fn token(tokens: &Arc<TokenCache>) -> Result<String, MailError> {
     let tokens = tokens.clone();
     let signing_in = tokio::spawn(async move { tokens.get().await });
     let late = |_| MailError::Unavailable("the sign-in takes long".to_owned(), None);

@@ -18,11 +18,11 @@ use reqwest::Url;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
 
-use super::MailError;
+use super::email::MailError;
 
 /// A relay, and how to sign in there.
 #[derive(Clone)]
-pub struct Relay {
+pub struct SmtpConfig {
     host: String,
     port: u16,
     security: Security,
@@ -47,7 +47,7 @@ const GOODBYE: Duration = Duration::from_secs(1);
 /// No relay likes more connections at a time from one client.
 const CONNECTIONS: usize = 3;
 
-impl Relay {
+impl SmtpConfig {
     /// `smtp://USER@HOST:PORT` for STARTTLS, `smtps://` for TLS from the start, with the password in
     /// the address or beside it; `smtp://HOST:PORT?tls=none` for a relay on a developer's machine.
     ///
@@ -103,16 +103,16 @@ impl Relay {
     }
 }
 
-impl std::fmt::Debug for Relay {
+impl std::fmt::Debug for SmtpConfig {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Relay")
+        f.debug_struct("SmtpConfig")
             .field("host", &self.host)
             .finish_non_exhaustive()
     }
 }
 
 pub(super) struct Smtp {
-    relay: Relay,
+    relay: SmtpConfig,
     tls: Option<TlsParameters>,
     hello: ClientId,
     connections: Arc<Semaphore>,
@@ -120,7 +120,7 @@ pub(super) struct Smtp {
 
 impl Smtp {
     /// A client that says it is of this domain.
-    pub(super) fn new(relay: &Relay, domain: &str) -> Result<Self, String> {
+    pub(super) fn new(relay: &SmtpConfig, domain: &str) -> Result<Self, String> {
         let tls = match relay.security {
             Security::Plain => None,
             _ => Some(tls(relay)?),
@@ -185,7 +185,7 @@ impl Smtp {
     }
 
     async fn connect(&self) -> Result<AsyncSmtpConnection, MailError> {
-        let Relay { host, port, .. } = &self.relay;
+        let SmtpConfig { host, port, .. } = &self.relay;
         let address = (host.as_str(), *port);
         let tls = self.tls.clone();
         let from_the_start = tls
@@ -217,7 +217,7 @@ impl Smtp {
     }
 }
 
-fn tls(relay: &Relay) -> Result<TlsParameters, String> {
+fn tls(relay: &SmtpConfig) -> Result<TlsParameters, String> {
     let mut tls = TlsParameters::builder(relay.host.clone());
     if let Some(file) = &relay.authorities {
         let pem = std::fs::read(file).map_err(|error| format!("HO_SMTP_CA: {error}"))?;

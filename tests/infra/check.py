@@ -187,13 +187,13 @@ class Settings(unittest.TestCase):
             if name in read:
                 self.assertIn(reader.strip("`"), read[name], name)
             else:
-                self.assertIn(reader, ("the host", "the platform's sign-in"), f"{name}: nobody reads it")
+                self.assertIn(reader, ("the host", "the platform's sign-in"), f"{name}: it is not read")
         by_bicep = {name for name, (by, _) in rows.items() if by.startswith("Bicep")}
         self.assertEqual(by_bicep, bicep.keys())
         for name, (by, _) in rows.items():
             for parameter in re.findall(r"`(\w+)`", by.removeprefix("`settings`")):
                 self.assertIn(parameter, MAIN.params, name)
-            self.assertRegex(by, r"^(Bicep(: .+)?|`settings`|the platform|nobody: .+)$", name)
+            self.assertRegex(by, r"^(Bicep(: .+)?|`settings`|the platform|not set: .+)$", name)
 
     def test_secrets_are_references_to_what_the_hook_writes(self):
         references = {name: text(v) for name, v in app_settings().items() if "@Microsoft.KeyVault" in text(v)}
@@ -261,7 +261,7 @@ class Start(unittest.TestCase):
         environment = {**settings, **more, "FUNCTIONS_CUSTOMHANDLER_PORT": str(port)}
         gate = subprocess.Popen([GATE], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         with gate:
-            opened = next((line for line in gate.stdout if "the gate is open" in line), None)
+            opened = next((line for line in gate.stdout if "listening" in line), None)
             gate.kill()
             return opened or gate.stderr.read()
 
@@ -282,7 +282,7 @@ class Start(unittest.TestCase):
         ]:
             with self.subTest(given):
                 url = given.get("baseUrl", "https://func-oversight.azurewebsites.net")
-                self.assertIn(f'the gate is open url="{url}"', self.start({**approvers, **given}, more))
+                self.assertIn(f'listening url="{url}"', self.start({**approvers, **given}, more))
 
     def test_it_does_not_start_with_less(self):
         for given, says in [

@@ -4,7 +4,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
-use human_oversight::keyring;
+use human_oversight::keys::keyring;
 use human_oversight_client::types::{Approval, Status};
 use serde_json::json;
 

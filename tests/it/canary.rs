@@ -7,7 +7,7 @@
 use std::io::{self, Write};
 use std::sync::Once;
 
-use human_oversight::keyring;
+use human_oversight::keys::keyring;
 use human_oversight_client::types::NewApproval;
 use human_oversight_client::{Gate, Outcome};
 use reqwest::StatusCode;
@@ -196,9 +196,14 @@ async fn each_kind_of_secret_would_be_found() {
     );
     let invocation = Uuid::now_v7();
     for line in [
-        format!("INFO call{{invocation=\"{invocation}\" function=\"submit\"}}: answered status=202 id=\"{long}\" ms=4"),
-        format!("WARN a mail was not sent id={long} kind=\"Question\" cause=refused for good: 550 5.1.1"),
-        "INFO the gate is open url=\"http://127.0.0.1:41234\" inbox=\"http://127.0.0.1:41234/inbox\"".to_owned(),
+        format!(
+            "INFO call{{invocation=\"{invocation}\" function=\"submit\"}}: answered status=202 id=\"{long}\" ms=4"
+        ),
+        format!(
+            "WARN email not sent id={long} kind=\"Question\" cause=refused permanently: 550 5.1.1"
+        ),
+        "INFO listening url=\"http://127.0.0.1:41234\" inbox=\"http://127.0.0.1:41234/inbox\""
+            .to_owned(),
     ] {
         assert_eq!(found(&line), None, "{line}");
     }

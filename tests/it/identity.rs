@@ -13,7 +13,7 @@ use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
-use human_oversight::keyring;
+use human_oversight::keys::keyring;
 use human_oversight_client::Error;
 use human_oversight_client::types::Status;
 use serde_json::json;

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use human_oversight::address::Address;
-use human_oversight::approval::{
-    Approval, Assurance, Decision, Digest, Event, EventKind, Execution, Parameters, State,
+use human_oversight::domain::{
+    Approval, Assurance, Decision, Event, EventKind, Execution, Parameters, State,
 };
+use human_oversight::values::{Address, Digest};
 use human_oversight_client::parameters::sha256;
 use human_oversight_client::types::Status;
 use human_oversight_client::{Outcome, Reason};

@@ -3,8 +3,8 @@
 
 use std::path::{Path, PathBuf};
 
-use human_oversight::keyring;
-use human_oversight::timestamp::Timestamp;
+use human_oversight::keys::keyring;
+use human_oversight::values::Timestamp;
 use serde_json::{Value, json};
 
 use crate::azurite::{self, Table};

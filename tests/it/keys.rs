@@ -2,7 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD as BASE64, URL_SAFE_NO_PAD as BASE64URL};
-use human_oversight::keyring;
+use human_oversight::keys::keyring;
 use human_oversight_client::receipt;
 use human_oversight_client::types::Status;
 

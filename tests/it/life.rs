@@ -398,7 +398,7 @@ async fn the_log_is_read_at_its_levels() {
         Level::Information,
         "function=\"submit\"}: answered status=202",
     );
-    has(host.log(), Level::Warning, "a mail was not sent");
+    has(host.log(), Level::Warning, "email not sent");
     has(
         fresh.log(),
         Level::Error,

@@ -4,13 +4,14 @@ mod mails;
 
 use std::time::Duration;
 
-use human_oversight::address::Address;
-use human_oversight::approval::{
-    Approval, Approver, Assurance, Attempt, Claimed, Deliverable, Digest, EventKind, Execution,
-    MailFault, MailKind, MailResult, MailState, Notes, Parameters, Request, State, Status, Verdict,
+use human_oversight::domain::{
+    Approval, Approver, ClaimResult, DecisionResult, Deliverable, DeliveryFault, DeliveryState,
+    EventKind, Execution, Notice, NotificationSettings, Parameters, Request, SendAttempt,
+    SendResult, State, Status, Verdict,
 };
-use human_oversight::id::ApprovalId;
-use human_oversight::timestamp::Timestamp;
+use human_oversight::values::{Address, ApprovalId, Digest, Timestamp};
+
+use crate::forms::{decide, mistype_code};
 
 const LIFE: u64 = 3_600;
 const RUN_WITHIN: Duration = Duration::from_secs(600);
@@ -22,11 +23,11 @@ fn at(millis: u64) -> Timestamp {
 }
 
 fn pending() -> Approval {
-    mailed(at(0), Duration::from_secs(LIFE), Notes::ALL)
+    mailed(at(0), Duration::from_secs(LIFE), NotificationSettings::ALL)
 }
 
 /// A request that both approvers were mailed.
-pub(crate) fn mailed(now: Timestamp, life: Duration, notes: Notes) -> Approval {
+pub(crate) fn mailed(now: Timestamp, life: Duration, notes: NotificationSettings) -> Approval {
     let request = Request {
         id: ApprovalId::new("agent", "1").unwrap(),
         action: "Delete".to_owned(),
@@ -44,13 +45,13 @@ pub(crate) fn mailed(now: Timestamp, life: Duration, notes: Notes) -> Approval {
     let approvers = ["alice@example.com", "bob@example.com"].map(|address| Approver {
         address: Address::parse(address).unwrap(),
         link_key: "k".to_owned(),
-        seal: "s".to_owned(),
+        mac: "s".to_owned(),
         wrong_codes: 0,
-        mails: Vec::new(),
+        deliveries: Vec::new(),
     });
-    let mut approval = Approval::submitted(request, approvers.into());
-    for attempt in approval.lease_mails(notes, now) {
-        approval.settle_mail(attempt, MailResult::Sent, now);
+    let mut approval = Approval::new(request, approvers.into());
+    for attempt in approval.lease_deliveries(notes, now) {
+        approval.record_delivery_result(attempt, SendResult::Sent, now);
     }
     approval
 }
@@ -85,39 +86,34 @@ const MOVES: [Move; 11] = [
     Move::WrongCode,
 ];
 
+/// Decides after the deadline.
+fn decide_late(approval: &mut Approval, approver: usize, now: Timestamp) -> DecisionResult {
+    decide(approval, approver, Verdict::Approve, RUN_WITHIN, now)
+}
+
 /// Makes a move as the handlers do; whether it did what it is for.
 fn make(approval: &mut Approval, step: Move, now: Timestamp) -> bool {
-    let decide = |approval: &mut Approval, verdict| match approval.judge(
-        (0, Assurance::Link),
-        verdict,
-        None,
-        RUN_WITHIN,
-        now,
-    ) {
-        Ok(ruling) => {
-            approval.record(ruling, "receipt".to_owned());
-            true
-        }
-        Err(_) => false,
+    let decide = |approval: &mut Approval, verdict| {
+        decide(approval, 0, verdict, RUN_WITHIN, now) == DecisionResult::Recorded
     };
     match step {
         Move::Approve => decide(approval, Verdict::Approve),
         Move::Reject => decide(approval, Verdict::Reject),
-        Move::Claim | Move::ClaimAgain => approval.claim("mine", now) == Claimed::Granted,
-        Move::ClaimOther => approval.claim("other", now) == Claimed::Granted,
+        Move::Claim | Move::ClaimAgain => approval.claim("mine", now) == ClaimResult::Granted,
+        Move::ClaimOther => approval.claim("other", now) == ClaimResult::Granted,
         Move::ReportDone => approval.report(Ok(()), now).is_ok(),
         Move::ReportFailed => approval.report(Err(None), now).is_ok(),
         Move::Withdraw => approval.withdraw(now).is_ok(),
         Move::Tidy => {
-            approval.tidy(OUTCOME_WITHIN, now);
+            approval.apply_timeouts(OUTCOME_WITHIN, now);
             true
         }
         Move::AnswerLate => {
-            approval.answer_late(1, Verdict::Approve, now);
-            approval.late.is_some()
+            approval.status(now) == Status::Timeout
+                && decide_late(approval, 1, now) == DecisionResult::Late
         }
         Move::WrongCode => {
-            approval.count_wrong_code(0, now);
+            mistype_code(approval, 0, now);
             true
         }
     }
@@ -140,16 +136,16 @@ fn place(approval: &Approval, now: Timestamp) -> &'static str {
 fn refused_for_good(millis: u64) -> Approval {
     let mut approval = pending();
     for approver in &mut approval.approvers {
-        approver.mails[0].state = MailState::Sending(at(LIFE * 1_000));
+        approver.deliveries[0].state = DeliveryState::Sending(at(LIFE * 1_000));
     }
     for approver in 0..2 {
-        let attempt = Attempt {
+        let attempt = SendAttempt {
             approver,
-            kind: MailKind::Question,
+            notice: Notice::Request,
             number: 1,
         };
-        let refused = MailResult::Failed(MailFault::Refused, None);
-        approval.settle_mail(attempt, refused, at(millis));
+        let refused = SendResult::Failed(DeliveryFault::Refused, None);
+        approval.record_delivery_result(attempt, refused, at(millis));
     }
     approval
 }
@@ -159,7 +155,7 @@ fn a_mail_that_is_refused_after_the_deadline_does_not_change_what_was_told() {
     let told = pending().status(at(LIFE * 1_000));
     assert_eq!(told, Status::Timeout);
     let mut approval = refused_for_good(LIFE * 1_000);
-    approval.tidy(OUTCOME_WITHIN, at(LIFE * 1_000 + 1));
+    approval.apply_timeouts(OUTCOME_WITHIN, at(LIFE * 1_000 + 1));
     assert_eq!(approval.state.status(), told);
 }
 
@@ -211,9 +207,16 @@ fn places() -> Vec<(&'static str, Approval, u64)> {
 fn every_move_from_every_place_leads_where_the_table_says() {
     // Where a move that is possible leads; everything that is not here is refused and changes
     // nothing but what the clock alone brings about.
-    let leads = |from: &str, step: Move| match (from, step) {
+    let leads = |from: &'static str, step: Move| match (from, step) {
         ("Pending", Move::Approve) => Some("Approved"),
         ("Pending", Move::Reject) => Some("Rejected"),
+        // The same decision again is confirmed.
+        (
+            from @ ("Approved" | "Executing" | "Executed" | "ExecutionFailed" | "ExecutionUnknown"
+            | "Lapsed"),
+            Move::Approve,
+        ) => Some(from),
+        ("Rejected", Move::Reject) => Some("Rejected"),
         ("Pending", Move::Withdraw) => Some("Cancelled"),
         ("Cancelled", Move::Withdraw) => Some("Cancelled"),
         ("Approved", Move::Claim | Move::ClaimAgain | Move::ClaimOther) => Some("Executing"),
@@ -294,7 +297,7 @@ fn walks_at_random_keep_the_promises() {
             let done = make(&mut approval, step, now);
             reached.insert(place(&approval, now));
             assert!(
-                approval.is_told_by_its_history(),
+                approval.history_is_consistent(),
                 "walk {walk}: {approval:?}"
             );
             if was != Status::Pending {
@@ -337,9 +340,9 @@ fn walks_at_random_keep_the_promises() {
                 && matches!(place(&approval, now), "Timeout" | "Rejected" | "Cancelled");
             if is_done {
                 // Only notes are left, and after them nothing.
-                for attempt in approval.lease_mails(Notes::ALL, now) {
-                    assert_eq!(attempt.kind, MailKind::Outcome);
-                    approval.settle_mail(attempt, MailResult::Sent, now);
+                for attempt in approval.lease_deliveries(NotificationSettings::ALL, now) {
+                    assert_eq!(attempt.notice, Notice::Outcome);
+                    approval.record_delivery_result(attempt, SendResult::Sent, now);
                 }
                 assert_eq!(approval.next_due(OUTCOME_WITHIN), None);
             }
@@ -368,31 +371,33 @@ fn walks_at_random_keep_the_promises() {
 fn a_mail_that_is_put_off_comes_again_in_growing_pauses_until_it_is_of_no_use() {
     let mut approval = pending();
     approval.approvers.truncate(1);
-    approval.approvers[0].mails[0].state = MailState::Queued(at(0));
-    approval.approvers[0].mails[0].attempts = 0;
-    approval.approvers[0].mails.truncate(1);
+    approval.approvers[0].deliveries[0].state = DeliveryState::Queued(at(0));
+    approval.approvers[0].deliveries[0].attempts = 0;
+    approval.approvers[0].deliveries.truncate(1);
     let (mut now, mut pauses) = (at(0), Vec::new());
     loop {
-        approval.tidy(OUTCOME_WITHIN, now);
-        let attempts = approval.lease_mails(Notes::ALL, now);
+        approval.apply_timeouts(OUTCOME_WITHIN, now);
+        let attempts = approval.lease_deliveries(NotificationSettings::ALL, now);
         let [attempt] = attempts.as_slice() else {
             break;
         };
         assert!(
-            approval.lease_mails(Notes::ALL, now).is_empty(),
+            approval
+                .lease_deliveries(NotificationSettings::ALL, now)
+                .is_empty(),
             "it is ours alone"
         );
-        approval.settle_mail(
+        approval.record_delivery_result(
             *attempt,
-            MailResult::Failed(MailFault::Unavailable, None),
+            SendResult::Failed(DeliveryFault::Unavailable, None),
             now,
         );
         // An attempt that was given up in the meantime says nothing any more.
-        let old = Attempt {
+        let old = SendAttempt {
             number: attempt.number - 1,
             ..*attempt
         };
-        approval.settle_mail(old, MailResult::Sent, now);
+        approval.record_delivery_result(old, SendResult::Sent, now);
         assert_eq!(approval.deliverable(), Deliverable::None);
         let next = approval.next_due(OUTCOME_WITHIN).unwrap();
         assert!(next > now, "after a pause");
@@ -405,7 +410,10 @@ fn a_mail_that_is_put_off_comes_again_in_growing_pauses_until_it_is_of_no_use() 
         "the last one ends at the deadline"
     );
     assert_eq!(approval.status(now), Status::Timeout);
-    assert!(matches!(approval.question(0).state, MailState::Dropped(_)));
+    assert!(matches!(
+        approval.approvers[0].request_delivery().state,
+        DeliveryState::Dropped(_)
+    ));
     assert_eq!(
         approval.next_due(OUTCOME_WITHIN),
         None,
@@ -417,8 +425,7 @@ fn a_mail_that_is_put_off_comes_again_in_growing_pauses_until_it_is_of_no_use() 
 fn lives() -> Vec<Approval> {
     let ruled = |verdict| {
         let mut approval = pending();
-        let ruling = approval.judge((0, Assurance::Link), verdict, None, RUN_WITHIN, at(1_000));
-        approval.record(ruling.unwrap(), "receipt".to_owned());
+        decide(&mut approval, 0, verdict, RUN_WITHIN, at(1_000));
         approval
     };
     let approved = ruled(Verdict::Approve);
@@ -428,18 +435,18 @@ fn lives() -> Vec<Approval> {
     executed.report(Ok(()), at(3_000)).unwrap();
     failed.report(Err(None), at(3_000)).unwrap();
     let mut unknown = executing.clone();
-    unknown.tidy(OUTCOME_WITHIN, at(2_000_000));
+    unknown.apply_timeouts(OUTCOME_WITHIN, at(2_000_000));
     let mut reported_late = unknown.clone();
     reported_late.report(Ok(()), at(2_100_000)).unwrap();
     let mut lapsed = approved.clone();
-    lapsed.tidy(OUTCOME_WITHIN, at(1_000_000));
+    lapsed.apply_timeouts(OUTCOME_WITHIN, at(1_000_000));
     let mut late = pending();
-    late.answer_late(1, Verdict::Approve, at(LIFE * 1_000));
+    decide_late(&mut late, 1, at(LIFE * 1_000));
     let mut cancelled = pending();
     cancelled.withdraw(at(1_000)).unwrap();
     let mut locked = pending();
     for _ in 0..10 {
-        locked.count_wrong_code(1, at(1_000));
+        mistype_code(&mut locked, 1, at(1_000));
     }
     assert!(locked.approvers[1].is_locked() && !locked.approvers[0].is_locked());
     let rejected = ruled(Verdict::Reject);
@@ -463,12 +470,12 @@ fn lives() -> Vec<Approval> {
 fn a_history_that_was_changed_does_not_tell_how_it_came_about() {
     let nobody = Address::parse("carol@example.com").unwrap();
     for life in lives() {
-        assert!(life.is_told_by_its_history(), "{life:?}");
+        assert!(life.history_is_consistent(), "{life:?}");
         let is_refused = |change: &dyn Fn(&mut Approval)| {
             let mut changed = life.clone();
             change(&mut changed);
             assert_ne!(changed, life);
-            assert!(!changed.is_told_by_its_history(), "{:?}", changed.history);
+            assert!(!changed.history_is_consistent(), "{:?}", changed.history);
         };
         for index in 0..life.history.len() {
             is_refused(&|life| drop(life.history.remove(index)));
@@ -507,7 +514,7 @@ fn a_request_is_due_when_time_alone_changes_it() {
     let due = lives().into_iter().map(|mut life| {
         life.approvers
             .iter_mut()
-            .for_each(|approver| approver.mails.clear());
+            .for_each(|approver| approver.deliveries.clear());
         life.next_due(OUTCOME_WITHIN)
     });
     let deadline = Some(at(LIFE * 1_000));
@@ -551,7 +558,7 @@ fn a_decision_is_told_as_it_was_ruled_and_every_other_end_by_its_time() {
             8 => Some(Verdict::Reject),
             _ => None,
         };
-        let ruling = life.ruling().map(|(ruling, receipt)| {
+        let ruling = life.signed_decision().map(|(ruling, receipt)| {
             assert_eq!((ruling.at, receipt), (at(1_000), "receipt"));
             assert_eq!(ruling.by, life.approvers[0].address);
             ruling.verdict()

@@ -711,7 +711,7 @@ async fn a_managed_identity_mails_by_communication_services() {
     }
     let log = gate.kill().await;
     let said = log
-        .matches("no mail can be sent as the gate is set up")
+        .matches("email cannot be sent with these settings")
         .count();
     assert_eq!(said, 1, "once: {log}");
     assert!(

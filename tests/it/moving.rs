@@ -1,4 +1,4 @@
-//! `docs/moving.md`: an agent of the predecessor goes on working when its URL changes.
+//! `docs/migration.md`: an agent of the predecessor goes on working when its URL changes.
 
 use std::process::Stdio;
 use std::time::Duration;
@@ -40,7 +40,7 @@ async fn end(agent: Child) -> String {
 
 /// As the page gives it.
 fn url(gate: &TestGate) -> String {
-    let page = include_str!("../../docs/moving.md");
+    let page = include_str!("../../docs/migration.md");
     let (_, rest) = page.split_once("HO_LOGIC_APP_URL=").unwrap();
     let url = rest.lines().next().unwrap();
     assert!(url.starts_with("https://gate.example.com/"), "{url}");

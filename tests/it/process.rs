@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Stdio;
 
-use human_oversight::keyring;
+use human_oversight::keys::keyring;
 use human_oversight_client::{Client, Gate, Outcome};
 use serde_json::json;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
@@ -155,7 +155,7 @@ async fn what_cannot_be_used_ends_it_with_one_clear_line_and_exit_code_1() {
         ),
         (
             vec![("HO_STORE", "embedded:/proc/none")],
-            "the keys in the folder",
+            "the key files of local development",
         ),
         (
             vec![
@@ -282,7 +282,7 @@ async fn the_log_tells_the_operator_everything_and_an_attacker_nothing() {
     }
     let refused = log
         .lines()
-        .find(|line| line.contains("a mail was not sent"))
+        .find(|line| line.contains("email not sent"))
         .unwrap();
     assert!(
         refused.contains("invocation=") && refused.contains("function=\"submit\""),

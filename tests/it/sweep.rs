@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use human_oversight::approval;
-use human_oversight::timestamp::Timestamp;
+use human_oversight::domain;
+use human_oversight::values::Timestamp;
 use human_oversight_client::types::{Deliverable, ExecutionStatus, MailState, Status};
 use serde_json::{Value, json};
 
@@ -170,7 +170,7 @@ async fn a_mail_whose_sender_died_is_sent_again_after_its_lease() {
     // As a process left it that died between the insert and the mail.
     let lease = Timestamp::parse(&approval.request_timestamp).unwrap() + Duration::from_secs(60);
     let mut row = gate.store.get(&approval.id.parse().unwrap()).await.unwrap();
-    row.approval.approvers[0].mails[0].state = approval::MailState::Sending(lease);
+    row.approval.approvers[0].deliveries[0].state = domain::DeliveryState::Sending(lease);
     gate.store.replace(row, Some(lease)).await.unwrap();
     std::fs::remove_dir_all(gate.mail_folder()).unwrap();
     let sending = gate.status(&approval.id).await;

@@ -267,7 +267,10 @@ async fn another_gates_keys_prove_nothing_and_bad_ones_are_told() {
     // Seals of keys that are not there any more are nobody's.
     let mut settings = kept::settings(gate.dir.path());
     settings.retain(|(name, _)| *name != "HO_LINK_KEYS");
-    settings.push(("HO_LINK_KEYS", human_oversight::keyring::fresh_link_key()));
+    settings.push((
+        "HO_LINK_KEYS",
+        human_oversight::keys::keyring::fresh_link_key(),
+    ));
     let settings = kept::borrowed(&settings);
     let (said, code) = verify_with(&gate, Who::Operator, &[], &settings).await;
     assert_eq!(code, 1);

@@ -1,99 +1,94 @@
-//! What the page says: the request and its form, an answer's fate, or why there is nothing to decide.
+//! The pages of a decision: the request with its form, the result, or why there is nothing to decide.
 
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
-use super::{App, Known};
-use crate::approval::{Approval, Assurance, Status};
-use crate::entra::NotSignedIn;
-use crate::http::Id;
-use crate::http::caller::Caller;
+use crate::app::{App, Caller, Identified};
+use crate::azure::NotSignedIn;
+use crate::domain::{Approval, Assurance, DecisionResult, Status};
 use crate::http::error::Error;
-use crate::http::page::page;
+use crate::http::extract::Id;
+use crate::http::page::{page, page_style};
+use crate::render::{self, DecisionPage};
 use crate::reveal;
-use crate::views::{self, DecisionPage};
 
-/// What the page says about an answer.
-pub(super) enum Said {
-    Nothing,
-    Recorded,
-    AnotherDecision,
-    Late,
-    Stale,
-    Locked,
-    CodeMissing,
-    CodeWrong { left: u32 },
-}
-
-impl Said {
-    fn status(&self) -> StatusCode {
-        match self {
-            Self::Nothing | Self::Recorded => StatusCode::OK,
-            Self::AnotherDecision | Self::Stale => StatusCode::CONFLICT,
-            Self::Late => StatusCode::GONE,
-            Self::Locked | Self::CodeMissing | Self::CodeWrong { .. } => StatusCode::FORBIDDEN,
+fn status(result: DecisionResult) -> StatusCode {
+    match result {
+        DecisionResult::Recorded => StatusCode::OK,
+        DecisionResult::AlreadyClosed | DecisionResult::Stale => StatusCode::CONFLICT,
+        DecisionResult::Late => StatusCode::GONE,
+        DecisionResult::Locked | DecisionResult::CodeMissing | DecisionResult::CodeWrong { .. } => {
+            StatusCode::FORBIDDEN
         }
     }
-
-    fn words(&self) -> Option<String> {
-        let words = match self {
-            Self::Nothing | Self::Recorded => return None,
-            Self::AnotherDecision => "Your answer came second: this request is closed.",
-            Self::Late => "Your answer came too late and changed nothing.",
-            Self::Stale => "The page you answered on was out of date. Please look at it again.",
-            Self::Locked => "Approving by this link is locked after five wrong codes.",
-            Self::CodeMissing => "Nothing was recorded: to approve, type the code from the mail.",
-            Self::CodeWrong { left: 0 } => {
-                "That code is not right. Approving by this link is now locked; you can still reject."
-            }
-            Self::CodeWrong { left: 1 } => {
-                return Some(
-                    "That code is not right. 1 try is left; nothing was recorded.".to_owned(),
-                );
-            }
-            Self::CodeWrong { left } => {
-                return Some(format!(
-                    "That code is not right. {left} tries are left; nothing was recorded."
-                ));
-            }
-        };
-        Some(words.to_owned())
-    }
 }
 
-/// The page, with what is to be said and what was typed before.
+fn words(result: DecisionResult) -> Option<String> {
+    let words = match result {
+        DecisionResult::Recorded => return None,
+        DecisionResult::AlreadyClosed => "Your answer came second: this request is closed.",
+        DecisionResult::Late => "Your answer came too late and changed nothing.",
+        DecisionResult::Stale => {
+            "The page you answered on was out of date. Please look at it again."
+        }
+        DecisionResult::Locked => "Approving by this link is locked after five wrong codes.",
+        DecisionResult::CodeMissing => {
+            "Nothing was recorded: to approve, type the code from the mail."
+        }
+        DecisionResult::CodeWrong { left: 0 } => {
+            "That code is not right. Approving by this link is now locked; you can still reject."
+        }
+        DecisionResult::CodeWrong { left: 1 } => {
+            "That code is not right. 1 try is left; nothing was recorded."
+        }
+        DecisionResult::CodeWrong { left } => {
+            return Some(format!(
+                "That code is not right. {left} tries are left; nothing was recorded."
+            ));
+        }
+    };
+    Some(words.to_owned())
+}
+
+/// The request, with the result of the last form and the comment typed into it.
 pub(super) fn show(
     app: &App,
     approval: &Approval,
-    (index, assurance): Known,
-    said: Said,
-    typed: Option<String>,
+    Identified {
+        approver,
+        assurance,
+    }: Identified,
+    result: Option<DecisionResult>,
+    comment: Option<String>,
 ) -> Response {
     let now = app.now();
-    let status = approval.status(now);
-    let mut shown = DecisionPage::of(approval, index, now, &app.config);
-    if status == Status::Pending {
-        let links = &app.link_keys;
-        let tokens = links.link(approval, index).zip(links.form(approval, index));
-        shown.form = tokens.map(|(link, token)| views::Form {
+    let pending = approval.status(now) == Status::Pending;
+    let message = result.and_then(words);
+    let mut shown = DecisionPage::new(approval, approver, now, page_style(app));
+    if pending {
+        let keys = &app.link_keys;
+        let link = keys.link_token(approval, approver);
+        let tokens = link.zip(keys.csrf_token(approval, approver));
+        shown.form = tokens.map(|(link, token)| render::Form {
             action: format!("/api/decision/{}", approval.request.id),
             token,
-            comment: typed.unwrap_or_default(),
+            comment: comment.unwrap_or_default(),
             proof: match assurance {
-                Assurance::Entra(_) => views::Proof::SignedIn,
-                Assurance::Link => views::Proof::Link {
+                Assurance::Entra(_) => render::Proof::SignedIn,
+                Assurance::Link => render::Proof::Link {
                     link,
-                    locked: approval.approvers[index].is_locked(),
+                    locked: approval.approvers[approver].is_locked(),
                 },
             },
-            problem: said.words(),
+            problem: message.clone(),
         });
     }
-    // What is wrong is said where it can be mended.
-    shown.notice = said.words().filter(|_| shown.form.is_none());
-    let code = match (&said, status) {
-        (Said::Nothing, Status::Timeout) => StatusCode::GONE,
-        _ => said.status(),
+    // Show the error next to the form, if there is one.
+    shown.notice = message.filter(|_| shown.form.is_none());
+    let code = match (result, approval.status(now)) {
+        (None, Status::Timeout) => StatusCode::GONE,
+        (None, _) => StatusCode::OK,
+        (Some(result), _) => status(result),
     };
     page(code, "", shown.html())
 }
@@ -101,9 +96,9 @@ pub(super) fn show(
 /// A page that says why there is nothing to decide here, and what to do about it.
 pub(super) fn failed(app: &App, caller: &Caller, id: Option<Id>, error: Error) -> Response {
     let error = match error {
-        Error::NotFound | Error::Conflict(_) => caller.nothing(),
-        // Who comes without a link and has not signed in is told of nothing.
-        Error::Integrity(_) if caller.link.is_empty() => match caller.nothing() {
+        Error::NotFound | Error::Conflict(_) => caller.not_found().into(),
+        // Hidden from a caller without a link who has not signed in.
+        Error::Integrity(_) if caller.link.is_empty() => match caller.not_found().into() {
             Error::NotFound => error,
             sign_in => sign_in,
         },
@@ -176,7 +171,7 @@ pub(super) fn failed(app: &App, caller: &Caller, id: Option<Id>, error: Error) -
     };
     let text = format!("{text}{signed_in}");
     let status = error.status();
-    let text = views::message_page(heading, &text, link, &app.config);
+    let text = render::message_page(heading, &text, link, page_style(app));
     let mut response = page(status, "", text);
     if status == StatusCode::SERVICE_UNAVAILABLE {
         response

@@ -5,8 +5,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use reqwest::Url;
 
-use crate::identity::Principal;
-use crate::outbound::is_bare;
+use crate::azure::credentials::Principal;
+use crate::azure::http::is_bare;
 
 /// The table endpoint of a storage account, and how to sign in there.
 #[derive(Clone, Debug)]

@@ -9,8 +9,8 @@ use azure_storage::StorageCredentials;
 
 use super::account::SignIn;
 use super::fault::Fault;
-use crate::identity::Tokens;
-use crate::timestamp::Clock;
+use crate::azure::credentials::TokenCache;
+use crate::values::Clock;
 
 /// What the service asks a token for.
 const SCOPE: &str = "https://storage.azure.com/.default";
@@ -20,14 +20,14 @@ pub(super) fn credentials(sign_in: &SignIn, clock: Clock) -> StorageCredentials 
     match sign_in {
         SignIn::Key { account, key } => StorageCredentials::access_key(account, key.clone()),
         SignIn::As(principal) => {
-            let tokens = Tokens::new(principal.clone(), SCOPE.to_owned(), clock);
+            let tokens = TokenCache::new(principal.clone(), SCOPE.to_owned(), clock);
             StorageCredentials::token_credential(Arc::new(Bridge(tokens)))
         }
     }
 }
 
 /// The tokens of today for the trait of then.
-struct Bridge(Tokens);
+struct Bridge(TokenCache);
 
 impl fmt::Debug for Bridge {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -13,7 +13,7 @@ use reqwest::header::HeaderMap;
 use serde_json::Value;
 
 use super::fault::Fault;
-use crate::outbound::{causes, retry_after};
+use crate::azure::http::{causes, retry_after};
 
 /// What the crate insists on in every answer, and a proxy may have taken out. Nobody reads the values.
 const EXPECTED: [(&str, &str); 5] = [

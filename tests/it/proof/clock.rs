@@ -5,9 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use human_oversight::approval::{Approval, EventKind, Status};
-use human_oversight::id::ApprovalId;
-use human_oversight::timestamp::Timestamp;
+use human_oversight::domain::{Approval, EventKind, Status};
+use human_oversight::values::{ApprovalId, Timestamp};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -77,7 +76,7 @@ impl Clocks {
     async fn approve(&self, skew: i64, id: &ApprovalId) -> u16 {
         let row = self.row(id).await;
         let gate = self.settings.gate(&self.service, None, &self.millis, 0);
-        let code = gate.link_keys.code(&row, 0).unwrap();
+        let code = gate.link_keys.one_time_code(&row, 0).unwrap();
         let call = Call::decide(&gate, &row, 0, "approve", &code);
         self.answer(skew, call).await.status
     }
@@ -312,7 +311,7 @@ async fn after_a_day_without_a_sweep_everything_ends_as_it_should_and_nobody_is_
             *end,
             "{id}"
         );
-        assert!(row.is_told_by_its_history());
+        assert!(row.history_is_consistent());
     }
     let log = clocks.sweep(0).await;
     assert_eq!(log, "0 due, 0 mails, 0 failed, complete: true");

@@ -10,8 +10,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use human_oversight::approval::{self, Execution, MailState};
-use human_oversight::timestamp::Timestamp;
+use human_oversight::domain::{self, DeliveryState, Execution};
+use human_oversight::values::Timestamp;
 use human_oversight_client::parameters::{hex, sha256};
 use human_oversight_client::types::{Claim, ExecutionStatus, NewApproval, Report, Status};
 use human_oversight_client::{Client, Error};
@@ -342,21 +342,21 @@ async fn recover(
     let (mut sent, mut pending) = (0, Vec::new());
     let folder = gate.mail_folder();
     for (id, row) in &rows {
-        let is_pending = row.status(now) == approval::Status::Pending;
+        let is_pending = row.status(now) == domain::Status::Pending;
         let asked_at = row.request.requested_at.to_string();
         let file = |approver, kind: &str| mail(&folder, id, &asked_at, approver, kind);
         for (index, approver) in row.approvers.iter().enumerate() {
-            for mail in &approver.mails {
-                let kind = mail.kind.word().to_ascii_lowercase();
+            for mail in &approver.deliveries {
+                let kind = mail.notice.word().to_ascii_lowercase();
                 let is_fine = match mail.state {
-                    MailState::Sent(_) => file(index, &kind).is_file(),
-                    MailState::Queued(at) => at > now,
+                    DeliveryState::Sent(_) => file(index, &kind).is_file(),
+                    DeliveryState::Queued(at) => at > now,
                     // It was not out when the other approver had decided.
-                    MailState::Dropped(_) => !is_pending,
+                    DeliveryState::Dropped(_) => !is_pending,
                     _ => false,
                 };
                 assert!(is_fine, "{id}, {}: {mail:?}", approver.address);
-                sent += u64::from(matches!(mail.state, MailState::Sent(_)));
+                sent += u64::from(matches!(mail.state, DeliveryState::Sent(_)));
             }
             if is_pending {
                 assert!(

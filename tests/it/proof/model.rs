@@ -15,8 +15,8 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
-use human_oversight::approval::{Approval, Status, Verdict};
-use human_oversight::timestamp::Timestamp;
+use human_oversight::domain::{Approval, Status, Verdict};
+use human_oversight::values::Timestamp;
 use stateright::{Checker, HasDiscoveries, Model, Property};
 
 use super::{cases, record};

@@ -7,17 +7,17 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use human_oversight::address::Address;
-use human_oversight::approval::{
-    Approval, Approver, Assurance, Attempt, Claimed, Digest, MailFault, MailKind, MailResult,
-    Notes, Parameters, Request, Status, Verdict,
+use human_oversight::domain::{
+    Approval, Approver, ClaimResult, DeliveryFault, Notice, NotificationSettings, Parameters,
+    Request, SendAttempt, SendResult, Status, Verdict,
 };
-use human_oversight::id::ApprovalId;
-use human_oversight::timestamp::Timestamp;
+use human_oversight::values::{Address, ApprovalId, Digest, Timestamp};
 use human_oversight_client::parameters::sha256;
 use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+
+use crate::forms::{decide, mistype_code};
 
 use super::{cases, record};
 
@@ -52,19 +52,19 @@ enum Move {
     Withdraw,
     Sweep,
     /// A mail that was being sent was, or was not.
-    Settle(usize, MailResult),
+    Settle(usize, SendResult),
 }
 
 fn moves() -> impl Strategy<Value = (Duration, Move)> {
     let verdict = || select(vec![Verdict::Approve, Verdict::Reject]);
     let index = 0..APPROVERS.len();
     let result = select(vec![
-        MailResult::Sent,
-        MailResult::Sent,
-        MailResult::Failed(MailFault::Refused, None),
-        MailResult::Failed(MailFault::Unavailable, Some(Duration::from_secs(90))),
-        MailResult::Failed(MailFault::Unclear, None),
-        MailResult::Failed(MailFault::Misconfigured, None),
+        SendResult::Sent,
+        SendResult::Sent,
+        SendResult::Failed(DeliveryFault::Refused, None),
+        SendResult::Failed(DeliveryFault::Unavailable, Some(Duration::from_secs(90))),
+        SendResult::Failed(DeliveryFault::Unclear, None),
+        SendResult::Failed(DeliveryFault::Misconfigured, None),
     ]);
     let step = prop_oneof![
         2 => (index.clone(), verdict()).prop_map(|(who, verdict)| Move::Decide(who, verdict)),
@@ -85,7 +85,7 @@ fn moves() -> impl Strategy<Value = (Duration, Move)> {
 /// A request in its life, and the mails that are under way.
 struct Life {
     approval: Approval,
-    sending: Vec<Attempt>,
+    sending: Vec<SendAttempt>,
     now: Timestamp,
 }
 
@@ -108,12 +108,12 @@ impl Life {
         let approvers = APPROVERS.map(|address| Approver {
             address: Address::parse(address).unwrap(),
             link_key: "k".to_owned(),
-            seal: "s".to_owned(),
+            mac: "s".to_owned(),
             wrong_codes: 0,
-            mails: Vec::new(),
+            deliveries: Vec::new(),
         });
         Self {
-            approval: Approval::submitted(request, approvers.into()),
+            approval: Approval::new(request, approvers.into()),
             sending: Vec::new(),
             now: start(),
         }
@@ -128,16 +128,16 @@ impl Life {
         } = self;
         match step {
             Move::Decide(who, verdict) => {
-                let known = (who, Assurance::Link);
-                if let Ok(ruling) = approval.judge(known, verdict, None, RUN_WITHIN, *now) {
-                    approval.record(ruling, "receipt".to_owned());
-                }
+                decide(approval, who, verdict, RUN_WITHIN, *now);
             }
             Move::MistypeCode(who) if approval.approvers[who].is_locked() => {}
-            Move::MistypeCode(who) => approval.count_wrong_code(who, *now),
-            Move::AnswerLate(who, verdict) => approval.answer_late(who, verdict, *now),
+            Move::MistypeCode(who) => mistype_code(approval, who, *now),
+            Move::AnswerLate(_, _) if approval.status(*now) != Status::Timeout => {}
+            Move::AnswerLate(who, verdict) => {
+                decide(approval, who, verdict, RUN_WITHIN, *now);
+            }
             Move::Claim(who) => {
-                return approval.claim(&format!("nonce-{who}"), *now) == Claimed::Granted;
+                return approval.claim(&format!("nonce-{who}"), *now) == ClaimResult::Granted;
             }
             Move::Report(done) => {
                 approval
@@ -148,13 +148,13 @@ impl Life {
                 approval.withdraw(*now).ok();
             }
             Move::Sweep => {
-                approval.tidy(OUTCOME_WITHIN, *now);
-                sending.extend(approval.lease_mails(Notes::ALL, *now));
+                approval.apply_timeouts(OUTCOME_WITHIN, *now);
+                sending.extend(approval.lease_deliveries(NotificationSettings::ALL, *now));
             }
             Move::Settle(_, _) if sending.is_empty() => {}
             Move::Settle(which, result) => {
                 let attempt = sending.remove(which % sending.len());
-                approval.settle_mail(attempt, result, *now);
+                approval.record_delivery_result(attempt, result, *now);
             }
         }
         false
@@ -167,7 +167,7 @@ impl Life {
             self.now = self.now.max(due);
             self.make(Move::Sweep);
             while !self.sending.is_empty() {
-                self.make(Move::Settle(0, MailResult::Sent));
+                self.make(Move::Settle(0, SendResult::Sent));
             }
             sweeps += 1;
             assert!(sweeps <= 20, "due for ever: {:?}", self.approval);
@@ -193,7 +193,7 @@ fn whatever_happens_in_a_life_its_promises_hold_and_it_ends() {
             let was = before.status(life.now);
             let may_run = life.make(step);
             let Life { approval, now, .. } = &life;
-            prop_assert!(approval.is_told_by_its_history());
+            prop_assert!(approval.history_is_consistent());
             prop_assert!(approval.history.starts_with(&before.history));
             prop_assert!(approval.history.is_sorted_by_key(|event| event.at));
             prop_assert!(was == Status::Pending || was == approval.status(*now));
@@ -208,9 +208,9 @@ fn whatever_happens_in_a_life_its_promises_hold_and_it_ends() {
             for mail in approval
                 .approvers
                 .iter()
-                .flat_map(|approver| &approver.mails)
+                .flat_map(|approver| &approver.deliveries)
             {
-                let is_note = mail.kind == MailKind::Outcome;
+                let is_note = mail.notice == Notice::Outcome;
                 prop_assert!(!is_note || approval.state.status() != Status::Pending);
             }
             // What a sweep leaves is due later, not again at once.

@@ -20,8 +20,8 @@ use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use human_oversight::http::App;
-use human_oversight::timestamp::Timestamp;
+use human_oversight::app::App;
+use human_oversight::values::Timestamp;
 use tokio::task::JoinHandle;
 
 use super::{cases, record};

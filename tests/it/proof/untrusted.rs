@@ -7,16 +7,18 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD as BASE64, URL_SAFE_NO_PAD as BASE64URL};
-use human_oversight::approval::{Approval, Assurance, Verdict};
-use human_oversight::config::{Archive, Config};
-use human_oversight::entra::{Needed, SignIn};
-use human_oversight::id::ApprovalId;
-use human_oversight::keyring;
-use human_oversight::receipt::{ReceiptKeys, check};
+use human_oversight::azure::{SignIn, SignInPolicy};
+use human_oversight::config::{Config, TableSettings};
+use human_oversight::domain::{Approval, Verdict};
+use human_oversight::keys::keyring;
+use human_oversight::keys::receipt::{ReceiptKeys, check};
 use human_oversight::store::{Store, StoreError};
+use human_oversight::values::ApprovalId;
 use human_oversight_client::receipt::verify;
 use human_oversight_client::types::KeySet;
 use serde_json::{Value, json};
+
+use crate::forms::{decide, form, proposal};
 
 use super::dice::{Case, Dice, corpus, first, inputs};
 use super::{cases, record};
@@ -41,12 +43,11 @@ fn no_receipt_but_the_genuine_one_is_verified() {
     let keys = keyring::parse(&keyring::fresh_receipt_key()).unwrap();
     let keys = ReceiptKeys::new(&keys).unwrap();
     let mut asked = approval("agent", "1");
-    let who = (0, Assurance::Link);
-    let ruling = asked.judge(who, Verdict::Approve, None, Duration::from_secs(60), at(1));
-    let ruling = ruling.unwrap();
-    let genuine = keys.sign("https://gate.example.com", &asked, &ruling);
+    let yes = form(0, Verdict::Approve, None);
+    let proposal = proposal(&mut asked, &yes, Duration::from_secs(60), at(1));
+    let genuine = keys.sign("https://gate.example.com", &asked, &proposal);
     assert!(verify(&genuine, keys.public()).is_ok());
-    asked.record(ruling, genuine.clone());
+    asked.record(proposal, genuine.clone());
     assert_eq!(check(&asked, keys.public()), Ok(()));
     let more = [genuine.clone().into_bytes()];
     each("receipt", cases(20_000, 5_000_000), &more, |dice, input| {
@@ -71,10 +72,9 @@ fn lives() -> Vec<Approval> {
     pending.request.reason = Some("Because.".to_owned());
     let ruled = |verdict| {
         let mut approval = pending.clone();
-        let comment = Some("Fine".to_owned());
-        let within = Duration::from_secs(60);
-        let ruling = approval.judge((0, Assurance::Link), verdict, comment, within, at(1));
-        approval.record(ruling.unwrap(), "a.b.c".to_owned());
+        let form = form(0, verdict, Some("Fine"));
+        let proposal = proposal(&mut approval, &form, Duration::from_secs(60), at(1));
+        approval.record(proposal, "a.b.c".to_owned());
         approval
     };
     let approved = ruled(Verdict::Approve);
@@ -84,7 +84,7 @@ fn lives() -> Vec<Approval> {
         .report(Err(Some("It broke.".to_owned())), at(3))
         .unwrap();
     let mut late = pending.clone();
-    late.answer_late(0, Verdict::Approve, at(4_000));
+    decide(&mut late, 0, Verdict::Approve, Duration::ZERO, at(4_000));
     let mut cancelled = pending.clone();
     cancelled.withdraw(at(1)).unwrap();
     let all = [
@@ -97,7 +97,7 @@ fn lives() -> Vec<Approval> {
     ];
     let numbered = all.into_iter().enumerate().map(|(number, approval)| {
         let id = ApprovalId::new("agent", &number.to_string()).unwrap();
-        let request = human_oversight::approval::Request {
+        let request = human_oversight::domain::Request {
             id,
             ..approval.request
         };
@@ -150,7 +150,7 @@ async fn no_row_but_the_genuine_one_is_read() {
             let _ = (approval.status(at(9)), approval.execution(at(9)));
             let _ = (approval.closed_at(), approval.deliverable());
             let nobodys = check(&approval, &KeySet { keys: Vec::new() });
-            assert_eq!(nobodys.is_ok(), approval.ruling().is_none());
+            assert_eq!(nobodys.is_ok(), approval.signed_decision().is_none());
             believed += 1;
         }
         sealed.all(None).await.unwrap();
@@ -207,7 +207,7 @@ fn nobody_signs_in_by_a_principal_that_makes_no_sense() {
     let tenant = "00000000-0000-4000-8000-000000000001";
     let sign_in = SignIn {
         tenant: tenant.parse().unwrap(),
-        needed: Needed::Always,
+        needed: SignInPolicy::Always,
     };
     let members = AtomicU64::new(0);
     each("principal", cases(20_000, 3_000_000), &[], |dice, input| {
@@ -237,8 +237,8 @@ fn no_setting_breaks_the_start_or_is_repeated() {
             set.map(|(_, value)| value.to_owned())
         };
         let config = Config::read(lookup).err();
-        let archive = Archive::read(lookup).err();
-        for error in [config, archive].into_iter().flatten() {
+        let table = TableSettings::read(lookup).err();
+        for error in [config, table].into_iter().flatten() {
             let error = error.to_string();
             assert!(!error.contains("zebra") && !error.contains('\n'), "{error}");
         }

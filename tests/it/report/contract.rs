@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use human_oversight::config::{Config, StoreChoice};
+use human_oversight::config::{Config, StoreConfig};
 use serde_json::Value;
 
 use super::Files;
@@ -89,7 +89,7 @@ fn default_table() -> String {
         setting.map(|(_, value)| (*value).to_owned())
     });
     match config.unwrap().store {
-        StoreChoice::Tables { table, .. } => table,
+        StoreConfig::Tables { table, .. } => table,
         other => panic!("{other:?}"),
     }
 }

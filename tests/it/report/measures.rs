@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::process::Stdio;
 
-use human_oversight::timestamp::Timestamp;
+use human_oversight::values::Timestamp;
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;

@@ -1,12 +1,16 @@
 //! What the handlers and the adapter of the store do around the moves, as the model has it; and the
 //! faults that they could have.
 
-use human_oversight::approval::{Approval, Assurance, Claimed, Notes, State, Status};
-use human_oversight::timestamp::Timestamp;
+use human_oversight::domain::{
+    Approval, ClaimResult, DecisionResult, DecisionStep, NotificationSettings, State, Status,
+};
+use human_oversight::values::Timestamp;
+
+use crate::forms::form;
 
 use super::{Actor, Call, Gate, Judged, ROLES, Role, Row, Stage, Told, WITHIN, World, at};
 
-pub(super) const NO_NOTES: Notes = Notes {
+pub(super) const NO_NOTES: NotificationSettings = NotificationSettings {
     reminders: false,
     outcome: false,
     withdrawn: false,
@@ -42,8 +46,8 @@ impl Gate {
         match call {
             Call::Decide => self.decide(index, row, now),
             Call::Tidy => {
-                row.tidy(WITHIN, now);
-                let mails = row.lease_mails(NO_NOTES, now);
+                row.apply_timeouts(WITHIN, now);
+                let mails = row.lease_deliveries(NO_NOTES, now);
                 assert_eq!(mails, []);
                 Told::Tidied
             }
@@ -61,8 +65,8 @@ impl Gate {
                     event.at = now;
                 }
                 match claimed {
-                    Claimed::Granted => Told::Granted,
-                    Claimed::Refused => Told::Refused(row.status(now)),
+                    ClaimResult::Granted => Told::Granted,
+                    ClaimResult::Refused => Told::Refused(row.status(now)),
                 }
             }
             Call::Report => match row.report(Ok(()), now) {
@@ -84,21 +88,20 @@ impl Gate {
             Bug::ExpiryOnlyInTheSweep => at(0),
             _ => now,
         };
-        match row.status(judged_at) {
-            Status::Pending => {
-                let known = (index, Assurance::Link);
-                let mut ruling = row.judge(known, verdict, None, WITHIN, judged_at).unwrap();
-                ruling.at = now;
-                ruling.run_by = ruling.run_by.map(|_| now + WITHIN);
-                row.record(ruling, "receipt".to_owned());
-                Told::Recorded
+        let form = form(index, verdict, None);
+        let result = match row.submit_decision(&form, WITHIN, judged_at) {
+            DecisionStep::Sign(mut proposal) => {
+                proposal.at = now;
+                proposal.run_by = proposal.run_by.map(|_| now + WITHIN);
+                row.record(proposal, "receipt".to_owned())
             }
-            Status::Timeout => {
-                row.answer_late(index, verdict, now);
-                Told::Late
-            }
-            _ if is_decided_by(row, index) => Told::Recorded,
-            _ => Told::Another,
+            DecisionStep::Done(result) => result,
+        };
+        match result {
+            DecisionResult::Recorded => Told::Recorded,
+            DecisionResult::AlreadyClosed => Told::Another,
+            DecisionResult::Late => Told::Late,
+            refused => unreachable!("a current form with the right code: {refused:?}"),
         }
     }
 
@@ -158,7 +161,7 @@ pub(super) fn is_decided_by(row: &Approval, index: usize) -> bool {
     let Role::Approver(verdict) = ROLES[index] else {
         return false;
     };
-    row.ruling().is_some_and(|(ruling, _)| {
+    row.signed_decision().is_some_and(|(ruling, _)| {
         ruling.by == row.approvers[index].address && ruling.verdict() == verdict
     })
 }

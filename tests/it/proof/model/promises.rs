@@ -1,6 +1,6 @@
 //! What always holds, and what can happen.
 
-use human_oversight::approval::{Approval, EventKind, Execution, State, Status};
+use human_oversight::domain::{Approval, EventKind, Execution, State, Status};
 use stateright::Property;
 
 use super::handlers::is_decided_by;
@@ -24,7 +24,7 @@ pub(super) fn all() -> Vec<Property<Gate>> {
                 .history
                 .iter()
                 .filter(|event| ENDS.contains(&event.what));
-            row.is_told_by_its_history() && ends.count() <= 1
+            row.history_is_consistent() && ends.count() <= 1
         }),
         Property::always(IN_TIME, |_, world: &World| {
             let row = &world.row.approval;

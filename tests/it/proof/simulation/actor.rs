@@ -1,9 +1,9 @@
 //! Who calls the gate: for each request two agents that share it and two approvers; and one sweep for
 //! all. Whoever gets no answer, or 503, calls again.
 
-use human_oversight::approval::{Status, Verdict};
-use human_oversight::http::App;
-use human_oversight::id::ApprovalId;
+use human_oversight::app::App;
+use human_oversight::domain::{Status, Verdict};
+use human_oversight::values::ApprovalId;
 use serde_json::json;
 
 use super::ledger::Fact;
@@ -142,7 +142,7 @@ impl Actor {
                     unreachable!("an approver decides")
                 };
                 let row = gate.store.get(&id).await.ok()?.approval;
-                let code = gate.link_keys.code(&row, index).unwrap();
+                let code = gate.link_keys.one_time_code(&row, index).unwrap();
                 let (decision, code) = match self.next {
                     Next::Reject => ("reject", String::new()),
                     Next::Approve => ("approve", code),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use human_oversight::approval::{Approval, Event, EventKind, Execution, State, Status, Verdict};
+use human_oversight::domain::{Approval, Event, EventKind, Execution, State, Status, Verdict};
 use human_oversight::store::{Store, StoreError};
 
 use super::WITHIN;
@@ -97,7 +97,7 @@ impl Ledger {
 
 /// What holds of a row whoever was told what.
 fn check_by_itself(row: &Approval, past: &[Event]) {
-    assert!(row.is_told_by_its_history(), "{row:?}");
+    assert!(row.history_is_consistent(), "{row:?}");
     assert!(
         row.history.starts_with(past),
         "the past has changed: {past:?}, {row:?}"
@@ -127,7 +127,7 @@ fn check_by_itself(row: &Approval, past: &[Event]) {
 
 fn holds(fact: &Fact, row: &Approval) -> bool {
     let decided = |by: &str, verdict| {
-        let ruling = row.ruling();
+        let ruling = row.signed_decision();
         ruling.is_some_and(|(ruling, _)| ruling.by.as_str() == by && ruling.verdict() == verdict)
     };
     match fact {

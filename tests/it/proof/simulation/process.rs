@@ -6,15 +6,16 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use axum::body::Body;
 use http_body_util::BodyExt;
-use human_oversight::approval::{Approval, Status};
+use human_oversight::app::App;
 use human_oversight::config::Config;
-use human_oversight::http::{App, router};
-use human_oversight::keyring;
+use human_oversight::domain::{Approval, MISCONFIGURED_PAUSE, Status};
+use human_oversight::http::router;
+use human_oversight::keys::LinkKeys;
+use human_oversight::keys::keyring;
+use human_oversight::keys::receipt::ReceiptKeys;
 use human_oversight::mailer::Mailer;
-use human_oversight::receipt::ReceiptKeys;
 use human_oversight::store::{Account, Store};
-use human_oversight::timestamp::{Clock, Timestamp};
-use human_oversight::token::LinkKeys;
+use human_oversight::values::{Clock, Timestamp};
 use hyper::http;
 use hyper::service::Service as _;
 use hyper_util::service::TowerToHyperService;
@@ -71,7 +72,14 @@ impl Settings {
         };
         let account = Account::from_connection_string("UseDevelopmentStorage=true").unwrap();
         let from = config.mail_from.clone();
-        let mailer = Mailer::new(&config.mail, from, "The gate", clock.clone()).unwrap();
+        let mailer = Mailer::new(
+            &config.mail,
+            from,
+            "The gate",
+            MISCONFIGURED_PAUSE,
+            clock.clone(),
+        )
+        .unwrap();
         App {
             base_url: BASE_URL.to_owned(),
             store: Store::tables(
@@ -86,7 +94,7 @@ impl Settings {
             link_keys,
             receipt_keys: ReceiptKeys::new(&keys(&self.receipt_key)).unwrap(),
             clock,
-            waits: Arc::default(),
+            changes: Arc::default(),
             config,
         }
     }
@@ -129,8 +137,8 @@ impl Call {
     ) -> Self {
         let keys = &gate.link_keys;
         let mut form = form_urlencoded::Serializer::new(String::new());
-        form.append_pair("k", &keys.link(row, index).unwrap());
-        form.append_pair("form", &keys.form(row, index).unwrap());
+        form.append_pair("k", &keys.link_token(row, index).unwrap());
+        form.append_pair("form", &keys.csrf_token(row, index).unwrap());
         form.append_pair("decision", decision);
         form.append_pair("code", code);
         Self {

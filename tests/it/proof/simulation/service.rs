@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use human_oversight::store::Wire;
-use human_oversight::timestamp::{Clock, Timestamp};
+use human_oversight::values::{Clock, Timestamp};
 use hyper::http::Response;
 use reqwest::{Method, Request};
 use serde_json::{Map, Value, json};

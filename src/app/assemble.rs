@@ -1,0 +1,77 @@
+//! Builds the gate from its settings.
+
+use std::sync::Arc;
+
+use super::state::App;
+use crate::config::{Config, ConfigError};
+use crate::domain::MISCONFIGURED_PAUSE;
+use crate::keys::{LinkKeys, NamedKey, ReceiptKeys, keyring};
+use crate::mailer::Mailer;
+use crate::values::Clock;
+
+/// Why the gate cannot be built.
+#[derive(Debug, thiserror::Error)]
+pub enum AssembleError {
+    /// A list of keys is unusable.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// No HTTP client can be made, mostly for want of trusted certificates.
+    #[error("no connection can be made: {0}")]
+    Http(String),
+    /// The mail transport is unusable.
+    #[error("mail cannot be sent: {0}")]
+    Mail(String),
+    /// The key files of local development cannot be read or created.
+    #[error("the key files of local development cannot be used")]
+    LocalKeys(#[source] std::io::Error),
+}
+
+impl App {
+    /// Builds the gate for the `port` it listens on. Reads key files; everything else is opened at its
+    /// first use.
+    ///
+    /// # Errors
+    /// When a part cannot be built from its settings.
+    pub fn assemble(config: Config, port: u16, clock: Clock) -> Result<Self, AssembleError> {
+        let dir = &config.home;
+        let load = |keys: &Option<Vec<NamedKey>>, file: &str, fresh: fn() -> String| match keys {
+            Some(keys) => Ok(keys.clone()),
+            None => {
+                keyring::load_or_create(&dir.join(file), fresh).map_err(AssembleError::LocalKeys)
+            }
+        };
+        let link_keys = load(&config.link_keys, "link.keys", keyring::fresh_link_key)?;
+        let receipt_keys = load(
+            &config.receipt_keys,
+            "receipt.keys",
+            keyring::fresh_receipt_key,
+        )?;
+        let unusable = |name| move |error| ConfigError::Keys { name, error };
+        let link_keys = LinkKeys::new(&link_keys).map_err(unusable("HO_LINK_KEYS"))?;
+        let link_keys = Arc::new(link_keys);
+        let receipt_keys = ReceiptKeys::new(&receipt_keys).map_err(unusable("HO_RECEIPT_KEYS"))?;
+        let mailer = Mailer::new(
+            &config.mail,
+            config.mail_from.clone(),
+            &config.brand.name,
+            MISCONFIGURED_PAUSE,
+            clock.clone(),
+        );
+        let keys = Some(link_keys.clone());
+        let rows = config.rows.clone();
+        let store = config
+            .store
+            .open(config.open_limit, clock.clone(), keys, rows);
+        let base_url = config.base_url.clone();
+        Ok(Self {
+            base_url: base_url.unwrap_or_else(|| format!("http://127.0.0.1:{port}")),
+            store: store.map_err(AssembleError::Http)?,
+            mailer: mailer.map_err(AssembleError::Mail)?,
+            link_keys,
+            receipt_keys,
+            clock,
+            changes: Arc::default(),
+            config,
+        })
+    }
+}

@@ -1,0 +1,83 @@
+//! What an agent does with its own request: claim, report the outcome, withdraw.
+
+use human_oversight_protocol::parameters::sha256;
+use subtle::ConstantTimeEq;
+
+use super::error::Error;
+use super::state::App;
+use crate::domain::{Approval, ClaimResult};
+use crate::values::ApprovalId;
+
+impl App {
+    /// Claims an approval, once; the same `nonce` gets it again.
+    ///
+    /// # Errors
+    /// When the claimant's secret is wrong or the request cannot be claimed.
+    pub async fn claim(
+        &self,
+        id: &ApprovalId,
+        nonce: &str,
+        secret: Option<&str>,
+    ) -> Result<Approval, Error> {
+        let (approval, (claim, judged_at)) = self
+            .update(id, |approval, now| {
+                verify_secret(approval, secret)?;
+                Ok((approval.claim(nonce, now), now))
+            })
+            .await?;
+        match claim {
+            ClaimResult::Granted => Ok(approval),
+            ClaimResult::Refused => Err(Error::invalid_transition(&approval, judged_at)),
+        }
+    }
+
+    /// Records the outcome of the action: success, or failure with an error text.
+    ///
+    /// # Errors
+    /// When the claimant's secret is wrong, nothing was claimed, or another outcome was reported.
+    pub async fn report_outcome(
+        &self,
+        id: &ApprovalId,
+        report: Result<(), Option<String>>,
+        secret: Option<&str>,
+    ) -> Result<Approval, Error> {
+        let (approval, ()) = self
+            .update(id, |approval, now| {
+                verify_secret(approval, secret)?;
+                let reported = approval.report(report.clone(), now);
+                reported.map_err(|_| Error::invalid_transition(approval, now))
+            })
+            .await?;
+        Ok(approval)
+    }
+
+    /// Withdraws a pending request.
+    ///
+    /// # Errors
+    /// When the claimant's secret is wrong or the request is no longer pending.
+    pub async fn withdraw(&self, id: &ApprovalId, secret: Option<&str>) -> Result<Approval, Error> {
+        let (approval, ()) = self
+            .update(id, |approval, now| {
+                verify_secret(approval, secret)?;
+                let withdrawn = approval.withdraw(now);
+                withdrawn.map_err(|_| Error::invalid_transition(approval, now))
+            })
+            .await?;
+        Ok(approval)
+    }
+}
+
+/// Checks the claimant's secret, if the request named its digest.
+fn verify_secret(approval: &Approval, secret: Option<&str>) -> Result<(), Error> {
+    let Some(claimant) = approval.request.claimant else {
+        return Ok(());
+    };
+    let digest = sha256(secret.unwrap_or_default().as_bytes());
+    if bool::from(digest.ct_eq(&claimant.0)) {
+        Ok(())
+    } else {
+        Err(Error::Forbidden(
+            "This takes the requester's secret, whose digest was submitted as claimant.",
+        ))
+    }
+}

@@ -1,0 +1,76 @@
+//! Why a use case failed.
+
+use crate::azure::NotSignedIn;
+use crate::domain::{Approval, Status};
+use crate::store::StoreError;
+use crate::values::Timestamp;
+
+/// A failed use case. Nothing in it repeats what the caller sent.
+#[derive(Clone, Debug)]
+pub enum Error {
+    /// The caller may not do this; the text is for them.
+    Forbidden(&'static str),
+    /// The caller must sign in first.
+    SignIn(NotSignedIn),
+    /// The request does not exist, or is hidden from this caller.
+    NotFound,
+    /// The state of the request does not allow it.
+    Conflict(ConflictReason),
+    /// The agent already has this many open requests.
+    TooManyOpen(usize),
+    /// The stored row was changed outside the gate. The text is for the log.
+    Integrity(String),
+    /// A transient failure. The text is for the log.
+    Unavailable(String),
+    /// A bug in the gate.
+    Bug,
+}
+
+/// Why the state of a request does not allow something.
+#[derive(Clone, Debug)]
+pub enum ConflictReason {
+    /// Its status, and its execution if it is approved.
+    CurrentState(Status, Option<&'static str>),
+    /// The same id was used for a request with other content.
+    OtherContent,
+    /// It belongs to the legacy Logic App.
+    Legacy,
+}
+
+impl Error {
+    /// The conflict that names the state at the time of the attempt.
+    pub(super) fn invalid_transition(approval: &Approval, now: Timestamp) -> Self {
+        let execution = approval.execution(now).and_then(|it| it.word());
+        Self::Conflict(ConflictReason::CurrentState(
+            approval.status(now),
+            execution,
+        ))
+    }
+
+    /// The cause, for the log.
+    pub fn cause(&self) -> Option<&str> {
+        match self {
+            Self::Integrity(cause) | Self::Unavailable(cause) => Some(cause),
+            Self::SignIn(why) => Some(why.word()),
+            _ => None,
+        }
+    }
+}
+
+impl From<StoreError> for Error {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::NotFound => Self::NotFound,
+            StoreError::Predecessor => Self::Conflict(ConflictReason::Legacy),
+            StoreError::Damaged(_) => Self::Integrity(error.to_string()),
+            StoreError::AlreadyExists
+            | StoreError::OpenLimit
+            | StoreError::Conflict
+            | StoreError::TooLarge { .. }
+            | StoreError::LaterVersion(_)
+            | StoreError::OtherGate(_)
+            | StoreError::GateId { .. }
+            | StoreError::Unavailable(_) => Self::Unavailable(error.to_string()),
+        }
+    }
+}

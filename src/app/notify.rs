@@ -1,0 +1,121 @@
+//! Sends the deliveries that a stored row leases to this process, and stores their results. A failed
+//! delivery undoes nothing; the sweep retries it.
+
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+
+use super::error::Error;
+use super::state::App;
+use crate::domain::{Approval, DeliveryFault, Notice, SendAttempt, SendResult};
+use crate::mailer::{Email, MailError};
+use crate::render;
+use crate::store::Versioned;
+
+/// The time for an email while an agent waits for its submit, and later. Both are shorter than a lease.
+const SUBMIT_SEND_TIMEOUT: Duration = Duration::from_secs(5);
+const BACKGROUND_SEND_TIMEOUT: Duration = Duration::from_secs(20);
+
+impl App {
+    /// Sends `attempts` and stores the results.
+    pub(super) async fn notify(
+        &self,
+        row: Versioned,
+        attempts: Vec<SendAttempt>,
+    ) -> Result<Approval, Error> {
+        if attempts.is_empty() {
+            return Ok(row.approval);
+        }
+        let results = self.send(&row.approval, attempts).await;
+        let (row, ()) = self
+            .update_loaded(row, |approval, now| {
+                for (attempt, result) in &results {
+                    approval.record_delivery_result(*attempt, *result, now);
+                }
+                Ok(())
+            })
+            .await?;
+        Ok(row.approval)
+    }
+
+    async fn send(
+        &self,
+        approval: &Approval,
+        attempts: Vec<SendAttempt>,
+    ) -> Vec<(SendAttempt, SendResult)> {
+        let mut sending = JoinSet::new();
+        let mut results = Vec::with_capacity(attempts.len());
+        for attempt in attempts {
+            match self.email(approval, attempt) {
+                Some(email) => {
+                    let mailer = self.mailer.clone();
+                    let is_awaited = attempt.notice == Notice::Request && attempt.number == 1;
+                    let timeout = if is_awaited {
+                        SUBMIT_SEND_TIMEOUT
+                    } else {
+                        BACKGROUND_SEND_TIMEOUT
+                    };
+                    sending.spawn(async move { (attempt, mailer.send(&email, timeout).await) });
+                }
+                // The key of the link is no longer configured, so it cannot be derived again.
+                None => results.push((attempt, SendResult::Failed(DeliveryFault::Refused, None))),
+            }
+        }
+        let id = approval.request.id.to_string();
+        while let Some(sent) = sending.join_next().await {
+            // After a panic the lease runs out, and the sweep sends again.
+            let Ok((attempt, sent)) = sent else { continue };
+            // The position in `approverEmails`; never the address.
+            let (kind, approver) = (attempt.notice.word(), attempt.approver + 1);
+            let result = match &sent {
+                Ok(()) => {
+                    tracing::info!(id, kind, approver, "email sent");
+                    SendResult::Sent
+                }
+                Err(error) => {
+                    let (fault, retry_after) = delivery_fault(error);
+                    // The mailer logs wrong settings, once.
+                    if fault != DeliveryFault::Misconfigured {
+                        tracing::warn!(id, kind, approver, cause = %error, "email not sent");
+                    }
+                    SendResult::Failed(fault, retry_after)
+                }
+            };
+            results.push((attempt, result));
+        }
+        results
+    }
+
+    fn email(&self, approval: &Approval, attempt: SendAttempt) -> Option<Email> {
+        let page = format!("{}/api/decision/{}", self.base_url, approval.request.id);
+        let token = self.link_keys.link_token(approval, attempt.approver)?;
+        let code = self.link_keys.one_time_code(approval, attempt.approver)?;
+        let sign_in = self.config.sign_in.as_ref();
+        let secrets = if sign_in.is_some_and(|it| it.is_needed_for(&approval.request.action)) {
+            render::Secrets {
+                link: page,
+                code: None,
+            }
+        } else {
+            render::Secrets {
+                link: format!("{page}?k={token}"),
+                code: Some(code),
+            }
+        };
+        let parameters = self.config.mail_parameters;
+        let brand = &self.config.brand;
+        let now = self.now();
+        Some(render::email(
+            approval, attempt, &secrets, parameters, brand, now,
+        ))
+    }
+}
+
+fn delivery_fault(error: &MailError) -> (DeliveryFault, Option<Duration>) {
+    match error {
+        MailError::Refused(_) => (DeliveryFault::Refused, None),
+        MailError::Unavailable(_, retry_after) => (DeliveryFault::Unavailable, *retry_after),
+        MailError::Misconfigured(_) => (DeliveryFault::Misconfigured, None),
+        MailError::Unclear(_) => (DeliveryFault::Unclear, None),
+    }
+}

@@ -1,0 +1,140 @@
+//! What the use cases share: the parts of the gate, and loading and storing an approval.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tracing::Instrument;
+
+use super::changes::ChangeNotifier;
+use super::error::Error;
+use crate::config::Config;
+use crate::domain::Approval;
+use crate::keys::{LinkKeys, ReceiptKeys, keyring, receipt};
+use crate::mailer::Mailer;
+use crate::store::{Store, StoreError, Versioned};
+use crate::values::{ApprovalId, Clock, Timestamp};
+
+/// The parts of the gate.
+pub struct App {
+    /// The settings.
+    pub config: Config,
+    /// The public address, without a trailing slash.
+    pub base_url: String,
+    /// The store of approvals.
+    pub store: Store,
+    /// Sends email.
+    pub mailer: Mailer,
+    /// Derives the secrets of approvers.
+    pub link_keys: Arc<LinkKeys>,
+    /// Signs receipts.
+    pub receipt_keys: ReceiptKeys,
+    /// The current time.
+    pub clock: Clock,
+    /// Wakes calls that wait for a decision.
+    pub changes: Arc<ChangeNotifier>,
+}
+
+/// Maximum attempts at a write that conflicts with other writers.
+const MAX_CONFLICT_RETRIES: u32 = 7;
+
+impl App {
+    /// The current time.
+    pub fn now(&self) -> Timestamp {
+        (self.clock)()
+    }
+
+    /// Whether a function key may act for an agent (`HO_AGENT_KEYS`).
+    pub fn may_act_for(&self, function_key: &str, agent: &str) -> bool {
+        let keys = self.config.agent_keys.as_ref();
+        keys.is_none_or(|keys| keys.allow(function_key, agent))
+    }
+
+    /// Loads an approval and checks its receipt; the store has checked its row MAC.
+    ///
+    /// # Errors
+    /// When it does not exist, cannot be trusted or cannot be read.
+    pub async fn load(&self, id: &ApprovalId) -> Result<Versioned, Error> {
+        self.trusted(self.store.get(id).await?)
+    }
+
+    pub(super) fn trusted(&self, row: Versioned) -> Result<Versioned, Error> {
+        match receipt::check(&row.approval, self.receipt_keys.public()) {
+            Ok(()) => Ok(row),
+            Err(contradiction) => Err(Error::Integrity(contradiction.to_string())),
+        }
+    }
+
+    /// Loads an approval, applies a transition and stores the result on condition that the row has not
+    /// changed; after a conflict it starts again. A transition may be applied a second time although the
+    /// first one was stored, when the store's response was lost.
+    pub(super) async fn update<T>(
+        &self,
+        id: &ApprovalId,
+        transition: impl FnMut(&mut Approval, Timestamp) -> Result<T, Error>,
+    ) -> Result<(Approval, T), Error> {
+        let row = self.load(id).await?;
+        let (row, result) = self.update_loaded(row, transition).await?;
+        Ok((row.approval, result))
+    }
+
+    /// The same for a row that is loaded already; it is read again only after a conflict.
+    pub(super) async fn update_loaded<T>(
+        &self,
+        mut row: Versioned,
+        mut transition: impl FnMut(&mut Approval, Timestamp) -> Result<T, Error>,
+    ) -> Result<(Versioned, T), Error> {
+        for attempt in 0..MAX_CONFLICT_RETRIES {
+            let before = row.clone();
+            let result = transition(&mut row.approval, self.now())?;
+            if row.approval == before.approval {
+                return Ok((before, result));
+            }
+            match self.replace(row, before.approval.history.len()).await {
+                Ok(stored) => return Ok((stored, result)),
+                Err(StoreError::Conflict) => {
+                    let jitter = 1 + u64::from(keyring::random::<1>()[0]) % 8;
+                    tokio::time::sleep(Duration::from_millis(u64::from(attempt) * jitter)).await;
+                    row = self.load(&before.approval.request.id).await?;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(Error::Unavailable(format!(
+            "gave up after {MAX_CONFLICT_RETRIES} write conflicts"
+        )))
+    }
+
+    /// Stores a row, notifies subscribers, and logs the events after the first `known`. Runs in a task of
+    /// its own, so that a caller who disconnects does not prevent the notification.
+    pub(super) async fn replace(
+        &self,
+        row: Versioned,
+        known: usize,
+    ) -> Result<Versioned, StoreError> {
+        let due = row.approval.next_due(self.config.outcome_within);
+        let (store, changes) = (self.store.clone(), self.changes.clone());
+        let storing = async move {
+            let stored = store.replace(row, due).await?;
+            log_events(&stored.approval, known);
+            changes.notify(&stored.approval.request.id);
+            Ok(stored)
+        };
+        let stored = tokio::spawn(storing.in_current_span()).await;
+        stored.unwrap_or_else(|panic| Err(StoreError::Unavailable(panic.to_string())))
+    }
+}
+
+/// Logs the events that were just stored: those after the first `known`.
+pub(super) fn log_events(approval: &Approval, known: usize) {
+    let request = &approval.request;
+    for event in approval.history.iter().skip(known) {
+        // Seconds since the request: operators watch how long people take.
+        let after_s = event.at.since(request.requested_at).as_secs();
+        tracing::info!(
+            event = event.what.word(),
+            id = request.id.to_string(),
+            after_s,
+            "stored"
+        );
+    }
+}

@@ -1,0 +1,147 @@
+//! Submitting a request, and the synchronous protocol of the legacy Logic App.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use human_oversight_protocol::parameters::hex;
+use tracing::Instrument;
+
+use super::error::{ConflictReason, Error};
+use super::state::{App, log_events};
+use crate::domain::{Approval, Approver, ClaimResult, Parameters, Request, Status};
+use crate::keys::keyring::random;
+use crate::store::StoreError;
+use crate::values::{Address, ApprovalId, Digest, Timestamp};
+
+/// A valid request to be stored.
+pub struct Submission {
+    /// The agent's name and its correlation id.
+    pub id: ApprovalId,
+    /// The action, in one line.
+    pub action: String,
+    /// The exact arguments.
+    pub parameters: Parameters,
+    /// The people to ask, all on the operator's list.
+    pub approvers: Vec<Address>,
+    /// The time they have.
+    pub timeout: Duration,
+    /// The agent's explanation.
+    pub reason: Option<String>,
+    /// The person on whose behalf the agent acts.
+    pub on_behalf_of: Option<Address>,
+    /// The digest of the claimant's secret.
+    pub claimant: Option<Digest>,
+    /// The digest of the body, which identifies a repeat.
+    pub digest: Digest,
+}
+
+impl App {
+    /// Stores a new request and emails the approvers, or finds it stored already; and whether it is new.
+    ///
+    /// Runs in a task of its own, so that a caller who disconnects does not interrupt the emails.
+    ///
+    /// # Errors
+    /// When the id was used for other content, the agent has too many open requests, or the store fails.
+    pub async fn submit(
+        self: &Arc<Self>,
+        submission: Submission,
+    ) -> Result<(Approval, bool), Error> {
+        let approval = self.new_approval(submission);
+        let app = self.clone();
+        let storing = async move { app.insert(approval).await };
+        let stored = tokio::spawn(storing.in_current_span()).await;
+        stored.map_err(|_| Error::Bug)?
+    }
+
+    fn new_approval(&self, submission: Submission) -> Approval {
+        let now = self.now();
+        let request = Request {
+            id: submission.id,
+            action: submission.action,
+            parameters: submission.parameters,
+            reason: submission.reason,
+            on_behalf_of: submission.on_behalf_of,
+            claimant: submission.claimant,
+            digest: submission.digest,
+            requested_at: now,
+            expires_at: now + submission.timeout,
+        };
+        let approvers = submission.approvers.into_iter().map(|address| Approver {
+            link_key: self.link_keys.current_kid().to_owned(),
+            mac: self.link_keys.approver_mac(&request, &address),
+            address,
+            wrong_codes: 0,
+            deliveries: Vec::new(),
+        });
+        let approvers = approvers.collect();
+        Approval::new(request, approvers)
+    }
+
+    async fn insert(&self, mut approval: Approval) -> Result<(Approval, bool), Error> {
+        let (id, digest) = (approval.request.id.clone(), approval.request.digest);
+        // Leasing within the insert saves a write; no other instance can know the row yet.
+        let now = approval.request.requested_at;
+        let attempts = approval.lease_deliveries(self.config.mail_notes, now);
+        let due = approval.next_due(self.config.outcome_within);
+        match self.store.insert(approval, due).await {
+            Ok(stored) => {
+                log_events(&stored.approval, 0);
+                match self.notify(stored.clone(), attempts).await {
+                    Ok(approval) => Ok((approval, true)),
+                    // The request is stored, so it is accepted; the sweep retries the deliveries.
+                    Err(error) => {
+                        let (id, cause) = (id.to_string(), error.cause());
+                        tracing::warn!(id, cause, "the results of the emails could not be stored");
+                        Ok((stored.approval, true))
+                    }
+                }
+            }
+            Err(refused @ (StoreError::AlreadyExists | StoreError::OpenLimit)) => {
+                let stored = match self.load(&id).await {
+                    Err(Error::NotFound) if matches!(refused, StoreError::OpenLimit) => {
+                        return Err(Error::TooManyOpen(self.config.open_limit));
+                    }
+                    Err(Error::NotFound) => return Err(refused.into()),
+                    stored => stored?.approval,
+                };
+                if stored.request.digest == digest {
+                    Ok((stored, false))
+                } else {
+                    Err(Error::Conflict(ConflictReason::OtherContent))
+                }
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Waits for the decision and claims an approval for the caller: in the protocol of the legacy Logic
+    /// App the answer `Approved` permits running the action, so it is given once only. Returns the
+    /// approval and the time at which its status was judged; it may still be pending.
+    ///
+    /// # Errors
+    /// When the approval was claimed before, or as [`App::load`].
+    pub async fn wait_and_claim(
+        &self,
+        id: &ApprovalId,
+        wait: Duration,
+    ) -> Result<(Approval, Timestamp), Error> {
+        let seen = self.wait_for_decision(id, wait).await?;
+        let now = self.now();
+        if seen.status(now) == Status::Pending {
+            let left = seen.request.expires_at.since(now);
+            if left > Duration::from_secs(1) {
+                return Ok((seen, now));
+            }
+            // Here the wait is also the deadline: store the timeout before answering.
+            tokio::time::sleep(left + Duration::from_millis(1)).await;
+        }
+        let nonce = hex(&random::<16>());
+        let (approval, (claim, judged_at)) = self
+            .update(id, |approval, now| Ok((approval.claim(&nonce, now), now)))
+            .await?;
+        if approval.status(judged_at) == Status::Approved && claim == ClaimResult::Refused {
+            return Err(Error::invalid_transition(&approval, judged_at));
+        }
+        Ok((approval, judged_at))
+    }
+}

@@ -1,0 +1,134 @@
+//! The sweep: stores what time alone brings about, and sends the deliveries that are due.
+//!
+//! Deadlines hold without it. Running it twice does no harm.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::{StreamExt, stream};
+use tokio::time::Instant;
+use tracing::Instrument;
+
+use super::error::Error;
+use super::state::App;
+use crate::store::Due;
+use crate::values::ApprovalId;
+
+/// The time for one sweep; the next one continues.
+const TIME_BUDGET: Duration = Duration::from_secs(50);
+
+/// How many requests are processed concurrently.
+const CONCURRENCY: usize = 8;
+
+/// What a sweep did.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SweepReport {
+    /// Due entries processed.
+    pub processed: u32,
+    /// Emails attempted.
+    pub emails: usize,
+    /// Entries that failed.
+    pub failed: u32,
+    /// Whether nothing due remains.
+    pub complete: bool,
+}
+
+/// Sweeps at the configured interval, where no Functions host triggers it.
+pub async fn sweep_forever(app: Arc<App>) {
+    loop {
+        // In a task of its own, so that a panic does not end the loop.
+        let swept = app.clone();
+        let sweeping = async move { swept.sweep().await };
+        let call = tracing::info_span!("call", function = "sweep");
+        tokio::spawn(sweeping.instrument(call)).await.ok();
+        tokio::time::sleep(app.config.sweep_every).await;
+    }
+}
+
+impl App {
+    /// Processes everything due at the start of the sweep.
+    pub async fn sweep(&self) -> SweepReport {
+        let until = Instant::now() + TIME_BUDGET;
+        let started_at = self.now();
+        let mut report = SweepReport::default();
+        let mut place = None;
+        loop {
+            let (page, next) = match self.store.due(started_at, place).await {
+                Ok(page) => page,
+                Err(error) => {
+                    tracing::error!(cause = %error, "the sweep could not read the due index");
+                    report.failed += 1;
+                    break;
+                }
+            };
+            // Concurrently: a mail service that does not respond must not delay other requests.
+            let page = page.into_iter().take_while(|_| Instant::now() < until);
+            let processing = page.map(|due| self.process(due));
+            let mut processing = pin!(stream::iter(processing).buffer_unordered(CONCURRENCY));
+            while let Some(emails) = processing.next().await {
+                report.processed += 1;
+                match emails {
+                    Some(emails) => report.emails += emails,
+                    None => report.failed += 1,
+                }
+            }
+            place = next;
+            if Instant::now() >= until {
+                break;
+            }
+            if place.is_none() {
+                report.complete = report.failed == 0;
+                break;
+            }
+        }
+        if report.processed > 0 {
+            let SweepReport {
+                processed: looked_at,
+                emails: mails,
+                failed,
+                complete,
+            } = report;
+            tracing::info!(looked_at, mails, failed, complete, "swept");
+        }
+        report
+    }
+
+    /// Processes a due entry: the number of emails attempted, or `None` after a failure, which is logged.
+    async fn process(&self, due: Due) -> Option<usize> {
+        let Some(id) = &due.id else {
+            tracing::error!("unrecognised row in the due index");
+            return None;
+        };
+        match self.process_due(id, &due).await {
+            Ok(emails) => Some(emails),
+            Err(error) => {
+                let (id, cause) = (id.to_string(), error.cause());
+                tracing::error!(id, cause, "the sweep could not process a request");
+                None
+            }
+        }
+    }
+
+    /// One write for one request, then its emails.
+    async fn process_due(&self, id: &ApprovalId, due: &Due) -> Result<usize, Error> {
+        let Some(row) = self.store.get_if_due(id, due, self.now()).await? else {
+            return Ok(0);
+        };
+        let before = row.approval.clone();
+        let (row, attempts) = self
+            .update_loaded(self.trusted(row)?, |approval, now| {
+                approval.apply_timeouts(self.config.outcome_within, now);
+                Ok(approval.lease_deliveries(self.config.mail_notes, now))
+            })
+            .await?;
+        if row.approval == before {
+            // It was due by settings that have changed since.
+            self.replace(row, before.history.len()).await?;
+            return Ok(0);
+        }
+        let emails = attempts.len();
+        self.notify(row, attempts).await?;
+        Ok(emails)
+    }
+}

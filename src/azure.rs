@@ -1,0 +1,8 @@
+//! Azure: access tokens, HTTP clients, and App Service authentication ("Easy Auth").
+
+pub mod credentials;
+pub mod easy_auth;
+pub(crate) mod http;
+
+pub use credentials::Principal;
+pub use easy_auth::{Member, NotSignedIn, SignIn, SignInPolicy};

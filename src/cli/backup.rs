@@ -1,0 +1,92 @@
+//! `human-oversight backup` and `restore`: a copy of the table in a file, and rows of it put back.
+//!
+//! A line is a row, as the service gives it: JSON, with the types of the columns that are not text, and
+//! with the gate and the table that a row of version 2 is sealed for. The index of what is due is not
+//! copied: `restore` makes it anew.
+
+use std::fs::OpenOptions;
+use std::io::{BufRead, BufReader, BufWriter, Write};
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::{Context, anyhow};
+use human_oversight::config::TableSettings;
+use human_oversight::store::StoreError;
+use human_oversight::values::Clock;
+use serde_json::{Map, Value};
+
+use super::maintenance::{ensure_store_exists, for_each_row, open, required_link_keys, say};
+
+/// Copies all rows into a new `file`. Each is one moment of its request; the copy as a whole is none,
+/// when the gate works meanwhile.
+///
+/// # Errors
+/// When there is such a file, or the table cannot be read to its end: then the file is no copy.
+pub(crate) async fn run(
+    settings: TableSettings,
+    clock: Clock,
+    file: &Path,
+) -> anyhow::Result<ExitCode> {
+    ensure_store_exists(&settings)?;
+    let store = open(&settings, 0, clock, None)?;
+    let mut options = OpenOptions::new();
+    // It holds personal data.
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let opened = options.write(true).create_new(true).open(file);
+    let opened = opened.with_context(|| format!("{} cannot be made", file.display()))?;
+    let mut copy = BufWriter::new(opened);
+    let mut rows = 0_u64;
+    for_each_row(&store, async |row| {
+        serde_json::to_writer(&mut copy, &row.columns)?;
+        copy.write_all(b"\n")?;
+        rows += 1;
+        Ok(())
+    })
+    .await?;
+    copy.into_inner()
+        .map_err(|error| error.into_error())?
+        .sync_all()?;
+    say(&format!("{rows} rows were copied."));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Puts the rows of a copy back, those that are not there. Reports the lines whose rows are not as this
+/// gate, or the gate `other_gate`, stored them, and leaves those out; the exit code is 1 then.
+///
+/// # Errors
+/// When the file or the table cannot be read or written. What was put back is; it can be run again.
+pub(crate) async fn restore(
+    settings: TableSettings,
+    clock: Clock,
+    file: &Path,
+    other_gate: Option<&str>,
+) -> anyhow::Result<ExitCode> {
+    let link_keys = required_link_keys(&settings)?;
+    // The limit on what is open at once is for agents.
+    let store = open(&settings, u32::MAX as usize, clock, Some(link_keys))?;
+    let copy = std::fs::File::open(file).with_context(|| format!("{}", file.display()))?;
+    let (mut put_back, mut there, mut unsound) = (0_u64, 0_u64, 0_u64);
+    for (number, line) in (1..).zip(BufReader::new(copy).lines()) {
+        let columns: Map<String, Value> = serde_json::from_str(&line?)
+            .map_err(|_| anyhow!("line {number} is no row: is the copy whole?"))?;
+        match store.restore(columns, other_gate).await {
+            Ok(()) => put_back += 1,
+            Err(StoreError::AlreadyExists) => there += 1,
+            Err(
+                error @ (StoreError::Damaged(_)
+                | StoreError::LaterVersion(_)
+                | StoreError::OtherGate(_)
+                | StoreError::Predecessor),
+            ) => {
+                unsound += 1;
+                say(&format!("line {number}: {error}"));
+            }
+            Err(error) => return Err(error).context(format!("line {number} cannot be stored")),
+        }
+    }
+    say(&format!(
+        "{put_back} rows were put back; {there} were there already and stay as they are; {unsound} were left out."
+    ));
+    Ok(ExitCode::from(u8::from(unsound > 0)))
+}

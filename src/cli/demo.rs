@@ -1,0 +1,162 @@
+//! The main job, to look at: a user-administration agent asks the gate, over HTTP, before it
+//! deletes a user; you are the approver.
+
+#![expect(clippy::print_stdout, reason = "this is a conversation in a terminal")]
+
+use std::collections::BTreeMap;
+use std::io::{IsTerminal, Write};
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use human_oversight::render::duration;
+use human_oversight_client::{Client, Gate, Outcome};
+use human_oversight_protocol::receipt;
+use human_oversight_protocol::types::Approval;
+use serde::Serialize;
+
+use super::serve;
+
+/// How long you have, unless told otherwise.
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(600);
+
+const AGENT: &str = "UserManagerAgent";
+const APPROVER: &str = "approver@example.com";
+const DENIED: &str = "DENIED: User deletion was not approved.";
+
+/// The arguments of the action, by name: what the approver sees is what it is run with.
+#[derive(Serialize)]
+struct DeleteUser {
+    user_id: String,
+    email: String,
+    delete_mailbox: bool,
+}
+
+/// The directory that the agent administers.
+struct Users(BTreeMap<&'static str, &'static str>);
+
+impl Users {
+    fn list(&self) -> String {
+        let users: Vec<_> = self
+            .0
+            .iter()
+            .map(|(id, email)| format!("{id}: {email}"))
+            .collect();
+        users.join(", ")
+    }
+
+    async fn delete(&mut self, user: &DeleteUser) -> String {
+        match self.0.remove(user.user_id.as_str()) {
+            Some(email) => format!("User {} ({email}) deleted.", user.user_id),
+            None => format!("User {} not found.", user.user_id),
+        }
+    }
+}
+
+pub(crate) async fn run(timeout: Duration) -> anyhow::Result<()> {
+    let (app, listener) = serve::open(serve::settings()?).await?;
+    let url = app.base_url.clone();
+    tokio::spawn(serve::serve(app, listener));
+
+    let mut users = Users(BTreeMap::from([
+        ("1", "former-contractor@example.com"),
+        ("2", "accounting@example.com"),
+        ("3", "support@example.com"),
+    ]));
+    println!("The gate is open at {url}\n");
+    println!("{AGENT}: list_users() -> {}", users.list());
+    println!("{AGENT}: delete_user(1) needs a person's yes");
+
+    let client = Client::new(&url, None)?;
+    let action = Gate::new(client.clone())
+        .agent(AGENT)
+        .approvers([APPROVER])
+        .action("Delete User Account")
+        .reason("The contract ended last month and the account has not been used since.")
+        .timeout(timeout);
+    let user = DeleteUser {
+        user_id: "1".to_owned(),
+        email: "former-contractor@example.com".to_owned(),
+        delete_mailbox: true,
+    };
+    let pending = action.submit(&user).await?;
+    let id = pending.handle().id.clone();
+    println!("\nYou are {APPROVER}. Open your inbox and decide:\n\n    {url}/inbox\n");
+
+    let spinner = tokio::spawn(spin(timeout));
+    let outcome = pending
+        .run(&user, async |user| users.delete(user).await)
+        .await;
+    spinner.abort();
+    spinner.await.ok();
+    clear_line();
+
+    match outcome {
+        Outcome::Executed(result) => {
+            let (approval, _) = client.status(&id, Duration::ZERO).await?;
+            show_receipt(&client, &approval).await?;
+            println!("{AGENT}: delete_user(1) -> {result}");
+            println!("{AGENT}: list_users() -> {}", users.list());
+        }
+        Outcome::Refused(refusal) => {
+            println!("{refusal}");
+            println!("{AGENT}: delete_user(1) -> {DENIED}");
+            println!("{AGENT}: list_users() -> {}", users.list());
+        }
+    }
+    stay_open().await;
+    Ok(())
+}
+
+/// The approver's browser is about to load what became of the request, and may look again.
+async fn stay_open() {
+    if std::io::stdout().is_terminal() {
+        println!("\nThe gate stays open for you to look around. Press Ctrl-C to end.");
+        std::future::pending().await
+    }
+    tokio::time::sleep(Duration::from_secs(3)).await;
+}
+
+/// What anybody can check who has the receipt and the gate's public keys.
+async fn show_receipt(client: &Client, approval: &Approval) -> anyhow::Result<()> {
+    let signed = approval
+        .receipt
+        .as_deref()
+        .context("the approval has no receipt")?;
+    let claims = receipt::verify(signed, &client.keys().await?)?;
+    println!(
+        "Receipt verified: {:?} by {}",
+        claims.decision, claims.approver
+    );
+    println!("    for {} of {}", claims.action_description, claims.aud);
+    println!(
+        "    with parameters of SHA-256 {}",
+        claims.parameters_digest
+    );
+    Ok(())
+}
+
+async fn spin(timeout: Duration) {
+    let started = Instant::now();
+    if !std::io::stdout().is_terminal() {
+        println!("Waiting for your decision, {} at most.", duration(timeout));
+        return;
+    }
+    for frame in ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏']
+        .into_iter()
+        .cycle()
+    {
+        let left = timeout.saturating_sub(started.elapsed());
+        print!(
+            "\r\x1b[2K{frame} Waiting for your decision ({} left)",
+            duration(left)
+        );
+        std::io::stdout().flush().ok();
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+fn clear_line() {
+    if std::io::stdout().is_terminal() {
+        print!("\r\x1b[2K");
+    }
+}

@@ -1,0 +1,43 @@
+//! The log of the program.
+
+use std::io;
+
+use anyhow::bail;
+use tracing::Level;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::writer::MakeWriterExt;
+
+/// Libraries that log what they send; they are limited to warnings whatever the filter.
+const VERBOSE_LIBRARIES: [&str; 5] = [
+    "azure_core",
+    "azure_data_tables",
+    "azure_identity",
+    "azure_storage",
+    "typespec_client_core",
+];
+
+/// One line per event, as the Functions host reads it: warnings and errors to stderr, the rest to stdout.
+pub(crate) fn init(filter: &str) -> anyhow::Result<()> {
+    let Ok(mut filter) = EnvFilter::builder().parse(filter) else {
+        bail!("HO_LOG cannot be used: it must be a level or a filter of tracing");
+    };
+    for library in VERBOSE_LIBRARIES {
+        let quiet = format!("{library}=warn").parse();
+        filter = filter.add_directive(quiet.expect("a directive"));
+    }
+    let by_level = io::stderr
+        .with_max_level(Level::WARN)
+        .or_else(io::stdout.with_min_level(Level::INFO));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(by_level)
+        .with_ansi(false)
+        .with_target(false)
+        .init();
+    // One line, without the data being processed.
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string);
+        tracing::error!(place, "panic: a bug in the gate");
+    }));
+    Ok(())
+}

@@ -1,0 +1,87 @@
+//! Running the gate.
+
+use std::io;
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+
+use anyhow::{Context, bail};
+use human_oversight::app::{self, App};
+use human_oversight::config::Config;
+use human_oversight::http;
+use human_oversight::mailer::TransportConfig;
+use human_oversight::store::StoreError;
+use tokio::net::TcpListener;
+
+use super::clock::clock;
+use super::log;
+
+/// Runs the gate; returns only if it cannot start. To the Functions host, an exit without an error would
+/// look intended.
+pub(crate) async fn run() -> anyhow::Result<()> {
+    let config = settings()?;
+    log::init(&config.log)?;
+    let (app, listener) = open(config).await?;
+    let url = &app.base_url;
+    if app.config.production {
+        tracing::info!(url, "listening");
+    } else if let TransportConfig::File(_) = app.config.mail {
+        let inbox = format!("{url}/inbox");
+        tracing::info!(
+            url,
+            inbox,
+            "listening (development mode: anyone who can read the inbox can approve)"
+        );
+    } else {
+        tracing::info!(url, "listening (development mode)");
+    }
+    serve(app, listener).await
+}
+
+/// Logs at once if the store is unavailable. Only the first sweep waits for it, since it would miss tables
+/// that are still being created.
+///
+/// # Errors
+/// When the table belongs to a gate with another id.
+async fn prepare_and_sweep(app: Arc<App>) -> anyhow::Result<()> {
+    match app.store.prepare().await {
+        Ok(()) => {}
+        Err(error @ StoreError::GateId { .. }) => return Err(error.into()),
+        Err(error) => tracing::error!(cause = %error, "the store is unavailable"),
+    }
+    if !app.config.behind_host {
+        app::sweep_forever(app).await;
+    }
+    Ok(())
+}
+
+/// Serves requests; returns only if the table belongs to a gate with another id.
+pub(crate) async fn serve(app: Arc<App>, listener: TcpListener) -> anyhow::Result<()> {
+    let preparing = tokio::spawn(prepare_and_sweep(app.clone()));
+    tokio::spawn(http::serve(listener, app));
+    // After a panic in there, the gate goes on: it prepares its store when it needs it.
+    if let Ok(prepared) = preparing.await {
+        prepared?;
+    }
+    std::future::pending().await
+}
+
+pub(crate) fn settings() -> anyhow::Result<Config> {
+    Ok(Config::read(|name| std::env::var(name).ok())?)
+}
+
+/// Binds the port and builds the gate; does nothing slow.
+pub(crate) async fn open(config: Config) -> anyhow::Result<(Arc<App>, TcpListener)> {
+    let address = (Ipv4Addr::LOCALHOST, config.port);
+    let listener = match TcpListener::bind(address).await {
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+            bail!("port {} is in use: give HO_PORT another one", config.port)
+        }
+        listener => listener.with_context(|| format!("port {} cannot be opened", config.port))?,
+    };
+    let port = listener
+        .local_addr()
+        .context("the port is not known")?
+        .port();
+    let app = App::assemble(config, port, clock())?;
+    Ok((Arc::new(app), listener))
+}

@@ -1,0 +1,115 @@
+//! `human-oversight verify`: holds every row of a table against its proofs.
+//!
+//! For an auditor: it needs to read the table and the public keys of receipts (`/api/keys`), and trusts
+//! neither the gate nor whoever can write the table. With the gate's own keys it checks the seals too. It
+//! changes no row.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::{Context, bail};
+use human_oversight::config::TableSettings;
+use human_oversight::keys::receipt::{self, ReceiptKeys};
+use human_oversight::store::StoreError;
+use human_oversight::values::Clock;
+use human_oversight_protocol::types::KeySet;
+
+use super::maintenance::{ensure_store_exists, for_each_row, link_keys, named, open, say};
+
+/// What was found.
+#[derive(Default)]
+struct Found {
+    rows: u64,
+    decided: u64,
+    predecessors: u64,
+    problems: u64,
+    sealed: bool,
+}
+
+/// Prints each row that cannot be trusted, and what was found in all.
+///
+/// # Errors
+/// When the table or the keys cannot be read: then nothing was shown.
+pub(crate) async fn run(
+    settings: TableSettings,
+    clock: Clock,
+    keys: Option<&Path>,
+) -> anyhow::Result<ExitCode> {
+    ensure_store_exists(&settings)?;
+    let receipt_keys = receipt_keys(&settings, keys)?;
+    let link_keys = link_keys(&settings)?;
+    let mut found = Found {
+        sealed: link_keys.is_some(),
+        ..Found::default()
+    };
+    let store = open(&settings, 0, clock, link_keys)?;
+    for_each_row(&store, async |stored| {
+        found.rows += 1;
+        let (partition, row) = &stored.keys;
+        let problem = match &stored.approval {
+            Ok(approval) => match receipt::check(approval, &receipt_keys) {
+                Ok(()) => {
+                    found.decided += u64::from(approval.decision().is_some());
+                    None
+                }
+                Err(contradiction) => Some(contradiction.to_string()),
+            },
+            Err(StoreError::Predecessor) => {
+                found.predecessors += 1;
+                None
+            }
+            Err(error) => Some(error.to_string()),
+        };
+        if let Some(problem) = problem {
+            found.problems += 1;
+            say(&format!("{partition}/{row}: {problem}"));
+        }
+        Ok(())
+    })
+    .await?;
+    say(&found.summary());
+    Ok(match found.problems {
+        0 => ExitCode::SUCCESS,
+        _ => ExitCode::FAILURE,
+    })
+}
+
+impl Found {
+    fn summary(&self) -> String {
+        let Self {
+            rows,
+            decided,
+            predecessors,
+            problems,
+            sealed,
+        } = self;
+        let seals = match sealed {
+            true => "All seals were checked.",
+            false => {
+                "Seals were not checked, which takes HO_LINK_KEYS: the decisions are proved, and all \
+                 else only agrees with itself."
+            }
+        };
+        format!(
+            "{rows} rows: {decided} decisions proved by their receipts, {predecessors} rows of the \
+             predecessor, which prove nothing, {problems} problems.\n{seals}"
+        )
+    }
+}
+
+/// The public keys in a file as `/api/keys` gives them, or those of the gate's own settings.
+fn receipt_keys(settings: &TableSettings, file: Option<&Path>) -> anyhow::Result<KeySet> {
+    if let Some(file) = file {
+        let text =
+            std::fs::read(file).with_context(|| format!("{} cannot be read", file.display()))?;
+        return serde_json::from_slice(&text)
+            .with_context(|| format!("{} is no JWK set of receipt keys", file.display()));
+    }
+    match named(settings, &settings.receipt_keys, "receipt.keys")? {
+        Some(keys) => Ok(ReceiptKeys::new(&keys)
+            .context("HO_RECEIPT_KEYS cannot be used")?
+            .public()
+            .clone()),
+        None => bail!("there are no keys to check with: give it --keys FILE or HO_RECEIPT_KEYS"),
+    }
+}

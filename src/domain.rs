@@ -1,0 +1,40 @@
+//! The lifecycle of an approval: its state, and the transitions between states.
+//!
+//! No I/O, clock, randomness, keys or serialisation: every transition takes the time at which it
+//! happens. A transition that the state does not allow says so and changes nothing. Use cases load an
+//! [`Approval`], apply a transition, and store the result on condition that the stored row has not
+//! changed since it was read.
+//!
+//! Data: `request`, `state`, `decision`, `execution`, `delivery`, `approver`, `history`, joined in
+//! `approval`. Transitions, one file each: `decide`, `claim`, `withdraw`, `deliver`, `expire`.
+//! `consistency` tells whether a stored approval agrees with its own history.
+
+mod approval;
+mod approver;
+mod claim;
+mod consistency;
+mod decide;
+mod decision;
+mod deliver;
+mod delivery;
+mod execution;
+mod expire;
+mod history;
+mod request;
+mod state;
+mod withdraw;
+mod word;
+
+pub use approval::{Approval, InvalidTransition};
+pub use approver::{Approver, MAX_WRONG_CODES};
+pub use claim::ClaimResult;
+pub use decide::{CheckedForm, CodeCheck, DecisionResult, DecisionStep};
+pub use decision::{Assurance, Decision, LateDecision, Proposal, Verdict};
+pub use delivery::{
+    Deliverable, Delivery, DeliveryFault, DeliveryState, MISCONFIGURED_PAUSE, Notice,
+    NotificationSettings, SendAttempt, SendResult,
+};
+pub use execution::Execution;
+pub use history::{Event, EventKind};
+pub use request::{Parameters, Request};
+pub use state::{State, Status};

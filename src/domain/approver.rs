@@ -1,0 +1,80 @@
+//! A person who is asked for a decision, and the deliveries to them.
+
+use super::delivery::{Delivery, DeliveryState, Notice};
+use crate::values::{Address, Timestamp};
+
+/// Wrong one-time codes after which one approver's link can no longer approve.
+pub const MAX_WRONG_CODES: u32 = 5;
+
+/// An approver of one request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Approver {
+    /// Their address.
+    pub address: Address,
+    /// The id of the key that their link token and one-time code are derived with.
+    pub link_key: String,
+    /// The approver MAC: binds this address to this request under that key. An approver added to the
+    /// table by hand has none that verifies, and so no link; nor has one whose request was changed.
+    pub mac: String,
+    /// The wrong codes submitted with their link.
+    pub wrong_codes: u32,
+    /// The notices to them: the request, its reminders, the outcome.
+    pub deliveries: Vec<Delivery>,
+}
+
+impl Approver {
+    /// Whether their link can no longer approve, after too many wrong codes.
+    pub fn is_locked(&self) -> bool {
+        self.wrong_codes >= MAX_WRONG_CODES
+    }
+
+    /// The delivery of the request itself.
+    pub fn request_delivery(&self) -> &Delivery {
+        self.deliveries
+            .iter()
+            .find(|delivery| delivery.notice == Notice::Request)
+            .expect("planned at submit")
+    }
+
+    /// Whether the request may have reached them.
+    pub(super) fn was_asked(&self) -> bool {
+        self.deliveries
+            .iter()
+            .any(|delivery| delivery.notice == Notice::Request && delivery.may_have_arrived())
+    }
+
+    /// Drops what is not sent yet, and queues an outcome notice if the request may have arrived.
+    pub(super) fn close_deliveries(&mut self, now: Timestamp) {
+        for delivery in &mut self.deliveries {
+            let is_unsent = match delivery.state {
+                DeliveryState::Queued(_) => true,
+                DeliveryState::Sending(until) => until <= now,
+                _ => false,
+            };
+            if is_unsent && delivery.notice != Notice::Outcome {
+                delivery.state = DeliveryState::Dropped(now);
+            }
+        }
+        let has_outcome = self
+            .deliveries
+            .iter()
+            .any(|delivery| delivery.notice == Notice::Outcome);
+        if self.was_asked() && !has_outcome {
+            self.deliveries.push(Delivery::queued(Notice::Outcome, now));
+        }
+    }
+
+    /// Removes due reminders that are pointless: to an approver the request never reached, a reminder
+    /// would be the request itself; and once the final reminder is due, the first one is obsolete.
+    pub(super) fn drop_pointless_reminders(&mut self, now: Timestamp) {
+        let was_asked = self.was_asked();
+        let final_was_due = self.deliveries.iter().any(|delivery| {
+            let is_waiting = matches!(delivery.state, DeliveryState::Queued(at) if at > now);
+            delivery.notice == Notice::FinalReminder && !is_waiting
+        });
+        self.deliveries.retain(|delivery| {
+            let is_obsolete = delivery.notice == Notice::Reminder && final_was_due;
+            !delivery.is_due(now) || !delivery.notice.is_reminder() || (was_asked && !is_obsolete)
+        });
+    }
+}

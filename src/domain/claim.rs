@@ -1,0 +1,78 @@
+//! Claiming an approval, and reporting the outcome of the action.
+
+use super::approval::{Approval, InvalidTransition};
+use super::execution::Execution;
+use super::history::EventKind;
+use super::state::State;
+use crate::values::Timestamp;
+
+/// The result of a claim.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClaimResult {
+    /// The claimant may run the action, once.
+    Granted,
+    /// It must not run.
+    Refused,
+}
+
+impl Approval {
+    /// Claims an approval, once: the same `nonce` gets the same result again, any other is refused.
+    /// Stores a deadline that has passed.
+    pub fn claim(&mut self, nonce: &str, now: Timestamp) -> ClaimResult {
+        self.expire(now);
+        self.lapse(now);
+        let State::Approved { execution, .. } = &mut self.state else {
+            return ClaimResult::Refused;
+        };
+        match execution {
+            Execution::Awaited => {
+                *execution = Execution::Executing {
+                    at: now,
+                    nonce: nonce.to_owned(),
+                };
+                self.log(now, EventKind::Claimed, None);
+                ClaimResult::Granted
+            }
+            Execution::Executing { nonce: held, .. } if held == nonce => ClaimResult::Granted,
+            _ => ClaimResult::Refused,
+        }
+    }
+
+    /// Records the outcome that the claimant reports: success, or failure with its error text. The same
+    /// report again changes nothing.
+    ///
+    /// # Errors
+    /// When nothing was claimed, or another outcome was reported before.
+    pub fn report(
+        &mut self,
+        report: Result<(), Option<String>>,
+        now: Timestamp,
+    ) -> Result<(), InvalidTransition> {
+        let State::Approved { execution, .. } = &mut self.state else {
+            return Err(InvalidTransition);
+        };
+        let is_late = matches!(execution, Execution::Unknown { .. });
+        let nonce = match (&*execution, &report) {
+            (Execution::Executing { nonce, .. } | Execution::Unknown { nonce, .. }, _) => {
+                nonce.clone()
+            }
+            (Execution::Executed { .. }, Ok(())) => return Ok(()),
+            (Execution::Failed { error, .. }, Err(again)) if error == again => return Ok(()),
+            _ => return Err(InvalidTransition),
+        };
+        let at = now;
+        let (reported, what) = match report {
+            Ok(()) => (Execution::Executed { at, nonce }, EventKind::Executed),
+            Err(error) => (
+                Execution::Failed { at, nonce, error },
+                EventKind::ExecutionFailed,
+            ),
+        };
+        *execution = reported;
+        self.log(now, what, None);
+        if is_late {
+            self.log(now, EventKind::ReportedLate, None);
+        }
+        Ok(())
+    }
+}

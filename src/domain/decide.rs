@@ -1,0 +1,186 @@
+//! The rules of deciding: what a submitted decision form does to a request.
+
+use std::time::Duration;
+
+use super::approval::Approval;
+use super::approver::MAX_WRONG_CODES;
+use super::decision::{Assurance, Decision, LateDecision, Proposal, Verdict};
+use super::execution::Execution;
+use super::history::EventKind;
+use super::state::{State, Status};
+use crate::values::Timestamp;
+
+/// A submitted decision form, once the approver is identified and the secrets in it are checked.
+#[derive(Clone, Debug)]
+pub struct CheckedForm {
+    /// The index of the approver.
+    pub approver: usize,
+    /// How they were identified.
+    pub assurance: Assurance,
+    /// Whether the form was made for the request as it was shown.
+    pub is_current: bool,
+    /// Approve or reject.
+    pub verdict: Verdict,
+    /// The approver's comment.
+    pub comment: Option<String>,
+    /// The one-time code in it.
+    pub code: CodeCheck,
+}
+
+/// A one-time code compared with the right one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum CodeCheck {
+    Missing,
+    Wrong,
+    Right,
+}
+
+/// What to do next about a form.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DecisionStep {
+    /// It decides the request: sign the proposal and [`Approval::record`] it.
+    Sign(Proposal),
+    /// Nothing remains to be done.
+    Done(DecisionResult),
+}
+
+/// What a form led to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DecisionResult {
+    /// The request has this approver's decision, from this form or an earlier one.
+    Recorded,
+    /// The request was closed by something else.
+    AlreadyClosed,
+    /// The deadline had passed.
+    Late,
+    /// The form was not for the request as it is.
+    Stale,
+    /// This approver's link can no longer approve.
+    Locked,
+    /// An approval by link needs the one-time code.
+    CodeMissing,
+    /// The code was wrong; `left` more attempts before the link is locked.
+    CodeWrong {
+        /// Attempts left.
+        left: u32,
+    },
+}
+
+impl Approval {
+    /// Applies the rules of deciding to a form: the first decision in time counts, an approval by link
+    /// needs the code, wrong codes are counted, and a late decision is recorded as late.
+    ///
+    /// An approval must be claimed within `run_within`.
+    pub fn submit_decision(
+        &mut self,
+        form: &CheckedForm,
+        run_within: Duration,
+        now: Timestamp,
+    ) -> DecisionStep {
+        DecisionStep::Done(match self.status(now) {
+            _ if !form.is_current => DecisionResult::Stale,
+            Status::Pending => match self.check_code(form, now) {
+                Ok(()) => return DecisionStep::Sign(self.proposal(form, run_within, now)),
+                Err(refused) => refused,
+            },
+            Status::Timeout if self.late.is_some() => DecisionResult::Late,
+            Status::Timeout => match self.check_code(form, now) {
+                Ok(()) => {
+                    self.record_late(form, now);
+                    DecisionResult::Late
+                }
+                Err(refused) => refused,
+            },
+            _ if self.has_decision_of(form) => DecisionResult::Recorded,
+            _ => DecisionResult::AlreadyClosed,
+        })
+    }
+
+    /// Records a signed proposal of [`Approval::submit_decision`], in the same write.
+    pub fn record(&mut self, proposal: Proposal, receipt: String) -> DecisionResult {
+        let Proposal {
+            by,
+            assurance,
+            comment,
+            at,
+            run_by,
+        } = proposal;
+        let decision = Decision {
+            by: by.clone(),
+            assurance,
+            comment,
+            at,
+            receipt,
+        };
+        let (state, what) = match run_by {
+            Some(run_by) => {
+                let execution = Execution::Awaited;
+                let state = State::Approved {
+                    decision,
+                    run_by,
+                    execution,
+                };
+                (state, EventKind::Approved)
+            }
+            None => (State::Rejected(decision), EventKind::Rejected),
+        };
+        self.close(state, what, Some(by), at);
+        DecisionResult::Recorded
+    }
+
+    /// A rejection needs no code, since a wrong rejection is safe; a signed-in person needs none.
+    fn check_code(&mut self, form: &CheckedForm, now: Timestamp) -> Result<(), DecisionResult> {
+        if form.verdict == Verdict::Reject || form.assurance != Assurance::Link {
+            return Ok(());
+        }
+        if self.approvers[form.approver].is_locked() {
+            return Err(DecisionResult::Locked);
+        }
+        match form.code {
+            CodeCheck::Right => Ok(()),
+            CodeCheck::Missing => Err(DecisionResult::CodeMissing),
+            CodeCheck::Wrong => {
+                self.count_wrong_code(form.approver, now);
+                let left = MAX_WRONG_CODES - self.approvers[form.approver].wrong_codes;
+                Err(DecisionResult::CodeWrong { left })
+            }
+        }
+    }
+
+    fn count_wrong_code(&mut self, index: usize, now: Timestamp) {
+        let approver = &mut self.approvers[index];
+        approver.wrong_codes += 1;
+        if approver.is_locked() {
+            let by = approver.address.clone();
+            self.log(now, EventKind::Locked, Some(by));
+        }
+    }
+
+    fn proposal(&self, form: &CheckedForm, run_within: Duration, now: Timestamp) -> Proposal {
+        Proposal {
+            by: self.approvers[form.approver].address.clone(),
+            assurance: form.assurance,
+            comment: form.comment.clone(),
+            at: now,
+            run_by: (form.verdict == Verdict::Approve).then(|| now + run_within),
+        }
+    }
+
+    fn record_late(&mut self, form: &CheckedForm, now: Timestamp) {
+        self.expire(now);
+        let by = self.approvers[form.approver].address.clone();
+        self.late = Some(LateDecision {
+            by: by.clone(),
+            verdict: form.verdict,
+            at: now,
+        });
+        self.log(now, EventKind::AnsweredLate, Some(by));
+    }
+
+    fn has_decision_of(&self, form: &CheckedForm) -> bool {
+        self.signed_decision().is_some_and(|(decided, _)| {
+            decided.verdict() == form.verdict && decided.by == self.approvers[form.approver].address
+        })
+    }
+}

@@ -1,0 +1,94 @@
+//! A person's decision, before and after it is signed.
+
+use uuid::Uuid;
+
+use super::word::words;
+use crate::values::{Address, Timestamp};
+
+words! {
+    /// Yes or no.
+    #[expect(missing_docs, reason = "yes and no")]
+    pub enum Verdict {
+        Approve,
+        Reject,
+    }
+}
+
+/// How an approver was identified.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Assurance {
+    /// By the link token in their email; an approval also took the one-time code.
+    Link,
+    /// By signing in with Microsoft Entra ID, as the member with this object id.
+    Entra(Uuid),
+}
+
+impl Assurance {
+    /// The word in rows.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Link => "Link",
+            Self::Entra(_) => "Entra",
+        }
+    }
+
+    /// The person's object id in the directory.
+    pub fn object_id(self) -> Option<Uuid> {
+        match self {
+            Self::Link => None,
+            Self::Entra(object_id) => Some(object_id),
+        }
+    }
+}
+
+/// A final decision with its receipt, as stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decision {
+    /// The approver who decided.
+    pub by: Address,
+    /// How they were identified.
+    pub assurance: Assurance,
+    /// Their comment.
+    pub comment: Option<String>,
+    /// When they decided.
+    pub at: Timestamp,
+    /// The signed receipt, made in the same write.
+    pub receipt: String,
+}
+
+/// A decision that the rules allow, not yet signed and stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proposal {
+    /// The approver who decides.
+    pub by: Address,
+    /// How they were identified.
+    pub assurance: Assurance,
+    /// Their comment.
+    pub comment: Option<String>,
+    /// When they decided.
+    pub at: Timestamp,
+    /// The time before which an approval must be claimed; `None` for a rejection.
+    pub run_by: Option<Timestamp>,
+}
+
+impl Proposal {
+    /// Approval or rejection.
+    pub fn verdict(&self) -> Verdict {
+        if self.run_by.is_some() {
+            Verdict::Approve
+        } else {
+            Verdict::Reject
+        }
+    }
+}
+
+/// A decision submitted after the deadline; it changes nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LateDecision {
+    /// The approver who submitted it.
+    pub by: Address,
+    /// What they would have decided.
+    pub verdict: Verdict,
+    /// When it arrived.
+    pub at: Timestamp,
+}

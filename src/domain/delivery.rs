@@ -1,0 +1,220 @@
+//! The delivery of one notice to one approver: when it is due, and the result of each attempt.
+
+use std::time::Duration;
+
+use super::state::Status;
+use super::word::words;
+use crate::values::Timestamp;
+
+/// How long a send lease lasts: time for one attempt, after which another instance may send. With the
+/// sweep's minute it stays well under the 150 seconds within which a delivery interrupted by a crash
+/// must be attempted again.
+const SEND_LEASE: Duration = Duration::from_secs(60);
+
+/// The pause after the mail service rejected the gate's settings.
+pub const MISCONFIGURED_PAUSE: Duration = Duration::from_secs(300);
+
+/// The pause before the second attempt, the third, and so on; the last one repeats. A request is
+/// attempted until its deadline.
+const RETRY_PAUSES: [u64; 7] = [30, 60, 120, 300, 600, 1_200, 1_800];
+
+/// The attempts at an outcome notice, after which it counts as failed.
+const MAX_OUTCOME_ATTEMPTS: u32 = 12;
+
+/// A notice to one approver, and how far its delivery is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delivery {
+    /// What it tells.
+    pub notice: Notice,
+    /// The attempts started so far.
+    pub attempts: u32,
+    /// How far it is.
+    pub state: DeliveryState,
+    /// Why the last attempt failed.
+    pub fault: Option<DeliveryFault>,
+}
+
+words! {
+    /// What an email tells an approver.
+    pub enum Notice {
+        /// The request for a decision.
+        Request = "Question",
+        /// A reminder at half of the request's life.
+        Reminder,
+        /// The last reminder, at 85 % of its life.
+        FinalReminder = "LastReminder",
+        /// How the request ended.
+        Outcome,
+    }
+}
+
+/// How far a delivery is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeliveryState {
+    /// Due at this time, for the first time or again.
+    Queued(Timestamp),
+    /// Being sent under a lease that ends at this time.
+    Sending(Timestamp),
+    /// Accepted by the mail service.
+    Sent(Timestamp),
+    /// Failed permanently.
+    Failed(Timestamp),
+    /// Two attempts in a row ended without a clear result; it is not sent again.
+    Unknown(Timestamp),
+    /// No longer useful, so never sent.
+    Dropped(Timestamp),
+}
+
+/// An attempt that this process holds the send lease for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SendAttempt {
+    /// The index of the approver.
+    pub approver: usize,
+    /// Which notice.
+    pub notice: Notice,
+    /// The number of the attempt, from 1.
+    pub number: u32,
+}
+
+/// The result of an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SendResult {
+    /// The mail service accepted it.
+    Sent,
+    /// It was not accepted, or the result is unclear; with the pause the service asked for.
+    Failed(DeliveryFault, Option<Duration>),
+}
+
+words! {
+    /// Why an attempt failed.
+    pub enum DeliveryFault {
+        /// Permanent: the address or the message was refused.
+        Refused,
+        /// Transient: the mail service is down or busy.
+        Unavailable,
+        /// The mail service rejected the gate's settings.
+        Misconfigured,
+        /// The result is unclear: the message may have been accepted.
+        Unclear,
+    }
+}
+
+/// Which notices beyond the request itself are sent (`HO_MAIL_NOTES`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NotificationSettings {
+    /// Reminders.
+    pub reminders: bool,
+    /// Outcomes.
+    pub outcome: bool,
+    /// Withdrawals.
+    pub withdrawn: bool,
+}
+
+impl NotificationSettings {
+    /// Every notice.
+    pub const ALL: Self = Self {
+        reminders: true,
+        outcome: true,
+        withdrawn: true,
+    };
+
+    pub(super) fn includes(self, notice: Notice, status: Status) -> bool {
+        match (notice, status) {
+            (Notice::Request, _) => true,
+            (Notice::Reminder | Notice::FinalReminder, _) => self.reminders,
+            (Notice::Outcome, Status::Cancelled) => self.withdrawn,
+            (Notice::Outcome, _) => self.outcome,
+        }
+    }
+}
+
+words! {
+    /// How many of the approvers the request reached.
+    pub enum Deliverable {
+        /// All of them.
+        Ok,
+        /// Some of them.
+        Degraded,
+        /// None so far.
+        None,
+    }
+}
+
+impl Notice {
+    pub(super) fn is_reminder(self) -> bool {
+        matches!(self, Self::Reminder | Self::FinalReminder)
+    }
+}
+
+impl Delivery {
+    pub(super) fn queued(notice: Notice, at: Timestamp) -> Self {
+        Self {
+            notice,
+            attempts: 0,
+            state: DeliveryState::Queued(at),
+            fault: None,
+        }
+    }
+
+    /// Whether the message was accepted, as far as is known.
+    pub(super) fn may_have_arrived(&self) -> bool {
+        matches!(
+            self.state,
+            DeliveryState::Sent(_) | DeliveryState::Unknown(_)
+        ) || self.fault == Some(DeliveryFault::Unclear)
+    }
+
+    pub(super) fn due_at(&self) -> Option<Timestamp> {
+        match self.state {
+            DeliveryState::Queued(at) | DeliveryState::Sending(at) => Some(at),
+            DeliveryState::Sent(_)
+            | DeliveryState::Failed(_)
+            | DeliveryState::Unknown(_)
+            | DeliveryState::Dropped(_) => None,
+        }
+    }
+
+    pub(super) fn is_due(&self, now: Timestamp) -> bool {
+        self.due_at().is_some_and(|at| at <= now)
+    }
+
+    /// Starts an attempt under a lease.
+    pub(super) fn lease(&mut self, now: Timestamp) {
+        self.state = DeliveryState::Sending(now + SEND_LEASE);
+        self.attempts += 1;
+    }
+
+    /// Records the result of an attempt.
+    pub(super) fn record(&mut self, result: SendResult, now: Timestamp) {
+        let last_attempt = self.notice == Notice::Outcome && self.attempts >= MAX_OUTCOME_ATTEMPTS;
+        let was_unclear = self.fault == Some(DeliveryFault::Unclear);
+        self.state = match result {
+            SendResult::Sent => DeliveryState::Sent(now),
+            SendResult::Failed(DeliveryFault::Refused, _) => DeliveryState::Failed(now),
+            SendResult::Failed(DeliveryFault::Unclear, _) if was_unclear => {
+                DeliveryState::Unknown(now)
+            }
+            // Nothing was sent, so the attempt does not count.
+            SendResult::Failed(DeliveryFault::Misconfigured, _) => {
+                self.attempts -= 1;
+                DeliveryState::Queued(now + MISCONFIGURED_PAUSE)
+            }
+            SendResult::Failed(..) if last_attempt => DeliveryState::Failed(now),
+            SendResult::Failed(_, retry_after) => {
+                let pause = retry_pause(self.attempts);
+                DeliveryState::Queued(now + pause.max(retry_after.unwrap_or_default()))
+            }
+        };
+        self.fault = match result {
+            SendResult::Sent => None,
+            SendResult::Failed(fault, _) => Some(fault),
+        };
+    }
+}
+
+fn retry_pause(attempts: u32) -> Duration {
+    let index = (attempts as usize)
+        .saturating_sub(1)
+        .min(RETRY_PAUSES.len() - 1);
+    Duration::from_secs(RETRY_PAUSES[index])
+}

@@ -1,0 +1,81 @@
+//! What handlers extract from a request beyond its body.
+
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{FromRequestParts, Path};
+use axum::http::HeaderMap;
+use axum::http::request::Parts;
+
+use super::error::Error;
+use crate::app::App;
+use crate::values::ApprovalId;
+
+/// The longest wait, well under the 230 s after which the cloud's front end gives up.
+const WAIT_SECONDS: RangeInclusive<u64> = 1..=100;
+
+/// The `{id}` in the path. An invalid id is not found.
+#[derive(Clone)]
+pub(super) struct Id(pub(super) ApprovalId);
+
+impl<S: Send + Sync> FromRequestParts<S> for Id {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Error> {
+        let Path(id) = Path::<String>::from_request_parts(parts, state)
+            .await
+            .map_err(|_| Error::NotFound)?;
+        id.parse().map(Self).map_err(|_| Error::NotFound)
+    }
+}
+
+/// The `{id}` in the path, for a caller whose function key may act for its agent; not found for others.
+pub(super) struct OwnId(pub(super) ApprovalId);
+
+impl FromRequestParts<Arc<App>> for OwnId {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Error> {
+        let Id(id) = Id::from_request_parts(parts, app).await?;
+        let key = function_key(&parts.headers, parts.uri.query());
+        if app.may_act_for(&key, id.agent()) {
+            Ok(Self(id))
+        } else {
+            Err(Error::NotFound)
+        }
+    }
+}
+
+/// The function key, which the host has checked and passes on, from the header or the query; empty
+/// without one.
+pub(super) fn function_key(headers: &HeaderMap, query: Option<&str>) -> String {
+    let header = headers.get("x-functions-key");
+    let header = header.and_then(|value| value.to_str().ok().map(str::to_owned));
+    header
+        .or_else(|| parameter(query?, "code"))
+        .unwrap_or_default()
+}
+
+/// `?wait=N`, whole seconds.
+pub(super) fn wait_parameter(query: Option<&str>) -> Result<Option<Duration>, Error> {
+    let Some(text) = parameter(query.unwrap_or_default(), "wait") else {
+        return Ok(None);
+    };
+    let seconds = text.parse().ok();
+    match seconds.filter(|seconds| WAIT_SECONDS.contains(seconds)) {
+        Some(seconds) => Ok(Some(Duration::from_secs(seconds))),
+        None => Err(Error::BadRequest(format!(
+            "The query parameter wait must be a whole number of seconds from {} to {}.",
+            WAIT_SECONDS.start(),
+            WAIT_SECONDS.end()
+        ))),
+    }
+}
+
+/// The first value of a name in a query or a form.
+pub(super) fn parameter(encoded: &str, name: &str) -> Option<String> {
+    form_urlencoded::parse(encoded.as_bytes())
+        .find(|(key, _)| key == name)
+        .map(|(_, value)| value.into_owned())
+}

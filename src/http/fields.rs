@@ -1,0 +1,148 @@
+//! Reads the members of a JSON body.
+
+use human_oversight_protocol::types::FieldError;
+use serde_json::{Map, Value};
+
+use super::error::Error;
+
+/// The maximum length of a claimant's secret, in characters.
+const SECRET_CHARS: usize = 256;
+
+/// The members of a body, taken one by one. Faults are collected, so that one response names them all.
+pub(super) struct Fields {
+    members: Map<String, Value>,
+    errors: Vec<FieldError>,
+}
+
+/// What a text may contain.
+#[derive(Clone, Copy)]
+pub(super) enum Text {
+    /// One line: no control characters, and no bidirectional controls.
+    Line,
+    /// Several lines: no control characters but line ends and tabs.
+    Prose,
+}
+
+impl Fields {
+    pub(super) fn new(members: Map<String, Value>) -> Self {
+        Self {
+            members,
+            errors: Vec::new(),
+        }
+    }
+
+    pub(super) fn fault(&mut self, pointer: impl Into<String>, detail: impl Into<String>) {
+        self.errors.push(FieldError {
+            pointer: pointer.into(),
+            detail: detail.into(),
+        });
+    }
+
+    /// An optional member; `null` counts as absent.
+    pub(super) fn optional(&mut self, name: &str) -> Option<Value> {
+        self.members.remove(name).filter(|value| !value.is_null())
+    }
+
+    pub(super) fn required(&mut self, name: &str) -> Option<Value> {
+        let value = self.members.remove(name);
+        if value.is_none() {
+            self.fault(format!("/{name}"), "is missing");
+        }
+        value
+    }
+
+    pub(super) fn required_text(
+        &mut self,
+        name: &str,
+        kind: Text,
+        longest: usize,
+    ) -> Option<String> {
+        let value = self.required(name)?;
+        self.text(name, value, kind, 1, longest)
+    }
+
+    pub(super) fn optional_text(
+        &mut self,
+        name: &str,
+        kind: Text,
+        longest: usize,
+    ) -> Option<String> {
+        let value = self.optional(name)?;
+        self.text(name, value, kind, 0, longest)
+            .filter(|text| !text.is_empty())
+    }
+
+    fn text(
+        &mut self,
+        name: &str,
+        value: Value,
+        kind: Text,
+        shortest: usize,
+        longest: usize,
+    ) -> Option<String> {
+        let pointer = format!("/{name}");
+        let Value::String(text) = value else {
+            self.fault(pointer, "must be a string");
+            return None;
+        };
+        let length = text.chars().count();
+        if length < shortest || length > longest || (shortest > 0 && text.trim().is_empty()) {
+            self.fault(
+                pointer,
+                format!("must have {shortest} to {longest} characters"),
+            );
+            return None;
+        }
+        let unfit = |c: char| match kind {
+            Text::Line => c.is_control() || is_direction_or_line(c),
+            Text::Prose => c.is_control() && !matches!(c, '\n' | '\r' | '\t'),
+        };
+        if text.contains(unfit) {
+            let detail = match kind {
+                Text::Line => "must be one line without control characters",
+                Text::Prose => "must not have control characters other than line ends and tabs",
+            };
+            self.fault(pointer, detail);
+            return None;
+        }
+        Some(text)
+    }
+
+    /// The claimant's secret, where the request named its digest.
+    pub(super) fn secret(&mut self) -> Option<String> {
+        match self.optional("secret")? {
+            Value::String(secret) if secret.chars().count() <= SECRET_CHARS => Some(secret),
+            _ => {
+                let limit = format!("must be a string of at most {SECRET_CHARS} characters");
+                self.fault("/secret", limit);
+                None
+            }
+        }
+    }
+
+    /// Reports every fault found, and unknown members.
+    ///
+    /// # Errors
+    /// When there is any.
+    pub(super) fn finish(mut self) -> Result<(), Error> {
+        // The names come from the caller, so they are not repeated.
+        if !self.members.is_empty() {
+            let unknown = self.members.len();
+            self.fault(
+                "",
+                format!("has {unknown} member(s) that are not known here"),
+            );
+        }
+        if self.errors.is_empty() {
+            Ok(())
+        } else {
+            Err(Error::Invalid(self.errors))
+        }
+    }
+}
+
+/// Bidirectional controls, and the line and paragraph separators.
+fn is_direction_or_line(c: char) -> bool {
+    matches!(c, '\u{200E}' | '\u{200F}' | '\u{061C}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}'
+        | '\u{2028}' | '\u{2029}')
+}

@@ -1,0 +1,46 @@
+//! The HTTP/1 server, with limits that `axum::serve` does not have.
+
+use std::time::Duration;
+
+use axum::Router;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::net::TcpListener;
+
+/// The time for the head of a request, and for an idle connection. The host keeps idle connections for
+/// a minute, and must not find them closed.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
+const HOST_HEAD_TIMEOUT: Duration = Duration::from_secs(90);
+
+/// The maximum size of the head; sign-in adds headers of several kilobytes.
+const MAX_HEAD_BYTES: usize = 32 * 1024;
+
+pub(super) async fn serve(listener: TcpListener, router: Router, behind_host: bool) {
+    let head_timeout = if behind_host {
+        HOST_HEAD_TIMEOUT
+    } else {
+        HEAD_TIMEOUT
+    };
+    loop {
+        let stream = match listener.accept().await {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                // Mostly out of file descriptors; open connections return theirs when they close.
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                continue;
+            }
+        };
+        stream.set_nodelay(true).ok();
+        let service = TowerToHyperService::new(router.clone());
+        tokio::spawn(async move {
+            let connection = hyper::server::conn::http1::Builder::new()
+                .timer(TokioTimer::new())
+                .header_read_timeout(head_timeout)
+                .max_header_size(MAX_HEAD_BYTES)
+                .serve_connection(TokioIo::new(stream), service);
+            // A client that disconnects is not an error.
+            connection.await.ok();
+        });
+    }
+}

@@ -1,0 +1,14 @@
+//! Secret keys and what they make: the secrets of approvers, row MACs, receipts.
+
+mod agent_keys;
+mod approver_secrets;
+pub mod keyring;
+mod link_keys;
+pub mod receipt;
+mod row_mac;
+
+pub use agent_keys::AgentKeys;
+pub use keyring::{KeyError, NamedKey};
+pub use link_keys::LinkKeys;
+pub use receipt::ReceiptKeys;
+pub use row_mac::RowMacError;

@@ -1,0 +1,93 @@
+//! The secrets of one approver: link token, one-time code and CSRF token.
+//!
+//! Each is derived from the approver MAC, which is derived from the request and the address. A row holds
+//! only the key's id and that MAC, so a copy of the table opens nothing; and a reminder carries the same
+//! link as the first email. Comparisons take constant time.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
+use ring::hmac;
+use subtle::ConstantTimeEq;
+
+use super::link_keys::LinkKeys;
+use crate::domain::{Approval, Request};
+use crate::values::Address;
+
+impl LinkKeys {
+    /// The approver MAC of a new request and one of its approvers.
+    pub fn approver_mac(&self, request: &Request, address: &Address) -> String {
+        let key = self.current();
+        let present = |text: Option<&str>| text.map(|text| format!("={text}")).unwrap_or_default();
+        let parts = [
+            "oversight seal 1".to_owned(),
+            key.kid.clone(),
+            request.id.to_string(),
+            request.action.clone(),
+            request.parameters.digest.to_string(),
+            present(request.reason.as_deref()),
+            present(request.on_behalf_of.as_ref().map(Address::as_str)),
+            present(request.claimant.map(|digest| digest.to_string()).as_deref()),
+            request.digest.to_string(),
+            request.requested_at.to_string(),
+            request.expires_at.to_string(),
+            address.to_string(),
+        ];
+        BASE64URL.encode(key.mac(parts.each_ref().map(String::as_bytes)))
+    }
+
+    /// The link token of the approver at `index`: `1{kid}.{43 characters}`. `None` when its key is no
+    /// longer configured.
+    pub fn link_token(&self, approval: &Approval, index: usize) -> Option<String> {
+        let mac = self.derive("oversight link 1", approval, index)?;
+        let kid = &approval.approvers[index].link_key;
+        Some(format!("1{kid}.{}", BASE64URL.encode(mac.as_ref())))
+    }
+
+    /// The index of the approver whose link token this is.
+    pub fn link_holder(&self, approval: &Approval, token: &str) -> Option<usize> {
+        let matches = |&index: &usize| {
+            self.link_token(approval, index)
+                .is_some_and(|link| bool::from(link.as_bytes().ct_eq(token.as_bytes())))
+        };
+        // Compares every link, so that the time does not reveal the index.
+        (0..approval.approvers.len())
+            .filter(matches)
+            .fold(None, |_, index| Some(index))
+    }
+
+    /// The one-time code: six digits, printed in the email apart from the link.
+    pub fn one_time_code(&self, approval: &Approval, index: usize) -> Option<String> {
+        let mac = self.derive("oversight code 1", approval, index)?;
+        let number = u64::from_be_bytes(mac.as_ref()[..8].try_into().expect("32 bytes"));
+        Some(format!("{:06}", number % 1_000_000))
+    }
+
+    /// Whether `typed` is that code; spaces and dashes are ignored.
+    pub fn verify_code(&self, approval: &Approval, index: usize, typed: &str) -> bool {
+        let typed: String = typed
+            .chars()
+            .filter(|c| !c.is_whitespace() && *c != '-')
+            .collect();
+        self.one_time_code(approval, index)
+            .is_some_and(|code| bool::from(code.as_bytes().ct_eq(typed.as_bytes())))
+    }
+
+    /// The CSRF token of the form shown to the approver at `index` while the request is pending. Through
+    /// the approver MAC it is bound to everything that was shown.
+    pub fn csrf_token(&self, approval: &Approval, index: usize) -> Option<String> {
+        let mac = self.derive("oversight form of a pending request 1", approval, index)?;
+        Some(BASE64URL.encode(mac.as_ref()))
+    }
+
+    /// Whether `token` is that form's.
+    pub fn verify_csrf_token(&self, approval: &Approval, index: usize, token: &str) -> bool {
+        self.csrf_token(approval, index)
+            .is_some_and(|form| bool::from(form.as_bytes().ct_eq(token.as_bytes())))
+    }
+
+    fn derive(&self, purpose: &str, approval: &Approval, index: usize) -> Option<hmac::Tag> {
+        let approver = &approval.approvers[index];
+        let key = self.find(&approver.link_key)?;
+        Some(key.mac([purpose, &key.kid, &approver.mac].map(str::as_bytes)))
+    }
+}

@@ -1,0 +1,140 @@
+//! Receipts: signing a decision, and checking a stored decision against its receipt.
+//!
+//! A receipt is made once, in the write that records the decision. Nothing signs from a stored row.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
+use human_oversight_protocol::parameters::{hex, sha256};
+use human_oversight_protocol::receipt::{Assurance, Claims, Decision, Header, TYPE, verify};
+use human_oversight_protocol::types::{Key, KeySet};
+use ring::signature::{Ed25519KeyPair, KeyPair};
+
+use super::keyring::{KeyError, NamedKey};
+use crate::domain::{self, Approval, Proposal, Verdict};
+use crate::values::Timestamp;
+
+/// The keys of `HO_RECEIPT_KEYS`: the first one signs, the public halves of all verify.
+pub struct ReceiptKeys {
+    kid: String,
+    pair: Ed25519KeyPair,
+    public: KeySet,
+}
+
+/// The row contradicts its own receipt: it was changed outside the gate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the stored request contradicts its receipt")]
+pub struct Contradiction;
+
+/// The prefix of an Ed25519 public key in SPKI DER (RFC 8410, section 4); 32 bytes follow.
+const SPKI_PREFIX: [u8; 12] = [
+    0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00,
+];
+
+impl ReceiptKeys {
+    /// Takes named keys: the first a private one (PKCS#8 DER), the others private or public (SPKI DER).
+    ///
+    /// # Errors
+    /// When there is none, the first is not private, or one is not an Ed25519 key.
+    pub fn new(keys: &[NamedKey]) -> Result<Self, KeyError> {
+        let private = |der: &[u8]| Ed25519KeyPair::from_pkcs8_maybe_unchecked(der).ok();
+        let NamedKey { kid, bytes } = keys.first().ok_or(KeyError::None)?;
+        let pair = private(bytes).ok_or_else(|| KeyError::NotPrivate { kid: kid.clone() })?;
+        let public: Result<Vec<Key>, KeyError> = keys
+            .iter()
+            .map(|NamedKey { kid, bytes }| match private(bytes) {
+                Some(pair) => Ok(public_key(kid, pair.public_key().as_ref())),
+                None => bytes
+                    .strip_prefix(&SPKI_PREFIX)
+                    .filter(|key| key.len() == 32)
+                    .map(|key| public_key(kid, key))
+                    .ok_or_else(|| KeyError::NotEd25519 { kid: kid.clone() }),
+            })
+            .collect();
+        Ok(Self {
+            kid: kid.clone(),
+            pair,
+            public: KeySet { keys: public? },
+        })
+    }
+
+    /// The public keys; no secret.
+    pub fn public(&self) -> &KeySet {
+        &self.public
+    }
+
+    /// Signs a proposed decision.
+    pub fn sign(&self, issuer: &str, approval: &Approval, proposal: &Proposal) -> String {
+        let header = Header {
+            alg: "EdDSA".to_owned(),
+            typ: TYPE.to_owned(),
+            kid: self.kid.clone(),
+        };
+        let claims = claims(issuer, approval, proposal);
+        let json =
+            |part: Result<Vec<u8>, _>| BASE64URL.encode(part.expect("plain structs are JSON"));
+        let signed = format!(
+            "{}.{}",
+            json(serde_json::to_vec(&header)),
+            json(serde_json::to_vec(&claims))
+        );
+        let signature = self.pair.sign(signed.as_bytes());
+        format!("{signed}.{}", BASE64URL.encode(signature.as_ref()))
+    }
+}
+
+/// Checks a stored decision against its receipt, with the public keys of the gate that signed it.
+///
+/// # Errors
+/// When the receipt does not verify, or its claims differ from the row.
+pub fn check(approval: &Approval, keys: &KeySet) -> Result<(), Contradiction> {
+    let Some((decided, receipt)) = approval.signed_decision() else {
+        return Ok(());
+    };
+    let signed = verify(receipt, keys).map_err(|_| Contradiction)?;
+    // The gate's own address may have changed since.
+    if signed == claims(&signed.iss, approval, &decided) {
+        Ok(())
+    } else {
+        Err(Contradiction)
+    }
+}
+
+fn claims(issuer: &str, approval: &Approval, decided: &Proposal) -> Claims {
+    let request = &approval.request;
+    Claims {
+        iss: issuer.to_owned(),
+        aud: request.id.agent().to_owned(),
+        sub: request.id.to_string(),
+        iat: decided.at.unix_seconds(),
+        exp: decided.run_by.map(Timestamp::unix_seconds),
+        correlation_id: request.id.correlation().to_owned(),
+        action_description: request.action.clone(),
+        parameters_digest: request.parameters.digest.to_string(),
+        claimant: request.claimant.map(|digest| digest.to_string()),
+        decision: match decided.verdict() {
+            Verdict::Approve => Decision::Approved,
+            Verdict::Reject => Decision::Rejected,
+        },
+        comment_digest: decided
+            .comment
+            .as_ref()
+            .map(|comment| hex(&sha256(comment.as_bytes()))),
+        approver: decided.by.to_string(),
+        assurance: match decided.assurance {
+            domain::Assurance::Link => Assurance::Link,
+            domain::Assurance::Entra(_) => Assurance::Entra,
+        },
+        approver_object_id: decided.assurance.object_id().map(|id| id.to_string()),
+    }
+}
+
+fn public_key(kid: &str, x: &[u8]) -> Key {
+    Key {
+        kty: "OKP".to_owned(),
+        crv: "Ed25519".to_owned(),
+        alg: "EdDSA".to_owned(),
+        usage: "sig".to_owned(),
+        kid: kid.to_owned(),
+        x: BASE64URL.encode(x),
+    }
+}

@@ -1,0 +1,74 @@
+//! An email to one person, and why it was not sent.
+
+use std::time::Duration;
+
+use crate::reveal;
+use crate::values::{Address, Timestamp};
+
+/// An email to one person.
+pub struct Email {
+    /// The recipient.
+    pub to: Address,
+    /// The subject, one line.
+    pub subject: String,
+    /// The local part of its `Message-ID`, of `[A-Za-z0-9._-]`; the same for every attempt.
+    pub name: String,
+    /// The name of the email that this one replies to.
+    pub in_reply_to: Option<String>,
+    /// Whether it is marked as important.
+    pub urgent: bool,
+    /// Its date.
+    pub date: Timestamp,
+    /// The plain-text part.
+    pub text: String,
+    /// The HTML part.
+    pub html: String,
+}
+
+/// Why an email was not accepted. The texts are for the log, and contain no address.
+#[derive(Debug, thiserror::Error)]
+pub enum MailError {
+    /// Permanent: the address or the message was refused.
+    #[error("refused permanently: {0}")]
+    Refused(String),
+    /// Transient; with the pause the service asked for.
+    #[error("temporarily unavailable: {0}")]
+    Unavailable(String, Option<Duration>),
+    /// The service rejected the settings of the gate.
+    #[error("the settings are rejected: {0}")]
+    Misconfigured(String),
+    /// The result is unknown: it may have been accepted.
+    #[error("perhaps accepted: {0}")]
+    Unclear(String),
+}
+
+impl Email {
+    /// The subject, made safe for a header once more.
+    pub(super) fn subject(&self) -> String {
+        reveal::line(&self.subject, 200)
+    }
+
+    /// The headers that every transport sends.
+    pub(super) fn headers(&self, from: &Address) -> Vec<(&'static str, String)> {
+        let id = |name: &str| format!("<{name}@{}>", from.domain());
+        let mut headers = vec![
+            ("Message-ID", id(&self.name)),
+            // No automatic replies (RFC 3834); the same for Exchange (MS-OXCMAIL 2.1.3.2.20), not
+            // `All`, which would suppress bounces too.
+            ("Auto-Submitted", "auto-generated".to_owned()),
+            (
+                "X-Auto-Response-Suppress",
+                "DR, RN, NRN, OOF, AutoReply".to_owned(),
+            ),
+        ];
+        if let Some(first) = &self.in_reply_to {
+            headers.push(("In-Reply-To", id(first)));
+            headers.push(("References", id(first)));
+        }
+        if self.urgent {
+            headers.push(("Importance", "high".to_owned()));
+            headers.push(("X-Priority", "1".to_owned()));
+        }
+        headers
+    }
+}

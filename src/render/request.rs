@@ -1,0 +1,153 @@
+//! What pages and emails say about a request alike.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::domain::{Approval, Execution, State, Status, Verdict};
+use crate::reveal::{self, Warnings};
+use crate::values::Timestamp;
+
+/// What pages and mails show of a request alike.
+pub(super) struct Shown {
+    pub(super) agent: String,
+    pub(super) action: String,
+    pub(super) parameters: Value,
+    pub(super) warnings: Warnings,
+}
+
+impl Shown {
+    pub(super) fn new(approval: &Approval) -> Self {
+        let request = &approval.request;
+        let parameters =
+            serde_json::from_str(&request.parameters.json).expect("canonical JSON parses");
+        let mut warnings = Warnings::default();
+        warnings.read(request.id.agent());
+        warnings.read(&request.action);
+        warnings.look_at(&parameters);
+        Self {
+            agent: reveal::prose(request.id.agent()),
+            action: reveal::prose(&request.action),
+            parameters,
+            warnings,
+        }
+    }
+}
+
+/// Whose links others than the approver at `index` guessed codes with, until they were locked.
+pub(super) fn locked(approval: &Approval, index: usize) -> Vec<String> {
+    let others = approval
+        .approvers
+        .iter()
+        .enumerate()
+        .filter(|(other, _)| *other != index);
+    let locked = others.filter(|(_, approver)| approver.is_locked());
+    locked
+        .map(|(_, approver)| approver.address.to_string())
+        .collect()
+}
+
+/// How a request ended, in one sentence; nothing while it is pending.
+pub(super) fn ending(approval: &Approval, now: Timestamp) -> Option<String> {
+    let at = |at: Timestamp| at.in_words();
+    Some(match &approval.state {
+        State::Approved { decision, .. } => {
+            format!("Approved by {} on {}.", decision.by, at(decision.at))
+        }
+        State::Rejected(decision) => {
+            format!(
+                "Rejected by {} on {}. It does not run.",
+                decision.by,
+                at(decision.at)
+            )
+        }
+        State::Cancelled { at: when } => {
+            format!("Withdrawn by the agent on {}. It does not run.", at(*when))
+        }
+        State::Undeliverable { .. } => {
+            "None of the approvers could be reached. It does not run.".to_owned()
+        }
+        State::Pending | State::Timeout { .. } => match approval.status(now) {
+            Status::Pending => return None,
+            _ => {
+                let mut words = format!(
+                    "Timed out: nobody decided before {}. It does not run.",
+                    at(approval.request.expires_at)
+                );
+                if let Some(late) = &approval.late {
+                    let verdict = match late.verdict {
+                        Verdict::Approve => "approve",
+                        Verdict::Reject => "reject",
+                    };
+                    words.push_str(&format!(
+                        " {} wanted to {verdict} it on {}; that came too late and changed nothing.",
+                        late.by,
+                        at(late.at)
+                    ));
+                }
+                words
+            }
+        },
+    })
+}
+
+pub(super) fn execution_words(execution: &Execution) -> String {
+    match execution {
+        Execution::Awaited => "The agent has not taken the approval yet.".to_owned(),
+        Execution::Executing { at, .. } => {
+            format!(
+                "The agent took the approval on {} and is running the action.",
+                at.in_words()
+            )
+        }
+        Execution::Executed { at, .. } => {
+            format!(
+                "The agent reported on {} that the action ran.",
+                at.in_words()
+            )
+        }
+        Execution::Failed { at, .. } => {
+            format!(
+                "The agent reported on {} that the action failed.",
+                at.in_words()
+            )
+        }
+        Execution::Unknown { .. } => {
+            "The agent took the approval and was not heard of again: the action may have run."
+                .to_owned()
+        }
+        Execution::Lapsed { at } => format!(
+            "The agent did not take the approval before {}: it has lapsed, and nothing ran.",
+            at.in_words()
+        ),
+    }
+}
+
+pub(super) fn deadline(approval: &Approval, now: Timestamp) -> String {
+    let expires_at = approval.request.expires_at;
+    match approval.status(now) {
+        Status::Pending => {
+            format!(
+                "{} ({} left)",
+                expires_at.in_words(),
+                duration(expires_at.since(now))
+            )
+        }
+        _ => expires_at.in_words(),
+    }
+}
+
+/// A span of time in words, rounded down to what people count in.
+pub fn duration(span: Duration) -> String {
+    let seconds = span.as_secs();
+    let (count, unit) = match seconds {
+        0..=119 => (seconds, "second"),
+        120..=7_199 => (seconds / 60, "minute"),
+        7_200..=172_799 => (seconds / 3_600, "hour"),
+        _ => (seconds / 86_400, "day"),
+    };
+    match count {
+        1 => format!("1 {unit}"),
+        _ => format!("{count} {unit}s"),
+    }
+}

@@ -1,0 +1,9 @@
+//! Renders a template.
+
+use askama::Template;
+
+pub(super) fn render(template: &impl Template) -> String {
+    template
+        .render()
+        .expect("writing into a string does not fail")
+}

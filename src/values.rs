@@ -1,0 +1,13 @@
+//! Values that are valid by construction: addresses, ids, digests, times.
+
+mod address;
+mod allow_list;
+mod approval_id;
+mod digest;
+mod timestamp;
+
+pub use address::Address;
+pub use allow_list::{AllowList, Allowed};
+pub use approval_id::{ApprovalId, NotAnId, is_plain_name};
+pub use digest::Digest;
+pub use timestamp::{Clock, Timestamp};

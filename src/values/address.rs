@@ -1,0 +1,128 @@
+//! Email addresses of people.
+
+use std::fmt;
+
+/// An email address that needs no quoting in a header: ASCII, one `@`, no space, quotes or comment.
+/// Case is preserved; the domain is in ASCII (RFC 5890).
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Address(String);
+
+impl Address {
+    /// Parses a plain address of at most 254 characters (RFC 5321, section 4.5.3.1).
+    pub fn parse(text: &str) -> Option<Self> {
+        let (local, domain) = text.rsplit_once('@')?;
+        let domain = idna::domain_to_ascii_strict(domain).ok()?;
+        let plain = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-/=?^_`{|}~.".contains(&b);
+        let fits = (1..=64).contains(&local.len())
+            && local.bytes().all(plain)
+            && !local.starts_with('.')
+            && !local.ends_with('.')
+            && !local.contains("..")
+            && domain.contains('.')
+            && !domain.ends_with('.')
+            && local.len() + domain.len() < 254;
+        fits.then(|| Self(format!("{local}@{domain}")))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The part after the `@`.
+    pub fn domain(&self) -> &str {
+        self.parts().1
+    }
+
+    fn parts(&self) -> (&str, &str) {
+        self.0.rsplit_once('@').expect("parsed")
+    }
+
+    /// Whether both belong to one person, without regard to case and `+tag`.
+    pub fn is_same_person(&self, other: &Self) -> bool {
+        self.person() == other.person()
+    }
+
+    /// Whether both name one mailbox, without regard to case.
+    pub fn is_same_mailbox(&self, other: &Self) -> bool {
+        self.0.eq_ignore_ascii_case(&other.0)
+    }
+
+    /// Whether mail can never reach it: `.invalid` is reserved (RFC 6761, section 6.4).
+    pub fn is_unreachable(&self) -> bool {
+        self.0.to_ascii_lowercase().ends_with(".invalid")
+    }
+
+    /// A text equal for all addresses of one person; see [`Address::is_same_person`].
+    pub fn person(&self) -> String {
+        let (local, domain) = self.parts();
+        let local = local.split_once('+').map_or(local, |(name, _)| name);
+        format!("{local}@{domain}").to_ascii_lowercase()
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for Address {
+    /// Redacted: addresses must not reach a log.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Address(…)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(text: &str) -> Address {
+        Address::parse(text).unwrap_or_else(|| panic!("{text}"))
+    }
+
+    #[test]
+    fn takes_plain_addresses_only() {
+        for good in [
+            "alice@example.com",
+            "a.b+c@sub.example.com",
+            "o'brien@example.com",
+        ] {
+            assert_eq!(address(good).as_str(), good);
+        }
+        assert_eq!(
+            address("bob@bücher.example").as_str(),
+            "bob@xn--bcher-kva.example"
+        );
+        for bad in [
+            "",
+            "alice",
+            "@example.com",
+            "alice@",
+            "a b@example.com",
+            "alice@example",
+            "Alice <alice@example.com>",
+            "alice@example.com\r\nBcc: eve@example.com",
+            "a,b@example.com",
+            "alice@example.com,",
+            "\"a b\"@example.com",
+            "a@b@c@",
+            "älice@example.com",
+            "a..b@example.com",
+            "alice@exam ple.com",
+            "alice@-example.com",
+            "alice@example.com.",
+            "a@[127.0.0.1]",
+        ] {
+            assert!(Address::parse(bad).is_none(), "{bad}");
+        }
+        assert!(Address::parse(&format!("{}@example.com", "a".repeat(65))).is_none());
+    }
+
+    #[test]
+    fn knows_a_person_by_other_spellings() {
+        assert!(address("Alice+gate@Example.COM").is_same_person(&address("alice@example.com")));
+        assert!(address("a@BÜCHER.example").is_same_person(&address("a@xn--bcher-kva.example")));
+        assert!(!address("alice@example.com").is_same_person(&address("alice@example.org")));
+    }
+}

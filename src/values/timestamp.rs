@@ -1,0 +1,109 @@
+//! Points in time: UTC, whole milliseconds.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+use time::macros::format_description;
+
+/// The current time. A function, so that tests can control it.
+pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// A point in time, to the millisecond, which is all that JSON preserves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(OffsetDateTime);
+
+impl Timestamp {
+    /// `millis` after 1970-01-01T00:00:00Z; `None` outside the years ±9999.
+    pub fn from_unix_millis(millis: i64) -> Option<Self> {
+        OffsetDateTime::from_unix_timestamp_nanos(i128::from(millis) * 1_000_000)
+            .ok()
+            .map(Self)
+    }
+
+    /// Milliseconds since 1970-01-01T00:00:00Z.
+    pub fn unix_millis(self) -> i64 {
+        i64::try_from(self.0.unix_timestamp_nanos() / 1_000_000).expect("years ±9999 fit")
+    }
+
+    /// Whole seconds since 1970-01-01T00:00:00Z, as JSON Web Tokens count.
+    pub fn unix_seconds(self) -> i64 {
+        self.unix_millis().div_euclid(1_000)
+    }
+
+    /// Parses RFC 3339; truncates to the millisecond.
+    pub fn parse(text: &str) -> Option<Self> {
+        let time = OffsetDateTime::parse(text, &Rfc3339).ok()?;
+        Self::from_unix_millis(i64::try_from(time.unix_timestamp_nanos() / 1_000_000).ok()?)
+    }
+
+    /// For people: `22 November 2026, 17:30 UTC`.
+    pub fn in_words(self) -> String {
+        let format =
+            format_description!("[day padding:none] [month repr:long] [year], [hour]:[minute] UTC");
+        self.0.format(format).expect("a date can be written")
+    }
+
+    /// The time since `earlier`; zero if this is before it.
+    pub fn since(self, earlier: Self) -> Duration {
+        (self.0 - earlier.0).try_into().unwrap_or(Duration::ZERO)
+    }
+}
+
+impl std::ops::Add<Duration> for Timestamp {
+    type Output = Self;
+
+    /// Saturates at the end of the year 9999.
+    fn add(self, duration: Duration) -> Self {
+        let later = i64::try_from(duration.as_millis())
+            .ok()
+            .and_then(|millis| Self::from_unix_millis(self.unix_millis().checked_add(millis)?));
+        later.unwrap_or(Self(time::macros::datetime!(9999-12-31 23:59:59 UTC)))
+    }
+}
+
+impl fmt::Display for Timestamp {
+    /// RFC 3339 in UTC with milliseconds.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let format = format_description!(
+            "[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z"
+        );
+        f.write_str(&self.0.format(format).map_err(|_| fmt::Error)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_what_it_writes() {
+        for text in [
+            "2026-11-22T17:30:00.000Z",
+            "2024-02-29T23:59:59.999Z",
+            "1969-12-31T23:59:59.001Z",
+        ] {
+            assert_eq!(Timestamp::parse(text).unwrap().to_string(), text);
+        }
+        // The predecessor's seven digits, and an offset.
+        let time = Timestamp::parse("2025-04-13T17:57:40.8435119+02:00").unwrap();
+        assert_eq!(time.to_string(), "2025-04-13T15:57:40.843Z");
+        assert_eq!(time.in_words(), "13 April 2025, 15:57 UTC");
+    }
+
+    #[test]
+    fn adds_without_overflow() {
+        let time = Timestamp::parse("2026-11-22T17:30:00.000Z").unwrap();
+        assert_eq!(
+            (time + Duration::from_millis(1_500)).since(time),
+            Duration::from_millis(1_500)
+        );
+        assert_eq!(time.since(time + Duration::from_secs(1)), Duration::ZERO);
+        assert_eq!(
+            (time + Duration::MAX).to_string(),
+            "9999-12-31T23:59:59.000Z"
+        );
+    }
+}

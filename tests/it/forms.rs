@@ -1,0 +1,57 @@
+//! Decision forms by link, as the use case passes them to the domain once their secrets are checked.
+
+use std::time::Duration;
+
+use human_oversight::domain::{
+    Approval, Assurance, CheckedForm, CodeCheck, DecisionResult, DecisionStep, Proposal, Verdict,
+};
+use human_oversight::values::Timestamp;
+
+/// A current form with the right code.
+pub(crate) fn form(approver: usize, verdict: Verdict, comment: Option<&str>) -> CheckedForm {
+    CheckedForm {
+        approver,
+        assurance: Assurance::Link,
+        is_current: true,
+        verdict,
+        comment: comment.map(str::to_owned),
+        code: CodeCheck::Right,
+    }
+}
+
+/// The proposal that such a form leads to; panics if it decides nothing.
+pub(crate) fn proposal(
+    approval: &mut Approval,
+    form: &CheckedForm,
+    run_within: Duration,
+    now: Timestamp,
+) -> Proposal {
+    match approval.submit_decision(form, run_within, now) {
+        DecisionStep::Sign(proposal) => proposal,
+        DecisionStep::Done(result) => panic!("{result:?}"),
+    }
+}
+
+/// Submits such a form, and records the decision with a stand-in for the receipt.
+pub(crate) fn decide(
+    approval: &mut Approval,
+    approver: usize,
+    verdict: Verdict,
+    run_within: Duration,
+    now: Timestamp,
+) -> DecisionResult {
+    match approval.submit_decision(&form(approver, verdict, None), run_within, now) {
+        DecisionStep::Sign(proposal) => approval.record(proposal, "receipt".to_owned()),
+        DecisionStep::Done(result) => result,
+    }
+}
+
+/// Submits a wrong code.
+pub(crate) fn mistype_code(approval: &mut Approval, approver: usize, now: Timestamp) {
+    let form = CheckedForm {
+        code: CodeCheck::Wrong,
+        ..form(approver, Verdict::Approve, None)
+    };
+    let step = approval.submit_decision(&form, Duration::ZERO, now);
+    assert!(matches!(step, DecisionStep::Done(_)), "{step:?}");
+}
