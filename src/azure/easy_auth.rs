@@ -109,7 +109,7 @@ impl SignIn {
             return true;
         };
         let mut warnings = Warnings::default();
-        warnings.read(action);
+        warnings.scan(action);
         // A dash, a mark below a letter: what looks like something that is on a keyboard.
         let unusual = |c: char| !c.is_ascii() && !c.is_alphanumeric() && !c.is_whitespace();
         let action_words = normalize(action);

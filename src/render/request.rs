@@ -22,9 +22,9 @@ impl Shown {
         let parameters =
             serde_json::from_str(&request.parameters.json).expect("canonical JSON parses");
         let mut warnings = Warnings::default();
-        warnings.read(request.id.agent());
-        warnings.read(&request.action);
-        warnings.look_at(&parameters);
+        warnings.scan(request.id.agent());
+        warnings.scan(&request.action);
+        warnings.scan_value(&parameters);
         Self {
             agent: reveal::prose(request.id.agent()),
             action: reveal::prose(&request.action),
