@@ -301,8 +301,8 @@ mod tests {
 
     #[test]
     fn production_starts_with_everything_or_not_at_all() {
-        let link = keyring::fresh_link_key();
-        let receipt = keyring::fresh_receipt_key();
+        let link = keyring::generate_link_key();
+        let receipt = keyring::generate_receipt_key();
         let all = [
             (HOST_PORT, "4711"),
             ("HO_BASE_URL", "https://gate.example.com"),

@@ -379,5 +379,5 @@ impl Store {
 
 /// Tells a write from every other.
 fn operation_id() -> String {
-    hex(&keyring::random::<16>())
+    hex(&keyring::random_bytes::<16>())
 }

@@ -40,11 +40,11 @@ impl App {
                 keyring::load_or_create(&dir.join(file), fresh).map_err(AssembleError::LocalKeys)
             }
         };
-        let link_keys = load(&config.link_keys, "link.keys", keyring::fresh_link_key)?;
+        let link_keys = load(&config.link_keys, "link.keys", keyring::generate_link_key)?;
         let receipt_keys = load(
             &config.receipt_keys,
             "receipt.keys",
-            keyring::fresh_receipt_key,
+            keyring::generate_receipt_key,
         )?;
         let unusable = |name| move |error| ConfigError::Keys { name, error };
         let link_keys = LinkKeys::new(&link_keys).map_err(unusable("HO_LINK_KEYS"))?;

@@ -46,7 +46,7 @@ impl App {
     /// Whether a function key may act for an agent (`HO_AGENT_KEYS`).
     pub fn may_act_for(&self, function_key: &str, agent: &str) -> bool {
         let keys = self.config.agent_keys.as_ref();
-        keys.is_none_or(|keys| keys.allow(function_key, agent))
+        keys.is_none_or(|keys| keys.allows(function_key, agent))
     }
 
     /// Loads an approval and checks its receipt; the store has checked its row MAC.
@@ -92,7 +92,7 @@ impl App {
             match self.replace(row, before.approval.history.len()).await {
                 Ok(stored) => return Ok((stored, result)),
                 Err(StoreError::Conflict) => {
-                    let jitter = 1 + u64::from(keyring::random::<1>()[0]) % 8;
+                    let jitter = 1 + u64::from(keyring::random_bytes::<1>()[0]) % 8;
                     tokio::time::sleep(Duration::from_millis(u64::from(attempt) * jitter)).await;
                     row = self.load(&before.approval.request.id).await?;
                 }

@@ -9,7 +9,7 @@ use tracing::Instrument;
 use super::error::{ConflictReason, Error};
 use super::state::{App, log_events};
 use crate::domain::{Approval, Approver, ClaimResult, Parameters, Request, Status};
-use crate::keys::keyring::random;
+use crate::keys::keyring;
 use crate::store::StoreError;
 use crate::values::{Address, ApprovalId, Digest, Timestamp};
 
@@ -135,7 +135,7 @@ impl App {
             // Here the wait is also the deadline: store the timeout before answering.
             tokio::time::sleep(left + Duration::from_millis(1)).await;
         }
-        let nonce = hex(&random::<16>());
+        let nonce = hex(&keyring::random_bytes::<16>());
         let (approval, (claim, judged_at)) = self
             .update(id, |approval, now| Ok((approval.claim(&nonce, now), now)))
             .await?;

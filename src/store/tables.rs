@@ -492,7 +492,7 @@ fn first_page(
 /// At least as long as the service asks for.
 fn pause(tries: u32, fault: &Fault) -> Duration {
     let longest = PAUSE * 2_u32.pow(tries.min(5) - 1);
-    let chance = f64::from(keyring::random::<1>()[0]) / 512.0;
+    let chance = f64::from(keyring::random_bytes::<1>()[0]) / 512.0;
     let pause = longest.mul_f64(1.0 - chance);
     match fault {
         Fault::Busy {

@@ -53,7 +53,10 @@ impl Cloud {
     /// A gate that has the cloud for its store, and is told this besides.
     async fn gate(&self, settings: &[(&str, &str)]) -> Process {
         let endpoint = format!("https://127.0.0.1:{}/devstoreaccount1", self.azurite.port);
-        let keys = (keyring::fresh_link_key(), keyring::fresh_receipt_key());
+        let keys = (
+            keyring::generate_link_key(),
+            keyring::generate_receipt_key(),
+        );
         let table = fresh_table();
         let of_cloud = [
             ("HO_STORE", "tables"),

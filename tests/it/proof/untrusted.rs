@@ -40,7 +40,7 @@ fn text(bytes: &[u8]) -> String {
 
 #[test]
 fn no_receipt_but_the_genuine_one_is_verified() {
-    let keys = keyring::parse(&keyring::fresh_receipt_key()).unwrap();
+    let keys = keyring::parse(&keyring::generate_receipt_key()).unwrap();
     let keys = ReceiptKeys::new(&keys).unwrap();
     let mut asked = approval("agent", "1");
     let yes = form(0, Verdict::Approve, None);
