@@ -145,7 +145,7 @@ impl App {
 
     fn link_holder(&self, approval: &Approval, caller: &Caller) -> Option<Identified> {
         let sign_in = self.config.sign_in.as_ref();
-        if sign_in.is_some_and(|it| it.is_needed_for(&approval.request.action)) {
+        if sign_in.is_some_and(|it| it.is_required_for(&approval.request.action)) {
             return None;
         }
         let approver = self.link_keys.link_holder(approval, &caller.link)?;

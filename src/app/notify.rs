@@ -91,7 +91,7 @@ impl App {
         let token = self.link_keys.link_token(approval, attempt.approver)?;
         let code = self.link_keys.one_time_code(approval, attempt.approver)?;
         let sign_in = self.config.sign_in.as_ref();
-        let secrets = if sign_in.is_some_and(|it| it.is_needed_for(&approval.request.action)) {
+        let secrets = if sign_in.is_some_and(|it| it.is_required_for(&approval.request.action)) {
             render::Secrets {
                 link: page,
                 code: None,
@@ -116,6 +116,6 @@ fn delivery_fault(error: &MailError) -> (DeliveryFault, Option<Duration>) {
         MailError::Refused(_) => (DeliveryFault::Refused, None),
         MailError::Unavailable(_, retry_after) => (DeliveryFault::Unavailable, *retry_after),
         MailError::Misconfigured(_) => (DeliveryFault::Misconfigured, None),
-        MailError::Unclear(_) => (DeliveryFault::Unclear, None),
+        MailError::OutcomeUnknown(_) => (DeliveryFault::Unclear, None),
     }
 }

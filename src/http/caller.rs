@@ -29,10 +29,10 @@ fn member(sign_in: &SignIn, headers: &HeaderMap) -> Result<Member, NotSignedIn> 
     }
     let mut principals = headers.get_all(PRINCIPAL).iter();
     match (principals.next(), principals.next()) {
-        (None, _) => Err(NotSignedIn::Nobody),
+        (None, _) => Err(NotSignedIn::Anonymous),
         (Some(principal), None) => {
-            sign_in.member(principal.to_str().map_err(|_| NotSignedIn::Unclear)?)
+            sign_in.parse_member(principal.to_str().map_err(|_| NotSignedIn::Invalid)?)
         }
-        (Some(_), Some(_)) => Err(NotSignedIn::Unclear),
+        (Some(_), Some(_)) => Err(NotSignedIn::Invalid),
     }
 }

@@ -196,7 +196,7 @@ async fn a_sign_in_that_fails_is_told_in_one_line() {
     );
     let log = gate.kill().await;
     assert!(
-        log.contains("the sign-in failed: the identity service answered 500"),
+        log.contains("no access token could be obtained: the identity service answered 500"),
         "{log}"
     );
     assert!(!log.contains("header-secret"), "{log}");

@@ -106,7 +106,7 @@ pub(super) fn failed(app: &App, caller: &Caller, id: Option<Id>, error: Error) -
     };
     let mut switch = None;
     let (heading, text) = match &error {
-        Error::SignIn(NotSignedIn::Nobody) => {
+        Error::SignIn(NotSignedIn::Anonymous) => {
             switch = Some(("Sign in", "login/aad?post_login_redirect_uri"));
             (
                 "Please sign in",
