@@ -26,7 +26,7 @@ pub(super) fn mail(get: &Lookup<'_>, production: bool) -> Result<TransportConfig
             get,
             ["HO_ACS_ENDPOINT", "HO_ACS_CONNECTION_STRING"],
             "HO_MAIL=acs needs a resource (or HO_ACS_CONNECTION_STRING)",
-            |address| AcsConfig::at(address, principal(get, production)),
+            |address| AcsConfig::new(address, principal(get, production)),
             AcsConfig::from_connection_string,
         )
         .map(TransportConfig::Acs),
