@@ -14,7 +14,7 @@ use super::error::Error;
 use super::page::page;
 use crate::app::App;
 use crate::mailer::TransportConfig;
-use crate::render::{self, InboxMail};
+use crate::render::{self, InboxEmail};
 use crate::values::{Timestamp, is_plain_name};
 
 /// A mail's own page: its styles stand in it, it can run nothing, and its links open outside.
@@ -29,7 +29,7 @@ pub(super) async fn list(State(app): State<Arc<App>>) -> Result<Response, Error>
     let mut folder = match fs::read_dir(folder(&app)?).await {
         Ok(folder) => folder,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            return Ok(framing(render::inbox_page(&[])));
+            return Ok(framing(render::render_inbox(&[])));
         }
         Err(error) => return Err(Error::Unavailable(error.to_string())),
     };
@@ -48,8 +48,8 @@ pub(super) async fn list(State(app): State<Arc<App>>) -> Result<Response, Error>
         }
     }
     mails.sort_by_key(|(written, _)| std::cmp::Reverse(*written));
-    let mails: Vec<InboxMail> = mails.into_iter().map(|(_, mail)| mail).collect();
-    Ok(framing(render::inbox_page(&mails)))
+    let mails: Vec<InboxEmail> = mails.into_iter().map(|(_, mail)| mail).collect();
+    Ok(framing(render::render_inbox(&mails)))
 }
 
 /// Where the mails are, if they are files.
@@ -65,7 +65,7 @@ pub(super) async fn mail(
     Path(name): Path<String>,
 ) -> Result<Response, Error> {
     let source = source(folder(&app)?, &name).await?;
-    Ok(framing(render::inbox_mail_page(&summary(&name, &source))))
+    Ok(framing(render::render_inbox_email(&summary(&name, &source))))
 }
 
 pub(super) async fn part(
@@ -107,9 +107,9 @@ async fn source(folder: &FilePath, name: &str) -> Result<Vec<u8>, Error> {
         .map_err(|_| Error::NotFound)
 }
 
-fn summary(name: &str, source: &[u8]) -> InboxMail {
+fn summary(name: &str, source: &[u8]) -> InboxEmail {
     let message = MessageParser::default().parse(source).unwrap_or_default();
-    InboxMail {
+    InboxEmail {
         name: name.to_owned(),
         subject: message.subject().unwrap_or_default().to_owned(),
         from: first_address(message.from()),

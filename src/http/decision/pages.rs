@@ -9,7 +9,7 @@ use crate::domain::{Approval, Assurance, DecisionResult, Status};
 use crate::http::error::Error;
 use crate::http::extract::Id;
 use crate::http::page::{page, page_style};
-use crate::render::{self, DecisionPage};
+use crate::render::{self, DecisionPage, Identification};
 use crate::reveal;
 
 fn status(result: DecisionResult) -> StatusCode {
@@ -73,9 +73,9 @@ pub(super) fn show(
             action: format!("/api/decision/{}", approval.request.id),
             token,
             comment: comment.unwrap_or_default(),
-            proof: match assurance {
-                Assurance::Entra(_) => render::Proof::SignedIn,
-                Assurance::Link => render::Proof::Link {
+            identification: match assurance {
+                Assurance::Entra(_) => Identification::SignedIn,
+                Assurance::Link => Identification::Link {
                     link,
                     locked: approval.approvers[approver].is_locked(),
                 },
@@ -90,7 +90,7 @@ pub(super) fn show(
         (None, _) => StatusCode::OK,
         (Some(result), _) => status(result),
     };
-    page(code, "", shown.html())
+    page(code, "", shown.render_html())
 }
 
 /// A page that says why there is nothing to decide here, and what to do about it.
@@ -171,7 +171,7 @@ pub(super) fn failed(app: &App, caller: &Caller, id: Option<Id>, error: Error) -
     };
     let text = format!("{text}{signed_in}");
     let status = error.status();
-    let text = render::message_page(heading, &text, link, page_style(app));
+    let text = render::render_message(heading, &text, link, page_style(app));
     let mut response = page(status, "", text);
     if status == StatusCode::SERVICE_UNAVAILABLE {
         response
