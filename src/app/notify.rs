@@ -92,21 +92,21 @@ impl App {
         let code = self.link_keys.one_time_code(approval, attempt.approver)?;
         let sign_in = self.config.sign_in.as_ref();
         let secrets = if sign_in.is_some_and(|it| it.is_required_for(&approval.request.action)) {
-            render::Secrets {
+            render::EmailSecrets {
                 link: page,
                 code: None,
             }
         } else {
-            render::Secrets {
+            render::EmailSecrets {
                 link: format!("{page}?k={token}"),
                 code: Some(code),
             }
         };
-        let parameters = self.config.mail_parameters;
+        let disclosure = self.config.parameter_disclosure;
         let brand = &self.config.brand;
         let now = self.now();
-        Some(render::email(
-            approval, attempt, &secrets, parameters, brand, now,
+        Some(render::render_email(
+            approval, attempt, &secrets, disclosure, brand, now,
         ))
     }
 }

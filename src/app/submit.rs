@@ -81,7 +81,7 @@ impl App {
         let (id, digest) = (approval.request.id.clone(), approval.request.digest);
         // Leasing within the insert saves a write; no other instance can know the row yet.
         let now = approval.request.requested_at;
-        let attempts = approval.lease_deliveries(self.config.mail_notes, now);
+        let attempts = approval.lease_deliveries(self.config.notifications, now);
         let due = approval.next_due(self.config.outcome_within);
         match self.store.insert(approval, due).await {
             Ok(stored) => {

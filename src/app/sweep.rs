@@ -119,7 +119,7 @@ impl App {
         let (row, attempts) = self
             .update_loaded(self.trusted(row)?, |approval, now| {
                 approval.apply_timeouts(self.config.outcome_within, now);
-                Ok(approval.lease_deliveries(self.config.mail_notes, now))
+                Ok(approval.lease_deliveries(self.config.notifications, now))
             })
             .await?;
         if row.approval == before {
