@@ -17,7 +17,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::anyhow;
-use human_oversight::config::Archive;
+use human_oversight::config::TableSettings;
 
 use clock::clock;
 
@@ -28,7 +28,8 @@ const USAGE: &str = "usage: human-oversight [COMMAND]
   ask OPTIONS -- COMMAND    run a command only after a person approved it (not on Windows)
   verify [--keys FILE]      hold every row of the table against its proofs; FILE as /api/keys gives it
   backup FILE               copy the table into a new file, a row a line
-  restore FILE              put rows of such a copy back, never over one that is there
+  restore FILE              put rows of such a copy back, never over one that is there;
+                            with --gate-id ID those of the gate ID too
   purge --older-than DAYS   say what ended so long ago; with --delete, delete it
   keygen                    print fresh keys as HO_LINK_KEYS and HO_RECEIPT_KEYS take them
 ";
@@ -53,27 +54,29 @@ pub(crate) async fn main() -> ExitCode {
         },
         #[cfg(unix)]
         ["ask", arguments @ ..] => return ask(arguments).await,
-        ["verify"] => return table("verify", |archive| verify::run(archive, clock(), None)).await,
+        ["verify"] => {
+            return table("verify", |settings| verify::run(settings, clock(), None)).await;
+        }
         ["verify", "--keys", file] => {
             let keys = Some(Path::new(file));
-            return table("verify", |archive| verify::run(archive, clock(), keys)).await;
+            return table("verify", |settings| verify::run(settings, clock(), keys)).await;
         }
         ["backup", file] => {
             let file = Path::new(file);
-            return table("back up", |archive| backup::run(archive, clock(), file)).await;
+            return table("back up", |settings| backup::run(settings, clock(), file)).await;
         }
-        ["restore", file] => {
-            let file = Path::new(file);
-            return table("restore", |archive| backup::restore(archive, clock(), file)).await;
+        ["restore", file] => return restore(file, None).await,
+        ["restore", file, "--gate-id", id] | ["restore", "--gate-id", id, file] => {
+            return restore(file, Some(id)).await;
         }
         ["purge", "--older-than", days] | ["purge", "--older-than", days, "--delete"] => {
             let Ok(days) = days.parse() else {
                 eprintln!("human-oversight: --older-than takes a whole number of days");
                 return ExitCode::from(2);
             };
-            let is_meant = arguments.last() == Some(&"--delete");
-            return table("purge", |archive| {
-                purge::run(archive, clock(), days, is_meant)
+            let delete = arguments.last() == Some(&"--delete");
+            return table("purge", |settings| {
+                purge::run(settings, clock(), days, delete)
             })
             .await;
         }
@@ -106,16 +109,24 @@ async fn ask(arguments: &[&str]) -> ExitCode {
 }
 
 /// Works on the table by itself. Ends with 2 when it could not.
-async fn table<Fut>(name: &str, work: impl FnOnce(Archive) -> Fut) -> ExitCode
+async fn table<Fut>(name: &str, work: impl FnOnce(TableSettings) -> Fut) -> ExitCode
 where
     Fut: Future<Output = anyhow::Result<ExitCode>>,
 {
-    let done = match Archive::read(|name| std::env::var(name).ok()) {
-        Ok(archive) => work(archive).await,
+    let done = match TableSettings::read(|name| std::env::var(name).ok()) {
+        Ok(settings) => work(settings).await,
         Err(error) => Err(error.into()),
     };
     done.unwrap_or_else(|error| {
         eprintln!("human-oversight cannot {name}: {error:#}");
         ExitCode::from(2)
     })
+}
+
+async fn restore(file: &str, other_gate: Option<&str>) -> ExitCode {
+    let file = Path::new(file);
+    table("restore", |settings| {
+        backup::restore(settings, clock(), file, other_gate)
+    })
+    .await
 }

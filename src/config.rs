@@ -14,13 +14,15 @@ use crate::domain::NotificationSettings;
 use crate::keys::{AgentKeys, NamedKey};
 use crate::mailer::TransportConfig;
 use crate::render::{Brand, ParameterDisclosure};
+use crate::store::RowSettings;
 use crate::values::{Address, AllowList};
 
 pub use error::ConfigError;
 use lookup::{Lookup, non_empty, number, parse, seconds, unusable};
 use mail::{brand, mail_from, notifications, parameter_disclosure, transport};
 use sign_in::sign_in;
-pub use store::{Archive, StoreConfig};
+use store::gate_id_of;
+pub use store::{StoreConfig, TableSettings};
 
 /// The settings of a gate.
 #[derive(Clone, Debug)]
@@ -38,6 +40,8 @@ pub struct Config {
     pub base_url: Option<String>,
     /// The store of requests.
     pub store: StoreConfig,
+    /// How the store writes rows.
+    pub rows: RowSettings,
     /// The folder for the key files of local development.
     pub home: PathBuf,
     /// The transport of emails.
@@ -87,20 +91,25 @@ impl Config {
         let local = get("HO_LOCAL").as_deref() == Some("1") && !in_cloud;
         let production = behind_host && !local;
 
-        let Archive {
+        let TableSettings {
             store,
+            mut rows,
             home,
             link_keys,
             receipt_keys,
-        } = Archive::of(&get, production)?;
+        } = TableSettings::of(&get, production)?;
         let mail = transport(&get, production)?;
+        let base_url = base_url(&get, production)?;
+        let public_url = base_url.as_deref().filter(|_| production);
+        rows.default_gate_id = Some(public_url.map_or_else(|| "local".to_owned(), gate_id_of));
         let config = Self {
             production,
             behind_host,
             log: get("HO_LOG").unwrap_or_else(|| "info".to_owned()),
             port: port(&get)?,
-            base_url: base_url(&get, production)?,
+            base_url,
             store,
+            rows,
             home,
             mail_from: mail_from(&get, &mail)?,
             mail,
@@ -285,6 +294,10 @@ mod tests {
             ("HO_SWEEP_SECONDS", "0"),
             ("HO_IDENTITY", "password"),
             ("HO_OPEN_LIMIT", "0"),
+            ("HO_ROWS", "3"),
+            ("HO_GATE_ID", "a b"),
+            ("HO_GATE_ID", "a,"),
+            ("HO_GATE_ID", "a,b,c"),
             ("HO_BASE_URL", "example.com"),
             ("HO_BASE_URL", "https://example.com/path"),
             ("HO_LINK_KEYS", "x"),
