@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
 use futures_util::FutureExt;
-use human_oversight::render::duration;
+use human_oversight::render::format_duration;
 use human_oversight::values::Timestamp;
 use human_oversight_client::{Action, Error, Gate, Handle, Permit, Reason, Refusal};
 use human_oversight_protocol::parameters::hex;
@@ -392,7 +392,7 @@ async fn show_wait(expires_at: Timestamp) -> Infallible {
             NEWS
         })
         .await;
-        let left = duration(expires_at.since(now()));
+        let left = format_duration(expires_at.since(now()));
         match watched {
             true => eprint!("\r\x1b[2Khuman-oversight: waiting for a decision ({left} left)"),
             false => say(format_args!("waiting for a decision ({left} left)")),

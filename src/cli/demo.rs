@@ -8,7 +8,7 @@ use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use human_oversight::render::duration;
+use human_oversight::render::format_duration;
 use human_oversight_client::{Client, Gate, Outcome};
 use human_oversight_protocol::receipt;
 use human_oversight_protocol::types::Approval;
@@ -138,7 +138,10 @@ async fn show_receipt(client: &Client, approval: &Approval) -> anyhow::Result<()
 async fn spin(timeout: Duration) {
     let started = Instant::now();
     if !std::io::stdout().is_terminal() {
-        println!("Waiting for your decision, {} at most.", duration(timeout));
+        println!(
+            "Waiting for your decision, {} at most.",
+            format_duration(timeout)
+        );
         return;
     }
     for frame in ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏']
@@ -148,7 +151,7 @@ async fn spin(timeout: Duration) {
         let left = timeout.saturating_sub(started.elapsed());
         print!(
             "\r\x1b[2K{frame} Waiting for your decision ({} left)",
-            duration(left)
+            format_duration(left)
         );
         std::io::stdout().flush().ok();
         tokio::time::sleep(Duration::from_millis(100)).await;

@@ -96,7 +96,7 @@ fn decode_key(key: &str) -> Option<String> {
 
 /// A fresh `OperationId`, which names one write.
 pub(super) fn operation_id() -> String {
-    hex(&keyring::random::<16>())
+    hex(&keyring::random_bytes::<16>())
 }
 
 /// What rows of version 2 are sealed for: their gate and their table.

@@ -53,7 +53,10 @@ impl Cloud {
     /// A gate that has the cloud for its store, and is told this besides.
     async fn gate(&self, settings: &[(&str, &str)]) -> Process {
         let endpoint = format!("https://127.0.0.1:{}/devstoreaccount1", self.azurite.port);
-        let keys = (keyring::fresh_link_key(), keyring::fresh_receipt_key());
+        let keys = (
+            keyring::generate_link_key(),
+            keyring::generate_receipt_key(),
+        );
         let table = fresh_table();
         let of_cloud = [
             ("HO_STORE", "tables"),
@@ -193,7 +196,7 @@ async fn a_sign_in_that_fails_is_told_in_one_line() {
     );
     let log = gate.kill().await;
     assert!(
-        log.contains("the sign-in failed: the identity service answered 500"),
+        log.contains("no access token could be obtained: the identity service answered 500"),
         "{log}"
     );
     assert!(!log.contains("header-secret"), "{log}");

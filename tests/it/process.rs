@@ -140,7 +140,10 @@ pub(crate) async fn decide_at(link: &str, form: &str) -> Result<u16, reqwest::Er
 async fn what_cannot_be_used_ends_it_with_one_clear_line_and_exit_code_1() {
     let listening = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let taken = listening.local_addr().unwrap().port().to_string();
-    let (link_key, receipt_key) = (keyring::fresh_link_key(), keyring::fresh_receipt_key());
+    let (link_key, receipt_key) = (
+        keyring::generate_link_key(),
+        keyring::generate_receipt_key(),
+    );
     for (settings, words) in [
         (vec![("HO_PORT", "x")], "HO_PORT cannot be used"),
         (vec![("HO_PORT", taken.as_str())], "is in use"),
@@ -295,7 +298,10 @@ async fn the_log_tells_the_operator_everything_and_an_attacker_nothing() {
 #[tokio::test]
 async fn production_opens_at_once_and_has_no_inbox() {
     let dir = tempfile::tempdir().unwrap();
-    let (link_key, receipt_key) = (keyring::fresh_link_key(), keyring::fresh_receipt_key());
+    let (link_key, receipt_key) = (
+        keyring::generate_link_key(),
+        keyring::generate_receipt_key(),
+    );
     let free = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = free.local_addr().unwrap().port().to_string();
     drop(free);
