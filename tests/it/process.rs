@@ -185,8 +185,53 @@ async fn what_cannot_be_used_ends_it_with_one_clear_line_and_exit_code_1() {
         canary::none_in(&error);
         assert!(output.stdout.is_empty());
     }
-    let output = binary().arg("dance").output().await.unwrap();
-    assert_eq!(output.status.code(), Some(2));
+}
+
+#[tokio::test]
+async fn wrong_arguments_are_named_with_exit_code_2() {
+    for (arguments, words) in [
+        (vec!["dance"], "'dance'"),
+        (vec!["--dance"], "'--dance'"),
+        (vec!["keygen", "dance"], "'dance'"),
+        (vec!["demo", "--timeout"], "'--timeout <SECONDS>'"),
+        (vec!["demo", "--timeout=soon"], "a whole number of seconds"),
+        (vec!["verify", "--keys"], "'--keys <FILE>'"),
+        (vec!["backup"], "<FILE>"),
+        (vec!["restore"], "<FILE>"),
+        (vec!["purge"], "--older-than <DAYS>"),
+        (vec!["purge", "--delete"], "--older-than <DAYS>"),
+        (
+            vec!["purge", "--older-than", "1.5"],
+            "a whole number of days",
+        ),
+    ] {
+        let output = binary().args(&arguments).output().await.unwrap();
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {error}");
+        assert!(error.contains(words), "{arguments:?}: {error}");
+        assert!(output.stdout.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn help_and_version_go_to_stdout() {
+    let version = concat!("human-oversight ", env!("CARGO_PKG_VERSION"), "\n");
+    for (arguments, words) in [
+        (vec!["--version"], version),
+        (vec!["--help"], "keygen"),
+        (vec!["demo", "--help"], "--timeout <SECONDS>"),
+        (vec!["ask", "--help"], "HO_URL"),
+        (vec!["verify", "--help"], "--keys <FILE>"),
+        (vec!["backup", "--help"], "<FILE>"),
+        (vec!["restore", "--help"], "<FILE>"),
+        (vec!["purge", "--help"], "--older-than <DAYS>"),
+    ] {
+        let output = binary().args(&arguments).output().await.unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}: {text}");
+        assert!(text.contains(words), "{arguments:?}: {text}");
+        assert!(output.stderr.is_empty());
+    }
 }
 
 #[tokio::test]
