@@ -1,6 +1,6 @@
-//! Bad input of every kind: it is refused with the right status and a document that names what is
-//! wrong, nothing of it is repeated, nothing is stored, and nothing hangs. What is wrong with one
-//! function's own members is in that function's tests.
+//! Invalid input of every kind is refused with the right status and a problem document that names the
+//! fault and repeats no input; nothing is stored, and no call hangs. Invalid members of a single function
+//! are in the tests of that function.
 
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,7 @@ use crate::edge::raw;
 use crate::harness::{ALICE, TestGate, request};
 
 #[tokio::test]
-async fn a_bad_submit_gets_a_clear_problem_and_nothing_is_stored() {
+async fn an_invalid_submit_gets_a_problem_document_and_stores_nothing() {
     let gate = TestGate::with(&[("HO_ALLOWED_APPROVERS", "*@example.com")]).await;
     let good = serde_json::to_value(request()).unwrap();
     let with = |member: &str, value: Value| {
@@ -181,7 +181,7 @@ async fn a_bad_submit_gets_a_clear_problem_and_nothing_is_stored() {
             422,
             "/approverEmails/0",
         ),
-        (with("onBehalfOf", json!("somebody")), 422, "/onBehalfOf"),
+        (with("onBehalfOf", json!("requester")), 422, "/onBehalfOf"),
         (
             with("correlationId", json!("../../x")),
             422,
@@ -214,7 +214,7 @@ async fn a_bad_submit_gets_a_clear_problem_and_nothing_is_stored() {
             413,
             "",
         ),
-        // Texts that only look like JSON, or like the members that there are.
+        // Texts and members that resemble valid ones.
         (format!("\u{feff}{good}"), 400, ""),
         (format!("{good},"), 400, ""),
         (good.to_string().replace('"', "'"), 400, ""),
@@ -373,12 +373,12 @@ async fn a_bad_submit_gets_a_clear_problem_and_nothing_is_stored() {
         }
     }
     assert!(count >= 110);
-    assert!(gate.mails().is_empty(), "nobody is mailed");
+    assert!(gate.mails().is_empty(), "no email is sent");
     assert!(gate.stored().await.is_empty(), "nothing is stored");
 }
 
 #[tokio::test]
-async fn every_limit_is_named_to_whoever_exceeds_it() {
+async fn a_problem_names_the_limit_that_was_exceeded() {
     let gate = TestGate::start().await;
     let approval = gate.ask().await;
     let before = gate.stored().await;
@@ -387,7 +387,7 @@ async fn every_limit_is_named_to_whoever_exceeds_it() {
         body[member] = value;
         ("/api/submit".to_owned(), body.to_string())
     };
-    let of_id = |function: &str, body: Value| {
+    let call = |function: &str, body: Value| {
         (format!("/api/{function}/{}", approval.id), body.to_string())
     };
     let nested = (0..70).fold(json!(1), |inner, _| json!({"a": inner}));
@@ -418,20 +418,20 @@ async fn every_limit_is_named_to_whoever_exceeds_it() {
         ),
         (submit("parameters", nested), vec!["64"]),
         (submit("claimant", json!("x")), vec!["64"]),
-        (of_id("claim", json!({"nonce": "x"})), vec!["16", "64"]),
+        (call("claim", json!({"nonce": "x"})), vec!["16", "64"]),
         (
-            of_id(
+            call(
                 "claim",
                 json!({"nonce": "x".repeat(16), "secret": "x".repeat(257)}),
             ),
             vec!["256"],
         ),
         (
-            of_id("withdraw", json!({"secret": "x".repeat(257)})),
+            call("withdraw", json!({"secret": "x".repeat(257)})),
             vec!["256"],
         ),
         (
-            of_id(
+            call(
                 "outcome",
                 json!({"status": "ExecutionFailed", "error": "x".repeat(2_001)}),
             ),
@@ -448,8 +448,8 @@ async fn every_limit_is_named_to_whoever_exceeds_it() {
     assert_eq!(gate.stored().await, before);
 }
 
-/// Parts of an address that name no request, whatever a client or a host makes of them.
-const NO_IDS: [&str; 23] = [
+/// Path segments that are no id of a stored request, before or after decoding.
+const INVALID_IDS: [&str; 23] = [
     "x",
     "YQ",
     "YQ.",
@@ -476,14 +476,16 @@ const NO_IDS: [&str; 23] = [
 ];
 
 #[tokio::test]
-async fn what_names_no_request_is_not_found_on_any_route() {
+async fn an_invalid_id_is_not_found_on_any_route() {
     let gate = TestGate::start().await;
     let approval = gate.ask().await;
     let before = gate.stored().await;
     let long = format!("{}.{}", "YQ".repeat(2_000), "x".repeat(65));
     let upper = approval.id.to_uppercase();
     let more = format!("{}.", approval.id);
-    let ids = NO_IDS.into_iter().chain([long.as_str(), &upper, &more]);
+    let ids = INVALID_IDS
+        .into_iter()
+        .chain([long.as_str(), &upper, &more]);
     for id in ids {
         for (function, body) in [
             ("claim", Some(json!({"nonce": "0123456789abcdef"}))),
@@ -498,7 +500,7 @@ async fn what_names_no_request_is_not_found_on_any_route() {
                 None => gate.get(&format!("{}{path}", gate.url)).await,
             };
             assert_eq!(answer.status, StatusCode::NOT_FOUND, "{path}");
-            // What a host unescapes before it hands it on may be no decision's address any more.
+            // A host that decodes the path may leave no decision path.
             match answer.header("content-type") {
                 "application/problem+json" => drop(answer.problem()),
                 _ => assert!(answer.body.contains("does not open anything"), "{path}"),
@@ -513,7 +515,7 @@ async fn what_names_no_request_is_not_found_on_any_route() {
 }
 
 #[tokio::test]
-async fn a_query_that_makes_no_sense_is_refused_or_means_nothing() {
+async fn an_invalid_query_is_refused_or_ignored() {
     let gate = TestGate::start().await;
     let approval = gate.ask().await;
     gate.reject(&approval, ALICE, "no").await;
@@ -560,9 +562,9 @@ async fn a_query_that_makes_no_sense_is_refused_or_means_nothing() {
 }
 
 #[tokio::test]
-async fn bytes_that_no_client_sends_are_refused_and_smuggle_nothing() {
+async fn malformed_http_is_refused_and_smuggles_no_request() {
     let gate = TestGate::alone().await;
-    // Should anything be taken for a request that must not be, it is a good one and would be stored.
+    // A smuggled request would be valid, and would be stored.
     let good = serde_json::to_string(&request()).unwrap();
     let length = good.len();
     let json = "Host: localhost\r\nContent-Type: application/json\r\n";
@@ -590,7 +592,7 @@ async fn bytes_that_no_client_sends_are_refused_and_smuggle_nothing() {
         format!("POST /api/submit HTTP/1.1\r\n{json}{first}\r\n{second}\r\n\r\n0\r\n\r\n{inner}")
     };
     let (cl, te) = ("Content-Length: 5", "Transfer-Encoding: chunked");
-    // Whether the gate itself answers, with a problem document, or already the reader of the head.
+    // Who answers: the gate with a problem document, or hyper while it reads the head.
     const GATE: bool = true;
     const HEAD: bool = false;
     let cases: Vec<(Vec<u8>, u16, bool)> = [
@@ -671,7 +673,7 @@ async fn bytes_that_no_client_sends_are_refused_and_smuggle_nothing() {
         (sized(&(length - 1).to_string()), 400, GATE),
         (submit("X: no length", &good), 400, GATE),
         (sized("0"), 400, GATE),
-        // Its chunks.
+        // The chunks.
         (coded("gzip"), 400, HEAD),
         (coded("identity"), 400, HEAD),
         (coded("xchunked"), 400, HEAD),
@@ -728,7 +730,7 @@ async fn bytes_that_no_client_sends_are_refused_and_smuggle_nothing() {
             413,
             GATE,
         ),
-        // Both: the chunks count, and the connection ends after them.
+        // Length and chunks: the chunks count, and the connection is closed after them.
         (both(cl, te), 400, GATE),
         (both(te, cl), 400, GATE),
         // The body.
@@ -783,7 +785,7 @@ async fn bytes_that_no_client_sends_are_refused_and_smuggle_nothing() {
         let answer = raw(&gate, bytes).await;
         let sent = String::from_utf8_lossy(&bytes[..bytes.len().min(300)]);
         assert!(
-            // The connection may be reset over what nobody read before the answer arrives.
+            // Unread bytes may reset the connection before the answer arrives.
             answer.starts_with(&format!("HTTP/1.1 {status} "))
                 || (answer.is_empty() && *status == 431),
             "{status} for {sent}\n{answer}"
@@ -800,8 +802,8 @@ async fn bytes_that_no_client_sends_are_refused_and_smuggle_nothing() {
     }
     assert!(cases.len() >= 70);
     assert!(gate.stored().await.is_empty(), "nothing is stored");
-    assert!(gate.mails().is_empty(), "nobody is mailed");
-    // What is odd, but allowed, disturbs nobody.
+    assert!(gate.mails().is_empty(), "no email is sent");
+    // Unusual but valid requests succeed.
     for odd in [
         keys("X: é\r\n"),
         keys(&headers(90)),
@@ -821,7 +823,7 @@ async fn bytes_that_no_client_sends_are_refused_and_smuggle_nothing() {
 }
 
 #[tokio::test]
-async fn a_slow_head_and_a_slow_body_are_given_up() {
+async fn slow_heads_and_bodies_time_out() {
     let gate = TestGate::alone().await;
     let started = Instant::now();
     let head = raw(&gate, "GET / HTTP/1.1\r\nHost: local");

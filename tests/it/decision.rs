@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::harness::{ALICE, BOB, Question, TestGate, object, request};
 
 #[tokio::test]
-async fn the_page_shows_what_will_be_done_and_to_whom_it_speaks() {
+async fn the_page_shows_the_request_and_the_approver() {
     let gate = TestGate::start().await;
     let mut request = request();
     request.reason = Some("The contract ended.".to_owned());
@@ -34,12 +34,12 @@ async fn the_page_shows_what_will_be_done_and_to_whom_it_speaks() {
     );
     assert!(
         parameters.unwrap() < reason.unwrap(),
-        "the agent's own words come last"
+        "the agent's own text comes last"
     );
     assert!(!page.body.contains("<script"));
     assert!(
         !page.body.contains(&gate.question(&approval, ALICE).code),
-        "the code is in the mail only"
+        "the code is in the email only"
     );
     let policy = page.header("content-security-policy");
     assert!(
@@ -59,12 +59,12 @@ async fn the_page_shows_what_will_be_done_and_to_whom_it_speaks() {
 }
 
 #[tokio::test]
-async fn whoever_reads_the_page_however_often_decides_nothing() {
+async fn reading_the_page_decides_nothing() {
     let gate = TestGate::start().await;
     let approval = gate.ask().await;
     let before = gate.stored().await;
     for address in [ALICE, BOB] {
-        // The host lets neither HEAD nor any other method through; its handler must not need that.
+        // The host forwards neither HEAD nor other methods; the handler must not rely on that.
         let link = gate
             .question(&approval, address)
             .link
@@ -95,11 +95,11 @@ async fn an_approval_with_a_comment_is_recorded_and_shown() {
     let gate = TestGate::start().await;
     let approval = gate.ask().await;
     let question = gate.question(&approval, ALICE);
-    // People type codes as they are printed or as they like.
-    let typed = format!(" {}-{} ", &question.code[..3], &question.code[3..]);
+    // Spaces and hyphens in a typed code are ignored.
+    let spaced_code = format!(" {}-{} ", &question.code[..3], &question.code[3..]);
     let form = [
         ("decision", "approve"),
-        ("code", typed.as_str()),
+        ("code", spaced_code.as_str()),
         ("comment", "Fine,\r\ngo on.  "),
     ];
     let answer = gate.decide(&question, &form).await;
@@ -116,10 +116,7 @@ async fn an_approval_with_a_comment_is_recorded_and_shown() {
         .await;
     assert_eq!(next.status, StatusCode::OK);
     assert!(next.body.contains("Approved by alice@example.com") && next.body.contains("go on."));
-    assert!(
-        !next.body.contains("<form"),
-        "there is nothing left to decide"
-    );
+    assert!(!next.body.contains("<form"), "the page has no form");
 }
 
 #[tokio::test]
@@ -150,7 +147,7 @@ async fn a_rejection_needs_no_code_and_is_final() {
 }
 
 #[tokio::test]
-async fn the_same_answer_twice_is_one_answer() {
+async fn a_repeated_decision_is_idempotent() {
     let gate = TestGate::start().await;
     let approval = gate.ask().await;
     let question = gate.question(&approval, ALICE);
@@ -170,7 +167,7 @@ async fn the_same_answer_twice_is_one_answer() {
 }
 
 #[tokio::test]
-async fn a_program_that_presses_every_button_approves_nothing() {
+async fn approving_without_a_code_is_refused() {
     let gate = TestGate::start().await;
     let approval = gate.ask().await;
     let question = gate.question(&approval, ALICE);
@@ -182,12 +179,12 @@ async fn a_program_that_presses_every_button_approves_nothing() {
     assert_eq!(gate.status(&approval.id).await.status, Status::Pending);
     assert!(
         gate.stored().await[0].2.contains(r#"\"wrongCodes\":0"#),
-        "no code is no wrong code"
+        "an empty code is not counted as wrong"
     );
 }
 
 #[tokio::test]
-async fn five_wrong_codes_lock_approving_by_that_link_only() {
+async fn five_wrong_codes_lock_approval_through_that_link_only() {
     let gate = TestGate::start().await;
     let approval = gate.ask().await;
     let (alice, bob) = (
@@ -199,8 +196,8 @@ async fn five_wrong_codes_lock_approving_by_that_link_only() {
     } else {
         "000000"
     };
-    // Somebody else's code is wrong too.
-    for (code, says) in [
+    // The code of another approver is wrong, too.
+    for (code, expected) in [
         (wrong, "4 tries are left"),
         (&bob.code, "3 tries are left"),
         ("12345", "2 tries are left"),
@@ -214,10 +211,14 @@ async fn five_wrong_codes_lock_approving_by_that_link_only() {
         ];
         let answer = gate.decide(&alice, &form).await;
         assert_eq!(answer.status, StatusCode::FORBIDDEN);
-        assert!(answer.body.contains(says), "{says}\n{}", answer.body);
+        assert!(
+            answer.body.contains(expected),
+            "{expected}\n{}",
+            answer.body
+        );
         assert!(
             answer.body.contains(">my words</textarea>"),
-            "what was typed is kept"
+            "the typed comment is kept"
         );
     }
     let right = gate
@@ -233,7 +234,7 @@ async fn five_wrong_codes_lock_approving_by_that_link_only() {
     );
     assert!(
         gate.stored().await[0].2.contains(r#"\"what\":\"Locked\""#),
-        "the history has it"
+        "the history records it"
     );
 
     gate.approve(&approval, BOB).await;
@@ -247,7 +248,7 @@ async fn five_wrong_codes_lock_approving_by_that_link_only() {
 }
 
 #[tokio::test]
-async fn an_answer_after_the_deadline_changes_nothing_and_is_recorded_as_late() {
+async fn a_late_decision_changes_nothing_and_is_recorded() {
     let gate = TestGate::start().await;
     let approval = gate.ask().await;
     let (alice, bob) = (
@@ -273,7 +274,7 @@ async fn an_answer_after_the_deadline_changes_nothing_and_is_recorded_as_late() 
     ] {
         assert!(row.contains(column), "{column} in {row}");
     }
-    // The second one is told the same, and is not recorded.
+    // A second late decision gets the same answer, and is not recorded.
     let later = gate.send_form(&bobs, &[("decision", "reject")]).await;
     assert_eq!(later.status, StatusCode::GONE);
     assert_eq!(gate.stored().await[0].2, row);
@@ -282,7 +283,7 @@ async fn an_answer_after_the_deadline_changes_nothing_and_is_recorded_as_late() 
 }
 
 #[tokio::test]
-async fn the_deadline_is_half_open() {
+async fn a_decision_before_the_deadline_counts() {
     let gate = TestGate::start().await;
     let approval = gate.ask().await;
     gate.pass(Duration::from_secs(3_590));
@@ -291,7 +292,7 @@ async fn the_deadline_is_half_open() {
 }
 
 #[tokio::test]
-async fn what_opens_nothing_looks_the_same_whatever_is_wrong() {
+async fn every_invalid_link_gets_the_same_page() {
     let gate = TestGate::start().await;
     let (one, other) = (gate.ask().await, gate.ask().await);
     let link = gate.question(&one, ALICE).link;
@@ -330,7 +331,7 @@ async fn what_opens_nothing_looks_the_same_whatever_is_wrong() {
 }
 
 #[tokio::test]
-async fn a_form_from_elsewhere_or_of_something_else_decides_nothing() {
+async fn a_cross_site_or_foreign_form_decides_nothing() {
     let gate = TestGate::start().await;
     let (approval, other) = (gate.ask().await, gate.ask().await);
     let question = gate.question(&approval, ALICE);
@@ -376,13 +377,13 @@ async fn a_form_from_elsewhere_or_of_something_else_decides_nothing() {
             "{headers:?}"
         );
     }
-    let mine = ("origin", gate.url.as_str());
+    let own_origin = ("origin", gate.url.as_str());
     for form in [&foreign, &bobs, "", "nonsense"] {
-        let status = post(&[urlencoded, mine], body(form)).await;
+        let status = post(&[urlencoded, own_origin], body(form)).await;
         assert_eq!(status, StatusCode::CONFLICT, "the page is out of date");
     }
     assert_eq!(
-        post(&[mine], body(&own)).await,
+        post(&[own_origin], body(&own)).await,
         StatusCode::UNSUPPORTED_MEDIA_TYPE
     );
     for broken in [
@@ -393,19 +394,19 @@ async fn a_form_from_elsewhere_or_of_something_else_decides_nothing() {
         "\u{0}",
     ] {
         assert_eq!(
-            post(&[urlencoded, mine], broken.to_owned()).await,
+            post(&[urlencoded, own_origin], broken.to_owned()).await,
             400,
             "{broken}"
         );
     }
     let long = format!("{}&comment={}", body(&own), "x".repeat(2_001));
     assert_eq!(
-        post(&[urlencoded, mine], long).await,
+        post(&[urlencoded, own_origin], long).await,
         StatusCode::BAD_REQUEST
     );
     let huge = format!("{}&comment={}", body(&own), "x".repeat(70_000));
     assert_eq!(
-        post(&[urlencoded, mine], huge).await,
+        post(&[urlencoded, own_origin], huge).await,
         StatusCode::PAYLOAD_TOO_LARGE
     );
     assert_eq!(gate.stored().await, before);
@@ -416,7 +417,7 @@ async fn a_form_from_elsewhere_or_of_something_else_decides_nothing() {
 }
 
 #[tokio::test]
-async fn a_deceiving_agent_is_shown_for_what_it_is() {
+async fn deceptive_text_is_escaped_and_marked() {
     let gate = TestGate::start().await;
     let mut hostile = request();
     hostile.agent_name = "</h1><script>alert(1)</script>".to_owned();
@@ -451,7 +452,7 @@ async fn a_deceiving_agent_is_shown_for_what_it_is() {
 }
 
 #[tokio::test]
-async fn the_page_tells_what_became_of_the_approval() {
+async fn the_page_shows_the_status_of_the_execution() {
     let gate = TestGate::start().await;
     let approval = gate.ask().await;
     let Question { link, .. } = gate.question(&approval, ALICE);
@@ -475,7 +476,7 @@ async fn the_page_tells_what_became_of_the_approval() {
 }
 
 #[tokio::test]
-async fn an_approver_whom_the_operator_took_off_the_list_decides_nothing() {
+async fn an_approver_removed_from_the_list_cannot_decide() {
     let gate = TestGate::start().await;
     let approval = gate.ask().await;
     let question = gate.question(&approval, ALICE);
@@ -493,7 +494,7 @@ async fn an_approver_whom_the_operator_took_off_the_list_decides_nothing() {
 }
 
 #[tokio::test]
-async fn guessing_with_one_link_is_seen_by_the_others() {
+async fn a_locked_link_is_shown_to_the_other_approvers() {
     let gate = TestGate::start().await;
     let approval = gate.ask().await;
     let alice = gate.question(&approval, ALICE);

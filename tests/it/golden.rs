@@ -17,8 +17,8 @@ use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 
 use crate::azurite::{Table, azurite};
+use crate::backing_store;
 use crate::harness::{Page, TestGate, question, repository};
-use crate::kept;
 use crate::process::run;
 
 use cases::{Case, Step, cases, escaped_id};
@@ -83,7 +83,7 @@ impl Player {
         settings: &[(&str, &str)],
         id: &str,
     ) -> Self {
-        let store = kept::borrowed(store);
+        let store = backing_store::borrowed(store);
         let settings = [&[("HO_BASE_URL", BASE_URL)], settings, &store].concat();
         Self {
             gate: TestGate::at(dir, &settings).await,
@@ -253,7 +253,7 @@ async fn put_back(
             vec![("HO_STORE", format!("embedded:{}", dir.path().display()))]
         }
         Backend::Tables => {
-            let mut settings = kept::tables(azurite().port).to_vec();
+            let mut settings = backing_store::tables(azurite().port).to_vec();
             settings.retain(|(name, _)| !name.ends_with("_KEYS"));
             put_into_tables(golden, &settings[2].1).await;
             settings
@@ -374,7 +374,7 @@ fn golden_receipts_are_verified_and_say_what_they_said() {
 
 /// All rows of a version in one table, those of the legacy Logic App among them.
 async fn one_table_of_all(version: &str) -> (Vec<(&'static str, String)>, usize, usize) {
-    let mut settings = kept::tables(azurite().port).to_vec();
+    let mut settings = backing_store::tables(azurite().port).to_vec();
     settings.retain(|(name, _)| !name.ends_with("_KEYS"));
     settings.extend(keys(version));
     let mut rows = 0;
@@ -396,7 +396,7 @@ async fn one_table_of_all(version: &str) -> (Vec<(&'static str, String)>, usize,
 async fn golden_rows_are_verified_copied_put_back_and_purged() {
     for version in VERSIONS {
         let (settings, rows, legacy) = one_table_of_all(version).await;
-        let settings = kept::borrowed(&settings);
+        let settings = backing_store::borrowed(&settings);
         let sound = async |settings: &[(&str, &str)]| {
             let (said, code) = run(settings, &["verify"]).await;
             assert_eq!(code, 0, "{said}");

@@ -1,5 +1,4 @@
-//! Mail by each transport, and what becomes of a request when mail does not work as it should: the
-//! table in docs/mail.md, row by row.
+//! Email by each transport, and the failures in the table of docs/mail.md, row by row.
 
 use std::time::Duration;
 
@@ -20,7 +19,7 @@ use crate::smtp::{Smtp, SmtpFault};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// A gate that mails by this server, and is told this besides.
+/// Starts a gate that sends by this server, with these settings.
 pub(crate) async fn gate(smtp: &Smtp, settings: &[(&str, &str)]) -> TestGate {
     let url = smtp.url();
     let by_smtp = [
@@ -33,12 +32,12 @@ pub(crate) async fn gate(smtp: &Smtp, settings: &[(&str, &str)]) -> TestGate {
 }
 
 fn received(smtp: &Smtp) -> Vec<Mail> {
-    let mails = smtp.mails();
-    mails.iter().map(|mail| Mail::parse(&mail.data)).collect()
+    let emails = smtp.received();
+    emails.iter().map(|mail| Mail::parse(&mail.data)).collect()
 }
 
-/// What the agent sees of its first approver's mail.
-fn seen(approval: &Approval) -> (MailState, Option<MailFault>, Deliverable, Status) {
+/// The delivery to the first approver, as the agent sees it.
+fn first_delivery(approval: &Approval) -> (MailState, Option<MailFault>, Deliverable, Status) {
     let first = &approval.notifications[0];
     (
         first.state,
@@ -48,15 +47,15 @@ fn seen(approval: &Approval) -> (MailState, Option<MailFault>, Deliverable, Stat
     )
 }
 
-async fn approve(gate: &TestGate, mails: &[Mail], approval: &Approval, address: &str) {
-    let question = question(mails, &approval.id, address);
+async fn approve(gate: &TestGate, emails: &[Mail], approval: &Approval, address: &str) {
+    let question = question(emails, &approval.id, address);
     let form = [("decision", "approve"), ("code", question.code.as_str())];
     let answer = gate.decide(&question, &form).await;
     assert_eq!(answer.status.as_u16(), 303, "{}", answer.body);
 }
 
 #[tokio::test]
-async fn a_mail_arrives_by_smtp_in_each_way_of_tls_and_decides() {
+async fn an_emailed_link_decides_in_each_tls_mode() {
     for smtp in [
         Smtp::start().await,
         Smtp::implicit().await,
@@ -65,14 +64,14 @@ async fn a_mail_arrives_by_smtp_in_each_way_of_tls_and_decides() {
         let gate = gate(&smtp, &[]).await;
         let approval = gate.ask().await;
         assert_eq!(
-            seen(&approval),
+            first_delivery(&approval),
             (MailState::Sent, None, Deliverable::Ok, Status::Pending)
         );
-        let mails = received(&smtp);
-        let mut to: Vec<_> = mails.iter().map(|mail| mail.to.as_str()).collect();
+        let emails = received(&smtp);
+        let mut to: Vec<_> = emails.iter().map(|mail| mail.to.as_str()).collect();
         to.sort_unstable();
-        assert_eq!(to, [ALICE, BOB], "one mail for each");
-        for mail in smtp.mails() {
+        assert_eq!(to, [ALICE, BOB], "one email for each");
+        for mail in smtp.received() {
             assert_eq!(mail.from, "gate@example.com");
             assert_eq!(mail.to.len(), 1);
             for header in [
@@ -83,19 +82,19 @@ async fn a_mail_arrives_by_smtp_in_each_way_of_tls_and_decides() {
                 assert!(mail.data.contains(header), "{header} in {}", mail.data);
             }
         }
-        approve(&gate, &mails, &approval, ALICE).await;
+        approve(&gate, &emails, &approval, ALICE).await;
         gate.sweep().await;
-        let notes = received(&smtp);
-        let note = notes.iter().find(|mail| mail.answers.is_some()).unwrap();
-        let asked = mails.iter().find(|mail| mail.to == note.to).unwrap();
-        assert_eq!(note.answers.as_ref(), Some(&asked.message_id));
-        assert_eq!(note.subject, format!("Re: {}", asked.subject));
+        let emails = received(&smtp);
+        let notice = emails.iter().find(|mail| mail.answers.is_some()).unwrap();
+        let request = emails.iter().find(|mail| mail.to == notice.to).unwrap();
+        assert_eq!(notice.answers.as_ref(), Some(&request.message_id));
+        assert_eq!(notice.subject, format!("Re: {}", request.subject));
     }
 }
 
 #[tokio::test]
-async fn a_server_that_is_not_ours_takes_them_too() {
-    let certificate = Certificate::make();
+async fn aiosmtpd_accepts_the_email() {
+    let certificate = Certificate::generate();
     let mut server = Aiosmtpd::start(&certificate.pem, &certificate.key).await;
     let url = format!("smtp://gate%40example.com@localhost:{}", server.port);
     let gate = TestGate::with(&[
@@ -107,20 +106,20 @@ async fn a_server_that_is_not_ours_takes_them_too() {
     ])
     .await;
     let approval = gate.client.submit(&for_alice()).await.unwrap();
-    let mail = Mail::parse(&server.mail().await.data);
+    let mail = Mail::parse(&server.next_email().await.data);
     approve(&gate, &[mail], &approval, ALICE).await;
 }
 
-/// What is not for good passes, and is told while it lasts.
+/// A transient error is retried, and shown until then.
 #[tokio::test]
-async fn what_passes_is_tried_again_and_arrives_once() {
+async fn a_transient_error_is_retried_and_the_email_arrives_once() {
     for fault in [
         SmtpFault::Banner421,
         SmtpFault::Silence,
         SmtpFault::Rcpt451(ALICE),
         SmtpFault::DropBeforeData,
         SmtpFault::Data452,
-        // 5.7.1: a matter of the relay's policy, which says nothing of the address.
+        // 5.7.1 is a policy of the relay, and not about the address.
         SmtpFault::Data554,
     ] {
         let smtp = Smtp::start().await;
@@ -129,7 +128,7 @@ async fn what_passes_is_tried_again_and_arrives_once() {
         let approval = gate.client.submit(&for_alice()).await.unwrap();
         let unavailable = Some(MailFault::Unavailable);
         assert_eq!(
-            seen(&approval),
+            first_delivery(&approval),
             (
                 MailState::Queued,
                 unavailable,
@@ -138,23 +137,23 @@ async fn what_passes_is_tried_again_and_arrives_once() {
             ),
             "{fault:?}"
         );
-        assert!(smtp.mails().is_empty());
+        assert!(smtp.received().is_empty());
         gate.pass(Duration::from_secs(31));
         gate.sweep().await;
         let approval = gate.status(&approval.id).await;
         assert_eq!(
-            seen(&approval),
+            first_delivery(&approval),
             (MailState::Sent, None, Deliverable::Ok, Status::Pending),
             "{fault:?}"
         );
-        assert_eq!(smtp.mails().len(), 1, "{fault:?}");
+        assert_eq!(smtp.received().len(), 1, "{fault:?}");
         approve(&gate, &received(&smtp), &approval, ALICE).await;
     }
 }
 
-/// The mail may have arrived: it is sent once more under the same Message-ID, and then no more.
+/// The email may have arrived: it is sent once more with the same Message-ID, and not again.
 #[tokio::test]
-async fn what_may_have_arrived_is_sent_once_more_at_most() {
+async fn an_email_with_unknown_outcome_is_sent_twice_at_most() {
     for fault in [SmtpFault::DropAfterData, SmtpFault::SilenceAfterData] {
         let smtp = Smtp::start().await;
         let gate = gate(&smtp, &[]).await;
@@ -162,7 +161,7 @@ async fn what_may_have_arrived_is_sent_once_more_at_most() {
         let approval = gate.client.submit(&for_alice()).await.unwrap();
         let unclear = Some(MailFault::Unclear);
         assert_eq!(
-            seen(&approval),
+            first_delivery(&approval),
             (
                 MailState::Queued,
                 unclear,
@@ -177,7 +176,7 @@ async fn what_may_have_arrived_is_sent_once_more_at_most() {
         }
         let approval = gate.status(&approval.id).await;
         assert_eq!(
-            seen(&approval),
+            first_delivery(&approval),
             (
                 MailState::Unknown,
                 unclear,
@@ -186,19 +185,19 @@ async fn what_may_have_arrived_is_sent_once_more_at_most() {
             ),
             "{fault:?}"
         );
-        let mails = received(&smtp);
-        assert_eq!(mails.len(), 2, "{fault:?}");
-        assert_eq!(mails[0].message_id, mails[1].message_id);
+        let emails = received(&smtp);
+        assert_eq!(emails.len(), 2, "{fault:?}");
+        assert_eq!(emails[0].message_id, emails[1].message_id);
         assert_eq!(
-            question(&mails[..1], &approval.id, ALICE).code,
-            question(&mails[1..], &approval.id, ALICE).code
+            question(&emails[..1], &approval.id, ALICE).code,
+            question(&emails[1..], &approval.id, ALICE).code
         );
-        approve(&gate, &mails, &approval, ALICE).await;
+        approve(&gate, &emails, &approval, ALICE).await;
     }
 }
 
 #[tokio::test]
-async fn a_relay_that_says_no_goodbye_has_the_mail_all_the_same() {
+async fn silence_after_quit_counts_as_sent() {
     let smtp = Smtp::start().await;
     let gate = gate(&smtp, &[]).await;
     smtp.always(Some(SmtpFault::SilenceAtQuit));
@@ -207,7 +206,7 @@ async fn a_relay_that_says_no_goodbye_has_the_mail_all_the_same() {
 }
 
 #[tokio::test]
-async fn who_is_refused_for_good_gets_nothing_and_the_others_decide() {
+async fn a_permanently_refused_approver_does_not_block_the_others() {
     for fault in [SmtpFault::Rcpt550(ALICE), SmtpFault::Rcpt550(BOB)] {
         let smtp = Smtp::start().await;
         let gate = gate(&smtp, &[]).await;
@@ -225,14 +224,14 @@ async fn who_is_refused_for_good_gets_nothing_and_the_others_decide() {
             gate.pass(MINUTE);
             gate.sweep().await;
         }
-        let mails = received(&smtp);
-        assert_eq!(mails.len(), 1, "not tried again");
-        approve(&gate, &mails, &approval, &mails[0].to).await;
+        let emails = received(&smtp);
+        assert_eq!(emails.len(), 1, "no retry");
+        approve(&gate, &emails, &approval, &emails[0].to).await;
     }
 }
 
 #[tokio::test]
-async fn when_nobody_can_be_asked_the_waiting_agent_hears_it_at_once() {
+async fn a_waiting_agent_learns_of_undeliverable_at_once() {
     let smtp = Smtp::start().await;
     let gate = gate(&smtp, &[]).await;
     smtp.fault(SmtpFault::Banner421);
@@ -243,7 +242,7 @@ async fn when_nobody_can_be_asked_the_waiting_agent_hears_it_at_once() {
     let (waited, _) = futures_util::join!(wait, gate.sweep());
     let approval = waited.unwrap().0;
     assert_eq!(
-        seen(&approval),
+        first_delivery(&approval),
         (
             MailState::Failed,
             Some(MailFault::Refused),
@@ -256,9 +255,9 @@ async fn when_nobody_can_be_asked_the_waiting_agent_hears_it_at_once() {
     assert_eq!(row["NotificationStatus"], "None");
 }
 
-/// Wrong settings are said once, stop the mails for a while, and cost no approver anything.
+/// A misconfiguration is reported, pauses sending, and counts as no attempt of any delivery.
 #[tokio::test]
-async fn wrong_settings_pause_the_mails() {
+async fn misconfiguration_pauses_sending() {
     for fault in [SmtpFault::Auth535, SmtpFault::Sender550] {
         let smtp = Smtp::start().await;
         let gate = gate(&smtp, &[]).await;
@@ -266,7 +265,7 @@ async fn wrong_settings_pause_the_mails() {
         let approval = gate.client.submit(&for_alice()).await.unwrap();
         let misconfigured = Some(MailFault::Misconfigured);
         assert_eq!(
-            seen(&approval),
+            first_delivery(&approval),
             (
                 MailState::Queued,
                 misconfigured,
@@ -287,22 +286,22 @@ async fn wrong_settings_pause_the_mails() {
             gate.pass(MINUTE);
             gate.sweep().await;
         }
-        assert_eq!(smtp.mails().len(), 2, "{fault:?}");
+        assert_eq!(smtp.received().len(), 2, "{fault:?}");
         assert_eq!(gate.status(&approval.id).await.deliverable, Deliverable::Ok);
     }
 }
 
 #[tokio::test]
-async fn nothing_is_said_to_a_server_that_nobody_vouches_for_or_that_knows_no_tls() {
-    let (smtp, other) = (Smtp::start().await, Certificate::make());
-    let stranger = TestGate::with(&[
+async fn an_untrusted_server_gets_no_password_and_no_email() {
+    let (smtp, other) = (Smtp::start().await, Certificate::generate());
+    let untrusting = TestGate::with(&[
         ("HO_MAIL", "smtp"),
         ("HO_SMTP_URL", &smtp.url()),
         ("HO_SMTP_CA", other.pem.to_str().unwrap()),
         ("HO_MAIL_FROM", "gate@example.com"),
     ])
     .await;
-    let approval = stranger.client.submit(&for_alice()).await.unwrap();
+    let approval = untrusting.client.submit(&for_alice()).await.unwrap();
     assert_eq!(
         approval.notifications[0].fault,
         Some(MailFault::Misconfigured)
@@ -322,7 +321,7 @@ async fn nothing_is_said_to_a_server_that_nobody_vouches_for_or_that_knows_no_tl
         Some(MailFault::Misconfigured)
     );
     for server in [&smtp, &open] {
-        assert!(server.mails().is_empty());
+        assert!(server.received().is_empty());
         assert!(
             !server
                 .commands()
@@ -332,22 +331,22 @@ async fn nothing_is_said_to_a_server_that_nobody_vouches_for_or_that_knows_no_tl
     }
 }
 
-/// Ten minutes without mail: no request is lost, nobody gets two mails, and the agent can tell.
+/// Ten minutes without a mail server: no request is lost, no email is sent twice, and the agent sees it.
 #[tokio::test]
-async fn an_outage_of_ten_minutes_loses_nothing() {
+async fn an_outage_of_ten_minutes_loses_no_email() {
     let smtp = Smtp::start().await;
     let gate = gate(&smtp, &[]).await;
     smtp.down(true);
-    let mut asked = Vec::new();
+    let mut requests = Vec::new();
     for _ in 0..10 {
-        asked.push(gate.ask().await);
+        requests.push(gate.ask().await);
         gate.pass(MINUTE);
         gate.sweep().await;
     }
-    for approval in &asked {
+    for approval in &requests {
         let approval = gate.status(&approval.id).await;
         assert_eq!(
-            seen(&approval),
+            first_delivery(&approval),
             (
                 MailState::Queued,
                 Some(MailFault::Unavailable),
@@ -361,20 +360,20 @@ async fn an_outage_of_ten_minutes_loses_nothing() {
         gate.pass(MINUTE);
         gate.sweep().await;
     }
-    let mails = received(&smtp);
-    assert_eq!(mails.len(), 20);
-    for approval in &asked {
+    let emails = received(&smtp);
+    assert_eq!(emails.len(), 20);
+    for approval in &requests {
         for address in [ALICE, BOB] {
-            question(&mails, &approval.id, address);
+            question(&emails, &approval.id, address);
         }
         assert_eq!(gate.status(&approval.id).await.deliverable, Deliverable::Ok);
     }
-    approve(&gate, &mails, &asked[0], BOB).await;
+    approve(&gate, &emails, &requests[0], BOB).await;
 }
 
-/// Who was never asked did not stay silent: the refusal tells undelivered from unanswered.
+/// A timeout without any sent email is reported as undeliverable.
 #[tokio::test]
-async fn a_refusal_says_whether_it_was_undelivered_or_unanswered() {
+async fn a_refusal_tells_undeliverable_from_timeout() {
     let smtp = Smtp::start().await;
     let gate = gate(&smtp, &[]).await;
     for (down, reason, notified) in [
@@ -393,7 +392,7 @@ async fn a_refusal_says_whether_it_was_undelivered_or_unanswered() {
         gate.pass(Duration::from_secs(3_600));
         gate.sweep().await;
         let outcome: Outcome<()> = pending
-            .run(&user, |_| async { panic!("it must not run") })
+            .run(&user, |_| async { panic!("the action must not run") })
             .await;
         assert_eq!(outcome.into_result().unwrap_err().reason, reason);
         let row = gate.entity(&id).await;
@@ -403,8 +402,8 @@ async fn a_refusal_says_whether_it_was_undelivered_or_unanswered() {
 }
 
 #[tokio::test]
-async fn each_note_can_be_switched_off() {
-    for (notes, expected) in [
+async fn each_notification_can_be_disabled() {
+    for (settings, expected) in [
         (
             "reminders,outcome,withdrawn",
             ["Question", "Reminder", "LastReminder", "Outcome"].as_slice(),
@@ -415,7 +414,7 @@ async fn each_note_can_be_switched_off() {
         ("outcome", &["Question"]),
     ] {
         let smtp = Smtp::start().await;
-        let gate = gate(&smtp, &[("HO_MAIL_NOTES", notes)]).await;
+        let gate = gate(&smtp, &[("HO_MAIL_NOTES", settings)]).await;
         let approval = gate.client.submit(&for_alice()).await.unwrap();
         for _ in 0..56 {
             gate.pass(MINUTE);
@@ -427,14 +426,14 @@ async fn each_note_can_be_switched_off() {
             .await
             .unwrap();
         gate.sweep().await;
-        let mails = received(&smtp);
-        let kinds: Vec<_> = mails
+        let emails = received(&smtp);
+        let kinds: Vec<_> = emails
             .iter()
             .map(|mail| mail.message_id.split(['.', '@']).nth(2).unwrap())
             .collect();
         let expected: Vec<_> = expected.iter().map(|kind| kind.to_lowercase()).collect();
-        assert_eq!(kinds, expected, "{notes}");
-        for mail in &mails {
+        assert_eq!(kinds, expected, "{settings}");
+        for mail in &emails {
             let urgent = mail.source.contains("\r\nImportance: high\r\n");
             assert_eq!(urgent, mail.message_id.contains(".lastreminder@"));
         }
@@ -442,7 +441,7 @@ async fn each_note_can_be_switched_off() {
 }
 
 #[tokio::test]
-async fn the_gate_can_bear_its_owners_name() {
+async fn branding_appears_in_emails_and_pages() {
     let smtp = Smtp::start().await;
     let gate = gate(
         &smtp,
@@ -487,8 +486,8 @@ async fn the_gate_can_bear_its_owners_name() {
     );
 }
 
-/// A gate that mails by Communication Services, with the resource's access key.
-async fn by_acs(acs: &Acs) -> TestGate {
+/// Starts a gate that sends by Communication Services with the resource's access key.
+async fn acs_gate(acs: &Acs) -> TestGate {
     let connection = format!("endpoint={}/;accesskey={}", acs.url(), acs::KEY);
     TestGate::with(&[
         ("HO_MAIL", "acs"),
@@ -498,8 +497,8 @@ async fn by_acs(acs: &Acs) -> TestGate {
     .await
 }
 
-/// A message of Communication Services as a mail.
-fn of_acs(message: &Value) -> Mail {
+/// A message of Communication Services as an email.
+fn email_of(message: &Value) -> Mail {
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     let headers = &message["headers"];
     Mail {
@@ -514,10 +513,10 @@ fn of_acs(message: &Value) -> Mail {
 }
 
 #[tokio::test]
-async fn communication_services_take_a_mail_once_however_often_it_is_sent() {
+async fn acs_sends_a_repeated_operation_once() {
     for lose in [Acs::lose_answer, Acs::fall_silent] {
         let acs = Acs::start().await;
-        let gate = by_acs(&acs).await;
+        let gate = acs_gate(&acs).await;
         lose(&acs);
         let approval = gate.client.submit(&for_alice()).await.unwrap();
         assert_eq!(
@@ -529,17 +528,17 @@ async fn communication_services_take_a_mail_once_however_often_it_is_sent() {
         let approval = gate.status(&approval.id).await;
         assert_eq!(approval.notifications[0].state, MailState::Sent);
         assert_eq!(acs.requests().len(), 2);
-        let mails: Vec<Mail> = acs.sent().iter().map(of_acs).collect();
-        assert_eq!(mails.len(), 1, "one operation");
-        approve(&gate, &mails, &approval, ALICE).await;
+        let emails: Vec<Mail> = acs.sent().iter().map(email_of).collect();
+        assert_eq!(emails.len(), 1, "one operation");
+        approve(&gate, &emails, &approval, ALICE).await;
         gate.sweep().await;
-        let note = of_acs(&acs.sent()[1]);
-        assert_eq!(note.answers.as_ref(), Some(&mails[0].message_id));
+        let notice = email_of(&acs.sent()[1]);
+        assert_eq!(notice.answers.as_ref(), Some(&emails[0].message_id));
     }
 }
 
 #[tokio::test]
-async fn what_was_unclear_once_is_tried_again_whatever_went_before() {
+async fn an_unknown_outcome_after_a_transient_error_is_retried() {
     let smtp = Smtp::start().await;
     let gate = gate(&smtp, &[]).await;
     smtp.fault(SmtpFault::Banner421);
@@ -559,9 +558,9 @@ async fn what_was_unclear_once_is_tried_again_whatever_went_before() {
     assert_eq!(gate.status(&approval.id).await.deliverable, Deliverable::Ok);
 }
 
-/// Twenty approvers, a few connections: everybody gets one mail.
+/// Each of twenty approvers gets one email, over a few connections.
 #[tokio::test]
-async fn twenty_approvers_get_one_mail_each_over_a_few_connections() {
+async fn twenty_approvers_get_one_email_each() {
     let smtp = Smtp::start().await;
     let gate = gate(&smtp, &[]).await;
     let approvers: Vec<_> = (0..20).map(|n| format!("a{n}@example.com")).collect();
@@ -582,9 +581,9 @@ async fn twenty_approvers_get_one_mail_each_over_a_few_connections() {
     assert_eq!(to, expected);
 }
 
-/// The server repeats addresses and the like in its answers; the log does not, at any level.
+/// The server repeats addresses in its answers; the log does not, at any level.
 #[tokio::test]
-async fn the_log_holds_no_address_and_no_password() {
+async fn the_log_contains_no_address_and_no_password() {
     let (smtp, dir) = (Smtp::start().await, tempfile::tempdir().unwrap());
     let url = smtp.url();
     let gate = Process::start(
@@ -626,9 +625,9 @@ async fn the_log_holds_no_address_and_no_password() {
 }
 
 #[tokio::test]
-async fn communication_services_are_left_alone_as_long_as_they_ask() {
+async fn acs_is_not_called_before_its_retry_after() {
     let acs = Acs::start().await;
-    let gate = by_acs(&acs).await;
+    let gate = acs_gate(&acs).await;
     acs.answer(429, Some(200), "TooManyRequests");
     let approval = gate.client.submit(&for_alice()).await.unwrap();
     assert_eq!(
@@ -646,7 +645,7 @@ async fn communication_services_are_left_alone_as_long_as_they_ask() {
 }
 
 #[tokio::test]
-async fn what_communication_services_refuse_is_told_apart() {
+async fn acs_errors_are_classified() {
     for (answers, state, fault) in [
         (vec![(401, "Denied")], MailState::Sent, None),
         (
@@ -671,7 +670,7 @@ async fn what_communication_services_refuse_is_told_apart() {
         ),
     ] {
         let acs = Acs::start().await;
-        let gate = by_acs(&acs).await;
+        let gate = acs_gate(&acs).await;
         for (status, code) in &answers {
             acs.answer(*status, None, code);
         }
@@ -682,9 +681,9 @@ async fn what_communication_services_refuse_is_told_apart() {
 }
 
 #[tokio::test]
-async fn a_managed_identity_mails_by_communication_services() {
+async fn acs_accepts_a_managed_identity() {
     let (acs, dir) = (Acs::start().await, tempfile::tempdir().unwrap());
-    let (url, _) = identity_service(|| of_2100("token-of-acs")).await;
+    let (url, _) = identity_service(|| long_lived("token-of-acs")).await;
     let gate = Process::start(
         dir.path(),
         &[
@@ -698,8 +697,8 @@ async fn a_managed_identity_mails_by_communication_services() {
     .await;
     acs.trust("token-of-acs");
     let approval = gate.client().submit(&for_alice()).await.unwrap();
-    let mails: Vec<Mail> = acs.sent().iter().map(of_acs).collect();
-    let question = question(&mails, &approval.id, ALICE);
+    let emails: Vec<Mail> = acs.sent().iter().map(email_of).collect();
+    let question = question(&emails, &approval.id, ALICE);
     let form = format!("decision=approve&code={}", question.code);
     assert_eq!(decide_at(&question.link, &form).await.unwrap(), 303);
 
@@ -710,10 +709,10 @@ async fn a_managed_identity_mails_by_communication_services() {
         assert_eq!(fault, Some(MailFault::Misconfigured));
     }
     let log = gate.kill().await;
-    let said = log
+    let count = log
         .matches("email cannot be sent with these settings")
         .count();
-    assert_eq!(said, 1, "once: {log}");
+    assert_eq!(count, 1, "logged once: {log}");
     assert!(
         !log.contains("token-of-acs") && !log.contains(ALICE),
         "{log}"
@@ -721,10 +720,10 @@ async fn a_managed_identity_mails_by_communication_services() {
 }
 
 #[tokio::test]
-async fn a_mailbox_of_microsoft_365_sends_the_mail_as_it_is() {
+async fn graph_sends_the_email_from_a_mailbox() {
     let (graph, dir) = (Graph::start().await, tempfile::tempdir().unwrap());
     graph.trust("token-of-graph");
-    let (url, _) = identity_service(|| of_2100("token-of-graph")).await;
+    let (url, _) = identity_service(|| long_lived("token-of-graph")).await;
     let gate = Process::start(
         dir.path(),
         &[
@@ -738,8 +737,8 @@ async fn a_mailbox_of_microsoft_365_sends_the_mail_as_it_is() {
     .await;
     let approval = gate.client().submit(&for_alice()).await.unwrap();
     assert_eq!(approval.notifications[0].state, MailState::Sent);
-    let mails: Vec<Mail> = graph.sent().iter().map(|mime| Mail::parse(mime)).collect();
-    let question = question(&mails, &approval.id, ALICE);
+    let emails: Vec<Mail> = graph.sent().iter().map(|mime| Mail::parse(mime)).collect();
+    let question = question(&emails, &approval.id, ALICE);
     let form = format!("decision=approve&code={}", question.code);
     assert_eq!(decide_at(&question.link, &form).await.unwrap(), 303);
 
@@ -769,10 +768,10 @@ async fn a_mailbox_of_microsoft_365_sends_the_mail_as_it_is() {
 }
 
 #[tokio::test]
-async fn hostile_words_break_no_mail() {
+async fn hostile_text_breaks_no_email() {
     let smtp = Smtp::start().await;
     let gate = gate(&smtp, &[]).await;
-    let plain = received_for(&gate, &smtp, "plain").await;
+    let plain = email_with(&gate, &smtp, "plain").await;
     let headers = |mail: &Mail| {
         let (head, _) = mail.source.split_once("\r\n\r\n").unwrap();
         head.lines()
@@ -780,10 +779,10 @@ async fn hostile_words_break_no_mail() {
             .count()
     };
     let expected = headers(&plain);
-    let corpus = hostile();
+    let corpus = hostile_texts();
     assert!(corpus.len() >= 40, "{}", corpus.len());
     for words in corpus {
-        let mail = received_for(&gate, &smtp, &words).await;
+        let mail = email_with(&gate, &smtp, &words).await;
         assert_eq!(headers(&mail), expected, "{words:?}: {}", mail.source);
         assert!(mail.subject.chars().count() <= 200);
         assert!(
@@ -799,9 +798,9 @@ async fn hostile_words_break_no_mail() {
     }
 }
 
-/// The mail about a request whose every free text is these words, as far as the gate takes them: a
-/// line with a hidden character in it is refused at once.
-async fn received_for(gate: &TestGate, smtp: &Smtp, words: &str) -> Mail {
+/// The email about a request that has this text in every free-text member that accepts it; a single-line
+/// member refuses hidden characters.
+async fn email_with(gate: &TestGate, smtp: &Smtp, words: &str) -> Mail {
     let cut = |most: usize| words.chars().take(most).collect::<String>();
     let parameters = object(json!({"value": cut(7_000), cut(60): 1}));
     let new = |line: String, prose: String| NewApproval {
@@ -811,7 +810,7 @@ async fn received_for(gate: &TestGate, smtp: &Smtp, words: &str) -> Mail {
         reason: Some(prose),
         ..for_alice()
     };
-    let before = smtp.mails().len();
+    let before = smtp.received().len();
     let mut approval = gate.client.submit(&new(cut(100), cut(2_000))).await;
     for (line, prose) in [("x", cut(2_000)), ("x", "x".to_owned())] {
         if approval.is_err() {
@@ -819,15 +818,15 @@ async fn received_for(gate: &TestGate, smtp: &Smtp, words: &str) -> Mail {
         }
     }
     let approval = approval.unwrap_or_else(|error| panic!("{words:?}: {error:?}"));
-    let mails = received(smtp);
-    assert_eq!(mails.len(), before + 1, "{words:?}");
-    let mail = mails.into_iter().next_back().unwrap();
-    // It can be answered, whatever is in it.
+    let emails = received(smtp);
+    assert_eq!(emails.len(), before + 1, "{words:?}");
+    let mail = emails.into_iter().next_back().unwrap();
+    // Link and code can be read from any such email.
     question(std::slice::from_ref(&mail), &approval.id, ALICE);
     mail
 }
 
-fn hostile() -> Vec<String> {
+fn hostile_texts() -> Vec<String> {
     let long = |part: &str| part.repeat(1_000_000 / part.len());
     let mut corpus: Vec<String> = [
         "a\r\nBcc: eve@example.com",
@@ -897,7 +896,7 @@ fn hostile() -> Vec<String> {
     corpus
 }
 
-/// A token that lives until the year 2100.
-fn of_2100(token: &str) -> Option<(String, u64)> {
+/// A token that expires in the year 2100.
+fn long_lived(token: &str) -> Option<(String, u64)> {
     Some((token.to_owned(), 4_102_444_800))
 }

@@ -106,7 +106,7 @@ impl Process {
     pub(crate) async fn kill(mut self) -> String {
         self.child.kill().await.unwrap();
         let log = self.log.await.unwrap();
-        log.lines().for_each(canary::none_in);
+        log.lines().for_each(canary::assert_no_secret);
         log
     }
 }
@@ -182,7 +182,7 @@ async fn what_cannot_be_used_ends_it_with_one_clear_line_and_exit_code_1() {
             error.contains(words) && error.lines().count() == 1,
             "{error}"
         );
-        canary::none_in(&error);
+        canary::assert_no_secret(&error);
         assert!(output.stdout.is_empty());
     }
 }

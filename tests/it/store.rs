@@ -15,7 +15,7 @@ use reqwest::StatusCode;
 use tempfile::TempDir;
 
 use crate::azurite::{azurite, fresh_table};
-use crate::forms::mistype_code;
+use crate::forms::submit_wrong_code;
 use crate::harness::{ALICE, TestGate, http, request};
 
 const AT: &str = "2026-11-22T17:30:00.000Z";
@@ -194,7 +194,7 @@ pub(crate) fn count_wrong_code(approval: &mut Approval, now: Timestamp) {
     if approval.approvers[0].is_locked() {
         approval.approvers[0].wrong_codes += 1;
     } else {
-        mistype_code(approval, 0, now);
+        submit_wrong_code(approval, 0, now);
     }
 }
 

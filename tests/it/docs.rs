@@ -1,4 +1,4 @@
-//! SECURITY.md and docs/reliability.md say which test shows what: each of them must be there.
+//! The documentation names tests: each of them must exist.
 
 use std::collections::BTreeSet;
 use std::process::Command;
@@ -6,13 +6,13 @@ use std::process::Command;
 use crate::harness::repository;
 
 #[test]
-fn every_test_that_the_threat_table_names_is_there() {
-    let listed = Command::new(std::env::current_exe().unwrap())
+fn every_test_named_in_the_docs_exists() {
+    let list = Command::new(std::env::current_exe().unwrap())
         .args(["--list", "--format", "terse"])
         .output()
         .unwrap();
-    let listed = String::from_utf8(listed.stdout).unwrap();
-    let tests: BTreeSet<&str> = listed
+    let list = String::from_utf8(list.stdout).unwrap();
+    let tests: BTreeSet<&str> = list
         .lines()
         .filter_map(|line| line.strip_suffix(": test"))
         .collect();
@@ -26,15 +26,18 @@ fn every_test_that_the_threat_table_names_is_there() {
         .filter(|word| word.contains("::") && !word.contains(' '))
         .collect();
     assert!(named.len() > 40, "{}", named.len());
-    // Those of the settings stand beside them.
-    let (beside, here): (Vec<&str>, Vec<&str>) =
+    // Unit tests are in the module's own file.
+    let (unit, integration): (Vec<&str>, Vec<&str>) =
         named.iter().partition(|name| name.contains("::tests::"));
-    for name in beside {
+    for name in unit {
         let (module, test) = name.split_once("::tests::").unwrap();
         let file = format!("src/{}.rs", module.replace("::", "/"));
         let source = std::fs::read_to_string(repository().join(file)).unwrap();
         assert!(source.contains(&format!("fn {test}()")), "{name}");
     }
-    let missing: Vec<&&str> = here.iter().filter(|name| !tests.contains(**name)).collect();
+    let missing: Vec<&&str> = integration
+        .iter()
+        .filter(|name| !tests.contains(**name))
+        .collect();
     assert!(missing.is_empty(), "{missing:#?}");
 }
