@@ -68,6 +68,11 @@ impl LinkKeys {
         &self.0[0].kid
     }
 
+    /// Whether there is a key of this name.
+    pub fn has(&self, kid: &str) -> bool {
+        self.named(kid).is_some()
+    }
+
     /// The token in the link of the approver at `index`: `1{kid}.{43 characters}`. Nothing when its
     /// key has been retired.
     pub fn link(&self, approval: &Approval, index: usize) -> Option<String> {
