@@ -55,7 +55,7 @@ impl Service {
         if claims.iss != self.gate {
             return Err("the receipt is another gate's".to_owned());
         }
-        let parameters = Parameters::of(payment).map_err(|error| error.to_string())?;
+        let parameters = Parameters::new(payment).map_err(|error| error.to_string())?;
         let run = Run {
             agent: AGENT,
             action: ACTION,

@@ -18,7 +18,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
-use human_oversight::config::Archive;
+use human_oversight::config::TableSettings;
 
 use clock::clock;
 
@@ -55,6 +55,9 @@ enum Command {
     Restore {
         /// A file that `backup` wrote
         file: PathBuf,
+        /// Insert the rows of the gate with this HO_GATE_ID too
+        #[arg(long, value_name = "ID")]
+        gate_id: Option<String>,
     },
     /// Count the requests that ended long ago, or delete them
     Purge {
@@ -71,36 +74,40 @@ enum Command {
 
 /// Runs the command that the arguments name. Wrong arguments end the process with exit code 2.
 pub(crate) async fn main() -> ExitCode {
-    let result = match Arguments::parse().command {
-        None => serve::run().await,
-        Some(Command::Demo { timeout }) => demo::run(timeout).await,
+    match Arguments::parse().command {
+        None => run_gate(serve::run()).await,
+        Some(Command::Demo { timeout }) => run_gate(demo::run(timeout)).await,
         #[cfg(unix)]
-        Some(Command::Ask(options)) => return ask::run(options).await,
+        Some(Command::Ask(options)) => ask::run(options).await,
         Some(Command::Verify { keys }) => {
             let keys = keys.as_deref();
-            return with_table("verify", |archive| verify::run(archive, clock(), keys)).await;
+            use_table("verify", |settings| verify::run(settings, clock(), keys)).await
         }
         Some(Command::Backup { file }) => {
-            return with_table("back up", |archive| backup::run(archive, clock(), &file)).await;
+            use_table("back up", |settings| backup::run(settings, clock(), &file)).await
         }
-        Some(Command::Restore { file }) => {
-            return with_table("restore", |archive| {
-                backup::restore(archive, clock(), &file)
+        Some(Command::Restore { file, gate_id }) => {
+            let gate_id = gate_id.as_deref();
+            use_table("restore", |settings| {
+                backup::restore(settings, clock(), &file, gate_id)
             })
-            .await;
+            .await
         }
         Some(Command::Purge { older_than, delete }) => {
-            return with_table("purge", |archive| {
-                purge::run(archive, clock(), older_than, delete)
+            use_table("purge", |settings| {
+                purge::run(settings, clock(), older_than, delete)
             })
-            .await;
+            .await
         }
         Some(Command::Keygen) => {
             keygen::run();
-            return ExitCode::SUCCESS;
+            ExitCode::SUCCESS
         }
-    };
-    match result {
+    }
+}
+
+async fn run_gate(gate: impl Future<Output = anyhow::Result<()>>) -> ExitCode {
+    match gate.await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("human-oversight does not start: {error:#}");
@@ -110,12 +117,12 @@ pub(crate) async fn main() -> ExitCode {
 }
 
 /// Runs a command that works on the table without the gate. Its exit code is 2 if the command fails.
-async fn with_table<Fut>(name: &str, work: impl FnOnce(Archive) -> Fut) -> ExitCode
+async fn use_table<Fut>(name: &str, work: impl FnOnce(TableSettings) -> Fut) -> ExitCode
 where
     Fut: Future<Output = anyhow::Result<ExitCode>>,
 {
-    let result = match Archive::read(|name| std::env::var(name).ok()) {
-        Ok(archive) => work(archive).await,
+    let result = match TableSettings::read(|name| std::env::var(name).ok()) {
+        Ok(settings) => work(settings).await,
         Err(error) => Err(error.into()),
     };
     result.unwrap_or_else(|error| {

@@ -14,13 +14,15 @@ use crate::domain::NotificationSettings;
 use crate::keys::{AgentKeys, NamedKey};
 use crate::mailer::TransportConfig;
 use crate::render::{Brand, MailParameters};
+use crate::store::RowSettings;
 use crate::values::{Address, AllowList};
 
 pub use error::ConfigError;
 use lookup::{number, parse, seconds, set, unusable};
 use mail::{brand, mail, mail_from, notes};
 use sign_in::sign_in;
-pub use store::{Archive, StoreConfig};
+use store::gate_id_of;
+pub use store::{StoreConfig, TableSettings};
 
 /// How this gate was set up.
 #[derive(Clone, Debug)]
@@ -36,8 +38,10 @@ pub struct Config {
     /// The public address that links begin with, without a slash at the end; by itself the gate
     /// uses the address it listens on.
     pub base_url: Option<String>,
-    /// Where requests are kept.
+    /// Where requests are stored.
     pub store: StoreConfig,
+    /// How their rows are written.
+    pub rows: RowSettings,
     /// The folder of what a developer's gate keeps for itself.
     pub home: PathBuf,
     /// How mails are sent.
@@ -88,16 +92,19 @@ impl Config {
         let local = get("HO_LOCAL").as_deref() == Some("1") && !in_cloud;
         let production = behind_host && !local;
 
-        let Archive {
+        let TableSettings {
             store,
+            mut rows,
             home,
             link_keys,
             receipt_keys,
-        } = Archive::of(&get, production)?;
+        } = TableSettings::of(&get, production)?;
         let mail = mail(&get, production)?;
         let base_url = get("HO_BASE_URL")
             .map(|url| base_url(&url, production))
             .transpose()?;
+        let of_host = base_url.as_deref().filter(|_| production);
+        rows.default_gate_id = Some(of_host.map_or_else(|| "local".to_owned(), gate_id_of));
         let allowed_approvers = match get("HO_ALLOWED_APPROVERS") {
             Some(list) => AllowList::parse(&list).map_err(|_| {
                 unusable(
@@ -126,6 +133,7 @@ impl Config {
             } as u16,
             base_url,
             store,
+            rows,
             home,
             mail_from: mail_from(&get, &mail)?,
             mail,
@@ -280,6 +288,10 @@ mod tests {
             ("HO_SWEEP_SECONDS", "0"),
             ("HO_IDENTITY", "password"),
             ("HO_OPEN_LIMIT", "0"),
+            ("HO_ROWS", "3"),
+            ("HO_GATE_ID", "a b"),
+            ("HO_GATE_ID", "a,"),
+            ("HO_GATE_ID", "a,b,c"),
             ("HO_BASE_URL", "example.com"),
             ("HO_BASE_URL", "https://example.com/path"),
             ("HO_LINK_KEYS", "x"),

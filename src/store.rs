@@ -1,26 +1,32 @@
 //! Where approvals are kept: one row is the whole truth about one request.
 //!
-//! Every change after the insert is one write on the condition that nobody else wrote since the row
-//! was read. What is acknowledged is durable.
+//! Every change after the insert is one write on the condition that no other write came since the row
+//! was read. What is acknowledged is durable. The backends store sealed rows; this module seals them and
+//! checks what comes back.
 
 mod embedded;
+mod error;
+mod gate_id;
 mod row;
+mod sealing;
 mod tables;
 
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use human_oversight_protocol::parameters::hex;
 use serde_json::{Map, Value};
+use tokio::sync::OnceCell;
 
 use crate::domain::Approval;
 use crate::keys::LinkKeys;
-use crate::keys::keyring;
 use crate::values::{ApprovalId, Clock, Timestamp};
 
 use embedded::{Condition, Embedded};
-use row::Row;
+pub use error::StoreError;
+use gate_id::GateId;
+pub use gate_id::{GateIdSetting, RowSettings, RowVersion};
+use row::{Columns, Format, Keys};
 pub use tables::{Account, Wire};
 use tables::{IndexRow, Tables};
 
@@ -28,8 +34,13 @@ use tables::{IndexRow, Tables};
 #[derive(Clone)]
 pub struct Store {
     backend: Backend,
+    /// The name of the table, as seals have it, and of the one beside it.
+    table: Arc<str>,
+    standing: Arc<str>,
     open_limit: usize,
     keys: Option<Arc<LinkKeys>>,
+    rows: Arc<RowSettings>,
+    gate_id: Arc<OnceCell<Arc<GateId>>>,
 }
 
 #[derive(Clone)]
@@ -46,6 +57,8 @@ pub struct Versioned {
     /// Its version.
     pub etag: ETag,
     entry: Option<Entry>,
+    /// How often the row was written; 0 for one of version 1.
+    revision: u32,
 }
 
 /// The version of a row.
@@ -69,17 +82,18 @@ struct Entry {
 /// Something that is due.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Due {
-    /// Which approval; nothing for what is none of the gate's.
+    /// Which approval; none for an entry that the gate did not write.
     pub id: Option<ApprovalId>,
     index: Option<IndexRow>,
 }
 
-/// A row, whatever it holds.
+/// A row among all, whatever it holds.
 #[derive(Clone, Debug)]
-pub struct Stored {
+pub struct StoredRow {
     /// Its keys, which name it in the table.
     pub keys: (String, String),
-    /// What it holds, column by column, and the types that are not text as the service names them.
+    /// What it holds, column by column, with the types that are not text as the service names them. A row
+    /// of version 2 says for which gate and table it is sealed, so that it can be put back elsewhere.
     pub columns: Map<String, Value>,
     /// The approval in it, if there is one.
     pub approval: Result<Approval, StoreError>,
@@ -90,28 +104,14 @@ pub struct Stored {
     etag: ETag,
 }
 
-impl Stored {
-    fn of(
-        keys: (String, String),
-        columns: Map<String, Value>,
-        etag: ETag,
-        link_keys: Option<&LinkKeys>,
-    ) -> Self {
-        let row = Row::of_entity(columns.clone());
-        let is_due = matches!(&row, Ok(row) if row.due_timestamp.is_some());
-        let read = |row: Row| match row::id(&keys.0, &keys.1) {
-            Some(id) => row.into_approval(&id, link_keys),
-            None => Err(StoreError::Damaged("PartitionKey, RowKey".to_owned())),
-        };
-        Self {
-            approval: row.and_then(read),
-            keys,
-            columns,
-            is_due,
-            written_at: None,
-            etag,
-        }
-    }
+/// A row as a backend has it among all.
+struct RawRow {
+    keys: Keys,
+    /// With the annotations of the service.
+    entity: Map<String, Value>,
+    columns: Columns,
+    etag: ETag,
+    written_at: Option<Timestamp>,
 }
 
 /// Where to go on among the rows.
@@ -122,58 +122,24 @@ pub struct Place {
     keys: (String, Option<String>),
 }
 
-/// Why the store did not do it.
-#[derive(Clone, Debug, thiserror::Error)]
-pub enum StoreError {
-    /// There is no such row.
-    #[error("no such row")]
-    NotFound,
-    /// There is such a row already.
-    #[error("the row exists")]
-    AlreadyExists,
-    /// The agent has as many open requests as it may.
-    #[error("the agent has too many open requests")]
-    OpenLimit,
-    /// The row was changed since it was read.
-    #[error("the row was changed since it was read")]
-    Conflict,
-    /// The row is not one that the gate writes: it was changed behind its back.
-    #[error("the row is damaged: {0}")]
-    Damaged(String),
-    /// The row was written by the Logic App that the gate replaces: it is for reports, and nothing to
-    /// decide about.
-    #[error("the row is the predecessor's")]
-    Predecessor,
-    /// The row would be larger than the store takes.
-    #[error("the row is too large: {column} has {size} of {limit} characters")]
-    TooLarge {
-        /// Which column.
-        column: &'static str,
-        /// What it has.
-        size: usize,
-        /// What it may have.
-        limit: usize,
-    },
-    /// The store cannot be reached, is full or broken. Nothing is half-done; in the worst case a
-    /// write still takes effect.
-    #[error("the store is not available: {0}")]
-    Unavailable(String),
-}
-
 impl Store {
     /// A store in a file of the folder `dir`, which is opened at the first use. No agent can have
     /// more than `open_limit` requests in it that are still due for something. Rows are sealed with
-    /// `keys`; without them a store can be read, and no seal is looked at.
+    /// `keys`; without them a store can be read, and no seal is checked.
     pub fn embedded(dir: &Path, open_limit: usize, keys: Option<Arc<LinkKeys>>) -> Self {
-        Self {
-            backend: Backend::Embedded(Embedded::new(dir)),
+        let backend = Backend::Embedded(Embedded::new(dir));
+        Self::new(
+            backend,
+            embedded::REQUESTS,
+            embedded::STANDING,
             open_limit,
             keys,
-        }
+        )
     }
 
-    /// A store in a table of a storage account, and a second one `open{table}`; both are created when
-    /// they are missed. Nothing is sent yet, and all of it goes over `wire`. For the limit and the keys see [`Store::embedded`].
+    /// A store in a table of a storage account, with one `open{table}` and one `standing{table}` beside
+    /// it; they are created when they are missed. Nothing is sent yet, and all of it goes over `wire`.
+    /// For the limit and the keys see [`Store::embedded`].
     pub fn tables(
         account: &Account,
         table: &str,
@@ -182,29 +148,54 @@ impl Store {
         open_limit: usize,
         keys: Option<Arc<LinkKeys>>,
     ) -> Self {
+        let standing = tables::standing_table(table);
+        let tables = Tables::new(account, table, &standing, wire, clock);
+        Self::new(Backend::Tables(tables), table, &standing, open_limit, keys)
+    }
+
+    fn new(
+        backend: Backend,
+        table: &str,
+        standing: &str,
+        open_limit: usize,
+        keys: Option<Arc<LinkKeys>>,
+    ) -> Self {
         Self {
-            backend: Backend::Tables(Tables::new(account, table, wire, clock)),
+            backend,
+            table: table.into(),
+            standing: standing.into(),
             open_limit,
             keys,
+            rows: Arc::default(),
+            gate_id: Arc::default(),
         }
     }
 
-    fn keys(&self) -> Option<&LinkKeys> {
-        self.keys.as_deref()
+    /// The same store, with rows written in this way.
+    #[must_use]
+    pub fn with_rows(self, rows: RowSettings) -> Self {
+        Self {
+            rows: Arc::new(rows),
+            gate_id: Arc::default(),
+            ..self
+        }
     }
 
     /// Makes the store ready and shows whether it can be used at all. Nothing needs to wait for it.
     ///
     /// # Errors
-    /// The store's own.
+    /// [`StoreError::GateId`] if it is another gate's, or the store's own.
     pub async fn prepare(&self) -> Result<(), StoreError> {
-        match &self.backend {
-            Backend::Embedded(_) => Ok(()),
-            Backend::Tables(tables) => tables.prepare().await,
+        if let Backend::Tables(tables) = &self.backend {
+            tables.prepare().await?;
         }
+        if self.keys.is_none() {
+            return Ok(());
+        }
+        self.prepare_gate_id().await
     }
 
-    /// Adds a row that is to be looked at when it is `due`.
+    /// Adds a row that is to be processed when it is `due`.
     ///
     /// # Errors
     /// [`StoreError::AlreadyExists`] or [`StoreError::OpenLimit`] (which comes first, is not said), or
@@ -214,28 +205,34 @@ impl Store {
         approval: Approval,
         due: Option<Timestamp>,
     ) -> Result<Versioned, StoreError> {
-        let row = Row::of(&approval, due, operation_id())?;
-        let (etag, entry) = match &self.backend {
+        self.insert_in(self.rows.version, approval, due).await
+    }
+
+    async fn insert_in(
+        &self,
+        version: RowVersion,
+        approval: Approval,
+        due: Option<Timestamp>,
+    ) -> Result<Versioned, StoreError> {
+        let row = self.seal(version, &approval, due, None, 1).await?;
+        let entry = row.entry.clone();
+        let etag = match &self.backend {
             Backend::Embedded(embedded) => {
                 let condition = Condition::New {
                     open_limit: self.open_limit,
                 };
-                (
-                    embedded.write(row, due, condition, self.keys()).await?,
-                    None,
-                )
+                embedded.write(row, condition).await?
             }
             Backend::Tables(tables) => {
                 let id = &approval.request.id;
-                tables
-                    .insert(id, row, due, self.open_limit, self.keys())
-                    .await?
+                tables.insert(id, row, self.open_limit).await?
             }
         };
         Ok(Versioned {
             approval,
             etag,
             entry,
+            revision: 1,
         })
     }
 
@@ -244,10 +241,22 @@ impl Store {
     /// # Errors
     /// [`StoreError::NotFound`], or the store's own.
     pub async fn get(&self, id: &ApprovalId) -> Result<Versioned, StoreError> {
-        match &self.backend {
-            Backend::Embedded(embedded) => embedded.get(id, self.keys()),
-            Backend::Tables(tables) => tables.get(id, self.keys()).await,
-        }
+        let keys = row::keys(id);
+        let (columns, etag) = match &self.backend {
+            Backend::Embedded(embedded) => embedded.get(&keys)?,
+            Backend::Tables(tables) => tables.get(&keys).await?,
+        };
+        let entry = match &self.backend {
+            Backend::Embedded(_) => None,
+            Backend::Tables(_) => Entry::from_columns(&columns)?,
+        };
+        let (approval, revision) = self.open(&columns, id).await?;
+        Ok(Versioned {
+            approval,
+            etag,
+            entry,
+            revision,
+        })
     }
 
     /// Replaces a row, if it is still the one that was read at this version.
@@ -256,33 +265,35 @@ impl Store {
     /// [`StoreError::Conflict`], or the store's own.
     pub async fn replace(
         &self,
-        Versioned {
-            approval,
-            etag,
-            entry,
-        }: Versioned,
+        row: Versioned,
         due: Option<Timestamp>,
     ) -> Result<Versioned, StoreError> {
-        let row = Row::of(&approval, due, operation_id())?;
-        let (etag, entry) = match &self.backend {
+        let Versioned {
+            approval,
+            etag,
+            entry: was,
+            revision,
+        } = row;
+        let revision = revision.saturating_add(1);
+        let version = self.rows.version;
+        let row = self
+            .seal(version, &approval, due, was.as_ref(), revision)
+            .await?;
+        let entry = row.entry.clone();
+        let etag = match &self.backend {
             Backend::Embedded(embedded) => {
-                let condition = Condition::Is(etag.version()?);
-                (
-                    embedded.write(row, due, condition, self.keys()).await?,
-                    None,
-                )
+                embedded.write(row, Condition::Is(etag.version()?)).await?
             }
             Backend::Tables(tables) => {
                 let id = &approval.request.id;
-                tables
-                    .replace(id, row, due, (&etag, entry), self.keys())
-                    .await?
+                tables.replace(id, row, (&etag, was)).await?
             }
         };
         Ok(Versioned {
             approval,
             etag,
             entry,
+            revision,
         })
     }
 
@@ -302,22 +313,31 @@ impl Store {
         }
     }
 
-    /// Reads the row of something that is due; nothing if it is not due after all.
+    /// Reads the row of something that is due; none if it is not due after all. An index entry that is
+    /// early or orphaned is corrected.
     ///
     /// # Errors
     /// The store's own.
-    pub async fn look(
+    pub async fn get_if_due(
         &self,
         id: &ApprovalId,
         due: &Due,
         now: Timestamp,
     ) -> Result<Option<Versioned>, StoreError> {
-        match (&self.backend, &due.index) {
-            (Backend::Tables(tables), Some(index)) => {
-                tables.look(id, index, now, self.keys()).await
+        let (Backend::Tables(tables), Some(seen)) = (&self.backend, &due.index) else {
+            return self.get(id).await.map(Some);
+        };
+        let found = match self.get(id).await {
+            Err(StoreError::NotFound) => None,
+            // Only the gate writes entries.
+            Err(StoreError::Predecessor) => {
+                return Err(StoreError::Damaged("its columns".to_owned()));
             }
-            _ => self.get(id).await.map(Some),
-        }
+            found => Some(found?),
+        };
+        let entry = found.as_ref().and_then(|row| row.entry.as_ref());
+        let is_due = tables.correct(id, seen, entry, now).await;
+        Ok(found.filter(|_| is_due))
     }
 
     /// A page of all rows, in the order of their keys, from a place on; and where to go on, if there
@@ -328,56 +348,44 @@ impl Store {
     pub async fn all(
         &self,
         from: Option<Place>,
-    ) -> Result<(Vec<Stored>, Option<Place>), StoreError> {
-        match &self.backend {
-            Backend::Embedded(embedded) => embedded.all(from, self.keys()),
-            Backend::Tables(tables) => tables.all(from, self.keys()).await,
-        }
-    }
-
-    /// Puts back a row of a copy, as [`Stored::columns`] has it, and what it is due for; never over one
-    /// that is there. It is sealed anew.
-    ///
-    /// # Errors
-    /// [`StoreError::AlreadyExists`]; [`StoreError::Damaged`] if it is not as a gate with these keys
-    /// stored it; [`StoreError::Predecessor`] if it is for tables only; or the store's own.
-    pub async fn restore(&self, columns: Map<String, Value>) -> Result<(), StoreError> {
-        let row = match (Row::of_entity(columns.clone()), &self.backend) {
-            (Err(StoreError::Predecessor), Backend::Tables(tables)) => {
-                return tables.insert_as_it_is(&columns).await;
-            }
-            (row, _) => row?,
+    ) -> Result<(Vec<StoredRow>, Option<Place>), StoreError> {
+        let (page, next) = match &self.backend {
+            Backend::Embedded(embedded) => embedded.all(from)?,
+            Backend::Tables(tables) => tables.all(from).await?,
         };
-        let due = row.due()?;
-        let id = row::id(&row.partition_key, &row.row_key)
-            .ok_or_else(|| StoreError::Damaged("PartitionKey, RowKey".to_owned()))?;
-        let approval = row.into_approval(&id, self.keys())?;
-        self.insert(approval, due).await?;
-        Ok(())
+        let mut gate = None;
+        if page.iter().any(|row| row.columns.format() == Format::V2) {
+            gate = match self.gate_id_to_read().await {
+                Ok(id) => Some(id),
+                // Who only reads can do without.
+                Err(StoreError::Unavailable(_)) if self.keys.is_none() => None,
+                Err(error) => return Err(error),
+            };
+        }
+        let mut rows = Vec::with_capacity(page.len());
+        for row in page {
+            rows.push(self.stored_row(row, gate.as_deref()).await);
+        }
+        Ok((rows, next))
     }
 
     /// Deletes a row, if it is still the one that was read.
     ///
     /// # Errors
     /// [`StoreError::Conflict`], or the store's own.
-    pub async fn delete(&self, row: &Stored) -> Result<(), StoreError> {
+    pub async fn delete(&self, row: &StoredRow) -> Result<(), StoreError> {
         match &self.backend {
             Backend::Embedded(embedded) => embedded.delete(row).await,
             Backend::Tables(tables) => tables.delete(row).await,
         }
     }
 
-    /// How long somebody who waits for news of a row may rely on being woken, before reading it
-    /// again: another process may have changed it.
+    /// How long a subscription to a row may be relied on before the row is read again: another process
+    /// may have changed it.
     pub fn reread_after(&self) -> Duration {
         match &self.backend {
             Backend::Embedded(_) => Duration::from_secs(15),
             Backend::Tables(_) => Duration::from_secs(5),
         }
     }
-}
-
-/// Tells a write from every other.
-fn operation_id() -> String {
-    hex(&keyring::random::<16>())
 }

@@ -58,7 +58,10 @@ impl App {
             clock.clone(),
         );
         let keys = Some(link_keys.clone());
-        let store = config.store.open(config.open_limit, clock.clone(), keys);
+        let rows = config.rows.clone();
+        let store = config
+            .store
+            .open(config.open_limit, clock.clone(), keys, rows);
         let base_url = config.base_url.clone();
         Ok(Self {
             base_url: base_url.unwrap_or_else(|| format!("http://127.0.0.1:{port}")),

@@ -67,6 +67,9 @@ impl From<StoreError> for Error {
             | StoreError::OpenLimit
             | StoreError::Conflict
             | StoreError::TooLarge { .. }
+            | StoreError::LaterVersion(_)
+            | StoreError::OtherGate(_)
+            | StoreError::GateId { .. }
             | StoreError::Unavailable(_) => Self::Unavailable(error.to_string()),
         }
     }

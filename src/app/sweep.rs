@@ -112,7 +112,7 @@ impl App {
 
     /// One write for one request, then its emails.
     async fn process_due(&self, id: &ApprovalId, due: &Due) -> Result<usize, Error> {
-        let Some(row) = self.store.look(id, due, self.now()).await? else {
+        let Some(row) = self.store.get_if_due(id, due, self.now()).await? else {
             return Ok(0);
         };
         let before = row.approval.clone();

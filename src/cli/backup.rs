@@ -1,7 +1,8 @@
 //! `human-oversight backup` and `restore`: a copy of the table in a file, and rows of it put back.
 //!
-//! A line is a row, as the service gives it: JSON, with the types of the columns that are not text. The
-//! index of what is due is not copied: `restore` makes it anew.
+//! A line is a row, as the service gives it: JSON, with the types of the columns that are not text, and
+//! with the gate and the table that a row of version 2 is sealed for. The index of what is due is not
+//! copied: `restore` makes it anew.
 
 use std::fs::OpenOptions;
 use std::io::{BufRead, BufReader, BufWriter, Write};
@@ -9,21 +10,25 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, anyhow};
-use human_oversight::config::Archive;
+use human_oversight::config::TableSettings;
 use human_oversight::store::StoreError;
 use human_oversight::values::Clock;
 use serde_json::{Map, Value};
 
-use super::maintenance::{each, must_be_there, needed_link_keys, open, say};
+use super::maintenance::{ensure_store_exists, for_each_row, open, required_link_keys, say};
 
 /// Copies all rows into a new `file`. Each is one moment of its request; the copy as a whole is none,
 /// when the gate works meanwhile.
 ///
 /// # Errors
 /// When there is such a file, or the table cannot be read to its end: then the file is no copy.
-pub(crate) async fn run(archive: Archive, clock: Clock, file: &Path) -> anyhow::Result<ExitCode> {
-    must_be_there(&archive)?;
-    let store = open(&archive, 0, clock, None)?;
+pub(crate) async fn run(
+    settings: TableSettings,
+    clock: Clock,
+    file: &Path,
+) -> anyhow::Result<ExitCode> {
+    ensure_store_exists(&settings)?;
+    let store = open(&settings, 0, clock, None)?;
     let mut options = OpenOptions::new();
     // It holds personal data.
     #[cfg(unix)]
@@ -32,7 +37,7 @@ pub(crate) async fn run(archive: Archive, clock: Clock, file: &Path) -> anyhow::
     let opened = opened.with_context(|| format!("{} cannot be made", file.display()))?;
     let mut copy = BufWriter::new(opened);
     let mut rows = 0_u64;
-    each(&store, async |row| {
+    for_each_row(&store, async |row| {
         serde_json::to_writer(&mut copy, &row.columns)?;
         copy.write_all(b"\n")?;
         rows += 1;
@@ -46,28 +51,34 @@ pub(crate) async fn run(archive: Archive, clock: Clock, file: &Path) -> anyhow::
     Ok(ExitCode::SUCCESS)
 }
 
-/// Puts the rows of a copy back, those that are not there. Says which ones are not as a gate with these
-/// keys stored them, and leaves them out; the exit code is 1 then.
+/// Puts the rows of a copy back, those that are not there. Reports the lines whose rows are not as this
+/// gate, or the gate `other_gate`, stored them, and leaves those out; the exit code is 1 then.
 ///
 /// # Errors
 /// When the file or the table cannot be read or written. What was put back is; it can be run again.
 pub(crate) async fn restore(
-    archive: Archive,
+    settings: TableSettings,
     clock: Clock,
     file: &Path,
+    other_gate: Option<&str>,
 ) -> anyhow::Result<ExitCode> {
-    let link_keys = needed_link_keys(&archive)?;
+    let link_keys = required_link_keys(&settings)?;
     // The limit on what is open at once is for agents.
-    let store = open(&archive, u32::MAX as usize, clock, Some(link_keys))?;
+    let store = open(&settings, u32::MAX as usize, clock, Some(link_keys))?;
     let copy = std::fs::File::open(file).with_context(|| format!("{}", file.display()))?;
     let (mut put_back, mut there, mut unsound) = (0_u64, 0_u64, 0_u64);
     for (number, line) in (1..).zip(BufReader::new(copy).lines()) {
         let columns: Map<String, Value> = serde_json::from_str(&line?)
             .map_err(|_| anyhow!("line {number} is no row: is the copy whole?"))?;
-        match store.restore(columns).await {
+        match store.restore(columns, other_gate).await {
             Ok(()) => put_back += 1,
             Err(StoreError::AlreadyExists) => there += 1,
-            Err(error @ (StoreError::Damaged(_) | StoreError::Predecessor)) => {
+            Err(
+                error @ (StoreError::Damaged(_)
+                | StoreError::LaterVersion(_)
+                | StoreError::OtherGate(_)
+                | StoreError::Predecessor),
+            ) => {
                 unsound += 1;
                 say(&format!("line {number}: {error}"));
             }

@@ -1,28 +1,29 @@
-//! What the commands share that work on the table by themselves.
+//! What the commands share that work on the table without a gate.
 
 use std::sync::Arc;
 
 use anyhow::{Context, anyhow, bail};
-use human_oversight::config::{Archive, StoreConfig};
+use human_oversight::config::{StoreConfig, TableSettings};
 use human_oversight::keys::LinkKeys;
 use human_oversight::keys::keyring::{self, NamedKey};
-use human_oversight::store::{Store, Stored};
+use human_oversight::store::{Store, StoredRow};
 use human_oversight::values::Clock;
 
 /// Opens the table; for the limit and the keys see [`Store::embedded`].
 pub(crate) fn open(
-    archive: &Archive,
+    settings: &TableSettings,
     open_limit: usize,
     clock: Clock,
     keys: Option<Arc<LinkKeys>>,
 ) -> anyhow::Result<Store> {
-    let store = archive.store.open(open_limit, clock, keys);
+    let rows = settings.rows.clone();
+    let store = settings.store.open(open_limit, clock, keys, rows);
     store.map_err(|why| anyhow!("no connection can be made: {why}"))
 }
 
-/// A store that is only looked at is not made.
-pub(crate) fn must_be_there(archive: &Archive) -> anyhow::Result<()> {
-    match &archive.store {
+/// Opening a file that does not exist would make it.
+pub(crate) fn ensure_store_exists(settings: &TableSettings) -> anyhow::Result<()> {
+    match &settings.store {
         StoreConfig::Embedded(dir) if !dir.join("approvals.db").is_file() => {
             bail!("there is no store in {}", dir.display());
         }
@@ -30,16 +31,16 @@ pub(crate) fn must_be_there(archive: &Archive) -> anyhow::Result<()> {
     }
 }
 
-/// Goes through all rows, page by page.
-pub(crate) async fn each(
+/// Calls `visit` with every row, page by page.
+pub(crate) async fn for_each_row(
     store: &Store,
-    mut see: impl AsyncFnMut(Stored) -> anyhow::Result<()>,
+    mut visit: impl AsyncFnMut(StoredRow) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
     let mut place = None;
     loop {
         let (page, next) = store.all(place).await.context("the table cannot be read")?;
         for row in page {
-            see(row).await?;
+            visit(row).await?;
         }
         place = next;
         if place.is_none() {
@@ -48,27 +49,28 @@ pub(crate) async fn each(
     }
 }
 
-/// The keys of the seals, if they are at hand.
-pub(crate) fn link_keys(archive: &Archive) -> anyhow::Result<Option<Arc<LinkKeys>>> {
-    let keys = named(archive, &archive.link_keys, "link.keys")?;
+/// The keys of the seals, if they are set or kept.
+pub(crate) fn link_keys(settings: &TableSettings) -> anyhow::Result<Option<Arc<LinkKeys>>> {
+    let keys = named(settings, &settings.link_keys, "link.keys")?;
     let keys = keys.map(|keys| LinkKeys::new(&keys)).transpose();
     Ok(keys.context("HO_LINK_KEYS cannot be used")?.map(Arc::new))
 }
 
-/// The same for what cannot do without.
-pub(crate) fn needed_link_keys(archive: &Archive) -> anyhow::Result<Arc<LinkKeys>> {
+/// The same for commands that must check seals.
+pub(crate) fn required_link_keys(settings: &TableSettings) -> anyhow::Result<Arc<LinkKeys>> {
     let missing = "without HO_LINK_KEYS it cannot be told which rows are sound";
-    link_keys(archive)?.context(missing)
+    link_keys(settings)?.context(missing)
 }
 
-/// Keys of the settings, or those that a developer's gate keeps beside its store; none are made.
+/// Keys of the settings, or those that a gate in local development keeps beside its store; none are
+/// made.
 pub(crate) fn named(
-    archive: &Archive,
+    settings: &TableSettings,
     configured: &Option<Vec<NamedKey>>,
     file: &str,
 ) -> anyhow::Result<Option<Vec<NamedKey>>> {
-    let file = archive.home.join(file);
-    match (configured, &archive.store) {
+    let file = settings.home.join(file);
+    match (configured, &settings.store) {
         (Some(keys), _) => Ok(Some(keys.clone())),
         (None, StoreConfig::Embedded(_)) if file.exists() => {
             let text = std::fs::read_to_string(&file)?;

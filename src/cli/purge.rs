@@ -7,11 +7,11 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context;
-use human_oversight::config::Archive;
-use human_oversight::store::{Store, StoreError, Stored};
+use human_oversight::config::TableSettings;
+use human_oversight::store::{Store, StoreError, StoredRow};
 use human_oversight::values::{Clock, Timestamp};
 
-use super::maintenance::{each, needed_link_keys, open, say};
+use super::maintenance::{for_each_row, open, required_link_keys, say};
 
 /// What there is to delete.
 #[derive(Default)]
@@ -29,28 +29,28 @@ struct Found {
 /// # Errors
 /// When the table cannot be read or written; what was deleted before is deleted.
 pub(crate) async fn run(
-    archive: Archive,
+    settings: TableSettings,
     clock: Clock,
     days: u64,
-    is_meant: bool,
+    delete: bool,
 ) -> anyhow::Result<ExitCode> {
     let (now, age) = (clock(), Duration::from_secs(days.saturating_mul(86_400)));
-    let link_keys = needed_link_keys(&archive)?;
-    let store = open(&archive, 0, clock, Some(link_keys))?;
+    let link_keys = required_link_keys(&settings)?;
+    let store = open(&settings, 0, clock, Some(link_keys))?;
     let mut found = Found::default();
-    each(&store, async |row| {
+    for_each_row(&store, async |row| {
         found.rows += 1;
-        if found.is_old(&row, now, age) && is_meant {
-            delete(&store, &row, &mut found).await?;
+        if found.is_old(&row, now, age) && delete {
+            delete_row(&store, &row, &mut found).await?;
         }
         Ok(())
     })
     .await?;
-    say(&found.summary(days, is_meant));
+    say(&found.summary(days, delete));
     Ok(ExitCode::SUCCESS)
 }
 
-async fn delete(store: &Store, row: &Stored, found: &mut Found) -> anyhow::Result<()> {
+async fn delete_row(store: &Store, row: &StoredRow, found: &mut Found) -> anyhow::Result<()> {
     match store.delete(row).await {
         Ok(()) => Ok(()),
         Err(StoreError::Conflict) => {
@@ -63,7 +63,7 @@ async fn delete(store: &Store, row: &Stored, found: &mut Found) -> anyhow::Resul
 
 impl Found {
     /// Whether a row may go: it is sound, done with, and has been for so long.
-    fn is_old(&mut self, row: &Stored, now: Timestamp, age: Duration) -> bool {
+    fn is_old(&mut self, row: &StoredRow, now: Timestamp, age: Duration) -> bool {
         let (count, last) = match &row.approval {
             _ if row.is_due => {
                 self.open += 1;
@@ -84,7 +84,7 @@ impl Found {
         is_old
     }
 
-    fn summary(&self, days: u64, is_meant: bool) -> String {
+    fn summary(&self, days: u64, delete: bool) -> String {
         let Self {
             rows,
             old,
@@ -97,7 +97,7 @@ impl Found {
             "{old} requests that ended, and {predecessors} rows of the predecessor that were written, more \
              than {days} days ago"
         );
-        let done = match is_meant {
+        let done = match delete {
             true => {
                 format!("{what}, were deleted; {changed} of them were written meanwhile and stay.")
             }

@@ -9,6 +9,7 @@ use human_oversight::app::{self, App};
 use human_oversight::config::Config;
 use human_oversight::http;
 use human_oversight::mailer::TransportConfig;
+use human_oversight::store::StoreError;
 use tokio::net::TcpListener;
 
 use super::clock::clock;
@@ -33,24 +34,35 @@ pub(crate) async fn run() -> anyhow::Result<()> {
     } else {
         tracing::info!(url, "listening (development mode)");
     }
-    serve(app, listener).await;
-    Ok(())
+    serve(app, listener).await
 }
 
-/// Logs at once if the store is unusable. Only the first sweep waits for it, since it would miss tables
+/// Logs at once if the store is unavailable. Only the first sweep waits for it, since it would miss tables
 /// that are still being created.
-async fn prepare_and_sweep(app: Arc<App>) {
-    if let Err(error) = app.store.prepare().await {
-        tracing::error!(cause = %error, "the store is unavailable");
+///
+/// # Errors
+/// When the table belongs to a gate with another id.
+async fn prepare_and_sweep(app: Arc<App>) -> anyhow::Result<()> {
+    match app.store.prepare().await {
+        Ok(()) => {}
+        Err(error @ StoreError::GateId { .. }) => return Err(error.into()),
+        Err(error) => tracing::error!(cause = %error, "the store is unavailable"),
     }
     if !app.config.behind_host {
         app::sweep_forever(app).await;
     }
+    Ok(())
 }
 
-pub(crate) async fn serve(app: Arc<App>, listener: TcpListener) {
-    tokio::spawn(prepare_and_sweep(app.clone()));
-    http::serve(listener, app).await;
+/// Serves requests; returns only if the table belongs to a gate with another id.
+pub(crate) async fn serve(app: Arc<App>, listener: TcpListener) -> anyhow::Result<()> {
+    let preparing = tokio::spawn(prepare_and_sweep(app.clone()));
+    tokio::spawn(http::serve(listener, app));
+    // After a panic in there, the gate goes on: it prepares its store when it needs it.
+    if let Ok(prepared) = preparing.await {
+        prepared?;
+    }
+    std::future::pending().await
 }
 
 pub(crate) fn settings() -> anyhow::Result<Config> {

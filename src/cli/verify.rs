@@ -8,13 +8,13 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
-use human_oversight::config::Archive;
+use human_oversight::config::TableSettings;
 use human_oversight::keys::receipt::{self, ReceiptKeys};
 use human_oversight::store::StoreError;
 use human_oversight::values::Clock;
 use human_oversight_protocol::types::KeySet;
 
-use super::maintenance::{each, link_keys, must_be_there, named, open, say};
+use super::maintenance::{ensure_store_exists, for_each_row, link_keys, named, open, say};
 
 /// What was found.
 #[derive(Default)]
@@ -31,19 +31,19 @@ struct Found {
 /// # Errors
 /// When the table or the keys cannot be read: then nothing was shown.
 pub(crate) async fn run(
-    archive: Archive,
+    settings: TableSettings,
     clock: Clock,
     keys: Option<&Path>,
 ) -> anyhow::Result<ExitCode> {
-    must_be_there(&archive)?;
-    let receipt_keys = receipt_keys(&archive, keys)?;
-    let link_keys = link_keys(&archive)?;
+    ensure_store_exists(&settings)?;
+    let receipt_keys = receipt_keys(&settings, keys)?;
+    let link_keys = link_keys(&settings)?;
     let mut found = Found {
         sealed: link_keys.is_some(),
         ..Found::default()
     };
-    let store = open(&archive, 0, clock, link_keys)?;
-    each(&store, async |stored| {
+    let store = open(&settings, 0, clock, link_keys)?;
+    for_each_row(&store, async |stored| {
         found.rows += 1;
         let (partition, row) = &stored.keys;
         let problem = match &stored.approval {
@@ -98,14 +98,14 @@ impl Found {
 }
 
 /// The public keys in a file as `/api/keys` gives them, or those of the gate's own settings.
-fn receipt_keys(archive: &Archive, file: Option<&Path>) -> anyhow::Result<KeySet> {
+fn receipt_keys(settings: &TableSettings, file: Option<&Path>) -> anyhow::Result<KeySet> {
     if let Some(file) = file {
         let text =
             std::fs::read(file).with_context(|| format!("{} cannot be read", file.display()))?;
         return serde_json::from_slice(&text)
             .with_context(|| format!("{} is no JWK set of receipt keys", file.display()));
     }
-    match named(archive, &archive.receipt_keys, "receipt.keys")? {
+    match named(settings, &settings.receipt_keys, "receipt.keys")? {
         Some(keys) => Ok(ReceiptKeys::new(&keys)
             .context("HO_RECEIPT_KEYS cannot be used")?
             .public()

@@ -7,8 +7,8 @@ use super::error::ConfigError;
 use super::lookup::{HOME, Lookup, principal, resource, set, unusable};
 use crate::azure::http;
 use crate::keys::{LinkKeys, NamedKey, keyring};
-use crate::store::{Account, Store};
-use crate::values::Clock;
+use crate::store::{Account, GateIdSetting, RowSettings, RowVersion, Store};
+use crate::values::{Clock, is_plain_name};
 
 /// Where requests are kept.
 #[derive(Clone, Debug)]
@@ -24,11 +24,13 @@ pub enum StoreConfig {
     },
 }
 
-/// Where a table is, and the keys that are at hand for it.
+/// Where a table is, how its rows are written, and the keys that are at hand for it.
 #[derive(Clone, Debug)]
-pub struct Archive {
+pub struct TableSettings {
     /// Where the rows are.
     pub store: StoreConfig,
+    /// How they are written.
+    pub rows: RowSettings,
     /// The folder of what a developer's gate keeps for itself.
     pub home: PathBuf,
     /// The keys of links and of seals.
@@ -37,8 +39,8 @@ pub struct Archive {
     pub receipt_keys: Option<Vec<NamedKey>>,
 }
 
-impl Archive {
-    /// Reads the settings that it takes to look at a table, and no others.
+impl TableSettings {
+    /// Reads the settings that it takes to read a table, and no others.
     ///
     /// # Errors
     /// When one is missing or cannot be used.
@@ -59,6 +61,7 @@ impl Archive {
                 StoreConfig::Tables { .. } => PathBuf::from(HOME),
             },
             store,
+            rows: rows(get)?,
             link_keys: key_list("HO_LINK_KEYS")?,
             receipt_keys: key_list("HO_RECEIPT_KEYS")?,
         })
@@ -75,14 +78,16 @@ impl StoreConfig {
         open_limit: usize,
         clock: Clock,
         keys: Option<Arc<LinkKeys>>,
+        rows: RowSettings,
     ) -> Result<Store, String> {
-        match self {
-            Self::Embedded(dir) => Ok(Store::embedded(dir, open_limit, keys)),
+        let store = match self {
+            Self::Embedded(dir) => Store::embedded(dir, open_limit, keys),
             Self::Tables { account, table } => {
                 let wire = Arc::new(http::client()?);
-                Ok(Store::tables(account, table, wire, clock, open_limit, keys))
+                Store::tables(account, table, wire, clock, open_limit, keys)
             }
-        }
+        };
+        Ok(store.with_rows(rows))
     }
 }
 
@@ -129,6 +134,55 @@ fn store(get: &Lookup<'_>, production: bool) -> Result<StoreConfig, ConfigError>
     Ok(StoreConfig::Tables { account, table })
 }
 
+/// The longest gate id: that of a host's name.
+const GATE_ID_CHARS: usize = 253;
+
+/// Without the id of a gate that has none yet: only a gate's first start makes one up.
+fn rows(get: &Lookup<'_>) -> Result<RowSettings, ConfigError> {
+    let version = match get("HO_ROWS").as_deref() {
+        Some("1") => RowVersion::V1,
+        None | Some("2") => RowVersion::V2,
+        Some(_) => return Err(unusable("HO_ROWS", "it must be 1 or 2")),
+    };
+    let gate_id = get("HO_GATE_ID").map(|text| {
+        let (id, replaces) = match text.split_once(',') {
+            Some((id, replaced)) => (id.trim(), Some(replaced.trim())),
+            None => (text.as_str(), None),
+        };
+        let is_id = |id: &str| is_plain_name(id, GATE_ID_CHARS);
+        if !is_id(id) || !replaces.is_none_or(is_id) {
+            return Err(unusable(
+                "HO_GATE_ID",
+                "it must be an id of [A-Za-z0-9._-], perhaps with `,` and the id that it replaces",
+            ));
+        }
+        Ok(GateIdSetting {
+            id: id.to_owned(),
+            replaces: replaces.map(str::to_owned),
+        })
+    });
+    Ok(RowSettings {
+        version,
+        gate_id: gate_id.transpose()?,
+        default_gate_id: None,
+    })
+}
+
+/// The gate id that a base address gives: its host.
+pub(super) fn gate_id_of(base_url: &str) -> String {
+    let (_, host) = base_url.split_once("://").unwrap_or(("", base_url));
+    let host = match host.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|b| b.is_ascii_digit()) => host,
+        _ => host,
+    };
+    let plain = |c: char| match c {
+        '.' | '_' | '-' => c,
+        c if c.is_ascii_alphanumeric() => c.to_ascii_lowercase(),
+        _ => '-',
+    };
+    host.chars().take(GATE_ID_CHARS).map(plain).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::tests::read;
@@ -160,6 +214,29 @@ mod tests {
         ] {
             let error = read(&settings).unwrap_err().to_string();
             assert!(error.starts_with(name), "{error}");
+        }
+    }
+
+    #[test]
+    fn rows_are_of_version_2_and_sealed_for_the_base_address_unless_set() {
+        let rows = |settings: &[(&str, &str)]| read(settings).unwrap().rows;
+        let local = rows(&[("HO_BASE_URL", "https://gate.example.com")]);
+        assert_eq!(local.version, RowVersion::V2);
+        assert_eq!(local.default_gate_id.as_deref(), Some("local"));
+        assert_eq!(rows(&[("HO_ROWS", "1")]).version, RowVersion::V1);
+        for (setting, id, replaces) in [
+            ("contoso", "contoso", None),
+            ("new.example.com , old-1", "new.example.com", Some("old-1")),
+        ] {
+            let set = rows(&[("HO_GATE_ID", setting)]).gate_id.unwrap();
+            assert_eq!((set.id.as_str(), set.replaces.as_deref()), (id, replaces));
+        }
+        for (url, id) in [
+            ("https://Gate.example.com", "gate.example.com"),
+            ("https://gate.example.com:8443", "gate.example.com"),
+            ("https://[::1]:8443", "---1-"),
+        ] {
+            assert_eq!(gate_id_of(url), id);
         }
     }
 }

@@ -45,6 +45,11 @@ impl LinkKeys {
         &self.current().kid
     }
 
+    /// Whether there is a key with this id.
+    pub fn has(&self, kid: &str) -> bool {
+        self.find(kid).is_some()
+    }
+
     pub(super) fn current(&self) -> &LinkKey {
         &self.0[0]
     }

@@ -17,27 +17,65 @@ pub enum RowMacError {
     UnknownKey,
 }
 
-const LABEL: &[u8] = b"oversight row 1";
-
 impl LinkKeys {
-    /// The MAC of a row: `{kid}.{43 characters}`.
+    /// The MAC of a row of version 1: `{kid}.{43 characters}`.
     pub fn row_mac(&self, row: &[u8]) -> String {
-        let key = self.current();
-        format!("{}.{}", key.kid, BASE64URL.encode(key.mac([LABEL, row])))
+        self.mac_with_kid([b"oversight row 1", row])
     }
 
-    /// Verifies the MAC that a row was stored with.
+    /// Verifies the MAC of a row of version 1.
     ///
     /// # Errors
     /// When it does not match, or its key is not configured.
     pub fn verify_row_mac(&self, row: &[u8], mac: &str) -> Result<(), RowMacError> {
+        self.verify_mac([b"oversight row 1", row], mac)
+    }
+
+    /// The MAC of the columns of a row of version 2, for a gate and a table: `{kid}.{43 characters}`.
+    pub fn columns_mac(&self, gate: &str, table: &str, columns: &[u8]) -> String {
+        self.mac_with_kid(columns_parts(gate, table, columns))
+    }
+
+    /// Verifies the MAC of a row of version 2.
+    ///
+    /// # Errors
+    /// When it does not match, or its key is not configured.
+    pub fn verify_columns_mac(
+        &self,
+        gate: &str,
+        table: &str,
+        columns: &[u8],
+        mac: &str,
+    ) -> Result<(), RowMacError> {
+        self.verify_mac(columns_parts(gate, table, columns), mac)
+    }
+
+    fn mac_with_kid<const PARTS: usize>(&self, parts: [&[u8]; PARTS]) -> String {
+        let key = self.current();
+        format!("{}.{}", key.kid, BASE64URL.encode(key.mac(parts)))
+    }
+
+    fn verify_mac<const PARTS: usize>(
+        &self,
+        parts: [&[u8]; PARTS],
+        mac: &str,
+    ) -> Result<(), RowMacError> {
         let (kid, mac) = mac.rsplit_once('.').ok_or(RowMacError::Mismatch)?;
         let key = self.find(kid).ok_or(RowMacError::UnknownKey)?;
-        let expected = BASE64URL.encode(key.mac([LABEL, row]));
+        let expected = BASE64URL.encode(key.mac(parts));
         if bool::from(expected.as_bytes().ct_eq(mac.as_bytes())) {
             Ok(())
         } else {
             Err(RowMacError::Mismatch)
         }
     }
+}
+
+fn columns_parts<'a>(gate: &'a str, table: &'a str, columns: &'a [u8]) -> [&'a [u8]; 4] {
+    [
+        b"oversight row 2",
+        gate.as_bytes(),
+        table.as_bytes(),
+        columns,
+    ]
 }

@@ -1,9 +1,9 @@
 //! The store of a developer's machine: SQLite in one file.
 //!
-//! One thread writes; writes that wait while it commits go into the next commit together. Whoever reads
-//! does it at once: that takes less than to hand it to another thread. A commit is on the disk before
-//! anybody is answered (WAL, `synchronous=FULL`). When the file cannot be used, every call says so, and
-//! the next one tries again.
+//! One thread writes; writes that wait while it commits go into the next commit together. Reads are made
+//! on the caller's thread: that takes less than handing them to another one. A commit is on the disk
+//! before it is acknowledged (WAL, `synchronous=FULL`). When the file cannot be used, every call fails,
+//! and the next one tries again.
 
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -12,12 +12,12 @@ use std::thread;
 use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
+use serde_json::{Map, Value};
 use tokio::sync::oneshot;
 
-use super::row::{self, Row};
-use super::{Due, ETag, Place, StoreError, Stored, Versioned};
-use crate::keys::LinkKeys;
-use crate::values::{ApprovalId, Timestamp};
+use super::row::{self, Columns, Keys, Row};
+use super::{Due, ETag, Place, RawRow, StoreError, StoredRow};
+use crate::values::Timestamp;
 
 #[derive(Clone)]
 pub(super) struct Embedded {
@@ -25,9 +25,14 @@ pub(super) struct Embedded {
     reader: Arc<Mutex<File>>,
 }
 
+/// The tables of the file.
+pub(super) const REQUESTS: &str = "approvals";
+pub(super) const STANDING: &str = "standingapprovals";
+
 struct Write {
-    keys: (String, String),
-    /// The columns; nothing where the row is to go.
+    table: &'static str,
+    keys: Keys,
+    /// The columns; none where the row is deleted.
     entity: Option<String>,
     due: Option<Timestamp>,
     condition: Condition,
@@ -37,7 +42,7 @@ struct Write {
 /// What must hold for a write.
 #[derive(Clone, Copy)]
 pub(super) enum Condition {
-    /// There is no such row, and fewer rows of its agent than this are due for something.
+    /// There is no such row, and fewer rows of its partition than this are due for something.
     New { open_limit: usize },
     /// The row has this version.
     Is(i64),
@@ -46,17 +51,25 @@ pub(super) enum Condition {
 /// When, and the keys.
 type DueRow = (i64, String, String);
 
-/// The keys, and the columns.
-type AnyRow = ((String, String), i64, String);
+/// The keys, the version and the columns.
+type AnyRow = (Keys, i64, String);
 
-/// So many rows are looked up at once.
+/// The most rows of one page.
 const PAGE: usize = 100;
 
-/// At most so many writes share a commit.
+/// The most writes that share a commit.
 const GROUP: usize = 256;
 
 const SCHEMA: &str = "
     CREATE TABLE IF NOT EXISTS approvals (
+        PartitionKey TEXT NOT NULL,
+        RowKey TEXT NOT NULL,
+        ETag INTEGER NOT NULL,
+        Due INTEGER,
+        Entity TEXT NOT NULL,
+        PRIMARY KEY (PartitionKey, RowKey)
+    ) STRICT;
+    CREATE TABLE IF NOT EXISTS standingapprovals (
         PartitionKey TEXT NOT NULL,
         RowKey TEXT NOT NULL,
         ETag INTEGER NOT NULL,
@@ -97,41 +110,36 @@ impl Embedded {
         &self,
         work: impl FnOnce(&mut Connection) -> rusqlite::Result<T>,
     ) -> Result<T, StoreError> {
-        // Whoever panicked in there took the connection with it.
+        // A panic in there took the connection with it.
         let mut file = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
         file.with(work)
     }
 
     /// Inserts or replaces a row.
-    pub(super) async fn write(
-        &self,
-        mut row: Row,
-        due: Option<Timestamp>,
-        condition: Condition,
-        keys: Option<&LinkKeys>,
-    ) -> Result<ETag, StoreError> {
-        row.seal(keys)?;
-        let entity = serde_json::to_string(&row).expect("a row is plain JSON");
-        let keys = (row.partition_key, row.row_key);
-        let version = self.send(keys, Some(entity), due, condition).await?;
-        Ok(ETag(version.to_string()))
+    pub(super) async fn write(&self, row: Row, condition: Condition) -> Result<ETag, StoreError> {
+        let entity = json(&row.columns);
+        self.send(REQUESTS, row.keys, Some(entity), row.due, condition)
+            .await
     }
 
-    pub(super) async fn delete(&self, row: &Stored) -> Result<(), StoreError> {
+    pub(super) async fn delete(&self, row: &StoredRow) -> Result<(), StoreError> {
         let condition = Condition::Is(row.etag.version()?);
-        self.send(row.keys.clone(), None, None, condition).await?;
+        self.send(REQUESTS, row.keys.clone(), None, None, condition)
+            .await?;
         Ok(())
     }
 
     async fn send(
         &self,
-        keys: (String, String),
+        table: &'static str,
+        keys: Keys,
         entity: Option<String>,
         due: Option<Timestamp>,
         condition: Condition,
-    ) -> Result<i64, StoreError> {
+    ) -> Result<ETag, StoreError> {
         let (reply, answer) = oneshot::channel();
         let sent = self.writer.send(Write {
+            table,
             keys,
             entity,
             due,
@@ -140,21 +148,41 @@ impl Embedded {
         });
         let gone = || StoreError::Unavailable("its thread has ended".to_owned());
         sent.map_err(|_| gone())?;
-        answer.await.map_err(|_| gone())?
+        let version = answer.await.map_err(|_| gone())??;
+        Ok(ETag(version.to_string()))
     }
 
-    pub(super) fn get(
+    pub(super) fn get(&self, keys: &Keys) -> Result<(Columns, ETag), StoreError> {
+        self.find(REQUESTS, keys)?.ok_or(StoreError::NotFound)
+    }
+
+    pub(super) fn get_standing(&self, keys: &Keys) -> Result<Option<(Columns, ETag)>, StoreError> {
+        self.find(STANDING, keys)
+    }
+
+    pub(super) async fn put_standing(
         &self,
-        id: &ApprovalId,
-        keys: Option<&LinkKeys>,
-    ) -> Result<Versioned, StoreError> {
-        let found = self.read(|connection| get(connection, &row::keys(id)))?;
-        let (version, entity) = found.ok_or(StoreError::NotFound)?;
-        Ok(Versioned {
-            approval: parse(&entity)?.into_approval(id, keys)?,
-            etag: ETag(version.to_string()),
-            entry: None,
-        })
+        keys: Keys,
+        columns: Columns,
+        etag: Option<ETag>,
+    ) -> Result<(), StoreError> {
+        let condition = match etag {
+            Some(etag) => Condition::Is(etag.version()?),
+            // None of these rows is due.
+            None => Condition::New { open_limit: 1 },
+        };
+        self.send(STANDING, keys, Some(json(&columns)), None, condition)
+            .await?;
+        Ok(())
+    }
+
+    fn find(&self, table: &str, keys: &Keys) -> Result<Option<(Columns, ETag)>, StoreError> {
+        let Some((version, entity)) = self.read(|connection| get(connection, table, keys))? else {
+            return Ok(None);
+        };
+        let columns = serde_json::from_str(&entity);
+        let columns = columns.map_err(|_| StoreError::Damaged("Entity".to_owned()))?;
+        Ok(Some((Columns(columns), ETag(version.to_string()))))
     }
 
     /// A page of what is due, longest due first.
@@ -172,7 +200,7 @@ impl Embedded {
             _ => None,
         };
         let due = rows.into_iter().map(|(_, partition, row)| Due {
-            id: row::id(&partition, &row),
+            id: row::id(&(partition, row)).ok(),
             index: None,
         });
         Ok((due.collect(), next))
@@ -182,8 +210,7 @@ impl Embedded {
     pub(super) fn all(
         &self,
         from: Option<Place>,
-        link_keys: Option<&LinkKeys>,
-    ) -> Result<(Vec<Stored>, Option<Place>), StoreError> {
+    ) -> Result<(Vec<RawRow>, Option<Place>), StoreError> {
         let rows = self.read(|connection| all(connection, from))?;
         let next = match rows.last() {
             Some(((partition, row), ..)) if rows.len() == PAGE => Some(Place {
@@ -192,23 +219,29 @@ impl Embedded {
             }),
             _ => None,
         };
-        let stored = rows.into_iter().map(|(keys, version, entity)| {
-            let columns = serde_json::from_str(&entity).unwrap_or_default();
-            Stored::of(keys, columns, ETag(version.to_string()), link_keys)
+        let rows = rows.into_iter().map(|(keys, version, entity)| {
+            let columns: Map<String, Value> = serde_json::from_str(&entity).unwrap_or_default();
+            RawRow {
+                keys,
+                entity: columns.clone(),
+                columns: Columns(columns),
+                etag: ETag(version.to_string()),
+                written_at: None,
+            }
         });
-        Ok((stored.collect(), next))
+        Ok((rows.collect(), next))
     }
 }
 
-fn parse(entity: &str) -> Result<Row, StoreError> {
-    serde_json::from_str(entity).map_err(|_| StoreError::Damaged("Entity".to_owned()))
+fn json(columns: &Columns) -> String {
+    serde_json::to_string(&columns.0).expect("a map is JSON")
 }
 
 /// The file, opened when it is needed and again after it failed.
 struct File {
     path: PathBuf,
-    /// Held by whoever opens it: two that make a new file a WAL at the same time get in each other's
-    /// way, and SQLite lets neither wait.
+    /// Held while it is opened: SQLite refuses one of two connections that make a new file a WAL at the
+    /// same time, without a wait.
     opening: Arc<Mutex<()>>,
     connection: Option<Connection>,
 }
@@ -255,8 +288,8 @@ fn write_all(writes: &Receiver<Write>, mut file: File) {
             .collect();
         let results = file
             .with(|connection| commit(connection, &group))
-            // Whether a commit that failed is on the disk after all, only the disk knows.
-            .or_else(|error| file.with(|connection| look_back(connection, &group, &error)));
+            // A commit that failed may be on the disk all the same.
+            .or_else(|error| file.with(|connection| read_back(connection, &group, &error)));
         match results {
             Ok(results) => {
                 for (write, result) in group.into_iter().zip(results) {
@@ -272,15 +305,15 @@ fn write_all(writes: &Receiver<Write>, mut file: File) {
     }
 }
 
-/// What became of a group whose commit failed: a write is done if the row is what it would be.
-fn look_back(
+/// The results of a group whose commit failed: a write is done if the row is as it would be.
+fn read_back(
     connection: &Connection,
     group: &[Write],
     error: &StoreError,
 ) -> rusqlite::Result<Vec<Result<i64, StoreError>>> {
-    let looked = group.iter().map(|write| {
+    let results = group.iter().map(|write| {
         let version = write.condition.version();
-        let stored = get(connection, &write.keys)?;
+        let stored = get(connection, write.table, &write.keys)?;
         let is_done = stored == write.entity.clone().map(|entity| (version, entity));
         Ok(if is_done {
             Ok(version)
@@ -288,7 +321,7 @@ fn look_back(
             Err(error.clone())
         })
     });
-    looked.collect()
+    results.collect()
 }
 
 /// One commit for the whole group. A write whose condition does not hold changes nothing and does
@@ -308,35 +341,35 @@ fn commit(
 }
 
 fn apply(connection: &Connection, write: &Write) -> rusqlite::Result<Result<i64, StoreError>> {
-    let (partition, row) = &write.keys;
+    let (table, (partition, row)) = (write.table, &write.keys);
     let due = write.due.map(Timestamp::unix_millis);
     let (changed, unchanged) = match write.condition {
         Condition::New { open_limit } => {
-            let mut count = connection.prepare_cached(
-                "SELECT count(*) FROM approvals WHERE PartitionKey = ?1 AND Due IS NOT NULL",
-            )?;
+            let mut count = connection.prepare_cached(&format!(
+                "SELECT count(*) FROM {table} WHERE PartitionKey = ?1 AND Due IS NOT NULL"
+            ))?;
             let open: i64 = count.query_row([partition], |row| row.get(0))?;
             if open >= open_limit as i64 {
                 return Ok(Err(StoreError::OpenLimit));
             }
-            let mut insert = connection.prepare_cached(
-                "INSERT INTO approvals VALUES (?1, ?2, 1, ?3, ?4) ON CONFLICT DO NOTHING",
-            )?;
+            let mut insert = connection.prepare_cached(&format!(
+                "INSERT INTO {table} VALUES (?1, ?2, 1, ?3, ?4) ON CONFLICT DO NOTHING"
+            ))?;
             let inserted = insert.execute(params![partition, row, due, write.entity])?;
             (inserted, StoreError::AlreadyExists)
         }
         Condition::Is(expected) if write.entity.is_none() => {
-            let mut delete = connection.prepare_cached(
-                "DELETE FROM approvals WHERE PartitionKey = ?1 AND RowKey = ?2 AND ETag = ?3",
-            )?;
+            let mut delete = connection.prepare_cached(&format!(
+                "DELETE FROM {table} WHERE PartitionKey = ?1 AND RowKey = ?2 AND ETag = ?3"
+            ))?;
             let deleted = delete.execute(params![partition, row, expected])?;
             (deleted, StoreError::Conflict)
         }
         Condition::Is(expected) => {
-            let mut update = connection.prepare_cached(
-                "UPDATE approvals SET ETag = ETag + 1, Due = ?4, Entity = ?5
-                 WHERE PartitionKey = ?1 AND RowKey = ?2 AND ETag = ?3",
-            )?;
+            let mut update = connection.prepare_cached(&format!(
+                "UPDATE {table} SET ETag = ETag + 1, Due = ?4, Entity = ?5
+                 WHERE PartitionKey = ?1 AND RowKey = ?2 AND ETag = ?3"
+            ))?;
             let updated = update.execute(params![partition, row, expected, due, write.entity])?;
             (updated, StoreError::Conflict)
         }
@@ -349,11 +382,12 @@ fn apply(connection: &Connection, write: &Write) -> rusqlite::Result<Result<i64,
 
 fn get(
     connection: &Connection,
-    (partition, row): &(String, String),
+    table: &str,
+    (partition, row): &Keys,
 ) -> rusqlite::Result<Option<(i64, String)>> {
-    let mut select = connection.prepare_cached(
-        "SELECT ETag, Entity FROM approvals WHERE PartitionKey = ?1 AND RowKey = ?2",
-    )?;
+    let mut select = connection.prepare_cached(&format!(
+        "SELECT ETag, Entity FROM {table} WHERE PartitionKey = ?1 AND RowKey = ?2"
+    ))?;
     select
         .query_row([partition, row], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()

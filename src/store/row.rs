@@ -1,69 +1,42 @@
-//! The row of an approval: flat columns for the report, JSON columns for people and for the gate.
+//! The row of an approval: its keys and columns, and the MAC (`RowSeal`) that shows whether the gate
+//! wrote it.
 //!
-//! The names are the predecessor's where it had one. A row that does not add up does not decode.
+//! Column names are the legacy Logic App's where it had one. A row that contradicts itself does not
+//! decode. Version 2 is sealed over every stored column, whatever its name; version 1 over a fixed list
+//! ([`v1`]). Both decode from the same [`Columns`].
 
-use human_oversight_protocol::parameters::sha256;
-use serde::{Deserialize, Serialize};
+mod decode;
+mod encode;
+pub(super) mod v1;
+
+use std::collections::BTreeMap;
+
+use human_oversight_protocol::parameters::hex;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use super::StoreError;
-use crate::domain::{
-    Approval, Approver, Assurance, Decision, Delivery, DeliveryFault, DeliveryState, Event,
-    EventKind, Execution, LateDecision, Notice, Parameters, Request, State, Status, Verdict,
-};
-use crate::keys::LinkKeys;
+use super::{Entry, StoreError};
+use crate::domain::{Approval, DeliveryFault, EventKind, Notice, Status, Verdict};
+use crate::keys::{LinkKeys, keyring};
 use crate::values::{Address, ApprovalId, Digest, Timestamp};
 
-/// The most characters (UTF-16) that Azure Table Storage takes in one text column; kept here for
-/// every backend, so that nothing works on a laptop that fails in the cloud.
-const COLUMN_LIMIT: usize = 32_768;
+/// Partition key and row key.
+pub(super) type Keys = (String, String);
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "PascalCase")]
+/// A sealed row, ready to be written.
+#[derive(Clone, Debug)]
 pub(super) struct Row {
-    pub(super) partition_key: String,
-    pub(super) row_key: String,
-    agent_name: String,
-    correlation_id: String,
-    action_description: String,
-    parameters: String,
-    parameters_digest: String,
-    approver_emails: String,
-    request_timestamp: String,
-    request_digest: String,
-    deadline_timestamp: String,
-    on_behalf_of: Option<String>,
-    reason: Option<String>,
-    claimant: Option<String>,
-    status: String,
-    approver: Option<String>,
-    approver_object_id: Option<String>,
-    response_timestamp: Option<String>,
-    comment: Option<String>,
-    assurance: Option<String>,
-    receipt: Option<String>,
-    run_by: Option<String>,
-    claim_nonce: Option<String>,
-    execution_status: Option<String>,
-    execution_timestamp: Option<String>,
-    execution_error: Option<String>,
-    late_response_timestamp: Option<String>,
-    late_decision: Option<String>,
-    late_approver: Option<String>,
-    notification_status: String,
-    notified_timestamp: Option<String>,
-    notifications: String,
-    history: String,
-    /// When the gate must look at it again, and its entry in the index of what is due.
-    pub(super) due_timestamp: Option<String>,
-    pub(super) due_entry: Option<String>,
-    /// Which write made it what it is.
+    pub(super) keys: Keys,
+    pub(super) columns: Columns,
+    pub(super) due: Option<Timestamp>,
+    pub(super) entry: Option<Entry>,
     pub(super) operation_id: String,
-    /// What the gate made of all the columns above in that write.
-    #[serde(skip_serializing_if = "String::is_empty")]
-    row_seal: String,
 }
+
+/// The columns of a row by name. Values are text, but for the numbers of version 2 and the nulls of
+/// version 1.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Columns(pub(super) Map<String, Value>);
 
 /// The columns that are points in time; Azure Table Storage and the report know them as such.
 const TIMES: [&str; 8] = [
@@ -77,9 +50,19 @@ const TIMES: [&str; 8] = [
     "DueTimestamp",
 ];
 
+const SEAL: &str = "RowSeal";
+const REVISION: &str = "Revision";
+
+/// How the seals of version 2 begin. A key's name has no colon.
+const V2: &str = "v2:";
+
+/// What tells an entity's type annotations from its columns.
+const TYPE: &str = "@odata.type";
+const DATE_TIME: &str = "Edm.DateTime";
+
 /// The keys of an approval's row: everything outside `[A-Za-z0-9_.-]` as `~XX`, one for each byte,
 /// so that no key ever needs escaping.
-pub(super) fn keys(id: &ApprovalId) -> (String, String) {
+pub(super) fn keys(id: &ApprovalId) -> Keys {
     (encode_key(id.agent()), encode_key(id.correlation()))
 }
 
@@ -96,8 +79,9 @@ fn encode_key(text: &str) -> String {
 }
 
 /// The approval that a row's keys are for.
-pub(super) fn id(partition_key: &str, row_key: &str) -> Option<ApprovalId> {
-    ApprovalId::new(&decode_key(partition_key)?, &decode_key(row_key)?)
+pub(super) fn id((partition_key, row_key): &Keys) -> Result<ApprovalId, StoreError> {
+    let id = || ApprovalId::new(&decode_key(partition_key)?, &decode_key(row_key)?);
+    id().ok_or_else(|| StoreError::Damaged("PartitionKey, RowKey".to_owned()))
 }
 
 fn decode_key(key: &str) -> Option<String> {
@@ -110,127 +94,64 @@ fn decode_key(key: &str) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct ApproverEntry {
-    approver: String,
-    key: String,
-    seal: String,
-    wrong_codes: u32,
-    mails: Vec<MailEntry>,
+/// A fresh `OperationId`, which names one write.
+pub(super) fn operation_id() -> String {
+    hex(&keyring::random::<16>())
 }
 
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct MailEntry {
-    kind: String,
-    attempts: u32,
-    state: String,
-    at: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    fault: Option<String>,
+/// What rows of version 2 are sealed for: their gate and their table.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Scope<'a> {
+    pub(super) gate: &'a str,
+    pub(super) table: &'a str,
 }
 
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct HistoryEntry {
-    at: String,
-    what: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    by: Option<String>,
+/// Which program wrote a row, and how.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Format {
+    V1,
+    V2,
+    /// The Logic App that the gate replaces.
+    Legacy,
 }
 
-impl Row {
-    /// The row of an approval that is to be looked at when it is `due`, as one write makes it.
-    pub(super) fn of(
+impl Columns {
+    /// The columns of an approval that is due at `due`, not sealed yet.
+    pub(super) fn encode(
         approval: &Approval,
         due: Option<Timestamp>,
-        operation_id: String,
+        entry: Option<&Entry>,
+        operation_id: &str,
     ) -> Result<Self, StoreError> {
-        let Approval {
-            request,
-            state,
-            approvers,
-            late,
-            history,
-        } = approval;
-        let (partition_key, row_key) = keys(&request.id);
-        let decision = approval.decision();
-        let (execution, run_by) = match state {
-            State::Approved {
-                execution, run_by, ..
-            } => (Some(execution), Some(run_by)),
-            _ => (None, None),
-        };
-        let execution = execution.map(ExecutionColumns::of).unwrap_or_default();
-        let row = Self {
-            partition_key,
-            row_key,
-            agent_name: request.id.agent().to_owned(),
-            correlation_id: request.id.correlation().to_owned(),
-            action_description: request.action.clone(),
-            parameters: request.parameters.json.clone(),
-            parameters_digest: request.parameters.digest.to_string(),
-            approver_emails: json(
-                &approvers
-                    .iter()
-                    .map(|a| a.address.as_str())
-                    .collect::<Vec<_>>(),
-            ),
-            request_timestamp: request.requested_at.to_string(),
-            request_digest: request.digest.to_string(),
-            deadline_timestamp: request.expires_at.to_string(),
-            on_behalf_of: text(&request.on_behalf_of),
-            reason: request.reason.clone(),
-            claimant: text(&request.claimant),
-            status: state.status().word().to_owned(),
-            approver: decision.map(|d| d.by.to_string()),
-            approver_object_id: decision
-                .and_then(|d| d.assurance.object_id())
-                .map(|id| id.to_string()),
-            response_timestamp: text(&approval.closed_at()),
-            comment: decision.and_then(|d| d.comment.clone()),
-            assurance: decision.map(|d| d.assurance.word().to_owned()),
-            receipt: decision.map(|d| d.receipt.clone()),
-            run_by: run_by.map(ToString::to_string),
-            claim_nonce: execution.nonce,
-            execution_status: execution.status,
-            execution_timestamp: execution.at,
-            execution_error: execution.error,
-            late_response_timestamp: late.as_ref().map(|l| l.at.to_string()),
-            late_decision: late.as_ref().map(|l| l.verdict.word().to_owned()),
-            late_approver: late.as_ref().map(|l| l.by.to_string()),
-            notification_status: approval.deliverable().word().to_owned(),
-            notified_timestamp: text(&approval.notified_at()),
-            notifications: json(&approvers.iter().map(ApproverEntry::of).collect::<Vec<_>>()),
-            history: json(&history.iter().map(HistoryEntry::of).collect::<Vec<_>>()),
-            due_timestamp: text(&due),
-            due_entry: None,
-            operation_id,
-            row_seal: String::new(),
-        };
-        row.fits()?;
-        Ok(row)
+        encode::encode(approval, due, entry, operation_id)
     }
 
-    /// As Azure Table Storage takes it: no empty columns, and times that say so.
-    pub(super) fn into_entity(self) -> Map<String, Value> {
-        let Ok(Value::Object(mut entity)) = serde_json::to_value(self) else {
-            unreachable!("a struct is a JSON object");
-        };
-        entity.retain(|_, value| !value.is_null());
-        for column in TIMES {
-            if entity.contains_key(column) {
-                entity.insert(format!("{column}@odata.type"), "Edm.DateTime".into());
-            }
+    /// The approval in a row whose seal was checked, and its revision; 0 in version 1.
+    pub(super) fn decode(&self, id: &ApprovalId) -> Result<(Approval, u32), StoreError> {
+        let mut rest = self.clone();
+        rest.0.retain(|_, value| !value.is_null());
+        let revision = rest.take_revision()?;
+        let damaged = |column: &str| StoreError::Damaged(column.to_owned());
+        let approval = decode::decode(&mut rest, id).map_err(damaged)?;
+        match rest.0.keys().next() {
+            None => Ok((approval, revision)),
+            Some(column) if decode::DECISION.contains(&column.as_str()) => Err(damaged(column)),
+            // The gate that sealed it knew more than this version, and may have meant more.
+            Some(column) => Err(StoreError::LaterVersion(column.clone())),
         }
-        entity
     }
 
-    /// Of what Azure Table Storage gave back.
-    pub(super) fn of_entity(mut entity: Map<String, Value>) -> Result<Self, StoreError> {
-        let has = |column: &&str| entity.contains_key(*column);
-        let theirs = ["ActionDescription", "RequestTimestamp", "Status"];
+    fn take_revision(&mut self) -> Result<u32, StoreError> {
+        let revision = match self.0.remove(REVISION) {
+            None => Some(0),
+            Some(number) => number.as_u64().and_then(|number| number.try_into().ok()),
+        };
+        revision.ok_or_else(|| StoreError::Damaged(REVISION.to_owned()))
+    }
+
+    pub(super) fn format(&self) -> Format {
+        let has = |column: &&str| self.0.contains_key(*column);
+        let legacy = ["ActionDescription", "RequestTimestamp", "Status"];
         let ours = [
             "CorrelationId",
             "RequestDigest",
@@ -238,377 +159,191 @@ impl Row {
             "History",
             "Receipt",
             "OperationId",
-            "RowSeal",
+            SEAL,
         ];
-        if theirs.iter().all(has) && !ours.iter().any(has) {
-            return Err(StoreError::Predecessor);
+        if legacy.iter().all(has) && !ours.iter().any(has) {
+            return Format::Legacy;
         }
-        for column in TIMES {
-            // Azure gives them back in another form than it was given, and the seal is over ours.
-            if let Some(Value::String(text)) = entity.get_mut(column)
-                && let Some(time) = time(text)
-            {
-                *text = time.to_string();
-            }
+        match self.text(SEAL) {
+            Some(seal) if seal.starts_with(V2) => Format::V2,
+            _ => Format::V1,
         }
-        serde_json::from_value(Value::Object(entity))
-            .map_err(|_| StoreError::Damaged("its columns".to_owned()))
     }
 
-    /// When the gate must look at it again.
+    /// Seals the columns as version 2.
+    pub(super) fn seal(mut self, revision: u32, scope: Scope<'_>, keys: &LinkKeys) -> Self {
+        self.0.insert(REVISION.to_owned(), revision.into());
+        let columns = self.canonical().expect("text and numbers");
+        let mac = keys.columns_mac(scope.gate, scope.table, &columns);
+        self.0.insert(SEAL.to_owned(), format!("{V2}{mac}").into());
+        self
+    }
+
+    /// Checks a seal of version 2, made for one of these gates.
+    pub(super) fn check<'a>(
+        &self,
+        gates: impl IntoIterator<Item = &'a str>,
+        table: &str,
+        keys: &LinkKeys,
+    ) -> Result<(), StoreError> {
+        let seal = self.text(SEAL).and_then(|seal| seal.strip_prefix(V2));
+        let seal = seal.ok_or_else(|| StoreError::Damaged(SEAL.to_owned()))?;
+        let columns = self.canonical()?;
+        let mut checked = Ok(());
+        for gate in gates {
+            checked = keys.verify_columns_mac(gate, table, &columns, seal);
+            if checked.is_ok() {
+                break;
+            }
+        }
+        checked.map_err(|broken| StoreError::Damaged(broken.to_string()))
+    }
+
+    /// What version 2 seals: all columns but the seal as text, in the form of RFC 8785.
+    fn canonical(&self) -> Result<Vec<u8>, StoreError> {
+        let text = |(name, value): (&String, &Value)| match value {
+            Value::String(text) => Ok((name.clone(), text.clone())),
+            Value::Number(_) | Value::Bool(_) => Ok((name.clone(), value.to_string())),
+            Value::Null | Value::Array(_) | Value::Object(_) => {
+                Err(StoreError::Damaged("its columns".to_owned()))
+            }
+        };
+        let columns = self.0.iter().filter(|(name, _)| *name != SEAL).map(text);
+        let columns = columns.collect::<Result<BTreeMap<_, _>, _>>()?;
+        Ok(serde_json_canonicalizer::to_vec(&columns).expect("text is JSON"))
+    }
+
+    /// Of what Azure Table Storage gave back: without what the service adds, and times as they were
+    /// given to it.
+    pub(super) fn from_entity(entity: Map<String, Value>) -> Self {
+        let is_time = |name: &str| {
+            let kind = entity.get(&format!("{name}{TYPE}")).and_then(Value::as_str);
+            kind == Some(DATE_TIME)
+        };
+        let columns = entity.iter().filter(|(name, _)| is_column(name));
+        let columns = columns.map(|(name, value)| {
+            let time = value.as_str().filter(|_| is_time(name)).and_then(time);
+            let value = time.map_or_else(|| value.clone(), |time| time.to_string().into());
+            (name.clone(), value)
+        });
+        Self(columns.collect())
+    }
+
+    /// As Azure Table Storage takes them: no empty columns, and times that say so.
+    pub(super) fn to_entity(&self) -> Map<String, Value> {
+        let mut entity = self.0.clone();
+        entity.retain(|_, value| !value.is_null());
+        for column in TIMES {
+            if entity.contains_key(column) {
+                entity.insert(format!("{column}{TYPE}"), DATE_TIME.into());
+            }
+        }
+        entity
+    }
+
+    /// When the gate must process the row again.
     pub(super) fn due(&self) -> Result<Option<Timestamp>, StoreError> {
-        let due = self.due_timestamp.as_deref().map(time);
+        let due = self.text("DueTimestamp").map(time);
         due.map(|due| due.ok_or_else(|| StoreError::Damaged("DueTimestamp".to_owned())))
             .transpose()
     }
 
-    fn fits(&self) -> Result<(), StoreError> {
-        for (column, text) in [
-            ("Parameters", &self.parameters),
-            ("Notifications", &self.notifications),
-            ("History", &self.history),
-        ] {
-            // ASCII or not: a byte is never less than a UTF-16 unit.
-            if text.len() > COLUMN_LIMIT {
-                let size = text.encode_utf16().count();
-                if size > COLUMN_LIMIT {
-                    return Err(StoreError::TooLarge {
-                        column,
-                        size,
-                        limit: COLUMN_LIMIT,
-                    });
-                }
-            }
-        }
-        Ok(())
+    pub(super) fn text(&self, name: &str) -> Option<&str> {
+        self.0.get(name).and_then(Value::as_str)
     }
 
-    /// Seals it as it stands: the last thing before it is stored.
-    pub(super) fn seal(&mut self, keys: Option<&LinkKeys>) -> Result<(), StoreError> {
-        let unsealed = || StoreError::Unavailable("it was opened without keys".to_owned());
-        self.row_seal.clear();
-        self.row_seal = keys.ok_or_else(unsealed)?.row_mac(&self.columns());
-        Ok(())
+    pub(super) fn set<T: Text>(&mut self, name: &str, value: &T) {
+        self.0.insert(name.to_owned(), value.to_text().into());
     }
 
-    /// The approval in it; without keys nobody looks at the seal.
-    pub(super) fn into_approval(
-        mut self,
-        id: &ApprovalId,
-        keys: Option<&LinkKeys>,
-    ) -> Result<Approval, StoreError> {
-        if let Some(keys) = keys {
-            let seal = std::mem::take(&mut self.row_seal);
-            let checked = keys.verify_row_mac(&self.columns(), &seal);
-            checked.map_err(|broken| StoreError::Damaged(broken.to_string()))?;
-        }
-        self.decode(id)
-            .map_err(|what| StoreError::Damaged(what.to_owned()))
-    }
-
-    /// All the columns; without the seal, unless there is one.
-    fn columns(&self) -> Vec<u8> {
-        serde_json::to_vec(self).expect("a struct of text is JSON")
-    }
-
-    /// The error names the column at fault, never what is in it.
-    fn decode(self, id: &ApprovalId) -> Result<Approval, &'static str> {
-        let stored = ApprovalId::new(&self.agent_name, &self.correlation_id);
-        if stored.as_ref() != Some(id) {
-            return Err("AgentName, CorrelationId");
-        }
-        let digest = Digest::parse(&self.parameters_digest).ok_or("ParametersDigest")?;
-        // Just as it will be read to be shown.
-        let is_object =
-            serde_json::from_str::<Value>(&self.parameters).is_ok_and(|v| v.is_object());
-        if digest.0 != sha256(self.parameters.as_bytes()) || !is_object {
-            return Err("Parameters");
-        }
-        let history: Vec<HistoryEntry> =
-            serde_json::from_str(&self.history).map_err(|_| "History")?;
-        let history = history
-            .into_iter()
-            .map(|entry| entry.decode().ok_or("History"))
-            .collect::<Result<Vec<_>, _>>()?;
-        let state = self.state()?;
-        let approvers: Vec<ApproverEntry> =
-            serde_json::from_str(&self.notifications).map_err(|_| "Notifications")?;
-        let approvers = approvers
-            .into_iter()
-            .map(|entry| entry.decode().ok_or("Notifications"))
-            .collect::<Result<Vec<_>, _>>()?;
-        let addresses: Vec<_> = approvers.iter().map(|a| a.address.as_str()).collect();
-        if approvers.is_empty() || json(&addresses) != self.approver_emails {
-            return Err("ApproverEmails, Notifications");
-        }
-        let late = match (
-            &self.late_response_timestamp,
-            &self.late_decision,
-            &self.late_approver,
-        ) {
-            (None, None, None) => None,
-            (Some(at), Some(verdict), Some(by)) => Some(LateDecision {
-                by: address(by).ok_or("LateApprover")?,
-                verdict: Verdict::from_word(verdict).ok_or("LateDecision")?,
-                at: time(at).ok_or("LateResponseTimestamp")?,
-            }),
-            _ => return Err("LateResponseTimestamp, LateDecision, LateApprover"),
-        };
-        let approval = Approval {
-            request: Request {
-                id: id.clone(),
-                action: self.action_description,
-                parameters: Parameters {
-                    json: self.parameters,
-                    digest,
-                },
-                reason: self.reason,
-                on_behalf_of: optional(self.on_behalf_of.as_deref(), address)
-                    .ok_or("OnBehalfOf")?,
-                claimant: optional(self.claimant.as_deref(), Digest::parse).ok_or("Claimant")?,
-                digest: Digest::parse(&self.request_digest).ok_or("RequestDigest")?,
-                requested_at: time(&self.request_timestamp).ok_or("RequestTimestamp")?,
-                expires_at: time(&self.deadline_timestamp).ok_or("DeadlineTimestamp")?,
-            },
-            state,
-            approvers,
-            late,
-            history,
-        };
-        match approval.history_is_consistent() {
-            true => Ok(approval),
-            false => Err("History"),
+    fn set_optional<T: Text>(&mut self, name: &str, value: Option<&T>) {
+        if let Some(value) = value {
+            self.set(name, value);
         }
     }
 
-    fn state(&self) -> Result<State, &'static str> {
-        let status = Status::from_word(&self.status).ok_or("Status")?;
-        let closed_at =
-            optional(self.response_timestamp.as_deref(), time).ok_or("ResponseTimestamp")?;
-        let decided = matches!(status, Status::Approved | Status::Rejected);
-        if decided != self.receipt.is_some()
-            || (status == Status::Pending) != closed_at.is_none()
-            || (status == Status::Approved) != self.run_by.is_some()
-            || (status != Status::Approved && self.execution_status.is_some())
-        {
-            return Err("Status");
-        }
-        let Some(at) = closed_at else {
-            return Ok(State::Pending);
-        };
-        Ok(match status {
-            Status::Pending => State::Pending,
-            Status::Approved => State::Approved {
-                decision: self.decision(at)?,
-                run_by: self.run_by.as_deref().and_then(time).ok_or("RunBy")?,
-                execution: self.execution()?,
-            },
-            Status::Rejected => State::Rejected(self.decision(at)?),
-            Status::Timeout => State::Timeout { at },
-            Status::Cancelled => State::Cancelled { at },
-            Status::Undeliverable => State::Undeliverable { at },
-        })
+    /// Takes a column out. The error names the column, never what is in it.
+    fn take<T: Text>(&mut self, name: &'static str) -> Result<T, &'static str> {
+        self.take_optional(name)?.ok_or(name)
     }
 
-    fn decision(&self, at: Timestamp) -> Result<Decision, &'static str> {
-        Ok(Decision {
-            by: self
-                .approver
-                .as_deref()
-                .and_then(address)
-                .ok_or("Approver")?,
-            assurance: self.assurance()?,
-            comment: self.comment.clone(),
-            at,
-            receipt: self.receipt.clone().ok_or("Receipt")?,
-        })
-    }
-
-    fn assurance(&self) -> Result<Assurance, &'static str> {
-        let object_id = optional(self.approver_object_id.as_deref(), |id| {
-            Uuid::parse_str(id).ok()
-        });
-        match (self.assurance.as_deref(), object_id) {
-            (Some("Link"), Some(None)) => Ok(Assurance::Link),
-            (Some("Entra"), Some(Some(object_id))) => Ok(Assurance::Entra(object_id)),
-            _ => Err("Assurance, ApproverObjectId"),
-        }
-    }
-
-    fn execution(&self) -> Result<Execution, &'static str> {
-        let Some(status) = &self.execution_status else {
-            return match (&self.claim_nonce, &self.execution_timestamp) {
-                (None, None) => Ok(Execution::Awaited),
-                _ => Err("ExecutionStatus"),
-            };
-        };
-        let at = self
-            .execution_timestamp
-            .as_deref()
-            .and_then(time)
-            .ok_or("ExecutionTimestamp")?;
-        let nonce = || self.claim_nonce.clone().ok_or("ClaimNonce");
-        Ok(match status.as_str() {
-            "Executing" => Execution::Executing {
-                at,
-                nonce: nonce()?,
-            },
-            "Executed" => Execution::Executed {
-                at,
-                nonce: nonce()?,
-            },
-            "ExecutionFailed" => Execution::Failed {
-                at,
-                nonce: nonce()?,
-                error: self.execution_error.clone(),
-            },
-            "ExecutionUnknown" => Execution::Unknown {
-                at,
-                nonce: nonce()?,
-            },
-            "Lapsed" => Execution::Lapsed { at },
-            _ => return Err("ExecutionStatus"),
-        })
-    }
-}
-
-#[derive(Default)]
-struct ExecutionColumns {
-    status: Option<String>,
-    at: Option<String>,
-    nonce: Option<String>,
-    error: Option<String>,
-}
-
-impl ExecutionColumns {
-    fn of(execution: &Execution) -> Self {
-        let (at, nonce, error) = match execution {
-            Execution::Awaited => return Self::default(),
-            Execution::Executing { at, nonce }
-            | Execution::Executed { at, nonce }
-            | Execution::Unknown { at, nonce } => (at, Some(nonce), None),
-            Execution::Failed { at, nonce, error } => (at, Some(nonce), error.clone()),
-            Execution::Lapsed { at } => (at, None, None),
-        };
-        Self {
-            status: execution.word().map(str::to_owned),
-            at: Some(at.to_string()),
-            nonce: nonce.cloned(),
-            error,
+    fn take_optional<T: Text>(&mut self, name: &'static str) -> Result<Option<T>, &'static str> {
+        match self.0.remove(name) {
+            None => Ok(None),
+            Some(Value::String(text)) => T::from_text(&text).map(Some).ok_or(name),
+            Some(_) => Err(name),
         }
     }
 }
 
-impl ApproverEntry {
-    fn of(approver: &Approver) -> Self {
-        Self {
-            approver: approver.address.to_string(),
-            key: approver.link_key.clone(),
-            seal: approver.mac.clone(),
-            wrong_codes: approver.wrong_codes,
-            mails: approver.deliveries.iter().map(MailEntry::of).collect(),
-        }
-    }
-
-    fn decode(self) -> Option<Approver> {
-        let mails: Vec<Delivery> = self
-            .mails
-            .into_iter()
-            .map(MailEntry::decode)
-            .collect::<Option<_>>()?;
-        mails
-            .iter()
-            .any(|mail| mail.notice == Notice::Request)
-            .then_some(())?;
-        Some(Approver {
-            address: address(&self.approver)?,
-            link_key: self.key,
-            mac: self.seal,
-            wrong_codes: self.wrong_codes,
-            deliveries: mails,
-        })
-    }
-}
-
-impl MailEntry {
-    fn of(mail: &Delivery) -> Self {
-        let (state, at) = match mail.state {
-            DeliveryState::Queued(at) => ("Queued", at),
-            DeliveryState::Sending(at) => ("Sending", at),
-            DeliveryState::Sent(at) => ("Sent", at),
-            DeliveryState::Failed(at) => ("Failed", at),
-            DeliveryState::Unknown(at) => ("Unknown", at),
-            DeliveryState::Dropped(at) => ("Dropped", at),
-        };
-        Self {
-            kind: mail.notice.word().to_owned(),
-            attempts: mail.attempts,
-            state: state.to_owned(),
-            at: at.to_string(),
-            fault: mail.fault.map(|fault| fault.word().to_owned()),
-        }
-    }
-
-    fn decode(self) -> Option<Delivery> {
-        let at = time(&self.at)?;
-        let state = match self.state.as_str() {
-            "Queued" => DeliveryState::Queued(at),
-            "Sending" => DeliveryState::Sending(at),
-            "Sent" => DeliveryState::Sent(at),
-            "Failed" => DeliveryState::Failed(at),
-            "Unknown" => DeliveryState::Unknown(at),
-            "Dropped" => DeliveryState::Dropped(at),
-            _ => return None,
-        };
-        Some(Delivery {
-            notice: Notice::from_word(&self.kind)?,
-            attempts: self.attempts,
-            state,
-            fault: optional(self.fault.as_deref(), DeliveryFault::from_word)?,
-        })
-    }
-}
-
-impl HistoryEntry {
-    fn of(event: &Event) -> Self {
-        Self {
-            at: event.at.to_string(),
-            what: event.what.word().to_owned(),
-            by: text(&event.by),
-        }
-    }
-
-    fn decode(self) -> Option<Event> {
-        Some(Event {
-            at: time(&self.at)?,
-            what: EventKind::from_word(&self.what)?,
-            by: optional(self.by.as_deref(), address)?,
-        })
-    }
-}
-
-fn json(value: &impl Serialize) -> String {
-    serde_json::to_string(value).expect("plain structs are JSON")
-}
-
-fn text(value: &Option<impl ToString>) -> Option<String> {
-    value.as_ref().map(ToString::to_string)
-}
-
-fn address(text: &str) -> Option<Address> {
-    Address::parse(text)
+/// Whether a member of an entity is a column, and nothing that the service adds.
+fn is_column(name: &str) -> bool {
+    name != "Timestamp" && !name.starts_with("odata.") && !name.contains("@odata.")
 }
 
 fn time(text: &str) -> Option<Timestamp> {
     Timestamp::parse(text)
 }
 
-/// Nothing only when there is a text that cannot be read.
-fn optional<T>(text: Option<&str>, read: impl Fn(&str) -> Option<T>) -> Option<Option<T>> {
-    match text {
-        None => Some(None),
-        Some(text) => read(text).map(Some),
+/// A value that is stored as text.
+pub(super) trait Text: Sized {
+    fn to_text(&self) -> String;
+    fn from_text(text: &str) -> Option<Self>;
+}
+
+impl Text for String {
+    fn to_text(&self) -> String {
+        self.clone()
     }
+
+    fn from_text(text: &str) -> Option<Self> {
+        Some(text.to_owned())
+    }
+}
+
+/// Types that print themselves and are read by a function.
+macro_rules! text {
+    ($($name:ty: $read:expr,)*) => {
+        $(impl Text for $name {
+            fn to_text(&self) -> String {
+                self.to_string()
+            }
+
+            fn from_text(text: &str) -> Option<Self> {
+                $read(text)
+            }
+        })*
+    };
+}
+
+text! {
+    Timestamp: Timestamp::parse,
+    Address: Address::parse,
+    Digest: Digest::parse,
+    Uuid: |text: &str| Uuid::parse_str(text).ok(),
+}
+
+/// Enums that are stored by name.
+macro_rules! words {
+    ($($name:ty,)*) => {
+        $(impl Text for $name {
+            fn to_text(&self) -> String {
+                self.word().to_owned()
+            }
+
+            fn from_text(text: &str) -> Option<Self> {
+                Self::from_word(text)
+            }
+        })*
+    };
+}
+
+words! {
+    Status,
+    Verdict,
+    Notice,
+    DeliveryFault,
+    EventKind,
 }
 
 #[cfg(test)]
@@ -618,12 +353,12 @@ mod tests {
     #[test]
     fn keys_need_no_escaping() {
         let asked = ApprovalId::new("Ä/b\\c#d?e'f~g h", "x.y_z-1").unwrap();
-        let (partition, row) = keys(&asked);
-        assert_eq!(id(&partition, &row), Some(asked));
+        let keys = keys(&asked);
+        assert_eq!(id(&keys).unwrap(), asked);
         for broken in ["a~", "a~f", "a~ff", "a~zz"] {
-            assert_eq!(id(broken, "x"), None);
+            assert!(id(&(broken.to_owned(), "x".to_owned())).is_err());
         }
-        assert_eq!(partition, "~C3~84~2Fb~5Cc~23d~3Fe~27f~7Eg~20h");
-        assert_eq!(row, "x.y_z-1");
+        assert_eq!(keys.0, "~C3~84~2Fb~5Cc~23d~3Fe~27f~7Eg~20h");
+        assert_eq!(keys.1, "x.y_z-1");
     }
 }

@@ -167,7 +167,7 @@ async fn approved_it_runs_what_was_shown_and_is_the_command() {
         "directory": work,
         "sha256": {(file.to_str().unwrap()): hex(&sha256(&std::fs::read(&file).unwrap()))},
     });
-    let digest = Parameters::of(&shown).unwrap().digest();
+    let digest = Parameters::new(&shown).unwrap().digest();
     assert_eq!(waiting.parameters_digest, hex(&digest));
     assert!(!desk.has_run());
 

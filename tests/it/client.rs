@@ -277,7 +277,7 @@ async fn no_answer_of_an_impostor_runs_anything() {
         "id": "VXNlck1hbmFnZXJBZ2VudA.x", "correlationId": "x", "agentName": AGENT,
         "actionDescription": "Delete User Account",
         "parametersDigest": human_oversight_client::parameters::hex(
-            &human_oversight_client::parameters::Parameters::of(&user()).unwrap().digest()),
+            &human_oversight_client::parameters::Parameters::new(&user()).unwrap().digest()),
         "status": "Approved", "approver": ALICE, "comment": null,
         "requestTimestamp": "2026-11-22T17:30:00.000Z", "expiresAt": "2099-11-22T18:30:00.000Z",
         "responseTimestamp": "2026-11-22T17:31:00.000Z", "execution": null, "notifications": [],

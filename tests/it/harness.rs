@@ -114,14 +114,7 @@ impl TestGate {
         let ahead = Arc::new(AtomicI64::new(0));
         let clock = {
             let ahead = ahead.clone();
-            Arc::new(move || {
-                let now = SystemTime::now()
-                    .duration_since(UNIX_EPOCH)
-                    .unwrap()
-                    .as_millis();
-                let now = i64::try_from(now).unwrap() + ahead.load(Ordering::SeqCst);
-                Timestamp::from_unix_millis(now).unwrap()
-            })
+            Arc::new(move || machine_time(&ahead))
         };
         let app = Arc::new(App::assemble(config, handler.port(), clock).unwrap());
         app.store.prepare().await.ok();
@@ -154,6 +147,11 @@ impl TestGate {
     /// An address that only the host reaches.
     pub(crate) fn direct(&self, path: &str) -> String {
         format!("http://{}{path}", self.handler)
+    }
+
+    /// The gate's clock.
+    pub(crate) fn now(&self) -> Timestamp {
+        machine_time(&self.ahead)
     }
 
     /// Lets time pass.
@@ -298,6 +296,13 @@ impl TestGate {
     pub(crate) fn mail_folder(&self) -> PathBuf {
         self.dir.path().join("mail")
     }
+}
+
+/// The machine's clock, so many milliseconds ahead.
+fn machine_time(ahead: &AtomicI64) -> Timestamp {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let now = i64::try_from(now.as_millis()).unwrap();
+    Timestamp::from_unix_millis(now + ahead.load(Ordering::SeqCst)).unwrap()
 }
 
 /// A request that Alice alone decides.

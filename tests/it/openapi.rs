@@ -301,8 +301,8 @@ fn its_words_are_the_wires() {
     for (schema, source, name, stands_for_others) in [
         ("Status", types, "Status", Some("Unknown")),
         ("ExecutionStatus", types, "ExecutionStatus", Some("Unknown")),
-        ("DeliveryState", types, "DeliveryState", None),
-        ("DeliveryFault", types, "DeliveryFault", Some("unknown")),
+        ("MailState", types, "MailState", None),
+        ("MailFault", types, "MailFault", Some("unknown")),
         ("Deliverable", types, "Deliverable", Some("unknown")),
         (
             "ReceiptClaims/properties/decision",
@@ -325,10 +325,11 @@ fn its_words_are_the_wires() {
         assert_eq!(document.words(schema), words, "{name}");
     }
     let errors = include_str!("../../src/http/error.rs");
+    // Each arm of the table names its status code first, then the problem.
     let problems: BTreeSet<String> = errors
-        .split("=> (\"")
+        .split("S::")
         .skip(1)
-        .map(|rest| rest.split_once('"').unwrap().0)
+        .map(|arm| arm.split('"').nth(1).unwrap())
         .map(|name| format!("urn:human-oversight:problem:{name}"))
         .collect();
     assert_eq!(document.words("ProblemType"), problems);

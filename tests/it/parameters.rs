@@ -209,7 +209,7 @@ fn other_texts(text: &str) -> impl Iterator<Item = String> {
 }
 
 fn digest(params: &Value) -> String {
-    hex(&Parameters::of(params).unwrap().digest())
+    hex(&Parameters::new(params).unwrap().digest())
 }
 
 fn action(gate: &TestGate) -> Action {

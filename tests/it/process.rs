@@ -155,7 +155,7 @@ async fn what_cannot_be_used_ends_it_with_one_clear_line_and_exit_code_1() {
         ),
         (
             vec![("HO_STORE", "embedded:/proc/none")],
-            "the keys in the folder",
+            "the key files of local development",
         ),
         (
             vec![

@@ -88,6 +88,13 @@ impl Proxy {
         self.shared.seen.lock().unwrap().heads.clone()
     }
 
+    /// Every request so far, as `METHOD /path?query`, and its body.
+    pub(crate) fn bodies(&self) -> Vec<(String, String)> {
+        let seen = self.shared.seen.lock().unwrap();
+        let requests = seen.heads.iter().map(|head| request_of(head));
+        requests.zip(seen.bodies.iter().cloned()).collect()
+    }
+
     /// Whether every fault so far was met.
     pub(crate) fn is_used_up(&self) -> bool {
         self.shared.seen.lock().unwrap().faults.is_empty()
@@ -95,7 +102,9 @@ impl Proxy {
 
     /// Forgets the requests so far.
     pub(crate) fn forget(&self) {
-        self.shared.seen.lock().unwrap().heads.clear();
+        let mut seen = self.shared.seen.lock().unwrap();
+        seen.heads.clear();
+        seen.bodies.clear();
     }
 
     /// How many connections it has accepted, those that it closed at once included.
@@ -122,6 +131,7 @@ struct Shared {
 struct Seen {
     connections: usize,
     heads: Vec<String>,
+    bodies: Vec<String>,
     faults: VecDeque<(Matching, Fault)>,
 }
 
@@ -190,6 +200,8 @@ impl Shared {
         let mut seen = self.seen.lock().unwrap();
         let line = request_of(&request.head);
         seen.heads.push(request.head.clone());
+        let body = String::from_utf8_lossy(&request.body);
+        seen.bodies.push(body.into_owned());
         let waiting = seen
             .faults
             .iter()

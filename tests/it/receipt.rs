@@ -200,7 +200,7 @@ fn what_a_known_key_signed_is_a_receipt_only_in_the_pinned_form() {
         }],
     };
     let ours = keys("OKP", "Ed25519");
-    let claims = yes(&Parameters::of(&json!({"user_id": "1"})).unwrap());
+    let claims = yes(&Parameters::new(&json!({"user_id": "1"})).unwrap());
     let header = json!({"alg": "EdDSA", "typ": TYPE, "kid": "k1"});
     let payload = serde_json::to_value(&claims).unwrap();
     let good = sign(header.clone(), payload.clone());
@@ -227,7 +227,7 @@ fn what_a_known_key_signed_is_a_receipt_only_in_the_pinned_form() {
 
 #[test]
 fn a_receipt_permits_one_thing_for_a_while() {
-    let parameters = Parameters::of(&json!({"user_id": "1"})).unwrap();
+    let parameters = Parameters::new(&json!({"user_id": "1"})).unwrap();
     let claims = yes(&parameters);
     let run = Run {
         agent: "Agent",
@@ -236,7 +236,7 @@ fn a_receipt_permits_one_thing_for_a_while() {
     };
     assert_eq!(claims.permit(&run, 1_999), Ok(()));
     assert_eq!(claims.permit(&run, 2_000), Err(NotPermitted::Lapsed));
-    let others = Parameters::of(&json!({"user_id": 1})).unwrap();
+    let others = Parameters::new(&json!({"user_id": 1})).unwrap();
     for (run, why) in [
         (
             Run {

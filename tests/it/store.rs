@@ -313,7 +313,7 @@ async fn what_is_due_is_never_missed_whoever_writes_and_sweeps(ground: Ground) {
             let (page, _) = store.due(at(7), None).await.unwrap();
             for due in page {
                 let id = due.id.clone().unwrap();
-                store.look(&id, &due, at(7)).await.unwrap();
+                store.get_if_due(&id, &due, at(7)).await.unwrap();
             }
         }
     };
@@ -328,7 +328,7 @@ async fn is_due(store: &Store, id: &ApprovalId, now: Timestamp) -> bool {
     let (page, _) = store.due(now, None).await.unwrap();
     let entries = page.iter().filter(|due| due.id.as_ref() == Some(id));
     for due in entries {
-        if store.look(id, due, now).await.unwrap().is_some() {
+        if store.get_if_due(id, due, now).await.unwrap().is_some() {
             return true;
         }
     }

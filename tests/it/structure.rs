@@ -60,7 +60,11 @@ fn paths_after(code: &str, start: &str) -> Vec<String> {
     let is_word = |c: char| c.is_alphanumeric() || c == '_';
     let mut paths = Vec::new();
     for (at, _) in code.match_indices(start) {
-        if code[..at].chars().next_back().is_some_and(|c| is_word(c) || c == ':') {
+        if code[..at]
+            .chars()
+            .next_back()
+            .is_some_and(|c| is_word(c) || c == ':')
+        {
             continue;
         }
         let rest = &code[at + start.len()..];
@@ -91,9 +95,16 @@ fn imports(modules: &BTreeMap<String, String>, crate_name: &str) -> Imports {
             base => format!("{base}::{path}"),
         };
         let absolute = |path: String| path;
-        let mut paths: Vec<String> = paths_after(code, "crate::").into_iter().map(absolute).collect();
+        let mut paths: Vec<String> = paths_after(code, "crate::")
+            .into_iter()
+            .map(absolute)
+            .collect();
         paths.extend(paths_after(code, &format!("{crate_name}::")));
-        paths.extend(paths_after(code, "super::super::").iter().map(|path| joined(grandparent, path)));
+        paths.extend(
+            paths_after(code, "super::super::")
+                .iter()
+                .map(|path| joined(grandparent, path)),
+        );
         let supers = paths_after(code, "super::");
         let supers = supers.iter().filter(|path| !path.starts_with("super"));
         paths.extend(supers.map(|path| joined(parent, path)));
@@ -104,7 +115,11 @@ fn imports(modules: &BTreeMap<String, String>, crate_name: &str) -> Imports {
         });
         paths.extend(declared);
         let imported = paths.iter().filter_map(|path| module_of(path, modules));
-        imports.extend(imported.filter(|it| it != module).map(|it| (module.clone(), it)));
+        imports.extend(
+            imported
+                .filter(|it| it != module)
+                .map(|it| (module.clone(), it)),
+        );
     }
     imports
 }
@@ -140,7 +155,8 @@ fn circle(imports: &Imports) -> Option<Vec<&str>> {
 fn layers() -> Vec<String> {
     let map = include_str!("../../src/lib.rs");
     let rows = map.lines().filter_map(|line| line.strip_prefix("//! | [`"));
-    rows.map(|row| row.split('`').next().unwrap().to_owned()).collect()
+    rows.map(|row| row.split('`').next().unwrap().to_owned())
+        .collect()
 }
 
 fn root() -> PathBuf {
@@ -197,7 +213,10 @@ fn an_import_upwards_and_a_circle_are_found() {
     .map(|(name, source)| (name.to_owned(), code(source)))
     .into();
     let found = imports(&modules, "it");
-    let found: Vec<(&str, &str)> = found.iter().map(|(a, b)| (a.as_str(), b.as_str())).collect();
+    let found: Vec<(&str, &str)> = found
+        .iter()
+        .map(|(a, b)| (a.as_str(), b.as_str()))
+        .collect();
     let expected = [
         ("", "a"),
         ("", "b"),
@@ -208,6 +227,9 @@ fn an_import_upwards_and_a_circle_are_found() {
         ("a::x", "b"),
     ];
     assert_eq!(found, expected);
-    let imports: Imports = found.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect();
+    let imports: Imports = found
+        .iter()
+        .map(|(a, b)| ((*a).to_owned(), (*b).to_owned()))
+        .collect();
     assert_eq!(circle(&imports), Some(vec!["a", "a::x", "a"]));
 }

@@ -30,7 +30,7 @@ async fn a_request_is_stored_and_the_approvers_are_mailed() {
     assert_eq!(approval.agent_name, "UserManagerAgent");
     assert_eq!(approval.deliverable, Deliverable::Ok);
     assert_eq!(approval.status_url, format!("{}/api/status/{id}", gate.url));
-    let digest = Parameters::of(&request().parameters).unwrap().digest();
+    let digest = Parameters::new(&request().parameters).unwrap().digest();
     assert_eq!(
         approval.parameters_digest,
         human_oversight_client::parameters::hex(&digest)
@@ -148,7 +148,7 @@ async fn requests_of_real_agents_are_taken_as_they_are() {
     long.on_behalf_of = Some("requester@example.com".to_owned());
     long.correlation_id = Some("Run_1.step-2".to_owned());
     let approval = gate.client.submit(&long).await.unwrap();
-    let digest = Parameters::of(&long.parameters).unwrap();
+    let digest = Parameters::new(&long.parameters).unwrap();
     assert_eq!(
         approval.parameters_digest,
         human_oversight_client::parameters::hex(&digest.digest())

@@ -63,7 +63,7 @@ for (const [name, query] of Object.entries(queries)) {
 // What a line is taken to say must be what it says.
 const what = new RegExp(queries["gate_log.kql"].match(/what = extract\(@'([^']+)'/)[1]);
 const said = new Set(lines.map((line) => what.exec(line)?.[1]));
-for (const expected of ["answered", "stored", "a mail was sent", "a mail was not sent", "swept", "the gate is open, for development: whoever reads the inbox can approve"]) {
+for (const expected of ["answered", "stored", "email sent", "email not sent", "swept", "listening (development mode: anyone who can read the inbox can approve)"]) {
   if (!said.has(expected)) wrong.push(`gate_log.kql: ${JSON.stringify(expected)} is not among ${JSON.stringify([...said])}`);
 }
 if (Object.keys(queries).length < 16) wrong.push(`only ${Object.keys(queries).length} queries`);

@@ -13,7 +13,7 @@ enum Shown {
 
 /// Takes the marks off the arguments, and makes the expression that shows them.
 pub(crate) fn take(signature: &mut Signature) -> syn::Result<TokenStream> {
-    let none = quote!(::human_oversight_client::__gated::Arguments::none());
+    let none = quote!(::human_oversight_client::__gated::Arguments::new());
     let mut shown = quote!(::core::result::Result::Ok(#none));
     for argument in &mut signature.inputs {
         let FnArg::Typed(argument) = argument else {

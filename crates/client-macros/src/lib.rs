@@ -74,9 +74,13 @@ fn gated(settings: &Settings, mut function: ItemFn) -> syn::Result<Tokens> {
         ReturnType::Type(_, kind) => quote!(#kind),
     };
     let is_async = function.sig.asyncness.is_some();
-    let (claim, still, await_) = match is_async {
-        true => (quote!(claim), quote!(still), quote!(.await)),
-        false => (quote!(claim_blocking), quote!(still_blocking), quote!()),
+    let (claim, revalidate, await_) = match is_async {
+        true => (quote!(claim), quote!(revalidate), quote!(.await)),
+        false => (
+            quote!(claim_blocking),
+            quote!(revalidate_blocking),
+            quote!(),
+        ),
     };
     let report = report(&function.sig.output, is_async);
     let body = &function.block;
@@ -113,7 +117,7 @@ fn gated(settings: &Settings, mut function: ItemFn) -> syn::Result<Tokens> {
         let __action = __gate.map(|__gate| #action);
         let __claimed = ::human_oversight_client::__gated::#claim(__action, #arguments) #await_;
         let __granted = match __claimed {
-            ::core::result::Result::Ok(__claimed) => __claimed.#still(#arguments) #await_,
+            ::core::result::Result::Ok(__claimed) => __claimed.#revalidate(#arguments) #await_,
             ::core::result::Result::Err(__refusal) => ::core::result::Result::Err(__refusal),
         };
         match __granted {

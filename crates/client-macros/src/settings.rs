@@ -69,7 +69,7 @@ impl Parse for Settings {
                 Some(gate) => quote! {
                     ::core::result::Result::Ok(::core::clone::Clone::clone(&#gate))
                 },
-                None => quote!(::human_oversight_client::__gated::of_environment()),
+                None => quote!(::human_oversight_client::__gated::gate_from_env()),
             },
             refusal: match take("refusal_return_value") {
                 None => Refusal::Itself,

@@ -1,19 +1,19 @@
-//! Waiting where nothing is `async`: the same steps, on a runtime of their own.
+//! The same for code that is not `async`, on a runtime of its own.
 
 use std::fmt;
 use std::future::Future;
 use std::sync::LazyLock;
 use std::sync::mpsc::sync_channel;
 
+use human_oversight_protocol::parameters::Parameters;
 use serde::Serialize;
 use tokio::runtime::{Builder, Runtime};
 
-use crate::gate::Action;
+use crate::action::Action;
 use crate::outcome::{Outcome, Refusal};
-use crate::parameters::Parameters;
 use crate::permit::Permit;
 
-/// One thread for all who wait; made when the first one does.
+/// One thread for all blocking calls, started by the first.
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
     Builder::new_multi_thread()
         .worker_threads(1)
@@ -23,16 +23,16 @@ static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
         .expect("a thread can be started")
 });
 
-/// Waits on this thread for what runs on that one: so it may be called anywhere, in another runtime
-/// too, whose thread it then holds up.
+/// Runs the future on the runtime above and blocks this thread until it ends. May be called inside
+/// another runtime, whose thread it then blocks.
 pub(crate) fn wait<T: Send + 'static>(future: impl Future<Output = T> + Send + 'static) -> T {
-    let (done, ended) = sync_channel(1);
-    RUNTIME.spawn(async move { done.send(future.await).ok() });
-    ended.recv().expect("what runs there does not panic")
+    let (sender, receiver) = sync_channel(1);
+    RUNTIME.spawn(async move { sender.send(future.await).ok() });
+    receiver.recv().expect("the futures here do not panic")
 }
 
 impl Action {
-    /// As [`Action::run`], on this thread, which it holds up until somebody decides.
+    /// Like [`Action::run`], but blocks the thread until there is a decision.
     pub fn run_blocking<'p, P: Serialize, T>(
         &self,
         params: &'p P,
@@ -48,7 +48,7 @@ impl Action {
         }
     }
 
-    /// As [`Action::try_run`], on this thread, which it holds up until somebody decides.
+    /// Like [`Action::try_run`], but blocks the thread until there is a decision.
     pub fn try_run_blocking<'p, P: Serialize, T, E: fmt::Display>(
         &self,
         params: &'p P,
@@ -67,32 +67,30 @@ impl Action {
         }
     }
 
-    /// As [`Action::claim`], on this thread, which it holds up until somebody decides.
+    /// Like [`Action::claim`], but blocks the thread until there is a decision.
     ///
     /// # Errors
     /// When it is anything but a verified approval.
     pub fn claim_blocking(&self, params: &impl Serialize) -> Result<Permit, Refusal> {
-        let parameters = Parameters::of(params).map_err(Refusal::invalid)?;
+        let parameters = Parameters::new(params)?;
         let approved = parameters.digest();
         let action = self.clone();
         let permit = wait(async move {
-            let pending = action.submit_exactly(Ok(parameters.clone())).await?;
-            pending.granted(parameters).await
+            let pending = action.submit_parameters(&parameters).await?;
+            pending.claim_parameters(parameters).await
         })?;
-        match Parameters::of(params) {
-            Ok(now) if now.digest() == approved => Ok(permit),
-            _ => Err(wait(permit.changed())),
-        }
+        let is_unchanged = Parameters::new(params).is_ok_and(|now| now.digest() == approved);
+        wait(permit.revalidate(is_unchanged))
     }
 }
 
 impl Permit {
-    /// As [`Permit::executed`], on this thread.
+    /// Like [`Permit::executed`], but blocks the thread.
     pub fn executed_blocking(self) {
         wait(self.executed());
     }
 
-    /// As [`Permit::failed`], on this thread.
+    /// Like [`Permit::failed`], but blocks the thread.
     pub fn failed_blocking(self, error: impl fmt::Display) {
         wait(self.failed(error.to_string()));
     }

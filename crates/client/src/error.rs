@@ -1,37 +1,36 @@
 use std::time::Duration;
 
-use crate::types::Problem;
+use human_oversight_protocol::types::Problem;
 
-/// Why a call to the gate gave no answer that can be used. In [`crate::Gate`] every one of these is
-/// a refusal.
+/// Why a call to the gate gave no usable response. [`crate::Gate`] makes a refusal of each of these.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The gate said no, and why.
+    /// The gate refused the call, and says why.
     #[error("{}: {} ({})", .0.title, .0.detail, .0.status)]
     Problem(Box<Problem>),
-    /// The gate could not be reached, or the connection broke; trying again may help.
+    /// The gate could not be reached, or the connection broke. A retry may succeed.
     #[error("the gate could not be reached")]
     Unreachable(#[source] reqwest::Error),
-    /// The gate is there but cannot answer now; trying again after this time may help.
+    /// The gate cannot respond now. A retry may succeed.
     #[error("the gate is not available now (status {status})")]
     Unavailable {
         /// The HTTP status code.
         status: u16,
-        /// How long the gate asks to wait.
+        /// How long the gate asks to wait before a retry.
         retry_after: Option<Duration>,
     },
-    /// Something answered, but not as the gate would.
-    #[error("not an answer of the gate: {0}")]
-    Garbled(String),
-    /// The settings in the environment are not complete.
+    /// The response is not one that the gate sends.
+    #[error("not a response of the gate: {0}")]
+    InvalidResponse(String),
+    /// The settings are incomplete or invalid.
     #[error("{0}")]
     Settings(String),
 }
 
 impl Error {
     /// Whether the same call may succeed later.
-    pub(crate) fn is_passing(&self) -> bool {
+    pub(crate) fn is_transient(&self) -> bool {
         matches!(self, Self::Unreachable(_) | Self::Unavailable { .. })
     }
 

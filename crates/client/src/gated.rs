@@ -1,23 +1,24 @@
-//! What the expansion of `#[approval_gate]` stands on. Nothing here is meant for anybody else.
+//! What the expansion of `#[approval_gate]` calls. Not a public interface.
 
 use std::sync::OnceLock;
 
+use human_oversight_protocol::parameters::{Parameters, ParametersError, sha256};
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 use serde_json::{Map, Value};
 
-use crate::Error;
+use crate::action::Action;
 use crate::blocking::wait;
-use crate::gate::{Action, Gate};
+use crate::error::Error;
+use crate::gate::Gate;
 use crate::outcome::{Reason, Refusal};
-use crate::parameters::{Parameters, ParametersError, sha256};
 use crate::permit::Permit;
 
-/// The gate of the environment, made once.
+/// The gate that the environment names, made once.
 ///
 /// # Errors
 /// When the environment names none.
-pub fn of_environment() -> Result<Gate, Error> {
+pub fn gate_from_env() -> Result<Gate, Error> {
     static GATE: OnceLock<Gate> = OnceLock::new();
     if let Some(gate) = GATE.get() {
         return Ok(gate.clone());
@@ -26,7 +27,7 @@ pub fn of_environment() -> Result<Gate, Error> {
     Ok(GATE.get_or_init(|| gate).clone())
 }
 
-/// What can be shown to a person as an argument of an action.
+/// A type that people can be shown as an argument.
 #[diagnostic::on_unimplemented(
     message = "people cannot be shown an argument of the type `{Self}`",
     label = "this cannot be written as JSON",
@@ -38,14 +39,14 @@ pub trait Argument: Serialize {}
 #[diagnostic::do_not_recommend]
 impl<T: Serialize + ?Sized> Argument for T {}
 
-/// What a function returns when it did not run.
+/// A return type for a function that was refused.
 #[diagnostic::on_unimplemented(
     message = "it is not said what this function returns when it is refused",
     label = "no `{Self}` can be made of a refusal",
     note = "add `refusal_return_value = …`: a value, or a closure that makes one of the `Refusal`"
 )]
 pub trait FromRefusal {
-    /// Makes it.
+    /// The return value for a refusal.
     fn from_refusal(refusal: Refusal) -> Self;
 }
 
@@ -61,17 +62,17 @@ impl<T, E: From<Refusal>> FromRefusal for Result<T, E> {
     }
 }
 
-/// The arguments of a call: those that are shown, and the digest of those that are only bound.
+/// The arguments of a call, in parts: those that are shown, and a digest of the redacted ones.
 #[derive(Debug)]
 pub struct Arguments {
-    shown: Map<String, Value>,
-    bound: [u8; 32],
+    parameters: Map<String, Value>,
+    redacted: [u8; 32],
 }
 
-/// One argument by its name.
-struct Named<'a, T: ?Sized>(&'static str, &'a T);
+/// One argument as an object with one member.
+struct NamedArgument<'a, T: ?Sized>(&'static str, &'a T);
 
-impl<T: Serialize + ?Sized> Serialize for Named<'_, T> {
+impl<T: Serialize + ?Sized> Serialize for NamedArgument<'_, T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(Some(1))?;
         map.serialize_entry(self.0, self.1)?;
@@ -80,15 +81,16 @@ impl<T: Serialize + ?Sized> Serialize for Named<'_, T> {
 }
 
 impl Arguments {
-    /// Of a function that has none.
-    pub fn none() -> Self {
+    /// No arguments.
+    #[expect(clippy::new_without_default, reason = "only the expansion calls it")]
+    pub fn new() -> Self {
         Self {
-            shown: Map::new(),
-            bound: [0; 32],
+            parameters: Map::new(),
+            redacted: [0; 32],
         }
     }
 
-    /// With one that is shown.
+    /// Adds an argument that is shown.
     ///
     /// # Errors
     /// When JSON would change it.
@@ -97,12 +99,12 @@ impl Arguments {
         name: &'static str,
         value: &T,
     ) -> Result<Self, ParametersError> {
-        let one = Parameters::of(&Named(name, value))?;
-        self.shown.extend(one.object().clone());
+        let argument = Parameters::new(&NamedArgument(name, value))?;
+        self.parameters.extend(argument.into_object());
         Ok(self)
     }
 
-    /// With one that is bound, and not shown.
+    /// Adds an argument that is not shown, but must not change.
     ///
     /// # Errors
     /// When JSON would change it.
@@ -111,83 +113,93 @@ impl Arguments {
         name: &'static str,
         value: &T,
     ) -> Result<Self, ParametersError> {
-        let one = Parameters::of(&Named(name, value))?;
-        self.bound = sha256(&[self.bound, one.digest()].concat());
-        self.shown.insert(name.to_owned(), "«redacted»".into());
+        let argument = Parameters::new(&NamedArgument(name, value))?;
+        self.redacted = sha256(&[self.redacted, argument.digest()].concat());
+        self.parameters.insert(name.to_owned(), "«redacted»".into());
         Ok(self)
     }
 
-    /// What tells these from others, shown or not.
-    fn digest(&self) -> Result<[u8; 32], ParametersError> {
-        let shown = Parameters::of(&self.shown)?;
-        Ok(sha256(&[self.bound, shown.digest()].concat()))
+    /// The parameters to submit, and a digest of all arguments, the redacted ones included.
+    fn finish(&self) -> Result<(Parameters, [u8; 32]), ParametersError> {
+        let parameters = Parameters::new(&self.parameters)?;
+        let digest = sha256(&[self.redacted, parameters.digest()].concat());
+        Ok((parameters, digest))
     }
 }
 
-/// An approval that was claimed, and for which arguments.
+/// Arguments, or why they cannot be parameters.
+type ArgumentsResult = Result<Arguments, ParametersError>;
+
+/// A permit to run the function with the arguments of this digest.
 #[derive(Debug)]
-pub struct Claimed {
+pub struct BoundPermit {
     permit: Permit,
     arguments: [u8; 32],
 }
 
-type Looked = Result<Arguments, ParametersError>;
-
-/// Asks for approval of the arguments, waits, and claims it.
+/// Requests approval of the arguments, waits, and claims the approval.
 ///
 /// # Errors
 /// When it is anything but a verified approval of exactly these.
-pub async fn claim(action: Result<Action, Error>, look: Looked) -> Result<Claimed, Refusal> {
-    let claiming = async {
-        let looked = look.map_err(Refusal::invalid)?;
-        let arguments = looked.digest().map_err(Refusal::invalid)?;
-        let parameters = Parameters::of(&looked.shown).map_err(Refusal::invalid)?;
-        let pending = action?.submit_exactly(Ok(parameters.clone())).await?;
-        let permit = pending.granted(parameters).await?;
-        Ok(Claimed { permit, arguments })
-    };
-    let claimed = claiming.await;
-    if let Err(refusal) = &claimed {
-        tell(refusal);
+pub async fn claim(
+    action: Result<Action, Error>,
+    arguments: ArgumentsResult,
+) -> Result<BoundPermit, Refusal> {
+    let permit = claim_arguments(action, arguments).await;
+    if let Err(refusal) = &permit {
+        log_refusal(refusal);
     }
-    claimed
+    permit
 }
 
-/// The same on this thread.
+async fn claim_arguments(
+    action: Result<Action, Error>,
+    arguments: ArgumentsResult,
+) -> Result<BoundPermit, Refusal> {
+    let (parameters, arguments) = arguments?.finish()?;
+    let pending = action?.submit_parameters(&parameters).await?;
+    let permit = pending.claim_parameters(parameters).await?;
+    Ok(BoundPermit { permit, arguments })
+}
+
+/// Like [`claim`], but blocks the thread.
 ///
 /// # Errors
 /// When it is anything but a verified approval of exactly these.
-pub fn claim_blocking(action: Result<Action, Error>, look: Looked) -> Result<Claimed, Refusal> {
-    wait(claim(action, look))
+pub fn claim_blocking(
+    action: Result<Action, Error>,
+    arguments: ArgumentsResult,
+) -> Result<BoundPermit, Refusal> {
+    wait(claim(action, arguments))
 }
 
-impl Claimed {
-    /// The permit, if the arguments are what they were.
+impl BoundPermit {
+    /// The permit, if the arguments have not changed.
     ///
     /// # Errors
-    /// When they changed while a person decided.
-    pub async fn still(self, look: Looked) -> Result<Permit, Refusal> {
-        match look.and_then(|now| now.digest()) {
-            Ok(now) if now == self.arguments => Ok(self.permit),
-            _ => {
-                let refusal = self.permit.changed().await;
-                tell(&refusal);
-                Err(refusal)
-            }
+    /// When they changed while the decision was awaited.
+    pub async fn revalidate(self, arguments: ArgumentsResult) -> Result<Permit, Refusal> {
+        let now = arguments.and_then(|arguments| arguments.finish());
+        let is_unchanged = now.is_ok_and(|(_, digest)| digest == self.arguments);
+        let permit = self.permit.revalidate(is_unchanged).await;
+        if let Err(refusal) = &permit {
+            log_refusal(refusal);
         }
+        permit
     }
 
-    /// The same on this thread.
+    /// Like [`BoundPermit::revalidate`], but blocks the thread.
     ///
     /// # Errors
-    /// When they changed while a person decided.
-    pub fn still_blocking(self, look: Looked) -> Result<Permit, Refusal> {
-        wait(self.still(look))
+    /// When they changed while the decision was awaited.
+    pub fn revalidate_blocking(self, arguments: ArgumentsResult) -> Result<Permit, Refusal> {
+        wait(self.revalidate(arguments))
     }
 }
 
-/// What was no person's doing would look like a no, where only a value comes back.
-fn tell(refusal: &Refusal) {
+/// The caller gets only the refusal's return value, which looks like a rejection: the log says what else
+/// it was.
+fn log_refusal(refusal: &Refusal) {
     if !matches!(
         refusal.reason,
         Reason::Rejected | Reason::Timeout | Reason::Cancelled

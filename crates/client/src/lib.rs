@@ -1,43 +1,75 @@
 #![doc = include_str!("../README.md")]
 #![warn(missing_docs)]
 
-pub use human_oversight_protocol::types;
-#[cfg(feature = "receipt")]
-pub use human_oversight_protocol::{parameters, receipt};
+// From the bottom up: a module imports only from modules above it in this list.
+#[cfg(feature = "http")]
+mod error;
+
+#[cfg(feature = "http")]
+mod retry;
+
+#[cfg(feature = "http")]
+mod handle;
+
+#[cfg(feature = "mock")]
+mod mock_server;
+
+#[cfg(feature = "http")]
+mod client;
+
+#[cfg(feature = "http")]
+mod outcome;
+
+#[cfg(feature = "http")]
+mod permit;
+
+#[cfg(feature = "http")]
+mod withdraw;
+
+#[cfg(feature = "http")]
+mod gate;
+
+#[cfg(feature = "http")]
+mod action;
+
+#[cfg(feature = "http")]
+mod verify;
+
+#[cfg(feature = "http")]
+mod pending;
+
+#[cfg(feature = "http")]
+mod submit;
 
 #[cfg(feature = "http")]
 mod blocking;
-#[cfg(feature = "http")]
-mod client;
-#[cfg(feature = "http")]
-mod error;
-#[cfg(feature = "http")]
-mod gate;
-#[cfg(feature = "mock")]
-pub mod mock;
-#[cfg(feature = "http")]
-mod outcome;
-#[cfg(feature = "http")]
-mod pending;
-#[cfg(feature = "http")]
-mod permit;
 
 #[cfg(feature = "macros")]
 #[doc(hidden)]
 #[path = "gated.rs"]
 pub mod __gated;
 
+#[cfg(feature = "mock")]
+pub mod mock;
+
+#[cfg(feature = "http")]
+pub use action::Action;
 #[cfg(feature = "http")]
 pub use client::Client;
 #[cfg(feature = "http")]
 pub use error::Error;
 #[cfg(feature = "http")]
-pub use gate::{Action, Gate};
+pub use gate::Gate;
+#[cfg(feature = "http")]
+pub use handle::Handle;
 #[cfg(feature = "macros")]
 pub use human_oversight_client_macros::approval_gate;
+pub use human_oversight_protocol::types;
+#[cfg(feature = "receipt")]
+pub use human_oversight_protocol::{parameters, receipt};
 #[cfg(feature = "http")]
 pub use outcome::{Outcome, Reason, Refusal};
 #[cfg(feature = "http")]
-pub use pending::{Handle, Pending};
+pub use pending::Pending;
 #[cfg(feature = "http")]
 pub use permit::Permit;

@@ -1,20 +1,22 @@
 use std::fmt;
 
-use crate::Error;
-use crate::types::{Approval, Deliverable, ExecutionStatus, Status};
+use human_oversight_protocol::parameters::ParametersError;
+use human_oversight_protocol::types::{Approval, Deliverable, ExecutionStatus, Status};
 
-/// What became of an action behind the gate.
+use crate::error::Error;
+
+/// The outcome of an action behind the gate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Outcome<T> {
-    /// A person approved, and it ran; this is what it returned.
+    /// A person approved, and the action ran: its return value.
     Executed(T),
-    /// It did not run.
+    /// The action did not run.
     Refused(Refusal),
 }
 
 impl<T> Outcome<T> {
-    /// What the action returned, or `refusal_value` if it did not run.
+    /// The action's return value, or `refusal_value` if it did not run.
     pub fn executed_or(self, refusal_value: T) -> T {
         match self {
             Self::Executed(value) => value,
@@ -22,7 +24,7 @@ impl<T> Outcome<T> {
         }
     }
 
-    /// The same with another value.
+    /// Maps the action's return value.
     pub fn map<U>(self, change: impl FnOnce(T) -> U) -> Outcome<U> {
         match self {
             Self::Executed(value) => Outcome::Executed(change(value)),
@@ -30,7 +32,7 @@ impl<T> Outcome<T> {
         }
     }
 
-    /// What the action returned, or why it did not run.
+    /// The action's return value, or why it did not run.
     ///
     /// # Errors
     /// The refusal.
@@ -42,17 +44,17 @@ impl<T> Outcome<T> {
     }
 }
 
-/// Why an action did not run. Its text is fit to be given to a model.
+/// Why an action did not run. Its text is suitable for a model.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Refusal {
     /// The kind of refusal.
     pub reason: Reason,
-    /// What the person who rejected wrote.
+    /// The comment of the person who rejected.
     pub comment: Option<String>,
     /// The address of the person who rejected.
     pub by: Option<String>,
-    /// For developers and logs: what exactly happened, when it was not a person's no.
+    /// For developers and logs: what happened, where it was not a rejection.
     pub detail: Option<String>,
 }
 
@@ -60,21 +62,21 @@ pub struct Refusal {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Reason {
-    /// A person said no.
+    /// A person rejected.
     Rejected,
-    /// Nobody decided in time, or the approval was not used in time.
+    /// No decision in time, or the approval was not claimed in time.
     Timeout,
     /// No approver can be reached by mail.
     Undeliverable,
     /// The request was withdrawn.
     Cancelled,
-    /// The approval was used before, by this process or another one: the action may have run.
+    /// The approval was claimed before, by this process or another: the action may have run.
     Used,
-    /// The gate could not be reached, or answered what this version does not know.
+    /// The gate could not be reached, or its response is unknown to this version.
     Unavailable,
-    /// The request itself is wrong: the gate or this client does not take it.
+    /// The request is invalid: the gate or this client does not accept it.
     Invalid,
-    /// There was an answer, but no proof that it is an approval of exactly this.
+    /// The gate responded, but without proof of an approval of exactly this.
     Unverified,
 }
 
@@ -104,14 +106,14 @@ impl Refusal {
     }
 
     pub(crate) fn from_status(approval: &Approval) -> Self {
-        let status = format!("the gate answered {:?}", approval.status);
+        let status = format!("the gate's status is {:?}", approval.status);
         match approval.status {
             Status::Rejected => Self {
                 comment: approval.comment.clone(),
                 by: approval.approver.clone(),
                 ..Self::new(Reason::Rejected, None)
             },
-            // Nobody decided because nobody was asked.
+            // No decision, because no approver had been notified.
             Status::Timeout if approval.deliverable == Deliverable::None => {
                 let detail = "no mail could be sent before the deadline".to_owned();
                 Self::new(Reason::Undeliverable, Some(detail))
@@ -130,6 +132,12 @@ impl Refusal {
             // Pending, or a status that this version does not know.
             _ => Self::new(Reason::Unavailable, Some(status)),
         }
+    }
+}
+
+impl From<ParametersError> for Refusal {
+    fn from(error: ParametersError) -> Self {
+        Self::invalid(error)
     }
 }
 

@@ -1,22 +1,23 @@
 use std::fmt;
 
+use human_oversight_protocol::types::{ExecutionStatus, Report};
 use tokio::runtime::Handle as Runtime;
 
-use crate::client::{Client, persist};
+use crate::client::Client;
+use crate::handle::Handle;
 use crate::outcome::Refusal;
-use crate::pending::Handle;
-use crate::types::{ExecutionStatus, Report};
+use crate::retry::retry_transient;
 
-/// The permission to run an action, once and now: an approval that was verified and claimed. The gate
-/// waits to hear what became of it. Whoever drops it without a word (a panic does) leaves the action
-/// half done as far as anybody knows, and so the gate is told that.
-#[must_use = "the approval is used up: run the action, and say what became of it"]
+/// The right to run an action once, now: a verified and claimed approval. The gate expects a report of the
+/// outcome. If the permit is dropped without one (a panic does that), the action counts as given up
+/// halfway, and that is reported.
+#[must_use = "the approval is used up: run the action and report its outcome"]
 pub struct Permit {
     client: Client,
     handle: Option<Handle>,
     receipt: String,
     runtime: Runtime,
-    /// Whether anybody could have begun to run the action.
+    /// Whether the action may have started.
     handed_out: bool,
 }
 
@@ -40,46 +41,50 @@ impl Permit {
         }
     }
 
-    pub(crate) fn handed_out(mut self) -> Self {
+    /// Marks the point from which the action may have started.
+    pub(crate) fn hand_out(mut self) -> Self {
         self.handed_out = true;
         self
     }
 
-    /// The signed receipt, for a service that demands one before it does what the agent asks for.
+    /// The signed receipt, for a service that demands one before it acts.
     pub fn receipt(&self) -> &str {
         &self.receipt
     }
 
-    /// Tells the gate that the action ran.
+    /// Reports that the action ran.
     pub async fn executed(self) {
         self.report(ExecutionStatus::Executed, None).await;
     }
 
-    /// Tells the gate that the action failed, and how: at most 2,000 characters of it.
+    /// Reports that the action failed, with the first 2,000 characters of the error.
     pub async fn failed(self, error: impl fmt::Display) {
         let status = ExecutionStatus::ExecutionFailed;
         self.report(status, Some(error.to_string())).await;
     }
 
-    /// Gives it back: what was approved is not what would run.
-    pub(crate) async fn changed(self) -> Refusal {
+    /// Keeps the permit if the parameters are still those that were approved; else reports a failure.
+    pub(crate) async fn revalidate(self, is_unchanged: bool) -> Result<Self, Refusal> {
+        if is_unchanged {
+            return Ok(self);
+        }
         let why = "not run: the parameters changed while the decision was awaited";
         self.failed(why).await;
-        Refusal::unverified(why)
+        Err(Refusal::unverified(why))
     }
 
-    /// In a task of its own: whoever does not wait for it to end has told the gate all the same.
+    /// Reports in a task of its own, so that a caller that stops waiting has reported all the same.
     async fn report(mut self, status: ExecutionStatus, error: Option<String>) {
-        // Where it is awaited it must run, too: the runtime of the claim may be held up, or gone.
+        // The runtime that awaits this is alive; that of the claim may be blocked or gone.
         self.runtime = Runtime::current();
-        if let Some(told) = self.tell(status, error)
-            && told.await.is_err()
+        if let Some(report) = self.spawn_report(status, error)
+            && report.await.is_err()
         {
             tracing::warn!("the outcome could not be reported: its task ended");
         }
     }
 
-    fn tell(
+    fn spawn_report(
         &mut self,
         status: ExecutionStatus,
         error: Option<String>,
@@ -88,11 +93,11 @@ impl Permit {
         let client = self.client.clone();
         let report = Report {
             status,
-            error: error.map(|words| plain(&words)),
+            error: error.map(|text| sanitize(&text)),
             secret: Some(secret),
         };
         Some(self.runtime.spawn(async move {
-            if let Err(error) = persist(|| client.outcome(&id, &report)).await {
+            if let Err(error) = retry_transient(|| client.outcome(&id, &report)).await {
                 tracing::warn!(id, %error, "the outcome could not be reported");
             }
         }))
@@ -101,20 +106,25 @@ impl Permit {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        let why = match self.handed_out {
-            true => "given up while it ran: it may have run, or a part of it",
-            false => "not run: nobody waited for the approval any more",
+        let why = if self.handed_out {
+            "given up while it ran: it may have run, or a part of it"
+        } else {
+            "not run: nothing waited for the approval any more"
         };
         self.runtime = Runtime::try_current().unwrap_or_else(|_| self.runtime.clone());
-        self.tell(ExecutionStatus::ExecutionFailed, Some(why.to_owned()));
+        self.spawn_report(ExecutionStatus::ExecutionFailed, Some(why.to_owned()));
     }
 }
 
-/// The words of an action are often a program's output, with all that is in it.
-fn plain(words: &str) -> String {
-    let plain = |c: char| match c.is_control() && c != '\n' && c != '\t' {
-        true => '\u{FFFD}',
-        false => c,
+/// Cuts the text to the gate's limit and replaces control characters, which a program's output often has
+/// and the gate refuses.
+fn sanitize(text: &str) -> String {
+    let replace = |c: char| {
+        if c.is_control() && c != '\n' && c != '\t' {
+            '\u{FFFD}'
+        } else {
+            c
+        }
     };
-    words.chars().map(plain).take(2_000).collect()
+    text.chars().map(replace).take(2_000).collect()
 }

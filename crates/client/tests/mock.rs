@@ -25,7 +25,7 @@ async fn a_mock_decides_by_its_policy_and_knows_what_was_asked() {
             Some("1") => Answer::Approve,
             Some("2") => Answer::Reject("Ask her first.".to_owned()),
             Some("3") => Answer::Expire,
-            _ => Answer::Away,
+            _ => Answer::Unavailable,
         },
     );
     let gate = mock.gate();
@@ -40,7 +40,7 @@ async fn a_mock_decides_by_its_policy_and_knows_what_was_asked() {
         let outcome = action.run(&json!({"user_id": user_id}), async |_| ()).await;
         assert_eq!(outcome.into_result().unwrap_err().reason, reason);
     }
-    let asked = mock.asked();
+    let asked = mock.requests();
     assert_eq!(asked.len(), 3, "whoever is away hears nothing");
     assert_eq!(asked[0].agent_name, "UserManagerAgent");
     let told = mock.approvals()[0].execution.clone().unwrap();

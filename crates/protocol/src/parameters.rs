@@ -1,7 +1,7 @@
 //! The exact arguments of an action: their canonical form and its digest.
 //!
-//! What a person approved is named by the SHA-256 of the canonical JSON (RFC 8785) of the
-//! parameters. The gate computes it from what it shows, the client from what it is about to run.
+//! The SHA-256 of the canonical JSON (RFC 8785) of the parameters identifies what a person approved. The
+//! gate computes it from what it shows, the client from what it is about to run.
 
 mod exact;
 
@@ -9,8 +9,8 @@ use ring::digest::{SHA256, digest};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-/// Parameters in canonical form. There is no way to make one that loses anything: a value that JSON
-/// or a double cannot carry exactly is an error.
+/// Parameters in canonical form. The form is exact: a value that JSON or a double would change is an
+/// error.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Parameters {
     canonical: String,
@@ -21,17 +21,17 @@ pub struct Parameters {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ParametersError {
-    /// It is not a JSON object at the top: a struct or a map with text keys is.
+    /// The value is not a JSON object; a struct or a map with text keys is one.
     #[error("parameters must be a JSON object: a struct, or a map with text keys")]
     NotAnObject,
-    /// A number that a reader of the JSON would see changed: an integer beyond what a double carries
-    /// exactly (RFC 8785, section 3.2.2.3), or a float that is no number.
+    /// JSON would change a number: an integer that a double does not represent exactly (RFC 8785,
+    /// section 3.2.2.3), an infinity or a NaN.
     #[error("{0}: send it as a string")]
     Inexact(String),
-    /// A member's name that JSON readers in Rust take for a mark of their own.
+    /// A member's name is reserved by serde_json.
     #[error("a member's name begins with `$serde_json::private::`")]
-    SpecialName,
-    /// It cannot be written as JSON at all (a map with keys that are no text, …).
+    ReservedName,
+    /// The value cannot be written as JSON, for example a map with keys that are not texts.
     #[error("parameters cannot be written as JSON: {0}")]
     Unserializable(#[source] serde_json::Error),
 }
@@ -40,22 +40,22 @@ impl Parameters {
     /// The canonical form of `value`.
     ///
     /// # Errors
-    /// When `value` is no JSON object, or JSON would change it.
-    pub fn of(value: &impl Serialize) -> Result<Self, ParametersError> {
+    /// When `value` is not a JSON object, or JSON would change it.
+    pub fn new(value: &impl Serialize) -> Result<Self, ParametersError> {
         exact::check(value).map_err(|inexact| ParametersError::Inexact(inexact.0))?;
         let canonical =
             serde_json_canonicalizer::to_string(value).map_err(ParametersError::Unserializable)?;
         if !canonical.starts_with('{') {
             return Err(ParametersError::NotAnObject);
         }
-        // Fails where it is nested deeper than readers of JSON go.
+        // Fails for nesting beyond the limit of serde_json.
         let object = serde_json::from_str(&canonical).map_err(ParametersError::Unserializable)?;
-        // serde_json, with some of its features, reads certain names as marks of its own.
+        // With some of its features, serde_json reads an object with a reserved name as something else.
         match serde_json_canonicalizer::to_string(&object) {
             Ok(again) if again == canonical && !canonical.contains("\"$serde_json::private::") => {
                 Ok(Self { canonical, object })
             }
-            _ => Err(ParametersError::SpecialName),
+            _ => Err(ParametersError::ReservedName),
         }
     }
 
@@ -73,6 +73,11 @@ impl Parameters {
     pub fn object(&self) -> &Map<String, Value> {
         &self.object
     }
+
+    /// The parameters as a JSON object.
+    pub fn into_object(self) -> Map<String, Value> {
+        self.object
+    }
 }
 
 /// SHA-256.
@@ -83,7 +88,7 @@ pub fn sha256(bytes: &[u8]) -> [u8; 32] {
         .expect("SHA-256 has 32 bytes")
 }
 
-/// Lower-case hexadecimal digits, as digests are written in the gate's JSON.
+/// Lower-case hexadecimal digits, as in the gate's JSON.
 pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
@@ -94,46 +99,46 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn the_same_content_has_the_same_digest_whatever_its_order_and_spelling() {
-        let one = Parameters::of(&json!({"b": 1.0, "a": "\u{20ac}"})).unwrap();
+    fn the_digest_does_not_depend_on_order_or_spelling() {
+        let one = Parameters::new(&json!({"b": 1.0, "a": "\u{20ac}"})).unwrap();
         let other: Value = serde_json::from_str(r#"{"a":"\u20ac","b":1}"#).unwrap();
         assert_eq!(one.canonical(), r#"{"a":"€","b":1}"#);
-        assert_eq!(one.digest(), Parameters::of(&other).unwrap().digest());
+        assert_eq!(one.digest(), Parameters::new(&other).unwrap().digest());
         assert_eq!(one.object(), other.as_object().unwrap());
-        // As `sha256sum` says of that text.
+        // Of `sha256sum`.
         let digest = "2c6fbbec1f6bfa5ea5d93187c7f6960ae2fbc3f05c442ebb923b9a6777b85c76";
         assert_eq!(hex(&one.digest()), digest);
     }
 
     #[test]
     fn nothing_is_rounded_silently() {
-        assert!(Parameters::of(&json!({"n": 9_007_199_254_740_992_u64})).is_ok());
-        assert!(Parameters::of(&json!({"n": [{"deep": 9_007_199_254_740_993_u64}]})).is_err());
-        assert!(Parameters::of(&json!({"n": -9_007_199_254_740_993_i64})).is_err());
-        assert!(Parameters::of(&json!({"n": u64::MAX})).is_err());
-        // It has a double of its own, but that is written 9223372036854776000.
-        assert!(Parameters::of(&json!({"n": 1_u64 << 63})).is_err());
-        assert!(Parameters::of(&json!({"n": i64::MIN})).is_err());
-        assert!(Parameters::of(&json!({"n": 10_000_000_000_000_000_000_u64})).is_ok());
+        assert!(Parameters::new(&json!({"n": 9_007_199_254_740_992_u64})).is_ok());
+        assert!(Parameters::new(&json!({"n": [{"deep": 9_007_199_254_740_993_u64}]})).is_err());
+        assert!(Parameters::new(&json!({"n": -9_007_199_254_740_993_i64})).is_err());
+        assert!(Parameters::new(&json!({"n": u64::MAX})).is_err());
+        // A double represents it exactly, but is written as 9223372036854776000.
+        assert!(Parameters::new(&json!({"n": 1_u64 << 63})).is_err());
+        assert!(Parameters::new(&json!({"n": i64::MIN})).is_err());
+        assert!(Parameters::new(&json!({"n": 10_000_000_000_000_000_000_u64})).is_ok());
         #[derive(Serialize)]
         struct Amount {
             euros: f64,
         }
-        assert!(Parameters::of(&Amount { euros: f64::NAN }).is_err());
+        assert!(Parameters::new(&Amount { euros: f64::NAN }).is_err());
         assert!(
-            Parameters::of(&Amount {
+            Parameters::new(&Amount {
                 euros: f64::INFINITY
             })
             .is_err()
         );
-        assert!(Parameters::of(&Amount { euros: 0.1 }).is_ok());
+        assert!(Parameters::new(&Amount { euros: 0.1 }).is_ok());
         let deep = |n| std::collections::BTreeMap::from([("n", Some(vec![(1, n)]))]);
-        assert!(Parameters::of(&deep(0.5_f32)).is_ok());
-        assert!(Parameters::of(&deep(f32::NAN)).is_err());
+        assert!(Parameters::new(&deep(0.5_f32)).is_ok());
+        assert!(Parameters::new(&deep(f32::NAN)).is_err());
     }
 
     #[test]
-    fn a_number_is_found_in_whatever_it_is_wrapped() {
+    fn a_number_is_checked_inside_every_kind_of_value() {
         #[derive(Serialize)]
         struct Wrapped<T>(T);
         #[derive(Serialize)]
@@ -149,7 +154,7 @@ mod tests {
             Named { number: T },
         }
         fn of(value: impl Serialize) -> Result<Parameters, ParametersError> {
-            Parameters::of(&std::collections::BTreeMap::from([("n", value)]))
+            Parameters::new(&std::collections::BTreeMap::from([("n", value)]))
         }
         fn wrapped<T: Serialize + Copy>(number: T) -> [Result<Parameters, ParametersError>; 11] {
             [
@@ -196,7 +201,7 @@ mod tests {
     fn a_number_that_names_a_member_is_not_rounded_either() {
         let named = |number: u64| {
             let inner = std::collections::BTreeMap::from([(number, "user")]);
-            Parameters::of(&std::collections::BTreeMap::from([("users", inner)]))
+            Parameters::new(&std::collections::BTreeMap::from([("users", inner)]))
         };
         let largest = named(9_007_199_254_740_992).unwrap();
         assert_eq!(
@@ -210,27 +215,27 @@ mod tests {
 
     #[test]
     fn an_error_says_which_number_it_is() {
-        let error = Parameters::of(&json!({"n": 9_007_199_254_740_993_u64})).unwrap_err();
+        let error = Parameters::new(&json!({"n": 9_007_199_254_740_993_u64})).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "the integer 9007199254740993 is beyond what a double carries: send it as a string"
+            "a double does not represent the integer 9007199254740993 exactly: send it as a string"
         );
     }
 
     #[test]
-    fn what_a_reader_would_take_for_something_else_is_an_error() {
+    fn a_reserved_name_is_an_error() {
         let special = json!({"to": {"$serde_json::private::RawValue": "\"alice\""}});
         assert!(matches!(
-            Parameters::of(&special),
-            Err(ParametersError::SpecialName)
+            Parameters::new(&special),
+            Err(ParametersError::ReservedName)
         ));
     }
 
     #[test]
-    fn what_is_nested_too_deep_is_an_error() {
+    fn a_value_that_is_nested_too_deep_is_an_error() {
         let deep = (0..200).fold(json!(1), |inner, _| json!({"a": inner}));
         assert!(matches!(
-            Parameters::of(&deep),
+            Parameters::new(&deep),
             Err(ParametersError::Unserializable(_))
         ));
     }
@@ -239,7 +244,7 @@ mod tests {
     fn only_an_object_can_be_parameters() {
         for value in [json!([1]), json!("text"), json!(null), json!(1)] {
             assert!(
-                matches!(Parameters::of(&value), Err(ParametersError::NotAnObject)),
+                matches!(Parameters::new(&value), Err(ParametersError::NotAnObject)),
                 "{value}"
             );
         }

@@ -1,128 +1,129 @@
-//! The receipt: what the gate signed when a person decided.
+//! Receipts: the gate's signed record of a person's decision.
 //!
-//! A compact JWS (RFC 7515) with Ed25519 (RFC 8037), and nothing else: the algorithm is pinned, not
-//! negotiated. A resource that demands the receipt can check it offline with the gate's public
-//! keys, without trusting the agent that brings it.
+//! A compact JWS (RFC 7515) with Ed25519 (RFC 8037). The algorithm is fixed, not negotiated. A resource
+//! that demands the receipt can verify it offline with the gate's public keys, without trusting the agent
+//! that presents it.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
-use ring::signature::{ED25519, UnparsedPublicKey};
+use ring::signature::{ED25519, Ed25519KeyPair, UnparsedPublicKey};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::parameters::{Parameters, hex};
 use crate::types::{Key, KeySet};
 
-/// What a receipt says: the claims of RFC 7519 where there is one, and the gate's own. A later gate may
-/// say more, which is passed over (RFC 7519, section 4).
+/// The content of a receipt: registered claims of RFC 7519 where one fits, and the gate's own. Unknown
+/// claims, which a later gate may add, are ignored (RFC 7519, section 4).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Claims {
-    /// The gate: its public base address.
+    /// The gate, by its public base address.
     pub iss: String,
-    /// The agent that asked.
+    /// The agent that submitted the request.
     pub aud: String,
     /// The approval's id.
     pub sub: String,
-    /// When it was decided: seconds since 1970.
+    /// The time of the decision, in seconds since 1970.
     pub iat: i64,
-    /// For an approval: until when it may be claimed, seconds since 1970.
+    /// For an approval: when it lapses, in seconds since 1970.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exp: Option<i64>,
     /// The agent's name for the request.
     pub correlation_id: String,
-    /// What was to be done.
+    /// The action as it was described to people.
     pub action_description: String,
-    /// SHA-256 of the canonical parameters that were shown, 64 hexadecimal digits.
+    /// SHA-256 of the canonical parameters that were shown, in 64 hexadecimal digits.
     pub parameters_digest: String,
-    /// SHA-256 of the secret that a claim must bring, if the request named one.
+    /// SHA-256 of the secret that a claim must present, if the request named one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub claimant: Option<String>,
-    /// `Approved` or `Rejected`.
+    /// The decision.
     pub decision: Decision,
-    /// SHA-256 of what the person wrote beside it, if anything, 64 hexadecimal digits.
+    /// SHA-256 of the comment, if there is one, in 64 hexadecimal digits.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub comment_digest: Option<String>,
     /// The address of the person who decided.
     pub approver: String,
-    /// How that person was known.
+    /// How that person was identified.
     pub assurance: Assurance,
-    /// Who that is in the gate's directory, for ever, if they signed in: an Entra object id.
+    /// The Entra object id of that person, if they signed in. It never changes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub approver_object_id: Option<String>,
 }
 
-/// What was decided.
+/// A decision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Decision {
-    /// Yes.
+    /// The action may run.
     Approved,
-    /// No.
+    /// The action must not run.
     Rejected,
 }
 
-/// How the person who decided was known.
+/// How the person who decided was identified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Assurance {
-    /// Holder of the personal link (and, for an approval, of the code) mailed to the address.
+    /// By the personal link (and, for an approval, the one-time code) mailed to the address.
     Link,
-    /// Signed in with Microsoft Entra ID.
+    /// By sign-in with Microsoft Entra ID.
     Entra,
 }
 
-/// Why a receipt proves nothing.
+/// Why a receipt is not valid.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReceiptError {
-    /// It is no compact JWS with the pinned header.
-    #[error("not a receipt: it is no compact JWS of type {TYPE} signed with EdDSA")]
+    /// It is not a compact JWS with the required header and claims.
+    #[error("not a receipt: it is not a compact JWS of type {TYPE} signed with EdDSA")]
     Malformed,
-    /// It names a key that is not in the set.
+    /// The key that it names is not in the set.
     #[error("the receipt names a key that the gate does not publish")]
     UnknownKey,
-    /// The signature is not that key's.
+    /// The signature was not made with that key.
     #[error("the receipt's signature is wrong")]
     BadSignature,
 }
 
-/// What somebody is about to run for an agent.
+/// An action that is about to run.
 #[derive(Clone, Copy, Debug)]
 pub struct Run<'a> {
-    /// Which agent wants it.
+    /// The agent that wants it.
     pub agent: &'a str,
     /// The action as it was described to people.
     pub action: &'a str,
-    /// What it is to be run with.
+    /// The parameters that it would run with.
     pub parameters: &'a Parameters,
 }
 
-/// Why a receipt does not permit to run something.
+/// Why a receipt does not permit a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NotPermitted {
-    /// Another agent asked.
+    /// Another agent submitted the request.
     #[error("the receipt is for another agent")]
     OtherAgent,
     /// Another action was approved.
     #[error("the receipt is for another action")]
     OtherAction,
-    /// It was approved with other parameters.
+    /// Other parameters were approved.
     #[error("the receipt is for other parameters than those about to be run")]
     OtherParameters,
-    /// The person said no.
+    /// The decision was a rejection.
     #[error("the receipt is for a rejection")]
     Rejected,
-    /// The approval had to be used sooner.
+    /// The approval was not claimed in time.
     #[error("the approval has lapsed")]
     Lapsed,
 }
 
 impl Claims {
-    /// Whether this is a person's yes to exactly this, still in time at `now` (seconds since 1970).
+    /// Whether this is an approval of exactly this run that has not lapsed at `now` (seconds since 1970).
     ///
-    /// Not said is whether it was used before: the gate lets an approval be claimed once, and who runs
-    /// things for agents that it does not trust keeps [`Claims::sub`] until [`Claims::exp`] to know a
-    /// receipt that comes again. Nor whose gate it was: that is [`Claims::iss`].
+    /// It does not say whether the approval was used before: the gate grants a claim once, and a resource
+    /// that does not trust the agent must store [`Claims::sub`] until [`Claims::exp`] to recognise a
+    /// receipt that is presented again. Nor does it say which gate decided: that is [`Claims::iss`].
     ///
     /// # Errors
     /// When it is not.
@@ -157,18 +158,42 @@ pub struct Header {
     pub alg: String,
     /// Always [`TYPE`].
     pub typ: String,
-    /// Which key signed.
+    /// The name of the key that signed.
     pub kid: String,
 }
 
-/// Checks the signature and returns what was signed.
+/// Signs claims with the key that is published as `kid`.
+pub fn sign(claims: &Claims, kid: &str, key: &Ed25519KeyPair) -> String {
+    let header = Header {
+        alg: "EdDSA".to_owned(),
+        typ: TYPE.to_owned(),
+        kid: kid.to_owned(),
+    };
+    let signed = format!("{}.{}", encode(&header), encode(claims));
+    let signature = key.sign(signed.as_bytes());
+    format!("{signed}.{}", BASE64URL.encode(signature))
+}
+
+/// The JWK of an Ed25519 public key (RFC 8037).
+pub fn public_key(kid: &str, x: &[u8]) -> Key {
+    Key {
+        kty: "OKP".to_owned(),
+        crv: "Ed25519".to_owned(),
+        alg: "EdDSA".to_owned(),
+        usage: "sig".to_owned(),
+        kid: kid.to_owned(),
+        x: BASE64URL.encode(x),
+    }
+}
+
+/// Verifies the signature and returns the claims.
 ///
-/// This proves that the gate recorded the decision; whether it permits what is about to run is for
-/// [`Claims::permit`] to say. `keys` must come from the gate's operator, or from the gate itself over
-/// a connection that is trusted, and never from whoever brings the receipt.
+/// This proves that the gate recorded the decision; [`Claims::permit`] says whether it permits a run.
+/// `keys` must come from the gate's operator, or from the gate itself over a trusted connection, never from
+/// the party that presents the receipt.
 ///
 /// # Errors
-/// When anything about it is not as the gate would have made it.
+/// When it is not a receipt that the gate made.
 pub fn verify(receipt: &str, keys: &KeySet) -> Result<Claims, ReceiptError> {
     let (signed, signature) = receipt.rsplit_once('.').ok_or(ReceiptError::Malformed)?;
     let (header, payload) = signed.split_once('.').ok_or(ReceiptError::Malformed)?;
@@ -191,7 +216,11 @@ pub fn verify(receipt: &str, keys: &KeySet) -> Result<Claims, ReceiptError> {
     decode(payload)
 }
 
-fn decode<T: serde::de::DeserializeOwned>(part: &str) -> Result<T, ReceiptError> {
+fn encode(part: &impl Serialize) -> String {
+    BASE64URL.encode(serde_json::to_vec(part).expect("plain structs are JSON"))
+}
+
+fn decode<T: DeserializeOwned>(part: &str) -> Result<T, ReceiptError> {
     let json = BASE64URL
         .decode(part)
         .map_err(|_| ReceiptError::Malformed)?;

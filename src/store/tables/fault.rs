@@ -19,27 +19,27 @@ pub(super) enum Fault {
         /// The service's own name for it, such as `UpdateConditionNotSatisfied`.
         code: String,
     },
-    /// The service asks for patience. It may have done it.
+    /// The service is busy or broken. It may have done it.
     #[error("the service answered {status} {code}")]
     Busy {
         /// The HTTP status.
         status: u16,
         /// The service's own name for it, such as `ServerBusy`.
         code: String,
-        /// How much patience.
+        /// How long it asks to wait.
         retry_after: Option<Duration>,
     },
     /// There was no answer, or only a part of one. The service may have done it.
     #[error("there was no answer: {0}")]
     Lost(String),
-    /// Nobody vouched for us, so nothing was sent.
+    /// No access token could be obtained, so nothing was sent.
     #[error(transparent)]
     SignIn(TokenError),
 }
 
 impl Fault {
     /// Whether the same may succeed if it is sent again.
-    pub(super) fn may_pass(&self) -> bool {
+    pub(super) fn is_transient(&self) -> bool {
         matches!(self, Self::Busy { .. } | Self::Lost(_))
     }
 
@@ -58,7 +58,7 @@ impl From<Fault> for StoreError {
     }
 }
 
-/// Ours travel through the crate unharmed; what it adds itself is about answers it cannot read.
+/// Our own faults pass through the crate as its source; its own errors are about answers it cannot read.
 impl From<CrateError> for Fault {
     fn from(error: CrateError) -> Self {
         let mut source: Option<&(dyn Error + 'static)> = Some(&error);

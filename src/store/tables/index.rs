@@ -4,7 +4,7 @@ use human_oversight_protocol::parameters::{hex, sha256};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use crate::store::row::Row;
+use crate::store::row::Columns;
 use crate::store::{Due, Entry, StoreError};
 use crate::values::{ApprovalId, Timestamp};
 
@@ -27,12 +27,32 @@ struct IndexEntity {
 }
 
 impl Entry {
-    /// A new one, named after its agent and the write that names it.
-    pub(super) fn of(id: &ApprovalId, row: &Row, due: Timestamp) -> Self {
-        Self {
-            due,
-            key: format!("{}{}", beginning(id.agent()), row.operation_id),
-        }
+    /// The entry of a write. An entry can be moved to later when its row is written, never to earlier: then
+    /// the write gets a new one, named after its agent and itself.
+    pub(in crate::store) fn new(
+        id: &ApprovalId,
+        due: Timestamp,
+        was: Option<&Self>,
+        operation_id: &str,
+    ) -> Self {
+        let kept = was.filter(|was| due >= was.due);
+        let key = match kept {
+            Some(was) => was.key.clone(),
+            None => format!("{}{operation_id}", beginning(id.agent())),
+        };
+        Self { due, key }
+    }
+
+    /// The entry that a row names.
+    pub(in crate::store) fn from_columns(columns: &Columns) -> Result<Option<Self>, StoreError> {
+        let damaged = || StoreError::Damaged("DueTimestamp, DueEntry".to_owned());
+        let (due, key) = match (columns.text("DueTimestamp"), columns.text("DueEntry")) {
+            (None, None) => return Ok(None),
+            (Some(due), Some(key)) if is_key(key) => (due, key.to_owned()),
+            _ => return Err(damaged()),
+        };
+        let due = Timestamp::parse(due).ok_or_else(damaged)?;
+        Ok(Some(Self { due, key }))
     }
 }
 
@@ -41,25 +61,21 @@ pub(super) fn beginning(agent: &str) -> String {
     hex(&sha256(agent.as_bytes())[..BEGINNING / 2])
 }
 
-/// So many hexadecimal digits.
+/// Its hexadecimal digits.
 const BEGINNING: usize = 16;
 
-impl Row {
-    pub(super) fn name(&mut self, entry: Option<&Entry>) {
-        self.due_timestamp = entry.map(|entry| entry.due.to_string());
-        self.due_entry = entry.map(|entry| entry.key.clone());
-    }
+/// The longest name of a table.
+const TABLE_CHARS: usize = 63;
 
-    pub(super) fn entry(&self) -> Result<Option<Entry>, StoreError> {
-        let damaged = || StoreError::Damaged("DueTimestamp, DueEntry".to_owned());
-        let (due, key) = match (&self.due_timestamp, &self.due_entry) {
-            (None, None) => return Ok(None),
-            (Some(due), Some(key)) if is_key(key) => (due, key.clone()),
-            _ => return Err(damaged()),
-        };
-        let due = Timestamp::parse(due).ok_or_else(damaged)?;
-        Ok(Some(Entry { due, key }))
+/// The name of the table beside `table` for what is no request.
+pub(in crate::store) fn standing_table(table: &str) -> String {
+    let name = format!("standing{table}");
+    if name.len() <= TABLE_CHARS {
+        return name;
     }
+    // Cut, and still another one for each table.
+    let digest = hex(&sha256(table.as_bytes())[..4]);
+    format!("{}{digest}", &name[..TABLE_CHARS - digest.len()])
 }
 
 fn is_key(key: &str) -> bool {
@@ -82,7 +98,7 @@ pub(super) fn index_entity(id: &ApprovalId, Entry { due, key }: &Entry) -> Value
     })
 }
 
-/// What cannot be read stands for no request: the sweep says so.
+/// An entry that cannot be read stands for no request: the sweep logs it.
 pub(super) fn due_of(entity: Map<String, Value>, now: Timestamp) -> (Timestamp, Due) {
     let read = || {
         let entity: IndexEntity = serde_json::from_value(Value::Object(entity)).ok()?;

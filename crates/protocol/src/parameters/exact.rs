@@ -1,16 +1,16 @@
-//! A look at every number of a value, before JSON writers get at it: they round large integers and
-//! write `null` for what is no number, without a word.
+//! Checks every number of a value before it is written as JSON, because writers silently round large
+//! integers and write `null` for infinities and NaN.
 
 use std::fmt;
 
 use serde::ser::{self, Serialize, Serializer};
 
-/// Whether a reader of the value's JSON sees the very numbers that are in it.
+/// Whether JSON represents every number of the value exactly.
 pub(super) fn check(value: &impl Serialize) -> Result<(), Inexact> {
-    value.serialize(Look)
+    value.serialize(Check)
 }
 
-/// A number that JSON would change, in words.
+/// Which number JSON would change.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub(super) struct Inexact(pub(super) String);
@@ -21,44 +21,44 @@ impl ser::Error for Inexact {
     }
 }
 
-/// Writes nothing.
+/// A serializer without output.
 #[derive(Clone, Copy)]
-struct Look;
+struct Check;
 
-/// The shortest decimal that names the double nearest to `number` is what RFC 8785 writes.
+/// RFC 8785 writes the shortest decimal text of the nearest double: it must be the integer itself.
 fn integer(number: impl fmt::Display, nearest: f64) -> Result<(), Inexact> {
-    match number.to_string() == nearest.to_string() {
-        true => Ok(()),
-        false => Err(Inexact(format!(
-            "the integer {number} is beyond what a double carries"
-        ))),
+    if number.to_string() == nearest.to_string() {
+        return Ok(());
     }
+    Err(Inexact(format!(
+        "a double does not represent the integer {number} exactly"
+    )))
 }
 
 fn float(number: f64) -> Result<(), Inexact> {
-    match number.is_finite() {
-        true => Ok(()),
-        false => Err(Inexact(format!(
-            "{number} is no number that JSON can write"
-        ))),
+    if number.is_finite() {
+        return Ok(());
     }
+    Err(Inexact(format!(
+        "JSON cannot represent the number {number}"
+    )))
 }
 
-/// Methods for what has no number in it.
+/// Methods for values without numbers.
 macro_rules! plain {
     ($($method:ident($($type:ty),*);)*) => {
         $(fn $method(self, $(_: $type),*) -> Result<(), Inexact> { Ok(()) })*
     };
 }
 
-/// Methods for what begins something with values inside.
+/// Methods that begin a compound.
 macro_rules! begin {
     ($($method:ident($($type:ty),*) -> $compound:ident;)*) => {
         $(fn $method(self, $(_: $type),*) -> Result<Self::$compound, Inexact> { Ok(self) })*
     };
 }
 
-impl Serializer for Look {
+impl Serializer for Check {
     type Ok = ();
     type Error = Inexact;
     type SerializeSeq = Self;
@@ -143,10 +143,10 @@ impl Serializer for Look {
     }
 }
 
-/// A compound whose values are looked at one by one.
+/// A compound, whose values are checked one by one.
 macro_rules! compound {
     ($($trait:ident { $method:ident($($name:ty)?) })*) => {
-        $(impl ser::$trait for Look {
+        $(impl ser::$trait for Check {
             type Ok = ();
             type Error = Inexact;
 
@@ -170,12 +170,12 @@ compound! {
     SerializeStructVariant { serialize_field(&'static str) }
 }
 
-impl ser::SerializeMap for Look {
+impl ser::SerializeMap for Check {
     type Ok = ();
     type Error = Inexact;
 
     fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), Inexact> {
-        // A number here becomes a text, which is rounded like any other number.
+        // A number becomes a text, which is rounded all the same.
         key.serialize(*self)
     }
 

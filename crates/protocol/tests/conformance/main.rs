@@ -60,7 +60,7 @@ fn numbers_have_one_canonical_form() {
     assert!(numbers.len() >= 26, "{}", numbers.len());
     for number in numbers {
         let double = f64::from_bits(u64::from_str_radix(&number.bits, 16).unwrap());
-        let parameters = Parameters::of(&BTreeMap::from([("n", double)]));
+        let parameters = Parameters::new(&BTreeMap::from([("n", double)]));
         match number.canonical {
             Some(canonical) => {
                 let expected = format!("{{\"n\":{canonical}}}");
@@ -76,7 +76,7 @@ fn values_have_one_canonical_form() {
     let Canonical { values, .. } = read("canonical.json");
     for value in values {
         let read: Value = serde_json::from_str(&value.json).unwrap();
-        let parameters = Parameters::of(&json!({"value": read})).unwrap();
+        let parameters = Parameters::new(&json!({"value": read})).unwrap();
         let expected = format!("{{\"value\":{}}}", value.canonical);
         assert_eq!(parameters.canonical(), expected, "{}", value.name);
         if let Some(utf8) = value.utf8 {
@@ -114,14 +114,14 @@ fn parameters_have_one_digest_or_are_refused() {
     let vectors: Vectors<AcceptedParameters, RefusedParameters> = read("parameters.json");
     for case in vectors.accepted {
         let read = strict_json::parse(case.json.as_bytes()).unwrap();
-        let parameters = Parameters::of(&read).unwrap();
+        let parameters = Parameters::new(&read).unwrap();
         assert_eq!(parameters.canonical(), case.canonical, "{}", case.name);
         assert_eq!(hex(&parameters.digest()), case.digest, "{}", case.name);
         assert_eq!(hex(&sha256(case.canonical.as_bytes())), case.digest);
     }
     for case in vectors.refused {
         let refusal = match strict_json::parse(case.json.as_bytes()) {
-            Ok(read) => error(&Parameters::of(&read).unwrap_err()),
+            Ok(read) => error(&Parameters::new(&read).unwrap_err()),
             Err(refusal) => word(&refusal).0,
         };
         assert_eq!(refusal, case.error, "{}", case.name);
@@ -132,7 +132,7 @@ fn error(error: &ParametersError) -> &'static str {
     match error {
         ParametersError::NotAnObject => "not-an-object",
         ParametersError::Inexact(_) => "inexact-number",
-        ParametersError::SpecialName => "reserved-name",
+        ParametersError::ReservedName => "reserved-name",
         other => panic!("{other}"),
     }
 }

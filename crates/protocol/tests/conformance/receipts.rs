@@ -82,7 +82,7 @@ fn result(case: &Case, keys: &KeySet) -> &'static str {
         Err(ReceiptError::BadSignature) => return "bad-signature",
         Err(other) => panic!("{other}"),
     };
-    let parameters = Parameters::of(&case.parameters).unwrap();
+    let parameters = Parameters::new(&case.parameters).unwrap();
     let run = Run {
         agent: &case.agent,
         action: &case.action,
@@ -151,7 +151,7 @@ fn claims() -> Claims {
         exp: Some(LAPSES_AT),
         correlation_id: "order-1".to_owned(),
         action_description: ACTION.to_owned(),
-        parameters_digest: hex(&Parameters::of(&parameters()).unwrap().digest()),
+        parameters_digest: hex(&Parameters::new(&parameters()).unwrap().digest()),
         claimant: Some(hex(&[7; 32])),
         decision: Decision::Approved,
         comment_digest: None,

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use human_oversight::domain::Approval;
-use human_oversight::store::{Store, StoreError, Stored, Versioned};
+use human_oversight::store::{Store, StoreError, StoredRow, Versioned};
 use human_oversight::values::{ApprovalId, Timestamp};
 use proptest::prelude::*;
 
@@ -46,7 +46,7 @@ struct Beside {
     model: BTreeMap<ApprovalId, (Approval, Option<Timestamp>)>,
     /// What was read of each row, the latest first; and of each row among all.
     read: [Vec<Versioned>; ROWS],
-    stored: [Vec<Stored>; ROWS],
+    stored: [Vec<StoredRow>; ROWS],
     /// Writes that were taken, and refused.
     counts: [u64; 2],
 }
@@ -141,7 +141,7 @@ impl Beside {
             let (page, next) = self.store.due(now, place).await.unwrap();
             for due in page {
                 let id = due.id.clone().unwrap();
-                if let Some(row) = self.store.look(&id, &due, now).await.unwrap() {
+                if let Some(row) = self.store.get_if_due(&id, &due, now).await.unwrap() {
                     assert_eq!(row.approval, self.model[&id].0);
                     assert!(seen.insert(id.to_string()), "due twice");
                 }

@@ -1,0 +1,156 @@
+//! Submitting a request for approval of an action, and running the action once it is approved.
+
+use std::fmt;
+use std::future::Future;
+
+use human_oversight_protocol::parameters::{Parameters, hex};
+use human_oversight_protocol::types::{NewApproval, Status};
+use serde::Serialize;
+use uuid::Uuid;
+
+use crate::action::Action;
+use crate::handle::Handle;
+use crate::outcome::{Outcome, Reason, Refusal};
+use crate::pending::{Pending, infallible};
+use crate::permit::Permit;
+use crate::retry::retry_transient;
+use crate::withdraw::WithdrawOnDrop;
+
+impl Action {
+    /// Requests approval of exactly `params`, waits, and runs `action` on them only after a person
+    /// approved: once, and before the approval lapses. Then reports to the gate that it ran.
+    ///
+    /// Everything but a verified approval is [`Outcome::Refused`]; there is no other error, and `action`
+    /// never runs without one. It counts as executed whatever it returns: for an action that can fail
+    /// there is [`Action::try_run`].
+    ///
+    /// Dropping the future withdraws the request while it is pending. Once `action` runs, dropping the
+    /// future drops it too, and reports that it was given up.
+    pub async fn run<'p, P, T, F, Fut>(&self, params: &'p P, action: F) -> Outcome<T>
+    where
+        P: Serialize,
+        F: FnOnce(&'p P) -> Fut,
+        Fut: Future<Output = T>,
+    {
+        let outcome = self
+            .try_run(params, |params| infallible(action(params)))
+            .await;
+        outcome.map(|Ok(value)| value)
+    }
+
+    /// Like [`Action::run`], for an action that can fail: the report says whether it did.
+    pub async fn try_run<'p, P, T, E, F, Fut>(
+        &self,
+        params: &'p P,
+        action: F,
+    ) -> Outcome<Result<T, E>>
+    where
+        P: Serialize,
+        E: fmt::Display,
+        F: FnOnce(&'p P) -> Fut,
+        Fut: Future<Output = Result<T, E>>,
+    {
+        match self.submit(params).await {
+            Ok(pending) => pending.try_run(params, action).await,
+            Err(refusal) => Outcome::Refused(refusal),
+        }
+    }
+
+    /// Requests approval of exactly `params`, waits, and claims the approval; see [`Pending::claim`].
+    ///
+    /// # Errors
+    /// When it is anything but a verified approval.
+    pub async fn claim(&self, params: &impl Serialize) -> Result<Permit, Refusal> {
+        self.submit(params).await?.claim(params).await
+    }
+
+    /// A name and a secret for one request, to be stored before it is submitted. Whatever happens then,
+    /// [`Action::submit_as`] and [`Action::resume`] find the same request.
+    pub fn prepare(&self) -> Handle {
+        let fresh = || Uuid::now_v7().to_string();
+        let correlation_id = self.correlation_id.clone().unwrap_or_else(fresh);
+        Handle::new(&self.gate.agent, &correlation_id)
+    }
+
+    /// Submits the request without waiting for the decision. The result waits, or, by its [`Handle`],
+    /// another process later.
+    ///
+    /// # Errors
+    /// When the gate does not accept the request.
+    pub async fn submit(&self, params: &impl Serialize) -> Result<Pending, Refusal> {
+        self.submit_parameters(&Parameters::new(params)?).await
+    }
+
+    /// Like [`Action::submit`], under a handle that was stored before. With the same parameters, a second
+    /// call is the same request.
+    ///
+    /// # Errors
+    /// When the gate does not accept the request.
+    pub async fn submit_as(
+        &self,
+        handle: Handle,
+        params: &impl Serialize,
+    ) -> Result<Pending, Refusal> {
+        self.submit_under(handle, &Parameters::new(params)?).await
+    }
+
+    /// Resumes a request that this or another process submitted.
+    ///
+    /// If that process had claimed the approval when it died, the action may have run: then it is refused
+    /// here, and not run again.
+    pub fn resume(&self, handle: Handle) -> Pending {
+        Pending::new(self.clone(), handle, None)
+    }
+
+    pub(crate) async fn submit_parameters(
+        &self,
+        parameters: &Parameters,
+    ) -> Result<Pending, Refusal> {
+        let handle = self.prepare();
+        let withdraw = WithdrawOnDrop::new(&self.gate.client, &handle);
+        let pending = self.submit_under(handle, parameters).await;
+        match &pending {
+            // The response was lost: the request may exist.
+            Err(refusal) if refusal.reason == Reason::Unavailable => drop(withdraw),
+            _ => withdraw.disarm(),
+        }
+        pending.map(Pending::attach)
+    }
+
+    async fn submit_under(
+        &self,
+        handle: Handle,
+        parameters: &Parameters,
+    ) -> Result<Pending, Refusal> {
+        let request = self.request(&handle, parameters)?;
+        let client = &self.gate.client;
+        let approval = retry_transient(|| client.submit(&request)).await?;
+        if approval.id != handle.id || approval.parameters_digest != hex(&parameters.digest()) {
+            return Err(Refusal::unverified(
+                "the gate accepted another request than was submitted",
+            ));
+        }
+        if approval.status == Status::Pending {
+            self.notify_pending(&approval);
+        }
+        Ok(Pending::new(self.clone(), handle, Some(approval)))
+    }
+
+    fn request(&self, handle: &Handle, parameters: &Parameters) -> Result<NewApproval, Refusal> {
+        let timeout = self
+            .timeout
+            .map(|timeout| u32::try_from(timeout.as_secs()).map_err(Refusal::invalid));
+        Ok(NewApproval {
+            agent_name: self.gate.agent.clone(),
+            action_description: self.description.clone(),
+            parameters: parameters.object().clone(),
+            approver_emails: self.gate.approvers.clone(),
+            // Chosen here, so that a retry after a lost response finds the same request.
+            correlation_id: Some(handle.correlation_id().to_owned()),
+            timeout_seconds: timeout.transpose()?,
+            reason: self.reason.clone(),
+            on_behalf_of: self.on_behalf_of.clone(),
+            claimant: Some(handle.claimant()),
+        })
+    }
+}

@@ -1,0 +1,255 @@
+//! Columns as an approval. Each error names the column at fault, never what is in it.
+
+use human_oversight_protocol::parameters::sha256;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::Columns;
+use super::encode::{ApproverEntry, HistoryEntry, MailEntry, addresses};
+use crate::domain::{
+    Approval, Approver, Assurance, Decision, Delivery, DeliveryState, Event, Execution,
+    LateDecision, Notice, Parameters, Request, State, Status,
+};
+use crate::values::{ApprovalId, Digest, Timestamp};
+
+/// The columns of a decision and its execution: out of place in a request without one.
+pub(super) const DECISION: [&str; 10] = [
+    "Approver",
+    "ApproverObjectId",
+    "Comment",
+    "Assurance",
+    "Receipt",
+    "RunBy",
+    "ClaimNonce",
+    "ExecutionStatus",
+    "ExecutionTimestamp",
+    "ExecutionError",
+];
+
+/// Takes out every column that this version knows.
+pub(super) fn decode(columns: &mut Columns, id: &ApprovalId) -> Result<Approval, &'static str> {
+    // What is derived from others, or is the store's.
+    for column in [
+        "PartitionKey",
+        "RowKey",
+        "RowSeal",
+        "OperationId",
+        "DueTimestamp",
+        "DueEntry",
+        "NotificationStatus",
+        "NotifiedTimestamp",
+    ] {
+        columns.0.remove(column);
+    }
+    let request = request(columns, id)?;
+    let history: Vec<HistoryEntry> = json(columns, "History")?;
+    let state = state(columns)?;
+    let approvers = approvers(columns)?;
+    let late = late(columns)?;
+    let approval = Approval {
+        request,
+        state,
+        approvers,
+        late,
+        history: history.into_iter().map(HistoryEntry::into_event).collect(),
+    };
+    if approval.history_is_consistent() {
+        Ok(approval)
+    } else {
+        Err("History")
+    }
+}
+
+fn request(columns: &mut Columns, id: &ApprovalId) -> Result<Request, &'static str> {
+    let (agent, correlation) = (
+        columns.take::<String>("AgentName"),
+        columns.take::<String>("CorrelationId"),
+    );
+    let stored = agent.ok().zip(correlation.ok());
+    if stored
+        .and_then(|(agent, correlation)| ApprovalId::new(&agent, &correlation))
+        .as_ref()
+        != Some(id)
+    {
+        return Err("AgentName, CorrelationId");
+    }
+    Ok(Request {
+        id: id.clone(),
+        parameters: parameters(columns)?,
+        action: columns.take("ActionDescription")?,
+        reason: columns.take_optional("Reason")?,
+        on_behalf_of: columns.take_optional("OnBehalfOf")?,
+        claimant: columns.take_optional("Claimant")?,
+        digest: columns.take("RequestDigest")?,
+        requested_at: columns.take("RequestTimestamp")?,
+        expires_at: columns.take("DeadlineTimestamp")?,
+    })
+}
+
+fn parameters(columns: &mut Columns) -> Result<Parameters, &'static str> {
+    let digest: Digest = columns.take("ParametersDigest")?;
+    let json: String = columns.take("Parameters")?;
+    // Just as it will be read to be shown.
+    let is_object = serde_json::from_str::<Value>(&json).is_ok_and(|value| value.is_object());
+    if digest.0 != sha256(json.as_bytes()) || !is_object {
+        return Err("Parameters");
+    }
+    Ok(Parameters { json, digest })
+}
+
+fn approvers(columns: &mut Columns) -> Result<Vec<Approver>, &'static str> {
+    let entries: Vec<ApproverEntry> = json(columns, "Notifications")?;
+    let approvers: Option<Vec<_>> = entries
+        .into_iter()
+        .map(ApproverEntry::into_approver)
+        .collect();
+    let approvers = approvers.ok_or("Notifications")?;
+    let emails: String = columns.take("ApproverEmails")?;
+    if approvers.is_empty() || addresses(&approvers) != emails {
+        return Err("ApproverEmails, Notifications");
+    }
+    Ok(approvers)
+}
+
+fn late(columns: &mut Columns) -> Result<Option<LateDecision>, &'static str> {
+    let at = columns.take_optional("LateResponseTimestamp")?;
+    let verdict = columns.take_optional("LateDecision")?;
+    let by = columns.take_optional("LateApprover")?;
+    match (at, verdict, by) {
+        (None, None, None) => Ok(None),
+        (Some(at), Some(verdict), Some(by)) => Ok(Some(LateDecision { by, verdict, at })),
+        _ => Err("LateResponseTimestamp, LateDecision, LateApprover"),
+    }
+}
+
+fn state(columns: &mut Columns) -> Result<State, &'static str> {
+    let status: Status = columns.take("Status")?;
+    let closed_at: Option<Timestamp> = columns.take_optional("ResponseTimestamp")?;
+    let has = |column| columns.0.contains_key(column);
+    let decided = matches!(status, Status::Approved | Status::Rejected);
+    if decided != has("Receipt")
+        || (status == Status::Pending) != closed_at.is_none()
+        || (status == Status::Approved) != has("RunBy")
+        || (status != Status::Approved && has("ExecutionStatus"))
+    {
+        return Err("Status");
+    }
+    let Some(at) = closed_at else {
+        return Ok(State::Pending);
+    };
+    Ok(match status {
+        Status::Pending => State::Pending,
+        Status::Approved => State::Approved {
+            decision: decision(columns, at)?,
+            run_by: columns.take("RunBy")?,
+            execution: execution(columns)?,
+        },
+        Status::Rejected => State::Rejected(decision(columns, at)?),
+        Status::Timeout => State::Timeout { at },
+        Status::Cancelled => State::Cancelled { at },
+        Status::Undeliverable => State::Undeliverable { at },
+    })
+}
+
+fn decision(columns: &mut Columns, at: Timestamp) -> Result<Decision, &'static str> {
+    Ok(Decision {
+        by: columns.take("Approver")?,
+        assurance: assurance(columns)?,
+        comment: columns.take_optional("Comment")?,
+        at,
+        receipt: columns.take("Receipt")?,
+    })
+}
+
+fn assurance(columns: &mut Columns) -> Result<Assurance, &'static str> {
+    const AT_FAULT: &str = "Assurance, ApproverObjectId";
+    let object_id: Option<Uuid> = columns
+        .take_optional("ApproverObjectId")
+        .map_err(|_| AT_FAULT)?;
+    let word: Option<String> = columns.take_optional("Assurance").map_err(|_| AT_FAULT)?;
+    match (word.as_deref(), object_id) {
+        (Some("Link"), None) => Ok(Assurance::Link),
+        (Some("Entra"), Some(object_id)) => Ok(Assurance::Entra(object_id)),
+        _ => Err(AT_FAULT),
+    }
+}
+
+fn execution(columns: &mut Columns) -> Result<Execution, &'static str> {
+    let status: Option<String> = columns.take_optional("ExecutionStatus")?;
+    let at: Option<Timestamp> = columns.take_optional("ExecutionTimestamp")?;
+    let nonce: Option<String> = columns.take_optional("ClaimNonce")?;
+    let Some(status) = status else {
+        return match (nonce, at) {
+            (None, None) => Ok(Execution::Awaited),
+            _ => Err("ExecutionStatus"),
+        };
+    };
+    let at = at.ok_or("ExecutionTimestamp")?;
+    if status == "Lapsed" {
+        return Ok(Execution::Lapsed { at });
+    }
+    let nonce = nonce.ok_or("ClaimNonce")?;
+    Ok(match status.as_str() {
+        "Executing" => Execution::Executing { at, nonce },
+        "Executed" => Execution::Executed { at, nonce },
+        "ExecutionFailed" => Execution::Failed {
+            at,
+            nonce,
+            error: columns.take_optional("ExecutionError")?,
+        },
+        "ExecutionUnknown" => Execution::Unknown { at, nonce },
+        _ => return Err("ExecutionStatus"),
+    })
+}
+
+fn json<T: DeserializeOwned>(columns: &mut Columns, name: &'static str) -> Result<T, &'static str> {
+    let text: String = columns.take(name)?;
+    serde_json::from_str(&text).map_err(|_| name)
+}
+
+impl ApproverEntry {
+    fn into_approver(self) -> Option<Approver> {
+        let mails = self.mails.into_iter().map(MailEntry::into_mail);
+        let mails: Vec<Delivery> = mails.collect::<Option<_>>()?;
+        let was_asked = mails.iter().any(|mail| mail.notice == Notice::Request);
+        was_asked.then_some(Approver {
+            address: self.approver,
+            link_key: self.key,
+            mac: self.seal,
+            wrong_codes: self.wrong_codes,
+            deliveries: mails,
+        })
+    }
+}
+
+impl MailEntry {
+    fn into_mail(self) -> Option<Delivery> {
+        let at = self.at;
+        let state = match self.state.as_str() {
+            "Queued" => DeliveryState::Queued(at),
+            "Sending" => DeliveryState::Sending(at),
+            "Sent" => DeliveryState::Sent(at),
+            "Failed" => DeliveryState::Failed(at),
+            "Unknown" => DeliveryState::Unknown(at),
+            "Dropped" => DeliveryState::Dropped(at),
+            _ => return None,
+        };
+        Some(Delivery {
+            notice: self.kind,
+            attempts: self.attempts,
+            state,
+            fault: self.fault,
+        })
+    }
+}
+
+impl HistoryEntry {
+    fn into_event(self) -> Event {
+        Event {
+            at: self.at,
+            what: self.what,
+            by: self.by,
+        }
+    }
+}

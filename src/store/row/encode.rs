@@ -1,0 +1,257 @@
+//! An approval as columns: flat ones for the report, JSON ones for people and for the gate.
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+use super::{Columns, Text, keys};
+use crate::domain::{
+    Approval, Approver, Delivery, DeliveryFault, DeliveryState, Event, EventKind, Execution,
+    Notice, State,
+};
+use crate::store::{Entry, StoreError};
+use crate::values::{Address, Timestamp};
+
+/// The most characters (UTF-16) that Azure Table Storage takes in one text column; kept here for
+/// every backend, so that nothing works on a laptop that fails in the cloud.
+const COLUMN_LIMIT: usize = 32_768;
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct ApproverEntry {
+    #[serde(with = "text")]
+    pub(super) approver: Address,
+    pub(super) key: String,
+    pub(super) seal: String,
+    pub(super) wrong_codes: u32,
+    pub(super) mails: Vec<MailEntry>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct MailEntry {
+    #[serde(with = "text")]
+    pub(super) kind: Notice,
+    pub(super) attempts: u32,
+    pub(super) state: String,
+    #[serde(with = "text")]
+    pub(super) at: Timestamp,
+    #[serde(
+        with = "optional_text",
+        default,
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub(super) fault: Option<DeliveryFault>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct HistoryEntry {
+    #[serde(with = "text")]
+    pub(super) at: Timestamp,
+    #[serde(with = "text")]
+    pub(super) what: EventKind,
+    #[serde(
+        with = "optional_text",
+        default,
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub(super) by: Option<Address>,
+}
+
+pub(super) fn encode(
+    approval: &Approval,
+    due: Option<Timestamp>,
+    entry: Option<&Entry>,
+    operation_id: &str,
+) -> Result<Columns, StoreError> {
+    let mut columns = Columns::default();
+    request(approval, &mut columns);
+    state(approval, &mut columns);
+    notifications(approval, &mut columns);
+    columns.set_optional("DueTimestamp", due.as_ref());
+    columns.set_optional("DueEntry", entry.map(|entry| &entry.key));
+    columns.set("OperationId", &operation_id.to_owned());
+    fits(&columns)?;
+    Ok(columns)
+}
+
+fn request(approval: &Approval, columns: &mut Columns) {
+    let request = &approval.request;
+    let (partition_key, row_key) = keys(&request.id);
+    columns.set("PartitionKey", &partition_key);
+    columns.set("RowKey", &row_key);
+    columns.set("AgentName", &request.id.agent().to_owned());
+    columns.set("CorrelationId", &request.id.correlation().to_owned());
+    columns.set("ActionDescription", &request.action);
+    columns.set("Parameters", &request.parameters.json);
+    columns.set("ParametersDigest", &request.parameters.digest);
+    columns.set("RequestTimestamp", &request.requested_at);
+    columns.set("RequestDigest", &request.digest);
+    columns.set("DeadlineTimestamp", &request.expires_at);
+    columns.set_optional("OnBehalfOf", request.on_behalf_of.as_ref());
+    columns.set_optional("Reason", request.reason.as_ref());
+    columns.set_optional("Claimant", request.claimant.as_ref());
+}
+
+fn state(approval: &Approval, columns: &mut Columns) {
+    columns.set("Status", &approval.state.status());
+    columns.set_optional("ResponseTimestamp", approval.closed_at().as_ref());
+    if let Some(decision) = approval.decision() {
+        columns.set("Approver", &decision.by);
+        columns.set_optional("ApproverObjectId", decision.assurance.object_id().as_ref());
+        columns.set_optional("Comment", decision.comment.as_ref());
+        columns.set("Assurance", &decision.assurance.word().to_owned());
+        columns.set("Receipt", &decision.receipt);
+    }
+    if let State::Approved {
+        execution: ran,
+        run_by,
+        ..
+    } = &approval.state
+    {
+        columns.set("RunBy", run_by);
+        execution(ran, columns);
+    }
+    if let Some(late) = &approval.late {
+        columns.set("LateResponseTimestamp", &late.at);
+        columns.set("LateDecision", &late.verdict);
+        columns.set("LateApprover", &late.by);
+    }
+}
+
+fn execution(execution: &Execution, columns: &mut Columns) {
+    let (at, nonce, error) = match execution {
+        Execution::Awaited => return,
+        Execution::Executing { at, nonce }
+        | Execution::Executed { at, nonce }
+        | Execution::Unknown { at, nonce } => (at, Some(nonce), None),
+        Execution::Failed { at, nonce, error } => (at, Some(nonce), error.as_ref()),
+        Execution::Lapsed { at } => (at, None, None),
+    };
+    let word = execution.word().map(str::to_owned);
+    columns.set_optional("ExecutionStatus", word.as_ref());
+    columns.set("ExecutionTimestamp", at);
+    columns.set_optional("ClaimNonce", nonce);
+    columns.set_optional("ExecutionError", error);
+}
+
+fn notifications(approval: &Approval, columns: &mut Columns) {
+    let Approval {
+        approvers, history, ..
+    } = approval;
+    columns.set("ApproverEmails", &addresses(approvers));
+    let deliverable = approval.deliverable().word().to_owned();
+    columns.set("NotificationStatus", &deliverable);
+    columns.set_optional("NotifiedTimestamp", approval.notified_at().as_ref());
+    let approvers: Vec<_> = approvers.iter().map(ApproverEntry::from_approver).collect();
+    columns.set("Notifications", &json(&approvers));
+    let history: Vec<_> = history.iter().map(HistoryEntry::from_event).collect();
+    columns.set("History", &json(&history));
+}
+
+/// `ApproverEmails`.
+pub(super) fn addresses(approvers: &[Approver]) -> String {
+    let addresses = approvers.iter().map(|approver| approver.address.as_str());
+    json(&addresses.collect::<Vec<_>>())
+}
+
+fn fits(columns: &Columns) -> Result<(), StoreError> {
+    for column in ["Parameters", "Notifications", "History"] {
+        let text = columns.text(column).unwrap_or_default();
+        // ASCII or not: a byte is never less than a UTF-16 unit.
+        if text.len() > COLUMN_LIMIT {
+            let size = text.encode_utf16().count();
+            if size > COLUMN_LIMIT {
+                return Err(StoreError::TooLarge {
+                    column,
+                    size,
+                    limit: COLUMN_LIMIT,
+                });
+            }
+        }
+    }
+    Ok(())
+}
+
+impl ApproverEntry {
+    fn from_approver(approver: &Approver) -> Self {
+        Self {
+            approver: approver.address.clone(),
+            key: approver.link_key.clone(),
+            seal: approver.mac.clone(),
+            wrong_codes: approver.wrong_codes,
+            mails: approver
+                .deliveries
+                .iter()
+                .map(MailEntry::from_mail)
+                .collect(),
+        }
+    }
+}
+
+impl MailEntry {
+    fn from_mail(mail: &Delivery) -> Self {
+        let (state, at) = match mail.state {
+            DeliveryState::Queued(at) => ("Queued", at),
+            DeliveryState::Sending(at) => ("Sending", at),
+            DeliveryState::Sent(at) => ("Sent", at),
+            DeliveryState::Failed(at) => ("Failed", at),
+            DeliveryState::Unknown(at) => ("Unknown", at),
+            DeliveryState::Dropped(at) => ("Dropped", at),
+        };
+        Self {
+            kind: mail.notice,
+            attempts: mail.attempts,
+            state: state.to_owned(),
+            at,
+            fault: mail.fault,
+        }
+    }
+}
+
+impl HistoryEntry {
+    fn from_event(event: &Event) -> Self {
+        Self {
+            at: event.at,
+            what: event.what,
+            by: event.by.clone(),
+        }
+    }
+}
+
+fn json(value: &impl Serialize) -> String {
+    serde_json::to_string(value).expect("plain structs are JSON")
+}
+
+/// Values of [`Text`] inside of JSON.
+mod text {
+    use super::*;
+
+    pub(super) fn serialize<T: Text, S: Serializer>(value: &T, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(&value.to_text())
+    }
+
+    pub(super) fn deserialize<'de, T: Text, D: Deserializer<'de>>(from: D) -> Result<T, D::Error> {
+        let text = String::deserialize(from)?;
+        T::from_text(&text).ok_or_else(|| de::Error::custom("not understood"))
+    }
+}
+
+mod optional_text {
+    use super::*;
+
+    pub(super) fn serialize<T: Text, S: Serializer>(
+        value: &Option<T>,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        value.as_ref().map(Text::to_text).serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, T: Text, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Option<T>, D::Error> {
+        let text = Option::<String>::deserialize(from)?;
+        let read =
+            |text: String| T::from_text(&text).ok_or_else(|| de::Error::custom("not understood"));
+        text.map(read).transpose()
+    }
+}
