@@ -55,7 +55,7 @@ enum Command {
     Restore {
         /// A file that `backup` wrote
         file: PathBuf,
-        /// Also insert the rows of the gate with this id (its HO_GATE_ID), with a new MAC
+        /// Also insert the rows of the gate with this HO_GATE_ID, with a new MAC
         #[arg(long, value_name = "ID")]
         gate_id: Option<String>,
     },
@@ -74,36 +74,40 @@ enum Command {
 
 /// Runs the command that the arguments name. Wrong arguments end the process with exit code 2.
 pub(crate) async fn main() -> ExitCode {
-    let result = match Arguments::parse().command {
-        None => serve::run().await,
-        Some(Command::Demo { timeout }) => demo::run(timeout).await,
+    match Arguments::parse().command {
+        None => run_gate(serve::run()).await,
+        Some(Command::Demo { timeout }) => run_gate(demo::run(timeout)).await,
         #[cfg(unix)]
-        Some(Command::Ask(options)) => return ask::run(options).await,
+        Some(Command::Ask(options)) => ask::run(options).await,
         Some(Command::Verify { keys }) => {
             let keys = keys.as_deref();
-            return with_table("verify", |settings| verify::run(settings, clock(), keys)).await;
+            use_table("verify", |settings| verify::run(settings, clock(), keys)).await
         }
         Some(Command::Backup { file }) => {
-            return with_table("back up", |settings| backup::run(settings, clock(), &file)).await;
+            use_table("back up", |settings| backup::run(settings, clock(), &file)).await
         }
         Some(Command::Restore { file, gate_id }) => {
-            return with_table("restore", |settings| {
-                backup::restore(settings, clock(), &file, gate_id.as_deref())
+            let gate_id = gate_id.as_deref();
+            use_table("restore", |settings| {
+                backup::restore(settings, clock(), &file, gate_id)
             })
-            .await;
+            .await
         }
         Some(Command::Purge { older_than, delete }) => {
-            return with_table("purge", |settings| {
+            use_table("purge", |settings| {
                 purge::run(settings, clock(), older_than, delete)
             })
-            .await;
+            .await
         }
         Some(Command::Keygen) => {
             keygen::run();
-            return ExitCode::SUCCESS;
+            ExitCode::SUCCESS
         }
-    };
-    match result {
+    }
+}
+
+async fn run_gate(gate: impl Future<Output = anyhow::Result<()>>) -> ExitCode {
+    match gate.await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("human-oversight does not start: {error:#}");
@@ -113,7 +117,7 @@ pub(crate) async fn main() -> ExitCode {
 }
 
 /// Runs a command that works on the table without the gate. Its exit code is 2 if the command fails.
-async fn with_table<Fut>(name: &str, work: impl FnOnce(TableSettings) -> Fut) -> ExitCode
+async fn use_table<Fut>(name: &str, work: impl FnOnce(TableSettings) -> Fut) -> ExitCode
 where
     Fut: Future<Output = anyhow::Result<ExitCode>>,
 {
