@@ -186,8 +186,11 @@ impl Store {
     /// # Errors
     /// [`StoreError::GateId`] if it is another gate's, or the store's own.
     pub async fn prepare(&self) -> Result<(), StoreError> {
-        if let Backend::Tables(tables) = &self.backend {
-            tables.prepare().await?;
+        match &self.backend {
+            // A file is made when it is needed.
+            Backend::Embedded(embedded) if !embedded.exists() => return Ok(()),
+            Backend::Embedded(_) => {}
+            Backend::Tables(tables) => tables.prepare().await?,
         }
         if self.keys.is_none() {
             return Ok(());
@@ -357,8 +360,9 @@ impl Store {
         if page.iter().any(|row| row.columns.format() == Format::V2) {
             gate = match self.gate_id_to_read().await {
                 Ok(id) => Some(id),
-                // Who only reads can do without.
+                // Without keys nothing is checked; and a damaged id is reported with each row.
                 Err(StoreError::Unavailable(_)) if self.keys.is_none() => None,
+                Err(StoreError::Damaged(_)) => None,
                 Err(error) => return Err(error),
             };
         }

@@ -21,6 +21,7 @@ use crate::values::Timestamp;
 
 #[derive(Clone)]
 pub(super) struct Embedded {
+    path: PathBuf,
     writer: Sender<Write>,
     reader: Arc<Mutex<File>>,
 }
@@ -103,7 +104,15 @@ impl Embedded {
         };
         let (reader, written) = (Arc::new(Mutex::new(file())), file());
         thread::spawn(move || write_all(&writes, written));
-        Self { writer, reader }
+        Self {
+            path,
+            writer,
+            reader,
+        }
+    }
+
+    pub(super) fn exists(&self) -> bool {
+        self.path.exists()
     }
 
     fn read<T>(

@@ -9,8 +9,6 @@ mod decode;
 mod encode;
 pub(super) mod v1;
 
-use std::collections::BTreeMap;
-
 use human_oversight_protocol::parameters::hex;
 use serde_json::{Map, Value};
 use uuid::Uuid;
@@ -96,7 +94,7 @@ fn decode_key(key: &str) -> Option<String> {
 
 /// A fresh `OperationId`, which names one write.
 pub(super) fn operation_id() -> String {
-    hex(&keyring::random::<16>())
+    hex(&keyring::random_bytes::<16>())
 }
 
 /// What rows of version 2 are sealed for: their gate and their table.
@@ -130,7 +128,8 @@ impl Columns {
     pub(super) fn decode(&self, id: &ApprovalId) -> Result<(Approval, u32), StoreError> {
         let mut rest = self.clone();
         rest.0.retain(|_, value| !value.is_null());
-        let revision = rest.take_revision()?;
+        let revision = rest.revision()?;
+        rest.0.remove(REVISION);
         let damaged = |column: &str| StoreError::Damaged(column.to_owned());
         let approval = decode::decode(&mut rest, id).map_err(damaged)?;
         match rest.0.keys().next() {
@@ -141,8 +140,9 @@ impl Columns {
         }
     }
 
-    fn take_revision(&mut self) -> Result<u32, StoreError> {
-        let revision = match self.0.remove(REVISION) {
+    /// How often the row was written; 0 where that is not counted.
+    pub(super) fn revision(&self) -> Result<u32, StoreError> {
+        let revision = match self.0.get(REVISION) {
             None => Some(0),
             Some(number) => number.as_u64().and_then(|number| number.try_into().ok()),
         };
@@ -173,7 +173,7 @@ impl Columns {
     /// Seals the columns as version 2.
     pub(super) fn seal(mut self, revision: u32, scope: Scope<'_>, keys: &LinkKeys) -> Self {
         self.0.insert(REVISION.to_owned(), revision.into());
-        let columns = self.canonical().expect("text and numbers");
+        let columns = self.canonical();
         let mac = keys.columns_mac(scope.gate, scope.table, &columns);
         self.0.insert(SEAL.to_owned(), format!("{V2}{mac}").into());
         self
@@ -188,7 +188,7 @@ impl Columns {
     ) -> Result<(), StoreError> {
         let seal = self.text(SEAL).and_then(|seal| seal.strip_prefix(V2));
         let seal = seal.ok_or_else(|| StoreError::Damaged(SEAL.to_owned()))?;
-        let columns = self.canonical()?;
+        let columns = self.canonical();
         let mut checked = Ok(());
         for gate in gates {
             checked = keys.verify_columns_mac(gate, table, &columns, seal);
@@ -199,18 +199,24 @@ impl Columns {
         checked.map_err(|broken| StoreError::Damaged(broken.to_string()))
     }
 
-    /// What version 2 seals: all columns but the seal as text, in the form of RFC 8785.
-    fn canonical(&self) -> Result<Vec<u8>, StoreError> {
-        let text = |(name, value): (&String, &Value)| match value {
-            Value::String(text) => Ok((name.clone(), text.clone())),
-            Value::Number(_) | Value::Bool(_) => Ok((name.clone(), value.to_string())),
-            Value::Null | Value::Array(_) | Value::Object(_) => {
-                Err(StoreError::Damaged("its columns".to_owned()))
-            }
+    /// What version 2 seals: all columns but the seal as text, in the form of RFC 8785. A value that the gate
+    /// never writes (`null`, a list, an object) stays what it is, and so is never taken for text.
+    fn canonical(&self) -> Vec<u8> {
+        let text = |value: &Value| match value {
+            Value::Number(_) | Value::Bool(_) => value.to_string().into(),
+            _ => value.clone(),
         };
-        let columns = self.0.iter().filter(|(name, _)| *name != SEAL).map(text);
-        let columns = columns.collect::<Result<BTreeMap<_, _>, _>>()?;
-        Ok(serde_json_canonicalizer::to_vec(&columns).expect("text is JSON"))
+        let columns = self.0.iter().filter(|(name, _)| *name != SEAL);
+        let columns: Map<_, _> = columns
+            .map(|(name, value)| (name.clone(), text(value)))
+            .collect();
+        serde_json_canonicalizer::to_vec(&columns).expect("parsed JSON can be written")
+    }
+
+    /// The name of the key that a seal of version 2 was made with.
+    pub(super) fn sealed_with(&self) -> Option<&str> {
+        let seal = self.text(SEAL)?.strip_prefix(V2)?;
+        seal.rsplit_once('.').map(|(kid, _)| kid)
     }
 
     /// Of what Azure Table Storage gave back: without what the service adds, and times as they were

@@ -19,8 +19,8 @@ pub(crate) fn tables(port: u16) -> [(&'static str, String); 5] {
             azurite::connection_string(port),
         ),
         ("HO_TABLE", azurite::fresh_table()),
-        ("HO_LINK_KEYS", keyring::fresh_link_key()),
-        ("HO_RECEIPT_KEYS", keyring::fresh_receipt_key()),
+        ("HO_LINK_KEYS", keyring::generate_link_key()),
+        ("HO_RECEIPT_KEYS", keyring::generate_receipt_key()),
     ]
 }
 

@@ -23,7 +23,10 @@ fn told(approval: Approval) -> Approval {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_lost_is_put_back_and_goes_on() {
-    let (link_key, receipt_key) = (keyring::fresh_link_key(), keyring::fresh_receipt_key());
+    let (link_key, receipt_key) = (
+        keyring::generate_link_key(),
+        keyring::generate_receipt_key(),
+    );
     let keys = [
         ("HO_LINK_KEYS", link_key.as_str()),
         ("HO_RECEIPT_KEYS", receipt_key.as_str()),

@@ -52,7 +52,10 @@ impl Cloud {
     /// Starts a gate with Azurite as its store, and with these settings.
     async fn gate(&self, settings: &[(&str, &str)]) -> Process {
         let endpoint = format!("https://127.0.0.1:{}/devstoreaccount1", self.azurite.port);
-        let keys = (keyring::fresh_link_key(), keyring::fresh_receipt_key());
+        let keys = (
+            keyring::generate_link_key(),
+            keyring::generate_receipt_key(),
+        );
         let table = fresh_table();
         let store_settings = [
             ("HO_STORE", "tables"),
@@ -192,7 +195,7 @@ async fn a_failed_sign_in_is_logged_in_one_line() {
     );
     let log = gate.kill().await;
     assert!(
-        log.contains("the sign-in failed: the identity service answered 500"),
+        log.contains("no access token could be obtained: the identity service answered 500"),
         "{log}"
     );
     assert!(!log.contains("header-secret"), "{log}");

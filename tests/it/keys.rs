@@ -10,7 +10,10 @@ use crate::harness::{ALICE, TestGate};
 
 #[tokio::test]
 async fn receipts_verify_after_a_key_rotation() {
-    let (old, new) = (keyring::fresh_receipt_key(), keyring::fresh_receipt_key());
+    let (old, new) = (
+        keyring::generate_receipt_key(),
+        keyring::generate_receipt_key(),
+    );
     let gate = TestGate::with(&[("HO_RECEIPT_KEYS", &old)]).await;
     let approval = gate.ask().await;
     gate.approve(&approval, ALICE).await;
@@ -48,7 +51,10 @@ async fn receipts_verify_after_a_key_rotation() {
 
 #[tokio::test]
 async fn the_public_half_of_a_retired_key_is_enough() {
-    let (old, new) = (keyring::fresh_receipt_key(), keyring::fresh_receipt_key());
+    let (old, new) = (
+        keyring::generate_receipt_key(),
+        keyring::generate_receipt_key(),
+    );
     let gate = TestGate::with(&[("HO_RECEIPT_KEYS", &old)]).await;
     let approval = gate.ask().await;
     gate.approve(&approval, ALICE).await;
@@ -67,7 +73,7 @@ async fn the_public_half_of_a_retired_key_is_enough() {
 
 #[tokio::test]
 async fn links_and_codes_remain_valid_after_a_key_rotation() {
-    let (old, new) = (keyring::fresh_link_key(), keyring::fresh_link_key());
+    let (old, new) = (keyring::generate_link_key(), keyring::generate_link_key());
     let gate = TestGate::with(&[("HO_LINK_KEYS", &old)]).await;
     let approval = gate.ask().await;
     let before = gate.question(&approval, ALICE);

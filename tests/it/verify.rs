@@ -210,7 +210,7 @@ async fn every_row_that_somebody_changed_is_named() {
         })
         .await;
         for (who, found) in [
-            (Who::Operator, "not as it was sealed"),
+            (Who::Operator, "does not match its row MAC"),
             (Who::Auditor, found),
         ] {
             let (said, code) = verify(&gate, who, &[]).await;
@@ -269,7 +269,7 @@ async fn another_gates_keys_prove_nothing_and_bad_ones_are_told() {
     settings.retain(|(name, _)| *name != "HO_LINK_KEYS");
     settings.push((
         "HO_LINK_KEYS",
-        human_oversight::keys::keyring::fresh_link_key(),
+        human_oversight::keys::keyring::generate_link_key(),
     ));
     let settings = backing_store::borrowed(&settings);
     let (said, code) = verify_with(&gate, Who::Operator, &[], &settings).await;

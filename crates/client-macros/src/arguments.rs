@@ -1,48 +1,47 @@
-//! The arguments of a function, and how they are shown.
+//! The arguments of a function, and which of them are shown.
 
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::{Attribute, Error, FnArg, Ident, Pat, Signature};
 
-enum Shown {
-    AsItIs,
+enum Visibility {
+    Shown,
     Redacted,
     Skipped,
 }
 
-/// Takes the marks off the arguments, and makes the expression that shows them.
-pub(crate) fn take(signature: &mut Signature) -> syn::Result<TokenStream> {
-    let none = quote!(::human_oversight_client::__gated::Arguments::new());
-    let mut shown = quote!(::core::result::Result::Ok(#none));
+/// Removes the marks from the arguments, and returns the expression of an `ArgumentsResult`.
+pub(crate) fn extract(signature: &mut Signature) -> syn::Result<TokenStream> {
+    let empty = quote!(::human_oversight_client::__gated::Arguments::new());
+    let mut arguments = quote!(::core::result::Result::Ok(#empty));
     for argument in &mut signature.inputs {
         let FnArg::Typed(argument) = argument else {
-            // `self` is who acts, not what is done.
+            // `self` is what acts, not what is done.
             continue;
         };
-        let how = marked(&mut argument.attrs)?;
-        let method = match how {
-            Shown::AsItIs => quote!(shown),
-            Shown::Redacted => quote!(redacted),
-            Shown::Skipped => continue,
+        let method = match extract_mark(&mut argument.attrs)? {
+            Visibility::Shown => quote!(shown),
+            Visibility::Redacted => quote!(redacted),
+            Visibility::Skipped => continue,
         };
         let Pat::Ident(pattern) = &*argument.pat else {
-            let why = "give the argument a name, which people will read; or mark it `#[approval(skip)]`, \
-                       if it is no part of the decision";
+            let why = "name the argument, because people read its name; or mark it `#[approval(skip)]` if it \
+                       is not part of the decision";
             return Err(Error::new(argument.pat.span(), why));
         };
         let name = &pattern.ident;
-        let text = readable(name);
-        shown = quote_spanned! {argument.ty.span()=>
-            #shown.and_then(|__arguments| __arguments.#method(#text, &#name))
+        let text = without_raw_prefix(name);
+        arguments = quote_spanned! {argument.ty.span()=>
+            #arguments.and_then(|__arguments| __arguments.#method(#text, &#name))
         };
     }
-    Ok(shown)
+    Ok(arguments)
 }
 
-/// How an argument is marked; the mark is no attribute that the compiler knows.
-fn marked(attributes: &mut Vec<Attribute>) -> syn::Result<Shown> {
-    let mut how = Shown::AsItIs;
+/// Removes the mark, an attribute that the compiler does not know.
+fn extract_mark(attributes: &mut Vec<Attribute>) -> syn::Result<Visibility> {
+    let mut visibility = Visibility::Shown;
     let mut marks = 0;
     for attribute in attributes
         .iter()
@@ -51,19 +50,19 @@ fn marked(attributes: &mut Vec<Attribute>) -> syn::Result<Shown> {
         let mark: Ident = attribute.parse_args()?;
         marks += 1;
         if marks > 1 {
-            return Err(Error::new(mark.span(), "one mark is enough"));
+            return Err(Error::new(mark.span(), "duplicate mark"));
         }
-        how = match mark.to_string().as_str() {
-            "skip" => Shown::Skipped,
-            "redact" => Shown::Redacted,
-            _ => return Err(Error::new(mark.span(), "it must be `skip` or `redact`")),
+        visibility = match mark.to_string().as_str() {
+            "skip" => Visibility::Skipped,
+            "redact" => Visibility::Redacted,
+            _ => return Err(Error::new(mark.span(), "expected `skip` or `redact`")),
         };
     }
     attributes.retain(|it| !it.path().is_ident("approval"));
-    Ok(how)
+    Ok(visibility)
 }
 
-fn readable(name: &Ident) -> String {
+fn without_raw_prefix(name: &Ident) -> String {
     let name = name.to_string();
     name.strip_prefix("r#").unwrap_or(&name).to_owned()
 }

@@ -1,4 +1,4 @@
-//! What stands in the brackets of the attribute.
+//! The settings of the attribute.
 
 use proc_macro2::TokenStream;
 use quote::quote;
@@ -14,20 +14,19 @@ pub(crate) struct Settings {
     reason: Option<Expr>,
     on_behalf_of: Option<Expr>,
     on_pending: Option<Expr>,
-    /// An expression of a gate, or why there is none.
+    /// An expression of a `Result<Gate, Error>`.
     pub(crate) gate: TokenStream,
     pub(crate) refusal: Refusal,
 }
 
-/// What is returned when it did not run.
+/// The return value of a refusal.
 pub(crate) enum Refusal {
-    /// What the type makes of it.
-    Itself,
-    /// This text, as the type.
+    /// From the return type's `FromRefusal`.
+    FromType,
+    /// A text, converted to the return type.
     Text(Expr),
-    /// What this closure makes of it.
-    Made(Expr),
-    /// This.
+    /// From a closure.
+    Closure(Expr),
     Value(Expr),
 }
 
@@ -41,10 +40,10 @@ impl Parse for Settings {
         for setting in Punctuated::<MetaNameValue, Token![,]>::parse_terminated(input)? {
             let name = setting.path.require_ident()?.to_string();
             if named.iter().any(|(other, _)| *other == name) {
-                return Err(Error::new_spanned(&setting.path, "it is there twice"));
+                return Err(Error::new_spanned(&setting.path, "duplicate setting"));
             }
             if !KNOWN.split([',', ' ']).any(|known| known == name) {
-                let why = format!("it is not known; what is known: {KNOWN}");
+                let why = format!("unknown setting; the settings are {KNOWN}");
                 return Err(Error::new_spanned(&setting.path, why));
             }
             named.push((name, setting.value));
@@ -53,13 +52,16 @@ impl Parse for Settings {
             let at = named.iter().position(|(other, _)| other == name)?;
             Some(named.swap_remove(at).1)
         };
-        let mut must = |name: &str, what: &str| {
+        let mut require = |name: &str, what: &str| {
             let missing = || Error::new(span, format!("`{name} = …` is missing: {what}"));
             take(name).ok_or_else(missing)
         };
         Ok(Self {
-            agent: must("agent_name", "which agent asks")?,
-            description: must("action_description", "what for, in a line for people")?,
+            agent: require("agent_name", "the agent's name")?,
+            description: require(
+                "action_description",
+                "one line that tells people what the action is",
+            )?,
             approvers: take("approver_emails"),
             timeout: take("timeout"),
             reason: take("reason"),
@@ -72,8 +74,8 @@ impl Parse for Settings {
                 None => quote!(::human_oversight_client::__gated::gate_from_env()),
             },
             refusal: match take("refusal_return_value") {
-                None => Refusal::Itself,
-                Some(closure @ Expr::Closure(_)) => Refusal::Made(closure),
+                None => Refusal::FromType,
+                Some(closure @ Expr::Closure(_)) => Refusal::Closure(closure),
                 Some(
                     text @ Expr::Lit(ExprLit {
                         lit: Lit::Str(_), ..
@@ -86,7 +88,7 @@ impl Parse for Settings {
 }
 
 impl Settings {
-    /// The action, of a gate `__gate`.
+    /// An expression of the `Action`, given a `Gate` named `__gate`.
     pub(crate) fn action(&self) -> TokenStream {
         let Self {
             agent, description, ..

@@ -29,10 +29,10 @@ pub fn gate_from_env() -> Result<Gate, Error> {
 
 /// A type that people can be shown as an argument.
 #[diagnostic::on_unimplemented(
-    message = "people cannot be shown an argument of the type `{Self}`",
+    message = "an argument of the type `{Self}` cannot be shown to people",
     label = "this cannot be written as JSON",
-    note = "what is not shown is not run: derive `serde::Serialize` for it, or mark the argument \
-            `#[approval(skip)]` if it is no part of the decision"
+    note = "derive `serde::Serialize` for the type, or mark the argument `#[approval(skip)]` if it is not \
+            part of the decision"
 )]
 pub trait Argument: Serialize {}
 
@@ -41,9 +41,9 @@ impl<T: Serialize + ?Sized> Argument for T {}
 
 /// A return type for a function that was refused.
 #[diagnostic::on_unimplemented(
-    message = "it is not said what this function returns when it is refused",
-    label = "no `{Self}` can be made of a refusal",
-    note = "add `refusal_return_value = …`: a value, or a closure that makes one of the `Refusal`"
+    message = "this function has no return value for a refusal",
+    label = "a refusal cannot become a `{Self}`",
+    note = "add `refusal_return_value = …`: a value, or a closure that makes one from the `Refusal`"
 )]
 pub trait FromRefusal {
     /// The return value for a refusal.

@@ -1,4 +1,4 @@
-//! How users test their agents: with a gate that asks nobody.
+//! An agent under test, with a gate without people.
 
 #![cfg(all(feature = "mock", feature = "macros"))]
 
@@ -7,7 +7,7 @@ use human_oversight_client::types::{ExecutionStatus, NewApproval};
 use human_oversight_client::{Gate, Outcome, Reason, approval_gate};
 use serde_json::json;
 
-/// Somebody's agent: the tool a model may call.
+/// A tool that a model may call.
 #[approval_gate(
     agent_name = "UserManagerAgent",
     action_description = "Delete User Account",
@@ -19,15 +19,16 @@ async fn delete_user(#[approval(skip)] gate: &Gate, user_id: String) -> String {
 }
 
 #[tokio::test]
-async fn a_mock_decides_by_its_policy_and_knows_what_was_asked() {
-    let mock = MockGate::new(
-        |asked: &NewApproval| match asked.parameters["user_id"].as_str() {
-            Some("1") => Answer::Approve,
-            Some("2") => Answer::Reject("Ask her first.".to_owned()),
-            Some("3") => Answer::Expire,
-            _ => Answer::Unavailable,
-        },
-    );
+async fn a_mock_decides_by_its_policy_and_keeps_the_requests() {
+    let mock =
+        MockGate::new(
+            |request: &NewApproval| match request.parameters["user_id"].as_str() {
+                Some("1") => Answer::Approve,
+                Some("2") => Answer::Reject("Ask her first.".to_owned()),
+                Some("3") => Answer::Expire,
+                _ => Answer::Unavailable,
+            },
+        );
     let gate = mock.gate();
     assert_eq!(delete_user(&gate, "1".to_owned()).await, "User 1 deleted.");
     let refused = delete_user(&gate, "2".to_owned()).await;
@@ -40,19 +41,22 @@ async fn a_mock_decides_by_its_policy_and_knows_what_was_asked() {
         let outcome = action.run(&json!({"user_id": user_id}), async |_| ()).await;
         assert_eq!(outcome.into_result().unwrap_err().reason, reason);
     }
-    let asked = mock.requests();
-    assert_eq!(asked.len(), 3, "whoever is away hears nothing");
-    assert_eq!(asked[0].agent_name, "UserManagerAgent");
-    let told = mock.approvals()[0].execution.clone().unwrap();
-    assert_eq!(told.status, ExecutionStatus::Executed);
+    let requests = mock.requests();
+    assert_eq!(requests.len(), 3, "without that to the unavailable gate");
+    assert_eq!(requests[0].agent_name, "UserManagerAgent");
+    let execution = mock.approvals()[0].execution.clone().unwrap();
+    assert_eq!(execution.status, ExecutionStatus::Executed);
     assert!(mock.approvals()[1].execution.is_none());
 }
 
 #[tokio::test]
-async fn it_grants_once_and_for_what_was_asked() {
+async fn a_mock_grants_a_claim_once_and_for_the_same_parameters() {
     let gate = Gate::policy(|_| Answer::Approve);
-    let nobody = gate.action("Delete").run(&json!({}), async |_| ()).await;
-    assert_eq!(nobody.into_result().unwrap_err().reason, Reason::Invalid);
+    let no_approver = gate.action("Delete").run(&json!({}), async |_| ()).await;
+    assert_eq!(
+        no_approver.into_result().unwrap_err().reason,
+        Reason::Invalid
+    );
     let action = gate.approvers(["alice@example.com"]).action("Delete");
     let handle = action.prepare();
     let once = action

@@ -173,7 +173,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_that_a_double_would_change_are_known() {
+    fn numbers_that_a_double_would_change_are_recognized() {
         for same in [
             "0",
             "-0",

@@ -1,4 +1,4 @@
-//! What goes over the wire: the gate's JSON, as plain types. They need serde and nothing else.
+//! The gate's JSON as plain types, which need serde alone.
 //!
 //! Times are RFC 3339 in UTC with milliseconds, such as `2026-11-22T17:30:00.000Z`.
 
@@ -20,105 +20,105 @@ pub const CORRELATION_CHARS: usize = 64;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct NewApproval {
-    /// Who asks: 1 to [`AGENT_CHARS`] characters, at most [`AGENT_BYTES`] bytes of UTF-8, no control
+    /// The agent's name: 1 to [`AGENT_CHARS`] characters, at most [`AGENT_BYTES`] bytes of UTF-8, no control
     /// characters.
     pub agent_name: String,
-    /// What is to be done: 1 to 256 characters, one line.
+    /// The action: 1 to 256 characters, one line.
     pub action_description: String,
     /// The exact arguments of the action, at most 30 KiB in canonical form (RFC 8785).
     pub parameters: Map<String, Value>,
-    /// Who may decide: 1 to 20 mail addresses, any one of whom is enough.
+    /// The approvers: 1 to 20 mail addresses. The decision of one is enough.
     pub approver_emails: Vec<String>,
-    /// The caller's name for this request, `[A-Za-z0-9._-]{1,64}`; the gate makes one if it is left
-    /// out. The same name with the same content is the same request, so a retry is safe.
+    /// The agent's name for this request, `[A-Za-z0-9._-]{1,64}`; the default is one of the gate's. The
+    /// same name with the same content is the same request, so a retry is safe.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub correlation_id: Option<String>,
-    /// Seconds until the request times out, 10 to 2,592,000 (30 days).
+    /// The time for a decision in seconds: 10 to 2,592,000 (30 days).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timeout_seconds: Option<u32>,
-    /// The agent's own words, at most 2,000 characters; shown last and marked as not verified.
+    /// Why the agent wants this: at most 2,000 characters, shown last and marked as not verified.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// The address of the person the agent acts for: shown, and never one of the approvers.
+    /// The address of the person the agent acts for, who is shown and cannot be an approver.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub on_behalf_of: Option<String>,
-    /// SHA-256 (64 hexadecimal digits) of a secret that claim, outcome and withdraw must then bring.
+    /// SHA-256 (64 hexadecimal digits) of a secret that claim, outcome and withdraw must then present.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub claimant: Option<String>,
 }
 
-/// An approval as the gate shows it: the answer of submit, status, claim, outcome and withdraw.
+/// The response of submit, status, claim, outcome and withdraw.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Approval {
     /// `base64url(agentName).correlationId`.
     pub id: String,
-    /// The caller's or the gate's name for the request.
+    /// The name of the request, the agent's or the gate's.
     pub correlation_id: String,
-    /// Who asked.
+    /// The agent that submitted the request.
     pub agent_name: String,
-    /// What is to be done.
+    /// The action.
     pub action_description: String,
-    /// SHA-256 of the canonical parameters (RFC 8785), 64 hexadecimal digits.
+    /// SHA-256 of the canonical parameters (RFC 8785), in 64 hexadecimal digits.
     pub parameters_digest: String,
-    /// Where the decision stands.
+    /// The state of the request.
     pub status: Status,
-    /// The address of the person who decided.
+    /// The address of the person who decided, if one did.
     pub approver: Option<String>,
-    /// What that person wrote.
+    /// That person's comment.
     pub comment: Option<String>,
     /// When the request was stored.
     pub request_timestamp: String,
-    /// When it times out.
+    /// The deadline.
     pub expires_at: String,
-    /// When it was decided or otherwise closed.
+    /// When the request was decided or closed otherwise.
     pub response_timestamp: Option<String>,
-    /// What became of an approval.
+    /// For an approval: how far its execution is.
     pub execution: Option<Execution>,
-    /// One entry for each approver.
+    /// The notification of each approver.
     pub notifications: Vec<Notification>,
-    /// Whether the approvers could be reached by mail.
+    /// Whether the approvers can be reached by mail.
     pub deliverable: Deliverable,
-    /// The signed proof of the decision, a compact JWS; see [`crate::receipt`].
+    /// The signed record of the decision, a compact JWS; see [`crate::receipt`].
     pub receipt: Option<String>,
-    /// Where to ask again.
+    /// The address of the status route for this request.
     pub status_url: String,
 }
 
-/// Where the decision stands. Only [`Status::Approved`] can lead to anything being run.
+/// The state of a request. Only [`Status::Approved`] permits a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Status {
-    /// Nobody has decided yet.
+    /// There is no decision yet.
     Pending,
-    /// One of the approvers said yes.
+    /// An approver approved.
     Approved,
-    /// One of the approvers said no.
+    /// An approver rejected.
     Rejected,
-    /// Nobody decided in time.
+    /// The deadline passed without a decision.
     Timeout,
     /// The agent withdrew the request.
     Cancelled,
-    /// No approver can be reached by mail, for good.
+    /// No approver can be reached by mail, permanently.
     Undeliverable,
-    /// A word that this version does not know. It is no approval.
+    /// A status that this version does not know. It is not an approval.
     #[serde(other)]
     Unknown,
 }
 
-/// What became of an approval.
+/// The execution of an approved action.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Execution {
-    /// How far it got.
+    /// How far it is.
     pub status: ExecutionStatus,
-    /// Since when.
+    /// When it reached that status.
     pub timestamp: String,
-    /// What the agent reported of a failure.
+    /// The error that the agent reported.
     pub error: Option<String>,
 }
 
-/// How far the approved action got. Everything after `Executing` is the agent's word.
+/// How far the execution is. `Executed` and `ExecutionFailed` are as the agent reported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum ExecutionStatus {
@@ -128,83 +128,83 @@ pub enum ExecutionStatus {
     Executed,
     /// The agent reported a failure.
     ExecutionFailed,
-    /// The agent claimed the approval and was not heard of again.
+    /// The agent claimed the approval and reported no outcome in time.
     ExecutionUnknown,
-    /// Nobody claimed the approval in time; it can no longer be used.
+    /// The approval was not claimed in time and can no longer be used.
     Lapsed,
-    /// A word that this version does not know.
+    /// A value that this version does not know.
     #[serde(other)]
     Unknown,
 }
 
-/// What the gate knows of one approver's mail.
+/// The notification of one approver.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Notification {
-    /// The address.
+    /// The approver's address.
     pub approver: String,
-    /// Where the mail with the question is.
+    /// The state of its delivery.
     pub state: MailState,
-    /// How often it was tried.
+    /// The number of attempts.
     pub attempts: u32,
-    /// Why the last try failed, if it did.
+    /// Why the last attempt failed, if it did.
     #[serde(default)]
     pub fault: Option<MailFault>,
-    /// Whether five wrong codes have locked approving by this person's link.
+    /// Whether five wrong one-time codes have blocked approving by this approver's link.
     pub locked: bool,
 }
 
-/// Where a mail is.
+/// The state of a delivery by mail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum MailState {
-    /// Waiting to be tried (again).
+    /// Waiting for an attempt.
     Queued,
     /// Being sent.
     Sending,
-    /// Taken by the mail system.
+    /// Accepted by the mail system.
     Sent,
-    /// Refused for good.
+    /// Permanently failed.
     Failed,
     /// Not sent before the request was closed, and no longer needed.
     Dropped,
-    /// Nobody said whether it was taken, and a second copy would be worse; or a word that this version
-    /// does not know.
+    /// The mail system did not confirm or refuse it, and it is not sent twice; or a value that this
+    /// version does not know.
     #[serde(other)]
     Unknown,
 }
 
-/// Why a mail could not be sent.
+/// Why an attempt failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum MailFault {
-    /// Nobody is at the address, or the mail is not wanted there.
+    /// The address does not exist, or its mail system rejects the mail.
     Refused,
-    /// The mail system is down or busy; the gate tries again.
+    /// The mail system is unavailable; the gate retries.
     Unavailable,
-    /// The gate is not set up as the mail system wants it; its operator has to act.
+    /// The mail system rejects the gate's configuration; the operator must act.
     Misconfigured,
-    /// The mail system did not say whether it took the mail.
+    /// The mail system did not say whether it accepted the mail.
     Unclear,
-    /// A word that this version does not know.
+    /// A value that this version does not know.
     #[serde(other)]
     Unknown,
 }
 
-/// Whether the approvers could be reached by mail.
+/// Whether the approvers can be reached by mail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Deliverable {
-    /// Every approver's mail was taken by the mail system.
+    /// The mail system accepted the mail to every approver.
     Ok,
-    /// Some were.
+    /// It accepted the mail to some approvers.
     Degraded,
-    /// None was, so far.
+    /// It has accepted none so far.
     None,
-    /// A word that this version does not know.
+    /// A value that this version does not know.
     #[serde(other)]
     Unknown,
 }
@@ -212,8 +212,8 @@ pub enum Deliverable {
 /// The body of `POST /api/claim/{id}`.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Claim {
-    /// The claimant's name for this claim, `[A-Za-z0-9._-]{16,64}`: the same one again gets the same
-    /// answer, any other is refused.
+    /// The claimant's name for this claim, `[A-Za-z0-9._-]{16,64}`: a retry with the same one gets the
+    /// same response; a claim with another is refused.
     pub nonce: String,
     /// The secret whose SHA-256 the request named as `claimant`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -225,7 +225,7 @@ pub struct Claim {
 pub struct Report {
     /// [`ExecutionStatus::Executed`] or [`ExecutionStatus::ExecutionFailed`].
     pub status: ExecutionStatus,
-    /// What went wrong, at most 2,000 characters.
+    /// The error, at most 2,000 characters.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
     /// The secret whose SHA-256 the request named as `claimant`.
@@ -241,11 +241,11 @@ pub struct Withdrawal {
     pub secret: Option<String>,
 }
 
-/// The public keys that receipts are signed with, retired ones too: the answer of `GET /api/keys`
-/// (a JWK set, RFC 7517).
+/// The public keys of receipts, retired ones included: the response of `GET /api/keys` (a JWK set,
+/// RFC 7517).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeySet {
-    /// The keys; the first one signs.
+    /// The keys; new receipts are signed with the first.
     pub keys: Vec<Key>,
 }
 
@@ -267,30 +267,30 @@ pub struct Key {
     pub x: String,
 }
 
-/// An error as the gate answers it: `application/problem+json` (RFC 9457).
+/// An error response: `application/problem+json` (RFC 9457).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Problem {
-    /// Which problem this is, as a URI.
+    /// The kind of problem, a URI.
     #[serde(rename = "type")]
     pub kind: String,
-    /// The same for people.
+    /// The kind of problem, for people.
     pub title: String,
     /// The HTTP status code.
     pub status: u16,
-    /// What exactly is wrong and what to do.
+    /// What is wrong and what to do.
     pub detail: String,
-    /// Under which name the gate's log has this call.
+    /// The id of this call in the gate's log.
     pub invocation_id: String,
-    /// For a validation problem: each field at fault.
+    /// For an invalid request: each invalid field.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<FieldError>,
 }
 
-/// One field at fault.
+/// One invalid field.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FieldError {
-    /// Where it is, a JSON pointer (RFC 6901).
+    /// The field, as a JSON pointer (RFC 6901).
     pub pointer: String,
     /// What is wrong with it.
     pub detail: String,
