@@ -339,7 +339,7 @@ impl Store {
             found => Some(found?),
         };
         let entry = found.as_ref().and_then(|row| row.entry.as_ref());
-        let is_due = tables.correct(id, seen, entry, now).await;
+        let is_due = tables.correct_entry(id, seen, entry, now).await;
         Ok(found.filter(|_| is_due))
     }
 

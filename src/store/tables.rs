@@ -28,15 +28,14 @@ use futures_util::StreamExt;
 use serde_json::{Map, Value};
 
 use super::row::{Columns, Keys, Row};
-use super::{Due, ETag, Entry, Place, RawRow, StoreError, StoredRow};
+use super::{ETag, Entry, Place, RawRow, StoreError, StoredRow};
 use crate::values::{ApprovalId, Clock, Timestamp};
 
 pub use account::Account;
 use fault::Fault;
 pub(super) use index::IndexRow;
 pub(super) use index::standing_table;
-use index::{beginning, due_of, index_entity, shard};
-use retry::{POINT, QUERY, correct_index, with_retry};
+use retry::{POINT, QUERY, with_retry};
 use transport::Transport;
 pub use transport::Wire;
 
@@ -49,9 +48,6 @@ pub(super) struct Tables {
 
 /// A due time that moves by less is not worth a write: the sweep reads the row a little early instead.
 const SLACK: Duration = Duration::from_secs(120);
-
-/// From this age on an entry that no row names belongs to no write that is still under way.
-const ORPHAN_AFTER: Duration = Duration::from_secs(15 * 60);
 
 impl Tables {
     pub(super) fn new(
@@ -173,32 +169,6 @@ impl Tables {
         }
     }
 
-    /// A page of what is due, longest due first within the page.
-    pub(super) async fn due(
-        &self,
-        now: Timestamp,
-        from: Option<Place>,
-    ) -> Result<(Vec<Due>, Option<Place>), StoreError> {
-        let (sent, _) = with_retry(QUERY, || {
-            let query = self
-                .open
-                .query()
-                .filter(format!("Due le datetime'{now}'"))
-                .select("PartitionKey,RowKey,Id,Due,Timestamp");
-            first_page(beginning_at(query, from.as_ref().map(|place| &place.keys)))
-        })
-        .await;
-        let page = sent?;
-        let next = page.continuation().map(|keys| Place { due: None, keys });
-        let mut rows: Vec<(Timestamp, Due)> = page
-            .entities
-            .into_iter()
-            .map(|entity| due_of(entity, now))
-            .collect();
-        rows.sort_by_key(|(due, _)| *due);
-        Ok((rows.into_iter().map(|(_, due)| due).collect(), next))
-    }
-
     /// A page of all rows, in the order of their keys.
     pub(super) async fn all(
         &self,
@@ -269,48 +239,6 @@ impl Tables {
         }
     }
 
-    /// Whether the row that an entry was `seen` for is due by it; `named` is the entry that the row names. An
-    /// entry that is early or orphaned is corrected.
-    pub(super) async fn correct(
-        &self,
-        id: &ApprovalId,
-        seen: &IndexRow,
-        named: Option<&Entry>,
-        now: Timestamp,
-    ) -> bool {
-        match named.filter(|entry| entry.key == seen.key) {
-            Some(entry) if entry.due <= now => return true,
-            Some(entry) => self.postpone(id, entry).await,
-            None if now.since(seen.written_at) >= ORPHAN_AFTER => self.remove(&seen.key).await,
-            None => {}
-        }
-        false
-    }
-
-    /// How many entries an agent has; counting ends at `enough`.
-    async fn count(&self, agent: &str, enough: usize) -> Result<usize, StoreError> {
-        let beginning = beginning(agent);
-        // Nothing that goes on with a hexadecimal digit comes after a `g`.
-        let filter = format!(
-            "PartitionKey eq '{}' and RowKey ge '{beginning}' and RowKey lt '{beginning}g'",
-            shard(&beginning)
-        );
-        let (mut counted, mut from) = (0, None);
-        loop {
-            let (sent, _) = with_retry(QUERY, || {
-                let query = self.open.query().filter(filter.clone()).select("RowKey");
-                first_page(beginning_at(query, from.as_ref()))
-            })
-            .await;
-            let page = sent?;
-            counted += page.entities.len();
-            from = page.continuation();
-            if from.is_none() || counted >= enough {
-                return Ok(counted);
-            }
-        }
-    }
-
     /// One conditional write. When its outcome is unknown, the row is read to see whether this write made
     /// it. (If it did, and another write came since, that cannot be seen: the move is made again, and
     /// finds itself made.)
@@ -364,39 +292,6 @@ impl Tables {
         })
         .await;
         (sent.map(|etag| ETag(etag.to_string())), tries)
-    }
-
-    /// Removes the entry of a write that failed. If the outcome is unknown, other writes may name the entry
-    /// by now; then it stays, and the sweep removes it if none does.
-    async fn roll_back_entry(&self, failed: WriteError, entry: Option<&Entry>) -> StoreError {
-        if let (true, Some(entry)) = (failed.outcome_known, entry) {
-            self.remove(&entry.key).await;
-        }
-        failed.error
-    }
-
-    /// Writes an entry under a key of its own, so that it meets no other.
-    async fn insert_entry(&self, id: &ApprovalId, entry: &Entry) -> Result<(), StoreError> {
-        let client = self.entry(&entry.key);
-        let entity = index_entity(id, entry);
-        self.with_retry_or_create(|| async { client.insert_or_replace(&entity)?.await })
-            .await?;
-        Ok(())
-    }
-
-    /// Never inserts an entry again that was removed.
-    async fn postpone(&self, id: &ApprovalId, entry: &Entry) {
-        let client = self.entry(&entry.key);
-        let entity = index_entity(id, entry);
-        correct_index(async { client.update(&entity, IfMatchCondition::Any)?.await }).await;
-    }
-
-    async fn remove(&self, key: &str) {
-        correct_index(self.entry(key).delete().into_future()).await;
-    }
-
-    fn entry(&self, key: &str) -> EntityClient {
-        entity(&self.open, shard(key), key)
     }
 
     /// The same as [`with_retry`] for what can be the first to miss a table.
