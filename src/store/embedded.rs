@@ -18,8 +18,10 @@ use tokio::sync::oneshot;
 
 use file::File;
 
+use super::error::StoreError;
+use super::listing::{Due, Place, RawRow, StoredRow};
 use super::row::{self, Columns, Keys, Row};
-use super::{Due, ETag, Place, RawRow, StoreError, StoredRow};
+use super::versioned::ETag;
 use crate::values::Timestamp;
 
 #[derive(Clone)]

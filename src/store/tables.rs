@@ -10,70 +10,39 @@
 //! around all its known faults. An official one would replace this file and those under it.
 
 mod account;
+mod client;
 mod fault;
 mod index;
 mod retry;
 mod sign_in;
 mod transport;
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use azure_core_legacy::{Continuable, RetryOptions, TransportOptions};
+use azure_core_legacy::Continuable;
 use azure_data_tables::IfMatchCondition;
-use azure_data_tables::clients::{EntityClient, TableClient, TableServiceClientBuilder};
-use azure_data_tables::operations::{QueryEntityBuilder, QueryEntityResponse};
-use azure_storage::CloudLocation;
-use futures_util::StreamExt;
+use azure_data_tables::clients::TableClient;
 use serde_json::{Map, Value};
 
+use super::entry::Entry;
+use super::error::StoreError;
+use super::listing::{Place, RawRow, StoredRow};
 use super::row::{Columns, Keys, Row};
-use super::{ETag, Entry, Place, RawRow, StoreError, StoredRow};
-use crate::values::{ApprovalId, Clock, Timestamp};
+use super::versioned::ETag;
+use crate::values::{ApprovalId, Timestamp};
 
 pub use account::Account;
+pub(super) use client::Tables;
+use client::{WriteError, beginning_at, entity, first_page, get, refusal};
 use fault::Fault;
-pub(super) use index::IndexRow;
 pub(super) use index::standing_table;
 use retry::{POINT, QUERY, with_retry};
-use transport::Transport;
 pub use transport::Wire;
-
-#[derive(Clone)]
-pub(super) struct Tables {
-    approvals: TableClient,
-    open: TableClient,
-    standing: TableClient,
-}
 
 /// A due time that moves by less is not worth a write: the sweep reads the row a little early instead.
 const SLACK: Duration = Duration::from_secs(120);
 
 impl Tables {
-    pub(super) fn new(
-        account: &Account,
-        table: &str,
-        standing: &str,
-        wire: Arc<dyn Wire>,
-        clock: Clock,
-    ) -> Self {
-        let credentials = sign_in::credentials(&account.sign_in, clock);
-        let location = CloudLocation::Custom {
-            // Part of no address and no signature.
-            account: String::new(),
-            uri: account.endpoint.clone(),
-        };
-        let service = TableServiceClientBuilder::with_location(location, credentials)
-            .transport(TransportOptions::new(Arc::new(Transport(wire))))
-            .retry(RetryOptions::none())
-            .build();
-        Self {
-            approvals: service.table_client(table),
-            open: service.table_client(format!("open{table}")),
-            standing: service.table_client(standing),
-        }
-    }
-
     /// Reads from the tables of requests, and creates those that are not there.
     pub(super) async fn prepare(&self) -> Result<(), StoreError> {
         for table in [&self.approvals, &self.open] {
@@ -318,63 +287,4 @@ impl Tables {
         }
         Ok(())
     }
-}
-
-/// Why a row was not written; or, if the outcome is unknown, perhaps was.
-struct WriteError {
-    error: StoreError,
-    outcome_known: bool,
-}
-
-/// What the service meant by refusing a write.
-fn refusal(fault: Fault, expected: Option<&ETag>) -> StoreError {
-    match expected {
-        None if fault.is_code("EntityAlreadyExists") => StoreError::AlreadyExists,
-        Some(_) if fault.is_status(412) || fault.is_code("ResourceNotFound") => {
-            StoreError::Conflict
-        }
-        _ => fault.into(),
-    }
-}
-
-/// Reads a row, whatever it holds.
-async fn get(
-    table: &TableClient,
-    (partition, row): &Keys,
-) -> Result<Option<(Columns, ETag)>, StoreError> {
-    let client = entity(table, partition, row);
-    let (sent, _) = with_retry(POINT, || client.get::<Map<String, Value>>().into_future()).await;
-    match sent {
-        Ok(found) => {
-            let etag = ETag(found.etag.to_string());
-            Ok(Some((Columns::from_entity(found.entity), etag)))
-        }
-        Err(fault) if fault.is_code("ResourceNotFound") => Ok(None),
-        Err(fault) => Err(fault.into()),
-    }
-}
-
-/// A query that goes on where the one before ended.
-fn beginning_at(
-    query: QueryEntityBuilder,
-    keys: Option<&(String, Option<String>)>,
-) -> QueryEntityBuilder {
-    match keys.cloned() {
-        None => query,
-        Some((partition, None)) => query.initial_partition_key(partition),
-        Some((partition, Some(row))) => query.initial_partition_key(partition).initial_row_key(row),
-    }
-}
-
-/// The next page of a query. The future does not borrow it.
-fn first_page(
-    query: QueryEntityBuilder,
-) -> impl Future<Output = azure_core_legacy::Result<QueryEntityResponse<Map<String, Value>>>> {
-    let mut pages = query.into_stream();
-    async move { pages.next().await.expect("there is one page at least") }
-}
-
-/// The crate does not escape keys, and ours need no escaping.
-fn entity(table: &TableClient, partition: &str, row: &str) -> EntityClient {
-    table.partition_key_client(partition).entity_client(row)
 }

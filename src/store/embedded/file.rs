@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 
-use crate::store::StoreError;
+use crate::store::error::StoreError;
 
 const SCHEMA: &str = "
     CREATE TABLE IF NOT EXISTS approvals (

@@ -9,18 +9,13 @@ use human_oversight_protocol::parameters::{hex, sha256};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use super::client::{Tables, WriteError, beginning_at, entity, first_page};
 use super::retry::{QUERY, correct_index, with_retry};
-use super::{Tables, WriteError, beginning_at, entity, first_page};
+use crate::store::entry::{Entry, IndexRow};
+use crate::store::error::StoreError;
+use crate::store::listing::{Due, Place};
 use crate::store::row::Columns;
-use crate::store::{Due, Entry, Place, StoreError};
 use crate::values::{ApprovalId, Timestamp};
-
-/// An entry as it stands in the index.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::store) struct IndexRow {
-    pub(super) key: String,
-    pub(super) written_at: Timestamp,
-}
 
 /// The columns of the index.
 #[derive(Deserialize)]
