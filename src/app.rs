@@ -1,5 +1,6 @@
-//! The use cases, without HTTP: each loads an approval, applies a transition of the
-//! [`domain`](crate::domain), stores it on condition that the row has not changed, and notifies.
+//! The use cases, without HTTP. Each one loads an approval, applies a transition of the
+//! [`domain`](crate::domain), stores the result on condition that the row has not changed, and sends the
+//! notifications that are due.
 
 mod assemble;
 mod changes;

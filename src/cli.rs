@@ -1,4 +1,4 @@
-//! The command line: the gate behind the Azure Functions host or for development, and its tools.
+//! The command line: the gate behind the Azure Functions host or in local development, and its tools.
 
 #[cfg(unix)]
 mod ask;
@@ -10,86 +10,104 @@ mod log;
 mod maintenance;
 mod purge;
 mod serve;
+mod value_parsers;
 mod verify;
 
-use std::ffi::OsString;
-use std::path::Path;
+use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
-use anyhow::anyhow;
+use clap::{Parser, Subcommand};
 use human_oversight::config::TableSettings;
 
 use clock::clock;
 
-const USAGE: &str = "usage: human-oversight [COMMAND]
+/// Run the gate (without a command), or one of its tools
+#[derive(Parser)]
+#[command(name = "human-oversight", version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
 
-  (none)                    run the gate
-  demo [--timeout SECONDS]  run the gate and an agent that asks it; decide in the inbox
-  ask OPTIONS -- COMMAND    run a command only after a person approved it (not on Windows)
-  verify [--keys FILE]      hold every row of the table against its proofs; FILE as /api/keys gives it
-  backup FILE               copy the table into a new file, a row a line
-  restore FILE              put rows of such a copy back, never over one that is there;
-                            with --gate-id ID those of the gate ID too
-  purge --older-than DAYS   say what ended so long ago; with --delete, delete it
-  keygen                    print fresh keys as HO_LINK_KEYS and HO_RECEIPT_KEYS take them
-";
+#[derive(Subcommand)]
+enum Command {
+    /// Run the gate and an example agent whose request you decide in the inbox
+    Demo {
+        /// The time for the decision
+        #[arg(long, value_name = "SECONDS", default_value = "600", value_parser = value_parsers::seconds)]
+        timeout: Duration,
+    },
+    #[cfg(unix)]
+    Ask(ask::Options),
+    /// Check every row of the table against its receipt and its MAC
+    Verify {
+        /// The public keys of the receipts, as /api/keys returns them (else HO_RECEIPT_KEYS)
+        #[arg(long, value_name = "FILE")]
+        keys: Option<PathBuf>,
+    },
+    /// Copy the table into a new file, one row per line
+    Backup {
+        /// The file to create
+        file: PathBuf,
+    },
+    /// Insert the rows of a copy, without replacing a row that exists
+    Restore {
+        /// A file that `backup` wrote
+        file: PathBuf,
+        /// Also insert the rows of the gate with this HO_GATE_ID, with a new MAC
+        #[arg(long, value_name = "ID")]
+        gate_id: Option<String>,
+    },
+    /// Count the requests that ended long ago, or delete them
+    Purge {
+        /// Only requests that ended more than this number of days ago
+        #[arg(long, value_name = "DAYS", value_parser = value_parsers::days)]
+        older_than: u64,
+        /// Delete them, instead of only counting them
+        #[arg(long)]
+        delete: bool,
+    },
+    /// Print fresh keys as HO_LINK_KEYS and HO_RECEIPT_KEYS
+    Keygen,
+}
 
-/// Runs the command that the arguments name.
+/// Runs the command that the arguments name. Wrong arguments end the process with exit code 2.
 pub(crate) async fn main() -> ExitCode {
-    let arguments: Result<Vec<String>, _> = std::env::args_os()
-        .skip(1)
-        .map(OsString::into_string)
-        .collect();
-    let Ok(arguments) = arguments else {
-        eprintln!("human-oversight: an argument is no UTF-8, so nobody could read it");
-        return ExitCode::from(2);
-    };
-    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let result = match arguments.as_slice() {
-        [] => serve::run().await,
-        ["demo"] => demo::run(demo::TIMEOUT).await,
-        ["demo", "--timeout", seconds] => match seconds.parse() {
-            Ok(seconds) => demo::run(std::time::Duration::from_secs(seconds)).await,
-            Err(_) => Err(anyhow!("--timeout takes a whole number of seconds")),
-        },
+    match Arguments::parse().command {
+        None => run_gate(serve::run()).await,
+        Some(Command::Demo { timeout }) => run_gate(demo::run(timeout)).await,
         #[cfg(unix)]
-        ["ask", arguments @ ..] => return ask(arguments).await,
-        ["verify"] => {
-            return table("verify", |settings| verify::run(settings, clock(), None)).await;
+        Some(Command::Ask(options)) => ask::run(options).await,
+        Some(Command::Verify { keys }) => {
+            let keys = keys.as_deref();
+            use_table("verify", |settings| verify::run(settings, clock(), keys)).await
         }
-        ["verify", "--keys", file] => {
-            let keys = Some(Path::new(file));
-            return table("verify", |settings| verify::run(settings, clock(), keys)).await;
+        Some(Command::Backup { file }) => {
+            use_table("back up", |settings| backup::run(settings, clock(), &file)).await
         }
-        ["backup", file] => {
-            let file = Path::new(file);
-            return table("back up", |settings| backup::run(settings, clock(), file)).await;
-        }
-        ["restore", file] => return restore(file, None).await,
-        ["restore", file, "--gate-id", id] | ["restore", "--gate-id", id, file] => {
-            return restore(file, Some(id)).await;
-        }
-        ["purge", "--older-than", days] | ["purge", "--older-than", days, "--delete"] => {
-            let Ok(days) = days.parse() else {
-                eprintln!("human-oversight: --older-than takes a whole number of days");
-                return ExitCode::from(2);
-            };
-            let delete = arguments.last() == Some(&"--delete");
-            return table("purge", |settings| {
-                purge::run(settings, clock(), days, delete)
+        Some(Command::Restore { file, gate_id }) => {
+            let gate_id = gate_id.as_deref();
+            use_table("restore", |settings| {
+                backup::restore(settings, clock(), &file, gate_id)
             })
-            .await;
+            .await
         }
-        ["keygen"] => {
+        Some(Command::Purge { older_than, delete }) => {
+            use_table("purge", |settings| {
+                purge::run(settings, clock(), older_than, delete)
+            })
+            .await
+        }
+        Some(Command::Keygen) => {
             keygen::run();
-            return ExitCode::SUCCESS;
+            ExitCode::SUCCESS
         }
-        _ => {
-            eprint!("{USAGE}");
-            return ExitCode::from(2);
-        }
-    };
-    match result {
+    }
+}
+
+async fn run_gate(gate: impl Future<Output = anyhow::Result<()>>) -> ExitCode {
+    match gate.await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("human-oversight does not start: {error:#}");
@@ -98,35 +116,17 @@ pub(crate) async fn main() -> ExitCode {
     }
 }
 
-/// Ends as the command does, or with a code that says why it did not run.
-#[cfg(unix)]
-async fn ask(arguments: &[&str]) -> ExitCode {
-    let code = ask::run(arguments).await;
-    ExitCode::from(code.unwrap_or_else(|wrong| {
-        eprintln!("human-oversight ask: {wrong:#}");
-        2
-    }))
-}
-
-/// Works on the table by itself. Ends with 2 when it could not.
-async fn table<Fut>(name: &str, work: impl FnOnce(TableSettings) -> Fut) -> ExitCode
+/// Runs a command that works on the table without the gate. Its exit code is 2 if the command fails.
+async fn use_table<Fut>(name: &str, work: impl FnOnce(TableSettings) -> Fut) -> ExitCode
 where
     Fut: Future<Output = anyhow::Result<ExitCode>>,
 {
-    let done = match TableSettings::read(|name| std::env::var(name).ok()) {
+    let result = match TableSettings::read(|name| std::env::var(name).ok()) {
         Ok(settings) => work(settings).await,
         Err(error) => Err(error.into()),
     };
-    done.unwrap_or_else(|error| {
+    result.unwrap_or_else(|error| {
         eprintln!("human-oversight cannot {name}: {error:#}");
         ExitCode::from(2)
     })
-}
-
-async fn restore(file: &str, other_gate: Option<&str>) -> ExitCode {
-    let file = Path::new(file);
-    table("restore", |settings| {
-        backup::restore(settings, clock(), file, other_gate)
-    })
-    .await
 }

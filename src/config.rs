@@ -1,4 +1,4 @@
-//! The settings, all from the environment, read once. Nothing else reads it.
+//! The settings, read once from the environment. No other module reads it.
 
 mod error;
 mod lookup;
@@ -13,81 +13,80 @@ use crate::azure::SignIn;
 use crate::domain::NotificationSettings;
 use crate::keys::{AgentKeys, NamedKey};
 use crate::mailer::TransportConfig;
-use crate::render::{Brand, MailParameters};
+use crate::render::{Brand, ParameterDisclosure};
 use crate::store::RowSettings;
 use crate::values::{Address, AllowList};
 
 pub use error::ConfigError;
-use lookup::{number, parse, seconds, set, unusable};
-use mail::{brand, mail, mail_from, notes};
+use lookup::{Lookup, non_empty, number, parse, seconds, unusable};
+use mail::{brand, mail_from, notifications, parameter_disclosure, transport};
 use sign_in::sign_in;
 use store::gate_id_of;
 pub use store::{StoreConfig, TableSettings};
 
-/// How this gate was set up.
+/// The settings of a gate.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Whether people depend on it: behind the Functions host, and not on a developer's machine.
+    /// Whether the gate is not for local development: it runs behind the Functions host, and `HO_LOCAL` is not
+    /// set.
     pub production: bool,
-    /// Whether the Functions host is before it.
+    /// Whether requests come through the Functions host.
     pub behind_host: bool,
-    /// What to log, as `tracing` filters are written.
+    /// The filter of the log, in the syntax of `tracing`.
     pub log: String,
-    /// The port to listen on, on loopback. 0 takes a free one.
+    /// The port to listen on, on loopback; 0 for any free port.
     pub port: u16,
-    /// The public address that links begin with, without a slash at the end; by itself the gate
-    /// uses the address it listens on.
+    /// The public URL, without a trailing slash; by default, the address that the gate listens on.
     pub base_url: Option<String>,
-    /// Where requests are stored.
+    /// The store of requests.
     pub store: StoreConfig,
-    /// How their rows are written.
+    /// How the store writes rows.
     pub rows: RowSettings,
-    /// The folder of what a developer's gate keeps for itself.
+    /// The folder for the key files of local development.
     pub home: PathBuf,
-    /// How mails are sent.
+    /// The transport of emails.
     pub mail: TransportConfig,
-    /// Which mails people get beside the question.
-    pub mail_notes: NotificationSettings,
-    /// Who mails are from.
+    /// Which notifications are sent besides the request.
+    pub notifications: NotificationSettings,
+    /// The sender of emails.
     pub mail_from: Address,
-    /// What mails show of the parameters.
-    pub mail_parameters: MailParameters,
-    /// How the gate presents itself.
+    /// How much of the parameters emails show.
+    pub parameter_disclosure: ParameterDisclosure,
     pub brand: Brand,
-    /// Who may be named as an approver.
+    /// The addresses that a request may name as approvers.
     pub allowed_approvers: AllowList,
-    /// Sign-in with Microsoft Entra ID, where it is on.
+    /// Sign-in with Microsoft Entra ID, if it is on.
     pub sign_in: Option<SignIn>,
-    /// How many requests an agent may have open.
+    /// The maximum number of open requests per agent.
     pub open_limit: usize,
-    /// Which agents each function key speaks for; any for all of them if not set.
+    /// The agents that each function key may act for; without it, every key may act for every agent.
     pub agent_keys: Option<AgentKeys>,
-    /// The keys of links; kept in `home` if not set.
+    /// The link keys; without them, a key file in `home` is used.
     pub link_keys: Option<Vec<NamedKey>>,
-    /// The keys of receipts; kept in `home` if not set.
+    /// The receipt keys; without them, a key file in `home` is used.
     pub receipt_keys: Option<Vec<NamedKey>>,
-    /// How long people have to decide if the request does not say.
+    /// The time to decide, if the request does not specify it.
     pub default_timeout: Duration,
-    /// How long an approval may be claimed.
+    /// The time to claim an approval.
     pub run_within: Duration,
-    /// How long after the claim an outcome is expected.
+    /// The time to report the outcome after a claim.
     pub outcome_within: Duration,
-    /// How often the gate sweeps when no host tells it to.
+    /// The interval of the sweep, if no host triggers it.
     pub sweep_every: Duration,
 }
 
-/// The port that the Functions host gives its handler.
+/// The setting in which the Functions host passes the port to its handler.
 const HOST_PORT: &str = "FUNCTIONS_CUSTOMHANDLER_PORT";
 
 impl Config {
-    /// Reads the settings that `lookup` gives; an empty one counts as not set.
+    /// Reads the settings through `lookup`; an empty one counts as not set.
     ///
     /// # Errors
-    /// When one is missing or cannot be used.
+    /// When a setting is missing or cannot be used.
     pub fn read(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
-        let get = |name| set(&lookup, name);
+        let get = |name| non_empty(&lookup, name);
         let behind_host = get(HOST_PORT).is_some();
-        // In the cloud, nobody's machine is a developer's.
+        // `HO_LOCAL` has no effect in the cloud.
         let in_cloud = get("WEBSITE_INSTANCE_ID").is_some();
         let local = get("HO_LOCAL").as_deref() == Some("1") && !in_cloud;
         let production = behind_host && !local;
@@ -99,61 +98,28 @@ impl Config {
             link_keys,
             receipt_keys,
         } = TableSettings::of(&get, production)?;
-        let mail = mail(&get, production)?;
-        let base_url = get("HO_BASE_URL")
-            .map(|url| base_url(&url, production))
-            .transpose()?;
-        let of_host = base_url.as_deref().filter(|_| production);
-        rows.default_gate_id = Some(of_host.map_or_else(|| "local".to_owned(), gate_id_of));
-        let allowed_approvers = match get("HO_ALLOWED_APPROVERS") {
-            Some(list) => AllowList::parse(&list).map_err(|_| {
-                unusable(
-                    "HO_ALLOWED_APPROVERS",
-                    "it must list addresses (perhaps with `=` and an Entra object id) and `*@domain` patterns",
-                )
-            })?,
-            None => AllowList::Anyone,
-        };
-        let agent_keys = get("HO_AGENT_KEYS").map(|list| {
-            AgentKeys::parse(&list).ok_or_else(|| {
-                unusable(
-                    "HO_AGENT_KEYS",
-                    "it must list SHA256=AGENT, each a function key's SHA-256 and an agent's name",
-                )
-            })
-        });
-        let agent_keys = agent_keys.transpose()?;
+        let mail = transport(&get, production)?;
+        let base_url = base_url(&get, production)?;
+        let public_url = base_url.as_deref().filter(|_| production);
+        rows.default_gate_id = Some(public_url.map_or_else(|| "local".to_owned(), gate_id_of));
         let config = Self {
             production,
             behind_host,
             log: get("HO_LOG").unwrap_or_else(|| "info".to_owned()),
-            port: match get(HOST_PORT) {
-                Some(port) => parse(HOST_PORT, &port, 1..=u16::MAX.into())?,
-                None => number(&get, "HO_PORT", 7071, 0..=u16::MAX.into())?,
-            } as u16,
+            port: port(&get)?,
             base_url,
             store,
             rows,
             home,
             mail_from: mail_from(&get, &mail)?,
             mail,
-            mail_notes: notes(&get)?,
+            notifications: notifications(&get)?,
             brand: brand(&get)?,
-            mail_parameters: match get("HO_MAIL_PARAMETERS").as_deref() {
-                None | Some("redacted") => MailParameters::Redacted,
-                Some("full") => MailParameters::Full,
-                Some("none") => MailParameters::None,
-                Some(_) => {
-                    return Err(unusable(
-                        "HO_MAIL_PARAMETERS",
-                        "it must be full, redacted or none",
-                    ));
-                }
-            },
-            allowed_approvers,
+            parameter_disclosure: parameter_disclosure(&get)?,
+            allowed_approvers: allowed_approvers(&get)?,
             sign_in: sign_in(&get, behind_host)?,
             open_limit: number(&get, "HO_OPEN_LIMIT", 1_000, 1..=10_000)? as usize,
-            agent_keys,
+            agent_keys: agent_keys(&get)?,
             link_keys,
             receipt_keys,
             default_timeout: seconds(&get, "HO_DEFAULT_TIMEOUT", 3_600, 10..=2_592_000)?,
@@ -161,43 +127,47 @@ impl Config {
             outcome_within: seconds(&get, "HO_OUTCOME_WITHIN", 86_400, 1..=31_536_000)?,
             sweep_every: seconds(&get, "HO_SWEEP_SECONDS", 60, 1..=86_400)?,
         };
-        match production {
-            true => config.fit_for_production(),
-            false => Ok(config),
+        if production {
+            config.check_for_production()?;
         }
+        Ok(config)
     }
 
-    fn fit_for_production(self) -> Result<Self, ConfigError> {
+    /// Refuses settings that would not protect a production gate.
+    fn check_for_production(&self) -> Result<(), ConfigError> {
         let missing = |name, why| Err(ConfigError::Missing { name, why });
         if self.base_url.is_none() {
             return missing(
                 "HO_BASE_URL",
-                "links in mails need the gate's public address",
+                "links in emails need the public URL of the gate",
             );
         }
         if self.allowed_approvers == AllowList::Anyone {
             return missing(
                 "HO_ALLOWED_APPROVERS",
-                "else an agent could name itself as approver",
+                "without a list, an agent could name any address as its approver",
             );
         }
         if self.link_keys.is_none() {
-            return missing("HO_LINK_KEYS", "make one with `human-oversight keygen`");
+            return missing("HO_LINK_KEYS", "generate one with `human-oversight keygen`");
         }
         if self.receipt_keys.is_none() {
-            return missing("HO_RECEIPT_KEYS", "make one with `human-oversight keygen`");
+            return missing(
+                "HO_RECEIPT_KEYS",
+                "generate one with `human-oversight keygen`",
+            );
         }
         match &self.store {
             StoreConfig::Embedded(_) => {
                 return Err(unusable(
                     "HO_STORE",
-                    "the embedded store is for development: it does not outlive an instance",
+                    "the embedded store is for local development: its data is lost with the instance",
                 ));
             }
             StoreConfig::Tables { account, .. } if !account.is_encrypted() => {
                 return Err(unusable(
                     "HO_TABLES_CONNECTION_STRING",
-                    "production stores over https only",
+                    "production requires https",
                 ));
             }
             StoreConfig::Tables { .. } => {}
@@ -205,17 +175,26 @@ impl Config {
         match &self.mail {
             TransportConfig::File(_) => Err(unusable(
                 "HO_MAIL",
-                "the local inbox is for development: nobody would be mailed",
+                "the inbox is for local development: it does not send email",
             )),
-            mail if !mail.is_encrypted() => {
-                Err(unusable("HO_MAIL", "production mails over TLS only"))
-            }
-            _ => Ok(self),
+            mail if !mail.is_encrypted() => Err(unusable("HO_MAIL", "production requires TLS")),
+            _ => Ok(()),
         }
     }
 }
 
-fn base_url(url: &str, production: bool) -> Result<String, ConfigError> {
+fn port(get: &Lookup<'_>) -> Result<u16, ConfigError> {
+    let port = match get(HOST_PORT) {
+        Some(port) => parse(HOST_PORT, &port, 1..=u16::MAX.into())?,
+        None => number(get, "HO_PORT", 7071, 0..=u16::MAX.into())?,
+    };
+    Ok(port as u16)
+}
+
+fn base_url(get: &Lookup<'_>, production: bool) -> Result<Option<String>, ConfigError> {
+    let Some(url) = get("HO_BASE_URL") else {
+        return Ok(None);
+    };
     let url = url.trim_end_matches('/');
     let url = url.strip_suffix("/api").unwrap_or(url);
     let host = url
@@ -223,13 +202,40 @@ fn base_url(url: &str, production: bool) -> Result<String, ConfigError> {
         .or_else(|| url.strip_prefix("http://").filter(|_| !production));
     match host {
         Some(host) if !host.is_empty() && !host.contains(['/', '?', '#', '@', ' ']) => {
-            Ok(url.to_owned())
+            Ok(Some(url.to_owned()))
         }
         _ => Err(unusable(
             "HO_BASE_URL",
-            "it must be `https://` and a host, without a path",
+            "it must be `https://HOST`, without a path",
         )),
     }
+}
+
+fn allowed_approvers(get: &Lookup<'_>) -> Result<AllowList, ConfigError> {
+    let Some(list) = get("HO_ALLOWED_APPROVERS") else {
+        return Ok(AllowList::Anyone);
+    };
+    AllowList::parse(&list).map_err(|_| {
+        unusable(
+            "HO_ALLOWED_APPROVERS",
+            "it must be a list of addresses (optionally with `=` and an Entra object id) and `*@domain` \
+             patterns, separated by commas",
+        )
+    })
+}
+
+fn agent_keys(get: &Lookup<'_>) -> Result<Option<AgentKeys>, ConfigError> {
+    let Some(list) = get("HO_AGENT_KEYS") else {
+        return Ok(None);
+    };
+    let keys = AgentKeys::parse(&list).ok_or_else(|| {
+        unusable(
+            "HO_AGENT_KEYS",
+            "it must be a list of SHA256=AGENT, separated by commas: the SHA-256 of a function key and the \
+             name of an agent",
+        )
+    });
+    keys.map(Some)
 }
 
 #[cfg(test)]
@@ -247,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_set_is_a_developers_machine() {
+    fn without_settings_the_gate_is_for_local_development() {
         let config = read(&[]).unwrap();
         assert!(!config.production);
         assert_eq!(
@@ -263,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn every_value_that_cannot_be_used_is_named() {
+    fn an_error_names_the_setting_that_cannot_be_used() {
         for (name, value) in [
             ("HO_PORT", "70000"),
             ("HO_PORT", "x"),
@@ -313,8 +319,8 @@ mod tests {
 
     #[test]
     fn production_starts_with_everything_or_not_at_all() {
-        let link = keyring::fresh_link_key();
-        let receipt = keyring::fresh_receipt_key();
+        let link = keyring::generate_link_key();
+        let receipt = keyring::generate_receipt_key();
         let all = [
             (HOST_PORT, "4711"),
             ("HO_BASE_URL", "https://gate.example.com"),
@@ -345,18 +351,21 @@ mod tests {
                 "{error}"
             );
         }
-        let but = |name, value| {
+        let with = |name, value| {
             let settings = all.map(|(n, v)| (n, if n == name { value } else { v }));
             read(&settings).unwrap_err().to_string()
         };
-        let error = but("HO_STORE", "embedded:.oversight");
+        let error = with("HO_STORE", "embedded:.oversight");
         assert!(error.starts_with("HO_STORE cannot be used"), "{error}");
-        let error = but("HO_MAIL", "file:.oversight/mail");
+        let error = with("HO_MAIL", "file:.oversight/mail");
         assert!(error.starts_with("HO_MAIL cannot be used"), "{error}");
-        let error = but("HO_SMTP_URL", "smtp://relay.example.com?tls=none");
+        let error = with("HO_SMTP_URL", "smtp://relay.example.com?tls=none");
         assert!(error.starts_with("HO_MAIL cannot be used"), "{error}");
-        assert!(read(&all).unwrap().production);
-        // No setting opens the inbox in the cloud.
+        let config = read(&all).unwrap();
+        assert!(config.production);
+        let gate_id = config.rows.default_gate_id;
+        assert_eq!(gate_id.as_deref(), Some("gate.example.com"));
+        // `HO_LOCAL` does not open the inbox in the cloud.
         let in_cloud = [all[0], ("HO_LOCAL", "1"), ("WEBSITE_INSTANCE_ID", "i")];
         assert!(read(&in_cloud).is_err());
         let vault = [all[0], ("HO_LINK_KEYS", "@Microsoft.KeyVault(SecretUri=x)")];

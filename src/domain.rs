@@ -1,13 +1,13 @@
 //! The lifecycle of an approval: its state, and the transitions between states.
 //!
 //! No I/O, clock, randomness, keys or serialisation: every transition takes the time at which it
-//! happens. A transition that the state does not allow says so and changes nothing. Use cases load an
+//! happens. A transition that the state does not allow fails and changes nothing. Use cases load an
 //! [`Approval`], apply a transition, and store the result on condition that the stored row has not
 //! changed since it was read.
 //!
 //! Data: `request`, `state`, `decision`, `execution`, `delivery`, `approver`, `history`, joined in
 //! `approval`. Transitions, one file each: `decide`, `claim`, `withdraw`, `deliver`, `expire`.
-//! `consistency` tells whether a stored approval agrees with its own history.
+//! `consistency` checks a stored approval against its own history.
 
 mod approval;
 mod approver;

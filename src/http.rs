@@ -1,4 +1,4 @@
-//! The HTTP interface: one module for each function; a handler extracts, calls its use case in
+//! The HTTP interface, one module per function: a handler reads the request, calls its use case in
 //! [`app`](crate::app), and responds.
 
 mod caller;
@@ -52,7 +52,7 @@ pub fn router(app: Arc<App>) -> Router {
     } else {
         router
             .route("/inbox", get(inbox::list))
-            .route("/inbox/{name}", get(inbox::mail))
+            .route("/inbox/{name}", get(inbox::email))
             .route("/inbox/{name}/{part}", get(inbox::part))
     };
     router
@@ -65,7 +65,7 @@ pub fn router(app: Arc<App>) -> Router {
         .with_state(app)
 }
 
-/// Serves requests on `listener`; never returns.
+/// Serves requests on `listener` and never returns.
 pub async fn serve(listener: TcpListener, app: Arc<App>) {
     let behind_host = app.config.behind_host;
     server::serve(listener, router(app), behind_host).await;

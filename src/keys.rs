@@ -1,4 +1,4 @@
-//! Secret keys and what they make: the secrets of approvers, row MACs, receipts.
+//! Secret keys, and what is derived from them: the secrets of approvers, row MACs, receipts.
 
 mod agent_keys;
 mod approver_secrets;

@@ -35,12 +35,12 @@ struct Inner {
     pause: Mutex<Pause>,
 }
 
-/// A pause after the service rejected the settings; ends with the next success.
+/// The pause after the service rejected the settings; the next success ends it.
 #[derive(Default)]
 struct Pause {
-    /// Nothing is sent before this.
+    /// No email is sent before this time.
     until: Option<Timestamp>,
-    /// Whether it is in the log.
+    /// Whether the rejection has been logged.
     is_logged: bool,
 }
 
@@ -54,7 +54,7 @@ enum Transport {
 /// The transport and its settings.
 #[derive(Clone, Debug)]
 pub enum TransportConfig {
-    /// Files in this folder: the inbox of local development.
+    /// Files in this folder, the inbox of local development.
     File(PathBuf),
     /// An SMTP relay.
     Smtp(SmtpConfig),
@@ -77,11 +77,11 @@ impl TransportConfig {
 }
 
 impl Mailer {
-    /// A mailer that sends from `from` under a display `name`, and pauses for `misconfigured_pause` after
-    /// the service rejected the settings. Opens nothing yet.
+    /// A mailer that sends from `from` with the display name `name`, and pauses for `misconfigured_pause`
+    /// after the service rejected the settings. Opens no connection yet.
     ///
     /// # Errors
-    /// What is wrong with a setting.
+    /// Why a setting cannot be used.
     pub fn new(
         config: &TransportConfig,
         from: Address,
@@ -110,11 +110,11 @@ impl Mailer {
         })))
     }
 
-    /// Sends one email within a time limit (over REST 5 s at most). After the service rejected the settings,
-    /// which is logged once, nothing is sent during the pause.
+    /// Sends one email within a timeout (over REST at most 5 s). A rejection of the settings is logged once
+    /// and starts the pause, during which no email is sent.
     ///
     /// # Errors
-    /// When it was not accepted, or the result is unknown.
+    /// When the email was not accepted, or the outcome is unknown.
     pub async fn send(&self, email: &Email, timeout: Duration) -> Result<(), MailError> {
         if email.to.is_unreachable() {
             return Err(MailError::Refused(
@@ -124,7 +124,7 @@ impl Mailer {
         if self.pause().until > Some(email.date) {
             return Err(MailError::Misconfigured("paused".to_owned()));
         }
-        let sent = self.hand_over(email, timeout).await;
+        let sent = self.send_by_transport(email, timeout).await;
         let mut pause = self.pause();
         match &sent {
             Ok(()) => *pause = Pause::default(),
@@ -139,11 +139,11 @@ impl Mailer {
         sent
     }
 
-    async fn hand_over(&self, email: &Email, timeout: Duration) -> Result<(), MailError> {
+    async fn send_by_transport(&self, email: &Email, timeout: Duration) -> Result<(), MailError> {
         match &self.0.transport {
             Transport::File(folder) => {
-                let mail = self.message(email)?.formatted();
-                folder.put(&email.name, &mail)
+                let message = self.message(email)?.formatted();
+                folder.write(&email.name, &message)
             }
             Transport::Smtp(smtp) => smtp.send(&self.message(email)?, timeout).await,
             Transport::Acs(acs) => acs.send(email, &self.0.from).await,
@@ -155,10 +155,11 @@ impl Mailer {
         self.0.pause.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The email as a MIME message.
     fn message(&self, email: &Email) -> Result<Message, MailError> {
-        let unfit = |error: &dyn std::fmt::Display| MailError::Refused(error.to_string());
+        let refused = |error: &dyn std::fmt::Display| MailError::Refused(error.to_string());
         let mailbox = |name: Option<String>, address: &Address| {
-            let address: MailAddress = address.as_str().parse().map_err(|e| unfit(&e))?;
+            let address: MailAddress = address.as_str().parse().map_err(|e| refused(&e))?;
             Ok::<_, MailError>(Mailbox::new(name, address))
         };
         let millis = u64::try_from(email.date.unix_millis()).unwrap_or(0);
@@ -176,6 +177,6 @@ impl Mailer {
                 email.text.clone(),
                 email.html.clone(),
             ))
-            .map_err(|e| unfit(&e))
+            .map_err(|e| refused(&e))
     }
 }

@@ -10,7 +10,7 @@ mod request;
 mod template;
 
 pub use brand::Brand;
-pub use email::{MailParameters, Secrets, email};
-pub use inbox::{InboxMail, inbox_mail_page, inbox_page};
-pub use page::{DecisionPage, Form, PageStyle, Proof, STYLE, message_page};
-pub use request::duration;
+pub use email::{EmailSecrets, ParameterDisclosure, render_email};
+pub use inbox::{InboxEmail, render_inbox, render_inbox_email};
+pub use page::{DecisionPage, Form, Identification, PageStyle, STYLE, render_message};
+pub use request::format_duration;

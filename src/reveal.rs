@@ -1,40 +1,39 @@
-//! Text from an agent, made safe to look at: what a reader cannot see, or would take for something
-//! else, is spelled out.
+//! Makes text from an agent safe to read: escapes invisible characters, and finds words that could be
+//! mistaken for others.
 
 use serde_json::Value;
 use unicode_properties::{GeneralCategory, UnicodeGeneralCategory};
 use unicode_security::{MixedScript, RestrictionLevel, RestrictionLevelDetection, skeleton};
 
-/// What a reader should be warned of.
+/// What a reader must be warned of.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Warnings {
-    /// How many characters cannot be seen.
+    /// The number of hidden characters.
     pub hidden: usize,
-    /// Words that could be taken for others, with the code points that are not ASCII.
+    /// Words that could be mistaken for others, at most eight.
     pub mixed: Vec<MixedWord>,
-    /// How many more such words there are than are named.
+    /// The number of such words beyond those.
     pub more: usize,
 }
 
-/// A word whose letters come from several alphabets, or from another one than it seems, as in a
+/// A word whose letters come from several scripts, or from another script than they seem to, as in a
 /// forged name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MixedWord {
-    /// The word.
     pub word: String,
-    /// Its letters beyond ASCII, such as `р is U+0440`.
+    /// Its letters outside ASCII, such as `р is U+0440`.
     pub letters: String,
 }
 
-/// At most so many words are named, the others counted.
+/// The maximum number of words that a warning names; it counts the others.
 const NAMED_WORDS: usize = 8;
 
-/// A word is named with so many of its foreign letters, each once, and so much of itself.
+/// Limits for a named word: distinct letters outside ASCII, and characters.
 const NAMED_LETTERS: usize = 8;
 const WORD_CHARS: usize = 60;
 
-/// Whether a reader cannot see `c`, or it changes the order of what they see. A space, a tab and a
-/// line end can be told from the layout.
+/// Whether `c` is invisible or changes the order of the text around it. A space, a tab and a line end
+/// show in the layout.
 pub fn is_hidden(c: char) -> bool {
     use GeneralCategory::{
         Control, Format, LineSeparator, ParagraphSeparator, PrivateUse, SpaceSeparator, Unassigned,
@@ -60,7 +59,7 @@ pub fn is_hidden(c: char) -> bool {
     )
 }
 
-/// One line for a mail header or a heading: no line end, no hidden character, at most `longest`
+/// One line for an email header or a heading: no line end, no hidden character, at most `longest`
 /// characters.
 pub fn line(text: &str, longest: usize) -> String {
     let mut out = String::new();
@@ -82,7 +81,7 @@ pub fn line(text: &str, longest: usize) -> String {
     }
 }
 
-/// Several lines: hidden characters as `\u{…}`, everything else as it is.
+/// Several lines: hidden characters as `\u{…}`, everything else unchanged.
 pub fn prose(text: &str) -> String {
     let mut out = String::new();
     for c in text.replace("\r\n", "\n").chars() {
@@ -95,8 +94,7 @@ pub fn prose(text: &str) -> String {
     out
 }
 
-/// JSON for people: indented, and every hidden character as `\uXXXX`, so that it is still the same
-/// value.
+/// Indented JSON with every hidden character as `\uXXXX`, so that it still parses to the same value.
 pub fn json(value: &Value) -> String {
     let mut out = String::new();
     write_json(value, 0, &mut out);
@@ -155,21 +153,20 @@ fn write_text(text: &str, out: &mut String) {
 }
 
 impl Warnings {
-    /// Looks through a value, names and all.
-    pub fn look_at(&mut self, value: &Value) {
+    /// Scans a value, including the names of members.
+    pub fn scan_value(&mut self, value: &Value) {
         match value {
-            Value::String(text) => self.read(text),
-            Value::Array(items) => items.iter().for_each(|item| self.look_at(item)),
+            Value::String(text) => self.scan(text),
+            Value::Array(items) => items.iter().for_each(|item| self.scan_value(item)),
             Value::Object(members) => members.iter().for_each(|(name, member)| {
-                self.read(name);
-                self.look_at(member);
+                self.scan(name);
+                self.scan_value(member);
             }),
             _ => {}
         }
     }
 
-    /// Looks through a text.
-    pub fn read(&mut self, text: &str) {
+    pub fn scan(&mut self, text: &str) {
         self.hidden += text.chars().filter(|c| is_hidden(*c)).count();
         let words = text.split(|c: char| !c.is_alphanumeric() && c != '-' && c != '_');
         for word in words.filter(|word| !word.is_ascii()) {
@@ -212,7 +209,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn json_for_people_is_the_same_value() {
+    fn revealed_json_parses_to_the_same_value() {
         let value = json!({
             "a\u{200b}b": "safe\u{202e}fdp.exe", "tag": "\u{e0041}", "line": "a\nb\t\"c\" \\ \u{0}",
             "nested": [[], {}, [1, 2.5, -0.0, true, null]], "emoji": "👩\u{200d}💻", "wide": "東京",
@@ -228,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_stays_one_line() {
+    fn a_line_has_no_line_end_and_no_hidden_character() {
         assert_eq!(
             line("Delete\r\nBcc: x\u{202e}", 80),
             "Delete Bcc: x\u{FFFD}"
@@ -239,25 +236,25 @@ mod tests {
     }
 
     #[test]
-    fn warns_of_forged_names_and_not_of_foreign_ones() {
+    fn forged_names_give_warnings_and_foreign_ones_do_not() {
         let mut warnings = Warnings::default();
-        warnings.look_at(
+        warnings.scan_value(
             &json!({"to": "р\u{61}ypal-prod", "plain": ["München", "Москва", "東京タワー"]}),
         );
         assert_eq!(warnings.mixed.len(), 1);
         assert_eq!(warnings.mixed[0].letters, "р is U+0440");
         assert_eq!(warnings.hidden, 0);
-        // One alphabet, but it reads as another.
-        warnings.read("\u{440}\u{430}\u{443}\u{440}\u{430}");
+        // One script, but the word reads as Latin.
+        warnings.scan("\u{440}\u{430}\u{443}\u{440}\u{430}");
         assert_eq!(warnings.mixed.len(), 2);
         for _ in 0..10 {
-            warnings.read("p\u{430}y");
+            warnings.scan("p\u{430}y");
         }
         assert_eq!((warnings.mixed.len(), warnings.more), (8, 4));
-        warnings.read("a\u{200b}");
+        warnings.scan("a\u{200b}");
         assert_eq!(warnings.hidden, 1);
         let mut long = Warnings::default();
-        long.read(&"p\u{430}".repeat(5_000));
+        long.scan(&"p\u{430}".repeat(5_000));
         assert_eq!(long.mixed[0].letters, "\u{430} is U+0430");
         assert_eq!(long.mixed[0].word.chars().count(), 60);
     }

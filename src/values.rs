@@ -7,7 +7,7 @@ mod digest;
 mod timestamp;
 
 pub use address::Address;
-pub use allow_list::{AllowList, Allowed};
-pub use approval_id::{ApprovalId, NotAnId, is_plain_name};
+pub use allow_list::{AllowList, AllowListEntry};
+pub use approval_id::{ApprovalId, InvalidId, is_plain_name};
 pub use digest::Digest;
 pub use timestamp::{Clock, Timestamp};

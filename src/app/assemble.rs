@@ -12,39 +12,36 @@ use crate::values::Clock;
 /// Why the gate cannot be built.
 #[derive(Debug, thiserror::Error)]
 pub enum AssembleError {
-    /// A list of keys is unusable.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// No HTTP client can be made, mostly for want of trusted certificates.
-    #[error("no connection can be made: {0}")]
+    /// Usually because the machine has no trusted certificates.
+    #[error("the HTTP client cannot be built: {0}")]
     Http(String),
-    /// The mail transport is unusable.
-    #[error("mail cannot be sent: {0}")]
+    #[error("the mail transport cannot be used: {0}")]
     Mail(String),
-    /// The key files of local development cannot be read or created.
     #[error("the key files of local development cannot be used")]
     LocalKeys(#[source] std::io::Error),
 }
 
 impl App {
-    /// Builds the gate for the `port` it listens on. Reads key files; everything else is opened at its
-    /// first use.
+    /// Builds the gate for the `port` it listens on. Reads or creates key files; connections are opened at
+    /// their first use.
     ///
     /// # Errors
-    /// When a part cannot be built from its settings.
+    /// When a setting or a key file cannot be used.
     pub fn assemble(config: Config, port: u16, clock: Clock) -> Result<Self, AssembleError> {
         let dir = &config.home;
-        let load = |keys: &Option<Vec<NamedKey>>, file: &str, fresh: fn() -> String| match keys {
+        let load = |keys: &Option<Vec<NamedKey>>, file: &str, generate: fn() -> String| match keys {
             Some(keys) => Ok(keys.clone()),
             None => {
-                keyring::load_or_create(&dir.join(file), fresh).map_err(AssembleError::LocalKeys)
+                keyring::load_or_create(&dir.join(file), generate).map_err(AssembleError::LocalKeys)
             }
         };
-        let link_keys = load(&config.link_keys, "link.keys", keyring::fresh_link_key)?;
+        let link_keys = load(&config.link_keys, "link.keys", keyring::generate_link_key)?;
         let receipt_keys = load(
             &config.receipt_keys,
             "receipt.keys",
-            keyring::fresh_receipt_key,
+            keyring::generate_receipt_key,
         )?;
         let unusable = |name| move |error| ConfigError::Keys { name, error };
         let link_keys = LinkKeys::new(&link_keys).map_err(unusable("HO_LINK_KEYS"))?;

@@ -1,4 +1,4 @@
-//! Wakes waiting calls when a request changes in this process.
+//! Wakes calls that wait for a request when it changes in this process.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,14 +7,14 @@ use tokio::sync::Notify;
 
 use crate::values::ApprovalId;
 
-/// The calls that wait for a change, by request.
+/// The calls that wait for a change of each request.
 #[derive(Default)]
 pub struct ChangeNotifier(Mutex<Subscribers>);
 
 /// How many calls wait for each request, and how to wake them.
 type Subscribers = HashMap<ApprovalId, (usize, Arc<Notify>)>;
 
-/// A subscription to one request; ends when dropped.
+/// A subscription to one request; dropping it unsubscribes.
 pub(super) struct Subscription<'a> {
     notifier: &'a ChangeNotifier,
     id: &'a ApprovalId,

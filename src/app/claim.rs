@@ -1,4 +1,4 @@
-//! What an agent does with its own request: claim, report the outcome, withdraw.
+//! What an agent can do with its own request: claim it, report its outcome, withdraw it.
 
 use human_oversight_protocol::parameters::sha256;
 use subtle::ConstantTimeEq;
@@ -9,7 +9,7 @@ use crate::domain::{Approval, ClaimResult};
 use crate::values::ApprovalId;
 
 impl App {
-    /// Claims an approval, once; the same `nonce` gets it again.
+    /// Claims an approval. It is granted once; the same `nonce` gets it again.
     ///
     /// # Errors
     /// When the claimant's secret is wrong or the request cannot be claimed.
@@ -77,7 +77,7 @@ fn verify_secret(approval: &Approval, secret: Option<&str>) -> Result<(), Error>
         Ok(())
     } else {
         Err(Error::Forbidden(
-            "This takes the requester's secret, whose digest was submitted as claimant.",
+            "This call needs the requester's secret, whose digest was submitted as claimant.",
         ))
     }
 }

@@ -1,4 +1,4 @@
-//! Opening the decision page and deciding: who the caller is, and what their form does.
+//! Opening the decision page and deciding: identifies the caller and applies the form.
 
 use super::error::Error;
 use super::state::App;
@@ -8,18 +8,18 @@ use crate::domain::{
 };
 use crate::values::{Address, ApprovalId, Timestamp};
 
-/// The person at the decision page.
+/// A caller of the decision page, not yet identified.
 pub struct Caller {
-    /// The link token they came with; empty without one.
+    /// Their link token; empty without one.
     pub link: String,
-    /// The member they have signed in as; `None` where sign-in is off.
+    /// The member they are signed in as; `None` if sign-in is off.
     pub member: Option<Result<Member, NotSignedIn>>,
 }
 
-/// The approver whom a caller was identified as.
+/// The approver that a caller was identified as.
 #[derive(Clone, Copy, Debug)]
 pub struct Identified {
-    /// Their index.
+    /// The index of the approver.
     pub approver: usize,
     /// How they were identified.
     pub assurance: Assurance,
@@ -27,18 +27,16 @@ pub struct Identified {
 
 /// A decision form as posted.
 pub struct DecisionForm {
-    /// The CSRF token in it.
     pub csrf_token: String,
-    /// Approve or reject.
     pub verdict: Verdict,
-    /// The one-time code; empty if none was typed.
+    /// The one-time code; empty if the approver entered none.
     pub code: String,
-    /// The approver's comment.
     pub comment: Option<String>,
 }
 
 impl Caller {
-    /// 404, or the sign-in page if the caller has not signed in (which hides whether the request exists).
+    /// "Not found", or the demand to sign in for a caller who has not, so that the response does not reveal
+    /// whether the request exists.
     pub fn not_found(&self) -> Error {
         match self.member {
             Some(Err(why)) => Error::SignIn(why),
@@ -51,7 +49,7 @@ impl App {
     /// Loads a request for one of its approvers.
     ///
     /// # Errors
-    /// When the caller is not one of them, or as [`App::load`].
+    /// When the caller is not an approver, or as [`App::load`].
     pub async fn open(
         &self,
         id: &ApprovalId,
@@ -114,20 +112,22 @@ impl App {
         }
     }
 
-    /// The approver whom the caller is.
+    /// Identifies the caller as an approver.
     ///
     /// # Errors
-    /// When the caller is none of them, or one who may not decide: the operator's list counts as it is
-    /// now, not as it was at submit.
+    /// When the caller is not an approver, or is one who may not decide: the operator's current list counts,
+    /// not the list at submit.
     fn identify(&self, approval: &Approval, caller: &Caller) -> Result<Identified, Error> {
         let principal = approval.request.on_behalf_of.as_ref();
         let signed_in = match &caller.member {
-            // Whatever their link: the person the agent acts for never decides.
-            Some(Ok(member)) if principal.is_some_and(|person| self.may_be(person, member)) => {
+            // Even with an approver's link, the person the agent acts for never decides.
+            Some(Ok(member))
+                if principal.is_some_and(|person| self.may_belong_to(person, member)) =>
+            {
                 return Err(Error::NotFound);
             }
             Some(Ok(member)) => (0..approval.approvers.len())
-                .find(|&index| self.is(&approval.approvers[index].address, member))
+                .find(|&index| self.belongs_to(&approval.approvers[index].address, member))
                 .map(|approver| Identified {
                     approver,
                     assurance: Assurance::Entra(member.object_id),
@@ -145,7 +145,7 @@ impl App {
 
     fn link_holder(&self, approval: &Approval, caller: &Caller) -> Option<Identified> {
         let sign_in = self.config.sign_in.as_ref();
-        if sign_in.is_some_and(|it| it.is_needed_for(&approval.request.action)) {
+        if sign_in.is_some_and(|it| it.is_required_for(&approval.request.action)) {
             return None;
         }
         let approver = self.link_keys.link_holder(approval, &caller.link)?;
@@ -155,15 +155,15 @@ impl App {
         })
     }
 
-    /// Whether an address may belong to a member, under any spelling.
-    fn may_be(&self, address: &Address, member: &Member) -> bool {
+    /// Whether an address may belong to a member, in any spelling.
+    fn may_belong_to(&self, address: &Address, member: &Member) -> bool {
         let name = Address::parse(&member.name);
-        self.is(address, member) || name.is_some_and(|name| name.is_same_person(address))
+        self.belongs_to(address, member) || name.is_some_and(|name| name.is_same_person(address))
     }
 
-    /// Whether an address is a member's: by object id where the operator's list has one, else by the name
-    /// they sign in with.
-    fn is(&self, address: &Address, member: &Member) -> bool {
+    /// Whether an address belongs to a member: by object id if the operator's list has one, otherwise by the
+    /// name of the member.
+    fn belongs_to(&self, address: &Address, member: &Member) -> bool {
         let mut ids = self.config.allowed_approvers.object_ids(address).peekable();
         if ids.peek().is_some() {
             return ids.any(|id| id == member.object_id);

@@ -5,10 +5,10 @@ use crate::domain::{Approval, Status};
 use crate::store::StoreError;
 use crate::values::Timestamp;
 
-/// A failed use case. Nothing in it repeats what the caller sent.
+/// A failed use case. No text repeats the caller's input.
 #[derive(Clone, Debug)]
 pub enum Error {
-    /// The caller may not do this; the text is for them.
+    /// The caller may not do this; the text is for the caller.
     Forbidden(&'static str),
     /// The caller must sign in first.
     SignIn(NotSignedIn),
@@ -16,7 +16,7 @@ pub enum Error {
     NotFound,
     /// The state of the request does not allow it.
     Conflict(ConflictReason),
-    /// The agent already has this many open requests.
+    /// The agent has reached this limit of open requests.
     TooManyOpen(usize),
     /// The stored row was changed outside the gate. The text is for the log.
     Integrity(String),
@@ -26,7 +26,7 @@ pub enum Error {
     Bug,
 }
 
-/// Why the state of a request does not allow something.
+/// Why the state of a request does not allow a call.
 #[derive(Clone, Debug)]
 pub enum ConflictReason {
     /// Its status, and its execution if it is approved.
@@ -38,7 +38,7 @@ pub enum ConflictReason {
 }
 
 impl Error {
-    /// The conflict that names the state at the time of the attempt.
+    /// A conflict with the state at the time of the attempt.
     pub(super) fn invalid_transition(approval: &Approval, now: Timestamp) -> Self {
         let execution = approval.execution(now).and_then(|it| it.word());
         Self::Conflict(ConflictReason::CurrentState(

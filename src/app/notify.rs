@@ -1,5 +1,5 @@
-//! Sends the deliveries that a stored row leases to this process, and stores their results. A failed
-//! delivery undoes nothing; the sweep retries it.
+//! Sends the deliveries that this process has leased, and stores their results. A failed delivery does not
+//! fail the use case; the sweep retries it.
 
 use std::time::Duration;
 
@@ -12,8 +12,10 @@ use crate::mailer::{Email, MailError};
 use crate::render;
 use crate::store::Versioned;
 
-/// The time for an email while an agent waits for its submit, and later. Both are shorter than a lease.
+/// The timeout for an email while an agent waits for the response of submit.
 const SUBMIT_SEND_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The timeout for every other email; shorter than a send lease.
 const BACKGROUND_SEND_TIMEOUT: Duration = Duration::from_secs(20);
 
 impl App {
@@ -57,13 +59,13 @@ impl App {
                     };
                     sending.spawn(async move { (attempt, mailer.send(&email, timeout).await) });
                 }
-                // The key of the link is no longer configured, so it cannot be derived again.
+                // The key of the link is no longer configured, so the link cannot be derived.
                 None => results.push((attempt, SendResult::Failed(DeliveryFault::Refused, None))),
             }
         }
         let id = approval.request.id.to_string();
         while let Some(sent) = sending.join_next().await {
-            // After a panic the lease runs out, and the sweep sends again.
+            // After a panic the lease expires, and the sweep retries the delivery.
             let Ok((attempt, sent)) = sent else { continue };
             // The position in `approverEmails`; never the address.
             let (kind, approver) = (attempt.notice.word(), attempt.approver + 1);
@@ -74,7 +76,7 @@ impl App {
                 }
                 Err(error) => {
                     let (fault, retry_after) = delivery_fault(error);
-                    // The mailer logs wrong settings, once.
+                    // The mailer itself logs rejected settings, once.
                     if fault != DeliveryFault::Misconfigured {
                         tracing::warn!(id, kind, approver, cause = %error, "email not sent");
                     }
@@ -91,22 +93,22 @@ impl App {
         let token = self.link_keys.link_token(approval, attempt.approver)?;
         let code = self.link_keys.one_time_code(approval, attempt.approver)?;
         let sign_in = self.config.sign_in.as_ref();
-        let secrets = if sign_in.is_some_and(|it| it.is_needed_for(&approval.request.action)) {
-            render::Secrets {
+        let secrets = if sign_in.is_some_and(|it| it.is_required_for(&approval.request.action)) {
+            render::EmailSecrets {
                 link: page,
                 code: None,
             }
         } else {
-            render::Secrets {
+            render::EmailSecrets {
                 link: format!("{page}?k={token}"),
                 code: Some(code),
             }
         };
-        let parameters = self.config.mail_parameters;
+        let disclosure = self.config.parameter_disclosure;
         let brand = &self.config.brand;
         let now = self.now();
-        Some(render::email(
-            approval, attempt, &secrets, parameters, brand, now,
+        Some(render::render_email(
+            approval, attempt, &secrets, disclosure, brand, now,
         ))
     }
 }
@@ -116,6 +118,6 @@ fn delivery_fault(error: &MailError) -> (DeliveryFault, Option<Duration>) {
         MailError::Refused(_) => (DeliveryFault::Refused, None),
         MailError::Unavailable(_, retry_after) => (DeliveryFault::Unavailable, *retry_after),
         MailError::Misconfigured(_) => (DeliveryFault::Misconfigured, None),
-        MailError::Unclear(_) => (DeliveryFault::Unclear, None),
+        MailError::OutcomeUnknown(_) => (DeliveryFault::Unclear, None),
     }
 }

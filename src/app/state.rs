@@ -1,4 +1,4 @@
-//! What the use cases share: the parts of the gate, and loading and storing an approval.
+//! What the use cases share: the parts of the gate, and loading and updating an approval.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,19 +16,15 @@ use crate::values::{ApprovalId, Clock, Timestamp};
 
 /// The parts of the gate.
 pub struct App {
-    /// The settings.
     pub config: Config,
     /// The public address, without a trailing slash.
     pub base_url: String,
-    /// The store of approvals.
     pub store: Store,
-    /// Sends email.
     pub mailer: Mailer,
     /// Derives the secrets of approvers.
     pub link_keys: Arc<LinkKeys>,
     /// Signs receipts.
     pub receipt_keys: ReceiptKeys,
-    /// The current time.
     pub clock: Clock,
     /// Wakes calls that wait for a decision.
     pub changes: Arc<ChangeNotifier>,
@@ -38,7 +34,6 @@ pub struct App {
 const MAX_CONFLICT_RETRIES: u32 = 7;
 
 impl App {
-    /// The current time.
     pub fn now(&self) -> Timestamp {
         (self.clock)()
     }
@@ -46,18 +41,18 @@ impl App {
     /// Whether a function key may act for an agent (`HO_AGENT_KEYS`).
     pub fn may_act_for(&self, function_key: &str, agent: &str) -> bool {
         let keys = self.config.agent_keys.as_ref();
-        keys.is_none_or(|keys| keys.allow(function_key, agent))
+        keys.is_none_or(|keys| keys.allows(function_key, agent))
     }
 
     /// Loads an approval and checks its receipt; the store has checked its row MAC.
     ///
     /// # Errors
-    /// When it does not exist, cannot be trusted or cannot be read.
+    /// When the approval does not exist, cannot be trusted or cannot be read.
     pub async fn load(&self, id: &ApprovalId) -> Result<Versioned, Error> {
-        self.trusted(self.store.get(id).await?)
+        self.check_receipt(self.store.get(id).await?)
     }
 
-    pub(super) fn trusted(&self, row: Versioned) -> Result<Versioned, Error> {
+    pub(super) fn check_receipt(&self, row: Versioned) -> Result<Versioned, Error> {
         match receipt::check(&row.approval, self.receipt_keys.public()) {
             Ok(()) => Ok(row),
             Err(contradiction) => Err(Error::Integrity(contradiction.to_string())),
@@ -65,8 +60,8 @@ impl App {
     }
 
     /// Loads an approval, applies a transition and stores the result on condition that the row has not
-    /// changed; after a conflict it starts again. A transition may be applied a second time although the
-    /// first one was stored, when the store's response was lost.
+    /// changed; retries after a conflict. If the response of a write is lost, the transition may be applied
+    /// again although it was stored.
     pub(super) async fn update<T>(
         &self,
         id: &ApprovalId,
@@ -77,7 +72,7 @@ impl App {
         Ok((row.approval, result))
     }
 
-    /// The same for a row that is loaded already; it is read again only after a conflict.
+    /// [`App::update`] for a loaded row, which is read again only after a conflict.
     pub(super) async fn update_loaded<T>(
         &self,
         mut row: Versioned,
@@ -92,7 +87,7 @@ impl App {
             match self.replace(row, before.approval.history.len()).await {
                 Ok(stored) => return Ok((stored, result)),
                 Err(StoreError::Conflict) => {
-                    let jitter = 1 + u64::from(keyring::random::<1>()[0]) % 8;
+                    let jitter = 1 + u64::from(keyring::random_bytes::<1>()[0]) % 8;
                     tokio::time::sleep(Duration::from_millis(u64::from(attempt) * jitter)).await;
                     row = self.load(&before.approval.request.id).await?;
                 }
@@ -104,8 +99,8 @@ impl App {
         )))
     }
 
-    /// Stores a row, notifies subscribers, and logs the events after the first `known`. Runs in a task of
-    /// its own, so that a caller who disconnects does not prevent the notification.
+    /// Stores a row, logs the events after the first `known`, and wakes waiting calls. Runs in its own task,
+    /// so that a disconnected caller does not interrupt it.
     pub(super) async fn replace(
         &self,
         row: Versioned,
@@ -124,7 +119,7 @@ impl App {
     }
 }
 
-/// Logs the events that were just stored: those after the first `known`.
+/// Logs the events after the first `known`.
 pub(super) fn log_events(approval: &Approval, known: usize) {
     let request = &approval.request;
     for event in approval.history.iter().skip(known) {

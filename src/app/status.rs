@@ -1,6 +1,6 @@
 //! Waiting for a decision.
 //!
-//! A change in this process wakes a waiting call at once. A change in another process is seen when the
+//! A change in this process wakes a waiting call at once. A change in another process is noticed when the
 //! row is read again.
 
 use std::pin::pin;
@@ -14,7 +14,7 @@ use crate::domain::{Approval, Status};
 use crate::values::ApprovalId;
 
 impl App {
-    /// The approval as soon as it is no longer pending, or its state after `longest`.
+    /// Returns the approval as soon as it is no longer pending, at the latest after `longest`.
     ///
     /// # Errors
     /// As [`App::load`].

@@ -9,11 +9,11 @@ use tracing::Instrument;
 use super::error::{ConflictReason, Error};
 use super::state::{App, log_events};
 use crate::domain::{Approval, Approver, ClaimResult, Parameters, Request, Status};
-use crate::keys::keyring::random;
+use crate::keys::keyring;
 use crate::store::StoreError;
 use crate::values::{Address, ApprovalId, Digest, Timestamp};
 
-/// A valid request to be stored.
+/// A valid request, not yet stored.
 pub struct Submission {
     /// The agent's name and its correlation id.
     pub id: ApprovalId,
@@ -21,9 +21,9 @@ pub struct Submission {
     pub action: String,
     /// The exact arguments.
     pub parameters: Parameters,
-    /// The people to ask, all on the operator's list.
+    /// The approvers, all on the operator's list.
     pub approvers: Vec<Address>,
-    /// The time they have.
+    /// The time to decide.
     pub timeout: Duration,
     /// The agent's explanation.
     pub reason: Option<String>,
@@ -36,9 +36,10 @@ pub struct Submission {
 }
 
 impl App {
-    /// Stores a new request and emails the approvers, or finds it stored already; and whether it is new.
+    /// Stores a request and emails the approvers, unless it is stored already. Returns the approval, and
+    /// whether it is new.
     ///
-    /// Runs in a task of its own, so that a caller who disconnects does not interrupt the emails.
+    /// Runs in its own task, so that a disconnected caller does not interrupt it.
     ///
     /// # Errors
     /// When the id was used for other content, the agent has too many open requests, or the store fails.
@@ -79,9 +80,9 @@ impl App {
 
     async fn insert(&self, mut approval: Approval) -> Result<(Approval, bool), Error> {
         let (id, digest) = (approval.request.id.clone(), approval.request.digest);
-        // Leasing within the insert saves a write; no other instance can know the row yet.
+        // Leasing within the insert saves a write.
         let now = approval.request.requested_at;
-        let attempts = approval.lease_deliveries(self.config.mail_notes, now);
+        let attempts = approval.lease_deliveries(self.config.notifications, now);
         let due = approval.next_due(self.config.outcome_within);
         match self.store.insert(approval, due).await {
             Ok(stored) => {
@@ -115,8 +116,8 @@ impl App {
     }
 
     /// Waits for the decision and claims an approval for the caller: in the protocol of the legacy Logic
-    /// App the answer `Approved` permits running the action, so it is given once only. Returns the
-    /// approval and the time at which its status was judged; it may still be pending.
+    /// App the response `Approved` permits running the action, so only one call gets it. Returns the
+    /// approval, which may still be pending, and the time at which its status counts.
     ///
     /// # Errors
     /// When the approval was claimed before, or as [`App::load`].
@@ -132,10 +133,10 @@ impl App {
             if left > Duration::from_secs(1) {
                 return Ok((seen, now));
             }
-            // Here the wait is also the deadline: store the timeout before answering.
+            // The wait usually ends at the deadline: store the timeout before responding.
             tokio::time::sleep(left + Duration::from_millis(1)).await;
         }
-        let nonce = hex(&random::<16>());
+        let nonce = hex(&keyring::random_bytes::<16>());
         let (approval, (claim, judged_at)) = self
             .update(id, |approval, now| Ok((approval.claim(&nonce, now), now)))
             .await?;

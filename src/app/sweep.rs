@@ -1,6 +1,6 @@
-//! The sweep: stores what time alone brings about, and sends the deliveries that are due.
+//! The sweep: applies the transitions that are due by time, and sends the deliveries that are due.
 //!
-//! Deadlines hold without it. Running it twice does no harm.
+//! Deadlines count without it. Concurrent sweeps are harmless.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -21,25 +21,25 @@ const TIME_BUDGET: Duration = Duration::from_secs(50);
 /// How many requests are processed concurrently.
 const CONCURRENCY: usize = 8;
 
-/// What a sweep did.
+/// The result of a sweep.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SweepReport {
-    /// Due entries processed.
+    /// Index entries processed.
     pub processed: u32,
     /// Emails attempted.
     pub emails: usize,
     /// Entries that failed.
     pub failed: u32,
-    /// Whether nothing due remains.
+    /// Whether everything due was processed.
     pub complete: bool,
 }
 
-/// Sweeps at the configured interval, where no Functions host triggers it.
+/// Sweeps at the configured interval, for a gate without the Functions host.
 pub async fn sweep_forever(app: Arc<App>) {
     loop {
-        // In a task of its own, so that a panic does not end the loop.
-        let swept = app.clone();
-        let sweeping = async move { swept.sweep().await };
+        // In its own task, so that a panic does not end the loop.
+        let sweeper = app.clone();
+        let sweeping = async move { sweeper.sweep().await };
         let call = tracing::info_span!("call", function = "sweep");
         tokio::spawn(sweeping.instrument(call)).await.ok();
         tokio::time::sleep(app.config.sweep_every).await;
@@ -52,9 +52,9 @@ impl App {
         let until = Instant::now() + TIME_BUDGET;
         let started_at = self.now();
         let mut report = SweepReport::default();
-        let mut place = None;
+        let mut position = None;
         loop {
-            let (page, next) = match self.store.due(started_at, place).await {
+            let (page, next) = match self.store.due(started_at, position).await {
                 Ok(page) => page,
                 Err(error) => {
                     tracing::error!(cause = %error, "the sweep could not read the due index");
@@ -73,28 +73,28 @@ impl App {
                     None => report.failed += 1,
                 }
             }
-            place = next;
+            position = next;
             if Instant::now() >= until {
                 break;
             }
-            if place.is_none() {
+            if position.is_none() {
                 report.complete = report.failed == 0;
                 break;
             }
         }
         if report.processed > 0 {
-            let SweepReport {
-                processed: looked_at,
-                emails: mails,
-                failed,
-                complete,
-            } = report;
-            tracing::info!(looked_at, mails, failed, complete, "swept");
+            tracing::info!(
+                looked_at = report.processed,
+                mails = report.emails,
+                failed = report.failed,
+                complete = report.complete,
+                "swept"
+            );
         }
         report
     }
 
-    /// Processes a due entry: the number of emails attempted, or `None` after a failure, which is logged.
+    /// Processes an index entry. Returns the number of emails attempted, or `None` after an error, which it logs.
     async fn process(&self, due: Due) -> Option<usize> {
         let Some(id) = &due.id else {
             tracing::error!("unrecognised row in the due index");
@@ -110,20 +110,20 @@ impl App {
         }
     }
 
-    /// One write for one request, then its emails.
+    /// Processes a due request: one write, then its emails.
     async fn process_due(&self, id: &ApprovalId, due: &Due) -> Result<usize, Error> {
         let Some(row) = self.store.get_if_due(id, due, self.now()).await? else {
             return Ok(0);
         };
         let before = row.approval.clone();
         let (row, attempts) = self
-            .update_loaded(self.trusted(row)?, |approval, now| {
+            .update_loaded(self.check_receipt(row)?, |approval, now| {
                 approval.apply_timeouts(self.config.outcome_within, now);
-                Ok(approval.lease_deliveries(self.config.mail_notes, now))
+                Ok(approval.lease_deliveries(self.config.notifications, now))
             })
             .await?;
         if row.approval == before {
-            // It was due by settings that have changed since.
+            // The settings have changed since: correct the time at which it is due.
             self.replace(row, before.history.len()).await?;
             return Ok(0);
         }

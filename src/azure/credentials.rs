@@ -1,4 +1,4 @@
-//! Who the gate is to the services it stands on: signing in with `azure_identity`, and keeping tokens.
+//! Access tokens for Azure services, obtained with `azure_identity` and cached.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,32 +15,34 @@ use tokio::time::timeout;
 use super::http;
 use crate::values::{Clock, Timestamp};
 
-/// As whom to sign in.
+/// The identity that signs in to Azure.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Principal {
-    /// As the managed identity of the machine: the system's, or the one with this client id.
+    /// The system-assigned managed identity, or the user-assigned one with this client id.
     ManagedIdentity(Option<String>),
-    /// As whoever is signed in to the Azure CLI.
+    /// The account that is signed in to the Azure CLI.
     AzureCli,
 }
 
-/// Nobody vouched for us. The text is for the log.
+/// No access token could be obtained. The text is for the log.
 #[derive(Clone, Debug, thiserror::Error)]
-#[error("the sign-in failed: {0}")]
+#[error("no access token could be obtained: {0}")]
 pub(crate) struct TokenError(String);
 
-/// A token is renewed when it has less than this left; while that fails, so often it is tried again.
+/// A token is renewed when less than this remains of its life.
 const RENEW_BEFORE: Duration = Duration::from_secs(300);
-const RENEW_AGAIN: Duration = Duration::from_secs(30);
 
-/// Without any, so soon: meanwhile the answer is the last failure, and nobody stands in line for it.
-const SIGN_IN_AGAIN: Duration = Duration::from_secs(3);
+/// The minimum time between two renewals, also if the first one failed.
+const RENEWAL_BACKOFF: Duration = Duration::from_secs(30);
 
-/// How long a sign-in may take: a cold Azure CLI needs several seconds.
-const SIGN_IN_WITHIN: Duration = Duration::from_secs(10);
+/// The pause after a failed sign-in without a valid token; until it ends, callers get the same error
+/// without waiting.
+const SIGN_IN_BACKOFF: Duration = Duration::from_secs(3);
 
-/// The tokens of one principal for one service. The Azure CLI takes a second for each, so they are
-/// kept here.
+/// The timeout of a sign-in; the first call of the Azure CLI takes several seconds.
+const SIGN_IN_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Caches the token of one principal for one service: the Azure CLI takes a second to get one.
 pub(crate) struct TokenCache {
     principal: Principal,
     scope: String,
@@ -52,14 +54,14 @@ pub(crate) struct TokenCache {
 struct CacheState {
     credential: Option<Arc<dyn TokenCredential>>,
     token: Option<AccessToken>,
-    /// When to sign in next.
+    /// The earliest time of the next sign-in.
     renew_at: Option<Timestamp>,
-    /// Why the last sign-in failed, if it did.
+    /// The error of the last sign-in, if it failed.
     error: Option<TokenError>,
 }
 
 impl TokenCache {
-    /// For the service that names its tokens by `scope`. Nothing is asked yet.
+    /// A cache for the service with this `scope`. Signs in at the first [`TokenCache::get`].
     pub(crate) fn new(principal: Principal, scope: String, clock: Clock) -> Self {
         Self {
             principal,
@@ -69,8 +71,8 @@ impl TokenCache {
         }
     }
 
-    /// A token that is good for now. Who has none waits for the one that asks for it; who has one
-    /// waits for nobody.
+    /// Returns a valid token. Without one, concurrent callers wait for one sign-in; during a renewal, they
+    /// get the old token at once.
     pub(crate) async fn get(&self) -> Result<AccessToken, TokenError> {
         let mut state = self.state.lock().await;
         let now = (self.clock)();
@@ -85,39 +87,41 @@ impl TokenCache {
         let credential = match &state.credential {
             Some(credential) => credential.clone(),
             None => {
-                let made = self.credential().map_err(|error| self.failed(&error))?;
-                state.credential.insert(made).clone()
+                let credential = self
+                    .new_credential()
+                    .map_err(|error| self.token_error(&error))?;
+                state.credential.insert(credential).clone()
             }
         };
         if let Some(held) = held {
-            state.renew_at = Some(now + RENEW_AGAIN);
+            state.renew_at = Some(now + RENEWAL_BACKOFF);
             drop(state);
             let renewed = self.sign_in(credential).await;
             let mut state = self.state.lock().await;
             return match renewed {
-                Ok(token) => Ok(self.keep(&mut state, token)),
-                // Whoever gives out tokens is away: the one we have is good to its end.
+                Ok(token) => Ok(self.store(&mut state, token)),
+                // The old token stays valid until it expires.
                 Err(error) => {
-                    tracing::warn!(cause = %error, "a token could not be renewed");
+                    tracing::warn!(cause = %error, "an access token could not be renewed");
                     state.error = Some(error);
                     Ok(held)
                 }
             };
         }
         match self.sign_in(credential).await {
-            Ok(token) => Ok(self.keep(&mut state, token)),
+            Ok(token) => Ok(self.store(&mut state, token)),
             Err(error) => {
-                state.renew_at = Some((self.clock)() + SIGN_IN_AGAIN);
+                state.renew_at = Some((self.clock)() + SIGN_IN_BACKOFF);
                 state.error = Some(error.clone());
                 Err(error)
             }
         }
     }
 
-    fn keep(&self, state: &mut CacheState, token: AccessToken) -> AccessToken {
+    fn store(&self, state: &mut CacheState, token: AccessToken) -> AccessToken {
         let now = (self.clock)();
         let left = expiry(&token).since(now);
-        state.renew_at = Some(now + left.saturating_sub(RENEW_BEFORE).max(RENEW_AGAIN));
+        state.renew_at = Some(now + left.saturating_sub(RENEW_BEFORE).max(RENEWAL_BACKOFF));
         state.token = Some(token.clone());
         state.error = None;
         token
@@ -128,19 +132,19 @@ impl TokenCache {
         credential: Arc<dyn TokenCredential>,
     ) -> Result<AccessToken, TokenError> {
         let scope = [self.scope.as_str()];
-        match timeout(SIGN_IN_WITHIN, credential.get_token(&scope, None)).await {
-            Ok(signed_in) => signed_in.map_err(|error| self.failed(&error)),
-            Err(_) => Err(TokenError("it took too long".to_owned())),
+        match timeout(SIGN_IN_TIMEOUT, credential.get_token(&scope, None)).await {
+            Ok(result) => result.map_err(|error| self.token_error(&error)),
+            Err(_) => Err(TokenError("the sign-in timed out".to_owned())),
         }
     }
 
-    fn credential(&self) -> azure_core::Result<Arc<dyn TokenCredential>> {
+    fn new_credential(&self) -> azure_core::Result<Arc<dyn TokenCredential>> {
         let client_id = match &self.principal {
             Principal::AzureCli => return Ok(AzureCliCredential::new(None)?),
             Principal::ManagedIdentity(client_id) => client_id.clone(),
         };
-        let client =
-            http::direct().map_err(|why| azure_core::Error::with_message(ErrorKind::Other, why))?;
+        let client = http::client_without_proxy()
+            .map_err(|why| azure_core::Error::with_message(ErrorKind::Other, why))?;
         let options = ManagedIdentityCredentialOptions {
             user_assigned_id: client_id.map(UserAssignedId::ClientId),
             client_options: ClientOptions {
@@ -155,13 +159,13 @@ impl TokenCache {
         Ok(ManagedIdentityCredential::new(Some(options))?)
     }
 
-    /// One line, and nothing of a body, which the library puts into its texts; of the Azure CLI what it
-    /// says itself, without addresses.
-    fn failed(&self, error: &azure_core::Error) -> TokenError {
+    /// One line without a response body, which the library includes in its texts. For the Azure CLI it is
+    /// the first line of its message, without addresses.
+    fn token_error(&self, error: &azure_core::Error) -> TokenError {
         let text = error.to_string();
         let line = text.lines().next().unwrap_or_default();
         let words = line.split(' ').filter(|word| !word.contains('@'));
-        let said: String = words
+        let message: String = words
             .collect::<Vec<_>>()
             .join(" ")
             .chars()
@@ -172,9 +176,9 @@ impl TokenCache {
                 format!("the identity service answered {status}")
             }
             (Principal::ManagedIdentity(_), None) => {
-                "the identity service gave no answer that makes sense".to_owned()
+                "the identity service sent no valid response".to_owned()
             }
-            (Principal::AzureCli, _) => said,
+            (Principal::AzureCli, _) => message,
         })
     }
 }
@@ -213,16 +217,16 @@ mod tests {
 
     const START: i64 = 1_795_000_000;
 
-    /// Gives out tokens with these lives in seconds; fails where there is none, and waits for a permit.
+    /// Issues tokens with these lives in seconds, or fails for `None`; each call takes a permit.
     #[derive(Debug)]
-    struct Giver {
+    struct TestCredential {
         lives: StdMutex<VecDeque<Option<i64>>>,
         seconds: Arc<AtomicU64>,
         permits: Semaphore,
     }
 
     #[async_trait::async_trait]
-    impl TokenCredential for Giver {
+    impl TokenCredential for TestCredential {
         async fn get_token(
             &self,
             _: &[&str],
@@ -232,7 +236,7 @@ mod tests {
             let life = self.lives.lock().unwrap().pop_front().unwrap();
             let now = START + i64::try_from(self.seconds.load(Ordering::SeqCst)).unwrap();
             let Some(life) = life else {
-                let text = "away\nand alice@example.com";
+                let text = "unavailable\nand alice@example.com";
                 return Err(azure_core::Error::with_message(ErrorKind::Credential, text));
             };
             let until = OffsetDateTime::from_unix_timestamp(now + life).unwrap();
@@ -240,21 +244,24 @@ mod tests {
         }
     }
 
-    fn tokens(lives: &[Option<i64>], permits: usize) -> (TokenCache, Arc<Giver>, Arc<AtomicU64>) {
+    fn tokens(
+        lives: &[Option<i64>],
+        permits: usize,
+    ) -> (TokenCache, Arc<TestCredential>, Arc<AtomicU64>) {
         let seconds: Arc<AtomicU64> = Arc::default();
-        let giver = Arc::new(Giver {
+        let credential = Arc::new(TestCredential {
             lives: StdMutex::new(lives.iter().copied().collect()),
             seconds: seconds.clone(),
             permits: Semaphore::new(permits),
         });
-        let of_clock = seconds.clone();
+        let clock_seconds = seconds.clone();
         let clock: Clock = Arc::new(move || {
-            let passed = i64::try_from(of_clock.load(Ordering::SeqCst)).unwrap();
+            let passed = i64::try_from(clock_seconds.load(Ordering::SeqCst)).unwrap();
             Timestamp::from_unix_millis((START + passed) * 1_000).unwrap()
         });
         let mut tokens = TokenCache::new(Principal::AzureCli, "scope".to_owned(), clock);
-        tokens.state.get_mut().credential = Some(giver.clone());
-        (tokens, giver, seconds)
+        tokens.state.get_mut().credential = Some(credential.clone());
+        (tokens, credential, seconds)
     }
 
     async fn token(tokens: &TokenCache) -> Result<String, String> {
@@ -263,35 +270,39 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_token_is_kept_and_renewed_before_its_end() {
-        let (tokens, giver, seconds) = tokens(&[Some(3_600), Some(3_600)], 9);
+    async fn a_token_is_cached_and_renewed_before_it_expires() {
+        let (tokens, credential, seconds) = tokens(&[Some(3_600), Some(3_600)], 9);
         for passed in [0, 1, 3_299] {
             seconds.store(passed, Ordering::SeqCst);
             assert_eq!(token(&tokens).await.unwrap(), "3600");
         }
         seconds.store(3_300, Ordering::SeqCst);
         assert_eq!(token(&tokens).await.unwrap(), "6900");
-        assert!(giver.lives.lock().unwrap().is_empty());
+        assert!(credential.lives.lock().unwrap().is_empty());
     }
 
     #[tokio::test]
-    async fn a_token_that_cannot_be_renewed_is_good_to_its_end() {
-        let (tokens, giver, seconds) = tokens(&[Some(3_600), None, None, None], 9);
+    async fn a_token_that_cannot_be_renewed_is_used_until_it_expires() {
+        let (tokens, credential, seconds) = tokens(&[Some(3_600), None, None, None], 9);
         for passed in [0, 3_300, 3_301, 3_329, 3_330, 3_599] {
             seconds.store(passed, Ordering::SeqCst);
             assert_eq!(token(&tokens).await.unwrap(), "3600");
         }
-        assert_eq!(giver.lives.lock().unwrap().len(), 0, "tried every 30 s");
+        assert_eq!(
+            credential.lives.lock().unwrap().len(),
+            0,
+            "retried every 30 s"
+        );
     }
 
     #[tokio::test]
-    async fn a_failure_is_remembered_for_a_moment_and_said_in_one_line() {
+    async fn a_failure_is_cached_for_three_seconds_and_described_in_one_line() {
         let (tokens, _, seconds) = tokens(&[None, Some(3_600)], 9);
         for passed in [0, 2] {
             seconds.store(passed, Ordering::SeqCst);
             assert_eq!(
                 token(&tokens).await.unwrap_err(),
-                "the sign-in failed: away"
+                "no access token could be obtained: unavailable"
             );
         }
         seconds.store(3, Ordering::SeqCst);
@@ -299,14 +310,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_has_a_token_does_not_wait_for_its_renewal() {
-        let (tokens, giver, seconds) = tokens(&[Some(3_600), Some(3_600)], 1);
+    async fn callers_do_not_wait_for_the_renewal_of_a_valid_token() {
+        let (tokens, credential, seconds) = tokens(&[Some(3_600), Some(3_600)], 1);
         assert_eq!(token(&tokens).await.unwrap(), "3600");
         seconds.store(3_400, Ordering::SeqCst);
         let renewing = token(&tokens);
         let others = async {
             assert_eq!(token(&tokens).await.unwrap(), "3600");
-            giver.permits.add_permits(1);
+            credential.permits.add_permits(1);
         };
         let (renewed, ()) = tokio::join!(renewing, others);
         assert_eq!(renewed.unwrap(), "7000");

@@ -1,8 +1,8 @@
-//! Sign-in with Microsoft Entra ID: which decisions need it, and who the platform says has signed in.
+//! Sign-in with Microsoft Entra ID: which decisions require it, and which member has signed in.
 //!
 //! The platform (App Service authentication, "Easy Auth") signs people in before a request reaches the
-//! gate and writes whom it knows into the header `X-MS-CLIENT-PRINCIPAL`. Where it is off, anybody can
-//! send that header: [`SignIn`] is made only where both the settings and the platform say that it is on.
+//! gate, and passes their claims in the header `X-MS-CLIENT-PRINCIPAL`. Where that is off, any client can
+//! send the header, so a [`SignIn`] exists only if both the settings and the platform turn it on.
 //! See <https://learn.microsoft.com/azure/app-service/configure-authentication-user-identities>.
 
 use base64::Engine;
@@ -12,60 +12,61 @@ use uuid::Uuid;
 
 use crate::reveal::Warnings;
 
-/// Sign-in is on.
+/// The settings of sign-in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SignIn {
-    /// The directory whose members count.
+    /// The directory whose members may decide.
     pub tenant: Uuid,
-    /// Which decisions need it; all others can be made by link too.
-    pub needed: SignInPolicy,
+    /// The decisions that require sign-in; others can also be made by link.
+    pub policy: SignInPolicy,
 }
 
-/// Which decisions need sign-in.
+/// The decisions that require sign-in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SignInPolicy {
-    /// All.
     Always,
-    /// Those about actions that are described like this, in lower case; `*` stands for anything.
+    /// Decisions about actions whose description matches one of these patterns. They are in lower case; `*`
+    /// stands for any text.
     For(Vec<String>),
 }
 
 /// A member of the directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Member {
-    /// What Entra knows them by, for ever.
+    /// Their immutable id in Entra.
     pub object_id: Uuid,
-    /// What they sign in with, which mostly is their mail address.
+    /// The name they sign in with, usually their email address.
     pub name: String,
 }
 
-/// Why nobody counts as signed in.
+/// Why no member counts as signed in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NotSignedIn {
-    /// Nobody has.
-    Nobody,
-    /// Somebody of another directory, or a guest in this one.
+    /// There is no session.
+    Anonymous,
+    /// A member of another directory, or a guest in this one.
     Outsider,
-    /// A program, or a person's token in a program's hands.
+    /// A program, with its own token or a person's.
     Program,
-    /// The platform says something that makes no sense.
-    Unclear,
+    /// The platform's header is invalid.
+    Invalid,
 }
 
 impl NotSignedIn {
-    /// For the log.
+    /// The text for the log.
     pub fn word(self) -> &'static str {
         match self {
-            Self::Nobody => "nobody has signed in",
-            Self::Outsider => "no member of the directory",
+            Self::Anonymous => "no session",
+            Self::Outsider => "not a member of the directory",
             Self::Program => "a program",
-            Self::Unclear => "the platform's principal makes no sense",
+            Self::Invalid => "the platform's principal is invalid",
         }
     }
 }
 
+/// The content of the header.
 #[derive(Deserialize)]
-struct Principal {
+struct ClientPrincipal {
     auth_typ: String,
     claims: Vec<Claim>,
 }
@@ -76,7 +77,7 @@ struct Claim {
     val: String,
 }
 
-/// Claims go by their own names, or by those that the platform maps them to.
+/// The platform passes claims under their own names or under those that it maps them to.
 const TENANT: &[&str] = &[
     "tid",
     "http://schemas.microsoft.com/identity/claims/tenantid",
@@ -94,7 +95,7 @@ const PROVIDER: &[&str] = &[
     "idp",
     "http://schemas.microsoft.com/identity/claims/identityprovider",
 ];
-/// Within a directory its administrators alone choose these two. `email` anybody can choose.
+/// Only the administrators of a directory can set these two; users can set `email` themselves.
 const USERNAME: &[&str] = &["preferred_username"];
 const UPN: &[&str] = &[
     "upn",
@@ -102,15 +103,15 @@ const UPN: &[&str] = &[
 ];
 
 impl SignIn {
-    /// Whether a decision about this action needs it. Words that are not what they seem do not get
-    /// around the operator's patterns: they need it whatever they read like.
-    pub fn is_needed_for(&self, action: &str) -> bool {
-        let SignInPolicy::For(patterns) = &self.needed else {
+    /// Whether a decision about this action requires sign-in. A description with hidden or confusable
+    /// characters always does, so that it cannot evade the operator's patterns.
+    pub fn is_required_for(&self, action: &str) -> bool {
+        let SignInPolicy::For(patterns) = &self.policy else {
             return true;
         };
         let mut warnings = Warnings::default();
-        warnings.read(action);
-        // A dash, a mark below a letter: what looks like something that is on a keyboard.
+        warnings.scan(action);
+        // Such as a typographic dash or a combining mark, which resemble characters of a keyboard.
         let unusual = |c: char| !c.is_ascii() && !c.is_alphanumeric() && !c.is_whitespace();
         let action_words = normalize(action);
         let mut patterns = patterns.iter();
@@ -119,34 +120,33 @@ impl SignIn {
             || patterns.any(|pattern| glob_matches(pattern, &action_words))
     }
 
-    /// Whom the platform's header names, if that is a member of the directory who has signed in
-    /// with a browser.
+    /// The member of the directory whom the platform's header names, signed in with a browser.
     ///
     /// # Errors
-    /// When it is anybody or anything else.
-    pub fn member(&self, header: &str) -> Result<Member, NotSignedIn> {
-        let json = BASE64.decode(header).map_err(|_| NotSignedIn::Unclear)?;
-        let principal: Principal =
-            serde_json::from_slice(&json).map_err(|_| NotSignedIn::Unclear)?;
+    /// When the header names another person or a program, or is invalid.
+    pub fn parse_member(&self, header: &str) -> Result<Member, NotSignedIn> {
+        let json = BASE64.decode(header).map_err(|_| NotSignedIn::Invalid)?;
+        let principal: ClientPrincipal =
+            serde_json::from_slice(&json).map_err(|_| NotSignedIn::Invalid)?;
         if principal.auth_typ != "aad" {
             return Err(NotSignedIn::Outsider);
         }
         let id = |names| -> Result<Option<Uuid>, NotSignedIn> {
             let text = principal.one(names)?;
             let id = text.map(Uuid::parse_str).transpose();
-            id.map_err(|_| NotSignedIn::Unclear)
+            id.map_err(|_| NotSignedIn::Invalid)
         };
         if id(TENANT)? != Some(self.tenant) {
             return Err(NotSignedIn::Outsider);
         }
-        let object_id = id(OBJECT)?.ok_or(NotSignedIn::Unclear)?;
+        let object_id = id(OBJECT)?.ok_or(NotSignedIn::Invalid)?;
         let (username, upn) = (principal.one(USERNAME)?, principal.one(UPN)?);
-        // A browser's session comes of an ID token, which has no scope. An access token has, unless
-        // it is a program's own: then its subject is the program itself, which has no name.
-        let is_itself = |subject: &str| Uuid::parse_str(subject) == Ok(object_id);
+        // A browser's session comes from an ID token, which has no scope. An access token has a scope,
+        // unless it is a program's own: then its subject is the program, which has no name.
+        let is_object_id = |subject: &str| Uuid::parse_str(subject) == Ok(object_id);
         let is_program = principal.any(SCOPE, |_| true)
             || principal.any(&["idtyp"], |kind| kind == "app")
-            || principal.any(SUBJECT, is_itself);
+            || principal.any(SUBJECT, is_object_id);
         let name = match (is_program, username.or(upn)) {
             (false, Some(name)) => name.to_owned(),
             _ => return Err(NotSignedIn::Program),
@@ -154,17 +154,18 @@ impl SignIn {
         let tenant = self.tenant.to_string();
         let is_guest = principal.any(&["acct"], |kind| kind != "0")
             || principal.any(PROVIDER, |provider| !provider.contains(&tenant))
-            || principal.any(USERNAME, is_of_guest)
-            || principal.any(UPN, is_of_guest);
-        match is_guest {
-            true => Err(NotSignedIn::Outsider),
-            false => Ok(Member { object_id, name }),
+            || principal.any(USERNAME, is_guest_name)
+            || principal.any(UPN, is_guest_name);
+        if is_guest {
+            Err(NotSignedIn::Outsider)
+        } else {
+            Ok(Member { object_id, name })
         }
     }
 }
 
-impl Principal {
-    /// The values of a claim, by whichever of its names.
+impl ClientPrincipal {
+    /// The values of a claim under any of its names.
     fn all(&self, names: &[&str]) -> impl Iterator<Item = &str> {
         let named = self
             .claims
@@ -173,33 +174,34 @@ impl Principal {
         named.map(|claim| claim.val.as_str())
     }
 
-    fn any(&self, names: &[&str], is_meant: impl Fn(&str) -> bool) -> bool {
-        self.all(names).any(is_meant)
+    fn any(&self, names: &[&str], predicate: impl Fn(&str) -> bool) -> bool {
+        self.all(names).any(predicate)
     }
 
-    /// The one value of a claim; two that differ make no sense.
+    /// The single value of a claim; different values are invalid.
     fn one(&self, names: &[&str]) -> Result<Option<&str>, NotSignedIn> {
         let mut values = self.all(names);
         let first = values.next();
-        match values.all(|other| Some(other) == first) {
-            true => Ok(first),
-            false => Err(NotSignedIn::Unclear),
+        if values.all(|other| Some(other) == first) {
+            Ok(first)
+        } else {
+            Err(NotSignedIn::Invalid)
         }
     }
 }
 
-/// As guests are named in the directory that invited them.
-fn is_of_guest(name: &str) -> bool {
+/// Whether a name has the form that a directory gives to its guests.
+fn is_guest_name(name: &str) -> bool {
     name.to_ascii_uppercase().contains("#EXT#")
 }
 
-/// What counts of a description: not its capitals, nor how it is spaced.
+/// Removes differences in case and spacing from a description.
 pub fn normalize(text: &str) -> String {
     let words: Vec<&str> = text.split_whitespace().collect();
     words.join(" ").to_lowercase()
 }
 
-/// Whether a text reads like a pattern, in which `*` stands for anything.
+/// Whether a text matches a pattern, in which `*` stands for any text.
 fn glob_matches(pattern: &str, text: &str) -> bool {
     let Some((beginning, rest)) = pattern.split_once('*') else {
         return pattern == text;
@@ -222,8 +224,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_asterisk_stands_for_anything() {
-        for (pattern, text, like) in [
+    fn an_asterisk_matches_any_text() {
+        for (pattern, text, matches) in [
             ("delete user", "delete user", true),
             ("delete user", "delete users", false),
             ("delete*", "delete user", true),
@@ -238,15 +240,15 @@ mod tests {
             ("a*a", "a", false),
             ("**", "x", true),
         ] {
-            assert_eq!(glob_matches(pattern, text), like, "{pattern} {text}");
+            assert_eq!(glob_matches(pattern, text), matches, "{pattern} {text}");
         }
     }
 
     #[test]
-    fn patterns_cannot_be_got_around_by_how_the_words_are_written() {
+    fn spelling_does_not_evade_the_patterns() {
         let sign_in = SignIn {
             tenant: Uuid::nil(),
-            needed: SignInPolicy::For(vec![normalize("Delete  *")]),
+            policy: SignInPolicy::For(vec![normalize("Delete  *")]),
         };
         for action in [
             "Delete User",
@@ -257,8 +259,8 @@ mod tests {
             "Dele\u{332}te user",
             "Re\u{2010}deploy",
         ] {
-            assert!(sign_in.is_needed_for(action), "{action}");
+            assert!(sign_in.is_required_for(action), "{action}");
         }
-        assert!(!sign_in.is_needed_for("Read User"));
+        assert!(!sign_in.is_required_for("Read User"));
     }
 }

@@ -1,4 +1,4 @@
-//! HTTP to the services that the gate stands on.
+//! HTTP clients for Azure and other services.
 
 use std::error::Error;
 use std::time::Duration;
@@ -6,49 +6,48 @@ use std::time::Duration;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 use reqwest::{Client, ClientBuilder, Url};
 
-/// How long whoever gives out tokens may take for an answer. Of others, each caller says it.
-const TOKEN_WITHIN: Duration = Duration::from_secs(5);
+/// The timeout of a request to the local identity endpoint. For other services, callers set their own.
+const IDENTITY_TIMEOUT: Duration = Duration::from_secs(5);
 
-const CONNECT_WITHIN: Duration = Duration::from_secs(3);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Azurite closes idle connections after 5 s, the cloud's load balancers after 4 minutes. A new one
-/// costs two round trips inside the region; one that is dead costs a retry.
-const IDLE: Duration = Duration::from_secs(4);
+/// Azurite closes idle connections after 5 s, the load balancers of Azure after 4 minutes. A new connection
+/// costs two round trips inside the region; using a closed one costs a retry.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
 
-/// A client; its clones share a pool. To make one takes a while, since it reads the certificates that
-/// the machine trusts.
+/// Builds a client; its clones share a pool of connections. Slow, since it reads the trusted certificates of
+/// the machine.
 ///
 /// # Errors
-/// When there are none.
+/// When there are no trusted certificates.
 pub(crate) fn client() -> Result<Client, String> {
     builder().build().map_err(causes)
 }
 
-/// One for what is on this machine or beside it: whoever gives out tokens, over plain HTTP, is not
-/// asked by way of a proxy.
-pub(crate) fn direct() -> Result<Client, String> {
-    let direct = builder().no_proxy().timeout(TOKEN_WITHIN);
-    direct.build().map_err(causes)
+/// Builds a client that uses no proxy, for the local identity endpoint, which speaks plain HTTP.
+pub(crate) fn client_without_proxy() -> Result<Client, String> {
+    let builder = builder().no_proxy().timeout(IDENTITY_TIMEOUT);
+    builder.build().map_err(causes)
 }
 
 fn builder() -> ClientBuilder {
-    // The first one wins; all of ours are the same.
+    // Fails if it is installed already.
     rustls::crypto::ring::default_provider()
         .install_default()
         .ok();
     Client::builder()
-        .connect_timeout(CONNECT_WITHIN)
-        .pool_idle_timeout(IDLE)
+        .connect_timeout(CONNECT_TIMEOUT)
+        .pool_idle_timeout(IDLE_TIMEOUT)
         .redirect(reqwest::redirect::Policy::none())
 }
 
-/// How long a service wants to be left alone.
+/// The pause that a service requests.
 pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?;
     seconds.parse().ok().map(Duration::from_secs)
 }
 
-/// Whether an address names a place and no more: no credentials, no query.
+/// Whether a URL has no credentials, query or fragment.
 pub(crate) fn is_bare(url: &Url) -> bool {
     url.query().is_none()
         && url.fragment().is_none()
@@ -56,24 +55,24 @@ pub(crate) fn is_bare(url: &Url) -> bool {
         && url.password().is_none()
 }
 
-/// The address of a service that tokens and keys are sent to: https, or this very machine.
+/// Parses the URL of a service that receives tokens or keys: https, or http on this machine.
 ///
 /// # Errors
-/// What is wrong with it; never what is in it.
-pub(crate) fn endpoint(text: &str) -> Result<Url, &'static str> {
+/// Why the text is invalid; never the text itself.
+pub(crate) fn parse_endpoint(text: &str) -> Result<Url, &'static str> {
     let url = Url::parse(text).map_err(|_| "it must be a URL")?;
     let is_local = url.scheme() == "http" && url.host_str() == Some("127.0.0.1");
     if url.scheme() != "https" && !is_local {
-        return Err("it must begin with https://, since tokens are sent to it");
+        return Err("it must begin with https://, since it receives access tokens or keys");
     }
-    match is_bare(&url) {
-        true => Ok(url),
-        false => Err("it must be https://HOST and no more"),
+    if is_bare(&url) {
+        Ok(url)
+    } else {
+        Err("it must be https://HOST, without credentials or a query")
     }
 }
 
-/// The whole chain of causes, without the address: the head of the chain says only that something
-/// failed.
+/// The whole chain of causes, without the URL: the first one only says that a request failed.
 pub(crate) fn causes(error: reqwest::Error) -> String {
     let error = error.without_url();
     let mut text = error.to_string();

@@ -1,4 +1,4 @@
-//! The clock of the program.
+//! The system clock.
 
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -9,7 +9,6 @@ pub(crate) fn clock() -> Clock {
     Arc::new(now)
 }
 
-/// The current time.
 pub(crate) fn now() -> Timestamp {
     let since_1970 = SystemTime::now()
         .duration_since(UNIX_EPOCH)

@@ -1,14 +1,17 @@
-//! The main job, to look at: a user-administration agent asks the gate, over HTTP, before it
-//! deletes a user; you are the approver.
+//! `human-oversight demo`: the gate, and an example agent that submits a request over HTTP before it deletes
+//! a user. The person at the terminal is the approver.
 
-#![expect(clippy::print_stdout, reason = "this is a conversation in a terminal")]
+#![expect(
+    clippy::print_stdout,
+    reason = "the output is for a person at a terminal"
+)]
 
 use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use human_oversight::render::duration;
+use human_oversight::render::format_duration;
 use human_oversight_client::{Client, Gate, Outcome};
 use human_oversight_protocol::receipt;
 use human_oversight_protocol::types::Approval;
@@ -16,14 +19,12 @@ use serde::Serialize;
 
 use super::serve;
 
-/// How long you have, unless told otherwise.
-pub(crate) const TIMEOUT: Duration = Duration::from_secs(600);
-
 const AGENT: &str = "UserManagerAgent";
 const APPROVER: &str = "approver@example.com";
 const DENIED: &str = "DENIED: User deletion was not approved.";
+const FRAMES: [char; 10] = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏'];
 
-/// The arguments of the action, by name: what the approver sees is what it is run with.
+/// The parameters of the action, as the approver sees them.
 #[derive(Serialize)]
 struct DeleteUser {
     user_id: String,
@@ -44,7 +45,7 @@ impl Users {
         users.join(", ")
     }
 
-    async fn delete(&mut self, user: &DeleteUser) -> String {
+    fn delete(&mut self, user: &DeleteUser) -> String {
         match self.0.remove(user.user_id.as_str()) {
             Some(email) => format!("User {} ({email}) deleted.", user.user_id),
             None => format!("User {} not found.", user.user_id),
@@ -62,9 +63,9 @@ pub(crate) async fn run(timeout: Duration) -> anyhow::Result<()> {
         ("2", "accounting@example.com"),
         ("3", "support@example.com"),
     ]));
-    println!("The gate is open at {url}\n");
+    println!("The gate is listening at {url}\n");
     println!("{AGENT}: list_users() -> {}", users.list());
-    println!("{AGENT}: delete_user(1) needs a person's yes");
+    println!("{AGENT}: delete_user(1) needs an approval");
 
     let client = Client::new(&url, None)?;
     let action = Gate::new(client.clone())
@@ -82,41 +83,39 @@ pub(crate) async fn run(timeout: Duration) -> anyhow::Result<()> {
     let id = pending.handle().id.clone();
     println!("\nYou are {APPROVER}. Open your inbox and decide:\n\n    {url}/inbox\n");
 
-    let spinner = tokio::spawn(spin(timeout));
-    let outcome = pending
-        .run(&user, async |user| users.delete(user).await)
-        .await;
+    let spinner = tokio::spawn(show_remaining_time(timeout));
+    let outcome = pending.run(&user, async |user| users.delete(user)).await;
     spinner.abort();
     spinner.await.ok();
     clear_line();
 
-    match outcome {
+    let result = match outcome {
         Outcome::Executed(result) => {
             let (approval, _) = client.status(&id, Duration::ZERO).await?;
             show_receipt(&client, &approval).await?;
-            println!("{AGENT}: delete_user(1) -> {result}");
-            println!("{AGENT}: list_users() -> {}", users.list());
+            result
         }
         Outcome::Refused(refusal) => {
             println!("{refusal}");
-            println!("{AGENT}: delete_user(1) -> {DENIED}");
-            println!("{AGENT}: list_users() -> {}", users.list());
+            DENIED.to_owned()
         }
-    }
-    stay_open().await;
+    };
+    println!("{AGENT}: delete_user(1) -> {result}");
+    println!("{AGENT}: list_users() -> {}", users.list());
+    keep_running().await;
     Ok(())
 }
 
-/// The approver's browser is about to load what became of the request, and may look again.
-async fn stay_open() {
+/// Keeps the gate running for the approver's browser, which is about to load the result.
+async fn keep_running() {
     if std::io::stdout().is_terminal() {
-        println!("\nThe gate stays open for you to look around. Press Ctrl-C to end.");
+        println!("\nThe gate keeps running so that you can look around. Press Ctrl-C to stop it.");
         std::future::pending().await
     }
     tokio::time::sleep(Duration::from_secs(3)).await;
 }
 
-/// What anybody can check who has the receipt and the gate's public keys.
+/// Verifies the receipt, which takes only the gate's public keys.
 async fn show_receipt(client: &Client, approval: &Approval) -> anyhow::Result<()> {
     let signed = approval
         .receipt
@@ -135,20 +134,21 @@ async fn show_receipt(client: &Client, approval: &Approval) -> anyhow::Result<()
     Ok(())
 }
 
-async fn spin(timeout: Duration) {
+/// Shows the time that remains, until it is cancelled.
+async fn show_remaining_time(timeout: Duration) {
     let started = Instant::now();
     if !std::io::stdout().is_terminal() {
-        println!("Waiting for your decision, {} at most.", duration(timeout));
+        println!(
+            "Waiting for your decision, {} at most.",
+            format_duration(timeout)
+        );
         return;
     }
-    for frame in ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏']
-        .into_iter()
-        .cycle()
-    {
+    for frame in FRAMES.into_iter().cycle() {
         let left = timeout.saturating_sub(started.elapsed());
         print!(
             "\r\x1b[2K{frame} Waiting for your decision ({} left)",
-            duration(left)
+            format_duration(left)
         );
         std::io::stdout().flush().ok();
         tokio::time::sleep(Duration::from_millis(100)).await;

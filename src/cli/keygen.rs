@@ -2,8 +2,8 @@
 
 use human_oversight::keys::keyring;
 
-#[expect(clippy::print_stdout, reason = "this is what the command is for")]
+#[expect(clippy::print_stdout, reason = "this is its output")]
 pub(crate) fn run() {
-    println!("HO_LINK_KEYS={}", keyring::fresh_link_key());
-    println!("HO_RECEIPT_KEYS={}", keyring::fresh_receipt_key());
+    println!("HO_LINK_KEYS={}", keyring::generate_link_key());
+    println!("HO_RECEIPT_KEYS={}", keyring::generate_receipt_key());
 }

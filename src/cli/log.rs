@@ -7,7 +7,7 @@ use tracing::Level;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::writer::MakeWriterExt;
 
-/// Libraries that log what they send; they are limited to warnings whatever the filter.
+/// Libraries that log what they send. The filter cannot set them to more than warnings.
 const VERBOSE_LIBRARIES: [&str; 5] = [
     "azure_core",
     "azure_data_tables",

@@ -15,8 +15,8 @@ use tokio::net::TcpListener;
 use super::clock::clock;
 use super::log;
 
-/// Runs the gate; returns only if it cannot start. To the Functions host, an exit without an error would
-/// look intended.
+/// Runs the gate; returns only if it cannot start. That is an error: the Functions host does not restart a
+/// handler that ended without one.
 pub(crate) async fn run() -> anyhow::Result<()> {
     let config = settings()?;
     log::init(&config.log)?;
@@ -69,19 +69,19 @@ pub(crate) fn settings() -> anyhow::Result<Config> {
     Ok(Config::read(|name| std::env::var(name).ok())?)
 }
 
-/// Binds the port and builds the gate; does nothing slow.
+/// Binds the port and builds the gate, without waiting for the store.
 pub(crate) async fn open(config: Config) -> anyhow::Result<(Arc<App>, TcpListener)> {
     let address = (Ipv4Addr::LOCALHOST, config.port);
     let listener = match TcpListener::bind(address).await {
         Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
-            bail!("port {} is in use: give HO_PORT another one", config.port)
+            bail!(
+                "port {} is in use: set HO_PORT to another port",
+                config.port
+            )
         }
         listener => listener.with_context(|| format!("port {} cannot be opened", config.port))?,
     };
-    let port = listener
-        .local_addr()
-        .context("the port is not known")?
-        .port();
+    let port = listener.local_addr().context("the port is unknown")?.port();
     let app = App::assemble(config, port, clock())?;
     Ok((Arc::new(app), listener))
 }

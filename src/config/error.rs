@@ -1,32 +1,17 @@
-//! What is wrong with a setting.
+//! Errors in the settings.
 
 use crate::keys::KeyError;
 
-/// Why the gate does not start: one line that names the setting.
+/// Why the gate does not start: one line that names the setting and never contains its value.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {
-    /// A setting that production needs.
     #[error("{name} is not set: {why}")]
     Missing {
-        /// The setting.
         name: &'static str,
-        /// What it is for.
         why: &'static str,
     },
-    /// A setting whose value cannot be used.
     #[error("{name} cannot be used: {why}")]
-    Unusable {
-        /// The setting.
-        name: &'static str,
-        /// What is wrong with the value.
-        why: String,
-    },
-    /// A setting that holds no usable keys.
+    Unusable { name: &'static str, why: String },
     #[error("{name} cannot be used: {error}")]
-    Keys {
-        /// The setting.
-        name: &'static str,
-        /// What is wrong.
-        error: KeyError,
-    },
+    Keys { name: &'static str, error: KeyError },
 }

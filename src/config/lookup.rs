@@ -6,19 +6,20 @@ use std::time::Duration;
 use super::error::ConfigError;
 use crate::azure::Principal;
 
-/// Where a developer's gate keeps what it keeps, unless it is told.
+/// The default folder of local development.
 pub(super) const HOME: &str = ".oversight";
 
-/// An Azure resource by its endpoint, with tokens, or by its connection string: one of two settings.
+/// Reads an Azure resource from one of two settings: its endpoint (with access tokens) or its connection
+/// string.
 pub(super) fn resource<T>(
     get: &Lookup<'_>,
     [endpoint, connection_string]: [&'static str; 2],
     why: &'static str,
-    at: impl Fn(&str) -> Result<T, &'static str>,
+    from_endpoint: impl Fn(&str) -> Result<T, &'static str>,
     from_connection_string: impl Fn(&str) -> Result<T, &'static str>,
 ) -> Result<T, ConfigError> {
     match (get(endpoint), get(connection_string)) {
-        (Some(address), None) => at(&address).map_err(|why| unusable(endpoint, why)),
+        (Some(address), None) => from_endpoint(&address).map_err(|why| unusable(endpoint, why)),
         (None, Some(text)) => {
             from_connection_string(&text).map_err(|why| unusable(connection_string, why))
         }
@@ -28,26 +29,27 @@ pub(super) fn resource<T>(
         }),
         (Some(_), Some(_)) => Err(unusable(
             connection_string,
-            &format!("{endpoint} is set too, and only one of them can be meant"),
+            &format!("{endpoint} is also set; set only one of them"),
         )),
     }
 }
 
-/// Every Azure service that gives a program an identity says so by `IDENTITY_ENDPOINT`.
+/// Azure sets `IDENTITY_ENDPOINT` for every program that has a managed identity.
 pub(super) fn principal(get: &Lookup<'_>, production: bool) -> Principal {
-    match production || get("IDENTITY_ENDPOINT").is_some() {
-        true => Principal::ManagedIdentity(get("AZURE_CLIENT_ID")),
-        false => Principal::AzureCli,
+    if production || get("IDENTITY_ENDPOINT").is_some() {
+        Principal::ManagedIdentity(get("AZURE_CLIENT_ID"))
+    } else {
+        Principal::AzureCli
     }
 }
 
-/// An empty setting counts as not set.
-pub(super) fn set(lookup: impl Fn(&str) -> Option<String>, name: &str) -> Option<String> {
+/// The value of a setting, trimmed; an empty one counts as not set.
+pub(super) fn non_empty(lookup: impl Fn(&str) -> Option<String>, name: &str) -> Option<String> {
     let value = lookup(name).map(|value| value.trim().to_owned());
     value.filter(|value| !value.is_empty())
 }
 
-/// What a setting is, if it is set.
+/// Returns the value of a setting, if it is set.
 pub(super) type Lookup<'a> = dyn Fn(&'static str) -> Option<String> + 'a;
 
 pub(super) fn unusable(name: &'static str, why: &str) -> ConfigError {

@@ -1,4 +1,4 @@
-//! How people are mailed, and how mails look.
+//! The settings of email: transport, notifications, branding.
 
 use std::path::PathBuf;
 
@@ -6,16 +6,19 @@ use super::error::ConfigError;
 use super::lookup::{HOME, Lookup, principal, resource, unusable};
 use crate::domain::NotificationSettings;
 use crate::mailer::{AcsConfig, GraphConfig, SmtpConfig, TransportConfig};
-use crate::render::Brand;
+use crate::render::{Brand, ParameterDisclosure};
 use crate::values::Address;
 
-pub(super) fn mail(get: &Lookup<'_>, production: bool) -> Result<TransportConfig, ConfigError> {
-    let needed = |name, why| get(name).ok_or(ConfigError::Missing { name, why });
+pub(super) fn transport(
+    get: &Lookup<'_>,
+    production: bool,
+) -> Result<TransportConfig, ConfigError> {
+    let required = |name, why| get(name).ok_or(ConfigError::Missing { name, why });
     let mail = get("HO_MAIL").unwrap_or_else(|| format!("file:{HOME}/mail"));
     match mail.split_once(':').unwrap_or((&mail, "")) {
         ("file", dir) if !dir.is_empty() => Ok(TransportConfig::File(PathBuf::from(dir))),
         ("smtp", "") => {
-            let url = needed("HO_SMTP_URL", "HO_MAIL=smtp needs a relay")?;
+            let url = required("HO_SMTP_URL", "HO_MAIL=smtp needs a relay")?;
             let password = get("HO_SMTP_PASSWORD");
             let authorities = get("HO_SMTP_CA").map(PathBuf::from);
             let relay = SmtpConfig::parse(&url, password.as_deref(), authorities)
@@ -26,14 +29,17 @@ pub(super) fn mail(get: &Lookup<'_>, production: bool) -> Result<TransportConfig
             get,
             ["HO_ACS_ENDPOINT", "HO_ACS_CONNECTION_STRING"],
             "HO_MAIL=acs needs a resource (or HO_ACS_CONNECTION_STRING)",
-            |address| AcsConfig::at(address, principal(get, production)),
+            |address| AcsConfig::new(address, principal(get, production)),
             AcsConfig::from_connection_string,
         )
         .map(TransportConfig::Acs),
         ("graph", "") => {
-            let mailbox = needed("HO_GRAPH_MAILBOX", "HO_MAIL=graph needs a mailbox")?;
+            let mailbox = required("HO_GRAPH_MAILBOX", "HO_MAIL=graph needs a mailbox")?;
             let mailbox = Address::parse(&mailbox).ok_or_else(|| {
-                unusable("HO_GRAPH_MAILBOX", "it must be the mailbox's plain address")
+                unusable(
+                    "HO_GRAPH_MAILBOX",
+                    "it must be the plain address of the mailbox",
+                )
             })?;
             let endpoint = get("HO_GRAPH_ENDPOINT");
             GraphConfig::new(mailbox, endpoint.as_deref(), principal(get, production))
@@ -51,7 +57,7 @@ pub(super) fn mail_from(get: &Lookup<'_>, mail: &TransportConfig) -> Result<Addr
     const NAME: &str = "HO_MAIL_FROM";
     match (get(NAME), mail) {
         (Some(from), _) => {
-            Address::parse(&from).ok_or_else(|| unusable(NAME, "it must be a plain mail address"))
+            Address::parse(&from).ok_or_else(|| unusable(NAME, "it must be a plain email address"))
         }
         (None, TransportConfig::File(_)) => {
             Ok(Address::parse("oversight@localhost.invalid").expect("a plain address"))
@@ -59,51 +65,63 @@ pub(super) fn mail_from(get: &Lookup<'_>, mail: &TransportConfig) -> Result<Addr
         (None, TransportConfig::Graph(graph)) => Ok(graph.mailbox.clone()),
         (None, _) => Err(ConfigError::Missing {
             name: NAME,
-            why: "mails need a sender",
+            why: "emails need a sender",
         }),
     }
 }
 
-/// `HO_MAIL_NOTES`: all, unless it names some of them, or `none`.
-pub(super) fn notes(get: &Lookup<'_>) -> Result<NotificationSettings, ConfigError> {
+/// `HO_MAIL_NOTES`: all by default.
+pub(super) fn notifications(get: &Lookup<'_>) -> Result<NotificationSettings, ConfigError> {
     let Some(list) = get("HO_MAIL_NOTES") else {
         return Ok(NotificationSettings::ALL);
     };
-    let mut notes = NotificationSettings {
+    let mut settings = NotificationSettings {
         reminders: false,
         outcome: false,
         withdrawn: false,
     };
     for name in list.split(',').map(str::trim) {
         match name {
-            "reminders" => notes.reminders = true,
-            "outcome" => notes.outcome = true,
-            "withdrawn" => notes.withdrawn = true,
+            "reminders" => settings.reminders = true,
+            "outcome" => settings.outcome = true,
+            "withdrawn" => settings.withdrawn = true,
             "none" if list == "none" => {}
             _ => {
                 return Err(unusable(
                     "HO_MAIL_NOTES",
-                    "it must list reminders, outcome, withdrawn, or be none",
+                    "it must be a list of `reminders`, `outcome` and `withdrawn`, or `none`",
                 ));
             }
         }
     }
-    Ok(notes)
+    Ok(settings)
+}
+
+pub(super) fn parameter_disclosure(get: &Lookup<'_>) -> Result<ParameterDisclosure, ConfigError> {
+    match get("HO_MAIL_PARAMETERS").as_deref() {
+        None | Some("redacted") => Ok(ParameterDisclosure::Redacted),
+        Some("full") => Ok(ParameterDisclosure::Full),
+        Some("none") => Ok(ParameterDisclosure::None),
+        Some(_) => Err(unusable(
+            "HO_MAIL_PARAMETERS",
+            "it must be `full`, `redacted` or `none`",
+        )),
+    }
 }
 
 pub(super) fn brand(get: &Lookup<'_>) -> Result<Brand, ConfigError> {
-    let line = |name, most| {
-        let checked = get(name).map(|text| Brand::line(&text, most)).transpose();
-        checked.map_err(|why| unusable(name, &why))
+    let line = |name, longest| {
+        let line = get(name).map(|text| Brand::parse_line(&text, longest));
+        line.transpose().map_err(|why| unusable(name, &why))
     };
-    let standard = Brand::default();
-    let colour = get("HO_BRAND_COLOR").map(|text| Brand::colour(&text));
+    let default = Brand::default();
+    let colour = get("HO_BRAND_COLOR").map(|text| Brand::parse_colour(&text));
     let colour = colour
         .transpose()
         .map_err(|why| unusable("HO_BRAND_COLOR", &why))?;
     Ok(Brand {
-        name: line("HO_BRAND_NAME", 60)?.unwrap_or(standard.name),
-        colour: colour.unwrap_or(standard.colour),
+        name: line("HO_BRAND_NAME", 60)?.unwrap_or(default.name),
+        colour: colour.unwrap_or(default.colour),
         subject_prefix: line("HO_SUBJECT_PREFIX", 30)?,
         contact: line("HO_BRAND_CONTACT", 200)?,
         footer: line("HO_BRAND_FOOTER", 300)?,
@@ -199,7 +217,7 @@ mod tests {
         }
         let notes = read(&[("HO_MAIL_NOTES", "outcome, withdrawn")])
             .unwrap()
-            .mail_notes;
+            .notifications;
         assert!(!notes.reminders && notes.outcome && notes.withdrawn);
     }
 }

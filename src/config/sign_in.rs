@@ -1,4 +1,4 @@
-//! Sign-in with Microsoft Entra ID, as it is set up.
+//! The settings of sign-in with Microsoft Entra ID.
 
 use uuid::Uuid;
 
@@ -7,21 +7,22 @@ use super::lookup::{Lookup, unusable};
 use crate::azure::easy_auth::normalize;
 use crate::azure::{SignIn, SignInPolicy};
 
-/// Whether sign-in is on at all, and for what. Whatever is set only in part would leave people with
-/// another protection than the operator meant, so it is refused.
+/// The settings of sign-in, or `None` if it is off. Incomplete settings would give less protection than the
+/// operator expects, so they are refused.
 pub(super) fn sign_in(get: &Lookup<'_>, behind_host: bool) -> Result<Option<SignIn>, ConfigError> {
     let patterns = get("HO_REQUIRE_ENTRA_FOR").map(|list| {
         let patterns = list.split(',').map(str::trim);
         let patterns: Vec<String> = patterns.map(normalize).collect();
-        match patterns.iter().any(String::is_empty) {
-            true => Err(unusable(
+        if patterns.iter().any(String::is_empty) {
+            Err(unusable(
                 "HO_REQUIRE_ENTRA_FOR",
-                "it must list action descriptions, with `*` for anything",
-            )),
-            false => Ok(patterns),
+                "it must be a list of action descriptions, separated by commas, with `*` for any text",
+            ))
+        } else {
+            Ok(patterns)
         }
     });
-    let needed = match (get("HO_IDENTITY").as_deref(), patterns.transpose()?) {
+    let policy = match (get("HO_IDENTITY").as_deref(), patterns.transpose()?) {
         (Some("entra"), None) => SignInPolicy::Always,
         (None | Some("link"), Some(patterns)) => SignInPolicy::For(patterns),
         (None | Some("link"), None) => {
@@ -29,34 +30,39 @@ pub(super) fn sign_in(get: &Lookup<'_>, behind_host: bool) -> Result<Option<Sign
                 None => Ok(None),
                 Some(_) => Err(unusable(
                     "HO_ENTRA_TENANT",
-                    "nothing asks for sign-in: set HO_IDENTITY=entra or HO_REQUIRE_ENTRA_FOR",
+                    "no setting requires sign-in: set HO_IDENTITY=entra or HO_REQUIRE_ENTRA_FOR",
                 )),
             };
         }
         (Some("entra"), Some(_)) => {
             return Err(unusable(
                 "HO_REQUIRE_ENTRA_FOR",
-                "with HO_IDENTITY=entra every action needs sign-in",
+                "HO_IDENTITY=entra requires sign-in for every action",
             ));
         }
-        (Some(_), _) => return Err(unusable("HO_IDENTITY", "it must be link or entra")),
+        (Some(_), _) => return Err(unusable("HO_IDENTITY", "it must be `link` or `entra`")),
     };
     let tenant = get("HO_ENTRA_TENANT").ok_or(ConfigError::Missing {
         name: "HO_ENTRA_TENANT",
-        why: "sign-in counts for the members of one directory",
+        why: "sign-in needs the directory whose members may decide",
     })?;
-    let tenant = Uuid::parse_str(&tenant)
-        .map_err(|_| unusable("HO_ENTRA_TENANT", "it must be a directory's id, a GUID"))?;
-    // Without its sign-in the platform lets anybody say who they are; and so does a gate by itself.
+    let tenant = Uuid::parse_str(&tenant).map_err(|_| {
+        unusable(
+            "HO_ENTRA_TENANT",
+            "it must be the id of a directory, a GUID",
+        )
+    })?;
+    // Otherwise any client could send the header that names the signed-in person.
     let is_on = behind_host
         && get("WEBSITE_AUTH_ENABLED").is_some_and(|on| on.eq_ignore_ascii_case("true"));
-    match is_on {
-        true => Ok(Some(SignIn { tenant, needed })),
-        false => Err(unusable(
+    if is_on {
+        Ok(Some(SignIn { tenant, policy }))
+    } else {
+        Err(unusable(
             "WEBSITE_AUTH_ENABLED",
-            "the platform sets it to True where its authentication is on, before the Functions host, \
-             and only then can it be believed who has signed in",
-        )),
+            "sign-in needs App Service authentication in front of the Functions host; the platform \
+             sets this to True where it is on",
+        ))
     }
 }
 
@@ -73,16 +79,16 @@ mod tests {
     fn sign_in_is_set_up_as_a_whole_or_not_at_all() {
         let entra = ("HO_IDENTITY", "entra");
         let some = ("HO_REQUIRE_ENTRA_FOR", "Delete *, Pay*");
-        let needed = |settings: &[_]| {
+        let policy = |settings: &[_]| {
             let config = read(&[settings, &HOST].concat()).unwrap();
-            config.sign_in.map(|it| it.needed)
+            config.sign_in.map(|it| it.policy)
         };
-        assert_eq!(needed(&[ON]), None);
-        assert_eq!(needed(&[("HO_IDENTITY", "link"), ON]), None);
-        assert_eq!(needed(&[entra, TENANT, ON]), Some(SignInPolicy::Always));
+        assert_eq!(policy(&[ON]), None);
+        assert_eq!(policy(&[("HO_IDENTITY", "link"), ON]), None);
+        assert_eq!(policy(&[entra, TENANT, ON]), Some(SignInPolicy::Always));
         let patterns = vec!["delete *".to_owned(), "pay*".to_owned()];
         assert_eq!(
-            needed(&[some, TENANT, ON]),
+            policy(&[some, TENANT, ON]),
             Some(SignInPolicy::For(patterns))
         );
         for (settings, at_fault) in [
@@ -109,7 +115,10 @@ mod tests {
             let error = error.unwrap_err().to_string();
             assert!(error.starts_with(at_fault), "{settings:?}: {error}");
         }
-        let by_itself = read(&[entra, TENANT, ON]).unwrap_err().to_string();
-        assert!(by_itself.starts_with("WEBSITE_AUTH_ENABLED"), "{by_itself}");
+        let without_host = read(&[entra, TENANT, ON]).unwrap_err().to_string();
+        assert!(
+            without_host.starts_with("WEBSITE_AUTH_ENABLED"),
+            "{without_host}"
+        );
     }
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::error::ConfigError;
-use super::lookup::{HOME, Lookup, principal, resource, set, unusable};
+use super::lookup::{HOME, Lookup, non_empty, principal, resource, unusable};
 use crate::azure::http;
 use crate::keys::{LinkKeys, NamedKey, keyring};
 use crate::store::{Account, GateIdSetting, RowSettings, RowVersion, Store};
@@ -45,7 +45,7 @@ impl TableSettings {
     /// # Errors
     /// When one is missing or cannot be used.
     pub fn read(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
-        Self::of(&|name| set(&lookup, name), false)
+        Self::of(&|name| non_empty(&lookup, name), false)
     }
 
     pub(super) fn of(get: &Lookup<'_>, production: bool) -> Result<Self, ConfigError> {

@@ -10,7 +10,7 @@ use super::state::{State, Status};
 use crate::values::{Address, Timestamp};
 use std::time::Duration;
 
-/// Requests with a shorter life get no reminders.
+/// Requests with a shorter time to decide get no reminders.
 const REMINDERS_FROM: Duration = Duration::from_secs(600);
 
 /// A request and everything that happened to it.
@@ -20,11 +20,11 @@ pub struct Approval {
     pub request: Request,
     /// The state as stored; [`Approval::status`] is the state at a given time.
     pub state: State,
-    /// The people who are asked; at least one.
+    /// The people who may decide; at least one.
     pub approvers: Vec<Approver>,
     /// The first decision that arrived after the deadline.
     pub late: Option<LateDecision>,
-    /// The transitions, in order.
+    /// One event for each transition, in order.
     pub history: Vec<Event>,
 }
 
@@ -60,7 +60,7 @@ impl Approval {
         approval
     }
 
-    /// The status at `now`: the deadline holds even before it is stored.
+    /// The status at `now`: a deadline that has passed counts before the timeout is stored.
     pub fn status(&self, now: Timestamp) -> Status {
         match self.state.status() {
             Status::Pending if now >= self.request.expires_at => Status::Timeout,
@@ -81,7 +81,6 @@ impl Approval {
         }
     }
 
-    /// The decision, if an approver made one.
     pub fn decision(&self) -> Option<&Decision> {
         match &self.state {
             State::Approved { decision, .. } | State::Rejected(decision) => Some(decision),
@@ -89,7 +88,7 @@ impl Approval {
         }
     }
 
-    /// The decision as it was proposed for signing, and its receipt.
+    /// The proposal that was signed, and its receipt.
     pub fn signed_decision(&self) -> Option<(Proposal, &str)> {
         let run_by = match &self.state {
             State::Approved { run_by, .. } => Some(*run_by),
@@ -112,7 +111,7 @@ impl Approval {
         Some((proposal, receipt))
     }
 
-    /// When it was decided or otherwise closed, as stored.
+    /// The stored time at which it was decided or otherwise closed.
     pub fn closed_at(&self) -> Option<Timestamp> {
         match &self.state {
             State::Pending => None,

@@ -1,4 +1,4 @@
-//! A person who is asked for a decision, and the deliveries to them.
+//! A person who may decide, and the deliveries to them.
 
 use super::delivery::{Delivery, DeliveryState, Notice};
 use crate::values::{Address, Timestamp};
@@ -9,21 +9,20 @@ pub const MAX_WRONG_CODES: u32 = 5;
 /// An approver of one request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Approver {
-    /// Their address.
     pub address: Address,
-    /// The id of the key that their link token and one-time code are derived with.
+    /// The id of the key from which their link token and one-time code are derived.
     pub link_key: String,
-    /// The approver MAC: binds this address to this request under that key. An approver added to the
-    /// table by hand has none that verifies, and so no link; nor has one whose request was changed.
+    /// The approver MAC: binds this address to this request under that key. It does not verify for an
+    /// approver who was added to the table by hand or whose request was changed, so neither has a link.
     pub mac: String,
-    /// The wrong codes submitted with their link.
+    /// The number of wrong codes submitted with their link.
     pub wrong_codes: u32,
-    /// The notices to them: the request, its reminders, the outcome.
+    /// The deliveries of the request, its reminders and the outcome notice.
     pub deliveries: Vec<Delivery>,
 }
 
 impl Approver {
-    /// Whether their link can no longer approve, after too many wrong codes.
+    /// Whether approving by their link is locked, after too many wrong codes.
     pub fn is_locked(&self) -> bool {
         self.wrong_codes >= MAX_WRONG_CODES
     }
@@ -43,7 +42,7 @@ impl Approver {
             .any(|delivery| delivery.notice == Notice::Request && delivery.may_have_arrived())
     }
 
-    /// Drops what is not sent yet, and queues an outcome notice if the request may have arrived.
+    /// Drops unsent deliveries, and queues an outcome notice if the request may have arrived.
     pub(super) fn close_deliveries(&mut self, now: Timestamp) {
         for delivery in &mut self.deliveries {
             let is_unsent = match delivery.state {
@@ -64,8 +63,8 @@ impl Approver {
         }
     }
 
-    /// Removes due reminders that are pointless: to an approver the request never reached, a reminder
-    /// would be the request itself; and once the final reminder is due, the first one is obsolete.
+    /// Removes due reminders that serve no purpose: if the request itself never arrived, a reminder
+    /// would only repeat it; and once the final reminder is due, the first one is obsolete.
     pub(super) fn drop_pointless_reminders(&mut self, now: Timestamp) {
         let was_asked = self.was_asked();
         let final_was_due = self.deliveries.iter().any(|delivery| {

@@ -9,15 +9,15 @@ use crate::values::Timestamp;
 /// The result of a claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ClaimResult {
-    /// The claimant may run the action, once.
+    /// The claimant may run the action once.
     Granted,
-    /// It must not run.
+    /// The action must not run.
     Refused,
 }
 
 impl Approval {
-    /// Claims an approval, once: the same `nonce` gets the same result again, any other is refused.
-    /// Stores a deadline that has passed.
+    /// Claims an approval. It is granted once: the same `nonce` gets the same result again, any other is
+    /// refused. Stores a timeout or a lapse that is due.
     pub fn claim(&mut self, nonce: &str, now: Timestamp) -> ClaimResult {
         self.expire(now);
         self.lapse(now);
@@ -38,11 +38,11 @@ impl Approval {
         }
     }
 
-    /// Records the outcome that the claimant reports: success, or failure with its error text. The same
-    /// report again changes nothing.
+    /// Records the outcome that the claimant reports: success, or failure with its error text. A repeated
+    /// report changes nothing.
     ///
     /// # Errors
-    /// When nothing was claimed, or another outcome was reported before.
+    /// When nothing was claimed, or a different outcome was reported before.
     pub fn report(
         &mut self,
         report: Result<(), Option<String>>,

@@ -1,4 +1,4 @@
-//! Whether the history explains the state. Every transition changes both, so a row in which one of
+//! Checks the state against the history. Every transition changes both, so a row in which only one of
 //! them was edited contradicts itself.
 
 use super::approval::Approval;
@@ -7,7 +7,7 @@ use super::history::{Event, EventKind};
 use super::state::State;
 use crate::values::{Address, Timestamp};
 
-/// An entry that the history must have; with time and approver where the state knows them too.
+/// An event that the history must have, with the time and the approver where the state has them too.
 type ExpectedEvent<'a> = (EventKind, Option<Timestamp>, Option<&'a Address>);
 
 impl Approval {

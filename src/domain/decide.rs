@@ -17,26 +17,22 @@ pub struct CheckedForm {
     pub approver: usize,
     /// How they were identified.
     pub assurance: Assurance,
-    /// Whether the form was made for the request as it was shown.
+    /// Whether the form belongs to the request as stored, by its CSRF token.
     pub is_current: bool,
-    /// Approve or reject.
     pub verdict: Verdict,
-    /// The approver's comment.
     pub comment: Option<String>,
-    /// The one-time code in it.
     pub code: CodeCheck,
 }
 
-/// A one-time code compared with the right one.
+/// The result of checking a one-time code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the names say it")]
 pub enum CodeCheck {
     Missing,
     Wrong,
     Right,
 }
 
-/// What to do next about a form.
+/// The next step for a form.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DecisionStep {
     /// It decides the request: sign the proposal and [`Approval::record`] it.
@@ -45,7 +41,7 @@ pub enum DecisionStep {
     Done(DecisionResult),
 }
 
-/// What a form led to.
+/// The result of a form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DecisionResult {
     /// The request has this approver's decision, from this form or an earlier one.
@@ -54,17 +50,14 @@ pub enum DecisionResult {
     AlreadyClosed,
     /// The deadline had passed.
     Late,
-    /// The form was not for the request as it is.
+    /// The form does not belong to the request as stored.
     Stale,
-    /// This approver's link can no longer approve.
+    /// Approving by this approver's link is locked.
     Locked,
     /// An approval by link needs the one-time code.
     CodeMissing,
-    /// The code was wrong; `left` more attempts before the link is locked.
-    CodeWrong {
-        /// Attempts left.
-        left: u32,
-    },
+    /// The code was wrong; after `left` more wrong codes the link is locked.
+    CodeWrong { left: u32 },
 }
 
 impl Approval {
@@ -97,7 +90,7 @@ impl Approval {
         })
     }
 
-    /// Records a signed proposal of [`Approval::submit_decision`], in the same write.
+    /// Records a signed proposal from [`Approval::submit_decision`], in the same write.
     pub fn record(&mut self, proposal: Proposal, receipt: String) -> DecisionResult {
         let Proposal {
             by,
@@ -129,7 +122,7 @@ impl Approval {
         DecisionResult::Recorded
     }
 
-    /// A rejection needs no code, since a wrong rejection is safe; a signed-in person needs none.
+    /// A rejection needs no code, since a forged rejection is harmless; nor does a signed-in person.
     fn check_code(&mut self, form: &CheckedForm, now: Timestamp) -> Result<(), DecisionResult> {
         if form.verdict == Verdict::Reject || form.assurance != Assurance::Link {
             return Ok(());

@@ -6,8 +6,7 @@ use super::word::words;
 use crate::values::{Address, Timestamp};
 
 words! {
-    /// Yes or no.
-    #[expect(missing_docs, reason = "yes and no")]
+    /// An approver's choice.
     pub enum Verdict {
         Approve,
         Reject,
@@ -17,14 +16,14 @@ words! {
 /// How an approver was identified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Assurance {
-    /// By the link token in their email; an approval also took the one-time code.
+    /// By the link token in their email; an approval also required the one-time code.
     Link,
     /// By signing in with Microsoft Entra ID, as the member with this object id.
     Entra(Uuid),
 }
 
 impl Assurance {
-    /// The word in rows.
+    /// The word in stored rows.
     pub fn word(self) -> &'static str {
         match self {
             Self::Link => "Link",
@@ -32,7 +31,7 @@ impl Assurance {
         }
     }
 
-    /// The person's object id in the directory.
+    /// The person's object id in Microsoft Entra ID.
     pub fn object_id(self) -> Option<Uuid> {
         match self {
             Self::Link => None,
@@ -48,9 +47,7 @@ pub struct Decision {
     pub by: Address,
     /// How they were identified.
     pub assurance: Assurance,
-    /// Their comment.
     pub comment: Option<String>,
-    /// When they decided.
     pub at: Timestamp,
     /// The signed receipt, made in the same write.
     pub receipt: String,
@@ -63,16 +60,13 @@ pub struct Proposal {
     pub by: Address,
     /// How they were identified.
     pub assurance: Assurance,
-    /// Their comment.
     pub comment: Option<String>,
-    /// When they decided.
     pub at: Timestamp,
-    /// The time before which an approval must be claimed; `None` for a rejection.
+    /// The deadline for claiming an approval; `None` for a rejection.
     pub run_by: Option<Timestamp>,
 }
 
 impl Proposal {
-    /// Approval or rejection.
     pub fn verdict(&self) -> Verdict {
         if self.run_by.is_some() {
             Verdict::Approve
@@ -89,6 +83,5 @@ pub struct LateDecision {
     pub by: Address,
     /// What they would have decided.
     pub verdict: Verdict,
-    /// When it arrived.
     pub at: Timestamp,
 }

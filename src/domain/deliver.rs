@@ -7,7 +7,7 @@ use super::state::{State, Status};
 use crate::values::Timestamp;
 
 impl Approval {
-    /// How many of the approvers the request reached.
+    /// Whether the request reached all, some or none of the approvers.
     pub fn deliverable(&self) -> Deliverable {
         let mut deliveries = self.approvers.iter().map(|one| one.request_delivery());
         let all_sent = deliveries
@@ -33,8 +33,8 @@ impl Approval {
             .min()
     }
 
-    /// Leases every delivery that is due, so that no other instance sends it meanwhile. Drops notices
-    /// that `settings` exclude.
+    /// Leases every due delivery, so that no other instance sends it at the same time. Drops notices that
+    /// `settings` exclude.
     pub fn lease_deliveries(
         &mut self,
         settings: NotificationSettings,
@@ -64,8 +64,8 @@ impl Approval {
         leased
     }
 
-    /// Records the result of an attempt, unless a later attempt has started. Ends a pending request that
-    /// no approver can ever receive.
+    /// Records the result of an attempt, unless a later attempt has started. Closes a pending request
+    /// whose delivery has failed permanently for every approver.
     pub fn record_delivery_result(
         &mut self,
         attempt: SendAttempt,

@@ -1,4 +1,4 @@
-//! The delivery of one notice to one approver: when it is due, and the result of each attempt.
+//! The delivery of one notice to one approver: its schedule, and the result of each attempt.
 
 use std::time::Duration;
 
@@ -7,8 +7,8 @@ use super::word::words;
 use crate::values::Timestamp;
 
 /// How long a send lease lasts: time for one attempt, after which another instance may send. With the
-/// sweep's minute it stays well under the 150 seconds within which a delivery interrupted by a crash
-/// must be attempted again.
+/// sweep's interval of a minute, a delivery interrupted by a crash is attempted again well within the
+/// 150 seconds that the gate guarantees.
 const SEND_LEASE: Duration = Duration::from_secs(60);
 
 /// The pause after the mail service rejected the gate's settings.
@@ -21,34 +21,32 @@ const RETRY_PAUSES: [u64; 7] = [30, 60, 120, 300, 600, 1_200, 1_800];
 /// The attempts at an outcome notice, after which it counts as failed.
 const MAX_OUTCOME_ATTEMPTS: u32 = 12;
 
-/// A notice to one approver, and how far its delivery is.
+/// A notice to one approver, and the progress of its delivery.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Delivery {
-    /// What it tells.
     pub notice: Notice,
-    /// The attempts started so far.
+    /// The number of attempts started.
     pub attempts: u32,
-    /// How far it is.
     pub state: DeliveryState,
     /// Why the last attempt failed.
     pub fault: Option<DeliveryFault>,
 }
 
 words! {
-    /// What an email tells an approver.
+    /// The kind of a notification.
     pub enum Notice {
         /// The request for a decision.
         Request = "Question",
-        /// A reminder at half of the request's life.
+        /// A reminder after half of the time to decide.
         Reminder,
-        /// The last reminder, at 85 % of its life.
+        /// The last reminder, after 85 % of it.
         FinalReminder = "LastReminder",
-        /// How the request ended.
+        /// The outcome notice, after the request has ended.
         Outcome,
     }
 }
 
-/// How far a delivery is.
+/// The progress of a delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DeliveryState {
     /// Due at this time, for the first time or again.
@@ -59,18 +57,17 @@ pub enum DeliveryState {
     Sent(Timestamp),
     /// Failed permanently.
     Failed(Timestamp),
-    /// Two attempts in a row ended without a clear result; it is not sent again.
+    /// The outcome of two attempts in a row is unknown; it is not sent again.
     Unknown(Timestamp),
     /// No longer useful, so never sent.
     Dropped(Timestamp),
 }
 
-/// An attempt that this process holds the send lease for.
+/// An attempt for which this process holds the send lease.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SendAttempt {
     /// The index of the approver.
     pub approver: usize,
-    /// Which notice.
     pub notice: Notice,
     /// The number of the attempt, from 1.
     pub number: u32,
@@ -81,7 +78,7 @@ pub struct SendAttempt {
 pub enum SendResult {
     /// The mail service accepted it.
     Sent,
-    /// It was not accepted, or the result is unclear; with the pause the service asked for.
+    /// It was not accepted, or the outcome is unknown; with the pause that the service requested.
     Failed(DeliveryFault, Option<Duration>),
 }
 
@@ -90,11 +87,11 @@ words! {
     pub enum DeliveryFault {
         /// Permanent: the address or the message was refused.
         Refused,
-        /// Transient: the mail service is down or busy.
+        /// Transient: the mail service is unavailable.
         Unavailable,
         /// The mail service rejected the gate's settings.
         Misconfigured,
-        /// The result is unclear: the message may have been accepted.
+        /// The outcome is unknown: the message may have been accepted.
         Unclear,
     }
 }
@@ -102,16 +99,14 @@ words! {
 /// Which notices beyond the request itself are sent (`HO_MAIL_NOTES`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NotificationSettings {
-    /// Reminders.
     pub reminders: bool,
-    /// Outcomes.
+    /// Outcome notices, except of withdrawals.
     pub outcome: bool,
-    /// Withdrawals.
+    /// Outcome notices of withdrawals.
     pub withdrawn: bool,
 }
 
 impl NotificationSettings {
-    /// Every notice.
     pub const ALL: Self = Self {
         reminders: true,
         outcome: true,
@@ -129,13 +124,11 @@ impl NotificationSettings {
 }
 
 words! {
-    /// How many of the approvers the request reached.
+    /// Whether the request reached all, some or none of the approvers.
     pub enum Deliverable {
-        /// All of them.
         Ok,
-        /// Some of them.
+        /// Some.
         Degraded,
-        /// None so far.
         None,
     }
 }
@@ -156,7 +149,7 @@ impl Delivery {
         }
     }
 
-    /// Whether the message was accepted, as far as is known.
+    /// Whether the message was accepted or may have been.
     pub(super) fn may_have_arrived(&self) -> bool {
         matches!(
             self.state,

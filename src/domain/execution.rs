@@ -1,51 +1,30 @@
-//! What the agent does with an approval.
+//! The execution of an approved action, from the claim to the reported outcome.
 
 use crate::values::Timestamp;
 
-/// The execution of an approved action. Everything after `Executing` is reported by the agent.
+/// The execution of an approved action. `Executed` and `Failed` are what the agent reported.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Execution {
     /// Not claimed yet.
     Awaited,
     /// Claimed; the action is running.
-    Executing {
-        /// When it was claimed.
-        at: Timestamp,
-        /// The nonce of the claim.
-        nonce: String,
-    },
+    Executing { at: Timestamp, nonce: String },
     /// Reported as successful.
-    Executed {
-        /// When it was reported.
-        at: Timestamp,
-        /// The nonce of the claim.
-        nonce: String,
-    },
+    Executed { at: Timestamp, nonce: String },
     /// Reported as failed.
     Failed {
-        /// When it was reported.
         at: Timestamp,
-        /// The nonce of the claim.
         nonce: String,
-        /// The agent's error text.
         error: Option<String>,
     },
     /// No outcome was reported in time.
-    Unknown {
-        /// When that was recorded.
-        at: Timestamp,
-        /// The nonce of the claim.
-        nonce: String,
-    },
+    Unknown { at: Timestamp, nonce: String },
     /// Not claimed in time.
-    Lapsed {
-        /// The end of the time to claim.
-        at: Timestamp,
-    },
+    Lapsed { at: Timestamp },
 }
 
 impl Execution {
-    /// The word in rows and answers; `None` until the approval is claimed or lapses.
+    /// The word in rows and responses; `None` until the approval is claimed or lapses.
     pub fn word(&self) -> Option<&'static str> {
         match self {
             Self::Awaited => None,

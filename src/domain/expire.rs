@@ -1,4 +1,4 @@
-//! What time alone brings about: timeout, lapse, unknown outcome; and when to look next.
+//! Transitions caused by time: timeout, lapse, unknown outcome; and when the next one is due.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use super::state::State;
 use crate::values::Timestamp;
 
 impl Approval {
-    /// Stores what time alone has brought about: `Timeout`, `Lapsed`, `ExecutionUnknown`.
+    /// Applies the transitions that are due by time: `Timeout`, `Lapsed`, `ExecutionUnknown`.
     pub fn apply_timeouts(&mut self, outcome_within: Duration, now: Timestamp) {
         self.expire(now);
         self.lapse(now);
@@ -26,8 +26,8 @@ impl Approval {
         }
     }
 
-    /// When the sweep must process it next: for a delivery, the deadline, a lapse, or a missing
-    /// outcome. `None` when nothing remains to be done.
+    /// When the sweep must process the request next: for a delivery, the deadline, a lapse, or a missing
+    /// outcome. `None` if nothing will ever be due.
     pub fn next_due(&self, outcome_within: Duration) -> Option<Timestamp> {
         let by_state = match &self.state {
             State::Pending => Some(self.request.expires_at),
@@ -49,7 +49,7 @@ impl Approval {
             .min()
     }
 
-    /// Stores a timeout once the deadline has passed.
+    /// Closes a pending request once its deadline has passed.
     pub(super) fn expire(&mut self, now: Timestamp) {
         let at = self.request.expires_at;
         if self.state == State::Pending && now >= at {
@@ -57,7 +57,7 @@ impl Approval {
         }
     }
 
-    /// Stores a lapse once the time to claim has passed.
+    /// Records a lapse once the time to claim has passed.
     pub(super) fn lapse(&mut self, now: Timestamp) {
         if let State::Approved {
             execution: execution @ Execution::Awaited,

@@ -6,17 +6,14 @@ use crate::values::{Address, Timestamp};
 /// One entry of the history.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
-    /// When it happened.
     pub at: Timestamp,
-    /// What happened.
     pub what: EventKind,
-    /// The approver who did it, if one did.
+    /// The approver who caused it, if one did.
     pub by: Option<Address>,
 }
 
 words! {
-    /// What can happen.
-    #[expect(missing_docs, reason = "the names say it")]
+    /// The kinds of events.
     pub enum EventKind {
         Submitted,
         Approved,

@@ -1,4 +1,4 @@
-//! What an agent asks approval for.
+//! The request that an agent submits.
 
 use std::fmt;
 
@@ -17,27 +17,24 @@ pub struct Request {
     pub reason: Option<String>,
     /// The person on whose behalf the agent acts; never an approver.
     pub on_behalf_of: Option<Address>,
-    /// The digest of the secret that claim, outcome and withdraw must present.
+    /// The digest of the secret that calls of claim, outcome and withdraw must present.
     pub claimant: Option<Digest>,
     /// The digest of the submitted body, which identifies a repeat.
     pub digest: Digest,
-    /// When it was stored.
     pub requested_at: Timestamp,
-    /// The deadline: from this moment no decision counts.
+    /// The deadline: from this moment on no decision counts.
     pub expires_at: Timestamp,
 }
 
 /// The arguments of an action in canonical form (RFC 8785), and the digest of that text.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Parameters {
-    /// The canonical JSON.
     pub json: String,
-    /// Its SHA-256.
     pub digest: Digest,
 }
 
 impl fmt::Debug for Parameters {
-    /// Only the digest: parameters must not reach a log.
+    /// Writes only the digest: parameters must not reach a log.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Parameters({})", self.digest)
     }

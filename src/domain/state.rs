@@ -7,7 +7,6 @@ use crate::values::Timestamp;
 
 words! {
     /// The names of the states.
-    #[expect(missing_docs, reason = "they are the states")]
     pub enum Status {
         Pending,
         Approved,
@@ -18,41 +17,30 @@ words! {
     }
 }
 
-/// The state of a request, with the facts that exist only in that state.
+/// The state of a request, with the data that only that state has.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum State {
     /// No decision yet.
     Pending,
     /// An approver approved it.
     Approved {
-        /// The decision.
         decision: Decision,
-        /// From this moment the approval can no longer be claimed.
+        /// From this moment on the approval can no longer be claimed.
         run_by: Timestamp,
-        /// What the agent did with it.
         execution: Execution,
     },
     /// An approver rejected it.
     Rejected(Decision),
     /// The deadline passed without a decision.
-    Timeout {
-        /// The deadline.
-        at: Timestamp,
-    },
+    Timeout { at: Timestamp },
     /// The agent withdrew it.
-    Cancelled {
-        /// When.
-        at: Timestamp,
-    },
+    Cancelled { at: Timestamp },
     /// Delivery to every approver failed permanently.
-    Undeliverable {
-        /// When that was found.
-        at: Timestamp,
-    },
+    Undeliverable { at: Timestamp },
 }
 
 impl State {
-    /// Its name, without regard to the clock.
+    /// The name of the stored state; ignores the time.
     pub fn status(&self) -> Status {
         match self {
             Self::Pending => Status::Pending,

@@ -6,7 +6,7 @@ use super::state::{State, Status};
 use crate::values::Timestamp;
 
 impl Approval {
-    /// The agent withdraws its request. Withdrawing again changes nothing.
+    /// Withdraws the request. Withdrawing it again changes nothing.
     ///
     /// # Errors
     /// When the request is no longer pending.

@@ -1,7 +1,7 @@
 //! Enums whose variants are stored and shown as words.
 
-/// Declares an enum with `word` and `from_word`. A variant is its own word unless another one follows
-/// `=`.
+/// Declares an enum with `word` and `from_word`. The word of a variant is its name, unless another one
+/// follows `=`.
 macro_rules! words {
     ($(#[$meta:meta])* pub enum $name:ident {
         $($(#[$doc:meta])* $variant:ident $(= $word:literal)?,)*
@@ -11,12 +11,11 @@ macro_rules! words {
         pub enum $name { $($(#[$doc])* $variant,)* }
 
         impl $name {
-            /// The word in rows, logs and answers.
+            /// The word in rows, logs and responses.
             pub fn word(self) -> &'static str {
                 match self { $(Self::$variant => $crate::domain::word::word!($variant $($word)?),)* }
             }
 
-            /// Parses a word.
             pub fn from_word(word: &str) -> Option<Self> {
                 $(if word == $crate::domain::word::word!($variant $($word)?) {
                     return Some(Self::$variant);

@@ -1,14 +1,14 @@
-//! Reads from the headers who has signed in at the decision page.
+//! Identifies the caller of the decision page from the headers.
 
 use axum::http::HeaderMap;
 
 use crate::app::{App, Caller};
 use crate::azure::{Member, NotSignedIn, SignIn};
 
-/// The header in which the platform names the signed-in person.
+/// The header in which the platform passes the claims of the signed-in person.
 const PRINCIPAL: &str = "x-ms-client-principal";
 
-/// Headers with which programs sign in; browsers send neither.
+/// Headers with which programs authenticate; browsers send neither.
 const PROGRAM_HEADERS: [&str; 2] = ["authorization", "x-zumo-auth"];
 
 /// The caller with these headers and this link token.
@@ -29,10 +29,10 @@ fn member(sign_in: &SignIn, headers: &HeaderMap) -> Result<Member, NotSignedIn> 
     }
     let mut principals = headers.get_all(PRINCIPAL).iter();
     match (principals.next(), principals.next()) {
-        (None, _) => Err(NotSignedIn::Nobody),
+        (None, _) => Err(NotSignedIn::Anonymous),
         (Some(principal), None) => {
-            sign_in.member(principal.to_str().map_err(|_| NotSignedIn::Unclear)?)
+            sign_in.parse_member(principal.to_str().map_err(|_| NotSignedIn::Invalid)?)
         }
-        (Some(_), Some(_)) => Err(NotSignedIn::Unclear),
+        (Some(_), Some(_)) => Err(NotSignedIn::Invalid),
     }
 }

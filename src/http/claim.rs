@@ -1,4 +1,4 @@
-//! `POST /api/claim/{id}`: an agent claims an approval, once, to run the action.
+//! `POST /api/claim/{id}`: an agent claims an approval before it runs the action.
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -31,7 +31,7 @@ pub(super) async fn claim(
         }
         Some(_) => {
             let (least, most) = (NONCE_CHARS.start(), NONCE_CHARS.end());
-            fields.fault(
+            fields.add_error(
                 "/nonce",
                 format!("must have {least} to {most} characters of [A-Za-z0-9._-]"),
             );

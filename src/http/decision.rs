@@ -1,8 +1,8 @@
 //! `GET|POST /api/decision/{id}`: the decision page, and the form on it.
 //!
-//! `GET` changes nothing. Only the form decides, and to approve it takes the one-time code, which the
-//! email prints apart from the link, or a signed-in person: a program that follows every link and presses
-//! every button has neither.
+//! `GET` changes nothing; only the form decides. An approval also requires the one-time code, which the
+//! email prints separately from the link, or a signed-in person: a program that follows every link and
+//! submits every form has neither.
 
 mod form;
 mod pages;
@@ -34,7 +34,7 @@ pub(super) async fn open(
     };
     match opened.await {
         Ok((approval, identified)) => pages::show(&app, &approval, identified, None, None),
-        Err(error) => pages::failed(&app, &caller, id.ok(), error),
+        Err(error) => pages::show_error(&app, &caller, id.ok(), error),
     }
 }
 
@@ -63,16 +63,16 @@ pub(super) async fn decide(
         Ok((approval, identified, result, form))
     };
     match decided.await {
-        Ok((approval, _, DecisionResult::Recorded, _)) => pages::see_other(&approval, &caller.link),
+        Ok((approval, _, DecisionResult::Recorded, _)) => pages::redirect(&approval, &caller.link),
         Ok((approval, identified, result, form)) => {
             pages::show(&app, &approval, identified, Some(result), form.comment)
         }
-        Err(error) => pages::failed(&app, &caller, id.ok(), error),
+        Err(error) => pages::show_error(&app, &caller, id.ok(), error),
     }
 }
 
-/// Whether the browser says that the form was on a page of the gate. Forms on other sites have neither
-/// header, or another value.
+/// Whether the form was on a page of the gate, by the headers that a browser sets and a page cannot. For a
+/// form on another site, both are missing or have other values.
 fn is_same_origin(app: &App, headers: &HeaderMap) -> bool {
     let value = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     value("sec-fetch-site") == Some("same-origin")

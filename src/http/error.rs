@@ -1,4 +1,4 @@
-//! Every way a call can fail, and the one place that maps failures to status codes.
+//! All errors of a call, and their status codes and problem documents.
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -7,31 +7,24 @@ use human_oversight_protocol::types::{FieldError, Problem};
 use crate::app::{self, ConflictReason};
 use crate::azure::NotSignedIn;
 
-/// A failed call. Its texts are for the caller unless they say otherwise, and never repeat what the
-/// caller sent.
+/// A failed call. The texts are for the caller unless stated otherwise, and never repeat the caller's input.
 #[derive(Clone, Debug)]
 pub(super) enum Error {
-    /// The syntax is wrong.
     BadRequest(String),
-    /// The caller may not do this.
     Forbidden(&'static str),
     /// The caller must sign in first.
     SignIn(NotSignedIn),
     /// The resource does not exist, or is hidden from this caller.
     NotFound,
-    /// The resource does not support the method.
     MethodNotAllowed,
     /// The body did not arrive in time.
     TooSlow,
     /// The state of the request does not allow it.
     Conflict(ConflictReason),
-    /// The agent already has this many open requests.
+    /// The agent has reached this limit of open requests.
     TooManyOpen(usize),
-    /// The body is too large.
     TooLarge(String),
-    /// The media type is not supported.
     MediaType(&'static str),
-    /// The content is invalid.
     Invalid(Vec<FieldError>),
     /// The stored row was changed outside the gate. The text is for the log.
     Integrity(String),
@@ -46,7 +39,6 @@ impl Error {
         self.kind().0
     }
 
-    /// The cause, for the log.
     pub(super) fn cause(&self) -> Option<&str> {
         match self {
             Self::Integrity(cause) | Self::Unavailable(cause) => Some(cause),
@@ -183,7 +175,7 @@ fn conflict_detail(reason: &ConflictReason) -> String {
     }
 }
 
-/// One invalid member.
+/// An error about one member of the body.
 pub(super) fn invalid(pointer: &str, detail: impl Into<String>) -> Error {
     Error::Invalid(vec![FieldError {
         pointer: pointer.to_owned(),
@@ -220,7 +212,7 @@ impl IntoResponse for Error {
             headers.insert(header::RETRY_AFTER, seconds.into());
         }
         if matches!(self, Self::Unavailable(_)) {
-            // File descriptors may have run out, and this connection holds one.
+            // The process may be out of file descriptors, and each connection takes one.
             let headers = response.headers_mut();
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }

@@ -1,4 +1,4 @@
-//! What handlers extract from a request beyond its body.
+//! Extractors for everything in a request except its body.
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -12,10 +12,10 @@ use super::error::Error;
 use crate::app::App;
 use crate::values::ApprovalId;
 
-/// The longest wait, well under the 230 s after which the cloud's front end gives up.
+/// Well under the 230 s after which the front end of Azure times out.
 const WAIT_SECONDS: RangeInclusive<u64> = 1..=100;
 
-/// The `{id}` in the path. An invalid id is not found.
+/// The `{id}` in the path; 404 if it is invalid.
 #[derive(Clone)]
 pub(super) struct Id(pub(super) ApprovalId);
 
@@ -30,7 +30,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Id {
     }
 }
 
-/// The `{id}` in the path, for a caller whose function key may act for its agent; not found for others.
+/// The `{id}` in the path, for a caller whose function key may act for its agent; 404 for other callers.
 pub(super) struct OwnId(pub(super) ApprovalId);
 
 impl FromRequestParts<Arc<App>> for OwnId {
@@ -47,8 +47,7 @@ impl FromRequestParts<Arc<App>> for OwnId {
     }
 }
 
-/// The function key, which the host has checked and passes on, from the header or the query; empty
-/// without one.
+/// The function key from the header or the query, which the host has checked; empty if there is none.
 pub(super) fn function_key(headers: &HeaderMap, query: Option<&str>) -> String {
     let header = headers.get("x-functions-key");
     let header = header.and_then(|value| value.to_str().ok().map(str::to_owned));
@@ -57,7 +56,7 @@ pub(super) fn function_key(headers: &HeaderMap, query: Option<&str>) -> String {
         .unwrap_or_default()
 }
 
-/// `?wait=N`, whole seconds.
+/// The query parameter `wait`, in seconds.
 pub(super) fn wait_parameter(query: Option<&str>) -> Result<Option<Duration>, Error> {
     let Some(text) = parameter(query.unwrap_or_default(), "wait") else {
         return Ok(None);
@@ -73,7 +72,7 @@ pub(super) fn wait_parameter(query: Option<&str>) -> Result<Option<Duration>, Er
     }
 }
 
-/// The first value of a name in a query or a form.
+/// The first value of a parameter in a query or a form.
 pub(super) fn parameter(encoded: &str, name: &str) -> Option<String> {
     form_urlencoded::parse(encoded.as_bytes())
         .find(|(key, _)| key == name)

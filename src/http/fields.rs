@@ -5,21 +5,20 @@ use serde_json::{Map, Value};
 
 use super::error::Error;
 
-/// The maximum length of a claimant's secret, in characters.
 const SECRET_CHARS: usize = 256;
 
-/// The members of a body, taken one by one. Faults are collected, so that one response names them all.
+/// The members of a body. Errors are collected, so that one response lists all of them.
 pub(super) struct Fields {
     members: Map<String, Value>,
     errors: Vec<FieldError>,
 }
 
-/// What a text may contain.
+/// The characters that a text may contain.
 #[derive(Clone, Copy)]
 pub(super) enum Text {
     /// One line: no control characters, and no bidirectional controls.
     Line,
-    /// Several lines: no control characters but line ends and tabs.
+    /// Several lines: no control characters except line ends and tabs.
     Prose,
 }
 
@@ -31,7 +30,7 @@ impl Fields {
         }
     }
 
-    pub(super) fn fault(&mut self, pointer: impl Into<String>, detail: impl Into<String>) {
+    pub(super) fn add_error(&mut self, pointer: impl Into<String>, detail: impl Into<String>) {
         self.errors.push(FieldError {
             pointer: pointer.into(),
             detail: detail.into(),
@@ -46,7 +45,7 @@ impl Fields {
     pub(super) fn required(&mut self, name: &str) -> Option<Value> {
         let value = self.members.remove(name);
         if value.is_none() {
-            self.fault(format!("/{name}"), "is missing");
+            self.add_error(format!("/{name}"), "is missing");
         }
         value
     }
@@ -82,56 +81,51 @@ impl Fields {
     ) -> Option<String> {
         let pointer = format!("/{name}");
         let Value::String(text) = value else {
-            self.fault(pointer, "must be a string");
+            self.add_error(pointer, "must be a string");
             return None;
         };
         let length = text.chars().count();
         if length < shortest || length > longest || (shortest > 0 && text.trim().is_empty()) {
-            self.fault(
+            self.add_error(
                 pointer,
                 format!("must have {shortest} to {longest} characters"),
             );
             return None;
         }
-        let unfit = |c: char| match kind {
+        let is_forbidden = |c: char| match kind {
             Text::Line => c.is_control() || is_direction_or_line(c),
             Text::Prose => c.is_control() && !matches!(c, '\n' | '\r' | '\t'),
         };
-        if text.contains(unfit) {
+        if text.contains(is_forbidden) {
             let detail = match kind {
                 Text::Line => "must be one line without control characters",
                 Text::Prose => "must not have control characters other than line ends and tabs",
             };
-            self.fault(pointer, detail);
+            self.add_error(pointer, detail);
             return None;
         }
         Some(text)
     }
 
-    /// The claimant's secret, where the request named its digest.
+    /// The claimant's secret, for a request that has its digest.
     pub(super) fn secret(&mut self) -> Option<String> {
         match self.optional("secret")? {
             Value::String(secret) if secret.chars().count() <= SECRET_CHARS => Some(secret),
             _ => {
                 let limit = format!("must be a string of at most {SECRET_CHARS} characters");
-                self.fault("/secret", limit);
+                self.add_error("/secret", limit);
                 None
             }
         }
     }
 
-    /// Reports every fault found, and unknown members.
-    ///
     /// # Errors
-    /// When there is any.
+    /// When a member is invalid or unknown.
     pub(super) fn finish(mut self) -> Result<(), Error> {
-        // The names come from the caller, so they are not repeated.
+        // Not their names, which are the caller's input.
         if !self.members.is_empty() {
             let unknown = self.members.len();
-            self.fault(
-                "",
-                format!("has {unknown} member(s) that are not known here"),
-            );
+            self.add_error("", format!("has {unknown} unknown member(s)"));
         }
         if self.errors.is_empty() {
             Ok(())

@@ -1,5 +1,5 @@
-//! `/inbox`: the mails that the file transport wrote, for a developer to read. There is no such
-//! route in production: whoever reads these mails can approve.
+//! `/inbox`: the emails that the file transport wrote, in local development. Production has no such route,
+//! since anyone who can read these emails can approve.
 
 use std::path::Path as FilePath;
 use std::sync::Arc;
@@ -14,22 +14,22 @@ use super::error::Error;
 use super::page::page;
 use crate::app::App;
 use crate::mailer::TransportConfig;
-use crate::render::{self, InboxMail};
+use crate::render::{self, InboxEmail};
 use crate::values::{Timestamp, is_plain_name};
 
-/// A mail's own page: its styles stand in it, it can run nothing, and its links open outside.
-const MAIL_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'; \
+/// The policy for the body of an email: inline styles, no scripts, and links open outside the frame.
+const EMAIL_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'; \
                            sandbox allow-popups allow-popups-to-escape-sandbox";
 
-/// So many characters may be in a mail's name.
+/// The maximum length of an email's name, in characters.
 const NAME_CHARS: usize = 100;
 
 pub(super) async fn list(State(app): State<Arc<App>>) -> Result<Response, Error> {
-    let mut mails = Vec::new();
+    let mut emails = Vec::new();
     let mut folder = match fs::read_dir(folder(&app)?).await {
         Ok(folder) => folder,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            return Ok(framing(render::inbox_page(&[])));
+            return Ok(page_with_frame(render::render_inbox(&[])));
         }
         Err(error) => return Err(Error::Unavailable(error.to_string())),
     };
@@ -40,19 +40,20 @@ pub(super) async fn list(State(app): State<Arc<App>>) -> Result<Response, Error>
             .file_stem()
             .and_then(|name| name.to_str())
             .unwrap_or_default();
-        if path.extension().is_some_and(|ending| ending == "eml") && is_plain_name(name, NAME_CHARS)
+        if path.extension().is_some_and(|extension| extension == "eml")
+            && is_plain_name(name, NAME_CHARS)
         {
             let source = fs::read(&path).await.map_err(unreadable)?;
             let written = entry.metadata().await.and_then(|file| file.modified()).ok();
-            mails.push((written, summary(name, &source)));
+            emails.push((written, summary(name, &source)));
         }
     }
-    mails.sort_by_key(|(written, _)| std::cmp::Reverse(*written));
-    let mails: Vec<InboxMail> = mails.into_iter().map(|(_, mail)| mail).collect();
-    Ok(framing(render::inbox_page(&mails)))
+    emails.sort_by_key(|(written, _)| std::cmp::Reverse(*written));
+    let emails: Vec<InboxEmail> = emails.into_iter().map(|(_, email)| email).collect();
+    Ok(page_with_frame(render::render_inbox(&emails)))
 }
 
-/// Where the mails are, if they are files.
+/// The folder of the emails; 404 if another transport sends them.
 fn folder(app: &App) -> Result<&FilePath, Error> {
     match &app.config.mail {
         TransportConfig::File(dir) => Ok(dir),
@@ -60,12 +61,14 @@ fn folder(app: &App) -> Result<&FilePath, Error> {
     }
 }
 
-pub(super) async fn mail(
+pub(super) async fn email(
     State(app): State<Arc<App>>,
     Path(name): Path<String>,
 ) -> Result<Response, Error> {
     let source = source(folder(&app)?, &name).await?;
-    Ok(framing(render::inbox_mail_page(&summary(&name, &source))))
+    Ok(page_with_frame(render::render_inbox_email(&summary(
+        &name, &source,
+    ))))
 }
 
 pub(super) async fn part(
@@ -93,7 +96,7 @@ pub(super) async fn part(
     let body = body.ok_or(Error::NotFound)?.into_owned();
     let headers: [(HeaderName, &str); 2] = [
         (header::CONTENT_TYPE, kind),
-        (header::CONTENT_SECURITY_POLICY, MAIL_POLICY),
+        (header::CONTENT_SECURITY_POLICY, EMAIL_POLICY),
     ];
     Ok((headers, body).into_response())
 }
@@ -107,9 +110,9 @@ async fn source(folder: &FilePath, name: &str) -> Result<Vec<u8>, Error> {
         .map_err(|_| Error::NotFound)
 }
 
-fn summary(name: &str, source: &[u8]) -> InboxMail {
+fn summary(name: &str, source: &[u8]) -> InboxEmail {
     let message = MessageParser::default().parse(source).unwrap_or_default();
-    InboxMail {
+    InboxEmail {
         name: name.to_owned(),
         subject: message.subject().unwrap_or_default().to_owned(),
         from: first_address(message.from()),
@@ -133,7 +136,7 @@ fn date(message: &Message<'_>) -> String {
     written.map(Timestamp::in_words).unwrap_or_default()
 }
 
-/// A page that shows a mail's own page in a frame.
-fn framing(html: String) -> Response {
+/// A page that may frame the body of an email.
+fn page_with_frame(html: String) -> Response {
     page(StatusCode::OK, "frame-src 'self'; ", html)
 }

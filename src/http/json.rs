@@ -1,5 +1,5 @@
-//! Reading what a caller sent, strictly: what is shown to a person and what an agent runs must not
-//! be two readings of one text.
+//! Reads JSON bodies strictly, so that the approver, the gate and the agent cannot read one text
+//! differently.
 
 use std::time::Duration;
 
@@ -12,13 +12,13 @@ use serde_json::{Map, Value};
 
 use super::error::{Error, invalid};
 
-/// The largest body.
+/// The maximum size of a body, in bytes.
 pub(super) const BODY_LIMIT: usize = 64 * 1024;
 
-/// How long a body may take.
+/// The time for a body to arrive.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A JSON object, read strictly.
+/// A body that is a JSON object.
 pub(super) struct Json(pub(super) Map<String, Value>);
 
 impl<S: Send + Sync> FromRequest<S> for Json {
@@ -48,7 +48,7 @@ pub(super) fn content_type(headers: &HeaderMap) -> Option<String> {
     )
 }
 
-/// A whole body, within its limits of size and time.
+/// Reads a whole body within the limits of size and time.
 pub(super) async fn read(body: Body) -> Result<Bytes, Error> {
     let too_large = || Error::TooLarge(format!("The body may have at most {BODY_LIMIT} bytes."));
     if body.size_hint().lower() > BODY_LIMIT as u64 {
@@ -59,35 +59,40 @@ pub(super) async fn read(body: Body) -> Result<Bytes, Error> {
         Ok(Ok(bytes)) => Ok(bytes),
         Ok(Err(error)) => match std::error::Error::source(&error) {
             Some(source) if source.is::<http_body_util::LengthLimitError>() => Err(too_large()),
-            _ => Err(Error::BadRequest("The body broke off.".to_owned())),
+            _ => Err(Error::BadRequest("The body is incomplete.".to_owned())),
         },
     }
 }
 
 fn parse(bytes: &[u8]) -> Result<Map<String, Value>, Error> {
-    match strict_json::parse(bytes).map_err(refusal)? {
+    match strict_json::parse(bytes).map_err(json_error)? {
         Value::Object(members) => Ok(members),
         _ => Err(invalid("", "must be a JSON object")),
     }
 }
 
-fn refusal(error: StrictError) -> Error {
+fn json_error(error: StrictError) -> Error {
     Error::BadRequest(match error {
         StrictError::InexactNumber { pointer } => {
             let detail = "is a number that a double would change: send it as a string";
             return invalid(&pointer, detail);
         }
         StrictError::ReservedName { pointer } => {
-            return invalid(&pointer, "has a name that not every reader takes as such");
+            return invalid(
+                &pointer,
+                "has a name that some JSON parsers treat specially",
+            );
         }
         StrictError::NotUtf8 => "The body is not UTF-8.".to_owned(),
         StrictError::Syntax { line, column } => {
-            format!("The body is not JSON: it breaks at line {line}, column {column}.")
+            format!("The body is not valid JSON: error at line {line}, column {column}.")
         }
         StrictError::NotUnicode => {
-            "A text in the body has an escape that is no Unicode character.".to_owned()
+            "A string in the body has an escape that is not a Unicode character.".to_owned()
         }
-        StrictError::TooDeep => format!("The JSON is nested deeper than {MAX_DEPTH} levels."),
-        StrictError::DuplicateName => "An object of the body names a member twice.".to_owned(),
+        StrictError::TooDeep => format!("The body is nested deeper than {MAX_DEPTH} levels."),
+        StrictError::DuplicateName => {
+            "An object in the body has two members with the same name.".to_owned()
+        }
     })
 }

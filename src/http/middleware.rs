@@ -1,5 +1,5 @@
-//! What happens around every request: its id, its line in the log, the headers of its answer, and
-//! the problem document of a failure.
+//! Middleware for every request: the invocation id, the log line, the security headers, and the problem
+//! document of an error.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -19,15 +19,15 @@ use super::wire::About;
 use crate::app::App;
 use crate::values::ApprovalId;
 
-/// The policy of pages and documents unless they bring their own: nothing at all.
-const NOTHING: &str = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'";
+/// The content security policy of responses without their own: it allows nothing.
+const DEFAULT_POLICY: &str = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'";
 
 const INVOCATION: &str = "x-azure-functions-invocationid";
 
 pub(super) async fn respond(app: State<Arc<App>>, request: Request, next: Next) -> Response {
     let invocation = invocation_id(request.headers());
     let function = function(request.extensions().get());
-    // Whatever is logged on the way has both.
+    // Adds both to every log line of the call.
     let call = tracing::info_span!("call", invocation, function);
     call_handler(app, request, next, &invocation, &function)
         .instrument(call)
@@ -43,47 +43,65 @@ async fn call_handler(
 ) -> Response {
     let started = Instant::now();
     let path = request.uri().path();
-    let named: Option<ApprovalId> = path.rsplit('/').next().and_then(|id| id.parse().ok());
+    let path_id: Option<ApprovalId> = path.rsplit('/').next().and_then(|id| id.parse().ok());
     let host = request
         .headers()
         .get(header::HOST)
         .and_then(|host| host.to_str().ok());
-    let mut response = match app.config.production || host.is_none_or(is_loopback) {
-        true => AssertUnwindSafe(next.run(request))
+    // Protects local development against DNS rebinding, where a web page reaches the gate under its own name.
+    let is_allowed = app.config.production || host.is_none_or(is_loopback);
+    let mut response = if is_allowed {
+        AssertUnwindSafe(next.run(request))
             .catch_unwind()
             .await
-            .unwrap_or_else(|_| Error::Bug.into_response()),
-        // A page of the web that had its own name point here must not reach a developer's gate.
-        false => {
-            Error::Forbidden("By itself the gate answers to loopback names only.").into_response()
-        }
+            .unwrap_or_else(|_| Error::Bug.into_response())
+    } else {
+        Error::Forbidden("In local development the gate accepts loopback names only.")
+            .into_response()
     };
     let error = response.extensions_mut().remove::<Error>();
     let is_page = response
         .headers()
         .contains_key(header::CONTENT_SECURITY_POLICY);
     if let Some(error) = error.as_ref().filter(|_| !is_page) {
-        let problem = error.problem(invocation);
-        let body = serde_json::to_vec(&problem).expect("a problem is plain JSON");
-        *response.body_mut() = Body::from(body);
-        let headers = response.headers_mut();
-        headers.remove(header::CONTENT_LENGTH);
-        headers.insert(
-            header::CONTENT_TYPE,
-            HeaderValue::from_static("application/problem+json"),
-        );
+        write_problem(&mut response, error, invocation);
     }
-    harden(response.headers_mut());
-    let id = response
-        .extensions_mut()
-        .remove::<About>()
-        .map(|About(id)| id)
-        .or(named);
+    set_security_headers(response.headers_mut());
+    let about = response.extensions_mut().remove::<About>();
+    let id = about.map(|About(id)| id).or(path_id);
+    log_call(
+        response.status().as_u16(),
+        id,
+        started,
+        error.as_ref(),
+        function,
+    );
+    response
+}
+
+fn write_problem(response: &mut Response, error: &Error, invocation: &str) {
+    let problem = error.problem(invocation);
+    let body = serde_json::to_vec(&problem).expect("a problem is plain JSON");
+    *response.body_mut() = Body::from(body);
+    let headers = response.headers_mut();
+    headers.remove(header::CONTENT_LENGTH);
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/problem+json"),
+    );
+}
+
+/// Logs a call. Of the request, only a valid id reaches the log.
+fn log_call(
+    status: u16,
+    id: Option<ApprovalId>,
+    started: Instant,
+    error: Option<&Error>,
+    function: &str,
+) {
     let id = id.map(|id| id.to_string()).unwrap_or_default();
-    let status = response.status().as_u16();
     let ms = started.elapsed().as_millis();
-    // Nothing in the line came from the request but an id that is one.
-    match &error {
+    match error {
         Some(error @ Error::Integrity(_)) => {
             tracing::error!(status, id, ms, cause = error.cause(), "integrity problem");
         }
@@ -97,11 +115,10 @@ async fn call_handler(
         _ if function == "ping" => tracing::debug!(status, ms, "answered"),
         _ => tracing::info!(status, id, ms, "answered"),
     }
-    response
 }
 
-/// The host's id of this call; the last one, as a client can put one before it (and could put
-/// anything). Our own if there is none.
+/// The invocation id of the host, or a new one. The last header counts, since a client can send one that
+/// precedes the host's.
 fn invocation_id(headers: &HeaderMap) -> String {
     headers
         .get_all(INVOCATION)
@@ -112,7 +129,7 @@ fn invocation_id(headers: &HeaderMap) -> String {
         .to_string()
 }
 
-/// The function whose route was matched: the first segment of the route, without `/api`.
+/// The function of the matched route: its first segment, without `/api`.
 fn function(route: Option<&MatchedPath>) -> String {
     let Some(route) = route else {
         return "none".to_owned();
@@ -133,24 +150,24 @@ fn is_loopback(host: &str) -> bool {
     matches!(name, "127.0.0.1" | "localhost" | "[::1]")
 }
 
-fn harden(headers: &mut HeaderMap) {
-    let mut unless_set = |name: HeaderName, value: &'static str| {
+fn set_security_headers(headers: &mut HeaderMap) {
+    let mut set_default = |name: HeaderName, value: &'static str| {
         headers
             .entry(name)
             .or_insert(HeaderValue::from_static(value));
     };
-    unless_set(header::CACHE_CONTROL, "no-store");
-    unless_set(header::CONTENT_SECURITY_POLICY, NOTHING);
-    unless_set(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
+    set_default(header::CACHE_CONTROL, "no-store");
+    set_default(header::CONTENT_SECURITY_POLICY, DEFAULT_POLICY);
+    set_default(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
     // With `no-referrer` a form would be posted with `Origin: null`.
-    unless_set(header::REFERRER_POLICY, "strict-origin");
-    unless_set(
+    set_default(header::REFERRER_POLICY, "strict-origin");
+    set_default(
         HeaderName::from_static("x-robots-tag"),
         "noindex, nofollow, noarchive",
     );
-    unless_set(
+    set_default(
         HeaderName::from_static("cross-origin-opener-policy"),
         "same-origin",
     );
-    unless_set(header::STRICT_TRANSPORT_SECURITY, "max-age=31536000");
+    set_default(header::STRICT_TRANSPORT_SECURITY, "max-age=31536000");
 }

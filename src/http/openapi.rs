@@ -1,7 +1,6 @@
-//! `GET /api/openapi.json`: what the interface says of itself, for whoever writes an agent.
+//! `GET /api/openapi.json`: the description of the HTTP interface, for authors of agents.
 //!
-//! The document is written by hand; `tests/it/openapi.rs` holds every answer and every limit against
-//! it.
+//! The document is written by hand; `tests/it/openapi.rs` compares it with every response and every limit.
 
 use axum::http::header;
 use axum::response::IntoResponse;

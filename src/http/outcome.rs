@@ -26,14 +26,14 @@ pub(super) async fn outcome(
     let report = match status.as_ref().and_then(|status| status.as_str()) {
         Some("Executed") => {
             if error.is_some() {
-                fields.fault("/error", "is for ExecutionFailed only");
+                fields.add_error("/error", "is for ExecutionFailed only");
             }
             Ok(())
         }
         Some("ExecutionFailed") => Err(error),
         _ => {
             if status.is_some() {
-                fields.fault("/status", "must be Executed or ExecutionFailed");
+                fields.add_error("/status", "must be Executed or ExecutionFailed");
             }
             Ok(())
         }

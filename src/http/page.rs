@@ -1,4 +1,4 @@
-//! HTML responses, with a content security policy that allows the one style and little else.
+//! HTML responses, with a content security policy that allows one style sheet and the form.
 
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -10,7 +10,7 @@ use crate::app::App;
 use crate::mailer::TransportConfig;
 use crate::render::{self, PageStyle};
 
-/// A page without scripts, images or external resources, not framed; `more` extends the policy.
+/// A page without scripts, images, external resources or framing; `more` extends the policy.
 pub(super) fn page(status: StatusCode, more: &str, html: String) -> Response {
     let style = BASE64.encode(sha256(render::STYLE.trim_end().as_bytes()));
     let policy = format!(

@@ -7,12 +7,12 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
 
-/// The time for the head of a request, and for an idle connection. The host keeps idle connections for
-/// a minute, and must not find them closed.
+/// The time for the head of a request, and for an idle connection. The host reuses connections that were idle
+/// for up to a minute.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 const HOST_HEAD_TIMEOUT: Duration = Duration::from_secs(90);
 
-/// The maximum size of the head; sign-in adds headers of several kilobytes.
+/// The maximum size of the head of a request; sign-in adds headers of several kilobytes.
 const MAX_HEAD_BYTES: usize = 32 * 1024;
 
 pub(super) async fn serve(listener: TcpListener, router: Router, behind_host: bool) {
@@ -25,7 +25,7 @@ pub(super) async fn serve(listener: TcpListener, router: Router, behind_host: bo
         let stream = match listener.accept().await {
             Ok((stream, _)) => stream,
             Err(error) => {
-                // Mostly out of file descriptors; open connections return theirs when they close.
+                // Usually no file descriptors are left; connections release theirs when they close.
                 tracing::warn!(%error, "a connection could not be accepted");
                 tokio::time::sleep(Duration::from_millis(100)).await;
                 continue;

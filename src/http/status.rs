@@ -1,4 +1,4 @@
-//! `GET /api/status/{id}`: the state of a request; with `?wait=N` as soon as it is decided.
+//! `GET /api/status/{id}`: the state of a request; `?wait=N` waits for the decision.
 
 use std::sync::Arc;
 

@@ -42,13 +42,13 @@ pub(super) async fn submit(
     let key = function_key(&headers, query.as_deref());
     if !app.may_act_for(&key, submission.id.agent()) {
         return Err(Error::Forbidden(
-            "This function key does not speak for this agent (HO_AGENT_KEYS).",
+            "This function key may not act for this agent (HO_AGENT_KEYS).",
         ));
     }
     if wait.is_some() && submission.claimant.is_some() {
         return Err(invalid(
             "/claimant",
-            "is of no use with `wait`, where the gate claims for the caller: leave one of them out",
+            "cannot be combined with `wait`, where the gate claims the approval for the caller",
         ));
     }
     let (approval, is_new) = app.submit(submission).await?;
@@ -87,7 +87,7 @@ async fn synchronous(
         _ => StatusCode::OK,
     };
     let mut response = ApprovalResponse::at(app, status, &approval, judged_at);
-    // The Logic App sent an empty text where no person had decided.
+    // The Logic App sent an empty string if no person had decided.
     response.approval.approver.get_or_insert_default();
     Ok(response)
 }
@@ -104,13 +104,13 @@ fn prefer_wait(headers: &HeaderMap) -> Option<Duration> {
     (seconds >= 1).then(|| Duration::from_secs(seconds.min(100)))
 }
 
-/// Validates a body; reports every fault at once.
+/// Validates a body; the error lists everything that is invalid.
 fn parse(
     mut body: Map<String, Value>,
     allowed: &AllowList,
     default_timeout: Duration,
 ) -> Result<Submission, Error> {
-    // Clients of the Logic App send their own time, which is ignored and no part of the content.
+    // Clients of the Logic App send their own time; it is ignored and not part of the content.
     body.remove("timestamp");
     let digest = body_digest(&body);
     let mut fields = Fields::new(body);
@@ -120,7 +120,7 @@ fn parse(
     let on_behalf_of = fields.optional("onBehalfOf").and_then(|value| {
         let address = value.as_str().and_then(Address::parse);
         if address.is_none() {
-            fields.fault("/onBehalfOf", "must be a plain mail address");
+            fields.add_error("/onBehalfOf", "must be a plain email address");
         }
         address
     });
@@ -131,7 +131,7 @@ fn parse(
     let claimant = fields.optional("claimant").and_then(|value| {
         let digest = value.as_str().and_then(Digest::parse);
         if digest.is_none() {
-            fields.fault(
+            fields.add_error(
                 "/claimant",
                 "must be the SHA-256 of a secret, 64 hexadecimal digits",
             );
@@ -139,13 +139,13 @@ fn parse(
         digest
     });
     fields.finish()?;
-    let absent = || invalid("", "is not complete");
-    let (agent, correlation) = agent.zip(correlation).ok_or_else(absent)?;
+    let incomplete = || invalid("", "is incomplete");
+    let (agent, correlation) = agent.zip(correlation).ok_or_else(incomplete)?;
     Ok(Submission {
-        id: ApprovalId::new(&agent, &correlation).ok_or_else(absent)?,
-        action: action.ok_or_else(absent)?,
-        parameters: parameters.ok_or_else(absent)?,
-        approvers: approvers.ok_or_else(absent)?,
+        id: ApprovalId::new(&agent, &correlation).ok_or_else(incomplete)?,
+        action: action.ok_or_else(incomplete)?,
+        parameters: parameters.ok_or_else(incomplete)?,
+        approvers: approvers.ok_or_else(incomplete)?,
         timeout: timeout.unwrap_or(default_timeout),
         reason,
         on_behalf_of,
@@ -160,7 +160,7 @@ fn agent(fields: &mut Fields) -> Option<String> {
         .as_ref()
         .is_some_and(|agent| agent.len() > AGENT_BYTES)
     {
-        fields.fault(
+        fields.add_error(
             "/agentName",
             format!("must have at most {AGENT_BYTES} bytes of UTF-8"),
         );
@@ -175,7 +175,7 @@ fn correlation(fields: &mut Fields) -> Option<String> {
         Some(Value::String(id)) if is_plain_name(&id, CORRELATION_CHARS) => Some(id),
         Some(_) => {
             let form = format!("must have 1 to {CORRELATION_CHARS} characters of [A-Za-z0-9._-]");
-            fields.fault("/correlationId", form);
+            fields.add_error("/correlationId", form);
             None
         }
     }
@@ -183,7 +183,7 @@ fn correlation(fields: &mut Fields) -> Option<String> {
 
 fn timeout(fields: &mut Fields) -> Option<Duration> {
     let value = fields.optional("timeoutSeconds")?;
-    // `60.0` is a whole number too, to JSON and to its schemas.
+    // JSON Schema counts `60.0` as an integer too.
     let seconds = value
         .as_f64()
         .filter(|seconds| seconds.fract() == 0.0)
@@ -191,7 +191,7 @@ fn timeout(fields: &mut Fields) -> Option<Duration> {
         .filter(|seconds| TIMEOUT_SECONDS.contains(seconds));
     if seconds.is_none() {
         let (least, most) = (TIMEOUT_SECONDS.start(), TIMEOUT_SECONDS.end());
-        fields.fault(
+        fields.add_error(
             "/timeoutSeconds",
             format!("must be a whole number from {least} to {most}"),
         );
@@ -207,13 +207,13 @@ fn body_digest(body: &Map<String, Value>) -> Digest {
 
 fn parameters(fields: &mut Fields) -> Option<Parameters> {
     let Value::Object(object) = fields.required("parameters")? else {
-        fields.fault("/parameters", "must be a JSON object");
+        fields.add_error("/parameters", "must be a JSON object");
         return None;
     };
     let json = serde_json_canonicalizer::to_string(&object).expect("parsed JSON can be written");
     if json.len() > PARAMETERS_BYTES {
         let limit = format!("must have at most {PARAMETERS_BYTES} bytes of canonical JSON");
-        fields.fault("/parameters", limit);
+        fields.add_error("/parameters", limit);
         return None;
     }
     let digest = Digest(sha256(json.as_bytes()));
@@ -230,9 +230,9 @@ fn approvers(
         .as_array()
         .filter(|items| (1..=APPROVERS).contains(&items.len()));
     let Some(items) = items else {
-        fields.fault(
+        fields.add_error(
             "/approverEmails",
-            format!("must be an array of 1 to {APPROVERS} mail addresses"),
+            format!("must be an array of 1 to {APPROVERS} email addresses"),
         );
         return None;
     };
@@ -241,24 +241,24 @@ fn approvers(
     for (index, item) in items.iter().enumerate() {
         let pointer = format!("/approverEmails/{index}");
         let Some(address) = item.as_str().and_then(|text| Address::parse(text.trim())) else {
-            fields.fault(
+            fields.add_error(
                 pointer,
-                "must be a plain mail address, such as alice@example.com",
+                "must be a plain email address, such as alice@example.com",
             );
             continue;
         };
         if on_behalf_of.is_some_and(|person| person.is_same_person(&address)) {
-            fields.fault(
+            fields.add_error(
                 pointer,
                 "is the person the agent acts for, who cannot approve",
             );
         } else if !allowed.allows(&address) {
-            fields.fault(
+            fields.add_error(
                 pointer,
                 "is not on the operator's list of approvers (HO_ALLOWED_APPROVERS)",
             );
         } else if !people.insert(address.person()) {
-            fields.fault(pointer, "is there twice");
+            fields.add_error(pointer, "occurs twice");
         } else {
             addresses.push(address);
         }

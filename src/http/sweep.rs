@@ -11,11 +11,11 @@ use super::error::Error;
 use super::wire;
 use crate::app::{App, SweepReport};
 
-/// Headers that the cloud's front end adds to every external request, and the host to none of its own.
+/// Headers that the front end of Azure adds to every external request. The host's own requests have none.
 const EXTERNAL_HEADERS: [&str; 3] = ["x-forwarded-for", "x-arr-log-id", "disguised-host"];
 
-/// The response must be this JSON object: an empty one would hang the host. No route of the host leads
-/// here from outside; external calls are refused all the same.
+/// The host hangs on an empty response, so this one is a JSON object. The host has no external route to this
+/// function; external calls are refused nevertheless.
 pub(super) async fn sweep(
     State(app): State<Arc<App>>,
     headers: HeaderMap,
@@ -32,7 +32,7 @@ pub(super) async fn sweep(
         failed,
         complete,
     } = app.sweep().await;
-    let log = format!("{processed} due, {emails} mails, {failed} failed, complete: {complete}");
+    let log = format!("{processed} due, {emails} emails, {failed} failed, complete: {complete}");
     Ok(wire::json(
         &json!({"Outputs": {}, "Logs": [log], "ReturnValue": null}),
     ))

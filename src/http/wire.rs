@@ -10,11 +10,11 @@ use crate::domain::{
 };
 use crate::values::{ApprovalId, Timestamp};
 
-/// The request that a response is about, for the log; put into its extensions where the path has no id.
+/// The request that a response is about, in its extensions, for the log: not every path contains the id.
 #[derive(Clone)]
 pub(super) struct About(pub(super) ApprovalId);
 
-/// A response with an approval; with `Retry-After` while it is pending.
+/// A response with an approval, and with `Retry-After` while it is pending.
 pub(super) struct ApprovalResponse {
     pub(super) status: StatusCode,
     pub(super) approval: types::Approval,
@@ -27,7 +27,7 @@ impl ApprovalResponse {
         Self::at(app, status, approval, app.now())
     }
 
-    /// The approval at a given time.
+    /// Shows the state at a given time.
     pub(super) fn at(app: &App, status: StatusCode, approval: &Approval, now: Timestamp) -> Self {
         let pending = approval.status(now) == Status::Pending;
         Self {
@@ -64,9 +64,9 @@ pub(super) fn json(value: &impl serde::Serialize) -> ([(HeaderName, &'static str
     ([(header::CONTENT_TYPE, "application/json")], body)
 }
 
-/// On Functions every second of a waiting call is billed; without a host it costs nothing. The longer a
-/// request has waited, the longer the next pause may be: an agent learns of the decision after at most a
-/// tenth of that time more. But never after the deadline, or too late to claim the approval.
+/// The pause before the next call, in seconds. Without the host a call costs nothing, so it is short. Behind
+/// the host it grows with the age of the request, so that an agent learns of the decision after at most a
+/// tenth more of the time; but it never exceeds the deadline or half of the time to claim.
 fn retry_after(app: &App, approval: &Approval, now: Timestamp) -> u64 {
     let Request {
         requested_at,
@@ -88,7 +88,7 @@ fn view(app: &App, approval: &Approval, now: Timestamp) -> types::Approval {
     let status = approval.status(now);
     let closed_at = match status {
         Status::Pending => None,
-        // The deadline may have passed without anybody storing that.
+        // The timeout may not be stored yet.
         _ => approval.closed_at().or(Some(request.expires_at)),
     };
     types::Approval {

@@ -1,24 +1,24 @@
-//! Which agents a function key speaks for. The host knows that a key is good; whose it is, it does not
-//! say.
+//! The agents that a function key may act for. The host checks function keys, but does not report whose
+//! they are.
 
 use human_oversight_protocol::parameters::sha256;
 use subtle::ConstantTimeEq;
 
 use crate::values::Digest;
 
-/// For each key the agents whose names begin, or read, like this.
+/// The agents of each function key, by its digest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AgentKeys(Vec<(Digest, Pattern)>);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Pattern {
     Name(String),
-    Beginning(String),
+    Prefix(String),
 }
 
 impl AgentKeys {
-    /// `SHA256=AGENT,…`: a key as its SHA-256 in hexadecimal digits, and an agent's name, or its
-    /// beginning and `*`. A key may be there several times.
+    /// Parses `SHA256=AGENT,…`: the SHA-256 of a key in hexadecimal digits, and the name of an agent or a
+    /// prefix of names and `*`. A key may have several entries.
     pub fn parse(list: &str) -> Option<Self> {
         let entries = list
             .split(',')
@@ -28,7 +28,7 @@ impl AgentKeys {
             .map(|entry| {
                 let (key, agent) = entry.split_once('=')?;
                 let pattern = match agent.trim().strip_suffix('*') {
-                    Some(beginning) => Pattern::Beginning(beginning.to_owned()),
+                    Some(prefix) => Pattern::Prefix(prefix.to_owned()),
                     None => Pattern::Name(agent.trim().to_owned()),
                 };
                 let is_empty = matches!(&pattern, Pattern::Name(name) if name.is_empty());
@@ -38,16 +38,16 @@ impl AgentKeys {
         (!entries.is_empty()).then_some(Self(entries))
     }
 
-    /// Whether whoever has this key may speak for this agent.
-    pub fn allow(&self, key: &str, agent: &str) -> bool {
+    /// Whether a caller with this key may act for this agent.
+    pub fn allows(&self, key: &str, agent: &str) -> bool {
         let key = sha256(key.as_bytes());
-        let of_key = |(digest, _): &&(Digest, Pattern)| bool::from(digest.0.ct_eq(&key));
+        let has_key = |(digest, _): &&(Digest, Pattern)| bool::from(digest.0.ct_eq(&key));
         self.0
             .iter()
-            .filter(of_key)
+            .filter(has_key)
             .any(|(_, pattern)| match pattern {
                 Pattern::Name(name) => name == agent,
-                Pattern::Beginning(beginning) => agent.starts_with(beginning),
+                Pattern::Prefix(prefix) => agent.starts_with(prefix),
             })
     }
 }
@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_speaks_for_its_agents_alone() {
+    fn a_key_allows_its_own_agents_only() {
         let [one, two] = ["one", "two"].map(|key| hex(&sha256(key.as_bytes())));
         let keys = format!("{one}=UserManager, {one}=Pay*,{two}=*");
         let keys = AgentKeys::parse(&keys).unwrap();
@@ -72,12 +72,12 @@ mod tests {
             ("three", "UserManager", false),
             ("", "UserManager", false),
         ] {
-            assert_eq!(keys.allow(key, agent), allowed, "{key} {agent}");
+            assert_eq!(keys.allows(key, agent), allowed, "{key} {agent}");
         }
     }
 
     #[test]
-    fn a_list_that_is_wrong_is_none() {
+    fn an_invalid_list_does_not_parse() {
         let key = hex(&sha256(b"one"));
         for list in [
             "",

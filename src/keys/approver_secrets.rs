@@ -1,8 +1,8 @@
 //! The secrets of one approver: link token, one-time code and CSRF token.
 //!
-//! Each is derived from the approver MAC, which is derived from the request and the address. A row holds
-//! only the key's id and that MAC, so a copy of the table opens nothing; and a reminder carries the same
-//! link as the first email. Comparisons take constant time.
+//! Each is derived from the approver MAC, which is computed over the request and the address. A row
+//! contains only the key's id and that MAC, so a copy of the table gives access to nothing; and a
+//! reminder contains the same link as the first email. Comparisons take constant time.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
@@ -14,7 +14,7 @@ use crate::domain::{Approval, Request};
 use crate::values::Address;
 
 impl LinkKeys {
-    /// The approver MAC of a new request and one of its approvers.
+    /// The approver MAC for a new request and one of its approvers.
     pub fn approver_mac(&self, request: &Request, address: &Address) -> String {
         let key = self.current();
         let present = |text: Option<&str>| text.map(|text| format!("={text}")).unwrap_or_default();
@@ -35,7 +35,7 @@ impl LinkKeys {
         BASE64URL.encode(key.mac(parts.each_ref().map(String::as_bytes)))
     }
 
-    /// The link token of the approver at `index`: `1{kid}.{43 characters}`. `None` when its key is no
+    /// The link token of the approver at `index`: `1{kid}.{43 characters}`. `None` if its key is no
     /// longer configured.
     pub fn link_token(&self, approval: &Approval, index: usize) -> Option<String> {
         let mac = self.derive("oversight link 1", approval, index)?;
@@ -43,26 +43,26 @@ impl LinkKeys {
         Some(format!("1{kid}.{}", BASE64URL.encode(mac.as_ref())))
     }
 
-    /// The index of the approver whose link token this is.
+    /// The index of the approver to whom a link token belongs.
     pub fn link_holder(&self, approval: &Approval, token: &str) -> Option<usize> {
         let matches = |&index: &usize| {
             self.link_token(approval, index)
                 .is_some_and(|link| bool::from(link.as_bytes().ct_eq(token.as_bytes())))
         };
-        // Compares every link, so that the time does not reveal the index.
+        // Compares all links, so that the duration does not reveal the index.
         (0..approval.approvers.len())
             .filter(matches)
             .fold(None, |_, index| Some(index))
     }
 
-    /// The one-time code: six digits, printed in the email apart from the link.
+    /// The one-time code: six digits, printed in the email separately from the link.
     pub fn one_time_code(&self, approval: &Approval, index: usize) -> Option<String> {
         let mac = self.derive("oversight code 1", approval, index)?;
         let number = u64::from_be_bytes(mac.as_ref()[..8].try_into().expect("32 bytes"));
         Some(format!("{:06}", number % 1_000_000))
     }
 
-    /// Whether `typed` is that code; spaces and dashes are ignored.
+    /// Whether `typed` is that code; ignores spaces and hyphens.
     pub fn verify_code(&self, approval: &Approval, index: usize, typed: &str) -> bool {
         let typed: String = typed
             .chars()
@@ -79,7 +79,7 @@ impl LinkKeys {
         Some(BASE64URL.encode(mac.as_ref()))
     }
 
-    /// Whether `token` is that form's.
+    /// Whether `token` is that token.
     pub fn verify_csrf_token(&self, approval: &Approval, index: usize, token: &str) -> bool {
         self.csrf_token(approval, index)
             .is_some_and(|form| bool::from(form.as_bytes().ct_eq(token.as_bytes())))

@@ -1,9 +1,10 @@
-//! Keys as they are configured: `kid:base64,…`, fresh ones, and those a developer's gate keeps.
+//! Lists of keys in the form `kid:base64,…`: parsing them, generating new keys, and the key files of local
+//! development.
 
 use std::fmt;
 use std::fs;
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -15,9 +16,8 @@ use crate::values::is_plain_name;
 /// One key of a list.
 #[derive(Clone, PartialEq, Eq)]
 pub struct NamedKey {
-    /// Its name: `[A-Za-z0-9._-]{1,16}`.
+    /// Its id: `[A-Za-z0-9._-]{1,16}`.
     pub kid: String,
-    /// The key itself.
     pub bytes: Vec<u8>,
 }
 
@@ -27,55 +27,39 @@ impl fmt::Debug for NamedKey {
     }
 }
 
-/// What is wrong with a list of keys. Never says anything of the keys themselves.
+/// Why a list of keys is invalid. The text never contains a key.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
-    /// The list is empty.
-    #[error("it names no key")]
-    None,
-    /// The Functions host could not read the key from the vault.
+    #[error("it contains no key")]
+    Empty,
+    /// The value is still a reference, because the Functions host could not read the secret.
     #[error(
-        "the Key Vault reference was not resolved: check the vault's name, the secret's name and the app's access to it"
+        "the Key Vault reference was not resolved: check the name of the vault, the name of the secret, and the app's access to it"
     )]
     Unresolved,
-    /// An entry is not `kid:base64`.
-    #[error("entry {entry} is not `kid:base64`, with a kid of 1 to 16 of [A-Za-z0-9._-]")]
+    #[error(
+        "entry {entry} is not `kid:base64`, with a kid of 1 to 16 characters of [A-Za-z0-9._-]"
+    )]
     Malformed {
-        /// Which one, from 1.
+        /// Its number, from 1.
         entry: usize,
     },
-    /// Two keys have one name.
-    #[error("the kid {kid} is there twice")]
-    Twice {
-        /// The name.
-        kid: String,
-    },
-    /// The key is too short.
-    #[error("the key {kid} has fewer than {bytes} bytes")]
-    TooShort {
-        /// Its name.
-        kid: String,
-        /// What it needs.
-        bytes: usize,
-    },
-    /// The first key must be able to sign.
-    #[error("the first key, {kid}, is no private Ed25519 key in PKCS#8 DER")]
-    NotPrivate {
-        /// Its name.
-        kid: String,
-    },
-    /// A retired key must at least verify.
-    #[error("the key {kid} is no Ed25519 key, neither private (PKCS#8 DER) nor public (SPKI DER)")]
-    NotEd25519 {
-        /// Its name.
-        kid: String,
-    },
+    #[error("the kid {kid} occurs twice")]
+    Duplicate { kid: String },
+    #[error("the key {kid} is shorter than {bytes} bytes")]
+    TooShort { kid: String, bytes: usize },
+    /// The first key signs, so it must be private.
+    #[error("the first key, {kid}, is not a private Ed25519 key in PKCS#8 DER")]
+    NotPrivate { kid: String },
+    /// The other keys verify, so they may be private or public.
+    #[error("the key {kid} is neither a private (PKCS#8 DER) nor a public (SPKI DER) Ed25519 key")]
+    NotEd25519 { kid: String },
 }
 
-/// Reads `kid:base64,…`.
+/// Parses `kid:base64,…`.
 ///
 /// # Errors
-/// When it is anything else.
+/// When the list has another form.
 pub fn parse(list: &str) -> Result<Vec<NamedKey>, KeyError> {
     if list.trim_start().starts_with("@Microsoft.KeyVault(") {
         return Err(KeyError::Unresolved);
@@ -92,47 +76,47 @@ pub fn parse(list: &str) -> Result<Vec<NamedKey>, KeyError> {
         });
         let key = parsed.ok_or(malformed)?;
         if keys.iter().any(|other| other.kid == key.kid) {
-            return Err(KeyError::Twice { kid: key.kid });
+            return Err(KeyError::Duplicate { kid: key.kid });
         }
         keys.push(key);
     }
     Ok(keys)
 }
 
-/// A fresh link key, as `HO_LINK_KEYS` takes it.
-pub fn fresh_link_key() -> String {
+/// Generates a link key in the form of `HO_LINK_KEYS`.
+pub fn generate_link_key() -> String {
     let mut secret = [0; 32];
     fill(&mut secret);
-    format!("{}:{}", fresh_kid(), BASE64.encode(secret))
+    format!("{}:{}", generate_kid(), BASE64.encode(secret))
 }
 
-/// A fresh receipt key, as `HO_RECEIPT_KEYS` takes it.
-pub fn fresh_receipt_key() -> String {
-    let der = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new())
-        .expect("the system gives random bytes");
-    format!("{}:{}", fresh_kid(), BASE64.encode(der.as_ref()))
+/// Generates a receipt key in the form of `HO_RECEIPT_KEYS`.
+pub fn generate_receipt_key() -> String {
+    let der =
+        Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).expect("the system has random bytes");
+    format!("{}:{}", generate_kid(), BASE64.encode(der.as_ref()))
 }
 
-/// The keys kept in the file at `path`; made and written first if there is no such file. Only for a
-/// developer's machine.
+/// Loads the keys in the file at `path`, which is created with a generated key if it does not exist. Only
+/// for local development.
 ///
 /// # Errors
-/// When the file cannot be read or written.
-pub fn load_or_create(path: &Path, fresh: impl Fn() -> String) -> io::Result<Vec<NamedKey>> {
+/// When the file cannot be read, parsed or created.
+pub fn load_or_create(path: &Path, generate: impl Fn() -> String) -> io::Result<Vec<NamedKey>> {
     match fs::read_to_string(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             if let Some(dir) = path.parent() {
                 fs::create_dir_all(dir)?;
             }
-            // Two gates that start at once must agree: whoever links the name first wins.
-            let mut file = tempfile_beside(path)?;
-            writeln!(file.1, "{}", fresh())?;
-            file.1.sync_all()?;
-            match fs::hard_link(&file.0, path) {
+            // Two gates that start at the same time must agree: the first hard link wins.
+            let (temporary, mut file) = create_temporary_file(path)?;
+            writeln!(file, "{}", generate())?;
+            file.sync_all()?;
+            match fs::hard_link(&temporary, path) {
                 Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-                _ => fs::remove_file(&file.0)?,
+                _ => fs::remove_file(&temporary)?,
             }
-            load_or_create(path, fresh)
+            load_or_create(path, generate)
         }
         text => {
             parse(text?.trim()).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
@@ -140,15 +124,20 @@ pub fn load_or_create(path: &Path, fresh: impl Fn() -> String) -> io::Result<Vec
     }
 }
 
-/// Bytes that nobody can guess.
-pub fn random<const BYTES: usize>() -> [u8; BYTES] {
+/// Bytes from the system's secure random number generator.
+pub fn random_bytes<const BYTES: usize>() -> [u8; BYTES] {
     let mut bytes = [0; BYTES];
     fill(&mut bytes);
     bytes
 }
 
-fn tempfile_beside(path: &Path) -> io::Result<(std::path::PathBuf, fs::File)> {
-    let name = format!("{}.{:016x}", path.display(), u64::from_ne_bytes(random()));
+/// Creates a file in the folder of `path` that only this user can read.
+fn create_temporary_file(path: &Path) -> io::Result<(PathBuf, fs::File)> {
+    let name = format!(
+        "{}.{:016x}",
+        path.display(),
+        u64::from_ne_bytes(random_bytes())
+    );
     let mut options = fs::OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
@@ -157,14 +146,14 @@ fn tempfile_beside(path: &Path) -> io::Result<(std::path::PathBuf, fs::File)> {
     Ok((name.into(), file))
 }
 
-fn fresh_kid() -> String {
-    format!("{:08x}", u32::from_ne_bytes(random()))
+fn generate_kid() -> String {
+    format!("{:08x}", u32::from_ne_bytes(random_bytes()))
 }
 
 fn fill(bytes: &mut [u8]) {
     SystemRandom::new()
         .fill(bytes)
-        .expect("the system gives random bytes");
+        .expect("the system has random bytes");
 }
 
 #[cfg(test)]
@@ -174,15 +163,15 @@ mod tests {
     use crate::keys::ReceiptKeys;
 
     #[test]
-    fn fresh_keys_are_in_the_right_form() {
-        let list = format!("{},{}", fresh_link_key(), fresh_link_key());
+    fn generated_keys_parse() {
+        let list = format!("{},{}", generate_link_key(), generate_link_key());
         assert_eq!(parse(&list).unwrap().len(), 2);
         assert!(LinkKeys::new(&parse(&list).unwrap()).is_ok());
-        assert!(ReceiptKeys::new(&parse(&fresh_receipt_key()).unwrap()).is_ok());
+        assert!(ReceiptKeys::new(&parse(&generate_receipt_key()).unwrap()).is_ok());
     }
 
     #[test]
-    fn says_what_is_wrong_without_saying_the_key() {
+    fn an_invalid_list_gives_an_error_without_the_key() {
         assert_eq!(
             parse("@Microsoft.KeyVault(SecretUri=https://x)"),
             Err(KeyError::Unresolved)
@@ -198,7 +187,7 @@ mod tests {
         }
         assert_eq!(
             parse("a:QQ==,a:Qg=="),
-            Err(KeyError::Twice {
+            Err(KeyError::Duplicate {
                 kid: "a".to_owned()
             })
         );
@@ -212,14 +201,14 @@ mod tests {
             ReceiptKeys::new(&short),
             Err(KeyError::NotPrivate { .. })
         ));
-        // SPKI of a key that is short of a byte, and of one that has one too many.
+        // SPKI of keys that have one byte too few and one too many.
         let public = |length: usize| {
             let mut der = b"\x30\x2a\x30\x05\x06\x03\x2b\x65\x70\x03\x21\x00".to_vec();
             der.resize(12 + length, 7);
             BASE64.encode(der)
         };
         let with = |retired: &str| {
-            let keys = parse(&format!("{},b:{retired}", fresh_receipt_key())).unwrap();
+            let keys = parse(&format!("{},b:{retired}", generate_receipt_key())).unwrap();
             ReceiptKeys::new(&keys).map(|_| ())
         };
         assert_eq!(with(&public(32)), Ok(()));

@@ -4,7 +4,7 @@ use ring::hmac;
 
 use super::keyring::{KeyError, NamedKey};
 
-/// HMAC-SHA256 keys (RFC 2104): the first one makes new secrets and MACs, all of them verify.
+/// HMAC-SHA256 keys (RFC 2104). The first one makes new secrets and MACs; all of them verify.
 pub struct LinkKeys(Vec<LinkKey>);
 
 pub(super) struct LinkKey {
@@ -12,35 +12,20 @@ pub(super) struct LinkKey {
     pub(super) key: hmac::Key,
 }
 
-/// The minimum length of a key, in bytes.
 const MIN_KEY_BYTES: usize = 32;
 
 impl LinkKeys {
-    /// Takes named keys; the first one is used for new links and MACs.
-    ///
     /// # Errors
-    /// When there is none, or one has fewer than 32 bytes.
+    /// When `keys` is empty, or a key is shorter than 32 bytes.
     pub fn new(keys: &[NamedKey]) -> Result<Self, KeyError> {
-        let keys: Result<Vec<_>, _> = keys
-            .iter()
-            .map(|NamedKey { kid, bytes }| match bytes.len() {
-                MIN_KEY_BYTES.. => Ok(LinkKey {
-                    kid: kid.clone(),
-                    key: hmac::Key::new(hmac::HMAC_SHA256, bytes),
-                }),
-                _ => Err(KeyError::TooShort {
-                    kid: kid.clone(),
-                    bytes: MIN_KEY_BYTES,
-                }),
-            })
-            .collect();
-        match keys? {
-            none if none.is_empty() => Err(KeyError::None),
-            keys => Ok(Self(keys)),
+        if keys.is_empty() {
+            return Err(KeyError::Empty);
         }
+        let keys = keys.iter().map(LinkKey::new);
+        keys.collect::<Result<_, _>>().map(Self)
     }
 
-    /// The id of the key for new links.
+    /// The id of the key that makes new secrets and MACs.
     pub fn current_kid(&self) -> &str {
         &self.current().kid
     }
@@ -60,7 +45,19 @@ impl LinkKeys {
 }
 
 impl LinkKey {
-    /// A MAC over a list of parts. Each is preceded by its length, so that no two lists collide.
+    fn new(NamedKey { kid, bytes }: &NamedKey) -> Result<Self, KeyError> {
+        let kid = kid.clone();
+        if bytes.len() < MIN_KEY_BYTES {
+            return Err(KeyError::TooShort {
+                kid,
+                bytes: MIN_KEY_BYTES,
+            });
+        }
+        let key = hmac::Key::new(hmac::HMAC_SHA256, bytes);
+        Ok(Self { kid, key })
+    }
+
+    /// The MAC of a list of parts. The length of each part precedes it, so that no two lists collide.
     pub(super) fn mac<const PARTS: usize>(&self, parts: [&[u8]; PARTS]) -> hmac::Tag {
         let mut context = hmac::Context::with_key(&self.key);
         for part in parts {

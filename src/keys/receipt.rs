@@ -1,6 +1,6 @@
 //! Receipts: signing a decision, and checking a stored decision against its receipt.
 //!
-//! A receipt is made once, in the write that records the decision. Nothing signs from a stored row.
+//! A receipt is signed once, for the write that records the decision. Nothing is signed from a stored row.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
@@ -13,14 +13,14 @@ use super::keyring::{KeyError, NamedKey};
 use crate::domain::{self, Approval, Proposal, Verdict};
 use crate::values::Timestamp;
 
-/// The keys of `HO_RECEIPT_KEYS`: the first one signs, the public halves of all verify.
+/// The keys of `HO_RECEIPT_KEYS`. The first one signs; the public halves of all of them verify.
 pub struct ReceiptKeys {
     kid: String,
     pair: Ed25519KeyPair,
     public: KeySet,
 }
 
-/// The row contradicts its own receipt: it was changed outside the gate.
+/// A row contradicts its own receipt: it was changed outside the gate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the stored request contradicts its receipt")]
 pub struct Contradiction;
@@ -31,13 +31,13 @@ const SPKI_PREFIX: [u8; 12] = [
 ];
 
 impl ReceiptKeys {
-    /// Takes named keys: the first a private one (PKCS#8 DER), the others private or public (SPKI DER).
+    /// The first key must be private (PKCS#8 DER); the others may be private or public (SPKI DER).
     ///
     /// # Errors
-    /// When there is none, the first is not private, or one is not an Ed25519 key.
+    /// When `keys` is empty, the first key is not private, or a key is not an Ed25519 key.
     pub fn new(keys: &[NamedKey]) -> Result<Self, KeyError> {
         let private = |der: &[u8]| Ed25519KeyPair::from_pkcs8_maybe_unchecked(der).ok();
-        let NamedKey { kid, bytes } = keys.first().ok_or(KeyError::None)?;
+        let NamedKey { kid, bytes } = keys.first().ok_or(KeyError::Empty)?;
         let pair = private(bytes).ok_or_else(|| KeyError::NotPrivate { kid: kid.clone() })?;
         let public: Result<Vec<Key>, KeyError> = keys
             .iter()
@@ -57,7 +57,7 @@ impl ReceiptKeys {
         })
     }
 
-    /// The public keys; no secret.
+    /// The public keys.
     pub fn public(&self) -> &KeySet {
         &self.public
     }
@@ -91,7 +91,7 @@ pub fn check(approval: &Approval, keys: &KeySet) -> Result<(), Contradiction> {
         return Ok(());
     };
     let signed = verify(receipt, keys).map_err(|_| Contradiction)?;
-    // The gate's own address may have changed since.
+    // Takes the issuer from the receipt, since the gate's address may have changed.
     if signed == claims(&signed.iss, approval, &decided) {
         Ok(())
     } else {

@@ -1,4 +1,4 @@
-//! The row MAC: binds every column of a stored row to the gate that wrote it.
+//! The row MAC proves that a gate with these keys wrote every column of a stored row.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
@@ -10,10 +10,9 @@ use super::link_keys::LinkKeys;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RowMacError {
     /// The row was changed after the gate stored it.
-    #[error("the row is not as it was sealed")]
+    #[error("the row does not match its row MAC")]
     Mismatch,
-    /// The key is not configured, so the MAC cannot be verified.
-    #[error("the row is sealed with a key that is not in HO_LINK_KEYS")]
+    #[error("the row MAC was made with a key that is not in HO_LINK_KEYS")]
     UnknownKey,
 }
 
@@ -26,7 +25,7 @@ impl LinkKeys {
     /// Verifies the MAC of a row of version 1.
     ///
     /// # Errors
-    /// When it does not match, or its key is not configured.
+    /// When the MAC does not match, or its key is not configured.
     pub fn verify_row_mac(&self, row: &[u8], mac: &str) -> Result<(), RowMacError> {
         self.verify_mac([b"oversight row 1", row], mac)
     }

@@ -1,4 +1,4 @@
-//! Azure Communication Services Email, over its REST interface.
+//! Azure Communication Services Email, over its REST API.
 //! <https://learn.microsoft.com/rest/api/communication/email/email/send>
 
 use std::sync::Arc;
@@ -17,35 +17,38 @@ use uuid::Uuid;
 use super::email::{Email, MailError};
 use super::rest::{post, token};
 use crate::azure::credentials::{Principal, TokenCache};
-use crate::azure::http::endpoint;
+use crate::azure::http::parse_endpoint;
 use crate::values::{Address, Clock};
 
-/// A Communication Services resource, and how to sign in there.
+/// A Communication Services resource, and how to authenticate to it.
 #[derive(Clone, Debug)]
 pub struct AcsConfig {
     endpoint: Url,
-    sign_in: SignIn,
+    auth: AuthConfig,
 }
 
 #[derive(Clone, Debug)]
-enum SignIn {
-    Key(Secret),
-    As(Principal),
+enum AuthConfig {
+    AccessKey(Secret),
+    Tokens(Principal),
 }
 
 impl AcsConfig {
     /// The resource at `address`, such as `https://NAME.communication.azure.com`.
     ///
     /// # Errors
-    /// What is wrong with it.
-    pub fn at(address: &str, principal: Principal) -> Result<Self, &'static str> {
-        Self::new(address, SignIn::As(principal))
+    /// Why the address cannot be used.
+    pub fn new(address: &str, principal: Principal) -> Result<Self, &'static str> {
+        Ok(Self {
+            endpoint: parse_endpoint(address)?,
+            auth: AuthConfig::Tokens(principal),
+        })
     }
 
     /// The resource of a connection string, `endpoint=https://…;accesskey=…`.
     ///
     /// # Errors
-    /// What is wrong; never what is in it.
+    /// Why the text cannot be used; never the text itself.
     pub fn from_connection_string(text: &str) -> Result<Self, &'static str> {
         let part = |wanted: &str| {
             text.split(';').find_map(|part| {
@@ -58,12 +61,10 @@ impl AcsConfig {
         if BASE64.decode(key).is_err() {
             return Err("accesskey must be base64");
         }
-        Self::new(address, SignIn::Key(Secret::new(key.to_owned())))
-    }
-
-    fn new(at: &str, sign_in: SignIn) -> Result<Self, &'static str> {
-        let endpoint = endpoint(at)?;
-        Ok(Self { endpoint, sign_in })
+        Ok(Self {
+            endpoint: parse_endpoint(address)?,
+            auth: AuthConfig::AccessKey(Secret::new(key.to_owned())),
+        })
     }
 
     pub(super) fn is_encrypted(&self) -> bool {
@@ -75,77 +76,78 @@ pub(super) struct Acs {
     url: Url,
     http: Client,
     clock: Clock,
-    sign_in: Credentials,
+    auth: Auth,
 }
 
-enum Credentials {
-    Key(hmac::Key),
+enum Auth {
+    AccessKey(hmac::Key),
     Tokens(Arc<TokenCache>),
 }
 
 const API_VERSION: &str = "2025-09-01";
 
-/// The double slash is Microsoft's.
+/// With two slashes, as Microsoft documents it.
 const SCOPE: &str = "https://communication.azure.com//.default";
 
 impl Acs {
-    pub(super) fn new(communication: &AcsConfig, http: Client, clock: Clock) -> Self {
-        let mut url = communication.endpoint.clone();
+    pub(super) fn new(config: &AcsConfig, http: Client, clock: Clock) -> Self {
+        let mut url = config.endpoint.clone();
         url.set_path("/emails:send");
         url.set_query(Some(&format!("api-version={API_VERSION}")));
-        let sign_in = match &communication.sign_in {
-            SignIn::Key(key) => {
+        let auth = match &config.auth {
+            AuthConfig::AccessKey(key) => {
                 let key = BASE64
                     .decode(key.secret())
-                    .expect("checked when it was read");
-                Credentials::Key(hmac::Key::new(hmac::HMAC_SHA256, &key))
+                    .expect("checked in from_connection_string");
+                Auth::AccessKey(hmac::Key::new(hmac::HMAC_SHA256, &key))
             }
-            SignIn::As(principal) => {
+            AuthConfig::Tokens(principal) => {
                 let tokens = TokenCache::new(principal.clone(), SCOPE.to_owned(), clock.clone());
-                Credentials::Tokens(Arc::new(tokens))
+                Auth::Tokens(Arc::new(tokens))
             }
         };
         Self {
             url,
             http,
             clock,
-            sign_in,
+            auth,
         }
     }
 
-    /// A repetition under the same operation id is the same mail, so nothing is unclear.
+    /// A repeated request with the same operation id does not send a second email, so the outcome is never
+    /// unknown.
     pub(super) async fn send(&self, email: &Email, from: &Address) -> Result<(), MailError> {
-        match self.ask(email, from).await {
-            // The service sometimes refuses a sign-in that it takes a moment later.
-            Err(MailError::Misconfigured(_)) => self.ask(email, from).await,
+        match self.post_email(email, from).await {
+            // The service sometimes refuses credentials that it accepts on a retry.
+            Err(MailError::Misconfigured(_)) => self.post_email(email, from).await,
             sent => sent,
         }
     }
 
-    async fn ask(&self, email: &Email, from: &Address) -> Result<(), MailError> {
+    async fn post_email(&self, email: &Email, from: &Address) -> Result<(), MailError> {
         let body = body(email, from).to_string();
         let operation = sha256(email.name.as_bytes());
-        let operation = Uuid::new_v8(operation[..16].try_into().expect("it has 32 bytes"));
+        let operation = Uuid::new_v8(operation[..16].try_into().expect("32 bytes"));
         let request = self
             .http
             .post(self.url.clone())
             .header("content-type", "application/json")
             .header("operation-id", operation.to_string());
-        let request = self.signed(request, &body).await?.body(body);
+        let request = self.authenticate(request, &body).await?.body(body);
         post(request, true).await
     }
 
     /// <https://learn.microsoft.com/azure/communication-services/tutorials/hmac-header-tutorial>
-    async fn signed(
+    async fn authenticate(
         &self,
         request: RequestBuilder,
         body: &str,
     ) -> Result<RequestBuilder, MailError> {
-        let key = match &self.sign_in {
-            Credentials::Tokens(tokens) => {
+        let key = match &self.auth {
+            Auth::Tokens(tokens) => {
                 return Ok(request.bearer_auth(token(tokens).await?));
             }
-            Credentials::Key(key) => key,
+            Auth::AccessKey(key) => key,
         };
         let seconds = (self.clock)().unix_seconds();
         let date = OffsetDateTime::from_unix_timestamp(seconds).expect("years ±9999 fit");
@@ -184,7 +186,7 @@ fn body(email: &Email, from: &Address) -> Value {
         "recipients": {"to": [{"address": email.to.as_str()}]},
         "content": {"subject": email.subject(), "plainText": email.text, "html": email.html},
         "headers": headers,
-        // Else the clicked link, which is a secret, would be told to Event Grid.
+        // Otherwise Event Grid would receive the clicked links, which contain secrets.
         "userEngagementTrackingDisabled": true,
     })
 }

@@ -1,4 +1,4 @@
-//! An email to one person, and why it was not sent.
+//! An email to one person, and the reasons why it was not sent.
 
 use std::time::Duration;
 
@@ -7,17 +7,15 @@ use crate::values::{Address, Timestamp};
 
 /// An email to one person.
 pub struct Email {
-    /// The recipient.
     pub to: Address,
-    /// The subject, one line.
+    /// One line.
     pub subject: String,
-    /// The local part of its `Message-ID`, of `[A-Za-z0-9._-]`; the same for every attempt.
+    /// The local part of the `Message-ID`, of `[A-Za-z0-9._-]`; the same for every attempt.
     pub name: String,
-    /// The name of the email that this one replies to.
+    /// The name of the email to which this one replies.
     pub in_reply_to: Option<String>,
     /// Whether it is marked as important.
     pub urgent: bool,
-    /// Its date.
     pub date: Timestamp,
     /// The plain-text part.
     pub text: String,
@@ -25,25 +23,25 @@ pub struct Email {
     pub html: String,
 }
 
-/// Why an email was not accepted. The texts are for the log, and contain no address.
+/// Why an email was not accepted. The texts are for the log and contain no address.
 #[derive(Debug, thiserror::Error)]
 pub enum MailError {
     /// Permanent: the address or the message was refused.
     #[error("refused permanently: {0}")]
     Refused(String),
-    /// Transient; with the pause the service asked for.
+    /// Transient; with the pause that the service requested.
     #[error("temporarily unavailable: {0}")]
     Unavailable(String, Option<Duration>),
     /// The service rejected the settings of the gate.
     #[error("the settings are rejected: {0}")]
     Misconfigured(String),
-    /// The result is unknown: it may have been accepted.
-    #[error("perhaps accepted: {0}")]
-    Unclear(String),
+    /// The email may have been accepted.
+    #[error("outcome unknown: {0}")]
+    OutcomeUnknown(String),
 }
 
 impl Email {
-    /// The subject, made safe for a header once more.
+    /// The subject, made safe for a header.
     pub(super) fn subject(&self) -> String {
         reveal::line(&self.subject, 200)
     }
@@ -53,8 +51,8 @@ impl Email {
         let id = |name: &str| format!("<{name}@{}>", from.domain());
         let mut headers = vec![
             ("Message-ID", id(&self.name)),
-            // No automatic replies (RFC 3834); the same for Exchange (MS-OXCMAIL 2.1.3.2.20), not
-            // `All`, which would suppress bounces too.
+            // No automatic replies (RFC 3834). The second header is for Exchange (MS-OXCMAIL
+            // 2.1.3.2.20); `All` would suppress bounces too.
             ("Auto-Submitted", "auto-generated".to_owned()),
             (
                 "X-Auto-Response-Suppress",

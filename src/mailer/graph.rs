@@ -1,4 +1,4 @@
-//! Microsoft 365: a mailbox of the organization sends, through Microsoft Graph.
+//! Microsoft 365: sends from a mailbox of the organization, through Microsoft Graph.
 //! <https://learn.microsoft.com/graph/api/user-sendmail>
 
 use std::sync::Arc;
@@ -12,32 +12,31 @@ use tokio::sync::Semaphore;
 use super::email::MailError;
 use super::rest::{post, token};
 use crate::azure::credentials::{Principal, TokenCache};
-use crate::azure::http::endpoint;
+use crate::azure::http::parse_endpoint;
 use crate::values::{Address, Clock};
 
-/// A mailbox, and as whom to reach it.
+/// A mailbox, and the principal that sends from it.
 #[derive(Clone, Debug)]
 pub struct GraphConfig {
-    /// Its address.
     pub mailbox: Address,
     endpoint: Url,
     principal: Principal,
 }
 
 impl GraphConfig {
-    /// A mailbox at `endpoint`, which is `https://graph.microsoft.com` but in national clouds. The
+    /// A mailbox at `endpoint`, by default `https://graph.microsoft.com`; national clouds have another. The
     /// principal needs Exchange's role `Application Mail.Send` for it.
     ///
     /// # Errors
-    /// What is wrong with the endpoint.
+    /// Why the endpoint cannot be used.
     pub fn new(
         mailbox: Address,
-        at: Option<&str>,
+        endpoint: Option<&str>,
         principal: Principal,
     ) -> Result<Self, &'static str> {
         Ok(Self {
             mailbox,
-            endpoint: endpoint(at.unwrap_or("https://graph.microsoft.com"))?,
+            endpoint: parse_endpoint(endpoint.unwrap_or("https://graph.microsoft.com"))?,
             principal,
         })
     }
@@ -54,23 +53,23 @@ pub(super) struct Graph {
     requests: Semaphore,
 }
 
-/// A mailbox takes four requests at a time, and may have other users.
-const REQUESTS: usize = 3;
+/// The maximum number of concurrent requests: a mailbox accepts four, and other programs may use it too.
+const MAX_REQUESTS: usize = 3;
 
 impl Graph {
-    pub(super) fn new(graph: &GraphConfig, http: Client, clock: Clock) -> Self {
-        let mut url = graph.endpoint.clone();
+    pub(super) fn new(config: &GraphConfig, http: Client, clock: Clock) -> Self {
+        let mut url = config.endpoint.clone();
         url.path_segments_mut()
             .expect("an http URL has a path")
             .pop_if_empty()
-            .extend(["v1.0", "users", graph.mailbox.as_str(), "sendMail"]);
-        let scope = graph.endpoint.join("/.default").expect("a path");
-        let tokens = TokenCache::new(graph.principal.clone(), scope.into(), clock);
+            .extend(["v1.0", "users", config.mailbox.as_str(), "sendMail"]);
+        let scope = config.endpoint.join("/.default").expect("a path");
+        let tokens = TokenCache::new(config.principal.clone(), scope.into(), clock);
         Self {
             url,
             http,
             tokens: Arc::new(tokens),
-            requests: Semaphore::new(REQUESTS),
+            requests: Semaphore::new(MAX_REQUESTS),
         }
     }
 
@@ -83,7 +82,7 @@ impl Graph {
             .bearer_auth(token)
             .header("content-type", "text/plain")
             .body(BASE64.encode(message.formatted()));
-        // Graph knows no repetition.
+        // Graph does not detect repeated requests.
         post(request, false).await
     }
 }

@@ -1,7 +1,7 @@
-//! SMTP (RFC 5321), always over TLS but on the way to a developer's own machine.
+//! SMTP (RFC 5321), always over TLS except in local development.
 //!
-//! The conversation is led step by step, so that it is known whether a mail whose answer was lost can
-//! have been taken.
+//! The session runs step by step, so that the gate knows whether the relay may have accepted an email
+//! whose response was lost.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -20,45 +20,45 @@ use tokio::time::{Instant, timeout};
 
 use super::email::MailError;
 
-/// A relay, and how to sign in there.
+/// A relay, and how to authenticate to it.
 #[derive(Clone)]
 pub struct SmtpConfig {
     host: String,
     port: u16,
     security: Security,
     credentials: Option<Credentials>,
-    /// A file of certificates to trust beside the machine's own, in PEM.
+    /// A PEM file of certificates to trust in addition to those of the machine.
     authorities: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Security {
-    /// STARTTLS, or nothing is sent (RFC 3207).
+    /// Mandatory STARTTLS (RFC 3207).
     StartTls,
     /// TLS from the first byte (RFC 8314).
     Implicit,
-    /// None.
     Plain,
 }
 
-/// How long a relay is given to say goodbye.
-const GOODBYE: Duration = Duration::from_secs(1);
+/// The timeout of QUIT.
+const QUIT_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// No relay likes more connections at a time from one client.
-const CONNECTIONS: usize = 3;
+/// The maximum number of concurrent connections; relays limit them per client.
+const MAX_CONNECTIONS: usize = 3;
 
 impl SmtpConfig {
-    /// `smtp://USER@HOST:PORT` for STARTTLS, `smtps://` for TLS from the start, with the password in
-    /// the address or beside it; `smtp://HOST:PORT?tls=none` for a relay on a developer's machine.
+    /// Parses `smtp://USER@HOST:PORT` for STARTTLS or `smtps://` for TLS from the first byte, with the password
+    /// in the URL or separate; `smtp://HOST:PORT?tls=none` for a relay of local development.
     ///
     /// # Errors
-    /// What is wrong; never what is in it.
+    /// Why the URL cannot be used; never the URL itself.
     pub fn parse(
         url: &str,
         password: Option<&str>,
         authorities: Option<PathBuf>,
     ) -> Result<Self, &'static str> {
-        const FORM: &str = "it must be smtp://USER:PASSWORD@HOST:PORT, or smtps://";
+        const FORM: &str =
+            "it must be smtp://USER:PASSWORD@HOST:PORT or smtps://USER:PASSWORD@HOST:PORT";
         let url = Url::parse(url).map_err(|_| FORM)?;
         let security = match (url.scheme(), url.query()) {
             ("smtp", None) => Security::StartTls,
@@ -79,11 +79,11 @@ impl SmtpConfig {
         let credentials = match (decoded(url.username()), password) {
             (Some(user), Some(password)) => Some(Credentials::new(user, password)),
             (None, None) => None,
-            (Some(_), None) => return Err("it names a user, and there is no password"),
-            (None, Some(_)) => return Err("there is a password, and it names no user"),
+            (Some(_), None) => return Err("it has a user but no password"),
+            (None, Some(_)) => return Err("there is a password, but it has no user"),
         };
         if security == Security::Plain && credentials.is_some() {
-            return Err("a password is only sent over TLS");
+            return Err("a password must not be sent without TLS");
         }
         Ok(Self {
             host: host.trim_matches(['[', ']']).to_owned(),
@@ -119,7 +119,7 @@ pub(super) struct Smtp {
 }
 
 impl Smtp {
-    /// A client that says it is of this domain.
+    /// `domain` is the name in the greeting.
     pub(super) fn new(relay: &SmtpConfig, domain: &str) -> Result<Self, String> {
         let tls = match relay.security {
             Security::Plain => None,
@@ -128,57 +128,57 @@ impl Smtp {
         Ok(Self {
             relay: relay.clone(),
             tls,
-            // Relays refuse `localhost`.
+            // Some relays refuse `localhost`.
             hello: ClientId::Domain(domain.to_owned()),
-            connections: Arc::new(Semaphore::new(CONNECTIONS)),
+            connections: Arc::new(Semaphore::new(MAX_CONNECTIONS)),
         })
     }
 
-    /// In this time, with waiting for others. A mail is only handed over while half of it is left: one
-    /// that is cut off then may have been taken.
-    pub(super) async fn send(&self, message: &Message, within: Duration) -> Result<(), MailError> {
-        let begun = Instant::now();
-        let handed_over = AtomicBool::new(false);
-        let is_early = || begun.elapsed() < within / 2;
-        let sent = timeout(within, self.converse(message, is_early, &handed_over)).await;
-        let what = || "it took too long".to_owned();
+    /// Sends within a timeout, which includes waiting for a connection. DATA is only sent during the first
+    /// half of it: when a transfer is cut off, the outcome is unknown.
+    pub(super) async fn send(&self, message: &Message, limit: Duration) -> Result<(), MailError> {
+        let started = Instant::now();
+        let data_sent = AtomicBool::new(false);
+        let is_early = || started.elapsed() < limit / 2;
+        let sent = timeout(limit, self.run_session(message, is_early, &data_sent)).await;
+        let cause = || "timed out".to_owned();
         match sent {
             Ok(sent) => sent,
-            Err(_) if handed_over.load(Ordering::Relaxed) => Err(MailError::Unclear(what())),
-            Err(_) => Err(MailError::Unavailable(what(), None)),
+            Err(_) if data_sent.load(Ordering::Relaxed) => Err(MailError::OutcomeUnknown(cause())),
+            Err(_) => Err(MailError::Unavailable(cause(), None)),
         }
     }
 
-    async fn converse(
+    async fn run_session(
         &self,
         message: &Message,
         is_early: impl Fn() -> bool,
-        handed_over: &AtomicBool,
+        data_sent: &AtomicBool,
     ) -> Result<(), MailError> {
         let connections = self.connections.clone();
         let permit = connections.acquire_owned().await.expect("never closed");
         let mut connection = self.connect().await?;
         let envelope = message.envelope();
         let mail = Mail::new(envelope.from().cloned(), Vec::new());
-        // A sender that the relay does not take is nobody's fault but ours.
-        connection.command(mail).await.map_err(of_settings)?;
+        // A refused sender is a wrong setting of the gate.
+        connection.command(mail).await.map_err(settings_error)?;
         for to in envelope.to() {
             let recipient = Rcpt::new(to.clone(), Vec::new());
-            connection.command(recipient).await.map_err(of_mail)?;
+            connection.command(recipient).await.map_err(message_error)?;
         }
         if !is_early() {
             return Err(MailError::Unavailable("the relay is slow".to_owned(), None));
         }
-        connection.command(Data).await.map_err(of_mail)?;
-        handed_over.store(true, Ordering::Relaxed);
-        let taken = connection.message(&message.formatted()).await;
-        taken.map_err(|error| match error.status() {
-            Some(_) => of_mail(error),
-            None => MailError::Unclear(causes(&error)),
+        connection.command(Data).await.map_err(message_error)?;
+        data_sent.store(true, Ordering::Relaxed);
+        let accepted = connection.message(&message.formatted()).await;
+        accepted.map_err(|error| match error.status() {
+            Some(_) => message_error(error),
+            None => MailError::OutcomeUnknown(describe(&error)),
         })?;
-        // It is taken, however the goodbye goes.
+        // The relay has accepted the message, even if QUIT fails.
         tokio::spawn(async move {
-            timeout(GOODBYE, connection.abort()).await.ok();
+            timeout(QUIT_TIMEOUT, connection.abort()).await.ok();
             drop(permit);
         });
         Ok(())
@@ -188,30 +188,30 @@ impl Smtp {
         let SmtpConfig { host, port, .. } = &self.relay;
         let address = (host.as_str(), *port);
         let tls = self.tls.clone();
-        let from_the_start = tls
+        let implicit_tls = tls
             .clone()
             .filter(|_| self.relay.security == Security::Implicit);
         let mut connection = AsyncSmtpConnection::connect_tokio1(
             address,
             Some(Duration::from_secs(3)),
             &self.hello,
-            from_the_start,
+            implicit_tls,
             None,
         )
         .await
-        .map_err(of_connection)?;
+        .map_err(connection_error)?;
         if let (Security::StartTls, Some(tls)) = (self.relay.security, tls) {
             if !connection.can_starttls() {
-                let why = "the relay offers no STARTTLS";
-                return Err(MailError::Misconfigured(why.to_owned()));
+                let cause = "the relay does not offer STARTTLS";
+                return Err(MailError::Misconfigured(cause.to_owned()));
             }
             let upgraded = connection.starttls(tls, &self.hello).await;
-            upgraded.map_err(of_connection)?;
+            upgraded.map_err(connection_error)?;
         }
         if let Some(credentials) = &self.relay.credentials {
             let mechanisms = [Mechanism::Plain, Mechanism::Login];
             let signed_in = connection.auth(&mechanisms, credentials).await;
-            signed_in.map_err(of_settings)?;
+            signed_in.map_err(settings_error)?;
         }
         Ok(connection)
     }
@@ -222,58 +222,64 @@ fn tls(relay: &SmtpConfig) -> Result<TlsParameters, String> {
     if let Some(file) = &relay.authorities {
         let pem = std::fs::read(file).map_err(|error| format!("HO_SMTP_CA: {error}"))?;
         let certificate = Certificate::from_pem(&pem);
-        tls = tls.add_root_certificate(certificate.map_err(|error| causes(&error))?);
+        tls = tls.add_root_certificate(certificate.map_err(|error| describe(&error))?);
     }
-    tls.build_rustls().map_err(|error| causes(&error))
+    tls.build_rustls().map_err(|error| describe(&error))
 }
 
-/// A certificate that is not trusted stays so, and a port that speaks another protocol.
-fn of_connection(error: Error) -> MailError {
-    let text = causes(&error);
-    let of_tls = ["certificate", "corrupt message", "fatal alert"];
-    match error.is_tls() || of_tls.iter().any(|words| text.contains(words)) {
-        true => MailError::Misconfigured(text),
-        false => MailError::Unavailable(text, None),
-    }
-}
-
-/// About the sign-in and the sender: what is refused for good there is refused for every mail. A
-/// client without a word for what it was asked does not know how to sign in.
-fn of_settings(error: Error) -> MailError {
-    match error.is_permanent() || error.is_client() {
-        true => MailError::Misconfigured(causes(&error)),
-        false => MailError::Unavailable(causes(&error), None),
+/// An error while connecting. An untrusted certificate, or a port that speaks another protocol, is a wrong
+/// setting.
+fn connection_error(error: Error) -> MailError {
+    let cause = describe(&error);
+    let tls_errors = ["certificate", "corrupt message", "fatal alert"];
+    if error.is_tls() || tls_errors.iter().any(|words| cause.contains(words)) {
+        MailError::Misconfigured(cause)
+    } else {
+        MailError::Unavailable(cause, None)
     }
 }
 
-/// About this mail and whom it is for. What a relay refuses for reasons of its own (RFC 3463: sign-in
-/// and policy 5.7, quotas 5.4.5 and Exchange's 5.2.25x) says nothing of the address: later, perhaps.
-fn of_mail(error: Error) -> MailError {
-    let enhanced = enhanced(&error).unwrap_or_default();
-    let of_relay = ["5.7.", "5.4.5", "5.2.25"];
-    let passes = error.status().is_some_and(|code| code.to_string() == "530")
-        || of_relay.iter().any(|code| enhanced.starts_with(code));
-    match error.is_permanent() && !passes {
-        true => MailError::Refused(causes(&error)),
-        false => MailError::Unavailable(causes(&error), None),
+/// An error of authentication or of the sender: a permanent one affects every email. A client error means
+/// that the relay and the client have no authentication mechanism in common.
+fn settings_error(error: Error) -> MailError {
+    let cause = describe(&error);
+    if error.is_permanent() || error.is_client() {
+        MailError::Misconfigured(cause)
+    } else {
+        MailError::Unavailable(cause, None)
     }
 }
 
-/// The codes of an answer without its text, which may repeat an address; else what went wrong.
-fn causes(error: &Error) -> String {
-    match (error.status(), enhanced(error)) {
+/// An error of this message or its recipient. A refusal for a reason of the relay (RFC 3463: authentication
+/// and policy 5.7, quotas 5.4.5 and Exchange's 5.2.25x) is transient: it does not concern the address.
+fn message_error(error: Error) -> MailError {
+    let cause = describe(&error);
+    let enhanced = enhanced_code(&error).unwrap_or_default();
+    let relay_codes = ["5.7.", "5.4.5", "5.2.25"];
+    let is_of_relay = error.status().is_some_and(|code| code.to_string() == "530")
+        || relay_codes.iter().any(|code| enhanced.starts_with(code));
+    if error.is_permanent() && !is_of_relay {
+        MailError::Refused(cause)
+    } else {
+        MailError::Unavailable(cause, None)
+    }
+}
+
+/// The codes of a response without its text, which may repeat an address; otherwise the error itself.
+fn describe(error: &Error) -> String {
+    match (error.status(), enhanced_code(error)) {
         (Some(code), Some(enhanced)) => format!("the relay answered {code} {enhanced}"),
         (Some(code), None) => format!("the relay answered {code}"),
-        (None, _) if error.is_response() => "the relay's answer makes no sense".to_owned(),
+        (None, _) if error.is_response() => "the relay sent an invalid response".to_owned(),
         (None, _) => error.to_string(),
     }
 }
 
-/// The code that RFC 3463 puts before an answer's text, such as `5.1.1`.
-fn enhanced(error: &Error) -> Option<String> {
+/// The enhanced status code (RFC 3463) at the start of a response's text, such as `5.1.1`.
+fn enhanced_code(error: &Error) -> Option<String> {
     let text = error.to_string();
-    let (_, answer) = text.split_once("): ")?;
-    let code = answer.split([' ', '\n']).next()?;
+    let (_, response) = text.split_once("): ")?;
+    let code = response.split([' ', '\n']).next()?;
     let is_code = code.split('.').count() == 3
         && code.bytes().all(|b| b.is_ascii_digit() || b == b'.')
         && code.len() <= 9;

@@ -1,24 +1,24 @@
-//! How the gate presents itself to people: an organization's own name, colour and words.
+//! Branding: the organization's name, colour and words in emails and on pages.
 
 use crate::reveal;
 
-/// What mails and pages show beside the request.
+/// What emails and pages show besides the request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Brand {
-    /// Whom the mails are from, and what the pages are of.
+    /// The display name of the sender, and the title of pages.
     pub name: String,
-    /// The colour of buttons and links in mails, `#rrggbb`; dark enough for white letters.
+    /// The colour of buttons and links in emails, `#rrggbb`; dark enough for white text.
     pub colour: String,
-    /// What every subject begins with.
+    /// The prefix of every subject.
     pub subject_prefix: Option<String>,
-    /// Whom to ask, below every mail and page.
+    /// Whom to contact, below every email and page.
     pub contact: Option<String>,
-    /// The last line of every mail and page.
+    /// The last line of every email and page.
     pub footer: Option<String>,
 }
 
-/// White letters on the colour must have this contrast (WCAG 2.2, 1.4.3).
-const CONTRAST: f64 = 4.5;
+/// The minimum contrast of white text on the colour (WCAG 2.2, 1.4.3).
+const MIN_CONTRAST: f64 = 4.5;
 
 impl Default for Brand {
     fn default() -> Self {
@@ -33,25 +33,26 @@ impl Default for Brand {
 }
 
 impl Brand {
-    /// One line of an operator's, with nothing hidden in it.
+    /// Parses one line of text without hidden characters.
     ///
     /// # Errors
-    /// What is wrong with it.
-    pub fn line(text: &str, most: usize) -> Result<String, String> {
-        let line = reveal::line(text, most);
-        match line == text && !text.is_empty() {
-            true => Ok(line),
-            false => Err(format!(
-                "it must be one line of at most {most} characters, none of them hidden"
-            )),
+    /// Why the text cannot be used.
+    pub fn parse_line(text: &str, longest: usize) -> Result<String, String> {
+        let line = reveal::line(text, longest);
+        if line == text && !text.is_empty() {
+            Ok(line)
+        } else {
+            Err(format!(
+                "it must be one line of at most {longest} characters, without hidden ones"
+            ))
         }
     }
 
-    /// A colour that white letters can be read on.
+    /// Parses a colour on which white text is readable.
     ///
     /// # Errors
-    /// What is wrong with it.
-    pub fn colour(text: &str) -> Result<String, String> {
+    /// Why the colour cannot be used.
+    pub fn parse_colour(text: &str) -> Result<String, String> {
         let digits = text
             .strip_prefix('#')
             .filter(|digits| digits.len() == 6 && digits.bytes().all(|b| b.is_ascii_hexdigit()));
@@ -59,18 +60,21 @@ impl Brand {
         let channel = |at: usize| {
             let value = u8::from_str_radix(&digits[at..at + 2], 16).expect("checked digits");
             let value = f64::from(value) / 255.0;
-            match value <= 0.040_45 {
-                true => value / 12.92,
-                false => ((value + 0.055) / 1.055).powf(2.4),
+            if value <= 0.040_45 {
+                value / 12.92
+            } else {
+                ((value + 0.055) / 1.055).powf(2.4)
             }
         };
         let luminance = 0.2126 * channel(0) + 0.7152 * channel(2) + 0.0722 * channel(4);
         let contrast = 1.05 / (luminance + 0.05);
-        match contrast >= CONTRAST {
-            true => Ok(format!("#{}", digits.to_ascii_lowercase())),
-            false => Err(format!(
-                "it must be darker: white letters on it have a contrast of {contrast:.1}, and need {CONTRAST}"
-            )),
+        if contrast >= MIN_CONTRAST {
+            Ok(format!("#{}", digits.to_ascii_lowercase()))
+        } else {
+            Err(format!(
+                "it must be darker: its contrast with white text is {contrast:.1}, and must be at least \
+                 {MIN_CONTRAST}"
+            ))
         }
     }
 }
@@ -80,21 +84,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_colour_carries_white_letters() {
-        assert_eq!(Brand::colour("#0B6B2E").unwrap(), "#0b6b2e");
-        assert_eq!(Brand::colour("#767676").unwrap(), "#767676");
+    fn white_text_is_readable_on_a_colour() {
+        assert_eq!(Brand::parse_colour("#0B6B2E").unwrap(), "#0b6b2e");
+        assert_eq!(Brand::parse_colour("#767676").unwrap(), "#767676");
         for text in [
             "#777777", "#ffffff", "#ffd591", "red", "#12345", "#1234567", "#12345é",
         ] {
-            assert!(Brand::colour(text).is_err(), "{text}");
+            assert!(Brand::parse_colour(text).is_err(), "{text}");
         }
     }
 
     #[test]
-    fn a_line_is_what_it_looks_like() {
-        assert!(Brand::line("Contoso Freigaben – Ärzte", 60).is_ok());
+    fn a_line_has_no_hidden_characters() {
+        assert!(Brand::parse_line("Contoso Freigaben – Ärzte", 60).is_ok());
         for text in ["a\r\nBcc: x", "a\u{202e}b", "", &"x".repeat(61)] {
-            assert!(Brand::line(text, 60).is_err(), "{text:?}");
+            assert!(Brand::parse_line(text, 60).is_err(), "{text:?}");
         }
     }
 }

@@ -1,10 +1,10 @@
-//! The mails: the question and its reminders, and the note about the outcome.
+//! The emails: the request with its reminders, and the outcome notice.
 
 use askama::Template;
 use serde_json::{Map, Value};
 
 use super::brand::Brand;
-use super::request::{Shown, deadline, ending, locked};
+use super::request::{RequestView, describe_deadline, describe_ending, locked_addresses};
 use super::template::render;
 use crate::domain::{Approval, Notice, SendAttempt};
 use crate::mailer::Email;
@@ -13,40 +13,38 @@ use crate::values::Timestamp;
 
 /// How much of the parameters an email shows (`HO_MAIL_PARAMETERS`). The page always shows everything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MailParameters {
-    /// Everything.
+pub enum ParameterDisclosure {
     Full,
-    /// Everything but the values of members with the name of a secret.
+    /// Everything except the values of members whose names suggest a secret.
     Redacted,
-    /// Nothing.
     None,
 }
 
-/// What only this approver's mail holds.
-pub struct Secrets {
-    /// Their link.
+/// The parts of an email that are different for each approver.
+pub struct EmailSecrets {
+    /// The link to the decision page; with the link token unless the approver signs in.
     pub link: String,
-    /// The code they approve with; nothing where they sign in, and the link is no secret either.
+    /// The one-time code, unless the approver signs in.
     pub code: Option<String>,
 }
 
-/// More of the parameters than this is left to the page.
+/// How much of the parameters an email shows at most, in lines and in characters.
 const SHOWN_LINES: usize = 120;
 const SHOWN_CHARS: usize = 8_000;
 
 #[derive(Template)]
 #[template(path = "question.html")]
-struct QuestionHtml<'a> {
-    mail: &'a Question<'a>,
+struct RequestHtml<'a> {
+    mail: &'a RequestEmail<'a>,
 }
 
 #[derive(Template)]
 #[template(path = "question.txt", escape = "none")]
-struct QuestionText<'a> {
-    mail: &'a Question<'a>,
+struct RequestText<'a> {
+    mail: &'a RequestEmail<'a>,
 }
 
-struct Question<'a> {
+struct RequestEmail<'a> {
     brand: &'a Brand,
     lead: String,
     agent: String,
@@ -66,16 +64,16 @@ struct Question<'a> {
 #[derive(Template)]
 #[template(path = "outcome.html")]
 struct OutcomeHtml<'a> {
-    mail: &'a Outcome<'a>,
+    mail: &'a OutcomeEmail<'a>,
 }
 
 #[derive(Template)]
 #[template(path = "outcome.txt", escape = "none")]
 struct OutcomeText<'a> {
-    mail: &'a Outcome<'a>,
+    mail: &'a OutcomeEmail<'a>,
 }
 
-struct Outcome<'a> {
+struct OutcomeEmail<'a> {
     brand: &'a Brand,
     what: String,
     agent: String,
@@ -85,31 +83,33 @@ struct Outcome<'a> {
     link: &'a str,
 }
 
-/// The mail of an attempt, as it reads at `now`.
-pub fn email(
+/// Renders the email of an attempt for the state at `now`.
+pub fn render_email(
     approval: &Approval,
     attempt: SendAttempt,
-    secrets: &Secrets,
-    parameters: MailParameters,
+    secrets: &EmailSecrets,
+    disclosure: ParameterDisclosure,
     brand: &Brand,
     now: Timestamp,
 ) -> Email {
     let request = &approval.request;
-    let name = |kind: Notice| {
-        // The id itself is too long for a name; a digest is as good. With the time it is another one
-        // for a request of the same id at another gate.
+    let name = |notice: Notice| {
+        // A digest, since the id is too long for a name. The time distinguishes requests that have the same
+        // id at different gates.
         let id = format!("{} {}", request.id, request.requested_at);
         let id = human_oversight_protocol::parameters::sha256(id.as_bytes());
         let id = human_oversight_protocol::parameters::hex(&id[..16]);
         format!(
             "{id}.{}.{}",
             attempt.approver,
-            kind.word().to_ascii_lowercase()
+            notice.word().to_ascii_lowercase()
         )
     };
     let (text, html) = match attempt.notice {
-        Notice::Outcome => outcome(approval, secrets, brand, now),
-        _ => question(approval, attempt, secrets, parameters, brand, now),
+        Notice::Outcome => render_outcome(approval, secrets, brand, now),
+        Notice::Request | Notice::Reminder | Notice::FinalReminder => {
+            render_request(approval, attempt, secrets, disclosure, brand, now)
+        }
     };
     let prefix = brand.subject_prefix.as_deref();
     let subject = format!(
@@ -137,28 +137,28 @@ pub fn email(
     }
 }
 
-fn question(
+fn render_request(
     approval: &Approval,
     attempt: SendAttempt,
-    secrets: &Secrets,
-    disclosure: MailParameters,
+    secrets: &EmailSecrets,
+    disclosure: ParameterDisclosure,
     brand: &Brand,
     now: Timestamp,
 ) -> (String, String) {
     let request = &approval.request;
-    let Shown {
+    let RequestView {
         agent,
         action,
         parameters,
         warnings,
-    } = Shown::new(approval);
+    } = RequestView::new(approval);
     let (parameters, omission) = match disclosure {
-        MailParameters::None => (None, None),
-        MailParameters::Full => shortened(&reveal::json(&parameters), 0),
-        MailParameters::Redacted => {
+        ParameterDisclosure::None => (None, None),
+        ParameterDisclosure::Full => shorten(&reveal::json(&parameters), 0),
+        ParameterDisclosure::Redacted => {
             let mut hidden = 0;
-            let parameters = redacted(parameters, &mut hidden);
-            shortened(&reveal::json(&parameters), hidden)
+            let parameters = redact(parameters, &mut hidden);
+            shorten(&reveal::json(&parameters), hidden)
         }
     };
     let lead = match attempt.notice {
@@ -166,42 +166,42 @@ fn question(
         Notice::FinalReminder => "The last reminder: an agent still asks for your approval",
         _ => "An agent asks for your approval",
     };
-    let question = Question {
+    let email = RequestEmail {
         brand,
         lead: lead.to_owned(),
         agent,
         action,
         on_behalf_of: request.on_behalf_of.as_ref().map(ToString::to_string),
-        deadline: deadline(approval, now),
+        deadline: describe_deadline(approval, now),
         correlation: request.id.correlation(),
         parameters,
         omission,
         warnings,
-        // Mail clients make links of what looks like one, and these words are the agent's.
+        // Mail clients turn URLs into links, and the agent must not place links here.
         reason: request
             .reason
             .as_deref()
             .map(|reason| reveal::prose(reason).replace("://", "[:]//")),
-        locked: locked(approval, attempt.approver),
+        locked: locked_addresses(approval, attempt.approver),
         link: &secrets.link,
         code: secrets.code.as_deref(),
     };
     (
-        render(&QuestionText { mail: &question }),
-        render(&QuestionHtml { mail: &question }),
+        render(&RequestText { mail: &email }),
+        render(&RequestHtml { mail: &email }),
     )
 }
 
-fn outcome(
+fn render_outcome(
     approval: &Approval,
-    secrets: &Secrets,
+    secrets: &EmailSecrets,
     brand: &Brand,
     now: Timestamp,
 ) -> (String, String) {
-    let Shown { agent, action, .. } = Shown::new(approval);
-    let outcome = Outcome {
+    let RequestView { agent, action, .. } = RequestView::new(approval);
+    let email = OutcomeEmail {
         brand,
-        what: ending(approval, now).unwrap_or_else(|| "The request is open.".to_owned()),
+        what: describe_ending(approval, now).unwrap_or_else(|| "The request is open.".to_owned()),
         agent,
         action,
         correlation: approval.request.id.correlation(),
@@ -212,13 +212,13 @@ fn outcome(
         link: &secrets.link,
     };
     (
-        render(&OutcomeText { mail: &outcome }),
-        render(&OutcomeHtml { mail: &outcome }),
+        render(&OutcomeText { mail: &email }),
+        render(&OutcomeHtml { mail: &email }),
     )
 }
 
-/// As much as a mail shows, and a sentence about what it does not.
-fn shortened(json: &str, hidden: usize) -> (Option<String>, Option<String>) {
+/// Shortens JSON to what an email shows; with a sentence about what is missing.
+fn shorten(json: &str, hidden: usize) -> (Option<String>, Option<String>) {
     let lines: Vec<&str> = json.lines().collect();
     let mut shown: String = lines[..lines.len().min(SHOWN_LINES)].join("\n");
     if let Some((end, _)) = shown.char_indices().nth(SHOWN_CHARS) {
@@ -241,32 +241,26 @@ fn shortened(json: &str, hidden: usize) -> (Option<String>, Option<String>) {
     (Some(shown), omission)
 }
 
-/// The same with the values of members that are named like a secret left out.
-fn redacted(value: Value, hidden: &mut usize) -> Value {
+/// Replaces the values of members whose names suggest a secret, and counts them in `hidden`.
+fn redact(value: Value, hidden: &mut usize) -> Value {
     match value {
         Value::Object(members) => Value::Object(
             members
                 .into_iter()
-                .map(
-                    |(name, member)| match is_secret_name(&name) && !member.is_null() {
-                        true => {
-                            *hidden += 1;
-                            (name, Value::String("«not shown in mail»".to_owned()))
-                        }
-                        false => {
-                            let member = redacted(member, hidden);
-                            (name, member)
-                        }
-                    },
-                )
+                .map(|(name, member)| {
+                    if is_secret_name(&name) && !member.is_null() {
+                        *hidden += 1;
+                        (name, Value::String("«not shown in mail»".to_owned()))
+                    } else {
+                        let member = redact(member, hidden);
+                        (name, member)
+                    }
+                })
                 .collect::<Map<_, _>>(),
         ),
-        Value::Array(items) => Value::Array(
-            items
-                .into_iter()
-                .map(|item| redacted(item, hidden))
-                .collect(),
-        ),
+        Value::Array(items) => {
+            Value::Array(items.into_iter().map(|item| redact(item, hidden)).collect())
+        }
         plain => plain,
     }
 }
@@ -295,9 +289,9 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn secrets_stay_out_of_mail() {
+    fn values_with_the_name_of_a_secret_are_not_in_emails() {
         let mut hidden = 0;
-        let shown = redacted(
+        let shown = redact(
             json!({"user": "1", "Password": "x", "nested": [{"api-key": "y", "monkey": "z"}],
                    "connection_string": {"deep": 1}, "token": null}),
             &mut hidden,
@@ -312,8 +306,8 @@ mod tests {
     }
 
     #[test]
-    fn a_long_value_is_cut_and_said_to_be() {
-        let (shown, omission) = shortened(&"x".repeat(9_000), 1);
+    fn a_long_value_is_shortened_with_a_note() {
+        let (shown, omission) = shorten(&"x".repeat(9_000), 1);
         assert_eq!(shown.unwrap().len(), 8_000);
         assert!(
             omission
@@ -321,7 +315,7 @@ mod tests {
                 .starts_with("1000 more characters and 1 value(s)")
         );
         let lines = vec!["1"; 200].join("\n");
-        let (shown, omission) = shortened(&lines, 0);
+        let (shown, omission) = shorten(&lines, 0);
         assert_eq!(shown.unwrap().lines().count(), 120);
         assert!(omission.unwrap().starts_with("160 more characters"));
     }

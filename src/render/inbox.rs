@@ -5,17 +5,13 @@ use askama::Template;
 use super::brand::Brand;
 use super::template::render;
 
-/// A mail in the local inbox.
-pub struct InboxMail {
-    /// What its file is called, without the ending.
+/// An email in the inbox.
+pub struct InboxEmail {
+    /// The name of its file, without the extension.
     pub name: String,
-    /// The subject.
     pub subject: String,
-    /// The sender.
     pub from: String,
-    /// The recipient.
     pub to: String,
-    /// When it was written.
     pub date: String,
 }
 
@@ -24,29 +20,29 @@ pub struct InboxMail {
 struct InboxPage<'a> {
     local: bool,
     brand: Brand,
-    mails: &'a [InboxMail],
+    emails: &'a [InboxEmail],
 }
 
 #[derive(Template)]
 #[template(path = "inbox_mail.html")]
-struct InboxMailPage<'a> {
+struct InboxEmailPage<'a> {
     local: bool,
     brand: Brand,
-    mail: &'a InboxMail,
+    mail: &'a InboxEmail,
 }
 
-/// The list of mails in the local inbox.
-pub fn inbox_page(mails: &[InboxMail]) -> String {
+/// Renders the list of emails.
+pub fn render_inbox(emails: &[InboxEmail]) -> String {
     let (local, brand) = (true, Brand::default());
     render(&InboxPage {
         local,
         brand,
-        mails,
+        emails,
     })
 }
 
-/// One mail of the local inbox, in a frame that can run nothing.
-pub fn inbox_mail_page(mail: &InboxMail) -> String {
+/// Renders one email, in a frame that cannot run scripts.
+pub fn render_inbox_email(mail: &InboxEmail) -> String {
     let (local, brand) = (true, Brand::default());
-    render(&InboxMailPage { local, brand, mail })
+    render(&InboxEmailPage { local, brand, mail })
 }

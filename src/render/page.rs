@@ -3,21 +3,22 @@
 use askama::Template;
 
 use super::brand::Brand;
-use super::request::{Shown, deadline, ending, execution_words, locked};
+use super::request::{
+    RequestView, describe_deadline, describe_ending, describe_execution, locked_addresses,
+};
 use super::template::render;
 use crate::domain::{Approval, Status};
 use crate::reveal::{self, Warnings};
 use crate::values::Timestamp;
 
-/// The style of all pages; their policy allows it by its hash.
+/// The style sheet of all pages; their content security policy allows it by its hash.
 pub const STYLE: &str = include_str!("../../templates/pages.css");
 
-/// How every page looks.
+/// What determines the look of every page.
 #[derive(Clone, Copy)]
 pub struct PageStyle<'a> {
-    /// The operator's name, colour and words.
     pub brand: &'a Brand,
-    /// Whether emails are files in the inbox of local development, which anyone on the machine can read.
+    /// Whether emails go to the inbox of local development, which anyone on the machine can read.
     pub development: bool,
 }
 
@@ -27,9 +28,9 @@ pub struct PageStyle<'a> {
 pub struct DecisionPage<'a> {
     local: bool,
     brand: &'a Brand,
-    /// What to say before anything else.
+    /// A message above the request.
     pub notice: Option<String>,
-    /// What to fill in; nothing when there is nothing to decide any more.
+    /// The form, while the request is pending.
     pub form: Option<Form>,
     heading: &'static str,
     ending: Option<Ending>,
@@ -49,28 +50,26 @@ pub struct DecisionPage<'a> {
 
 /// The form of a decision.
 pub struct Form {
-    /// Where it goes.
+    /// The URL to post it to.
     pub action: String,
-    /// The token of the form.
+    /// The CSRF token.
     pub token: String,
-    /// What was in the comment field.
+    /// The content of the comment field.
     pub comment: String,
-    /// How the person is known.
-    pub proof: Proof,
-    /// What was wrong with the answer before.
+    pub identification: Identification,
+    /// Why the last submission was not accepted.
     pub problem: Option<String>,
 }
 
-/// How the person at the page is known.
-pub enum Proof {
-    /// By a personal link, and to approve by the code beside it.
+/// How the approver is identified.
+pub enum Identification {
+    /// By their link; an approval also requires the one-time code.
     Link {
-        /// The token of the link.
+        /// The link token.
         link: String,
         /// Whether approving by this link is locked.
         locked: bool,
     },
-    /// By signing in.
     SignedIn,
 }
 
@@ -82,11 +81,11 @@ struct Ending {
 }
 
 impl<'a> DecisionPage<'a> {
-    /// The request as the approver at `index` sees it at `now`.
+    /// The page for the approver at `index`, for the state at `now`.
     pub fn new(approval: &'a Approval, index: usize, now: Timestamp, style: PageStyle<'a>) -> Self {
         let request = &approval.request;
         let approver = approval.approvers[index].address.as_str();
-        let shown = Shown::new(approval);
+        let view = RequestView::new(approval);
         Self {
             local: style.development,
             brand: style.brand,
@@ -96,7 +95,7 @@ impl<'a> DecisionPage<'a> {
                 Status::Pending => "Your decision is needed",
                 _ => "This request is closed",
             },
-            ending: ending(approval, now).map(|what| Ending {
+            ending: describe_ending(approval, now).map(|what| Ending {
                 what,
                 comment: approval
                     .decision()
@@ -104,30 +103,29 @@ impl<'a> DecisionPage<'a> {
                     .map(reveal::prose),
                 execution: approval
                     .execution(now)
-                    .map(|execution| execution_words(&execution)),
+                    .map(|execution| describe_execution(&execution)),
             }),
             approver,
-            agent: shown.agent,
-            action: shown.action,
+            agent: view.agent,
+            action: view.action,
             on_behalf_of: request.on_behalf_of.as_ref().map(ToString::to_string),
             asked: request.requested_at.in_words(),
-            deadline: deadline(approval, now),
+            deadline: describe_deadline(approval, now),
             correlation: request.id.correlation(),
-            parameters: reveal::json(&shown.parameters),
-            warnings: shown.warnings,
+            parameters: reveal::json(&view.parameters),
+            warnings: view.warnings,
             digest: request.parameters.digest.to_string(),
             reason: request.reason.as_deref().map(reveal::prose),
-            locked: locked(approval, index),
+            locked: locked_addresses(approval, index),
         }
     }
 
-    /// The page.
-    pub fn html(&self) -> String {
+    pub fn render_html(&self) -> String {
         render(self)
     }
 }
 
-/// A page that says one thing.
+/// A page with a message.
 #[derive(Template)]
 #[template(path = "message.html")]
 struct MessagePage<'a> {
@@ -138,8 +136,8 @@ struct MessagePage<'a> {
     link: Option<(&'a str, String)>,
 }
 
-/// A page that says one thing, perhaps with a link and its label.
-pub fn message_page(
+/// Renders a page with a message and optionally a link, given as its label and URL.
+pub fn render_message(
     heading: &str,
     text: &str,
     link: Option<(&str, String)>,

@@ -1,4 +1,4 @@
-//! What pages and emails say about a request alike.
+//! What pages and emails have in common about a request.
 
 use std::time::Duration;
 
@@ -8,23 +8,23 @@ use crate::domain::{Approval, Execution, State, Status, Verdict};
 use crate::reveal::{self, Warnings};
 use crate::values::Timestamp;
 
-/// What pages and mails show of a request alike.
-pub(super) struct Shown {
+/// A request for display.
+pub(super) struct RequestView {
     pub(super) agent: String,
     pub(super) action: String,
     pub(super) parameters: Value,
     pub(super) warnings: Warnings,
 }
 
-impl Shown {
+impl RequestView {
     pub(super) fn new(approval: &Approval) -> Self {
         let request = &approval.request;
         let parameters =
             serde_json::from_str(&request.parameters.json).expect("canonical JSON parses");
         let mut warnings = Warnings::default();
-        warnings.read(request.id.agent());
-        warnings.read(&request.action);
-        warnings.look_at(&parameters);
+        warnings.scan(request.id.agent());
+        warnings.scan(&request.action);
+        warnings.scan_value(&parameters);
         Self {
             agent: reveal::prose(request.id.agent()),
             action: reveal::prose(&request.action),
@@ -34,8 +34,8 @@ impl Shown {
     }
 }
 
-/// Whose links others than the approver at `index` guessed codes with, until they were locked.
-pub(super) fn locked(approval: &Approval, index: usize) -> Vec<String> {
+/// The addresses of the other approvers whose links were locked by wrong codes.
+pub(super) fn locked_addresses(approval: &Approval, index: usize) -> Vec<String> {
     let others = approval
         .approvers
         .iter()
@@ -47,8 +47,8 @@ pub(super) fn locked(approval: &Approval, index: usize) -> Vec<String> {
         .collect()
 }
 
-/// How a request ended, in one sentence; nothing while it is pending.
-pub(super) fn ending(approval: &Approval, now: Timestamp) -> Option<String> {
+/// Describes how a request ended; `None` while it is pending.
+pub(super) fn describe_ending(approval: &Approval, now: Timestamp) -> Option<String> {
     let at = |at: Timestamp| at.in_words();
     Some(match &approval.state {
         State::Approved { decision, .. } => {
@@ -91,7 +91,7 @@ pub(super) fn ending(approval: &Approval, now: Timestamp) -> Option<String> {
     })
 }
 
-pub(super) fn execution_words(execution: &Execution) -> String {
+pub(super) fn describe_execution(execution: &Execution) -> String {
     match execution {
         Execution::Awaited => "The agent has not taken the approval yet.".to_owned(),
         Execution::Executing { at, .. } => {
@@ -123,22 +123,22 @@ pub(super) fn execution_words(execution: &Execution) -> String {
     }
 }
 
-pub(super) fn deadline(approval: &Approval, now: Timestamp) -> String {
+pub(super) fn describe_deadline(approval: &Approval, now: Timestamp) -> String {
     let expires_at = approval.request.expires_at;
     match approval.status(now) {
         Status::Pending => {
             format!(
                 "{} ({} left)",
                 expires_at.in_words(),
-                duration(expires_at.since(now))
+                format_duration(expires_at.since(now))
             )
         }
         _ => expires_at.in_words(),
     }
 }
 
-/// A span of time in words, rounded down to what people count in.
-pub fn duration(span: Duration) -> String {
+/// Formats a duration in one unit, rounded down.
+pub fn format_duration(span: Duration) -> String {
     let seconds = span.as_secs();
     let (count, unit) = match seconds {
         0..=119 => (seconds, "second"),

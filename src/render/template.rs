@@ -1,4 +1,4 @@
-//! Renders a template.
+//! Rendering of templates.
 
 use askama::Template;
 

@@ -1,16 +1,8 @@
 //! The gate's id, for which rows of version 2 are sealed: kept in a sealed row of the table
 //! `standing…`, so that another base address changes no row.
-//!
-//! It is loaded before the first row that needs it is written or checked. As long as it cannot be, no such
-//! row is.
 
-use std::sync::Arc;
-
-use super::row::{self, Columns, Keys, Scope};
-use super::{Backend, ETag, Store, StoreError};
-
-/// How often a change of the id is tried while others change it.
-const ATTEMPTS: u32 = 5;
+use super::error::StoreError;
+use super::row::{self, Columns, Keys};
 
 /// How rows are written.
 #[derive(Clone, Debug)]
@@ -75,8 +67,11 @@ impl GateId {
             .map(String::as_str)
     }
 
-    /// What is kept from now on, given what was kept until now.
-    fn next(kept: Option<&Self>, settings: &RowSettings) -> Result<Option<Self>, StoreError> {
+    /// What is kept from now on, given what was kept until now; none if nothing says so.
+    pub(super) fn next(
+        kept: Option<&Self>,
+        settings: &RowSettings,
+    ) -> Result<Option<Self>, StoreError> {
         let Some(kept) = kept else {
             let set = settings.gate_id.as_ref().map(|setting| &setting.id);
             return Ok(set
@@ -101,9 +96,9 @@ impl GateId {
         }
     }
 
-    fn encode(&self) -> Columns {
+    pub(super) fn encode(&self) -> Columns {
         let mut columns = Columns::default();
-        let (partition_key, row_key) = keys();
+        let (partition_key, row_key) = keys_of_row();
         columns.set("PartitionKey", &partition_key);
         columns.set("RowKey", &row_key);
         columns.set("GateId", &self.id);
@@ -114,7 +109,7 @@ impl GateId {
         columns
     }
 
-    fn decode(columns: &Columns) -> Result<Self, StoreError> {
+    pub(super) fn decode(columns: &Columns) -> Result<Self, StoreError> {
         let id = columns.text("GateId");
         let former = columns.text("FormerGateIds").into_iter();
         Ok(Self {
@@ -130,126 +125,6 @@ impl GateId {
 }
 
 /// The keys of the row that holds the id.
-fn keys() -> Keys {
+pub(super) fn keys_of_row() -> Keys {
     ("gate".to_owned(), "id".to_owned())
-}
-
-/// Without it, rows of version 2 can be neither written nor checked.
-const UNKNOWN: &str = "no gate id is kept with this table: set HO_GATE_ID";
-
-impl Store {
-    /// Keeps or reads the id, if rows of version 2 are written; else only creates the table.
-    pub(super) async fn prepare_gate_id(&self) -> Result<(), StoreError> {
-        if self.rows.version == RowVersion::V2 {
-            return self.gate_id_to_write().await.map(drop);
-        }
-        self.backend.prepare_standing().await?;
-        let kept = self.load_gate_id().await?.map(|(kept, _)| kept);
-        GateId::next(kept.as_ref(), &self.rows).map(drop)
-    }
-
-    /// The id for rows that are written. The first start of a gate keeps it.
-    pub(super) async fn gate_id_to_write(&self) -> Result<Arc<GateId>, StoreError> {
-        let keep = || async { self.load_or_keep_gate_id().await.map(Arc::new) };
-        self.gate_id.get_or_try_init(keep).await.cloned()
-    }
-
-    /// The same, but an id that nothing else says is `fallback`.
-    pub(super) async fn gate_id_or(&self, fallback: &str) -> Result<Arc<GateId>, StoreError> {
-        self.backend.prepare_standing().await?;
-        if self.rows.gate_id.is_none() && self.load_gate_id().await?.is_none() {
-            match self.keep_gate_id(&GateId::new(fallback), None).await {
-                Ok(()) | Err(StoreError::AlreadyExists) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        self.gate_id_to_write().await
-    }
-
-    /// The id to check rows with: the one that is kept, or else the setting. Nothing is written.
-    pub(super) async fn gate_id_to_read(&self) -> Result<Arc<GateId>, StoreError> {
-        if let Some(id) = self.gate_id.get() {
-            return Ok(id.clone());
-        }
-        let kept = self.load_gate_id().await?.map(|(kept, _)| kept);
-        if kept.is_none() && self.rows.gate_id.is_none() {
-            return Err(StoreError::Unavailable(UNKNOWN.to_owned()));
-        }
-        let id = GateId::next(kept.as_ref(), &self.rows)?;
-        let id = Arc::new(id.expect("it is kept or set"));
-        if kept.as_ref() == Some(&id) {
-            self.gate_id.set(id.clone()).ok();
-        }
-        Ok(id)
-    }
-
-    async fn load_or_keep_gate_id(&self) -> Result<GateId, StoreError> {
-        self.backend.prepare_standing().await?;
-        // Another instance may do the same at the same time; then its row is read.
-        for _ in 0..ATTEMPTS {
-            let (kept, etag) = self.load_gate_id().await?.unzip();
-            let next = GateId::next(kept.as_ref(), &self.rows)?;
-            let next = next.ok_or_else(|| StoreError::Unavailable(UNKNOWN.to_owned()))?;
-            if kept.as_ref() == Some(&next) {
-                return Ok(next);
-            }
-            match self.keep_gate_id(&next, etag).await {
-                Ok(()) => return Ok(next),
-                Err(StoreError::AlreadyExists | StoreError::Conflict) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Err(StoreError::Conflict)
-    }
-
-    async fn load_gate_id(&self) -> Result<Option<(GateId, ETag)>, StoreError> {
-        let Some((columns, etag)) = self.backend.get_standing(&keys()).await? else {
-            return Ok(None);
-        };
-        let id = GateId::decode(&columns)?;
-        if let Some(keys) = &self.keys {
-            columns.check([id.id.as_str()], &self.standing, keys)?;
-        }
-        Ok(Some((id, etag)))
-    }
-
-    async fn keep_gate_id(&self, id: &GateId, etag: Option<ETag>) -> Result<(), StoreError> {
-        let scope = Scope {
-            gate: &id.id,
-            table: &self.standing,
-        };
-        let columns = id.encode().seal(1, scope, self.link_keys()?);
-        self.backend.put_standing(keys(), columns, etag).await
-    }
-}
-
-/// The table `standing…`: sealed rows that are no requests. So far the gate's id.
-impl Backend {
-    /// Creates the table if it is missed. Nothing that only reads does.
-    async fn prepare_standing(&self) -> Result<(), StoreError> {
-        match self {
-            Self::Embedded(_) => Ok(()),
-            Self::Tables(tables) => tables.prepare_standing().await,
-        }
-    }
-
-    async fn get_standing(&self, keys: &Keys) -> Result<Option<(Columns, ETag)>, StoreError> {
-        match self {
-            Self::Embedded(embedded) => embedded.get_standing(keys),
-            Self::Tables(tables) => tables.get_standing(keys).await,
-        }
-    }
-
-    /// Replaces the row that was read at this version, or inserts one where there was none.
-    async fn put_standing(
-        &self,
-        keys: Keys,
-        columns: Columns,
-        etag: Option<ETag>,
-    ) -> Result<(), StoreError> {
-        match self {
-            Self::Embedded(embedded) => embedded.put_standing(keys, columns, etag).await,
-            Self::Tables(tables) => tables.put_standing(&keys, &columns, etag).await,
-        }
-    }
 }

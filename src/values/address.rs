@@ -28,7 +28,6 @@ impl Address {
         &self.0
     }
 
-    /// The part after the `@`.
     pub fn domain(&self) -> &str {
         self.parts().1
     }
@@ -37,22 +36,22 @@ impl Address {
         self.0.rsplit_once('@').expect("parsed")
     }
 
-    /// Whether both belong to one person, without regard to case and `+tag`.
+    /// Whether both belong to one person; ignores case and `+tag`.
     pub fn is_same_person(&self, other: &Self) -> bool {
         self.person() == other.person()
     }
 
-    /// Whether both name one mailbox, without regard to case.
+    /// Whether both name one mailbox; ignores case.
     pub fn is_same_mailbox(&self, other: &Self) -> bool {
         self.0.eq_ignore_ascii_case(&other.0)
     }
 
-    /// Whether mail can never reach it: `.invalid` is reserved (RFC 6761, section 6.4).
+    /// Whether no email can ever be delivered to it: `.invalid` is reserved (RFC 6761, section 6.4).
     pub fn is_unreachable(&self) -> bool {
         self.0.to_ascii_lowercase().ends_with(".invalid")
     }
 
-    /// A text equal for all addresses of one person; see [`Address::is_same_person`].
+    /// A key that is equal for all addresses of one person; see [`Address::is_same_person`].
     pub fn person(&self) -> String {
         let (local, domain) = self.parts();
         let local = local.split_once('+').map_or(local, |(name, _)| name);
@@ -82,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn takes_plain_addresses_only() {
+    fn only_plain_addresses_parse() {
         for good in [
             "alice@example.com",
             "a.b+c@sub.example.com",
@@ -120,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn knows_a_person_by_other_spellings() {
+    fn other_spellings_of_an_address_name_the_same_person() {
         assert!(address("Alice+gate@Example.COM").is_same_person(&address("alice@example.com")));
         assert!(address("a@BÜCHER.example").is_same_person(&address("a@xn--bcher-kva.example")));
         assert!(!address("alice@example.com").is_same_person(&address("alice@example.org")));

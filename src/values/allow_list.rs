@@ -4,21 +4,21 @@ use uuid::Uuid;
 
 use super::address::Address;
 
-/// Who may be named as an approver: addresses and `*@domain` patterns.
+/// The addresses and `*@domain` patterns that a request may name as approvers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AllowList {
-    /// Anyone: for development only.
+    /// Every address: for development only.
     Anyone,
-    /// People and domains on the list.
-    These(Vec<Allowed>),
+    /// The people and domains on the list; not empty.
+    Entries(Vec<AllowListEntry>),
 }
 
 /// One entry of an [`AllowList`].
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Allowed {
-    /// Every address at a domain; the name is in lower case and ASCII.
+pub enum AllowListEntry {
+    /// Every address at a domain, given in lower case and ASCII.
     Domain(String),
-    /// One address, and the object id of its holder in the directory, if listed.
+    /// One address, with its holder's object id in Microsoft Entra ID if the list has one.
     Person(Address, Option<Uuid>),
 }
 
@@ -26,35 +26,19 @@ impl AllowList {
     /// Parses a comma-separated list of `address`, `address=object id` and `*@domain`.
     ///
     /// # Errors
-    /// The entry at fault.
+    /// The first invalid entry.
     pub fn parse(text: &str) -> Result<Self, String> {
         let entries = text
             .split(',')
             .map(str::trim)
             .filter(|entry| !entry.is_empty());
-        let entries: Result<Vec<_>, _> = entries
-            .map(|entry| {
-                let parsed = match entry.strip_prefix("*@") {
-                    // Valid if an address can be at it.
-                    Some(domain) => Address::parse(&format!("a@{domain}"))
-                        .map(|a| Allowed::Domain(a.domain().to_ascii_lowercase())),
-                    None => {
-                        let with_id = entry.rsplit_once('=').and_then(|(address, id)| {
-                            let id = Uuid::parse_str(id).ok()?;
-                            Some(Allowed::Person(Address::parse(address)?, Some(id)))
-                        });
-                        // An address may have a `=` of its own.
-                        with_id.or_else(|| {
-                            Address::parse(entry).map(|address| Allowed::Person(address, None))
-                        })
-                    }
-                };
-                parsed.ok_or_else(|| entry.to_owned())
-            })
-            .collect();
-        match entries? {
-            none if none.is_empty() => Err(text.to_owned()),
-            these => Ok(Self::These(these)),
+        let entries: Vec<_> = entries
+            .map(|entry| AllowListEntry::parse(entry).ok_or_else(|| entry.to_owned()))
+            .collect::<Result<_, _>>()?;
+        if entries.is_empty() {
+            Err(text.to_owned())
+        } else {
+            Ok(Self::Entries(entries))
         }
     }
 
@@ -62,10 +46,10 @@ impl AllowList {
     pub fn allows(&self, address: &Address) -> bool {
         match self {
             Self::Anyone => true,
-            Self::These(entries) => entries.iter().any(|entry| match entry {
-                Allowed::Domain(domain) => address.domain().eq_ignore_ascii_case(domain),
-                // Exact: another `+tag` may be another mailbox.
-                Allowed::Person(person, _) => person.is_same_mailbox(address),
+            Self::Entries(entries) => entries.iter().any(|entry| match entry {
+                AllowListEntry::Domain(domain) => address.domain().eq_ignore_ascii_case(domain),
+                // With the `+tag`: another one may be another mailbox.
+                AllowListEntry::Person(person, _) => person.is_same_mailbox(address),
             }),
         }
     }
@@ -74,12 +58,28 @@ impl AllowList {
     pub fn object_ids(&self, address: &Address) -> impl Iterator<Item = Uuid> {
         let entries = match self {
             Self::Anyone => &[],
-            Self::These(entries) => entries.as_slice(),
+            Self::Entries(entries) => entries.as_slice(),
         };
         entries.iter().filter_map(|entry| match entry {
-            Allowed::Person(person, id) if person.is_same_mailbox(address) => *id,
+            AllowListEntry::Person(person, id) if person.is_same_mailbox(address) => *id,
             _ => None,
         })
+    }
+}
+
+impl AllowListEntry {
+    fn parse(text: &str) -> Option<Self> {
+        if let Some(domain) = text.strip_prefix("*@") {
+            // A domain is valid if an address at it is.
+            let address = Address::parse(&format!("a@{domain}"))?;
+            return Some(Self::Domain(address.domain().to_ascii_lowercase()));
+        }
+        let with_id = text.rsplit_once('=').and_then(|(address, id)| {
+            let id = Uuid::parse_str(id).ok()?;
+            Some(Self::Person(Address::parse(address)?, Some(id)))
+        });
+        // The local part of an address may contain a `=`.
+        with_id.or_else(|| Some(Self::Person(Address::parse(text)?, None)))
     }
 }
 
@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn the_list_is_the_operators() {
+    fn a_list_allows_its_addresses_and_domains_only() {
         let list = AllowList::parse("*@Contoso.com, alice@fabrikam.com").unwrap();
         for yes in ["x@contoso.com", "X+y@CONTOSO.COM", "Alice@fabrikam.com"] {
             assert!(list.allows(&address(yes)), "{yes}");

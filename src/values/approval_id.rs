@@ -7,7 +7,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
 use human_oversight_protocol::types::{AGENT_BYTES, AGENT_CHARS, CORRELATION_CHARS};
 
-/// `base64url(agent name) . correlation id`: safe in a URL, and decoded without a look-up.
+/// `base64url(agent name) . correlation id`: safe in a URL, and decodes without a look-up.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ApprovalId {
     agent: String,
@@ -15,7 +15,7 @@ pub struct ApprovalId {
 }
 
 impl ApprovalId {
-    /// `None` unless both parts are valid: an agent's name of 1 to 128 characters and at most 170 bytes
+    /// `None` unless both parts are valid: an agent name of 1 to 128 characters and at most 170 bytes
     /// without control characters; a correlation id of `[A-Za-z0-9._-]{1,64}`.
     pub fn new(agent: &str, correlation: &str) -> Option<Self> {
         let agent_fits = (1..=AGENT_CHARS).contains(&agent.chars().count())
@@ -27,12 +27,10 @@ impl ApprovalId {
         })
     }
 
-    /// The agent's name.
     pub fn agent(&self) -> &str {
         &self.agent
     }
 
-    /// The agent's correlation id.
     pub fn correlation(&self) -> &str {
         &self.correlation
     }
@@ -52,19 +50,18 @@ impl fmt::Display for ApprovalId {
     }
 }
 
-/// The text is not an approval id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not an approval id")]
-pub struct NotAnId;
+pub struct InvalidId;
 
 impl FromStr for ApprovalId {
-    type Err = NotAnId;
+    type Err = InvalidId;
 
-    fn from_str(text: &str) -> Result<Self, NotAnId> {
-        let (agent, correlation) = text.split_once('.').ok_or(NotAnId)?;
-        let agent = BASE64URL.decode(agent).map_err(|_| NotAnId)?;
-        let agent = String::from_utf8(agent).map_err(|_| NotAnId)?;
-        Self::new(&agent, correlation).ok_or(NotAnId)
+    fn from_str(text: &str) -> Result<Self, InvalidId> {
+        let (agent, correlation) = text.split_once('.').ok_or(InvalidId)?;
+        let agent = BASE64URL.decode(agent).map_err(|_| InvalidId)?;
+        let agent = String::from_utf8(agent).map_err(|_| InvalidId)?;
+        Self::new(&agent, correlation).ok_or(InvalidId)
     }
 }
 
@@ -73,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_what_it_writes() {
+    fn an_id_survives_writing_and_parsing() {
         for agent in [
             "UserManagerAgent",
             "a/b\\c#d?e",
@@ -95,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn keeps_its_limits() {
+    fn invalid_parts_and_texts_are_refused() {
         for (agent, correlation) in [
             ("", "x"),
             ("a\nb", "x"),
@@ -115,7 +112,7 @@ mod tests {
         for text in [
             "", ".", "YQ", "YQ.", ".x", "YQ==.x", "Y!.x", "_w.x", "YQ.x/y",
         ] {
-            assert_eq!(text.parse::<ApprovalId>(), Err(NotAnId), "{text}");
+            assert_eq!(text.parse::<ApprovalId>(), Err(InvalidId), "{text}");
         }
     }
 }

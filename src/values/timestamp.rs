@@ -8,10 +8,10 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use time::macros::format_description;
 
-/// The current time. A function, so that tests can control it.
+/// Returns the current time; a function, so that tests can control it.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
-/// A point in time, to the millisecond, which is all that JSON preserves.
+/// A point in time, to the millisecond: the precision that JSON and the store preserve.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(OffsetDateTime);
 
@@ -39,7 +39,7 @@ impl Timestamp {
         Self::from_unix_millis(i64::try_from(time.unix_timestamp_nanos() / 1_000_000).ok()?)
     }
 
-    /// For people: `22 November 2026, 17:30 UTC`.
+    /// Formats the time for people: `22 November 2026, 17:30 UTC`.
     pub fn in_words(self) -> String {
         let format =
             format_description!("[day padding:none] [month repr:long] [year], [hour]:[minute] UTC");
@@ -79,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_what_it_writes() {
+    fn a_time_survives_writing_and_parsing() {
         for text in [
             "2026-11-22T17:30:00.000Z",
             "2024-02-29T23:59:59.999Z",
@@ -87,14 +87,14 @@ mod tests {
         ] {
             assert_eq!(Timestamp::parse(text).unwrap().to_string(), text);
         }
-        // The predecessor's seven digits, and an offset.
+        // The seven digits of the legacy Logic App, and an offset.
         let time = Timestamp::parse("2025-04-13T17:57:40.8435119+02:00").unwrap();
         assert_eq!(time.to_string(), "2025-04-13T15:57:40.843Z");
         assert_eq!(time.in_words(), "13 April 2025, 15:57 UTC");
     }
 
     #[test]
-    fn adds_without_overflow() {
+    fn addition_saturates() {
         let time = Timestamp::parse("2026-11-22T17:30:00.000Z").unwrap();
         assert_eq!(
             (time + Duration::from_millis(1_500)).since(time),

@@ -1,8 +1,8 @@
 //! A stand-in for the email service of Azure Communication Services, API version 2025-09-01.
 //!
-//! It was written from the published specification. It is stricter than the service where a slip of
-//! the gate would hurt: it takes no message that has its links tracked, or more than the gate means
-//! to say.
+//! It implements the published specification, and is stricter than the service where a mistake of the
+//! gate would do harm: it refuses a message with tracked links or with members that the gate does not
+//! use.
 
 use axum::body::{Body, Bytes};
 use axum::http::{Method, Request, header};
@@ -20,21 +20,21 @@ use uuid::Uuid;
 use crate::harness::http;
 use crate::service::{Known, Service, refusal, said};
 
-/// The access key that it trusts.
+/// The access key of the resource.
 pub(crate) const KEY: &str =
     "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8gISIjJCUmJygpKissLS4vMDEyMzQ1Njc4OTo7PD0+Pw==";
 
-/// How it wants dates, as HTTP has them.
+/// The format of HTTP dates.
 const DATE: &[BorrowedFormatItem<'_>] = format_description!(
     "[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT"
 );
 
-/// The only sender that it knows.
+/// The only known sender.
 const SENDER: &str = "approvals@notify.example.com";
 
 pub(crate) type Acs = Service<Accepted>;
 
-/// A message that it has taken on.
+/// A message that was accepted.
 #[derive(Clone)]
 pub(crate) struct Accepted {
     operation: Uuid,
@@ -43,22 +43,22 @@ pub(crate) struct Accepted {
 
 impl Acs {
     pub(crate) async fn start() -> Self {
-        Self::judging(judge).await
+        Self::judging(respond).await
     }
 
-    /// The messages that it has taken on. One that came again under the same operation is one.
+    /// The accepted messages. A message that was repeated under the same operation counts once.
     pub(crate) fn sent(&self) -> Vec<Value> {
         let messages = self.mails().into_iter().map(|accepted| accepted.message);
         messages.collect()
     }
 
-    /// The next request gets this answer. Several wait in line.
+    /// Queues an answer for the next request.
     pub(crate) fn answer(&self, status: u16, retry_after: Option<u64>, code: &'static str) {
-        self.answer_with(no(status, retry_after, code, "as the test says"));
+        self.answer_with(error(status, retry_after, code, "as the test says"));
     }
 }
 
-/// What a request is signed with.
+/// The signature of a request.
 fn signature(path_and_query: &str, date: &str, host: &str, body: &[u8]) -> String {
     let hash = BASE64.encode(digest::digest(&digest::SHA256, body));
     let signed = format!("POST\n{path_and_query}\n{date};{host};{hash}");
@@ -66,45 +66,45 @@ fn signature(path_and_query: &str, date: &str, host: &str, body: &[u8]) -> Strin
     BASE64.encode(hmac::sign(&key, signed.as_bytes()))
 }
 
-fn judge(request: &Request<Bytes>, known: &mut Known<Accepted>) -> Response {
+fn respond(request: &Request<Bytes>, known: &mut Known<Accepted>) -> Response {
     if !known.trusts(request) && !is_signed(request) {
-        return no(401, None, "Denied", "Denied by the resource provider.");
+        return error(401, None, "Denied", "Denied by the resource provider.");
     }
     if path_and_query(request) != "/emails:send?api-version=2025-09-01" {
-        return no(404, None, "NotFound", "the path, or the version");
+        return error(404, None, "NotFound", "the path or the version");
     }
     if request.method() != Method::POST {
-        return no(405, None, "MethodNotAllowed", "the method");
+        return error(405, None, "MethodNotAllowed", "the method");
     }
     let Ok(operation) = said(request, "operation-id").parse() else {
-        return no(400, None, "BadRequest", "Operation-Id");
+        return error(400, None, "BadRequest", "Operation-Id");
     };
     let message = serde_json::from_slice(request.body()).unwrap_or_default();
     if said(request, "content-type") != "application/json" || !is_message(&message) {
-        return no(400, None, "BadRequest", "the message");
+        return error(400, None, "BadRequest", "the message");
     }
     if message["senderAddress"] != SENDER {
-        return no(404, None, "DomainNotLinked", "the sender");
+        return error(404, None, "DomainNotLinked", "the sender");
     }
     let same = |accepted: &Accepted| accepted.operation == operation;
     if !known.mails.iter().any(same) {
         known.mails.push(Accepted { operation, message });
     }
-    let place = format!(
+    let location = format!(
         "http://{}/emails/operations/{operation}?api-version=2025-09-01",
         said(request, "host")
     );
     let body = json!({"id": operation, "status": "Running"});
     Response::builder()
         .status(202)
-        .header("operation-location", place)
+        .header("operation-location", location)
         .header(header::RETRY_AFTER, 20)
         .header(header::CONTENT_TYPE, "application/json")
         .body(Body::from(body.to_string()))
         .unwrap()
 }
 
-fn no(status: u16, retry_after: Option<u64>, code: &str, why: &str) -> Response {
+fn error(status: u16, retry_after: Option<u64>, code: &str, why: &str) -> Response {
     let mut answer = refusal(status, retry_after, code, why);
     let code = code.parse().unwrap();
     answer.headers_mut().insert("x-ms-error-code", code);
@@ -142,7 +142,7 @@ fn path_and_query(request: &Request<Bytes>) -> &str {
 /// The gate's part of the specification's `EmailMessage`.
 fn is_message(message: &Value) -> bool {
     let content = &message["content"];
-    has(
+    has_members(
         message,
         &[
             "senderAddress",
@@ -153,27 +153,28 @@ fn is_message(message: &Value) -> bool {
         &["replyTo", "headers"],
     ) && message["senderAddress"].is_string()
         && message["userEngagementTrackingDisabled"] == true
-        && has(&message["recipients"], &["to"], &[])
+        && has_members(&message["recipients"], &["to"], &[])
         && are_addresses(&message["recipients"]["to"])
-        && has(content, &["subject", "plainText", "html"], &[])
+        && has_members(content, &["subject", "plainText", "html"], &[])
         && are_strings(content)
         && (message["replyTo"].is_null() || are_addresses(&message["replyTo"]))
         && (message["headers"].is_null() || are_strings(&message["headers"]))
 }
 
 fn are_addresses(list: &Value) -> bool {
-    let is_address = |one: &Value| has(one, &["address"], &["displayName"]) && are_strings(one);
+    let is_address =
+        |one: &Value| has_members(one, &["address"], &["displayName"]) && are_strings(one);
     list.as_array()
         .is_some_and(|list| !list.is_empty() && list.iter().all(is_address))
 }
 
-/// Whether an object has all that it must have, and nothing but what it may have.
-fn has(object: &Value, must: &[&str], may: &[&str]) -> bool {
+/// Whether an object has every required member, and no other member than these and the optional ones.
+fn has_members(object: &Value, required: &[&str], optional: &[&str]) -> bool {
     object.as_object().is_some_and(|object| {
-        must.iter().all(|name| object.contains_key(*name))
+        required.iter().all(|name| object.contains_key(*name))
             && object
                 .keys()
-                .all(|name| must.contains(&name.as_str()) || may.contains(&name.as_str()))
+                .all(|name| required.contains(&name.as_str()) || optional.contains(&name.as_str()))
     })
 }
 
@@ -193,7 +194,7 @@ fn message() -> Value {
     })
 }
 
-/// A request that is as it should be, but for who says so.
+/// A valid request without authentication.
 fn request(acs: &Acs, operation: Uuid, body: &str) -> RequestBuilder {
     let url = format!("{}/emails:send?api-version=2025-09-01", acs.url());
     http()
@@ -205,7 +206,7 @@ fn request(acs: &Acs, operation: Uuid, body: &str) -> RequestBuilder {
         .body(body.to_owned())
 }
 
-/// Signs for `body` at a time that is so far from now.
+/// Signs the request for `body`, at a time that is `ahead` of now.
 fn signed(acs: &Acs, request: RequestBuilder, body: &str, ahead: Duration) -> RequestBuilder {
     let date = (OffsetDateTime::now_utc() + ahead).format(DATE).unwrap();
     let host = acs.url().strip_prefix("http://").unwrap();
@@ -222,7 +223,7 @@ async fn status(request: RequestBuilder) -> u16 {
     request.send().await.unwrap().status().as_u16()
 }
 
-/// Python computed what is expected here, with `key`, `date` and `host` from below:
+/// Python computed the expected value, with `key`, `date` and `host` from below:
 ///
 /// ```python
 /// sha256 = base64.b64encode(hashlib.sha256(b'{"a":1}').digest()).decode()
@@ -230,7 +231,7 @@ async fn status(request: RequestBuilder) -> u16 {
 /// base64.b64encode(hmac.digest(base64.b64decode(key), signed.encode(), "sha256"))
 /// ```
 #[test]
-fn a_signature_is_what_python_makes_it() {
+fn a_signature_equals_one_computed_in_python() {
     assert_eq!(
         signature(
             "/emails:send?api-version=2025-09-01",
@@ -243,7 +244,7 @@ fn a_signature_is_what_python_makes_it() {
 }
 
 #[tokio::test]
-async fn a_message_is_taken_on_once_per_operation() {
+async fn a_repeated_operation_sends_one_message() {
     let acs = Acs::start().await;
     let body = message().to_string();
     let operation = Uuid::now_v7();
@@ -253,8 +254,8 @@ async fn a_message_is_taken_on_once_per_operation() {
         let answer = signed.send().await.unwrap();
         assert_eq!(answer.status(), 202);
         assert_eq!(answer.headers()["retry-after"], "20");
-        let place = answer.headers()["operation-location"].to_str().unwrap();
-        assert!(place.starts_with(&format!("{}/emails/operations/{operation}?", acs.url())));
+        let location = answer.headers()["operation-location"].to_str().unwrap();
+        assert!(location.starts_with(&format!("{}/emails/operations/{operation}?", acs.url())));
         let answer: Value = answer.json().await.unwrap();
         assert_eq!(answer, json!({"id": operation, "status": "Running"}));
     }
@@ -274,14 +275,14 @@ async fn a_message_is_taken_on_once_per_operation() {
 }
 
 #[tokio::test]
-async fn only_what_is_signed_or_trusted_is_heard() {
+async fn a_request_must_be_signed_or_have_a_trusted_token() {
     let acs = Acs::start().await;
     let body = message().to_string();
     let request = || request(&acs, Uuid::now_v7(), &body);
-    let nobody = request().send().await.unwrap();
-    assert_eq!(nobody.status(), 401);
-    assert_eq!(nobody.headers()["x-ms-error-code"], "Denied");
-    let said: Value = nobody.json().await.unwrap();
+    let denied = request().send().await.unwrap();
+    assert_eq!(denied.status(), 401);
+    assert_eq!(denied.headers()["x-ms-error-code"], "Denied");
+    let said: Value = denied.json().await.unwrap();
     let expected = json!({"code": "Denied", "message": "Denied by the resource provider."});
     assert_eq!(said, json!({"error": expected}));
 
@@ -301,10 +302,10 @@ async fn only_what_is_signed_or_trusted_is_heard() {
 }
 
 #[tokio::test]
-async fn nothing_is_taken_on_but_what_the_gate_means_to_say() {
+async fn a_message_with_other_members_is_refused() {
     let acs = Acs::start().await;
     acs.trust("a token");
-    for (place, value, expected) in [
+    for (pointer, value, expected) in [
         ("/userEngagementTrackingDisabled", json!(false), 400),
         ("/recipients/to", json!([]), 400),
         (
@@ -322,10 +323,10 @@ async fn nothing_is_taken_on_but_what_the_gate_means_to_say() {
         ("/senderAddress", json!("gate@example.com"), 404),
     ] {
         let mut message = message();
-        let (parent, name) = place.rsplit_once('/').unwrap();
+        let (parent, name) = pointer.rsplit_once('/').unwrap();
         message.pointer_mut(parent).unwrap()[name] = value;
         let request = request(&acs, Uuid::now_v7(), &message.to_string()).bearer_auth("a token");
-        assert_eq!(status(request).await, expected, "{place}");
+        assert_eq!(status(request).await, expected, "{pointer}");
     }
     let url = format!("{}/emails:send?api-version=2023-03-31", acs.url());
     let old = http().build().unwrap().post(url).bearer_auth("a token");
@@ -336,7 +337,7 @@ async fn nothing_is_taken_on_but_what_the_gate_means_to_say() {
 }
 
 #[tokio::test]
-async fn answers_wait_in_line_or_are_lost() {
+async fn queued_answers_are_sent_in_order_or_lost() {
     let acs = Acs::start().await;
     acs.trust("a token");
     let body = message().to_string();

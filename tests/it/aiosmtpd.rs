@@ -1,4 +1,4 @@
-//! aiosmtpd, a mail server that is not ours, so that client and server are not mistaken together.
+//! aiosmtpd, an independent mail server: it does not share a mistake of the gate or of `smtp`.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -13,11 +13,10 @@ use crate::certificate::Certificate;
 use crate::harness::repository;
 use crate::smtp::{PASSWORD, Received, USER};
 
-/// Takes mails after STARTTLS and from `smtp::USER`. It ends when it is dropped, or else with this
-/// process.
+/// Accepts emails after STARTTLS from `smtp::USER`. The process ends with the value, or with this process.
 pub(crate) struct Aiosmtpd {
     pub(crate) port: u16,
-    said: Lines<BufReader<ChildStdout>>,
+    stdout: Lines<BufReader<ChildStdout>>,
     _process: Child,
 }
 
@@ -36,25 +35,25 @@ impl Aiosmtpd {
             .kill_on_drop(true)
             .spawn()
             .unwrap();
-        let mut said = BufReader::new(process.stdout.take().unwrap()).lines();
-        let port = said.next_line().await.unwrap();
+        let mut stdout = BufReader::new(process.stdout.take().unwrap()).lines();
+        let port = stdout.next_line().await.unwrap();
         Self {
-            port: port.expect("it says where it listens").parse().unwrap(),
-            said,
+            port: port.expect("the server prints its port").parse().unwrap(),
+            stdout,
             _process: process,
         }
     }
 
-    /// The next mail that it takes.
-    pub(crate) async fn mail(&mut self) -> Received {
-        let line = self.said.next_line().await.unwrap();
-        serde_json::from_str(&line.expect("it still runs")).unwrap()
+    /// Waits for the next accepted email.
+    pub(crate) async fn next_email(&mut self) -> Received {
+        let line = self.stdout.next_line().await.unwrap();
+        serde_json::from_str(&line.expect("the server runs")).unwrap()
     }
 }
 
 #[tokio::test]
-async fn a_mail_is_taken_over_tls_and_with_the_password() {
-    let certificate = Certificate::make();
+async fn an_email_is_accepted_over_tls_with_the_password() {
+    let certificate = Certificate::generate();
     let mut server = Aiosmtpd::start(&certificate.pem, &certificate.key).await;
     let pem = std::fs::read(&certificate.pem).unwrap();
     let trusted = lettre::transport::smtp::client::Certificate::from_pem(&pem).unwrap();
@@ -64,7 +63,7 @@ async fn a_mail_is_taken_over_tls_and_with_the_password() {
         .unwrap();
     let port = server.port;
     let send = async |tls, password: &str, body: &str| {
-        let mail = Message::builder()
+        let email = Message::builder()
             .from(USER.parse().unwrap())
             .to("alice@example.com".parse().unwrap())
             .body(body.to_owned())
@@ -74,7 +73,7 @@ async fn a_mail_is_taken_over_tls_and_with_the_password() {
             .tls(tls)
             .credentials(Credentials::new(USER.to_owned(), password.to_owned()))
             .build();
-        client.send(mail).await
+        client.send(email).await
     };
     let wrong = send(Tls::Required(tls.clone()), "wrong", "one").await;
     let status = wrong.unwrap_err().status().unwrap();
@@ -84,7 +83,7 @@ async fn a_mail_is_taken_over_tls_and_with_the_password() {
     let right = send(Tls::Required(tls), PASSWORD, ".\r\nthree").await;
     right.unwrap();
 
-    let received = server.mail().await;
+    let received = server.next_email().await;
     assert_eq!(received.from, USER);
     assert_eq!(received.to, ["alice@example.com"]);
     let (_, body) = received.data.split_once("\r\n\r\n").unwrap();

@@ -13,7 +13,7 @@ use crate::harness::{AGENT, ALICE, Mail, TestGate};
 
 const APPROVERS: [&str; 1] = [ALICE];
 
-/// As in the design: nothing but the gate differs.
+/// The example of the design, with the gate as an argument.
 #[approval_gate(
     agent_name = AGENT,
     action_description = "Delete User Account",
@@ -25,7 +25,7 @@ async fn delete_user(#[approval(skip)] gate: &Gate, user_id: String) -> String {
     format!("deleted {user_id}")
 }
 
-/// Without anything of its own for refusals: the model hears why.
+/// Without `refusal_return_value`: the text of the refusal is returned.
 #[approval_gate(agent_name = AGENT, action_description = "Rename", approver_emails = [ALICE], gate = gate)]
 async fn rename(#[approval(skip)] gate: &Gate, user_id: &str, name: Option<&str>) -> String {
     format!("{user_id} is {name:?}")
@@ -60,20 +60,20 @@ struct Agent {
     gate: Gate,
     name: String,
     ran: AtomicBool,
-    waits: Arc<AtomicBool>,
+    is_pending: Arc<AtomicBool>,
 }
 
 impl Agent {
-    fn of(gate: &TestGate) -> Self {
+    fn new(gate: &TestGate) -> Self {
         Self {
             gate: Gate::new(gate.client.clone()),
             name: AGENT.to_owned(),
             ran: AtomicBool::new(false),
-            waits: Arc::default(),
+            is_pending: Arc::default(),
         }
     }
 
-    /// A method; generic, with a `?` and a `return` inside, and arguments that are borrowed.
+    /// A generic method with `?`, `return` and borrowed arguments.
     #[approval_gate(
         agent_name = &self.name,
         action_description = format!("Set {}", std::any::type_name::<T>()),
@@ -81,8 +81,8 @@ impl Agent {
         timeout = std::time::Duration::from_secs(600),
         reason = "The ticket says so.",
         on_pending = {
-            let waits = self.waits.clone();
-            move |_: &Approval| waits.store(true, Ordering::SeqCst)
+            let is_pending = self.is_pending.clone();
+            move |_: &Approval| is_pending.store(true, Ordering::SeqCst)
         },
         gate = self.gate,
     )]
@@ -101,7 +101,7 @@ impl Agent {
         Ok((number, first.clone()))
     }
 
-    /// Nothing is `async` here.
+    /// A blocking method.
     #[approval_gate(
         agent_name = &self.name,
         action_description = "Restart",
@@ -119,19 +119,19 @@ impl Agent {
     }
 }
 
-/// Decides about the request that is pending, as soon as Alice was asked; what it was.
+/// Decides the pending request as soon as Alice has its email; returns both.
 async fn decide(gate: &TestGate, verdict: &str) -> (Approval, Mail) {
     let (approval, mail) = loop {
-        let mails = gate.mails();
-        let questions = mails.into_iter().filter(|mail| mail.answers.is_none());
-        let asked = questions.map(async |mail| {
+        let emails = gate.mails();
+        let emails = emails.into_iter().filter(|mail| mail.answers.is_none());
+        let requests = emails.map(async |mail| {
             let (_, id) = mail.text.split_once("/api/decision/").unwrap();
             let id = id.split(['?', '\n']).next().unwrap().trim();
             (gate.status(id).await, mail)
         });
-        let asked = futures_util::future::join_all(asked).await;
-        let mut asked = asked.into_iter();
-        if let Some(pending) = asked.find(|(approval, _)| approval.status == Status::Pending) {
+        let requests = futures_util::future::join_all(requests).await;
+        let mut requests = requests.into_iter();
+        if let Some(pending) = requests.find(|(approval, _)| approval.status == Status::Pending) {
             break pending;
         }
         tokio::task::yield_now().await;
@@ -149,7 +149,7 @@ async fn parameters(gate: &TestGate, approval: &Approval) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_function_runs_on_what_was_shown_or_returns_the_refusal() {
+async fn a_function_runs_with_the_approved_parameters_or_returns_the_refusal() {
     let gate = TestGate::start().await;
     let own = Gate::new(gate.client.clone());
     let call = delete_user(&own, "1".to_owned());
@@ -172,14 +172,14 @@ async fn a_function_runs_on_what_was_shown_or_returns_the_refusal() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_method_that_can_fail_says_so_and_secrets_stay_out() {
+async fn a_failing_method_is_reported_and_redacted_arguments_are_hidden() {
     let gate = TestGate::start().await;
-    let agent = Agent::of(&gate);
+    let agent = Agent::new(&gate);
     let password = || "correct horse".to_owned();
     let call = agent.set("7", &[1.5, 2.5], password());
     let (answer, (approval, mail)) = futures_util::join!(call, decide(&gate, "approve"));
     assert_eq!(answer, Ok((7, 1.5)));
-    assert!(agent.waits.load(Ordering::SeqCst));
+    assert!(agent.is_pending.load(Ordering::SeqCst));
     assert_eq!(
         parameters(&gate, &approval).await,
         json!({"user_id": "7", "values": [1.5, 2.5], "password": "«redacted»"})
@@ -204,9 +204,9 @@ async fn a_method_that_can_fail_says_so_and_secrets_stay_out() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
-async fn a_function_that_is_not_async_holds_its_thread_until_somebody_decides() {
+async fn a_blocking_function_blocks_its_thread_until_the_decision() {
     let gate = TestGate::start().await;
-    let agent = Agent::of(&gate);
+    let agent = Agent::new(&gate);
     let call = tokio::task::spawn_blocking(move || {
         let mut agent = agent;
         let first = agent.restart("db-1", 1);
@@ -220,7 +220,7 @@ async fn a_function_that_is_not_async_holds_its_thread_until_somebody_decides() 
         second.into_result().unwrap_err().comment.as_deref(),
         Some("no")
     );
-    assert_eq!(name, format!("{AGENT}!"), "it ran once");
+    assert_eq!(name, format!("{AGENT}!"), "the action ran once");
     let shown = parameters(&gate, &approval).await;
     assert_eq!(shown, json!({"host": "db-1", "times": 1}));
     let done = gate.status(&approval.id).await.execution.unwrap();
@@ -228,7 +228,7 @@ async fn a_function_that_is_not_async_holds_its_thread_until_somebody_decides() 
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
-async fn what_is_not_async_can_ask_without_the_attribute_too() {
+async fn run_blocking_works_without_the_attribute() {
     let gate = TestGate::start().await;
     let action = gate.gate().approvers([ALICE]).action("Restart");
     let call = tokio::task::spawn_blocking(move || {
@@ -243,21 +243,21 @@ async fn what_is_not_async_can_ask_without_the_attribute_too() {
     let (first, failed) = call.await.unwrap();
     assert_eq!(first, Outcome::Executed(json!("db-1")));
     assert_eq!(failed, Outcome::Executed(Err("no such host".to_owned())));
-    let told = gate.status(&failing.id).await.execution.unwrap();
-    assert_eq!(told.error.as_deref(), Some("no such host"));
+    let execution = gate.status(&failing.id).await.execution.unwrap();
+    assert_eq!(execution.error.as_deref(), Some("no such host"));
 }
 
 #[tokio::test]
-async fn what_cannot_be_shown_as_it_is_does_not_run() {
+async fn arguments_without_a_json_form_are_refused() {
     let gate = TestGate::start().await;
-    let agent = Agent::of(&gate);
+    let agent = Agent::new(&gate);
     let refused = agent.set("1", &[f64::NAN], "x".to_owned()).await;
     assert_eq!(refused, Err(Failure::Refused(String::new())));
     assert!(!agent.ran.load(Ordering::SeqCst));
     assert!(gate.mails().is_empty() && gate.stored().await.is_empty());
 }
 
-/// What can be sent to another thread but not shared, on both sides.
+/// The argument and the result are `Send`, but not `Sync`.
 #[approval_gate(agent_name = AGENT, action_description = "Count", approver_emails = [ALICE], gate = gate)]
 async fn count(
     #[approval(skip)] gate: Gate,
@@ -267,7 +267,7 @@ async fn count(
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_gated_function_can_wait_in_a_task() {
+async fn a_gated_function_can_be_spawned_as_a_task() {
     let gate = TestGate::start().await;
     let call = tokio::spawn(count(
         Gate::new(gate.client.clone()),

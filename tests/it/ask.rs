@@ -276,7 +276,7 @@ async fn stopped_while_it_waits_it_takes_the_request_back() {
         let (ended, _, said) = asked.end().await;
         assert_eq!(ended.code(), Some(128 + number), "{said}");
         assert!(
-            said.ends_with("not run; the request is withdrawn\n"),
+            said.ends_with("Not run: stopped by a signal. The request is withdrawn.\n"),
             "{said}"
         );
         assert_eq!(desk.row(&asked).await.status, Status::Cancelled);
@@ -324,7 +324,7 @@ async fn without_a_gate_it_does_not_run() {
         let said = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(3), "{said}");
         assert!(said.contains(words), "{said}");
-        canary::none_in(&said);
+        canary::assert_no_secret(&said);
     }
     // The gate is there, and does not take it.
     let mut short = desk.command(&["--timeout", "9"], &["./deploy.sh"]);
@@ -339,13 +339,13 @@ async fn without_a_gate_it_does_not_run() {
 }
 
 #[tokio::test]
-async fn wrong_usage_asks_nobody() {
+async fn wrong_usage_submits_no_request() {
     use std::ffi::OsStr;
     use std::os::unix::ffi::OsStrExt;
     let desk = Desk::with("touch ran").await;
     let with = |arguments: &[&str]| {
         let mut ask = desk.command(&[], &[]);
-        // What was there goes, but for the settings.
+        // The same settings, with other arguments.
         let mut fresh = binary();
         for (name, value) in ask.as_std_mut().get_envs() {
             fresh.env(name, value.unwrap());
@@ -359,42 +359,66 @@ async fn wrong_usage_asks_nobody() {
     let whole = ["--agent", "ci", "--action", "Deploy", "--", "./deploy.sh"];
     let mut bytes = with(&whole);
     bytes.arg(OsStr::from_bytes(b"\xff"));
+    let mut file = with(&["--file"]);
+    file.arg(OsStr::from_bytes(b"\xff")).args(whole);
+    std::fs::write(desk.work.path().join(OsStr::from_bytes(b"\xff")), "").unwrap();
     let mut no_url = with(&whole);
     no_url.env_remove("HO_URL");
-    let mut nobody = with(&whole);
-    nobody.env_remove("APPROVER_EMAILS");
+    let mut no_approver = with(&whole);
+    no_approver.env_remove("APPROVER_EMAILS");
+    let missing = "required arguments were not provided";
     for (mut call, words) in [
-        (with(&[]), "the command is missing"),
-        (with(&whole[..4]), "the command is missing"),
-        (with(&whole[..5]), "the command is missing"),
-        (with(&whole[2..]), "--agent is missing"),
+        (
+            with(&[]),
+            vec![missing, "--agent <NAME>", "--action <TEXT>", "<COMMAND>..."],
+        ),
+        (with(&whole[..4]), vec![missing, "  <COMMAND>..."]),
+        (with(&whole[..5]), vec![missing, "  <COMMAND>..."]),
+        (with(&whole[2..]), vec![missing, "  --agent <NAME>"]),
         (
             with(&["--agent", "ci", "--", "true"]),
-            "--action is missing",
+            vec![missing, "  --action <TEXT>"],
         ),
-        (with(&["--agent", "--", "true"]), "--agent needs a value"),
+        (
+            with(&["--agent", "--", "true"]),
+            vec!["a value is required for '--agent <NAME>'"],
+        ),
+        (
+            with(&["--agent", "", "--action", "Deploy", "--", "true"]),
+            vec!["a value is required for '--agent <NAME>'"],
+        ),
         (
             with(&["--agnet", "ci", "--", "true"]),
-            "there is no option --agnet",
+            vec!["unexpected argument '--agnet'"],
         ),
-        (with(&["--timeout", "soon", "--", "true"]), "a whole number"),
+        (
+            with(&["--timeout", "soon", "--", "true"]),
+            vec!["'soon' for '--timeout <SECONDS>'", "a whole number"],
+        ),
         (
             with(&[&whole[..5], &["no-such-command"]].concat()),
-            "no command in PATH",
+            vec!["no program no-such-command in PATH"],
         ),
         (
             with(&[&whole[..5], &["./gone.sh"]].concat()),
-            "cannot be found",
+            vec!["./gone.sh cannot be found"],
         ),
-        (with(&[&whole[..5], &["/dev/null"]].concat()), "is no file"),
-        (bytes, "no UTF-8"),
-        (no_url, "HO_URL is not set"),
-        (nobody, "APPROVER_EMAILS"),
+        (
+            with(&[&whole[..5], &["/dev/null"]].concat()),
+            vec!["/dev/null is not a regular file"],
+        ),
+        (bytes, vec!["invalid UTF-8"]),
+        (file, vec!["the path /", "is not UTF-8"]),
+        (no_url, vec!["HO_URL is not set"]),
+        (no_approver, vec!["APPROVER_EMAILS"]),
     ] {
         let output = call.output().await.unwrap();
         let said = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(2), "{said}");
-        assert!(said.contains(words), "{words}: {said}");
+        assert!(output.stdout.is_empty());
+        for words in words {
+            assert!(said.contains(words), "{words}: {said}");
+        }
     }
     assert!(!desk.has_run() && !desk.dir.path().join("mail").exists());
 }

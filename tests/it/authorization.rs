@@ -1,4 +1,4 @@
-//! Who may do what: every route, called by everybody.
+//! The authorization matrix: every kind of caller on every route.
 
 use std::time::Duration;
 
@@ -11,15 +11,14 @@ use crate::harness::{AGENT, ALICE, BOB, Page, TestGate, http, request};
 use crate::host::{KEY, OTHER_KEY, PRINCIPAL, SignIn};
 use crate::sign_in::member;
 
-/// What each caller (a line) gets from each route (a column), on a fresh request each time that is in
-/// the state that the route is for.
+/// The status that each caller (row) gets from each route (column), each on a new request in the state
+/// that the route requires.
 ///
-/// 401 is the host's own, for a key that is none of its keys; 404 on a page or a request says that
-/// there is nothing here for this caller; 403 that there is, and that the code or the claimant's secret
-/// is missing.
-const WHO_MAY_WHAT: &str = "
+/// The host itself answers 401 to an unknown function key. A 404 on a page or a request hides whether it
+/// exists. A 403 says that it exists, and that the code or the claimant's secret is missing.
+const MATRIX: &str = "
 caller                          submit status claim outcome withdraw open approve reject keys sweep
-nobody                          401    401    401   401     401      404  404     404    200  404
+anonymous                       401    401    401   401     401      404  404     404    200  404
 a wrong key                     401    401    401   401     401      404  404     404    200  404
 a link's token for a key        401    401    401   401     401      404  404     404    200  404
 the agent                       202    200    200   200     200      404  404     404    200  404
@@ -46,7 +45,7 @@ the agent with Alice's link     202    200    200   200     200      200  403   
 const SECRET: &str = "the claimant's own secret";
 const NONCE: &str = "0123456789abcdef";
 
-/// What a caller brings.
+/// The credentials of a caller.
 struct Caller<'a> {
     headers: Vec<(&'a str, String)>,
     origin: Option<String>,
@@ -58,13 +57,13 @@ struct Caller<'a> {
 struct Case<'a> {
     gate: &'a TestGate,
     approval: Approval,
-    /// The token of Alice's form, which every caller has: the worst case.
+    /// The CSRF token of Alice's form. Every caller sends it, which is the worst case.
     form: String,
 }
 
 impl<'a> Case<'a> {
-    /// A request in the state that the route is for.
-    async fn prepared(gate: &'a TestGate, route: &str) -> Self {
+    /// Submits a request and brings it into the state that the route requires.
+    async fn prepare(gate: &'a TestGate, route: &str) -> Self {
         let mut new = request();
         new.claimant = Some(hex(&sha256(SECRET.as_bytes())));
         let approval = gate.client.submit(&new).await.unwrap();
@@ -91,7 +90,7 @@ impl<'a> Case<'a> {
         let [alice, bob] = [ALICE, BOB].map(|who| gate.question(&self.approval, who));
         let token = |link: &str| link.split_once("?k=").unwrap().1.to_owned();
         let alices = token(&alice.link);
-        let nobody = || Caller {
+        let anonymous = || Caller {
             headers: Vec::new(),
             origin: Some(gate.url.clone()),
             secret: None,
@@ -101,16 +100,16 @@ impl<'a> Case<'a> {
         let agent = |key: &str, secret| Caller {
             headers: vec![("x-functions-key", key.to_owned())],
             secret,
-            ..nobody()
+            ..anonymous()
         };
         let by_link = |link: String, code: String| Caller {
             link: Some(link),
             code,
-            ..nobody()
+            ..anonymous()
         };
         let principal = SignIn::session(&member(ALICE, "3c9e7a10-0000-4000-8000-00000000a11c"));
         match name {
-            "nobody" | "a code without a link" => nobody(),
+            "anonymous" | "a code without a link" => anonymous(),
             "a wrong key" => agent("a key", None),
             "a link's token for a key" => agent(&alices, None),
             "the agent" => agent(KEY, Some(SECRET)),
@@ -126,7 +125,7 @@ impl<'a> Case<'a> {
                 by_link(alices, alice.code.clone())
             }
             "Alice without a code" => by_link(alices, String::new()),
-            "Alice with a wrong code" => by_link(alices, wrong(&alice.code)),
+            "Alice with a wrong code" => by_link(alices, wrong_code(&alice.code)),
             "Alice with Bob's code" => by_link(alices, bob.code),
             "Alice from another site" => Caller {
                 origin: Some("https://elsewhere.example.com".to_owned()),
@@ -152,12 +151,12 @@ impl<'a> Case<'a> {
                 let (_, principal) = principal.split_once('=').unwrap();
                 Caller {
                     headers: vec![(PRINCIPAL, principal.to_owned())],
-                    ..nobody()
+                    ..anonymous()
                 }
             }
             "a session that says Alice" => Caller {
                 headers: vec![("cookie", principal)],
-                ..nobody()
+                ..anonymous()
             },
             other => panic!("{other}"),
         }
@@ -236,8 +235,8 @@ impl<'a> Case<'a> {
         Page::of(call.send().await.unwrap()).await
     }
 
-    /// What counts of the stored request, and its version.
-    async fn standing(&self) -> (Value, String) {
+    /// The columns of the stored request that a call may change, and the version of the row.
+    async fn row_state(&self) -> (Value, String) {
         let rows = self.gate.stored().await;
         let mut rows = rows.into_iter();
         let (_, version, row) = rows
@@ -258,28 +257,28 @@ impl<'a> Case<'a> {
     }
 }
 
-fn wrong(code: &str) -> String {
+fn wrong_code(code: &str) -> String {
     let number: u32 = code.parse().unwrap();
     format!("{:06}", (number + 1) % 1_000_000)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn everybody_may_do_what_the_table_says_and_no_more() {
-    let of_agent = |key: &str, agent: &str| format!("{}={agent}", hex(&sha256(key.as_bytes())));
-    let keys = [of_agent(KEY, AGENT), of_agent(OTHER_KEY, "PaymentsAgent")].join(",");
-    let mut lines = WHO_MAY_WHAT.trim().lines();
+async fn the_authorization_matrix_holds() {
+    let agent_key = |key: &str, agent: &str| format!("{}={agent}", hex(&sha256(key.as_bytes())));
+    let keys = [agent_key(KEY, AGENT), agent_key(OTHER_KEY, "PaymentsAgent")].join(",");
+    let mut lines = MATRIX.trim().lines();
     let routes: Vec<&str> = lines.next().unwrap().split_whitespace().skip(1).collect();
-    let (mut cells, mut wrongs) = (0, Vec::new());
+    let (mut cells, mut mismatches) = (0, Vec::new());
     for line in lines {
         let (name, expected) = line.split_at(32);
         let name = name.trim();
         let gate = TestGate::with(&[("HO_AGENT_KEYS", keys.as_str())]).await;
         for (route, expected) in routes.iter().zip(expected.split_whitespace()) {
-            let case = Case::prepared(&gate, route).await;
+            let case = Case::prepare(&gate, route).await;
             let caller = case.caller(name).await;
             let is_open = matches!(*route, "open" | "approve" | "reject");
             if name == "Alice after five wrong codes" && is_open {
-                let code = wrong(&caller.code);
+                let code = wrong_code(&caller.code);
                 let guess = Caller {
                     code,
                     ..case.caller("Alice").await
@@ -295,26 +294,26 @@ async fn everybody_may_do_what_the_table_says_and_no_more() {
             if is_late {
                 gate.pass(Duration::from_secs(3_601));
             }
-            let before = case.standing().await;
-            let answer = case.call(route, &caller).await;
-            let after = case.standing().await;
-            let status = answer.status.as_u16();
+            let before = case.row_state().await;
+            let response = case.call(route, &caller).await;
+            let after = case.row_state().await;
+            let status = response.status.as_u16();
             if status.to_string() != *expected {
-                wrongs.push(format!("{name}: {route}: {status}, not {expected}"));
+                mismatches.push(format!("{name}: {route}: {status}, not {expected}"));
             }
-            // A refusal changes nothing, but that a wrong code is counted, and a late answer kept.
-            let is_answer = matches!(*route, "approve" | "reject");
-            if status >= 400 && !(is_late && is_answer) {
+            // A refusal changes nothing, except that a wrong code is counted and a late decision recorded.
+            let is_decision = matches!(*route, "approve" | "reject");
+            if status >= 400 && !(is_late && is_decision) {
                 assert_eq!(before.0, after.0, "{name}: {route}");
-                let is_counted = is_answer && status == 403;
+                let is_counted = is_decision && status == 403;
                 assert!(is_counted || before.1 == after.1, "{name}: {route}");
             }
-            if is_late && is_answer {
+            if is_late && is_decision {
                 assert_eq!(after.0[0], "Timeout", "{name}: {route}");
             }
             cells += 1;
         }
     }
-    assert!(wrongs.is_empty(), "{wrongs:#?}");
-    assert_eq!(cells, 220, "of the table");
+    assert!(mismatches.is_empty(), "{mismatches:#?}");
+    assert_eq!(cells, 220, "cells of the matrix");
 }

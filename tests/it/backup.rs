@@ -9,8 +9,8 @@ use human_oversight_client::types::{Approval, Status};
 use serde_json::json;
 
 use crate::azurite::{self, Table, azurite};
+use crate::backing_store;
 use crate::harness::{ALICE, TestGate};
-use crate::kept;
 use crate::process::run;
 
 /// The same but for the gate's own address.
@@ -23,15 +23,18 @@ fn told(approval: Approval) -> Approval {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_lost_is_put_back_and_goes_on() {
-    let (link_key, receipt_key) = (keyring::fresh_link_key(), keyring::fresh_receipt_key());
+    let (link_key, receipt_key) = (
+        keyring::generate_link_key(),
+        keyring::generate_receipt_key(),
+    );
     let keys = [
         ("HO_LINK_KEYS", link_key.as_str()),
         ("HO_RECEIPT_KEYS", receipt_key.as_str()),
     ];
     let gate = TestGate::with(&keys).await;
-    let of = |gate: &TestGate| kept::settings(gate.dir.path());
+    let of = |gate: &TestGate| backing_store::settings(gate.dir.path());
     let settings = of(&gate);
-    let settings = [&kept::borrowed(&settings)[..], &keys].concat();
+    let settings = [&backing_store::borrowed(&settings)[..], &keys].concat();
     let (pending, rejected, approved) = (gate.ask().await, gate.ask().await, gate.ask().await);
     gate.reject(&rejected, ALICE, "Not today").await;
     gate.approve(&approved, ALICE).await;
@@ -53,7 +56,7 @@ async fn what_was_lost_is_put_back_and_goes_on() {
     // Another place, with nothing in it; and a line that somebody improved.
     let other = TestGate::with(&keys).await;
     let settings = of(&other);
-    let settings = [&kept::borrowed(&settings)[..], &keys].concat();
+    let settings = [&backing_store::borrowed(&settings)[..], &keys].concat();
     let lines = std::fs::read_to_string(&file).unwrap();
     let improved = lines
         .lines()
@@ -89,12 +92,12 @@ async fn what_was_lost_is_put_back_and_goes_on() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rows_of_the_predecessor_are_copied_too() {
-    let settings = kept::tables(azurite().port);
-    let settings = kept::borrowed(&settings);
+    let settings = backing_store::tables(azurite().port);
+    let settings = backing_store::borrowed(&settings);
     let gate = TestGate::with(&settings).await;
     gate.ask().await;
     let table = Table::of(azurite().port, settings[2].1);
-    let theirs = kept::predecessors_row();
+    let theirs = backing_store::legacy_row();
     table.put(&theirs).await;
     let file = gate.dir.path().join("copy.jsonl");
     let copy = file.to_str().unwrap();

@@ -1,8 +1,8 @@
-//! What must never be in a log or an error: looked for in every line that the gates of all tests log,
-//! in every problem document, and in all that their processes print.
+//! Detects secrets in every line that the gates of all tests log, in every problem document, and in the
+//! output of their processes.
 //!
-//! It knows the kinds of secrets by their form, and the values of the tests by a word in them: a test
-//! that puts `canary` into a value has it looked for.
+//! The kinds of secrets are recognized by their form, and the values of tests by a word: a test that puts
+//! `canary` into a value has that value detected.
 
 use std::io::{self, Write};
 use std::sync::Once;
@@ -18,7 +18,7 @@ use uuid::Uuid;
 use crate::harness::{ALICE, BOB, TestGate, object};
 use crate::host::KEY;
 
-/// Words of queries, forms, bodies and headers, and of the values that the tests send.
+/// Words of queries, forms, bodies and headers, and of the values that tests send.
 const WORDS: [&str; 24] = [
     "canary",
     "zebra",
@@ -46,8 +46,8 @@ const WORDS: [&str; 24] = [
     KEY,
 ];
 
-/// Whatever is there and must not be.
-fn found(text: &str) -> Option<String> {
+/// The first secret in a text.
+fn find_secret(text: &str) -> Option<String> {
     let text = without_ids(text);
     let piece = |of: fn(char) -> bool, is: fn(&str) -> bool| {
         let mut pieces = text.split(|c| !of(c));
@@ -57,7 +57,7 @@ fn found(text: &str) -> Option<String> {
     word.or_else(|| {
         piece(
             |c| !c.is_whitespace() && !"\"'<>()[]{},;=".contains(c),
-            is_address,
+            is_email_address,
         )
     })
     .or_else(|| piece(|c| c.is_ascii_alphanumeric() || "_-+/".contains(c), is_key))
@@ -65,7 +65,7 @@ fn found(text: &str) -> Option<String> {
     .map(str::to_owned)
 }
 
-/// An approval's id may be logged, and holds whatever the agent calls itself.
+/// Removes ids. An id may be logged, and contains the agent's name, which may be any text.
 fn without_ids(text: &str) -> String {
     let mut fields = text.split(" id=");
     let mut rest = fields.next().unwrap_or_default().to_owned();
@@ -77,13 +77,13 @@ fn without_ids(text: &str) -> String {
     rest
 }
 
-fn is_address(word: &str) -> bool {
+fn is_email_address(word: &str) -> bool {
     let parts = word.split_once('@').unwrap_or_default();
     parts.0.ends_with(|c: char| c.is_alphanumeric())
         && parts.1.starts_with(|c: char| c.is_alphanumeric())
 }
 
-/// Tokens, keys, seals, digests and secrets are this long and look like nothing else.
+/// Tokens, keys, MACs, digests and secrets are at least 32 characters of hex or Base64; UUIDs are neither.
 fn is_key(blob: &str) -> bool {
     let has = |kind: fn(&u8) -> bool| blob.as_bytes().iter().any(kind);
     let base64 =
@@ -97,34 +97,38 @@ fn is_code(number: &str) -> bool {
     number.len() == 6 && number.bytes().all(|b| b.is_ascii_digit())
 }
 
-/// Fails if there is anything in `text` that must not be.
+/// Panics if `text` contains a secret.
 #[track_caller]
-pub(crate) fn none_in(text: &str) {
-    // What the gate itself gives as an example.
+pub(crate) fn assert_no_secret(text: &str) {
+    // An example in the gate's own error texts.
     let text = text.replace("such as alice@example.com", "");
-    if let Some(found) = found(&text) {
-        panic!("{found:?} must not be in {text}");
+    if let Some(secret) = find_secret(&text) {
+        panic!("{secret:?} must not be in {text}");
     }
 }
 
-/// The same where a panic would be caught: it ends the whole run.
-pub(crate) fn none_in_line(line: &str) {
-    if let Some(found) = found(line) {
-        // Past what the test harness captures.
-        writeln!(io::stderr(), "\n!! A SECRET IS LOGGED: {found:?} in {line}").ok();
+/// Exits the test run if `line` contains a secret, for callers whose panics are caught.
+pub(crate) fn exit_if_secret(line: &str) {
+    if let Some(secret) = find_secret(line) {
+        // `writeln!` to stderr is not captured by the test harness.
+        writeln!(
+            io::stderr(),
+            "\n!! A SECRET IS LOGGED: {secret:?} in {line}"
+        )
+        .ok();
         std::process::exit(101);
     }
 }
 
-/// From now on, whatever is logged in this process is looked at: all that the gate says, and its
-/// libraries as far as `main` lets them.
+/// Checks every line that is logged in this process from now on, at level trace; for the libraries at the
+/// levels that `main` sets.
 pub(crate) fn watch() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        let talkative = "azure_core=warn,azure_data_tables=warn,azure_identity=warn,azure_storage=warn,\
+        let quiet_libraries = "azure_core=warn,azure_data_tables=warn,azure_identity=warn,azure_storage=warn,\
                          typespec_client_core=warn";
         tracing_subscriber::fmt()
-            .with_env_filter(EnvFilter::new(format!("trace,{talkative}")))
+            .with_env_filter(EnvFilter::new(format!("trace,{quiet_libraries}")))
             .with_writer(|| Watcher)
             .with_ansi(false)
             .without_time()
@@ -136,7 +140,7 @@ struct Watcher;
 
 impl Write for Watcher {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        none_in_line(&String::from_utf8_lossy(line));
+        exit_if_secret(&String::from_utf8_lossy(line));
         Ok(line.len())
     }
 
@@ -146,7 +150,7 @@ impl Write for Watcher {
 }
 
 #[tokio::test]
-async fn each_kind_of_secret_would_be_found() {
+async fn each_kind_of_secret_is_detected() {
     let gate = TestGate::start().await;
     let pending = gate
         .gate()
@@ -174,8 +178,8 @@ async fn each_kind_of_secret_would_be_found() {
         &approval.parameters_digest,
         &receipt,
         &column("Claimant"),
-        &keyring::fresh_link_key(),
-        &keyring::fresh_receipt_key(),
+        &keyring::generate_link_key(),
+        &keyring::generate_receipt_key(),
         "?k=1a",
         "smtps://gate:word@mail.example.com",
         r#"{"parameters":{}}"#,
@@ -186,7 +190,7 @@ async fn each_kind_of_secret_would_be_found() {
             format!("WARN {secret}: and so on"),
             format!("TRACE Config {{ value: \"{secret}\" }}"),
         ] {
-            assert!(found(&line).is_some(), "{line}");
+            assert!(find_secret(&line).is_some(), "{line}");
         }
     }
     let long = format!(
@@ -205,43 +209,43 @@ async fn each_kind_of_secret_would_be_found() {
         "INFO listening url=\"http://127.0.0.1:41234\" inbox=\"http://127.0.0.1:41234/inbox\""
             .to_owned(),
     ] {
-        assert_eq!(found(&line), None, "{line}");
+        assert_eq!(find_secret(&line), None, "{line}");
     }
 }
 
-/// This test as a run of its own, in which a gate's library logs a secret.
+/// Runs itself as a process of its own, in which a library logs a secret.
 #[test]
-fn a_secret_that_is_logged_fails_the_run() {
+fn a_logged_secret_fails_the_test_run() {
     const LEAK: &str = "HO_TEST_LEAK";
     if std::env::var_os(LEAK).is_some() {
         watch();
-        // As a gate would, where a panic ends nothing but a task.
+        // On a thread, where a panic would not end the run, as in a task of the gate.
         std::thread::spawn(|| tracing::trace!(to = ALICE, "sending"))
             .join()
             .ok();
         return;
     }
-    let own_name = "canary::a_secret_that_is_logged_fails_the_run";
+    let own_name = "canary::a_logged_secret_fails_the_test_run";
     let run = std::process::Command::new(std::env::current_exe().unwrap())
         .args(["--exact", own_name])
         .env(LEAK, "1")
         .output()
         .unwrap();
     assert!(!run.status.success());
-    let said = String::from_utf8(run.stderr).unwrap();
+    let stderr = String::from_utf8(run.stderr).unwrap();
     assert!(
-        said.contains("A SECRET IS LOGGED") && said.contains(ALICE),
-        "{said}"
+        stderr.contains("A SECRET IS LOGGED") && stderr.contains(ALICE),
+        "{stderr}"
     );
 }
 
-/// A life in which everything has the word in it, and everything goes wrong that can.
+/// A lifecycle with the word in every value, and with failures of every kind.
 #[tokio::test]
-async fn nothing_of_a_whole_life_is_logged() {
+async fn a_complete_lifecycle_logs_no_secret() {
     watch();
     let gate = TestGate::start().await;
-    let agents = Gate::new(gate.client.clone());
-    let action = agents
+    let client_gate = Gate::new(gate.client.clone());
+    let action = client_gate
         .agent("UserManagerAgent")
         .approvers([ALICE, BOB, "canary-gone@example.invalid"])
         .action("canary-action")
@@ -266,12 +270,12 @@ async fn nothing_of_a_whole_life_is_logged() {
         .try_run(&params, async |_| Err::<(), _>("canary-error"))
         .await;
     assert_eq!(outcome, Outcome::Executed(Err("canary-error")));
-    let more = NewApproval {
+    let other_request = NewApproval {
         agent_name: "canary".to_owned(),
         parameters: object(json!({"canary": "canary"})),
         ..crate::harness::request()
     };
-    gate.client.submit(&more).await.unwrap();
+    gate.client.submit(&other_request).await.unwrap();
     gate.sweep().await;
     for (path, body) in [
         ("/api/submit?code=canary", "{\"canary\":"),
@@ -286,7 +290,7 @@ async fn nothing_of_a_whole_life_is_logged() {
     ] {
         gate.post(path, body).await.problem();
     }
-    // Even when the stored request is damaged, and when there is no store.
+    // Also when the stored row is damaged.
     gate.tamper(&approval.id, None, |row| {
         row["Parameters"] = json!("canary")
     })
@@ -295,5 +299,5 @@ async fn nothing_of_a_whole_life_is_logged() {
         .get(&format!("{}/api/status/{}", gate.url, approval.id))
         .await;
     assert_eq!(answer.status, StatusCode::INTERNAL_SERVER_ERROR);
-    none_in(&answer.problem().to_string());
+    assert_no_secret(&answer.problem().to_string());
 }

@@ -17,8 +17,8 @@ pub(crate) fn claim(nonce: &str) -> Claim {
     }
 }
 
-const MINE: &str = "0123456789abcdef";
-const YOURS: &str = "fedcba9876543210";
+const NONCE: &str = "0123456789abcdef";
+const OTHER_NONCE: &str = "fedcba9876543210";
 
 fn status_of(result: Result<impl std::fmt::Debug, Error>) -> u16 {
     match result {
@@ -28,33 +28,40 @@ fn status_of(result: Result<impl std::fmt::Debug, Error>) -> u16 {
 }
 
 #[tokio::test]
-async fn an_approval_is_handed_out_once_and_again_to_whoever_lost_the_answer() {
+async fn a_claim_is_granted_once_and_repeated_for_the_same_nonce() {
     let gate = TestGate::start().await;
     let approval = gate.ask().await;
     assert_eq!(
-        status_of(gate.client.claim(&approval.id, &claim(MINE)).await),
+        status_of(gate.client.claim(&approval.id, &claim(NONCE)).await),
         409,
-        "not approved"
+        "the request is not approved"
     );
     gate.approve(&approval, ALICE).await;
-    let claimed = gate.client.claim(&approval.id, &claim(MINE)).await.unwrap();
+    let claimed = gate
+        .client
+        .claim(&approval.id, &claim(NONCE))
+        .await
+        .unwrap();
     assert_eq!(
         claimed.execution.as_ref().unwrap().status,
         ExecutionStatus::Executing
     );
     assert!(claimed.receipt.is_some());
     assert_eq!(
-        gate.client.claim(&approval.id, &claim(MINE)).await.unwrap(),
+        gate.client
+            .claim(&approval.id, &claim(NONCE))
+            .await
+            .unwrap(),
         claimed
     );
     assert_eq!(
-        status_of(gate.client.claim(&approval.id, &claim(YOURS)).await),
+        status_of(gate.client.claim(&approval.id, &claim(OTHER_NONCE)).await),
         409
     );
 }
 
 #[tokio::test]
-async fn only_whoever_has_the_secret_may_claim_report_and_withdraw() {
+async fn claim_outcome_and_withdraw_require_the_claimants_secret() {
     let gate = TestGate::start().await;
     let mut request = request();
     request.claimant = Some(hex(&sha256(b"open sesame")));
@@ -68,7 +75,7 @@ async fn only_whoever_has_the_secret_may_claim_report_and_withdraw() {
         Some(json!("ж".repeat(256))),
     ] {
         for (path, mut body) in [
-            ("claim", json!({"nonce": MINE})),
+            ("claim", json!({"nonce": NONCE})),
             ("outcome", json!({"status": "Executed"})),
             ("withdraw", json!({})),
         ] {
@@ -83,11 +90,11 @@ async fn only_whoever_has_the_secret_may_claim_report_and_withdraw() {
         }
     }
     assert_eq!(gate.stored().await, before);
-    let mine = Claim {
-        nonce: MINE.to_owned(),
+    let valid = Claim {
+        nonce: NONCE.to_owned(),
         secret: Some("open sesame".to_owned()),
     };
-    gate.client.claim(&approval.id, &mine).await.unwrap();
+    gate.client.claim(&approval.id, &valid).await.unwrap();
 }
 
 #[tokio::test]
@@ -96,16 +103,16 @@ async fn an_approval_lapses() {
     let approval = gate.ask().await;
     gate.approve(&approval, ALICE).await;
     gate.pass(Duration::from_secs(60));
-    let lapsed = |approval: human_oversight_client::types::Approval| {
+    let assert_lapsed = |approval: human_oversight_client::types::Approval| {
         assert_eq!(approval.status, Status::Approved);
         assert_eq!(approval.execution.unwrap().status, ExecutionStatus::Lapsed);
     };
-    lapsed(gate.status(&approval.id).await);
+    assert_lapsed(gate.status(&approval.id).await);
     assert_eq!(
-        status_of(gate.client.claim(&approval.id, &claim(MINE)).await),
+        status_of(gate.client.claim(&approval.id, &claim(NONCE)).await),
         409
     );
-    lapsed(gate.status(&approval.id).await);
+    assert_lapsed(gate.status(&approval.id).await);
     assert!(
         gate.stored().await[0]
             .2
@@ -115,7 +122,7 @@ async fn an_approval_lapses() {
 }
 
 #[tokio::test]
-async fn a_claim_settles_a_provisional_timeout() {
+async fn a_claim_after_the_deadline_stores_the_timeout() {
     let gate = TestGate::start().await;
     let approval = gate.ask().await;
     gate.pass(Duration::from_secs(3_600));
@@ -123,7 +130,7 @@ async fn a_claim_settles_a_provisional_timeout() {
     let answer = gate
         .post(
             &format!("/api/claim/{}", approval.id),
-            json!({"nonce": MINE}).to_string(),
+            json!({"nonce": NONCE}).to_string(),
         )
         .await;
     assert_eq!(answer.status, StatusCode::CONFLICT);
@@ -137,7 +144,7 @@ async fn a_claim_settles_a_provisional_timeout() {
 }
 
 #[tokio::test]
-async fn a_bad_claim_is_refused_with_the_field_at_fault() {
+async fn an_invalid_claim_gets_a_problem_that_names_the_field() {
     let gate = TestGate::start().await;
     let approval = gate.ask().await;
     gate.approve(&approval, ALICE).await;
@@ -147,9 +154,12 @@ async fn a_bad_claim_is_refused_with_the_field_at_fault() {
         (json!({"nonce": "short"}), "/nonce"),
         (json!({"nonce": "x".repeat(65)}), "/nonce"),
         (json!({"nonce": "with space and more"}), "/nonce"),
-        (json!({"nonce": MINE, "secret": 1}), "/secret"),
-        (json!({"nonce": MINE, "secret": "x".repeat(257)}), "/secret"),
-        (json!({"nonce": MINE, "more": 1}), ""),
+        (json!({"nonce": NONCE, "secret": 1}), "/secret"),
+        (
+            json!({"nonce": NONCE, "secret": "x".repeat(257)}),
+            "/secret",
+        ),
+        (json!({"nonce": NONCE, "more": 1}), ""),
     ] {
         let answer = gate
             .post(&format!("/api/claim/{}", approval.id), body.to_string())
@@ -161,7 +171,7 @@ async fn a_bad_claim_is_refused_with_the_field_at_fault() {
         let answer = gate
             .post(
                 &format!("/api/claim/{id}"),
-                json!({"nonce": MINE}).to_string(),
+                json!({"nonce": NONCE}).to_string(),
             )
             .await;
         assert_eq!(answer.status, StatusCode::NOT_FOUND);
@@ -170,12 +180,15 @@ async fn a_bad_claim_is_refused_with_the_field_at_fault() {
 }
 
 #[tokio::test]
-async fn an_approvers_address_may_hold_any_word_of_the_history() {
+async fn an_approver_address_may_contain_names_of_events() {
     let gate = TestGate::start().await;
     let approver = "Claimed.Lapsed@example.com";
     let mut request = request();
     request.approver_emails = vec![approver.to_owned()];
     let approval = gate.client.submit(&request).await.unwrap();
     gate.approve(&approval, approver).await;
-    gate.client.claim(&approval.id, &claim(MINE)).await.unwrap();
+    gate.client
+        .claim(&approval.id, &claim(NONCE))
+        .await
+        .unwrap();
 }

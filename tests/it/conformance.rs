@@ -21,7 +21,7 @@ fn body(parameters: &[u8]) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn the_gate_has_the_digests_of_the_vectors() {
+async fn the_gate_computes_the_digests_of_the_vectors() {
     let gate = TestGate::start().await;
     let accepted = vectors(
         include_str!("../../conformance/parameters.json"),
@@ -37,7 +37,7 @@ async fn the_gate_has_the_digests_of_the_vectors() {
 }
 
 #[tokio::test]
-async fn the_gate_refuses_what_the_vectors_refuse() {
+async fn the_gate_refuses_the_refused_vectors() {
     let gate = TestGate::start().await;
     let texts = vectors(
         include_str!("../../conformance/strict-json.json"),

@@ -9,18 +9,18 @@ use std::time::Duration;
 use tokio::process::Command;
 
 use crate::claim::claim;
+use crate::end_to_end;
 use crate::harness::{ALICE, TestGate, for_alice, http};
-use crate::life;
 use crate::outcome::report;
 use crate::process::{Process, decide};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_approval_takes_six_executions_and_one_for_each_time_that_the_agent_asks() {
     let dir = tempfile::tempdir().unwrap();
-    let host = life::host(dir.path(), None, &[]).await;
-    let gate = life::gate(&host);
+    let host = end_to_end::host(dir.path(), None, &[]).await;
+    let gate = end_to_end::gate(&host);
     for approvals in [1, 2] {
-        let asked = life::approved(&gate, &host, dir.path()).await;
+        let asked = end_to_end::run_approval(&gate, &host, dir.path()).await;
         // A browser follows.
         http()
             .build()
@@ -41,7 +41,7 @@ async fn an_approval_takes_six_executions_and_one_for_each_time_that_the_agent_a
         let expected = expected
             .map(|(name, times)| (name.to_owned(), times))
             .into();
-        assert_eq!(life::answered(&host, &expected).await, expected);
+        assert_eq!(end_to_end::count_calls(&host, &expected).await, expected);
     }
 }
 

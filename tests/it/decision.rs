@@ -1,105 +1,24 @@
 //! `GET|POST /api/decision/{id}`.
 
+mod page;
+
 use std::time::Duration;
 
-use human_oversight_client::types::{ExecutionStatus, Status};
-use reqwest::{Method, StatusCode};
-use serde_json::json;
+use human_oversight_client::types::Status;
+use reqwest::StatusCode;
 
-use crate::harness::{ALICE, BOB, Question, TestGate, object, request};
-
-#[tokio::test]
-async fn the_page_shows_what_will_be_done_and_to_whom_it_speaks() {
-    let gate = TestGate::start().await;
-    let mut request = request();
-    request.reason = Some("The contract ended.".to_owned());
-    let approval = gate.client.submit(&request).await.unwrap();
-    let page = gate.get(&gate.question(&approval, ALICE).link).await;
-    assert_eq!(page.status, StatusCode::OK);
-    for shown in [
-        "Delete User Account",
-        "UserManagerAgent",
-        "You are deciding as <strong>alice@example.com</strong>",
-        "&#34;user_id&#34;: &#34;1&#34;",
-        &approval.parameters_digest,
-        "The agent says (not verified)",
-        "59 minutes left",
-        "For development",
-    ] {
-        assert!(page.body.contains(shown), "{shown}\n{}", page.body);
-    }
-    let (parameters, reason) = (
-        page.body.find("user_id"),
-        page.body.find("The contract ended"),
-    );
-    assert!(
-        parameters.unwrap() < reason.unwrap(),
-        "the agent's own words come last"
-    );
-    assert!(!page.body.contains("<script"));
-    assert!(
-        !page.body.contains(&gate.question(&approval, ALICE).code),
-        "the code is in the mail only"
-    );
-    let policy = page.header("content-security-policy");
-    assert!(
-        policy.starts_with("default-src 'none'; style-src 'sha256-"),
-        "{policy}"
-    );
-    assert!(policy.contains("form-action 'self'") && policy.contains("frame-ancestors 'none'"));
-    for (name, value) in [
-        ("cache-control", "no-store"),
-        ("referrer-policy", "strict-origin"),
-        ("x-robots-tag", "noindex, nofollow, noarchive"),
-        ("x-content-type-options", "nosniff"),
-        ("cross-origin-opener-policy", "same-origin"),
-    ] {
-        assert_eq!(page.header(name), value);
-    }
-}
-
-#[tokio::test]
-async fn whoever_reads_the_page_however_often_decides_nothing() {
-    let gate = TestGate::start().await;
-    let approval = gate.ask().await;
-    let before = gate.stored().await;
-    for address in [ALICE, BOB] {
-        // The host lets neither HEAD nor any other method through; its handler must not need that.
-        let link = gate
-            .question(&approval, address)
-            .link
-            .replace(&gate.url, &gate.direct(""));
-        for more in [
-            "",
-            "&d=approve",
-            "&decision=approve",
-            "&decision=reject",
-            "&code=000000",
-        ] {
-            for method in [Method::GET, Method::HEAD] {
-                let url = format!("{link}{more}");
-                let answer = gate.http.request(method, url).send().await.unwrap();
-                assert_eq!(answer.status(), StatusCode::OK);
-            }
-        }
-        for method in [Method::PUT, Method::DELETE, Method::PATCH, Method::OPTIONS] {
-            let answer = gate.http.request(method, &link).send().await.unwrap();
-            assert_eq!(answer.status(), StatusCode::METHOD_NOT_ALLOWED);
-        }
-    }
-    assert_eq!(gate.stored().await, before);
-}
+use crate::harness::{ALICE, BOB, TestGate};
 
 #[tokio::test]
 async fn an_approval_with_a_comment_is_recorded_and_shown() {
     let gate = TestGate::start().await;
     let approval = gate.ask().await;
     let question = gate.question(&approval, ALICE);
-    // People type codes as they are printed or as they like.
-    let typed = format!(" {}-{} ", &question.code[..3], &question.code[3..]);
+    // Spaces and hyphens in a typed code are ignored.
+    let spaced_code = format!(" {}-{} ", &question.code[..3], &question.code[3..]);
     let form = [
         ("decision", "approve"),
-        ("code", typed.as_str()),
+        ("code", spaced_code.as_str()),
         ("comment", "Fine,\r\ngo on.  "),
     ];
     let answer = gate.decide(&question, &form).await;
@@ -116,10 +35,7 @@ async fn an_approval_with_a_comment_is_recorded_and_shown() {
         .await;
     assert_eq!(next.status, StatusCode::OK);
     assert!(next.body.contains("Approved by alice@example.com") && next.body.contains("go on."));
-    assert!(
-        !next.body.contains("<form"),
-        "there is nothing left to decide"
-    );
+    assert!(!next.body.contains("<form"), "the page has no form");
 }
 
 #[tokio::test]
@@ -150,7 +66,7 @@ async fn a_rejection_needs_no_code_and_is_final() {
 }
 
 #[tokio::test]
-async fn the_same_answer_twice_is_one_answer() {
+async fn a_repeated_decision_is_idempotent() {
     let gate = TestGate::start().await;
     let approval = gate.ask().await;
     let question = gate.question(&approval, ALICE);
@@ -170,7 +86,7 @@ async fn the_same_answer_twice_is_one_answer() {
 }
 
 #[tokio::test]
-async fn a_program_that_presses_every_button_approves_nothing() {
+async fn approving_without_a_code_is_refused() {
     let gate = TestGate::start().await;
     let approval = gate.ask().await;
     let question = gate.question(&approval, ALICE);
@@ -182,12 +98,12 @@ async fn a_program_that_presses_every_button_approves_nothing() {
     assert_eq!(gate.status(&approval.id).await.status, Status::Pending);
     assert!(
         gate.stored().await[0].2.contains(r#"\"wrongCodes\":0"#),
-        "no code is no wrong code"
+        "an empty code is not counted as wrong"
     );
 }
 
 #[tokio::test]
-async fn five_wrong_codes_lock_approving_by_that_link_only() {
+async fn five_wrong_codes_lock_approval_through_that_link_only() {
     let gate = TestGate::start().await;
     let approval = gate.ask().await;
     let (alice, bob) = (
@@ -199,8 +115,8 @@ async fn five_wrong_codes_lock_approving_by_that_link_only() {
     } else {
         "000000"
     };
-    // Somebody else's code is wrong too.
-    for (code, says) in [
+    // The code of another approver is wrong, too.
+    for (code, expected) in [
         (wrong, "4 tries are left"),
         (&bob.code, "3 tries are left"),
         ("12345", "2 tries are left"),
@@ -214,10 +130,14 @@ async fn five_wrong_codes_lock_approving_by_that_link_only() {
         ];
         let answer = gate.decide(&alice, &form).await;
         assert_eq!(answer.status, StatusCode::FORBIDDEN);
-        assert!(answer.body.contains(says), "{says}\n{}", answer.body);
+        assert!(
+            answer.body.contains(expected),
+            "{expected}\n{}",
+            answer.body
+        );
         assert!(
             answer.body.contains(">my words</textarea>"),
-            "what was typed is kept"
+            "the typed comment is kept"
         );
     }
     let right = gate
@@ -233,7 +153,7 @@ async fn five_wrong_codes_lock_approving_by_that_link_only() {
     );
     assert!(
         gate.stored().await[0].2.contains(r#"\"what\":\"Locked\""#),
-        "the history has it"
+        "the history records it"
     );
 
     gate.approve(&approval, BOB).await;
@@ -247,7 +167,7 @@ async fn five_wrong_codes_lock_approving_by_that_link_only() {
 }
 
 #[tokio::test]
-async fn an_answer_after_the_deadline_changes_nothing_and_is_recorded_as_late() {
+async fn a_late_decision_changes_nothing_and_is_recorded() {
     let gate = TestGate::start().await;
     let approval = gate.ask().await;
     let (alice, bob) = (
@@ -273,7 +193,7 @@ async fn an_answer_after_the_deadline_changes_nothing_and_is_recorded_as_late() 
     ] {
         assert!(row.contains(column), "{column} in {row}");
     }
-    // The second one is told the same, and is not recorded.
+    // A second late decision gets the same answer, and is not recorded.
     let later = gate.send_form(&bobs, &[("decision", "reject")]).await;
     assert_eq!(later.status, StatusCode::GONE);
     assert_eq!(gate.stored().await[0].2, row);
@@ -282,7 +202,7 @@ async fn an_answer_after_the_deadline_changes_nothing_and_is_recorded_as_late() 
 }
 
 #[tokio::test]
-async fn the_deadline_is_half_open() {
+async fn a_decision_before_the_deadline_counts() {
     let gate = TestGate::start().await;
     let approval = gate.ask().await;
     gate.pass(Duration::from_secs(3_590));
@@ -291,46 +211,7 @@ async fn the_deadline_is_half_open() {
 }
 
 #[tokio::test]
-async fn what_opens_nothing_looks_the_same_whatever_is_wrong() {
-    let gate = TestGate::start().await;
-    let (one, other) = (gate.ask().await, gate.ask().await);
-    let link = gate.question(&one, ALICE).link;
-    let (address, token) = link.split_once("?k=").unwrap();
-    let others = gate.question(&other, ALICE).link;
-    let (_, others_token) = others.split_once("?k=").unwrap();
-    let mut pages = Vec::new();
-    for url in [
-        address.to_owned(),
-        format!("{address}?k="),
-        format!("{address}?k={}", &token[..token.len() - 1]),
-        format!("{address}?k={others_token}"),
-        format!("{}/api/decision/YQ.none?k={token}", gate.url),
-        format!("{}/api/decision/nonsense?k={token}", gate.url),
-    ] {
-        let page = gate.get(&url).await;
-        assert_eq!(page.status, StatusCode::NOT_FOUND, "{url}");
-        assert!(page.header("content-type").starts_with("text/html"));
-        pages.push(page.body);
-    }
-    assert!(pages.iter().all(|page| *page == pages[0]));
-    let page = gate.get(&gate.question(&one, ALICE).link).await;
-    let form = page
-        .body
-        .split("name=\"form\" value=\"")
-        .nth(1)
-        .unwrap()
-        .split('"')
-        .next()
-        .unwrap();
-    let fields = [("k", others_token), ("form", form), ("decision", "reject")];
-    assert_eq!(
-        gate.post_form(address, fields).await.status,
-        StatusCode::NOT_FOUND
-    );
-}
-
-#[tokio::test]
-async fn a_form_from_elsewhere_or_of_something_else_decides_nothing() {
+async fn a_cross_site_or_foreign_form_decides_nothing() {
     let gate = TestGate::start().await;
     let (approval, other) = (gate.ask().await, gate.ask().await);
     let question = gate.question(&approval, ALICE);
@@ -376,13 +257,13 @@ async fn a_form_from_elsewhere_or_of_something_else_decides_nothing() {
             "{headers:?}"
         );
     }
-    let mine = ("origin", gate.url.as_str());
+    let own_origin = ("origin", gate.url.as_str());
     for form in [&foreign, &bobs, "", "nonsense"] {
-        let status = post(&[urlencoded, mine], body(form)).await;
+        let status = post(&[urlencoded, own_origin], body(form)).await;
         assert_eq!(status, StatusCode::CONFLICT, "the page is out of date");
     }
     assert_eq!(
-        post(&[mine], body(&own)).await,
+        post(&[own_origin], body(&own)).await,
         StatusCode::UNSUPPORTED_MEDIA_TYPE
     );
     for broken in [
@@ -393,19 +274,19 @@ async fn a_form_from_elsewhere_or_of_something_else_decides_nothing() {
         "\u{0}",
     ] {
         assert_eq!(
-            post(&[urlencoded, mine], broken.to_owned()).await,
+            post(&[urlencoded, own_origin], broken.to_owned()).await,
             400,
             "{broken}"
         );
     }
     let long = format!("{}&comment={}", body(&own), "x".repeat(2_001));
     assert_eq!(
-        post(&[urlencoded, mine], long).await,
+        post(&[urlencoded, own_origin], long).await,
         StatusCode::BAD_REQUEST
     );
     let huge = format!("{}&comment={}", body(&own), "x".repeat(70_000));
     assert_eq!(
-        post(&[urlencoded, mine], huge).await,
+        post(&[urlencoded, own_origin], huge).await,
         StatusCode::PAYLOAD_TOO_LARGE
     );
     assert_eq!(gate.stored().await, before);
@@ -416,66 +297,7 @@ async fn a_form_from_elsewhere_or_of_something_else_decides_nothing() {
 }
 
 #[tokio::test]
-async fn a_deceiving_agent_is_shown_for_what_it_is() {
-    let gate = TestGate::start().await;
-    let mut hostile = request();
-    hostile.agent_name = "</h1><script>alert(1)</script>".to_owned();
-    hostile.action_description = "Read a file</p><form action=https://evil.example>".to_owned();
-    hostile.parameters = object(json!({
-        "path": "invoice\u{202e}fdp.exe", "to": "\u{440}aypal-prod", "zero\u{200b}width": "\u{e0041}",
-        "html": "</pre><script>alert(2)</script>",
-    }));
-    hostile.reason = Some("Approved by security.</blockquote><h1>SAFE</h1>\u{202e}".to_owned());
-    let approval = gate.client.submit(&hostile).await.unwrap();
-    let page = gate.get(&gate.question(&approval, ALICE).link).await.body;
-    let mail = gate.mails().remove(0);
-    for text in [&page, &mail.html] {
-        assert!(
-            !text.contains("<script") && !text.contains("<form action=https"),
-            "{text}"
-        );
-        assert!(!text.contains(['\u{202e}', '\u{200b}', '\u{e0041}']));
-    }
-    for shown in [
-        r"invoice\u202efdp.exe",
-        r"zero\u200bwidth",
-        r"\udb40\udc41",
-        "is not what it seems: \u{440} is U+0440",
-        "3 hidden characters",
-        r"SAFE&#60;/h1&#62;\u{202e}",
-    ] {
-        assert!(page.contains(shown), "{shown}\n{page}");
-    }
-    assert!(!mail.subject.contains('\n'));
-    assert_eq!(mail.source.matches("\r\nSubject: ").count(), 1);
-}
-
-#[tokio::test]
-async fn the_page_tells_what_became_of_the_approval() {
-    let gate = TestGate::start().await;
-    let approval = gate.ask().await;
-    let Question { link, .. } = gate.question(&approval, ALICE);
-    gate.approve(&approval, ALICE).await;
-    assert!(
-        gate.get(&link)
-            .await
-            .body
-            .contains("has not taken the approval yet")
-    );
-    let claim = crate::claim::claim("0123456789abcdef");
-    gate.client.claim(&approval.id, &claim).await.unwrap();
-    assert!(gate.get(&link).await.body.contains("is running the action"));
-    let report = human_oversight_client::types::Report {
-        status: ExecutionStatus::Executed,
-        error: None,
-        secret: None,
-    };
-    gate.client.outcome(&approval.id, &report).await.unwrap();
-    assert!(gate.get(&link).await.body.contains("that the action ran"));
-}
-
-#[tokio::test]
-async fn an_approver_whom_the_operator_took_off_the_list_decides_nothing() {
+async fn an_approver_removed_from_the_list_cannot_decide() {
     let gate = TestGate::start().await;
     let approval = gate.ask().await;
     let question = gate.question(&approval, ALICE);
@@ -490,32 +312,4 @@ async fn an_approver_whom_the_operator_took_off_the_list_decides_nothing() {
         StatusCode::NOT_FOUND
     );
     assert_eq!(gate.status(&approval.id).await.status, Status::Pending);
-}
-
-#[tokio::test]
-async fn guessing_with_one_link_is_seen_by_the_others() {
-    let gate = TestGate::start().await;
-    let approval = gate.ask().await;
-    let alice = gate.question(&approval, ALICE);
-    for _ in 0..5 {
-        gate.decide(&alice, &[("decision", "approve"), ("code", "x")])
-            .await;
-    }
-    let page = gate.get(&gate.question(&approval, BOB).link).await;
-    assert!(
-        page.body
-            .contains("five wrong codes with the link of alice@example.com")
-    );
-    gate.pass(Duration::from_secs(1_800));
-    gate.sweep().await;
-    let reminder = gate
-        .mails()
-        .into_iter()
-        .find(|m| m.to == BOB && m.text.contains("A reminder"));
-    assert!(
-        reminder
-            .unwrap()
-            .text
-            .contains("five wrong codes with the link of alice@example.com")
-    );
 }

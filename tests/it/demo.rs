@@ -1,4 +1,4 @@
-//! `human-oversight demo`, unattended: a person who reads its output and decides.
+//! `human-oversight demo` as a process: the test reads its output and decides as the approver.
 
 use std::process::Stdio;
 
@@ -10,7 +10,7 @@ use crate::process::binary;
 
 const APPROVER: &str = "approver@example.com";
 
-/// Runs the demo, decides with `form` if there is one, and returns all that it printed.
+/// Runs the demo, sends `form` as the decision if there is one, and returns the output.
 async fn demo(timeout: &str, form: Option<&str>) -> String {
     let dir = tempfile::tempdir().unwrap();
     let mut child = binary()
@@ -31,7 +31,7 @@ async fn demo(timeout: &str, form: Option<&str>) -> String {
         assert_ne!(
             stdout.read_line(&mut printed).await.unwrap(),
             0,
-            "it ended: {printed}"
+            "the demo ended: {printed}"
         );
     }
     if let Some(form) = form {
@@ -47,25 +47,27 @@ async fn demo(timeout: &str, form: Option<&str>) -> String {
             list.contains("Approval needed: Delete User Account"),
             "{list}"
         );
-        let mails = mails(&dir.path().join("mail"));
-        let (_, id) = mails[0].text.split_once("/api/decision/").unwrap();
-        let asked = crate::harness::question(&mails, id.split_once('?').unwrap().0, APPROVER);
-        let form = form.replace("CODE", &asked.code);
+        let emails = mails(&dir.path().join("mail"));
+        let (_, id) = emails[0].text.split_once("/api/decision/").unwrap();
+        let question = crate::harness::question(&emails, id.split_once('?').unwrap().0, APPROVER);
+        let form = form.replace("CODE", &question.code);
         assert_eq!(
-            crate::process::decide_at(&asked.link, &form).await.unwrap(),
+            crate::process::decide_at(&question.link, &form)
+                .await
+                .unwrap(),
             303
         );
     }
     stdout.read_to_string(&mut printed).await.unwrap();
-    // What it prints is for the person before it; its log is a log.
+    // Only stderr is a log; stdout is for the person at the terminal.
     let ended = child.wait_with_output().await.unwrap();
-    canary::none_in(&String::from_utf8(ended.stderr).unwrap());
+    canary::assert_no_secret(&String::from_utf8(ended.stderr).unwrap());
     assert!(ended.status.success(), "{printed}");
     printed
 }
 
 #[tokio::test]
-async fn approved_it_shows_the_receipt_and_runs() {
+async fn an_approved_demo_shows_the_receipt_and_runs() {
     let printed = demo("120", Some("decision=approve&code=CODE")).await;
     for line in [
         "UserManagerAgent: list_users() -> 1: former-contractor@example.com, ",
@@ -79,7 +81,7 @@ async fn approved_it_shows_the_receipt_and_runs() {
 }
 
 #[tokio::test]
-async fn rejected_it_shows_the_reason_and_does_not_run() {
+async fn a_rejected_demo_shows_the_reason_and_does_not_run() {
     let printed = demo("120", Some("decision=reject&comment=Ask+Legal+first")).await;
     for line in [
         "Not run: rejected by approver@example.com. Their reason: Ask Legal first",
@@ -91,7 +93,7 @@ async fn rejected_it_shows_the_reason_and_does_not_run() {
 }
 
 #[tokio::test]
-async fn expired_it_does_not_run() {
+async fn an_expired_demo_does_not_run() {
     let printed = demo("10", None).await;
     assert!(
         printed.contains("Not run: not approved, or not used, in time."),

@@ -1,4 +1,4 @@
-//! What holds for every route: unknown addresses, other methods, clients that leave, hosts.
+//! Rules of every route: unknown paths, methods, content types, aborted calls, host headers.
 
 use std::time::Duration;
 
@@ -12,11 +12,11 @@ use crate::harness::{Page, TestGate, request};
 async fn the_ping_is_answered() {
     let gate = TestGate::alone().await;
     assert_eq!(gate.get(&gate.url).await.status, StatusCode::OK);
-    assert!(gate.stored().await.is_empty(), "before any I/O");
+    assert!(gate.stored().await.is_empty(), "no row is stored");
 }
 
 #[tokio::test]
-async fn an_unknown_address_is_a_problem_document() {
+async fn an_unknown_path_gets_a_problem_document() {
     let gate = TestGate::alone().await;
     for path in [
         "/x",
@@ -40,7 +40,7 @@ async fn an_unknown_address_is_a_problem_document() {
 }
 
 #[tokio::test]
-async fn an_id_that_is_no_text_is_not_found() {
+async fn an_id_that_is_not_utf8_is_not_found() {
     let gate = TestGate::alone().await;
     for path in ["/api/status/%ff", "/api/status/%ff?wait=1"] {
         let answer = gate.get(&format!("{}{path}", gate.url)).await;
@@ -55,7 +55,7 @@ async fn an_id_that_is_no_text_is_not_found() {
 }
 
 #[tokio::test]
-async fn another_method_is_told_which_ones_there_are() {
+async fn a_refused_method_gets_the_allowed_ones() {
     let gate = TestGate::alone().await;
     for (path, allowed) in [
         ("/api/submit", "POST"),
@@ -79,7 +79,7 @@ async fn another_method_is_told_which_ones_there_are() {
 }
 
 #[tokio::test]
-async fn only_json_is_taken_for_json() {
+async fn a_body_must_be_declared_as_json() {
     let gate = TestGate::alone().await;
     let body = serde_json::to_vec(&request()).unwrap();
     for path in [
@@ -118,9 +118,9 @@ async fn only_json_is_taken_for_json() {
 }
 
 #[tokio::test]
-async fn the_callers_invocation_id_is_the_last_one_and_nothing_but_an_id() {
+async fn the_invocation_id_is_the_last_header_and_a_uuid() {
     let gate = TestGate::alone().await;
-    let ask = async |ids: &[&str]| {
+    let invocation_id = async |ids: &[&str]| {
         let mut request = gate.http.get(format!("{}/x", gate.url));
         for id in ids {
             request = request.header("x-azure-functions-invocationid", *id);
@@ -131,19 +131,19 @@ async fn the_callers_invocation_id_is_the_last_one_and_nothing_but_an_id() {
             .unwrap()
             .to_owned()
     };
-    let (theirs, hosts) = (
+    let (callers, hosts) = (
         "11111111-1111-4111-8111-111111111111",
         "22222222-2222-4222-8222-222222222222",
     );
-    assert_eq!(ask(&[theirs, hosts]).await, hosts);
-    for made_up in ["<script>", "x"] {
-        let id = ask(&[made_up]).await;
-        assert!(id.len() == 36 && id != made_up);
+    assert_eq!(invocation_id(&[callers, hosts]).await, hosts);
+    for invalid in ["<script>", "x"] {
+        let id = invocation_id(&[invalid]).await;
+        assert!(id.len() == 36 && id != invalid);
     }
 }
 
 #[tokio::test]
-async fn a_name_that_is_not_loopback_reaches_nothing() {
+async fn a_host_header_that_is_not_loopback_is_refused() {
     let gate = TestGate::alone().await;
     for (host, status) in [
         ("127.0.0.1", 200),
@@ -166,7 +166,7 @@ async fn a_name_that_is_not_loopback_reaches_nothing() {
 }
 
 #[tokio::test]
-async fn a_client_that_leaves_early_disturbs_nobody() {
+async fn an_aborted_wait_disturbs_no_other_request() {
     let gate = TestGate::alone().await;
     let approval = gate.ask().await;
     for _ in 0..20 {
@@ -187,14 +187,14 @@ pub(crate) async fn connect(gate: &TestGate) -> TcpStream {
         .unwrap()
 }
 
-/// Sends bytes as they stand and reads whatever comes until the end.
+/// Sends bytes unchanged and reads the answer to its end.
 pub(crate) async fn raw(gate: &TestGate, request: impl AsRef<[u8]>) -> String {
     let mut stream = connect(gate).await;
     stream.write_all(request.as_ref()).await.ok();
     let mut answer = Vec::new();
     tokio::time::timeout(Duration::from_secs(30), stream.read_to_end(&mut answer))
         .await
-        .expect("no hang")
+        .expect("the connection is closed in time")
         .ok();
     String::from_utf8_lossy(&answer).into_owned()
 }

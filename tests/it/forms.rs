@@ -1,4 +1,4 @@
-//! Decision forms by link, as the use case passes them to the domain once their secrets are checked.
+//! Decision forms through a link, as `app::decide` passes them to the domain after it has checked their secrets.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ pub(crate) fn form(approver: usize, verdict: Verdict, comment: Option<&str>) -> 
     }
 }
 
-/// The proposal that such a form leads to; panics if it decides nothing.
+/// The proposal for a form; panics if the form decides nothing.
 pub(crate) fn proposal(
     approval: &mut Approval,
     form: &CheckedForm,
@@ -32,7 +32,7 @@ pub(crate) fn proposal(
     }
 }
 
-/// Submits such a form, and records the decision with a stand-in for the receipt.
+/// Submits a form, and records the decision with a placeholder for the receipt.
 pub(crate) fn decide(
     approval: &mut Approval,
     approver: usize,
@@ -47,7 +47,7 @@ pub(crate) fn decide(
 }
 
 /// Submits a wrong code.
-pub(crate) fn mistype_code(approval: &mut Approval, approver: usize, now: Timestamp) {
+pub(crate) fn submit_wrong_code(approval: &mut Approval, approver: usize, now: Timestamp) {
     let form = CheckedForm {
         code: CodeCheck::Wrong,
         ..form(approver, Verdict::Approve, None)

@@ -1,4 +1,4 @@
-//! The function directories, the handler modules, the test files and the routes are one set.
+//! The functions: each has a directory, a route, a handler module and a test file.
 
 use std::collections::BTreeSet;
 
@@ -10,12 +10,12 @@ fn app() -> FunctionApp {
 }
 
 #[test]
-fn directories_routes_modules_and_tests_are_one_set() {
+fn every_function_has_a_directory_a_route_a_module_and_a_test() {
     let directories: BTreeSet<String> = app().functions.into_iter().map(|f| f.name).collect();
     let routes: BTreeSet<String> = include_str!("../../src/http.rs")
         .split('"')
         .filter(|literal| literal.starts_with('/') && *literal != "/" && !literal.contains(' '))
-        // The inbox is a developer's.
+        // The inbox exists in local development only.
         .filter(|path| !path.starts_with("/inbox"))
         .map(|path| {
             path.trim_start_matches("/api")
@@ -34,7 +34,7 @@ fn directories_routes_modules_and_tests_are_one_set() {
 }
 
 #[tokio::test]
-async fn each_function_has_a_route_with_its_methods_and_no_other() {
+async fn each_route_allows_exactly_the_methods_of_its_function() {
     let gate = TestGate::alone().await;
     for function in app().functions {
         let (path, methods) = match &function.trigger {
@@ -66,7 +66,7 @@ async fn each_function_has_a_route_with_its_methods_and_no_other() {
 }
 
 #[test]
-fn only_what_carries_its_own_secret_is_open_to_anybody() {
+fn only_decision_keys_and_openapi_are_anonymous() {
     for function in app().functions {
         if let Trigger::Http { anonymous, .. } = function.trigger {
             let open = ["decision", "keys", "openapi"].contains(&function.name.as_str());
@@ -76,13 +76,13 @@ fn only_what_carries_its_own_secret_is_open_to_anybody() {
 }
 
 #[test]
-fn the_host_is_told_to_proxy_and_to_record_no_addresses() {
+fn host_json_enables_proxying_and_disables_dependency_tracking() {
     assert_eq!(app().mode, Mode::Proxying);
     let host = std::fs::read_to_string(repository().join("host.json")).unwrap();
     let host: serde_json::Value = serde_json::from_str(&host).unwrap();
-    // An older host does not know proxying.
+    // Older hosts, which do not know proxying, forward.
     assert_eq!(host["customHandler"]["enableForwardingHttpRequest"], true);
-    // Else the host records the addresses it forwards to, with the tokens in their queries.
+    // With dependency tracking, the host would record URLs with the tokens in their queries.
     assert_eq!(
         host["logging"]["applicationInsights"]["enableDependencyTracking"],
         false
@@ -91,19 +91,19 @@ fn the_host_is_told_to_proxy_and_to_record_no_addresses() {
     assert_eq!(host["extensions"]["http"]["routePrefix"], "api");
     assert!(
         host.get("extensionBundle").is_none(),
-        "timer and HTTP need none"
+        "timer and HTTP triggers need no extension bundle"
     );
     let executable = host["customHandler"]["description"]["defaultExecutablePath"]
         .as_str()
         .unwrap();
     assert_eq!(
         executable, "human-oversight",
-        "with `./` before it the tools lose its exec bit"
+        "with `./` before the name, the tools lose its executable bit"
     );
 }
 
 #[test]
-fn a_schedule_that_is_not_set_is_noticed() {
+fn a_missing_schedule_is_an_error() {
     let error = FunctionApp::read(repository(), &[]).unwrap_err();
     assert_eq!(error, "sweep: %HO_SWEEP_SCHEDULE% is not set");
 }

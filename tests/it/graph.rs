@@ -1,7 +1,5 @@
-//! A stand-in for `sendMail` of Microsoft Graph, as far as it takes mails as MIME.
-//!
-//! It was written from the published description. It takes no mail that a reader could not make
-//! sense of: one without a sender, a recipient, or a text.
+//! A stand-in for `sendMail` of Microsoft Graph with MIME content, written from the published description.
+//! A message without a sender, a recipient or a text is refused.
 
 use axum::body::{Body, Bytes};
 use axum::http::{Method, Request};
@@ -15,67 +13,67 @@ use serde_json::{Value, json};
 use crate::harness::http;
 use crate::service::{Known, Service, refusal, said};
 
-/// The only mailbox that it knows.
+/// The only known mailbox.
 pub(crate) const MAILBOX: &str = "gate@example.com";
 
-/// Each mail is its source.
+/// An accepted message is its MIME source.
 pub(crate) type Graph = Service<String>;
 
 impl Graph {
     pub(crate) async fn start() -> Self {
-        Self::judging(judge).await
+        Self::judging(respond).await
     }
 
-    /// The mails that it has sent.
+    /// The sent messages.
     pub(crate) fn sent(&self) -> Vec<String> {
         self.mails()
     }
 
-    /// The next request gets this answer. Several wait in line.
+    /// Queues an answer for the next request.
     pub(crate) fn answer(&self, status: u16, retry_after: Option<u64>, code: &'static str) {
         self.answer_with(refusal(status, retry_after, code, "as the test says"));
     }
 }
 
-fn judge(request: &Request<Bytes>, known: &mut Known<String>) -> Response {
-    let no = |status, code, why| refusal(status, None, code, why);
+fn respond(request: &Request<Bytes>, known: &mut Known<String>) -> Response {
+    let error = |status, code, why| refusal(status, None, code, why);
     if !known.trusts(request) {
-        return no(401, "InvalidAuthenticationToken", "the token");
+        return error(401, "InvalidAuthenticationToken", "the token");
     }
     let path = request.uri().path();
     let mailbox = path
         .strip_prefix("/v1.0/users/")
         .and_then(|rest| rest.strip_suffix("/sendMail"));
     let Some(mailbox) = mailbox else {
-        return no(400, "BadRequest", "the path");
+        return error(400, "BadRequest", "the path");
     };
     if mailbox.replace("%40", "@") != MAILBOX {
-        return no(404, "ErrorInvalidUser", "the mailbox");
+        return error(404, "ErrorInvalidUser", "the mailbox");
     }
     if request.method() != Method::POST {
-        return no(405, "Request_BadRequest", "the method");
+        return error(405, "Request_BadRequest", "the method");
     }
     if said(request, "content-type") != "text/plain" {
-        return no(400, "BadRequest", "the form of the mail");
+        return error(400, "BadRequest", "the content type");
     }
     let Ok(source) = BASE64.decode(request.body()) else {
         let why = "Invalid base64 string for MIME content.";
-        return no(400, "ErrorMimeContentInvalidBase64String", why);
+        return error(400, "ErrorMimeContentInvalidBase64String", why);
     };
     match String::from_utf8(source) {
-        Ok(source) if is_mail(&source) => known.mails.push(source),
-        _ => return no(400, "ErrorMimeContentInvalid", "the mail"),
+        Ok(source) if is_message(&source) => known.mails.push(source),
+        _ => return error(400, "ErrorMimeContentInvalid", "the message"),
     }
     Response::builder().status(202).body(Body::empty()).unwrap()
 }
 
-fn is_mail(source: &str) -> bool {
+fn is_message(source: &str) -> bool {
     MessageParser::default().parse(source).is_some_and(|mail| {
         mail.from().is_some() && mail.to().is_some() && mail.body_text(0).is_some()
     })
 }
 
-const MAIL: &str = "From: gate@example.com\r\nTo: alice@example.com\r\n\r\nhello\r\n";
+const MESSAGE: &str = "From: gate@example.com\r\nTo: alice@example.com\r\n\r\nhello\r\n";
 
 fn request(graph: &Graph, body: String) -> RequestBuilder {
     let url = format!("{}/v1.0/users/{MAILBOX}/sendMail", graph.url());
@@ -101,27 +99,30 @@ async fn refused(request: RequestBuilder) -> (u16, String) {
 }
 
 #[tokio::test]
-async fn a_mail_is_sent_as_it_was_encoded() {
+async fn a_mime_message_is_sent_unchanged() {
     let graph = Graph::start().await;
     graph.trust("a token");
-    let answer = request(&graph, BASE64.encode(MAIL)).send().await.unwrap();
+    let answer = request(&graph, BASE64.encode(MESSAGE))
+        .send()
+        .await
+        .unwrap();
     assert_eq!(answer.status(), 202);
     assert_eq!(answer.bytes().await.unwrap(), "");
-    assert_eq!(graph.sent(), [MAIL]);
-    // There is no name that would make it the same mail.
-    assert_eq!(status(request(&graph, BASE64.encode(MAIL))).await, 202);
-    assert_eq!(graph.sent(), [MAIL, MAIL]);
+    assert_eq!(graph.sent(), [MESSAGE]);
+    // Graph has no idempotency key: a repeated call sends a second message.
+    assert_eq!(status(request(&graph, BASE64.encode(MESSAGE))).await, 202);
+    assert_eq!(graph.sent(), [MESSAGE, MESSAGE]);
 }
 
 #[tokio::test]
-async fn only_a_mail_of_the_right_form_for_the_right_mailbox_is_sent() {
+async fn only_a_valid_message_for_the_known_mailbox_is_sent() {
     let graph = Graph::start().await;
-    let mail = BASE64.encode(MAIL);
+    let mail = BASE64.encode(MESSAGE);
     let untrusted = refused(request(&graph, mail.clone())).await;
     assert_eq!(untrusted, (401, "InvalidAuthenticationToken".to_owned()));
     graph.trust("a token");
     for (body, code) in [
-        (MAIL.to_owned(), "ErrorMimeContentInvalidBase64String"),
+        (MESSAGE.to_owned(), "ErrorMimeContentInvalidBase64String"),
         (
             BASE64.encode("To: alice@example.com\r\n\r\nx"),
             "ErrorMimeContentInvalid",
@@ -158,10 +159,10 @@ async fn only_a_mail_of_the_right_form_for_the_right_mailbox_is_sent() {
 }
 
 #[tokio::test]
-async fn answers_wait_in_line_or_are_lost() {
+async fn queued_answers_are_sent_in_order_or_lost() {
     let graph = Graph::start().await;
     graph.trust("a token");
-    let request = || request(&graph, BASE64.encode(MAIL));
+    let request = || request(&graph, BASE64.encode(MESSAGE));
     graph.answer(429, Some(7), "TooManyRequests");
     graph.answer(403, None, "ErrorAccessDenied");
     graph.lose_answer();
@@ -174,5 +175,5 @@ async fn answers_wait_in_line_or_are_lost() {
     assert_eq!(refused(request()).await, denied);
     assert!(request().send().await.is_err());
     assert_eq!(graph.requests().len(), 3);
-    assert_eq!(graph.sent(), [MAIL]);
+    assert_eq!(graph.sent(), [MESSAGE]);
 }

@@ -21,9 +21,9 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 
+use crate::backing_store::BackingStore;
 use crate::canary;
 use crate::host::{self, Front, FunctionApp, Invocation, KEY, Mode, SignIn};
-use crate::kept::Kept;
 
 pub(crate) const AGENT: &str = "UserManagerAgent";
 pub(crate) const ALICE: &str = "alice@example.com";
@@ -44,7 +44,7 @@ pub(crate) struct TestGate {
     pub(crate) store: Store,
     /// The platform's sign-in, where `WEBSITE_AUTH_ENABLED` says that it is on.
     pub(crate) sign_in: SignIn,
-    kept: Kept,
+    kept: BackingStore,
 }
 
 impl TestGate {
@@ -93,7 +93,7 @@ impl TestGate {
 
     async fn handler(dir: TempDir, settings: &[(&str, &str)]) -> Self {
         canary::watch();
-        let (kept, of_store) = Kept::chosen(dir.path());
+        let (kept, of_store) = BackingStore::select(dir.path());
         let mail = format!("file:{}", dir.path().join("mail").display());
         let config = Config::read(|name| {
             let own = settings
@@ -365,7 +365,7 @@ impl Page {
             body,
         };
         if page.header("content-type") == "application/problem+json" {
-            canary::none_in(&page.body);
+            canary::assert_no_secret(&page.body);
         }
         page
     }

@@ -1,4 +1,4 @@
-//! `docs/http.md`: its agents and its calls, before a real gate.
+//! `docs/http.md`: its example agents and its calls, with a real gate.
 
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
@@ -13,11 +13,11 @@ use tempfile::TempDir;
 use tokio::process::{Child, Command};
 use tokio::sync::OnceCell;
 
-use crate::client::door_in_the_middle;
+use crate::client::intercepting_url;
 use crate::harness::{ALICE, TestGate, repository};
 use crate::host::KEY;
 
-/// Characters that languages write in different ways.
+/// Characters that programming languages escape differently.
 const USER: &str = "1 é€😀 \"\\/\u{7f}\u{2028}\n\t";
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -29,7 +29,7 @@ enum Agent {
 const AGENTS: [Agent; 2] = [Agent::Python, Agent::TypeScript];
 
 impl Agent {
-    /// With a folder to keep its request in.
+    /// Starts the agent; `folder` stores its pending request.
     async fn start(self, gate: &str, folder: &Path) -> Child {
         let mut command = match self {
             Self::Python => Command::new("python3"),
@@ -57,7 +57,7 @@ impl Agent {
     }
 }
 
-/// The agent in TypeScript, checked and without its types, as Node 20 runs it.
+/// The TypeScript agent, type-checked and compiled for Node 20.
 async fn compiled() -> &'static Path {
     static COMPILED: OnceCell<TempDir> = OnceCell::const_new();
     let compile = || async {
@@ -70,7 +70,7 @@ async fn compiled() -> &'static Path {
         let run = Command::new("node")
             .arg(tools.join("node_modules/typescript/bin/tsc"))
             .args(["--strict", "--noUncheckedIndexedAccess"])
-            // Newer versions of Node run the file as it is.
+            // Newer versions of Node run the TypeScript file.
             .args(["--erasableSyntaxOnly", "--target", "es2022"])
             .args(["--module", "nodenext", "--types", "node", "--typeRoots"])
             .arg(tools.join("node_modules/@types"))
@@ -86,7 +86,7 @@ async fn compiled() -> &'static Path {
     COMPILED.get_or_init(compile).await.path()
 }
 
-/// An agent that has asked.
+/// An agent that has submitted a request.
 struct Waiting {
     gate: TestGate,
     folder: TempDir,
@@ -98,11 +98,11 @@ impl Waiting {
     async fn start(agent: Agent) -> Self {
         let gate = TestGate::start().await;
         let url = gate.url.clone();
-        Self::before(gate, &url, agent).await
+        Self::start_at(gate, &url, agent).await
     }
 
-    /// It asks at another door than the gate's own.
-    async fn before(gate: TestGate, url: &str, agent: Agent) -> Self {
+    /// The agent calls the gate at `url`, which may be a proxy.
+    async fn start_at(gate: TestGate, url: &str, agent: Agent) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let process = agent.start(url, folder.path()).await;
         let approval = gate.first_pending().await;
@@ -114,12 +114,12 @@ impl Waiting {
         }
     }
 
-    /// What it printed, and how the request stands.
+    /// Waits for the agent's end; returns its output and the request.
     async fn end(self) -> (TestGate, TempDir, String, Approval) {
         let output = self.process.wait_with_output().await.unwrap();
         let printed = printed(&output);
-        let stands = self.gate.status(&self.approval.id).await;
-        (self.gate, self.folder, printed, stands)
+        let approval = self.gate.status(&self.approval.id).await;
+        (self.gate, self.folder, printed, approval)
     }
 }
 
@@ -129,36 +129,36 @@ fn printed(output: &Output) -> String {
     printed
 }
 
-/// What it keeps for the time of a request.
-fn kept(folder: &TempDir) -> Vec<PathBuf> {
+/// The files that the agent stores for its pending request.
+fn stored_files(folder: &TempDir) -> Vec<PathBuf> {
     let files = std::fs::read_dir(folder.path()).unwrap();
     files.map(|file| file.unwrap().path()).collect()
 }
 
 #[tokio::test]
-async fn approved_they_run_once_and_report() {
+async fn approved_agents_run_once_and_report() {
     for agent in AGENTS {
         let mut waiting = Waiting::start(agent).await;
-        let [file] = &kept(&waiting.folder)[..] else {
-            panic!("it keeps its name and its secret")
+        let [file] = &stored_files(&waiting.folder)[..] else {
+            panic!("the agent stores one file with id and secret")
         };
         let secret = std::fs::read(file).unwrap();
         let mode = std::os::unix::fs::PermissionsExt::mode(&file.metadata().unwrap().permissions());
         assert_eq!(mode & 0o777, 0o600);
-        // The process ends, and another one goes on.
+        // Another process resumes the request.
         waiting.process.kill().await.unwrap();
         let (url, folder) = (waiting.gate.url.clone(), waiting.folder.path());
         waiting.process = agent.start(&url, folder).await;
         let (file, id) = (file.clone(), waiting.approval.id.clone());
         waiting.gate.approve(&waiting.approval, ALICE).await;
-        let (gate, folder, printed, stands) = waiting.end().await;
+        let (gate, folder, printed, approval) = waiting.end().await;
         assert_eq!(printed, format!("User {USER} deleted.\n"), "{agent:?}");
-        let execution = stands.execution.unwrap();
+        let execution = approval.execution.unwrap();
         assert_eq!(execution.status, ExecutionStatus::Executed);
         assert_eq!((gate.stored().await.len(), gate.mails().len()), (1, 1));
-        assert!(kept(&folder).is_empty());
+        assert!(stored_files(&folder).is_empty());
 
-        // As if it had died after it ran: the same approval runs nothing again.
+        // As after a crash between the action and the clean-up: the used approval runs nothing.
         std::fs::write(&file, secret).unwrap();
         let again = agent.start(&gate.url, folder.path()).await;
         let printed = self::printed(&again.wait_with_output().await.unwrap());
@@ -174,26 +174,26 @@ async fn approved_they_run_once_and_report() {
 }
 
 #[tokio::test]
-async fn rejected_they_do_not_run_and_say_why() {
+async fn rejected_agents_do_not_run_and_print_the_reason() {
     for agent in AGENTS {
         let waiting = Waiting::start(agent).await;
         waiting
             .gate
             .reject(&waiting.approval, ALICE, "Ask Legal first")
             .await;
-        let (_, folder, printed, stands) = waiting.end().await;
+        let (_, folder, printed, approval) = waiting.end().await;
         let why = format!("Rejected by {ALICE}: Ask Legal first\n");
         assert!(
             printed.starts_with("DENIED: ") && printed.ends_with(&why),
             "{printed}"
         );
-        assert_eq!(stands.status, Status::Rejected);
-        assert!(kept(&folder).is_empty());
+        assert_eq!(approval.status, Status::Rejected);
+        assert!(stored_files(&folder).is_empty());
     }
 }
 
 #[tokio::test]
-async fn expired_they_do_not_run_and_settle_it() {
+async fn expired_agents_do_not_run_and_store_the_timeout() {
     for agent in AGENTS {
         let waiting = Waiting::start(agent).await;
         waiting.gate.pass(Duration::from_secs(86_400));
@@ -208,12 +208,12 @@ async fn expired_they_do_not_run_and_settle_it() {
 }
 
 #[tokio::test]
-async fn a_gate_that_stumbles_is_asked_again() {
+async fn lost_responses_are_retried() {
     for agent in AGENTS {
         let gate = TestGate::start().await;
-        // Loses the first answer to each kind of call after the gate has given it.
+        // The first response to each kind of call is lost after the gate has sent it.
         let lost = Arc::new([const { AtomicU32::new(0) }; 4]);
-        let url = door_in_the_middle(
+        let url = intercepting_url(
             &gate,
             |_, body| body,
             move |path, status, body| {
@@ -226,32 +226,35 @@ async fn a_gate_that_stumbles_is_asked_again() {
             },
         );
         let url = url.await;
-        let waiting = Waiting::before(gate, &url, agent).await;
+        let waiting = Waiting::start_at(gate, &url, agent).await;
         waiting.gate.approve(&waiting.approval, ALICE).await;
-        let (gate, _, printed, stands) = waiting.end().await;
+        let (gate, _, printed, approval) = waiting.end().await;
         assert_eq!(printed, format!("User {USER} deleted.\n"), "{agent:?}");
-        assert_eq!(stands.execution.unwrap().status, ExecutionStatus::Executed);
+        assert_eq!(
+            approval.execution.unwrap().status,
+            ExecutionStatus::Executed
+        );
         assert_eq!((gate.stored().await.len(), gate.mails().len()), (1, 1));
     }
 }
 
 #[tokio::test]
-async fn an_answer_that_is_no_yes_to_this_runs_nothing() {
+async fn an_altered_response_runs_nothing() {
     let other = "0".repeat(64);
-    for (member, lie, sees_it) in [
+    for (member, altered, agents) in [
         ("parametersDigest", json!(other), &[Agent::Python][..]),
         ("status", json!("approved"), &AGENTS),
         ("execution", json!({"status": "Executed"}), &AGENTS),
         ("correlationId", json!("another"), &[Agent::Python]),
         ("id", json!("YQ.b"), &[Agent::TypeScript]),
-        // Only who checks the signature sees these.
+        // Only an agent that verifies the receipt detects these.
         ("receipt", json!("e30.e30.e30"), &[Agent::TypeScript]),
         ("receipt", Value::Null, &[Agent::TypeScript]),
     ] {
-        for agent in sees_it {
+        for agent in agents {
             let gate = TestGate::start().await;
-            let lie = lie.clone();
-            let url = door_in_the_middle(
+            let altered = altered.clone();
+            let url = intercepting_url(
                 &gate,
                 |_, body| body,
                 move |path, status, body| {
@@ -259,19 +262,19 @@ async fn an_answer_that_is_no_yes_to_this_runs_nothing() {
                         return (status, body);
                     }
                     let mut answer: Value = serde_json::from_slice(&body).unwrap();
-                    answer[member] = lie.clone();
+                    answer[member] = altered.clone();
                     (status, answer.to_string().into_bytes())
                 },
             );
             let url = url.await;
-            let waiting = Waiting::before(gate, &url, *agent).await;
+            let waiting = Waiting::start_at(gate, &url, *agent).await;
             waiting.gate.approve(&waiting.approval, ALICE).await;
-            let (_, _, printed, stands) = waiting.end().await;
+            let (_, _, printed, approval) = waiting.end().await;
             assert!(
                 printed.starts_with("DENIED: "),
                 "{member} {agent:?}: {printed}"
             );
-            let execution = stands.execution.unwrap().status;
+            let execution = approval.execution.unwrap().status;
             assert_eq!(
                 execution,
                 ExecutionStatus::ExecutionFailed,
@@ -285,20 +288,20 @@ async fn an_answer_that_is_no_yes_to_this_runs_nothing() {
 async fn the_receipt_of_another_decision_runs_nothing() {
     let gate = TestGate::start().await;
     let receipt = Arc::new(OnceLock::new());
-    let genuine = receipt.clone();
-    let url = door_in_the_middle(
+    let other_receipt = receipt.clone();
+    let url = intercepting_url(
         &gate,
         |_, body| body,
         move |path, status, body| {
             let mut answer: Value = serde_json::from_slice(&body).unwrap();
             if path.contains("/claim/") {
-                answer["receipt"] = json!(genuine.get());
+                answer["receipt"] = json!(other_receipt.get());
             }
             (status, answer.to_string().into_bytes())
         },
     );
     let url = url.await;
-    let waiting = Waiting::before(gate, &url, Agent::TypeScript).await;
+    let waiting = Waiting::start_at(gate, &url, Agent::TypeScript).await;
     let gate = &waiting.gate;
     let another = gate.ask().await;
     gate.approve(&another, ALICE).await;
@@ -310,7 +313,7 @@ async fn the_receipt_of_another_decision_runs_nothing() {
 }
 
 #[test]
-fn the_page_shows_the_agents_as_they_are() {
+fn the_page_contains_the_source_of_the_agents() {
     let page = include_str!("../../docs/http.md");
     for (language, source) in [
         ("python", include_str!("../../examples/http/agent.py")),
@@ -319,14 +322,14 @@ fn the_page_shows_the_agents_as_they_are() {
         let block = format!("\n```{language}\n{source}```\n");
         assert!(
             page.contains(&block),
-            "docs/http.md has another agent in {language}"
+            "docs/http.md differs from the {language} agent"
         );
     }
 }
 
-/// All of the page's calls, one after the other, and a person who answers.
+/// Runs all calls of the page in order, while an approver decides.
 #[tokio::test]
-async fn every_call_of_the_page_is_answered_as_it_says() {
+async fn every_documented_call_gets_the_documented_response() {
     let gate = TestGate::start().await;
     let page = include_str!("../../docs/http.md");
     let blocks: Vec<&str> = page
@@ -346,7 +349,7 @@ async fn every_call_of_the_page_is_answered_as_it_says() {
         .stdin(Stdio::null())
         .kill_on_drop(true)
         .output();
-    let people = async {
+    let approver = async {
         for name in ["http-1", "http-3"] {
             let id = format!("VXNlck1hbmFnZXJBZ2VudA.{name}");
             while !gate.mails().iter().any(|mail| mail.text.contains(&id)) {
@@ -356,7 +359,7 @@ async fn every_call_of_the_page_is_answered_as_it_says() {
             gate.approve(&approval, ALICE).await;
         }
     };
-    let both = async { tokio::join!(run, people).0.unwrap() };
+    let both = async { tokio::join!(run, approver).0.unwrap() };
     let output = tokio::time::timeout(Duration::from_secs(60), both)
         .await
         .unwrap();

@@ -1,6 +1,5 @@
-//! Signing in to storage without a key: as a managed identity, and as the developer who is signed in
-//! to the Azure CLI. The real binary, against Azurite over TLS, which checks a token's audience,
-//! issuer and times.
+//! Access to storage without a key: with a managed identity, and with the account of the Azure CLI. The
+//! real binary runs on Azurite over TLS, which checks a token's audience, issuer and times.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -25,7 +24,7 @@ use crate::certificate::Certificate;
 use crate::harness::request;
 use crate::process::{Process, decide};
 
-/// Azurite as the cloud is: tokens over TLS.
+/// Azurite with TLS and access tokens, as in the cloud.
 struct Cloud {
     azurite: Azurite,
     dir: TempDir,
@@ -34,7 +33,7 @@ struct Cloud {
 
 impl Cloud {
     fn new() -> Self {
-        let certificate = Certificate::make();
+        let certificate = Certificate::generate();
         let azurite = Azurite::start(&[
             "--cert",
             certificate.pem.to_str().unwrap(),
@@ -50,12 +49,15 @@ impl Cloud {
         }
     }
 
-    /// A gate that has the cloud for its store, and is told this besides.
+    /// Starts a gate with Azurite as its store, and with these settings.
     async fn gate(&self, settings: &[(&str, &str)]) -> Process {
         let endpoint = format!("https://127.0.0.1:{}/devstoreaccount1", self.azurite.port);
-        let keys = (keyring::fresh_link_key(), keyring::fresh_receipt_key());
+        let keys = (
+            keyring::generate_link_key(),
+            keyring::generate_receipt_key(),
+        );
         let table = fresh_table();
-        let of_cloud = [
+        let store_settings = [
             ("HO_STORE", "tables"),
             ("HO_TABLES_ENDPOINT", endpoint.as_str()),
             ("HO_TABLE", table.as_str()),
@@ -63,11 +65,11 @@ impl Cloud {
             ("HO_RECEIPT_KEYS", keys.1.as_str()),
             ("SSL_CERT_FILE", self.certificate.pem.to_str().unwrap()),
         ];
-        Process::start(self.dir.path(), &[&of_cloud, settings].concat()).await
+        Process::start(self.dir.path(), &[&store_settings, settings].concat()).await
     }
 
-    /// A whole decision, which takes a dozen operations.
-    async fn works(&self, gate: &Process) {
+    /// Submits a request and decides it: a dozen operations on the store.
+    async fn decide_request(&self, gate: &Process) {
         let approval = gate.client().submit(&request()).await.unwrap();
         let form = "decision=approve&code=CODE";
         assert_eq!(
@@ -79,13 +81,13 @@ impl Cloud {
     }
 }
 
-/// A token that Azurite takes, for so long.
-fn token(life: Duration) -> (String, u64) {
+/// A token that Azurite accepts, and when it expires.
+fn token(lifetime: Duration) -> (String, u64) {
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap()
         .as_secs();
-    let expires = now + life.as_secs();
+    let expires = now + lifetime.as_secs();
     let claims = json!({
         "aud": "https://storage.azure.com", "iss": "https://sts.windows.net/tenant/",
         "iat": now - 60, "nbf": now - 60, "exp": expires,
@@ -102,26 +104,26 @@ fn token(life: Duration) -> (String, u64) {
     )
 }
 
-/// What gives out tokens that live a day.
-fn a_day() -> Option<(String, u64)> {
+/// A token that is valid for one day.
+fn day_token() -> Option<(String, u64)> {
     Some(token(Duration::from_secs(86_400)))
 }
 
-/// App Service's giver of tokens, each with the second it ends; it fails where there is none. What it
-/// was asked.
+/// A stand-in for App Service's identity endpoint; `issue` returns a token and its expiry, or `None` for an
+/// error. Returns the URL and the requests.
 pub(crate) async fn identity_service(
-    give: impl Fn() -> Option<(String, u64)> + Clone + Send + Sync + 'static,
+    issue: impl Fn() -> Option<(String, u64)> + Clone + Send + Sync + 'static,
 ) -> (String, Arc<Mutex<Vec<String>>>) {
-    let asked: Arc<Mutex<Vec<String>>> = Arc::default();
-    let seen = asked.clone();
+    let requests: Arc<Mutex<Vec<String>>> = Arc::default();
+    let log_of_requests = requests.clone();
     let answer = move |request: Request| {
         let secret = request.headers().get("x-identity-header").cloned();
-        let mut seen = seen.lock().unwrap();
-        seen.push(format!("{} {secret:?}", request.uri()));
-        let answer = match give() {
+        let mut log_of_requests = log_of_requests.lock().unwrap();
+        log_of_requests.push(format!("{} {secret:?}", request.uri()));
+        let answer = match issue() {
             Some((token, expires)) => json!({
                 "access_token": token, "expires_on": expires.to_string(), "token_type": "Bearer",
-                "resource": "the one that was asked for", "client_id": "x",
+                "resource": "the one that was requested", "client_id": "x",
             })
             .to_string()
             .into_response(),
@@ -136,13 +138,13 @@ pub(crate) async fn identity_service(
     let url = format!("http://{}/msi/token", listener.local_addr().unwrap());
     let router = Router::new().fallback(answer);
     tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-    (url, asked)
+    (url, requests)
 }
 
 #[tokio::test]
-async fn a_managed_identity_asks_for_one_token_and_keeps_it() {
+async fn the_token_of_a_managed_identity_is_requested_once() {
     let cloud = Cloud::new();
-    let (url, asked) = identity_service(a_day).await;
+    let (url, requests) = identity_service(day_token).await;
     let gate = cloud
         .gate(&[
             ("IDENTITY_ENDPOINT", &url),
@@ -151,11 +153,11 @@ async fn a_managed_identity_asks_for_one_token_and_keeps_it() {
             ("HO_LOG", "trace"),
         ])
         .await;
-    cloud.works(&gate).await;
-    let asked = asked.lock().unwrap().clone();
-    assert_eq!(asked.len(), 1, "{asked:?}");
-    assert!(asked[0].contains("client_id=11111111-2222-3333-4444-555555555555"));
-    assert!(asked[0].contains("header-secret"));
+    cloud.decide_request(&gate).await;
+    let requests = requests.lock().unwrap().clone();
+    assert_eq!(requests.len(), 1, "{requests:?}");
+    assert!(requests[0].contains("client_id=11111111-2222-3333-4444-555555555555"));
+    assert!(requests[0].contains("header-secret"));
     let log = gate.kill().await;
     for secret in ["header-secret", "eyJ", "Bearer", "alice@"] {
         assert!(!log.contains(secret), "{secret} in {log}");
@@ -163,9 +165,9 @@ async fn a_managed_identity_asks_for_one_token_and_keeps_it() {
 }
 
 #[tokio::test]
-async fn without_a_client_id_it_is_the_systems_identity_and_no_proxy_is_asked() {
+async fn without_a_client_id_the_system_identity_is_used_without_a_proxy() {
     let cloud = Cloud::new();
-    let (url, asked) = identity_service(a_day).await;
+    let (url, requests) = identity_service(day_token).await;
     let gate = cloud
         .gate(&[
             ("IDENTITY_ENDPOINT", &url),
@@ -173,14 +175,14 @@ async fn without_a_client_id_it_is_the_systems_identity_and_no_proxy_is_asked() 
             ("HTTP_PROXY", "http://127.0.0.1:1"),
         ])
         .await;
-    cloud.works(&gate).await;
-    let asked = asked.lock().unwrap().clone();
-    assert_eq!(asked.len(), 1, "{asked:?}");
-    assert!(!asked[0].contains("client_id"), "{asked:?}");
+    cloud.decide_request(&gate).await;
+    let requests = requests.lock().unwrap().clone();
+    assert_eq!(requests.len(), 1, "{requests:?}");
+    assert!(!requests[0].contains("client_id"), "{requests:?}");
 }
 
 #[tokio::test]
-async fn a_sign_in_that_fails_is_told_in_one_line() {
+async fn a_failed_sign_in_is_logged_in_one_line() {
     let cloud = Cloud::new();
     let (url, _) = identity_service(|| None).await;
     let gate = cloud
@@ -193,24 +195,24 @@ async fn a_sign_in_that_fails_is_told_in_one_line() {
     );
     let log = gate.kill().await;
     assert!(
-        log.contains("the sign-in failed: the identity service answered 500"),
+        log.contains("no access token could be obtained: the identity service answered 500"),
         "{log}"
     );
     assert!(!log.contains("header-secret"), "{log}");
 }
 
 #[tokio::test]
-async fn the_azure_cli_is_called_once_for_many_operations() {
+async fn the_azure_cli_is_called_once() {
     let cloud = Cloud::new();
     let tools = tempfile::tempdir().unwrap();
     let calls = fake_az(tools.path());
     let path = format!("{}:/usr/bin:/bin", tools.path().display());
     let gate = cloud.gate(&[("PATH", path.as_str())]).await;
-    cloud.works(&gate).await;
+    cloud.decide_request(&gate).await;
     assert_eq!(std::fs::read_to_string(calls).unwrap().lines().count(), 1);
 }
 
-/// `az` as far as it gives out tokens; the file that it notes its calls in.
+/// A stand-in for `az account get-access-token`; returns the file that logs its calls.
 fn fake_az(dir: &Path) -> PathBuf {
     let (az, calls) = (dir.join("az"), dir.join("calls"));
     let (token, expires) = token(Duration::from_secs(3_600));
@@ -225,10 +227,10 @@ fn fake_az(dir: &Path) -> PathBuf {
 }
 
 #[tokio::test]
-async fn a_service_with_a_certificate_that_nobody_vouches_for_gets_no_token() {
+async fn a_service_with_an_untrusted_certificate_gets_no_token() {
     let cloud = Cloud::new();
-    let (url, _) = identity_service(a_day).await;
-    let other = Certificate::make();
+    let (url, _) = identity_service(day_token).await;
+    let other = Certificate::generate();
     let gate = cloud
         .gate(&[
             ("IDENTITY_ENDPOINT", &url),

@@ -9,8 +9,11 @@ use human_oversight_client::types::Status;
 use crate::harness::{ALICE, TestGate};
 
 #[tokio::test]
-async fn receipts_verify_with_the_published_keys_after_a_rotation_too() {
-    let (old, new) = (keyring::fresh_receipt_key(), keyring::fresh_receipt_key());
+async fn receipts_verify_after_a_key_rotation() {
+    let (old, new) = (
+        keyring::generate_receipt_key(),
+        keyring::generate_receipt_key(),
+    );
     let gate = TestGate::with(&[("HO_RECEIPT_KEYS", &old)]).await;
     let approval = gate.ask().await;
     gate.approve(&approval, ALICE).await;
@@ -28,7 +31,7 @@ async fn receipts_verify_with_the_published_keys_after_a_rotation_too() {
     assert_eq!(
         gate.status(&approval.id).await.receipt.unwrap(),
         signed,
-        "it is never made anew"
+        "the receipt is not signed again"
     );
     let keys = gate.client.keys().await.unwrap();
     assert_eq!(keys.keys.len(), 2);
@@ -47,14 +50,17 @@ async fn receipts_verify_with_the_published_keys_after_a_rotation_too() {
 }
 
 #[tokio::test]
-async fn of_a_retired_key_the_public_half_is_enough() {
-    let (old, new) = (keyring::fresh_receipt_key(), keyring::fresh_receipt_key());
+async fn the_public_half_of_a_retired_key_is_enough() {
+    let (old, new) = (
+        keyring::generate_receipt_key(),
+        keyring::generate_receipt_key(),
+    );
     let gate = TestGate::with(&[("HO_RECEIPT_KEYS", &old)]).await;
     let approval = gate.ask().await;
     gate.approve(&approval, ALICE).await;
     let retired = gate.client.keys().await.unwrap().keys;
 
-    // As `openssl pkey -pubout -outform DER` writes it.
+    // The format of `openssl pkey -pubout -outform DER`.
     let mut der = b"\x30\x2a\x30\x05\x06\x03\x2b\x65\x70\x03\x21\x00".to_vec();
     der.extend(BASE64URL.decode(&retired[0].x).unwrap());
     let public = format!("{}:{}", retired[0].kid, BASE64.encode(der));
@@ -62,12 +68,12 @@ async fn of_a_retired_key_the_public_half_is_enough() {
     let gate = TestGate::at(gate.dir, &[("HO_RECEIPT_KEYS", &both)]).await;
     assert_eq!(gate.client.keys().await.unwrap().keys[1..], retired);
     let status = gate.status(&approval.id).await.status;
-    assert_eq!(status, Status::Approved, "its receipt is still believed");
+    assert_eq!(status, Status::Approved, "its receipt still verifies");
 }
 
 #[tokio::test]
-async fn links_and_codes_outlive_a_rotation() {
-    let (old, new) = (keyring::fresh_link_key(), keyring::fresh_link_key());
+async fn links_and_codes_remain_valid_after_a_key_rotation() {
+    let (old, new) = (keyring::generate_link_key(), keyring::generate_link_key());
     let gate = TestGate::with(&[("HO_LINK_KEYS", &old)]).await;
     let approval = gate.ask().await;
     let before = gate.question(&approval, ALICE);

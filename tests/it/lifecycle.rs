@@ -1,33 +1,43 @@
-//! The lifecycle by itself: every move from every state at every time, and long walks at random.
+//! The lifecycle in the domain: every transition from every state, and random sequences of transitions.
 
-mod mails;
+mod deliveries;
+mod histories;
+mod retries;
 
 use std::time::Duration;
 
 use human_oversight::domain::{
-    Approval, Approver, ClaimResult, DecisionResult, Deliverable, DeliveryFault, DeliveryState,
-    EventKind, Execution, Notice, NotificationSettings, Parameters, Request, SendAttempt,
-    SendResult, State, Status, Verdict,
+    Approval, Approver, ClaimResult, DecisionResult, DeliveryFault, DeliveryState, EventKind,
+    Execution, Notice, NotificationSettings, Parameters, Request, SendAttempt, SendResult, State,
+    Status, Verdict,
 };
 use human_oversight::values::{Address, ApprovalId, Digest, Timestamp};
 
-use crate::forms::{decide, mistype_code};
+use crate::forms::{decide, submit_wrong_code};
 
-const LIFE: u64 = 3_600;
+const LIFETIME_SECS: u64 = 3_600;
 const RUN_WITHIN: Duration = Duration::from_secs(600);
 const OUTCOME_WITHIN: Duration = Duration::from_secs(1_000);
 
-/// So many milliseconds after the request was made.
+/// The time `millis` milliseconds after the submit.
 fn at(millis: u64) -> Timestamp {
     Timestamp::parse("2026-11-22T17:30:00.000Z").unwrap() + Duration::from_millis(millis)
 }
 
 fn pending() -> Approval {
-    mailed(at(0), Duration::from_secs(LIFE), NotificationSettings::ALL)
+    mailed(
+        at(0),
+        Duration::from_secs(LIFETIME_SECS),
+        NotificationSettings::ALL,
+    )
 }
 
-/// A request that both approvers were mailed.
-pub(crate) fn mailed(now: Timestamp, life: Duration, notes: NotificationSettings) -> Approval {
+/// A request whose email was sent to both approvers.
+pub(crate) fn mailed(
+    now: Timestamp,
+    lifetime: Duration,
+    settings: NotificationSettings,
+) -> Approval {
     let request = Request {
         id: ApprovalId::new("agent", "1").unwrap(),
         action: "Delete".to_owned(),
@@ -40,7 +50,7 @@ pub(crate) fn mailed(now: Timestamp, life: Duration, notes: NotificationSettings
         claimant: None,
         digest: Digest([0; 32]),
         requested_at: now,
-        expires_at: now + life,
+        expires_at: now + lifetime,
     };
     let approvers = ["alice@example.com", "bob@example.com"].map(|address| Approver {
         address: Address::parse(address).unwrap(),
@@ -50,13 +60,13 @@ pub(crate) fn mailed(now: Timestamp, life: Duration, notes: NotificationSettings
         deliveries: Vec::new(),
     });
     let mut approval = Approval::new(request, approvers.into());
-    for attempt in approval.lease_deliveries(notes, now) {
+    for attempt in approval.lease_deliveries(settings, now) {
         approval.record_delivery_result(attempt, SendResult::Sent, now);
     }
     approval
 }
 
-/// Everything that can be done to a request.
+/// Every operation on a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Move {
     Approve,
@@ -67,8 +77,8 @@ enum Move {
     ReportDone,
     ReportFailed,
     Withdraw,
-    Tidy,
-    AnswerLate,
+    ApplyTimeouts,
+    DecideLate,
     WrongCode,
 }
 
@@ -81,8 +91,8 @@ const MOVES: [Move; 11] = [
     Move::ReportDone,
     Move::ReportFailed,
     Move::Withdraw,
-    Move::Tidy,
-    Move::AnswerLate,
+    Move::ApplyTimeouts,
+    Move::DecideLate,
     Move::WrongCode,
 ];
 
@@ -91,7 +101,7 @@ fn decide_late(approval: &mut Approval, approver: usize, now: Timestamp) -> Deci
     decide(approval, approver, Verdict::Approve, RUN_WITHIN, now)
 }
 
-/// Makes a move as the handlers do; whether it did what it is for.
+/// Makes a move as the use cases do; returns whether it succeeded.
 fn make(approval: &mut Approval, step: Move, now: Timestamp) -> bool {
     let decide = |approval: &mut Approval, verdict| {
         decide(approval, 0, verdict, RUN_WITHIN, now) == DecisionResult::Recorded
@@ -104,22 +114,22 @@ fn make(approval: &mut Approval, step: Move, now: Timestamp) -> bool {
         Move::ReportDone => approval.report(Ok(()), now).is_ok(),
         Move::ReportFailed => approval.report(Err(None), now).is_ok(),
         Move::Withdraw => approval.withdraw(now).is_ok(),
-        Move::Tidy => {
+        Move::ApplyTimeouts => {
             approval.apply_timeouts(OUTCOME_WITHIN, now);
             true
         }
-        Move::AnswerLate => {
+        Move::DecideLate => {
             approval.status(now) == Status::Timeout
                 && decide_late(approval, 1, now) == DecisionResult::Late
         }
         Move::WrongCode => {
-            mistype_code(approval, 0, now);
+            submit_wrong_code(approval, 0, now);
             true
         }
     }
 }
 
-/// The word for where a request is, executions and all.
+/// The status of the request, or of its execution if there is one.
 fn place(approval: &Approval, now: Timestamp) -> &'static str {
     match approval.execution(now) {
         None => approval.status(now).word(),
@@ -132,11 +142,11 @@ fn place(approval: &Approval, now: Timestamp) -> &'static str {
     }
 }
 
-/// A request of which the mail systems of all approvers have said by then that they never take its mail.
-fn refused_for_good(millis: u64) -> Approval {
+/// A request whose emails to both approvers were refused permanently at this time.
+fn undeliverable(millis: u64) -> Approval {
     let mut approval = pending();
     for approver in &mut approval.approvers {
-        approver.deliveries[0].state = DeliveryState::Sending(at(LIFE * 1_000));
+        approver.deliveries[0].state = DeliveryState::Sending(at(LIFETIME_SECS * 1_000));
     }
     for approver in 0..2 {
         let attempt = SendAttempt {
@@ -151,15 +161,15 @@ fn refused_for_good(millis: u64) -> Approval {
 }
 
 #[test]
-fn a_mail_that_is_refused_after_the_deadline_does_not_change_what_was_told() {
-    let told = pending().status(at(LIFE * 1_000));
-    assert_eq!(told, Status::Timeout);
-    let mut approval = refused_for_good(LIFE * 1_000);
-    approval.apply_timeouts(OUTCOME_WITHIN, at(LIFE * 1_000 + 1));
-    assert_eq!(approval.state.status(), told);
+fn a_delivery_refused_after_the_deadline_leaves_the_timeout() {
+    let status = pending().status(at(LIFETIME_SECS * 1_000));
+    assert_eq!(status, Status::Timeout);
+    let mut approval = undeliverable(LIFETIME_SECS * 1_000);
+    approval.apply_timeouts(OUTCOME_WITHIN, at(LIFETIME_SECS * 1_000 + 1));
+    assert_eq!(approval.state.status(), status);
 }
 
-/// One request for each place there is.
+/// One request in each place, and the time of the transition to test.
 fn places() -> Vec<(&'static str, Approval, u64)> {
     let after = |moves: &[(Move, u64)]| {
         let mut approval = pending();
@@ -172,16 +182,16 @@ fn places() -> Vec<(&'static str, Approval, u64)> {
     let claimed = (Move::Claim, 2_000);
     vec![
         ("Pending", pending(), 3_000),
-        ("Timeout", pending(), LIFE * 1_000),
+        ("Timeout", pending(), LIFETIME_SECS * 1_000),
         (
             "Timeout",
-            after(&[(Move::Tidy, LIFE * 1_000)]),
-            LIFE * 1_000 + 1,
+            after(&[(Move::ApplyTimeouts, LIFETIME_SECS * 1_000)]),
+            LIFETIME_SECS * 1_000 + 1,
         ),
         ("Approved", after(&[approved]), 3_000),
         ("Rejected", after(&[(Move::Reject, 1_000)]), 3_000),
         ("Cancelled", after(&[(Move::Withdraw, 1_000)]), 3_000),
-        ("Undeliverable", refused_for_good(1_000), 3_000),
+        ("Undeliverable", undeliverable(1_000), 3_000),
         ("Executing", after(&[approved, claimed]), 3_000),
         (
             "Executed",
@@ -195,22 +205,26 @@ fn places() -> Vec<(&'static str, Approval, u64)> {
         ),
         (
             "ExecutionUnknown",
-            after(&[approved, claimed, (Move::Tidy, 1_002_000)]),
+            after(&[approved, claimed, (Move::ApplyTimeouts, 1_002_000)]),
             1_003_000,
         ),
         ("Lapsed", after(&[approved]), 601_000),
-        ("Lapsed", after(&[approved, (Move::Tidy, 601_000)]), 602_000),
+        (
+            "Lapsed",
+            after(&[approved, (Move::ApplyTimeouts, 601_000)]),
+            602_000,
+        ),
     ]
 }
 
 #[test]
-fn every_move_from_every_place_leads_where_the_table_says() {
-    // Where a move that is possible leads; everything that is not here is refused and changes
-    // nothing but what the clock alone brings about.
-    let leads = |from: &'static str, step: Move| match (from, step) {
+fn every_transition_matches_the_table() {
+    // The place after each allowed move. Every other move is refused and changes nothing, except for
+    // timeouts.
+    let target = |from: &'static str, step: Move| match (from, step) {
         ("Pending", Move::Approve) => Some("Approved"),
         ("Pending", Move::Reject) => Some("Rejected"),
-        // The same decision again is confirmed.
+        // A repeated decision is confirmed.
         (
             from @ ("Approved" | "Executing" | "Executed" | "ExecutionFailed" | "ExecutionUnknown"
             | "Lapsed"),
@@ -225,7 +239,7 @@ fn every_move_from_every_place_leads_where_the_table_says() {
         ("Executing" | "ExecutionUnknown", Move::ReportFailed) => Some("ExecutionFailed"),
         ("Executed", Move::ReportDone) => Some("Executed"),
         ("ExecutionFailed", Move::ReportFailed) => Some("ExecutionFailed"),
-        ("Timeout", Move::AnswerLate) => Some("Timeout"),
+        ("Timeout", Move::DecideLate) => Some("Timeout"),
         _ => None,
     };
     let mut cells = 0;
@@ -235,20 +249,20 @@ fn every_move_from_every_place_leads_where_the_table_says() {
             assert_eq!(place(&before, now), from, "{step:?}");
             let mut after = before.clone();
             let done = make(&mut after, step, now);
-            match leads(from, step) {
+            match target(from, step) {
                 Some(to) => {
                     assert!(done, "{from} {step:?}");
                     assert_eq!(place(&after, now), to, "{from} {step:?}");
                 }
                 None => {
-                    let always = matches!(step, Move::Tidy | Move::WrongCode);
+                    let always = matches!(step, Move::ApplyTimeouts | Move::WrongCode);
                     assert!(!done || always, "{from} {step:?}");
                     assert_eq!(place(&after, now), from, "{from} {step:?}");
                 }
             }
             assert!(
                 after.history.starts_with(&before.history),
-                "the past does not change"
+                "earlier events do not change"
             );
             cells += 1;
         }
@@ -258,7 +272,7 @@ fn every_move_from_every_place_leads_where_the_table_says() {
 
 #[test]
 fn deadlines_are_half_open_to_the_millisecond() {
-    let end = LIFE * 1_000;
+    let end = LIFETIME_SECS * 1_000;
     for (time, in_time) in [(end - 1, true), (end, false), (end + 1, false)] {
         for step in [Move::Approve, Move::Reject, Move::Withdraw] {
             assert_eq!(
@@ -276,8 +290,8 @@ fn deadlines_are_half_open_to_the_millisecond() {
 }
 
 #[test]
-fn walks_at_random_keep_the_promises() {
-    // A fixed sequence, so that a walk that fails can be walked again.
+fn random_transitions_keep_the_invariants() {
+    // A fixed seed, so that a failure can be repeated.
     let mut seed: u64 = 20_261_122;
     let mut random = |below: u64| {
         seed = seed
@@ -304,7 +318,7 @@ fn walks_at_random_keep_the_promises() {
                 assert_eq!(
                     approval.status(now),
                     was,
-                    "walk {walk}: what is final stays"
+                    "walk {walk}: a final status stays"
                 );
             }
             if let Some(decision) = approval.decision() {
@@ -318,7 +332,7 @@ fn walks_at_random_keep_the_promises() {
                 assert_eq!(
                     *holder.get_or_insert(who),
                     who,
-                    "walk {walk}: one holder only"
+                    "walk {walk}: one holder of the claim"
                 );
             }
             let finals = approval.history.iter().filter(|event| {
@@ -339,7 +353,7 @@ fn walks_at_random_keep_the_promises() {
             let is_done = !matches!(approval.state, State::Pending)
                 && matches!(place(&approval, now), "Timeout" | "Rejected" | "Cancelled");
             if is_done {
-                // Only notes are left, and after them nothing.
+                // Only outcome notices are due, and nothing after them.
                 for attempt in approval.lease_deliveries(NotificationSettings::ALL, now) {
                     assert_eq!(attempt.notice, Notice::Outcome);
                     approval.record_delivery_result(attempt, SendResult::Sent, now);
@@ -363,229 +377,12 @@ fn walks_at_random_keep_the_promises() {
     assert_eq!(
         reached,
         all.into(),
-        "every place but Undeliverable is reached by these moves"
+        "these moves reach every place except Undeliverable"
     );
 }
 
 #[test]
-fn a_mail_that_is_put_off_comes_again_in_growing_pauses_until_it_is_of_no_use() {
-    let mut approval = pending();
-    approval.approvers.truncate(1);
-    approval.approvers[0].deliveries[0].state = DeliveryState::Queued(at(0));
-    approval.approvers[0].deliveries[0].attempts = 0;
-    approval.approvers[0].deliveries.truncate(1);
-    let (mut now, mut pauses) = (at(0), Vec::new());
-    loop {
-        approval.apply_timeouts(OUTCOME_WITHIN, now);
-        let attempts = approval.lease_deliveries(NotificationSettings::ALL, now);
-        let [attempt] = attempts.as_slice() else {
-            break;
-        };
-        assert!(
-            approval
-                .lease_deliveries(NotificationSettings::ALL, now)
-                .is_empty(),
-            "it is ours alone"
-        );
-        approval.record_delivery_result(
-            *attempt,
-            SendResult::Failed(DeliveryFault::Unavailable, None),
-            now,
-        );
-        // An attempt that was given up in the meantime says nothing any more.
-        let old = SendAttempt {
-            number: attempt.number - 1,
-            ..*attempt
-        };
-        approval.record_delivery_result(old, SendResult::Sent, now);
-        assert_eq!(approval.deliverable(), Deliverable::None);
-        let next = approval.next_due(OUTCOME_WITHIN).unwrap();
-        assert!(next > now, "after a pause");
-        pauses.push(next.since(now).as_secs());
-        now = next;
-    }
-    assert_eq!(
-        pauses,
-        [30, 60, 120, 300, 600, 1_200, 1_290],
-        "the last one ends at the deadline"
-    );
-    assert_eq!(approval.status(now), Status::Timeout);
-    assert!(matches!(
-        approval.approvers[0].request_delivery().state,
-        DeliveryState::Dropped(_)
-    ));
-    assert_eq!(
-        approval.next_due(OUTCOME_WITHIN),
-        None,
-        "nobody was asked, nobody is told"
-    );
-}
-
-/// Lives of every kind, each of them to its end.
-fn lives() -> Vec<Approval> {
-    let ruled = |verdict| {
-        let mut approval = pending();
-        decide(&mut approval, 0, verdict, RUN_WITHIN, at(1_000));
-        approval
-    };
-    let approved = ruled(Verdict::Approve);
-    let mut executing = approved.clone();
-    executing.claim("one", at(2_000));
-    let (mut executed, mut failed) = (executing.clone(), executing.clone());
-    executed.report(Ok(()), at(3_000)).unwrap();
-    failed.report(Err(None), at(3_000)).unwrap();
-    let mut unknown = executing.clone();
-    unknown.apply_timeouts(OUTCOME_WITHIN, at(2_000_000));
-    let mut reported_late = unknown.clone();
-    reported_late.report(Ok(()), at(2_100_000)).unwrap();
-    let mut lapsed = approved.clone();
-    lapsed.apply_timeouts(OUTCOME_WITHIN, at(1_000_000));
-    let mut late = pending();
-    decide_late(&mut late, 1, at(LIFE * 1_000));
-    let mut cancelled = pending();
-    cancelled.withdraw(at(1_000)).unwrap();
-    let mut locked = pending();
-    for _ in 0..10 {
-        mistype_code(&mut locked, 1, at(1_000));
-    }
-    assert!(locked.approvers[1].is_locked() && !locked.approvers[0].is_locked());
-    let rejected = ruled(Verdict::Reject);
-    vec![
-        pending(),
-        approved,
-        executing,
-        executed,
-        failed,
-        unknown,
-        reported_late,
-        lapsed,
-        rejected,
-        late,
-        cancelled,
-        locked,
-    ]
-}
-
-#[test]
-fn a_history_that_was_changed_does_not_tell_how_it_came_about() {
-    let nobody = Address::parse("carol@example.com").unwrap();
-    for life in lives() {
-        assert!(life.history_is_consistent(), "{life:?}");
-        let is_refused = |change: &dyn Fn(&mut Approval)| {
-            let mut changed = life.clone();
-            change(&mut changed);
-            assert_ne!(changed, life);
-            assert!(!changed.history_is_consistent(), "{:?}", changed.history);
-        };
-        for index in 0..life.history.len() {
-            is_refused(&|life| drop(life.history.remove(index)));
-            is_refused(&|life| life.history.insert(index, life.history[index].clone()));
-            is_refused(&|life| life.history[index].by = Some(nobody.clone()));
-            for what in [EventKind::Undeliverable, EventKind::Locked] {
-                if life.history[index].what != what {
-                    is_refused(&|life| life.history[index].what = what);
-                }
-            }
-        }
-        // What the state says when it was, the history says too.
-        is_refused(&|life| life.history[0].at = at(7));
-        let last = life.history.len() - 1;
-        if matches!(
-            life.history[last].what,
-            EventKind::Approved
-                | EventKind::Rejected
-                | EventKind::Cancelled
-                | EventKind::Claimed
-                | EventKind::Executed
-                | EventKind::ExecutionFailed
-                | EventKind::ExecutionUnknown
-                | EventKind::ReportedLate
-                | EventKind::AnsweredLate
-        ) {
-            is_refused(&|life| life.history[last].at = at(7));
-        }
-        // And who is locked out is no secret of the state's.
-        is_refused(&|life| life.approvers[0].wrong_codes = 5);
-    }
-}
-
-#[test]
-fn a_request_is_due_when_time_alone_changes_it() {
-    let due = lives().into_iter().map(|mut life| {
-        life.approvers
-            .iter_mut()
-            .for_each(|approver| approver.deliveries.clear());
-        life.next_due(OUTCOME_WITHIN)
-    });
-    let deadline = Some(at(LIFE * 1_000));
-    let expected = [
-        deadline,
-        Some(at(601_000)),
-        Some(at(1_002_000)),
-        None,
-        None,
-        None,
-        None,
-        None,
-        None,
-        None,
-        None,
-        deadline,
-    ];
-    assert_eq!(due.collect::<Vec<_>>(), expected);
-}
-
-#[test]
-fn a_decision_is_told_as_it_was_ruled_and_every_other_end_by_its_time() {
-    let ended = [
-        None,
-        Some(1_000),
-        Some(1_000),
-        Some(1_000),
-        Some(1_000),
-        Some(1_000),
-        Some(1_000),
-        Some(1_000),
-        Some(1_000),
-        Some(LIFE * 1_000),
-        Some(1_000),
-        None,
-    ];
-    for (number, (life, ended)) in lives().iter().zip(ended).enumerate() {
-        assert_eq!(life.closed_at(), ended.map(at), "{number}");
-        let verdict = match number {
-            1..=7 => Some(Verdict::Approve),
-            8 => Some(Verdict::Reject),
-            _ => None,
-        };
-        let ruling = life.signed_decision().map(|(ruling, receipt)| {
-            assert_eq!((ruling.at, receipt), (at(1_000), "receipt"));
-            assert_eq!(ruling.by, life.approvers[0].address);
-            ruling.verdict()
-        });
-        assert_eq!(ruling, verdict, "{number}");
-        assert_eq!(life.decision().is_some(), verdict.is_some(), "{number}");
-    }
-}
-
-#[test]
-fn a_report_that_says_something_else_is_refused() {
-    let all = lives();
-    let [executed, failed] = [&all[3], &all[4]].map(Approval::clone);
-    for (mut life, again, other) in [
-        (executed, Ok(()), Err(None)),
-        (failed.clone(), Err(None), Ok(())),
-        (failed, Err(None), Err(Some("other words".to_owned()))),
-    ] {
-        let before = life.clone();
-        assert!(life.report(again, at(9_000)).is_ok());
-        assert!(life.report(other, at(9_000)).is_err());
-        assert_eq!(life, before);
-    }
-}
-
-#[test]
-fn parameters_are_named_by_their_digest_where_something_is_debugged() {
+fn debug_output_shows_the_digest_of_parameters() {
     let shown = format!("{:?}", pending().request.parameters);
     assert_eq!(shown, format!("Parameters({})", "00".repeat(32)));
     assert_eq!(format!("{:?}", Digest([10; 32])), "0a".repeat(32));

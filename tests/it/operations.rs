@@ -1,4 +1,4 @@
-//! The queries that operators are given: they are Kusto, and find what the gate logs.
+//! The queries for operators: they are valid Kusto, and match what the gate logs.
 
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -6,27 +6,30 @@ use std::time::Duration;
 
 use human_oversight_client::types::NewApproval;
 
+use crate::end_to_end;
 use crate::harness::{repository, request};
 use crate::host::tick;
-use crate::life;
 
-/// What a host hears of a gate's life: an approval, a mail that is refused, a sweep, a failure.
-async fn lines() -> String {
+/// The log of a gate at its host: an approval, a refused email, a sweep, a failure.
+async fn log_lines() -> String {
     let dir = tempfile::tempdir().unwrap();
-    let host = life::host(dir.path(), None, &[]).await;
-    life::approved(&life::gate(&host), &host, dir.path()).await;
-    let nobody = NewApproval {
+    let host = end_to_end::host(dir.path(), None, &[]).await;
+    end_to_end::run_approval(&end_to_end::gate(&host), &host, dir.path()).await;
+    let unreachable = NewApproval {
         approver_emails: vec!["gone@example.invalid".to_owned()],
         ..request()
     };
-    life::client(&host).submit(&nobody).await.unwrap();
+    end_to_end::client(&host)
+        .submit(&unreachable)
+        .await
+        .unwrap();
     tick(host.handler, "sweep").await;
     for file in ["approvals.db", "approvals.db-wal", "approvals.db-shm"] {
         std::fs::remove_file(dir.path().join(file)).ok();
     }
     std::fs::create_dir(dir.path().join("approvals.db")).unwrap();
-    let broken = life::host(dir.path(), None, &[]).await;
-    life::client(&broken)
+    let broken = end_to_end::host(dir.path(), None, &[]).await;
+    end_to_end::client(&broken)
         .status("YQ.b", Duration::ZERO)
         .await
         .unwrap_err();
@@ -35,8 +38,8 @@ async fn lines() -> String {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_query_is_kusto_and_finds_what_is_logged() {
-    let lines = lines().await;
+async fn every_query_is_valid_kusto_and_matches_the_log() {
+    let log_lines = log_lines().await;
     for event in [
         "Submitted",
         "Approved",
@@ -44,11 +47,11 @@ async fn every_query_is_kusto_and_finds_what_is_logged() {
         "Executed",
         "Undeliverable",
     ] {
-        let told = format!(": stored event=\"{event}\" id=\"");
+        let record = format!(": stored event=\"{event}\" id=\"");
         assert_eq!(
-            lines.matches(&told).count(),
+            log_lines.matches(&record).count(),
             if event == "Submitted" { 2 } else { 1 },
-            "{lines}"
+            "{log_lines}"
         );
     }
     let mut parser = Command::new("node")
@@ -56,11 +59,15 @@ async fn every_query_is_kusto_and_finds_what_is_logged() {
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
-        .expect("scripts/test installs what this needs");
+        .expect("scripts/test installs Node's packages");
     let mut input = parser.stdin.take().unwrap();
-    input.write_all(lines.as_bytes()).unwrap();
+    input.write_all(log_lines.as_bytes()).unwrap();
     drop(input);
     let parsed = parser.wait_with_output().unwrap();
     assert!(parsed.status.success());
-    assert_eq!(String::from_utf8(parsed.stdout).unwrap(), "", "in {lines}");
+    assert_eq!(
+        String::from_utf8(parsed.stdout).unwrap(),
+        "",
+        "in {log_lines}"
+    );
 }

@@ -38,7 +38,7 @@ async fn post(gate: &TestGate, id: &str, body: Value) -> StatusCode {
 }
 
 #[tokio::test]
-async fn what_became_of_the_action_is_recorded_once() {
+async fn an_outcome_is_recorded_once() {
     let gate = TestGate::start().await;
     let id = claimed(&gate).await;
     let executed = gate.client.outcome(&id, &report(None)).await.unwrap();
@@ -49,7 +49,7 @@ async fn what_became_of_the_action_is_recorded_once() {
     assert_eq!(
         gate.client.outcome(&id, &report(None)).await.unwrap(),
         executed,
-        "the same again"
+        "a repeated report"
     );
     assert_eq!(
         post(&gate, &id, json!({"status": "ExecutionFailed"})).await,
@@ -88,7 +88,7 @@ async fn what_became_of_the_action_is_recorded_once() {
 }
 
 #[tokio::test]
-async fn nothing_can_be_reported_of_what_was_not_claimed() {
+async fn an_outcome_requires_a_claim() {
     let gate = TestGate::start().await;
     let approval = gate.ask().await;
     assert_eq!(
@@ -107,7 +107,7 @@ async fn nothing_can_be_reported_of_what_was_not_claimed() {
 }
 
 #[tokio::test]
-async fn silence_is_unknown_and_a_late_report_is_taken_and_marked() {
+async fn a_missing_report_becomes_unknown_and_a_late_one_is_recorded() {
     let gate = TestGate::with(&[("HO_OUTCOME_WITHIN", "60")]).await;
     let id = claimed(&gate).await;
     gate.pass(Duration::from_secs(60));
@@ -122,14 +122,14 @@ async fn silence_is_unknown_and_a_late_report_is_taken_and_marked() {
         .map(|what| {
             history
                 .find(&format!(r#"\"what\":\"{what}\""#))
-                .expect("it is in the history")
+                .expect("the history contains the event")
         })
         .collect();
     assert!(events.is_sorted());
 }
 
 #[tokio::test]
-async fn a_bad_report_is_refused_with_the_field_at_fault() {
+async fn an_invalid_report_gets_a_problem_that_names_the_field() {
     let gate = TestGate::start().await;
     let id = claimed(&gate).await;
     for (body, pointer) in [

@@ -106,7 +106,7 @@ impl Process {
     pub(crate) async fn kill(mut self) -> String {
         self.child.kill().await.unwrap();
         let log = self.log.await.unwrap();
-        log.lines().for_each(canary::none_in);
+        log.lines().for_each(canary::assert_no_secret);
         log
     }
 }
@@ -140,7 +140,10 @@ pub(crate) async fn decide_at(link: &str, form: &str) -> Result<u16, reqwest::Er
 async fn what_cannot_be_used_ends_it_with_one_clear_line_and_exit_code_1() {
     let listening = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let taken = listening.local_addr().unwrap().port().to_string();
-    let (link_key, receipt_key) = (keyring::fresh_link_key(), keyring::fresh_receipt_key());
+    let (link_key, receipt_key) = (
+        keyring::generate_link_key(),
+        keyring::generate_receipt_key(),
+    );
     for (settings, words) in [
         (vec![("HO_PORT", "x")], "HO_PORT cannot be used"),
         (vec![("HO_PORT", taken.as_str())], "is in use"),
@@ -179,11 +182,56 @@ async fn what_cannot_be_used_ends_it_with_one_clear_line_and_exit_code_1() {
             error.contains(words) && error.lines().count() == 1,
             "{error}"
         );
-        canary::none_in(&error);
+        canary::assert_no_secret(&error);
         assert!(output.stdout.is_empty());
     }
-    let output = binary().arg("dance").output().await.unwrap();
-    assert_eq!(output.status.code(), Some(2));
+}
+
+#[tokio::test]
+async fn wrong_arguments_are_named_with_exit_code_2() {
+    for (arguments, words) in [
+        (vec!["dance"], "'dance'"),
+        (vec!["--dance"], "'--dance'"),
+        (vec!["keygen", "dance"], "'dance'"),
+        (vec!["demo", "--timeout"], "'--timeout <SECONDS>'"),
+        (vec!["demo", "--timeout=soon"], "a whole number of seconds"),
+        (vec!["verify", "--keys"], "'--keys <FILE>'"),
+        (vec!["backup"], "<FILE>"),
+        (vec!["restore"], "<FILE>"),
+        (vec!["purge"], "--older-than <DAYS>"),
+        (vec!["purge", "--delete"], "--older-than <DAYS>"),
+        (
+            vec!["purge", "--older-than", "1.5"],
+            "a whole number of days",
+        ),
+    ] {
+        let output = binary().args(&arguments).output().await.unwrap();
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {error}");
+        assert!(error.contains(words), "{arguments:?}: {error}");
+        assert!(output.stdout.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn help_and_version_go_to_stdout() {
+    let version = concat!("human-oversight ", env!("CARGO_PKG_VERSION"), "\n");
+    for (arguments, words) in [
+        (vec!["--version"], version),
+        (vec!["--help"], "keygen"),
+        (vec!["demo", "--help"], "--timeout <SECONDS>"),
+        (vec!["ask", "--help"], "HO_URL"),
+        (vec!["verify", "--help"], "--keys <FILE>"),
+        (vec!["backup", "--help"], "<FILE>"),
+        (vec!["restore", "--help"], "<FILE>"),
+        (vec!["purge", "--help"], "--older-than <DAYS>"),
+    ] {
+        let output = binary().args(&arguments).output().await.unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}: {text}");
+        assert!(text.contains(words), "{arguments:?}: {text}");
+        assert!(output.stderr.is_empty());
+    }
 }
 
 #[tokio::test]
@@ -295,7 +343,10 @@ async fn the_log_tells_the_operator_everything_and_an_attacker_nothing() {
 #[tokio::test]
 async fn production_opens_at_once_and_has_no_inbox() {
     let dir = tempfile::tempdir().unwrap();
-    let (link_key, receipt_key) = (keyring::fresh_link_key(), keyring::fresh_receipt_key());
+    let (link_key, receipt_key) = (
+        keyring::generate_link_key(),
+        keyring::generate_receipt_key(),
+    );
     let free = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = free.local_addr().unwrap().port().to_string();
     drop(free);

@@ -1,59 +1,57 @@
-//! A proxy that breaks what goes through it, one request at a time, as a test asks.
+//! A proxy that injects faults into single requests.
 //!
-//! It reads HTTP/1.1 as far as tables need it: bodies with a length or in chunks, no HEAD. Every
-//! request goes on over a connection of its own, so that only the client's side is kept alive.
+//! It implements the part of HTTP/1.1 that Azure Tables uses: bodies with a length or in chunks, no HEAD.
+//! Every request is forwarded over a new connection, so only the client's connections are kept alive.
+
+mod tests;
 
 use std::collections::VecDeque;
 use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use axum::extract::State;
-use serde_json::json;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::sleep;
 
-use crate::azurite::{Table, azurite, fresh_table};
-
-/// Stands before a server on this machine until the test ends.
+/// Runs in front of a server on this machine until the test ends.
 pub(crate) struct Proxy {
     pub(crate) port: u16,
     shared: Arc<Shared>,
 }
 
-/// What becomes of a request.
+/// A fault of one request.
 pub(crate) enum Fault {
-    /// It does not get through; its connection is closed.
+    /// It is not forwarded; its connection is closed.
     CutBefore,
-    /// It gets through; its connection is closed without an answer.
+    /// It is forwarded; its connection is closed without a response.
     CutAfter,
-    /// It does not get through, and nobody ever says so.
+    /// It is not forwarded, and gets no response.
     Silence,
-    /// It gets through, and nobody ever says so.
+    /// It is forwarded, and gets no response.
     SilenceAfter,
-    /// It does not get through: this is answered.
+    /// It is not forwarded, and gets this response.
     Answer {
         status: u16,
         retry_after: Option<u64>,
         body: &'static str,
     },
-    /// It gets through, but this is answered.
+    /// It is forwarded, and gets this response.
     AnswerAfter { status: u16 },
-    /// It gets through; its answer breaks off in the middle of the body.
+    /// It is forwarded; its response is cut in the middle of the body.
     Truncate,
-    /// It gets through; its answer comes without these headers.
+    /// It is forwarded; its response lacks these headers.
     Without(&'static [&'static str]),
-    /// It gets through after a while, even when its client has given up.
+    /// It is forwarded after a delay, even if its client has closed the connection.
     Delay(Duration),
-    /// It gets through when there is a permit, which it uses up, even when its client has given up.
+    /// It is forwarded when the semaphore grants a permit, even if its client has closed the connection.
     Hold(Arc<Semaphore>),
 }
 
 impl Proxy {
-    /// Before what listens on `port`.
-    pub(crate) async fn before(port: u16) -> Self {
+    /// Starts a proxy in front of `port`.
+    pub(crate) async fn start(port: u16) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let proxy = Self {
             port: listener.local_addr().unwrap().port(),
@@ -67,8 +65,7 @@ impl Proxy {
         proxy
     }
 
-    /// The next request whose `METHOD /path?query` is `matching` meets this fault, once. Several wait
-    /// in line.
+    /// Queues a fault for the next request whose `METHOD /path?query` matches.
     pub(crate) fn fault(
         &self,
         matching: impl Fn(&str) -> bool + Send + Sync + 'static,
@@ -78,41 +75,41 @@ impl Proxy {
         seen.faults.push_back((Box::new(matching), fault));
     }
 
-    /// Every request so far, as `METHOD /path?query`.
+    /// The requests so far, as `METHOD /path?query`.
     pub(crate) fn requests(&self) -> Vec<String> {
         self.heads().iter().map(|head| request_of(head)).collect()
     }
 
-    /// The heads of these requests, as they were sent.
+    /// The heads of these requests, unchanged.
     pub(crate) fn heads(&self) -> Vec<String> {
         self.shared.seen.lock().unwrap().heads.clone()
     }
 
-    /// Every request so far, as `METHOD /path?query`, and its body.
+    /// The requests so far, as `METHOD /path?query` and body.
     pub(crate) fn bodies(&self) -> Vec<(String, String)> {
         let seen = self.shared.seen.lock().unwrap();
         let requests = seen.heads.iter().map(|head| request_of(head));
         requests.zip(seen.bodies.iter().cloned()).collect()
     }
 
-    /// Whether every fault so far was met.
-    pub(crate) fn is_used_up(&self) -> bool {
+    /// Whether every queued fault was applied.
+    pub(crate) fn all_faults_applied(&self) -> bool {
         self.shared.seen.lock().unwrap().faults.is_empty()
     }
 
-    /// Forgets the requests so far.
-    pub(crate) fn forget(&self) {
+    /// Clears the recorded requests.
+    pub(crate) fn clear(&self) {
         let mut seen = self.shared.seen.lock().unwrap();
         seen.heads.clear();
         seen.bodies.clear();
     }
 
-    /// How many connections it has accepted, those that it closed at once included.
+    /// The number of accepted connections, with those that were closed at once.
     pub(crate) fn connections(&self) -> usize {
         self.shared.seen.lock().unwrap().connections
     }
 
-    /// While it is down, every connection is closed at once. Those that are open are cut.
+    /// While the proxy is down, open connections are cut and new ones closed.
     pub(crate) fn down(&self, yes: bool) {
         self.shared
             .down
@@ -156,11 +153,11 @@ impl Shared {
         }
     }
 
-    /// Hands on one request after the other, until the connection is to be closed.
+    /// Forwards the requests of a connection until it is closed.
     async fn serve(&self, mut client: BufReader<TcpStream>) -> io::Result<()> {
         loop {
             let request = Message::read(&mut client).await?;
-            let fault = self.meet(&request);
+            let fault = self.take_fault(&request);
             match &fault {
                 Some(Fault::CutBefore) => return Ok(()),
                 Some(Fault::Silence) => std::future::pending().await,
@@ -195,8 +192,8 @@ impl Shared {
         }
     }
 
-    /// NotificationSettings the request, and takes the fault that waits for it.
-    fn meet(&self, request: &Message) -> Option<Fault> {
+    /// Records the request, and removes the first fault that matches it.
+    fn take_fault(&self, request: &Message) -> Option<Fault> {
         let mut seen = self.seen.lock().unwrap();
         let line = request_of(&request.head);
         seen.heads.push(request.head.clone());
@@ -210,13 +207,13 @@ impl Shared {
     }
 }
 
-/// `METHOD /path?query`, from the first line of a head.
+/// `METHOD /path?query` from the first line of a head.
 fn request_of(head: &str) -> String {
     let (line, _) = head.split_once(" HTTP/1.1\r\n").unwrap_or_default();
     line.to_owned()
 }
 
-/// A request or an answer, read to its end.
+/// A complete request or response.
 struct Message {
     /// The first line and the headers, each with its line's end.
     head: String,
@@ -250,7 +247,7 @@ impl Message {
         };
         if message.header("transfer-encoding").is_some() {
             while message.read_chunk(from).await? {}
-            // It goes on in one piece.
+            // It is forwarded with a length.
             message.remove(&["transfer-encoding"]);
             let length = format!("content-length: {}\r\n", message.body.len());
             message.head.push_str(&length);
@@ -285,207 +282,10 @@ impl Message {
     }
 
     fn remove(&mut self, names: &[&str]) {
-        let stays = |line: &&str| {
+        let is_kept = |line: &&str| {
             let (header, _) = line.split_once(':').unwrap_or_default();
             !names.iter().any(|name| name.eq_ignore_ascii_case(header))
         };
-        self.head = self.head.split_inclusive("\r\n").filter(stays).collect();
+        self.head = self.head.split_inclusive("\r\n").filter(is_kept).collect();
     }
-}
-
-/// A proxy before a server that says what it was told, and how many had told it something by then.
-async fn counted() -> (Proxy, watch::Receiver<u32>) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = listener.local_addr().unwrap().port();
-    let (met, count) = watch::channel(0);
-    let answer = async |State(met): State<watch::Sender<u32>>, told: String| {
-        met.send_modify(|count| *count += 1);
-        (
-            [("etag", "one"), ("x-other", "two")],
-            format!("{told} {}", *met.borrow()),
-        )
-    };
-    let server = axum::Router::new().fallback(answer).with_state(met);
-    tokio::spawn(async move { axum::serve(listener, server).await });
-    (Proxy::before(port).await, count)
-}
-
-async fn connect(proxy: &Proxy) -> BufReader<TcpStream> {
-    BufReader::new(TcpStream::connect(("127.0.0.1", proxy.port)).await.unwrap())
-}
-
-async fn tell(connection: &mut BufReader<TcpStream>, path: &str) -> io::Result<Message> {
-    let request = Message {
-        head: format!("POST {path} HTTP/1.1\r\nhost: proxy\r\ncontent-length: 4\r\n"),
-        body: b"told".into(),
-    };
-    request.write(connection).await?;
-    Message::read(connection).await
-}
-
-fn any(_: &str) -> bool {
-    true
-}
-
-#[tokio::test]
-async fn what_meets_no_fault_goes_through() {
-    let proxy = Proxy::before(azurite().port).await;
-    let name = fresh_table();
-    let table = Table::of(proxy.port, &name);
-    table.create().await;
-    table
-        .put(&json!({"PartitionKey": "p", "RowKey": "r"}))
-        .await;
-    assert_eq!(table.rows().await[0]["RowKey"], "r");
-    let row = format!("/devstoreaccount1/{name}(PartitionKey='p',RowKey='r')");
-    let requests = proxy.requests();
-    assert_eq!(
-        requests[0].split('?').next(),
-        Some("POST /devstoreaccount1/Tables")
-    );
-    assert_eq!(
-        requests[1].split('?').next(),
-        Some(format!("PUT {row}").as_str())
-    );
-    assert!(proxy.heads()[1].contains("\r\nauthorization: SharedKeyLite devstoreaccount1:"));
-    proxy.forget();
-    assert_eq!(proxy.requests(), [""; 0]);
-}
-
-#[tokio::test]
-async fn a_connection_is_kept() {
-    let (proxy, _) = counted().await;
-    let mut connection = connect(&proxy).await;
-    assert_eq!(
-        tell(&mut connection, "/a?b=c").await.unwrap().body,
-        b"told 1"
-    );
-    assert_eq!(tell(&mut connection, "/d").await.unwrap().body, b"told 2");
-    assert_eq!(proxy.requests(), ["POST /a?b=c", "POST /d"]);
-    assert_eq!(proxy.connections(), 1);
-}
-
-#[tokio::test]
-async fn a_cut_is_before_or_after_the_request_gets_through() {
-    let (proxy, count) = counted().await;
-    for (fault, through) in [(Fault::CutBefore, 0), (Fault::CutAfter, 1)] {
-        proxy.fault(any, fault);
-        let cut = tell(&mut connect(&proxy).await, "/").await;
-        assert_eq!(cut.err().unwrap().kind(), io::ErrorKind::UnexpectedEof);
-        assert_eq!(*count.borrow(), through);
-    }
-}
-
-#[tokio::test]
-async fn silence_is_before_or_after_the_request_gets_through() {
-    let (proxy, mut count) = counted().await;
-    let short = Duration::from_millis(50);
-    for (fault, through) in [(Fault::Silence, 0), (Fault::SilenceAfter, 1)] {
-        proxy.fault(any, fault);
-        let mut connection = connect(&proxy).await;
-        assert!(timeout(short, tell(&mut connection, "/")).await.is_err());
-        let count = count.wait_for(|count| *count >= through).await.unwrap();
-        assert_eq!(*count, through);
-    }
-}
-
-#[tokio::test]
-async fn an_answer_can_be_another_or_less() {
-    let (proxy, count) = counted().await;
-    let mut connection = connect(&proxy).await;
-    proxy.fault(
-        any,
-        Fault::Answer {
-            status: 503,
-            retry_after: Some(7),
-            body: "{}",
-        },
-    );
-    let answer = tell(&mut connection, "/").await.unwrap();
-    assert!(answer.head.starts_with("HTTP/1.1 503 "));
-    assert_eq!(answer.header("Retry-After"), Some("7"));
-    assert_eq!(answer.body, b"{}");
-    assert_eq!(*count.borrow(), 0);
-
-    proxy.fault(any, Fault::AnswerAfter { status: 500 });
-    let answer = tell(&mut connection, "/").await.unwrap();
-    assert!(answer.head.starts_with("HTTP/1.1 500 "));
-    assert_eq!(answer.body, b"");
-    assert_eq!(*count.borrow(), 1);
-
-    proxy.fault(any, Fault::Without(&["ETag"]));
-    let answer = tell(&mut connection, "/").await.unwrap();
-    assert_eq!(answer.header("etag"), None);
-    assert_eq!(answer.header("x-other"), Some("two"));
-    assert_eq!(answer.body, b"told 2");
-
-    proxy.fault(any, Fault::Truncate);
-    let cut = tell(&mut connection, "/").await;
-    assert_eq!(cut.err().unwrap().kind(), io::ErrorKind::UnexpectedEof);
-    assert_eq!(*count.borrow(), 3);
-}
-
-#[tokio::test]
-async fn a_request_can_be_late() {
-    let (proxy, _) = counted().await;
-    let time = Duration::from_millis(30);
-    let start = Instant::now();
-    proxy.fault(any, Fault::Delay(time));
-    assert_eq!(
-        tell(&mut connect(&proxy).await, "/").await.unwrap().body,
-        b"told 1"
-    );
-    assert!(start.elapsed() >= time);
-
-    let permits = Arc::new(Semaphore::new(0));
-    proxy.fault(
-        |request| request == "POST /held",
-        Fault::Hold(permits.clone()),
-    );
-    let mut connection = connect(&proxy).await;
-    let held = tokio::spawn(async move { tell(&mut connection, "/held").await });
-    assert_eq!(
-        tell(&mut connect(&proxy).await, "/").await.unwrap().body,
-        b"told 2"
-    );
-    permits.add_permits(1);
-    assert_eq!(held.await.unwrap().unwrap().body, b"told 3");
-    assert_eq!(permits.available_permits(), 0);
-}
-
-#[tokio::test]
-async fn faults_wait_in_line_for_the_requests_that_they_are_for() {
-    let (proxy, _) = counted().await;
-    for status in [500, 503] {
-        proxy.fault(
-            |request| request.ends_with("/bad"),
-            Fault::AnswerAfter { status },
-        );
-    }
-    let mut connection = connect(&proxy).await;
-    for (path, status) in [
-        ("/", "200"),
-        ("/bad", "500"),
-        ("/", "200"),
-        ("/bad", "503"),
-        ("/bad", "200"),
-    ] {
-        let answer = tell(&mut connection, path).await.unwrap();
-        assert_eq!(answer.head[9..12], *status);
-    }
-}
-
-#[tokio::test]
-async fn while_it_is_down_nobody_gets_through() {
-    let (proxy, count) = counted().await;
-    let mut open = connect(&proxy).await;
-    tell(&mut open, "/").await.unwrap();
-    proxy.down(true);
-    assert!(tell(&mut open, "/").await.is_err());
-    assert!(tell(&mut connect(&proxy).await, "/").await.is_err());
-    proxy.down(false);
-    assert!(tell(&mut open, "/").await.is_err());
-    tell(&mut connect(&proxy).await, "/").await.unwrap();
-    assert_eq!(*count.borrow(), 2);
-    assert_eq!(proxy.connections(), 3);
 }

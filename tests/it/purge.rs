@@ -5,8 +5,8 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::azurite::{Table, azurite};
+use crate::backing_store;
 use crate::harness::{ALICE, TestGate, request};
-use crate::kept;
 use crate::process::run;
 
 async fn purge(settings: &[(&str, &str)], arguments: &[&str]) -> (String, i32) {
@@ -16,8 +16,8 @@ async fn purge(settings: &[(&str, &str)], arguments: &[&str]) -> (String, i32) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_old_and_done_with_goes_and_nothing_else() {
     let gate = TestGate::start().await;
-    let settings = kept::settings(gate.dir.path());
-    let settings = kept::borrowed(&settings);
+    let settings = backing_store::settings(gate.dir.path());
+    let settings = backing_store::borrowed(&settings);
     let ask = async |name: &str| {
         let mut new = request();
         new.correlation_id = Some(name.to_owned());
@@ -80,12 +80,12 @@ async fn what_is_old_and_done_with_goes_and_nothing_else() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rows_of_the_predecessor_go_by_when_they_were_written() {
-    let settings = kept::tables(azurite().port);
-    let settings = kept::borrowed(&settings);
+    let settings = backing_store::tables(azurite().port);
+    let settings = backing_store::borrowed(&settings);
     let gate = TestGate::with(&settings).await;
     gate.ask().await;
     let table = Table::of(azurite().port, settings[2].1);
-    table.put(&kept::predecessors_row()).await;
+    table.put(&backing_store::legacy_row()).await;
     let (said, _) = purge(&settings, &["--older-than", "1", "--delete"]).await;
     assert!(
         said.starts_with("0 requests that ended, and 0 rows"),

@@ -1,4 +1,4 @@
-//! Many at once, one winner.
+//! Concurrent calls: one wins.
 
 use futures_util::future::join_all;
 use human_oversight_client::Error;
@@ -9,7 +9,7 @@ use crate::claim::claim;
 use crate::harness::{ALICE, BOB, TestGate};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_sixty_four_decisions_one_wins_and_the_others_are_told() {
+async fn of_64_concurrent_decisions_one_wins() {
     let gate = TestGate::start().await;
     for _ in 0..5 {
         let approval = gate.ask().await;
@@ -29,7 +29,7 @@ async fn of_sixty_four_decisions_one_wins_and_the_others_are_told() {
         let (winners, losers): (Vec<_>, Vec<_>) = answers
             .into_iter()
             .partition(|answer| answer.status == StatusCode::SEE_OTHER);
-        // The winner's own repetitions are told the same as the winner.
+        // Repetitions of the winning decision get the same answer.
         assert_eq!((winners.len(), losers.len()), (32, 32));
         let who = decided.approver.clone().unwrap();
         assert_eq!(who == ALICE, decided.status == Status::Approved);
@@ -55,7 +55,7 @@ async fn of_sixty_four_decisions_one_wins_and_the_others_are_told() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_sixty_four_claims_one_wins() {
+async fn of_64_concurrent_claims_one_wins() {
     let gate = TestGate::start().await;
     let approval = gate.ask().await;
     gate.approve(&approval, ALICE).await;
@@ -65,16 +65,16 @@ async fn of_sixty_four_claims_one_wins() {
         async move { client.claim(id, &claim(&nonce)).await }
     }))
     .await;
-    let won = claims.iter().filter(|result| result.is_ok()).count();
-    let lost = claims
+    let granted = claims.iter().filter(|result| result.is_ok()).count();
+    let refused = claims
         .iter()
         .filter(|result| matches!(result, Err(Error::Problem(problem)) if problem.status == 409))
         .count();
-    assert_eq!((won, lost), (1, 63));
+    assert_eq!((granted, refused), (1, 63));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn guessing_in_parallel_gains_nothing() {
+async fn concurrent_guesses_get_five_attempts() {
     let gate = TestGate::start().await;
     let approval = gate.ask().await;
     let question = gate.question(&approval, ALICE);
@@ -91,10 +91,10 @@ async fn guessing_in_parallel_gains_nothing() {
         }
     }))
     .await;
-    let judged = answers
+    let checked = answers
         .iter()
         .filter(|a| a.body.contains("That code is not right"))
         .count();
-    assert_eq!(judged, 5, "no more than five guesses are ever answered");
+    assert_eq!(checked, 5, "five guesses are checked");
     assert!(gate.status(&approval.id).await.notifications[0].locked);
 }

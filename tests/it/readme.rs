@@ -1,15 +1,15 @@
-//! The README's commands, as they stand there.
+//! Runs the commands of the README.
 
 use std::process::Stdio;
 
 use tokio::process::Command;
 
 use crate::azurite::{Table, azurite};
+use crate::backing_store;
 use crate::harness::request;
-use crate::kept;
 use crate::process::Process;
 
-/// The contents of the README's blocks of commands.
+/// The shell blocks of the README.
 fn blocks() -> Vec<&'static str> {
     let readme = include_str!("../../README.md");
     readme
@@ -24,19 +24,19 @@ async fn every_command_of_the_readme_runs() {
     let mut run = Vec::new();
     for block in blocks() {
         match block.trim() {
-            // tests/it/demo.rs, process.rs: the same program, run by its name.
+            // demo.rs and process.rs run the same commands of the binary.
             "cargo run -- demo" | "cargo run" | "cargo run -- keygen" => run.push("elsewhere"),
-            // The same Azurite, as scripts/test installed it, runs for all tests.
+            // The tests use the same version of Azurite, installed by scripts/test.
             "npx --yes azurite@3.35.0 --silent --location .oversight/azurite" => {
                 let installed = include_str!("../azurite/package.json");
                 assert!(installed.contains(r#""azurite": "3.35.0""#));
                 run.push("elsewhere");
             }
             "HO_STORE=tables HO_TABLES_CONNECTION_STRING=UseDevelopmentStorage=true cargo run" => {
-                on_azurite().await;
+                run_on_azurite().await;
                 run.push("here");
             }
-            // What runs this very test.
+            // It runs this test.
             "./scripts/test" => run.push("elsewhere"),
             calls if calls.starts_with("curl") => {
                 let dir = tempfile::tempdir().unwrap();
@@ -70,12 +70,12 @@ async fn every_command_of_the_readme_runs() {
     assert_eq!(run, [there, there, here, there, here, there, there]);
 }
 
-/// The program on tables, with Azurite at the port it has here.
-async fn on_azurite() {
-    let settings = kept::tables(azurite().port);
+/// Runs the program on tables, with Azurite at the port of the tests.
+async fn run_on_azurite() {
+    let settings = backing_store::tables(azurite().port);
     let dir = tempfile::tempdir().unwrap();
     let table = Table::of(azurite().port, &settings[2].1);
-    let gate = Process::start(dir.path(), &kept::borrowed(&settings)).await;
+    let gate = Process::start(dir.path(), &backing_store::borrowed(&settings)).await;
     gate.client().submit(&request()).await.unwrap();
     assert_eq!(table.rows().await.len(), 1);
     let log = gate.kill().await;

@@ -1,13 +1,14 @@
-//! The Power BI report in report/: a whole, and one with the gate. Power BI itself runs nowhere here, so
-//! what can be known without it is checked: `faults` are ours, `microsofts_faults` those of Microsoft's
-//! own check, and `measures` computes every measure over rows that a gate wrote.
+//! The Power BI report in report/, checked without Power BI: `faults` are our own checks, `microsofts_faults`
+//! those of Microsoft's tools, `contract` compares the report with the gate, and `measures` computes every
+//! measure over rows that a gate wrote.
 
 mod contract;
+mod engine;
 mod faults;
-mod lives;
 mod measures;
 mod mistakes;
 mod model;
+mod rows;
 mod schemas;
 
 use std::collections::BTreeMap;
@@ -54,7 +55,7 @@ impl Files {
         std::str::from_utf8(bytes).unwrap_or_default()
     }
 
-    /// Null if there is no such file, or no JSON in it.
+    /// Null if the file is missing or is not JSON.
     fn json(&self, path: &str) -> Value {
         serde_json::from_str(self.text(path)).unwrap_or_default()
     }
@@ -83,7 +84,7 @@ impl Files {
     }
 }
 
-/// What Microsoft's `powerbi-report-author` says, warnings too, and Microsoft's parser of M.
+/// The errors and warnings of Microsoft's `powerbi-report-author`, and the errors of Microsoft's M parser.
 fn microsofts_faults(files: &Files) -> Vec<String> {
     let tools = repository().join(".tools/report");
     assert!(
@@ -92,20 +93,20 @@ fn microsofts_faults(files: &Files) -> Vec<String> {
     );
     let folder = tempfile::tempdir().unwrap();
     files.write(folder.path());
-    let said = Command::new("node")
+    let output = Command::new("node")
         .arg(tools.join("node_modules/.bin/powerbi-report-author"))
         .args(["validate", "--no-schema", "--format", "json"])
         .arg(folder.path().join(REPORT))
         .output()
         .unwrap();
-    let said: Value = serde_json::from_slice(&said.stdout).expect("it says JSON");
-    assert!(said["data"]["warningCount"].is_u64(), "{said}");
-    let of_report = said["data"]["diagnostics"].as_object();
-    let of_report = of_report.into_iter().flatten();
-    let mut faults: Vec<String> = of_report
+    let output: Value = serde_json::from_slice(&output.stdout).expect("the output is JSON");
+    assert!(output["data"]["warningCount"].is_u64(), "{output}");
+    let report_faults = output["data"]["diagnostics"].as_object();
+    let report_faults = report_faults.into_iter().flatten();
+    let mut faults: Vec<String> = report_faults
         .map(|(kind, fault)| format!("{kind} {fault}"))
         .collect();
-    let model = Model::of(files);
+    let model = Model::parse(files);
     let tables = model.tables.iter().filter(|table| !table.is_calculated);
     let sources = tables.map(|table| &table.source);
     let m: Vec<_> = sources.chain(model.parameters.values()).collect();
@@ -118,41 +119,41 @@ fn microsofts_faults(files: &Files) -> Vec<String> {
     let mut stdin = node.stdin.take().unwrap();
     stdin.write_all(json!(m).to_string().as_bytes()).unwrap();
     drop(stdin);
-    let said = node.wait_with_output().unwrap();
-    assert!(said.status.success());
-    let of_m = String::from_utf8(said.stdout).unwrap();
-    faults.extend(of_m.lines().map(str::to_owned));
+    let output = node.wait_with_output().unwrap();
+    assert!(output.status.success());
+    let m_faults = String::from_utf8(output.stdout).unwrap();
+    faults.extend(m_faults.lines().map(str::to_owned));
     faults
 }
 
 #[test]
-fn the_project_is_whole() {
+fn the_project_has_no_faults() {
     let files = Files::read();
     assert_eq!(faults(&files), [] as [&str; 0]);
     assert_eq!(microsofts_faults(&files), [] as [&str; 0]);
 }
 
-/// The dictionary in report/README.md has every measure, with the words of the model.
+/// The dictionary in report/README.md contains every measure with its description from the model.
 #[test]
 fn the_readme_explains_every_measure() {
     let readme = std::fs::read_to_string(repository().join("report/README.md")).unwrap();
-    for measure in &Model::of(&Files::read()).approvals().measures {
+    for measure in &Model::parse(&Files::read()).approvals().measures {
         let row = format!("| {} | {} |", measure.name, measure.description);
         assert!(readme.contains(&row), "{row}");
     }
 }
 
-/// report/preview/ is what `scripts/report-preview` makes of the project as it stands.
+/// report/preview/ equals the output of `scripts/report-preview`.
 #[test]
 fn the_preview_is_current() {
     let folder = tempfile::tempdir().unwrap();
-    let made = Command::new("python3")
+    let generated = Command::new("python3")
         .args(["-B", "scripts/report-preview"])
         .arg(folder.path())
         .current_dir(repository())
         .status()
         .unwrap();
-    assert!(made.success());
+    assert!(generated.success());
     let read = |folder: &Path| -> BTreeMap<_, _> {
         let files = std::fs::read_dir(folder).unwrap().map(Result::unwrap);
         files
@@ -164,10 +165,10 @@ fn the_preview_is_current() {
             })
             .collect()
     };
-    let (made, kept) = (
+    let (generated, committed) = (
         read(folder.path()),
         read(&repository().join("report/preview")),
     );
-    assert_eq!(made.len(), 3);
-    assert!(made == kept, "run scripts/report-preview");
+    assert_eq!(generated.len(), 3);
+    assert!(generated == committed, "run scripts/report-preview");
 }

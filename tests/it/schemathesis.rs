@@ -7,9 +7,9 @@ use human_oversight_client::Client;
 use serde_json::json;
 use tokio::process::Command;
 
+use crate::end_to_end;
 use crate::harness::{ALICE, mails, question, repository, request};
 use crate::host::KEY;
-use crate::life;
 use crate::process::decide_at;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -19,7 +19,7 @@ async fn the_gate_is_as_its_document_says() {
         "Schemathesis is not installed: run scripts/test once"
     );
     let dir = tempfile::tempdir().unwrap();
-    let host = life::host(dir.path(), None, &[]).await;
+    let host = end_to_end::host(dir.path(), None, &[]).await;
     let client = Client::new(&host.url, Some(KEY)).unwrap();
     let mut requests = Vec::new();
     for decision in ["approve", "reject", ""].repeat(5) {

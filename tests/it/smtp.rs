@@ -1,10 +1,10 @@
-//! A mail server in this process, which breaks as a test asks.
+//! An SMTP server in this process, with injected faults.
 //!
-//! It knows what somebody needs who hands mails in over SMTP, and insists on the order of RFC 5321.
-//! What it leaves out: pipelining, chunks, and limits of size.
+//! It implements what a client needs to send an email, and enforces the order of commands of RFC 5321. It has
+//! no pipelining, no chunking and no limits of size.
 
-mod itself;
 mod session;
+mod tests;
 
 use std::collections::VecDeque;
 use std::io;
@@ -19,80 +19,80 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
-use self::session::{Next, Session};
+use self::session::{After, Session};
 use crate::certificate::Certificate;
 
-/// Who may hand mails in, unless everybody may.
+/// The account that may send, unless the server is plain.
 pub(crate) const USER: &str = "gate@example.com";
 pub(crate) const PASSWORD: &str = "correct horse";
 
-/// Takes mails on this machine until the test ends.
+/// Accepts emails on this machine until the test ends.
 pub(crate) struct Smtp {
     pub(crate) port: u16,
     certificate: Certificate,
     shared: Arc<Shared>,
 }
 
-/// A mail that was taken.
+/// An accepted email.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub(crate) struct Received {
     pub(crate) from: String,
     pub(crate) to: Vec<String>,
-    /// Head and body, without the dots that were doubled for the way.
+    /// Head and body, with dots unstuffed.
     pub(crate) data: String,
 }
 
-/// What goes wrong.
+/// A fault.
 #[derive(Clone, Debug)]
 pub(crate) enum SmtpFault {
-    /// It has no time, says its banner.
+    /// The banner is 421.
     Banner421,
-    /// It has no banner, and never gets one.
+    /// No banner is sent.
     Silence,
-    /// It does not like the password, right as it may be.
+    /// The right password is refused.
     Auth535,
-    /// It does not like the sender.
+    /// The sender is refused.
     Sender550,
-    /// It does not know this recipient.
+    /// This recipient is refused permanently.
     Rcpt550(&'static str),
-    /// It does not want this recipient now.
+    /// This recipient is refused temporarily.
     Rcpt451(&'static str),
-    /// The line is dropped when the mail is about to come.
+    /// The connection is cut at DATA.
     DropBeforeData,
-    /// It has no room for the mail that came.
+    /// The email is refused temporarily after DATA.
     Data452,
-    /// It does not like the mail that came.
+    /// The email is refused permanently after DATA.
     Data554,
-    /// The line is dropped when the mail is taken, before that is said.
+    /// The email is accepted, and the connection cut before the reply.
     DropAfterData,
-    /// The mail is taken, and nobody ever says so.
+    /// The email is accepted, and no reply sent.
     SilenceAfterData,
-    /// It never says good-bye.
+    /// QUIT gets no reply.
     SilenceAtQuit,
 }
 
 impl Smtp {
-    /// One that takes a password, and a mail, only after STARTTLS.
+    /// A server that requires STARTTLS before a password or an email.
     pub(crate) async fn start() -> Self {
         Self::with(Security::StartTls).await
     }
 
-    /// One that speaks TLS from the first byte.
+    /// A server with implicit TLS.
     pub(crate) async fn implicit() -> Self {
         Self::with(Security::Implicit).await
     }
 
-    /// One that knows neither TLS nor passwords, and takes mails from everybody.
+    /// A server without TLS and passwords, which accepts emails from every client.
     pub(crate) async fn plain() -> Self {
         Self::with(Security::None).await
     }
 
-    /// What it shows, as PEM. Whoever trusts this file trusts the server.
+    /// The server's certificate, self-signed, as PEM.
     pub(crate) fn certificate(&self) -> &Path {
         &self.certificate.pem
     }
 
-    /// Where it is, and what it wants to hear, as the gate is told.
+    /// The value of `HO_SMTP_URL` for this server.
     pub(crate) fn url(&self) -> String {
         let port = self.port;
         let credentials = "gate%40example.com:correct%20horse";
@@ -103,32 +103,32 @@ impl Smtp {
         }
     }
 
-    /// Every mail that was taken so far.
-    pub(crate) fn mails(&self) -> Vec<Received> {
-        self.shared.seen.lock().unwrap().mails.clone()
+    /// The accepted emails.
+    pub(crate) fn received(&self) -> Vec<Received> {
+        self.shared.seen.lock().unwrap().received.clone()
     }
 
-    /// The next that can meets this fault, once. Several wait in line.
+    /// Queues a fault for the next command to which it applies.
     pub(crate) fn fault(&self, fault: SmtpFault) {
         self.shared.seen.lock().unwrap().faults.push_back(fault);
     }
 
-    /// All that can meet this fault, when none waits in line for them.
+    /// Sets the fault of every command to which it applies, after the queued ones.
     pub(crate) fn always(&self, fault: Option<SmtpFault>) {
         self.shared.seen.lock().unwrap().always = fault;
     }
 
-    /// How many connections it has accepted, those that it closed at once included.
+    /// The number of accepted connections, with those that were closed at once.
     pub(crate) fn sessions(&self) -> usize {
         self.shared.seen.lock().unwrap().sessions
     }
 
-    /// The verbs of all the commands so far. What follows them is nobody's business.
+    /// The verbs of the commands so far, without their arguments.
     pub(crate) fn commands(&self) -> Vec<String> {
         self.shared.seen.lock().unwrap().commands.clone()
     }
 
-    /// While it is down, every connection is closed at once. Those that are open are cut.
+    /// While the server is down, open connections are cut and new ones closed.
     pub(crate) fn down(&self, yes: bool) {
         self.shared
             .down
@@ -136,7 +136,7 @@ impl Smtp {
     }
 
     async fn with(security: Security) -> Self {
-        let certificate = Certificate::make();
+        let certificate = Certificate::generate();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let server = Self {
             port: listener.local_addr().unwrap().port(),
@@ -153,7 +153,7 @@ impl Smtp {
     }
 }
 
-/// What must be before a password, and a mail.
+/// What must precede a password or an email.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Security {
     StartTls,
@@ -173,7 +173,7 @@ struct Shared {
 struct Seen {
     sessions: usize,
     commands: Vec<String>,
-    mails: Vec<Received>,
+    received: Vec<Received>,
     faults: VecDeque<SmtpFault>,
     always: Option<SmtpFault>,
 }
@@ -206,9 +206,9 @@ impl Shared {
         let mut session = Session::new(self, client, false);
         session.greet().await?;
         match session.listen().await? {
-            Next::Nothing => Ok(()),
-            // All that was said before is forgotten (RFC 3207).
-            Next::Tls => {
+            After::Close => Ok(()),
+            // State from before STARTTLS is discarded (RFC 3207).
+            After::Tls => {
                 let client = self.tls.accept(session.into_inner()).await?;
                 let mut session = Session::new(self, client, true);
                 session.listen().await.map(drop)
@@ -216,8 +216,8 @@ impl Shared {
         }
     }
 
-    /// Takes the fault that waits for those to which it `applies`.
-    fn meet(&self, applies: impl Fn(&SmtpFault) -> bool) -> Option<SmtpFault> {
+    /// Removes the first queued fault that applies; else returns the permanent one if it applies.
+    fn take_fault(&self, applies: impl Fn(&SmtpFault) -> bool) -> Option<SmtpFault> {
         let mut seen = self.seen.lock().unwrap();
         match seen.faults.iter().position(&applies) {
             Some(waiting) => seen.faults.remove(waiting),

@@ -9,7 +9,7 @@ use reqwest::StatusCode;
 use crate::harness::{ALICE, TestGate, request};
 
 #[tokio::test]
-async fn a_waiting_agent_hears_of_the_decision_at_once() {
+async fn a_decision_ends_the_wait_at_once() {
     let gate = TestGate::start().await;
     let approval = gate.ask().await;
     let waiting = {
@@ -21,48 +21,48 @@ async fn a_waiting_agent_hears_of_the_decision_at_once() {
     };
     gate.approve(&approval, ALICE).await;
     let decided = Instant::now();
-    let (approval, heard) = waiting.await.unwrap();
+    let (approval, notified_at) = waiting.await.unwrap();
     assert_eq!(approval.status, Status::Approved);
-    // Far less than any re-read of the store: it was woken. (Not a measurement.)
-    assert!(heard.saturating_duration_since(decided) < Duration::from_secs(5));
+    // Well below the interval of re-reading the store: the wait was woken.
+    assert!(notified_at.saturating_duration_since(decided) < Duration::from_secs(5));
 }
 
 #[tokio::test]
-async fn the_longer_a_request_waits_the_longer_its_agent_is_to_stay_away_where_waiting_is_billed() {
+async fn retry_after_grows_with_age_on_functions() {
     let (functions, alone) = (TestGate::start().await, TestGate::alone().await);
     for (gate, expected) in [(functions, [1, 10, 60, 560, 3]), (alone, [1; 5])] {
         let mut new = request();
         new.timeout_seconds = Some(7_200);
         let approval = gate.client.submit(&new).await.unwrap();
-        let mut told = Vec::new();
-        for passing in [0, 100, 500, 5_000, 1_598] {
-            gate.pass(Duration::from_secs(passing));
-            let (_, stay_away) = gate
+        let mut retry_after = Vec::new();
+        for seconds in [0, 100, 500, 5_000, 1_598] {
+            gate.pass(Duration::from_secs(seconds));
+            let (_, pause) = gate
                 .client
                 .status(&approval.id, Duration::ZERO)
                 .await
                 .unwrap();
-            told.push(stay_away.unwrap().as_secs());
+            retry_after.push(pause.unwrap().as_secs());
         }
-        // The last one is for what is left until the deadline.
+        // The last value is limited by the time left until the deadline.
         assert!(
-            told[4] <= expected[4] && told[..4] == expected[..4],
-            "{told:?}"
+            retry_after[4] <= expected[4] && retry_after[..4] == expected[..4],
+            "{retry_after:?}"
         );
     }
 }
 
 #[tokio::test]
-async fn a_wait_ends_at_its_end_at_the_deadline_or_at_once() {
+async fn a_wait_ends_at_its_limit_the_deadline_or_a_decision() {
     let gate = TestGate::start().await;
     let approval = gate.ask().await;
-    let (still, stay_away) = gate
+    let (still, pause) = gate
         .client
         .status(&approval.id, Duration::from_secs(1))
         .await
         .unwrap();
     assert_eq!(still.status, Status::Pending);
-    assert_eq!(stay_away, Some(Duration::from_secs(1)));
+    assert_eq!(pause, Some(Duration::from_secs(1)));
 
     let mut short = request();
     short.timeout_seconds = Some(10);
@@ -81,16 +81,16 @@ async fn a_wait_ends_at_its_end_at_the_deadline_or_at_once() {
     assert_eq!(timed_out.response_timestamp, Some(short.expires_at));
 
     gate.reject(&approval, ALICE, "no").await;
-    let (rejected, stay_away) = gate
+    let (rejected, pause) = gate
         .client
         .status(&approval.id, Duration::from_secs(60))
         .await
         .unwrap();
-    assert_eq!((rejected.status, stay_away), (Status::Rejected, None));
+    assert_eq!((rejected.status, pause), (Status::Rejected, None));
 }
 
 #[tokio::test]
-async fn reading_changes_nothing_however_it_is_done() {
+async fn reading_the_status_changes_nothing() {
     let gate = TestGate::start().await;
     let approval = gate.ask().await;
     gate.pass(Duration::from_secs(7_200));
@@ -112,7 +112,7 @@ async fn reading_changes_nothing_however_it_is_done() {
 }
 
 #[tokio::test]
-async fn what_does_not_exist_is_not_found() {
+async fn an_unknown_id_is_not_found() {
     let gate = TestGate::start().await;
     gate.ask().await;
     for id in [
@@ -132,7 +132,7 @@ async fn what_does_not_exist_is_not_found() {
 }
 
 #[tokio::test]
-async fn an_approver_who_cannot_be_reached_is_told_to_the_agent_at_once() {
+async fn the_agent_sees_an_unreachable_approver_at_once() {
     let gate = TestGate::start().await;
     let mut request = request();
     request.approver_emails = vec![ALICE.to_owned(), "gone@example.invalid".to_owned()];

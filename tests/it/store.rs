@@ -8,14 +8,17 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use human_oversight::domain::{Approval, Approver, Parameters, Request};
 use human_oversight::keys::{LinkKeys, NamedKey};
-use human_oversight::store::{Account, Store, StoreError, Versioned};
+use human_oversight::store::{
+    Account, GateIdSetting, RowSettings, RowVersion, Store, StoreError, Versioned,
+};
 use human_oversight::values::{Address, ApprovalId, Digest, Timestamp};
 use human_oversight_client::parameters::sha256;
 use reqwest::StatusCode;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::azurite::{azurite, fresh_table};
-use crate::forms::mistype_code;
+use crate::azurite::{Table, azurite, fresh_table};
+use crate::forms::submit_wrong_code;
 use crate::harness::{ALICE, TestGate, http, request};
 
 const AT: &str = "2026-11-22T17:30:00.000Z";
@@ -25,11 +28,15 @@ pub(crate) const OPEN_LIMIT: usize = 1_000;
 
 /// The keys of all stores here: they are on one ground.
 pub(crate) fn keys() -> Option<Arc<LinkKeys>> {
-    let key = NamedKey {
-        kid: "k".to_owned(),
-        bytes: vec![7; 32],
-    };
-    Some(Arc::new(LinkKeys::new(&[key]).unwrap()))
+    keys_named(&[("k", 7)])
+}
+
+fn keys_named(keys: &[(&str, u8)]) -> Option<Arc<LinkKeys>> {
+    let keys = keys.iter().map(|(kid, byte)| NamedKey {
+        kid: (*kid).to_owned(),
+        bytes: vec![*byte; 32],
+    });
+    Some(Arc::new(LinkKeys::new(&keys.collect::<Vec<_>>()).unwrap()))
 }
 
 /// Where a test keeps its rows.
@@ -50,8 +57,38 @@ impl Ground {
     }
 
     fn limited(&self, open_limit: usize) -> Store {
+        self.with_keys(open_limit, keys())
+    }
+
+    /// A store that is told this of its gate's id and of its rows.
+    fn of_gate(&self, rows: RowSettings) -> Store {
+        self.open().with_rows(rows)
+    }
+
+    /// The row with the gate's id, as somebody with the table's key has it.
+    async fn tamper_with_the_id(&self, change: impl FnOnce(&mut Value)) {
         match self {
-            Self::File(dir) => Store::embedded(dir.path(), open_limit, keys()),
+            Self::File(dir) => {
+                let file = rusqlite::Connection::open(dir.path().join("approvals.db")).unwrap();
+                let select = "SELECT Entity FROM standingapprovals";
+                let entity: String = file.query_row(select, [], |row| row.get(0)).unwrap();
+                let mut entity: Value = serde_json::from_str(&entity).unwrap();
+                change(&mut entity);
+                let update = "UPDATE standingapprovals SET Entity = ?1";
+                file.execute(update, [entity.to_string()]).unwrap();
+            }
+            Self::Tables(table) => {
+                let table = Table::of(azurite().port, &format!("standing{table}"));
+                let mut row = table.rows().await.remove(0);
+                change(&mut row);
+                table.put(&row).await;
+            }
+        }
+    }
+
+    fn with_keys(&self, open_limit: usize, keys: Option<Arc<LinkKeys>>) -> Store {
+        match self {
+            Self::File(dir) => Store::embedded(dir.path(), open_limit, keys),
             Self::Tables(table) => {
                 let account = Account::from_connection_string(&azurite().connection_string());
                 Store::tables(
@@ -60,7 +97,7 @@ impl Ground {
                     Arc::new(http().build().unwrap()),
                     Arc::new(|| at(0)),
                     open_limit,
-                    keys(),
+                    keys,
                 )
             }
         }
@@ -96,6 +133,11 @@ contract! {
     another_process_sees_what_was_acknowledged,
     the_largest_row_fits_and_a_larger_one_is_told,
     an_agent_has_no_more_rows_due_than_it_may_whoever_inserts_at_once,
+    the_first_id_of_a_gate_is_kept_and_another_is_refused,
+    an_id_that_replaces_another_loses_no_row,
+    gates_that_start_at_once_agree_on_their_id,
+    rows_of_version_1_take_no_id_and_those_of_version_2_are_read,
+    the_id_is_sealed_anew_when_keys_change_and_not_when_it_was_changed,
 }
 
 pub(crate) fn at(seconds: u64) -> Timestamp {
@@ -194,7 +236,7 @@ pub(crate) fn count_wrong_code(approval: &mut Approval, now: Timestamp) {
     if approval.approvers[0].is_locked() {
         approval.approvers[0].wrong_codes += 1;
     } else {
-        mistype_code(approval, 0, now);
+        submit_wrong_code(approval, 0, now);
     }
 }
 
@@ -416,6 +458,186 @@ async fn the_largest_row_fits_and_a_larger_one_is_told(ground: Ground) {
         Err(StoreError::NotFound)
     ));
     assert_eq!(due(&store, at(0)).await, []);
+}
+
+fn named(id: &str) -> RowSettings {
+    RowSettings {
+        default_gate_id: Some(id.to_owned()),
+        ..RowSettings::default()
+    }
+}
+
+fn set_to(id: &str, replaces: Option<&str>) -> RowSettings {
+    RowSettings {
+        gate_id: Some(GateIdSetting {
+            id: id.to_owned(),
+            replaces: replaces.map(str::to_owned),
+        }),
+        ..RowSettings::default()
+    }
+}
+
+async fn the_first_id_of_a_gate_is_kept_and_another_is_refused(ground: Ground) {
+    let first = ground.of_gate(named("one"));
+    let row = first.insert(approval("a", "x"), None).await;
+    // `prepared` has kept the id of a gate in local development, where there is something to keep it in.
+    let kept = match ground {
+        Ground::File(_) => "one",
+        Ground::Tables(_) => "local",
+    };
+    let id = row.unwrap().approval.request.id;
+    for other in [named("two"), set_to(kept, None), set_to(kept, Some("zero"))] {
+        let store = ground.of_gate(other);
+        store.prepare().await.unwrap();
+        store.get(&id).await.unwrap();
+        store.all(None).await.unwrap().0.remove(0).approval.unwrap();
+    }
+    for other in [set_to("two", None), set_to("two", Some("zero"))] {
+        let store = ground.of_gate(other);
+        let refused = store.prepare().await.unwrap_err();
+        let text = refused.to_string();
+        assert!(matches!(refused, StoreError::GateId { .. }), "{text}");
+        assert!(
+            text.contains("HO_GATE_ID is two") && text.contains(kept),
+            "{text}"
+        );
+        for refused in [
+            store.get(&id).await.map(drop),
+            store.insert(approval("a", "y"), None).await.map(drop),
+            store.all(None).await.map(drop),
+        ] {
+            assert!(
+                matches!(refused, Err(StoreError::GateId { .. })),
+                "{refused:?}"
+            );
+        }
+    }
+}
+
+async fn an_id_that_replaces_another_loses_no_row(ground: Ground) {
+    let store = ground.open();
+    let old = store.insert(approval("a", "old"), None).await.unwrap();
+    let id = &old.approval.request.id.clone();
+    for (new, replaced) in [("new", "local"), ("newest", "new")] {
+        let store = ground.of_gate(set_to(new, Some(replaced)));
+        store.prepare().await.unwrap();
+        store.get(id).await.unwrap();
+        // The setting may stay as it is, or lose the old id.
+        for settings in [set_to(new, Some(replaced)), set_to(new, None)] {
+            let store = ground.of_gate(settings);
+            store.prepare().await.unwrap();
+            store.get(id).await.unwrap();
+        }
+        let refused = ground.of_gate(set_to(replaced, None)).prepare().await;
+        assert!(matches!(refused, Err(StoreError::GateId { .. })));
+    }
+    // At its next write the row is sealed for the new id.
+    let store = ground.open();
+    let (page, _) = store.all(None).await.unwrap();
+    assert_eq!(page[0].columns["odata.gate"], "newest");
+    let row = store.get(id).await.unwrap();
+    store.replace(row, None).await.unwrap();
+    store.get(id).await.unwrap();
+}
+
+async fn gates_that_start_at_once_agree_on_their_id(ground: Ground) {
+    if let Ground::Tables(table) = &ground {
+        // As before the first start.
+        let table = Table::of(azurite().port, &format!("standing{table}"));
+        table.remove("gate", "id").await;
+    }
+    let inserted = join_all((0..16).map(|number| {
+        let store = ground.of_gate(named(&format!("gate-{number}")));
+        async move {
+            let new = approval("a", &format!("{number}"));
+            store.insert(new, None).await.unwrap().approval.request.id
+        }
+    }));
+    let store = ground.open();
+    for id in inserted.await {
+        store.get(&id).await.unwrap();
+    }
+}
+
+async fn rows_of_version_1_take_no_id_and_those_of_version_2_are_read(ground: Ground) {
+    let version_1 = || RowSettings {
+        version: RowVersion::V1,
+        ..RowSettings::default()
+    };
+    let old = ground.of_gate(version_1());
+    let one = old.insert(approval("a", "1"), None).await.unwrap();
+    let new = ground.open();
+    let read = new.get(&one.approval.request.id).await.unwrap();
+    assert_eq!(read.approval, one.approval);
+    let two = new.insert(approval("a", "2"), None).await.unwrap();
+    let id = &two.approval.request.id;
+    let read = old.get(id).await.unwrap();
+    assert_eq!(read.approval, two.approval);
+    // And back: what version 1 writes, both read.
+    let back = old.replace(read, None).await.unwrap();
+    let again = new.get(id).await.unwrap();
+    assert_eq!(again.approval, back.approval);
+    let again = new.replace(again, None).await.unwrap();
+    assert_eq!(old.get(id).await.unwrap().approval, again.approval);
+    for (row, seal) in new.all(None).await.unwrap().0.iter().zip(["k.", "v2:k."]) {
+        let found = row.columns["RowSeal"].as_str().unwrap();
+        assert!(found.starts_with(seal), "{found}");
+    }
+    let refused = set_to("another", None);
+    let refused = RowSettings {
+        version: RowVersion::V1,
+        ..refused
+    };
+    let refused = ground.of_gate(refused).prepare().await;
+    assert!(matches!(refused, Err(StoreError::GateId { .. })));
+}
+
+async fn the_id_is_sealed_anew_when_keys_change_and_not_when_it_was_changed(ground: Ground) {
+    let with = |keys: &[(&str, u8)], id: &str| {
+        let keys = keys_named(keys);
+        ground.with_keys(OPEN_LIMIT, keys).with_rows(named(id))
+    };
+    let row = ground
+        .open()
+        .insert(approval("a", "x"), None)
+        .await
+        .unwrap();
+    let id = &row.approval.request.id;
+    // A new key before the old one: then the old one can go, once all rows were written since.
+    let both = with(&[("l", 8), ("k", 7)], "another");
+    both.prepare().await.unwrap();
+    let row = both.get(id).await.unwrap();
+    both.replace(row, None).await.unwrap();
+    let new = with(&[("l", 8)], "another");
+    new.prepare().await.unwrap();
+    new.get(id).await.unwrap();
+    assert_eq!(
+        new.all(None).await.unwrap().0[0].columns["odata.gate"],
+        "local"
+    );
+
+    // Somebody names another gate.
+    ground
+        .tamper_with_the_id(|row| row["GateId"] = json!("another"))
+        .await;
+    let store = with(&[("l", 8)], "local");
+    for refused in [
+        store.prepare().await,
+        store.get(id).await.map(drop),
+        store.insert(approval("a", "y"), None).await.map(drop),
+    ] {
+        assert!(
+            matches!(refused, Err(StoreError::Damaged(_))),
+            "{refused:?}"
+        );
+    }
+    // All keys are replaced: nothing that was sealed before counts, the id neither.
+    let store = with(&[("m", 9)], "fresh");
+    store.prepare().await.unwrap();
+    assert!(matches!(store.get(id).await, Err(StoreError::Damaged(_))));
+    let row = store.insert(approval("a", "z"), None).await.unwrap();
+    let other = with(&[("m", 9)], "other");
+    other.get(&row.approval.request.id).await.unwrap();
 }
 
 /// As when a gate starts for the first time: it sweeps, and somebody has a request already.

@@ -176,7 +176,7 @@ fn every_import_of_the_gate_goes_down_in_the_map() {
     let layer = |module: &str| layers.iter().position(|name| *name == top(module));
     let imports = imports(&modules, "human_oversight");
     for (from, to) in &imports {
-        println!("{from} -> {to}");
+        eprintln!("{from} -> {to}");
         let is_up = !from.is_empty() && layer(to) > layer(from);
         assert!(!is_up, "{from} imports {to}, which is above it");
     }
@@ -194,7 +194,7 @@ fn no_module_of_the_crates_imports_in_a_circle() {
         let modules = sources(&root().join("crates").join(dir).join("src"));
         let imports = imports(&modules, name);
         for (from, to) in &imports {
-            println!("{dir}: {from} -> {to}");
+            eprintln!("{dir}: {from} -> {to}");
         }
         assert!(!imports.is_empty(), "{dir}");
         assert_eq!(circle(&imports), None, "{dir}");

@@ -11,7 +11,7 @@ use crate::claim::claim;
 use crate::harness::{ALICE, BOB, TestGate, request};
 
 #[tokio::test]
-async fn the_timer_is_answered_as_the_host_wants_it() {
+async fn the_timer_gets_the_response_that_the_host_expects() {
     let gate = TestGate::start().await;
     for _ in 0..2 {
         assert_eq!(
@@ -28,7 +28,7 @@ async fn the_timer_is_answered_as_the_host_wants_it() {
 }
 
 #[tokio::test]
-async fn what_comes_from_outside_cannot_start_it() {
+async fn a_forwarded_request_cannot_start_the_sweep() {
     let gate = TestGate::start().await;
     for header in ["x-forwarded-for", "x-arr-log-id", "disguised-host"] {
         let call = gate
@@ -40,20 +40,20 @@ async fn what_comes_from_outside_cannot_start_it() {
 }
 
 #[tokio::test]
-async fn what_the_clock_brought_about_is_stored_and_everybody_asked_is_told_once() {
+async fn a_timeout_is_stored_and_each_approver_notified_once() {
     let gate = TestGate::start().await;
     let approval = gate.ask().await;
     gate.pass(Duration::from_secs(3_600));
     gate.sweep().await;
     assert!(gate.stored().await[0].2.contains(r#""Status":"Timeout""#));
-    // The notes were planned by the same write, and are sent by it.
+    // The outcome notices were planned by the same write, and sent by the same sweep.
     gate.sweep().await;
-    let notes: Vec<_> = gate
+    let notices: Vec<_> = gate
         .mails()
         .into_iter()
         .filter(|mail| mail.text.contains("Timed out"))
         .collect();
-    assert_eq!(notes.len(), 2);
+    assert_eq!(notices.len(), 2);
     let row = gate.entity(&approval.id).await["Notifications"]
         .as_str()
         .unwrap()
@@ -64,20 +64,23 @@ async fn what_the_clock_brought_about_is_stored_and_everybody_asked_is_told_once
         2,
         "{row}"
     );
-    for note in &notes {
-        assert!(note.subject.starts_with("Re: Approval needed: "));
-        assert!(note.answers.is_some(), "it threads under the question");
+    for notice in &notices {
+        assert!(notice.subject.starts_with("Re: Approval needed: "));
+        assert!(
+            notice.answers.is_some(),
+            "the notice replies to the request's email"
+        );
     }
     let before = gate.stored().await;
     gate.sweep().await;
     gate.pass(Duration::from_secs(86_400));
     gate.sweep().await;
-    assert_eq!(gate.stored().await, before, "there is nothing left to do");
+    assert_eq!(gate.stored().await, before, "nothing is due");
     assert_eq!(gate.status(&approval.id).await.status, Status::Timeout);
 }
 
 #[tokio::test]
-async fn reminders_come_at_half_and_at_85_percent_and_not_after_the_decision() {
+async fn reminders_are_sent_at_50_and_85_percent_until_the_decision() {
     let gate = TestGate::start().await;
     let (forgotten, decided) = (gate.ask().await, gate.ask().await);
     let short = {
@@ -92,14 +95,14 @@ async fn reminders_come_at_half_and_at_85_percent_and_not_after_the_decision() {
             .count()
     };
     gate.sweep().await;
-    assert_eq!(gate.mails().len(), 6, "nothing is due");
+    assert_eq!(gate.mails().len(), 6, "no reminder is due");
     gate.pass(Duration::from_secs(1_800));
     gate.sweep().await;
     assert_eq!(count(&gate, &forgotten.id, "A reminder"), 2);
     assert_eq!(
         count(&gate, &short.id, "reminder"),
         0,
-        "a short life needs none"
+        "a short request gets no reminder"
     );
     let reminder = gate
         .mails()
@@ -131,9 +134,9 @@ async fn reminders_come_at_half_and_at_85_percent_and_not_after_the_decision() {
 }
 
 #[tokio::test]
-async fn a_mail_that_failed_is_tried_again_until_it_is_gone() {
+async fn a_failed_email_is_retried_until_sent() {
     let gate = TestGate::start().await;
-    // The mail folder cannot be made where a file stands.
+    // A file prevents the creation of the mail folder.
     std::fs::write(gate.mail_folder(), "in the way").unwrap();
     let approval = gate.ask().await;
     assert_eq!(
@@ -159,15 +162,15 @@ async fn a_mail_that_failed_is_tried_again_until_it_is_gone() {
     let approval = gate.status(&approval.id).await;
     assert_eq!(approval.deliverable, Deliverable::Ok);
     assert_eq!(approval.notifications[0].attempts, 3);
-    assert_eq!(gate.mails().len(), 2, "one for each");
+    assert_eq!(gate.mails().len(), 2, "one email for each approver");
     gate.approve(&approval, ALICE).await;
 }
 
 #[tokio::test]
-async fn a_mail_whose_sender_died_is_sent_again_after_its_lease() {
+async fn an_email_is_sent_again_after_its_lease_expires() {
     let gate = TestGate::start().await;
     let approval = gate.ask().await;
-    // As a process left it that died between the insert and the mail.
+    // The row of a process that died between the insert and the email.
     let lease = Timestamp::parse(&approval.request_timestamp).unwrap() + Duration::from_secs(60);
     let mut row = gate.store.get(&approval.id.parse().unwrap()).await.unwrap();
     row.approval.approvers[0].deliveries[0].state = domain::DeliveryState::Sending(lease);
@@ -176,10 +179,10 @@ async fn a_mail_whose_sender_died_is_sent_again_after_its_lease() {
     let sending = gate.status(&approval.id).await;
     assert_eq!(sending.notifications[0].state, MailState::Sending);
     gate.sweep().await;
-    assert!(gate.mails().is_empty(), "somebody may still be sending it");
+    assert!(gate.mails().is_empty(), "the lease has not expired");
     gate.pass(Duration::from_secs(60));
     gate.sweep().await;
-    assert_eq!(gate.mails().len(), 1, "one mail was to be sent again");
+    assert_eq!(gate.mails().len(), 1, "one email is sent again");
     assert_eq!(
         gate.status(&approval.id).await.notifications[0].state,
         MailState::Sent
@@ -187,7 +190,7 @@ async fn a_mail_whose_sender_died_is_sent_again_after_its_lease() {
 }
 
 #[tokio::test]
-async fn a_sweep_sees_hundreds_that_are_due() {
+async fn one_sweep_processes_hundreds_of_due_rows() {
     let gate = TestGate::start().await;
     for _ in 0..10 {
         futures_util::future::join_all((0..25).map(|_| gate.ask())).await;
@@ -201,24 +204,19 @@ async fn a_sweep_sees_hundreds_that_are_due() {
 }
 
 #[tokio::test]
-async fn what_was_due_by_older_settings_is_put_off_once() {
+async fn a_row_due_by_older_settings_is_rescheduled_once() {
     let gate = TestGate::with(&[("HO_OUTCOME_WITHIN", "60")]).await;
     let approval = gate.ask().await;
     gate.approve(&approval, ALICE).await;
     let claim = claim("0123456789abcdef");
     gate.client.claim(&approval.id, &claim).await.unwrap();
     gate.sweep().await;
-    let patient = TestGate::at(gate.dir, &[("HO_OUTCOME_WITHIN", "86400")]).await;
-    patient.pass(Duration::from_secs(120));
-    assert!(
-        patient
-            .sweep()
-            .await
-            .starts_with("1 due, 0 mails, 0 failed")
-    );
-    assert!(patient.sweep().await.starts_with("0 due"));
-    patient.pass(Duration::from_secs(86_400));
-    assert!(patient.sweep().await.starts_with("1 due"));
-    let execution = patient.status(&approval.id).await.execution.unwrap();
+    let later = TestGate::at(gate.dir, &[("HO_OUTCOME_WITHIN", "86400")]).await;
+    later.pass(Duration::from_secs(120));
+    assert!(later.sweep().await.starts_with("1 due, 0 mails, 0 failed"));
+    assert!(later.sweep().await.starts_with("0 due"));
+    later.pass(Duration::from_secs(86_400));
+    assert!(later.sweep().await.starts_with("1 due"));
+    let execution = later.status(&approval.id).await.execution.unwrap();
     assert_eq!(execution.status, ExecutionStatus::ExecutionUnknown);
 }

@@ -15,9 +15,9 @@ use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
 
 use crate::azurite::{Table, azurite, connection_string, fresh_table};
+use crate::backing_store;
 use crate::claim::claim;
 use crate::harness::{AGENT, ALICE, BOB, TestGate, http, request};
-use crate::kept;
 use crate::outcome::report;
 use crate::proxy::{Fault, Proxy};
 use crate::store::{OPEN_LIMIT, approval, at, count_wrong_code, keys};
@@ -32,7 +32,7 @@ struct Disturbed {
 
 impl Disturbed {
     async fn new() -> Self {
-        let proxy = Proxy::before(azurite().port).await;
+        let proxy = Proxy::start(azurite().port).await;
         let table = fresh_table();
         let account = Account::from_connection_string(&connection_string(proxy.port)).unwrap();
         let store = Store::tables(
@@ -131,7 +131,7 @@ async fn no_fault_loses_a_write_or_tells_the_wrong_thing() {
             };
             proxy.fault(is_write, fault);
             let first = disturbed.row().await;
-            assert!(proxy.is_used_up(), "{name}");
+            assert!(proxy.all_faults_applied(), "{name}");
             let stored = disturbed.approvals.rows().await;
             assert_eq!(stored.len(), 1, "insert, {of_table}: {name}");
             let id = &first.approval.request.id;
@@ -152,7 +152,7 @@ async fn no_fault_loses_a_write_or_tells_the_wrong_thing() {
             let second = store.replace(row.clone(), Some(at(2))).await;
             let second =
                 second.unwrap_or_else(|error| panic!("replace, {of_table}, {name}: {error}"));
-            assert!(proxy.is_used_up(), "{name}");
+            assert!(proxy.all_faults_applied(), "{name}");
             let id = &second.approval.request.id;
             assert_eq!(store.get(id).await.unwrap(), second, "{name}");
             let stored = disturbed.approvals.rows().await;
@@ -561,10 +561,10 @@ async fn an_entry_that_cannot_be_read_is_told_and_disturbs_nobody() {
 
 #[tokio::test]
 async fn a_row_of_the_predecessor_is_told_as_such_and_never_judged() {
-    let settings = kept::tables(azurite().port);
+    let settings = backing_store::tables(azurite().port);
     let table = Table::of(azurite().port, &settings[2].1);
     table.create().await;
-    let gate = TestGate::with(&kept::borrowed(&settings)).await;
+    let gate = TestGate::with(&backing_store::borrowed(&settings)).await;
     let theirs = json!({
         "PartitionKey": AGENT,
         "RowKey": "4f4dbd79",
@@ -601,11 +601,11 @@ async fn a_row_of_the_predecessor_is_told_as_such_and_never_judged() {
 
 /// A gate on tables behind a proxy, and others on the same tables.
 async fn gates<const N: usize>() -> (Proxy, [TestGate; N]) {
-    let proxy = Proxy::before(azurite().port).await;
-    let settings = kept::tables(proxy.port);
+    let proxy = Proxy::start(azurite().port).await;
+    let settings = backing_store::tables(proxy.port);
     let mut gates = Vec::new();
     for _ in 0..N {
-        gates.push(TestGate::with(&kept::borrowed(&settings)).await);
+        gates.push(TestGate::with(&backing_store::borrowed(&settings)).await);
     }
     (proxy, gates.try_into().ok().unwrap())
 }
@@ -625,7 +625,7 @@ async fn each_step_of_a_life_costs_what_it_must() {
     gate.ask().await;
     let spent = || {
         let operations = operations(&proxy);
-        proxy.forget();
+        proxy.clear();
         operations
     };
     spent();
@@ -731,9 +731,9 @@ async fn an_outage_is_a_503_for_everybody_and_passes() {
 /// The row in docs/storage.md is one that was stored: it has the columns and types of this one.
 #[tokio::test]
 async fn the_documented_row_is_a_real_one() {
-    let settings = kept::tables(azurite().port);
+    let settings = backing_store::tables(azurite().port);
     let table = Table::of(azurite().port, &settings[2].1);
-    let gate = TestGate::with(&kept::borrowed(&settings)).await;
+    let gate = TestGate::with(&backing_store::borrowed(&settings)).await;
     let mut new = request();
     new.approver_emails = vec![ALICE.to_owned()];
     new.reason = Some("Left the company on 30 September.".to_owned());

@@ -6,9 +6,9 @@ use human_oversight_client::types::{Approval, Withdrawal};
 use serde_json::{Value, json};
 
 use crate::azurite::{Table, azurite};
+use crate::backing_store;
 use crate::claim::claim;
 use crate::harness::{ALICE, BOB, TestGate};
-use crate::kept;
 use crate::outcome::report;
 use crate::process::binary;
 
@@ -21,8 +21,8 @@ enum Who {
 
 /// What it printed, on both streams, and its exit code.
 async fn verify(gate: &TestGate, who: Who, more: &[&str]) -> (String, i32) {
-    let settings = kept::settings(gate.dir.path());
-    verify_with(gate, who, more, &kept::borrowed(&settings)).await
+    let settings = backing_store::settings(gate.dir.path());
+    verify_with(gate, who, more, &backing_store::borrowed(&settings)).await
 }
 
 async fn verify_with(
@@ -210,7 +210,7 @@ async fn every_row_that_somebody_changed_is_named() {
         })
         .await;
         for (who, found) in [
-            (Who::Operator, "not as it was sealed"),
+            (Who::Operator, "does not match its row MAC"),
             (Who::Auditor, found),
         ] {
             let (said, code) = verify(&gate, who, &[]).await;
@@ -265,13 +265,13 @@ async fn another_gates_keys_prove_nothing_and_bad_ones_are_told() {
     );
 
     // Seals of keys that are not there any more are nobody's.
-    let mut settings = kept::settings(gate.dir.path());
+    let mut settings = backing_store::settings(gate.dir.path());
     settings.retain(|(name, _)| *name != "HO_LINK_KEYS");
     settings.push((
         "HO_LINK_KEYS",
-        human_oversight::keys::keyring::fresh_link_key(),
+        human_oversight::keys::keyring::generate_link_key(),
     ));
-    let settings = kept::borrowed(&settings);
+    let settings = backing_store::borrowed(&settings);
     let (said, code) = verify_with(&gate, Who::Operator, &[], &settings).await;
     assert_eq!(code, 1);
     assert!(
@@ -289,13 +289,19 @@ async fn another_gates_keys_prove_nothing_and_bad_ones_are_told() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_predecessors_rows_are_counted_apart() {
-    let settings = kept::tables(azurite().port);
-    let gate = TestGate::with(&kept::borrowed(&settings)).await;
+    let settings = backing_store::tables(azurite().port);
+    let gate = TestGate::with(&backing_store::borrowed(&settings)).await;
     gate.ask().await;
     let table = Table::of(azurite().port, &settings[2].1);
-    let theirs = kept::predecessors_row();
+    let theirs = backing_store::legacy_row();
     table.put(&theirs).await;
-    let (said, code) = verify_with(&gate, Who::Operator, &[], &kept::borrowed(&settings)).await;
+    let (said, code) = verify_with(
+        &gate,
+        Who::Operator,
+        &[],
+        &backing_store::borrowed(&settings),
+    )
+    .await;
     assert_eq!(code, 0, "{said}");
     assert!(said.starts_with("2 rows: 0 decisions proved by their receipts, 1 rows of the pre"));
 }

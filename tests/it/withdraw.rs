@@ -8,7 +8,7 @@ use reqwest::StatusCode;
 use crate::harness::{ALICE, TestGate};
 
 #[tokio::test]
-async fn an_agent_takes_its_request_back_and_nobody_can_decide_it() {
+async fn a_withdrawn_request_cannot_be_decided() {
     let gate = TestGate::start().await;
     let approval = gate.ask().await;
     let question = gate.question(&approval, ALICE);
@@ -35,7 +35,7 @@ async fn an_agent_takes_its_request_back_and_nobody_can_decide_it() {
 }
 
 #[tokio::test]
-async fn a_body_is_not_needed_and_a_decision_is_not_undone() {
+async fn withdrawing_needs_no_body_and_undoes_no_decision() {
     let gate = TestGate::start().await;
     let (one, two, three) = (gate.ask().await, gate.ask().await, gate.ask().await);
     let withdraw = async |id: &str| {

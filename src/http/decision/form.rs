@@ -11,7 +11,7 @@ use crate::http::json;
 /// The maximum length of a comment, in characters.
 const COMMENT_CHARS: usize = 2_000;
 
-/// The link token in the form, and the form.
+/// Reads the form, and the link token in it.
 pub(super) async fn read(body: Body) -> Result<(String, DecisionForm), Error> {
     let body = json::read(body).await?;
     let body = std::str::from_utf8(&body)
@@ -28,7 +28,7 @@ pub(super) async fn read(body: Body) -> Result<(String, DecisionForm), Error> {
             ));
         }
     };
-    let comment = comment(&parameter(body, "comment").unwrap_or_default());
+    let comment = clean_comment(&parameter(body, "comment").unwrap_or_default());
     if comment.chars().count() > COMMENT_CHARS {
         let limit = format!("A comment may have at most {COMMENT_CHARS} characters.");
         return Err(Error::BadRequest(limit));
@@ -44,8 +44,8 @@ pub(super) async fn read(body: Body) -> Result<(String, DecisionForm), Error> {
     Ok((link, form))
 }
 
-/// Without control characters, which people cannot see and models have no use for.
-fn comment(typed: &str) -> String {
+/// Removes control characters: they are invisible to people.
+fn clean_comment(typed: &str) -> String {
     typed
         .replace("\r\n", "\n")
         .trim()

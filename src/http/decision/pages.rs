@@ -1,4 +1,4 @@
-//! The pages of a decision: the request with its form, the result, or why there is nothing to decide.
+//! The pages of a decision: the request with its form, the result, and errors.
 
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -9,10 +9,10 @@ use crate::domain::{Approval, Assurance, DecisionResult, Status};
 use crate::http::error::Error;
 use crate::http::extract::Id;
 use crate::http::page::{page, page_style};
-use crate::render::{self, DecisionPage};
+use crate::render::{self, DecisionPage, Identification};
 use crate::reveal;
 
-fn status(result: DecisionResult) -> StatusCode {
+fn status_code(result: DecisionResult) -> StatusCode {
     match result {
         DecisionResult::Recorded => StatusCode::OK,
         DecisionResult::AlreadyClosed | DecisionResult::Stale => StatusCode::CONFLICT,
@@ -23,8 +23,8 @@ fn status(result: DecisionResult) -> StatusCode {
     }
 }
 
-fn words(result: DecisionResult) -> Option<String> {
-    let words = match result {
+fn message(result: DecisionResult) -> Option<String> {
+    let message = match result {
         DecisionResult::Recorded => return None,
         DecisionResult::AlreadyClosed => "Your answer came second: this request is closed.",
         DecisionResult::Late => "Your answer came too late and changed nothing.",
@@ -47,10 +47,10 @@ fn words(result: DecisionResult) -> Option<String> {
             ));
         }
     };
-    Some(words.to_owned())
+    Some(message.to_owned())
 }
 
-/// The request, with the result of the last form and the comment typed into it.
+/// The page of the request, with the result and the comment of the last form.
 pub(super) fn show(
     app: &App,
     approval: &Approval,
@@ -63,19 +63,19 @@ pub(super) fn show(
 ) -> Response {
     let now = app.now();
     let pending = approval.status(now) == Status::Pending;
-    let message = result.and_then(words);
-    let mut shown = DecisionPage::new(approval, approver, now, page_style(app));
+    let message = result.and_then(message);
+    let mut decision_page = DecisionPage::new(approval, approver, now, page_style(app));
     if pending {
         let keys = &app.link_keys;
         let link = keys.link_token(approval, approver);
         let tokens = link.zip(keys.csrf_token(approval, approver));
-        shown.form = tokens.map(|(link, token)| render::Form {
+        decision_page.form = tokens.map(|(link, token)| render::Form {
             action: format!("/api/decision/{}", approval.request.id),
             token,
             comment: comment.unwrap_or_default(),
-            proof: match assurance {
-                Assurance::Entra(_) => render::Proof::SignedIn,
-                Assurance::Link => render::Proof::Link {
+            identification: match assurance {
+                Assurance::Entra(_) => Identification::SignedIn,
+                Assurance::Link => Identification::Link {
                     link,
                     locked: approval.approvers[approver].is_locked(),
                 },
@@ -84,17 +84,17 @@ pub(super) fn show(
         });
     }
     // Show the error next to the form, if there is one.
-    shown.notice = message.filter(|_| shown.form.is_none());
+    decision_page.notice = message.filter(|_| decision_page.form.is_none());
     let code = match (result, approval.status(now)) {
         (None, Status::Timeout) => StatusCode::GONE,
         (None, _) => StatusCode::OK,
-        (Some(result), _) => status(result),
+        (Some(result), _) => status_code(result),
     };
-    page(code, "", shown.html())
+    page(code, "", decision_page.render_html())
 }
 
-/// A page that says why there is nothing to decide here, and what to do about it.
-pub(super) fn failed(app: &App, caller: &Caller, id: Option<Id>, error: Error) -> Response {
+/// The page of an error, with the next step for the person.
+pub(super) fn show_error(app: &App, caller: &Caller, id: Option<Id>, error: Error) -> Response {
     let error = match error {
         Error::NotFound | Error::Conflict(_) => caller.not_found().into(),
         // Hidden from a caller without a link who has not signed in.
@@ -104,64 +104,9 @@ pub(super) fn failed(app: &App, caller: &Caller, id: Option<Id>, error: Error) -
         },
         error => error,
     };
-    let mut switch = None;
-    let (heading, text) = match &error {
-        Error::SignIn(NotSignedIn::Nobody) => {
-            switch = Some(("Sign in", "login/aad?post_login_redirect_uri"));
-            (
-                "Please sign in",
-                "Whoever decides here is known by signing in. You will come back to this page; \
-                 nothing is recorded before.",
-            )
-        }
-        Error::SignIn(why) => {
-            switch = Some(ANOTHER_ACCOUNT);
-            let text = match why {
-                NotSignedIn::Outsider => {
-                    "You are signed in as a guest, or with an account of another organization. \
-                     Only members of this one can decide."
-                }
-                NotSignedIn::Program => {
-                    "This was sent by a program. Only people decide, signed in with a browser."
-                }
-                _ => "It is not clear who has signed in. Please tell whoever operates this gate.",
-            };
-            ("Nobody can decide like this", text)
-        }
-        Error::NotFound if caller.member.is_some() => {
-            switch = Some(ANOTHER_ACCOUNT);
-            (
-                "This link does not open anything for you",
-                "Open the link from your own mail as a whole, and be signed in with the account \
-                 that was asked.",
-            )
-        }
-        Error::NotFound => (
-            "This link does not open anything",
-            "It may be incomplete or out of date. Open it from the mail once more, as a whole.",
-        ),
-        Error::Integrity(_) => (
-            "This request cannot be trusted",
-            "What is stored contradicts its own proof, so nobody can decide about it. Nothing runs. \
-             Please tell whoever operates this gate.",
-        ),
-        Error::Unavailable(_) => (
-            "Please try again in a minute",
-            "The gate cannot reach its store just now. Your link stays valid: open it again to see \
-             whether your answer was recorded.",
-        ),
-        Error::Forbidden(_) => (
-            "Nothing was recorded",
-            "The answer did not come from the page in your mail. Open the link in the mail and \
-             decide there.",
-        ),
-        _ => (
-            "Nothing was recorded",
-            "The answer was not complete. Open the link in the mail again.",
-        ),
-    };
-    // The person presses it: a page that went there by itself would take every scanner along.
-    let link = switch.zip(id).map(|((label, path), Id(id))| {
+    let (heading, text, sign_in) = explain(&error, caller);
+    // A link, not a redirect, which would also send every link scanner there.
+    let link = sign_in.zip(id).map(|((label, path), Id(id))| {
         let href = format!("/.auth/{path}=/api/decision/{id}");
         (label, href)
     });
@@ -171,25 +116,91 @@ pub(super) fn failed(app: &App, caller: &Caller, id: Option<Id>, error: Error) -
     };
     let text = format!("{text}{signed_in}");
     let status = error.status();
-    let text = render::message_page(heading, &text, link, page_style(app));
+    let text = render::render_message(heading, &text, link, page_style(app));
     let mut response = page(status, "", text);
     if status == StatusCode::SERVICE_UNAVAILABLE {
         response
             .headers_mut()
             .insert(header::RETRY_AFTER, 60.into());
     }
-    // For the log; the page stays as it is.
+    // For the log.
     response.extensions_mut().insert(error);
     response
 }
 
-const ANOTHER_ACCOUNT: (&str, &str) = (
+/// A link to the platform's sign-in: its label, and its path under `/.auth/`.
+type SignInLink = (&'static str, &'static str);
+
+const SIGN_IN: SignInLink = ("Sign in", "login/aad?post_login_redirect_uri");
+
+const ANOTHER_ACCOUNT: SignInLink = (
     "Sign in with another account",
     "logout?post_logout_redirect_uri",
 );
 
-/// After a decision the browser asks for the page, so that reloading it sends nothing again.
-pub(super) fn see_other(approval: &Approval, link: &str) -> Response {
+/// The heading and text of an error page, and its link to the sign-in.
+fn explain(error: &Error, caller: &Caller) -> (&'static str, &'static str, Option<SignInLink>) {
+    match error {
+        Error::SignIn(NotSignedIn::Anonymous) => (
+            "Please sign in",
+            "Whoever decides here is known by signing in. You will come back to this page; \
+             nothing is recorded before.",
+            Some(SIGN_IN),
+        ),
+        Error::SignIn(why) => {
+            let text = match why {
+                NotSignedIn::Outsider => {
+                    "You are signed in as a guest, or with an account of another organization. \
+                     Only members of this one can decide."
+                }
+                NotSignedIn::Program => {
+                    "This was sent by a program. Only people decide, signed in with a browser."
+                }
+                NotSignedIn::Anonymous | NotSignedIn::Invalid => {
+                    "It is not clear who has signed in. Please tell whoever operates this gate."
+                }
+            };
+            ("Nobody can decide like this", text, Some(ANOTHER_ACCOUNT))
+        }
+        Error::NotFound if caller.member.is_some() => (
+            "This link does not open anything for you",
+            "Open the link from your own mail as a whole, and be signed in with the account \
+             that was asked.",
+            Some(ANOTHER_ACCOUNT),
+        ),
+        Error::NotFound => (
+            "This link does not open anything",
+            "It may be incomplete or out of date. Open it from the mail once more, as a whole.",
+            None,
+        ),
+        Error::Integrity(_) => (
+            "This request cannot be trusted",
+            "What is stored contradicts its own proof, so nobody can decide about it. Nothing runs. \
+             Please tell whoever operates this gate.",
+            None,
+        ),
+        Error::Unavailable(_) => (
+            "Please try again in a minute",
+            "The gate cannot reach its store just now. Your link stays valid: open it again to see \
+             whether your answer was recorded.",
+            None,
+        ),
+        Error::Forbidden(_) => (
+            "Nothing was recorded",
+            "The answer did not come from the page in your mail. Open the link in the mail and \
+             decide there.",
+            None,
+        ),
+        _ => (
+            "Nothing was recorded",
+            "The answer was not complete. Open the link in the mail again.",
+            None,
+        ),
+    }
+}
+
+/// Redirects to the page after a decision, so that reloading it does not submit the form again.
+pub(super) fn redirect(approval: &Approval, link: &str) -> Response {
     let mut location = format!("/api/decision/{}", approval.request.id);
     if !link.is_empty() {
         let mut query = form_urlencoded::Serializer::new(String::new());

@@ -60,7 +60,7 @@ where
 /// At least as long as the service asks for.
 fn pause(tries: u32, fault: &Fault) -> Duration {
     let longest = PAUSE * 2_u32.pow(tries.min(5) - 1);
-    let jitter = f64::from(keyring::random::<1>()[0]) / 512.0;
+    let jitter = f64::from(keyring::random_bytes::<1>()[0]) / 512.0;
     let pause = longest.mul_f64(1.0 - jitter);
     match fault {
         Fault::Busy {

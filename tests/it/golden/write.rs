@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::cases::{Case, Mail, cases, escaped_id};
 use super::{Backend, Player, Secrets, columns, folder, keys};
 use crate::azurite::{Table, azurite};
-use crate::kept;
+use crate::backing_store;
 use crate::proxy::Proxy;
 use crate::smtp::{Smtp, SmtpFault};
 use human_oversight::values::Timestamp;
@@ -36,8 +36,8 @@ impl Place {
                 (vec![("HO_STORE", store)], None)
             }
             Backend::Tables => {
-                let proxy = Proxy::before(azurite().port).await;
-                (kept::tables(proxy.port).to_vec(), Some(proxy))
+                let proxy = Proxy::start(azurite().port).await;
+                (backing_store::tables(proxy.port).to_vec(), Some(proxy))
             }
         };
         settings.retain(|(name, _)| !name.ends_with("_KEYS"));

@@ -16,7 +16,7 @@ use tokio::net::TcpListener;
 use super::dice::{Case, Dice, corpus, first, inputs};
 use super::{cases, record};
 use crate::acs::{self, Acs};
-use crate::client::door_in_the_middle;
+use crate::client::intercepting_url;
 use crate::harness::{AGENT, ALICE, TestGate, request};
 
 /// Whatever a mail system answers, the agent has its request, and the log repeats nothing (that looks
@@ -112,7 +112,7 @@ async fn no_answer_that_was_changed_runs_what_its_receipt_does_not_say() {
     let all = cases(60, 1_500);
     let answers: Arc<Mutex<(Dice, Vec<Value>)>> = Arc::new(Mutex::new((Dice(0), Vec::new())));
     let changing = answers.clone();
-    let between = door_in_the_middle(
+    let between = intercepting_url(
         &gate,
         |_, body| body,
         move |path, status, body| {

@@ -21,10 +21,10 @@ use tokio::time::sleep;
 use super::dice::{self, Dice};
 use super::{cases, record};
 use crate::azurite::azurite;
+use crate::backing_store::{borrowed, tables};
+use crate::end_to_end;
 use crate::harness::{ALICE, BOB, Mail, Question, TestGate, question, request};
 use crate::host::{Health, KEY};
-use crate::kept::{borrowed, tables};
-use crate::life;
 use crate::process::decide_at;
 
 /// So many agents are at it at once.
@@ -92,7 +92,7 @@ async fn kill_loop(name: &str, dir: TempDir, settings: &[(&str, &str)], kills: u
     let mut killed = 0;
     while killed < kills || !enough(&agents) {
         assert!(killed < 10 * kills, "too little happens between the kills");
-        let mut host = life::host(dir.path(), None, settings).await;
+        let mut host = end_to_end::host(dir.path(), None, settings).await;
         agents.url = host.url.clone();
         agents.stop = AtomicBool::new(false);
         let shared = Arc::new(agents);

@@ -220,11 +220,11 @@ async fn a_mail_server_that_says_nothing_holds_up_no_agent() {
         assert_eq!(approval.status, Status::Pending);
         assert_eq!(approval.deliverable, Deliverable::None);
     }
-    assert_eq!(smtp.mails().len(), 0, "the answers did not wait for it");
+    assert_eq!(smtp.received().len(), 0, "the answers did not wait for it");
     smtp.always(None);
     let mut sweeps = 0;
-    while smtp.mails().len() < asked.len() {
-        assert!(sweeps < 20, "{} of {all} mails", smtp.mails().len());
+    while smtp.received().len() < asked.len() {
+        assert!(sweeps < 20, "{} of {all} mails", smtp.received().len());
         gate.pass(Duration::from_secs(60));
         gate.sweep().await;
         sweeps += 1;
@@ -236,12 +236,12 @@ async fn a_mail_server_that_says_nothing_holds_up_no_agent() {
             (Status::Pending, Deliverable::Ok)
         );
     }
-    assert_eq!(smtp.mails().len(), asked.len(), "one mail each");
+    assert_eq!(smtp.received().len(), asked.len(), "one mail each");
     record(
         "load_silent_mail_server",
         &[
             ("submits", all),
-            ("mails", smtp.mails().len() as u64),
+            ("mails", smtp.received().len() as u64),
             ("sweeps", sweeps),
         ],
     );

@@ -17,7 +17,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
-use crate::forms::{decide, mistype_code};
+use crate::forms::{decide, submit_wrong_code};
 
 use super::{cases, record};
 
@@ -131,7 +131,7 @@ impl Life {
                 decide(approval, who, verdict, RUN_WITHIN, *now);
             }
             Move::MistypeCode(who) if approval.approvers[who].is_locked() => {}
-            Move::MistypeCode(who) => mistype_code(approval, who, *now),
+            Move::MistypeCode(who) => submit_wrong_code(approval, who, *now),
             Move::AnswerLate(_, _) if approval.status(*now) != Status::Timeout => {}
             Move::AnswerLate(who, verdict) => {
                 decide(approval, who, verdict, RUN_WITHIN, *now);

@@ -40,7 +40,7 @@ fn text(bytes: &[u8]) -> String {
 
 #[test]
 fn no_receipt_but_the_genuine_one_is_verified() {
-    let keys = keyring::parse(&keyring::fresh_receipt_key()).unwrap();
+    let keys = keyring::parse(&keyring::generate_receipt_key()).unwrap();
     let keys = ReceiptKeys::new(&keys).unwrap();
     let mut asked = approval("agent", "1");
     let yes = form(0, Verdict::Approve, None);
@@ -207,21 +207,21 @@ fn nobody_signs_in_by_a_principal_that_makes_no_sense() {
     let tenant = "00000000-0000-4000-8000-000000000001";
     let sign_in = SignIn {
         tenant: tenant.parse().unwrap(),
-        needed: SignInPolicy::Always,
+        policy: SignInPolicy::Always,
     };
     let members = AtomicU64::new(0);
     each("principal", cases(20_000, 3_000_000), &[], |dice, input| {
         let mut principal = text(&input);
         if let Ok(bytes) = BASE64.decode(&input) {
             let bytes = dice.garble(&bytes);
-            if sign_in.member(&BASE64.encode(&bytes)).is_ok() {
+            if sign_in.parse_member(&BASE64.encode(&bytes)).is_ok() {
                 // A member is in our directory, and says so.
                 assert!(text(&bytes).contains(tenant), "{}", text(&bytes));
                 members.fetch_add(1, Ordering::Relaxed);
             }
             principal = BASE64.encode(bytes).replace('=', "");
         }
-        sign_in.member(&principal).ok();
+        sign_in.parse_member(&principal).ok();
     });
     assert!(members.into_inner() > 0, "the faults leave nothing to read");
 }

@@ -1,4 +1,4 @@
-//! What the report and the gate must agree on: the table, its columns and their types, and every word.
+//! The contract between report and gate: the table, its columns and their types, and every status word.
 
 use std::collections::BTreeSet;
 
@@ -8,9 +8,9 @@ use serde_json::Value;
 use super::Files;
 use super::model::Model;
 
-/// Where the report does not fit to the rows, which the gate wrote and which have all that it can write.
+/// Differences between the report and the rows, which contain every value that a gate can write.
 pub(super) fn breaches(files: &Files, rows: &[Value]) -> Vec<String> {
-    let model = Model::of(files);
+    let model = Model::parse(files);
     let table = model.approvals();
     let mut breaches = Vec::new();
     let any = |name: &str| rows.iter().any(|row| row.get(name).is_some());
@@ -29,14 +29,14 @@ pub(super) fn breaches(files: &Files, rows: &[Value]) -> Vec<String> {
         ("Status", "Status", "Status"),
         ("Execution", "ExecutionStatus", "ExecutionStatus"),
     ] {
-        let said = dax.iter().flat_map(|dax| words(dax, column));
-        let said: BTreeSet<String> = said.map(str::to_owned).collect();
+        let in_dax = dax.iter().flat_map(|dax| words(dax, column));
+        let in_dax: BTreeSet<String> = in_dax.map(str::to_owned).collect();
         let written = rows.iter().filter_map(|row| row[field].as_str());
         let written: BTreeSet<String> = written.map(str::to_owned).collect();
-        assert_eq!(written, documented(schema), "the rows have every word");
-        if said != written {
+        assert_eq!(written, documented(schema), "the rows contain every word");
+        if in_dax != written {
             breaches.push(format!(
-                "{column}: {said:?} in DAX, {written:?} in the rows"
+                "{column}: {in_dax:?} in DAX, {written:?} in the rows"
             ));
         }
     }
@@ -48,7 +48,7 @@ pub(super) fn breaches(files: &Files, rows: &[Value]) -> Vec<String> {
     breaches
 }
 
-/// The words that DAX compares this column with.
+/// The words with which DAX compares this column.
 fn words<'a>(dax: &'a str, column: &str) -> Vec<&'a str> {
     let name = format!("Approvals[{column}]");
     let mut words = Vec::new();
@@ -70,7 +70,7 @@ fn words<'a>(dax: &'a str, column: &str) -> Vec<&'a str> {
     words
 }
 
-/// The words that the interface's description has; its own tests hold the gate's answers against it.
+/// The words of openapi.json; openapi.rs compares the gate's responses with it.
 pub(super) fn documented(schema: &str) -> BTreeSet<String> {
     let document: Value =
         serde_json::from_str(include_str!("../../../src/http/openapi.json")).unwrap();

@@ -1,29 +1,28 @@
-//! What can be wrong with the project by itself: its files, what they name of each other, what people see,
-//! and Microsoft's JSON schemas.
+//! Faults of the project itself: its files, their references, what readers see, and Microsoft's JSON schemas.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
 use super::model::{Model, Table, unquoted};
-use super::schemas::by_schema;
+use super::schemas::validate;
 use super::{Files, MODEL, REPORT};
 
 pub(super) fn faults(files: &Files) -> Vec<String> {
     let mut faults = Vec::new();
     for (path, bytes) in &files.0 {
-        let said = in_file(path, bytes);
-        faults.extend(said.into_iter().map(|fault| format!("{path}: {fault}")));
+        let found = file_faults(path, bytes);
+        faults.extend(found.into_iter().map(|fault| format!("{path}: {fault}")));
     }
-    faults.extend(in_paths(files));
-    let model = Model::of(files);
-    faults.extend(in_pages(files, &model));
-    faults.extend(in_model(files, &model));
+    faults.extend(path_faults(files));
+    let model = Model::parse(files);
+    faults.extend(page_faults(files, &model));
+    faults.extend(model_faults(files, &model));
     faults
 }
 
-/// In any file: how it is written, and what must not be in it.
-fn in_file(path: &str, bytes: &[u8]) -> Vec<String> {
+/// Faults of any file: its encoding, forbidden content, its schema.
+fn file_faults(path: &str, bytes: &[u8]) -> Vec<String> {
     let Ok(text) = std::str::from_utf8(bytes) else {
         return vec!["not UTF-8".to_owned()];
     };
@@ -58,15 +57,15 @@ fn in_file(path: &str, bytes: &[u8]) -> Vec<String> {
         faults.push("what looks like a key".to_owned());
     }
     if !path.ends_with(".tmdl") && !path.contains("/StaticResources/") {
-        faults.extend(by_schema(text));
+        faults.extend(validate(text));
     }
     faults
 }
 
-/// What leads from file to file.
-fn in_paths(files: &Files) -> Vec<String> {
+/// Faults in references between files.
+fn path_faults(files: &Files) -> Vec<String> {
     let mut faults = Vec::new();
-    let mut leads_to = |from: &str, to: &str| {
+    let mut check_path = |from: &str, to: &str| {
         if !files.0.contains_key(to) {
             faults.push(format!("{from}: {to} leads nowhere"));
         }
@@ -74,18 +73,18 @@ fn in_paths(files: &Files) -> Vec<String> {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let project = files.json("ApprovalOversight.pbip");
     let report = text(&project["artifacts"][0]["report"]["path"]);
-    leads_to(
+    check_path(
         "ApprovalOversight.pbip",
         &format!("{report}/definition.pbir"),
     );
     let link = format!("{REPORT}/definition.pbir");
     let model = text(&files.json(&link)["datasetReference"]["byPath"]["path"]);
     let model = model.strip_prefix("../").unwrap_or_default();
-    leads_to(&link, &format!("{model}/definition.pbism"));
+    check_path(&link, &format!("{model}/definition.pbism"));
     let report = format!("{REPORT}/definition/report.json");
     let package = &files.json(&report)["resourcePackages"][0];
     let theme = text(&package["items"][0]["path"]);
-    leads_to(
+    check_path(
         &report,
         &format!(
             "{REPORT}/StaticResources/{}/{theme}",
@@ -93,13 +92,13 @@ fn in_paths(files: &Files) -> Vec<String> {
         ),
     );
     for folder in [REPORT, MODEL] {
-        leads_to("the project", &format!("{folder}/.platform"));
+        check_path("the project", &format!("{folder}/.platform"));
     }
     faults
 }
 
-/// What people see: pages and visuals, and the fields in them.
-fn in_pages(files: &Files, model: &Model) -> Vec<String> {
+/// Faults of pages and visuals, and of the fields in them.
+fn page_faults(files: &Files, model: &Model) -> Vec<String> {
     let mut faults = Vec::new();
     let folder = format!("{REPORT}/definition/pages/");
     let list = files.json(&format!("{folder}pages.json"));
@@ -166,14 +165,14 @@ fn in_pages(files: &Files, model: &Model) -> Vec<String> {
                 fault(format!("overlaps {other}"));
             }
             boxes.push((name.to_owned(), place));
-            in_fields(&visual, &sources(&visual), model, &mut fault);
+            check_fields(&visual, &aliases(&visual), model, &mut fault);
         }
     }
     faults
 }
 
-/// The short names that filters have for tables.
-fn sources(visual: &Value) -> BTreeMap<String, String> {
+/// The aliases of tables in filters.
+fn aliases(visual: &Value) -> BTreeMap<String, String> {
     let filters = visual["filterConfig"]["filters"].as_array();
     let from = filters
         .into_iter()
@@ -185,10 +184,10 @@ fn sources(visual: &Value) -> BTreeMap<String, String> {
         .collect()
 }
 
-/// Every field that is named anywhere in a visual.
-fn in_fields(
+/// Checks every field that a visual names.
+fn check_fields(
     value: &Value,
-    sources: &BTreeMap<String, String>,
+    aliases: &BTreeMap<String, String>,
     model: &Model,
     fault: &mut impl FnMut(String),
 ) {
@@ -202,7 +201,7 @@ fn in_fields(
             continue;
         };
         let source = &field["Expression"]["SourceRef"];
-        let short = || sources.get(source["Source"].as_str()?).map(String::as_str);
+        let short = || aliases.get(source["Source"].as_str()?).map(String::as_str);
         let table = source["Entity"].as_str().or_else(short).unwrap_or_default();
         let name = field["Property"].as_str().unwrap_or_default();
         if !has(model, kind == "Measure", table, name) {
@@ -221,7 +220,7 @@ fn in_fields(
         }
     }
     for child in children {
-        in_fields(child, sources, model, fault);
+        check_fields(child, aliases, model, fault);
     }
 }
 
@@ -236,8 +235,8 @@ fn has(model: &Model, measure: bool, table: &str, name: &str) -> bool {
     })
 }
 
-/// What has a time depend on the clock or the zone of whoever refreshes. `UtcNow` does not.
-const OF_THE_MACHINE: [&str; 6] = [
+/// Expressions that depend on the clock or the time zone of the machine. `UtcNow` does not.
+const MACHINE_DEPENDENT: [&str; 6] = [
     "LocalNow",
     "ToLocal",
     "LocalZone",
@@ -246,7 +245,7 @@ const OF_THE_MACHINE: [&str; 6] = [
     "TODAY (",
 ];
 
-fn in_model(files: &Files, model: &Model) -> Vec<String> {
+fn model_faults(files: &Files, model: &Model) -> Vec<String> {
     let mut faults = Vec::new();
     let listed = files.text(&format!("{MODEL}/definition/model.tmdl"));
     for table in &model.tables {
@@ -286,12 +285,15 @@ fn in_model(files: &Files, model: &Model) -> Vec<String> {
                 (!found).then(|| format!("no {what}{table}[{name}]"))
             }));
         }
-        let zoned = table.dax().chain([table.source.as_str()]);
-        let zoned =
-            zoned.flat_map(|text| OF_THE_MACHINE.iter().filter(|word| text.contains(**word)));
-        faults.extend(zoned.map(|word| format!("the time of the machine: {word}")));
+        let expressions = table.dax().chain([table.source.as_str()]);
+        let expressions = expressions.flat_map(|text| {
+            MACHINE_DEPENDENT
+                .iter()
+                .filter(|word| text.contains(**word))
+        });
+        faults.extend(expressions.map(|word| format!("the time of the machine: {word}")));
         if !table.is_calculated {
-            faults.extend(from_m(table));
+            faults.extend(m_faults(table));
         }
     }
     for ends in &model.relationships {
@@ -317,20 +319,20 @@ fn in_model(files: &Files, model: &Model) -> Vec<String> {
     faults
 }
 
-/// What M makes and the columns take, and as what.
-fn from_m(table: &Table) -> Vec<String> {
+/// Differences between what M loads and the columns with their types.
+fn m_faults(table: &Table) -> Vec<String> {
     let mut faults = Vec::new();
-    let sources: Vec<&str> = table
+    let aliases: Vec<&str> = table
         .columns
         .iter()
         .map(|c| c.property("sourceColumn"))
         .collect();
-    for source in sources.iter().filter(|source| !source.is_empty()) {
+    for source in aliases.iter().filter(|source| !source.is_empty()) {
         if !table.source.contains(&format!("\"{source}\"")) {
             faults.push(format!("M does not make {source}"));
         }
     }
-    // Before rows are expanded, and again by the time of the request itself.
+    // The filter runs before rows are expanded, and again on the time of the request.
     let at = |step: &str| table.source.find(step);
     let steps = [
         "each [Timestamp] >=",
@@ -371,7 +373,7 @@ fn from_m(table: &Table) -> Vec<String> {
 
 /// Each `Table[Column]` and `[Measure]` in DAX.
 fn references(dax: &str) -> impl Iterator<Item = (&str, &str)> {
-    // Every other piece is a text in quotes.
+    // Every second piece is a quoted text.
     let code = dax.split('"').step_by(2);
     code.flat_map(|code| {
         code.match_indices('[').filter_map(move |(at, _)| {

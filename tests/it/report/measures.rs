@@ -1,160 +1,32 @@
-//! The report's measures, computed over rows that a gate wrote into Azurite, rows that the predecessor
-//! left there, and some that somebody forged.
-//!
-//! The DAX is the report's own text, in an engine that is not Microsoft's. M runs nowhere here: `loaded`
-//! does what its text says, with the lists of columns that are in it.
+//! The report's measures, computed over rows in Azurite: of a gate, of the legacy Logic App, and forged.
 
 use std::collections::BTreeMap;
-use std::process::Stdio;
 
 use human_oversight::values::Timestamp;
 use serde_json::{Value, json};
-use tokio::io::AsyncWriteExt;
-use tokio::process::Command;
 
 use super::Files;
 use super::contract::{breaches, documented};
-use super::lives::{PAYMENTS, by_hand, lives};
-use super::model::{Item, Model, Table, unquoted};
+use super::engine::{Computed, compute, load_rows};
+use super::model::{Item, Model};
+use super::rows::{PAYMENTS, add_foreign_rows, create_requests};
 use crate::azurite::{self, azurite};
-use crate::harness::{ALICE, TestGate, repository};
-use crate::kept;
+use crate::backing_store;
+use crate::harness::{ALICE, TestGate};
 
-/// The rows as the report's M makes them: the columns that its lists name; text as time; whether a flag
-/// is there; nothing from before `since`.
-fn loaded(table: &Table, rows: &[Value], since: &str) -> Vec<Vec<Value>> {
-    let sources = table
-        .columns
-        .iter()
-        .map(|column| column.property("sourceColumn"));
-    let sources: Vec<&str> = sources.filter(|source| !source.is_empty()).collect();
-    let [times, flags] = ["Times", "Flags"].map(|list| table.list(list));
-    let cell = |row: &Value, source: &str| {
-        let text = row[source].as_str();
-        if times.contains(&source) {
-            let typed = row[format!("{source}@odata.type")] == "Edm.DateTime";
-            json!(text.map(|text| if typed {
-                text.trim_end_matches('Z')
-            } else {
-                &text[..19]
-            }))
-        } else if flags.contains(&source) {
-            json!(text.is_some())
-        } else {
-            json!(text.filter(|text| !text.is_empty()))
-        }
-    };
-    let at = sources
-        .iter()
-        .position(|source| *source == "RequestTimestamp")
-        .unwrap();
-    let rows = rows
-        .iter()
-        .filter(|row| row["Timestamp"].as_str().unwrap() >= since);
-    let rows = rows.map(|row| sources.iter().map(|source| cell(row, source)).collect());
-    rows.filter(|row: &Vec<Value>| row[at].as_str().unwrap() >= since)
-        .collect()
-}
-
-/// What the engine made of the model.
-struct Computed {
-    tables: Value,
-    /// The measures in each of the selections that were asked for.
-    measures: Vec<BTreeMap<String, Value>>,
-}
-
-impl Computed {
-    /// Of one of the rows of requests.
-    fn cell(&self, request: &str, column: &str) -> &Value {
-        let names = self.tables["columns"]["Approvals"].as_array().unwrap();
-        let at = |name: &str| names.iter().position(|n| n == name).unwrap();
-        let rows = self.tables["rows"]["Approvals"].as_array().unwrap();
-        let row = rows
-            .iter()
-            .find(|row| row[at("Request ID")] == request)
-            .unwrap();
-        &row[at(column)]
-    }
-}
-
-async fn compute(
-    model: &Model,
-    rows: &[Vec<Value>],
-    as_of: &str,
-    selections: &Value,
-) -> Result<Computed, String> {
-    let tools = repository().join(".tools/report/dax");
-    assert!(
-        tools.join("installed").is_file(),
-        "the engine for DAX is not installed: run scripts/test once"
-    );
-    let typed = |table: &Table| -> Vec<_> {
-        let loaded = table
-            .columns
-            .iter()
-            .filter(|column| column.expression.is_none());
-        let typed = loaded.map(|column| json!([column.name, column.property("dataType")]));
-        typed.collect()
-    };
-    let approvals = model.approvals();
-    let dax = |name: &str, dax: &Option<String>| Some((name.to_owned(), dax.clone()?));
-    let end = |end: &str| {
-        let (table, column) = end.split_once('.').unwrap();
-        json!([table, unquoted(column)])
-    };
-    let relationships = model
-        .relationships
-        .iter()
-        .map(|(from, to)| [end(from), end(to)]);
-    let calculated = approvals.columns.iter();
-    let calculated = calculated.filter_map(|column| dax(&column.name, &column.expression));
-    let measures = approvals.measures.iter();
-    let measures = measures.filter_map(|measure| dax(&measure.name, &measure.expression));
-    let tables = model.tables.iter().filter(|table| table.is_calculated);
-    let asked = json!({
-        "tables": {
-            "Approvals": {"columns": typed(approvals), "rows": rows},
-            "Refresh": {"columns": typed(model.table("Refresh").unwrap()), "rows": [[as_of]]},
-        },
-        "columns": calculated.map(|(name, dax)| json!(["Approvals", name, dax])).collect::<Vec<_>>(),
-        "calculated": tables.map(|t| (t.name.clone(), t.source.clone())).collect::<BTreeMap<_, _>>(),
-        "measures": measures.collect::<BTreeMap<_, _>>(),
-        "relationships": relationships.collect::<Vec<_>>(),
-        "selections": selections,
-    });
-    let mut python = Command::new(tools.join("bin/python"))
-        .args(["-B", "tests/report/dax/evaluate.py"])
-        .current_dir(repository())
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .kill_on_drop(true)
-        .spawn()
-        .unwrap();
-    let mut stdin = python.stdin.take().unwrap();
-    stdin.write_all(asked.to_string().as_bytes()).await.unwrap();
-    drop(stdin);
-    let said = python.wait_with_output().await.unwrap();
-    if !said.status.success() {
-        return Err(String::from_utf8(said.stderr).unwrap());
-    }
-    let mut tables: Value = serde_json::from_slice(&said.stdout).unwrap();
-    let measures = serde_json::from_value(tables["measures"].take()).unwrap();
-    Ok(Computed { tables, measures })
-}
-
-/// The minutes of each decision.
+/// The minutes from request to decision.
 fn durations<'a>(rows: impl Iterator<Item = &'a Value>) -> Vec<f64> {
     let time = |row: &Value, name: &str| Timestamp::parse(row[name].as_str().unwrap()).unwrap();
     let decided = rows.filter(|row| row["Approver"].is_string());
     let minutes = decided.map(|row| {
-        let [asked, answered] = ["RequestTimestamp", "ResponseTimestamp"].map(|n| time(row, n));
-        answered.since(asked).as_secs_f64() / 60.0
+        let [requested, responded] =
+            ["RequestTimestamp", "ResponseTimestamp"].map(|n| time(row, n));
+        responded.since(requested).as_secs_f64() / 60.0
     });
     minutes.collect()
 }
 
-/// The value that so many percent of the sorted ones do not exceed, between two of them if need be.
+/// The percentile of sorted values, interpolated linearly.
 fn percentile(sorted: &[f64], percent: usize) -> f64 {
     let place = percent * (sorted.len() - 1);
     let (low, rest) = (sorted[place / 100], place % 100);
@@ -170,26 +42,26 @@ fn is_close(computed: &Value, expected: &Value) -> bool {
 }
 
 #[tokio::test]
-async fn every_measure_is_right_over_rows_of_the_gate_and_of_its_predecessor() {
+async fn every_measure_is_right_over_gate_and_legacy_rows() {
     let files = Files::read();
-    let model = Model::of(&files);
-    let settings = kept::tables(azurite().port);
-    let settings = kept::borrowed(&settings);
+    let model = Model::parse(&files);
+    let settings = backing_store::tables(azurite().port);
+    let settings = backing_store::borrowed(&settings);
     let table = azurite::Table::of(azurite().port, settings[2].1);
     let gate = TestGate::with(&settings).await;
-    let last = lives(&gate, &settings).await;
+    let last = create_requests(&gate, &settings).await;
 
     let rows = table.rows().await;
     assert_eq!(rows.len(), 35);
     assert_eq!(breaches(&files, &rows), [] as [&str; 0]);
-    disagreements(&files, &rows);
+    assert_breaches_are_found(&files, &rows);
 
-    by_hand(&table, &rows).await;
+    add_foreign_rows(&table, &rows).await;
     let all = table.rows().await;
     let since = "2025-01-01T00:00:00";
     assert_eq!(model.parameters["Since"], "#date(2025, 1, 1)");
-    let loaded = loaded(model.approvals(), &all, since);
-    assert_eq!(loaded.len(), all.len() - 1, "one is from before");
+    let loaded = load_rows(model.approvals(), &all, since);
+    assert_eq!(loaded.len(), all.len() - 1, "one row is older");
     let as_of = last.request_timestamp.as_str().trim_end_matches('Z');
     let selections = json!([
         {},
@@ -199,7 +71,7 @@ async fn every_measure_is_right_over_rows_of_the_gate_and_of_its_predecessor() {
     ]);
     let computed = compute(&model, &loaded, as_of, &selections).await.unwrap();
 
-    // The Logic App's times are cut to the second.
+    // The legacy times are truncated to the second.
     let is_ours = |row: &&Value| row.get("RowSeal").is_some();
     let mut minutes = durations(all.iter().filter(is_ours));
     minutes.extend([111.0 / 60.0, 3.0 / 60.0]);
@@ -216,36 +88,38 @@ async fn every_measure_is_right_over_rows_of_the_gate_and_of_its_predecessor() {
         "Unsigned decisions": 2, "Busiest approver": ALICE, "Busiest approver share": 26.0 / 29.0,
         "Agents with one approver": 1,
     });
-    are(&computed.measures[0], &expected);
+    assert_measures(&computed.measures[0], &expected);
     assert_eq!(
         computed.measures[0].len(),
         expected.as_object().unwrap().len()
     );
-    are(
+    assert_measures(
         &computed.measures[1],
         &json!({
             "Requests": 9, "Approval rate": 0, "Rejection rate": 1, "Timeout rate": 0,
             "Busiest approver": ALICE, "Busiest approver share": 1, "Late answers": 0,
         }),
     );
-    // To choose a status in one visual does not change a rate in another.
-    are(
+    // A selected status does not change the rates.
+    assert_measures(
         &computed.measures[2],
         &json!({"Requests": 10, "Approval rate": 19.0 / 29.0}),
     );
-    are(
+    assert_measures(
         &computed.measures[3],
         &json!({
             "Requests": 3, "Approval rate": 0.5, "Timeout rate": 1.0 / 3.0, "Pending now": 0,
             "Unsigned decisions": 2, "Median minutes to decision": 57.0 / 60.0,
         }),
     );
-    in_rows(&computed, &all);
+    assert_columns(&computed, &all);
 
-    // No word in a measure could be another one.
-    let (wrong, right) = with_words_changed(model);
-    let computed = compute(&wrong, &loaded, as_of, &json!([{}])).await.unwrap();
-    for (changed, name) in right {
+    // Every measure changes if one of its words is replaced.
+    let (changed_model, originals) = replace_words(model);
+    let computed = compute(&changed_model, &loaded, as_of, &json!([{}]))
+        .await
+        .unwrap();
+    for (changed, name) in originals {
         let value = &computed.measures[0][&changed];
         assert!(
             !is_close(value, &expected[&name]),
@@ -253,23 +127,23 @@ async fn every_measure_is_right_over_rows_of_the_gate_and_of_its_predecessor() {
         );
     }
 
-    // A measure that is broken is said to be, not blank.
+    // A broken measure is an error, not blank.
     for (from, to) in [
         ("MEDIAN (", "MEAN ("),
         ("MEDIAN ( Approvals[", "MEDIAN ( Approvals[My "),
     ] {
-        let broken = Model::of(&files.with(super::APPROVALS, from, to));
-        let said = compute(&broken, &loaded, as_of, &selections).await;
+        let broken = Model::parse(&files.with(super::APPROVALS, from, to));
+        let output = compute(&broken, &loaded, as_of, &selections).await;
         assert!(
-            said.is_err_and(|said| said.contains("could not compute")),
+            output.is_err_and(|output| output.contains("could not compute")),
             "{to}"
         );
     }
 }
 
-/// The model with more measures: each that names a word, with each other word in its place. And which
-/// measure each of these was.
-fn with_words_changed(mut model: Model) -> (Model, Vec<(String, String)>) {
+/// Adds a copy of each measure for every replacement of a word in it; returns the model, and the original
+/// of each copy.
+fn replace_words(mut model: Model) -> (Model, Vec<(String, String)>) {
     let table = model
         .tables
         .iter_mut()
@@ -301,10 +175,10 @@ fn with_words_changed(mut model: Model) -> (Model, Vec<(String, String)>) {
     (model, changed)
 }
 
-/// Ways in which report and gate could come to disagree, and what is said then.
-fn disagreements(files: &Files, rows: &[Value]) {
+/// Checks that changes of the report which break the contract are found.
+fn assert_breaches_are_found(files: &Files, rows: &[Value]) {
     let parameters = format!("{}/definition/expressions.tmdl", super::MODEL);
-    for (path, from, to, said) in [
+    for (path, from, to, expected) in [
         (
             super::APPROVALS,
             "= \"Timeout\"",
@@ -343,21 +217,21 @@ fn disagreements(files: &Files, rows: &[Value]) {
             "the table is",
         ),
     ] {
-        // The word may be there more than once.
+        // The word may occur more than once.
         let mut changed = files.with(path, from, to);
         while from.starts_with("= ") && changed.text(path).contains(from) {
             changed = changed.with(path, from, to);
         }
         let found = breaches(&changed, rows);
         assert!(
-            found.iter().any(|breach| breach.contains(said)),
-            "{said}: {found:?}"
+            found.iter().any(|breach| breach.contains(expected)),
+            "{expected}: {found:?}"
         );
     }
 }
 
 #[track_caller]
-fn are(computed: &BTreeMap<String, Value>, expected: &Value) {
+fn assert_measures(computed: &BTreeMap<String, Value>, expected: &Value) {
     for (name, expected) in expected.as_object().unwrap() {
         let computed = &computed[name];
         assert!(
@@ -367,8 +241,8 @@ fn are(computed: &BTreeMap<String, Value>, expected: &Value) {
     }
 }
 
-/// The columns that are computed for each row.
-fn in_rows(computed: &Computed, rows: &[Value]) {
+/// Checks the calculated columns of single rows.
+fn assert_columns(computed: &Computed, rows: &[Value]) {
     for (column, expected) in [
         ("Requested date", json!("2025-05-06T00:00:00.000")),
         ("Requested at (UTC)", json!("2025-05-06T07:08:09.000")),
@@ -380,8 +254,11 @@ fn in_rows(computed: &Computed, rows: &[Value]) {
         ("Deadline (UTC)", json!(null)),
         ("Signed", json!(false)),
     ] {
-        let is = computed.cell("p1", column);
-        assert!(is_close(is, &expected), "{column}: {is}");
+        let computed_value = computed.cell("p1", column);
+        assert!(
+            is_close(computed_value, &expected),
+            "{column}: {computed_value}"
+        );
     }
     assert_eq!(computed.cell("p3", "Approver"), &json!(null));
     let mut exceptions: Vec<&str> = Vec::new();
@@ -414,8 +291,8 @@ fn in_rows(computed: &Computed, rows: &[Value]) {
 }
 
 #[tokio::test]
-async fn over_an_empty_table_every_counter_is_0() {
-    let model = Model::of(&Files::read());
+async fn every_counter_is_0_over_an_empty_table() {
+    let model = Model::parse(&Files::read());
     let as_of = "2026-11-22T10:11:12.345";
     let computed = compute(&model, &[], as_of, &json!([{}])).await.unwrap();
     let days = &computed.tables["rows"]["Calendar"];
@@ -426,7 +303,11 @@ async fn over_an_empty_table_every_counter_is_0() {
             (_, "#,0") => json!(0),
             _ => json!(null),
         };
-        let is = &computed.measures[0][&measure.name];
-        assert!(is_close(is, &expected), "{}: {is}", measure.name);
+        let computed_value = &computed.measures[0][&measure.name];
+        assert!(
+            is_close(computed_value, &expected),
+            "{}: {computed_value}",
+            measure.name
+        );
     }
 }

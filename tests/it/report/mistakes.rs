@@ -1,4 +1,4 @@
-//! Mistakes, each made in a copy of the project, and found.
+//! Mistakes in copies of the project, which the checks find.
 
 use super::faults::faults;
 use super::{APPROVALS, Files, MODEL, REPORT, microsofts_faults};
@@ -10,7 +10,7 @@ fn visual(page: &str, name: &str) -> String {
     format!("{REPORT}/definition/pages/{page}/visuals/{name}/visual.json")
 }
 
-/// One of each kind of mistake, in a copy: what is changed, and who says what of it.
+/// One mistake of each kind: the changed text, and a part of the expected fault.
 #[test]
 fn each_kind_of_mistake_is_found() {
     let files = Files::read();
@@ -22,9 +22,9 @@ fn each_kind_of_mistake_is_found() {
     let link = format!("{REPORT}/definition.pbir");
     let relationships = format!("{MODEL}/definition/relationships.tmdl");
     let parameters = format!("{MODEL}/definition/expressions.tmdl");
-    let of_model = format!("{MODEL}/definition/model.tmdl");
-    for (path, from, to, said) in [
-        // Where things are.
+    let model = format!("{MODEL}/definition/model.tmdl");
+    for (path, from, to, expected) in [
+        // Paths and names.
         (
             "ApprovalOversight.pbip",
             "Oversight.Report",
@@ -56,7 +56,7 @@ fn each_kind_of_mistake_is_found() {
             "1673d96d732f7b060490",
             "do not list the pages",
         ),
-        // What people see.
+        // What readers see.
         (
             &pie,
             "'Pie of the requests by status'",
@@ -71,7 +71,7 @@ fn each_kind_of_mistake_is_found() {
             r#""width": 3000"#,
             "leaves the page",
         ),
-        // What visuals name.
+        // Fields of visuals.
         (
             &pie,
             r#""Property": "Status""#,
@@ -179,7 +179,7 @@ fn each_kind_of_mistake_is_found() {
             "no column Approvals[Asked date]",
         ),
         (
-            &of_model,
+            &model,
             "ref table Calendar",
             "ref table Days",
             "does not list the table Calendar",
@@ -190,7 +190,7 @@ fn each_kind_of_mistake_is_found() {
             "contosodata01",
             "names an account",
         ),
-        // What must not be in it.
+        // Forbidden content.
         (APPROVALS, "table", "\u{feff}table", "byte order mark"),
         (&pie, "Pie of", "alice@example.com:", "an address"),
         (&parameters, "youraccount", "x?sv=1&sig=a%2Fb", "sig="),
@@ -218,13 +218,13 @@ fn each_kind_of_mistake_is_found() {
         (&pie, "\"visual\": {", "\"visual\": ", "not JSON"),
     ] {
         let found = faults(&files.with(path, from, to));
-        let is_found = found.iter().any(|fault| fault.contains(said));
+        let is_found = found.iter().any(|fault| fault.contains(expected));
         assert!(is_found, "{path}: {from} → {to}: {found:?}");
     }
-    let mut lost = files.clone();
-    lost.0.remove(&format!("{REPORT}/.platform"));
-    for (mistaken, said) in [
-        (lost, ".platform"),
+    let mut incomplete = files.clone();
+    incomplete.0.remove(&format!("{REPORT}/.platform"));
+    for (mistaken, expected) in [
+        (incomplete, ".platform"),
         (files.with(&pie, r#""Category""#, r#""Wedges""#), "Wedges"),
         (
             files.with(&visual(AUDIT, "by_agent"), r#""mode""#, r#""modus""#),
@@ -238,8 +238,8 @@ fn each_kind_of_mistake_is_found() {
     ] {
         let found = microsofts_faults(&mistaken);
         assert!(
-            found.iter().any(|fault| fault.contains(said)),
-            "{said}: {found:?}"
+            found.iter().any(|fault| fault.contains(expected)),
+            "{expected}: {found:?}"
         );
     }
 }

@@ -1,4 +1,4 @@
-//! The report's model, read from its TMDL as far as the checks need it.
+//! The report's semantic model, with those parts of its TMDL that the checks need.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ pub(crate) struct Model {
     pub(crate) tables: Vec<Table>,
     /// Each parameter with its default, as M.
     pub(crate) parameters: BTreeMap<String, String>,
-    /// From which column to which, as TMDL has them: `Approvals.'Requested date'`.
+    /// Pairs of columns as in TMDL, such as `Approvals.'Requested date'`.
     pub(crate) relationships: Vec<(String, String)>,
 }
 
@@ -32,7 +32,7 @@ pub(crate) struct Item {
 }
 
 impl Model {
-    pub(crate) fn of(files: &Files) -> Self {
+    pub(crate) fn parse(files: &Files) -> Self {
         let part = |name: &str| files.text(&format!("{}/definition/{name}", super::MODEL));
         let folder = format!("{}/definition/tables/", super::MODEL);
         let tables = files.below(&folder);
@@ -46,7 +46,7 @@ impl Model {
             ends.map(str::to_owned).collect()
         };
         Self {
-            tables: tables.map(|path| Table::of(files.text(path))).collect(),
+            tables: tables.map(|path| Table::parse(files.text(path))).collect(),
             parameters: parameters.collect(),
             relationships: ends("fromColumn: ")
                 .into_iter()
@@ -66,10 +66,10 @@ impl Model {
 }
 
 impl Table {
-    fn of(text: &str) -> Self {
+    fn parse(text: &str) -> Self {
         let mut table = Self::default();
         let mut description = String::new();
-        // What a line that is indented deeper goes on with.
+        // The item that deeper indented lines continue.
         let mut open = Open::Nothing;
         for line in text.lines() {
             let depth = line.bytes().take_while(|b| *b == b'\t').count();
@@ -79,18 +79,18 @@ impl Table {
                 (3.., _) => match open {
                     Open::Nothing => {}
                     Open::Source => push(&mut table.source, line),
-                    Open::Measure => table.measures.last_mut().unwrap().go_on(line),
-                    Open::Column => table.columns.last_mut().unwrap().go_on(line),
+                    Open::Measure => table.measures.last_mut().unwrap().append(line),
+                    Open::Column => table.columns.last_mut().unwrap().append(line),
                 },
                 (_, "///") => push(&mut description, rest),
                 (0, "table") => table.name = unquoted(rest).to_owned(),
                 (1, "measure") => {
-                    let item = Item::of(rest, std::mem::take(&mut description));
+                    let item = Item::parse(rest, std::mem::take(&mut description));
                     table.measures.push(item);
                     open = Open::Measure;
                 }
                 (1, "column") => {
-                    let item = Item::of(rest, std::mem::take(&mut description));
+                    let item = Item::parse(rest, std::mem::take(&mut description));
                     table.columns.push(item);
                     open = Open::Column;
                 }
@@ -115,7 +115,7 @@ impl Table {
         table
     }
 
-    /// One of the lists of columns that the table's M begins with.
+    /// One of the lists of columns at the start of the table's M.
     pub(crate) fn list(&self, name: &str) -> Vec<&str> {
         let head = format!("{name} = {{");
         let list = self
@@ -127,7 +127,7 @@ impl Table {
         names.map(|name| name.trim_matches('"')).collect()
     }
 
-    /// Every text of DAX in it.
+    /// Every DAX expression of the table.
     pub(crate) fn dax(&self) -> impl Iterator<Item = &str> {
         let items = self.measures.iter().chain(&self.columns);
         let items = items.filter_map(|item| item.expression.as_deref());
@@ -136,7 +136,7 @@ impl Table {
 }
 
 impl Item {
-    fn of(head: &str, description: String) -> Self {
+    fn parse(head: &str, description: String) -> Self {
         let (name, expression) = match head.split_once(" =") {
             Some((name, expression)) => (name, Some(expression.trim().to_owned())),
             None => (head, None),
@@ -149,7 +149,7 @@ impl Item {
         }
     }
 
-    fn go_on(&mut self, line: &str) {
+    fn append(&mut self, line: &str) {
         push(self.expression.get_or_insert_default(), line);
     }
 

@@ -1,4 +1,4 @@
-//! Microsoft's JSON schemas of the project's files, as tests/report/schemas has them.
+//! Microsoft's JSON schemas of the project's files, in tests/report/schemas.
 
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
@@ -8,8 +8,8 @@ use serde_json::Value;
 
 use crate::harness::repository;
 
-/// What Microsoft's schema says, the one that the file names.
-pub(super) fn by_schema(text: &str) -> Option<String> {
+/// The error of a file against the schema that it names.
+pub(super) fn validate(text: &str) -> Option<String> {
     static COMPILED: OnceLock<(Schemas, BTreeMap<String, SchemaIndex>)> = OnceLock::new();
     let (schemas, indices) = COMPILED.get_or_init(compiled);
     let Ok(json) = serde_json::from_str::<Value>(text) else {
@@ -19,8 +19,9 @@ pub(super) fn by_schema(text: &str) -> Option<String> {
     let Some(index) = indices.get(schema) else {
         return Some(format!("no such schema: {schema}"));
     };
-    let said = schemas.validate(&json, *index);
-    said.err()
+    let result = schemas.validate(&json, *index);
+    result
+        .err()
         .map(|error| format!("not as its schema wants it: {error:#}"))
 }
 
@@ -35,8 +36,8 @@ fn compiled() -> (Schemas, BTreeMap<String, SchemaIndex>) {
             if path.is_dir() {
                 folders.push(path);
             } else if path.extension().is_some_and(|ending| ending == "json") {
-                let under = path.strip_prefix(&root).unwrap().to_str().unwrap();
-                let url = format!("https://developer.microsoft.com/json-schemas/fabric/{under}");
+                let relative = path.strip_prefix(&root).unwrap().to_str().unwrap();
+                let url = format!("https://developer.microsoft.com/json-schemas/fabric/{relative}");
                 let schema = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
                 compiler.add_resource(&url, schema).unwrap();
                 urls.push(url);

@@ -45,8 +45,8 @@ impl Settings {
         });
         Self {
             config: config.unwrap(),
-            link_key: keyring::fresh_link_key(),
-            receipt_key: keyring::fresh_receipt_key(),
+            link_key: keyring::generate_link_key(),
+            receipt_key: keyring::generate_receipt_key(),
         }
     }
 

@@ -1,5 +1,5 @@
-//! The store under a test's gate, seen from behind: as a file, or as tables of Azurite.
-//! `HO_TEST_STORE=tables` chooses the tables.
+//! Direct access to the store under a test's gate, past the gate: an SQLite file, or tables of Azurite.
+//! `HO_TEST_STORE=tables` selects the tables.
 
 use std::path::{Path, PathBuf};
 
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::azurite::{self, Table};
 use crate::harness::ALICE;
 
-/// The settings of a gate whose tables, fresh ones, are at this port.
+/// The settings of a gate with new tables at this port.
 pub(crate) fn tables(port: u16) -> [(&'static str, String); 5] {
     [
         ("HO_STORE", "tables".to_owned()),
@@ -19,24 +19,24 @@ pub(crate) fn tables(port: u16) -> [(&'static str, String); 5] {
             azurite::connection_string(port),
         ),
         ("HO_TABLE", azurite::fresh_table()),
-        ("HO_LINK_KEYS", keyring::fresh_link_key()),
-        ("HO_RECEIPT_KEYS", keyring::fresh_receipt_key()),
+        ("HO_LINK_KEYS", keyring::generate_link_key()),
+        ("HO_RECEIPT_KEYS", keyring::generate_receipt_key()),
     ]
 }
 
-/// As gates take their settings.
+/// The settings as `TestGate` and `Process` take them.
 pub(crate) fn borrowed<'a>(settings: &'a [(&'static str, String)]) -> Vec<(&'a str, &'a str)> {
     let borrowed = settings.iter().map(|(name, value)| (*name, value.as_str()));
     borrowed.collect()
 }
 
-/// The settings with which a gate over this folder was started, as [`Kept::chosen`] told it.
+/// The settings of the store with which the gate over this folder was started.
 pub(crate) fn settings(dir: &Path) -> Vec<(&'static str, String)> {
-    Kept::chosen(dir).1
+    BackingStore::select(dir).1
 }
 
-/// A row as the predecessor left it.
-pub(crate) fn predecessors_row() -> Value {
+/// A row as the legacy Logic App wrote it.
+pub(crate) fn legacy_row() -> Value {
     json!({
         "PartitionKey": "User Manager", "RowKey": "their request's",
         "AgentName": "User Manager", "ActionDescription": "Delete User Account",
@@ -45,16 +45,16 @@ pub(crate) fn predecessors_row() -> Value {
     })
 }
 
-/// What a gate keeps: its file, or its table and the index of what is due.
-pub(crate) enum Kept {
+/// The store of a gate: its file, or its table and its due index.
+pub(crate) enum BackingStore {
     File(PathBuf),
     Tables(Box<[Table; 2]>),
 }
 
-impl Kept {
-    /// The store that the tests are to run on, for the gate whose folder is `dir`, and what that gate
-    /// must be told.
-    pub(crate) fn chosen(dir: &Path) -> (Self, Vec<(&'static str, String)>) {
+impl BackingStore {
+    /// The store that `HO_TEST_STORE` selects, for the gate whose folder is `dir`, and the settings of
+    /// that gate.
+    pub(crate) fn select(dir: &Path) -> (Self, Vec<(&'static str, String)>) {
         match std::env::var("HO_TEST_STORE").as_deref() {
             Err(_) | Ok("embedded") => (
                 Self::File(dir.join("approvals.db")),
@@ -62,8 +62,9 @@ impl Kept {
             ),
             Ok("tables") => {
                 let port = azurite::azurite().port;
-                // A gate that is started again over this folder finds the same.
-                let settings = tables(port).map(|(name, fresh)| (name, once(dir, name, fresh)));
+                // A gate that is restarted over this folder gets the same settings.
+                let settings =
+                    tables(port).map(|(name, fresh)| (name, load_or_store(dir, name, fresh)));
                 let table = &settings[2].1;
                 let open = Table::of(port, &format!("open{table}"));
                 let kept = Self::Tables(Box::new([Table::of(port, table), open]));
@@ -106,7 +107,7 @@ impl Kept {
         }
     }
 
-    /// Puts other columns into the row, and another time into the index.
+    /// Replaces the columns of a row, and its time in the due index.
     pub(crate) async fn put(&self, key: &str, due: Option<Timestamp>, mut entity: Value) {
         match self {
             Self::File(path) => {
@@ -133,7 +134,7 @@ impl Kept {
                         }
                     }
                 }
-                // As Azure has them: empty columns are none, and times say that they are.
+                // As Azure stores them: null columns are absent, and times have a type annotation.
                 let columns = entity.as_object_mut().unwrap();
                 columns.retain(|_, value| !value.is_null());
                 for (name, kind) in row.as_object().unwrap() {
@@ -150,8 +151,8 @@ impl Kept {
     }
 }
 
-/// What the folder keeps under this name, from the first time on.
-fn once(dir: &Path, name: &str, fresh: String) -> String {
+/// The value that the folder stores under this name; `fresh` is stored at the first call.
+fn load_or_store(dir: &Path, name: &str, fresh: String) -> String {
     let file = dir.join(name);
     std::fs::read_to_string(&file).unwrap_or_else(|_| {
         std::fs::write(&file, &fresh).unwrap();

@@ -1,6 +1,5 @@
-//! How each mail reads, word for word: tests/mails/ holds them, with what differs each time left out.
-//! `HO_UPDATE_MAILS=1 cargo test --test it mails::` writes them anew, to be read before they are
-//! committed.
+//! Snapshots of all emails, with placeholders for links, codes and times.
+//! docs/contributing.md says how to rewrite them.
 
 use std::time::Duration;
 
@@ -10,29 +9,29 @@ use serde_json::json;
 use crate::harness::{ALICE, BOB, Mail, TestGate, object, question, repository, request};
 
 #[tokio::test]
-async fn each_mail_reads_as_it_should() {
+async fn each_email_equals_its_snapshot() {
     let gate = TestGate::start().await;
-    let asked = gate.client.submit(&new("question")).await.unwrap();
-    show(&gate, &asked, "question", BOB);
+    let pending = gate.client.submit(&new("question")).await.unwrap();
+    check(&gate, &pending, "question", BOB);
     for (kind, minutes) in [("reminder", 31), ("lastreminder", 21)] {
         gate.pass(Duration::from_secs(minutes * 60));
         gate.sweep().await;
-        show(&gate, &asked, kind, BOB);
+        check(&gate, &pending, kind, BOB);
     }
     gate.pass(Duration::from_secs(3_600));
     gate.sweep().await;
-    show_outcome(&gate, &asked, "timeout");
+    check_outcome(&gate, &pending, "timeout");
 
     let approved = gate.client.submit(&new("approved")).await.unwrap();
     gate.approve(&approved, ALICE).await;
     gate.sweep().await;
-    show_outcome(&gate, &approved, "approved");
+    check_outcome(&gate, &approved, "approved");
 
     let rejected = gate.client.submit(&new("rejected")).await.unwrap();
     gate.reject(&rejected, ALICE, "Ask the owner first.\nThen ask again.")
         .await;
     gate.sweep().await;
-    show_outcome(&gate, &rejected, "rejected");
+    check_outcome(&gate, &rejected, "rejected");
 
     let withdrawn = gate.client.submit(&new("withdrawn")).await.unwrap();
     let withdrawal = Withdrawal { secret: None };
@@ -41,10 +40,10 @@ async fn each_mail_reads_as_it_should() {
         .await
         .unwrap();
     gate.sweep().await;
-    show_outcome(&gate, &withdrawn, "withdrawn");
+    check_outcome(&gate, &withdrawn, "withdrawn");
 }
 
-/// With something of everything that a mail can hold.
+/// A request with a value for every part of an email.
 fn new(name: &str) -> NewApproval {
     NewApproval {
         parameters: object(json!({
@@ -57,52 +56,52 @@ fn new(name: &str) -> NewApproval {
     }
 }
 
-fn show_outcome(gate: &TestGate, approval: &Approval, name: &str) {
-    let mails = gate.mails();
-    let note = mails.iter().find(|mail| {
+fn check_outcome(gate: &TestGate, approval: &Approval, name: &str) {
+    let emails = gate.mails();
+    let notice = emails.iter().find(|mail| {
         mail.to == BOB
             && mail.message_id.contains(".outcome@")
             && mail
                 .text
                 .contains(&format!("Request:   {}", correlation(approval)))
     });
-    compare(name, note.unwrap(), &mails, approval);
+    compare(name, notice.unwrap(), &emails, approval);
 }
 
-fn show(gate: &TestGate, approval: &Approval, kind: &str, address: &str) {
-    let mails = gate.mails();
-    let mail = mails.iter().find(|mail| {
+fn check(gate: &TestGate, approval: &Approval, kind: &str, address: &str) {
+    let emails = gate.mails();
+    let mail = emails.iter().find(|mail| {
         mail.to == address
             && mail.message_id.contains(&format!(".{kind}@"))
             && mail.text.contains(correlation(approval))
     });
-    compare(kind, mail.unwrap(), &mails, approval);
+    compare(kind, mail.unwrap(), &emails, approval);
 }
 
 fn correlation(approval: &Approval) -> &str {
     approval.id.split_once('.').unwrap().1
 }
 
-/// The subject and both texts, against what is kept.
-fn compare(name: &str, mail: &Mail, mails: &[Mail], approval: &Approval) {
-    let asked = question(mails, &approval.id, BOB);
+/// Compares the subject and both bodies with their snapshots.
+fn compare(name: &str, mail: &Mail, emails: &[Mail], approval: &Approval) {
+    let asked = question(emails, &approval.id, BOB);
     let plain = |text: &str| {
         let text = text.replace("\r\n", "\n").replace(&asked.link, "LINK");
         without_times(&text.replace(&asked.code, "CODE"))
     };
     let text = format!("Subject: {}\n\n{}", mail.subject, plain(&mail.text));
-    for (ending, read) in [("txt", text), ("html", plain(&mail.html))] {
+    for (ending, actual) in [("txt", text), ("html", plain(&mail.html))] {
         let file = repository().join(format!("tests/mails/{name}.{ending}"));
         if std::env::var_os("HO_UPDATE_MAILS").is_some() {
             std::fs::create_dir_all(file.parent().unwrap()).unwrap();
-            std::fs::write(&file, &read).unwrap();
+            std::fs::write(&file, &actual).unwrap();
         }
-        let kept = std::fs::read_to_string(&file).unwrap_or_default();
-        assert_eq!(read, kept, "{}", file.display());
+        let snapshot = std::fs::read_to_string(&file).unwrap_or_default();
+        assert_eq!(actual, snapshot, "{}", file.display());
     }
 }
 
-/// `22 November 2026, 17:30 UTC (59 minutes left)` is another one each time.
+/// Replaces times such as `22 November 2026, 17:30 UTC (59 minutes left)`.
 fn without_times(text: &str) -> String {
     let mut out = String::new();
     let mut parts = text.split(" UTC").peekable();

@@ -1,4 +1,4 @@
-//! `HO_AGENT_KEYS`: a function key speaks for its own agents alone.
+//! `HO_AGENT_KEYS`: a function key may act for its own agents only.
 
 use human_oversight_client::Client;
 use human_oversight_client::parameters::{hex, sha256};
@@ -8,7 +8,7 @@ use crate::harness::{ALICE, TestGate, http, request};
 use crate::host::KEY;
 
 #[tokio::test]
-async fn a_key_asks_sees_claims_reports_and_withdraws_for_its_own_agents_alone() {
+async fn a_function_key_works_for_its_own_agents_only() {
     let key = hex(&sha256(KEY.as_bytes()));
     let keys = format!("{key}=UserManager*");
     let gate = TestGate::with(&[("HO_AGENT_KEYS", &keys)]).await;
@@ -29,7 +29,7 @@ async fn a_key_asks_sees_claims_reports_and_withdraws_for_its_own_agents_alone()
     );
     assert_eq!(gate.stored().await.len(), 1);
 
-    // The same host, the same gate, and a key that the gate knows for another agent.
+    // Now the gate assigns the agent to another key than the one that calls.
     let foreign = format!("{}=UserManager*", hex(&sha256(b"another key")));
     let gate = TestGate::at(gate.dir, &[("HO_AGENT_KEYS", &foreign)]).await;
     let id = &approval.id;
@@ -51,7 +51,7 @@ async fn a_key_asks_sees_claims_reports_and_withdraws_for_its_own_agents_alone()
 }
 
 #[tokio::test]
-async fn the_key_may_be_in_the_query_as_the_host_takes_it() {
+async fn the_key_may_be_sent_in_the_query() {
     let keys = format!("{}=UserManagerAgent", hex(&sha256(b"in the query")));
     let gate = TestGate::with(&[("HO_AGENT_KEYS", &keys)]).await;
     let url = |code: &str| format!("http://{}/api/submit?code={code}", gate.handler);
@@ -65,6 +65,6 @@ async fn the_key_may_be_in_the_query_as_the_host_takes_it() {
     };
     assert_eq!(post("in%20the%20query").await, StatusCode::ACCEPTED);
     assert_eq!(post("another").await, StatusCode::FORBIDDEN);
-    let none = Client::new(&gate.direct(""), None).unwrap();
-    assert!(none.submit(&request()).await.is_err());
+    let without_key = Client::new(&gate.direct(""), None).unwrap();
+    assert!(without_key.submit(&request()).await.is_err());
 }

@@ -1,29 +1,30 @@
-//! The handler's life as the host lives it: the real binary, started, fed, killed and started again.
+//! End-to-end tests: the real binary as the custom handler of the stand-in host, started, called, killed and
+//! restarted.
+
+mod stand_in;
 
 use std::collections::BTreeMap;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Duration;
 
 use human_oversight_client::types::Status;
 use human_oversight_client::{Client, Gate, Outcome};
 use serde_json::json;
-use tempfile::TempDir;
 
 use crate::harness::{ALICE, Question, for_alice, http, mails, question, repository};
-use crate::host::{FunctionApp, Health, Host, Invocation, KEY, Level, Mode, Trigger, tick};
+use crate::host::{FunctionApp, Health, Host, Invocation, KEY, Level, Mode, tick};
 use crate::process::decide_at;
 
 const EXECUTABLE: &str = "AzureFunctionsJobHost__customHandler__description__defaultExecutablePath";
 
-/// A host over the checkout's own files and the binary that was built from it.
+/// A host with the function files of this repository and its binary.
 pub(crate) async fn host(dir: &Path, mode: Option<Mode>, more: &[(&str, &str)]) -> Host {
     let built = [(EXECUTABLE, env!("CARGO_BIN_EXE_human-oversight"))];
-    host_of(repository(), dir, mode, &[&built, more].concat()).await
+    host_for(repository(), dir, mode, &[&built, more].concat()).await
 }
 
-/// A host over the function app in the folder `root`, which keeps its data in `dir`.
-async fn host_of(root: &Path, dir: &Path, mode: Option<Mode>, more: &[(&str, &str)]) -> Host {
+/// A host with the function app in the folder `root`, whose gate stores its data in `dir`.
+async fn host_for(root: &Path, dir: &Path, mode: Option<Mode>, more: &[(&str, &str)]) -> Host {
     let store = format!("embedded:{}", dir.display());
     let mail = format!("file:{}", dir.join("mail").display());
     let settings = [
@@ -50,42 +51,42 @@ pub(crate) fn gate(host: &Host) -> Gate {
         .approvers([ALICE])
 }
 
-/// One approval, from the request to the outcome; and what the approver was mailed.
-pub(crate) async fn approved(gate: &Gate, host: &Host, dir: &Path) -> Question {
+/// Runs one approval from the submit to the outcome; returns the approver's email.
+pub(crate) async fn run_approval(gate: &Gate, host: &Host, dir: &Path) -> Question {
     let action = gate.action("Delete");
     let params = json!({"user_id": "1"});
     let pending = action.submit(&params).await.unwrap();
-    let asked = question(&mails(&dir.join("mail")), &pending.handle().id, ALICE);
+    let question = question(&mails(&dir.join("mail")), &pending.handle().id, ALICE);
     assert!(
-        asked.link.starts_with(&host.url),
-        "links go to the configured address"
+        question.link.starts_with(&host.url),
+        "links have the configured base URL"
     );
-    let form = format!("decision=approve&code={}&comment=Fine", asked.code);
-    assert_eq!(decide_at(&asked.link, &form).await.unwrap(), 303);
+    let form = format!("decision=approve&code={}&comment=Fine", question.code);
+    assert_eq!(decide_at(&question.link, &form).await.unwrap(), 303);
     assert_eq!(
         pending.run(&params, async |_| "ran").await,
         Outcome::Executed("ran")
     );
-    asked
+    question
 }
 
-/// How often each function has answered, as the host hears it: as soon as all have that are expected.
-pub(crate) async fn answered(
+/// Counts the calls of each function in the host's log, as soon as the expected ones are there.
+pub(crate) async fn count_calls(
     host: &Host,
     expected: &BTreeMap<String, usize>,
 ) -> BTreeMap<String, usize> {
     let so_far = || {
-        let mut answered = BTreeMap::new();
+        let mut counts = BTreeMap::new();
         for (_, line) in host.log() {
             let function = line.split_once("function=\"");
             let function = function.and_then(|(_, rest)| rest.split_once('"'));
             if let (true, Some((function, _))) = (line.contains(": answered "), function) {
-                *answered.entry(function.to_owned()).or_insert(0) += 1;
+                *counts.entry(function.to_owned()).or_insert(0) += 1;
             }
         }
-        answered
+        counts
     };
-    // An answer may be here before the line about it.
+    // A response may arrive before its log line.
     let logged = async {
         let has_come = |so_far: BTreeMap<String, usize>| {
             let mut expected = expected.iter();
@@ -100,9 +101,9 @@ pub(crate) async fn answered(
     so_far()
 }
 
-/// Everything that agents and approvers do, over a host whose gate keeps its data in `dir`.
-async fn whole_life(host: &Host, dir: &Path) {
-    approved(&gate(host), host, dir).await;
+/// Calls every function, at a host whose gate stores its data in `dir`.
+async fn call_every_function(host: &Host, dir: &Path) {
+    run_approval(&gate(host), host, dir).await;
     let withdrawn = client(host).submit(&for_alice()).await.unwrap();
     client(host)
         .withdraw(&withdrawn.id, &Default::default())
@@ -127,29 +128,29 @@ async fn whole_life(host: &Host, dir: &Path) {
         .into_iter()
         .map(|function| (function.name, 1))
         .collect();
-    answered(host, &all).await;
+    count_calls(host, &all).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_whole_life_over_a_host_that_proxies_and_one_that_forwards() {
+async fn every_function_works_behind_a_proxying_and_a_forwarding_host() {
     for mode in [Mode::Proxying, Mode::Forwarding] {
         let dir = tempfile::tempdir().unwrap();
         let host = host(dir.path(), Some(mode), &[]).await;
-        whole_life(&host, dir.path()).await;
+        call_every_function(&host, dir.path()).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "scripts/package --check runs it, on what it has packed"]
-async fn a_whole_life_of_the_package() {
+async fn every_function_of_the_package_works() {
     let package = std::env::var("HO_TEST_PACKAGE").unwrap();
     let dir = tempfile::tempdir().unwrap();
-    let host = host_of(Path::new(&package), dir.path(), None, &[]).await;
-    whole_life(&host, dir.path()).await;
+    let host = host_for(Path::new(&package), dir.path(), None, &[]).await;
+    call_every_function(&host, dir.path()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn routes_and_keys_are_the_hosts() {
+async fn the_host_enforces_routes_and_keys() {
     let dir = tempfile::tempdir().unwrap();
     let host = host(dir.path(), None, &[]).await;
     let http = http().build().unwrap();
@@ -179,7 +180,7 @@ async fn routes_and_keys_are_the_hosts() {
         (M::GET, "/api/keys", None, 200),
         (M::GET, "/api/openapi.json", None, 200),
         (M::GET, "/api/decision/YQ.b", None, 404),
-        // The timer's path and the inbox are for the host and the developer alone.
+        // The path of the timer and the inbox are not reachable through the host.
         (M::POST, "/sweep", Some(KEY), 404),
         (M::POST, "/api/sweep", Some(KEY), 404),
         (M::POST, "/api/../sweep", Some(KEY), 404),
@@ -200,7 +201,7 @@ async fn routes_and_keys_are_the_hosts() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn links_trust_no_header_and_principals_are_nobody() {
+async fn forwarding_and_principal_headers_are_ignored() {
     for mode in [Mode::Proxying, Mode::Forwarding] {
         let dir = tempfile::tempdir().unwrap();
         let host = host(
@@ -220,7 +221,7 @@ async fn links_trust_no_header_and_principals_are_nobody() {
         ] {
             headers.insert(name, "evil.example".parse().unwrap());
         }
-        // "alice@example.com is signed in", as anybody could send it.
+        // A forged principal of alice@example.com.
         headers.insert(
             "x-ms-client-principal",
             "eyJhdXRoX3R5cCI6ImFhZCJ9".parse().unwrap(),
@@ -239,26 +240,26 @@ async fn links_trust_no_header_and_principals_are_nobody() {
         let location = answer.headers()["location"].to_str().unwrap().to_owned();
         assert!(location.starts_with("/api/status/"), "{location}");
         let id = location.rsplit('/').next().unwrap();
-        let mails = mails(&dir.path().join("mail"));
-        let link = question(&mails, id, ALICE).link;
+        let emails = mails(&dir.path().join("mail"));
+        let link = question(&emails, id, ALICE).link;
         assert!(
             link.starts_with("https://gate.example.com/api/decision/"),
             "{link}"
         );
-        assert!(!mails[0].source.contains("evil.example"));
+        assert!(!emails[0].source.contains("evil.example"));
         let page = http
             .get(format!("{}/api/decision/{id}", host.url))
             .headers(headers);
         assert_eq!(
             page.send().await.unwrap().status(),
             404,
-            "a principal opens nothing"
+            "a forged principal opens nothing"
         );
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn killed_it_comes_back_on_its_port_with_everything() {
+async fn a_killed_handler_restarts_with_its_data() {
     let dir = tempfile::tempdir().unwrap();
     let mut host = host(dir.path(), None, &[]).await;
     let approval = client(&host).submit(&for_alice()).await.unwrap();
@@ -274,18 +275,18 @@ async fn killed_it_comes_back_on_its_port_with_everything() {
     host.kill_handler().await;
     host.until(Health::HostStopped).await;
     let starts = host.starts.lock().unwrap().clone();
-    eprintln!("from its start to its first answer: {starts:?}");
+    eprintln!("from start to first response: {starts:?}");
     assert_eq!(starts.len(), 3);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_wait_that_a_kill_cut_off_is_asked_again_by_the_host_and_answered() {
+async fn the_host_retries_a_wait_that_a_kill_interrupted() {
     let dir = tempfile::tempdir().unwrap();
     let mut host = host(dir.path(), Some(Mode::Proxying), &[]).await;
     let approval = client(&host).submit(&for_alice()).await.unwrap();
     let url = format!("{}/api/status/{}?wait=60", host.url, approval.id);
     let waiting = tokio::spawn(async move {
-        // One call, which knows nothing of retries.
+        // One call without retries by the client.
         let answer = http()
             .build()
             .unwrap()
@@ -297,16 +298,16 @@ async fn a_wait_that_a_kill_cut_off_is_asked_again_by_the_host_and_answered() {
     tokio::time::sleep(Duration::from_millis(300)).await;
     host.kill_handler().await;
     host.until(Health::Ready).await;
-    let asked = question(&mails(&dir.path().join("mail")), &approval.id, ALICE);
+    let question = question(&mails(&dir.path().join("mail")), &approval.id, ALICE);
     assert_eq!(
-        decide_at(&asked.link, "decision=reject").await.unwrap(),
+        decide_at(&question.link, "decision=reject").await.unwrap(),
         303
     );
     assert!(waiting.await.unwrap().contains("\"status\":\"Rejected\""));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn several_handlers_share_one_store() {
+async fn two_handlers_share_one_store() {
     let dir = tempfile::tempdir().unwrap();
     let (one, other) = (
         host(dir.path(), None, &[]).await,
@@ -317,14 +318,14 @@ async fn several_handlers_share_one_store() {
         let (client, id) = (client(&other), approval.id.clone());
         tokio::spawn(async move { client.status(&id, Duration::from_secs(60)).await.unwrap().0 })
     };
-    // The sweep of one does not disturb the other's requests.
+    // A sweep of one handler does not affect the wait at the other.
     assert!(matches!(
         tick(other.handler, "sweep").await,
         Invocation::Succeeded { .. }
     ));
-    let asked = question(&mails(&dir.path().join("mail")), &approval.id, ALICE);
+    let question = question(&mails(&dir.path().join("mail")), &approval.id, ALICE);
     assert_eq!(
-        decide_at(&asked.link, "decision=reject&comment=no")
+        decide_at(&question.link, "decision=reject&comment=no")
             .await
             .unwrap(),
         303
@@ -332,12 +333,12 @@ async fn several_handlers_share_one_store() {
     assert_eq!(
         waiting.await.unwrap().status,
         Status::Rejected,
-        "seen when the store is read again"
+        "the wait reads the store again"
     );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_setting_that_cannot_be_used_stops_the_host_with_a_clear_line() {
+async fn an_invalid_setting_stops_the_host_with_one_line() {
     let (dir, keys) = (
         tempfile::tempdir().unwrap(),
         "@Microsoft.KeyVault(SecretUri=https://v/s)",
@@ -359,7 +360,11 @@ async fn a_setting_that_cannot_be_used_stops_the_host_with_a_clear_line() {
         .into_iter()
         .filter(|(level, _)| *level == Level::Error)
         .collect();
-    assert_eq!(errors.len(), 4, "one line each time, and the host's own");
+    assert_eq!(
+        errors.len(),
+        4,
+        "one line for each start, and one by the host"
+    );
     assert!(
         errors[0].1.contains("HO_STORE cannot be used"),
         "{}",
@@ -367,18 +372,18 @@ async fn a_setting_that_cannot_be_used_stops_the_host_with_a_clear_line() {
     );
     assert!(
         host.log().iter().all(|(level, _)| *level == Level::Error),
-        "nothing else is said"
+        "nothing else is logged"
     );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_log_is_read_at_its_levels() {
+async fn log_lines_have_their_levels() {
     let dir = tempfile::tempdir().unwrap();
     let host = host(dir.path(), None, &[]).await;
-    // A mail that is refused is a warning; a store that fails is an error.
-    let mut nobody = for_alice();
-    nobody.approver_emails = vec!["gone@example.invalid".to_owned()];
-    client(&host).submit(&nobody).await.unwrap();
+    // A refused email is a warning; a failed store is an error.
+    let mut unreachable = for_alice();
+    unreachable.approver_emails = vec!["gone@example.invalid".to_owned()];
+    client(&host).submit(&unreachable).await.unwrap();
     for file in ["approvals.db", "approvals.db-wal", "approvals.db-shm"] {
         std::fs::remove_file(dir.path().join(file)).ok();
     }
@@ -407,126 +412,8 @@ async fn the_log_is_read_at_its_levels() {
     for (_, line) in host.log() {
         let one_record =
             line.contains(" INFO ") || line.contains(" WARN ") || line.contains(" ERROR ");
-        assert!(one_record, "one line a record: {line}");
+        assert!(one_record, "one line for each record: {line}");
     }
 }
 
-// The stand-in itself.
-
-/// A function app whose handler is a shell script.
-fn script(text: &str) -> TempDir {
-    let root = tempfile::tempdir().unwrap();
-    let handler = root.path().join("handler");
-    std::fs::write(&handler, format!("#!/bin/sh\n{text}\n")).unwrap();
-    std::fs::set_permissions(&handler, std::fs::Permissions::from_mode(0o755)).unwrap();
-    let host = json!({"version": "2.0", "customHandler": {
-        "description": {"defaultExecutablePath": "handler"}, "enableForwardingHttpRequest": true}});
-    std::fs::write(root.path().join("host.json"), host.to_string()).unwrap();
-    std::fs::create_dir(root.path().join("ping")).unwrap();
-    let function = json!({"bindings": [
-        {"type": "httpTrigger", "direction": "in", "name": "req", "methods": ["get"], "authLevel": "anonymous"},
-        {"type": "http", "direction": "out", "name": "res"}]});
-    std::fs::write(root.path().join("ping/function.json"), function.to_string()).unwrap();
-    root
-}
-
-#[tokio::test]
-async fn the_stand_in_follows_the_exit_table() {
-    for (code, restart_on_zero, end, starts) in [
-        (1, true, Health::HostStopped, 3),
-        (134, true, Health::HostStopped, 3),
-        (0, false, Health::Abandoned, 1),
-    ] {
-        let root = script(&format!("echo started; echo 'forewarned' >&2; exit {code}"));
-        let mut host = Host::start(root.path(), &[], restart_on_zero, None)
-            .await
-            .unwrap();
-        host.until(end).await;
-        let log = host.log();
-        let count = |level| log.iter().filter(|(l, _)| *l == level).count();
-        assert_eq!(count(Level::Information), starts, "{code}");
-        assert_eq!(
-            count(Level::Warning),
-            starts,
-            "a line with warn in it is one"
-        );
-    }
-    for (code, restart_on_zero) in [(200, false), (0, true)] {
-        let root = script(&format!(
-            "echo started; [ -e again ] && sleep 60; touch again; exit {code}"
-        ));
-        let host = Host::start(root.path(), &[], restart_on_zero, None)
-            .await
-            .unwrap();
-        let started_again = async {
-            while host.log().len() < 2 {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-        };
-        tokio::time::timeout(Duration::from_secs(20), started_again)
-            .await
-            .unwrap();
-        assert_ne!(*host.health.borrow(), Health::HostStopped);
-    }
-}
-
-#[test]
-fn the_stand_in_is_as_strict_as_the_host() {
-    let root = script("");
-    assert_eq!(
-        FunctionApp::read(root.path(), &[]).unwrap().mode,
-        Mode::Forwarding
-    );
-    let function = root.path().join("ping/function.json");
-    let good = std::fs::read_to_string(&function).unwrap();
-    let parsed = FunctionApp::read(root.path(), &[]).unwrap();
-    assert!(
-        matches!(&parsed.functions[0].trigger, Trigger::Http { route, .. } if route == &["ping"])
-    );
-    for bad in [
-        good.replace(
-            "[{\"auth",
-            "[{\"type\":\"queue\",\"direction\":\"out\"},{\"auth",
-        ),
-        good.replace("anonymous", "everybody"),
-        good.replace("httpTrigger", "smokeSignal"),
-        "{".to_owned(),
-    ] {
-        assert_ne!(bad, good);
-        std::fs::write(&function, bad).unwrap();
-        assert!(FunctionApp::read(root.path(), &[]).is_err());
-    }
-}
-
-#[tokio::test]
-async fn the_stand_in_knows_a_hang_when_it_sees_one() {
-    let answer = async |kind: &'static str, body: &'static str, status: u16| {
-        let router = axum::Router::new().fallback(move || async move {
-            (
-                axum::http::StatusCode::from_u16(status).unwrap(),
-                [("content-type", kind)],
-                body,
-            )
-        });
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        tokio::spawn(async { axum::serve(listener, router).await });
-        tick(address, "sweep").await
-    };
-    let json = "application/json";
-    assert_eq!(answer(json, "", 200).await, Invocation::Hang);
-    assert_eq!(answer(json, "null", 200).await, Invocation::Hang);
-    assert!(matches!(
-        answer("text/plain", "{}", 200).await,
-        Invocation::Failed(_)
-    ));
-    assert!(matches!(
-        answer(json, "{}", 503).await,
-        Invocation::Failed(_)
-    ));
-    let logs = vec!["a".to_owned()];
-    assert_eq!(
-        answer(json, r#"{"Logs":["a"]}"#, 200).await,
-        Invocation::Succeeded { logs }
-    );
-}
+// The stand-in host.

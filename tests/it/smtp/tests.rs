@@ -1,4 +1,4 @@
-//! The server against lettre, and against words typed by hand.
+//! Tests of the server, with lettre and with single commands.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,7 +20,7 @@ use tokio_rustls::client::TlsStream;
 
 use super::{PASSWORD, Received, Security, Smtp, SmtpFault, USER};
 
-/// A client that uses TLS as the server does, and trusts it.
+/// A client with the server's TLS mode, which trusts its certificate.
 fn client(server: &Smtp) -> AsyncSmtpTransport<Tokio1Executor> {
     let pem = std::fs::read(server.certificate()).unwrap();
     let tls = TlsParameters::builder("localhost".to_owned())
@@ -32,7 +32,7 @@ fn client(server: &Smtp) -> AsyncSmtpTransport<Tokio1Executor> {
         Security::Implicit => Tls::Wrapper(tls),
         Security::None => Tls::None,
     };
-    // What else the gate is told of TLS, lettre is told here.
+    // lettre takes the TLS mode here, not from the URL.
     let url = server.url().replace("?tls=none", "");
     let client = AsyncSmtpTransport::<Tokio1Executor>::from_url(&url).unwrap();
     client.tls(tls).build()
@@ -47,12 +47,12 @@ fn mail() -> Message {
         .unwrap()
 }
 
-/// What became of a mail, in a word or a code.
-async fn hand_in(client: &AsyncSmtpTransport<Tokio1Executor>) -> String {
+/// Sends an email; returns the reply code, or the kind of error.
+async fn send(client: &AsyncSmtpTransport<Tokio1Executor>) -> String {
     match client.send(mail()).await {
         Ok(answer) => answer.code().to_string(),
         Err(error) => match error.status() {
-            Some(code) => code.to_string(),
+            Some(reply_code) => reply_code.to_string(),
             None if error.is_response() => "cut short".to_owned(),
             None if error.is_client() => "unwilling".to_owned(),
             None => "cut".to_owned(),
@@ -60,20 +60,23 @@ async fn hand_in(client: &AsyncSmtpTransport<Tokio1Executor>) -> String {
     }
 }
 
-/// Says one thing after the other, and collects the codes of the answers.
-async fn codes(line: &mut (impl AsyncBufRead + AsyncWrite + Unpin), said: &[&str]) -> Vec<String> {
-    let mut codes = Vec::new();
-    for said in said {
-        line.write_all(format!("{said}\r\n").as_bytes())
+/// Sends commands, and collects the reply codes.
+async fn reply_codes(
+    line: &mut (impl AsyncBufRead + AsyncWrite + Unpin),
+    commands: &[&str],
+) -> Vec<String> {
+    let mut reply_codes = Vec::new();
+    for command in commands {
+        line.write_all(format!("{command}\r\n").as_bytes())
             .await
             .unwrap();
-        codes.push(code(line).await);
+        reply_codes.push(reply_code(line).await);
     }
-    codes
+    reply_codes
 }
 
-/// The code of the next answer, which may have several lines.
-async fn code(line: &mut (impl AsyncBufRead + Unpin)) -> String {
+/// Reads the next reply, which may have several lines; returns its code.
+async fn reply_code(line: &mut (impl AsyncBufRead + Unpin)) -> String {
     loop {
         let mut answer = String::new();
         line.read_line(&mut answer).await.unwrap();
@@ -83,7 +86,7 @@ async fn code(line: &mut (impl AsyncBufRead + Unpin)) -> String {
     }
 }
 
-/// A conversation over TLS, after the banner.
+/// Opens a session over TLS, and reads the banner.
 async fn over_tls(server: &Smtp) -> BufReader<TlsStream<TcpStream>> {
     let mut roots = RootCertStore::empty();
     let shown = CertificateDer::from_pem_file(server.certificate()).unwrap();
@@ -100,12 +103,12 @@ async fn over_tls(server: &Smtp) -> BufReader<TlsStream<TcpStream>> {
         .unwrap();
     let name = "localhost".try_into().unwrap();
     let mut line = BufReader::new(connector.connect(name, client).await.unwrap());
-    assert_eq!(code(&mut line).await, "220");
+    assert_eq!(reply_code(&mut line).await, "220");
     line
 }
 
 #[tokio::test]
-async fn a_mail_is_taken_as_it_was_handed_in() {
+async fn an_email_is_received_unchanged() {
     for (server, before) in [
         (
             Smtp::start().await,
@@ -114,9 +117,9 @@ async fn a_mail_is_taken_as_it_was_handed_in() {
         (Smtp::implicit().await, &["EHLO", "AUTH"]),
         (Smtp::plain().await, &["EHLO"]),
     ] {
-        assert_eq!(hand_in(&client(&server)).await, "250");
-        let [received] = &server.mails()[..] else {
-            panic!("{:?}", server.mails())
+        assert_eq!(send(&client(&server)).await, "250");
+        let [received] = &server.received()[..] else {
+            panic!("{:?}", server.received())
         };
         assert_eq!(received.from, USER);
         assert_eq!(received.to, ["alice@example.com", "bob@example.com"]);
@@ -133,9 +136,9 @@ async fn a_mail_is_taken_as_it_was_handed_in() {
 }
 
 #[tokio::test]
-async fn each_fault_is_met_once_where_it_belongs() {
+async fn each_fault_applies_once_to_its_command() {
     let server = Smtp::start().await;
-    for (fault, met, taken) in [
+    for (fault, expected, accepted) in [
         (SmtpFault::Banner421, "421", 0),
         (SmtpFault::Auth535, "535", 0),
         (SmtpFault::Sender550, "550", 0),
@@ -146,83 +149,84 @@ async fn each_fault_is_met_once_where_it_belongs() {
         (SmtpFault::Data554, "554", 0),
         (SmtpFault::DropAfterData, "cut", 1),
     ] {
-        let before = server.mails().len();
+        let before = server.received().len();
         server.fault(fault.clone());
-        assert_eq!(hand_in(&client(&server)).await, met, "{fault:?}");
-        assert_eq!(server.mails().len() - before, taken, "{fault:?}");
+        assert_eq!(send(&client(&server)).await, expected, "{fault:?}");
+        assert_eq!(server.received().len() - before, accepted, "{fault:?}");
     }
-    server.fault(SmtpFault::Rcpt550("nobody@example.com"));
-    assert_eq!(hand_in(&client(&server)).await, "250");
+    server.fault(SmtpFault::Rcpt550("other@example.com"));
+    assert_eq!(send(&client(&server)).await, "250");
 }
 
 #[tokio::test]
-async fn faults_wait_in_line_before_the_one_that_stays() {
+async fn queued_faults_apply_before_the_permanent_one() {
     let server = Smtp::plain().await;
     server.always(Some(SmtpFault::Data452));
     server.fault(SmtpFault::Data554);
     server.fault(SmtpFault::Banner421);
-    for met in ["421", "554", "452", "452"] {
-        assert_eq!(hand_in(&client(&server)).await, met);
+    for expected in ["421", "554", "452", "452"] {
+        assert_eq!(send(&client(&server)).await, expected);
     }
     server.always(None);
-    assert_eq!(hand_in(&client(&server)).await, "250");
+    assert_eq!(send(&client(&server)).await, "250");
 }
 
 #[tokio::test]
-async fn nobody_waits_for_an_answer_that_never_comes() {
+async fn a_silent_server_never_answers() {
     let short = Duration::from_millis(300);
-    for (fault, taken) in [(SmtpFault::Silence, 0), (SmtpFault::SilenceAfterData, 1)] {
+    for (fault, accepted) in [(SmtpFault::Silence, 0), (SmtpFault::SilenceAfterData, 1)] {
         let server = Smtp::start().await;
         server.fault(fault);
-        assert!(timeout(short, hand_in(&client(&server))).await.is_err());
-        assert_eq!(server.mails().len(), taken);
+        assert!(timeout(short, send(&client(&server))).await.is_err());
+        assert_eq!(server.received().len(), accepted);
     }
     let server = Smtp::implicit().await;
     server.fault(SmtpFault::SilenceAtQuit);
     let mut line = over_tls(&server).await;
-    assert!(timeout(short, codes(&mut line, &["QUIT"])).await.is_err());
+    assert!(
+        timeout(short, reply_codes(&mut line, &["QUIT"]))
+            .await
+            .is_err()
+    );
 }
 
 #[tokio::test]
-async fn while_it_is_down_nobody_gets_through() {
+async fn every_connection_is_closed_while_the_server_is_down() {
     let server = Smtp::implicit().await;
     let mut open = over_tls(&server).await;
     server.down(true);
     assert!(open.read_u8().await.is_err());
-    assert_eq!(hand_in(&client(&server)).await, "cut");
+    assert_eq!(send(&client(&server)).await, "cut");
     server.down(false);
-    assert_eq!(hand_in(&client(&server)).await, "250");
+    assert_eq!(send(&client(&server)).await, "250");
     assert_eq!(server.sessions(), 3);
 }
 
 #[tokio::test]
-async fn a_client_that_wants_tls_says_nothing_without_it() {
+async fn a_client_that_requires_tls_sends_nothing_without_it() {
     let server = Smtp::plain().await;
     let tls = TlsParameters::new("localhost".to_owned()).unwrap();
     let client = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous("localhost")
         .port(server.port)
         .tls(Tls::Required(tls.clone()));
-    assert_eq!(hand_in(&client.build()).await, "unwilling");
+    assert_eq!(send(&client.build()).await, "unwilling");
     assert_eq!(server.commands(), ["EHLO"]);
 
     let server = Smtp::start().await;
     let client = AsyncSmtpTransport::<Tokio1Executor>::from_url(&server.url()).unwrap();
-    assert_eq!(
-        hand_in(&client.tls(Tls::Required(tls)).build()).await,
-        "cut"
-    );
+    assert_eq!(send(&client.tls(Tls::Required(tls)).build()).await, "cut");
     assert_eq!(server.commands(), ["EHLO", "STARTTLS"]);
 }
 
 #[tokio::test]
-async fn it_insists_on_the_order_of_things() {
+async fn commands_out_of_order_are_refused() {
     let server = Smtp::start().await;
     let client = TcpStream::connect(("127.0.0.1", server.port))
         .await
         .unwrap();
     let mut line = BufReader::new(client);
-    assert_eq!(code(&mut line).await, "220");
-    let said = [
+    assert_eq!(reply_code(&mut line).await, "220");
+    let commands = [
         "EHLO x",
         "AUTH PLAIN eA==",
         "MAIL FROM:<a@example.com>",
@@ -230,22 +234,25 @@ async fn it_insists_on_the_order_of_things() {
         "STARTTLS",
     ];
     assert_eq!(
-        codes(&mut line, &said).await,
+        reply_codes(&mut line, &commands).await,
         ["250", "530", "530", "250", "220"]
     );
 
     let server = Smtp::implicit().await;
     let mut line = over_tls(&server).await;
-    let said = ["STARTTLS", "MAIL FROM:<a@example.com>", "DATA"];
-    assert_eq!(codes(&mut line, &said).await, ["530", "530", "530"]);
+    let commands = ["STARTTLS", "MAIL FROM:<a@example.com>", "DATA"];
+    assert_eq!(
+        reply_codes(&mut line, &commands).await,
+        ["530", "530", "530"]
+    );
 
     let server = Smtp::plain().await;
     let client = TcpStream::connect(("127.0.0.1", server.port))
         .await
         .unwrap();
     let mut line = BufReader::new(client);
-    assert_eq!(code(&mut line).await, "220");
-    for (said, expected) in [
+    assert_eq!(reply_code(&mut line).await, "220");
+    for (command, expected) in [
         ("AUTH PLAIN eA==", "502"),
         ("RCPT TO:<alice@example.com>", "503"),
         ("MAIL FROM:a@example.com", "501"),
@@ -266,7 +273,11 @@ async fn it_insists_on_the_order_of_things() {
         ("two\r\n.", "250"),
         ("QUIT", "221"),
     ] {
-        assert_eq!(codes(&mut line, &[said]).await, [expected], "{said}");
+        assert_eq!(
+            reply_codes(&mut line, &[command]).await,
+            [expected],
+            "{command}"
+        );
     }
     let received = |from: &str, to: &str, data: &str| Received {
         from: from.to_owned(),
@@ -274,7 +285,7 @@ async fn it_insists_on_the_order_of_things() {
         data: data.to_owned(),
     };
     assert_eq!(
-        server.mails(),
+        server.received(),
         [
             received("b@example.com", "alice@example.com", "one\r\n"),
             received("c@example.com", "bob@example.com", "two\r\n"),
@@ -283,12 +294,12 @@ async fn it_insists_on_the_order_of_things() {
 }
 
 #[tokio::test]
-async fn a_password_comes_in_any_of_four_ways() {
+async fn auth_accepts_plain_and_login() {
     let server = Smtp::implicit().await;
     let [user, password] = [USER, PASSWORD].map(|text| BASE64.encode(text));
     let plain = BASE64.encode(format!("\0{USER}\0{PASSWORD}"));
     let (initial, user_first) = (format!("AUTH PLAIN {plain}"), format!("AUTH LOGIN {user}"));
-    for (said, answers) in [
+    for (commands, answers) in [
         (&[initial.as_str()][..], &["235"][..]),
         (&["AUTH PLAIN", &plain], &["334", "235"]),
         (&["AUTH LOGIN", &user, &password], &["334", "334", "235"]),
@@ -298,13 +309,13 @@ async fn a_password_comes_in_any_of_four_ways() {
         (&["AUTH CRAM-MD5"], &["504"]),
     ] {
         let mut line = over_tls(&server).await;
-        assert_eq!(codes(&mut line, said).await, answers);
-        let may = match answers.last() {
+        assert_eq!(reply_codes(&mut line, commands).await, answers);
+        let expected = match answers.last() {
             Some(&"235") => "250",
             _ => "530",
         };
         let mail = ["MAIL FROM:<a@example.com>"];
-        assert_eq!(codes(&mut line, &mail).await, [may]);
+        assert_eq!(reply_codes(&mut line, &mail).await, [expected]);
     }
     assert!(
         server

@@ -1,4 +1,4 @@
-//! Rows of every kind: those of a gate, made over HTTP, and those that no gate made.
+//! Rows of every kind: written by a gate over HTTP, by the legacy Logic App, and forged.
 
 use std::time::Duration;
 
@@ -19,14 +19,14 @@ const fn minutes(minutes: u64) -> Duration {
     Duration::from_secs(60 * minutes)
 }
 
-/// All that can become of a request, each so often that no word can be taken for another: `measures`
-/// tries. What is left at the end is the last one, asked just now.
-pub(super) async fn lives(gate: &TestGate, settings: &[(&str, &str)]) -> Approval {
+/// Creates requests in every state. Their counts differ, so that a measure with another word is wrong, which
+/// `measures` tests. Returns the last request, which is pending.
+pub(super) async fn create_requests(gate: &TestGate, settings: &[(&str, &str)]) -> Approval {
     let decided_after = async |time: Duration, by: &str| {
-        let asked = gate.ask().await;
+        let requested = gate.ask().await;
         gate.pass(time);
-        gate.approve(&asked, by).await;
-        asked.id
+        gate.approve(&requested, by).await;
+        requested.id
     };
     let claimed_after = async |time: Duration| {
         let id = decided_after(time, ALICE).await;
@@ -74,11 +74,11 @@ pub(super) async fn lives(gate: &TestGate, settings: &[(&str, &str)]) -> Approva
         let withdrawal = Withdrawal { secret: None };
         gate.client.withdraw(&withdrawn, &withdrawal).await.unwrap();
     }
-    undeliverable(settings).await;
+    submit_undeliverable(settings).await;
     gate.pass(24 * HOUR);
     gate.sweep().await;
 
-    // These the sweep has not seen yet.
+    // After the last sweep.
     let _lapsed = decided_after(minutes(1), ALICE).await;
     for _overdue in 0..2 {
         gate.ask().await;
@@ -99,25 +99,25 @@ pub(super) async fn lives(gate: &TestGate, settings: &[(&str, &str)]) -> Approva
     gate.ask().await
 }
 
-/// Another gate over the same tables, whose mail system takes no mail for the only approver.
-async fn undeliverable(settings: &[(&str, &str)]) {
+/// Submits at another gate over the same tables, whose mail server refuses the only approver.
+async fn submit_undeliverable(settings: &[(&str, &str)]) {
     let smtp = Smtp::start().await;
     smtp.always(Some(SmtpFault::Rcpt550(ALICE)));
     let gate = mail::gate(&smtp, settings).await;
     gate.client.submit(&for_alice()).await.unwrap();
 }
 
-/// What the Logic App left in the table, and what somebody made of one of the gate's rejected requests.
-pub(super) async fn by_hand(table: &Table, rows: &[Value]) {
-    let theirs = |key: &str, status: &str, by: &str, asked: &str, answered: &str| {
+/// Adds rows of the legacy Logic App, and forged copies of a rejected request of the gate.
+pub(super) async fn add_foreign_rows(table: &Table, rows: &[Value]) {
+    let legacy_row = |key: &str, status: &str, by: &str, requested: &str, responded: &str| {
         json!({
             "PartitionKey": AGENT, "RowKey": key, "AgentName": AGENT,
             "ActionDescription": "Delete User Account", "Parameters": "{\"user_id\":\"1\"}",
             "ApproverEmails": "[\"alice@example.com\"]", "Status": status, "Approver": by,
-            "RequestTimestamp": asked, "ResponseTimestamp": answered,
+            "RequestTimestamp": requested, "ResponseTimestamp": responded,
         })
     };
-    for (key, status, by, asked, answered) in [
+    for (key, status, by, requested, responded) in [
         (
             "p1",
             "Approved",
@@ -147,7 +147,9 @@ pub(super) async fn by_hand(table: &Table, rows: &[Value]) {
             "2025-01-01T00:00:09.0000000Z",
         ),
     ] {
-        table.put(&theirs(key, status, by, asked, answered)).await;
+        table
+            .put(&legacy_row(key, status, by, requested, responded))
+            .await;
     }
     let mut forged = rows
         .iter()

@@ -1,8 +1,8 @@
-//! Programs that open a mail's links and press what they find, as mail scanners do: they approve
-//! nothing. That one of them rejects is allowed, and safe.
+//! Mail scanners open an email's links and press buttons. They approve nothing; that one rejects is allowed,
+//! and safe.
 //!
-//! One that understood the mail's words, and typed the code where it belongs, would be a reader like
-//! any other. Against that only signing in helps.
+//! A scanner that reads the text and enters the code is indistinguishable from the approver. Only sign-in
+//! prevents that.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::browser::Browser;
 use crate::harness::{ALICE, Page, TestGate, http};
 
-/// What a program would type without knowing anything.
+/// Values that a scanner might enter without reading the email.
 const RUBBISH: [&str; 8] = [
     "",
     "000000",
@@ -25,23 +25,23 @@ const RUBBISH: [&str; 8] = [
     "' OR 1=1 --",
 ];
 
-/// One that has a mail of Alice's, and behaves like a browser as far as the gate can tell.
-struct Robot<'a> {
+/// A scanner of Alice's mailbox, whose calls have the headers of a browser.
+struct Scanner<'a> {
     gate: &'a TestGate,
     http: reqwest::Client,
     approval: Approval,
     links: Vec<String>,
-    /// It does not read this.
+    /// The code in the email, which a scanner does not use.
     code: String,
 }
 
-impl<'a> Robot<'a> {
-    async fn with_a_mail_of(gate: &'a TestGate) -> Self {
+impl<'a> Scanner<'a> {
+    async fn new(gate: &'a TestGate) -> Self {
         let approval = gate.ask().await;
         let code = gate.question(&approval, ALICE).code;
-        let mails = gate.mails().into_iter();
-        let mut mails = mails.filter(|mail| mail.to == ALICE && mail.text.contains(&approval.id));
-        let mail = mails.next().unwrap();
+        let emails = gate.mails().into_iter();
+        let mut emails = emails.filter(|mail| mail.to == ALICE && mail.text.contains(&approval.id));
+        let mail = emails.next().unwrap();
         let html = mail.html.replace("&#38;", "&").replace("&amp;", "&");
         let words = mail
             .text
@@ -80,7 +80,7 @@ impl<'a> Robot<'a> {
         self.send(Method::GET, url, None).await
     }
 
-    /// Sends the form of a page with a button, and the same in every field that it can fill.
+    /// Sends the form of a page with this button, and `typed` in every text field.
     async fn press(&self, page: &Page, button: &str, typed: &str) -> Page {
         let fields = page.hidden_fields();
         let form = form_urlencoded::Serializer::new(String::new())
@@ -91,8 +91,7 @@ impl<'a> Robot<'a> {
         self.send(Method::POST, &url, Some(form)).await
     }
 
-    /// All words of the address and the form, rubbish, and all words of the page. The code is not
-    /// among them.
+    /// All words of the URL, the form and the page, and rubbish. The code is not among them.
     fn words(&self, page: &Page, url: &str) -> Vec<String> {
         let fields = page.hidden_fields().into_iter().map(|(_, value)| value);
         let texts = [url.to_owned()].into_iter().chain(fields);
@@ -114,7 +113,7 @@ impl<'a> Robot<'a> {
         words
     }
 
-    /// Fills and presses until the page has nothing left to press.
+    /// Presses the buttons with each word until the page has no form.
     async fn press_all(&self, link: &str, buttons: &[&str]) {
         let page = self.open(link).await;
         for typed in self.words(&page, link) {
@@ -123,14 +122,14 @@ impl<'a> Robot<'a> {
                 if !answer.body.contains("<form") {
                     return;
                 }
-                // What comes back has its buttons pressed, too.
+                // The buttons of the response are pressed, too.
                 self.press(&answer, button, &typed).await;
             }
         }
     }
 
-    /// How the request stands afterwards.
-    async fn ends(self) -> Status {
+    /// Checks that nothing is approved; returns the status of the request.
+    async fn final_status(self) -> Status {
         for (_, _, row) in self.gate.stored().await {
             let row: Value = serde_json::from_str(&row).unwrap();
             assert_ne!(row["Status"], "Approved");
@@ -145,44 +144,46 @@ fn methods() -> [Method; 3] {
 }
 
 #[tokio::test]
-async fn one_that_opens_every_link_decides_nothing() {
+async fn opening_every_link_decides_nothing() {
     let gate = TestGate::start().await;
-    let robot = Robot::with_a_mail_of(&gate).await;
+    let scanner = Scanner::new(&gate).await;
     let before = gate.stored().await;
-    for link in &robot.links {
-        // Through the host, and past it: a handler must not need the host's narrow routes.
+    for link in &scanner.links {
+        // Through the host and directly: the handler must not rely on the host's routes.
         for link in [link, &link.replace(&gate.url, &gate.direct(""))] {
             for method in methods() {
-                robot.send(method, link, None).await;
+                scanner.send(method, link, None).await;
             }
         }
         for more in RUBBISH {
             for name in ["decision", "code", "d", "a", "confirm"] {
-                robot.open(&format!("{link}&{name}={more}")).await;
+                scanner.open(&format!("{link}&{name}={more}")).await;
             }
         }
-        let page = robot.open(link).await;
+        let page = scanner.open(link).await;
         assert!(page.body.contains("<form"));
-        robot.open(&format!("{}{}", gate.url, page.action())).await;
-        // As a form that is sent by GET would ask.
+        scanner
+            .open(&format!("{}{}", gate.url, page.action()))
+            .await;
+        // The form, sent by GET.
         let fields = form_urlencoded::Serializer::new(String::new())
             .extend_pairs(page.hidden_fields())
             .extend_pairs([("decision", "reject"), ("code", "")])
             .finish();
-        robot
+        scanner
             .open(&format!("{}{}?{fields}", gate.url, page.action()))
             .await;
     }
     assert_eq!(gate.stored().await, before);
-    assert_eq!(robot.ends().await, Status::Pending);
+    assert_eq!(scanner.final_status().await, Status::Pending);
 }
 
 #[tokio::test]
-async fn one_that_posts_to_every_link_decides_nothing() {
+async fn posting_to_every_link_decides_nothing() {
     let gate = TestGate::start().await;
-    let robot = Robot::with_a_mail_of(&gate).await;
+    let scanner = Scanner::new(&gate).await;
     let before = gate.stored().await;
-    for link in &robot.links {
+    for link in &scanner.links {
         let (address, query) = link.split_once('?').unwrap();
         for url in [link.as_str(), address] {
             for body in [
@@ -193,105 +194,109 @@ async fn one_that_posts_to_every_link_decides_nothing() {
                 "decision=reject",
             ] {
                 for body in [body.to_owned(), format!("{query}&{body}")] {
-                    let answer = robot.send(Method::POST, url, Some(body)).await;
+                    let answer = scanner.send(Method::POST, url, Some(body)).await;
                     assert!(answer.status.is_client_error(), "{}", answer.status);
                 }
             }
-            robot.send(Method::POST, url, None).await;
+            scanner.send(Method::POST, url, None).await;
         }
     }
     assert_eq!(gate.stored().await, before);
-    assert_eq!(robot.ends().await, Status::Pending);
+    assert_eq!(scanner.final_status().await, Status::Pending);
 }
 
 #[tokio::test]
-async fn one_that_sends_the_form_for_yes_with_all_it_found_approves_nothing() {
+async fn approving_with_every_word_found_approves_nothing() {
     let gate = TestGate::start().await;
-    // After five wrong codes nothing more is looked at, so each has others to begin with.
+    // A link locks after five wrong codes, so each scanner starts with other words.
     for tried in (0..60).step_by(5) {
-        let robot = Robot::with_a_mail_of(&gate).await;
-        for link in &robot.links {
-            let page = robot.open(link).await;
-            let words = robot.words(&page, link).into_iter().skip(tried);
+        let scanner = Scanner::new(&gate).await;
+        for link in &scanner.links {
+            let page = scanner.open(link).await;
+            let words = scanner.words(&page, link).into_iter().skip(tried);
             for typed in words.take(5) {
-                robot.press(&page, "approve", &typed).await;
+                scanner.press(&page, "approve", &typed).await;
             }
         }
-        assert_eq!(robot.ends().await, Status::Pending);
+        assert_eq!(scanner.final_status().await, Status::Pending);
     }
-    let robot = Robot::with_a_mail_of(&gate).await;
-    for link in &robot.links {
-        robot.press_all(link, &["approve"]).await;
+    let scanner = Scanner::new(&gate).await;
+    for link in &scanner.links {
+        scanner.press_all(link, &["approve"]).await;
     }
-    assert!(gate.status(&robot.approval.id).await.notifications[0].locked);
-    assert_eq!(robot.ends().await, Status::Pending);
+    assert!(gate.status(&scanner.approval.id).await.notifications[0].locked);
+    assert_eq!(scanner.final_status().await, Status::Pending);
 }
 
 #[tokio::test]
-async fn one_that_presses_every_button_can_only_reject() {
+async fn pressing_every_button_can_only_reject() {
     let gate = TestGate::start().await;
     for buttons in [["approve", "reject"], ["reject", "approve"]] {
-        let robot = Robot::with_a_mail_of(&gate).await;
-        for link in &robot.links {
-            robot.press_all(link, &buttons).await;
+        let scanner = Scanner::new(&gate).await;
+        for link in &scanner.links {
+            scanner.press_all(link, &buttons).await;
         }
-        assert_eq!(robot.ends().await, Status::Rejected);
+        assert_eq!(scanner.final_status().await, Status::Rejected);
     }
 }
 
 #[tokio::test]
-async fn one_that_leaves_the_fields_alone_decides_nothing_with_yes() {
+async fn approving_with_empty_fields_decides_nothing() {
     let gate = TestGate::start().await;
-    let robot = Robot::with_a_mail_of(&gate).await;
+    let scanner = Scanner::new(&gate).await;
     let before = gate.stored().await;
-    for link in &robot.links {
+    for link in &scanner.links {
         for _ in 0..20 {
-            let page = robot.open(link).await;
-            robot.press(&page, "approve", "").await;
-            robot.press(&page, "approve", "  ").await;
+            let page = scanner.open(link).await;
+            scanner.press(&page, "approve", "").await;
+            scanner.press(&page, "approve", "  ").await;
         }
     }
-    assert_eq!(gate.stored().await, before, "no code is no wrong code");
-    assert_eq!(robot.ends().await, Status::Pending);
+    assert_eq!(
+        gate.stored().await,
+        before,
+        "an empty code is not counted as wrong"
+    );
+    assert_eq!(scanner.final_status().await, Status::Pending);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn several_that_fetch_and_press_at_once_approve_nothing() {
+async fn concurrent_scanners_approve_nothing() {
     let gate = TestGate::start().await;
-    let robot = Robot::with_a_mail_of(&gate).await;
-    let link = &robot.links[0];
+    let scanner = Scanner::new(&gate).await;
+    let link = &scanner.links[0];
     let twice = (0..16).map(|number| {
         let typed = RUBBISH[number % RUBBISH.len()];
-        let robot = &robot;
+        let scanner = &scanner;
         async move {
-            let (one, other) = tokio::join!(robot.open(link), robot.open(link));
+            let (one, other) = tokio::join!(scanner.open(link), scanner.open(link));
             tokio::join!(
-                robot.press(&one, "approve", typed),
-                robot.press(&other, "approve", typed)
+                scanner.press(&one, "approve", typed),
+                scanner.press(&other, "approve", typed)
             )
         }
     });
     futures_util::future::join_all(twice).await;
-    assert_eq!(robot.ends().await, Status::Pending);
+    assert_eq!(scanner.final_status().await, Status::Pending);
 }
 
 #[tokio::test]
-async fn one_that_rewrites_links_opens_nothing_or_the_same_page() {
+async fn a_rewritten_link_opens_nothing_or_the_same_page() {
     let gate = TestGate::start().await;
-    let robot = Robot::with_a_mail_of(&gate).await;
+    let scanner = Scanner::new(&gate).await;
     let before = gate.stored().await;
-    let link = robot.links[0].clone();
+    let link = scanner.links[0].clone();
     let (address, query) = link.split_once('?').unwrap();
     let token = query.strip_prefix("k=").unwrap();
     let (start, end) = token.split_at(token.len() / 2);
-    // Those that only add something leave the link what it is.
+    // Additions leave the link valid.
     for more in [
         "&utm_source=mail",
         "&amp;x=1",
         "#top",
         "&code=123456&decision=approve",
     ] {
-        let page = robot.open(&format!("{link}{more}")).await;
+        let page = scanner.open(&format!("{link}{more}")).await;
         assert!(page.body.contains("<form"), "{more}");
     }
     for query in [
@@ -311,16 +316,16 @@ async fn one_that_rewrites_links_opens_nothing_or_the_same_page() {
         format!("K={token}"),
         format!("amp;k={token}"),
     ] {
-        let page = robot.open(&format!("{address}?{query}")).await;
+        let page = scanner.open(&format!("{address}?{query}")).await;
         assert_eq!(page.status, 404, "{query}");
         assert!(!page.body.contains("<form") && !page.body.contains("Delete User"));
     }
     assert_eq!(gate.stored().await, before);
-    assert_eq!(robot.ends().await, Status::Pending);
+    assert_eq!(scanner.final_status().await, Status::Pending);
 }
 
-/// Fills every field with `arguments[0]`, takes away whatever holds the form back, and presses the
-/// button `arguments[1]`.
+/// Fills every field with `arguments[0]`, removes the form's validation, and presses the button
+/// `arguments[1]`.
 const PRESS: &str = "
     for (const field of document.querySelectorAll('input:not([type=hidden]), textarea, select')) {
         field.removeAttribute('required'); field.removeAttribute('maxlength');
@@ -331,14 +336,14 @@ const PRESS: &str = "
     if (button) { button.form.noValidate = true; document.body.dataset.pressed = 1; button.click(); }
     return !!button;";
 
-/// In a real browser, with everything that one runs.
-async fn in_a_browser(browser: &Browser, robot: &Robot<'_>, buttons: &[&str]) {
+/// Presses the buttons in a real browser.
+async fn press_in_browser(browser: &Browser, scanner: &Scanner<'_>, buttons: &[&str]) {
     let window = &browser.window;
-    for link in &robot.links {
+    for link in &scanner.links {
         window.goto(link).await.unwrap();
-        let page = robot.open(link).await;
-        // Nothing first, then some of all it found, until there is nothing left to press.
-        let words = robot.words(&page, link).into_iter().step_by(23);
+        let page = scanner.open(link).await;
+        // First with empty fields, then with some of the words, until the page has no button.
+        let words = scanner.words(&page, link).into_iter().step_by(23);
         for typed in ["".to_owned()].into_iter().chain(words) {
             let mut pressed = false;
             for button in buttons {
@@ -357,28 +362,28 @@ async fn in_a_browser(browser: &Browser, robot: &Robot<'_>, buttons: &[&str]) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn one_in_a_real_browser_that_presses_yes_approves_nothing() {
+async fn approving_in_a_browser_approves_nothing() {
     let Some(browser) = Browser::open(720, false).await else {
         return;
     };
     let gate = TestGate::start().await;
-    let robot = Robot::with_a_mail_of(&gate).await;
-    in_a_browser(&browser, &robot, &["approve"]).await;
-    assert!(gate.status(&robot.approval.id).await.notifications[0].locked);
-    assert_eq!(robot.ends().await, Status::Pending);
+    let scanner = Scanner::new(&gate).await;
+    press_in_browser(&browser, &scanner, &["approve"]).await;
+    assert!(gate.status(&scanner.approval.id).await.notifications[0].locked);
+    assert_eq!(scanner.final_status().await, Status::Pending);
     browser.window.close().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn one_in_a_real_browser_that_presses_everything_can_only_reject() {
+async fn pressing_every_button_in_a_browser_can_only_reject() {
     let Some(browser) = Browser::open(720, false).await else {
         return;
     };
     let gate = TestGate::start().await;
     for buttons in [["approve", "reject"], ["reject", "approve"]] {
-        let robot = Robot::with_a_mail_of(&gate).await;
-        in_a_browser(&browser, &robot, &buttons).await;
-        assert_eq!(robot.ends().await, Status::Rejected);
+        let scanner = Scanner::new(&gate).await;
+        press_in_browser(&browser, &scanner, &buttons).await;
+        assert_eq!(scanner.final_status().await, Status::Rejected);
     }
     browser.window.close().await.unwrap();
 }

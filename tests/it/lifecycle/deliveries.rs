@@ -1,4 +1,4 @@
-//! The mails of a request by themselves: which are due when, to whom, and what becomes of each.
+//! The deliveries of a request: when each is due, to which approver, and how it ends.
 
 use std::time::Duration;
 
@@ -9,14 +9,14 @@ use human_oversight::domain::{
 
 use crate::forms::decide;
 
-use super::{LIFE, OUTCOME_WITHIN, RUN_WITHIN, at, mailed, pending};
+use super::{LIFETIME_SECS, OUTCOME_WITHIN, RUN_WITHIN, at, mailed, pending};
 
-const UNAVAILABLE: SendResult = SendResult::Failed(DeliveryFault::Unavailable, None);
-const UNCLEAR: SendResult = SendResult::Failed(DeliveryFault::Unclear, None);
-const REFUSED: SendResult = SendResult::Failed(DeliveryFault::Refused, None);
+pub(super) const UNAVAILABLE: SendResult = SendResult::Failed(DeliveryFault::Unavailable, None);
+pub(super) const UNCLEAR: SendResult = SendResult::Failed(DeliveryFault::Unclear, None);
+pub(super) const REFUSED: SendResult = SendResult::Failed(DeliveryFault::Refused, None);
 
-/// A request that was stored, and whose questions nobody has begun to send.
-fn stored() -> Approval {
+/// A stored request whose emails have not been sent.
+pub(super) fn stored() -> Approval {
     let mut approval = pending();
     for approver in &mut approval.approvers {
         approver.deliveries[0].state = DeliveryState::Queued(at(0));
@@ -25,7 +25,7 @@ fn stored() -> Approval {
     approval
 }
 
-/// Takes the mails that are due: whose, and which.
+/// Leases the due deliveries; returns the approver and the notice of each.
 fn due(approval: &mut Approval, millis: u64) -> Vec<(usize, Notice)> {
     let attempts = approval.lease_deliveries(NotificationSettings::ALL, at(millis));
     let names = attempts.iter().map(|one| (one.approver, one.notice));
@@ -40,40 +40,49 @@ fn first(approver: usize, notice: Notice) -> SendAttempt {
     }
 }
 
-fn mail(approval: &Approval, approver: usize, notice: Notice) -> &Delivery {
-    let mut mails = approval.approvers[approver].deliveries.iter();
-    mails.find(|mail| mail.notice == notice).unwrap()
+pub(super) fn delivery(approval: &Approval, approver: usize, notice: Notice) -> &Delivery {
+    let mut deliveries = approval.approvers[approver].deliveries.iter();
+    deliveries
+        .find(|delivery| delivery.notice == notice)
+        .unwrap()
 }
 
-fn reject(approval: &mut Approval, millis: u64) {
+pub(super) fn reject(approval: &mut Approval, millis: u64) {
     decide(approval, 0, Verdict::Reject, RUN_WITHIN, at(millis));
 }
 
 #[test]
-fn reminders_are_planned_at_half_and_at_85_percent_of_ten_minutes_or_more() {
-    for (life, expected) in [
+fn reminders_are_planned_at_50_and_85_percent() {
+    for (lifetime, expected) in [
         (599, vec![]),
         (600, vec![300_000, 510_000]),
-        (LIFE, vec![1_800_000, 3_060_000]),
+        (LIFETIME_SECS, vec![1_800_000, 3_060_000]),
     ] {
-        let approval = mailed(at(0), Duration::from_secs(life), NotificationSettings::ALL);
+        let approval = mailed(
+            at(0),
+            Duration::from_secs(lifetime),
+            NotificationSettings::ALL,
+        );
         for approver in &approval.approvers {
-            let planned = approver.deliveries.iter().map(|mail| match mail.state {
-                DeliveryState::Queued(time) => Some((mail.notice, time)),
-                _ => None,
-            });
+            let planned = approver
+                .deliveries
+                .iter()
+                .map(|delivery| match delivery.state {
+                    DeliveryState::Queued(time) => Some((delivery.notice, time)),
+                    _ => None,
+                });
             let kinds = [Notice::Reminder, Notice::FinalReminder];
             let reminders = kinds.into_iter().zip(expected.iter().copied().map(at));
             assert!(
                 planned.eq([None].into_iter().chain(reminders.map(Some))),
-                "{life}"
+                "{lifetime}"
             );
         }
     }
 }
 
 #[test]
-fn a_mail_is_one_senders_for_a_minute() {
+fn a_send_lease_lasts_one_minute() {
     let mut approval = stored();
     let both = [(0, Notice::Request), (1, Notice::Request)];
     assert_eq!(due(&mut approval, 0), both);
@@ -87,14 +96,14 @@ fn a_mail_is_one_senders_for_a_minute() {
     let numbers: Vec<_> = again.iter().map(|one| (one.approver, one.number)).collect();
     assert_eq!(numbers, [(0, 2), (1, 2)]);
 
-    // Whoever comes back after that has nothing to say of it any more.
+    // A result after the lease has expired is ignored.
     let before = approval.clone();
     approval.record_delivery_result(first(0, Notice::Request), SendResult::Sent, at(60_001));
     assert_eq!(approval, before);
 }
 
 #[test]
-fn what_was_settled_is_not_settled_again() {
+fn a_delivery_result_is_recorded_once() {
     let mut approval = stored();
     let attempts = approval.lease_deliveries(NotificationSettings::ALL, at(0));
     approval.record_delivery_result(attempts[0], SendResult::Sent, at(1));
@@ -103,34 +112,34 @@ fn what_was_settled_is_not_settled_again() {
         approval.record_delivery_result(attempts[0], result, at(2));
         assert_eq!(approval, before);
     }
-    assert_eq!(mail(&approval, 1, Notice::Request).attempts, 1);
+    assert_eq!(delivery(&approval, 1, Notice::Request).attempts, 1);
 }
 
 #[test]
-fn an_attempt_settles_the_mail_that_it_was_for() {
+fn a_result_is_recorded_for_its_own_delivery() {
     let mut approval = pending();
     approval.approvers[0].deliveries[0].state = DeliveryState::Queued(at(0));
     let attempts = approval.lease_deliveries(NotificationSettings::ALL, at(3_060_000));
-    let ours: Vec<_> = attempts.iter().filter(|one| one.approver == 0).collect();
-    let [question] = ours.as_slice() else {
-        panic!("{ours:?}");
+    let of_alice: Vec<_> = attempts.iter().filter(|one| one.approver == 0).collect();
+    let [request] = of_alice.as_slice() else {
+        panic!("{of_alice:?}");
     };
-    assert_eq!((question.notice, question.number), (Notice::Request, 2));
+    assert_eq!((request.notice, request.number), (Notice::Request, 2));
     approval.record_delivery_result(
         first(1, Notice::FinalReminder),
         SendResult::Sent,
         at(3_060_001),
     );
     let sent = DeliveryState::Sent(at(3_060_001));
-    assert_eq!(mail(&approval, 1, Notice::FinalReminder).state, sent);
+    assert_eq!(delivery(&approval, 1, Notice::FinalReminder).state, sent);
     let earlier = DeliveryState::Sent(at(0));
-    assert_eq!(mail(&approval, 1, Notice::Request).state, earlier);
+    assert_eq!(delivery(&approval, 1, Notice::Request).state, earlier);
     let leased = DeliveryState::Sending(at(3_120_000));
     assert_eq!(approval.approvers[0].request_delivery().state, leased);
 }
 
 #[test]
-fn after_a_long_silence_one_reminder_is_enough() {
+fn a_final_reminder_replaces_a_missed_reminder() {
     let mut approval = pending();
     let last = [(0, Notice::FinalReminder), (1, Notice::FinalReminder)];
     assert_eq!(due(&mut approval, 3_060_000), last);
@@ -138,9 +147,9 @@ fn after_a_long_silence_one_reminder_is_enough() {
         let attempt = first(approver, Notice::FinalReminder);
         approval.record_delivery_result(attempt, SendResult::Sent, at(3_060_001));
     }
-    assert_eq!(due(&mut approval, LIFE * 1_000 - 1), []);
+    assert_eq!(due(&mut approval, LIFETIME_SECS * 1_000 - 1), []);
 
-    // In time each has its turn.
+    // On time, both reminders are sent.
     let mut approval = pending();
     let reminders = [(0, Notice::Reminder), (1, Notice::Reminder)];
     assert_eq!(due(&mut approval, 1_799_999), []);
@@ -154,10 +163,10 @@ fn after_a_long_silence_one_reminder_is_enough() {
 }
 
 #[test]
-fn who_got_no_question_is_not_reminded_of_it() {
+fn an_approver_who_was_not_notified_gets_no_reminder() {
     let sent = DeliveryState::Sent(at(0));
     let later = DeliveryState::Queued(at(3_500_000));
-    for (state, fault, asked) in [
+    for (state, fault, notified) in [
         (sent, None, true),
         (
             DeliveryState::Unknown(at(1)),
@@ -173,14 +182,14 @@ fn who_got_no_question_is_not_reminded_of_it() {
         ),
     ] {
         let mut approval = pending();
-        let question = &mut approval.approvers[1].deliveries[0];
-        (question.state, question.fault) = (state, fault);
+        let request = &mut approval.approvers[1].deliveries[0];
+        (request.state, request.fault) = (state, fault);
         for (time, kind) in [
             (1_800_000, Notice::Reminder),
             (3_060_000, Notice::FinalReminder),
         ] {
             let mut expected = vec![(0, kind)];
-            expected.extend(asked.then_some((1, kind)));
+            expected.extend(notified.then_some((1, kind)));
             assert_eq!(due(&mut approval, time), expected, "{state:?}");
             for (approver, kind) in expected {
                 let attempt = first(approver, kind);
@@ -191,7 +200,7 @@ fn who_got_no_question_is_not_reminded_of_it() {
 }
 
 #[test]
-fn what_nobody_wants_is_dropped() {
+fn disabled_notifications_are_dropped() {
     let none = NotificationSettings {
         reminders: false,
         outcome: false,
@@ -211,44 +220,44 @@ fn what_nobody_wants_is_dropped() {
             ..none
         },
     );
-    for (notes, reminded, told, told_of_withdrawal) in [
+    for (settings, has_reminder, has_outcome, has_withdrawn) in [
         (NotificationSettings::ALL, true, true, true),
         (none, false, false, false),
         (reminders, true, false, false),
         (outcome, false, true, false),
         (withdrawn, false, false, true),
     ] {
-        let asked = stored().lease_deliveries(notes, at(0));
-        assert_eq!(asked.len(), 2, "the question is always wanted");
-        let taken = |approval: &mut Approval, time, kind| {
-            let attempts = approval.lease_deliveries(notes, at(time));
+        let requests = stored().lease_deliveries(settings, at(0));
+        assert_eq!(requests.len(), 2, "the request itself cannot be disabled");
+        let is_leased = |approval: &mut Approval, time, kind| {
+            let attempts = approval.lease_deliveries(settings, at(time));
             assert!(
                 attempts.iter().all(|one| one.notice == kind),
                 "{attempts:?}"
             );
             if attempts.is_empty() {
                 let dropped = DeliveryState::Dropped(at(time));
-                assert_eq!(mail(approval, 0, kind).state, dropped);
+                assert_eq!(delivery(approval, 0, kind).state, dropped);
             }
             !attempts.is_empty()
         };
         let mut rejected = pending();
-        let is_reminded = taken(&mut rejected, 1_800_000, Notice::Reminder);
-        assert_eq!(is_reminded, reminded, "{notes:?}");
+        let is_reminded = is_leased(&mut rejected, 1_800_000, Notice::Reminder);
+        assert_eq!(is_reminded, has_reminder, "{settings:?}");
         reject(&mut rejected, 1_800_001);
-        let is_told = taken(&mut rejected, 1_800_002, Notice::Outcome);
-        assert_eq!(is_told, told, "{notes:?}");
+        let is_notified = is_leased(&mut rejected, 1_800_002, Notice::Outcome);
+        assert_eq!(is_notified, has_outcome, "{settings:?}");
         let mut cancelled = pending();
         cancelled.withdraw(at(1)).unwrap();
-        let is_told = taken(&mut cancelled, 2, Notice::Outcome);
-        assert_eq!(is_told, told_of_withdrawal, "{notes:?}");
+        let is_notified = is_leased(&mut cancelled, 2, Notice::Outcome);
+        assert_eq!(is_notified, has_withdrawn, "{settings:?}");
     }
 }
 
 #[test]
-fn a_closed_request_asks_nobody_and_tells_whoever_was_asked_once() {
+fn a_closed_request_sends_outcome_notices_only() {
     let mut approval = pending();
-    // Alice's question is on its way once more, Bob was not reached yet.
+    // Alice's email is being sent again; Bob's has not been sent.
     approval.approvers[0].deliveries[0].state = DeliveryState::Queued(at(0));
     approval.approvers[0].deliveries[0].fault = Some(DeliveryFault::Unclear);
     approval.approvers[1].deliveries[0].state = DeliveryState::Queued(at(500_000));
@@ -258,13 +267,13 @@ fn a_closed_request_asks_nobody_and_tells_whoever_was_asked_once() {
     assert_eq!(
         approval.approvers[0].request_delivery().state,
         sending,
-        "it may still go out"
+        "it may still arrive"
     );
     let dropped = DeliveryState::Dropped(at(1_000));
     assert_eq!(approval.approvers[1].request_delivery().state, dropped);
     for approver in 0..2 {
         for kind in [Notice::Reminder, Notice::FinalReminder] {
-            assert_eq!(mail(&approval, approver, kind).state, dropped);
+            assert_eq!(delivery(&approval, approver, kind).state, dropped);
         }
     }
     assert_eq!(due(&mut approval, 59_999), [(0, Notice::Outcome)]);
@@ -273,24 +282,32 @@ fn a_closed_request_asks_nobody_and_tells_whoever_was_asked_once() {
     assert_eq!(
         approval.approvers[0].request_delivery().state,
         dropped,
-        "nobody came back"
+        "the lease expired"
     );
     approval.record_delivery_result(first(0, Notice::Outcome), SendResult::Sent, at(60_001));
     assert_eq!(due(&mut approval, 4_000_000), []);
     assert_eq!(approval.next_due(OUTCOME_WITHIN), None);
-    assert_eq!(approval.approvers[0].deliveries.len(), 4, "told once");
-    assert_eq!(approval.approvers[1].deliveries.len(), 3, "never asked");
+    assert_eq!(
+        approval.approvers[0].deliveries.len(),
+        4,
+        "one outcome notice"
+    );
+    assert_eq!(
+        approval.approvers[1].deliveries.len(),
+        3,
+        "no outcome notice"
+    );
 }
 
 #[test]
-fn who_is_reached_after_the_end_is_told_too() {
+fn an_approver_reached_after_the_end_gets_an_outcome_notice() {
     let mut approval = stored();
     let attempts = approval.lease_deliveries(NotificationSettings::ALL, at(0));
     approval.withdraw(at(1_000)).unwrap();
-    assert_eq!(due(&mut approval, 1_000), [], "nobody has been asked yet");
+    assert_eq!(due(&mut approval, 1_000), [], "no approver is notified");
     approval.record_delivery_result(attempts[1], SendResult::Sent, at(2_000));
     let queued = DeliveryState::Queued(at(2_000));
-    assert_eq!(mail(&approval, 1, Notice::Outcome).state, queued);
+    assert_eq!(delivery(&approval, 1, Notice::Outcome).state, queued);
     approval.record_delivery_result(attempts[0], UNAVAILABLE, at(3_000));
     assert_eq!(
         approval.approvers[0].request_delivery().state,
@@ -299,101 +316,8 @@ fn who_is_reached_after_the_end_is_told_too() {
     assert_eq!(due(&mut approval, 3_000), [(1, Notice::Outcome)]);
 }
 
-/// Fails what is due again and again: the pauses in seconds, and how it ended.
-fn pauses(mut approval: Approval, kind: Notice, result: SendResult) -> (Vec<u64>, Delivery) {
-    let mut pauses = Vec::new();
-    loop {
-        let state = mail(&approval, 0, kind).state;
-        let DeliveryState::Queued(now) = state else {
-            return (pauses, mail(&approval, 0, kind).clone());
-        };
-        let attempts = approval.lease_deliveries(NotificationSettings::ALL, now);
-        let Some(attempt) = attempts.iter().find(|one| one.notice == kind) else {
-            return (pauses, mail(&approval, 0, kind).clone());
-        };
-        approval.record_delivery_result(*attempt, result, now);
-        if let DeliveryState::Queued(next) = mail(&approval, 0, kind).state {
-            pauses.push(next.since(now).as_secs());
-        }
-        if pauses.len() == 20 {
-            return (pauses, mail(&approval, 0, kind).clone());
-        }
-    }
-}
-
 #[test]
-fn a_question_is_tried_until_it_is_of_no_use_and_a_note_twelve_times() {
-    let growing = [30, 60, 120, 300, 600, 1_200];
-    let then = |count| [&growing[..], &vec![1_800; count]].concat();
-    let day = |mut approval: Approval| {
-        approval.request.expires_at = at(0) + Duration::from_secs(86_400);
-        approval.approvers.truncate(1);
-        approval
-    };
-    let (tried, question) = pauses(day(stored()), Notice::Request, UNAVAILABLE);
-    assert_eq!(tried, then(14));
-    assert_eq!(question.attempts, 20);
-
-    let mut rejected = day(pending());
-    reject(&mut rejected, 0);
-    let (tried, note) = pauses(rejected, Notice::Outcome, UNAVAILABLE);
-    assert_eq!(tried, then(5));
-    assert!(matches!(note.state, DeliveryState::Failed(_)));
-    assert_eq!(note.attempts, 12);
-    assert_eq!(note.fault, Some(DeliveryFault::Unavailable));
-}
-
-#[test]
-fn a_mail_waits_as_long_as_the_mail_system_asks() {
-    for (asked, waited) in [(10, 30), (45, 45), (3_000, 3_000)] {
-        let mut approval = stored();
-        let attempts = approval.lease_deliveries(NotificationSettings::ALL, at(0));
-        let asked = Some(Duration::from_secs(asked));
-        let busy = SendResult::Failed(DeliveryFault::Unavailable, asked);
-        approval.record_delivery_result(attempts[0], busy, at(1_000));
-        let next = DeliveryState::Queued(at(1_000 + waited * 1_000));
-        assert_eq!(approval.approvers[0].request_delivery().state, next);
-    }
-}
-
-#[test]
-fn wrong_settings_count_as_no_attempt() {
-    let misconfigured = SendResult::Failed(DeliveryFault::Misconfigured, None);
-    let (tried, question) = pauses(stored(), Notice::Request, misconfigured);
-    assert_eq!(tried, [300; 20]);
-    assert_eq!(question.attempts, 0);
-    assert_eq!(question.fault, Some(DeliveryFault::Misconfigured));
-}
-
-#[test]
-fn what_may_have_arrived_is_tried_once_more_unless_something_else_comes_between() {
-    for (results, expected) in [
-        (
-            [UNCLEAR, SendResult::Sent],
-            DeliveryState::Sent(at(100_000)),
-        ),
-        ([UNCLEAR, UNCLEAR], DeliveryState::Unknown(at(100_000))),
-        ([UNAVAILABLE, UNCLEAR], DeliveryState::Queued(at(160_000))),
-        ([UNCLEAR, UNAVAILABLE], DeliveryState::Queued(at(160_000))),
-        ([UNCLEAR, REFUSED], DeliveryState::Failed(at(100_000))),
-    ] {
-        let mut approval = stored();
-        for (result, time) in results.into_iter().zip([0, 100_000]) {
-            let attempts = approval.lease_deliveries(NotificationSettings::ALL, at(time));
-            approval.record_delivery_result(attempts[0], result, at(time));
-        }
-        let question = approval.approvers[0].request_delivery();
-        assert_eq!(question.state, expected, "{results:?}");
-        let fault = match results[1] {
-            SendResult::Sent => None,
-            SendResult::Failed(fault, _) => Some(fault),
-        };
-        assert_eq!(question.fault, fault);
-    }
-}
-
-#[test]
-fn a_request_ends_when_nobody_can_ever_be_asked() {
+fn a_request_is_undeliverable_when_every_approver_is_refused() {
     let mut approval = stored();
     let attempts = approval.lease_deliveries(NotificationSettings::ALL, at(0));
     approval.record_delivery_result(attempts[0], REFUSED, at(1_000));
@@ -402,16 +326,20 @@ fn a_request_ends_when_nobody_can_ever_be_asked() {
     approval.record_delivery_result(attempts[1], REFUSED, at(2_000));
     let undeliverable = State::Undeliverable { at: at(2_000) };
     assert_eq!(approval.state, undeliverable);
-    assert_eq!(due(&mut approval, 3_000_000), [], "nobody was asked");
+    assert_eq!(
+        due(&mut approval, 3_000_000),
+        [],
+        "no outcome notice is due"
+    );
 
-    // What has ended otherwise stays as it ended.
+    // A request that was closed otherwise keeps its state.
     other.withdraw(at(1_500)).unwrap();
     other.record_delivery_result(attempts[1], REFUSED, at(2_000));
     assert_eq!(other.state, State::Cancelled { at: at(1_500) });
 }
 
 #[test]
-fn a_row_says_whom_the_question_reached_and_when_the_first() {
+fn deliverable_and_notified_at_follow_the_deliveries() {
     let reached = |states: [(DeliveryState, Option<DeliveryFault>); 2]| {
         let mut approval = pending();
         for (approver, (state, fault)) in approval.approvers.iter_mut().zip(states) {
@@ -446,20 +374,20 @@ fn a_row_says_whom_the_question_reached_and_when_the_first() {
 }
 
 #[test]
-fn the_next_mail_is_the_earliest_that_is_not_done() {
+fn next_due_is_the_earliest_open_delivery() {
     let mut approval = pending();
     assert_eq!(approval.next_due(OUTCOME_WITHIN), Some(at(1_800_000)));
     approval.approvers[1].deliveries[2].state = DeliveryState::Sending(at(700));
     assert_eq!(approval.next_due(OUTCOME_WITHIN), Some(at(700)));
     for approver in &mut approval.approvers {
-        for (index, mail) in approver.deliveries.iter_mut().enumerate() {
-            mail.state = [
+        for (index, delivery) in approver.deliveries.iter_mut().enumerate() {
+            delivery.state = [
                 DeliveryState::Sent(at(1)),
                 DeliveryState::Failed(at(2)),
                 DeliveryState::Dropped(at(3)),
             ][index];
         }
     }
-    let deadline = Some(at(LIFE * 1_000));
+    let deadline = Some(at(LIFETIME_SECS * 1_000));
     assert_eq!(approval.next_due(OUTCOME_WITHIN), deadline);
 }

@@ -1,0 +1,102 @@
+//! What people approve and `ask` runs: a command, its working directory, and the contents of its files.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf, absolute};
+
+use anyhow::{Context, anyhow, bail};
+use human_oversight_protocol::parameters::hex;
+use ring::digest::{self, SHA256};
+use serde::Serialize;
+use tokio::process::{Child, Command};
+
+/// The parameters of the request.
+#[derive(PartialEq, Serialize)]
+pub(crate) struct CommandLine {
+    command: Vec<String>,
+    directory: String,
+    /// The digests of the program's file and of those given by `--file`, by absolute path.
+    sha256: BTreeMap<String, String>,
+}
+
+impl CommandLine {
+    pub(crate) fn read(command: &[String], files: &[PathBuf]) -> anyhow::Result<Self> {
+        let directory = std::env::current_dir().context("the working directory is unknown")?;
+        let program = find_program(&command[0])?;
+        let mut digests = BTreeMap::new();
+        for file in files.iter().chain([&program]) {
+            digests.insert(utf8(absolute(file)?)?, sha256(file)?);
+        }
+        Ok(Self {
+            command: command.to_vec(),
+            directory: utf8(directory)?,
+            sha256: digests,
+        })
+    }
+
+    /// Fails if what `read` returns now differs.
+    pub(crate) fn ensure_unchanged(&self, files: &[PathBuf]) -> anyhow::Result<()> {
+        let current = Self::read(&self.command, files)?;
+        for (file, digest) in &self.sha256 {
+            if current.sha256.get(file) != Some(digest) {
+                bail!("{file} has changed");
+            }
+        }
+        if current != *self {
+            bail!("the working directory has changed");
+        }
+        Ok(())
+    }
+
+    /// Starts the command in the process group of `ask`, so that it receives the terminal's signals.
+    pub(crate) fn start(&self) -> anyhow::Result<Child> {
+        let mut command = Command::new(find_program(&self.command[0])?);
+        command.arg0(&self.command[0]).args(&self.command[1..]);
+        Ok(command.spawn()?)
+    }
+}
+
+/// Finds the file of a program as shells do.
+fn find_program(name: &str) -> anyhow::Result<PathBuf> {
+    if name.contains('/') {
+        return Ok(PathBuf::from(name));
+    }
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let is_executable = |file: &PathBuf| {
+        let metadata = file.metadata();
+        metadata.is_ok_and(|it| it.is_file() && it.permissions().mode() & 0o111 != 0)
+    };
+    let mut files = std::env::split_paths(&path).map(|folder| folder.join(name));
+    let found = files.find(is_executable);
+    let found = found.with_context(|| format!("there is no program {name} in PATH"))?;
+    Ok(absolute(found)?)
+}
+
+fn sha256(file: &Path) -> anyhow::Result<String> {
+    let shown = file.display();
+    let metadata = file.metadata();
+    let metadata = metadata.with_context(|| format!("{shown} cannot be found"))?;
+    // Reading a pipe or a device may never end.
+    if !metadata.is_file() {
+        bail!("{shown} is not a regular file");
+    }
+    let unreadable = || format!("{shown} cannot be read");
+    let mut content = File::open(file).with_context(unreadable)?;
+    let mut digest = digest::Context::new(&SHA256);
+    // In pieces, because an image may have gigabytes.
+    let mut piece = vec![0; 1 << 16];
+    loop {
+        match content.read(&mut piece).with_context(unreadable)? {
+            0 => return Ok(hex(digest.finish().as_ref())),
+            length => digest.update(&piece[..length]),
+        }
+    }
+}
+
+/// A path as text. Another one could not be shown to approvers exactly.
+fn utf8(path: PathBuf) -> anyhow::Result<String> {
+    let text = path.into_os_string().into_string();
+    text.map_err(|path| anyhow!("the path {} is not UTF-8", path.display()))
+}

@@ -1,0 +1,61 @@
+//! What `ask` writes to stderr.
+
+use std::convert::Infallible;
+use std::fmt::Display;
+use std::io::{IsTerminal, stderr};
+use std::time::Duration;
+
+use human_oversight::render::format_duration;
+use human_oversight::values::Timestamp;
+use human_oversight_protocol::types::{Approval, Deliverable};
+
+use super::super::clock::now;
+
+/// How often the remaining time is written to a log. A terminal shows it every second.
+const LOG_INTERVAL: Duration = Duration::from_secs(300);
+
+pub(crate) fn print(message: impl Display) {
+    eprintln!("human-oversight: {message}");
+}
+
+pub(crate) fn print_request(approval: &Approval, expires_at: Timestamp) {
+    let deliveries = approval.notifications.iter();
+    let approvers: Vec<&str> = deliveries.map(|it| it.approver.as_str()).collect();
+    print(format_args!(
+        "{} may approve until {} (request {})",
+        approvers.join(", "),
+        expires_at.in_words(),
+        approval.id
+    ));
+    match approval.deliverable {
+        Deliverable::Ok => {}
+        Deliverable::None => print("no email could be sent yet; the gate keeps trying"),
+        _ => print("not all of the emails could be sent yet"),
+    }
+}
+
+/// Shows the time that remains, until it is cancelled.
+pub(crate) async fn show_remaining_time(expires_at: Timestamp) -> Infallible {
+    let is_terminal = stderr().is_terminal();
+    let interval = if is_terminal {
+        Duration::from_secs(1)
+    } else {
+        LOG_INTERVAL
+    };
+    loop {
+        tokio::time::sleep(interval).await;
+        let left = format_duration(expires_at.since(now()));
+        if is_terminal {
+            eprint!("\r\x1b[2Khuman-oversight: waiting for a decision ({left} left)");
+        } else {
+            print(format_args!("waiting for a decision ({left} left)"));
+        }
+    }
+}
+
+/// Removes the line of [`show_remaining_time`] from a terminal.
+pub(crate) fn clear_line() {
+    if stderr().is_terminal() {
+        eprint!("\r\x1b[2K");
+    }
+}

@@ -1,0 +1,69 @@
+//! The options of `ask`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::bail;
+use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
+use human_oversight_client::{Action, Gate};
+
+use super::super::value_parsers::seconds;
+
+/// Run a command only after a person has approved exactly this command line
+#[derive(Args)]
+#[command(after_help = "\
+HO_URL is the address of the gate, HO_KEY its function key if it requires one.
+
+The exit code is the command's own; 3 if the command did not run because it was not approved; 126 if it
+was approved and could not be started; 2 if no request was submitted.")]
+pub(crate) struct Options {
+    /// The name of the agent
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
+    agent: String,
+    /// What the command does, in words for people
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true, value_parser = NonEmptyStringValueParser::new())]
+    action: String,
+    /// An approver; repeat for more (else APPROVER_EMAILS)
+    #[arg(long = "approver", value_name = "ADDRESS")]
+    approvers: Vec<String>,
+    /// The time for the decision, 10 to 2592000 (else the default of the gate)
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    timeout: Option<Duration>,
+    /// Why the command should run, shown to the approvers as not verified
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+    reason: Option<String>,
+    /// The person for whom the command runs, who is never an approver
+    #[arg(long, value_name = "ADDRESS")]
+    on_behalf_of: Option<String>,
+    /// Another file that the command uses and that must not change; repeat for more
+    #[arg(long = "file", value_name = "PATH")]
+    pub(crate) files: Vec<PathBuf>,
+    /// The command and its arguments
+    #[arg(last = true, required = true)]
+    pub(crate) command: Vec<String>,
+}
+
+impl Options {
+    /// The request's action, at the gate that the environment names.
+    pub(crate) fn action(&self) -> anyhow::Result<Action> {
+        let mut gate = Gate::from_env()?.agent(&self.agent);
+        let default_approvers = std::env::var("APPROVER_EMAILS").unwrap_or_default();
+        if !self.approvers.is_empty() {
+            gate = gate.approvers(&self.approvers);
+        } else if default_approvers.trim().is_empty() {
+            bail!("there is no approver: give --approver, or set APPROVER_EMAILS");
+        }
+        let mut action = gate.action(&self.action);
+        if let Some(timeout) = self.timeout {
+            action = action.timeout(timeout);
+        }
+        if let Some(reason) = &self.reason {
+            action = action.reason(reason);
+        }
+        if let Some(person) = &self.on_behalf_of {
+            action = action.on_behalf_of(person);
+        }
+        Ok(action)
+    }
+}

@@ -1,0 +1,81 @@
+//! The documentation names tests: each of them must exist.
+
+use std::collections::BTreeSet;
+use std::process::Command;
+
+use crate::harness::repository;
+
+/// The tests of this binary, by their paths.
+fn list_tests() -> BTreeSet<String> {
+    let list = Command::new(std::env::current_exe().unwrap())
+        .args(["--list", "--format", "terse"])
+        .output()
+        .unwrap();
+    let list = String::from_utf8(list.stdout).unwrap();
+    let tests = list.lines().filter_map(|line| line.strip_suffix(": test"));
+    tests.map(str::to_owned).collect()
+}
+
+#[test]
+fn every_test_named_in_the_docs_exists() {
+    let tests = list_tests();
+    let tables = [
+        include_str!("../../SECURITY.md"),
+        include_str!("../../docs/reliability.md"),
+    ];
+    let named: Vec<&str> = tables
+        .iter()
+        .flat_map(|table| table.split('`'))
+        .filter(|word| word.contains("::") && !word.contains(' '))
+        .collect();
+    assert!(named.len() > 40, "{}", named.len());
+    // Unit tests are in the module's own file.
+    let (unit, integration): (Vec<&str>, Vec<&str>) =
+        named.iter().partition(|name| name.contains("::tests::"));
+    for name in unit {
+        let (module, test) = name.split_once("::tests::").unwrap();
+        let file = format!("src/{}.rs", module.replace("::", "/"));
+        let source = std::fs::read_to_string(repository().join(file)).unwrap();
+        assert!(source.contains(&format!("fn {test}()")), "{name}");
+    }
+    let missing: Vec<&&str> = integration
+        .iter()
+        .filter(|name| !tests.contains(**name))
+        .collect();
+    assert!(missing.is_empty(), "{missing:#?}");
+}
+
+/// In other texts, a path is taken for that of a test if it begins with a test module and its last name has
+/// three words or more.
+#[test]
+fn every_test_named_in_other_texts_exists() {
+    let tests = list_tests();
+    let modules: BTreeSet<&str> = tests
+        .iter()
+        .filter_map(|test| test.split("::").next())
+        .collect();
+    let (mut named, mut missing) = (0, Vec::new());
+    for folder in ["", "docs", "scripts", "infra", ".cargo"] {
+        for entry in std::fs::read_dir(repository().join(folder)).unwrap() {
+            let Ok(text) = std::fs::read_to_string(entry.unwrap().path()) else {
+                continue;
+            };
+            let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != ':');
+            for word in words {
+                let Some((module, _)) = word.split_once("::") else {
+                    continue;
+                };
+                let name = word.rsplit("::").next().unwrap();
+                if !modules.contains(module) || name.matches('_').count() < 2 {
+                    continue;
+                }
+                named += 1;
+                if !tests.contains(word) && !word.contains("::tests::") {
+                    missing.push(word.to_owned());
+                }
+            }
+        }
+    }
+    assert!(named > 40, "{named}");
+    assert!(missing.is_empty(), "{missing:#?}");
+}
