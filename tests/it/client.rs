@@ -1,16 +1,16 @@
 //! The client's `Gate`: which actions run, and which do not.
 
-use std::cell::Cell;
-use std::error::Error;
-use std::sync::Arc;
+mod responses;
+mod waits;
+
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::any;
-use human_oversight_client::types::{ExecutionStatus, KeySet, Status, Withdrawal};
-use human_oversight_client::{Action, Client, Gate, Handle, Outcome, Pending, Reason, Refusal};
+use human_oversight_client::types::{ExecutionStatus, Withdrawal};
+use human_oversight_client::{Action, Client, Gate, Outcome, Pending, Reason, Refusal};
 use serde::Serialize;
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -64,20 +64,6 @@ async fn an_approved_action_runs_once_and_its_outcome_is_reported() {
     let again = refusal(action.resume(handle).run(&user, must_not_run).await);
     assert_eq!(again.reason, Reason::Used);
     assert!(again.to_string().contains("may have run"), "{again}");
-}
-
-/// Agent frameworks run each call in a task that may move between threads.
-#[tokio::test]
-async fn a_wait_can_be_spawned_as_a_task() {
-    let gate = TestGate::start().await;
-    let pending = approved(&gate).await;
-    let agent = tokio::spawn(async move {
-        // The result is `Send`, but not `Sync`: all that a task can require.
-        let delete = async |_: &DeleteUser| Ok::<_, Box<dyn Error + Send>>(Cell::new("deleted"));
-        pending.try_run(&user(), delete).await
-    });
-    let outcome = agent.await.unwrap();
-    assert_eq!(outcome.into_result().unwrap().unwrap().get(), "deleted");
 }
 
 #[tokio::test]
@@ -172,19 +158,6 @@ async fn every_other_final_state_is_a_refusal_with_its_reason() {
 }
 
 #[tokio::test]
-async fn a_stored_handle_resumes_the_wait() {
-    let gate = TestGate::start().await;
-    let action = gate.gate().action("Delete User Account");
-    let handle = action.submit(&user()).await.unwrap().handle().clone();
-    let stored = serde_json::to_string(&handle).unwrap();
-    assert!(!format!("{handle:?}").contains(&handle.secret));
-    gate.approve(&gate.status(&handle.id).await, ALICE).await;
-    let handle: Handle = serde_json::from_str(&stored).unwrap();
-    let outcome = action.resume(handle).run(&user(), async |_| "done").await;
-    assert_eq!(outcome, Outcome::Executed("done"));
-}
-
-#[tokio::test]
 async fn an_approval_runs_no_other_parameters_and_no_other_action() {
     let gate = TestGate::start().await;
     let action = gate.gate().action("Delete User Account");
@@ -215,132 +188,6 @@ async fn an_approval_runs_no_other_parameters_and_no_other_action() {
 
 fn is_same_action(one: &Action, other: &Action) -> bool {
     format!("{one:?}") == format!("{other:?}")
-}
-
-/// Whether an action runs that Alice has approved; if not, it is because its receipt did not verify.
-async fn is_verified(gate: &TestGate, action: &Action) -> bool {
-    let pending = action.submit(&user()).await.unwrap();
-    gate.approve(pending.approval().unwrap(), ALICE).await;
-    match pending.run(&user(), async |_| "ran").await.into_result() {
-        Ok(ran) => {
-            assert_eq!(ran, "ran");
-            true
-        }
-        Err(refusal) => {
-            assert_eq!(refusal.reason, Reason::Unverified);
-            false
-        }
-    }
-}
-
-#[tokio::test]
-async fn only_pinned_keys_are_trusted() {
-    let gate = TestGate::start().await;
-    let keys = gate.client.keys().await.unwrap();
-    for (trusted, runs) in [(keys, true), (KeySet { keys: Vec::new() }, false)] {
-        let action = gate.gate().trust(trusted).action("Delete User Account");
-        assert_eq!(is_verified(&gate, &action).await, runs);
-    }
-}
-
-#[tokio::test]
-async fn keys_are_fetched_again_only_after_a_failed_verification() {
-    let (gate, other) = (TestGate::start().await, TestGate::start().await);
-    let others = serde_json::to_vec(&other.client.keys().await.unwrap()).unwrap();
-    let fetches = Arc::new(AtomicU32::new(0));
-    let counted = fetches.clone();
-    let altering = alter_responses(&gate, move |path, status, body| {
-        // As after a key rotation between the first and the second call.
-        let is_first = path == "/api/keys" && counted.fetch_add(1, Ordering::SeqCst) == 0;
-        (status, if is_first { others.clone() } else { body })
-    })
-    .await;
-    let action = altering.action("Delete User Account");
-    for (runs, times) in [(false, 1), (true, 2), (true, 2)] {
-        assert_eq!(is_verified(&gate, &action).await, runs);
-        assert_eq!(fetches.load(Ordering::SeqCst), times);
-    }
-}
-
-/// A server that is no gate and gives the same answer to every call.
-async fn impostor(status: StatusCode, kind: &'static str, body: String) -> Gate {
-    let router = Router::new().fallback(any(move || {
-        let body = body.clone();
-        async move { (status, [("content-type", kind)], body) }
-    }));
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    tokio::spawn(async { axum::serve(listener, router).await });
-    Gate::new(Client::new(&url, None).unwrap())
-        .agent(AGENT)
-        .approvers([ALICE])
-}
-
-#[tokio::test]
-async fn no_response_of_an_impostor_runs_the_action() {
-    let approved = json!({
-        "id": "VXNlck1hbmFnZXJBZ2VudA.x", "correlationId": "x", "agentName": AGENT,
-        "actionDescription": "Delete User Account",
-        "parametersDigest": human_oversight_client::parameters::hex(
-            &human_oversight_client::parameters::Parameters::new(&user()).unwrap().digest()),
-        "status": "Approved", "approver": ALICE, "comment": null,
-        "requestTimestamp": "2026-11-22T17:30:00.000Z", "expiresAt": "2099-11-22T18:30:00.000Z",
-        "responseTimestamp": "2026-11-22T17:31:00.000Z", "execution": null, "notifications": [],
-        "deliverable": "ok", "receipt": null, "statusUrl": "http://127.0.0.1/",
-        "keys": [],
-    });
-    let with = |member: &str, value: serde_json::Value| {
-        let mut answer = approved.clone();
-        answer[member] = value;
-        answer.to_string()
-    };
-    let forged = "eyJhbGciOiJub25lIn0.eyJkZWNpc2lvbiI6IkFwcHJvdmVkIn0.";
-    let json_type = "application/json";
-    for (status, kind, body) in [
-        (200, json_type, approved.to_string()),
-        (200, json_type, with("receipt", json!(forged))),
-        (200, json_type, with("receipt", json!(""))),
-        (200, json_type, with("parametersDigest", json!("0"))),
-        (200, json_type, with("status", json!("approved"))),
-        (200, json_type, with("status", json!("ApprovedByMagic"))),
-        (200, json_type, with("status", json!(null))),
-        (200, json_type, "{}".to_owned()),
-        (200, json_type, "[]".to_owned()),
-        (200, json_type, String::new()),
-        (200, json_type, r#"{"status": "Approved"}"#.to_owned()),
-        (200, json_type, approved.to_string()[..300].to_owned()),
-        (200, json_type, "x".repeat(1_000_000)),
-        (200, "text/html", "<html>Approved</html>".to_owned()),
-        (204, json_type, String::new()),
-        (301, "text/html", String::new()),
-        (401, "text/html", String::new()),
-        (403, json_type, "{}".to_owned()),
-        (404, "text/html", "not here".to_owned()),
-        (418, json_type, approved.to_string()),
-    ] {
-        let gate = impostor(StatusCode::from_u16(status).unwrap(), kind, body.clone()).await;
-        let outcome = gate
-            .action("Delete User Account")
-            .run(&user(), must_not_run)
-            .await;
-        let reason = refusal(outcome).reason;
-        assert!(
-            matches!(reason, Reason::Unavailable | Reason::Unverified),
-            "{status} {body}"
-        );
-    }
-}
-
-/// A client gate behind a proxy that changes each response.
-async fn alter_responses(
-    gate: &TestGate,
-    change_response: impl Fn(&str, StatusCode, Vec<u8>) -> (StatusCode, Vec<u8>)
-    + Clone
-    + Send
-    + Sync
-    + 'static,
-) -> Gate {
-    intercept(gate, |_, body| body, change_response).await
 }
 
 /// A client gate behind a proxy that changes each request with `change_request` and
@@ -396,76 +243,6 @@ pub(crate) async fn intercepting_url(
     let url = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(async { axum::serve(listener, router).await });
     url
-}
-
-#[tokio::test]
-async fn lost_responses_are_retried_without_a_second_request() {
-    let gate = TestGate::start().await;
-    // Every other response is lost after the gate has sent it.
-    let answers = Arc::new(AtomicU32::new(0));
-    let counted = answers.clone();
-    let lossy = alter_responses(&gate, move |_, status, body| {
-        match counted.fetch_add(1, Ordering::SeqCst).is_multiple_of(2) {
-            true => (StatusCode::BAD_GATEWAY, Vec::new()),
-            false => (status, body),
-        }
-    });
-    let action = lossy.await.action("Delete User Account");
-    let pending = action.submit(&user()).await.unwrap();
-    assert_eq!((gate.stored().await.len(), gate.mails().len()), (1, 1));
-    let id = pending.handle().id.clone();
-    assert_eq!(
-        gate.status(&id).await.notifications[0].attempts,
-        1,
-        "one email was sent"
-    );
-    gate.approve(&gate.status(&id).await, ALICE).await;
-    let runs = AtomicU32::new(0);
-    let outcome = pending
-        .run(&user(), async |_| runs.fetch_add(1, Ordering::SeqCst))
-        .await;
-    assert_eq!(outcome, Outcome::Executed(0));
-    assert_eq!(runs.into_inner(), 1);
-    assert_eq!(
-        gate.status(&id).await.execution.unwrap().status,
-        ExecutionStatus::Executed
-    );
-    assert!(answers.load(Ordering::SeqCst) >= 8);
-}
-
-#[tokio::test]
-async fn a_genuine_receipt_in_an_altered_response_runs_nothing() {
-    let gate = TestGate::start().await;
-    for (member, value) in [
-        ("/status", json!("Rejected")),
-        ("/status", json!("ApprovedByMagic")),
-        ("/execution/status", json!("Executed")),
-        ("/execution/status", json!("Lapsed")),
-        ("/execution", json!(null)),
-        ("/id", json!("YQ.b")),
-        ("/receipt", json!(null)),
-    ] {
-        let altering = alter_responses(&gate, move |path, status, body| {
-            if !path.starts_with("/api/claim/") {
-                return (status, body);
-            }
-            let mut answer: serde_json::Value = serde_json::from_slice(&body).unwrap();
-            *answer.pointer_mut(member).unwrap() = value.clone();
-            (status, answer.to_string().into_bytes())
-        });
-        let pending = altering
-            .await
-            .action("Delete User Account")
-            .submit(&user())
-            .await
-            .unwrap();
-        gate.approve(pending.approval().unwrap(), ALICE).await;
-        assert_eq!(
-            refusal(pending.run(&user(), must_not_run).await).reason,
-            Reason::Unverified,
-            "{member}"
-        );
-    }
 }
 
 #[tokio::test]
@@ -550,91 +327,6 @@ fn the_url_of_the_gate_is_validated() {
     assert!(!format!("{client:?}").contains("top-secret"));
 }
 
-/// Waits until the request is not pending; returns its status.
-async fn final_status(gate: &TestGate, id: &str) -> Status {
-    let wait = gate.client.status(id, Duration::from_secs(30));
-    wait.await.unwrap().0.status
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_dropped_wait_withdraws_the_request() {
-    let gate = TestGate::start().await;
-    let (submitted, mut ids) = tokio::sync::mpsc::unbounded_channel();
-    let action = gate
-        .gate()
-        .action("Delete User Account")
-        .on_pending(move |approval| submitted.send(approval.id.clone()).unwrap());
-    let waiting = tokio::spawn(async move { action.run(&user(), must_not_run).await });
-    let id = ids.recv().await.unwrap();
-    waiting.abort();
-    assert_eq!(final_status(&gate, &id).await, Status::Cancelled);
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_detached_wait_leaves_the_request_pending() {
-    let gate = TestGate::start().await;
-    let action = gate.gate().action("Delete User Account");
-    let handle = action.prepare();
-    let _ = action.submit_as(handle.clone(), &user()).await.unwrap();
-    let again = action.resume(handle.clone());
-    let detached = action.submit(&user()).await.unwrap().detach();
-    let other = detached.handle().clone();
-    for pending in [again, detached] {
-        let user = user();
-        let wait = tokio::time::timeout(Duration::from_millis(300), pending.claim(&user));
-        assert!(wait.await.is_err(), "the claim waits");
-    }
-    for handle in [handle, other] {
-        gate.approve(&gate.status(&handle.id).await, ALICE).await;
-        let ran = action
-            .resume(handle)
-            .run(&user(), async |_| "deleted")
-            .await;
-        assert_eq!(ran, Outcome::Executed("deleted"));
-    }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_cancelled_or_panicked_action_is_reported_as_failed() {
-    let gate = TestGate::start().await;
-    let finished = async |id: &str| {
-        let started = Instant::now();
-        loop {
-            let execution = gate.status(id).await.execution.unwrap();
-            if execution.status != ExecutionStatus::Executing {
-                break execution;
-            }
-            assert!(started.elapsed() < Duration::from_secs(30));
-        }
-    };
-    let pending = approved(&gate).await;
-    let id = pending.handle().id.clone();
-    let (running, runs) = tokio::sync::oneshot::channel();
-    let aborted = tokio::spawn(async move {
-        let action = async |_: &DeleteUser| {
-            running.send(()).unwrap();
-            std::future::pending::<()>().await;
-        };
-        pending.run(&user(), action).await
-    });
-    runs.await.unwrap();
-    aborted.abort();
-    let execution = finished(&id).await;
-    assert_eq!(execution.status, ExecutionStatus::ExecutionFailed);
-    assert!(execution.error.unwrap().contains("a part of it"));
-
-    let pending = approved(&gate).await;
-    let id = pending.handle().id.clone();
-    let panicking = tokio::spawn(async move { pending.run(&user(), must_not_run).await });
-    assert!(panicking.await.unwrap_err().is_panic());
-    assert_eq!(finished(&id).await.status, ExecutionStatus::ExecutionFailed);
-
-    let permit = approved(&gate).await.claim(&user()).await.unwrap();
-    let id = format!("{permit:?}");
-    assert!(id.contains("Permit") && !id.contains("secret"), "{id}");
-    permit.executed().await;
-}
-
 #[tokio::test]
 async fn parameters_that_change_after_the_claim_are_not_run() {
     let gate = TestGate::start().await;
@@ -669,43 +361,4 @@ async fn parameters_that_change_after_the_claim_are_not_run() {
     let execution = gate.status(&id).await.execution.unwrap();
     assert_eq!(execution.status, ExecutionStatus::ExecutionFailed);
     assert!(execution.error.unwrap().contains("the parameters changed"));
-}
-
-#[tokio::test]
-async fn on_pending_is_called_once() {
-    let gate = TestGate::start().await;
-    let called = Arc::new(std::sync::Mutex::new(Vec::new()));
-    let calls = called.clone();
-    let action = gate
-        .gate()
-        .action("Delete User Account")
-        .on_pending(move |approval| calls.lock().unwrap().push(approval.id.clone()));
-    let pending = action.submit(&user()).await.unwrap();
-    let id = pending.handle().id.clone();
-    assert_eq!(*called.lock().unwrap(), std::slice::from_ref(&id));
-    gate.reject(pending.approval().unwrap(), ALICE, "no").await;
-    let outcome = pending.run(&user(), must_not_run).await;
-    assert_eq!(refusal(outcome).reason, Reason::Rejected);
-    assert_eq!(
-        *called.lock().unwrap(),
-        [id],
-        "the callback is not called again"
-    );
-}
-
-/// On a runtime with one thread, a blocking report must not wait for that thread.
-#[tokio::test(flavor = "current_thread")]
-async fn blocking_reports_work_inside_a_runtime() {
-    let gate = tokio::task::spawn_blocking(|| {
-        let runtime = tokio::runtime::Runtime::new().unwrap();
-        let gate = runtime.block_on(TestGate::start());
-        (gate, runtime)
-    });
-    let (gate, runtime) = gate.await.unwrap();
-    let permit = approved(&gate).await.claim(&user()).await.unwrap();
-    permit.executed_blocking();
-    let permit = approved(&gate).await.claim(&user()).await.unwrap();
-    permit.failed_blocking("broken");
-    let stopped = tokio::task::spawn_blocking(move || drop((gate, runtime)));
-    stopped.await.unwrap();
 }

@@ -5,17 +5,20 @@ use std::process::Command;
 
 use crate::harness::repository;
 
-#[test]
-fn every_test_named_in_the_docs_exists() {
+/// The tests of this binary, by their paths.
+fn list_tests() -> BTreeSet<String> {
     let list = Command::new(std::env::current_exe().unwrap())
         .args(["--list", "--format", "terse"])
         .output()
         .unwrap();
     let list = String::from_utf8(list.stdout).unwrap();
-    let tests: BTreeSet<&str> = list
-        .lines()
-        .filter_map(|line| line.strip_suffix(": test"))
-        .collect();
+    let tests = list.lines().filter_map(|line| line.strip_suffix(": test"));
+    tests.map(str::to_owned).collect()
+}
+
+#[test]
+fn every_test_named_in_the_docs_exists() {
+    let tests = list_tests();
     let tables = [
         include_str!("../../SECURITY.md"),
         include_str!("../../docs/reliability.md"),
@@ -39,5 +42,40 @@ fn every_test_named_in_the_docs_exists() {
         .iter()
         .filter(|name| !tests.contains(**name))
         .collect();
+    assert!(missing.is_empty(), "{missing:#?}");
+}
+
+/// In other texts, a path is taken for that of a test if it begins with a test module and its last name has
+/// three words or more.
+#[test]
+fn every_test_named_in_other_texts_exists() {
+    let tests = list_tests();
+    let modules: BTreeSet<&str> = tests
+        .iter()
+        .filter_map(|test| test.split("::").next())
+        .collect();
+    let (mut named, mut missing) = (0, Vec::new());
+    for folder in ["", "docs", "scripts", "infra", ".cargo"] {
+        for entry in std::fs::read_dir(repository().join(folder)).unwrap() {
+            let Ok(text) = std::fs::read_to_string(entry.unwrap().path()) else {
+                continue;
+            };
+            let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != ':');
+            for word in words {
+                let Some((module, _)) = word.split_once("::") else {
+                    continue;
+                };
+                let name = word.rsplit("::").next().unwrap();
+                if !modules.contains(module) || name.matches('_').count() < 2 {
+                    continue;
+                }
+                named += 1;
+                if !tests.contains(word) && !word.contains("::tests::") {
+                    missing.push(word.to_owned());
+                }
+            }
+        }
+    }
+    assert!(named > 40, "{named}");
     assert!(missing.is_empty(), "{missing:#?}");
 }

@@ -1,5 +1,5 @@
-//! Snapshots of all emails in tests/mails/, with placeholders for links, codes and times.
-//! `HO_UPDATE_MAILS=1 cargo test --test it email_snapshots::` rewrites them; read the diff before you commit it.
+//! Snapshots of all emails, with placeholders for links, codes and times.
+//! docs/contributing.md says how to rewrite them.
 
 use std::time::Duration;
 

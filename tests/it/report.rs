@@ -3,6 +3,7 @@
 //! measure over rows that a gate wrote.
 
 mod contract;
+mod engine;
 mod faults;
 mod measures;
 mod mistakes;

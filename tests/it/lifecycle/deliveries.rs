@@ -11,12 +11,12 @@ use crate::forms::decide;
 
 use super::{LIFETIME_SECS, OUTCOME_WITHIN, RUN_WITHIN, at, mailed, pending};
 
-const UNAVAILABLE: SendResult = SendResult::Failed(DeliveryFault::Unavailable, None);
-const UNCLEAR: SendResult = SendResult::Failed(DeliveryFault::Unclear, None);
-const REFUSED: SendResult = SendResult::Failed(DeliveryFault::Refused, None);
+pub(super) const UNAVAILABLE: SendResult = SendResult::Failed(DeliveryFault::Unavailable, None);
+pub(super) const UNCLEAR: SendResult = SendResult::Failed(DeliveryFault::Unclear, None);
+pub(super) const REFUSED: SendResult = SendResult::Failed(DeliveryFault::Refused, None);
 
 /// A stored request whose emails have not been sent.
-fn stored() -> Approval {
+pub(super) fn stored() -> Approval {
     let mut approval = pending();
     for approver in &mut approval.approvers {
         approver.deliveries[0].state = DeliveryState::Queued(at(0));
@@ -40,14 +40,14 @@ fn first(approver: usize, notice: Notice) -> SendAttempt {
     }
 }
 
-fn delivery(approval: &Approval, approver: usize, notice: Notice) -> &Delivery {
+pub(super) fn delivery(approval: &Approval, approver: usize, notice: Notice) -> &Delivery {
     let mut deliveries = approval.approvers[approver].deliveries.iter();
     deliveries
         .find(|delivery| delivery.notice == notice)
         .unwrap()
 }
 
-fn reject(approval: &mut Approval, millis: u64) {
+pub(super) fn reject(approval: &mut Approval, millis: u64) {
     decide(approval, 0, Verdict::Reject, RUN_WITHIN, at(millis));
 }
 
@@ -314,99 +314,6 @@ fn an_approver_reached_after_the_end_gets_an_outcome_notice() {
         DeliveryState::Dropped(at(3_000))
     );
     assert_eq!(due(&mut approval, 3_000), [(1, Notice::Outcome)]);
-}
-
-/// Records `result` for each attempt; returns the pauses in seconds and the delivery at the end.
-fn pauses(mut approval: Approval, kind: Notice, result: SendResult) -> (Vec<u64>, Delivery) {
-    let mut pauses = Vec::new();
-    loop {
-        let state = delivery(&approval, 0, kind).state;
-        let DeliveryState::Queued(now) = state else {
-            return (pauses, delivery(&approval, 0, kind).clone());
-        };
-        let attempts = approval.lease_deliveries(NotificationSettings::ALL, now);
-        let Some(attempt) = attempts.iter().find(|one| one.notice == kind) else {
-            return (pauses, delivery(&approval, 0, kind).clone());
-        };
-        approval.record_delivery_result(*attempt, result, now);
-        if let DeliveryState::Queued(next) = delivery(&approval, 0, kind).state {
-            pauses.push(next.since(now).as_secs());
-        }
-        if pauses.len() == 20 {
-            return (pauses, delivery(&approval, 0, kind).clone());
-        }
-    }
-}
-
-#[test]
-fn a_request_is_retried_without_limit_and_an_outcome_notice_twelve_times() {
-    let growing = [30, 60, 120, 300, 600, 1_200];
-    let then = |count| [&growing[..], &vec![1_800; count]].concat();
-    let day = |mut approval: Approval| {
-        approval.request.expires_at = at(0) + Duration::from_secs(86_400);
-        approval.approvers.truncate(1);
-        approval
-    };
-    let (waits, request) = pauses(day(stored()), Notice::Request, UNAVAILABLE);
-    assert_eq!(waits, then(14));
-    assert_eq!(request.attempts, 20);
-
-    let mut rejected = day(pending());
-    reject(&mut rejected, 0);
-    let (waits, notice) = pauses(rejected, Notice::Outcome, UNAVAILABLE);
-    assert_eq!(waits, then(5));
-    assert!(matches!(notice.state, DeliveryState::Failed(_)));
-    assert_eq!(notice.attempts, 12);
-    assert_eq!(notice.fault, Some(DeliveryFault::Unavailable));
-}
-
-#[test]
-fn a_retry_waits_as_long_as_the_mail_system_asks() {
-    for (requested, waited) in [(10, 30), (45, 45), (3_000, 3_000)] {
-        let mut approval = stored();
-        let attempts = approval.lease_deliveries(NotificationSettings::ALL, at(0));
-        let requested = Some(Duration::from_secs(requested));
-        let busy = SendResult::Failed(DeliveryFault::Unavailable, requested);
-        approval.record_delivery_result(attempts[0], busy, at(1_000));
-        let next = DeliveryState::Queued(at(1_000 + waited * 1_000));
-        assert_eq!(approval.approvers[0].request_delivery().state, next);
-    }
-}
-
-#[test]
-fn a_misconfigured_send_counts_as_no_attempt() {
-    let misconfigured = SendResult::Failed(DeliveryFault::Misconfigured, None);
-    let (waits, request) = pauses(stored(), Notice::Request, misconfigured);
-    assert_eq!(waits, [300; 20]);
-    assert_eq!(request.attempts, 0);
-    assert_eq!(request.fault, Some(DeliveryFault::Misconfigured));
-}
-
-#[test]
-fn an_unknown_outcome_is_retried_once() {
-    for (results, expected) in [
-        (
-            [UNCLEAR, SendResult::Sent],
-            DeliveryState::Sent(at(100_000)),
-        ),
-        ([UNCLEAR, UNCLEAR], DeliveryState::Unknown(at(100_000))),
-        ([UNAVAILABLE, UNCLEAR], DeliveryState::Queued(at(160_000))),
-        ([UNCLEAR, UNAVAILABLE], DeliveryState::Queued(at(160_000))),
-        ([UNCLEAR, REFUSED], DeliveryState::Failed(at(100_000))),
-    ] {
-        let mut approval = stored();
-        for (result, time) in results.into_iter().zip([0, 100_000]) {
-            let attempts = approval.lease_deliveries(NotificationSettings::ALL, at(time));
-            approval.record_delivery_result(attempts[0], result, at(time));
-        }
-        let request = approval.approvers[0].request_delivery();
-        assert_eq!(request.state, expected, "{results:?}");
-        let fault = match results[1] {
-            SendResult::Sent => None,
-            SendResult::Failed(fault, _) => Some(fault),
-        };
-        assert_eq!(request.fault, fault);
-    }
 }
 
 #[test]

@@ -1,0 +1,211 @@
+//! Responses that are forged, altered or lost.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use axum::Router;
+use axum::http::StatusCode;
+use axum::routing::any;
+use human_oversight_client::types::{ExecutionStatus, KeySet};
+use human_oversight_client::{Action, Client, Gate, Outcome, Reason};
+use serde_json::json;
+use tokio::net::TcpListener;
+
+use super::{intercept, must_not_run, refusal, user};
+use crate::harness::{AGENT, ALICE, TestGate};
+
+/// Whether an action runs that Alice has approved; if not, it is because its receipt did not verify.
+async fn is_verified(gate: &TestGate, action: &Action) -> bool {
+    let pending = action.submit(&user()).await.unwrap();
+    gate.approve(pending.approval().unwrap(), ALICE).await;
+    match pending.run(&user(), async |_| "ran").await.into_result() {
+        Ok(ran) => {
+            assert_eq!(ran, "ran");
+            true
+        }
+        Err(refusal) => {
+            assert_eq!(refusal.reason, Reason::Unverified);
+            false
+        }
+    }
+}
+
+#[tokio::test]
+async fn only_pinned_keys_are_trusted() {
+    let gate = TestGate::start().await;
+    let keys = gate.client.keys().await.unwrap();
+    for (trusted, runs) in [(keys, true), (KeySet { keys: Vec::new() }, false)] {
+        let action = gate.gate().trust(trusted).action("Delete User Account");
+        assert_eq!(is_verified(&gate, &action).await, runs);
+    }
+}
+
+#[tokio::test]
+async fn keys_are_fetched_again_only_after_a_failed_verification() {
+    let (gate, other) = (TestGate::start().await, TestGate::start().await);
+    let others = serde_json::to_vec(&other.client.keys().await.unwrap()).unwrap();
+    let fetches = Arc::new(AtomicU32::new(0));
+    let counted = fetches.clone();
+    let altering = alter_responses(&gate, move |path, status, body| {
+        // As after a key rotation between the first and the second call.
+        let is_first = path == "/api/keys" && counted.fetch_add(1, Ordering::SeqCst) == 0;
+        (status, if is_first { others.clone() } else { body })
+    })
+    .await;
+    let action = altering.action("Delete User Account");
+    for (runs, times) in [(false, 1), (true, 2), (true, 2)] {
+        assert_eq!(is_verified(&gate, &action).await, runs);
+        assert_eq!(fetches.load(Ordering::SeqCst), times);
+    }
+}
+
+/// A server that is no gate and gives the same answer to every call.
+async fn impostor(status: StatusCode, kind: &'static str, body: String) -> Gate {
+    let router = Router::new().fallback(any(move || {
+        let body = body.clone();
+        async move { (status, [("content-type", kind)], body) }
+    }));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async { axum::serve(listener, router).await });
+    Gate::new(Client::new(&url, None).unwrap())
+        .agent(AGENT)
+        .approvers([ALICE])
+}
+
+#[tokio::test]
+async fn no_response_of_an_impostor_runs_the_action() {
+    let approved = json!({
+        "id": "VXNlck1hbmFnZXJBZ2VudA.x", "correlationId": "x", "agentName": AGENT,
+        "actionDescription": "Delete User Account",
+        "parametersDigest": human_oversight_client::parameters::hex(
+            &human_oversight_client::parameters::Parameters::new(&user()).unwrap().digest()),
+        "status": "Approved", "approver": ALICE, "comment": null,
+        "requestTimestamp": "2026-11-22T17:30:00.000Z", "expiresAt": "2099-11-22T18:30:00.000Z",
+        "responseTimestamp": "2026-11-22T17:31:00.000Z", "execution": null, "notifications": [],
+        "deliverable": "ok", "receipt": null, "statusUrl": "http://127.0.0.1/",
+        "keys": [],
+    });
+    let with = |member: &str, value: serde_json::Value| {
+        let mut answer = approved.clone();
+        answer[member] = value;
+        answer.to_string()
+    };
+    let forged = "eyJhbGciOiJub25lIn0.eyJkZWNpc2lvbiI6IkFwcHJvdmVkIn0.";
+    let json_type = "application/json";
+    for (status, kind, body) in [
+        (200, json_type, approved.to_string()),
+        (200, json_type, with("receipt", json!(forged))),
+        (200, json_type, with("receipt", json!(""))),
+        (200, json_type, with("parametersDigest", json!("0"))),
+        (200, json_type, with("status", json!("approved"))),
+        (200, json_type, with("status", json!("ApprovedByMagic"))),
+        (200, json_type, with("status", json!(null))),
+        (200, json_type, "{}".to_owned()),
+        (200, json_type, "[]".to_owned()),
+        (200, json_type, String::new()),
+        (200, json_type, r#"{"status": "Approved"}"#.to_owned()),
+        (200, json_type, approved.to_string()[..300].to_owned()),
+        (200, json_type, "x".repeat(1_000_000)),
+        (200, "text/html", "<html>Approved</html>".to_owned()),
+        (204, json_type, String::new()),
+        (301, "text/html", String::new()),
+        (401, "text/html", String::new()),
+        (403, json_type, "{}".to_owned()),
+        (404, "text/html", "not here".to_owned()),
+        (418, json_type, approved.to_string()),
+    ] {
+        let gate = impostor(StatusCode::from_u16(status).unwrap(), kind, body.clone()).await;
+        let outcome = gate
+            .action("Delete User Account")
+            .run(&user(), must_not_run)
+            .await;
+        let reason = refusal(outcome).reason;
+        assert!(
+            matches!(reason, Reason::Unavailable | Reason::Unverified),
+            "{status} {body}"
+        );
+    }
+}
+
+/// A client gate behind a proxy that changes each response.
+async fn alter_responses(
+    gate: &TestGate,
+    change_response: impl Fn(&str, StatusCode, Vec<u8>) -> (StatusCode, Vec<u8>)
+    + Clone
+    + Send
+    + Sync
+    + 'static,
+) -> Gate {
+    intercept(gate, |_, body| body, change_response).await
+}
+
+#[tokio::test]
+async fn lost_responses_are_retried_without_a_second_request() {
+    let gate = TestGate::start().await;
+    // Every other response is lost after the gate has sent it.
+    let answers = Arc::new(AtomicU32::new(0));
+    let counted = answers.clone();
+    let lossy = alter_responses(&gate, move |_, status, body| {
+        match counted.fetch_add(1, Ordering::SeqCst).is_multiple_of(2) {
+            true => (StatusCode::BAD_GATEWAY, Vec::new()),
+            false => (status, body),
+        }
+    });
+    let action = lossy.await.action("Delete User Account");
+    let pending = action.submit(&user()).await.unwrap();
+    assert_eq!((gate.stored().await.len(), gate.mails().len()), (1, 1));
+    let id = pending.handle().id.clone();
+    assert_eq!(
+        gate.status(&id).await.notifications[0].attempts,
+        1,
+        "one email was sent"
+    );
+    gate.approve(&gate.status(&id).await, ALICE).await;
+    let runs = AtomicU32::new(0);
+    let outcome = pending
+        .run(&user(), async |_| runs.fetch_add(1, Ordering::SeqCst))
+        .await;
+    assert_eq!(outcome, Outcome::Executed(0));
+    assert_eq!(runs.into_inner(), 1);
+    assert_eq!(
+        gate.status(&id).await.execution.unwrap().status,
+        ExecutionStatus::Executed
+    );
+    assert!(answers.load(Ordering::SeqCst) >= 8);
+}
+
+#[tokio::test]
+async fn a_genuine_receipt_in_an_altered_response_runs_nothing() {
+    let gate = TestGate::start().await;
+    for (member, value) in [
+        ("/status", json!("Rejected")),
+        ("/status", json!("ApprovedByMagic")),
+        ("/execution/status", json!("Executed")),
+        ("/execution/status", json!("Lapsed")),
+        ("/execution", json!(null)),
+        ("/id", json!("YQ.b")),
+        ("/receipt", json!(null)),
+    ] {
+        let altering = alter_responses(&gate, move |path, status, body| {
+            if !path.starts_with("/api/claim/") {
+                return (status, body);
+            }
+            let mut answer: serde_json::Value = serde_json::from_slice(&body).unwrap();
+            *answer.pointer_mut(member).unwrap() = value.clone();
+            (status, answer.to_string().into_bytes())
+        });
+        let pending = altering
+            .await
+            .action("Delete User Account")
+            .submit(&user())
+            .await
+            .unwrap();
+        gate.approve(pending.approval().unwrap(), ALICE).await;
+        assert_eq!(
+            refusal(pending.run(&user(), must_not_run).await).reason,
+            Reason::Unverified,
+            "{member}"
+        );
+    }
+}

@@ -1,0 +1,324 @@
+//! Failures of the mail server: the table of docs/mail.md, row by row.
+
+use std::time::Duration;
+
+use human_oversight_client::types::{Deliverable, MailFault, MailState, Status};
+use human_oversight_client::{Outcome, Reason};
+use serde_json::json;
+
+use super::{MINUTE, approve, first_delivery, gate, received};
+use crate::certificate::Certificate;
+use crate::harness::{ALICE, BOB, TestGate, for_alice, question};
+use crate::smtp::{Smtp, SmtpFault};
+
+/// A transient error is retried, and shown until then.
+#[tokio::test]
+async fn a_transient_error_is_retried_and_the_email_arrives_once() {
+    for fault in [
+        SmtpFault::Banner421,
+        SmtpFault::Silence,
+        SmtpFault::Rcpt451(ALICE),
+        SmtpFault::DropBeforeData,
+        SmtpFault::Data452,
+        // 5.7.1 is a policy of the relay, and not about the address.
+        SmtpFault::Data554,
+    ] {
+        let smtp = Smtp::start().await;
+        let gate = gate(&smtp, &[]).await;
+        smtp.fault(fault.clone());
+        let approval = gate.client.submit(&for_alice()).await.unwrap();
+        let unavailable = Some(MailFault::Unavailable);
+        assert_eq!(
+            first_delivery(&approval),
+            (
+                MailState::Queued,
+                unavailable,
+                Deliverable::None,
+                Status::Pending
+            ),
+            "{fault:?}"
+        );
+        assert!(smtp.received().is_empty());
+        gate.pass(Duration::from_secs(31));
+        gate.sweep().await;
+        let approval = gate.status(&approval.id).await;
+        assert_eq!(
+            first_delivery(&approval),
+            (MailState::Sent, None, Deliverable::Ok, Status::Pending),
+            "{fault:?}"
+        );
+        assert_eq!(smtp.received().len(), 1, "{fault:?}");
+        approve(&gate, &received(&smtp), &approval, ALICE).await;
+    }
+}
+
+/// The email may have arrived: it is sent once more with the same Message-ID, and not again.
+#[tokio::test]
+async fn an_email_with_unknown_outcome_is_sent_twice_at_most() {
+    for fault in [SmtpFault::DropAfterData, SmtpFault::SilenceAfterData] {
+        let smtp = Smtp::start().await;
+        let gate = gate(&smtp, &[]).await;
+        smtp.always(Some(fault.clone()));
+        let approval = gate.client.submit(&for_alice()).await.unwrap();
+        let unclear = Some(MailFault::Unclear);
+        assert_eq!(
+            first_delivery(&approval),
+            (
+                MailState::Queued,
+                unclear,
+                Deliverable::Degraded,
+                Status::Pending
+            ),
+            "{fault:?}"
+        );
+        for _ in 0..5 {
+            gate.pass(MINUTE);
+            gate.sweep().await;
+        }
+        let approval = gate.status(&approval.id).await;
+        assert_eq!(
+            first_delivery(&approval),
+            (
+                MailState::Unknown,
+                unclear,
+                Deliverable::Degraded,
+                Status::Pending
+            ),
+            "{fault:?}"
+        );
+        let emails = received(&smtp);
+        assert_eq!(emails.len(), 2, "{fault:?}");
+        assert_eq!(emails[0].message_id, emails[1].message_id);
+        assert_eq!(
+            question(&emails[..1], &approval.id, ALICE).code,
+            question(&emails[1..], &approval.id, ALICE).code
+        );
+        approve(&gate, &emails, &approval, ALICE).await;
+    }
+}
+
+#[tokio::test]
+async fn silence_after_quit_counts_as_sent() {
+    let smtp = Smtp::start().await;
+    let gate = gate(&smtp, &[]).await;
+    smtp.always(Some(SmtpFault::SilenceAtQuit));
+    let approval = gate.client.submit(&for_alice()).await.unwrap();
+    assert_eq!(approval.notifications[0].state, MailState::Sent);
+}
+
+#[tokio::test]
+async fn a_permanently_refused_approver_does_not_block_the_others() {
+    for fault in [SmtpFault::Rcpt550(ALICE), SmtpFault::Rcpt550(BOB)] {
+        let smtp = Smtp::start().await;
+        let gate = gate(&smtp, &[]).await;
+        smtp.fault(fault.clone());
+        let approval = gate.ask().await;
+        let failed: Vec<_> = approval
+            .notifications
+            .iter()
+            .filter(|one| one.state == MailState::Failed)
+            .collect();
+        assert_eq!(failed.len(), 1, "{fault:?}");
+        assert_eq!(failed[0].fault, Some(MailFault::Refused));
+        assert_eq!(approval.deliverable, Deliverable::Degraded);
+        for _ in 0..5 {
+            gate.pass(MINUTE);
+            gate.sweep().await;
+        }
+        let emails = received(&smtp);
+        assert_eq!(emails.len(), 1, "no retry");
+        approve(&gate, &emails, &approval, &emails[0].to).await;
+    }
+}
+
+#[tokio::test]
+async fn a_waiting_agent_learns_of_undeliverable_at_once() {
+    let smtp = Smtp::start().await;
+    let gate = gate(&smtp, &[]).await;
+    smtp.fault(SmtpFault::Banner421);
+    let approval = gate.client.submit(&for_alice()).await.unwrap();
+    smtp.always(Some(SmtpFault::Rcpt550(ALICE)));
+    gate.pass(Duration::from_secs(31));
+    let wait = gate.client.status(&approval.id, MINUTE);
+    let (waited, _) = futures_util::join!(wait, gate.sweep());
+    let approval = waited.unwrap().0;
+    assert_eq!(
+        first_delivery(&approval),
+        (
+            MailState::Failed,
+            Some(MailFault::Refused),
+            Deliverable::None,
+            Status::Undeliverable
+        )
+    );
+    let row = gate.entity(&approval.id).await;
+    assert_eq!(row["Status"], "Undeliverable");
+    assert_eq!(row["NotificationStatus"], "None");
+}
+
+/// A misconfiguration is reported, pauses sending, and counts as no attempt of any delivery.
+#[tokio::test]
+async fn misconfiguration_pauses_sending() {
+    for fault in [SmtpFault::Auth535, SmtpFault::Sender550] {
+        let smtp = Smtp::start().await;
+        let gate = gate(&smtp, &[]).await;
+        smtp.always(Some(fault.clone()));
+        let approval = gate.client.submit(&for_alice()).await.unwrap();
+        let misconfigured = Some(MailFault::Misconfigured);
+        assert_eq!(
+            first_delivery(&approval),
+            (
+                MailState::Queued,
+                misconfigured,
+                Deliverable::None,
+                Status::Pending
+            ),
+            "{fault:?}"
+        );
+        let sessions = smtp.sessions();
+        gate.client.submit(&for_alice()).await.unwrap();
+        for _ in 0..4 {
+            gate.pass(MINUTE);
+            gate.sweep().await;
+        }
+        assert_eq!(smtp.sessions(), sessions, "{fault:?}: nothing was sent");
+        smtp.always(None);
+        for _ in 0..8 {
+            gate.pass(MINUTE);
+            gate.sweep().await;
+        }
+        assert_eq!(smtp.received().len(), 2, "{fault:?}");
+        assert_eq!(gate.status(&approval.id).await.deliverable, Deliverable::Ok);
+    }
+}
+
+#[tokio::test]
+async fn an_untrusted_server_gets_no_password_and_no_email() {
+    let (smtp, other) = (Smtp::start().await, Certificate::generate());
+    let untrusting = TestGate::with(&[
+        ("HO_MAIL", "smtp"),
+        ("HO_SMTP_URL", &smtp.url()),
+        ("HO_SMTP_CA", other.pem.to_str().unwrap()),
+        ("HO_MAIL_FROM", "gate@example.com"),
+    ])
+    .await;
+    let approval = untrusting.client.submit(&for_alice()).await.unwrap();
+    assert_eq!(
+        approval.notifications[0].fault,
+        Some(MailFault::Misconfigured)
+    );
+
+    let open = Smtp::plain().await;
+    let url = format!("smtp://gate:secret@localhost:{}", open.port);
+    let demanding = TestGate::with(&[
+        ("HO_MAIL", "smtp"),
+        ("HO_SMTP_URL", &url),
+        ("HO_MAIL_FROM", "gate@example.com"),
+    ])
+    .await;
+    let approval = demanding.client.submit(&for_alice()).await.unwrap();
+    assert_eq!(
+        approval.notifications[0].fault,
+        Some(MailFault::Misconfigured)
+    );
+    for server in [&smtp, &open] {
+        assert!(server.received().is_empty());
+        assert!(
+            !server
+                .commands()
+                .iter()
+                .any(|verb| verb == "AUTH" || verb == "MAIL")
+        );
+    }
+}
+
+/// Ten minutes without a mail server: no request is lost, no email is sent twice, and the agent sees it.
+#[tokio::test]
+async fn an_outage_of_ten_minutes_loses_no_email() {
+    let smtp = Smtp::start().await;
+    let gate = gate(&smtp, &[]).await;
+    smtp.down(true);
+    let mut requests = Vec::new();
+    for _ in 0..10 {
+        requests.push(gate.ask().await);
+        gate.pass(MINUTE);
+        gate.sweep().await;
+    }
+    for approval in &requests {
+        let approval = gate.status(&approval.id).await;
+        assert_eq!(
+            first_delivery(&approval),
+            (
+                MailState::Queued,
+                Some(MailFault::Unavailable),
+                Deliverable::None,
+                Status::Pending
+            )
+        );
+    }
+    smtp.down(false);
+    for _ in 0..12 {
+        gate.pass(MINUTE);
+        gate.sweep().await;
+    }
+    let emails = received(&smtp);
+    assert_eq!(emails.len(), 20);
+    for approval in &requests {
+        for address in [ALICE, BOB] {
+            question(&emails, &approval.id, address);
+        }
+        assert_eq!(gate.status(&approval.id).await.deliverable, Deliverable::Ok);
+    }
+    approve(&gate, &emails, &requests[0], BOB).await;
+}
+
+/// A timeout without any sent email is reported as undeliverable.
+#[tokio::test]
+async fn a_refusal_tells_undeliverable_from_timeout() {
+    let smtp = Smtp::start().await;
+    let gate = gate(&smtp, &[]).await;
+    for (down, reason, notified) in [
+        (true, Reason::Undeliverable, "None"),
+        (false, Reason::Timeout, "Ok"),
+    ] {
+        smtp.down(down);
+        let user = json!({"user_id": "1"});
+        let pending = gate
+            .gate()
+            .action("Delete User Account")
+            .submit(&user)
+            .await;
+        let pending = pending.unwrap();
+        let id = pending.handle().id.clone();
+        gate.pass(Duration::from_secs(3_600));
+        gate.sweep().await;
+        let outcome: Outcome<()> = pending
+            .run(&user, |_| async { panic!("the action must not run") })
+            .await;
+        assert_eq!(outcome.into_result().unwrap_err().reason, reason);
+        let row = gate.entity(&id).await;
+        assert_eq!(row["Status"], "Timeout");
+        assert_eq!(row["NotificationStatus"], notified);
+    }
+}
+
+#[tokio::test]
+async fn an_unknown_outcome_after_a_transient_error_is_retried() {
+    let smtp = Smtp::start().await;
+    let gate = gate(&smtp, &[]).await;
+    smtp.fault(SmtpFault::Banner421);
+    smtp.fault(SmtpFault::DropAfterData);
+    let approval = gate.client.submit(&for_alice()).await.unwrap();
+    let mut faults = vec![approval.notifications[0].fault];
+    for _ in 0..4 {
+        gate.pass(MINUTE);
+        gate.sweep().await;
+        faults.push(gate.status(&approval.id).await.notifications[0].fault);
+    }
+    faults.dedup();
+    assert_eq!(
+        faults,
+        [Some(MailFault::Unavailable), Some(MailFault::Unclear), None]
+    );
+    assert_eq!(gate.status(&approval.id).await.deliverable, Deliverable::Ok);
+}

@@ -1,0 +1,137 @@
+//! Emails about requests with hostile text.
+
+use human_oversight_client::types::NewApproval;
+use serde_json::json;
+
+use super::{gate, received};
+use crate::harness::{ALICE, Mail, TestGate, for_alice, object, question};
+use crate::smtp::Smtp;
+
+#[tokio::test]
+async fn hostile_text_breaks_no_email() {
+    let smtp = Smtp::start().await;
+    let gate = gate(&smtp, &[]).await;
+    let plain = email_with(&gate, &smtp, "plain").await;
+    let headers = |mail: &Mail| {
+        let (head, _) = mail.source.split_once("\r\n\r\n").unwrap();
+        head.lines()
+            .filter(|line| !line.starts_with([' ', '\t']))
+            .count()
+    };
+    let expected = headers(&plain);
+    let corpus = hostile_texts();
+    assert!(corpus.len() >= 40, "{}", corpus.len());
+    for words in corpus {
+        let mail = email_with(&gate, &smtp, &words).await;
+        assert_eq!(headers(&mail), expected, "{words:?}: {}", mail.source);
+        assert!(mail.subject.chars().count() <= 200);
+        assert!(
+            !mail.subject.contains(['\r', '\n', '\u{202e}', '\u{200b}']),
+            "{words:?}"
+        );
+        assert!(mail.html.len() < 60_000, "{}", mail.html.len());
+        assert!(mail.source.len() < 100_000, "{}", mail.source.len());
+        for tag in ["<script", "<img", "<svg", "<iframe", "onerror=\""] {
+            assert!(!mail.html.contains(tag), "{tag} of {words:?}");
+        }
+        assert_eq!(mail.to, ALICE);
+    }
+}
+
+/// The email about a request that has this text in every free-text member that accepts it; a single-line
+/// member refuses hidden characters.
+async fn email_with(gate: &TestGate, smtp: &Smtp, words: &str) -> Mail {
+    let cut = |most: usize| words.chars().take(most).collect::<String>();
+    let parameters = object(json!({"value": cut(7_000), cut(60): 1}));
+    let new = |line: String, prose: String| NewApproval {
+        agent_name: line.chars().take(28).collect(),
+        action_description: line,
+        parameters: parameters.clone(),
+        reason: Some(prose),
+        ..for_alice()
+    };
+    let before = smtp.received().len();
+    let mut approval = gate.client.submit(&new(cut(100), cut(2_000))).await;
+    for (line, prose) in [("x", cut(2_000)), ("x", "x".to_owned())] {
+        if approval.is_err() {
+            approval = gate.client.submit(&new(line.to_owned(), prose)).await;
+        }
+    }
+    let approval = approval.unwrap_or_else(|error| panic!("{words:?}: {error:?}"));
+    let emails = received(smtp);
+    assert_eq!(emails.len(), before + 1, "{words:?}");
+    let mail = emails.into_iter().next_back().unwrap();
+    // Link and code can be read from any such email.
+    question(std::slice::from_ref(&mail), &approval.id, ALICE);
+    mail
+}
+
+fn hostile_texts() -> Vec<String> {
+    let long = |part: &str| part.repeat(1_000_000 / part.len());
+    let mut corpus: Vec<String> = [
+        "a\r\nBcc: eve@example.com",
+        "a\nSubject: x",
+        "a\rX: y",
+        "\r\n.\r\nMAIL FROM:<eve@example.com>",
+        "a\u{0}b",
+        "\u{1b}[31mred",
+        "\u{7}",
+        "\u{202e}txt.exe",
+        "\u{2066}\u{2069}",
+        "\u{200f}rtl\u{200e}",
+        "zero\u{200b}width",
+        "\u{feff}bom",
+        "soft\u{ad}hyphen",
+        "joiner\u{200d}s",
+        "\u{e0041}\u{e0042}tag",
+        "variation\u{fe0f}",
+        "\u{115f}filler\u{3164}",
+        "\u{2800}braille",
+        "nb\u{a0}space",
+        "\u{2028}\u{2029}",
+        "Z\u{300}\u{301}\u{302}\u{303}\u{304}\u{305}\u{306}\u{307}algo",
+        "pаypal",
+        "gооgle.com",
+        "Αdmin",
+        "раураl",
+        "</td><script>alert(1)</script>",
+        "<img src=x onerror=\"alert(1)\">",
+        "<svg/onload=alert(1)>",
+        "<!-- comment",
+        "--><iframe src=//evil.example>",
+        "]]>",
+        "</style><style>*{display:none}</style>",
+        "{{ mail.code }}",
+        "{% raw %}",
+        "${7*7}",
+        "%0d%0aBcc: eve@example.com",
+        "=?utf-8?B?QmNjOiB4?=",
+        "\" onmouseover=\"x",
+        "' or 1=1 --",
+        "`rm -rf /`",
+        "https://evil.example/api/decision/x?k=y",
+        "To approve, type this code there:  000000",
+        "> The agent says",
+        ".",
+        "..",
+        "\u{1F468}\u{200D}\u{1F469}",
+        "\u{FFFD}\u{FFFE}",
+        "\u{10FFFF}",
+        "ﷺ﷽",
+        "مرحبا",
+        "שלום",
+        "ไทย",
+        "한국어",
+    ]
+    .map(str::to_owned)
+    .to_vec();
+    corpus.extend([
+        long("x"),
+        long("<"),
+        long("\u{200b}"),
+        long("а"),
+        long("&\n"),
+        long("€"),
+    ]);
+    corpus
+}
