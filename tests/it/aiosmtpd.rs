@@ -10,6 +10,7 @@ use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 
 use crate::certificate::Certificate;
+use crate::deadline::within;
 use crate::harness::repository;
 use crate::smtp::{PASSWORD, Received, USER};
 
@@ -37,7 +38,7 @@ impl Aiosmtpd {
             .spawn()
             .unwrap();
         let mut said = BufReader::new(process.stdout.take().unwrap()).lines();
-        let port = said.next_line().await.unwrap();
+        let port = within(said.next_line()).await.unwrap();
         Self {
             port: port.expect("it says where it listens").parse().unwrap(),
             said,
@@ -47,7 +48,7 @@ impl Aiosmtpd {
 
     /// The next mail that it takes.
     pub(crate) async fn mail(&mut self) -> Received {
-        let line = self.said.next_line().await.unwrap();
+        let line = within(self.said.next_line()).await.unwrap();
         serde_json::from_str(&line.expect("it still runs")).unwrap()
     }
 }

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::error::Error;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::Router;
 use axum::http::StatusCode;
@@ -15,6 +15,7 @@ use serde::Serialize;
 use serde_json::json;
 use tokio::net::TcpListener;
 
+use crate::deadline::{eventually, within};
 use crate::harness::{AGENT, ALICE, TestGate};
 
 #[derive(Serialize)]
@@ -544,7 +545,7 @@ async fn who_stops_waiting_takes_the_request_back() {
         .action("Delete User Account")
         .on_pending(move |approval| taken.send(approval.id.clone()).unwrap());
     let waiting = tokio::spawn(async move { action.run(&user(), never).await });
-    let id = asked.recv().await.unwrap();
+    let id = within(asked.recv()).await.unwrap();
     waiting.abort();
     assert_eq!(in_the_end(&gate, &id).await, Status::Cancelled);
 }
@@ -577,14 +578,11 @@ async fn a_wait_that_was_detached_leaves_the_request_standing() {
 async fn an_action_that_was_given_up_or_panicked_is_told_as_such() {
     let gate = TestGate::start().await;
     let told = async |id: &str| {
-        let started = Instant::now();
-        loop {
+        eventually(async || {
             let execution = gate.status(id).await.execution.unwrap();
-            if execution.status != ExecutionStatus::Executing {
-                break execution;
-            }
-            assert!(started.elapsed() < Duration::from_secs(30));
-        }
+            (execution.status != ExecutionStatus::Executing).then_some(execution)
+        })
+        .await
     };
     let pending = approved(&gate).await;
     let id = pending.handle().id.clone();
@@ -596,7 +594,7 @@ async fn an_action_that_was_given_up_or_panicked_is_told_as_such() {
         };
         pending.run(&user(), action).await
     });
-    runs.await.unwrap();
+    within(runs).await.unwrap();
     given_up.abort();
     let execution = told(&id).await;
     assert_eq!(execution.status, ExecutionStatus::ExecutionFailed);

@@ -21,6 +21,7 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 
 use crate::canary;
+use crate::deadline::{DEADLINE, TestDeadline};
 use crate::host::{self, Front, FunctionApp, Invocation, KEY, Mode, SignIn};
 use crate::kept::Kept;
 
@@ -44,6 +45,7 @@ pub(crate) struct TestGate {
     /// The platform's sign-in, where `WEBSITE_AUTH_ENABLED` says that it is on.
     pub(crate) sign_in: SignIn,
     kept: Kept,
+    _deadline: TestDeadline,
 }
 
 impl TestGate {
@@ -147,6 +149,7 @@ impl TestGate {
             store,
             sign_in: SignIn::default(),
             kept,
+            _deadline: TestDeadline::start(),
         }
     }
 
@@ -313,7 +316,7 @@ pub(crate) fn http() -> reqwest::ClientBuilder {
     rustls::crypto::ring::default_provider()
         .install_default()
         .ok();
-    reqwest::Client::builder()
+    reqwest::Client::builder().timeout(DEADLINE)
 }
 
 /// The root of the checkout, where host.json and the function directories are.

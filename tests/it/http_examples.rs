@@ -14,6 +14,7 @@ use tokio::process::{Child, Command};
 use tokio::sync::OnceCell;
 
 use crate::client::door_in_the_middle;
+use crate::deadline::{eventually, within};
 use crate::harness::{ALICE, TestGate, repository};
 use crate::host::KEY;
 
@@ -77,9 +78,9 @@ async fn compiled() -> &'static Path {
             .arg("--outDir")
             .arg(folder.path())
             .arg(repository().join("examples/http/agent.ts"))
-            .output()
-            .await
-            .unwrap();
+            .kill_on_drop(true)
+            .output();
+        let run = within(run).await.unwrap();
         assert!(run.status.success(), "{run:?}");
         folder
     };
@@ -116,7 +117,7 @@ impl Waiting {
 
     /// What it printed, and how the request stands.
     async fn end(self) -> (TestGate, TempDir, String, Approval) {
-        let output = self.process.wait_with_output().await.unwrap();
+        let output = within(self.process.wait_with_output()).await.unwrap();
         let printed = printed(&output);
         let stands = self.gate.status(&self.approval.id).await;
         (self.gate, self.folder, printed, stands)
@@ -349,17 +350,18 @@ async fn every_call_of_the_page_is_answered_as_it_says() {
     let people = async {
         for name in ["http-1", "http-3"] {
             let id = format!("VXNlck1hbmFnZXJBZ2VudA.{name}");
-            while !gate.mails().iter().any(|mail| mail.text.contains(&id)) {
-                tokio::task::yield_now().await;
-            }
+            let asked = async || {
+                gate.mails()
+                    .iter()
+                    .find(|mail| mail.text.contains(&id))
+                    .map(drop)
+            };
+            eventually(asked).await;
             let approval = gate.status(&id).await;
             gate.approve(&approval, ALICE).await;
         }
     };
-    let both = async { tokio::join!(run, people).0.unwrap() };
-    let output = tokio::time::timeout(Duration::from_secs(60), both)
-        .await
-        .unwrap();
+    let output = within(async { tokio::join!(run, people).0.unwrap() }).await;
     assert!(output.status.success(), "{output:?}");
     let printed = String::from_utf8(output.stdout).unwrap();
     let mut answers = printed.lines();

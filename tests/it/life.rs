@@ -10,6 +10,7 @@ use human_oversight_client::{Client, Gate, Outcome};
 use serde_json::json;
 use tempfile::TempDir;
 
+use crate::deadline::eventually;
 use crate::harness::{ALICE, Question, for_alice, http, mails, question, repository};
 use crate::host::{FunctionApp, Health, Host, Invocation, KEY, Level, Mode, Trigger, tick};
 use crate::process::decide_at;
@@ -86,18 +87,13 @@ pub(crate) async fn answered(
         answered
     };
     // An answer may be here before the line about it.
-    let logged = async {
-        let has_come = |so_far: BTreeMap<String, usize>| {
-            let mut expected = expected.iter();
-            expected.all(|(function, times)| so_far.get(function) >= Some(times))
-        };
-        while !has_come(so_far()) {
-            tokio::task::yield_now().await;
-        }
+    let all = async || {
+        let so_far = so_far();
+        let mut expected = expected.iter();
+        let have_come = expected.all(|(function, times)| so_far.get(function) >= Some(times));
+        have_come.then_some(so_far)
     };
-    let logged = tokio::time::timeout(Duration::from_secs(10), logged).await;
-    assert!(logged.is_ok(), "not all of {expected:?}: {:?}", so_far());
-    so_far()
+    eventually(all).await
 }
 
 /// Everything that agents and approvers do, over a host whose gate keeps its data in `dir`.
@@ -458,14 +454,7 @@ async fn the_stand_in_follows_the_exit_table() {
         let host = Host::start(root.path(), &[], restart_on_zero, None)
             .await
             .unwrap();
-        let started_again = async {
-            while host.log().len() < 2 {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-        };
-        tokio::time::timeout(Duration::from_secs(20), started_again)
-            .await
-            .unwrap();
+        eventually(async || (host.log().len() >= 2).then_some(())).await;
         assert_ne!(*host.health.borrow(), Health::HostStopped);
     }
 }

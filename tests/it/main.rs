@@ -6,6 +6,7 @@ mod aiosmtpd;
 mod azurite;
 mod canary;
 mod certificate;
+mod deadline;
 mod graph;
 mod harness;
 mod host;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use human_oversight_client::types::NewApproval;
 
+use crate::deadline::blocking_within;
 use crate::harness::{repository, request};
 use crate::host::tick;
 use crate::life;
@@ -60,7 +61,7 @@ async fn every_query_is_kusto_and_finds_what_is_logged() {
     let mut input = parser.stdin.take().unwrap();
     input.write_all(lines.as_bytes()).unwrap();
     drop(input);
-    let parsed = parser.wait_with_output().unwrap();
+    let parsed = blocking_within(|| parser.wait_with_output()).unwrap();
     assert!(parsed.status.success());
     assert_eq!(String::from_utf8(parsed.stdout).unwrap(), "", "in {lines}");
 }

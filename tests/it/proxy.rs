@@ -16,11 +16,13 @@ use tokio::sync::{Semaphore, watch};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::azurite::{Table, azurite, fresh_table};
+use crate::deadline::{TestDeadline, within};
 
 /// Stands before a server on this machine until the test ends.
 pub(crate) struct Proxy {
     pub(crate) port: u16,
     shared: Arc<Shared>,
+    _deadline: TestDeadline,
 }
 
 /// What becomes of a request.
@@ -62,6 +64,7 @@ impl Proxy {
                 down: watch::Sender::new(false),
                 seen: Mutex::default(),
             }),
+            _deadline: TestDeadline::start(),
         };
         tokio::spawn(Arc::clone(&proxy.shared).listen(listener));
         proxy
@@ -372,7 +375,8 @@ async fn silence_is_before_or_after_the_request_gets_through() {
         proxy.fault(any, fault);
         let mut connection = connect(&proxy).await;
         assert!(timeout(short, tell(&mut connection, "/")).await.is_err());
-        let count = count.wait_for(|count| *count >= through).await.unwrap();
+        let count = within(count.wait_for(|count| *count >= through));
+        let count = count.await.unwrap();
         assert_eq!(*count, through);
     }
 }
@@ -437,7 +441,7 @@ async fn a_request_can_be_late() {
         b"told 2"
     );
     permits.add_permits(1);
-    assert_eq!(held.await.unwrap().unwrap().body, b"told 3");
+    assert_eq!(within(held).await.unwrap().unwrap().body, b"told 3");
     assert_eq!(permits.available_permits(), 0);
 }
 

@@ -17,6 +17,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
+use crate::deadline::blocking_within;
 use crate::harness::repository;
 use faults::faults;
 use model::Model;
@@ -92,12 +93,12 @@ fn microsofts_faults(files: &Files) -> Vec<String> {
     );
     let folder = tempfile::tempdir().unwrap();
     files.write(folder.path());
-    let said = Command::new("node")
+    let mut author = Command::new("node");
+    author
         .arg(tools.join("node_modules/.bin/powerbi-report-author"))
         .args(["validate", "--no-schema", "--format", "json"])
-        .arg(folder.path().join(REPORT))
-        .output()
-        .unwrap();
+        .arg(folder.path().join(REPORT));
+    let said = blocking_within(move || author.output()).unwrap();
     let said: Value = serde_json::from_slice(&said.stdout).expect("it says JSON");
     assert!(said["data"]["warningCount"].is_u64(), "{said}");
     let of_report = said["data"]["diagnostics"].as_object();
@@ -118,7 +119,7 @@ fn microsofts_faults(files: &Files) -> Vec<String> {
     let mut stdin = node.stdin.take().unwrap();
     stdin.write_all(json!(m).to_string().as_bytes()).unwrap();
     drop(stdin);
-    let said = node.wait_with_output().unwrap();
+    let said = blocking_within(|| node.wait_with_output()).unwrap();
     assert!(said.status.success());
     let of_m = String::from_utf8(said.stdout).unwrap();
     faults.extend(of_m.lines().map(str::to_owned));
@@ -146,12 +147,12 @@ fn the_readme_explains_every_measure() {
 #[test]
 fn the_preview_is_current() {
     let folder = tempfile::tempdir().unwrap();
-    let made = Command::new("python3")
+    let mut preview = Command::new("python3");
+    preview
         .args(["-B", "scripts/report-preview"])
         .arg(folder.path())
-        .current_dir(repository())
-        .status()
-        .unwrap();
+        .current_dir(repository());
+    let made = blocking_within(move || preview.status()).unwrap();
     assert!(made.success());
     let read = |folder: &Path| -> BTreeMap<_, _> {
         let files = std::fs::read_dir(folder).unwrap().map(Result::unwrap);

@@ -18,6 +18,7 @@ use reqwest::StatusCode;
 use tempfile::TempDir;
 
 use crate::azurite::{azurite, fresh_table};
+use crate::deadline::{eventually, within};
 use crate::harness::{ALICE, TestGate, http, request};
 
 const AT: &str = "2026-11-22T17:30:00.000Z";
@@ -76,14 +77,14 @@ macro_rules! contract {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $name() {
                 let ground = super::Ground::File(tempfile::tempdir().unwrap());
-                super::$name(ground.prepared().await).await;
+                super::within(super::$name(ground.prepared().await)).await;
             })*
         }
         mod tables {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $name() {
                 let ground = super::Ground::Tables(super::fresh_table());
-                super::$name(ground.prepared().await).await;
+                super::within(super::$name(ground.prepared().await)).await;
             })*
         }
     };
@@ -293,12 +294,11 @@ async fn what_is_due_is_never_missed_whoever_writes_and_sweeps(ground: Ground) {
             }
         }
         // The last word, however often it is contradicted.
-        loop {
+        eventually(async || {
             let row = store.get(id).await.unwrap();
-            if store.replace(row, Some(at(9))).await.is_ok() {
-                break;
-            }
-        }
+            store.replace(row, Some(at(9))).await.ok()
+        })
+        .await;
     };
     let sweep = async || {
         let store = ground.open();

@@ -1,12 +1,11 @@
 //! `POST /api/submit`.
 
-use std::time::Duration;
-
 use human_oversight_client::parameters::Parameters;
 use human_oversight_client::types::{Deliverable, ExecutionStatus, MailState, Status};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
+use crate::deadline::eventually;
 use crate::harness::{ALICE, BOB, TestGate, object, request};
 
 /// What the predecessor's decorator sends, to the byte.
@@ -394,20 +393,13 @@ impl JsonValue for reqwest::Response {
 impl TestGate {
     /// The first request that is stored, as soon as its mail is there.
     pub(crate) async fn first_pending(&self) -> human_oversight_client::types::Approval {
-        tokio::time::timeout(Duration::from_secs(10), async {
-            loop {
-                if let Some(mail) = self.mails().first() {
-                    let (_, id) = mail.text.split_once("/api/decision/").unwrap();
-                    let approval = self.status(id.split_once('?').unwrap().0).await;
-                    if approval.deliverable == Deliverable::Ok {
-                        return approval;
-                    }
-                }
-                tokio::task::yield_now().await;
-            }
+        eventually(async || {
+            let mails = self.mails();
+            let (_, id) = mails.first()?.text.split_once("/api/decision/").unwrap();
+            let approval = self.status(id.split_once('?').unwrap().0).await;
+            (approval.deliverable == Deliverable::Ok).then_some(approval)
         })
         .await
-        .expect("a request is stored and mailed")
     }
 }
 

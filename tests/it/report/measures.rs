@@ -17,6 +17,7 @@ use super::contract::{breaches, documented};
 use super::lives::{PAYMENTS, by_hand, lives};
 use super::model::{Item, Model, Table, unquoted};
 use crate::azurite::{self, azurite};
+use crate::deadline::within;
 use crate::harness::{ALICE, TestGate, repository};
 use crate::kept;
 
@@ -134,7 +135,7 @@ async fn compute(
     let mut stdin = python.stdin.take().unwrap();
     stdin.write_all(asked.to_string().as_bytes()).await.unwrap();
     drop(stdin);
-    let said = python.wait_with_output().await.unwrap();
+    let said = within(python.wait_with_output()).await.unwrap();
     if !said.status.success() {
         return Err(String::from_utf8(said.stderr).unwrap());
     }
