@@ -71,6 +71,12 @@ async fn every_command_of_the_readme_runs() {
     assert_eq!(run, [there, there, here, there, here, there, there]);
 }
 
+#[test]
+fn continuous_integration_runs_the_command_of_the_readme_and_what_takes_longer() {
+    let run = include_str!("../../.ci/run");
+    assert!(run.ends_with("\nexec ./scripts/test --all\n"), "{run}");
+}
+
 /// The program on tables, with Azurite at the port it has here.
 async fn on_azurite() {
     let settings = kept::tables(azurite().port);
