@@ -10,6 +10,7 @@ use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 
 use crate::certificate::Certificate;
+use crate::deadline::within;
 use crate::harness::repository;
 use crate::smtp::{PASSWORD, Received, USER};
 
@@ -36,7 +37,7 @@ impl Aiosmtpd {
             .spawn()
             .unwrap();
         let mut stdout = BufReader::new(process.stdout.take().unwrap()).lines();
-        let port = stdout.next_line().await.unwrap();
+        let port = within(stdout.next_line()).await.unwrap();
         Self {
             port: port.expect("the server prints its port").parse().unwrap(),
             stdout,
@@ -46,7 +47,7 @@ impl Aiosmtpd {
 
     /// Waits for the next accepted email.
     pub(crate) async fn next_email(&mut self) -> Received {
-        let line = self.stdout.next_line().await.unwrap();
+        let line = within(self.stdout.next_line()).await.unwrap();
         serde_json::from_str(&line.expect("the server runs")).unwrap()
     }
 }

@@ -9,6 +9,7 @@ use human_oversight_client::{Gate, Outcome, Refusal, approval_gate};
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use crate::deadline::eventually;
 use crate::harness::{AGENT, ALICE, Mail, TestGate};
 
 const APPROVERS: [&str; 1] = [ALICE];
@@ -121,7 +122,7 @@ impl Agent {
 
 /// Decides the pending request as soon as Alice has its email; returns both.
 async fn decide(gate: &TestGate, verdict: &str) -> (Approval, Mail) {
-    let (approval, mail) = loop {
+    let (approval, mail) = eventually(async || {
         let emails = gate.mails();
         let emails = emails.into_iter().filter(|mail| mail.answers.is_none());
         let requests = emails.map(async |mail| {
@@ -131,11 +132,9 @@ async fn decide(gate: &TestGate, verdict: &str) -> (Approval, Mail) {
         });
         let requests = futures_util::future::join_all(requests).await;
         let mut requests = requests.into_iter();
-        if let Some(pending) = requests.find(|(approval, _)| approval.status == Status::Pending) {
-            break pending;
-        }
-        tokio::task::yield_now().await;
-    };
+        requests.find(|(approval, _)| approval.status == Status::Pending)
+    })
+    .await;
     match verdict {
         "approve" => gate.approve(&approval, ALICE).await,
         comment => gate.reject(&approval, ALICE, comment).await,

@@ -14,6 +14,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::process::{Child, ChildStderr, ChildStdout, Command};
 
 use crate::canary;
+use crate::deadline::within;
 use crate::harness::{ALICE, BOB};
 use crate::process::{Process, binary, decide};
 
@@ -58,7 +59,7 @@ impl Desk {
         let mut process = self.command(options, command).spawn().unwrap();
         let mut stderr = BufReader::new(process.stderr.take().unwrap());
         let mut said = String::new();
-        assert_ne!(stderr.read_line(&mut said).await.unwrap(), 0);
+        assert_ne!(within(stderr.read_line(&mut said)).await.unwrap(), 0);
         let (_, id) = said
             .split_once("(request ")
             .unwrap_or_else(|| panic!("{said}"));
@@ -104,12 +105,15 @@ impl Asked {
     /// How it ended, what the command printed, and what was said on stderr.
     async fn end(&mut self) -> (ExitStatus, String, String) {
         let mut printed = String::new();
-        let (out, err) = tokio::join!(
-            self.stdout.read_to_string(&mut printed),
-            self.stderr.read_to_string(&mut self.said)
-        );
+        let both = async {
+            tokio::join!(
+                self.stdout.read_to_string(&mut printed),
+                self.stderr.read_to_string(&mut self.said)
+            )
+        };
+        let (out, err) = within(both).await;
         out.and(err).unwrap();
-        let ended = self.process.wait().await.unwrap();
+        let ended = within(self.process.wait()).await.unwrap();
         (ended, printed, self.said.clone())
     }
 
@@ -150,7 +154,7 @@ async fn approved_it_runs_what_was_shown_and_is_the_command() {
     drop(stdin);
     let mut stderr = BufReader::new(process.stderr.take().unwrap());
     let mut said = String::new();
-    stderr.read_line(&mut said).await.unwrap();
+    within(stderr.read_line(&mut said)).await.unwrap();
     let people = format!("{BOB}, {ALICE} may approve until ");
     assert!(said.contains(&people), "{said}");
     let id = said
@@ -293,7 +297,8 @@ async fn stopped_while_it_runs_the_command_is_stopped_and_its_end_is_reported() 
         let mut asked = desk.ask(&[], &["./deploy.sh"]).await;
         desk.decide(&asked, APPROVE).await;
         let mut started = String::new();
-        asked.stdout.read_line(&mut started).await.unwrap();
+        let line = asked.stdout.read_line(&mut started);
+        within(line).await.unwrap();
         assert_eq!(started, "started\n");
         asked.signal(name, group).await;
         let (ended, ..) = asked.end().await;
@@ -310,9 +315,11 @@ async fn stopped_while_it_runs_the_command_is_stopped_and_its_end_is_reported() 
 async fn without_a_gate_it_does_not_run() {
     let desk = Desk::with("touch ran").await;
     let gone = |url| {
-        desk.command(&[], &["./deploy.sh"])
+        let ask = desk
+            .command(&[], &["./deploy.sh"])
             .env("HO_URL", url)
-            .output()
+            .output();
+        within(ask)
     };
     // Nobody listens, for as long as it tries; and somebody who is no gate.
     let inbox = format!("{}/inbox", desk.gate.url);
@@ -328,7 +335,7 @@ async fn without_a_gate_it_does_not_run() {
     }
     // The gate is there, and does not take it.
     let mut short = desk.command(&["--timeout", "9"], &["./deploy.sh"]);
-    let output = short.output().await.unwrap();
+    let output = within(short.output()).await.unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(2), "nobody was asked");
     assert!(
@@ -412,7 +419,7 @@ async fn wrong_usage_submits_no_request() {
         (no_url, vec!["HO_URL is not set"]),
         (no_approver, vec!["APPROVER_EMAILS"]),
     ] {
-        let output = call.output().await.unwrap();
+        let output = within(call.output()).await.unwrap();
         let said = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(2), "{said}");
         assert!(output.stdout.is_empty());

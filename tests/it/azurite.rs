@@ -18,6 +18,7 @@ use time::OffsetDateTime;
 use time::macros::format_description;
 use uuid::Uuid;
 
+use crate::deadline::{blocking_within, within};
 use crate::harness::repository;
 
 /// The account that every Azurite has, and its key, which everybody knows.
@@ -51,10 +52,12 @@ impl Azurite {
             .stdout(Stdio::piped())
             .spawn()
             .expect("Azurite needs Node");
-        let mut url = String::new();
-        BufReader::new(process.stdout.take().unwrap())
-            .read_line(&mut url)
-            .unwrap();
+        let mut printed = BufReader::new(process.stdout.take().unwrap());
+        let url = blocking_within(move || {
+            let mut url = String::new();
+            printed.read_line(&mut url).unwrap();
+            url
+        });
         let (_, port) = url.rsplit_once(':').expect("Azurite says where it listens");
         Self {
             port: port.trim().parse().unwrap(),
@@ -68,8 +71,8 @@ impl Azurite {
 }
 
 impl Drop for Azurite {
-    /// Closes its stdin, which ends it.
     fn drop(&mut self) {
+        self.process.kill().unwrap();
         self.process.wait().unwrap();
     }
 }
@@ -193,8 +196,12 @@ impl Table {
         }
         let body = body.map(Value::to_string).unwrap_or_default();
         let request = request.method(method).body(Body::from(body)).unwrap();
-        let (parts, body) = self.http.request(request).await.unwrap().into_parts();
-        let body = to_bytes(Body::new(body), usize::MAX).await.unwrap();
+        let (parts, body) = within(self.http.request(request))
+            .await
+            .unwrap()
+            .into_parts();
+        let body = to_bytes(Body::new(body), usize::MAX);
+        let body = within(body).await.unwrap();
         Answer {
             status: parts.status,
             headers: parts.headers,

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
+use crate::deadline::{DEADLINE, TestDeadline, eventually, within};
 use crate::harness::{ALICE, TestGate, http, object, request};
 use crate::sign_in;
 
@@ -23,6 +24,7 @@ pub(crate) struct Browser {
     url: String,
     _driver: Child,
     _profile: tempfile::TempDir,
+    _deadline: TestDeadline,
 }
 
 impl Browser {
@@ -44,11 +46,8 @@ impl Browser {
         };
         let mut lines = BufReader::new(driver.stdout.take().unwrap()).lines();
         let port = loop {
-            let line = lines
-                .next_line()
-                .await
-                .unwrap()
-                .expect("chromedriver says its port");
+            let line = within(lines.next_line()).await.unwrap();
+            let line = line.expect("chromedriver says its port");
             if let Some((_, port)) = line.split_once("successfully on port ") {
                 break port.trim_end_matches('.').to_owned();
             }
@@ -78,16 +77,15 @@ impl Browser {
             "goog:loggingPrefs": {"browser": "ALL"},
         }));
         let url = format!("http://127.0.0.1:{port}");
-        let window = ClientBuilder::new(HttpConnector::new())
-            .capabilities(capabilities)
-            .connect(&url)
-            .await
-            .unwrap();
+        let mut window = ClientBuilder::new(HttpConnector::new());
+        window.capabilities(capabilities);
+        let window = within(window.connect(&url)).await.unwrap();
         Some(Self {
             window,
             url,
             _driver: driver,
             _profile: profile,
+            _deadline: TestDeadline::start(),
         })
     }
 
@@ -118,7 +116,7 @@ impl Browser {
     pub(crate) async fn has(&self, selector: &str) {
         self.window
             .wait()
-            .at_most(Duration::from_secs(10))
+            .at_most(DEADLINE)
             .for_element(Locator::Css(selector))
             .await
             .unwrap();
@@ -226,16 +224,12 @@ async fn a_person_reads_the_mail_follows_the_link_and_approves() {
         "the code is in the mail"
     );
     browser.click("a[href*='/api/decision/']").await;
-    let opened = async {
-        loop {
-            let windows = browser.window.windows().await.unwrap();
-            if windows.len() == 2 {
-                break windows;
-            }
-        }
-    };
-    let windows = tokio::time::timeout(Duration::from_secs(10), opened);
-    let windows = windows.await.expect("the link opens outside of the mail");
+    // The link opens outside of the mail.
+    let windows = eventually(async || {
+        let windows = browser.window.windows().await.unwrap();
+        (windows.len() == 2).then_some(windows)
+    })
+    .await;
     browser
         .window
         .switch_to_window(windows[1].clone())

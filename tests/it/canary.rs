@@ -15,6 +15,7 @@ use serde_json::json;
 use tracing_subscriber::EnvFilter;
 use uuid::Uuid;
 
+use crate::deadline::blocking_within;
 use crate::harness::{ALICE, BOB, TestGate, object};
 use crate::host::KEY;
 
@@ -226,11 +227,9 @@ fn a_logged_secret_fails_the_test_run() {
         return;
     }
     let own_name = "canary::a_logged_secret_fails_the_test_run";
-    let run = std::process::Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", own_name])
-        .env(LEAK, "1")
-        .output()
-        .unwrap();
+    let mut run = std::process::Command::new(std::env::current_exe().unwrap());
+    run.args(["--exact", own_name]).env(LEAK, "1");
+    let run = blocking_within(move || run.output()).unwrap();
     assert!(!run.status.success());
     let stderr = String::from_utf8(run.stderr).unwrap();
     assert!(

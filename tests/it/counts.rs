@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::process::Command;
 
 use crate::claim::claim;
+use crate::deadline::blocking_within;
 use crate::end_to_end;
 use crate::harness::{ALICE, TestGate, for_alice, http};
 use crate::outcome::report;
@@ -99,10 +100,9 @@ async fn live(dir: &Path, gate: &Process) {
 
 /// Whether a tool is here; where it is not, that is said so that nobody overlooks it.
 fn has(tool: &str) -> bool {
-    let is_here = std::process::Command::new(tool)
-        .arg("--version")
-        .output()
-        .is_ok();
+    let mut version = std::process::Command::new(tool);
+    version.arg("--version");
+    let is_here = blocking_within(move || version.output()).is_ok();
     assert!(
         is_here || std::env::var("CI").is_err(),
         "CI must count with {tool}"

@@ -5,6 +5,7 @@ use std::process::Stdio;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 
 use crate::canary;
+use crate::deadline::within;
 use crate::harness::{http, mails};
 use crate::process::binary;
 
@@ -28,11 +29,8 @@ async fn demo(timeout: &str, form: Option<&str>) -> String {
     let mut stdout = BufReader::new(child.stdout.take().unwrap());
     let mut printed = String::new();
     while !printed.contains("/inbox\n") {
-        assert_ne!(
-            stdout.read_line(&mut printed).await.unwrap(),
-            0,
-            "the demo ended: {printed}"
-        );
+        let read = within(stdout.read_line(&mut printed)).await.unwrap();
+        assert_ne!(read, 0, "the demo ended: {printed}");
     }
     if let Some(form) = form {
         let inbox = printed
@@ -58,9 +56,9 @@ async fn demo(timeout: &str, form: Option<&str>) -> String {
             303
         );
     }
-    stdout.read_to_string(&mut printed).await.unwrap();
+    within(stdout.read_to_string(&mut printed)).await.unwrap();
     // Only stderr is a log; stdout is for the person at the terminal.
-    let ended = child.wait_with_output().await.unwrap();
+    let ended = within(child.wait_with_output()).await.unwrap();
     canary::assert_no_secret(&String::from_utf8(ended.stderr).unwrap());
     assert!(ended.status.success(), "{printed}");
     printed

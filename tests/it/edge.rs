@@ -1,11 +1,10 @@
 //! Rules of every route: unknown paths, methods, content types, aborted calls, host headers.
 
-use std::time::Duration;
-
 use reqwest::{Method, StatusCode};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use crate::deadline::within;
 use crate::harness::{Page, TestGate, request};
 
 #[tokio::test]
@@ -192,9 +191,6 @@ pub(crate) async fn raw(gate: &TestGate, request: impl AsRef<[u8]>) -> String {
     let mut stream = connect(gate).await;
     stream.write_all(request.as_ref()).await.ok();
     let mut answer = Vec::new();
-    tokio::time::timeout(Duration::from_secs(30), stream.read_to_end(&mut answer))
-        .await
-        .expect("the connection is closed in time")
-        .ok();
+    within(stream.read_to_end(&mut answer)).await.ok();
     String::from_utf8_lossy(&answer).into_owned()
 }

@@ -11,6 +11,7 @@ use human_oversight_client::types::Status;
 use human_oversight_client::{Client, Gate, Outcome};
 use serde_json::json;
 
+use crate::deadline::eventually;
 use crate::harness::{ALICE, Question, for_alice, http, mails, question, repository};
 use crate::host::{FunctionApp, Health, Host, Invocation, KEY, Level, Mode, tick};
 use crate::process::decide_at;
@@ -87,18 +88,13 @@ pub(crate) async fn count_calls(
         counts
     };
     // A response may arrive before its log line.
-    let logged = async {
-        let has_come = |so_far: BTreeMap<String, usize>| {
-            let mut expected = expected.iter();
-            expected.all(|(function, times)| so_far.get(function) >= Some(times))
-        };
-        while !has_come(so_far()) {
-            tokio::task::yield_now().await;
-        }
+    let all = async || {
+        let so_far = so_far();
+        let mut expected = expected.iter();
+        let have_come = expected.all(|(function, times)| so_far.get(function) >= Some(times));
+        have_come.then_some(so_far)
     };
-    let logged = tokio::time::timeout(Duration::from_secs(10), logged).await;
-    assert!(logged.is_ok(), "not all of {expected:?}: {:?}", so_far());
-    so_far()
+    eventually(all).await
 }
 
 /// Calls every function, at a host whose gate stores its data in `dir`.

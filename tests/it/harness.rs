@@ -23,6 +23,7 @@ use tokio::net::TcpListener;
 
 use crate::backing_store::BackingStore;
 use crate::canary;
+use crate::deadline::{DEADLINE, TestDeadline};
 use crate::host::{self, Front, FunctionApp, Invocation, KEY, Mode, SignIn};
 
 pub(crate) const AGENT: &str = "UserManagerAgent";
@@ -45,6 +46,7 @@ pub(crate) struct TestGate {
     /// The platform's sign-in, where `WEBSITE_AUTH_ENABLED` says that it is on.
     pub(crate) sign_in: SignIn,
     kept: BackingStore,
+    _deadline: TestDeadline,
 }
 
 impl TestGate {
@@ -141,6 +143,7 @@ impl TestGate {
             store,
             sign_in: SignIn::default(),
             kept,
+            _deadline: TestDeadline::start(),
         }
     }
 
@@ -319,7 +322,7 @@ pub(crate) fn http() -> reqwest::ClientBuilder {
     rustls::crypto::ring::default_provider()
         .install_default()
         .ok();
-    reqwest::Client::builder()
+    reqwest::Client::builder().timeout(DEADLINE)
 }
 
 /// The root of the checkout, where host.json and the function directories are.

@@ -26,13 +26,14 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::process::{Child, Command};
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
 use crate::canary;
+use crate::deadline::{TestDeadline, within};
 use crate::harness::http;
 
 /// The version that it says it is.
@@ -608,11 +609,11 @@ pub(crate) async fn tick(handler: SocketAddr, function: &str) -> Invocation {
         .body(Body::from_stream(chunks))
         .unwrap();
     let http: Client<HttpConnector, Body> = Client::builder(TokioExecutor::new()).build_http();
-    match http.request(request).await {
+    match within(http.request(request)).await {
         Err(error) => Invocation::Failed(error.to_string()),
         Ok(answer) => {
             let (parts, body) = answer.into_parts();
-            let body = to_bytes(Body::new(body), 1 << 20).await.unwrap();
+            let body = within(to_bytes(Body::new(body), 1 << 20)).await.unwrap();
             judge(parts.status, &parts.headers, &body)
         }
     }
@@ -669,6 +670,25 @@ pub(crate) enum Health {
     HostStopped,
 }
 
+/// A port for one server after the other. The kernel gives it to nothing else meanwhile: it is bound,
+/// but a socket that does not listen leaves it to a server that asks for it.
+pub(crate) struct ReservedPort {
+    pub(crate) number: u16,
+    _socket: TcpSocket,
+}
+
+impl ReservedPort {
+    pub(crate) fn new() -> Self {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_reuseaddr(true).unwrap();
+        socket.bind(([127, 0, 0, 1], 0).into()).unwrap();
+        Self {
+            number: socket.local_addr().unwrap().port(),
+            _socket: socket,
+        }
+    }
+}
+
 /// The host with its handler.
 pub(crate) struct Host {
     pub(crate) url: String,
@@ -679,12 +699,13 @@ pub(crate) struct Host {
     supervisor: tokio::task::JoinHandle<()>,
     /// How long the handler took from its start to its first answer.
     pub(crate) starts: Arc<Mutex<Vec<Duration>>>,
+    _deadline: TestDeadline,
 }
 
 /// What the supervisor needs.
 struct Supervisor {
     app: FunctionApp,
-    port: u16,
+    port: ReservedPort,
     settings: Vec<(String, String)>,
     restart_on_zero: bool,
     log: Arc<Mutex<Vec<(Level, String)>>>,
@@ -705,14 +726,8 @@ impl Host {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let app = FunctionApp::read(root, settings)?;
-        // One free port for the life of the host.
-        let port = TcpListener::bind("127.0.0.1:0")
-            .await
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port();
-        let handler = SocketAddr::from(([127, 0, 0, 1], port));
+        let port = ReservedPort::new();
+        let handler = SocketAddr::from(([127, 0, 0, 1], port.number));
         let mode = mode.unwrap_or(app.mode);
         Front::open(app.clone(), mode, listener, handler, None);
         let (sender, health) = watch::channel(Health::Starting);
@@ -739,16 +754,14 @@ impl Host {
             process,
             supervisor,
             starts,
+            _deadline: TestDeadline::start(),
         })
     }
 
     /// Waits until the handler is in this state.
     pub(crate) async fn until(&mut self, health: Health) {
         let reached = self.health.wait_for(|now| *now == health);
-        timeout(Duration::from_secs(40), reached)
-            .await
-            .expect("in time")
-            .expect("the host lives");
+        within(reached).await.expect("the host lives");
     }
 
     /// SIGKILL to the handler, as the host stops it; the supervisor starts it again.
@@ -761,11 +774,7 @@ impl Host {
             .await
             .unwrap();
         assert!(status.success());
-        let changed = self.health.changed();
-        timeout(Duration::from_secs(40), changed)
-            .await
-            .expect("in time")
-            .unwrap();
+        within(self.health.changed()).await.unwrap();
     }
 
     pub(crate) fn log(&self) -> Vec<(Level, String)> {
@@ -841,8 +850,8 @@ impl Supervisor {
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .envs(self.settings.iter().map(|(name, value)| (name, value)))
-            .env("FUNCTIONS_CUSTOMHANDLER_PORT", self.port.to_string())
-            .env("FUNCTIONS_HTTPWORKER_PORT", self.port.to_string())
+            .env("FUNCTIONS_CUSTOMHANDLER_PORT", self.port.number.to_string())
+            .env("FUNCTIONS_HTTPWORKER_PORT", self.port.number.to_string())
             .env("FUNCTIONS_CUSTOMHANDLER_WORKER_ID", &id)
             .env("FUNCTIONS_HTTPWORKER_ID", &id)
             .env("FUNCTIONS_APP_ROOT_PATH", &app.root)
@@ -867,7 +876,7 @@ impl Supervisor {
         });
         let ready = async {
             // Any answer to the ping will do.
-            let url = format!("http://127.0.0.1:{}/", self.port);
+            let url = format!("http://127.0.0.1:{}/", self.port.number);
             let http = http().build().unwrap();
             while http.get(&url).send().await.is_err() {
                 if started.elapsed() > Duration::from_secs(30) {

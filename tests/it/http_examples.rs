@@ -14,6 +14,7 @@ use tokio::process::{Child, Command};
 use tokio::sync::OnceCell;
 
 use crate::client::intercepting_url;
+use crate::deadline::{eventually, within};
 use crate::harness::{ALICE, TestGate, repository};
 use crate::host::KEY;
 
@@ -77,9 +78,9 @@ async fn compiled() -> &'static Path {
             .arg("--outDir")
             .arg(folder.path())
             .arg(repository().join("examples/http/agent.ts"))
-            .output()
-            .await
-            .unwrap();
+            .kill_on_drop(true)
+            .output();
+        let run = within(run).await.unwrap();
         assert!(run.status.success(), "{run:?}");
         folder
     };
@@ -116,7 +117,7 @@ impl Waiting {
 
     /// Waits for the agent's end; returns its output and the request.
     async fn end(self) -> (TestGate, TempDir, String, Approval) {
-        let output = self.process.wait_with_output().await.unwrap();
+        let output = within(self.process.wait_with_output()).await.unwrap();
         let printed = printed(&output);
         let approval = self.gate.status(&self.approval.id).await;
         (self.gate, self.folder, printed, approval)
@@ -352,9 +353,13 @@ async fn every_documented_call_gets_the_documented_response() {
     let approver = async {
         for name in ["http-1", "http-3"] {
             let id = format!("VXNlck1hbmFnZXJBZ2VudA.{name}");
-            while !gate.mails().iter().any(|mail| mail.text.contains(&id)) {
-                tokio::task::yield_now().await;
-            }
+            let asked = async || {
+                gate.mails()
+                    .iter()
+                    .find(|mail| mail.text.contains(&id))
+                    .map(drop)
+            };
+            eventually(asked).await;
             let approval = gate.status(&id).await;
             gate.approve(&approval, ALICE).await;
         }

@@ -7,6 +7,7 @@ mod azurite;
 mod backing_store;
 mod canary;
 mod certificate;
+mod deadline;
 mod graph;
 mod harness;
 mod host;

@@ -7,6 +7,7 @@ use human_oversight_client::types::{ExecutionStatus, Status};
 use serde_json::Value;
 use tokio::process::{Child, Command};
 
+use crate::deadline::within;
 use crate::harness::{ALICE, TestGate, repository};
 use crate::host::KEY;
 
@@ -33,7 +34,7 @@ fn start(url: &str) -> Child {
 }
 
 async fn end(agent: Child) -> String {
-    let output = agent.wait_with_output().await.unwrap();
+    let output = within(agent.wait_with_output()).await.unwrap();
     assert!(output.status.success());
     String::from_utf8(output.stdout).unwrap()
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use human_oversight_client::types::NewApproval;
 
+use crate::deadline::blocking_within;
 use crate::end_to_end;
 use crate::harness::{repository, request};
 use crate::host::tick;
@@ -63,7 +64,7 @@ async fn every_query_is_valid_kusto_and_matches_the_log() {
     let mut input = parser.stdin.take().unwrap();
     input.write_all(log_lines.as_bytes()).unwrap();
     drop(input);
-    let parsed = parser.wait_with_output().unwrap();
+    let parsed = blocking_within(|| parser.wait_with_output()).unwrap();
     assert!(parsed.status.success());
     assert_eq!(
         String::from_utf8(parsed.stdout).unwrap(),

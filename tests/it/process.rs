@@ -7,11 +7,12 @@ use human_oversight::keys::keyring;
 use human_oversight_client::{Client, Gate, Outcome};
 use serde_json::json;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
-use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
 
 use crate::canary;
+use crate::deadline::{TestDeadline, within};
 use crate::harness::{ALICE, http, mails, question, request};
+use crate::host::ReservedPort;
 
 pub(crate) fn binary() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_human-oversight"));
@@ -23,7 +24,7 @@ pub(crate) fn binary() -> Command {
 pub(crate) async fn run(settings: &[(&str, &str)], arguments: &[&str]) -> (String, i32) {
     let mut command = binary();
     command.args(arguments).envs(settings.iter().copied());
-    let output = command.output().await.unwrap();
+    let output = within(command.output()).await.unwrap();
     let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
     (text, output.status.code().unwrap())
 }
@@ -33,6 +34,7 @@ pub(crate) struct Process {
     pub(crate) url: String,
     child: Child,
     log: tokio::task::JoinHandle<String>,
+    _deadline: TestDeadline,
 }
 
 impl Process {
@@ -56,11 +58,8 @@ impl Process {
         let mut log = String::new();
         let url = loop {
             let mut line = String::new();
-            assert_ne!(
-                stdout.read_line(&mut line).await.unwrap(),
-                0,
-                "it ended: {log}"
-            );
+            let read = within(stdout.read_line(&mut line)).await.unwrap();
+            assert_ne!(read, 0, "it ended: {log}");
             log.push_str(&line);
             if let Some((_, rest)) = line.split_once("url=\"") {
                 break rest.split_once('"').unwrap().0.to_owned();
@@ -75,7 +74,12 @@ impl Process {
             out.and(err).unwrap();
             log + &errors
         });
-        Self { url, child, log }
+        Self {
+            url,
+            child,
+            log,
+            _deadline: TestDeadline::start(),
+        }
     }
 
     /// Its process id.
@@ -99,7 +103,7 @@ impl Process {
             .args(["-TERM", &target])
             .status();
         assert!(sent.unwrap().success());
-        self.child.wait().await.unwrap();
+        within(self.child.wait()).await.unwrap();
     }
 
     /// SIGKILL, as the Functions host stops its handler; all that was logged.
@@ -175,7 +179,9 @@ async fn what_cannot_be_used_ends_it_with_one_clear_line_and_exit_code_1() {
             "HO_LOG cannot be used",
         ),
     ] {
-        let output = binary().envs(settings).output().await.unwrap();
+        let mut gate = binary();
+        gate.env("HO_PORT", "0").envs(settings);
+        let output = within(gate.output()).await.unwrap();
         assert_eq!(output.status.code(), Some(1), "{words}");
         let error = String::from_utf8(output.stderr).unwrap();
         assert!(
@@ -236,8 +242,7 @@ async fn help_and_version_go_to_stdout() {
 
 #[tokio::test]
 async fn fresh_keys_open_a_gate() {
-    let output = binary().arg("keygen").output().await.unwrap();
-    let keys = String::from_utf8(output.stdout).unwrap();
+    let (keys, _) = run(&[], &["keygen"]).await;
     let keys: Vec<(&str, &str)> = keys
         .lines()
         .map(|line| line.split_once('=').unwrap())
@@ -347,9 +352,8 @@ async fn production_opens_at_once_and_has_no_inbox() {
         keyring::generate_link_key(),
         keyring::generate_receipt_key(),
     );
-    let free = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = free.local_addr().unwrap().port().to_string();
-    drop(free);
+    let reserved = ReservedPort::new();
+    let port = reserved.number.to_string();
     let gate = Process::start(
         dir.path(),
         &[

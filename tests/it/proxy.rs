@@ -15,10 +15,13 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::sleep;
 
+use crate::deadline::TestDeadline;
+
 /// Runs in front of a server on this machine until the test ends.
 pub(crate) struct Proxy {
     pub(crate) port: u16,
     shared: Arc<Shared>,
+    _deadline: TestDeadline,
 }
 
 /// A fault of one request.
@@ -60,6 +63,7 @@ impl Proxy {
                 down: watch::Sender::new(false),
                 seen: Mutex::default(),
             }),
+            _deadline: TestDeadline::start(),
         };
         tokio::spawn(Arc::clone(&proxy.shared).listen(listener));
         proxy

@@ -6,6 +6,7 @@ use tokio::process::Command;
 
 use crate::azurite::{Table, azurite};
 use crate::backing_store;
+use crate::deadline::within;
 use crate::harness::request;
 use crate::process::Process;
 
@@ -48,9 +49,9 @@ async fn every_command_of_the_readme_runs() {
                         &calls.replace("curl -sS", "curl -sS --fail-with-body"),
                     ])
                     .stdin(Stdio::null())
-                    .output()
-                    .await
-                    .unwrap();
+                    .kill_on_drop(true)
+                    .output();
+                let output = within(output).await.unwrap();
                 let answers = String::from_utf8(output.stdout).unwrap();
                 assert!(output.status.success(), "{answers}");
                 for part in [

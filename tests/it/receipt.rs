@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
+use crate::deadline::within;
 use crate::harness::{ALICE, Page, TestGate, http, repository};
 use crate::host::SignIn;
 use crate::sign_in::{self, approving, member, send, visit};
@@ -34,11 +35,23 @@ impl Payments {
         let published = gate.get(&format!("{}/api/keys", gate.url)).await.body;
         std::fs::write(&keys, published).unwrap();
         // Cargo puts examples beside the tests, but builds them only where all tests are run.
-        let built = Command::new(env!("CARGO"))
+        let mut build = Command::new(env!("CARGO"));
+        build
             .args(["build", "--quiet", "--locked", "--example", "payments_api"])
             .current_dir(repository())
-            .status();
-        assert!(built.await.unwrap().success());
+            .kill_on_drop(true);
+        // What cargo has set for this test would have it build `ring` anew, and all that needs it.
+        for (name, _) in std::env::vars_os() {
+            let is_of_package = |name: &str| {
+                ["CARGO_PKG_", "CARGO_MANIFEST_"]
+                    .iter()
+                    .any(|prefix| name.starts_with(prefix))
+            };
+            if name.to_str().is_some_and(is_of_package) {
+                build.env_remove(name);
+            }
+        }
+        assert!(within(build.status()).await.unwrap().success());
         let tests: PathBuf = std::env::current_exe().unwrap();
         let built = tests.parent().unwrap().parent().unwrap();
         let mut process = Command::new(built.join("examples/payments_api"))
@@ -48,7 +61,7 @@ impl Payments {
             .spawn()
             .unwrap();
         let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
-        let line = lines.next_line().await.unwrap().unwrap();
+        let line = within(lines.next_line()).await.unwrap().unwrap();
         let (_, url) = line.split_once("paying at ").unwrap();
         Self {
             url: url.to_owned(),

@@ -18,6 +18,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
+use crate::deadline::blocking_within;
 use crate::harness::repository;
 use faults::faults;
 use model::Model;
@@ -93,12 +94,12 @@ fn microsofts_faults(files: &Files) -> Vec<String> {
     );
     let folder = tempfile::tempdir().unwrap();
     files.write(folder.path());
-    let output = Command::new("node")
+    let mut author = Command::new("node");
+    author
         .arg(tools.join("node_modules/.bin/powerbi-report-author"))
         .args(["validate", "--no-schema", "--format", "json"])
-        .arg(folder.path().join(REPORT))
-        .output()
-        .unwrap();
+        .arg(folder.path().join(REPORT));
+    let output = blocking_within(move || author.output()).unwrap();
     let output: Value = serde_json::from_slice(&output.stdout).expect("the output is JSON");
     assert!(output["data"]["warningCount"].is_u64(), "{output}");
     let report_faults = output["data"]["diagnostics"].as_object();
@@ -119,7 +120,7 @@ fn microsofts_faults(files: &Files) -> Vec<String> {
     let mut stdin = node.stdin.take().unwrap();
     stdin.write_all(json!(m).to_string().as_bytes()).unwrap();
     drop(stdin);
-    let output = node.wait_with_output().unwrap();
+    let output = blocking_within(|| node.wait_with_output()).unwrap();
     assert!(output.status.success());
     let m_faults = String::from_utf8(output.stdout).unwrap();
     faults.extend(m_faults.lines().map(str::to_owned));

@@ -7,6 +7,7 @@ use human_oversight_client::Client;
 use serde_json::json;
 use tokio::process::Command;
 
+use crate::deadline::within;
 use crate::end_to_end;
 use crate::harness::{ALICE, mails, question, repository, request};
 use crate::host::KEY;
@@ -43,9 +44,8 @@ async fn the_gate_is_as_its_document_says() {
         .env("PYTHONDONTWRITEBYTECODE", "1")
         .stdin(Stdio::null())
         .kill_on_drop(true)
-        .output()
-        .await
-        .unwrap();
+        .output();
+    let run = within(run).await.unwrap();
     let [said, wrong] = [run.stdout, run.stderr].map(|text| String::from_utf8(text).unwrap());
     assert!(run.status.success(), "{said}{wrong}");
 }

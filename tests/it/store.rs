@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::azurite::{Table, azurite, fresh_table};
+use crate::deadline::{eventually, within};
 use crate::forms::submit_wrong_code;
 use crate::harness::{ALICE, TestGate, http, request};
 
@@ -111,14 +112,14 @@ macro_rules! contract {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $name() {
                 let ground = super::Ground::File(tempfile::tempdir().unwrap());
-                super::$name(ground.prepared().await).await;
+                super::within(super::$name(ground.prepared().await)).await;
             })*
         }
         mod tables {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $name() {
                 let ground = super::Ground::Tables(super::fresh_table());
-                super::$name(ground.prepared().await).await;
+                super::within(super::$name(ground.prepared().await)).await;
             })*
         }
     };
@@ -342,12 +343,11 @@ async fn what_is_due_is_never_missed_whoever_writes_and_sweeps(ground: Ground) {
             }
         }
         // The last word, however often it is contradicted.
-        loop {
+        eventually(async || {
             let row = store.get(id).await.unwrap();
-            if store.replace(row, Some(at(9))).await.is_ok() {
-                break;
-            }
-        }
+            store.replace(row, Some(at(9))).await.ok()
+        })
+        .await;
     };
     let sweep = async || {
         let store = ground.open();

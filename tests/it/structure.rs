@@ -67,6 +67,10 @@ fn paths_after(code: &str, start: &str) -> Vec<String> {
         {
             continue;
         }
+        // A visibility is no import.
+        if code[..at].ends_with("(in ") {
+            continue;
+        }
         let rest = &code[at + start.len()..];
         let end = rest.find(|c: char| !is_word(c) && c != ':');
         let stem = rest[..end.unwrap_or(rest.len())].trim_end_matches("::");

@@ -2,13 +2,12 @@
 
 mod synchronous;
 
-use std::time::Duration;
-
 use human_oversight_client::parameters::Parameters;
 use human_oversight_client::types::{Deliverable, MailState, Status};
 use reqwest::StatusCode;
 use serde_json::json;
 
+use crate::deadline::eventually;
 use crate::harness::{ALICE, BOB, TestGate, object, request};
 
 /// The exact body that the legacy decorator sends.
@@ -256,20 +255,13 @@ async fn a_request_on_behalf_of_a_person_is_accepted() {
 impl TestGate {
     /// Waits for the first stored request whose emails are sent.
     pub(crate) async fn first_pending(&self) -> human_oversight_client::types::Approval {
-        tokio::time::timeout(Duration::from_secs(10), async {
-            loop {
-                if let Some(mail) = self.mails().first() {
-                    let (_, id) = mail.text.split_once("/api/decision/").unwrap();
-                    let approval = self.status(id.split_once('?').unwrap().0).await;
-                    if approval.deliverable == Deliverable::Ok {
-                        return approval;
-                    }
-                }
-                tokio::task::yield_now().await;
-            }
+        eventually(async || {
+            let mails = self.mails();
+            let (_, id) = mails.first()?.text.split_once("/api/decision/").unwrap();
+            let approval = self.status(id.split_once('?').unwrap().0).await;
+            (approval.deliverable == Deliverable::Ok).then_some(approval)
         })
         .await
-        .expect("a request is stored and its email sent")
     }
 }
 

@@ -17,6 +17,7 @@ use tokio::time::{Instant, timeout};
 use crate::azurite::{Table, azurite, connection_string, fresh_table};
 use crate::backing_store;
 use crate::claim::claim;
+use crate::deadline::eventually;
 use crate::harness::{AGENT, ALICE, BOB, TestGate, http, request};
 use crate::outcome::report;
 use crate::proxy::{Fault, Proxy};
@@ -222,13 +223,11 @@ async fn an_entry_that_may_be_named_is_not_taken_back() {
                 OPEN_LIMIT,
                 keys(),
             );
-            let seen = loop {
+            let mut seen = eventually(async || {
                 let seen = store.get(id).await.unwrap();
-                if seen.approval.approvers[0].wrong_codes > 0 {
-                    break seen;
-                }
-            };
-            let mut seen = seen;
+                (seen.approval.approvers[0].wrong_codes > 0).then_some(seen)
+            })
+            .await;
             seen.approval.withdraw(at(1)).unwrap();
             store.replace(seen, Some(at(1))).await.unwrap();
             turn.add_permits(1);

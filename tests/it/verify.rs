@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::azurite::{Table, azurite};
 use crate::backing_store;
 use crate::claim::claim;
+use crate::deadline::within;
 use crate::harness::{ALICE, BOB, TestGate};
 use crate::outcome::report;
 use crate::process::binary;
@@ -56,7 +57,7 @@ async fn verify_with(
             }
         }
     }
-    let output = command.output().await.unwrap();
+    let output = within(command.output()).await.unwrap();
     let text = [output.stdout, output.stderr].concat();
     (
         String::from_utf8(text).unwrap(),

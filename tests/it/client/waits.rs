@@ -9,6 +9,7 @@ use human_oversight_client::types::{ExecutionStatus, Status};
 use human_oversight_client::{Handle, Outcome, Reason};
 
 use super::{DeleteUser, approved, must_not_run, refusal, user};
+use crate::deadline::within;
 use crate::harness::{ALICE, TestGate};
 
 /// Agent frameworks run each call in a task that may move between threads.
@@ -53,7 +54,7 @@ async fn a_dropped_wait_withdraws_the_request() {
         .action("Delete User Account")
         .on_pending(move |approval| submitted.send(approval.id.clone()).unwrap());
     let waiting = tokio::spawn(async move { action.run(&user(), must_not_run).await });
-    let id = ids.recv().await.unwrap();
+    let id = within(ids.recv()).await.unwrap();
     waiting.abort();
     assert_eq!(final_status(&gate, &id).await, Status::Cancelled);
 }
@@ -105,7 +106,7 @@ async fn a_cancelled_or_panicked_action_is_reported_as_failed() {
         };
         pending.run(&user(), action).await
     });
-    runs.await.unwrap();
+    within(runs).await.unwrap();
     aborted.abort();
     let execution = finished(&id).await;
     assert_eq!(execution.status, ExecutionStatus::ExecutionFailed);

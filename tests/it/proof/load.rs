@@ -14,6 +14,7 @@ use tokio::sync::Semaphore;
 use tokio::time::sleep;
 
 use super::{cases, record};
+use crate::deadline::{eventually, within};
 use crate::harness::{ALICE, TestGate, request};
 use crate::process::Process;
 use crate::smtp::{Smtp, SmtpFault};
@@ -96,7 +97,7 @@ async fn open_requests_and_waiting_agents_fit_into_bounded_memory() {
         client.withdraw(id, &Default::default()).await.unwrap();
     }
     for wait in waits {
-        assert_eq!(wait.await.unwrap().status, Status::Cancelled);
+        assert_eq!(within(wait).await.unwrap().status, Status::Cancelled);
     }
     let with_all = memory(&gate, "VmHWM:");
     record(
@@ -123,15 +124,9 @@ fn memory(gate: &Process, what: &str) -> u64 {
     kib.parse().unwrap()
 }
 
-/// Waits until it has so many sockets open.
+/// Waits until the number of its open sockets is enough.
 async fn reaches(gate: &Process, enough: impl Fn(usize) -> bool) {
-    let reached = async {
-        while !enough(sockets(gate)) {
-            sleep(Duration::from_millis(20)).await;
-        }
-    };
-    let reached = tokio::time::timeout(Duration::from_secs(60), reached).await;
-    assert!(reached.is_ok(), "{} sockets", sockets(gate));
+    eventually(async || enough(sockets(gate)).then_some(())).await;
 }
 
 /// How many sockets it has open.
@@ -173,8 +168,7 @@ async fn of_many_submits_at_once_none_is_lost() {
     start.add_permits(submits.len());
     let (mut acknowledged, mut refused) = (BTreeSet::new(), 0);
     for submit in submits {
-        let answered = tokio::time::timeout(Duration::from_secs(300), submit).await;
-        let (id, times) = answered.expect("in the end each is answered").unwrap();
+        let (id, times) = within(submit).await.unwrap();
         acknowledged.insert(id);
         refused += times;
     }

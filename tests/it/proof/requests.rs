@@ -13,6 +13,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use super::dice::{self, Dice};
 use super::{cases, record};
 use crate::canary;
+use crate::deadline::DEADLINE;
 use crate::edge::connect;
 use crate::harness::{ALICE, Page, TestGate, request};
 
@@ -284,7 +285,7 @@ async fn of_one_gate(first: u64, corpus: &Corpus, statuses: &mut BTreeSet<u16>) 
         let (subjects, gate) = (&subjects, &gate);
         let answers = stream::iter(start..start + ABOUT).map(|seed| async move {
             let request = subjects.request(seed, corpus);
-            let answer = tokio::time::timeout(Duration::from_secs(20), exchange(gate, &request));
+            let answer = tokio::time::timeout(DEADLINE, exchange(gate, &request));
             let shown = || String::from_utf8_lossy(&request).into_owned();
             match answer.await {
                 Ok(answer) => (seed, shown(), answer),

@@ -9,13 +9,16 @@ use std::process::Command;
 use serde_json::Value;
 
 use super::record;
+use crate::deadline::blocking_within;
 use crate::harness::repository;
 
-fn output(command: &mut Command) -> String {
-    let output = command.current_dir(repository()).output().unwrap();
+fn output(mut command: Command) -> String {
+    let shown = format!("{command:?}");
+    command.current_dir(repository());
+    let output = blocking_within(move || command.output()).unwrap();
     assert!(
         output.status.success(),
-        "{command:?}: {}",
+        "{shown}: {}",
         String::from_utf8_lossy(&output.stderr)
     );
     String::from_utf8(output.stdout).unwrap()
@@ -26,7 +29,7 @@ fn packages() -> Vec<Value> {
     let mut cargo = Command::new(env!("CARGO"));
     cargo.args(["metadata", "--locked", "--format-version", "1"]);
     cargo.args(["--filter-platform", "x86_64-unknown-linux-gnu"]);
-    let metadata: Value = serde_json::from_str(&output(&mut cargo)).unwrap();
+    let metadata: Value = serde_json::from_str(&output(cargo)).unwrap();
     let used: BTreeSet<&str> = metadata["resolve"]["nodes"]
         .as_array()
         .unwrap()
@@ -42,8 +45,9 @@ fn packages() -> Vec<Value> {
 
 /// What is in the binary, and in the macros that write some of it.
 fn bill() -> Value {
-    let bill = output(Command::new("python3").args(["-B", "scripts/sbom"]));
-    serde_json::from_str(&bill).unwrap()
+    let mut sbom = Command::new("python3");
+    sbom.args(["-B", "scripts/sbom"]);
+    serde_json::from_str(&output(sbom)).unwrap()
 }
 
 /// The texts in an array of deny.toml.

@@ -8,6 +8,8 @@ use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
+use crate::deadline::within;
+
 use super::model::{Model, Table, unquoted};
 use crate::harness::repository;
 
@@ -125,7 +127,7 @@ pub(super) async fn compute(
     let mut stdin = python.stdin.take().unwrap();
     stdin.write_all(input.to_string().as_bytes()).await.unwrap();
     drop(stdin);
-    let output = python.wait_with_output().await.unwrap();
+    let output = within(python.wait_with_output()).await.unwrap();
     if !output.status.success() {
         return Err(String::from_utf8(output.stderr).unwrap());
     }

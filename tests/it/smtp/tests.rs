@@ -19,6 +19,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::{PASSWORD, Received, Security, Smtp, SmtpFault, USER};
+use crate::deadline::within;
 
 /// A client with the server's TLS mode, which trusts its certificate.
 fn client(server: &Smtp) -> AsyncSmtpTransport<Tokio1Executor> {
@@ -79,7 +80,8 @@ async fn reply_codes(
 async fn reply_code(line: &mut (impl AsyncBufRead + Unpin)) -> String {
     loop {
         let mut answer = String::new();
-        line.read_line(&mut answer).await.unwrap();
+        let read = within(line.read_line(&mut answer)).await.unwrap();
+        assert_ne!(read, 0, "the server has hung up");
         if answer.as_bytes().get(3) == Some(&b' ') {
             return answer[..3].to_owned();
         }

@@ -11,6 +11,7 @@ use proptest::prelude::*;
 
 use super::{Life, Move, moves, runner, start};
 use crate::azurite::fresh_table;
+use crate::deadline::within;
 use crate::proof::{cases, record};
 use crate::store::Ground;
 
@@ -190,7 +191,7 @@ fn holds_beside_the_model(name: &str, cases: u64, ground: impl Fn() -> Ground) {
     let counts = Cell::new([0, 0]);
     let run = runner(cases).run(&writes(), |writes| {
         made.set(made.get() + writes.len() as u64);
-        runtime.block_on(async {
+        runtime.block_on(within(async {
             let ground = ground();
             let store = ground.open();
             store.prepare().await.unwrap();
@@ -202,7 +203,7 @@ fn holds_beside_the_model(name: &str, cases: u64, ground: impl Fn() -> Ground) {
             beside.read_all().await;
             let [taken, refused] = counts.get();
             counts.set([taken + beside.counts[0], refused + beside.counts[1]]);
-        });
+        }));
         Ok(())
     });
     run.unwrap();
