@@ -2,10 +2,8 @@
 //!
 //! A receipt is signed once, for the write that records the decision. Nothing is signed from a stored row.
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
 use human_oversight_protocol::parameters::{hex, sha256};
-use human_oversight_protocol::receipt::{Assurance, Claims, Decision, Header, TYPE, verify};
+use human_oversight_protocol::receipt::{self, Assurance, Claims, Decision, public_key, verify};
 use human_oversight_protocol::types::{Key, KeySet};
 use ring::signature::{Ed25519KeyPair, KeyPair};
 
@@ -64,21 +62,8 @@ impl ReceiptKeys {
 
     /// Signs a proposed decision.
     pub fn sign(&self, issuer: &str, approval: &Approval, proposal: &Proposal) -> String {
-        let header = Header {
-            alg: "EdDSA".to_owned(),
-            typ: TYPE.to_owned(),
-            kid: self.kid.clone(),
-        };
         let claims = claims(issuer, approval, proposal);
-        let json =
-            |part: Result<Vec<u8>, _>| BASE64URL.encode(part.expect("plain structs are JSON"));
-        let signed = format!(
-            "{}.{}",
-            json(serde_json::to_vec(&header)),
-            json(serde_json::to_vec(&claims))
-        );
-        let signature = self.pair.sign(signed.as_bytes());
-        format!("{signed}.{}", BASE64URL.encode(signature.as_ref()))
+        receipt::sign(&claims, &self.kid, &self.pair)
     }
 }
 
@@ -125,16 +110,5 @@ fn claims(issuer: &str, approval: &Approval, decided: &Proposal) -> Claims {
             domain::Assurance::Entra(_) => Assurance::Entra,
         },
         approver_object_id: decided.assurance.object_id().map(|id| id.to_string()),
-    }
-}
-
-fn public_key(kid: &str, x: &[u8]) -> Key {
-    Key {
-        kty: "OKP".to_owned(),
-        crv: "Ed25519".to_owned(),
-        alg: "EdDSA".to_owned(),
-        usage: "sig".to_owned(),
-        kid: kid.to_owned(),
-        x: BASE64URL.encode(x),
     }
 }

@@ -7,7 +7,7 @@ use proc_macro::TokenStream;
 use proc_macro2::TokenStream as Tokens;
 use quote::quote;
 use syn::spanned::Spanned;
-use syn::{Error, ItemFn, ReturnType, Type, parse_macro_input};
+use syn::{Block, Error, ItemFn, ReturnType, Type, parse_macro_input};
 
 use settings::{Refusal, Settings};
 
@@ -59,20 +59,7 @@ fn expand(settings: &Settings, mut function: ItemFn) -> syn::Result<Tokens> {
         return Err(Error::new(constness.span(), why));
     }
     let arguments = arguments::extract(&mut function.sig)?;
-    let returned = match &function.sig.output {
-        ReturnType::Default => quote!(()),
-        ReturnType::Type(_, kind) if matches!(**kind, Type::ImplTrait(_)) => {
-            let why = "name the return type: the return value of a refusal must have it too";
-            return Err(Error::new(kind.span(), why));
-        }
-        // It would be reported as executed before it runs.
-        ReturnType::Type(_, kind) if is_named(kind, &["Pin", "BoxFuture", "LocalBoxFuture"]) => {
-            let why =
-                "gate an `async fn` and call it from here: a future that is returned has not run";
-            return Err(Error::new(kind.span(), why));
-        }
-        ReturnType::Type(_, kind) => quote!(#kind),
-    };
+    let returned = return_type(&function.sig.output)?;
     let is_async = function.sig.asyncness.is_some();
     let (claim, revalidate, await_) = if is_async {
         (quote!(claim), quote!(revalidate), quote!(.await))
@@ -84,23 +71,7 @@ fn expand(settings: &Settings, mut function: ItemFn) -> syn::Result<Tokens> {
         )
     };
     let report = report(&function.sig.output, is_async);
-    let body = &function.block;
-    let run = if is_async {
-        // The code that is never reached tells the compiler the type of the block.
-        quote! {
-            (async move {
-                #[allow(unreachable_code, clippy::diverging_sub_expression)]
-                if false {
-                    let __never: #returned = loop {};
-                    return __never;
-                }
-                #body
-            })
-            .await
-        }
-    } else {
-        quote!((move || -> #returned { #body })())
-    };
+    let run = run(&function.block, &returned, is_async);
     let refused = match &settings.refusal {
         Refusal::FromType => quote! {
             ::human_oversight_client::__gated::FromRefusal::from_refusal(__refusal)
@@ -133,6 +104,43 @@ fn expand(settings: &Settings, mut function: ItemFn) -> syn::Result<Tokens> {
     }};
     function.block = syn::parse2(block)?;
     Ok(quote!(#function))
+}
+
+/// The return type, which a refusal must have too.
+fn return_type(output: &ReturnType) -> syn::Result<Tokens> {
+    Ok(match output {
+        ReturnType::Default => quote!(()),
+        ReturnType::Type(_, kind) if matches!(**kind, Type::ImplTrait(_)) => {
+            let why = "name the return type: the return value of a refusal must have it too";
+            return Err(Error::new(kind.span(), why));
+        }
+        // It would be reported as executed before it runs.
+        ReturnType::Type(_, kind) if is_named(kind, &["Pin", "BoxFuture", "LocalBoxFuture"]) => {
+            let why =
+                "gate an `async fn` and call it from here: a future that is returned has not run";
+            return Err(Error::new(kind.span(), why));
+        }
+        ReturnType::Type(_, kind) => quote!(#kind),
+    })
+}
+
+/// Runs the function's body.
+fn run(body: &Block, returned: &Tokens, is_async: bool) -> Tokens {
+    if !is_async {
+        return quote!((move || -> #returned { #body })());
+    }
+    // The code that is never reached tells the compiler the type of the block.
+    quote! {
+        (async move {
+            #[allow(unreachable_code, clippy::diverging_sub_expression)]
+            if false {
+                let __never: #returned = loop {};
+                return __never;
+            }
+            #body
+        })
+        .await
+    }
 }
 
 /// Reports a `Result` as success or failure, anything else as success.
