@@ -47,7 +47,7 @@ pub struct Store {
 #[derive(Clone)]
 enum Backend {
     Embedded(Embedded),
-    Tables(Tables),
+    Tables(Arc<Tables>),
 }
 
 /// An approval and the version it was read at.
@@ -151,7 +151,13 @@ impl Store {
     ) -> Self {
         let standing = tables::standing_table(table);
         let tables = Tables::new(account, table, &standing, wire, clock);
-        Self::new(Backend::Tables(tables), table, &standing, open_limit, keys)
+        Self::new(
+            Backend::Tables(Arc::new(tables)),
+            table,
+            &standing,
+            open_limit,
+            keys,
+        )
     }
 
     fn new(
@@ -334,7 +340,7 @@ impl Store {
         let found = match self.get(id).await {
             Err(StoreError::NotFound) => None,
             // Only the gate writes entries.
-            Err(StoreError::Predecessor) => {
+            Err(StoreError::Legacy) => {
                 return Err(StoreError::Damaged("its columns".to_owned()));
             }
             found => Some(found?),

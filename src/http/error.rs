@@ -178,7 +178,7 @@ impl From<StoreError> for Error {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::NotFound => Self::NotFound,
-            StoreError::Predecessor => Self::Conflict(Standing::Predecessor),
+            StoreError::Legacy => Self::Conflict(Standing::Predecessor),
             StoreError::Damaged(_) => Self::Integrity(error.to_string()),
             StoreError::AlreadyExists
             | StoreError::OpenLimit

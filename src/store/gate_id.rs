@@ -159,7 +159,8 @@ impl Store {
         self.gate_id.get_or_try_init(keep).await.cloned()
     }
 
-    /// The id to check rows with: the one that is kept, or else the setting. Nothing is written.
+    /// The id to check rows with: the one that is kept, or else the one that a first start would keep.
+    /// Nothing is written.
     pub(super) async fn gate_id_to_read(&self) -> Result<Arc<GateId>, StoreError> {
         if let Some(id) = self.gate_id.get() {
             return Ok(id.clone());
@@ -261,8 +262,7 @@ struct Kept {
     by_current_key: bool,
 }
 
-/// Whether a row can no longer be checked by anyone: its key was taken out of the list, and with that all
-/// that it had sealed.
+/// Whether the key of a row was taken out of the list: then nothing that it sealed counts any more.
 fn is_orphaned(columns: &Columns, keys: &LinkKeys) -> bool {
     columns.sealed_with().is_some_and(|kid| !keys.has(kid))
 }

@@ -64,7 +64,7 @@ impl Store {
     ) -> Result<(Approval, u32), StoreError> {
         let keys = self.keys.as_deref();
         match (columns.format(), keys) {
-            (Format::Legacy, _) => Err(StoreError::Predecessor),
+            (Format::Legacy, _) => Err(StoreError::Legacy),
             (Format::V1, _) => v1::check(columns, keys)?.decode(id),
             (Format::V2, None) => columns.decode(id),
             (Format::V2, Some(keys)) => {
@@ -90,7 +90,7 @@ impl Store {
         let approval = match row::id(&keys) {
             Ok(id) => self.open(&plain, &id).await.map(|(approval, _)| approval),
             Err(error) if plain.format() != Format::Legacy => Err(error),
-            Err(_) => Err(StoreError::Predecessor),
+            Err(_) => Err(StoreError::Legacy),
         };
         StoredRow {
             is_due: plain.text("DueTimestamp").is_some(),
@@ -108,7 +108,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::AlreadyExists`]; [`StoreError::Damaged`] if it is not as a gate with these keys
-    /// stored it; [`StoreError::OtherGate`]; [`StoreError::Predecessor`] if it is for tables only; or the
+    /// stored it; [`StoreError::OtherGate`]; [`StoreError::Legacy`] if it is for tables only; or the
     /// store's own.
     pub async fn restore(
         &self,
@@ -125,7 +125,7 @@ impl Store {
             (Format::Legacy, Backend::Tables(tables)) => {
                 return tables.insert_as_it_is(&copy).await;
             }
-            (Format::Legacy, Backend::Embedded(_)) => return Err(StoreError::Predecessor),
+            (Format::Legacy, Backend::Embedded(_)) => return Err(StoreError::Legacy),
             (Format::V1, _) => {
                 columns = v1::check(&columns, Some(self.link_keys()?))?;
                 RowVersion::V1

@@ -40,7 +40,6 @@ use retry::{POINT, QUERY, with_retry};
 use transport::Transport;
 pub use transport::Wire;
 
-#[derive(Clone)]
 pub(super) struct Tables {
     approvals: TableClient,
     open: TableClient,

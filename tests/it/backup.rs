@@ -88,7 +88,7 @@ async fn what_was_lost_is_put_back_and_goes_on() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn rows_of_the_predecessor_are_copied_too() {
+async fn rows_of_the_legacy_logic_app_are_copied_too() {
     let settings = kept::tables(azurite().port);
     let settings = kept::borrowed(&settings);
     let gate = TestGate::with(&settings).await;

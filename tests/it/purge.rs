@@ -47,7 +47,7 @@ async fn what_is_old_and_done_with_goes_and_nothing_else() {
     let (said, code) = purge(&settings, &older).await;
     assert_eq!(code, 0, "{said}");
     assert!(
-        said.starts_with("2 requests that ended, and 0 rows of the predecessor"),
+        said.starts_with("2 requests that ended, and 0 rows of the legacy Logic App"),
         "{said}"
     );
     assert!(said.contains("would be deleted. Nothing was"), "{said}");
@@ -79,7 +79,7 @@ async fn what_is_old_and_done_with_goes_and_nothing_else() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn rows_of_the_predecessor_go_by_when_they_were_written() {
+async fn rows_of_the_legacy_logic_app_go_by_when_they_were_written() {
     let settings = kept::tables(azurite().port);
     let settings = kept::borrowed(&settings);
     let gate = TestGate::with(&settings).await;

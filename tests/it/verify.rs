@@ -106,7 +106,7 @@ async fn a_table_that_only_the_gate_wrote_is_sound() {
         (Who::Auditor, "Seals were not checked"),
     ] {
         let (said, code) = verify(&gate, who, &[]).await;
-        let summary = "7 rows: 5 decisions proved by their receipts, 0 rows of the predecessor, \
+        let summary = "7 rows: 5 decisions proved by their receipts, 0 rows of the legacy Logic App, \
                        which prove nothing, 0 problems.\n";
         assert!(said.starts_with(summary) && code == 0, "{said}");
         assert!(said.contains(seals), "{said}");
@@ -285,7 +285,7 @@ async fn another_gates_keys_prove_nothing_and_bad_ones_are_told() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_predecessors_rows_are_counted_apart() {
+async fn rows_of_the_legacy_logic_app_are_counted_apart() {
     let settings = kept::tables(azurite().port);
     let gate = TestGate::with(&kept::borrowed(&settings)).await;
     gate.ask().await;
@@ -294,5 +294,5 @@ async fn the_predecessors_rows_are_counted_apart() {
     table.put(&theirs).await;
     let (said, code) = verify_with(&gate, Who::Operator, &[], &kept::borrowed(&settings)).await;
     assert_eq!(code, 0, "{said}");
-    assert!(said.starts_with("2 rows: 0 decisions proved by their receipts, 1 rows of the pre"));
+    assert!(said.starts_with("2 rows: 0 decisions proved by their receipts, 1 rows of the legacy"));
 }

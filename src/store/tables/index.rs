@@ -16,7 +16,7 @@ use crate::store::row::Columns;
 use crate::store::{Due, Entry, Place, StoreError};
 use crate::timestamp::Timestamp;
 
-/// An entry as it stands in the index.
+/// An entry as it is in the index.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::store) struct IndexRow {
     pub(super) key: String,
