@@ -17,8 +17,8 @@ use serde_json::{Map, Value};
 
 use super::maintenance::{ensure_store_exists, for_each_row, open, required_link_keys, say};
 
-/// Copies all rows into a new `file`. Each is one moment of its request; the copy as a whole is none,
-/// when the gate works meanwhile.
+/// Copies all rows into a new `file`. Each is a consistent state of its request; the copy as a whole is not,
+/// if the gate works meanwhile.
 ///
 /// # Errors
 /// When there is such a file, or the table cannot be read to its end: then the file is no copy.
@@ -77,7 +77,7 @@ pub(crate) async fn restore(
                 error @ (StoreError::Damaged(_)
                 | StoreError::LaterVersion(_)
                 | StoreError::OtherGate(_)
-                | StoreError::Predecessor),
+                | StoreError::Legacy),
             ) => {
                 unsound += 1;
                 say(&format!("line {number}: {error}"));

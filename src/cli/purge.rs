@@ -1,7 +1,7 @@
 //! `human-oversight purge`: deletes rows that are old and done with, for the personal data in them.
 //!
-//! Without `--delete` it only says what it would do. Rows that the gate still has something to do about,
-//! and rows that cannot be trusted, stay: somebody should look at those first.
+//! Without `--delete` it only reports what it would do. Rows that the gate still has something to do about,
+//! and rows that cannot be trusted, stay: an operator should inspect those first.
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -18,7 +18,7 @@ use super::maintenance::{for_each_row, open, required_link_keys, say};
 struct Found {
     rows: u64,
     old: u64,
-    predecessors: u64,
+    legacy: u64,
     open: u64,
     untrusted: u64,
     changed: u64,
@@ -73,7 +73,7 @@ impl Found {
                 let last = approval.history.iter().map(|event| event.at).max();
                 (&mut self.old, last)
             }
-            Err(StoreError::Predecessor) => (&mut self.predecessors, row.written_at),
+            Err(StoreError::Legacy) => (&mut self.legacy, row.written_at),
             Err(_) => {
                 self.untrusted += 1;
                 return false;
@@ -88,13 +88,13 @@ impl Found {
         let Self {
             rows,
             old,
-            predecessors,
+            legacy,
             open,
             untrusted,
             changed,
         } = self;
         let what = format!(
-            "{old} requests that ended, and {predecessors} rows of the predecessor that were written, more \
+            "{old} requests that ended, and {legacy} rows of the legacy Logic App that were written, more \
              than {days} days ago"
         );
         let done = match delete {

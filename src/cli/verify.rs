@@ -1,8 +1,8 @@
-//! `human-oversight verify`: holds every row of a table against its proofs.
+//! `human-oversight verify`: checks every row of a table against its receipt and its seal.
 //!
 //! For an auditor: it needs to read the table and the public keys of receipts (`/api/keys`), and trusts
-//! neither the gate nor whoever can write the table. With the gate's own keys it checks the seals too. It
-//! changes no row.
+//! neither the gate nor anyone who can write the table. With the gate's own keys it checks the seals too.
+//! It changes no row.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -21,7 +21,7 @@ use super::maintenance::{ensure_store_exists, for_each_row, link_keys, named, op
 struct Found {
     rows: u64,
     decided: u64,
-    predecessors: u64,
+    legacy: u64,
     problems: u64,
     sealed: bool,
 }
@@ -54,8 +54,8 @@ pub(crate) async fn run(
                 }
                 Err(contradiction) => Some(contradiction.to_string()),
             },
-            Err(StoreError::Predecessor) => {
-                found.predecessors += 1;
+            Err(StoreError::Legacy) => {
+                found.legacy += 1;
                 None
             }
             Err(error) => Some(error.to_string()),
@@ -79,7 +79,7 @@ impl Found {
         let Self {
             rows,
             decided,
-            predecessors,
+            legacy,
             problems,
             sealed,
         } = self;
@@ -91,8 +91,8 @@ impl Found {
             }
         };
         format!(
-            "{rows} rows: {decided} decisions proved by their receipts, {predecessors} rows of the \
-             predecessor, which prove nothing, {problems} problems.\n{seals}"
+            "{rows} rows: {decided} decisions proved by their receipts, {legacy} rows of the \
+             legacy Logic App, which prove nothing, {problems} problems.\n{seals}"
         )
     }
 }

@@ -23,8 +23,8 @@ pub enum StoreError {
     LaterVersion(String),
     /// The row was written by the Logic App that the gate replaces: it is for reports, and nothing to
     /// decide about.
-    #[error("the row is the predecessor's")]
-    Predecessor,
+    #[error("the row was written by the legacy Logic App")]
+    Legacy,
     /// A copied row is sealed for a gate with another id.
     #[error("the row is sealed for the gate {0}: --gate-id {0} puts it back all the same")]
     OtherGate(String),

@@ -88,7 +88,7 @@ impl Store {
         let approval = match row::id(&keys) {
             Ok(id) => self.open(&plain, &id).await.map(|(approval, _)| approval),
             Err(error) if plain.format() != Format::Legacy => Err(error),
-            Err(_) => Err(StoreError::Predecessor),
+            Err(_) => Err(StoreError::Legacy),
         };
         StoredRow {
             is_due: plain.text("DueTimestamp").is_some(),

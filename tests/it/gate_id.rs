@@ -46,7 +46,7 @@ async fn a_gate_that_finds_the_rows_of_another_id_ends_with_one_line_that_names_
         ] {
             assert!(error.contains(words), "{error}");
         }
-        // Once it is told what is replaced, it starts; then the old id is the wrong one.
+        // With the replaced id in the setting it starts; then the old id is the wrong one.
         let changed = [settings, &[("HO_GATE_ID", "other,local")]].concat();
         let gate = Process::start(dir.path(), &changed).await;
         gate.client().submit(&request()).await.unwrap();

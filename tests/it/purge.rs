@@ -47,7 +47,7 @@ async fn what_is_old_and_done_with_goes_and_nothing_else() {
     let (said, code) = purge(&settings, &older).await;
     assert_eq!(code, 0, "{said}");
     assert!(
-        said.starts_with("2 requests that ended, and 0 rows of the predecessor"),
+        said.starts_with("2 requests that ended, and 0 rows of the legacy Logic App"),
         "{said}"
     );
     assert!(said.contains("would be deleted. Nothing was"), "{said}");

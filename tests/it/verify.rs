@@ -107,7 +107,7 @@ async fn a_table_that_only_the_gate_wrote_is_sound() {
         (Who::Auditor, "Seals were not checked"),
     ] {
         let (said, code) = verify(&gate, who, &[]).await;
-        let summary = "7 rows: 5 decisions proved by their receipts, 0 rows of the predecessor, \
+        let summary = "7 rows: 5 decisions proved by their receipts, 0 rows of the legacy Logic App, \
                        which prove nothing, 0 problems.\n";
         assert!(said.starts_with(summary) && code == 0, "{said}");
         assert!(said.contains(seals), "{said}");
@@ -304,5 +304,5 @@ async fn the_predecessors_rows_are_counted_apart() {
     )
     .await;
     assert_eq!(code, 0, "{said}");
-    assert!(said.starts_with("2 rows: 0 decisions proved by their receipts, 1 rows of the pre"));
+    assert!(said.starts_with("2 rows: 0 decisions proved by their receipts, 1 rows of the legacy"));
 }

@@ -88,7 +88,7 @@ impl Account {
         }
     }
 
-    /// Whether nobody on the way can read along.
+    /// Whether the connection is encrypted.
     pub fn is_encrypted(&self) -> bool {
         self.endpoint.starts_with("https://")
     }

@@ -1,5 +1,5 @@
-//! The HTTP under `azure_data_tables`: our own client with a pool, since the crate's has none. How long
-//! an answer may take is for those to say who wait for it.
+//! The HTTP under `azure_data_tables`: our own client with a pool, since the crate's has none. Time limits
+//! are the caller's.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -15,7 +15,7 @@ use serde_json::Value;
 use super::fault::Fault;
 use crate::azure::http::{causes, retry_after};
 
-/// What the crate insists on in every answer, and a proxy may have taken out. Nobody reads the values.
+/// What the crate insists on in every answer, and a proxy may have removed. The values are not read.
 const EXPECTED: [(&str, &str); 5] = [
     ("x-ms-request-id", "00000000-0000-0000-0000-000000000000"),
     ("x-ms-version", "2019-12-12"),
@@ -105,7 +105,7 @@ fn fault(status: u16, headers: &HeaderMap, body: &[u8]) -> Fault {
     }
 }
 
-/// The service's name for an error: one word, whoever answered.
+/// The service's name for an error: one word, also if a proxy answered.
 fn code(headers: &HeaderMap, body: &[u8]) -> String {
     let header = headers
         .get("x-ms-error-code")

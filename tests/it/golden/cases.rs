@@ -40,7 +40,7 @@ pub(super) enum Mail {
 /// One step in the life of a request, and the status that it must be answered with.
 #[derive(Clone, Debug)]
 pub(super) enum Step {
-    /// So many seconds pass.
+    /// Seconds pass.
     Pass(u64),
     Sweep,
     /// A call of the agent's: `claim`, `outcome` or `withdraw`, its body, and the status.

@@ -142,7 +142,7 @@ async fn no_row_but_the_genuine_one_is_read() {
                 assert_eq!(&row.approval, original, "{entity}");
                 unchanged += 1;
             }
-            Err(StoreError::Damaged(_) | StoreError::Predecessor) => {}
+            Err(StoreError::Damaged(_) | StoreError::Legacy) => {}
             Err(other) => panic!("{other:?}: {entity}"),
         }
         if let Ok(row) = unsealed.get(id).await {
