@@ -1,6 +1,9 @@
 //! What the tests share: a gate whose clock can be moved, behind the stand-in host, and a person with
 //! a mailbox.
 
+mod mailbox;
+mod page;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,7 +16,6 @@ use human_oversight::store::Store;
 use human_oversight::timestamp::Timestamp;
 use human_oversight_client::types::{Approval, NewApproval};
 use human_oversight_client::{Client, Gate};
-use mail_parser::MessageParser;
 use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Value, json};
@@ -24,6 +26,9 @@ use crate::canary;
 use crate::deadline::{DEADLINE, TestDeadline};
 use crate::host::{self, Front, FunctionApp, Invocation, KEY, Mode, SignIn};
 use crate::kept::Kept;
+
+pub(crate) use mailbox::{Mail, Question, mails, question};
+pub(crate) use page::Page;
 
 pub(crate) const AGENT: &str = "UserManagerAgent";
 pub(crate) const ALICE: &str = "alice@example.com";
@@ -342,142 +347,5 @@ pub(crate) fn object(value: Value) -> serde_json::Map<String, Value> {
     match value {
         Value::Object(object) => object,
         _ => panic!("an object"),
-    }
-}
-
-/// An answer, read to its end.
-pub(crate) struct Page {
-    pub(crate) status: StatusCode,
-    pub(crate) headers: HeaderMap,
-    pub(crate) body: String,
-}
-
-impl Page {
-    pub(crate) async fn of(response: reqwest::Response) -> Self {
-        let (status, headers) = (response.status(), response.headers().clone());
-        let body = String::from_utf8(response.bytes().await.unwrap().to_vec()).unwrap();
-        let page = Self {
-            status,
-            headers,
-            body,
-        };
-        if page.header("content-type") == "application/problem+json" {
-            canary::none_in(&page.body);
-        }
-        page
-    }
-
-    pub(crate) fn header(&self, name: &str) -> &str {
-        self.headers
-            .get(name)
-            .map_or("", |value| value.to_str().unwrap())
-    }
-
-    pub(crate) fn json(&self) -> Value {
-        serde_json::from_str(&self.body).unwrap_or_else(|_| panic!("{}", self.body))
-    }
-
-    /// A problem document, checked for its form.
-    pub(crate) fn problem(&self) -> Value {
-        assert_eq!(
-            self.header("content-type"),
-            "application/problem+json",
-            "{}",
-            self.body
-        );
-        let problem = self.json();
-        for member in ["type", "title", "detail", "invocationId"] {
-            assert!(
-                problem[member]
-                    .as_str()
-                    .is_some_and(|text| !text.is_empty()),
-                "{problem}"
-            );
-        }
-        assert_eq!(problem["status"], self.status.as_u16());
-        problem
-    }
-
-    pub(crate) fn hidden_fields(&self) -> Vec<(String, String)> {
-        let inputs = self.body.split("<input type=\"hidden\" name=\"").skip(1);
-        inputs
-            .map(|input| {
-                let (name, rest) = input.split_once("\" value=\"").unwrap();
-                (name.to_owned(), rest.split_once('"').unwrap().0.to_owned())
-            })
-            .collect()
-    }
-
-    pub(crate) fn action(&self) -> &str {
-        let (_, rest) = self
-            .body
-            .split_once("action=\"")
-            .expect("the page has a form");
-        rest.split_once('"').unwrap().0
-    }
-}
-
-/// A mail in somebody's mailbox.
-#[derive(Clone, Debug)]
-pub(crate) struct Mail {
-    pub(crate) to: String,
-    pub(crate) subject: String,
-    pub(crate) message_id: String,
-    pub(crate) answers: Option<String>,
-    pub(crate) text: String,
-    pub(crate) html: String,
-    pub(crate) source: String,
-}
-
-impl Mail {
-    pub(crate) fn parse(source: &str) -> Self {
-        let message = MessageParser::default().parse(source).unwrap();
-        let to = message.to().unwrap().first().unwrap();
-        Self {
-            to: to.address().unwrap().to_owned(),
-            subject: message.subject().unwrap().to_owned(),
-            message_id: message.message_id().unwrap().to_owned(),
-            answers: message.in_reply_to().as_text().map(str::to_owned),
-            text: message.body_text(0).unwrap().into_owned(),
-            html: message.body_html(0).unwrap().into_owned(),
-            source: source.to_owned(),
-        }
-    }
-}
-
-pub(crate) fn mails(folder: &Path) -> Vec<Mail> {
-    let Ok(folder) = std::fs::read_dir(folder) else {
-        return Vec::new();
-    };
-    let mut mails: Vec<Mail> = folder
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| path.extension().is_some_and(|ending| ending == "eml"))
-        .map(|path| Mail::parse(&std::fs::read_to_string(path).unwrap()))
-        .collect();
-    mails.sort_by(|a, b| a.message_id.cmp(&b.message_id));
-    mails
-}
-
-/// What a mail with a question holds for its reader.
-#[derive(Clone, Debug)]
-pub(crate) struct Question {
-    pub(crate) link: String,
-    pub(crate) code: String,
-}
-
-pub(crate) fn question(mails: &[Mail], id: &str, address: &str) -> Question {
-    let mail = mails
-        .iter()
-        .find(|mail| mail.to == address && mail.answers.is_none() && mail.text.contains(id))
-        .expect("the question was mailed");
-    let link = mail
-        .text
-        .lines()
-        .find(|line| line.contains("/api/decision/"))
-        .unwrap();
-    let (_, code) = mail.text.split_once("type this code there:").unwrap();
-    Question {
-        link: link.trim().to_owned(),
-        code: code.trim()[..6].to_owned(),
     }
 }

@@ -595,6 +595,7 @@ async fn the_log_holds_no_address_and_no_password() {
             ("HO_SMTP_CA", smtp.certificate().to_str().unwrap()),
             ("HO_MAIL_FROM", "gate@example.com"),
             ("HO_LOG", "trace"),
+            ("HO_SWEEP_SECONDS", "86400"),
         ],
     )
     .await;
@@ -733,6 +734,8 @@ async fn a_mailbox_of_microsoft_365_sends_the_mail_as_it_is() {
             ("HO_GRAPH_ENDPOINT", graph.url()),
             ("IDENTITY_ENDPOINT", &url),
             ("IDENTITY_HEADER", "x"),
+            // No mail of a sweep meets an answer that waits for one of a submit.
+            ("HO_SWEEP_SECONDS", "86400"),
         ],
     )
     .await;
