@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use fantoccini::error::NewSessionError;
 use fantoccini::{Client, ClientBuilder, Locator};
 use human_oversight_client::types::Status;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -79,7 +80,12 @@ impl Browser {
         let url = format!("http://127.0.0.1:{port}");
         let mut window = ClientBuilder::new(HttpConnector::new());
         window.capabilities(capabilities);
-        let window = within(window.connect(&url)).await.unwrap();
+        // The driver gives up a browser that has not started within a minute.
+        let window = eventually(async || match window.connect(&url).await {
+            Err(NewSessionError::SessionNotCreated(_)) => None,
+            connected => Some(connected),
+        });
+        let window = window.await.unwrap();
         Some(Self {
             window,
             url,

@@ -1,6 +1,9 @@
 //! What the tests share: a gate whose clock can be moved, behind the stand-in host, and a person with
 //! a mailbox.
 
+mod mailbox;
+mod page;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,7 +17,6 @@ use human_oversight::store::Store;
 use human_oversight::values::Timestamp;
 use human_oversight_client::types::{Approval, NewApproval};
 use human_oversight_client::{Client, Gate};
-use mail_parser::MessageParser;
 use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Value, json};
@@ -25,6 +27,9 @@ use crate::backing_store::BackingStore;
 use crate::canary;
 use crate::deadline::{DEADLINE, TestDeadline};
 use crate::host::{self, Front, FunctionApp, Invocation, KEY, Mode, SignIn};
+
+pub(crate) use mailbox::{Mail, Question, mails, question};
+pub(crate) use page::Page;
 
 pub(crate) const AGENT: &str = "UserManagerAgent";
 pub(crate) const ALICE: &str = "alice@example.com";

@@ -7,36 +7,19 @@
 //! Service authentication does. What it leaves out: throttling, the 230 s limit of the cloud's front
 //! end, `functionTimeout`, triggers other than HTTP and timer.
 
-use std::collections::{HashMap, VecDeque};
-use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
-use std::process::Stdio;
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+mod app;
+mod front;
+mod handler;
+mod sign_in;
+mod timer;
 
-use axum::body::{Body, to_bytes};
-use axum::extract::{Request, State};
-use axum::http::uri::{Authority, PathAndQuery, Scheme};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
-use axum::response::{IntoResponse, Response};
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD as BASE64;
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
-use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
-use tokio::net::{TcpListener, TcpSocket};
-use tokio::process::{Child, Command};
-use tokio::sync::watch;
-use tokio::time::{Instant, sleep};
-use uuid::Uuid;
+pub(crate) use app::{FunctionApp, Trigger};
+pub(crate) use front::Front;
+pub(crate) use handler::{Health, Host, Level, ReservedPort};
+pub(crate) use sign_in::{PRINCIPAL, SignIn};
+pub(crate) use timer::{Invocation, tick};
 
-use crate::canary;
-use crate::deadline::{TestDeadline, within};
-use crate::harness::http;
-
-/// The version that it says it is.
+/// The version that the stand-in reports.
 const VERSION: &str = "4.1037.0.0";
 
 /// The keys that functions of level `function` ask for.

@@ -230,6 +230,7 @@ async fn the_log_contains_no_address_and_no_password() {
             ("HO_SMTP_CA", smtp.certificate().to_str().unwrap()),
             ("HO_MAIL_FROM", "gate@example.com"),
             ("HO_LOG", "trace"),
+            ("HO_SWEEP_SECONDS", "86400"),
         ],
     )
     .await;

@@ -1,0 +1,70 @@
+//! The mails that a gate wrote into its folder, as their recipients read them.
+
+use std::path::Path;
+
+use mail_parser::MessageParser;
+
+/// A mail in somebody's mailbox.
+#[derive(Clone, Debug)]
+pub(crate) struct Mail {
+    pub(crate) to: String,
+    pub(crate) subject: String,
+    pub(crate) message_id: String,
+    pub(crate) answers: Option<String>,
+    pub(crate) text: String,
+    pub(crate) html: String,
+    pub(crate) source: String,
+}
+
+impl Mail {
+    pub(crate) fn parse(source: &str) -> Self {
+        let message = MessageParser::default().parse(source).unwrap();
+        let to = message.to().unwrap().first().unwrap();
+        Self {
+            to: to.address().unwrap().to_owned(),
+            subject: message.subject().unwrap().to_owned(),
+            message_id: message.message_id().unwrap().to_owned(),
+            answers: message.in_reply_to().as_text().map(str::to_owned),
+            text: message.body_text(0).unwrap().into_owned(),
+            html: message.body_html(0).unwrap().into_owned(),
+            source: source.to_owned(),
+        }
+    }
+}
+
+pub(crate) fn mails(folder: &Path) -> Vec<Mail> {
+    let Ok(folder) = std::fs::read_dir(folder) else {
+        return Vec::new();
+    };
+    let mut mails: Vec<Mail> = folder
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|ending| ending == "eml"))
+        .map(|path| Mail::parse(&std::fs::read_to_string(path).unwrap()))
+        .collect();
+    mails.sort_by(|a, b| a.message_id.cmp(&b.message_id));
+    mails
+}
+
+/// What a mail with a question holds for its reader.
+#[derive(Clone, Debug)]
+pub(crate) struct Question {
+    pub(crate) link: String,
+    pub(crate) code: String,
+}
+
+pub(crate) fn question(mails: &[Mail], id: &str, address: &str) -> Question {
+    let mail = mails
+        .iter()
+        .find(|mail| mail.to == address && mail.answers.is_none() && mail.text.contains(id))
+        .expect("the question was mailed");
+    let link = mail
+        .text
+        .lines()
+        .find(|line| line.contains("/api/decision/"))
+        .unwrap();
+    let (_, code) = mail.text.split_once("type this code there:").unwrap();
+    Question {
+        link: link.trim().to_owned(),
+        code: code.trim()[..6].to_owned(),
+    }
+}

@@ -1,0 +1,198 @@
+//! A function app as its files describe it, read as the host reads them.
+
+use std::path::{Path, PathBuf};
+
+use axum::http::Method;
+use serde_json::Value;
+
+use super::Mode;
+
+/// What a function app consists of, as its files say.
+#[derive(Clone, Debug)]
+pub(crate) struct FunctionApp {
+    pub(super) root: PathBuf,
+    prefix: String,
+    pub(super) executable: String,
+    pub(crate) mode: Mode,
+    pub(crate) functions: Vec<Function>,
+}
+
+/// One function directory.
+#[derive(Clone, Debug)]
+pub(crate) struct Function {
+    pub(crate) name: String,
+    pub(crate) trigger: Trigger,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum Trigger {
+    Http {
+        methods: Vec<String>,
+        route: Vec<String>,
+        anonymous: bool,
+    },
+    Timer,
+}
+
+impl FunctionApp {
+    /// Reads the files under `root` as the host does, with its complaints.
+    pub(crate) fn read(root: &Path, settings: &[(&str, &str)]) -> Result<Self, String> {
+        let setting = |name: &str| {
+            settings
+                .iter()
+                .find(|(n, _)| *n == name)
+                .map(|(_, value)| (*value).to_owned())
+        };
+        let read = |path: PathBuf| -> Result<Value, String> {
+            let text =
+                std::fs::read_to_string(&path).map_err(|e| format!("{}: {e}", path.display()))?;
+            serde_json::from_str(&text).map_err(|e| format!("{}: {e}", path.display()))
+        };
+        let host = read(root.join("host.json"))?;
+        if host["version"] != "2.0" {
+            return Err("host.json must have version 2.0".to_owned());
+        }
+        let handler = &host["customHandler"];
+        let executable =
+            setting("AzureFunctionsJobHost__customHandler__description__defaultExecutablePath")
+                .or_else(|| {
+                    handler["description"]["defaultExecutablePath"]
+                        .as_str()
+                        .map(str::to_owned)
+                })
+                .filter(|path| !path.is_empty())
+                .ok_or("customHandler.description.defaultExecutablePath is missing")?;
+        let on = |flag: &str| handler[flag].as_bool().unwrap_or(false);
+        let mode = match (
+            on("enableProxyingHttpRequest"),
+            on("enableForwardingHttpRequest"),
+        ) {
+            (true, _) => Mode::Proxying,
+            (false, true) => Mode::Forwarding,
+            (false, false) => return Err("HTTP would come as a JSON payload".to_owned()),
+        };
+        let mut functions: Vec<Function> = Vec::new();
+        let mut folders: Vec<_> = std::fs::read_dir(root)
+            .map_err(|e| e.to_string())?
+            .filter_map(|entry| entry.ok().map(|entry| entry.path()))
+            .filter(|path| path.join("function.json").is_file())
+            .collect();
+        folders.sort();
+        for folder in folders {
+            let name = folder.file_name().unwrap().to_string_lossy().into_owned();
+            let legal = name.starts_with(|c: char| c.is_ascii_alphabetic())
+                && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+                && !name.eq_ignore_ascii_case("host");
+            if !legal
+                || functions
+                    .iter()
+                    .any(|other| other.name.eq_ignore_ascii_case(&name))
+            {
+                return Err(format!("{name} is no name for a function"));
+            }
+            let definition = read(folder.join("function.json"))?;
+            let trigger = trigger(&name, &definition, &setting)?;
+            functions.push(Function { name, trigger });
+        }
+        if functions.is_empty() {
+            return Err("there is no function".to_owned());
+        }
+        let prefix = host["extensions"]["http"]["routePrefix"]
+            .as_str()
+            .unwrap_or("api")
+            .to_owned();
+        Ok(Self {
+            root: root.to_owned(),
+            prefix,
+            executable,
+            mode,
+            functions,
+        })
+    }
+
+    /// The function that a request is for. Literal segments go before parameters.
+    pub(super) fn route(&self, method: &Method, path: &str) -> Option<&Function> {
+        let mut segments = path.trim_start_matches('/').split('/');
+        if !self.prefix.is_empty() && !segments.next()?.eq_ignore_ascii_case(&self.prefix) {
+            return None;
+        }
+        let segments: Vec<&str> = segments.collect();
+        self.functions
+            .iter()
+            .filter_map(|function| match &function.trigger {
+                Trigger::Http { methods, route, .. } => {
+                    let matches = route.len() == segments.len()
+                        && route
+                            .iter()
+                            .zip(&segments)
+                            .all(|(part, segment)| match part.as_str() {
+                                part if part.starts_with('{') => !segment.is_empty(),
+                                part => part.eq_ignore_ascii_case(segment),
+                            })
+                        && methods
+                            .iter()
+                            .any(|m| m.eq_ignore_ascii_case(method.as_str()));
+                    let parameters = route.iter().filter(|part| part.starts_with('{')).count();
+                    matches.then_some((parameters, function))
+                }
+                Trigger::Timer => None,
+            })
+            .min_by_key(|(parameters, _)| *parameters)
+            .map(|(_, function)| function)
+    }
+}
+
+fn trigger(
+    name: &str,
+    definition: &Value,
+    setting: &impl Fn(&str) -> Option<String>,
+) -> Result<Trigger, String> {
+    let resolve = |text: &str| match text.strip_prefix('%').and_then(|t| t.strip_suffix('%')) {
+        Some(variable) => {
+            setting(variable).ok_or_else(|| format!("{name}: %{variable}% is not set"))
+        }
+        None => Ok(text.to_owned()),
+    };
+    let bindings = definition["bindings"]
+        .as_array()
+        .ok_or_else(|| format!("{name}: no bindings"))?;
+    let kinds: Vec<(&str, &str)> = bindings
+        .iter()
+        .map(|b| {
+            (
+                b["type"].as_str().unwrap_or(""),
+                b["direction"].as_str().unwrap_or(""),
+            )
+        })
+        .collect();
+    match kinds.as_slice() {
+        // One binding more would silently turn the call into a JSON payload.
+        [("httpTrigger", "in"), ("http", "out")] => {
+            let binding = &bindings[0];
+            let route = resolve(binding["route"].as_str().unwrap_or(name))?;
+            let methods = binding["methods"]
+                .as_array()
+                .ok_or_else(|| format!("{name}: no methods"))?;
+            Ok(Trigger::Http {
+                methods: methods
+                    .iter()
+                    .filter_map(|m| m.as_str().map(str::to_owned))
+                    .collect(),
+                route: route.split('/').map(str::to_owned).collect(),
+                anonymous: match binding["authLevel"].as_str() {
+                    Some("anonymous") => true,
+                    Some("function") => false,
+                    other => return Err(format!("{name}: authLevel {other:?}")),
+                },
+            })
+        }
+        [("timerTrigger", "in")] => {
+            let schedule = resolve(bindings[0]["schedule"].as_str().unwrap_or(""))?;
+            if schedule.split_whitespace().count() != 6 {
+                return Err(format!("{name}: a schedule has six fields"));
+            }
+            Ok(Trigger::Timer)
+        }
+        other => Err(format!("{name}: bindings {other:?} are not known here")),
+    }
+}
