@@ -61,7 +61,7 @@ impl From<StoreError> for Error {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::NotFound => Self::NotFound,
-            StoreError::Predecessor => Self::Conflict(ConflictReason::Legacy),
+            StoreError::Legacy => Self::Conflict(ConflictReason::Legacy),
             StoreError::Damaged(_) => Self::Integrity(error.to_string()),
             StoreError::AlreadyExists
             | StoreError::OpenLimit

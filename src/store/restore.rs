@@ -16,7 +16,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::AlreadyExists`]; [`StoreError::Damaged`] if it is not as a gate with these keys
-    /// stored it; [`StoreError::OtherGate`]; [`StoreError::Predecessor`] if it is for tables only; or the
+    /// stored it; [`StoreError::OtherGate`]; [`StoreError::Legacy`] if it is for tables only; or the
     /// store's own.
     pub async fn restore(
         &self,
@@ -33,7 +33,7 @@ impl Store {
             (Format::Legacy, Backend::Tables(tables)) => {
                 return tables.insert_as_it_is(&copy).await;
             }
-            (Format::Legacy, Backend::Embedded(_)) => return Err(StoreError::Predecessor),
+            (Format::Legacy, Backend::Embedded(_)) => return Err(StoreError::Legacy),
             (Format::V1, _) => {
                 columns = v1::check(&columns, Some(self.link_keys()?))?;
                 RowVersion::V1

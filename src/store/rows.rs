@@ -167,7 +167,7 @@ impl Store {
         let found = match self.get(id).await {
             Err(StoreError::NotFound) => None,
             // Only the gate writes entries.
-            Err(StoreError::Predecessor) => {
+            Err(StoreError::Legacy) => {
                 return Err(StoreError::Damaged("its columns".to_owned()));
             }
             found => Some(found?),

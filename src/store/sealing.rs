@@ -62,7 +62,7 @@ impl Store {
     ) -> Result<(Approval, u32), StoreError> {
         let keys = self.keys.as_deref();
         match (columns.format(), keys) {
-            (Format::Legacy, _) => Err(StoreError::Predecessor),
+            (Format::Legacy, _) => Err(StoreError::Legacy),
             (Format::V1, _) => row::decode(&v1::check(columns, keys)?, id),
             (Format::V2, None) => row::decode(columns, id),
             (Format::V2, Some(keys)) => {

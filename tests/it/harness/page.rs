@@ -23,7 +23,7 @@ impl Page {
             body,
         };
         if page.header("content-type") == "application/problem+json" {
-            canary::none_in(&page.body);
+            canary::assert_no_secret(&page.body);
         }
         page
     }

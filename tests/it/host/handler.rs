@@ -274,7 +274,7 @@ impl Supervisor {
     async fn read(&self, lines: impl AsyncRead + Unpin, level: impl Fn(&str) -> Level) {
         let mut lines = BufReader::new(lines).lines();
         while let Ok(Some(line)) = lines.next_line().await {
-            canary::none_in_line(&line);
+            canary::exit_if_secret(&line);
             self.write(level(&line), line);
         }
     }
