@@ -1,6 +1,7 @@
 //! The use cases, without HTTP. Each one loads an approval, applies a transition of the
-//! [`domain`](crate::domain), stores the result on condition that the row has not changed, and sends the
-//! notifications that are due.
+//! [`domain`](crate::domain), and stores the result on condition that the row has not changed.
+//!
+//! A transition only queues emails: submit sends the first ones, the sweep all others.
 
 mod assemble;
 mod changes;
@@ -9,9 +10,9 @@ mod decide;
 mod error;
 mod notify;
 mod state;
-mod status;
 mod submit;
 mod sweep;
+mod wait;
 
 pub use assemble::AssembleError;
 pub use changes::ChangeNotifier;

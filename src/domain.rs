@@ -1,7 +1,8 @@
 //! The lifecycle of an approval: its state, and the transitions between states.
 //!
 //! No I/O, clock, randomness, keys or serialisation: every transition takes the time at which it
-//! happens. A transition that the state does not allow fails and changes nothing. Use cases load an
+//! happens. A transition that returns `Err` has changed nothing. A refusal that is a value, such as of a
+//! claim or of a wrong code, may have changed the approval, and is stored. Use cases load an
 //! [`Approval`], apply a transition, and store the result on condition that the stored row has not
 //! changed since it was read.
 //!

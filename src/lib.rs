@@ -37,9 +37,10 @@
 //! 6. An approval is claimed before the action runs, once, and before it lapses.
 //! 7. No credential of an agent opens a decision. Approvers are on the operator's list, and never the
 //!    person the agent acts for.
-//! 8. A receipt is made in the write that records the decision. Nothing signs from a stored row, and a
-//!    row that contradicts its MAC or its receipt is no approval. (A whole row restored to an earlier
-//!    version, by someone who can write the table, cannot be detected from the row.)
+//! 8. A receipt is made in the write that records the decision, and kept only if that write succeeds. A
+//!    stored decision is never signed again, and a row that contradicts its row MAC or its receipt is no
+//!    approval. (A whole row restored to an earlier version, by someone who can write the table, cannot
+//!    be detected from the row.)
 //! 9. What is acknowledged is durable.
 //! 10. `domain` reads no clock, draws no randomness, does no I/O. axum appears only in `http`, SQLite and
 //!     Azure Tables only in `store`, lettre only in `mailer`, the environment only in `config`, wire types

@@ -1,8 +1,8 @@
 //! Where approvals are kept: one row is the whole truth about one request.
 //!
 //! Every change after the insert is one write on the condition that no other write came since the row
-//! was read. What is acknowledged is durable. The backends store sealed rows; this module seals them and
-//! checks what comes back.
+//! was read. What is acknowledged is durable. To seal a row is to write its row MAC into `RowSeal`. The
+//! backends store sealed rows; this module seals them and verifies what comes back.
 
 mod backend;
 mod embedded;

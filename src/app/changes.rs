@@ -23,7 +23,7 @@ pub(super) struct Subscription<'a> {
 }
 
 impl ChangeNotifier {
-    pub(super) fn notify(&self, id: &ApprovalId) {
+    pub(super) fn wake(&self, id: &ApprovalId) {
         if let Some((_, changed)) = self.subscribers().get(id) {
             changed.notify_waiters();
         }

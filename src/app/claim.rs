@@ -31,7 +31,8 @@ impl App {
         }
     }
 
-    /// Records the outcome of the action: success, or failure with an error text.
+    /// Records the outcome of the action: success, or failure with an error text. It takes no nonce, only the
+    /// claimant's secret if the request named its digest.
     ///
     /// # Errors
     /// When the claimant's secret is wrong, nothing was claimed, or another outcome was reported.

@@ -50,7 +50,7 @@ impl App {
     ///
     /// # Errors
     /// When the caller is not an approver, or as [`App::load`].
-    pub async fn open(
+    pub async fn load_for_approver(
         &self,
         id: &ApprovalId,
         caller: &Caller,
@@ -63,7 +63,7 @@ impl App {
     /// Applies a decision form.
     ///
     /// # Errors
-    /// As [`App::open`].
+    /// As [`App::load_for_approver`].
     pub async fn decide(
         &self,
         id: &ApprovalId,
@@ -98,15 +98,15 @@ impl App {
         let form = CheckedForm {
             approver,
             assurance,
-            is_current: keys.verify_csrf_token(approval, approver, &form.csrf_token),
+            has_valid_token: keys.verify_csrf_token(approval, approver, &form.csrf_token),
             verdict: form.verdict,
             comment: form.comment.clone(),
             code,
         };
-        match approval.submit_decision(&form, self.config.run_within, now) {
+        match approval.judge_form(&form, self.config.run_within, now) {
             DecisionStep::Sign(proposal) => {
                 let receipt = self.receipt_keys.sign(&self.base_url, approval, &proposal);
-                approval.record(proposal, receipt)
+                approval.record_decision(proposal, receipt)
             }
             DecisionStep::Done(result) => result,
         }

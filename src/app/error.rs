@@ -20,7 +20,7 @@ pub enum Error {
     TooManyOpen(usize),
     /// The stored row was changed outside the gate. The text is for the log.
     Integrity(String),
-    /// A transient failure. The text is for the log.
+    /// A failure of the store, transient or until the operator acts. The text is for the log.
     Unavailable(String),
     /// A bug in the gate.
     Bug,

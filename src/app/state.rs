@@ -21,7 +21,7 @@ pub struct App {
     pub base_url: String,
     pub store: Store,
     pub mailer: Mailer,
-    /// Derives the secrets of approvers.
+    /// Derive the secrets of approvers, and make the MACs of rows.
     pub link_keys: Arc<LinkKeys>,
     /// Signs receipts.
     pub receipt_keys: ReceiptKeys,
@@ -31,7 +31,7 @@ pub struct App {
 }
 
 /// Maximum attempts at a write that conflicts with other writers.
-const MAX_CONFLICT_RETRIES: u32 = 7;
+const MAX_WRITE_ATTEMPTS: u32 = 7;
 
 impl App {
     pub fn now(&self) -> Timestamp {
@@ -60,8 +60,8 @@ impl App {
     }
 
     /// Loads an approval, applies a transition and stores the result on condition that the row has not
-    /// changed; retries after a conflict. If the response of a write is lost, the transition may be applied
-    /// again although it was stored.
+    /// changed; retries after a conflict. If the response of a write is lost and another write follows it, the
+    /// transition is applied again although it was stored.
     pub(super) async fn update<T>(
         &self,
         id: &ApprovalId,
@@ -78,7 +78,7 @@ impl App {
         mut row: Versioned,
         mut transition: impl FnMut(&mut Approval, Timestamp) -> Result<T, Error>,
     ) -> Result<(Versioned, T), Error> {
-        for attempt in 0..MAX_CONFLICT_RETRIES {
+        for attempt in 0..MAX_WRITE_ATTEMPTS {
             let before = row.clone();
             let result = transition(&mut row.approval, self.now())?;
             if row.approval == before.approval {
@@ -95,7 +95,7 @@ impl App {
             }
         }
         Err(Error::Unavailable(format!(
-            "gave up after {MAX_CONFLICT_RETRIES} write conflicts"
+            "gave up after {MAX_WRITE_ATTEMPTS} write conflicts"
         )))
     }
 
@@ -111,7 +111,7 @@ impl App {
         let storing = async move {
             let stored = store.replace(row, due).await?;
             log_events(&stored.approval, known);
-            changes.notify(&stored.approval.request.id);
+            changes.wake(&stored.approval.request.id);
             Ok(stored)
         };
         let stored = tokio::spawn(storing.in_current_span()).await;

@@ -1,17 +1,15 @@
-//! Submitting a request, and the synchronous protocol of the legacy Logic App.
+//! Submitting a request.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use human_oversight_protocol::parameters::hex;
 use tracing::Instrument;
 
 use super::error::{ConflictReason, Error};
 use super::state::{App, log_events};
-use crate::domain::{Approval, Approver, ClaimResult, Parameters, Request, Status};
-use crate::keys::keyring;
+use crate::domain::{Approval, Approver, Parameters, Request};
 use crate::store::StoreError;
-use crate::values::{Address, ApprovalId, Digest, Timestamp};
+use crate::values::{Address, ApprovalId, Digest};
 
 /// A valid request, not yet stored.
 pub struct Submission {
@@ -113,36 +111,5 @@ impl App {
             }
             Err(error) => Err(error.into()),
         }
-    }
-
-    /// Waits for the decision and claims an approval for the caller: in the protocol of the legacy Logic
-    /// App the response `Approved` permits running the action, so only one call gets it. Returns the
-    /// approval, which may still be pending, and the time at which its status counts.
-    ///
-    /// # Errors
-    /// When the approval was claimed before, or as [`App::load`].
-    pub async fn wait_and_claim(
-        &self,
-        id: &ApprovalId,
-        wait: Duration,
-    ) -> Result<(Approval, Timestamp), Error> {
-        let seen = self.wait_for_decision(id, wait).await?;
-        let now = self.now();
-        if seen.status(now) == Status::Pending {
-            let left = seen.request.expires_at.since(now);
-            if left > Duration::from_secs(1) {
-                return Ok((seen, now));
-            }
-            // The wait usually ends at the deadline: store the timeout before responding.
-            tokio::time::sleep(left + Duration::from_millis(1)).await;
-        }
-        let nonce = hex(&keyring::random_bytes::<16>());
-        let (approval, (claim, judged_at)) = self
-            .update(id, |approval, now| Ok((approval.claim(&nonce, now), now)))
-            .await?;
-        if approval.status(judged_at) == Status::Approved && claim == ClaimResult::Refused {
-            return Err(Error::invalid_transition(&approval, judged_at));
-        }
-        Ok((approval, judged_at))
     }
 }

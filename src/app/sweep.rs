@@ -110,7 +110,7 @@ impl App {
         }
     }
 
-    /// Processes a due request: one write, then its emails.
+    /// Processes a due request: a write of timeouts and leases, the emails, a write of their results.
     async fn process_due(&self, id: &ApprovalId, due: &Due) -> Result<usize, Error> {
         let Some(row) = self.store.get_if_due(id, due, self.now()).await? else {
             return Ok(0);
@@ -123,7 +123,7 @@ impl App {
             })
             .await?;
         if row.approval == before {
-            // The settings have changed since: correct the time at which it is due.
+            // Due by a stored time that today's settings no longer give: store the new one.
             self.replace(row, before.history.len()).await?;
             return Ok(0);
         }

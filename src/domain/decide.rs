@@ -17,8 +17,8 @@ pub struct CheckedForm {
     pub approver: usize,
     /// How they were identified.
     pub assurance: Assurance,
-    /// Whether the form belongs to the request as stored, by its CSRF token.
-    pub is_current: bool,
+    /// Whether its CSRF token is that of this request and approver.
+    pub has_valid_token: bool,
     pub verdict: Verdict,
     pub comment: Option<String>,
     pub code: CodeCheck,
@@ -35,7 +35,7 @@ pub enum CodeCheck {
 /// The next step for a form.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DecisionStep {
-    /// It decides the request: sign the proposal and [`Approval::record`] it.
+    /// It decides the request: sign the proposal and [`Approval::record_decision`] it.
     Sign(Proposal),
     /// Nothing remains to be done.
     Done(DecisionResult),
@@ -50,8 +50,8 @@ pub enum DecisionResult {
     AlreadyClosed,
     /// The deadline had passed.
     Late,
-    /// The form does not belong to the request as stored.
-    Stale,
+    /// The form is not of this request and approver.
+    InvalidForm,
     /// Approving by this approver's link is locked.
     Locked,
     /// An approval by link needs the one-time code.
@@ -65,14 +65,16 @@ impl Approval {
     /// needs the code, wrong codes are counted, and a late decision is recorded as late.
     ///
     /// An approval must be claimed within `run_within`.
-    pub fn submit_decision(
+    pub fn judge_form(
         &mut self,
         form: &CheckedForm,
         run_within: Duration,
         now: Timestamp,
     ) -> DecisionStep {
+        if !form.has_valid_token {
+            return DecisionStep::Done(DecisionResult::InvalidForm);
+        }
         DecisionStep::Done(match self.status(now) {
-            _ if !form.is_current => DecisionResult::Stale,
             Status::Pending => match self.check_code(form, now) {
                 Ok(()) => return DecisionStep::Sign(self.proposal(form, run_within, now)),
                 Err(refused) => refused,
@@ -90,8 +92,8 @@ impl Approval {
         })
     }
 
-    /// Records a signed proposal from [`Approval::submit_decision`], in the same write.
-    pub fn record(&mut self, proposal: Proposal, receipt: String) -> DecisionResult {
+    /// Records a signed proposal from [`Approval::judge_form`], in the same write.
+    pub fn record_decision(&mut self, proposal: Proposal, receipt: String) -> DecisionResult {
         let Proposal {
             by,
             assurance,

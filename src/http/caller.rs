@@ -1,4 +1,4 @@
-//! Identifies the caller of the decision page from the headers.
+//! Reads what a caller of the decision page presents; the use case identifies the approver.
 
 use axum::http::HeaderMap;
 

@@ -30,7 +30,7 @@ pub(super) async fn open(
     let caller = caller(&app, &headers, link);
     let opened = async {
         let Id(id) = id.clone()?;
-        Ok(app.open(&id, &caller).await?)
+        Ok(app.load_for_approver(&id, &caller).await?)
     };
     match opened.await {
         Ok((approval, identified)) => pages::show(&app, &approval, identified, None, None),

@@ -37,6 +37,7 @@ pub(super) async fn submit(
     let requested = wait_parameter(query.as_deref())?;
     let preferred = prefer_wait(&headers);
     let wait = requested.or(preferred);
+    // Without timeoutSeconds the wait is also the deadline, as in the legacy Logic App.
     let default_timeout = wait.unwrap_or(app.config.default_timeout);
     let submission = parse(body, &app.config.allowed_approvers, default_timeout)?;
     let key = function_key(&headers, query.as_deref());

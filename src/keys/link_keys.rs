@@ -1,4 +1,4 @@
-//! The HMAC keys of `HO_LINK_KEYS`.
+//! The HMAC keys of `HO_LINK_KEYS`: for the secrets of approvers, approver MACs and row MACs.
 
 use ring::hmac;
 

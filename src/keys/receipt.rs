@@ -1,6 +1,7 @@
 //! Receipts: signing a decision, and checking a stored decision against its receipt.
 //!
-//! A receipt is signed once, for the write that records the decision. Nothing is signed from a stored row.
+//! Only deciding signs, for a decision that is not stored yet; a receipt is kept only if its write
+//! succeeds. A stored decision is never signed again.
 
 use human_oversight_protocol::parameters::{hex, sha256};
 use human_oversight_protocol::receipt::{self, Assurance, Claims, Decision, public_key, verify};

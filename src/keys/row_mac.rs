@@ -18,7 +18,7 @@ pub enum RowMacError {
 
 impl LinkKeys {
     /// The MAC of a row of version 1: `{kid}.{43 characters}`.
-    pub fn row_mac(&self, row: &[u8]) -> String {
+    pub fn row_mac_v1(&self, row: &[u8]) -> String {
         self.mac_with_kid([b"oversight row 1", row])
     }
 
@@ -26,12 +26,12 @@ impl LinkKeys {
     ///
     /// # Errors
     /// When the MAC does not match, or its key is not configured.
-    pub fn verify_row_mac(&self, row: &[u8], mac: &str) -> Result<(), RowMacError> {
+    pub fn verify_row_mac_v1(&self, row: &[u8], mac: &str) -> Result<(), RowMacError> {
         self.verify_mac([b"oversight row 1", row], mac)
     }
 
     /// The MAC of the columns of a row of version 2, for a gate and a table: `{kid}.{43 characters}`.
-    pub fn columns_mac(&self, gate: &str, table: &str, columns: &[u8]) -> String {
+    pub fn row_mac_v2(&self, gate: &str, table: &str, columns: &[u8]) -> String {
         self.mac_with_kid(columns_parts(gate, table, columns))
     }
 
@@ -39,7 +39,7 @@ impl LinkKeys {
     ///
     /// # Errors
     /// When it does not match, or its key is not configured.
-    pub fn verify_columns_mac(
+    pub fn verify_row_mac_v2(
         &self,
         gate: &str,
         table: &str,

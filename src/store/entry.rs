@@ -2,16 +2,16 @@
 
 use crate::values::Timestamp;
 
-/// The entry that a row has in the index of what is due, where that is a table of its own.
+/// The entry that a row names in the due index, where that is a table of its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Entry {
+pub(super) struct IndexEntry {
     pub(super) due: Timestamp,
     pub(super) key: String,
 }
 
-/// An entry as it stands in the index.
+/// An entry as the sweep read it from the index.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct IndexRow {
+pub(super) struct SeenEntry {
     pub(super) key: String,
     pub(super) written_at: Timestamp,
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::entry::IndexRow;
+use super::entry::SeenEntry;
 use super::error::StoreError;
 use super::row::{Columns, Keys};
 use super::versioned::ETag;
@@ -18,7 +18,7 @@ pub(super) const OF_TABLE: &str = "odata.table";
 pub struct Due {
     /// Which approval; none for an entry that the gate did not write.
     pub id: Option<ApprovalId>,
-    pub(super) index: Option<IndexRow>,
+    pub(super) index: Option<SeenEntry>,
 }
 
 /// A row among all, whatever it holds.

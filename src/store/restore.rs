@@ -48,7 +48,7 @@ impl Store {
         let text = |name| columns.text(name).unwrap_or_default().to_owned();
         let id = row::id(&(text("PartitionKey"), text("RowKey")))?;
         let due = columns.due()?;
-        let (approval, _) = row::decode(&columns, &id)?;
+        let (approval, _) = row::decode(columns, &id)?;
         self.insert_in(version, approval, due).await?;
         Ok(())
     }

@@ -16,7 +16,7 @@ pub(super) use decode::decode;
 pub(super) use encode::encode;
 pub(super) use key::{Keys, id, keys, operation_id};
 
-use super::entry::Entry;
+use super::entry::IndexEntry;
 use crate::values::Timestamp;
 
 /// A sealed row, ready to be written.
@@ -25,6 +25,6 @@ pub(super) struct Row {
     pub(super) keys: Keys,
     pub(super) columns: Columns,
     pub(super) due: Option<Timestamp>,
-    pub(super) entry: Option<Entry>,
+    pub(super) entry: Option<IndexEntry>,
     pub(super) operation_id: String,
 }

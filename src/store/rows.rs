@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::backend::Backend;
 use super::embedded::Condition;
-use super::entry::Entry;
+use super::entry::IndexEntry;
 use super::error::StoreError;
 use super::gate_id::RowVersion;
 use super::handle::Store;
@@ -85,9 +85,9 @@ impl Store {
         };
         let entry = match &self.backend {
             Backend::Embedded(_) => None,
-            Backend::Tables(_) => Entry::from_columns(&columns)?,
+            Backend::Tables(_) => IndexEntry::from_columns(&columns)?,
         };
-        let (approval, revision) = self.open(&columns, id).await?;
+        let (approval, revision) = self.verify_and_decode(columns, id).await?;
         Ok(Versioned {
             approval,
             etag,

@@ -1,7 +1,7 @@
 //! Sealing rows, and checking and reading those that come back.
 
 use super::backend::Backend;
-use super::entry::Entry;
+use super::entry::IndexEntry;
 use super::error::StoreError;
 use super::gate_id::{GateId, RowVersion};
 use super::handle::Store;
@@ -18,14 +18,14 @@ impl Store {
         version: RowVersion,
         approval: &Approval,
         due: Option<Timestamp>,
-        was: Option<&Entry>,
+        was: Option<&IndexEntry>,
         revision: u32,
     ) -> Result<Row, StoreError> {
         let operation_id = row::operation_id();
         let id = &approval.request.id;
         let entry = match &self.backend {
             Backend::Embedded(_) => None,
-            Backend::Tables(_) => due.map(|due| Entry::new(id, due, was, &operation_id)),
+            Backend::Tables(_) => due.map(|due| IndexEntry::new(id, due, was, &operation_id)),
         };
         let columns = row::encode(approval, due, entry.as_ref(), &operation_id)?;
         let keys = self.link_keys()?;
@@ -55,15 +55,15 @@ impl Store {
     }
 
     /// The approval in a row, and its revision. Without keys no seal is checked.
-    pub(super) async fn open(
+    pub(super) async fn verify_and_decode(
         &self,
-        columns: &Columns,
+        columns: Columns,
         id: &ApprovalId,
     ) -> Result<(Approval, u32), StoreError> {
         let keys = self.keys.as_deref();
         match (columns.format(), keys) {
             (Format::Legacy, _) => Err(StoreError::Legacy),
-            (Format::V1, _) => row::decode(&v1::check(columns, keys)?, id),
+            (Format::V1, _) => row::decode(v1::check(&columns, keys)?, id),
             (Format::V2, None) => row::decode(columns, id),
             (Format::V2, Some(keys)) => {
                 let gate = self.gate_id_to_read().await?;
@@ -85,13 +85,17 @@ impl Store {
             columns.insert(OF_TABLE.to_owned(), (*self.table).into());
             columns.extend(gate.map(|gate| (OF_GATE.to_owned(), gate.id.as_str().into())));
         }
+        let is_due = plain.text("DueTimestamp").is_some();
         let approval = match row::id(&keys) {
-            Ok(id) => self.open(&plain, &id).await.map(|(approval, _)| approval),
+            Ok(id) => self
+                .verify_and_decode(plain, &id)
+                .await
+                .map(|(approval, _)| approval),
             Err(error) if plain.format() != Format::Legacy => Err(error),
             Err(_) => Err(StoreError::Legacy),
         };
         StoredRow {
-            is_due: plain.text("DueTimestamp").is_some(),
+            is_due,
             keys,
             columns,
             approval,

@@ -24,7 +24,7 @@ use azure_data_tables::IfMatchCondition;
 use azure_data_tables::clients::TableClient;
 use serde_json::{Map, Value};
 
-use super::entry::Entry;
+use super::entry::IndexEntry;
 use super::error::StoreError;
 use super::listing::{Place, RawRow, StoredRow};
 use super::row::{Columns, Keys, Row};
@@ -87,10 +87,10 @@ impl Tables {
         &self,
         id: &ApprovalId,
         row: Row,
-        (etag, was): (&ETag, Option<Entry>),
+        (etag, was): (&ETag, Option<IndexEntry>),
     ) -> Result<ETag, StoreError> {
         let entry = row.entry.as_ref();
-        let is_kept = |entry: &&Entry| was.as_ref().is_some_and(|was| was.key == entry.key);
+        let is_kept = |entry: &&IndexEntry| was.as_ref().is_some_and(|was| was.key == entry.key);
         let new = entry.filter(|entry| !is_kept(entry));
         if let Some(entry) = new {
             self.insert_entry(id, entry).await?;

@@ -1,6 +1,6 @@
 //! An approval with its version.
 
-use super::entry::Entry;
+use super::entry::IndexEntry;
 use super::error::StoreError;
 use crate::domain::Approval;
 
@@ -11,7 +11,7 @@ pub struct Versioned {
     pub approval: Approval,
     /// Its version.
     pub etag: ETag,
-    pub(super) entry: Option<Entry>,
+    pub(super) entry: Option<IndexEntry>,
     /// How often the row was written; 0 for one of version 1.
     pub(super) revision: u32,
 }

@@ -12,7 +12,7 @@ pub(crate) fn form(approver: usize, verdict: Verdict, comment: Option<&str>) -> 
     CheckedForm {
         approver,
         assurance: Assurance::Link,
-        is_current: true,
+        has_valid_token: true,
         verdict,
         comment: comment.map(str::to_owned),
         code: CodeCheck::Right,
@@ -26,7 +26,7 @@ pub(crate) fn proposal(
     run_within: Duration,
     now: Timestamp,
 ) -> Proposal {
-    match approval.submit_decision(form, run_within, now) {
+    match approval.judge_form(form, run_within, now) {
         DecisionStep::Sign(proposal) => proposal,
         DecisionStep::Done(result) => panic!("{result:?}"),
     }
@@ -40,8 +40,8 @@ pub(crate) fn decide(
     run_within: Duration,
     now: Timestamp,
 ) -> DecisionResult {
-    match approval.submit_decision(&form(approver, verdict, None), run_within, now) {
-        DecisionStep::Sign(proposal) => approval.record(proposal, "receipt".to_owned()),
+    match approval.judge_form(&form(approver, verdict, None), run_within, now) {
+        DecisionStep::Sign(proposal) => approval.record_decision(proposal, "receipt".to_owned()),
         DecisionStep::Done(result) => result,
     }
 }
@@ -52,6 +52,6 @@ pub(crate) fn submit_wrong_code(approval: &mut Approval, approver: usize, now: T
         code: CodeCheck::Wrong,
         ..form(approver, Verdict::Approve, None)
     };
-    let step = approval.submit_decision(&form, Duration::ZERO, now);
+    let step = approval.judge_form(&form, Duration::ZERO, now);
     assert!(matches!(step, DecisionStep::Done(_)), "{step:?}");
 }

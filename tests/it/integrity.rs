@@ -560,7 +560,7 @@ async fn a_sealed_row_with_an_unknown_column_is_left_to_a_later_version() {
             .map(|(name, value)| (name.clone(), text(value)));
         let sealed: std::collections::BTreeMap<_, _> = sealed.collect();
         let sealed = serde_json::to_vec(&sealed).unwrap();
-        let mac = keys.columns_mac("local", &table, &sealed);
+        let mac = keys.row_mac_v2("local", &table, &sealed);
         columns.insert("RowSeal".to_owned(), json!(format!("v2:{mac}")));
     })
     .await;

@@ -15,7 +15,7 @@ use crate::reveal;
 fn status_code(result: DecisionResult) -> StatusCode {
     match result {
         DecisionResult::Recorded => StatusCode::OK,
-        DecisionResult::AlreadyClosed | DecisionResult::Stale => StatusCode::CONFLICT,
+        DecisionResult::AlreadyClosed | DecisionResult::InvalidForm => StatusCode::CONFLICT,
         DecisionResult::Late => StatusCode::GONE,
         DecisionResult::Locked | DecisionResult::CodeMissing | DecisionResult::CodeWrong { .. } => {
             StatusCode::FORBIDDEN
@@ -28,7 +28,7 @@ fn message(result: DecisionResult) -> Option<String> {
         DecisionResult::Recorded => return None,
         DecisionResult::AlreadyClosed => "Your answer came second: this request is closed.",
         DecisionResult::Late => "Your answer came too late and changed nothing.",
-        DecisionResult::Stale => {
+        DecisionResult::InvalidForm => {
             "The page you answered on was out of date. Please look at it again."
         }
         DecisionResult::Locked => "Approving by this link is locked after five wrong codes.",

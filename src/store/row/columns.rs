@@ -1,5 +1,8 @@
 //! The columns of a row, and the MAC over them (`RowSeal`) that shows whether a gate wrote them.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value};
 
 use super::text::Text;
@@ -90,7 +93,7 @@ impl Columns {
     ) -> Self {
         self.0.insert(REVISION.to_owned(), revision.into());
         let columns = self.canonical();
-        let mac = keys.columns_mac(scope.gate, scope.table, &columns);
+        let mac = keys.row_mac_v2(scope.gate, scope.table, &columns);
         self.0.insert(SEAL.to_owned(), format!("{V2}{mac}").into());
         self
     }
@@ -107,7 +110,7 @@ impl Columns {
         let columns = self.canonical();
         let mut checked = Ok(());
         for gate in gates {
-            checked = keys.verify_columns_mac(gate, table, &columns, seal);
+            checked = keys.verify_row_mac_v2(gate, table, &columns, seal);
             if checked.is_ok() {
                 break;
             }
@@ -118,13 +121,12 @@ impl Columns {
     /// What version 2 seals: all columns but the seal as text, in the form of RFC 8785. A value that the gate
     /// never writes (`null`, a list, an object) stays what it is, and so is never taken for text.
     fn canonical(&self) -> Vec<u8> {
-        let text = |value: &Value| match value {
-            Value::Number(_) | Value::Bool(_) => value.to_string().into(),
-            _ => value.clone(),
-        };
         let columns = self.0.iter().filter(|(name, _)| *name != SEAL);
-        let columns: Map<_, _> = columns
-            .map(|(name, value)| (name.clone(), text(value)))
+        let columns: BTreeMap<_, _> = columns
+            .map(|(name, value)| match value {
+                Value::Number(_) | Value::Bool(_) => (name, Cow::Owned(value.to_string().into())),
+                _ => (name, Cow::Borrowed(value)),
+            })
             .collect();
         serde_json_canonicalizer::to_vec(&columns).expect("parsed JSON can be written")
     }

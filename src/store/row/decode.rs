@@ -30,16 +30,15 @@ const DECISION: [&str; 10] = [
 
 /// The approval in a row whose MAC was verified, and its revision; 0 in version 1.
 pub(in crate::store) fn decode(
-    columns: &Columns,
+    mut columns: Columns,
     id: &ApprovalId,
 ) -> Result<(Approval, u32), StoreError> {
-    let mut rest = columns.clone();
-    rest.0.retain(|_, value| !value.is_null());
-    let revision = rest.revision()?;
-    rest.0.remove(REVISION);
+    columns.0.retain(|_, value| !value.is_null());
+    let revision = columns.revision()?;
+    columns.0.remove(REVISION);
     let damaged = |column: &str| StoreError::Damaged(column.to_owned());
-    let approval = take_approval(&mut rest, id).map_err(damaged)?;
-    match rest.0.keys().next() {
+    let approval = take_approval(&mut columns, id).map_err(damaged)?;
+    match columns.0.keys().next() {
         None => Ok((approval, revision)),
         Some(column) if DECISION.contains(&column.as_str()) => Err(damaged(column)),
         // A later version wrote it, and this one cannot know what it means.

@@ -9,7 +9,7 @@ use crate::domain::{
     Approval, Approver, Delivery, DeliveryFault, DeliveryState, Event, EventKind, Execution,
     Notice, State,
 };
-use crate::store::entry::Entry;
+use crate::store::entry::IndexEntry;
 use crate::store::error::StoreError;
 use crate::values::{Address, Timestamp};
 
@@ -64,7 +64,7 @@ pub(super) struct HistoryEntry {
 pub(in crate::store) fn encode(
     approval: &Approval,
     due: Option<Timestamp>,
-    entry: Option<&Entry>,
+    entry: Option<&IndexEntry>,
     operation_id: &str,
 ) -> Result<Columns, StoreError> {
     let mut columns = Columns::default();

@@ -83,7 +83,7 @@ pub(in crate::store) fn seal(columns: Columns, keys: &LinkKeys) -> Columns {
     let mut columns: Map<String, Value> = columns.0;
     columns.insert("RowSeal".to_owned(), "".into());
     let mut row = Row::read(&Columns(columns)).expect("version 1 has all columns that are encoded");
-    row.row_seal = keys.row_mac(&row.bytes());
+    row.row_seal = keys.row_mac_v1(&row.bytes());
     row.into_columns()
 }
 
@@ -95,7 +95,7 @@ pub(in crate::store) fn check(
     let mut row = Row::read(columns)?;
     if let Some(keys) = keys {
         let seal = std::mem::take(&mut row.row_seal);
-        let checked = keys.verify_row_mac(&row.bytes(), &seal);
+        let checked = keys.verify_row_mac_v1(&row.bytes(), &seal);
         checked.map_err(|broken| StoreError::Damaged(broken.to_string()))?;
         row.row_seal = seal;
     }

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::client::{Tables, WriteError, beginning_at, entity, first_page};
 use super::retry::{QUERY, correct_index, with_retry};
-use crate::store::entry::{Entry, IndexRow};
+use crate::store::entry::{IndexEntry, SeenEntry};
 use crate::store::error::StoreError;
 use crate::store::listing::{Due, Place};
 use crate::store::row::Columns;
@@ -28,7 +28,7 @@ struct IndexEntity {
     timestamp: String,
 }
 
-impl Entry {
+impl IndexEntry {
     /// The entry of a write. An entry can be moved to later when its row is written, never to earlier: then
     /// the write gets a new one, named after its agent and itself.
     pub(in crate::store) fn new(
@@ -93,8 +93,8 @@ impl Tables {
     pub(in crate::store) async fn correct_entry(
         &self,
         id: &ApprovalId,
-        seen: &IndexRow,
-        named: Option<&Entry>,
+        seen: &SeenEntry,
+        named: Option<&IndexEntry>,
         now: Timestamp,
     ) -> bool {
         match named.filter(|entry| entry.key == seen.key) {
@@ -135,7 +135,7 @@ impl Tables {
     pub(super) async fn roll_back_entry(
         &self,
         failed: WriteError,
-        entry: Option<&Entry>,
+        entry: Option<&IndexEntry>,
     ) -> StoreError {
         if let (true, Some(entry)) = (failed.outcome_known, entry) {
             self.remove(&entry.key).await;
@@ -147,7 +147,7 @@ impl Tables {
     pub(super) async fn insert_entry(
         &self,
         id: &ApprovalId,
-        entry: &Entry,
+        entry: &IndexEntry,
     ) -> Result<(), StoreError> {
         let client = self.entry(&entry.key);
         let entity = index_entity(id, entry);
@@ -157,7 +157,7 @@ impl Tables {
     }
 
     /// Never inserts an entry again that was removed.
-    pub(super) async fn postpone(&self, id: &ApprovalId, entry: &Entry) {
+    pub(super) async fn postpone(&self, id: &ApprovalId, entry: &IndexEntry) {
         let client = self.entry(&entry.key);
         let entity = index_entity(id, entry);
         correct_index(async { client.update(&entity, IfMatchCondition::Any)?.await }).await;
@@ -204,7 +204,7 @@ pub(super) fn shard(key: &str) -> &str {
     &key[..1]
 }
 
-pub(super) fn index_entity(id: &ApprovalId, Entry { due, key }: &Entry) -> Value {
+pub(super) fn index_entity(id: &ApprovalId, IndexEntry { due, key }: &IndexEntry) -> Value {
     json!({
         "PartitionKey": shard(key),
         "RowKey": key,
@@ -219,7 +219,7 @@ pub(super) fn due_of(entity: Map<String, Value>, now: Timestamp) -> (Timestamp, 
     let read = || {
         let entity: IndexEntity = serde_json::from_value(Value::Object(entity)).ok()?;
         let id = entity.id.parse().ok()?;
-        let index = IndexRow {
+        let index = SeenEntry {
             written_at: Timestamp::parse(&entity.timestamp)?,
             key: Some(entity.row_key)
                 .filter(|key| is_key(key) && shard(key) == entity.partition_key)?,

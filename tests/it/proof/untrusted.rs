@@ -47,7 +47,7 @@ fn no_receipt_but_the_genuine_one_is_verified() {
     let proposal = proposal(&mut asked, &yes, Duration::from_secs(60), at(1));
     let genuine = keys.sign("https://gate.example.com", &asked, &proposal);
     assert!(verify(&genuine, keys.public()).is_ok());
-    asked.record(proposal, genuine.clone());
+    asked.record_decision(proposal, genuine.clone());
     assert_eq!(check(&asked, keys.public()), Ok(()));
     let more = [genuine.clone().into_bytes()];
     each("receipt", cases(20_000, 5_000_000), &more, |dice, input| {
@@ -74,7 +74,7 @@ fn lives() -> Vec<Approval> {
         let mut approval = pending.clone();
         let form = form(0, verdict, Some("Fine"));
         let proposal = proposal(&mut approval, &form, Duration::from_secs(60), at(1));
-        approval.record(proposal, "a.b.c".to_owned());
+        approval.record_decision(proposal, "a.b.c".to_owned());
         approval
     };
     let approved = ruled(Verdict::Approve);

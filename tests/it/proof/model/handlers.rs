@@ -89,11 +89,11 @@ impl Gate {
             _ => now,
         };
         let form = form(index, verdict, None);
-        let result = match row.submit_decision(&form, WITHIN, judged_at) {
+        let result = match row.judge_form(&form, WITHIN, judged_at) {
             DecisionStep::Sign(mut proposal) => {
                 proposal.at = now;
                 proposal.run_by = proposal.run_by.map(|_| now + WITHIN);
-                row.record(proposal, "receipt".to_owned())
+                row.record_decision(proposal, "receipt".to_owned())
             }
             DecisionStep::Done(result) => result,
         };

@@ -1,0 +1,79 @@
+//! Waiting for a decision; in the synchronous protocol of the legacy Logic App, with the claim.
+//!
+//! A change in this process wakes a waiting call at once. A change in another process is noticed when the
+//! row is read again.
+
+use std::pin::pin;
+use std::time::Duration;
+
+use human_oversight_protocol::parameters::hex;
+use tokio::time::{Instant, sleep};
+
+use super::error::Error;
+use super::state::App;
+use crate::domain::{Approval, ClaimResult, Status};
+use crate::keys::keyring;
+use crate::values::{ApprovalId, Timestamp};
+
+impl App {
+    /// Returns the approval as soon as it is no longer pending, at the latest after `longest`.
+    ///
+    /// # Errors
+    /// As [`App::load`].
+    pub async fn wait_for_decision(
+        &self,
+        id: &ApprovalId,
+        longest: Duration,
+    ) -> Result<Approval, Error> {
+        let until = Instant::now() + longest;
+        let subscription = self.changes.subscribe(id);
+        loop {
+            // Subscribe before reading, so that no change in between is missed.
+            let mut changed = pin!(subscription.changed.notified());
+            changed.as_mut().enable();
+            let approval = self.load(id).await?.approval;
+            let now = self.now();
+            let left = until.saturating_duration_since(Instant::now());
+            if approval.status(now) != Status::Pending || left.is_zero() {
+                return Ok(approval);
+            }
+            let to_deadline = approval.request.expires_at.since(now) + Duration::from_millis(1);
+            let pause = left.min(self.store.reread_after()).min(to_deadline);
+            tokio::select! {
+                () = changed => {}
+                () = sleep(pause) => {}
+            }
+        }
+    }
+
+    /// Waits for the decision and claims an approval for the caller: in the protocol of the legacy Logic
+    /// App the response `Approved` permits running the action, so only one call gets it. Returns the
+    /// approval, which may still be pending, and the time at which its status counts.
+    ///
+    /// # Errors
+    /// When the approval was claimed before, or as [`App::load`].
+    pub async fn wait_and_claim(
+        &self,
+        id: &ApprovalId,
+        wait: Duration,
+    ) -> Result<(Approval, Timestamp), Error> {
+        let seen = self.wait_for_decision(id, wait).await?;
+        let now = self.now();
+        if seen.status(now) == Status::Pending {
+            let left = seen.request.expires_at.since(now);
+            if left > Duration::from_secs(1) {
+                return Ok((seen, now));
+            }
+            // The wait usually ends at the deadline: store the timeout before responding.
+            sleep(left + Duration::from_millis(1)).await;
+        }
+        let nonce = hex(&keyring::random_bytes::<16>());
+        let (approval, (claim, judged_at)) = self
+            .update(id, |approval, now| Ok((approval.claim(&nonce, now), now)))
+            .await?;
+        if approval.status(judged_at) == Status::Approved && claim == ClaimResult::Refused {
+            return Err(Error::invalid_transition(&approval, judged_at));
+        }
+        Ok((approval, judged_at))
+    }
+}
