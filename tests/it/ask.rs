@@ -132,7 +132,7 @@ fn write(file: &Path, script: &str) {
 }
 
 #[tokio::test]
-async fn approved_it_runs_what_was_shown_and_is_the_command() {
+async fn an_approved_command_runs_as_shown_with_its_streams() {
     let script = "cat; echo \"$0|$#|$1|$2\"; echo oops >&2; touch ran; exit 0";
     let desk = Desk::with(script).await;
     let mut ask = desk.command(
@@ -194,7 +194,7 @@ async fn approved_it_runs_what_was_shown_and_is_the_command() {
 }
 
 #[tokio::test]
-async fn its_exit_code_and_its_signal_are_passed_on_and_reported() {
+async fn the_exit_code_and_signal_of_the_command_are_returned_and_reported() {
     let desk = Desk::with("[ $1 = code ] && exit 7; kill -KILL $$").await;
     for (argument, code, error) in [
         ("code", 7, "exit code 7"),
@@ -221,7 +221,7 @@ async fn its_exit_code_and_its_signal_are_passed_on_and_reported() {
 }
 
 #[tokio::test]
-async fn rejected_it_does_not_run_and_says_why() {
+async fn a_rejected_command_does_not_run_and_the_reason_is_printed() {
     let desk = Desk::with("touch ran").await;
     let mut asked = desk.ask(&[], &["./deploy.sh"]).await;
     desk.decide(&asked, "decision=reject&comment=Not+on+a+Friday")
@@ -234,7 +234,7 @@ async fn rejected_it_does_not_run_and_says_why() {
 }
 
 #[tokio::test]
-async fn expired_it_does_not_run() {
+async fn an_expired_command_does_not_run() {
     let desk = Desk::with("touch ran").await;
     let mut asked = desk.ask(&["--timeout", "10"], &["./deploy.sh"]).await;
     let (ended, _, said) = asked.end().await;
@@ -248,7 +248,7 @@ async fn expired_it_does_not_run() {
 }
 
 #[tokio::test]
-async fn what_changed_while_people_thought_does_not_run() {
+async fn a_command_changed_before_the_decision_does_not_run() {
     let desk = Desk::with("exit 0").await;
     let config = desk.work.path().join("config");
     let ask: [(&[&str], &str); 2] = [(&[], "deploy.sh"), (&["--file", "config"], "config")];
@@ -272,7 +272,7 @@ async fn what_changed_while_people_thought_does_not_run() {
 }
 
 #[tokio::test]
-async fn stopped_while_it_waits_it_takes_the_request_back() {
+async fn a_signal_during_the_wait_withdraws_the_request() {
     let desk = Desk::with("touch ran").await;
     for (name, number, group) in [("INT", 2, true), ("TERM", 15, false), ("HUP", 1, true)] {
         let mut asked = desk.ask(&[], &["./deploy.sh"]).await;
@@ -289,7 +289,7 @@ async fn stopped_while_it_waits_it_takes_the_request_back() {
 }
 
 #[tokio::test]
-async fn stopped_while_it_runs_the_command_is_stopped_and_its_end_is_reported() {
+async fn a_signal_during_the_run_stops_the_command_and_its_end_is_reported() {
     // A shell can miss a signal that comes while it goes to sleep itself.
     let script = "trap 'exit 5' INT TERM; echo started; while :; do sleep 0.1; done";
     let desk = Desk::with(script).await;
@@ -312,7 +312,7 @@ async fn stopped_while_it_runs_the_command_is_stopped_and_its_end_is_reported() 
 }
 
 #[tokio::test]
-async fn without_a_gate_it_does_not_run() {
+async fn without_a_gate_the_command_does_not_run() {
     let desk = Desk::with("touch ran").await;
     let gone = |url| {
         let ask = desk

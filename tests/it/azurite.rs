@@ -240,7 +240,7 @@ fn escaped(text: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_row_comes_back_as_it_went_in() {
+async fn a_row_is_read_as_written() {
     let table = Table::of(azurite().port, &fresh_table());
     assert_eq!(table.rows().await, [] as [Value; 0]);
     table.create().await;
@@ -271,7 +271,7 @@ async fn a_row_comes_back_as_it_went_in() {
 }
 
 #[tokio::test]
-async fn rows_beyond_the_first_page_are_read_too() {
+async fn rows_beyond_the_first_page_are_read() {
     let table = Table::of(azurite().port, &fresh_table());
     table.create().await;
     let keys: Vec<String> = (0..1001).map(|n| format!("{n:04}")).collect();
@@ -289,7 +289,7 @@ async fn rows_beyond_the_first_page_are_read_too() {
 }
 
 #[tokio::test]
-async fn one_more_azurite_has_tables_of_its_own_and_ends_when_it_is_dropped() {
+async fn another_azurite_has_separate_tables_and_ends_when_dropped() {
     let name = fresh_table();
     Table::of(azurite().port, &name).create().await;
     let other = Azurite::start(&["--port", "0"]);

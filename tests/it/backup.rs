@@ -22,7 +22,7 @@ fn told(approval: Approval) -> Approval {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_was_lost_is_put_back_and_goes_on() {
+async fn lost_rows_are_restored_and_continue() {
     let (link_key, receipt_key) = (
         keyring::generate_link_key(),
         keyring::generate_receipt_key(),
@@ -91,7 +91,7 @@ async fn what_was_lost_is_put_back_and_goes_on() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn rows_of_the_predecessor_are_copied_too() {
+async fn rows_of_the_legacy_logic_app_are_copied() {
     let settings = backing_store::tables(azurite().port);
     let settings = backing_store::borrowed(&settings);
     let gate = TestGate::with(&settings).await;

@@ -191,7 +191,7 @@ const CONTRAST: &str = r#"
 "#;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_person_reads_the_mail_follows_the_link_and_approves() {
+async fn an_approver_follows_the_link_in_the_email_and_approves() {
     let Some(browser) = Browser::open(375, false).await else {
         return;
     };
@@ -285,7 +285,7 @@ async fn a_person_reads_the_mail_follows_the_link_and_approves() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_robot_that_opens_and_presses_everything_in_a_mail_approves_nothing() {
+async fn a_program_that_presses_every_button_approves_nothing() {
     let Some(browser) = Browser::open(720, false).await else {
         return;
     };
@@ -318,7 +318,7 @@ async fn a_robot_that_opens_and_presses_everything_in_a_mail_approves_nothing() 
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_person_signs_in_and_approves_without_a_code() {
+async fn an_approver_signs_in_and_approves_without_a_code() {
     let Some(browser) = Browser::open(375, true).await else {
         return;
     };
@@ -369,7 +369,7 @@ async fn a_person_signs_in_and_approves_without_a_code() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn everything_can_be_read_in_the_dark_and_in_the_light() {
+async fn pages_and_emails_are_readable_in_light_and_dark_mode() {
     for (dark, name) in [(false, "light"), (true, "dark")] {
         let Some(browser) = Browser::open(375, dark).await else {
             return;

@@ -16,7 +16,7 @@ use crate::outcome::report;
 use crate::process::{Process, decide};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_approval_takes_six_executions_and_one_for_each_time_that_the_agent_asks() {
+async fn an_approval_takes_six_executions_and_one_per_poll() {
     let dir = tempfile::tempdir().unwrap();
     let host = end_to_end::host(dir.path(), None, &[]).await;
     let gate = end_to_end::gate(&host);
@@ -47,7 +47,7 @@ async fn an_approval_takes_six_executions_and_one_for_each_time_that_the_agent_a
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_page_comes_in_one_flight_and_an_answer_in_one_packet() {
+async fn the_page_fits_in_one_flight_and_a_response_in_one_packet() {
     let gate = TestGate::start().await;
     let approval = gate.ask().await;
     let page = gate.get(&gate.question(&approval, ALICE).link).await;
@@ -114,7 +114,7 @@ fn has(tool: &str) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn each_change_is_kept_once() {
+async fn each_change_is_synced_once() {
     if !has("strace") {
         return;
     }
@@ -136,7 +136,7 @@ const INSTRUCTIONS: f64 = 4_988_000.0;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "scripts/package --check runs it, on what it has packed"]
-async fn an_approval_takes_so_many_instructions() {
+async fn an_approval_takes_the_recorded_instructions() {
     if !has("valgrind") {
         return;
     }

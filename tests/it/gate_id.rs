@@ -27,7 +27,7 @@ async fn refused(settings: &[(&str, &str)], id: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_gate_that_finds_the_rows_of_another_id_ends_with_one_line_that_names_both() {
+async fn rows_of_another_gate_id_end_the_start_with_one_line_that_names_both() {
     let dir = tempfile::tempdir().unwrap();
     let file = format!("embedded:{}", dir.path().display());
     let file = [("HO_STORE", file.as_str())];
@@ -62,7 +62,7 @@ async fn a_gate_that_finds_the_rows_of_another_id_ends_with_one_line_that_names_
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn rows_of_another_gate_are_put_back_when_that_is_named() {
+async fn rows_of_another_gate_are_restored_only_when_that_gate_is_named() {
     let (link_key, receipt_key) = (
         keyring::generate_link_key(),
         keyring::generate_receipt_key(),
@@ -145,7 +145,7 @@ async fn rows_of_another_gate_are_put_back_when_that_is_named() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn version_1_keeps_no_id() {
+async fn version_1_stores_no_gate_id() {
     let settings = backing_store::tables(azurite().port);
     let settings = [&backing_store::borrowed(&settings)[..], &[("HO_ROWS", "1")]].concat();
     let gate = TestGate::with(&settings).await;

@@ -455,22 +455,22 @@ const V1_COLUMNS: [&str; 37] = [
 ];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn golden_rows_are_read_from_a_file_and_go_on_as_version_2() {
+async fn golden_rows_are_read_from_a_file_and_continue_as_version_2() {
     read_and_go_on(Backend::Embedded, "2").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn golden_rows_are_read_from_a_file_and_go_on_as_version_1() {
+async fn golden_rows_are_read_from_a_file_and_continue_as_version_1() {
     read_and_go_on(Backend::Embedded, "1").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn golden_rows_are_read_from_tables_and_go_on_as_version_2() {
+async fn golden_rows_are_read_from_tables_and_continue_as_version_2() {
     read_and_go_on(Backend::Tables, "2").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn golden_rows_are_read_from_tables_and_go_on_as_version_1() {
+async fn golden_rows_are_read_from_tables_and_continue_as_version_1() {
     read_and_go_on(Backend::Tables, "1").await;
 }
 
@@ -510,7 +510,7 @@ async fn a_row_of_version_1_with_another_column_is_damaged() {
 }
 
 #[test]
-fn golden_receipts_are_verified_and_say_what_they_said() {
+fn golden_receipts_verify_with_the_same_claims() {
     for version in VERSIONS {
         let file = read(&folder(version).join("receipts.json"));
         let keys: KeySet = serde_json::from_value(file["keys"].clone()).unwrap();
@@ -547,7 +547,7 @@ async fn one_table_of_all(version: &str) -> (Vec<(&'static str, String)>, usize,
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn golden_rows_are_verified_copied_put_back_and_purged() {
+async fn golden_rows_are_verified_copied_restored_and_purged() {
     for version in VERSIONS {
         let (settings, rows, legacy) = one_table_of_all(version).await;
         let settings = backing_store::borrowed(&settings);
@@ -580,7 +580,7 @@ async fn golden_rows_are_verified_copied_put_back_and_purged() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn golden_rows_of_the_legacy_logic_app_are_left_alone() {
+async fn golden_rows_of_the_legacy_logic_app_are_left_unchanged() {
     for version in VERSIONS {
         let (settings, ..) = one_table_of_all(version).await;
         let table = Table::of(azurite().port, &settings[2].1);

@@ -16,7 +16,7 @@ use uuid::Uuid;
 use crate::harness::{ALICE, BOB, TestGate, request};
 
 #[tokio::test]
-async fn every_column_that_a_decision_rests_on_is_guarded() {
+async fn every_column_that_a_decision_depends_on_is_protected() {
     let gate = TestGate::start().await;
     let other = gate.ask().await;
     gate.approve(&other, BOB).await;
@@ -75,7 +75,7 @@ async fn every_column_that_a_decision_rests_on_is_guarded() {
 }
 
 #[tokio::test]
-async fn a_pending_row_turned_approved_is_no_approval() {
+async fn a_row_edited_to_approved_is_no_approval() {
     let gate = TestGate::start().await;
     let rejected = gate.ask().await;
     gate.reject(&rejected, ALICE, "no").await;
@@ -113,7 +113,7 @@ async fn a_pending_row_turned_approved_is_no_approval() {
 }
 
 #[tokio::test]
-async fn an_approval_cannot_be_taken_over_or_used_again_by_editing_its_row() {
+async fn editing_a_row_does_not_transfer_or_reset_a_claim() {
     let gate = TestGate::start().await;
     let claim = json!({"nonce": "0123456789abcdef"}).to_string();
     let thief = human_oversight_client::parameters::hex(&sha256(b"the thief's secret"));
@@ -158,7 +158,7 @@ async fn an_approval_cannot_be_taken_over_or_used_again_by_editing_its_row() {
 }
 
 #[tokio::test]
-async fn the_agent_is_refused_and_the_approver_is_told() {
+async fn a_changed_row_refuses_the_agent_and_warns_the_approver() {
     let gate = TestGate::start().await;
     let action = gate.gate().action("Delete User Account");
     let params = json!({"user_id": "1"});
@@ -183,7 +183,7 @@ async fn the_agent_is_refused_and_the_approver_is_told() {
 }
 
 #[tokio::test]
-async fn a_damaged_row_does_not_hold_up_the_sweep() {
+async fn a_damaged_row_does_not_stop_the_sweep() {
     let gate = TestGate::start().await;
     let (damaged, sound) = (gate.ask().await, gate.ask().await);
     gate.tamper(&damaged.id, None, |row| row["History"] = json!("nonsense"))
@@ -197,7 +197,7 @@ async fn a_damaged_row_does_not_hold_up_the_sweep() {
 const EVE: &str = "eve@example.com";
 
 #[tokio::test]
-async fn what_was_asked_and_of_whom_cannot_be_changed_while_it_is_pending() {
+async fn the_request_and_its_approvers_cannot_be_changed_while_pending() {
     let gate = TestGate::start().await;
     let add_eve = |row: &mut Value| {
         let mut approvers: Value =
@@ -261,7 +261,7 @@ async fn what_was_asked_and_of_whom_cannot_be_changed_while_it_is_pending() {
 }
 
 #[tokio::test]
-async fn a_row_that_is_no_row_does_not_hold_up_the_sweep() {
+async fn an_undecodable_row_does_not_stop_the_sweep() {
     let gate = TestGate::start().await;
     let (one, other, sound) = (gate.ask().await, gate.ask().await, gate.ask().await);
     gate.tamper(&one.id, None, |row| *row = json!({})).await;
@@ -274,7 +274,7 @@ async fn a_row_that_is_no_row_does_not_hold_up_the_sweep() {
 }
 
 #[tokio::test]
-async fn not_one_column_can_be_changed_without_the_gates_keys() {
+async fn no_column_can_be_changed_without_the_gates_keys() {
     let gate = TestGate::start().await;
     let late = gate.ask().await;
     let too_late = gate.question(&late, BOB);
@@ -340,7 +340,7 @@ fn turn_approved(approval: &mut Approval, decision: Decision) {
 /// Somebody who has got hold of the keys of links can seal a row, and keeps its columns and its history
 /// in step. What a person decided is signed with other keys.
 #[tokio::test]
-async fn who_can_seal_rows_still_makes_and_changes_no_decision() {
+async fn the_link_keys_alone_forge_no_decision() {
     let gate = TestGate::start().await;
     let other = gate.ask().await;
     gate.approve(&other, ALICE).await;
@@ -442,7 +442,7 @@ async fn failed_request(gate: &TestGate) -> human_oversight_client::types::Appro
 }
 
 #[tokio::test]
-async fn not_one_column_can_be_removed_added_or_given_another_type() {
+async fn no_column_can_be_removed_added_or_retyped() {
     let gate = TestGate::start().await;
     let approval = failed_request(&gate).await;
     let row = gate.entity(&approval.id).await;
@@ -490,7 +490,7 @@ async fn not_one_column_can_be_removed_added_or_given_another_type() {
 }
 
 #[tokio::test]
-async fn a_row_put_back_under_an_older_seal_is_damaged() {
+async fn a_row_mac_of_another_version_is_refused() {
     let gate = TestGate::start().await;
     let approval = failed_request(&gate).await;
     let row = gate.entity(&approval.id).await;
@@ -515,7 +515,7 @@ async fn a_row_put_back_under_an_older_seal_is_damaged() {
 }
 
 #[tokio::test]
-async fn each_write_raises_the_revision() {
+async fn each_write_increments_the_revision() {
     let gate = TestGate::start().await;
     let revision = async |id: &str| gate.entity(id).await["Revision"].as_u64().unwrap();
     let approval = gate.ask().await;
@@ -535,7 +535,7 @@ async fn each_write_raises_the_revision() {
 /// A later version may add columns. It seals them, so they are no damage; but what they mean is unknown
 /// here, and so nothing is decided, claimed or lost.
 #[tokio::test]
-async fn a_sealed_row_with_an_unknown_column_is_left_to_a_later_version() {
+async fn an_authentic_row_with_an_unknown_column_is_left_to_a_later_version() {
     let key = human_oversight::keys::keyring::generate_link_key();
     let gate = TestGate::with(&[("HO_LINK_KEYS", key.as_str())]).await;
     let approval = gate.ask().await;

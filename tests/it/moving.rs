@@ -50,7 +50,7 @@ fn url(gate: &TestGate) -> String {
 }
 
 #[tokio::test]
-async fn the_url_alone_changes_and_a_yes_is_a_yes() {
+async fn a_legacy_agent_with_the_new_url_runs_an_approved_action() {
     let gate = TestGate::start().await;
     let agent = start(&url(&gate));
     let approval = gate.first_pending().await;
@@ -84,7 +84,7 @@ async fn the_url_alone_changes_and_a_yes_is_a_yes() {
 }
 
 #[tokio::test]
-async fn the_url_alone_changes_and_all_else_is_the_refusal_value() {
+async fn a_legacy_agent_with_the_new_url_is_refused_in_every_other_case() {
     let gate = TestGate::with(&[("HO_ALLOWED_APPROVERS", "alice@example.com")]).await;
     let agent = start(&url(&gate));
     let approval = gate.first_pending().await;

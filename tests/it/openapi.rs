@@ -204,7 +204,7 @@ fn with(mut body: Value, member: &str, value: Value) -> Value {
 }
 
 #[tokio::test]
-async fn anybody_gets_the_document_and_it_is_this_versions() {
+async fn the_document_is_served_with_the_version_of_the_package() {
     let gate = TestGate::start().await;
     let call = gate.http.get(format!("{}/api/openapi.json", gate.url));
     let answer = Page::of(call.send().await.unwrap()).await;
@@ -216,7 +216,7 @@ async fn anybody_gets_the_document_and_it_is_this_versions() {
 }
 
 #[test]
-fn it_has_each_route_with_its_methods_and_who_may_call_it_and_no_other() {
+fn the_document_lists_each_route_with_its_methods_and_security() {
     let document = Document::read();
     let described: BTreeSet<_> = document
         .operations()
@@ -240,7 +240,7 @@ fn it_has_each_route_with_its_methods_and_who_may_call_it_and_no_other() {
 }
 
 #[test]
-fn its_links_lead_to_operations_and_its_references_to_what_is_there() {
+fn links_name_operations_and_references_resolve() {
     let document = Document::read();
     let operations: Vec<_> = document
         .operations()
@@ -294,7 +294,7 @@ fn variants(source: &str, name: &str) -> BTreeSet<String> {
 }
 
 #[test]
-fn its_words_are_the_wires() {
+fn the_enums_match_the_wire_types() {
     let document = Document::read();
     let types = include_str!("../../crates/protocol/src/types.rs");
     let receipt = include_str!("../../crates/protocol/src/receipt.rs");
@@ -336,7 +336,7 @@ fn its_words_are_the_wires() {
 }
 
 #[test]
-fn its_bodies_have_the_clients_members_and_no_other() {
+fn request_bodies_have_exactly_the_members_of_the_client() {
     let document = Document::read();
     let some = || Some("x".to_owned());
     // Without `..`, so that a new member does not go unseen.
@@ -377,7 +377,7 @@ fn its_bodies_have_the_clients_members_and_no_other() {
 }
 
 #[tokio::test]
-async fn every_answer_of_a_requests_life_is_as_described() {
+async fn every_response_of_a_lifecycle_matches_the_document() {
     let within = [("HO_RUN_WITHIN", "60"), ("HO_OUTCOME_WITHIN", "60")];
     let described = Described::start(&within).await;
     let mut shown = BTreeSet::new();
@@ -460,7 +460,7 @@ async fn every_answer_of_a_requests_life_is_as_described() {
 }
 
 #[tokio::test]
-async fn every_problem_is_as_described() {
+async fn every_problem_matches_the_document() {
     let described = Described::start(&[]).await;
     let claimant = with(body(), "claimant", json!(hex(&sha256(b"mine"))));
     let others = described.ask(&claimant).await;
@@ -551,7 +551,7 @@ async fn every_problem_is_as_described() {
 }
 
 #[tokio::test]
-async fn the_approvers_page_and_form_are_as_described() {
+async fn the_page_and_form_match_the_document() {
     let described = Described::start(&[]).await;
     let (gate, document) = (&described.gate, &described.document);
     let path = "/api/decision/{id}";
@@ -595,7 +595,7 @@ async fn the_approvers_page_and_form_are_as_described() {
 }
 
 #[tokio::test]
-async fn who_signs_in_is_answered_as_described() {
+async fn responses_after_sign_in_match_the_document() {
     let described = Described::start(&sign_in::ON).await;
     let (gate, document) = (&described.gate, &described.document);
     let path = "/api/decision/{id}";
@@ -647,7 +647,7 @@ fn texts(of: &str, schema: &Value) -> (Value, Value) {
 }
 
 #[tokio::test]
-async fn a_limit_of_submit_is_the_limit_that_is_enforced() {
+async fn each_documented_limit_of_submit_is_enforced() {
     let described = Described::start(&[]).await;
     let document = &described.document;
     let at = |name: &str| document.at(&format!("/components/schemas/{name}"));
@@ -730,7 +730,7 @@ async fn a_limit_of_submit_is_the_limit_that_is_enforced() {
 }
 
 #[tokio::test]
-async fn a_limit_of_the_others_is_the_limit_that_is_enforced() {
+async fn each_documented_limit_of_the_other_functions_is_enforced() {
     let described = Described::start(&[]).await;
     let document = &described.document;
     let at = |name: &str| document.at(&format!("/components/schemas/{name}"));

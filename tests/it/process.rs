@@ -141,7 +141,7 @@ pub(crate) async fn decide_at(link: &str, form: &str) -> Result<u16, reqwest::Er
 }
 
 #[tokio::test]
-async fn what_cannot_be_used_ends_it_with_one_clear_line_and_exit_code_1() {
+async fn an_unusable_setting_ends_the_start_with_one_line_and_exit_code_1() {
     let listening = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let taken = listening.local_addr().unwrap().port().to_string();
     let (link_key, receipt_key) = (
@@ -241,7 +241,7 @@ async fn help_and_version_go_to_stdout() {
 }
 
 #[tokio::test]
-async fn fresh_keys_open_a_gate() {
+async fn a_gate_starts_with_generated_keys() {
     let (keys, _) = run(&[], &["keygen"]).await;
     let keys: Vec<(&str, &str)> = keys
         .lines()
@@ -255,7 +255,7 @@ async fn fresh_keys_open_a_gate() {
 }
 
 #[tokio::test]
-async fn the_log_tells_the_operator_everything_and_an_attacker_nothing() {
+async fn the_log_identifies_every_call_and_contains_no_secret() {
     let dir = tempfile::tempdir().unwrap();
     let gate = Process::start(dir.path(), &[("HO_LOG", "trace")]).await;
     let params = json!({"user_id": "canary-parameter"});
@@ -346,7 +346,7 @@ async fn the_log_tells_the_operator_everything_and_an_attacker_nothing() {
 
 /// With everything set, and nothing there yet that it needs: it opens at once, without an inbox.
 #[tokio::test]
-async fn production_opens_at_once_and_has_no_inbox() {
+async fn production_starts_before_its_services_are_reachable_and_has_no_inbox() {
     let dir = tempfile::tempdir().unwrap();
     let (link_key, receipt_key) = (
         keyring::generate_link_key(),
@@ -383,7 +383,7 @@ async fn production_opens_at_once_and_has_no_inbox() {
 
 /// A developer's gate connects to nobody, so it needs nobody's certificates.
 #[tokio::test]
-async fn a_developers_gate_needs_no_certificates() {
+async fn local_development_needs_no_certificates() {
     let dir = tempfile::tempdir().unwrap();
     let gate = Process::start(dir.path(), &[("SSL_CERT_FILE", "/dev/null")]).await;
     gate.client().submit(&request()).await.unwrap();

@@ -14,7 +14,7 @@ async fn purge(settings: &[(&str, &str)], arguments: &[&str]) -> (String, i32) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_old_and_done_with_goes_and_nothing_else() {
+async fn only_old_finished_requests_are_deleted() {
     let gate = TestGate::start().await;
     let settings = backing_store::settings(gate.dir.path());
     let settings = backing_store::borrowed(&settings);
@@ -79,7 +79,7 @@ async fn what_is_old_and_done_with_goes_and_nothing_else() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn rows_of_the_predecessor_go_by_when_they_were_written() {
+async fn rows_of_the_legacy_logic_app_are_deleted_by_their_write_time() {
     let settings = backing_store::tables(azurite().port);
     let settings = backing_store::borrowed(&settings);
     let gate = TestGate::with(&settings).await;

@@ -94,7 +94,7 @@ async fn receipt(gate: &TestGate, agent: &str, action: &str, payment: &Value) ->
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_service_pays_what_was_approved_once_and_nothing_else() {
+async fn a_service_pays_only_the_approved_payment_and_only_once() {
     let gate = TestGate::start().await;
     let payments = Payments::start(&gate).await;
     let payment = json!({"invoice": "2026-117", "payee": "supplier@example.com", "cents": 129_900});
@@ -149,7 +149,7 @@ async fn a_service_pays_what_was_approved_once_and_nothing_else() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn large_sums_take_somebody_who_has_signed_in() {
+async fn large_payments_require_a_signed_in_approver() {
     let gate = TestGate::with(&sign_in::ON).await;
     let payments = Payments::start(&gate).await;
     let payment =
@@ -194,7 +194,7 @@ fn yes(parameters: &Parameters) -> Claims {
 }
 
 #[test]
-fn what_a_known_key_signed_is_a_receipt_only_in_the_pinned_form() {
+fn a_signature_by_a_known_key_is_a_receipt_only_in_the_pinned_form() {
     let pair = Ed25519KeyPair::from_seed_unchecked(&[7; 32]).unwrap();
     let sign = |header: Value, payload: Value| {
         let encoded = |part: Value| BASE64URL.encode(part.to_string());
@@ -239,7 +239,7 @@ fn what_a_known_key_signed_is_a_receipt_only_in_the_pinned_form() {
 }
 
 #[test]
-fn a_receipt_permits_one_thing_for_a_while() {
+fn a_receipt_permits_one_action_until_it_lapses() {
     let parameters = Parameters::new(&json!({"user_id": "1"})).unwrap();
     let claims = yes(&parameters);
     let run = Run {

@@ -126,19 +126,19 @@ macro_rules! contract {
 }
 
 contract! {
-    a_row_is_inserted_once_read_and_replaced_on_its_condition,
-    of_sixty_four_writers_one_wins_each_round,
-    writers_that_judge_again_all_get_their_turn,
-    what_is_due_comes_page_by_page,
-    what_is_due_is_never_missed_whoever_writes_and_sweeps,
-    another_process_sees_what_was_acknowledged,
-    the_largest_row_fits_and_a_larger_one_is_told,
-    an_agent_has_no_more_rows_due_than_it_may_whoever_inserts_at_once,
-    the_first_id_of_a_gate_is_kept_and_another_is_refused,
-    an_id_that_replaces_another_loses_no_row,
-    gates_that_start_at_once_agree_on_their_id,
-    rows_of_version_1_take_no_id_and_those_of_version_2_are_read,
-    the_id_is_sealed_anew_when_keys_change_and_not_when_it_was_changed,
+    a_row_is_inserted_once_and_replaced_only_with_its_etag,
+    of_64_concurrent_writers_one_wins_each_round,
+    writers_that_retry_all_succeed,
+    due_rows_are_listed_page_by_page,
+    concurrent_writes_and_sweeps_miss_no_due_row,
+    another_process_reads_acknowledged_writes,
+    the_largest_row_fits_and_a_larger_one_is_refused,
+    concurrent_inserts_do_not_exceed_the_limit_of_open_requests,
+    the_first_gate_id_is_kept_and_another_is_refused,
+    a_replaced_gate_id_loses_no_row,
+    gates_that_start_concurrently_agree_on_their_id,
+    rows_of_version_1_have_no_gate_id_and_rows_of_version_2_are_read,
+    a_key_change_renews_the_mac_of_the_gate_id_unless_the_id_was_changed,
 }
 
 pub(crate) fn at(seconds: u64) -> Timestamp {
@@ -182,7 +182,7 @@ async fn due(store: &Store, now: Timestamp) -> Vec<ApprovalId> {
     }
 }
 
-async fn a_row_is_inserted_once_read_and_replaced_on_its_condition(ground: Ground) {
+async fn a_row_is_inserted_once_and_replaced_only_with_its_etag(ground: Ground) {
     let store = ground.open();
     for agent in [
         "plain",
@@ -241,7 +241,7 @@ pub(crate) fn count_wrong_code(approval: &mut Approval, now: Timestamp) {
     }
 }
 
-async fn of_sixty_four_writers_one_wins_each_round(ground: Ground) {
+async fn of_64_concurrent_writers_one_wins_each_round(ground: Ground) {
     let store = ground.open();
     let mut row = store.insert(approval("a", "x"), None).await.unwrap();
     for round in 0..5 {
@@ -253,7 +253,7 @@ async fn of_sixty_four_writers_one_wins_each_round(ground: Ground) {
     }
 }
 
-async fn writers_that_judge_again_all_get_their_turn(ground: Ground) {
+async fn writers_that_retry_all_succeed(ground: Ground) {
     let row = ground
         .open()
         .insert(approval("a", "x"), None)
@@ -276,7 +276,7 @@ async fn writers_that_judge_again_all_get_their_turn(ground: Ground) {
     assert_eq!(row.approval.approvers[0].wrong_codes, 16);
 }
 
-async fn what_is_due_comes_page_by_page(ground: Ground) {
+async fn due_rows_are_listed_page_by_page(ground: Ground) {
     let store = &ground.open();
     // Many are due at one time; some never.
     let when = |number: u64| (number % 5 != 4).then(|| at(number / 100));
@@ -319,7 +319,7 @@ async fn what_is_due_comes_page_by_page(ground: Ground) {
 
 /// Some move a row's due time to and fro, one sweeps: where the row says that it is due, the index
 /// leads to it.
-async fn what_is_due_is_never_missed_whoever_writes_and_sweeps(ground: Ground) {
+async fn concurrent_writes_and_sweeps_miss_no_due_row(ground: Ground) {
     let insert = async |name| {
         let new = approval("a", name);
         let row = ground.open().insert(new, Some(at(0))).await.unwrap();
@@ -377,7 +377,7 @@ async fn is_due(store: &Store, id: &ApprovalId, now: Timestamp) -> bool {
     false
 }
 
-async fn an_agent_has_no_more_rows_due_than_it_may_whoever_inserts_at_once(ground: Ground) {
+async fn concurrent_inserts_do_not_exceed_the_limit_of_open_requests(ground: Ground) {
     const LIMIT: usize = 40;
     let store = ground.limited(LIMIT);
     let insert = |agent: &'static str, name: String| {
@@ -407,7 +407,7 @@ async fn an_agent_has_no_more_rows_due_than_it_may_whoever_inserts_at_once(groun
     insert("busy", "one-more".to_owned()).await.unwrap();
 }
 
-async fn another_process_sees_what_was_acknowledged(ground: Ground) {
+async fn another_process_reads_acknowledged_writes(ground: Ground) {
     let (one, other) = (ground.open(), ground.open());
     let written = one.insert(approval("a", "x"), None).await.unwrap();
     assert_eq!(
@@ -423,7 +423,7 @@ async fn another_process_sees_what_was_acknowledged(ground: Ground) {
     ));
 }
 
-async fn the_largest_row_fits_and_a_larger_one_is_told(ground: Ground) {
+async fn the_largest_row_fits_and_a_larger_one_is_refused(ground: Ground) {
     let store = ground.open();
     let with = |name: &str, length: usize| {
         let mut new = approval("a", name);
@@ -477,7 +477,7 @@ fn set_to(id: &str, replaces: Option<&str>) -> RowSettings {
     }
 }
 
-async fn the_first_id_of_a_gate_is_kept_and_another_is_refused(ground: Ground) {
+async fn the_first_gate_id_is_kept_and_another_is_refused(ground: Ground) {
     let first = ground.of_gate(named("one"));
     let row = first.insert(approval("a", "x"), None).await;
     // `prepared` has kept the id of a gate in local development, where there is something to keep it in.
@@ -514,7 +514,7 @@ async fn the_first_id_of_a_gate_is_kept_and_another_is_refused(ground: Ground) {
     }
 }
 
-async fn an_id_that_replaces_another_loses_no_row(ground: Ground) {
+async fn a_replaced_gate_id_loses_no_row(ground: Ground) {
     let store = ground.open();
     let old = store.insert(approval("a", "old"), None).await.unwrap();
     let id = &old.approval.request.id.clone();
@@ -540,7 +540,7 @@ async fn an_id_that_replaces_another_loses_no_row(ground: Ground) {
     store.get(id).await.unwrap();
 }
 
-async fn gates_that_start_at_once_agree_on_their_id(ground: Ground) {
+async fn gates_that_start_concurrently_agree_on_their_id(ground: Ground) {
     if let Ground::Tables(table) = &ground {
         // As before the first start.
         let table = Table::of(azurite().port, &format!("standing{table}"));
@@ -559,7 +559,7 @@ async fn gates_that_start_at_once_agree_on_their_id(ground: Ground) {
     }
 }
 
-async fn rows_of_version_1_take_no_id_and_those_of_version_2_are_read(ground: Ground) {
+async fn rows_of_version_1_have_no_gate_id_and_rows_of_version_2_are_read(ground: Ground) {
     let version_1 = || RowSettings {
         version: RowVersion::V1,
         ..RowSettings::default()
@@ -592,7 +592,7 @@ async fn rows_of_version_1_take_no_id_and_those_of_version_2_are_read(ground: Gr
     assert!(matches!(refused, Err(StoreError::GateId { .. })));
 }
 
-async fn the_id_is_sealed_anew_when_keys_change_and_not_when_it_was_changed(ground: Ground) {
+async fn a_key_change_renews_the_mac_of_the_gate_id_unless_the_id_was_changed(ground: Ground) {
     let with = |keys: &[(&str, u8)], id: &str| {
         let keys = keys_named(keys);
         ground.with_keys(OPEN_LIMIT, keys).with_rows(named(id))
@@ -642,7 +642,7 @@ async fn the_id_is_sealed_anew_when_keys_change_and_not_when_it_was_changed(grou
 
 /// As when a gate starts for the first time: it sweeps, and somebody has a request already.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn whoever_comes_first_finds_a_new_file_ready() {
+async fn concurrent_first_calls_find_a_new_file_ready() {
     for _ in 0..300 {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::embedded(dir.path(), OPEN_LIMIT, keys());
@@ -657,7 +657,7 @@ async fn whoever_comes_first_finds_a_new_file_ready() {
 }
 
 #[tokio::test]
-async fn a_broken_file_is_a_clear_503_and_mended_without_a_restart() {
+async fn a_corrupt_file_is_a_503_and_can_be_replaced_without_a_restart() {
     let gate = TestGate::embedded().await;
     let path = gate.dir.path().join("approvals.db");
     std::fs::write(
@@ -688,7 +688,7 @@ async fn a_broken_file_is_a_clear_503_and_mended_without_a_restart() {
 }
 
 #[tokio::test]
-async fn a_folder_that_cannot_be_written_is_a_clear_503() {
+async fn an_unwritable_folder_is_a_503() {
     let gate = TestGate::embedded().await;
     // A folder stands where the file should be.
     std::fs::create_dir(gate.dir.path().join("approvals.db")).unwrap();

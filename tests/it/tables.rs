@@ -121,7 +121,7 @@ fn faults() -> Vec<(&'static str, Fault)> {
 }
 
 #[tokio::test]
-async fn no_fault_loses_a_write_or_tells_the_wrong_thing() {
+async fn no_fault_loses_a_write_or_returns_a_wrong_result() {
     for (of_table, of_index) in [("entry", true), ("row", false)] {
         for (name, fault) in faults() {
             let disturbed = Disturbed::new().await;
@@ -170,7 +170,7 @@ async fn no_fault_loses_a_write_or_tells_the_wrong_thing() {
 }
 
 #[tokio::test]
-async fn a_lost_answer_does_not_hide_that_somebody_else_was_first() {
+async fn a_lost_response_does_not_hide_a_conflict() {
     let disturbed = Disturbed::new().await;
     let Disturbed { store, proxy, .. } = &disturbed;
     let row = disturbed.row().await;
@@ -198,7 +198,7 @@ async fn a_lost_answer_does_not_hide_that_somebody_else_was_first() {
 /// One decides, and the answer is lost; another one claims at once, and so keeps the entry that the
 /// first had announced. The first cannot know, and must not take the entry back.
 #[tokio::test]
-async fn an_entry_that_may_be_named_is_not_taken_back() {
+async fn an_entry_that_a_row_may_name_is_not_removed() {
     for lost in [Fault::CutAfter, Fault::AnswerAfter { status: 500 }] {
         let disturbed = Disturbed::new().await;
         let Disturbed { store, proxy, .. } = &disturbed;
@@ -245,7 +245,7 @@ async fn an_entry_that_may_be_named_is_not_taken_back() {
 }
 
 #[tokio::test]
-async fn errors_are_understood_as_xml_too() {
+async fn errors_in_xml_are_understood() {
     let disturbed = Disturbed::new().await;
     let row = disturbed.row().await;
     let xml = Fault::Answer {
@@ -271,7 +271,7 @@ async fn errors_are_understood_as_xml_too() {
 }
 
 #[tokio::test]
-async fn an_answer_that_never_comes_is_asked_for_again() {
+async fn a_request_without_a_response_is_retried() {
     for fault in [Fault::Silence, Fault::SilenceAfter] {
         let disturbed = Disturbed::new().await;
         let is_row = |request: &str| request.starts_with("POST") && !request.contains("/open");
@@ -286,7 +286,7 @@ async fn an_answer_that_never_comes_is_asked_for_again() {
 }
 
 #[tokio::test]
-async fn an_outage_is_told_in_time_and_leaves_nothing_half_done() {
+async fn an_outage_is_reported_in_time_and_leaves_no_partial_write() {
     let disturbed = Disturbed::new().await;
     let Disturbed { store, proxy, .. } = &disturbed;
     let row = disturbed.row().await;
@@ -322,7 +322,7 @@ async fn an_outage_is_told_in_time_and_leaves_nothing_half_done() {
 }
 
 #[tokio::test]
-async fn the_service_is_given_the_time_it_asks_for() {
+async fn retry_after_of_the_service_is_respected() {
     let disturbed = Disturbed::new().await;
     let busy = Fault::Answer {
         status: 503,
@@ -339,7 +339,7 @@ async fn the_service_is_given_the_time_it_asks_for() {
 }
 
 #[tokio::test]
-async fn a_refusal_is_not_repeated_and_named_in_the_log_only_by_its_code() {
+async fn a_refusal_is_not_retried_and_only_its_code_is_reported() {
     let disturbed = Disturbed::new().await;
     let forbidden = Fault::Answer {
         status: 403,
@@ -358,7 +358,7 @@ async fn a_refusal_is_not_repeated_and_named_in_the_log_only_by_its_code() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_agents_entries_are_counted_over_all_pages_of_the_answer() {
+async fn an_agents_entries_are_counted_over_all_pages() {
     let disturbed = Disturbed::new().await;
     disturbed.row().await;
     let entry = disturbed.open.rows().await.remove(0);
@@ -387,7 +387,7 @@ async fn an_agents_entries_are_counted_over_all_pages_of_the_answer() {
 }
 
 #[tokio::test]
-async fn connections_are_kept() {
+async fn connections_are_reused() {
     let disturbed = Disturbed::new().await;
     let row = disturbed.row().await;
     for _ in 0..100 {
@@ -402,7 +402,7 @@ async fn connections_are_kept() {
 }
 
 #[tokio::test]
-async fn no_write_goes_without_a_condition_but_those_to_the_index() {
+async fn every_write_to_a_row_is_conditional() {
     let disturbed = Disturbed::new().await;
     let mut row = disturbed.row().await;
     row.approval.withdraw(at(1)).unwrap();
@@ -419,7 +419,7 @@ async fn no_write_goes_without_a_condition_but_those_to_the_index() {
 }
 
 #[tokio::test]
-async fn tables_that_are_missed_are_created_by_a_write_or_at_the_start() {
+async fn missing_tables_are_created_by_a_write_or_at_the_start() {
     let table = fresh_table();
     let store = |table: &str| {
         let account = Account::from_connection_string(&azurite().connection_string()).unwrap();
@@ -449,7 +449,7 @@ async fn tables_that_are_missed_are_created_by_a_write_or_at_the_start() {
 }
 
 #[tokio::test]
-async fn an_entry_that_no_row_names_is_removed_when_no_write_can_need_it() {
+async fn an_orphaned_entry_is_removed_after_a_quarter_of_an_hour() {
     let disturbed = Disturbed::new().await;
     let Disturbed {
         store, proxy, open, ..
@@ -489,7 +489,7 @@ async fn an_entry_that_no_row_names_is_removed_when_no_write_can_need_it() {
 }
 
 #[tokio::test]
-async fn an_entry_that_is_early_is_put_right() {
+async fn an_entry_that_is_too_early_is_corrected() {
     let disturbed = Disturbed::new().await;
     let Disturbed {
         store, proxy, open, ..
@@ -543,7 +543,7 @@ async fn an_entry_that_is_early_is_put_right() {
 }
 
 #[tokio::test]
-async fn an_entry_that_cannot_be_read_is_told_and_disturbs_nobody() {
+async fn an_unreadable_entry_is_returned_without_an_id() {
     let disturbed = Disturbed::new().await;
     disturbed.row().await;
     for (key, id) in [("x", "YQ.x"), ("00000000000000000000000000000000", "?")] {
@@ -559,7 +559,7 @@ async fn an_entry_that_cannot_be_read_is_told_and_disturbs_nobody() {
 }
 
 #[tokio::test]
-async fn a_row_of_the_predecessor_is_told_as_such_and_never_judged() {
+async fn a_row_of_the_legacy_logic_app_is_refused_and_left_unchanged() {
     let settings = backing_store::tables(azurite().port);
     let table = Table::of(azurite().port, &settings[2].1);
     table.create().await;
@@ -619,7 +619,7 @@ async fn gates<const N: usize>() -> (Proxy, [TestGate; N]) {
 ///   them, and the entry.
 /// - `outcome`: the row, the row, and the entry is no longer needed.
 #[tokio::test]
-async fn each_step_of_a_life_costs_what_it_must() {
+async fn each_step_of_a_lifecycle_takes_the_expected_operations() {
     let (proxy, [gate]) = gates().await;
     gate.ask().await;
     let spent = || {
@@ -662,7 +662,7 @@ async fn each_step_of_a_life_costs_what_it_must() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_gates_on_one_table_are_one_gate() {
+async fn two_gates_on_one_table_act_as_one() {
     let (_proxy, [one, other]) = gates().await;
     let approval = one.ask().await;
     let begun = Instant::now();
@@ -704,7 +704,7 @@ async fn two_gates_on_one_table_are_one_gate() {
 }
 
 #[tokio::test]
-async fn an_outage_is_a_503_for_everybody_and_passes() {
+async fn an_outage_is_a_503_for_every_caller_and_ends() {
     let (proxy, [gate]) = gates().await;
     let approval = gate.ask().await;
     let question = gate.question(&approval, ALICE);
@@ -729,7 +729,7 @@ async fn an_outage_is_a_503_for_everybody_and_passes() {
 
 /// The row in docs/storage.md is one that was stored: it has the columns and types of this one.
 #[tokio::test]
-async fn the_documented_row_is_a_real_one() {
+async fn the_documented_row_has_the_stored_columns() {
     let settings = backing_store::tables(azurite().port);
     let table = Table::of(azurite().port, &settings[2].1);
     let gate = TestGate::with(&backing_store::borrowed(&settings)).await;

@@ -97,7 +97,7 @@ async fn lives(gate: &TestGate) -> Vec<Approval> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_table_that_only_the_gate_wrote_is_sound() {
+async fn a_table_written_only_by_the_gate_has_no_problems() {
     let gate = TestGate::start().await;
     lives(&gate).await;
     gate.pass(Duration::from_secs(90_000));
@@ -115,7 +115,7 @@ async fn a_table_that_only_the_gate_wrote_is_sound() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_row_that_somebody_changed_is_named() {
+async fn every_changed_row_is_named() {
     let gate = TestGate::start().await;
     let all = lives(&gate).await;
     let [
@@ -237,7 +237,7 @@ async fn every_row_that_somebody_changed_is_named() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn another_gates_keys_prove_nothing_and_bad_ones_are_told() {
+async fn keys_of_another_gate_prove_nothing_and_unusable_keys_are_reported() {
     let gate = TestGate::start().await;
     lives(&gate).await;
     let other = TestGate::start().await;
@@ -289,7 +289,7 @@ async fn another_gates_keys_prove_nothing_and_bad_ones_are_told() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_predecessors_rows_are_counted_apart() {
+async fn rows_of_the_legacy_logic_app_are_counted_separately() {
     let settings = backing_store::tables(azurite().port);
     let gate = TestGate::with(&backing_store::borrowed(&settings)).await;
     gate.ask().await;
