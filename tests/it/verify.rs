@@ -1,4 +1,4 @@
-//! `human-oversight verify`, as an auditor runs it: the real program over a table that others wrote.
+//! `human-oversight verify` as a process, on rows that were stored by the gate or changed outside it.
 
 use std::time::Duration;
 
@@ -13,14 +13,14 @@ use crate::harness::{ALICE, BOB, TestGate};
 use crate::outcome::report;
 use crate::process::binary;
 
-/// Whether whoever runs it has the gate's own keys.
+/// Who runs the program: the operator, with the gate's keys, or an auditor without them.
 #[derive(Clone, Copy, PartialEq)]
 enum Who {
     Operator,
     Auditor,
 }
 
-/// What it printed, on both streams, and its exit code.
+/// Runs the program. Returns its output, of both streams, and its exit code.
 async fn verify(gate: &TestGate, who: Who, more: &[&str]) -> (String, i32) {
     let settings = backing_store::settings(gate.dir.path());
     verify_with(gate, who, more, &backing_store::borrowed(&settings)).await
@@ -48,7 +48,7 @@ async fn verify_with(
         if more.is_empty() {
             command.arg("--keys").arg(&keys);
         }
-        // A developer's gate keeps its keys beside its file.
+        // Local development stores the keys beside the file, so the file is copied without them.
         for file in ["approvals.db", "approvals.db-wal"] {
             let from = gate.dir.path().join(file);
             if from.exists() {
@@ -65,12 +65,12 @@ async fn verify_with(
     )
 }
 
-/// A request of each fate.
-async fn lives(gate: &TestGate) -> Vec<Approval> {
+/// Creates one request in each of seven states.
+async fn create_requests(gate: &TestGate) -> Vec<Approval> {
     let mut all = Vec::new();
-    for fate in 0..7 {
+    for kind in 0..7 {
         let approval = gate.ask().await;
-        match fate {
+        match kind {
             0 => {}
             1 => gate.reject(&approval, BOB, "no").await,
             2 => {
@@ -82,12 +82,12 @@ async fn lives(gate: &TestGate) -> Vec<Approval> {
             }
             _ => gate.approve(&approval, ALICE).await,
         }
-        if fate > 3 {
+        if kind > 3 {
             let claim = claim("0123456789abcdef");
             gate.client.claim(&approval.id, &claim).await.unwrap();
         }
-        if fate > 4 {
-            let error = (fate > 5).then(|| "it broke".to_owned());
+        if kind > 4 {
+            let error = (kind > 5).then(|| "it broke".to_owned());
             let report = report(error.as_deref());
             gate.client.outcome(&approval.id, &report).await.unwrap();
         }
@@ -99,7 +99,7 @@ async fn lives(gate: &TestGate) -> Vec<Approval> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_table_written_only_by_the_gate_has_no_problems() {
     let gate = TestGate::start().await;
-    lives(&gate).await;
+    create_requests(&gate).await;
     gate.pass(Duration::from_secs(90_000));
     gate.sweep().await;
     for (who, seals) in [
@@ -117,7 +117,7 @@ async fn a_table_written_only_by_the_gate_has_no_problems() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_changed_row_is_named() {
     let gate = TestGate::start().await;
-    let all = lives(&gate).await;
+    let all = create_requests(&gate).await;
     let [
         pending,
         rejected,
@@ -128,7 +128,7 @@ async fn every_changed_row_is_named() {
         failed,
     ] = all.try_into().ok().unwrap();
     let foreign = gate.entity(&rejected.id).await["Receipt"].clone();
-    /// What is changed, and what somebody without the gate's keys finds of it.
+    /// The changed columns, and the problem that an auditor finds (none if empty).
     type Change<'a> = (&'a Approval, Vec<(&'static str, Value)>, &'static str);
     let changes: Vec<Change<'_>> = vec![
         (&pending, vec![("Reason", json!("Legal agreed."))], ""),
@@ -239,7 +239,7 @@ async fn every_changed_row_is_named() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn keys_of_another_gate_prove_nothing_and_unusable_keys_are_reported() {
     let gate = TestGate::start().await;
-    lives(&gate).await;
+    create_requests(&gate).await;
     let other = TestGate::start().await;
     let foreign = other.get(&format!("{}/api/keys", other.url)).await;
     let file = gate.dir.path().join("keys.json");
@@ -252,7 +252,7 @@ async fn keys_of_another_gate_prove_nothing_and_unusable_keys_are_reported() {
         "{said}"
     );
 
-    // Whoever could not look does not say that all is well.
+    // Unusable keys are an error, not a success.
     for contents in ["{}", "<html>"] {
         std::fs::write(&file, contents).unwrap();
         let (said, code) = verify(&gate, Who::Auditor, &keys).await;
@@ -265,7 +265,7 @@ async fn keys_of_another_gate_prove_nothing_and_unusable_keys_are_reported() {
         "{said}"
     );
 
-    // Seals of keys that are not there any more are nobody's.
+    // A row MAC of a key that was removed is a problem.
     let mut settings = backing_store::settings(gate.dir.path());
     settings.retain(|(name, _)| *name != "HO_LINK_KEYS");
     settings.push((
@@ -294,8 +294,8 @@ async fn rows_of_the_legacy_logic_app_are_counted_separately() {
     let gate = TestGate::with(&backing_store::borrowed(&settings)).await;
     gate.ask().await;
     let table = Table::of(azurite().port, &settings[2].1);
-    let theirs = backing_store::legacy_row();
-    table.put(&theirs).await;
+    let legacy = backing_store::legacy_row();
+    table.put(&legacy).await;
     let (said, code) = verify_with(
         &gate,
         Who::Operator,
