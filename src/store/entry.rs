@@ -2,14 +2,14 @@
 
 use crate::values::Timestamp;
 
-/// The entry that a row has in the index of what is due, where that is a table of its own.
+/// The entry of a row in the due index, on a backend that keeps the index in a separate table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Entry {
     pub(super) due: Timestamp,
     pub(super) key: String,
 }
 
-/// An entry as it stands in the index.
+/// An entry as it is stored in the index.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct IndexRow {
     pub(super) key: String,

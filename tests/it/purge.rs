@@ -1,4 +1,4 @@
-//! `human-oversight purge`, as an operator runs it: the real program over a table that a gate wrote.
+//! `human-oversight purge` as a process, on rows that a gate wrote.
 
 use std::time::Duration;
 
@@ -18,19 +18,19 @@ async fn only_old_finished_requests_are_deleted() {
     let gate = TestGate::start().await;
     let settings = backing_store::settings(gate.dir.path());
     let settings = backing_store::borrowed(&settings);
-    let ask = async |name: &str| {
+    let submit = async |name: &str| {
         let mut new = request();
         new.correlation_id = Some(name.to_owned());
         new.timeout_seconds = Some(2_592_000);
         gate.client.submit(&new).await.unwrap()
     };
-    // The program's clock is the machine's: what is old was asked in what is its past.
+    // The program uses the clock of the machine, so old requests are submitted with the gate's clock set back.
     gate.back(Duration::from_secs(40 * 86_400));
-    let old = ask("old").await;
+    let old = submit("old").await;
     gate.reject(&old, ALICE, "no").await;
-    let tampered = ask("tampered").await;
+    let tampered = submit("tampered").await;
     gate.reject(&tampered, ALICE, "no").await;
-    let claimed = ask("claimed").await;
+    let claimed = submit("claimed").await;
     gate.approve(&claimed, ALICE).await;
     gate.sweep().await;
     gate.pass(Duration::from_secs(86_400));
@@ -38,7 +38,7 @@ async fn only_old_finished_requests_are_deleted() {
     gate.tamper(&tampered.id, None, |row| row["Comment"] = json!("yes"))
         .await;
     gate.pass(Duration::from_secs(39 * 86_400));
-    let young = ask("young").await;
+    let young = submit("young").await;
     gate.reject(&young, ALICE, "no").await;
     gate.sweep().await;
 

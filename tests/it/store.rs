@@ -483,7 +483,7 @@ fn set_id(id: &str, replaces: Option<&str>) -> RowSettings {
 async fn the_first_gate_id_is_kept_and_another_is_refused(ground: Ground) {
     let first = ground.with_rows(default_id("one"));
     let row = first.insert(approval("a", "x"), None).await;
-    // `prepared` has stored the id of a gate in local development, except in a file, which has no table yet.
+    // `prepared` has already stored the id `local` in the tables; in a file, the first insert stores an id.
     let kept = match ground {
         Ground::File(_) => "one",
         Ground::Tables(_) => "local",
