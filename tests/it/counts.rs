@@ -57,7 +57,7 @@ async fn the_page_fits_in_one_flight_and_a_response_in_one_packet() {
     assert!(status.len() < 1_400, "{}", status.len());
 }
 
-/// Runs `lifecycles` lifecycles one after another in a gate under a tool. Returns the tool's output.
+/// Runs this number of lifecycles, one after another, in a gate under a tool. Returns the tool's output.
 async fn run_under(tool: &[&str], binary: &str, lifecycles: usize) -> String {
     let dir = tempfile::tempdir().unwrap();
     // The sweep at the start and the first request open a new file in either order, with different
