@@ -1,11 +1,11 @@
 //! A stand-in for the Azure Functions host.
 //!
 //! It was written from the host's published source, for tests on a machine that cannot run the real
-//! host. It reads the real `host.json` and `function.json` files,
-//! starts and supervises a handler, matches routes and keys, and forwards requests in the host's two
-//! modes, proxying and forwarding, with their quirks. If a test enables sign-in, it signs people in as
-//! App Service authentication does. Not included: throttling, the 230 s limit of the cloud's front
-//! end, `functionTimeout`, triggers other than HTTP and timer.
+//! host. It reads the real `host.json` and `function.json` files, starts and supervises a handler,
+//! matches routes and keys, and forwards requests in the host's two modes, proxying and forwarding,
+//! with their quirks. If a test enables sign-in, it signs people in as App Service authentication does.
+//! Not included: throttling, the 230 s limit of the cloud's front end, `functionTimeout`, triggers
+//! other than HTTP and timer.
 
 mod app;
 mod front;

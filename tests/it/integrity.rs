@@ -337,8 +337,8 @@ fn turn_approved(approval: &mut Approval, decision: Decision) {
     };
 }
 
-/// An attacker with the link keys can compute row MACs and change columns and history consistently. Decisions are
-/// signed with other keys.
+/// An attacker with the link keys can compute row MACs, and change columns and history consistently.
+/// Decisions are signed with other keys.
 #[tokio::test]
 async fn the_link_keys_alone_forge_no_decision() {
     let gate = TestGate::start().await;
@@ -535,8 +535,8 @@ async fn each_write_increments_the_revision() {
     assert_eq!(seen, [2, 3, 4, 4]);
 }
 
-/// A later version may add columns, which its row MAC covers, so the row is not damaged. This version does not
-/// know their meaning, so it neither decides nor claims nor changes the row.
+/// A later version may add columns, which its row MAC covers, so the row is not damaged. This version
+/// does not know their meaning, and so neither decides nor claims nor changes the row.
 #[tokio::test]
 async fn an_authentic_row_with_an_unknown_column_is_left_to_a_later_version() {
     let key = human_oversight::keys::keyring::generate_link_key();
