@@ -410,7 +410,7 @@ class Hook(unittest.TestCase):
         (self.home / "vault").rmdir()
         done = self.run_hook()
         self.assertEqual(done.returncode, 1)
-        self.assertIn("the vault kv-1 cannot be looked into", done.stderr)
+        self.assertIn("the vault kv-1 cannot be read", done.stderr)
         self.assertEqual({tuple(c[:3]) for c in self.calls()}, {("keyvault", "secret", "list")})
 
 

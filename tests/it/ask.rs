@@ -1,4 +1,4 @@
-//! `human-oversight ask`: the real program before a real gate, and a person who decides.
+//! `human-oversight ask`: the real program against a real gate, and an approver who decides.
 
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
@@ -20,14 +20,14 @@ use crate::process::{Process, binary, decide};
 
 const APPROVE: &str = "decision=approve&code=CODE";
 
-/// A gate, and a folder with something to deploy.
-struct Desk {
+/// A gate, and a folder with a command to run.
+struct Fixture {
     gate: Process,
     dir: TempDir,
     work: TempDir,
 }
 
-impl Desk {
+impl Fixture {
     async fn with(script: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let gate = Process::start(dir.path(), &[]).await;
@@ -36,7 +36,7 @@ impl Desk {
         Self { gate, dir, work }
     }
 
-    /// `human-oversight ask` as a job asks.
+    /// The command line of `human-oversight ask` in a CI job.
     fn command(&self, options: &[&str], command: &[&str]) -> Command {
         let mut ask = binary();
         ask.args(["ask", "--agent", "ci", "--action", "Deploy to production"])
@@ -49,13 +49,13 @@ impl Desk {
             .env("APPROVER_EMAILS", ALICE)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
-            // As in a terminal, where keys send their signals to a group of its own.
+            // As in a terminal, where keys send their signals to the process group.
             .process_group(0);
         ask
     }
 
-    /// Asks, and comes back when the gate has it.
-    async fn ask(&self, options: &[&str], command: &[&str]) -> Asked {
+    /// Starts `ask` and returns when the gate has stored the request.
+    async fn start(&self, options: &[&str], command: &[&str]) -> AskProcess {
         let mut process = self.command(options, command).spawn().unwrap();
         let mut stderr = BufReader::new(process.stderr.take().unwrap());
         let mut said = String::new();
@@ -63,7 +63,7 @@ impl Desk {
         let (_, id) = said
             .split_once("(request ")
             .unwrap_or_else(|| panic!("{said}"));
-        Asked {
+        AskProcess {
             id: id.trim_end().trim_end_matches(')').to_owned(),
             stdout: BufReader::new(process.stdout.take().unwrap()),
             stderr,
@@ -72,18 +72,18 @@ impl Desk {
         }
     }
 
-    async fn decide(&self, asked: &Asked, form: &str) {
-        let status = decide(self.dir.path(), &asked.id, form).await.unwrap();
+    async fn decide(&self, ask: &AskProcess, form: &str) {
+        let status = decide(self.dir.path(), &ask.id, form).await.unwrap();
         assert_eq!(status, 303);
     }
 
-    async fn row(&self, asked: &Asked) -> Approval {
-        let status = self.gate.client().status(&asked.id, Duration::ZERO).await;
+    async fn row(&self, ask: &AskProcess) -> Approval {
+        let status = self.gate.client().status(&ask.id, Duration::ZERO).await;
         status.unwrap().0
     }
 
-    async fn execution(&self, asked: &Asked) -> (ExecutionStatus, Option<String>) {
-        let execution = self.row(asked).await.execution.unwrap();
+    async fn execution(&self, ask: &AskProcess) -> (ExecutionStatus, Option<String>) {
+        let execution = self.row(ask).await.execution.unwrap();
         (execution.status, execution.error)
     }
 
@@ -92,8 +92,8 @@ impl Desk {
     }
 }
 
-/// A call that waits for a person.
-struct Asked {
+/// A process of `ask` that waits for the decision.
+struct AskProcess {
     id: String,
     process: Child,
     stdout: BufReader<ChildStdout>,
@@ -101,9 +101,9 @@ struct Asked {
     said: String,
 }
 
-impl Asked {
-    /// How it ended, what the command printed, and what was said on stderr.
-    async fn end(&mut self) -> (ExitStatus, String, String) {
+impl AskProcess {
+    /// Waits for the end. Returns the exit status, stdout, and stderr.
+    async fn wait(&mut self) -> (ExitStatus, String, String) {
         let mut printed = String::new();
         let both = async {
             tokio::join!(
@@ -132,10 +132,10 @@ fn write(file: &Path, script: &str) {
 }
 
 #[tokio::test]
-async fn approved_it_runs_what_was_shown_and_is_the_command() {
+async fn an_approved_command_runs_as_shown_with_its_streams() {
     let script = "cat; echo \"$0|$#|$1|$2\"; echo oops >&2; touch ran; exit 0";
-    let desk = Desk::with(script).await;
-    let mut ask = desk.command(
+    let fixture = Fixture::with(script).await;
+    let mut ask = fixture.command(
         &[
             "--approver",
             BOB,
@@ -163,8 +163,13 @@ async fn approved_it_runs_what_was_shown_and_is_the_command() {
         .1
         .trim_end()
         .trim_end_matches(')');
-    let (waiting, _) = desk.gate.client().status(id, Duration::ZERO).await.unwrap();
-    let work = desk.work.path().canonicalize().unwrap();
+    let (waiting, _) = fixture
+        .gate
+        .client()
+        .status(id, Duration::ZERO)
+        .await
+        .unwrap();
+    let work = fixture.work.path().canonicalize().unwrap();
     let file = work.join("deploy.sh");
     let shown = json!({
         "command": ["./deploy.sh", "two words", "--force"],
@@ -173,192 +178,194 @@ async fn approved_it_runs_what_was_shown_and_is_the_command() {
     });
     let digest = Parameters::new(&shown).unwrap().digest();
     assert_eq!(waiting.parameters_digest, hex(&digest));
-    assert!(!desk.has_run());
+    assert!(!fixture.has_run());
 
-    assert_eq!(decide(desk.dir.path(), id, APPROVE).await.unwrap(), 303);
-    let mut asked = Asked {
+    assert_eq!(decide(fixture.dir.path(), id, APPROVE).await.unwrap(), 303);
+    let mut ask = AskProcess {
         id: id.to_owned(),
         stdout: BufReader::new(process.stdout.take().unwrap()),
         stderr,
         process,
         said: String::new(),
     };
-    let (ended, printed, said) = asked.end().await;
+    let (ended, printed, said) = ask.wait().await;
     assert_eq!((ended.code(), said.as_str()), (Some(0), "oops\n"));
     assert_eq!(printed, "from stdin\n./deploy.sh|2|two words|--force\n");
-    assert!(desk.has_run());
+    assert!(fixture.has_run());
     assert_eq!(
-        desk.execution(&asked).await,
+        fixture.execution(&ask).await,
         (ExecutionStatus::Executed, None)
     );
 }
 
 #[tokio::test]
-async fn its_exit_code_and_its_signal_are_passed_on_and_reported() {
-    let desk = Desk::with("[ $1 = code ] && exit 7; kill -KILL $$").await;
+async fn the_exit_code_and_signal_of_the_command_are_returned_and_reported() {
+    let fixture = Fixture::with("[ $1 = code ] && exit 7; kill -KILL $$").await;
     for (argument, code, error) in [
         ("code", 7, "exit code 7"),
         ("signal", 128 + 9, "killed by signal 9"),
     ] {
-        let mut asked = desk.ask(&[], &["./deploy.sh", argument]).await;
-        desk.decide(&asked, APPROVE).await;
-        assert_eq!(asked.end().await.0.code(), Some(code));
+        let mut ask = fixture.start(&[], &["./deploy.sh", argument]).await;
+        fixture.decide(&ask, APPROVE).await;
+        assert_eq!(ask.wait().await.0.code(), Some(code));
         let failed = (ExecutionStatus::ExecutionFailed, Some(error.to_owned()));
-        assert_eq!(desk.execution(&asked).await, failed);
+        assert_eq!(fixture.execution(&ask).await, failed);
     }
-    // A name is looked for in PATH; what is found cannot always be started.
-    std::fs::write(desk.work.path().join("data"), "no program").unwrap();
-    let mut asked = desk.ask(&[], &["./data"]).await;
-    desk.decide(&asked, APPROVE).await;
-    assert_eq!(asked.end().await.0.code(), Some(126));
-    let (status, error) = desk.execution(&asked).await;
+    // A file that is not executable as a program cannot be started; a bare name is resolved through PATH.
+    std::fs::write(fixture.work.path().join("data"), "no program").unwrap();
+    let mut ask = fixture.start(&[], &["./data"]).await;
+    fixture.decide(&ask, APPROVE).await;
+    assert_eq!(ask.wait().await.0.code(), Some(126));
+    let (status, error) = fixture.execution(&ask).await;
     assert_eq!(status, ExecutionStatus::ExecutionFailed);
     assert!(error.unwrap().starts_with("not started: "));
-    let mut asked = desk.ask(&[], &["sh", "-c", "echo $0; exit 3"]).await;
-    desk.decide(&asked, APPROVE).await;
-    let (ended, printed, _) = asked.end().await;
+    let mut ask = fixture.start(&[], &["sh", "-c", "echo $0; exit 3"]).await;
+    fixture.decide(&ask, APPROVE).await;
+    let (ended, printed, _) = ask.wait().await;
     assert_eq!((ended.code(), printed.as_str()), (Some(3), "sh\n"));
 }
 
 #[tokio::test]
-async fn rejected_it_does_not_run_and_says_why() {
-    let desk = Desk::with("touch ran").await;
-    let mut asked = desk.ask(&[], &["./deploy.sh"]).await;
-    desk.decide(&asked, "decision=reject&comment=Not+on+a+Friday")
+async fn a_rejected_command_does_not_run_and_the_reason_is_printed() {
+    let fixture = Fixture::with("touch ran").await;
+    let mut ask = fixture.start(&[], &["./deploy.sh"]).await;
+    fixture
+        .decide(&ask, "decision=reject&comment=Not+on+a+Friday")
         .await;
-    let (ended, printed, said) = asked.end().await;
+    let (ended, printed, said) = ask.wait().await;
     assert_eq!((ended.code(), printed.as_str()), (Some(3), ""));
     let why = format!("Not run: rejected by {ALICE}. Their reason: Not on a Friday\n");
     assert!(said.ends_with(&why), "{said}");
-    assert!(!desk.has_run());
+    assert!(!fixture.has_run());
 }
 
 #[tokio::test]
-async fn expired_it_does_not_run() {
-    let desk = Desk::with("touch ran").await;
-    let mut asked = desk.ask(&["--timeout", "10"], &["./deploy.sh"]).await;
-    let (ended, _, said) = asked.end().await;
+async fn an_expired_command_does_not_run() {
+    let fixture = Fixture::with("touch ran").await;
+    let mut ask = fixture.start(&["--timeout", "10"], &["./deploy.sh"]).await;
+    let (ended, _, said) = ask.wait().await;
     assert_eq!(ended.code(), Some(3));
     assert!(
         said.ends_with("Not run: not approved, or not used, in time.\n"),
         "{said}"
     );
-    assert_eq!(desk.row(&asked).await.status, Status::Timeout);
-    assert!(!desk.has_run());
+    assert_eq!(fixture.row(&ask).await.status, Status::Timeout);
+    assert!(!fixture.has_run());
 }
 
 #[tokio::test]
-async fn what_changed_while_people_thought_does_not_run() {
-    let desk = Desk::with("exit 0").await;
-    let config = desk.work.path().join("config");
+async fn a_command_changed_before_the_decision_does_not_run() {
+    let fixture = Fixture::with("exit 0").await;
+    let config = fixture.work.path().join("config");
     let ask: [(&[&str], &str); 2] = [(&[], "deploy.sh"), (&["--file", "config"], "config")];
     for (options, swapped) in ask {
         std::fs::write(&config, "replicas: 2").unwrap();
-        let mut asked = desk.ask(options, &["./deploy.sh"]).await;
-        write(&desk.work.path().join(swapped), "touch ran");
-        desk.decide(&asked, APPROVE).await;
-        let (ended, _, said) = asked.end().await;
+        let mut ask = fixture.start(options, &["./deploy.sh"]).await;
+        write(&fixture.work.path().join(swapped), "touch ran");
+        fixture.decide(&ask, APPROVE).await;
+        let (ended, _, said) = ask.wait().await;
         assert_eq!(ended.code(), Some(3));
         let why = format!("/{swapped} has changed. This is not what was approved.\n");
         assert!(
             said.contains("Not run: /") && said.ends_with(&why),
             "{said}"
         );
-        let (status, error) = desk.execution(&asked).await;
+        let (status, error) = fixture.execution(&ask).await;
         assert_eq!(status, ExecutionStatus::ExecutionFailed);
         assert!(error.unwrap().ends_with(" has changed"));
-        assert!(!desk.has_run());
+        assert!(!fixture.has_run());
     }
 }
 
 #[tokio::test]
-async fn stopped_while_it_waits_it_takes_the_request_back() {
-    let desk = Desk::with("touch ran").await;
+async fn a_signal_during_the_wait_withdraws_the_request() {
+    let fixture = Fixture::with("touch ran").await;
     for (name, number, group) in [("INT", 2, true), ("TERM", 15, false), ("HUP", 1, true)] {
-        let mut asked = desk.ask(&[], &["./deploy.sh"]).await;
-        asked.signal(name, group).await;
-        let (ended, _, said) = asked.end().await;
+        let mut ask = fixture.start(&[], &["./deploy.sh"]).await;
+        ask.signal(name, group).await;
+        let (ended, _, said) = ask.wait().await;
         assert_eq!(ended.code(), Some(128 + number), "{said}");
         assert!(
             said.ends_with("Not run: stopped by a signal. The request is withdrawn.\n"),
             "{said}"
         );
-        assert_eq!(desk.row(&asked).await.status, Status::Cancelled);
+        assert_eq!(fixture.row(&ask).await.status, Status::Cancelled);
     }
-    assert!(!desk.has_run());
+    assert!(!fixture.has_run());
 }
 
 #[tokio::test]
-async fn stopped_while_it_runs_the_command_is_stopped_and_its_end_is_reported() {
-    // A shell can miss a signal that comes while it goes to sleep itself.
+async fn a_signal_during_the_run_stops_the_command_and_its_end_is_reported() {
+    // A shell can miss a signal that arrives just before it sleeps, so it sleeps in a loop.
     let script = "trap 'exit 5' INT TERM; echo started; while :; do sleep 0.1; done";
-    let desk = Desk::with(script).await;
+    let fixture = Fixture::with(script).await;
     for (name, group) in [("INT", true), ("TERM", false)] {
-        let mut asked = desk.ask(&[], &["./deploy.sh"]).await;
-        desk.decide(&asked, APPROVE).await;
+        let mut ask = fixture.start(&[], &["./deploy.sh"]).await;
+        fixture.decide(&ask, APPROVE).await;
         let mut started = String::new();
-        let line = asked.stdout.read_line(&mut started);
+        let line = ask.stdout.read_line(&mut started);
         within(line).await.unwrap();
         assert_eq!(started, "started\n");
-        asked.signal(name, group).await;
-        let (ended, ..) = asked.end().await;
+        ask.signal(name, group).await;
+        let (ended, ..) = ask.wait().await;
         assert_eq!((ended.code(), ended.signal()), (Some(5), None), "{name}");
         let failed = (
             ExecutionStatus::ExecutionFailed,
             Some("exit code 5".to_owned()),
         );
-        assert_eq!(desk.execution(&asked).await, failed);
+        assert_eq!(fixture.execution(&ask).await, failed);
     }
 }
 
 #[tokio::test]
-async fn without_a_gate_it_does_not_run() {
-    let desk = Desk::with("touch ran").await;
-    let gone = |url| {
-        let ask = desk
+async fn without_a_gate_the_command_does_not_run() {
+    let fixture = Fixture::with("touch ran").await;
+    let run_at = |url| {
+        let ask = fixture
             .command(&[], &["./deploy.sh"])
             .env("HO_URL", url)
             .output();
         within(ask)
     };
-    // Nobody listens, for as long as it tries; and somebody who is no gate.
-    let inbox = format!("{}/inbox", desk.gate.url);
-    let (nobody, another) = tokio::join!(gone("http://127.0.0.1:1"), gone(inbox.as_str()));
+    // A port without a listener, until the retries end; and a server that is not a gate.
+    let inbox = format!("{}/inbox", fixture.gate.url);
+    let (unreachable, not_a_gate) =
+        tokio::join!(run_at("http://127.0.0.1:1"), run_at(inbox.as_str()));
     for (output, words) in [
-        (nobody.unwrap(), "no approval could be obtained"),
-        (another.unwrap(), "Not run: "),
+        (unreachable.unwrap(), "no approval could be obtained"),
+        (not_a_gate.unwrap(), "Not run: "),
     ] {
         let said = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(3), "{said}");
         assert!(said.contains(words), "{said}");
         canary::assert_no_secret(&said);
     }
-    // The gate is there, and does not take it.
-    let mut short = desk.command(&["--timeout", "9"], &["./deploy.sh"]);
+    // A reachable gate refuses the request.
+    let mut short = fixture.command(&["--timeout", "9"], &["./deploy.sh"]);
     let output = within(short.output()).await.unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(2), "nobody was asked");
+    assert_eq!(output.status.code(), Some(2), "no request was submitted");
     assert!(
         said.contains("/timeoutSeconds must be a whole number from 10"),
         "{said}"
     );
-    assert!(!desk.has_run());
+    assert!(!fixture.has_run());
 }
 
 #[tokio::test]
 async fn wrong_usage_submits_no_request() {
     use std::ffi::OsStr;
     use std::os::unix::ffi::OsStrExt;
-    let desk = Desk::with("touch ran").await;
+    let fixture = Fixture::with("touch ran").await;
     let with = |arguments: &[&str]| {
-        let mut ask = desk.command(&[], &[]);
+        let mut ask = fixture.command(&[], &[]);
         // The same settings, with other arguments.
         let mut fresh = binary();
         for (name, value) in ask.as_std_mut().get_envs() {
             fresh.env(name, value.unwrap());
         }
         fresh
-            .current_dir(desk.work.path())
+            .current_dir(fixture.work.path())
             .arg("ask")
             .args(arguments);
         fresh
@@ -368,7 +375,7 @@ async fn wrong_usage_submits_no_request() {
     bytes.arg(OsStr::from_bytes(b"\xff"));
     let mut file = with(&["--file"]);
     file.arg(OsStr::from_bytes(b"\xff")).args(whole);
-    std::fs::write(desk.work.path().join(OsStr::from_bytes(b"\xff")), "").unwrap();
+    std::fs::write(fixture.work.path().join(OsStr::from_bytes(b"\xff")), "").unwrap();
     let mut no_url = with(&whole);
     no_url.env_remove("HO_URL");
     let mut no_approver = with(&whole);
@@ -427,5 +434,5 @@ async fn wrong_usage_submits_no_request() {
             assert!(said.contains(words), "{words}: {said}");
         }
     }
-    assert!(!desk.has_run() && !desk.dir.path().join("mail").exists());
+    assert!(!fixture.has_run() && !fixture.dir.path().join("mail").exists());
 }

@@ -1,5 +1,5 @@
-//! Azurite, Azure's own stand-in for its Table storage, and a look into its tables that shares no
-//! code with the gate.
+//! Azurite, Azure's emulator of Table storage, and a client for its tables that shares no code with
+//! the gate.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
@@ -21,7 +21,7 @@ use uuid::Uuid;
 use crate::deadline::{blocking_within, within};
 use crate::harness::repository;
 
-/// The account that every Azurite has, and its key, which everybody knows.
+/// The fixed account of every Azurite, and its published key.
 const ACCOUNT: &str = "devstoreaccount1";
 const KEY: &str =
     "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==";
@@ -32,14 +32,14 @@ pub(crate) struct Azurite {
     process: Child,
 }
 
-/// The one that the tests of this process share. Each takes a table of its own there.
+/// The instance that the tests of this process share. Each test uses a separate table.
 pub(crate) fn azurite() -> &'static Azurite {
     static SHARED: OnceLock<Azurite> = OnceLock::new();
     SHARED.get_or_init(|| Azurite::start(&[]))
 }
 
 impl Azurite {
-    /// One more, with arguments of its own, as `tests/azurite/run.js` takes them.
+    /// Starts another instance, with arguments for `tests/azurite/run.js`.
     pub(crate) fn start(arguments: &[&str]) -> Self {
         assert!(
             repository().join(".tools/azurite/installed").is_file(),
@@ -77,7 +77,7 @@ impl Drop for Azurite {
     }
 }
 
-/// How to reach an Azurite, or what is in front of it, at `port`.
+/// The connection string of an Azurite, or of a proxy in front of it, at `port`.
 pub(crate) fn connection_string(port: u16) -> String {
     format!(
         "DefaultEndpointsProtocol=http;AccountName={ACCOUNT};AccountKey={KEY};\
@@ -85,13 +85,13 @@ pub(crate) fn connection_string(port: u16) -> String {
     )
 }
 
-/// A name that no other table has.
+/// A unique table name.
 pub(crate) fn fresh_table() -> String {
     format!("t{}", &Uuid::now_v7().simple().to_string()[12..])
 }
 
-/// A table as it is stored. Its rows are the service's JSON, annotations such as `At@odata.type`
-/// included.
+/// A table as it is stored. Its rows are the service's JSON, including annotations such as
+/// `At@odata.type`.
 pub(crate) struct Table {
     port: u16,
     name: String,
@@ -111,30 +111,33 @@ impl Table {
         &self.name
     }
 
-    /// It may be there already.
+    /// Creates the table, unless it exists.
     pub(crate) async fn create(&self) {
         let body = json!({"TableName": self.name});
-        let answer = self.send(Method::POST, "Tables", "", Some(&body)).await;
-        answer.is_one_of(&[StatusCode::CREATED, StatusCode::CONFLICT]);
+        let response = self.send(Method::POST, "Tables", "", Some(&body)).await;
+        response.assert_status(&[StatusCode::CREATED, StatusCode::CONFLICT]);
     }
 
-    /// Every row, in the order of the keys. A table that does not exist has none.
+    /// Every row, in key order. A table that does not exist has none.
     pub(crate) async fn rows(&self) -> Vec<Value> {
         let path = format!("{}()", self.name);
         let mut query = String::new();
         let mut rows = Vec::new();
         loop {
-            let answer = self.send(Method::GET, &path, &query, None).await;
-            if answer.status == StatusCode::NOT_FOUND {
+            let response = self.send(Method::GET, &path, &query, None).await;
+            if response.status == StatusCode::NOT_FOUND {
                 return rows;
             }
-            answer.is_one_of(&[StatusCode::OK]);
-            rows.extend(answer.body["value"].as_array().unwrap().iter().cloned());
+            response.assert_status(&[StatusCode::OK]);
+            rows.extend(response.body["value"].as_array().unwrap().iter().cloned());
             let next: Vec<String> = ["NextPartitionKey", "NextRowKey"]
                 .into_iter()
                 .filter_map(|name| {
-                    let value = answer.headers.get(format!("x-ms-continuation-{name}"))?;
-                    Some(format!("{name}={}", escaped(value.to_str().unwrap())))
+                    let value = response.headers.get(format!("x-ms-continuation-{name}"))?;
+                    Some(format!(
+                        "{name}={}",
+                        percent_encode(value.to_str().unwrap())
+                    ))
                 })
                 .collect();
             if next.is_empty() {
@@ -146,38 +149,44 @@ impl Table {
 
     pub(crate) async fn get(&self, partition: &str, row: &str) -> Option<Value> {
         let path = self.path(partition, row);
-        let answer = self.send(Method::GET, &path, "", None).await;
-        answer.is_one_of(&[StatusCode::OK, StatusCode::NOT_FOUND]);
-        (answer.status == StatusCode::OK).then_some(answer.body)
+        let response = self.send(Method::GET, &path, "", None).await;
+        response.assert_status(&[StatusCode::OK, StatusCode::NOT_FOUND]);
+        (response.status == StatusCode::OK).then_some(response.body)
     }
 
-    /// Puts a row in the place of what was under its keys, whatever that was.
+    /// Inserts or replaces a row unconditionally.
     pub(crate) async fn put(&self, row: &Value) {
         let [partition, key] = ["PartitionKey", "RowKey"].map(|name| row[name].as_str().unwrap());
         let path = self.path(partition, key);
-        let answer = self.send(Method::PUT, &path, "", Some(row)).await;
-        answer.is_one_of(&[StatusCode::NO_CONTENT]);
+        let response = self.send(Method::PUT, &path, "", Some(row)).await;
+        response.assert_status(&[StatusCode::NO_CONTENT]);
     }
 
     pub(crate) async fn remove(&self, partition: &str, row: &str) {
         let path = self.path(partition, row);
-        let answer = self.send(Method::DELETE, &path, "", None).await;
-        answer.is_one_of(&[StatusCode::NO_CONTENT]);
+        let response = self.send(Method::DELETE, &path, "", None).await;
+        response.assert_status(&[StatusCode::NO_CONTENT]);
     }
 
     fn path(&self, partition: &str, row: &str) -> String {
-        let [partition, row] = [partition, row].map(|key| escaped(&key.replace('\'', "''")));
+        let [partition, row] = [partition, row].map(|key| percent_encode(&key.replace('\'', "''")));
         format!("{}(PartitionKey='{partition}',RowKey='{row}')", self.name)
     }
 
-    /// Signs (SharedKeyLite) and sends.
-    async fn send(&self, method: Method, path: &str, query: &str, body: Option<&Value>) -> Answer {
+    /// Signs a request (SharedKeyLite) and sends it.
+    async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        query: &str,
+        body: Option<&Value>,
+    ) -> Response {
         let date = format_description!(
             "[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT"
         );
         let date = OffsetDateTime::now_utc().format(date).unwrap();
         let path = format!("/{ACCOUNT}/{path}");
-        // The account is there twice: for itself, and as Azurite has it in its paths.
+        // The account appears twice: as the prefix of the resource, and in Azurite's paths.
         let key = hmac::Key::new(hmac::HMAC_SHA256, &BASE64.decode(KEY).unwrap());
         let signature = hmac::sign(&key, format!("{date}\n/{ACCOUNT}{path}").as_bytes());
         let signature = BASE64.encode(signature);
@@ -202,7 +211,7 @@ impl Table {
             .into_parts();
         let body = to_bytes(Body::new(body), usize::MAX);
         let body = within(body).await.unwrap();
-        Answer {
+        Response {
             status: parts.status,
             headers: parts.headers,
             body: serde_json::from_slice(&body).unwrap_or_default(),
@@ -210,15 +219,15 @@ impl Table {
     }
 }
 
-/// An answer, read to its end. A body that is no JSON is null.
-struct Answer {
+/// A complete response. A body that is not JSON is null.
+struct Response {
     status: StatusCode,
     headers: HeaderMap,
     body: Value,
 }
 
-impl Answer {
-    fn is_one_of(&self, expected: &[StatusCode]) {
+impl Response {
+    fn assert_status(&self, expected: &[StatusCode]) {
         assert!(
             expected.contains(&self.status),
             "{}: {:?}",
@@ -228,8 +237,8 @@ impl Answer {
     }
 }
 
-/// Percent-encoded, all but what never needs it.
-fn escaped(text: &str) -> String {
+/// Percent-encodes all but unreserved characters.
+fn percent_encode(text: &str) -> String {
     text.bytes()
         .map(|b| match b {
             b'-' | b'.' | b'_' | b'~' => char::from(b).to_string(),
@@ -240,7 +249,7 @@ fn escaped(text: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_row_comes_back_as_it_went_in() {
+async fn a_row_is_read_as_written() {
     let table = Table::of(azurite().port, &fresh_table());
     assert_eq!(table.rows().await, [] as [Value; 0]);
     table.create().await;
@@ -258,7 +267,7 @@ async fn a_row_comes_back_as_it_went_in() {
         assert_eq!(&stored[name], value, "{stored}");
     }
 
-    // What was read can be changed and put back, with all that the service added to it.
+    // A row that was read can be changed and written back, with the members that the service added.
     stored["Count"] = json!("7");
     table.put(&stored).await;
     let rows = table.rows().await;
@@ -271,7 +280,7 @@ async fn a_row_comes_back_as_it_went_in() {
 }
 
 #[tokio::test]
-async fn rows_beyond_the_first_page_are_read_too() {
+async fn rows_beyond_the_first_page_are_read() {
     let table = Table::of(azurite().port, &fresh_table());
     table.create().await;
     let keys: Vec<String> = (0..1001).map(|n| format!("{n:04}")).collect();
@@ -289,7 +298,7 @@ async fn rows_beyond_the_first_page_are_read_too() {
 }
 
 #[tokio::test]
-async fn one_more_azurite_has_tables_of_its_own_and_ends_when_it_is_dropped() {
+async fn another_azurite_has_separate_tables_and_ends_when_dropped() {
     let name = fresh_table();
     Table::of(azurite().port, &name).create().await;
     let other = Azurite::start(&["--port", "0"]);

@@ -1,5 +1,4 @@
-//! `human-oversight backup` and `restore`, as an operator runs them: the real program, between two gates
-//! that have the same keys and nothing else in common.
+//! `human-oversight backup` and `restore` as processes, between two gates that share only their keys.
 
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
@@ -13,8 +12,8 @@ use crate::backing_store;
 use crate::harness::{ALICE, TestGate};
 use crate::process::run;
 
-/// The same but for the gate's own address.
-fn told(approval: Approval) -> Approval {
+/// The approval without its status URL, which contains the gate's address.
+fn without_status_url(approval: Approval) -> Approval {
     Approval {
         status_url: String::new(),
         ..approval
@@ -22,7 +21,7 @@ fn told(approval: Approval) -> Approval {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_was_lost_is_put_back_and_goes_on() {
+async fn lost_rows_are_restored_and_continue() {
     let (link_key, receipt_key) = (
         keyring::generate_link_key(),
         keyring::generate_receipt_key(),
@@ -53,17 +52,17 @@ async fn what_was_lost_is_put_back_and_goes_on() {
         "{said}"
     );
 
-    // Another place, with nothing in it; and a line that somebody improved.
+    // An empty store; and a copy with a forged line.
     let other = TestGate::with(&keys).await;
     let settings = of(&other);
     let settings = [&backing_store::borrowed(&settings)[..], &keys].concat();
     let lines = std::fs::read_to_string(&file).unwrap();
-    let improved = lines
+    let forged = lines
         .lines()
         .find(|line| line.contains("\"Rejected\""))
         .unwrap();
-    let improved = improved.replace("\"Rejected\"", "\"Approved\"");
-    std::fs::write(&file, format!("{improved}\n{lines}")).unwrap();
+    let forged = forged.replace("\"Rejected\"", "\"Approved\"");
+    std::fs::write(&file, format!("{forged}\n{lines}")).unwrap();
     let (said, code) = run(&settings, &["restore", copy]).await;
     assert_eq!(code, 1, "{said}");
     assert!(said.contains("line 1: the row is damaged"), "{said}");
@@ -72,9 +71,12 @@ async fn what_was_lost_is_put_back_and_goes_on() {
         "{said}"
     );
     for id in ids {
-        assert_eq!(told(other.status(id).await), told(gate.status(id).await));
+        assert_eq!(
+            without_status_url(other.status(id).await),
+            without_status_url(gate.status(id).await)
+        );
     }
-    // It goes on: by the mail that the lost gate sent, and by the sweep of the new one.
+    // The restored request continues: with the email of the lost gate, and with the sweep of the new one.
     let question = gate.question(&pending, ALICE);
     let page = other
         .get(&question.link.replace(&gate.url, &other.url))
@@ -91,14 +93,14 @@ async fn what_was_lost_is_put_back_and_goes_on() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn rows_of_the_predecessor_are_copied_too() {
+async fn rows_of_the_legacy_logic_app_are_copied() {
     let settings = backing_store::tables(azurite().port);
     let settings = backing_store::borrowed(&settings);
     let gate = TestGate::with(&settings).await;
     gate.ask().await;
     let table = Table::of(azurite().port, settings[2].1);
-    let theirs = backing_store::legacy_row();
-    table.put(&theirs).await;
+    let legacy = backing_store::legacy_row();
+    table.put(&legacy).await;
     let file = gate.dir.path().join("copy.jsonl");
     let copy = file.to_str().unwrap();
     run(&settings, &["backup", copy]).await;
@@ -115,7 +117,7 @@ async fn rows_of_the_predecessor_are_copied_too() {
         .iter()
         .find(|row| row["RowKey"] == "their request's")
         .unwrap();
-    for (column, value) in theirs.as_object().unwrap() {
+    for (column, value) in legacy.as_object().unwrap() {
         assert_eq!(&row[column], value, "{column}");
     }
     assert_eq!(row.get("RequestTimestamp@odata.type"), None, "still text");

@@ -19,7 +19,7 @@ use crate::deadline::{DEADLINE, TestDeadline, eventually, within};
 use crate::harness::{ALICE, TestGate, http, object, request};
 use crate::sign_in;
 
-/// A window of a browser of its own.
+/// A window of a separate browser process.
 pub(crate) struct Browser {
     pub(crate) window: Client,
     url: String,
@@ -29,7 +29,7 @@ pub(crate) struct Browser {
 }
 
 impl Browser {
-    /// Nothing where there is no browser to be had.
+    /// `None` if chromedriver is not installed.
     pub(crate) async fn open(width: u32, dark: bool) -> Option<Self> {
         let driver = Command::new("chromedriver")
             .arg("--port=0")
@@ -80,7 +80,7 @@ impl Browser {
         let url = format!("http://127.0.0.1:{port}");
         let mut window = ClientBuilder::new(HttpConnector::new());
         window.capabilities(capabilities);
-        // The driver gives up a browser that has not started within a minute.
+        // The driver fails a browser that has not started within a minute.
         let window = eventually(async || match window.connect(&url).await {
             Err(NewSessionError::SessionNotCreated(_)) => None,
             connected => Some(connected),
@@ -128,7 +128,7 @@ impl Browser {
             .unwrap();
     }
 
-    /// Keeps a picture of the whole page for whoever wants to look.
+    /// Saves a screenshot of the whole page, for review by a person.
     async fn picture(&self, name: &str) {
         let session = self.window.session_id().await.unwrap().unwrap();
         let command = json!({
@@ -150,14 +150,14 @@ impl Browser {
         std::fs::write(format!("{folder}/{name}.png"), png).unwrap();
     }
 
-    /// What every page of ours keeps to on a phone.
+    /// Checks the rules for every page on a phone.
     async fn fits_a_phone(&self) {
         let wide = self
             .js("return document.documentElement.scrollWidth - window.innerWidth")
             .await;
         assert!(
             wide.as_i64().unwrap() <= 0,
-            "it must not scroll sideways: {wide}"
+            "the page must not scroll sideways: {wide}"
         );
         let small = self
             .js("return [...document.querySelectorAll('button, input:not([type=hidden]), textarea')]
@@ -174,7 +174,7 @@ impl Browser {
     }
 }
 
-/// The lowest contrast (WCAG 2) between a text and what is behind it, and where it is.
+/// The lowest contrast (WCAG 2) between a text and its background, and the element.
 const CONTRAST: &str = r#"
     const rgb = c => c.match(/[\d.]+/g).map(Number);
     const light = ([r, g, b]) => [r, g, b].map(v => (v /= 255) <= .04045 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4)
@@ -191,7 +191,7 @@ const CONTRAST: &str = r#"
 "#;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_person_reads_the_mail_follows_the_link_and_approves() {
+async fn an_approver_follows_the_link_in_the_email_and_approves() {
     let Some(browser) = Browser::open(375, false).await else {
         return;
     };
@@ -227,10 +227,10 @@ async fn a_person_reads_the_mail_follows_the_link_and_approves() {
         .unwrap();
     assert!(
         browser.text().await.contains(&code),
-        "the code is in the mail"
+        "the code is in the email"
     );
     browser.click("a[href*='/api/decision/']").await;
-    // The link opens outside of the mail.
+    // The link opens outside the email's frame.
     let windows = eventually(async || {
         let windows = browser.window.windows().await.unwrap();
         (windows.len() == 2).then_some(windows)
@@ -285,14 +285,14 @@ async fn a_person_reads_the_mail_follows_the_link_and_approves() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_robot_that_opens_and_presses_everything_in_a_mail_approves_nothing() {
+async fn a_program_that_presses_every_button_approves_nothing() {
     let Some(browser) = Browser::open(720, false).await else {
         return;
     };
     let gate = TestGate::start().await;
     let approval = gate.ask().await;
     let link = gate.question(&approval, ALICE).link;
-    // It loads the page, runs what there is to run, and waits.
+    // A scanner loads the page, runs its scripts, and waits.
     browser.window.goto(&link).await.unwrap();
     tokio::time::sleep(Duration::from_secs(2)).await;
     assert_eq!(gate.status(&approval.id).await.status, Status::Pending);
@@ -302,7 +302,7 @@ async fn a_robot_that_opens_and_presses_everything_in_a_mail_approves_nothing() 
         Status::Pending,
         "the browser asks for the code"
     );
-    // It gets around what the browser asks for.
+    // The scanner bypasses the browser's validation.
     browser
         .js("document.querySelector('#code').removeAttribute('required')")
         .await;
@@ -310,7 +310,7 @@ async fn a_robot_that_opens_and_presses_everything_in_a_mail_approves_nothing() 
     browser.has("[role=alert]").await;
     assert!(browser.text().await.contains("type the code from the mail"));
     assert_eq!(gate.status(&approval.id).await.status, Status::Pending);
-    // The worst it can do is to say no.
+    // The worst that a scanner can do is to reject.
     browser.click("button[value=reject]").await;
     browser.has("[role=status]").await;
     assert_eq!(gate.status(&approval.id).await.status, Status::Rejected);
@@ -318,7 +318,7 @@ async fn a_robot_that_opens_and_presses_everything_in_a_mail_approves_nothing() 
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_person_signs_in_and_approves_without_a_code() {
+async fn an_approver_signs_in_and_approves_without_a_code() {
     let Some(browser) = Browser::open(375, true).await else {
         return;
     };
@@ -333,7 +333,7 @@ async fn a_person_signs_in_and_approves_without_a_code() {
     tokio::time::sleep(Duration::from_secs(2)).await;
     assert!(
         browser.text().await.contains("Please sign in"),
-        "nobody is sent there unasked"
+        "the page does not redirect to the sign-in by itself"
     );
     browser.fits_a_phone().await;
     browser.picture("sign-in-phone").await;
@@ -369,7 +369,7 @@ async fn a_person_signs_in_and_approves_without_a_code() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn everything_can_be_read_in_the_dark_and_in_the_light() {
+async fn pages_and_emails_are_readable_in_light_and_dark_mode() {
     for (dark, name) in [(false, "light"), (true, "dark")] {
         let Some(browser) = Browser::open(375, dark).await else {
             return;

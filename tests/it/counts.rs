@@ -1,6 +1,6 @@
-//! What one approval takes, counted exactly: executions, writes that the disk was told to keep, bytes,
-//! instructions. (tests/it/tables.rs counts the operations on tables.) None of it depends on the
-//! machine's mood; docs/performance.md says what each is for.
+//! Exact counts for one approval: executions, writes synced to the disk, bytes, instructions.
+//! (tests/it/tables.rs counts the operations on tables.) None of them depends on the load of the
+//! machine; docs/performance.md explains each.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -16,13 +16,13 @@ use crate::outcome::report;
 use crate::process::{Process, decide};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_approval_takes_six_executions_and_one_for_each_time_that_the_agent_asks() {
+async fn an_approval_takes_six_executions_and_one_per_poll() {
     let dir = tempfile::tempdir().unwrap();
     let host = end_to_end::host(dir.path(), None, &[]).await;
     let gate = end_to_end::gate(&host);
     for approvals in [1, 2] {
         let asked = end_to_end::run_approval(&gate, &host, dir.path()).await;
-        // A browser follows.
+        // A browser follows the redirect after the decision.
         http()
             .build()
             .unwrap()
@@ -33,7 +33,7 @@ async fn an_approval_takes_six_executions_and_one_for_each_time_that_the_agent_a
         let expected = [
             ("claim", approvals),
             ("decision", 3 * approvals),
-            // The agent asks for them once.
+            // The agent fetches them once.
             ("keys", 1),
             ("outcome", approvals),
             ("status", approvals),
@@ -47,21 +47,21 @@ async fn an_approval_takes_six_executions_and_one_for_each_time_that_the_agent_a
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_page_comes_in_one_flight_and_an_answer_in_one_packet() {
+async fn the_page_fits_in_one_flight_and_a_response_in_one_packet() {
     let gate = TestGate::start().await;
     let approval = gate.ask().await;
     let page = gate.get(&gate.question(&approval, ALICE).link).await;
-    // Ten packets, as TCP begins (RFC 6928), for a phone far away.
+    // TCP's initial window is ten packets (RFC 6928), so the page takes one round trip.
     assert!(page.body.len() < 14_000, "{}", page.body.len());
     let status = serde_json::to_vec(&gate.status(&approval.id).await).unwrap();
     assert!(status.len() < 1_400, "{}", status.len());
 }
 
-/// Lives so often, one after the other, under a tool; what the tool wrote by the end.
-async fn under(tool: &[&str], binary: &str, lives: usize) -> String {
+/// Runs this number of lifecycles, one after another, in a gate under a tool. Returns the tool's output.
+async fn run_under(tool: &[&str], binary: &str, lifecycles: usize) -> String {
     let dir = tempfile::tempdir().unwrap();
-    // The sweep at the start and the first request open a new file in either order, which is not
-    // the same to the disk: here it is there already.
+    // The sweep at the start and the first request open a new file in either order, with different
+    // numbers of writes, so the file is created before the count.
     let first = Process::start(dir.path(), &[]).await;
     first.client().submit(&for_alice()).await.unwrap();
     first.terminate().await;
@@ -77,16 +77,16 @@ async fn under(tool: &[&str], binary: &str, lives: usize) -> String {
         .env("PATH", std::env::var_os("PATH").unwrap_or_default())
         .stdin(Stdio::null())
         .kill_on_drop(true);
-    // No sweep falls into it.
+    // No sweep runs during the count.
     let gate = Process::spawn(command, dir.path(), &[("HO_SWEEP_SECONDS", "86400")]).await;
-    for _ in 0..lives {
-        live(dir.path(), &gate).await;
+    for _ in 0..lifecycles {
+        run_lifecycle(dir.path(), &gate).await;
     }
     gate.terminate().await;
     std::fs::read_to_string(written).unwrap()
 }
 
-async fn live(dir: &Path, gate: &Process) {
+async fn run_lifecycle(dir: &Path, gate: &Process) {
     let client = gate.client();
     let id = client.submit(&for_alice()).await.unwrap().id;
     client.status(&id, Duration::ZERO).await.unwrap();
@@ -98,8 +98,8 @@ async fn live(dir: &Path, gate: &Process) {
     client.outcome(&id, &report(None)).await.unwrap();
 }
 
-/// Whether a tool is here; where it is not, that is said so that nobody overlooks it.
-fn has(tool: &str) -> bool {
+/// Whether a tool is installed. A missing tool is reported, and is an error in CI.
+fn is_installed(tool: &str) -> bool {
     let mut version = std::process::Command::new(tool);
     version.arg("--version");
     let is_here = blocking_within(move || version.output()).is_ok();
@@ -114,42 +114,42 @@ fn has(tool: &str) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn each_change_is_kept_once() {
-    if !has("strace") {
+async fn each_change_is_synced_once() {
+    if !is_installed("strace") {
         return;
     }
     let mut counted = Vec::new();
-    for lives in [5, 15] {
+    for lifecycles in [5, 15] {
         let tool = ["strace", "-f", "-e", "trace=fsync,fdatasync", "-o", "FILE"];
-        let text = under(&tool, env!("CARGO_BIN_EXE_human-oversight"), lives).await;
+        let text = run_under(&tool, env!("CARGO_BIN_EXE_human-oversight"), lifecycles).await;
         let begun = text
             .lines()
             .filter(|line| line.contains("sync(") && !line.contains("resumed"));
         counted.push(begun.count());
     }
-    // The request, that its mail was sent, the decision, the claim, the outcome.
+    // The request, the result of its delivery, the decision, the claim, the outcome.
     assert_eq!(counted[1] - counted[0], 10 * 5);
 }
 
-/// For one life, in the release build; valgrind has no processor with instructions for SHA-256.
+/// For one lifecycle, in the release build; valgrind emulates no SHA-256 instructions.
 const INSTRUCTIONS: f64 = 4_988_000.0;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "scripts/package --check runs it, on what it has packed"]
-async fn an_approval_takes_so_many_instructions() {
-    if !has("valgrind") {
+#[ignore = "scripts/package --check runs this test on the package"]
+async fn an_approval_takes_the_recorded_instructions() {
+    if !is_installed("valgrind") {
         return;
     }
     let package = std::env::var("HO_TEST_PACKAGE").unwrap();
     let mut counted = Vec::new();
-    for lives in [10, 50] {
+    for lifecycles in [10, 50] {
         let tool = [
             "valgrind",
             "--tool=callgrind",
             "--callgrind-out-file=/dev/null",
             "--log-file=FILE",
         ];
-        let text = under(&tool, &format!("{package}/human-oversight"), lives).await;
+        let text = run_under(&tool, &format!("{package}/human-oversight"), lifecycles).await;
         let line = text
             .lines()
             .find(|line| line.contains("Collected"))
@@ -164,6 +164,6 @@ async fn an_approval_takes_so_many_instructions() {
     );
     assert!(
         change.abs() < 0.03,
-        "{each:.0} instructions: put that into tests/it/counts.rs if it is meant"
+        "{each:.0} instructions: if the change is intended, update INSTRUCTIONS in tests/it/counts.rs"
     );
 }

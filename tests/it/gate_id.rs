@@ -1,4 +1,4 @@
-//! `HO_GATE_ID` and `HO_ROWS`, as an operator sets them: the real program on tables.
+//! `HO_GATE_ID` and `HO_ROWS`: the real program on tables.
 
 use std::time::Duration;
 
@@ -10,8 +10,8 @@ use crate::backing_store;
 use crate::harness::{ALICE, TestGate, request};
 use crate::process::{Process, binary, run};
 
-/// Starts it with this setting too; its errors, when it has ended by itself.
-async fn refused(settings: &[(&str, &str)], id: &str) -> String {
+/// Starts a gate with this id, which must end by itself. Returns its error output.
+async fn start_refused(settings: &[(&str, &str)], id: &str) -> String {
     let mut command = binary();
     let dir = tempfile::tempdir().unwrap();
     let mail = format!("file:{}", dir.path().display());
@@ -21,13 +21,13 @@ async fn refused(settings: &[(&str, &str)], id: &str) -> String {
         .env("HO_MAIL", mail)
         .env("HO_GATE_ID", id);
     let output = timeout(Duration::from_secs(30), command.output()).await;
-    let output = output.expect("it ends by itself").unwrap();
+    let output = output.expect("the process ends by itself").unwrap();
     assert_eq!(output.status.code(), Some(1));
     String::from_utf8(output.stderr).unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_gate_that_finds_the_rows_of_another_id_ends_with_one_line_that_names_both() {
+async fn rows_of_another_gate_id_end_the_start_with_one_line_that_names_both() {
     let dir = tempfile::tempdir().unwrap();
     let file = format!("embedded:{}", dir.path().display());
     let file = [("HO_STORE", file.as_str())];
@@ -36,7 +36,7 @@ async fn a_gate_that_finds_the_rows_of_another_id_ends_with_one_line_that_names_
         let gate = Process::start(dir.path(), settings).await;
         gate.client().submit(&request()).await.unwrap();
         gate.kill().await;
-        let error = refused(settings, "other").await;
+        let error = start_refused(settings, "other").await;
         assert_eq!(error.lines().count(), 1, "{error}");
         for words in [
             "does not start",
@@ -46,12 +46,12 @@ async fn a_gate_that_finds_the_rows_of_another_id_ends_with_one_line_that_names_
         ] {
             assert!(error.contains(words), "{error}");
         }
-        // With the replaced id in the setting it starts; then the old id is the wrong one.
+        // With the replaced id in the setting, the gate starts; afterwards the old id is refused.
         let changed = [settings, &[("HO_GATE_ID", "other,local")]].concat();
         let gate = Process::start(dir.path(), &changed).await;
         gate.client().submit(&request()).await.unwrap();
         gate.kill().await;
-        let error = refused(settings, "local").await;
+        let error = start_refused(settings, "local").await;
         assert!(error.contains("the gate other"), "{error}");
         let (said, code) = run(settings, &["verify"]).await;
         assert!(
@@ -62,7 +62,7 @@ async fn a_gate_that_finds_the_rows_of_another_id_ends_with_one_line_that_names_
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn rows_of_another_gate_are_put_back_when_that_is_named() {
+async fn rows_of_another_gate_are_restored_only_when_that_gate_is_named() {
     let (link_key, receipt_key) = (
         keyring::generate_link_key(),
         keyring::generate_receipt_key(),
@@ -113,7 +113,7 @@ async fn rows_of_another_gate_are_put_back_when_that_is_named() {
         }
     });
 
-    // A line that claims another origin than the row was sealed for is damaged.
+    // A line that names another gate than the row MAC covers is damaged.
     let line = std::fs::read_to_string(copy).unwrap();
     for (genuine, forged) in [
         (
@@ -128,7 +128,7 @@ async fn rows_of_another_gate_are_put_back_when_that_is_named() {
         assert!(code == 1 && said.contains("the row is damaged"), "{said}");
     }
 
-    // Where no gate has run, the copy's id is kept.
+    // On a store without an id, restore stores the id of the copy.
     std::fs::write(copy, &line).unwrap();
     let fresh = fresh_table();
     let mut unset = settings(&fresh, "").to_vec();
@@ -140,12 +140,12 @@ async fn rows_of_another_gate_are_put_back_when_that_is_named() {
     let again = TestGate::with(&unset).await;
     again.status(&approval.id).await;
     unset.pop();
-    let error = refused(&unset, "here").await;
+    let error = start_refused(&unset, "here").await;
     assert!(error.contains("the gate there"), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn version_1_keeps_no_id() {
+async fn version_1_stores_no_gate_id() {
     let settings = backing_store::tables(azurite().port);
     let settings = [&backing_store::borrowed(&settings)[..], &[("HO_ROWS", "1")]].concat();
     let gate = TestGate::with(&settings).await;

@@ -1,5 +1,5 @@
-//! Rows and receipts that earlier versions wrote, as files under `tests/golden`: this version reads
-//! them, and their requests go on from there. `tests/golden/README.md` says how they were made.
+//! Rows and receipts of earlier versions, as files under `tests/golden`: this version reads them, and
+//! their requests continue. `tests/golden/README.md` describes how they were made.
 
 mod cases;
 mod write;
@@ -23,10 +23,10 @@ use crate::process::run;
 
 use cases::{Case, Step, cases, escaped_id};
 
-/// What the links and receipts in the files begin with.
+/// The base URL in the links and receipts of the files.
 const BASE_URL: &str = "https://gate.example.com";
 
-/// The versions whose files are there.
+/// The versions that have golden files.
 const VERSIONS: [&str; 1] = ["v1"];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,16 +67,16 @@ fn keys(version: &str) -> Vec<(&'static str, String)> {
         .into()
 }
 
-/// A gate of one case, and a way to it that leaves the host out.
+/// A gate that plays the steps of one case, called without the host.
 struct Player {
     gate: TestGate,
     id: String,
-    /// Of each person, where the case has them.
+    /// The secrets of each approver, if the case has them.
     secrets: BTreeMap<String, Secrets>,
 }
 
 impl Player {
-    /// A gate with the keys of a version, on a store of its own.
+    /// Starts a gate with the keys of a version, on a separate store.
     async fn start(
         dir: TempDir,
         store: &[(&'static str, String)],
@@ -159,8 +159,8 @@ impl Player {
         }
     }
 
-    /// Sends the form of the page that the person's link opens, or opened before the deadline. `CODE`
-    /// stands for the right code, `WRONG` for a wrong one.
+    /// Sends the form of the page behind the approver's link. After the deadline, the stored CSRF token
+    /// stands in for the page. `CODE` means the right code, `WRONG` a wrong one.
     async fn decide_by_link(&self, who: &str, form: &str) -> Page {
         let Secrets { k, code, token } = match self.secrets.get(who) {
             Some(secrets) => secrets.clone(),
@@ -210,7 +210,7 @@ impl Player {
         Page::of(call.send().await.unwrap()).await
     }
 
-    /// Of the mail that this gate has sent, and the page behind it.
+    /// The secrets in the email that this gate has sent, and in the page behind its link.
     async fn mailed_secrets(&self, who: &str) -> Secrets {
         let question = question(&self.gate.mails(), &self.id, who);
         let (_, k) = question.link.split_once("?k=").unwrap();
@@ -225,7 +225,7 @@ impl Player {
     }
 }
 
-/// What a person has who was mailed: the link token, the code, and the token of the page's form.
+/// The secrets of an approver: the link token, the one-time code, and the page's CSRF token.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Secrets {
     k: String,
@@ -234,14 +234,14 @@ struct Secrets {
     token: String,
 }
 
-/// The header in which the platform names who has signed in.
+/// The value of the header with the signed-in principal.
 fn principal(member: &Value) -> String {
     use base64::Engine;
     base64::engine::general_purpose::STANDARD.encode(member.to_string())
 }
 
-/// A store that holds one golden row, and the gate's settings for it.
-async fn put_back(
+/// Creates a store with one golden row. Returns the gate's settings for it.
+async fn restore_row(
     version: &str,
     backend: Backend,
     golden: &Value,
@@ -296,24 +296,24 @@ async fn put_into_tables(golden: &Value, table: &str) {
     }
 }
 
-/// With which `HO_ROWS` the gate goes on.
-async fn read_and_go_on(backend: Backend, rows: &'static str) {
+/// Replays every case on a gate with this `HO_ROWS`.
+async fn replay_cases(backend: Backend, rows: &'static str) {
     for version in VERSIONS {
         let folder = folder(version).join("rows");
         let mut files = std::fs::read_dir(&folder).unwrap().count();
         for case in cases() {
             let file = read(&folder.join(format!("{}.json", case.name)));
             files -= 1;
-            let (place, end) = read_and_go_on_with(version, backend, rows, &case, &file).await;
+            let (place, end) = replay_case(version, backend, rows, &case, &file).await;
             let columns = stored(backend, &place).await;
-            is_written_as(rows, &columns, &file[backend.name()]);
+            assert_row_version(rows, &columns, &file[backend.name()]);
             assert_eq!(end, case.end, "{}", case.name);
         }
         assert_eq!(files, 0, "each file belongs to a case");
     }
 }
 
-/// What a test needs to find the row again, and how its request ended.
+/// The place of the row, and the final status and execution of its request.
 type Ended = (Place, (Option<&'static str>, Option<&'static str>));
 
 /// The folder of a file, or the name of a table.
@@ -322,7 +322,7 @@ enum Place {
     Table(String),
 }
 
-async fn read_and_go_on_with(
+async fn replay_case(
     version: &str,
     backend: Backend,
     rows: &'static str,
@@ -331,7 +331,7 @@ async fn read_and_go_on_with(
 ) -> Ended {
     let golden = &file[backend.name()];
     let dir = tempfile::tempdir().unwrap();
-    let store = put_back(version, backend, golden, &dir).await;
+    let store = restore_row(version, backend, golden, &dir).await;
     let id = golden["answer"]["id"].as_str().unwrap();
     let settings = [&[("HO_ROWS", rows)], &case.settings[..]].concat();
     let mut player = Player::start(dir, &store, &settings, id).await;
@@ -348,7 +348,7 @@ async fn read_and_go_on_with(
         answer.body
     );
     assert_eq!(answer.json(), golden["answer"], "{}", case.name);
-    // The same request again is known as the same.
+    // A repeated request is recognized.
     let again = player.post("/api/submit", &file["request"]).await;
     assert!(again.status.is_success(), "{}: {}", case.name, again.body);
     assert_eq!(again.json(), golden["answer"], "{}", case.name);
@@ -388,8 +388,8 @@ async fn stored(backend: Backend, place: &Place) -> Map<String, Value> {
     columns.as_object().unwrap().clone()
 }
 
-/// A row that was not written since is as it was; else it is of the version that the gate writes.
-fn is_written_as(rows: &str, columns: &Map<String, Value>, golden: &Value) {
+/// A row that was not written again is unchanged; otherwise it has the version that the gate writes.
+fn assert_row_version(rows: &str, columns: &Map<String, Value>, golden: &Value) {
     let seal = columns["RowSeal"].as_str().unwrap();
     let before = golden["row"].to_string();
     let names: Vec<&String> = columns.keys().filter(|name| is_stored(name)).collect();
@@ -455,23 +455,23 @@ const V1_COLUMNS: [&str; 37] = [
 ];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn golden_rows_are_read_from_a_file_and_go_on_as_version_2() {
-    read_and_go_on(Backend::Embedded, "2").await;
+async fn golden_rows_are_read_from_a_file_and_continue_as_version_2() {
+    replay_cases(Backend::Embedded, "2").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn golden_rows_are_read_from_a_file_and_go_on_as_version_1() {
-    read_and_go_on(Backend::Embedded, "1").await;
+async fn golden_rows_are_read_from_a_file_and_continue_as_version_1() {
+    replay_cases(Backend::Embedded, "1").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn golden_rows_are_read_from_tables_and_go_on_as_version_2() {
-    read_and_go_on(Backend::Tables, "2").await;
+async fn golden_rows_are_read_from_tables_and_continue_as_version_2() {
+    replay_cases(Backend::Tables, "2").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn golden_rows_are_read_from_tables_and_go_on_as_version_1() {
-    read_and_go_on(Backend::Tables, "1").await;
+async fn golden_rows_are_read_from_tables_and_continue_as_version_1() {
+    replay_cases(Backend::Tables, "1").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -492,12 +492,12 @@ async fn a_row_of_version_1_with_another_column_is_damaged() {
                     entity[column] = value.clone();
                     golden["row"]["Entity"] = json!(entity.to_string());
                 }
-                // The service takes no null.
+                // The service accepts no null.
                 Backend::Tables if value.is_null() => continue,
                 Backend::Tables => golden["row"][column] = value.clone(),
             }
             let dir = tempfile::tempdir().unwrap();
-            let store = put_back("v1", backend, &golden, &dir).await;
+            let store = restore_row("v1", backend, &golden, &dir).await;
             let id = golden["answer"]["id"].as_str().unwrap();
             let player = Player::start(dir, &store, &[], id).await;
             let answer = player.status().await;
@@ -510,7 +510,7 @@ async fn a_row_of_version_1_with_another_column_is_damaged() {
 }
 
 #[test]
-fn golden_receipts_are_verified_and_say_what_they_said() {
+fn golden_receipts_verify_with_the_same_claims() {
     for version in VERSIONS {
         let file = read(&folder(version).join("receipts.json"));
         let keys: KeySet = serde_json::from_value(file["keys"].clone()).unwrap();
@@ -526,8 +526,8 @@ fn golden_receipts_are_verified_and_say_what_they_said() {
     }
 }
 
-/// All rows of a version in one table, those of the legacy Logic App among them.
-async fn one_table_of_all(version: &str) -> (Vec<(&'static str, String)>, usize, usize) {
+/// Fills a table with all rows of a version, including those of the legacy Logic App.
+async fn fill_table(version: &str) -> (Vec<(&'static str, String)>, usize, usize) {
     let mut settings = backing_store::tables(azurite().port).to_vec();
     settings.retain(|(name, _)| !name.ends_with("_KEYS"));
     settings.extend(keys(version));
@@ -547,11 +547,11 @@ async fn one_table_of_all(version: &str) -> (Vec<(&'static str, String)>, usize,
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn golden_rows_are_verified_copied_put_back_and_purged() {
+async fn golden_rows_are_verified_copied_restored_and_purged() {
     for version in VERSIONS {
-        let (settings, rows, legacy) = one_table_of_all(version).await;
+        let (settings, rows, legacy) = fill_table(version).await;
         let settings = backing_store::borrowed(&settings);
-        let sound = async |settings: &[(&str, &str)]| {
+        let verify_all = async |settings: &[(&str, &str)]| {
             let (said, code) = run(settings, &["verify"]).await;
             assert_eq!(code, 0, "{said}");
             let all = rows + legacy;
@@ -559,7 +559,7 @@ async fn golden_rows_are_verified_copied_put_back_and_purged() {
             assert!(said.contains(&format!(", {legacy} rows of the ")), "{said}");
             assert!(said.contains("All seals were checked."), "{said}");
         };
-        sound(&settings).await;
+        verify_all(&settings).await;
         let dir = tempfile::tempdir().unwrap();
         let copy = dir.path().join("copy.ndjson");
         let copy = copy.to_str().unwrap();
@@ -571,7 +571,7 @@ async fn golden_rows_are_verified_copied_put_back_and_purged() {
         elsewhere.push(("HO_TABLE", &other));
         let (said, code) = run(&elsewhere, &["restore", copy]).await;
         assert_eq!(code, 0, "{said}");
-        sound(&elsewhere).await;
+        verify_all(&elsewhere).await;
         let old = ["purge", "--older-than", "0", "--delete"];
         let (said, code) = run(&elsewhere, &old).await;
         assert!(code == 0 && said.contains(" 0 that cannot"), "{said}");
@@ -580,9 +580,9 @@ async fn golden_rows_are_verified_copied_put_back_and_purged() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn golden_rows_of_the_legacy_logic_app_are_left_alone() {
+async fn golden_rows_of_the_legacy_logic_app_are_left_unchanged() {
     for version in VERSIONS {
-        let (settings, ..) = one_table_of_all(version).await;
+        let (settings, ..) = fill_table(version).await;
         let table = Table::of(azurite().port, &settings[2].1);
         let before = table.rows().await;
         let dir = tempfile::tempdir().unwrap();
@@ -590,7 +590,7 @@ async fn golden_rows_of_the_legacy_logic_app_are_left_alone() {
         let legacy = read(&folder(version).join("legacy.json"));
         for row in legacy.as_array().unwrap() {
             let [partition, key] = ["PartitionKey", "RowKey"].map(|key| row[key].as_str().unwrap());
-            // The gate spells keys in its own way: only those that need no escaping are found.
+            // The gate escapes keys differently: only keys that need no escaping are found.
             if partition.contains(' ') || key.contains('\'') {
                 continue;
             }
@@ -605,7 +605,7 @@ async fn golden_rows_of_the_legacy_logic_app_are_left_alone() {
     }
 }
 
-/// The columns of a row as the service gives it, without what the service adds on its own.
+/// The columns of a row, without the members that the service adds, except its ETag.
 fn columns(row: &Value) -> Map<String, Value> {
     let mut columns = row.as_object().unwrap().clone();
     columns.retain(|name, _| !name.starts_with("odata.") || name == "odata.etag");

@@ -1,5 +1,5 @@
-//! What the tests share: a gate whose clock can be moved, behind the stand-in host, and a person with
-//! a mailbox.
+//! Shared by the tests: a gate with an adjustable clock behind the stand-in host, and the mailboxes of
+//! its approvers.
 
 mod mailbox;
 mod page;
@@ -35,20 +35,20 @@ pub(crate) const AGENT: &str = "UserManagerAgent";
 pub(crate) const ALICE: &str = "alice@example.com";
 pub(crate) const BOB: &str = "bob@example.com";
 
-/// A gate of its own for one test: the real router as the host's handler, in this process, so that
-/// its clock can be moved. `HO_TEST_HOST=forwarding` has the host forward instead of proxying.
+/// A separate gate for one test: the real router as the host's handler, in this process, so that its
+/// clock can be adjusted. `HO_TEST_HOST=forwarding` makes the host forward instead of proxying.
 pub(crate) struct TestGate {
-    /// Where agents and approvers reach it: the host's front.
+    /// The public address, for agents and approvers: the host's front.
     pub(crate) url: String,
-    /// Where only the host reaches it.
+    /// The handler's address, which only the host uses.
     pub(crate) handler: SocketAddr,
     pub(crate) client: Client,
     pub(crate) http: reqwest::Client,
     ahead: Arc<AtomicI64>,
     pub(crate) dir: TempDir,
-    /// The gate's store, as another process of the same gate has it.
+    /// The gate's store.
     pub(crate) store: Store,
-    /// The platform's sign-in, where `WEBSITE_AUTH_ENABLED` says that it is on.
+    /// The platform's sign-in, if `WEBSITE_AUTH_ENABLED` enables it.
     pub(crate) sign_in: SignIn,
     kept: BackingStore,
     _deadline: TestDeadline,
@@ -59,19 +59,19 @@ impl TestGate {
         Self::with(&[]).await
     }
 
-    /// A gate with settings of its own.
+    /// Starts a gate with these settings.
     pub(crate) async fn with(settings: &[(&str, &str)]) -> Self {
         Self::at(tempfile::tempdir().unwrap(), settings).await
     }
 
-    /// A gate whose store is a file, whichever the others have.
+    /// Starts a gate on the embedded store, even if `HO_TEST_STORE` selects another.
     pub(crate) async fn embedded() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let store = format!("embedded:{}", dir.path().display());
         Self::at(dir, &[("HO_STORE", &store)]).await
     }
 
-    /// A gate over a folder that is there already.
+    /// Starts a gate on an existing folder.
     pub(crate) async fn at(dir: TempDir, settings: &[(&str, &str)]) -> Self {
         let mode = match std::env::var("HO_TEST_HOST").as_deref() {
             Err(_) | Ok("proxying") => Mode::Proxying,
@@ -93,7 +93,7 @@ impl TestGate {
         gate
     }
 
-    /// A gate by itself, as a developer runs it, without a host before it.
+    /// Starts a gate without a host, as in local development.
     pub(crate) async fn alone() -> Self {
         Self::handler(tempfile::tempdir().unwrap(), &[]).await
     }
@@ -152,36 +152,36 @@ impl TestGate {
         }
     }
 
-    /// An address that only the host reaches.
+    /// The handler's URL of a path, past the host.
     pub(crate) fn direct(&self, path: &str) -> String {
         format!("http://{}{path}", self.handler)
     }
 
-    /// The gate's clock.
+    /// The time of the gate's clock.
     pub(crate) fn now(&self) -> Timestamp {
         machine_time(&self.ahead)
     }
 
-    /// Lets time pass.
+    /// Moves the clock forward.
     pub(crate) fn pass(&self, time: Duration) {
         self.ahead
             .fetch_add(i64::try_from(time.as_millis()).unwrap(), Ordering::SeqCst);
     }
 
-    /// Goes back in time.
+    /// Moves the clock back.
     pub(crate) fn back(&self, time: Duration) {
         self.ahead
             .fetch_sub(i64::try_from(time.as_millis()).unwrap(), Ordering::SeqCst);
     }
 
-    /// The gate as an agent has it.
+    /// The agent's client, with Alice and Bob as approvers.
     pub(crate) fn gate(&self) -> Gate {
         Gate::new(self.client.clone())
             .agent(AGENT)
             .approvers([ALICE, BOB])
     }
 
-    /// Asks for something, with Alice and Bob as approvers.
+    /// Submits a request, with Alice and Bob as approvers.
     pub(crate) async fn ask(&self) -> Approval {
         self.client.submit(&request()).await.unwrap()
     }
@@ -190,7 +190,7 @@ impl TestGate {
         self.client.status(id, Duration::ZERO).await.unwrap().0
     }
 
-    /// The timer; what it logged.
+    /// Triggers the sweep through the host's timer. Returns its log.
     pub(crate) async fn sweep(&self) -> String {
         match host::tick(self.handler, "sweep").await {
             Invocation::Succeeded { logs } => logs.join("\n"),
@@ -202,7 +202,7 @@ impl TestGate {
         mails(&self.dir.path().join("mail"))
     }
 
-    /// The mail that asks `address` about the request.
+    /// Link and code of the request email to `address`.
     pub(crate) fn question(&self, approval: &Approval, address: &str) -> Question {
         question(&self.mails(), &approval.id, address)
     }
@@ -211,7 +211,7 @@ impl TestGate {
         Page::of(self.http.get(url).send().await.unwrap()).await
     }
 
-    /// Opens the link and sends the form, as a person does.
+    /// Opens the link and sends the form.
     pub(crate) async fn decide(&self, question: &Question, form: &[(&str, &str)]) -> Page {
         let page = self.get(&question.link).await;
         assert_eq!(page.status, StatusCode::OK, "{}", page.body);
@@ -265,7 +265,7 @@ impl TestGate {
         assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.body);
     }
 
-    /// Sends a body as it stands.
+    /// Sends a body unchanged.
     pub(crate) async fn post(&self, path: &str, body: impl Into<reqwest::Body>) -> Page {
         let request = self
             .http
@@ -275,13 +275,12 @@ impl TestGate {
         Page::of(request.send().await.unwrap()).await
     }
 
-    /// All that is stored, to see whether something was written: the key of each row, its version and
-    /// its columns.
+    /// Every stored row, to detect writes: its key, its version and its columns.
     pub(crate) async fn stored(&self) -> Vec<(String, String, String)> {
         self.kept.rows().await
     }
 
-    /// Changes a stored row, and when it is due, as somebody with the table's key could.
+    /// Changes a stored row and its due time, as a party with write access to the table can.
     pub(crate) async fn tamper(
         &self,
         id: &str,
@@ -321,7 +320,7 @@ pub(crate) fn for_alice() -> NewApproval {
     }
 }
 
-/// A client of HTTP, for what is neither an agent nor a browser.
+/// A plain HTTP client, for calls that are neither an agent's nor a browser's.
 pub(crate) fn http() -> reqwest::ClientBuilder {
     canary::watch();
     rustls::crypto::ring::default_provider()
@@ -335,7 +334,7 @@ pub(crate) fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// A request as a real agent makes it.
+/// A typical request.
 pub(crate) fn request() -> NewApproval {
     NewApproval {
         agent_name: AGENT.to_owned(),

@@ -1,11 +1,11 @@
 //! A stand-in for the Azure Functions host.
 //!
-//! It is not the host: it was written from what the host's published source does, for tests on a
-//! machine that cannot have the real one. It reads the real `host.json` and `function.json` files,
-//! starts and supervises a handler, matches routes and keys, and forwards requests in the host's two
-//! ways, proxying and forwarding, with their quirks. Where it is told to, it signs people in as App
-//! Service authentication does. What it leaves out: throttling, the 230 s limit of the cloud's front
-//! end, `functionTimeout`, triggers other than HTTP and timer.
+//! It was written from the host's published source, for tests on a machine that cannot run the real
+//! host. It reads the real `host.json` and `function.json` files, starts and supervises a handler,
+//! matches routes and keys, and forwards requests in the host's two modes, proxying and forwarding,
+//! with their quirks. If a test enables sign-in, it signs people in as App Service authentication does.
+//! Not included: throttling, the 230 s limit of the cloud's front end, `functionTimeout`, triggers
+//! other than HTTP and timer.
 
 mod app;
 mod front;
@@ -22,11 +22,11 @@ pub(crate) use timer::{Invocation, tick};
 /// The version that the stand-in reports.
 const VERSION: &str = "4.1037.0.0";
 
-/// The keys that functions of level `function` ask for.
+/// The keys that functions of level `function` require.
 pub(crate) const KEY: &str = "the-agents-function-key";
 pub(crate) const OTHER_KEY: &str = "another-agents-function-key";
 
-/// How the host hands HTTP requests on.
+/// How the host forwards HTTP requests to the handler.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mode {
     /// `enableProxyingHttpRequest`: raw path and query, streamed.

@@ -1,4 +1,4 @@
-//! A row that was changed behind the gate's back is never an approval.
+//! A row that was changed outside the gate is never an approval.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use uuid::Uuid;
 use crate::harness::{ALICE, BOB, TestGate, request};
 
 #[tokio::test]
-async fn every_column_that_a_decision_rests_on_is_guarded() {
+async fn every_column_that_a_decision_depends_on_is_protected() {
     let gate = TestGate::start().await;
     let other = gate.ask().await;
     gate.approve(&other, BOB).await;
@@ -75,7 +75,7 @@ async fn every_column_that_a_decision_rests_on_is_guarded() {
 }
 
 #[tokio::test]
-async fn a_pending_row_turned_approved_is_no_approval() {
+async fn a_row_edited_to_approved_is_no_approval() {
     let gate = TestGate::start().await;
     let rejected = gate.ask().await;
     gate.reject(&rejected, ALICE, "no").await;
@@ -113,15 +113,15 @@ async fn a_pending_row_turned_approved_is_no_approval() {
 }
 
 #[tokio::test]
-async fn an_approval_cannot_be_taken_over_or_used_again_by_editing_its_row() {
+async fn editing_a_row_does_not_transfer_or_reset_a_claim() {
     let gate = TestGate::start().await;
     let claim = json!({"nonce": "0123456789abcdef"}).to_string();
-    let thief = human_oversight_client::parameters::hex(&sha256(b"the thief's secret"));
-    // Another claimant, with seals that nobody can check.
+    let thief_claimant = human_oversight_client::parameters::hex(&sha256(b"the thief's secret"));
+    // Another claimant, with approver MACs of a key that does not exist.
     let approval = gate.ask().await;
     gate.approve(&approval, ALICE).await;
     gate.tamper(&approval.id, None, |row| {
-        row["Claimant"] = json!(thief);
+        row["Claimant"] = json!(thief_claimant);
         let mut approvers: Value =
             serde_json::from_str(row["Notifications"].as_str().unwrap()).unwrap();
         for approver in approvers.as_array_mut().unwrap() {
@@ -135,7 +135,7 @@ async fn an_approval_cannot_be_taken_over_or_used_again_by_editing_its_row() {
         .post(&format!("/api/claim/{}", approval.id), body)
         .await;
     assert_eq!(answer.status, StatusCode::INTERNAL_SERVER_ERROR);
-    // Used, and made to look unused.
+    // A claimed approval is edited to look unclaimed.
     for columns in [
         &["ExecutionStatus"] as &[_],
         &["ExecutionStatus", "ClaimNonce", "ExecutionTimestamp"],
@@ -158,7 +158,7 @@ async fn an_approval_cannot_be_taken_over_or_used_again_by_editing_its_row() {
 }
 
 #[tokio::test]
-async fn the_agent_is_refused_and_the_approver_is_told() {
+async fn a_changed_row_refuses_the_agent_and_warns_the_approver() {
     let gate = TestGate::start().await;
     let action = gate.gate().action("Delete User Account");
     let params = json!({"user_id": "1"});
@@ -171,7 +171,7 @@ async fn the_agent_is_refused_and_the_approver_is_told() {
     })
     .await;
     let outcome: Outcome<()> = pending
-        .run(&params, |_| async { panic!("it must not run") })
+        .run(&params, |_| async { panic!("the action must not run") })
         .await;
     assert_eq!(
         outcome.into_result().unwrap_err().reason,
@@ -183,7 +183,7 @@ async fn the_agent_is_refused_and_the_approver_is_told() {
 }
 
 #[tokio::test]
-async fn a_damaged_row_does_not_hold_up_the_sweep() {
+async fn a_damaged_row_does_not_stop_the_sweep() {
     let gate = TestGate::start().await;
     let (damaged, sound) = (gate.ask().await, gate.ask().await);
     gate.tamper(&damaged.id, None, |row| row["History"] = json!("nonsense"))
@@ -197,7 +197,7 @@ async fn a_damaged_row_does_not_hold_up_the_sweep() {
 const EVE: &str = "eve@example.com";
 
 #[tokio::test]
-async fn what_was_asked_and_of_whom_cannot_be_changed_while_it_is_pending() {
+async fn the_request_and_its_approvers_cannot_be_changed_while_pending() {
     let gate = TestGate::start().await;
     let add_eve = |row: &mut Value| {
         let mut approvers: Value =
@@ -224,7 +224,7 @@ async fn what_was_asked_and_of_whom_cannot_be_changed_while_it_is_pending() {
         Box::new(|row| row["RequestTimestamp"] = json!("2020-01-01T00:00:00.000Z")),
         Box::new(|row| row["ActionDescription"] = json!("Read User Account")),
         Box::new(|row| row["Claimant"] = json!("0".repeat(64))),
-        Box::new(|row| row["OnBehalfOf"] = json!("somebody@example.com")),
+        Box::new(|row| row["OnBehalfOf"] = json!("another@example.com")),
         Box::new(|row| row["Reason"] = json!("It is quite safe.")),
         Box::new(|row| {
             let parameters = r#"{"user_id":"2"}"#;
@@ -256,12 +256,12 @@ async fn what_was_asked_and_of_whom_cannot_be_changed_while_it_is_pending() {
     gate.sweep().await;
     assert!(
         gate.mails().iter().all(|mail| mail.to != EVE),
-        "nobody else is mailed"
+        "an added address receives no email"
     );
 }
 
 #[tokio::test]
-async fn a_row_that_is_no_row_does_not_hold_up_the_sweep() {
+async fn an_undecodable_row_does_not_stop_the_sweep() {
     let gate = TestGate::start().await;
     let (one, other, sound) = (gate.ask().await, gate.ask().await, gate.ask().await);
     gate.tamper(&one.id, None, |row| *row = json!({})).await;
@@ -274,7 +274,7 @@ async fn a_row_that_is_no_row_does_not_hold_up_the_sweep() {
 }
 
 #[tokio::test]
-async fn not_one_column_can_be_changed_without_the_gates_keys() {
+async fn no_column_can_be_changed_without_the_gates_keys() {
     let gate = TestGate::start().await;
     let late = gate.ask().await;
     let too_late = gate.question(&late, BOB);
@@ -322,7 +322,7 @@ fn decision(approval: &mut Approval) -> &mut Decision {
     }
 }
 
-/// Turns whatever a row says into an approval by this decision, history and all.
+/// Turns any row into an approval by this decision, with a consistent history.
 fn turn_approved(approval: &mut Approval, decision: Decision) {
     approval.history.truncate(1);
     approval.history.push(Event {
@@ -337,10 +337,10 @@ fn turn_approved(approval: &mut Approval, decision: Decision) {
     };
 }
 
-/// Somebody who has got hold of the keys of links can seal a row, and keeps its columns and its history
-/// in step. What a person decided is signed with other keys.
+/// An attacker with the link keys can compute row MACs, and change columns and history consistently.
+/// Decisions are signed with other keys.
 #[tokio::test]
-async fn who_can_seal_rows_still_makes_and_changes_no_decision() {
+async fn the_link_keys_alone_forge_no_decision() {
     let gate = TestGate::start().await;
     let other = gate.ask().await;
     gate.approve(&other, ALICE).await;
@@ -401,10 +401,13 @@ async fn who_can_seal_rows_still_makes_and_changes_no_decision() {
         let mut row = gate.store.get(&id).await.unwrap();
         change(&mut row.approval);
         gate.store.replace(row, None).await.unwrap();
-        gate.store.get(&id).await.expect("it is sealed and sound");
+        gate.store
+            .get(&id)
+            .await
+            .expect("the row MAC is valid and the row is consistent");
         changed.push((number, approval.id));
     }
-    // Also of a gate that has seen none of the receipts yet.
+    // A restarted gate, whose receipt cache is empty, refuses them too.
     let mut gates = vec![gate];
     for restarted in [false, true] {
         if restarted {
@@ -426,8 +429,8 @@ async fn who_can_seal_rows_still_makes_and_changes_no_decision() {
     }
 }
 
-/// One request that has nearly every column.
-async fn failed_request(gate: &TestGate) -> human_oversight_client::types::Approval {
+/// Creates a request whose action failed, which has nearly every column.
+async fn create_failed_request(gate: &TestGate) -> human_oversight_client::types::Approval {
     let mut new = request();
     new.reason = Some("Left the company.".to_owned());
     let approval = gate.client.submit(&new).await.unwrap();
@@ -442,9 +445,9 @@ async fn failed_request(gate: &TestGate) -> human_oversight_client::types::Appro
 }
 
 #[tokio::test]
-async fn not_one_column_can_be_removed_added_or_given_another_type() {
+async fn no_column_can_be_removed_added_or_retyped() {
     let gate = TestGate::start().await;
-    let approval = failed_request(&gate).await;
+    let approval = create_failed_request(&gate).await;
     let row = gate.entity(&approval.id).await;
     assert!(row["RowSeal"].as_str().unwrap().starts_with("v2:"));
     let status = format!("{}/api/status/{}", gate.url, approval.id);
@@ -490,9 +493,9 @@ async fn not_one_column_can_be_removed_added_or_given_another_type() {
 }
 
 #[tokio::test]
-async fn a_row_put_back_under_an_older_seal_is_damaged() {
+async fn a_row_mac_of_another_version_is_refused() {
     let gate = TestGate::start().await;
-    let approval = failed_request(&gate).await;
+    let approval = create_failed_request(&gate).await;
     let row = gate.entity(&approval.id).await;
     let seal = row["RowSeal"].as_str().unwrap();
     let bare = seal.strip_prefix("v2:").unwrap().to_owned();
@@ -515,7 +518,7 @@ async fn a_row_put_back_under_an_older_seal_is_damaged() {
 }
 
 #[tokio::test]
-async fn each_write_raises_the_revision() {
+async fn each_write_increments_the_revision() {
     let gate = TestGate::start().await;
     let revision = async |id: &str| gate.entity(id).await["Revision"].as_u64().unwrap();
     let approval = gate.ask().await;
@@ -528,14 +531,14 @@ async fn each_write_raises_the_revision() {
             .await;
         seen.push(revision(&approval.id).await);
     }
-    // The request, what became of its mails, the decision, the claim; a repeated claim writes nothing.
+    // The request, the results of its deliveries, the decision, the claim; a repeated claim writes nothing.
     assert_eq!(seen, [2, 3, 4, 4]);
 }
 
-/// A later version may add columns. It seals them, so they are no damage; but what they mean is unknown
-/// here, and so nothing is decided, claimed or lost.
+/// A later version may add columns, which its row MAC covers, so the row is not damaged. This version
+/// does not know their meaning, and so neither decides nor claims nor changes the row.
 #[tokio::test]
-async fn a_sealed_row_with_an_unknown_column_is_left_to_a_later_version() {
+async fn an_authentic_row_with_an_unknown_column_is_left_to_a_later_version() {
     let key = human_oversight::keys::keyring::generate_link_key();
     let gate = TestGate::with(&[("HO_LINK_KEYS", key.as_str())]).await;
     let approval = gate.ask().await;

@@ -1,4 +1,4 @@
-//! `docs/migration.md`: an agent of the predecessor goes on working when its URL changes.
+//! `docs/migration.md`: an agent of the legacy Logic App works with the gate when only its URL is changed.
 
 use std::process::Stdio;
 use std::time::Duration;
@@ -14,8 +14,8 @@ use crate::host::KEY;
 const DONE: &str = "User 1 deleted.\n";
 const DENIED: &str = "DENIED: User deletion was not approved.\n";
 
-/// The library that the predecessor calls with comes with Schemathesis.
-fn start(url: &str) -> Child {
+/// Starts the legacy agent. Its HTTP library is installed together with Schemathesis.
+fn start_agent(url: &str) -> Child {
     let tools = repository().join(".tools/schemathesis");
     assert!(
         tools.join("installed").is_file(),
@@ -33,14 +33,14 @@ fn start(url: &str) -> Child {
         .unwrap()
 }
 
-async fn end(agent: Child) -> String {
+async fn read_output(agent: Child) -> String {
     let output = within(agent.wait_with_output()).await.unwrap();
     assert!(output.status.success());
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// As the page gives it.
-fn url(gate: &TestGate) -> String {
+/// The URL in the form that the page documents.
+fn documented_url(gate: &TestGate) -> String {
     let page = include_str!("../../docs/migration.md");
     let (_, rest) = page.split_once("HO_LOGIC_APP_URL=").unwrap();
     let url = rest.lines().next().unwrap();
@@ -50,17 +50,17 @@ fn url(gate: &TestGate) -> String {
 }
 
 #[tokio::test]
-async fn the_url_alone_changes_and_a_yes_is_a_yes() {
+async fn a_legacy_agent_with_the_new_url_runs_an_approved_action() {
     let gate = TestGate::start().await;
-    let agent = start(&url(&gate));
+    let agent = start_agent(&documented_url(&gate));
     let approval = gate.first_pending().await;
     assert_eq!(
         gate.stored().await.len(),
         1,
-        "it is there while people think"
+        "the request is stored before the decision"
     );
     gate.approve(&approval, ALICE).await;
-    assert_eq!(end(agent).await, DONE);
+    assert_eq!(read_output(agent).await, DONE);
     let row = gate.entity(&approval.id).await;
     for (column, value) in [
         ("AgentName", "UserManagerAgent"),
@@ -76,7 +76,7 @@ async fn the_url_alone_changes_and_a_yes_is_a_yes() {
     ] {
         assert_eq!(row[column], Value::from(value), "{column}");
     }
-    // Nobody says what became of it.
+    // The legacy agent reports no outcome.
     gate.pass(Duration::from_secs(86_400));
     gate.sweep().await;
     let execution = gate.status(&approval.id).await.execution.unwrap();
@@ -84,29 +84,35 @@ async fn the_url_alone_changes_and_a_yes_is_a_yes() {
 }
 
 #[tokio::test]
-async fn the_url_alone_changes_and_all_else_is_the_refusal_value() {
+async fn a_legacy_agent_with_the_new_url_is_refused_in_every_other_case() {
     let gate = TestGate::with(&[("HO_ALLOWED_APPROVERS", "alice@example.com")]).await;
-    let agent = start(&url(&gate));
+    let agent = start_agent(&documented_url(&gate));
     let approval = gate.first_pending().await;
     gate.reject(&approval, ALICE, "no").await;
-    assert_eq!(end(agent).await, DENIED);
+    assert_eq!(read_output(agent).await, DENIED);
 
-    // The wait is the deadline, and is stored as such.
-    let soon = url(&gate).replace("wait=100", "wait=1");
-    assert_eq!(end(start(&soon)).await, DENIED);
+    // The wait in the URL is the deadline, and the timeout is stored.
+    let soon = documented_url(&gate).replace("wait=100", "wait=1");
+    assert_eq!(read_output(start_agent(&soon)).await, DENIED);
     let rows = gate.stored().await;
     assert!(
         rows.iter()
             .any(|row| row.2.contains(r#""Status":"Timeout""#))
     );
 
-    // A wrong key, an address that is not on the list, and nobody there.
-    assert_eq!(end(start(&url(&gate).replace(KEY, "wrong"))).await, DENIED);
+    // A wrong key, an approver who is not on the list, and an unreachable gate.
+    assert_eq!(
+        read_output(start_agent(&documented_url(&gate).replace(KEY, "wrong"))).await,
+        DENIED
+    );
     let strict = TestGate::with(&[("HO_ALLOWED_APPROVERS", "bob@example.com")]).await;
-    assert_eq!(end(start(&url(&strict))).await, DENIED);
+    assert_eq!(
+        read_output(start_agent(&documented_url(&strict))).await,
+        DENIED
+    );
     assert!(strict.stored().await.is_empty());
-    let nobody = url(&gate).replace(&gate.url, "http://127.0.0.1:1");
-    assert_eq!(end(start(&nobody)).await, DENIED);
+    let unreachable = documented_url(&gate).replace(&gate.url, "http://127.0.0.1:1");
+    assert_eq!(read_output(start_agent(&unreachable)).await, DENIED);
     assert_eq!(gate.status(&approval.id).await.status, Status::Rejected);
     assert_eq!(gate.stored().await.len(), 2);
 }

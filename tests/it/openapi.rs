@@ -1,4 +1,4 @@
-//! `GET /api/openapi.json`: that the document says what the gate does, and all of it.
+//! `GET /api/openapi.json`: the document describes every function and matches every response.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -17,8 +17,8 @@ use crate::sign_in::{self, alice, approving, send, visit};
 
 const NONCE: &str = "0123456789abcdef";
 
-/// The document, in which every object of an answer is closed: a member that it does not name is a
-/// fault here, although callers must ignore it.
+/// The document with every object closed: a member that it does not name is a fault in these tests,
+/// although callers must ignore it.
 struct Document(Value);
 
 impl Document {
@@ -39,7 +39,7 @@ impl Document {
         Self(document)
     }
 
-    /// What stands at a pointer, with all references followed.
+    /// The value at a pointer, with all references resolved.
     fn at(&self, pointer: &str) -> &Value {
         let mut place = &self.0;
         for step in pointer.split('/').skip(1) {
@@ -51,7 +51,7 @@ impl Document {
         place
     }
 
-    /// What a schema has against a value.
+    /// The validation errors of a value under a schema.
     fn faults(&self, schema: &str, value: &Value) -> Option<String> {
         let mut compiler = Compiler::new();
         compiler.enable_format_assertions();
@@ -62,7 +62,7 @@ impl Document {
         Some(faults.to_string())
     }
 
-    /// The words that a schema allows.
+    /// The values of an enum schema.
     fn words(&self, schema: &str) -> BTreeSet<String> {
         let words = &self.at(&format!("/components/schemas/{schema}"))["enum"];
         let words = words.as_array().unwrap().iter();
@@ -83,7 +83,7 @@ impl Document {
             .collect()
     }
 
-    /// Holds what a receipt says against what the document says of it.
+    /// Checks header and claims of a receipt against their schemas.
     fn check_receipt(&self, receipt: &Value) {
         let Some(receipt) = receipt.as_str() else {
             return;
@@ -95,7 +95,7 @@ impl Document {
         }
     }
 
-    /// Holds an answer against what the document says of it.
+    /// Checks a response against the document.
     fn check(&self, method: &Method, path: &str, answer: &Page) {
         let (method, path) = (method.as_str().to_lowercase(), path.replace('/', "~1"));
         let status = answer.status.as_u16();
@@ -103,7 +103,7 @@ impl Document {
         let response = self.at(&place);
         assert!(
             response.is_object(),
-            "{place} is not there: {}",
+            "{place} is not in the document: {}",
             answer.body
         );
         for header in ["location", "retry-after", "preference-applied"] {
@@ -129,7 +129,7 @@ impl Document {
     }
 }
 
-/// A gate, and the document that each of its answers is held against.
+/// A gate, and the document that each of its responses is checked against.
 struct Described {
     gate: TestGate,
     document: Document,
@@ -170,23 +170,23 @@ impl Described {
         answer.await
     }
 
-    /// Submits; the id.
-    async fn ask(&self, body: &Value) -> String {
+    /// Submits a request. Returns its id.
+    async fn submit(&self, body: &Value) -> String {
         let answer = self.post("submit", "", body.clone()).await;
         assert_eq!(answer.status, StatusCode::ACCEPTED, "{}", answer.body);
         answer.json()["id"].as_str().unwrap().to_owned()
     }
 
-    /// Submits what somebody then approves; the id.
-    async fn approved(&self) -> String {
-        let id = self.ask(&body()).await;
+    /// Submits a request and approves it. Returns its id.
+    async fn submit_approved(&self) -> String {
+        let id = self.submit(&body()).await;
         let approval = self.gate.status(&id).await;
         self.gate.approve(&approval, ALICE).await;
         id
     }
 
-    async fn claimed(&self) -> String {
-        let id = self.approved().await;
+    async fn submit_claimed(&self) -> String {
+        let id = self.submit_approved().await;
         let claimed = self.post("claim", &id, json!({"nonce": NONCE})).await;
         assert_eq!(claimed.status, StatusCode::OK, "{}", claimed.body);
         id
@@ -204,7 +204,7 @@ fn with(mut body: Value, member: &str, value: Value) -> Value {
 }
 
 #[tokio::test]
-async fn anybody_gets_the_document_and_it_is_this_versions() {
+async fn the_document_is_served_with_the_version_of_the_package() {
     let gate = TestGate::start().await;
     let call = gate.http.get(format!("{}/api/openapi.json", gate.url));
     let answer = Page::of(call.send().await.unwrap()).await;
@@ -216,7 +216,7 @@ async fn anybody_gets_the_document_and_it_is_this_versions() {
 }
 
 #[test]
-fn it_has_each_route_with_its_methods_and_who_may_call_it_and_no_other() {
+fn the_document_lists_each_route_with_its_methods_and_security() {
     let document = Document::read();
     let described: BTreeSet<_> = document
         .operations()
@@ -240,7 +240,7 @@ fn it_has_each_route_with_its_methods_and_who_may_call_it_and_no_other() {
 }
 
 #[test]
-fn its_links_lead_to_operations_and_its_references_to_what_is_there() {
+fn links_name_operations_and_references_resolve() {
     let document = Document::read();
     let operations: Vec<_> = document
         .operations()
@@ -273,11 +273,11 @@ fn its_links_lead_to_operations_and_its_references_to_what_is_there() {
     let defined: BTreeSet<&str> = defined.iter().map(String::as_str).collect();
     assert_eq!(
         referred, defined,
-        "each is used, and each that is used is there"
+        "each component is used, and each reference resolves"
     );
 }
 
-/// The words of an enum in a source file.
+/// The wire names of an enum's variants in a source file.
 fn variants(source: &str, name: &str) -> BTreeSet<String> {
     let (before, rest) = source.split_once(&format!("pub enum {name} {{")).unwrap();
     let (body, _) = rest.split_once("\n}").unwrap();
@@ -294,7 +294,7 @@ fn variants(source: &str, name: &str) -> BTreeSet<String> {
 }
 
 #[test]
-fn its_words_are_the_wires() {
+fn the_enums_match_the_wire_types() {
     let document = Document::read();
     let types = include_str!("../../crates/protocol/src/types.rs");
     let receipt = include_str!("../../crates/protocol/src/receipt.rs");
@@ -336,10 +336,10 @@ fn its_words_are_the_wires() {
 }
 
 #[test]
-fn its_bodies_have_the_clients_members_and_no_other() {
+fn request_bodies_have_exactly_the_members_of_the_client() {
     let document = Document::read();
     let some = || Some("x".to_owned());
-    // Without `..`, so that a new member does not go unseen.
+    // Without `..`, so that a new member is a compile error.
     let new = NewApproval {
         agent_name: String::new(),
         action_description: String::new(),
@@ -362,7 +362,7 @@ fn its_bodies_have_the_clients_members_and_no_other() {
     };
     let withdrawal = Withdrawal { secret: some() };
     for (schema, body, more) in [
-        // The predecessor's clients send it.
+        // Agents of the legacy Logic App send `timestamp`.
         ("NewApproval", json!(new), Some("timestamp")),
         ("Claim", json!(claim), None),
         ("Report", json!(report), None),
@@ -377,7 +377,7 @@ fn its_bodies_have_the_clients_members_and_no_other() {
 }
 
 #[tokio::test]
-async fn every_answer_of_a_requests_life_is_as_described() {
+async fn every_response_of_a_lifecycle_matches_the_document() {
     let within = [("HO_RUN_WITHIN", "60"), ("HO_OUTCOME_WITHIN", "60")];
     let described = Described::start(&within).await;
     let mut shown = BTreeSet::new();
@@ -397,14 +397,14 @@ async fn every_answer_of_a_requests_life_is_as_described() {
         "timestamp": "now",
     });
     assert_eq!(described.document.faults("NewApproval", &all), None);
-    let pending = described.ask(&all).await;
+    let pending = described.submit(&all).await;
     show(&described.get("status", &pending).await);
     show(&described.get("status?wait=1", &pending).await);
     let mine = json!({"secret": "mine"});
     show(&described.post("withdraw", &pending, mine).await);
     show(&described.post("submit", "", all).await);
 
-    let executed = described.approved().await;
+    let executed = described.submit_approved().await;
     show(&described.get("status", &executed).await);
     show(
         &described
@@ -414,21 +414,24 @@ async fn every_answer_of_a_requests_life_is_as_described() {
     let report = json!({"status": "Executed"});
     show(&described.post("outcome", &executed, report).await);
 
-    let failed = described.claimed().await;
+    let failed = described.submit_claimed().await;
     let report = json!({"status": "ExecutionFailed", "error": "No such user"});
     show(&described.post("outcome", &failed, report).await);
 
-    let rejected = described.ask(&body()).await;
+    let rejected = described.submit(&body()).await;
     let approval = described.gate.status(&rejected).await;
     described.gate.reject(&approval, ALICE, "Not him").await;
     show(&described.get("status", &rejected).await);
 
-    let nobody = with(body(), "approverEmails", json!(["gone@example.invalid"]));
-    show(&described.post("submit", "", nobody).await);
+    let undeliverable = with(body(), "approverEmails", json!(["gone@example.invalid"]));
+    show(&described.post("submit", "", undeliverable).await);
 
-    let (lapsed, unknown) = (described.approved().await, described.claimed().await);
+    let (lapsed, unknown) = (
+        described.submit_approved().await,
+        described.submit_claimed().await,
+    );
     let timed_out = described
-        .ask(&with(body(), "timeoutSeconds", json!(60)))
+        .submit(&with(body(), "timeoutSeconds", json!(60)))
         .await;
     described.gate.pass(Duration::from_secs(60));
     described.gate.sweep().await;
@@ -460,16 +463,16 @@ async fn every_answer_of_a_requests_life_is_as_described() {
 }
 
 #[tokio::test]
-async fn every_problem_is_as_described() {
+async fn every_problem_matches_the_document() {
     let described = Described::start(&[]).await;
     let claimant = with(body(), "claimant", json!(hex(&sha256(b"mine"))));
-    let others = described.ask(&claimant).await;
+    let others = described.submit(&claimant).await;
     let (pending, named) = (
-        described.ask(&body()).await,
+        described.submit(&body()).await,
         with(body(), "correlationId", json!("1")),
     );
-    described.ask(&named).await;
-    let tampered = described.approved().await;
+    described.submit(&named).await;
+    let tampered = described.submit_approved().await;
     let forge = |row: &mut Value| row["Approver"] = json!("eve@example.com");
     described.gate.tamper(&tampered, None, forge).await;
 
@@ -521,7 +524,7 @@ async fn every_problem_is_as_described() {
     }
 
     let busy = Described::start(&[("HO_OPEN_LIMIT", "1")]).await;
-    busy.ask(&body()).await;
+    busy.submit(&body()).await;
     let answer = busy.post("submit", "", body()).await;
     assert_eq!(answer.status, StatusCode::TOO_MANY_REQUESTS);
 
@@ -529,7 +532,7 @@ async fn every_problem_is_as_described() {
     for (method, path) in document.operations().into_keys() {
         let method: Method = method.to_uppercase().parse().unwrap();
         let url = format!("{}{}", gate.url, path.replace("{id}", &pending));
-        // Without a key, and to a name that is not the gate's own.
+        // Without a key, and with a foreign host name.
         let http = crate::harness::http().build().unwrap();
         let strange = gate.direct(&path.replace("{id}", &pending));
         for call in [
@@ -551,7 +554,7 @@ async fn every_problem_is_as_described() {
 }
 
 #[tokio::test]
-async fn the_approvers_page_and_form_are_as_described() {
+async fn the_page_and_form_match_the_document() {
     let described = Described::start(&[]).await;
     let (gate, document) = (&described.gate, &described.document);
     let path = "/api/decision/{id}";
@@ -560,8 +563,8 @@ async fn the_approvers_page_and_form_are_as_described() {
     let page = gate.get(&question.link).await;
     assert_eq!(page.status, StatusCode::OK);
     document.check(&Method::GET, path, &page);
-    let too_long =
-        "x".repeat(longest(document.at("/components/schemas/DecisionForm/properties/comment")) + 1);
+    let too_long = "x"
+        .repeat(max_length(document.at("/components/schemas/DecisionForm/properties/comment")) + 1);
     let large = "x".repeat(70_000);
     let code = question.code.as_str();
     for (form, status) in [
@@ -595,11 +598,11 @@ async fn the_approvers_page_and_form_are_as_described() {
 }
 
 #[tokio::test]
-async fn who_signs_in_is_answered_as_described() {
+async fn responses_after_sign_in_match_the_document() {
     let described = Described::start(&sign_in::ON).await;
     let (gate, document) = (&described.gate, &described.document);
     let path = "/api/decision/{id}";
-    let id = described.ask(&body()).await;
+    let id = described.submit(&body()).await;
     let unknown = visit(gate, &id, &[]).await;
     assert_eq!(unknown.status, StatusCode::FORBIDDEN);
     document.check(&Method::GET, path, &unknown);
@@ -616,8 +619,8 @@ async fn who_signs_in_is_answered_as_described() {
     document.check_receipt(&decided["receipt"]);
 }
 
-/// The most characters that a schema of a text allows.
-fn longest(schema: &Value) -> usize {
+/// The maximum length of a text schema.
+fn max_length(schema: &Value) -> usize {
     number(&schema["maxLength"])
 }
 
@@ -625,8 +628,8 @@ fn number(value: &Value) -> usize {
     value.as_u64().unwrap().try_into().unwrap()
 }
 
-/// The least and the most characters that a pattern such as `^[a-z]{16,64}$` allows.
-fn of_pattern(schema: &Value) -> (usize, usize) {
+/// The minimum and maximum length that a pattern such as `^[a-z]{16,64}$` allows.
+fn pattern_lengths(schema: &Value) -> (usize, usize) {
     let pattern = schema["pattern"].as_str().unwrap();
     let (_, counts) = pattern.rsplit_once('{').unwrap();
     let counts = counts.strip_suffix("}$").unwrap();
@@ -634,20 +637,20 @@ fn of_pattern(schema: &Value) -> (usize, usize) {
     (least.parse().unwrap(), most.parse().unwrap())
 }
 
-/// A mail address of so many characters.
+/// An email address of `length` characters.
 fn address(length: usize) -> String {
     let domain = (0..length - 65).map(|at| if at % 64 == 63 { '.' } else { 'a' });
     format!("{}@{}", "a".repeat(64), domain.collect::<String>())
 }
 
-/// Texts of as many characters as a schema allows, and of one more.
+/// A text of the maximum length of a schema, and one that is a character longer.
 fn texts(of: &str, schema: &Value) -> (Value, Value) {
-    let longest = longest(schema);
+    let longest = max_length(schema);
     (json!(of.repeat(longest)), json!(of.repeat(longest + 1)))
 }
 
 #[tokio::test]
-async fn a_limit_of_submit_is_the_limit_that_is_enforced() {
+async fn each_documented_limit_of_submit_is_enforced() {
     let described = Described::start(&[]).await;
     let document = &described.document;
     let at = |name: &str| document.at(&format!("/components/schemas/{name}"));
@@ -663,8 +666,8 @@ async fn a_limit_of_submit_is_the_limit_that_is_enforced() {
     let (short, long) = ["minimum", "maximum"]
         .map(|limit| number(&new("timeoutSeconds")[limit]))
         .into();
-    let far = longest(at("Address"));
-    let name = of_pattern(at("CorrelationId")).1;
+    let far = max_length(at("Address"));
+    let name = pattern_lengths(at("CorrelationId")).1;
     let bytes = number(&at("AgentName")["x-max-bytes"]);
     let large = number(&new("parameters")["x-max-canonical-bytes"]) - r#"{"x":""}"#.len();
     let text = |member, unit, schema| {
@@ -695,7 +698,7 @@ async fn a_limit_of_submit_is_the_limit_that_is_enforced() {
         ("timeoutSeconds", json!(short), json!(short - 1)),
         ("timeoutSeconds", json!(long), json!(long + 1)),
     ];
-    // What may be left out may be null.
+    // An optional member may be null.
     for member in [
         "correlationId",
         "timeoutSeconds",
@@ -705,7 +708,7 @@ async fn a_limit_of_submit_is_the_limit_that_is_enforced() {
     ] {
         cases.push((member, json!(null), json!([])));
     }
-    // What a schema cannot say.
+    // Limits in bytes, which a schema cannot express and the document states in words.
     let e = |bytes: usize| json!("é".repeat(bytes / 2));
     let x = |length: usize| json!({"x": "x".repeat(length)});
     let in_words = [
@@ -713,9 +716,9 @@ async fn a_limit_of_submit_is_the_limit_that_is_enforced() {
         ("parameters", x(large), x(large + 1)),
     ];
     let cases = cases.into_iter().map(|case| (case, false));
-    for ((member, good, bad), said_in_words) in cases.chain(in_words.map(|case| (case, true))) {
+    for ((member, good, bad), stated_in_words) in cases.chain(in_words.map(|case| (case, true))) {
         let good = with(body(), member, good);
-        described.ask(&good).await;
+        described.submit(&good).await;
         assert_eq!(document.faults("NewApproval", &good), None, "{member}");
 
         let bad = with(body(), member, bad);
@@ -725,28 +728,28 @@ async fn a_limit_of_submit_is_the_limit_that_is_enforced() {
         let pointer = problem["errors"][0]["pointer"].as_str().unwrap();
         assert!(pointer.starts_with(&format!("/{member}")), "{problem}");
         let allowed = document.faults("NewApproval", &bad).is_none();
-        assert_eq!(allowed, said_in_words, "{member}: {bad}");
+        assert_eq!(allowed, stated_in_words, "{member}: {bad}");
     }
 }
 
 #[tokio::test]
-async fn a_limit_of_the_others_is_the_limit_that_is_enforced() {
+async fn each_documented_limit_of_the_other_functions_is_enforced() {
     let described = Described::start(&[]).await;
     let document = &described.document;
     let at = |name: &str| document.at(&format!("/components/schemas/{name}"));
     let (secret, too_long) = texts("ж", at("Secret"));
     let digest = sha256(secret.as_str().unwrap().as_bytes());
     let guarded = with(body(), "claimant", json!(hex(&digest)));
-    let guarded = described.ask(&guarded).await;
-    let pending = described.ask(&body()).await;
+    let guarded = described.submit(&guarded).await;
+    let pending = described.submit(&body()).await;
 
     let nonce = |length: usize| json!({"nonce": "a".repeat(length)});
-    let (least, most) = of_pattern(&at("Claim")["properties"]["nonce"]);
+    let (least, most) = pattern_lengths(&at("Claim")["properties"]["nonce"]);
     let (error, long_error) = texts("ж", &at("Report")["properties"]["error"]);
     let failed = |error: Value| json!({"status": "ExecutionFailed", "error": error});
     let executed = |error: &str| json!({"status": "Executed", "error": error});
     let by = |secret: Value| json!({"secret": secret});
-    // Nobody approved: a good claim or report is understood, and refused.
+    // The request is not approved: a valid claim or report is accepted as well-formed, and then refused.
     for (schema, id, good, status, bad) in [
         ("Claim", &pending, nonce(least), 409, nonce(least - 1)),
         ("Claim", &pending, nonce(most), 409, nonce(most + 1)),
@@ -784,7 +787,7 @@ async fn a_limit_of_the_others_is_the_limit_that_is_enforced() {
     let wait = document.at("/components/parameters/Wait/schema");
     let (least, most) = (number(&wait["minimum"]), number(&wait["maximum"]));
     for (wait, status) in [(least - 1, 400), (least, 200), (most, 200), (most + 1, 400)] {
-        // It is withdrawn, so that no answer is waited for.
+        // The request is withdrawn, so the call returns at once.
         let function = format!("status?wait={wait}");
         let answer = described.get(&function, &guarded).await;
         assert_eq!(answer.status, status, "{wait}");

@@ -1,4 +1,4 @@
-//! The real binary as a process: how it starts, and what it logs.
+//! The real binary as a process: its start, its arguments and its log.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -20,7 +20,7 @@ pub(crate) fn binary() -> Command {
     command
 }
 
-/// What the program printed, on both streams, and its exit code.
+/// Runs the program. Returns its output, of both streams, and its exit code.
 pub(crate) async fn run(settings: &[(&str, &str)], arguments: &[&str]) -> (String, i32) {
     let mut command = binary();
     command.args(arguments).envs(settings.iter().copied());
@@ -29,7 +29,7 @@ pub(crate) async fn run(settings: &[(&str, &str)], arguments: &[&str]) -> (Strin
     (text, output.status.code().unwrap())
 }
 
-/// A gate as a process of its own.
+/// A gate as a separate process.
 pub(crate) struct Process {
     pub(crate) url: String,
     child: Child,
@@ -59,7 +59,7 @@ impl Process {
         let url = loop {
             let mut line = String::new();
             let read = within(stdout.read_line(&mut line)).await.unwrap();
-            assert_ne!(read, 0, "it ended: {log}");
+            assert_ne!(read, 0, "the process ended: {log}");
             log.push_str(&line);
             if let Some((_, rest)) = line.split_once("url=\"") {
                 break rest.split_once('"').unwrap().0.to_owned();
@@ -82,7 +82,7 @@ impl Process {
         }
     }
 
-    /// Its process id.
+    /// The process id.
     pub(crate) fn id(&self) -> u32 {
         self.child.id().expect("it runs")
     }
@@ -91,7 +91,7 @@ impl Process {
         Client::new(&self.url, None).unwrap()
     }
 
-    /// SIGTERM to whatever it started, or else to itself, and waits for its end.
+    /// Sends SIGTERM to its child process, if it has one, or else to itself, and waits for its end.
     pub(crate) async fn terminate(mut self) {
         let id = self.child.id().unwrap();
         let started = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap();
@@ -106,7 +106,7 @@ impl Process {
         within(self.child.wait()).await.unwrap();
     }
 
-    /// SIGKILL, as the Functions host stops its handler; all that was logged.
+    /// Sends SIGKILL, as the Functions host stops its handler. Returns the log.
     pub(crate) async fn kill(mut self) -> String {
         self.child.kill().await.unwrap();
         let log = self.log.await.unwrap();
@@ -115,7 +115,7 @@ impl Process {
     }
 }
 
-/// Decides as a person does.
+/// Decides with the link and code of the email to Alice.
 pub(crate) async fn decide(dir: &Path, id: &str, form: &str) -> Result<u16, reqwest::Error> {
     let question = question(&mails(&dir.join("mail")), id, ALICE);
     decide_at(&question.link, &form.replace("CODE", &question.code)).await
@@ -141,7 +141,7 @@ pub(crate) async fn decide_at(link: &str, form: &str) -> Result<u16, reqwest::Er
 }
 
 #[tokio::test]
-async fn what_cannot_be_used_ends_it_with_one_clear_line_and_exit_code_1() {
+async fn an_unusable_setting_ends_the_start_with_one_line_and_exit_code_1() {
     let listening = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let taken = listening.local_addr().unwrap().port().to_string();
     let (link_key, receipt_key) = (
@@ -241,7 +241,7 @@ async fn help_and_version_go_to_stdout() {
 }
 
 #[tokio::test]
-async fn fresh_keys_open_a_gate() {
+async fn a_gate_starts_with_generated_keys() {
     let (keys, _) = run(&[], &["keygen"]).await;
     let keys: Vec<(&str, &str)> = keys
         .lines()
@@ -255,7 +255,7 @@ async fn fresh_keys_open_a_gate() {
 }
 
 #[tokio::test]
-async fn the_log_tells_the_operator_everything_and_an_attacker_nothing() {
+async fn the_log_identifies_every_call_and_contains_no_secret() {
     let dir = tempfile::tempdir().unwrap();
     let gate = Process::start(dir.path(), &[("HO_LOG", "trace")]).await;
     let params = json!({"user_id": "canary-parameter"});
@@ -344,9 +344,9 @@ async fn the_log_tells_the_operator_everything_and_an_attacker_nothing() {
     assert!(log.contains(&url));
 }
 
-/// With everything set, and nothing there yet that it needs: it opens at once, without an inbox.
+/// All settings are valid, and no service that they name is reachable yet.
 #[tokio::test]
-async fn production_opens_at_once_and_has_no_inbox() {
+async fn production_starts_before_its_services_are_reachable_and_has_no_inbox() {
     let dir = tempfile::tempdir().unwrap();
     let (link_key, receipt_key) = (
         keyring::generate_link_key(),
@@ -363,7 +363,7 @@ async fn production_opens_at_once_and_has_no_inbox() {
             ("HO_LINK_KEYS", &link_key),
             ("HO_RECEIPT_KEYS", &receipt_key),
             ("HO_STORE", "tables"),
-            ("HO_TABLES_ENDPOINT", "https://127.0.0.1:1/nobody"),
+            ("HO_TABLES_ENDPOINT", "https://127.0.0.1:1/none"),
             ("IDENTITY_ENDPOINT", "http://127.0.0.1:1/msi"),
             ("IDENTITY_HEADER", "x"),
             ("HO_MAIL", "smtp"),
@@ -381,9 +381,9 @@ async fn production_opens_at_once_and_has_no_inbox() {
     assert!(!log.contains("secret"), "{log}");
 }
 
-/// A developer's gate connects to nobody, so it needs nobody's certificates.
+/// Local development makes no TLS connection, so it needs no CA certificates.
 #[tokio::test]
-async fn a_developers_gate_needs_no_certificates() {
+async fn local_development_needs_no_certificates() {
     let dir = tempfile::tempdir().unwrap();
     let gate = Process::start(dir.path(), &[("SSL_CERT_FILE", "/dev/null")]).await;
     gate.client().submit(&request()).await.unwrap();

@@ -1,4 +1,4 @@
-//! `human-oversight purge`, as an operator runs it: the real program over a table that a gate wrote.
+//! `human-oversight purge` as a process, on rows that a gate wrote.
 
 use std::time::Duration;
 
@@ -14,23 +14,23 @@ async fn purge(settings: &[(&str, &str)], arguments: &[&str]) -> (String, i32) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_old_and_done_with_goes_and_nothing_else() {
+async fn only_old_finished_requests_are_deleted() {
     let gate = TestGate::start().await;
     let settings = backing_store::settings(gate.dir.path());
     let settings = backing_store::borrowed(&settings);
-    let ask = async |name: &str| {
+    let submit = async |name: &str| {
         let mut new = request();
         new.correlation_id = Some(name.to_owned());
         new.timeout_seconds = Some(2_592_000);
         gate.client.submit(&new).await.unwrap()
     };
-    // The program's clock is the machine's: what is old was asked in what is its past.
+    // The program uses the clock of the machine, so old requests are submitted with the gate's clock set back.
     gate.back(Duration::from_secs(40 * 86_400));
-    let old = ask("old").await;
+    let old = submit("old").await;
     gate.reject(&old, ALICE, "no").await;
-    let tampered = ask("tampered").await;
+    let tampered = submit("tampered").await;
     gate.reject(&tampered, ALICE, "no").await;
-    let claimed = ask("claimed").await;
+    let claimed = submit("claimed").await;
     gate.approve(&claimed, ALICE).await;
     gate.sweep().await;
     gate.pass(Duration::from_secs(86_400));
@@ -38,7 +38,7 @@ async fn what_is_old_and_done_with_goes_and_nothing_else() {
     gate.tamper(&tampered.id, None, |row| row["Comment"] = json!("yes"))
         .await;
     gate.pass(Duration::from_secs(39 * 86_400));
-    let young = ask("young").await;
+    let young = submit("young").await;
     gate.reject(&young, ALICE, "no").await;
     gate.sweep().await;
 
@@ -79,7 +79,7 @@ async fn what_is_old_and_done_with_goes_and_nothing_else() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn rows_of_the_predecessor_go_by_when_they_were_written() {
+async fn rows_of_the_legacy_logic_app_are_deleted_by_their_write_time() {
     let settings = backing_store::tables(azurite().port);
     let settings = backing_store::borrowed(&settings);
     let gate = TestGate::with(&settings).await;

@@ -1,5 +1,5 @@
-//! A receipt in the hands of those who do not trust whoever brings it: the payments service of
-//! `examples/`, as a process of its own.
+//! Receipts at a service that does not trust the agent: the payments service of `examples/`, as a
+//! separate process.
 
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -23,7 +23,7 @@ use crate::harness::{ALICE, Page, TestGate, http, repository};
 use crate::host::SignIn;
 use crate::sign_in::{self, approving, member, send, visit};
 
-/// The example, which knows the gate by its public keys alone.
+/// The example, which has only the public keys of the gate.
 struct Payments {
     url: String,
     _process: Child,
@@ -40,7 +40,7 @@ impl Payments {
             .args(["build", "--quiet", "--locked", "--example", "payments_api"])
             .current_dir(repository())
             .kill_on_drop(true);
-        // What cargo has set for this test would have it build `ring` anew, and all that needs it.
+        // The variables that cargo sets for this test would make it rebuild `ring` and its dependents.
         for (name, _) in std::env::vars_os() {
             let is_of_package = |name: &str| {
                 ["CARGO_PKG_", "CARGO_MANIFEST_"]
@@ -79,8 +79,8 @@ impl Payments {
     }
 }
 
-/// What an agent asks for, approved by Alice; and the receipt.
-async fn receipt(gate: &TestGate, agent: &str, action: &str, payment: &Value) -> String {
+/// Submits an action, approves it as Alice, and claims it. Returns the receipt.
+async fn obtain_receipt(gate: &TestGate, agent: &str, action: &str, payment: &Value) -> String {
     let action = Gate::new(gate.client.clone())
         .agent(agent)
         .approvers([ALICE])
@@ -94,15 +94,15 @@ async fn receipt(gate: &TestGate, agent: &str, action: &str, payment: &Value) ->
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_service_pays_what_was_approved_once_and_nothing_else() {
+async fn a_service_pays_only_the_approved_payment_and_only_once() {
     let gate = TestGate::start().await;
     let payments = Payments::start(&gate).await;
     let payment = json!({"invoice": "2026-117", "payee": "supplier@example.com", "cents": 129_900});
-    let good = receipt(&gate, "PaymentsAgent", "Pay Invoice", &payment).await;
+    let good = obtain_receipt(&gate, "PaymentsAgent", "Pay Invoice", &payment).await;
 
     for (change, to) in [
         ("cents", json!(1_299_000)),
-        ("payee", json!("somebody.else@example.com")),
+        ("payee", json!("other.payee@example.com")),
         ("invoice", json!("2026-118")),
     ] {
         let mut other = payment.clone();
@@ -115,12 +115,12 @@ async fn a_service_pays_what_was_approved_once_and_nothing_else() {
             refused.body
         );
     }
-    let other_agent = receipt(&gate, "UserManagerAgent", "Pay Invoice", &payment).await;
-    let other_action = receipt(&gate, "PaymentsAgent", "Check Invoice", &payment).await;
+    let other_agent = obtain_receipt(&gate, "UserManagerAgent", "Pay Invoice", &payment).await;
+    let other_action = obtain_receipt(&gate, "PaymentsAgent", "Check Invoice", &payment).await;
     let large = json!({"invoice": "2026-119", "payee": "supplier@example.com", "cents": 1_000_000});
-    let by_link = receipt(&gate, "PaymentsAgent", "Pay Invoice", &large).await;
+    let by_link = obtain_receipt(&gate, "PaymentsAgent", "Pay Invoice", &large).await;
     let other_gate = TestGate::start().await;
-    let other_gate = receipt(&other_gate, "PaymentsAgent", "Pay Invoice", &payment).await;
+    let other_gate = obtain_receipt(&other_gate, "PaymentsAgent", "Pay Invoice", &payment).await;
     let mut forged = good.clone();
     forged.insert(good.find('.').unwrap() + 5, 'A');
     for (payment, receipt, why) in [
@@ -149,7 +149,7 @@ async fn a_service_pays_what_was_approved_once_and_nothing_else() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn large_sums_take_somebody_who_has_signed_in() {
+async fn large_payments_require_a_signed_in_approver() {
     let gate = TestGate::with(&sign_in::ON).await;
     let payments = Payments::start(&gate).await;
     let payment =
@@ -169,12 +169,15 @@ async fn large_sums_take_somebody_who_has_signed_in() {
     let paid = payments.pay(&payment, permit.receipt()).await;
     assert_eq!(paid.body, "paid 2500000 to supplier@example.com");
     permit.failed("the invoice was paid twice").await;
-    let told = gate.status(&id).await.execution.unwrap();
-    assert_eq!(told.error.as_deref(), Some("the invoice was paid twice"));
+    let execution = gate.status(&id).await.execution.unwrap();
+    assert_eq!(
+        execution.error.as_deref(),
+        Some("the invoice was paid twice")
+    );
 }
 
-/// Alice's yes to these.
-fn yes(parameters: &Parameters) -> Claims {
+/// The claims of Alice's approval of these parameters.
+fn approved_claims(parameters: &Parameters) -> Claims {
     Claims {
         iss: "https://gate.example.com".to_owned(),
         aud: "Agent".to_owned(),
@@ -194,7 +197,7 @@ fn yes(parameters: &Parameters) -> Claims {
 }
 
 #[test]
-fn what_a_known_key_signed_is_a_receipt_only_in_the_pinned_form() {
+fn a_signature_by_a_known_key_is_a_receipt_only_in_the_pinned_form() {
     let pair = Ed25519KeyPair::from_seed_unchecked(&[7; 32]).unwrap();
     let sign = |header: Value, payload: Value| {
         let encoded = |part: Value| BASE64URL.encode(part.to_string());
@@ -213,7 +216,7 @@ fn what_a_known_key_signed_is_a_receipt_only_in_the_pinned_form() {
         }],
     };
     let ours = keys("OKP", "Ed25519");
-    let claims = yes(&Parameters::new(&json!({"user_id": "1"})).unwrap());
+    let claims = approved_claims(&Parameters::new(&json!({"user_id": "1"})).unwrap());
     let header = json!({"alg": "EdDSA", "typ": TYPE, "kid": "k1"});
     let payload = serde_json::to_value(&claims).unwrap();
     let good = sign(header.clone(), payload.clone());
@@ -239,9 +242,9 @@ fn what_a_known_key_signed_is_a_receipt_only_in_the_pinned_form() {
 }
 
 #[test]
-fn a_receipt_permits_one_thing_for_a_while() {
+fn a_receipt_permits_one_action_until_it_lapses() {
     let parameters = Parameters::new(&json!({"user_id": "1"})).unwrap();
-    let claims = yes(&parameters);
+    let claims = approved_claims(&parameters);
     let run = Run {
         agent: "Agent",
         action: "Delete",

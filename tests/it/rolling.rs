@@ -37,8 +37,8 @@ async fn check_out(source: &Path) {
         .current_dir(repository());
     assert!(
         known.status().await.unwrap().success(),
-        "this clone has no commit {EARLIER}, from which an earlier gate is built: it is shallow, or no \
-         clone at all. `git fetch --unshallow` brings the history."
+        "this clone has no commit {EARLIER}, from which an earlier gate is built: the clone is shallow, or this \
+         is not a clone. `git fetch --unshallow` brings the history."
     );
     std::fs::create_dir_all(source).unwrap();
     let archive = source.join("../source.tar");
@@ -53,7 +53,7 @@ async fn check_out(source: &Path) {
 async fn build(folder: &Path) {
     let mut cargo = Command::new(env!("CARGO"));
     for (name, _) in std::env::vars_os() {
-        // What cargo tells a test is not for another build.
+        // The variables that cargo sets for a test would change the other build.
         let name = name.into_string().unwrap();
         if name.starts_with("CARGO_") && name != "CARGO_HOME" {
             cargo.env_remove(name);
@@ -80,7 +80,7 @@ async fn run(command: &mut Command) {
     assert!(status.success(), "{command:?}: {status}");
 }
 
-/// One instance, with a mailbox of its own.
+/// One instance, with a separate mail folder.
 struct Instance {
     gate: Process,
     dir: tempfile::TempDir,
@@ -108,7 +108,7 @@ impl Instance {
         (approval, question)
     }
 
-    /// Decides on this instance, by a mail of `other`.
+    /// Decides on this instance, with the link of an email of `other`.
     async fn decide(&self, other: &Self, question: &Question, form: &str) -> u16 {
         let link = question.link.replace(&other.gate.url, &self.gate.url);
         let form = form.replace("CODE", &question.code);
@@ -123,8 +123,8 @@ impl Instance {
         }
     }
 
-    /// The status code of the answer about a request.
-    async fn answer(&self, path: &str, id: &str, body: Option<&str>) -> u16 {
+    /// The status code of the response to a call about a request.
+    async fn call_status(&self, path: &str, id: &str, body: Option<&str>) -> u16 {
         let url = format!("{}/api/{path}/{id}", self.gate.url);
         let http = http().build().unwrap();
         let call = match body {
@@ -138,37 +138,37 @@ impl Instance {
     }
 }
 
-/// Both tell the same of a request.
-async fn agree(instances: [&Instance; 2], id: &str) -> Approval {
+/// Checks that both instances return the same status of a request.
+async fn assert_same_status(instances: [&Instance; 2], id: &str) -> Approval {
     let [one, other] = [instances[0].status(id).await, instances[1].status(id).await];
-    // A sweep between the two may have sent a mail; it changes no other member.
+    // A sweep between the two calls may have sent an email; it changes no other member.
     assert_eq!(one, other);
     one
 }
 
 const NONCE: &str = "0123456789abcdef";
 
-/// A whole life, each step on the instance that the bits of `turns` choose.
-async fn live(instances: [&Instance; 2], turns: usize) {
+/// Runs a complete lifecycle, each step on the instance that the bits of `turns` select.
+async fn run_lifecycle(instances: [&Instance; 2], turns: usize) {
     let on = |step: usize| instances[turns >> step & 1];
     let (approval, question) = on(0).submit().await;
     let id = &approval.id;
-    agree(instances, id).await;
+    assert_same_status(instances, id).await;
     let form = "decision=approve&code=CODE&comment=Yes";
     assert_eq!(
         on(1).decide(on(0), &question, form).await,
         303,
         "{turns:04b}"
     );
-    let decided = agree(instances, id).await;
+    let decided = assert_same_status(instances, id).await;
     assert_eq!(decided.status, Status::Approved);
     on(2).gate.client().claim(id, &claim(NONCE)).await.unwrap();
-    let claimed = agree(instances, id).await;
+    let claimed = assert_same_status(instances, id).await;
     assert_eq!(
         claimed.execution.unwrap().status,
         ExecutionStatus::Executing
     );
-    // The same claim again, on the other one.
+    // The same claim again, on the other instance.
     let again = instances[1 - (turns >> 2 & 1)].gate.client();
     again.claim(id, &claim(NONCE)).await.unwrap();
     again
@@ -178,7 +178,7 @@ async fn live(instances: [&Instance; 2], turns: usize) {
     let error = (turns.is_multiple_of(3)).then_some("it broke");
     let outcome = on(3).gate.client().outcome(id, &report(error)).await;
     outcome.unwrap();
-    let ended = agree(instances, id).await.execution.unwrap();
+    let ended = assert_same_status(instances, id).await.execution.unwrap();
     let expected = match error {
         None => ExecutionStatus::Executed,
         Some(_) => ExecutionStatus::ExecutionFailed,
@@ -186,8 +186,8 @@ async fn live(instances: [&Instance; 2], turns: usize) {
     assert_eq!(ended.status, expected, "{turns:04b}");
 }
 
-/// Lives that end otherwise.
-async fn end_otherwise(instances: [&Instance; 2], turns: usize) {
+/// Runs a rejected and a withdrawn request.
+async fn run_refused(instances: [&Instance; 2], turns: usize) {
     let on = |step: usize| instances[turns >> step & 1];
     let (rejected, question) = on(0).submit().await;
     let wrong = "decision=approve&code=000000x";
@@ -208,7 +208,7 @@ async fn end_otherwise(instances: [&Instance; 2], turns: usize) {
         (&rejected.id, Status::Rejected),
         (&withdrawn.id, Status::Cancelled),
     ] {
-        assert_eq!(agree(instances, id).await.status, status);
+        assert_eq!(assert_same_status(instances, id).await.status, status);
         for instance in instances {
             let refused = instance.gate.client().claim(id, &claim(NONCE)).await;
             refused.unwrap_err();
@@ -227,17 +227,17 @@ async fn an_earlier_gate_and_this_one_share_a_table() {
     let new = Instance::start(None, &version_1).await;
     let both = [&old, &new];
     for turns in 0..16 {
-        live(both, turns).await;
+        run_lifecycle(both, turns).await;
     }
     for turns in 0..4 {
-        end_otherwise(both, turns).await;
+        run_refused(both, turns).await;
     }
     let table = Table::of(azurite().port, settings[2].1);
     let seals = table.rows().await;
     let seals = seals.iter().map(|row| row["RowSeal"].as_str().unwrap());
     assert!(seals.clone().count() == 24 && seals.clone().all(|seal| !seal.contains(':')));
 
-    // A row of version 2 is nothing to the old one, whatever it is asked; the new one reads both.
+    // The old gate refuses every call about a row of version 2; the new one reads both versions.
     let newest = Instance::start(None, &settings).await;
     let (approval, question) = newest.submit().await;
     let id = &approval.id;
@@ -250,23 +250,26 @@ async fn an_earlier_gate_and_this_one_share_a_table() {
         ("claim", id, Some(nonce.as_str())),
         ("withdraw", id, Some("{}")),
     ] {
-        assert_eq!(old.answer(path, about, body).await, 500, "{path}");
+        assert_eq!(old.call_status(path, about, body).await, 500, "{path}");
     }
-    assert_eq!(agree([&new, &newest], id).await.status, Status::Pending);
+    assert_eq!(
+        assert_same_status([&new, &newest], id).await.status,
+        Status::Pending
+    );
     let (of_old, by_old) = old.submit().await;
     let form = "decision=approve&code=CODE";
     assert_eq!(newest.decide(&old, &by_old, form).await, 303);
-    assert_eq!(old.answer("status", &of_old.id, None).await, 500);
+    assert_eq!(old.call_status("status", &of_old.id, None).await, 500);
     assert_eq!(
-        agree([&new, &newest], &of_old.id).await.status,
+        assert_same_status([&new, &newest], &of_old.id).await.status,
         Status::Approved
     );
 
-    // Back again: what a gate with HO_ROWS=1 writes, the old one reads.
+    // The old gate reads a row that a gate with HO_ROWS=1 has written again.
     assert_eq!(new.decide(&newest, &question, form).await, 303);
-    assert_eq!(agree(both, id).await.status, Status::Approved);
+    assert_eq!(assert_same_status(both, id).await.status, Status::Approved);
     newest.gate.client().claim(id, &claim(NONCE)).await.unwrap();
-    assert_eq!(old.answer("status", id, None).await, 500);
+    assert_eq!(old.call_status("status", id, None).await, 500);
     for instance in [old, new, newest] {
         instance.gate.kill().await;
     }

@@ -1,4 +1,4 @@
-//! What the services that take mails over HTTP have in common.
+//! The common part of the stand-ins for email services with an HTTP API.
 
 use std::collections::VecDeque;
 use std::io;
@@ -15,23 +15,23 @@ use hyper_util::rt::TokioIo;
 use serde_json::json;
 use tokio::net::TcpListener;
 
-/// Takes mails of some form on this machine until the test ends.
+/// A stand-in for an email service, which runs until the test ends.
 pub(crate) struct Service<M> {
     url: String,
     shared: Arc<Shared<M>>,
 }
 
-/// How a service judges a request: it takes the mail, or does not, and says so.
+/// Decides about a request: accepts or refuses the email, and returns the response.
 pub(crate) type Judge<M> = fn(&Request<Bytes>, &mut Known<M>) -> Response;
 
-/// What a service knows, and what it has taken.
+/// The state of a service: the trusted token and the accepted emails.
 pub(crate) struct Known<M> {
     token: Option<String>,
     pub(crate) mails: Vec<M>,
 }
 
 impl<M> Known<M> {
-    /// Whether the request brings the token that is trusted.
+    /// Whether the request has the trusted token.
     pub(crate) fn trusts(&self, request: &Request<Bytes>) -> bool {
         self.token.as_ref().is_some_and(|token| {
             said(request, "authorization").strip_prefix("Bearer ") == Some(token)
@@ -64,12 +64,12 @@ impl<M: Clone + Send + 'static> Service<M> {
         &self.url
     }
 
-    /// From now on this is the bearer token that it wants.
+    /// Sets the bearer token that requests must have.
     pub(crate) fn trust(&self, token: &str) {
         self.shared.seen.lock().unwrap().known.token = Some(token.to_owned());
     }
 
-    /// Every request so far, whatever became of it.
+    /// Every request so far, accepted or not.
     pub(crate) fn requests(&self) -> Vec<Request<Bytes>> {
         self.shared.seen.lock().unwrap().requests.clone()
     }
@@ -78,31 +78,31 @@ impl<M: Clone + Send + 'static> Service<M> {
         self.shared.seen.lock().unwrap().known.mails.clone()
     }
 
-    /// The next request is not judged: this is the answer. Several wait in line.
+    /// Queues a response for the next request, which is then not evaluated.
     pub(crate) fn answer_with(&self, answer: Response) {
         let mut seen = self.shared.seen.lock().unwrap();
         seen.next.push_back(Next::Answer(answer));
     }
 
-    /// The next request is judged; then its connection is cut, without an answer.
+    /// The next request is evaluated; then its connection is closed without a response.
     pub(crate) fn lose_answer(&self) {
         self.shared.seen.lock().unwrap().next.push_back(Next::Cut);
     }
 
-    /// The next request is judged, and nobody ever says how.
+    /// The next request is evaluated, and its connection stays open without a response.
     pub(crate) fn fall_silent(&self) {
         let mut seen = self.shared.seen.lock().unwrap();
         seen.next.push_back(Next::Silence);
     }
 }
 
-/// What a request says in a header; nothing if it is not there.
+/// The value of a header; empty if the header is missing.
 pub(crate) fn said<'a>(request: &'a Request<Bytes>, header: &str) -> &'a str {
     let value = request.headers().get(header);
     value.map_or("", |value| value.to_str().unwrap_or_default())
 }
 
-/// An answer that says no, in the form that Microsoft's services share.
+/// An error response in the common form of Microsoft's services.
 pub(crate) fn refusal(status: u16, retry_after: Option<u64>, code: &str, why: &str) -> Response {
     let mut answer = Response::builder()
         .status(StatusCode::from_u16(status).unwrap())
@@ -114,14 +114,14 @@ pub(crate) fn refusal(status: u16, retry_after: Option<u64>, code: &str, why: &s
     answer.body(Body::from(body.to_string())).unwrap()
 }
 
-/// What becomes of the next request.
+/// How the next request is answered.
 enum Next {
     Answer(Response),
     Cut,
     Silence,
 }
 
-/// What the service's connections share.
+/// The state that all connections share.
 struct Shared<M> {
     judge: Judge<M>,
     seen: Mutex<Seen<M>>,
@@ -145,7 +145,7 @@ impl<M: Send + 'static> Shared<M> {
         }
     }
 
-    /// An error cuts the connection.
+    /// An error closes the connection.
     async fn answer(&self, request: Request<Incoming>) -> io::Result<Response> {
         let (parts, body) = request.into_parts();
         let body = body.collect().await.map_err(io::Error::other)?.to_bytes();

@@ -1,5 +1,5 @@
-//! The store's contract, on every backend; and what the embedded one does when its file cannot be
-//! used.
+//! The store's contract, on every backend; and the responses when the file of the embedded store
+//! cannot be used.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -24,10 +24,10 @@ use crate::harness::{ALICE, TestGate, http, request};
 
 const AT: &str = "2026-11-22T17:30:00.000Z";
 
-/// More than any test of other things has at once.
+/// Above the number of open requests in any test that does not check this limit.
 pub(crate) const OPEN_LIMIT: usize = 1_000;
 
-/// The keys of all stores here: they are on one ground.
+/// The keys of all stores in these tests, which share their rows.
 pub(crate) fn keys() -> Option<Arc<LinkKeys>> {
     keys_named(&[("k", 7)])
 }
@@ -40,7 +40,7 @@ fn keys_named(keys: &[(&str, u8)]) -> Option<Arc<LinkKeys>> {
     Some(Arc::new(LinkKeys::new(&keys.collect::<Vec<_>>()).unwrap()))
 }
 
-/// Where a test keeps its rows.
+/// The backend that holds the rows of a test.
 pub(crate) enum Ground {
     File(TempDir),
     Tables(String),
@@ -52,7 +52,7 @@ impl Ground {
         self
     }
 
-    /// A store on it, as each process has its own.
+    /// Opens a separate store on these rows, as another process does.
     pub(crate) fn open(&self) -> Store {
         self.limited(OPEN_LIMIT)
     }
@@ -61,13 +61,13 @@ impl Ground {
         self.with_keys(open_limit, keys())
     }
 
-    /// A store that is told this of its gate's id and of its rows.
-    fn of_gate(&self, rows: RowSettings) -> Store {
+    /// A store with these settings for the gate's id and its rows.
+    fn with_rows(&self, rows: RowSettings) -> Store {
         self.open().with_rows(rows)
     }
 
-    /// The row with the gate's id, as somebody with the table's key has it.
-    async fn tamper_with_the_id(&self, change: impl FnOnce(&mut Value)) {
+    /// Changes the row with the gate's id, as a party with write access to the table can.
+    async fn tamper_with_gate_id(&self, change: impl FnOnce(&mut Value)) {
         match self {
             Self::File(dir) => {
                 let file = rusqlite::Connection::open(dir.path().join("approvals.db")).unwrap();
@@ -105,7 +105,7 @@ impl Ground {
     }
 }
 
-/// Each of these holds for each backend.
+/// Runs each test on each backend.
 macro_rules! contract {
     ($($name:ident,)*) => {
         mod embedded {
@@ -126,19 +126,19 @@ macro_rules! contract {
 }
 
 contract! {
-    a_row_is_inserted_once_read_and_replaced_on_its_condition,
-    of_sixty_four_writers_one_wins_each_round,
-    writers_that_judge_again_all_get_their_turn,
-    what_is_due_comes_page_by_page,
-    what_is_due_is_never_missed_whoever_writes_and_sweeps,
-    another_process_sees_what_was_acknowledged,
-    the_largest_row_fits_and_a_larger_one_is_told,
-    an_agent_has_no_more_rows_due_than_it_may_whoever_inserts_at_once,
-    the_first_id_of_a_gate_is_kept_and_another_is_refused,
-    an_id_that_replaces_another_loses_no_row,
-    gates_that_start_at_once_agree_on_their_id,
-    rows_of_version_1_take_no_id_and_those_of_version_2_are_read,
-    the_id_is_sealed_anew_when_keys_change_and_not_when_it_was_changed,
+    a_row_is_inserted_once_and_replaced_only_with_its_etag,
+    of_64_concurrent_writers_one_wins_each_round,
+    writers_that_retry_all_succeed,
+    due_rows_are_listed_page_by_page,
+    concurrent_writes_and_sweeps_miss_no_due_row,
+    another_process_reads_acknowledged_writes,
+    the_largest_row_fits_and_a_larger_one_is_refused,
+    concurrent_inserts_do_not_exceed_the_limit_of_open_requests,
+    the_first_gate_id_is_kept_and_another_is_refused,
+    a_replaced_gate_id_loses_no_row,
+    gates_that_start_concurrently_agree_on_their_id,
+    rows_of_version_1_have_no_gate_id_and_rows_of_version_2_are_read,
+    a_key_change_renews_the_mac_of_the_gate_id_unless_the_id_was_changed,
 }
 
 pub(crate) fn at(seconds: u64) -> Timestamp {
@@ -169,8 +169,8 @@ pub(crate) fn approval(agent: &str, correlation: &str) -> Approval {
     Approval::new(request, vec![approver])
 }
 
-/// Everything that is due, over all pages.
-async fn due(store: &Store, now: Timestamp) -> Vec<ApprovalId> {
+/// The ids of all due rows, over all pages.
+async fn list_due(store: &Store, now: Timestamp) -> Vec<ApprovalId> {
     let (mut seen, mut place) = (Vec::new(), None);
     loop {
         let (page, next) = store.due(now, place).await.unwrap();
@@ -182,7 +182,7 @@ async fn due(store: &Store, now: Timestamp) -> Vec<ApprovalId> {
     }
 }
 
-async fn a_row_is_inserted_once_read_and_replaced_on_its_condition(ground: Ground) {
+async fn a_row_is_inserted_once_and_replaced_only_with_its_etag(ground: Ground) {
     let store = ground.open();
     for agent in [
         "plain",
@@ -210,7 +210,7 @@ async fn a_row_is_inserted_once_read_and_replaced_on_its_condition(ground: Groun
         ));
         assert_eq!(store.get(&id).await.unwrap(), first);
         assert_eq!(first.approval, new);
-        assert_eq!(due(&store, at(0)).await, std::slice::from_ref(&id));
+        assert_eq!(list_due(&store, at(0)).await, std::slice::from_ref(&id));
 
         let mut changed = first.clone();
         changed.approval.withdraw(at(1)).unwrap();
@@ -221,9 +221,9 @@ async fn a_row_is_inserted_once_read_and_replaced_on_its_condition(ground: Groun
             Err(StoreError::Conflict)
         ));
         assert_eq!(store.get(&id).await.unwrap(), second);
-        assert_eq!(due(&store, at(1_000)).await, []);
+        assert_eq!(list_due(&store, at(1_000)).await, []);
     }
-    // A row that is not there cannot be replaced.
+    // A row that does not exist cannot be replaced.
     let mut ghost = store.insert(approval("ghost", "1"), None).await.unwrap();
     ghost.approval.request.id = ApprovalId::new("ghost", "2").unwrap();
     assert!(matches!(
@@ -232,7 +232,7 @@ async fn a_row_is_inserted_once_read_and_replaced_on_its_condition(ground: Groun
     ));
 }
 
-/// Counts a wrong code of the first approver; beyond the lock too, which the rules do not.
+/// Counts a wrong code of the first approver, even after the lock, where the domain stops counting.
 pub(crate) fn count_wrong_code(approval: &mut Approval, now: Timestamp) {
     if approval.approvers[0].is_locked() {
         approval.approvers[0].wrong_codes += 1;
@@ -241,7 +241,7 @@ pub(crate) fn count_wrong_code(approval: &mut Approval, now: Timestamp) {
     }
 }
 
-async fn of_sixty_four_writers_one_wins_each_round(ground: Ground) {
+async fn of_64_concurrent_writers_one_wins_each_round(ground: Ground) {
     let store = ground.open();
     let mut row = store.insert(approval("a", "x"), None).await.unwrap();
     for round in 0..5 {
@@ -253,7 +253,7 @@ async fn of_sixty_four_writers_one_wins_each_round(ground: Ground) {
     }
 }
 
-async fn writers_that_judge_again_all_get_their_turn(ground: Ground) {
+async fn writers_that_retry_all_succeed(ground: Ground) {
     let row = ground
         .open()
         .insert(approval("a", "x"), None)
@@ -276,9 +276,9 @@ async fn writers_that_judge_again_all_get_their_turn(ground: Ground) {
     assert_eq!(row.approval.approvers[0].wrong_codes, 16);
 }
 
-async fn what_is_due_comes_page_by_page(ground: Ground) {
+async fn due_rows_are_listed_page_by_page(ground: Ground) {
     let store = &ground.open();
-    // Many are due at one time; some never.
+    // 100 rows share a due time, and every fifth is never due.
     let when = |number: u64| (number % 5 != 4).then(|| at(number / 100));
     let insert = async |number: u64| {
         let agent = format!("agent-{}", number / 100);
@@ -289,18 +289,18 @@ async fn what_is_due_comes_page_by_page(ground: Ground) {
     for some in numbers.chunks(64) {
         join_all(some.iter().map(|&number| insert(number))).await;
     }
-    let seen = due(store, at(12)).await;
+    let seen = list_due(store, at(12)).await;
     let expected: Vec<String> = (0..1_300)
         .filter(|&number| when(number).is_some())
         .map(|number| format!("{number:04}"))
         .collect();
     assert!(
         expected.len() > 1_000,
-        "more than Azure gives in one answer"
+        "more than Azure returns in one response"
     );
     let names: Vec<_> = seen.iter().map(ApprovalId::correlation).collect();
     if matches!(ground, Ground::File(_)) {
-        assert_eq!(names, expected, "longest due first");
+        assert_eq!(names, expected, "oldest due time first");
     }
     assert_eq!(names.len(), expected.len(), "each once");
     assert_eq!(
@@ -313,13 +313,16 @@ async fn what_is_due_comes_page_by_page(ground: Ground) {
     let first = ApprovalId::new("agent-0", "0000").unwrap();
     let row = store.get(&first).await.unwrap();
     store.replace(row, Some(at(1_000))).await.unwrap();
-    assert!(!due(store, at(12)).await.contains(&first), "it was moved");
-    assert!(due(store, at(1_000)).await.contains(&first));
+    assert!(
+        !list_due(store, at(12)).await.contains(&first),
+        "its entry was moved"
+    );
+    assert!(list_due(store, at(1_000)).await.contains(&first));
 }
 
-/// Some move a row's due time to and fro, one sweeps: where the row says that it is due, the index
-/// leads to it.
-async fn what_is_due_is_never_missed_whoever_writes_and_sweeps(ground: Ground) {
+/// Three writers change due times back and forth while one process sweeps: every row that is due has an
+/// index entry that leads to it.
+async fn concurrent_writes_and_sweeps_miss_no_due_row(ground: Ground) {
     let insert = async |name| {
         let new = approval("a", name);
         let row = ground.open().insert(new, Some(at(0))).await.unwrap();
@@ -342,7 +345,7 @@ async fn what_is_due_is_never_missed_whoever_writes_and_sweeps(ground: Ground) {
                 assert!(is_due(&store, id, at(7)).await, "step {step}");
             }
         }
-        // The last word, however often it is contradicted.
+        // The final write is retried until it succeeds.
         eventually(async || {
             let row = store.get(id).await.unwrap();
             store.replace(row, Some(at(9))).await.ok()
@@ -377,7 +380,7 @@ async fn is_due(store: &Store, id: &ApprovalId, now: Timestamp) -> bool {
     false
 }
 
-async fn an_agent_has_no_more_rows_due_than_it_may_whoever_inserts_at_once(ground: Ground) {
+async fn concurrent_inserts_do_not_exceed_the_limit_of_open_requests(ground: Ground) {
     const LIMIT: usize = 40;
     let store = ground.limited(LIMIT);
     let insert = |agent: &'static str, name: String| {
@@ -396,18 +399,18 @@ async fn an_agent_has_no_more_rows_due_than_it_may_whoever_inserts_at_once(groun
     assert!(inserted.len() <= 10, "{}", inserted.len());
     for number in inserted.len()..10 {
         let row = insert("busy", format!("fill-{number}")).await;
-        inserted.push(row.expect("who was refused takes no room"));
+        inserted.push(row.expect("a refused insert does not count"));
     }
-    assert_eq!(due(&store, at(1)).await.len(), LIMIT + 1);
+    assert_eq!(list_due(&store, at(1)).await.len(), LIMIT + 1);
     let one_more = insert("busy", "one-more".to_owned()).await;
     assert!(matches!(one_more, Err(StoreError::OpenLimit)));
-    // Who is done makes room.
+    // A finished request no longer counts.
     let done = inserted.into_iter().next().unwrap();
     store.replace(done, None).await.unwrap();
     insert("busy", "one-more".to_owned()).await.unwrap();
 }
 
-async fn another_process_sees_what_was_acknowledged(ground: Ground) {
+async fn another_process_reads_acknowledged_writes(ground: Ground) {
     let (one, other) = (ground.open(), ground.open());
     let written = one.insert(approval("a", "x"), None).await.unwrap();
     assert_eq!(
@@ -423,7 +426,7 @@ async fn another_process_sees_what_was_acknowledged(ground: Ground) {
     ));
 }
 
-async fn the_largest_row_fits_and_a_larger_one_is_told(ground: Ground) {
+async fn the_largest_row_fits_and_a_larger_one_is_refused(ground: Ground) {
     let store = ground.open();
     let with = |name: &str, length: usize| {
         let mut new = approval("a", name);
@@ -433,7 +436,7 @@ async fn the_largest_row_fits_and_a_larger_one_is_told(ground: Ground) {
         new.request.reason = Some("€".repeat(2_000));
         new
     };
-    // 32,768 UTF-16 units are what Azure takes in a column.
+    // Azure accepts 32,768 UTF-16 units in a column.
     let largest = with("largest", 32_768 - 8);
     let Versioned { approval, .. } = store.insert(largest.clone(), None).await.unwrap();
     assert_eq!(approval, largest);
@@ -457,17 +460,17 @@ async fn the_largest_row_fits_and_a_larger_one_is_told(ground: Ground) {
         store.get(&larger.request.id).await,
         Err(StoreError::NotFound)
     ));
-    assert_eq!(due(&store, at(0)).await, []);
+    assert_eq!(list_due(&store, at(0)).await, []);
 }
 
-fn named(id: &str) -> RowSettings {
+fn default_id(id: &str) -> RowSettings {
     RowSettings {
         default_gate_id: Some(id.to_owned()),
         ..RowSettings::default()
     }
 }
 
-fn set_to(id: &str, replaces: Option<&str>) -> RowSettings {
+fn set_id(id: &str, replaces: Option<&str>) -> RowSettings {
     RowSettings {
         gate_id: Some(GateIdSetting {
             id: id.to_owned(),
@@ -477,23 +480,27 @@ fn set_to(id: &str, replaces: Option<&str>) -> RowSettings {
     }
 }
 
-async fn the_first_id_of_a_gate_is_kept_and_another_is_refused(ground: Ground) {
-    let first = ground.of_gate(named("one"));
+async fn the_first_gate_id_is_kept_and_another_is_refused(ground: Ground) {
+    let first = ground.with_rows(default_id("one"));
     let row = first.insert(approval("a", "x"), None).await;
-    // `prepared` has kept the id of a gate in local development, where there is something to keep it in.
+    // `prepared` has already stored the id `local` in the tables; in a file, the first insert stores an id.
     let kept = match ground {
         Ground::File(_) => "one",
         Ground::Tables(_) => "local",
     };
     let id = row.unwrap().approval.request.id;
-    for other in [named("two"), set_to(kept, None), set_to(kept, Some("zero"))] {
-        let store = ground.of_gate(other);
+    for other in [
+        default_id("two"),
+        set_id(kept, None),
+        set_id(kept, Some("zero")),
+    ] {
+        let store = ground.with_rows(other);
         store.prepare().await.unwrap();
         store.get(&id).await.unwrap();
         store.all(None).await.unwrap().0.remove(0).approval.unwrap();
     }
-    for other in [set_to("two", None), set_to("two", Some("zero"))] {
-        let store = ground.of_gate(other);
+    for other in [set_id("two", None), set_id("two", Some("zero"))] {
+        let store = ground.with_rows(other);
         let refused = store.prepare().await.unwrap_err();
         let text = refused.to_string();
         assert!(matches!(refused, StoreError::GateId { .. }), "{text}");
@@ -514,24 +521,24 @@ async fn the_first_id_of_a_gate_is_kept_and_another_is_refused(ground: Ground) {
     }
 }
 
-async fn an_id_that_replaces_another_loses_no_row(ground: Ground) {
+async fn a_replaced_gate_id_loses_no_row(ground: Ground) {
     let store = ground.open();
     let old = store.insert(approval("a", "old"), None).await.unwrap();
     let id = &old.approval.request.id.clone();
     for (new, replaced) in [("new", "local"), ("newest", "new")] {
-        let store = ground.of_gate(set_to(new, Some(replaced)));
+        let store = ground.with_rows(set_id(new, Some(replaced)));
         store.prepare().await.unwrap();
         store.get(id).await.unwrap();
-        // The setting may stay as it is, or lose the old id.
-        for settings in [set_to(new, Some(replaced)), set_to(new, None)] {
-            let store = ground.of_gate(settings);
+        // The setting may keep or drop the replaced id.
+        for settings in [set_id(new, Some(replaced)), set_id(new, None)] {
+            let store = ground.with_rows(settings);
             store.prepare().await.unwrap();
             store.get(id).await.unwrap();
         }
-        let refused = ground.of_gate(set_to(replaced, None)).prepare().await;
+        let refused = ground.with_rows(set_id(replaced, None)).prepare().await;
         assert!(matches!(refused, Err(StoreError::GateId { .. })));
     }
-    // At its next write the row is sealed for the new id.
+    // The next write of the row computes its MAC for the new id.
     let store = ground.open();
     let (page, _) = store.all(None).await.unwrap();
     assert_eq!(page[0].columns["odata.gate"], "newest");
@@ -540,14 +547,14 @@ async fn an_id_that_replaces_another_loses_no_row(ground: Ground) {
     store.get(id).await.unwrap();
 }
 
-async fn gates_that_start_at_once_agree_on_their_id(ground: Ground) {
+async fn gates_that_start_concurrently_agree_on_their_id(ground: Ground) {
     if let Ground::Tables(table) = &ground {
-        // As before the first start.
+        // The state before the first start.
         let table = Table::of(azurite().port, &format!("standing{table}"));
         table.remove("gate", "id").await;
     }
     let inserted = join_all((0..16).map(|number| {
-        let store = ground.of_gate(named(&format!("gate-{number}")));
+        let store = ground.with_rows(default_id(&format!("gate-{number}")));
         async move {
             let new = approval("a", &format!("{number}"));
             store.insert(new, None).await.unwrap().approval.request.id
@@ -559,12 +566,12 @@ async fn gates_that_start_at_once_agree_on_their_id(ground: Ground) {
     }
 }
 
-async fn rows_of_version_1_take_no_id_and_those_of_version_2_are_read(ground: Ground) {
+async fn rows_of_version_1_have_no_gate_id_and_rows_of_version_2_are_read(ground: Ground) {
     let version_1 = || RowSettings {
         version: RowVersion::V1,
         ..RowSettings::default()
     };
-    let old = ground.of_gate(version_1());
+    let old = ground.with_rows(version_1());
     let one = old.insert(approval("a", "1"), None).await.unwrap();
     let new = ground.open();
     let read = new.get(&one.approval.request.id).await.unwrap();
@@ -573,7 +580,7 @@ async fn rows_of_version_1_take_no_id_and_those_of_version_2_are_read(ground: Gr
     let id = &two.approval.request.id;
     let read = old.get(id).await.unwrap();
     assert_eq!(read.approval, two.approval);
-    // And back: what version 1 writes, both read.
+    // A row that version 1 has written again is read by both.
     let back = old.replace(read, None).await.unwrap();
     let again = new.get(id).await.unwrap();
     assert_eq!(again.approval, back.approval);
@@ -583,19 +590,19 @@ async fn rows_of_version_1_take_no_id_and_those_of_version_2_are_read(ground: Gr
         let found = row.columns["RowSeal"].as_str().unwrap();
         assert!(found.starts_with(seal), "{found}");
     }
-    let refused = set_to("another", None);
+    let refused = set_id("another", None);
     let refused = RowSettings {
         version: RowVersion::V1,
         ..refused
     };
-    let refused = ground.of_gate(refused).prepare().await;
+    let refused = ground.with_rows(refused).prepare().await;
     assert!(matches!(refused, Err(StoreError::GateId { .. })));
 }
 
-async fn the_id_is_sealed_anew_when_keys_change_and_not_when_it_was_changed(ground: Ground) {
+async fn a_key_change_renews_the_mac_of_the_gate_id_unless_the_id_was_changed(ground: Ground) {
     let with = |keys: &[(&str, u8)], id: &str| {
         let keys = keys_named(keys);
-        ground.with_keys(OPEN_LIMIT, keys).with_rows(named(id))
+        ground.with_keys(OPEN_LIMIT, keys).with_rows(default_id(id))
     };
     let row = ground
         .open()
@@ -603,7 +610,7 @@ async fn the_id_is_sealed_anew_when_keys_change_and_not_when_it_was_changed(grou
         .await
         .unwrap();
     let id = &row.approval.request.id;
-    // A new key before the old one: then the old one can go, once all rows were written since.
+    // A new key is put before the old one, which can be removed once every row has been written again.
     let both = with(&[("l", 8), ("k", 7)], "another");
     both.prepare().await.unwrap();
     let row = both.get(id).await.unwrap();
@@ -616,9 +623,9 @@ async fn the_id_is_sealed_anew_when_keys_change_and_not_when_it_was_changed(grou
         "local"
     );
 
-    // Somebody names another gate.
+    // The stored id is changed to that of another gate.
     ground
-        .tamper_with_the_id(|row| row["GateId"] = json!("another"))
+        .tamper_with_gate_id(|row| row["GateId"] = json!("another"))
         .await;
     let store = with(&[("l", 8)], "local");
     for refused in [
@@ -631,7 +638,7 @@ async fn the_id_is_sealed_anew_when_keys_change_and_not_when_it_was_changed(grou
             "{refused:?}"
         );
     }
-    // All keys are replaced: nothing that was sealed before counts, the id neither.
+    // All keys are replaced: no earlier MAC is trusted, neither of the rows nor of the id.
     let store = with(&[("m", 9)], "fresh");
     store.prepare().await.unwrap();
     assert!(matches!(store.get(id).await, Err(StoreError::Damaged(_))));
@@ -640,9 +647,9 @@ async fn the_id_is_sealed_anew_when_keys_change_and_not_when_it_was_changed(grou
     other.get(&row.approval.request.id).await.unwrap();
 }
 
-/// As when a gate starts for the first time: it sweeps, and somebody has a request already.
+/// At the first start of a gate, the sweep and the first request open the new file concurrently.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn whoever_comes_first_finds_a_new_file_ready() {
+async fn concurrent_first_calls_find_a_new_file_ready() {
     for _ in 0..300 {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::embedded(dir.path(), OPEN_LIMIT, keys());
@@ -657,7 +664,7 @@ async fn whoever_comes_first_finds_a_new_file_ready() {
 }
 
 #[tokio::test]
-async fn a_broken_file_is_a_clear_503_and_mended_without_a_restart() {
+async fn a_corrupt_file_is_a_503_and_can_be_replaced_without_a_restart() {
     let gate = TestGate::embedded().await;
     let path = gate.dir.path().join("approvals.db");
     std::fs::write(
@@ -672,7 +679,7 @@ async fn a_broken_file_is_a_clear_503_and_mended_without_a_restart() {
     answer.problem();
     assert!(
         gate.mails().is_empty(),
-        "nobody is mailed about what is not stored"
+        "no email is sent for a request that is not stored"
     );
     let page = gate
         .get(&format!("{}/api/decision/YQ.b?k=x", gate.url))
@@ -688,9 +695,9 @@ async fn a_broken_file_is_a_clear_503_and_mended_without_a_restart() {
 }
 
 #[tokio::test]
-async fn a_folder_that_cannot_be_written_is_a_clear_503() {
+async fn an_unwritable_folder_is_a_503() {
     let gate = TestGate::embedded().await;
-    // A folder stands where the file should be.
+    // A folder occupies the path of the file.
     std::fs::create_dir(gate.dir.path().join("approvals.db")).unwrap();
     let answer = gate
         .post("/api/submit", serde_json::to_vec(&request()).unwrap())
@@ -698,6 +705,6 @@ async fn a_folder_that_cannot_be_written_is_a_clear_503() {
     assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
     assert!(
         !answer.body.contains("approvals.db"),
-        "the cause is for the log"
+        "the response does not contain the cause"
     );
 }

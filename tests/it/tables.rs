@@ -1,5 +1,5 @@
-//! The tables under bad conditions: a service that is busy, silent, cut off or half understood; left
-//! over entries; rows of others; and what each step of a request's life costs.
+//! The table store under faults: throttling, lost connections and responses, truncated responses;
+//! orphaned entries; rows of the legacy Logic App; and the operations that each step of a lifecycle takes.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -23,15 +23,15 @@ use crate::outcome::report;
 use crate::proxy::{Fault, Proxy};
 use crate::store::{OPEN_LIMIT, approval, at, count_wrong_code, keys};
 
-/// A store whose way to the service is ours to disturb.
-struct Disturbed {
+/// A store that reaches Azurite through a proxy, which can inject faults.
+struct FaultyStore {
     store: Store,
     proxy: Proxy,
     approvals: Table,
     open: Table,
 }
 
-impl Disturbed {
+impl FaultyStore {
     async fn new() -> Self {
         let proxy = Proxy::start(azurite().port).await;
         let table = fresh_table();
@@ -53,13 +53,13 @@ impl Disturbed {
         }
     }
 
-    /// A row that was read back as it should be, and is due.
-    async fn row(&self) -> Versioned {
+    /// Inserts a row that is due.
+    async fn insert_row(&self) -> Versioned {
         let new = approval("a", "x");
         self.store.insert(new, Some(at(5))).await.unwrap()
     }
 
-    /// What was asked of the service.
+    /// The requests that reached the proxy.
     fn operations(&self) -> Vec<String> {
         operations(&self.proxy)
     }
@@ -89,7 +89,7 @@ fn now() -> Timestamp {
 const BUSY: &str =
     r#"{"odata.error":{"code":"ServerBusy","message":{"lang":"en-US","value":"x"}}}"#;
 
-/// Everything that may happen to one request on the way.
+/// Every fault that the proxy can inject into one request.
 fn faults() -> Vec<(&'static str, Fault)> {
     let answer = |status, retry_after| Fault::Answer {
         status,
@@ -97,8 +97,8 @@ fn faults() -> Vec<(&'static str, Fault)> {
         body: BUSY,
     };
     vec![
-        ("cut before", Fault::CutBefore),
-        ("cut after", Fault::CutAfter),
+        ("cut before the request", Fault::CutBefore),
+        ("cut after the request", Fault::CutAfter),
         ("503", answer(503, None)),
         ("503, wait", answer(503, Some(1))),
         ("429", answer(429, None)),
@@ -121,30 +121,30 @@ fn faults() -> Vec<(&'static str, Fault)> {
 }
 
 #[tokio::test]
-async fn no_fault_loses_a_write_or_tells_the_wrong_thing() {
+async fn no_fault_loses_a_write_or_returns_a_wrong_result() {
     for (of_table, of_index) in [("entry", true), ("row", false)] {
         for (name, fault) in faults() {
-            let disturbed = Disturbed::new().await;
-            let Disturbed { store, proxy, .. } = &disturbed;
+            let faulty = FaultyStore::new().await;
+            let FaultyStore { store, proxy, .. } = &faulty;
             let is_write = move |request: &str| {
                 let is_write = request.starts_with("POST") || request.starts_with("PUT");
                 is_write && of_index == request.contains("/open")
             };
             proxy.fault(is_write, fault);
-            let first = disturbed.row().await;
+            let first = faulty.insert_row().await;
             assert!(proxy.all_faults_applied(), "{name}");
-            let stored = disturbed.approvals.rows().await;
+            let stored = faulty.approvals.rows().await;
             assert_eq!(stored.len(), 1, "insert, {of_table}: {name}");
             let id = &first.approval.request.id;
             assert_eq!(store.get(id).await.unwrap(), first, "{name}");
-            let entries = disturbed.open.rows().await;
+            let entries = faulty.open.rows().await;
             assert_eq!(entries.len(), 1, "{name}");
             assert_eq!(entries[0]["RowKey"], stored[0]["DueEntry"], "{name}");
         }
         for (name, fault) in faults() {
-            let disturbed = Disturbed::new().await;
-            let Disturbed { store, proxy, .. } = &disturbed;
-            let mut row = disturbed.row().await;
+            let faulty = FaultyStore::new().await;
+            let FaultyStore { store, proxy, .. } = &faulty;
+            let mut row = faulty.insert_row().await;
             row.approval.withdraw(at(1)).unwrap();
             let is_write = move |request: &str| {
                 request.starts_with("PUT") && of_index == request.contains("/open")
@@ -156,11 +156,11 @@ async fn no_fault_loses_a_write_or_tells_the_wrong_thing() {
             assert!(proxy.all_faults_applied(), "{name}");
             let id = &second.approval.request.id;
             assert_eq!(store.get(id).await.unwrap(), second, "{name}");
-            let stored = disturbed.approvals.rows().await;
-            let entries = disturbed.open.rows().await;
+            let stored = faulty.approvals.rows().await;
+            let entries = faulty.open.rows().await;
             assert_eq!(entries.len(), 1, "{name}");
             assert_eq!(entries[0]["RowKey"], stored[0]["DueEntry"], "{name}");
-            // Whoever else changed it first is told apart from our own lost answer.
+            // A real conflict is distinguished from the lost response to an own write.
             assert!(
                 matches!(store.replace(row, None).await, Err(StoreError::Conflict)),
                 "{name}"
@@ -170,13 +170,13 @@ async fn no_fault_loses_a_write_or_tells_the_wrong_thing() {
 }
 
 #[tokio::test]
-async fn a_lost_answer_does_not_hide_that_somebody_else_was_first() {
-    let disturbed = Disturbed::new().await;
-    let Disturbed { store, proxy, .. } = &disturbed;
-    let row = disturbed.row().await;
-    let mut theirs = row.clone();
-    theirs.approval.withdraw(at(1)).unwrap();
-    store.replace(theirs, None).await.unwrap();
+async fn a_lost_response_does_not_hide_a_conflict() {
+    let faulty = FaultyStore::new().await;
+    let FaultyStore { store, proxy, .. } = &faulty;
+    let row = faulty.insert_row().await;
+    let mut concurrent = row.clone();
+    concurrent.approval.withdraw(at(1)).unwrap();
+    store.replace(concurrent, None).await.unwrap();
     for fault in [
         Fault::CutBefore,
         Fault::CutAfter,
@@ -195,26 +195,26 @@ async fn a_lost_answer_does_not_hide_that_somebody_else_was_first() {
     }
 }
 
-/// One decides, and the answer is lost; another one claims at once, and so keeps the entry that the
-/// first had announced. The first cannot know, and must not take the entry back.
+/// The response to a first write is lost, and a second writer changes the row at once and so keeps the
+/// index entry of the first write. The first writer cannot know that, and must not remove the entry.
 #[tokio::test]
-async fn an_entry_that_may_be_named_is_not_taken_back() {
+async fn an_entry_that_a_row_may_name_is_not_removed() {
     for lost in [Fault::CutAfter, Fault::AnswerAfter { status: 500 }] {
-        let disturbed = Disturbed::new().await;
-        let Disturbed { store, proxy, .. } = &disturbed;
-        let row = disturbed.row().await;
+        let faulty = FaultyStore::new().await;
+        let FaultyStore { store, proxy, .. } = &faulty;
+        let row = faulty.insert_row().await;
         let id = &row.approval.request.id.clone();
         let of_row = |request: &str| request.starts_with("PUT") && !request.contains("/open");
         proxy.fault(of_row, lost);
-        // The second try waits until the other one is through.
-        let turn = Arc::new(Semaphore::new(0));
-        proxy.fault(of_row, Fault::Hold(turn.clone()));
+        // The retry waits until the other writer has finished.
+        let other_done = Arc::new(Semaphore::new(0));
+        proxy.fault(of_row, Fault::Hold(other_done.clone()));
         let mut first = row.clone();
         count_wrong_code(&mut first.approval, at(1));
         let first = store.replace(first, Some(at(1)));
         let other = async {
             let account = Account::from_connection_string(&azurite().connection_string());
-            let table = disturbed.approvals.name();
+            let table = faulty.approvals.name();
             let store = Store::tables(
                 &account.unwrap(),
                 table,
@@ -230,7 +230,7 @@ async fn an_entry_that_may_be_named_is_not_taken_back() {
             .await;
             seen.approval.withdraw(at(1)).unwrap();
             store.replace(seen, Some(at(1))).await.unwrap();
-            turn.add_permits(1);
+            other_done.add_permits(1);
         };
         let (first, ()) = futures_util::join!(first, other);
         assert!(matches!(first, Err(StoreError::Conflict)));
@@ -245,23 +245,23 @@ async fn an_entry_that_may_be_named_is_not_taken_back() {
 }
 
 #[tokio::test]
-async fn errors_are_understood_as_xml_too() {
-    let disturbed = Disturbed::new().await;
-    let row = disturbed.row().await;
+async fn errors_in_xml_are_understood() {
+    let faulty = FaultyStore::new().await;
+    let row = faulty.insert_row().await;
     let xml = Fault::Answer {
         status: 403,
         retry_after: None,
         body: "<?xml version=\"1.0\"?><m:error><m:code>AuthorizationFailure</m:code><m:message>secret</m:message></m:error>",
     };
-    disturbed
+    faulty
         .proxy
         .fault(|request| request.starts_with("PUT"), xml);
-    let error = disturbed.store.replace(row, Some(at(1))).await.unwrap_err();
+    let error = faulty.store.replace(row, Some(at(1))).await.unwrap_err();
     assert!(
         error.to_string().ends_with("403 AuthorizationFailure"),
         "{error}"
     );
-    let heads = disturbed.proxy.heads();
+    let heads = faulty.proxy.heads();
     assert!(
         heads
             .iter()
@@ -271,25 +271,25 @@ async fn errors_are_understood_as_xml_too() {
 }
 
 #[tokio::test]
-async fn an_answer_that_never_comes_is_asked_for_again() {
+async fn a_request_without_a_response_is_retried() {
     for fault in [Fault::Silence, Fault::SilenceAfter] {
-        let disturbed = Disturbed::new().await;
+        let faulty = FaultyStore::new().await;
         let is_row = |request: &str| request.starts_with("POST") && !request.contains("/open");
-        disturbed.proxy.fault(is_row, fault);
-        let row = disturbed.row().await;
+        faulty.proxy.fault(is_row, fault);
+        let row = faulty.insert_row().await;
         assert_eq!(
-            disturbed.store.get(&row.approval.request.id).await.unwrap(),
+            faulty.store.get(&row.approval.request.id).await.unwrap(),
             row
         );
-        assert_eq!(disturbed.approvals.rows().await.len(), 1);
+        assert_eq!(faulty.approvals.rows().await.len(), 1);
     }
 }
 
 #[tokio::test]
-async fn an_outage_is_told_in_time_and_leaves_nothing_half_done() {
-    let disturbed = Disturbed::new().await;
-    let Disturbed { store, proxy, .. } = &disturbed;
-    let row = disturbed.row().await;
+async fn an_outage_is_reported_in_time_and_leaves_no_partial_write() {
+    let faulty = FaultyStore::new().await;
+    let FaultyStore { store, proxy, .. } = &faulty;
+    let row = faulty.insert_row().await;
     proxy.down(true);
     let begun = Instant::now();
     let new = approval("a", "y");
@@ -322,35 +322,35 @@ async fn an_outage_is_told_in_time_and_leaves_nothing_half_done() {
 }
 
 #[tokio::test]
-async fn the_service_is_given_the_time_it_asks_for() {
-    let disturbed = Disturbed::new().await;
+async fn retry_after_of_the_service_is_respected() {
+    let faulty = FaultyStore::new().await;
     let busy = Fault::Answer {
         status: 503,
         retry_after: Some(2),
         body: BUSY,
     };
-    let row = disturbed.row().await;
-    disturbed
+    let row = faulty.insert_row().await;
+    faulty
         .proxy
         .fault(|request| request.starts_with("GET"), busy);
     let begun = Instant::now();
-    disturbed.store.get(&row.approval.request.id).await.unwrap();
+    faulty.store.get(&row.approval.request.id).await.unwrap();
     assert!(begun.elapsed() >= Duration::from_secs(2));
 }
 
 #[tokio::test]
-async fn a_refusal_is_not_repeated_and_named_in_the_log_only_by_its_code() {
-    let disturbed = Disturbed::new().await;
+async fn a_refusal_is_not_retried_and_only_its_code_is_reported() {
+    let faulty = FaultyStore::new().await;
     let forbidden = Fault::Answer {
         status: 403,
         retry_after: None,
         body: r#"{"odata.error":{"code":"AuthorizationPermissionMismatch","message":{"value":"secret"}}}"#,
     };
-    let row = disturbed.row().await;
-    disturbed
+    let row = faulty.insert_row().await;
+    faulty
         .proxy
         .fault(|request| request.starts_with("GET"), forbidden);
-    let error = disturbed.store.get(&row.approval.request.id).await;
+    let error = faulty.store.get(&row.approval.request.id).await;
     assert_eq!(
         error.unwrap_err().to_string(),
         "the store is not available: the service answered 403 AuthorizationPermissionMismatch"
@@ -358,12 +358,12 @@ async fn a_refusal_is_not_repeated_and_named_in_the_log_only_by_its_code() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_agents_entries_are_counted_over_all_pages_of_the_answer() {
-    let disturbed = Disturbed::new().await;
-    disturbed.row().await;
-    let entry = disturbed.open.rows().await.remove(0);
+async fn an_agents_entries_are_counted_over_all_pages() {
+    let faulty = FaultyStore::new().await;
+    faulty.insert_row().await;
+    let entry = faulty.open.rows().await.remove(0);
     let key = entry["RowKey"].as_str().unwrap();
-    let (open, own) = (&disturbed.open, &key[..16]);
+    let (open, own) = (&faulty.open, &key[..16]);
     let copy = |number: usize| {
         let mut entry = entry.clone();
         entry["RowKey"] = json!(format!("{own}{number:032x}"));
@@ -375,7 +375,7 @@ async fn an_agents_entries_are_counted_over_all_pages_of_the_answer() {
     let insert = async |limit| {
         let account = Account::from_connection_string(&azurite().connection_string()).unwrap();
         let http = Arc::new(http().build().unwrap());
-        let table = disturbed.approvals.name();
+        let table = faulty.approvals.name();
         let store = Store::tables(&account, table, http, Arc::new(|| at(0)), limit, keys());
         store.insert(approval("a", "y"), Some(at(0))).await
     };
@@ -387,27 +387,27 @@ async fn an_agents_entries_are_counted_over_all_pages_of_the_answer() {
 }
 
 #[tokio::test]
-async fn connections_are_kept() {
-    let disturbed = Disturbed::new().await;
-    let row = disturbed.row().await;
+async fn connections_are_reused() {
+    let faulty = FaultyStore::new().await;
+    let row = faulty.insert_row().await;
     for _ in 0..100 {
-        disturbed.store.get(&row.approval.request.id).await.unwrap();
+        faulty.store.get(&row.approval.request.id).await.unwrap();
     }
-    assert!(disturbed.operations().len() > 100);
+    assert!(faulty.operations().len() > 100);
     assert!(
-        disturbed.proxy.connections() <= 2,
+        faulty.proxy.connections() <= 2,
         "{}",
-        disturbed.proxy.connections()
+        faulty.proxy.connections()
     );
 }
 
 #[tokio::test]
-async fn no_write_goes_without_a_condition_but_those_to_the_index() {
-    let disturbed = Disturbed::new().await;
-    let mut row = disturbed.row().await;
+async fn every_write_to_a_row_is_conditional() {
+    let faulty = FaultyStore::new().await;
+    let mut row = faulty.insert_row().await;
     row.approval.withdraw(at(1)).unwrap();
-    disturbed.store.replace(row, None).await.unwrap();
-    for head in disturbed.proxy.heads() {
+    faulty.store.replace(row, None).await.unwrap();
+    for head in faulty.proxy.heads() {
         let head = head.to_ascii_lowercase();
         let of_approvals = !head.lines().next().unwrap().contains("/open");
         if of_approvals && head.starts_with("put") {
@@ -419,7 +419,7 @@ async fn no_write_goes_without_a_condition_but_those_to_the_index() {
 }
 
 #[tokio::test]
-async fn tables_that_are_missed_are_created_by_a_write_or_at_the_start() {
+async fn missing_tables_are_created_by_a_write_or_at_the_start() {
     let table = fresh_table();
     let store = |table: &str| {
         let account = Account::from_connection_string(&azurite().connection_string()).unwrap();
@@ -449,12 +449,12 @@ async fn tables_that_are_missed_are_created_by_a_write_or_at_the_start() {
 }
 
 #[tokio::test]
-async fn an_entry_that_no_row_names_is_removed_when_no_write_can_need_it() {
-    let disturbed = Disturbed::new().await;
-    let Disturbed {
+async fn an_orphaned_entry_is_removed_after_a_quarter_of_an_hour() {
+    let faulty = FaultyStore::new().await;
+    let FaultyStore {
         store, proxy, open, ..
-    } = &disturbed;
-    let look = async |now: Timestamp| {
+    } = &faulty;
+    let count_due = async |now: Timestamp| {
         let (page, _) = store.due(now, None).await.unwrap();
         for due in &page {
             let id = due.id.clone().unwrap();
@@ -462,25 +462,25 @@ async fn an_entry_that_no_row_names_is_removed_when_no_write_can_need_it() {
         }
         page.len()
     };
-    // A process that died between the entry and the row.
+    // A process ends between writing the entry and writing the row.
     let of_row = |request: &str| !request.contains("/open") && !request.starts_with("GET");
-    let until_it_dies = Duration::from_millis(500);
+    let process_lifetime = Duration::from_millis(500);
     proxy.fault(of_row, Fault::Silence);
     let insert = store.insert(approval("a", "x"), Some(at(0)));
-    assert!(timeout(until_it_dies, insert).await.is_err());
-    // And one that died before the row named its new entry.
+    assert!(timeout(process_lifetime, insert).await.is_err());
+    // Another ends before the row names its new entry.
     let later = now() + Duration::from_secs(86_400);
     let row = store.insert(approval("a", "y"), Some(later)).await.unwrap();
     proxy.fault(of_row, Fault::Silence);
     let replace = store.replace(row.clone(), Some(at(0)));
-    assert!(timeout(until_it_dies, replace).await.is_err());
+    assert!(timeout(process_lifetime, replace).await.is_err());
     assert_eq!(open.rows().await.len(), 3);
 
     let soon = now() + Duration::from_secs(14 * 60);
-    assert_eq!(look(soon).await, 2, "they are left alone");
+    assert_eq!(count_due(soon).await, 2, "recent entries stay");
     let later = now() + Duration::from_secs(16 * 60);
-    assert_eq!(look(later).await, 2);
-    assert_eq!(look(later).await, 0, "they are gone");
+    assert_eq!(count_due(later).await, 2);
+    assert_eq!(count_due(later).await, 0, "old entries were removed");
     let id = row.approval.request.id;
     assert_eq!(open.rows().await.len(), 1);
     let stored = store.get(&id).await.unwrap();
@@ -489,18 +489,18 @@ async fn an_entry_that_no_row_names_is_removed_when_no_write_can_need_it() {
 }
 
 #[tokio::test]
-async fn an_entry_that_is_early_is_put_right() {
-    let disturbed = Disturbed::new().await;
-    let Disturbed {
+async fn an_entry_that_is_too_early_is_corrected() {
+    let faulty = FaultyStore::new().await;
+    let FaultyStore {
         store, proxy, open, ..
-    } = &disturbed;
-    let row = disturbed.row().await;
+    } = &faulty;
+    let row = faulty.insert_row().await;
     let refused = || Fault::Answer {
         status: 400,
         retry_after: None,
         body: "{}",
     };
-    // The row says later, and the entry was not told.
+    // The row has a later due time, and the update of its entry fails.
     proxy.fault(
         |request| request.starts_with("PUT") && request.contains("/open"),
         refused(),
@@ -526,7 +526,7 @@ async fn an_entry_that_is_early_is_put_right() {
             .is_some()
     );
 
-    // The row is done, and its entry was not removed.
+    // The row is finished, and the removal of its entry fails.
     proxy.fault(|request| request.starts_with("DELETE"), refused());
     store.replace(row, None).await.unwrap();
     assert_eq!(open.rows().await.len(), 1);
@@ -543,28 +543,28 @@ async fn an_entry_that_is_early_is_put_right() {
 }
 
 #[tokio::test]
-async fn an_entry_that_cannot_be_read_is_told_and_disturbs_nobody() {
-    let disturbed = Disturbed::new().await;
-    disturbed.row().await;
+async fn an_unreadable_entry_is_returned_without_an_id() {
+    let faulty = FaultyStore::new().await;
+    faulty.insert_row().await;
     for (key, id) in [("x", "YQ.x"), ("00000000000000000000000000000000", "?")] {
         let entry = json!({
             "PartitionKey": "0", "RowKey": key, "Id": id,
             "Due": at(0).to_string(), "Due@odata.type": "Edm.DateTime",
         });
-        disturbed.open.put(&entry).await;
+        faulty.open.put(&entry).await;
     }
-    let (page, _) = disturbed.store.due(at(100), None).await.unwrap();
+    let (page, _) = faulty.store.due(at(100), None).await.unwrap();
     let ids: Vec<bool> = page.iter().map(|due| due.id.is_some()).collect();
     assert_eq!(ids, [true, false, false], "longest due first");
 }
 
 #[tokio::test]
-async fn a_row_of_the_predecessor_is_told_as_such_and_never_judged() {
+async fn a_row_of_the_legacy_logic_app_is_refused_and_left_unchanged() {
     let settings = backing_store::tables(azurite().port);
     let table = Table::of(azurite().port, &settings[2].1);
     table.create().await;
     let gate = TestGate::with(&backing_store::borrowed(&settings)).await;
-    let theirs = json!({
+    let legacy = json!({
         "PartitionKey": AGENT,
         "RowKey": "4f4dbd79",
         "AgentName": AGENT,
@@ -576,8 +576,8 @@ async fn a_row_of_the_predecessor_is_told_as_such_and_never_judged() {
         "Approver": ALICE,
         "ResponseTimestamp": "2025-05-06T07:10:00Z",
     });
-    table.put(&theirs).await;
-    let theirs = table.get(AGENT, "4f4dbd79").await;
+    table.put(&legacy).await;
+    let legacy = table.get(AGENT, "4f4dbd79").await;
     let id = ApprovalId::new(AGENT, "4f4dbd79").unwrap();
     let mut same = request();
     same.correlation_id = Some("4f4dbd79".to_owned());
@@ -594,12 +594,12 @@ async fn a_row_of_the_predecessor_is_told_as_such_and_never_judged() {
     gate.ask().await;
     gate.pass(Duration::from_secs(3_600));
     assert!(gate.sweep().await.contains("0 failed"));
-    assert_eq!(table.get(AGENT, "4f4dbd79").await, theirs);
+    assert_eq!(table.get(AGENT, "4f4dbd79").await, legacy);
     assert_eq!(table.rows().await.len(), 2);
 }
 
-/// A gate on tables behind a proxy, and others on the same tables.
-async fn gates<const N: usize>() -> (Proxy, [TestGate; N]) {
+/// Starts gates on one table, behind a proxy.
+async fn start_gates<const N: usize>() -> (Proxy, [TestGate; N]) {
     let proxy = Proxy::start(azurite().port).await;
     let settings = backing_store::tables(proxy.port);
     let mut gates = Vec::new();
@@ -609,61 +609,66 @@ async fn gates<const N: usize>() -> (Proxy, [TestGate; N]) {
     (proxy, gates.try_into().ok().unwrap())
 }
 
-/// The fewest operations that keep the promises; each one more is a round trip and money. In order:
-/// - `submit`: the entry, so that no crash forgets the request; how many the agent has; the row; what
-///   became of the mails; the entry is moved to when something is due again.
-/// - `status`, and opening the page: the row.
-/// - a decision: the row; an earlier entry, since people are to be told now; the row; the old entry.
-/// - `claim`: the row, and the row.
-/// - a sweep: what is due; and for each request the row, the lease of its mails, what became of
-///   them, and the entry.
-/// - `outcome`: the row, the row, and the entry is no longer needed.
+/// The minimum of operations that keeps the guarantees; each further one costs a round trip and money.
+/// In order:
+/// - `submit`: write the entry, so that a crash loses no request; count the agent's open requests; write
+///   the row; write the results of the deliveries; move the entry to the next due time.
+/// - `status`, and opening the page: read the row.
+/// - a decision: read the row; write an earlier entry, since the outcome notice is due now; write the
+///   row; remove the old entry.
+/// - `claim`: read and write the row.
+/// - a sweep: read the due entries; for each request read the row, write the send leases, write the
+///   results of the deliveries, and move the entry.
+/// - `outcome`: read and write the row, and remove the entry.
 #[tokio::test]
-async fn each_step_of_a_life_costs_what_it_must() {
-    let (proxy, [gate]) = gates().await;
+async fn each_step_of_a_lifecycle_takes_the_expected_operations() {
+    let (proxy, [gate]) = start_gates().await;
     gate.ask().await;
-    let spent = || {
+    let take_operations = || {
         let operations = operations(&proxy);
         proxy.clear();
         operations
     };
-    spent();
+    take_operations();
     let (read, write) = ("GET approvals", "PUT approvals");
 
     let approval = gate.ask().await;
     let submit = ["PUT open", "GET open", "POST approvals", write, "PUT open"];
-    assert_eq!(spent(), submit);
+    assert_eq!(take_operations(), submit);
     gate.status(&approval.id).await;
-    assert_eq!(spent(), [read]);
+    assert_eq!(take_operations(), [read]);
     let question = gate.question(&approval, ALICE);
     let page = gate.get(&question.link).await;
-    assert_eq!(spent(), [read]);
+    assert_eq!(take_operations(), [read]);
     let form = [("decision", "approve"), ("code", question.code.as_str())];
     gate.send_form(&page, &form).await;
-    assert_eq!(spent(), [read, "PUT open", write, "DELETE open"]);
+    assert_eq!(take_operations(), [read, "PUT open", write, "DELETE open"]);
     let claim = claim("0123456789abcdef");
     gate.client.claim(&approval.id, &claim).await.unwrap();
-    assert_eq!(spent(), [read, write]);
-    gate.sweep().await;
-    assert_eq!(spent(), ["GET open", read, write, write, "PUT open"]);
+    assert_eq!(take_operations(), [read, write]);
     gate.sweep().await;
     assert_eq!(
-        spent(),
+        take_operations(),
+        ["GET open", read, write, write, "PUT open"]
+    );
+    gate.sweep().await;
+    assert_eq!(
+        take_operations(),
         ["GET open"],
-        "whatever is open and not due costs nothing"
+        "open requests that are not due cost nothing"
     );
     gate.client
         .outcome(&approval.id, &report(None))
         .await
         .unwrap();
-    assert_eq!(spent(), [read, write, "DELETE open"]);
+    assert_eq!(take_operations(), [read, write, "DELETE open"]);
     let status = gate.status(&approval.id).await;
     assert_eq!(status.status, Status::Approved);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_gates_on_one_table_are_one_gate() {
-    let (_proxy, [one, other]) = gates().await;
+async fn two_gates_on_one_table_act_as_one() {
+    let (_proxy, [one, other]) = start_gates().await;
     let approval = one.ask().await;
     let begun = Instant::now();
     let wait = other.client.status(&approval.id, Duration::from_secs(60));
@@ -675,7 +680,7 @@ async fn two_gates_on_one_table_are_one_gate() {
     assert_eq!(seen.unwrap().0.status, Status::Approved);
     assert!(begun.elapsed() < (decided - begun) + Duration::from_secs(7));
 
-    // Both sweep at once, again and again: everybody is told once.
+    // Concurrent sweeps by both gates send each outcome notice once.
     let expired = other.ask().await;
     let undecided = other.question(&expired, BOB);
     for gate in [&one, &other] {
@@ -689,23 +694,23 @@ async fn two_gates_on_one_table_are_one_gate() {
     assert_eq!(
         page.status,
         StatusCode::GONE,
-        "each knows the other's links"
+        "each gate accepts the links of the other"
     );
     let mails = [one.mails(), other.mails()].concat();
-    let mut notes: Vec<_> = mails
+    let mut notices: Vec<_> = mails
         .iter()
         .filter(|mail| mail.answers.is_some())
         .map(|mail| mail.message_id.as_str())
         .collect();
-    notes.sort_unstable();
-    let sent = notes.len();
-    notes.dedup();
-    assert_eq!((sent, notes.len()), (4, 4));
+    notices.sort_unstable();
+    let sent = notices.len();
+    notices.dedup();
+    assert_eq!((sent, notices.len()), (4, 4));
 }
 
 #[tokio::test]
-async fn an_outage_is_a_503_for_everybody_and_passes() {
-    let (proxy, [gate]) = gates().await;
+async fn an_outage_is_a_503_for_every_caller_and_ends() {
+    let (proxy, [gate]) = start_gates().await;
     let approval = gate.ask().await;
     let question = gate.question(&approval, ALICE);
     let page = gate.get(&question.link).await;
@@ -727,9 +732,9 @@ async fn an_outage_is_a_503_for_everybody_and_passes() {
     gate.approve(&approval, ALICE).await;
 }
 
-/// The row in docs/storage.md is one that was stored: it has the columns and types of this one.
+/// The row in docs/storage.md has the columns and types of a stored row.
 #[tokio::test]
-async fn the_documented_row_is_a_real_one() {
+async fn the_documented_row_has_the_stored_columns() {
     let settings = backing_store::tables(azurite().port);
     let table = Table::of(azurite().port, &settings[2].1);
     let gate = TestGate::with(&backing_store::borrowed(&settings)).await;
@@ -761,7 +766,7 @@ async fn the_documented_row_is_a_real_one() {
         serde_json::from_str(documented.split_once("```").unwrap().0).unwrap();
     for row in [&mut row, &mut documented] {
         let columns = row.as_object_mut().unwrap();
-        // Where the row is, not what it is.
+        // These members depend on the account and table, not on the row.
         columns.retain(|name, _| !name.starts_with("odata."));
         for (name, value) in columns {
             if !name.ends_with("@odata.type") {

@@ -1,4 +1,4 @@
-//! `human-oversight verify`, as an auditor runs it: the real program over a table that others wrote.
+//! `human-oversight verify` as a process, on rows that were stored by the gate or changed outside it.
 
 use std::time::Duration;
 
@@ -13,14 +13,14 @@ use crate::harness::{ALICE, BOB, TestGate};
 use crate::outcome::report;
 use crate::process::binary;
 
-/// Whether whoever runs it has the gate's own keys.
+/// Who runs the program: the operator, with the gate's keys, or an auditor without them.
 #[derive(Clone, Copy, PartialEq)]
 enum Who {
     Operator,
     Auditor,
 }
 
-/// What it printed, on both streams, and its exit code.
+/// Runs the program. Returns its output, of both streams, and its exit code.
 async fn verify(gate: &TestGate, who: Who, more: &[&str]) -> (String, i32) {
     let settings = backing_store::settings(gate.dir.path());
     verify_with(gate, who, more, &backing_store::borrowed(&settings)).await
@@ -48,7 +48,7 @@ async fn verify_with(
         if more.is_empty() {
             command.arg("--keys").arg(&keys);
         }
-        // A developer's gate keeps its keys beside its file.
+        // Local development stores the keys beside the file, so the file is copied without them.
         for file in ["approvals.db", "approvals.db-wal"] {
             let from = gate.dir.path().join(file);
             if from.exists() {
@@ -65,12 +65,12 @@ async fn verify_with(
     )
 }
 
-/// A request of each fate.
-async fn lives(gate: &TestGate) -> Vec<Approval> {
+/// Creates one request in each of seven states.
+async fn create_requests(gate: &TestGate) -> Vec<Approval> {
     let mut all = Vec::new();
-    for fate in 0..7 {
+    for kind in 0..7 {
         let approval = gate.ask().await;
-        match fate {
+        match kind {
             0 => {}
             1 => gate.reject(&approval, BOB, "no").await,
             2 => {
@@ -82,12 +82,12 @@ async fn lives(gate: &TestGate) -> Vec<Approval> {
             }
             _ => gate.approve(&approval, ALICE).await,
         }
-        if fate > 3 {
+        if kind > 3 {
             let claim = claim("0123456789abcdef");
             gate.client.claim(&approval.id, &claim).await.unwrap();
         }
-        if fate > 4 {
-            let error = (fate > 5).then(|| "it broke".to_owned());
+        if kind > 4 {
+            let error = (kind > 5).then(|| "it broke".to_owned());
             let report = report(error.as_deref());
             gate.client.outcome(&approval.id, &report).await.unwrap();
         }
@@ -97,9 +97,9 @@ async fn lives(gate: &TestGate) -> Vec<Approval> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_table_that_only_the_gate_wrote_is_sound() {
+async fn a_table_written_only_by_the_gate_has_no_problems() {
     let gate = TestGate::start().await;
-    lives(&gate).await;
+    create_requests(&gate).await;
     gate.pass(Duration::from_secs(90_000));
     gate.sweep().await;
     for (who, seals) in [
@@ -115,9 +115,9 @@ async fn a_table_that_only_the_gate_wrote_is_sound() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_row_that_somebody_changed_is_named() {
+async fn every_changed_row_is_named() {
     let gate = TestGate::start().await;
-    let all = lives(&gate).await;
+    let all = create_requests(&gate).await;
     let [
         pending,
         rejected,
@@ -128,7 +128,7 @@ async fn every_row_that_somebody_changed_is_named() {
         failed,
     ] = all.try_into().ok().unwrap();
     let foreign = gate.entity(&rejected.id).await["Receipt"].clone();
-    /// What is changed, and what somebody without the gate's keys finds of it.
+    /// The changed columns, and the problem that an auditor finds (none if empty).
     type Change<'a> = (&'a Approval, Vec<(&'static str, Value)>, &'static str);
     let changes: Vec<Change<'_>> = vec![
         (&pending, vec![("Reason", json!("Legal agreed."))], ""),
@@ -237,9 +237,9 @@ async fn every_row_that_somebody_changed_is_named() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn another_gates_keys_prove_nothing_and_bad_ones_are_told() {
+async fn keys_of_another_gate_prove_nothing_and_unusable_keys_are_reported() {
     let gate = TestGate::start().await;
-    lives(&gate).await;
+    create_requests(&gate).await;
     let other = TestGate::start().await;
     let foreign = other.get(&format!("{}/api/keys", other.url)).await;
     let file = gate.dir.path().join("keys.json");
@@ -252,7 +252,7 @@ async fn another_gates_keys_prove_nothing_and_bad_ones_are_told() {
         "{said}"
     );
 
-    // Whoever could not look does not say that all is well.
+    // Unusable keys are an error, not a success.
     for contents in ["{}", "<html>"] {
         std::fs::write(&file, contents).unwrap();
         let (said, code) = verify(&gate, Who::Auditor, &keys).await;
@@ -265,7 +265,7 @@ async fn another_gates_keys_prove_nothing_and_bad_ones_are_told() {
         "{said}"
     );
 
-    // Seals of keys that are not there any more are nobody's.
+    // A row MAC of a key that was removed is a problem.
     let mut settings = backing_store::settings(gate.dir.path());
     settings.retain(|(name, _)| *name != "HO_LINK_KEYS");
     settings.push((
@@ -289,13 +289,13 @@ async fn another_gates_keys_prove_nothing_and_bad_ones_are_told() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_predecessors_rows_are_counted_apart() {
+async fn rows_of_the_legacy_logic_app_are_counted_separately() {
     let settings = backing_store::tables(azurite().port);
     let gate = TestGate::with(&backing_store::borrowed(&settings)).await;
     gate.ask().await;
     let table = Table::of(azurite().port, &settings[2].1);
-    let theirs = backing_store::legacy_row();
-    table.put(&theirs).await;
+    let legacy = backing_store::legacy_row();
+    table.put(&legacy).await;
     let (said, code) = verify_with(
         &gate,
         Who::Operator,

@@ -1,4 +1,4 @@
-//! The requests in the golden files: how each was brought to where it stands, and how it goes on.
+//! The requests in the golden files: the steps to the stored state of each, and how it continues.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
@@ -13,12 +13,12 @@ pub(super) struct Case {
     /// The name of its file, and its correlation id unless the request has another.
     pub(super) name: &'static str,
     pub(super) settings: Vec<(&'static str, &'static str)>,
-    /// The mail system while it was written.
+    /// The mail system when the row was written.
     pub(super) mail: Mail,
     pub(super) request: Value,
-    /// What happened before it was written.
+    /// The steps before the row was written.
     pub(super) life: Vec<Step>,
-    /// What happens after it was read.
+    /// The steps after the row was read.
     pub(super) next: Vec<Step>,
     /// Status and execution at the end.
     pub(super) end: (Option<&'static str>, Option<&'static str>),
@@ -27,25 +27,25 @@ pub(super) struct Case {
 /// A mail system.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Mail {
-    /// The folder of a gate in development.
+    /// The folder of local development.
     Inbox,
     /// Accepts connections and never answers.
     Silent,
     /// Refuses connections.
     Down,
-    /// Takes each mail and breaks off before it says so.
+    /// Accepts each email and closes the connection before it responds.
     Unclear,
 }
 
-/// One step in the life of a request, and the status that it must be answered with.
+/// One step in the lifecycle of a request, and the expected status of its response.
 #[derive(Clone, Debug)]
 pub(super) enum Step {
     /// Seconds pass.
     Pass(u64),
     Sweep,
-    /// A call of the agent's: `claim`, `outcome` or `withdraw`, its body, and the status.
+    /// A call of the agent: `claim`, `outcome` or `withdraw`, its body, and the status.
     Call(&'static str, &'static str, u16),
-    /// A form that a person sends, by link or signed in.
+    /// A form that an approver sends, by link or signed in.
     Decide {
         who: &'static str,
         principal: Option<fn() -> Value>,
@@ -103,7 +103,7 @@ fn wrong_codes(count: usize) -> Vec<Step> {
     vec![by_link(ALICE, "decision=approve&code=WRONG", 403); count]
 }
 
-/// The id of a request in addresses.
+/// The id of a request in URLs.
 pub(super) fn escaped_id(agent: &str, correlation: &str) -> String {
     format!("{}.{correlation}", BASE64URL.encode(agent))
 }
@@ -154,7 +154,7 @@ impl Case {
     }
 }
 
-/// Every state and every execution, and what else a row may hold.
+/// Every state, every execution status, and every other content of a row.
 pub(super) fn cases() -> Vec<Case> {
     [pending(), decided(), executed(), closed()]
         .into_iter()

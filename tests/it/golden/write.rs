@@ -19,7 +19,7 @@ use human_oversight::values::Timestamp;
 /// When each request was submitted.
 const BEGINNING: &str = "2026-11-22T09:00:00.000Z";
 
-/// Where a case is written.
+/// The store in which a case is written.
 struct Place {
     backend: Backend,
     dir: tempfile::TempDir,
@@ -43,7 +43,7 @@ impl Place {
         settings.retain(|(name, _)| !name.ends_with("_KEYS"));
         let is_retired = |(name, _): &(&str, &str)| *name == "HO_GOLDEN_KEYS";
         settings.extend(keys(version).into_iter().map(|(name, list)| {
-            // The last of the list is the older one.
+            // The last key of the list is the older one.
             let retired = list.rsplit(',').next().unwrap().to_owned();
             match case.settings.iter().any(is_retired) {
                 true => (name, retired),
@@ -58,7 +58,7 @@ impl Place {
         }
     }
 
-    /// The row as it is stored, and what the gate sent; nothing before there is one.
+    /// The stored row, and the body that the gate sent; `None` before the row exists.
     async fn row(&self, path: &Path) -> Option<Value> {
         match self.backend {
             Backend::Embedded => in_file(path),
@@ -152,7 +152,7 @@ async fn write_case(version: &str, case: &Case, backend: Backend) -> Value {
     golden
 }
 
-/// Of each person who was mailed and needs secrets.
+/// The secrets of each approver who received an email, unless sign-in replaces them.
 async fn secrets(player: &Player, case: &Case) -> BTreeMap<String, Secrets> {
     let is_signed_in = case.settings.iter().any(|(name, _)| *name == "HO_IDENTITY");
     let mut secrets = BTreeMap::new();

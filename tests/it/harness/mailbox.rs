@@ -1,10 +1,10 @@
-//! The mails that a gate wrote into its folder, as their recipients read them.
+//! The emails that a gate wrote into its folder, as their recipients read them.
 
 use std::path::Path;
 
 use mail_parser::MessageParser;
 
-/// A mail in somebody's mailbox.
+/// A received email.
 #[derive(Clone, Debug)]
 pub(crate) struct Mail {
     pub(crate) to: String,
@@ -45,7 +45,7 @@ pub(crate) fn mails(folder: &Path) -> Vec<Mail> {
     mails
 }
 
-/// What a mail with a question holds for its reader.
+/// The link and the code of a request email.
 #[derive(Clone, Debug)]
 pub(crate) struct Question {
     pub(crate) link: String,
@@ -56,7 +56,7 @@ pub(crate) fn question(mails: &[Mail], id: &str, address: &str) -> Question {
     let mail = mails
         .iter()
         .find(|mail| mail.to == address && mail.answers.is_none() && mail.text.contains(id))
-        .expect("the question was mailed");
+        .expect("the request email was sent");
     let link = mail
         .text
         .lines()

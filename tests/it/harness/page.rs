@@ -1,4 +1,4 @@
-//! An answer over HTTP, as a browser or an agent sees it.
+//! An HTTP response, as a browser or an agent receives it.
 
 use reqwest::StatusCode;
 use reqwest::header::HeaderMap;
@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::canary;
 
-/// An answer, read to its end.
+/// A complete response.
 pub(crate) struct Page {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
@@ -38,7 +38,7 @@ impl Page {
         serde_json::from_str(&self.body).unwrap_or_else(|_| panic!("{}", self.body))
     }
 
-    /// A problem document, checked for its form.
+    /// The problem document, after a check of its form.
     pub(crate) fn problem(&self) -> Value {
         assert_eq!(
             self.header("content-type"),

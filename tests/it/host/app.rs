@@ -1,4 +1,4 @@
-//! A function app as its files describe it, read as the host reads them.
+//! A function app, read from its files as the host reads them.
 
 use std::path::{Path, PathBuf};
 
@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::Mode;
 
-/// What a function app consists of, as its files say.
+/// A function app as its files describe it.
 #[derive(Clone, Debug)]
 pub(crate) struct FunctionApp {
     pub(super) root: PathBuf,
@@ -35,7 +35,7 @@ pub(crate) enum Trigger {
 }
 
 impl FunctionApp {
-    /// Reads the files under `root` as the host does, with its complaints.
+    /// Reads the files under `root`, with the host's error messages.
     pub(crate) fn read(root: &Path, settings: &[(&str, &str)]) -> Result<Self, String> {
         let setting = |name: &str| {
             settings
@@ -110,7 +110,7 @@ impl FunctionApp {
         })
     }
 
-    /// The function that a request is for. Literal segments go before parameters.
+    /// The function that a request is for. Literal segments take precedence over parameters.
     pub(super) fn route(&self, method: &Method, path: &str) -> Option<&Function> {
         let mut segments = path.trim_start_matches('/').split('/');
         if !self.prefix.is_empty() && !segments.next()?.eq_ignore_ascii_case(&self.prefix) {
@@ -166,7 +166,7 @@ fn trigger(
         })
         .collect();
     match kinds.as_slice() {
-        // One binding more would silently turn the call into a JSON payload.
+        // With another binding, the host would silently send a JSON payload instead of the HTTP request.
         [("httpTrigger", "in"), ("http", "out")] => {
             let binding = &bindings[0];
             let route = resolve(binding["route"].as_str().unwrap_or(name))?;

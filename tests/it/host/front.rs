@@ -20,7 +20,7 @@ use uuid::Uuid;
 use super::app::Function;
 use super::{FunctionApp, KEY, Mode, OTHER_KEY, SignIn, Trigger, VERSION};
 
-/// The HTTP front: routes, keys, and handing on to a handler.
+/// The HTTP front: checks routes and keys, and forwards to a handler.
 pub(crate) struct Front {
     app: FunctionApp,
     mode: Mode,
@@ -50,8 +50,8 @@ impl Front {
         tokio::spawn(async move { axum::serve(listener, router).await });
     }
 
-    /// A request of level `function` must bring the key, in a header or in the query.
-    fn may(&self, function: &Function, request: &Request) -> bool {
+    /// Whether a request may call a function: level `function` requires the key, in a header or the query.
+    fn is_allowed(&self, function: &Function, request: &Request) -> bool {
         let Trigger::Http { anonymous, .. } = function.trigger else {
             return false;
         };
@@ -73,7 +73,7 @@ impl Front {
             .unwrap()
     }
 
-    /// As YARP does it, of which the host's proxy is made.
+    /// Proxies as YARP does, which the host uses.
     async fn proxy(&self, mut request: Request) -> Response {
         let path_and_query = request
             .uri()
@@ -114,15 +114,15 @@ impl Front {
         self.deliver(request).await
     }
 
-    /// Tries again as the host does when nobody answers, ten times at most. A request without a body
-    /// is even sent again after it broke off: reading must change nothing.
+    /// Retries as the host does when no handler listens, at most ten times. A request without a body is
+    /// even sent again after its connection broke, so reading must change nothing.
     async fn deliver(&self, request: Request) -> Response {
         let (parts, body) = request.into_parts();
         let can_be_sent_again = matches!(parts.method, Method::GET | Method::HEAD | Method::DELETE);
         let mut body = Some(body);
         for attempt in 0..10 {
-            let heard = tokio::net::TcpStream::connect(self.handler).await.is_ok();
-            let body = match (heard, can_be_sent_again) {
+            let listens = tokio::net::TcpStream::connect(self.handler).await.is_ok();
+            let body = match (listens, can_be_sent_again) {
                 (true, true) => Some(Body::empty()),
                 (true, false) => body.take(),
                 (false, _) => None,
@@ -143,7 +143,7 @@ impl Front {
         StatusCode::INTERNAL_SERVER_ERROR.into_response()
     }
 
-    /// As hosts did before they knew proxying: the request is built anew, the answer buffered.
+    /// Forwards as hosts before proxying did: rebuilds the request and buffers the response.
     async fn forward(&self, request: Request) -> Response {
         let (parts, body) = request.into_parts();
         let path = reparsed(parts.uri.path());
@@ -225,11 +225,11 @@ async fn receive(State(front): State<Arc<Front>>, mut request: Request) -> Respo
     let Some(function) = front.app.route(request.method(), request.uri().path()) else {
         return StatusCode::NOT_FOUND.into_response();
     };
-    if !front.may(function, &request) {
+    if !front.is_allowed(function, &request) {
         return StatusCode::UNAUTHORIZED.into_response();
     }
-    // What the cloud's front end adds before the host sees it. Nothing is taken away: without
-    // sign-in, a client's own X-MS-CLIENT-PRINCIPAL goes through.
+    // The headers that the cloud's front end adds. It removes none: without sign-in, a client's own
+    // X-MS-CLIENT-PRINCIPAL reaches the handler.
     let headers = request.headers_mut();
     for (name, value) in [
         ("x-forwarded-for", "203.0.113.7:52100"),
@@ -249,7 +249,7 @@ async fn receive(State(front): State<Arc<Front>>, mut request: Request) -> Respo
     }
 }
 
-/// `new Uri(…).AbsolutePath`: unescaped, and read anew; what was escaped for a reason is lost.
+/// `new Uri(…).AbsolutePath`: decoded and parsed again, so that necessary escapes are lost.
 fn reparsed(path: &str) -> String {
     let decoded = percent_decoded(path);
     let path = decoded.split(['?', '#']).next().unwrap_or("/");
@@ -274,7 +274,7 @@ fn percent_decoded(text: &str) -> String {
         .collect()
 }
 
-/// From a dictionary: a name that is there twice becomes one with both values.
+/// Rebuilt from a dictionary: a repeated name becomes one with all its values.
 fn rebuilt_query(query: &str) -> String {
     let mut names: Vec<String> = Vec::new();
     let mut values: HashMap<String, Vec<String>> = HashMap::new();

@@ -1,4 +1,4 @@
-//! The handler's process: started, watched, and started again as the host does it.
+//! The handler's process: started, supervised, and restarted as the host does it.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -19,7 +19,7 @@ use crate::canary;
 use crate::deadline::{TestDeadline, within};
 use crate::harness::http;
 
-/// How the host reads a line of its handler.
+/// The log level that the host gives to a line of its handler.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Level {
     Information,
@@ -27,19 +27,19 @@ pub(crate) enum Level {
     Error,
 }
 
-/// What became of the handler's process.
+/// The state of the handler's process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Health {
     Starting,
     Ready,
-    /// It ended with code 0, and this host does not start such a handler again.
+    /// The handler ended with code 0, and this host does not restart it.
     Abandoned,
     /// Three errors within half an hour: the host itself ends.
     HostStopped,
 }
 
-/// A port for one server after the other. The kernel gives it to nothing else meanwhile: it is bound,
-/// but a socket that does not listen leaves it to a server that asks for it.
+/// A port for successive servers. The kernel gives it to no other process: it is bound by a socket that
+/// does not listen, which leaves it free for a server that binds it explicitly.
 pub(crate) struct ReservedPort {
     pub(crate) number: u16,
     _socket: TcpSocket,
@@ -65,12 +65,12 @@ pub(crate) struct Host {
     log: Arc<Mutex<Vec<(Level, String)>>>,
     process: Arc<Mutex<Option<u32>>>,
     supervisor: tokio::task::JoinHandle<()>,
-    /// How long the handler took from its start to its first answer.
+    /// The times from each start of the handler to its first response.
     pub(crate) starts: Arc<Mutex<Vec<Duration>>>,
     _deadline: TestDeadline,
 }
 
-/// What the supervisor needs.
+/// Runs the handler's process and restarts it.
 struct Supervisor {
     app: FunctionApp,
     port: ReservedPort,
@@ -83,8 +83,8 @@ struct Supervisor {
 }
 
 impl Host {
-    /// Starts the host over the files in `root`. `restart_on_zero`: hosts since 2026 start a handler
-    /// again that ended with code 0; older ones do not.
+    /// Starts the host over the files in `root`. `restart_on_zero`: hosts since 2026 restart a handler
+    /// that ended with code 0; older ones do not.
     pub(crate) async fn start(
         root: &Path,
         settings: &[(&str, &str)],
@@ -132,9 +132,9 @@ impl Host {
         within(reached).await.expect("the host lives");
     }
 
-    /// SIGKILL to the handler, as the host stops it; the supervisor starts it again.
+    /// Sends SIGKILL to the handler, as the host does; the supervisor restarts it.
     pub(crate) async fn kill_handler(&mut self) {
-        let id = self.process.lock().unwrap().expect("it runs");
+        let id = self.process.lock().unwrap().expect("the handler runs");
         self.health.borrow_and_update();
         let status = Command::new("kill")
             .args(["-9", &id.to_string()])
@@ -152,7 +152,7 @@ impl Host {
 
 impl Drop for Host {
     fn drop(&mut self) {
-        // The child goes with it: it is killed when it is dropped.
+        // The child is killed when the task drops it.
         self.supervisor.abort();
     }
 }
@@ -163,7 +163,7 @@ impl Supervisor {
         loop {
             let code = match self.spawn() {
                 Ok(child) => self.watch(child).await,
-                // The host logs that and goes on waiting for ever.
+                // The host logs the error and waits for ever.
                 Err(error) => {
                     self.write(
                         Level::Error,
@@ -205,7 +205,7 @@ impl Supervisor {
 
     fn spawn(&self) -> std::io::Result<Child> {
         let app = &self.app;
-        // A file of the app is taken from there; anything else is looked for on PATH.
+        // A file of the app takes precedence; any other name is resolved through PATH.
         let own = app.root.join(&app.executable);
         let program = if own.is_file() {
             own
@@ -230,7 +230,7 @@ impl Supervisor {
             .spawn()
     }
 
-    /// Until it ends; its code, or nothing if a signal ended it.
+    /// Watches the process until it ends. Returns its exit code, or `None` if a signal ended it.
     async fn watch(&self, mut child: Child) -> Option<i32> {
         let started = Instant::now();
         *self.process.lock().unwrap() = child.id();
@@ -243,7 +243,7 @@ impl Supervisor {
             }
         });
         let ready = async {
-            // Any answer to the ping will do.
+            // Any response to the ping counts.
             let url = format!("http://127.0.0.1:{}/", self.port.number);
             let http = http().build().unwrap();
             while http.get(&url).send().await.is_err() {

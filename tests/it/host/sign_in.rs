@@ -8,27 +8,27 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::Value;
 
-/// App Service authentication ("Easy Auth") before the host, for anybody: whoever signs in is the
-/// account that the test has chosen. A session holds the whole principal, and so does a bearer token.
+/// A stand-in for App Service authentication, which signs in the account that the test has chosen.
+/// A session contains the whole principal, and so does a bearer token.
 #[derive(Clone, Default)]
 pub(crate) struct SignIn {
-    /// Who will have signed in.
+    /// The account that the next sign-in gets.
     pub(crate) account: Arc<Mutex<Value>>,
 }
 
 /// The cookie of a session.
 const SESSION: &str = "AppServiceAuthSession=";
 
-/// The header that says who it is.
+/// The header with the principal.
 pub(crate) const PRINCIPAL: &str = "x-ms-client-principal";
 
 impl SignIn {
-    /// The `Cookie` header of somebody who has signed in.
+    /// The `Cookie` header of a signed-in session.
     pub(crate) fn session(principal: &Value) -> String {
         format!("{SESSION}{}", BASE64.encode(principal.to_string()))
     }
 
-    /// What the platform answers itself.
+    /// The platform's own response, for sign-in and sign-out.
     pub(super) fn answer(&self, uri: &Uri) -> Option<Response> {
         let query = uri.query().unwrap_or_default();
         let to = form_urlencoded::parse(query.as_bytes())
@@ -45,7 +45,7 @@ impl SignIn {
         Some((StatusCode::FOUND, headers).into_response())
     }
 
-    /// Takes away what clients say of themselves and says who they are.
+    /// Removes the principal headers that a client sent and sets the verified one.
     pub(super) fn identify(&self, headers: &mut HeaderMap) {
         let said: Vec<_> = headers.keys().cloned().collect();
         for name in said {

@@ -1,4 +1,4 @@
-//! The host's timer: how it calls a function, and what it makes of the answer.
+//! The host's timer: how it calls a function and interprets the response.
 
 use std::net::SocketAddr;
 
@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::VERSION;
 use crate::deadline::within;
 
-/// What the host makes of a timer's answer.
+/// The host's interpretation of a timer function's response.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Invocation {
     Succeeded {
@@ -54,12 +54,12 @@ pub(crate) async fn tick(handler: SocketAddr, function: &str) -> Invocation {
         Ok(answer) => {
             let (parts, body) = answer.into_parts();
             let body = within(to_bytes(Body::new(body), 1 << 20)).await.unwrap();
-            judge(parts.status, &parts.headers, &body)
+            interpret(parts.status, &parts.headers, &body)
         }
     }
 }
 
-fn judge(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Invocation {
+fn interpret(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Invocation {
     if !status.is_success() {
         return Invocation::Failed(format!("status {status}"));
     }
