@@ -110,7 +110,7 @@ impl Clocks {
 const AROUND: [i64; 3] = [-1, 0, 1];
 
 #[tokio::test]
-async fn a_decision_counts_by_the_clock_that_judges_it_and_what_is_stored_stays() {
+async fn a_decision_is_timed_by_the_evaluating_clock_and_the_stored_status_stays() {
     let mut cases = 0;
     for skew in SKEWS {
         for around in AROUND {
@@ -140,7 +140,7 @@ async fn a_decision_counts_by_the_clock_that_judges_it_and_what_is_stored_stays(
 }
 
 #[tokio::test]
-async fn once_the_row_says_timeout_nothing_runs_by_any_clock() {
+async fn after_a_stored_timeout_nothing_runs_on_any_clock() {
     let mut cases = 0;
     for sweeper in SKEWS {
         for other in SKEWS {
@@ -162,7 +162,7 @@ async fn once_the_row_says_timeout_nothing_runs_by_any_clock() {
 }
 
 #[tokio::test]
-async fn a_claim_counts_by_the_clock_that_judges_it_and_never_twice() {
+async fn a_claim_is_timed_by_the_evaluating_clock_and_granted_once() {
     let mut cases = 0;
     for skew in SKEWS {
         for around in AROUND {
@@ -200,7 +200,7 @@ async fn a_claim_counts_by_the_clock_that_judges_it_and_never_twice() {
 }
 
 #[tokio::test]
-async fn an_agent_runs_what_was_approved_by_a_gate_whose_clock_is_not_its_own() {
+async fn an_agent_runs_an_approved_action_despite_clock_skew() {
     // The client allows for a minute beyond an hour's life: further behind, all that such a gate says
     // is over for it.
     for (skew, runs) in SKEWS
@@ -265,7 +265,7 @@ async fn deadlines_are_utc_on_leap_days_and_when_clocks_change() {
 }
 
 #[tokio::test]
-async fn after_a_day_without_a_sweep_everything_ends_as_it_should_and_nobody_is_flooded() {
+async fn after_a_day_without_a_sweep_every_request_ends_and_emails_stay_bounded() {
     const EACH: usize = 10;
     let clocks = Clocks::at("2026-11-22T17:30:00.000Z");
     let patient = [("timeoutSeconds", json!(2 * 86_400))];

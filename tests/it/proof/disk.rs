@@ -16,7 +16,7 @@ use crate::process::Process;
 const REFUSED: u64 = 5;
 
 #[tokio::test]
-async fn a_full_disk_is_a_clear_503_and_loses_nothing_and_room_mends_it() {
+async fn a_full_disk_causes_503_loses_nothing_and_recovers_with_free_space() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().display();
     // A disk of its own, as small as can be, in a name space of its own; half of it is in use.

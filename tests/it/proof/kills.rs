@@ -36,7 +36,7 @@ const AGENTS: u64 = 6;
 const KILLS_OF_A_HOST: u64 = 3;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_kill_takes_away_what_was_acknowledged_in_a_file() {
+async fn a_kill_loses_nothing_acknowledged_by_the_embedded_store() {
     let dir = tempfile::tempdir().unwrap();
     let store = format!("embedded:{}", dir.path().display());
     let settings = [("HO_STORE", store.as_str())];
@@ -45,7 +45,7 @@ async fn no_kill_takes_away_what_was_acknowledged_in_a_file() {
 
 /// Only the gate is killed: Azurite itself loses what it acknowledged when it is killed.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_kill_takes_away_what_was_acknowledged_in_tables() {
+async fn a_kill_loses_nothing_acknowledged_by_the_table_store() {
     let dir = tempfile::tempdir().unwrap();
     let settings = tables(azurite().port);
     kill_loop("kills_tables", dir, &borrowed(&settings), cases(6, 60)).await;

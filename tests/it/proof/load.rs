@@ -49,7 +49,7 @@ async fn submitted(client: &Client, new: &NewApproval) -> (Approval, u64) {
 /// A thousand more requests open cost no memory to speak of: they are on the disk. What waits costs a
 /// connection and a task.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn open_requests_and_waiting_agents_fit_into_bounded_memory() {
+async fn open_requests_and_waiting_agents_use_bounded_memory() {
     let (agents, waiting) = (cases(1, 10), cases(50, 200));
     let dir = tempfile::tempdir().unwrap();
     let gate = Process::start(dir.path(), &[]).await;
@@ -141,7 +141,7 @@ fn sockets(gate: &Process) -> usize {
 
 /// Far more at once than it has file descriptors for.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_many_submits_at_once_none_is_lost() {
+async fn of_many_concurrent_submits_none_is_lost() {
     let (all, descriptors) = (cases(200, 1_000), 64);
     let dir = tempfile::tempdir().unwrap();
     let mut command = Command::new("sh");
@@ -194,7 +194,7 @@ fn rows(dir: &Path) -> i64 {
 /// A mail server that accepts everybody and says nothing: each agent has its answer meanwhile, nothing
 /// is decided, and every mail is there when the server speaks again.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_mail_server_that_says_nothing_holds_up_no_agent() {
+async fn a_silent_mail_server_delays_no_agent() {
     let all = cases(30, 300);
     let smtp = Smtp::plain().await;
     smtp.always(Some(SmtpFault::Silence));

@@ -182,7 +182,7 @@ fn lives() -> impl Strategy<Value = (u64, Vec<(Duration, Move)>)> {
 }
 
 #[test]
-fn whatever_happens_in_a_life_its_promises_hold_and_it_ends() {
+fn any_sequence_of_transitions_keeps_the_guarantees_and_ends() {
     let reached = RefCell::new(BTreeSet::new());
     let run = runner(cases(3_000, 300_000)).run(&lives(), |(seconds, steps)| {
         let mut life = Life::new("agent", "1", seconds);

@@ -259,7 +259,7 @@ const A_GATE: u64 = 3_200;
 const ABOUT: u64 = 80;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_generated_input_breaks_anything() {
+async fn no_generated_request_causes_a_failure() {
     let (first, all) = (dice::first(), cases(A_GATE, 50 * A_GATE));
     let corpus = Corpus::read();
     let (mut rows, mut statuses) = (0, BTreeSet::new());

@@ -359,7 +359,7 @@ fn play_all(seeds: &[u64]) -> Vec<Played> {
 }
 
 #[test]
-fn whatever_fails_what_was_told_is_true() {
+fn responses_stay_true_under_every_fault() {
     let seeds = match std::env::var("HO_PROOF_SEED") {
         Ok(seed) => vec![seed.parse().unwrap()],
         Err(_) => (0..cases(100, 5_000)).collect(),
@@ -416,7 +416,7 @@ fn whatever_fails_what_was_told_is_true() {
 }
 
 #[test]
-fn a_seed_is_played_again_as_it_was() {
+fn a_seed_replays_identically() {
     let dir = tempfile::tempdir().unwrap();
     let settings = Settings::new(dir.path(), WITHIN.as_secs());
     for seed in 0..10 {

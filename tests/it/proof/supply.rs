@@ -96,7 +96,7 @@ fn is_met(expression: &str, allowed: &BTreeSet<String>) -> bool {
 }
 
 #[test]
-fn an_expression_is_met_by_what_is_allowed_alone() {
+fn only_allowed_licences_satisfy_a_licence_expression() {
     let allowed = ["MIT", "Unicode-3.0"].map(str::to_owned).into();
     for (expression, met) in [
         ("MIT", true),
@@ -116,7 +116,7 @@ fn an_expression_is_met_by_what_is_allowed_alone() {
 
 /// What is given on is under licences that allow it; the tests' crates may have others.
 #[test]
-fn all_of_it_is_from_one_registry_and_under_a_licence_that_is_allowed() {
+fn all_dependencies_come_from_one_registry_under_allowed_licences() {
     let (allowed, banned) = (denys("allow"), denys("deny"));
     let (packages, bill) = (packages(), bill());
     for package in &packages {
@@ -144,7 +144,7 @@ fn all_of_it_is_from_one_registry_and_under_a_licence_that_is_allowed() {
 }
 
 #[test]
-fn no_crate_here_may_be_unsafe() {
+fn every_crate_forbids_unsafe() {
     let own = packages()
         .into_iter()
         .filter(|package| package["source"].is_null());
@@ -174,7 +174,7 @@ fn no_crate_here_may_be_unsafe() {
 
 /// Whatever is built, is built from what Cargo.lock says.
 #[test]
-fn every_script_holds_the_lock_file() {
+fn every_script_respects_the_lock_file() {
     let mut calls = 0;
     for script in std::fs::read_dir(repository().join("scripts")).unwrap() {
         let path = script.unwrap().path();
@@ -206,7 +206,7 @@ fn every_script_holds_the_lock_file() {
 }
 
 #[test]
-fn the_bill_of_materials_is_what_the_lock_file_holds() {
+fn the_bill_of_materials_matches_the_lock_file() {
     let bill = bill();
     assert_eq!(bill["bomFormat"], "CycloneDX");
     assert_eq!(bill["metadata"]["component"]["name"], "human-oversight");

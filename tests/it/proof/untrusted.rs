@@ -39,7 +39,7 @@ fn text(bytes: &[u8]) -> String {
 }
 
 #[test]
-fn no_receipt_but_the_genuine_one_is_verified() {
+fn only_the_genuine_receipt_is_verified() {
     let keys = keyring::parse(&keyring::generate_receipt_key()).unwrap();
     let keys = ReceiptKeys::new(&keys).unwrap();
     let mut asked = approval("agent", "1");
@@ -112,7 +112,7 @@ fn lives() -> Vec<Approval> {
 /// Somebody who has the table but not the keys can make no row that is read as an approval, and none
 /// that breaks its reader.
 #[tokio::test]
-async fn no_row_but_the_genuine_one_is_read() {
+async fn only_the_genuine_row_is_read() {
     let dir = tempfile::tempdir().unwrap();
     let sealed = Store::embedded(dir.path(), OPEN_LIMIT, keys());
     // As `verify` reads a table without the keys of its seals.
@@ -193,7 +193,7 @@ fn changed(dice: &mut Dice, row: &str) -> String {
 }
 
 #[test]
-fn an_id_is_read_in_one_form_only() {
+fn an_id_is_accepted_in_one_form_only() {
     each("id", cases(20_000, 5_000_000), &[], |_, input| {
         let input = text(&input);
         if let Ok(id) = input.parse::<ApprovalId>() {
@@ -203,7 +203,7 @@ fn an_id_is_read_in_one_form_only() {
 }
 
 #[test]
-fn nobody_signs_in_by_a_principal_that_makes_no_sense() {
+fn an_invalid_principal_is_never_a_sign_in() {
     let tenant = "00000000-0000-4000-8000-000000000001";
     let sign_in = SignIn {
         tenant: tenant.parse().unwrap(),
@@ -228,7 +228,7 @@ fn nobody_signs_in_by_a_principal_that_makes_no_sense() {
 
 /// The settings are the operator's own, but hold secrets, which are in no complaint about them.
 #[test]
-fn no_setting_breaks_the_start_or_is_repeated() {
+fn no_setting_panics_the_start_or_is_repeated_in_an_error() {
     each("config", cases(5_000, 1_000_000), &[], |_, input| {
         let input = text(&input);
         let lookup = |name: &str| {
@@ -247,7 +247,7 @@ fn no_setting_breaks_the_start_or_is_repeated() {
 
 /// Every corpus here is somebody's.
 #[test]
-fn no_corpus_is_forgotten() {
+fn every_corpus_is_used() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz");
     let there = std::fs::read_dir(folder).unwrap();
     let mut there: Vec<String> = there

@@ -220,13 +220,13 @@ fn holds_beside_the_model(name: &str, cases: u64, ground: impl Fn() -> Ground) {
 }
 
 #[test]
-fn the_file_does_what_a_simple_store_does() {
+fn the_embedded_store_matches_the_reference_store() {
     let ground = || Ground::File(tempfile::tempdir().unwrap());
     holds_beside_the_model("store-file", cases(200, 5_000), ground);
 }
 
 #[test]
-fn the_tables_do_what_a_simple_store_does() {
+fn the_table_store_matches_the_reference_store() {
     let ground = || Ground::Tables(fresh_table());
     holds_beside_the_model("store-tables", cases(60, 1_000), ground);
 }

@@ -22,7 +22,7 @@ use crate::harness::{AGENT, ALICE, TestGate, request};
 /// Whatever a mail system answers, the agent has its request, and the log repeats nothing (that looks
 /// at itself).
 #[tokio::test]
-async fn no_answer_of_a_mail_service_breaks_a_submit() {
+async fn no_mail_service_response_breaks_a_submit() {
     let service = Acs::start().await;
     let connection = format!("endpoint={}/;accesskey={}", service.url(), acs::KEY);
     let gate = TestGate::with(&[
@@ -61,7 +61,7 @@ async fn no_answer_of_a_mail_service_breaks_a_submit() {
 }
 
 #[tokio::test]
-async fn no_answer_of_a_mail_server_breaks_a_submit() {
+async fn no_mail_server_response_breaks_a_submit() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("smtp://{}?tls=none", listener.local_addr().unwrap());
     let said = Arc::new(Mutex::new(Vec::new()));
@@ -107,7 +107,7 @@ async fn submitted(gate: &TestGate, seed: u64) {
 /// Whatever stands between an agent and its gate: nothing runs without the genuine receipt and the
 /// genuine key.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_answer_that_was_changed_runs_what_its_receipt_does_not_say() {
+async fn no_altered_gate_response_runs_an_action_against_its_receipt() {
     let gate = TestGate::with(&[("HO_OPEN_LIMIT", "10000")]).await;
     let all = cases(60, 1_500);
     let answers: Arc<Mutex<(Dice, Vec<Value>)>> = Arc::new(Mutex::new((Dice(0), Vec::new())));
