@@ -109,8 +109,8 @@ fn all_states() -> Vec<Approval> {
     numbered.collect()
 }
 
-/// Somebody who has the table but not the keys can make no row that is read as an approval, and none
-/// that breaks its reader.
+/// An attacker who can write the table but has no keys can neither forge an approval nor make the
+/// decoder panic.
 #[tokio::test]
 async fn only_the_genuine_row_is_read() {
     let dir = tempfile::tempdir().unwrap();
