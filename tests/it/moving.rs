@@ -22,7 +22,7 @@ fn start_agent(url: &str) -> Child {
         "Schemathesis is not installed: run scripts/test once"
     );
     Command::new(tools.join("bin/python"))
-        .arg(repository().join("tests/predecessor/agent.py"))
+        .arg(repository().join("tests/legacy/agent.py"))
         .env_clear()
         .env("HO_LOGIC_APP_URL", url)
         .env("APPROVER_EMAILS", ALICE)

@@ -1,9 +1,8 @@
-//! The promises of the gate under faults, races and time: what is counted, and how often.
+//! The guarantees of the gate under faults, races and time. Each test counts its cases.
 //!
-//! By itself every proof here is bounded, for each commit. `./scripts/proof` runs the long form
-//! (`HO_PROOF=full`), and writes the figures of both into docs/reliability.md.
+//! By default every test runs in a bounded form, for each commit. `./scripts/proof` runs the long form
+//! (`HO_PROOF=full`). docs/reliability.md lists the figures of both.
 
-mod answers;
 mod clock;
 mod dice;
 mod disk;
@@ -12,6 +11,7 @@ mod load;
 mod model;
 mod properties;
 mod requests;
+mod responses;
 mod simulation;
 mod supply;
 mod untrusted;
@@ -21,16 +21,16 @@ use std::path::Path;
 
 use serde_json::json;
 
-/// How many cases are tried: so many for each commit, and so many in the long form.
+/// The number of cases: `bounded` for each commit, `full` in the long form.
 pub(crate) fn cases(bounded: u64, full: u64) -> u64 {
     match std::env::var("HO_PROOF").as_deref() {
         Err(_) => bounded,
         Ok("full") => full,
-        Ok(other) => panic!("HO_PROOF={other}: full, or nothing"),
+        Ok(other) => panic!("HO_PROOF={other}: must be full or unset"),
     }
 }
 
-/// Writes down what a proof counted, for docs/reliability.md: `target/proof/{name}.json`.
+/// Writes a test's figures to `target/proof/{name}.json`, for docs/reliability.md.
 pub(crate) fn record(name: &str, figures: &[(&str, u64)]) {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/proof");
     let figures: BTreeMap<_, _> = figures.iter().copied().collect();

@@ -47,7 +47,7 @@ const PLACES: [&str; 12] = [
 const SKIPPED: [&str; 10] = [
     "target",
     "node_modules",
-    "tests/predecessor",
+    "tests/legacy",
     "tests/fuzz",
     "tests/golden",
     "tests/mails",

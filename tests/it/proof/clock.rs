@@ -1,4 +1,4 @@
-//! Clocks that differ, days that are odd, and a sweep that is silent for a day.
+//! Clock differences between processes, leap days and clock changes, and a day without a sweep.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,16 +11,16 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::record;
-use super::simulation::{Call, Heard, Service, Settings};
+use super::simulation::{Call, Response, Service, Settings};
 use crate::harness::{ALICE, BOB, TestGate, mails};
 
-/// By so many seconds one clock is before another.
+/// The differences between two clocks, in seconds.
 const SKEWS: [i64; 9] = [0, 1, -1, 29, -29, 31, -31, 3_600, -3_600];
 
-/// How long requests live, approvals may be claimed, and reports are awaited, in seconds.
+/// Seconds until a request expires, an approval lapses, and a missing outcome becomes unknown.
 const WITHIN: i64 = 7_200;
 
-/// One table, and processes of the gate over it whose clocks differ.
+/// One table, shared by processes of the gate whose clocks differ.
 struct Clocks {
     settings: Settings,
     service: Arc<Service>,
@@ -44,12 +44,12 @@ impl Clocks {
         self.millis.fetch_add(seconds * 1_000, Ordering::SeqCst);
     }
 
-    /// The answer of a process whose clock is so many seconds ahead.
-    async fn answer(&self, skew: i64, call: Call) -> Heard {
+    /// Sends a call to a process whose clock is ahead by `skew` seconds.
+    async fn send(&self, skew: i64, call: Call) -> Response {
         let gate = self
             .settings
             .gate(&self.service, None, &self.millis, skew * 1_000);
-        call.answer(gate).await
+        call.send(gate).await
     }
 
     async fn row(&self, id: &ApprovalId) -> Approval {
@@ -57,7 +57,7 @@ impl Clocks {
         gate.store.get(id).await.unwrap().approval
     }
 
-    async fn ask(&self, skew: i64, correlation: &str, more: &[(&str, Value)]) -> ApprovalId {
+    async fn submit(&self, skew: i64, correlation: &str, more: &[(&str, Value)]) -> ApprovalId {
         let mut body = json!({
             "agentName": "agent",
             "correlationId": correlation,
@@ -68,8 +68,8 @@ impl Clocks {
         for (name, value) in more {
             body[*name] = value.clone();
         }
-        let heard = self.answer(skew, Call::post("/api/submit", &body)).await;
-        assert_eq!(heard.status, 202, "{}", heard.body);
+        let response = self.send(skew, Call::post("/api/submit", &body)).await;
+        assert_eq!(response.status, 202, "{}", response.body);
         ApprovalId::new("agent", correlation).unwrap()
     }
 
@@ -78,31 +78,31 @@ impl Clocks {
         let gate = self.settings.gate(&self.service, None, &self.millis, 0);
         let code = gate.link_keys.one_time_code(&row, 0).unwrap();
         let call = Call::decide(&gate, &row, 0, "approve", &code);
-        self.answer(skew, call).await.status
+        self.send(skew, call).await.status
     }
 
     async fn claim(&self, skew: i64, id: &ApprovalId, nonce: &str) -> u16 {
         let body = json!({ "nonce": nonce });
         let call = Call::post(&format!("/api/claim/{id}"), &body);
-        self.answer(skew, call).await.status
+        self.send(skew, call).await.status
     }
 
     async fn report(&self, skew: i64, id: &ApprovalId) -> u16 {
         let body = json!({"status": "Executed"});
         let call = Call::post(&format!("/api/outcome/{id}"), &body);
-        self.answer(skew, call).await.status
+        self.send(skew, call).await.status
     }
 
     async fn status(&self, skew: i64, id: &ApprovalId) -> String {
-        let heard = self
-            .answer(skew, Call::get(&format!("/api/status/{id}")))
+        let response = self
+            .send(skew, Call::get(&format!("/api/status/{id}")))
             .await;
-        heard.json()["status"].as_str().unwrap().to_owned()
+        response.json()["status"].as_str().unwrap().to_owned()
     }
 
     async fn sweep(&self, skew: i64) -> String {
-        let heard = self.answer(skew, Call::post("/sweep", &json!({}))).await;
-        heard.json()["Logs"][0].as_str().unwrap().to_owned()
+        let response = self.send(skew, Call::post("/sweep", &json!({}))).await;
+        response.json()["Logs"][0].as_str().unwrap().to_owned()
     }
 }
 
@@ -110,23 +110,23 @@ impl Clocks {
 const AROUND: [i64; 3] = [-1, 0, 1];
 
 #[tokio::test]
-async fn a_decision_counts_by_the_clock_that_judges_it_and_what_is_stored_stays() {
+async fn a_decision_is_timed_by_the_evaluating_clock_and_the_stored_status_stays() {
     let mut cases = 0;
     for skew in SKEWS {
         for around in AROUND {
-            // The other clock's deadline.
+            // Around the deadline of the process whose clock is skewed.
             let clocks = Clocks::at("2026-11-22T17:30:00.000Z");
-            let id = clocks.ask(0, "1", &[]).await;
+            let id = clocks.submit(0, "1", &[]).await;
             clocks.pass(WITHIN - skew + around);
-            let answered = clocks.approve(skew, &id).await;
+            let response = clocks.approve(skew, &id).await;
             assert_eq!(
-                answered,
+                response,
                 if around < 0 { 303 } else { 410 },
                 "{skew} {around}"
             );
             let row = clocks.row(&id).await;
             assert_eq!(row.decision().is_some(), around < 0);
-            // It is stored: whatever the others' clocks say, they say the same.
+            // The status is stored, so every process reports it, whatever its clock.
             for other in SKEWS {
                 let status = clocks.status(other, &id).await;
                 assert_eq!(status, row.state.status().word(), "{skew} {around} {other}");
@@ -140,18 +140,19 @@ async fn a_decision_counts_by_the_clock_that_judges_it_and_what_is_stored_stays(
 }
 
 #[tokio::test]
-async fn once_the_row_says_timeout_nothing_runs_by_any_clock() {
+async fn after_a_stored_timeout_nothing_runs_on_any_clock() {
     let mut cases = 0;
     for sweeper in SKEWS {
         for other in SKEWS {
             let clocks = Clocks::at("2026-11-22T17:30:00.000Z");
-            let id = clocks.ask(0, "1", &[]).await;
+            let id = clocks.submit(0, "1", &[]).await;
             clocks.pass(WITHIN - sweeper);
             clocks.sweep(sweeper).await;
             let row = clocks.row(&id).await;
             assert_eq!(row.state.status(), Status::Timeout);
-            // One that is behind, or in time by everybody else's clock, comes too late all the same:
-            // a process that is ahead closes requests early by as much. It is never the other way.
+            // A process whose clock is behind, or still before the deadline, is refused as well: a
+            // process whose clock is ahead closes requests early by that difference, and no clock
+            // reopens them.
             assert_eq!(clocks.approve(other, &id).await, 410, "{sweeper} {other}");
             assert_eq!(clocks.claim(other, &id, "nonce-of-the-agent").await, 409);
             assert_eq!(clocks.status(other, &id).await, "Timeout");
@@ -162,13 +163,13 @@ async fn once_the_row_says_timeout_nothing_runs_by_any_clock() {
 }
 
 #[tokio::test]
-async fn a_claim_counts_by_the_clock_that_judges_it_and_never_twice() {
+async fn a_claim_is_timed_by_the_evaluating_clock_and_granted_once() {
     let mut cases = 0;
     for skew in SKEWS {
         for around in AROUND {
             for is_swept in [false, true] {
                 let clocks = Clocks::at("2026-11-22T17:30:00.000Z");
-                let id = clocks.ask(0, "1", &[]).await;
+                let id = clocks.submit(0, "1", &[]).await;
                 assert_eq!(clocks.approve(0, &id).await, 303);
                 clocks.pass(WITHIN - skew + around);
                 let first = clocks.claim(skew, &id, "nonce-of-the-agent").await;
@@ -176,7 +177,7 @@ async fn a_claim_counts_by_the_clock_that_judges_it_and_never_twice() {
                 if is_swept {
                     clocks.sweep(0).await;
                 }
-                // Another process, whatever its clock, grants no second one; and none after a lapse.
+                // No other process grants a second claim, or one after the lapse, whatever its clock.
                 for other in SKEWS {
                     let second = clocks.claim(other, &id, "nonce-of-another").await;
                     assert_eq!(second, 409, "{skew} {around} {other}");
@@ -188,7 +189,7 @@ async fn a_claim_counts_by_the_clock_that_judges_it_and_never_twice() {
                     .iter()
                     .filter(|it| it.what == EventKind::Claimed);
                 assert_eq!(claims.count(), usize::from(around < 0));
-                // Given up early by a clock that is ahead, a report still counts.
+                // A clock that is ahead sets ExecutionUnknown early; a late report is still accepted.
                 if around < 0 {
                     clocks.sweep(WITHIN).await;
                     assert_eq!(clocks.report(skew, &id).await, 200);
@@ -200,9 +201,9 @@ async fn a_claim_counts_by_the_clock_that_judges_it_and_never_twice() {
 }
 
 #[tokio::test]
-async fn an_agent_runs_what_was_approved_by_a_gate_whose_clock_is_not_its_own() {
-    // The client allows for a minute beyond an hour's life: further behind, all that such a gate says
-    // is over for it.
+async fn an_agent_runs_an_approved_action_despite_clock_skew() {
+    // The client accepts a clock difference of one minute beyond the hour's lifetime. It considers
+    // every approval of a gate that is further behind as expired.
     for (skew, runs) in SKEWS
         .map(|skew| (skew, true))
         .into_iter()
@@ -225,7 +226,7 @@ async fn an_agent_runs_what_was_approved_by_a_gate_whose_clock_is_not_its_own() 
         assert_eq!(
             execution.is_some(),
             runs,
-            "{skew}: what was not run was not claimed"
+            "{skew}: an action that did not run was not claimed"
         );
     }
     record("skew-client", &[("cases", SKEWS.len() as u64 + 1)]);
@@ -233,8 +234,8 @@ async fn an_agent_runs_what_was_approved_by_a_gate_whose_clock_is_not_its_own() 
 
 #[tokio::test]
 async fn deadlines_are_utc_on_leap_days_and_when_clocks_change() {
-    // A leap day begins and ends, the clocks of Europe go forward and back, a year ends.
-    for (asked_at, deadline) in [
+    // The start and end of a leap day, both clock changes in Europe, and the end of a year.
+    for (requested_at, deadline) in [
         ("2028-02-28T23:30:00.000Z", "29 February 2028, 01:30 UTC"),
         ("2028-02-29T23:30:00.000Z", "1 March 2028, 01:30 UTC"),
         ("2027-02-28T23:30:00.000Z", "1 March 2027, 01:30 UTC"),
@@ -242,21 +243,21 @@ async fn deadlines_are_utc_on_leap_days_and_when_clocks_change() {
         ("2027-10-31T00:30:00.000Z", "31 October 2027, 02:30 UTC"),
         ("2026-12-31T23:00:00.000Z", "1 January 2027, 01:00 UTC"),
     ] {
-        let clocks = Clocks::at(asked_at);
-        let id = clocks.ask(0, "1", &[]).await;
-        let mails = mails(clocks.dir.path());
-        assert_eq!(mails.len(), 2);
-        for mail in &mails {
-            assert!(mail.text.contains(deadline), "{}", mail.text);
+        let clocks = Clocks::at(requested_at);
+        let id = clocks.submit(0, "1", &[]).await;
+        let emails = mails(clocks.dir.path());
+        assert_eq!(emails.len(), 2);
+        for email in &emails {
+            assert!(email.text.contains(deadline), "{}", email.text);
         }
-        let link = mails[0]
+        let link = emails[0]
             .text
             .lines()
             .find(|line| line.contains("/api/decision/"));
         let path = link.unwrap().trim().split_once("7071").unwrap().1;
-        let page = clocks.answer(0, Call::get(path)).await;
+        let page = clocks.send(0, Call::get(path)).await;
         assert!(page.body.contains(deadline), "{}", page.body);
-        // Two hours are two hours.
+        // The lifetime is exactly two hours.
         clocks.pass(WITHIN - 1);
         assert_eq!(clocks.status(0, &id).await, "Pending");
         clocks.pass(1);
@@ -265,43 +266,45 @@ async fn deadlines_are_utc_on_leap_days_and_when_clocks_change() {
 }
 
 #[tokio::test]
-async fn after_a_day_without_a_sweep_everything_ends_as_it_should_and_nobody_is_flooded() {
+async fn after_a_day_without_a_sweep_every_request_ends_and_emails_stay_bounded() {
     const EACH: usize = 10;
     let clocks = Clocks::at("2026-11-22T17:30:00.000Z");
     let patient = [("timeoutSeconds", json!(2 * 86_400))];
     let mut expected: BTreeMap<ApprovalId, &str> = BTreeMap::new();
     for number in 0..EACH {
         expected.insert(
-            clocks.ask(0, &format!("forgotten-{number}"), &[]).await,
+            clocks.submit(0, &format!("forgotten-{number}"), &[]).await,
             "Timeout",
         );
         expected.insert(
-            clocks.ask(0, &format!("patient-{number}"), &patient).await,
+            clocks
+                .submit(0, &format!("patient-{number}"), &patient)
+                .await,
             "Pending",
         );
-        let lapsed = clocks.ask(0, &format!("lapsed-{number}"), &[]).await;
+        let lapsed = clocks.submit(0, &format!("lapsed-{number}"), &[]).await;
         assert_eq!(clocks.approve(0, &lapsed).await, 303);
         expected.insert(lapsed, "Lapsed");
-        let lost = clocks.ask(0, &format!("lost-{number}"), &[]).await;
+        let lost = clocks.submit(0, &format!("lost-{number}"), &[]).await;
         assert_eq!(clocks.approve(0, &lost).await, 303);
         assert_eq!(clocks.claim(0, &lost, "nonce-of-the-agent").await, 200);
         expected.insert(lost, "ExecutionUnknown");
     }
-    let questions = mails(clocks.dir.path()).len();
+    let sent = mails(clocks.dir.path()).len();
     assert_eq!(
-        questions,
+        sent,
         4 * EACH * 2,
-        "one to each approver of each request"
+        "one email to each approver of each request"
     );
     clocks.pass(86_400);
-    // A note to each about each that is closed, and one reminder about each that is not.
+    // Each approver gets one outcome notice per closed request and one reminder per pending request.
     let log = clocks.sweep(0).await;
     let due = 4 * EACH;
     assert_eq!(
         log,
         format!("{due} due, {} mails, 0 failed, complete: true", due * 2)
     );
-    assert_eq!(mails(clocks.dir.path()).len(), questions + due * 2);
+    assert_eq!(mails(clocks.dir.path()).len(), sent + due * 2);
     for (id, end) in &expected {
         let row = clocks.row(id).await;
         let now = row.request.requested_at;
@@ -317,6 +320,6 @@ async fn after_a_day_without_a_sweep_everything_ends_as_it_should_and_nobody_is_
     assert_eq!(log, "0 due, 0 mails, 0 failed, complete: true");
     record(
         "silent-sweep",
-        &[("requests", due as u64), ("mails", due as u64 * 2)],
+        &[("requests", due as u64), ("emails", due as u64 * 2)],
     );
 }

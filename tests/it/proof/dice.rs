@@ -1,17 +1,17 @@
-//! Chance that can be had again, and what it makes of an input: all of it comes from a number, which a
-//! failure names.
+//! Reproducible random numbers and input mutations. Everything follows from a seed, which a failing
+//! test prints.
 
 use std::path::Path;
 
 use serde_json::{Value, json};
 
-/// The number to begin with: that of `HO_PROOF_SEED`, or else the one that is the same for each commit.
+/// The first seed: `HO_PROOF_SEED`, or by default the same seed for each commit.
 pub(crate) fn first() -> u64 {
     let named = std::env::var("HO_PROOF_SEED");
     named.map_or(20_261_122, |seed| seed.parse().expect("HO_PROOF_SEED"))
 }
 
-/// What `tests/fuzz/{target}` has to begin with.
+/// The corpus in `tests/fuzz/{target}`.
 pub(crate) fn corpus(target: &str) -> Vec<Vec<u8>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/fuzz")
@@ -25,34 +25,35 @@ pub(crate) fn corpus(target: &str) -> Vec<Vec<u8>> {
         .iter()
         .map(|file| std::fs::read(file).unwrap())
         .collect();
-    assert!(!inputs.is_empty(), "{target} has nothing to begin with");
+    assert!(!inputs.is_empty(), "the corpus {target} is empty");
     inputs
 }
 
-/// Every input as it is, and then so many with faults: with its number, and what is left of its chance.
+/// Every input of the corpus unchanged, then `all` mutated inputs. Each comes with its seed, and with
+/// the generator as the mutation left it.
 pub(crate) fn inputs(corpus: Vec<Vec<u8>>, all: u64) -> impl Iterator<Item = (u64, Dice, Vec<u8>)> {
-    let own = corpus.clone().into_iter().map(|input| (0, Dice(0), input));
-    let faulty = (first()..first() + all).map(move |seed| {
+    let unchanged = corpus.clone().into_iter().map(|input| (0, Dice(0), input));
+    let mutated = (first()..first() + all).map(move |seed| {
         let mut dice = Dice(seed);
         let input = dice.pick(&corpus).to_vec();
         let input = dice.garble(&input);
         (seed, dice, input)
     });
-    own.chain(faulty)
+    unchanged.chain(mutated)
 }
 
-/// Says which number it was, should the test panic.
+/// Prints the seed if the test panics.
 pub(crate) struct Case(pub(crate) u64);
 
 impl Drop for Case {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            eprintln!("this was HO_PROOF_SEED={}", self.0);
+            eprintln!("failed with HO_PROOF_SEED={}", self.0);
         }
     }
 }
 
-/// Numbers as good as random, and the same every time (SplitMix64).
+/// A deterministic pseudo-random generator (SplitMix64).
 #[derive(Clone)]
 pub(crate) struct Dice(pub(crate) u64);
 
@@ -73,7 +74,7 @@ impl Dice {
         from[self.below(from.len())].as_ref()
     }
 
-    /// The bytes with one to four faults.
+    /// The bytes with one to four mutations.
     pub(crate) fn garble(&mut self, bytes: &[u8]) -> Vec<u8> {
         let mut bytes = bytes.to_vec();
         for _ in 0..=self.below(4) {
@@ -93,7 +94,7 @@ impl Dice {
         bytes
     }
 
-    /// The JSON with one member or item changed, added, renamed or taken away, somewhere.
+    /// Changes, adds, renames or removes one member or item at a random place of the JSON.
     pub(crate) fn alter(&mut self, value: &mut Value) {
         let inside = self.below(3) > 0;
         match value {

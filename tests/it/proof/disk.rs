@@ -1,4 +1,4 @@
-//! A disk without room: a clear 503, nothing lost or damaged, and it goes on when there is room again.
+//! A full disk: the gate responds 503, loses and damages nothing, and recovers once space is free.
 
 use std::path::Path;
 use std::time::Duration;
@@ -12,14 +12,14 @@ use super::{cases, record};
 use crate::harness::{ALICE, object, request};
 use crate::process::Process;
 
-/// It is refused so often, one after the other, before room is made.
-const REFUSED: u64 = 5;
+/// Consecutive refusals before space is freed.
+const REFUSALS: u64 = 5;
 
 #[tokio::test]
-async fn a_full_disk_is_a_clear_503_and_loses_nothing_and_room_mends_it() {
+async fn a_full_disk_causes_503_loses_nothing_and_recovers_with_free_space() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().display();
-    // A disk of its own, as small as can be, in a name space of its own; half of it is in use.
+    // A small tmpfs in a separate mount namespace; half of it is in use.
     let mount = format!(
         "mount -t tmpfs -o size=1200k tmpfs {path} && head -c 600k /dev/zero > {path}/in-use"
     );
@@ -28,9 +28,11 @@ async fn a_full_disk_is_a_clear_503_and_loses_nothing_and_room_mends_it() {
     if !probe.status().await.is_ok_and(|status| status.success()) {
         assert!(
             std::env::var_os("CI").is_none(),
-            "CI must try the full disk"
+            "CI must run the full-disk test"
         );
-        eprintln!("\n!! SKIPPED, as this machine gives no disk of its own: the full disk\n");
+        eprintln!(
+            "\n!! SKIPPED, because this machine cannot mount a separate disk: the full disk\n"
+        );
         return;
     }
     let mut command = Command::new("unshare");
@@ -42,7 +44,7 @@ async fn a_full_disk_is_a_clear_503_and_loses_nothing_and_room_mends_it() {
         .env("PATH", "/usr/bin:/bin:/usr/sbin:/sbin")
         .kill_on_drop(true);
     let gate = Process::spawn(command, dir.path(), &[]).await;
-    // The disk as the gate sees it.
+    // The tmpfs, through the mount namespace of the gate.
     let disk = format!("/proc/{}/root{path}", gate.id());
     let disk = Path::new(&disk);
 
@@ -50,9 +52,9 @@ async fn a_full_disk_is_a_clear_503_and_loses_nothing_and_room_mends_it() {
     let (mut accepted, mut refused, mut number) = (Vec::new(), 0, 0_u64);
     for round in 1..=cases(2, 10) {
         let refused_before = refused;
-        while refused < refused_before + REFUSED {
+        while refused < refused_before + REFUSALS {
             number += 1;
-            assert!(number < 1_000, "the disk is never full");
+            assert!(number < 1_000, "the disk never fills up");
             let new = NewApproval {
                 correlation_id: Some(format!("full-{number}")),
                 approver_emails: vec![ALICE.to_owned()],
@@ -65,19 +67,19 @@ async fn a_full_disk_is_a_clear_503_and_loses_nothing_and_room_mends_it() {
                 Err(other) => panic!("{other:?}"),
             }
         }
-        let sound: String = rusqlite::Connection::open(disk.join("approvals.db"))
+        let result: String = rusqlite::Connection::open(disk.join("approvals.db"))
             .unwrap()
             .query_row("PRAGMA integrity_check", [], |row| row.get(0))
             .unwrap();
-        assert_eq!(sound, "ok");
+        assert_eq!(result, "ok");
         for id in &accepted {
             let (now, _) = client
                 .status(id, Duration::ZERO)
                 .await
-                .expect("what was acknowledged is there");
+                .expect("an acknowledged request is stored");
             assert_eq!(now.status, Status::Pending);
         }
-        // Room for some more each time.
+        // Frees an equal part of the space in each round.
         let in_use = std::fs::OpenOptions::new()
             .write(true)
             .open(disk.join("in-use"));
@@ -85,11 +87,11 @@ async fn a_full_disk_is_a_clear_503_and_loses_nothing_and_room_mends_it() {
         in_use.unwrap().set_len(left).unwrap();
         let accepted_before = accepted.len();
         let new = NewApproval {
-            correlation_id: Some(format!("room-{round}")),
+            correlation_id: Some(format!("free-{round}")),
             approver_emails: vec![ALICE.to_owned()],
             ..request()
         };
-        accepted.push(client.submit(&new).await.expect("there is room").id);
+        accepted.push(client.submit(&new).await.expect("space is free").id);
         assert_eq!(accepted.len(), accepted_before + 1);
     }
     record(

@@ -1,8 +1,8 @@
-//! SIGKILL at any moment, under load, behind the stand-in host: what somebody was told is still so
-//! afterwards.
+//! SIGKILL at any moment, under load, behind the stand-in host: whatever was acknowledged before a kill
+//! still holds after it.
 //!
-//! A killed process leaves its writes to the kernel, so this says nothing of a machine that loses
-//! power: there the embedded store has SQLite's word (`synchronous=FULL`), and the tables the service's.
+//! The kernel keeps the writes of a killed process, so these tests do not cover power loss. There the
+//! embedded store relies on SQLite (`synchronous=FULL`), and the table store on the service.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -29,53 +29,53 @@ use crate::harness::{ALICE, BOB, Mail, Question, TestGate, question, request};
 use crate::host::{Health, KEY};
 use crate::process::decide_at;
 
-/// So many agents are at it at once.
+/// The number of concurrent agents.
 const AGENTS: u64 = 6;
 
-/// The host gives up a handler that ended so many times within half an hour.
+/// The host gives up a handler that ends this many times within half an hour.
 const KILLS_OF_A_HOST: u64 = 3;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_kill_takes_away_what_was_acknowledged_in_a_file() {
+async fn a_kill_loses_nothing_acknowledged_by_the_embedded_store() {
     let dir = tempfile::tempdir().unwrap();
     let store = format!("embedded:{}", dir.path().display());
     let settings = [("HO_STORE", store.as_str())];
     kill_loop("kills_embedded", dir, &settings, cases(20, 210)).await;
 }
 
-/// Only the gate is killed: Azurite itself loses what it acknowledged when it is killed.
+/// Only the gate is killed, because Azurite loses acknowledged data when it is killed.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_kill_takes_away_what_was_acknowledged_in_tables() {
+async fn a_kill_loses_nothing_acknowledged_by_the_table_store() {
     let dir = tempfile::tempdir().unwrap();
     let settings = tables(azurite().port);
     kill_loop("kills_tables", dir, &borrowed(&settings), cases(6, 60)).await;
 }
 
-/// What somebody was told had happened to a request.
+/// What the gate has acknowledged about one request.
 #[derive(Clone, Debug, Default)]
-struct Told {
+struct Acknowledgements {
     id: Option<String>,
     decision: Option<Status>,
     granted: BTreeSet<String>,
     reported: bool,
 }
 
-/// What all agents share.
+/// The state that all agents share.
 struct Agents {
     url: String,
     mail: PathBuf,
-    /// What they were told, under the correlation id.
-    told: Mutex<BTreeMap<String, Told>>,
-    /// Requests on their way that somebody has to go on with.
-    left: Mutex<Vec<String>>,
-    begun: AtomicU64,
-    answers: AtomicU64,
-    /// Calls that a kill cut off, or that found nobody, and that were made again.
-    again: AtomicU64,
+    /// By correlation id.
+    acknowledged: Mutex<BTreeMap<String, Acknowledgements>>,
+    /// The correlation ids of requests that an agent must continue.
+    unfinished: Mutex<Vec<String>>,
+    started: AtomicU64,
+    responses: AtomicU64,
+    /// Calls that were retried, because a kill cut them off or no gate was listening.
+    retries: AtomicU64,
     stop: AtomicBool,
 }
 
-/// The calls are to be made another time.
+/// The agents were stopped before the call got its response.
 struct Stopped;
 
 async fn kill_loop(name: &str, dir: TempDir, settings: &[(&str, &str)], kills: u64) {
@@ -84,11 +84,11 @@ async fn kill_loop(name: &str, dir: TempDir, settings: &[(&str, &str)], kills: u
     let mut agents = Agents {
         url: String::new(),
         mail: dir.path().join("mail"),
-        told: Mutex::default(),
-        left: Mutex::default(),
-        begun: AtomicU64::new(0),
-        answers: AtomicU64::new(0),
-        again: AtomicU64::new(0),
+        acknowledged: Mutex::default(),
+        unfinished: Mutex::default(),
+        started: AtomicU64::new(0),
+        responses: AtomicU64::new(0),
+        retries: AtomicU64::new(0),
         stop: AtomicBool::new(false),
     };
     let mut killed = 0;
@@ -103,11 +103,11 @@ async fn kill_loop(name: &str, dir: TempDir, settings: &[(&str, &str)], kills: u
             working.spawn(shared.clone().work());
         }
         for kill in 1..=KILLS_OF_A_HOST {
-            // After a number of further answers, and then at any moment of what comes next.
-            let until = shared.answers.load(Ordering::SeqCst) + dice.next() % 24;
+            // A random number of further responses, then a random delay, so that kills hit any operation.
+            let until = shared.responses.load(Ordering::SeqCst) + dice.next() % 24;
             tokio::select! {
-                () = within(shared.hear(until)) => {}
-                // An agent that ends before it is stopped has failed, and the test with it.
+                () = within(shared.wait_for_responses(until)) => {}
+                // An agent that ends before the stop has failed, and so has the test.
                 Some(ended) = working.join_next() => panic!("an agent ended: {ended:?}"),
             }
             sleep(Duration::from_micros(dice.next() % 10_000)).await;
@@ -119,57 +119,68 @@ async fn kill_loop(name: &str, dir: TempDir, settings: &[(&str, &str)], kills: u
         }
         shared.stop.store(true, Ordering::SeqCst);
         within(working.join_all()).await;
-        agents = Arc::into_inner(shared).expect("all have stopped");
+        agents = Arc::into_inner(shared).expect("all agents have stopped");
     }
-    let again = agents.again.load(Ordering::SeqCst);
-    let told = agents.told.into_inner().unwrap();
-    let figures = [("kills", killed), ("calls made again", again)];
-    recover(name, dir, settings, told, &figures).await;
+    let retries = agents.retries.load(Ordering::SeqCst);
+    let acknowledged = agents.acknowledged.into_inner().unwrap();
+    let figures = [("kills", killed), ("calls made again", retries)];
+    recover(name, dir, settings, acknowledged, &figures).await;
 }
 
-/// Whether every kind of acknowledgement was there often enough to mean something.
+/// Whether each kind of acknowledgement has occurred often enough for the test to be meaningful.
 fn enough(agents: &Agents) -> bool {
-    let told = agents.told.lock().unwrap();
-    let count = |happened: fn(&Told) -> bool| told.values().filter(|told| happened(told)).count();
-    count(|told| told.decision == Some(Status::Rejected)) >= 5
-        && count(|told| told.reported) >= 10
-        && agents.again.load(Ordering::SeqCst) >= 10
+    let acknowledged = agents.acknowledged.lock().unwrap();
+    let count = |happened: fn(&Acknowledgements) -> bool| {
+        acknowledged
+            .values()
+            .filter(|acknowledged| happened(acknowledged))
+            .count()
+    };
+    count(|acknowledged| acknowledged.decision == Some(Status::Rejected)) >= 5
+        && count(|acknowledged| acknowledged.reported) >= 10
+        && agents.retries.load(Ordering::SeqCst) >= 10
 }
 
 impl Agents {
-    /// One request after the other, until it is told to stop.
+    /// Runs one request after the other until `stop` is set.
     async fn work(self: Arc<Self>) {
         while !self.stop.load(Ordering::SeqCst) {
-            let left = self.left.lock().unwrap().pop();
-            let fresh = || format!("life-{}", self.begun.fetch_add(1, Ordering::SeqCst));
-            let correlation = left.unwrap_or_else(fresh);
-            if self.live(&correlation).await.is_err() {
-                self.left.lock().unwrap().push(correlation);
+            let unfinished = self.unfinished.lock().unwrap().pop();
+            let fresh = || format!("life-{}", self.started.fetch_add(1, Ordering::SeqCst));
+            let correlation = unfinished.unwrap_or_else(fresh);
+            if self.run_lifecycle(&correlation).await.is_err() {
+                self.unfinished.lock().unwrap().push(correlation);
             }
         }
     }
 
-    /// The life of a request, from its beginning each time that somebody goes on with it: every call
-    /// is made until it is answered.
-    async fn live(&self, correlation: &str) -> Result<(), Stopped> {
+    /// Runs the lifecycle of a request, from the start each time an agent continues it. Every call is
+    /// retried until it gets a response.
+    async fn run_lifecycle(&self, correlation: &str) -> Result<(), Stopped> {
         let client = Client::new(&self.url, Some(KEY)).unwrap();
         let number: u64 = correlation.rsplit('-').next().unwrap().parse().unwrap();
         let new = NewApproval {
-            // However many requests a fast machine makes: far fewer stay open than one agent may have.
+            // At most 500 requests per agent name, so that a fast machine stays below the open limit.
             agent_name: format!("Agent{}", number / 500),
             correlation_id: Some(correlation.to_owned()),
             ..request()
         };
-        let submitted = self.answered(|| client.submit(&new)).await?.unwrap();
+        let submitted = self
+            .retry_until_response(|| client.submit(&new))
+            .await?
+            .unwrap();
         let id = submitted.id;
-        self.tell(correlation, |told| told.id = Some(id.clone()));
+        self.acknowledge(correlation, |acknowledged| {
+            acknowledged.id = Some(id.clone())
+        });
 
-        // One in eight is left to be decided when all is over; one whose mail was cut off must wait.
-        let mail = mail(&self.mail, &id, &submitted.request_timestamp, 0, "question");
-        if number % 8 == 7 || !mail.exists() {
+        // One request in eight is left for a decision after recovery. If a kill prevented the email, the
+        // request also stays pending.
+        let email = email_path(&self.mail, &id, &submitted.request_timestamp, 0, "question");
+        if number % 8 == 7 || !email.exists() {
             return Ok(());
         }
-        let asked = asked(&self.url, &mail, &id, ALICE);
+        let asked = question_at(&self.url, &email, &id, ALICE);
         let (form, status) = match number % 4 {
             3 => ("decision=reject".to_owned(), Status::Rejected),
             _ => (
@@ -177,25 +188,27 @@ impl Agents {
                 Status::Approved,
             ),
         };
-        self.decided(&client, &id, &asked, &form).await?;
-        self.tell(correlation, |told| told.decision = Some(status));
+        self.submit_decision(&client, &id, &asked, &form).await?;
+        self.acknowledge(correlation, |acknowledged| {
+            acknowledged.decision = Some(status)
+        });
         if status == Status::Rejected {
             return Ok(());
         }
 
-        // Two want to run it. Each makes its own claim until it knows.
+        // Two agents claim the same approval with different nonces, each until it gets a response.
         let claims = ["one", "other"].map(|who| Claim {
             nonce: format!("{who}-0123456789.{correlation}"),
             secret: None,
         });
         let [one, other] = claims
             .each_ref()
-            .map(|claim| self.answered(|| client.claim(&id, claim)));
+            .map(|claim| self.retry_until_response(|| client.claim(&id, claim)));
         let (one, other) = tokio::join!(one, other);
-        for (claim, answer) in claims.iter().zip([one?, other?]) {
-            if answer.is_ok() {
-                self.tell(correlation, |told| {
-                    told.granted.insert(claim.nonce.clone());
+        for (claim, response) in claims.iter().zip([one?, other?]) {
+            if response.is_ok() {
+                self.acknowledge(correlation, |acknowledged| {
+                    acknowledged.granted.insert(claim.nonce.clone());
                 });
             }
         }
@@ -204,44 +217,44 @@ impl Agents {
             error: None,
             secret: None,
         };
-        self.answered(|| client.outcome(&id, &report))
+        self.retry_until_response(|| client.outcome(&id, &report))
             .await?
             .unwrap();
-        self.tell(correlation, |told| told.reported = true);
+        self.acknowledge(correlation, |acknowledged| acknowledged.reported = true);
         Ok(())
     }
 
-    fn tell(&self, correlation: &str, tell: impl FnOnce(&mut Told)) {
-        let mut told = self.told.lock().unwrap();
-        tell(told.entry(correlation.to_owned()).or_default());
+    fn acknowledge(&self, correlation: &str, update: impl FnOnce(&mut Acknowledgements)) {
+        let mut acknowledged = self.acknowledged.lock().unwrap();
+        update(acknowledged.entry(correlation.to_owned()).or_default());
     }
 
-    /// Returns once the agents have heard this number of answers.
-    async fn hear(&self, answers: u64) {
-        while self.answers.load(Ordering::SeqCst) < answers {
+    /// Returns once the agents have received this number of responses.
+    async fn wait_for_responses(&self, responses: u64) {
+        while self.responses.load(Ordering::SeqCst) < responses {
             sleep(Duration::from_millis(1)).await;
         }
     }
 
-    /// Makes a call until the gate answers it, with yes or no.
-    async fn answered<T, Calling: Future<Output = Result<T, Error>>>(
+    /// Retries a call until the gate responds, whether with success or refusal.
+    async fn retry_until_response<T, Calling: Future<Output = Result<T, Error>>>(
         &self,
         call: impl Fn() -> Calling,
     ) -> Result<Result<T, Error>, Stopped> {
         while !self.stop.load(Ordering::SeqCst) {
             match call().await {
                 Err(Error::Unreachable(_) | Error::Unavailable { .. }) => self.pause().await,
-                answer => {
-                    self.answers.fetch_add(1, Ordering::SeqCst);
-                    return Ok(answer);
+                response => {
+                    self.responses.fetch_add(1, Ordering::SeqCst);
+                    return Ok(response);
                 }
             }
         }
         Err(Stopped)
     }
 
-    /// Sends the form until the gate says that it is recorded, or shows that it was.
-    async fn decided(
+    /// Submits the form until the gate confirms that the decision is recorded, or its status shows it.
+    async fn submit_decision(
         &self,
         client: &Client,
         id: &str,
@@ -251,12 +264,14 @@ impl Agents {
         while !self.stop.load(Ordering::SeqCst) {
             match decide_at(&asked.link, form).await {
                 Ok(303) => {
-                    self.answers.fetch_add(1, Ordering::SeqCst);
+                    self.responses.fetch_add(1, Ordering::SeqCst);
                     return Ok(());
                 }
-                // The host's own answer, or the page of what is decided.
+                // The host's own response, or the page of a request that is already decided.
                 Ok(0) => {
-                    let status = self.answered(|| client.status(id, Duration::ZERO)).await?;
+                    let status = self
+                        .retry_until_response(|| client.status(id, Duration::ZERO))
+                        .await?;
                     if status.unwrap().0.status != Status::Pending {
                         return Ok(());
                     }
@@ -270,39 +285,40 @@ impl Agents {
     }
 
     async fn pause(&self) {
-        self.again.fetch_add(1, Ordering::SeqCst);
+        self.retries.fetch_add(1, Ordering::SeqCst);
         sleep(Duration::from_millis(5)).await;
     }
 }
 
-/// Where a mail is kept: the name is the gate's own.
-fn mail(folder: &Path, id: &str, asked_at: &str, approver: usize, kind: &str) -> PathBuf {
-    let digest = hex(&sha256(format!("{id} {asked_at}").as_bytes())[..16]);
+/// The path of an email's file, named as the gate names it.
+fn email_path(folder: &Path, id: &str, requested_at: &str, approver: usize, kind: &str) -> PathBuf {
+    let digest = hex(&sha256(format!("{id} {requested_at}").as_bytes())[..16]);
     folder.join(format!("{digest}.{approver}.{kind}.eml"))
 }
 
-/// What a mail asks, at the host that there is now: it may have been sent for one before.
-fn asked(url: &str, mail: &Path, id: &str, approver: &str) -> Question {
-    let mail = Mail::parse(&std::fs::read_to_string(mail).unwrap());
+/// The link and code of an email, with the link rewritten to the current host: the email may have been
+/// sent while an earlier host ran.
+fn question_at(url: &str, email: &Path, id: &str, approver: &str) -> Question {
+    let mail = Mail::parse(&std::fs::read_to_string(email).unwrap());
     let asked = question(&[mail], id, approver);
     let (_, path) = asked.link.split_once("/api/").unwrap();
     let link = format!("{url}/api/{path}");
     Question { link, ..asked }
 }
 
-/// A gate whose clock has gone on two minutes takes over what the killed ones have left.
+/// A gate whose clock is two minutes ahead completes what the killed processes left unfinished.
 async fn recover(
     name: &str,
     dir: TempDir,
     settings: &[(&str, &str)],
-    told: BTreeMap<String, Told>,
+    acknowledgements: BTreeMap<String, Acknowledgements>,
     figures: &[(&str, u64)],
 ) {
-    is_sound(dir.path());
+    assert_integrity(dir.path());
     let gate = TestGate::at(dir, settings).await;
     gate.pass(Duration::from_secs(120));
     for _ in 0..2 {
-        // A sweep that has used up its time leaves the rest to the next one.
+        // A sweep that reaches its time limit leaves the rest to the next sweep.
         eventually(async || gate.sweep().await.ends_with("complete: true").then_some(())).await;
     }
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap() + Duration::from_secs(120);
@@ -312,7 +328,7 @@ async fn recover(
     loop {
         let (page, next) = gate.store.all(from).await.unwrap();
         for row in page {
-            let row = row.approval.expect("every row is whole");
+            let row = row.approval.expect("every row can be read");
             rows.insert(row.request.id.to_string(), row);
         }
         from = next;
@@ -322,55 +338,62 @@ async fn recover(
     }
 
     let (mut acknowledged, mut decided, mut granted, mut reported) = (0, 0, 0, 0);
-    for told in told.values() {
-        let Some(id) = &told.id else { continue };
-        let row = rows.get(id).expect("what was acknowledged is there");
+    for request in acknowledgements.values() {
+        let Some(id) = &request.id else { continue };
+        let row = rows.get(id).expect("an acknowledged request is stored");
         acknowledged += 1;
-        if let Some(decision) = told.decision {
-            assert_eq!(gate.status(id).await.status, decision, "{told:?}");
+        if let Some(decision) = request.decision {
+            assert_eq!(gate.status(id).await.status, decision, "{request:?}");
             decided += 1;
         }
-        assert!(told.granted.len() <= 1, "it would run twice: {told:?}");
+        assert!(
+            request.granted.len() <= 1,
+            "the action would run twice: {request:?}"
+        );
         let execution = row.execution(now);
-        for claimed in &told.granted {
+        for claimed in &request.granted {
             let held = match &execution {
                 Some(Execution::Executing { nonce, .. } | Execution::Executed { nonce, .. }) => {
                     nonce
                 }
-                other => panic!("{told:?}: {other:?}"),
+                other => panic!("{request:?}: {other:?}"),
             };
             assert_eq!(held, claimed);
             granted += 1;
         }
-        if told.reported {
+        if request.reported {
             assert!(
                 matches!(execution, Some(Execution::Executed { .. })),
-                "{told:?}"
+                "{request:?}"
             );
-            assert_eq!(told.granted.len(), 1, "somebody has run it: {told:?}");
+            assert_eq!(
+                request.granted.len(),
+                1,
+                "a report without a claim: {request:?}"
+            );
             reported += 1;
         }
     }
 
-    // Nobody's mail was forgotten, whether the request was acknowledged or not.
+    // No email is missing, whether the request was acknowledged or not.
     let (mut sent, mut pending) = (0, Vec::new());
     let folder = gate.mail_folder();
     for (id, row) in &rows {
         let is_pending = row.status(now) == domain::Status::Pending;
-        let asked_at = row.request.requested_at.to_string();
-        let file = |approver, kind: &str| mail(&folder, id, &asked_at, approver, kind);
+        let requested_at = row.request.requested_at.to_string();
+        let file = |approver, kind: &str| email_path(&folder, id, &requested_at, approver, kind);
         for (index, approver) in row.approvers.iter().enumerate() {
-            for mail in &approver.deliveries {
-                let kind = mail.notice.word().to_ascii_lowercase();
-                let is_fine = match mail.state {
+            for delivery in &approver.deliveries {
+                let kind = delivery.notice.word().to_ascii_lowercase();
+                let is_settled = match delivery.state {
                     DeliveryState::Sent(_) => file(index, &kind).is_file(),
                     DeliveryState::Queued(at) => at > now,
-                    // It was not out when the other approver had decided.
+                    // The other approver decided before this email was sent.
                     DeliveryState::Dropped(_) => !is_pending,
                     _ => false,
                 };
-                assert!(is_fine, "{id}, {}: {mail:?}", approver.address);
-                sent += u64::from(matches!(mail.state, DeliveryState::Sent(_)));
+                assert!(is_settled, "{id}, {}: {delivery:?}", approver.address);
+                sent += u64::from(matches!(delivery.state, DeliveryState::Sent(_)));
             }
             if is_pending {
                 assert!(
@@ -382,11 +405,11 @@ async fn recover(
         }
         if is_pending {
             let index = pending.len() % 2;
-            let asked = asked(&gate.url, &file(index, "question"), id, [ALICE, BOB][index]);
+            let asked = question_at(&gate.url, &file(index, "question"), id, [ALICE, BOB][index]);
             pending.push(asked);
         }
     }
-    // And whatever is open can still be decided, by either of them.
+    // Every pending request can still be decided, by either approver.
     for asked in &pending {
         let form = format!("decision=approve&code={}", asked.code);
         assert_eq!(decide_at(&asked.link, &form).await.unwrap(), 303);
@@ -398,20 +421,20 @@ async fn recover(
         ("claims", granted),
         ("outcomes", reported),
         ("rows", rows.len() as u64),
-        ("mails", sent),
+        ("emails", sent),
         ("decided afterwards", pending.len() as u64),
     ];
     record(name, &[figures, &more].concat());
 }
 
-/// SQLite's own judgement of the file, where there is one.
-fn is_sound(dir: &Path) {
+/// Runs SQLite's integrity check on the embedded store, if the test uses one.
+fn assert_integrity(dir: &Path) {
     let file = dir.join("approvals.db");
     if file.exists() {
         let connection = rusqlite::Connection::open(file).unwrap();
-        let sound: String = connection
+        let result: String = connection
             .query_row("PRAGMA integrity_check", [], |row| row.get(0))
             .unwrap();
-        assert_eq!(sound, "ok");
+        assert_eq!(result, "ok");
     }
 }

@@ -1,5 +1,5 @@
-//! More than comes on any day: it is held in bounded memory, answered or refused clearly, and lost
-//! nowhere.
+//! Load far above normal use: memory stays bounded, every call is answered or refused clearly, and
+//! nothing is lost.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -19,8 +19,8 @@ use crate::harness::{ALICE, TestGate, request};
 use crate::process::Process;
 use crate::smtp::{Smtp, SmtpFault};
 
-/// An agent has so many requests open, and may not have more.
-const OF_AN_AGENT: u64 = 1_000;
+/// The limit of open requests per agent.
+const OPEN_LIMIT: u64 = 1_000;
 
 fn numbered(agent: u64, number: u64) -> NewApproval {
     NewApproval {
@@ -31,8 +31,8 @@ fn numbered(agent: u64, number: u64) -> NewApproval {
     }
 }
 
-/// Asks as agents do: again, if the gate could not answer. Also tells how often that was so.
-async fn submitted(client: &Client, new: &NewApproval) -> (Approval, u64) {
+/// Submits with retries while the gate is unavailable, as agents do. Also returns the number of retries.
+async fn submit_with_retries(client: &Client, new: &NewApproval) -> (Approval, u64) {
     let mut refused = 0;
     loop {
         match client.submit(new).await {
@@ -46,19 +46,18 @@ async fn submitted(client: &Client, new: &NewApproval) -> (Approval, u64) {
     }
 }
 
-/// A thousand more requests open cost no memory to speak of: they are on the disk. What waits costs a
-/// connection and a task.
+/// Open requests are on disk and cost almost no memory. A waiting agent costs a connection and a task.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn open_requests_and_waiting_agents_fit_into_bounded_memory() {
+async fn open_requests_and_waiting_agents_use_bounded_memory() {
     let (agents, waiting) = (cases(1, 10), cases(50, 200));
     let dir = tempfile::tempdir().unwrap();
     let gate = Process::start(dir.path(), &[]).await;
     let client = gate.client();
     let (at_start, at_rest) = (memory(&gate, "VmHWM:"), sockets(&gate));
-    let submits = stream::iter(0..agents * OF_AN_AGENT).map(|number| {
+    let submits = stream::iter(0..agents * OPEN_LIMIT).map(|number| {
         let client = client.clone();
         async move {
-            submitted(&client, &numbered(number % agents, number))
+            submit_with_retries(&client, &numbered(number % agents, number))
                 .await
                 .0
                 .id
@@ -74,9 +73,9 @@ async fn open_requests_and_waiting_agents_fit_into_bounded_memory() {
     }
     let with_open = memory(&gate, "VmHWM:");
 
-    // Each waits on a connection of its own, and nobody else has one.
+    // Each waiting agent has its own connection, and no other connection is open.
     drop(client);
-    reaches(&gate, |sockets| sockets <= at_rest).await;
+    wait_for_sockets(&gate, |sockets| sockets <= at_rest).await;
     let client = gate.client();
     let waits: Vec<_> = open
         .iter()
@@ -92,7 +91,7 @@ async fn open_requests_and_waiting_agents_fit_into_bounded_memory() {
             })
         })
         .collect();
-    reaches(&gate, |sockets| sockets >= at_rest + waits.len()).await;
+    wait_for_sockets(&gate, |sockets| sockets >= at_rest + waits.len()).await;
     for id in &open[..waits.len()] {
         client.withdraw(id, &Default::default()).await.unwrap();
     }
@@ -113,23 +112,23 @@ async fn open_requests_and_waiting_agents_fit_into_bounded_memory() {
     assert!(with_all < MEMORY_KIB, "{with_all} KiB");
 }
 
-/// What it may have at most, ever.
+/// The maximum peak memory of the gate.
 const MEMORY_KIB: u64 = 64 * 1024;
 
-/// What the kernel says of its memory, in KiB.
-fn memory(gate: &Process, what: &str) -> u64 {
+/// A memory figure of the gate from the kernel, in KiB.
+fn memory(gate: &Process, field: &str) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{}/status", gate.id())).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix(what));
+    let line = status.lines().find_map(|line| line.strip_prefix(field));
     let kib = line.unwrap().trim().trim_end_matches(" kB");
     kib.parse().unwrap()
 }
 
-/// Waits until the number of its open sockets is enough.
-async fn reaches(gate: &Process, enough: impl Fn(usize) -> bool) {
+/// Waits until the number of the gate's open sockets satisfies `enough`.
+async fn wait_for_sockets(gate: &Process, enough: impl Fn(usize) -> bool) {
     eventually(async || enough(sockets(gate)).then_some(())).await;
 }
 
-/// How many sockets it has open.
+/// The number of the gate's open sockets.
 fn sockets(gate: &Process) -> usize {
     let open = std::fs::read_dir(format!("/proc/{}/fd", gate.id())).unwrap();
     let is_socket = |fd: &std::io::Result<std::fs::DirEntry>| {
@@ -139,9 +138,9 @@ fn sockets(gate: &Process) -> usize {
     open.filter(is_socket).count()
 }
 
-/// Far more at once than it has file descriptors for.
+/// More concurrent submits than the gate has file descriptors.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_many_submits_at_once_none_is_lost() {
+async fn of_many_concurrent_submits_none_is_lost() {
     let (all, descriptors) = (cases(200, 1_000), 64);
     let dir = tempfile::tempdir().unwrap();
     let mut command = Command::new("sh");
@@ -156,11 +155,11 @@ async fn of_many_submits_at_once_none_is_lost() {
         .map(|number| {
             let (url, start) = (gate.url.clone(), start.clone());
             tokio::spawn(async move {
-                // A connection of its own, which it keeps as long as the gate does.
+                // A separate connection, kept until the gate closes it.
                 let client = Client::new(&url, None).unwrap();
                 let new = numbered(0, number);
                 start.acquire().await.unwrap().forget();
-                let (approval, refused) = submitted(&client, &new).await;
+                let (approval, refused) = submit_with_retries(&client, &new).await;
                 (approval.id, refused)
             })
         })
@@ -191,10 +190,10 @@ fn rows(dir: &Path) -> i64 {
     connection.query_row(count, [], |row| row.get(0)).unwrap()
 }
 
-/// A mail server that accepts everybody and says nothing: each agent has its answer meanwhile, nothing
-/// is decided, and every mail is there when the server speaks again.
+/// The mail server accepts connections and sends nothing. Every agent still gets its response, nothing
+/// is decided, and every email arrives once the server responds again.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_mail_server_that_says_nothing_holds_up_no_agent() {
+async fn a_silent_mail_server_delays_no_agent() {
     let all = cases(30, 300);
     let smtp = Smtp::plain().await;
     smtp.always(Some(SmtpFault::Silence));
@@ -207,35 +206,43 @@ async fn a_mail_server_that_says_nothing_holds_up_no_agent() {
     .await;
     let submits = stream::iter(0..all).map(|number| {
         let client = gate.client.clone();
-        async move { submitted(&client, &numbered(0, number)).await.0 }
+        async move { submit_with_retries(&client, &numbered(0, number)).await.0 }
     });
-    let asked: Vec<_> = submits.buffer_unordered(64).collect().await;
-    for approval in &asked {
+    let submitted: Vec<_> = submits.buffer_unordered(64).collect().await;
+    for approval in &submitted {
         assert_eq!(approval.status, Status::Pending);
         assert_eq!(approval.deliverable, Deliverable::None);
     }
-    assert_eq!(smtp.received().len(), 0, "the answers did not wait for it");
+    assert_eq!(
+        smtp.received().len(),
+        0,
+        "the responses did not wait for the mail server"
+    );
     smtp.always(None);
     let mut sweeps = 0;
-    while smtp.received().len() < asked.len() {
-        assert!(sweeps < 20, "{} of {all} mails", smtp.received().len());
+    while smtp.received().len() < submitted.len() {
+        assert!(sweeps < 20, "{} of {all} emails", smtp.received().len());
         gate.pass(Duration::from_secs(60));
         gate.sweep().await;
         sweeps += 1;
     }
-    for approval in &asked {
+    for approval in &submitted {
         let now = gate.status(&approval.id).await;
         assert_eq!(
             (now.status, now.deliverable),
             (Status::Pending, Deliverable::Ok)
         );
     }
-    assert_eq!(smtp.received().len(), asked.len(), "one mail each");
+    assert_eq!(
+        smtp.received().len(),
+        submitted.len(),
+        "one email per request"
+    );
     record(
         "load_silent_mail_server",
         &[
             ("submits", all),
-            ("mails", smtp.received().len() as u64),
+            ("emails", smtp.received().len() as u64),
             ("sweeps", sweeps),
         ],
     );

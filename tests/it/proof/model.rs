@@ -1,15 +1,16 @@
-//! The lifecycle, exhaustively: two approvers who disagree, the sweep and two agents that share one
-//! approval make the product's own moves (`src/approval.rs`) in every order, with every fault, at
-//! every time that matters; what always holds is checked in every state there is.
+//! Exhaustive model of the lifecycle: two approvers who disagree, the sweep, and two agents that share
+//! one approval apply the transitions of `src/domain/` in every order, with every fault, at every
+//! relevant time. The guarantees are checked in every reachable state.
 //!
-//! A call reads the row and judges it, and writes what came of it on the condition that nobody wrote in
-//! between: two steps, and anything may happen between them. (Reading and judging are one: what others
-//! write in between leads to a conflict, or comes too late to change the answer.) A write may not be
-//! applied, or be applied and its answer lost; then the caller calls again. A gate that dies in a call
-//! looks the same from outside. An agent may die and begin anew without memory. Mails are left out.
+//! A call reads and evaluates the row in one step, and stores the result in a second step with a
+//! conditional write. Other calls may run between the two. (Reading and evaluating form one step
+//! because a concurrent write either causes a conflict or comes too late to change the response.) A
+//! write may be lost, or be applied while its response is lost; then the caller retries. A gate that
+//! crashes during a call looks the same to the caller. An agent may crash and restart without memory.
+//! Email is not modelled.
 
+mod guarantees;
 mod handlers;
-mod promises;
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
@@ -21,31 +22,31 @@ use stateright::{Checker, HasDiscoveries, Model, Property};
 
 use super::{cases, record};
 use crate::lifecycle::mailed;
-use handlers::{Bug, NO_NOTES};
-use promises::{CLAIMED_IN_TIME, IN_TIME, ONCE, ONLY_CLAIMED, PAST, TOLD};
+use guarantees::{CLAIMED_IN_TIME, IN_TIME, ONCE, ONLY_CLAIMED, PAST, RESPONSES};
+use handlers::{Bug, NO_NOTICES};
 
-/// The times that matter: at once; the last moment of the request's life; the end of it, when an
-/// approval given at once lapses and a report about a claim made at once is missed; and when all else
-/// has lapsed and is missed.
+/// The relevant times: the start; the last millisecond before the deadline; the deadline, when an
+/// approval given at the start lapses and the outcome of a claim made at the start becomes unknown; and
+/// a time at which every later approval has lapsed and every later outcome is unknown.
 const TIMES: [u64; 4] = [0, LIFE - 1, LIFE, 2 * LIFE];
 
-/// In milliseconds, as long as an approval may wait for its claim and a claim for its report.
+/// Milliseconds until a request expires, an approval lapses, and a missing outcome becomes unknown.
 const LIFE: u64 = 300_000;
 
 const WITHIN: Duration = Duration::from_millis(LIFE);
 
 fn at(point: u8) -> Timestamp {
-    let asked_at = Timestamp::parse("2026-11-22T17:30:00.000Z").unwrap();
-    asked_at + Duration::from_millis(TIMES[usize::from(point)])
+    let requested_at = Timestamp::parse("2026-11-22T17:30:00.000Z").unwrap();
+    requested_at + Duration::from_millis(TIMES[usize::from(point)])
 }
 
-/// A row as it is stored.
+/// A stored row.
 #[derive(Clone, Debug)]
 struct Row {
     approval: Arc<Approval>,
     version: u8,
-    /// The hash of all in it that changes, made once.
-    print: u64,
+    /// The hash of the parts that transitions change, computed once.
+    fingerprint: u64,
 }
 
 impl Row {
@@ -62,20 +63,20 @@ impl Row {
         Self {
             approval: Arc::new(approval),
             version,
-            print: hasher.finish(),
+            fingerprint: hasher.finish(),
         }
     }
 }
 
 impl PartialEq for Row {
     fn eq(&self, other: &Self) -> bool {
-        (self.version, self.print) == (other.version, other.print)
+        (self.version, self.fingerprint) == (other.version, other.fingerprint)
     }
 }
 
 impl Hash for Row {
     fn hash<H: Hasher>(&self, hasher: &mut H) {
-        (self.version, self.print).hash(hasher);
+        (self.version, self.fingerprint).hash(hasher);
     }
 }
 
@@ -83,7 +84,7 @@ impl Hash for Row {
 enum Role {
     Approver(Verdict),
     Sweep,
-    /// One may also take the request back.
+    /// One of the two agents may also withdraw the request.
     Agent {
         withdraws: bool,
     },
@@ -100,58 +101,58 @@ const ROLES: [Role; 5] = [
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Call {
     Decide,
-    Tidy,
+    Sweep,
     Status,
     Claim,
     Report,
     Withdraw,
 }
 
-/// What a caller was told.
+/// The response to a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Told {
-    /// The decision stands as the approver made it.
+enum Response {
+    /// The approver's decision is recorded.
     Recorded,
-    /// Another one does.
-    Another,
-    /// It came after the deadline.
+    /// The request was closed before.
+    AlreadyClosed,
+    /// The decision came after the deadline.
     Late,
-    /// It failed, and nothing happened. The gate never says so of a write that it is unsure of.
+    /// The call failed and changed nothing. The gate never sends this when a write's outcome is unknown.
     Failed,
-    /// How the request stands, by a call that writes nothing.
-    Stands(Status),
-    /// The approval cannot be claimed, as the request stands so.
+    /// The status, from a call that writes nothing.
+    Status(Status),
+    /// The claim is refused because of this status.
     Refused(Status),
     /// The action may run.
     Granted,
     Reported,
     Withdrawn,
-    Tidied,
+    SweepDone,
 }
 
-/// A call that has judged its row, and is about to write if the version is still this one.
+/// The conditional write of a call, between evaluation and storage.
 #[derive(Clone, Debug, PartialEq, Hash)]
-struct Judged {
+struct PreparedWrite {
     call: Call,
     version: u8,
     next: Row,
-    told: Told,
+    response: Response,
 }
 
-/// Where somebody is between two calls.
+/// The state of an actor between two calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Stage {
     Ready,
     MayRun,
     HasRun,
-    Done(Told),
+    Done(Response),
 }
 
 #[derive(Clone, Debug, PartialEq, Hash)]
 struct Actor {
     stage: Stage,
-    call: Option<Judged>,
-    /// Which life of an agent this is: a new one brings a new nonce.
+    call: Option<PreparedWrite>,
+    /// Counts an agent's restarts: each has a new nonce.
     life: u8,
     ran: u8,
 }
@@ -162,23 +163,23 @@ struct World {
     row: Row,
     actors: Vec<Actor>,
     faults: u8,
-    /// Whether a write ever changed what had happened.
+    /// Whether a write ever changed the past history.
     rewritten: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Action {
-    /// Time goes on.
+    /// The clock advances to the next relevant time.
     Tick,
-    /// Somebody calls: the row is read and judged.
+    /// A call reads and evaluates the row.
     Call(usize, Call),
     Write(usize),
-    /// The write is applied, and nobody hears of it.
+    /// The write is applied, and its response is lost.
     WriteAndLose(usize),
     /// The write is not applied.
     LoseWrite(usize),
     Run(usize),
-    /// An agent dies and begins anew.
+    /// An agent crashes and restarts.
     Crash(usize),
 }
 
@@ -200,7 +201,7 @@ impl Model for Gate {
         };
         vec![World {
             now: 0,
-            row: Row::of(mailed(at(0), WITHIN, NO_NOTES), 0),
+            row: Row::of(mailed(at(0), WITHIN, NO_NOTICES), 0),
             actors: vec![actor; ROLES.len()],
             faults: self.faults,
             rewritten: false,
@@ -224,7 +225,7 @@ impl Model for Gate {
                 (None, Stage::Ready) => {
                     let calls: &[Call] = match ROLES[index] {
                         Role::Approver(_) => &[Call::Decide],
-                        Role::Sweep => &[Call::Tidy],
+                        Role::Sweep => &[Call::Sweep],
                         Role::Agent { withdraws: false } => &[Call::Status, Call::Claim],
                         Role::Agent { withdraws: true } => {
                             &[Call::Status, Call::Claim, Call::Withdraw]
@@ -251,15 +252,15 @@ impl Model for Gate {
                 let (now, row) = (world.now, &world.row);
                 let actor = &mut world.actors[index];
                 let mut approval = Approval::clone(&row.approval);
-                let told = self.judge(index, actor.life, call, &mut approval, now);
+                let response = self.evaluate(index, actor.life, call, &mut approval, now);
                 if approval == *row.approval {
-                    self.tell(actor, told);
+                    self.respond(actor, response);
                 } else {
-                    actor.call = Some(Judged {
+                    actor.call = Some(PreparedWrite {
                         call,
                         version: row.version,
                         next: Row::of(approval, row.version + 1),
-                        told,
+                        response,
                     });
                 }
             }
@@ -270,9 +271,9 @@ impl Model for Gate {
             }
             Action::LoseWrite(index) => {
                 let actor = &mut world.actors[index];
-                let Judged { told, .. } = actor.call.take()?;
-                if self.bug == Bug::AnsweredBeforeWritten {
-                    self.tell(actor, told);
+                let PreparedWrite { response, .. } = actor.call.take()?;
+                if self.bug == Bug::RespondedBeforeWritten {
+                    self.respond(actor, response);
                 }
                 world.faults -= 1;
             }
@@ -295,12 +296,12 @@ impl Model for Gate {
     }
 
     fn properties(&self) -> Vec<Property<Self>> {
-        promises::all()
+        guarantees::all()
     }
 }
 
 #[test]
-fn every_order_of_moves_and_faults_keeps_the_promises() {
+fn every_order_of_transitions_and_faults_keeps_the_guarantees() {
     let gate = Gate {
         faults: u8::try_from(cases(1, 3)).unwrap(),
         bug: Bug::None,
@@ -326,23 +327,23 @@ fn each_seeded_bug_is_found() {
         (Bug::UnconditionalClaim, PAST),
         (Bug::ExpiryOnlyInTheSweep, IN_TIME),
         (Bug::LapseOnlyInTheSweep, CLAIMED_IN_TIME),
-        (Bug::ClaimForAnybody, ONCE),
+        (Bug::SharedNonce, ONCE),
         (Bug::NoClaim, ONLY_CLAIMED),
-        (Bug::LostAnswerIsFailure, TOLD),
-        (Bug::AnsweredBeforeWritten, TOLD),
+        (Bug::LostResponseIsFailure, RESPONSES),
+        (Bug::RespondedBeforeWritten, RESPONSES),
         (Bug::RerunAfterCrash, ONCE),
     ];
-    for (bug, promise) in found {
+    for (bug, guarantee) in found {
         let gate = Gate { faults: 1, bug };
         let checker = gate
             .checker()
-            .finish_when(HasDiscoveries::AllOf([promise].into()));
+            .finish_when(HasDiscoveries::AllOf([guarantee].into()));
         let found = checker.spawn_bfs().join();
-        let way = found.discovery(promise);
-        let way = way.unwrap_or_else(|| panic!("{bug:?} breaks nothing"));
+        let path = found.discovery(guarantee);
+        let path = path.unwrap_or_else(|| panic!("{bug:?} violates nothing"));
         eprintln!(
-            "{bug:?}: {promise}, broken in {} steps",
-            way.into_actions().len()
+            "{bug:?}: violates \"{guarantee}\" in {} steps",
+            path.into_actions().len()
         );
     }
     record("model-bugs", &[("seeded bugs found", found.len() as u64)]);

@@ -1,5 +1,5 @@
-//! Sequences at random, made and shrunk by proptest: here of moves in a life, against what always
-//! holds; and of writes, against both stores and one simple model of a store.
+//! Random sequences, generated and shrunk by proptest: here of transitions, checked against the
+//! guarantees of the lifecycle; in `stores`, of writes to both stores and to a reference store.
 
 mod stores;
 
@@ -30,7 +30,7 @@ fn start() -> Timestamp {
     Timestamp::parse("2028-02-28T23:59:30.000Z").unwrap()
 }
 
-/// The same sequences each time, so many of them.
+/// A runner with a fixed seed, for this number of sequences.
 fn runner(cases: u64) -> TestRunner {
     let config = Config {
         cases: u32::try_from(cases).unwrap(),
@@ -41,21 +41,21 @@ fn runner(cases: u64) -> TestRunner {
     TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha))
 }
 
-/// What can happen to a request; a number picks an approver, a nonce, or an attempt that is under way.
+/// A step in the lifecycle of a request. A number selects an approver, a nonce or an attempt in progress.
 #[derive(Clone, Copy, Debug)]
-enum Move {
+enum Step {
     Decide(usize, Verdict),
     MistypeCode(usize),
-    AnswerLate(usize, Verdict),
+    DecideLate(usize, Verdict),
     Claim(usize),
     Report(bool),
     Withdraw,
     Sweep,
-    /// A mail that was being sent was, or was not.
-    Settle(usize, SendResult),
+    /// The result of a send attempt is recorded.
+    RecordResult(usize, SendResult),
 }
 
-fn moves() -> impl Strategy<Value = (Duration, Move)> {
+fn steps() -> impl Strategy<Value = (Duration, Step)> {
     let verdict = || select(vec![Verdict::Approve, Verdict::Reject]);
     let index = 0..APPROVERS.len();
     let result = select(vec![
@@ -67,14 +67,14 @@ fn moves() -> impl Strategy<Value = (Duration, Move)> {
         SendResult::Failed(DeliveryFault::Misconfigured, None),
     ]);
     let step = prop_oneof![
-        2 => (index.clone(), verdict()).prop_map(|(who, verdict)| Move::Decide(who, verdict)),
-        1 => index.clone().prop_map(Move::MistypeCode),
-        1 => (index, verdict()).prop_map(|(who, verdict)| Move::AnswerLate(who, verdict)),
-        2 => (0..2_usize).prop_map(Move::Claim),
-        2 => any::<bool>().prop_map(Move::Report),
-        1 => Just(Move::Withdraw),
-        3 => Just(Move::Sweep),
-        5 => (0..9_usize, result).prop_map(|(which, result)| Move::Settle(which, result)),
+        2 => (index.clone(), verdict()).prop_map(|(who, verdict)| Step::Decide(who, verdict)),
+        1 => index.clone().prop_map(Step::MistypeCode),
+        1 => (index, verdict()).prop_map(|(who, verdict)| Step::DecideLate(who, verdict)),
+        2 => (0..2_usize).prop_map(Step::Claim),
+        2 => any::<bool>().prop_map(Step::Report),
+        1 => Just(Step::Withdraw),
+        3 => Just(Step::Sweep),
+        5 => (0..9_usize, result).prop_map(|(which, result)| Step::RecordResult(which, result)),
     ];
     let pause = select(vec![
         0, 1, 999, 30_000, 60_000, 299_999, 600_000, 3_600_000, 90_000_000,
@@ -82,14 +82,14 @@ fn moves() -> impl Strategy<Value = (Duration, Move)> {
     (pause.prop_map(Duration::from_millis), step)
 }
 
-/// A request in its life, and the mails that are under way.
-struct Life {
+/// An approval and the send attempts in progress.
+struct Lifecycle {
     approval: Approval,
     sending: Vec<SendAttempt>,
     now: Timestamp,
 }
 
-impl Life {
+impl Lifecycle {
     fn new(agent: &str, correlation: &str, seconds: u64) -> Self {
         let request = Request {
             id: ApprovalId::new(agent, correlation).unwrap(),
@@ -119,40 +119,40 @@ impl Life {
         }
     }
 
-    /// Makes a move as the handlers do; whether the action may run now.
-    fn make(&mut self, step: Move) -> bool {
+    /// Applies a step as the handlers do. Returns whether the action may run now.
+    fn apply(&mut self, step: Step) -> bool {
         let Self {
             approval,
             sending,
             now,
         } = self;
         match step {
-            Move::Decide(who, verdict) => {
+            Step::Decide(who, verdict) => {
                 decide(approval, who, verdict, RUN_WITHIN, *now);
             }
-            Move::MistypeCode(who) if approval.approvers[who].is_locked() => {}
-            Move::MistypeCode(who) => submit_wrong_code(approval, who, *now),
-            Move::AnswerLate(_, _) if approval.status(*now) != Status::Timeout => {}
-            Move::AnswerLate(who, verdict) => {
+            Step::MistypeCode(who) if approval.approvers[who].is_locked() => {}
+            Step::MistypeCode(who) => submit_wrong_code(approval, who, *now),
+            Step::DecideLate(_, _) if approval.status(*now) != Status::Timeout => {}
+            Step::DecideLate(who, verdict) => {
                 decide(approval, who, verdict, RUN_WITHIN, *now);
             }
-            Move::Claim(who) => {
+            Step::Claim(who) => {
                 return approval.claim(&format!("nonce-{who}"), *now) == ClaimResult::Granted;
             }
-            Move::Report(done) => {
+            Step::Report(done) => {
                 approval
                     .report(if done { Ok(()) } else { Err(None) }, *now)
                     .ok();
             }
-            Move::Withdraw => {
+            Step::Withdraw => {
                 approval.withdraw(*now).ok();
             }
-            Move::Sweep => {
+            Step::Sweep => {
                 approval.apply_timeouts(OUTCOME_WITHIN, *now);
                 sending.extend(approval.lease_deliveries(NotificationSettings::ALL, *now));
             }
-            Move::Settle(_, _) if sending.is_empty() => {}
-            Move::Settle(which, result) => {
+            Step::RecordResult(_, _) if sending.is_empty() => {}
+            Step::RecordResult(which, result) => {
                 let attempt = sending.remove(which % sending.len());
                 approval.record_delivery_result(attempt, result, *now);
             }
@@ -160,39 +160,40 @@ impl Life {
         false
     }
 
-    /// Sweeps when it is due, with mails that arrive, until nothing is due any more.
+    /// Sweeps whenever the approval is due, and sends every email, until nothing is due.
     fn end(&mut self) {
         let mut sweeps = 0;
         while let Some(due) = self.approval.next_due(OUTCOME_WITHIN) {
             self.now = self.now.max(due);
-            self.make(Move::Sweep);
+            self.apply(Step::Sweep);
             while !self.sending.is_empty() {
-                self.make(Move::Settle(0, SendResult::Sent));
+                self.apply(Step::RecordResult(0, SendResult::Sent));
             }
             sweeps += 1;
-            assert!(sweeps <= 20, "due for ever: {:?}", self.approval);
+            assert!(sweeps <= 20, "always due: {:?}", self.approval);
         }
     }
 }
 
-/// A life is as long as people may set it, and longer and shorter than what mails go by.
-fn lives() -> impl Strategy<Value = (u64, Vec<(Duration, Move)>)> {
+/// Lifetimes include the shortest and the longest that are allowed, and values around the thresholds of
+/// reminders.
+fn lifecycles() -> impl Strategy<Value = (u64, Vec<(Duration, Step)>)> {
     let seconds = select(vec![10, 599, 600, 3_600, 86_400, 2_592_000]);
-    (seconds, prop::collection::vec(moves(), 1..40))
+    (seconds, prop::collection::vec(steps(), 1..40))
 }
 
 #[test]
-fn whatever_happens_in_a_life_its_promises_hold_and_it_ends() {
+fn any_sequence_of_transitions_keeps_the_guarantees_and_ends() {
     let reached = RefCell::new(BTreeSet::new());
-    let run = runner(cases(3_000, 300_000)).run(&lives(), |(seconds, steps)| {
-        let mut life = Life::new("agent", "1", seconds);
+    let run = runner(cases(3_000, 300_000)).run(&lifecycles(), |(seconds, steps)| {
+        let mut lifecycle = Lifecycle::new("agent", "1", seconds);
         let mut holder = None;
         for (pause, step) in steps {
-            life.now = life.now + pause;
-            let before = life.approval.clone();
-            let was = before.status(life.now);
-            let may_run = life.make(step);
-            let Life { approval, now, .. } = &life;
+            lifecycle.now = lifecycle.now + pause;
+            let before = lifecycle.approval.clone();
+            let was = before.status(lifecycle.now);
+            let may_run = lifecycle.apply(step);
+            let Lifecycle { approval, now, .. } = &lifecycle;
             prop_assert!(approval.history_is_consistent());
             prop_assert!(approval.history.starts_with(&before.history));
             prop_assert!(approval.history.is_sorted_by_key(|event| event.at));
@@ -201,27 +202,30 @@ fn whatever_happens_in_a_life_its_promises_hold_and_it_ends() {
             if let Some(decision) = before.decision() {
                 prop_assert_eq!(approval.decision(), Some(decision));
             }
-            if let (true, Move::Claim(who)) = (may_run, step) {
+            if let (true, Step::Claim(who)) = (may_run, step) {
                 prop_assert_eq!(*holder.get_or_insert(who), who);
             }
-            // Nobody is asked any more about what is decided, and nobody is told before.
-            for mail in approval
+            // No outcome notice exists while the request is pending.
+            for delivery in approval
                 .approvers
                 .iter()
                 .flat_map(|approver| &approver.deliveries)
             {
-                let is_note = mail.notice == Notice::Outcome;
-                prop_assert!(!is_note || approval.state.status() != Status::Pending);
+                let is_outcome = delivery.notice == Notice::Outcome;
+                prop_assert!(!is_outcome || approval.state.status() != Status::Pending);
             }
-            // What a sweep leaves is due later, not again at once.
-            if let Move::Sweep = step {
+            // After a sweep, the approval is due later or never.
+            if let Step::Sweep = step {
                 let due = approval.next_due(OUTCOME_WITHIN);
                 prop_assert!(due.is_none_or(|due| due > *now), "{:?}", approval);
             }
         }
-        life.end();
-        let end = life.approval.execution(life.now).and_then(|it| it.word());
-        let end = end.unwrap_or_else(|| life.approval.status(life.now).word());
+        lifecycle.end();
+        let end = lifecycle
+            .approval
+            .execution(lifecycle.now)
+            .and_then(|it| it.word());
+        let end = end.unwrap_or_else(|| lifecycle.approval.status(lifecycle.now).word());
         reached.borrow_mut().insert(end);
         prop_assert!(
             !["Pending", "Approved", "Executing"].contains(&end),

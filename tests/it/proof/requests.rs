@@ -1,4 +1,4 @@
-//! Requests with faults, over the wire: nothing is known of one but what must hold for all of them.
+//! Mutated HTTP requests over the wire, checked against the rules that hold for every request.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use crate::deadline::DEADLINE;
 use crate::edge::connect;
 use crate::harness::{ALICE, Page, TestGate, request};
 
-/// What there is to begin with beside what is made here.
+/// The inputs from `tests/fuzz`, used besides the generated ones.
 struct Corpus {
     submits: Vec<Vec<u8>>,
     bodies: Vec<Vec<u8>>,
@@ -63,27 +63,29 @@ const HEADERS: [&[u8]; 20] = [
     b"x-ms-client-principal",
 ];
 
-/// In all that the generated requests hold, so that an answer that repeats it is seen.
+/// A marker in every generated request, so that a response that echoes it is detected.
 const ECHO: &str = "zebra";
 
-/// What the generated requests are about.
+/// The stored requests that the generated HTTP requests refer to.
 struct Subjects {
-    /// One to claim, report and take back.
+    /// To claim, report and withdraw.
     pending: String,
-    /// One to decide: its address with the link's token, and the form but for the decision.
+    /// To decide: the path with the link token, and the form without its decision.
     link: String,
     form: String,
-    /// One that is decided, so that nobody waits for it, and how it was asked for.
+    /// A decided request, so that `GET /api/status` never waits, and the body that submitted it.
     decided: String,
-    asked: Vec<u8>,
+    submitted: Vec<u8>,
 }
 
 impl Subjects {
     async fn of(gate: &TestGate) -> Self {
-        let mut ask = request();
-        ask.parameters.insert("animal".to_owned(), json!(ECHO));
-        let pending = gate.client.submit(&ask).await.unwrap().id;
-        let to_decide = gate.client.submit(&ask).await.unwrap();
+        let mut submission = request();
+        submission
+            .parameters
+            .insert("animal".to_owned(), json!(ECHO));
+        let pending = gate.client.submit(&submission).await.unwrap().id;
+        let to_decide = gate.client.submit(&submission).await.unwrap();
         let link = gate.question(&to_decide, ALICE).link;
         let page = gate.get(&link).await;
         let hidden = page.hidden_fields();
@@ -92,22 +94,22 @@ impl Subjects {
             .append_pair("comment", ECHO)
             .finish();
         let name = format!("{ECHO}-{}", to_decide.correlation_id);
-        ask.correlation_id = Some(name);
-        let decided = gate.client.submit(&ask).await.unwrap();
+        submission.correlation_id = Some(name);
+        let decided = gate.client.submit(&submission).await.unwrap();
         gate.reject(&decided, ALICE, ECHO).await;
         Self {
             pending,
             link: link.strip_prefix(&gate.url).unwrap().to_owned(),
             form,
             decided: decided.id,
-            asked: serde_json::to_vec(&ask).unwrap(),
+            submitted: serde_json::to_vec(&submission).unwrap(),
         }
     }
 
-    /// A request with faults, as it goes over the wire.
+    /// A mutated request, as bytes for the wire.
     fn request(&self, seed: u64, corpus: &Corpus) -> Vec<u8> {
         let mut dice = Dice(seed);
-        let mut ask = json!({
+        let mut submission = json!({
             "agentName": ECHO, "actionDescription": ECHO, "approverEmails": [ALICE],
             "correlationId": format!("{ECHO}-{seed}"), "timeoutSeconds": 600, "reason": ECHO,
             "onBehalfOf": "zebra@example.com", "claimant": "0".repeat(64), "timestamp": ECHO,
@@ -120,17 +122,17 @@ impl Subjects {
         let mut more = Vec::new();
         let (method, path, kind, body) = match seed % 8 {
             0 | 1 => {
-                dice.alter(&mut ask);
+                dice.alter(&mut submission);
                 (
                     "POST",
                     b"/api/submit".to_vec(),
                     "json",
-                    ask.to_string().into_bytes(),
+                    submission.to_string().into_bytes(),
                 )
             }
             2 => {
                 let body = match dice.below(2) {
-                    0 => dice.garble(ask.to_string().as_bytes()),
+                    0 => dice.garble(submission.to_string().as_bytes()),
                     _ => {
                         let body = dice.pick(&corpus.submits);
                         dice.garble(body)
@@ -154,7 +156,7 @@ impl Subjects {
                 ("POST", of(function, &self.pending), "json", body)
             }
             4 => {
-                // Mostly an approval: after a rejection there is nothing left to try.
+                // Mostly approvals, because a rejection ends the request for the following seeds.
                 let decision = ["approve", "reject"][usize::from(dice.below(8) == 0)];
                 let mut form = format!("{}&decision={decision}&code=", self.form).into_bytes();
                 if dice.below(4) == 0 {
@@ -204,10 +206,15 @@ impl Subjects {
                     let value = dice.garble(value);
                     more.extend([name, b": ", &value, b"\r\n"].concat());
                 }
-                ("POST", b"/api/submit".to_vec(), "json", self.asked.clone())
+                (
+                    "POST",
+                    b"/api/submit".to_vec(),
+                    "json",
+                    self.submitted.clone(),
+                )
             }
         };
-        // What would only end the line early is no other input.
+        // Removes bytes that would only end the request line early.
         let line = |bytes: Vec<u8>| {
             let bytes = bytes.into_iter().filter(|b| !b"\r\n \0".contains(b));
             bytes.collect::<Vec<_>>()
@@ -222,7 +229,7 @@ impl Subjects {
             b" ",
             &line(path),
             b" HTTP/1.1\r\n",
-            // The gate takes the first of a name that should be there once.
+            // Generated headers come first: the gate uses the first of a repeated header.
             &more,
             head.as_bytes(),
             b"\r\n",
@@ -232,14 +239,14 @@ impl Subjects {
     }
 }
 
-/// What came back; nothing if the connection was closed without an answer.
+/// The response, or `None` if the connection was closed without one.
 async fn exchange(gate: &TestGate, request: &[u8]) -> Option<Page> {
     let mut stream = connect(gate).await;
     stream.write_all(request).await.ok();
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).await.ok();
-    let answer = String::from_utf8(answer).unwrap();
-    let (head, body) = answer.split_once("\r\n\r\n")?;
+    let mut response = Vec::new();
+    stream.read_to_end(&mut response).await.ok();
+    let response = String::from_utf8(response).unwrap();
+    let (head, body) = response.split_once("\r\n\r\n")?;
     let mut lines = head.lines();
     let status = lines.next()?.split(' ').nth(1)?.parse::<u16>().unwrap();
     let headers = lines.map(|line| {
@@ -254,20 +261,20 @@ async fn exchange(gate: &TestGate, request: &[u8]) -> Option<Page> {
     })
 }
 
-/// So many go to one gate, so many of them about the same requests.
-const A_GATE: u64 = 3_200;
-const ABOUT: u64 = 80;
+/// The number of requests per gate, and per set of subjects.
+const PER_GATE: u64 = 3_200;
+const PER_SUBJECTS: u64 = 80;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_generated_input_breaks_anything() {
-    let (first, all) = (dice::first(), cases(A_GATE, 50 * A_GATE));
+async fn no_generated_request_causes_a_failure() {
+    let (first, all) = (dice::first(), cases(PER_GATE, 50 * PER_GATE));
     let corpus = Corpus::read();
     let (mut rows, mut statuses) = (0, BTreeSet::new());
-    for start in (first..first + all).step_by(A_GATE as usize) {
-        rows += of_one_gate(start, &corpus, &mut statuses).await;
+    for start in (first..first + all).step_by(PER_GATE as usize) {
+        rows += test_gate(start, &corpus, &mut statuses).await;
     }
     record("requests", &[("requests", all), ("stored", rows)]);
-    // They do reach what they are meant for.
+    // The generated requests reach the code behind the parsers.
     for status in [200, 202, 303, 400, 403, 404, 409, 415, 422] {
         assert!(
             statuses.contains(&status),
@@ -276,46 +283,51 @@ async fn no_generated_input_breaks_anything() {
     }
 }
 
-/// How many rows were stored in the end.
-async fn of_one_gate(first: u64, corpus: &Corpus, statuses: &mut BTreeSet<u16>) -> u64 {
+/// Sends the requests for one gate. Returns the number of rows stored at the end.
+async fn test_gate(first: u64, corpus: &Corpus, statuses: &mut BTreeSet<u16>) -> u64 {
     let gate = TestGate::alone().await;
     let mut stored = BTreeSet::new();
-    for start in (first..first + A_GATE).step_by(ABOUT as usize) {
+    for start in (first..first + PER_GATE).step_by(PER_SUBJECTS as usize) {
         let subjects = Subjects::of(&gate).await;
         let (subjects, gate) = (&subjects, &gate);
-        let answers = stream::iter(start..start + ABOUT).map(|seed| async move {
+        let responses = stream::iter(start..start + PER_SUBJECTS).map(|seed| async move {
             let request = subjects.request(seed, corpus);
-            let answer = tokio::time::timeout(DEADLINE, exchange(gate, &request));
+            let response = tokio::time::timeout(DEADLINE, exchange(gate, &request));
             let shown = || String::from_utf8_lossy(&request).into_owned();
-            match answer.await {
-                Ok(answer) => (seed, shown(), answer),
+            match response.await {
+                Ok(response) => (seed, shown(), response),
                 Err(_) => panic!("seed {seed} hangs: {}", shown()),
             }
         });
-        let answers: Vec<_> = answers.buffer_unordered(16).collect().await;
-        for (seed, request, answer) in answers {
-            let Some(answer) = answer else {
-                panic!("seed {seed} got no answer: {request}");
+        let responses: Vec<_> = responses.buffer_unordered(16).collect().await;
+        for (seed, request, response) in responses {
+            let Some(response) = response else {
+                panic!("seed {seed} got no response: {request}");
             };
-            let what = || format!("seed {seed}: {}\n{}\n{request}", answer.status, answer.body);
-            assert!(!answer.status.is_server_error(), "{}", what());
-            if answer.header("content-type") == "application/problem+json" {
-                answer.problem();
-                assert!(!answer.body.contains(ECHO), "{}", what());
-                canary::assert_no_secret(&answer.body);
-            } else if answer.status.is_client_error() && !answer.body.is_empty() {
-                assert!(answer.body.starts_with("<!doctype html>"), "{}", what());
+            let what = || {
+                format!(
+                    "seed {seed}: {}\n{}\n{request}",
+                    response.status, response.body
+                )
+            };
+            assert!(!response.status.is_server_error(), "{}", what());
+            if response.header("content-type") == "application/problem+json" {
+                response.problem();
+                assert!(!response.body.contains(ECHO), "{}", what());
+                canary::assert_no_secret(&response.body);
+            } else if response.status.is_client_error() && !response.body.is_empty() {
+                assert!(response.body.starts_with("<!doctype html>"), "{}", what());
             }
-            stored.insert(answer.header("location").to_owned());
-            statuses.insert(answer.status.as_u16());
+            stored.insert(response.header("location").to_owned());
+            statuses.insert(response.status.as_u16());
         }
         let decided = gate.client.status(&subjects.decided, Duration::ZERO).await;
         assert_eq!(decided.unwrap().0.status, Status::Rejected);
     }
-    // Whatever was refused left nothing, and nothing was approved.
+    // Refused requests stored nothing, and no request was approved.
     stored.retain(|location| location.starts_with("/api/status/"));
     let rows = gate.stored().await;
-    let subjects = (A_GATE / ABOUT) as usize * 3;
+    let subjects = (PER_GATE / PER_SUBJECTS) as usize * 3;
     assert_eq!(rows.len(), stored.len() + subjects, "seeds from {first}");
     for (_, _, row) in &rows {
         assert!(

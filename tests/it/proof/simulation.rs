@@ -1,12 +1,11 @@
-//! The real gate against a service of tables that fails: the router, the handlers and the adapter of
-//! the tables as they are, each call in a process of its own, with a clock of its own; and one seed
-//! that says who calls when, which operation of whom comes next and what becomes of it, when time
-//! passes and which process dies. After each write everything that anybody was told is held against
-//! the row.
+//! The real gate against a table service that fails: the real router, handlers and table store. Each
+//! call runs in a separate process of the gate, with its own clock. A seed determines which actor calls
+//! when, which operation is served next and with what result, when time passes, and which process
+//! crashes. After each write, every earlier response is checked against the row.
 //!
-//! A seed that fails says so, and is played again alone with `HO_PROOF_SEED=n`. What chance does in the
-//! gate (names of writes, pauses) hardly ever shows: of 400 seeds that were played three times each, four
-//! had a play that differed. So play a seed that fails more than once.
+//! A failing seed is printed, and can be replayed with `HO_PROOF_SEED=n`. Random values inside the gate
+//! (names of writes, pauses) rarely matter: of 400 seeds that were run three times each, four had one
+//! run that differed. A failing seed may therefore have to be run more than once.
 
 mod actor;
 mod ledger;
@@ -25,27 +24,27 @@ use human_oversight::values::Timestamp;
 use tokio::task::JoinHandle;
 
 use super::{cases, record};
-use actor::{Actor, cast};
+use actor::{Actor, new_actors};
 use ledger::Ledger;
-pub(super) use process::{Call, Heard, Settings};
+pub(super) use process::{Call, Response, Settings};
 use service::Fate;
 pub(super) use service::Service;
 
-/// How long a request lives, an approval waits for its claim, and a claim for its report.
+/// The time until a request expires, an approval lapses, and a missing outcome becomes unknown.
 const WITHIN: Duration = Duration::from_secs(60);
 
-/// Time passes in steps that are longer than any pause between two tries, so that chance, which makes
-/// pauses, says nothing about who comes first.
+/// The clock advances in steps longer than any pause between two retries, so that the random length of
+/// a pause does not affect the order of calls.
 const STEP: Duration = Duration::from_secs(2);
 
-/// So many things happen before the faults end.
+/// The number of events before the faults end.
 const EVENTS: usize = 150;
 
-/// Numbers that the seed says.
+/// The random numbers of a seed.
 struct Random(u64);
 
 impl Random {
-    /// As SplitMix64 makes them.
+    /// SplitMix64.
     fn below(&mut self, bound: usize) -> usize {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
@@ -58,11 +57,11 @@ impl Random {
         self.below(bound) == 0
     }
 
-    /// In good times one operation in ten has another fate than it should, in bad ones seven.
-    fn fate(&mut self, in_trouble: bool) -> Fate {
-        let bad = if in_trouble { 7 } else { 1 };
-        match self.below(10) < bad {
-            true => self.of(&[Fate::AnswerLost, Fate::Lost, Fate::Busy, Fate::Late]),
+    /// Normally one operation in ten fails; during an outage, seven in ten.
+    fn fate(&mut self, in_outage: bool) -> Fate {
+        let failing = if in_outage { 7 } else { 1 };
+        match self.below(10) < failing {
+            true => self.of(&[Fate::ResponseLost, Fate::Lost, Fate::Busy, Fate::Late]),
             false => Fate::Served,
         }
     }
@@ -72,7 +71,7 @@ impl Random {
     }
 }
 
-/// What happened in a run, in words; said when it fails.
+/// The events of a run, printed when it fails.
 struct Log {
     seed: u64,
     lines: Vec<String>,
@@ -89,27 +88,27 @@ impl Drop for Log {
 
 struct Running {
     actor: usize,
-    answer: JoinHandle<Heard>,
+    response: JoinHandle<Response>,
 }
 
-/// What one seed did.
+/// The result of running one seed.
 #[derive(Default)]
-struct Played {
-    print: u64,
+struct SeedResult {
+    fingerprint: u64,
     events: u64,
     writes: u64,
     faults: u64,
     crashes: u64,
-    /// Answers that said that nobody knows.
-    unsure: u64,
-    /// How the requests ended.
+    /// Responses with status 503: the outcome is unknown.
+    unavailable: u64,
+    /// The final status of each request.
     ends: Vec<String>,
 }
 
 struct Simulation<'a> {
     settings: &'a Settings,
     service: Arc<Service>,
-    /// A process that looks on.
+    /// A process that only reads, without faults.
     observer: App,
     millis: Arc<AtomicI64>,
     skews: [i64; 3],
@@ -120,13 +119,13 @@ struct Simulation<'a> {
     ledger: Ledger,
     seen: u64,
     log: Log,
-    played: Played,
+    result: SeedResult,
 }
 
 impl<'a> Simulation<'a> {
     fn new(seed: u64, settings: &'a Settings) -> Self {
         let mut random = Random(seed);
-        let actors = cast(&mut random);
+        let actors = new_actors(&mut random);
         let mut skew = || random.of(&[0, 0, 0, 0, 1_000, -1_000, 29_000, -31_000]);
         let skews = [skew(), skew(), skew()];
         let service = Arc::new(Service::default());
@@ -148,7 +147,7 @@ impl<'a> Simulation<'a> {
                 seed,
                 lines: Vec::new(),
             },
-            played: Played::default(),
+            result: SeedResult::default(),
             service,
         };
         simulation.log(format!("skews {skews:?}"));
@@ -157,8 +156,8 @@ impl<'a> Simulation<'a> {
 
     fn log(&mut self, line: String) {
         let mut hasher = DefaultHasher::new();
-        (self.played.print, &line).hash(&mut hasher);
-        self.played.print = hasher.finish();
+        (self.result.fingerprint, &line).hash(&mut hasher);
+        self.result.fingerprint = hasher.finish();
         self.log.lines.push(line);
     }
 
@@ -166,14 +165,14 @@ impl<'a> Simulation<'a> {
         Timestamp::from_unix_millis(self.millis.load(Ordering::SeqCst)).unwrap()
     }
 
-    /// A process of the gate.
+    /// The process of the gate that serves this call.
     fn gate(&self, caller: usize) -> App {
         let skew = self.skews[caller % self.skews.len()];
         self.settings
             .gate(&self.service, Some(caller), &self.millis, skew)
     }
 
-    /// Lets everybody come to where they wait for the service, or for time to pass.
+    /// Runs every task until it waits for the service or for time to pass.
     async fn settle(&mut self) {
         for _ in 0..12 {
             tokio::task::yield_now().await;
@@ -181,26 +180,26 @@ impl<'a> Simulation<'a> {
         let ended: Vec<usize> = self
             .calls
             .iter()
-            .filter(|(_, running)| running.answer.is_finished())
+            .filter(|(_, running)| running.response.is_finished())
             .map(|(call, _)| *call)
             .collect();
         for call in ended {
-            let Running { actor, answer } = self.calls.remove(&call).unwrap();
-            let heard = answer.await.unwrap();
+            let Running { actor, response } = self.calls.remove(&call).unwrap();
+            let response = response.await.unwrap();
             self.log(format!(
-                "{call} {:?} hears {}",
-                self.actors[actor], heard.status
+                "{call} {:?} receives {}",
+                self.actors[actor], response.status
             ));
-            self.played.unsure += u64::from(heard.status == 503);
-            if let Some(fact) = self.actors[actor].hear(&heard) {
-                self.ledger.tell(self.actors[actor].request(), fact);
-                self.look().await;
+            self.result.unavailable += u64::from(response.status == 503);
+            if let Some(fact) = self.actors[actor].handle(&response) {
+                self.ledger.add(self.actors[actor].request(), fact);
+                self.check_rows().await;
             }
         }
     }
 
-    /// Holds every row against all that was told about it.
-    async fn look(&mut self) {
+    /// Checks every row against all responses about it.
+    async fn check_rows(&mut self) {
         self.ledger.check(&self.observer.store).await;
     }
 
@@ -212,12 +211,12 @@ impl<'a> Simulation<'a> {
         self.settle().await;
     }
 
-    /// Somebody who waits for no answer does what they do next.
+    /// An idle actor makes its next call or runs the action.
     async fn act(&mut self, actor: usize) {
-        if let Some(fact) = self.actors[actor].live(&mut self.random) {
+        if let Some(fact) = self.actors[actor].act_between_calls(&mut self.random) {
             self.log(format!("{:?} runs the action", self.actors[actor]));
-            self.ledger.tell(self.actors[actor].request(), fact);
-            self.look().await;
+            self.ledger.add(self.actors[actor].request(), fact);
+            self.check_rows().await;
             return;
         }
         let next = self.actors[actor].next(&self.observer, &mut self.random);
@@ -227,32 +226,32 @@ impl<'a> Simulation<'a> {
         let call = self.next_call;
         self.next_call += 1;
         self.log(format!("{call} {:?}: {}", self.actors[actor], request.path));
-        let answer = tokio::spawn(request.answer(self.gate(call)));
-        self.calls.insert(call, Running { actor, answer });
+        let response = tokio::spawn(request.send(self.gate(call)));
+        self.calls.insert(call, Running { actor, response });
         self.settle().await;
     }
 
     async fn serve(&mut self, fate: Fate) {
         let index = self.random.below(self.service.waiting());
-        let told = self.service.serve(index, fate, self.now());
-        self.log(told);
-        self.played.faults += u64::from(fate != Fate::Served);
+        let line = self.service.serve(index, fate, self.now());
+        self.log(line);
+        self.result.faults += u64::from(fate != Fate::Served);
         if self.service.version() != self.seen {
             self.seen = self.service.version();
-            self.played.writes += 1;
-            self.look().await;
+            self.result.writes += 1;
+            self.check_rows().await;
         }
         self.settle().await;
     }
 
-    /// The process that answers a call dies.
+    /// The process that serves a call crashes.
     async fn crash(&mut self, call: usize) {
-        let Running { actor, answer } = self.calls.remove(&call).unwrap();
-        self.log(format!("{call} dies"));
+        let Running { actor, response } = self.calls.remove(&call).unwrap();
+        self.log(format!("{call} crashes"));
         self.service.kill(call);
-        answer.abort();
-        self.actors[actor].hear(&Heard::nothing());
-        self.played.crashes += 1;
+        response.abort();
+        self.actors[actor].handle(&Response::lost());
+        self.result.crashes += 1;
         self.settle().await;
     }
 
@@ -263,11 +262,11 @@ impl<'a> Simulation<'a> {
             .collect()
     }
 
-    async fn play(mut self) -> Played {
-        let mut in_trouble = false;
+    async fn run(mut self) -> SeedResult {
+        let mut in_outage = false;
         for _ in 0..EVENTS {
-            self.played.events += 1;
-            in_trouble ^= self.random.one_in(15);
+            self.result.events += 1;
+            in_outage ^= self.random.one_in(15);
             let idle = self.idle();
             match self.random.below(100) {
                 0..=2 if !self.calls.is_empty() => {
@@ -278,7 +277,7 @@ impl<'a> Simulation<'a> {
                 3..=10 => self.pass(STEP).await,
                 11 => self.pass(WITHIN / 2).await,
                 12..=69 if self.service.waiting() > 0 => {
-                    let fate = self.random.fate(in_trouble);
+                    let fate = self.random.fate(in_outage);
                     self.serve(fate).await;
                 }
                 _ if !idle.is_empty() => {
@@ -291,8 +290,8 @@ impl<'a> Simulation<'a> {
         self.end().await
     }
 
-    /// The faults end: whoever has had no answer gets one, and the sweep brings everything to its end.
-    async fn end(mut self) -> Played {
+    /// Ends the faults: every pending call gets its response, and the sweep ends every request.
+    async fn end(mut self) -> SeedResult {
         self.log("no more faults".to_owned());
         self.calm().await;
         for _ in 0..4 {
@@ -302,8 +301,8 @@ impl<'a> Simulation<'a> {
             self.calm().await;
         }
         let sweeper = self.actors.len() - 1;
-        // A request that is approved at its last moment is due three times, and what a lost write has
-        // left over in the index is kept for a quarter of an hour.
+        // A request that is approved just before its deadline is due three times, and an orphaned entry
+        // of a lost write stays in the index for a quarter of an hour.
         for _ in 0..24 {
             self.pass(WITHIN + Duration::from_secs(62)).await;
             self.act(sweeper).await;
@@ -312,10 +311,10 @@ impl<'a> Simulation<'a> {
         assert_eq!(
             self.service.count("openapprovals"),
             0,
-            "nothing is due for ever"
+            "no index entry is left"
         );
-        self.played.ends = self.ledger.ends(&self.observer.store).await;
-        self.played
+        self.result.ends = self.ledger.ends(&self.observer.store).await;
+        self.result
     }
 
     async fn calm(&mut self) {
@@ -328,57 +327,57 @@ impl<'a> Simulation<'a> {
                 self.pass(STEP).await;
             }
         }
-        panic!("somebody never gets an answer");
+        panic!("a call never gets a response");
     }
 }
 
-fn play(seed: u64, settings: &Settings) -> Played {
+fn run(seed: u64, settings: &Settings) -> SeedResult {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
         .build()
         .unwrap();
-    runtime.block_on(Simulation::new(seed, settings).play())
+    runtime.block_on(Simulation::new(seed, settings).run())
 }
 
-/// Plays each seed, several at once, each with a folder of its own for its mails.
-fn play_all(seeds: &[u64]) -> Vec<Played> {
+/// Runs each seed, several in parallel, each thread with its own folder for emails.
+fn run_all(seeds: &[u64]) -> Vec<SeedResult> {
     let next = AtomicUsize::new(0);
-    let play_some = || {
+    let run_next = || {
         let dir = tempfile::tempdir().unwrap();
         let settings = Settings::new(dir.path(), WITHIN.as_secs());
         let seeds = std::iter::from_fn(|| seeds.get(next.fetch_add(1, Ordering::SeqCst)));
-        seeds.map(|&seed| play(seed, &settings)).collect::<Vec<_>>()
+        seeds.map(|&seed| run(seed, &settings)).collect::<Vec<_>>()
     };
     thread::scope(|scope| {
-        let players = thread::available_parallelism().unwrap().get();
-        let players: Vec<_> = (0..players).map(|_| scope.spawn(play_some)).collect();
-        let played = players.into_iter().map(|player| player.join().unwrap());
-        played.flatten().collect()
+        let threads = thread::available_parallelism().unwrap().get();
+        let threads: Vec<_> = (0..threads).map(|_| scope.spawn(run_next)).collect();
+        let results = threads.into_iter().map(|thread| thread.join().unwrap());
+        results.flatten().collect()
     })
 }
 
 #[test]
-fn whatever_fails_what_was_told_is_true() {
+fn responses_stay_true_under_every_fault() {
     let seeds = match std::env::var("HO_PROOF_SEED") {
         Ok(seed) => vec![seed.parse().unwrap()],
         Err(_) => (0..cases(100, 5_000)).collect(),
     };
     let mut sums = [0; 5];
     let mut ends: BTreeMap<String, u64> = BTreeMap::new();
-    for played in play_all(&seeds) {
-        let Played {
+    for result in run_all(&seeds) {
+        let SeedResult {
             events,
             writes,
             faults,
             crashes,
-            unsure,
+            unavailable,
             ends: ended,
             ..
-        } = played;
+        } = result;
         for (sum, count) in sums
             .iter_mut()
-            .zip([events, writes, faults, crashes, unsure])
+            .zip([events, writes, faults, crashes, unavailable])
         {
             *sum += count;
         }
@@ -386,7 +385,7 @@ fn whatever_fails_what_was_told_is_true() {
             *ends.entry(end).or_default() += 1;
         }
     }
-    let [events, writes, faults, crashes, unsure] = sums;
+    let [events, writes, faults, crashes, unavailable] = sums;
     let mut figures = vec![
         ("seeds", seeds.len() as u64),
         ("first seed", seeds[0]),
@@ -394,7 +393,7 @@ fn whatever_fails_what_was_told_is_true() {
         ("writes", writes),
         ("faults", faults),
         ("crashes", crashes),
-        ("unsure answers", unsure),
+        ("unsure answers", unavailable),
     ];
     figures.extend(ends.iter().map(|(end, count)| (end.as_str(), *count)));
     record("simulation", &figures);
@@ -416,11 +415,11 @@ fn whatever_fails_what_was_told_is_true() {
 }
 
 #[test]
-fn a_seed_is_played_again_as_it_was() {
+fn a_seed_replays_identically() {
     let dir = tempfile::tempdir().unwrap();
     let settings = Settings::new(dir.path(), WITHIN.as_secs());
     for seed in 0..10 {
-        let prints = [0, 1].map(|_| play(seed, &settings).print);
-        assert_eq!(prints[0], prints[1], "HO_PROOF_SEED={seed}");
+        let fingerprints = [0, 1].map(|_| run(seed, &settings).fingerprint);
+        assert_eq!(fingerprints[0], fingerprints[1], "HO_PROOF_SEED={seed}");
     }
 }

@@ -1,6 +1,6 @@
-//! What the gate is made of: from one registry, under licences that allow it, held by the lock file, without
-//! `unsafe` of its own. `deny.toml` says which; `./scripts/proof` asks cargo-deny the same, and whether
-//! anything is known against one of them.
+//! The dependencies: all from one registry, under allowed licences, pinned by the lock file; and no
+//! `unsafe` in the project's own crates. `deny.toml` lists the licences. `./scripts/proof` checks the same
+//! with cargo-deny, and known vulnerabilities as well.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -24,7 +24,7 @@ fn output(mut command: Command) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// All that is built for the target, tests included.
+/// All packages that are built for the target, those of the tests included.
 fn packages() -> Vec<Value> {
     let mut cargo = Command::new(env!("CARGO"));
     cargo.args(["metadata", "--locked", "--format-version", "1"]);
@@ -43,15 +43,15 @@ fn packages() -> Vec<Value> {
         .collect()
 }
 
-/// What is in the binary, and in the macros that write some of it.
+/// The bill of materials: the crates in the binary, and the macros that generate code for it.
 fn bill() -> Value {
     let mut sbom = Command::new("python3");
     sbom.args(["-B", "scripts/sbom"]);
     serde_json::from_str(&output(sbom)).unwrap()
 }
 
-/// The texts in an array of deny.toml.
-fn denys(array: &str) -> BTreeSet<String> {
+/// The strings of an array in deny.toml.
+fn deny_toml(array: &str) -> BTreeSet<String> {
     let deny = std::fs::read_to_string(repository().join("deny.toml")).unwrap();
     let (_, rest) = deny.split_once(&format!("\n{array} = [")).unwrap();
     let (items, _) = rest.split_once("\n]").unwrap();
@@ -63,8 +63,8 @@ fn denys(array: &str) -> BTreeSet<String> {
         .collect()
 }
 
-/// Whether an SPDX expression can be met with these licences. What it does not understand cannot.
-fn is_met(expression: &str, allowed: &BTreeSet<String>) -> bool {
+/// Whether these licences satisfy an SPDX expression. An expression that cannot be parsed is not satisfied.
+fn is_satisfied(expression: &str, allowed: &BTreeSet<String>) -> bool {
     fn term<'a>(words: &mut impl Iterator<Item = &'a str>, allowed: &BTreeSet<String>) -> bool {
         match words.next() {
             Some("(") => any(words, allowed),
@@ -72,7 +72,7 @@ fn is_met(expression: &str, allowed: &BTreeSet<String>) -> bool {
             None => false,
         }
     }
-    // Up to the end, or the parenthesis that closes it. AND binds closer.
+    // Parses up to the end or the closing parenthesis. AND binds more tightly than OR.
     fn any<'a>(words: &mut impl Iterator<Item = &'a str>, allowed: &BTreeSet<String>) -> bool {
         let (mut one, mut all) = (false, term(words, allowed));
         loop {
@@ -84,7 +84,7 @@ fn is_met(expression: &str, allowed: &BTreeSet<String>) -> bool {
                 }
                 None | Some(")") => return one | all,
                 Some(_) => {
-                    // An exception, WITH which a licence is another one.
+                    // `WITH exception` makes a different licence, which is not allowed.
                     words.next();
                     all = false;
                 }
@@ -96,9 +96,9 @@ fn is_met(expression: &str, allowed: &BTreeSet<String>) -> bool {
 }
 
 #[test]
-fn an_expression_is_met_by_what_is_allowed_alone() {
+fn only_allowed_licences_satisfy_a_licence_expression() {
     let allowed = ["MIT", "Unicode-3.0"].map(str::to_owned).into();
-    for (expression, met) in [
+    for (expression, satisfied) in [
         ("MIT", true),
         ("GPL-3.0-only", false),
         ("GPL-3.0-only OR MIT", true),
@@ -110,14 +110,18 @@ fn an_expression_is_met_by_what_is_allowed_alone() {
         ("MIT WITH something OR MIT", true),
         ("", false),
     ] {
-        assert_eq!(is_met(expression, &allowed), met, "{expression}");
+        assert_eq!(
+            is_satisfied(expression, &allowed),
+            satisfied,
+            "{expression}"
+        );
     }
 }
 
-/// What is given on is under licences that allow it; the tests' crates may have others.
+/// Licences are checked for what is distributed; crates used only by tests may have others.
 #[test]
-fn all_of_it_is_from_one_registry_and_under_a_licence_that_is_allowed() {
-    let (allowed, banned) = (denys("allow"), denys("deny"));
+fn all_dependencies_come_from_one_registry_under_allowed_licences() {
+    let (allowed, banned) = (deny_toml("allow"), deny_toml("deny"));
     let (packages, bill) = (packages(), bill());
     for package in &packages {
         let name = package["name"].as_str().unwrap();
@@ -131,7 +135,7 @@ fn all_of_it_is_from_one_registry_and_under_a_licence_that_is_allowed() {
     for component in components {
         let licence = component["licenses"][0]["expression"].as_str().unwrap();
         assert!(
-            is_met(licence, &allowed),
+            is_satisfied(licence, &allowed),
             "{}: {licence}",
             component["name"]
         );
@@ -144,7 +148,7 @@ fn all_of_it_is_from_one_registry_and_under_a_licence_that_is_allowed() {
 }
 
 #[test]
-fn no_crate_here_may_be_unsafe() {
+fn every_crate_forbids_unsafe() {
     let own = packages()
         .into_iter()
         .filter(|package| package["source"].is_null());
@@ -172,9 +176,9 @@ fn no_crate_here_may_be_unsafe() {
     }
 }
 
-/// Whatever is built, is built from what Cargo.lock says.
+/// Every cargo command of the scripts uses `--locked`.
 #[test]
-fn every_script_holds_the_lock_file() {
+fn every_script_respects_the_lock_file() {
     let mut calls = 0;
     for script in std::fs::read_dir(repository().join("scripts")).unwrap() {
         let path = script.unwrap().path();
@@ -206,7 +210,7 @@ fn every_script_holds_the_lock_file() {
 }
 
 #[test]
-fn the_bill_of_materials_is_what_the_lock_file_holds() {
+fn the_bill_of_materials_matches_the_lock_file() {
     let bill = bill();
     assert_eq!(bill["bomFormat"], "CycloneDX");
     assert_eq!(bill["metadata"]["component"]["name"], "human-oversight");
@@ -229,8 +233,8 @@ fn the_bill_of_materials_is_what_the_lock_file_holds() {
         assert!(lock.contains(&held), "{held}");
         assert_eq!(component["purl"], format!("pkg:cargo/{name}@{version}"));
     }
-    for there in ["axum", "libsqlite3-sys", "lettre", "ring", "rustls"] {
-        assert!(components.contains_key(there), "{there}");
+    for expected in ["axum", "libsqlite3-sys", "lettre", "ring", "rustls"] {
+        assert!(components.contains_key(expected), "{expected}");
     }
     for only_tests in ["fantoccini", "rcgen", "tempfile"] {
         assert!(!components.contains_key(only_tests), "{only_tests}");

@@ -1,5 +1,5 @@
-//! Bytes that others have made, read by whatever reads them in the gate and in its client: no panic, and
-//! nothing that was changed passes for what it was. Each begins with what is in `tests/fuzz/NAME`.
+//! Untrusted bytes, passed to each parser of the gate and the client: no panic, and no altered input is
+//! accepted as genuine. The inputs are mutations of the corpus in `tests/fuzz/NAME`.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -24,12 +24,12 @@ use super::dice::{Case, Dice, corpus, first, inputs};
 use super::{cases, record};
 use crate::store::{OPEN_LIMIT, approval, at, keys};
 
-/// Has every input of the corpus looked at, and then so many with faults. `more` are inputs that cannot
-/// lie in a file.
-fn each(target: &str, all: u64, more: &[Vec<u8>], mut look: impl FnMut(&mut Dice, Vec<u8>)) {
+/// Calls `check` with every input of the corpus, then with `all` mutated inputs. `more` are inputs that
+/// no file can hold, because keys are random.
+fn each(target: &str, all: u64, more: &[Vec<u8>], mut check: impl FnMut(&mut Dice, Vec<u8>)) {
     for (seed, mut dice, input) in inputs([corpus(target), more.to_vec()].concat(), all) {
         let _case = Case(seed);
-        look(&mut dice, input);
+        check(&mut dice, input);
     }
     record(&format!("untrusted_{target}"), &[("inputs", all)]);
 }
@@ -39,20 +39,20 @@ fn text(bytes: &[u8]) -> String {
 }
 
 #[test]
-fn no_receipt_but_the_genuine_one_is_verified() {
+fn only_the_genuine_receipt_is_verified() {
     let keys = keyring::parse(&keyring::generate_receipt_key()).unwrap();
     let keys = ReceiptKeys::new(&keys).unwrap();
-    let mut asked = approval("agent", "1");
-    let yes = form(0, Verdict::Approve, None);
-    let proposal = proposal(&mut asked, &yes, Duration::from_secs(60), at(1));
-    let genuine = keys.sign("https://gate.example.com", &asked, &proposal);
+    let mut pending = approval("agent", "1");
+    let form = form(0, Verdict::Approve, None);
+    let proposal = proposal(&mut pending, &form, Duration::from_secs(60), at(1));
+    let genuine = keys.sign("https://gate.example.com", &pending, &proposal);
     assert!(verify(&genuine, keys.public()).is_ok());
-    asked.record_decision(proposal, genuine.clone());
-    assert_eq!(check(&asked, keys.public()), Ok(()));
+    pending.record_decision(proposal, genuine.clone());
+    assert_eq!(check(&pending, keys.public()), Ok(()));
     let more = [genuine.clone().into_bytes()];
     each("receipt", cases(20_000, 5_000_000), &more, |dice, input| {
         let mut receipt = text(&input);
-        // Where it is still in parts, one of them is changed behind its encoding.
+        // If a part can still be decoded, mutates the bytes behind its encoding.
         let mut parts: Vec<String> = receipt.split('.').map(str::to_owned).collect();
         let part = dice.below(parts.len());
         if dice.below(2) == 0
@@ -66,18 +66,18 @@ fn no_receipt_but_the_genuine_one_is_verified() {
     });
 }
 
-/// Every row that a gate makes in the course of a request's life.
-fn lives() -> Vec<Approval> {
+/// A row in each state of the lifecycle.
+fn all_states() -> Vec<Approval> {
     let mut pending = approval("agent", "0");
     pending.request.reason = Some("Because.".to_owned());
-    let ruled = |verdict| {
+    let decided = |verdict| {
         let mut approval = pending.clone();
         let form = form(0, verdict, Some("Fine"));
         let proposal = proposal(&mut approval, &form, Duration::from_secs(60), at(1));
         approval.record_decision(proposal, "a.b.c".to_owned());
         approval
     };
-    let approved = ruled(Verdict::Approve);
+    let approved = decided(Verdict::Approve);
     let mut failed = approved.clone();
     failed.claim("0123456789abcdef", at(2));
     failed
@@ -90,7 +90,7 @@ fn lives() -> Vec<Approval> {
     let all = [
         pending.clone(),
         approved,
-        ruled(Verdict::Reject),
+        decided(Verdict::Reject),
         failed,
         late,
         cancelled,
@@ -109,17 +109,20 @@ fn lives() -> Vec<Approval> {
     numbered.collect()
 }
 
-/// Somebody who has the table but not the keys can make no row that is read as an approval, and none
-/// that breaks its reader.
+/// An attacker who can write the table but has no keys can neither forge an approval nor make the
+/// decoder panic.
 #[tokio::test]
-async fn no_row_but_the_genuine_one_is_read() {
+async fn only_the_genuine_row_is_read() {
     let dir = tempfile::tempdir().unwrap();
-    let sealed = Store::embedded(dir.path(), OPEN_LIMIT, keys());
-    // As `verify` reads a table without the keys of its seals.
-    let unsealed = Store::embedded(dir.path(), OPEN_LIMIT, None);
-    let originals = lives();
+    let with_mac = Store::embedded(dir.path(), OPEN_LIMIT, keys());
+    // As `verify` reads a table without the keys of the row MACs.
+    let without_mac = Store::embedded(dir.path(), OPEN_LIMIT, None);
+    let originals = all_states();
     for original in &originals {
-        sealed.insert(original.clone(), Some(at(0))).await.unwrap();
+        with_mac
+            .insert(original.clone(), Some(at(0)))
+            .await
+            .unwrap();
     }
     let file = rusqlite::Connection::open(dir.path().join("approvals.db")).unwrap();
     file.pragma_update(None, "synchronous", "OFF").unwrap();
@@ -128,16 +131,16 @@ async fn no_row_but_the_genuine_one_is_read() {
     let rows = rows.query_map([], |row| row.get::<_, String>(0)).unwrap();
     let rows: Vec<String> = rows.map(Result::unwrap).collect();
 
-    let (all, mut unchanged, mut believed) = (cases(4_000, 400_000), 0, 0);
+    let (all, mut unchanged, mut decoded) = (cases(4_000, 400_000), 0, 0);
     for seed in first()..first() + all {
         let _case = Case(seed);
         let mut dice = Dice(seed);
         let number = dice.below(rows.len());
         let (original, id) = (&originals[number], &originals[number].request.id);
-        let entity = changed(&mut dice, &rows[number]);
+        let entity = mutate_row(&mut dice, &rows[number]);
         let update = "UPDATE approvals SET Entity = ?2 WHERE RowKey = ?1";
         file.execute(update, (id.correlation(), &entity)).unwrap();
-        match sealed.get(id).await {
+        match with_mac.get(id).await {
             Ok(row) => {
                 assert_eq!(&row.approval, original, "{entity}");
                 unchanged += 1;
@@ -145,29 +148,32 @@ async fn no_row_but_the_genuine_one_is_read() {
             Err(StoreError::Damaged(_) | StoreError::Legacy) => {}
             Err(other) => panic!("{other:?}: {entity}"),
         }
-        if let Ok(row) = unsealed.get(id).await {
+        if let Ok(row) = without_mac.get(id).await {
             let approval = row.approval;
             let _ = (approval.status(at(9)), approval.execution(at(9)));
             let _ = (approval.closed_at(), approval.deliverable());
-            let nobodys = check(&approval, &KeySet { keys: Vec::new() });
-            assert_eq!(nobodys.is_ok(), approval.signed_decision().is_none());
-            believed += 1;
+            let without_keys = check(&approval, &KeySet { keys: Vec::new() });
+            assert_eq!(without_keys.is_ok(), approval.signed_decision().is_none());
+            decoded += 1;
         }
-        sealed.all(None).await.unwrap();
+        with_mac.all(None).await.unwrap();
         file.execute(update, (id.correlation(), &rows[number]))
             .unwrap();
     }
-    assert!(believed > unchanged, "the seal was never needed");
+    assert!(
+        decoded > unchanged,
+        "no change was detected by the MAC alone"
+    );
     let figures = [
         ("rows changed", all),
         ("that said the same", unchanged),
-        ("that only the seal gave away", believed - unchanged),
+        ("that only the seal gave away", decoded - unchanged),
     ];
     record("untrusted_rows", &figures);
 }
 
-/// A row with faults: in its bytes, in its columns, or in the JSON inside of one.
-fn changed(dice: &mut Dice, row: &str) -> String {
+/// Mutates a row: its bytes, its columns, or the JSON inside a column.
+fn mutate_row(dice: &mut Dice, row: &str) -> String {
     let mut entity: Value = serde_json::from_str(row).unwrap();
     match dice.below(4) {
         0 => return text(&dice.garble(row.as_bytes())),
@@ -193,7 +199,7 @@ fn changed(dice: &mut Dice, row: &str) -> String {
 }
 
 #[test]
-fn an_id_is_read_in_one_form_only() {
+fn an_id_is_accepted_in_one_form_only() {
     each("id", cases(20_000, 5_000_000), &[], |_, input| {
         let input = text(&input);
         if let Ok(id) = input.parse::<ApprovalId>() {
@@ -203,7 +209,7 @@ fn an_id_is_read_in_one_form_only() {
 }
 
 #[test]
-fn nobody_signs_in_by_a_principal_that_makes_no_sense() {
+fn an_invalid_principal_is_never_a_sign_in() {
     let tenant = "00000000-0000-4000-8000-000000000001";
     let sign_in = SignIn {
         tenant: tenant.parse().unwrap(),
@@ -215,7 +221,7 @@ fn nobody_signs_in_by_a_principal_that_makes_no_sense() {
         if let Ok(bytes) = BASE64.decode(&input) {
             let bytes = dice.garble(&bytes);
             if sign_in.parse_member(&BASE64.encode(&bytes)).is_ok() {
-                // A member is in our directory, and says so.
+                // A member's principal contains the tenant.
                 assert!(text(&bytes).contains(tenant), "{}", text(&bytes));
                 members.fetch_add(1, Ordering::Relaxed);
             }
@@ -223,12 +229,12 @@ fn nobody_signs_in_by_a_principal_that_makes_no_sense() {
         }
         sign_in.parse_member(&principal).ok();
     });
-    assert!(members.into_inner() > 0, "the faults leave nothing to read");
+    assert!(members.into_inner() > 0, "no mutated principal is valid");
 }
 
-/// The settings are the operator's own, but hold secrets, which are in no complaint about them.
+/// The operator is trusted, but settings hold secrets, which no error message may repeat.
 #[test]
-fn no_setting_breaks_the_start_or_is_repeated() {
+fn no_setting_panics_the_start_or_is_repeated_in_an_error() {
     each("config", cases(5_000, 1_000_000), &[], |_, input| {
         let input = text(&input);
         let lookup = |name: &str| {
@@ -245,15 +251,15 @@ fn no_setting_breaks_the_start_or_is_repeated() {
     });
 }
 
-/// Every corpus here is somebody's.
+/// Each folder of `tests/fuzz` is the corpus of a test.
 #[test]
-fn no_corpus_is_forgotten() {
+fn every_corpus_is_used() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz");
-    let there = std::fs::read_dir(folder).unwrap();
-    let mut there: Vec<String> = there
+    let entries = std::fs::read_dir(folder).unwrap();
+    let mut folders: Vec<String> = entries
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect();
-    there.sort();
+    folders.sort();
     let used = [
         "answer",
         "body",
@@ -267,5 +273,5 @@ fn no_corpus_is_forgotten() {
         "smtp",
         "submit",
     ];
-    assert_eq!(there, used);
+    assert_eq!(folders, used);
 }

@@ -1,5 +1,4 @@
-//! What the handlers and the adapter of the store do around the moves, as the model has it; and the
-//! faults that they could have.
+//! Models how the handlers and the store apply transitions, and the bugs that they could have.
 
 use human_oversight::domain::{
     Approval, ClaimResult, DecisionResult, DecisionStep, NotificationSettings, State, Status,
@@ -8,15 +7,17 @@ use human_oversight::values::Timestamp;
 
 use crate::forms::form;
 
-use super::{Actor, Call, Gate, Judged, ROLES, Role, Row, Stage, Told, WITHIN, World, at};
+use super::{
+    Actor, Call, Gate, PreparedWrite, ROLES, Response, Role, Row, Stage, WITHIN, World, at,
+};
 
-pub(super) const NO_NOTES: NotificationSettings = NotificationSettings {
+pub(super) const NO_NOTICES: NotificationSettings = NotificationSettings {
     reminders: false,
     outcome: false,
     withdrawn: false,
 };
 
-/// A fault that the gate or the client could have, but must not; to see that each would be found.
+/// Bugs seeded into the gate or the client, to prove that the model detects each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Bug {
     None,
@@ -25,71 +26,71 @@ pub(super) enum Bug {
     UnconditionalClaim,
     ExpiryOnlyInTheSweep,
     LapseOnlyInTheSweep,
-    ClaimForAnybody,
+    SharedNonce,
     NoClaim,
-    LostAnswerIsFailure,
-    AnsweredBeforeWritten,
+    LostResponseIsFailure,
+    RespondedBeforeWritten,
     RerunAfterCrash,
 }
 
 impl Gate {
-    /// What a handler does with the row that it has read.
-    pub(super) fn judge(
+    /// Applies a call's transition to the row that was read, as a handler does.
+    pub(super) fn evaluate(
         &self,
         index: usize,
         life: u8,
         call: Call,
         row: &mut Approval,
         now: u8,
-    ) -> Told {
+    ) -> Response {
         let now = at(now);
         match call {
             Call::Decide => self.decide(index, row, now),
-            Call::Tidy => {
+            Call::Sweep => {
                 row.apply_timeouts(WITHIN, now);
-                let mails = row.lease_deliveries(NO_NOTES, now);
-                assert_eq!(mails, []);
-                Told::Tidied
+                let attempts = row.lease_deliveries(NO_NOTICES, now);
+                assert_eq!(attempts, []);
+                Response::SweepDone
             }
-            Call::Status => Told::Stands(row.status(now)),
+            Call::Status => Response::Status(row.status(now)),
             Call::Claim => {
                 let lapses_unseen = self.bug == Bug::LapseOnlyInTheSweep
                     && matches!(row.state, State::Approved { .. });
                 let nonce = match self.bug {
-                    Bug::ClaimForAnybody => "anybody".to_owned(),
+                    Bug::SharedNonce => "shared".to_owned(),
                     _ => format!("{index}-{life}"),
                 };
-                let judged_at = if lapses_unseen { at(0) } else { now };
-                let claimed = row.claim(&nonce, judged_at);
+                let evaluated_at = if lapses_unseen { at(0) } else { now };
+                let claimed = row.claim(&nonce, evaluated_at);
                 if let (true, Some(event)) = (lapses_unseen, row.history.last_mut()) {
                     event.at = now;
                 }
                 match claimed {
-                    ClaimResult::Granted => Told::Granted,
-                    ClaimResult::Refused => Told::Refused(row.status(now)),
+                    ClaimResult::Granted => Response::Granted,
+                    ClaimResult::Refused => Response::Refused(row.status(now)),
                 }
             }
             Call::Report => match row.report(Ok(()), now) {
-                Ok(()) => Told::Reported,
-                Err(_) => Told::Stands(row.status(now)),
+                Ok(()) => Response::Reported,
+                Err(_) => Response::Status(row.status(now)),
             },
             Call::Withdraw => match row.withdraw(now) {
-                Ok(()) => Told::Withdrawn,
-                Err(_) => Told::Stands(row.status(now)),
+                Ok(()) => Response::Withdrawn,
+                Err(_) => Response::Status(row.status(now)),
             },
         }
     }
 
-    fn decide(&self, index: usize, row: &mut Approval, now: Timestamp) -> Told {
+    fn decide(&self, index: usize, row: &mut Approval, now: Timestamp) -> Response {
         let Role::Approver(verdict) = ROLES[index] else {
             unreachable!("an approver decides")
         };
-        let judged_at = match self.bug {
+        let evaluated_at = match self.bug {
             Bug::ExpiryOnlyInTheSweep => at(0),
             _ => now,
         };
         let form = form(index, verdict, None);
-        let result = match row.judge_form(&form, WITHIN, judged_at) {
+        let result = match row.judge_form(&form, WITHIN, evaluated_at) {
             DecisionStep::Sign(mut proposal) => {
                 proposal.at = now;
                 proposal.run_by = proposal.run_by.map(|_| now + WITHIN);
@@ -98,42 +99,42 @@ impl Gate {
             DecisionStep::Done(result) => result,
         };
         match result {
-            DecisionResult::Recorded => Told::Recorded,
-            DecisionResult::AlreadyClosed => Told::Another,
-            DecisionResult::Late => Told::Late,
+            DecisionResult::Recorded => Response::Recorded,
+            DecisionResult::AlreadyClosed => Response::AlreadyClosed,
+            DecisionResult::Late => Response::Late,
             refused => unreachable!("a current form with the right code: {refused:?}"),
         }
     }
 
-    /// Whether a write takes place although somebody wrote since the row was read.
+    /// Whether a write is applied although the row has changed since it was read.
     fn overwrites(&self, call: Call) -> bool {
         match self.bug {
             Bug::UnconditionalWrite => true,
-            Bug::UnconditionalSweep => call == Call::Tidy,
+            Bug::UnconditionalSweep => call == Call::Sweep,
             Bug::UnconditionalClaim => call == Call::Claim,
             _ => false,
         }
     }
 
-    /// The end of a call: the caller is told something.
-    pub(super) fn tell(&self, actor: &mut Actor, told: Told) {
+    /// Ends a call: the actor receives its response.
+    pub(super) fn respond(&self, actor: &mut Actor, response: Response) {
         actor.call = None;
-        actor.stage = match (actor.stage, told) {
-            (_, Told::Granted) => Stage::MayRun,
-            (_, Told::Stands(Status::Approved)) if self.bug == Bug::NoClaim => Stage::MayRun,
-            // Nothing that is final: it calls again, or does something else.
-            (stage, Told::Stands(Status::Pending | Status::Approved))
-            | (stage, Told::Refused(Status::Pending) | Told::Tidied) => stage,
-            (_, told) => Stage::Done(told),
+        actor.stage = match (actor.stage, response) {
+            (_, Response::Granted) => Stage::MayRun,
+            (_, Response::Status(Status::Approved)) if self.bug == Bug::NoClaim => Stage::MayRun,
+            // Not final: the actor repeats the call or makes another one.
+            (stage, Response::Status(Status::Pending | Status::Approved))
+            | (stage, Response::Refused(Status::Pending) | Response::SweepDone) => stage,
+            (_, response) => Stage::Done(response),
         };
     }
 
-    pub(super) fn write(&self, world: &mut World, index: usize, is_heard: bool) -> Option<()> {
-        let Judged {
+    pub(super) fn write(&self, world: &mut World, index: usize, is_received: bool) -> Option<()> {
+        let PreparedWrite {
             call,
             version,
             next,
-            told,
+            response,
         } = world.actors[index].call.take()?;
         let is_applied = world.row.version == version || self.overwrites(call);
         if is_applied {
@@ -145,11 +146,13 @@ impl Gate {
             };
         }
         let actor = &mut world.actors[index];
-        match (is_applied, is_heard) {
-            (true, true) => self.tell(actor, told),
-            (true, false) if self.bug == Bug::LostAnswerIsFailure => self.tell(actor, Told::Failed),
+        match (is_applied, is_received) {
+            (true, true) => self.respond(actor, response),
+            (true, false) if self.bug == Bug::LostResponseIsFailure => {
+                self.respond(actor, Response::Failed)
+            }
             (true, false) => {}
-            // Read and judged again: the next call is the same, or any other.
+            // A conflict: the actor's next call, the same or another, reads the row again.
             (false, true) => {}
             (false, false) => return None,
         }
@@ -161,7 +164,7 @@ pub(super) fn is_decided_by(row: &Approval, index: usize) -> bool {
     let Role::Approver(verdict) = ROLES[index] else {
         return false;
     };
-    row.signed_decision().is_some_and(|(ruling, _)| {
-        ruling.by == row.approvers[index].address && ruling.verdict() == verdict
+    row.signed_decision().is_some_and(|(decision, _)| {
+        decision.by == row.approvers[index].address && decision.verdict() == verdict
     })
 }

@@ -1,4 +1,4 @@
-//! Writes at random, against both stores and one that is as simple as can be.
+//! Random operations on both stores, compared with an in-memory reference store.
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,46 +9,46 @@ use human_oversight::store::{Store, StoreError, StoredRow, Versioned};
 use human_oversight::values::{ApprovalId, Timestamp};
 use proptest::prelude::*;
 
-use super::{Life, Move, moves, runner, start};
+use super::{Lifecycle, Step, runner, start, steps};
 use crate::azurite::fresh_table;
 use crate::deadline::within;
 use crate::proof::{cases, record};
 use crate::store::Ground;
 
-/// What is done to a store; numbers pick a row, and one of the versions of it that were read.
+/// An operation on a store. Numbers select a row, and one of the versions of it that were read.
 #[derive(Clone, Debug)]
-enum Write {
+enum Operation {
     Insert(usize, Option<u64>),
-    Replace(usize, usize, Vec<(Duration, Move)>, Option<u64>),
+    Replace(usize, usize, Vec<(Duration, Step)>, Option<u64>),
     Delete(usize, usize),
-    LookForDue(u64),
+    ReadDue(u64),
     ReadAll,
 }
 
 const ROWS: usize = 4;
 
-fn writes() -> impl Strategy<Value = Vec<Write>> {
+fn operations() -> impl Strategy<Value = Vec<Operation>> {
     let due = || proptest::option::weighted(0.8, 0..400_u64);
-    let steps = prop::collection::vec(moves(), 1..4);
-    let write = prop_oneof![
-        3 => (0..ROWS, due()).prop_map(|(row, due)| Write::Insert(row, due)),
+    let steps = prop::collection::vec(steps(), 1..4);
+    let operation = prop_oneof![
+        3 => (0..ROWS, due()).prop_map(|(row, due)| Operation::Insert(row, due)),
         6 => (0..ROWS, 0..3_usize, steps, due())
-            .prop_map(|(row, version, steps, due)| Write::Replace(row, version, steps, due)),
-        1 => (0..ROWS, 0..3_usize).prop_map(|(row, version)| Write::Delete(row, version)),
-        3 => (0..400_u64).prop_map(Write::LookForDue),
-        1 => Just(Write::ReadAll),
+            .prop_map(|(row, version, steps, due)| Operation::Replace(row, version, steps, due)),
+        1 => (0..ROWS, 0..3_usize).prop_map(|(row, version)| Operation::Delete(row, version)),
+        3 => (0..400_u64).prop_map(Operation::ReadDue),
+        1 => Just(Operation::ReadAll),
     ];
-    prop::collection::vec(write, 10..40)
+    prop::collection::vec(operation, 10..40)
 }
 
-/// A store as simple as can be, beside one that is not.
-struct Beside {
+/// A store under test and the reference store, to which the same operations are applied.
+struct Comparison {
     store: Store,
-    model: BTreeMap<ApprovalId, (Approval, Option<Timestamp>)>,
-    /// What was read of each row, the latest first; and of each row among all.
+    reference: BTreeMap<ApprovalId, (Approval, Option<Timestamp>)>,
+    /// The versions read of each row, the latest first: by `get` and the writes, and by `all`.
     read: [Vec<Versioned>; ROWS],
     stored: [Vec<StoredRow>; ROWS],
-    /// Writes that were taken, and refused.
+    /// Replacements that were accepted and refused.
     counts: [u64; 2],
 }
 
@@ -60,68 +60,68 @@ fn due_at(seconds: u64) -> Timestamp {
     start() + Duration::from_secs(seconds)
 }
 
-impl Beside {
+impl Comparison {
     fn new(store: Store) -> Self {
         Self {
             store,
-            model: BTreeMap::new(),
+            reference: BTreeMap::new(),
             read: Default::default(),
             stored: Default::default(),
             counts: [0; 2],
         }
     }
 
-    async fn make(&mut self, write: Write) {
-        match write {
-            Write::Insert(row, due) => {
+    async fn apply(&mut self, operation: Operation) {
+        match operation {
+            Operation::Insert(row, due) => {
                 let (id, due) = (id(row), due.map(due_at));
-                let new = Life::new(id.agent(), id.correlation(), 3_600).approval;
+                let new = Lifecycle::new(id.agent(), id.correlation(), 3_600).approval;
                 match self.store.insert(new.clone(), due).await {
                     Ok(inserted) => {
-                        assert!(!self.model.contains_key(&id), "inserted twice");
-                        self.model.insert(id, (new, due));
+                        assert!(!self.reference.contains_key(&id), "inserted twice");
+                        self.reference.insert(id, (new, due));
                         self.read[row].insert(0, inserted);
                     }
-                    Err(StoreError::AlreadyExists) => assert!(self.model.contains_key(&id)),
+                    Err(StoreError::AlreadyExists) => assert!(self.reference.contains_key(&id)),
                     Err(error) => panic!("{error}"),
                 }
             }
-            Write::Replace(row, version, steps, due) => {
+            Operation::Replace(row, version, steps, due) => {
                 let (id, due) = (id(row), due.map(due_at));
                 let Some(mut changed) = self.read[row].get(version).cloned() else {
                     return;
                 };
-                let stored = self.model.get(&id).map(|(approval, _)| approval);
+                let stored = self.reference.get(&id).map(|(approval, _)| approval);
                 let is_latest = version == 0 && stored.is_some();
-                let mut life = Life::new(id.agent(), id.correlation(), 3_600);
-                life.approval = changed.approval;
+                let mut lifecycle = Lifecycle::new(id.agent(), id.correlation(), 3_600);
+                lifecycle.approval = changed.approval;
                 for (pause, step) in steps {
-                    life.now = life.now + pause;
-                    life.make(step);
+                    lifecycle.now = lifecycle.now + pause;
+                    lifecycle.apply(step);
                 }
-                changed.approval = life.approval;
+                changed.approval = lifecycle.approval;
                 match self.store.replace(changed.clone(), due).await {
                     Ok(replaced) => {
-                        assert!(is_latest, "a stale version was taken");
+                        assert!(is_latest, "a stale version was accepted");
                         self.counts[0] += 1;
-                        self.model.insert(id, (changed.approval, due));
+                        self.reference.insert(id, (changed.approval, due));
                         self.read[row].insert(0, replaced);
                     }
                     Err(StoreError::Conflict) => {
-                        assert!(!is_latest, "the latest was refused");
+                        assert!(!is_latest, "the latest version was refused");
                         self.counts[1] += 1;
                     }
                     Err(error) => panic!("{error}"),
                 }
             }
-            Write::Delete(row, version) => {
+            Operation::Delete(row, version) => {
                 let Some(stored) = self.stored[row].get(version) else {
                     return;
                 };
-                let is_there = self.model.contains_key(&id(row));
+                let is_there = self.reference.contains_key(&id(row));
                 match self.store.delete(stored).await {
                     Ok(()) => {
-                        let (latest, _) = self.model.remove(&id(row)).unwrap();
+                        let (latest, _) = self.reference.remove(&id(row)).unwrap();
                         assert_eq!(stored.approval.as_ref().unwrap(), &latest);
                         self.read[row].clear();
                         self.stored[row].clear();
@@ -130,20 +130,20 @@ impl Beside {
                     Err(error) => panic!("{error}"),
                 }
             }
-            Write::LookForDue(seconds) => self.look(due_at(seconds)).await,
-            Write::ReadAll => self.read_all().await,
+            Operation::ReadDue(seconds) => self.check_due(due_at(seconds)).await,
+            Operation::ReadAll => self.check_all().await,
         }
     }
 
-    /// What is due by the index, and by the row that it leads to.
-    async fn look(&self, now: Timestamp) {
+    /// Compares the due rows: those that the index lists and whose row confirms it.
+    async fn check_due(&self, now: Timestamp) {
         let (mut seen, mut place) = (BTreeSet::new(), None);
         loop {
             let (page, next) = self.store.due(now, place).await.unwrap();
             for due in page {
                 let id = due.id.clone().unwrap();
                 if let Some(row) = self.store.get_if_due(&id, &due, now).await.unwrap() {
-                    assert_eq!(row.approval, self.model[&id].0);
+                    assert_eq!(row.approval, self.reference[&id].0);
                     assert!(seen.insert(id.to_string()), "due twice");
                 }
             }
@@ -153,11 +153,11 @@ impl Beside {
             }
         }
         let is_due = |due: &Option<Timestamp>| due.is_some_and(|due| due <= now);
-        let model = self.model.iter().filter(|(_, (_, due))| is_due(due));
-        assert_eq!(seen, model.map(|(id, _)| id.to_string()).collect());
+        let reference = self.reference.iter().filter(|(_, (_, due))| is_due(due));
+        assert_eq!(seen, reference.map(|(id, _)| id.to_string()).collect());
     }
 
-    async fn read_all(&mut self) {
+    async fn check_all(&mut self) {
         let (mut rows, mut place) = (Vec::new(), None);
         loop {
             let (page, next) = self.store.all(place).await.unwrap();
@@ -167,16 +167,16 @@ impl Beside {
                 break;
             }
         }
-        assert_eq!(rows.len(), self.model.len());
+        assert_eq!(rows.len(), self.reference.len());
         for row in rows {
             let approval = row.approval.as_ref().unwrap();
-            let (expected, due) = &self.model[&approval.request.id];
+            let (expected, due) = &self.reference[&approval.request.id];
             assert_eq!((approval, row.is_due), (expected, due.is_some()));
             let number = (0..ROWS).find(|number| id(*number) == approval.request.id);
             self.stored[number.unwrap()].insert(0, row);
         }
         for row in 0..ROWS {
-            match (self.store.get(&id(row)).await, self.model.get(&id(row))) {
+            match (self.store.get(&id(row)).await, self.reference.get(&id(row))) {
                 (Ok(found), Some((expected, _))) => assert_eq!(&found.approval, expected),
                 (Err(StoreError::NotFound), None) => {}
                 (found, expected) => panic!("{found:?} is not {expected:?}"),
@@ -185,48 +185,51 @@ impl Beside {
     }
 }
 
-fn holds_beside_the_model(name: &str, cases: u64, ground: impl Fn() -> Ground) {
+fn compare_with_reference(name: &str, cases: u64, ground: impl Fn() -> Ground) {
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let made = Cell::new(0);
+    let count = Cell::new(0);
     let counts = Cell::new([0, 0]);
-    let run = runner(cases).run(&writes(), |writes| {
-        made.set(made.get() + writes.len() as u64);
+    let run = runner(cases).run(&operations(), |operations| {
+        count.set(count.get() + operations.len() as u64);
         runtime.block_on(within(async {
             let ground = ground();
             let store = ground.open();
             store.prepare().await.unwrap();
-            let mut beside = Beside::new(store);
-            for write in writes {
-                beside.make(write).await;
+            let mut comparison = Comparison::new(store);
+            for operation in operations {
+                comparison.apply(operation).await;
             }
-            beside.look(due_at(1_000)).await;
-            beside.read_all().await;
-            let [taken, refused] = counts.get();
-            counts.set([taken + beside.counts[0], refused + beside.counts[1]]);
+            comparison.check_due(due_at(1_000)).await;
+            comparison.check_all().await;
+            let [accepted, refused] = counts.get();
+            counts.set([
+                accepted + comparison.counts[0],
+                refused + comparison.counts[1],
+            ]);
         }));
         Ok(())
     });
     run.unwrap();
-    let [taken, refused] = counts.get();
+    let [accepted, refused] = counts.get();
     record(
         name,
         &[
             ("sequences", cases),
-            ("operations", made.get()),
-            ("replaced", taken),
+            ("operations", count.get()),
+            ("replaced", accepted),
             ("conflicts", refused),
         ],
     );
 }
 
 #[test]
-fn the_file_does_what_a_simple_store_does() {
+fn the_embedded_store_matches_the_reference_store() {
     let ground = || Ground::File(tempfile::tempdir().unwrap());
-    holds_beside_the_model("store-file", cases(200, 5_000), ground);
+    compare_with_reference("store-file", cases(200, 5_000), ground);
 }
 
 #[test]
-fn the_tables_do_what_a_simple_store_does() {
+fn the_table_store_matches_the_reference_store() {
     let ground = || Ground::Tables(fresh_table());
-    holds_beside_the_model("store-tables", cases(60, 1_000), ground);
+    compare_with_reference("store-tables", cases(60, 1_000), ground);
 }

@@ -1,5 +1,5 @@
-//! Who calls the gate: for each request two agents that share it and two approvers; and one sweep for
-//! all. Whoever gets no answer, or 503, calls again.
+//! The callers of the gate: two agents and two approvers for each request, and one sweep for all. An
+//! actor that gets no response, or 503, repeats the call.
 
 use human_oversight::app::App;
 use human_oversight::domain::{Status, Verdict};
@@ -7,9 +7,9 @@ use human_oversight::values::ApprovalId;
 use serde_json::json;
 
 use super::ledger::Fact;
-use super::{Call, Heard, Random};
+use super::{Call, Random, Response};
 
-/// So many requests are there at once.
+/// The number of concurrent requests.
 pub(super) const REQUESTS: usize = 2;
 
 const APPROVERS: [&str; 2] = ["alice@example.com", "bob@example.com"];
@@ -20,19 +20,19 @@ pub(super) fn id(request: usize) -> ApprovalId {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Role {
-    /// Asks, unless the other one does.
+    /// Two agents share a request; one of them submits it.
     Agent {
-        asks: bool,
+        submits: bool,
     },
     Approver(usize),
     Sweep,
 }
 
-/// What an agent or an approver does next.
+/// The next step of an actor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Next {
     Submit,
-    Ask,
+    Poll,
     Status,
     Claim,
     Withdraw,
@@ -50,12 +50,12 @@ pub(super) struct Actor {
     role: Role,
     request: usize,
     next: Next,
-    /// An agent that dies forgets its nonce.
+    /// Counts an agent's restarts: each has a new nonce.
     life: u32,
 }
 
-/// Everybody, the sweep at the end.
-pub(super) fn cast(random: &mut Random) -> Vec<Actor> {
+/// All actors; the sweep is the last.
+pub(super) fn new_actors(random: &mut Random) -> Vec<Actor> {
     let mut actors = Vec::new();
     let actor = |role, request, next| Actor {
         role,
@@ -64,8 +64,8 @@ pub(super) fn cast(random: &mut Random) -> Vec<Actor> {
         life: 0,
     };
     for request in 0..REQUESTS {
-        actors.push(actor(Role::Agent { asks: true }, request, Next::Submit));
-        actors.push(actor(Role::Agent { asks: false }, request, Next::Ask));
+        actors.push(actor(Role::Agent { submits: true }, request, Next::Submit));
+        actors.push(actor(Role::Agent { submits: false }, request, Next::Poll));
         for approver in 0..APPROVERS.len() {
             let choices = [
                 Next::Approve,
@@ -86,18 +86,18 @@ pub(super) fn cast(random: &mut Random) -> Vec<Actor> {
 
 impl Actor {
     fn nonce(&self) -> String {
-        let Role::Agent { asks } = self.role else {
+        let Role::Agent { submits } = self.role else {
             unreachable!("an agent claims")
         };
-        format!("nonce-of-agent-{asks}-{}", self.life)
+        format!("nonce-of-agent-{submits}-{}", self.life)
     }
 
-    /// What happens to somebody between two calls: an agent dies and begins anew, or runs the action.
-    pub(super) fn live(&mut self, random: &mut Random) -> Option<Fact> {
+    /// Between two calls, an agent may crash and restart, or run the action.
+    pub(super) fn act_between_calls(&mut self, random: &mut Random) -> Option<Fact> {
         let is_agent = matches!(self.role, Role::Agent { .. });
         if is_agent && random.one_in(40) && !matches!(self.next, Next::Submit | Next::Nothing) {
             self.life += 1;
-            self.next = Next::Ask;
+            self.next = Next::Poll;
         }
         if self.next != Next::Run {
             return None;
@@ -110,7 +110,7 @@ impl Actor {
     pub(super) async fn next(&mut self, gate: &App, random: &mut Random) -> Option<Call> {
         if matches!(
             self.next,
-            Next::Ask | Next::Status | Next::Claim | Next::Withdraw
+            Next::Poll | Next::Status | Next::Claim | Next::Withdraw
         ) {
             self.next = match random.below(20) {
                 0 => Next::Withdraw,
@@ -121,7 +121,7 @@ impl Actor {
         let id = id(self.request);
         let call = |function, body| Call::post(&format!("/api/{function}/{id}"), &body);
         Some(match self.next {
-            Next::Nothing | Next::Ask | Next::Run => return None,
+            Next::Nothing | Next::Poll | Next::Run => return None,
             Next::Submit => Call::post(
                 "/api/submit",
                 &json!({
@@ -154,40 +154,42 @@ impl Actor {
         })
     }
 
-    /// What an answer says for good.
-    pub(super) fn hear(&mut self, heard: &Heard) -> Option<Fact> {
+    /// Handles a response, and returns the fact that it establishes for good.
+    pub(super) fn handle(&mut self, response: &Response) -> Option<Fact> {
         let approver = |verdict| match self.role {
             Role::Approver(index) => (APPROVERS[index], verdict),
             _ => unreachable!("an approver decides"),
         };
-        let stands = |status| Some(Fact::Stands(status));
-        let (next, fact) = match (self.next, heard.status) {
+        let final_status = |status| Some(Fact::Final(status));
+        let (next, fact) = match (self.next, response.status) {
             (next, 503) => (next, None),
             (Next::Sweep, 200) => (Next::Sweep, None),
-            (Next::Submit, 200 | 202) => (Next::Ask, Some(Fact::Asked)),
-            // The other agent has not asked yet.
-            (Next::Status | Next::Claim | Next::Withdraw, 404) => (Next::Ask, None),
+            (Next::Submit, 200 | 202) => (Next::Poll, Some(Fact::Submitted)),
+            // The other agent has not submitted the request yet.
+            (Next::Status | Next::Claim | Next::Withdraw, 404) => (Next::Poll, None),
             (Next::Status, 200) => {
-                let status = heard.json()["status"].as_str().and_then(Status::from_word);
+                let status = response.json()["status"]
+                    .as_str()
+                    .and_then(Status::from_word);
                 match status.unwrap() {
-                    Status::Pending | Status::Approved => (Next::Ask, None),
-                    // A reading writes nothing: a decision that was made in time may yet be stored.
+                    Status::Pending | Status::Approved => (Next::Poll, None),
+                    // A status request writes nothing: a decision made in time may still be stored.
                     Status::Timeout => (Next::Nothing, None),
-                    status => (Next::Nothing, stands(status)),
+                    status => (Next::Nothing, final_status(status)),
                 }
             }
             (Next::Claim, 200) => (Next::Run, Some(Fact::Claimed(self.nonce()))),
-            (Next::Claim, 409) => match heard.standing() {
-                Status::Pending => (Next::Ask, None),
+            (Next::Claim, 409) => match response.status_in_conflict() {
+                Status::Pending => (Next::Poll, None),
                 Status::Approved => (Next::Nothing, Some(Fact::Refused(self.nonce()))),
-                status => (Next::Nothing, stands(status)),
+                status => (Next::Nothing, final_status(status)),
             },
             (Next::Report, 200) => (Next::Nothing, Some(Fact::Reported)),
-            (Next::Withdraw, 200) => (Next::Nothing, stands(Status::Cancelled)),
-            (Next::Withdraw, 409) => match heard.standing() {
-                Status::Approved => (Next::Ask, None),
+            (Next::Withdraw, 200) => (Next::Nothing, final_status(Status::Cancelled)),
+            (Next::Withdraw, 409) => match response.status_in_conflict() {
+                Status::Approved => (Next::Poll, None),
                 Status::Timeout => (Next::Nothing, None),
-                status => (Next::Nothing, stands(status)),
+                status => (Next::Nothing, final_status(status)),
             },
             (Next::MistypeCode, 403) => (Next::Approve, None),
             (next @ (Next::Approve | Next::MistypeCode | Next::Reject), status) => {
@@ -199,11 +201,11 @@ impl Actor {
                     303 => Fact::Decided(by, verdict),
                     409 => Fact::DecidedOtherwise(by, verdict),
                     410 => Fact::Late,
-                    other => panic!("{self:?} was answered {other}: {}", heard.body),
+                    other => panic!("{self:?} received {other}: {}", response.body),
                 };
                 (Next::Nothing, Some(fact))
             }
-            (_, other) => panic!("{self:?} was answered {other}: {}", heard.body),
+            (_, other) => panic!("{self:?} received {other}: {}", response.body),
         };
         self.next = next;
         fact

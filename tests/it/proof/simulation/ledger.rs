@@ -1,4 +1,4 @@
-//! What anybody was told, held against the rows.
+//! The facts that responses have established, checked against the rows.
 
 use std::collections::BTreeMap;
 
@@ -8,62 +8,62 @@ use human_oversight::store::{Store, StoreError};
 use super::WITHIN;
 use super::actor::{REQUESTS, id};
 
-/// Something that was told and must stay true.
+/// A fact that a response established, and that must stay true.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Fact {
     /// The request is stored.
-    Asked,
-    /// The approver's decision stands.
+    Submitted,
+    /// The approver's decision is recorded.
     Decided(&'static str, Verdict),
-    /// It does not, as the request is closed otherwise.
+    /// The approver's decision was refused because the request was closed before.
     DecidedOtherwise(&'static str, Verdict),
-    /// The answer was too late.
+    /// The decision was too late.
     Late,
-    /// The request stands so, for good.
-    Stands(Status),
-    /// Whoever has this nonce may run the action.
+    /// The status is final.
+    Final(Status),
+    /// The agent with this nonce may run the action.
     Claimed(String),
-    /// Whoever has this nonce may not.
+    /// The agent with this nonce may not run the action.
     Refused(String),
-    /// The action is run.
+    /// The agent with this nonce runs the action.
     Runs(String),
-    /// The outcome is known.
+    /// The outcome is reported.
     Reported,
 }
 
 #[derive(Default)]
 pub(super) struct Ledger {
-    told: BTreeMap<usize, Vec<Fact>>,
+    facts: BTreeMap<usize, Vec<Fact>>,
     past: BTreeMap<usize, Vec<Event>>,
 }
 
 impl Ledger {
-    pub(super) fn tell(&mut self, request: usize, fact: Fact) {
-        let told = self.told.entry(request).or_default();
+    pub(super) fn add(&mut self, request: usize, fact: Fact) {
+        let facts = self.facts.entry(request).or_default();
         if matches!(fact, Fact::Runs(_)) {
             let is_run = |fact: &Fact| matches!(fact, Fact::Runs(_));
-            assert!(!told.iter().any(is_run), "request {request} ran twice");
+            assert!(!facts.iter().any(is_run), "request {request} ran twice");
         }
-        if !told.contains(&fact) {
-            told.push(fact);
+        if !facts.contains(&fact) {
+            facts.push(fact);
         }
     }
 
     pub(super) async fn check(&mut self, store: &Store) {
         for request in 0..REQUESTS {
-            let told = self.told.get(&request).map_or(&[][..], Vec::as_slice);
+            let facts = self.facts.get(&request).map_or(&[][..], Vec::as_slice);
             let row = match store.get(&id(request)).await {
                 Ok(row) => row.approval,
                 Err(StoreError::NotFound) => {
-                    assert!(told.is_empty(), "request {request} is gone: {told:?}");
+                    assert!(facts.is_empty(), "request {request} is gone: {facts:?}");
                     continue;
                 }
                 Err(error) => panic!("request {request}: {error}"),
             };
             let past = self.past.entry(request).or_default();
-            check_by_itself(&row, past);
+            check_invariants(&row, past);
             past.clone_from(&row.history);
-            for fact in told {
+            for fact in facts {
                 assert!(
                     holds(fact, &row),
                     "request {request}: {fact:?}, but {row:?}"
@@ -72,7 +72,7 @@ impl Ledger {
         }
     }
 
-    /// How the requests ended, all of them.
+    /// The final status of every stored request.
     pub(super) async fn ends(&self, store: &Store) -> Vec<String> {
         let mut ends = Vec::new();
         for request in 0..REQUESTS {
@@ -95,12 +95,12 @@ impl Ledger {
     }
 }
 
-/// What holds of a row whoever was told what.
-fn check_by_itself(row: &Approval, past: &[Event]) {
+/// Checks what holds for every row, whatever the facts.
+fn check_invariants(row: &Approval, past: &[Event]) {
     assert!(row.history_is_consistent(), "{row:?}");
     assert!(
         row.history.starts_with(past),
-        "the past has changed: {past:?}, {row:?}"
+        "the history has changed: {past:?}, {row:?}"
     );
     if let Some(decision) = row.decision() {
         assert!(
@@ -127,22 +127,24 @@ fn check_by_itself(row: &Approval, past: &[Event]) {
 
 fn holds(fact: &Fact, row: &Approval) -> bool {
     let decided = |by: &str, verdict| {
-        let ruling = row.signed_decision();
-        ruling.is_some_and(|(ruling, _)| ruling.by.as_str() == by && ruling.verdict() == verdict)
+        let signed = row.signed_decision();
+        signed.is_some_and(|(decision, _)| {
+            decision.by.as_str() == by && decision.verdict() == verdict
+        })
     };
     match fact {
-        Fact::Asked => true,
+        Fact::Submitted => true,
         Fact::Decided(by, verdict) => decided(by, *verdict),
         Fact::DecidedOtherwise(by, verdict) => {
             row.state != State::Pending && !decided(by, *verdict)
         }
         Fact::Late => row.late.is_some() && row.state.status() == Status::Timeout,
-        Fact::Stands(status) => row.state.status() == *status,
+        Fact::Final(status) => row.state.status() == *status,
         Fact::Claimed(nonce) | Fact::Runs(nonce) => claim(row) == Some(nonce),
-        // Not even the claimant is granted it again once it was given up.
+        // After ExecutionUnknown, even the nonce of the granted claim is refused.
         Fact::Refused(nonce) => {
-            let is_given_up = |event: &Event| event.what == EventKind::ExecutionUnknown;
-            claim(row) != Some(nonce) || row.history.iter().any(is_given_up)
+            let is_unknown = |event: &Event| event.what == EventKind::ExecutionUnknown;
+            claim(row) != Some(nonce) || row.history.iter().any(is_unknown)
         }
         Fact::Reported => row
             .history
@@ -151,7 +153,7 @@ fn holds(fact: &Fact, row: &Approval) -> bool {
     }
 }
 
-/// The nonce that the approval was claimed with.
+/// The nonce of the granted claim.
 fn claim(row: &Approval) -> Option<&str> {
     match &row.state {
         State::Approved { execution, .. } => match execution {

@@ -1,4 +1,4 @@
-//! A process of the gate, and calls to it: the router and all under it, without a socket.
+//! A process of the gate, and calls to its router without a socket.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -21,11 +21,11 @@ use hyper::service::Service as _;
 use hyper_util::service::TowerToHyperService;
 use serde_json::Value;
 
-use super::service::{Line, Service};
+use super::service::{CallerWire, Service};
 
 const BASE_URL: &str = "http://127.0.0.1:7071";
 
-/// What every process of the gate is set up with.
+/// The settings that all processes of the gate share.
 pub(in crate::proof) struct Settings {
     config: Config,
     link_key: String,
@@ -33,8 +33,8 @@ pub(in crate::proof) struct Settings {
 }
 
 impl Settings {
-    /// With mails in this folder, and so many seconds until a request expires, an approval lapses
-    /// and a report is missed.
+    /// Emails go to `dir`. A request expires, an approval lapses and a missing outcome becomes unknown
+    /// after `seconds`.
     pub(in crate::proof) fn new(dir: &Path, seconds: u64) -> Self {
         let config = Config::read(|name| match name {
             "HO_MAIL" => Some(format!("file:{}", dir.display())),
@@ -50,7 +50,7 @@ impl Settings {
         }
     }
 
-    /// A process of the gate; nobody's is served at once, to look on.
+    /// A process of the gate. Without a caller, its operations are served at once and without faults.
     pub(in crate::proof) fn gate(
         &self,
         service: &Arc<Service>,
@@ -65,7 +65,7 @@ impl Settings {
         });
         let keys = |list: &str| keyring::parse(list).unwrap();
         let link_keys = Arc::new(LinkKeys::new(&keys(&self.link_key)).unwrap());
-        let line = Line {
+        let wire = CallerWire {
             service: service.clone(),
             caller,
             clock: clock.clone(),
@@ -85,7 +85,7 @@ impl Settings {
             store: Store::tables(
                 &account,
                 "approvals",
-                Arc::new(line),
+                Arc::new(wire),
                 clock.clone(),
                 config.open_limit,
                 Some(link_keys.clone()),
@@ -100,7 +100,7 @@ impl Settings {
     }
 }
 
-/// A call, before it is one of HTTP.
+/// A call to the gate.
 #[derive(Debug)]
 pub(in crate::proof) struct Call {
     method: &'static str,
@@ -127,7 +127,7 @@ impl Call {
         }
     }
 
-    /// The form, with what the mail and the page of the approver at `index` have.
+    /// Submits the decision form, with the tokens from the email and the page of the approver at `index`.
     pub(in crate::proof) fn decide(
         gate: &App,
         row: &Approval,
@@ -149,8 +149,8 @@ impl Call {
         }
     }
 
-    /// What this process of the gate answers.
-    pub(in crate::proof) async fn answer(self, gate: App) -> Heard {
+    /// Sends the call to this process of the gate.
+    pub(in crate::proof) async fn send(self, gate: App) -> Response {
         let kind = match self.form {
             true => "application/x-www-form-urlencoded",
             false => "application/json",
@@ -163,24 +163,24 @@ impl Call {
             .body(Body::from(self.body))
             .unwrap();
         let router = TowerToHyperService::new(router(Arc::new(gate)));
-        let Ok(answer) = router.call(request).await;
-        let status = answer.status().as_u16();
-        let body = answer.into_body().collect().await.unwrap().to_bytes();
-        Heard {
+        let Ok(response) = router.call(request).await;
+        let status = response.status().as_u16();
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        Response {
             status,
             body: String::from_utf8(body.to_vec()).unwrap(),
         }
     }
 }
 
-/// An answer, or none.
-pub(in crate::proof) struct Heard {
+/// The response to a call. A lost response has status 503.
+pub(in crate::proof) struct Response {
     pub(in crate::proof) status: u16,
     pub(in crate::proof) body: String,
 }
 
-impl Heard {
-    pub(in crate::proof) fn nothing() -> Self {
+impl Response {
+    pub(in crate::proof) fn lost() -> Self {
         Self {
             status: 503,
             body: String::new(),
@@ -191,8 +191,8 @@ impl Heard {
         serde_json::from_str(&self.body).unwrap_or_default()
     }
 
-    /// How the request stands, where a conflict says so.
-    pub(in crate::proof) fn standing(&self) -> Status {
+    /// The request's status, from the problem detail of a conflict.
+    pub(in crate::proof) fn status_in_conflict(&self) -> Status {
         let detail = self.json()["detail"].as_str().unwrap().to_owned();
         let rest = detail.strip_prefix("The request is ").unwrap();
         let word = rest.split([',', '.']).next().unwrap();

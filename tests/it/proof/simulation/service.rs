@@ -1,5 +1,5 @@
-//! The service of tables as the simulation plays it: every operation waits until it is served, and
-//! it is for the simulation to say when and how.
+//! The simulated table service: every operation waits until the simulation serves it and chooses its
+//! result.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -14,17 +14,17 @@ use reqwest::{Method, Request};
 use serde_json::{Map, Value, json};
 use tokio::sync::oneshot;
 
-/// What becomes of an operation.
+/// The result of an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Fate {
     Served,
-    /// It is done, and the answer is lost.
-    AnswerLost,
-    /// It never arrives.
+    /// The operation is done, and its response is lost.
+    ResponseLost,
+    /// The operation never arrives.
     Lost,
-    /// The service has no time, and does nothing.
+    /// The service refuses the operation with 503.
     Busy,
-    /// It is cut off, and arrives later all the same.
+    /// The connection is cut, and the operation arrives later.
     Late,
 }
 
@@ -32,9 +32,9 @@ pub(super) enum Fate {
 pub(in crate::proof) struct Service(Mutex<Inner>);
 
 type Entity = Map<String, Value>;
-/// By keys, and with its version.
+/// The entities with their versions, by partition key and row key.
 type Table = BTreeMap<(String, String), (u64, Entity)>;
-type Answer = Result<Response<String>, String>;
+type OperationResult = Result<Response<String>, String>;
 
 #[derive(Debug, Default)]
 struct Inner {
@@ -48,8 +48,8 @@ struct Inner {
 struct Waiting {
     caller: usize,
     operation: Operation,
-    /// Nothing for one that nobody waits for any more.
-    reply: Option<oneshot::Sender<Answer>>,
+    /// `None` for a late operation, whose caller has already received an error.
+    reply: Option<oneshot::Sender<OperationResult>>,
 }
 
 #[derive(Debug)]
@@ -62,28 +62,28 @@ struct Operation {
     body: Entity,
 }
 
-/// One caller's line to the service. Who looks on, and calls nobody's number, is served at once.
-pub(super) struct Line {
+/// The connection of one caller to the service. Without a caller, operations are served at once.
+pub(super) struct CallerWire {
     pub(super) service: Arc<Service>,
     pub(super) caller: Option<usize>,
     pub(super) clock: Clock,
 }
 
-impl fmt::Debug for Line {
+impl fmt::Debug for CallerWire {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Line({:?})", self.caller)
+        write!(f, "CallerWire({:?})", self.caller)
     }
 }
 
 #[async_trait]
-impl Wire for Line {
+impl Wire for CallerWire {
     async fn carry(&self, request: Request) -> Result<reqwest::Response, String> {
         let operation = Operation::of(&request);
         let Some(caller) = self.caller else {
-            let answer = self.service.inner().serve(&operation, (self.clock)());
-            return Ok(answer.into());
+            let response = self.service.inner().serve(&operation, (self.clock)());
+            return Ok(response.into());
         };
-        let (reply, answer) = oneshot::channel();
+        let (reply, response) = oneshot::channel();
         {
             let mut inner = self.service.inner();
             if !inner.dead.contains(&caller) {
@@ -94,16 +94,16 @@ impl Wire for Line {
                 });
             }
         }
-        match answer.await {
-            Ok(answer) => answer.map(reqwest::Response::from),
-            // The process is dead: nothing ever comes back to it.
+        match response.await {
+            Ok(response) => response.map(reqwest::Response::from),
+            // The process has crashed: it never receives a response.
             Err(_) => pending().await,
         }
     }
 }
 
 impl Service {
-    /// How many operations wait, in an order that is the same each time.
+    /// The number of waiting operations, after sorting them in a reproducible order.
     pub(super) fn waiting(&self) -> usize {
         let mut inner = self.inner();
         let given_up = |waiting: &Waiting| waiting.reply.as_ref().is_some_and(|it| it.is_closed());
@@ -114,39 +114,39 @@ impl Service {
         inner.waiting.len()
     }
 
-    /// Lets one of them go on its way, in words. What one caller sends twice in the same words goes
-    /// together: which of the two came first is a matter of chance.
+    /// Serves the waiting operation at `index`, and returns a line for the log. Operations of one caller
+    /// with the same name are served together, because their order is random.
     pub(super) fn serve(&self, index: usize, fate: Fate, now: Timestamp) -> String {
         let mut inner = self.inner();
         let chosen = &inner.waiting[index];
         let (caller, name) = (chosen.caller, chosen.operation.name());
-        let goes = |it: &mut Waiting| it.caller == caller && it.operation.name() == name;
-        let going: Vec<Waiting> = inner.waiting.extract_if(.., goes).collect();
-        for mut waiting in going {
+        let is_chosen = |it: &mut Waiting| it.caller == caller && it.operation.name() == name;
+        let chosen: Vec<Waiting> = inner.waiting.extract_if(.., is_chosen).collect();
+        for mut waiting in chosen {
             let Some(reply) = waiting.reply.take() else {
                 inner.serve(&waiting.operation, now);
                 continue;
             };
-            let answer = match fate {
+            let response = match fate {
                 Fate::Served => Ok(inner.serve(&waiting.operation, now)),
-                Fate::AnswerLost => {
+                Fate::ResponseLost => {
                     inner.serve(&waiting.operation, now);
-                    Err("the answer was lost".to_owned())
+                    Err("the response was lost".to_owned())
                 }
-                Fate::Lost => Err("it was lost".to_owned()),
+                Fate::Lost => Err("the operation was lost".to_owned()),
                 Fate::Busy => Ok(refusal(503, "ServerBusy")),
                 Fate::Late => {
                     inner.waiting.push(waiting);
-                    Err("it was cut off".to_owned())
+                    Err("the connection was cut".to_owned())
                 }
             };
-            // Who has given up meanwhile does not hear it.
-            reply.send(answer).ok();
+            // The caller may have given up meanwhile.
+            reply.send(response).ok();
         }
         format!("{fate:?} {caller} {name}")
     }
 
-    /// A caller's process dies: its operations are lost, and so is all that it still does.
+    /// The process of a caller crashes: its waiting and later operations are lost.
     pub(super) fn kill(&self, caller: usize) {
         let mut inner = self.inner();
         inner.dead.insert(caller);
@@ -155,12 +155,12 @@ impl Service {
             .retain(|it| it.caller != caller || it.reply.is_none());
     }
 
-    /// How many rows a table has.
+    /// The number of rows in a table.
     pub(super) fn count(&self, table: &str) -> usize {
         self.inner().tables.get(table).map_or(0, Table::len)
     }
 
-    /// How many writes there were.
+    /// The number of writes.
     pub(super) fn version(&self) -> u64 {
         self.inner().version
     }
@@ -173,7 +173,7 @@ impl Service {
 impl Operation {
     fn of(request: &Request) -> Self {
         let path = request.url().path().trim_start_matches('/');
-        // The emulator's addresses begin with the account.
+        // The emulator's paths begin with the account.
         let path = path.split_once('/').map_or(path, |(_, path)| path);
         let (table, keys) = path.split_once('(').unwrap_or((path, ")"));
         let quoted: Vec<&str> = keys.split('\'').collect();
@@ -195,7 +195,7 @@ impl Operation {
         }
     }
 
-    /// What it is, without anything that chance has named.
+    /// The operation's name, without random parts.
     fn name(&self) -> String {
         let row = self.keys.as_ref().map_or("", |(_, row)| row.as_str());
         let row = match self.body.get("Id").or_else(|| self.body.get("RowKey")) {
@@ -215,7 +215,7 @@ impl Inner {
             Some((key("PartitionKey")?, key("RowKey")?))
         });
         let Some(keys) = keys else {
-            return found(json!({"odata.metadata": "", "value": queried(table, operation)}));
+            return found(json!({"odata.metadata": "", "value": query(table, operation)}));
         };
         let stored = table.get(&keys);
         match (operation.if_match.as_deref(), stored) {
@@ -232,36 +232,36 @@ impl Inner {
             ("GET", Some((version, entity))) => {
                 let mut entity = entity.clone();
                 entity.insert("odata.metadata".to_owned(), "".into());
-                let mut answer = found(entity.into());
-                answer
+                let mut response = found(entity.into());
+                response
                     .headers_mut()
                     .insert("etag", etag(*version).parse().unwrap());
-                return answer;
+                return response;
             }
             ("POST", Some(_)) => return refusal(409, "EntityAlreadyExists"),
             ("DELETE", _) => {
                 table.remove(&keys);
                 self.version += 1;
-                return answer(204, "");
+                return response(204, "");
             }
             ("POST" | "PUT", _) => {}
-            (other, _) => panic!("{other} is not played"),
+            (other, _) => panic!("{other} is not simulated"),
         }
         self.version += 1;
         let mut entity = operation.body.clone();
         entity.insert("Timestamp".to_owned(), now.to_string().into());
         entity.insert("odata.etag".to_owned(), etag(self.version).into());
         table.insert(keys, (self.version, entity));
-        let mut answer = answer(204, "");
-        answer
+        let mut response = response(204, "");
+        response
             .headers_mut()
             .insert("etag", etag(self.version).parse().unwrap());
-        answer
+        response
     }
 }
 
-/// The rows that a query asks for, in an order that is the same each time.
-fn queried(table: &Table, operation: &Operation) -> Vec<Value> {
+/// The rows that match a query, in a reproducible order.
+fn query(table: &Table, operation: &Operation) -> Vec<Value> {
     let filter = operation.query.get("$filter").map_or("", String::as_str);
     let conditions: Vec<(&str, &str, &str)> = filter
         .split(" and ")
@@ -280,7 +280,7 @@ fn queried(table: &Table, operation: &Operation) -> Vec<Value> {
             "le" => stored <= value,
             "ge" => stored >= value,
             "lt" => stored < value,
-            other => panic!("{other} is not played"),
+            other => panic!("{other} is not simulated"),
         }
     };
     let mut rows: Vec<&(u64, Entity)> = table
@@ -298,15 +298,15 @@ fn etag(version: u64) -> String {
 }
 
 fn found(body: Value) -> Response<String> {
-    answer(200, &body.to_string())
+    response(200, &body.to_string())
 }
 
 fn refusal(status: u16, code: &str) -> Response<String> {
     let body = json!({"odata.error": {"code": code}});
-    answer(status, &body.to_string())
+    response(status, &body.to_string())
 }
 
-fn answer(status: u16, body: &str) -> Response<String> {
+fn response(status: u16, body: &str) -> Response<String> {
     Response::builder()
         .status(status)
         .body(body.to_owned())

@@ -1,5 +1,5 @@
-//! Answers that no one should give: what a mail system or a false gate says breaks nothing, and what
-//! they say is in no log (all lines are looked at).
+//! Malformed responses: those of a mail system or of an altered gate cause no failure, and appear in no
+//! log (the harness checks every line).
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -19,10 +19,10 @@ use crate::acs::{self, Acs};
 use crate::client::intercepting_url;
 use crate::harness::{AGENT, ALICE, TestGate, request};
 
-/// Whatever a mail system answers, the agent has its request, and the log repeats nothing (that looks
-/// at itself).
+/// Whatever the mail service responds, the submit succeeds, and the log repeats nothing of the response
+/// (the harness checks this).
 #[tokio::test]
-async fn no_answer_of_a_mail_service_breaks_a_submit() {
+async fn no_mail_service_response_breaks_a_submit() {
     let service = Acs::start().await;
     let connection = format!("endpoint={}/;accesskey={}", service.url(), acs::KEY);
     let gate = TestGate::with(&[
@@ -37,7 +37,7 @@ async fn no_answer_of_a_mail_service_breaks_a_submit() {
         let codes = [
             200, 202, 204, 302, 400, 401, 403, 404, 408, 413, 415, 429, 500, 502, 503,
         ];
-        let mut answer = Response::builder().status(codes[dice.below(codes.len())]);
+        let mut response = Response::builder().status(codes[dice.below(codes.len())]);
         for name in [
             "retry-after",
             "operation-location",
@@ -49,29 +49,32 @@ async fn no_answer_of_a_mail_service_breaks_a_submit() {
                 .into_iter()
                 .filter(|b| (32..127).contains(b))
                 .collect();
-            answer = answer.header(name, value);
+            response = response.header(name, value);
         }
-        service.answer_with(answer.body(Body::from(body)).unwrap());
-        submitted(&gate, seed).await;
-        // Past the pause after an answer that blames the settings.
+        service.answer_with(response.body(Body::from(body)).unwrap());
+        submit(&gate, seed).await;
+        // Past the pause that follows a response of the kind "misconfigured".
         gate.pass(Duration::from_secs(301));
     }
-    assert!(service.requests().len() as u64 >= all, "each was heard");
+    assert!(
+        service.requests().len() as u64 >= all,
+        "each response was used"
+    );
     record("untrusted_mail_service", &[("answers", all)]);
 }
 
 #[tokio::test]
-async fn no_answer_of_a_mail_server_breaks_a_submit() {
+async fn no_mail_server_response_breaks_a_submit() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("smtp://{}?tls=none", listener.local_addr().unwrap());
-    let said = Arc::new(Mutex::new(Vec::new()));
-    let (saying, heard) = (said.clone(), Arc::new(AtomicU64::new(0)));
-    let hearing = heard.clone();
+    let script = Arc::new(Mutex::new(Vec::new()));
+    let (served, conversations) = (script.clone(), Arc::new(AtomicU64::new(0)));
+    let counter = conversations.clone();
     tokio::spawn(async move {
         while let Ok((mut client, _)) = listener.accept().await {
-            hearing.fetch_add(1, Ordering::SeqCst);
-            let all: Vec<u8> = saying.lock().unwrap().clone();
-            // All of it at once, and then nothing more ever.
+            counter.fetch_add(1, Ordering::SeqCst);
+            let all: Vec<u8> = served.lock().unwrap().clone();
+            // The whole script at once, then the end of the connection.
             client.write_all(&all).await.ok();
             client.shutdown().await.ok();
         }
@@ -83,19 +86,22 @@ async fn no_answer_of_a_mail_server_breaks_a_submit() {
     ])
     .await;
     let all = cases(200, 20_000);
-    for (seed, _, words) in inputs(corpus("smtp"), all) {
+    for (seed, _, input) in inputs(corpus("smtp"), all) {
         let _case = Case(seed);
-        *said.lock().unwrap() = words;
-        submitted(&gate, seed).await;
+        *script.lock().unwrap() = input;
+        submit(&gate, seed).await;
         gate.pass(Duration::from_secs(301));
     }
-    assert!(heard.load(Ordering::SeqCst) >= all, "each was heard");
+    assert!(
+        conversations.load(Ordering::SeqCst) >= all,
+        "each response was used"
+    );
     record("untrusted_mail_server", &[("conversations", all)]);
 }
 
-async fn submitted(gate: &TestGate, seed: u64) {
+async fn submit(gate: &TestGate, seed: u64) {
     let new = NewApproval {
-        // No agent may have too many that are open.
+        // Stays below the limit of open requests per agent.
         agent_name: format!("Agent {}", seed % 100),
         approver_emails: vec![ALICE.to_owned()],
         timeout_seconds: Some(10),
@@ -104,25 +110,25 @@ async fn submitted(gate: &TestGate, seed: u64) {
     gate.client.submit(&new).await.unwrap();
 }
 
-/// Whatever stands between an agent and its gate: nothing runs without the genuine receipt and the
+/// An intermediary alters the gate's responses: no action runs without the genuine receipt and the
 /// genuine key.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_answer_that_was_changed_runs_what_its_receipt_does_not_say() {
+async fn no_altered_gate_response_runs_an_action_against_its_receipt() {
     let gate = TestGate::with(&[("HO_OPEN_LIMIT", "10000")]).await;
     let all = cases(60, 1_500);
-    let answers: Arc<Mutex<(Dice, Vec<Value>)>> = Arc::new(Mutex::new((Dice(0), Vec::new())));
-    let changing = answers.clone();
-    let between = intercepting_url(
+    let responses: Arc<Mutex<(Dice, Vec<Value>)>> = Arc::new(Mutex::new((Dice(0), Vec::new())));
+    let altered = responses.clone();
+    let proxy = intercepting_url(
         &gate,
         |_, body| body,
         move |path, status, body| {
-            let mut answers = changing.lock().unwrap();
+            let mut responses = altered.lock().unwrap();
             let body = match path.starts_with("/api/claim/") || path == "/api/keys" {
-                true if answers.0.below(2) == 0 => answers.0.garble(&body),
+                true if responses.0.below(2) == 0 => responses.0.garble(&body),
                 _ => body,
             };
-            let heard = serde_json::from_slice(&body).unwrap_or_default();
-            answers.1.push(heard);
+            let received = serde_json::from_slice(&body).unwrap_or_default();
+            responses.1.push(received);
             (status, body)
         },
     )
@@ -133,23 +139,25 @@ async fn no_answer_that_was_changed_runs_what_its_receipt_does_not_say() {
     let (mut ran, mut refused) = (0, 0);
     for seed in first()..first() + all {
         let _case = Case(seed);
-        *answers.lock().unwrap() = (Dice(seed), Vec::new());
-        // One that has not seen the keys yet.
-        let agent = Gate::new(Client::new(&between, None).unwrap());
+        *responses.lock().unwrap() = (Dice(seed), Vec::new());
+        // A new client, which has not loaded the keys yet.
+        let agent = Gate::new(Client::new(&proxy, None).unwrap());
         let agent = agent.agent(AGENT).approvers([ALICE]);
         let pending = agent.action("Delete").submit(&params).await.unwrap();
-        let asked = pending.approval().unwrap().clone();
-        gate.approve(&asked, ALICE).await;
+        let submitted = pending.approval().unwrap().clone();
+        gate.approve(&submitted, ALICE).await;
         match pending.run(&params, async |_| "ran").await {
             Outcome::Executed(_) => {
-                let receipt = json!(gate.status(&asked.id).await.receipt.unwrap());
-                let heard = &answers.lock().unwrap().1;
+                let receipt = json!(gate.status(&submitted.id).await.receipt.unwrap());
+                let received = &responses.lock().unwrap().1;
                 assert!(
-                    heard.iter().any(|answer| answer["receipt"] == receipt),
-                    "{heard:?}"
+                    received
+                        .iter()
+                        .any(|response| response["receipt"] == receipt),
+                    "{received:?}"
                 );
-                let key = |answer: &Value| answer.pointer("/keys/0/x") == Some(&genuine_key);
-                assert!(heard.iter().any(key), "{heard:?}");
+                let key = |response: &Value| response.pointer("/keys/0/x") == Some(&genuine_key);
+                assert!(received.iter().any(key), "{received:?}");
                 ran += 1;
             }
             _ => refused += 1,

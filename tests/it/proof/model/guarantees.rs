@@ -1,19 +1,19 @@
-//! What always holds, and what can happen.
+//! The properties of the model: what holds in every state, and which states must be reachable.
 
 use human_oversight::domain::{Approval, EventKind, Execution, State, Status};
 use stateright::Property;
 
 use super::handlers::is_decided_by;
-use super::{Actor, Gate, Stage, Told, World};
+use super::{Actor, Gate, Response, Stage, World};
 
-pub(super) const PAST: &str = "what has happened stays";
-pub(super) const ONE_END: &str = "one final decision, told by the history";
+pub(super) const PAST: &str = "history is append-only";
+pub(super) const ONE_END: &str = "one final decision, consistent with the history";
 pub(super) const IN_TIME: &str = "no decision after the deadline";
 pub(super) const CLAIMED_IN_TIME: &str = "no claim after the lapse";
-pub(super) const ONCE: &str = "it runs at most once";
-pub(super) const ONLY_CLAIMED: &str = "it runs only when claimed";
-pub(super) const TOLD: &str = "everybody was told what the row says";
-const EARLY_TIMEOUT: &str = "told of a timeout while a decision made in time is being written";
+pub(super) const ONCE: &str = "the action runs at most once";
+pub(super) const ONLY_CLAIMED: &str = "the action runs only when claimed";
+pub(super) const RESPONSES: &str = "every response matches the row";
+const EARLY_TIMEOUT: &str = "a timeout is reported while a decision made in time is being written";
 
 pub(super) fn all() -> Vec<Property<Gate>> {
     vec![
@@ -52,9 +52,9 @@ pub(super) fn all() -> Vec<Property<Gate>> {
             );
             is_claimed || world.actors.iter().all(|actor| actor.ran == 0)
         }),
-        Property::always(TOLD, |_, world: &World| {
+        Property::always(RESPONSES, |_, world: &World| {
             let mut actors = world.actors.iter().enumerate();
-            actors.all(|(index, actor)| was_told_the_truth(&world.row.approval, index, actor))
+            actors.all(|(index, actor)| response_matches_row(&world.row.approval, index, actor))
         }),
         Property::sometimes("executed", |_, world: &World| ran_as(world, "Executed")),
         Property::sometimes("lapsed", |_, world: &World| ran_as(world, "Lapsed")),
@@ -64,7 +64,7 @@ pub(super) fn all() -> Vec<Property<Gate>> {
         Property::sometimes("rejected", |_, world: &World| is(world, Status::Rejected)),
         Property::sometimes("timed out", |_, world: &World| is(world, Status::Timeout)),
         Property::sometimes("cancelled", |_, world: &World| is(world, Status::Cancelled)),
-        Property::sometimes("answered late", |_, world: &World| {
+        Property::sometimes("decided late", |_, world: &World| {
             world.row.approval.late.is_some()
         }),
         Property::sometimes("reported late", |_, world: &World| {
@@ -73,14 +73,14 @@ pub(super) fn all() -> Vec<Property<Gate>> {
                 .iter()
                 .any(|event| event.what == EventKind::ReportedLate)
         }),
-        Property::sometimes("told that another decided", |_, world: &World| {
-            let loser = |actor: &Actor| actor.stage == Stage::Done(Told::Another);
+        Property::sometimes("closed by the other approver", |_, world: &World| {
+            let loser = |actor: &Actor| actor.stage == Stage::Done(Response::AlreadyClosed);
             world.actors.iter().any(loser)
         }),
-        // The limit of what a reading can say, known and harmless: whoever hears it does not run.
+        // A known, harmless limit of a status request: the agent that receives it does not run.
         Property::sometimes(EARLY_TIMEOUT, |_, world: &World| {
-            let told = Stage::Done(Told::Stands(Status::Timeout));
-            is(world, Status::Approved) && world.actors.iter().any(|it| it.stage == told)
+            let timed_out = Stage::Done(Response::Status(Status::Timeout));
+            is(world, Status::Approved) && world.actors.iter().any(|it| it.stage == timed_out)
         }),
     ]
 }
@@ -92,26 +92,28 @@ const ENDS: [EventKind; 4] = [
     EventKind::Cancelled,
 ];
 
-/// What an agent or an approver was told, against the row.
-fn was_told_the_truth(row: &Approval, index: usize, actor: &Actor) -> bool {
+/// Whether the last response to an agent or approver agrees with the row.
+fn response_matches_row(row: &Approval, index: usize, actor: &Actor) -> bool {
     let stored = row.state.status();
     match actor.stage {
         Stage::Ready => true,
-        // One that has run goes on in whatever way the row went on.
+        // The claim was granted, so the row stays approved, whatever the state of its execution.
         Stage::MayRun | Stage::HasRun => stored == Status::Approved,
-        Stage::Done(Told::Recorded) => is_decided_by(row, index),
-        Stage::Done(Told::Another) => stored != Status::Pending && !is_decided_by(row, index),
-        Stage::Done(Told::Late) => stored == Status::Timeout && row.late.is_some(),
-        Stage::Done(Told::Failed) => !is_decided_by(row, index),
-        // A reading writes nothing, and a deadline is a matter of the clock.
-        Stage::Done(Told::Stands(Status::Timeout)) => actor.ran == 0,
-        Stage::Done(Told::Stands(told) | Told::Refused(told)) => stored == told,
-        Stage::Done(Told::Reported) => row
+        Stage::Done(Response::Recorded) => is_decided_by(row, index),
+        Stage::Done(Response::AlreadyClosed) => {
+            stored != Status::Pending && !is_decided_by(row, index)
+        }
+        Stage::Done(Response::Late) => stored == Status::Timeout && row.late.is_some(),
+        Stage::Done(Response::Failed) => !is_decided_by(row, index),
+        // A status request writes nothing, so a timeout depends only on the clock.
+        Stage::Done(Response::Status(Status::Timeout)) => actor.ran == 0,
+        Stage::Done(Response::Status(status) | Response::Refused(status)) => stored == status,
+        Stage::Done(Response::Reported) => row
             .history
             .iter()
             .any(|event| event.what == EventKind::Executed),
-        Stage::Done(Told::Withdrawn) => stored == Status::Cancelled,
-        Stage::Done(Told::Granted | Told::Tidied) => false,
+        Stage::Done(Response::Withdrawn) => stored == Status::Cancelled,
+        Stage::Done(Response::Granted | Response::SweepDone) => false,
     }
 }
 
