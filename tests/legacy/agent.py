@@ -1,4 +1,4 @@
-"""Asks as the predecessor's decorator does, by the same library, with the same members and limit; prints
+"""Asks as the legacy decorator does, by the same library, with the same members and limit; prints
 what the decorated function returns."""
 
 import os
