@@ -10,9 +10,9 @@ use super::listing::{OF_GATE, OF_TABLE};
 use super::row::{self, Columns, Format, v1};
 
 impl Store {
-    /// Puts back a row of a copy, as [`StoredRow::columns`] has it, and what it is due for; never over one
-    /// that is there. It is sealed anew: for this gate and table, or in version 1 if it was of version 1.
-    /// A row of another gate is taken only when `other_gate` names that.
+    /// Restores a row of a backup, with its index entry; never replaces a row. The row gets a new row MAC: for
+    /// this gate and table, or in version 1 if it was of version 1. A row of another gate is accepted only if
+    /// `other_gate` names that gate.
     ///
     /// # Errors
     /// [`StoreError::AlreadyExists`]; [`StoreError::Damaged`] if it is not as a gate with these keys
