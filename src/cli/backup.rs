@@ -1,8 +1,7 @@
-//! `human-oversight backup` and `restore`: a copy of the table in a file, and rows of it put back.
+//! `human-oversight backup` and `restore`: copies the table into a file, and restores rows from it.
 //!
-//! A line is a row, as the service gives it: JSON, with the types of the columns that are not text, and
-//! with the gate and the table that a row of version 2 is sealed for. The index of what is due is not
-//! copied: `restore` makes it anew.
+//! Each line is a row in JSON, with the service's type annotations, and with the gate and the table that a
+//! row MAC of version 2 covers. The due index is not copied: `restore` rebuilds it.
 
 use std::fs::OpenOptions;
 use std::io::{BufRead, BufReader, BufWriter, Write};
@@ -21,7 +20,7 @@ use super::maintenance::{ensure_store_exists, for_each_row, open, required_link_
 /// if the gate works meanwhile.
 ///
 /// # Errors
-/// When there is such a file, or the table cannot be read to its end: then the file is no copy.
+/// When the file exists, or the table cannot be read to its end: then the file is no backup.
 pub(crate) async fn run(
     settings: TableSettings,
     clock: Clock,
@@ -30,7 +29,7 @@ pub(crate) async fn run(
     ensure_store_exists(&settings)?;
     let store = open(&settings, 0, clock, None)?;
     let mut options = OpenOptions::new();
-    // It holds personal data.
+    // The file contains personal data.
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let opened = options.write(true).create_new(true).open(file);
@@ -51,11 +50,11 @@ pub(crate) async fn run(
     Ok(ExitCode::SUCCESS)
 }
 
-/// Puts the rows of a copy back, those that are not there. Reports the lines whose rows are not as this
-/// gate, or the gate `other_gate`, stored them, and leaves those out; the exit code is 1 then.
+/// Restores the rows that do not exist. Skips rows whose row MAC is not of this gate or `other_gate`, and
+/// reports their lines; the exit code is then 1.
 ///
 /// # Errors
-/// When the file or the table cannot be read or written. What was put back is; it can be run again.
+/// When the file or the table cannot be read or written. Restored rows stay; it can be run again.
 pub(crate) async fn restore(
     settings: TableSettings,
     clock: Clock,
@@ -63,7 +62,7 @@ pub(crate) async fn restore(
     other_gate: Option<&str>,
 ) -> anyhow::Result<ExitCode> {
     let link_keys = required_link_keys(&settings)?;
-    // The limit on what is open at once is for agents.
+    // The limit of open requests is for agents only.
     let store = open(&settings, u32::MAX as usize, clock, Some(link_keys))?;
     let copy = std::fs::File::open(file).with_context(|| format!("{}", file.display()))?;
     let (mut put_back, mut there, mut unsound) = (0_u64, 0_u64, 0_u64);

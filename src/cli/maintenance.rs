@@ -1,4 +1,4 @@
-//! What the commands share that work on the table without a gate.
+//! What the commands for the table share.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ pub(crate) fn open(
     store.map_err(|why| anyhow!("no connection can be made: {why}"))
 }
 
-/// Opening a file that does not exist would make it.
+/// Fails if the file does not exist, since opening would create it.
 pub(crate) fn ensure_store_exists(settings: &TableSettings) -> anyhow::Result<()> {
     match &settings.store {
         StoreConfig::Embedded(dir) if !dir.join("approvals.db").is_file() => {
@@ -49,21 +49,20 @@ pub(crate) async fn for_each_row(
     }
 }
 
-/// The keys of the seals, if they are set or kept.
+/// The link keys, if they are configured or in the local key file.
 pub(crate) fn link_keys(settings: &TableSettings) -> anyhow::Result<Option<Arc<LinkKeys>>> {
     let keys = named(settings, &settings.link_keys, "link.keys")?;
     let keys = keys.map(|keys| LinkKeys::new(&keys)).transpose();
     Ok(keys.context("HO_LINK_KEYS cannot be used")?.map(Arc::new))
 }
 
-/// The same for commands that must check seals.
+/// The same for commands that need them.
 pub(crate) fn required_link_keys(settings: &TableSettings) -> anyhow::Result<Arc<LinkKeys>> {
     let missing = "without HO_LINK_KEYS it cannot be told which rows are sound";
     link_keys(settings)?.context(missing)
 }
 
-/// Keys of the settings, or those that a gate in local development keeps beside its store; none are
-/// made.
+/// The keys of the settings, or of the key file of local development; creates none.
 pub(crate) fn named(
     settings: &TableSettings,
     configured: &Option<Vec<NamedKey>>,

@@ -1,7 +1,7 @@
-//! `human-oversight purge`: deletes rows that are old and done with, for the personal data in them.
+//! `human-oversight purge`: deletes old rows, for the personal data in them.
 //!
-//! Without `--delete` it only reports what it would do. Rows that the gate still has something to do about,
-//! and rows that cannot be trusted, stay: an operator should inspect those first.
+//! Without `--delete` it only reports what it would do. Rows in the due index, and
+//! rows that cannot be trusted, stay: an operator should inspect those first.
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use human_oversight::values::{Clock, Timestamp};
 
 use super::maintenance::{for_each_row, open, required_link_keys, say};
 
-/// What there is to delete.
+/// What can be deleted.
 #[derive(Default)]
 struct Found {
     rows: u64,
@@ -24,7 +24,7 @@ struct Found {
     changed: u64,
 }
 
-/// Deletes what ended before `days` days, or says how much that would be.
+/// Deletes requests that ended more than `days` days ago, or reports how many those are.
 ///
 /// # Errors
 /// When the table cannot be read or written; what was deleted before is deleted.
@@ -62,7 +62,7 @@ async fn delete_row(store: &Store, row: &StoredRow, found: &mut Found) -> anyhow
 }
 
 impl Found {
-    /// Whether a row may go: it is sound, done with, and has been for so long.
+    /// Whether a row can be deleted: it can be trusted, and ended long enough ago.
     fn is_old(&mut self, row: &StoredRow, now: Timestamp, age: Duration) -> bool {
         let (count, last) = match &row.approval {
             _ if row.is_due => {

@@ -1,7 +1,7 @@
-//! `human-oversight verify`: checks every row of a table against its receipt and its seal.
+//! `human-oversight verify`: checks every row of a table against its receipt and its row MAC.
 //!
 //! For an auditor: it needs to read the table and the public keys of receipts (`/api/keys`), and trusts
-//! neither the gate nor anyone who can write the table. With the gate's own keys it checks the seals too.
+//! neither the gate nor anyone who can write the table. With the gate's own keys it also verifies the row MACs.
 //! It changes no row.
 
 use std::path::Path;
@@ -26,10 +26,10 @@ struct Found {
     sealed: bool,
 }
 
-/// Prints each row that cannot be trusted, and what was found in all.
+/// Prints each row that cannot be trusted, and a summary.
 ///
 /// # Errors
-/// When the table or the keys cannot be read: then nothing was shown.
+/// When the table or the keys cannot be read: then nothing is proved.
 pub(crate) async fn run(
     settings: TableSettings,
     clock: Clock,

@@ -14,9 +14,9 @@ pub(super) enum Backend {
     Tables(Arc<Tables>),
 }
 
-/// The table `standing…`: sealed rows that are no requests. So far the gate's id.
+/// The table `standing…`, whose sealed rows are not requests; so far only the gate's id.
 impl Backend {
-    /// Creates the table if it is missed. Nothing that only reads does.
+    /// Creates the table if it does not exist. Reads never create it.
     pub(super) async fn prepare_standing(&self) -> Result<(), StoreError> {
         match self {
             Self::Embedded(_) => Ok(()),

@@ -1,7 +1,7 @@
-//! The store of a developer's machine: SQLite in one file.
+//! The store of local development: SQLite in one file.
 //!
-//! One thread writes; writes that wait while it commits go into the next commit together. Reads are made
-//! on the caller's thread: that takes less than handing them to another one. A commit is on the disk
+//! One thread writes; writes that wait while it commits go into the next commit together. Reads run
+//! on the caller's thread, which costs less than another thread. A commit is on the disk
 //! before it is acknowledged (WAL, `synchronous=FULL`). When the file cannot be used, every call fails,
 //! and the next one tries again.
 
@@ -38,17 +38,17 @@ pub(super) const STANDING: &str = "standingapprovals";
 struct Write {
     table: &'static str,
     keys: Keys,
-    /// The columns; none where the row is deleted.
+    /// The columns; `None` deletes the row.
     entity: Option<String>,
     due: Option<Timestamp>,
     condition: Condition,
     reply: oneshot::Sender<Result<i64, StoreError>>,
 }
 
-/// What must hold for a write.
+/// The condition of a write.
 #[derive(Clone, Copy)]
 pub(super) enum Condition {
-    /// There is no such row, and fewer rows of its partition than this are due for something.
+    /// The row does not exist, and fewer than this number of rows of its partition are due.
     New { open_limit: usize },
     /// The row has this version.
     Is(i64),
@@ -60,10 +60,10 @@ type DueRow = (i64, String, String);
 /// The keys, the version and the columns.
 type AnyRow = (Keys, i64, String);
 
-/// The most rows of one page.
+/// Maximum rows of a page.
 const PAGE: usize = 100;
 
-/// The most writes that share a commit.
+/// Maximum writes of a commit.
 const GROUP: usize = 256;
 
 impl Condition {
@@ -103,7 +103,7 @@ impl Embedded {
         &self,
         work: impl FnOnce(&mut Connection) -> rusqlite::Result<T>,
     ) -> Result<T, StoreError> {
-        // A panic in there took the connection with it.
+        // A panic while it was locked has closed the connection.
         let mut file = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
         file.with(work)
     }
@@ -237,7 +237,7 @@ fn write_all(writes: &Receiver<Write>, mut file: File) {
             .collect();
         let results = file
             .with(|connection| commit(connection, &group))
-            // A commit that failed may be on the disk all the same.
+            // A failed commit may be on the disk nevertheless.
             .or_else(|error| file.with(|connection| read_back(connection, &group, &error)));
         match results {
             Ok(results) => {

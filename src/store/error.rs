@@ -1,15 +1,15 @@
-//! Why the store did not do what it was asked to.
+//! Why an operation of the store failed.
 
-/// Why the store did not do it.
+/// Why an operation failed.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum StoreError {
-    /// There is no such row.
+    /// The row does not exist.
     #[error("no such row")]
     NotFound,
-    /// There is such a row already.
+    /// The row exists already.
     #[error("the row exists")]
     AlreadyExists,
-    /// The agent has as many open requests as it may.
+    /// The agent has reached its limit of open requests.
     #[error("the agent has too many open requests")]
     OpenLimit,
     /// The row was changed since it was read.
@@ -21,14 +21,13 @@ pub enum StoreError {
     /// The row is sealed, and has a column that this version cannot know the meaning of.
     #[error("the row was written by a later version: it has the column {0}")]
     LaterVersion(String),
-    /// The row was written by the Logic App that the gate replaces: it is for reports, and nothing to
-    /// decide about.
+    /// The row was written by the legacy Logic App: it is for reports, and cannot be decided.
     #[error("the row was written by the legacy Logic App")]
     Legacy,
     /// A copied row is sealed for a gate with another id.
     #[error("the row is sealed for the gate {0}: --gate-id {0} puts it back all the same")]
     OtherGate(String),
-    /// The setting and the kept id of the gate differ.
+    /// The setting differs from the stored id of the gate.
     #[error(
         "HO_GATE_ID is {set}, but the rows of this table are sealed for the gate {kept}: \
          `{set},{kept}` changes it"
@@ -36,17 +35,16 @@ pub enum StoreError {
     GateId {
         /// The setting.
         set: String,
-        /// The id that is kept.
+        /// The stored id.
         kept: String,
     },
-    /// The row would be larger than the store takes.
+    /// A column exceeds its limit.
     #[error("the row is too large: {column} has {size} of {limit} characters")]
     TooLarge {
-        /// Which column.
         column: &'static str,
-        /// What it has.
+        /// In UTF-16 units.
         size: usize,
-        /// What it may have.
+        /// In UTF-16 units.
         limit: usize,
     },
     /// The store cannot be reached, is full or broken. Nothing is half-done; in the worst case a

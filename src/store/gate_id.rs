@@ -1,5 +1,5 @@
-//! The gate's id, for which rows of version 2 are sealed: kept in a sealed row of the table
-//! `standing…`, so that another base address changes no row.
+//! The gate's id, which the row MAC of version 2 covers. It is stored in a sealed row of the table
+//! `standing…`, so that a new base address invalidates no row.
 
 use super::error::StoreError;
 use super::row::{self, Columns, Keys};
@@ -11,25 +11,25 @@ pub struct RowSettings {
     pub version: RowVersion,
     /// `HO_GATE_ID`, if it is set.
     pub gate_id: Option<GateIdSetting>,
-    /// The id of a gate that starts for the first time without `HO_GATE_ID`. Without one, none is made up.
+    /// The id for the first start of a gate without `HO_GATE_ID`; `None` outside the gate itself.
     pub default_gate_id: Option<String>,
 }
 
 /// The version of the rows that are written. Both are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RowVersion {
-    /// As gates up to 97a4bed read it.
+    /// Readable by gates up to 97a4bed.
     V1,
-    /// Sealed over all columns, for a gate and a table.
+    /// With a row MAC over all columns, the gate and the table.
     V2,
 }
 
-/// `HO_GATE_ID`: the id, and the one that it replaces.
+/// `HO_GATE_ID`: the id, and the id that it replaces.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GateIdSetting {
     /// The id.
     pub id: String,
-    /// The id that was kept until now, if the setting names it.
+    /// The stored id to be replaced.
     pub replaces: Option<String>,
 }
 
@@ -44,11 +44,11 @@ impl Default for RowSettings {
     }
 }
 
-/// The id of a gate, and those that it had before.
+/// The id of a gate, and its former ids.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct GateId {
     pub(super) id: String,
-    /// Rows that were sealed for these are read, and sealed for `id` at their next write.
+    /// Rows sealed for a former id are read, and sealed for `id` at their next write.
     former: Vec<String>,
 }
 
@@ -60,14 +60,14 @@ impl GateId {
         }
     }
 
-    /// All ids whose seals count, the current one first.
+    /// All ids whose rows are valid, the current one first.
     pub(super) fn all(&self) -> impl Iterator<Item = &str> {
         std::iter::once(&self.id)
             .chain(&self.former)
             .map(String::as_str)
     }
 
-    /// What is kept from now on, given what was kept until now; none if nothing says so.
+    /// The id to store, given the stored one; `None` if no setting has one.
     pub(super) fn next(
         kept: Option<&Self>,
         settings: &RowSettings,

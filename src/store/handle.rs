@@ -16,7 +16,7 @@ use crate::values::Clock;
 #[derive(Clone)]
 pub struct Store {
     pub(super) backend: Backend,
-    /// The name of the table, as seals have it, and of the one beside it.
+    /// The names of the table and of the standing table, which row MACs cover.
     pub(super) table: Arc<str>,
     pub(super) standing: Arc<str>,
     pub(super) open_limit: usize,
@@ -26,9 +26,9 @@ pub struct Store {
 }
 
 impl Store {
-    /// A store in a file of the folder `dir`, which is opened at the first use. No agent can have
-    /// more than `open_limit` requests in it that are still due for something. Rows are sealed with
-    /// `keys`; without them a store can be read, and no seal is checked.
+    /// A store in a file of the folder `dir`, opened at its first use. An agent can have at most
+    /// `open_limit` requests with an entry in the due index. Rows are sealed with `keys`; without keys
+    /// the store is read-only and verifies no row MAC.
     pub fn embedded(dir: &Path, open_limit: usize, keys: Option<Arc<LinkKeys>>) -> Self {
         let backend = Backend::Embedded(Embedded::new(dir));
         Self::new(
@@ -40,9 +40,9 @@ impl Store {
         )
     }
 
-    /// A store in a table of a storage account, with one `open{table}` and one `standing{table}` beside
-    /// it; they are created when they are missed. Nothing is sent yet, and all of it goes over `wire`.
-    /// For the limit and the keys see [`Store::embedded`].
+    /// A store in the tables `{table}`, `open{table}` and `standing{table}` of a storage account, created
+    /// if they do not exist. Sends nothing yet; later everything over `wire`. For the limit and the keys
+    /// see [`Store::embedded`].
     pub fn tables(
         account: &Account,
         table: &str,
@@ -80,7 +80,7 @@ impl Store {
         }
     }
 
-    /// The same store, with rows written in this way.
+    /// The same store with other settings for rows.
     #[must_use]
     pub fn with_rows(self, rows: RowSettings) -> Self {
         Self {

@@ -1,4 +1,4 @@
-//! What the store lists: due entries, and rows.
+//! What the store lists: due requests, and all rows.
 
 use serde_json::{Map, Value};
 
@@ -9,49 +9,49 @@ use super::versioned::ETag;
 use crate::domain::Approval;
 use crate::values::{ApprovalId, Timestamp};
 
-/// How a copied row says for which gate and table it is sealed.
+/// The members of a copied row that name the gate and the table of its row MAC.
 pub(super) const OF_GATE: &str = "odata.gate";
 pub(super) const OF_TABLE: &str = "odata.table";
 
-/// Something that is due.
+/// A due request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Due {
-    /// Which approval; none for an entry that the gate did not write.
+    /// `None` for an index entry that the gate did not write.
     pub id: Option<ApprovalId>,
     pub(super) index: Option<SeenEntry>,
 }
 
-/// A row among all, whatever it holds.
+/// A row of any content.
 #[derive(Clone, Debug)]
 pub struct StoredRow {
-    /// Its keys, which name it in the table.
+    /// Partition key and row key.
     pub keys: (String, String),
-    /// What it holds, column by column, with the types that are not text as the service names them. A row
-    /// of version 2 says for which gate and table it is sealed, so that it can be put back elsewhere.
+    /// The columns, with the service's type annotations. A row of version 2 also names the gate and the
+    /// table of its row MAC, so that it can be restored elsewhere.
     pub columns: Map<String, Value>,
-    /// The approval in it, if there is one.
+    /// The approval, or why it cannot be trusted.
     pub approval: Result<Approval, StoreError>,
-    /// Whether the gate has still something to do about it.
+    /// Whether the row has an entry in the due index, now or later.
     pub is_due: bool,
-    /// When it was last written, where the store knows.
+    /// The time of the last write, if the store knows it.
     pub written_at: Option<Timestamp>,
     pub(super) etag: ETag,
 }
 
-/// A row as a backend has it among all.
+/// A row as a backend lists it.
 pub(super) struct RawRow {
     pub(super) keys: Keys,
-    /// With the annotations of the service.
+    /// With the type annotations of the service.
     pub(super) entity: Map<String, Value>,
     pub(super) columns: Columns,
     pub(super) etag: ETag,
     pub(super) written_at: Option<Timestamp>,
 }
 
-/// Where to go on among the rows.
+/// The position after a page.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
-    /// Since when the last one is due, among those that are.
+    /// The due time of the last row, in a listing of due rows.
     pub(super) due: Option<Timestamp>,
     pub(super) keys: (String, Option<String>),
 }

@@ -16,7 +16,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::AlreadyExists`]; [`StoreError::Damaged`] if it is not as a gate with these keys
-    /// stored it; [`StoreError::OtherGate`]; [`StoreError::Legacy`] if it is for tables only; or the
+    /// stored it; [`StoreError::OtherGate`]; [`StoreError::Legacy`] if only tables can hold it; or the
     /// store's own.
     pub async fn restore(
         &self,
@@ -53,7 +53,7 @@ impl Store {
         Ok(())
     }
 
-    /// Checks a copied row of version 2. Where no gate id is kept yet, the row's is from now on.
+    /// Verifies a copied row of version 2. If no gate id is stored yet, the row's gate becomes it.
     async fn check_copy(
         &self,
         columns: &Columns,

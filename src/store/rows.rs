@@ -15,13 +15,13 @@ use crate::domain::Approval;
 use crate::values::{ApprovalId, Timestamp};
 
 impl Store {
-    /// Makes the store ready and shows whether it can be used at all. Nothing needs to wait for it.
+    /// Prepares the store and finds out whether it is usable. Other calls need not wait for it.
     ///
     /// # Errors
-    /// [`StoreError::GateId`] if it is another gate's, or the store's own.
+    /// [`StoreError::GateId`] if it belongs to another gate, or the store's own.
     pub async fn prepare(&self) -> Result<(), StoreError> {
         match &self.backend {
-            // A file is made when it is needed.
+            // The file is created at its first use.
             Backend::Embedded(embedded) if !embedded.exists() => return Ok(()),
             Backend::Embedded(_) => {}
             Backend::Tables(tables) => tables.prepare().await?,
@@ -32,11 +32,11 @@ impl Store {
         self.prepare_gate_id().await
     }
 
-    /// Adds a row that is to be processed when it is `due`.
+    /// Inserts a row; the sweep processes it when it is `due`.
     ///
     /// # Errors
-    /// [`StoreError::AlreadyExists`] or [`StoreError::OpenLimit`] (which comes first, is not said), or
-    /// the store's own.
+    /// [`StoreError::AlreadyExists`] or [`StoreError::OpenLimit`] (in no fixed
+    /// order), or the store's own.
     pub async fn insert(
         &self,
         approval: Approval,
@@ -96,7 +96,7 @@ impl Store {
         })
     }
 
-    /// Replaces a row, if it is still the one that was read at this version.
+    /// Replaces a row, if it is unchanged since it was read.
     ///
     /// # Errors
     /// [`StoreError::Conflict`], or the store's own.
@@ -134,7 +134,7 @@ impl Store {
         })
     }
 
-    /// A page of what is due at `now`, longest due first, from a place on; and where to go on, if
+    /// A page of what is due at `now`, longest due first, after a position; and the next position, if
     /// there is more.
     ///
     /// # Errors
@@ -150,8 +150,8 @@ impl Store {
         }
     }
 
-    /// Reads the row of something that is due; none if it is not due after all. An index entry that is
-    /// early or orphaned is corrected.
+    /// Reads the row of a due request; `None` if it is not due, in which case the early or orphaned index
+    /// entry is corrected. (In the embedded store the row is its own index entry.)
     ///
     /// # Errors
     /// The store's own.
@@ -177,7 +177,7 @@ impl Store {
         Ok(found.filter(|_| is_due))
     }
 
-    /// A page of all rows, in the order of their keys, from a place on; and where to go on, if there
+    /// A page of all rows, in the order of their keys, after a position; and the next position, if there
     /// is more.
     ///
     /// # Errors
@@ -207,7 +207,7 @@ impl Store {
         Ok((rows, next))
     }
 
-    /// Deletes a row, if it is still the one that was read.
+    /// Deletes a row, if it is unchanged since it was read.
     ///
     /// # Errors
     /// [`StoreError::Conflict`], or the store's own.

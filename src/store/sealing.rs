@@ -1,4 +1,4 @@
-//! Sealing rows, and checking and reading those that come back.
+//! Sealing rows, and verifying and decoding stored ones.
 
 use super::backend::Backend;
 use super::entry::IndexEntry;
@@ -12,7 +12,7 @@ use crate::keys::LinkKeys;
 use crate::values::{ApprovalId, Timestamp};
 
 impl Store {
-    /// The row of an approval as one write stores it. `was` is its entry in the index until now.
+    /// The sealed row of an approval. `was` is its index entry before this write.
     pub(super) async fn seal(
         &self,
         version: RowVersion,
@@ -54,7 +54,7 @@ impl Store {
         self.keys.as_deref().ok_or_else(without)
     }
 
-    /// The approval in a row, and its revision. Without keys no seal is checked.
+    /// The approval in a row, and its revision. Without keys no row MAC is verified.
     pub(super) async fn verify_and_decode(
         &self,
         columns: Columns,

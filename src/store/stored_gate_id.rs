@@ -1,7 +1,7 @@
 //! Loading and storing the gate's id.
 //!
-//! It is loaded before the first row that needs it is written or checked. As long as it cannot be, no such
-//! row is.
+//! It is loaded before the first row that needs it is written or verified. Until it is loaded, no such row
+//! is written or trusted.
 
 use std::sync::Arc;
 
@@ -12,11 +12,11 @@ use super::row::{Columns, Scope};
 use super::versioned::ETag;
 use crate::keys::LinkKeys;
 
-/// How often a change of the id is tried while others change it.
+/// Maximum attempts at storing the id while other instances do the same.
 const ATTEMPTS: u32 = 5;
 
 impl Store {
-    /// Keeps or reads the id, if rows of version 2 are written; else only creates the table.
+    /// Loads or stores the id, if rows of version 2 are written; otherwise only creates the table.
     pub(super) async fn prepare_gate_id(&self) -> Result<(), StoreError> {
         if self.rows.version == RowVersion::V2 {
             return self.gate_id_to_write().await.map(drop);
@@ -27,19 +27,19 @@ impl Store {
         GateId::next(id, &self.rows).map(drop)
     }
 
-    /// The id for rows that are written. The first start of a gate keeps it.
+    /// The id for writing rows. The first start of a gate stores it.
     pub(super) async fn gate_id_to_write(&self) -> Result<Arc<GateId>, StoreError> {
         let keep = || self.load_or_keep_gate_id(self.rows.default_gate_id.as_deref());
         self.gate_id.get_or_try_init(keep).await.cloned()
     }
 
-    /// The same, but where nothing else says what it is, it is `fallback`.
+    /// The same with a `fallback`, if neither the table nor the settings have an id.
     pub(super) async fn gate_id_or(&self, fallback: &str) -> Result<Arc<GateId>, StoreError> {
         let keep = || self.load_or_keep_gate_id(Some(fallback));
         self.gate_id.get_or_try_init(keep).await.cloned()
     }
 
-    /// The id to check rows with: the one that is kept, or else the setting. Nothing is written.
+    /// The id for verifying rows: the stored one, or else the setting. Writes nothing.
     pub(super) async fn gate_id_to_read(&self) -> Result<Arc<GateId>, StoreError> {
         if let Some(id) = self.gate_id.get() {
             return Ok(id.clone());
@@ -61,7 +61,7 @@ impl Store {
     ) -> Result<Arc<GateId>, StoreError> {
         let keys = self.link_keys()?;
         self.backend.prepare_standing().await?;
-        // Another instance may do the same at the same time; then its row is read.
+        // After a conflict with another instance, its row is read.
         for _ in 0..ATTEMPTS {
             let found = self.backend.get_standing(&keys_of_row()).await?;
             let kept = match &found {
@@ -113,7 +113,7 @@ impl Store {
         })
     }
 
-    /// Keeps an id in the place of what was found.
+    /// Stores an id in place of the row that was found.
     async fn keep_gate_id(
         &self,
         id: &GateId,
@@ -134,20 +134,19 @@ impl Store {
     }
 }
 
-/// The id as it is kept.
+/// The stored id.
 struct Kept {
     id: GateId,
-    /// Else it is sealed anew, so that an older key can be retired.
+    /// If not, it is sealed again, so that the older key can be retired.
     by_current_key: bool,
 }
 
-/// Whether a row can no longer be checked by anyone: its key was taken out of the list, and with that all
-/// that it had sealed.
+/// Whether the key of a row is no longer configured. Then no row that it sealed is valid any more.
 fn is_orphaned(columns: &Columns, keys: &LinkKeys) -> bool {
     columns.sealed_with().is_some_and(|kid| !keys.has(kid))
 }
 
-/// Without an id, rows of version 2 can be neither written nor checked.
+/// Without an id, rows of version 2 can be neither written nor verified.
 fn unknown() -> StoreError {
     let why = "no gate id is kept with this table: set HO_GATE_ID";
     StoreError::Unavailable(why.to_owned())

@@ -1,13 +1,12 @@
-//! The store of production: Azure Table Storage, or Azurite.
+//! The store of production: Azure Table Storage (or Azurite).
 //!
 //! The table `approvals` has one row for each request; `openapprovals` has one small entry for each
-//! request that is still due for something, under the key that its row names. An entry is written
-//! before the row that names it and removed after the row that no longer does, and it is never later
-//! than its row. So an orphaned entry costs one read, and no due row is ever missing from the index.
-//! `standingapprovals` has sealed rows that are no requests.
+//! request that the sweep must process, under the key that its row names. An entry is written before the
+//! row that names it, removed after the row no longer names it, and never later than its row. So an orphaned entry costs one read, and no due row is ever missing from the index.
+//! `standingapprovals` has sealed rows that are not requests.
 //!
 //! The client library is `azure_data_tables` 0.21, which is no longer developed; the modules here work
-//! around all its known faults. An official one would replace this file and those under it.
+//! around its known faults. An official one would replace this file and its folder.
 
 mod account;
 mod client;
@@ -39,11 +38,11 @@ pub(super) use index::standing_table;
 use retry::{POINT, QUERY, with_retry};
 pub use transport::Wire;
 
-/// A due time that moves by less is not worth a write: the sweep reads the row a little early instead.
+/// A smaller change of the due time is not written: the sweep reads the row a little early instead.
 const SLACK: Duration = Duration::from_secs(120);
 
 impl Tables {
-    /// Reads from the tables of requests, and creates those that are not there.
+    /// Reads from the tables of requests, and creates those that do not exist.
     pub(super) async fn prepare(&self) -> Result<(), StoreError> {
         for table in [&self.approvals, &self.open] {
             self.prepare_table(table).await?;
@@ -51,7 +50,7 @@ impl Tables {
         Ok(())
     }
 
-    /// The same for the table of what is no request.
+    /// The same for the standing table.
     pub(super) async fn prepare_standing(&self) -> Result<(), StoreError> {
         self.prepare_table(&self.standing).await
     }
@@ -70,7 +69,7 @@ impl Tables {
     ) -> Result<ETag, StoreError> {
         if let Some(entry) = &row.entry {
             self.insert_entry(id, entry).await?;
-            // Counted after the entry is there: of inserts at the same time, none is overlooked.
+            // Counting after the entry exists overlooks no concurrent insert.
             let counted = self.count(id.agent(), open_limit + 1).await;
             if !matches!(counted, Ok(open) if open <= open_limit) {
                 self.remove(&entry.key).await;
@@ -160,7 +159,7 @@ impl Tables {
                 ETag(text("odata.etag")),
             );
             let written_at = Timestamp::parse(&text("Timestamp"));
-            // The service's own.
+            // Added by the service.
             for name in ["odata.etag", "Timestamp", "Timestamp@odata.type"] {
                 entity.remove(name);
             }
@@ -201,7 +200,7 @@ impl Tables {
         .await;
         match sent {
             Ok(_) => Ok(()),
-            // Perhaps by the try before.
+            // An earlier attempt may have deleted it.
             Err(fault) if fault.is_code("ResourceNotFound") => Ok(()),
             Err(fault) if fault.is_status(412) => Err(StoreError::Conflict),
             Err(fault) => Err(fault.into()),

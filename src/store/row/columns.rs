@@ -98,7 +98,7 @@ impl Columns {
         self
     }
 
-    /// Checks a seal of version 2, made for one of these gates.
+    /// Verifies a row MAC of version 2, for one of these gates.
     pub(in crate::store) fn check<'a>(
         &self,
         gates: impl IntoIterator<Item = &'a str>,
@@ -118,8 +118,9 @@ impl Columns {
         checked.map_err(|broken| StoreError::Damaged(broken.to_string()))
     }
 
-    /// What version 2 seals: all columns but the seal as text, in the form of RFC 8785. A value that the gate
-    /// never writes (`null`, a list, an object) stays what it is, and so is never taken for text.
+    /// What the row MAC of version 2 covers: all columns but the MAC as text, in canonical JSON (RFC 8785). A
+    /// value that the gate never writes (`null`, a list, an object) keeps its type, so that it differs from
+    /// any text.
     fn canonical(&self) -> Vec<u8> {
         let columns = self.0.iter().filter(|(name, _)| *name != SEAL);
         let columns: BTreeMap<_, _> = columns
@@ -131,14 +132,14 @@ impl Columns {
         serde_json_canonicalizer::to_vec(&columns).expect("parsed JSON can be written")
     }
 
-    /// The name of the key that a seal of version 2 was made with.
+    /// The id of the key of a row MAC of version 2.
     pub(in crate::store) fn sealed_with(&self) -> Option<&str> {
         let seal = self.text(SEAL)?.strip_prefix(V2)?;
         seal.rsplit_once('.').map(|(kid, _)| kid)
     }
 
-    /// Of what Azure Table Storage gave back: without what the service adds, and times as they were
-    /// given to it.
+    /// The columns of an entity that Azure Table Storage returned: without what the service adds, and with
+    /// times in the form that was written.
     pub(in crate::store) fn from_entity(entity: Map<String, Value>) -> Self {
         let is_time = |name: &str| {
             let kind = entity.get(&format!("{name}{TYPE}")).and_then(Value::as_str);
@@ -153,7 +154,7 @@ impl Columns {
         Self(columns.collect())
     }
 
-    /// As Azure Table Storage takes them: no empty columns, and times that say so.
+    /// The entity for Azure Table Storage: without empty columns, with type annotations of times.
     pub(in crate::store) fn to_entity(&self) -> Map<String, Value> {
         let mut entity = self.0.clone();
         entity.retain(|_, value| !value.is_null());
@@ -165,7 +166,7 @@ impl Columns {
         entity
     }
 
-    /// When the gate must process the row again.
+    /// The time at which the sweep must process the row.
     pub(in crate::store) fn due(&self) -> Result<Option<Timestamp>, StoreError> {
         let due = self.text("DueTimestamp").map(time);
         due.map(|due| due.ok_or_else(|| StoreError::Damaged("DueTimestamp".to_owned())))
@@ -186,7 +187,7 @@ impl Columns {
         }
     }
 
-    /// Takes a column out. The error names the column, never what is in it.
+    /// Removes and parses a column. The error names the column, never its content.
     pub(super) fn take<T: Text>(&mut self, name: &'static str) -> Result<T, &'static str> {
         self.take_optional(name)?.ok_or(name)
     }
@@ -203,7 +204,7 @@ impl Columns {
     }
 }
 
-/// Whether a member of an entity is a column, and nothing that the service adds.
+/// Whether a member of an entity is a column of the gate, not added by the service.
 fn is_column(name: &str) -> bool {
     name != "Timestamp" && !name.starts_with("odata.") && !name.contains("@odata.")
 }

@@ -1,4 +1,4 @@
-//! Columns as an approval. Each error names the column at fault, never what is in it.
+//! Decodes columns into an approval. An error names the column at fault, never its content.
 
 use human_oversight_protocol::parameters::sha256;
 use serde::de::DeserializeOwned;
@@ -14,7 +14,7 @@ use crate::domain::{
 use crate::store::error::StoreError;
 use crate::values::{ApprovalId, Digest, Timestamp};
 
-/// The columns of a decision and its execution: out of place in a request without one.
+/// The columns of a decision and its execution, invalid in a request without a decision.
 const DECISION: [&str; 10] = [
     "Approver",
     "ApproverObjectId",
@@ -41,14 +41,14 @@ pub(in crate::store) fn decode(
     match columns.0.keys().next() {
         None => Ok((approval, revision)),
         Some(column) if DECISION.contains(&column.as_str()) => Err(damaged(column)),
-        // A later version wrote it, and this one cannot know what it means.
+        // A later version wrote it; its meaning is unknown.
         Some(column) => Err(StoreError::LaterVersion(column.clone())),
     }
 }
 
-/// Takes out every column that this version knows.
+/// Removes every column that this version knows.
 fn take_approval(columns: &mut Columns, id: &ApprovalId) -> Result<Approval, &'static str> {
-    // What is derived from others, or is the store's.
+    // Derived from other columns, or used by the store alone.
     for column in [
         "PartitionKey",
         "RowKey",
@@ -109,7 +109,7 @@ fn request(columns: &mut Columns, id: &ApprovalId) -> Result<Request, &'static s
 fn parameters(columns: &mut Columns) -> Result<Parameters, &'static str> {
     let digest: Digest = columns.take("ParametersDigest")?;
     let json: String = columns.take("Parameters")?;
-    // Just as it will be read to be shown.
+    // Parsed as for display.
     let is_object = serde_json::from_str::<Value>(&json).is_ok_and(|value| value.is_object());
     if digest.0 != sha256(json.as_bytes()) || !is_object {
         return Err("Parameters");

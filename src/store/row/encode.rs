@@ -1,4 +1,4 @@
-//! An approval as columns: flat ones for the report, JSON ones for people and for the gate.
+//! Encodes an approval into columns: flat ones for the report, JSON ones for the gate.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
@@ -13,8 +13,8 @@ use crate::store::entry::IndexEntry;
 use crate::store::error::StoreError;
 use crate::values::{Address, Timestamp};
 
-/// The most characters (UTF-16) that Azure Table Storage takes in one text column; kept here for
-/// every backend, so that nothing works on a laptop that fails in the cloud.
+/// The limit of Azure Table Storage for a text column, in UTF-16 units; enforced for both backends, so that
+/// local development fails where production would.
 const COLUMN_LIMIT: usize = 32_768;
 
 #[derive(Serialize, Deserialize)]
@@ -161,7 +161,7 @@ pub(super) fn addresses(approvers: &[Approver]) -> String {
 fn fits(columns: &Columns) -> Result<(), StoreError> {
     for column in ["Parameters", "Notifications", "History"] {
         let text = columns.text(column).unwrap_or_default();
-        // ASCII or not: a byte is never less than a UTF-16 unit.
+        // A text has at most as many UTF-16 units as bytes.
         if text.len() > COLUMN_LIMIT {
             let size = text.encode_utf16().count();
             if size > COLUMN_LIMIT {
@@ -226,7 +226,7 @@ fn json(value: &impl Serialize) -> String {
     serde_json::to_string(value).expect("plain structs are JSON")
 }
 
-/// Values of [`Text`] inside of JSON.
+/// Serialises [`Text`] values in JSON.
 mod text {
     use super::*;
 

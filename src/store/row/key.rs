@@ -1,4 +1,4 @@
-//! The keys of a row, and the name of a write.
+//! The keys of a row, and the id of a write.
 
 use human_oversight_protocol::parameters::hex;
 
@@ -9,8 +9,8 @@ use crate::values::ApprovalId;
 /// Partition key and row key.
 pub(in crate::store) type Keys = (String, String);
 
-/// The keys of an approval's row: everything outside `[A-Za-z0-9_.-]` as `~XX`, one for each byte,
-/// so that no key ever needs escaping.
+/// The keys of an approval's row. Each byte of a character outside `[A-Za-z0-9_.-]` becomes `~XX`, so that
+/// no key needs escaping.
 pub(in crate::store) fn keys(id: &ApprovalId) -> Keys {
     (encode_key(id.agent()), encode_key(id.correlation()))
 }
@@ -27,7 +27,7 @@ fn encode_key(text: &str) -> String {
     key
 }
 
-/// The approval that a row's keys are for.
+/// The id of the approval with these keys.
 pub(in crate::store) fn id((partition_key, row_key): &Keys) -> Result<ApprovalId, StoreError> {
     let id = || ApprovalId::new(&decode_key(partition_key)?, &decode_key(row_key)?);
     id().ok_or_else(|| StoreError::Damaged("PartitionKey, RowKey".to_owned()))
@@ -43,7 +43,7 @@ fn decode_key(key: &str) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
-/// A fresh `OperationId`, which names one write.
+/// A new `OperationId`, which identifies one write.
 pub(in crate::store) fn operation_id() -> String {
     hex(&keyring::random_bytes::<16>())
 }

@@ -21,7 +21,7 @@ impl Text for String {
     }
 }
 
-/// Types that print themselves and are read by a function.
+/// Types with `Display` and a parsing function.
 macro_rules! text {
     ($($name:ty: $read:expr,)*) => {
         $(impl Text for $name {
@@ -43,7 +43,7 @@ text! {
     Uuid: |text: &str| Uuid::parse_str(text).ok(),
 }
 
-/// Enums that are stored by name.
+/// Enums with stored words.
 macro_rules! words {
     ($($name:ty,)*) => {
         $(impl Text for $name {

@@ -1,5 +1,5 @@
 //! Version 1 of a row, as the gate wrote it up to commit 97a4bed. Frozen: the MAC is over these fields
-//! in this order, an absent one as `null`.
+//! in this order, with `null` for an absent one.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -55,7 +55,7 @@ impl Row {
     fn read(columns: &Columns) -> Result<Self, StoreError> {
         let mut columns = columns.0.clone();
         for name in TIMES {
-            // Azure gives times back in another form than it was given, and the MAC is over ours.
+            // Azure returns times in another form than was written; the MAC covers the written form.
             if let Some(Value::String(text)) = columns.get_mut(name)
                 && let Some(time) = time(text)
             {
@@ -87,7 +87,7 @@ pub(in crate::store) fn seal(columns: Columns, keys: &LinkKeys) -> Columns {
     row.into_columns()
 }
 
-/// The columns, checked against the seal where there are keys. Any other column is a fault.
+/// The columns, with their MAC verified if there are keys. An additional column is an error.
 pub(in crate::store) fn check(
     columns: &Columns,
     keys: Option<&LinkKeys>,

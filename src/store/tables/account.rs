@@ -1,4 +1,4 @@
-//! Which storage account, and how to sign in to it.
+//! The storage account, and how to sign in to it.
 
 use azure_core_legacy::auth::Secret;
 use base64::Engine;
@@ -48,11 +48,11 @@ impl Account {
         Self::new(url, SignIn::As(principal))
     }
 
-    /// The account that a connection string names. Names of parts are taken in any case, parts about
-    /// other services are passed over.
+    /// Parses a connection string. Names of parts are case-insensitive; parts for other services are
+    /// ignored.
     ///
     /// # Errors
-    /// What is wrong with it; never what is in it.
+    /// What is wrong; never the content.
     pub fn from_connection_string(text: &str) -> Result<Self, &'static str> {
         let mut parts = Parts::default();
         for part in text.split(';').map(str::trim).filter(|p| !p.is_empty()) {

@@ -35,7 +35,7 @@ impl Tables {
     ) -> Self {
         let credentials = sign_in::credentials(&account.sign_in, clock);
         let location = CloudLocation::Custom {
-            // Part of no address and no signature.
+            // Unused with a custom endpoint.
             account: String::new(),
             uri: account.endpoint.clone(),
         };
@@ -51,13 +51,13 @@ impl Tables {
     }
 }
 
-/// Why a row was not written; or, if the outcome is unknown, perhaps was.
+/// Why a write failed; with an unknown outcome it may have taken effect.
 pub(super) struct WriteError {
     pub(super) error: StoreError,
     pub(super) outcome_known: bool,
 }
 
-/// What the service meant by refusing a write.
+/// Maps the refusal of a write.
 pub(super) fn refusal(fault: Fault, expected: Option<&ETag>) -> StoreError {
     match expected {
         None if fault.is_code("EntityAlreadyExists") => StoreError::AlreadyExists,
@@ -68,7 +68,7 @@ pub(super) fn refusal(fault: Fault, expected: Option<&ETag>) -> StoreError {
     }
 }
 
-/// Reads a row, whatever it holds.
+/// Reads a row of any content.
 pub(super) async fn get(
     table: &TableClient,
     (partition, row): &Keys,
@@ -85,7 +85,7 @@ pub(super) async fn get(
     }
 }
 
-/// A query that goes on where the one before ended.
+/// A query that continues after a position.
 pub(super) fn beginning_at(
     query: QueryEntityBuilder,
     keys: Option<&(String, Option<String>)>,
@@ -105,7 +105,7 @@ pub(super) fn first_page(
     async move { pages.next().await.expect("there is one page at least") }
 }
 
-/// The crate does not escape keys, and ours need no escaping.
+/// The crate does not escape keys; keys of the gate need no escaping.
 pub(super) fn entity(table: &TableClient, partition: &str, row: &str) -> EntityClient {
     table.partition_key_client(partition).entity_client(row)
 }

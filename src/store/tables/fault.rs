@@ -1,4 +1,4 @@
-//! What can go wrong between the gate and the service.
+//! Failures between the gate and the service.
 
 use std::error::Error;
 use std::time::Duration;
@@ -8,10 +8,10 @@ use azure_core_legacy::error::{Error as CrateError, ErrorKind};
 use crate::azure::credentials::TokenError;
 use crate::store::error::StoreError;
 
-/// Why an operation did not succeed, as far as that is known. No text holds a URL, a header or a body.
+/// Why an operation failed. No text contains a URL, a header or a body.
 #[derive(Clone, Debug, thiserror::Error)]
 pub(super) enum Fault {
-    /// The service did not do it.
+    /// The service refused it.
     #[error("the service answered {status} {code}")]
     Refused {
         /// The HTTP status.
@@ -19,7 +19,7 @@ pub(super) enum Fault {
         /// The service's own name for it, such as `UpdateConditionNotSatisfied`.
         code: String,
     },
-    /// The service is busy or broken. It may have done it.
+    /// The service is busy or broken; the operation may have taken effect.
     #[error("the service answered {status} {code}")]
     Busy {
         /// The HTTP status.
@@ -29,7 +29,7 @@ pub(super) enum Fault {
         /// How long it asks to wait.
         retry_after: Option<Duration>,
     },
-    /// There was no answer, or only a part of one. The service may have done it.
+    /// No response, or a part of one; the operation may have taken effect.
     #[error("there was no answer: {0}")]
     Lost(String),
     /// No access token could be obtained, so nothing was sent.
@@ -38,7 +38,7 @@ pub(super) enum Fault {
 }
 
 impl Fault {
-    /// Whether the same may succeed if it is sent again.
+    /// Whether a retry may succeed.
     pub(super) fn is_transient(&self) -> bool {
         matches!(self, Self::Busy { .. } | Self::Lost(_))
     }
@@ -58,7 +58,8 @@ impl From<Fault> for StoreError {
     }
 }
 
-/// Our own faults pass through the crate as its source; its own errors are about answers it cannot read.
+/// The transport's faults pass through the crate as the source of its errors; its own errors are about
+/// responses that it cannot read.
 impl From<CrateError> for Fault {
     fn from(error: CrateError) -> Self {
         let mut source: Option<&(dyn Error + 'static)> = Some(&error);

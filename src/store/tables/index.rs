@@ -1,4 +1,4 @@
-//! The index of what is due: one small entry for each row that is, under a key that the row names.
+//! The due index: one small entry for each row that the sweep must process, under a key that the row names.
 
 use std::time::Duration;
 
@@ -58,7 +58,7 @@ impl IndexEntry {
     }
 }
 
-/// From this age on an entry that no row names belongs to no write that is still under way.
+/// The age from which an entry that no row names is orphaned: no write that inserted it can be under way.
 const ORPHAN_AFTER: Duration = Duration::from_secs(15 * 60);
 
 impl Tables {
@@ -143,7 +143,7 @@ impl Tables {
         failed.error
     }
 
-    /// Writes an entry under a key of its own, so that it meets no other.
+    /// Inserts an entry under a unique key.
     pub(super) async fn insert_entry(
         &self,
         id: &ApprovalId,
@@ -156,7 +156,7 @@ impl Tables {
         Ok(())
     }
 
-    /// Never inserts an entry again that was removed.
+    /// Does not insert an entry that was removed.
     pub(super) async fn postpone(&self, id: &ApprovalId, entry: &IndexEntry) {
         let client = self.entry(&entry.key);
         let entity = index_entity(id, entry);
@@ -172,7 +172,7 @@ impl Tables {
     }
 }
 
-/// How the keys of an agent's entries begin, so that they lie together and can be counted.
+/// The prefix of the keys of an agent's entries, by which they are counted.
 pub(super) fn beginning(agent: &str) -> String {
     hex(&sha256(agent.as_bytes())[..BEGINNING / 2])
 }
@@ -180,10 +180,10 @@ pub(super) fn beginning(agent: &str) -> String {
 /// Its hexadecimal digits.
 const BEGINNING: usize = 16;
 
-/// The longest name of a table.
+/// The maximum length of a table name.
 const TABLE_CHARS: usize = 63;
 
-/// The name of the table beside `table` for what is no request.
+/// The name of the standing table for `table`.
 pub(in crate::store) fn standing_table(table: &str) -> String {
     let name = format!("standing{table}");
     if name.len() <= TABLE_CHARS {

@@ -1,4 +1,4 @@
-//! How often and how long an operation is tried.
+//! Retries of an operation, and their time limits.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use tokio::time::{Instant, timeout_at};
 use super::fault::Fault;
 use crate::keys::keyring;
 
-/// How long one answer is waited for, and how long in all, however often it is tried.
+/// The time for one response, and for all attempts.
 pub(super) struct RetryPolicy {
     answer: Duration,
     in_all: Duration,
@@ -29,10 +29,10 @@ pub(super) const QUERY: RetryPolicy = RetryPolicy {
 /// it too.
 const CORRECTION: Duration = Duration::from_secs(1);
 
-/// The first pause between two tries; each is twice as long as the one before, less jitter.
+/// The first pause between attempts; each pause doubles, less jitter.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Sends something until it is answered or its time is up; and how often it was sent.
+/// Sends until there is a final response or the time is up; returns the number of attempts too.
 pub(super) async fn with_retry<T, F>(
     policy: RetryPolicy,
     send: impl Fn() -> F,
@@ -57,7 +57,7 @@ where
     }
 }
 
-/// At least as long as the service asks for.
+/// At least the `Retry-After` of the service.
 fn pause(tries: u32, fault: &Fault) -> Duration {
     let longest = PAUSE * 2_u32.pow(tries.min(5) - 1);
     let jitter = f64::from(keyring::random_bytes::<1>()[0]) / 512.0;
@@ -71,7 +71,7 @@ fn pause(tries: u32, fault: &Fault) -> Duration {
     }
 }
 
-/// Corrects the index. Nothing is lost when that fails: the sweep reads a row in vain, and corrects it.
+/// Corrects the index. A failure loses nothing: the sweep reads the row and corrects the entry.
 pub(super) async fn correct_index<T>(send: impl Future<Output = azure_core_legacy::Result<T>>) {
     match in_time(Instant::now() + CORRECTION, send).await {
         Err(fault) if !fault.is_code("ResourceNotFound") => {

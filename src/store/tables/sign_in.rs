@@ -12,10 +12,10 @@ use super::fault::Fault;
 use crate::azure::credentials::TokenCache;
 use crate::values::Clock;
 
-/// What the service asks a token for.
+/// The scope of access tokens.
 const SCOPE: &str = "https://storage.azure.com/.default";
 
-/// What the crate signs its requests with.
+/// The credentials for the crate.
 pub(super) fn credentials(sign_in: &SignIn, clock: Clock) -> StorageCredentials {
     match sign_in {
         SignIn::Key { account, key } => StorageCredentials::access_key(account, key.clone()),
@@ -26,7 +26,7 @@ pub(super) fn credentials(sign_in: &SignIn, clock: Clock) -> StorageCredentials 
     }
 }
 
-/// The tokens of today for the trait of then.
+/// Adapts the access tokens of `azure_identity` 1.x to the trait of the older crate.
 struct Bridge(TokenCache);
 
 impl fmt::Debug for Bridge {

@@ -15,7 +15,7 @@ use serde_json::Value;
 use super::fault::Fault;
 use crate::azure::http::{causes, retry_after};
 
-/// What the crate insists on in every answer, and a proxy may have removed. The values are not read.
+/// Headers that the crate requires in every response, which a proxy may have removed. Their values are unused.
 const EXPECTED: [(&str, &str); 5] = [
     ("x-ms-request-id", "00000000-0000-0000-0000-000000000000"),
     ("x-ms-version", "2019-12-12"),
@@ -26,7 +26,7 @@ const EXPECTED: [(&str, &str); 5] = [
 
 const JSON: &str = "application/json;odata=nometadata";
 
-/// What carries requests to the service: our client; or, in a simulation, all that can go wrong.
+/// Carries requests to the service: an HTTP client, or the simulated network of a test.
 #[async_trait]
 pub trait Wire: fmt::Debug + Send + Sync {
     /// The answer, or why there is none.
@@ -45,8 +45,7 @@ pub(super) struct Transport(pub(super) Arc<dyn Wire>);
 
 #[async_trait]
 impl HttpClient for Transport {
-    /// Answers that are no success come back as a [`Fault`], so that nothing of them but status and
-    /// code gets any further.
+    /// Failures become a [`Fault`], so that nothing of a response but status and code is passed on.
     async fn execute_request(&self, request: &Request) -> azure_core_legacy::Result<Response> {
         Ok(self.exchange(request).await?)
     }
@@ -105,7 +104,7 @@ fn fault(status: u16, headers: &HeaderMap, body: &[u8]) -> Fault {
     }
 }
 
-/// The service's name for an error: one word, also if a proxy answered.
+/// The service's error code: one word, even if a proxy responded.
 fn code(headers: &HeaderMap, body: &[u8]) -> String {
     let header = headers
         .get("x-ms-error-code")
@@ -114,7 +113,7 @@ fn code(headers: &HeaderMap, body: &[u8]) -> String {
         let body: Value = serde_json::from_slice(body).ok()?;
         Some(body.get("odata.error")?.get("code")?.as_str()?.to_owned())
     };
-    // Some errors come as XML whatever was asked for.
+    // Some errors are XML whatever `Accept` says.
     let xml = || {
         let (_, rest) = std::str::from_utf8(body).ok()?.split_once("code>")?;
         Some(rest.split_once('<')?.0.to_owned())
