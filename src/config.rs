@@ -97,7 +97,7 @@ impl Config {
             home,
             link_keys,
             receipt_keys,
-        } = TableSettings::of(&get, production)?;
+        } = TableSettings::parse(&get, production)?;
         let mail = transport(&get, production)?;
         let base_url = base_url(&get, production)?;
         let public_url = base_url.as_deref().filter(|_| production);

@@ -97,11 +97,10 @@ impl Found {
             "{old} requests that ended, and {legacy} rows of the legacy Logic App that were written, more \
              than {days} days ago"
         );
-        let done = match delete {
-            true => {
-                format!("{what}, were deleted; {changed} of them were written meanwhile and stay.")
-            }
-            false => format!("{what}, would be deleted. Nothing was: that takes --delete."),
+        let done = if *delete {
+            format!("{what}, were deleted; {changed} of them were written meanwhile and stay.")
+        } else {
+            format!("{what}, would be deleted. Nothing was: that takes --delete.")
         };
         format!(
             "{done}\n{rows} rows in all; {open} that are still due for something and {untrusted} that cannot \

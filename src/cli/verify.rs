@@ -83,16 +83,15 @@ impl Found {
             problems,
             sealed,
         } = self;
-        let seals = match sealed {
-            true => "All seals were checked.",
-            false => {
-                "Seals were not checked, which takes HO_LINK_KEYS: the decisions are proved, and all \
-                 else only agrees with itself."
-            }
+        let row_macs = if *sealed {
+            "All row MACs were verified."
+        } else {
+            "Row MACs were not verified, which takes HO_LINK_KEYS: the decisions are proved; all other \
+             columns are only consistent."
         };
         format!(
             "{rows} rows: {decided} decisions proved by their receipts, {legacy} rows of the \
-             legacy Logic App, which prove nothing, {problems} problems.\n{seals}"
+             legacy Logic App, which prove nothing, {problems} problems.\n{row_macs}"
         )
     }
 }

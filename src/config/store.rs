@@ -45,10 +45,10 @@ impl TableSettings {
     /// # Errors
     /// When one is missing or cannot be used.
     pub fn read(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
-        Self::of(&|name| non_empty(&lookup, name), false)
+        Self::parse(&|name| non_empty(&lookup, name), false)
     }
 
-    pub(super) fn of(get: &Lookup<'_>, production: bool) -> Result<Self, ConfigError> {
+    pub(super) fn parse(get: &Lookup<'_>, production: bool) -> Result<Self, ConfigError> {
         let key_list = |name| {
             let keys = get(name).map(|list| keyring::parse(&list));
             keys.transpose()

@@ -103,8 +103,8 @@ async fn a_table_written_only_by_the_gate_has_no_problems() {
     gate.pass(Duration::from_secs(90_000));
     gate.sweep().await;
     for (who, seals) in [
-        (Who::Operator, "All seals were checked."),
-        (Who::Auditor, "Seals were not checked"),
+        (Who::Operator, "All row MACs were verified."),
+        (Who::Auditor, "Row MACs were not verified"),
     ] {
         let (said, code) = verify(&gate, who, &[]).await;
         let summary = "7 rows: 5 decisions proved by their receipts, 0 rows of the legacy Logic App, \

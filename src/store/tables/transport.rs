@@ -86,7 +86,7 @@ impl Transport {
         let status = StatusCode::try_from(status.as_u16()).expect("a success is known");
         Ok(Response::new(
             status,
-            of(&headers),
+            legacy_headers(&headers),
             Box::pin(BytesStream::new(body)),
         ))
     }
@@ -123,7 +123,7 @@ fn code(headers: &HeaderMap, body: &[u8]) -> String {
         .unwrap_or_else(|| "without a code".to_owned())
 }
 
-fn of(headers: &HeaderMap) -> Headers {
+fn legacy_headers(headers: &HeaderMap) -> Headers {
     let headers: HashMap<_, _> = headers
         .iter()
         .filter_map(|(name, value)| {
