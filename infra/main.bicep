@@ -66,6 +66,13 @@ param redundancy string = 'Standard_LRS'
 @description('The base address of links, if the app has a domain of its own: `https://gate.contoso.com`.')
 param baseUrl string = ''
 
+@description('The version of rows that the gate writes. 1 while instances of an earlier version run beside new ones.')
+@allowed(['1', '2'])
+param rows string = '2'
+
+@description('The gate\'s id, which the MAC of each row names; `NEW,OLD` changes it. Empty: the host of the base address at the first start, stored from then on.')
+param gateId string = ''
+
 @description('Additional settings of the gate by name, such as `{ HO_OPEN_LIMIT: \'5000\' }`. They take precedence over the settings made here.')
 param settings object = {}
 
@@ -207,6 +214,8 @@ module app 'app.bicep' = {
       HO_STORE: 'tables'
       HO_TABLES_ENDPOINT: storage.outputs.tablesEndpoint
       HO_TABLE: tableName
+      HO_ROWS: rows
+      HO_GATE_ID: gateId
       HO_LINK_KEYS: '@Microsoft.KeyVault(SecretUri=${vault.outputs.uri}secrets/link-keys)'
       HO_RECEIPT_KEYS: '@Microsoft.KeyVault(SecretUri=${vault.outputs.uri}secrets/receipt-keys)'
       HO_ALLOWED_APPROVERS: allowedApprovers

@@ -361,7 +361,10 @@ mod tests {
         assert!(error.starts_with("HO_MAIL cannot be used"), "{error}");
         let error = with("HO_SMTP_URL", "smtp://relay.example.com?tls=none");
         assert!(error.starts_with("HO_MAIL cannot be used"), "{error}");
-        assert!(read(&all).unwrap().production);
+        let config = read(&all).unwrap();
+        assert!(config.production);
+        let gate_id = config.rows.default_gate_id;
+        assert_eq!(gate_id.as_deref(), Some("gate.example.com"));
         // `HO_LOCAL` does not open the inbox in the cloud.
         let in_cloud = [all[0], ("HO_LOCAL", "1"), ("WEBSITE_INSTANCE_ID", "i")];
         assert!(read(&in_cloud).is_err());

@@ -1,16 +1,15 @@
 //! Sealing rows, and checking and reading those that come back.
 
-use serde_json::{Map, Value};
-
+use super::backend::Backend;
+use super::entry::Entry;
+use super::error::StoreError;
+use super::gate_id::{GateId, RowVersion};
+use super::handle::Store;
+use super::listing::{OF_GATE, OF_TABLE, RawRow, StoredRow};
 use super::row::{self, Columns, Format, Row, Scope, v1};
-use super::{Backend, Entry, GateId, RawRow, RowVersion, Store, StoreError, StoredRow};
 use crate::domain::Approval;
 use crate::keys::LinkKeys;
 use crate::values::{ApprovalId, Timestamp};
-
-/// How a copied row says for which gate and table it is sealed.
-const OF_GATE: &str = "odata.gate";
-const OF_TABLE: &str = "odata.table";
 
 impl Store {
     /// The row of an approval as one write stores it. `was` is its entry in the index until now.
@@ -28,7 +27,7 @@ impl Store {
             Backend::Embedded(_) => None,
             Backend::Tables(_) => due.map(|due| Entry::new(id, due, was, &operation_id)),
         };
-        let columns = Columns::encode(approval, due, entry.as_ref(), &operation_id)?;
+        let columns = row::encode(approval, due, entry.as_ref(), &operation_id)?;
         let keys = self.link_keys()?;
         let columns = match version {
             RowVersion::V1 => v1::seal(columns, keys),
@@ -64,12 +63,12 @@ impl Store {
         let keys = self.keys.as_deref();
         match (columns.format(), keys) {
             (Format::Legacy, _) => Err(StoreError::Predecessor),
-            (Format::V1, _) => v1::check(columns, keys)?.decode(id),
-            (Format::V2, None) => columns.decode(id),
+            (Format::V1, _) => row::decode(&v1::check(columns, keys)?, id),
+            (Format::V2, None) => row::decode(columns, id),
             (Format::V2, Some(keys)) => {
                 let gate = self.gate_id_to_read().await?;
                 columns.check(gate.all(), &self.table, keys)?;
-                columns.decode(id)
+                row::decode(columns, id)
             }
         }
     }
@@ -98,71 +97,6 @@ impl Store {
             approval,
             written_at,
             etag,
-        }
-    }
-
-    /// Puts back a row of a copy, as [`StoredRow::columns`] has it, and what it is due for; never over one
-    /// that is there. It is sealed anew: for this gate and table, or in version 1 if it was of version 1.
-    /// A row of another gate is taken only when `other_gate` names that.
-    ///
-    /// # Errors
-    /// [`StoreError::AlreadyExists`]; [`StoreError::Damaged`] if it is not as a gate with these keys
-    /// stored it; [`StoreError::OtherGate`]; [`StoreError::Predecessor`] if it is for tables only; or the
-    /// store's own.
-    pub async fn restore(
-        &self,
-        mut copy: Map<String, Value>,
-        other_gate: Option<&str>,
-    ) -> Result<(), StoreError> {
-        let mut annotation = |name| match copy.remove(name) {
-            Some(Value::String(text)) => Some(text),
-            _ => None,
-        };
-        let (table, gate) = (annotation(OF_TABLE), annotation(OF_GATE));
-        let mut columns = Columns::from_entity(copy.clone());
-        let version = match (columns.format(), &self.backend) {
-            (Format::Legacy, Backend::Tables(tables)) => {
-                return tables.insert_as_it_is(&copy).await;
-            }
-            (Format::Legacy, Backend::Embedded(_)) => return Err(StoreError::Predecessor),
-            (Format::V1, _) => {
-                columns = v1::check(&columns, Some(self.link_keys()?))?;
-                RowVersion::V1
-            }
-            (Format::V2, _) => {
-                let table = table.as_deref().unwrap_or(&self.table);
-                let gate = gate.as_deref().or(other_gate);
-                self.check_copy(&columns, table, gate, other_gate).await?;
-                self.rows.version
-            }
-        };
-        let text = |name| columns.text(name).unwrap_or_default().to_owned();
-        let id = row::id(&(text("PartitionKey"), text("RowKey")))?;
-        let due = columns.due()?;
-        let (approval, _) = columns.decode(&id)?;
-        self.insert_in(version, approval, due).await?;
-        Ok(())
-    }
-
-    /// Checks a copied row of version 2. Where no gate id is kept yet, the row's is from now on.
-    async fn check_copy(
-        &self,
-        columns: &Columns,
-        table: &str,
-        gate: Option<&str>,
-        other_gate: Option<&str>,
-    ) -> Result<(), StoreError> {
-        let keys = self.link_keys()?;
-        let Some(gate) = gate else {
-            let own = self.gate_id_to_write().await?;
-            return columns.check(own.all(), table, keys);
-        };
-        columns.check([gate], table, keys)?;
-        let own = self.gate_id_or(gate).await?;
-        if other_gate == Some(gate) || own.all().any(|own| own == gate) {
-            Ok(())
-        } else {
-            Err(StoreError::OtherGate(gate.to_owned()))
         }
     }
 }

@@ -10,74 +10,39 @@
 //! around all its known faults. An official one would replace this file and those under it.
 
 mod account;
+mod client;
 mod fault;
 mod index;
 mod retry;
 mod sign_in;
 mod transport;
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use azure_core_legacy::{Continuable, RetryOptions, TransportOptions};
+use azure_core_legacy::Continuable;
 use azure_data_tables::IfMatchCondition;
-use azure_data_tables::clients::{EntityClient, TableClient, TableServiceClientBuilder};
-use azure_data_tables::operations::{QueryEntityBuilder, QueryEntityResponse};
-use azure_storage::CloudLocation;
-use futures_util::StreamExt;
+use azure_data_tables::clients::TableClient;
 use serde_json::{Map, Value};
 
+use super::entry::Entry;
+use super::error::StoreError;
+use super::listing::{Place, RawRow, StoredRow};
 use super::row::{Columns, Keys, Row};
-use super::{Due, ETag, Entry, Place, RawRow, StoreError, StoredRow};
-use crate::values::{ApprovalId, Clock, Timestamp};
+use super::versioned::ETag;
+use crate::values::{ApprovalId, Timestamp};
 
 pub use account::Account;
+pub(super) use client::Tables;
+use client::{WriteError, beginning_at, entity, first_page, get, refusal};
 use fault::Fault;
-pub(super) use index::IndexRow;
 pub(super) use index::standing_table;
-use index::{beginning, due_of, index_entity, shard};
-use retry::{POINT, QUERY, correct_index, with_retry};
-use transport::Transport;
+use retry::{POINT, QUERY, with_retry};
 pub use transport::Wire;
-
-#[derive(Clone)]
-pub(super) struct Tables {
-    approvals: TableClient,
-    open: TableClient,
-    standing: TableClient,
-}
 
 /// A due time that moves by less is not worth a write: the sweep reads the row a little early instead.
 const SLACK: Duration = Duration::from_secs(120);
 
-/// From this age on an entry that no row names belongs to no write that is still under way.
-const ORPHAN_AFTER: Duration = Duration::from_secs(15 * 60);
-
 impl Tables {
-    pub(super) fn new(
-        account: &Account,
-        table: &str,
-        standing: &str,
-        wire: Arc<dyn Wire>,
-        clock: Clock,
-    ) -> Self {
-        let credentials = sign_in::credentials(&account.sign_in, clock);
-        let location = CloudLocation::Custom {
-            // Part of no address and no signature.
-            account: String::new(),
-            uri: account.endpoint.clone(),
-        };
-        let service = TableServiceClientBuilder::with_location(location, credentials)
-            .transport(TransportOptions::new(Arc::new(Transport(wire))))
-            .retry(RetryOptions::none())
-            .build();
-        Self {
-            approvals: service.table_client(table),
-            open: service.table_client(format!("open{table}")),
-            standing: service.table_client(standing),
-        }
-    }
-
     /// Reads from the tables of requests, and creates those that are not there.
     pub(super) async fn prepare(&self) -> Result<(), StoreError> {
         for table in [&self.approvals, &self.open] {
@@ -173,32 +138,6 @@ impl Tables {
         }
     }
 
-    /// A page of what is due, longest due first within the page.
-    pub(super) async fn due(
-        &self,
-        now: Timestamp,
-        from: Option<Place>,
-    ) -> Result<(Vec<Due>, Option<Place>), StoreError> {
-        let (sent, _) = with_retry(QUERY, || {
-            let query = self
-                .open
-                .query()
-                .filter(format!("Due le datetime'{now}'"))
-                .select("PartitionKey,RowKey,Id,Due,Timestamp");
-            first_page(beginning_at(query, from.as_ref().map(|place| &place.keys)))
-        })
-        .await;
-        let page = sent?;
-        let next = page.continuation().map(|keys| Place { due: None, keys });
-        let mut rows: Vec<(Timestamp, Due)> = page
-            .entities
-            .into_iter()
-            .map(|entity| due_of(entity, now))
-            .collect();
-        rows.sort_by_key(|(due, _)| *due);
-        Ok((rows.into_iter().map(|(_, due)| due).collect(), next))
-    }
-
     /// A page of all rows, in the order of their keys.
     pub(super) async fn all(
         &self,
@@ -269,48 +208,6 @@ impl Tables {
         }
     }
 
-    /// Whether the row that an entry was `seen` for is due by it; `named` is the entry that the row names. An
-    /// entry that is early or orphaned is corrected.
-    pub(super) async fn correct(
-        &self,
-        id: &ApprovalId,
-        seen: &IndexRow,
-        named: Option<&Entry>,
-        now: Timestamp,
-    ) -> bool {
-        match named.filter(|entry| entry.key == seen.key) {
-            Some(entry) if entry.due <= now => return true,
-            Some(entry) => self.postpone(id, entry).await,
-            None if now.since(seen.written_at) >= ORPHAN_AFTER => self.remove(&seen.key).await,
-            None => {}
-        }
-        false
-    }
-
-    /// How many entries an agent has; counting ends at `enough`.
-    async fn count(&self, agent: &str, enough: usize) -> Result<usize, StoreError> {
-        let beginning = beginning(agent);
-        // Nothing that goes on with a hexadecimal digit comes after a `g`.
-        let filter = format!(
-            "PartitionKey eq '{}' and RowKey ge '{beginning}' and RowKey lt '{beginning}g'",
-            shard(&beginning)
-        );
-        let (mut counted, mut from) = (0, None);
-        loop {
-            let (sent, _) = with_retry(QUERY, || {
-                let query = self.open.query().filter(filter.clone()).select("RowKey");
-                first_page(beginning_at(query, from.as_ref()))
-            })
-            .await;
-            let page = sent?;
-            counted += page.entities.len();
-            from = page.continuation();
-            if from.is_none() || counted >= enough {
-                return Ok(counted);
-            }
-        }
-    }
-
     /// One conditional write. When its outcome is unknown, the row is read to see whether this write made
     /// it. (If it did, and another write came since, that cannot be seen: the move is made again, and
     /// finds itself made.)
@@ -366,39 +263,6 @@ impl Tables {
         (sent.map(|etag| ETag(etag.to_string())), tries)
     }
 
-    /// Removes the entry of a write that failed. If the outcome is unknown, other writes may name the entry
-    /// by now; then it stays, and the sweep removes it if none does.
-    async fn roll_back_entry(&self, failed: WriteError, entry: Option<&Entry>) -> StoreError {
-        if let (true, Some(entry)) = (failed.outcome_known, entry) {
-            self.remove(&entry.key).await;
-        }
-        failed.error
-    }
-
-    /// Writes an entry under a key of its own, so that it meets no other.
-    async fn insert_entry(&self, id: &ApprovalId, entry: &Entry) -> Result<(), StoreError> {
-        let client = self.entry(&entry.key);
-        let entity = index_entity(id, entry);
-        self.with_retry_or_create(|| async { client.insert_or_replace(&entity)?.await })
-            .await?;
-        Ok(())
-    }
-
-    /// Never inserts an entry again that was removed.
-    async fn postpone(&self, id: &ApprovalId, entry: &Entry) {
-        let client = self.entry(&entry.key);
-        let entity = index_entity(id, entry);
-        correct_index(async { client.update(&entity, IfMatchCondition::Any)?.await }).await;
-    }
-
-    async fn remove(&self, key: &str) {
-        correct_index(self.entry(key).delete().into_future()).await;
-    }
-
-    fn entry(&self, key: &str) -> EntityClient {
-        entity(&self.open, shard(key), key)
-    }
-
     /// The same as [`with_retry`] for what can be the first to miss a table.
     async fn with_retry_or_create<T, F>(&self, send: impl Fn() -> F) -> Result<T, Fault>
     where
@@ -423,63 +287,4 @@ impl Tables {
         }
         Ok(())
     }
-}
-
-/// Why a row was not written; or, if the outcome is unknown, perhaps was.
-struct WriteError {
-    error: StoreError,
-    outcome_known: bool,
-}
-
-/// What the service meant by refusing a write.
-fn refusal(fault: Fault, expected: Option<&ETag>) -> StoreError {
-    match expected {
-        None if fault.is_code("EntityAlreadyExists") => StoreError::AlreadyExists,
-        Some(_) if fault.is_status(412) || fault.is_code("ResourceNotFound") => {
-            StoreError::Conflict
-        }
-        _ => fault.into(),
-    }
-}
-
-/// Reads a row, whatever it holds.
-async fn get(
-    table: &TableClient,
-    (partition, row): &Keys,
-) -> Result<Option<(Columns, ETag)>, StoreError> {
-    let client = entity(table, partition, row);
-    let (sent, _) = with_retry(POINT, || client.get::<Map<String, Value>>().into_future()).await;
-    match sent {
-        Ok(found) => {
-            let etag = ETag(found.etag.to_string());
-            Ok(Some((Columns::from_entity(found.entity), etag)))
-        }
-        Err(fault) if fault.is_code("ResourceNotFound") => Ok(None),
-        Err(fault) => Err(fault.into()),
-    }
-}
-
-/// A query that goes on where the one before ended.
-fn beginning_at(
-    query: QueryEntityBuilder,
-    keys: Option<&(String, Option<String>)>,
-) -> QueryEntityBuilder {
-    match keys.cloned() {
-        None => query,
-        Some((partition, None)) => query.initial_partition_key(partition),
-        Some((partition, Some(row))) => query.initial_partition_key(partition).initial_row_key(row),
-    }
-}
-
-/// The next page of a query. The future does not borrow it.
-fn first_page(
-    query: QueryEntityBuilder,
-) -> impl Future<Output = azure_core_legacy::Result<QueryEntityResponse<Map<String, Value>>>> {
-    let mut pages = query.into_stream();
-    async move { pages.next().await.expect("there is one page at least") }
-}
-
-/// The crate does not escape keys, and ours need no escaping.
-fn entity(table: &TableClient, partition: &str, row: &str) -> EntityClient {
-    table.partition_key_client(partition).entity_client(row)
 }

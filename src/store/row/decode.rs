@@ -5,16 +5,17 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::Columns;
+use super::columns::{Columns, REVISION};
 use super::encode::{ApproverEntry, HistoryEntry, MailEntry, addresses};
 use crate::domain::{
     Approval, Approver, Assurance, Decision, Delivery, DeliveryState, Event, Execution,
     LateDecision, Notice, Parameters, Request, State, Status,
 };
+use crate::store::error::StoreError;
 use crate::values::{ApprovalId, Digest, Timestamp};
 
 /// The columns of a decision and its execution: out of place in a request without one.
-pub(super) const DECISION: [&str; 10] = [
+const DECISION: [&str; 10] = [
     "Approver",
     "ApproverObjectId",
     "Comment",
@@ -27,8 +28,27 @@ pub(super) const DECISION: [&str; 10] = [
     "ExecutionError",
 ];
 
+/// The approval in a row whose MAC was verified, and its revision; 0 in version 1.
+pub(in crate::store) fn decode(
+    columns: &Columns,
+    id: &ApprovalId,
+) -> Result<(Approval, u32), StoreError> {
+    let mut rest = columns.clone();
+    rest.0.retain(|_, value| !value.is_null());
+    let revision = rest.revision()?;
+    rest.0.remove(REVISION);
+    let damaged = |column: &str| StoreError::Damaged(column.to_owned());
+    let approval = take_approval(&mut rest, id).map_err(damaged)?;
+    match rest.0.keys().next() {
+        None => Ok((approval, revision)),
+        Some(column) if DECISION.contains(&column.as_str()) => Err(damaged(column)),
+        // A later version wrote it, and this one cannot know what it means.
+        Some(column) => Err(StoreError::LaterVersion(column.clone())),
+    }
+}
+
 /// Takes out every column that this version knows.
-pub(super) fn decode(columns: &mut Columns, id: &ApprovalId) -> Result<Approval, &'static str> {
+fn take_approval(columns: &mut Columns, id: &ApprovalId) -> Result<Approval, &'static str> {
     // What is derived from others, or is the store's.
     for column in [
         "PartitionKey",

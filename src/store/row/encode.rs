@@ -2,12 +2,15 @@
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use super::{Columns, Text, keys};
+use super::columns::Columns;
+use super::key::keys;
+use super::text::Text;
 use crate::domain::{
     Approval, Approver, Delivery, DeliveryFault, DeliveryState, Event, EventKind, Execution,
     Notice, State,
 };
-use crate::store::{Entry, StoreError};
+use crate::store::entry::Entry;
+use crate::store::error::StoreError;
 use crate::values::{Address, Timestamp};
 
 /// The most characters (UTF-16) that Azure Table Storage takes in one text column; kept here for
@@ -57,7 +60,8 @@ pub(super) struct HistoryEntry {
     pub(super) by: Option<Address>,
 }
 
-pub(super) fn encode(
+/// The columns of an approval that is due at `due`, without a MAC.
+pub(in crate::store) fn encode(
     approval: &Approval,
     due: Option<Timestamp>,
     entry: Option<&Entry>,

@@ -4,9 +4,9 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{Columns, TIMES, time};
+use super::columns::{Columns, TIMES, time};
 use crate::keys::LinkKeys;
-use crate::store::StoreError;
+use crate::store::error::StoreError;
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]

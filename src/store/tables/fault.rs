@@ -6,7 +6,7 @@ use std::time::Duration;
 use azure_core_legacy::error::{Error as CrateError, ErrorKind};
 
 use crate::azure::credentials::TokenError;
-use crate::store::StoreError;
+use crate::store::error::StoreError;
 
 /// Why an operation did not succeed, as far as that is known. No text holds a URL, a header or a body.
 #[derive(Clone, Debug, thiserror::Error)]

@@ -1,19 +1,21 @@
 //! The index of what is due: one small entry for each row that is, under a key that the row names.
 
+use std::time::Duration;
+
+use azure_core_legacy::Continuable;
+use azure_data_tables::IfMatchCondition;
+use azure_data_tables::clients::EntityClient;
 use human_oversight_protocol::parameters::{hex, sha256};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use super::client::{Tables, WriteError, beginning_at, entity, first_page};
+use super::retry::{QUERY, correct_index, with_retry};
+use crate::store::entry::{Entry, IndexRow};
+use crate::store::error::StoreError;
+use crate::store::listing::{Due, Place};
 use crate::store::row::Columns;
-use crate::store::{Due, Entry, StoreError};
 use crate::values::{ApprovalId, Timestamp};
-
-/// An entry as it stands in the index.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::store) struct IndexRow {
-    pub(super) key: String,
-    pub(super) written_at: Timestamp,
-}
 
 /// The columns of the index.
 #[derive(Deserialize)]
@@ -53,6 +55,120 @@ impl Entry {
         };
         let due = Timestamp::parse(due).ok_or_else(damaged)?;
         Ok(Some(Self { due, key }))
+    }
+}
+
+/// From this age on an entry that no row names belongs to no write that is still under way.
+const ORPHAN_AFTER: Duration = Duration::from_secs(15 * 60);
+
+impl Tables {
+    /// A page of what is due, longest due first within the page.
+    pub(in crate::store) async fn due(
+        &self,
+        now: Timestamp,
+        from: Option<Place>,
+    ) -> Result<(Vec<Due>, Option<Place>), StoreError> {
+        let (sent, _) = with_retry(QUERY, || {
+            let query = self
+                .open
+                .query()
+                .filter(format!("Due le datetime'{now}'"))
+                .select("PartitionKey,RowKey,Id,Due,Timestamp");
+            first_page(beginning_at(query, from.as_ref().map(|place| &place.keys)))
+        })
+        .await;
+        let page = sent?;
+        let next = page.continuation().map(|keys| Place { due: None, keys });
+        let mut rows: Vec<(Timestamp, Due)> = page
+            .entities
+            .into_iter()
+            .map(|entity| due_of(entity, now))
+            .collect();
+        rows.sort_by_key(|(due, _)| *due);
+        Ok((rows.into_iter().map(|(_, due)| due).collect(), next))
+    }
+
+    /// Whether the row that an entry was `seen` for is due by it; `named` is the entry that the row names. An
+    /// entry that is early or orphaned is corrected.
+    pub(in crate::store) async fn correct_entry(
+        &self,
+        id: &ApprovalId,
+        seen: &IndexRow,
+        named: Option<&Entry>,
+        now: Timestamp,
+    ) -> bool {
+        match named.filter(|entry| entry.key == seen.key) {
+            Some(entry) if entry.due <= now => return true,
+            Some(entry) => self.postpone(id, entry).await,
+            None if now.since(seen.written_at) >= ORPHAN_AFTER => self.remove(&seen.key).await,
+            None => {}
+        }
+        false
+    }
+
+    /// How many entries an agent has; counting ends at `enough`.
+    pub(super) async fn count(&self, agent: &str, enough: usize) -> Result<usize, StoreError> {
+        let beginning = beginning(agent);
+        // Nothing that goes on with a hexadecimal digit comes after a `g`.
+        let filter = format!(
+            "PartitionKey eq '{}' and RowKey ge '{beginning}' and RowKey lt '{beginning}g'",
+            shard(&beginning)
+        );
+        let (mut counted, mut from) = (0, None);
+        loop {
+            let (sent, _) = with_retry(QUERY, || {
+                let query = self.open.query().filter(filter.clone()).select("RowKey");
+                first_page(beginning_at(query, from.as_ref()))
+            })
+            .await;
+            let page = sent?;
+            counted += page.entities.len();
+            from = page.continuation();
+            if from.is_none() || counted >= enough {
+                return Ok(counted);
+            }
+        }
+    }
+
+    /// Removes the entry of a write that failed. If the outcome is unknown, other writes may name the entry
+    /// by now; then it stays, and the sweep removes it if none does.
+    pub(super) async fn roll_back_entry(
+        &self,
+        failed: WriteError,
+        entry: Option<&Entry>,
+    ) -> StoreError {
+        if let (true, Some(entry)) = (failed.outcome_known, entry) {
+            self.remove(&entry.key).await;
+        }
+        failed.error
+    }
+
+    /// Writes an entry under a key of its own, so that it meets no other.
+    pub(super) async fn insert_entry(
+        &self,
+        id: &ApprovalId,
+        entry: &Entry,
+    ) -> Result<(), StoreError> {
+        let client = self.entry(&entry.key);
+        let entity = index_entity(id, entry);
+        self.with_retry_or_create(|| async { client.insert_or_replace(&entity)?.await })
+            .await?;
+        Ok(())
+    }
+
+    /// Never inserts an entry again that was removed.
+    pub(super) async fn postpone(&self, id: &ApprovalId, entry: &Entry) {
+        let client = self.entry(&entry.key);
+        let entity = index_entity(id, entry);
+        correct_index(async { client.update(&entity, IfMatchCondition::Any)?.await }).await;
+    }
+
+    pub(super) async fn remove(&self, key: &str) {
+        correct_index(self.entry(key).delete().into_future()).await;
+    }
+
+    fn entry(&self, key: &str) -> EntityClient {
+        entity(&self.open, shard(key), key)
     }
 }
 

@@ -1,0 +1,74 @@
+//! The file and its schema.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use rusqlite::Connection;
+
+use crate::store::error::StoreError;
+
+const SCHEMA: &str = "
+    CREATE TABLE IF NOT EXISTS approvals (
+        PartitionKey TEXT NOT NULL,
+        RowKey TEXT NOT NULL,
+        ETag INTEGER NOT NULL,
+        Due INTEGER,
+        Entity TEXT NOT NULL,
+        PRIMARY KEY (PartitionKey, RowKey)
+    ) STRICT;
+    CREATE TABLE IF NOT EXISTS standingapprovals (
+        PartitionKey TEXT NOT NULL,
+        RowKey TEXT NOT NULL,
+        ETag INTEGER NOT NULL,
+        Due INTEGER,
+        Entity TEXT NOT NULL,
+        PRIMARY KEY (PartitionKey, RowKey)
+    ) STRICT;
+    CREATE INDEX IF NOT EXISTS openapprovals ON approvals (Due, PartitionKey, RowKey)
+        WHERE Due IS NOT NULL;
+    CREATE INDEX IF NOT EXISTS openagents ON approvals (PartitionKey) WHERE Due IS NOT NULL;";
+
+/// The file, opened when it is needed and again after it failed.
+pub(super) struct File {
+    pub(super) path: PathBuf,
+    /// Held while it is opened: SQLite refuses one of two connections that make a new file a WAL at the
+    /// same time, without a wait.
+    pub(super) opening: Arc<Mutex<()>>,
+    pub(super) connection: Option<Connection>,
+}
+
+impl File {
+    /// Does some work on the open file. After an error the next work opens it anew.
+    pub(super) fn with<T>(
+        &mut self,
+        work: impl FnOnce(&mut Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, StoreError> {
+        let opened = match self.connection.take() {
+            Some(connection) => Ok(connection),
+            None => {
+                let _alone = self.opening.lock().unwrap_or_else(PoisonError::into_inner);
+                open(&self.path)
+            }
+        };
+        let result = opened.and_then(|mut connection| {
+            let done = work(&mut connection)?;
+            self.connection = Some(connection);
+            Ok(done)
+        });
+        result.map_err(|error| StoreError::Unavailable(error.to_string()))
+    }
+}
+
+fn open(path: &Path) -> rusqlite::Result<Connection> {
+    if let Some(dir) = path.parent() {
+        // What is wrong with the folder shows when the file is opened.
+        std::fs::create_dir_all(dir).ok();
+    }
+    let connection = Connection::open(path)?;
+    connection.busy_timeout(Duration::from_secs(5))?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.execute_batch(SCHEMA)?;
+    Ok(connection)
+}

@@ -1,0 +1,211 @@
+//! The columns of a row, and the MAC over them (`RowSeal`) that shows whether a gate wrote them.
+
+use serde_json::{Map, Value};
+
+use super::text::Text;
+use crate::keys::LinkKeys;
+use crate::store::error::StoreError;
+use crate::values::Timestamp;
+
+/// The columns of a row by name. Values are text, but for the numbers of version 2 and the nulls of
+/// version 1.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(in crate::store) struct Columns(pub(in crate::store) Map<String, Value>);
+
+/// The columns that are points in time; Azure Table Storage and the report know them as such.
+pub(super) const TIMES: [&str; 8] = [
+    "RequestTimestamp",
+    "DeadlineTimestamp",
+    "ResponseTimestamp",
+    "RunBy",
+    "ExecutionTimestamp",
+    "LateResponseTimestamp",
+    "NotifiedTimestamp",
+    "DueTimestamp",
+];
+
+const SEAL: &str = "RowSeal";
+pub(super) const REVISION: &str = "Revision";
+
+/// How the seals of version 2 begin. A key's name has no colon.
+const V2: &str = "v2:";
+
+/// What tells an entity's type annotations from its columns.
+const TYPE: &str = "@odata.type";
+const DATE_TIME: &str = "Edm.DateTime";
+
+/// What rows of version 2 are sealed for: their gate and their table.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::store) struct Scope<'a> {
+    pub(in crate::store) gate: &'a str,
+    pub(in crate::store) table: &'a str,
+}
+
+/// Which program wrote a row, and how.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::store) enum Format {
+    V1,
+    V2,
+    /// The Logic App that the gate replaces.
+    Legacy,
+}
+
+impl Columns {
+    /// How often the row was written; 0 where that is not counted.
+    pub(in crate::store) fn revision(&self) -> Result<u32, StoreError> {
+        let revision = match self.0.get(REVISION) {
+            None => Some(0),
+            Some(number) => number.as_u64().and_then(|number| number.try_into().ok()),
+        };
+        revision.ok_or_else(|| StoreError::Damaged(REVISION.to_owned()))
+    }
+
+    pub(in crate::store) fn format(&self) -> Format {
+        let has = |column: &&str| self.0.contains_key(*column);
+        let legacy = ["ActionDescription", "RequestTimestamp", "Status"];
+        let ours = [
+            "CorrelationId",
+            "RequestDigest",
+            "Notifications",
+            "History",
+            "Receipt",
+            "OperationId",
+            SEAL,
+        ];
+        if legacy.iter().all(has) && !ours.iter().any(has) {
+            return Format::Legacy;
+        }
+        match self.text(SEAL) {
+            Some(seal) if seal.starts_with(V2) => Format::V2,
+            _ => Format::V1,
+        }
+    }
+
+    /// Seals the columns as version 2.
+    pub(in crate::store) fn seal(
+        mut self,
+        revision: u32,
+        scope: Scope<'_>,
+        keys: &LinkKeys,
+    ) -> Self {
+        self.0.insert(REVISION.to_owned(), revision.into());
+        let columns = self.canonical();
+        let mac = keys.columns_mac(scope.gate, scope.table, &columns);
+        self.0.insert(SEAL.to_owned(), format!("{V2}{mac}").into());
+        self
+    }
+
+    /// Checks a seal of version 2, made for one of these gates.
+    pub(in crate::store) fn check<'a>(
+        &self,
+        gates: impl IntoIterator<Item = &'a str>,
+        table: &str,
+        keys: &LinkKeys,
+    ) -> Result<(), StoreError> {
+        let seal = self.text(SEAL).and_then(|seal| seal.strip_prefix(V2));
+        let seal = seal.ok_or_else(|| StoreError::Damaged(SEAL.to_owned()))?;
+        let columns = self.canonical();
+        let mut checked = Ok(());
+        for gate in gates {
+            checked = keys.verify_columns_mac(gate, table, &columns, seal);
+            if checked.is_ok() {
+                break;
+            }
+        }
+        checked.map_err(|broken| StoreError::Damaged(broken.to_string()))
+    }
+
+    /// What version 2 seals: all columns but the seal as text, in the form of RFC 8785. A value that the gate
+    /// never writes (`null`, a list, an object) stays what it is, and so is never taken for text.
+    fn canonical(&self) -> Vec<u8> {
+        let text = |value: &Value| match value {
+            Value::Number(_) | Value::Bool(_) => value.to_string().into(),
+            _ => value.clone(),
+        };
+        let columns = self.0.iter().filter(|(name, _)| *name != SEAL);
+        let columns: Map<_, _> = columns
+            .map(|(name, value)| (name.clone(), text(value)))
+            .collect();
+        serde_json_canonicalizer::to_vec(&columns).expect("parsed JSON can be written")
+    }
+
+    /// The name of the key that a seal of version 2 was made with.
+    pub(in crate::store) fn sealed_with(&self) -> Option<&str> {
+        let seal = self.text(SEAL)?.strip_prefix(V2)?;
+        seal.rsplit_once('.').map(|(kid, _)| kid)
+    }
+
+    /// Of what Azure Table Storage gave back: without what the service adds, and times as they were
+    /// given to it.
+    pub(in crate::store) fn from_entity(entity: Map<String, Value>) -> Self {
+        let is_time = |name: &str| {
+            let kind = entity.get(&format!("{name}{TYPE}")).and_then(Value::as_str);
+            kind == Some(DATE_TIME)
+        };
+        let columns = entity.iter().filter(|(name, _)| is_column(name));
+        let columns = columns.map(|(name, value)| {
+            let time = value.as_str().filter(|_| is_time(name)).and_then(time);
+            let value = time.map_or_else(|| value.clone(), |time| time.to_string().into());
+            (name.clone(), value)
+        });
+        Self(columns.collect())
+    }
+
+    /// As Azure Table Storage takes them: no empty columns, and times that say so.
+    pub(in crate::store) fn to_entity(&self) -> Map<String, Value> {
+        let mut entity = self.0.clone();
+        entity.retain(|_, value| !value.is_null());
+        for column in TIMES {
+            if entity.contains_key(column) {
+                entity.insert(format!("{column}{TYPE}"), DATE_TIME.into());
+            }
+        }
+        entity
+    }
+
+    /// When the gate must process the row again.
+    pub(in crate::store) fn due(&self) -> Result<Option<Timestamp>, StoreError> {
+        let due = self.text("DueTimestamp").map(time);
+        due.map(|due| due.ok_or_else(|| StoreError::Damaged("DueTimestamp".to_owned())))
+            .transpose()
+    }
+
+    pub(in crate::store) fn text(&self, name: &str) -> Option<&str> {
+        self.0.get(name).and_then(Value::as_str)
+    }
+
+    pub(in crate::store) fn set<T: Text>(&mut self, name: &str, value: &T) {
+        self.0.insert(name.to_owned(), value.to_text().into());
+    }
+
+    pub(super) fn set_optional<T: Text>(&mut self, name: &str, value: Option<&T>) {
+        if let Some(value) = value {
+            self.set(name, value);
+        }
+    }
+
+    /// Takes a column out. The error names the column, never what is in it.
+    pub(super) fn take<T: Text>(&mut self, name: &'static str) -> Result<T, &'static str> {
+        self.take_optional(name)?.ok_or(name)
+    }
+
+    pub(super) fn take_optional<T: Text>(
+        &mut self,
+        name: &'static str,
+    ) -> Result<Option<T>, &'static str> {
+        match self.0.remove(name) {
+            None => Ok(None),
+            Some(Value::String(text)) => T::from_text(&text).map(Some).ok_or(name),
+            Some(_) => Err(name),
+        }
+    }
+}
+
+/// Whether a member of an entity is a column, and nothing that the service adds.
+fn is_column(name: &str) -> bool {
+    name != "Timestamp" && !name.starts_with("odata.") && !name.contains("@odata.")
+}
+
+pub(super) fn time(text: &str) -> Option<Timestamp> {
+    Timestamp::parse(text)
+}

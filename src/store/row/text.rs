@@ -1,0 +1,67 @@
+//! Values that rows store as text.
+
+use uuid::Uuid;
+
+use crate::domain::{DeliveryFault, EventKind, Notice, Status, Verdict};
+use crate::values::{Address, Digest, Timestamp};
+
+/// A value that is stored as text.
+pub(in crate::store) trait Text: Sized {
+    fn to_text(&self) -> String;
+    fn from_text(text: &str) -> Option<Self>;
+}
+
+impl Text for String {
+    fn to_text(&self) -> String {
+        self.clone()
+    }
+
+    fn from_text(text: &str) -> Option<Self> {
+        Some(text.to_owned())
+    }
+}
+
+/// Types that print themselves and are read by a function.
+macro_rules! text {
+    ($($name:ty: $read:expr,)*) => {
+        $(impl Text for $name {
+            fn to_text(&self) -> String {
+                self.to_string()
+            }
+
+            fn from_text(text: &str) -> Option<Self> {
+                $read(text)
+            }
+        })*
+    };
+}
+
+text! {
+    Timestamp: Timestamp::parse,
+    Address: Address::parse,
+    Digest: Digest::parse,
+    Uuid: |text: &str| Uuid::parse_str(text).ok(),
+}
+
+/// Enums that are stored by name.
+macro_rules! words {
+    ($($name:ty,)*) => {
+        $(impl Text for $name {
+            fn to_text(&self) -> String {
+                self.word().to_owned()
+            }
+
+            fn from_text(text: &str) -> Option<Self> {
+                Self::from_word(text)
+            }
+        })*
+    };
+}
+
+words! {
+    Status,
+    Verdict,
+    Notice,
+    DeliveryFault,
+    EventKind,
+}

@@ -1,0 +1,229 @@
+//! Reading and writing rows.
+
+use std::time::Duration;
+
+use super::backend::Backend;
+use super::embedded::Condition;
+use super::entry::Entry;
+use super::error::StoreError;
+use super::gate_id::RowVersion;
+use super::handle::Store;
+use super::listing::{Due, Place, StoredRow};
+use super::row::{self, Format};
+use super::versioned::Versioned;
+use crate::domain::Approval;
+use crate::values::{ApprovalId, Timestamp};
+
+impl Store {
+    /// Makes the store ready and shows whether it can be used at all. Nothing needs to wait for it.
+    ///
+    /// # Errors
+    /// [`StoreError::GateId`] if it is another gate's, or the store's own.
+    pub async fn prepare(&self) -> Result<(), StoreError> {
+        match &self.backend {
+            // A file is made when it is needed.
+            Backend::Embedded(embedded) if !embedded.exists() => return Ok(()),
+            Backend::Embedded(_) => {}
+            Backend::Tables(tables) => tables.prepare().await?,
+        }
+        if self.keys.is_none() {
+            return Ok(());
+        }
+        self.prepare_gate_id().await
+    }
+
+    /// Adds a row that is to be processed when it is `due`.
+    ///
+    /// # Errors
+    /// [`StoreError::AlreadyExists`] or [`StoreError::OpenLimit`] (which comes first, is not said), or
+    /// the store's own.
+    pub async fn insert(
+        &self,
+        approval: Approval,
+        due: Option<Timestamp>,
+    ) -> Result<Versioned, StoreError> {
+        self.insert_in(self.rows.version, approval, due).await
+    }
+
+    pub(super) async fn insert_in(
+        &self,
+        version: RowVersion,
+        approval: Approval,
+        due: Option<Timestamp>,
+    ) -> Result<Versioned, StoreError> {
+        let row = self.seal(version, &approval, due, None, 1).await?;
+        let entry = row.entry.clone();
+        let etag = match &self.backend {
+            Backend::Embedded(embedded) => {
+                let condition = Condition::New {
+                    open_limit: self.open_limit,
+                };
+                embedded.write(row, condition).await?
+            }
+            Backend::Tables(tables) => {
+                let id = &approval.request.id;
+                tables.insert(id, row, self.open_limit).await?
+            }
+        };
+        Ok(Versioned {
+            approval,
+            etag,
+            entry,
+            revision: 1,
+        })
+    }
+
+    /// Reads a row.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`], or the store's own.
+    pub async fn get(&self, id: &ApprovalId) -> Result<Versioned, StoreError> {
+        let keys = row::keys(id);
+        let (columns, etag) = match &self.backend {
+            Backend::Embedded(embedded) => embedded.get(&keys)?,
+            Backend::Tables(tables) => tables.get(&keys).await?,
+        };
+        let entry = match &self.backend {
+            Backend::Embedded(_) => None,
+            Backend::Tables(_) => Entry::from_columns(&columns)?,
+        };
+        let (approval, revision) = self.open(&columns, id).await?;
+        Ok(Versioned {
+            approval,
+            etag,
+            entry,
+            revision,
+        })
+    }
+
+    /// Replaces a row, if it is still the one that was read at this version.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`], or the store's own.
+    pub async fn replace(
+        &self,
+        row: Versioned,
+        due: Option<Timestamp>,
+    ) -> Result<Versioned, StoreError> {
+        let Versioned {
+            approval,
+            etag,
+            entry: was,
+            revision,
+        } = row;
+        let revision = revision.saturating_add(1);
+        let version = self.rows.version;
+        let row = self
+            .seal(version, &approval, due, was.as_ref(), revision)
+            .await?;
+        let entry = row.entry.clone();
+        let etag = match &self.backend {
+            Backend::Embedded(embedded) => {
+                embedded.write(row, Condition::Is(etag.version()?)).await?
+            }
+            Backend::Tables(tables) => {
+                let id = &approval.request.id;
+                tables.replace(id, row, (&etag, was)).await?
+            }
+        };
+        Ok(Versioned {
+            approval,
+            etag,
+            entry,
+            revision,
+        })
+    }
+
+    /// A page of what is due at `now`, longest due first, from a place on; and where to go on, if
+    /// there is more.
+    ///
+    /// # Errors
+    /// The store's own.
+    pub async fn due(
+        &self,
+        now: Timestamp,
+        from: Option<Place>,
+    ) -> Result<(Vec<Due>, Option<Place>), StoreError> {
+        match &self.backend {
+            Backend::Embedded(embedded) => embedded.due(now, from),
+            Backend::Tables(tables) => tables.due(now, from).await,
+        }
+    }
+
+    /// Reads the row of something that is due; none if it is not due after all. An index entry that is
+    /// early or orphaned is corrected.
+    ///
+    /// # Errors
+    /// The store's own.
+    pub async fn get_if_due(
+        &self,
+        id: &ApprovalId,
+        due: &Due,
+        now: Timestamp,
+    ) -> Result<Option<Versioned>, StoreError> {
+        let (Backend::Tables(tables), Some(seen)) = (&self.backend, &due.index) else {
+            return self.get(id).await.map(Some);
+        };
+        let found = match self.get(id).await {
+            Err(StoreError::NotFound) => None,
+            // Only the gate writes entries.
+            Err(StoreError::Predecessor) => {
+                return Err(StoreError::Damaged("its columns".to_owned()));
+            }
+            found => Some(found?),
+        };
+        let entry = found.as_ref().and_then(|row| row.entry.as_ref());
+        let is_due = tables.correct_entry(id, seen, entry, now).await;
+        Ok(found.filter(|_| is_due))
+    }
+
+    /// A page of all rows, in the order of their keys, from a place on; and where to go on, if there
+    /// is more.
+    ///
+    /// # Errors
+    /// The store's own.
+    pub async fn all(
+        &self,
+        from: Option<Place>,
+    ) -> Result<(Vec<StoredRow>, Option<Place>), StoreError> {
+        let (page, next) = match &self.backend {
+            Backend::Embedded(embedded) => embedded.all(from)?,
+            Backend::Tables(tables) => tables.all(from).await?,
+        };
+        let mut gate = None;
+        if page.iter().any(|row| row.columns.format() == Format::V2) {
+            gate = match self.gate_id_to_read().await {
+                Ok(id) => Some(id),
+                // Without keys nothing is checked; and a damaged id is reported with each row.
+                Err(StoreError::Unavailable(_)) if self.keys.is_none() => None,
+                Err(StoreError::Damaged(_)) => None,
+                Err(error) => return Err(error),
+            };
+        }
+        let mut rows = Vec::with_capacity(page.len());
+        for row in page {
+            rows.push(self.stored_row(row, gate.as_deref()).await);
+        }
+        Ok((rows, next))
+    }
+
+    /// Deletes a row, if it is still the one that was read.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`], or the store's own.
+    pub async fn delete(&self, row: &StoredRow) -> Result<(), StoreError> {
+        match &self.backend {
+            Backend::Embedded(embedded) => embedded.delete(row).await,
+            Backend::Tables(tables) => tables.delete(row).await,
+        }
+    }
+
+    /// How long a subscription to a row may be relied on before the row is read again: another process
+    /// may have changed it.
+    pub fn reread_after(&self) -> Duration {
+        match &self.backend {
+            Backend::Embedded(_) => Duration::from_secs(15),
+            Backend::Tables(_) => Duration::from_secs(5),
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! The clients of the tables, and what their operations share.
+
+use std::sync::Arc;
+
+use azure_core_legacy::{RetryOptions, TransportOptions};
+use azure_data_tables::clients::{EntityClient, TableClient, TableServiceClientBuilder};
+use azure_data_tables::operations::{QueryEntityBuilder, QueryEntityResponse};
+use azure_storage::CloudLocation;
+use futures_util::StreamExt;
+use serde_json::{Map, Value};
+
+use super::account::Account;
+use super::fault::Fault;
+use super::retry::{POINT, with_retry};
+use super::sign_in;
+use super::transport::{Transport, Wire};
+use crate::store::error::StoreError;
+use crate::store::row::{Columns, Keys};
+use crate::store::versioned::ETag;
+use crate::values::Clock;
+
+pub(in crate::store) struct Tables {
+    pub(super) approvals: TableClient,
+    pub(super) open: TableClient,
+    pub(super) standing: TableClient,
+}
+
+impl Tables {
+    pub(in crate::store) fn new(
+        account: &Account,
+        table: &str,
+        standing: &str,
+        wire: Arc<dyn Wire>,
+        clock: Clock,
+    ) -> Self {
+        let credentials = sign_in::credentials(&account.sign_in, clock);
+        let location = CloudLocation::Custom {
+            // Part of no address and no signature.
+            account: String::new(),
+            uri: account.endpoint.clone(),
+        };
+        let service = TableServiceClientBuilder::with_location(location, credentials)
+            .transport(TransportOptions::new(Arc::new(Transport(wire))))
+            .retry(RetryOptions::none())
+            .build();
+        Self {
+            approvals: service.table_client(table),
+            open: service.table_client(format!("open{table}")),
+            standing: service.table_client(standing),
+        }
+    }
+}
+
+/// Why a row was not written; or, if the outcome is unknown, perhaps was.
+pub(super) struct WriteError {
+    pub(super) error: StoreError,
+    pub(super) outcome_known: bool,
+}
+
+/// What the service meant by refusing a write.
+pub(super) fn refusal(fault: Fault, expected: Option<&ETag>) -> StoreError {
+    match expected {
+        None if fault.is_code("EntityAlreadyExists") => StoreError::AlreadyExists,
+        Some(_) if fault.is_status(412) || fault.is_code("ResourceNotFound") => {
+            StoreError::Conflict
+        }
+        _ => fault.into(),
+    }
+}
+
+/// Reads a row, whatever it holds.
+pub(super) async fn get(
+    table: &TableClient,
+    (partition, row): &Keys,
+) -> Result<Option<(Columns, ETag)>, StoreError> {
+    let client = entity(table, partition, row);
+    let (sent, _) = with_retry(POINT, || client.get::<Map<String, Value>>().into_future()).await;
+    match sent {
+        Ok(found) => {
+            let etag = ETag(found.etag.to_string());
+            Ok(Some((Columns::from_entity(found.entity), etag)))
+        }
+        Err(fault) if fault.is_code("ResourceNotFound") => Ok(None),
+        Err(fault) => Err(fault.into()),
+    }
+}
+
+/// A query that goes on where the one before ended.
+pub(super) fn beginning_at(
+    query: QueryEntityBuilder,
+    keys: Option<&(String, Option<String>)>,
+) -> QueryEntityBuilder {
+    match keys.cloned() {
+        None => query,
+        Some((partition, None)) => query.initial_partition_key(partition),
+        Some((partition, Some(row))) => query.initial_partition_key(partition).initial_row_key(row),
+    }
+}
+
+/// The next page of a query. The future does not borrow it.
+pub(super) fn first_page(
+    query: QueryEntityBuilder,
+) -> impl Future<Output = azure_core_legacy::Result<QueryEntityResponse<Map<String, Value>>>> {
+    let mut pages = query.into_stream();
+    async move { pages.next().await.expect("there is one page at least") }
+}
+
+/// The crate does not escape keys, and ours need no escaping.
+pub(super) fn entity(table: &TableClient, partition: &str, row: &str) -> EntityClient {
+    table.partition_key_client(partition).entity_client(row)
+}

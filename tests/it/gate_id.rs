@@ -1,0 +1,160 @@
+//! `HO_GATE_ID` and `HO_ROWS`, as an operator sets them: the real program on tables.
+
+use std::time::Duration;
+
+use human_oversight::keys::keyring;
+use tokio::time::timeout;
+
+use crate::azurite::{Table, azurite, fresh_table};
+use crate::backing_store;
+use crate::harness::{ALICE, TestGate, request};
+use crate::process::{Process, binary, run};
+
+/// Starts it with this setting too; its errors, when it has ended by itself.
+async fn refused(settings: &[(&str, &str)], id: &str) -> String {
+    let mut command = binary();
+    let dir = tempfile::tempdir().unwrap();
+    let mail = format!("file:{}", dir.path().display());
+    command
+        .envs(settings.iter().copied())
+        .env("HO_PORT", "0")
+        .env("HO_MAIL", mail)
+        .env("HO_GATE_ID", id);
+    let output = timeout(Duration::from_secs(30), command.output()).await;
+    let output = output.expect("it ends by itself").unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    String::from_utf8(output.stderr).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_gate_that_finds_the_rows_of_another_id_ends_with_one_line_that_names_both() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = format!("embedded:{}", dir.path().display());
+    let file = [("HO_STORE", file.as_str())];
+    let tables = backing_store::tables(azurite().port);
+    for settings in [&file[..], &backing_store::borrowed(&tables)] {
+        let gate = Process::start(dir.path(), settings).await;
+        gate.client().submit(&request()).await.unwrap();
+        gate.kill().await;
+        let error = refused(settings, "other").await;
+        assert_eq!(error.lines().count(), 1, "{error}");
+        for words in [
+            "does not start",
+            "HO_GATE_ID is other",
+            "the gate local",
+            "`other,local`",
+        ] {
+            assert!(error.contains(words), "{error}");
+        }
+        // Once it is told what is replaced, it starts; then the old id is the wrong one.
+        let changed = [settings, &[("HO_GATE_ID", "other,local")]].concat();
+        let gate = Process::start(dir.path(), &changed).await;
+        gate.client().submit(&request()).await.unwrap();
+        gate.kill().await;
+        let error = refused(settings, "local").await;
+        assert!(error.contains("the gate other"), "{error}");
+        let (said, code) = run(settings, &["verify"]).await;
+        assert!(
+            code == 0 && said.contains("All seals were checked"),
+            "{said}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_of_another_gate_are_put_back_when_that_is_named() {
+    let (link_key, receipt_key) = (
+        keyring::generate_link_key(),
+        keyring::generate_receipt_key(),
+    );
+    let (there, here) = (fresh_table(), fresh_table());
+    let connection = azurite().connection_string();
+    let settings = |table, id| {
+        [
+            ("HO_STORE", "tables"),
+            ("HO_TABLES_CONNECTION_STRING", connection.as_str()),
+            ("HO_TABLE", table),
+            ("HO_LINK_KEYS", link_key.as_str()),
+            ("HO_RECEIPT_KEYS", receipt_key.as_str()),
+            ("HO_GATE_ID", id),
+        ]
+    };
+    let gate = TestGate::with(&settings(&there, "there")).await;
+    let approval = gate.ask().await;
+    gate.approve(&approval, ALICE).await;
+    let copy = gate.dir.path().join("copy.jsonl");
+    let copy = copy.to_str().unwrap();
+    // A copy needs no keys.
+    let mut auditors = settings(&there, "there").to_vec();
+    auditors.retain(|(name, _)| !name.ends_with("_KEYS"));
+    let (said, code) = run(&auditors, &["backup", copy]).await;
+    assert_eq!((said.as_str(), code), ("1 rows were copied.\n", 0));
+
+    let other = TestGate::with(&settings(&here, "here")).await;
+    let (said, code) = run(&settings(&here, "here"), &["restore", copy]).await;
+    assert_eq!(code, 1, "{said}");
+    let why = "line 1: the row is sealed for the gate there: --gate-id there puts it back";
+    assert!(said.starts_with(why), "{said}");
+    let wrong = ["restore", "--gate-id", "elsewhere", copy];
+    let (said, code) = run(&settings(&here, "here"), &wrong).await;
+    assert!(code == 1 && said.starts_with(why), "{said}");
+    assert_eq!(Table::of(azurite().port, &here).rows().await.len(), 0);
+    let right = ["restore", copy, "--gate-id", "there"];
+    let (said, code) = run(&settings(&here, "here"), &right).await;
+    assert!(
+        code == 0 && said.starts_with("1 rows were put back"),
+        "{said}"
+    );
+    assert_eq!(other.status(&approval.id).await, {
+        let status_url = other.status(&approval.id).await.status_url;
+        human_oversight_client::types::Approval {
+            status_url,
+            ..gate.status(&approval.id).await
+        }
+    });
+
+    // A line that claims another origin than the row was sealed for is damaged.
+    let line = std::fs::read_to_string(copy).unwrap();
+    for (genuine, forged) in [
+        (
+            "\"odata.gate\":\"there\"",
+            "\"odata.gate\":\"here\"".to_owned(),
+        ),
+        (there.as_str(), here.clone()),
+    ] {
+        assert!(line.contains(genuine));
+        std::fs::write(copy, line.replace(genuine, &forged)).unwrap();
+        let (said, code) = run(&settings(&here, "here"), &right).await;
+        assert!(code == 1 && said.contains("the row is damaged"), "{said}");
+    }
+
+    // Where no gate has run, the copy's id is kept.
+    std::fs::write(copy, &line).unwrap();
+    let fresh = fresh_table();
+    let mut unset = settings(&fresh, "").to_vec();
+    let (said, code) = run(&unset, &["restore", copy]).await;
+    assert!(
+        code == 0 && said.starts_with("1 rows were put back"),
+        "{said}"
+    );
+    let again = TestGate::with(&unset).await;
+    again.status(&approval.id).await;
+    unset.pop();
+    let error = refused(&unset, "here").await;
+    assert!(error.contains("the gate there"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn version_1_keeps_no_id() {
+    let settings = backing_store::tables(azurite().port);
+    let settings = [&backing_store::borrowed(&settings)[..], &[("HO_ROWS", "1")]].concat();
+    let gate = TestGate::with(&settings).await;
+    let approval = gate.ask().await;
+    gate.approve(&approval, ALICE).await;
+    let table = settings[2].1;
+    let row = Table::of(azurite().port, table).rows().await.remove(0);
+    assert!(!row["RowSeal"].as_str().unwrap().contains(':'));
+    assert!(row.get("Revision").is_none());
+    let standing = Table::of(azurite().port, &format!("standing{table}"));
+    assert_eq!(standing.rows().await.len(), 0);
+}
