@@ -16,7 +16,7 @@ async fn the_timer_gets_the_response_that_the_host_expects() {
     for _ in 0..2 {
         assert_eq!(
             gate.sweep().await,
-            "0 due, 0 mails, 0 failed, complete: true"
+            "0 due, 0 emails, 0 failed, complete: true"
         );
         let answer = gate.http.post(gate.direct("/sweep")).send().await.unwrap();
         let answer: Value = serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap();
@@ -197,7 +197,7 @@ async fn one_sweep_processes_hundreds_of_due_rows() {
     }
     gate.pass(Duration::from_secs(3_600));
     let answer = gate.sweep().await;
-    assert_eq!(answer, "250 due, 500 mails, 0 failed, complete: true");
+    assert_eq!(answer, "250 due, 500 emails, 0 failed, complete: true");
     for (_, _, row) in gate.stored().await {
         assert!(row.contains(r#""Status":"Timeout""#));
     }
@@ -213,7 +213,7 @@ async fn a_row_due_by_older_settings_is_rescheduled_once() {
     gate.sweep().await;
     let later = TestGate::at(gate.dir, &[("HO_OUTCOME_WITHIN", "86400")]).await;
     later.pass(Duration::from_secs(120));
-    assert!(later.sweep().await.starts_with("1 due, 0 mails, 0 failed"));
+    assert!(later.sweep().await.starts_with("1 due, 0 emails, 0 failed"));
     assert!(later.sweep().await.starts_with("0 due"));
     later.pass(Duration::from_secs(86_400));
     assert!(later.sweep().await.starts_with("1 due"));

@@ -299,7 +299,7 @@ async fn after_a_day_without_a_sweep_everything_ends_as_it_should_and_nobody_is_
     let due = 4 * EACH;
     assert_eq!(
         log,
-        format!("{due} due, {} mails, 0 failed, complete: true", due * 2)
+        format!("{due} due, {} emails, 0 failed, complete: true", due * 2)
     );
     assert_eq!(mails(clocks.dir.path()).len(), questions + due * 2);
     for (id, end) in &expected {
@@ -314,7 +314,7 @@ async fn after_a_day_without_a_sweep_everything_ends_as_it_should_and_nobody_is_
         assert!(row.history_is_consistent());
     }
     let log = clocks.sweep(0).await;
-    assert_eq!(log, "0 due, 0 mails, 0 failed, complete: true");
+    assert_eq!(log, "0 due, 0 emails, 0 failed, complete: true");
     record(
         "silent-sweep",
         &[("requests", due as u64), ("mails", due as u64 * 2)],
