@@ -1,14 +1,14 @@
-//! A payments service that pays what a person approved, and nothing else, whoever asks.
+//! A payments service that pays only what a person approved.
 //!
-//! It never talks to the gate and does not trust the agent: it checks the receipt that comes with each
-//! payment, offline, with the gate's public keys, which its operator has given it.
+//! It does not call the gate and does not trust the agent: it verifies the receipt of each payment offline,
+//! with the gate's public keys, which its operator has configured.
 //!
 //! ```sh
 //! curl -sS https://gate.example.com/api/keys > keys.json
 //! cargo run --example payments_api -- keys.json https://gate.example.com
 //! ```
 
-#![expect(clippy::print_stdout, reason = "it says where it is")]
+#![expect(clippy::print_stdout, reason = "it prints its address")]
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
@@ -24,14 +24,14 @@ use human_oversight_client::receipt::{Assurance, Run, verify};
 use human_oversight_client::types::KeySet;
 use serde::{Deserialize, Serialize};
 
-/// What the agent may ask for here, and the words that people approve it under.
+/// The agent that may pay, and the description of the action that people approve.
 const AGENT: &str = "PaymentsAgent";
 const ACTION: &str = "Pay Invoice";
 
-/// From this on a link in a mail is not enough: the approver must have signed in.
+/// From this amount in cents, the link of an email is not enough: the approver must have signed in.
 const SIGNED_IN_FROM: u64 = 1_000_000;
 
-/// A payment: these members, all of them and no others, are what people approve.
+/// A payment. People approve exactly these members.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Payment {
@@ -43,17 +43,17 @@ struct Payment {
 struct Service {
     gate: String,
     keys: KeySet,
-    /// The receipts that were used. A real service keeps them where it keeps its payments, in the same
-    /// transaction, until they lapse.
+    /// The receipts that were used. A real service stores them in the transaction of the payment, until they
+    /// lapse.
     used: Mutex<HashSet<String>>,
 }
 
 impl Service {
-    /// Why a payment is not permitted, if it is not.
+    /// Checks that the receipt permits the payment, and marks it as used.
     fn permit(&self, payment: &Payment, receipt: &str, now: i64) -> Result<(), String> {
         let claims = verify(receipt, &self.keys).map_err(|error| error.to_string())?;
         if claims.iss != self.gate {
-            return Err("the receipt is another gate's".to_owned());
+            return Err("the receipt is from another gate".to_owned());
         }
         let parameters = Parameters::new(payment).map_err(|error| error.to_string())?;
         let run = Run {
@@ -65,16 +65,13 @@ impl Service {
             .permit(&run, now)
             .map_err(|error| error.to_string())?;
         if payment.cents >= SIGNED_IN_FROM && claims.assurance != Assurance::Entra {
-            return Err("so much must be approved by somebody who has signed in".to_owned());
+            return Err("this amount needs an approver who has signed in".to_owned());
         }
-        match self
-            .used
-            .lock()
-            .expect("nothing panics with it")
-            .insert(claims.sub)
-        {
-            true => Ok(()),
-            false => Err("this receipt was used before".to_owned()),
+        let mut used = self.used.lock().expect("no panic while it is held");
+        if used.insert(claims.sub) {
+            Ok(())
+        } else {
+            Err("this receipt was used before".to_owned())
         }
     }
 }

@@ -16,10 +16,10 @@ use tokio::net::TcpStream;
 
 pub(crate) const KEY: &str = "a-key-for-measuring";
 
-/// Whose way of talking.
+/// Which of the two gates.
 #[derive(Clone, Debug)]
 pub(crate) enum Kind {
-    /// The gate, and the folder of its mails.
+    /// The gate, and the folder of its emails.
     Gate(PathBuf),
     HandRolled(PathBuf),
 }
@@ -30,7 +30,7 @@ pub(crate) struct Connection {
     port: u16,
 }
 
-/// An answer: status and body.
+/// A response: status and body.
 pub(crate) struct Answer(u16, Bytes);
 
 impl Answer {
@@ -101,15 +101,15 @@ impl Connection {
     }
 }
 
-/// A request that waits for its decision.
+/// A pending request.
 pub(crate) struct Asked {
     pub(crate) id: String,
-    /// The path of the page, with its token; and the code of the mail.
+    /// The path of the page, with its link token; and the one-time code.
     page: String,
     code: String,
 }
 
-/// What an agent asks for.
+/// The body of a request.
 pub(crate) fn request(agent: &str) -> Value {
     json!({
         "agentName": agent,
@@ -189,17 +189,17 @@ impl Kind {
         Ok(())
     }
 
-    /// All of it: submit, one look while it is pending, the page, the decision, one look, claim, outcome.
+    /// The whole life: submit, status, the page, the decision, status, claim, outcome.
     pub(crate) async fn live(&self, http: &mut Connection, agent: &str) -> anyhow::Result<()> {
         let asked = self.submit(http, agent).await?;
-        look(http, &asked, "Pending").await?;
+        check_status(http, &asked, "Pending").await?;
         self.approve(http, &asked).await?;
-        look(http, &asked, "Approved").await?;
+        check_status(http, &asked, "Approved").await?;
         self.claim_and_report(http, &asked).await
     }
 }
 
-async fn look(http: &mut Connection, asked: &Asked, expected: &str) -> anyhow::Result<()> {
+async fn check_status(http: &mut Connection, asked: &Asked, expected: &str) -> anyhow::Result<()> {
     let found = http
         .get(&format!("/api/status/{}", asked.id))
         .await?
@@ -210,7 +210,7 @@ async fn look(http: &mut Connection, asked: &Asked, expected: &str) -> anyhow::R
     Ok(())
 }
 
-/// The path of the page and the code, as the approver finds them.
+/// The path of the page and the one-time code, from the email.
 async fn question(mail: &Path) -> anyhow::Result<(String, String)> {
     let mail = tokio::fs::read(mail).await?;
     let mail = MessageParser::default().parse(&mail).context("a mail")?;
@@ -224,7 +224,7 @@ async fn question(mail: &Path) -> anyhow::Result<(String, String)> {
     Ok((link[at..].trim().to_owned(), code.trim()[..6].to_owned()))
 }
 
-/// Lives for `time` on so many connections; how many lives that were, and how long it took.
+/// Runs lives for `time` on this number of connections; returns the number of lives and the time they took.
 pub(crate) async fn live_for(
     kind: &Kind,
     port: u16,

@@ -1,4 +1,4 @@
-//! The gate beside what its user would run instead. `scripts/bench` builds all of it and runs this.
+//! The gate beside a hand-rolled alternative. `scripts/bench` builds all of it and runs this.
 
 mod life;
 mod measure;
@@ -39,11 +39,12 @@ async fn main() -> anyhow::Result<()> {
     }
 }
 
-/// Prints each figure as it comes, and all of them as JSON at the end.
+/// Prints each figure when it is measured, and all of them as JSON at the end.
 async fn all(programs: &Programs<'_>, quick: bool) -> anyhow::Result<()> {
-    let rounds = match quick {
-        true => (2, Duration::from_secs(1)),
-        false => (5, Duration::from_secs(4)),
+    let rounds = if quick {
+        (2, Duration::from_secs(1))
+    } else {
+        (5, Duration::from_secs(4))
     };
     let mut figures = json!({});
     for connections in [1, 32] {
@@ -74,9 +75,10 @@ async fn all(programs: &Programs<'_>, quick: bool) -> anyhow::Result<()> {
         json!({"gate/s": spread(gate), "bare/s": spread(bare), "of bare": spread(ratio)});
     eprintln!("status: {}", figures["status"]);
     figures["disk"] = json!({"durable writes/s": measure::disk(rounds.1)?});
-    let (past, open): (&[u64], &[u64]) = match quick {
-        true => (&[1, 1_000], &[128]),
-        false => (&[1, 1_000, 1_000_000], &[128, 1_024, 10_240, 102_400]),
+    let (past, open): (&[u64], &[u64]) = if quick {
+        (&[1, 1_000], &[128])
+    } else {
+        (&[1, 1_000, 1_000_000], &[128, 1_024, 10_240, 102_400])
     };
     for (name, sizes) in [
         ("history", measure::history(programs, past).await?),
@@ -88,9 +90,10 @@ async fn all(programs: &Programs<'_>, quick: bool) -> anyhow::Result<()> {
         figures[name] = sizes.collect();
         eprintln!("{name}: {}", figures[name]);
     }
-    let due: &[u64] = match quick {
-        true => &[100],
-        false => &[100, 1_000, 10_000, 100_000],
+    let due: &[u64] = if quick {
+        &[100]
+    } else {
+        &[100, 1_000, 10_000, 100_000]
     };
     figures["due"] = json!([]);
     for &rows in due {

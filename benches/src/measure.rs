@@ -1,4 +1,4 @@
-//! What takes time, always side by side and in turns, so that the machine's mood meets all alike.
+//! The measurements. The programs take turns, so that changes of the machine's load affect all alike.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -20,7 +20,7 @@ pub(crate) struct Programs<'a> {
     pub(crate) peer: &'a Path,
 }
 
-/// A server over a fresh folder, and how to talk to it.
+/// A server with a fresh folder.
 pub(crate) struct Running {
     pub(crate) kind: Kind,
     pub(crate) server: Server,
@@ -67,7 +67,7 @@ impl Programs<'_> {
     }
 }
 
-/// The median, the least and the greatest of what the rounds gave.
+/// The median, minimum and maximum of the rounds.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Spread {
     pub(crate) median: f64,
@@ -88,11 +88,11 @@ impl Spread {
     }
 }
 
-/// Lives a second, and processor milliseconds a life.
+/// Lives per second, and CPU milliseconds per life.
 pub(crate) struct Throughput {
     pub(crate) gate: (Spread, Spread),
     pub(crate) hand_rolled: (Spread, Spread),
-    /// The gate's against the other's, round by round.
+    /// The ratio of the two, round by round.
     pub(crate) ratio: (Spread, Spread),
 }
 
@@ -136,8 +136,8 @@ pub(crate) async fn throughput(
     })
 }
 
-/// Milliseconds from sending the decision until the agent has heard of it: one that holds its call at
-/// the gate, and one that asks the hand-rolled gate every second.
+/// Milliseconds from the decision until the agent knows it: for a long poll of the gate, and for a poll of
+/// the hand-rolled gate every second.
 pub(crate) async fn resume(
     programs: &Programs<'_>,
     times: u32,
@@ -171,11 +171,11 @@ async fn one_resume(running: &Running, wait: &str, later: Duration, n: u32) -> a
     tokio::time::sleep(Duration::from_millis(100) + later).await;
     let decided = Instant::now();
     kind.approve(&mut approver, &asked).await?;
-    let heard = agent.await??;
-    Ok((heard - decided).as_secs_f64() * 1e3)
+    let known = agent.await??;
+    Ok((known - decided).as_secs_f64() * 1e3)
 }
 
-/// Milliseconds from the start to the first answer, and processor milliseconds until then.
+/// Milliseconds from the start to the first response, and CPU milliseconds until then.
 pub(crate) struct Start {
     pub(crate) gate: Spread,
     pub(crate) gate_cpu: Spread,
@@ -206,8 +206,7 @@ async fn first_answer(command: &mut Command) -> anyhow::Result<(f64, Server)> {
     Ok((started.elapsed().as_secs_f64() * 1e3, server))
 }
 
-/// KiB when nothing has been asked yet, KiB for each agent that waits, and what the waiting costs of a
-/// processor, in percent.
+/// KiB before the first request, KiB per waiting agent, and CPU use of the wait in percent.
 pub(crate) async fn waiting(
     programs: &Programs<'_>,
     agents: usize,
@@ -242,7 +241,7 @@ pub(crate) async fn waiting(
     ))
 }
 
-/// Reads of one request's status a second, against a bare server's answers of the same length.
+/// Status calls per second, against responses of the same length from a bare server.
 pub(crate) async fn status(
     programs: &Programs<'_>,
     (rounds, time): (usize, Duration),
@@ -283,7 +282,7 @@ async fn reads(port: u16, path: &str, time: Duration) -> anyhow::Result<f64> {
     Ok(f64::from(all) / started.elapsed().as_secs_f64())
 }
 
-/// Durable writes of 4 KiB a second, one after the other: what the disk allows.
+/// Sequential durable writes of 4 KiB per second: the limit of the disk.
 pub(crate) fn disk(time: Duration) -> anyhow::Result<f64> {
     use std::io::Write;
     let mut file = tempfile::tempfile()?;
@@ -296,7 +295,7 @@ pub(crate) fn disk(time: Duration) -> anyhow::Result<f64> {
     Ok(f64::from(writes) / started.elapsed().as_secs_f64())
 }
 
-/// How the gate fares as it fills: milliseconds for a submit, a status and a sweep.
+/// Milliseconds for a submit, a status and a sweep, by the number of rows.
 pub(crate) struct Size {
     pub(crate) rows: u64,
     pub(crate) submit: f64,
@@ -304,7 +303,7 @@ pub(crate) struct Size {
     pub(crate) sweep: f64,
 }
 
-/// With so many rows that are done with.
+/// With closed requests.
 pub(crate) async fn history(programs: &Programs<'_>, sizes: &[u64]) -> anyhow::Result<Vec<Size>> {
     let running = programs.gate().await?;
     let mut http = Connection::open(running.server.port).await?;
@@ -313,7 +312,7 @@ pub(crate) async fn history(programs: &Programs<'_>, sizes: &[u64]) -> anyhow::R
     for &rows in sizes {
         let file = rusqlite::Connection::open(running.dir.path().join("approvals.db"))?;
         file.busy_timeout(Duration::from_secs(60))?;
-        // Nobody reads these rows again: they may say nothing.
+        // These rows are never read, so they may be empty.
         file.execute(
             "WITH RECURSIVE n(i) AS (SELECT (SELECT count(*) FROM approvals) UNION ALL SELECT i + 1 FROM n WHERE i < ?1)
              INSERT INTO approvals SELECT 'Past', 'copy-' || i, 1, NULL, '{}' FROM n WHERE i < ?1",
@@ -325,7 +324,7 @@ pub(crate) async fn history(programs: &Programs<'_>, sizes: &[u64]) -> anyhow::R
     Ok(measured)
 }
 
-/// With so many requests that are open, none of them due.
+/// With open requests, none of them due.
 pub(crate) async fn open(programs: &Programs<'_>, sizes: &[u64]) -> anyhow::Result<Vec<Size>> {
     let running = programs.gate().await?;
     let (mut measured, mut there) = (Vec::new(), 0);
@@ -337,7 +336,7 @@ pub(crate) async fn open(programs: &Programs<'_>, sizes: &[u64]) -> anyhow::Resu
     Ok(measured)
 }
 
-/// Submits so many requests, each with so many seconds to live.
+/// Submits requests with this timeout.
 async fn fill(port: u16, rows: u64, seconds: u32) -> anyhow::Result<()> {
     let mut workers = tokio::task::JoinSet::new();
     for n in 0..32 {
@@ -360,39 +359,39 @@ async fn fill(port: u16, rows: u64, seconds: u32) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// How many seconds a sweep took, and what it says of itself.
+/// The seconds that a sweep took, and its report.
 async fn sweep(http: &mut Connection) -> anyhow::Result<(f64, Value)> {
     let started = Instant::now();
-    let swept = http.post("/sweep", json!({})).await?;
-    Ok((started.elapsed().as_secs_f64(), swept.json()?))
+    let report = http.post("/sweep", json!({})).await?;
+    Ok((started.elapsed().as_secs_f64(), report.json()?))
 }
 
-/// Sweeps of requests that are all due at once.
+/// Sweeps of requests that are all due.
 pub(crate) struct Sweeps {
     pub(crate) rows: u64,
-    /// Seconds for all of it, and for the longest sweep.
+    /// Seconds for all sweeps, and for the longest one.
     pub(crate) all: f64,
     pub(crate) longest: f64,
     pub(crate) sweeps: u32,
 }
 
-/// With so many requests whose time is over: each is stored as such, its approver told, and that stored.
+/// With expired requests: each is stored as timed out, its approver notified, and the delivery stored.
 pub(crate) async fn due(programs: &Programs<'_>, rows: u64) -> anyhow::Result<Sweeps> {
     let dir = tempfile::tempdir()?;
-    // It sweeps only when it is told to.
+    // Only the sweeps below run.
     let mut command = gate(programs.gate, dir.path());
     let server = Server::start(command.env("HO_SWEEP_SECONDS", "86400")).await?;
-    // The shortest life that there is.
+    // The shortest timeout.
     fill(server.port, rows, 10).await?;
     tokio::time::sleep(Duration::from_secs(11)).await;
     let mut http = Connection::open(server.port).await?;
-    let (mut times, mut looked_at) = (Vec::new(), 0);
+    let (mut times, mut processed) = (Vec::new(), 0);
     loop {
-        let (took, swept) = sweep(&mut http).await?;
+        let (took, report) = sweep(&mut http).await?;
         times.push(took);
-        let log = swept["Logs"][0].as_str().context("a log line")?;
-        let (due, rest) = log.split_once(" due, ").context("how many were due")?;
-        looked_at += due.parse::<u64>()?;
+        let log = report["Logs"][0].as_str().context("a log line")?;
+        let (due, rest) = log.split_once(" due, ").context("the number of due rows")?;
+        processed += due.parse::<u64>()?;
         if !rest.contains(" 0 failed") {
             bail!("{log}");
         }
@@ -400,8 +399,8 @@ pub(crate) async fn due(programs: &Programs<'_>, rows: u64) -> anyhow::Result<Sw
             break;
         }
     }
-    if looked_at < rows {
-        bail!("{looked_at} of {rows} were due");
+    if processed < rows {
+        bail!("{processed} of {rows} were due");
     }
     Ok(Sweeps {
         rows,

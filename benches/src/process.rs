@@ -1,4 +1,4 @@
-//! A server as a process: what it costs, from /proc.
+//! A server as a process, with its costs from /proc.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -8,14 +8,14 @@ use anyhow::{Context, bail};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
-/// A server that listens on this machine. It ends with this value.
+/// A local server, which is killed when this is dropped.
 pub(crate) struct Server {
     pub(crate) port: u16,
     child: Child,
 }
 
 impl Server {
-    /// Starts it; it says `url="http://127.0.0.1:PORT` on its standard output.
+    /// Starts a server that prints `url="http://127.0.0.1:PORT` to its standard output.
     pub(crate) async fn start(command: &mut Command) -> anyhow::Result<Self> {
         let mut child = command
             .kill_on_drop(true)
@@ -34,14 +34,14 @@ impl Server {
                 .next()
                 .unwrap_or_default()
                 .parse()?;
-            // What it goes on to say must be read, or it would wait.
+            // Drained, or the server would block on its output.
             tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
             return Ok(Self { port, child });
         }
         bail!("it ended: {command:?}")
     }
 
-    /// One that does not say where it is, and gets a port that was free a moment ago.
+    /// Starts a server that does not print its address, on a port that was free a moment ago.
     pub(crate) async fn at(port: u16, command: &mut Command) -> anyhow::Result<Self> {
         let child = command
             .kill_on_drop(true)
@@ -68,7 +68,7 @@ impl Server {
         std::fs::read_to_string(format!("/proc/{id}/{file}")).unwrap_or_default()
     }
 
-    /// Processor time so far, of all its threads, those that have ended too.
+    /// CPU time so far of all threads, ended ones included.
     pub(crate) fn cpu(&self) -> Duration {
         let stat = self.proc("stat");
         let fields: Vec<&str> = stat
@@ -81,11 +81,11 @@ impl Server {
             .iter()
             .filter_map(|&n| fields.get(n)?.parse::<u64>().ok())
             .sum();
-        // A tick is 10 ms wherever this runs.
+        // A tick is 10 ms on all common kernels.
         Duration::from_millis(ticks * 10)
     }
 
-    /// Its own share of memory, in KiB.
+    /// Its proportional share of memory (PSS), in KiB.
     pub(crate) fn memory(&self) -> u64 {
         let pss = self.proc("smaps_rollup");
         let line = pss.lines().find(|line| line.starts_with("Pss:"));
@@ -101,7 +101,7 @@ pub(crate) fn free_port() -> u16 {
     listener.local_addr().expect("it is bound").port()
 }
 
-/// The gate, over a folder, with all that it does.
+/// The gate with a folder.
 pub(crate) fn gate(binary: &Path, dir: &Path) -> Command {
     let mut command = Command::new(binary);
     command
@@ -110,7 +110,7 @@ pub(crate) fn gate(binary: &Path, dir: &Path) -> Command {
         .env("HO_STORE", format!("embedded:{}", dir.display()))
         .env("HO_MAIL", format!("file:{}", dir.join("mail").display()))
         .env("HO_OPEN_LIMIT", "10000")
-        // Outcome notes go out while it is measured: they are part of a life.
+        // Outcome notices are part of a life, so they are sent during the measurement.
         .env("HO_SWEEP_SECONDS", "1");
     command
 }

@@ -1,5 +1,7 @@
 //! The two backends.
 
+use std::sync::Arc;
+
 use super::embedded::Embedded;
 use super::error::StoreError;
 use super::row::{Columns, Keys};
@@ -9,7 +11,7 @@ use super::versioned::ETag;
 #[derive(Clone)]
 pub(super) enum Backend {
     Embedded(Embedded),
-    Tables(Tables),
+    Tables(Arc<Tables>),
 }
 
 /// The table `standing…`: sealed rows that are no requests. So far the gate's id.

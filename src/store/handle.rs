@@ -53,7 +53,13 @@ impl Store {
     ) -> Self {
         let standing = tables::standing_table(table);
         let tables = Tables::new(account, table, &standing, wire, clock);
-        Self::new(Backend::Tables(tables), table, &standing, open_limit, keys)
+        Self::new(
+            Backend::Tables(Arc::new(tables)),
+            table,
+            &standing,
+            open_limit,
+            keys,
+        )
     }
 
     fn new(

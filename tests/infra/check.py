@@ -337,7 +337,7 @@ class Hook(unittest.TestCase):
         self.home = Path(directory.name)
         (self.home / "vault").mkdir()
         (self.home / "tmp").mkdir()
-        # Nobody waits in a test.
+        # A stand-in for sleep, so that no test waits.
         for name, script in [("az", FAKE_AZ), ("sleep", "#!/bin/sh\n")]:
             (self.home / name).write_text(script)
             (self.home / name).chmod(0o755)

@@ -175,7 +175,7 @@ async fn live(instances: [&Instance; 2], turns: usize) {
         .claim(id, &claim("fedcba9876543210"))
         .await
         .unwrap_err();
-    let error = (turns % 3 == 0).then_some("it broke");
+    let error = (turns.is_multiple_of(3)).then_some("it broke");
     let outcome = on(3).gate.client().outcome(id, &report(error)).await;
     outcome.unwrap();
     let ended = agree(instances, id).await.execution.unwrap();

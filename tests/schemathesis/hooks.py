@@ -39,7 +39,7 @@ def changes_as_double(value):
 
 @schemathesis.hook
 def map_case(context, case):
-    # Nobody decides here, and a wait of a second ends as one of a hundred does.
+    # No request is decided here, so a wait of one second ends like a longer one.
     if str(case.query.get("wait")) in LONG:
         del case.query["wait"]
     # In the stateful phase the ids are those that submit answered.

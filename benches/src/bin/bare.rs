@@ -1,4 +1,4 @@
-//! An axum server that does nothing: the limit of what HTTP itself allows here.
+//! An axum server without logic: the limit of HTTP on this machine.
 
 use axum::Router;
 use axum::routing::get;
@@ -7,7 +7,7 @@ use axum::routing::get;
 async fn main() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     println!("url=\"http://{}\"", listener.local_addr().unwrap());
-    // As many bytes as the gate's answer about a request has.
+    // As long as the gate's response to a status call.
     let answer = "x".repeat(900);
     let router = Router::new()
         .route("/", get(async || "ok"))

@@ -84,7 +84,7 @@ impl Action {
     }
 
     /// Called when the request was submitted, and again now and then while it is pending: with the
-    /// approvers, the deadline, and whether mails were sent. For a line in a terminal, for example. It must
+    /// approvers, the deadline, and whether emails were sent. For a line in a terminal, for example. It must
     /// not block.
     #[must_use]
     pub fn on_pending(mut self, callback: impl Fn(&Approval) + Send + Sync + 'static) -> Self {

@@ -1,4 +1,4 @@
-//! The little of GitHub's REST API that the research group uses, and a stand-in for it.
+//! The part of GitHub's REST API that the research group uses, and a stand-in for it.
 
 use anyhow::Context;
 use axum::extract::{Path, Query};
@@ -14,27 +14,27 @@ use serde_json::{Value, json};
 use crate::model::setting;
 use crate::offline;
 
-/// As much of a file as a model gets to read, in characters.
+/// How much of a file a model can read, in characters.
 const EXCERPT: usize = 4_000;
 
-/// GitHub as somebody with a token sees it.
+/// A client of GitHub.
 #[derive(Clone)]
 pub struct GitHub {
     http: reqwest::Client,
     url: Url,
 }
 
-/// A gist as it is to be published: all that GitHub is told.
+/// A gist, with everything that GitHub gets.
 #[derive(Deserialize, JsonSchema, Serialize)]
 pub struct Gist {
     pub title: String,
     pub content: String,
-    /// Whether it is listed; anybody who has the link can read it either way.
+    /// Whether it is listed. With the link it can be read in any case.
     pub public: bool,
 }
 
 impl GitHub {
-    /// GitHub with the token in `GITHUB_TOKEN`, which needs the scope `gist`.
+    /// A client with the token in `GITHUB_TOKEN`, which needs the scope `gist`.
     pub fn from_env() -> anyhow::Result<Self> {
         let token = setting("GITHUB_TOKEN").context("GITHUB_TOKEN is not set")?;
         Self::new("https://api.github.com", &token)
@@ -60,7 +60,7 @@ impl GitHub {
         })
     }
 
-    /// Where in public code these words are: repository and path of each file.
+    /// Searches public code: repository and path of each file found.
     pub async fn search_code(&self, query: &str) -> anyhow::Result<String> {
         #[derive(Deserialize)]
         struct Found {
@@ -77,7 +77,7 @@ impl GitHub {
         }
         let request = self.http.get(self.at(["search", "code"]));
         let request = request.query(&[("q", query), ("per_page", "5")]);
-        let found: Found = answer(request.send().await?).await?.json().await?;
+        let found: Found = check(request.send().await?).await?.json().await?;
         let files: Vec<Value> = found
             .items
             .into_iter()
@@ -94,11 +94,11 @@ impl GitHub {
             .chain(path.split('/')));
         let request = self.http.get(url);
         let request = request.header(ACCEPT, "application/vnd.github.raw+json");
-        let content = answer(request.send().await?).await?.text().await?;
+        let content = check(request.send().await?).await?.text().await?;
         Ok(content.chars().take(EXCERPT).collect())
     }
 
-    /// Publishes; the address of what was published.
+    /// Publishes a gist and returns its address.
     pub async fn create_gist(&self, gist: &Gist) -> anyhow::Result<String> {
         #[derive(Deserialize)]
         struct Created {
@@ -109,11 +109,11 @@ impl GitHub {
             "public": gist.public,
             "files": {"report.md": {"content": gist.content}},
         }));
-        let created: Created = answer(request.send().await?).await?.json().await?;
+        let created: Created = check(request.send().await?).await?.json().await?;
         Ok(created.html_url)
     }
 
-    /// What a model writes stays one segment of the path.
+    /// Text of a model stays within one segment of the path.
     fn at<'a>(&self, segments: impl IntoIterator<Item = &'a str>) -> Url {
         let mut url = self.url.clone();
         url.path_segments_mut()
@@ -124,13 +124,13 @@ impl GitHub {
     }
 }
 
-async fn answer(response: Response) -> anyhow::Result<Response> {
+async fn check(response: Response) -> anyhow::Result<Response> {
     let status = response.status();
     if status.is_success() {
         return Ok(response);
     }
     let why = response.text().await.unwrap_or_default();
-    anyhow::bail!("GitHub answered {status}: {why}")
+    anyhow::bail!("GitHub responded with {status}: {why}")
 }
 
 const FILES: [(&str, &str); 2] = [
@@ -144,7 +144,7 @@ const FILES: [(&str, &str); 2] = [
     ),
 ];
 
-/// A stand-in for GitHub, in this process: one small repository, and gists that it only tells of.
+/// A stand-in for GitHub in this process: one small repository, and gists that are only printed.
 pub async fn stand_in() -> anyhow::Result<GitHub> {
     let search = async |Query(_): Query<Search>| {
         let repository = json!({"full_name": "example/server"});

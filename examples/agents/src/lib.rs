@@ -1,4 +1,4 @@
-//! What the two demos share. Each demo is one file in `src/bin`: read those.
+//! Code that the two demos share. Each demo is one file in `src/bin`.
 
 pub mod github;
 pub mod model;

@@ -1,6 +1,5 @@
-//! A stand-in for Azure OpenAI, so that the demos run without an account: a server in this process
-//! that speaks the same wire format over HTTP. What it says is scripted, from the conversation that
-//! it is shown.
+//! A stand-in for Azure OpenAI and OpenAI, so that the demos run without an account: a server in this
+//! process with the same HTTP API. A script computes each message from the conversation.
 
 use std::io;
 use std::net::Ipv4Addr;
@@ -19,17 +18,17 @@ use crate::model::{AZURE_API_VERSION, Model, Provider};
 const KEY: &str = "offline";
 const NAME: &str = "scripted";
 
-/// What the scripted model answers.
+/// A message of the scripted model.
 pub enum Answer {
     Text(String),
     Call(&'static str, Value),
 }
 
-/// The conversation as the model gets it.
+/// The conversation that a request contains.
 pub struct Conversation(Value);
 
 impl Conversation {
-    /// The instructions of whoever asks the model.
+    /// The system message.
     pub fn instructions(&self) -> String {
         let messages = self.messages();
         let mut by_system = messages
@@ -38,14 +37,14 @@ impl Conversation {
         by_system.next().map(text).unwrap_or_default()
     }
 
-    /// What the user said.
+    /// The user's message.
     pub fn user(&self) -> String {
         let messages = self.messages();
         let mut by_user = messages.iter().filter(|message| message["role"] == "user");
         by_user.next().map(text).unwrap_or_default()
     }
 
-    /// What the tools answered, in order.
+    /// The results of the tools, in order.
     pub fn results(&self) -> Vec<String> {
         let messages = self.messages().iter();
         messages
@@ -59,7 +58,7 @@ impl Conversation {
     }
 }
 
-/// Content is a text, or parts with a text each.
+/// The content is a text, or parts that each have a text.
 fn text(message: &Value) -> String {
     match &message["content"] {
         Value::String(text) => text.clone(),
@@ -71,19 +70,17 @@ fn text(message: &Value) -> String {
     }
 }
 
-/// Starts a model that says what `script` says.
+/// Starts a model whose messages are those of `script`.
 pub async fn model(provider: Provider, script: fn(&Conversation) -> Answer) -> io::Result<Model> {
     let router = match provider {
         Provider::AzureOpenAi => {
             let path = format!("/openai/deployments/{NAME}/chat/completions");
-            let answer =
-                async move |Query(query): Query<ApiVersion>, headers, Json(request)| match query
-                    .api_version
-                    == AZURE_API_VERSION
-                {
-                    true => completion(script, "api-key", KEY, &headers, request),
-                    false => StatusCode::NOT_FOUND.into_response(),
-                };
+            let answer = async move |Query(query): Query<ApiVersion>, headers, Json(request)| {
+                if query.api_version != AZURE_API_VERSION {
+                    return StatusCode::NOT_FOUND.into_response();
+                }
+                completion(script, "api-key", KEY, &headers, request)
+            };
             Router::new().route(&path, post(answer))
         }
         Provider::OpenAi => {
@@ -144,7 +141,7 @@ fn completion(
     .into_response()
 }
 
-/// Serves on a free port of this machine; where.
+/// Serves on a free local port and returns the address.
 pub async fn serve(router: Router) -> io::Result<String> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     let url = format!("http://{}", listener.local_addr()?);

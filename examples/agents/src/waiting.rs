@@ -1,4 +1,4 @@
-//! What somebody at the terminal sees while others decide.
+//! The progress that a terminal shows while a request is pending.
 
 use std::sync::Once;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use human_oversight_client::types::Approval;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-/// A spinner once a request is pending; one line where stdout is no terminal. Gone when dropped.
+/// A spinner while a request is pending, or one line where stdout is not a terminal. Dropping it removes it.
 pub struct Waiting(ProgressBar);
 
 impl Waiting {
@@ -16,8 +16,8 @@ impl Waiting {
         Self(spinner.with_style(style.expect("a template")))
     }
 
-    /// What [`human_oversight_client::Action::on_pending`] takes.
-    pub fn told(&self) -> impl Fn(&Approval) + Send + Sync + 'static {
+    /// The callback for [`human_oversight_client::Action::on_pending`].
+    pub fn callback(&self) -> impl Fn(&Approval) + Send + Sync + 'static {
         let spinner = self.0.clone();
         let first = Once::new();
         move |approval| first.call_once(|| show(&spinner, approval))
@@ -31,14 +31,14 @@ impl Drop for Waiting {
 }
 
 fn show(spinner: &ProgressBar, approval: &Approval) {
-    let asked = approval.notifications.iter();
-    let asked: Vec<&str> = asked.map(|asked| asked.approver.as_str()).collect();
-    let (asked, until) = (asked.join(", "), &approval.expires_at);
-    let what = format!("Waiting for {asked} to decide, until {until}");
+    let notifications = approval.notifications.iter();
+    let approvers: Vec<&str> = notifications.map(|it| it.approver.as_str()).collect();
+    let (approvers, deadline) = (approvers.join(", "), &approval.expires_at);
+    let message = format!("Waiting for {approvers} to decide, until {deadline}");
     if spinner.is_hidden() {
-        println!("{what}");
+        println!("{message}");
         return;
     }
-    spinner.set_message(what);
+    spinner.set_message(message);
     spinner.enable_steady_tick(Duration::from_millis(100));
 }

@@ -1,4 +1,4 @@
-//! The README's commands, unattended, against a real gate; a person with a mailbox decides.
+//! The README's commands, unattended, against a real gate, with decisions by the forms of the emails' links.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -23,7 +23,7 @@ fn blocks() -> Vec<&'static str> {
         .collect()
 }
 
-/// The gate as a process of its own.
+/// The gate as a process.
 struct Gate {
     url: String,
     client: Client,
@@ -57,7 +57,7 @@ impl Gate {
                 break rest.split_once('"').unwrap().0.to_owned();
             }
         };
-        // Read on, or the gate could not write its log.
+        // Drained, or the gate would block on its log.
         tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
         Self {
             client: Client::new(&url, None).unwrap(),
@@ -67,13 +67,15 @@ impl Gate {
         }
     }
 
-    /// Decides as a person does, once the demo waits: reads the mail, opens its link, sends the form.
+    /// Waits for the request, then decides as an approver does: reads the email, opens its link, posts the form.
     async fn decide(&self, demo: &mut Demo, form: &str) {
-        demo.waits().await;
-        let question = questions(&self.dir).pop().expect("a question was mailed");
-        let mut lines = question.lines().map(str::trim);
+        demo.wait_until_pending().await;
+        let email = request_emails(&self.dir)
+            .pop()
+            .expect("an email of the request");
+        let mut lines = email.lines().map(str::trim);
         let link = lines.find(|line| line.contains("/api/decision/")).unwrap();
-        let (_, code) = question.split_once("type this code there:").unwrap();
+        let (_, code) = email.split_once("type this code there:").unwrap();
         let code = &code.trim()[..6];
         let http = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
@@ -94,15 +96,15 @@ impl Gate {
         assert_eq!(answer.status(), 303);
     }
 
-    /// The one request that was made: how it was put to the person, and what became of it.
-    async fn asked(&self) -> (String, Approval) {
-        let mut questions = questions(&self.dir);
-        let question = questions.pop().unwrap();
-        assert!(questions.is_empty(), "{questions:?}");
-        let (_, id) = question.split_once("/api/decision/").unwrap();
+    /// The email of the only request, and its approval.
+    async fn request(&self) -> (String, Approval) {
+        let mut emails = request_emails(&self.dir);
+        let email = emails.pop().unwrap();
+        assert!(emails.is_empty(), "{emails:?}");
+        let (_, id) = email.split_once("/api/decision/").unwrap();
         let (id, _) = id.split_once('?').unwrap();
         let (approval, _) = self.client.status(id, Duration::ZERO).await.unwrap();
-        (question, approval)
+        (email, approval)
     }
 }
 
@@ -110,8 +112,8 @@ fn mailbox(dir: &TempDir) -> PathBuf {
     dir.path().join("mail")
 }
 
-/// The texts of the mails that ask for a decision.
-fn questions(dir: &TempDir) -> Vec<String> {
+/// The texts of the emails that ask for a decision.
+fn request_emails(dir: &TempDir) -> Vec<String> {
     let Ok(folder) = std::fs::read_dir(mailbox(dir)) else {
         return Vec::new();
     };
@@ -121,13 +123,13 @@ fn questions(dir: &TempDir) -> Vec<String> {
         .filter_map(|path| {
             let source = std::fs::read(path).unwrap();
             let mail = MessageParser::default().parse(&source).unwrap();
-            let is_question = mail.in_reply_to().as_text().is_none();
-            is_question.then(|| mail.body_text(0).unwrap().into_owned())
+            let is_request = mail.in_reply_to().as_text().is_none();
+            is_request.then(|| mail.body_text(0).unwrap().into_owned())
         })
         .collect()
 }
 
-/// Runs commands as the README has them, but for what cargo would build, and `replacements`.
+/// Runs commands of the README, with the built programs instead of `cargo run`, and `replacements`.
 fn run(commands: &str, gate: &Gate, replacements: &[(&str, &str)]) -> Demo {
     let mut commands = commands
         .replace("http://127.0.0.1:7071", &gate.url)
@@ -160,7 +162,7 @@ fn run(commands: &str, gate: &Gate, replacements: &[(&str, &str)]) -> Demo {
     }
 }
 
-/// A demo that runs, and what it printed so far.
+/// A running demo, and its output so far.
 struct Demo {
     child: Child,
     stdout: BufReader<ChildStdout>,
@@ -168,7 +170,7 @@ struct Demo {
 }
 
 impl Demo {
-    async fn waits(&mut self) {
+    async fn wait_until_pending(&mut self) {
         while !self
             .printed
             .contains("Waiting for approver@example.com to decide, until ")
@@ -178,8 +180,8 @@ impl Demo {
         }
     }
 
-    /// All that it printed, once it has ended well.
-    async fn ended(mut self) -> String {
+    /// Waits for its success and returns its output.
+    async fn end(mut self) -> String {
         self.stdout.read_to_string(&mut self.printed).await.unwrap();
         let output = self.child.wait_with_output().await.unwrap();
         let errors = String::from_utf8(output.stderr).unwrap();
@@ -188,15 +190,15 @@ impl Demo {
     }
 }
 
-/// A demo that has ended.
-struct Ended {
+/// A demo's output and request, after its end.
+struct Run {
     printed: String,
-    question: String,
+    email: String,
     approval: Approval,
 }
 
-/// Runs a demo offline to its end, with a decision if there is one.
-async fn offline(demo: &str, form: Option<&str>) -> Ended {
+/// Runs a demo offline to its end, with this decision or none.
+async fn offline(demo: &str, form: Option<&str>) -> Run {
     let command = format!("--bin {demo} -- --offline");
     let command = blocks().into_iter().find(|block| block.contains(&command));
     let all = async {
@@ -205,11 +207,11 @@ async fn offline(demo: &str, form: Option<&str>) -> Ended {
         if let Some(form) = form {
             gate.decide(&mut demo, form).await;
         }
-        let printed = demo.ended().await;
-        let (question, approval) = gate.asked().await;
-        Ended {
+        let printed = demo.end().await;
+        let (email, approval) = gate.request().await;
+        Run {
             printed,
-            question,
+            email,
             approval,
         }
     };
@@ -249,7 +251,7 @@ async fn the_client_deletes_the_user_after_an_approval() {
 }
 
 #[tokio::test]
-async fn the_client_tells_the_model_why_a_person_said_no() {
+async fn the_client_passes_the_comment_of_a_rejection_to_the_model() {
     let demo = offline("openai_client", Some(REJECT)).await;
     let answer = format!("Agent: I asked for the deletion. {REJECTED}\n{USERS}\n");
     assert!(demo.printed.ends_with(&answer), "{}", demo.printed);
@@ -257,7 +259,7 @@ async fn the_client_tells_the_model_why_a_person_said_no() {
 }
 
 #[tokio::test]
-async fn the_client_deletes_nobody_when_nobody_decides() {
+async fn the_client_deletes_no_user_without_a_decision() {
     let demo = offline("openai_client", None).await;
     let answer = format!("Agent: I asked for the deletion. {EXPIRED}\n{USERS}\n");
     assert!(demo.printed.ends_with(&answer), "{}", demo.printed);
@@ -287,13 +289,13 @@ async fn the_group_publishes_after_an_approval() {
         ExecutionStatus::Executed
     );
     assert_has(
-        &demo.question,
+        &demo.email,
         &["\"public\": false", "tokio::signal::ctrl_c()"],
     );
 }
 
 #[tokio::test]
-async fn the_group_hears_why_a_person_said_no() {
+async fn the_group_gets_the_comment_of_a_rejection() {
     let demo = offline("research_group", Some(REJECT)).await;
     assert!(
         demo.printed.ends_with(&format!("Publisher: {REJECTED}\n")),
@@ -305,7 +307,7 @@ async fn the_group_hears_why_a_person_said_no() {
 }
 
 #[tokio::test]
-async fn the_group_publishes_nothing_when_nobody_decides() {
+async fn the_group_publishes_nothing_without_a_decision() {
     let demo = offline("research_group", None).await;
     assert!(
         demo.printed.ends_with(&format!("Publisher: {EXPIRED}\n")),
@@ -316,7 +318,7 @@ async fn the_group_publishes_nothing_when_nobody_decides() {
     assert_eq!(demo.approval.status, Status::Timeout);
 }
 
-/// Starts the commands for a real model of this provider, on a model that says what `script` says.
+/// Starts the commands for a real model of this provider, with a scripted model.
 async fn for_real(provider: Provider, script: fn(&Conversation) -> Answer, gate: &Gate) -> Demo {
     let [variable, url, name] = match provider {
         Provider::AzureOpenAi => [
@@ -336,19 +338,21 @@ async fn for_real(provider: Provider, script: fn(&Conversation) -> Answer, gate:
     run(block.unwrap(), gate, &here)
 }
 
-/// To the agent that there is nothing to do, to the group that it is finished.
+/// Ends the conversation at once.
 fn nothing_to_do(conversation: &Conversation) -> Answer {
     let chair = conversation.instructions().contains("You chair");
-    Answer::Text(match chair {
-        true => r#"{"next":"Finished"}"#.to_owned(),
-        false => "There is nothing to do.".to_owned(),
-    })
+    let text = if chair {
+        r#"{"next":"Finished"}"#
+    } else {
+        "There is nothing to do."
+    };
+    Answer::Text(text.to_owned())
 }
 
-async fn is_asked_as_the_environment_says(provider: Provider) {
+async fn test_environment(provider: Provider) {
     let all = async {
         let gate = Gate::start("600").await;
-        for_real(provider, nothing_to_do, &gate).await.ended().await
+        for_real(provider, nothing_to_do, &gate).await.end().await
     };
     let printed = timeout(Duration::from_secs(60), all).await.unwrap();
     let both = [
@@ -359,21 +363,21 @@ async fn is_asked_as_the_environment_says(provider: Provider) {
 }
 
 #[tokio::test]
-async fn azure_openai_is_asked_as_the_environment_says() {
-    is_asked_as_the_environment_says(Provider::AzureOpenAi).await;
+async fn azure_openai_is_called_as_the_environment_says() {
+    test_environment(Provider::AzureOpenAi).await;
 }
 
 #[tokio::test]
-async fn openai_is_asked_as_the_environment_says() {
-    is_asked_as_the_environment_says(Provider::OpenAi).await;
+async fn openai_is_called_as_the_environment_says() {
+    test_environment(Provider::OpenAi).await;
 }
 
-/// What a model gets wrong: the function, its arguments, and the user's address.
+/// A model's mistakes: an unknown function, invalid arguments, another user's address.
 fn blunder(conversation: &Conversation) -> Answer {
     let results = conversation.results();
     match results.len() {
         _ if conversation.instructions().contains("You chair") => nothing_to_do(conversation),
-        0 => Answer::Call("delete_everybody", json!({})),
+        0 => Answer::Call("delete_all", json!({})),
         1 => Answer::Call("delete_user", json!({"user_id": 1})),
         2 => {
             let user = json!({"user_id": "2", "email": "former-contractor@example.com"});
@@ -384,18 +388,18 @@ fn blunder(conversation: &Conversation) -> Answer {
 }
 
 #[tokio::test]
-async fn the_model_hears_what_it_got_wrong_and_so_does_the_gate() {
+async fn the_model_and_the_gate_get_the_error_of_a_mistake() {
     let all = async {
         let gate = Gate::start("600").await;
         let mut demo = for_real(Provider::AzureOpenAi, blunder, &gate).await;
         gate.decide(&mut demo, APPROVE).await;
-        (demo.ended().await, gate.asked().await.1)
+        (demo.end().await, gate.request().await.1)
     };
     let (printed, approval) = timeout(Duration::from_secs(60), all).await.unwrap();
     assert_has(
         &printed,
         &[
-            "Agent: Error: there is no function delete_everybody | Error: invalid type: ",
+            "Agent: Error: there is no function delete_all | Error: invalid type: ",
             "| Error: there is no user 2 with this address\nUsers: {\"1\":",
         ],
     );
@@ -403,7 +407,7 @@ async fn the_model_hears_what_it_got_wrong_and_so_does_the_gate() {
     assert_eq!(execution.status, ExecutionStatus::ExecutionFailed);
 }
 
-/// Each command of the README is one that runs above.
+/// The tests above run each command of the README.
 #[test]
 fn the_readme_has_no_other_commands() {
     let is_run = |block: &&str| {

@@ -19,7 +19,6 @@ use crate::store::row::{Columns, Keys};
 use crate::store::versioned::ETag;
 use crate::values::Clock;
 
-#[derive(Clone)]
 pub(in crate::store) struct Tables {
     pub(super) approvals: TableClient,
     pub(super) open: TableClient,

@@ -1,7 +1,7 @@
 use human_oversight_client::approval_gate;
 
 #[approval_gate(action_description = "Delete")]
-async fn nobody(user_id: String) -> String {
+async fn nameless(user_id: String) -> String {
     user_id
 }
 

@@ -1,5 +1,5 @@
-//! An agent that administers users: a chat model with function calling, and one function that a
-//! person must approve.
+//! An agent that administers users: a chat model with function calling, and one function that needs a
+//! person's approval.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -26,7 +26,7 @@ const INSTRUCTIONS: &str = "You administer the users of a company. Look users up
 
 const TASK: &str = "The contract of former-contractor@example.com has ended. Delete the account.";
 
-/// How often the model may be asked before this is taken for a loop.
+/// The maximum number of calls to the model, in case it loops.
 const ROUNDS: usize = 10;
 
 /// The directory that the agent administers: addresses by id.
@@ -34,7 +34,7 @@ static USERS: Mutex<BTreeMap<&str, &str>> = Mutex::new(BTreeMap::new());
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    // To hear at once if the gate is not set; and it chooses the TLS provider for all HTTP here.
+    // Fails early if the gate is not configured, and installs the TLS provider of all HTTP here.
     Gate::from_env()?;
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let model = match arguments.as_slice() {
@@ -56,7 +56,7 @@ async fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Hands the model's calls to the functions, and their results to the model, until it answers.
+/// Passes the model's calls to the functions and their results to the model, until it responds with text.
 async fn converse(model: &Model, task: &str) -> anyhow::Result<String> {
     let client = client(model);
     let mut messages: Vec<ChatCompletionRequestMessage> = vec![
@@ -72,15 +72,18 @@ async fn converse(model: &Model, task: &str) -> anyhow::Result<String> {
         };
         let response = client.chat().create(request).await?;
         let choice = response.choices.into_iter().next();
-        let said = choice.context("the model gave no answer")?.message;
-        let calls = said.tool_calls.unwrap_or_default();
+        let message = choice.context("the model returned no choice")?.message;
+        let calls = message.tool_calls.unwrap_or_default();
         if calls.is_empty() {
-            let refusal = said.refusal;
-            return said.content.or(refusal).context("the model said nothing");
+            let refusal = message.refusal;
+            return message
+                .content
+                .or(refusal)
+                .context("the model returned no text");
         }
         messages.push(
             ChatCompletionRequestAssistantMessage {
-                content: said.content.map(Into::into),
+                content: message.content.map(Into::into),
                 tool_calls: Some(calls.clone()),
                 ..Default::default()
             }
@@ -88,11 +91,11 @@ async fn converse(model: &Model, task: &str) -> anyhow::Result<String> {
         );
         for call in calls {
             let ChatCompletionMessageToolCalls::Function(call) = call else {
-                bail!("the model called a tool that it was not given");
+                bail!("the model called an unknown kind of tool");
             };
             let FunctionCall { name, arguments } = &call.function;
             println!("Agent calls {name}({arguments})");
-            // Whatever goes wrong in a call, the model hears of it and can do better.
+            // The model gets errors too, so that it can correct its call.
             let result = dispatch(name, arguments)
                 .await
                 .unwrap_or_else(|error| format!("Error: {error:#}"));
@@ -106,7 +109,7 @@ async fn converse(model: &Model, task: &str) -> anyhow::Result<String> {
             );
         }
     }
-    bail!("the model was asked {ROUNDS} times and still wants to call functions")
+    bail!("the model still calls functions after {ROUNDS} rounds")
 }
 
 fn client(model: &Model) -> Client<Box<dyn Config>> {
@@ -181,13 +184,13 @@ fn list_users() -> String {
     json!(*USERS.lock().expect("no panic")).to_string()
 }
 
-/// Runs only after a person approved exactly this user, whom the address names; else the model gets
-/// the refusal, with the words of whoever said no, as an answer like any other.
+/// Runs only after a person approved exactly this user; the address tells people which one that is. The
+/// model gets a refusal, with the approver's comment, as a result.
 #[approval_gate(
     agent_name = "UserManagerAgent",
     action_description = "Delete User Account",
     refusal_return_value = |refusal: Refusal| Ok(refusal.to_string()),
-    on_pending = waiting.told(),
+    on_pending = waiting.callback(),
 )]
 async fn delete_user(
     #[approval(skip)] waiting: &Waiting,
@@ -202,14 +205,14 @@ async fn delete_user(
     Ok(format!("User {user_id} ({email}) deleted."))
 }
 
-/// The model of `--offline`: looks the user up, asks for the deletion, and passes on what it hears.
+/// The model of `--offline`: looks up the user, calls for the deletion, and repeats its result.
 fn script(conversation: &Conversation) -> Answer {
     let results = conversation.results();
     let Some(listed) = results.first() else {
         return Answer::Call("list_users", json!({}));
     };
-    if let Some(heard) = results.get(1) {
-        return Answer::Text(format!("I asked for the deletion. {heard}"));
+    if let Some(result) = results.get(1) {
+        return Answer::Text(format!("I asked for the deletion. {result}"));
     }
     let users: BTreeMap<String, String> = serde_json::from_str(listed).unwrap_or_default();
     let task = conversation.user();

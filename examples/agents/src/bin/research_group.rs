@@ -1,5 +1,5 @@
-//! Three agents in a group chat: a Researcher who looks into public code, a Critic, and a Publisher.
-//! A model chooses who speaks next, and when all is said. A person must approve what is published.
+//! Three agents in a group chat: a Researcher that reads public code, a Critic, and a Publisher. A model
+//! chooses the next speaker and the end. A person must approve what is published.
 
 use std::convert::Infallible;
 
@@ -35,15 +35,15 @@ const CHAIR: &str = "You chair a conversation; you take no part in it. The Resea
     report is ready, else the Researcher. When the Publisher has said what became of the report, the \
     conversation is finished.";
 
-/// After so many turns the conversation is over, whatever the chair says.
+/// The maximum number of turns.
 const TURNS: usize = 12;
 
-/// How often an agent may call tools before it says something.
+/// The maximum number of tool calls in a turn.
 const CALLS: usize = 12;
 
-// Structured output, so that nobody has to guess what the chair means.
+// The structured output of the chair.
 #[derive(Deserialize, JsonSchema)]
-struct Ruling {
+struct Choice {
     next: Next,
 }
 
@@ -57,7 +57,7 @@ enum Next {
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    // First: this also chooses the TLS provider, which the other HTTP clients here rely on.
+    // First, because it installs the TLS provider that the other HTTP clients here need.
     let gate = Gate::from_env()?.agent("ResearchGroup");
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let (model, github) = match arguments.as_slice() {
@@ -84,8 +84,8 @@ async fn main() -> anyhow::Result<()> {
     let mut said = format!("User: {QUESTION}");
     println!("{said}");
     for _ in 0..TURNS {
-        let ruling = chair.prompt_typed::<Ruling>(said.as_str()).await?.output;
-        let (name, speaker) = match ruling.next {
+        let choice = chair.prompt_typed::<Choice>(said.as_str()).await?.output;
+        let (name, speaker) = match choice.next {
             Next::Researcher => ("Researcher", &researcher),
             Next::Critic => ("Critic", &critic),
             Next::Publisher => ("Publisher", &publisher),
@@ -95,7 +95,7 @@ async fn main() -> anyhow::Result<()> {
         println!("\n{name}: {words}");
         said.push_str(&format!("\n\n{name}: {words}"));
     }
-    bail!("the conversation came to no end in {TURNS} turns")
+    bail!("the conversation did not end within {TURNS} turns")
 }
 
 fn builder(model: &Model) -> AgentBuilder {
@@ -133,7 +133,7 @@ impl PortableTool for SearchCode {
 
     async fn call(&self, search: Search) -> Result<String, Infallible> {
         println!("Researcher calls search_code({})", search.query);
-        Ok(heard(self.0.search_code(&search.query).await))
+        Ok(to_text(self.0.search_code(&search.query).await))
     }
 }
 
@@ -165,13 +165,13 @@ impl PortableTool for FileContent {
             "Researcher calls file_content({}, {})",
             file.repository, file.path
         );
-        Ok(heard(
+        Ok(to_text(
             self.0.file_content(&file.repository, &file.path).await,
         ))
     }
 }
 
-/// Publishes only when a person approved exactly this gist; else tells why not.
+/// Publishes only after a person approved exactly this gist; otherwise returns the refusal.
 struct PublishGist {
     gate: Gate,
     github: GitHub,
@@ -197,25 +197,26 @@ impl PortableTool for PublishGist {
         let outcome = self
             .gate
             .action("Publish GitHub Gist")
-            .on_pending(waiting.told())
+            .on_pending(waiting.callback())
             .try_run(&gist, async |gist| self.github.create_gist(gist).await)
             .await;
         drop(waiting);
         Ok(match outcome {
             Outcome::Executed(result) => {
-                heard(result.map(|address| format!("Published: {address}")))
+                to_text(result.map(|address| format!("Published: {address}")))
             }
             Outcome::Refused(refusal) => refusal.to_string(),
         })
     }
 }
 
-/// Rig keeps a tool's error from the model; here the model is to hear it and do better.
-fn heard(result: anyhow::Result<String>) -> String {
+/// A result as a text for the model: rig would withhold an error, which the model needs to correct its
+/// call.
+fn to_text(result: anyhow::Result<String>) -> String {
     result.unwrap_or_else(|error| format!("Failed: {error:#}"))
 }
 
-/// The models of `--offline`, told apart by their instructions.
+/// The models of `--offline`, distinguished by their instructions.
 fn script(conversation: &Conversation) -> Answer {
     let said = conversation.user();
     let results = conversation.results();
@@ -232,7 +233,7 @@ fn script(conversation: &Conversation) -> Answer {
                 let gist = json!({"title": QUESTION, "content": report, "public": false});
                 Answer::Call("publish_gist", gist)
             }
-            Some(heard) => Answer::Text(heard.clone()),
+            Some(result) => Answer::Text(result.clone()),
         },
     }
 }
@@ -248,7 +249,7 @@ fn next(said: &str) -> &'static str {
     }
 }
 
-/// Searches, reads one file more than the last time, and reports.
+/// Searches, reads one more file than in the last turn, and reports.
 fn research(said: &str, results: &[String]) -> Answer {
     let Some((found, read)) = results.split_first() else {
         return Answer::Call(
