@@ -97,7 +97,7 @@ impl Found {
             "{old} requests that ended, and {legacy} rows of the legacy Logic App that were written, more \
              than {days} days ago"
         );
-        let done = if *delete {
+        let done = if delete {
             format!("{what}, were deleted; {changed} of them were written meanwhile and stay.")
         } else {
             format!("{what}, would be deleted. Nothing was: that takes --delete.")
