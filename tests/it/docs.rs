@@ -3,14 +3,14 @@
 use std::collections::BTreeSet;
 use std::process::Command;
 
+use crate::deadline::blocking_within;
 use crate::harness::repository;
 
 /// The tests of this binary, by their paths.
 fn list_tests() -> BTreeSet<String> {
-    let list = Command::new(std::env::current_exe().unwrap())
-        .args(["--list", "--format", "terse"])
-        .output()
-        .unwrap();
+    let mut list = Command::new(std::env::current_exe().unwrap());
+    list.args(["--list", "--format", "terse"]);
+    let list = blocking_within(move || list.output()).unwrap();
     let list = String::from_utf8(list.stdout).unwrap();
     let tests = list.lines().filter_map(|line| line.strip_suffix(": test"));
     tests.map(str::to_owned).collect()

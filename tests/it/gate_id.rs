@@ -1,12 +1,10 @@
 //! `HO_GATE_ID` and `HO_ROWS`: the real program on tables.
 
-use std::time::Duration;
-
 use human_oversight::keys::keyring;
-use tokio::time::timeout;
 
 use crate::azurite::{Table, azurite, fresh_table};
 use crate::backing_store;
+use crate::deadline::within;
 use crate::harness::{ALICE, TestGate, request};
 use crate::process::{Process, binary, run};
 
@@ -20,8 +18,7 @@ async fn start_refused(settings: &[(&str, &str)], id: &str) -> String {
         .env("HO_PORT", "0")
         .env("HO_MAIL", mail)
         .env("HO_GATE_ID", id);
-    let output = timeout(Duration::from_secs(30), command.output()).await;
-    let output = output.expect("the process ends by itself").unwrap();
+    let output = within(command.output()).await.unwrap();
     assert_eq!(output.status.code(), Some(1));
     String::from_utf8(output.stderr).unwrap()
 }

@@ -162,7 +162,7 @@ async fn approved_agents_run_once_and_report() {
         // As after a crash between the action and the clean-up: the used approval runs nothing.
         std::fs::write(&file, secret).unwrap();
         let again = agent.start(&gate.url, folder.path()).await;
-        let printed = self::printed(&again.wait_with_output().await.unwrap());
+        let printed = self::printed(&within(again.wait_with_output()).await.unwrap());
         assert!(
             printed.starts_with("DENIED: ") && printed.contains("Executed"),
             "{printed}"
@@ -364,10 +364,7 @@ async fn every_documented_call_gets_the_documented_response() {
             gate.approve(&approval, ALICE).await;
         }
     };
-    let both = async { tokio::join!(run, approver).0.unwrap() };
-    let output = tokio::time::timeout(Duration::from_secs(60), both)
-        .await
-        .unwrap();
+    let output = within(async { tokio::join!(run, approver).0.unwrap() }).await;
     assert!(output.status.success(), "{output:?}");
     let printed = String::from_utf8(output.stdout).unwrap();
     let mut answers = printed.lines();

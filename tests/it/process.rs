@@ -211,7 +211,7 @@ async fn wrong_arguments_are_named_with_exit_code_2() {
             "a whole number of days",
         ),
     ] {
-        let output = binary().args(&arguments).output().await.unwrap();
+        let output = within(binary().args(&arguments).output()).await.unwrap();
         let error = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(2), "{arguments:?}: {error}");
         assert!(error.contains(words), "{arguments:?}: {error}");
@@ -232,7 +232,7 @@ async fn help_and_version_go_to_stdout() {
         (vec!["restore", "--help"], "<FILE>"),
         (vec!["purge", "--help"], "--older-than <DAYS>"),
     ] {
-        let output = binary().args(&arguments).output().await.unwrap();
+        let output = within(binary().args(&arguments).output()).await.unwrap();
         let text = String::from_utf8(output.stdout).unwrap();
         assert_eq!(output.status.code(), Some(0), "{arguments:?}: {text}");
         assert!(text.contains(words), "{arguments:?}: {text}");

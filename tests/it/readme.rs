@@ -82,3 +82,11 @@ async fn run_on_azurite() {
     let log = gate.kill().await;
     assert!(!log.contains("ERROR"), "{log}");
 }
+
+#[test]
+fn ci_runs_the_command_of_the_readme_with_every_slow_check() {
+    let run = include_str!("../../.ci/run");
+    assert!(run.ends_with("\nexec ./scripts/test --all\n"), "{run}");
+    // Without this feature of the client, the tests of its mock gate would be empty.
+    let _ = human_oversight_client::mock::Answer::Approve;
+}

@@ -148,12 +148,12 @@ fn the_readme_explains_every_measure() {
 #[test]
 fn the_preview_is_current() {
     let folder = tempfile::tempdir().unwrap();
-    let generated = Command::new("python3")
+    let mut preview = Command::new("python3");
+    preview
         .args(["-B", "scripts/report-preview"])
         .arg(folder.path())
-        .current_dir(repository())
-        .status()
-        .unwrap();
+        .current_dir(repository());
+    let generated = blocking_within(move || preview.status()).unwrap();
     assert!(generated.success());
     let read = |folder: &Path| -> BTreeMap<_, _> {
         let files = std::fs::read_dir(folder).unwrap().map(Result::unwrap);

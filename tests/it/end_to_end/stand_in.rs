@@ -1,11 +1,11 @@
 //! Tests of the stand-in host.
 
 use std::os::unix::fs::PermissionsExt;
-use std::time::Duration;
 
 use serde_json::json;
 use tempfile::TempDir;
 
+use crate::deadline::eventually;
 use crate::host::{FunctionApp, Health, Host, Invocation, Level, Mode, Trigger, tick};
 
 /// A function app whose handler is a shell script.
@@ -53,14 +53,7 @@ async fn the_stand_in_restarts_by_the_exit_code() {
         let host = Host::start(root.path(), &[], restart_on_zero, None)
             .await
             .unwrap();
-        let started_again = async {
-            while host.log().len() < 2 {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-        };
-        tokio::time::timeout(Duration::from_secs(20), started_again)
-            .await
-            .unwrap();
+        eventually(async || (host.log().len() >= 2).then_some(())).await;
         assert_ne!(*host.health.borrow(), Health::HostStopped);
     }
 }

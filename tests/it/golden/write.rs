@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::time::Duration;
 
 use human_oversight_client::receipt::verify;
 use human_oversight_client::types::KeySet;
@@ -12,6 +11,7 @@ use super::cases::{Case, Mail, cases, escaped_id};
 use super::{Backend, Player, Secrets, columns, folder, keys};
 use crate::azurite::{Table, azurite};
 use crate::backing_store;
+use crate::deadline::eventually;
 use crate::proxy::Proxy;
 use crate::smtp::{Smtp, SmtpFault};
 use human_oversight::values::Timestamp;
@@ -126,12 +126,7 @@ async fn write_case(version: &str, case: &Case, backend: Backend) -> Value {
     let submit = player.post("/api/submit", &case.request);
     let mut row = None;
     if case.mail == Mail::Silent {
-        let early = async {
-            while row.is_none() {
-                tokio::time::sleep(Duration::from_millis(20)).await;
-                row = place.row(&file).await;
-            }
-        };
+        let early = async { row = Some(eventually(async || place.row(&file).await).await) };
         tokio::select! {
             _ = submit => panic!("the mail system is silent"),
             () = early => {}

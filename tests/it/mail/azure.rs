@@ -171,6 +171,8 @@ async fn graph_sends_the_email_from_a_mailbox() {
             ("HO_GRAPH_ENDPOINT", graph.url()),
             ("IDENTITY_ENDPOINT", &url),
             ("IDENTITY_HEADER", "x"),
+            // An email of a sweep would take a response that is queued for a submit.
+            ("HO_SWEEP_SECONDS", "86400"),
         ],
     )
     .await;

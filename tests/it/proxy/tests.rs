@@ -13,6 +13,7 @@ use tokio::time::{Instant, timeout};
 
 use super::{Fault, Message, Proxy};
 use crate::azurite::{Table, azurite, fresh_table};
+use crate::deadline::within;
 
 /// A proxy in front of a server that echoes the body with the number of requests so far.
 async fn start_counting() -> (Proxy, watch::Receiver<u32>) {
@@ -105,7 +106,8 @@ async fn a_response_is_withheld_before_or_after_forwarding() {
         proxy.fault(any, fault);
         let mut connection = connect(&proxy).await;
         assert!(timeout(short, send(&mut connection, "/")).await.is_err());
-        let count = count.wait_for(|count| *count >= forwarded).await.unwrap();
+        let count = within(count.wait_for(|count| *count >= forwarded));
+        let count = count.await.unwrap();
         assert_eq!(*count, forwarded);
     }
 }
@@ -170,7 +172,7 @@ async fn a_request_is_delayed_or_held() {
         b"told 2"
     );
     permits.add_permits(1);
-    assert_eq!(held.await.unwrap().unwrap().body, b"told 3");
+    assert_eq!(within(held).await.unwrap().unwrap().body, b"told 3");
     assert_eq!(permits.available_permits(), 0);
 }
 
