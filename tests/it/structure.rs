@@ -35,10 +35,14 @@ fn sources(root: &Path) -> BTreeMap<String, String> {
     found
 }
 
-/// Without comments, and without the tests at the end of a file.
+/// Without comments, without the tests at the end of a file, and without what inline modules import from
+/// their file.
 fn code(source: &str) -> String {
     let source = source.split("#[cfg(test)]").next().unwrap();
-    let lines = source.lines().map(|line| line.split("//").next().unwrap());
+    let lines = source
+        .lines()
+        .filter(|line| !line.starts_with("    use super::"));
+    let lines = lines.map(|line| line.split("//").next().unwrap());
     lines.collect::<Vec<_>>().join("\n")
 }
 
