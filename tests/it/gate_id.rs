@@ -52,7 +52,7 @@ async fn rows_of_another_gate_id_end_the_start_with_one_line_that_names_both() {
         assert!(error.contains("the gate other"), "{error}");
         let (said, code) = run(settings, &["verify"]).await;
         assert!(
-            code == 0 && said.contains("All seals were checked"),
+            code == 0 && said.contains("All row MACs were verified"),
             "{said}"
         );
     }

@@ -557,7 +557,7 @@ async fn golden_rows_are_verified_copied_restored_and_purged() {
             let all = rows + legacy;
             assert!(said.starts_with(&format!("{all} rows: ")), "{said}");
             assert!(said.contains(&format!(", {legacy} rows of the ")), "{said}");
-            assert!(said.contains("All seals were checked."), "{said}");
+            assert!(said.contains("All row MACs were verified."), "{said}");
         };
         verify_all(&settings).await;
         let dir = tempfile::tempdir().unwrap();
