@@ -1,6 +1,7 @@
 //! The HTTP interface, one module per function: a handler reads the request, calls its use case in
 //! [`app`](crate::app), and responds.
 
+mod body;
 mod caller;
 mod claim;
 mod decision;
@@ -62,6 +63,7 @@ pub fn router(app: Arc<App>) -> Router {
             app.clone(),
             middleware::respond,
         ))
+        .layer(axum::middleware::from_fn(body::read))
         .with_state(app)
 }
 

@@ -13,6 +13,7 @@ use axum::extract::{RawQuery, Request, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
 
+use super::body;
 use super::caller::caller;
 use super::error::Error;
 use super::extract::{Id, parameter};
@@ -43,7 +44,7 @@ pub(super) async fn decide(
     id: Result<Id, Error>,
     request: Request,
 ) -> Response {
-    let (parts, body) = request.into_parts();
+    let (parts, _) = request.into_parts();
     let mut caller = caller(&app, &parts.headers, None);
     let decided = async {
         let Id(id) = id.clone()?;
@@ -57,7 +58,7 @@ pub(super) async fn decide(
                 "Send the form as application/x-www-form-urlencoded.",
             ));
         }
-        let (link, form) = form::read(body).await?;
+        let (link, form) = form::parse(&body::of(&parts.extensions)?)?;
         caller.link = link;
         let (approval, (identified, result)) = app.decide(&id, &caller, &form).await?;
         Ok((approval, identified, result, form))

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use axum::extract::{FromRequest, Request, State};
 use axum::http::StatusCode;
-use hyper::body::Body as _;
 use serde_json::Map;
 
+use super::body;
 use super::error::Error;
 use super::extract::OwnId;
 use super::fields::Fields;
@@ -20,7 +20,7 @@ pub(super) async fn withdraw(
     request: Request,
 ) -> Result<ApprovalResponse, Error> {
     // The body is optional.
-    let body = if request.body().is_end_stream() {
+    let body = if body::of(request.extensions())?.is_empty() {
         Map::new()
     } else {
         Json::from_request(request, &()).await?.0

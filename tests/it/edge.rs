@@ -1,5 +1,7 @@
 //! Rules of every route: unknown paths, methods, content types, aborted calls, host headers.
 
+use std::time::Duration;
+
 use reqwest::{Method, StatusCode};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -114,6 +116,46 @@ async fn a_body_must_be_declared_as_json() {
         gate.post("/api/submit", latin).await.status,
         StatusCode::BAD_REQUEST
     );
+}
+
+#[tokio::test]
+async fn no_refusal_overtakes_the_body() {
+    let gate = TestGate::alone().await;
+    let address = gate.url.strip_prefix("http://").unwrap();
+    for (path, kind, host, status) in [
+        ("/api/decision/YQ.b", "multipart/form-data", address, 403),
+        ("/api/submit", "text/plain", address, 415),
+        ("/api/keys", "application/json", address, 405),
+        ("/api/nothing", "application/json", address, 404),
+        ("/api/submit", "application/json", "gate.example.com", 403),
+    ] {
+        for length in [2, 100_000] {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            let head = format!(
+                "POST {path} HTTP/1.1\r\nhost: {host}\r\ncontent-type: {kind}\r\ncontent-length: {length}\r\n\r\n"
+            );
+            stream.write_all(head.as_bytes()).await.unwrap();
+            // An answer would come now.
+            let early = within(tokio::time::timeout(
+                Duration::from_millis(50),
+                stream.readable(),
+            ));
+            assert!(early.await.is_err(), "{path} {length}");
+            let rest = format!(
+                "{}GET / HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n",
+                "x".repeat(length)
+            );
+            stream.write_all(rest.as_bytes()).await.unwrap();
+            let mut answers = String::new();
+            within(stream.read_to_string(&mut answers)).await.unwrap();
+            let statuses: Vec<_> = answers
+                .split("HTTP/1.1 ")
+                .skip(1)
+                .map(|status| status[..3].parse::<u16>().unwrap())
+                .collect();
+            assert_eq!(statuses, [status, 200], "{path} {length}");
+        }
+    }
 }
 
 #[tokio::test]

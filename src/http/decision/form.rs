@@ -1,20 +1,16 @@
 //! Parses the decision form.
 
-use axum::body::Body;
-
 use crate::app::DecisionForm;
 use crate::domain::Verdict;
 use crate::http::error::Error;
 use crate::http::extract::parameter;
-use crate::http::json;
 
 /// The maximum length of a comment, in characters.
 const COMMENT_CHARS: usize = 2_000;
 
-/// Reads the form, and the link token in it.
-pub(super) async fn read(body: Body) -> Result<(String, DecisionForm), Error> {
-    let body = json::read(body).await?;
-    let body = std::str::from_utf8(&body)
+/// Parses the form, and the link token in it.
+pub(super) fn parse(body: &[u8]) -> Result<(String, DecisionForm), Error> {
+    let body = std::str::from_utf8(body)
         .map_err(|_| Error::BadRequest("The form is not UTF-8.".to_owned()))?;
     let required = |name: &str| {
         parameter(body, name).ok_or_else(|| Error::BadRequest(format!("The form has no {name}.")))
