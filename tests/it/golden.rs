@@ -581,7 +581,7 @@ async fn golden_rows_are_verified_copied_restored_and_purged() {
     for version in VERSIONS {
         let azurite = Azurite::start(&[]);
         let (mut settings, rows, legacy) = fill_table(version, azurite.port).await;
-        settings.push(("HO_GATE_ID", "gate.example.com".to_owned()));
+        settings.push(("HO_GATE_ID", "local".to_owned()));
         let settings = backing_store::borrowed(&settings);
         let verify_all = async |settings: &[(&str, &str)]| {
             let (said, code) = run(settings, &["verify"]).await;
