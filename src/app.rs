@@ -9,6 +9,7 @@ mod claim;
 mod decide;
 mod error;
 mod notify;
+mod owner;
 mod state;
 mod submit;
 mod sweep;
