@@ -69,7 +69,10 @@ impl App {
         }
         let nonce = hex(&keyring::random_bytes::<16>());
         let (approval, (claim, judged_at)) = self
-            .update(id, |approval, now| Ok((approval.claim(&nonce, now), now)))
+            .update(id, |approval, now| {
+                let claim = self.signed_claim(approval, &nonce, now);
+                Ok((approval.claim(claim, now), now))
+            })
             .await?;
         if approval.status(judged_at) == Status::Approved && claim == ClaimResult::Refused {
             return Err(Error::invalid_transition(&approval, judged_at));

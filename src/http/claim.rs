@@ -42,5 +42,7 @@ pub(super) async fn claim(
     let secret = fields.secret();
     fields.finish()?;
     let approval = app.claim(&id, &nonce, secret.as_deref()).await?;
-    Ok(ApprovalResponse::new(&app, StatusCode::OK, &approval))
+    let mut response = ApprovalResponse::new(&app, StatusCode::OK, &approval);
+    response.approval.permit = approval.permit().map(str::to_owned);
+    Ok(response)
 }
