@@ -38,6 +38,8 @@ pub struct Config {
     pub port: u16,
     /// The public URL, without a trailing slash; by default, the address that the gate listens on.
     pub base_url: Option<String>,
+    /// The earlier public URLs, whose receipts still count.
+    pub issuers: Vec<String>,
     /// The store of requests.
     pub store: StoreConfig,
     /// How the store writes rows.
@@ -108,6 +110,7 @@ impl Config {
             log: get("HO_LOG").unwrap_or_else(|| "info".to_owned()),
             port: port(&get)?,
             base_url,
+            issuers: issuers(&get, production)?,
             store,
             rows,
             home,
@@ -192,23 +195,34 @@ fn port(get: &Lookup<'_>) -> Result<u16, ConfigError> {
 }
 
 fn base_url(get: &Lookup<'_>, production: bool) -> Result<Option<String>, ConfigError> {
-    let Some(url) = get("HO_BASE_URL") else {
-        return Ok(None);
-    };
+    let url = get("HO_BASE_URL").map(|url| {
+        address(&url, production)
+            .ok_or_else(|| unusable("HO_BASE_URL", "it must be `https://HOST`, without a path"))
+    });
+    url.transpose()
+}
+
+fn issuers(get: &Lookup<'_>, production: bool) -> Result<Vec<String>, ConfigError> {
+    let list = get("HO_ISSUERS").unwrap_or_default();
+    let items = list.split(',').map(str::trim).filter(|it| !it.is_empty());
+    let addresses: Option<_> = items.map(|it| address(it, production)).collect();
+    addresses.ok_or_else(|| {
+        unusable(
+            "HO_ISSUERS",
+            "it must be a list of earlier values of HO_BASE_URL, `https://HOST`, separated by commas",
+        )
+    })
+}
+
+/// A public address, without a trailing slash.
+fn address(url: &str, production: bool) -> Option<String> {
     let url = url.trim_end_matches('/');
     let url = url.strip_suffix("/api").unwrap_or(url);
     let host = url
         .strip_prefix("https://")
-        .or_else(|| url.strip_prefix("http://").filter(|_| !production));
-    match host {
-        Some(host) if !host.is_empty() && !host.contains(['/', '?', '#', '@', ' ']) => {
-            Ok(Some(url.to_owned()))
-        }
-        _ => Err(unusable(
-            "HO_BASE_URL",
-            "it must be `https://HOST`, without a path",
-        )),
-    }
+        .or_else(|| url.strip_prefix("http://").filter(|_| !production))?;
+    let is_host = !host.is_empty() && !host.contains(['/', '?', '#', '@', ' ']);
+    is_host.then(|| url.to_owned())
 }
 
 fn allowed_approvers(get: &Lookup<'_>) -> Result<AllowList, ConfigError> {
@@ -300,6 +314,7 @@ mod tests {
             ("HO_GATE_ID", "a,b,c"),
             ("HO_BASE_URL", "example.com"),
             ("HO_BASE_URL", "https://example.com/path"),
+            ("HO_ISSUERS", "https://old.example.com, example.com"),
             ("HO_LINK_KEYS", "x"),
             ("HO_RECEIPT_KEYS", "x"),
         ] {

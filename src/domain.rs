@@ -35,7 +35,7 @@ pub use delivery::{
     Deliverable, Delivery, DeliveryFault, DeliveryState, MISCONFIGURED_PAUSE, Notice,
     NotificationSettings, SendAttempt, SendResult,
 };
-pub use execution::Execution;
+pub use execution::{Claim, Execution};
 pub use history::{Event, EventKind};
 pub use request::{Parameters, Request};
 pub use state::{State, Status};

@@ -1,13 +1,15 @@
 //! What an agent can do with its own request: claim it, report its outcome, withdraw it.
 
 use human_oversight_protocol::parameters::sha256;
+use human_oversight_protocol::types::KeySet;
 use subtle::ConstantTimeEq;
 
 use super::error::Error;
 use super::state::App;
-use crate::domain::{Approval, ClaimResult};
+use crate::domain::{Approval, Claim, ClaimResult};
 use crate::keys::FunctionKey;
-use crate::values::ApprovalId;
+use crate::store::RowVersion;
+use crate::values::{ApprovalId, Timestamp};
 
 impl App {
     /// Claims an approval. It is granted once; the same `nonce` gets it again.
@@ -25,13 +27,40 @@ impl App {
             .update(id, |approval, now| {
                 self.check_owner(&approval.request, key)?;
                 verify_secret(approval, secret)?;
-                Ok((approval.claim(nonce, now), now))
+                let claim = self.signed_claim(approval, nonce, now);
+                Ok((approval.claim(claim, now), now))
             })
             .await?;
         match claim {
             ClaimResult::Granted => Ok(approval),
             ClaimResult::Refused => Err(Error::invalid_transition(&approval, judged_at)),
         }
+    }
+
+    /// A claim with the permit that is stored if it is granted. Rows of version 1 have no place for one.
+    pub(super) fn signed_claim(&self, approval: &Approval, nonce: &str, now: Timestamp) -> Claim {
+        let sign = || {
+            self.receipt_keys
+                .sign_permit(&self.base_url, approval, nonce, now)
+        };
+        Claim {
+            nonce: nonce.to_owned(),
+            permit: self.signs_permits().then(sign).flatten(),
+        }
+    }
+
+    /// The public keys, and the addresses under which the gate signs; none where it signs no permits.
+    pub fn published_keys(&self) -> KeySet {
+        let mut published = self.receipt_keys.public().clone();
+        if self.signs_permits() {
+            published.issuers.push(self.base_url.clone());
+            published.issuers.extend(self.config.issuers.clone());
+        }
+        published
+    }
+
+    fn signs_permits(&self) -> bool {
+        self.config.rows.version == RowVersion::V2
     }
 
     /// Records the outcome of the action: success, or failure with an error text. It takes no nonce, only the

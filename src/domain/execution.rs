@@ -2,23 +2,32 @@
 
 use crate::values::Timestamp;
 
+/// A claim that was granted, or is to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claim {
+    /// The name of the claim, chosen by the agent.
+    pub nonce: String,
+    /// The signed answer. Claims that were granted with rows of version 1 have none.
+    pub permit: Option<String>,
+}
+
 /// The execution of an approved action. `Executed` and `Failed` are what the agent reported.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Execution {
     /// Not claimed yet.
     Awaited,
     /// Claimed; the action is running.
-    Executing { at: Timestamp, nonce: String },
+    Executing { at: Timestamp, claim: Claim },
     /// Reported as successful.
-    Executed { at: Timestamp, nonce: String },
+    Executed { at: Timestamp, claim: Claim },
     /// Reported as failed.
     Failed {
         at: Timestamp,
-        nonce: String,
+        claim: Claim,
         error: Option<String>,
     },
     /// No outcome was reported in time.
-    Unknown { at: Timestamp, nonce: String },
+    Unknown { at: Timestamp, claim: Claim },
     /// Not claimed in time.
     Lapsed { at: Timestamp },
 }

@@ -120,6 +120,7 @@ fn view(app: &App, approval: &Approval, now: Timestamp) -> types::Approval {
             Deliverable::None => types::Deliverable::None,
         },
         receipt: decision.map(|decision| decision.receipt.clone()),
+        permit: None,
         status_url: format!("{}/api/status/{}", app.base_url, request.id),
     }
 }

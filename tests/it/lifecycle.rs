@@ -13,7 +13,7 @@ use human_oversight::domain::{
 };
 use human_oversight::values::{Address, ApprovalId, Digest, Timestamp};
 
-use crate::forms::{decide, submit_wrong_code};
+use crate::forms::{claim, decide, submit_wrong_code};
 
 const LIFETIME_SECS: u64 = 3_600;
 const RUN_WITHIN: Duration = Duration::from_secs(600);
@@ -110,8 +110,10 @@ fn make(approval: &mut Approval, step: Move, now: Timestamp) -> bool {
     match step {
         Move::Approve => decide(approval, Verdict::Approve),
         Move::Reject => decide(approval, Verdict::Reject),
-        Move::Claim | Move::ClaimAgain => approval.claim("mine", now) == ClaimResult::Granted,
-        Move::ClaimOther => approval.claim("other", now) == ClaimResult::Granted,
+        Move::Claim | Move::ClaimAgain => {
+            approval.claim(claim("mine"), now) == ClaimResult::Granted
+        }
+        Move::ClaimOther => approval.claim(claim("other"), now) == ClaimResult::Granted,
         Move::ReportDone => approval.report(Ok(()), now).is_ok(),
         Move::ReportFailed => approval.report(Err(None), now).is_ok(),
         Move::Withdraw => approval.withdraw(now).is_ok(),

@@ -214,6 +214,7 @@ fn a_signature_by_a_known_key_is_a_receipt_only_in_the_pinned_form() {
             kid: "k1".to_owned(),
             x: BASE64URL.encode(pair.public_key()),
         }],
+        issuers: Vec::new(),
     };
     let ours = keys("OKP", "Ed25519");
     let claims = approved_claims(&Parameters::new(&json!({"user_id": "1"})).unwrap());

@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::columns::{Columns, TIMES, time};
+use super::columns::{CLAIM_PERMIT, Columns, TIMES, time};
 use crate::keys::LinkKeys;
 use crate::store::error::StoreError;
 
@@ -78,8 +78,9 @@ impl Row {
     }
 }
 
-/// The columns that version 1 lacks. A gate of version 1 does without their rules.
-const LATER: [&str; 1] = ["Owner"];
+/// The columns that version 1 lacks. A row that is written as version 1 loses them, and a gate of version 1
+/// does without their rules.
+const LATER: [&str; 2] = ["Owner", CLAIM_PERMIT];
 
 /// Seals columns as version 1.
 pub(in crate::store) fn seal(columns: Columns, keys: &LinkKeys) -> Columns {

@@ -157,10 +157,10 @@ fn holds(fact: &Fact, row: &Approval) -> bool {
 fn claim(row: &Approval) -> Option<&str> {
     match &row.state {
         State::Approved { execution, .. } => match execution {
-            Execution::Executing { nonce, .. }
-            | Execution::Executed { nonce, .. }
-            | Execution::Failed { nonce, .. }
-            | Execution::Unknown { nonce, .. } => Some(nonce),
+            Execution::Executing { claim, .. }
+            | Execution::Executed { claim, .. }
+            | Execution::Failed { claim, .. }
+            | Execution::Unknown { claim, .. } => Some(&claim.nonce),
             Execution::Awaited | Execution::Lapsed { .. } => None,
         },
         _ => None,
