@@ -12,7 +12,7 @@ impl App {
     /// Claims an approval. It is granted once; the same `nonce` gets it again.
     ///
     /// # Errors
-    /// When the claimant's secret is wrong or the request cannot be claimed.
+    /// When the claimant's secret is wrong, the request cannot be claimed, or it is paused.
     pub async fn claim(
         &self,
         id: &ApprovalId,
@@ -20,7 +20,7 @@ impl App {
         secret: Option<&str>,
     ) -> Result<Approval, Error> {
         let (approval, (claim, judged_at)) = self
-            .update(id, |approval, now| {
+            .update_unless_paused(id, |approval, now| {
                 verify_secret(approval, secret)?;
                 Ok((approval.claim(nonce, now), now))
             })

@@ -40,12 +40,14 @@ impl App {
     /// Runs in its own task, so that a disconnected caller does not interrupt it.
     ///
     /// # Errors
-    /// When the id was used for other content, the agent has too many open requests, or the store fails.
+    /// When the agent is paused, the id was used for other content, the agent has too many open requests, or
+    /// the store fails.
     pub async fn submit(
         self: &Arc<Self>,
         submission: Submission,
     ) -> Result<(Approval, bool), Error> {
         let approval = self.new_approval(submission);
+        self.check_not_paused(&approval.request).await?;
         let app = self.clone();
         let storing = async move { app.insert(approval).await };
         let stored = tokio::spawn(storing.in_current_span()).await;

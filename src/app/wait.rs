@@ -51,7 +51,7 @@ impl App {
     /// approval, which may still be pending, and the time at which its status counts.
     ///
     /// # Errors
-    /// When the approval was claimed before, or as [`App::load`].
+    /// When the approval was claimed before or is paused, or as [`App::load`].
     pub async fn wait_and_claim(
         &self,
         id: &ApprovalId,
@@ -69,7 +69,7 @@ impl App {
         }
         let nonce = hex(&keyring::random_bytes::<16>());
         let (approval, (claim, judged_at)) = self
-            .update(id, |approval, now| Ok((approval.claim(&nonce, now), now)))
+            .update_unless_paused(id, |approval, now| Ok((approval.claim(&nonce, now), now)))
             .await?;
         if approval.status(judged_at) == Status::Approved && claim == ClaimResult::Refused {
             return Err(Error::invalid_transition(&approval, judged_at));

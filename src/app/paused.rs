@@ -1,0 +1,86 @@
+//! What a pause stops: claims and submits.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::attempts::{MAX_WRITE_ATTEMPTS, back_off};
+use super::error::Error;
+use super::pauses::{covers, pauses};
+use super::state::App;
+use crate::domain::{Approval, ClaimResult, Pause, Request};
+use crate::store::StoreError;
+use crate::values::{ApprovalId, Timestamp};
+
+/// How old the reading of the pauses may be when the write of a claim is sent.
+const CLAIM_WITHIN: Duration = Duration::from_secs(10);
+
+impl App {
+    /// The pauses that stand, with that of `HO_PAUSED`.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] if they cannot be read.
+    pub async fn pauses(&self) -> Result<Vec<Pause>, Error> {
+        let mut pauses = pauses(&self.store).await?;
+        pauses.extend(self.paused_by_setting.clone());
+        Ok(pauses)
+    }
+
+    /// The same, read at most 5 s ago.
+    ///
+    /// # Errors
+    /// As [`App::pauses`].
+    pub async fn recent_pauses(&self) -> Result<Arc<[Pause]>, Error> {
+        if let Some(pauses) = self.pause_cache.get() {
+            return Ok(pauses);
+        }
+        let began_at = Instant::now();
+        let pauses: Arc<[Pause]> = self.pauses().await?.into();
+        self.pause_cache.set(began_at, pauses.clone());
+        Ok(pauses)
+    }
+
+    /// Fails while a request is paused, by what was read at most 5 s ago.
+    pub(super) async fn check_not_paused(&self, request: &Request) -> Result<(), Error> {
+        let pauses = self.recent_pauses().await?;
+        find_pause(&pauses, request).map_or(Ok(()), Err)
+    }
+
+    /// [`App::update`] for a transition that may grant a claim: it is not granted while the request is
+    /// paused, not even again. The pauses are read together with the row, in every attempt, and the write is
+    /// sent at most 10 s later.
+    pub(super) async fn update_unless_paused(
+        &self,
+        id: &ApprovalId,
+        mut transition: impl FnMut(&mut Approval, Timestamp) -> Result<(ClaimResult, Timestamp), Error>,
+    ) -> Result<(Approval, (ClaimResult, Timestamp)), Error> {
+        for attempt in 0..MAX_WRITE_ATTEMPTS {
+            let send_by = Instant::now() + CLAIM_WITHIN;
+            let (row, pauses) = tokio::join!(self.load(id), self.pauses());
+            let mut row = row?;
+            let before = row.approval.clone();
+            let result = transition(&mut row.approval, self.now())?;
+            let pauses = pauses?;
+            match result.0 {
+                ClaimResult::Granted => find_pause(&pauses, &before.request).map_or(Ok(()), Err)?,
+                ClaimResult::Refused => {}
+            }
+            if row.approval == before {
+                return Ok((before, result));
+            }
+            let known = before.history.len();
+            match self.replace(row, known, Some(send_by)).await {
+                Ok(stored) => return Ok((stored.approval, result)),
+                Err(StoreError::Conflict) => back_off(attempt).await,
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(Error::gave_up(MAX_WRITE_ATTEMPTS))
+    }
+}
+
+fn find_pause(pauses: &[Pause], request: &Request) -> Option<Error> {
+    let found = pauses.iter().find(|pause| covers(&pause.scope, request));
+    found.map(|pause| Error::Paused(pause.since))
+}
