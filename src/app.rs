@@ -10,6 +10,7 @@ mod claim;
 mod decide;
 mod error;
 mod notify;
+mod owner;
 mod pause_cache;
 mod paused;
 mod pauses;

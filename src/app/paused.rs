@@ -7,9 +7,10 @@ use tokio::time::Instant;
 
 use super::attempts::{MAX_WRITE_ATTEMPTS, back_off};
 use super::error::Error;
-use super::pauses::{covers, pauses};
+use super::pauses::pauses;
 use super::state::App;
 use crate::domain::{Approval, ClaimResult, Pause, Request};
+use crate::keys::FunctionKey;
 use crate::store::StoreError;
 use crate::values::{ApprovalId, Timestamp};
 
@@ -42,9 +43,13 @@ impl App {
     }
 
     /// Fails while a request is paused, by what was read at most 5 s ago.
-    pub(super) async fn check_not_paused(&self, request: &Request) -> Result<(), Error> {
+    pub(super) async fn check_not_paused(
+        &self,
+        request: &Request,
+        key: &FunctionKey,
+    ) -> Result<(), Error> {
         let pauses = self.recent_pauses().await?;
-        find_pause(&pauses, request).map_or(Ok(()), Err)
+        self.find_pause(&pauses, request, key)
     }
 
     /// [`App::update`] for a transition that may grant a claim: it is not granted while the request is
@@ -53,6 +58,7 @@ impl App {
     pub(super) async fn update_unless_paused(
         &self,
         id: &ApprovalId,
+        key: &FunctionKey,
         mut transition: impl FnMut(&mut Approval, Timestamp) -> Result<(ClaimResult, Timestamp), Error>,
     ) -> Result<(Approval, (ClaimResult, Timestamp)), Error> {
         for attempt in 0..MAX_WRITE_ATTEMPTS {
@@ -62,9 +68,8 @@ impl App {
             let before = row.approval.clone();
             let result = transition(&mut row.approval, self.now())?;
             let pauses = pauses?;
-            match result.0 {
-                ClaimResult::Granted => find_pause(&pauses, &before.request).map_or(Ok(()), Err)?,
-                ClaimResult::Refused => {}
+            if result.0 == ClaimResult::Granted {
+                self.find_pause(&pauses, &before.request, key)?;
             }
             if row.approval == before {
                 return Ok((before, result));
@@ -78,9 +83,24 @@ impl App {
         }
         Err(Error::gave_up(MAX_WRITE_ATTEMPTS))
     }
-}
 
-fn find_pause(pauses: &[Pause], request: &Request) -> Option<Error> {
-    let found = pauses.iter().find(|pause| covers(&pause.scope, request));
-    found.map(|pause| Error::Paused(pause.since))
+    /// Fails if a pause covers a request, by its owner or by that of its caller: they differ if the request
+    /// was stored without an owner, or before the list named its key.
+    fn find_pause(
+        &self,
+        pauses: &[Pause],
+        request: &Request,
+        key: &FunctionKey,
+    ) -> Result<(), Error> {
+        let agent = request.id.agent();
+        let owners = [request.owner.clone(), self.owner(key, agent)];
+        let covers = |pause: &&Pause| {
+            let mut owners = owners.iter();
+            owners.any(|owner| pause.scope.covers(owner.as_ref(), agent))
+        };
+        match pauses.iter().find(covers) {
+            None => Ok(()),
+            Some(pause) => Err(Error::Paused(pause.since)),
+        }
+    }
 }

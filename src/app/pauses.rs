@@ -110,7 +110,7 @@ fn running(approval: &Approval, scope: &PauseScope) -> Option<Running> {
         State::Approved {
             execution: Execution::Executing { at, .. },
             ..
-        } if covers(scope, &approval.request) => Some(Running {
+        } if may_cover(scope, &approval.request) => Some(Running {
             id: approval.request.id.clone(),
             since: *at,
         }),
@@ -118,8 +118,11 @@ fn running(approval: &Approval, scope: &PauseScope) -> Option<Running> {
     }
 }
 
-pub(super) fn covers(scope: &PauseScope, request: &Request) -> bool {
-    scope.covers(None, request.id.agent())
+/// A request that was stored without an owner may be anyone's.
+fn may_cover(scope: &PauseScope, request: &Request) -> bool {
+    let owner = request.owner.as_ref();
+    scope.covers(owner, request.id.agent())
+        || (owner.is_none() && matches!(scope, PauseScope::Owner(_)))
 }
 
 /// The name of the row. Names of owners and agents can be longer than keys.
@@ -127,7 +130,7 @@ fn row_name(scope: &PauseScope) -> String {
     let digest = |name: &str| hex(&sha256(name.as_bytes()));
     match scope {
         PauseScope::All => "all".to_owned(),
-        PauseScope::Owner(name) => format!("owner-{}", digest(name)),
+        PauseScope::Owner(owner) => format!("owner-{}", digest(&owner.to_string())),
         PauseScope::Agent(name) => format!("agent-{}", digest(&name.to_lowercase())),
     }
 }
@@ -135,7 +138,7 @@ fn row_name(scope: &PauseScope) -> String {
 fn encode(pause: &Pause) -> BTreeMap<String, String> {
     let columns = [
         ("Scope", Some(pause.scope.word().to_owned())),
-        ("ScopeName", pause.scope.name().map(str::to_owned)),
+        ("ScopeName", pause.scope.name()),
         ("PausedTimestamp", Some(pause.since.to_string())),
         ("Reason", pause.reason.clone()),
     ];

@@ -40,12 +40,6 @@ impl App {
         (self.clock)()
     }
 
-    /// Whether a function key may act for an agent (`HO_AGENT_KEYS`).
-    pub fn may_act_for(&self, function_key: &str, agent: &str) -> bool {
-        let keys = self.config.agent_keys.as_ref();
-        keys.is_none_or(|keys| keys.allows(function_key, agent))
-    }
-
     /// Loads an approval and checks its receipt; the store has checked its row MAC.
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use crate::values::Timestamp;
+use crate::values::{Owner, Timestamp};
 
 /// A pause.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,8 +19,8 @@ pub struct Pause {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PauseScope {
     All,
-    /// The requests of the owner with this id.
-    Owner(String),
+    /// The requests of this owner.
+    Owner(Owner),
     /// The requests of the agent with this name, whatever its capitals. An agent states its name itself,
     /// unless `HO_AGENT_KEYS` or its identity binds it.
     Agent(String),
@@ -31,26 +31,33 @@ pub enum PauseScope {
 pub enum InvalidPause {
     #[error("a pause is for one owner or for one agent, not for both")]
     TwoScopes,
-    #[error("an owner or an agent has 1 to 256 characters on one line")]
-    Name,
+    #[error("an owner is `agents:NAME`, `key:SHA256` or `local`")]
+    Owner,
+    #[error("an agent has 1 to 128 characters on one line")]
+    Agent,
     #[error("the reason has 1 to 500 characters on one line")]
     Reason,
 }
 
-const NAME_CHARS: usize = 256;
+const AGENT_CHARS: usize = 128;
 const REASON_CHARS: usize = 500;
 
 impl PauseScope {
     /// The scope of an owner or an agent, or of everything if neither is named.
     ///
     /// # Errors
-    /// When both are named, or a name cannot be one.
+    /// When both are named, or cannot be one.
     pub fn new(owner: Option<&str>, agent: Option<&str>) -> Result<Self, InvalidPause> {
-        let name = |name| line(name, NAME_CHARS).ok_or(InvalidPause::Name);
         match (owner, agent) {
             (None, None) => Ok(Self::All),
-            (Some(owner), None) => name(owner).map(Self::Owner),
-            (None, Some(agent)) => name(agent).map(Self::Agent),
+            (Some(owner), None) => {
+                let owner = Owner::parse(owner.trim()).ok_or(InvalidPause::Owner);
+                owner.map(Self::Owner)
+            }
+            (None, Some(agent)) => {
+                let agent = line(agent, AGENT_CHARS).ok_or(InvalidPause::Agent);
+                agent.map(Self::Agent)
+            }
             (Some(_), Some(_)) => Err(InvalidPause::TwoScopes),
         }
     }
@@ -65,15 +72,16 @@ impl PauseScope {
     }
 
     /// The owner or the agent.
-    pub fn name(&self) -> Option<&str> {
+    pub fn name(&self) -> Option<String> {
         match self {
             Self::All => None,
-            Self::Owner(name) | Self::Agent(name) => Some(name),
+            Self::Owner(owner) => Some(owner.to_string()),
+            Self::Agent(name) => Some(name.clone()),
         }
     }
 
     /// Whether it covers a request of this owner, if it has one, and this agent.
-    pub fn covers(&self, owner: Option<&str>, agent: &str) -> bool {
+    pub fn covers(&self, owner: Option<&Owner>, agent: &str) -> bool {
         match self {
             Self::All => true,
             Self::Owner(name) => owner == Some(name),
@@ -128,23 +136,25 @@ mod tests {
     fn a_scope_covers_its_owner_or_its_agent_in_any_capitals() {
         let scope = |owner, agent| PauseScope::new(owner, agent).unwrap();
         assert!(scope(None, None).covers(None, "RefundAgent"));
-        let owner = scope(Some("Refunds"), None);
-        assert!(owner.covers(Some("Refunds"), "RefundAgent"));
-        assert!(!owner.covers(Some("refunds"), "Refunds"));
-        assert!(!owner.covers(None, "Refunds"));
+        let refunds = Owner::Agents("Refund*".to_owned());
+        let owner = scope(Some("agents:Refund*"), None);
+        assert!(owner.covers(Some(&refunds), "RefundAgent"));
+        assert!(!owner.covers(Some(&Owner::Local), "RefundAgent"));
+        assert!(!owner.covers(None, "RefundAgent"));
         let agent = scope(None, Some(" refundagent "));
-        assert!(agent.covers(Some("Refunds"), "RefundAgent"));
+        assert!(agent.covers(Some(&refunds), "RefundAgent"));
         assert!(agent.covers(None, "RefundAgent"));
-        assert!(!agent.covers(Some("refundagent"), "RefundAgent2"));
+        assert!(!agent.covers(Some(&refunds), "RefundAgent2"));
     }
 
     #[test]
     fn a_scope_is_one_and_a_text_is_one_line() {
-        let both = PauseScope::new(Some("a"), Some("b"));
+        let both = PauseScope::new(Some("local"), Some("b"));
         assert_eq!(both, Err(InvalidPause::TwoScopes));
-        let long = "x".repeat(257);
+        let long = "x".repeat(129);
         for name in ["", " ", "a\nb", "a\u{2028}b", long.as_str()] {
-            assert_eq!(PauseScope::new(None, Some(name)), Err(InvalidPause::Name));
+            assert_eq!(PauseScope::new(None, Some(name)), Err(InvalidPause::Agent));
+            assert_eq!(PauseScope::new(Some(name), None), Err(InvalidPause::Owner));
         }
         let now = Timestamp::parse("2026-11-22T17:30:00Z").unwrap();
         let long = "x".repeat(501);

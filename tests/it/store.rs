@@ -171,6 +171,7 @@ pub(crate) fn approval(agent: &str, correlation: &str) -> Approval {
     let json = r#"{"user_id":"1"}"#.to_owned();
     let digest = Digest(sha256(json.as_bytes()));
     let request = Request {
+        owner: None,
         id: ApprovalId::new(agent, correlation).unwrap(),
         action: "Delete".to_owned(),
         parameters: Parameters { json, digest },
