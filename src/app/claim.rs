@@ -15,7 +15,8 @@ impl App {
     /// Claims an approval. It is granted once; the same `nonce` gets it again.
     ///
     /// # Errors
-    /// When the caller is not the owner, the claimant's secret is wrong or the request cannot be claimed.
+    /// When the caller is not the owner, the claimant's secret is wrong, the request cannot be claimed, or it
+    /// is paused.
     pub async fn claim(
         &self,
         id: &ApprovalId,
@@ -24,7 +25,7 @@ impl App {
         secret: Option<&str>,
     ) -> Result<Approval, Error> {
         let (approval, (claim, judged_at)) = self
-            .update(id, |approval, now| {
+            .update_unless_paused(id, key, |approval, now| {
                 self.check_owner(&approval.request, key)?;
                 verify_secret(approval, secret)?;
                 let claim = self.signed_claim(approval, nonce, now);

@@ -43,14 +43,15 @@ impl App {
     /// Runs in its own task, so that a disconnected caller does not interrupt it.
     ///
     /// # Errors
-    /// When the caller may not act for the agent, the id was used by another owner or for other content, the
-    /// agent has too many open requests, or the store fails.
+    /// When the caller may not act for the agent, operations are paused, the id was used by another owner or
+    /// for other content, the agent has too many open requests, or the store fails.
     pub async fn submit(
         self: &Arc<Self>,
         submission: Submission,
     ) -> Result<(Approval, bool), Error> {
         let key = submission.key.clone();
         let approval = self.new_approval(submission)?;
+        self.check_not_paused(&approval.request, &key).await?;
         let app = self.clone();
         let storing = async move { app.insert(approval, &key).await };
         let stored = tokio::spawn(storing.in_current_span()).await;

@@ -52,7 +52,7 @@ impl App {
     /// approval, which may still be pending, and the time at which its status counts.
     ///
     /// # Errors
-    /// When the approval was claimed before, or as [`App::load_owned`].
+    /// When the approval was claimed before or is paused, or as [`App::load_owned`].
     pub async fn wait_and_claim(
         &self,
         id: &ApprovalId,
@@ -71,7 +71,7 @@ impl App {
         }
         let nonce = hex(&keyring::random_bytes::<16>());
         let (approval, (claim, judged_at)) = self
-            .update(id, |approval, now| {
+            .update_unless_paused(id, key, |approval, now| {
                 self.check_owner(&approval.request, key)?;
                 let claim = self.signed_claim(approval, &nonce, now);
                 Ok((approval.claim(claim, now), now))

@@ -114,7 +114,7 @@ impl Store {
         name: &str,
     ) -> Result<Option<StandingRow>, StoreError> {
         let keys = keys_of(kind, name)?;
-        match self.backend.get_standing(&keys).await? {
+        match self.find_standing(kind, name).await? {
             None => Ok(None),
             Some((columns, etag)) => {
                 let row = self.verify_standing(kind, &keys, columns, etag);
@@ -186,6 +186,45 @@ impl Store {
         self.backend.delete_standing(&keys, &version.etag).await
     }
 
+    /// Writes a row in place of whatever is stored under its name, also of what cannot be trusted.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] if another write came in between, or the store's own.
+    pub async fn overwrite_standing(
+        &self,
+        row: StandingRow,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let found = self.find_standing(row.kind, &row.name).await?;
+        let version = found.map(|(columns, etag)| Version {
+            etag,
+            revision: columns.revision().unwrap_or(0),
+            written_at: now,
+        });
+        let stored = self.put_standing(StandingRow { version, ..row }, now).await;
+        stored.map(drop).map_err(|error| match error {
+            StoreError::AlreadyExists => StoreError::Conflict,
+            error => error,
+        })
+    }
+
+    /// Deletes what is stored under a name, also what cannot be trusted. Returns whether there was a row.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] if another write came in between, or the store's own.
+    pub async fn remove_standing(
+        &self,
+        kind: StandingKind,
+        name: &str,
+    ) -> Result<bool, StoreError> {
+        let Some((_, etag)) = self.find_standing(kind, name).await? else {
+            return Ok(false);
+        };
+        let keys = keys_of(kind, name)?;
+        self.backend.delete_standing(&keys, &etag).await?;
+        Ok(true)
+    }
+
     /// A page of all rows of the table, of any kind and state, after a position; and the next position, if
     /// there is more. Without keys none is trusted.
     ///
@@ -222,6 +261,14 @@ impl Store {
     /// [`StoreError::Conflict`], or the store's own.
     pub async fn delete_stored_standing(&self, row: &StoredStandingRow) -> Result<(), StoreError> {
         self.backend.delete_standing(&row.keys, &row.etag).await
+    }
+
+    async fn find_standing(
+        &self,
+        kind: StandingKind,
+        name: &str,
+    ) -> Result<Option<(Columns, ETag)>, StoreError> {
+        self.backend.get_standing(&keys_of(kind, name)?).await
     }
 
     /// Verifies the seal of a row and decodes it.
