@@ -128,7 +128,7 @@ impl Config {
             link_keys,
             receipt_keys,
             default_timeout: seconds(&get, "HO_DEFAULT_TIMEOUT", 3_600, 10..=2_592_000)?,
-            run_within: seconds(&get, "HO_RUN_WITHIN", 3_600, 1..=2_592_000)?,
+            run_within: seconds(&get, "HO_RUN_WITHIN", 900, 1..=2_592_000)?,
             outcome_within: seconds(&get, "HO_OUTCOME_WITHIN", 86_400, 1..=31_536_000)?,
             sweep_every: seconds(&get, "HO_SWEEP_SECONDS", 60, 1..=86_400)?,
             paused: paused(&get)?,

@@ -1,5 +1,5 @@
 //! What the gate and its clients share: wire types, canonical JSON with its digest, strict JSON,
-//! receipts and permits.
+//! receipts, permits and revocations.
 #![warn(missing_docs)]
 
 pub mod types;
@@ -12,5 +12,7 @@ pub mod parameters;
 pub mod permit;
 #[cfg(feature = "receipt")]
 pub mod receipt;
+#[cfg(feature = "receipt")]
+pub mod revocation;
 #[cfg(feature = "strict")]
 pub mod strict_json;
