@@ -1,6 +1,6 @@
 //! The client's `Gate`: which actions run, and which do not.
 
-mod permits;
+pub(crate) mod permits;
 mod responses;
 mod waits;
 

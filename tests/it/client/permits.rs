@@ -13,20 +13,20 @@ use serde_json::{Value, json};
 use super::{approved, intercept, intercepting_url, must_not_run, refusal, user};
 use crate::harness::{AGENT, ALICE, TestGate};
 
-/// A party between agent and gate that records the first answer to each call, and repeats it from then on.
+/// A party between agent and gate that records the last answer to each call, to repeat it later.
 #[derive(Clone, Default)]
-struct Recorder {
+pub(crate) struct Recorder {
     answers: Arc<Mutex<HashMap<String, (StatusCode, Vec<u8>)>>>,
     replays: Arc<AtomicBool>,
 }
 
 impl Recorder {
-    async fn start(&self, gate: &TestGate) -> String {
+    /// Records from now on; returns the address to call.
+    pub(crate) async fn start(&self, gate: &TestGate) -> String {
         let recorder = self.clone();
         let keep = |_: &str, body| body;
         intercepting_url(gate, keep, move |path, status, body| {
             let mut answers = recorder.answers.lock().unwrap();
-            // The last status before the claim, and the first claim.
             if recorder.replays.load(Ordering::SeqCst) {
                 return answers.get(path).cloned().unwrap_or((status, body));
             }
@@ -34,6 +34,11 @@ impl Recorder {
             (status, body)
         })
         .await
+    }
+
+    /// Repeats what was recorded.
+    pub(crate) fn replay(&self) {
+        self.replays.store(true, Ordering::SeqCst);
     }
 }
 
@@ -63,7 +68,7 @@ async fn recorded_answers_run_nothing_after_a_restart_with_a_stored_handle() {
     gate.approve(pending.approval().unwrap(), ALICE).await;
     assert_eq!(pending.run(&user(), run).await, Outcome::Executed(0));
 
-    recorder.replays.store(true, Ordering::SeqCst);
+    recorder.replay();
     let recorded: Value = {
         let answers = recorder.answers.lock().unwrap();
         serde_json::from_slice(&answers[&format!("/api/claim/{}", handle.id)].1).unwrap()
