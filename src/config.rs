@@ -75,6 +75,8 @@ pub struct Config {
     pub outcome_within: Duration,
     /// The interval of the sweep, if no host triggers it.
     pub sweep_every: Duration,
+    /// Whether everything is paused, whatever the store says.
+    pub paused: bool,
 }
 
 /// The setting in which the Functions host passes the port to its handler.
@@ -129,6 +131,7 @@ impl Config {
             run_within: seconds(&get, "HO_RUN_WITHIN", 3_600, 1..=2_592_000)?,
             outcome_within: seconds(&get, "HO_OUTCOME_WITHIN", 86_400, 1..=31_536_000)?,
             sweep_every: seconds(&get, "HO_SWEEP_SECONDS", 60, 1..=86_400)?,
+            paused: paused(&get)?,
         };
         if production {
             config.check_for_production()?;
@@ -225,6 +228,14 @@ fn address(url: &str, production: bool) -> Option<String> {
     is_host.then(|| url.to_owned())
 }
 
+fn paused(get: &Lookup<'_>) -> Result<bool, ConfigError> {
+    match get("HO_PAUSED").as_deref() {
+        None | Some("0") => Ok(false),
+        Some("1") => Ok(true),
+        Some(_) => Err(unusable("HO_PAUSED", "it must be 1 or 0")),
+    }
+}
+
 fn allowed_approvers(get: &Lookup<'_>) -> Result<AllowList, ConfigError> {
     let Some(list) = get("HO_ALLOWED_APPROVERS") else {
         return Ok(AllowList::Anyone);
@@ -308,6 +319,7 @@ mod tests {
             ("HO_SWEEP_SECONDS", "0"),
             ("HO_IDENTITY", "password"),
             ("HO_OPEN_LIMIT", "0"),
+            ("HO_PAUSED", "yes"),
             ("HO_ROWS", "3"),
             ("HO_GATE_ID", "a b"),
             ("HO_GATE_ID", "a,"),

@@ -8,7 +8,7 @@
 //!
 //! Data: `request`, `state`, `decision`, `execution`, `delivery`, `approver`, `history`, joined in
 //! `approval`. Transitions, one file each: `decide`, `claim`, `withdraw`, `deliver`, `expire`.
-//! `consistency` checks a stored approval against its own history.
+//! `consistency` checks a stored approval against its own history. `pause` is about no single request.
 
 mod approval;
 mod approver;
@@ -21,6 +21,7 @@ mod delivery;
 mod execution;
 mod expire;
 mod history;
+mod pause;
 mod request;
 mod state;
 mod withdraw;
@@ -37,5 +38,6 @@ pub use delivery::{
 };
 pub use execution::{Claim, Execution};
 pub use history::{Event, EventKind};
+pub use pause::{InvalidPause, Pause, PauseScope};
 pub use request::{Parameters, Request};
 pub use state::{State, Status};

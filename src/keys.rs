@@ -2,12 +2,14 @@
 
 mod agent_keys;
 mod approver_secrets;
+mod function_key;
 pub mod keyring;
 mod link_keys;
 pub mod receipt;
 mod row_mac;
 
 pub use agent_keys::AgentKeys;
+pub use function_key::FunctionKey;
 pub use keyring::{KeyError, NamedKey};
 pub use link_keys::LinkKeys;
 pub use receipt::ReceiptKeys;

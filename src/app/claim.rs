@@ -7,6 +7,7 @@ use subtle::ConstantTimeEq;
 use super::error::Error;
 use super::state::App;
 use crate::domain::{Approval, Claim, ClaimResult};
+use crate::keys::FunctionKey;
 use crate::store::RowVersion;
 use crate::values::{ApprovalId, Timestamp};
 
@@ -14,15 +15,18 @@ impl App {
     /// Claims an approval. It is granted once; the same `nonce` gets it again.
     ///
     /// # Errors
-    /// When the claimant's secret is wrong or the request cannot be claimed.
+    /// When the caller is not the owner, the claimant's secret is wrong, the request cannot be claimed, or it
+    /// is paused.
     pub async fn claim(
         &self,
         id: &ApprovalId,
+        key: &FunctionKey,
         nonce: &str,
         secret: Option<&str>,
     ) -> Result<Approval, Error> {
         let (approval, (claim, judged_at)) = self
-            .update(id, |approval, now| {
+            .update_unless_paused(id, key, |approval, now| {
+                self.check_owner(&approval.request, key)?;
                 verify_secret(approval, secret)?;
                 let claim = self.signed_claim(approval, nonce, now);
                 Ok((approval.claim(claim, now), now))
@@ -64,15 +68,17 @@ impl App {
     /// claimant's secret if the request named its digest.
     ///
     /// # Errors
-    /// When the claimant's secret is wrong, nothing was claimed, or another outcome was reported.
+    /// When the caller is not the owner, the claimant's secret is wrong, nothing was claimed, or another outcome was reported.
     pub async fn report_outcome(
         &self,
         id: &ApprovalId,
+        key: &FunctionKey,
         report: Result<(), Option<String>>,
         secret: Option<&str>,
     ) -> Result<Approval, Error> {
         let (approval, ()) = self
             .update(id, |approval, now| {
+                self.check_owner(&approval.request, key)?;
                 verify_secret(approval, secret)?;
                 let reported = approval.report(report.clone(), now);
                 reported.map_err(|_| Error::invalid_transition(approval, now))
@@ -84,10 +90,16 @@ impl App {
     /// Withdraws a pending request.
     ///
     /// # Errors
-    /// When the claimant's secret is wrong or the request is no longer pending.
-    pub async fn withdraw(&self, id: &ApprovalId, secret: Option<&str>) -> Result<Approval, Error> {
+    /// When the caller is not the owner, the claimant's secret is wrong or the request is no longer pending.
+    pub async fn withdraw(
+        &self,
+        id: &ApprovalId,
+        key: &FunctionKey,
+        secret: Option<&str>,
+    ) -> Result<Approval, Error> {
         let (approval, ()) = self
             .update(id, |approval, now| {
+                self.check_owner(&approval.request, key)?;
                 verify_secret(approval, secret)?;
                 let withdrawn = approval.withdraw(now);
                 withdrawn.map_err(|_| Error::invalid_transition(approval, now))

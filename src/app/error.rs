@@ -14,6 +14,8 @@ pub enum Error {
     SignIn(NotSignedIn),
     /// The request does not exist, or is hidden from this caller.
     NotFound,
+    /// The operator has paused operations since then.
+    Paused(Timestamp),
     /// The state of the request does not allow it.
     Conflict(ConflictReason),
     /// The agent has reached this limit of open requests.
@@ -45,6 +47,11 @@ impl Error {
             approval.status(now),
             execution,
         ))
+    }
+
+    /// A write that conflicted in every attempt.
+    pub(super) fn gave_up(attempts: u32) -> Self {
+        Self::Unavailable(format!("gave up after {attempts} write conflicts"))
     }
 
     /// The cause, for the log.

@@ -39,6 +39,7 @@ pub(crate) fn mailed(
     settings: NotificationSettings,
 ) -> Approval {
     let request = Request {
+        owner: None,
         id: ApprovalId::new("agent", "1").unwrap(),
         action: "Delete".to_owned(),
         parameters: Parameters {

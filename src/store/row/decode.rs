@@ -102,6 +102,7 @@ fn request(columns: &mut Columns, id: &ApprovalId) -> Result<Request, &'static s
         on_behalf_of: columns.take_optional("OnBehalfOf")?,
         claimant: columns.take_optional("Claimant")?,
         digest: columns.take("RequestDigest")?,
+        owner: columns.take_optional("Owner")?,
         requested_at: columns.take("RequestTimestamp")?,
         expires_at: columns.take("DeadlineTimestamp")?,
     })

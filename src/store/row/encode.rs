@@ -94,6 +94,7 @@ fn request(approval: &Approval, columns: &mut Columns) {
     columns.set_optional("OnBehalfOf", request.on_behalf_of.as_ref());
     columns.set_optional("Reason", request.reason.as_ref());
     columns.set_optional("Claimant", request.claimant.as_ref());
+    columns.set_optional("Owner", request.owner.as_ref());
 }
 
 fn state(approval: &Approval, columns: &mut Columns) {

@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use crate::domain::{DeliveryFault, EventKind, Notice, Status, Verdict};
-use crate::values::{Address, Digest, Timestamp};
+use crate::values::{Address, Digest, Owner, Timestamp};
 
 /// A value that is stored as text.
 pub(in crate::store) trait Text: Sized {
@@ -40,6 +40,7 @@ text! {
     Timestamp: Timestamp::parse,
     Address: Address::parse,
     Digest: Digest::parse,
+    Owner: Owner::parse,
     Uuid: |text: &str| Uuid::parse_str(text).ok(),
 }
 

@@ -78,8 +78,9 @@ impl Row {
     }
 }
 
-/// The columns that version 1 does not have. A row that is written as version 1 loses them.
-const LATER: [&str; 1] = [CLAIM_PERMIT];
+/// The columns that version 1 lacks. A row that is written as version 1 loses them, and a gate of version 1
+/// does without their rules.
+const LATER: [&str; 2] = ["Owner", CLAIM_PERMIT];
 
 /// Seals columns as version 1.
 pub(in crate::store) fn seal(columns: Columns, keys: &LinkKeys) -> Columns {

@@ -92,6 +92,7 @@ struct Lifecycle {
 impl Lifecycle {
     fn new(agent: &str, correlation: &str, seconds: u64) -> Self {
         let request = Request {
+            owner: None,
             id: ApprovalId::new(agent, correlation).unwrap(),
             action: "Delete".to_owned(),
             parameters: Parameters {

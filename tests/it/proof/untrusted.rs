@@ -98,6 +98,7 @@ fn all_states() -> Vec<Approval> {
     let numbered = all.into_iter().enumerate().map(|(number, approval)| {
         let id = ApprovalId::new("agent", &number.to_string()).unwrap();
         let request = human_oversight::domain::Request {
+            owner: None,
             id,
             ..approval.request
         };
