@@ -68,7 +68,7 @@ enum Command {
         #[arg(long)]
         delete: bool,
     },
-    /// Print fresh keys as HO_LINK_KEYS and HO_RECEIPT_KEYS
+    /// Print fresh keys as HO_LINK_KEYS and HO_RECEIPT_KEYS, and the latter's thumbprint as the HO_KEYS of agents
     Keygen,
 }
 

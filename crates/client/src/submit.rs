@@ -123,7 +123,7 @@ impl Action {
         parameters: &Parameters,
     ) -> Result<Pending, Refusal> {
         let request = self.request(&handle, parameters)?;
-        // First, so that nobody decides what could not run.
+        // First, so that no person decides what could not run.
         self.gate.keys(None).await?;
         let client = &self.gate.client;
         let approval = retry_transient(|| client.submit(&request)).await?;

@@ -83,7 +83,7 @@ impl Trust {
     /// # Errors
     /// When there are none, so that no approval could be verified.
     pub(crate) fn known(&self) -> Result<KeySet, Refusal> {
-        self.check_settings()?;
+        self.check_settings().map_err(Refusal::unverified)?;
         let mut known = self.published().clone();
         if known.issuers.is_empty() {
             return Err(Refusal::unverified(
