@@ -343,7 +343,7 @@ async fn an_invalid_setting_stops_the_host_with_one_line() {
         (EXECUTABLE, env!("CARGO_BIN_EXE_human-oversight")),
         ("HO_SWEEP_SCHEDULE", "0 * * * * *"),
         ("HO_BASE_URL", "https://gate.example.com"),
-        ("HO_ALLOWED_APPROVERS", "*@example.com"),
+        ("HO_ALLOWED_APPROVERS", "alice@example.com"),
         ("HO_LINK_KEYS", keys),
         ("HO_STORE", dir.path().to_str().unwrap()),
     ];

@@ -359,7 +359,7 @@ async fn production_starts_before_its_services_are_reachable_and_has_no_inbox() 
         &[
             ("FUNCTIONS_CUSTOMHANDLER_PORT", &port),
             ("HO_BASE_URL", "https://gate.example.com"),
-            ("HO_ALLOWED_APPROVERS", "*@example.com"),
+            ("HO_ALLOWED_APPROVERS", "alice@example.com"),
             ("HO_LINK_KEYS", &link_key),
             ("HO_RECEIPT_KEYS", &receipt_key),
             ("HO_STORE", "tables"),

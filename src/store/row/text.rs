@@ -38,7 +38,7 @@ macro_rules! text {
 
 text! {
     Timestamp: Timestamp::parse,
-    Address: Address::parse,
+    Address: Address::from_known,
     Digest: Digest::parse,
     Uuid: |text: &str| Uuid::parse_str(text).ok(),
 }
