@@ -20,7 +20,7 @@ use tempfile::TempDir;
 use crate::azurite::{Table, azurite, fresh_table};
 use crate::deadline::{eventually, within};
 use crate::forms::submit_wrong_code;
-use crate::harness::{ALICE, TestGate, http, request};
+use crate::harness::{TestGate, http, request};
 
 const AT: &str = "2026-11-22T17:30:00.000Z";
 
