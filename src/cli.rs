@@ -3,6 +3,7 @@
 #[cfg(unix)]
 mod ask;
 mod backup;
+mod check;
 mod clock;
 mod demo;
 mod keygen;
@@ -68,6 +69,12 @@ enum Command {
         #[arg(long)]
         delete: bool,
     },
+    /// Say what changes for a gate with these settings when this version replaces an earlier one
+    Check {
+        /// Required, until there is another check
+        #[arg(long, required = true)]
+        upgrade: bool,
+    },
     /// Print fresh keys as HO_LINK_KEYS and HO_RECEIPT_KEYS, and the latter's thumbprint as the HO_KEYS of agents
     Keygen,
 }
@@ -99,6 +106,10 @@ pub(crate) async fn main() -> ExitCode {
             })
             .await
         }
+        Some(Command::Check { upgrade: _ }) => check::run().unwrap_or_else(|error| {
+            eprintln!("human-oversight check: {error:#}");
+            ExitCode::from(2)
+        }),
         Some(Command::Keygen) => {
             keygen::run();
             ExitCode::SUCCESS

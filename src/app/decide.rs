@@ -182,7 +182,7 @@ impl App {
 
     /// Whether an address may belong to a member, in any spelling.
     fn may_belong_to(&self, address: &Address, member: &Member) -> bool {
-        let name = Address::parse(&member.name);
+        let name = Address::from_known(&member.name);
         self.belongs_to(address, member) || name.is_some_and(|name| name.is_same_person(address))
     }
 
@@ -193,6 +193,6 @@ impl App {
         if ids.peek().is_some() {
             return ids.any(|id| id == member.object_id);
         }
-        Address::parse(&member.name).is_some_and(|name| name.is_same_mailbox(address))
+        Address::from_known(&member.name).is_some_and(|name| name.is_same_mailbox(address))
     }
 }

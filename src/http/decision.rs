@@ -20,6 +20,7 @@ use super::caller::caller;
 use super::error::Error;
 use super::extract::{Id, parameter};
 use super::json::content_type;
+use super::origin;
 use crate::app::App;
 use crate::domain::DecisionResult;
 
@@ -50,7 +51,7 @@ pub(super) async fn decide(
     let mut caller = caller(&app, &parts.headers, None);
     let decided = async {
         let Id(id) = id.clone()?;
-        if !is_same_origin(&app, &parts.headers) {
+        if !origin::is_own(&parts.headers, &app.base_url) {
             return Err(Error::Forbidden(
                 "The form must be sent from the gate's own page.",
             ));
@@ -81,12 +82,4 @@ pub(super) async fn decide(
         }
         Err(error) => pages::show_error(&app, &caller, id.ok(), error),
     }
-}
-
-/// Whether the form was on a page of the gate, by the headers that a browser sets and a page cannot. For a
-/// form on another site, both are missing or have other values.
-fn is_same_origin(app: &App, headers: &HeaderMap) -> bool {
-    let value = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    value("sec-fetch-site") == Some("same-origin")
-        || value("origin").is_some_and(|origin| origin.eq_ignore_ascii_case(&app.base_url))
 }

@@ -65,6 +65,7 @@ mod structure;
 mod submit;
 mod sweep;
 mod tables;
+mod upgrade;
 mod verify;
 mod vocabulary;
 mod withdraw;

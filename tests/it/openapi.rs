@@ -667,7 +667,7 @@ async fn each_documented_limit_of_submit_is_enforced() {
     let (short, long) = ["minimum", "maximum"]
         .map(|limit| number(&new("timeoutSeconds")[limit]))
         .into();
-    let far = max_length(at("Address"));
+    let far = max_length(at("NewAddress"));
     let name = pattern_lengths(at("CorrelationId")).1;
     let bytes = number(&at("AgentName")["x-max-bytes"]);
     let large = number(&new("parameters")["x-max-canonical-bytes"]) - r#"{"x":""}"#.len();
@@ -689,6 +689,8 @@ async fn each_documented_limit_of_submit_is_enforced() {
         ("correlationId", json!("A-Z._0"), json!("")),
         ("claimant", json!("Fa".repeat(32)), json!("fa".repeat(31))),
         ("onBehalfOf", json!(address(far)), json!(address(far + 1))),
+        ("onBehalfOf", json!("a+b@example.com"), json!("a%b@example.com")),
+        ("agentName", json!("a:b//c"), json!("a://b")),
         (
             "approverEmails",
             json!([address(far)]),

@@ -38,7 +38,7 @@ macro_rules! text {
 
 text! {
     Timestamp: Timestamp::parse,
-    Address: Address::parse,
+    Address: Address::from_known,
     Digest: Digest::parse,
     Owner: Owner::parse,
     Revoker: Revoker::parse,
