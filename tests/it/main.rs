@@ -45,6 +45,7 @@ mod mail;
 mod mail_scanners;
 mod moving;
 mod openapi;
+mod operate;
 mod operations;
 mod outcome;
 mod parameters;

@@ -2,6 +2,7 @@
 //! receipts.
 #![warn(missing_docs)]
 
+pub mod operate;
 pub mod types;
 
 #[cfg(feature = "receipt")]
