@@ -8,6 +8,7 @@ mod demo;
 mod keygen;
 mod log;
 mod maintenance;
+mod operate;
 mod purge;
 mod serve;
 mod value_parsers;
@@ -68,6 +69,11 @@ enum Command {
         #[arg(long)]
         delete: bool,
     },
+    Pause(operate::PauseOptions),
+    /// End a pause
+    Resume(operate::Scope),
+    /// List the pauses, and what agents may be running
+    Executing(operate::Scope),
     /// Print fresh keys as HO_LINK_KEYS and HO_RECEIPT_KEYS
     Keygen,
 }
@@ -99,6 +105,11 @@ pub(crate) async fn main() -> ExitCode {
             })
             .await
         }
+        Some(Command::Pause(options)) => or_fail("pause", operate::pause(options).await),
+        Some(Command::Resume(scope)) => or_fail("resume", operate::resume(scope).await),
+        Some(Command::Executing(scope)) => {
+            or_fail("list what is executing", operate::executing(scope).await)
+        }
         Some(Command::Keygen) => {
             keygen::run();
             ExitCode::SUCCESS
@@ -125,6 +136,11 @@ where
         Ok(settings) => work(settings).await,
         Err(error) => Err(error.into()),
     };
+    or_fail(name, result)
+}
+
+/// The exit code of a command; 2 if it failed.
+fn or_fail(name: &str, result: anyhow::Result<ExitCode>) -> ExitCode {
     result.unwrap_or_else(|error| {
         eprintln!("human-oversight cannot {name}: {error:#}");
         ExitCode::from(2)

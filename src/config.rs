@@ -96,6 +96,7 @@ impl Config {
         let TableSettings {
             store,
             mut rows,
+            default_gate_id: _,
             home,
             link_keys,
             receipt_keys,

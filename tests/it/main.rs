@@ -49,6 +49,7 @@ mod operate;
 mod operations;
 mod outcome;
 mod parameters;
+mod pause;
 mod process;
 mod proof;
 mod purge;
