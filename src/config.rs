@@ -102,6 +102,7 @@ impl Config {
         let TableSettings {
             store,
             mut rows,
+            default_gate_id: _,
             home,
             link_keys,
             receipt_keys,
