@@ -5,6 +5,7 @@ mod body;
 mod caller;
 mod claim;
 mod decision;
+mod development;
 mod error;
 mod extract;
 mod fields;
@@ -13,6 +14,8 @@ mod json;
 mod keys;
 mod middleware;
 mod openapi;
+mod operate;
+mod origin;
 mod outcome;
 mod page;
 mod server;
@@ -47,6 +50,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/api/withdraw/{id}", post(withdraw::withdraw))
         .route("/api/keys", get(keys::keys))
         .route("/api/openapi.json", get(openapi::openapi))
+        .route("/api/operate", post(operate::operate))
         .route("/sweep", post(sweep::sweep));
     let router = if app.config.production {
         router

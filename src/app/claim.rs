@@ -4,9 +4,9 @@ use human_oversight_protocol::parameters::sha256;
 use human_oversight_protocol::types::KeySet;
 use subtle::ConstantTimeEq;
 
-use super::error::Error;
+use super::error::{ConflictReason, Error};
 use super::state::App;
-use crate::domain::{Approval, Claim, ClaimResult};
+use crate::domain::{Approval, Claim, ClaimResult, Execution};
 use crate::keys::FunctionKey;
 use crate::store::RowVersion;
 use crate::values::{ApprovalId, Timestamp};
@@ -15,8 +15,8 @@ impl App {
     /// Claims an approval. It is granted once; the same `nonce` gets it again.
     ///
     /// # Errors
-    /// When the caller is not the owner, the claimant's secret is wrong, the request cannot be claimed, or it
-    /// is paused.
+    /// When the caller is not the owner, the claimant's secret is wrong, the request cannot be claimed, the
+    /// person who approved is no longer on the operator's list, or it is paused.
     pub async fn claim(
         &self,
         id: &ApprovalId,
@@ -28,6 +28,7 @@ impl App {
             .update_unless_paused(id, key, |approval, now| {
                 self.check_owner(&approval.request, key)?;
                 verify_secret(approval, secret)?;
+                self.check_decider(approval, now)?;
                 let claim = self.signed_claim(approval, nonce, now);
                 Ok((approval.claim(claim, now), now))
             })
@@ -35,6 +36,28 @@ impl App {
         match claim {
             ClaimResult::Granted => Ok(approval),
             ClaimResult::Refused => Err(Error::invalid_transition(&approval, judged_at)),
+        }
+    }
+
+    /// Fails if the person who approved is no longer on the operator's list, for an approval that can still
+    /// be claimed. Nothing is stored, so it can be claimed once the list is mended.
+    pub(super) fn check_decider(&self, approval: &Approval, now: Timestamp) -> Result<(), Error> {
+        if approval.execution(now) != Some(Execution::Awaited) {
+            return Ok(());
+        }
+        let allowed = &self.config.allowed_approvers;
+        let is_allowed = approval.decision().is_some_and(|decision| {
+            let mut ids = allowed.object_ids(&decision.by).peekable();
+            let is_member = match decision.assurance.object_id() {
+                Some(object_id) => ids.peek().is_none() || ids.any(|id| id == object_id),
+                None => true,
+            };
+            allowed.allows(&decision.by) && is_member
+        });
+        if is_allowed {
+            Ok(())
+        } else {
+            Err(Error::Conflict(ConflictReason::ApproverNotAllowed))
         }
     }
 

@@ -73,6 +73,7 @@ impl App {
         let (approval, (claim, judged_at)) = self
             .update_unless_paused(id, key, |approval, now| {
                 self.check_owner(&approval.request, key)?;
+                self.check_decider(approval, now)?;
                 let claim = self.signed_claim(approval, &nonce, now);
                 Ok((approval.claim(claim, now), now))
             })

@@ -25,12 +25,13 @@ impl Approval {
             return RevocationStep::Done(DecisionResult::InvalidForm);
         }
         let by = self.approvers[form.approver].address.clone();
-        let is_own = matches!(&self.state, State::Approved { decision, .. } if decision.by == by);
         RevocationStep::Done(match self.execution(now) {
-            Some(Execution::Awaited) if is_own => match self.verify_code(form, now) {
-                Ok(()) => return RevocationStep::Sign(Revoker::Approver(by)),
-                Err(refused) => refused,
-            },
+            Some(Execution::Awaited) if self.is_revocable_by(form.approver, now) => {
+                match self.verify_code(form, now) {
+                    Ok(()) => return RevocationStep::Sign(Revoker::Approver(by)),
+                    Err(refused) => refused,
+                }
+            }
             Some(Execution::Revoked { revocation, .. })
                 if revocation.by == Revoker::Approver(by) =>
             {
@@ -41,6 +42,13 @@ impl Approval {
             }
             Some(_) => DecisionResult::AlreadyUsed,
         })
+    }
+
+    /// Whether the approver at `index` can revoke the approval as their own.
+    pub fn is_revocable_by(&self, index: usize, now: Timestamp) -> bool {
+        let by = &self.approvers[index].address;
+        self.execution(now) == Some(Execution::Awaited)
+            && self.decision().is_some_and(|decision| decision.by == *by)
     }
 
     /// Whether the operator can revoke the approval; `false` if it is revoked already.

@@ -134,6 +134,7 @@ fn execution(execution: Execution) -> Option<types::Execution> {
         Execution::Failed { at, error, .. } => (Wire::ExecutionFailed, at, error),
         Execution::Unknown { at, .. } => (Wire::ExecutionUnknown, at, None),
         Execution::Lapsed { at } => (Wire::Lapsed, at, None),
+        Execution::Revoked { at, .. } => (Wire::Revoked, at, None),
     };
     Some(types::Execution {
         status,

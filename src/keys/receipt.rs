@@ -7,11 +7,12 @@
 use human_oversight_protocol::parameters::{hex, sha256};
 use human_oversight_protocol::permit;
 use human_oversight_protocol::receipt::{self, Assurance, Claims, Decision, public_key, verify};
+use human_oversight_protocol::revocation;
 use human_oversight_protocol::types::{Key, KeySet};
 use ring::signature::{Ed25519KeyPair, KeyPair};
 
 use super::keyring::{KeyError, NamedKey};
-use crate::domain::{self, Approval, Execution, Proposal, State, Verdict};
+use crate::domain::{self, Approval, Execution, Proposal, Revoker, State, Verdict};
 use crate::values::Timestamp;
 
 /// The keys of `HO_RECEIPT_KEYS`. The first one signs; the public halves of all of them verify.
@@ -103,6 +104,19 @@ impl ReceiptKeys {
         };
         Some(permit::sign(&claims, &self.kid, &self.pair))
     }
+
+    /// Signs the revocation of an approval; `None` where there is none. Like a receipt, it is kept only if
+    /// its write succeeds.
+    pub fn sign_revocation(
+        &self,
+        issuer: &str,
+        approval: &Approval,
+        by: &Revoker,
+        now: Timestamp,
+    ) -> Option<String> {
+        let claims = revocation_claims(issuer, approval, by, now)?;
+        Some(revocation::sign(&claims, &self.kid, &self.pair))
+    }
 }
 
 /// Checks a stored decision against its receipt, with the public keys of the gate that signed it.
@@ -116,10 +130,44 @@ pub fn check(approval: &Approval, keys: &KeySet) -> Result<(), Contradiction> {
     let signed = verify(receipt, keys).map_err(|_| Contradiction)?;
     // Takes the issuer from the receipt, since the gate's address may have changed.
     if signed == claims(&signed.iss, approval, &decided) {
+        check_revocation(approval, keys)
+    } else {
+        Err(Contradiction)
+    }
+}
+
+fn check_revocation(approval: &Approval, keys: &KeySet) -> Result<(), Contradiction> {
+    let State::Approved {
+        execution: Execution::Revoked { at, revocation },
+        ..
+    } = &approval.state
+    else {
+        return Ok(());
+    };
+    let signed = revocation::verify(&revocation.proof, keys).map_err(|_| Contradiction)?;
+    let expected = revocation_claims(&signed.iss, approval, &revocation.by, *at);
+    if expected.as_ref() == Some(&signed) {
         Ok(())
     } else {
         Err(Contradiction)
     }
+}
+
+fn revocation_claims(
+    issuer: &str,
+    approval: &Approval,
+    by: &Revoker,
+    at: Timestamp,
+) -> Option<revocation::Claims> {
+    let request = &approval.request;
+    Some(revocation::Claims {
+        iss: issuer.to_owned(),
+        aud: request.id.agent().to_owned(),
+        sub: request.id.to_string(),
+        iat: at.unix_seconds(),
+        receipt_digest: permit::digest(&approval.decision()?.receipt),
+        revoked_by: by.to_string(),
+    })
 }
 
 fn claims(issuer: &str, approval: &Approval, decided: &Proposal) -> Claims {

@@ -1,5 +1,6 @@
 //! The real binary as a process: its start, its arguments and its log.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Stdio;
 
@@ -364,7 +365,7 @@ async fn production_starts_before_its_services_are_reachable_and_has_no_inbox() 
         &[
             ("FUNCTIONS_CUSTOMHANDLER_PORT", &port),
             ("HO_BASE_URL", "https://gate.example.com"),
-            ("HO_ALLOWED_APPROVERS", "*@example.com"),
+            ("HO_ALLOWED_APPROVERS", "alice@example.com"),
             ("HO_LINK_KEYS", &link_key),
             ("HO_RECEIPT_KEYS", &receipt_key),
             ("HO_STORE", "tables"),
@@ -393,4 +394,59 @@ async fn local_development_needs_no_certificates() {
     let gate = Process::start(dir.path(), &[("SSL_CERT_FILE", "/dev/null")]).await;
     gate.client().submit(&request()).await.unwrap();
     assert_eq!(mails(&dir.path().join("mail")).len(), 2);
+}
+
+/// Keys, requests and emails of local development are for this user alone, whatever the umask says.
+#[tokio::test]
+async fn the_files_of_local_development_are_private() {
+    let parent = tempfile::tempdir().unwrap();
+    let home = parent.path().join("work");
+    std::fs::create_dir(&home).unwrap();
+    let mut command = Command::new("sh");
+    command
+        .args(["-c", "umask 000 && exec \"$GATE\""])
+        .env("GATE", env!("CARGO_BIN_EXE_human-oversight"))
+        .current_dir(&home)
+        .kill_on_drop(true)
+        .stdin(Stdio::null());
+    let dir = home.join("new/store");
+    let gate = Process::spawn(command, &dir, &[]).await;
+    gate.client().submit(&request()).await.unwrap();
+    let mut seen = Vec::new();
+    let mut folders = vec![home.join("new")];
+    while let Some(folder) = folders.pop() {
+        assert_eq!(mode(&folder), 0o700, "{}", folder.display());
+        for entry in std::fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                assert_eq!(mode(&path), 0o600, "{}", path.display());
+                seen.push(path.extension().unwrap().to_owned());
+            }
+        }
+    }
+    seen.sort();
+    seen.dedup();
+    assert_eq!(seen, ["db", "db-shm", "db-wal", "eml", "keys"]);
+    let log = gate.kill().await;
+    assert!(!log.contains("other users of this machine"), "{log}");
+
+    // An existing file keeps its permissions, and the log says so.
+    let keys = dir.join("link.keys");
+    std::fs::set_permissions(&keys, PermissionsExt::from_mode(0o644)).unwrap();
+    let mut again = binary();
+    again.current_dir(&home);
+    let gate = Process::spawn(again, &dir, &[]).await;
+    let log = gate.kill().await;
+    assert_eq!(
+        log.matches("other users of this machine").count(),
+        1,
+        "{log}"
+    );
+    assert_eq!(mode(&keys), 0o644);
+}
+
+fn mode(path: &Path) -> u32 {
+    path.metadata().unwrap().permissions().mode() & 0o777
 }

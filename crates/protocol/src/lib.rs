@@ -1,7 +1,8 @@
 //! What the gate and its clients share: wire types, canonical JSON with its digest, strict JSON,
-//! receipts and permits.
+//! receipts, permits and revocations.
 #![warn(missing_docs)]
 
+pub mod operate;
 pub mod types;
 
 #[cfg(feature = "receipt")]
@@ -12,5 +13,7 @@ pub mod parameters;
 pub mod permit;
 #[cfg(feature = "receipt")]
 pub mod receipt;
+#[cfg(feature = "receipt")]
+pub mod revocation;
 #[cfg(feature = "strict")]
 pub mod strict_json;

@@ -136,6 +136,8 @@ pub enum ExecutionStatus {
     ExecutionUnknown,
     /// The approval was not claimed in time and can no longer be used.
     Lapsed,
+    /// The approval was revoked before it was claimed and can no longer be used.
+    Revoked,
     /// A value that this version does not know.
     #[serde(other)]
     Unknown,

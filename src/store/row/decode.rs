@@ -9,13 +9,13 @@ use super::columns::{CLAIM_PERMIT, Columns, REVISION};
 use super::encode::{ApproverEntry, HistoryEntry, MailEntry, addresses};
 use crate::domain::{
     Approval, Approver, Assurance, Claim, Decision, Delivery, DeliveryState, Event, Execution,
-    LateDecision, Notice, Parameters, Request, State, Status,
+    LateDecision, Notice, Parameters, Request, Revocation, State, Status,
 };
 use crate::store::error::StoreError;
 use crate::values::{ApprovalId, Digest, Timestamp};
 
 /// The columns of a decision and its execution, invalid in a request without a decision.
-const DECISION: [&str; 11] = [
+const DECISION: [&str; 13] = [
     "Approver",
     "ApproverObjectId",
     "Comment",
@@ -27,6 +27,8 @@ const DECISION: [&str; 11] = [
     "ExecutionStatus",
     "ExecutionTimestamp",
     "ExecutionError",
+    "RevokedBy",
+    "Revocation",
 ];
 
 /// The approval in a row whose MAC was verified, and its revision; 0 in version 1.
@@ -209,6 +211,12 @@ fn execution(columns: &mut Columns) -> Result<Execution, &'static str> {
     let at = at.ok_or("ExecutionTimestamp")?;
     if status == "Lapsed" {
         return Ok(Execution::Lapsed { at });
+    }
+    if status == "Revoked" {
+        let by = columns.take("RevokedBy")?;
+        let proof = columns.take("Revocation")?;
+        let revocation = Revocation { by, proof };
+        return Ok(Execution::Revoked { at, revocation });
     }
     let claim = claim.ok_or("ClaimNonce")?;
     Ok(match status.as_str() {

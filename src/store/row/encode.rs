@@ -131,6 +131,11 @@ fn execution(execution: &Execution, columns: &mut Columns) {
         | Execution::Unknown { at, claim } => (at, Some(claim), None),
         Execution::Failed { at, claim, error } => (at, Some(claim), error.as_ref()),
         Execution::Lapsed { at } => (at, None, None),
+        Execution::Revoked { at, revocation } => {
+            columns.set("RevokedBy", &revocation.by);
+            columns.set("Revocation", &revocation.proof);
+            (at, None, None)
+        }
     };
     let word = execution.word().map(str::to_owned);
     columns.set_optional("ExecutionStatus", word.as_ref());

@@ -161,7 +161,7 @@ fn claim(row: &Approval) -> Option<&str> {
             | Execution::Executed { claim, .. }
             | Execution::Failed { claim, .. }
             | Execution::Unknown { claim, .. } => Some(&claim.nonce),
-            Execution::Awaited | Execution::Lapsed { .. } => None,
+            Execution::Awaited | Execution::Lapsed { .. } | Execution::Revoked { .. } => None,
         },
         _ => None,
     }
