@@ -311,9 +311,11 @@ async fn the_receipt_or_permit_of_another_claim_runs_nothing() {
         let gate = &waiting.gate;
         let another = gate.ask().await;
         gate.approve(&another, ALICE).await;
-        let claimed = gate.client.claim(&another.id, &claim("0123456789abcdef"));
-        let claimed = serde_json::to_value(claimed.await.unwrap()).unwrap();
-        other_claim.set(claimed).unwrap();
+        let nonce = claim("0123456789abcdef");
+        let claimed = gate.client.claim(&another.id, &nonce).await.unwrap();
+        other_claim
+            .set(serde_json::to_value(claimed).unwrap())
+            .unwrap();
         gate.approve(&waiting.approval, ALICE).await;
         let (_, _, printed, _) = waiting.end().await;
         assert!(
