@@ -1,5 +1,6 @@
 //! The settings, read once from the environment. No other module reads it.
 
+mod approvers;
 mod error;
 mod lookup;
 mod mail;
@@ -18,6 +19,7 @@ use crate::render::{Brand, ParameterDisclosure};
 use crate::store::RowSettings;
 use crate::values::{Address, AllowList};
 
+use approvers::allowed_approvers;
 pub use error::ConfigError;
 use lookup::{Lookup, flag, non_empty, number, parse, seconds, unusable};
 use mail::{brand, mail_from, notifications, parameter_disclosure, transport};
@@ -223,20 +225,6 @@ fn base_url(get: &Lookup<'_>, production: bool) -> Result<Option<String>, Config
             "it must be `https://HOST`, without a path",
         )),
     }
-}
-
-fn allowed_approvers(get: &Lookup<'_>) -> Result<AllowList, ConfigError> {
-    let Some(list) = get("HO_ALLOWED_APPROVERS") else {
-        return Ok(AllowList::Anyone);
-    };
-    AllowList::parse(&list).map_err(|why| {
-        let form = "it must be a list of addresses (optionally with `=` and an Entra object id) and `*@domain` \
-                    patterns, separated by commas";
-        unusable(
-            "HO_ALLOWED_APPROVERS",
-            &format!("{form}; an address {why}"),
-        )
-    })
 }
 
 fn agent_keys(get: &Lookup<'_>) -> Result<Option<AgentKeys>, ConfigError> {

@@ -688,7 +688,11 @@ async fn each_documented_limit_of_submit_is_enforced() {
         ("correlationId", json!("A-Z._0"), json!("")),
         ("claimant", json!("Fa".repeat(32)), json!("fa".repeat(31))),
         ("onBehalfOf", json!(address(far)), json!(address(far + 1))),
-        ("onBehalfOf", json!("a+b@example.com"), json!("a%b@example.com")),
+        (
+            "onBehalfOf",
+            json!("a+b@example.com"),
+            json!("a%b@example.com"),
+        ),
         ("agentName", json!("a:b//c"), json!("a://b")),
         (
             "approverEmails",
