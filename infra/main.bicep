@@ -69,6 +69,9 @@ param redundancy string = 'Standard_LRS'
 @description('The base address of links, if the app has a domain of its own: `https://gate.contoso.com`.')
 param baseUrl string = ''
 
+@description('Earlier base addresses, separated by commas: agents go on accepting what the gate signed under them.')
+param issuers string = ''
+
 @description('The version of rows that the gate writes. 1 while instances of an earlier version run beside new ones.')
 @allowed(['1', '2'])
 param rows string = '2'
@@ -219,6 +222,7 @@ module app 'app.bicep' = {
       HO_TABLE: tableName
       HO_ROWS: rows
       HO_GATE_ID: gateId
+      HO_ISSUERS: issuers
       HO_LINK_KEYS: '@Microsoft.KeyVault(SecretUri=${vault.outputs.uri}secrets/link-keys)'
       HO_RECEIPT_KEYS: '@Microsoft.KeyVault(SecretUri=${vault.outputs.uri}secrets/receipt-keys)'
       HO_ALLOWED_APPROVERS: allowedApprovers

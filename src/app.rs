@@ -4,11 +4,17 @@
 //! A transition only queues emails: submit sends the first ones, the sweep all others.
 
 mod assemble;
+mod attempts;
 mod changes;
 mod claim;
 mod decide;
 mod error;
 mod notify;
+mod owner;
+mod pause_cache;
+mod paused;
+mod pauses;
+mod revoke;
 mod state;
 mod submit;
 mod sweep;
@@ -16,8 +22,10 @@ mod wait;
 
 pub use assemble::AssembleError;
 pub use changes::ChangeNotifier;
-pub use decide::{Caller, DecisionForm, Identified};
+pub use decide::{Caller, DecisionForm, Identified, RevocationForm};
 pub use error::{ConflictReason, Error};
+pub use pause_cache::PauseCache;
+pub use pauses::{Executing, Running, executing, pause, pauses, resume};
 pub use state::App;
 pub use submit::Submission;
 pub use sweep::{SweepReport, sweep_forever};

@@ -75,7 +75,7 @@ enum Command {
         #[arg(long, required = true)]
         upgrade: bool,
     },
-    /// Print fresh keys as HO_LINK_KEYS and HO_RECEIPT_KEYS
+    /// Print fresh keys as HO_LINK_KEYS and HO_RECEIPT_KEYS, and the latter's thumbprint as the HO_KEYS of agents
     Keygen,
 }
 

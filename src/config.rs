@@ -42,6 +42,8 @@ pub struct Config {
     pub port: u16,
     /// The public URL, without a trailing slash; by default, the address that the gate listens on.
     pub base_url: Option<String>,
+    /// The earlier public URLs, whose receipts still count.
+    pub issuers: Vec<String>,
     /// The store of requests.
     pub store: StoreConfig,
     /// How the store writes rows.
@@ -79,6 +81,8 @@ pub struct Config {
     pub outcome_within: Duration,
     /// The interval of the sweep, if no host triggers it.
     pub sweep_every: Duration,
+    /// Whether everything is paused, whatever the store says.
+    pub paused: bool,
 }
 
 /// The setting in which the Functions host passes the port to its handler.
@@ -114,6 +118,7 @@ impl Config {
             log: get("HO_LOG").unwrap_or_else(|| "info".to_owned()),
             port: port(&get)?,
             base_url,
+            issuers: issuers(&get, production)?,
             store,
             rows,
             home,
@@ -130,9 +135,10 @@ impl Config {
             link_keys,
             receipt_keys,
             default_timeout: seconds(&get, "HO_DEFAULT_TIMEOUT", 3_600, 10..=2_592_000)?,
-            run_within: seconds(&get, "HO_RUN_WITHIN", 3_600, 1..=2_592_000)?,
+            run_within: seconds(&get, "HO_RUN_WITHIN", 900, 1..=2_592_000)?,
             outcome_within: seconds(&get, "HO_OUTCOME_WITHIN", 86_400, 1..=31_536_000)?,
             sweep_every: seconds(&get, "HO_SWEEP_SECONDS", 60, 1..=86_400)?,
+            paused: paused(&get)?,
         };
         if production {
             config.check_for_production()?;
@@ -208,22 +214,41 @@ fn port(get: &Lookup<'_>) -> Result<u16, ConfigError> {
 }
 
 fn base_url(get: &Lookup<'_>, production: bool) -> Result<Option<String>, ConfigError> {
-    let Some(url) = get("HO_BASE_URL") else {
-        return Ok(None);
-    };
+    let url = get("HO_BASE_URL").map(|url| {
+        address(&url, production)
+            .ok_or_else(|| unusable("HO_BASE_URL", "it must be `https://HOST`, without a path"))
+    });
+    url.transpose()
+}
+
+fn issuers(get: &Lookup<'_>, production: bool) -> Result<Vec<String>, ConfigError> {
+    let list = get("HO_ISSUERS").unwrap_or_default();
+    let items = list.split(',').map(str::trim).filter(|it| !it.is_empty());
+    let addresses: Option<_> = items.map(|it| address(it, production)).collect();
+    addresses.ok_or_else(|| {
+        unusable(
+            "HO_ISSUERS",
+            "it must be a list of earlier values of HO_BASE_URL, `https://HOST`, separated by commas",
+        )
+    })
+}
+
+/// A public address, without a trailing slash.
+fn address(url: &str, production: bool) -> Option<String> {
     let url = url.trim_end_matches('/');
     let url = url.strip_suffix("/api").unwrap_or(url);
     let host = url
         .strip_prefix("https://")
-        .or_else(|| url.strip_prefix("http://").filter(|_| !production));
-    match host {
-        Some(host) if !host.is_empty() && !host.contains(['/', '?', '#', '@', ' ']) => {
-            Ok(Some(url.to_owned()))
-        }
-        _ => Err(unusable(
-            "HO_BASE_URL",
-            "it must be `https://HOST`, without a path",
-        )),
+        .or_else(|| url.strip_prefix("http://").filter(|_| !production))?;
+    let is_host = !host.is_empty() && !host.contains(['/', '?', '#', '@', ' ']);
+    is_host.then(|| url.to_owned())
+}
+
+fn paused(get: &Lookup<'_>) -> Result<bool, ConfigError> {
+    match get("HO_PAUSED").as_deref() {
+        None | Some("0") => Ok(false),
+        Some("1") => Ok(true),
+        Some(_) => Err(unusable("HO_PAUSED", "it must be 1 or 0")),
     }
 }
 
@@ -300,12 +325,14 @@ mod tests {
             ("HO_SWEEP_SECONDS", "0"),
             ("HO_IDENTITY", "password"),
             ("HO_OPEN_LIMIT", "0"),
+            ("HO_PAUSED", "yes"),
             ("HO_ROWS", "3"),
             ("HO_GATE_ID", "a b"),
             ("HO_GATE_ID", "a,"),
             ("HO_GATE_ID", "a,b,c"),
             ("HO_BASE_URL", "example.com"),
             ("HO_BASE_URL", "https://example.com/path"),
+            ("HO_ISSUERS", "https://old.example.com, example.com"),
             ("HO_LINK_KEYS", "x"),
             ("HO_RECEIPT_KEYS", "x"),
         ] {

@@ -4,10 +4,12 @@ mod address;
 mod allow_list;
 mod approval_id;
 mod digest;
+mod owner;
 mod timestamp;
 
 pub use address::{Address, InvalidAddress};
 pub use allow_list::{AllowList, AllowListEntry};
 pub use approval_id::{ApprovalId, InvalidId, is_plain_name};
 pub use digest::Digest;
+pub use owner::Owner;
 pub use timestamp::{Clock, Timestamp};

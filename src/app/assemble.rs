@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use super::pause_cache::PauseCache;
 use super::state::App;
 use crate::config::{Config, ConfigError};
-use crate::domain::MISCONFIGURED_PAUSE;
+use crate::domain::{MISCONFIGURED_PAUSE, Pause, PauseScope};
 use crate::keys::{LinkKeys, NamedKey, ReceiptKeys, keyring};
 use crate::mailer::Mailer;
 use crate::values::Clock;
@@ -59,6 +60,11 @@ impl App {
         let store = config
             .store
             .open(config.open_limit, clock.clone(), keys, rows);
+        let paused_by_setting = config.paused.then(|| Pause {
+            scope: PauseScope::All,
+            since: clock(),
+            reason: Some("HO_PAUSED is set".to_owned()),
+        });
         let base_url = config.base_url.clone();
         Ok(Self {
             base_url: base_url.unwrap_or_else(|| format!("http://127.0.0.1:{port}")),
@@ -68,6 +74,8 @@ impl App {
             receipt_keys,
             clock,
             changes: Arc::default(),
+            paused_by_setting,
+            pause_cache: PauseCache::default(),
             config,
         })
     }

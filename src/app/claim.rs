@@ -1,28 +1,36 @@
 //! What an agent can do with its own request: claim it, report its outcome, withdraw it.
 
 use human_oversight_protocol::parameters::sha256;
+use human_oversight_protocol::types::KeySet;
 use subtle::ConstantTimeEq;
 
-use super::error::Error;
+use super::error::{ConflictReason, Error};
 use super::state::App;
-use crate::domain::{Approval, ClaimResult};
-use crate::values::ApprovalId;
+use crate::domain::{Approval, Claim, ClaimResult, Execution};
+use crate::keys::FunctionKey;
+use crate::store::RowVersion;
+use crate::values::{ApprovalId, Timestamp};
 
 impl App {
     /// Claims an approval. It is granted once; the same `nonce` gets it again.
     ///
     /// # Errors
-    /// When the claimant's secret is wrong or the request cannot be claimed.
+    /// When the caller is not the owner, the claimant's secret is wrong, the request cannot be claimed, the
+    /// person who approved is no longer on the operator's list, or it is paused.
     pub async fn claim(
         &self,
         id: &ApprovalId,
+        key: &FunctionKey,
         nonce: &str,
         secret: Option<&str>,
     ) -> Result<Approval, Error> {
         let (approval, (claim, judged_at)) = self
-            .update(id, |approval, now| {
+            .update_unless_paused(id, key, |approval, now| {
+                self.check_owner(&approval.request, key)?;
                 verify_secret(approval, secret)?;
-                Ok((approval.claim(nonce, now), now))
+                self.check_decider(approval, now)?;
+                let claim = self.signed_claim(approval, nonce, now);
+                Ok((approval.claim(claim, now), now))
             })
             .await?;
         match claim {
@@ -31,19 +39,69 @@ impl App {
         }
     }
 
+    /// Fails if the person who approved is no longer on the operator's list, for an approval that can still
+    /// be claimed. Nothing is stored, so it can be claimed once the list is mended.
+    pub(super) fn check_decider(&self, approval: &Approval, now: Timestamp) -> Result<(), Error> {
+        if approval.execution(now) != Some(Execution::Awaited) {
+            return Ok(());
+        }
+        let allowed = &self.config.allowed_approvers;
+        let is_allowed = approval.decision().is_some_and(|decision| {
+            let mut ids = allowed.object_ids(&decision.by).peekable();
+            let is_member = match decision.assurance.object_id() {
+                Some(object_id) => ids.peek().is_none() || ids.any(|id| id == object_id),
+                None => true,
+            };
+            allowed.allows(&decision.by) && is_member
+        });
+        if is_allowed {
+            Ok(())
+        } else {
+            Err(Error::Conflict(ConflictReason::ApproverNotAllowed))
+        }
+    }
+
+    /// A claim with the permit that is stored if it is granted. Rows of version 1 have no place for one.
+    pub(super) fn signed_claim(&self, approval: &Approval, nonce: &str, now: Timestamp) -> Claim {
+        let sign = || {
+            self.receipt_keys
+                .sign_permit(&self.base_url, approval, nonce, now)
+        };
+        Claim {
+            nonce: nonce.to_owned(),
+            permit: self.signs_permits().then(sign).flatten(),
+        }
+    }
+
+    /// The public keys, and the addresses under which the gate signs; none where it signs no permits.
+    pub fn published_keys(&self) -> KeySet {
+        let mut published = self.receipt_keys.public().clone();
+        if self.signs_permits() {
+            published.issuers.push(self.base_url.clone());
+            published.issuers.extend(self.config.issuers.clone());
+        }
+        published
+    }
+
+    fn signs_permits(&self) -> bool {
+        self.config.rows.version == RowVersion::V2
+    }
+
     /// Records the outcome of the action: success, or failure with an error text. It takes no nonce, only the
     /// claimant's secret if the request named its digest.
     ///
     /// # Errors
-    /// When the claimant's secret is wrong, nothing was claimed, or another outcome was reported.
+    /// When the caller is not the owner, the claimant's secret is wrong, nothing was claimed, or another outcome was reported.
     pub async fn report_outcome(
         &self,
         id: &ApprovalId,
+        key: &FunctionKey,
         report: Result<(), Option<String>>,
         secret: Option<&str>,
     ) -> Result<Approval, Error> {
         let (approval, ()) = self
             .update(id, |approval, now| {
+                self.check_owner(&approval.request, key)?;
                 verify_secret(approval, secret)?;
                 let reported = approval.report(report.clone(), now);
                 reported.map_err(|_| Error::invalid_transition(approval, now))
@@ -55,10 +113,16 @@ impl App {
     /// Withdraws a pending request.
     ///
     /// # Errors
-    /// When the claimant's secret is wrong or the request is no longer pending.
-    pub async fn withdraw(&self, id: &ApprovalId, secret: Option<&str>) -> Result<Approval, Error> {
+    /// When the caller is not the owner, the claimant's secret is wrong or the request is no longer pending.
+    pub async fn withdraw(
+        &self,
+        id: &ApprovalId,
+        key: &FunctionKey,
+        secret: Option<&str>,
+    ) -> Result<Approval, Error> {
         let (approval, ()) = self
             .update(id, |approval, now| {
+                self.check_owner(&approval.request, key)?;
                 verify_secret(approval, secret)?;
                 let withdrawn = approval.withdraw(now);
                 withdrawn.map_err(|_| Error::invalid_transition(approval, now))

@@ -14,6 +14,8 @@ pub enum Error {
     SignIn(NotSignedIn),
     /// The request does not exist, or is hidden from this caller.
     NotFound,
+    /// The operator has paused operations since then.
+    Paused(Timestamp),
     /// The state of the request does not allow it.
     Conflict(ConflictReason),
     /// The agent has reached this limit of open requests.
@@ -31,8 +33,10 @@ pub enum Error {
 pub enum ConflictReason {
     /// Its status, and its execution if it is approved.
     CurrentState(Status, Option<&'static str>),
-    /// The same id was used for a request with other content.
+    /// The same id was used by another owner, or for a request with other content.
     OtherContent,
+    /// The person who approved is no longer on the operator's list.
+    ApproverNotAllowed,
     /// It belongs to the legacy Logic App.
     Legacy,
 }
@@ -45,6 +49,11 @@ impl Error {
             approval.status(now),
             execution,
         ))
+    }
+
+    /// A write that conflicted in every attempt.
+    pub(super) fn gave_up(attempts: u32) -> Self {
+        Self::Unavailable(format!("gave up after {attempts} write conflicts"))
     }
 
     /// The cause, for the log.

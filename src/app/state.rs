@@ -1,15 +1,17 @@
 //! What the use cases share: the parts of the gate, and loading and updating an approval.
 
 use std::sync::Arc;
-use std::time::Duration;
 
+use tokio::time::{Instant, timeout_at};
 use tracing::Instrument;
 
+use super::attempts::{MAX_WRITE_ATTEMPTS, back_off};
 use super::changes::ChangeNotifier;
 use super::error::Error;
+use super::pause_cache::PauseCache;
 use crate::config::Config;
-use crate::domain::Approval;
-use crate::keys::{LinkKeys, ReceiptKeys, keyring, receipt};
+use crate::domain::{Approval, Pause};
+use crate::keys::{LinkKeys, ReceiptKeys, receipt};
 use crate::mailer::Mailer;
 use crate::store::{Store, StoreError, Versioned};
 use crate::values::{ApprovalId, Clock, Timestamp};
@@ -28,20 +30,14 @@ pub struct App {
     pub clock: Clock,
     /// Wakes calls that wait for a decision.
     pub changes: Arc<ChangeNotifier>,
+    /// The pause of `HO_PAUSED`.
+    pub paused_by_setting: Option<Pause>,
+    pub pause_cache: PauseCache,
 }
-
-/// Maximum attempts at a write that conflicts with other writers.
-const MAX_WRITE_ATTEMPTS: u32 = 7;
 
 impl App {
     pub fn now(&self) -> Timestamp {
         (self.clock)()
-    }
-
-    /// Whether a function key may act for an agent (`HO_AGENT_KEYS`).
-    pub fn may_act_for(&self, function_key: &str, agent: &str) -> bool {
-        let keys = self.config.agent_keys.as_ref();
-        keys.is_none_or(|keys| keys.allows(function_key, agent))
     }
 
     /// Loads an approval and checks its receipt; the store has checked its row MAC.
@@ -84,32 +80,37 @@ impl App {
             if row.approval == before.approval {
                 return Ok((before, result));
             }
-            match self.replace(row, before.approval.history.len()).await {
+            match self.replace(row, before.approval.history.len(), None).await {
                 Ok(stored) => return Ok((stored, result)),
                 Err(StoreError::Conflict) => {
-                    let jitter = 1 + u64::from(keyring::random_bytes::<1>()[0]) % 8;
-                    tokio::time::sleep(Duration::from_millis(u64::from(attempt) * jitter)).await;
+                    back_off(attempt).await;
                     row = self.load(&before.approval.request.id).await?;
                 }
                 Err(error) => return Err(error.into()),
             }
         }
-        Err(Error::Unavailable(format!(
-            "gave up after {MAX_WRITE_ATTEMPTS} write conflicts"
-        )))
+        Err(Error::gave_up(MAX_WRITE_ATTEMPTS))
     }
 
     /// Stores a row, logs the events after the first `known`, and wakes waiting calls. Runs in its own task,
-    /// so that a disconnected caller does not interrupt it.
+    /// so that a disconnected caller does not interrupt it. Nothing is sent after `send_by`: what is not stored
+    /// by then is a conflict, although it may be stored nevertheless.
     pub(super) async fn replace(
         &self,
         row: Versioned,
         known: usize,
+        send_by: Option<Instant>,
     ) -> Result<Versioned, StoreError> {
         let due = row.approval.next_due(self.config.outcome_within);
         let (store, changes) = (self.store.clone(), self.changes.clone());
         let storing = async move {
-            let stored = store.replace(row, due).await?;
+            let storing = store.replace(row, due);
+            let stored = match send_by {
+                None => storing.await?,
+                Some(send_by) => timeout_at(send_by, storing)
+                    .await
+                    .unwrap_or(Err(StoreError::Conflict))?,
+            };
             log_events(&stored.approval, known);
             changes.wake(&stored.approval.request.id);
             Ok(stored)

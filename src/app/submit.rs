@@ -8,7 +8,8 @@ use tracing::Instrument;
 use super::error::{ConflictReason, Error};
 use super::state::{App, log_events};
 use crate::domain::{Approval, Approver, Parameters, Request};
-use crate::store::StoreError;
+use crate::keys::FunctionKey;
+use crate::store::{RowVersion, StoreError};
 use crate::values::{Address, ApprovalId, Digest};
 
 /// A valid request, not yet stored.
@@ -31,6 +32,8 @@ pub struct Submission {
     pub claimant: Option<Digest>,
     /// The digest of the body, which identifies a repeat.
     pub digest: Digest,
+    /// The function key of the caller.
+    pub key: FunctionKey,
 }
 
 impl App {
@@ -40,20 +43,27 @@ impl App {
     /// Runs in its own task, so that a disconnected caller does not interrupt it.
     ///
     /// # Errors
-    /// When the id was used for other content, the agent has too many open requests, or the store fails.
+    /// When the caller may not act for the agent, operations are paused, the id was used by another owner or
+    /// for other content, the agent has too many open requests, or the store fails.
     pub async fn submit(
         self: &Arc<Self>,
         submission: Submission,
     ) -> Result<(Approval, bool), Error> {
-        let approval = self.new_approval(submission);
+        let key = submission.key.clone();
+        let approval = self.new_approval(submission)?;
+        self.check_not_paused(&approval.request, &key).await?;
         let app = self.clone();
-        let storing = async move { app.insert(approval).await };
+        let storing = async move { app.insert(approval, &key).await };
         let stored = tokio::spawn(storing.in_current_span()).await;
         stored.map_err(|_| Error::Bug)?
     }
 
-    fn new_approval(&self, submission: Submission) -> Approval {
+    fn new_approval(&self, submission: Submission) -> Result<Approval, Error> {
         let now = self.now();
+        let owner = self.owner(&submission.key, submission.id.agent());
+        let owner = owner.ok_or(Error::Forbidden(
+            "This function key may not act for this agent (HO_AGENT_KEYS).",
+        ))?;
         let request = Request {
             id: submission.id,
             action: submission.action,
@@ -62,6 +72,7 @@ impl App {
             on_behalf_of: submission.on_behalf_of,
             claimant: submission.claimant,
             digest: submission.digest,
+            owner: Some(owner).filter(|_| self.config.rows.version == RowVersion::V2),
             requested_at: now,
             expires_at: now + submission.timeout,
         };
@@ -73,10 +84,14 @@ impl App {
             deliveries: Vec::new(),
         });
         let approvers = approvers.collect();
-        Approval::new(request, approvers)
+        Ok(Approval::new(request, approvers))
     }
 
-    async fn insert(&self, mut approval: Approval) -> Result<(Approval, bool), Error> {
+    async fn insert(
+        &self,
+        mut approval: Approval,
+        key: &FunctionKey,
+    ) -> Result<(Approval, bool), Error> {
         let (id, digest) = (approval.request.id.clone(), approval.request.digest);
         // Leasing within the insert saves a write.
         let now = approval.request.requested_at;
@@ -103,7 +118,8 @@ impl App {
                     Err(Error::NotFound) => return Err(refused.into()),
                     stored => stored?.approval,
                 };
-                if stored.request.digest == digest {
+                let is_own = self.check_owner(&stored.request, key).is_ok();
+                if is_own && stored.request.digest == digest {
                     Ok((stored, false))
                 } else {
                     Err(Error::Conflict(ConflictReason::OtherContent))

@@ -124,7 +124,7 @@ impl App {
             .await?;
         if row.approval == before {
             // Due by a stored time that today's settings no longer give: store the new one.
-            self.replace(row, before.history.len()).await?;
+            self.replace(row, before.history.len(), None).await?;
             return Ok(0);
         }
         let emails = attempts.len();

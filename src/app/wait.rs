@@ -12,17 +12,18 @@ use tokio::time::{Instant, sleep};
 use super::error::Error;
 use super::state::App;
 use crate::domain::{Approval, ClaimResult, Status};
-use crate::keys::keyring;
+use crate::keys::{FunctionKey, keyring};
 use crate::values::{ApprovalId, Timestamp};
 
 impl App {
     /// Returns the approval as soon as it is no longer pending, at the latest after `longest`.
     ///
     /// # Errors
-    /// As [`App::load`].
+    /// As [`App::load_owned`].
     pub async fn wait_for_decision(
         &self,
         id: &ApprovalId,
+        key: &FunctionKey,
         longest: Duration,
     ) -> Result<Approval, Error> {
         let until = Instant::now() + longest;
@@ -31,7 +32,7 @@ impl App {
             // Subscribe before reading, so that no change in between is missed.
             let mut changed = pin!(subscription.changed.notified());
             changed.as_mut().enable();
-            let approval = self.load(id).await?.approval;
+            let approval = self.load_owned(id, key).await?.approval;
             let now = self.now();
             let left = until.saturating_duration_since(Instant::now());
             if approval.status(now) != Status::Pending || left.is_zero() {
@@ -51,13 +52,14 @@ impl App {
     /// approval, which may still be pending, and the time at which its status counts.
     ///
     /// # Errors
-    /// When the approval was claimed before, or as [`App::load`].
+    /// When the approval was claimed before or is paused, or as [`App::load_owned`].
     pub async fn wait_and_claim(
         &self,
         id: &ApprovalId,
+        key: &FunctionKey,
         wait: Duration,
     ) -> Result<(Approval, Timestamp), Error> {
-        let seen = self.wait_for_decision(id, wait).await?;
+        let seen = self.wait_for_decision(id, key, wait).await?;
         let now = self.now();
         if seen.status(now) == Status::Pending {
             let left = seen.request.expires_at.since(now);
@@ -69,7 +71,12 @@ impl App {
         }
         let nonce = hex(&keyring::random_bytes::<16>());
         let (approval, (claim, judged_at)) = self
-            .update(id, |approval, now| Ok((approval.claim(&nonce, now), now)))
+            .update_unless_paused(id, key, |approval, now| {
+                self.check_owner(&approval.request, key)?;
+                self.check_decider(approval, now)?;
+                let claim = self.signed_claim(approval, &nonce, now);
+                Ok((approval.claim(claim, now), now))
+            })
             .await?;
         if approval.status(judged_at) == Status::Approved && claim == ClaimResult::Refused {
             return Err(Error::invalid_transition(&approval, judged_at));

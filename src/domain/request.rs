@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::values::{Address, ApprovalId, Digest, Timestamp};
+use crate::values::{Address, ApprovalId, Digest, Owner, Timestamp};
 
 /// A request as submitted; it never changes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +21,8 @@ pub struct Request {
     pub claimant: Option<Digest>,
     /// The digest of the submitted body, which identifies a repeat.
     pub digest: Digest,
+    /// Who submitted it; `None` if it was stored without an owner.
+    pub owner: Option<Owner>,
     pub requested_at: Timestamp,
     /// The deadline: from this moment on no decision counts.
     pub expires_at: Timestamp,

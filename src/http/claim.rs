@@ -8,7 +8,7 @@ use axum::http::StatusCode;
 use serde_json::Value;
 
 use super::error::Error;
-use super::extract::OwnId;
+use super::extract::{Id, Key};
 use super::fields::Fields;
 use super::json::Json;
 use super::wire::ApprovalResponse;
@@ -19,7 +19,8 @@ const NONCE_CHARS: RangeInclusive<usize> = 16..=64;
 
 pub(super) async fn claim(
     State(app): State<Arc<App>>,
-    OwnId(id): OwnId,
+    Id(id): Id,
+    Key(key): Key,
     Json(body): Json,
 ) -> Result<ApprovalResponse, Error> {
     let mut fields = Fields::new(body);
@@ -41,6 +42,8 @@ pub(super) async fn claim(
     };
     let secret = fields.secret();
     fields.finish()?;
-    let approval = app.claim(&id, &nonce, secret.as_deref()).await?;
-    Ok(ApprovalResponse::new(&app, StatusCode::OK, &approval))
+    let approval = app.claim(&id, &key, &nonce, secret.as_deref()).await?;
+    let mut response = ApprovalResponse::new(&app, StatusCode::OK, &approval);
+    response.approval.permit = approval.permit().map(str::to_owned);
+    Ok(response)
 }

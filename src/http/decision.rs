@@ -13,6 +13,8 @@ use axum::extract::{RawQuery, Request, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
 
+use form::{Action, Form};
+
 use super::body;
 use super::caller::caller;
 use super::error::Error;
@@ -59,15 +61,24 @@ pub(super) async fn decide(
                 "Send the form as application/x-www-form-urlencoded.",
             ));
         }
-        let (link, form) = form::parse(&body::of(&parts.extensions)?)?;
+        let Form { link, action } = form::parse(&body::of(&parts.extensions)?)?;
         caller.link = link;
-        let (approval, (identified, result)) = app.decide(&id, &caller, &form).await?;
-        Ok((approval, identified, result, form))
+        let (approval, (identified, result)) = match &action {
+            Action::Decide(form) => app.decide(&id, &caller, form).await?,
+            Action::Revoke(form) => app.revoke(&id, &caller, form).await?,
+        };
+        let comment = match action {
+            Action::Decide(form) => form.comment,
+            Action::Revoke(_) => None,
+        };
+        Ok((approval, identified, result, comment))
     };
     match decided.await {
-        Ok((approval, _, DecisionResult::Recorded, _)) => pages::redirect(&approval, &caller.link),
-        Ok((approval, identified, result, form)) => {
-            pages::show(&app, &approval, identified, Some(result), form.comment)
+        Ok((approval, _, DecisionResult::Recorded | DecisionResult::Revoked, _)) => {
+            pages::redirect(&approval, &caller.link)
+        }
+        Ok((approval, identified, result, comment)) => {
+            pages::show(&app, &approval, identified, Some(result), comment)
         }
         Err(error) => pages::show_error(&app, &caller, id.ok(), error),
     }

@@ -6,6 +6,7 @@ use human_oversight_protocol::types::{FieldError, Problem};
 
 use crate::app::{self, ConflictReason};
 use crate::azure::NotSignedIn;
+use crate::values::Timestamp;
 
 /// A failed call. The texts are for the caller unless stated otherwise, and never repeat the caller's input.
 #[derive(Clone, Debug)]
@@ -19,6 +20,8 @@ pub(super) enum Error {
     MethodNotAllowed,
     /// The body did not arrive in time.
     TooSlow,
+    /// The operator has paused operations since then.
+    Paused(Timestamp),
     /// The state of the request does not allow it.
     Conflict(ConflictReason),
     /// The agent has reached this limit of open requests.
@@ -68,6 +71,7 @@ impl Error {
         match self {
             Self::BadRequest(_) => (S::BAD_REQUEST, "bad-request", "The request is malformed"),
             Self::Forbidden(_) => (S::FORBIDDEN, "forbidden", "The call is not allowed"),
+            Self::Paused(_) => (S::FORBIDDEN, "paused", "Operations are paused"),
             Self::SignIn(_) => (S::FORBIDDEN, "sign-in", "Sign-in is required"),
             Self::NotFound => (S::NOT_FOUND, "not-found", "Not found"),
             Self::MethodNotAllowed => {
@@ -77,6 +81,11 @@ impl Error {
                 S::REQUEST_TIMEOUT,
                 "too-slow",
                 "The request arrived too slowly",
+            ),
+            Self::Conflict(ConflictReason::ApproverNotAllowed) => (
+                S::CONFLICT,
+                "approver_not_allowed",
+                "The person who approved may no longer approve",
             ),
             Self::Conflict(_) => (
                 S::CONFLICT,
@@ -127,6 +136,10 @@ impl Error {
                  yours."
                     .to_owned()
             }
+            Self::Paused(since) => format!(
+                "The operator has paused them since {since}. Nothing was stored. Open requests stay open: an \
+                 approval can be claimed after the operator resumes, until it lapses."
+            ),
             Self::MethodNotAllowed => "The header Allow lists the allowed methods.".to_owned(),
             Self::TooManyOpen(open) => format!(
                 "This agent has {open} open requests, the maximum (HO_OPEN_LIMIT): each waits for a \
@@ -170,7 +183,12 @@ fn conflict_detail(reason: &ConflictReason) -> String {
                 .to_owned()
         }
         ConflictReason::OtherContent => {
-            "This agent used the same correlationId for a request with other content.".to_owned()
+            "The correlationId is taken by another request for this agent. Use a new one.".to_owned()
+        }
+        ConflictReason::ApproverNotAllowed => {
+            "The person who approved is no longer on the operator's list (HO_ALLOWED_APPROVERS). Nothing \
+             was stored: the approval can be claimed once they are listed again, until it lapses."
+                .to_owned()
         }
     }
 }
@@ -189,6 +207,7 @@ impl From<app::Error> for Error {
             app::Error::Forbidden(detail) => Self::Forbidden(detail),
             app::Error::SignIn(why) => Self::SignIn(why),
             app::Error::NotFound => Self::NotFound,
+            app::Error::Paused(since) => Self::Paused(since),
             app::Error::Conflict(reason) => Self::Conflict(reason),
             app::Error::TooManyOpen(open) => Self::TooManyOpen(open),
             app::Error::Integrity(cause) => Self::Integrity(cause),

@@ -1,7 +1,7 @@
 //! Extractors for everything in a request except its body.
 
+use std::convert::Infallible;
 use std::ops::RangeInclusive;
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{FromRequestParts, Path};
@@ -9,7 +9,7 @@ use axum::http::HeaderMap;
 use axum::http::request::Parts;
 
 use super::error::Error;
-use crate::app::App;
+use crate::keys::FunctionKey;
 use crate::values::ApprovalId;
 
 /// Well under the 230 s after which the front end of Azure times out.
@@ -30,30 +30,23 @@ impl<S: Send + Sync> FromRequestParts<S> for Id {
     }
 }
 
-/// The `{id}` in the path, for a caller whose function key may act for its agent; 404 for other callers.
-pub(super) struct OwnId(pub(super) ApprovalId);
-
-impl FromRequestParts<Arc<App>> for OwnId {
-    type Rejection = Error;
-
-    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Error> {
-        let Id(id) = Id::from_request_parts(parts, app).await?;
-        let key = function_key(&parts.headers, parts.uri.query());
-        if app.may_act_for(&key, id.agent()) {
-            Ok(Self(id))
-        } else {
-            Err(Error::NotFound)
-        }
-    }
-}
-
 /// The function key from the header or the query, which the host has checked; empty if there is none.
-pub(super) fn function_key(headers: &HeaderMap, query: Option<&str>) -> String {
+pub(super) fn function_key(headers: &HeaderMap, query: Option<&str>) -> FunctionKey {
     let header = headers.get("x-functions-key");
     let header = header.and_then(|value| value.to_str().ok().map(str::to_owned));
-    header
-        .or_else(|| parameter(query?, "code"))
-        .unwrap_or_default()
+    let key = header.or_else(|| parameter(query?, "code"));
+    FunctionKey::new(key.unwrap_or_default())
+}
+
+/// The same, as an extractor.
+pub(super) struct Key(pub(super) FunctionKey);
+
+impl<S: Send + Sync> FromRequestParts<S> for Key {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(Self(function_key(&parts.headers, parts.uri.query())))
+    }
 }
 
 /// The query parameter `wait`, in seconds.

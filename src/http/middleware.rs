@@ -107,6 +107,7 @@ fn log_call(
             tracing::error!(status, id, ms, cause = error.cause(), "failed");
         }
         Some(Error::TooManyOpen(_)) => tracing::warn!(status, id, ms, "too many open requests"),
+        Some(Error::Paused(_)) => tracing::warn!(status, id, ms, "refused while paused"),
         Some(error @ Error::SignIn(_)) => {
             tracing::info!(status, id, ms, cause = error.cause(), "not signed in");
         }

@@ -6,7 +6,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 
 use super::error::Error;
-use super::extract::OwnId;
+use super::extract::{Id, Key};
 use super::fields::{Fields, Text};
 use super::json::Json;
 use super::wire::ApprovalResponse;
@@ -16,7 +16,8 @@ const ERROR_CHARS: usize = 2_000;
 
 pub(super) async fn outcome(
     State(app): State<Arc<App>>,
-    OwnId(id): OwnId,
+    Id(id): Id,
+    Key(key): Key,
     Json(body): Json,
 ) -> Result<ApprovalResponse, Error> {
     let mut fields = Fields::new(body);
@@ -40,6 +41,6 @@ pub(super) async fn outcome(
     };
     fields.finish()?;
     let secret = secret.as_deref();
-    let approval = app.report_outcome(&id, report, secret).await?;
+    let approval = app.report_outcome(&id, &key, report, secret).await?;
     Ok(ApprovalResponse::new(&app, StatusCode::OK, &approval))
 }

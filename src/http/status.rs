@@ -6,18 +6,19 @@ use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
 
 use super::error::Error;
-use super::extract::{OwnId, wait_parameter};
+use super::extract::{Id, Key, wait_parameter};
 use super::wire::ApprovalResponse;
 use crate::app::App;
 
 pub(super) async fn status(
     State(app): State<Arc<App>>,
-    OwnId(id): OwnId,
+    Id(id): Id,
+    Key(key): Key,
     RawQuery(query): RawQuery,
 ) -> Result<ApprovalResponse, Error> {
     let approval = match wait_parameter(query.as_deref())? {
-        Some(wait) => app.wait_for_decision(&id, wait).await?,
-        None => app.load(&id).await?.approval,
+        Some(wait) => app.wait_for_decision(&id, &key, wait).await?,
+        None => app.load_owned(&id, &key).await?.approval,
     };
     Ok(ApprovalResponse::new(&app, StatusCode::OK, &approval))
 }

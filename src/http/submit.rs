@@ -20,6 +20,7 @@ use super::json::Json;
 use super::wire::ApprovalResponse;
 use crate::app::{App, Submission};
 use crate::domain::{Parameters, Status};
+use crate::keys::FunctionKey;
 use crate::values::{Address, AllowList, ApprovalId, Digest, is_plain_name};
 
 const ACTION_CHARS: usize = 256;
@@ -39,13 +40,9 @@ pub(super) async fn submit(
     let wait = requested.or(preferred);
     // Without timeoutSeconds the wait is also the deadline, as in the legacy Logic App.
     let default_timeout = wait.unwrap_or(app.config.default_timeout);
-    let submission = parse(body, &app.config.allowed_approvers, default_timeout)?;
     let key = function_key(&headers, query.as_deref());
-    if !app.may_act_for(&key, submission.id.agent()) {
-        return Err(Error::Forbidden(
-            "This function key may not act for this agent (HO_AGENT_KEYS).",
-        ));
-    }
+    let allowed = &app.config.allowed_approvers;
+    let submission = parse(body, allowed, default_timeout, key.clone())?;
     if wait.is_some() && submission.claimant.is_some() {
         return Err(invalid(
             "/claimant",
@@ -54,7 +51,7 @@ pub(super) async fn submit(
     }
     let (approval, is_new) = app.submit(submission).await?;
     let mut response = match wait {
-        Some(wait) => synchronous(&app, &approval.request.id, wait).await?,
+        Some(wait) => synchronous(&app, &approval.request.id, &key, wait).await?,
         None => {
             let pending = approval.status(app.now()) == Status::Pending;
             let status = if is_new || pending {
@@ -80,9 +77,10 @@ pub(super) async fn submit(
 async fn synchronous(
     app: &App,
     id: &ApprovalId,
+    key: &FunctionKey,
     wait: Duration,
 ) -> Result<ApprovalResponse, Error> {
-    let (approval, judged_at) = app.wait_and_claim(id, wait).await?;
+    let (approval, judged_at) = app.wait_and_claim(id, key, wait).await?;
     let status = match approval.status(judged_at) {
         Status::Pending => StatusCode::ACCEPTED,
         _ => StatusCode::OK,
@@ -110,6 +108,7 @@ fn parse(
     mut body: Map<String, Value>,
     allowed: &AllowList,
     default_timeout: Duration,
+    key: FunctionKey,
 ) -> Result<Submission, Error> {
     // Clients of the Logic App send their own time; it is ignored and not part of the content.
     body.remove("timestamp");
@@ -148,6 +147,7 @@ fn parse(
         on_behalf_of,
         claimant,
         digest,
+        key,
     })
 }
 

@@ -8,7 +8,7 @@ use serde_json::Map;
 
 use super::body;
 use super::error::Error;
-use super::extract::OwnId;
+use super::extract::{Id, Key};
 use super::fields::Fields;
 use super::json::Json;
 use super::wire::ApprovalResponse;
@@ -16,7 +16,8 @@ use crate::app::App;
 
 pub(super) async fn withdraw(
     State(app): State<Arc<App>>,
-    OwnId(id): OwnId,
+    Id(id): Id,
+    Key(key): Key,
     request: Request,
 ) -> Result<ApprovalResponse, Error> {
     // The body is optional.
@@ -28,6 +29,6 @@ pub(super) async fn withdraw(
     let mut fields = Fields::new(body);
     let secret = fields.secret();
     fields.finish()?;
-    let approval = app.withdraw(&id, secret.as_deref()).await?;
+    let approval = app.withdraw(&id, &key, secret.as_deref()).await?;
     Ok(ApprovalResponse::new(&app, StatusCode::OK, &approval))
 }

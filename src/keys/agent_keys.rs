@@ -1,9 +1,10 @@
-//! The agents that a function key may act for. The host checks function keys, but does not report whose
-//! they are.
+//! The agents that a function key may act for.
 
-use human_oversight_protocol::parameters::sha256;
+use std::fmt;
+
 use subtle::ConstantTimeEq;
 
+use super::function_key::FunctionKey;
 use crate::values::Digest;
 
 /// The agents of each function key, by its digest.
@@ -38,41 +39,67 @@ impl AgentKeys {
         (!entries.is_empty()).then_some(Self(entries))
     }
 
-    /// Whether a caller with this key may act for this agent.
-    pub fn allows(&self, key: &str, agent: &str) -> bool {
-        let key = sha256(key.as_bytes());
-        let has_key = |(digest, _): &&(Digest, Pattern)| bool::from(digest.0.ct_eq(&key));
-        self.0
-            .iter()
-            .filter(has_key)
-            .any(|(_, pattern)| match pattern {
-                Pattern::Name(name) => name == agent,
-                Pattern::Prefix(prefix) => agent.starts_with(prefix),
-            })
+    /// The entry of this key that covers this agent, as its name or prefix and `*`: of several, the longest.
+    pub fn find(&self, key: &FunctionKey, agent: &str) -> Option<String> {
+        let digests = key.digests();
+        let has_key = |(listed, _): &&(Digest, Pattern)| {
+            let is_listed = |key: &Digest| bool::from(listed.0.ct_eq(&key.0));
+            digests
+                .iter()
+                .fold(false, |found, key| found | is_listed(key))
+        };
+        let entries = self.0.iter().filter(has_key).map(|(_, pattern)| pattern);
+        entries
+            .filter(|pattern| pattern.covers(agent))
+            .map(ToString::to_string)
+            .max_by_key(String::len)
+    }
+}
+
+impl Pattern {
+    fn covers(&self, agent: &str) -> bool {
+        match self {
+            Self::Name(name) => name == agent,
+            Self::Prefix(prefix) => agent.starts_with(prefix),
+        }
+    }
+}
+
+impl fmt::Display for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Name(name) => f.write_str(name),
+            Self::Prefix(prefix) => write!(f, "{prefix}*"),
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use human_oversight_protocol::parameters::hex;
+    use human_oversight_protocol::parameters::{hex, sha256};
 
     use super::*;
 
     #[test]
-    fn a_key_allows_its_own_agents_only() {
-        let [one, two] = ["one", "two"].map(|key| hex(&sha256(key.as_bytes())));
-        let keys = format!("{one}=UserManager, {one}=Pay*,{two}=*");
+    fn a_key_finds_the_longest_entry_for_its_own_agents() {
+        let [one, two] = ["one", "Two"].map(|key| hex(&sha256(key.as_bytes())));
+        let keys = format!("{one}=UserManager, {one}=Pay*,{one}=Payments,{two}=*");
         let keys = AgentKeys::parse(&keys).unwrap();
-        for (key, agent, allowed) in [
-            ("one", "UserManager", true),
-            ("one", "UserManager2", false),
-            ("one", "Payments", true),
-            ("one", "Other", false),
-            ("two", "Other", true),
-            ("three", "UserManager", false),
-            ("", "UserManager", false),
+        for (key, agent, found) in [
+            ("one", "UserManager", Some("UserManager")),
+            ("ONE", "UserManager", Some("UserManager")),
+            ("one", "UserManager2", None),
+            ("one", "Payments", Some("Payments")),
+            ("one", "Payments2", Some("Pay*")),
+            ("one", "Other", None),
+            ("Two", "Other", Some("*")),
+            // Listed in another case than the host was given.
+            ("two", "Other", None),
+            ("three", "UserManager", None),
+            ("", "UserManager", None),
         ] {
-            assert_eq!(keys.allows(key, agent), allowed, "{key} {agent}");
+            let key = FunctionKey::new(key.to_owned());
+            assert_eq!(keys.find(&key, agent).as_deref(), found, "{agent}");
         }
     }
 

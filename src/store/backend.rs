@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::embedded::Embedded;
 use super::error::StoreError;
+use super::listing::{Place, RawRow};
 use super::row::{Columns, Keys};
 use super::tables::Tables;
 use super::versioned::ETag;
@@ -14,7 +15,7 @@ pub(super) enum Backend {
     Tables(Arc<Tables>),
 }
 
-/// The table `standing…`, whose sealed rows are not requests; so far only the gate's id.
+/// The table `standing…`, whose sealed rows are not requests.
 impl Backend {
     /// Creates the table if it does not exist. Reads never create it.
     pub(super) async fn prepare_standing(&self) -> Result<(), StoreError> {
@@ -40,10 +41,30 @@ impl Backend {
         keys: Keys,
         columns: Columns,
         etag: Option<ETag>,
-    ) -> Result<(), StoreError> {
+    ) -> Result<ETag, StoreError> {
         match self {
             Self::Embedded(embedded) => embedded.put_standing(keys, columns, etag).await,
             Self::Tables(tables) => tables.put_standing(&keys, &columns, etag).await,
+        }
+    }
+
+    /// Deletes the row that was read at this version.
+    pub(super) async fn delete_standing(&self, keys: &Keys, etag: &ETag) -> Result<(), StoreError> {
+        match self {
+            Self::Embedded(embedded) => embedded.delete_standing(keys, etag).await,
+            Self::Tables(tables) => tables.delete_standing(keys, etag).await,
+        }
+    }
+
+    /// A page of the rows, of one partition or of all, in the order of their keys, after a position.
+    pub(super) async fn list_standing(
+        &self,
+        partition: Option<&str>,
+        from: Option<Place>,
+    ) -> Result<(Vec<RawRow>, Option<Place>), StoreError> {
+        match self {
+            Self::Embedded(embedded) => embedded.list_standing(partition, from),
+            Self::Tables(tables) => tables.list_standing(partition, from).await,
         }
     }
 }

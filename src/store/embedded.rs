@@ -158,15 +158,30 @@ impl Embedded {
         keys: Keys,
         columns: Columns,
         etag: Option<ETag>,
-    ) -> Result<(), StoreError> {
+    ) -> Result<ETag, StoreError> {
         let condition = match etag {
             Some(etag) => Condition::Is(etag.version()?),
             // None of these rows is due.
             None => Condition::New { open_limit: 1 },
         };
         self.send(STANDING, keys, Some(json(&columns)), None, condition)
+            .await
+    }
+
+    pub(super) async fn delete_standing(&self, keys: &Keys, etag: &ETag) -> Result<(), StoreError> {
+        let condition = Condition::Is(etag.version()?);
+        self.send(STANDING, keys.clone(), None, None, condition)
             .await?;
         Ok(())
+    }
+
+    /// A page of the rows, of one partition or of all, in the order of their keys.
+    pub(super) fn list_standing(
+        &self,
+        partition: Option<&str>,
+        from: Option<Place>,
+    ) -> Result<(Vec<RawRow>, Option<Place>), StoreError> {
+        self.list(STANDING, partition, from)
     }
 
     fn find(&self, table: &str, keys: &Keys) -> Result<Option<(Columns, ETag)>, StoreError> {
@@ -204,7 +219,16 @@ impl Embedded {
         &self,
         from: Option<Place>,
     ) -> Result<(Vec<RawRow>, Option<Place>), StoreError> {
-        let rows = self.read(|connection| all(connection, from))?;
+        self.list(REQUESTS, None, from)
+    }
+
+    fn list(
+        &self,
+        table: &str,
+        partition: Option<&str>,
+        from: Option<Place>,
+    ) -> Result<(Vec<RawRow>, Option<Place>), StoreError> {
+        let rows = self.read(|connection| all(connection, table, partition, from))?;
         let next = match rows.last() {
             Some(((partition, row), ..)) if rows.len() == PAGE => Some(Place {
                 due: None,
@@ -367,14 +391,20 @@ fn due(
     rows.collect()
 }
 
-fn all(connection: &Connection, from: Option<Place>) -> rusqlite::Result<Vec<AnyRow>> {
-    let mut select = connection.prepare_cached(
-        "SELECT PartitionKey, RowKey, ETag, Entity FROM approvals
-         WHERE (PartitionKey, RowKey) > (?1, ?2) ORDER BY PartitionKey, RowKey LIMIT ?3",
-    )?;
+fn all(
+    connection: &Connection,
+    table: &str,
+    only: Option<&str>,
+    from: Option<Place>,
+) -> rusqlite::Result<Vec<AnyRow>> {
+    let mut select = connection.prepare_cached(&format!(
+        "SELECT PartitionKey, RowKey, ETag, Entity FROM {table}
+         WHERE (PartitionKey, RowKey) > (?1, ?2) AND PartitionKey = coalesce(?4, PartitionKey)
+         ORDER BY PartitionKey, RowKey LIMIT ?3"
+    ))?;
     let (partition, row) = from.map(|place| place.keys).unwrap_or_default();
     let rows = select.query_map(
-        params![partition, row.unwrap_or_default(), PAGE as i64],
+        params![partition, row.unwrap_or_default(), PAGE as i64, only],
         |row| Ok(((row.get(0)?, row.get(1)?), row.get(2)?, row.get(3)?)),
     )?;
     rows.collect()

@@ -14,7 +14,7 @@ pub(super) mod v1;
 pub(super) use columns::{Columns, Format, Scope};
 pub(super) use decode::decode;
 pub(super) use encode::encode;
-pub(super) use key::{Keys, id, keys, operation_id};
+pub(super) use key::{Keys, decode_key, encode_key, id, keys, operation_id};
 
 use super::entry::IndexEntry;
 use crate::values::Timestamp;
@@ -26,5 +26,4 @@ pub(super) struct Row {
     pub(super) columns: Columns,
     pub(super) due: Option<Timestamp>,
     pub(super) entry: Option<IndexEntry>,
-    pub(super) operation_id: String,
 }

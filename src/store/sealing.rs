@@ -45,7 +45,6 @@ impl Store {
             columns,
             due,
             entry,
-            operation_id,
         })
     }
 

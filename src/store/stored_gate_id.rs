@@ -131,6 +131,7 @@ impl Store {
         self.backend
             .put_standing(keys_of_row(), columns, etag)
             .await
+            .map(drop)
     }
 }
 

@@ -14,6 +14,7 @@ mod fault;
 mod index;
 mod retry;
 mod sign_in;
+mod standing;
 mod transport;
 
 use std::time::Duration;
@@ -21,6 +22,7 @@ use std::time::Duration;
 use azure_core_legacy::Continuable;
 use azure_data_tables::IfMatchCondition;
 use azure_data_tables::clients::TableClient;
+use azure_data_tables::operations::QueryEntityBuilder;
 use serde_json::{Map, Value};
 
 use super::entry::IndexEntry;
@@ -50,11 +52,6 @@ impl Tables {
         Ok(())
     }
 
-    /// The same for the standing table.
-    pub(super) async fn prepare_standing(&self) -> Result<(), StoreError> {
-        self.prepare_table(&self.standing).await
-    }
-
     async fn prepare_table(&self, table: &TableClient) -> Result<(), StoreError> {
         self.with_retry_or_create(|| first_page(table.query().top(1_u32).select("RowKey")))
             .await?;
@@ -76,7 +73,8 @@ impl Tables {
                 return Err(counted.err().unwrap_or(StoreError::OpenLimit));
             }
         }
-        match self.write(&row, None).await {
+        let table = &self.approvals;
+        match self.write(table, &row.keys, &row.columns, None).await {
             Ok(etag) => Ok(etag),
             Err(error) => Err(self.roll_back_entry(error, row.entry.as_ref()).await),
         }
@@ -94,7 +92,8 @@ impl Tables {
         if let Some(entry) = new {
             self.insert_entry(id, entry).await?;
         }
-        let etag = match self.write(&row, Some(etag)).await {
+        let (table, etag) = (&self.approvals, Some(etag));
+        let etag = match self.write(table, &row.keys, &row.columns, etag).await {
             Ok(etag) => etag,
             Err(error) => return Err(self.roll_back_entry(error, new).await),
         };
@@ -115,38 +114,23 @@ impl Tables {
         found.ok_or(StoreError::NotFound)
     }
 
-    pub(super) async fn get_standing(
-        &self,
-        keys: &Keys,
-    ) -> Result<Option<(Columns, ETag)>, StoreError> {
-        get(&self.standing, keys).await
-    }
-
-    pub(super) async fn put_standing(
-        &self,
-        keys: &Keys,
-        columns: &Columns,
-        etag: Option<ETag>,
-    ) -> Result<(), StoreError> {
-        let (sent, _) = self
-            .send(&self.standing, keys, columns, etag.as_ref())
-            .await;
-        match sent {
-            Ok(_) => Ok(()),
-            Err(fault) => Err(refusal(fault, etag.as_ref())),
-        }
-    }
-
     /// A page of all rows, in the order of their keys.
     pub(super) async fn all(
         &self,
         from: Option<Place>,
     ) -> Result<(Vec<RawRow>, Option<Place>), StoreError> {
+        self.list(|| self.approvals.query(), from).await
+    }
+
+    /// A page of the rows of a query, in the order of their keys.
+    async fn list(
+        &self,
+        query: impl Fn() -> QueryEntityBuilder,
+        from: Option<Place>,
+    ) -> Result<(Vec<RawRow>, Option<Place>), StoreError> {
         let from = from.map(|place| place.keys);
-        let (sent, _) = with_retry(QUERY, || {
-            first_page(beginning_at(self.approvals.query(), from.as_ref()))
-        })
-        .await;
+        let (sent, _) =
+            with_retry(QUERY, || first_page(beginning_at(query(), from.as_ref()))).await;
         let page = sent?;
         let next = page.continuation().map(|keys| Place { due: None, keys });
         let rows = page.entities.into_iter().map(|mut entity| {
@@ -189,12 +173,21 @@ impl Tables {
     }
 
     pub(super) async fn delete(&self, row: &StoredRow) -> Result<(), StoreError> {
-        let (partition, key) = &row.keys;
+        self.delete_from(&self.approvals, &row.keys, &row.etag)
+            .await
+    }
+
+    async fn delete_from(
+        &self,
+        table: &TableClient,
+        (partition, key): &Keys,
+        etag: &ETag,
+    ) -> Result<(), StoreError> {
         // A legacy row's keys may have quotes, which the crate does not double; all else it escapes.
         let [partition, key] = [partition, key].map(|key| key.replace('\'', "''"));
-        let client = entity(&self.approvals, &partition, &key);
+        let client = entity(table, &partition, &key);
         let (sent, _) = with_retry(POINT, || {
-            let condition = IfMatchCondition::Etag(row.etag.0.clone().into());
+            let condition = IfMatchCondition::Etag(etag.0.clone().into());
             client.delete().if_match(condition).into_future()
         })
         .await;
@@ -210,18 +203,23 @@ impl Tables {
     /// One conditional write. When its outcome is unknown, the row is read to see whether this write made
     /// it. (If it did, and another write came since, that cannot be seen: the move is made again, and
     /// finds itself made.)
-    async fn write(&self, row: &Row, expected: Option<&ETag>) -> Result<ETag, WriteError> {
-        let table = &self.approvals;
-        let (sent, tries) = self.send(table, &row.keys, &row.columns, expected).await;
+    async fn write(
+        &self,
+        table: &TableClient,
+        keys: &Keys,
+        columns: &Columns,
+        expected: Option<&ETag>,
+    ) -> Result<ETag, WriteError> {
+        let (sent, tries) = self.send(table, keys, columns, expected).await;
         let fault = match sent {
             Ok(etag) => return Ok(etag),
             Err(fault) => fault,
         };
         let outcome_known = tries == 1 && !fault.is_transient();
         if !outcome_known {
-            let is_ours =
-                |columns: &Columns| columns.text("OperationId") == Some(row.operation_id.as_str());
-            match get(table, &row.keys).await {
+            let operation = columns.text("OperationId");
+            let is_ours = |stored: &Columns| stored.text("OperationId") == operation;
+            match get(table, keys).await {
                 Ok(Some((stored, etag))) if is_ours(&stored) => return Ok(etag),
                 Ok(_) => {}
                 Err(error) => {

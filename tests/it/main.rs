@@ -47,6 +47,7 @@ mod moving;
 mod openapi;
 mod operations;
 mod outcome;
+mod owner;
 mod parameters;
 mod process;
 mod proof;

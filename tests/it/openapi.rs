@@ -83,12 +83,13 @@ impl Document {
             .collect()
     }
 
-    /// Checks header and claims of a receipt against their schemas.
-    fn check_receipt(&self, receipt: &Value) {
-        let Some(receipt) = receipt.as_str() else {
-            return;
-        };
-        for (part, schema) in receipt.split('.').zip(["ReceiptHeader", "ReceiptClaims"]) {
+    /// Checks header and claims of receipt and permit against their schemas.
+    fn check_proofs(&self, approval: &Value) {
+        let receipt = approval["receipt"].as_str().unwrap_or_default();
+        let permit = approval["permit"].as_str().unwrap_or_default();
+        let receipt = receipt.split('.').zip(["ReceiptHeader", "ReceiptClaims"]);
+        let permit = permit.split('.').zip(["PermitHeader", "PermitClaims"]);
+        for (part, schema) in receipt.chain(permit).filter(|(part, _)| !part.is_empty()) {
             let part = BASE64URL.decode(part).unwrap();
             let part: Value = serde_json::from_slice(&part).unwrap();
             assert_eq!(self.faults(schema, &part), None, "{part}");
@@ -387,7 +388,7 @@ async fn every_response_of_a_lifecycle_matches_the_document() {
             approval["status"].as_str().unwrap().to_owned(),
             approval["execution"]["status"].as_str().map(str::to_owned),
         ));
-        described.document.check_receipt(&approval["receipt"]);
+        described.document.check_proofs(&approval);
     };
 
     let all = json!({
@@ -616,7 +617,7 @@ async fn responses_after_sign_in_match_the_document() {
     document.check(&Method::POST, path, &answer);
     let decided = described.get("status", &id).await.json();
     assert!(decided["receipt"].is_string(), "{decided}");
-    document.check_receipt(&decided["receipt"]);
+    document.check_proofs(&decided);
 }
 
 /// The maximum length of a text schema.

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Stdio;
 
 use human_oversight::keys::keyring;
-use human_oversight_client::{Client, Gate, Outcome};
+use human_oversight_client::{Client, Gate, Outcome, receipt};
 use serde_json::json;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::process::{Child, Command};
@@ -248,10 +248,15 @@ async fn a_gate_starts_with_generated_keys() {
         .lines()
         .map(|line| line.split_once('=').unwrap())
         .collect();
-    assert_eq!(keys.len(), 2);
+    let [gates @ .., (agents, thumbprint)] = &keys[..] else {
+        panic!("{keys:?}")
+    };
+    assert_eq!((gates.len(), *agents), (2, "HO_KEYS"));
     let dir = tempfile::tempdir().unwrap();
-    let gate = Process::start(dir.path(), &keys).await;
-    assert_eq!(gate.client().keys().await.unwrap().keys.len(), 1);
+    let gate = Process::start(dir.path(), gates).await;
+    let published = gate.client().keys().await.unwrap().keys;
+    let thumbprints: Vec<_> = published.iter().map(receipt::thumbprint).collect();
+    assert_eq!(thumbprints, [*thumbprint]);
     assert!(!dir.path().join("link.keys").exists());
 }
 

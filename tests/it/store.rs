@@ -9,7 +9,8 @@ use futures_util::future::join_all;
 use human_oversight::domain::{Approval, Approver, Parameters, Request};
 use human_oversight::keys::{LinkKeys, NamedKey};
 use human_oversight::store::{
-    Account, GateIdSetting, RowSettings, RowVersion, Store, StoreError, Versioned,
+    Account, GateIdSetting, RowSettings, RowVersion, StandingKind, StandingRow, Store, StoreError,
+    Versioned,
 };
 use human_oversight::values::{Address, ApprovalId, Digest, Timestamp};
 use human_oversight_client::parameters::sha256;
@@ -68,19 +69,35 @@ impl Ground {
 
     /// Changes the row with the gate's id, as a party with write access to the table can.
     async fn tamper_with_gate_id(&self, change: impl FnOnce(&mut Value)) {
+        self.tamper_with_standing(("gate", "id"), change).await;
+    }
+
+    /// The same for any row of the standing table. New keys in it are those of a copy in a table.
+    async fn tamper_with_standing(
+        &self,
+        (partition, key): (&str, &str),
+        change: impl FnOnce(&mut Value),
+    ) {
         match self {
             Self::File(dir) => {
                 let file = rusqlite::Connection::open(dir.path().join("approvals.db")).unwrap();
-                let select = "SELECT Entity FROM standingapprovals";
-                let entity: String = file.query_row(select, [], |row| row.get(0)).unwrap();
+                let select = "SELECT Entity FROM standingapprovals
+                              WHERE PartitionKey = ?1 AND RowKey = ?2";
+                let entity = file.query_row(select, [partition, key], |row| row.get(0));
+                let entity: String = entity.unwrap();
                 let mut entity: Value = serde_json::from_str(&entity).unwrap();
                 change(&mut entity);
-                let update = "UPDATE standingapprovals SET Entity = ?1";
-                file.execute(update, [entity.to_string()]).unwrap();
+                let update = "UPDATE standingapprovals SET Entity = ?3
+                              WHERE PartitionKey = ?1 AND RowKey = ?2";
+                let entity = entity.to_string();
+                file.execute(update, [partition, key, &entity]).unwrap();
             }
             Self::Tables(table) => {
                 let table = Table::of(azurite().port, &format!("standing{table}"));
-                let mut row = table.rows().await.remove(0);
+                let mut rows = table.rows().await.into_iter();
+                let mut row = rows
+                    .find(|row| row["PartitionKey"] == partition && row["RowKey"] == key)
+                    .unwrap();
                 change(&mut row);
                 table.put(&row).await;
             }
@@ -139,6 +156,11 @@ contract! {
     gates_that_start_concurrently_agree_on_their_id,
     rows_of_version_1_have_no_gate_id_and_rows_of_version_2_are_read,
     a_key_change_renews_the_mac_of_the_gate_id_unless_the_id_was_changed,
+    a_standing_row_is_inserted_once_and_replaced_or_deleted_only_as_it_was_read,
+    of_64_concurrent_writers_of_a_standing_row_one_wins_each_round,
+    standing_rows_of_a_kind_are_listed_page_by_page,
+    a_standing_row_that_was_changed_or_moved_is_damaged_and_never_absent,
+    standing_rows_are_sealed_for_the_gate_whatever_the_version_of_rows,
 }
 
 pub(crate) fn at(seconds: u64) -> Timestamp {
@@ -149,6 +171,7 @@ pub(crate) fn approval(agent: &str, correlation: &str) -> Approval {
     let json = r#"{"user_id":"1"}"#.to_owned();
     let digest = Digest(sha256(json.as_bytes()));
     let request = Request {
+        owner: None,
         id: ApprovalId::new(agent, correlation).unwrap(),
         action: "Delete".to_owned(),
         parameters: Parameters { json, digest },
@@ -646,6 +669,188 @@ async fn a_key_change_renews_the_mac_of_the_gate_id_unless_the_id_was_changed(gr
     let row = store.insert(approval("a", "z"), None).await.unwrap();
     let other = with(&[("m", 9)], "other");
     other.get(&row.approval.request.id).await.unwrap();
+}
+
+fn standing(kind: StandingKind, name: &str, columns: &[(&str, &str)]) -> StandingRow {
+    let columns = columns
+        .iter()
+        .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
+    StandingRow::new(kind, name, columns.collect())
+}
+
+async fn a_standing_row_is_inserted_once_and_replaced_or_deleted_only_as_it_was_read(
+    ground: Ground,
+) {
+    let store = ground.open();
+    let kind = StandingKind::Budget;
+    for name in ["plain", "a/b\\c#d?e'f\"g", "Ünï 東京", "~41", " ", ""] {
+        assert_eq!(store.standing(kind, name).await.unwrap(), None);
+        let new = standing(
+            kind,
+            name,
+            &[("Left", "7"), ("Empty", ""), ("Text", "é\n“x”")],
+        );
+        let stored = store.put_standing(new.clone(), at(1)).await.unwrap();
+        assert_eq!(
+            (&stored.columns, stored.written_at()),
+            (&new.columns, Some(at(1)))
+        );
+        // As another process reads it.
+        let read = ground.open().standing(kind, name).await.unwrap();
+        assert_eq!(read.as_ref(), Some(&stored));
+        let other = store.standing(StandingKind::Rejection, name).await;
+        assert_eq!(other.unwrap(), None, "another kind is another row");
+        let again = store.put_standing(new, at(2)).await;
+        assert!(matches!(again, Err(StoreError::AlreadyExists)), "{again:?}");
+
+        let mut changed = stored.clone();
+        changed.columns.insert("Left".to_owned(), "6".to_owned());
+        let newer = store.put_standing(changed, at(3)).await.unwrap();
+        for stale in [
+            store.put_standing(stored.clone(), at(4)).await.map(drop),
+            store.delete_standing(&stored).await,
+            store.delete_standing(&standing(kind, name, &[])).await,
+        ] {
+            assert!(matches!(stale, Err(StoreError::Conflict)), "{stale:?}");
+        }
+        let read = store.standing(kind, name).await.unwrap().unwrap();
+        assert_eq!((&read, read.columns["Left"].as_str()), (&newer, "6"));
+        store.delete_standing(&newer).await.unwrap();
+        assert_eq!(store.standing(kind, name).await.unwrap(), None);
+        let gone = store.put_standing(newer, at(5)).await;
+        assert!(matches!(gone, Err(StoreError::Conflict)), "{gone:?}");
+    }
+    let long = standing(kind, &"x".repeat(513), &[]);
+    let refused = store.put_standing(long, at(0)).await;
+    assert!(matches!(
+        refused,
+        Err(StoreError::TooLarge {
+            column: "RowKey",
+            ..
+        })
+    ));
+}
+
+async fn of_64_concurrent_writers_of_a_standing_row_one_wins_each_round(ground: Ground) {
+    let store = ground.open();
+    let new = standing(StandingKind::Budget, "a", &[]);
+    let first = join_all((0..64).map(|_| store.put_standing(new.clone(), at(0)))).await;
+    let mut won: Vec<_> = first.into_iter().filter_map(Result::ok).collect();
+    for round in 1..5 {
+        assert_eq!(won.len(), 1);
+        let row = won.remove(0);
+        let results = join_all((0..64).map(|_| store.put_standing(row.clone(), at(round)))).await;
+        won = results.into_iter().filter_map(Result::ok).collect();
+    }
+}
+
+async fn standing_rows_of_a_kind_are_listed_page_by_page(ground: Ground) {
+    let store = &ground.open();
+    let kind = StandingKind::Rejection;
+    assert_eq!(store.standing_of(kind).await.unwrap(), []);
+    let put = async |number: u32| {
+        let row = standing(kind, &format!("{number:04}"), &[]);
+        store.put_standing(row, at(0)).await.unwrap();
+    };
+    // More than Azure returns in one response.
+    let numbers: Vec<u32> = (0..1_050).collect();
+    for some in numbers.chunks(64) {
+        join_all(some.iter().map(|&number| put(number))).await;
+    }
+    for kind in [StandingKind::Budget, StandingKind::Pause] {
+        let one = standing(kind, "one", &[]);
+        store.put_standing(one, at(0)).await.unwrap();
+        assert_eq!(store.standing_of(kind).await.unwrap().len(), 1);
+    }
+    let listed = store.standing_of(kind).await.unwrap();
+    let names: Vec<_> = listed.iter().map(|row| row.name.as_str()).collect();
+    let expected: Vec<_> = (0..1_050).map(|number| format!("{number:04}")).collect();
+    assert_eq!(names, expected);
+    let (mut place, mut of_kinds, mut others) = (None, 0, 0);
+    loop {
+        let (page, next) = store.all_standing(place).await.unwrap();
+        of_kinds += page.iter().filter(|row| row.row.is_some()).count();
+        others += page.iter().filter(|row| row.row.is_none()).count();
+        place = next;
+        if place.is_none() {
+            break;
+        }
+    }
+    assert_eq!((of_kinds, others), (1_052, 1), "the other is the gate's id");
+}
+
+async fn a_standing_row_that_was_changed_or_moved_is_damaged_and_never_absent(ground: Ground) {
+    let store = ground.open();
+    let kind = StandingKind::Pause;
+    type Change = fn(&mut Value);
+    let changes: [Change; 6] = [
+        |row| row["Scope"] = json!("agent"),
+        |row| row["Scope"] = json!(7),
+        |row| row["Added"] = json!("x"),
+        |row| row["RowSeal"] = json!("v2:k.AAAA"),
+        |row| drop(row.as_object_mut().unwrap().remove("RowSeal")),
+        |row| drop(row.as_object_mut().unwrap().remove("WrittenTimestamp")),
+    ];
+    for change in changes {
+        let row = standing(kind, "x", &[("Scope", "all")]);
+        store.put_standing(row, at(0)).await.unwrap();
+        ground.tamper_with_standing(("pause", "x"), change).await;
+        for read in [
+            store.standing(kind, "x").await.map(drop),
+            store.standing_of(kind).await.map(drop),
+        ] {
+            assert!(matches!(read, Err(StoreError::Damaged(_))), "{read:?}");
+        }
+        let (listed, _) = store.all_standing(None).await.unwrap();
+        let listed = listed.iter().find(|row| row.keys.0 == "pause").unwrap();
+        assert!(matches!(listed.row, Some(Err(StoreError::Damaged(_)))));
+        store.delete_stored_standing(listed).await.unwrap();
+        assert_eq!(store.standing(kind, "x").await.unwrap(), None);
+    }
+    // Sealed for other keys, as a row copied from one scope to another.
+    let row = standing(kind, "x", &[]);
+    store.put_standing(row, at(0)).await.unwrap();
+    ground
+        .tamper_with_standing(("pause", "x"), |row| row["RowKey"] = json!("y"))
+        .await;
+    let name = if matches!(ground, Ground::File(_)) {
+        "x"
+    } else {
+        "y"
+    };
+    let moved = store.standing(kind, name).await;
+    assert!(matches!(moved, Err(StoreError::Damaged(_))), "{moved:?}");
+}
+
+async fn standing_rows_are_sealed_for_the_gate_whatever_the_version_of_rows(ground: Ground) {
+    let old = ground.with_rows(RowSettings {
+        version: RowVersion::V1,
+        ..RowSettings::default()
+    });
+    let row = standing(StandingKind::Pause, "x", &[("Scope", "all")]);
+    let stored = old.put_standing(row, at(0)).await.unwrap();
+    let find = async |store: &Store| store.standing(StandingKind::Pause, "x").await;
+    assert_eq!(find(&ground.open()).await.unwrap(), Some(stored));
+    // A new id of the gate and a new key lose no row, and another gate's are not read.
+    let renamed = ground.with_rows(set_id("new", Some("local")));
+    renamed.prepare().await.unwrap();
+    find(&renamed).await.unwrap().unwrap();
+    let both = keys_named(&[("l", 8), ("k", 7)]);
+    find(&ground.with_keys(OPEN_LIMIT, both))
+        .await
+        .unwrap()
+        .unwrap();
+    let without = keys_named(&[("l", 8)]);
+    let unknown = find(&ground.with_keys(OPEN_LIMIT, without)).await;
+    assert!(
+        matches!(unknown, Err(StoreError::Damaged(_))),
+        "{unknown:?}"
+    );
+    let unread = find(&ground.with_keys(OPEN_LIMIT, None)).await;
+    assert!(
+        matches!(unread, Err(StoreError::Unavailable(_))),
+        "{unread:?}"
+    );
 }
 
 /// At the first start of a gate, the sweep and the first request open the new file concurrently.

@@ -9,13 +9,14 @@ use crate::values::ApprovalId;
 /// Partition key and row key.
 pub(in crate::store) type Keys = (String, String);
 
-/// The keys of an approval's row. Each byte of a character outside `[A-Za-z0-9_.-]` becomes `~XX`, so that
-/// no key needs escaping.
+/// The keys of an approval's row.
 pub(in crate::store) fn keys(id: &ApprovalId) -> Keys {
     (encode_key(id.agent()), encode_key(id.correlation()))
 }
 
-fn encode_key(text: &str) -> String {
+/// A text as a key. Each byte of a character outside `[A-Za-z0-9_.-]` becomes `~XX`, so that no key needs
+/// escaping.
+pub(in crate::store) fn encode_key(text: &str) -> String {
     let mut key = String::with_capacity(text.len());
     for byte in text.bytes() {
         match byte {
@@ -33,7 +34,7 @@ pub(in crate::store) fn id((partition_key, row_key): &Keys) -> Result<ApprovalId
     id().ok_or_else(|| StoreError::Damaged("PartitionKey, RowKey".to_owned()))
 }
 
-fn decode_key(key: &str) -> Option<String> {
+pub(in crate::store) fn decode_key(key: &str) -> Option<String> {
     let mut parts = key.split('~');
     let mut bytes = parts.next()?.as_bytes().to_vec();
     for part in parts {

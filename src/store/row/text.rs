@@ -2,8 +2,8 @@
 
 use uuid::Uuid;
 
-use crate::domain::{DeliveryFault, EventKind, Notice, Status, Verdict};
-use crate::values::{Address, Digest, Timestamp};
+use crate::domain::{DeliveryFault, EventKind, Notice, Revoker, Status, Verdict};
+use crate::values::{Address, Digest, Owner, Timestamp};
 
 /// A value that is stored as text.
 pub(in crate::store) trait Text: Sized {
@@ -40,6 +40,8 @@ text! {
     Timestamp: Timestamp::parse,
     Address: Address::from_known,
     Digest: Digest::parse,
+    Owner: Owner::parse,
+    Revoker: Revoker::parse,
     Uuid: |text: &str| Uuid::parse_str(text).ok(),
 }
 

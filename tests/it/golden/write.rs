@@ -8,9 +8,8 @@ use human_oversight_client::types::KeySet;
 use serde_json::{Value, json};
 
 use super::cases::{Case, Mail, cases, escaped_id};
-use super::{Backend, Player, Secrets, columns, folder, keys};
-use crate::azurite::{Table, azurite};
-use crate::backing_store;
+use super::{Backend, Player, Secrets, columns, empty_tables, folder, keys, tables};
+use crate::azurite::{Azurite, Table};
 use crate::deadline::eventually;
 use crate::proxy::Proxy;
 use crate::smtp::{Smtp, SmtpFault};
@@ -35,12 +34,12 @@ impl Place {
                 let store = format!("embedded:{}", dir.path().display());
                 (vec![("HO_STORE", store)], None)
             }
-            Backend::Tables => {
-                let proxy = Proxy::start(azurite().port).await;
-                (backing_store::tables(proxy.port).to_vec(), Some(proxy))
+            Backend::Tables(port) => {
+                empty_tables(version, port).await;
+                let proxy = Proxy::start(port).await;
+                (tables(version, proxy.port), Some(proxy))
             }
         };
-        settings.retain(|(name, _)| !name.ends_with("_KEYS"));
         let is_retired = |(name, _): &(&str, &str)| *name == "HO_GOLDEN_KEYS";
         settings.extend(keys(version).into_iter().map(|(name, list)| {
             // The last key of the list is the older one.
@@ -62,14 +61,14 @@ impl Place {
     async fn row(&self, path: &Path) -> Option<Value> {
         match self.backend {
             Backend::Embedded => in_file(path),
-            Backend::Tables => self.in_tables().await,
+            Backend::Tables(port) => self.in_tables(port).await,
         }
     }
 
-    async fn in_tables(&self) -> Option<Value> {
+    async fn in_tables(&self, port: u16) -> Option<Value> {
         let table = &self.settings[2].1;
-        let row = Table::of(azurite().port, table).rows().await.pop()?;
-        let open = Table::of(azurite().port, &format!("open{table}"));
+        let row = Table::of(port, table).rows().await.pop()?;
+        let open = Table::of(port, &format!("open{table}"));
         let entry = open.rows().await.pop().map(|entry| columns(&entry));
         let bodies = self.proxy.as_ref().unwrap().bodies();
         let of_row = |(request, body): &(String, String)| {
@@ -173,10 +172,11 @@ async fn golden_files_are_written() {
     let version = std::env::var("HO_GOLDEN").unwrap();
     let folder = folder(&version);
     std::fs::create_dir(folder.join("rows")).expect("golden files are never written again");
+    let azurite = Azurite::start(&[]);
     let mut receipts = Vec::new();
     for case in cases() {
         let embedded = write_case(&version, &case, Backend::Embedded).await;
-        let tables = write_case(&version, &case, Backend::Tables).await;
+        let tables = write_case(&version, &case, Backend::Tables(azurite.port)).await;
         if let Some(receipt) = tables["answer"]["receipt"].as_str() {
             receipts.push((case.name, receipt.to_owned()));
         }

@@ -17,7 +17,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
-use crate::forms::{decide, submit_wrong_code};
+use crate::forms::{claim, decide, submit_wrong_code};
 
 use super::{cases, record};
 
@@ -92,6 +92,7 @@ struct Lifecycle {
 impl Lifecycle {
     fn new(agent: &str, correlation: &str, seconds: u64) -> Self {
         let request = Request {
+            owner: None,
             id: ApprovalId::new(agent, correlation).unwrap(),
             action: "Delete".to_owned(),
             parameters: Parameters {
@@ -137,7 +138,8 @@ impl Lifecycle {
                 decide(approval, who, verdict, RUN_WITHIN, *now);
             }
             Step::Claim(who) => {
-                return approval.claim(&format!("nonce-{who}"), *now) == ClaimResult::Granted;
+                return approval.claim(claim(&format!("nonce-{who}")), *now)
+                    == ClaimResult::Granted;
             }
             Step::Report(done) => {
                 approval

@@ -1,0 +1,106 @@
+//! What a pause stops: claims and submits.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::attempts::{MAX_WRITE_ATTEMPTS, back_off};
+use super::error::Error;
+use super::pauses::pauses;
+use super::state::App;
+use crate::domain::{Approval, ClaimResult, Pause, Request};
+use crate::keys::FunctionKey;
+use crate::store::StoreError;
+use crate::values::{ApprovalId, Timestamp};
+
+/// How old the reading of the pauses may be when the write of a claim is sent.
+const CLAIM_WITHIN: Duration = Duration::from_secs(10);
+
+impl App {
+    /// The pauses that stand, with that of `HO_PAUSED`.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] if they cannot be read.
+    pub async fn pauses(&self) -> Result<Vec<Pause>, Error> {
+        let mut pauses = pauses(&self.store).await?;
+        pauses.extend(self.paused_by_setting.clone());
+        Ok(pauses)
+    }
+
+    /// The same, read at most 5 s ago.
+    ///
+    /// # Errors
+    /// As [`App::pauses`].
+    pub async fn recent_pauses(&self) -> Result<Arc<[Pause]>, Error> {
+        if let Some(pauses) = self.pause_cache.get() {
+            return Ok(pauses);
+        }
+        let began_at = Instant::now();
+        let pauses: Arc<[Pause]> = self.pauses().await?.into();
+        self.pause_cache.set(began_at, pauses.clone());
+        Ok(pauses)
+    }
+
+    /// Fails while a request is paused, by what was read at most 5 s ago.
+    pub(super) async fn check_not_paused(
+        &self,
+        request: &Request,
+        key: &FunctionKey,
+    ) -> Result<(), Error> {
+        let pauses = self.recent_pauses().await?;
+        self.find_pause(&pauses, request, key)
+    }
+
+    /// [`App::update`] for a transition that may grant a claim: it is not granted while the request is
+    /// paused, not even again. The pauses are read together with the row, in every attempt, and the write is
+    /// sent at most 10 s later.
+    pub(super) async fn update_unless_paused(
+        &self,
+        id: &ApprovalId,
+        key: &FunctionKey,
+        mut transition: impl FnMut(&mut Approval, Timestamp) -> Result<(ClaimResult, Timestamp), Error>,
+    ) -> Result<(Approval, (ClaimResult, Timestamp)), Error> {
+        for attempt in 0..MAX_WRITE_ATTEMPTS {
+            let send_by = Instant::now() + CLAIM_WITHIN;
+            let (row, pauses) = tokio::join!(self.load(id), self.pauses());
+            let mut row = row?;
+            let before = row.approval.clone();
+            let result = transition(&mut row.approval, self.now())?;
+            let pauses = pauses?;
+            if result.0 == ClaimResult::Granted {
+                self.find_pause(&pauses, &before.request, key)?;
+            }
+            if row.approval == before {
+                return Ok((before, result));
+            }
+            let known = before.history.len();
+            match self.replace(row, known, Some(send_by)).await {
+                Ok(stored) => return Ok((stored.approval, result)),
+                Err(StoreError::Conflict) => back_off(attempt).await,
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(Error::gave_up(MAX_WRITE_ATTEMPTS))
+    }
+
+    /// Fails if a pause covers a request, by its owner or by that of its caller: they differ if the request
+    /// was stored without an owner, or before the list named its key.
+    fn find_pause(
+        &self,
+        pauses: &[Pause],
+        request: &Request,
+        key: &FunctionKey,
+    ) -> Result<(), Error> {
+        let agent = request.id.agent();
+        let owners = [request.owner.clone(), self.owner(key, agent)];
+        let covers = |pause: &&Pause| {
+            let mut owners = owners.iter();
+            owners.any(|owner| pause.scope.covers(owner.as_ref(), agent))
+        };
+        match pauses.iter().find(covers) {
+            None => Ok(()),
+            Some(pause) => Err(Error::Paused(pause.since)),
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! The pauses in the store: the operator stops claims and submits, and lets them go on. The command line
+//! does it without the gate.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use futures_util::{StreamExt, stream};
+use human_oversight_protocol::parameters::{hex, sha256};
+
+use super::attempts::{MAX_WRITE_ATTEMPTS, back_off};
+use super::error::Error;
+use crate::domain::{Approval, Execution, Pause, PauseScope, Request, State};
+use crate::store::{StandingKind, StandingRow, Store, StoreError};
+use crate::values::{ApprovalId, Timestamp};
+
+/// Rows read at a time for the list of what is executing.
+const CONCURRENT_READS: usize = 16;
+
+/// An action that an agent may be running.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Running {
+    pub id: ApprovalId,
+    /// When it was claimed.
+    pub since: Timestamp,
+}
+
+/// What agents may be running.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Executing {
+    pub actions: Vec<Running>,
+    /// Open requests that could not be read; each may be executing.
+    pub unreadable: usize,
+}
+
+/// Reads the pauses that stand.
+///
+/// # Errors
+/// [`Error::Unavailable`] if one of them cannot be read or trusted: that is never "not paused".
+pub async fn pauses(store: &Store) -> Result<Vec<Pause>, Error> {
+    let rows = store.standing_of(StandingKind::Pause).await;
+    let pauses = rows.and_then(|rows| rows.iter().map(decode).collect::<Result<Vec<_>, _>>());
+    pauses.map_err(|error| Error::Unavailable(format!("the pauses: {error}")))
+}
+
+/// Sets a pause, from the moment at which this returns. One with the same scope keeps its time and gets the
+/// new reason.
+///
+/// # Errors
+/// The store's own. The pause may stand nevertheless.
+pub async fn pause(store: &Store, mut pause: Pause, now: Timestamp) -> Result<Pause, StoreError> {
+    let name = row_name(&pause.scope);
+    match store.standing(StandingKind::Pause, &name).await {
+        Ok(Some(row)) => pause.since = decode(&row).map_or(pause.since, |earlier| earlier.since),
+        // One that cannot be trusted stops everything, until it is replaced.
+        Ok(None) | Err(StoreError::Damaged(_)) => {}
+        Err(error) => return Err(error),
+    }
+    for attempt in 0..MAX_WRITE_ATTEMPTS {
+        let row = StandingRow::new(StandingKind::Pause, &name, encode(&pause));
+        match store.overwrite_standing(row, now).await {
+            Ok(()) => return Ok(pause),
+            Err(StoreError::Conflict) => back_off(attempt).await,
+            Err(error) => return Err(error),
+        }
+    }
+    Err(StoreError::Conflict)
+}
+
+/// Ends the pause with exactly this scope, even one that cannot be trusted. Returns whether there was one.
+///
+/// # Errors
+/// [`StoreError::Conflict`] if it was set again meanwhile, or the store's own. The pause may have ended
+/// nevertheless.
+pub async fn resume(store: &Store, scope: &PauseScope) -> Result<bool, StoreError> {
+    let name = row_name(scope);
+    store.remove_standing(StandingKind::Pause, &name).await
+}
+
+/// What agents may be running now: claimed, and no outcome reported yet.
+///
+/// # Errors
+/// The store's own.
+pub async fn executing(store: &Store, scope: &PauseScope) -> Result<Executing, StoreError> {
+    // What is executing is due at some time, for its outcome.
+    let end_of_time = Timestamp::from_unix_millis(0).expect("1970") + Duration::MAX;
+    let (mut ids, mut place) = (BTreeSet::new(), None);
+    loop {
+        let (page, next) = store.due(end_of_time, place).await?;
+        ids.extend(page.into_iter().filter_map(|due| due.id));
+        place = next;
+        if place.is_none() {
+            break;
+        }
+    }
+    let mut executing = Executing::default();
+    let rows = stream::iter(ids).map(async |id| store.get(&id).await);
+    let mut rows = std::pin::pin!(rows.buffered(CONCURRENT_READS));
+    while let Some(row) = rows.next().await {
+        match row {
+            Ok(row) => executing.actions.extend(running(&row.approval, scope)),
+            Err(StoreError::NotFound | StoreError::Legacy) => {}
+            Err(_) => executing.unreadable += 1,
+        }
+    }
+    Ok(executing)
+}
+
+fn running(approval: &Approval, scope: &PauseScope) -> Option<Running> {
+    match &approval.state {
+        State::Approved {
+            execution: Execution::Executing { at, .. },
+            ..
+        } if may_cover(scope, &approval.request) => Some(Running {
+            id: approval.request.id.clone(),
+            since: *at,
+        }),
+        _ => None,
+    }
+}
+
+/// A request that was stored without an owner may be anyone's.
+fn may_cover(scope: &PauseScope, request: &Request) -> bool {
+    let owner = request.owner.as_ref();
+    scope.covers(owner, request.id.agent())
+        || (owner.is_none() && matches!(scope, PauseScope::Owner(_)))
+}
+
+/// The name of the row. Names of owners and agents can be longer than keys.
+fn row_name(scope: &PauseScope) -> String {
+    let digest = |name: &str| hex(&sha256(name.as_bytes()));
+    match scope {
+        PauseScope::All => "all".to_owned(),
+        PauseScope::Owner(owner) => format!("owner-{}", digest(&owner.to_string())),
+        PauseScope::Agent(name) => format!("agent-{}", digest(&name.to_lowercase())),
+    }
+}
+
+fn encode(pause: &Pause) -> BTreeMap<String, String> {
+    let columns = [
+        ("Scope", Some(pause.scope.word().to_owned())),
+        ("ScopeName", pause.scope.name()),
+        ("PausedTimestamp", Some(pause.since.to_string())),
+        ("Reason", pause.reason.clone()),
+    ];
+    let columns = columns.into_iter();
+    columns
+        .filter_map(|(name, text)| Some((name.to_owned(), text?)))
+        .collect()
+}
+
+fn decode(row: &StandingRow) -> Result<Pause, StoreError> {
+    let text = |name: &str| row.columns.get(name).map(String::as_str);
+    let damaged = |column: &str| StoreError::Damaged(column.to_owned());
+    let name = text("ScopeName");
+    let scope = match text("Scope") {
+        Some("all") => PauseScope::new(None, None),
+        Some("owner") => PauseScope::new(name.or(Some("")), None),
+        Some("agent") => PauseScope::new(None, name.or(Some(""))),
+        _ => return Err(damaged("Scope")),
+    };
+    let since = text("PausedTimestamp").and_then(Timestamp::parse);
+    Ok(Pause {
+        scope: scope.map_err(|_| damaged("ScopeName"))?,
+        since: since.ok_or_else(|| damaged("PausedTimestamp"))?,
+        reason: text("Reason").map(str::to_owned),
+    })
+}

@@ -1,0 +1,346 @@
+//! The rows of the table `standing…`: facts that outlive one request. They are sealed as rows of version 2,
+//! whatever `HO_ROWS` says.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+
+use super::error::StoreError;
+use super::handle::Store;
+use super::listing::Place;
+use super::row::{self, Columns, Keys, Scope};
+use super::versioned::ETag;
+use crate::values::Timestamp;
+
+/// What a row of the standing table is about; its partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StandingKind {
+    /// A pause of claims and submits.
+    Pause,
+    /// What an owner's budgets have left.
+    Budget,
+    /// A rejection, for a request that asks the same again.
+    Rejection,
+}
+
+/// A row of the standing table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StandingRow {
+    pub kind: StandingKind,
+    /// Unique within the kind; any text, but at most 512 characters once encoded as a key.
+    pub name: String,
+    /// The columns by name. Those of the store itself are not among them.
+    pub columns: BTreeMap<String, String>,
+    /// `None` if it was not stored yet.
+    version: Option<Version>,
+}
+
+/// The version that a row was read or written at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Version {
+    etag: ETag,
+    revision: u32,
+    written_at: Timestamp,
+}
+
+/// A row of the standing table, of any kind and content.
+#[derive(Clone, Debug)]
+pub struct StoredStandingRow {
+    /// Partition key and row key.
+    pub keys: (String, String),
+    /// The columns, with the service's type annotations.
+    pub columns: Map<String, Value>,
+    /// The row, or why it cannot be trusted; `None` if it is of no [`StandingKind`], such as the gate's id.
+    pub row: Option<Result<StandingRow, StoreError>>,
+    etag: ETag,
+}
+
+/// The columns that each of these rows has besides its own.
+const WRITTEN: &str = "WrittenTimestamp";
+const COMMON: [&str; 6] = [
+    "PartitionKey",
+    "RowKey",
+    "OperationId",
+    "Revision",
+    "RowSeal",
+    WRITTEN,
+];
+
+/// The longest row key, in characters: half of the service's 1 KiB.
+const ROW_KEY_CHARS: usize = 512;
+
+impl StandingKind {
+    const ALL: [Self; 3] = [Self::Pause, Self::Budget, Self::Rejection];
+
+    /// The partition key.
+    fn word(self) -> &'static str {
+        match self {
+            Self::Pause => "pause",
+            Self::Budget => "budget",
+            Self::Rejection => "rejection",
+        }
+    }
+
+    fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.word() == word)
+    }
+}
+
+impl StandingRow {
+    /// A row that is not stored yet.
+    pub fn new(kind: StandingKind, name: &str, columns: BTreeMap<String, String>) -> Self {
+        Self {
+            kind,
+            name: name.to_owned(),
+            columns,
+            version: None,
+        }
+    }
+
+    /// The time of its last write, as the writer's clock had it.
+    pub fn written_at(&self) -> Option<Timestamp> {
+        self.version.as_ref().map(|version| version.written_at)
+    }
+}
+
+impl Store {
+    /// Reads a row of the standing table; `None` if there is none. The table must exist.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] if its seal or its form is not that of a row of this gate, or the store's own.
+    pub async fn standing(
+        &self,
+        kind: StandingKind,
+        name: &str,
+    ) -> Result<Option<StandingRow>, StoreError> {
+        let keys = keys_of(kind, name)?;
+        match self.find_standing(kind, name).await? {
+            None => Ok(None),
+            Some((columns, etag)) => {
+                let row = self.verify_standing(kind, &keys, columns, etag);
+                row.await.map(Some)
+            }
+        }
+    }
+
+    /// Reads all rows of a kind, in the order of their keys.
+    ///
+    /// # Errors
+    /// As [`Store::standing`], for any of them.
+    pub async fn standing_of(&self, kind: StandingKind) -> Result<Vec<StandingRow>, StoreError> {
+        let (mut rows, mut place) = (Vec::new(), None);
+        loop {
+            let (page, next) = self.backend.list_standing(Some(kind.word()), place).await?;
+            for raw in page {
+                let row = self.verify_standing(kind, &raw.keys, raw.columns, raw.etag);
+                rows.push(row.await?);
+            }
+            place = next;
+            if place.is_none() {
+                return Ok(rows);
+            }
+        }
+    }
+
+    /// Inserts a new row, or replaces the one that was read, if it is unchanged. Returns it as stored.
+    ///
+    /// # Errors
+    /// [`StoreError::AlreadyExists`] for a new row, [`StoreError::Conflict`] for one that was read, or the
+    /// store's own.
+    pub async fn put_standing(
+        &self,
+        row: StandingRow,
+        now: Timestamp,
+    ) -> Result<StandingRow, StoreError> {
+        let keys = keys_of(row.kind, &row.name)?;
+        let (etag, revision) = match &row.version {
+            None => (None, 0),
+            Some(version) => (Some(version.etag.clone()), version.revision),
+        };
+        let revision = revision.saturating_add(1);
+        let gate = self.gate_id_to_write().await?;
+        let scope = Scope {
+            gate: &gate.id,
+            table: &self.standing,
+        };
+        let columns = encode(&keys, &row, now).seal(revision, scope, self.link_keys()?);
+        let etag = self.backend.put_standing(keys, columns, etag).await?;
+        let version = Version {
+            etag,
+            revision,
+            written_at: now,
+        };
+        Ok(StandingRow {
+            version: Some(version),
+            ..row
+        })
+    }
+
+    /// Deletes a row, if it is unchanged since it was read.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`], also for a row that was not read, or the store's own.
+    pub async fn delete_standing(&self, row: &StandingRow) -> Result<(), StoreError> {
+        let version = row.version.as_ref().ok_or(StoreError::Conflict)?;
+        let keys = keys_of(row.kind, &row.name)?;
+        self.backend.delete_standing(&keys, &version.etag).await
+    }
+
+    /// Writes a row in place of whatever is stored under its name, also of what cannot be trusted.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] if another write came in between, or the store's own.
+    pub async fn overwrite_standing(
+        &self,
+        row: StandingRow,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let found = self.find_standing(row.kind, &row.name).await?;
+        let version = found.map(|(columns, etag)| Version {
+            etag,
+            revision: columns.revision().unwrap_or(0),
+            written_at: now,
+        });
+        let stored = self.put_standing(StandingRow { version, ..row }, now).await;
+        stored.map(drop).map_err(|error| match error {
+            StoreError::AlreadyExists => StoreError::Conflict,
+            error => error,
+        })
+    }
+
+    /// Deletes what is stored under a name, also what cannot be trusted. Returns whether there was a row.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] if another write came in between, or the store's own.
+    pub async fn remove_standing(
+        &self,
+        kind: StandingKind,
+        name: &str,
+    ) -> Result<bool, StoreError> {
+        let Some((_, etag)) = self.find_standing(kind, name).await? else {
+            return Ok(false);
+        };
+        let keys = keys_of(kind, name)?;
+        self.backend.delete_standing(&keys, &etag).await?;
+        Ok(true)
+    }
+
+    /// A page of all rows of the table, of any kind and state, after a position; and the next position, if
+    /// there is more. Without keys none is trusted.
+    ///
+    /// # Errors
+    /// The store's own.
+    pub async fn all_standing(
+        &self,
+        from: Option<Place>,
+    ) -> Result<(Vec<StoredStandingRow>, Option<Place>), StoreError> {
+        let (page, next) = self.backend.list_standing(None, from).await?;
+        let mut rows = Vec::with_capacity(page.len());
+        for raw in page {
+            let row = match StandingKind::from_word(&raw.keys.0) {
+                None => None,
+                Some(kind) => {
+                    let etag = raw.etag.clone();
+                    let row = self.verify_standing(kind, &raw.keys, raw.columns, etag);
+                    Some(row.await)
+                }
+            };
+            rows.push(StoredStandingRow {
+                keys: raw.keys,
+                columns: raw.entity,
+                row,
+                etag: raw.etag,
+            });
+        }
+        Ok((rows, next))
+    }
+
+    /// Deletes a listed row, if it is unchanged; also one that cannot be trusted.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`], or the store's own.
+    pub async fn delete_stored_standing(&self, row: &StoredStandingRow) -> Result<(), StoreError> {
+        self.backend.delete_standing(&row.keys, &row.etag).await
+    }
+
+    async fn find_standing(
+        &self,
+        kind: StandingKind,
+        name: &str,
+    ) -> Result<Option<(Columns, ETag)>, StoreError> {
+        self.backend.get_standing(&keys_of(kind, name)?).await
+    }
+
+    /// Verifies the seal of a row and decodes it.
+    async fn verify_standing(
+        &self,
+        kind: StandingKind,
+        keys: &Keys,
+        columns: Columns,
+        etag: ETag,
+    ) -> Result<StandingRow, StoreError> {
+        let link_keys = self.link_keys()?;
+        let gate = self.gate_id_to_read().await?;
+        columns.check(gate.all(), &self.standing, link_keys)?;
+        decode(kind, keys, &columns, etag)
+    }
+}
+
+fn keys_of(kind: StandingKind, name: &str) -> Result<Keys, StoreError> {
+    let key = row::encode_key(name);
+    if key.len() > ROW_KEY_CHARS {
+        return Err(StoreError::TooLarge {
+            column: "RowKey",
+            size: key.len(),
+            limit: ROW_KEY_CHARS,
+        });
+    }
+    Ok((kind.word().to_owned(), key))
+}
+
+fn encode((partition, key): &Keys, row: &StandingRow, now: Timestamp) -> Columns {
+    let mut columns = Columns::default();
+    for (name, text) in &row.columns {
+        columns.set(name, text);
+    }
+    columns.set("PartitionKey", partition);
+    columns.set("RowKey", key);
+    columns.set("OperationId", &row::operation_id());
+    columns.set(WRITTEN, &now.to_string());
+    columns
+}
+
+fn decode(
+    kind: StandingKind,
+    (partition, key): &Keys,
+    columns: &Columns,
+    etag: ETag,
+) -> Result<StandingRow, StoreError> {
+    // A row that was moved to other keys.
+    for (column, key) in [("PartitionKey", partition), ("RowKey", key)] {
+        if columns.text(column) != Some(key) {
+            return Err(damaged(column));
+        }
+    }
+    let written_at = columns.text(WRITTEN).and_then(Timestamp::parse);
+    let own = columns.0.iter();
+    let own = own.filter(|(name, _)| !COMMON.contains(&name.as_str()));
+    let own = own.map(|(name, value)| match value {
+        Value::String(text) => Ok((name.clone(), text.clone())),
+        _ => Err(damaged(name)),
+    });
+    Ok(StandingRow {
+        kind,
+        name: row::decode_key(key).ok_or_else(|| damaged("RowKey"))?,
+        columns: own.collect::<Result<_, _>>()?,
+        version: Some(Version {
+            etag,
+            revision: columns.revision()?,
+            written_at: written_at.ok_or_else(|| damaged(WRITTEN))?,
+        }),
+    })
+}
+
+fn damaged(column: &str) -> StoreError {
+    StoreError::Damaged(column.to_owned())
+}
