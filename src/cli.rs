@@ -9,6 +9,7 @@ mod demo;
 mod keygen;
 mod log;
 mod maintenance;
+mod operate;
 mod purge;
 mod serve;
 mod value_parsers;
@@ -69,6 +70,11 @@ enum Command {
         #[arg(long)]
         delete: bool,
     },
+    Pause(operate::PauseOptions),
+    /// End a pause
+    Resume(operate::Scope),
+    /// List the pauses, and what agents may be running
+    Executing(operate::Scope),
     /// Say what changes for a gate with these settings when this version replaces an earlier one
     Check {
         /// Required, until there is another check
@@ -110,6 +116,11 @@ pub(crate) async fn main() -> ExitCode {
             eprintln!("human-oversight check: {error:#}");
             ExitCode::from(2)
         }),
+        Some(Command::Pause(options)) => or_fail("pause", operate::pause(options).await),
+        Some(Command::Resume(scope)) => or_fail("resume", operate::resume(scope).await),
+        Some(Command::Executing(scope)) => {
+            or_fail("list what is executing", operate::executing(scope).await)
+        }
         Some(Command::Keygen) => {
             keygen::run();
             ExitCode::SUCCESS
@@ -136,6 +147,11 @@ where
         Ok(settings) => work(settings).await,
         Err(error) => Err(error.into()),
     };
+    or_fail(name, result)
+}
+
+/// The exit code of a command; 2 if it failed.
+fn or_fail(name: &str, result: anyhow::Result<ExitCode>) -> ExitCode {
     result.unwrap_or_else(|error| {
         eprintln!("human-oversight cannot {name}: {error:#}");
         ExitCode::from(2)

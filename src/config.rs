@@ -104,6 +104,7 @@ impl Config {
         let TableSettings {
             store,
             mut rows,
+            default_gate_id: _,
             home,
             link_keys,
             receipt_keys,

@@ -14,6 +14,7 @@ mod json;
 mod keys;
 mod middleware;
 mod openapi;
+mod operate;
 mod origin;
 mod outcome;
 mod page;
@@ -49,6 +50,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/api/withdraw/{id}", post(withdraw::withdraw))
         .route("/api/keys", get(keys::keys))
         .route("/api/openapi.json", get(openapi::openapi))
+        .route("/api/operate", post(operate::operate))
         .route("/sweep", post(sweep::sweep));
     let router = if app.config.production {
         router

@@ -22,6 +22,11 @@ impl PauseCache {
         (began_at.elapsed() < LONGEST).then(|| pauses.clone())
     }
 
+    /// The next reading is a new one.
+    pub(super) fn clear(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
     pub(super) fn set(&self, began_at: Instant, pauses: Arc<[Pause]>) {
         let mut cached = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         *cached = Some((began_at, pauses));

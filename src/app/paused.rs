@@ -7,9 +7,9 @@ use tokio::time::Instant;
 
 use super::attempts::{MAX_WRITE_ATTEMPTS, back_off};
 use super::error::Error;
-use super::pauses::pauses;
+use super::pauses::{self, Executing};
 use super::state::App;
-use crate::domain::{Approval, ClaimResult, Pause, Request};
+use crate::domain::{Approval, ClaimResult, Pause, PauseScope, Request};
 use crate::keys::FunctionKey;
 use crate::store::StoreError;
 use crate::values::{ApprovalId, Timestamp};
@@ -23,7 +23,7 @@ impl App {
     /// # Errors
     /// [`Error::Unavailable`] if they cannot be read.
     pub async fn pauses(&self) -> Result<Vec<Pause>, Error> {
-        let mut pauses = pauses(&self.store).await?;
+        let mut pauses = pauses::pauses(&self.store).await?;
         pauses.extend(self.paused_by_setting.clone());
         Ok(pauses)
     }
@@ -40,6 +40,37 @@ impl App {
         let pauses: Arc<[Pause]> = self.pauses().await?.into();
         self.pause_cache.set(began_at, pauses.clone());
         Ok(pauses)
+    }
+
+    /// Sets a pause, from the moment at which this returns.
+    ///
+    /// # Errors
+    /// The store's. The pause may stand nevertheless.
+    pub async fn pause(&self, pause: Pause) -> Result<(), Error> {
+        let pause = pauses::pause(&self.store, pause, self.now()).await?;
+        self.pause_cache.clear();
+        // Neither the name, which may be the hash of a key, nor the operator's words.
+        tracing::warn!(scope = pause.scope.word(), "paused");
+        Ok(())
+    }
+
+    /// Ends the pause with exactly this scope. Returns whether there was one.
+    ///
+    /// # Errors
+    /// The store's. The pause may have ended nevertheless.
+    pub async fn resume(&self, scope: &PauseScope) -> Result<bool, Error> {
+        let done = pauses::resume(&self.store, scope).await?;
+        self.pause_cache.clear();
+        tracing::warn!(scope = scope.word(), done, "resumed");
+        Ok(done)
+    }
+
+    /// What agents may be running now.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn executing(&self, scope: &PauseScope) -> Result<Executing, Error> {
+        Ok(pauses::executing(&self.store, scope).await?)
     }
 
     /// Fails while a request is paused, by what was read at most 5 s ago.

@@ -31,6 +31,8 @@ pub struct TableSettings {
     pub store: StoreConfig,
     /// How they are written.
     pub rows: RowSettings,
+    /// The id that the gate itself takes at its first start.
+    pub default_gate_id: Option<String>,
     /// The folder of what a developer's gate keeps for itself.
     pub home: PathBuf,
     /// The keys of links and of seals.
@@ -45,7 +47,16 @@ impl TableSettings {
     /// # Errors
     /// When one is missing or cannot be used.
     pub fn read(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
-        Self::parse(&|name| non_empty(&lookup, name), false)
+        let get = |name| non_empty(&lookup, name);
+        let settings = Self::parse(&get, false)?;
+        let default_gate_id = match &settings.store {
+            StoreConfig::Embedded(_) => Some("local".to_owned()),
+            StoreConfig::Tables { .. } => get("HO_BASE_URL").map(|url| gate_id_of(&url)),
+        };
+        Ok(Self {
+            default_gate_id,
+            ..settings
+        })
     }
 
     pub(super) fn parse(get: &Lookup<'_>, production: bool) -> Result<Self, ConfigError> {
@@ -62,6 +73,7 @@ impl TableSettings {
             },
             store,
             rows: rows(get)?,
+            default_gate_id: None,
             link_keys: key_list("HO_LINK_KEYS")?,
             receipt_keys: key_list("HO_RECEIPT_KEYS")?,
         })
@@ -171,6 +183,7 @@ fn rows(get: &Lookup<'_>) -> Result<RowSettings, ConfigError> {
 /// The gate id that a base address gives: its host.
 pub(super) fn gate_id_of(base_url: &str) -> String {
     let (_, host) = base_url.split_once("://").unwrap_or(("", base_url));
+    let host = host.split('/').next().unwrap_or_default();
     let host = match host.rsplit_once(':') {
         Some((host, port)) if port.bytes().all(|b| b.is_ascii_digit()) => host,
         _ => host,
@@ -235,6 +248,7 @@ mod tests {
             ("https://Gate.example.com", "gate.example.com"),
             ("https://gate.example.com:8443", "gate.example.com"),
             ("https://[::1]:8443", "---1-"),
+            ("https://gate.example.com/api", "gate.example.com"),
         ] {
             assert_eq!(gate_id_of(url), id);
         }

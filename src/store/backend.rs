@@ -56,15 +56,27 @@ impl Backend {
         }
     }
 
-    /// A page of the rows, of one partition or of all, in the order of their keys, after a position.
-    pub(super) async fn list_standing(
+    /// A page of the rows of one partition, in the order of their keys, after a position. The table must
+    /// exist.
+    pub(super) async fn list_standing_of(
         &self,
-        partition: Option<&str>,
+        partition: &str,
         from: Option<Place>,
     ) -> Result<(Vec<RawRow>, Option<Place>), StoreError> {
         match self {
-            Self::Embedded(embedded) => embedded.list_standing(partition, from),
-            Self::Tables(tables) => tables.list_standing(partition, from).await,
+            Self::Embedded(embedded) => embedded.list_standing(Some(partition), from),
+            Self::Tables(tables) => tables.list_standing_of(partition, from).await,
+        }
+    }
+
+    /// The same for all rows; none without the table.
+    pub(super) async fn list_standing(
+        &self,
+        from: Option<Place>,
+    ) -> Result<(Vec<RawRow>, Option<Place>), StoreError> {
+        match self {
+            Self::Embedded(embedded) => embedded.list_standing(None, from),
+            Self::Tables(tables) => tables.list_standing(from).await,
         }
     }
 }

@@ -123,14 +123,14 @@ impl Store {
         }
     }
 
-    /// Reads all rows of a kind, in the order of their keys.
+    /// Reads all rows of a kind, in the order of their keys. The table must exist.
     ///
     /// # Errors
     /// As [`Store::standing`], for any of them.
     pub async fn standing_of(&self, kind: StandingKind) -> Result<Vec<StandingRow>, StoreError> {
         let (mut rows, mut place) = (Vec::new(), None);
         loop {
-            let (page, next) = self.backend.list_standing(Some(kind.word()), place).await?;
+            let (page, next) = self.backend.list_standing_of(kind.word(), place).await?;
             for raw in page {
                 let row = self.verify_standing(kind, &raw.keys, raw.columns, raw.etag);
                 rows.push(row.await?);
@@ -234,7 +234,7 @@ impl Store {
         &self,
         from: Option<Place>,
     ) -> Result<(Vec<StoredStandingRow>, Option<Place>), StoreError> {
-        let (page, next) = self.backend.list_standing(None, from).await?;
+        let (page, next) = self.backend.list_standing(from).await?;
         let mut rows = Vec::with_capacity(page.len());
         for raw in page {
             let row = match StandingKind::from_word(&raw.keys.0) {

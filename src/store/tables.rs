@@ -37,7 +37,7 @@ pub(super) use client::Tables;
 use client::{WriteError, beginning_at, entity, first_page, get, refusal};
 use fault::Fault;
 pub(super) use index::standing_table;
-use retry::{POINT, QUERY, with_retry};
+use retry::{POINT, QUERY, RetryPolicy, with_retry};
 pub use transport::Wire;
 
 /// A smaller change of the due time is not written: the sweep reads the row a little early instead.
@@ -119,18 +119,21 @@ impl Tables {
         &self,
         from: Option<Place>,
     ) -> Result<(Vec<RawRow>, Option<Place>), StoreError> {
-        self.list(|| self.approvals.query(), from).await
+        self.list(QUERY, || self.approvals.query(), from)
+            .await
+            .map_err(StoreError::from)
     }
 
     /// A page of the rows of a query, in the order of their keys.
     async fn list(
         &self,
+        policy: RetryPolicy,
         query: impl Fn() -> QueryEntityBuilder,
         from: Option<Place>,
-    ) -> Result<(Vec<RawRow>, Option<Place>), StoreError> {
+    ) -> Result<(Vec<RawRow>, Option<Place>), Fault> {
         let from = from.map(|place| place.keys);
         let (sent, _) =
-            with_retry(QUERY, || first_page(beginning_at(query(), from.as_ref()))).await;
+            with_retry(policy, || first_page(beginning_at(query(), from.as_ref()))).await;
         let page = sent?;
         let next = page.continuation().map(|keys| Place { due: None, keys });
         let rows = page.entities.into_iter().map(|mut entity| {

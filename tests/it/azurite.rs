@@ -162,6 +162,13 @@ impl Table {
         response.assert_status(&[StatusCode::NO_CONTENT]);
     }
 
+    /// Deletes the table itself.
+    pub(crate) async fn drop_table(&self) {
+        let path = format!("Tables('{}')", self.name);
+        let response = self.send(Method::DELETE, &path, "", None).await;
+        response.assert_status(&[StatusCode::NO_CONTENT]);
+    }
+
     pub(crate) async fn remove(&self, partition: &str, row: &str) {
         let path = self.path(partition, row);
         let response = self.send(Method::DELETE, &path, "", None).await;

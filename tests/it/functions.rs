@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::harness::{TestGate, repository};
-use crate::host::{FunctionApp, Mode, Trigger};
+use crate::host::{AuthLevel, FunctionApp, Mode, Trigger};
 
 fn app() -> FunctionApp {
     FunctionApp::read(repository(), &[("HO_SWEEP_SCHEDULE", "0 * * * * *")]).unwrap()
@@ -66,11 +66,15 @@ async fn each_route_allows_exactly_the_methods_of_its_function() {
 }
 
 #[test]
-fn only_decision_keys_and_openapi_are_anonymous() {
+fn only_decision_keys_and_openapi_are_anonymous_and_only_operate_takes_the_master_key() {
     for function in app().functions {
-        if let Trigger::Http { anonymous, .. } = function.trigger {
-            let open = ["decision", "keys", "openapi"].contains(&function.name.as_str());
-            assert_eq!(anonymous, open, "{}", function.name);
+        if let Trigger::Http { level, .. } = function.trigger {
+            let expected = match function.name.as_str() {
+                "decision" | "keys" | "openapi" => AuthLevel::Anonymous,
+                "operate" => AuthLevel::Admin,
+                _ => AuthLevel::Function,
+            };
+            assert_eq!(level, expected, "{}", function.name);
         }
     }
 }

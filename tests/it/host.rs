@@ -13,7 +13,7 @@ mod handler;
 mod sign_in;
 mod timer;
 
-pub(crate) use app::{FunctionApp, Trigger};
+pub(crate) use app::{AuthLevel, FunctionApp, Trigger};
 pub(crate) use front::Front;
 pub(crate) use handler::{Health, Host, Level, ReservedPort};
 pub(crate) use sign_in::{PRINCIPAL, SignIn};
@@ -25,6 +25,9 @@ const VERSION: &str = "4.1037.0.0";
 /// The keys that functions of level `function` require.
 pub(crate) const KEY: &str = "the-agents-function-key";
 pub(crate) const OTHER_KEY: &str = "another-agents-function-key";
+
+/// The host's master key, which functions of level `admin` require and those of level `function` accept.
+pub(crate) const MASTER_KEY: &str = "the-hosts-master-key";
 
 /// How the host forwards HTTP requests to the handler.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,6 +2,7 @@
 //! receipts, permits and revocations.
 #![warn(missing_docs)]
 
+pub mod operate;
 pub mod types;
 
 #[cfg(feature = "receipt")]

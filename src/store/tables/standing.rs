@@ -1,6 +1,7 @@
 //! The standing table.
 
 use super::client::{Tables, get};
+use super::retry::{POINT, QUERY};
 use crate::store::error::StoreError;
 use crate::store::listing::{Place, RawRow};
 use crate::store::row::{Columns, Keys};
@@ -37,19 +38,27 @@ impl Tables {
         self.delete_from(&self.standing, keys, etag).await
     }
 
-    /// A page of the rows, of one partition or of all.
-    pub(in crate::store) async fn list_standing(
+    /// A page of the rows of one partition, which has few; it is read before a claim is granted.
+    pub(in crate::store) async fn list_standing_of(
         &self,
-        partition: Option<&str>,
+        partition: &str,
         from: Option<Place>,
     ) -> Result<(Vec<RawRow>, Option<Place>), StoreError> {
-        let query = || match partition {
-            None => self.standing.query(),
-            Some(partition) => {
-                let query = self.standing.query();
-                query.filter(format!("PartitionKey eq '{partition}'"))
-            }
+        let query = || {
+            let query = self.standing.query();
+            query.filter(format!("PartitionKey eq '{partition}'"))
         };
-        self.list(query, from).await
+        Ok(self.list(POINT, query, from).await?)
+    }
+
+    /// A page of all rows. A gate of an earlier version has no such table.
+    pub(in crate::store) async fn list_standing(
+        &self,
+        from: Option<Place>,
+    ) -> Result<(Vec<RawRow>, Option<Place>), StoreError> {
+        match self.list(QUERY, || self.standing.query(), from).await {
+            Err(fault) if fault.is_code("TableNotFound") => Ok((Vec::new(), None)),
+            listed => Ok(listed?),
+        }
     }
 }

@@ -24,12 +24,21 @@ pub(crate) struct Function {
     pub(crate) trigger: Trigger,
 }
 
+/// Which key an HTTP trigger requires.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum AuthLevel {
+    Anonymous,
+    Function,
+    /// The master key of the host.
+    Admin,
+}
+
 #[derive(Clone, Debug)]
 pub(crate) enum Trigger {
     Http {
         methods: Vec<String>,
         route: Vec<String>,
-        anonymous: bool,
+        level: AuthLevel,
     },
     Timer,
 }
@@ -179,9 +188,10 @@ fn trigger(
                     .filter_map(|m| m.as_str().map(str::to_owned))
                     .collect(),
                 route: route.split('/').map(str::to_owned).collect(),
-                anonymous: match binding["authLevel"].as_str() {
-                    Some("anonymous") => true,
-                    Some("function") => false,
+                level: match binding["authLevel"].as_str() {
+                    Some("anonymous") => AuthLevel::Anonymous,
+                    Some("function") => AuthLevel::Function,
+                    Some("admin") => AuthLevel::Admin,
                     other => return Err(format!("{name}: authLevel {other:?}")),
                 },
             })

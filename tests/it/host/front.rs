@@ -18,7 +18,7 @@ use tokio::time::sleep;
 use uuid::Uuid;
 
 use super::app::Function;
-use super::{FunctionApp, KEY, Mode, OTHER_KEY, SignIn, Trigger, VERSION};
+use super::{AuthLevel, FunctionApp, KEY, MASTER_KEY, Mode, OTHER_KEY, SignIn, Trigger, VERSION};
 
 /// The HTTP front: checks routes and keys, and forwards to a handler.
 pub(crate) struct Front {
@@ -50,18 +50,24 @@ impl Front {
         tokio::spawn(async move { axum::serve(listener, router).await });
     }
 
-    /// Whether a request may call a function: level `function` requires the key, in a header or the query.
+    /// Whether a request may call a function: level `function` requires a key, level `admin` the master key, in
+    /// a header or the query.
     fn is_allowed(&self, function: &Function, request: &Request) -> bool {
-        let Trigger::Http { anonymous, .. } = function.trigger else {
+        let Trigger::Http { level, .. } = function.trigger else {
             return false;
         };
-        let is_key = |key: &[u8]| [KEY, OTHER_KEY].map(str::as_bytes).contains(&key);
+        let keys: &[&str] = match level {
+            AuthLevel::Anonymous => return true,
+            AuthLevel::Function => &[KEY, OTHER_KEY, MASTER_KEY],
+            AuthLevel::Admin => &[MASTER_KEY],
+        };
+        let is_key = |sent: &[u8]| keys.iter().any(|key| key.as_bytes() == sent);
         let in_header = request.headers().get("x-functions-key");
         let in_header = in_header.is_some_and(|key| is_key(key.as_bytes()));
         let query = request.uri().query().unwrap_or_default();
         let in_query = form_urlencoded::parse(query.as_bytes())
             .any(|(n, v)| n == "code" && is_key(v.as_bytes()));
-        anonymous || in_header || in_query
+        in_header || in_query
     }
 
     fn target(&self, path_and_query: &str) -> Uri {

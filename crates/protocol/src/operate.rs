@@ -1,0 +1,72 @@
+//! The JSON of `POST /api/operate`, for the operator's tools.
+
+use serde::{Deserialize, Serialize};
+
+/// A command of the operator: the body of the call.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Operation {
+    /// What to do.
+    pub command: Command,
+    /// The owner that it is for; without owner and agent, it is for everything.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
+    /// The agent that it is for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub agent: Option<String>,
+    /// Why; a pause needs it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub because: Option<String>,
+}
+
+/// The commands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Command {
+    /// Stops claims and submits.
+    Pause,
+    /// Ends a pause.
+    Resume,
+    /// Only lists.
+    Executing,
+}
+
+/// The response: the state after the command.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Operations {
+    /// Whether there was a pause to end; `true` for other commands.
+    pub done: bool,
+    /// The pauses that stand, of any scope.
+    pub pauses: Vec<Pause>,
+    /// What agents may be running, of the scope of the command.
+    pub executing: Vec<Running>,
+    /// Open requests that cannot be read; each may be executing.
+    pub unreadable: usize,
+}
+
+/// A pause.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pause {
+    /// The owner, if it is for one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
+    /// The agent, if it is for one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub agent: Option<String>,
+    /// When it was set.
+    pub since: String,
+    /// Why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub because: Option<String>,
+}
+
+/// An action that an agent may be running.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Running {
+    /// The request's id.
+    pub id: String,
+    /// The agent.
+    pub agent_name: String,
+    /// When it was claimed.
+    pub since: String,
+}

@@ -1,0 +1,233 @@
+//! `human-oversight pause`, `resume` and `executing`: on the store, with its settings, or through the gate
+//! (`--url`), with the host's master key, so that no key of the gate leaves its vault.
+
+mod remote;
+mod report;
+
+use std::io::{IsTerminal, Write};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use clap::Args;
+use human_oversight::app::{self, Executing};
+use human_oversight::config::TableSettings;
+use human_oversight::domain::{Pause, PauseScope};
+use human_oversight::store::Store;
+use human_oversight_protocol::operate::Command;
+
+use super::clock::{clock, now};
+use super::maintenance::{ensure_store_exists, open, required_link_keys, say};
+use super::value_parsers;
+use remote::Remote;
+use report::Report;
+
+#[derive(Args)]
+pub(crate) struct Scope {
+    /// Only for the requests of this owner, as the column Owner has it
+    #[arg(long, value_name = "ID", conflicts_with = "agent")]
+    owner: Option<String>,
+    /// Only for the agent with this name, which holds where HO_AGENT_KEYS binds names to keys
+    #[arg(long, value_name = "NAME")]
+    agent: Option<String>,
+    /// Work through the gate at this address, with the host's master key in HO_MASTER_KEY
+    #[arg(long, value_name = "URL")]
+    url: Option<String>,
+}
+
+/// Stop claims and submits, and list what is executing
+#[derive(Args)]
+pub(crate) struct PauseOptions {
+    #[command(flatten)]
+    scope: Scope,
+    /// Why, for the other operators
+    #[arg(long, value_name = "TEXT")]
+    because: String,
+    /// When to list what is executing once more
+    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = value_parsers::seconds)]
+    again_after: Duration,
+}
+
+/// Where the commands work.
+enum Gate {
+    Store(Store),
+    Remote(Remote),
+}
+
+/// Sets a pause, and lists what it cannot stop: at once, and again when a claim that was under way has been
+/// granted or refused.
+///
+/// # Errors
+/// When the store or the gate cannot be used. The pause may stand nevertheless.
+pub(crate) async fn pause(options: PauseOptions) -> anyhow::Result<ExitCode> {
+    let scope = options.scope.parse()?;
+    let pause = Pause::new(scope.clone(), Some(&options.because), now())?;
+    let gate = options.scope.gate().await?;
+    let report = gate.pause(&pause).await?;
+    say(&format!(
+        "Paused: {scope}. Until `resume` for the same scope no approval is claimed and no request is \
+         submitted; requests stay open, people may decide."
+    ));
+    if let PauseScope::Agent(_) = scope {
+        say(
+            "An agent states its name itself: this holds only where HO_AGENT_KEYS binds names to keys. A \
+             pause of its owner, or of everything, holds everywhere.",
+        );
+    }
+    print_executing(&report.executing);
+    tokio::time::sleep(options.again_after).await;
+    say(&format!("After {} s:", options.again_after.as_secs()));
+    print_executing(&gate.executing(&scope).await?.executing);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Ends a pause. On a terminal, the scope must be typed again.
+///
+/// # Errors
+/// When the scope was not typed, or the store or the gate cannot be used. The pause may have ended
+/// nevertheless.
+pub(crate) async fn resume(options: Scope) -> anyhow::Result<ExitCode> {
+    let scope = options.parse()?;
+    let gate = options.gate().await?;
+    confirm(&scope)?;
+    let report = gate.resume(&scope).await?;
+    if report.done {
+        say(&format!("Resumed: {scope}."));
+    } else {
+        say(&format!("There was no pause with this scope: {scope}."));
+    }
+    for pause in &report.pauses {
+        say(&format!("Still paused: {}", describe(pause)));
+    }
+    Ok(ExitCode::from(u8::from(!report.done)))
+}
+
+/// Lists the pauses and what is executing.
+///
+/// # Errors
+/// When the store or the gate cannot be used.
+pub(crate) async fn executing(options: Scope) -> anyhow::Result<ExitCode> {
+    let scope = options.parse()?;
+    let report = options.gate().await?.executing(&scope).await?;
+    for pause in &report.pauses {
+        say(&format!("Paused: {}", describe(pause)));
+    }
+    print_executing(&report.executing);
+    Ok(ExitCode::SUCCESS)
+}
+
+impl Scope {
+    fn parse(&self) -> anyhow::Result<PauseScope> {
+        Ok(PauseScope::new(
+            self.owner.as_deref(),
+            self.agent.as_deref(),
+        )?)
+    }
+
+    async fn gate(&self) -> anyhow::Result<Gate> {
+        if let Some(url) = &self.url {
+            let key = std::env::var("HO_MASTER_KEY").ok();
+            return Ok(Gate::Remote(Remote::new(url, key.as_deref())?));
+        }
+        let mut settings = TableSettings::read(|name| std::env::var(name).ok())?;
+        ensure_store_exists(&settings)?;
+        let link_keys = required_link_keys(&settings)?;
+        settings.rows.default_gate_id = settings.default_gate_id.clone();
+        let store = open(&settings, 0, clock(), Some(link_keys))?;
+        // A wrong name is not taken for a new table.
+        let read = store.due(now(), None).await;
+        read.context("the table cannot be read")?;
+        let prepared = store.prepare().await;
+        prepared.context("the store cannot be used")?;
+        Ok(Gate::Store(store))
+    }
+}
+
+impl Gate {
+    async fn pause(&self, pause: &Pause) -> anyhow::Result<Report> {
+        match self {
+            Self::Store(store) => {
+                app::pause(store, pause.clone(), now()).await?;
+                report(store, true, &pause.scope).await
+            }
+            Self::Remote(remote) => {
+                let because = pause.reason.clone();
+                remote.send(Command::Pause, &pause.scope, because).await
+            }
+        }
+    }
+
+    async fn resume(&self, scope: &PauseScope) -> anyhow::Result<Report> {
+        match self {
+            Self::Store(store) => {
+                let done = app::resume(store, scope).await?;
+                report(store, done, scope).await
+            }
+            Self::Remote(remote) => remote.send(Command::Resume, scope, None).await,
+        }
+    }
+
+    async fn executing(&self, scope: &PauseScope) -> anyhow::Result<Report> {
+        match self {
+            Self::Store(store) => report(store, true, scope).await,
+            Self::Remote(remote) => remote.send(Command::Executing, scope, None).await,
+        }
+    }
+}
+
+async fn report(store: &Store, done: bool, scope: &PauseScope) -> anyhow::Result<Report> {
+    let executing = app::executing(store, scope).await;
+    let unread = "it was done, but what is executing cannot be listed";
+    Ok(Report {
+        done,
+        executing: executing.context(unread)?,
+        pauses: match app::pauses(store).await {
+            Ok(pauses) => pauses,
+            Err(error) => bail!("{unread}: {}", error.cause().unwrap_or_default()),
+        },
+    })
+}
+
+/// Asks on a terminal for the scope, so that nothing is resumed by mistake.
+fn confirm(scope: &PauseScope) -> anyhow::Result<()> {
+    let stdin = std::io::stdin();
+    if !stdin.is_terminal() {
+        return Ok(());
+    }
+    let expected = scope.name().unwrap_or_else(|| "all".to_owned());
+    eprint!("Type `{expected}` to resume {scope}: ");
+    std::io::stderr().flush()?;
+    let mut typed = String::new();
+    stdin.read_line(&mut typed)?;
+    if typed.trim() != expected {
+        bail!("nothing was resumed: the scope was not typed");
+    }
+    Ok(())
+}
+
+fn describe(pause: &Pause) -> String {
+    let reason = pause.reason.as_deref().unwrap_or_default();
+    format!("{}, since {}: {reason}", pause.scope, pause.since)
+}
+
+fn print_executing(executing: &Executing) {
+    let Executing {
+        actions,
+        unreadable,
+    } = executing;
+    match actions.len() {
+        0 => say("Nothing is executing."),
+        number => say(&format!(
+            "{number} executing, which nothing here can stop (id, agent, claimed at):"
+        )),
+    }
+    for action in actions {
+        let agent = action.id.agent();
+        say(&format!("  {}  {agent}  {}", action.id, action.since));
+    }
+    if *unreadable > 0 {
+        say(&format!(
+            "{unreadable} open requests cannot be read; each of them may be executing: see `verify`."
+        ));
+    }
+}

@@ -1,0 +1,145 @@
+//! The operator's commands through the gate.
+
+use std::time::Duration;
+
+use anyhow::{Context, anyhow, bail};
+use human_oversight::app::{Executing, Running};
+use human_oversight::domain::{Pause, PauseScope};
+use human_oversight::values::Timestamp;
+use human_oversight_protocol::operate::{self, Command, Operation, Operations};
+use human_oversight_protocol::types::Problem;
+use reqwest::{StatusCode, Url};
+
+use super::report::Report;
+
+/// The front end of Azure gives up after 230 s.
+const TIMEOUT: Duration = Duration::from_secs(240);
+
+/// A gate, and the master key of its host.
+pub(crate) struct Remote {
+    http: reqwest::Client,
+    url: Url,
+    key: Option<String>,
+}
+
+impl Remote {
+    /// Sends nothing yet.
+    pub(crate) fn new(base: &str, key: Option<&str>) -> anyhow::Result<Self> {
+        let invalid = "the address must be https://HOST, or http://127.0.0.1:PORT on this machine";
+        let url = Url::parse(base.trim()).context(invalid)?;
+        let is_loopback = matches!(url.host_str(), Some("127.0.0.1" | "localhost" | "[::1]"));
+        let is_bare =
+            url.query().is_none() && url.username().is_empty() && url.password().is_none();
+        if !(is_bare && (url.scheme() == "https" || url.scheme() == "http" && is_loopback)) {
+            bail!(invalid);
+        }
+        let key = key.map(str::trim).filter(|key| !key.is_empty());
+        if key.is_none() && !is_loopback {
+            bail!(
+                "HO_MASTER_KEY is not set: it must be the master key of the gate's Functions host"
+            );
+        }
+        let path = url.path().trim_end_matches('/');
+        let path = format!("{}/api/operate", path.strip_suffix("/api").unwrap_or(path));
+        let mut url = url.clone();
+        url.set_path(&path);
+        rustls::crypto::ring::default_provider()
+            .install_default()
+            .ok();
+        let builder = reqwest::Client::builder()
+            .timeout(TIMEOUT)
+            .connect_timeout(Duration::from_secs(5))
+            .redirect(reqwest::redirect::Policy::none());
+        let builder = if is_loopback {
+            builder.no_proxy()
+        } else {
+            builder
+        };
+        Ok(Self {
+            http: builder.build()?,
+            url,
+            key: key.map(str::to_owned),
+        })
+    }
+
+    pub(super) async fn send(
+        &self,
+        command: Command,
+        scope: &PauseScope,
+        because: Option<String>,
+    ) -> anyhow::Result<Report> {
+        let (owner, agent) = match scope {
+            PauseScope::All => (None, None),
+            PauseScope::Owner(owner) => (Some(owner.to_string()), None),
+            PauseScope::Agent(agent) => (None, Some(agent.clone())),
+        };
+        let operation = Operation {
+            command,
+            owner,
+            agent,
+            because,
+        };
+        let mut call = self
+            .http
+            .post(self.url.clone())
+            .header("content-type", "application/json")
+            .body(serde_json::to_vec(&operation)?);
+        if let Some(key) = &self.key {
+            call = call.header("x-functions-key", key);
+        }
+        let response = call.send().await.map_err(reqwest::Error::without_url);
+        let response = response.context("the gate cannot be reached")?;
+        let status = response.status();
+        let body = response
+            .bytes()
+            .await
+            .map_err(reqwest::Error::without_url)?;
+        if status.is_success() {
+            let unknown = || anyhow!("the response is not one of a gate that can operate");
+            let operations = serde_json::from_slice(&body).map_err(|_| unknown())?;
+            return report(operations).ok_or_else(unknown);
+        }
+        Err(refusal(status, &body))
+    }
+}
+
+fn refusal(status: StatusCode, body: &[u8]) -> anyhow::Error {
+    match (status, serde_json::from_slice::<Problem>(body)) {
+        (_, Ok(problem)) => anyhow!("{}: {} ({status})", problem.title, problem.detail),
+        (StatusCode::UNAUTHORIZED, _) => {
+            anyhow!("the gate's host does not accept HO_MASTER_KEY: it takes the master key")
+        }
+        _ => anyhow!("the gate answered {status}"),
+    }
+}
+
+/// `None` if it is not what a gate says.
+fn report(operations: Operations) -> Option<Report> {
+    let pauses = operations.pauses.into_iter().map(|pause| {
+        let operate::Pause {
+            owner,
+            agent,
+            since,
+            because,
+        } = pause;
+        Some(Pause {
+            scope: PauseScope::new(owner.as_deref(), agent.as_deref()).ok()?,
+            since: Timestamp::parse(&since)?,
+            reason: because,
+        })
+    });
+    let actions = operations.executing.into_iter().map(|action| {
+        Some(Running {
+            id: action.id.parse().ok()?,
+            since: Timestamp::parse(&action.since)?,
+        })
+    });
+    Some(Report {
+        done: operations.done,
+        pauses: pauses.collect::<Option<_>>()?,
+        executing: Executing {
+            actions: actions.collect::<Option<_>>()?,
+            unreadable: operations.unreadable,
+        },
+    })
+}

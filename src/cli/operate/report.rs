@@ -1,0 +1,12 @@
+//! What a command of the operator's finds.
+
+use human_oversight::app::Executing;
+use human_oversight::domain::Pause;
+
+/// The state after a command.
+pub(crate) struct Report {
+    /// Whether there was a pause to end.
+    pub(crate) done: bool,
+    pub(crate) pauses: Vec<Pause>,
+    pub(crate) executing: Executing,
+}

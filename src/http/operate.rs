@@ -1,0 +1,112 @@
+//! `POST /api/operate`: the operator's commands, so that no key of the gate leaves its vault. The Functions
+//! host demands its master key (authLevel `admin`) and is the only caller of the handler; in local
+//! development the call needs no key, as all others.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::response::IntoResponse;
+use human_oversight_protocol::operate::{self as wire_types, Command, Operations};
+use serde_json::{Map, Value};
+
+use super::error::{Error, invalid};
+use super::fields::{Fields, Text};
+use super::json::Json;
+use super::wire;
+use crate::app::App;
+use crate::domain::{InvalidPause, Pause, PauseScope};
+
+const TEXT_CHARS: usize = 500;
+
+/// A valid command.
+enum Operation {
+    Pause { scope: PauseScope, reason: String },
+    Resume(PauseScope),
+    Executing(PauseScope),
+}
+
+pub(super) async fn operate(
+    State(app): State<Arc<App>>,
+    Json(body): Json,
+) -> Result<impl IntoResponse, Error> {
+    let (done, scope) = match parse(body)? {
+        Operation::Pause { scope, reason } => {
+            let pause = Pause::new(scope.clone(), Some(&reason), app.now());
+            app.pause(pause.map_err(error_of)?).await?;
+            (true, scope)
+        }
+        Operation::Resume(scope) => (app.resume(&scope).await?, scope),
+        Operation::Executing(scope) => (true, scope),
+    };
+    Ok(wire::json(&respond(&app, done, &scope).await?))
+}
+
+fn parse(body: Map<String, Value>) -> Result<Operation, Error> {
+    let mut fields = Fields::new(body);
+    let command = fields.required("command").map(serde_json::from_value);
+    let command = command.and_then(|command| {
+        let known: Result<Command, _> = command;
+        if known.is_err() {
+            fields.add_error("/command", "must be pause, resume or executing");
+        }
+        known.ok()
+    });
+    let [owner, agent] =
+        ["owner", "agent"].map(|name| fields.optional_text(name, Text::Line, TEXT_CHARS));
+    let because = match command {
+        Some(Command::Pause) => fields.required_text("because", Text::Line, TEXT_CHARS),
+        _ => None,
+    };
+    fields.finish()?;
+    let scope = PauseScope::new(owner.as_deref(), agent.as_deref()).map_err(error_of)?;
+    let incomplete = || invalid("", "is incomplete");
+    Ok(match command.ok_or_else(incomplete)? {
+        Command::Pause => Operation::Pause {
+            scope,
+            reason: because.ok_or_else(incomplete)?,
+        },
+        Command::Resume => Operation::Resume(scope),
+        Command::Executing => Operation::Executing(scope),
+    })
+}
+
+fn error_of(error: InvalidPause) -> Error {
+    let pointer = match error {
+        InvalidPause::TwoScopes => "",
+        InvalidPause::Owner => "/owner",
+        InvalidPause::Agent => "/agent",
+        InvalidPause::Reason => "/because",
+    };
+    invalid(pointer, format!("cannot be used: {error}"))
+}
+
+async fn respond(app: &App, done: bool, scope: &PauseScope) -> Result<Operations, Error> {
+    let executing = app.executing(scope).await?;
+    let pauses = app.pauses().await?;
+    let pauses = pauses.into_iter().map(|pause| {
+        let name = pause.scope.name();
+        let (owner, agent) = match pause.scope {
+            PauseScope::All => (None, None),
+            PauseScope::Owner(_) => (name, None),
+            PauseScope::Agent(_) => (None, name),
+        };
+        wire_types::Pause {
+            owner,
+            agent,
+            since: pause.since.to_string(),
+            because: pause.reason,
+        }
+    });
+    let actions = executing.actions.into_iter();
+    let actions = actions.map(|action| wire_types::Running {
+        id: action.id.to_string(),
+        agent_name: action.id.agent().to_owned(),
+        since: action.since.to_string(),
+    });
+    Ok(Operations {
+        done,
+        pauses: pauses.collect(),
+        executing: actions.collect(),
+        unreadable: executing.unreadable,
+    })
+}

@@ -1,0 +1,278 @@
+//! The operator's commands, `POST /api/operate`, and what a pause stops.
+
+use std::time::Duration;
+
+use human_oversight_client::types::{Approval, Status};
+use human_oversight_client::{Error, types::Claim};
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+
+use crate::harness::{AGENT, ALICE, Page, TestGate, http, request};
+use crate::host::{KEY, MASTER_KEY};
+
+const NONCE: &str = "0123456789abcdef";
+
+/// Sends a command with a key, as the operator's tool does.
+async fn send(gate: &TestGate, key: Option<&str>, body: &Value) -> Page {
+    let mut call = http()
+        .build()
+        .unwrap()
+        .post(format!("{}/api/operate", gate.url))
+        .header("content-type", "application/json")
+        .body(body.to_string());
+    if let Some(key) = key {
+        call = call.header("x-functions-key", key);
+    }
+    Page::of(call.send().await.unwrap()).await
+}
+
+pub(crate) async fn operate(gate: &TestGate, body: Value) -> Value {
+    let answer = send(gate, Some(MASTER_KEY), &body).await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
+    serde_json::from_str(&answer.body).unwrap()
+}
+
+async fn pause(gate: &TestGate) -> Value {
+    operate(gate, json!({"command": "pause", "because": "an incident"})).await
+}
+
+async fn resume(gate: &TestGate) -> Value {
+    operate(gate, json!({"command": "resume"})).await
+}
+
+fn claim_body() -> Claim {
+    Claim {
+        nonce: NONCE.to_owned(),
+        secret: None,
+    }
+}
+
+async fn claim(gate: &TestGate, approval: &Approval) -> Result<Approval, Error> {
+    gate.client.claim(&approval.id, &claim_body()).await
+}
+
+/// Asserts that a call was refused as paused.
+fn assert_paused<T: std::fmt::Debug>(result: Result<T, Error>) {
+    match result {
+        Err(Error::Problem(problem)) => {
+            assert_eq!(problem.status, 403);
+            assert_eq!(problem.kind, "urn:human-oversight:problem:paused");
+            assert!(problem.detail.contains("paused"), "{}", problem.detail);
+            assert!(!problem.detail.contains("incident"), "{}", problem.detail);
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn only_the_master_key_operates() {
+    let gate = TestGate::start().await;
+    let body = json!({"command": "pause", "because": "x"});
+    for key in [None, Some(KEY), Some("a key"), Some("")] {
+        let answer = send(&gate, key, &body).await;
+        assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{key:?}");
+    }
+    gate.ask().await;
+    pause(&gate).await;
+    assert_paused(gate.client.submit(&request()).await);
+}
+
+#[tokio::test]
+async fn while_paused_nothing_is_claimed_or_submitted_and_all_else_goes_on() {
+    let gate = TestGate::start().await;
+    let [approved, running, pending, wanted] = [
+        gate.ask().await,
+        gate.ask().await,
+        gate.ask().await,
+        gate.ask().await,
+    ];
+    gate.approve(&approved, ALICE).await;
+    gate.approve(&running, ALICE).await;
+    claim(&gate, &running).await.unwrap();
+
+    let paused = pause(&gate).await;
+    assert_eq!(paused["done"], true);
+    assert_eq!(paused["pauses"][0]["because"], "an incident");
+    let executing = paused["executing"].as_array().unwrap();
+    assert_eq!(executing.len(), 1);
+    assert_eq!(executing[0]["id"], running.id.as_str());
+    assert_eq!(executing[0]["agentName"], AGENT);
+
+    let before = gate.stored().await;
+    assert_paused(claim(&gate, &approved).await);
+    // A client that repeats its claim has not started.
+    assert_paused(claim(&gate, &running).await);
+    assert_paused(gate.client.submit(&request()).await);
+    assert_eq!(gate.stored().await, before, "nothing was stored");
+
+    // A person may decide, and the agent may withdraw and report.
+    gate.approve(&pending, ALICE).await;
+    gate.client
+        .withdraw(&wanted.id, &Default::default())
+        .await
+        .unwrap();
+    assert_eq!(gate.status(&wanted.id).await.status, Status::Cancelled);
+    let report = json!({"status": "Executed"}).to_string();
+    let reported = gate
+        .post(&format!("/api/outcome/{}", running.id), report)
+        .await;
+    assert_eq!(reported.status, StatusCode::OK);
+    let listed = operate(&gate, json!({"command": "executing"})).await;
+    assert_eq!(listed["executing"], json!([]));
+    assert_eq!(listed["pauses"][0]["because"], "an incident");
+
+    let resumed = resume(&gate).await;
+    assert_eq!(
+        (&resumed["done"], &resumed["pauses"]),
+        (&json!(true), &json!([]))
+    );
+    claim(&gate, &approved).await.unwrap();
+    claim(&gate, &pending).await.unwrap();
+    gate.client.submit(&request()).await.unwrap();
+    assert_eq!(resume(&gate).await["done"], false);
+}
+
+#[tokio::test]
+async fn deadlines_run_on_while_paused() {
+    let gate = TestGate::start().await;
+    let (approved, pending) = (gate.ask().await, gate.ask().await);
+    gate.approve(&approved, ALICE).await;
+    pause(&gate).await;
+    gate.pass(Duration::from_secs(3_700));
+    gate.sweep().await;
+    assert_eq!(gate.status(&pending.id).await.status, Status::Timeout);
+    resume(&gate).await;
+    let lapsed = claim(&gate, &approved).await.unwrap_err();
+    assert!(lapsed.to_string().contains("Lapsed"), "{lapsed}");
+}
+
+#[tokio::test]
+async fn the_synchronous_protocol_is_refused_too_and_can_be_repeated_after_the_resume() {
+    let gate = TestGate::start().await;
+    let mut new = request();
+    new.correlation_id = Some("run-1".to_owned());
+    let approval = gate.client.submit(&new).await.unwrap();
+    let body = serde_json::to_string(&new).unwrap();
+    let (url, key) = (format!("{}/api/submit?wait=30", gate.url), KEY);
+    let waiting = http()
+        .build()
+        .unwrap()
+        .post(url)
+        .header("content-type", "application/json")
+        .header("x-functions-key", key)
+        .body(body.clone());
+    let waiting = tokio::spawn(async move { Page::of(waiting.send().await.unwrap()).await });
+    // The call is stored already; it waits, or it finds the decision when it arrives.
+    let paused = json!({"command": "pause", "agent": AGENT, "because": "x"});
+    gate.approve(&approval, ALICE).await;
+    operate(&gate, paused).await;
+    let answer = waiting.await.unwrap();
+    // Which came first is open: the claim or the pause.
+    let claimed = gate.status(&approval.id).await.execution.is_some();
+    assert_eq!(answer.status == StatusCode::OK, claimed, "{}", answer.body);
+    let again = gate.post("/api/submit?wait=1", body.clone()).await;
+    assert_eq!(again.status, StatusCode::FORBIDDEN, "{}", again.body);
+    assert!(again.body.contains("problem:paused"));
+    operate(&gate, json!({"command": "resume", "agent": AGENT})).await;
+    let again = gate.post("/api/submit?wait=1", body).await;
+    let expected = if claimed {
+        StatusCode::CONFLICT
+    } else {
+        StatusCode::OK
+    };
+    assert_eq!(again.status, expected, "{}", again.body);
+}
+
+#[tokio::test]
+async fn a_pause_of_an_agent_or_an_owner_stops_no_other() {
+    let gate = TestGate::start().await;
+    let approval = gate.ask().await;
+    gate.approve(&approval, ALICE).await;
+    let owner = gate.entity(&approval.id).await["Owner"].clone();
+    let other_owner = format!("key:{}", "0".repeat(64));
+    for (mine, other) in [
+        (
+            json!({"agent": AGENT.to_lowercase()}),
+            json!({"agent": "PaymentsAgent"}),
+        ),
+        (json!({"owner": owner}), json!({"owner": other_owner})),
+    ] {
+        let with = |scope: &Value, command: &str| {
+            let mut body = scope.clone();
+            body["command"] = json!(command);
+            body["because"] = json!("x");
+            if command != "pause" {
+                body.as_object_mut().unwrap().remove("because");
+            }
+            body
+        };
+        operate(&gate, with(&other, "pause")).await;
+        gate.client.submit(&request()).await.unwrap();
+        operate(&gate, with(&mine, "pause")).await;
+        assert_paused(gate.client.submit(&request()).await);
+        assert_paused(claim(&gate, &approval).await);
+        // Each scope is resumed by itself.
+        assert_eq!(resume(&gate).await["done"], false);
+        assert_paused(claim(&gate, &approval).await);
+        assert_eq!(operate(&gate, with(&mine, "resume")).await["done"], true);
+        gate.client.submit(&request()).await.unwrap();
+        operate(&gate, with(&other, "resume")).await;
+    }
+    claim(&gate, &approval).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_wrong_command_is_refused_and_names_its_fault() {
+    let gate = TestGate::start().await;
+    for (body, pointer) in [
+        (json!({}), "/command"),
+        (json!({"command": "stop"}), "/command"),
+        (json!({"command": 1}), "/command"),
+        (json!({"command": "pause"}), "/because"),
+        (json!({"command": "pause", "because": " "}), "/because"),
+        (json!({"command": "pause", "because": "a\nb"}), "/because"),
+        (
+            json!({"command": "pause", "because": "x".repeat(501)}),
+            "/because",
+        ),
+        (
+            json!({"command": "pause", "because": "x", "agent": "x".repeat(129)}),
+            "/agent",
+        ),
+        (
+            json!({"command": "pause", "because": "x", "agent": 1}),
+            "/agent",
+        ),
+        (
+            json!({"command": "pause", "because": "x", "owner": "alice"}),
+            "/owner",
+        ),
+        (
+            json!({"command": "resume", "owner": "local", "agent": "x"}),
+            "",
+        ),
+        (json!({"command": "resume", "because": "x"}), ""),
+        (json!({"command": "executing", "scope": "all"}), ""),
+    ] {
+        let answer = send(&gate, Some(MASTER_KEY), &body).await;
+        assert_eq!(
+            answer.status,
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "{body}: {}",
+            answer.body
+        );
+        let problem: Value = serde_json::from_str(&answer.body).unwrap();
+        assert_eq!(problem["errors"][0]["pointer"], pointer, "{body}");
+    }
+    gate.client.submit(&request()).await.unwrap();
+}
+
+#[tokio::test]
+async fn ho_paused_pauses_without_any_tool_and_no_command_ends_it() {
+    let gate = TestGate::with(&[("HO_PAUSED", "1")]).await;
+    assert_paused(gate.client.submit(&request()).await);
+    let resumed = resume(&gate).await;
+    assert_eq!(resumed["done"], false);
+    assert_eq!(resumed["pauses"][0]["because"], "HO_PAUSED is set");
+    assert_paused(gate.client.submit(&request()).await);
+}
