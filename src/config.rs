@@ -1,5 +1,6 @@
 //! The settings, read once from the environment. No other module reads it.
 
+mod approvers;
 mod error;
 mod lookup;
 mod mail;
@@ -19,6 +20,7 @@ use crate::render::{Brand, ParameterDisclosure};
 use crate::store::RowSettings;
 use crate::values::{Address, AllowList};
 
+use approvers::allowed_approvers;
 pub use error::ConfigError;
 use lookup::{Lookup, flag, non_empty, number, parse, seconds, unusable};
 use mail::{brand, mail_from, notifications, parameter_disclosure, transport};
@@ -272,20 +274,6 @@ fn budgets(get: &Lookup<'_>) -> Result<Budgets, ConfigError> {
     Ok(Budgets {
         recipient: read("HO_MAIL_BUDGET", "25/60")?,
         owner: read("HO_OWNER_BUDGET", "200/1200")?,
-    })
-}
-
-fn allowed_approvers(get: &Lookup<'_>) -> Result<AllowList, ConfigError> {
-    let Some(list) = get("HO_ALLOWED_APPROVERS") else {
-        return Ok(AllowList::Anyone);
-    };
-    AllowList::parse(&list).map_err(|why| {
-        let form = "it must be a list of addresses (optionally with `=` and an Entra object id) and `*@domain` \
-                    patterns, separated by commas";
-        unusable(
-            "HO_ALLOWED_APPROVERS",
-            &format!("{form}; an address {why}"),
-        )
     })
 }
 
