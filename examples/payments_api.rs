@@ -1,11 +1,12 @@
 //! A payments service that pays only what a person approved.
 //!
-//! It does not call the gate and does not trust the agent: it verifies the receipt of each payment offline,
-//! with the gate's public keys, which its operator has configured.
+//! It does not call the gate and does not trust the agent: it verifies the receipt and the permit of each
+//! payment offline, with the gate's public keys and addresses, which its operator has configured. The receipt
+//! says that a person approved; the permit says that the approval was claimed, and so was not revoked.
 //!
 //! ```sh
 //! curl -sS https://gate.example.com/api/keys > keys.json
-//! cargo run --example payments_api -- keys.json https://gate.example.com
+//! cargo run --example payments_api -- keys.json
 //! ```
 
 #![expect(clippy::print_stdout, reason = "it prints its address")]
@@ -20,7 +21,8 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
 use human_oversight_client::parameters::Parameters;
-use human_oversight_client::receipt::{Assurance, Run, verify};
+use human_oversight_client::permit::{self, Expected};
+use human_oversight_client::receipt::{self, Assurance, Run};
 use human_oversight_client::types::KeySet;
 use serde::{Deserialize, Serialize};
 
@@ -30,6 +32,9 @@ const ACTION: &str = "Pay Invoice";
 
 /// From this amount in cents, the link of an email is not enough: the approver must have signed in.
 const SIGNED_IN_FROM: u64 = 1_000_000;
+
+/// By how many seconds the clocks of gate and service may differ.
+const LEEWAY: u32 = 5;
 
 /// A payment. People approve exactly these members.
 #[derive(Serialize, Deserialize)]
@@ -41,70 +46,86 @@ struct Payment {
 }
 
 struct Service {
-    gate: String,
-    keys: KeySet,
-    /// The receipts that were used. A real service stores them in the transaction of the payment, until they
-    /// lapse.
+    /// The answer of `/api/keys`: keys and issuers.
+    gate: KeySet,
+    /// The requests whose permits were used. A real service stores them in the transaction of the payment,
+    /// until they expire.
     used: Mutex<HashSet<String>>,
 }
 
 impl Service {
-    /// Checks that the receipt permits the payment, and marks it as used.
-    fn permit(&self, payment: &Payment, receipt: &str, now: i64) -> Result<(), String> {
-        let claims = verify(receipt, &self.keys).map_err(|error| error.to_string())?;
-        if claims.iss != self.gate {
-            return Err("the receipt is from another gate".to_owned());
+    /// Checks that receipt and permit are for this payment, and marks them as used.
+    fn permit(
+        &self,
+        payment: &Payment,
+        [receipt, permit]: [&str; 2],
+        now: i64,
+    ) -> Result<(), Refused> {
+        let decided = receipt::verify(receipt, &self.gate)?;
+        if !self.gate.issuers.contains(&decided.iss) {
+            return Err("the receipt is from another gate".into());
         }
-        let parameters = Parameters::new(payment).map_err(|error| error.to_string())?;
+        let parameters = Parameters::new(payment)?;
         let run = Run {
             agent: AGENT,
             action: ACTION,
             parameters: &parameters,
         };
-        claims
-            .permit(&run, now)
-            .map_err(|error| error.to_string())?;
-        if payment.cents >= SIGNED_IN_FROM && claims.assurance != Assurance::Entra {
-            return Err("this amount needs an approver who has signed in".to_owned());
+        decided.permit(&run, now)?;
+        if payment.cents >= SIGNED_IN_FROM && decided.assurance != Assurance::Entra {
+            return Err("this amount needs an approver who has signed in".into());
         }
+        let granted = permit::verify(permit, &self.gate)?;
+        let expected = Expected {
+            issuers: &self.gate.issuers,
+            agent: AGENT,
+            id: &decided.sub,
+            // The agent made the claim, not this service, which remembers the request instead.
+            nonce: &granted.jti,
+            claimant: decided.claimant.as_deref(),
+            parameters: &parameters,
+            receipt,
+            leeway: LEEWAY,
+        };
+        granted.grant(&expected, now)?;
         let mut used = self.used.lock().expect("no panic while it is held");
-        if used.insert(claims.sub) {
+        if used.insert(granted.sub) {
             Ok(())
         } else {
-            Err("this receipt was used before".to_owned())
+            Err("this permit was used before".into())
         }
     }
 }
+
+type Refused = Box<dyn std::error::Error>;
 
 async fn pay(
     State(service): State<Arc<Service>>,
     headers: HeaderMap,
     Json(payment): Json<Payment>,
 ) -> (StatusCode, String) {
-    let receipt = headers.get("approval-receipt");
-    let receipt = receipt
-        .and_then(|receipt| receipt.to_str().ok())
-        .unwrap_or_default();
+    let proofs = ["approval-receipt", "approval-permit"].map(|name| {
+        let value = headers.get(name).and_then(|value| value.to_str().ok());
+        value.unwrap_or_default()
+    });
     let since_1970 = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
-    match service.permit(&payment, receipt, since_1970.as_secs() as i64) {
+    match service.permit(&payment, proofs, since_1970.as_secs() as i64) {
         Ok(()) => (
             StatusCode::OK,
             format!("paid {} to {}", payment.cents, payment.payee),
         ),
-        Err(why) => (StatusCode::FORBIDDEN, why),
+        Err(why) => (StatusCode::FORBIDDEN, why.to_string()),
     }
 }
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let mut arguments = std::env::args().skip(1);
-    let usage = "usage: payments_api KEYS.json GATE_URL";
-    let keys = arguments.next().context(usage)?;
+    let keys = arguments.next().context("usage: payments_api KEYS.json")?;
     let service = Service {
-        gate: arguments.next().context(usage)?,
-        keys: serde_json::from_slice(&std::fs::read(&keys)?).context("no JWK set")?,
+        gate: serde_json::from_slice(&std::fs::read(&keys)?).context("no JWK set")?,
         used: Mutex::default(),
     };
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;

@@ -9,9 +9,12 @@ param stem string = 'oversight'
 @description('The location of all resources except Communication Services, which are global.')
 param location string = resourceGroup().location
 
-@description('The approvers that requests may name: `*@contoso.com,alice@fabrikam.com`, each address optionally followed by `=` and an Entra object id. The gate does not start without it.')
+@description('The approvers that requests may name: `alice@contoso.com,bob@contoso.com`, each address optionally followed by `=` and an Entra object id. The gate does not start without it. `*@contoso.com` stands for every address of a domain; with `identity` `link` it needs `allowWildcardLinks`.')
 @minLength(3)
 param allowedApprovers string
+
+@description('Whether `allowedApprovers` may contain `*@DOMAIN` although links decide. An agent then chooses the mailbox that gets link and code: its own, a distribution list, an alias of the person it acts for. docs/sign-in.md has the alternatives.')
+param allowWildcardLinks bool = false
 
 @description('The email transport: Azure Communication Services (created here), a Microsoft 365 mailbox, or an SMTP relay. docs/deployment.md has the commands for what Bicep cannot do.')
 @allowed(['acs', 'graph', 'smtp'])
@@ -65,6 +68,9 @@ param redundancy string = 'Standard_LRS'
 
 @description('The base address of links, if the app has a domain of its own: `https://gate.contoso.com`.')
 param baseUrl string = ''
+
+@description('Earlier base addresses, separated by commas: agents go on accepting what the gate signed under them.')
+param issuers string = ''
 
 @description('The version of rows that the gate writes. 1 while instances of an earlier version run beside new ones.')
 @allowed(['1', '2'])
@@ -216,9 +222,11 @@ module app 'app.bicep' = {
       HO_TABLE: tableName
       HO_ROWS: rows
       HO_GATE_ID: gateId
+      HO_ISSUERS: issuers
       HO_LINK_KEYS: '@Microsoft.KeyVault(SecretUri=${vault.outputs.uri}secrets/link-keys)'
       HO_RECEIPT_KEYS: '@Microsoft.KeyVault(SecretUri=${vault.outputs.uri}secrets/receipt-keys)'
       HO_ALLOWED_APPROVERS: allowedApprovers
+      HO_ALLOW_WILDCARD_LINKS: allowWildcardLinks ? '1' : ''
       HO_IDENTITY: identity
       HO_REQUIRE_ENTRA_FOR: requireEntraFor
       HO_ENTRA_TENANT: signIn ? entraTenant : ''

@@ -14,6 +14,7 @@ mod owner;
 mod pause_cache;
 mod paused;
 mod pauses;
+mod revoke;
 mod state;
 mod submit;
 mod sweep;
@@ -21,7 +22,7 @@ mod wait;
 
 pub use assemble::AssembleError;
 pub use changes::ChangeNotifier;
-pub use decide::{Caller, DecisionForm, Identified};
+pub use decide::{Caller, DecisionForm, Identified, RevocationForm};
 pub use error::{ConflictReason, Error};
 pub use pause_cache::PauseCache;
 pub use pauses::{Executing, Running, executing, pause, pauses, resume};

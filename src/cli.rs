@@ -3,6 +3,7 @@
 #[cfg(unix)]
 mod ask;
 mod backup;
+mod check;
 mod clock;
 mod demo;
 mod keygen;
@@ -74,7 +75,13 @@ enum Command {
     Resume(operate::Scope),
     /// List the pauses, and what agents may be running
     Executing(operate::Scope),
-    /// Print fresh keys as HO_LINK_KEYS and HO_RECEIPT_KEYS
+    /// Say what changes for a gate with these settings when this version replaces an earlier one
+    Check {
+        /// Required, until there is another check
+        #[arg(long, required = true)]
+        upgrade: bool,
+    },
+    /// Print fresh keys as HO_LINK_KEYS and HO_RECEIPT_KEYS, and the latter's thumbprint as the HO_KEYS of agents
     Keygen,
 }
 
@@ -110,6 +117,10 @@ pub(crate) async fn main() -> ExitCode {
         Some(Command::Executing(scope)) => {
             or_fail("list what is executing", operate::executing(scope).await)
         }
+        Some(Command::Check { upgrade: _ }) => check::run().unwrap_or_else(|error| {
+            eprintln!("human-oversight check: {error:#}");
+            ExitCode::from(2)
+        }),
         Some(Command::Keygen) => {
             keygen::run();
             ExitCode::SUCCESS

@@ -5,11 +5,12 @@ mod lookup;
 mod mail;
 mod sign_in;
 mod store;
+mod upgrade;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::azure::SignIn;
+use crate::azure::{SignIn, SignInPolicy};
 use crate::domain::NotificationSettings;
 use crate::keys::{AgentKeys, NamedKey};
 use crate::mailer::TransportConfig;
@@ -18,11 +19,12 @@ use crate::store::RowSettings;
 use crate::values::{Address, AllowList};
 
 pub use error::ConfigError;
-use lookup::{Lookup, non_empty, number, parse, seconds, unusable};
+use lookup::{Lookup, flag, non_empty, number, parse, seconds, unusable};
 use mail::{brand, mail_from, notifications, parameter_disclosure, transport};
 use sign_in::sign_in;
 use store::gate_id_of;
 pub use store::{StoreConfig, TableSettings};
+pub use upgrade::{UpgradeItem, upgrade_items};
 
 /// The settings of a gate.
 #[derive(Clone, Debug)]
@@ -38,6 +40,8 @@ pub struct Config {
     pub port: u16,
     /// The public URL, without a trailing slash; by default, the address that the gate listens on.
     pub base_url: Option<String>,
+    /// The earlier public URLs, whose receipts still count.
+    pub issuers: Vec<String>,
     /// The store of requests.
     pub store: StoreConfig,
     /// How the store writes rows.
@@ -55,6 +59,8 @@ pub struct Config {
     pub brand: Brand,
     /// The addresses that a request may name as approvers.
     pub allowed_approvers: AllowList,
+    /// Whether the list may contain `*@domain` patterns although links decide.
+    pub wildcard_links_allowed: bool,
     /// Sign-in with Microsoft Entra ID, if it is on.
     pub sign_in: Option<SignIn>,
     /// The maximum number of open requests per agent.
@@ -111,6 +117,7 @@ impl Config {
             log: get("HO_LOG").unwrap_or_else(|| "info".to_owned()),
             port: port(&get)?,
             base_url,
+            issuers: issuers(&get, production)?,
             store,
             rows,
             home,
@@ -120,13 +127,14 @@ impl Config {
             brand: brand(&get)?,
             parameter_disclosure: parameter_disclosure(&get)?,
             allowed_approvers: allowed_approvers(&get)?,
+            wildcard_links_allowed: flag(&get, "HO_ALLOW_WILDCARD_LINKS")?,
             sign_in: sign_in(&get, behind_host)?,
             open_limit: number(&get, "HO_OPEN_LIMIT", 1_000, 1..=10_000)? as usize,
             agent_keys: agent_keys(&get)?,
             link_keys,
             receipt_keys,
             default_timeout: seconds(&get, "HO_DEFAULT_TIMEOUT", 3_600, 10..=2_592_000)?,
-            run_within: seconds(&get, "HO_RUN_WITHIN", 3_600, 1..=2_592_000)?,
+            run_within: seconds(&get, "HO_RUN_WITHIN", 900, 1..=2_592_000)?,
             outcome_within: seconds(&get, "HO_OUTCOME_WITHIN", 86_400, 1..=31_536_000)?,
             sweep_every: seconds(&get, "HO_SWEEP_SECONDS", 60, 1..=86_400)?,
             paused: paused(&get)?,
@@ -151,6 +159,15 @@ impl Config {
                 "HO_ALLOWED_APPROVERS",
                 "without a list, an agent could name any address as its approver",
             );
+        }
+        let links_decide = !matches!(&self.sign_in, Some(it) if it.policy == SignInPolicy::Always);
+        if self.allowed_approvers.has_pattern() && links_decide && !self.wildcard_links_allowed {
+            return Err(unusable(
+                "HO_ALLOWED_APPROVERS",
+                "with a `*@domain` pattern the agent chooses the mailbox that gets link and code, which may \
+                 be its own, a distribution list or an alias: name the addresses, or require sign-in with \
+                 HO_IDENTITY=entra, or set HO_ALLOW_WILDCARD_LINKS=1 to accept that",
+            ));
         }
         if self.link_keys.is_none() {
             return missing("HO_LINK_KEYS", "generate one with `human-oversight keygen`");
@@ -196,23 +213,34 @@ fn port(get: &Lookup<'_>) -> Result<u16, ConfigError> {
 }
 
 fn base_url(get: &Lookup<'_>, production: bool) -> Result<Option<String>, ConfigError> {
-    let Some(url) = get("HO_BASE_URL") else {
-        return Ok(None);
-    };
+    let url = get("HO_BASE_URL").map(|url| {
+        address(&url, production)
+            .ok_or_else(|| unusable("HO_BASE_URL", "it must be `https://HOST`, without a path"))
+    });
+    url.transpose()
+}
+
+fn issuers(get: &Lookup<'_>, production: bool) -> Result<Vec<String>, ConfigError> {
+    let list = get("HO_ISSUERS").unwrap_or_default();
+    let items = list.split(',').map(str::trim).filter(|it| !it.is_empty());
+    let addresses: Option<_> = items.map(|it| address(it, production)).collect();
+    addresses.ok_or_else(|| {
+        unusable(
+            "HO_ISSUERS",
+            "it must be a list of earlier values of HO_BASE_URL, `https://HOST`, separated by commas",
+        )
+    })
+}
+
+/// A public address, without a trailing slash.
+fn address(url: &str, production: bool) -> Option<String> {
     let url = url.trim_end_matches('/');
     let url = url.strip_suffix("/api").unwrap_or(url);
     let host = url
         .strip_prefix("https://")
-        .or_else(|| url.strip_prefix("http://").filter(|_| !production));
-    match host {
-        Some(host) if !host.is_empty() && !host.contains(['/', '?', '#', '@', ' ']) => {
-            Ok(Some(url.to_owned()))
-        }
-        _ => Err(unusable(
-            "HO_BASE_URL",
-            "it must be `https://HOST`, without a path",
-        )),
-    }
+        .or_else(|| url.strip_prefix("http://").filter(|_| !production))?;
+    let is_host = !host.is_empty() && !host.contains(['/', '?', '#', '@', ' ']);
+    is_host.then(|| url.to_owned())
 }
 
 fn paused(get: &Lookup<'_>) -> Result<bool, ConfigError> {
@@ -227,11 +255,12 @@ fn allowed_approvers(get: &Lookup<'_>) -> Result<AllowList, ConfigError> {
     let Some(list) = get("HO_ALLOWED_APPROVERS") else {
         return Ok(AllowList::Anyone);
     };
-    AllowList::parse(&list).map_err(|_| {
+    AllowList::parse(&list).map_err(|why| {
+        let form = "it must be a list of addresses (optionally with `=` and an Entra object id) and `*@domain` \
+                    patterns, separated by commas";
         unusable(
             "HO_ALLOWED_APPROVERS",
-            "it must be a list of addresses (optionally with `=` and an Entra object id) and `*@domain` \
-             patterns, separated by commas",
+            &format!("{form}; an address {why}"),
         )
     })
 }
@@ -300,6 +329,9 @@ mod tests {
             ("HO_AGENT_KEYS", "topsecret=Agent"),
             ("HO_MAIL_PARAMETERS", "some"),
             ("HO_ALLOWED_APPROVERS", "contoso.com"),
+            ("HO_ALLOWED_APPROVERS", "mallory%evil.example@contoso.com"),
+            ("HO_ALLOW_WILDCARD_LINKS", "yes"),
+            ("HO_MAIL_FROM", "evil.example!gate@example.com"),
             ("HO_DEFAULT_TIMEOUT", "9"),
             ("HO_RUN_WITHIN", "0"),
             ("HO_OUTCOME_WITHIN", "-1"),
@@ -313,6 +345,7 @@ mod tests {
             ("HO_GATE_ID", "a,b,c"),
             ("HO_BASE_URL", "example.com"),
             ("HO_BASE_URL", "https://example.com/path"),
+            ("HO_ISSUERS", "https://old.example.com, example.com"),
             ("HO_LINK_KEYS", "x"),
             ("HO_RECEIPT_KEYS", "x"),
         ] {
@@ -337,7 +370,7 @@ mod tests {
         let all = [
             (HOST_PORT, "4711"),
             ("HO_BASE_URL", "https://gate.example.com"),
-            ("HO_ALLOWED_APPROVERS", "*@example.com"),
+            ("HO_ALLOWED_APPROVERS", "alice@example.com"),
             ("HO_LINK_KEYS", &link),
             ("HO_RECEIPT_KEYS", &receipt),
             ("HO_STORE", "tables"),
@@ -374,6 +407,12 @@ mod tests {
         assert!(error.starts_with("HO_MAIL cannot be used"), "{error}");
         let error = with("HO_SMTP_URL", "smtp://relay.example.com?tls=none");
         assert!(error.starts_with("HO_MAIL cannot be used"), "{error}");
+        let error = with("HO_ALLOWED_APPROVERS", "alice@example.com,*@example.com");
+        assert!(
+            error.contains("the agent chooses the mailbox")
+                && error.contains("HO_ALLOW_WILDCARD_LINKS=1"),
+            "{error}"
+        );
         let config = read(&all).unwrap();
         assert!(config.production);
         let gate_id = config.rows.default_gate_id;

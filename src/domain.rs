@@ -7,7 +7,7 @@
 //! changed since it was read.
 //!
 //! Data: `request`, `state`, `decision`, `execution`, `delivery`, `approver`, `history`, joined in
-//! `approval`. Transitions, one file each: `decide`, `claim`, `withdraw`, `deliver`, `expire`.
+//! `approval`. Transitions, one file each: `decide`, `revoke`, `claim`, `withdraw`, `deliver`, `expire`.
 //! `consistency` checks a stored approval against its own history. `pause` is about no single request.
 
 mod approval;
@@ -23,6 +23,7 @@ mod expire;
 mod history;
 mod pause;
 mod request;
+mod revoke;
 mod state;
 mod withdraw;
 mod word;
@@ -36,8 +37,9 @@ pub use delivery::{
     Deliverable, Delivery, DeliveryFault, DeliveryState, MISCONFIGURED_PAUSE, Notice,
     NotificationSettings, SendAttempt, SendResult,
 };
-pub use execution::Execution;
+pub use execution::{Claim, Execution, Revocation, Revoker};
 pub use history::{Event, EventKind};
 pub use pause::{InvalidPause, Pause, PauseScope};
 pub use request::{Parameters, Request};
+pub use revoke::RevocationStep;
 pub use state::{State, Status};

@@ -9,6 +9,7 @@ pub mod receipt;
 mod row_mac;
 
 pub use agent_keys::AgentKeys;
+pub use approver_secrets::FormPurpose;
 pub use function_key::FunctionKey;
 pub use keyring::{KeyError, NamedKey};
 pub use link_keys::LinkKeys;

@@ -11,6 +11,7 @@
 //! | module | contents |
 //! |---|---|
 //! | [`values`] | addresses, ids, digests, times: valid by construction |
+//! | [`private_files`] | files and folders that only their owner can read |
 //! | [`reveal`] | makes hidden and confusable characters visible |
 //! | [`domain`] | the lifecycle: states, rules, transitions; pure |
 //! | [`keys`] | link tokens, one-time codes, CSRF tokens, row MACs, receipts |
@@ -54,6 +55,7 @@ pub mod domain;
 pub mod http;
 pub mod keys;
 pub mod mailer;
+pub mod private_files;
 pub mod render;
 pub mod reveal;
 pub mod store;

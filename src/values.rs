@@ -7,7 +7,7 @@ mod digest;
 mod owner;
 mod timestamp;
 
-pub use address::Address;
+pub use address::{Address, InvalidAddress};
 pub use allow_list::{AllowList, AllowListEntry};
 pub use approval_id::{ApprovalId, InvalidId, is_plain_name};
 pub use digest::Digest;

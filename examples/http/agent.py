@@ -2,7 +2,7 @@
 
     HO_URL=http://127.0.0.1:7071 APPROVER_EMAILS=approver@example.com python3 agent.py 1
 """
-import hashlib, json, os, secrets, sys, time, urllib.error, urllib.request, uuid
+import base64, hashlib, json, os, secrets, sys, time, urllib.error, urllib.request, uuid
 
 GATE, KEY = os.environ["HO_URL"], os.environ.get("HO_KEY", "")
 APPROVERS = os.environ["APPROVER_EMAILS"].split(",")
@@ -34,6 +34,62 @@ def call(path, body=None):
 def sha256(text):
     return hashlib.sha256(text.encode()).hexdigest()
 
+# Ed25519, of which verifying is enough (RFC 8032, section 5.1).
+P, ORDER = 2**255 - 19, 2**252 + 27742317777372353535851937790883648493
+D = -121665 * pow(121666, -1, P) % P
+
+def add(one, other):
+    (x1, y1), (x2, y2) = one, other
+    k = D * x1 * x2 * y1 * y2
+    return (x1 * y2 + x2 * y1) * pow(1 + k, -1, P) % P, (y1 * y2 + x1 * x2) * pow(1 - k, -1, P) % P
+
+def multiply(factor, point):
+    product = 0, 1
+    for bit in f"{factor:b}":
+        product = add(product, product)
+        if bit == "1":
+            product = add(product, point)
+    return product
+
+def point(encoded):
+    y = int.from_bytes(encoded, "little")
+    is_odd, y = y >> 255, y % 2**255
+    square = (y * y - 1) * pow(D * y * y + 1, -1, P) % P
+    x = pow(square, (P + 3) // 8, P)
+    if x * x % P != square:
+        x = x * pow(2, (P - 1) // 4, P) % P
+    if len(encoded) != 32 or y >= P or x * x % P != square or (x == 0 and is_odd):
+        raise ValueError("no point of the curve")
+    return (x, y) if x % 2 == is_odd else (P - x, y)
+
+BASE = point((4 * pow(5, -1, P) % P).to_bytes(32, "little"))
+
+def is_signed(key, message, signature):
+    r, s = signature[:32], int.from_bytes(signature[32:], "little")
+    digest = int.from_bytes(hashlib.sha512(r + key + message).digest(), "little")
+    return len(signature) == 64 and s < ORDER and \
+        multiply(s, BASE) == add(point(r), multiply(digest % ORDER, point(key)))
+
+def prove(jws, kind, published, expected):
+    """The claims of a receipt or permit (`kind`), if the gate signed what is expected, and it is still in time."""
+    try:
+        header, payload, signature = jws.split(".")
+        read = lambda part: base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
+        head, claims = json.loads(read(header)), json.loads(read(payload))
+        wanted = head["kid"], "OKP", "Ed25519"
+        [key] = [read(key["x"]) for key in published["keys"] if (key["kid"], key["kty"], key["crv"]) == wanted]
+        if (head["alg"], head["typ"]) != ("EdDSA", f"oversight-{kind}+jwt") \
+                or not is_signed(key, f"{header}.{payload}".encode(), read(signature)):
+            raise Refused(f"the {kind} is not signed by the gate")
+        other = [name for name, value in expected.items() if claims.get(name) != value]
+        if other or claims["iss"] not in published["issuers"]:
+            raise Refused(f"the {kind} is not for this: {other or 'iss'}")
+        if not claims["iat"] - 60 <= time.time() < claims["exp"] + 60:  # clocks may differ by a minute
+            raise Refused(f"the {kind} is not for now")
+        return claims
+    except (AttributeError, KeyError, TypeError, ValueError):
+        raise Refused(f"the response has no {kind}") from None
+
 def gated(agent, action, parameters, run):
     """Runs `run(**parameters)` once, if a person approves these parameters; else raises Refused."""
     digest = sha256(json.dumps(parameters, sort_keys=True, separators=(",", ":"), ensure_ascii=False))
@@ -43,7 +99,16 @@ def gated(agent, action, parameters, run):
             json.dump({"correlationId": str(uuid.uuid4()), "secret": secrets.token_hex(32)}, file)
         os.replace(f"{state}.new", state)
     saved = json.load(open(state))
+    id = base64.urlsafe_b64encode(agent.encode()).decode().rstrip("=") + "." + saved["correlationId"]
+    about = {"sub": id, "aud": agent, "claimant": sha256(saved["secret"]), "parametersDigest": digest}
+    def prove_receipt(approval):
+        decided = about | {"decision": "Approved", "actionDescription": action}
+        if prove(approval["receipt"], "receipt", published, decided)["approver"] not in APPROVERS:
+            raise Refused("the receipt names a person who is not an approver")
     try:
+        published, _ = call("keys")
+        if not published.get("issuers"):
+            raise Refused("the gate makes no permits: upgrade it, and set its HO_ROWS to 2")
         approval, pause = call("submit", {
             "agentName": agent, "actionDescription": action, "parameters": parameters,
             "approverEmails": APPROVERS, "correlationId": saved["correlationId"],
@@ -53,11 +118,13 @@ def gated(agent, action, parameters, run):
         while approval["status"] == "Pending":
             time.sleep(pause)
             hold = "?wait=25" if pause <= 1 else ""  # the gate allows it
-            approval, pause = call(f"status/{approval['id']}{hold}")
+            approval, pause = call(f"status/{id}{hold}")
         if approval["status"] not in ("Approved", "Timeout"):  # only the claim makes a Timeout final
             raise Refused(f"{approval['status']} by {approval['approver']}: {approval['comment']}")
-        claim = {"nonce": secrets.token_hex(16), "secret": saved["secret"]}  # a fresh one is granted once
-        granted, _ = call(f"claim/{approval['id']}", claim)
+        if approval["status"] == "Approved":
+            prove_receipt(approval)  # before the approval is used up
+        nonce = secrets.token_hex(16)  # fresh and never stored: an answer that was recorded earlier has another
+        granted, _ = call(f"claim/{id}", {"nonce": nonce, "secret": saved["secret"]})
     except Refused:
         os.remove(state)
         raise
@@ -65,12 +132,15 @@ def gated(agent, action, parameters, run):
         if (granted["correlationId"], granted["parametersDigest"], granted["status"]) \
                 != (saved["correlationId"], digest, "Approved") or granted["execution"]["status"] != "Executing":
             raise Refused("the response is not an approval of this")
+        prove_receipt(granted)
+        prove(granted.get("permit"), "permit", published,
+              about | {"jti": nonce, "receiptDigest": sha256(granted["receipt"])})
         result, report = run(**parameters), {"status": "Executed"}
     except Exception as error:
         message = "".join(c if c.isprintable() else " " for c in str(error))[:2000]
         result, report = error, {"status": "ExecutionFailed", "error": message}
     try:
-        call(f"outcome/{approval['id']}", report | {"secret": saved["secret"]})
+        call(f"outcome/{id}", report | {"secret": saved["secret"]})
     except (OSError, Refused) as error:
         print("the outcome could not be reported:", error, file=sys.stderr)
     os.remove(state)

@@ -10,9 +10,10 @@ const { HO_URL: gate, HO_KEY: key = "", APPROVER_EMAILS: approvers = "" } = proc
 type Json = string | number | boolean | null | Json[] | { [name: string]: Json };
 type Approval = {
   id: string; status: string; approver: string | null; comment: string | null;
-  execution: { status: string } | null; receipt: string | null;
+  execution: { status: string } | null; receipt: string | null; permit?: string;
 };
-type PublicKey = JsonWebKey & { kid: string };
+type Published = { keys: (JsonWebKey & { kid: string })[]; issuers?: string[] };
+type Claims = { [claim: string]: unknown };
 
 /** Anything other than an approval of exactly these parameters. */
 class Refused extends Error {}
@@ -51,18 +52,27 @@ function canonical(value: Json): string {
   return `{${names.map((name) => `${JSON.stringify(name)}:${canonical(value[name]!)}`).join(",")}}`;
 }
 
-/** What the gate signed when the person decided. */
-function claimsOf(receipt: string, keys: PublicKey[]): { [claim: string]: unknown } {
-  const [header = "", payload = "", signature = "", ...more] = receipt.split(".");
+/** What the gate signed as a receipt or permit, if it says what is expected, and is still in time. */
+function prove(
+  jws: string | null | undefined, kind: "receipt" | "permit", published: Published, expected: Claims,
+): Claims {
+  const [header = "", payload = "", signature = "", ...more] = (jws ?? "").split(".");
   const read = (part: string) => JSON.parse(Buffer.from(part, "base64url").toString() || "{}");
   const { alg, typ, kid } = read(header);
-  const jwk = keys.find((one) => one.kid === kid && one.kty === "OKP" && one.crv === "Ed25519");
-  const known = jwk && alg === "EdDSA" && typ === "oversight-receipt+jwt" && more.length === 0;
+  const jwk = published.keys.find((one) => one.kid === kid && one.kty === "OKP" && one.crv === "Ed25519");
+  const known = jwk && alg === "EdDSA" && typ === `oversight-${kind}+jwt` && more.length === 0;
   const signed = Buffer.from(`${header}.${payload}`);
   const bytes = Buffer.from(signature, "base64url");
   if (!known || !verify(null, signed, createPublicKey({ key: jwk, format: "jwk" }), bytes))
-    throw new Refused("the receipt is not signed by the gate");
-  return read(payload);
+    throw new Refused(`the ${kind} is not signed by the gate`);
+  const claims: Claims = read(payload);
+  const other = Object.keys(expected).filter((name) => claims[name] !== expected[name]);
+  if (other.length > 0 || !published.issuers?.includes(String(claims.iss)))
+    throw new Refused(`the ${kind} is not for this: ${other.join(", ") || "iss"}`);
+  const now = Date.now() / 1000; // clocks may differ by a minute
+  if (!(Number(claims.iat) - 60 <= now && now < Number(claims.exp) + 60))
+    throw new Refused(`the ${kind} is not for now`);
+  return claims;
 }
 
 /** Runs `run(parameters)` once, if a person approves these parameters; else throws Refused. */
@@ -80,8 +90,17 @@ async function gated<P extends { [name: string]: Json }, T>(
   const { correlationId, secret } = saved;
   const id = `${Buffer.from(agent).toString("base64url")}.${correlationId}`;
   const asked = approvers.split(",");
-  let granted: Approval, keys: PublicKey[];
+  const about = { sub: id, aud: agent, claimant: sha256(secret), parametersDigest: digest };
+  const nonce = randomBytes(16).toString("hex"); // fresh and never stored: a recorded answer has another
+  let granted: Approval, published: Published;
+  const proveReceipt = ({ receipt }: Approval) => {
+    const decided = { ...about, decision: "Approved", actionDescription: action };
+    if (!asked.includes(String(prove(receipt, "receipt", published, decided).approver)))
+      throw new Refused("the receipt names a person who is not an approver");
+  };
   try {
+    [published] = await call<Published>("keys");
+    if (!published.issuers) throw new Refused("the gate makes no permits: upgrade it, and set its HO_ROWS to 2");
     let [approval, pause] = await call("submit", {
       agentName: agent, actionDescription: action, parameters, approverEmails: asked,
       correlationId, timeoutSeconds: 86_400, claimant: sha256(secret),
@@ -93,8 +112,7 @@ async function gated<P extends { [name: string]: Json }, T>(
     }
     if (!["Approved", "Timeout"].includes(approval.status)) // only the claim makes a Timeout final
       throw new Refused(`${approval.status} by ${approval.approver}: ${approval.comment}`);
-    [{ keys }] = await call<{ keys: PublicKey[] }>("keys");
-    const nonce = randomBytes(16).toString("hex"); // a fresh one is granted once
+    if (approval.status === "Approved") proveReceipt(approval); // before the approval is used up
     [granted] = await call(`claim/${id}`, { nonce, secret });
   } catch (error) {
     if (error instanceof Refused) rmSync(state, { force: true });
@@ -102,12 +120,10 @@ async function gated<P extends { [name: string]: Json }, T>(
   }
   let end: () => T, report: { [name: string]: Json };
   try {
-    const claims = claimsOf(granted.receipt ?? "", keys);
-    const approved = granted.id === id && granted.status === "Approved" && granted.execution?.status === "Executing"
-      && claims.decision === "Approved" && claims.sub === id && claims.aud === agent
-      && claims.actionDescription === action && claims.parametersDigest === digest
-      && Number(claims.exp) > Date.now() / 1000 && asked.includes(String(claims.approver));
+    const approved = granted.id === id && granted.status === "Approved" && granted.execution?.status === "Executing";
     if (!approved) throw new Refused("the response is not an approval of this");
+    proveReceipt(granted);
+    prove(granted.permit, "permit", published, { ...about, jti: nonce, receiptDigest: sha256(granted.receipt ?? "") });
     const result = await run(parameters);
     [end, report] = [() => result, { status: "Executed" }];
   } catch (error) {

@@ -1,20 +1,22 @@
 //! What an agent can do with its own request: claim it, report its outcome, withdraw it.
 
 use human_oversight_protocol::parameters::sha256;
+use human_oversight_protocol::types::KeySet;
 use subtle::ConstantTimeEq;
 
-use super::error::Error;
+use super::error::{ConflictReason, Error};
 use super::state::App;
-use crate::domain::{Approval, ClaimResult};
+use crate::domain::{Approval, Claim, ClaimResult, Execution};
 use crate::keys::FunctionKey;
-use crate::values::ApprovalId;
+use crate::store::RowVersion;
+use crate::values::{ApprovalId, Timestamp};
 
 impl App {
     /// Claims an approval. It is granted once; the same `nonce` gets it again.
     ///
     /// # Errors
-    /// When the caller is not the owner, the claimant's secret is wrong, the request cannot be claimed, or it
-    /// is paused.
+    /// When the caller is not the owner, the claimant's secret is wrong, the request cannot be claimed, the
+    /// person who approved is no longer on the operator's list, or it is paused.
     pub async fn claim(
         &self,
         id: &ApprovalId,
@@ -26,13 +28,63 @@ impl App {
             .update_unless_paused(id, key, |approval, now| {
                 self.check_owner(&approval.request, key)?;
                 verify_secret(approval, secret)?;
-                Ok((approval.claim(nonce, now), now))
+                self.check_decider(approval, now)?;
+                let claim = self.signed_claim(approval, nonce, now);
+                Ok((approval.claim(claim, now), now))
             })
             .await?;
         match claim {
             ClaimResult::Granted => Ok(approval),
             ClaimResult::Refused => Err(Error::invalid_transition(&approval, judged_at)),
         }
+    }
+
+    /// Fails if the person who approved is no longer on the operator's list, for an approval that can still
+    /// be claimed. Nothing is stored, so it can be claimed once the list is mended.
+    pub(super) fn check_decider(&self, approval: &Approval, now: Timestamp) -> Result<(), Error> {
+        if approval.execution(now) != Some(Execution::Awaited) {
+            return Ok(());
+        }
+        let allowed = &self.config.allowed_approvers;
+        let is_allowed = approval.decision().is_some_and(|decision| {
+            let mut ids = allowed.object_ids(&decision.by).peekable();
+            let is_member = match decision.assurance.object_id() {
+                Some(object_id) => ids.peek().is_none() || ids.any(|id| id == object_id),
+                None => true,
+            };
+            allowed.allows(&decision.by) && is_member
+        });
+        if is_allowed {
+            Ok(())
+        } else {
+            Err(Error::Conflict(ConflictReason::ApproverNotAllowed))
+        }
+    }
+
+    /// A claim with the permit that is stored if it is granted. Rows of version 1 have no place for one.
+    pub(super) fn signed_claim(&self, approval: &Approval, nonce: &str, now: Timestamp) -> Claim {
+        let sign = || {
+            self.receipt_keys
+                .sign_permit(&self.base_url, approval, nonce, now)
+        };
+        Claim {
+            nonce: nonce.to_owned(),
+            permit: self.signs_permits().then(sign).flatten(),
+        }
+    }
+
+    /// The public keys, and the addresses under which the gate signs; none where it signs no permits.
+    pub fn published_keys(&self) -> KeySet {
+        let mut published = self.receipt_keys.public().clone();
+        if self.signs_permits() {
+            published.issuers.push(self.base_url.clone());
+            published.issuers.extend(self.config.issuers.clone());
+        }
+        published
+    }
+
+    fn signs_permits(&self) -> bool {
+        self.config.rows.version == RowVersion::V2
     }
 
     /// Records the outcome of the action: success, or failure with an error text. It takes no nonce, only the

@@ -6,6 +6,7 @@ use crate::azure::{Member, NotSignedIn};
 use crate::domain::{
     Approval, Assurance, CheckedForm, CodeCheck, DecisionResult, DecisionStep, Verdict,
 };
+use crate::keys::FormPurpose;
 use crate::values::{Address, ApprovalId, Timestamp};
 
 /// A caller of the decision page, not yet identified.
@@ -28,10 +29,17 @@ pub struct Identified {
 /// A decision form as posted.
 pub struct DecisionForm {
     pub csrf_token: String,
-    pub verdict: Verdict,
     /// The one-time code; empty if the approver entered none.
     pub code: String,
+    pub verdict: Verdict,
     pub comment: Option<String>,
+}
+
+/// A form that revokes an approval, as posted.
+pub struct RevocationForm {
+    pub csrf_token: String,
+    /// The one-time code; empty if the approver entered none.
+    pub code: String,
 }
 
 impl Caller {
@@ -87,23 +95,21 @@ impl App {
         approval: &mut Approval,
         now: Timestamp,
     ) -> DecisionResult {
-        let keys = &self.link_keys;
-        let code = if form.code.is_empty() {
-            CodeCheck::Missing
-        } else if keys.verify_code(approval, approver, &form.code) {
-            CodeCheck::Right
-        } else {
-            CodeCheck::Wrong
-        };
-        let form = CheckedForm {
+        let token = &form.csrf_token;
+        let checked = CheckedForm {
             approver,
             assurance,
-            has_valid_token: keys.verify_csrf_token(approval, approver, &form.csrf_token),
+            has_valid_token: self.link_keys.verify_csrf_token(
+                approval,
+                approver,
+                FormPurpose::Decision,
+                token,
+            ),
             verdict: form.verdict,
             comment: form.comment.clone(),
-            code,
+            code: self.check_code(approval, approver, &form.code),
         };
-        match approval.judge_form(&form, self.config.run_within, now) {
+        match approval.judge_form(&checked, self.config.run_within, now) {
             DecisionStep::Sign(proposal) => {
                 let receipt = self.receipt_keys.sign(&self.base_url, approval, &proposal);
                 approval.record_decision(proposal, receipt)
@@ -112,12 +118,31 @@ impl App {
         }
     }
 
+    pub(super) fn check_code(
+        &self,
+        approval: &Approval,
+        approver: usize,
+        typed: &str,
+    ) -> CodeCheck {
+        if typed.is_empty() {
+            CodeCheck::Missing
+        } else if self.link_keys.verify_code(approval, approver, typed) {
+            CodeCheck::Right
+        } else {
+            CodeCheck::Wrong
+        }
+    }
+
     /// Identifies the caller as an approver.
     ///
     /// # Errors
     /// When the caller is not an approver, or is one who may not decide: the operator's current list counts,
     /// not the list at submit.
-    fn identify(&self, approval: &Approval, caller: &Caller) -> Result<Identified, Error> {
+    pub(super) fn identify(
+        &self,
+        approval: &Approval,
+        caller: &Caller,
+    ) -> Result<Identified, Error> {
         let principal = approval.request.on_behalf_of.as_ref();
         let signed_in = match &caller.member {
             // Even with an approver's link, the person the agent acts for never decides.
@@ -157,7 +182,7 @@ impl App {
 
     /// Whether an address may belong to a member, in any spelling.
     fn may_belong_to(&self, address: &Address, member: &Member) -> bool {
-        let name = Address::parse(&member.name);
+        let name = Address::from_known(&member.name);
         self.belongs_to(address, member) || name.is_some_and(|name| name.is_same_person(address))
     }
 
@@ -168,6 +193,6 @@ impl App {
         if ids.peek().is_some() {
             return ids.any(|id| id == member.object_id);
         }
-        Address::parse(&member.name).is_some_and(|name| name.is_same_mailbox(address))
+        Address::from_known(&member.name).is_some_and(|name| name.is_same_mailbox(address))
     }
 }

@@ -33,8 +33,10 @@ pub enum Error {
 pub enum ConflictReason {
     /// Its status, and its execution if it is approved.
     CurrentState(Status, Option<&'static str>),
-    /// The same id was used for a request with other content.
+    /// The same id was used by another owner, or for a request with other content.
     OtherContent,
+    /// The person who approved is no longer on the operator's list.
+    ApproverNotAllowed,
     /// It belongs to the legacy Logic App.
     Legacy,
 }

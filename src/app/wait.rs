@@ -73,7 +73,9 @@ impl App {
         let (approval, (claim, judged_at)) = self
             .update_unless_paused(id, key, |approval, now| {
                 self.check_owner(&approval.request, key)?;
-                Ok((approval.claim(&nonce, now), now))
+                self.check_decider(approval, now)?;
+                let claim = self.signed_claim(approval, &nonce, now);
+                Ok((approval.claim(claim, now), now))
             })
             .await?;
         if approval.status(judged_at) == Status::Approved && claim == ClaimResult::Refused {

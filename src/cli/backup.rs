@@ -4,13 +4,13 @@
 //! Each line is a row in JSON, with the service's type annotations, and with the gate and the table that a
 //! row MAC of version 2 covers. The due index is not copied: `restore` rebuilds it.
 
-use std::fs::OpenOptions;
 use std::io::{BufRead, BufReader, BufWriter, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, anyhow};
 use human_oversight::config::TableSettings;
+use human_oversight::private_files;
 use human_oversight::store::{StandingKind, Store, StoreError};
 use human_oversight::values::Clock;
 use serde_json::{Map, Value};
@@ -31,11 +31,8 @@ pub(crate) async fn run(
 ) -> anyhow::Result<ExitCode> {
     ensure_store_exists(&settings)?;
     let store = open(&settings, 0, clock, None)?;
-    let mut options = OpenOptions::new();
     // The file contains personal data.
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let opened = options.write(true).create_new(true).open(file);
+    let opened = private_files::options().create_new(true).open(file);
     let opened = opened.with_context(|| format!("{} cannot be made", file.display()))?;
     let mut copy = BufWriter::new(opened);
     let mut rows = 0_u64;

@@ -59,6 +59,15 @@ pub(super) fn unusable(name: &'static str, why: &str) -> ConfigError {
     }
 }
 
+/// A setting that is `1` or not set.
+pub(super) fn flag(get: &Lookup<'_>, name: &'static str) -> Result<bool, ConfigError> {
+    match get(name).as_deref() {
+        None => Ok(false),
+        Some("1") => Ok(true),
+        Some(_) => Err(unusable(name, "it must be `1`, or not set")),
+    }
+}
+
 pub(super) fn seconds(
     get: &Lookup<'_>,
     name: &'static str,

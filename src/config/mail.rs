@@ -35,12 +35,8 @@ pub(super) fn transport(
         .map(TransportConfig::Acs),
         ("graph", "") => {
             let mailbox = required("HO_GRAPH_MAILBOX", "HO_MAIL=graph needs a mailbox")?;
-            let mailbox = Address::parse(&mailbox).ok_or_else(|| {
-                unusable(
-                    "HO_GRAPH_MAILBOX",
-                    "it must be the plain address of the mailbox",
-                )
-            })?;
+            let mailbox = Address::parse(&mailbox)
+                .map_err(|why| unusable("HO_GRAPH_MAILBOX", &format!("it {why}")))?;
             let endpoint = get("HO_GRAPH_ENDPOINT");
             GraphConfig::new(mailbox, endpoint.as_deref(), principal(get, production))
                 .map(TransportConfig::Graph)
@@ -57,7 +53,7 @@ pub(super) fn mail_from(get: &Lookup<'_>, mail: &TransportConfig) -> Result<Addr
     const NAME: &str = "HO_MAIL_FROM";
     match (get(NAME), mail) {
         (Some(from), _) => {
-            Address::parse(&from).ok_or_else(|| unusable(NAME, "it must be a plain email address"))
+            Address::parse(&from).map_err(|why| unusable(NAME, &format!("it {why}")))
         }
         (None, TransportConfig::File(_)) => {
             Ok(Address::parse("oversight@localhost.invalid").expect("a plain address"))

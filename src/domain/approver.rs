@@ -50,7 +50,7 @@ impl Approver {
                 DeliveryState::Sending(until) => until <= now,
                 _ => false,
             };
-            if is_unsent && delivery.notice != Notice::Outcome {
+            if is_unsent && !matches!(delivery.notice, Notice::Outcome | Notice::Revocation) {
                 delivery.state = DeliveryState::Dropped(now);
             }
         }

@@ -1,7 +1,7 @@
 //! Claiming an approval, and reporting the outcome of the action.
 
 use super::approval::{Approval, InvalidTransition};
-use super::execution::Execution;
+use super::execution::{Claim, Execution};
 use super::history::EventKind;
 use super::state::State;
 use crate::values::Timestamp;
@@ -16,9 +16,9 @@ pub enum ClaimResult {
 }
 
 impl Approval {
-    /// Claims an approval. It is granted once: the same `nonce` gets the same result again, any other is
-    /// refused. Stores a timeout or a lapse that is due.
-    pub fn claim(&mut self, nonce: &str, now: Timestamp) -> ClaimResult {
+    /// Claims an approval. It is granted once: the same nonce gets the same result again, with the permit of
+    /// the first time, and any other is refused. Stores a timeout or a lapse that is due.
+    pub fn claim(&mut self, claim: Claim, now: Timestamp) -> ClaimResult {
         self.expire(now);
         self.lapse(now);
         let State::Approved { execution, .. } = &mut self.state else {
@@ -26,15 +26,25 @@ impl Approval {
         };
         match execution {
             Execution::Awaited => {
-                *execution = Execution::Executing {
-                    at: now,
-                    nonce: nonce.to_owned(),
-                };
+                *execution = Execution::Executing { at: now, claim };
                 self.log(now, EventKind::Claimed, None);
                 ClaimResult::Granted
             }
-            Execution::Executing { nonce: held, .. } if held == nonce => ClaimResult::Granted,
+            Execution::Executing { claim: held, .. } if held.nonce == claim.nonce => {
+                ClaimResult::Granted
+            }
             _ => ClaimResult::Refused,
+        }
+    }
+
+    /// The permit of the claim, until an outcome is known.
+    pub fn permit(&self) -> Option<&str> {
+        match &self.state {
+            State::Approved {
+                execution: Execution::Executing { claim, .. },
+                ..
+            } => claim.permit.as_deref(),
+            _ => None,
         }
     }
 
@@ -52,9 +62,9 @@ impl Approval {
             return Err(InvalidTransition);
         };
         let is_late = matches!(execution, Execution::Unknown { .. });
-        let nonce = match (&*execution, &report) {
-            (Execution::Executing { nonce, .. } | Execution::Unknown { nonce, .. }, _) => {
-                nonce.clone()
+        let claim = match (&*execution, &report) {
+            (Execution::Executing { claim, .. } | Execution::Unknown { claim, .. }, _) => {
+                claim.clone()
             }
             (Execution::Executed { .. }, Ok(())) => return Ok(()),
             (Execution::Failed { error, .. }, Err(again)) if error == again => return Ok(()),
@@ -62,9 +72,9 @@ impl Approval {
         };
         let at = now;
         let (reported, what) = match report {
-            Ok(()) => (Execution::Executed { at, nonce }, EventKind::Executed),
+            Ok(()) => (Execution::Executed { at, claim }, EventKind::Executed),
             Err(error) => (
-                Execution::Failed { at, nonce, error },
+                Execution::Failed { at, claim, error },
                 EventKind::ExecutionFailed,
             ),
         };

@@ -2,7 +2,7 @@
 //! them was edited contradicts itself.
 
 use super::approval::Approval;
-use super::execution::Execution;
+use super::execution::{Execution, Revoker};
 use super::history::{Event, EventKind};
 use super::state::State;
 use crate::values::{Address, Timestamp};
@@ -63,7 +63,7 @@ impl Approval {
     }
 }
 
-fn execution_events<'a>(execution: &Execution, reported_late: bool) -> Vec<ExpectedEvent<'a>> {
+fn execution_events<'a>(execution: &'a Execution, reported_late: bool) -> Vec<ExpectedEvent<'a>> {
     let claimed = (EventKind::Claimed, None, None);
     let reported = |what, at| {
         if reported_late {
@@ -86,5 +86,12 @@ fn execution_events<'a>(execution: &Execution, reported_late: bool) -> Vec<Expec
             vec![claimed, (EventKind::ExecutionUnknown, Some(*at), None)]
         }
         Execution::Lapsed { .. } => vec![(EventKind::Lapsed, None, None)],
+        Execution::Revoked { at, revocation } => {
+            let by = match &revocation.by {
+                Revoker::Approver(address) => Some(address),
+                Revoker::Operator => None,
+            };
+            vec![(EventKind::Revoked, Some(*at), by)]
+        }
     }
 }

@@ -19,6 +19,7 @@ pub struct CheckedForm {
     pub assurance: Assurance,
     /// Whether its CSRF token is that of this request and approver.
     pub has_valid_token: bool,
+    /// What it decides; a form that revokes rejects.
     pub verdict: Verdict,
     pub comment: Option<String>,
     pub code: CodeCheck,
@@ -48,6 +49,10 @@ pub enum DecisionResult {
     Recorded,
     /// The request was closed by something else.
     AlreadyClosed,
+    /// This approver's approval is revoked, by this form or an earlier one.
+    Revoked,
+    /// The approval was claimed or has lapsed, so it can no longer be revoked.
+    AlreadyUsed,
     /// The deadline had passed.
     Late,
     /// The form is not of this request and approver.
@@ -124,9 +129,21 @@ impl Approval {
         DecisionResult::Recorded
     }
 
-    /// A rejection needs no code, since a forged rejection is harmless; nor does a signed-in person.
+    /// A rejection needs no code, since a forged rejection is harmless.
     fn check_code(&mut self, form: &CheckedForm, now: Timestamp) -> Result<(), DecisionResult> {
-        if form.verdict == Verdict::Reject || form.assurance != Assurance::Link {
+        if form.verdict == Verdict::Reject {
+            return Ok(());
+        }
+        self.verify_code(form, now)
+    }
+
+    /// A signed-in person needs no code.
+    pub(super) fn verify_code(
+        &mut self,
+        form: &CheckedForm,
+        now: Timestamp,
+    ) -> Result<(), DecisionResult> {
+        if form.assurance != Assurance::Link {
             return Ok(());
         }
         if self.approvers[form.approver].is_locked() {

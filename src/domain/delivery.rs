@@ -18,7 +18,7 @@ pub const MISCONFIGURED_PAUSE: Duration = Duration::from_secs(300);
 /// attempted until its deadline.
 const RETRY_PAUSES: [u64; 7] = [30, 60, 120, 300, 600, 1_200, 1_800];
 
-/// The attempts at an outcome notice, after which it counts as failed.
+/// The attempts at a notice after the request has ended, after which it counts as failed.
 const MAX_OUTCOME_ATTEMPTS: u32 = 12;
 
 /// A notice to one approver, and the progress of its delivery.
@@ -43,6 +43,8 @@ words! {
         FinalReminder = "LastReminder",
         /// The outcome notice, after the request has ended.
         Outcome,
+        /// The notice that the approval was revoked.
+        Revocation,
     }
 }
 
@@ -118,7 +120,7 @@ impl NotificationSettings {
             (Notice::Request, _) => true,
             (Notice::Reminder | Notice::FinalReminder, _) => self.reminders,
             (Notice::Outcome, Status::Cancelled) => self.withdrawn,
-            (Notice::Outcome, _) => self.outcome,
+            (Notice::Outcome | Notice::Revocation, _) => self.outcome,
         }
     }
 }
@@ -179,7 +181,8 @@ impl Delivery {
 
     /// Records the result of an attempt.
     pub(super) fn record(&mut self, result: SendResult, now: Timestamp) {
-        let last_attempt = self.notice == Notice::Outcome && self.attempts >= MAX_OUTCOME_ATTEMPTS;
+        let is_bounded = matches!(self.notice, Notice::Outcome | Notice::Revocation);
+        let last_attempt = is_bounded && self.attempts >= MAX_OUTCOME_ATTEMPTS;
         let was_unclear = self.fault == Some(DeliveryFault::Unclear);
         self.state = match result {
             SendResult::Sent => DeliveryState::Sent(now),

@@ -15,12 +15,12 @@ impl Approval {
         self.expire(now);
         self.lapse(now);
         if let State::Approved { execution, .. } = &mut self.state
-            && let Execution::Executing { at, nonce } = execution
+            && let Execution::Executing { at, claim } = execution
             && now >= *at + outcome_within
         {
             *execution = Execution::Unknown {
                 at: now,
-                nonce: std::mem::take(nonce),
+                claim: claim.clone(),
             };
             self.log(now, EventKind::ExecutionUnknown, None);
         }

@@ -25,6 +25,7 @@ words! {
         AnsweredLate,
         Claimed,
         Lapsed,
+        Revoked,
         Executed,
         ExecutionFailed,
         ExecutionUnknown,

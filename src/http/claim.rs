@@ -43,5 +43,7 @@ pub(super) async fn claim(
     let secret = fields.secret();
     fields.finish()?;
     let approval = app.claim(&id, &key, &nonce, secret.as_deref()).await?;
-    Ok(ApprovalResponse::new(&app, StatusCode::OK, &approval))
+    let mut response = ApprovalResponse::new(&app, StatusCode::OK, &approval);
+    response.approval.permit = approval.permit().map(str::to_owned);
+    Ok(response)
 }

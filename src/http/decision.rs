@@ -13,11 +13,14 @@ use axum::extract::{RawQuery, Request, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
 
+use form::{Action, Form};
+
 use super::body;
 use super::caller::caller;
 use super::error::Error;
 use super::extract::{Id, parameter};
 use super::json::content_type;
+use super::origin;
 use crate::app::App;
 use crate::domain::DecisionResult;
 
@@ -48,7 +51,7 @@ pub(super) async fn decide(
     let mut caller = caller(&app, &parts.headers, None);
     let decided = async {
         let Id(id) = id.clone()?;
-        if !is_same_origin(&app, &parts.headers) {
+        if !origin::is_own(&parts.headers, &app.base_url) {
             return Err(Error::Forbidden(
                 "The form must be sent from the gate's own page.",
             ));
@@ -58,24 +61,25 @@ pub(super) async fn decide(
                 "Send the form as application/x-www-form-urlencoded.",
             ));
         }
-        let (link, form) = form::parse(&body::of(&parts.extensions)?)?;
+        let Form { link, action } = form::parse(&body::of(&parts.extensions)?)?;
         caller.link = link;
-        let (approval, (identified, result)) = app.decide(&id, &caller, &form).await?;
-        Ok((approval, identified, result, form))
+        let (approval, (identified, result)) = match &action {
+            Action::Decide(form) => app.decide(&id, &caller, form).await?,
+            Action::Revoke(form) => app.revoke(&id, &caller, form).await?,
+        };
+        let comment = match action {
+            Action::Decide(form) => form.comment,
+            Action::Revoke(_) => None,
+        };
+        Ok((approval, identified, result, comment))
     };
     match decided.await {
-        Ok((approval, _, DecisionResult::Recorded, _)) => pages::redirect(&approval, &caller.link),
-        Ok((approval, identified, result, form)) => {
-            pages::show(&app, &approval, identified, Some(result), form.comment)
+        Ok((approval, _, DecisionResult::Recorded | DecisionResult::Revoked, _)) => {
+            pages::redirect(&approval, &caller.link)
+        }
+        Ok((approval, identified, result, comment)) => {
+            pages::show(&app, &approval, identified, Some(result), comment)
         }
         Err(error) => pages::show_error(&app, &caller, id.ok(), error),
     }
-}
-
-/// Whether the form was on a page of the gate, by the headers that a browser sets and a page cannot. For a
-/// form on another site, both are missing or have other values.
-fn is_same_origin(app: &App, headers: &HeaderMap) -> bool {
-    let value = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    value("sec-fetch-site") == Some("same-origin")
-        || value("origin").is_some_and(|origin| origin.eq_ignore_ascii_case(&app.base_url))
 }

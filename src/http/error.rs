@@ -82,6 +82,11 @@ impl Error {
                 "too-slow",
                 "The request arrived too slowly",
             ),
+            Self::Conflict(ConflictReason::ApproverNotAllowed) => (
+                S::CONFLICT,
+                "approver_not_allowed",
+                "The person who approved may no longer approve",
+            ),
             Self::Conflict(_) => (
                 S::CONFLICT,
                 "conflict",
@@ -178,7 +183,12 @@ fn conflict_detail(reason: &ConflictReason) -> String {
                 .to_owned()
         }
         ConflictReason::OtherContent => {
-            "This agent used the same correlationId for a request with other content.".to_owned()
+            "The correlationId is taken by another request for this agent. Use a new one.".to_owned()
+        }
+        ConflictReason::ApproverNotAllowed => {
+            "The person who approved is no longer on the operator's list (HO_ALLOWED_APPROVERS). Nothing \
+             was stored: the approval can be claimed once they are listed again, until it lapses."
+                .to_owned()
         }
     }
 }

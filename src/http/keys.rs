@@ -1,4 +1,4 @@
-//! `GET /api/keys`: the public keys of receipts.
+//! `GET /api/keys`: the public keys of receipts and permits, and who signs.
 
 use std::sync::Arc;
 
@@ -9,5 +9,5 @@ use super::wire::json;
 use crate::app::App;
 
 pub(super) async fn keys(State(app): State<Arc<App>>) -> impl IntoResponse {
-    json(app.receipt_keys.public())
+    json(&app.published_keys())
 }

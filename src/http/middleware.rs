@@ -14,6 +14,7 @@ use futures_util::FutureExt;
 use tracing::Instrument;
 use uuid::Uuid;
 
+use super::development;
 use super::error::Error;
 use super::wire::About;
 use crate::app::App;
@@ -44,20 +45,17 @@ async fn call_handler(
     let started = Instant::now();
     let path = request.uri().path();
     let path_id: Option<ApprovalId> = path.rsplit('/').next().and_then(|id| id.parse().ok());
-    let host = request
-        .headers()
-        .get(header::HOST)
-        .and_then(|host| host.to_str().ok());
-    // Protects local development against DNS rebinding, where a web page reaches the gate under its own name.
-    let is_allowed = app.config.production || host.is_none_or(is_loopback);
-    let mut response = if is_allowed {
-        AssertUnwindSafe(next.run(request))
+    let checked = if app.config.production {
+        Ok(())
+    } else {
+        development::check(&request, &app.base_url)
+    };
+    let mut response = match checked {
+        Ok(()) => AssertUnwindSafe(next.run(request))
             .catch_unwind()
             .await
-            .unwrap_or_else(|_| Error::Bug.into_response())
-    } else {
-        Error::Forbidden("In local development the gate accepts loopback names only.")
-            .into_response()
+            .unwrap_or_else(|_| Error::Bug.into_response()),
+        Err(error) => error.into_response(),
     };
     let error = response.extensions_mut().remove::<Error>();
     let is_page = response
@@ -141,14 +139,6 @@ fn function(route: Option<&MatchedPath>) -> String {
         None | Some("") => "ping".to_owned(),
         Some(name) => name.to_owned(),
     }
-}
-
-fn is_loopback(host: &str) -> bool {
-    let name = match host.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
-        _ => host,
-    };
-    matches!(name, "127.0.0.1" | "localhost" | "[::1]")
 }
 
 fn set_security_headers(headers: &mut HeaderMap) {

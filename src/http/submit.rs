@@ -117,13 +117,9 @@ fn parse(
     let agent = agent(&mut fields);
     let action = fields.required_text("actionDescription", Text::Line, ACTION_CHARS);
     let parameters = parameters(&mut fields);
-    let on_behalf_of = fields.optional("onBehalfOf").and_then(|value| {
-        let address = value.as_str().and_then(Address::parse);
-        if address.is_none() {
-            fields.add_error("/onBehalfOf", "must be a plain email address");
-        }
-        address
-    });
+    let on_behalf_of = fields
+        .optional("onBehalfOf")
+        .and_then(|value| address(&mut fields, "/onBehalfOf", value.as_str()));
     let approvers = approvers(&mut fields, allowed, on_behalf_of.as_ref());
     let correlation = correlation(&mut fields);
     let timeout = timeout(&mut fields);
@@ -157,6 +153,9 @@ fn parse(
 
 fn agent(fields: &mut Fields) -> Option<String> {
     let agent = fields.required_text("agentName", Text::Line, AGENT_CHARS);
+    if agent.as_ref().is_some_and(|agent| agent.contains("://")) {
+        fields.add_error("/agentName", "must not contain `://`: a name is no URL");
+    }
     if agent
         .as_ref()
         .is_some_and(|agent| agent.len() > AGENT_BYTES)
@@ -221,6 +220,16 @@ fn parameters(fields: &mut Fields) -> Option<Parameters> {
     Some(Parameters { json, digest })
 }
 
+fn address(fields: &mut Fields, pointer: &str, text: Option<&str>) -> Option<Address> {
+    match Address::parse(text.unwrap_or_default()) {
+        Ok(address) => Some(address),
+        Err(why) => {
+            fields.add_error(pointer, why.to_string());
+            None
+        }
+    }
+}
+
 fn approvers(
     fields: &mut Fields,
     allowed: &AllowList,
@@ -241,11 +250,7 @@ fn approvers(
     let mut people = HashSet::new();
     for (index, item) in items.iter().enumerate() {
         let pointer = format!("/approverEmails/{index}");
-        let Some(address) = item.as_str().and_then(|text| Address::parse(text.trim())) else {
-            fields.add_error(
-                pointer,
-                "must be a plain email address, such as alice@example.com",
-            );
+        let Some(address) = address(fields, &pointer, item.as_str().map(str::trim)) else {
             continue;
         };
         if on_behalf_of.is_some_and(|person| person.is_same_person(&address)) {

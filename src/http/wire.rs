@@ -120,6 +120,7 @@ fn view(app: &App, approval: &Approval, now: Timestamp) -> types::Approval {
             Deliverable::None => types::Deliverable::None,
         },
         receipt: decision.map(|decision| decision.receipt.clone()),
+        permit: None,
         status_url: format!("{}/api/status/{}", app.base_url, request.id),
     }
 }
@@ -133,6 +134,7 @@ fn execution(execution: Execution) -> Option<types::Execution> {
         Execution::Failed { at, error, .. } => (Wire::ExecutionFailed, at, error),
         Execution::Unknown { at, .. } => (Wire::ExecutionUnknown, at, None),
         Execution::Lapsed { at } => (Wire::Lapsed, at, None),
+        Execution::Revoked { at, .. } => (Wire::Revoked, at, None),
     };
     Some(types::Execution {
         status,

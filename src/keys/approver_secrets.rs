@@ -13,6 +13,24 @@ use super::link_keys::LinkKeys;
 use crate::domain::{Approval, Request};
 use crate::values::Address;
 
+/// What a form does. The token of one form is worth nothing in another.
+#[derive(Clone, Copy, Debug)]
+pub enum FormPurpose {
+    /// Decides a pending request.
+    Decision,
+    /// Revokes an approval.
+    Revocation,
+}
+
+impl FormPurpose {
+    fn label(self) -> &'static str {
+        match self {
+            Self::Decision => "oversight form of a pending request 1",
+            Self::Revocation => "oversight form of an approval 1",
+        }
+    }
+}
+
 impl LinkKeys {
     /// The approver MAC for a new request and one of its approvers.
     pub fn approver_mac(&self, request: &Request, address: &Address) -> String {
@@ -72,16 +90,27 @@ impl LinkKeys {
             .is_some_and(|code| bool::from(code.as_bytes().ct_eq(typed.as_bytes())))
     }
 
-    /// The CSRF token of the form shown to the approver at `index` while the request is pending. Through
-    /// the approver MAC it is bound to everything that was shown.
-    pub fn csrf_token(&self, approval: &Approval, index: usize) -> Option<String> {
-        let mac = self.derive("oversight form of a pending request 1", approval, index)?;
+    /// The CSRF token of a form shown to the approver at `index`. Through the approver MAC it is bound to
+    /// everything that was shown.
+    pub fn csrf_token(
+        &self,
+        approval: &Approval,
+        index: usize,
+        purpose: FormPurpose,
+    ) -> Option<String> {
+        let mac = self.derive(purpose.label(), approval, index)?;
         Some(BASE64URL.encode(mac.as_ref()))
     }
 
     /// Whether `token` is that token.
-    pub fn verify_csrf_token(&self, approval: &Approval, index: usize, token: &str) -> bool {
-        self.csrf_token(approval, index)
+    pub fn verify_csrf_token(
+        &self,
+        approval: &Approval,
+        index: usize,
+        purpose: FormPurpose,
+        token: &str,
+    ) -> bool {
+        self.csrf_token(approval, index, purpose)
             .is_some_and(|form| bool::from(form.as_bytes().ct_eq(token.as_bytes())))
     }
 

@@ -11,6 +11,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use ring::rand::{SecureRandom, SystemRandom};
 use ring::signature::Ed25519KeyPair;
 
+use crate::private_files;
 use crate::values::is_plain_name;
 
 /// One key of a list.
@@ -106,7 +107,7 @@ pub fn load_or_create(path: &Path, generate: impl Fn() -> String) -> io::Result<
     match fs::read_to_string(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             if let Some(dir) = path.parent() {
-                fs::create_dir_all(dir)?;
+                private_files::create_folder(dir)?;
             }
             // Two gates that start at the same time must agree: the first hard link wins.
             let (temporary, mut file) = create_temporary_file(path)?;
@@ -119,7 +120,13 @@ pub fn load_or_create(path: &Path, generate: impl Fn() -> String) -> io::Result<
             load_or_create(path, generate)
         }
         text => {
-            parse(text?.trim()).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+            let text = text?;
+            if !private_files::is_private(&fs::metadata(path)?) {
+                tracing::warn!(
+                    "other users of this machine can access a key file: chmod 600 ends that"
+                );
+            }
+            parse(text.trim()).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
         }
     }
 }
@@ -138,11 +145,7 @@ fn create_temporary_file(path: &Path) -> io::Result<(PathBuf, fs::File)> {
         path.display(),
         u64::from_ne_bytes(random_bytes())
     );
-    let mut options = fs::OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let file = options.open(&name)?;
+    let file = private_files::options().create_new(true).open(&name)?;
     Ok((name.into(), file))
 }
 

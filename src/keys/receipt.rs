@@ -1,15 +1,18 @@
-//! Receipts: signing a decision, and checking a stored decision against its receipt.
+//! Receipts and permits: signing a decision, checking a stored decision against its receipt, and signing
+//! the grant of a claim.
 //!
 //! Only deciding signs, for a decision that is not stored yet; a receipt is kept only if its write
 //! succeeds. A stored decision is never signed again.
 
 use human_oversight_protocol::parameters::{hex, sha256};
+use human_oversight_protocol::permit;
 use human_oversight_protocol::receipt::{self, Assurance, Claims, Decision, public_key, verify};
+use human_oversight_protocol::revocation;
 use human_oversight_protocol::types::{Key, KeySet};
 use ring::signature::{Ed25519KeyPair, KeyPair};
 
 use super::keyring::{KeyError, NamedKey};
-use crate::domain::{self, Approval, Proposal, Verdict};
+use crate::domain::{self, Approval, Execution, Proposal, Revoker, State, Verdict};
 use crate::values::Timestamp;
 
 /// The keys of `HO_RECEIPT_KEYS`. The first one signs; the public halves of all of them verify.
@@ -52,11 +55,14 @@ impl ReceiptKeys {
         Ok(Self {
             kid: kid.clone(),
             pair,
-            public: KeySet { keys: public? },
+            public: KeySet {
+                keys: public?,
+                issuers: Vec::new(),
+            },
         })
     }
 
-    /// The public keys.
+    /// The public keys, without issuers.
     pub fn public(&self) -> &KeySet {
         &self.public
     }
@@ -65,6 +71,51 @@ impl ReceiptKeys {
     pub fn sign(&self, issuer: &str, approval: &Approval, proposal: &Proposal) -> String {
         let claims = claims(issuer, approval, proposal);
         receipt::sign(&claims, &self.kid, &self.pair)
+    }
+
+    /// Signs the permit of a claim that is about to be granted; `None` where there is nothing to claim. Like
+    /// a receipt, it is kept only if its write succeeds.
+    pub fn sign_permit(
+        &self,
+        issuer: &str,
+        approval: &Approval,
+        nonce: &str,
+        now: Timestamp,
+    ) -> Option<String> {
+        let State::Approved {
+            decision,
+            run_by,
+            execution: Execution::Awaited,
+        } = &approval.state
+        else {
+            return None;
+        };
+        let request = &approval.request;
+        let claims = permit::Claims {
+            iss: issuer.to_owned(),
+            aud: request.id.agent().to_owned(),
+            sub: request.id.to_string(),
+            jti: nonce.to_owned(),
+            claimant: request.claimant.map(|digest| digest.to_string()),
+            parameters_digest: request.parameters.digest.to_string(),
+            receipt_digest: permit::digest(&decision.receipt),
+            iat: now.unix_seconds(),
+            exp: run_by.unix_seconds(),
+        };
+        Some(permit::sign(&claims, &self.kid, &self.pair))
+    }
+
+    /// Signs the revocation of an approval; `None` where there is none. Like a receipt, it is kept only if
+    /// its write succeeds.
+    pub fn sign_revocation(
+        &self,
+        issuer: &str,
+        approval: &Approval,
+        by: &Revoker,
+        now: Timestamp,
+    ) -> Option<String> {
+        let claims = revocation_claims(issuer, approval, by, now)?;
+        Some(revocation::sign(&claims, &self.kid, &self.pair))
     }
 }
 
@@ -79,10 +130,44 @@ pub fn check(approval: &Approval, keys: &KeySet) -> Result<(), Contradiction> {
     let signed = verify(receipt, keys).map_err(|_| Contradiction)?;
     // Takes the issuer from the receipt, since the gate's address may have changed.
     if signed == claims(&signed.iss, approval, &decided) {
+        check_revocation(approval, keys)
+    } else {
+        Err(Contradiction)
+    }
+}
+
+fn check_revocation(approval: &Approval, keys: &KeySet) -> Result<(), Contradiction> {
+    let State::Approved {
+        execution: Execution::Revoked { at, revocation },
+        ..
+    } = &approval.state
+    else {
+        return Ok(());
+    };
+    let signed = revocation::verify(&revocation.proof, keys).map_err(|_| Contradiction)?;
+    let expected = revocation_claims(&signed.iss, approval, &revocation.by, *at);
+    if expected.as_ref() == Some(&signed) {
         Ok(())
     } else {
         Err(Contradiction)
     }
+}
+
+fn revocation_claims(
+    issuer: &str,
+    approval: &Approval,
+    by: &Revoker,
+    at: Timestamp,
+) -> Option<revocation::Claims> {
+    let request = &approval.request;
+    Some(revocation::Claims {
+        iss: issuer.to_owned(),
+        aud: request.id.agent().to_owned(),
+        sub: request.id.to_string(),
+        iat: at.unix_seconds(),
+        receipt_digest: permit::digest(&approval.decision()?.receipt),
+        revoked_by: by.to_string(),
+    })
 }
 
 fn claims(issuer: &str, approval: &Approval, decided: &Proposal) -> Claims {

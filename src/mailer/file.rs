@@ -1,9 +1,11 @@
 //! Writes emails as `.eml` files into a folder, the inbox of local development.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::email::MailError;
+use crate::private_files;
 
 #[derive(Clone)]
 pub(super) struct Folder(Arc<PathBuf>);
@@ -18,8 +20,10 @@ impl Folder {
     pub(super) fn write(&self, name: &str, message: &[u8]) -> Result<(), MailError> {
         let path = self.0.join(format!("{name}.eml"));
         let partial = self.0.join(format!("{name}.part"));
-        std::fs::create_dir_all(&*self.0)
-            .and_then(|()| std::fs::write(&partial, message))
+        let mut options = private_files::options();
+        private_files::create_folder(&self.0)
+            .and_then(|()| options.create(true).truncate(true).open(&partial))
+            .and_then(|mut file| file.write_all(message))
             .and_then(|()| std::fs::rename(&partial, &path))
             .map_err(|error| MailError::Unavailable(error.to_string(), None))
     }

@@ -4,9 +4,11 @@ use askama::Template;
 use serde_json::{Map, Value};
 
 use super::brand::Brand;
-use super::request::{RequestView, describe_deadline, describe_ending, locked_addresses};
+use super::request::{
+    RequestView, describe_deadline, describe_ending, describe_execution, locked_addresses,
+};
 use super::template::render;
-use crate::domain::{Approval, Notice, SendAttempt};
+use crate::domain::{Approval, Execution, Notice, SendAttempt};
 use crate::mailer::Email;
 use crate::reveal::{self, Warnings};
 use crate::values::Timestamp;
@@ -106,7 +108,7 @@ pub fn render_email(
         )
     };
     let (text, html) = match attempt.notice {
-        Notice::Outcome => render_outcome(approval, secrets, brand, now),
+        Notice::Outcome | Notice::Revocation => render_outcome(approval, secrets, brand, now),
         Notice::Request | Notice::Reminder | Notice::FinalReminder => {
             render_request(approval, attempt, secrets, disclosure, brand, now)
         }
@@ -201,7 +203,12 @@ fn render_outcome(
     let RequestView { agent, action, .. } = RequestView::new(approval);
     let email = OutcomeEmail {
         brand,
-        what: describe_ending(approval, now).unwrap_or_else(|| "The request is open.".to_owned()),
+        what: match approval.execution(now) {
+            Some(revoked @ Execution::Revoked { .. }) => describe_execution(&revoked),
+            _ => {
+                describe_ending(approval, now).unwrap_or_else(|| "The request is open.".to_owned())
+            }
+        },
         agent,
         action,
         correlation: approval.request.id.correlation(),

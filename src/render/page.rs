@@ -32,6 +32,8 @@ pub struct DecisionPage<'a> {
     pub notice: Option<String>,
     /// The form, while the request is pending.
     pub form: Option<Form>,
+    /// The form that revokes this approver's approval, until it is claimed.
+    pub revocation: Option<Form>,
     heading: &'static str,
     ending: Option<Ending>,
     approver: &'a str,
@@ -48,7 +50,7 @@ pub struct DecisionPage<'a> {
     locked: Vec<String>,
 }
 
-/// The form of a decision.
+/// A form of the page.
 pub struct Form {
     /// The URL to post it to.
     pub action: String,
@@ -91,6 +93,7 @@ impl<'a> DecisionPage<'a> {
             brand: style.brand,
             notice: None,
             form: None,
+            revocation: None,
             heading: match approval.status(now) {
                 Status::Pending => "Your decision is needed",
                 _ => "This request is closed",

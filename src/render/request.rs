@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::domain::{Approval, Execution, State, Status, Verdict};
+use crate::domain::{Approval, Execution, Revoker, State, Status, Verdict};
 use crate::reveal::{self, Warnings};
 use crate::values::Timestamp;
 
@@ -120,6 +120,16 @@ pub(super) fn describe_execution(execution: &Execution) -> String {
             "The agent did not take the approval before {}: it has lapsed, and nothing ran.",
             at.in_words()
         ),
+        Execution::Revoked { at, revocation } => {
+            let by = match &revocation.by {
+                Revoker::Approver(address) => address.as_str(),
+                Revoker::Operator => "the operator",
+            };
+            format!(
+                "Revoked by {by} on {}, before the agent took it. It does not run.",
+                at.in_words()
+            )
+        }
     }
 }
 

@@ -7,9 +7,41 @@ use std::fmt;
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Address(String);
 
+/// Why a text is not the address of an approver or a mailbox. The texts follow a name or `it`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidAddress {
+    #[error("must be a plain email address, such as alice@example.com")]
+    NotPlain,
+    /// `mallory%evil.example@contoso.com` names a mailbox at another domain for a mail server that relays.
+    #[error(
+        "must be an address without any of % ! / = | {{ }} `, which mail servers can read as a route to \
+         another mailbox"
+    )]
+    Route,
+}
+
+/// The characters before the `@` that mail servers can read as a route: `user%host` and `host!user`
+/// (RFC 5321, section 3.6.1 and appendix F.2), the attributes of X.400 (`/S=user/`), and the characters of
+/// gateways and shells.
+const ROUTING: &[char] = &['%', '!', '/', '=', '|', '{', '}', '`'];
+
 impl Address {
-    /// Parses a plain address of at most 254 characters (RFC 5321, section 4.5.3.1).
-    pub fn parse(text: &str) -> Option<Self> {
+    /// Parses an address that is entered: in a request, or in a setting.
+    ///
+    /// # Errors
+    /// When it is not a plain address, or could be a route to another mailbox.
+    pub fn parse(text: &str) -> Result<Self, InvalidAddress> {
+        let address = Self::from_known(text).ok_or(InvalidAddress::NotPlain)?;
+        if address.is_route() {
+            Err(InvalidAddress::Route)
+        } else {
+            Ok(address)
+        }
+    }
+
+    /// Parses an address that is stored or in a directory already, for comparison: any plain address of at
+    /// most 254 characters (RFC 5321, section 4.5.3.1), which earlier versions accepted as an approver's.
+    pub fn from_known(text: &str) -> Option<Self> {
         let (local, domain) = text.rsplit_once('@')?;
         let domain = idna::domain_to_ascii_strict(domain).ok()?;
         let plain = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-/=?^_`{|}~.".contains(&b);
@@ -30,6 +62,11 @@ impl Address {
 
     pub fn domain(&self) -> &str {
         self.parts().1
+    }
+
+    /// Whether a mail server can read it as a route to another mailbox.
+    pub(super) fn is_route(&self) -> bool {
+        self.parts().0.contains(ROUTING)
     }
 
     fn parts(&self) -> (&str, &str) {
@@ -77,7 +114,7 @@ mod tests {
     use super::*;
 
     fn address(text: &str) -> Address {
-        Address::parse(text).unwrap_or_else(|| panic!("{text}"))
+        Address::parse(text).unwrap_or_else(|_| panic!("{text}"))
     }
 
     #[test]
@@ -113,9 +150,25 @@ mod tests {
             "alice@example.com.",
             "a@[127.0.0.1]",
         ] {
-            assert!(Address::parse(bad).is_none(), "{bad}");
+            assert_eq!(
+                Address::parse(bad).unwrap_err(),
+                InvalidAddress::NotPlain,
+                "{bad}"
+            );
         }
-        assert!(Address::parse(&format!("{}@example.com", "a".repeat(65))).is_none());
+        assert!(Address::parse(&format!("{}@example.com", "a".repeat(65))).is_err());
+    }
+
+    #[test]
+    fn a_route_is_known_and_cannot_be_entered() {
+        for route in [
+            "mallory%evil.example@example.com",
+            "evil.example!m@example.com",
+            "/S=m/@example.com",
+        ] {
+            assert_eq!(Address::parse(route).unwrap_err(), InvalidAddress::Route);
+            assert_eq!(Address::from_known(route).unwrap().as_str(), route);
+        }
     }
 
     #[test]

@@ -266,7 +266,7 @@ class Start(unittest.TestCase):
             return opened or gate.stderr.read()
 
     def test_it_starts_with_each_way_to_mail_and_to_sign_in(self):
-        approvers = {"allowedApprovers": "*@example.com"}
+        approvers = {"allowedApprovers": "alice@example.com"}
         on = {"WEBSITE_AUTH_ENABLED": "True"}
         registration = {"entraClientId": "22222222-3333-4444-5555-666666666666"}
         for given, more in [
@@ -277,6 +277,7 @@ class Start(unittest.TestCase):
             ({"mail": "smtp", "smtpUrl": "smtps://gate@relay.example.com", "smtpPassword": True, "mailFrom": "gate@example.com"}, {}),
             ({"identity": "entra", **registration}, on),
             ({"requireEntraFor": "Delete *", **registration}, on),
+            ({"allowedApprovers": "*@example.com", "allowWildcardLinks": True}, {}),
             ({"baseUrl": "https://gate.example.com", "settings": {"HO_OPEN_LIMIT": "5000"}}, {}),
             ({**evaluate_example(), **approvers}, {}),
         ]:
@@ -287,8 +288,9 @@ class Start(unittest.TestCase):
     def test_it_does_not_start_with_less(self):
         for given, says in [
             ({"allowedApprovers": ""}, "HO_ALLOWED_APPROVERS is not set"),
-            ({"allowedApprovers": "*@example.com", "mail": "graph"}, "HO_GRAPH_MAILBOX is not set"),
-            ({"allowedApprovers": "*@example.com", "identity": "entra"}, "WEBSITE_AUTH_ENABLED cannot be used"),
+            ({"allowedApprovers": "*@example.com"}, "HO_ALLOWED_APPROVERS cannot be used"),
+            ({"allowedApprovers": "alice@example.com", "mail": "graph"}, "HO_GRAPH_MAILBOX is not set"),
+            ({"allowedApprovers": "alice@example.com", "identity": "entra"}, "WEBSITE_AUTH_ENABLED cannot be used"),
         ]:
             with self.subTest(given):
                 self.assertIn(says, self.start(given, {}))

@@ -1,5 +1,7 @@
 //! `human-oversight ask`: the real program against a real gate, and an approver who decides.
 
+mod trust;
+
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
@@ -54,22 +56,8 @@ impl Fixture {
         ask
     }
 
-    /// Starts `ask` and returns when the gate has stored the request.
     async fn start(&self, options: &[&str], command: &[&str]) -> AskProcess {
-        let mut process = self.command(options, command).spawn().unwrap();
-        let mut stderr = BufReader::new(process.stderr.take().unwrap());
-        let mut said = String::new();
-        assert_ne!(within(stderr.read_line(&mut said)).await.unwrap(), 0);
-        let (_, id) = said
-            .split_once("(request ")
-            .unwrap_or_else(|| panic!("{said}"));
-        AskProcess {
-            id: id.trim_end().trim_end_matches(')').to_owned(),
-            stdout: BufReader::new(process.stdout.take().unwrap()),
-            stderr,
-            process,
-            said,
-        }
+        AskProcess::start(self.command(options, command)).await
     }
 
     async fn decide(&self, ask: &AskProcess, form: &str) {
@@ -102,6 +90,24 @@ struct AskProcess {
 }
 
 impl AskProcess {
+    /// Starts `ask` and returns when the gate has stored the request.
+    async fn start(mut command: Command) -> Self {
+        let mut process = command.spawn().unwrap();
+        let mut stderr = BufReader::new(process.stderr.take().unwrap());
+        let mut said = String::new();
+        assert_ne!(within(stderr.read_line(&mut said)).await.unwrap(), 0);
+        let (_, id) = said
+            .split_once("(request ")
+            .unwrap_or_else(|| panic!("{said}"));
+        Self {
+            id: id.trim_end().trim_end_matches(')').to_owned(),
+            stdout: BufReader::new(process.stdout.take().unwrap()),
+            stderr,
+            process,
+            said,
+        }
+    }
+
     /// Waits for the end. Returns the exit status, stdout, and stderr.
     async fn wait(&mut self) -> (ExitStatus, String, String) {
         let mut printed = String::new();

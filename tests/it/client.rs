@@ -1,5 +1,6 @@
 //! The client's `Gate`: which actions run, and which do not.
 
+pub(crate) mod permits;
 mod responses;
 mod waits;
 
@@ -308,6 +309,9 @@ async fn an_approver_address_may_have_an_international_domain() {
 fn the_url_of_the_gate_is_validated() {
     for good in [
         "http://127.0.0.1:7071",
+        "http://127.8.9.10:7071",
+        "http://[::1]:7071",
+        "http://localhost:7071",
         "https://gate.example.com/",
         "https://gate.example.com/api/",
     ] {
@@ -320,6 +324,13 @@ fn the_url_of_the_gate_is_validated() {
         "mailto:x@example.com",
         "https://gate.example.com/api/submit?wait=100&code=top-secret",
         "https://top-secret@gate.example.com",
+        // The function key would be readable on the way.
+        "http://gate.example.com",
+        "http://192.0.2.1:7071",
+        "http://0.0.0.0:7071",
+        "http://[::]:7071",
+        "http://localhost.example.com",
+        "http://127.0.0.1.example.com",
     ] {
         assert!(Client::new(bad, None).is_err(), "{bad}");
     }

@@ -207,6 +207,105 @@ async fn a_host_header_that_is_not_loopback_is_refused() {
 }
 
 #[tokio::test]
+async fn in_development_what_came_through_a_tunnel_or_a_proxy_is_refused() {
+    let gate = TestGate::alone().await;
+    for (headers, status) in [
+        // What the real host adds: to a call of this machine, and to one from elsewhere.
+        (
+            "X-Forwarded-For: 127.0.0.1\r\nX-Forwarded-Host: localhost:7071\r\nX-Forwarded-Proto: http",
+            200,
+        ),
+        (
+            "X-Forwarded-For: ::ffff:127.0.0.1\r\nX-Forwarded-Host: 127.0.0.1:7071",
+            200,
+        ),
+        ("X-Forwarded-For: ::1\r\nX-Forwarded-Host: [::1]:7071", 200),
+        (
+            "X-Forwarded-For: 127.0.0.1\r\nX-Forwarded-Host: gate.example.com\r\nX-Forwarded-Proto: http",
+            403,
+        ),
+        ("X-Forwarded-For: [::1]:50000", 200),
+        ("X-Forwarded-For: 127.0.0.1:50000, 127.0.0.1", 200),
+        ("X-Forwarded-For: 198.51.100.7", 403),
+        ("X-Forwarded-For: 198.51.100.7, 127.0.0.1", 403),
+        ("X-Forwarded-For: 127.0.0.1, 198.51.100.7", 403),
+        (
+            "X-Forwarded-For: 127.0.0.1\r\nX-Forwarded-For: 198.51.100.7",
+            403,
+        ),
+        ("X-Forwarded-For: [::ffff:198.51.100.7]:50000", 403),
+        ("X-Forwarded-For: 2001:db8::1", 403),
+        ("X-Forwarded-For: unknown", 403),
+        ("X-Forwarded-For: ", 403),
+        ("X-Forwarded-For: 127.0.0.1,", 403),
+        ("X-Forwarded-Host: localhost, gate.example.com", 403),
+        (
+            "X-Forwarded-Host: localhost\r\nX-Forwarded-Host: gate.example.com",
+            403,
+        ),
+        ("Forwarded: for=127.0.0.1", 403),
+        ("Via: 1.1 tunnel", 403),
+        ("X-Real-IP: 198.51.100.7", 403),
+        ("CF-Connecting-IP: 198.51.100.7", 403),
+        ("X-Original-Host: gate.example.com", 403),
+        ("Host: localhost", 403),
+    ] {
+        let head =
+            format!("GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n{headers}\r\nConnection: close\r\n\r\n");
+        let answer = raw(&gate, head).await;
+        assert!(
+            answer.starts_with(&format!("HTTP/1.1 {status}")),
+            "{headers}: {answer}"
+        );
+    }
+    for (head, status) in [
+        ("GET / HTTP/1.1\r\nConnection: close\r\n\r\n", 403),
+        ("GET / HTTP/1.0\r\n\r\n", 200),
+        (
+            "GET http://gate.example.com/ HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n",
+            403,
+        ),
+    ] {
+        let answer = raw(&gate, head).await;
+        let code = format!(" {status} ");
+        assert!(answer[..16].contains(&code), "{head}: {answer}");
+    }
+}
+
+/// A page in the developer's browser can post to a gate on their machine.
+#[tokio::test]
+async fn in_development_a_post_of_another_site_does_nothing() {
+    let gate = TestGate::alone().await;
+    let approval = gate.ask().await;
+    let before = gate.stored().await;
+    let withdraw = async |headers: &[(&str, &str)]| {
+        let url = format!("{}/api/withdraw/{}", gate.url, approval.id);
+        let mut request = gate.http.post(url);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        request.send().await.unwrap().status()
+    };
+    for headers in [
+        [("sec-fetch-site", "cross-site")].as_slice(),
+        &[("sec-fetch-site", "same-site")],
+        &[("sec-fetch-site", "cross-site"), ("origin", &gate.url)],
+        &[("origin", "https://evil.example")],
+        &[("origin", "http://127.0.0.1:1")],
+        &[("origin", "null")],
+    ] {
+        assert_eq!(
+            withdraw(headers).await,
+            StatusCode::FORBIDDEN,
+            "{headers:?}"
+        );
+    }
+    assert_eq!(gate.stored().await, before);
+    let own = [("sec-fetch-site", "same-origin"), ("origin", &gate.url)];
+    assert_eq!(withdraw(&own).await, StatusCode::OK);
+}
+
+#[tokio::test]
 async fn an_aborted_wait_disturbs_no_other_request() {
     let gate = TestGate::alone().await;
     let approval = gate.ask().await;

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use human_oversight::domain::{
-    Approval, Assurance, CheckedForm, CodeCheck, DecisionResult, DecisionStep, Proposal, Verdict,
+    Approval, Assurance, CheckedForm, Claim, CodeCheck, DecisionResult, DecisionStep, Proposal,
+    Revocation, RevocationStep, Verdict,
 };
 use human_oversight::values::Timestamp;
 
@@ -54,4 +55,26 @@ pub(crate) fn submit_wrong_code(approval: &mut Approval, approver: usize, now: T
     };
     let step = approval.judge_form(&form, Duration::ZERO, now);
     assert!(matches!(step, DecisionStep::Done(_)), "{step:?}");
+}
+
+/// Revokes an approval by a form with the right code, with a placeholder for the signed record.
+pub(crate) fn revoke(approval: &mut Approval, approver: usize, now: Timestamp) -> DecisionResult {
+    match approval.judge_revocation(&form(approver, Verdict::Reject, None), now) {
+        RevocationStep::Done(result) => result,
+        RevocationStep::Sign(by) => {
+            let proof = "revocation".to_owned();
+            approval
+                .record_revocation(Revocation { by, proof }, now)
+                .unwrap();
+            DecisionResult::Revoked
+        }
+    }
+}
+
+/// A claim whose permit names its nonce.
+pub(crate) fn claim(nonce: &str) -> Claim {
+    Claim {
+        nonce: nonce.to_owned(),
+        permit: Some(format!("permit.of.{nonce}")),
+    }
 }

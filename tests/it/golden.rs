@@ -21,7 +21,8 @@ use crate::backing_store;
 use crate::harness::{Page, TestGate, question, repository};
 use crate::process::run;
 
-use cases::{Case, Step, cases, escaped_id};
+pub(crate) use cases::escaped_id;
+use cases::{Case, Step, cases};
 
 /// The base URL in the links and receipts of the files.
 const BASE_URL: &str = "https://gate.example.com";

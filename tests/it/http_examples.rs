@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use human_oversight_client::types::{Approval, ExecutionStatus, Status};
+use human_oversight_client::types::{Approval, Claim, ExecutionStatus, Status};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -14,6 +14,7 @@ use tokio::process::{Child, Command};
 use tokio::sync::OnceCell;
 
 use crate::client::intercepting_url;
+use crate::client::permits::Recorder;
 use crate::deadline::{eventually, within};
 use crate::harness::{ALICE, TestGate, repository};
 use crate::host::KEY;
@@ -248,9 +249,10 @@ async fn an_altered_response_runs_nothing() {
         ("execution", json!({"status": "Executed"}), &AGENTS),
         ("correlationId", json!("another"), &[Agent::Python]),
         ("id", json!("YQ.b"), &[Agent::TypeScript]),
-        // Only an agent that verifies the receipt detects these.
-        ("receipt", json!("e30.e30.e30"), &[Agent::TypeScript]),
-        ("receipt", Value::Null, &[Agent::TypeScript]),
+        ("receipt", json!("e30.e30.e30"), &AGENTS),
+        ("receipt", Value::Null, &AGENTS),
+        ("permit", json!("e30.e30.e30"), &AGENTS),
+        ("permit", Value::Null, &AGENTS),
     ] {
         for agent in agents {
             let gate = TestGate::start().await;
@@ -286,31 +288,70 @@ async fn an_altered_response_runs_nothing() {
 }
 
 #[tokio::test]
-async fn the_receipt_of_another_decision_runs_nothing() {
-    let gate = TestGate::start().await;
-    let receipt = Arc::new(OnceLock::new());
-    let other_receipt = receipt.clone();
-    let url = intercepting_url(
-        &gate,
-        |_, body| body,
-        move |path, status, body| {
-            let mut answer: Value = serde_json::from_slice(&body).unwrap();
-            if path.contains("/claim/") {
-                answer["receipt"] = json!(other_receipt.get());
-            }
-            (status, answer.to_string().into_bytes())
-        },
-    );
-    let url = url.await;
-    let waiting = Waiting::start_at(gate, &url, Agent::TypeScript).await;
-    let gate = &waiting.gate;
-    let another = gate.ask().await;
-    gate.approve(&another, ALICE).await;
-    let another = gate.status(&another.id).await;
-    receipt.set(another.receipt.unwrap()).unwrap();
-    gate.approve(&waiting.approval, ALICE).await;
-    let (_, _, printed, _) = waiting.end().await;
-    assert!(printed.starts_with("DENIED: "), "{printed}");
+async fn the_receipt_or_permit_of_another_claim_runs_nothing() {
+    for (agent, member) in AGENTS
+        .map(|agent| [(agent, "receipt"), (agent, "permit")])
+        .as_flattened()
+    {
+        let gate = TestGate::start().await;
+        let another = gate.ask().await;
+        gate.approve(&another, ALICE).await;
+        let nonce = Claim {
+            nonce: "0123456789abcdef".to_owned(),
+            secret: None,
+        };
+        let another = gate.client.claim(&another.id, &nonce).await.unwrap();
+        let another = serde_json::to_value(another).unwrap();
+        let url = intercepting_url(
+            &gate,
+            |_, body| body,
+            move |path, status, body| {
+                let mut answer: Value = serde_json::from_slice(&body).unwrap();
+                if path.contains("/claim/") {
+                    answer[*member] = another[*member].clone();
+                }
+                (status, answer.to_string().into_bytes())
+            },
+        );
+        let url = url.await;
+        let waiting = Waiting::start_at(gate, &url, *agent).await;
+        waiting.gate.approve(&waiting.approval, ALICE).await;
+        let (_, _, printed, _) = waiting.end().await;
+        assert!(
+            printed.starts_with("DENIED: "),
+            "{member} {agent:?}: {printed}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn recorded_answers_run_nothing_after_a_restart() {
+    for agent in AGENTS {
+        let gate = TestGate::start().await;
+        let recorder = Recorder::default();
+        let url = recorder.start(&gate).await;
+        let waiting = Waiting::start_at(gate, &url, agent).await;
+        let [file] = &stored_files(&waiting.folder)[..] else {
+            panic!("the agent stores one file with id and secret")
+        };
+        let (file, stored) = (file.clone(), std::fs::read(file).unwrap());
+        waiting.gate.approve(&waiting.approval, ALICE).await;
+        let (gate, folder, printed, approval) = waiting.end().await;
+        assert_eq!(printed, format!("User {USER} deleted.\n"), "{agent:?}");
+
+        recorder.replay();
+        std::fs::write(&file, stored).unwrap();
+        let again = agent.start(&url, folder.path()).await;
+        let printed = self::printed(&within(again.wait_with_output()).await.unwrap());
+        assert!(
+            printed.starts_with("DENIED: ") && printed.contains("jti"),
+            "{agent:?}: {printed}"
+        );
+        assert_eq!(
+            gate.status(&approval.id).await.execution,
+            approval.execution
+        );
+    }
 }
 
 #[test]
@@ -377,7 +418,14 @@ async fn every_documented_call_gets_the_documented_response() {
             ][..],
         ),
         (200, &[r#""status":"Approved""#, r#""execution":null"#]),
-        (200, &[r#""status":"Executing""#, r#""receipt":"ey"#]),
+        (
+            200,
+            &[
+                r#""status":"Executing""#,
+                r#""receipt":"ey"#,
+                r#""permit":"ey"#,
+            ],
+        ),
         (
             200,
             &[r#""status":"ExecutionFailed""#, "the mailbox is on hold"],

@@ -42,6 +42,7 @@ async fn receipts_verify_after_a_key_rotation() {
     let fresh = gate.status(&fresh.id).await.receipt.unwrap();
     let only_old = human_oversight_client::types::KeySet {
         keys: vec![keys.keys[1].clone()],
+        issuers: Vec::new(),
     };
     assert_eq!(
         receipt::verify(&fresh, &only_old),

@@ -13,7 +13,7 @@ use human_oversight::domain::{
 };
 use human_oversight::values::{Address, ApprovalId, Digest, Timestamp};
 
-use crate::forms::{decide, submit_wrong_code};
+use crate::forms::{claim, decide, revoke, submit_wrong_code};
 
 const LIFETIME_SECS: u64 = 3_600;
 const RUN_WITHIN: Duration = Duration::from_secs(600);
@@ -81,9 +81,10 @@ enum Move {
     ApplyTimeouts,
     DecideLate,
     WrongCode,
+    Revoke,
 }
 
-const MOVES: [Move; 11] = [
+const MOVES: [Move; 12] = [
     Move::Approve,
     Move::Reject,
     Move::Claim,
@@ -95,6 +96,7 @@ const MOVES: [Move; 11] = [
     Move::ApplyTimeouts,
     Move::DecideLate,
     Move::WrongCode,
+    Move::Revoke,
 ];
 
 /// Decides after the deadline.
@@ -110,8 +112,10 @@ fn make(approval: &mut Approval, step: Move, now: Timestamp) -> bool {
     match step {
         Move::Approve => decide(approval, Verdict::Approve),
         Move::Reject => decide(approval, Verdict::Reject),
-        Move::Claim | Move::ClaimAgain => approval.claim("mine", now) == ClaimResult::Granted,
-        Move::ClaimOther => approval.claim("other", now) == ClaimResult::Granted,
+        Move::Claim | Move::ClaimAgain => {
+            approval.claim(claim("mine"), now) == ClaimResult::Granted
+        }
+        Move::ClaimOther => approval.claim(claim("other"), now) == ClaimResult::Granted,
         Move::ReportDone => approval.report(Ok(()), now).is_ok(),
         Move::ReportFailed => approval.report(Err(None), now).is_ok(),
         Move::Withdraw => approval.withdraw(now).is_ok(),
@@ -127,6 +131,7 @@ fn make(approval: &mut Approval, step: Move, now: Timestamp) -> bool {
             submit_wrong_code(approval, 0, now);
             true
         }
+        Move::Revoke => revoke(approval, 0, now) == DecisionResult::Revoked,
     }
 }
 
@@ -140,6 +145,7 @@ fn place(approval: &Approval, now: Timestamp) -> &'static str {
         Some(Execution::Failed { .. }) => "ExecutionFailed",
         Some(Execution::Unknown { .. }) => "ExecutionUnknown",
         Some(Execution::Lapsed { .. }) => "Lapsed",
+        Some(Execution::Revoked { .. }) => "Revoked",
     }
 }
 
@@ -215,6 +221,7 @@ fn places() -> Vec<(&'static str, Approval, u64)> {
             after(&[approved, (Move::ApplyTimeouts, 601_000)]),
             602_000,
         ),
+        ("Revoked", after(&[approved, (Move::Revoke, 2_000)]), 3_000),
     ]
 }
 
@@ -228,13 +235,14 @@ fn every_transition_matches_the_table() {
         // A repeated decision is confirmed.
         (
             from @ ("Approved" | "Executing" | "Executed" | "ExecutionFailed" | "ExecutionUnknown"
-            | "Lapsed"),
+            | "Lapsed" | "Revoked"),
             Move::Approve,
         ) => Some(from),
         ("Rejected", Move::Reject) => Some("Rejected"),
         ("Pending", Move::Withdraw) => Some("Cancelled"),
         ("Cancelled", Move::Withdraw) => Some("Cancelled"),
         ("Approved", Move::Claim | Move::ClaimAgain | Move::ClaimOther) => Some("Executing"),
+        ("Approved" | "Revoked", Move::Revoke) => Some("Revoked"),
         ("Executing", Move::Claim | Move::ClaimAgain) => Some("Executing"),
         ("Executing" | "ExecutionUnknown", Move::ReportDone) => Some("Executed"),
         ("Executing" | "ExecutionUnknown", Move::ReportFailed) => Some("ExecutionFailed"),
@@ -268,7 +276,7 @@ fn every_transition_matches_the_table() {
             cells += 1;
         }
     }
-    assert_eq!(cells, 13 * 11);
+    assert_eq!(cells, 14 * 12);
 }
 
 #[test]
@@ -373,6 +381,7 @@ fn random_transitions_keep_the_invariants() {
         "Lapsed",
         "Pending",
         "Rejected",
+        "Revoked",
         "Timeout",
     ];
     assert_eq!(

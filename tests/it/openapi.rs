@@ -83,12 +83,13 @@ impl Document {
             .collect()
     }
 
-    /// Checks header and claims of a receipt against their schemas.
-    fn check_receipt(&self, receipt: &Value) {
-        let Some(receipt) = receipt.as_str() else {
-            return;
-        };
-        for (part, schema) in receipt.split('.').zip(["ReceiptHeader", "ReceiptClaims"]) {
+    /// Checks header and claims of receipt and permit against their schemas.
+    fn check_proofs(&self, approval: &Value) {
+        let receipt = approval["receipt"].as_str().unwrap_or_default();
+        let permit = approval["permit"].as_str().unwrap_or_default();
+        let receipt = receipt.split('.').zip(["ReceiptHeader", "ReceiptClaims"]);
+        let permit = permit.split('.').zip(["PermitHeader", "PermitClaims"]);
+        for (part, schema) in receipt.chain(permit).filter(|(part, _)| !part.is_empty()) {
             let part = BASE64URL.decode(part).unwrap();
             let part: Value = serde_json::from_slice(&part).unwrap();
             assert_eq!(self.faults(schema, &part), None, "{part}");
@@ -390,7 +391,7 @@ async fn every_response_of_a_lifecycle_matches_the_document() {
             approval["status"].as_str().unwrap().to_owned(),
             approval["execution"]["status"].as_str().map(str::to_owned),
         ));
-        described.document.check_receipt(&approval["receipt"]);
+        described.document.check_proofs(&approval);
     };
 
     let all = json!({
@@ -619,7 +620,7 @@ async fn responses_after_sign_in_match_the_document() {
     document.check(&Method::POST, path, &answer);
     let decided = described.get("status", &id).await.json();
     assert!(decided["receipt"].is_string(), "{decided}");
-    document.check_receipt(&decided["receipt"]);
+    document.check_proofs(&decided);
 }
 
 /// The maximum length of a text schema.
@@ -669,7 +670,7 @@ async fn each_documented_limit_of_submit_is_enforced() {
     let (short, long) = ["minimum", "maximum"]
         .map(|limit| number(&new("timeoutSeconds")[limit]))
         .into();
-    let far = max_length(at("Address"));
+    let far = max_length(at("NewAddress"));
     let name = pattern_lengths(at("CorrelationId")).1;
     let bytes = number(&at("AgentName")["x-max-bytes"]);
     let large = number(&new("parameters")["x-max-canonical-bytes"]) - r#"{"x":""}"#.len();
@@ -691,6 +692,12 @@ async fn each_documented_limit_of_submit_is_enforced() {
         ("correlationId", json!("A-Z._0"), json!("")),
         ("claimant", json!("Fa".repeat(32)), json!("fa".repeat(31))),
         ("onBehalfOf", json!(address(far)), json!(address(far + 1))),
+        (
+            "onBehalfOf",
+            json!("a+b@example.com"),
+            json!("a%b@example.com"),
+        ),
+        ("agentName", json!("a:b//c"), json!("a://b")),
         (
             "approverEmails",
             json!([address(far)]),

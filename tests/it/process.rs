@@ -1,10 +1,11 @@
 //! The real binary as a process: its start, its arguments and its log.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Stdio;
 
 use human_oversight::keys::keyring;
-use human_oversight_client::{Client, Gate, Outcome};
+use human_oversight_client::{Client, Gate, Outcome, receipt};
 use serde_json::json;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::process::{Child, Command};
@@ -247,10 +248,15 @@ async fn a_gate_starts_with_generated_keys() {
         .lines()
         .map(|line| line.split_once('=').unwrap())
         .collect();
-    assert_eq!(keys.len(), 2);
+    let [gates @ .., (agents, thumbprint)] = &keys[..] else {
+        panic!("{keys:?}")
+    };
+    assert_eq!((gates.len(), *agents), (2, "HO_KEYS"));
     let dir = tempfile::tempdir().unwrap();
-    let gate = Process::start(dir.path(), &keys).await;
-    assert_eq!(gate.client().keys().await.unwrap().keys.len(), 1);
+    let gate = Process::start(dir.path(), gates).await;
+    let published = gate.client().keys().await.unwrap().keys;
+    let thumbprints: Vec<_> = published.iter().map(receipt::thumbprint).collect();
+    assert_eq!(thumbprints, [*thumbprint]);
     assert!(!dir.path().join("link.keys").exists());
 }
 
@@ -359,7 +365,7 @@ async fn production_starts_before_its_services_are_reachable_and_has_no_inbox() 
         &[
             ("FUNCTIONS_CUSTOMHANDLER_PORT", &port),
             ("HO_BASE_URL", "https://gate.example.com"),
-            ("HO_ALLOWED_APPROVERS", "*@example.com"),
+            ("HO_ALLOWED_APPROVERS", "alice@example.com"),
             ("HO_LINK_KEYS", &link_key),
             ("HO_RECEIPT_KEYS", &receipt_key),
             ("HO_STORE", "tables"),
@@ -388,4 +394,59 @@ async fn local_development_needs_no_certificates() {
     let gate = Process::start(dir.path(), &[("SSL_CERT_FILE", "/dev/null")]).await;
     gate.client().submit(&request()).await.unwrap();
     assert_eq!(mails(&dir.path().join("mail")).len(), 2);
+}
+
+/// Keys, requests and emails of local development are for this user alone, whatever the umask says.
+#[tokio::test]
+async fn the_files_of_local_development_are_private() {
+    let parent = tempfile::tempdir().unwrap();
+    let home = parent.path().join("work");
+    std::fs::create_dir(&home).unwrap();
+    let mut command = Command::new("sh");
+    command
+        .args(["-c", "umask 000 && exec \"$GATE\""])
+        .env("GATE", env!("CARGO_BIN_EXE_human-oversight"))
+        .current_dir(&home)
+        .kill_on_drop(true)
+        .stdin(Stdio::null());
+    let dir = home.join("new/store");
+    let gate = Process::spawn(command, &dir, &[]).await;
+    gate.client().submit(&request()).await.unwrap();
+    let mut seen = Vec::new();
+    let mut folders = vec![home.join("new")];
+    while let Some(folder) = folders.pop() {
+        assert_eq!(mode(&folder), 0o700, "{}", folder.display());
+        for entry in std::fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                assert_eq!(mode(&path), 0o600, "{}", path.display());
+                seen.push(path.extension().unwrap().to_owned());
+            }
+        }
+    }
+    seen.sort();
+    seen.dedup();
+    assert_eq!(seen, ["db", "db-shm", "db-wal", "eml", "keys"]);
+    let log = gate.kill().await;
+    assert!(!log.contains("other users of this machine"), "{log}");
+
+    // An existing file keeps its permissions, and the log says so.
+    let keys = dir.join("link.keys");
+    std::fs::set_permissions(&keys, PermissionsExt::from_mode(0o644)).unwrap();
+    let mut again = binary();
+    again.current_dir(&home);
+    let gate = Process::spawn(again, &dir, &[]).await;
+    let log = gate.kill().await;
+    assert_eq!(
+        log.matches("other users of this machine").count(),
+        1,
+        "{log}"
+    );
+    assert_eq!(mode(&keys), 0o644);
+}
+
+fn mode(path: &Path) -> u32 {
+    path.metadata().unwrap().permissions().mode() & 0o777
 }

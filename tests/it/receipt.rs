@@ -6,12 +6,12 @@ use std::process::Stdio;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
-use human_oversight_client::Gate;
 use human_oversight_client::parameters::{Parameters, hex};
 use human_oversight_client::receipt::{
     Assurance, Claims, Decision, NotPermitted, ReceiptError, Run, TYPE, verify,
 };
 use human_oversight_client::types::{Key, KeySet};
+use human_oversight_client::{Gate, Permit};
 use reqwest::StatusCode;
 use ring::signature::{Ed25519KeyPair, KeyPair};
 use serde_json::{Value, json};
@@ -55,7 +55,7 @@ impl Payments {
         let tests: PathBuf = std::env::current_exe().unwrap();
         let built = tests.parent().unwrap().parent().unwrap();
         let mut process = Command::new(built.join("examples/payments_api"))
-            .args([keys.to_str().unwrap(), &gate.url])
+            .arg(keys)
             .stdout(Stdio::piped())
             .kill_on_drop(true)
             .spawn()
@@ -69,18 +69,35 @@ impl Payments {
         }
     }
 
-    async fn pay(&self, payment: &Value, receipt: &str) -> Page {
+    async fn pay(&self, payment: &Value, proofs: &Proofs) -> Page {
         let call = http().build().unwrap().post(&self.url);
         let call = call
             .header("content-type", "application/json")
-            .header("approval-receipt", receipt)
+            .header("approval-receipt", &proofs.receipt)
+            .header("approval-permit", &proofs.permit)
             .body(payment.to_string());
         Page::of(call.send().await.unwrap()).await
     }
 }
 
-/// Submits an action, approves it as Alice, and claims it. Returns the receipt.
-async fn obtain_receipt(gate: &TestGate, agent: &str, action: &str, payment: &Value) -> String {
+/// What an agent presents.
+#[derive(Clone, Default)]
+struct Proofs {
+    receipt: String,
+    permit: String,
+}
+
+impl Proofs {
+    fn of(permit: &Permit) -> Self {
+        Self {
+            receipt: permit.receipt().to_owned(),
+            permit: permit.jws().to_owned(),
+        }
+    }
+}
+
+/// Submits an action, approves it as Alice, and claims it.
+async fn obtain_proofs(gate: &TestGate, agent: &str, action: &str, payment: &Value) -> Proofs {
     let action = Gate::new(gate.client.clone())
         .agent(agent)
         .approvers([ALICE])
@@ -88,9 +105,9 @@ async fn obtain_receipt(gate: &TestGate, agent: &str, action: &str, payment: &Va
     let pending = action.submit(payment).await.unwrap();
     gate.approve(pending.approval().unwrap(), ALICE).await;
     let permit = pending.claim(payment).await.unwrap();
-    let receipt = permit.receipt().to_owned();
+    let proofs = Proofs::of(&permit);
     permit.executed().await;
-    receipt
+    proofs
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -98,7 +115,7 @@ async fn a_service_pays_only_the_approved_payment_and_only_once() {
     let gate = TestGate::start().await;
     let payments = Payments::start(&gate).await;
     let payment = json!({"invoice": "2026-117", "payee": "supplier@example.com", "cents": 129_900});
-    let good = obtain_receipt(&gate, "PaymentsAgent", "Pay Invoice", &payment).await;
+    let good = obtain_proofs(&gate, "PaymentsAgent", "Pay Invoice", &payment).await;
 
     for (change, to) in [
         ("cents", json!(1_299_000)),
@@ -115,27 +132,36 @@ async fn a_service_pays_only_the_approved_payment_and_only_once() {
             refused.body
         );
     }
-    let other_agent = obtain_receipt(&gate, "UserManagerAgent", "Pay Invoice", &payment).await;
-    let other_action = obtain_receipt(&gate, "PaymentsAgent", "Check Invoice", &payment).await;
+    let other_agent = obtain_proofs(&gate, "UserManagerAgent", "Pay Invoice", &payment).await;
+    let other_action = obtain_proofs(&gate, "PaymentsAgent", "Check Invoice", &payment).await;
     let large = json!({"invoice": "2026-119", "payee": "supplier@example.com", "cents": 1_000_000});
-    let by_link = obtain_receipt(&gate, "PaymentsAgent", "Pay Invoice", &large).await;
+    let by_link = obtain_proofs(&gate, "PaymentsAgent", "Pay Invoice", &large).await;
     let other_gate = TestGate::start().await;
-    let other_gate = obtain_receipt(&other_gate, "PaymentsAgent", "Pay Invoice", &payment).await;
+    let other_gate = obtain_proofs(&other_gate, "PaymentsAgent", "Pay Invoice", &payment).await;
     let mut forged = good.clone();
-    forged.insert(good.find('.').unwrap() + 5, 'A');
-    for (payment, receipt, why) in [
-        (&payment, "", "not a receipt"),
-        (&payment, other_agent.as_str(), "another agent"),
-        (&payment, other_action.as_str(), "another action"),
-        (
-            &payment,
-            other_gate.as_str(),
-            "a key that the gate does not publish",
-        ),
-        (&payment, forged.as_str(), "signature is wrong"),
-        (&large, by_link.as_str(), "signed in"),
+    let first_claim = good.receipt.find('.').unwrap() + 5;
+    forged.receipt.insert(first_claim, 'A');
+    let another = obtain_proofs(&gate, "PaymentsAgent", "Pay Invoice", &payment).await;
+    let with_permit = |permit: &str| Proofs {
+        permit: permit.to_owned(),
+        ..good.clone()
+    };
+    let mut forged_permit = good.permit.clone();
+    forged_permit.insert(good.permit.find('.').unwrap() + 5, 'A');
+    for (payment, proofs, why) in [
+        (&payment, Proofs::default(), "not a receipt"),
+        (&payment, other_agent, "another agent"),
+        (&payment, other_action, "another action"),
+        (&payment, other_gate, "a key that the gate does not publish"),
+        (&payment, forged, "signature is wrong"),
+        (&large, by_link, "signed in"),
+        // An approval alone is not enough: it may have been revoked since.
+        (&payment, with_permit(""), "not a permit"),
+        (&payment, with_permit(&good.receipt), "not a permit"),
+        (&payment, with_permit(&another.permit), "another request"),
+        (&payment, with_permit(&forged_permit), "permit's signature"),
     ] {
-        let refused = payments.pay(payment, receipt).await;
+        let refused = payments.pay(payment, &proofs).await;
         assert_eq!(refused.status, StatusCode::FORBIDDEN, "{why}");
         assert!(refused.body.contains(why), "{why}: {}", refused.body);
     }
@@ -144,7 +170,7 @@ async fn a_service_pays_only_the_approved_payment_and_only_once() {
     let again = payments.pay(&payment, &good).await;
     assert_eq!(
         (again.status, again.body.as_str()),
-        (StatusCode::FORBIDDEN, "this receipt was used before")
+        (StatusCode::FORBIDDEN, "this permit was used before")
     );
 }
 
@@ -166,7 +192,7 @@ async fn large_payments_require_a_signed_in_approver() {
     let decided = send(&gate, &id, &cookie, &approving(&page)).await;
     assert_eq!(decided.status, StatusCode::SEE_OTHER);
     let permit = pending.claim(&payment).await.unwrap();
-    let paid = payments.pay(&payment, permit.receipt()).await;
+    let paid = payments.pay(&payment, &Proofs::of(&permit)).await;
     assert_eq!(paid.body, "paid 2500000 to supplier@example.com");
     permit.failed("the invoice was paid twice").await;
     let execution = gate.status(&id).await.execution.unwrap();
@@ -214,6 +240,7 @@ fn a_signature_by_a_known_key_is_a_receipt_only_in_the_pinned_form() {
             kid: "k1".to_owned(),
             x: BASE64URL.encode(pair.public_key()),
         }],
+        issuers: Vec::new(),
     };
     let ours = keys("OKP", "Ed25519");
     let claims = approved_claims(&Parameters::new(&json!({"user_id": "1"})).unwrap());

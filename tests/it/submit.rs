@@ -115,6 +115,72 @@ async fn a_repeated_submit_is_idempotent_and_sends_no_email() {
     );
 }
 
+/// A mail server may read such an address as a route: `mallory%evil.example@contoso.com` is delivered to
+/// mallory at evil.example, although the operator's list names contoso.com.
+#[tokio::test]
+async fn an_address_that_is_a_route_is_refused() {
+    let gate = TestGate::start().await;
+    let with = |member: &str, value: serde_json::Value| {
+        let mut body = serde_json::to_value(request()).unwrap();
+        body[member] = value;
+        body.to_string()
+    };
+    for address in [
+        "mallory%evil.example@example.com",
+        "evil.example!mallory@example.com",
+        "a/b@example.com",
+        "a=b@example.com",
+        "a|b@example.com",
+        "a{b@example.com",
+        "a}b@example.com",
+        "a`b@example.com",
+    ] {
+        for (pointer, body) in [
+            (
+                "/approverEmails/0",
+                with("approverEmails", json!([address])),
+            ),
+            ("/onBehalfOf", with("onBehalfOf", json!(address))),
+        ] {
+            let answer = gate.post("/api/submit", body).await;
+            assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{address}");
+            let error = &answer.problem()["errors"][0];
+            assert_eq!(error["pointer"], pointer, "{address}");
+            let detail = error["detail"].as_str().unwrap();
+            assert!(detail.contains("% ! / = | { } `"), "{detail}");
+        }
+    }
+    // These were refused before, since they are not plain.
+    for address in [
+        "\"mallory@evil.example\"@example.com",
+        "@evil.example:mallory@example.com",
+        "mallory(comment)@example.com",
+        "mallory@evil.example,alice@example.com",
+        "mallory@evil.example;alice@example.com",
+        "<mallory@evil.example>@example.com",
+        "a:b@example.com",
+        "a\\b@example.com",
+    ] {
+        let answer = gate
+            .post("/api/submit", with("approverEmails", json!([address])))
+            .await;
+        assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{address}");
+    }
+    assert!(gate.stored().await.is_empty() && gate.mails().is_empty());
+}
+
+#[tokio::test]
+async fn a_name_that_is_an_address_of_a_page_is_refused() {
+    let gate = TestGate::start().await;
+    let mut new = request();
+    new.agent_name = "https://evil.example/login".to_owned();
+    let answer = gate
+        .post("/api/submit", serde_json::to_vec(&new).unwrap())
+        .await;
+    assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(answer.problem()["errors"][0]["pointer"], "/agentName");
+}
+
 #[tokio::test]
 async fn of_64_concurrent_submits_one_is_stored() {
     let gate = TestGate::start().await;

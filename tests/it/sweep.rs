@@ -34,7 +34,7 @@ async fn a_forwarded_request_cannot_start_the_sweep() {
         let call = gate
             .http
             .post(gate.direct("/sweep"))
-            .header(header, "203.0.113.7");
+            .header(header, "127.0.0.1");
         assert_eq!(call.send().await.unwrap().status(), 404, "{header}");
     }
 }

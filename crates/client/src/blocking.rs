@@ -11,7 +11,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::action::Action;
 use crate::outcome::{Outcome, Refusal};
-use crate::permit::Permit;
+use crate::run_permit::Permit;
 
 /// One thread for all blocking calls, started by the first.
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {

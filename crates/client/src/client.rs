@@ -11,6 +11,7 @@ use reqwest::{Method, Response, StatusCode, Url};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::address;
 use crate::error::Error;
 #[cfg(feature = "mock")]
 use crate::mock_server::MockServer;
@@ -33,6 +34,8 @@ struct Http {
     http: reqwest::Client,
     base: Url,
     key: Option<HeaderValue>,
+    /// The variable that names a proxy for `base`.
+    proxy: Option<&'static str>,
 }
 
 /// The longest wait of a status call; the gate has the same limit.
@@ -51,23 +54,10 @@ impl Client {
     /// host demands one.
     ///
     /// # Errors
-    /// When `base` is not an absolute `http` or `https` address, or the key cannot be sent in a header.
+    /// When `base` is not an absolute `https` address (on this machine, `http` will do), or the key cannot be
+    /// sent in a header.
     pub fn new(base: &str, key: Option<&str>) -> Result<Self, Error> {
-        let invalid =
-            || Error::Settings("the gate's address must be an absolute http(s) URL".to_owned());
-        let mut base = Url::parse(base).map_err(|_| invalid())?;
-        if !matches!(base.scheme(), "http" | "https") || base.cannot_be_a_base() {
-            return Err(invalid());
-        }
-        if base.query().is_some() || !base.username().is_empty() || base.password().is_some() {
-            return Err(Error::Settings(
-                "the gate's address must not contain a key: set HO_KEY instead".to_owned(),
-            ));
-        }
-        // People paste `https://host/api` and `https://host/` for `https://host`.
-        let path = base.path().trim_end_matches('/');
-        let path = path.strip_suffix("/api").unwrap_or(path).to_owned();
-        base.set_path(&path);
+        let base = address::parse(base)?;
         let key = key
             .map(str::trim)
             .map(HeaderValue::from_str)
@@ -77,17 +67,27 @@ impl Client {
         rustls::crypto::ring::default_provider()
             .install_default()
             .ok();
-        let http = reqwest::Client::builder()
+        let proxy = address::proxy_variable(&base);
+        let mut http = reqwest::Client::builder()
             .connect_timeout(Duration::from_secs(5))
             .pool_idle_timeout(Duration::from_secs(4))
             .redirect(reqwest::redirect::Policy::none())
             .user_agent(concat!(
                 "human-oversight-client/",
                 env!("CARGO_PKG_VERSION")
-            ))
+            ));
+        if address::is_loopback(&base) {
+            http = http.no_proxy();
+        }
+        let http = http
             .build()
-            .map_err(Error::Unreachable)?;
-        Ok(Self(Transport::Http(Http { http, base, key })))
+            .map_err(|source| Error::Unreachable { source, proxy })?;
+        Ok(Self(Transport::Http(Http {
+            http,
+            base,
+            key,
+            proxy,
+        })))
     }
 
     #[cfg(feature = "mock")]
@@ -118,7 +118,8 @@ impl Client {
         }
     }
 
-    /// `POST /api/claim/{id}`: claims an approval, which is granted once.
+    /// `POST /api/claim/{id}`: claims an approval, which is granted once. Only a verified
+    /// [`permit`](Approval::permit) in the response proves that it was.
     pub async fn claim(&self, id: &str, claim: &Claim) -> Result<Approval, Error> {
         match &self.0 {
             Transport::Http(http) => http.post("claim", Some(id), claim).await,
@@ -145,7 +146,7 @@ impl Client {
         }
     }
 
-    /// `GET /api/keys`: the public keys of receipts.
+    /// `GET /api/keys`: the public keys of receipts and permits, and the addresses that sign.
     pub async fn keys(&self) -> Result<KeySet, Error> {
         match &self.0 {
             Transport::Http(http) => http.keys().await,
@@ -174,7 +175,7 @@ impl Http {
             .timeout(wait + RESPONSE_TIMEOUT);
         let response = self.send(request).await?;
         let retry_after = retry_after(&response);
-        Ok((read(response).await?, retry_after))
+        Ok((self.read(response).await?, retry_after))
     }
 
     async fn keys(&self) -> Result<KeySet, Error> {
@@ -182,7 +183,7 @@ impl Http {
             .http
             .request(Method::GET, self.url("keys", None))
             .timeout(RESPONSE_TIMEOUT);
-        read(self.send(request).await?).await
+        self.read(self.send(request).await?).await
     }
 
     async fn post<T: DeserializeOwned>(
@@ -195,7 +196,7 @@ impl Http {
             .http
             .request(Method::POST, self.url(function, id))
             .timeout(RESPONSE_TIMEOUT);
-        read(self.send(request.json(body)).await?).await
+        self.read(self.send(request.json(body)).await?).await
     }
 
     fn url(&self, function: &str, id: Option<&str>) -> Url {
@@ -212,11 +213,42 @@ impl Http {
             Some(key) => request.header("x-functions-key", key),
             None => request,
         };
-        // The address has no secret, but does not belong into logs either.
         request
             .send()
             .await
-            .map_err(|error| Error::Unreachable(error.without_url()))
+            .map_err(|error| self.unreachable(error))
+    }
+
+    async fn read<T: DeserializeOwned>(&self, mut response: Response) -> Result<T, Error> {
+        let status = response.status();
+        let retry_after = retry_after(&response);
+        let mut body = Vec::new();
+        while let Some(chunk) = response
+            .chunk()
+            .await
+            .map_err(|error| self.unreachable(error))?
+        {
+            if body.len() + chunk.len() > MAX_RESPONSE_BYTES {
+                return Err(Error::InvalidResponse(format!(
+                    "more than {} KiB",
+                    MAX_RESPONSE_BYTES / 1_024
+                )));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        if status.is_success() {
+            return serde_json::from_slice(&body)
+                .map_err(|error| Error::InvalidResponse(format!("status {status}, {error}")));
+        }
+        Err(refusal(status, retry_after, &body))
+    }
+
+    /// Without the address, which has no secret, but does not belong into logs either.
+    fn unreachable(&self, error: reqwest::Error) -> Error {
+        Error::Unreachable {
+            source: error.without_url(),
+            proxy: self.proxy,
+        }
     }
 }
 
@@ -231,30 +263,6 @@ impl fmt::Debug for Client {
             .field("base", &base)
             .finish_non_exhaustive()
     }
-}
-
-async fn read<T: DeserializeOwned>(mut response: Response) -> Result<T, Error> {
-    let status = response.status();
-    let retry_after = retry_after(&response);
-    let mut body = Vec::new();
-    while let Some(chunk) = response
-        .chunk()
-        .await
-        .map_err(|error| Error::Unreachable(error.without_url()))?
-    {
-        if body.len() + chunk.len() > MAX_RESPONSE_BYTES {
-            return Err(Error::InvalidResponse(format!(
-                "more than {} KiB",
-                MAX_RESPONSE_BYTES / 1_024
-            )));
-        }
-        body.extend_from_slice(&chunk);
-    }
-    if status.is_success() {
-        return serde_json::from_slice(&body)
-            .map_err(|error| Error::InvalidResponse(format!("status {status}, {error}")));
-    }
-    Err(refusal(status, retry_after, &body))
 }
 
 fn refusal(status: StatusCode, retry_after: Option<Duration>, body: &[u8]) -> Error {

@@ -10,8 +10,13 @@ pub enum Error {
     #[error("{}: {} ({})", .0.title, .0.detail, .0.status)]
     Problem(Box<Problem>),
     /// The gate could not be reached, or the connection broke. A retry may succeed.
-    #[error("the gate could not be reached")]
-    Unreachable(#[source] reqwest::Error),
+    #[error("the gate could not be reached{}", through(*.proxy))]
+    Unreachable {
+        /// Why.
+        source: reqwest::Error,
+        /// The variable that names a proxy for the gate, which the call used unless `NO_PROXY` excludes it.
+        proxy: Option<&'static str>,
+    },
     /// The gate cannot respond now. A retry may succeed.
     #[error("the gate is not available now (status {status})")]
     Unavailable {
@@ -28,10 +33,17 @@ pub enum Error {
     Settings(String),
 }
 
+/// Names the variable of a proxy, never its value, which may have credentials.
+fn through(proxy: Option<&str>) -> String {
+    proxy.map_or_else(String::new, |variable| {
+        format!(" ({variable} names a proxy, which the call uses unless NO_PROXY names the gate)")
+    })
+}
+
 impl Error {
     /// Whether the same call may succeed later.
     pub(crate) fn is_transient(&self) -> bool {
-        matches!(self, Self::Unreachable(_) | Self::Unavailable { .. })
+        matches!(self, Self::Unreachable { .. } | Self::Unavailable { .. })
     }
 
     pub(crate) fn retry_after(&self) -> Option<Duration> {

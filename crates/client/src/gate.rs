@@ -1,17 +1,14 @@
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
 use human_oversight_protocol::types::KeySet;
 
 use crate::client::Client;
 use crate::error::Error;
+use crate::trust::Trust;
 
 /// A gate as an agent uses it. Cheap to clone; the front page has an example.
 #[derive(Clone, Debug)]
 pub struct Gate {
     pub(crate) client: Client,
-    pub(crate) trusted: Option<KeySet>,
-    /// The keys that the gate published when it was last asked.
-    published: Arc<Mutex<KeySet>>,
+    pub(crate) trust: Trust,
     pub(crate) agent: String,
     pub(crate) approvers: Vec<String>,
 }
@@ -21,32 +18,39 @@ impl Gate {
     pub fn new(client: Client) -> Self {
         Self {
             client,
-            trusted: None,
-            published: Arc::default(),
+            trust: Trust::default(),
             agent: "agent".to_owned(),
             approvers: Vec::new(),
         }
     }
 
-    /// The gate that the environment names: `HO_URL`, `HO_KEY` (the Functions key; optional) and
-    /// `APPROVER_EMAILS` (comma-separated; optional).
+    /// The gate that the environment names: `HO_URL`, `HO_KEY` (the Functions key; optional),
+    /// `APPROVER_EMAILS` (comma-separated; optional), `HO_KEYS` (the only keys to trust: the file of a JWK
+    /// set, or thumbprints as RFC 7638 defines them, comma-separated; optional) and `HO_ISSUER` (the
+    /// gate's public address, or several, comma-separated; with thumbprints it is required).
     ///
     /// # Errors
-    /// When `HO_URL` is missing or not an absolute address.
+    /// When `HO_URL` is missing or not an absolute address, or `HO_KEYS` cannot be used.
     pub fn from_env() -> Result<Self, Error> {
         let setting = |name| {
-            std::env::var(name)
-                .ok()
-                .filter(|value| !value.trim().is_empty())
+            let value = std::env::var(name).ok()?.trim().to_owned();
+            Some(value).filter(|value| !value.is_empty())
+        };
+        let list = |name| {
+            let list = setting(name).unwrap_or_default();
+            let items = list.split(',').map(str::trim).filter(|it| !it.is_empty());
+            items.map(str::to_owned).collect::<Vec<_>>()
         };
         let url = setting("HO_URL").ok_or_else(|| {
             Error::Settings("HO_URL is not set: it must be the gate's address".to_owned())
         })?;
-        let gate = Self::new(Client::new(url.trim(), setting("HO_KEY").as_deref())?);
-        Ok(match setting("APPROVER_EMAILS") {
-            Some(list) => gate.approvers(list.split(',').map(str::trim).filter(|a| !a.is_empty())),
-            None => gate,
-        })
+        let client = Client::new(&url, setting("HO_KEY").as_deref())?;
+        let mut gate = Self::new(client).issuers(list("HO_ISSUER"));
+        if let Some(keys) = setting("HO_KEYS") {
+            gate.trust.pin_setting(&keys)?;
+            gate.trust.check_settings()?;
+        }
+        Ok(gate.approvers(list("APPROVER_EMAILS")))
     }
 
     /// The agent's name: 1 to 128 characters.
@@ -63,17 +67,33 @@ impl Gate {
         self
     }
 
-    /// Verifies receipts with these keys only, instead of those that the gate publishes.
+    /// Trusts these keys alone, with the issuers that stand beside them. What the gate publishes counts only
+    /// where it is one of these.
     #[must_use]
     pub fn trust(mut self, keys: KeySet) -> Self {
-        self.trusted = Some(keys);
+        self.trust.pin_keys(keys);
         self
     }
 
-    pub(crate) fn published(&self) -> MutexGuard<'_, KeySet> {
-        // A panic cannot leave it half-written.
-        self.published
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+    /// Like [`Gate::trust`], for keys that are known by their thumbprints (see
+    /// [`receipt::thumbprint`](crate::receipt::thumbprint)). It needs [`Gate::issuers`].
+    #[must_use]
+    pub fn trust_thumbprints(
+        mut self,
+        thumbprints: impl IntoIterator<Item = impl Into<String>>,
+    ) -> Self {
+        self.trust
+            .pin(thumbprints.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// Trusts receipts and permits of these public addresses of the gate alone. Without it, those count that
+    /// the gate named when this process first called it.
+    #[must_use]
+    pub fn issuers(mut self, addresses: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        let addresses = addresses.into_iter().map(Into::into);
+        let addresses = addresses.map(|address: String| address.trim_end_matches('/').to_owned());
+        self.trust.set_issuers(addresses.collect());
+        self
     }
 }

@@ -12,7 +12,7 @@ use crate::blocking::wait;
 use crate::error::Error;
 use crate::gate::Gate;
 use crate::outcome::{Reason, Refusal};
-use crate::permit::Permit;
+use crate::run_permit::Permit;
 
 /// The gate that the environment names, made once.
 ///

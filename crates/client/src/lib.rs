@@ -9,6 +9,9 @@ mod error;
 mod retry;
 
 #[cfg(feature = "http")]
+mod address;
+
+#[cfg(feature = "http")]
 mod handle;
 
 #[cfg(feature = "mock")]
@@ -21,10 +24,13 @@ mod client;
 mod outcome;
 
 #[cfg(feature = "http")]
-mod permit;
+mod run_permit;
 
 #[cfg(feature = "http")]
 mod withdraw;
+
+#[cfg(feature = "http")]
+mod trust;
 
 #[cfg(feature = "http")]
 mod gate;
@@ -66,10 +72,10 @@ pub use handle::Handle;
 pub use human_oversight_client_macros::approval_gate;
 pub use human_oversight_protocol::types;
 #[cfg(feature = "receipt")]
-pub use human_oversight_protocol::{parameters, receipt};
+pub use human_oversight_protocol::{parameters, permit, receipt};
 #[cfg(feature = "http")]
 pub use outcome::{Outcome, Reason, Refusal};
 #[cfg(feature = "http")]
 pub use pending::Pending;
 #[cfg(feature = "http")]
-pub use permit::Permit;
+pub use run_permit::Permit;

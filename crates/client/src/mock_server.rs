@@ -5,6 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use human_oversight_protocol::parameters::{Parameters, hex};
+use human_oversight_protocol::permit;
 use human_oversight_protocol::receipt::{self, Assurance, Claims, Decision};
 use human_oversight_protocol::types::{
     Approval, Claim, Deliverable, Execution, ExecutionStatus, KeySet, NewApproval, Problem, Report,
@@ -33,6 +34,7 @@ pub enum Answer {
 }
 
 const KID: &str = "mock";
+const ISSUER: &str = "mock";
 
 /// How long a request is open, and how long an approval can be claimed.
 const OPEN: Duration = Duration::from_secs(3_600);
@@ -115,6 +117,7 @@ impl MockServer {
             notifications: Vec::new(),
             deliverable: Deliverable::Ok,
             receipt: None,
+            permit: None,
             status_url: String::new(),
         };
         let decided = match answer {
@@ -126,7 +129,8 @@ impl MockServer {
             approval.status = status;
             approval.approver = request.approver_emails.first().cloned();
             approval.comment = comment;
-            approval.receipt = Some(self.receipt(&approval, decision, now.unix_timestamp()));
+            let now = now.unix_timestamp();
+            approval.receipt = Some(self.receipt(request, &approval, decision, now));
         }
         approval
     }
@@ -136,13 +140,15 @@ impl MockServer {
         found.ok_or_else(|| problem(404, "not-found", "The mock has no such request."))
     }
 
-    pub(crate) fn claim(&self, id: &str, _: &Claim) -> Result<Approval, Error> {
-        self.update(id, |approval| {
+    pub(crate) fn claim(&self, id: &str, claim: &Claim) -> Result<Approval, Error> {
+        let mut approval = self.update(id, |approval| {
             match (approval.status, &approval.execution) {
                 (Status::Approved, None) => Some((ExecutionStatus::Executing, None)),
                 _ => None,
             }
-        })
+        })?;
+        approval.permit = self.permit(&approval, &claim.nonce);
+        Ok(approval)
     }
 
     pub(crate) fn outcome(&self, id: &str, report: &Report) -> Result<Approval, Error> {
@@ -174,13 +180,22 @@ impl MockServer {
 
     pub(crate) fn keys(&self) -> KeySet {
         let key = receipt::public_key(KID, self.key.public_key().as_ref());
-        KeySet { keys: vec![key] }
+        KeySet {
+            keys: vec![key],
+            issuers: vec![ISSUER.to_owned()],
+        }
     }
 
-    fn receipt(&self, approval: &Approval, decision: Decision, now: i64) -> String {
+    fn receipt(
+        &self,
+        request: &NewApproval,
+        approval: &Approval,
+        decision: Decision,
+        now: i64,
+    ) -> String {
         let lapses_at = now.saturating_add_unsigned(OPEN.as_secs());
         let claims = Claims {
-            iss: "mock".to_owned(),
+            iss: ISSUER.to_owned(),
             aud: approval.agent_name.clone(),
             sub: approval.id.clone(),
             iat: now,
@@ -188,7 +203,7 @@ impl MockServer {
             correlation_id: approval.correlation_id.clone(),
             action_description: approval.action_description.clone(),
             parameters_digest: approval.parameters_digest.clone(),
-            claimant: None,
+            claimant: request.claimant.clone(),
             decision,
             comment_digest: None,
             approver: approval.approver.clone().unwrap_or_default(),
@@ -196,6 +211,23 @@ impl MockServer {
             approver_object_id: None,
         };
         receipt::sign(&claims, KID, &self.key)
+    }
+
+    fn permit(&self, approval: &Approval, nonce: &str) -> Option<String> {
+        let receipt = approval.receipt.as_ref()?;
+        let decided = receipt::verify(receipt, &self.keys()).expect("signed above");
+        let claims = permit::Claims {
+            iss: decided.iss,
+            aud: decided.aud,
+            sub: decided.sub,
+            jti: nonce.to_owned(),
+            claimant: decided.claimant,
+            parameters_digest: decided.parameters_digest,
+            receipt_digest: permit::digest(receipt),
+            iat: OffsetDateTime::now_utc().unix_timestamp(),
+            exp: decided.exp?,
+        };
+        Some(permit::sign(&claims, KID, &self.key))
     }
 }
 

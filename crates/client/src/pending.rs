@@ -4,9 +4,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use human_oversight_protocol::parameters::Parameters;
-use human_oversight_protocol::types::{
-    Approval, Claim, ExecutionStatus, KeySet, Status, Withdrawal,
-};
+use human_oversight_protocol::types::{Approval, Claim, KeySet, Status, Withdrawal};
 use serde::Serialize;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -17,9 +15,9 @@ use crate::action::Action;
 use crate::error::Error;
 use crate::handle::{Handle, random_hex};
 use crate::outcome::{Outcome, Refusal};
-use crate::permit::Permit;
 use crate::retry::{OUTAGE_RETRY_WINDOW, retry_transient};
-use crate::verify::CLOCK_LEEWAY;
+use crate::run_permit::{Permit, Proof};
+use crate::verify::CLOCK_LEEWAY_SECONDS;
 use crate::withdraw::WithdrawOnDrop;
 
 /// How long one status call waits for a decision, where the gate lets calls wait.
@@ -147,7 +145,7 @@ impl Pending {
         permit.revalidate(is_unchanged).await
     }
 
-    /// Waits for the decision, verifies it, claims the approval, and verifies the claim's response.
+    /// Waits for the decision, verifies it, claims the approval, and verifies the permit in the response.
     pub(crate) async fn claim_parameters(self, parameters: Parameters) -> Result<Permit, Refusal> {
         let approval = tracing::info_span!("approval", id = self.handle.id);
         self.wait_and_claim(parameters).instrument(approval).await
@@ -162,11 +160,11 @@ impl Pending {
             Status::Approved | Status::Timeout | Status::Pending => {}
             _ => return Err(Refusal::from_status(&decided)),
         }
-        let keys = self.action.keys(&decided).await?;
+        let keys = self.action.gate.keys(decided.receipt.as_deref()).await?;
         if decided.status == Status::Approved {
             // Before the claim, so that a mistake of this process does not use up the approval.
-            let id = &self.handle.id;
-            self.action.verify(id, &decided, &parameters, &keys)?;
+            let Self { action, handle, .. } = &self;
+            action.verify(handle, &decided, &parameters, &keys)?;
         }
         // In a task of its own: if the wait is dropped now, the permit is still made, and reports itself.
         let claim = async move { self.claim_verified(&parameters, &keys).await };
@@ -181,27 +179,23 @@ impl Pending {
         parameters: &Parameters,
         keys: &KeySet,
     ) -> Result<Permit, Refusal> {
-        let id = &self.handle.id;
-        let approval = self.call_claim().await?;
-        let verified = if is_executing(&approval, id) {
-            self.action.verify(id, &approval, parameters, keys)
-        } else {
-            let why = "the gate's response to the claim is not an approval";
-            Err(Refusal::unverified(why))
-        };
-        match verified {
-            Ok(receipt) => Ok(self.permit(receipt)),
+        // In memory alone, and for this claim alone: an answer that was recorded from another is none to it.
+        let nonce = random_hex::<16>();
+        let approval = self.call_claim(&nonce).await?;
+        let claim = (&self.handle, nonce.as_str());
+        match self.action.verify_claim(claim, &approval, parameters, keys) {
+            Ok(proof) => Ok(self.permit(proof)),
             Err(refusal) => {
                 let why = "not run: the approval could not be verified";
-                self.permit(String::new()).failed(why).await;
+                self.permit(Proof::default()).failed(why).await;
                 Err(refusal)
             }
         }
     }
 
-    async fn call_claim(&self) -> Result<Approval, Refusal> {
+    async fn call_claim(&self, nonce: &str) -> Result<Approval, Refusal> {
         let claim = Claim {
-            nonce: random_hex::<16>(),
+            nonce: nonce.to_owned(),
             secret: Some(self.handle.secret.clone()),
         };
         let client = &self.action.gate.client;
@@ -215,7 +209,7 @@ impl Pending {
                 Err(error) => {
                     // The claim may have been granted: without a report it would end as unknown.
                     let why = "not run: the answer to the claim was lost";
-                    self.permit(String::new()).failed(why).await;
+                    self.permit(Proof::default()).failed(why).await;
                     return Err(error.into());
                 }
             }
@@ -230,9 +224,9 @@ impl Pending {
         }
     }
 
-    fn permit(&self, receipt: String) -> Permit {
+    fn permit(&self, proof: Proof) -> Permit {
         let client = self.action.gate.client.clone();
-        Permit::new(client, self.handle.clone(), receipt)
+        Permit::new(client, self.handle.clone(), proof)
     }
 
     /// Waits until the gate says that the request is no longer pending, or its deadline has passed.
@@ -277,24 +271,14 @@ impl Pending {
     }
 }
 
-/// Whether the claim was granted.
-fn is_executing(approval: &Approval, id: &str) -> bool {
-    let execution = approval
-        .execution
-        .as_ref()
-        .map(|execution| execution.status);
-    approval.id == id
-        && approval.status == Status::Approved
-        && execution == Some(ExecutionStatus::Executing)
-}
-
 pub(crate) async fn infallible<T>(action: impl Future<Output = T>) -> Result<T, Infallible> {
     Ok(action.await)
 }
 
-/// Whether the deadline has passed by any clock within [`CLOCK_LEEWAY`] of this one.
+/// Whether the deadline has passed by any clock within [`CLOCK_LEEWAY_SECONDS`] of this one.
 fn is_over(approval: &Approval) -> Result<bool, Refusal> {
     let expires_at = OffsetDateTime::parse(&approval.expires_at, &Rfc3339)
         .map_err(|_| Refusal::unverified("the gate named no readable deadline"))?;
-    Ok(OffsetDateTime::now_utc() - expires_at > CLOCK_LEEWAY)
+    let leeway = Duration::from_secs(CLOCK_LEEWAY_SECONDS.into());
+    Ok(OffsetDateTime::now_utc() - expires_at > leeway)
 }

@@ -12,8 +12,8 @@ use crate::action::Action;
 use crate::handle::Handle;
 use crate::outcome::{Outcome, Reason, Refusal};
 use crate::pending::{Pending, infallible};
-use crate::permit::Permit;
 use crate::retry::retry_transient;
+use crate::run_permit::Permit;
 use crate::withdraw::WithdrawOnDrop;
 
 impl Action {
@@ -123,6 +123,8 @@ impl Action {
         parameters: &Parameters,
     ) -> Result<Pending, Refusal> {
         let request = self.request(&handle, parameters)?;
+        // First, so that no person decides what could not run.
+        self.gate.keys(None).await?;
         let client = &self.gate.client;
         let approval = retry_transient(|| client.submit(&request)).await?;
         if approval.id != handle.id || approval.parameters_digest != hex(&parameters.digest()) {

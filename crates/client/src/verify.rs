@@ -1,42 +1,41 @@
-//! Whether an approval is proven to be one of exactly this action.
-
-use std::time::Duration;
+//! Whether an approval is proven to be one of exactly this action, and a claim to be granted.
 
 use human_oversight_protocol::parameters::Parameters;
+use human_oversight_protocol::permit::{self, Expected, NotGranted};
 use human_oversight_protocol::receipt::{self, NotPermitted, Run};
-use human_oversight_protocol::types::{Approval, KeySet};
+use human_oversight_protocol::types::{Approval, ExecutionStatus, KeySet, Status};
 use time::OffsetDateTime;
 
 use crate::action::Action;
+use crate::gate::Gate;
+use crate::handle::Handle;
 use crate::outcome::Refusal;
 use crate::retry::retry_transient;
+use crate::run_permit::Proof;
 
-/// By how much the clocks of agent and gate may differ.
-pub(crate) const CLOCK_LEEWAY: Duration = Duration::from_secs(60);
+/// By how many seconds the clocks of agent and gate may differ.
+pub(crate) const CLOCK_LEEWAY_SECONDS: u32 = 60;
 
-impl Action {
-    /// The keys to verify receipts with. The gate's published keys change rarely: they are fetched again
-    /// only when those known do not verify this receipt.
-    pub(crate) async fn keys(&self, decided: &Approval) -> Result<KeySet, Refusal> {
-        let gate = &self.gate;
-        if let Some(keys) = &gate.trusted {
-            return Ok(keys.clone());
-        }
-        let known = gate.published().clone();
-        if let Some(receipt) = &decided.receipt
-            && receipt::verify(receipt, &known).is_ok()
+impl Gate {
+    /// The keys and issuers to verify with. What the gate publishes changes rarely: it is fetched again only
+    /// when the keys known do not verify this receipt.
+    pub(crate) async fn keys(&self, receipt: Option<&str>) -> Result<KeySet, Refusal> {
+        if let Ok(known) = self.trust.known()
+            && receipt.is_none_or(|receipt| receipt::verify(receipt, &known).is_ok())
         {
             return Ok(known);
         }
-        let published = retry_transient(|| gate.client.keys()).await?;
-        gate.published().clone_from(&published);
-        Ok(published)
+        self.trust
+            .learn(retry_transient(|| self.client.keys()).await?);
+        self.trust.known()
     }
+}
 
-    /// Returns the receipt if it permits this action under this id with these parameters, now.
+impl Action {
+    /// Returns the receipt if it permits this action under this handle with these parameters, now.
     pub(crate) fn verify(
         &self,
-        id: &str,
+        handle: &Handle,
         approval: &Approval,
         parameters: &Parameters,
         keys: &KeySet,
@@ -46,17 +45,24 @@ impl Action {
             return unverified("the approval has no receipt");
         };
         let claims = receipt::verify(receipt, keys).map_err(Refusal::unverified)?;
-        if claims.sub != id {
+        if !keys.issuers.contains(&claims.iss) {
+            return unverified(
+                "the receipt names another gate as its issuer than this client trusts (HO_ISSUER, or \
+                 HO_ISSUERS of the gate)",
+            );
+        }
+        if claims.sub != handle.id {
             return unverified("the receipt is for another request");
+        }
+        if claims.claimant != Some(handle.claimant()) {
+            return unverified("the receipt is for another claimant");
         }
         let run = Run {
             agent: &self.gate.agent,
             action: &self.description,
             parameters,
         };
-        let leeway = CLOCK_LEEWAY.as_secs();
-        let now = OffsetDateTime::now_utc().unix_timestamp();
-        match claims.permit(&run, now.saturating_sub_unsigned(leeway)) {
+        match claims.permit(&run, now() - i64::from(CLOCK_LEEWAY_SECONDS)) {
             Ok(()) => {}
             Err(NotPermitted::Lapsed) => return Err(Refusal::lapsed()),
             Err(other) => return Err(Refusal::unverified(other)),
@@ -67,6 +73,61 @@ impl Action {
         }
         Ok(receipt.clone())
     }
+
+    /// Returns receipt and permit if the gate granted the claim of this nonce.
+    pub(crate) fn verify_claim(
+        &self,
+        (handle, nonce): (&Handle, &str),
+        approval: &Approval,
+        parameters: &Parameters,
+        keys: &KeySet,
+    ) -> Result<Proof, Refusal> {
+        if !is_executing(approval, &handle.id) {
+            let why = "the gate's response to the claim is not an approval";
+            return Err(Refusal::unverified(why));
+        }
+        let receipt = self.verify(handle, approval, parameters, keys)?;
+        let Some(permit) = &approval.permit else {
+            return Err(Refusal::unverified(
+                "the gate granted the claim without a permit: an older version of it did, or one with HO_ROWS=1; \
+                 upgrade every instance of the gate before its clients",
+            ));
+        };
+        let claims = permit::verify(permit, keys).map_err(Refusal::unverified)?;
+        let expected = Expected {
+            issuers: &keys.issuers,
+            agent: &self.gate.agent,
+            id: &handle.id,
+            nonce,
+            claimant: Some(&handle.claimant()),
+            parameters,
+            receipt: &receipt,
+            leeway: CLOCK_LEEWAY_SECONDS,
+        };
+        match claims.grant(&expected, now()) {
+            Ok(()) => Ok(Proof {
+                receipt,
+                permit: permit.clone(),
+            }),
+            Err(NotGranted::Expired) => Err(Refusal::lapsed()),
+            Err(other) => Err(Refusal::unverified(other)),
+        }
+    }
+}
+
+/// Whether the claim was granted, as the response says.
+fn is_executing(approval: &Approval, id: &str) -> bool {
+    let execution = approval
+        .execution
+        .as_ref()
+        .map(|execution| execution.status);
+    approval.id == id
+        && approval.status == Status::Approved
+        && execution == Some(ExecutionStatus::Executing)
+}
+
+fn now() -> i64 {
+    OffsetDateTime::now_utc().unix_timestamp()
 }
 
 /// Compares addresses without regard to case, and domains in ASCII: the gate signs a domain as A-labels

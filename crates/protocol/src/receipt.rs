@@ -4,13 +4,15 @@
 //! that demands the receipt can verify it offline with the gate's public keys, without trusting the agent
 //! that presents it.
 
+use std::collections::BTreeMap;
+
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
-use ring::signature::{ED25519, Ed25519KeyPair, UnparsedPublicKey};
-use serde::de::DeserializeOwned;
+use ring::signature::Ed25519KeyPair;
 use serde::{Deserialize, Serialize};
 
-use crate::parameters::{Parameters, hex};
+use crate::jws::{self, Fault};
+use crate::parameters::{Parameters, hex, sha256};
 use crate::types::{Key, KeySet};
 
 /// The content of a receipt: registered claims of RFC 7519 where one fits, and the gate's own. Unknown
@@ -86,6 +88,16 @@ pub enum ReceiptError {
     BadSignature,
 }
 
+impl From<Fault> for ReceiptError {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Malformed => Self::Malformed,
+            Fault::UnknownKey => Self::UnknownKey,
+            Fault::BadSignature => Self::BadSignature,
+        }
+    }
+}
+
 /// An action that is about to run.
 #[derive(Clone, Copy, Debug)]
 pub struct Run<'a> {
@@ -150,28 +162,9 @@ impl Claims {
 /// The `typ` of a receipt's header.
 pub const TYPE: &str = "oversight-receipt+jwt";
 
-/// The header of a receipt.
-#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Header {
-    /// Always `EdDSA`.
-    pub alg: String,
-    /// Always [`TYPE`].
-    pub typ: String,
-    /// The name of the key that signed.
-    pub kid: String,
-}
-
 /// Signs claims with the key that is published as `kid`.
 pub fn sign(claims: &Claims, kid: &str, key: &Ed25519KeyPair) -> String {
-    let header = Header {
-        alg: "EdDSA".to_owned(),
-        typ: TYPE.to_owned(),
-        kid: kid.to_owned(),
-    };
-    let signed = format!("{}.{}", encode(&header), encode(claims));
-    let signature = key.sign(signed.as_bytes());
-    format!("{signed}.{}", BASE64URL.encode(signature))
+    jws::sign(TYPE, claims, kid, key)
 }
 
 /// The JWK of an Ed25519 public key (RFC 8037).
@@ -186,6 +179,13 @@ pub fn public_key(kid: &str, x: &[u8]) -> Key {
     }
 }
 
+/// The thumbprint of a key (RFC 7638, with SHA-256, base64url). It identifies the key whatever its name.
+pub fn thumbprint(key: &Key) -> String {
+    let members = BTreeMap::from([("crv", &key.crv), ("kty", &key.kty), ("x", &key.x)]);
+    let canonical = serde_json::to_vec(&members).expect("texts are JSON");
+    BASE64URL.encode(sha256(&canonical))
+}
+
 /// Verifies the signature and returns the claims.
 ///
 /// This proves that the gate recorded the decision; [`Claims::permit`] says whether it permits a run.
@@ -195,41 +195,5 @@ pub fn public_key(kid: &str, x: &[u8]) -> Key {
 /// # Errors
 /// When it is not a receipt that the gate made.
 pub fn verify(receipt: &str, keys: &KeySet) -> Result<Claims, ReceiptError> {
-    let (signed, signature) = receipt.rsplit_once('.').ok_or(ReceiptError::Malformed)?;
-    let (header, payload) = signed.split_once('.').ok_or(ReceiptError::Malformed)?;
-    let header: Header = decode(header)?;
-    if header.alg != "EdDSA" || header.typ != TYPE {
-        return Err(ReceiptError::Malformed);
-    }
-    let key = keys
-        .keys
-        .iter()
-        .find(|key| key.kid == header.kid)
-        .and_then(public_bytes)
-        .ok_or(ReceiptError::UnknownKey)?;
-    let signature = BASE64URL
-        .decode(signature)
-        .map_err(|_| ReceiptError::Malformed)?;
-    UnparsedPublicKey::new(&ED25519, key)
-        .verify(signed.as_bytes(), &signature)
-        .map_err(|_| ReceiptError::BadSignature)?;
-    decode(payload)
-}
-
-fn encode(part: &impl Serialize) -> String {
-    BASE64URL.encode(serde_json::to_vec(part).expect("plain structs are JSON"))
-}
-
-fn decode<T: DeserializeOwned>(part: &str) -> Result<T, ReceiptError> {
-    let json = BASE64URL
-        .decode(part)
-        .map_err(|_| ReceiptError::Malformed)?;
-    serde_json::from_slice(&json).map_err(|_| ReceiptError::Malformed)
-}
-
-fn public_bytes(key: &Key) -> Option<Vec<u8>> {
-    if key.kty != "OKP" || key.crv != "Ed25519" {
-        return None;
-    }
-    BASE64URL.decode(&key.x).ok()
+    Ok(jws::verify(TYPE, receipt, keys)?)
 }

@@ -81,6 +81,10 @@ pub struct Approval {
     pub deliverable: Deliverable,
     /// The signed record of the decision, a compact JWS; see [`crate::receipt`].
     pub receipt: Option<String>,
+    /// In the response of claim alone: the signed right to run the action, a compact JWS; see
+    /// [`crate::permit`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub permit: Option<String>,
     /// The address of the status route for this request.
     pub status_url: String,
 }
@@ -132,6 +136,8 @@ pub enum ExecutionStatus {
     ExecutionUnknown,
     /// The approval was not claimed in time and can no longer be used.
     Lapsed,
+    /// The approval was revoked before it was claimed and can no longer be used.
+    Revoked,
     /// A value that this version does not know.
     #[serde(other)]
     Unknown,
@@ -241,12 +247,16 @@ pub struct Withdrawal {
     pub secret: Option<String>,
 }
 
-/// The public keys of receipts, retired ones included: the response of `GET /api/keys` (a JWK set,
-/// RFC 7517).
+/// The public keys of receipts and permits, retired ones included: the response of `GET /api/keys` (a JWK
+/// set, RFC 7517).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeySet {
     /// The keys; new receipts are signed with the first.
     pub keys: Vec<Key>,
+    /// The base addresses of the gate, today's first: `iss` is one of them. Empty where the gate makes no
+    /// permits.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub issuers: Vec<String>,
 }
 
 /// One public key: an Ed25519 JWK (RFC 8037).

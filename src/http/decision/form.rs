@@ -1,6 +1,6 @@
-//! Parses the decision form.
+//! Parses the forms of the decision page.
 
-use crate::app::DecisionForm;
+use crate::app::{DecisionForm, RevocationForm};
 use crate::domain::Verdict;
 use crate::http::error::Error;
 use crate::http::extract::parameter;
@@ -8,19 +8,32 @@ use crate::http::extract::parameter;
 /// The maximum length of a comment, in characters.
 const COMMENT_CHARS: usize = 2_000;
 
-/// Parses the form, and the link token in it.
-pub(super) fn parse(body: &[u8]) -> Result<(String, DecisionForm), Error> {
+/// A form as posted.
+pub(super) struct Form {
+    /// The link token in it.
+    pub(super) link: String,
+    pub(super) action: Action,
+}
+
+/// What a form does.
+pub(super) enum Action {
+    Decide(DecisionForm),
+    Revoke(RevocationForm),
+}
+
+pub(super) fn parse(body: &[u8]) -> Result<Form, Error> {
     let body = std::str::from_utf8(body)
         .map_err(|_| Error::BadRequest("The form is not UTF-8.".to_owned()))?;
     let required = |name: &str| {
         parameter(body, name).ok_or_else(|| Error::BadRequest(format!("The form has no {name}.")))
     };
     let verdict = match required("decision")?.as_str() {
-        "approve" => Verdict::Approve,
-        "reject" => Verdict::Reject,
+        "approve" => Some(Verdict::Approve),
+        "reject" => Some(Verdict::Reject),
+        "revoke" => None,
         _ => {
             return Err(Error::BadRequest(
-                "The decision must be approve or reject.".to_owned(),
+                "The decision must be approve, reject or revoke.".to_owned(),
             ));
         }
     };
@@ -29,15 +42,20 @@ pub(super) fn parse(body: &[u8]) -> Result<(String, DecisionForm), Error> {
         let limit = format!("A comment may have at most {COMMENT_CHARS} characters.");
         return Err(Error::BadRequest(limit));
     }
-    let link = parameter(body, "k").unwrap_or_default();
+    let csrf_token = required("form")?;
     let code = parameter(body, "code").unwrap_or_default();
-    let form = DecisionForm {
-        csrf_token: required("form")?,
-        verdict,
-        code: code.trim().to_owned(),
-        comment: Some(comment).filter(|comment| !comment.is_empty()),
+    let code = code.trim().to_owned();
+    let action = match verdict {
+        Some(verdict) => Action::Decide(DecisionForm {
+            csrf_token,
+            code,
+            verdict,
+            comment: Some(comment).filter(|comment| !comment.is_empty()),
+        }),
+        None => Action::Revoke(RevocationForm { csrf_token, code }),
     };
-    Ok((link, form))
+    let link = parameter(body, "k").unwrap_or_default();
+    Ok(Form { link, action })
 }
 
 /// Removes control characters: they are invisible to people.

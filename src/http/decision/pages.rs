@@ -9,13 +9,16 @@ use crate::domain::{Approval, Assurance, DecisionResult, Status};
 use crate::http::error::Error;
 use crate::http::extract::Id;
 use crate::http::page::{page, page_style};
+use crate::keys::FormPurpose;
 use crate::render::{self, DecisionPage, Identification};
 use crate::reveal;
 
 fn status_code(result: DecisionResult) -> StatusCode {
     match result {
-        DecisionResult::Recorded => StatusCode::OK,
-        DecisionResult::AlreadyClosed | DecisionResult::InvalidForm => StatusCode::CONFLICT,
+        DecisionResult::Recorded | DecisionResult::Revoked => StatusCode::OK,
+        DecisionResult::AlreadyClosed
+        | DecisionResult::AlreadyUsed
+        | DecisionResult::InvalidForm => StatusCode::CONFLICT,
         DecisionResult::Late => StatusCode::GONE,
         DecisionResult::Locked | DecisionResult::CodeMissing | DecisionResult::CodeWrong { .. } => {
             StatusCode::FORBIDDEN
@@ -25,16 +28,17 @@ fn status_code(result: DecisionResult) -> StatusCode {
 
 fn message(result: DecisionResult) -> Option<String> {
     let message = match result {
-        DecisionResult::Recorded => return None,
+        DecisionResult::Recorded | DecisionResult::Revoked => return None,
         DecisionResult::AlreadyClosed => "Your answer came second: this request is closed.",
+        DecisionResult::AlreadyUsed => {
+            "This approval can no longer be revoked: the agent has taken it, or its time is over."
+        }
         DecisionResult::Late => "Your answer came too late and changed nothing.",
         DecisionResult::InvalidForm => {
             "The page you answered on was out of date. Please look at it again."
         }
         DecisionResult::Locked => "Approving by this link is locked after five wrong codes.",
-        DecisionResult::CodeMissing => {
-            "Nothing was recorded: to approve, type the code from the mail."
-        }
+        DecisionResult::CodeMissing => "Nothing was recorded: type the code from the mail.",
         DecisionResult::CodeWrong { left: 0 } => {
             "That code is not right. Approving by this link is now locked; you can still reject."
         }
@@ -65,11 +69,13 @@ pub(super) fn show(
     let pending = approval.status(now) == Status::Pending;
     let message = result.and_then(message);
     let mut decision_page = DecisionPage::new(approval, approver, now, page_style(app));
-    if pending {
-        let keys = &app.link_keys;
-        let link = keys.link_token(approval, approver);
-        let tokens = link.zip(keys.csrf_token(approval, approver));
-        decision_page.form = tokens.map(|(link, token)| render::Form {
+    let keys = &app.link_keys;
+    let link = keys.link_token(approval, approver);
+    let form = |purpose, comment: Option<String>| {
+        let tokens = link
+            .clone()
+            .zip(keys.csrf_token(approval, approver, purpose));
+        tokens.map(|(link, token)| render::Form {
             action: format!("/api/decision/{}", approval.request.id),
             token,
             comment: comment.unwrap_or_default(),
@@ -81,10 +87,16 @@ pub(super) fn show(
                 },
             },
             problem: message.clone(),
-        });
+        })
+    };
+    if pending {
+        decision_page.form = form(FormPurpose::Decision, comment);
+    } else if approval.is_revocable_by(approver, now) {
+        decision_page.revocation = form(FormPurpose::Revocation, None);
     }
     // Show the error next to the form, if there is one.
-    decision_page.notice = message.filter(|_| decision_page.form.is_none());
+    let has_form = decision_page.form.is_some() || decision_page.revocation.is_some();
+    decision_page.notice = message.filter(|_| !has_form);
     let code = match (result, approval.status(now)) {
         (None, Status::Timeout) => StatusCode::GONE,
         (None, _) => StatusCode::OK,

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 
+use crate::private_files;
 use crate::store::error::StoreError;
 
 const SCHEMA: &str = "
@@ -63,8 +64,10 @@ impl File {
 fn open(path: &Path) -> rusqlite::Result<Connection> {
     if let Some(dir) = path.parent() {
         // What is wrong with the folder shows when the file is opened.
-        std::fs::create_dir_all(dir).ok();
+        private_files::create_folder(dir).ok();
     }
+    // SQLite makes the files beside it with the same permissions.
+    private_files::options().create_new(true).open(path).ok();
     let connection = Connection::open(path)?;
     connection.busy_timeout(Duration::from_secs(5))?;
     connection.pragma_update(None, "journal_mode", "WAL")?;

@@ -29,6 +29,7 @@ pub(super) const TIMES: [&str; 8] = [
 
 const SEAL: &str = "RowSeal";
 pub(super) const REVISION: &str = "Revision";
+pub(super) const CLAIM_PERMIT: &str = "ClaimPermit";
 
 /// How the seals of version 2 begin. A key's name has no colon.
 const V2: &str = "v2:";

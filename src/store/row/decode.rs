@@ -5,17 +5,17 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::columns::{Columns, REVISION};
+use super::columns::{CLAIM_PERMIT, Columns, REVISION};
 use super::encode::{ApproverEntry, HistoryEntry, MailEntry, addresses};
 use crate::domain::{
-    Approval, Approver, Assurance, Decision, Delivery, DeliveryState, Event, Execution,
-    LateDecision, Notice, Parameters, Request, State, Status,
+    Approval, Approver, Assurance, Claim, Decision, Delivery, DeliveryState, Event, Execution,
+    LateDecision, Notice, Parameters, Request, Revocation, State, Status,
 };
 use crate::store::error::StoreError;
 use crate::values::{ApprovalId, Digest, Timestamp};
 
 /// The columns of a decision and its execution, invalid in a request without a decision.
-const DECISION: [&str; 10] = [
+const DECISION: [&str; 13] = [
     "Approver",
     "ApproverObjectId",
     "Comment",
@@ -23,9 +23,12 @@ const DECISION: [&str; 10] = [
     "Receipt",
     "RunBy",
     "ClaimNonce",
+    CLAIM_PERMIT,
     "ExecutionStatus",
     "ExecutionTimestamp",
     "ExecutionError",
+    "RevokedBy",
+    "Revocation",
 ];
 
 /// The approval in a row whose MAC was verified, and its revision; 0 in version 1.
@@ -198,9 +201,9 @@ fn assurance(columns: &mut Columns) -> Result<Assurance, &'static str> {
 fn execution(columns: &mut Columns) -> Result<Execution, &'static str> {
     let status: Option<String> = columns.take_optional("ExecutionStatus")?;
     let at: Option<Timestamp> = columns.take_optional("ExecutionTimestamp")?;
-    let nonce: Option<String> = columns.take_optional("ClaimNonce")?;
+    let claim = claim(columns)?;
     let Some(status) = status else {
-        return match (nonce, at) {
+        return match (claim, at) {
             (None, None) => Ok(Execution::Awaited),
             _ => Err("ExecutionStatus"),
         };
@@ -209,18 +212,33 @@ fn execution(columns: &mut Columns) -> Result<Execution, &'static str> {
     if status == "Lapsed" {
         return Ok(Execution::Lapsed { at });
     }
-    let nonce = nonce.ok_or("ClaimNonce")?;
+    if status == "Revoked" {
+        let by = columns.take("RevokedBy")?;
+        let proof = columns.take("Revocation")?;
+        let revocation = Revocation { by, proof };
+        return Ok(Execution::Revoked { at, revocation });
+    }
+    let claim = claim.ok_or("ClaimNonce")?;
     Ok(match status.as_str() {
-        "Executing" => Execution::Executing { at, nonce },
-        "Executed" => Execution::Executed { at, nonce },
+        "Executing" => Execution::Executing { at, claim },
+        "Executed" => Execution::Executed { at, claim },
         "ExecutionFailed" => Execution::Failed {
             at,
-            nonce,
+            claim,
             error: columns.take_optional("ExecutionError")?,
         },
-        "ExecutionUnknown" => Execution::Unknown { at, nonce },
+        "ExecutionUnknown" => Execution::Unknown { at, claim },
         _ => return Err("ExecutionStatus"),
     })
+}
+
+/// A permit without a nonce stays, and so is an error.
+fn claim(columns: &mut Columns) -> Result<Option<Claim>, &'static str> {
+    let Some(nonce) = columns.take_optional("ClaimNonce")? else {
+        return Ok(None);
+    };
+    let permit = columns.take_optional(CLAIM_PERMIT)?;
+    Ok(Some(Claim { nonce, permit }))
 }
 
 fn json<T: DeserializeOwned>(columns: &mut Columns, name: &'static str) -> Result<T, &'static str> {

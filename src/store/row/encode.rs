@@ -2,11 +2,11 @@
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use super::columns::Columns;
+use super::columns::{CLAIM_PERMIT, Columns};
 use super::key::keys;
 use super::text::Text;
 use crate::domain::{
-    Approval, Approver, Delivery, DeliveryFault, DeliveryState, Event, EventKind, Execution,
+    Approval, Approver, Claim, Delivery, DeliveryFault, DeliveryState, Event, EventKind, Execution,
     Notice, State,
 };
 use crate::store::entry::IndexEntry;
@@ -124,18 +124,26 @@ fn state(approval: &Approval, columns: &mut Columns) {
 }
 
 fn execution(execution: &Execution, columns: &mut Columns) {
-    let (at, nonce, error) = match execution {
+    let (at, claim, error) = match execution {
         Execution::Awaited => return,
-        Execution::Executing { at, nonce }
-        | Execution::Executed { at, nonce }
-        | Execution::Unknown { at, nonce } => (at, Some(nonce), None),
-        Execution::Failed { at, nonce, error } => (at, Some(nonce), error.as_ref()),
+        Execution::Executing { at, claim }
+        | Execution::Executed { at, claim }
+        | Execution::Unknown { at, claim } => (at, Some(claim), None),
+        Execution::Failed { at, claim, error } => (at, Some(claim), error.as_ref()),
         Execution::Lapsed { at } => (at, None, None),
+        Execution::Revoked { at, revocation } => {
+            columns.set("RevokedBy", &revocation.by);
+            columns.set("Revocation", &revocation.proof);
+            (at, None, None)
+        }
     };
     let word = execution.word().map(str::to_owned);
     columns.set_optional("ExecutionStatus", word.as_ref());
     columns.set("ExecutionTimestamp", at);
-    columns.set_optional("ClaimNonce", nonce);
+    if let Some(Claim { nonce, permit }) = claim {
+        columns.set("ClaimNonce", nonce);
+        columns.set_optional(CLAIM_PERMIT, permit.as_ref());
+    }
     columns.set_optional("ExecutionError", error);
 }
 

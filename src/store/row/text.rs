@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use crate::domain::{DeliveryFault, EventKind, Notice, Status, Verdict};
+use crate::domain::{DeliveryFault, EventKind, Notice, Revoker, Status, Verdict};
 use crate::values::{Address, Digest, Owner, Timestamp};
 
 /// A value that is stored as text.
@@ -38,9 +38,10 @@ macro_rules! text {
 
 text! {
     Timestamp: Timestamp::parse,
-    Address: Address::parse,
+    Address: Address::from_known,
     Digest: Digest::parse,
     Owner: Owner::parse,
+    Revoker: Revoker::parse,
     Uuid: |text: &str| Uuid::parse_str(text).ok(),
 }
 

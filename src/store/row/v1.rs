@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::columns::{Columns, TIMES, time};
+use super::columns::{CLAIM_PERMIT, Columns, TIMES, time};
 use crate::keys::LinkKeys;
 use crate::store::error::StoreError;
 
@@ -78,9 +78,14 @@ impl Row {
     }
 }
 
+/// The columns that version 1 lacks. A row that is written as version 1 loses them, and a gate of version 1
+/// does without their rules.
+const LATER: [&str; 2] = ["Owner", CLAIM_PERMIT];
+
 /// Seals columns as version 1.
 pub(in crate::store) fn seal(columns: Columns, keys: &LinkKeys) -> Columns {
     let mut columns: Map<String, Value> = columns.0;
+    columns.retain(|name, _| !LATER.contains(&name.as_str()));
     columns.insert("RowSeal".to_owned(), "".into());
     let mut row = Row::read(&Columns(columns)).expect("version 1 has all columns that are encoded");
     row.row_seal = keys.row_mac_v1(&row.bytes());

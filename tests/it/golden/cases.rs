@@ -104,7 +104,7 @@ fn wrong_codes(count: usize) -> Vec<Step> {
 }
 
 /// The id of a request in URLs.
-pub(super) fn escaped_id(agent: &str, correlation: &str) -> String {
+pub(crate) fn escaped_id(agent: &str, correlation: &str) -> String {
     format!("{}.{correlation}", BASE64URL.encode(agent))
 }
 

@@ -4,7 +4,7 @@ use human_oversight::domain::{Approval, EventKind, Verdict};
 use human_oversight::values::Address;
 
 use super::{LIFETIME_SECS, OUTCOME_WITHIN, RUN_WITHIN, at, decide_late, pending};
-use crate::forms::{decide, submit_wrong_code};
+use crate::forms::{claim, decide, submit_wrong_code};
 
 /// Lifecycles of every kind.
 fn lifecycles() -> Vec<Approval> {
@@ -15,7 +15,7 @@ fn lifecycles() -> Vec<Approval> {
     };
     let approved = decided(Verdict::Approve);
     let mut executing = approved.clone();
-    executing.claim("one", at(2_000));
+    executing.claim(claim("one"), at(2_000));
     let (mut executed, mut failed) = (executing.clone(), executing.clone());
     executed.report(Ok(()), at(3_000)).unwrap();
     failed.report(Err(None), at(3_000)).unwrap();

@@ -243,7 +243,7 @@ impl Agents {
     ) -> Result<Result<T, Error>, Stopped> {
         while !self.stop.load(Ordering::SeqCst) {
             match call().await {
-                Err(Error::Unreachable(_) | Error::Unavailable { .. }) => self.pause().await,
+                Err(Error::Unreachable { .. } | Error::Unavailable { .. }) => self.pause().await,
                 response => {
                     self.responses.fetch_add(1, Ordering::SeqCst);
                     return Ok(response);
@@ -353,8 +353,8 @@ async fn recover(
         let execution = row.execution(now);
         for claimed in &request.granted {
             let held = match &execution {
-                Some(Execution::Executing { nonce, .. } | Execution::Executed { nonce, .. }) => {
-                    nonce
+                Some(Execution::Executing { claim, .. } | Execution::Executed { claim, .. }) => {
+                    &claim.nonce
                 }
                 other => panic!("{request:?}: {other:?}"),
             };

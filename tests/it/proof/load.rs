@@ -37,7 +37,7 @@ async fn submit_with_retries(client: &Client, new: &NewApproval) -> (Approval, u
     loop {
         match client.submit(new).await {
             Ok(approval) => return (approval, refused),
-            Err(Error::Unavailable { status: 503, .. } | Error::Unreachable(_)) => {
+            Err(Error::Unavailable { status: 503, .. } | Error::Unreachable { .. }) => {
                 refused += 1;
                 sleep(Duration::from_millis(100)).await;
             }

@@ -17,7 +17,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
-use crate::forms::{decide, submit_wrong_code};
+use crate::forms::{claim, decide, submit_wrong_code};
 
 use super::{cases, record};
 
@@ -138,7 +138,8 @@ impl Lifecycle {
                 decide(approval, who, verdict, RUN_WITHIN, *now);
             }
             Step::Claim(who) => {
-                return approval.claim(&format!("nonce-{who}"), *now) == ClaimResult::Granted;
+                return approval.claim(claim(&format!("nonce-{who}")), *now)
+                    == ClaimResult::Granted;
             }
             Step::Report(done) => {
                 approval

@@ -18,7 +18,7 @@ use human_oversight_client::receipt::verify;
 use human_oversight_client::types::KeySet;
 use serde_json::{Value, json};
 
-use crate::forms::{decide, form, proposal};
+use crate::forms::{claim, decide, form, proposal};
 
 use super::dice::{Case, Dice, corpus, first, inputs};
 use super::{cases, record};
@@ -79,7 +79,7 @@ fn all_states() -> Vec<Approval> {
     };
     let approved = decided(Verdict::Approve);
     let mut failed = approved.clone();
-    failed.claim("0123456789abcdef", at(2));
+    failed.claim(claim("0123456789abcdef"), at(2));
     failed
         .report(Err(Some("It broke.".to_owned())), at(3))
         .unwrap();
@@ -153,7 +153,7 @@ async fn only_the_genuine_row_is_read() {
             let approval = row.approval;
             let _ = (approval.status(at(9)), approval.execution(at(9)));
             let _ = (approval.closed_at(), approval.deliverable());
-            let without_keys = check(&approval, &KeySet { keys: Vec::new() });
+            let without_keys = check(&approval, &KeySet::default());
             assert_eq!(without_keys.is_ok(), approval.signed_decision().is_none());
             decoded += 1;
         }

@@ -1,6 +1,8 @@
 //! The vectors in `conformance/`; its README describes them.
 
+mod permits;
 mod receipts;
+mod signing;
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -2,28 +2,21 @@
 //! --test conformance` writes `conformance/receipts.json`; without it the file must be what would be
 //! written.
 
-mod case;
+pub(crate) mod case;
 mod forgeries;
 mod runs;
 
 use human_oversight_protocol::parameters::Parameters;
 use human_oversight_protocol::receipt::{NotPermitted, ReceiptError, Run, verify};
 use human_oversight_protocol::types::KeySet;
-use serde::{Deserialize, Serialize};
 
-use crate::{path, read};
-use case::{Case, key_set};
-
-#[derive(Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Vectors {
-    keys: KeySet,
-    cases: Vec<Case>,
-}
+use crate::read;
+use crate::signing::{Vectors, check_file};
+use case::Case;
 
 #[test]
 fn receipts_permit_what_was_approved_alone() {
-    let Vectors { keys, cases } = read("receipts.json");
+    let Vectors { keys, cases } = read::<Vectors<Case>>("receipts.json");
     assert!(cases.len() >= 50, "{}", cases.len());
     for case in cases {
         assert_eq!(result(&case, &keys), case.result, "{}", case.name);
@@ -32,27 +25,10 @@ fn receipts_permit_what_was_approved_alone() {
 
 #[test]
 fn the_file_is_what_the_keys_sign() {
-    let vectors = Vectors {
-        keys: key_set(),
-        cases: [runs::cases(), forgeries::cases()].concat(),
-    };
-    if std::env::var_os("HO_UPDATE_CONFORMANCE").is_some() {
-        std::fs::write(path("receipts.json"), text(&vectors)).unwrap();
-    }
-    let written = std::fs::read_to_string(path("receipts.json")).unwrap();
-    assert_eq!(written, text(&vectors));
-}
-
-/// One key and one case on a line.
-fn text(vectors: &Vectors) -> String {
-    fn lines<T: Serialize>(values: &[T]) -> String {
-        let lines = values
-            .iter()
-            .map(|value| format!("    {}", serde_json::to_string(value).unwrap()));
-        lines.collect::<Vec<_>>().join(",\n")
-    }
-    let (keys, cases) = (lines(&vectors.keys.keys), lines(&vectors.cases));
-    format!("{{\n  \"keys\": {{\"keys\": [\n{keys}\n  ]}},\n  \"cases\": [\n{cases}\n  ]\n}}\n")
+    check_file(
+        "receipts.json",
+        [runs::cases(), forgeries::cases()].concat(),
+    );
 }
 
 fn result(case: &Case, keys: &KeySet) -> &'static str {

@@ -5,7 +5,7 @@ use human_oversight::domain::{
 };
 use human_oversight::values::Timestamp;
 
-use crate::forms::form;
+use crate::forms::{claim, form};
 
 use super::{
     Actor, Call, Gate, PreparedWrite, ROLES, Response, Role, Row, Stage, WITHIN, World, at,
@@ -61,7 +61,7 @@ impl Gate {
                     _ => format!("{index}-{life}"),
                 };
                 let evaluated_at = if lapses_unseen { at(0) } else { now };
-                let claimed = row.claim(&nonce, evaluated_at);
+                let claimed = row.claim(claim(&nonce), evaluated_at);
                 if let (true, Some(event)) = (lapses_unseen, row.history.last_mut()) {
                     event.at = now;
                 }

@@ -157,11 +157,11 @@ fn holds(fact: &Fact, row: &Approval) -> bool {
 fn claim(row: &Approval) -> Option<&str> {
     match &row.state {
         State::Approved { execution, .. } => match execution {
-            Execution::Executing { nonce, .. }
-            | Execution::Executed { nonce, .. }
-            | Execution::Failed { nonce, .. }
-            | Execution::Unknown { nonce, .. } => Some(nonce),
-            Execution::Awaited | Execution::Lapsed { .. } => None,
+            Execution::Executing { claim, .. }
+            | Execution::Executed { claim, .. }
+            | Execution::Failed { claim, .. }
+            | Execution::Unknown { claim, .. } => Some(&claim.nonce),
+            Execution::Awaited | Execution::Lapsed { .. } | Execution::Revoked { .. } => None,
         },
         _ => None,
     }

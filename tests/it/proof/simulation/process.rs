@@ -6,13 +6,13 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use axum::body::Body;
 use http_body_util::BodyExt;
-use human_oversight::app::{App, PauseCache};
+use human_oversight::app::App;
 use human_oversight::config::Config;
 use human_oversight::domain::{Approval, MISCONFIGURED_PAUSE, Status};
 use human_oversight::http::router;
-use human_oversight::keys::LinkKeys;
 use human_oversight::keys::keyring;
 use human_oversight::keys::receipt::ReceiptKeys;
+use human_oversight::keys::{FormPurpose, LinkKeys};
 use human_oversight::mailer::Mailer;
 use human_oversight::store::{Account, Store};
 use human_oversight::values::{Clock, Timestamp};
@@ -95,8 +95,8 @@ impl Settings {
             receipt_keys: ReceiptKeys::new(&keys(&self.receipt_key)).unwrap(),
             clock,
             changes: Arc::default(),
+            pause_cache: Default::default(),
             paused_by_setting: None,
-            pause_cache: PauseCache::default(),
             config,
         }
     }
@@ -140,7 +140,10 @@ impl Call {
         let keys = &gate.link_keys;
         let mut form = form_urlencoded::Serializer::new(String::new());
         form.append_pair("k", &keys.link_token(row, index).unwrap());
-        form.append_pair("form", &keys.csrf_token(row, index).unwrap());
+        form.append_pair(
+            "form",
+            &keys.csrf_token(row, index, FormPurpose::Decision).unwrap(),
+        );
         form.append_pair("decision", decision);
         form.append_pair("code", code);
         Self {

@@ -8,10 +8,9 @@ use ring::signature::KeyPair;
 use ring::{digest, hmac};
 use serde_json::{Value, json};
 
-use super::case::{
-    AGENT, Case, LAPSES_AT, case, claims, header, header_with, key, key_set, payload_with, sign,
-    sign_by, sign_texts,
-};
+use super::case::{AGENT, Case, LAPSES_AT, case, claims, header, header_with, payload_with, sign};
+use crate::permits::case as permit;
+use crate::signing::{key, key_set, sign_by, sign_texts};
 
 pub(super) fn cases() -> Vec<Case> {
     [
@@ -57,6 +56,11 @@ fn other_headers() -> Vec<Case> {
             with("typ", json!("Oversight-Receipt+JWT")),
         ),
         ("typ has a prefix", with("typ", prefixed)),
+        ("a permit as a receipt", permit::sign(&permit::claims())),
+        (
+            "the claims of a permit, typed as a receipt",
+            sign_by(1, &header(), &permit::payload()),
+        ),
         (
             "typ is that of a permit",
             with("typ", json!("oversight-permit+jwt")),
@@ -75,6 +79,10 @@ fn other_headers() -> Vec<Case> {
         ),
         ("the header has a member twice", text(twice)),
         ("the header is a list", text(r#"["EdDSA"]"#)),
+        (
+            "the header is a list of the right values",
+            text(r#"["EdDSA","oversight-receipt+jwt","present"]"#),
+        ),
     ];
     all("malformed", receipts)
 }
@@ -247,6 +255,10 @@ fn other_payloads() -> Vec<Case> {
         ("a claim is missing", text(&incomplete.to_string())),
         ("a claim is there twice", text(&twice)),
         ("the payload is a list", text("[]")),
+        (
+            "the payload has something behind it",
+            text(&format!("{} {{}}", payload())),
+        ),
         ("the payload is no JSON", text("Approved")),
     ];
     let upper_case = [(

@@ -4,9 +4,8 @@ use human_oversight_protocol::parameters::hex;
 use human_oversight_protocol::receipt::{Assurance, Claims, Decision};
 use serde_json::{Value, json};
 
-use super::case::{
-    Case, LAPSES_AT, case, claims, header, header_with, payload_with, sign, sign_by,
-};
+use super::case::{Case, LAPSES_AT, case, claims, header, header_with, payload_with, sign};
+use crate::signing::sign_by;
 
 pub(super) fn cases() -> Vec<Case> {
     [approved(), other_runs()].concat()

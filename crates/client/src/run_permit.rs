@@ -15,10 +15,18 @@ use crate::retry::retry_transient;
 pub struct Permit {
     client: Client,
     handle: Option<Handle>,
-    receipt: String,
+    proof: Proof,
     runtime: Runtime,
     /// Whether the action may have started.
     handed_out: bool,
+}
+
+/// What proves the right: the signed receipt and the signed permit. Both are empty in a permit that only
+/// reports a failure.
+#[derive(Default)]
+pub(crate) struct Proof {
+    pub(crate) receipt: String,
+    pub(crate) permit: String,
 }
 
 impl fmt::Debug for Permit {
@@ -31,11 +39,11 @@ impl fmt::Debug for Permit {
 }
 
 impl Permit {
-    pub(crate) fn new(client: Client, handle: Handle, receipt: String) -> Self {
+    pub(crate) fn new(client: Client, handle: Handle, proof: Proof) -> Self {
         Self {
             client,
             handle: Some(handle),
-            receipt,
+            proof,
             runtime: Runtime::current(),
             handed_out: false,
         }
@@ -49,7 +57,12 @@ impl Permit {
 
     /// The signed receipt, for a service that demands one before it acts.
     pub fn receipt(&self) -> &str {
-        &self.receipt
+        &self.proof.receipt
+    }
+
+    /// The gate's signed permit, a compact JWS, for a service that demands one with the receipt.
+    pub fn jws(&self) -> &str {
+        &self.proof.permit
     }
 
     /// Reports that the action ran.

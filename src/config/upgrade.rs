@@ -1,0 +1,75 @@
+//! What changes for a gate with these settings when this version replaces an earlier one
+//! (`human-oversight check --upgrade`).
+
+use super::allowed_approvers;
+use super::error::ConfigError;
+use super::lookup::{Lookup, flag, non_empty};
+use crate::values::AllowList;
+
+/// One change that affects a gate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UpgradeItem {
+    /// The setting that it depends on.
+    pub setting: &'static str,
+    pub change: &'static str,
+    /// What to do, and what keeps the earlier behaviour.
+    pub remedy: &'static str,
+}
+
+/// The settings that the items depend on. The keys are not among them: they are in a vault, and the check
+/// also runs elsewhere.
+struct Settings {
+    local: bool,
+    allowed_approvers: Result<AllowList, ConfigError>,
+    signs_in_always: bool,
+    wildcard_links_allowed: bool,
+}
+
+const ITEMS: [fn(&Settings) -> Option<UpgradeItem>; 2] = [wildcard_links, listed_routes];
+
+/// The changes that affect a gate with these settings.
+///
+/// # Errors
+/// When a setting that a change depends on cannot be used.
+pub fn upgrade_items(
+    lookup: impl Fn(&str) -> Option<String>,
+) -> Result<Vec<UpgradeItem>, ConfigError> {
+    let settings = Settings::read(&|name| non_empty(&lookup, name))?;
+    Ok(ITEMS.iter().filter_map(|item| item(&settings)).collect())
+}
+
+impl Settings {
+    fn read(get: &Lookup<'_>) -> Result<Self, ConfigError> {
+        Ok(Self {
+            local: get("HO_LOCAL").as_deref() == Some("1"),
+            allowed_approvers: allowed_approvers(get),
+            signs_in_always: get("HO_IDENTITY").as_deref() == Some("entra"),
+            wildcard_links_allowed: flag(get, "HO_ALLOW_WILDCARD_LINKS")?,
+        })
+    }
+}
+
+fn wildcard_links(settings: &Settings) -> Option<UpgradeItem> {
+    let list = settings.allowed_approvers.as_ref().ok()?;
+    let is_affected = list.has_pattern()
+        && !settings.local
+        && !settings.signs_in_always
+        && !settings.wildcard_links_allowed;
+    is_affected.then_some(UpgradeItem {
+        setting: "HO_ALLOWED_APPROVERS",
+        change: "The gate no longer starts with a `*@domain` pattern while links decide: the agent chooses \
+                 the mailbox that gets link and code, which may be its own, a distribution list or an alias.",
+        remedy: "Name the addresses, or require sign-in with HO_IDENTITY=entra. To keep the pattern, set \
+                 HO_ALLOW_WILDCARD_LINKS=1 (Bicep: allowWildcardLinks).",
+    })
+}
+
+fn listed_routes(settings: &Settings) -> Option<UpgradeItem> {
+    let is_affected = settings.allowed_approvers.is_err();
+    is_affected.then_some(UpgradeItem {
+        setting: "HO_ALLOWED_APPROVERS",
+        change: "The gate does not start with this list. An address can no longer contain any of \
+                 % ! / = | { } `, which mail servers can read as a route to another mailbox.",
+        remedy: "Remove such addresses, and list another address of these people. Nothing keeps them.",
+    })
+}

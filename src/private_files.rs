@@ -1,0 +1,39 @@
+//! Files and folders that only their owner can read: the keys, requests and emails of local development,
+//! and backups. Existing ones keep their permissions.
+
+use std::fs::{DirBuilder, Metadata, OpenOptions};
+use std::io;
+use std::path::Path;
+
+/// Creates a folder and its missing parents, if it does not exist.
+///
+/// # Errors
+/// When it cannot be created.
+pub fn create_folder(path: &Path) -> io::Result<()> {
+    let mut builder = DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.recursive(true).create(path)
+}
+
+/// Options that write a file, and with which a new one is private.
+pub fn options() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.write(true);
+    options
+}
+
+/// Whether only the owner has access. On other systems than Unix that is not known.
+pub fn is_private(file: &Metadata) -> bool {
+    #[cfg(unix)]
+    {
+        std::os::unix::fs::PermissionsExt::mode(&file.permissions()) & 0o077 == 0
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = file;
+        true
+    }
+}

@@ -1,0 +1,95 @@
+//! `human-oversight check --upgrade`, and the settings with which production no longer starts.
+
+use human_oversight::config::Config;
+use human_oversight::keys::keyring;
+
+use crate::process::run;
+
+#[tokio::test]
+async fn a_wildcard_with_links_starts_only_where_the_operator_accepts_it() {
+    let (link, receipt) = (
+        keyring::generate_link_key(),
+        keyring::generate_receipt_key(),
+    );
+    let read = |list: &str, more: &[(&str, &str)]| {
+        let settings = [
+            ("FUNCTIONS_CUSTOMHANDLER_PORT", "4711"),
+            ("HO_BASE_URL", "https://gate.example.com"),
+            ("HO_ALLOWED_APPROVERS", list),
+            ("HO_LINK_KEYS", &link),
+            ("HO_RECEIPT_KEYS", &receipt),
+            ("HO_STORE", "tables"),
+            (
+                "HO_TABLES_ENDPOINT",
+                "https://store1.table.core.windows.net",
+            ),
+            ("HO_MAIL", "smtp"),
+            ("HO_SMTP_URL", "smtps://relay.example.com"),
+            ("HO_MAIL_FROM", "gate@example.com"),
+        ];
+        Config::read(|name| {
+            let mut all = more.iter().chain(&settings);
+            let value = all.find(|(setting, _)| *setting == name);
+            value.map(|(_, value)| (*value).to_owned())
+        })
+    };
+    let tenant = ("HO_ENTRA_TENANT", "11111111-2222-3333-4444-555555555555");
+    let on = ("WEBSITE_AUTH_ENABLED", "True");
+    let wildcard = "alice@example.com,*@example.com";
+    // With HO_REQUIRE_ENTRA_FOR the agent's words select who must sign in.
+    for more in [
+        [].as_slice(),
+        &[("HO_REQUIRE_ENTRA_FOR", "Delete *"), tenant, on],
+    ] {
+        let error = read(wildcard, more).unwrap_err().to_string();
+        assert!(
+            error.starts_with("HO_ALLOWED_APPROVERS cannot be used: ")
+                && error.contains("name the addresses")
+                && error.contains("HO_ALLOW_WILDCARD_LINKS=1"),
+            "{error}"
+        );
+    }
+    for (list, more) in [
+        ("alice@example.com", [].as_slice()),
+        (wildcard, &[("HO_ALLOW_WILDCARD_LINKS", "1")]),
+        (wildcard, &[("HO_IDENTITY", "entra"), tenant, on]),
+        (wildcard, &[("HO_LOCAL", "1")]),
+    ] {
+        read(list, more).unwrap_or_else(|error| panic!("{list} {more:?}: {error}"));
+    }
+}
+
+#[tokio::test]
+async fn the_check_says_what_changes_with_the_upgrade() {
+    let check = ["check", "--upgrade"];
+    let wildcard = ("HO_ALLOWED_APPROVERS", "*@example.com");
+    for settings in [
+        [].as_slice(),
+        &[("HO_ALLOWED_APPROVERS", "alice@example.com")],
+        &[wildcard, ("HO_ALLOW_WILDCARD_LINKS", "1")],
+        &[wildcard, ("HO_IDENTITY", "entra")],
+        &[wildcard, ("HO_LOCAL", "1")],
+    ] {
+        let (output, code) = run(settings, &check).await;
+        assert_eq!(code, 0, "{settings:?}: {output}");
+        assert_eq!(output, "Nothing changes for a gate with these settings.\n");
+    }
+    let (output, code) = run(&[wildcard], &check).await;
+    assert_eq!(code, 1, "{output}");
+    assert!(
+        output.contains("no longer starts") && output.contains("HO_ALLOW_WILDCARD_LINKS=1"),
+        "{output}"
+    );
+    let route = ("HO_ALLOWED_APPROVERS", "a=b@example.com");
+    let (output, code) = run(&[route], &check).await;
+    assert!(
+        code == 1 && output.contains("does not start with this list") && !output.contains("a=b"),
+        "{output}"
+    );
+    let (output, code) = run(&[("HO_ALLOW_WILDCARD_LINKS", "yes")], &check).await;
+    assert!(
+        code == 2 && output.contains("HO_ALLOW_WILDCARD_LINKS cannot be used"),
+        "{output}"
+    );
+    assert_eq!(run(&[], &["check"]).await.1, 2);
+}
