@@ -112,15 +112,15 @@ pub(crate) async fn main() -> ExitCode {
             })
             .await
         }
+        Some(Command::Check { upgrade: _ }) => check::run().unwrap_or_else(|error| {
+            eprintln!("human-oversight check: {error:#}");
+            ExitCode::from(2)
+        }),
         Some(Command::Pause(options)) => or_fail("pause", operate::pause(options).await),
         Some(Command::Resume(scope)) => or_fail("resume", operate::resume(scope).await),
         Some(Command::Executing(scope)) => {
             or_fail("list what is executing", operate::executing(scope).await)
         }
-        Some(Command::Check { upgrade: _ }) => check::run().unwrap_or_else(|error| {
-            eprintln!("human-oversight check: {error:#}");
-            ExitCode::from(2)
-        }),
         Some(Command::Keygen) => {
             keygen::run();
             ExitCode::SUCCESS

@@ -61,7 +61,7 @@ impl Revoker {
     pub fn parse(text: &str) -> Option<Self> {
         match text {
             "operator" => Some(Self::Operator),
-            address => Address::parse(address).ok().map(Self::Approver),
+            address => Address::from_known(address).map(Self::Approver),
         }
     }
 }

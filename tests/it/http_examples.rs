@@ -290,8 +290,8 @@ async fn an_altered_response_runs_nothing() {
 #[tokio::test]
 async fn the_receipt_or_permit_of_another_claim_runs_nothing() {
     for (agent, member) in AGENTS
-        .map(|agent| [(agent, "receipt"), (agent, "permit")])
-        .as_flattened()
+        .into_iter()
+        .flat_map(|agent| [(agent, "receipt"), (agent, "permit")])
     {
         let gate = TestGate::start().await;
         let another = gate.ask().await;
@@ -308,13 +308,13 @@ async fn the_receipt_or_permit_of_another_claim_runs_nothing() {
             move |path, status, body| {
                 let mut answer: Value = serde_json::from_slice(&body).unwrap();
                 if path.contains("/claim/") {
-                    answer[*member] = another[*member].clone();
+                    answer[member] = another[member].clone();
                 }
                 (status, answer.to_string().into_bytes())
             },
         );
         let url = url.await;
-        let waiting = Waiting::start_at(gate, &url, *agent).await;
+        let waiting = Waiting::start_at(gate, &url, agent).await;
         waiting.gate.approve(&waiting.approval, ALICE).await;
         let (_, _, printed, _) = waiting.end().await;
         assert!(
