@@ -289,10 +289,8 @@ async fn an_altered_response_runs_nothing() {
 
 #[tokio::test]
 async fn the_receipt_or_permit_of_another_claim_runs_nothing() {
-    for (agent, member) in AGENTS
-        .into_iter()
-        .flat_map(|agent| [(agent, "receipt"), (agent, "permit")])
-    {
+    let cases = AGENTS.map(|agent| [(agent, "receipt"), (agent, "permit")]);
+    for (agent, member) in cases.into_iter().flatten() {
         let gate = TestGate::start().await;
         let another = gate.ask().await;
         gate.approve(&another, ALICE).await;

@@ -58,6 +58,7 @@ mod races;
 mod readme;
 mod receipt;
 mod report;
+mod revoke;
 mod rolling;
 mod schemathesis;
 mod sign_in;
