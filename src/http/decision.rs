@@ -37,7 +37,7 @@ pub(super) async fn open(
         Ok(app.load_for_approver(&id, &caller).await?)
     };
     match opened.await {
-        Ok((approval, identified)) => pages::show(&app, &approval, identified, None, None),
+        Ok((approval, identified)) => pages::show(&app, &approval, identified, None, None).await,
         Err(error) => pages::show_error(&app, &caller, id.ok(), error),
     }
 }
@@ -78,7 +78,7 @@ pub(super) async fn decide(
             pages::redirect(&approval, &caller.link)
         }
         Ok((approval, identified, result, comment)) => {
-            pages::show(&app, &approval, identified, Some(result), comment)
+            pages::show(&app, &approval, identified, Some(result), comment).await
         }
         Err(error) => pages::show_error(&app, &caller, id.ok(), error),
     }
