@@ -37,14 +37,14 @@ pub(super) enum Bug {
 
 /// The permit that the gate has given out.
 pub(super) fn permit(row: &Approval) -> Option<&str> {
-    match &row.state {
-        State::Approved { execution, .. } => match execution {
-            Execution::Executing { claim, .. }
-            | Execution::Executed { claim, .. }
-            | Execution::Failed { claim, .. }
-            | Execution::Unknown { claim, .. } => claim.permit.as_deref(),
-            _ => None,
-        },
+    let State::Approved { execution, .. } = &row.state else {
+        return None;
+    };
+    match execution {
+        Execution::Executing { claim, .. }
+        | Execution::Executed { claim, .. }
+        | Execution::Failed { claim, .. }
+        | Execution::Unknown { claim, .. } => claim.permit.as_deref(),
         _ => None,
     }
 }
