@@ -19,6 +19,7 @@ mod state;
 mod submit;
 mod sweep;
 mod wait;
+mod waits;
 
 pub use assemble::AssembleError;
 pub use changes::ChangeNotifier;
@@ -29,3 +30,4 @@ pub use pauses::{Executing, Running, executing, pause, pauses, resume};
 pub use state::App;
 pub use submit::Submission;
 pub use sweep::{SweepReport, sweep_forever};
+pub use waits::{Wait, Waits};

@@ -74,6 +74,7 @@ impl App {
             receipt_keys,
             clock,
             changes: Arc::default(),
+            waits: Arc::default(),
             paused_by_setting,
             pause_cache: PauseCache::default(),
             config,

@@ -95,6 +95,7 @@ impl Settings {
             receipt_keys: ReceiptKeys::new(&keys(&self.receipt_key)).unwrap(),
             clock,
             changes: Arc::default(),
+            waits: Arc::default(),
             paused_by_setting: None,
             pause_cache: PauseCache::default(),
             config,
@@ -164,6 +165,7 @@ impl Call {
             .method(self.method)
             .uri(self.path)
             .header("content-type", kind)
+            .header("host", "127.0.0.1:7071")
             .header("origin", BASE_URL)
             .body(Body::from(self.body))
             .unwrap();
