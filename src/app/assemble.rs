@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::budgets::OwnerAccounts;
 use super::pause_cache::PauseCache;
 use super::state::App;
 use crate::config::{Config, ConfigError};
@@ -75,6 +76,7 @@ impl App {
             clock,
             changes: Arc::default(),
             waits: Arc::default(),
+            accounts: OwnerAccounts::default(),
             paused_by_setting,
             pause_cache: PauseCache::default(),
             config,

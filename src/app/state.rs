@@ -6,6 +6,7 @@ use tokio::time::{Instant, timeout_at};
 use tracing::Instrument;
 
 use super::attempts::{MAX_WRITE_ATTEMPTS, back_off};
+use super::budgets::OwnerAccounts;
 use super::changes::ChangeNotifier;
 use super::error::Error;
 use super::pause_cache::PauseCache;
@@ -33,6 +34,8 @@ pub struct App {
     pub changes: Arc<ChangeNotifier>,
     /// The calls that wait, by caller.
     pub waits: Arc<Waits>,
+    /// What owners have used of their budgets.
+    pub accounts: OwnerAccounts,
     /// The pause of `HO_PAUSED`.
     pub paused_by_setting: Option<Pause>,
     pub pause_cache: PauseCache,

@@ -38,7 +38,7 @@ pub(super) async fn open(
     };
     match opened.await {
         Ok((approval, identified)) => {
-            to_approver(pages::show(&app, &approval, identified, None, None))
+            to_approver(pages::show(&app, &approval, identified, None, None).await)
         }
         Err(error) => pages::show_error(&app, &caller, id.ok(), error),
     }
@@ -80,7 +80,7 @@ pub(super) async fn decide(
             to_approver(pages::redirect(&approval, &caller.link))
         }
         Ok((approval, identified, result, comment)) => {
-            let page = pages::show(&app, &approval, identified, Some(result), comment);
+            let page = pages::show(&app, &approval, identified, Some(result), comment).await;
             to_approver(page)
         }
         Err(error) => pages::show_error(&app, &caller, id.ok(), error),

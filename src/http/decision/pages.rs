@@ -12,6 +12,7 @@ use crate::http::page::{page, page_style};
 use crate::keys::FormPurpose;
 use crate::render::{self, DecisionPage, Identification};
 use crate::reveal;
+use crate::values::Timestamp;
 
 fn status_code(result: DecisionResult) -> StatusCode {
     match result {
@@ -55,7 +56,7 @@ fn message(result: DecisionResult) -> Option<String> {
 }
 
 /// The page of the request, with the result and the comment of the last form.
-pub(super) fn show(
+pub(super) async fn show(
     app: &App,
     approval: &Approval,
     Identified {
@@ -68,7 +69,9 @@ pub(super) fn show(
     let now = app.now();
     let pending = approval.status(now) == Status::Pending;
     let message = result.and_then(message);
+    let paused = app.paused_since(approval, now).await;
     let mut decision_page = DecisionPage::new(approval, approver, now, page_style(app));
+    decision_page.paused = paused.map(Timestamp::in_words);
     let keys = &app.link_keys;
     let link = keys.link_token(approval, approver);
     let form = |purpose, comment: Option<String>| {

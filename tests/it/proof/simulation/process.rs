@@ -96,6 +96,7 @@ impl Settings {
             clock,
             changes: Arc::default(),
             waits: Arc::default(),
+            accounts: Default::default(),
             paused_by_setting: None,
             pause_cache: PauseCache::default(),
             config,
