@@ -79,7 +79,7 @@ async fn nothing_of_an_agent_looks_like_a_link() {
             "evil[.]example",
             "x@evil[.]example",
             "bare[.]example",
-            "3.14",
+            "3.25",
             "v1.2.3",
             "e.g. today",
             "3.5 percent",
