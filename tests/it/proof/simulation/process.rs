@@ -96,6 +96,7 @@ impl Settings {
             receipt_keys: ReceiptKeys::new(&keys(&self.receipt_key)).unwrap(),
             clock,
             changes: Arc::default(),
+            waits: Arc::default(),
             accounts: Default::default(),
             paused_by_setting: None,
             pause_cache: PauseCache::default(),
@@ -167,6 +168,7 @@ impl Call {
             .uri(self.path)
             .header("host", "localhost")
             .header("content-type", kind)
+            .header("host", "127.0.0.1:7071")
             .header("origin", BASE_URL)
             .body(Body::from(self.body))
             .unwrap();
