@@ -3,7 +3,6 @@
 use std::io;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::{Context, bail};
 use human_oversight::app::{self, App};
@@ -38,22 +37,16 @@ pub(crate) async fn run() -> anyhow::Result<()> {
     serve(app, listener).await
 }
 
-/// How often the store is prepared until that succeeds: claims are refused until the tables exist.
-const PREPARE_EVERY: Duration = Duration::from_secs(10);
-
 /// Logs at once if the store is unavailable. Only the first sweep waits for it, since it would miss tables
 /// that are still being created.
 ///
 /// # Errors
 /// When the table belongs to a gate with another id.
 async fn prepare_and_sweep(app: Arc<App>) -> anyhow::Result<()> {
-    loop {
-        match app.store.prepare().await {
-            Ok(()) => break,
-            Err(error @ StoreError::GateId { .. }) => return Err(error.into()),
-            Err(error) => tracing::error!(cause = %error, "the store is unavailable"),
-        }
-        tokio::time::sleep(PREPARE_EVERY).await;
+    match app.store.prepare().await {
+        Ok(()) => {}
+        Err(error @ StoreError::GateId { .. }) => return Err(error.into()),
+        Err(error) => tracing::error!(cause = %error, "the store is unavailable"),
     }
     if !app.config.behind_host {
         app::sweep_forever(app).await;
