@@ -53,12 +53,13 @@ struct RequestEmail<'a> {
     action: String,
     on_behalf_of: Option<String>,
     deadline: String,
-    correlation: &'a str,
+    correlation: String,
     parameters: Option<String>,
     omission: Option<String>,
     warnings: Warnings,
     reason: Option<String>,
     locked: Vec<String>,
+    is_defanged: bool,
     link: &'a str,
     code: Option<&'a str>,
 }
@@ -80,9 +81,24 @@ struct OutcomeEmail<'a> {
     what: String,
     agent: String,
     action: String,
-    correlation: &'a str,
+    correlation: String,
     comment: Option<String>,
+    is_defanged: bool,
     link: &'a str,
+}
+
+/// Defangs the texts of an email, and notes whether that changed one.
+#[derive(Default)]
+struct Defanger {
+    changed: bool,
+}
+
+impl Defanger {
+    fn defang(&mut self, text: &str) -> String {
+        let defanged = reveal::defang(text);
+        self.changed |= defanged != text;
+        defanged
+    }
 }
 
 /// Renders the email of an attempt for the state at `now`.
@@ -119,8 +135,8 @@ pub fn render_email(
         prefix
             .map(|prefix| format!("{prefix} "))
             .unwrap_or_default(),
-        reveal::line(&request.action, 80),
-        reveal::line(request.id.agent(), 40)
+        reveal::defang(&reveal::line(&request.action, 80)),
+        reveal::defang(&reveal::line(request.id.agent(), 40))
     );
     let is_first = attempt.notice == Notice::Request;
     Email {
@@ -152,8 +168,12 @@ fn render_request(
         agent,
         action,
         parameters,
-        warnings,
+        mut warnings,
     } = RequestView::new(approval);
+    let mut defanger = Defanger::default();
+    for word in &mut warnings.mixed {
+        word.word = defanger.defang(&word.word);
+    }
     let (parameters, omission) = match disclosure {
         ParameterDisclosure::None => (None, None),
         ParameterDisclosure::Full => shorten(&reveal::json(&parameters), 0),
@@ -171,20 +191,23 @@ fn render_request(
     let email = RequestEmail {
         brand,
         lead: lead.to_owned(),
-        agent,
-        action,
-        on_behalf_of: request.on_behalf_of.as_ref().map(ToString::to_string),
+        agent: defanger.defang(&agent),
+        action: defanger.defang(&action),
+        on_behalf_of: request
+            .on_behalf_of
+            .as_ref()
+            .map(|person| defanger.defang(person.as_str())),
         deadline: describe_deadline(approval, now),
-        correlation: request.id.correlation(),
-        parameters,
+        correlation: defanger.defang(request.id.correlation()),
+        parameters: parameters.map(|parameters| defanger.defang(&parameters)),
         omission,
         warnings,
-        // Mail clients turn URLs into links, and the agent must not place links here.
         reason: request
             .reason
             .as_deref()
-            .map(|reason| reveal::prose(reason).replace("://", "[:]//")),
+            .map(|reason| defanger.defang(&reveal::prose(reason))),
         locked: locked_addresses(approval, attempt.approver),
+        is_defanged: defanger.changed,
         link: &secrets.link,
         code: secrets.code.as_deref(),
     };
@@ -201,6 +224,7 @@ fn render_outcome(
     now: Timestamp,
 ) -> (String, String) {
     let RequestView { agent, action, .. } = RequestView::new(approval);
+    let mut defanger = Defanger::default();
     let email = OutcomeEmail {
         brand,
         what: match approval.execution(now) {
@@ -209,13 +233,15 @@ fn render_outcome(
                 describe_ending(approval, now).unwrap_or_else(|| "The request is open.".to_owned())
             }
         },
-        agent,
-        action,
-        correlation: approval.request.id.correlation(),
+        agent: defanger.defang(&agent),
+        action: defanger.defang(&action),
+        correlation: defanger.defang(approval.request.id.correlation()),
+        // A comment takes the link alone, which others than the approver may have.
         comment: approval
             .decision()
             .and_then(|decision| decision.comment.as_deref())
-            .map(reveal::prose),
+            .map(|comment| defanger.defang(&reveal::prose(comment))),
+        is_defanged: defanger.changed,
         link: &secrets.link,
     };
     (
