@@ -7,7 +7,7 @@
 //! because a concurrent write either causes a conflict or comes too late to change the response.) A
 //! write may be lost, or be applied while its response is lost; then the caller retries. A gate that
 //! crashes during a call looks the same to the caller. An agent may crash and restart without memory. The
-//! operator may pause once, at any time, and resume. Email is not modelled.
+//! operator may pause once, at any time after the approval, and resume. Email is not modelled.
 
 mod guarantees;
 mod handlers;
@@ -232,9 +232,12 @@ impl Model for Gate {
             actions.push(Action::Tick);
         }
         match world.pause {
-            Pause::Never => actions.push(Action::Pause),
+            // An earlier pause stops the same claims.
+            Pause::Never if world.row.approval.state.status() == Status::Approved => {
+                actions.push(Action::Pause);
+            }
             Pause::Since(_) => actions.push(Action::Resume),
-            Pause::Resumed => {}
+            Pause::Never | Pause::Resumed => {}
         }
         for (index, actor) in world.actors.iter().enumerate() {
             let is_agent = matches!(ROLES[index], Role::Agent { .. });
