@@ -46,6 +46,14 @@ var rules = [
     threshold: 0
   }
   {
+    name: 'paused'
+    says: 'An operator has paused operations through the gate, or the gate refuses claims and submits because of a pause.'
+    severity: 1
+    query: 'traces | where message contains "refused while paused" or message contains "operations paused"'
+    operator: 'GreaterThan'
+    threshold: 0
+  }
+  {
     name: 'server-errors'
     says: 'Calls fail with 5xx.'
     severity: 2

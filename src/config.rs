@@ -145,7 +145,7 @@ impl Config {
             run_within: seconds(&get, "HO_RUN_WITHIN", 900, 1..=2_592_000)?,
             outcome_within: seconds(&get, "HO_OUTCOME_WITHIN", 86_400, 1..=31_536_000)?,
             sweep_every: seconds(&get, "HO_SWEEP_SECONDS", 60, 1..=86_400)?,
-            paused: paused(&get)?,
+            paused: flag(&get, "HO_PAUSED")?,
         };
         if production {
             config.check_for_production()?;
@@ -218,14 +218,6 @@ fn port(get: &Lookup<'_>) -> Result<u16, ConfigError> {
         None => number(get, "HO_PORT", 7071, 0..=u16::MAX.into())?,
     };
     Ok(port as u16)
-}
-
-fn paused(get: &Lookup<'_>) -> Result<bool, ConfigError> {
-    match get("HO_PAUSED").as_deref() {
-        None | Some("0") => Ok(false),
-        Some("1") => Ok(true),
-        Some(_) => Err(unusable("HO_PAUSED", "it must be 1 or 0")),
-    }
 }
 
 fn budgets(get: &Lookup<'_>) -> Result<Budgets, ConfigError> {

@@ -65,7 +65,7 @@ impl App {
         let pause = pauses::pause(&self.store, pause, self.now()).await?;
         self.pause_cache.clear();
         // Neither the name, which may be the hash of a key, nor the operator's words.
-        tracing::warn!(scope = pause.scope.word(), "paused");
+        tracing::warn!(scope = pause.scope.word(), "operations paused");
         Ok(())
     }
 
@@ -76,7 +76,7 @@ impl App {
     pub async fn resume(&self, scope: &PauseScope) -> Result<bool, Error> {
         let done = pauses::resume(&self.store, scope).await?;
         self.pause_cache.clear();
-        tracing::warn!(scope = scope.word(), done, "resumed");
+        tracing::warn!(scope = scope.word(), done, "operations resumed");
         Ok(done)
     }
 

@@ -37,9 +37,14 @@ pub struct Executing {
 /// # Errors
 /// [`Error::Unavailable`] if one of them cannot be read or trusted: that is never "not paused".
 pub async fn pauses(store: &Store) -> Result<Vec<Pause>, Error> {
-    let rows = store.standing_of(StandingKind::Pause).await;
-    let pauses = rows.and_then(|rows| rows.iter().map(decode).collect::<Result<Vec<_>, _>>());
-    pauses.map_err(|error| Error::Unavailable(format!("the pauses: {error}")))
+    let read = async {
+        // The start of this process creates the table; no later call does.
+        store.prepare().await?;
+        let rows = store.standing_of(StandingKind::Pause).await?;
+        rows.iter().map(decode).collect::<Result<Vec<_>, _>>()
+    };
+    read.await
+        .map_err(|error| Error::Unavailable(format!("the pauses: {error}")))
 }
 
 /// Sets a pause, from the moment at which this returns. One with the same scope keeps its time and gets the

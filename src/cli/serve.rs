@@ -3,7 +3,6 @@
 use std::io;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::{Context, bail};
 use human_oversight::app::{self, App};
@@ -12,7 +11,6 @@ use human_oversight::http;
 use human_oversight::mailer::TransportConfig;
 use human_oversight::store::StoreError;
 use tokio::net::TcpListener;
-use tokio::sync::oneshot;
 
 use super::clock::clock;
 use super::log;
@@ -39,28 +37,16 @@ pub(crate) async fn run() -> anyhow::Result<()> {
     serve(app, listener).await
 }
 
-/// How often the store is prepared until that succeeds: claims are refused until the tables exist.
-const PREPARE_EVERY: Duration = Duration::from_secs(10);
-
-/// How long the first calls wait for the first attempt, since they need the tables.
-const PREPARE_FIRST_FOR: Duration = Duration::from_secs(5);
-
 /// Logs at once if the store is unavailable. Only the first sweep waits for it, since it would miss tables
 /// that are still being created.
 ///
 /// # Errors
 /// When the table belongs to a gate with another id.
-async fn prepare_and_sweep(app: Arc<App>, attempted: oneshot::Sender<()>) -> anyhow::Result<()> {
-    let mut attempted = Some(attempted);
-    loop {
-        let prepared = app.store.prepare().await;
-        drop(attempted.take());
-        match prepared {
-            Ok(()) => break,
-            Err(error @ StoreError::GateId { .. }) => return Err(error.into()),
-            Err(error) => tracing::error!(cause = %error, "the store is unavailable"),
-        }
-        tokio::time::sleep(PREPARE_EVERY).await;
+async fn prepare_and_sweep(app: Arc<App>) -> anyhow::Result<()> {
+    match app.store.prepare().await {
+        Ok(()) => {}
+        Err(error @ StoreError::GateId { .. }) => return Err(error.into()),
+        Err(error) => tracing::error!(cause = %error, "the store is unavailable"),
     }
     if !app.config.behind_host {
         app::sweep_forever(app).await;
@@ -70,9 +56,7 @@ async fn prepare_and_sweep(app: Arc<App>, attempted: oneshot::Sender<()>) -> any
 
 /// Serves requests; returns only if the table belongs to a gate with another id.
 pub(crate) async fn serve(app: Arc<App>, listener: TcpListener) -> anyhow::Result<()> {
-    let (attempted, attempt) = oneshot::channel();
-    let preparing = tokio::spawn(prepare_and_sweep(app.clone(), attempted));
-    tokio::time::timeout(PREPARE_FIRST_FOR, attempt).await.ok();
+    let preparing = tokio::spawn(prepare_and_sweep(app.clone()));
     tokio::spawn(http::serve(listener, app));
     // After a panic in there, the gate goes on: it prepares its store when it needs it.
     if let Ok(prepared) = preparing.await {

@@ -23,6 +23,7 @@ pub struct Store {
     pub(super) keys: Option<Arc<LinkKeys>>,
     pub(super) rows: Arc<RowSettings>,
     pub(super) gate_id: Arc<OnceCell<Arc<GateId>>>,
+    pub(super) prepared: Arc<OnceCell<()>>,
 }
 
 impl Store {
@@ -77,6 +78,7 @@ impl Store {
             keys,
             rows: Arc::default(),
             gate_id: Arc::default(),
+            prepared: Arc::default(),
         }
     }
 
@@ -86,6 +88,7 @@ impl Store {
         Self {
             rows: Arc::new(rows),
             gate_id: Arc::default(),
+            prepared: Arc::default(),
             ..self
         }
     }

@@ -15,11 +15,18 @@ use crate::domain::Approval;
 use crate::values::{ApprovalId, Timestamp};
 
 impl Store {
-    /// Prepares the store and finds out whether it is usable. Other calls need not wait for it.
+    /// Prepares the store, once, and finds out whether it is usable. Only calls that read the standing table
+    /// wait for it.
     ///
     /// # Errors
-    /// [`StoreError::GateId`] if it belongs to another gate, or the store's own.
+    /// [`StoreError::GateId`] if it belongs to another gate, or the store's own. Then the next call tries
+    /// again.
     pub async fn prepare(&self) -> Result<(), StoreError> {
+        let preparing = self.prepared.get_or_try_init(|| self.prepare_tables());
+        preparing.await.copied()
+    }
+
+    async fn prepare_tables(&self) -> Result<(), StoreError> {
         match &self.backend {
             // The file is created at its first use.
             Backend::Embedded(embedded) if !embedded.exists() => return Ok(()),

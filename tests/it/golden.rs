@@ -2,6 +2,7 @@
 //! their requests continue. `tests/golden/README.md` describes how they were made.
 
 mod cases;
+mod standing;
 mod write;
 
 use std::collections::BTreeMap;

@@ -72,6 +72,9 @@ pub enum Reason {
     Cancelled,
     /// The approval was claimed before, by this process or another: the action may have run.
     Used,
+    /// The operator has paused operations. This is not final: after the operator resumes, the same request can
+    /// be claimed with its stored handle, until its approval lapses.
+    Paused,
     /// The gate could not be reached, or its response is unknown to this version.
     Unavailable,
     /// The request is invalid: the gate or this client does not accept it.
@@ -147,6 +150,7 @@ impl From<Error> for Refusal {
             Error::Problem(problem) if matches!(problem.status, 400 | 409 | 413 | 415 | 422) => {
                 Reason::Invalid
             }
+            Error::Problem(problem) if problem.kind.ends_with(":paused") => Reason::Paused,
             _ => Reason::Unavailable,
         };
         let mut detail = error.to_string();
@@ -181,6 +185,7 @@ impl fmt::Display for Refusal {
             Reason::Used => f.write_str(
                 "Not run again: the approval was used before, and the action may have run.",
             ),
+            Reason::Paused => f.write_str("Not run: the operator has paused operations."),
             Reason::Unavailable => f.write_str("Not run: no approval could be obtained."),
             Reason::Invalid => f.write_str("Not run: the gate did not take the request."),
             Reason::Unverified => f.write_str("Not run: the approval could not be verified."),

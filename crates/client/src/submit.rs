@@ -111,7 +111,9 @@ impl Action {
         let pending = self.submit_under(handle, parameters).await;
         match &pending {
             // The response was lost: the request may exist.
-            Err(refusal) if refusal.reason == Reason::Unavailable => drop(withdraw),
+            Err(refusal) if matches!(refusal.reason, Reason::Unavailable | Reason::Paused) => {
+                drop(withdraw);
+            }
             _ => withdraw.disarm(),
         }
         pending.map(Pending::attach)

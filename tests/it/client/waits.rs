@@ -7,10 +7,12 @@ use std::time::Duration;
 
 use human_oversight_client::types::{ExecutionStatus, Status};
 use human_oversight_client::{Handle, Outcome, Reason};
+use serde_json::json;
 
 use super::{DeleteUser, approved, must_not_run, refusal, user};
 use crate::deadline::{eventually, within};
 use crate::harness::{ALICE, TestGate};
+use crate::operate::operate;
 
 /// Agent frameworks run each call in a task that may move between threads.
 #[tokio::test]
@@ -35,6 +37,27 @@ async fn a_stored_handle_resumes_the_wait() {
     assert!(!format!("{handle:?}").contains(&handle.secret));
     gate.approve(&gate.status(&handle.id).await, ALICE).await;
     let handle: Handle = serde_json::from_str(&stored).unwrap();
+    let outcome = action.resume(handle).run(&user(), async |_| "done").await;
+    assert_eq!(outcome, Outcome::Executed("done"));
+}
+
+#[tokio::test]
+async fn a_refusal_while_paused_is_not_final() {
+    let gate = TestGate::start().await;
+    let action = gate.gate().action("Delete User Account");
+    let handle = action.submit(&user()).await.unwrap().handle().clone();
+    gate.approve(&gate.status(&handle.id).await, ALICE).await;
+    operate(&gate, json!({"command": "pause", "because": "x"})).await;
+    let resumed = action.resume(handle.clone());
+    let paused = refusal(resumed.run(&user(), must_not_run).await);
+    assert_eq!(paused.reason, Reason::Paused);
+    let new = refusal(action.run(&user(), must_not_run).await);
+    assert_eq!(new.reason, Reason::Paused);
+    assert_eq!(
+        new.to_string(),
+        "Not run: the operator has paused operations."
+    );
+    operate(&gate, json!({"command": "resume"})).await;
     let outcome = action.resume(handle).run(&user(), async |_| "done").await;
     assert_eq!(outcome, Outcome::Executed("done"));
 }

@@ -6,9 +6,9 @@
 //! conditional write. Other calls may run between the two. (Reading and evaluating form one step
 //! because a concurrent write either causes a conflict or comes too late to change the response.) A
 //! write may be lost, or be applied while its response is lost; then the caller retries. A gate that
-//! crashes during a call looks the same to the caller. An agent may crash and restart without memory.
-//! Somewhere between gate and agents, the permit of a granted claim may be recorded and shown to any agent.
-//! Email is not modelled.
+//! crashes during a call looks the same to the caller. An agent may crash and restart without memory. The
+//! operator may pause once, at any time after the approval, and resume. Somewhere between gate and agents,
+//! the permit of a granted claim may be recorded and shown to any agent. Email is not modelled.
 
 mod guarantees;
 mod handlers;
@@ -23,7 +23,7 @@ use stateright::{Checker, HasDiscoveries, Model, Property};
 
 use super::{cases, record};
 use crate::lifecycle::mailed;
-use guarantees::{CLAIMED_IN_TIME, IN_TIME, ONCE, ONLY_CLAIMED, PAST, RESPONSES};
+use guarantees::{CLAIMED_IN_TIME, IN_TIME, ONCE, ONLY_CLAIMED, PAST, PAUSED, RESPONSES};
 use handlers::{Bug, NO_NOTICES, permit};
 
 /// The relevant times: the start; the last millisecond before the deadline; the deadline, when an
@@ -124,6 +124,8 @@ enum Response {
     Status(Status),
     /// The claim is refused because of this status.
     Refused(Status),
+    /// The claim is refused because of a pause.
+    Paused,
     /// The action may run.
     Granted,
     Reported,
@@ -138,6 +140,16 @@ struct PreparedWrite {
     version: u8,
     next: Row,
     response: Response,
+    /// For a claim that is granted: when it read the pause, and whether it was paused then.
+    pause_read: Option<(u8, bool)>,
+}
+
+/// The operator's pause.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Pause {
+    Never,
+    Since(u8),
+    Resumed,
 }
 
 /// The state of an actor between two calls.
@@ -164,14 +176,19 @@ struct World {
     row: Row,
     actors: Vec<Actor>,
     faults: u8,
+    pause: Pause,
     /// Whether a write ever changed the past history.
     rewritten: bool,
+    /// Whether a claim was granted that read the pause, or was written more than 10 s after it was set.
+    claimed_while_paused: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Action {
-    /// The clock advances to the next relevant time.
+    /// The clock advances to the next relevant time, by more than 10 s.
     Tick,
+    Pause,
+    Resume,
     /// A call reads and evaluates the row.
     Call(usize, Call),
     Write(usize),
@@ -207,13 +224,23 @@ impl Model for Gate {
             row: Row::of(mailed(at(0), WITHIN, NO_NOTICES), 0),
             actors: vec![actor; ROLES.len()],
             faults: self.faults,
+            pause: Pause::Never,
             rewritten: false,
+            claimed_while_paused: false,
         }]
     }
 
     fn actions(&self, world: &World, actions: &mut Vec<Action>) {
         if usize::from(world.now) + 1 < TIMES.len() {
             actions.push(Action::Tick);
+        }
+        match world.pause {
+            // An earlier pause stops the same claims.
+            Pause::Never if world.row.approval.state.status() == Status::Approved => {
+                actions.push(Action::Pause);
+            }
+            Pause::Since(_) => actions.push(Action::Resume),
+            Pause::Never | Pause::Resumed => {}
         }
         for (index, actor) in world.actors.iter().enumerate() {
             let is_agent = matches!(ROLES[index], Role::Agent { .. });
@@ -254,11 +281,18 @@ impl Model for Gate {
         let mut world = before.clone();
         match action {
             Action::Tick => world.now += 1,
+            Action::Pause => world.pause = Pause::Since(world.now),
+            Action::Resume => world.pause = Pause::Resumed,
             Action::Call(index, call) => {
                 let (now, row) = (world.now, &world.row);
+                let paused = matches!(world.pause, Pause::Since(_));
                 let actor = &mut world.actors[index];
                 let mut approval = Approval::clone(&row.approval);
-                let response = self.evaluate(index, actor.life, call, &mut approval, now);
+                let mut response = self.evaluate(index, actor.life, call, &mut approval, now);
+                if response == Response::Granted && paused && self.bug != Bug::PauseFromACache {
+                    approval.clone_from(&row.approval);
+                    response = Response::Paused;
+                }
                 if approval == *row.approval {
                     self.respond(actor, response);
                 } else {
@@ -267,6 +301,7 @@ impl Model for Gate {
                         version: row.version,
                         next: Row::of(approval, row.version + 1),
                         response,
+                        pause_read: (response == Response::Granted).then_some((now, paused)),
                     });
                 }
             }
@@ -347,6 +382,8 @@ fn each_seeded_bug_is_found() {
         (Bug::RespondedBeforeWritten, RESPONSES),
         (Bug::RerunAfterCrash, ONCE),
         (Bug::AnyPermit, ONCE),
+        (Bug::PauseFromACache, PAUSED),
+        (Bug::LateClaim, PAUSED),
     ];
     for (bug, guarantee) in found {
         let gate = Gate { faults: 1, bug };

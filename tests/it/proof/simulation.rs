@@ -1,7 +1,8 @@
 //! The real gate against a table service that fails: the real router, handlers and table store. Each
 //! call runs in a separate process of the gate, with its own clock. A seed determines which actor calls
 //! when, which operation is served next and with what result, when time passes, and which process
-//! crashes. After each write, every earlier response is checked against the row.
+//! crashes, and when the operator pauses and resumes. After each write, every earlier response is checked
+//! against the row. No claim or submit that began while paused is granted before the resume.
 //!
 //! A failing seed is printed, and can be replayed with `HO_PROOF_SEED=n`. Random values inside the gate
 //! (names of writes, pauses) rarely matter: of 400 seeds that were run three times each, four had one
@@ -20,6 +21,7 @@ use std::thread;
 use std::time::Duration;
 
 use human_oversight::app::App;
+use human_oversight::domain::{Pause, PauseScope};
 use human_oversight::values::Timestamp;
 use tokio::task::JoinHandle;
 
@@ -36,6 +38,9 @@ const WITHIN: Duration = Duration::from_secs(60);
 /// The clock advances in steps longer than any pause between two retries, so that the random length of
 /// a pause does not affect the order of calls.
 const STEP: Duration = Duration::from_secs(2);
+
+/// What the assertion about the pause says.
+const WHILE_PAUSED: &str = "while paused";
 
 /// The number of events before the faults end.
 const EVENTS: usize = 150;
@@ -89,6 +94,8 @@ impl Drop for Log {
 struct Running {
     actor: usize,
     response: JoinHandle<Response>,
+    /// The pause that stood when it began, if it is a claim or a submit.
+    begun_under: Option<u64>,
 }
 
 /// The result of running one seed.
@@ -99,6 +106,7 @@ struct SeedResult {
     writes: u64,
     faults: u64,
     crashes: u64,
+    pauses: u64,
     /// Responses with status 503: the outcome is unknown.
     unavailable: u64,
     /// The final status of each request.
@@ -116,6 +124,9 @@ struct Simulation<'a> {
     actors: Vec<Actor>,
     calls: BTreeMap<usize, Running>,
     next_call: usize,
+    /// The number of the pause that stands, counted from 1.
+    paused: Option<u64>,
+    pauses: u64,
     ledger: Ledger,
     seen: u64,
     log: Log,
@@ -141,6 +152,8 @@ impl<'a> Simulation<'a> {
             actors,
             calls: BTreeMap::new(),
             next_call: 0,
+            paused: None,
+            pauses: 0,
             ledger: Ledger::default(),
             seen: 0,
             log: Log {
@@ -184,8 +197,15 @@ impl<'a> Simulation<'a> {
             .map(|(call, _)| *call)
             .collect();
         for call in ended {
-            let Running { actor, response } = self.calls.remove(&call).unwrap();
+            let Running {
+                actor,
+                response,
+                begun_under,
+            } = self.calls.remove(&call).unwrap();
             let response = response.await.unwrap();
+            if begun_under.is_some() && begun_under == self.paused {
+                assert!(response.status >= 400, "{call} is granted {WHILE_PAUSED}");
+            }
             self.log(format!(
                 "{call} {:?} receives {}",
                 self.actors[actor], response.status
@@ -226,8 +246,17 @@ impl<'a> Simulation<'a> {
         let call = self.next_call;
         self.next_call += 1;
         self.log(format!("{call} {:?}: {}", self.actors[actor], request.path));
+        let is_paused = ["/api/claim/", "/api/submit"]
+            .iter()
+            .any(|path| request.path.starts_with(path));
+        let begun_under = self.paused.filter(|_| is_paused);
         let response = tokio::spawn(request.send(self.gate(call)));
-        self.calls.insert(call, Running { actor, response });
+        let running = Running {
+            actor,
+            response,
+            begun_under,
+        };
+        self.calls.insert(call, running);
         self.settle().await;
     }
 
@@ -246,13 +275,30 @@ impl<'a> Simulation<'a> {
 
     /// The process that serves a call crashes.
     async fn crash(&mut self, call: usize) {
-        let Running { actor, response } = self.calls.remove(&call).unwrap();
+        let Running {
+            actor, response, ..
+        } = self.calls.remove(&call).unwrap();
         self.log(format!("{call} crashes"));
         self.service.kill(call);
         response.abort();
         self.actors[actor].handle(&Response::lost());
         self.result.crashes += 1;
         self.settle().await;
+    }
+
+    /// The operator pauses, or resumes.
+    async fn pause_or_resume(&mut self) {
+        if self.paused.take().is_some() {
+            self.log("resumed".to_owned());
+            assert!(self.observer.resume(&PauseScope::All).await.unwrap());
+            return;
+        }
+        let pause = Pause::new(PauseScope::All, Some("a test"), self.now());
+        self.observer.pause(pause.unwrap()).await.unwrap();
+        self.log("paused".to_owned());
+        self.pauses += 1;
+        self.paused = Some(self.pauses);
+        self.result.pauses += 1;
     }
 
     fn idle(&self) -> Vec<usize> {
@@ -280,6 +326,7 @@ impl<'a> Simulation<'a> {
                     let fate = self.random.fate(in_outage);
                     self.serve(fate).await;
                 }
+                70 | 71 => self.pause_or_resume().await,
                 _ if !idle.is_empty() => {
                     let actor = self.random.of(&idle);
                     self.act(actor).await;
@@ -293,6 +340,9 @@ impl<'a> Simulation<'a> {
     /// Ends the faults: every pending call gets its response, and the sweep ends every request.
     async fn end(mut self) -> SeedResult {
         self.log("no more faults".to_owned());
+        if self.paused.is_some() {
+            self.pause_or_resume().await;
+        }
         self.calm().await;
         for _ in 0..4 {
             for actor in self.idle() {
@@ -332,12 +382,19 @@ impl<'a> Simulation<'a> {
 }
 
 fn run(seed: u64, settings: &Settings) -> SeedResult {
+    run_with(seed, settings, |_| {})
+}
+
+/// The same on a service that was changed.
+fn run_with(seed: u64, settings: &Settings, change: impl FnOnce(&Service)) -> SeedResult {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
         .build()
         .unwrap();
-    runtime.block_on(Simulation::new(seed, settings).run())
+    let simulation = Simulation::new(seed, settings);
+    change(&simulation.service);
+    runtime.block_on(simulation.run())
 }
 
 /// Runs each seed, several in parallel, each thread with its own folder for emails.
@@ -363,7 +420,7 @@ fn responses_stay_true_under_every_fault() {
         Ok(seed) => vec![seed.parse().unwrap()],
         Err(_) => (0..cases(100, 5_000)).collect(),
     };
-    let mut sums = [0; 5];
+    let mut sums = [0; 6];
     let mut ends: BTreeMap<String, u64> = BTreeMap::new();
     for result in run_all(&seeds) {
         let SeedResult {
@@ -371,13 +428,14 @@ fn responses_stay_true_under_every_fault() {
             writes,
             faults,
             crashes,
+            pauses,
             unavailable,
             ends: ended,
             ..
         } = result;
-        for (sum, count) in sums
-            .iter_mut()
-            .zip([events, writes, faults, crashes, unavailable])
+        for (sum, count) in
+            sums.iter_mut()
+                .zip([events, writes, faults, crashes, pauses, unavailable])
         {
             *sum += count;
         }
@@ -385,7 +443,7 @@ fn responses_stay_true_under_every_fault() {
             *ends.entry(end).or_default() += 1;
         }
     }
-    let [events, writes, faults, crashes, unavailable] = sums;
+    let [events, writes, faults, crashes, pauses, unavailable] = sums;
     let mut figures = vec![
         ("seeds", seeds.len() as u64),
         ("first seed", seeds[0]),
@@ -393,6 +451,7 @@ fn responses_stay_true_under_every_fault() {
         ("writes", writes),
         ("faults", faults),
         ("crashes", crashes),
+        ("pauses", pauses),
         ("unsure answers", unavailable),
     ];
     figures.extend(ends.iter().map(|(end, count)| (end.as_str(), *count)));
@@ -412,6 +471,19 @@ fn responses_stay_true_under_every_fault() {
             );
         }
     }
+}
+
+#[test]
+fn a_gate_that_does_not_see_the_pause_is_found() {
+    let dir = tempfile::tempdir().unwrap();
+    let settings = Settings::new(dir.path(), WITHIN.as_secs());
+    let found = (0..100).find_map(|seed| {
+        let run = || run_with(seed, &settings, Service::hide_standing_rows);
+        let panic = std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)).err()?;
+        panic.downcast_ref::<String>().cloned()
+    });
+    let found = found.expect("no seed finds it");
+    assert!(found.contains(WHILE_PAUSED), "{found}");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use human_oversight::domain::{Approval, EventKind, Execution, State, Status};
 use stateright::Property;
 
 use super::handlers::is_decided_by;
-use super::{Actor, Gate, Response, Stage, World};
+use super::{Actor, Gate, Pause, Response, Stage, World};
 
 pub(super) const PAST: &str = "history is append-only";
 pub(super) const ONE_END: &str = "one final decision, consistent with the history";
@@ -13,6 +13,7 @@ pub(super) const CLAIMED_IN_TIME: &str = "no claim after the lapse";
 pub(super) const ONCE: &str = "the action runs at most once";
 pub(super) const ONLY_CLAIMED: &str = "the action runs only when claimed";
 pub(super) const RESPONSES: &str = "every response matches the row";
+pub(super) const PAUSED: &str = "nothing is claimed while paused";
 const EARLY_TIMEOUT: &str = "a timeout is reported while a decision made in time is being written";
 
 pub(super) fn all() -> Vec<Property<Gate>> {
@@ -52,9 +53,13 @@ pub(super) fn all() -> Vec<Property<Gate>> {
             );
             is_claimed || world.actors.iter().all(|actor| actor.ran == 0)
         }),
+        Property::always(PAUSED, |_, world: &World| !world.claimed_while_paused),
         Property::always(RESPONSES, |_, world: &World| {
             let mut actors = world.actors.iter().enumerate();
             actors.all(|(index, actor)| response_matches_row(&world.row.approval, index, actor))
+        }),
+        Property::sometimes("executed after a pause", |_, world: &World| {
+            world.pause == Pause::Resumed && ran_as(world, "Executed")
         }),
         Property::sometimes("executed", |_, world: &World| ran_as(world, "Executed")),
         Property::sometimes("lapsed", |_, world: &World| ran_as(world, "Lapsed")),
@@ -113,7 +118,7 @@ fn response_matches_row(row: &Approval, index: usize, actor: &Actor) -> bool {
             .iter()
             .any(|event| event.what == EventKind::Executed),
         Stage::Done(Response::Withdrawn) => stored == Status::Cancelled,
-        Stage::Done(Response::Granted | Response::SweepDone) => false,
+        Stage::Done(Response::Granted | Response::Paused | Response::SweepDone) => false,
     }
 }
 

@@ -9,7 +9,7 @@ use human_oversight::values::Timestamp;
 use crate::forms::{claim, form};
 
 use super::{
-    Actor, Call, Gate, PreparedWrite, ROLES, Response, Role, Row, Stage, WITHIN, World, at,
+    Actor, Call, Gate, Pause, PreparedWrite, ROLES, Response, Role, Row, Stage, WITHIN, World, at,
 };
 
 pub(super) const NO_NOTICES: NotificationSettings = NotificationSettings {
@@ -33,6 +33,10 @@ pub(super) enum Bug {
     RespondedBeforeWritten,
     RerunAfterCrash,
     AnyPermit,
+    /// The pause of a claim comes from a cache.
+    PauseFromACache,
+    /// The write of a claim is sent whenever its turn comes.
+    LateClaim,
 }
 
 /// The permit that the gate has given out.
@@ -150,7 +154,10 @@ impl Gate {
             (_, Response::Status(Status::Approved)) if self.bug == Bug::NoClaim => Stage::MayRun,
             // Not final: the actor repeats the call or makes another one.
             (stage, Response::Status(Status::Pending | Status::Approved))
-            | (stage, Response::Refused(Status::Pending) | Response::SweepDone) => stage,
+            | (
+                stage,
+                Response::Refused(Status::Pending) | Response::Paused | Response::SweepDone,
+            ) => stage,
             (_, response) => Stage::Done(response),
         };
     }
@@ -161,9 +168,16 @@ impl Gate {
             version,
             next,
             response,
+            pause_read,
         } = world.actors[index].call.take()?;
-        let is_applied = world.row.version == version || self.overwrites(call);
+        // A claim whose pause was read more than 10 s ago reads again.
+        let is_late = pause_read.is_some_and(|(read_at, _)| world.now > read_at);
+        let is_sent = !is_late || self.bug == Bug::LateClaim;
+        let is_applied = is_sent && (world.row.version == version || self.overwrites(call));
         if is_applied {
+            if let (Some((_, was_paused)), Pause::Since(since)) = (pause_read, world.pause) {
+                world.claimed_while_paused |= was_paused || world.now > since;
+            }
             let before = &world.row.approval.history;
             world.rewritten |= !next.approval.history.starts_with(before);
             world.row = Row {

@@ -165,6 +165,9 @@ impl Actor {
             (next, 503) => (next, None),
             (Next::Sweep, 200) => (Next::Sweep, None),
             (Next::Submit, 200 | 202) => (Next::Poll, Some(Fact::Submitted)),
+            // While paused.
+            (next @ Next::Submit, 403) => (next, None),
+            (Next::Claim, 403) => (Next::Poll, None),
             // The other agent has not submitted the request yet.
             (Next::Status | Next::Claim | Next::Withdraw, 404) => (Next::Poll, None),
             (Next::Status, 200) => {

@@ -40,6 +40,8 @@ type OperationResult = Result<Response<String>, String>;
 struct Inner {
     tables: BTreeMap<String, Table>,
     version: u64,
+    /// The seeded bug: callers find no standing row.
+    hides_standing_rows: bool,
     waiting: Vec<Waiting>,
     dead: BTreeSet<usize>,
 }
@@ -146,6 +148,11 @@ impl Service {
         format!("{fate:?} {caller} {name}")
     }
 
+    /// Seeds a bug: as if the gate did not look for a pause.
+    pub(super) fn hide_standing_rows(&self) {
+        self.inner().hides_standing_rows = true;
+    }
+
     /// The process of a caller crashes: its waiting and later operations are lost.
     pub(super) fn kill(&self, caller: usize) {
         let mut inner = self.inner();
@@ -215,6 +222,9 @@ impl Inner {
             Some((key("PartitionKey")?, key("RowKey")?))
         });
         let Some(keys) = keys else {
+            if self.hides_standing_rows && operation.table.starts_with("standing") {
+                return found(json!({"odata.metadata": "", "value": []}));
+            }
             return found(json!({"odata.metadata": "", "value": query(table, operation)}));
         };
         let stored = table.get(&keys);
