@@ -79,6 +79,8 @@ pub struct Config {
     pub outcome_within: Duration,
     /// The interval of the sweep, if no host triggers it.
     pub sweep_every: Duration,
+    /// How long a rejection is shown to those who are asked the same again; `None` if it is not.
+    pub reask_after: Option<Duration>,
     /// Whether everything is paused, whatever the store says.
     pub paused: bool,
 }
@@ -137,6 +139,7 @@ impl Config {
             run_within: seconds(&get, "HO_RUN_WITHIN", 900, 1..=2_592_000)?,
             outcome_within: seconds(&get, "HO_OUTCOME_WITHIN", 86_400, 1..=31_536_000)?,
             sweep_every: seconds(&get, "HO_SWEEP_SECONDS", 60, 1..=86_400)?,
+            reask_after: reask_after(&get)?,
             paused: paused(&get)?,
         };
         if production {
@@ -243,6 +246,20 @@ fn address(url: &str, production: bool) -> Option<String> {
     is_host.then(|| url.to_owned())
 }
 
+fn reask_after(get: &Lookup<'_>) -> Result<Option<Duration>, ConfigError> {
+    const NAME: &str = "HO_REASK_AFTER";
+    if get(NAME).as_deref() == Some("off") {
+        return Ok(None);
+    }
+    let time = seconds(get, NAME, 86_400, 0..=2_592_000).map_err(|_| {
+        unusable(
+            NAME,
+            "it must be a whole number from 0 to 2592000, or `off`",
+        )
+    })?;
+    Ok(Some(time).filter(|time| !time.is_zero()))
+}
+
 fn paused(get: &Lookup<'_>) -> Result<bool, ConfigError> {
     match get("HO_PAUSED").as_deref() {
         None | Some("0") => Ok(false),
@@ -310,6 +327,15 @@ mod tests {
     }
 
     #[test]
+    fn a_rejection_is_shown_for_a_day_or_for_the_time_that_is_set() {
+        for (set, seconds) in [("", 86_400), ("60", 60), ("0", 0), ("off", 0)] {
+            let time = read(&[("HO_REASK_AFTER", set)]).unwrap().reask_after;
+            let expected = Some(Duration::from_secs(seconds)).filter(|it| !it.is_zero());
+            assert_eq!(time, expected, "{set}");
+        }
+    }
+
+    #[test]
     fn an_error_names_the_setting_that_cannot_be_used() {
         for (name, value) in [
             ("HO_PORT", "70000"),
@@ -339,6 +365,8 @@ mod tests {
             ("HO_IDENTITY", "password"),
             ("HO_OPEN_LIMIT", "0"),
             ("HO_PAUSED", "yes"),
+            ("HO_REASK_AFTER", "24h"),
+            ("HO_REASK_AFTER", "2592001"),
             ("HO_ROWS", "3"),
             ("HO_GATE_ID", "a b"),
             ("HO_GATE_ID", "a,"),

@@ -97,10 +97,16 @@ impl App {
         let now = approval.request.requested_at;
         let attempts = approval.lease_deliveries(self.config.notifications, now);
         let due = approval.next_due(self.config.outcome_within);
-        match self.store.insert(approval, due).await {
+        let submitted = approval.clone();
+        let earlier = self.earlier_rejections_for(&submitted, &attempts);
+        let (stored, earlier) = tokio::join!(self.store.insert(approval, due), earlier);
+        match stored {
             Ok(stored) => {
                 log_events(&stored.approval, 0);
-                match self.notify(stored.clone(), attempts).await {
+                match self
+                    .notify(stored.clone(), attempts.clone(), &earlier)
+                    .await
+                {
                     Ok(approval) => Ok((approval, true)),
                     // The request is stored, so it is accepted; the sweep retries the deliveries.
                     Err(error) => {

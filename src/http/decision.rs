@@ -37,7 +37,10 @@ pub(super) async fn open(
         Ok(app.load_for_approver(&id, &caller).await?)
     };
     match opened.await {
-        Ok((approval, identified)) => pages::show(&app, &approval, identified, None, None),
+        Ok((approval, identified)) => {
+            let earlier = app.earlier_rejections(&approval).await;
+            pages::show(&app, &approval, &earlier, identified, None, None)
+        }
         Err(error) => pages::show_error(&app, &caller, id.ok(), error),
     }
 }
@@ -78,7 +81,8 @@ pub(super) async fn decide(
             pages::redirect(&approval, &caller.link)
         }
         Ok((approval, identified, result, comment)) => {
-            pages::show(&app, &approval, identified, Some(result), comment)
+            let earlier = app.earlier_rejections(&approval).await;
+            pages::show(&app, &approval, &earlier, identified, Some(result), comment)
         }
         Err(error) => pages::show_error(&app, &caller, id.ok(), error),
     }

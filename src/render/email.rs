@@ -5,10 +5,11 @@ use serde_json::{Map, Value};
 
 use super::brand::Brand;
 use super::request::{
-    RequestView, describe_deadline, describe_ending, describe_execution, locked_addresses,
+    EarlierView, RequestView, describe_deadline, describe_ending, describe_execution,
+    locked_addresses,
 };
 use super::template::render;
-use crate::domain::{Approval, Execution, Notice, SendAttempt};
+use crate::domain::{Approval, EarlierRejections, Execution, Notice, SendAttempt};
 use crate::mailer::Email;
 use crate::reveal::{self, Warnings};
 use crate::values::Timestamp;
@@ -57,6 +58,7 @@ struct RequestEmail<'a> {
     parameters: Option<String>,
     omission: Option<String>,
     warnings: Warnings,
+    earlier: EarlierView,
     reason: Option<String>,
     locked: Vec<String>,
     link: &'a str,
@@ -89,6 +91,7 @@ struct OutcomeEmail<'a> {
 pub fn render_email(
     approval: &Approval,
     attempt: SendAttempt,
+    earlier: &EarlierRejections,
     secrets: &EmailSecrets,
     disclosure: ParameterDisclosure,
     brand: &Brand,
@@ -110,7 +113,8 @@ pub fn render_email(
     let (text, html) = match attempt.notice {
         Notice::Outcome | Notice::Revocation => render_outcome(approval, secrets, brand, now),
         Notice::Request | Notice::Reminder | Notice::FinalReminder => {
-            render_request(approval, attempt, secrets, disclosure, brand, now)
+            let earlier = EarlierView::new(earlier, without_links);
+            render_request(approval, attempt, earlier, secrets, disclosure, brand, now)
         }
     };
     let prefix = brand.subject_prefix.as_deref();
@@ -142,6 +146,7 @@ pub fn render_email(
 fn render_request(
     approval: &Approval,
     attempt: SendAttempt,
+    earlier: EarlierView,
     secrets: &EmailSecrets,
     disclosure: ParameterDisclosure,
     brand: &Brand,
@@ -179,11 +184,8 @@ fn render_request(
         parameters,
         omission,
         warnings,
-        // Mail clients turn URLs into links, and the agent must not place links here.
-        reason: request
-            .reason
-            .as_deref()
-            .map(|reason| reveal::prose(reason).replace("://", "[:]//")),
+        earlier,
+        reason: request.reason.as_deref().map(without_links),
         locked: locked_addresses(approval, attempt.approver),
         link: &secrets.link,
         code: secrets.code.as_deref(),
@@ -192,6 +194,11 @@ fn render_request(
         render(&RequestText { mail: &email }),
         render(&RequestHtml { mail: &email }),
     )
+}
+
+/// Mail clients turn URLs into links, and neither the agent nor the holder of a link must place links.
+fn without_links(text: &str) -> String {
+    reveal::prose(text).replace("://", "[:]//")
 }
 
 fn render_outcome(

@@ -5,7 +5,7 @@ use axum::response::{IntoResponse, Response};
 
 use crate::app::{App, Caller, Identified};
 use crate::azure::NotSignedIn;
-use crate::domain::{Approval, Assurance, DecisionResult, Status};
+use crate::domain::{Approval, Assurance, DecisionResult, EarlierRejections, Status};
 use crate::http::error::Error;
 use crate::http::extract::Id;
 use crate::http::page::{page, page_style};
@@ -54,10 +54,12 @@ fn message(result: DecisionResult) -> Option<String> {
     Some(message.to_owned())
 }
 
-/// The page of the request, with the result and the comment of the last form.
+/// The page of the request, with earlier rejections of the same, and with the result and the comment of the
+/// last form.
 pub(super) fn show(
     app: &App,
     approval: &Approval,
+    earlier: &EarlierRejections,
     Identified {
         approver,
         assurance,
@@ -68,7 +70,7 @@ pub(super) fn show(
     let now = app.now();
     let pending = approval.status(now) == Status::Pending;
     let message = result.and_then(message);
-    let mut decision_page = DecisionPage::new(approval, approver, now, page_style(app));
+    let mut decision_page = DecisionPage::new(approval, earlier, approver, now, page_style(app));
     let keys = &app.link_keys;
     let link = keys.link_token(approval, approver);
     let form = |purpose, comment: Option<String>| {
