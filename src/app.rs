@@ -5,6 +5,7 @@
 
 mod assemble;
 mod attempts;
+mod budgets;
 mod changes;
 mod claim;
 mod decide;
@@ -22,6 +23,7 @@ mod sweep;
 mod wait;
 
 pub use assemble::AssembleError;
+pub use budgets::OwnerAccounts;
 pub use changes::ChangeNotifier;
 pub use decide::{Caller, DecisionForm, Identified, RevocationForm};
 pub use error::{ConflictReason, Error};

@@ -1,5 +1,6 @@
 //! The settings, read once from the environment. No other module reads it.
 
+mod approvers;
 mod error;
 mod lookup;
 mod mail;
@@ -12,12 +13,14 @@ use std::time::Duration;
 
 use crate::azure::{SignIn, SignInPolicy};
 use crate::domain::NotificationSettings;
+use crate::domain::{Budget, Budgets};
 use crate::keys::{AgentKeys, NamedKey};
 use crate::mailer::TransportConfig;
 use crate::render::{Brand, ParameterDisclosure};
 use crate::store::RowSettings;
 use crate::values::{Address, AllowList};
 
+use approvers::allowed_approvers;
 pub use error::ConfigError;
 use lookup::{Lookup, flag, non_empty, number, parse, seconds, unusable};
 use mail::{brand, mail_from, notifications, parameter_disclosure, transport};
@@ -65,6 +68,8 @@ pub struct Config {
     pub sign_in: Option<SignIn>,
     /// The maximum number of open requests per agent.
     pub open_limit: usize,
+    /// How often an owner may have people asked.
+    pub budgets: Budgets,
     /// The agents that each function key may act for; without it, every key may act for every agent.
     pub agent_keys: Option<AgentKeys>,
     /// The link keys; without them, a key file in `home` is used.
@@ -136,6 +141,7 @@ impl Config {
             link_keys,
             receipt_keys,
             default_timeout: seconds(&get, "HO_DEFAULT_TIMEOUT", 3_600, 10..=2_592_000)?,
+            budgets: budgets(&get)?,
             run_within: seconds(&get, "HO_RUN_WITHIN", 900, 1..=2_592_000)?,
             outcome_within: seconds(&get, "HO_OUTCOME_WITHIN", 86_400, 1..=31_536_000)?,
             sweep_every: seconds(&get, "HO_SWEEP_SECONDS", 60, 1..=86_400)?,
@@ -268,17 +274,23 @@ fn paused(get: &Lookup<'_>) -> Result<bool, ConfigError> {
     }
 }
 
-fn allowed_approvers(get: &Lookup<'_>) -> Result<AllowList, ConfigError> {
-    let Some(list) = get("HO_ALLOWED_APPROVERS") else {
-        return Ok(AllowList::Anyone);
+fn budgets(get: &Lookup<'_>) -> Result<Budgets, ConfigError> {
+    let read = |name, default: &str| {
+        let text = get(name);
+        match text.as_deref().unwrap_or(default) {
+            "off" => Ok(None),
+            text => match Budget::parse(text) {
+                Some(budget) => Ok(Some(budget)),
+                None => Err(unusable(
+                    name,
+                    "it must be `BURST/HOUR`, emails at once and emails per hour from 1 to 3600, or `off`",
+                )),
+            },
+        }
     };
-    AllowList::parse(&list).map_err(|why| {
-        let form = "it must be a list of addresses (optionally with `=` and an Entra object id) and `*@domain` \
-                    patterns, separated by commas";
-        unusable(
-            "HO_ALLOWED_APPROVERS",
-            &format!("{form}; an address {why}"),
-        )
+    Ok(Budgets {
+        recipient: read("HO_MAIL_BUDGET", "25/60")?,
+        owner: read("HO_OWNER_BUDGET", "200/1200")?,
     })
 }
 

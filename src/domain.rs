@@ -8,11 +8,12 @@
 //!
 //! Data: `request`, `state`, `decision`, `execution`, `delivery`, `approver`, `history`, joined in
 //! `approval`. Transitions, one file each: `decide`, `revoke`, `claim`, `withdraw`, `deliver`, `expire`.
-//! `consistency` checks a stored approval against its own history. `pause` is about no single request, and
-//! `rejection` about what others asked before.
+//! `consistency` checks a stored approval against its own history. `pause` and `budget` are about no
+//! single request, and `rejection` about what others asked before.
 
 mod approval;
 mod approver;
+mod budget;
 mod claim;
 mod consistency;
 mod decide;
@@ -32,6 +33,7 @@ mod word;
 
 pub use approval::{Approval, InvalidTransition};
 pub use approver::{Approver, MAX_WRONG_CODES};
+pub use budget::{Bucket, Budget, Budgets, Exhausted, Usage};
 pub use claim::ClaimResult;
 pub use decide::{CheckedForm, CodeCheck, DecisionResult, DecisionStep};
 pub use decision::{Assurance, Decision, LateDecision, Proposal, Verdict};

@@ -36,7 +36,8 @@
 //!    stores it.
 //! 5. The digest of the parameters as shown is in the row, on the page and in the receipt, and the client
 //!    computes it again from what it is about to run.
-//! 6. An approval is claimed before the action runs, once, and before it lapses.
+//! 6. An approval is claimed before the action runs, once, and before it lapses. The permit, its signed
+//!    answer, is made in the write that grants it, and the client believes nothing else.
 //! 7. No credential of an agent opens a decision. Approvers are on the operator's list, and never the
 //!    person the agent acts for.
 //! 8. A receipt is made in the write that records the decision, and kept only if that write succeeds. A

@@ -2,6 +2,7 @@
 
 mod acs;
 mod email;
+mod encoded_words;
 mod file;
 mod graph;
 mod rest;
@@ -166,7 +167,7 @@ impl Mailer {
         let mut message = Message::builder()
             .from(mailbox(Some(self.0.name.clone()), &self.0.from)?)
             .to(mailbox(None, &email.to)?)
-            .subject(email.subject())
+            .raw_header(encoded_words::subject(email.subject()))
             .date(std::time::UNIX_EPOCH + Duration::from_millis(millis));
         for (name, value) in email.headers(&self.0.from) {
             let name = HeaderName::new_from_ascii_str(name);

@@ -1,9 +1,16 @@
-//! Makes text from an agent safe to read: escapes invisible characters, and finds words that could be
-//! mistaken for others.
+//! Makes text from an agent safe to read: escapes invisible characters, finds words and punctuation that
+//! could be mistaken for others, and leaves no link for mail clients to find.
+
+mod links;
+mod punctuation;
 
 use serde_json::Value;
+use unicode_normalization::{UnicodeNormalization, is_nfc};
 use unicode_properties::{GeneralCategory, UnicodeGeneralCategory};
 use unicode_security::{MixedScript, RestrictionLevel, RestrictionLevelDetection, skeleton};
+
+pub use links::defang;
+use punctuation::look_alikes;
 
 /// What a reader must be warned of.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -16,12 +23,13 @@ pub struct Warnings {
     pub more: usize,
 }
 
-/// A word whose letters come from several scripts, or from another script than they seem to, as in a
-/// forged name.
+/// A word that is not what it seems: its letters come from several scripts, or from another script than they
+/// seem to, as in a forged name; or its punctuation resembles another; or its characters are not in the usual
+/// form.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MixedWord {
     pub word: String,
-    /// Its letters outside ASCII, such as `р is U+0440`.
+    /// The characters at issue, such as `р is U+0440`.
     pub letters: String,
 }
 
@@ -173,26 +181,41 @@ impl Warnings {
             let suspicious = !word.is_single_script()
                 || !word.check_restriction_level(RestrictionLevel::HighlyRestrictive)
                 || skeleton(word).all(|c| c.is_ascii());
-            if !suspicious {
-                continue;
+            if suspicious {
+                self.add(word, || {
+                    list(word.chars().filter(|c| !c.is_ascii()), |c| {
+                        format!("{c} is U+{:04X}", u32::from(c))
+                    })
+                });
             }
-            if self.mixed.len() == NAMED_WORDS {
-                self.more += 1;
-                continue;
+        }
+        for word in text.split_whitespace().filter(|word| !word.is_ascii()) {
+            let found = look_alikes(word);
+            if let Some((first, _)) = found.first() {
+                self.add(around(word, *first), || {
+                    list(found.iter().copied(), |(c, original)| {
+                        format!("{c} is U+{:04X}, not {original}", u32::from(c))
+                    })
+                });
             }
-            let mut foreign: Vec<char> = Vec::new();
-            for c in word.chars().filter(|c| !c.is_ascii()) {
-                if !foreign.contains(&c) && foreign.len() < NAMED_LETTERS {
-                    foreign.push(c);
-                }
+            if !is_nfc(word) {
+                self.add(word, || {
+                    let usual: String = word.nfc().collect();
+                    let changed = word.chars().filter(|c| !usual.contains(*c));
+                    let changed = list(changed, |c| format!("U+{:04X}", u32::from(c)));
+                    format!("its characters are not in the usual form (NFC): {changed}")
+                });
             }
-            let letters: Vec<_> = foreign
-                .into_iter()
-                .map(|c| format!("{c} is U+{:04X}", u32::from(c)))
-                .collect();
+        }
+    }
+
+    fn add(&mut self, word: &str, letters: impl FnOnce() -> String) {
+        if self.mixed.len() == NAMED_WORDS {
+            self.more += 1;
+        } else {
             self.mixed.push(MixedWord {
                 word: line(word, WORD_CHARS),
-                letters: letters.join(", "),
+                letters: letters(),
             });
         }
     }
@@ -201,6 +224,29 @@ impl Warnings {
     pub fn is_empty(&self) -> bool {
         self.hidden == 0 && self.mixed.is_empty()
     }
+}
+
+/// Describes distinct items, at most [`NAMED_LETTERS`].
+fn list<T: PartialEq + Copy>(
+    items: impl Iterator<Item = T>,
+    describe: impl Fn(T) -> String,
+) -> String {
+    let mut distinct: Vec<T> = Vec::new();
+    for item in items {
+        if !distinct.contains(&item) && distinct.len() < NAMED_LETTERS {
+            distinct.push(item);
+        }
+    }
+    let described: Vec<String> = distinct.into_iter().map(describe).collect();
+    described.join(", ")
+}
+
+/// A part of a long word that shows `c` near its start.
+fn around(word: &str, c: char) -> &str {
+    let at = word.find(c).unwrap_or(0);
+    let before = word[..at].char_indices().rev();
+    let start = before.take(WORD_CHARS / 3).last();
+    &word[start.map_or(at, |(start, _)| start)..]
 }
 
 #[cfg(test)]

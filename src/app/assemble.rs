@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::budgets::OwnerAccounts;
 use super::pause_cache::PauseCache;
 use super::state::App;
 use crate::config::{Config, ConfigError};
@@ -74,6 +75,7 @@ impl App {
             receipt_keys,
             clock,
             changes: Arc::default(),
+            accounts: OwnerAccounts::default(),
             paused_by_setting,
             pause_cache: PauseCache::default(),
             config,

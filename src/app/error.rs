@@ -1,7 +1,7 @@
 //! Why a use case failed.
 
 use crate::azure::NotSignedIn;
-use crate::domain::{Approval, Status};
+use crate::domain::{Approval, Exhausted, Status};
 use crate::store::StoreError;
 use crate::values::Timestamp;
 
@@ -20,6 +20,8 @@ pub enum Error {
     Conflict(ConflictReason),
     /// The agent has reached this limit of open requests.
     TooManyOpen(usize),
+    /// The owner has asked people too often.
+    Exhausted(Exhausted),
     /// The stored row was changed outside the gate. The text is for the log.
     Integrity(String),
     /// A failure of the store, transient or until the operator acts. The text is for the log.

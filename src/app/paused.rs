@@ -9,7 +9,7 @@ use super::attempts::{MAX_WRITE_ATTEMPTS, back_off};
 use super::error::Error;
 use super::pauses::{self, Executing};
 use super::state::App;
-use crate::domain::{Approval, ClaimResult, Pause, PauseScope, Request};
+use crate::domain::{Approval, ClaimResult, Execution, Pause, PauseScope, Request, Status};
 use crate::keys::FunctionKey;
 use crate::store::StoreError;
 use crate::values::{ApprovalId, Timestamp};
@@ -40,6 +40,21 @@ impl App {
         let pauses: Arc<[Pause]> = self.pauses().await?.into();
         self.pause_cache.set(began_at, pauses.clone());
         Ok(pauses)
+    }
+
+    /// Since when a request is paused that waits for a decision or a claim, by what was read at most 5 s ago.
+    /// For people: what cannot be read is not shown.
+    pub async fn paused_since(&self, approval: &Approval, now: Timestamp) -> Option<Timestamp> {
+        let waits = approval.status(now) == Status::Pending
+            || approval.execution(now) == Some(Execution::Awaited);
+        if !waits {
+            return None;
+        }
+        let pauses = self.recent_pauses().await.ok()?;
+        let request = &approval.request;
+        let (owner, agent) = (request.owner.as_ref(), request.id.agent());
+        let covers = |pause: &&Pause| pause.scope.covers(owner, agent);
+        pauses.iter().find(covers).map(|pause| pause.since)
     }
 
     /// Sets a pause, from the moment at which this returns.

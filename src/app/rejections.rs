@@ -1,5 +1,5 @@
-//! Rejections in the standing table, one row for each content and owner: whoever is asked the same again
-//! reads that it was rejected.
+//! Rejections in the standing table, one row for each content and owner: approvers who are asked the same
+//! again read that it was rejected.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

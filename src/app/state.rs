@@ -6,6 +6,7 @@ use tokio::time::{Instant, timeout_at};
 use tracing::Instrument;
 
 use super::attempts::{MAX_WRITE_ATTEMPTS, back_off};
+use super::budgets::OwnerAccounts;
 use super::changes::ChangeNotifier;
 use super::error::Error;
 use super::pause_cache::PauseCache;
@@ -30,6 +31,8 @@ pub struct App {
     pub clock: Clock,
     /// Wakes calls that wait for a decision.
     pub changes: Arc<ChangeNotifier>,
+    /// What owners have used of their budgets.
+    pub accounts: OwnerAccounts,
     /// The pause of `HO_PAUSED`.
     pub paused_by_setting: Option<Pause>,
     pub pause_cache: PauseCache,

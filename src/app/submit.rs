@@ -93,6 +93,11 @@ impl App {
         key: &FunctionKey,
     ) -> Result<(Approval, bool), Error> {
         let (id, digest) = (approval.request.id.clone(), approval.request.digest);
+        let owner = self.owner(key, id.agent()).ok_or(Error::NotFound)?;
+        if let Err(refused) = self.charge(&owner, &approval.approvers).await {
+            return self.find_repeat(&id, digest, key, refused.into()).await;
+        }
+        let approvers = approval.approvers.clone();
         // Leasing within the insert saves a write.
         let now = approval.request.requested_at;
         let attempts = approval.lease_deliveries(self.config.notifications, now);
@@ -117,21 +122,34 @@ impl App {
                 }
             }
             Err(refused @ (StoreError::AlreadyExists | StoreError::OpenLimit)) => {
-                let stored = match self.load(&id).await {
-                    Err(Error::NotFound) if matches!(refused, StoreError::OpenLimit) => {
-                        return Err(Error::TooManyOpen(self.config.open_limit));
-                    }
-                    Err(Error::NotFound) => return Err(refused.into()),
-                    stored => stored?.approval,
+                self.refund(&owner, &approvers).await;
+                let refused = match refused {
+                    StoreError::OpenLimit => Error::TooManyOpen(self.config.open_limit),
+                    refused => refused.into(),
                 };
-                let is_own = self.check_owner(&stored.request, key).is_ok();
-                if is_own && stored.request.digest == digest {
-                    Ok((stored, false))
-                } else {
-                    Err(Error::Conflict(ConflictReason::OtherContent))
-                }
+                self.find_repeat(&id, digest, key, refused).await
             }
             Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The stored request, if this submit repeats it; otherwise `refused`, or that its id is taken.
+    async fn find_repeat(
+        &self,
+        id: &ApprovalId,
+        digest: Digest,
+        key: &FunctionKey,
+        refused: Error,
+    ) -> Result<(Approval, bool), Error> {
+        let stored = match self.load(id).await {
+            Err(Error::NotFound) => return Err(refused),
+            stored => stored?.approval,
+        };
+        let is_own = self.check_owner(&stored.request, key).is_ok();
+        if is_own && stored.request.digest == digest {
+            Ok((stored, false))
+        } else {
+            Err(Error::Conflict(ConflictReason::OtherContent))
         }
     }
 }

@@ -1,4 +1,5 @@
-//! `human-oversight backup` and `restore`: copies the table into a file, and restores rows from it.
+//! `human-oversight backup` and `restore`: copies the table and the standing table into a file, and restores
+//! rows from it.
 //!
 //! Each line is a row in JSON, with the service's type annotations, and with the gate and the table that a
 //! row MAC of version 2 covers. The due index is not copied: `restore` rebuilds it.
@@ -10,11 +11,13 @@ use std::process::ExitCode;
 use anyhow::{Context, anyhow};
 use human_oversight::config::TableSettings;
 use human_oversight::private_files;
-use human_oversight::store::StoreError;
+use human_oversight::store::{StandingKind, Store, StoreError};
 use human_oversight::values::Clock;
 use serde_json::{Map, Value};
 
-use super::maintenance::{ensure_store_exists, for_each_row, open, required_link_keys, say};
+use super::maintenance::{
+    ensure_store_exists, for_each_row, for_each_standing_row, open, required_link_keys, say,
+};
 
 /// Copies all rows into a new `file`. Each is a consistent state of its request; the copy as a whole is not,
 /// if the gate works meanwhile.
@@ -40,10 +43,21 @@ pub(crate) async fn run(
         Ok(())
     })
     .await?;
+    let mut standing = 0_u64;
+    for_each_standing_row(&store, async |row| {
+        serde_json::to_writer(&mut copy, &row.columns)?;
+        copy.write_all(b"\n")?;
+        standing += 1;
+        Ok(())
+    })
+    .await?;
     copy.into_inner()
         .map_err(|error| error.into_error())?
         .sync_all()?;
     say(&format!("{rows} rows were copied."));
+    if standing > 0 {
+        say(&format!("{standing} standing rows were copied too."));
+    }
     Ok(ExitCode::SUCCESS)
 }
 
@@ -63,11 +77,14 @@ pub(crate) async fn restore(
     let store = open(&settings, u32::MAX as usize, clock, Some(link_keys))?;
     let copy = std::fs::File::open(file).with_context(|| format!("{}", file.display()))?;
     let (mut put_back, mut there, mut unsound) = (0_u64, 0_u64, 0_u64);
+    let (mut pauses, mut budgets) = (0_u64, 0_u64);
     for (number, line) in (1..).zip(BufReader::new(copy).lines()) {
         let columns: Map<String, Value> = serde_json::from_str(&line?)
             .map_err(|_| anyhow!("line {number} is no row: is the copy whole?"))?;
-        match store.restore(columns, other_gate).await {
-            Ok(()) => put_back += 1,
+        match restore_line(&store, columns, other_gate).await {
+            Ok(Restored::Row) => put_back += 1,
+            Ok(Restored::Pause) => pauses += 1,
+            Ok(Restored::Budget) => budgets += 1,
             Err(StoreError::AlreadyExists) => there += 1,
             Err(
                 error @ (StoreError::Damaged(_)
@@ -84,5 +101,42 @@ pub(crate) async fn restore(
     say(&format!(
         "{put_back} rows were put back; {there} were there already and stay as they are; {unsound} were left out."
     ));
+    if pauses > 0 {
+        say(&format!(
+            "{pauses} pauses were put back, and stand until `resume`."
+        ));
+    }
+    if budgets > 0 {
+        say(&format!(
+            "{budgets} budgets are void: the owners begin with full ones."
+        ));
+    }
     Ok(ExitCode::from(u8::from(unsound > 0)))
+}
+
+/// What became of a line.
+enum Restored {
+    /// A request, or a rejection to be shown when the same is asked again.
+    Row,
+    Pause,
+    /// Not stored: it says what was left at the time of the backup.
+    Budget,
+}
+
+async fn restore_line(
+    store: &Store,
+    columns: Map<String, Value>,
+    other_gate: Option<&str>,
+) -> Result<Restored, StoreError> {
+    let Some((row, written_at)) = store.standing_copy(&columns, other_gate).await? else {
+        store.restore(columns, other_gate).await?;
+        return Ok(Restored::Row);
+    };
+    let restored = match row.kind {
+        StandingKind::Budget => return Ok(Restored::Budget),
+        StandingKind::Pause => Restored::Pause,
+        StandingKind::Rejection => Restored::Row,
+    };
+    store.put_standing(row, written_at).await?;
+    Ok(restored)
 }

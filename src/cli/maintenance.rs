@@ -6,7 +6,7 @@ use anyhow::{Context, anyhow, bail};
 use human_oversight::config::{StoreConfig, TableSettings};
 use human_oversight::keys::LinkKeys;
 use human_oversight::keys::keyring::{self, NamedKey};
-use human_oversight::store::{Store, StoredRow};
+use human_oversight::store::{Store, StoredRow, StoredStandingRow};
 use human_oversight::values::Clock;
 
 /// Opens the table; for the limit and the keys see [`Store::embedded`].
@@ -39,6 +39,25 @@ pub(crate) async fn for_each_row(
     let mut place = None;
     loop {
         let (page, next) = store.all(place).await.context("the table cannot be read")?;
+        for row in page {
+            visit(row).await?;
+        }
+        place = next;
+        if place.is_none() {
+            return Ok(());
+        }
+    }
+}
+
+/// The same for the rows of the standing table.
+pub(crate) async fn for_each_standing_row(
+    store: &Store,
+    mut visit: impl AsyncFnMut(StoredStandingRow) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let mut place = None;
+    loop {
+        let listed = store.all_standing(place).await;
+        let (page, next) = listed.context("the standing table cannot be read")?;
         for row in page {
             visit(row).await?;
         }

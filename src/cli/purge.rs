@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use anyhow::Context;
 use human_oversight::config::TableSettings;
-use human_oversight::store::{Store, StoreError, StoredRow};
+use human_oversight::store::{StandingKind, StoreError, StoredRow, StoredStandingRow};
 use human_oversight::values::{Clock, Timestamp};
 
-use super::maintenance::{for_each_row, open, required_link_keys, say};
+use super::maintenance::{for_each_row, for_each_standing_row, open, required_link_keys, say};
 
 /// What can be deleted.
 #[derive(Default)]
@@ -22,7 +22,12 @@ struct Found {
     open: u64,
     untrusted: u64,
     changed: u64,
+    /// Rows of the standing table.
+    unused: u64,
 }
+
+/// From when on a row of the standing table that was not written counts as unused.
+const UNUSED_AFTER: Duration = Duration::from_secs(30 * 86_400);
 
 /// Deletes requests that ended more than `days` days ago, or reports how many those are.
 ///
@@ -41,7 +46,18 @@ pub(crate) async fn run(
     for_each_row(&store, async |row| {
         found.rows += 1;
         if found.is_old(&row, now, age) && delete {
-            delete_row(&store, &row, &mut found).await?;
+            found.count(store.delete(&row).await)?;
+        }
+        Ok(())
+    })
+    .await?;
+    for_each_standing_row(&store, async |row| {
+        if is_unused(&row, now) {
+            found.unused += 1;
+            if delete {
+                let deleted = store.delete_stored_standing(&row).await;
+                found.count(deleted)?;
+            }
         }
         Ok(())
     })
@@ -50,18 +66,26 @@ pub(crate) async fn run(
     Ok(ExitCode::SUCCESS)
 }
 
-async fn delete_row(store: &Store, row: &StoredRow, found: &mut Found) -> anyhow::Result<()> {
-    match store.delete(row).await {
-        Ok(()) => Ok(()),
-        Err(StoreError::Conflict) => {
-            found.changed += 1;
-            Ok(())
-        }
-        Err(error) => Err(error).context("a row cannot be deleted"),
+/// Whether a row of the standing table can be deleted: not a pause, nor what cannot be trusted or is of an
+/// unknown kind.
+fn is_unused(row: &StoredStandingRow, now: Timestamp) -> bool {
+    match &row.row {
+        Some(Ok(row)) if row.kind != StandingKind::Pause => row
+            .written_at()
+            .is_some_and(|written_at| now.since(written_at) > UNUSED_AFTER),
+        _ => false,
     }
 }
 
 impl Found {
+    fn count(&mut self, deleted: Result<(), StoreError>) -> anyhow::Result<()> {
+        match deleted {
+            Err(StoreError::Conflict) => self.changed += 1,
+            deleted => deleted.context("a row cannot be deleted")?,
+        }
+        Ok(())
+    }
+
     /// Whether a row can be deleted: it can be trusted, and ended long enough ago.
     fn is_old(&mut self, row: &StoredRow, now: Timestamp, age: Duration) -> bool {
         let (count, last) = match &row.approval {
@@ -92,11 +116,16 @@ impl Found {
             open,
             untrusted,
             changed,
+            unused,
         } = self;
         let what = format!(
             "{old} requests that ended, and {legacy} rows of the legacy Logic App that were written, more \
              than {days} days ago"
         );
+        let what = match unused {
+            0 => what,
+            _ => format!("{what}, and {unused} standing rows unused for 30 days"),
+        };
         let done = if delete {
             format!("{what}, were deleted; {changed} of them were written meanwhile and stay.")
         } else {

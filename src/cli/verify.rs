@@ -14,7 +14,9 @@ use human_oversight::store::StoreError;
 use human_oversight::values::Clock;
 use human_oversight_protocol::types::KeySet;
 
-use super::maintenance::{ensure_store_exists, for_each_row, link_keys, named, open, say};
+use super::maintenance::{
+    ensure_store_exists, for_each_row, for_each_standing_row, link_keys, named, open, say,
+};
 
 /// What was found.
 #[derive(Default)]
@@ -67,6 +69,18 @@ pub(crate) async fn run(
         Ok(())
     })
     .await?;
+    // Without keys none can be told from another.
+    if found.sealed {
+        for_each_standing_row(&store, async |stored| {
+            if let Some(Err(error)) = stored.row {
+                let (partition, row) = &stored.keys;
+                found.problems += 1;
+                say(&format!("standing row {partition}/{row}: {error}"));
+            }
+            Ok(())
+        })
+        .await?;
+    }
     say(&found.summary());
     Ok(match found.problems {
         0 => ExitCode::SUCCESS,

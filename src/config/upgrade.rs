@@ -1,7 +1,7 @@
 //! What changes for a gate with these settings when this version replaces an earlier one
 //! (`human-oversight check --upgrade`).
 
-use super::allowed_approvers;
+use super::approvers::allowed_approvers;
 use super::error::ConfigError;
 use super::lookup::{Lookup, flag, non_empty};
 use crate::values::AllowList;

@@ -37,10 +37,7 @@ pub(super) async fn open(
         Ok(app.load_for_approver(&id, &caller).await?)
     };
     match opened.await {
-        Ok((approval, identified)) => {
-            let earlier = app.earlier_rejections(&approval).await;
-            pages::show(&app, &approval, &earlier, identified, None, None)
-        }
+        Ok((approval, identified)) => pages::show(&app, &approval, identified, None, None).await,
         Err(error) => pages::show_error(&app, &caller, id.ok(), error),
     }
 }
@@ -81,8 +78,7 @@ pub(super) async fn decide(
             pages::redirect(&approval, &caller.link)
         }
         Ok((approval, identified, result, comment)) => {
-            let earlier = app.earlier_rejections(&approval).await;
-            pages::show(&app, &approval, &earlier, identified, Some(result), comment)
+            pages::show(&app, &approval, identified, Some(result), comment).await
         }
         Err(error) => pages::show_error(&app, &caller, id.ok(), error),
     }

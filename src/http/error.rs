@@ -1,11 +1,14 @@
 //! All errors of a call, and their status codes and problem documents.
 
+use std::time::Duration;
+
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use human_oversight_protocol::types::{FieldError, Problem};
 
 use crate::app::{self, ConflictReason};
 use crate::azure::NotSignedIn;
+use crate::domain::{Bucket, Exhausted};
 use crate::values::Timestamp;
 
 /// A failed call. The texts are for the caller unless stated otherwise, and never repeat the caller's input.
@@ -26,6 +29,8 @@ pub(super) enum Error {
     Conflict(ConflictReason),
     /// The agent has reached this limit of open requests.
     TooManyOpen(usize),
+    /// The owner has asked people too often.
+    Exhausted(Exhausted),
     TooLarge(String),
     MediaType(&'static str),
     Invalid(Vec<FieldError>),
@@ -97,6 +102,11 @@ impl Error {
                 "too-many",
                 "The agent has too many open requests",
             ),
+            Self::Exhausted(_) => (
+                S::TOO_MANY_REQUESTS,
+                "budget",
+                "The budget for emails to people is used up",
+            ),
             Self::TooLarge(_) => (
                 S::PAYLOAD_TOO_LARGE,
                 "too-large",
@@ -146,6 +156,17 @@ impl Error {
                  decision, a claim, an outcome, or its last emails. Nothing was stored and no email \
                  was sent."
             ),
+            Self::Exhausted(exhausted) => {
+                let (setting, whose) = match exhausted.bucket {
+                    Bucket::Recipient => ("HO_MAIL_BUDGET", "for one of these approvers"),
+                    Bucket::Owner => ("HO_OWNER_BUDGET", "for all approvers together"),
+                };
+                format!(
+                    "This caller's budget {whose} is used up ({setting}). No person was asked and nothing \
+                     was stored. The next request fits in {} s.",
+                    whole_seconds(exhausted.retry_after)
+                )
+            }
             Self::TooSlow => "Send the body within ten seconds.".to_owned(),
             Self::Conflict(reason) => conflict_detail(reason),
             Self::Invalid(errors) => match errors.as_slice() {
@@ -193,6 +214,15 @@ fn conflict_detail(reason: &ConflictReason) -> String {
     }
 }
 
+/// Rounded up: a call before then would be refused again.
+fn whole_seconds(wait: Duration) -> u64 {
+    wait.as_millis()
+        .div_ceil(1_000)
+        .try_into()
+        .unwrap_or(u64::MAX)
+        .max(1)
+}
+
 /// An error about one member of the body.
 pub(super) fn invalid(pointer: &str, detail: impl Into<String>) -> Error {
     Error::Invalid(vec![FieldError {
@@ -207,6 +237,7 @@ impl From<app::Error> for Error {
             app::Error::Forbidden(detail) => Self::Forbidden(detail),
             app::Error::SignIn(why) => Self::SignIn(why),
             app::Error::NotFound => Self::NotFound,
+            app::Error::Exhausted(exhausted) => Self::Exhausted(exhausted),
             app::Error::Paused(since) => Self::Paused(since),
             app::Error::Conflict(reason) => Self::Conflict(reason),
             app::Error::TooManyOpen(open) => Self::TooManyOpen(open),
@@ -224,6 +255,7 @@ impl IntoResponse for Error {
         let retry_after = match self {
             Self::Unavailable(_) => Some(2),
             Self::TooManyOpen(_) => Some(60),
+            Self::Exhausted(exhausted) => Some(whole_seconds(exhausted.retry_after)),
             _ => None,
         };
         if let Some(seconds) = retry_after {

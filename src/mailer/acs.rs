@@ -181,10 +181,12 @@ fn body(email: &Email, from: &Address) -> Value {
         .into_iter()
         .map(|(name, value)| (name.to_owned(), value.into()))
         .collect();
+    // How the service writes a header is not documented, so it gets no encoded word that a client would decode.
+    let subject = email.subject().replace("=?", "= ?");
     json!({
         "senderAddress": from.as_str(),
         "recipients": {"to": [{"address": email.to.as_str()}]},
-        "content": {"subject": email.subject(), "plainText": email.text, "html": email.html},
+        "content": {"subject": subject, "plainText": email.text, "html": email.html},
         "headers": headers,
         // Otherwise Event Grid would receive the clicked links, which contain secrets.
         "userEngagementTrackingDisabled": true,

@@ -54,13 +54,14 @@ struct RequestEmail<'a> {
     action: String,
     on_behalf_of: Option<String>,
     deadline: String,
-    correlation: &'a str,
+    correlation: String,
     parameters: Option<String>,
     omission: Option<String>,
     warnings: Warnings,
     earlier: EarlierView,
     reason: Option<String>,
     locked: Vec<String>,
+    is_defanged: bool,
     link: &'a str,
     code: Option<&'a str>,
 }
@@ -82,9 +83,24 @@ struct OutcomeEmail<'a> {
     what: String,
     agent: String,
     action: String,
-    correlation: &'a str,
+    correlation: String,
     comment: Option<String>,
+    is_defanged: bool,
     link: &'a str,
+}
+
+/// Defangs the texts of an email, and notes whether that changed one.
+#[derive(Default)]
+struct Defanger {
+    changed: bool,
+}
+
+impl Defanger {
+    fn defang(&mut self, text: &str) -> String {
+        let defanged = reveal::defang(text);
+        self.changed |= defanged != text;
+        defanged
+    }
 }
 
 /// Renders the email of an attempt for the state at `now`.
@@ -113,7 +129,6 @@ pub fn render_email(
     let (text, html) = match attempt.notice {
         Notice::Outcome | Notice::Revocation => render_outcome(approval, secrets, brand, now),
         Notice::Request | Notice::Reminder | Notice::FinalReminder => {
-            let earlier = EarlierView::new(earlier, without_links);
             render_request(approval, attempt, earlier, secrets, disclosure, brand, now)
         }
     };
@@ -123,8 +138,8 @@ pub fn render_email(
         prefix
             .map(|prefix| format!("{prefix} "))
             .unwrap_or_default(),
-        reveal::line(&request.action, 80),
-        reveal::line(request.id.agent(), 40)
+        reveal::defang(&reveal::line(&request.action, 80)),
+        reveal::defang(&reveal::line(request.id.agent(), 40))
     );
     let is_first = attempt.notice == Notice::Request;
     Email {
@@ -146,7 +161,7 @@ pub fn render_email(
 fn render_request(
     approval: &Approval,
     attempt: SendAttempt,
-    earlier: EarlierView,
+    earlier: &EarlierRejections,
     secrets: &EmailSecrets,
     disclosure: ParameterDisclosure,
     brand: &Brand,
@@ -157,8 +172,12 @@ fn render_request(
         agent,
         action,
         parameters,
-        warnings,
+        mut warnings,
     } = RequestView::new(approval);
+    let mut defanger = Defanger::default();
+    for word in &mut warnings.mixed {
+        word.word = defanger.defang(&word.word);
+    }
     let (parameters, omission) = match disclosure {
         ParameterDisclosure::None => (None, None),
         ParameterDisclosure::Full => shorten(&reveal::json(&parameters), 0),
@@ -176,17 +195,25 @@ fn render_request(
     let email = RequestEmail {
         brand,
         lead: lead.to_owned(),
-        agent,
-        action,
-        on_behalf_of: request.on_behalf_of.as_ref().map(ToString::to_string),
+        agent: defanger.defang(&agent),
+        action: defanger.defang(&action),
+        on_behalf_of: request
+            .on_behalf_of
+            .as_ref()
+            .map(|person| defanger.defang(person.as_str())),
         deadline: describe_deadline(approval, now),
-        correlation: request.id.correlation(),
-        parameters,
+        correlation: defanger.defang(request.id.correlation()),
+        parameters: parameters.map(|parameters| defanger.defang(&parameters)),
         omission,
         warnings,
-        earlier,
-        reason: request.reason.as_deref().map(without_links),
+        // A rejection takes the link alone, which others than the approver may have.
+        earlier: EarlierView::new(earlier, |comment| defanger.defang(&reveal::prose(comment))),
+        reason: request
+            .reason
+            .as_deref()
+            .map(|reason| defanger.defang(&reveal::prose(reason))),
         locked: locked_addresses(approval, attempt.approver),
+        is_defanged: defanger.changed,
         link: &secrets.link,
         code: secrets.code.as_deref(),
     };
@@ -196,11 +223,6 @@ fn render_request(
     )
 }
 
-/// Mail clients turn URLs into links, and neither the agent nor the holder of a link must place links.
-fn without_links(text: &str) -> String {
-    reveal::prose(text).replace("://", "[:]//")
-}
-
 fn render_outcome(
     approval: &Approval,
     secrets: &EmailSecrets,
@@ -208,6 +230,7 @@ fn render_outcome(
     now: Timestamp,
 ) -> (String, String) {
     let RequestView { agent, action, .. } = RequestView::new(approval);
+    let mut defanger = Defanger::default();
     let email = OutcomeEmail {
         brand,
         what: match approval.execution(now) {
@@ -216,13 +239,15 @@ fn render_outcome(
                 describe_ending(approval, now).unwrap_or_else(|| "The request is open.".to_owned())
             }
         },
-        agent,
-        action,
-        correlation: approval.request.id.correlation(),
+        agent: defanger.defang(&agent),
+        action: defanger.defang(&action),
+        correlation: defanger.defang(approval.request.id.correlation()),
+        // A comment takes the link alone, which others than the approver may have.
         comment: approval
             .decision()
             .and_then(|decision| decision.comment.as_deref())
-            .map(reveal::prose),
+            .map(|comment| defanger.defang(&reveal::prose(comment))),
+        is_defanged: defanger.changed,
         link: &secrets.link,
     };
     (

@@ -31,6 +31,8 @@ pub struct DecisionPage<'a> {
     brand: &'a Brand,
     /// A message above the request.
     pub notice: Option<String>,
+    /// Since when the operator has paused what this request waits for.
+    pub paused: Option<String>,
     /// The form, while the request is pending.
     pub form: Option<Form>,
     /// The form that revokes this approver's approval, until it is claimed.
@@ -100,6 +102,7 @@ impl<'a> DecisionPage<'a> {
             local: style.development,
             brand: style.brand,
             notice: None,
+            paused: None,
             form: None,
             revocation: None,
             heading: match approval.status(now) {

@@ -48,10 +48,13 @@ pub(super) struct RejectionView {
 }
 
 impl EarlierView {
-    pub(super) fn new(earlier: &EarlierRejections, show_comment: impl Fn(&str) -> String) -> Self {
+    pub(super) fn new(
+        earlier: &EarlierRejections,
+        mut show_comment: impl FnMut(&str) -> String,
+    ) -> Self {
         let rejections = earlier.known.iter().map(|it| RejectionView {
             what: format!("Rejected by {} on {}.", it.by, it.at.in_words()),
-            comment: it.comment.as_deref().map(&show_comment),
+            comment: it.comment.as_deref().map(&mut show_comment),
             by_link: !it.is_signed_in(),
         });
         Self {

@@ -12,6 +12,8 @@ use crate::values::{ApprovalId, Timestamp};
 /// The members of a copied row that name the gate and the table of its row MAC.
 pub(super) const OF_GATE: &str = "odata.gate";
 pub(super) const OF_TABLE: &str = "odata.table";
+/// Only a copied row of the standing table has it.
+pub(super) const STANDING: &str = "odata.standing";
 
 /// A due request.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,8 +6,10 @@ use super::backend::Backend;
 use super::error::StoreError;
 use super::gate_id::RowVersion;
 use super::handle::Store;
-use super::listing::{OF_GATE, OF_TABLE};
+use super::listing::{OF_GATE, OF_TABLE, STANDING};
 use super::row::{self, Columns, Format, v1};
+use super::standing::{self, StandingKind, StandingRow};
+use crate::values::Timestamp;
 
 impl Store {
     /// Restores a row of a backup, with its index entry; never replaces a row. The row gets a new row MAC: for
@@ -51,6 +53,32 @@ impl Store {
         let (approval, _) = row::decode(columns, &id)?;
         self.insert_in(version, approval, due).await?;
         Ok(())
+    }
+
+    /// The row of the standing table that a line of a backup holds, not stored yet, and the time of its last
+    /// write; `None` if the line holds a request. Where it may be stored: see [`Store::restore`].
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] if it is not as a gate with these keys stored it, or of an unknown kind;
+    /// [`StoreError::OtherGate`]; or the store's own.
+    pub async fn standing_copy(
+        &self,
+        copy: &Map<String, Value>,
+        other_gate: Option<&str>,
+    ) -> Result<Option<(StandingRow, Timestamp)>, StoreError> {
+        if copy.get(STANDING).is_none() {
+            return Ok(None);
+        }
+        let annotation = |name| copy.get(name).and_then(Value::as_str);
+        let table = annotation(OF_TABLE).unwrap_or(&self.standing);
+        let gate = annotation(OF_GATE).or(other_gate);
+        let columns = Columns::from_entity(copy.clone());
+        self.check_copy(&columns, table, gate, other_gate).await?;
+        let text = |name| columns.text(name).unwrap_or_default().to_owned();
+        let keys = (text("PartitionKey"), text("RowKey"));
+        let unknown = || StoreError::Damaged(format!("{} is no known kind", keys.0));
+        let kind = StandingKind::from_word(&keys.0).ok_or_else(unknown)?;
+        standing::decode_copy(kind, &keys, &columns).map(Some)
     }
 
     /// Verifies a copied row of version 2. If no gate id is stored yet, the row's gate becomes it.

@@ -192,13 +192,7 @@ impl Store {
         };
         let mut gate = None;
         if page.iter().any(|row| row.columns.format() == Format::V2) {
-            gate = match self.gate_id_to_read().await {
-                Ok(id) => Some(id),
-                // Without keys nothing is checked; and a damaged id is reported with each row.
-                Err(StoreError::Unavailable(_)) if self.keys.is_none() => None,
-                Err(StoreError::Damaged(_)) => None,
-                Err(error) => return Err(error),
-            };
+            gate = self.gate_id_to_list().await?;
         }
         let mut rows = Vec::with_capacity(page.len());
         for row in page {

@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use super::error::StoreError;
+use super::gate_id::keys_of_row;
 use super::handle::Store;
-use super::listing::Place;
+use super::listing::{OF_GATE, OF_TABLE, Place, STANDING};
 use super::row::{self, Columns, Keys, Scope};
 use super::versioned::ETag;
 use crate::values::Timestamp;
@@ -48,9 +49,9 @@ struct Version {
 pub struct StoredStandingRow {
     /// Partition key and row key.
     pub keys: (String, String),
-    /// The columns, with the service's type annotations.
+    /// The columns, with the service's type annotations, and with the gate and the table of its row MAC.
     pub columns: Map<String, Value>,
-    /// The row, or why it cannot be trusted; `None` if it is of no [`StandingKind`], such as the gate's id.
+    /// The row, or why it cannot be trusted; `None` if it is of no [`StandingKind`].
     pub row: Option<Result<StandingRow, StoreError>>,
     etag: ETag,
 }
@@ -81,7 +82,7 @@ impl StandingKind {
         }
     }
 
-    fn from_word(word: &str) -> Option<Self> {
+    pub(super) fn from_word(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.word() == word)
     }
 }
@@ -225,8 +226,8 @@ impl Store {
         Ok(true)
     }
 
-    /// A page of all rows of the table, of any kind and state, after a position; and the next position, if
-    /// there is more. Without keys none is trusted.
+    /// A page of all rows of the table but the gate's id, of any kind and state, after a position; and the next
+    /// position, if there is more. Without keys none is trusted.
     ///
     /// # Errors
     /// The store's own.
@@ -236,6 +237,7 @@ impl Store {
     ) -> Result<(Vec<StoredStandingRow>, Option<Place>), StoreError> {
         let (page, next) = self.backend.list_standing(from).await?;
         let mut rows = Vec::with_capacity(page.len());
+        let page = page.into_iter().filter(|raw| raw.keys != keys_of_row());
         for raw in page {
             let row = match StandingKind::from_word(&raw.keys.0) {
                 None => None,
@@ -245,9 +247,15 @@ impl Store {
                     Some(row.await)
                 }
             };
+            let mut columns = raw.entity;
+            columns.insert(STANDING.to_owned(), true.into());
+            columns.insert(OF_TABLE.to_owned(), (*self.standing).into());
+            if let Some(gate) = self.gate_id_to_list().await? {
+                columns.insert(OF_GATE.to_owned(), gate.id.as_str().into());
+            }
             rows.push(StoredStandingRow {
                 keys: raw.keys,
-                columns: raw.entity,
+                columns,
                 row,
                 etag: raw.etag,
             });
@@ -312,33 +320,46 @@ fn encode((partition, key): &Keys, row: &StandingRow, now: Timestamp) -> Columns
 
 fn decode(
     kind: StandingKind,
-    (partition, key): &Keys,
+    keys: &Keys,
     columns: &Columns,
     etag: ETag,
 ) -> Result<StandingRow, StoreError> {
+    let (row, written_at) = decode_copy(kind, keys, columns)?;
+    let version = Version {
+        etag,
+        revision: columns.revision()?,
+        written_at,
+    };
+    Ok(StandingRow {
+        version: Some(version),
+        ..row
+    })
+}
+
+/// The row as if it were not stored, and the time of its last write.
+pub(super) fn decode_copy(
+    kind: StandingKind,
+    (partition, key): &Keys,
+    columns: &Columns,
+) -> Result<(StandingRow, Timestamp), StoreError> {
     // A row that was moved to other keys.
     for (column, key) in [("PartitionKey", partition), ("RowKey", key)] {
         if columns.text(column) != Some(key) {
             return Err(damaged(column));
         }
     }
-    let written_at = columns.text(WRITTEN).and_then(Timestamp::parse);
+    let name = row::decode_key(key).ok_or_else(|| damaged("RowKey"))?;
     let own = columns.0.iter();
     let own = own.filter(|(name, _)| !COMMON.contains(&name.as_str()));
     let own = own.map(|(name, value)| match value {
         Value::String(text) => Ok((name.clone(), text.clone())),
         _ => Err(damaged(name)),
     });
-    Ok(StandingRow {
-        kind,
-        name: row::decode_key(key).ok_or_else(|| damaged("RowKey"))?,
-        columns: own.collect::<Result<_, _>>()?,
-        version: Some(Version {
-            etag,
-            revision: columns.revision()?,
-            written_at: written_at.ok_or_else(|| damaged(WRITTEN))?,
-        }),
-    })
+    let written_at = columns.text(WRITTEN).and_then(Timestamp::parse);
+    Ok((
+        StandingRow::new(kind, &name, own.collect::<Result<_, _>>()?),
+        written_at.ok_or_else(|| damaged(WRITTEN))?,
+    ))
 }
 
 fn damaged(column: &str) -> StoreError {

@@ -55,6 +55,17 @@ impl Store {
         Ok(id)
     }
 
+    /// The same for a listing, which reports with each row what is wrong with the id.
+    pub(super) async fn gate_id_to_list(&self) -> Result<Option<Arc<GateId>>, StoreError> {
+        match self.gate_id_to_read().await {
+            Ok(id) => Ok(Some(id)),
+            // Without keys nothing is checked.
+            Err(StoreError::Unavailable(_)) if self.keys.is_none() => Ok(None),
+            Err(StoreError::Damaged(_)) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     async fn load_or_keep_gate_id(
         &self,
         fallback: Option<&str>,

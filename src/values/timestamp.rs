@@ -64,6 +64,18 @@ impl std::ops::Add<Duration> for Timestamp {
     }
 }
 
+impl std::ops::Sub<Duration> for Timestamp {
+    type Output = Self;
+
+    /// Saturates at 1970.
+    fn sub(self, duration: Duration) -> Self {
+        let earlier = i64::try_from(duration.as_millis())
+            .ok()
+            .and_then(|millis| Self::from_unix_millis(self.unix_millis().checked_sub(millis)?));
+        earlier.unwrap_or(Self(OffsetDateTime::UNIX_EPOCH))
+    }
+}
+
 impl fmt::Display for Timestamp {
     /// RFC 3339 in UTC with milliseconds.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

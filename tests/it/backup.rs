@@ -1,15 +1,18 @@
 //! `human-oversight backup` and `restore` as processes, between two gates that share only their keys.
 
+use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use human_oversight::keys::keyring;
+use human_oversight::store::{StandingKind, StandingRow};
 use human_oversight_client::types::{Approval, Status};
 use serde_json::json;
 
 use crate::azurite::{self, Table, azurite};
 use crate::backing_store;
-use crate::harness::{ALICE, TestGate};
+use crate::harness::{ALICE, TestGate, request};
+use crate::operate::operate;
 use crate::process::run;
 
 /// The approval without its status URL, which contains the gate's address.
@@ -121,4 +124,73 @@ async fn rows_of_the_legacy_logic_app_are_copied() {
         assert_eq!(&row[column], value, "{column}");
     }
     assert_eq!(row.get("RequestTimestamp@odata.type"), None, "still text");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pause_and_rejections_are_restored_and_budgets_are_void() {
+    let (link_key, receipt_key) = (
+        keyring::generate_link_key(),
+        keyring::generate_receipt_key(),
+    );
+    let keys = [
+        ("HO_LINK_KEYS", link_key.as_str()),
+        ("HO_RECEIPT_KEYS", receipt_key.as_str()),
+    ];
+    let gate = TestGate::with(&keys).await;
+    let of = |gate: &TestGate| backing_store::settings(gate.dir.path());
+    let settings = of(&gate);
+    let settings = [&backing_store::borrowed(&settings)[..], &keys].concat();
+    gate.ask().await;
+    operate(&gate, json!({"command": "pause", "because": "an incident"})).await;
+    for kind in [StandingKind::Budget, StandingKind::Rejection] {
+        let columns = BTreeMap::from([("Text".to_owned(), "é".to_owned())]);
+        let row = StandingRow::new(kind, "x", columns);
+        gate.store.put_standing(row, gate.now()).await.unwrap();
+    }
+    let rejection = gate.store.standing(StandingKind::Rejection, "x").await;
+    let rejection = rejection.unwrap().unwrap();
+
+    let file = gate.dir.path().join("copy.jsonl");
+    let copy = file.to_str().unwrap();
+    let (said, code) = run(&settings, &["backup", copy]).await;
+    let copied = "1 rows were copied.\n3 standing rows were copied too.\n";
+    assert_eq!((said.as_str(), code), (copied, 0));
+    let (said, _) = run(&settings, &["restore", copy]).await;
+    assert!(said.contains("3 were there already"), "{said}");
+
+    // A line that was changed, and one of a kind that this version does not know.
+    let lines = std::fs::read_to_string(&file).unwrap();
+    let changed = lines.replace("an incident", "a drill");
+    let unknown = lines.replace("\"pause\"", "\"plan\"");
+    let forged: Vec<&str> = [&changed, &unknown]
+        .iter()
+        .flat_map(|lines| lines.lines())
+        .filter(|line| line.contains("a drill") || line.contains("\"plan\""))
+        .collect();
+    assert_eq!(forged.len(), 2);
+    std::fs::write(&file, format!("{}\n{lines}", forged.join("\n"))).unwrap();
+    let other = TestGate::with(&keys).await;
+    let settings = of(&other);
+    let settings = [&backing_store::borrowed(&settings)[..], &keys].concat();
+    let (said, code) = run(&settings, &["restore", copy]).await;
+    assert_eq!(code, 1, "{said}");
+    for words in [
+        "line 1: the row is damaged",
+        "line 2: the row is damaged",
+        "2 rows were put back; 0 were there already and stay as they are; 2 were left out.",
+        "1 pauses were put back, and stand until `resume`.",
+        "1 budgets are void: the owners begin with full ones.",
+    ] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+    let refused = other.client.submit(&request()).await.unwrap_err();
+    assert!(refused.to_string().contains("paused"), "{refused}");
+    let find = async |kind| other.store.standing(kind, "x").await.unwrap();
+    let restored = find(StandingKind::Rejection).await.unwrap();
+    assert_eq!(restored.columns, rejection.columns);
+    assert_eq!(restored.written_at(), rejection.written_at());
+    assert_eq!(find(StandingKind::Budget).await, None);
+    let resumed = operate(&other, json!({"command": "resume"})).await;
+    assert_eq!(resumed["done"], true);
+    other.client.submit(&request()).await.unwrap();
 }

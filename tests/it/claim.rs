@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use human_oversight_client::Error;
 use human_oversight_client::parameters::{hex, sha256};
-use human_oversight_client::types::{Claim, ExecutionStatus, Status};
+use human_oversight_client::types::{Claim, ExecutionStatus, Report, Status};
+use human_oversight_client::{Error, permit, receipt};
 use reqwest::StatusCode;
 use serde_json::json;
 
@@ -58,6 +58,77 @@ async fn a_claim_is_granted_once_and_repeated_for_the_same_nonce() {
         status_of(gate.client.claim(&approval.id, &claim(OTHER_NONCE)).await),
         409
     );
+}
+
+#[tokio::test]
+async fn the_permit_of_a_claim_is_stored_and_given_to_its_claimant_alone() {
+    let gate = TestGate::start().await;
+    let approval = gate.ask().await;
+    gate.approve(&approval, ALICE).await;
+    let path = |call: &str| format!("/api/{call}/{}", approval.id);
+    let body = json!({"nonce": NONCE}).to_string();
+    let claimed = gate.post(&path("claim"), body.clone()).await.json();
+    let permit = claimed["permit"].as_str().unwrap();
+    assert_eq!(gate.entity(&approval.id).await["ClaimPermit"], permit);
+    let again = gate.post(&path("claim"), body.clone()).await.json();
+    assert_eq!(again["permit"], permit);
+
+    let keys = gate.client.keys().await.unwrap();
+    let claims = permit::verify(permit, &keys).unwrap();
+    let receipt = claimed["receipt"].as_str().unwrap();
+    let decided = receipt::verify(receipt, &keys).unwrap();
+    assert_eq!([&claims.iss, &decided.iss], [&gate.url; 2]);
+    assert_eq!(claims.jti, NONCE);
+    assert_eq!(claims.receipt_digest, hex(&sha256(receipt.as_bytes())));
+    assert_eq!(Some(claims.exp), decided.exp);
+    assert!(receipt::verify(permit, &keys).is_err());
+    assert!(permit::verify(receipt, &keys).is_err());
+
+    let executed = json!({"status": "Executed"}).to_string();
+    for answer in [
+        gate.get(&format!("{}{}", gate.url, path("status"))).await,
+        gate.post(&path("outcome"), executed).await,
+        gate.post(&path("claim"), json!({"nonce": OTHER_NONCE}).to_string())
+            .await,
+        gate.get(&format!("{}{}", gate.url, path("status"))).await,
+    ] {
+        assert!(!answer.body.contains("ermit"), "{}", answer.body);
+    }
+    assert_eq!(gate.entity(&approval.id).await["ClaimPermit"], permit);
+}
+
+#[tokio::test]
+async fn a_claim_with_rows_of_version_1_has_no_permit() {
+    let gate = TestGate::with(&[("HO_ROWS", "1")]).await;
+    let approval = gate.ask().await;
+    gate.approve(&approval, ALICE).await;
+    let granted = gate.client.claim(&approval.id, &claim(NONCE)).await;
+    assert_eq!(granted.unwrap().permit, None);
+    assert_eq!(gate.entity(&approval.id).await["ClaimPermit"], json!(null));
+
+    // Nor does it get one later: the answer was given.
+    let gate = TestGate::at(gate.dir, &[]).await;
+    let again = gate.client.claim(&approval.id, &claim(NONCE)).await;
+    assert_eq!(again.unwrap().permit, None);
+}
+
+#[tokio::test]
+async fn a_row_with_a_permit_can_be_written_as_version_1() {
+    let gate = TestGate::start().await;
+    let approval = gate.ask().await;
+    gate.approve(&approval, ALICE).await;
+    let granted = gate.client.claim(&approval.id, &claim(NONCE)).await;
+    assert!(granted.unwrap().permit.is_some());
+    let gate = TestGate::at(gate.dir, &[("HO_ROWS", "1")]).await;
+    let report = Report {
+        status: ExecutionStatus::Executed,
+        error: None,
+        secret: None,
+    };
+    gate.client.outcome(&approval.id, &report).await.unwrap();
+    assert_eq!(gate.entity(&approval.id).await["ClaimPermit"], json!(null));
+    let execution = gate.status(&approval.id).await.execution.unwrap();
+    assert_eq!(execution.status, ExecutionStatus::Executed);
 }
 
 #[tokio::test]

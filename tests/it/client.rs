@@ -1,5 +1,6 @@
 //! The client's `Gate`: which actions run, and which do not.
 
+mod network;
 pub(crate) mod permits;
 mod responses;
 mod waits;

@@ -109,6 +109,8 @@ impl TestGate {
                 .map(|(_, value)| (*value).to_owned());
             own.or_else(|| match name {
                 "HO_MAIL" => Some(mail.clone()),
+                // Most tests ask the same people often; `budgets` is about these settings.
+                "HO_MAIL_BUDGET" | "HO_OWNER_BUDGET" => Some("off".to_owned()),
                 _ => of_store
                     .iter()
                     .find(|(n, _)| *n == name)

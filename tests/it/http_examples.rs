@@ -2,17 +2,18 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use human_oversight_client::types::{Approval, Claim, ExecutionStatus, Status};
+use human_oversight_client::types::{Approval, ExecutionStatus, Status};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 use tokio::sync::OnceCell;
 
+use crate::claim::claim;
 use crate::client::intercepting_url;
 use crate::client::permits::Recorder;
 use crate::deadline::{eventually, within};
@@ -292,28 +293,30 @@ async fn the_receipt_or_permit_of_another_claim_runs_nothing() {
     let cases = AGENTS.map(|agent| [(agent, "receipt"), (agent, "permit")]);
     for (agent, member) in cases.into_iter().flatten() {
         let gate = TestGate::start().await;
-        let another = gate.ask().await;
-        gate.approve(&another, ALICE).await;
-        let nonce = Claim {
-            nonce: "0123456789abcdef".to_owned(),
-            secret: None,
-        };
-        let another = gate.client.claim(&another.id, &nonce).await.unwrap();
-        let another = serde_json::to_value(another).unwrap();
+        let other_claim = Arc::new(OnceLock::<Value>::new());
+        let other_answer = other_claim.clone();
         let url = intercepting_url(
             &gate,
             |_, body| body,
             move |path, status, body| {
                 let mut answer: Value = serde_json::from_slice(&body).unwrap();
                 if path.contains("/claim/") {
-                    answer[member] = another[member].clone();
+                    answer[member] = other_answer.get().unwrap()[member].clone();
                 }
                 (status, answer.to_string().into_bytes())
             },
         );
         let url = url.await;
         let waiting = Waiting::start_at(gate, &url, agent).await;
-        waiting.gate.approve(&waiting.approval, ALICE).await;
+        let gate = &waiting.gate;
+        let another = gate.ask().await;
+        gate.approve(&another, ALICE).await;
+        let nonce = claim("0123456789abcdef");
+        let claimed = gate.client.claim(&another.id, &nonce).await.unwrap();
+        other_claim
+            .set(serde_json::to_value(claimed).unwrap())
+            .unwrap();
+        gate.approve(&waiting.approval, ALICE).await;
         let (_, _, printed, _) = waiting.end().await;
         assert!(
             printed.starts_with("DENIED: "),

@@ -5,6 +5,7 @@ mod acs;
 mod aiosmtpd;
 mod azurite;
 mod backing_store;
+mod budgets;
 mod canary;
 mod certificate;
 mod deadline;

@@ -133,6 +133,38 @@ async fn while_paused_nothing_is_claimed_or_submitted_and_all_else_goes_on() {
 }
 
 #[tokio::test]
+async fn the_page_says_that_nothing_runs_while_paused() {
+    let gate = TestGate::start().await;
+    let (approval, other) = (gate.ask().await, gate.ask().await);
+    let question = gate.question(&approval, ALICE);
+    let banner = "What is approved does not run until the operator resumes.";
+    let open = async || gate.get(&question.link).await.body;
+    assert!(!open().await.contains(banner));
+    operate(
+        &gate,
+        json!({"command": "pause", "agent": AGENT, "because": "an incident"}),
+    )
+    .await;
+    let page = open().await;
+    assert!(
+        page.contains(banner) && page.contains("You may decide all the same."),
+        "{page}"
+    );
+    assert!(!page.contains("an incident"), "{page}");
+    gate.approve(&approval, ALICE).await;
+    let page = open().await;
+    assert!(
+        page.contains(banner) && !page.contains("You may decide"),
+        "{page}"
+    );
+    gate.reject(&other, ALICE, "no").await;
+    let rejected = gate.question(&other, ALICE).link;
+    assert!(!gate.get(&rejected).await.body.contains(banner));
+    operate(&gate, json!({"command": "resume", "agent": AGENT})).await;
+    assert!(!open().await.contains(banner));
+}
+
+#[tokio::test]
 async fn deadlines_run_on_while_paused() {
     let gate = TestGate::start().await;
     let (approved, pending) = (gate.ask().await, gate.ask().await);

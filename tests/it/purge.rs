@@ -1,12 +1,15 @@
 //! `human-oversight purge` as a process, on rows that a gate wrote.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
+use human_oversight::store::{StandingKind, StandingRow};
 use serde_json::json;
 
 use crate::azurite::{Table, azurite};
 use crate::backing_store;
 use crate::harness::{ALICE, TestGate, request};
+use crate::operate::operate;
 use crate::process::run;
 
 async fn purge(settings: &[(&str, &str)], arguments: &[&str]) -> (String, i32) {
@@ -101,4 +104,52 @@ async fn rows_of_the_legacy_logic_app_are_deleted_by_their_write_time() {
         "{said}"
     );
     assert_eq!(table.rows().await.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn standing_rows_unused_for_30_days_are_deleted_but_never_a_pause() {
+    let gate = TestGate::start().await;
+    let settings = backing_store::settings(gate.dir.path());
+    let settings = backing_store::borrowed(&settings);
+    gate.ask().await;
+    let put = async |kind, name, days: u64| {
+        gate.back(Duration::from_secs(days * 86_400));
+        let row = StandingRow::new(kind, name, BTreeMap::new());
+        gate.store.put_standing(row, gate.now()).await.unwrap();
+        gate.pass(Duration::from_secs(days * 86_400));
+    };
+    for kind in [StandingKind::Budget, StandingKind::Rejection] {
+        put(kind, "old", 31).await;
+        put(kind, "young", 29).await;
+    }
+    gate.back(Duration::from_secs(400 * 86_400));
+    operate(&gate, json!({"command": "pause", "because": "x"})).await;
+    gate.pass(Duration::from_secs(400 * 86_400));
+
+    let names = async || {
+        let mut names = Vec::new();
+        for kind in [
+            StandingKind::Budget,
+            StandingKind::Rejection,
+            StandingKind::Pause,
+        ] {
+            let rows = gate.store.standing_of(kind).await.unwrap();
+            names.extend(rows.into_iter().map(|row| row.name));
+        }
+        names
+    };
+    let (said, _) = purge(&settings, &["--older-than", "1"]).await;
+    assert!(
+        said.contains("and 2 standing rows unused for 30 days, would be deleted"),
+        "{said}"
+    );
+    assert_eq!(names().await.len(), 5);
+    let (said, code) = purge(&settings, &["--older-than", "1", "--delete"]).await;
+    assert!(
+        code == 0 && said.contains("were deleted; 0 of them"),
+        "{said}"
+    );
+    assert_eq!(names().await, ["young", "young", "all"]);
+    let (said, code) = run(&settings, &["verify"]).await;
+    assert_eq!(code, 0, "{said}");
 }

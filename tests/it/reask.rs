@@ -1,5 +1,5 @@
-//! What was rejected is asked again: the earlier rejection stands on the page and in the mail of whoever is
-//! asked now.
+//! What was rejected is asked again: the earlier rejection stands on the page and in the mail of the approver
+//! who is asked now.
 
 use std::time::Duration;
 

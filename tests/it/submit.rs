@@ -312,7 +312,8 @@ async fn a_request_on_behalf_of_a_person_is_accepted() {
     let mut request = request();
     request.on_behalf_of = Some("requester@example.com".to_owned());
     let approval = gate.client.submit(&request).await.unwrap();
-    assert!(gate.mails()[0].text.contains("requester@example.com"));
+    // As all text of an agent, without anything that a mail client makes a link of.
+    assert!(gate.mails()[0].text.contains("requester@example[.]com"));
     assert_eq!(approval.status, Status::Pending);
 }
 

@@ -288,12 +288,13 @@ fn refusal(status: StatusCode, retry_after: Option<Duration>, body: &[u8]) -> Er
     }
 }
 
-/// Whether a retry is futile in spite of the status: the stored request contradicts its receipt, or the
-/// agent has too many open requests. (A busy host also answers 429, without such a problem.)
+/// Whether a retry is futile in spite of the status: the stored request contradicts its receipt, the agent
+/// has too many open requests, or its budget for emails is used up. (A busy host also answers 429, without
+/// such a problem.)
 fn needs_intervention(body: &[u8]) -> bool {
-    serde_json::from_slice(body).is_ok_and(|problem: Problem| {
-        problem.kind.ends_with(":integrity") || problem.kind.ends_with(":too-many")
-    })
+    let kinds = [":integrity", ":too-many", ":budget"];
+    serde_json::from_slice(body)
+        .is_ok_and(|problem: Problem| kinds.iter().any(|kind| problem.kind.ends_with(kind)))
 }
 
 fn retry_after(response: &Response) -> Option<Duration> {

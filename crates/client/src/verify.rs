@@ -57,12 +57,19 @@ impl Action {
         if claims.claimant != Some(handle.claimant()) {
             return unverified("the receipt is for another claimant");
         }
+        let (now, leeway) = (now(), i64::from(CLOCK_LEEWAY_SECONDS));
+        // The permit would be dated in the future too, and the approval would be used up.
+        if claims.iat > now + leeway {
+            return unverified(
+                "the receipt is dated in the future: the clocks of the gate and this machine differ",
+            );
+        }
         let run = Run {
             agent: &self.gate.agent,
             action: &self.description,
             parameters,
         };
-        match claims.permit(&run, now() - i64::from(CLOCK_LEEWAY_SECONDS)) {
+        match claims.permit(&run, now - leeway) {
             Ok(()) => {}
             Err(NotPermitted::Lapsed) => return Err(Refusal::lapsed()),
             Err(other) => return Err(Refusal::unverified(other)),

@@ -13,7 +13,8 @@ use super::super::value_parsers::seconds;
 /// Run a command only after a person has approved exactly this command line
 #[derive(Args)]
 #[command(after_help = "\
-HO_URL is the address of the gate, HO_KEY its function key if it requires one.
+HO_URL is the address of the gate, HO_KEY its function key if it requires one. HO_KEYS pins its receipt
+keys (a JWK set's file, or thumbprints), HO_ISSUER its public address.
 
 The exit code is the command's own; 3 if the command did not run because it was not approved; 126 if it
 was approved and could not be started; 2 if no request was submitted.")]

@@ -5,13 +5,14 @@ use axum::response::{IntoResponse, Response};
 
 use crate::app::{App, Caller, Identified};
 use crate::azure::NotSignedIn;
-use crate::domain::{Approval, Assurance, DecisionResult, EarlierRejections, Status};
+use crate::domain::{Approval, Assurance, DecisionResult, Status};
 use crate::http::error::Error;
 use crate::http::extract::Id;
 use crate::http::page::{page, page_style};
 use crate::keys::FormPurpose;
 use crate::render::{self, DecisionPage, Identification};
 use crate::reveal;
+use crate::values::Timestamp;
 
 fn status_code(result: DecisionResult) -> StatusCode {
     match result {
@@ -56,10 +57,9 @@ fn message(result: DecisionResult) -> Option<String> {
 
 /// The page of the request, with earlier rejections of the same, and with the result and the comment of the
 /// last form.
-pub(super) fn show(
+pub(super) async fn show(
     app: &App,
     approval: &Approval,
-    earlier: &EarlierRejections,
     Identified {
         approver,
         assurance,
@@ -70,7 +70,12 @@ pub(super) fn show(
     let now = app.now();
     let pending = approval.status(now) == Status::Pending;
     let message = result.and_then(message);
-    let mut decision_page = DecisionPage::new(approval, earlier, approver, now, page_style(app));
+    let (paused, earlier) = tokio::join!(
+        app.paused_since(approval, now),
+        app.earlier_rejections(approval)
+    );
+    let mut decision_page = DecisionPage::new(approval, &earlier, approver, now, page_style(app));
+    decision_page.paused = paused.map(Timestamp::in_words);
     let keys = &app.link_keys;
     let link = keys.link_token(approval, approver);
     let form = |purpose, comment: Option<String>| {

@@ -165,6 +165,64 @@ async fn deceptive_text_is_escaped_and_marked() {
 }
 
 #[tokio::test]
+async fn punctuation_that_resembles_another_and_text_that_is_not_nfc_are_pointed_at() {
+    let gate = TestGate::start().await;
+    for c in [
+        '\u{2215}', '\u{2044}', '\u{2024}', '\u{ff0e}', '\u{ff20}', '\u{2010}', '\u{2212}',
+        '\u{37e}', '\u{1fef}', '\u{ff04}', '\u{2011}', '\u{29f8}', '\u{fe68}', '\u{ff0f}',
+        '\u{2236}', '\u{2217}', '\u{ff0a}', '\u{ff3f}',
+    ] {
+        let mut new = request();
+        new.parameters = object(json!({"path": format!("contracts{c}old")}));
+        let approval = gate.client.submit(&new).await.unwrap();
+        let question = gate.question(&approval, ALICE);
+        let page = gate.get(&question.link).await.body;
+        let code = format!("{c} is U+{:04X}", u32::from(c));
+        assert!(
+            page.contains("Look twice") && page.contains(&code),
+            "{c}: {page}"
+        );
+        let mails = gate.mails();
+        let mail = mails
+            .iter()
+            .find(|mail| mail.text.contains(&approval.id))
+            .unwrap();
+        assert!(
+            mail.text.contains(&code) && mail.html.contains(&code),
+            "{c}"
+        );
+    }
+    let shown = async |text: &str| {
+        let mut new = request();
+        new.action_description = text.to_owned();
+        let approval = gate.client.submit(&new).await.unwrap();
+        gate.get(&gate.question(&approval, ALICE).link).await.body
+    };
+    for text in ["Re\u{301}sume\u{301}", "\u{212b}ngstrom"] {
+        let page = shown(text).await;
+        assert!(
+            page.contains("Look twice") && page.contains("not in the usual form"),
+            "{text}: {page}"
+        );
+    }
+    for text in [
+        "“Résumé” — it’s ‘done’, 5–7 pages…",
+        "発注：東京タワー（2名、50％／半額）、確認してください！",
+        "确认，删除；吗？",
+        "Удалить запись № 5 — «срочно»",
+        "حذف الملف، من فضلك؟",
+        "למחוק את הקובץ?",
+        "Διαγραφή αρχείου;",
+        "हटाएँ।",
+        "50 € · 3 × 4 • 20 °C → 1 %",
+        "👩\u{fe0f}".trim_end_matches('\u{fe0f}'),
+    ] {
+        let page = shown(text).await;
+        assert!(!page.contains("Look twice"), "{text}: {page}");
+    }
+}
+
+#[tokio::test]
 async fn the_page_shows_the_status_of_the_execution() {
     let gate = TestGate::start().await;
     let approval = gate.ask().await;

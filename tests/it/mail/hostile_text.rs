@@ -38,6 +38,85 @@ async fn hostile_text_breaks_no_email() {
     }
 }
 
+/// Mail clients turn URLs, domains and addresses into links, which an agent must not place in a mail.
+#[tokio::test]
+async fn nothing_of_an_agent_looks_like_a_link() {
+    let smtp = Smtp::start().await;
+    let gate = gate(&smtp, &[]).await;
+    let new = NewApproval {
+        agent_name: "www.agent.example".to_owned(),
+        action_description: "Open https://evil.example/login or evil.example now".to_owned(),
+        parameters: object(json!({
+            "site": "http://evil.example:8080/x", "bare.example": ["www.evil.example", "a@evil.example"],
+            "number": 3.14, "version": "v1.2.3", "ip": "198.51.100.7", "mail": "mailto:x@evil.example",
+        })),
+        reason: Some("See evil.example, e.g. today. It is 3.5 percent.".to_owned()),
+        correlation_id: Some("evil.example".to_owned()),
+        on_behalf_of: Some("x@evil.example".to_owned()),
+        ..for_alice()
+    };
+    let approval = gate.client.submit(&new).await.unwrap();
+    let mail = received(&smtp).remove(0);
+    assert_eq!(
+        mail.subject,
+        "Approval needed: Open https[:]//evil[.]example/login or evil[.]example now (www[.]agent[.]example)"
+    );
+    let link = question(std::slice::from_ref(&mail), &approval.id, ALICE).link;
+    for text in [&mail.text, &mail.html] {
+        let text = text.replace(&link, "");
+        for part in [
+            "evil.example",
+            "agent.example",
+            "bare.example",
+            "http://",
+            "https://e",
+            "198.51.100.7",
+            "mailto:x",
+        ] {
+            assert!(!text.contains(part), "{part}: {text}");
+        }
+        for part in [
+            "evil[.]example",
+            "x@evil[.]example",
+            "bare[.]example",
+            "3.14",
+            "v1.2.3",
+            "e.g. today",
+            "3.5 percent",
+        ] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+        let note = "so that nothing from the agent becomes a link";
+        assert_eq!(text.matches(note).count(), 1, "{text}");
+    }
+    let page = gate.get(&link).await.body;
+    assert!(
+        page.contains("http://evil.example:8080/x") && !page.contains("href=\"http://evil"),
+        "{page}"
+    );
+}
+
+/// A client decodes such words in a header, so that the reader would see another text than the gate wrote.
+#[tokio::test]
+async fn an_encoded_word_of_an_agent_is_not_decoded() {
+    let smtp = Smtp::start().await;
+    let gate = gate(&smtp, &[]).await;
+    let words = "=?utf-8?B?QXBwcm92ZWQ=?=";
+    let new = NewApproval {
+        agent_name: "=?utf-8?Q?Security?=".to_owned(),
+        action_description: format!("Delete {words} {words} 東京 the rest of a long subject"),
+        ..for_alice()
+    };
+    gate.client.submit(&new).await.unwrap();
+    let mail = received(&smtp).remove(0);
+    assert_eq!(
+        mail.subject,
+        format!(
+            "Approval needed: Delete {words} {words} 東京 the rest of a long … (=?utf-8?Q?Security?=)"
+        )
+    );
+}
+
 /// The email about a request that has this text in every free-text member that accepts it; a single-line
 /// member refuses hidden characters.
 async fn email_with(gate: &TestGate, smtp: &Smtp, words: &str) -> Mail {

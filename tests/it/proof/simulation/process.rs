@@ -95,6 +95,7 @@ impl Settings {
             receipt_keys: ReceiptKeys::new(&keys(&self.receipt_key)).unwrap(),
             clock,
             changes: Arc::default(),
+            accounts: Default::default(),
             paused_by_setting: None,
             pause_cache: PauseCache::default(),
             config,

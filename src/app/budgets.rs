@@ -1,0 +1,240 @@
+//! Charging the budgets of an owner, which the instances share: one sealed row per owner, replaced on
+//! condition that it has not changed. Charges of this process that meet are written together.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use human_oversight_protocol::parameters::{hex, sha256};
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use super::attempts::back_off;
+use super::error::Error;
+use super::state::App;
+use crate::domain::{Approver, Exhausted, Usage};
+use crate::store::{StandingKind, StandingRow, StoreError};
+use crate::values::{Owner, Timestamp};
+
+/// How long a charge is retried while other instances charge the same owner.
+const RETRY_FOR: Duration = Duration::from_secs(10);
+
+const OWNER_FULL: &str = "OwnerFullTimestamp";
+const RECIPIENTS: &str = "Recipients";
+
+/// The owners that this process has charged.
+#[derive(Default)]
+pub struct OwnerAccounts(Mutex<HashMap<Owner, Arc<Account>>>);
+
+#[derive(Default)]
+struct Account {
+    /// Charges that are not written yet.
+    queue: Mutex<Vec<Charge>>,
+    /// The row as last read or written, held while a batch is written.
+    row: tokio::sync::Mutex<Option<StandingRow>>,
+}
+
+struct Charge {
+    /// The names of the recipients' buckets.
+    recipients: Vec<String>,
+    /// Whether it takes back an earlier charge.
+    is_refund: bool,
+    reply: oneshot::Sender<Result<(), Refused>>,
+}
+
+/// Why a charge was not made.
+#[derive(Clone, Debug)]
+pub(super) enum Refused {
+    Exhausted(Exhausted),
+    /// The budgets cannot be read or written. The text is for the log.
+    Unavailable(String),
+}
+
+impl App {
+    /// Charges one email to each approver, or nothing.
+    pub(super) async fn charge(
+        &self,
+        owner: &Owner,
+        approvers: &[Approver],
+    ) -> Result<(), Refused> {
+        self.settle(owner, approvers, false).await
+    }
+
+    /// Takes back a charge for which no email is sent. A failure costs the owner some budget, and is logged.
+    pub(super) async fn refund(&self, owner: &Owner, approvers: &[Approver]) {
+        if let Err(Refused::Unavailable(cause)) = self.settle(owner, approvers, true).await {
+            tracing::warn!(cause, "a charge could not be taken back");
+        }
+    }
+
+    async fn settle(
+        &self,
+        owner: &Owner,
+        approvers: &[Approver],
+        is_refund: bool,
+    ) -> Result<(), Refused> {
+        let budgets = self.config.budgets;
+        if budgets.owner.is_none() && budgets.recipient.is_none() {
+            return Ok(());
+        }
+        let names = approvers.iter().map(|approver| {
+            let person = sha256(approver.address.person().as_bytes());
+            hex(&person[..4])
+        });
+        let (reply, settled) = oneshot::channel();
+        let account = self.accounts.get(owner);
+        account.queue().push(Charge {
+            recipients: names.collect(),
+            is_refund,
+            reply,
+        });
+        // The call that holds the row writes the whole queue, perhaps with this charge.
+        let mut row = account.row.lock().await;
+        let batch = std::mem::take(&mut *account.queue());
+        if !batch.is_empty() {
+            self.write_batch(owner, &mut row, batch).await;
+        }
+        drop(row);
+        settled
+            .await
+            .unwrap_or_else(|_| Err(Refused::Unavailable("a charge was interrupted".to_owned())))
+    }
+
+    /// Writes a batch, and replies to each of its charges.
+    async fn write_batch(&self, owner: &Owner, row: &mut Option<StandingRow>, batch: Vec<Charge>) {
+        let give_up_at = Instant::now() + RETRY_FOR;
+        let mut attempt = 0;
+        let results = loop {
+            match self.try_batch(owner, row, &batch).await {
+                Ok(results) => break results,
+                Err(StoreError::Conflict | StoreError::AlreadyExists)
+                    if Instant::now() < give_up_at =>
+                {
+                    back_off(attempt).await;
+                    attempt += 1;
+                }
+                Err(error) => {
+                    let refused = Refused::Unavailable(format!("the budgets: {error}"));
+                    break vec![Err(refused); batch.len()];
+                }
+            }
+        };
+        for (charge, result) in batch.into_iter().zip(results) {
+            charge.reply.send(result).ok();
+        }
+    }
+
+    async fn try_batch(
+        &self,
+        owner: &Owner,
+        last: &mut Option<StandingRow>,
+        batch: &[Charge],
+    ) -> Result<Vec<Result<(), Refused>>, StoreError> {
+        let now = self.now();
+        let name = hex(&sha256(owner.to_string().as_bytes()));
+        // Taken, so that after any failure the row is read again.
+        let (row, is_fresh) = match last.take() {
+            Some(row) => (Some(row), false),
+            None => (
+                self.store.standing(StandingKind::Budget, &name).await?,
+                true,
+            ),
+        };
+        let mut usage = row.as_ref().map_or(Ok(Usage::default()), decode)?;
+        let before = usage.clone();
+        let mut results = Vec::with_capacity(batch.len());
+        for charge in batch {
+            results.push(self.apply_charge(charge, &mut usage, now));
+        }
+        if !is_fresh && results.iter().any(Result::is_err) {
+            // Another instance may have taken a charge back.
+            return Err(StoreError::Conflict);
+        }
+        if usage == before {
+            *last = row;
+            return Ok(results);
+        }
+        let columns = encode(&usage);
+        let changed = match row {
+            Some(mut row) => {
+                row.columns = columns;
+                row
+            }
+            None => StandingRow::new(StandingKind::Budget, &name, columns),
+        };
+        *last = Some(self.store.put_standing(changed, now).await?);
+        Ok(results)
+    }
+
+    fn apply_charge(
+        &self,
+        charge: &Charge,
+        usage: &mut Usage,
+        now: Timestamp,
+    ) -> Result<(), Refused> {
+        let budgets = self.config.budgets;
+        if charge.is_refund {
+            usage.refund(&charge.recipients, budgets, now);
+            return Ok(());
+        }
+        let charged = usage.charge(&charge.recipients, budgets, now);
+        charged.map_err(Refused::Exhausted)
+    }
+}
+
+impl Account {
+    fn queue(&self) -> MutexGuard<'_, Vec<Charge>> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl OwnerAccounts {
+    fn get(&self, owner: &Owner) -> Arc<Account> {
+        let mut accounts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        accounts.entry(owner.clone()).or_default().clone()
+    }
+}
+
+impl From<Refused> for Error {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Exhausted(exhausted) => Self::Exhausted(exhausted),
+            Refused::Unavailable(cause) => Self::Unavailable(cause),
+        }
+    }
+}
+
+fn encode(usage: &Usage) -> BTreeMap<String, String> {
+    let mut columns = BTreeMap::new();
+    if let Some(full_at) = usage.owner {
+        columns.insert(OWNER_FULL.to_owned(), full_at.to_string());
+    }
+    let recipients = usage.recipients.iter();
+    let recipients =
+        recipients.map(|(name, full_at)| format!("{name}:{:x}", full_at.unix_millis()));
+    let recipients: Vec<_> = recipients.collect();
+    columns.insert(RECIPIENTS.to_owned(), recipients.join(","));
+    columns
+}
+
+fn decode(row: &StandingRow) -> Result<Usage, StoreError> {
+    let damaged = |column: &str| StoreError::Damaged(column.to_owned());
+    let owner = row
+        .columns
+        .get(OWNER_FULL)
+        .map(|text| Timestamp::parse(text));
+    let owner = owner.map(|full_at| full_at.ok_or_else(|| damaged(OWNER_FULL)));
+    let recipients = row.columns.get(RECIPIENTS).map_or("", String::as_str);
+    let recipients = recipients.split(',').filter(|entry| !entry.is_empty());
+    let recipients = recipients.map(|entry| {
+        let (name, full_at) = entry.split_once(':')?;
+        let full_at = i64::from_str_radix(full_at, 16).ok()?;
+        Some((name.to_owned(), Timestamp::from_unix_millis(full_at)?))
+    });
+    Ok(Usage {
+        owner: owner.transpose()?,
+        recipients: recipients
+            .collect::<Option<_>>()
+            .ok_or_else(|| damaged(RECIPIENTS))?,
+    })
+}

@@ -1,0 +1,66 @@
+//! Punctuation that resembles another: a character that a reader takes for one of ASCII, such as U+2215 for
+//! a slash. What resembles what is taken from the confusables of Unicode (UTS 39) and from NFKC.
+
+use unicode_normalization::UnicodeNormalization;
+use unicode_security::skeleton;
+
+/// Typographic quotes, dashes, primes, accents and emoji, which ordinary text contains.
+const ORDINARY: [char; 18] = [
+    '\u{B4}', '\u{B8}', '\u{2DC}', '\u{2012}', '\u{2013}', '\u{2018}', '\u{2019}', '\u{201A}',
+    '\u{201B}', '\u{2032}', '\u{2035}', '\u{2039}', '\u{203A}', '\u{2795}', '\u{2796}', '\u{384}',
+    '\u{1FBD}', '\u{1FBF}',
+];
+
+/// Full-width forms that stand in Chinese and Japanese text as a comma does in English, also beside Latin
+/// letters.
+const ORDINARY_WIDE: [char; 10] = ['！', '％', '（', '）', '＋', '，', '－', '：', '；', '？'];
+
+/// The characters of a text that resemble ASCII punctuation, with what they resemble.
+pub(super) fn look_alikes(text: &str) -> Vec<(char, char)> {
+    let chars: Vec<char> = text.chars().collect();
+    let mut found: Vec<(char, char)> = Vec::new();
+    for (at, &c) in chars.iter().enumerate() {
+        if c.is_ascii() || found.iter().any(|(other, _)| *other == c) {
+            continue;
+        }
+        let before = at.checked_sub(1).and_then(|at| chars.get(at));
+        let neighbours = [before, chars.get(at + 1)];
+        let is_in_wide_text = neighbours.into_iter().flatten().any(|c| *c >= '\u{2E80}');
+        if is_wide(c) && (ORDINARY_WIDE.contains(&c) || is_in_wide_text) {
+            continue;
+        }
+        if let Some(original) = resembles(c) {
+            found.push((c, original));
+        }
+    }
+    found
+}
+
+fn is_wide(c: char) -> bool {
+    matches!(c, '\u{FF00}'..='\u{FFEF}')
+}
+
+/// The punctuation of ASCII that a character resembles. Punctuation of one script, such as the Arabic comma,
+/// is ordinary text.
+fn resembles(c: char) -> Option<char> {
+    let is_shared = matches!(
+        c,
+        // Modifiers, general punctuation and symbols, and small and full-width forms.
+        '\u{A0}'..='\u{BF}' | '\u{2B0}'..='\u{2FF}' | '\u{37E}' | '\u{384}' | '\u{1FBD}'..='\u{1FFE}'
+            | '\u{2000}'..='\u{2BFF}' | '\u{2E00}'..='\u{2E7F}' | '\u{A789}' | '\u{A78A}' | '\u{FB29}'
+            | '\u{FE50}'..='\u{FE6F}' | '\u{FF00}'..='\u{FFEF}' | '\u{1D100}'..='\u{1D24F}'
+            | '\u{1F650}'..='\u{1F67F}'
+    );
+    if !is_shared || c.is_alphanumeric() || ORDINARY.contains(&c) {
+        return None;
+    }
+    let text = c.to_string();
+    let is_form = c >= '\u{FE50}';
+    punctuation(skeleton(&text)).or_else(|| punctuation(text.nfkc()).filter(|_| is_form))
+}
+
+/// The only character, if it is punctuation of ASCII.
+fn punctuation(mut chars: impl Iterator<Item = char>) -> Option<char> {
+    let first = chars.next().filter(char::is_ascii_punctuation)?;
+    chars.next().is_none().then_some(first)
+}
