@@ -3,6 +3,7 @@
 //!
 //! A transition only queues emails: submit sends the first ones, the sweep all others.
 
+mod accounts;
 mod assemble;
 mod attempts;
 mod budgets;
@@ -22,8 +23,8 @@ mod submit;
 mod sweep;
 mod wait;
 
+pub use accounts::OwnerAccounts;
 pub use assemble::AssembleError;
-pub use budgets::OwnerAccounts;
 pub use changes::ChangeNotifier;
 pub use decide::{Caller, DecisionForm, Identified, RevocationForm};
 pub use error::{ConflictReason, Error};

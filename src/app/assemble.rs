@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::budgets::OwnerAccounts;
+use super::accounts::OwnerAccounts;
 use super::pause_cache::PauseCache;
 use super::state::App;
 use crate::config::{Config, ConfigError};

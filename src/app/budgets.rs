@@ -1,18 +1,18 @@
 //! Charging the budgets of an owner, which the instances share: one sealed row per owner, replaced on
 //! condition that it has not changed. Charges of this process that meet are written together.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use human_oversight_protocol::parameters::{hex, sha256};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+use super::accounts::{Charge, Refused};
 use super::attempts::back_off;
 use super::error::Error;
 use super::state::App;
-use crate::domain::{Approver, Exhausted, Usage};
+use crate::domain::{Approver, Usage};
 use crate::store::{StandingKind, StandingRow, StoreError};
 use crate::values::{Owner, Timestamp};
 
@@ -21,34 +21,6 @@ const RETRY_FOR: Duration = Duration::from_secs(10);
 
 const OWNER_FULL: &str = "OwnerFullTimestamp";
 const RECIPIENTS: &str = "Recipients";
-
-/// The owners that this process has charged.
-#[derive(Default)]
-pub struct OwnerAccounts(Mutex<HashMap<Owner, Arc<Account>>>);
-
-#[derive(Default)]
-struct Account {
-    /// Charges that are not written yet.
-    queue: Mutex<Vec<Charge>>,
-    /// The row as last read or written, held while a batch is written.
-    row: tokio::sync::Mutex<Option<StandingRow>>,
-}
-
-struct Charge {
-    /// The names of the recipients' buckets.
-    recipients: Vec<String>,
-    /// Whether it takes back an earlier charge.
-    is_refund: bool,
-    reply: oneshot::Sender<Result<(), Refused>>,
-}
-
-/// Why a charge was not made.
-#[derive(Clone, Debug)]
-pub(super) enum Refused {
-    Exhausted(Exhausted),
-    /// The budgets cannot be read or written. The text is for the log.
-    Unavailable(String),
-}
 
 impl App {
     /// Charges one email to each approver, or nothing.
@@ -179,19 +151,6 @@ impl App {
         }
         let charged = usage.charge(&charge.recipients, budgets, now);
         charged.map_err(Refused::Exhausted)
-    }
-}
-
-impl Account {
-    fn queue(&self) -> MutexGuard<'_, Vec<Charge>> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl OwnerAccounts {
-    fn get(&self, owner: &Owner) -> Arc<Account> {
-        let mut accounts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        accounts.entry(owner.clone()).or_default().clone()
     }
 }
 

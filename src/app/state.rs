@@ -5,8 +5,8 @@ use std::sync::Arc;
 use tokio::time::{Instant, timeout_at};
 use tracing::Instrument;
 
+use super::accounts::OwnerAccounts;
 use super::attempts::{MAX_WRITE_ATTEMPTS, back_off};
-use super::budgets::OwnerAccounts;
 use super::changes::ChangeNotifier;
 use super::error::Error;
 use super::pause_cache::PauseCache;

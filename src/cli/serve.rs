@@ -12,6 +12,7 @@ use human_oversight::http;
 use human_oversight::mailer::TransportConfig;
 use human_oversight::store::StoreError;
 use tokio::net::TcpListener;
+use tokio::sync::oneshot;
 
 use super::clock::clock;
 use super::log;
@@ -41,14 +42,20 @@ pub(crate) async fn run() -> anyhow::Result<()> {
 /// How often the store is prepared until that succeeds: claims are refused until the tables exist.
 const PREPARE_EVERY: Duration = Duration::from_secs(10);
 
+/// How long the first calls wait for the first attempt, since they need the tables.
+const PREPARE_FIRST_FOR: Duration = Duration::from_secs(5);
+
 /// Logs at once if the store is unavailable. Only the first sweep waits for it, since it would miss tables
 /// that are still being created.
 ///
 /// # Errors
 /// When the table belongs to a gate with another id.
-async fn prepare_and_sweep(app: Arc<App>) -> anyhow::Result<()> {
+async fn prepare_and_sweep(app: Arc<App>, attempted: oneshot::Sender<()>) -> anyhow::Result<()> {
+    let mut attempted = Some(attempted);
     loop {
-        match app.store.prepare().await {
+        let prepared = app.store.prepare().await;
+        drop(attempted.take());
+        match prepared {
             Ok(()) => break,
             Err(error @ StoreError::GateId { .. }) => return Err(error.into()),
             Err(error) => tracing::error!(cause = %error, "the store is unavailable"),
@@ -63,7 +70,9 @@ async fn prepare_and_sweep(app: Arc<App>) -> anyhow::Result<()> {
 
 /// Serves requests; returns only if the table belongs to a gate with another id.
 pub(crate) async fn serve(app: Arc<App>, listener: TcpListener) -> anyhow::Result<()> {
-    let preparing = tokio::spawn(prepare_and_sweep(app.clone()));
+    let (attempted, attempt) = oneshot::channel();
+    let preparing = tokio::spawn(prepare_and_sweep(app.clone(), attempted));
+    tokio::time::timeout(PREPARE_FIRST_FOR, attempt).await.ok();
     tokio::spawn(http::serve(listener, app));
     // After a panic in there, the gate goes on: it prepares its store when it needs it.
     if let Ok(prepared) = preparing.await {

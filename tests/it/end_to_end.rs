@@ -13,7 +13,7 @@ use serde_json::json;
 
 use crate::deadline::eventually;
 use crate::harness::{ALICE, Question, for_alice, http, mails, question, repository};
-use crate::host::{FunctionApp, Health, Host, Invocation, KEY, Level, Mode, tick};
+use crate::host::{FunctionApp, Health, Host, Invocation, KEY, Level, MASTER_KEY, Mode, tick};
 use crate::process::decide_at;
 
 const EXECUTABLE: &str = "AzureFunctionsJobHost__customHandler__description__defaultExecutablePath";
@@ -109,6 +109,14 @@ async fn call_every_function(host: &Host, dir: &Path) {
     let document = format!("{}/api/openapi.json", host.url);
     let document = http().build().unwrap().get(document).send().await.unwrap();
     assert_eq!(document.status(), 200);
+    let operate = http()
+        .build()
+        .unwrap()
+        .post(format!("{}/api/operate", host.url))
+        .header("x-functions-key", MASTER_KEY)
+        .header("content-type", "application/json")
+        .body(r#"{"command":"executing"}"#);
+    assert_eq!(operate.send().await.unwrap().status(), 200);
     let (status, _) = client(host)
         .status(&withdrawn.id, Duration::from_secs(5))
         .await

@@ -57,7 +57,7 @@ async fn an_approver_revokes_their_approval_with_the_code() {
         page.body
     );
     assert!(!page.body.contains("<form"), "{}", page.body);
-    // All who were asked are told.
+    // Everyone who was asked gets a notice.
     gate.sweep().await;
     for person in [ALICE, BOB] {
         let told = gate

@@ -185,7 +185,7 @@ fn assert_breaches_are_found(files: &Files, rows: &[Value]) {
             "= \"TimedOut\"",
             "TimedOut",
         ),
-        (super::APPROVALS, "= \"Lapsed\"", "= \"Expired\"", "Expired"),
+        (super::APPROVALS, "{ \"Lapsed\"", "{ \"Expired\"", "Expired"),
         (
             super::APPROVALS,
             "= \"Cancelled\"",

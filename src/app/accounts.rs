@@ -1,0 +1,51 @@
+//! What this process knows of the owners that it has charged.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::oneshot;
+
+use crate::domain::Exhausted;
+use crate::store::StandingRow;
+use crate::values::Owner;
+
+/// The owners that this process has charged.
+#[derive(Default)]
+pub struct OwnerAccounts(Mutex<HashMap<Owner, Arc<Account>>>);
+
+#[derive(Default)]
+pub(super) struct Account {
+    /// Charges that are not written yet.
+    queue: Mutex<Vec<Charge>>,
+    /// The row as last read or written, held while a batch is written.
+    pub(super) row: tokio::sync::Mutex<Option<StandingRow>>,
+}
+
+pub(super) struct Charge {
+    /// The names of the recipients' buckets.
+    pub(super) recipients: Vec<String>,
+    /// Whether it takes back an earlier charge.
+    pub(super) is_refund: bool,
+    pub(super) reply: oneshot::Sender<Result<(), Refused>>,
+}
+
+/// Why a charge was not made.
+#[derive(Clone, Debug)]
+pub(super) enum Refused {
+    Exhausted(Exhausted),
+    /// The budgets cannot be read or written. The text is for the log.
+    Unavailable(String),
+}
+
+impl Account {
+    pub(super) fn queue(&self) -> MutexGuard<'_, Vec<Charge>> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl OwnerAccounts {
+    pub(super) fn get(&self, owner: &Owner) -> Arc<Account> {
+        let mut accounts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        accounts.entry(owner.clone()).or_default().clone()
+    }
+}
