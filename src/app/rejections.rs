@@ -54,7 +54,9 @@ impl App {
         for row in join_all(reading).await {
             match row {
                 Ok((rejections, _)) => {
-                    for rejection in rejections {
+                    let is_shown =
+                        |it: &Rejection| it.is_recent(within, now) && it.id != approval.request.id;
+                    for rejection in rejections.into_iter().filter(is_shown) {
                         kept = Rejection::join(&kept, rejection).unwrap_or(kept);
                     }
                 }
@@ -65,7 +67,6 @@ impl App {
                 }
             }
         }
-        kept.retain(|it| it.is_recent(within, now) && it.id != approval.request.id);
         EarlierRejections {
             known: kept,
             unreadable,

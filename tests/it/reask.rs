@@ -118,10 +118,10 @@ async fn what_was_rejected_is_shown_to_the_approver_who_is_asked_next() {
     assert!(place(&mail.html, ALARM) < place(&mail.html, "<pre"));
     assert!(place(&mail.text, "Take care") < place(&mail.text, "With exactly"));
     // Words of a person are quoted, and no link in a mail.
-    let quoted = "\n> Not to <b>this</b> account.\n> See https[:]//evil.example\n";
+    let quoted = "\n> Not to <b>this</b> account.\n> See https[:]//evil[.]example\n";
     let text = mail.text.replace("\r\n", "\n");
     assert!(text.contains(quoted), "{text}");
-    assert!(mail.html.contains("https[:]//evil.example") && !mail.html.contains("https://evil"));
+    assert!(mail.html.contains("https[:]//evil[.]example") && !mail.html.contains("evil.example"));
 
     // A request that was open already shows it from now on.
     let page = gate.get(&gate.question(&parallel, BOB).link).await;
