@@ -16,6 +16,7 @@ mod owner;
 mod pause_cache;
 mod paused;
 mod pauses;
+mod rejections;
 mod revoke;
 mod state;
 mod submit;

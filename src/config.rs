@@ -2,6 +2,7 @@
 
 mod address;
 mod approvers;
+mod asking;
 mod error;
 mod lookup;
 mod mail;
@@ -13,8 +14,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::azure::{SignIn, SignInPolicy};
-use crate::domain::NotificationSettings;
-use crate::domain::{Budget, Budgets};
+use crate::domain::{Budgets, NotificationSettings};
 use crate::keys::{AgentKeys, NamedKey};
 use crate::mailer::TransportConfig;
 use crate::render::{Brand, ParameterDisclosure};
@@ -23,6 +23,7 @@ use crate::values::{Address, AllowList};
 
 use address::{base_url, issuers};
 use approvers::allowed_approvers;
+use asking::{budgets, reask_after};
 pub use error::ConfigError;
 use lookup::{Lookup, flag, non_empty, number, parse, seconds, unusable};
 use mail::{brand, mail_from, notifications, parameter_disclosure, transport};
@@ -86,6 +87,8 @@ pub struct Config {
     pub outcome_within: Duration,
     /// The interval of the sweep, if no host triggers it.
     pub sweep_every: Duration,
+    /// How long a rejection is shown to those who are asked the same again; `None` if it is not.
+    pub reask_after: Option<Duration>,
     /// Whether everything is paused, whatever the store says.
     pub paused: bool,
 }
@@ -146,6 +149,7 @@ impl Config {
             outcome_within: seconds(&get, "HO_OUTCOME_WITHIN", 86_400, 1..=31_536_000)?,
             sweep_every: seconds(&get, "HO_SWEEP_SECONDS", 60, 1..=86_400)?,
             paused: flag(&get, "HO_PAUSED")?,
+            reask_after: reask_after(&get)?,
         };
         if production {
             config.check_for_production()?;
@@ -220,26 +224,6 @@ fn port(get: &Lookup<'_>) -> Result<u16, ConfigError> {
     Ok(port as u16)
 }
 
-fn budgets(get: &Lookup<'_>) -> Result<Budgets, ConfigError> {
-    let read = |name, default: &str| {
-        let text = get(name);
-        match text.as_deref().unwrap_or(default) {
-            "off" => Ok(None),
-            text => match Budget::parse(text) {
-                Some(budget) => Ok(Some(budget)),
-                None => Err(unusable(
-                    name,
-                    "it must be `BURST/HOUR`, emails at once and emails per hour from 1 to 3600, or `off`",
-                )),
-            },
-        }
-    };
-    Ok(Budgets {
-        recipient: read("HO_MAIL_BUDGET", "25/60")?,
-        owner: read("HO_OWNER_BUDGET", "200/1200")?,
-    })
-}
-
 fn agent_keys(get: &Lookup<'_>) -> Result<Option<AgentKeys>, ConfigError> {
     let Some(list) = get("HO_AGENT_KEYS") else {
         return Ok(None);
@@ -285,6 +269,15 @@ mod tests {
     }
 
     #[test]
+    fn a_rejection_is_shown_for_a_day_or_for_the_time_that_is_set() {
+        for (set, seconds) in [("", 86_400), ("60", 60), ("0", 0), ("off", 0)] {
+            let time = read(&[("HO_REASK_AFTER", set)]).unwrap().reask_after;
+            let expected = Some(Duration::from_secs(seconds)).filter(|it| !it.is_zero());
+            assert_eq!(time, expected, "{set}");
+        }
+    }
+
+    #[test]
     fn an_error_names_the_setting_that_cannot_be_used() {
         for (name, value) in [
             ("HO_PORT", "70000"),
@@ -314,6 +307,8 @@ mod tests {
             ("HO_IDENTITY", "password"),
             ("HO_OPEN_LIMIT", "0"),
             ("HO_PAUSED", "yes"),
+            ("HO_REASK_AFTER", "24h"),
+            ("HO_REASK_AFTER", "2592001"),
             ("HO_ROWS", "3"),
             ("HO_GATE_ID", "a b"),
             ("HO_GATE_ID", "a,"),

@@ -9,7 +9,7 @@
 //! Data: `request`, `state`, `decision`, `execution`, `delivery`, `approver`, `history`, joined in
 //! `approval`. Transitions, one file each: `decide`, `revoke`, `claim`, `withdraw`, `deliver`, `expire`.
 //! `consistency` checks a stored approval against its own history. `pause` and `budget` are about no
-//! single request.
+//! single request, and `rejection` about what others asked before.
 
 mod approval;
 mod approver;
@@ -24,6 +24,7 @@ mod execution;
 mod expire;
 mod history;
 mod pause;
+mod rejection;
 mod request;
 mod revoke;
 mod state;
@@ -43,6 +44,7 @@ pub use delivery::{
 pub use execution::{Claim, Execution, Revocation, Revoker};
 pub use history::{Event, EventKind};
 pub use pause::{InvalidPause, Pause, PauseScope};
+pub use rejection::{EarlierRejections, Rejection};
 pub use request::{Parameters, Request};
 pub use revoke::RevocationStep;
 pub use state::{State, Status};

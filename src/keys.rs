@@ -2,6 +2,7 @@
 
 mod agent_keys;
 mod approver_secrets;
+mod content_key;
 mod function_key;
 pub mod keyring;
 mod link_keys;

@@ -13,6 +13,7 @@
 //! | [`values`] | addresses, ids, digests, times: valid by construction |
 //! | [`private_files`] | files and folders that only their owner can read |
 //! | [`reveal`] | makes hidden and confusable characters visible |
+//! | [`content`] | the normal form of what a request asks |
 //! | [`domain`] | the lifecycle: states, rules, transitions; pure |
 //! | [`keys`] | link tokens, one-time codes, CSRF tokens, row MACs, receipts |
 //! | [`azure`] | access tokens, HTTP clients, App Service authentication |
@@ -52,6 +53,7 @@
 pub mod app;
 pub mod azure;
 pub mod config;
+pub mod content;
 pub mod domain;
 pub mod http;
 pub mod keys;

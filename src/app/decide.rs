@@ -78,11 +78,16 @@ impl App {
         caller: &Caller,
         form: &DecisionForm,
     ) -> Result<(Approval, (Identified, DecisionResult)), Error> {
-        self.update(id, |approval, now| {
-            let identified = self.identify(approval, caller)?;
-            Ok((identified, self.apply(form, identified, approval, now)))
-        })
-        .await
+        let (approval, decided) = self
+            .update(id, |approval, now| {
+                let identified = self.identify(approval, caller)?;
+                Ok((identified, self.apply(form, identified, approval, now)))
+            })
+            .await?;
+        if decided.1 == DecisionResult::Recorded {
+            self.keep_rejection(&approval).await;
+        }
+        Ok((approval, decided))
     }
 
     fn apply(

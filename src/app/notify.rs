@@ -7,7 +7,7 @@ use tokio::task::JoinSet;
 
 use super::error::Error;
 use super::state::App;
-use crate::domain::{Approval, DeliveryFault, Notice, SendAttempt, SendResult};
+use crate::domain::{Approval, DeliveryFault, EarlierRejections, Notice, SendAttempt, SendResult};
 use crate::mailer::{Email, MailError};
 use crate::render;
 use crate::store::Versioned;
@@ -19,16 +19,17 @@ const SUBMIT_SEND_TIMEOUT: Duration = Duration::from_secs(5);
 const BACKGROUND_SEND_TIMEOUT: Duration = Duration::from_secs(20);
 
 impl App {
-    /// Sends `attempts` and stores the results.
+    /// Sends `attempts` and stores the results. Those that ask show the `earlier` rejections.
     pub(super) async fn notify(
         &self,
         row: Versioned,
         attempts: Vec<SendAttempt>,
+        earlier: &EarlierRejections,
     ) -> Result<Approval, Error> {
         if attempts.is_empty() {
             return Ok(row.approval);
         }
-        let results = self.send(&row.approval, attempts).await;
+        let results = self.send(&row.approval, attempts, earlier).await;
         let (row, ()) = self
             .update_loaded(row, |approval, now| {
                 for (attempt, result) in &results {
@@ -44,11 +45,12 @@ impl App {
         &self,
         approval: &Approval,
         attempts: Vec<SendAttempt>,
+        earlier: &EarlierRejections,
     ) -> Vec<(SendAttempt, SendResult)> {
         let mut sending = JoinSet::new();
         let mut results = Vec::with_capacity(attempts.len());
         for attempt in attempts {
-            match self.email(approval, attempt) {
+            match self.email(approval, attempt, earlier) {
                 Some(email) => {
                     let mailer = self.mailer.clone();
                     let is_awaited = attempt.notice == Notice::Request && attempt.number == 1;
@@ -88,7 +90,12 @@ impl App {
         results
     }
 
-    fn email(&self, approval: &Approval, attempt: SendAttempt) -> Option<Email> {
+    fn email(
+        &self,
+        approval: &Approval,
+        attempt: SendAttempt,
+        earlier: &EarlierRejections,
+    ) -> Option<Email> {
         let page = format!("{}/api/decision/{}", self.base_url, approval.request.id);
         let token = self.link_keys.link_token(approval, attempt.approver)?;
         let code = self.link_keys.one_time_code(approval, attempt.approver)?;
@@ -108,7 +115,7 @@ impl App {
         let brand = &self.config.brand;
         let now = self.now();
         Some(render::render_email(
-            approval, attempt, &secrets, disclosure, brand, now,
+            approval, attempt, earlier, &secrets, disclosure, brand, now,
         ))
     }
 }

@@ -97,15 +97,17 @@ impl App {
         if let Err(refused) = self.charge(&owner, &approval.approvers).await {
             return self.find_repeat(&id, digest, key, refused.into()).await;
         }
-        let approvers = approval.approvers.clone();
+        let submitted = approval.clone();
         // Leasing within the insert saves a write.
         let now = approval.request.requested_at;
         let attempts = approval.lease_deliveries(self.config.notifications, now);
         let due = approval.next_due(self.config.outcome_within);
-        match self.store.insert(approval, due).await {
+        let earlier = self.earlier_rejections(&submitted);
+        let (stored, earlier) = tokio::join!(self.store.insert(approval, due), earlier);
+        match stored {
             Ok(stored) => {
                 log_events(&stored.approval, 0);
-                match self.notify(stored.clone(), attempts).await {
+                match self.notify(stored.clone(), attempts, &earlier).await {
                     Ok(approval) => Ok((approval, true)),
                     // The request is stored, so it is accepted; the sweep retries the deliveries.
                     Err(error) => {
@@ -116,7 +118,7 @@ impl App {
                 }
             }
             Err(refused @ (StoreError::AlreadyExists | StoreError::OpenLimit)) => {
-                self.refund(&owner, &approvers).await;
+                self.refund(&owner, &submitted.approvers).await;
                 let refused = match refused {
                     StoreError::OpenLimit => Error::TooManyOpen(self.config.open_limit),
                     refused => refused.into(),

@@ -127,8 +127,11 @@ impl App {
             self.replace(row, before.history.len(), None).await?;
             return Ok(0);
         }
+        // The process that stored the decision may have died before it kept the rejection.
+        self.keep_rejection(&row.approval).await;
         let emails = attempts.len();
-        self.notify(row, attempts).await?;
+        let earlier = self.earlier_rejections_for(&row.approval, &attempts).await;
+        self.notify(row, attempts, &earlier).await?;
         Ok(emails)
     }
 }

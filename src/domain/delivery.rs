@@ -136,6 +136,11 @@ words! {
 }
 
 impl Notice {
+    /// Whether it asks for a decision.
+    pub fn asks(self) -> bool {
+        self == Self::Request || self.is_reminder()
+    }
+
     pub(super) fn is_reminder(self) -> bool {
         matches!(self, Self::Reminder | Self::FinalReminder)
     }

@@ -39,6 +39,10 @@ impl LinkKeys {
         &self.0[0]
     }
 
+    pub(super) fn all(&self) -> impl Iterator<Item = &LinkKey> {
+        self.0.iter()
+    }
+
     pub(super) fn find(&self, kid: &str) -> Option<&LinkKey> {
         self.0.iter().find(|key| key.kid == kid)
     }

@@ -5,10 +5,11 @@ use serde_json::{Map, Value};
 
 use super::brand::Brand;
 use super::request::{
-    RequestView, describe_deadline, describe_ending, describe_execution, locked_addresses,
+    EarlierView, RequestView, describe_deadline, describe_ending, describe_execution,
+    locked_addresses,
 };
 use super::template::render;
-use crate::domain::{Approval, Execution, Notice, SendAttempt};
+use crate::domain::{Approval, EarlierRejections, Execution, Notice, SendAttempt};
 use crate::mailer::Email;
 use crate::reveal::{self, Warnings};
 use crate::values::Timestamp;
@@ -57,6 +58,7 @@ struct RequestEmail<'a> {
     parameters: Option<String>,
     omission: Option<String>,
     warnings: Warnings,
+    earlier: EarlierView,
     reason: Option<String>,
     locked: Vec<String>,
     is_defanged: bool,
@@ -105,6 +107,7 @@ impl Defanger {
 pub fn render_email(
     approval: &Approval,
     attempt: SendAttempt,
+    earlier: &EarlierRejections,
     secrets: &EmailSecrets,
     disclosure: ParameterDisclosure,
     brand: &Brand,
@@ -126,7 +129,7 @@ pub fn render_email(
     let (text, html) = match attempt.notice {
         Notice::Outcome | Notice::Revocation => render_outcome(approval, secrets, brand, now),
         Notice::Request | Notice::Reminder | Notice::FinalReminder => {
-            render_request(approval, attempt, secrets, disclosure, brand, now)
+            render_request(approval, attempt, earlier, secrets, disclosure, brand, now)
         }
     };
     let prefix = brand.subject_prefix.as_deref();
@@ -158,6 +161,7 @@ pub fn render_email(
 fn render_request(
     approval: &Approval,
     attempt: SendAttempt,
+    earlier: &EarlierRejections,
     secrets: &EmailSecrets,
     disclosure: ParameterDisclosure,
     brand: &Brand,
@@ -202,6 +206,8 @@ fn render_request(
         parameters: parameters.map(|parameters| defanger.defang(&parameters)),
         omission,
         warnings,
+        // A rejection takes the link alone, which others than the approver may have.
+        earlier: EarlierView::new(earlier, |comment| defanger.defang(&reveal::prose(comment))),
         reason: request
             .reason
             .as_deref()

@@ -4,10 +4,11 @@ use askama::Template;
 
 use super::brand::Brand;
 use super::request::{
-    RequestView, describe_deadline, describe_ending, describe_execution, locked_addresses,
+    EarlierView, RequestView, describe_deadline, describe_ending, describe_execution,
+    locked_addresses,
 };
 use super::template::render;
-use crate::domain::{Approval, Status};
+use crate::domain::{Approval, EarlierRejections, Status};
 use crate::reveal::{self, Warnings};
 use crate::values::Timestamp;
 
@@ -47,6 +48,7 @@ pub struct DecisionPage<'a> {
     correlation: &'a str,
     parameters: String,
     warnings: Warnings,
+    earlier: EarlierView,
     digest: String,
     reason: Option<String>,
     locked: Vec<String>,
@@ -86,7 +88,13 @@ struct Ending {
 
 impl<'a> DecisionPage<'a> {
     /// The page for the approver at `index`, for the state at `now`.
-    pub fn new(approval: &'a Approval, index: usize, now: Timestamp, style: PageStyle<'a>) -> Self {
+    pub fn new(
+        approval: &'a Approval,
+        earlier: &EarlierRejections,
+        index: usize,
+        now: Timestamp,
+        style: PageStyle<'a>,
+    ) -> Self {
         let request = &approval.request;
         let approver = approval.approvers[index].address.as_str();
         let view = RequestView::new(approval);
@@ -120,6 +128,7 @@ impl<'a> DecisionPage<'a> {
             correlation: request.id.correlation(),
             parameters: reveal::json(&view.parameters),
             warnings: view.warnings,
+            earlier: EarlierView::new(earlier, reveal::prose),
             digest: request.parameters.digest.to_string(),
             reason: request.reason.as_deref().map(reveal::prose),
             locked: locked_addresses(approval, index),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::domain::{Approval, Execution, Revoker, State, Status, Verdict};
+use crate::domain::{Approval, EarlierRejections, Execution, Revoker, State, Status, Verdict};
 use crate::reveal::{self, Warnings};
 use crate::values::Timestamp;
 
@@ -30,6 +30,36 @@ impl RequestView {
             action: reveal::prose(&request.action),
             parameters,
             warnings,
+        }
+    }
+}
+
+/// The earlier rejections for display.
+pub(super) struct EarlierView {
+    pub(super) rejections: Vec<RejectionView>,
+    pub(super) unreadable: bool,
+}
+
+pub(super) struct RejectionView {
+    pub(super) what: String,
+    pub(super) comment: Option<String>,
+    /// Whether anyone with the link of that approver can have rejected and written the comment.
+    pub(super) by_link: bool,
+}
+
+impl EarlierView {
+    pub(super) fn new(
+        earlier: &EarlierRejections,
+        mut show_comment: impl FnMut(&str) -> String,
+    ) -> Self {
+        let rejections = earlier.known.iter().map(|it| RejectionView {
+            what: format!("Rejected by {} on {}.", it.by, it.at.in_words()),
+            comment: it.comment.as_deref().map(&mut show_comment),
+            by_link: !it.is_signed_in(),
+        });
+        Self {
+            rejections: rejections.collect(),
+            unreadable: earlier.unreadable,
         }
     }
 }

@@ -33,6 +33,12 @@ async fn each_email_equals_its_snapshot() {
     gate.sweep().await;
     check_outcome(&gate, &rejected, "rejected");
 
+    let again = gate.client.submit(&new("once-more")).await.unwrap();
+    let emails = gate.mails();
+    let is_it = |mail: &&Mail| mail.to == BOB && mail.text.contains("once-more");
+    let mail = emails.iter().find(is_it).unwrap();
+    compare("rejected-before", mail, &emails, &again);
+
     let withdrawn = gate.client.submit(&new("withdrawn")).await.unwrap();
     let withdrawal = Withdrawal { secret: None };
     gate.client

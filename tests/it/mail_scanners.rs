@@ -48,7 +48,7 @@ impl<'a> Scanner<'a> {
             .split_whitespace()
             .chain(html.split(['"', '\'', '<', '>', ' ']));
         let links: BTreeSet<_> = words
-            .filter(|word| word.starts_with("http"))
+            .filter(|word| word.starts_with("http://") || word.starts_with("https://"))
             .map(str::to_owned)
             .collect();
         assert!(!links.is_empty());

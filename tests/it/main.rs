@@ -57,6 +57,7 @@ mod proof;
 mod purge;
 mod races;
 mod readme;
+mod reask;
 mod receipt;
 mod report;
 mod revoke;

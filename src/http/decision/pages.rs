@@ -55,7 +55,8 @@ fn message(result: DecisionResult) -> Option<String> {
     Some(message.to_owned())
 }
 
-/// The page of the request, with the result and the comment of the last form.
+/// The page of the request, with earlier rejections of the same, and with the result and the comment of the
+/// last form.
 pub(super) async fn show(
     app: &App,
     approval: &Approval,
@@ -69,8 +70,11 @@ pub(super) async fn show(
     let now = app.now();
     let pending = approval.status(now) == Status::Pending;
     let message = result.and_then(message);
-    let paused = app.paused_since(approval, now).await;
-    let mut decision_page = DecisionPage::new(approval, approver, now, page_style(app));
+    let (paused, earlier) = tokio::join!(
+        app.paused_since(approval, now),
+        app.earlier_rejections(approval)
+    );
+    let mut decision_page = DecisionPage::new(approval, &earlier, approver, now, page_style(app));
     decision_page.paused = paused.map(Timestamp::in_words);
     let keys = &app.link_keys;
     let link = keys.link_token(approval, approver);

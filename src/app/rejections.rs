@@ -1,0 +1,204 @@
+//! Rejections in the standing table, one row for each content and owner: approvers who are asked the same
+//! again read that it was rejected.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use serde::{Deserialize, Serialize};
+use tokio::time::timeout;
+use tracing::Instrument;
+use uuid::Uuid;
+
+use super::attempts::{MAX_WRITE_ATTEMPTS, back_off};
+use super::state::App;
+use crate::content;
+use crate::domain::{
+    Approval, Assurance, EarlierRejections, Execution, Rejection, Request, SendAttempt, Status,
+};
+use crate::store::{StandingKind, StandingRow, Store, StoreError};
+use crate::values::{Address, ApprovalId, Timestamp};
+
+/// How long the response of a decision waits for the rejection to be kept.
+const KEEP_WITHIN: Duration = Duration::from_secs(5);
+
+/// The column with the rejections of a content, as JSON.
+const REJECTIONS: &str = "Rejections";
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct RejectionEntry {
+    id: String,
+    by: String,
+    at: String,
+    assurance: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    object_id: Option<Uuid>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    comment: Option<String>,
+}
+
+impl App {
+    /// The rejections of the same content in the time of `HO_REASK_AFTER`, while there is something to decide.
+    /// What cannot be read is part of the result: silence would be what an attacker wants.
+    pub async fn earlier_rejections(&self, approval: &Approval) -> EarlierRejections {
+        let now = self.now();
+        let is_open = approval.status(now) == Status::Pending
+            || approval.execution(now) == Some(Execution::Awaited);
+        let Some(within) = self.config.reask_after.filter(|_| is_open) else {
+            return EarlierRejections::default();
+        };
+        let names = self.content_names(&approval.request);
+        let reading = names.iter().map(|name| read(&self.store, name));
+        let (mut kept, mut unreadable) = (Vec::new(), false);
+        for row in join_all(reading).await {
+            match row {
+                Ok((rejections, _)) => {
+                    let is_shown =
+                        |it: &Rejection| it.is_recent(within, now) && it.id != approval.request.id;
+                    for rejection in rejections.into_iter().filter(is_shown) {
+                        kept = Rejection::join(&kept, rejection).unwrap_or(kept);
+                    }
+                }
+                Err(error) => {
+                    let id = approval.request.id.to_string();
+                    tracing::warn!(id, cause = %error, "earlier rejections could not be read");
+                    unreadable = true;
+                }
+            }
+        }
+        EarlierRejections {
+            known: kept,
+            unreadable,
+        }
+    }
+
+    /// The same for the emails of these attempts; nothing is read if none of them asks.
+    pub(super) async fn earlier_rejections_for(
+        &self,
+        approval: &Approval,
+        attempts: &[SendAttempt],
+    ) -> EarlierRejections {
+        if attempts.iter().any(|attempt| attempt.notice.asks()) {
+            self.earlier_rejections(approval).await
+        } else {
+            EarlierRejections::default()
+        }
+    }
+
+    /// Keeps the rejection of a request, if it was rejected. A failure is logged and costs the next approvers
+    /// the notice, never this one the decision. Runs in its own task, so that a disconnected caller does not
+    /// interrupt it.
+    pub(super) async fn keep_rejection(&self, approval: &Approval) {
+        let rejection = Rejection::of(approval).zip(self.config.reask_after);
+        let Some((rejection, within)) = rejection else {
+            return;
+        };
+        let now = self.now();
+        if !rejection.is_recent(within, now) {
+            return;
+        }
+        let name = self.content_names(&approval.request).swap_remove(0);
+        let (store, id) = (self.store.clone(), rejection.id.to_string());
+        let keeping = async move {
+            if let Err(error) = keep(&store, &name, &rejection, within, now).await {
+                tracing::warn!(id, cause = %error, "a rejection could not be kept for later requests");
+            }
+        };
+        let keeping = tokio::spawn(keeping.in_current_span());
+        timeout(KEEP_WITHIN, keeping).await.ok();
+    }
+
+    /// The names of the rows for the content of a request; the first is that of new rows. A request that was
+    /// stored without an owner has the scope of its agent's name.
+    fn content_names(&self, request: &Request) -> Vec<String> {
+        let scope = match &request.owner {
+            Some(owner) => owner.to_string(),
+            None => format!("agent:{}", request.id.agent().to_lowercase()),
+        };
+        let content = content::digest(&request.action, &request.parameters.json);
+        self.link_keys.content_names(&scope, &content)
+    }
+}
+
+async fn keep(
+    store: &Store,
+    name: &str,
+    rejection: &Rejection,
+    within: Duration,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    for attempt in 0..MAX_WRITE_ATTEMPTS {
+        let new = || StandingRow::new(StandingKind::Rejection, name, BTreeMap::new());
+        let read = match read(store, name).await {
+            // One that cannot be trusted is replaced.
+            Err(StoreError::Damaged(_)) => None,
+            read => Some(read?),
+        };
+        let is_damaged = read.is_none();
+        let (mut kept, row) = read.unwrap_or_default();
+        kept.retain(|it| it.is_recent(within, now));
+        let Some(joined) = Rejection::join(&kept, rejection.clone()) else {
+            return Ok(());
+        };
+        let mut row = row.unwrap_or_else(new);
+        row.columns = encode(&joined);
+        let stored = if is_damaged {
+            store.overwrite_standing(row, now).await
+        } else {
+            store.put_standing(row, now).await.map(drop)
+        };
+        match stored {
+            Err(StoreError::Conflict | StoreError::AlreadyExists) => back_off(attempt).await,
+            stored => return stored,
+        }
+    }
+    Err(StoreError::Conflict)
+}
+
+/// The rejections of a row, and the row; none if there is none.
+async fn read(
+    store: &Store,
+    name: &str,
+) -> Result<(Vec<Rejection>, Option<StandingRow>), StoreError> {
+    match store.standing(StandingKind::Rejection, name).await? {
+        None => Ok((Vec::new(), None)),
+        Some(row) => {
+            let rejections = decode(&row).ok_or_else(|| StoreError::Damaged(REJECTIONS.to_owned()));
+            Ok((rejections?, Some(row)))
+        }
+    }
+}
+
+fn encode(rejections: &[Rejection]) -> BTreeMap<String, String> {
+    let entries = rejections.iter().map(|it| RejectionEntry {
+        id: it.id.to_string(),
+        by: it.by.to_string(),
+        at: it.at.to_string(),
+        assurance: it.assurance.word().to_owned(),
+        object_id: it.assurance.object_id(),
+        comment: it.comment.clone(),
+    });
+    let entries: Vec<_> = entries.collect();
+    let json = serde_json::to_string(&entries).expect("texts can be written");
+    BTreeMap::from([(REJECTIONS.to_owned(), json)])
+}
+
+fn decode(row: &StandingRow) -> Option<Vec<Rejection>> {
+    let entries: Vec<RejectionEntry> = serde_json::from_str(row.columns.get(REJECTIONS)?).ok()?;
+    let rejections = entries.into_iter().map(|entry| {
+        let assurance = match (entry.assurance.as_str(), entry.object_id) {
+            ("Link", None) => Assurance::Link,
+            ("Entra", Some(object_id)) => Assurance::Entra(object_id),
+            _ => return None,
+        };
+        Some(Rejection {
+            id: entry.id.parse::<ApprovalId>().ok()?,
+            by: Address::from_known(&entry.by)?,
+            at: Timestamp::parse(&entry.at)?,
+            assurance,
+            comment: entry.comment,
+        })
+    });
+    rejections.collect()
+}

@@ -1,0 +1,116 @@
+//! Earlier rejections of what a request asks again.
+
+use std::cmp::Reverse;
+use std::time::Duration;
+
+use super::approval::Approval;
+use super::decision::Assurance;
+use super::state::State;
+use crate::values::{Address, ApprovalId, Timestamp};
+
+/// A rejection of another request with the same content.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rejection {
+    /// The request that was rejected.
+    pub id: ApprovalId,
+    /// The approver who rejected it.
+    pub by: Address,
+    /// How they were identified.
+    pub assurance: Assurance,
+    pub at: Timestamp,
+    pub comment: Option<String>,
+}
+
+/// What is known about the earlier rejections of a request's content.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EarlierRejections {
+    pub known: Vec<Rejection>,
+    /// Whether there may be others, which could not be read.
+    pub unreadable: bool,
+}
+
+/// The most rejections that are kept of one content.
+const KEPT: usize = 5;
+
+impl Rejection {
+    /// The rejection of a request; `None` if it was not rejected.
+    pub fn of(approval: &Approval) -> Option<Self> {
+        let State::Rejected(decision) = &approval.state else {
+            return None;
+        };
+        Some(Self {
+            id: approval.request.id.clone(),
+            by: decision.by.clone(),
+            assurance: decision.assurance,
+            at: decision.at,
+            comment: decision.comment.clone(),
+        })
+    }
+
+    /// Whether the rejecter is known by more than a link, with which anyone can reject and write a comment.
+    pub fn is_signed_in(&self) -> bool {
+        self.assurance != Assurance::Link
+    }
+
+    pub fn is_recent(&self, within: Duration, now: Timestamp) -> bool {
+        now.since(self.at) < within
+    }
+
+    /// Joins a rejection to those that are kept: the last one of each person, those with sign-in first, then
+    /// the newest. So a rejection by link never takes the place of one with sign-in, not of the same person
+    /// either. `None` if it is among them already.
+    pub fn join(kept: &[Self], new: Self) -> Option<Vec<Self>> {
+        let is_like =
+            |it: &&Self| it.by.is_same_person(&new.by) && it.is_signed_in() == new.is_signed_in();
+        if kept.iter().filter(is_like).any(|it| it.at >= new.at) {
+            return None;
+        }
+        let others = kept.iter().filter(|it| !is_like(it)).cloned();
+        let mut joined: Vec<Self> = others.collect();
+        joined.push(new);
+        joined.sort_by_key(|it| (!it.is_signed_in(), Reverse(it.at)));
+        joined.truncate(KEPT);
+        Some(joined)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rejection(by: &str, assurance: Assurance, second: i64) -> Rejection {
+        Rejection {
+            id: ApprovalId::new("Agent", &format!("r{second}")).unwrap(),
+            by: Address::from_known(by).unwrap(),
+            assurance,
+            at: Timestamp::from_unix_millis(second * 1_000).unwrap(),
+            comment: None,
+        }
+    }
+
+    fn seconds(kept: &[Rejection]) -> Vec<i64> {
+        kept.iter().map(|it| it.at.unix_seconds()).collect()
+    }
+
+    #[test]
+    fn the_last_rejection_of_each_person_is_kept_and_those_with_sign_in_the_longest() {
+        let member = Assurance::Entra(uuid::Uuid::nil());
+        let join = |kept: &[Rejection], by: &str, assurance, second| {
+            Rejection::join(kept, rejection(by, assurance, second))
+        };
+        let kept = join(&[], "alice@example.com", member, 1).unwrap();
+        // Neither a stolen link nor other mailboxes displace it.
+        let kept = join(&kept, "alice+x@example.com", Assurance::Link, 2).unwrap();
+        assert_eq!(seconds(&kept), [1, 2]);
+        let mut kept = join(&kept, "Alice@example.com", Assurance::Link, 3).unwrap();
+        assert_eq!(seconds(&kept), [1, 3]);
+        for second in 4..10 {
+            let by = format!("m{second}@example.com");
+            kept = join(&kept, &by, Assurance::Link, second).unwrap();
+        }
+        assert_eq!(seconds(&kept), [1, 9, 8, 7, 6]);
+        // A rejection that is recorded again changes nothing.
+        assert_eq!(join(&kept, "m9@example.com", Assurance::Link, 9), None);
+        assert_eq!(join(&kept, "m9@example.com", Assurance::Link, 2), None);
+    }
+}
