@@ -122,8 +122,9 @@ resource app 'Microsoft.Web/sites@2024-11-01' = {
             instanceCount: alwaysReady
           }
         ]
-        // Each waiting agent holds a call for up to 100 s, at almost no cost to the gate.
-        triggers: { http: { perInstanceConcurrency: 64 } }
+        // Each waiting agent holds a call for up to 100 s, at almost no cost to the gate. The gate lets one caller
+        // hold 100, which leaves as many for approvers' pages and other callers.
+        triggers: { http: { perInstanceConcurrency: 200 } }
       }
     }
   }

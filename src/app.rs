@@ -21,6 +21,7 @@ mod state;
 mod submit;
 mod sweep;
 mod wait;
+mod waits;
 
 pub use accounts::OwnerAccounts;
 pub use assemble::AssembleError;
@@ -32,3 +33,4 @@ pub use pauses::{Executing, Running, executing, pause, pauses, resume};
 pub use state::App;
 pub use submit::Submission;
 pub use sweep::{SweepReport, sweep_forever};
+pub use waits::{Wait, Waits};

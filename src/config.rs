@@ -1,5 +1,6 @@
 //! The settings, read once from the environment. No other module reads it.
 
+mod address;
 mod approvers;
 mod error;
 mod lookup;
@@ -20,6 +21,7 @@ use crate::render::{Brand, ParameterDisclosure};
 use crate::store::RowSettings;
 use crate::values::{Address, AllowList};
 
+use address::{base_url, issuers};
 use approvers::allowed_approvers;
 pub use error::ConfigError;
 use lookup::{Lookup, flag, non_empty, number, parse, seconds, unusable};
@@ -216,37 +218,6 @@ fn port(get: &Lookup<'_>) -> Result<u16, ConfigError> {
         None => number(get, "HO_PORT", 7071, 0..=u16::MAX.into())?,
     };
     Ok(port as u16)
-}
-
-fn base_url(get: &Lookup<'_>, production: bool) -> Result<Option<String>, ConfigError> {
-    let url = get("HO_BASE_URL").map(|url| {
-        address(&url, production)
-            .ok_or_else(|| unusable("HO_BASE_URL", "it must be `https://HOST`, without a path"))
-    });
-    url.transpose()
-}
-
-fn issuers(get: &Lookup<'_>, production: bool) -> Result<Vec<String>, ConfigError> {
-    let list = get("HO_ISSUERS").unwrap_or_default();
-    let items = list.split(',').map(str::trim).filter(|it| !it.is_empty());
-    let addresses: Option<_> = items.map(|it| address(it, production)).collect();
-    addresses.ok_or_else(|| {
-        unusable(
-            "HO_ISSUERS",
-            "it must be a list of earlier values of HO_BASE_URL, `https://HOST`, separated by commas",
-        )
-    })
-}
-
-/// A public address, without a trailing slash.
-fn address(url: &str, production: bool) -> Option<String> {
-    let url = url.trim_end_matches('/');
-    let url = url.strip_suffix("/api").unwrap_or(url);
-    let host = url
-        .strip_prefix("https://")
-        .or_else(|| url.strip_prefix("http://").filter(|_| !production))?;
-    let is_host = !host.is_empty() && !host.contains(['/', '?', '#', '@', ' ']);
-    is_host.then(|| url.to_owned())
 }
 
 fn budgets(get: &Lookup<'_>) -> Result<Budgets, ConfigError> {

@@ -12,6 +12,7 @@ mod fields;
 mod inbox;
 mod json;
 mod keys;
+mod log_limit;
 mod middleware;
 mod openapi;
 mod operate;
@@ -34,6 +35,7 @@ use tokio::net::TcpListener;
 use crate::app::App;
 
 use error::Error;
+use log_limit::LogLimit;
 
 /// All routes.
 pub fn router(app: Arc<App>) -> Router {
@@ -64,7 +66,7 @@ pub fn router(app: Arc<App>) -> Router {
         .fallback(async || Error::NotFound)
         .method_not_allowed_fallback(async || Error::MethodNotAllowed)
         .layer(axum::middleware::from_fn_with_state(
-            app.clone(),
+            (app.clone(), Arc::new(LogLimit::default())),
             middleware::respond,
         ))
         .layer(axum::middleware::from_fn(body::read))

@@ -28,6 +28,7 @@ pub(crate) enum Kind {
 pub(crate) struct Connection {
     sender: SendRequest<Full<Bytes>>,
     port: u16,
+    key: String,
 }
 
 /// A response: status and body.
@@ -56,12 +57,17 @@ impl Answer {
 
 impl Connection {
     pub(crate) async fn open(port: u16) -> anyhow::Result<Self> {
+        Self::open_as(port, KEY.to_owned()).await
+    }
+
+    /// A connection with this function key.
+    pub(crate) async fn open_as(port: u16, key: String) -> anyhow::Result<Self> {
         let stream = TcpStream::connect(("127.0.0.1", port)).await?;
         stream.set_nodelay(true)?;
         let (sender, connection) =
             hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
         tokio::spawn(connection);
-        Ok(Self { sender, port })
+        Ok(Self { sender, port, key })
     }
 
     pub(crate) async fn send(
@@ -77,7 +83,7 @@ impl Connection {
             .uri(path)
             .header("host", format!("127.0.0.1:{}", self.port))
             .header("origin", origin)
-            .header("x-functions-key", KEY)
+            .header("x-functions-key", &self.key)
             .header("content-type", kind)
             .body(Full::new(Bytes::from(body)))?;
         self.sender.ready().await?;

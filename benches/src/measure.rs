@@ -214,19 +214,25 @@ pub(crate) async fn waiting(
     let running = programs.gate().await?;
     tokio::time::sleep(Duration::from_millis(500)).await;
     let idle = running.server.memory();
-    let mut first = Connection::open(running.server.port).await?;
+    let port = running.server.port;
+    // One key may hold 100 waits.
+    let key = |n: usize| format!("key-{}", n / 100);
     let mut paths = Vec::new();
+    let mut first = Connection::open_as(port, key(0)).await?;
     for n in 0..agents {
+        if n % 100 == 0 {
+            first = Connection::open_as(port, key(n)).await?;
+        }
         let asked = running
             .kind
             .submit(&mut first, &format!("Agent{}", n % 32))
             .await?;
-        paths.push(format!("/api/status/{}?wait=100", asked.id));
+        paths.push((key(n), format!("/api/status/{}?wait=100", asked.id)));
     }
     let before = running.server.memory();
     let mut waiting = Vec::new();
-    for path in paths {
-        let mut http = Connection::open(running.server.port).await?;
+    for (key, path) in paths {
+        let mut http = Connection::open_as(port, key).await?;
         waiting.push(tokio::spawn(async move { http.get(&path).await.map(drop) }));
     }
     tokio::time::sleep(Duration::from_secs(3)).await;

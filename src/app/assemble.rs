@@ -75,6 +75,7 @@ impl App {
             receipt_keys,
             clock,
             changes: Arc::default(),
+            waits: Arc::default(),
             accounts: OwnerAccounts::default(),
             paused_by_setting,
             pause_cache: PauseCache::default(),

@@ -20,6 +20,8 @@ pub enum Error {
     Conflict(ConflictReason),
     /// The agent has reached this limit of open requests.
     TooManyOpen(usize),
+    /// The caller has this many calls that wait, the maximum.
+    TooManyWaits(usize),
     /// The owner has asked people too often.
     Exhausted(Exhausted),
     /// The stored row was changed outside the gate. The text is for the log.

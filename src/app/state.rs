@@ -10,6 +10,7 @@ use super::attempts::{MAX_WRITE_ATTEMPTS, back_off};
 use super::changes::ChangeNotifier;
 use super::error::Error;
 use super::pause_cache::PauseCache;
+use super::waits::Waits;
 use crate::config::Config;
 use crate::domain::{Approval, Pause};
 use crate::keys::{LinkKeys, ReceiptKeys, receipt};
@@ -31,6 +32,8 @@ pub struct App {
     pub clock: Clock,
     /// Wakes calls that wait for a decision.
     pub changes: Arc<ChangeNotifier>,
+    /// The calls that wait, by caller.
+    pub waits: Arc<Waits>,
     /// What owners have used of their budgets.
     pub accounts: OwnerAccounts,
     /// The pause of `HO_PAUSED`.

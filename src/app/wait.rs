@@ -11,11 +11,20 @@ use tokio::time::{Instant, sleep};
 
 use super::error::Error;
 use super::state::App;
+use super::waits::Wait;
 use crate::domain::{Approval, ClaimResult, Status};
 use crate::keys::{FunctionKey, keyring};
 use crate::values::{ApprovalId, Timestamp};
 
 impl App {
+    /// Takes a place for a call that waits, as long as the result lives.
+    ///
+    /// # Errors
+    /// When too many calls of this caller wait already.
+    pub fn begin_wait(&self, key: &FunctionKey) -> Result<Wait, Error> {
+        self.waits.begin(key.owner())
+    }
+
     /// Returns the approval as soon as it is no longer pending, at the latest after `longest`.
     ///
     /// # Errors

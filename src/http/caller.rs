@@ -11,6 +11,10 @@ const PRINCIPAL: &str = "x-ms-client-principal";
 /// Headers with which programs authenticate; browsers send neither.
 const PROGRAM_HEADERS: [&str; 2] = ["authorization", "x-zumo-auth"];
 
+/// Marks the response to an identified approver, for the log.
+#[derive(Clone)]
+pub(super) struct IdentifiedCaller;
+
 /// The caller with these headers and this link token.
 pub(super) fn caller(app: &App, headers: &HeaderMap, link: Option<String>) -> Caller {
     let sign_in = app.config.sign_in.as_ref();

@@ -16,7 +16,7 @@ use axum::response::Response;
 use form::{Action, Form};
 
 use super::body;
-use super::caller::caller;
+use super::caller::{IdentifiedCaller, caller};
 use super::error::Error;
 use super::extract::{Id, parameter};
 use super::json::content_type;
@@ -37,7 +37,9 @@ pub(super) async fn open(
         Ok(app.load_for_approver(&id, &caller).await?)
     };
     match opened.await {
-        Ok((approval, identified)) => pages::show(&app, &approval, identified, None, None).await,
+        Ok((approval, identified)) => {
+            to_approver(pages::show(&app, &approval, identified, None, None).await)
+        }
         Err(error) => pages::show_error(&app, &caller, id.ok(), error),
     }
 }
@@ -75,11 +77,17 @@ pub(super) async fn decide(
     };
     match decided.await {
         Ok((approval, _, DecisionResult::Recorded | DecisionResult::Revoked, _)) => {
-            pages::redirect(&approval, &caller.link)
+            to_approver(pages::redirect(&approval, &caller.link))
         }
         Ok((approval, identified, result, comment)) => {
-            pages::show(&app, &approval, identified, Some(result), comment).await
+            let page = pages::show(&app, &approval, identified, Some(result), comment).await;
+            to_approver(page)
         }
         Err(error) => pages::show_error(&app, &caller, id.ok(), error),
     }
+}
+
+fn to_approver(mut response: Response) -> Response {
+    response.extensions_mut().insert(IdentifiedCaller);
+    response
 }

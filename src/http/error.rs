@@ -29,6 +29,8 @@ pub(super) enum Error {
     Conflict(ConflictReason),
     /// The agent has reached this limit of open requests.
     TooManyOpen(usize),
+    /// The caller has this many calls that wait, the maximum.
+    TooManyWaits(usize),
     /// The owner has asked people too often.
     Exhausted(Exhausted),
     TooLarge(String),
@@ -97,6 +99,11 @@ impl Error {
                 "conflict",
                 "The state of the request does not allow this",
             ),
+            Self::TooManyWaits(_) => (
+                S::TOO_MANY_REQUESTS,
+                "too-many-waits",
+                "The caller has too many calls that wait",
+            ),
             Self::TooManyOpen(_) => (
                 S::TOO_MANY_REQUESTS,
                 "too-many",
@@ -151,6 +158,10 @@ impl Error {
                  approval can be claimed after the operator resumes, until it lapses."
             ),
             Self::MethodNotAllowed => "The header Allow lists the allowed methods.".to_owned(),
+            Self::TooManyWaits(waits) => format!(
+                "{waits} calls with this function key wait for a decision, the maximum. Nothing was \
+                 stored and no email was sent. Ask without `wait`, or again when another wait has ended."
+            ),
             Self::TooManyOpen(open) => format!(
                 "This agent has {open} open requests, the maximum (HO_OPEN_LIMIT): each waits for a \
                  decision, a claim, an outcome, or its last emails. Nothing was stored and no email \
@@ -241,6 +252,7 @@ impl From<app::Error> for Error {
             app::Error::Paused(since) => Self::Paused(since),
             app::Error::Conflict(reason) => Self::Conflict(reason),
             app::Error::TooManyOpen(open) => Self::TooManyOpen(open),
+            app::Error::TooManyWaits(waits) => Self::TooManyWaits(waits),
             app::Error::Integrity(cause) => Self::Integrity(cause),
             app::Error::Unavailable(cause) => Self::Unavailable(cause),
             app::Error::Bug => Self::Bug,
@@ -255,6 +267,7 @@ impl IntoResponse for Error {
         let retry_after = match self {
             Self::Unavailable(_) => Some(2),
             Self::TooManyOpen(_) => Some(60),
+            Self::TooManyWaits(_) => Some(10),
             Self::Exhausted(exhausted) => Some(whole_seconds(exhausted.retry_after)),
             _ => None,
         };

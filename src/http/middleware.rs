@@ -14,8 +14,10 @@ use futures_util::FutureExt;
 use tracing::Instrument;
 use uuid::Uuid;
 
+use super::caller::IdentifiedCaller;
 use super::development;
 use super::error::Error;
+use super::log_limit::LogLimit;
 use super::wire::About;
 use crate::app::App;
 use crate::values::ApprovalId;
@@ -25,18 +27,26 @@ const DEFAULT_POLICY: &str = "default-src 'none'; frame-ancestors 'none'; base-u
 
 const INVOCATION: &str = "x-azure-functions-invocationid";
 
-pub(super) async fn respond(app: State<Arc<App>>, request: Request, next: Next) -> Response {
+/// The functions that the host lets anyone call, and no function.
+const ANONYMOUS: [&str; 4] = ["decision", "keys", "openapi", "none"];
+
+pub(super) async fn respond(
+    State((app, log_limit)): State<(Arc<App>, Arc<LogLimit>)>,
+    request: Request,
+    next: Next,
+) -> Response {
     let invocation = invocation_id(request.headers());
     let function = function(request.extensions().get());
     // Adds both to every log line of the call.
     let call = tracing::info_span!("call", invocation, function);
-    call_handler(app, request, next, &invocation, &function)
+    call_handler(&app, &log_limit, request, next, &invocation, &function)
         .instrument(call)
         .await
 }
 
 async fn call_handler(
-    State(app): State<Arc<App>>,
+    app: &App,
+    log_limit: &LogLimit,
     request: Request,
     next: Next,
     invocation: &str,
@@ -67,13 +77,18 @@ async fn call_handler(
     set_security_headers(response.headers_mut());
     let about = response.extensions_mut().remove::<About>();
     let id = about.map(|About(id)| id).or(path_id);
-    log_call(
-        response.status().as_u16(),
-        id,
-        started,
-        error.as_ref(),
-        function,
-    );
+    let identified: Option<IdentifiedCaller> = response.extensions_mut().remove();
+    let status = response.status();
+    let is_anonymous =
+        identified.is_none() && ANONYMOUS.contains(&function) && !status.is_server_error();
+    let admission = log_limit.count(is_anonymous, app.now());
+    if admission.omitted > 0 {
+        let omitted = admission.omitted;
+        tracing::warn!(omitted, "calls without a key or a link were not logged");
+    }
+    if admission.is_logged {
+        log_call(status.as_u16(), id, started, error.as_ref(), function);
+    }
     response
 }
 

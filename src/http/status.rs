@@ -17,7 +17,10 @@ pub(super) async fn status(
     RawQuery(query): RawQuery,
 ) -> Result<ApprovalResponse, Error> {
     let approval = match wait_parameter(query.as_deref())? {
-        Some(wait) => app.wait_for_decision(&id, &key, wait).await?,
+        Some(wait) => {
+            let _place = app.begin_wait(&key)?;
+            app.wait_for_decision(&id, &key, wait).await?
+        }
         None => app.load_owned(&id, &key).await?.approval,
     };
     Ok(ApprovalResponse::new(&app, StatusCode::OK, &approval))

@@ -49,6 +49,8 @@ pub(super) async fn submit(
             "cannot be combined with `wait`, where the gate claims the approval for the caller",
         ));
     }
+    // Before anything is stored.
+    let _place = wait.map(|_| app.begin_wait(&key)).transpose()?;
     let (approval, is_new) = app.submit(submission).await?;
     let mut response = match wait {
         Some(wait) => synchronous(&app, &approval.request.id, &key, wait).await?,

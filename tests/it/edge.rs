@@ -1,5 +1,7 @@
 //! Rules of every route: unknown paths, methods, content types, aborted calls, host headers.
 
+use std::io::Write;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use reqwest::{Method, StatusCode};
@@ -7,7 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::deadline::within;
-use crate::harness::{Page, TestGate, request};
+use crate::harness::{ALICE, Page, TestGate, request};
 
 #[tokio::test]
 async fn the_ping_is_answered() {
@@ -305,6 +307,75 @@ async fn in_development_a_post_of_another_site_does_nothing() {
     assert_eq!(withdraw(&own).await, StatusCode::OK);
 }
 
+/// The log of what the gates of this thread do.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Log {
+    fn count(&self, words: &str) -> usize {
+        let log = self.0.lock().unwrap();
+        let log = std::str::from_utf8(&log).unwrap();
+        log.lines().filter(|line| line.contains(words)).count()
+    }
+}
+
+#[tokio::test]
+async fn calls_without_a_key_or_a_link_cannot_fill_the_log() {
+    let gate = TestGate::alone().await;
+    let approval = gate.ask().await;
+    let link = gate.question(&approval, ALICE).link;
+    // So that the calls fall into one minute.
+    gate.pass(Duration::from_secs(
+        60 - gate.now().unix_seconds().rem_euclid(60).unsigned_abs(),
+    ));
+    let log = Log::default();
+    let writer = log.clone();
+    let lines = tracing_subscriber::fmt()
+        .with_ansi(false)
+        .with_writer(move || writer.clone())
+        .finish();
+    let _guard = tracing::subscriber::set_default(lines);
+    for path in [
+        "/api/decision/YQ.b?k=x",
+        "/x",
+        "/api/keys",
+        "/api/decision/%ff",
+    ] {
+        for _ in 0..50 {
+            gate.get(&format!("{}{path}", gate.url)).await;
+        }
+    }
+    assert_eq!(log.count("answered"), 60);
+    // An approver and an agent are not anonymous, whatever the answer is.
+    let wrong = [("decision", "approve"), ("code", "000000"), ("form", "x")];
+    let before = log.count("function=\"decision\"");
+    gate.get(&link).await;
+    let (page, k) = link.split_once("?k=").unwrap();
+    let fields = wrong.into_iter().chain([("k", k)]);
+    assert_eq!(
+        gate.post_form(page, fields).await.status,
+        StatusCode::CONFLICT
+    );
+    assert_eq!(log.count("function=\"decision\"") - before, 2);
+    gate.get(&format!("{}/api/status/YQ.b", gate.url)).await;
+    assert_eq!(log.count("function=\"status\""), 1);
+    assert_eq!(log.count("were not logged"), 0);
+    gate.pass(Duration::from_secs(60));
+    gate.get(&format!("{}/api/keys", gate.url)).await;
+    assert_eq!(log.count("omitted=140"), 1);
+}
+
 #[tokio::test]
 async fn an_aborted_wait_disturbs_no_other_request() {
     let gate = TestGate::alone().await;
@@ -318,7 +389,7 @@ async fn an_aborted_wait_disturbs_no_other_request() {
         stream.write_all(request.as_bytes()).await.unwrap();
         drop(stream);
     }
-    gate.approve(&approval, crate::harness::ALICE).await;
+    gate.approve(&approval, ALICE).await;
 }
 
 pub(crate) async fn connect(gate: &TestGate) -> TcpStream {

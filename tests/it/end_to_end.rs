@@ -34,6 +34,8 @@ async fn host_for(root: &Path, dir: &Path, mode: Option<Mode>, more: &[(&str, &s
         ("HO_BASE_URL", "{url}"),
         ("HO_STORE", store.as_str()),
         ("HO_MAIL", mail.as_str()),
+        ("HO_MAIL_BUDGET", "off"),
+        ("HO_OWNER_BUDGET", "off"),
     ];
     let mut host = Host::start(root, &[&settings, more].concat(), true, mode)
         .await

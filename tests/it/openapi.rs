@@ -422,6 +422,13 @@ async fn every_response_of_a_lifecycle_matches_the_document() {
     let report = json!({"status": "ExecutionFailed", "error": "No such user"});
     show(&described.post("outcome", &failed, report).await);
 
+    let revoked = described.submit_approved().await;
+    let approval = described.gate.status(&revoked).await;
+    let alice = described.gate.question(&approval, ALICE);
+    let form = [("decision", "revoke"), ("code", alice.code.as_str())];
+    described.gate.decide(&alice, &form).await;
+    show(&described.get("status", &revoked).await);
+
     let rejected = described.submit(&body()).await;
     let approval = described.gate.status(&rejected).await;
     described.gate.reject(&approval, ALICE, "Not him").await;

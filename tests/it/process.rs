@@ -49,6 +49,8 @@ impl Process {
             .env("HO_STORE", format!("embedded:{}", dir.display()))
             .env("HO_MAIL", format!("file:{}", dir.join("mail").display()))
             .env("HO_SWEEP_SECONDS", "1")
+            .env("HO_MAIL_BUDGET", "off")
+            .env("HO_OWNER_BUDGET", "off")
             .envs(settings.iter().copied())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -125,7 +127,9 @@ pub(crate) async fn decide(dir: &Path, id: &str, form: &str) -> Result<u16, reqw
 pub(crate) async fn decide_at(link: &str, form: &str) -> Result<u16, reqwest::Error> {
     let http = http().redirect(reqwest::redirect::Policy::none()).build()?;
     let page = http.get(link).send().await?.text().await?;
-    let Some((_, rest)) = page.split_once("name=\"form\" value=\"") else {
+    let is_open = page.contains("value=\"reject\"");
+    let token = page.split_once("name=\"form\" value=\"");
+    let Some((_, rest)) = token.filter(|_| is_open) else {
         return Ok(0);
     };
     let token = rest.split_once('"').unwrap().0;

@@ -2,11 +2,15 @@
 
 use std::time::{Duration, Instant};
 
-use human_oversight_client::Error;
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use human_oversight_client::types::{MailState, Status};
+use human_oversight_client::{Client, Error};
 use reqwest::StatusCode;
 
-use crate::harness::{ALICE, TestGate, request};
+use crate::deadline::within;
+use crate::harness::{ALICE, Page, TestGate, for_alice, request};
+use crate::host::{KEY, OTHER_KEY};
 
 #[tokio::test]
 async fn a_decision_ends_the_wait_at_once() {
@@ -109,6 +113,69 @@ async fn reading_the_status_changes_nothing() {
     }
     assert_eq!(gate.status(&approval.id).await.status, Status::Timeout);
     assert_eq!(gate.stored().await, before);
+}
+
+#[tokio::test]
+async fn one_caller_holds_at_most_100_waits() {
+    let gate = TestGate::start().await;
+    let approval = gate.client.submit(&for_alice()).await.unwrap();
+    let others = Client::new(&gate.url, Some(OTHER_KEY)).unwrap();
+    let of_other = others.submit(&request()).await.unwrap();
+    let wait = |id: &str, key: &'static str| {
+        let url = format!("{}/api/status/{id}?wait=60", gate.url);
+        let request = gate.http.get(url).header("x-functions-key", key);
+        async move { Page::of(request.send().await.unwrap()).await }
+    };
+    // Of 101 calls at once, one is refused; the others wait.
+    let mut waits: FuturesUnordered<_> = (0..101).map(|_| wait(&approval.id, KEY)).collect();
+    let refused = within(waits.next()).await.unwrap();
+    assert_eq!(refused.status, StatusCode::TOO_MANY_REQUESTS);
+    assert!(refused.header("retry-after").parse::<u64>().unwrap() >= 1);
+    let problem = refused.problem();
+    assert_eq!(
+        problem["type"],
+        "urn:human-oversight:problem:too-many-waits"
+    );
+    assert!(
+        problem["detail"].as_str().unwrap().contains("100"),
+        "{problem}"
+    );
+
+    // A submit that would wait stores nothing and sends no email.
+    let before = (gate.stored().await, gate.mails().len());
+    for (query, prefer) in [("?wait=60", None), ("", Some("wait=60"))] {
+        let mut submit = gate
+            .http
+            .post(format!("{}/api/submit{query}", gate.url))
+            .header("content-type", "application/json")
+            .body(serde_json::to_vec(&request()).unwrap());
+        if let Some(prefer) = prefer {
+            submit = submit.header("prefer", prefer);
+        }
+        let answer = Page::of(submit.send().await.unwrap()).await;
+        assert_eq!(
+            answer.status,
+            StatusCode::TOO_MANY_REQUESTS,
+            "{}",
+            answer.body
+        );
+    }
+    assert_eq!((gate.stored().await, gate.mails().len()), before);
+
+    // Calls that do not wait, other callers and approvers are not held up.
+    assert_eq!(gate.status(&approval.id).await.status, Status::Pending);
+    let other = wait(&of_other.id, OTHER_KEY);
+    let decided = async {
+        gate.reject(&of_other, ALICE, "no").await;
+        gate.reject(&approval, ALICE, "no").await;
+        while let Some(answer) = waits.next().await {
+            assert_eq!(answer.status, StatusCode::OK);
+        }
+    };
+    let (other, ()) = within(futures_util::future::join(other, decided)).await;
+    assert_eq!(other.status, StatusCode::OK);
+    // The waits have ended, so there is room again.
+    assert_eq!(wait(&approval.id, KEY).await.status, StatusCode::OK);
 }
 
 #[tokio::test]

@@ -155,6 +155,10 @@ impl Pending {
         let decided = self.wait_for_decision().await?;
         tracing::debug!(status = ?decided.status, "decided");
         match decided.status {
+            // Claimed before, lapsed or revoked: no claim would be granted.
+            Status::Approved if decided.execution.is_some() => {
+                return Err(Refusal::from_status(&decided));
+            }
             // A `Timeout` may be provisional, and a `Pending` past its deadline not stored yet: the claim
             // settles both.
             Status::Approved | Status::Timeout | Status::Pending => {}

@@ -16,9 +16,11 @@ use crate::harness::{AGENT, ALICE, TestGate};
 /// A party between agent and gate that records the last answer to each call, to repeat it later.
 #[derive(Clone, Default)]
 pub(crate) struct Recorder {
-    answers: Arc<Mutex<HashMap<String, (StatusCode, Vec<u8>)>>>,
+    answers: Arc<Mutex<HashMap<String, Answer>>>,
     replays: Arc<AtomicBool>,
 }
+
+type Answer = (StatusCode, Vec<u8>);
 
 impl Recorder {
     /// Records from now on; returns the address to call.

@@ -1,6 +1,7 @@
 //! The handler's process: started, supervised, and restarted as the host does it.
 
 use std::collections::VecDeque;
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -213,7 +214,8 @@ impl Supervisor {
             PathBuf::from(&app.executable)
         };
         let id = Uuid::now_v7().to_string();
-        Command::new(program)
+        let mut command = Command::new(program);
+        command
             .current_dir(&app.root)
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
@@ -226,8 +228,16 @@ impl Supervisor {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
+            .kill_on_drop(true);
+        loop {
+            match command.spawn() {
+                // A script that was just written: a process that another test starts still has it open.
+                Err(error) if error.kind() == ErrorKind::ExecutableFileBusy => {
+                    std::thread::yield_now();
+                }
+                spawned => return spawned,
+            }
+        }
     }
 
     /// Watches the process until it ends. Returns its exit code, or `None` if a signal ended it.

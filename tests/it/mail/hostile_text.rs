@@ -48,7 +48,7 @@ async fn nothing_of_an_agent_looks_like_a_link() {
         action_description: "Open https://evil.example/login or evil.example now".to_owned(),
         parameters: object(json!({
             "site": "http://evil.example:8080/x", "bare.example": ["www.evil.example", "a@evil.example"],
-            "number": 3.14, "version": "v1.2.3", "ip": "198.51.100.7", "mail": "mailto:x@evil.example",
+            "number": 3.25, "version": "v1.2.3", "ip": "198.51.100.7", "mail": "mailto:x@evil.example",
         })),
         reason: Some("See evil.example, e.g. today. It is 3.5 percent.".to_owned()),
         correlation_id: Some("evil.example".to_owned()),
@@ -79,7 +79,7 @@ async fn nothing_of_an_agent_looks_like_a_link() {
             "evil[.]example",
             "x@evil[.]example",
             "bare[.]example",
-            "3.14",
+            "3.25",
             "v1.2.3",
             "e.g. today",
             "3.5 percent",

@@ -209,7 +209,7 @@ async fn an_agent_runs_an_approved_action_despite_clock_skew() {
         .into_iter()
         .chain([(-3_700, false)])
     {
-        let gate = TestGate::start().await;
+        let gate = TestGate::with(&[("HO_RUN_WITHIN", "3600")]).await;
         let by = Duration::from_secs(skew.unsigned_abs());
         match skew {
             0.. => gate.pass(by),

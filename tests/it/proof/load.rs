@@ -54,16 +54,18 @@ async fn open_requests_and_waiting_agents_use_bounded_memory() {
     let gate = Process::start(dir.path(), &[]).await;
     let client = gate.client();
     let (at_start, at_rest) = (memory(&gate, "VmHWM:"), sockets(&gate));
+    // One caller may hold 100 waits.
+    let callers = || ["a", "b", "c", "d"].map(|key| Client::new(&gate.url, Some(key)).unwrap());
+    let clients = callers();
     let submits = stream::iter(0..agents * OPEN_LIMIT).map(|number| {
-        let client = client.clone();
+        let caller = usize::try_from(number).unwrap() % clients.len();
+        let client = clients[caller].clone();
         async move {
-            submit_with_retries(&client, &numbered(number % agents, number))
-                .await
-                .0
-                .id
+            let new = numbered(number % agents, number);
+            (caller, submit_with_retries(&client, &new).await.0.id)
         }
     });
-    let open: Vec<String> = submits.buffer_unordered(32).collect().await;
+    let open: Vec<(usize, String)> = submits.buffer_unordered(32).collect().await;
     for agent in 0..agents {
         let one_more = client.submit(&numbered(agent, u64::MAX)).await;
         let Err(Error::Problem(problem)) = one_more else {
@@ -74,14 +76,14 @@ async fn open_requests_and_waiting_agents_use_bounded_memory() {
     let with_open = memory(&gate, "VmHWM:");
 
     // Each waiting agent has its own connection, and no other connection is open.
-    drop(client);
+    drop((client, clients));
     wait_for_sockets(&gate, |sockets| sockets <= at_rest).await;
-    let client = gate.client();
+    let clients = callers();
     let waits: Vec<_> = open
         .iter()
         .take(usize::try_from(waiting).unwrap())
-        .map(|id| {
-            let (client, id) = (client.clone(), id.clone());
+        .map(|(caller, id)| {
+            let (client, id) = (clients[*caller].clone(), id.clone());
             tokio::spawn(async move {
                 client
                     .status(&id, Duration::from_secs(100))
@@ -92,8 +94,11 @@ async fn open_requests_and_waiting_agents_use_bounded_memory() {
         })
         .collect();
     wait_for_sockets(&gate, |sockets| sockets >= at_rest + waits.len()).await;
-    for id in &open[..waits.len()] {
-        client.withdraw(id, &Default::default()).await.unwrap();
+    for (caller, id) in &open[..waits.len()] {
+        clients[*caller]
+            .withdraw(id, &Default::default())
+            .await
+            .unwrap();
     }
     for wait in waits {
         assert_eq!(within(wait).await.unwrap().status, Status::Cancelled);

@@ -7,7 +7,8 @@
 //! because a concurrent write either causes a conflict or comes too late to change the response.) A
 //! write may be lost, or be applied while its response is lost; then the caller retries. A gate that
 //! crashes during a call looks the same to the caller. An agent may crash and restart without memory. The
-//! operator may pause once, at any time after the approval, and resume. Email is not modelled.
+//! operator may pause once, at any time after the approval, and resume. Somewhere between gate and agents, the
+//! permit of a granted claim may be recorded and shown to any agent. Email is not modelled.
 
 mod guarantees;
 mod handlers;
@@ -23,7 +24,7 @@ use stateright::{Checker, HasDiscoveries, Model, Property};
 use super::{cases, record};
 use crate::lifecycle::mailed;
 use guarantees::{CLAIMED_IN_TIME, IN_TIME, ONCE, ONLY_CLAIMED, PAST, PAUSED, RESPONSES};
-use handlers::{Bug, NO_NOTICES};
+use handlers::{Bug, NO_NOTICES, permit};
 
 /// The relevant times: the start; the last millisecond before the deadline; the deadline, when an
 /// approval given at the start lapses and the outcome of a claim made at the start becomes unknown; and
@@ -198,6 +199,8 @@ enum Action {
     Run(usize),
     /// An agent crashes and restarts.
     Crash(usize),
+    /// An agent gets the permit of an earlier claim as the answer to its own.
+    Replay(usize),
 }
 
 struct Gate {
@@ -265,6 +268,9 @@ impl Model for Gate {
                 (None, Stage::Done(_)) => continue,
             }
             let is_idle = actor.call.is_none() && actor.stage == Stage::Ready;
+            if is_agent && is_idle {
+                actions.push(Action::Replay(index));
+            }
             if is_agent && !is_idle && world.faults > 0 {
                 actions.push(Action::Crash(index));
             }
@@ -326,6 +332,14 @@ impl Model for Gate {
                 }
                 world.faults -= 1;
             }
+            Action::Replay(index) => {
+                let actor = &mut world.actors[index];
+                let recorded = permit(&world.row.approval)?;
+                if !self.accepts(recorded, index, actor.life) {
+                    return None;
+                }
+                self.respond(actor, Response::Granted);
+            }
         }
         Some(world)
     }
@@ -369,6 +383,7 @@ fn each_seeded_bug_is_found() {
         (Bug::RerunAfterCrash, ONCE),
         (Bug::PauseFromACache, PAUSED),
         (Bug::LateClaim, PAUSED),
+        (Bug::AnyPermit, ONCE),
     ];
     for (bug, guarantee) in found {
         let gate = Gate { faults: 1, bug };

@@ -1,7 +1,8 @@
 //! Models how the handlers and the store apply transitions, and the bugs that they could have.
 
 use human_oversight::domain::{
-    Approval, ClaimResult, DecisionResult, DecisionStep, NotificationSettings, State, Status,
+    Approval, ClaimResult, DecisionResult, DecisionStep, Execution, NotificationSettings, State,
+    Status,
 };
 use human_oversight::values::Timestamp;
 
@@ -35,9 +36,37 @@ pub(super) enum Bug {
     PauseFromACache,
     /// The write of a claim is sent whenever its turn comes.
     LateClaim,
+    AnyPermit,
+}
+
+/// The permit that the gate has given out.
+pub(super) fn permit(row: &Approval) -> Option<&str> {
+    let State::Approved { execution, .. } = &row.state else {
+        return None;
+    };
+    match execution {
+        Execution::Executing { claim, .. }
+        | Execution::Executed { claim, .. }
+        | Execution::Failed { claim, .. }
+        | Execution::Unknown { claim, .. } => claim.permit.as_deref(),
+        _ => None,
+    }
 }
 
 impl Gate {
+    fn nonce(&self, index: usize, life: u8) -> String {
+        match self.bug {
+            Bug::SharedNonce => "shared".to_owned(),
+            _ => format!("{index}-{life}"),
+        }
+    }
+
+    /// Whether an agent takes a permit for the answer to its own claim.
+    pub(super) fn accepts(&self, permit: &str, index: usize, life: u8) -> bool {
+        let own = claim(&self.nonce(index, life)).permit;
+        self.bug == Bug::AnyPermit || own.as_deref() == Some(permit)
+    }
+
     /// Applies a call's transition to the row that was read, as a handler does.
     pub(super) fn evaluate(
         &self,
@@ -60,10 +89,7 @@ impl Gate {
             Call::Claim => {
                 let lapses_unseen = self.bug == Bug::LapseOnlyInTheSweep
                     && matches!(row.state, State::Approved { .. });
-                let nonce = match self.bug {
-                    Bug::SharedNonce => "shared".to_owned(),
-                    _ => format!("{index}-{life}"),
-                };
+                let nonce = self.nonce(index, life);
                 let evaluated_at = if lapses_unseen { at(0) } else { now };
                 let claimed = row.claim(claim(&nonce), evaluated_at);
                 if let (true, Some(event)) = (lapses_unseen, row.history.last_mut()) {

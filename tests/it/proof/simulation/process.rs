@@ -38,6 +38,7 @@ impl Settings {
     pub(in crate::proof) fn new(dir: &Path, seconds: u64) -> Self {
         let config = Config::read(|name| match name {
             "HO_MAIL" => Some(format!("file:{}", dir.display())),
+            "HO_MAIL_BUDGET" | "HO_OWNER_BUDGET" => Some("off".to_owned()),
             "HO_DEFAULT_TIMEOUT" | "HO_RUN_WITHIN" | "HO_OUTCOME_WITHIN" => {
                 Some(seconds.to_string())
             }
@@ -95,6 +96,7 @@ impl Settings {
             receipt_keys: ReceiptKeys::new(&keys(&self.receipt_key)).unwrap(),
             clock,
             changes: Arc::default(),
+            waits: Arc::default(),
             accounts: Default::default(),
             paused_by_setting: None,
             pause_cache: PauseCache::default(),
@@ -164,6 +166,7 @@ impl Call {
         let request = http::Request::builder()
             .method(self.method)
             .uri(self.path)
+            .header("host", "localhost")
             .header("content-type", kind)
             .header("host", "127.0.0.1:7071")
             .header("origin", BASE_URL)
