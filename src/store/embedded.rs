@@ -312,9 +312,11 @@ fn apply(connection: &Connection, write: &Write) -> rusqlite::Result<Result<i64,
     let (changed, unchanged) = match write.condition {
         Condition::New { open_limit } => {
             let mut count = connection.prepare_cached(&format!(
-                "SELECT count(*) FROM {table} WHERE PartitionKey = ?1 AND Due IS NOT NULL"
+                "SELECT count(*) FROM {table}
+                 WHERE PartitionKey = ?1 AND json_extract(Entity, '$.Owner') IS json_extract(?2, '$.Owner')
+                   AND Due IS NOT NULL AND json_extract(Entity, '$.Status') = 'Pending'"
             ))?;
-            let open: i64 = count.query_row([partition], |row| row.get(0))?;
+            let open: i64 = count.query_row(params![partition, write.entity], |row| row.get(0))?;
             if open >= open_limit as i64 {
                 return Ok(Err(StoreError::OpenLimit));
             }
