@@ -168,7 +168,6 @@ impl Call {
             .uri(self.path)
             .header("host", "localhost")
             .header("content-type", kind)
-            .header("host", "127.0.0.1:7071")
             .header("origin", BASE_URL)
             .body(Body::from(self.body))
             .unwrap();
