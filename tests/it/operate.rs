@@ -360,9 +360,7 @@ async fn the_operator_revokes_an_approval_that_is_not_claimed() {
 
     gate.sweep().await;
     for person in [ALICE, BOB] {
-        let told = |mail: &Mail| {
-            mail.to == person && mail.text.contains("Revoked by the operator")
-        };
+        let told = |mail: &Mail| mail.to == person && mail.text.contains("Revoked by the operator");
         assert!(gate.mails().iter().any(told), "{person}");
     }
     let page = gate.get(&gate.question(&approval, ALICE).link).await.body;

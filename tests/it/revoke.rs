@@ -256,12 +256,15 @@ async fn the_command_revokes_on_the_store_of_a_gate_that_runs() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_command_names_the_keys_that_it_misses() {
+async fn the_command_names_the_keys_that_it_misses_and_refuses_those_of_another_gate() {
     let settings = backing_store::tables(azurite().port);
     let gate = TestGate::with(&backing_store::borrowed(&settings)).await;
     let approval = gate.ask().await;
     gate.approve(&approval, ALICE).await;
-    for name in ["HO_LINK_KEYS", "HO_RECEIPT_KEYS"] {
+    for (name, with_foreign) in [
+        ("HO_LINK_KEYS", "the store cannot be used"),
+        ("HO_RECEIPT_KEYS", "cannot be trusted"),
+    ] {
         let mut without = backing_store::borrowed(&settings);
         without.retain(|(setting, _)| *setting != name);
         let (said, code) = run(&without, &["revoke", &approval.id]).await;
@@ -277,7 +280,7 @@ async fn the_command_names_the_keys_that_it_misses() {
             .unwrap();
         without.push((name, &foreign.1));
         let (said, code) = run(&without, &["revoke", &approval.id]).await;
-        assert!(code == 2 && said.contains("cannot be trusted"), "{said}");
+        assert!(code == 2 && said.contains(with_foreign), "{said}");
     }
     assert_eq!(claim(&gate, &approval.id).await.status, StatusCode::OK);
 }
