@@ -216,11 +216,7 @@ enum Action {
 fn revokes(actor: &Actor) -> bool {
     let is_revocation =
         |write: &PreparedWrite| matches!(write.call, Call::Revoke | Call::RevokeAsOperator);
-    actor.call.as_ref().is_some_and(is_revocation)
-        || matches!(
-            actor.stage,
-            Stage::Done(Response::Revoked | Response::NotRevoked)
-        )
+    actor.call.as_ref().is_some_and(is_revocation) || actor.stage == Stage::Done(Response::Revoked)
 }
 
 struct Gate {

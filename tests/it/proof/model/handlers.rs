@@ -188,7 +188,10 @@ impl Gate {
             (stage, Response::Status(Status::Pending | Status::Approved))
             | (
                 stage,
-                Response::Refused(Status::Pending) | Response::Paused | Response::SweepDone,
+                Response::Refused(Status::Pending)
+                | Response::Paused
+                | Response::NotRevoked
+                | Response::SweepDone,
             ) => stage,
             (_, response) => Stage::Done(response),
         };
