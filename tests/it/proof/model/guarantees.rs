@@ -1,10 +1,10 @@
 //! The properties of the model: what holds in every state, and which states must be reachable.
 
-use human_oversight::domain::{Approval, EventKind, Execution, State, Status};
+use human_oversight::domain::{EventKind, Execution, State, Status};
 use stateright::Property;
 
 use super::handlers::is_decided_by;
-use super::{Actor, Gate, Pause, Response, Stage, World};
+use super::{Actor, Gate, Pause, Response, Stage, World, at};
 
 pub(super) const PAST: &str = "history is append-only";
 pub(super) const ONE_END: &str = "one final decision, consistent with the history";
@@ -59,7 +59,7 @@ pub(super) fn all() -> Vec<Property<Gate>> {
         }),
         Property::always(PAUSED, |_, world: &World| !world.claimed_while_paused),
         Property::always(REVOKED, |_, world: &World| {
-            let is_revoked = has_response(world, Response::Revoked);
+            let is_revoked = world.revoked_by_operator || has_response(world, Response::Revoked);
             let runs = |actor: &Actor| {
                 actor.ran > 0 || matches!(actor.stage, Stage::MayRun | Stage::HasRun)
             };
@@ -67,7 +67,7 @@ pub(super) fn all() -> Vec<Property<Gate>> {
         }),
         Property::always(RESPONSES, |_, world: &World| {
             let mut actors = world.actors.iter().enumerate();
-            actors.all(|(index, actor)| response_matches_row(&world.row.approval, index, actor))
+            actors.all(|(index, actor)| response_matches_row(world, index, actor))
         }),
         Property::sometimes("executed after a pause", |_, world: &World| {
             world.pause == Pause::Resumed && ran_as(world, "Executed")
@@ -78,6 +78,9 @@ pub(super) fn all() -> Vec<Property<Gate>> {
             ran_as(world, "ExecutionUnknown")
         }),
         Property::sometimes("revoked", |_, world: &World| ran_as(world, "Revoked")),
+        Property::sometimes("executed, and too late to revoke", |_, world: &World| {
+            has_response(world, Response::NotRevoked) && ran_as(world, "Executed")
+        }),
         Property::sometimes("rejected", |_, world: &World| is(world, Status::Rejected)),
         Property::sometimes("timed out", |_, world: &World| is(world, Status::Timeout)),
         Property::sometimes("cancelled", |_, world: &World| is(world, Status::Cancelled)),
@@ -109,7 +112,8 @@ const ENDS: [EventKind; 4] = [
 ];
 
 /// Whether the last response to an agent or approver agrees with the row.
-fn response_matches_row(row: &Approval, index: usize, actor: &Actor) -> bool {
+fn response_matches_row(world: &World, index: usize, actor: &Actor) -> bool {
+    let row = &world.row.approval;
     let stored = row.state.status();
     match actor.stage {
         Stage::Ready => true,
@@ -129,10 +133,13 @@ fn response_matches_row(row: &Approval, index: usize, actor: &Actor) -> bool {
             .iter()
             .any(|event| event.what == EventKind::Executed),
         Stage::Done(Response::Withdrawn) => stored == Status::Cancelled,
-        Stage::Done(Response::Revoked) => is_execution(row, "Revoked"),
-        Stage::Done(
-            Response::Granted | Response::Paused | Response::NotRevoked | Response::SweepDone,
-        ) => false,
+        Stage::Done(Response::Revoked) => ran_as(world, "Revoked"),
+        Stage::Done(Response::NotRevoked) => {
+            let execution = row.execution(at(world.now));
+            execution
+                .is_some_and(|it| !matches!(it, Execution::Awaited | Execution::Revoked { .. }))
+        }
+        Stage::Done(Response::Granted | Response::Paused | Response::SweepDone) => false,
     }
 }
 
@@ -146,11 +153,7 @@ fn is(world: &World, status: Status) -> bool {
 }
 
 fn ran_as(world: &World, word: &str) -> bool {
-    is_execution(&world.row.approval, word)
-}
-
-fn is_execution(row: &Approval, word: &str) -> bool {
-    match &row.state {
+    match &world.row.approval.state {
         State::Approved { execution, .. } => execution.word() == Some(word),
         _ => false,
     }
