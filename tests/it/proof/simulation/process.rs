@@ -166,7 +166,6 @@ impl Call {
         let request = http::Request::builder()
             .method(self.method)
             .uri(self.path)
-            .header("host", "localhost")
             .header("content-type", kind)
             .header("host", "127.0.0.1:7071")
             .header("origin", BASE_URL)
