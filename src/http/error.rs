@@ -163,9 +163,8 @@ impl Error {
                  stored and no email was sent. Ask without `wait`, or again when another wait has ended."
             ),
             Self::TooManyOpen(open) => format!(
-                "This agent has {open} open requests, the maximum (HO_OPEN_LIMIT): each waits for a \
-                 decision, a claim, an outcome, or its last emails. Nothing was stored and no email \
-                 was sent."
+                "{open} open requests of this caller for this agent wait for a decision, the maximum \
+                 (HO_OPEN_LIMIT). Nothing was stored and no person was asked."
             ),
             Self::Exhausted(exhausted) => {
                 let (setting, whose) = match exhausted.bucket {

@@ -6,17 +6,19 @@
 //! and the next one tries again.
 
 mod file;
+mod queries;
 
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
-use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
+use rusqlite::{Connection, TransactionBehavior, params};
 use serde_json::{Map, Value};
 use tokio::sync::oneshot;
 
 use file::File;
+use queries::{PAGE, all, due, get};
 
 use super::error::StoreError;
 use super::listing::{Due, Place, RawRow, StoredRow};
@@ -53,15 +55,6 @@ pub(super) enum Condition {
     /// The row has this version.
     Is(i64),
 }
-
-/// When, and the keys.
-type DueRow = (i64, String, String);
-
-/// The keys, the version and the columns.
-type AnyRow = (Keys, i64, String);
-
-/// Maximum rows of a page.
-const PAGE: usize = 100;
 
 /// Maximum writes of a commit.
 const GROUP: usize = 256;
@@ -319,9 +312,11 @@ fn apply(connection: &Connection, write: &Write) -> rusqlite::Result<Result<i64,
     let (changed, unchanged) = match write.condition {
         Condition::New { open_limit } => {
             let mut count = connection.prepare_cached(&format!(
-                "SELECT count(*) FROM {table} WHERE PartitionKey = ?1 AND Due IS NOT NULL"
+                "SELECT count(*) FROM {table}
+                 WHERE PartitionKey = ?1 AND json_extract(Entity, '$.Owner') IS json_extract(?2, '$.Owner')
+                   AND Due IS NOT NULL AND json_extract(Entity, '$.Status') = 'Pending'"
             ))?;
-            let open: i64 = count.query_row([partition], |row| row.get(0))?;
+            let open: i64 = count.query_row(params![partition, write.entity], |row| row.get(0))?;
             if open >= open_limit as i64 {
                 return Ok(Err(StoreError::OpenLimit));
             }
@@ -351,61 +346,4 @@ fn apply(connection: &Connection, write: &Write) -> rusqlite::Result<Result<i64,
         1 => Ok(write.condition.version()),
         _ => Err(unchanged),
     })
-}
-
-fn get(
-    connection: &Connection,
-    table: &str,
-    (partition, row): &Keys,
-) -> rusqlite::Result<Option<(i64, String)>> {
-    let mut select = connection.prepare_cached(&format!(
-        "SELECT ETag, Entity FROM {table} WHERE PartitionKey = ?1 AND RowKey = ?2"
-    ))?;
-    select
-        .query_row([partition, row], |row| Ok((row.get(0)?, row.get(1)?)))
-        .optional()
-}
-
-fn due(
-    connection: &Connection,
-    now: Timestamp,
-    from: Option<Place>,
-) -> rusqlite::Result<Vec<DueRow>> {
-    let mut select = connection.prepare_cached(
-        "SELECT Due, PartitionKey, RowKey FROM approvals
-         WHERE Due <= ?1 AND (Due, PartitionKey, RowKey) > (?2, ?3, ?4)
-         ORDER BY Due, PartitionKey, RowKey LIMIT ?5",
-    )?;
-    let (after, partition, row) = match from {
-        Some(place) => (
-            place.due.map_or(i64::MIN, Timestamp::unix_millis),
-            place.keys.0,
-            place.keys.1.unwrap_or_default(),
-        ),
-        None => (i64::MIN, String::new(), String::new()),
-    };
-    let rows = select.query_map(
-        params![now.unix_millis(), after, partition, row, PAGE as i64],
-        |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
-    )?;
-    rows.collect()
-}
-
-fn all(
-    connection: &Connection,
-    table: &str,
-    only: Option<&str>,
-    from: Option<Place>,
-) -> rusqlite::Result<Vec<AnyRow>> {
-    let mut select = connection.prepare_cached(&format!(
-        "SELECT PartitionKey, RowKey, ETag, Entity FROM {table}
-         WHERE (PartitionKey, RowKey) > (?1, ?2) AND PartitionKey = coalesce(?4, PartitionKey)
-         ORDER BY PartitionKey, RowKey LIMIT ?3"
-    ))?;
-    let (partition, row) = from.map(|place| place.keys).unwrap_or_default();
-    let rows = select.query_map(
-        params![partition, row.unwrap_or_default(), PAGE as i64, only],
-        |row| Ok(((row.get(0)?, row.get(1)?), row.get(2)?, row.get(3)?)),
-    )?;
-    rows.collect()
 }

@@ -25,7 +25,7 @@ impl Store {
         let id = &approval.request.id;
         let entry = match &self.backend {
             Backend::Embedded(_) => None,
-            Backend::Tables(_) => due.map(|due| IndexEntry::new(id, due, was, &operation_id)),
+            Backend::Tables(_) => due.map(|due| IndexEntry::new(approval, due, was, &operation_id)),
         };
         let columns = row::encode(approval, due, entry.as_ref(), &operation_id)?;
         let keys = self.link_keys()?;

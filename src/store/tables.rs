@@ -67,7 +67,7 @@ impl Tables {
         if let Some(entry) = &row.entry {
             self.insert_entry(id, entry).await?;
             // Counting after the entry exists overlooks no concurrent insert.
-            let counted = self.count(id.agent(), open_limit + 1).await;
+            let counted = self.count(entry, open_limit + 1).await;
             if !matches!(counted, Ok(open) if open <= open_limit) {
                 self.remove(&entry.key).await;
                 return Err(counted.err().unwrap_or(StoreError::OpenLimit));

@@ -2,6 +2,7 @@
 
 mod synchronous;
 
+use human_oversight_client::Client;
 use human_oversight_client::parameters::Parameters;
 use human_oversight_client::types::{Deliverable, MailState, Status};
 use reqwest::StatusCode;
@@ -9,6 +10,7 @@ use serde_json::json;
 
 use crate::deadline::eventually;
 use crate::harness::{ALICE, BOB, TestGate, object, request};
+use crate::host::OTHER_KEY;
 
 /// The exact body that the legacy decorator sends.
 pub(crate) const LEGACY_BODY: &str = r#"{"agentName": "UserManagerAgent", "actionDescription": "Delete User Account", "parameters": {"user_id": "1"}, "approverEmails": ["alice@example.com"], "correlationId": "4f4dbd79-e2d1-4a7e-8f3b-b2f6ffda2de1", "timestamp": "2025-04-13T15:57:40.843511+00:00"}"#;
@@ -365,16 +367,20 @@ async fn the_limit_of_open_requests_is_enforced_per_agent() {
     other.agent_name = "PaymentsAgent".to_owned();
     gate.client.submit(&other).await.unwrap();
 
-    // A closed request stops counting: at once if it needs no notices, else when they are sent.
+    // Another owner has a limit of its own, under the same agent's name.
+    let other = Client::new(&gate.url, Some(OTHER_KEY)).unwrap();
+    for _ in 0..3 {
+        other.submit(&request()).await.unwrap();
+    }
+    assert!(other.submit(&request()).await.is_err());
+
+    // What waits for no person does not count: neither for its notices, nor for its claim.
     gate.reject(&first, ALICE, "no").await;
     gate.approve(&second, ALICE).await;
-    gate.sweep().await;
-    let accepted = gate.post("/api/submit", body.clone()).await;
-    assert_eq!(accepted.status, StatusCode::ACCEPTED, "{}", accepted.body);
+    for _ in 0..2 {
+        let accepted = gate.post("/api/submit", body.clone()).await;
+        assert_eq!(accepted.status, StatusCode::ACCEPTED, "{}", accepted.body);
+    }
     let refused = gate.post("/api/submit", body).await;
-    assert_eq!(
-        refused.status,
-        StatusCode::TOO_MANY_REQUESTS,
-        "the approved request waits for its claim"
-    );
+    assert_eq!(refused.status, StatusCode::TOO_MANY_REQUESTS);
 }

@@ -28,7 +28,9 @@ const SCHEMA: &str = "
     ) STRICT;
     CREATE INDEX IF NOT EXISTS openapprovals ON approvals (Due, PartitionKey, RowKey)
         WHERE Due IS NOT NULL;
-    CREATE INDEX IF NOT EXISTS openagents ON approvals (PartitionKey) WHERE Due IS NOT NULL;";
+    CREATE INDEX IF NOT EXISTS waitingapprovals ON approvals (PartitionKey, json_extract(Entity, '$.Owner'))
+        WHERE Due IS NOT NULL AND json_extract(Entity, '$.Status') = 'Pending';
+    DROP INDEX IF EXISTS openagents;";
 
 /// The file, opened when it is needed and again after it failed.
 pub(super) struct File {

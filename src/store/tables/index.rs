@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::client::{Tables, WriteError, beginning_at, entity, first_page};
 use super::retry::{QUERY, correct_index, with_retry};
+use crate::domain::{Approval, Status};
 use crate::store::entry::{IndexEntry, SeenEntry};
 use crate::store::error::StoreError;
 use crate::store::listing::{Due, Place};
@@ -29,20 +30,26 @@ struct IndexEntity {
 }
 
 impl IndexEntry {
-    /// The entry of a write. An entry can be moved to later when its row is written, never to earlier: then
-    /// the write gets a new one, named after its agent and itself.
+    /// The entry of a write. An entry can be moved to later when its row is written, never to earlier, nor out
+    /// of the entries that are counted: then the write gets a new one, named after its group and itself.
     pub(in crate::store) fn new(
-        id: &ApprovalId,
+        approval: &Approval,
         due: Timestamp,
         was: Option<&Self>,
         operation_id: &str,
     ) -> Self {
-        let kept = was.filter(|was| due >= was.due);
+        let group = group(approval);
+        let kept = was.filter(|was| due >= was.due && was.group() == group);
         let key = match kept {
             Some(was) => was.key.clone(),
-            None => format!("{}{operation_id}", beginning(id.agent())),
+            None => format!("{group}{operation_id}"),
         };
         Self { due, key }
+    }
+
+    /// The beginning of its key, by which it is counted.
+    fn group(&self) -> &str {
+        &self.key[..GROUP]
     }
 
     /// The entry that a row names.
@@ -106,13 +113,17 @@ impl Tables {
         false
     }
 
-    /// How many entries an agent has; counting ends at `enough`.
-    pub(super) async fn count(&self, agent: &str, enough: usize) -> Result<usize, StoreError> {
-        let beginning = beginning(agent);
+    /// How many entries the group of an entry has; counting ends at `enough`.
+    pub(super) async fn count(
+        &self,
+        entry: &IndexEntry,
+        enough: usize,
+    ) -> Result<usize, StoreError> {
+        let group = entry.group();
         // Nothing that goes on with a hexadecimal digit comes after a `g`.
         let filter = format!(
-            "PartitionKey eq '{}' and RowKey ge '{beginning}' and RowKey lt '{beginning}g'",
-            shard(&beginning)
+            "PartitionKey eq '{}' and RowKey ge '{group}' and RowKey lt '{group}g'",
+            shard(group)
         );
         let (mut counted, mut from) = (0, None);
         loop {
@@ -172,13 +183,20 @@ impl Tables {
     }
 }
 
-/// The prefix of the keys of an agent's entries, by which they are counted.
-pub(super) fn beginning(agent: &str) -> String {
-    hex(&sha256(agent.as_bytes())[..BEGINNING / 2])
+/// The group of an approval's entry: those that wait for a person are counted for each owner and agent.
+fn group(approval: &Approval) -> String {
+    let agent = approval.request.id.agent();
+    let name = match (approval.state.status(), &approval.request.owner) {
+        (Status::Pending, None) => agent.to_owned(),
+        // No agent's name has a line feed.
+        (Status::Pending, Some(owner)) => format!("{owner}\n{agent}"),
+        _ => format!("\n{agent}"),
+    };
+    hex(&sha256(name.as_bytes())[..GROUP / 2])
 }
 
-/// Its hexadecimal digits.
-const BEGINNING: usize = 16;
+/// The hexadecimal digits of a group.
+const GROUP: usize = 16;
 
 /// The maximum length of a table name.
 const TABLE_CHARS: usize = 63;
@@ -195,11 +213,11 @@ pub(in crate::store) fn standing_table(table: &str) -> String {
 }
 
 fn is_key(key: &str) -> bool {
-    key.len() == BEGINNING + 32 && key.bytes().all(|b| b.is_ascii_hexdigit())
+    key.len() == GROUP + 32 && key.bytes().all(|b| b.is_ascii_hexdigit())
 }
 
-/// The index is spread over sixteen partitions, by the first digit of a key: an agent's entries are
-/// all in one.
+/// The index is spread over sixteen partitions, by the first digit of a key: a group's entries are all
+/// in one.
 pub(super) fn shard(key: &str) -> &str {
     &key[..1]
 }

@@ -167,7 +167,6 @@ impl Call {
             .method(self.method)
             .uri(self.path)
             .header("content-type", kind)
-            .header("host", "127.0.0.1:7071")
             .header("origin", BASE_URL)
             .body(Body::from(self.body))
             .unwrap();

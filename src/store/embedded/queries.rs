@@ -1,0 +1,73 @@
+//! Reading rows of the file.
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use crate::store::listing::Place;
+use crate::store::row::Keys;
+use crate::values::Timestamp;
+
+/// When, and the keys.
+pub(super) type DueRow = (i64, String, String);
+
+/// The keys, the version and the columns.
+pub(super) type AnyRow = (Keys, i64, String);
+
+/// Maximum rows of a page.
+pub(super) const PAGE: usize = 100;
+
+pub(super) fn get(
+    connection: &Connection,
+    table: &str,
+    (partition, row): &Keys,
+) -> rusqlite::Result<Option<(i64, String)>> {
+    let mut select = connection.prepare_cached(&format!(
+        "SELECT ETag, Entity FROM {table} WHERE PartitionKey = ?1 AND RowKey = ?2"
+    ))?;
+    select
+        .query_row([partition, row], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()
+}
+
+pub(super) fn due(
+    connection: &Connection,
+    now: Timestamp,
+    from: Option<Place>,
+) -> rusqlite::Result<Vec<DueRow>> {
+    let mut select = connection.prepare_cached(
+        "SELECT Due, PartitionKey, RowKey FROM approvals
+         WHERE Due <= ?1 AND (Due, PartitionKey, RowKey) > (?2, ?3, ?4)
+         ORDER BY Due, PartitionKey, RowKey LIMIT ?5",
+    )?;
+    let (after, partition, row) = match from {
+        Some(place) => (
+            place.due.map_or(i64::MIN, Timestamp::unix_millis),
+            place.keys.0,
+            place.keys.1.unwrap_or_default(),
+        ),
+        None => (i64::MIN, String::new(), String::new()),
+    };
+    let rows = select.query_map(
+        params![now.unix_millis(), after, partition, row, PAGE as i64],
+        |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+    )?;
+    rows.collect()
+}
+
+pub(super) fn all(
+    connection: &Connection,
+    table: &str,
+    only: Option<&str>,
+    from: Option<Place>,
+) -> rusqlite::Result<Vec<AnyRow>> {
+    let mut select = connection.prepare_cached(&format!(
+        "SELECT PartitionKey, RowKey, ETag, Entity FROM {table}
+         WHERE (PartitionKey, RowKey) > (?1, ?2) AND PartitionKey = coalesce(?4, PartitionKey)
+         ORDER BY PartitionKey, RowKey LIMIT ?3"
+    ))?;
+    let (partition, row) = from.map(|place| place.keys).unwrap_or_default();
+    let rows = select.query_map(
+        params![partition, row.unwrap_or_default(), PAGE as i64, only],
+        |row| Ok(((row.get(0)?, row.get(1)?), row.get(2)?, row.get(3)?)),
+    )?;
+    rows.collect()
+}
