@@ -166,6 +166,7 @@ impl Call {
         let request = http::Request::builder()
             .method(self.method)
             .uri(self.path)
+            .header("host", "localhost")
             .header("content-type", kind)
             .header("origin", BASE_URL)
             .body(Body::from(self.body))
