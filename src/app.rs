@@ -31,6 +31,7 @@ pub use decide::{Caller, DecisionForm, Identified, RevocationForm};
 pub use error::{ConflictReason, Error};
 pub use pause_cache::PauseCache;
 pub use pauses::{Executing, Running, executing, pause, pauses, resume};
+pub use revoke::revoke_for_operator;
 pub use state::App;
 pub use submit::Submission;
 pub use sweep::{SweepReport, sweep_forever};

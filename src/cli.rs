@@ -75,6 +75,7 @@ enum Command {
     Resume(operate::Scope),
     /// List the pauses, and what agents may be running
     Executing(operate::Scope),
+    Revoke(operate::RevokeOptions),
     /// Say what changes for a gate with these settings when this version replaces an earlier one
     Check {
         /// Required, until there is another check
@@ -121,6 +122,7 @@ pub(crate) async fn main() -> ExitCode {
         Some(Command::Executing(scope)) => {
             or_fail("list what is executing", operate::executing(scope).await)
         }
+        Some(Command::Revoke(options)) => or_fail("revoke", operate::revoke(options).await),
         Some(Command::Keygen) => {
             keygen::run();
             ExitCode::SUCCESS

@@ -46,5 +46,5 @@ pub use history::{Event, EventKind};
 pub use pause::{InvalidPause, Pause, PauseScope};
 pub use rejection::{EarlierRejections, Rejection};
 pub use request::{Parameters, Request};
-pub use revoke::RevocationStep;
+pub use revoke::{NotRevocable, RevocationStep};
 pub use state::{State, Status};

@@ -1,7 +1,7 @@
 //! Why a use case failed.
 
 use crate::azure::NotSignedIn;
-use crate::domain::{Approval, Exhausted, Status};
+use crate::domain::{Approval, Exhausted, NotRevocable, Status};
 use crate::store::StoreError;
 use crate::values::Timestamp;
 
@@ -41,6 +41,8 @@ pub enum ConflictReason {
     OtherContent,
     /// The person who approved is no longer on the operator's list.
     ApproverNotAllowed,
+    /// It has no approval to revoke.
+    NotRevocable(NotRevocable),
     /// It belongs to the legacy Logic App.
     Legacy,
 }

@@ -1,14 +1,18 @@
 //! Revoking an approval before it is claimed: by the approver who gave it, or by the operator.
 
+use std::time::Duration;
+
+use super::attempts::{MAX_WRITE_ATTEMPTS, back_off};
 use super::decide::{Caller, Identified, RevocationForm};
-use super::error::Error;
-use super::state::App;
+use super::error::{ConflictReason, Error};
+use super::state::{App, log_events};
 use crate::domain::{
     Approval, CheckedForm, DecisionResult, Revocation, RevocationStep, Revoker, Verdict,
 };
 use crate::keys::FormPurpose;
-use crate::store::RowVersion;
-use crate::values::{ApprovalId, Timestamp};
+use crate::keys::receipt::{self, Contradiction, ReceiptKeys};
+use crate::store::{RowSettings, RowVersion, Store, StoreError};
+use crate::values::{ApprovalId, Clock, Timestamp};
 
 impl App {
     /// Applies a form that revokes the approver's own approval.
@@ -21,7 +25,7 @@ impl App {
         caller: &Caller,
         form: &RevocationForm,
     ) -> Result<(Approval, (Identified, DecisionResult)), Error> {
-        self.check_rows_hold_revocations()?;
+        check_rows_hold_revocations(&self.config.rows)?;
         self.update(id, |approval, now| {
             let identified = self.identify(approval, caller)?;
             let checked = CheckedForm {
@@ -46,23 +50,20 @@ impl App {
         .await
     }
 
-    /// Revokes an approval for the operator. One that is revoked already stays so.
+    /// Revokes an approval for the operator, as [`revoke_for_operator`].
     ///
     /// # Errors
-    /// When it is no approval, or was claimed or has lapsed; or as [`App::load`].
-    pub async fn revoke_for_operator(&self, id: &ApprovalId) -> Result<Approval, Error> {
-        self.check_rows_hold_revocations()?;
-        let (approval, ()) = self
-            .update(id, |approval, now| {
-                let revocable = approval.check_revocable(now);
-                let revocable = revocable.map_err(|_| Error::invalid_transition(approval, now))?;
-                if revocable {
-                    self.record_revocation(approval, Revoker::Operator, now)?;
-                }
-                Ok(())
-            })
-            .await?;
-        Ok(approval)
+    /// The same.
+    pub async fn revoke_for_operator(&self, id: &ApprovalId) -> Result<(Approval, bool), Error> {
+        let (store, keys, rows) = (&self.store, &self.receipt_keys, &self.config.rows);
+        let (approval, done) = revoke_for_operator(store, keys, rows, id, &self.clock).await?;
+        self.changes.wake(id);
+        tracing::warn!(
+            id = id.to_string(),
+            done,
+            "approval revoked by the operator"
+        );
+        Ok((approval, done))
     }
 
     fn record_revocation(
@@ -78,13 +79,57 @@ impl App {
         recorded.map_err(|_| Error::invalid_transition(approval, now))?;
         Ok(DecisionResult::Revoked)
     }
+}
 
-    fn check_rows_hold_revocations(&self) -> Result<(), Error> {
-        match self.config.rows.version {
-            RowVersion::V2 => Ok(()),
-            RowVersion::V1 => Err(Error::Forbidden(
-                "With HO_ROWS=1 an approval cannot be revoked.",
-            )),
+/// Revokes an approval for the operator, signed under the address of its receipt. Returns `false` if it was
+/// revoked before: then it stays so. The command line does it without the gate.
+///
+/// # Errors
+/// [`ConflictReason::NotRevocable`] when it is no approval, or was claimed or has lapsed; or as
+/// [`App::load`]. It may be revoked nevertheless if the store is unavailable.
+pub async fn revoke_for_operator(
+    store: &Store,
+    keys: &ReceiptKeys,
+    rows: &RowSettings,
+    id: &ApprovalId,
+    clock: &Clock,
+) -> Result<(Approval, bool), Error> {
+    check_rows_hold_revocations(rows)?;
+    for attempt in 0..MAX_WRITE_ATTEMPTS {
+        let mut row = store.get(id).await?;
+        let approval = &mut row.approval;
+        let contradiction = |error: Contradiction| Error::Integrity(error.to_string());
+        receipt::check(approval, keys.public()).map_err(contradiction)?;
+        let (now, known) = (clock(), approval.history.len());
+        let refused = |why| Error::Conflict(ConflictReason::NotRevocable(why));
+        if !approval.check_revocable(now).map_err(refused)? {
+            return Ok((row.approval, false));
         }
+        let issuer = keys.issuer_of(approval).ok_or(Error::Bug)?;
+        let by = Revoker::Operator;
+        let proof = keys.sign_revocation(&issuer, approval, &by, now);
+        let proof = proof.ok_or(Error::Bug)?;
+        let recorded = approval.record_revocation(Revocation { by, proof }, now);
+        recorded.map_err(refused)?;
+        // Nothing is executing, so there is no outcome to wait for.
+        let due = approval.next_due(Duration::ZERO);
+        match store.replace(row, due).await {
+            Ok(stored) => {
+                log_events(&stored.approval, known);
+                return Ok((stored.approval, true));
+            }
+            Err(StoreError::Conflict) => back_off(attempt).await,
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(Error::gave_up(MAX_WRITE_ATTEMPTS))
+}
+
+fn check_rows_hold_revocations(rows: &RowSettings) -> Result<(), Error> {
+    match rows.version {
+        RowVersion::V2 => Ok(()),
+        RowVersion::V1 => Err(Error::Forbidden(
+            "With HO_ROWS=1 an approval cannot be revoked.",
+        )),
     }
 }

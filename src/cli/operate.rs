@@ -1,8 +1,9 @@
-//! `human-oversight pause`, `resume` and `executing`: on the store, with its settings, or through the gate
+//! `human-oversight pause`, `resume`, `executing` and `revoke`: on the store, with its settings, or through the gate
 //! (`--url`), with the host's master key, so that no key of the gate leaves its vault.
 
 mod remote;
 mod report;
+mod revocation;
 
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
@@ -14,7 +15,8 @@ use human_oversight::app::{self, Executing};
 use human_oversight::config::TableSettings;
 use human_oversight::domain::{Pause, PauseScope};
 use human_oversight::store::Store;
-use human_oversight_protocol::operate::Command;
+use human_oversight::values::ApprovalId;
+use human_oversight_protocol::operate::{Command, Revoked};
 
 use super::clock::{clock, now};
 use super::maintenance::{ensure_store_exists, open, required_link_keys, say};
@@ -46,6 +48,16 @@ pub(crate) struct PauseOptions {
     /// When to list what is executing once more
     #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = value_parsers::seconds)]
     again_after: Duration,
+}
+
+/// Revoke an approval that is not claimed yet
+#[derive(Args)]
+pub(crate) struct RevokeOptions {
+    /// The request's id
+    id: ApprovalId,
+    /// Work through the gate at this address, with the host's master key in HO_MASTER_KEY
+    #[arg(long, value_name = "URL")]
+    url: Option<String>,
 }
 
 /// Where the commands work.
@@ -116,6 +128,38 @@ pub(crate) async fn executing(options: Scope) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Revokes an approval.
+///
+/// # Errors
+/// When it is no approval, was claimed or has lapsed, or the store or the gate cannot be used. Only in the
+/// last case it may be revoked nevertheless.
+pub(crate) async fn revoke(options: RevokeOptions) -> anyhow::Result<ExitCode> {
+    let revoked = match &options.url {
+        Some(url) => remote(url)?.revoke(&options.id).await?,
+        None => {
+            let settings = table_settings()?;
+            let keys = revocation::receipt_keys(&settings)?;
+            let store = open_store(&settings).await?;
+            revocation::revoke(&store, &keys, &settings.rows, &options.id).await?
+        }
+    };
+    let Revoked {
+        done,
+        id,
+        since,
+        by,
+    } = revoked;
+    if done {
+        say(&format!(
+            "Revoked: {id}. It can no longer be claimed. Everyone who was asked gets a notice with the \
+             next sweep."
+        ));
+    } else {
+        say(&format!("It was revoked before, by {by} at {since}: {id}"));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
 impl Scope {
     fn parse(&self) -> anyhow::Result<PauseScope> {
         Ok(PauseScope::new(
@@ -125,22 +169,34 @@ impl Scope {
     }
 
     async fn gate(&self) -> anyhow::Result<Gate> {
-        if let Some(url) = &self.url {
-            let key = std::env::var("HO_MASTER_KEY").ok();
-            return Ok(Gate::Remote(Remote::new(url, key.as_deref())?));
-        }
-        let mut settings = TableSettings::read(|name| std::env::var(name).ok())?;
-        ensure_store_exists(&settings)?;
-        let link_keys = required_link_keys(&settings)?;
-        settings.rows.default_gate_id = settings.default_gate_id.clone();
-        let store = open(&settings, 0, clock(), Some(link_keys))?;
-        // A wrong name is not taken for a new table.
-        let read = store.due(now(), None).await;
-        read.context("the table cannot be read")?;
-        let prepared = store.prepare().await;
-        prepared.context("the store cannot be used")?;
-        Ok(Gate::Store(store))
+        Ok(match &self.url {
+            Some(url) => Gate::Remote(remote(url)?),
+            None => Gate::Store(open_store(&table_settings()?).await?),
+        })
     }
+}
+
+fn remote(url: &str) -> anyhow::Result<Remote> {
+    Remote::new(url, std::env::var("HO_MASTER_KEY").ok().as_deref())
+}
+
+/// The settings of a store that exists.
+fn table_settings() -> anyhow::Result<TableSettings> {
+    let mut settings = TableSettings::read(|name| std::env::var(name).ok())?;
+    ensure_store_exists(&settings)?;
+    settings.rows.default_gate_id = settings.default_gate_id.clone();
+    Ok(settings)
+}
+
+async fn open_store(settings: &TableSettings) -> anyhow::Result<Store> {
+    let link_keys = required_link_keys(settings)?;
+    let store = open(settings, 0, clock(), Some(link_keys))?;
+    // A wrong name is not taken for a new table.
+    let read = store.due(now(), None).await;
+    read.context("the table cannot be read")?;
+    let prepared = store.prepare().await;
+    prepared.context("the store cannot be used")?;
+    Ok(store)
 }
 
 impl Gate {

@@ -1,11 +1,11 @@
 //! Revoking an approval that is not claimed yet.
 
-use super::approval::{Approval, InvalidTransition};
+use super::approval::Approval;
 use super::decide::{CheckedForm, DecisionResult};
 use super::delivery::{Delivery, Notice};
 use super::execution::{Execution, Revocation, Revoker};
 use super::history::EventKind;
-use super::state::State;
+use super::state::{State, Status};
 use crate::values::Timestamp;
 
 /// The next step for a form that revokes.
@@ -15,6 +15,20 @@ pub enum RevocationStep {
     Sign(Revoker),
     /// Nothing remains to be done.
     Done(DecisionResult),
+}
+
+/// Why a request has no approval to revoke.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotRevocable {
+    #[error("the request is {status}, not approved", status = .0.word())]
+    NoApproval(Status),
+    #[error("it cannot be stopped: it is executing since {0}")]
+    Executing(Timestamp),
+    /// It was claimed, and its execution has ended so.
+    #[error("it was claimed, and its execution is {0}")]
+    Ended(&'static str),
+    #[error("it has lapsed, so it can no longer be claimed")]
+    Lapsed,
 }
 
 impl Approval {
@@ -55,11 +69,18 @@ impl Approval {
     ///
     /// # Errors
     /// When it is no approval, or was claimed or has lapsed.
-    pub fn check_revocable(&self, now: Timestamp) -> Result<bool, InvalidTransition> {
+    pub fn check_revocable(&self, now: Timestamp) -> Result<bool, NotRevocable> {
         match self.execution(now) {
+            None => Err(NotRevocable::NoApproval(self.status(now))),
             Some(Execution::Awaited) => Ok(true),
             Some(Execution::Revoked { .. }) => Ok(false),
-            _ => Err(InvalidTransition),
+            Some(Execution::Executing { at, .. }) => Err(NotRevocable::Executing(at)),
+            Some(Execution::Lapsed { .. }) => Err(NotRevocable::Lapsed),
+            Some(
+                execution @ (Execution::Executed { .. }
+                | Execution::Failed { .. }
+                | Execution::Unknown { .. }),
+            ) => Err(NotRevocable::Ended(execution.word().unwrap_or_default())),
         }
     }
 
@@ -71,7 +92,7 @@ impl Approval {
         &mut self,
         revocation: Revocation,
         now: Timestamp,
-    ) -> Result<(), InvalidTransition> {
+    ) -> Result<(), NotRevocable> {
         if !self.check_revocable(now)? {
             return Ok(());
         }
@@ -80,7 +101,7 @@ impl Approval {
             Revoker::Operator => None,
         };
         let State::Approved { execution, .. } = &mut self.state else {
-            return Err(InvalidTransition);
+            return Err(NotRevocable::NoApproval(self.status(now)));
         };
         *execution = Execution::Revoked {
             at: now,

@@ -209,6 +209,7 @@ fn conflict_detail(reason: &ConflictReason) -> String {
             "The request is {}, and its execution {execution}.",
             status.word()
         ),
+        ConflictReason::NotRevocable(why) => format!("Nothing was revoked: {why}."),
         ConflictReason::Legacy => {
             "The request belongs to the legacy Logic App and ended there: its row is for reports only."
                 .to_owned()

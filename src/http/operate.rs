@@ -5,30 +5,33 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::response::IntoResponse;
-use human_oversight_protocol::operate::{self as wire_types, Command, Operations};
+use axum::response::{IntoResponse, Response};
+use human_oversight_protocol::operate::{self as wire_types, Command, Operations, Revoked};
 use serde_json::{Map, Value};
 
 use super::error::{Error, invalid};
 use super::fields::{Fields, Text};
 use super::json::Json;
 use super::wire;
-use crate::app::App;
-use crate::domain::{InvalidPause, Pause, PauseScope};
+use crate::app::{self, App};
+use crate::domain::{Execution, InvalidPause, Pause, PauseScope};
+use crate::values::ApprovalId;
 
 const TEXT_CHARS: usize = 500;
+const NO_ID: &str = "must be the id of a request";
 
 /// A valid command.
 enum Operation {
     Pause { scope: PauseScope, reason: String },
     Resume(PauseScope),
     Executing(PauseScope),
+    Revoke(ApprovalId),
 }
 
 pub(super) async fn operate(
     State(app): State<Arc<App>>,
     Json(body): Json,
-) -> Result<impl IntoResponse, Error> {
+) -> Result<Response, Error> {
     let (done, scope) = match parse(body)? {
         Operation::Pause { scope, reason } => {
             let pause = Pause::new(scope.clone(), Some(&reason), app.now());
@@ -37,8 +40,9 @@ pub(super) async fn operate(
         }
         Operation::Resume(scope) => (app.resume(&scope).await?, scope),
         Operation::Executing(scope) => (true, scope),
+        Operation::Revoke(id) => return Ok(wire::json(&revoke(&app, &id).await?).into_response()),
     };
-    Ok(wire::json(&respond(&app, done, &scope).await?))
+    Ok(wire::json(&respond(&app, done, &scope).await?).into_response())
 }
 
 fn parse(body: Map<String, Value>) -> Result<Operation, Error> {
@@ -47,12 +51,19 @@ fn parse(body: Map<String, Value>) -> Result<Operation, Error> {
     let command = command.and_then(|command| {
         let known: Result<Command, _> = command;
         if known.is_err() {
-            fields.add_error("/command", "must be pause, resume or executing");
+            fields.add_error("/command", "must be pause, resume, executing or revoke");
         }
         known.ok()
     });
-    let [owner, agent] =
-        ["owner", "agent"].map(|name| fields.optional_text(name, Text::Line, TEXT_CHARS));
+    let mut optional = |name| fields.optional_text(name, Text::Line, TEXT_CHARS);
+    let [owner, agent] = match command {
+        Some(Command::Revoke) => [None, None],
+        _ => ["owner", "agent"].map(&mut optional),
+    };
+    let id = match command {
+        Some(Command::Revoke) => fields.required_text("id", Text::Line, TEXT_CHARS),
+        _ => None,
+    };
     let because = match command {
         Some(Command::Pause) => fields.required_text("because", Text::Line, TEXT_CHARS),
         _ => None,
@@ -67,6 +78,10 @@ fn parse(body: Map<String, Value>) -> Result<Operation, Error> {
         },
         Command::Resume => Operation::Resume(scope),
         Command::Executing => Operation::Executing(scope),
+        Command::Revoke => {
+            let id = id.ok_or_else(incomplete)?.parse();
+            Operation::Revoke(id.map_err(|_| invalid("/id", NO_ID))?)
+        }
     })
 }
 
@@ -78,6 +93,22 @@ fn error_of(error: InvalidPause) -> Error {
         InvalidPause::Reason => "/because",
     };
     invalid(pointer, format!("cannot be used: {error}"))
+}
+
+async fn revoke(app: &App, id: &ApprovalId) -> Result<Revoked, Error> {
+    let (approval, done) = match app.revoke_for_operator(id).await {
+        Err(app::Error::NotFound) => return Err(invalid("/id", NO_ID)),
+        result => result?,
+    };
+    let Some(Execution::Revoked { at, revocation }) = approval.execution(app.now()) else {
+        return Err(Error::Bug);
+    };
+    Ok(Revoked {
+        done,
+        id: id.to_string(),
+        since: at.to_string(),
+        by: revocation.by.to_string(),
+    })
 }
 
 async fn respond(app: &App, done: bool, scope: &PauseScope) -> Result<Operations, Error> {

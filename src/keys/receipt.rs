@@ -117,6 +117,12 @@ impl ReceiptKeys {
         let claims = revocation_claims(issuer, approval, by, now)?;
         Some(revocation::sign(&claims, &self.kid, &self.pair))
     }
+
+    /// The address under which the decision was signed; `None` where there is none that verifies.
+    pub fn issuer_of(&self, approval: &Approval) -> Option<String> {
+        let (_, receipt) = approval.signed_decision()?;
+        verify(receipt, &self.public).ok().map(|claims| claims.iss)
+    }
 }
 
 /// Checks a stored decision against its receipt, with the public keys of the gate that signed it.

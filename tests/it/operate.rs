@@ -7,7 +7,7 @@ use human_oversight_client::{Error, types::Claim};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use crate::harness::{AGENT, ALICE, Page, TestGate, http, request};
+use crate::harness::{AGENT, ALICE, BOB, Mail, Page, TestGate, http, request};
 use crate::host::{KEY, MASTER_KEY};
 
 const NONCE: &str = "0123456789abcdef";
@@ -285,6 +285,18 @@ async fn a_wrong_command_is_refused_and_names_its_fault() {
         ),
         (json!({"command": "resume", "because": "x"}), ""),
         (json!({"command": "executing", "scope": "all"}), ""),
+        (json!({"command": "executing", "id": "x"}), ""),
+        (json!({"command": "revoke"}), "/id"),
+        (json!({"command": "revoke", "id": 1}), "/id"),
+        (json!({"command": "revoke", "id": "no id"}), "/id"),
+        (
+            json!({"command": "revoke", "id": "VXNlck1hbmFnZXJBZ2VudA.unknown"}),
+            "/id",
+        ),
+        (
+            json!({"command": "revoke", "id": "VXNlck1hbmFnZXJBZ2VudA.unknown", "agent": "x"}),
+            "",
+        ),
     ] {
         let answer = send(&gate, Some(MASTER_KEY), &body).await;
         assert_eq!(
@@ -307,4 +319,99 @@ async fn ho_paused_pauses_without_any_tool_and_no_command_ends_it() {
     assert_eq!(resumed["done"], false);
     assert_eq!(resumed["pauses"][0]["because"], "HO_PAUSED is set");
     assert_paused(gate.client.submit(&request()).await);
+}
+
+/// Refuses to revoke, stores nothing, and returns the reason.
+async fn refuse_to_revoke(gate: &TestGate, approval: &Approval) -> String {
+    let before = gate.stored().await;
+    let body = json!({"command": "revoke", "id": approval.id});
+    let answer = send(gate, Some(MASTER_KEY), &body).await;
+    assert_eq!(answer.status, StatusCode::CONFLICT, "{}", answer.body);
+    assert_eq!(gate.stored().await, before);
+    answer.problem()["detail"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn the_operator_revokes_an_approval_that_is_not_claimed() {
+    let gate = TestGate::start().await;
+    let approval = gate.ask().await;
+    gate.approve(&approval, ALICE).await;
+    let command = json!({"command": "revoke", "id": approval.id});
+    for key in [None, Some(KEY)] {
+        let answer = send(&gate, key, &command).await;
+        assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{key:?}");
+    }
+    let revoked = operate(&gate, command.clone()).await;
+    assert_eq!(revoked["done"], true);
+    assert_eq!(revoked["id"], approval.id.as_str());
+    assert_eq!(revoked["by"], "operator");
+    let refused = claim(&gate, &approval).await.unwrap_err();
+    assert!(refused.to_string().contains("Revoked"), "{refused}");
+    let row = gate.entity(&approval.id).await;
+    assert_eq!(row["ExecutionStatus"], "Revoked");
+    assert_eq!(row["RevokedBy"], "operator");
+
+    // Once more is no error, and nothing changes.
+    let before = gate.stored().await;
+    let again = operate(&gate, command).await;
+    assert_eq!(again["done"], false);
+    assert_eq!(again["since"], revoked["since"]);
+    assert_eq!(gate.stored().await, before);
+
+    gate.sweep().await;
+    for person in [ALICE, BOB] {
+        let told = |mail: &Mail| mail.to == person && mail.text.contains("Revoked by the operator");
+        assert!(gate.mails().iter().any(told), "{person}");
+    }
+    let page = gate.get(&gate.question(&approval, ALICE).link).await.body;
+    assert!(page.contains("Revoked by the operator"), "{page}");
+}
+
+#[tokio::test]
+async fn only_an_approval_that_nothing_has_claimed_can_be_revoked() {
+    let gate = TestGate::start().await;
+    let [pending, rejected, running, ended, lapsed] = [
+        gate.ask().await,
+        gate.ask().await,
+        gate.ask().await,
+        gate.ask().await,
+        gate.ask().await,
+    ];
+    let refused = refuse_to_revoke(&gate, &pending).await;
+    assert_eq!(
+        refused,
+        "Nothing was revoked: the request is Pending, not approved."
+    );
+    gate.reject(&rejected, ALICE, "no").await;
+    let refused = refuse_to_revoke(&gate, &rejected).await;
+    assert!(refused.contains("is Rejected"), "{refused}");
+    for approval in [&running, &ended, &lapsed] {
+        gate.approve(approval, ALICE).await;
+    }
+    claim(&gate, &running).await.unwrap();
+    let refused = refuse_to_revoke(&gate, &running).await;
+    let words = "it cannot be stopped: it is executing since 20";
+    assert!(refused.contains(words), "{refused}");
+    claim(&gate, &ended).await.unwrap();
+    let report = json!({"status": "Executed"}).to_string();
+    gate.post(&format!("/api/outcome/{}", ended.id), report)
+        .await;
+    let refused = refuse_to_revoke(&gate, &ended).await;
+    assert!(refused.contains("its execution is Executed"), "{refused}");
+    // The lapse counts before the sweep stores it.
+    gate.pass(Duration::from_secs(901));
+    let refused = refuse_to_revoke(&gate, &lapsed).await;
+    assert!(refused.contains("it has lapsed"), "{refused}");
+}
+
+#[tokio::test]
+async fn with_rows_of_version_1_nothing_is_revoked() {
+    let gate = TestGate::with(&[("HO_ROWS", "1")]).await;
+    let approval = gate.ask().await;
+    gate.approve(&approval, ALICE).await;
+    let body = json!({"command": "revoke", "id": approval.id});
+    let answer = send(&gate, Some(MASTER_KEY), &body).await;
+    assert_eq!(answer.status, StatusCode::FORBIDDEN, "{}", answer.body);
+    assert!(answer.body.contains("HO_ROWS=1"), "{}", answer.body);
+    claim(&gate, &approval).await.unwrap();
 }

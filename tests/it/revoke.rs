@@ -1,9 +1,16 @@
 //! Revoking an approval before it is claimed, and the operator's list at the claim.
 
-use human_oversight_client::types::{ExecutionStatus, Status};
+use std::path::Path;
+
+use human_oversight_client::types::{Approval, ExecutionStatus, Status};
 use reqwest::StatusCode;
 
-use crate::harness::{ALICE, BOB, Page, TestGate};
+use crate::azurite::azurite;
+use crate::backing_store;
+use crate::deadline::eventually;
+use crate::harness::{ALICE, BOB, Mail, Page, TestGate, mails, request};
+use crate::host::{KEY, MASTER_KEY};
+use crate::process::{Process, decide, run};
 
 const CLAIM: &str = r#"{"nonce":"0123456789abcdef"}"#;
 
@@ -172,4 +179,151 @@ async fn an_approval_lapses_after_fifteen_minutes() {
     );
     let status = gate.status(&approval.id).await;
     assert_eq!(status.execution.unwrap().status, ExecutionStatus::Lapsed);
+}
+
+/// An approved request at a gate of another process.
+async fn approved(process: &Process, dir: &Path) -> Approval {
+    let approval = process.client().submit(&request()).await.unwrap();
+    eventually(async || {
+        let decided = decide(dir, &approval.id, "decision=approve&code=CODE").await;
+        decided.is_ok_and(|status| status == 303).then_some(())
+    })
+    .await;
+    approval
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_command_revokes_on_the_store_of_a_gate_that_runs() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = [("HO_STORE", format!("embedded:{}", dir.path().display()))];
+    let tables = backing_store::tables(azurite().port);
+    for settings in [
+        backing_store::borrowed(&file),
+        backing_store::borrowed(&tables),
+    ] {
+        let often = [&settings[..], &[("HO_SWEEP_SECONDS", "1")]].concat();
+        let process = Process::start(dir.path(), &often).await;
+        let [revoked, running] = [
+            approved(&process, dir.path()).await,
+            approved(&process, dir.path()).await,
+        ];
+        let client = process.client();
+        let nonce = crate::claim::claim("0123456789abcdef");
+        client.claim(&running.id, &nonce).await.unwrap();
+
+        let (said, code) = run(&settings, &["revoke", &revoked.id]).await;
+        assert_eq!(code, 0, "{said}");
+        assert!(
+            said.starts_with(&format!("Revoked: {}.", revoked.id)),
+            "{said}"
+        );
+        let refused = client.claim(&revoked.id, &nonce).await.unwrap_err();
+        assert!(refused.to_string().contains("Revoked"), "{refused}");
+        let (said, code) = run(&settings, &["revoke", &revoked.id]).await;
+        assert_eq!(code, 0, "{said}");
+        assert!(
+            said.starts_with("It was revoked before, by operator at 20"),
+            "{said}"
+        );
+        // The gate's sweep sends the notice.
+        eventually(async || {
+            let all = mails(&dir.path().join("mail"));
+            let is_told = |mail: &Mail| {
+                mail.text.contains(&revoked.id) && mail.text.contains("Revoked by the operator")
+            };
+            all.iter().any(is_told).then_some(())
+        })
+        .await;
+
+        for (id, words) in [
+            (
+                running.id.as_str(),
+                "it cannot be stopped: it is executing since 20",
+            ),
+            ("VXNlck1hbmFnZXJBZ2VudA.unknown", "no request has this id"),
+            ("unknown", "not an approval id"),
+        ] {
+            let (said, code) = run(&settings, &["revoke", id]).await;
+            assert!(code == 2 && said.contains(words), "{id}: {said}");
+        }
+        let version_1 = [&settings[..], &[("HO_ROWS", "1")]].concat();
+        let (said, code) = run(&version_1, &["revoke", &running.id]).await;
+        assert!(code == 2 && said.contains("With HO_ROWS=1"), "{said}");
+        let (said, code) = run(&settings, &["verify"]).await;
+        assert_eq!(code, 0, "{said}");
+        process.terminate().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_command_names_the_keys_that_it_misses_and_refuses_those_of_another_gate() {
+    let settings = backing_store::tables(azurite().port);
+    let gate = TestGate::with(&backing_store::borrowed(&settings)).await;
+    let approval = gate.ask().await;
+    gate.approve(&approval, ALICE).await;
+    for (name, with_foreign) in [
+        ("HO_LINK_KEYS", "the store cannot be used"),
+        ("HO_RECEIPT_KEYS", "cannot be trusted"),
+    ] {
+        let mut without = backing_store::borrowed(&settings);
+        without.retain(|(setting, _)| *setting != name);
+        let (said, code) = run(&without, &["revoke", &approval.id]).await;
+        assert!(
+            code == 2 && said.contains(&format!("without {name}")),
+            "{said}"
+        );
+        // The keys of another gate sign nothing.
+        let foreign = backing_store::tables(azurite().port);
+        let foreign = foreign
+            .iter()
+            .find(|(setting, _)| *setting == name)
+            .unwrap();
+        without.push((name, &foreign.1));
+        let (said, code) = run(&without, &["revoke", &approval.id]).await;
+        assert!(code == 2 && said.contains(with_foreign), "{said}");
+    }
+    assert_eq!(claim(&gate, &approval.id).await.status, StatusCode::OK);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn through_the_gate_the_command_needs_the_master_key_alone() {
+    let gate = TestGate::start().await;
+    let [approval, running] = [gate.ask().await, gate.ask().await];
+    gate.approve(&approval, ALICE).await;
+    gate.approve(&running, ALICE).await;
+    assert_eq!(claim(&gate, &running.id).await.status, StatusCode::OK);
+    let revoke = |id: &str| ["revoke", id, "--url", &gate.url].map(str::to_owned);
+    let command = async |key: &str, id: &str| {
+        let arguments = revoke(id);
+        run(
+            &[("HO_MASTER_KEY", key)],
+            &arguments.each_ref().map(String::as_str),
+        )
+        .await
+    };
+    let (said, code) = command(KEY, &approval.id).await;
+    assert!(
+        code == 2 && said.contains("does not accept HO_MASTER_KEY"),
+        "{said}"
+    );
+    assert_eq!(gate.status(&approval.id).await.execution, None);
+    let (said, code) = command(MASTER_KEY, &approval.id).await;
+    assert!(code == 0 && said.starts_with("Revoked: "), "{said}");
+    let execution = gate.status(&approval.id).await.execution.unwrap();
+    assert_eq!(execution.status, ExecutionStatus::Revoked);
+    let (said, code) = command(MASTER_KEY, &approval.id).await;
+    assert!(
+        code == 0 && said.contains("revoked before, by operator"),
+        "{said}"
+    );
+    let (said, code) = command(MASTER_KEY, &running.id).await;
+    assert!(
+        code == 2 && said.contains("it is executing since"),
+        "{said}"
+    );
+    let (said, code) = command(MASTER_KEY, "VXNlck1hbmFnZXJBZ2VudA.unknown").await;
+    assert!(
+        code == 2 && said.contains("must be the id of a request"),
+        "{said}"
+    );
 }

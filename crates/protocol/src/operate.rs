@@ -16,6 +16,9 @@ pub struct Operation {
     /// Why; a pause needs it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub because: Option<String>,
+    /// The request to revoke, and no other member; only that command has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
 }
 
 /// The commands.
@@ -28,9 +31,24 @@ pub enum Command {
     Resume,
     /// Only lists.
     Executing,
+    /// Revokes one approval that is not claimed yet.
+    Revoke,
 }
 
-/// The response: the state after the command.
+/// The response to a revocation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Revoked {
+    /// Whether this command revoked it; `false` if it was revoked before.
+    pub done: bool,
+    /// The request's id.
+    pub id: String,
+    /// When it was revoked.
+    pub since: String,
+    /// Who revoked it: `operator`, or the approver's address.
+    pub by: String,
+}
+
+/// The response to the other commands: the state after the command.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Operations {
     /// Whether there was a pause to end; `true` for other commands.

@@ -5,10 +5,11 @@ use std::time::Duration;
 use anyhow::{Context, anyhow, bail};
 use human_oversight::app::{Executing, Running};
 use human_oversight::domain::{Pause, PauseScope};
-use human_oversight::values::Timestamp;
-use human_oversight_protocol::operate::{self, Command, Operation, Operations};
+use human_oversight::values::{ApprovalId, Timestamp};
+use human_oversight_protocol::operate::{self, Command, Operation, Operations, Revoked};
 use human_oversight_protocol::types::Problem;
 use reqwest::{StatusCode, Url};
+use serde::de::DeserializeOwned;
 
 use super::report::Report;
 
@@ -78,12 +79,28 @@ impl Remote {
             owner,
             agent,
             because,
+            id: None,
         };
+        report(self.call(&operation).await?).ok_or_else(unknown)
+    }
+
+    pub(super) async fn revoke(&self, id: &ApprovalId) -> anyhow::Result<Revoked> {
+        self.call(&Operation {
+            command: Command::Revoke,
+            owner: None,
+            agent: None,
+            because: None,
+            id: Some(id.to_string()),
+        })
+        .await
+    }
+
+    async fn call<T: DeserializeOwned>(&self, operation: &Operation) -> anyhow::Result<T> {
         let mut call = self
             .http
             .post(self.url.clone())
             .header("content-type", "application/json")
-            .body(serde_json::to_vec(&operation)?);
+            .body(serde_json::to_vec(operation)?);
         if let Some(key) = &self.key {
             call = call.header("x-functions-key", key);
         }
@@ -95,12 +112,14 @@ impl Remote {
             .await
             .map_err(reqwest::Error::without_url)?;
         if status.is_success() {
-            let unknown = || anyhow!("the response is not one of a gate that can operate");
-            let operations = serde_json::from_slice(&body).map_err(|_| unknown())?;
-            return report(operations).ok_or_else(unknown);
+            return serde_json::from_slice(&body).map_err(|_| unknown());
         }
         Err(refusal(status, &body))
     }
+}
+
+fn unknown() -> anyhow::Error {
+    anyhow!("the response is not one of a gate that can operate")
 }
 
 fn refusal(status: StatusCode, body: &[u8]) -> anyhow::Error {

@@ -7,8 +7,9 @@
 //! because a concurrent write either causes a conflict or comes too late to change the response.) A
 //! write may be lost, or be applied while its response is lost; then the caller retries. A gate that
 //! crashes during a call looks the same to the caller. An agent may crash and restart without memory. The
-//! operator may pause once, at any time after the approval, and resume. Somewhere between gate and agents,
-//! the permit of a granted claim may be recorded and shown to any agent. Email is not modelled.
+//! operator may pause once, at any time after the approval, and resume. Where they do not, the approver or
+//! the operator may revoke at any time after the approval. Somewhere between gate and agents, the permit of a
+//! granted claim may be recorded and shown to any agent. Email is not modelled.
 
 mod guarantees;
 mod handlers;
@@ -23,7 +24,7 @@ use stateright::{Checker, HasDiscoveries, Model, Property};
 
 use super::{cases, record};
 use crate::lifecycle::mailed;
-use guarantees::{CLAIMED_IN_TIME, IN_TIME, ONCE, ONLY_CLAIMED, PAST, PAUSED, RESPONSES};
+use guarantees::{CLAIMED_IN_TIME, IN_TIME, ONCE, ONLY_CLAIMED, PAST, PAUSED, RESPONSES, REVOKED};
 use handlers::{Bug, NO_NOTICES, permit};
 
 /// The relevant times: the start; the last millisecond before the deadline; the deadline, when an
@@ -107,6 +108,10 @@ enum Call {
     Claim,
     Report,
     Withdraw,
+    /// The approver revokes their approval.
+    Revoke,
+    /// The operator revokes it; the actor is the same, because one revocation at a time suffices.
+    RevokeAsOperator,
 }
 
 /// The response to a call.
@@ -130,6 +135,10 @@ enum Response {
     Granted,
     Reported,
     Withdrawn,
+    /// The approval is revoked: nothing runs.
+    Revoked,
+    /// It cannot be revoked: it was claimed, or has lapsed.
+    NotRevoked,
     SweepDone,
 }
 
@@ -203,6 +212,17 @@ enum Action {
     Replay(usize),
 }
 
+/// Whether an actor revokes, or has.
+fn revokes(actor: &Actor) -> bool {
+    let is_revocation =
+        |write: &PreparedWrite| matches!(write.call, Call::Revoke | Call::RevokeAsOperator);
+    actor.call.as_ref().is_some_and(is_revocation)
+        || matches!(
+            actor.stage,
+            Stage::Done(Response::Revoked | Response::NotRevoked)
+        )
+}
+
 struct Gate {
     faults: u8,
     bug: Bug,
@@ -236,7 +256,10 @@ impl Model for Gate {
         }
         match world.pause {
             // An earlier pause stops the same claims.
-            Pause::Never if world.row.approval.state.status() == Status::Approved => {
+            Pause::Never
+                if world.row.approval.state.status() == Status::Approved
+                    && !world.actors.iter().any(revokes) =>
+            {
                 actions.push(Action::Pause);
             }
             Pause::Since(_) => actions.push(Action::Resume),
@@ -265,6 +288,13 @@ impl Model for Gate {
                 }
                 (None, Stage::MayRun) => actions.push(Action::Run(index)),
                 (None, Stage::HasRun) => actions.push(Action::Call(index, Call::Report)),
+                (None, Stage::Done(Response::Recorded))
+                    if ROLES[index] == Role::Approver(Verdict::Approve)
+                        && world.pause == Pause::Never =>
+                {
+                    let revocations = [Call::Revoke, Call::RevokeAsOperator];
+                    actions.extend(revocations.map(|call| Action::Call(index, call)));
+                }
                 (None, Stage::Done(_)) => continue,
             }
             let is_idle = actor.call.is_none() && actor.stage == Stage::Ready;
@@ -384,6 +414,8 @@ fn each_seeded_bug_is_found() {
         (Bug::AnyPermit, ONCE),
         (Bug::PauseFromACache, PAUSED),
         (Bug::LateClaim, PAUSED),
+        (Bug::RevocationUnseen, REVOKED),
+        (Bug::RevocationOverClaim, REVOKED),
     ];
     for (bug, guarantee) in found {
         let gate = Gate { faults: 1, bug };

@@ -1,10 +1,10 @@
 //! The properties of the model: what holds in every state, and which states must be reachable.
 
-use human_oversight::domain::{Approval, EventKind, Execution, State, Status};
+use human_oversight::domain::{EventKind, Execution, State, Status};
 use stateright::Property;
 
 use super::handlers::is_decided_by;
-use super::{Actor, Gate, Pause, Response, Stage, World};
+use super::{Actor, Gate, Pause, Response, Stage, World, at};
 
 pub(super) const PAST: &str = "history is append-only";
 pub(super) const ONE_END: &str = "one final decision, consistent with the history";
@@ -14,6 +14,7 @@ pub(super) const ONCE: &str = "the action runs at most once";
 pub(super) const ONLY_CLAIMED: &str = "the action runs only when claimed";
 pub(super) const RESPONSES: &str = "every response matches the row";
 pub(super) const PAUSED: &str = "nothing is claimed while paused";
+pub(super) const REVOKED: &str = "nothing runs after a revocation is acknowledged";
 const EARLY_TIMEOUT: &str = "a timeout is reported while a decision made in time is being written";
 
 pub(super) fn all() -> Vec<Property<Gate>> {
@@ -49,14 +50,24 @@ pub(super) fn all() -> Vec<Property<Gate>> {
             let is_claimed = matches!(
                 &world.row.approval.state,
                 State::Approved { execution, .. }
-                    if !matches!(execution, Execution::Awaited | Execution::Lapsed { .. })
+                    if !matches!(
+                        execution,
+                        Execution::Awaited | Execution::Lapsed { .. } | Execution::Revoked { .. }
+                    )
             );
             is_claimed || world.actors.iter().all(|actor| actor.ran == 0)
         }),
         Property::always(PAUSED, |_, world: &World| !world.claimed_while_paused),
+        Property::always(REVOKED, |_, world: &World| {
+            let is_revoked = has_response(world, Response::Revoked);
+            let runs = |actor: &Actor| {
+                actor.ran > 0 || matches!(actor.stage, Stage::MayRun | Stage::HasRun)
+            };
+            !is_revoked || ran_as(world, "Revoked") && !world.actors.iter().any(runs)
+        }),
         Property::always(RESPONSES, |_, world: &World| {
             let mut actors = world.actors.iter().enumerate();
-            actors.all(|(index, actor)| response_matches_row(&world.row.approval, index, actor))
+            actors.all(|(index, actor)| response_matches_row(world, index, actor))
         }),
         Property::sometimes("executed after a pause", |_, world: &World| {
             world.pause == Pause::Resumed && ran_as(world, "Executed")
@@ -65,6 +76,10 @@ pub(super) fn all() -> Vec<Property<Gate>> {
         Property::sometimes("lapsed", |_, world: &World| ran_as(world, "Lapsed")),
         Property::sometimes("unknown", |_, world: &World| {
             ran_as(world, "ExecutionUnknown")
+        }),
+        Property::sometimes("revoked", |_, world: &World| ran_as(world, "Revoked")),
+        Property::sometimes("executed, and too late to revoke", |_, world: &World| {
+            has_response(world, Response::NotRevoked) && ran_as(world, "Executed")
         }),
         Property::sometimes("rejected", |_, world: &World| is(world, Status::Rejected)),
         Property::sometimes("timed out", |_, world: &World| is(world, Status::Timeout)),
@@ -79,8 +94,7 @@ pub(super) fn all() -> Vec<Property<Gate>> {
                 .any(|event| event.what == EventKind::ReportedLate)
         }),
         Property::sometimes("closed by the other approver", |_, world: &World| {
-            let loser = |actor: &Actor| actor.stage == Stage::Done(Response::AlreadyClosed);
-            world.actors.iter().any(loser)
+            has_response(world, Response::AlreadyClosed)
         }),
         // A known, harmless limit of a status request: the agent that receives it does not run.
         Property::sometimes(EARLY_TIMEOUT, |_, world: &World| {
@@ -98,7 +112,8 @@ const ENDS: [EventKind; 4] = [
 ];
 
 /// Whether the last response to an agent or approver agrees with the row.
-fn response_matches_row(row: &Approval, index: usize, actor: &Actor) -> bool {
+fn response_matches_row(world: &World, index: usize, actor: &Actor) -> bool {
+    let row = &world.row.approval;
     let stored = row.state.status();
     match actor.stage {
         Stage::Ready => true,
@@ -118,8 +133,19 @@ fn response_matches_row(row: &Approval, index: usize, actor: &Actor) -> bool {
             .iter()
             .any(|event| event.what == EventKind::Executed),
         Stage::Done(Response::Withdrawn) => stored == Status::Cancelled,
+        Stage::Done(Response::Revoked) => ran_as(world, "Revoked"),
+        Stage::Done(Response::NotRevoked) => {
+            let execution = row.execution(at(world.now));
+            execution
+                .is_some_and(|it| !matches!(it, Execution::Awaited | Execution::Revoked { .. }))
+        }
         Stage::Done(Response::Granted | Response::Paused | Response::SweepDone) => false,
     }
+}
+
+fn has_response(world: &World, response: Response) -> bool {
+    let mut actors = world.actors.iter();
+    actors.any(|actor| actor.stage == Stage::Done(response))
 }
 
 fn is(world: &World, status: Status) -> bool {

@@ -1,12 +1,12 @@
 //! Models how the handlers and the store apply transitions, and the bugs that they could have.
 
 use human_oversight::domain::{
-    Approval, ClaimResult, DecisionResult, DecisionStep, Execution, NotificationSettings, State,
-    Status,
+    Approval, ClaimResult, DecisionResult, DecisionStep, Execution, Notice, NotificationSettings,
+    Revocation, Revoker, State, Status,
 };
 use human_oversight::values::Timestamp;
 
-use crate::forms::{claim, form};
+use crate::forms::{claim, form, revoke};
 
 use super::{
     Actor, Call, Gate, Pause, PreparedWrite, ROLES, Response, Role, Row, Stage, WITHIN, World, at,
@@ -37,6 +37,10 @@ pub(super) enum Bug {
     PauseFromACache,
     /// The write of a claim is sent whenever its turn comes.
     LateClaim,
+    /// A claim does not see that the approval is revoked.
+    RevocationUnseen,
+    /// A revocation is written whatever has happened since its row was read.
+    RevocationOverClaim,
 }
 
 /// The permit that the gate has given out.
@@ -90,6 +94,12 @@ impl Gate {
                 let lapses_unseen = self.bug == Bug::LapseOnlyInTheSweep
                     && matches!(row.state, State::Approved { .. });
                 let nonce = self.nonce(index, life);
+                if let (Bug::RevocationUnseen, State::Approved { execution, .. }) =
+                    (self.bug, &mut row.state)
+                    && matches!(execution, Execution::Revoked { .. })
+                {
+                    *execution = Execution::Awaited;
+                }
                 let evaluated_at = if lapses_unseen { at(0) } else { now };
                 let claimed = row.claim(claim(&nonce), evaluated_at);
                 if let (true, Some(event)) = (lapses_unseen, row.history.last_mut()) {
@@ -104,6 +114,27 @@ impl Gate {
                 Ok(()) => Response::Reported,
                 Err(_) => Response::Status(row.status(now)),
             },
+            Call::Revoke => {
+                let result = revoke(row, index, now);
+                drop_notices(row);
+                match result {
+                    // Closed by a revocation for the operator, whose response was lost.
+                    DecisionResult::Revoked | DecisionResult::AlreadyClosed => Response::Revoked,
+                    _ => Response::NotRevoked,
+                }
+            }
+            Call::RevokeAsOperator => {
+                let revocation = Revocation {
+                    by: Revoker::Operator,
+                    proof: "revocation".to_owned(),
+                };
+                let result = row.record_revocation(revocation, now);
+                drop_notices(row);
+                match result {
+                    Ok(()) => Response::Revoked,
+                    Err(_) => Response::NotRevoked,
+                }
+            }
             Call::Withdraw => match row.withdraw(now) {
                 Ok(()) => Response::Withdrawn,
                 Err(_) => Response::Status(row.status(now)),
@@ -142,6 +173,7 @@ impl Gate {
             Bug::UnconditionalWrite => true,
             Bug::UnconditionalSweep => call == Call::Sweep,
             Bug::UnconditionalClaim => call == Call::Claim,
+            Bug::RevocationOverClaim => matches!(call, Call::Revoke | Call::RevokeAsOperator),
             _ => false,
         }
     }
@@ -197,6 +229,15 @@ impl Gate {
             (false, false) => return None,
         }
         Some(())
+    }
+}
+
+/// Email is not modelled.
+fn drop_notices(row: &mut Approval) {
+    for approver in &mut row.approvers {
+        approver
+            .deliveries
+            .retain(|it| it.notice != Notice::Revocation);
     }
 }
 
