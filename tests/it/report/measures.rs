@@ -276,7 +276,7 @@ fn assert_columns(computed: &Computed, rows: &[Value]) {
         ("executed without claim; under 5 seconds", 2),
         ("failed", 4),
         ("late answer", 1),
-        ("not executed", 3),
+        ("not executed", 4),
         ("outcome unknown", 3),
         ("overdue", 2),
         ("undeliverable", 1),
