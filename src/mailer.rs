@@ -7,6 +7,7 @@ mod file;
 mod graph;
 mod rest;
 mod smtp;
+mod turns;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -146,9 +147,12 @@ impl Mailer {
                 let message = self.message(email)?.formatted();
                 folder.write(&email.name, &message)
             }
-            Transport::Smtp(smtp) => smtp.send(&self.message(email)?, timeout).await,
+            Transport::Smtp(smtp) => {
+                smtp.send(&self.message(email)?, &email.queue, timeout)
+                    .await
+            }
             Transport::Acs(acs) => acs.send(email, &self.0.from).await,
-            Transport::Graph(graph) => graph.send(&self.message(email)?).await,
+            Transport::Graph(graph) => graph.send(&self.message(email)?, &email.queue).await,
         }
     }
 

@@ -112,7 +112,7 @@ impl App {
                 true,
             ),
         };
-        let mut usage = row.as_ref().map_or(Ok(Usage::default()), decode)?;
+        let mut usage = row.as_ref().map_or_else(|| Ok(Usage::default()), decode)?;
         let before = usage.clone();
         let mut results = Vec::with_capacity(batch.len());
         for charge in batch {

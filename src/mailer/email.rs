@@ -8,6 +8,8 @@ use crate::values::{Address, Timestamp};
 /// An email to one person.
 pub struct Email {
     pub to: Address,
+    /// The queue in which it waits for its turn: whose request it is about.
+    pub queue: String,
     /// One line.
     pub subject: String,
     /// The local part of the `Message-ID`, of `[A-Za-z0-9._-]`; the same for every attempt.

@@ -7,10 +7,10 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use lettre::Message;
 use reqwest::{Client, Url};
-use tokio::sync::Semaphore;
 
 use super::email::MailError;
 use super::rest::{post, token};
+use super::turns::Turns;
 use crate::azure::credentials::{Principal, TokenCache};
 use crate::azure::http::parse_endpoint;
 use crate::values::{Address, Clock};
@@ -50,7 +50,7 @@ pub(super) struct Graph {
     url: Url,
     http: Client,
     tokens: Arc<TokenCache>,
-    requests: Semaphore,
+    requests: Arc<Turns>,
 }
 
 /// The maximum number of concurrent requests: a mailbox accepts four, and other programs may use it too.
@@ -69,13 +69,13 @@ impl Graph {
             url,
             http,
             tokens: Arc::new(tokens),
-            requests: Semaphore::new(MAX_REQUESTS),
+            requests: Turns::new(MAX_REQUESTS),
         }
     }
 
-    pub(super) async fn send(&self, message: &Message) -> Result<(), MailError> {
+    pub(super) async fn send(&self, message: &Message, queue: &str) -> Result<(), MailError> {
         let token = token(&self.tokens).await?;
-        let _permit = self.requests.acquire().await.expect("never closed");
+        let _turn = self.requests.wait(queue).await;
         let request = self
             .http
             .post(self.url.clone())

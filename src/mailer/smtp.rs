@@ -15,10 +15,10 @@ use lettre::transport::smtp::client::{AsyncSmtpConnection, Certificate, TlsParam
 use lettre::transport::smtp::commands::{Data, Mail, Rcpt};
 use lettre::transport::smtp::extension::ClientId;
 use reqwest::Url;
-use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
 
 use super::email::MailError;
+use super::turns::Turns;
 
 /// A relay, and how to authenticate to it.
 #[derive(Clone)]
@@ -115,7 +115,7 @@ pub(super) struct Smtp {
     relay: SmtpConfig,
     tls: Option<TlsParameters>,
     hello: ClientId,
-    connections: Arc<Semaphore>,
+    connections: Arc<Turns>,
 }
 
 impl Smtp {
@@ -130,17 +130,26 @@ impl Smtp {
             tls,
             // Some relays refuse `localhost`.
             hello: ClientId::Domain(domain.to_owned()),
-            connections: Arc::new(Semaphore::new(MAX_CONNECTIONS)),
+            connections: Turns::new(MAX_CONNECTIONS),
         })
     }
 
-    /// Sends within a timeout, which includes waiting for a connection. DATA is only sent during the first
+    /// Sends within a timeout, which includes waiting in a `queue` for a connection. DATA is only sent during the first
     /// half of it: when a transfer is cut off, the outcome is unknown.
-    pub(super) async fn send(&self, message: &Message, limit: Duration) -> Result<(), MailError> {
+    pub(super) async fn send(
+        &self,
+        message: &Message,
+        queue: &str,
+        limit: Duration,
+    ) -> Result<(), MailError> {
         let started = Instant::now();
         let data_sent = AtomicBool::new(false);
         let is_early = || started.elapsed() < limit / 2;
-        let sent = timeout(limit, self.run_session(message, is_early, &data_sent)).await;
+        let sent = timeout(
+            limit,
+            self.run_session(message, queue, is_early, &data_sent),
+        )
+        .await;
         let cause = || "timed out".to_owned();
         match sent {
             Ok(sent) => sent,
@@ -152,11 +161,11 @@ impl Smtp {
     async fn run_session(
         &self,
         message: &Message,
+        queue: &str,
         is_early: impl Fn() -> bool,
         data_sent: &AtomicBool,
     ) -> Result<(), MailError> {
-        let connections = self.connections.clone();
-        let permit = connections.acquire_owned().await.expect("never closed");
+        let turn = self.connections.wait(queue).await;
         let mut connection = self.connect().await?;
         let envelope = message.envelope();
         let mail = Mail::new(envelope.from().cloned(), Vec::new());
@@ -179,7 +188,7 @@ impl Smtp {
         // The relay has accepted the message, even if QUIT fails.
         tokio::spawn(async move {
             timeout(QUIT_TIMEOUT, connection.abort()).await.ok();
-            drop(permit);
+            drop(turn);
         });
         Ok(())
     }

@@ -144,6 +144,10 @@ pub fn render_email(
     let is_first = attempt.notice == Notice::Request;
     Email {
         to: approval.approvers[attempt.approver].address.clone(),
+        queue: match &request.owner {
+            Some(owner) => owner.to_string(),
+            None => request.id.agent().to_owned(),
+        },
         subject: if is_first {
             subject
         } else {

@@ -4,11 +4,15 @@ use std::time::Duration;
 
 use human_oversight::domain;
 use human_oversight::values::Timestamp;
+use human_oversight_client::Client;
 use human_oversight_client::types::{Deliverable, ExecutionStatus, MailState, Status};
 use serde_json::{Value, json};
 
 use crate::claim::claim;
-use crate::harness::{ALICE, BOB, TestGate, request};
+use crate::deadline::eventually;
+use crate::harness::{ALICE, BOB, TestGate, for_alice, request};
+use crate::host::OTHER_KEY;
+use crate::smtp::{Smtp, SmtpFault};
 
 #[tokio::test]
 async fn the_timer_gets_the_response_that_the_host_expects() {
@@ -219,4 +223,31 @@ async fn a_row_due_by_older_settings_is_rescheduled_once() {
     assert!(later.sweep().await.starts_with("1 due"));
     let execution = later.status(&approval.id).await.execution.unwrap();
     assert_eq!(execution.status, ExecutionStatus::ExecutionUnknown);
+}
+
+#[tokio::test]
+async fn no_owner_waits_behind_the_emails_of_another() {
+    let smtp = Smtp::plain().await;
+    let url = smtp.url();
+    let gate = TestGate::with(&[
+        ("HO_MAIL", "smtp"),
+        ("HO_SMTP_URL", &url),
+        ("HO_MAIL_FROM", "gate@example.com"),
+    ])
+    .await;
+    // Each email holds one of the three connections for a second.
+    smtp.always(Some(SmtpFault::SilenceAtQuit));
+    let other = Client::new(&gate.url, Some(OTHER_KEY)).unwrap();
+    let question = request();
+    let flood = (0..40).map(|_| gate.client.submit(&question));
+    let flood = futures_util::future::join_all(flood);
+    let calm = async {
+        eventually(async || (gate.stored().await.len() == 40).then_some(())).await;
+        let started = std::time::Instant::now();
+        let approval = other.submit(&for_alice()).await.unwrap();
+        assert_eq!(approval.deliverable, Deliverable::Ok);
+        started.elapsed()
+    };
+    let (_, waited) = futures_util::join!(flood, calm);
+    assert!(waited < Duration::from_secs(5), "{waited:?}");
 }

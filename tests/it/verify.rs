@@ -276,7 +276,7 @@ async fn keys_of_another_gate_prove_nothing_and_unusable_keys_are_reported() {
     let (said, code) = verify_with(&gate, Who::Operator, &[], &settings).await;
     assert_eq!(code, 1);
     assert!(
-        said.contains("a key that is not in HO_LINK_KEYS") && said.contains(" 7 problems."),
+        said.contains("a key that is not in HO_LINK_KEYS") && said.contains(" 8 problems."),
         "{said}"
     );
     let nowhere = [("HO_STORE", "embedded:/nowhere")];
