@@ -228,10 +228,10 @@ async fn the_command_revokes_on_the_store_of_a_gate_that_runs() {
         // The gate's sweep sends the notice.
         eventually(async || {
             let all = mails(&dir.path().join("mail"));
-            let is_told = |mail: &Mail| {
+            let is_notice = |mail: &Mail| {
                 mail.text.contains(&revoked.id) && mail.text.contains("Revoked by the operator")
             };
-            all.iter().any(is_told).then_some(())
+            all.iter().any(is_notice).then_some(())
         })
         .await;
 
