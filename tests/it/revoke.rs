@@ -251,7 +251,13 @@ async fn the_command_revokes_on_the_store_of_a_gate_that_runs() {
         assert!(code == 2 && said.contains("With HO_ROWS=1"), "{said}");
         let (said, code) = run(&settings, &["verify"]).await;
         assert_eq!(code, 0, "{said}");
-        process.terminate().await;
+        // A gate without a host takes the command from this machine.
+        let through = ["revoke", &revoked.id, "--url", &process.url];
+        let (said, code) = run(&[], &through).await;
+        assert!(code == 0 && said.contains("revoked before"), "{said}");
+        let log = process.kill().await;
+        let lines = log.matches("approval revoked by the operator").count();
+        assert_eq!(lines, 1, "{log}");
     }
 }
 
