@@ -7,8 +7,8 @@
 //! because a concurrent write either causes a conflict or comes too late to change the response.) A
 //! write may be lost, or be applied while its response is lost; then the caller retries. A gate that
 //! crashes during a call looks the same to the caller. An agent may crash and restart without memory. The
-//! operator may pause once, at any time after the approval, and resume. Where they do not, the approver or
-//! the operator may revoke at any time after the approval. Somewhere between gate and agents, the permit of a
+//! operator may pause once, at any time after the approval, and resume; or, in other runs, revoke. So may the
+//! approver; the operator revokes in one step, because the approver's call is a write of the same kind. Somewhere between gate and agents, the permit of a
 //! granted claim may be recorded and shown to any agent. Email is not modelled.
 
 mod guarantees;
@@ -25,7 +25,7 @@ use stateright::{Checker, HasDiscoveries, Model, Property};
 use super::{cases, record};
 use crate::lifecycle::mailed;
 use guarantees::{CLAIMED_IN_TIME, IN_TIME, ONCE, ONLY_CLAIMED, PAST, PAUSED, RESPONSES, REVOKED};
-use handlers::{Bug, NO_NOTICES, permit};
+use handlers::{Bug, NO_NOTICES, permit, revoke_for_operator};
 
 /// The relevant times: the start; the last millisecond before the deadline; the deadline, when an
 /// approval given at the start lapses and the outcome of a claim made at the start becomes unknown; and
@@ -110,8 +110,6 @@ enum Call {
     Withdraw,
     /// The approver revokes their approval.
     Revoke,
-    /// The operator revokes it; the actor is the same, because one revocation at a time suffices.
-    RevokeAsOperator,
 }
 
 /// The response to a call.
@@ -190,6 +188,8 @@ struct World {
     rewritten: bool,
     /// Whether a claim was granted that read the pause, or was written more than 10 s after it was set.
     claimed_while_paused: bool,
+    /// Whether a revocation by the operator was acknowledged.
+    revoked_by_operator: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -198,6 +198,8 @@ enum Action {
     Tick,
     Pause,
     Resume,
+    /// The operator revokes the approval.
+    Revoke,
     /// A call reads and evaluates the row.
     Call(usize, Call),
     Write(usize),
@@ -214,8 +216,7 @@ enum Action {
 
 /// Whether an actor revokes, or has.
 fn revokes(actor: &Actor) -> bool {
-    let is_revocation =
-        |write: &PreparedWrite| matches!(write.call, Call::Revoke | Call::RevokeAsOperator);
+    let is_revocation = |write: &PreparedWrite| write.call == Call::Revoke;
     actor.call.as_ref().is_some_and(is_revocation)
         || matches!(
             actor.stage,
@@ -247,6 +248,7 @@ impl Model for Gate {
             pause: Pause::Never,
             rewritten: false,
             claimed_while_paused: false,
+            revoked_by_operator: false,
         }]
     }
 
@@ -258,9 +260,12 @@ impl Model for Gate {
             // An earlier pause stops the same claims.
             Pause::Never
                 if world.row.approval.state.status() == Status::Approved
-                    && !world.actors.iter().any(revokes) =>
+                    && !world.revoked_by_operator =>
             {
-                actions.push(Action::Pause);
+                actions.push(Action::Revoke);
+                if !world.actors.iter().any(revokes) {
+                    actions.push(Action::Pause);
+                }
             }
             Pause::Since(_) => actions.push(Action::Resume),
             Pause::Never | Pause::Resumed => {}
@@ -292,8 +297,7 @@ impl Model for Gate {
                     if ROLES[index] == Role::Approver(Verdict::Approve)
                         && world.pause == Pause::Never =>
                 {
-                    let revocations = [Call::Revoke, Call::RevokeAsOperator];
-                    actions.extend(revocations.map(|call| Action::Call(index, call)));
+                    actions.push(Action::Call(index, Call::Revoke));
                 }
                 (None, Stage::Done(_)) => continue,
             }
@@ -311,6 +315,14 @@ impl Model for Gate {
         let mut world = before.clone();
         match action {
             Action::Tick => world.now += 1,
+            Action::Revoke => {
+                let mut approval = Approval::clone(&world.row.approval);
+                if revoke_for_operator(&mut approval, at(world.now)) != Ok(true) {
+                    return None;
+                }
+                world.row = Row::of(approval, world.row.version + 1);
+                world.revoked_by_operator = true;
+            }
             Action::Pause => world.pause = Pause::Since(world.now),
             Action::Resume => world.pause = Pause::Resumed,
             Action::Call(index, call) => {

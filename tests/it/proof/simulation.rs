@@ -2,7 +2,8 @@
 //! call runs in a separate process of the gate, with its own clock. A seed determines which actor calls
 //! when, which operation is served next and with what result, when time passes, and which process
 //! crashes, and when the operator pauses and resumes. After each write, every earlier response is checked
-//! against the row. No claim or submit that began while paused is granted before the resume.
+//! against the row. No claim or submit that began while paused is granted before the resume, and no agent
+//! runs what is acknowledged as revoked.
 //!
 //! A failing seed is printed, and can be replayed with `HO_PROOF_SEED=n`. Random values inside the gate
 //! (names of writes, pauses) rarely matter: of 400 seeds that were run three times each, four had one
@@ -461,6 +462,7 @@ fn responses_stay_true_under_every_fault() {
             "Executed",
             "ExecutionUnknown",
             "Lapsed",
+            "Revoked",
             "Rejected",
             "Timeout",
             "Cancelled",

@@ -59,7 +59,7 @@ pub(super) fn all() -> Vec<Property<Gate>> {
         }),
         Property::always(PAUSED, |_, world: &World| !world.claimed_while_paused),
         Property::always(REVOKED, |_, world: &World| {
-            let is_revoked = has_response(world, Response::Revoked);
+            let is_revoked = world.revoked_by_operator || has_response(world, Response::Revoked);
             let runs = |actor: &Actor| {
                 actor.ran > 0 || matches!(actor.stage, Stage::MayRun | Stage::HasRun)
             };

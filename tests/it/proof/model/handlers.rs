@@ -1,8 +1,8 @@
 //! Models how the handlers and the store apply transitions, and the bugs that they could have.
 
 use human_oversight::domain::{
-    Approval, ClaimResult, DecisionResult, DecisionStep, Execution, Notice, NotificationSettings,
-    Revocation, Revoker, State, Status,
+    Approval, ClaimResult, DecisionResult, DecisionStep, Execution, NotRevocable, Notice,
+    NotificationSettings, Revocation, Revoker, State, Status,
 };
 use human_oversight::values::Timestamp;
 
@@ -118,21 +118,9 @@ impl Gate {
                 let result = revoke(row, index, now);
                 drop_notices(row);
                 match result {
-                    // Closed by a revocation for the operator, whose response was lost.
+                    // Closed by the operator's revocation.
                     DecisionResult::Revoked | DecisionResult::AlreadyClosed => Response::Revoked,
                     _ => Response::NotRevoked,
-                }
-            }
-            Call::RevokeAsOperator => {
-                let revocation = Revocation {
-                    by: Revoker::Operator,
-                    proof: "revocation".to_owned(),
-                };
-                let result = row.record_revocation(revocation, now);
-                drop_notices(row);
-                match result {
-                    Ok(()) => Response::Revoked,
-                    Err(_) => Response::NotRevoked,
                 }
             }
             Call::Withdraw => match row.withdraw(now) {
@@ -173,7 +161,7 @@ impl Gate {
             Bug::UnconditionalWrite => true,
             Bug::UnconditionalSweep => call == Call::Sweep,
             Bug::UnconditionalClaim => call == Call::Claim,
-            Bug::RevocationOverClaim => matches!(call, Call::Revoke | Call::RevokeAsOperator),
+            Bug::RevocationOverClaim => call == Call::Revoke,
             _ => false,
         }
     }
@@ -230,6 +218,23 @@ impl Gate {
         }
         Some(())
     }
+}
+
+/// Whether the operator's revocation is recorded; `false` if the approval is revoked already.
+pub(super) fn revoke_for_operator(
+    row: &mut Approval,
+    now: Timestamp,
+) -> Result<bool, NotRevocable> {
+    if !row.check_revocable(now)? {
+        return Ok(false);
+    }
+    let revocation = Revocation {
+        by: Revoker::Operator,
+        proof: "revocation".to_owned(),
+    };
+    row.record_revocation(revocation, now)?;
+    drop_notices(row);
+    Ok(true)
 }
 
 /// Email is not modelled.

@@ -1,5 +1,5 @@
-//! The callers of the gate: two agents and two approvers for each request, and one sweep for all. An
-//! actor that gets no response, or 503, repeats the call.
+//! The callers of the gate: two agents, two approvers and the operator for each request, and one sweep for
+//! all. An actor that gets no response, or 503, repeats the call.
 
 use human_oversight::app::App;
 use human_oversight::domain::{Status, Verdict};
@@ -25,6 +25,8 @@ enum Role {
         submits: bool,
     },
     Approver(usize),
+    /// Revokes the approval, if there is one.
+    Operator,
     Sweep,
 }
 
@@ -41,6 +43,8 @@ enum Next {
     Approve,
     MistypeCode,
     Reject,
+    Revoke,
+    RevokeAsOperator,
     Sweep,
     Nothing,
 }
@@ -52,6 +56,8 @@ pub(super) struct Actor {
     next: Next,
     /// Counts an agent's restarts: each has a new nonce.
     life: u32,
+    /// Whether an approver revokes what they have approved.
+    revokes: bool,
 }
 
 /// All actors; the sweep is the last.
@@ -62,6 +68,7 @@ pub(super) fn new_actors(random: &mut Random) -> Vec<Actor> {
         request,
         next,
         life: 0,
+        revokes: false,
     };
     for request in 0..REQUESTS {
         actors.push(actor(Role::Agent { submits: true }, request, Next::Submit));
@@ -73,12 +80,12 @@ pub(super) fn new_actors(random: &mut Random) -> Vec<Actor> {
                 Next::Reject,
                 Next::MistypeCode,
             ];
-            actors.push(actor(
-                Role::Approver(approver),
-                request,
-                random.of(&choices),
-            ));
+            actors.push(Actor {
+                revokes: random.one_in(4),
+                ..actor(Role::Approver(approver), request, random.of(&choices))
+            });
         }
+        actors.push(actor(Role::Operator, request, Next::RevokeAsOperator));
     }
     actors.push(actor(Role::Sweep, 0, Next::Sweep));
     actors
@@ -137,7 +144,15 @@ impl Actor {
             Next::Report => call("outcome", json!({"status": "Executed"})),
             Next::Withdraw => call("withdraw", json!({})),
             Next::Sweep => Call::post("/sweep", &json!({})),
-            Next::Approve | Next::MistypeCode | Next::Reject => {
+            Next::RevokeAsOperator => {
+                // Otherwise nothing would ever be claimed.
+                if !random.one_in(20) {
+                    return None;
+                }
+                let body = json!({"command": "revoke", "id": id.to_string()});
+                Call::post("/api/operate", &body)
+            }
+            Next::Approve | Next::MistypeCode | Next::Reject | Next::Revoke => {
                 let Role::Approver(index) = self.role else {
                     unreachable!("an approver decides")
                 };
@@ -146,6 +161,7 @@ impl Actor {
                 let (decision, code) = match self.next {
                     Next::Reject => ("reject", String::new()),
                     Next::Approve => ("approve", code),
+                    Next::Revoke => ("revoke", code),
                     _ if code == "000000" => ("approve", "000001".to_owned()),
                     _ => ("approve", "000000".to_owned()),
                 };
@@ -195,6 +211,13 @@ impl Actor {
                 status => (Next::Nothing, final_status(status)),
             },
             (Next::MistypeCode, 403) => (Next::Approve, None),
+            (Next::Revoke | Next::RevokeAsOperator, 200 | 303) => {
+                (Next::Nothing, Some(Fact::Revoked))
+            }
+            // It was claimed or has lapsed, or the operator has revoked it.
+            (Next::Revoke, 409) => (Next::Nothing, None),
+            // There is nothing to revoke yet, or no longer.
+            (next @ Next::RevokeAsOperator, 409 | 422) => (next, None),
             (next @ (Next::Approve | Next::MistypeCode | Next::Reject), status) => {
                 let (by, verdict) = approver(match next {
                     Next::Reject => Verdict::Reject,
@@ -206,7 +229,9 @@ impl Actor {
                     410 => Fact::Late,
                     other => panic!("{self:?} received {other}: {}", response.body),
                 };
-                (Next::Nothing, Some(fact))
+                let goes_on = self.revokes && fact == Fact::Decided(by, Verdict::Approve);
+                let next = if goes_on { Next::Revoke } else { Next::Nothing };
+                (next, Some(fact))
             }
             (_, other) => panic!("{self:?} received {other}: {}", response.body),
         };

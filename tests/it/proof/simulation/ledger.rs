@@ -29,6 +29,8 @@ pub(super) enum Fact {
     Runs(String),
     /// The outcome is reported.
     Reported,
+    /// The approval is revoked: no agent runs the action.
+    Revoked,
 }
 
 #[derive(Default)]
@@ -146,6 +148,13 @@ fn holds(fact: &Fact, row: &Approval) -> bool {
             let is_unknown = |event: &Event| event.what == EventKind::ExecutionUnknown;
             claim(row) != Some(nonce) || row.history.iter().any(is_unknown)
         }
+        Fact::Revoked => matches!(
+            row.state,
+            State::Approved {
+                execution: Execution::Revoked { .. },
+                ..
+            }
+        ),
         Fact::Reported => row
             .history
             .iter()

@@ -132,7 +132,7 @@ impl Call {
         }
     }
 
-    /// Submits the decision form, with the tokens from the email and the page of the approver at `index`.
+    /// Submits the form for this decision, with the tokens from the email and the page of the approver at `index`.
     pub(in crate::proof) fn decide(
         gate: &App,
         row: &Approval,
@@ -141,12 +141,13 @@ impl Call {
         code: &str,
     ) -> Self {
         let keys = &gate.link_keys;
+        let purpose = match decision {
+            "revoke" => FormPurpose::Revocation,
+            _ => FormPurpose::Decision,
+        };
         let mut form = form_urlencoded::Serializer::new(String::new());
         form.append_pair("k", &keys.link_token(row, index).unwrap());
-        form.append_pair(
-            "form",
-            &keys.csrf_token(row, index, FormPurpose::Decision).unwrap(),
-        );
+        form.append_pair("form", &keys.csrf_token(row, index, purpose).unwrap());
         form.append_pair("decision", decision);
         form.append_pair("code", code);
         Self {
