@@ -2,10 +2,13 @@
 
     HO_URL=http://127.0.0.1:7071 APPROVER_EMAILS=approver@example.com python3 agent.py 1
 """
-import base64, hashlib, json, os, secrets, sys, time, urllib.error, urllib.request, uuid
+import base64, hashlib, json, os, secrets, sys, time, urllib.error, urllib.parse, urllib.request, uuid
 
 GATE, KEY = os.environ["HO_URL"], os.environ.get("HO_KEY", "")
 APPROVERS = os.environ["APPROVER_EMAILS"].split(",")
+IS_LOCAL = urllib.parse.urlsplit(GATE).hostname in ("localhost", "127.0.0.1", "::1")
+if not IS_LOCAL and not GATE.lower().startswith("https://"):  # the function key must not cross a network in the clear
+    sys.exit("HO_URL must begin with https://, unless the gate is on this machine.")
 
 class Refused(Exception):
     """Anything other than an approval of exactly these parameters."""
@@ -14,13 +17,15 @@ class NoRedirects(urllib.request.HTTPRedirectHandler):
     def redirect_request(self, *_):  # the function key is for the gate only
         return None
 
+PROXIES = [urllib.request.ProxyHandler({})] if IS_LOCAL else []  # no proxy stands before this machine
+
 def call(path, body=None):
     """The gate's response, and how long to wait before the next call. Every call is safe to repeat, so it is retried."""
     headers = {"content-type": "application/json", "x-functions-key": KEY}
     request = urllib.request.Request(f"{GATE}/api/{path}", body and json.dumps(body).encode(), headers)
     for pause in (1, 2, 4, 8, 16, 30, None):
         try:
-            with urllib.request.build_opener(NoRedirects).open(request, timeout=60) as answer:
+            with urllib.request.build_opener(NoRedirects, *PROXIES).open(request, timeout=60) as answer:
                 return json.load(answer), int(answer.headers.get("retry-after", 1))
         except OSError as error:
             if isinstance(error, urllib.error.HTTPError) and error.code in (401, 403):

@@ -7,6 +7,10 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 const { HO_URL: gate, HO_KEY: key = "", APPROVER_EMAILS: approvers = "" } = process.env;
 
+const { protocol, hostname } = new URL(gate ?? "");
+if (protocol !== "https:" && !["localhost", "127.0.0.1", "[::1]"].includes(hostname))
+  throw new Error("HO_URL must begin with https://, unless the gate is on this machine."); // the key stays secret
+
 type Json = string | number | boolean | null | Json[] | { [name: string]: Json };
 type Approval = {
   id: string; status: string; approver: string | null; comment: string | null;

@@ -130,8 +130,9 @@ impl App {
         Err(Error::gave_up(MAX_WRITE_ATTEMPTS))
     }
 
-    /// Fails if a pause covers a request, by its owner or by that of its caller: they differ if the request
-    /// was stored without an owner, or before the list named its key.
+    /// Fails if a pause covers a request, by its owner or by any owner that its caller is: they differ if the
+    /// request was stored without an owner, or before the list named its key; and an operator may name a key
+    /// by its digest although the list gives it agents.
     fn find_pause(
         &self,
         pauses: &[Pause],
@@ -139,7 +140,13 @@ impl App {
         key: &FunctionKey,
     ) -> Result<(), Error> {
         let agent = request.id.agent();
-        let owners = [request.owner.clone(), self.owner(key, agent)];
+        let [by_digest, as_sent] = key.owners().map(Some);
+        let owners = [
+            request.owner.clone(),
+            self.owner(key, agent),
+            by_digest,
+            as_sent,
+        ];
         let covers = |pause: &&Pause| {
             let mut owners = owners.iter();
             owners.any(|owner| pause.scope.covers(owner.as_ref(), agent))

@@ -23,9 +23,12 @@ struct Settings {
     allowed_approvers: Result<AllowList, ConfigError>,
     signs_in_always: bool,
     wildcard_links_allowed: bool,
+    sets_run_within: bool,
+    sets_agent_keys: bool,
 }
 
-const ITEMS: [fn(&Settings) -> Option<UpgradeItem>; 2] = [wildcard_links, listed_routes];
+const ITEMS: [fn(&Settings) -> Option<UpgradeItem>; 4] =
+    [wildcard_links, listed_routes, run_within, owners];
 
 /// The changes that affect a gate with these settings.
 ///
@@ -45,6 +48,8 @@ impl Settings {
             allowed_approvers: allowed_approvers(get),
             signs_in_always: get("HO_IDENTITY").as_deref() == Some("entra"),
             wildcard_links_allowed: flag(get, "HO_ALLOW_WILDCARD_LINKS")?,
+            sets_run_within: get("HO_RUN_WITHIN").is_some(),
+            sets_agent_keys: get("HO_AGENT_KEYS").is_some(),
         })
     }
 }
@@ -71,5 +76,24 @@ fn listed_routes(settings: &Settings) -> Option<UpgradeItem> {
         change: "The gate does not start with this list. An address can no longer contain any of \
                  % ! / = | { } `, which mail servers can read as a route to another mailbox.",
         remedy: "Remove such addresses, and list another address of these people. Nothing keeps them.",
+    })
+}
+
+fn run_within(settings: &Settings) -> Option<UpgradeItem> {
+    (!settings.local && !settings.sets_run_within).then_some(UpgradeItem {
+        setting: "HO_RUN_WITHIN",
+        change: "An approval can be claimed for 15 minutes, before for an hour. An agent that looks for the \
+                 decision less often, such as by cron, finds it lapsed.",
+        remedy: "Set HO_RUN_WITHIN=900 if that is enough, or HO_RUN_WITHIN=3600 to keep the hour.",
+    })
+}
+
+fn owners(settings: &Settings) -> Option<UpgradeItem> {
+    (!settings.local && !settings.sets_agent_keys).then_some(UpgradeItem {
+        setting: "HO_AGENT_KEYS",
+        change: "A request belongs to the function key that submitted it. Other keys get 404 for it, and \
+                 replacing a key leaves its open requests without an owner.",
+        remedy: "List the keys in HO_AGENT_KEYS; keys with the same right-hand side act together. A gate with \
+                 one function key needs nothing.",
     })
 }

@@ -1,6 +1,5 @@
 //! Extractors for everything in a request except its body.
 
-use std::convert::Infallible;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -30,23 +29,39 @@ impl<S: Send + Sync> FromRequestParts<S> for Id {
     }
 }
 
-/// The function key from the header or the query, which the host has checked; empty if there is none.
-pub(super) fn function_key(headers: &HeaderMap, query: Option<&str>) -> FunctionKey {
-    let header = headers.get("x-functions-key");
-    let header = header.and_then(|value| value.to_str().ok().map(str::to_owned));
-    let key = header.or_else(|| parameter(query?, "code"));
-    FunctionKey::new(key.unwrap_or_default())
-}
-
-/// The same, as an extractor.
+/// The function key of a call, which the host has checked; empty if there is none.
 pub(super) struct Key(pub(super) FunctionKey);
 
 impl<S: Send + Sync> FromRequestParts<S> for Key {
-    type Rejection = Infallible;
+    type Rejection = Error;
 
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        Ok(Self(function_key(&parts.headers, parts.uri.query())))
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Error> {
+        function_key(&parts.headers, parts.uri.query()).map(Self)
     }
+}
+
+/// The key from the header or the query. The host takes one of several, and compares the name in the query
+/// without regard to case; a call must not show the host one key and the gate another, so all must be equal.
+fn function_key(headers: &HeaderMap, query: Option<&str>) -> Result<FunctionKey, Error> {
+    let ambiguous = || Error::BadRequest("Send one function key, once.".to_owned());
+    let in_headers = headers.get_all("x-functions-key").iter().map(|value| {
+        let key = value.to_str().ok();
+        // Values of repeated headers arrive joined; no key has a comma.
+        let key = key.filter(|key| !key.contains(','));
+        key.map(str::to_owned).ok_or_else(ambiguous)
+    });
+    let query = query.unwrap_or_default().as_bytes();
+    let in_query = form_urlencoded::parse(query)
+        .filter(|(name, _)| name.to_lowercase() == "code")
+        .map(|(_, key)| Ok(key.into_owned()));
+    let mut keys = in_headers.chain(in_query);
+    let first = keys.next().transpose()?;
+    for key in keys {
+        if Some(key?) != first {
+            return Err(ambiguous());
+        }
+    }
+    Ok(FunctionKey::new(first.unwrap_or_default()))
 }
 
 /// The query parameter `wait`, in seconds.

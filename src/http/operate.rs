@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use axum::extract::State;
+use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use human_oversight_protocol::operate::{self as wire_types, Command, Operations, Revoked};
 use serde_json::{Map, Value};
@@ -30,8 +31,15 @@ enum Operation {
 
 pub(super) async fn operate(
     State(app): State<Arc<App>>,
+    headers: HeaderMap,
     Json(body): Json,
 ) -> Result<Response, Error> {
+    if app.config.production && is_forwarded(&headers) {
+        return Err(Error::Forbidden(
+            "This host forwards calls under decoded paths, so its check of the key may be of another function. \
+             Use a host that proxies, or run the command on the store.",
+        ));
+    }
     let (done, scope) = match parse(body)? {
         Operation::Pause { scope, reason } => {
             let pause = Pause::new(scope.clone(), Some(&reason), app.now());
@@ -45,8 +53,26 @@ pub(super) async fn operate(
     Ok(wire::json(&respond(&app, done, &scope).await?).into_response())
 }
 
+/// Whether an older host has rebuilt the call: it decodes the path after it has matched the route, so a call of
+/// an anonymous function can arrive here. Such a host names itself in the user agent.
+fn is_forwarded(headers: &HeaderMap) -> bool {
+    let agents = headers.get_all(header::USER_AGENT).iter();
+    let mut agents = agents.map(|agent| String::from_utf8_lossy(agent.as_bytes()).to_lowercase());
+    agents.any(|agent| agent.contains("azure-functions-host/"))
+}
+
 fn parse(body: Map<String, Value>) -> Result<Operation, Error> {
+    // An empty name must not mean everything.
+    let names = ["owner", "agent"];
+    let is_empty = |value: &Value| value.is_null() || value == "";
+    let empty: Vec<_> = names
+        .into_iter()
+        .filter(|name| body.get(*name).is_some_and(is_empty))
+        .collect();
     let mut fields = Fields::new(body);
+    for name in empty {
+        fields.add_error(format!("/{name}"), "names nothing: leave it out for all");
+    }
     let command = fields.required("command").map(serde_json::from_value);
     let command = command.and_then(|command| {
         let known: Result<Command, _> = command;

@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::error::{Error, invalid};
-use super::extract::{function_key, wait_parameter};
+use super::extract::{Key, wait_parameter};
 use super::fields::{Fields, Text};
 use super::json::Json;
 use super::wire::ApprovalResponse;
@@ -32,6 +32,7 @@ const TIMEOUT_SECONDS: RangeInclusive<u64> = 10..=2_592_000;
 pub(super) async fn submit(
     State(app): State<Arc<App>>,
     RawQuery(query): RawQuery,
+    Key(key): Key,
     headers: HeaderMap,
     Json(body): Json,
 ) -> Result<Response, Error> {
@@ -40,7 +41,6 @@ pub(super) async fn submit(
     let wait = requested.or(preferred);
     // Without timeoutSeconds the wait is also the deadline, as in the legacy Logic App.
     let default_timeout = wait.unwrap_or(app.config.default_timeout);
-    let key = function_key(&headers, query.as_deref());
     let allowed = &app.config.allowed_approvers;
     let submission = parse(body, allowed, default_timeout, key.clone())?;
     if wait.is_some() && submission.claimant.is_some() {

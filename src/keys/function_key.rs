@@ -13,6 +13,10 @@ impl FunctionKey {
         Self(key)
     }
 
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The owner of what this key submits, if no list gives the key another. The host compares keys without
     /// regard to case, so the digest is of the lower case.
     pub fn owner(&self) -> Owner {
@@ -21,6 +25,11 @@ impl FunctionKey {
         } else {
             Owner::Key(Digest(sha256(self.0.to_lowercase().as_bytes())))
         }
+    }
+
+    /// The owners by which an operator may name the key: by its digest in lower case, and as it is sent.
+    pub fn owners(&self) -> [Owner; 2] {
+        self.digests().map(Owner::Key)
     }
 
     /// The digests by which an operator's list may name the key: as sent, and in lower case.

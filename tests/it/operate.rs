@@ -415,3 +415,18 @@ async fn with_rows_of_version_1_nothing_is_revoked() {
     assert!(answer.body.contains("HO_ROWS=1"), "{}", answer.body);
     claim(&gate, &approval).await.unwrap();
 }
+
+#[tokio::test]
+async fn an_empty_name_does_not_mean_everything() {
+    let gate = TestGate::start().await;
+    pause(&gate).await;
+    for name in ["owner", "agent"] {
+        for empty in [json!(""), Value::Null] {
+            let body = json!({"command": "resume", name: empty});
+            let answer = send(&gate, Some(MASTER_KEY), &body).await;
+            assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{body}");
+        }
+    }
+    let listed = operate(&gate, json!({"command": "executing"})).await;
+    assert_eq!(listed["pauses"].as_array().unwrap().len(), 1);
+}

@@ -209,3 +209,51 @@ async fn without_a_host_a_call_without_a_key_has_an_owner_too() {
     assert_reached(&gate, None, &id("1")).await;
     assert_hidden(&gate, Some(KEY), &id("1")).await;
 }
+
+#[tokio::test]
+async fn a_call_shows_the_gate_no_other_key_than_the_host() {
+    let gate = TestGate::start().await;
+    assert_eq!(
+        submit(&gate, Some(KEY), "1", "").await.status,
+        StatusCode::ACCEPTED
+    );
+    let before = gate.stored().await;
+    let http = http().build().unwrap();
+    let body = serde_json::to_string(&request()).unwrap();
+    for (query, headers) in [
+        (format!("?code={OTHER_KEY}&Code={KEY}"), vec![]),
+        (format!("?CODE={KEY}&code={OTHER_KEY}"), vec![]),
+        (format!("?cOdE={KEY}"), vec![OTHER_KEY]),
+        (format!("?%63ode={OTHER_KEY}"), vec![KEY]),
+        (String::new(), vec![KEY, OTHER_KEY]),
+        (String::new(), vec!["a, b"]),
+        (format!("?code={KEY}&code=",), vec![]),
+    ] {
+        let calls = [
+            (Method::GET, format!("/api/status/{}{query}", id("1")), ""),
+            (Method::POST, format!("/api/submit{query}"), body.as_str()),
+        ];
+        for (method, path, body) in calls {
+            let mut call = http.request(method, gate.direct(&path));
+            for key in &headers {
+                call = call.header("x-functions-key", *key);
+            }
+            let call = call
+                .header("content-type", "application/json")
+                .body(body.to_owned());
+            let answer = Page::of(call.send().await.unwrap()).await;
+            assert_eq!(
+                answer.status,
+                StatusCode::BAD_REQUEST,
+                "{query} {headers:?}"
+            );
+            answer.problem();
+        }
+    }
+    assert_eq!(gate.stored().await, before);
+    for query in [format!("?Code={KEY}"), format!("?code={KEY}&CODE={KEY}")] {
+        let path = format!("/api/status/{}{query}", id("1"));
+        let answer = call(&gate, Some(KEY), &Method::GET, &path, "").await;
+        assert_eq!(answer.status, StatusCode::OK, "{query}: {}", answer.body);
+    }
+}

@@ -431,3 +431,29 @@ async fn a_gate_without_a_host_takes_the_commands_from_this_machine() {
         .json(&json!({"command": "resume"}));
     assert_eq!(call.send().await.unwrap().status(), StatusCode::FORBIDDEN);
 }
+
+#[tokio::test]
+async fn a_pause_of_a_keys_digest_holds_whatever_the_list_gives_the_key() {
+    let digest = |key: &str| {
+        human_oversight_client::parameters::hex(&human_oversight_client::parameters::sha256(
+            key.as_bytes(),
+        ))
+    };
+    let keys = format!("{}=UserManager*", digest(KEY));
+    let gate = TestGate::with(&[("HO_AGENT_KEYS", &keys)]).await;
+    let approval = gate.ask().await;
+    gate.approve(&approval, ALICE).await;
+    let pause = json!({
+        "command": "pause", "because": "an incident", "owner": format!("key:{}", digest(KEY)),
+    });
+    operate(&gate, pause).await;
+    let nonce = r#"{"nonce":"0123456789abcdef"}"#;
+    let refused = gate
+        .post(&format!("/api/claim/{}", approval.id), nonce)
+        .await;
+    assert_eq!(refused.status, 403, "{}", refused.body);
+    assert_eq!(
+        refused.problem()["type"],
+        "urn:human-oversight:problem:paused"
+    );
+}

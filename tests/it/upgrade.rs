@@ -63,6 +63,7 @@ async fn a_wildcard_with_links_starts_only_where_the_operator_accepts_it() {
 async fn the_check_says_what_changes_with_the_upgrade() {
     let check = ["check", "--upgrade"];
     let wildcard = ("HO_ALLOWED_APPROVERS", "*@example.com");
+    let keys = format!("{}=UserManager*", "07".repeat(32));
     for settings in [
         [].as_slice(),
         &[("HO_ALLOWED_APPROVERS", "alice@example.com")],
@@ -70,9 +71,18 @@ async fn the_check_says_what_changes_with_the_upgrade() {
         &[wildcard, ("HO_IDENTITY", "entra")],
         &[wildcard, ("HO_LOCAL", "1")],
     ] {
-        let (output, code) = run(settings, &check).await;
+        let set = [("HO_RUN_WITHIN", "3600"), ("HO_AGENT_KEYS", keys.as_str())];
+        let (output, code) = run(&[settings, &set].concat(), &check).await;
         assert_eq!(code, 0, "{settings:?}: {output}");
         assert_eq!(output, "Nothing changes for a gate with these settings.\n");
+    }
+    let (output, code) = run(&[], &check).await;
+    assert_eq!(code, 1, "{output}");
+    for words in [
+        "HO_RUN_WITHIN=3600",
+        "replacing a key leaves its open requests",
+    ] {
+        assert!(output.contains(words), "{output}");
     }
     let (output, code) = run(&[wildcard], &check).await;
     assert_eq!(code, 1, "{output}");
