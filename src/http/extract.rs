@@ -1,5 +1,6 @@
 //! Extractors for everything in a request except its body.
 
+use std::collections::HashSet;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -44,24 +45,19 @@ impl<S: Send + Sync> FromRequestParts<S> for Key {
 /// without regard to case; a call must not show the host one key and the gate another, so all must be equal.
 fn function_key(headers: &HeaderMap, query: Option<&str>) -> Result<FunctionKey, Error> {
     let ambiguous = || Error::BadRequest("Send one function key, once.".to_owned());
-    let in_headers = headers.get_all("x-functions-key").iter().map(|value| {
-        let key = value.to_str().ok();
-        // Values of repeated headers arrive joined; no key has a comma.
-        let key = key.filter(|key| !key.contains(','));
-        key.map(str::to_owned).ok_or_else(ambiguous)
-    });
+    let in_headers = headers.get_all("x-functions-key").iter();
+    let in_headers = in_headers.map(|value| value.to_str().ok().map(str::to_owned));
     let query = query.unwrap_or_default().as_bytes();
     let in_query = form_urlencoded::parse(query)
         .filter(|(name, _)| name.to_lowercase() == "code")
-        .map(|(_, key)| Ok(key.into_owned()));
-    let mut keys = in_headers.chain(in_query);
-    let first = keys.next().transpose()?;
-    for key in keys {
-        if Some(key?) != first {
-            return Err(ambiguous());
-        }
+        .map(|(_, key)| Some(key.into_owned()));
+    let keys: Option<HashSet<String>> = in_headers.chain(in_query).collect();
+    let mut keys = keys.ok_or_else(ambiguous)?.into_iter();
+    match (keys.next().unwrap_or_default(), keys.next()) {
+        // A host joins repeated values by a comma, which no key has.
+        (key, None) if !key.contains(',') => Ok(FunctionKey::new(key)),
+        _ => Err(ambiguous()),
     }
-    Ok(FunctionKey::new(first.unwrap_or_default()))
 }
 
 /// The query parameter `wait`, in seconds.

@@ -227,7 +227,8 @@ async fn a_call_shows_the_gate_no_other_key_than_the_host() {
         (format!("?%63ode={OTHER_KEY}"), vec![KEY]),
         (String::new(), vec![KEY, OTHER_KEY]),
         (String::new(), vec!["a, b"]),
-        (format!("?code={KEY}&code=",), vec![]),
+        (format!("?code={KEY}&code="), vec![]),
+        (format!("?code={KEY},{OTHER_KEY}"), vec![]),
     ] {
         let calls = [
             (Method::GET, format!("/api/status/{}{query}", id("1")), ""),
