@@ -28,8 +28,10 @@ const SCHEMA: &str = "
     ) STRICT;
     CREATE INDEX IF NOT EXISTS openapprovals ON approvals (Due, PartitionKey, RowKey)
         WHERE Due IS NOT NULL;
-    CREATE INDEX IF NOT EXISTS waitingapprovals ON approvals (PartitionKey, json_extract(Entity, '$.Owner'))
-        WHERE Due IS NOT NULL AND json_extract(Entity, '$.Status') = 'Pending';
+    CREATE INDEX IF NOT EXISTS waitingapprovals
+        ON approvals (PartitionKey, json_extract(iif(json_valid(Entity), Entity, NULL), '$.Owner'))
+        WHERE Due IS NOT NULL
+            AND json_extract(iif(json_valid(Entity), Entity, NULL), '$.Status') = 'Pending';
     DROP INDEX IF EXISTS openagents;";
 
 /// The file, opened when it is needed and again after it failed.
