@@ -242,11 +242,7 @@ async fn a_call_shows_the_gate_no_other_key_than_the_host() {
                 .header("content-type", "application/json")
                 .body(body.to_owned());
             let answer = Page::of(call.send().await.unwrap()).await;
-            assert_eq!(
-                answer.status,
-                StatusCode::FORBIDDEN,
-                "{query} {headers:?}"
-            );
+            assert_eq!(answer.status, StatusCode::FORBIDDEN, "{query} {headers:?}");
             answer.problem();
         }
     }
