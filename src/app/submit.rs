@@ -10,7 +10,7 @@ use super::state::{App, log_events};
 use crate::domain::{Approval, Approver, Parameters, Request};
 use crate::keys::FunctionKey;
 use crate::store::{RowVersion, StoreError};
-use crate::values::{Address, ApprovalId, Digest};
+use crate::values::{Address, ApprovalId, Digest, Owner};
 
 /// A valid request, not yet stored.
 pub struct Submission {
@@ -50,20 +50,20 @@ impl App {
         submission: Submission,
     ) -> Result<(Approval, bool), Error> {
         let key = submission.key.clone();
-        let approval = self.new_approval(submission)?;
+        let owner = self.owner(&key, submission.id.agent());
+        let owner = owner.ok_or(Error::Forbidden(
+            "This function key may not act for this agent (HO_AGENT_KEYS).",
+        ))?;
+        let approval = self.new_approval(submission, owner.clone());
         self.check_not_paused(&approval.request, &key).await?;
         let app = self.clone();
-        let storing = async move { app.insert(approval, &key).await };
+        let storing = async move { app.insert(approval, &owner, &key).await };
         let stored = tokio::spawn(storing.in_current_span()).await;
         stored.map_err(|_| Error::Bug)?
     }
 
-    fn new_approval(&self, submission: Submission) -> Result<Approval, Error> {
+    fn new_approval(&self, submission: Submission, owner: Owner) -> Approval {
         let now = self.now();
-        let owner = self.owner(&submission.key, submission.id.agent());
-        let owner = owner.ok_or(Error::Forbidden(
-            "This function key may not act for this agent (HO_AGENT_KEYS).",
-        ))?;
         let request = Request {
             id: submission.id,
             action: submission.action,
@@ -84,17 +84,17 @@ impl App {
             deliveries: Vec::new(),
         });
         let approvers = approvers.collect();
-        Ok(Approval::new(request, approvers))
+        Approval::new(request, approvers)
     }
 
     async fn insert(
         &self,
         mut approval: Approval,
+        owner: &Owner,
         key: &FunctionKey,
     ) -> Result<(Approval, bool), Error> {
         let (id, digest) = (approval.request.id.clone(), approval.request.digest);
-        let owner = self.owner(key, id.agent()).ok_or(Error::NotFound)?;
-        if let Err(refused) = self.charge(&owner, &approval.approvers).await {
+        if let Err(refused) = self.charge(owner, &approval.approvers).await {
             return self.find_repeat(&id, digest, key, refused.into()).await;
         }
         let submitted = approval.clone();
@@ -118,7 +118,7 @@ impl App {
                 }
             }
             Err(refused @ (StoreError::AlreadyExists | StoreError::OpenLimit)) => {
-                self.refund(&owner, &submitted.approvers).await;
+                self.refund(owner, &submitted.approvers).await;
                 let refused = match refused {
                     StoreError::OpenLimit => Error::TooManyOpen(self.config.open_limit),
                     refused => refused.into(),
