@@ -8,11 +8,11 @@ use serde::ser::{SerializeMap, Serializer};
 use serde_json::{Map, Value};
 
 use crate::action::Action;
-use crate::blocking::wait;
 use crate::error::Error;
 use crate::gate::Gate;
 use crate::outcome::{Reason, Refusal};
 use crate::run_permit::Permit;
+use crate::runtime::wait;
 
 /// The gate that the environment names, made once.
 ///

@@ -3,6 +3,9 @@
 
 // From the bottom up: a module imports only from modules above it in this list.
 #[cfg(feature = "http")]
+mod runtime;
+
+#[cfg(feature = "http")]
 mod error;
 
 #[cfg(feature = "http")]
@@ -79,3 +82,5 @@ pub use outcome::{Outcome, Reason, Refusal};
 pub use pending::Pending;
 #[cfg(feature = "http")]
 pub use run_permit::Permit;
+#[cfg(feature = "http")]
+pub use runtime::{flush, flush_blocking};

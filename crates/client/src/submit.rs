@@ -2,17 +2,19 @@
 
 use std::fmt;
 use std::future::Future;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use human_oversight_protocol::parameters::{Parameters, hex};
-use human_oversight_protocol::types::{NewApproval, Status};
+use human_oversight_protocol::types::{Approval, NewApproval, Status};
 use serde::Serialize;
 use uuid::Uuid;
 
 use crate::action::Action;
+use crate::error::Error;
 use crate::handle::Handle;
 use crate::outcome::{Outcome, Reason, Refusal};
 use crate::pending::{Pending, infallible};
-use crate::retry::retry_transient;
+use crate::retry::retry_first_contact;
 use crate::run_permit::Permit;
 use crate::withdraw::WithdrawOnDrop;
 
@@ -126,9 +128,8 @@ impl Action {
     ) -> Result<Pending, Refusal> {
         let request = self.request(&handle, parameters)?;
         // First, so that no person decides what could not run.
-        self.gate.keys(None).await?;
-        let client = &self.gate.client;
-        let approval = retry_transient(|| client.submit(&request)).await?;
+        self.gate.keys(None).await.map_err(Refusal::before_submit)?;
+        let approval = self.call_submit(&request).await?;
         if approval.id != handle.id || approval.parameters_digest != hex(&parameters.digest()) {
             return Err(Refusal::unverified(
                 "the gate accepted another request than was submitted",
@@ -138,6 +139,23 @@ impl Action {
             self.notify_pending(&approval);
         }
         Ok(Pending::new(self.clone(), handle, Some(approval)))
+    }
+
+    async fn call_submit(&self, request: &NewApproval) -> Result<Approval, Refusal> {
+        let client = &self.gate.client;
+        let may_be_accepted = AtomicBool::new(false);
+        let call = async || {
+            let answer = client.submit(request).await;
+            if answer.as_ref().is_err_and(Error::may_be_accepted) {
+                may_be_accepted.store(true, Ordering::Relaxed);
+            }
+            answer
+        };
+        let answer = retry_first_contact(call).await;
+        answer.map_err(|error| match may_be_accepted.into_inner() {
+            true => Refusal::after_submit(error),
+            false => Refusal::before_submit(error),
+        })
     }
 
     fn request(&self, handle: &Handle, parameters: &Parameters) -> Result<NewApproval, Refusal> {

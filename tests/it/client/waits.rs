@@ -55,7 +55,7 @@ async fn a_refusal_while_paused_is_not_final() {
     assert_eq!(new.reason, Reason::Paused);
     assert_eq!(
         new.to_string(),
-        "Not run: the operator has paused operations."
+        "Not run: the operator has paused operations. Try again later."
     );
     operate(&gate, json!({"command": "resume"})).await;
     let outcome = action.resume(handle).run(&user(), async |_| "done").await;
