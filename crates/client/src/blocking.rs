@@ -23,7 +23,7 @@ impl Action {
                 permit.executed_blocking();
                 Outcome::Executed(value)
             }
-            Err(refusal) => Outcome::Refused(refusal),
+            Err(refusal) => Outcome::Refused(refusal).logged(),
         }
     }
 
@@ -42,7 +42,7 @@ impl Action {
                 }
                 Outcome::Executed(result)
             }
-            Err(refusal) => Outcome::Refused(refusal),
+            Err(refusal) => Outcome::Refused(refusal).logged(),
         }
     }
 

@@ -27,6 +27,9 @@ mod client;
 mod outcome;
 
 #[cfg(feature = "http")]
+mod log;
+
+#[cfg(feature = "http")]
 mod run_permit;
 
 #[cfg(feature = "http")]
@@ -52,6 +55,12 @@ mod submit;
 
 #[cfg(feature = "http")]
 mod blocking;
+
+#[cfg(feature = "http")]
+mod check;
+
+#[cfg(feature = "http")]
+mod scope;
 
 #[cfg(feature = "macros")]
 #[doc(hidden)]
@@ -81,6 +90,6 @@ pub use outcome::{Outcome, Reason, Refusal};
 #[cfg(feature = "http")]
 pub use pending::Pending;
 #[cfg(feature = "http")]
-pub use run_permit::Permit;
+pub use run_permit::{Permit, Proof};
 #[cfg(feature = "http")]
 pub use runtime::{flush, flush_blocking};

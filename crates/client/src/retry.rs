@@ -49,7 +49,7 @@ where
         match call().await {
             Err(error) if error.is_transient() => {
                 let left = window(&error).saturating_sub(started.elapsed());
-                let wait = error.retry_after().unwrap_or(pause.min(left));
+                let wait = error.retry_after().unwrap_or_else(|| pause.min(left));
                 if left.is_zero() || wait > left {
                     return Err(error);
                 }

@@ -21,12 +21,15 @@ pub struct Permit {
     handed_out: bool,
 }
 
-/// What proves the right: the signed receipt and the signed permit. Both are empty in a permit that only
-/// reports a failure.
-#[derive(Default)]
-pub(crate) struct Proof {
-    pub(crate) receipt: String,
-    pub(crate) permit: String,
+/// What proves the right to run an action, for a service that demands it before it acts.
+// Both are empty in a permit that only reports a failure.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Proof {
+    /// The signed receipt, a compact JWS; see [`crate::receipt`].
+    pub receipt: String,
+    /// The gate's signed permit, a compact JWS; see [`crate::permit`].
+    pub permit: String,
 }
 
 impl fmt::Debug for Permit {
@@ -62,6 +65,11 @@ impl Permit {
     /// The gate's signed permit, a compact JWS, for a service that demands one with the receipt.
     pub fn jws(&self) -> &str {
         &self.proof.permit
+    }
+
+    /// Receipt and permit.
+    pub fn proof(&self) -> &Proof {
+        &self.proof
     }
 
     /// Reports that the action ran.

@@ -52,10 +52,54 @@ impl Action {
         F: FnOnce(&'p P) -> Fut,
         Fut: Future<Output = Result<T, E>>,
     {
-        match self.submit(params).await {
+        let outcome = match self.submit(params).await {
             Ok(pending) => pending.try_run(params, action).await,
             Err(refusal) => Outcome::Refused(refusal),
-        }
+        };
+        outcome.logged()
+    }
+
+    /// Like [`Action::run`], under a handle that was stored before: submits the request, unless this or
+    /// another process has, and resumes it then. So a program can call it with the same handle and the same
+    /// parameters after every restart, wherever it was interrupted.
+    ///
+    /// An approval that was claimed before an interruption is refused as [`Reason::Used`]: the action may have
+    /// run. Dropping the future leaves the request pending.
+    pub async fn run_as<'p, P, T, F, Fut>(
+        &self,
+        handle: Handle,
+        params: &'p P,
+        action: F,
+    ) -> Outcome<T>
+    where
+        P: Serialize,
+        F: FnOnce(&'p P) -> Fut,
+        Fut: Future<Output = T>,
+    {
+        let outcome = self
+            .try_run_as(handle, params, |params| infallible(action(params)))
+            .await;
+        outcome.map(|Ok(value)| value)
+    }
+
+    /// Like [`Action::run_as`], for an action that can fail.
+    pub async fn try_run_as<'p, P, T, E, F, Fut>(
+        &self,
+        handle: Handle,
+        params: &'p P,
+        action: F,
+    ) -> Outcome<Result<T, E>>
+    where
+        P: Serialize,
+        E: fmt::Display,
+        F: FnOnce(&'p P) -> Fut,
+        Fut: Future<Output = Result<T, E>>,
+    {
+        let outcome = match self.submit_as(handle, params).await {
+            Ok(pending) => pending.try_run(params, action).await,
+            Err(refusal) => Outcome::Refused(refusal),
+        };
+        outcome.logged()
     }
 
     /// Requests approval of exactly `params`, waits, and claims the approval; see [`Pending::claim`].
