@@ -2,6 +2,7 @@
 
 mod network;
 pub(crate) mod permits;
+mod refusals;
 mod responses;
 mod runtimes;
 mod waits;

@@ -15,11 +15,11 @@ impl Refusal {
     /// Writes one line, unless a person or the deadline decided: the caller may get nothing but a value that
     /// looks like a rejection.
     pub(crate) fn log(&self) {
-        let (reason, detail) = (self.reason, self.detail.as_deref().unwrap_or_default());
+        let reason = self.reason;
+        let detail = self.detail.as_deref().map(loggable).unwrap_or_default();
         match reason {
             Reason::Rejected | Reason::Timeout | Reason::Cancelled => {}
             Reason::Misconfigured | Reason::Unreachable if nothing_is_logged() => {
-                let detail = detail.replace(char::is_control, " ");
                 eprintln!("human-oversight: not run, and no one was asked: {detail}");
             }
             Reason::Misconfigured | Reason::Unreachable => {
@@ -28,6 +28,13 @@ impl Refusal {
             _ => tracing::warn!(?reason, detail, "not run"),
         }
     }
+}
+
+/// In one line, and without email addresses, of which problem documents name some.
+fn loggable(detail: &str) -> String {
+    let words = detail.split_whitespace();
+    let words = words.map(|word| if word.contains('@') { "…" } else { word });
+    words.collect::<Vec<_>>().join(" ")
 }
 
 /// Whether the program has neither a `tracing` subscriber nor a `log` logger, or has silenced them.

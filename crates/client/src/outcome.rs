@@ -207,7 +207,10 @@ impl From<Error> for Refusal {
         };
         if let Error::Problem(problem) = &error {
             for field in &problem.errors {
-                detail.push_str(&format!("; {} {}", field.pointer, field.detail));
+                let field = format!("{} {}", field.pointer, field.detail);
+                if !detail.contains(&field) {
+                    detail.push_str(&format!("; {field}"));
+                }
             }
         }
         Self::with_detail(reason, detail)

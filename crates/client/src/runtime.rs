@@ -12,7 +12,6 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 use tracing::Instrument;
-use tracing::instrument::WithSubscriber;
 
 /// One thread, started by the first call.
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
@@ -50,7 +49,7 @@ pub(crate) async fn run<T: Send + 'static>(future: impl Future<Output = T> + Sen
             self.0.abort();
         }
     }
-    let mut task = Task(RUNTIME.spawn(future.in_current_span().with_current_subscriber()));
+    let mut task = Task(RUNTIME.spawn(future.in_current_span()));
     match (&mut task.0).await {
         Ok(output) => output,
         Err(error) => resume_unwind(error.into_panic()),
@@ -69,7 +68,7 @@ pub(crate) fn spawn<T: Send + 'static>(
         sender.send(future.await).ok();
         drop(unfinished);
     };
-    RUNTIME.spawn(task.in_current_span().with_current_subscriber());
+    RUNTIME.spawn(task.in_current_span());
     async move { output.await.ok() }
 }
 
@@ -78,7 +77,7 @@ pub(crate) fn spawn<T: Send + 'static>(
 pub(crate) fn wait<T: Send + 'static>(future: impl Future<Output = T> + Send + 'static) -> T {
     let (sender, receiver) = sync_channel(1);
     let task = async move { sender.send(future.await).ok() };
-    RUNTIME.spawn(task.in_current_span().with_current_subscriber());
+    RUNTIME.spawn(task.in_current_span());
     receiver.recv().expect("the futures here do not panic")
 }
 
