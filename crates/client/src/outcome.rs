@@ -85,7 +85,8 @@ pub enum Reason {
     Unreachable,
     /// No one was asked: the settings of client or gate are wrong (the address, the key, the certificate).
     Misconfigured,
-    /// The gate became unavailable, or its response is unknown to this version. People may have been asked.
+    /// The gate became unavailable, takes no more requests now, or its response is unknown to this version.
+    /// People may have been asked.
     Unavailable,
     /// The request is invalid: the gate or this client does not accept it.
     Invalid,
@@ -273,7 +274,7 @@ impl fmt::Display for Refusal {
                  again: tell the operator."
             }
             Reason::Unavailable => {
-                "Not run: the gate became unavailable before an approval was obtained. Try again later."
+                "Not run: no approval could be obtained from the gate. Try again later."
             }
             Reason::Unverified => {
                 "Not run: the approval could not be verified. Do not try again: tell the operator."

@@ -162,7 +162,10 @@ async fn faults(gate: &TestGate) -> Vec<(&'static str, Refusal)> {
     let wrong_key = of_agent(wrong_key).action("Delete User Account");
     let never = of_agent(Client::new("http://127.0.0.1:1", None).unwrap());
     vec![
-        ("the gate becomes unavailable", away),
+        (
+            "the gate becomes unavailable, or takes no more requests now",
+            away,
+        ),
         ("the settings are wrong", submit(&wrong_key).await),
         (
             "the gate does not respond",
