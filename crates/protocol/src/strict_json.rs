@@ -1,6 +1,6 @@
 //! Strict JSON: a text that two readers could understand differently is refused.
 //!
-//! Beyond RFC 8259: a name may occur once in an object, a number must be [exact](is_exact), every escape
+//! Beyond RFC 8259: a name may occur once in an object, a number must be exact ([`MAX_INTEGER`]), every escape
 //! must be a Unicode character, and nesting has a limit. What is shown to a person is then
 //! what an agent runs.
 
