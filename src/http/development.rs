@@ -57,8 +57,8 @@ const HOST_PREFIX: &str = "x-azure-functions-";
 pub(super) fn check(request: &Request, base_url: &str) -> Result<(), Error> {
     if !is_from_this_machine(request) {
         return Err(Error::Forbidden(
-            "In local development the gate serves its own machine, by HTTP/1.1 under loopback names, \
-             and not through a proxy or a tunnel.",
+            "In local development the gate serves its own machine, under loopback names and not through \
+             a proxy or a tunnel.",
         ));
     }
     if request.method() == Method::POST && !origin::is_program_or_own(request.headers(), base_url) {
