@@ -32,28 +32,24 @@ struct Settings {
 const ITEMS: [fn(&Settings) -> Option<UpgradeItem>; 5] =
     [wildcard_links, listed_routes, run_within, owners, accounts];
 
-/// The changes that affect a gate with these settings.
-///
-/// # Errors
-/// When a setting that a change depends on cannot be used.
-pub fn upgrade_items(
-    lookup: impl Fn(&str) -> Option<String>,
-) -> Result<Vec<UpgradeItem>, ConfigError> {
-    let settings = Settings::read(&|name| non_empty(&lookup, name))?;
-    Ok(ITEMS.iter().filter_map(|item| item(&settings)).collect())
+/// The changes that affect a gate with these settings. One that cannot be used counts as not set.
+pub fn upgrade_items(lookup: impl Fn(&str) -> Option<String>) -> Vec<UpgradeItem> {
+    let settings = Settings::read(&|name| non_empty(&lookup, name));
+    ITEMS.iter().filter_map(|item| item(&settings)).collect()
 }
 
 impl Settings {
-    fn read(get: &Lookup<'_>) -> Result<Self, ConfigError> {
-        Ok(Self {
+    fn read(get: &Lookup<'_>) -> Self {
+        Self {
             local: get("HO_LOCAL").as_deref() == Some("1"),
             allowed_approvers: allowed_approvers(get),
             signs_in_always: get("HO_IDENTITY").as_deref() == Some("entra"),
-            wildcard_links_allowed: flag(get, "HO_ALLOW_WILDCARD_LINKS")?,
+            wildcard_links_allowed: flag(get, "HO_ALLOW_WILDCARD_LINKS").unwrap_or(false),
             sets_run_within: get("HO_RUN_WITHIN").is_some(),
             sets_agent_keys: get("HO_AGENT_KEYS").is_some(),
-            joins_agents: agent_keys(get)?.is_some_and(|keys| keys.has_shared_accounts()),
-        })
+            joins_agents: agent_keys(get)
+                .is_ok_and(|keys| keys.is_some_and(|keys| keys.has_shared_accounts())),
+        }
     }
 }
 

@@ -67,7 +67,7 @@ pub enum KeyError {
 /// # Errors
 /// When the list has another form.
 pub fn parse(list: &str) -> Result<Vec<NamedKey>, KeyError> {
-    if list.trim_start().starts_with("@Microsoft.KeyVault(") {
+    if is_vault_reference(list) {
         return Err(KeyError::Unresolved);
     }
     let mut keys: Vec<NamedKey> = Vec::new();
@@ -87,6 +87,11 @@ pub fn parse(list: &str) -> Result<Vec<NamedKey>, KeyError> {
         keys.push(key);
     }
     Ok(keys)
+}
+
+/// Whether a setting is a Key Vault reference that the platform has not replaced by its value.
+pub fn is_vault_reference(value: &str) -> bool {
+    value.trim_start().starts_with("@Microsoft.KeyVault(")
 }
 
 /// Generates a link key in the form of `HO_LINK_KEYS`.

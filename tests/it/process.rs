@@ -162,8 +162,8 @@ async fn an_unusable_setting_ends_the_start_with_one_line_and_exit_code_1() {
             "HO_LINK_KEYS cannot be used",
         ),
         (
-            vec![("FUNCTIONS_CUSTOMHANDLER_PORT", "4711")],
-            "HO_BASE_URL is not set",
+            vec![("HO_BASE_URL", "ftp://example.com")],
+            "HO_BASE_URL cannot be used",
         ),
         (
             vec![("HO_STORE", "embedded:/proc/none")],
@@ -196,6 +196,41 @@ async fn an_unusable_setting_ends_the_start_with_one_line_and_exit_code_1() {
         );
         canary::assert_no_secret(&error);
         assert!(output.stdout.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn all_wrong_settings_are_named_at_once_with_unit_and_rule_and_no_value() {
+    let wrong = [
+        ("HO_PORT", "topsecret"),
+        ("HO_SWEEP_SECONDS", "5m"),
+        ("HO_LINK_KEYS", "a:topsecret!"),
+        ("HO_LOG", "topsecret"),
+    ];
+    let rules = [
+        "HO_PORT cannot be used: it must be the number of a port, from 0 to 65535",
+        "HO_SWEEP_SECONDS cannot be used: it must be a whole number of seconds from 1 to 86400",
+        "HO_LINK_KEYS cannot be used: entry 1 is not `kid:base64`",
+        "HO_LOG cannot be used: it must be off, error, warn, info, debug or trace",
+    ];
+    for (arguments, code) in [
+        ([].as_slice(), 1),
+        (&["demo"], 1),
+        (&["check", "--upgrade"], 2),
+    ] {
+        let output = within(binary().args(arguments).envs(wrong).output())
+            .await
+            .unwrap();
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(code), "{error}");
+        assert_eq!(error.lines().count(), rules.len(), "{error}");
+        for rule in rules {
+            let line = error.lines().find(|line| line.contains(rule));
+            let line = line.unwrap_or_else(|| panic!("{rule} in {error}"));
+            assert!(line.starts_with("human-oversight "), "{line}");
+        }
+        assert!(!error.contains("topsecret"), "{error}");
+        canary::assert_no_secret(&error);
     }
 }
 
