@@ -51,6 +51,7 @@ Emails:
   HO_MAIL_FROM          The sender
 
 All settings: docs/deployment.md in the repository, under \"Every setting\".
+All commands: docs/command-line.md.
 
 Examples:
   human-oversight                      Run the gate for local development

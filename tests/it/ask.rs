@@ -195,7 +195,8 @@ async fn an_approved_command_runs_as_shown_with_its_streams() {
         said: String::new(),
     };
     let (ended, printed, said) = ask.wait().await;
-    assert_eq!((ended.code(), said.as_str()), (Some(0), "oops\n"));
+    let streams = format!("human-oversight: approved by {ALICE}\noops\n");
+    assert_eq!((ended.code(), said), (Some(0), streams));
     assert_eq!(printed, "from stdin\n./deploy.sh|2|two words|--force\n");
     assert!(fixture.has_run());
     assert_eq!(
@@ -231,6 +232,37 @@ async fn the_exit_code_and_signal_of_the_command_are_returned_and_reported() {
     fixture.decide(&ask, APPROVE).await;
     let (ended, printed, _) = ask.wait().await;
     assert_eq!((ended.code(), printed.as_str()), (Some(3), "sh\n"));
+}
+
+#[tokio::test]
+async fn the_approver_and_the_comment_are_printed_in_one_line_before_the_command_runs() {
+    let fixture = Fixture::with("echo ran >&2").await;
+    let mut ask = fixture.start(&[], &["./deploy.sh"]).await;
+    let comment = "After%201%20pm,%0Aplease.%1B%5B2J";
+    fixture
+        .decide(&ask, &format!("{APPROVE}&comment={comment}"))
+        .await;
+    let (ended, _, said) = ask.wait().await;
+    assert_eq!(ended.code(), Some(0), "{said}");
+    let (_, after) = said.split_once('\n').unwrap();
+    let (line, rest) = after.split_once('\n').unwrap();
+    let begin = format!("human-oversight: approved by {ALICE}. Their comment: After 1 pm, please.");
+    assert!(line.starts_with(&begin) && !line.contains('\x1b'), "{said}");
+    assert_eq!(rest, "ran\n");
+}
+
+#[tokio::test]
+async fn a_gate_that_goes_away_during_the_wait_is_named_at_once() {
+    let fixture = Fixture::with("touch ran").await;
+    let mut ask = fixture.start(&[], &["./deploy.sh"]).await;
+    fixture.gate.kill().await;
+    let mut said = String::new();
+    within(ask.stderr.read_line(&mut said)).await.unwrap();
+    assert!(
+        said.starts_with("human-oversight: the gate does not answer: ")
+            && said.ends_with("; trying again\n"),
+        "{said}"
+    );
 }
 
 #[tokio::test]
@@ -349,7 +381,11 @@ async fn without_a_gate_the_command_does_not_run() {
         assert_eq!(output.status.code(), Some(2), "{said}");
         assert!(said.contains(words), "{said}");
         assert!(said.contains("Not run: no one was asked"), "{said}");
-        assert_eq!(said.lines().count(), 1, "{said}");
+        assert!(said.lines().last().unwrap().contains(words), "{said}");
+        let away = "human-oversight: the gate does not answer: ";
+        let is_away = words.contains("reached");
+        assert_eq!(said.matches(away).count(), usize::from(is_away), "{said}");
+        assert_eq!(said.lines().count(), 1 + usize::from(is_away), "{said}");
         canary::assert_no_secret(&said);
     }
     // A reachable gate refuses the request.
