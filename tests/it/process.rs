@@ -1,5 +1,6 @@
 //! The real binary as a process: its start, its arguments and its log.
 
+mod banner;
 mod command_line;
 
 use std::os::unix::fs::PermissionsExt;
