@@ -2,12 +2,18 @@
 //!
 //! Text from an agent is never shown raw: see [`crate::reveal`]. Templates escape HTML.
 
+mod block;
+mod block_html;
+mod block_text;
 mod brand;
+mod diff;
 mod email;
+mod fold;
 mod inbox;
 mod page;
 mod request;
 mod template;
+mod text;
 
 pub use brand::Brand;
 pub use email::{EmailSecrets, ParameterDisclosure, render_email};

@@ -3,7 +3,9 @@
 use askama::Template;
 use serde_json::{Map, Value};
 
+use super::block::Block;
 use super::brand::Brand;
+use super::fold::fold;
 use super::request::{
     EarlierView, RequestView, describe_deadline, describe_ending, describe_execution,
     locked_addresses,
@@ -31,10 +33,6 @@ pub struct EmailSecrets {
     pub code: Option<String>,
 }
 
-/// How much of the parameters an email shows at most, in lines and in characters.
-const SHOWN_LINES: usize = 120;
-const SHOWN_CHARS: usize = 8_000;
-
 #[derive(Template)]
 #[template(path = "question.html")]
 struct RequestHtml<'a> {
@@ -55,7 +53,7 @@ struct RequestEmail<'a> {
     on_behalf_of: Option<String>,
     deadline: String,
     correlation: String,
-    parameters: Option<String>,
+    parameters: Option<Block>,
     omission: Option<String>,
     warnings: Warnings,
     earlier: EarlierView,
@@ -184,11 +182,11 @@ fn render_request(
     }
     let (parameters, omission) = match disclosure {
         ParameterDisclosure::None => (None, None),
-        ParameterDisclosure::Full => shorten(&reveal::json(&parameters), 0),
+        ParameterDisclosure::Full => shorten(&parameters, 0, &mut defanger),
         ParameterDisclosure::Redacted => {
             let mut hidden = 0;
             let parameters = redact(parameters, &mut hidden);
-            shorten(&reveal::json(&parameters), hidden)
+            shorten(&parameters, hidden, &mut defanger)
         }
     };
     let lead = match attempt.notice {
@@ -207,7 +205,7 @@ fn render_request(
             .map(|person| defanger.defang(person.as_str())),
         deadline: describe_deadline(approval, now),
         correlation: defanger.defang(request.id.correlation()),
-        parameters: parameters.map(|parameters| defanger.defang(&parameters)),
+        parameters,
         omission,
         warnings,
         // A rejection takes the link alone, which others than the approver may have.
@@ -260,27 +258,28 @@ fn render_outcome(
     )
 }
 
-/// Shortens JSON to what an email shows; with a sentence about what is missing.
-fn shorten(json: &str, hidden: usize) -> (Option<String>, Option<String>) {
-    let lines: Vec<&str> = json.lines().collect();
-    let mut shown: String = lines[..lines.len().min(SHOWN_LINES)].join("\n");
-    if let Some((end, _)) = shown.char_indices().nth(SHOWN_CHARS) {
-        shown.truncate(end);
-    }
-    let cut = json.chars().count() - shown.chars().count();
-    let omission = match (cut, hidden) {
-        (0, 0) => None,
-        (0, _) => Some(format!(
-            "{hidden} value(s) with the name of a secret are not shown here; the page shows them."
-        )),
-        (cut, 0) => Some(format!(
-            "{cut} more characters are not shown here; the page shows all."
-        )),
-        (cut, _) => Some(format!(
-            "{cut} more characters and {hidden} value(s) with the name of a secret are not shown \
-             here; the page shows all."
-        )),
+/// The parameters as an email shows them; with a sentence about what is missing.
+fn shorten(
+    parameters: &Value,
+    hidden: usize,
+    defanger: &mut Defanger,
+) -> (Option<Block>, Option<String>) {
+    let whole = Block::of_parameters(parameters, &mut |text| defanger.defang(text));
+    let shown = fold(whole.clone());
+    let omission = match (shown == whole, hidden) {
+        (true, 0) => None,
+        (true, 1) => {
+            Some("1 value that looks like a secret is hidden here. Open the page to see it.")
+        }
+        (true, _) => Some(
+            "{hidden} values that look like secrets are hidden here. Open the page to see them.",
+        ),
+        (false, 0) => Some("Not everything is shown here. Open the page to see it all."),
+        (false, _) => Some(
+            "Not everything is shown here, and {hidden} values that look like secrets are hidden. Open the page to see it all.",
+        ),
     };
+    let omission = omission.map(|words| words.replace("{hidden}", &hidden.to_string()));
     (Some(shown), omission)
 }
 
@@ -346,20 +345,5 @@ mod tests {
             json!({"user": "1", "Password": dots, "nested": [{"api-key": dots, "monkey": "z"}],
                    "connection_string": dots, "token": null})
         );
-    }
-
-    #[test]
-    fn a_long_value_is_shortened_with_a_note() {
-        let (shown, omission) = shorten(&"x".repeat(9_000), 1);
-        assert_eq!(shown.unwrap().len(), 8_000);
-        assert!(
-            omission
-                .unwrap()
-                .starts_with("1000 more characters and 1 value(s)")
-        );
-        let lines = vec!["1"; 200].join("\n");
-        let (shown, omission) = shorten(&lines, 0);
-        assert_eq!(shown.unwrap().lines().count(), 120);
-        assert!(omission.unwrap().starts_with("160 more characters"));
     }
 }

@@ -2,6 +2,7 @@
 
 use askama::Template;
 
+use super::block::Block;
 use super::brand::Brand;
 use super::request::{
     EarlierView, RequestView, describe_deadline, describe_ending, describe_execution,
@@ -46,7 +47,8 @@ pub struct DecisionPage<'a> {
     asked: String,
     deadline: String,
     correlation: &'a str,
-    parameters: String,
+    parameters: Block,
+    json: String,
     warnings: Warnings,
     earlier: EarlierView,
     digest: String,
@@ -126,7 +128,8 @@ impl<'a> DecisionPage<'a> {
             asked: request.requested_at.in_words(),
             deadline: describe_deadline(approval, now),
             correlation: request.id.correlation(),
-            parameters: reveal::json(&view.parameters),
+            parameters: Block::of_parameters(&view.parameters, &mut str::to_owned),
+            json: reveal::json(&view.parameters),
             warnings: view.warnings,
             earlier: EarlierView::new(earlier, reveal::prose),
             digest: request.parameters.digest.to_string(),
