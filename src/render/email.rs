@@ -13,7 +13,7 @@ use super::request::{
 use super::template::render;
 use crate::domain::{Approval, EarlierRejections, Execution, Notice, SendAttempt};
 use crate::mailer::Email;
-use crate::reveal::{self, Warnings};
+use crate::reveal::{self, Alarms};
 use crate::values::Timestamp;
 
 /// How much of the parameters an email shows (`HO_MAIL_PARAMETERS`). The page always shows everything.
@@ -55,7 +55,7 @@ struct RequestEmail<'a> {
     correlation: String,
     parameters: Option<Block>,
     omission: Option<String>,
-    warnings: Warnings,
+    alarms: Alarms,
     earlier: EarlierView,
     reason: Option<String>,
     locked: Vec<String>,
@@ -174,11 +174,11 @@ fn render_request(
         agent,
         action,
         parameters,
-        mut warnings,
+        mut alarms,
     } = RequestView::new(approval);
     let mut defanger = Defanger::default();
-    for word in &mut warnings.mixed {
-        word.word = defanger.defang(&word.word);
+    for alarm in &mut alarms.named {
+        alarm.excerpt = defanger.defang(&alarm.excerpt);
     }
     let (parameters, omission) = match disclosure {
         ParameterDisclosure::None => (None, None),
@@ -207,7 +207,7 @@ fn render_request(
         correlation: defanger.defang(request.id.correlation()),
         parameters,
         omission,
-        warnings,
+        alarms,
         // A rejection takes the link alone, which others than the approver may have.
         earlier: EarlierView::new(earlier, |comment| defanger.defang(&reveal::prose(comment))),
         reason: request

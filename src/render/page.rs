@@ -10,7 +10,7 @@ use super::request::{
 };
 use super::template::render;
 use crate::domain::{Approval, EarlierRejections, Status};
-use crate::reveal::{self, Warnings};
+use crate::reveal::{self, Alarms};
 use crate::values::Timestamp;
 
 /// The style sheet of all pages; their content security policy allows it by its hash.
@@ -49,7 +49,7 @@ pub struct DecisionPage<'a> {
     correlation: &'a str,
     parameters: Block,
     json: String,
-    warnings: Warnings,
+    alarms: Alarms,
     earlier: EarlierView,
     digest: String,
     reason: Option<String>,
@@ -130,7 +130,7 @@ impl<'a> DecisionPage<'a> {
             correlation: request.id.correlation(),
             parameters: Block::of_parameters(&view.parameters, &mut str::to_owned),
             json: reveal::json(&view.parameters),
-            warnings: view.warnings,
+            alarms: view.alarms,
             earlier: EarlierView::new(earlier, reveal::prose),
             digest: request.parameters.digest.to_string(),
             reason: request.reason.as_deref().map(reveal::prose),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::domain::{Approval, EarlierRejections, Execution, Revoker, State, Status, Verdict};
-use crate::reveal::{self, Warnings};
+use crate::reveal::{self, Alarms};
 use crate::values::Timestamp;
 
 /// A request for display.
@@ -13,7 +13,7 @@ pub(super) struct RequestView {
     pub(super) agent: String,
     pub(super) action: String,
     pub(super) parameters: Value,
-    pub(super) warnings: Warnings,
+    pub(super) alarms: Alarms,
 }
 
 impl RequestView {
@@ -21,15 +21,15 @@ impl RequestView {
         let request = &approval.request;
         let parameters =
             serde_json::from_str(&request.parameters.json).expect("canonical JSON parses");
-        let mut warnings = Warnings::default();
-        warnings.scan(request.id.agent());
-        warnings.scan(&request.action);
-        warnings.scan_value(&parameters);
+        let mut alarms = Alarms::default();
+        alarms.scan(request.id.agent());
+        alarms.scan(&request.action);
+        alarms.scan_value(&parameters);
         Self {
             agent: reveal::prose(request.id.agent()),
             action: reveal::prose(&request.action),
             parameters,
-            warnings,
+            alarms,
         }
     }
 }

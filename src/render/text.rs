@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use askama::Template;
 use unicode_bidi::{BidiClass, bidi_class};
 
-use crate::reveal::is_hidden;
+use crate::reveal::characters;
 
 /// A text as the spans of a page.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Template)]
@@ -48,27 +48,25 @@ enum Span {
 
 impl Text {
     pub(super) fn new(text: &str) -> Self {
+        let chars = characters(text);
         let mut spans: Vec<Span> = Vec::new();
-        let mut rest = text;
-        while let Some(first) = rest.chars().next() {
-            let length = if is_hidden(first) {
-                spans.push(Span::Hidden(format!("\\u{{{:x}}}", u32::from(first))));
-                first.len_utf8()
-            } else if is_right_to_left(first) {
-                let run = right_to_left_run(rest);
-                spans.push(Span::RightToLeft(rest[..run].to_owned()));
-                run
-            } else if bidi_class(first) == BidiClass::AN {
-                let run = run_while(rest, |c| bidi_class(c) == BidiClass::AN);
-                spans.push(Span::Number(rest[..run].to_owned()));
-                run
-            } else {
-                let run = run_while(rest, |c| {
-                    !is_hidden(c) && !is_right_to_left(c) && bidi_class(c) != BidiClass::AN
-                });
-                spans.push(Span::Plain(rest[..run].to_owned()));
-                run
+        let mut rest = chars.as_slice();
+        while let Some(&(first, hidden)) = rest.first() {
+            let length = match kind(first, hidden) {
+                Kind::Hidden => 1,
+                Kind::RightToLeft => right_to_left_run(rest),
+                kind => rest
+                    .iter()
+                    .take_while(|(c, hidden)| self::kind(*c, *hidden) == kind)
+                    .count(),
             };
+            let run: String = rest[..length].iter().map(|(c, _)| *c).collect();
+            spans.push(match kind(first, hidden) {
+                Kind::Hidden => Span::Hidden(format!("\\u{{{:x}}}", u32::from(first))),
+                Kind::RightToLeft => Span::RightToLeft(run),
+                Kind::Number => Span::Number(run),
+                Kind::Plain => Span::Plain(run),
+            });
             rest = &rest[length..];
         }
         Self { spans }
@@ -114,25 +112,34 @@ impl Text {
     }
 }
 
-fn is_right_to_left(c: char) -> bool {
-    matches!(bidi_class(c), BidiClass::R | BidiClass::AL)
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Plain,
+    Hidden,
+    RightToLeft,
+    Number,
 }
 
-fn run_while(text: &str, belongs: impl Fn(char) -> bool) -> usize {
-    text.find(|c| !belongs(c)).unwrap_or(text.len())
+fn kind(c: char, hidden: bool) -> Kind {
+    match bidi_class(c) {
+        _ if hidden => Kind::Hidden,
+        BidiClass::R | BidiClass::AL => Kind::RightToLeft,
+        BidiClass::AN => Kind::Number,
+        _ => Kind::Plain,
+    }
 }
 
 /// The length of the run that begins here, up to its last right-to-left letter and the marks on it. Digits and
 /// letters of other scripts end it, and so does a character that does not show.
-fn right_to_left_run(text: &str) -> usize {
+fn right_to_left_run(text: &[(char, bool)]) -> usize {
     let mut end = 0;
-    for (at, c) in text.char_indices() {
+    for (at, &(c, hidden)) in text.iter().enumerate() {
         match bidi_class(c) {
-            _ if is_hidden(c) => break,
-            BidiClass::R | BidiClass::AL => end = at + c.len_utf8(),
-            // A mark belongs to the letter before it.
-            BidiClass::NSM if end == at => end = at + c.len_utf8(),
-            BidiClass::NSM | BidiClass::WS | BidiClass::ON | BidiClass::CS => {}
+            _ if hidden => break,
+            BidiClass::R | BidiClass::AL => end = at + 1,
+            // A mark, or a joiner, belongs to the letter before it.
+            BidiClass::NSM | BidiClass::BN if end == at => end = at + 1,
+            BidiClass::NSM | BidiClass::BN | BidiClass::WS | BidiClass::ON | BidiClass::CS => {}
             _ => break,
         }
     }

@@ -154,7 +154,7 @@ async fn deceptive_text_is_escaped_and_marked() {
         r"invoice\u202efdp.exe",
         r"zero\u200bwidth",
         r"\udb40\udc41",
-        "is not what it seems: \u{440} is U+0440",
+        "‘\u{440}’ (U+0440) is a Cyrillic letter",
         "3 hidden characters",
         r"SAFE&#60;/h1&#62;\u{202e}",
     ] {
@@ -177,7 +177,7 @@ async fn punctuation_that_resembles_another_and_text_that_is_not_nfc_are_pointed
         let approval = gate.client.submit(&new).await.unwrap();
         let question = gate.question(&approval, ALICE);
         let page = gate.get(&question.link).await.body;
-        let code = format!("{c} is U+{:04X}", u32::from(c));
+        let code = format!("‘{c}’ (U+{:04X})", u32::from(c));
         assert!(
             page.contains("Check carefully") && page.contains(&code),
             "{c}: {page}"
