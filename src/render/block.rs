@@ -19,11 +19,11 @@ pub(super) enum Block {
     Lines(Lines),
     Diff(Diff),
     /// The members of an object.
-    Members(Vec<(Text, Block)>),
+    Members(Vec<(Text, Self)>),
     /// An array of objects with the same members, each one line.
     Table(Table),
     /// Another array.
-    Items(Vec<Block>),
+    Items(Vec<Self>),
     /// How many values an email leaves to the page.
     Folded(usize),
 }
@@ -56,10 +56,10 @@ impl Block {
         write: &mut impl FnMut(&str) -> String,
     ) -> Self {
         let mut block = Self::new(parameters, write);
-        if let (Self::Members(members), Value::Object(object)) = (&mut block, parameters) {
-            if let Some(at) = object.keys().position(|name| name == SUMMARY) {
-                members[..=at].rotate_right(1);
-            }
+        let names = parameters.as_object().map(Map::keys);
+        let summary = names.and_then(|mut names| names.position(|name| name == SUMMARY));
+        if let (Self::Members(members), Some(at)) = (&mut block, summary) {
+            members[..=at].rotate_right(1);
         }
         block
     }

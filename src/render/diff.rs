@@ -84,7 +84,10 @@ fn hunk_lengths(line: &str) -> Option<(usize, usize)> {
     let (old, rest) = line.strip_prefix("@@ -")?.split_once(" +")?;
     let (new, _) = rest.split_once(" @@")?;
     let length = |range: &str| match range.split_once(',') {
-        Some((start, length)) => start.parse::<usize>().and(length.parse()).ok(),
+        Some((start, length)) => start
+            .parse::<usize>()
+            .ok()
+            .and_then(|_| length.parse().ok()),
         None => range.parse::<usize>().ok().map(|_| 1),
     };
     Some((length(old)?, length(new)?))

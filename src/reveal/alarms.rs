@@ -7,9 +7,9 @@ use unicode_properties::{GeneralCategory, UnicodeGeneralCategory};
 use unicode_script::UnicodeScript;
 
 use super::hidden::characters;
-use super::line;
+use super::line::line;
 use super::punctuation::look_alikes;
-use super::words::{forged_words, is_unusual};
+use super::words::{forged_words, is_unusual, stand_ins};
 
 /// The alarms about the texts of a request. Ordinary text of any language raises none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -37,8 +37,7 @@ const NAMED: usize = 8;
 const DESCRIBED: usize = 8;
 const EXCERPT_CHARS: usize = 60;
 
-/// More marks on one letter than any language writes; so many blank characters or lines that what follows them can
-/// be overlooked.
+/// More marks on one letter than any language writes, and more blank characters or lines than a reader follows.
 const STACKED_MARKS: usize = 5;
 const BLANK_CHARS: usize = 40;
 const BLANK_LINES: usize = 10;
@@ -65,8 +64,9 @@ impl Alarms {
         for (word, letters) in forged_words(text) {
             self.add(word, || list(letters, describe_letter));
         }
+        let has_words = text.split_whitespace().count() > 1;
         for part in text.split_whitespace().filter(|part| !part.is_ascii()) {
-            let found = look_alikes(part);
+            let found = look_alikes(part, has_words || !is_identifier(part));
             if let Some(&(first, _)) = found.first() {
                 self.add(around(part, first), || {
                     list(found, |(c, original)| {
@@ -74,7 +74,13 @@ impl Alarms {
                     })
                 });
             }
-            if !is_nfc(part) {
+            let found = stand_ins(part);
+            if !found.is_empty() {
+                self.add(part, || {
+                    list(found, |c| format!("‘{c}’ ({}) is not a letter", code(c)))
+                });
+            }
+            if !is_usual_form(part) {
                 self.add(part, || {
                     let usual: String = part.nfc().collect();
                     let changed = part.chars().filter(|c| !usual.contains(*c)).collect();
@@ -144,6 +150,26 @@ fn list<T: PartialEq + Copy>(items: Vec<T>, describe: impl Fn(T) -> String) -> S
     described.join(", ")
 }
 
+/// Whether a text is in NFC, but for letters of which NFC makes two: Bengali, Hindi and Hebrew keyboards have such.
+fn is_usual_form(text: &str) -> bool {
+    let take_apart = |c: char| {
+        let parts: String = std::iter::once(c).nfc().collect();
+        if parts.chars().count() > 1 {
+            parts
+        } else {
+            c.to_string()
+        }
+    };
+    is_nfc(text) || is_nfc(&text.chars().map(take_apart).collect::<String>())
+}
+
+/// Whether a text of one word could be an identifier or a path, rather than a name of a person or a place.
+fn is_identifier(word: &str) -> bool {
+    let mut letters = word.chars().filter(|c| c.is_alphabetic()).peekable();
+    let is_ordinal = word.starts_with(|c: char| c.is_ascii_digit());
+    !is_ordinal && letters.peek().is_some() && letters.all(|c| c.is_ascii_lowercase())
+}
+
 /// A part of a long word that shows `c` near its start.
 fn around(word: &str, c: char) -> &str {
     let at = word.find(c).unwrap_or(0);
@@ -174,11 +200,20 @@ fn encoded_words(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// Whether digits stand beside right-to-left text, which can change their order.
+/// Whether numbers that belong together, such as those of a date, stand beside right-to-left text, which can change
+/// their order.
 fn mixes_directions(line: &str) -> bool {
-    let has = |is: fn(BidiClass) -> bool| line.chars().any(|c| is(bidi_class(c)));
-    has(|class| matches!(class, BidiClass::R | BidiClass::AL))
-        && has(|class| class == BidiClass::EN)
+    let is_digit = |c: char| matches!(bidi_class(c), BidiClass::EN | BidiClass::AN);
+    let is_letter = |c: char| matches!(bidi_class(c), BidiClass::L | BidiClass::R | BidiClass::AL);
+    let has_several = |part: &str| {
+        part.split(|c| !is_digit(c))
+            .filter(|it| !it.is_empty())
+            .count()
+            > 1
+    };
+    line.chars()
+        .any(|c| matches!(bidi_class(c), BidiClass::R | BidiClass::AL))
+        && line.split(is_letter).any(has_several)
 }
 
 /// What follows many blank characters within a line, or many blank lines.
@@ -207,6 +242,8 @@ fn behind_blanks(text: &str) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
+    use unicode_security::skeleton;
+
     use super::*;
 
     fn alarms(text: &str) -> Alarms {
@@ -301,8 +338,52 @@ mod tests {
             let named: Vec<_> = named.collect();
             assert_eq!(named, [(excerpt, what)], "{text}");
         }
-        assert_eq!(alarms(&format!("Z{}o", "\u{331}".repeat(6))).named.len(), 1);
+        assert_eq!(alarms(&format!("Z{}o", "\u{36f}".repeat(6))).named.len(), 1);
         assert_eq!(alarms("a\u{200b}").hidden, 1);
+    }
+
+    /// Article 1 in 67 languages and 30 scripts; and the emoji sequences, units and code of other tests.
+    #[test]
+    fn the_declaration_of_human_rights_raises_no_alarm_in_any_language() {
+        let texts = include_str!("../../tests/texts/declaration.json");
+        let texts: std::collections::BTreeMap<String, String> =
+            serde_json::from_str(texts).unwrap();
+        assert!(texts.len() >= 60, "{}", texts.len());
+        for (language, text) in texts {
+            let found = alarms(&text);
+            assert_eq!(found, Alarms::default(), "{language}: {text}");
+        }
+    }
+
+    /// Each character that Unicode calls confusable with a letter of ASCII, in words with that letter.
+    #[test]
+    fn every_look_alike_of_a_letter_is_found_in_a_word() {
+        // Letters of alphabets in use, which ordinary words contain.
+        let ordinary = "þıƒɌɣɩʋ";
+        let words = [
+            "payment",
+            "jackfrost",
+            "quizvow",
+            "bighand",
+            "mexico",
+            "TRANSFER",
+        ];
+        let mut tried = 0;
+        for c in ('\u{80}'..'\u{1d800}').filter(|c| !ordinary.contains(*c)) {
+            let mut like = skeleton(&c.to_string()).collect::<Vec<char>>();
+            let Some(letter) = like
+                .pop()
+                .filter(|c| like.is_empty() && c.is_ascii_alphabetic())
+            else {
+                continue;
+            };
+            for word in words.iter().filter(|word| word.contains(letter)) {
+                let forged = word.replacen(letter, &c.to_string(), 1);
+                assert!(!alarms(&forged).is_empty(), "{forged} {}", code(c));
+                tried += 1;
+            }
+        }
+        assert!(tried > 1_000, "{tried}");
     }
 
     #[test]

@@ -53,7 +53,8 @@ pub fn characters(text: &str) -> Vec<(char, bool)> {
 fn is_ordinary(chars: &[char], at: usize) -> bool {
     let before = at.checked_sub(1).and_then(|at| chars.get(at)).copied();
     let after = chars.get(at + 1).copied();
-    let is_between = |is: fn(char) -> bool| before.is_some_and(is) && after.is_some_and(is);
+    let joins_letters =
+        before.is_some_and(is_joining) && !after.is_some_and(|c| c.is_ascii_alphanumeric());
     match chars[at] {
         // No-break, thin and ideographic spaces show as spaces.
         '\u{A0}' | '\u{2009}' | '\u{202F}' | '\u{3000}' => true,
@@ -62,11 +63,11 @@ fn is_ordinary(chars: &[char], at: usize) -> bool {
         '\u{200D}' => {
             let base = chars[..at].iter().rev().find(|c| !matches!(c, '\u{FE0F}'));
             let joins_emoji = base.is_some_and(|c| is_emoji(*c)) && after.is_some_and(is_emoji);
-            joins_emoji || is_between(is_joining)
+            joins_emoji || joins_letters
         }
-        '\u{200C}' => is_between(is_joining),
+        '\u{200C}' => joins_letters,
         // It separates words where no space does.
-        '\u{200B}' => is_between(has_no_spaces),
+        '\u{200B}' => before.is_some_and(has_no_spaces) || after.is_some_and(has_no_spaces),
         '\u{180B}'..='\u{180F}' => before.is_some_and(|c| c.script() == Script::Mongolian),
         _ => false,
     }
@@ -107,7 +108,7 @@ fn has_no_spaces(c: char) -> bool {
     let script = c.script();
     matches!(
         script,
-        S::Khmer | S::Lao | S::Thai | S::Myanmar | S::Tibetan | S::Inherited
+        S::Javanese | S::Khmer | S::Lao | S::Thai | S::Myanmar | S::Tibetan | S::Inherited
     )
 }
 

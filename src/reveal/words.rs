@@ -4,6 +4,7 @@
 //! from the identifier status of UTS 39.
 
 use unicode_normalization::is_nfc;
+use unicode_properties::UnicodeEmoji;
 use unicode_script::{Script, UnicodeScript};
 use unicode_security::{
     GeneralSecurityProfile, MixedScript, RestrictionLevel, RestrictionLevelDetection, skeleton,
@@ -11,6 +12,9 @@ use unicode_security::{
 
 use super::hidden::is_hidden;
 use super::punctuation::look_alikes;
+
+/// A word of fewer letters of ASCII may be a formula, such as `L\u{d7}W`.
+const STAND_IN_LETTERS: usize = 3;
 
 /// The letters of a text that could be mistaken for others, by words, each with the letter of ASCII that it
 /// resembles if it does.
@@ -125,12 +129,14 @@ fn is_like_cyrillic_or_greek(c: char) -> bool {
     )
 }
 
-/// A letter or digit that looks like one or more of ASCII and that UTS 39 allows in no identifier. Full-width forms
+/// A letter or digit that looks like one of ASCII and that UTS 39 allows in no identifier. Full-width forms
 /// are ordinary in Chinese and Japanese.
 pub(super) fn is_unusual(c: char) -> bool {
     !c.is_ascii()
         && c.is_alphanumeric()
+        && matches!(c.script(), Script::Latin | Script::Common)
         && !c.identifier_allowed()
+        && !c.is_emoji_char()
         && !matches!(c, '\u{FF00}'..='\u{FFEF}')
         && (single(skeleton(&c.to_string())).is_some_and(|c| c.is_ascii_alphanumeric()))
 }
@@ -145,6 +151,32 @@ fn single(mut chars: impl Iterator<Item = char>) -> Option<char> {
     chars.next().is_none().then_some(first)
 }
 
+/// The symbols, digits and East Asian characters in a word that stand where a letter of ASCII would, which they
+/// resemble: `mex\u{d7}ico`.
+pub(super) fn stand_ins(part: &str) -> Vec<char> {
+    let chars: Vec<char> = part.chars().collect();
+    let is_letter = |c: &char| c.is_ascii_alphabetic();
+    if chars.iter().filter(|c| is_letter(c)).count() < STAND_IN_LETTERS {
+        return Vec::new();
+    }
+    let at = |at: Option<usize>| at.and_then(|at| chars.get(at));
+    let stands_in = |(index, c): &(usize, &char)| {
+        let beside = [at(index.checked_sub(1)), at(Some(index + 1))];
+        // In Spanish `¡` begins an exclamation.
+        let begins = **c == '¡' && beside[0].is_none();
+        let is_in_word = beside.iter().flatten().all(|c| is_letter(c)) && !begins;
+        let is_foreign = c.is_alphabetic() && has_look_alikes(c.script());
+        let is_latin = c.script() == Script::Latin && !matches!(c, '\u{FF00}'..='\u{FFEF}');
+        is_in_word && !is_foreign && !is_latin && is_like_letter(**c)
+    };
+    let found = chars.iter().enumerate().filter(stands_in);
+    found.map(|(_, c)| *c).collect()
+}
+
+fn is_like_letter(c: char) -> bool {
+    !c.is_ascii() && single(skeleton(&c.to_string())).is_some_and(|c| c.is_ascii_alphabetic())
+}
+
 /// Whether a text could be read as another: stricter than an alarm, for a rule that must not be evaded. Ordinary
 /// words, such as `Вера`, can be read as others too.
 pub fn is_confusable(text: &str) -> bool {
@@ -156,6 +188,6 @@ pub fn is_confusable(text: &str) -> bool {
     let mut words = text.split(|c: char| !c.is_alphanumeric() && c != '-' && c != '_');
     text.chars().any(is_hidden)
         || !is_nfc(text)
-        || !look_alikes(text).is_empty()
+        || !look_alikes(text, false).is_empty()
         || words.any(|word| !word.is_ascii() && is_confusable(word))
 }

@@ -155,7 +155,7 @@ async fn deceptive_text_is_escaped_and_marked() {
         r"zero\u200bwidth",
         r"\udb40\udc41",
         "‘\u{440}’ (U+0440) is a Cyrillic letter",
-        "3 hidden characters",
+        "3 invisible characters are",
         r"SAFE&#60;/h1&#62;\u{202e}",
     ] {
         assert!(page.contains(shown), "{shown}\n{page}");
