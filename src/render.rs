@@ -7,6 +7,7 @@ mod email;
 mod inbox;
 mod page;
 mod request;
+mod secrets;
 mod template;
 
 pub use brand::Brand;

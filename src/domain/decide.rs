@@ -49,6 +49,8 @@ pub enum DecisionResult {
     Recorded,
     /// The request was closed by something else.
     AlreadyClosed,
+    /// The hidden values may be shown, this once.
+    Revealed,
     /// This approver's approval is revoked, by this form or an earlier one.
     Revoked,
     /// The approval was claimed or has lapsed, so it can no longer be revoked.
@@ -97,6 +99,17 @@ impl Approval {
         })
     }
 
+    /// Whether a form with the code may show the hidden values; a wrong code counts.
+    pub fn judge_reveal(&mut self, form: &CheckedForm, now: Timestamp) -> DecisionResult {
+        if !form.has_valid_token {
+            return DecisionResult::InvalidForm;
+        }
+        match self.verify_code(form, now) {
+            Ok(()) => DecisionResult::Revealed,
+            Err(refused) => refused,
+        }
+    }
+
     /// Records a signed proposal from [`Approval::judge_form`], in the same write.
     pub fn record_decision(&mut self, proposal: Proposal, receipt: String) -> DecisionResult {
         let Proposal {
@@ -143,7 +156,7 @@ impl Approval {
         form: &CheckedForm,
         now: Timestamp,
     ) -> Result<(), DecisionResult> {
-        if form.assurance != Assurance::Link {
+        if let Assurance::Entra(_) = form.assurance {
             return Ok(());
         }
         if self.approvers[form.approver].is_locked() {
@@ -172,7 +185,10 @@ impl Approval {
     fn proposal(&self, form: &CheckedForm, run_within: Duration, now: Timestamp) -> Proposal {
         Proposal {
             by: self.approvers[form.approver].address.clone(),
-            assurance: form.assurance,
+            assurance: match (form.assurance, form.code) {
+                (Assurance::Link, CodeCheck::Missing | CodeCheck::Wrong) => Assurance::LinkOnly,
+                (assurance, _) => assurance,
+            },
             comment: form.comment.clone(),
             at: now,
             run_by: (form.verdict == Verdict::Approve).then(|| now + run_within),
