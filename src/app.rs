@@ -27,7 +27,7 @@ mod waits;
 pub use accounts::OwnerAccounts;
 pub use assemble::AssembleError;
 pub use changes::ChangeNotifier;
-pub use decide::{Caller, DecisionForm, Identified, RevocationForm};
+pub use decide::{Caller, CodeForm, DecisionForm, Identified};
 pub use error::{ConflictReason, Error};
 pub use pause_cache::PauseCache;
 pub use pauses::{Executing, Running, executing, pause, pauses, resume};

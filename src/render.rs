@@ -12,6 +12,7 @@ mod fold;
 mod inbox;
 mod page;
 mod request;
+mod secrets;
 mod template;
 mod text;
 

@@ -49,6 +49,8 @@ pub enum DecisionResult {
     Recorded,
     /// The request was closed by something else.
     AlreadyClosed,
+    /// The hidden values may be shown, this once.
+    Revealed,
     /// This approver's approval is revoked, by this form or an earlier one.
     Revoked,
     /// The approval was claimed or has lapsed, so it can no longer be revoked.
@@ -63,6 +65,8 @@ pub enum DecisionResult {
     CodeMissing,
     /// The code was wrong; after `left` more wrong codes the link is locked.
     CodeWrong { left: u32 },
+    /// The code was wrong, and nothing was revoked.
+    RevocationCodeWrong,
 }
 
 impl Approval {
@@ -95,6 +99,17 @@ impl Approval {
             _ if self.has_decision_of(form) => DecisionResult::Recorded,
             _ => DecisionResult::AlreadyClosed,
         })
+    }
+
+    /// Whether a form with the code may show the hidden values; a wrong code counts.
+    pub fn judge_reveal(&mut self, form: &CheckedForm, now: Timestamp) -> DecisionResult {
+        if !form.has_valid_token {
+            return DecisionResult::InvalidForm;
+        }
+        match self.verify_code(form, now) {
+            Ok(()) => DecisionResult::Revealed,
+            Err(refused) => refused,
+        }
     }
 
     /// Records a signed proposal from [`Approval::judge_form`], in the same write.
@@ -143,7 +158,7 @@ impl Approval {
         form: &CheckedForm,
         now: Timestamp,
     ) -> Result<(), DecisionResult> {
-        if form.assurance != Assurance::Link {
+        if let Assurance::Entra(_) = form.assurance {
             return Ok(());
         }
         if self.approvers[form.approver].is_locked() {
@@ -160,6 +175,25 @@ impl Approval {
         }
     }
 
+    /// The same for a revocation, which another person's wrong codes must not prevent: they count, so that hidden
+    /// values stay hidden, but the right code always revokes.
+    pub(super) fn verify_revocation_code(
+        &mut self,
+        form: &CheckedForm,
+        now: Timestamp,
+    ) -> Result<(), DecisionResult> {
+        match (form.assurance, form.code) {
+            (Assurance::Entra(_), _) | (_, CodeCheck::Right) => Ok(()),
+            (_, CodeCheck::Missing) => Err(DecisionResult::CodeMissing),
+            (_, CodeCheck::Wrong) => {
+                if !self.approvers[form.approver].is_locked() {
+                    self.count_wrong_code(form.approver, now);
+                }
+                Err(DecisionResult::RevocationCodeWrong)
+            }
+        }
+    }
+
     fn count_wrong_code(&mut self, index: usize, now: Timestamp) {
         let approver = &mut self.approvers[index];
         approver.wrong_codes += 1;
@@ -172,7 +206,10 @@ impl Approval {
     fn proposal(&self, form: &CheckedForm, run_within: Duration, now: Timestamp) -> Proposal {
         Proposal {
             by: self.approvers[form.approver].address.clone(),
-            assurance: form.assurance,
+            assurance: match (form.assurance, form.code) {
+                (Assurance::Link, CodeCheck::Missing | CodeCheck::Wrong) => Assurance::LinkOnly,
+                (assurance, _) => assurance,
+            },
             comment: form.comment.clone(),
             at: now,
             run_by: (form.verdict == Verdict::Approve).then(|| now + run_within),

@@ -41,7 +41,7 @@ impl Approval {
         let by = self.approvers[form.approver].address.clone();
         RevocationStep::Done(match self.execution(now) {
             Some(Execution::Awaited) if self.is_revocable_by(form.approver, now) => {
-                match self.verify_code(form, now) {
+                match self.verify_revocation_code(form, now) {
                     Ok(()) => return RevocationStep::Sign(Revoker::Approver(by)),
                     Err(refused) => refused,
                 }

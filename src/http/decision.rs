@@ -68,10 +68,11 @@ pub(super) async fn decide(
         let (approval, (identified, result)) = match &action {
             Action::Decide(form) => app.decide(&id, &caller, form).await?,
             Action::Revoke(form) => app.revoke(&id, &caller, form).await?,
+            Action::Reveal(form) => app.reveal_values(&id, &caller, form).await?,
         };
         let comment = match action {
             Action::Decide(form) => form.comment,
-            Action::Revoke(_) => None,
+            Action::Revoke(_) | Action::Reveal(_) => None,
         };
         Ok((approval, identified, result, comment))
     };

@@ -20,6 +20,8 @@ pub enum FormPurpose {
     Decision,
     /// Revokes an approval.
     Revocation,
+    /// Shows hidden values.
+    Reveal,
 }
 
 impl FormPurpose {
@@ -27,6 +29,7 @@ impl FormPurpose {
         match self {
             Self::Decision => "oversight form of a pending request 1",
             Self::Revocation => "oversight form of an approval 1",
+            Self::Reveal => "oversight form of hidden values 1",
         }
     }
 }

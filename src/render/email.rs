@@ -1,7 +1,7 @@
 //! The emails: the request with its reminders, and the outcome notice.
 
 use askama::Template;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::block::Block;
 use super::brand::Brand;
@@ -10,6 +10,7 @@ use super::request::{
     EarlierView, RequestView, describe_deadline, describe_ending, describe_execution,
     locked_addresses,
 };
+use super::secrets::Withheld;
 use super::template::render;
 use crate::domain::{Approval, EarlierRejections, Execution, Notice, SendAttempt};
 use crate::mailer::Email;
@@ -170,22 +171,21 @@ fn render_request(
     now: Timestamp,
 ) -> (String, String) {
     let request = &approval.request;
+    let withheld = (disclosure == ParameterDisclosure::Redacted).then_some(Withheld::InEmail);
     let RequestView {
         agent,
         action,
         parameters,
+        hidden,
         mut alarms,
-    } = RequestView::new(approval);
+    } = RequestView::new(approval, withheld);
     let mut defanger = Defanger::default();
     for alarm in &mut alarms.named {
         alarm.excerpt = defanger.defang(&alarm.excerpt);
     }
     let (parameters, omission) = match disclosure {
         ParameterDisclosure::None => (None, None),
-        ParameterDisclosure::Full => shorten(&parameters, 0, &mut defanger),
-        ParameterDisclosure::Redacted => {
-            let mut hidden = 0;
-            let parameters = redact(parameters, &mut hidden);
+        ParameterDisclosure::Full | ParameterDisclosure::Redacted => {
             shorten(&parameters, hidden, &mut defanger)
         }
     };
@@ -231,7 +231,7 @@ fn render_outcome(
     brand: &Brand,
     now: Timestamp,
 ) -> (String, String) {
-    let RequestView { agent, action, .. } = RequestView::new(approval);
+    let RequestView { agent, action, .. } = RequestView::new(approval, None);
     let mut defanger = Defanger::default();
     let email = OutcomeEmail {
         brand,
@@ -281,69 +281,4 @@ fn shorten(
     };
     let omission = omission.map(|words| words.replace("{hidden}", &hidden.to_string()));
     (Some(shown), omission)
-}
-
-/// Replaces the values of members whose names suggest a secret, and counts them in `hidden`.
-fn redact(value: Value, hidden: &mut usize) -> Value {
-    match value {
-        Value::Object(members) => Value::Object(
-            members
-                .into_iter()
-                .map(|(name, member)| {
-                    if is_secret_name(&name) && !member.is_null() {
-                        *hidden += 1;
-                        (name, Value::String("«not shown in mail»".to_owned()))
-                    } else {
-                        let member = redact(member, hidden);
-                        (name, member)
-                    }
-                })
-                .collect::<Map<_, _>>(),
-        ),
-        Value::Array(items) => {
-            Value::Array(items.into_iter().map(|item| redact(item, hidden)).collect())
-        }
-        plain => plain,
-    }
-}
-
-fn is_secret_name(name: &str) -> bool {
-    let name: String = name.chars().filter(|c| c.is_alphanumeric()).collect();
-    let name = name.to_lowercase();
-    let parts = [
-        "password",
-        "passwd",
-        "secret",
-        "token",
-        "apikey",
-        "privatekey",
-        "accesskey",
-        "authorization",
-        "credential",
-        "connectionstring",
-    ];
-    name == "key" || name == "pin" || parts.iter().any(|part| name.contains(part))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    #[test]
-    fn values_with_the_name_of_a_secret_are_not_in_emails() {
-        let mut hidden = 0;
-        let shown = redact(
-            json!({"user": "1", "Password": "x", "nested": [{"api-key": "y", "monkey": "z"}],
-                   "connection_string": {"deep": 1}, "token": null}),
-            &mut hidden,
-        );
-        assert_eq!(hidden, 3);
-        let dots = "«not shown in mail»";
-        assert_eq!(
-            shown,
-            json!({"user": "1", "Password": dots, "nested": [{"api-key": dots, "monkey": "z"}],
-                   "connection_string": dots, "token": null})
-        );
-    }
 }

@@ -8,6 +8,7 @@ use super::request::{
     EarlierView, RequestView, describe_deadline, describe_ending, describe_execution,
     locked_addresses,
 };
+use super::secrets::Withheld;
 use super::template::render;
 use crate::domain::{Approval, EarlierRejections, Status};
 use crate::reveal::{self, Alarms};
@@ -38,6 +39,10 @@ pub struct DecisionPage<'a> {
     pub form: Option<Form>,
     /// The form that revokes this approver's approval, until it is claimed.
     pub revocation: Option<Form>,
+    /// The form that shows the withheld values.
+    pub reveal: Option<Form>,
+    /// How many values are withheld.
+    pub hidden: usize,
     heading: &'static str,
     ending: Option<Ending>,
     approver: &'a str,
@@ -89,17 +94,18 @@ struct Ending {
 }
 
 impl<'a> DecisionPage<'a> {
-    /// The page for the approver at `index`, for the state at `now`.
+    /// The page for the approver at `index`, for the state at `now`; if `withheld`, without the values of secrets.
     pub fn new(
         approval: &'a Approval,
         earlier: &EarlierRejections,
         index: usize,
+        withheld: bool,
         now: Timestamp,
         style: PageStyle<'a>,
     ) -> Self {
         let request = &approval.request;
         let approver = approval.approvers[index].address.as_str();
-        let view = RequestView::new(approval);
+        let view = RequestView::new(approval, withheld.then_some(Withheld::OnPage));
         Self {
             local: style.development,
             brand: style.brand,
@@ -107,6 +113,8 @@ impl<'a> DecisionPage<'a> {
             paused: None,
             form: None,
             revocation: None,
+            reveal: None,
+            hidden: view.hidden,
             heading: match approval.status(now) {
                 Status::Pending => "Your decision is needed",
                 _ => "This request is closed",

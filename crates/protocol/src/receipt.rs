@@ -69,6 +69,9 @@ pub enum Decision {
 pub enum Assurance {
     /// By the personal link (and, for an approval, the one-time code) mailed to the address.
     Link,
+    /// By the personal link alone: only a rejection, whose comment is not for the agent.
+    #[serde(rename = "link-only")]
+    LinkOnly,
     /// By sign-in with Microsoft Entra ID.
     Entra,
 }

@@ -16,20 +16,25 @@ use crate::values::Timestamp;
 
 fn status_code(result: DecisionResult) -> StatusCode {
     match result {
-        DecisionResult::Recorded | DecisionResult::Revoked => StatusCode::OK,
+        DecisionResult::Recorded | DecisionResult::Revoked | DecisionResult::Revealed => {
+            StatusCode::OK
+        }
         DecisionResult::AlreadyClosed
         | DecisionResult::AlreadyUsed
         | DecisionResult::InvalidForm => StatusCode::CONFLICT,
         DecisionResult::Late => StatusCode::GONE,
-        DecisionResult::Locked | DecisionResult::CodeMissing | DecisionResult::CodeWrong { .. } => {
-            StatusCode::FORBIDDEN
-        }
+        DecisionResult::Locked
+        | DecisionResult::CodeMissing
+        | DecisionResult::CodeWrong { .. }
+        | DecisionResult::RevocationCodeWrong => StatusCode::FORBIDDEN,
     }
 }
 
 fn message(result: DecisionResult) -> Option<String> {
     let message = match result {
-        DecisionResult::Recorded | DecisionResult::Revoked => return None,
+        DecisionResult::Recorded | DecisionResult::Revoked | DecisionResult::Revealed => {
+            return None;
+        }
         DecisionResult::AlreadyClosed => "Your answer came second: this request is closed.",
         DecisionResult::AlreadyUsed => {
             "This approval can no longer be revoked: the agent has taken it, or its time is over."
@@ -39,6 +44,9 @@ fn message(result: DecisionResult) -> Option<String> {
             "The page you answered on was out of date. Please look at it again."
         }
         DecisionResult::Locked => "Approving by this link is locked after five wrong codes.",
+        DecisionResult::RevocationCodeWrong => {
+            "That code is not right, and nothing was revoked. Try again with the code from your mail."
+        }
         DecisionResult::CodeMissing => "Nothing was recorded: type the code from the mail.",
         DecisionResult::CodeWrong { left: 0 } => {
             "That code is not right. Approving by this link is now locked; you can still reject."
@@ -74,7 +82,10 @@ pub(super) async fn show(
         app.paused_since(approval, now),
         app.earlier_rejections(approval)
     );
-    let mut decision_page = DecisionPage::new(approval, &earlier, approver, now, page_style(app));
+    let is_signed_in = matches!(assurance, Assurance::Entra(_));
+    let withheld = !is_signed_in && result != Some(DecisionResult::Revealed);
+    let style = page_style(app);
+    let mut decision_page = DecisionPage::new(approval, &earlier, approver, withheld, now, style);
     decision_page.paused = paused.map(Timestamp::in_words);
     let keys = &app.link_keys;
     let link = keys.link_token(approval, approver);
@@ -88,7 +99,7 @@ pub(super) async fn show(
             comment: comment.unwrap_or_default(),
             identification: match assurance {
                 Assurance::Entra(_) => Identification::SignedIn,
-                Assurance::Link => Identification::Link {
+                Assurance::Link | Assurance::LinkOnly => Identification::Link {
                     link,
                     locked: approval.approvers[approver].is_locked(),
                 },
@@ -100,6 +111,9 @@ pub(super) async fn show(
         decision_page.form = form(FormPurpose::Decision, comment);
     } else if approval.is_revocable_by(approver, now) {
         decision_page.revocation = form(FormPurpose::Revocation, None);
+    }
+    if decision_page.hidden > 0 {
+        decision_page.reveal = form(FormPurpose::Reveal, None);
     }
     // Show the error next to the form, if there is one.
     let has_form = decision_page.form.is_some() || decision_page.revocation.is_some();
