@@ -87,7 +87,11 @@ impl Block {
             return Self::Word("empty text");
         }
         let text = text.replace("\r\n", "\n");
-        let lines: Vec<&str> = text.split('\n').collect();
+        let mut lines: Vec<&str> = text.split('\n').collect();
+        // What ends the last line is no further line.
+        if lines.len() > 2 && lines.last() == Some(&"") {
+            lines.pop();
+        }
         let mut show = |line: &str| Text::new(&write(line));
         match lines.as_slice() {
             [line] => Self::Value(show(line)),

@@ -12,6 +12,7 @@ use super::request::{
 };
 use super::secrets::Withheld;
 use super::template::render;
+use super::text::Text;
 use crate::domain::{Approval, EarlierRejections, Execution, Notice, SendAttempt};
 use crate::mailer::Email;
 use crate::reveal::{self, Alarms};

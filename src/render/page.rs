@@ -10,6 +10,7 @@ use super::request::{
 };
 use super::secrets::Withheld;
 use super::template::render;
+use super::text::Text;
 use crate::domain::{Approval, EarlierRejections, Status};
 use crate::reveal::{self, Alarms};
 use crate::values::Timestamp;
