@@ -104,13 +104,11 @@ impl App {
     ) -> Result<Vec<Result<(), Refused>>, StoreError> {
         let now = self.now();
         let name = hex(&sha256(owner.to_string().as_bytes()));
+        let is_fresh = last.is_none();
         // Taken, so that after any failure the row is read again.
-        let (row, is_fresh) = match last.take() {
-            Some(row) => (Some(row), false),
-            None => (
-                self.store.standing(StandingKind::Budget, &name).await?,
-                true,
-            ),
+        let row = match last.take() {
+            None => self.store.standing(StandingKind::Budget, &name).await?,
+            last => last,
         };
         let mut usage = row.as_ref().map_or_else(|| Ok(Usage::default()), decode)?;
         let before = usage.clone();

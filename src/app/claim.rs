@@ -47,12 +47,9 @@ impl App {
         }
         let allowed = &self.config.allowed_approvers;
         let is_allowed = approval.decision().is_some_and(|decision| {
-            let mut ids = allowed.object_ids(&decision.by).peekable();
-            let is_member = match decision.assurance.object_id() {
-                Some(object_id) => ids.peek().is_none() || ids.any(|id| id == object_id),
-                None => true,
-            };
-            allowed.allows(&decision.by) && is_member
+            let object_id = decision.assurance.object_id();
+            let is_member = object_id.and_then(|id| allowed.lists_object_id(&decision.by, id));
+            allowed.allows(&decision.by) && is_member != Some(false)
         });
         if is_allowed {
             Ok(())

@@ -248,10 +248,10 @@ impl App {
     /// Whether an address belongs to a member: by object id if the operator's list has one, otherwise by the
     /// name of the member.
     fn belongs_to(&self, address: &Address, member: &Member) -> bool {
-        let mut ids = self.config.allowed_approvers.object_ids(address).peekable();
-        if ids.peek().is_some() {
-            return ids.any(|id| id == member.object_id);
-        }
-        Address::from_known(&member.name).is_some_and(|name| name.is_same_mailbox(address))
+        let by_id = &self.config.allowed_approvers;
+        let by_id = by_id.lists_object_id(address, member.object_id);
+        by_id.unwrap_or_else(|| {
+            Address::from_known(&member.name).is_some_and(|name| name.is_same_mailbox(address))
+        })
     }
 }

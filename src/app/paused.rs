@@ -9,7 +9,7 @@ use super::attempts::{MAX_WRITE_ATTEMPTS, back_off};
 use super::error::Error;
 use super::pauses::{self, Executing};
 use super::state::App;
-use crate::domain::{Approval, ClaimResult, Execution, Pause, PauseScope, Request, Status};
+use crate::domain::{Approval, ClaimResult, Pause, PauseScope, Request};
 use crate::keys::FunctionKey;
 use crate::store::StoreError;
 use crate::values::{ApprovalId, Timestamp};
@@ -45,9 +45,7 @@ impl App {
     /// Since when a request is paused that waits for a decision or a claim, by what was read at most 5 s ago.
     /// For people: what cannot be read is not shown.
     pub async fn paused_since(&self, approval: &Approval, now: Timestamp) -> Option<Timestamp> {
-        let waits = approval.status(now) == Status::Pending
-            || approval.execution(now) == Some(Execution::Awaited);
-        if !waits {
+        if !approval.is_open(now) {
             return None;
         }
         let pauses = self.recent_pauses().await.ok()?;

@@ -13,9 +13,7 @@ use uuid::Uuid;
 use super::attempts::{MAX_WRITE_ATTEMPTS, back_off};
 use super::state::App;
 use crate::content;
-use crate::domain::{
-    Approval, Assurance, EarlierRejections, Execution, Rejection, Request, SendAttempt, Status,
-};
+use crate::domain::{Approval, Assurance, EarlierRejections, Rejection, Request, SendAttempt};
 use crate::store::{StandingKind, StandingRow, Store, StoreError};
 use crate::values::{Address, ApprovalId, Timestamp};
 
@@ -43,8 +41,7 @@ impl App {
     /// What cannot be read is part of the result: silence would be what an attacker wants.
     pub async fn earlier_rejections(&self, approval: &Approval) -> EarlierRejections {
         let now = self.now();
-        let is_open = approval.status(now) == Status::Pending
-            || approval.execution(now) == Some(Execution::Awaited);
+        let is_open = approval.is_open(now);
         let Some(within) = self.config.reask_after.filter(|_| is_open) else {
             return EarlierRejections::default();
         };

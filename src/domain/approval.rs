@@ -81,6 +81,11 @@ impl Approval {
         }
     }
 
+    /// Whether the request waits for a decision, or its approval for a claim.
+    pub fn is_open(&self, now: Timestamp) -> bool {
+        self.status(now) == Status::Pending || self.execution(now) == Some(Execution::Awaited)
+    }
+
     pub fn decision(&self) -> Option<&Decision> {
         match &self.state {
             State::Approved { decision, .. } | State::Rejected(decision) => Some(decision),

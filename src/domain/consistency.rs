@@ -2,7 +2,7 @@
 //! them was edited contradicts itself.
 
 use super::approval::Approval;
-use super::execution::{Execution, Revoker};
+use super::execution::Execution;
 use super::history::{Event, EventKind};
 use super::state::State;
 use crate::values::{Address, Timestamp};
@@ -87,11 +87,7 @@ fn execution_events<'a>(execution: &'a Execution, reported_late: bool) -> Vec<Ex
         }
         Execution::Lapsed { .. } => vec![(EventKind::Lapsed, None, None)],
         Execution::Revoked { at, revocation } => {
-            let by = match &revocation.by {
-                Revoker::Approver(address) => Some(address),
-                Revoker::Operator => None,
-            };
-            vec![(EventKind::Revoked, Some(*at), by)]
+            vec![(EventKind::Revoked, Some(*at), revocation.by.approver())]
         }
     }
 }

@@ -57,6 +57,14 @@ pub enum Revoker {
 }
 
 impl Revoker {
+    /// The address of the approver, if one did.
+    pub(super) fn approver(&self) -> Option<&Address> {
+        match self {
+            Self::Approver(address) => Some(address),
+            Self::Operator => None,
+        }
+    }
+
     /// Parses the text that [`fmt::Display`] writes.
     pub fn parse(text: &str) -> Option<Self> {
         match text {

@@ -96,10 +96,7 @@ impl Approval {
         if !self.check_revocable(now)? {
             return Ok(());
         }
-        let by = match &revocation.by {
-            Revoker::Approver(address) => Some(address.clone()),
-            Revoker::Operator => None,
-        };
+        let by = revocation.by.approver().cloned();
         let State::Approved { execution, .. } = &mut self.state else {
             return Err(NotRevocable::NoApproval(self.status(now)));
         };

@@ -44,7 +44,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Key {
 /// The key from the header or the query. The host takes one of several, and compares the name in the query
 /// without regard to case; a call must not show the host one key and the gate another, so all must be equal.
 fn function_key(headers: &HeaderMap, query: Option<&str>) -> Result<FunctionKey, Error> {
-    let ambiguous = || Error::BadRequest("Send one function key, once.".to_owned());
+    let ambiguous = || Error::Forbidden("Send one function key, once.");
     let in_headers = headers.get_all("x-functions-key").iter();
     let in_headers = in_headers.map(|value| value.to_str().ok().map(str::to_owned));
     let query = query.unwrap_or_default().as_bytes();
@@ -52,7 +52,9 @@ fn function_key(headers: &HeaderMap, query: Option<&str>) -> Result<FunctionKey,
         .filter(|(name, _)| name.to_lowercase() == "code")
         .map(|(_, key)| Some(key.into_owned()));
     let keys: Option<HashSet<String>> = in_headers.chain(in_query).collect();
-    let mut keys = keys.ok_or_else(ambiguous)?.into_iter();
+    let mut keys = keys.ok_or_else(ambiguous)?;
+    keys.remove("");
+    let mut keys = keys.into_iter();
     match (keys.next().unwrap_or_default(), keys.next()) {
         // A host joins repeated values by a comma, which no key has.
         (key, None) if !key.contains(',') => Ok(FunctionKey::new(key)),

@@ -18,7 +18,7 @@ use serde_json::{Map, Value};
 use tokio::sync::oneshot;
 
 use file::File;
-use queries::{PAGE, all, due, get};
+use queries::{OWNER, PAGE, WAITS, all, due, get};
 
 use super::error::StoreError;
 use super::listing::{Due, Place, RawRow, StoredRow};
@@ -313,8 +313,7 @@ fn apply(connection: &Connection, write: &Write) -> rusqlite::Result<Result<i64,
         Condition::New { open_limit } => {
             let mut count = connection.prepare_cached(&format!(
                 "SELECT count(*) FROM {table}
-                 WHERE PartitionKey = ?1 AND json_extract(Entity, '$.Owner') IS json_extract(?2, '$.Owner')
-                   AND Due IS NOT NULL AND json_extract(Entity, '$.Status') = 'Pending'"
+                 WHERE PartitionKey = ?1 AND {OWNER} IS json_extract(?2, '$.Owner') AND {WAITS}"
             ))?;
             let open: i64 = count.query_row(params![partition, write.entity], |row| row.get(0))?;
             if open >= open_limit as i64 {

@@ -67,8 +67,14 @@ impl AllowList {
         }
     }
 
+    /// Whether the list gives an address this object id; `None` if it gives it none.
+    pub fn lists_object_id(&self, address: &Address, object_id: Uuid) -> Option<bool> {
+        let mut ids = self.object_ids(address).peekable();
+        ids.peek().is_some().then(|| ids.any(|id| id == object_id))
+    }
+
     /// The object ids listed for an address.
-    pub fn object_ids(&self, address: &Address) -> impl Iterator<Item = Uuid> {
+    fn object_ids(&self, address: &Address) -> impl Iterator<Item = Uuid> {
         let entries = match self {
             Self::Anyone => &[],
             Self::Entries(entries) => entries.as_slice(),

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 
+use super::queries::{OWNER, WAITS};
 use crate::private_files;
 use crate::store::error::StoreError;
 
@@ -28,8 +29,6 @@ const SCHEMA: &str = "
     ) STRICT;
     CREATE INDEX IF NOT EXISTS openapprovals ON approvals (Due, PartitionKey, RowKey)
         WHERE Due IS NOT NULL;
-    CREATE INDEX IF NOT EXISTS waitingapprovals ON approvals (PartitionKey, json_extract(Entity, '$.Owner'))
-        WHERE Due IS NOT NULL AND json_extract(Entity, '$.Status') = 'Pending';
     DROP INDEX IF EXISTS openagents;";
 
 /// The file, opened when it is needed and again after it failed.
@@ -75,5 +74,8 @@ fn open(path: &Path) -> rusqlite::Result<Connection> {
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.execute_batch(SCHEMA)?;
+    connection.execute_batch(&format!(
+        "CREATE INDEX IF NOT EXISTS waitingapprovals ON approvals (PartitionKey, {OWNER}) WHERE {WAITS}"
+    ))?;
     Ok(connection)
 }

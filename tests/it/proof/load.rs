@@ -58,7 +58,8 @@ async fn open_requests_and_waiting_agents_use_bounded_memory() {
     let callers = || ["a", "b", "c", "d"].map(|key| Client::new(&gate.url, Some(key)).unwrap());
     let clients = callers();
     let submits = stream::iter(0..agents * OPEN_LIMIT).map(|number| {
-        let caller = usize::try_from(number).unwrap() % clients.len();
+        // The limit is for each caller and agent.
+        let caller = usize::try_from(number % agents).unwrap() % clients.len();
         let client = clients[caller].clone();
         async move {
             let new = numbered(number % agents, number);
@@ -67,7 +68,8 @@ async fn open_requests_and_waiting_agents_use_bounded_memory() {
     });
     let open: Vec<(usize, String)> = submits.buffer_unordered(32).collect().await;
     for agent in 0..agents {
-        let one_more = client.submit(&numbered(agent, u64::MAX)).await;
+        let caller = &clients[usize::try_from(agent).unwrap() % clients.len()];
+        let one_more = caller.submit(&numbered(agent, u64::MAX)).await;
         let Err(Error::Problem(problem)) = one_more else {
             panic!("{one_more:?}")
         };
