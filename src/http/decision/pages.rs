@@ -5,7 +5,7 @@ use axum::response::{IntoResponse, Response};
 
 use crate::app::{App, Caller, Identified};
 use crate::azure::NotSignedIn;
-use crate::domain::{Approval, Assurance, DecisionResult, Status};
+use crate::domain::{Approval, Approver, Assurance, DecisionResult, MAX_WRONG_CODES, Status};
 use crate::http::error::Error;
 use crate::http::extract::Id;
 use crate::http::page::{page, page_style};
@@ -59,6 +59,15 @@ fn message(result: DecisionResult) -> Option<String> {
     Some(message.to_owned())
 }
 
+fn is_locked(approver: &Approver, purpose: FormPurpose) -> bool {
+    let wrong_codes = match purpose {
+        FormPurpose::Decision => approver.wrong_codes,
+        FormPurpose::Revocation => approver.wrong_revocation_codes,
+        FormPurpose::Reveal => approver.wrong_reveal_codes,
+    };
+    wrong_codes >= MAX_WRONG_CODES
+}
+
 /// The page of the request, with earlier rejections of the same, and with the result and the comment of the
 /// last form.
 pub(super) async fn show(
@@ -79,7 +88,8 @@ pub(super) async fn show(
         app.earlier_rejections(approval)
     );
     let is_signed_in = matches!(assurance, Assurance::Entra(_));
-    let withheld = !is_signed_in && result != Some(DecisionResult::Revealed);
+    let withheld =
+        app.withholds_values() && !is_signed_in && result != Some(DecisionResult::Revealed);
     let style = page_style(app);
     let mut decision_page = DecisionPage::new(approval, &earlier, approver, withheld, now, style);
     decision_page.paused = paused.map(Timestamp::in_words);
@@ -97,7 +107,7 @@ pub(super) async fn show(
                 Assurance::Entra(_) => Identification::SignedIn,
                 Assurance::Link | Assurance::LinkOnly => Identification::Link {
                     link,
-                    locked: approval.approvers[approver].is_locked(),
+                    locked: is_locked(&approval.approvers[approver], purpose),
                 },
             },
             problem: message.clone(),
