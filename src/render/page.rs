@@ -9,7 +9,7 @@ use super::request::{
 };
 use super::secrets::Withheld;
 use super::template::render;
-use crate::domain::{Approval, EarlierRejections, Status};
+use crate::domain::{Approval, Assurance, EarlierRejections, Status};
 use crate::reveal::{self, Warnings};
 use crate::values::Timestamp;
 
@@ -87,6 +87,8 @@ pub enum Identification {
 /// How a request ended.
 struct Ending {
     what: String,
+    /// Whether anyone with the link can have written the comment.
+    unproven: bool,
     comment: Option<String>,
     execution: Option<String>,
 }
@@ -119,6 +121,9 @@ impl<'a> DecisionPage<'a> {
             },
             ending: describe_ending(approval, now).map(|what| Ending {
                 what,
+                unproven: approval
+                    .decision()
+                    .is_some_and(|decision| decision.assurance == Assurance::LinkOnly),
                 comment: approval
                     .decision()
                     .and_then(|decision| decision.comment.as_deref())

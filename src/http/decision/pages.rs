@@ -42,10 +42,12 @@ fn message(result: DecisionResult) -> Option<String> {
         DecisionResult::InvalidForm => {
             "The page you answered on was out of date. Please look at it again."
         }
-        DecisionResult::Locked => "Approving by this link is locked after five wrong codes.",
+        DecisionResult::Locked => {
+            "Nothing was recorded: this form is locked after five wrong codes."
+        }
         DecisionResult::CodeMissing => "Nothing was recorded: type the code from the mail.",
         DecisionResult::CodeWrong { left: 0 } => {
-            "That code is not right. Approving by this link is now locked; you can still reject."
+            "That code is not right. After five wrong codes this form is now locked for codes."
         }
         DecisionResult::CodeWrong { left: 1 } => {
             "That code is not right. 1 try is left; nothing was recorded."
@@ -77,11 +79,12 @@ pub(super) async fn show(
         approver,
         assurance,
     }: Identified,
-    result: Option<DecisionResult>,
+    result: Option<(FormPurpose, DecisionResult)>,
     comment: Option<String>,
 ) -> Response {
     let now = app.now();
     let pending = approval.status(now) == Status::Pending;
+    let (sent, result) = result.unzip();
     let message = result.and_then(message);
     let (paused, earlier) = tokio::join!(
         app.paused_since(approval, now),
@@ -110,7 +113,7 @@ pub(super) async fn show(
                     locked: is_locked(&approval.approvers[approver], purpose),
                 },
             },
-            problem: message.clone(),
+            problem: message.clone().filter(|_| sent == Some(purpose)),
         })
     };
     if pending {
@@ -122,7 +125,13 @@ pub(super) async fn show(
         decision_page.reveal = form(FormPurpose::Reveal, None);
     }
     // Show the error next to the form, if there is one.
-    let has_form = decision_page.form.is_some() || decision_page.revocation.is_some();
+    let shown = match sent {
+        Some(FormPurpose::Decision) => &decision_page.form,
+        Some(FormPurpose::Revocation) => &decision_page.revocation,
+        Some(FormPurpose::Reveal) => &decision_page.reveal,
+        None => &None,
+    };
+    let has_form = shown.is_some();
     decision_page.notice = message.filter(|_| !has_form);
     let code = match (result, approval.status(now)) {
         (None, Status::Timeout) => StatusCode::GONE,
