@@ -65,8 +65,6 @@ pub enum DecisionResult {
     CodeMissing,
     /// The code was wrong; after `left` more wrong codes the link is locked.
     CodeWrong { left: u32 },
-    /// The code was wrong, and nothing was revoked.
-    RevocationCodeWrong,
 }
 
 impl Approval {
@@ -102,11 +100,11 @@ impl Approval {
     }
 
     /// Whether a form with the code may show the hidden values; a wrong code counts.
-    pub fn judge_reveal(&mut self, form: &CheckedForm, now: Timestamp) -> DecisionResult {
+    pub fn judge_reveal(&mut self, form: &CheckedForm) -> DecisionResult {
         if !form.has_valid_token {
             return DecisionResult::InvalidForm;
         }
-        match self.verify_code(form, now) {
+        match verify_code(form, &mut self.approvers[form.approver].wrong_reveal_codes) {
             Ok(()) => DecisionResult::Revealed,
             Err(refused) => refused,
         }
@@ -149,58 +147,13 @@ impl Approval {
         if form.verdict == Verdict::Reject {
             return Ok(());
         }
-        self.verify_code(form, now)
-    }
-
-    /// A signed-in person needs no code.
-    pub(super) fn verify_code(
-        &mut self,
-        form: &CheckedForm,
-        now: Timestamp,
-    ) -> Result<(), DecisionResult> {
-        if let Assurance::Entra(_) = form.assurance {
-            return Ok(());
-        }
-        if self.approvers[form.approver].is_locked() {
-            return Err(DecisionResult::Locked);
-        }
-        match form.code {
-            CodeCheck::Right => Ok(()),
-            CodeCheck::Missing => Err(DecisionResult::CodeMissing),
-            CodeCheck::Wrong => {
-                self.count_wrong_code(form.approver, now);
-                let left = MAX_WRONG_CODES - self.approvers[form.approver].wrong_codes;
-                Err(DecisionResult::CodeWrong { left })
-            }
-        }
-    }
-
-    /// The same for a revocation, which another person's wrong codes must not prevent: they count, so that hidden
-    /// values stay hidden, but the right code always revokes.
-    pub(super) fn verify_revocation_code(
-        &mut self,
-        form: &CheckedForm,
-        now: Timestamp,
-    ) -> Result<(), DecisionResult> {
-        match (form.assurance, form.code) {
-            (Assurance::Entra(_), _) | (_, CodeCheck::Right) => Ok(()),
-            (_, CodeCheck::Missing) => Err(DecisionResult::CodeMissing),
-            (_, CodeCheck::Wrong) => {
-                if !self.approvers[form.approver].is_locked() {
-                    self.count_wrong_code(form.approver, now);
-                }
-                Err(DecisionResult::RevocationCodeWrong)
-            }
-        }
-    }
-
-    fn count_wrong_code(&mut self, index: usize, now: Timestamp) {
-        let approver = &mut self.approvers[index];
-        approver.wrong_codes += 1;
-        if approver.is_locked() {
+        let approver = &mut self.approvers[form.approver];
+        let checked = verify_code(form, &mut approver.wrong_codes);
+        if checked == Err(DecisionResult::CodeWrong { left: 0 }) {
             let by = approver.address.clone();
             self.log(now, EventKind::Locked, Some(by));
         }
+        checked
     }
 
     fn proposal(&self, form: &CheckedForm, run_within: Duration, now: Timestamp) -> Proposal {
@@ -231,5 +184,24 @@ impl Approval {
         self.signed_decision().is_some_and(|(decided, _)| {
             decided.verdict() == form.verdict && decided.by == self.approvers[form.approver].address
         })
+    }
+}
+
+/// Checks the code in a form, of which `wrong_codes` are counted. A signed-in person needs no code.
+pub(super) fn verify_code(form: &CheckedForm, wrong_codes: &mut u32) -> Result<(), DecisionResult> {
+    if let Assurance::Entra(_) = form.assurance {
+        return Ok(());
+    }
+    if *wrong_codes >= MAX_WRONG_CODES {
+        return Err(DecisionResult::Locked);
+    }
+    match form.code {
+        CodeCheck::Right => Ok(()),
+        CodeCheck::Missing => Err(DecisionResult::CodeMissing),
+        CodeCheck::Wrong => {
+            *wrong_codes += 1;
+            let left = MAX_WRONG_CODES - *wrong_codes;
+            Err(DecisionResult::CodeWrong { left })
+        }
     }
 }

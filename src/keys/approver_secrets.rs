@@ -14,7 +14,7 @@ use crate::domain::{Approval, Request};
 use crate::values::Address;
 
 /// What a form does. The token of one form is worth nothing in another.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FormPurpose {
     /// Decides a pending request.
     Decision,

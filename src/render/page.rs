@@ -11,7 +11,7 @@ use super::request::{
 use super::secrets::Withheld;
 use super::template::render;
 use super::text::Text;
-use crate::domain::{Approval, EarlierRejections, Status};
+use crate::domain::{Approval, Assurance, EarlierRejections, Status};
 use crate::reveal::{self, Alarms};
 use crate::values::Timestamp;
 
@@ -90,6 +90,8 @@ pub enum Identification {
 /// How a request ended.
 struct Ending {
     what: String,
+    /// Whether anyone with the link can have written the comment.
+    unproven: bool,
     comment: Option<String>,
     execution: Option<String>,
 }
@@ -122,6 +124,9 @@ impl<'a> DecisionPage<'a> {
             },
             ending: describe_ending(approval, now).map(|what| Ending {
                 what,
+                unproven: approval
+                    .decision()
+                    .is_some_and(|decision| decision.assurance == Assurance::LinkOnly),
                 comment: approval
                     .decision()
                     .and_then(|decision| decision.comment.as_deref())

@@ -262,7 +262,14 @@ impl TestGate {
     pub(crate) async fn reject(&self, approval: &Approval, address: &str, comment: &str) {
         let question = self.question(approval, address);
         let answer = self
-            .decide(&question, &[("decision", "reject"), ("comment", comment)])
+            .decide(
+                &question,
+                &[
+                    ("decision", "reject"),
+                    ("comment", comment),
+                    ("code", &question.code),
+                ],
+            )
             .await;
         assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.body);
     }

@@ -42,6 +42,7 @@ mod identity;
 mod integrity;
 mod keys;
 mod lifecycle;
+mod link_only;
 mod mail;
 mod mail_scanners;
 mod moving;

@@ -188,6 +188,8 @@ pub(crate) fn approval(agent: &str, correlation: &str) -> Approval {
         link_key: "k".to_owned(),
         mac: "s".to_owned(),
         wrong_codes: 0,
+        wrong_revocation_codes: 0,
+        wrong_reveal_codes: 0,
         deliveries: Vec::new(),
     };
     Approval::new(request, vec![approver])

@@ -257,6 +257,8 @@ impl ApproverEntry {
             link_key: self.key,
             mac: self.seal,
             wrong_codes: self.wrong_codes,
+            wrong_revocation_codes: self.wrong_revocation_codes,
+            wrong_reveal_codes: self.wrong_reveal_codes,
             deliveries: mails,
         })
     }
