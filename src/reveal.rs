@@ -9,12 +9,19 @@ mod punctuation;
 mod words;
 
 use serde_json::Value;
+use unicode_normalization::is_nfc;
 
 pub use alarms::{Alarm, Alarms};
 pub use hidden::{characters, is_hidden};
 pub use line::line;
 pub use links::defang;
 pub use words::is_confusable;
+
+/// Whether a text is written in the one way that its readers see: in NFC, and without hidden characters or
+/// white space around it.
+pub fn is_plain(text: &str) -> bool {
+    text.trim() == text && !text.chars().any(is_hidden) && is_nfc(text)
+}
 
 /// Several lines: hidden characters as `\u{…}`, everything else unchanged.
 pub fn prose(text: &str) -> String {
