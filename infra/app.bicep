@@ -81,7 +81,6 @@ resource app 'Microsoft.Web/sites@2024-11-01' = {
     publicNetworkAccess: isPrivate ? 'Disabled' : 'Enabled'
     siteConfig: {
       minTlsVersion: '1.2'
-      ftpsState: 'Disabled'
       ipSecurityRestrictionsDefaultAction: empty(callerIps) ? 'Allow' : 'Deny'
       ipSecurityRestrictions: [for (ip, i) in callerIps: {
         name: 'caller-${i}'

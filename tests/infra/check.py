@@ -92,6 +92,24 @@ class Bicep(unittest.TestCase):
             wrong = [w for r in file.resources.values() for w in TYPES.check(r)]
             self.assertTrue(any(says in w for w in wrong), f"{instead}: {wrong}")
 
+    def test_the_app_has_only_what_flex_consumption_takes(self):
+        # Azure's types describe every plan. These are refused on this one, or set in functionAppConfig instead:
+        # https://learn.microsoft.com/azure/azure-functions/functions-app-settings#flex-consumption-plan-deprecations
+        site = member(APP.resources["app"].body, "properties")
+        refused = {
+            "alwaysOn", "appSettings", "containerSize", "ftpsState", "functionAppScaleLimit", "functionsRuntimeScaleMonitoringEnabled",
+            "isReserved", "javaVersion", "linuxFxVersion", "minimumElasticInstanceCount", "netFrameworkVersion", "nodeVersion",
+            "powerShellVersion", "preWarmedInstanceCount", "pythonVersion", "use32BitWorkerProcess", "windowsFxVersion",
+        }  # fmt: skip
+        given = {name for name, _ in [*members(site), *members(member(site, "siteConfig"))]}
+        self.assertEqual(given & refused, set())
+        deprecated = {
+            "ENABLE_ORYX_BUILD", "FUNCTIONS_EXTENSION_VERSION", "FUNCTIONS_WORKER_RUNTIME", "FUNCTIONS_WORKER_RUNTIME_VERSION",
+            "SCM_DO_BUILD_DURING_DEPLOYMENT", "WEBSITE_CONTENTAZUREFILECONNECTIONSTRING", "WEBSITE_CONTENTSHARE",
+            "WEBSITE_RUN_FROM_PACKAGE", "WEBSITE_VNET_ROUTE_ALL",
+        }  # fmt: skip
+        self.assertEqual(app_settings().keys() & deprecated, set())
+
     def test_what_is_read_of_a_resource_is_there(self):
         looked_at = 0
         for name, file in FILES.items():
@@ -213,6 +231,12 @@ class Settings(unittest.TestCase):
             script = ROOT / hook["posix"]["run"].removeprefix("exec ")
             self.assertTrue(os.access(script, os.X_OK), script)
         self.assertEqual(what["dist"], "dist")
+        # azd refuses this language unless it is switched on.
+        switch = f"azd config set alpha.language.{what['language']} on"
+        deployment = (ROOT / "docs/deployment.md").read_text()
+        self.assertIn(switch, deployment)
+        self.assertNotIn("alpha.resourceGroupDeployments", deployment)
+        self.assertIn(f"azd {azd['requiredVersions']['azd'].removeprefix('>= ').removesuffix('.0')}", deployment)
         hook = (ROOT / "scripts/vault-keys").read_text()
         for name in set(re.findall(r"\$\{(AZURE_\w+):\?", hook)):
             self.assertIn(name, MAIN.outputs)
