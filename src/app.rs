@@ -12,6 +12,7 @@ mod claim;
 mod decide;
 mod error;
 mod notify;
+mod overview;
 mod owner;
 mod pause_cache;
 mod paused;

@@ -4,6 +4,7 @@
 
 mod brand;
 mod email;
+mod home;
 mod inbox;
 mod page;
 mod request;
@@ -11,6 +12,7 @@ mod template;
 
 pub use brand::Brand;
 pub use email::{EmailSecrets, ParameterDisclosure, render_email};
+pub use home::render_home;
 pub use inbox::{InboxEmail, render_inbox, render_inbox_email};
 pub use page::{DecisionPage, Form, Identification, PageStyle, STYLE, render_message};
 pub use request::format_duration;
