@@ -69,43 +69,47 @@ resource people 'Microsoft.Insights/actionGroups@2023-01-01' = {
   properties: {
     groupShortName: 'oversight'
     enabled: true
-    emailReceivers: [for (email, i) in emails: {
-      name: 'operator-${i}'
-      emailAddress: email
-      useCommonAlertSchema: true
-    }]
+    emailReceivers: [
+      for (email, i) in emails: {
+        name: 'operator-${i}'
+        emailAddress: email
+        useCommonAlertSchema: true
+      }
+    ]
   }
 }
 
-resource alerts 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = [for rule in rules: {
-  name: 'alert-${rule.name}-${name}'
-  location: location
-  kind: 'LogAlert'
-  properties: {
-    displayName: 'Human Oversight: ${rule.name}'
-    description: rule.says
-    severity: rule.severity
-    enabled: true
-    scopes: [insightsId]
-    evaluationFrequency: 'PT15M'
-    windowSize: 'PT15M'
-    // Nothing has been logged yet when this resource is created.
-    skipQueryValidation: true
-    autoMitigate: true
-    criteria: {
-      allOf: [
-        {
-          query: rule.query
-          timeAggregation: 'Count'
-          operator: rule.operator
-          threshold: rule.threshold
-          failingPeriods: {
-            numberOfEvaluationPeriods: 1
-            minFailingPeriodsToAlert: 1
+resource alerts 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = [
+  for rule in rules: {
+    name: 'alert-${rule.name}-${name}'
+    location: location
+    kind: 'LogAlert'
+    properties: {
+      displayName: 'Human Oversight: ${rule.name}'
+      description: rule.says
+      severity: rule.severity
+      enabled: true
+      scopes: [insightsId]
+      evaluationFrequency: 'PT15M'
+      windowSize: 'PT15M'
+      // Nothing has been logged yet when this resource is created.
+      skipQueryValidation: true
+      autoMitigate: true
+      criteria: {
+        allOf: [
+          {
+            query: rule.query
+            timeAggregation: 'Count'
+            operator: rule.operator
+            threshold: rule.threshold
+            failingPeriods: {
+              numberOfEvaluationPeriods: 1
+              minFailingPeriodsToAlert: 1
+            }
           }
-        }
-      ]
+        ]
+      }
+      actions: { actionGroups: [people.id] }
     }
-    actions: { actionGroups: [people.id] }
   }
-}]
+]
