@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use human_oversight::app::{self, App};
-use human_oversight::config::Config;
+use human_oversight::config::{self, Config};
 use human_oversight::http;
 use human_oversight::mailer::TransportConfig;
 use human_oversight::store::StoreError;
@@ -20,6 +20,7 @@ use super::log;
 pub(crate) async fn run() -> anyhow::Result<()> {
     let config = settings()?;
     log::init(&config.log)?;
+    warn_of_unknown_settings();
     let (app, listener) = open(config).await?;
     let url = &app.base_url;
     if app.config.production {
@@ -63,6 +64,23 @@ pub(crate) async fn serve(app: Arc<App>, listener: TcpListener) -> anyhow::Resul
         prepared?;
     }
     std::future::pending().await
+}
+
+/// Names settings that have no effect, never their values.
+fn warn_of_unknown_settings() {
+    let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    for name in names.filter(|name| config::is_unknown_setting(name)) {
+        match config::nearest_setting(&name) {
+            Some(nearest) => {
+                tracing::warn!(
+                    name,
+                    nearest,
+                    "there is no setting of this name: it has no effect"
+                );
+            }
+            None => tracing::warn!(name, "there is no setting of this name: it has no effect"),
+        }
+    }
 }
 
 pub(crate) fn settings() -> anyhow::Result<Config> {
