@@ -9,6 +9,7 @@ mod development;
 mod error;
 mod extract;
 mod fields;
+mod home;
 mod inbox;
 mod json;
 mod keys;
@@ -40,7 +41,7 @@ use log_limit::LogLimit;
 /// All routes.
 pub fn router(app: Arc<App>) -> Router {
     let router = Router::new()
-        .route("/", get(async || "The gate is open for requests.\n"))
+        .route("/", get(home::home))
         .route("/sweep", post(sweep::sweep));
     // A slash behind the path makes no difference, as for the host.
     let router = functions()

@@ -9,6 +9,7 @@ mod brand;
 mod diff;
 mod email;
 mod fold;
+mod home;
 mod inbox;
 mod page;
 mod request;
@@ -18,6 +19,7 @@ mod text;
 
 pub use brand::Brand;
 pub use email::{EmailSecrets, ParameterDisclosure, render_email};
+pub use home::render_home;
 pub use inbox::{InboxEmail, render_inbox, render_inbox_email};
 pub use page::{DecisionPage, Form, Identification, PageStyle, STYLE, render_message};
 pub use request::format_duration;

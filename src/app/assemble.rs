@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::accounts::OwnerAccounts;
 use super::pause_cache::PauseCache;
+use super::set_aside::SetAside;
 use super::state::App;
 use crate::config::{Config, ConfigError};
 use crate::domain::{MISCONFIGURED_PAUSE, Pause, PauseScope};
@@ -79,6 +80,7 @@ impl App {
             accounts: OwnerAccounts::default(),
             paused_by_setting,
             pause_cache: PauseCache::default(),
+            set_aside: SetAside::default(),
             config,
         })
     }

@@ -10,6 +10,7 @@ use super::attempts::{MAX_WRITE_ATTEMPTS, back_off};
 use super::changes::ChangeNotifier;
 use super::error::Error;
 use super::pause_cache::PauseCache;
+use super::set_aside::SetAside;
 use super::waits::Waits;
 use crate::config::Config;
 use crate::domain::{Approval, Pause};
@@ -39,6 +40,8 @@ pub struct App {
     /// The pause of `HO_PAUSED`.
     pub paused_by_setting: Option<Pause>,
     pub pause_cache: PauseCache,
+    /// What the sweep cannot trust.
+    pub set_aside: SetAside,
 }
 
 impl App {

@@ -39,6 +39,7 @@ mod gate_id;
 mod golden;
 mod http_examples;
 mod identity;
+mod inbox;
 mod integrity;
 mod keys;
 mod lifecycle;

@@ -410,7 +410,10 @@ async fn production_starts_before_its_services_are_reachable_and_has_no_inbox() 
     assert_eq!(gate.url, "https://gate.example.com");
     let http = http().build().unwrap();
     let here = |path: &str| http.get(format!("http://127.0.0.1:{port}{path}")).send();
-    assert_eq!(here("/").await.unwrap().status(), 200);
+    let home = here("/").await.unwrap();
+    assert_eq!(home.headers()["content-type"], "text/plain; charset=utf-8");
+    let home = home.text().await.unwrap();
+    assert_eq!(home, "The gate is open for requests.\n");
     assert_eq!(here("/inbox").await.unwrap().status(), 404);
     let log = gate.kill().await;
     assert!(!log.contains("secret"), "{log}");
