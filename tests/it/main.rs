@@ -59,6 +59,7 @@ mod races;
 mod readme;
 mod reask;
 mod receipt;
+mod recording;
 mod report;
 mod revoke;
 mod rolling;

@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use axum::http::Method;
 use serde_json::Value;
 
 use super::Mode;
@@ -120,8 +119,9 @@ impl FunctionApp {
     }
 
     /// The function that a request is for. Literal segments take precedence over parameters.
-    pub(super) fn route(&self, method: &Method, path: &str) -> Option<&Function> {
-        let mut segments = path.trim_start_matches('/').split('/');
+    pub(super) fn route(&self, method: &str, path: &str) -> Option<&Function> {
+        let path = path.strip_prefix('/')?;
+        let mut segments = path.strip_suffix('/').unwrap_or(path).split('/');
         if !self.prefix.is_empty() && !segments.next()?.eq_ignore_ascii_case(&self.prefix) {
             return None;
         }
@@ -130,24 +130,32 @@ impl FunctionApp {
             .iter()
             .filter_map(|function| match &function.trigger {
                 Trigger::Http { methods, route, .. } => {
-                    let matches = route.len() == segments.len()
-                        && route
-                            .iter()
-                            .zip(&segments)
-                            .all(|(part, segment)| match part.as_str() {
-                                part if part.starts_with('{') => !segment.is_empty(),
-                                part => part.eq_ignore_ascii_case(segment),
-                            })
-                        && methods
-                            .iter()
-                            .any(|m| m.eq_ignore_ascii_case(method.as_str()));
+                    let is_method = methods.iter().any(|m| m.eq_ignore_ascii_case(method));
                     let parameters = route.iter().filter(|part| part.starts_with('{')).count();
-                    matches.then_some((parameters, function))
+                    (is_method && matches(route, &segments)).then_some((parameters, function))
                 }
                 Trigger::Timer => None,
             })
             .min_by_key(|(parameters, _)| *parameters)
             .map(|(_, function)| function)
+    }
+}
+
+/// Whether the segments of a path match a route: `{id}` is a segment, `{id?}` may be missing, and `{*rest}` is
+/// all that is left.
+fn matches(route: &[String], segments: &[&str]) -> bool {
+    match (route.split_first(), segments.split_first()) {
+        (None, rest) => rest.is_none(),
+        (Some((part, _)), _) if part.starts_with("{*") => true,
+        (Some((part, [])), None) => part.ends_with("?}"),
+        (Some(_), None) => false,
+        (Some((part, route)), Some((segment, segments))) => {
+            let is_match = match part.as_str() {
+                part if part.starts_with('{') => !segment.is_empty(),
+                part => part.eq_ignore_ascii_case(segment),
+            };
+            is_match && matches(route, segments)
+        }
     }
 }
 
