@@ -73,11 +73,6 @@ impl TestGate {
 
     /// Starts a gate on an existing folder.
     pub(crate) async fn at(dir: TempDir, settings: &[(&str, &str)]) -> Self {
-        let mode = match std::env::var("HO_TEST_HOST").as_deref() {
-            Err(_) | Ok("proxying") => Mode::Proxying,
-            Ok("forwarding") => Mode::Forwarding,
-            Ok(other) => panic!("HO_TEST_HOST={other}"),
-        };
         let front = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", front.local_addr().unwrap());
         let of_host = [
@@ -89,7 +84,7 @@ impl TestGate {
         let app = FunctionApp::read(repository(), &[("HO_SWEEP_SCHEDULE", "0 * * * * *")]).unwrap();
         let is_on = |setting: &&(&str, &str)| **setting == ("WEBSITE_AUTH_ENABLED", "True");
         let sign_in = settings.iter().find(is_on).map(|_| gate.sign_in.clone());
-        Front::open(app, mode, front, gate.handler, sign_in);
+        Front::open(app, Mode::of_tests(), front, gate.handler, sign_in);
         gate
     }
 

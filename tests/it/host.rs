@@ -43,3 +43,14 @@ pub(crate) enum Mode {
     /// `enableForwardingHttpRequest` alone, as older hosts know it: rebuilt and buffered.
     Forwarding,
 }
+
+impl Mode {
+    /// The mode in which the host of the tests delivers, as `HO_TEST_HOST` says.
+    pub(crate) fn of_tests() -> Self {
+        match std::env::var("HO_TEST_HOST").as_deref() {
+            Err(_) | Ok("proxying") => Self::Proxying,
+            Ok("forwarding") => Self::Forwarding,
+            Ok(other) => panic!("HO_TEST_HOST={other}"),
+        }
+    }
+}
