@@ -315,6 +315,10 @@ mod tests {
             ("HO_GATE_ID", "a,b,c"),
             ("HO_BASE_URL", "example.com"),
             ("HO_BASE_URL", "https://example.com/path"),
+            ("HO_BASE_URL", "https://example.com/?x"),
+            ("HO_BASE_URL", "https://user@example.com"),
+            ("HO_BASE_URL", "https://example.com example"),
+            ("HO_BASE_URL", "ftp://example.com"),
             ("HO_ISSUERS", "https://old.example.com, example.com"),
             ("HO_LINK_KEYS", "x"),
             ("HO_RECEIPT_KEYS", "x"),
@@ -327,9 +331,22 @@ mod tests {
                 "{error}"
             );
         }
-        for url in ["https://gate.example.com/", "https://gate.example.com/api/"] {
+        for (url, origin) in [
+            ("https://gate.example.com/", "https://gate.example.com"),
+            ("https://gate.example.com/api/", "https://gate.example.com"),
+            ("HTTPS://Gate.Example.COM:443", "https://gate.example.com"),
+            (
+                "https://gate.example.com:8443",
+                "https://gate.example.com:8443",
+            ),
+            (
+                "https://pr\u{fc}fung.example",
+                "https://xn--prfung-4ya.example",
+            ),
+            ("http://127.0.0.1:80", "http://127.0.0.1"),
+        ] {
             let config = read(&[("HO_BASE_URL", url)]).unwrap();
-            assert_eq!(config.base_url.as_deref(), Some("https://gate.example.com"));
+            assert_eq!(config.base_url.as_deref(), Some(origin), "{url}");
         }
     }
 

@@ -29,7 +29,7 @@ mod withdraw;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::routing::{get, post};
+use axum::routing::{MethodRouter, get, post};
 use tokio::net::TcpListener;
 
 use crate::app::App;
@@ -41,19 +41,14 @@ use log_limit::LogLimit;
 pub fn router(app: Arc<App>) -> Router {
     let router = Router::new()
         .route("/", get(async || "The gate is open for requests.\n"))
-        .route("/api/submit", post(submit::submit))
-        .route("/api/status/{id}", get(status::status))
-        .route(
-            "/api/decision/{id}",
-            get(decision::open).post(decision::decide),
-        )
-        .route("/api/claim/{id}", post(claim::claim))
-        .route("/api/outcome/{id}", post(outcome::outcome))
-        .route("/api/withdraw/{id}", post(withdraw::withdraw))
-        .route("/api/keys", get(keys::keys))
-        .route("/api/openapi.json", get(openapi::openapi))
-        .route("/api/operate", post(operate::operate))
         .route("/sweep", post(sweep::sweep));
+    // A slash behind the path makes no difference, as for the host.
+    let router = functions()
+        .into_iter()
+        .fold(router, |router, (path, call)| {
+            let with_slash = format!("{path}/");
+            router.route(path, call.clone()).route(&with_slash, call)
+        });
     let router = if app.config.production {
         router
     } else {
@@ -71,6 +66,24 @@ pub fn router(app: Arc<App>) -> Router {
         ))
         .layer(axum::middleware::from_fn(body::read))
         .with_state(app)
+}
+
+/// The functions with HTTP triggers.
+fn functions() -> [(&'static str, MethodRouter<Arc<App>>); 9] {
+    [
+        ("/api/submit", post(submit::submit)),
+        ("/api/status/{id}", get(status::status)),
+        (
+            "/api/decision/{id}",
+            get(decision::open).post(decision::decide),
+        ),
+        ("/api/claim/{id}", post(claim::claim)),
+        ("/api/outcome/{id}", post(outcome::outcome)),
+        ("/api/withdraw/{id}", post(withdraw::withdraw)),
+        ("/api/keys", get(keys::keys)),
+        ("/api/openapi.json", get(openapi::openapi)),
+        ("/api/operate", post(operate::operate)),
+    ]
 }
 
 /// Serves requests on `listener` and never returns.

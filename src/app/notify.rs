@@ -15,8 +15,9 @@ use crate::store::Versioned;
 /// The timeout for an email while an agent waits for the response of submit.
 const SUBMIT_SEND_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The timeout for every other email; shorter than a send lease.
-const BACKGROUND_SEND_TIMEOUT: Duration = Duration::from_secs(20);
+/// The timeout for every other email: shorter than a send lease, and long enough for a relay that greets after
+/// 20 s, as some do to put off senders of spam.
+const BACKGROUND_SEND_TIMEOUT: Duration = Duration::from_secs(45);
 
 impl App {
     /// Sends `attempts` and stores the results. Those that ask show the `earlier` rejections.

@@ -32,6 +32,8 @@ pub struct Submission {
     pub claimant: Option<Digest>,
     /// The digest of the body, which identifies a repeat.
     pub digest: Digest,
+    /// The same with members that are `null`, as in the rows of earlier versions.
+    pub digest_as_sent: Digest,
     /// The function key of the caller.
     pub key: FunctionKey,
 }
@@ -54,10 +56,11 @@ impl App {
         let owner = owner.ok_or(Error::Forbidden(
             "This function key may not act for this agent (HO_AGENT_KEYS).",
         ))?;
+        let digests = [submission.digest, submission.digest_as_sent];
         let approval = self.new_approval(submission, owner.clone());
         self.check_not_paused(&approval.request, &key).await?;
         let app = self.clone();
-        let storing = async move { app.insert(approval, &owner, &key).await };
+        let storing = async move { app.insert(approval, digests, &owner, &key).await };
         let stored = tokio::spawn(storing.in_current_span()).await;
         stored.map_err(|_| Error::Bug)?
     }
@@ -90,12 +93,13 @@ impl App {
     async fn insert(
         &self,
         mut approval: Approval,
+        digests: [Digest; 2],
         owner: &Owner,
         key: &FunctionKey,
     ) -> Result<(Approval, bool), Error> {
-        let (id, digest) = (approval.request.id.clone(), approval.request.digest);
+        let id = approval.request.id.clone();
         if let Err(refused) = self.charge(owner, &approval.approvers).await {
-            return self.find_repeat(&id, digest, key, refused.into()).await;
+            return self.find_repeat(&id, digests, key, refused.into()).await;
         }
         let submitted = approval.clone();
         // Leasing within the insert saves a write.
@@ -123,7 +127,7 @@ impl App {
                     StoreError::OpenLimit => Error::TooManyOpen(self.config.open_limit),
                     refused => refused.into(),
                 };
-                self.find_repeat(&id, digest, key, refused).await
+                self.find_repeat(&id, digests, key, refused).await
             }
             Err(error) => Err(error.into()),
         }
@@ -133,7 +137,7 @@ impl App {
     async fn find_repeat(
         &self,
         id: &ApprovalId,
-        digest: Digest,
+        digests: [Digest; 2],
         key: &FunctionKey,
         refused: Error,
     ) -> Result<(Approval, bool), Error> {
@@ -142,7 +146,7 @@ impl App {
             stored => stored?.approval,
         };
         let is_own = self.check_owner(&stored.request, key).is_ok();
-        if is_own && stored.request.digest == digest {
+        if is_own && digests.contains(&stored.request.digest) {
             Ok((stored, false))
         } else {
             Err(Error::Conflict(ConflictReason::OtherContent))

@@ -1,5 +1,7 @@
 //! The public addresses of the gate.
 
+use reqwest::Url;
+
 use super::error::ConfigError;
 use super::lookup::{Lookup, unusable};
 
@@ -23,13 +25,13 @@ pub(super) fn issuers(get: &Lookup<'_>, production: bool) -> Result<Vec<String>,
     })
 }
 
-/// A public address, without a trailing slash.
+/// A public address as a browser sends it in `Origin`: without a path and a default port, its host in lower
+/// case and in ASCII.
 fn address(url: &str, production: bool) -> Option<String> {
-    let url = url.trim_end_matches('/');
-    let url = url.strip_suffix("/api").unwrap_or(url);
-    let host = url
-        .strip_prefix("https://")
-        .or_else(|| url.strip_prefix("http://").filter(|_| !production))?;
-    let is_host = !host.is_empty() && !host.contains(['/', '?', '#', '@', ' ']);
-    is_host.then(|| url.to_owned())
+    let url = Url::parse(url).ok()?;
+    let is_scheme = url.scheme() == "https" || (url.scheme() == "http" && !production);
+    let is_root = matches!(url.path().trim_end_matches('/'), "" | "/api");
+    let has_more = url.query().is_some() || url.fragment().is_some();
+    let has_user = !url.username().is_empty() || url.password().is_some();
+    (is_scheme && is_root && !has_more && !has_user).then(|| url.origin().ascii_serialization())
 }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::address::base_url;
 use super::error::ConfigError;
 use super::lookup::{HOME, Lookup, non_empty, principal, resource, unusable};
 use crate::azure::http;
@@ -51,7 +52,7 @@ impl TableSettings {
         let settings = Self::parse(&get, false)?;
         let default_gate_id = match &settings.store {
             StoreConfig::Embedded(_) => Some("local".to_owned()),
-            StoreConfig::Tables { .. } => get("HO_BASE_URL").map(|url| gate_id_of(&url)),
+            StoreConfig::Tables { .. } => base_url(&get, false)?.map(|url| gate_id_of(&url)),
         };
         Ok(Self {
             default_gate_id,

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::extract::Request;
-use axum::http::Extensions;
+use axum::http::{Extensions, HeaderMap, header};
 use axum::middleware::Next;
 use axum::response::Response;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
@@ -19,8 +19,8 @@ use super::error::Error;
 pub(super) const BODY_LIMIT: usize = 64 * 1024;
 
 /// Of a larger body, as much is read and discarded before the answer.
-const DISCARD_LIMIT: usize = 1024 * 1024;
-const DISCARD_TIMEOUT: Duration = Duration::from_secs(1);
+const DISCARD_LIMIT: usize = 32 * 1024 * 1024;
+const DISCARD_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The time for a body to arrive.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -31,6 +31,7 @@ struct Arrived(Result<Bytes, Refused>);
 
 #[derive(Clone, Copy)]
 enum Refused {
+    Encoded,
     TooLarge,
     TooSlow,
     Incomplete,
@@ -38,6 +39,7 @@ enum Refused {
 
 /// Middleware that reads the whole body.
 pub(super) async fn read(mut request: Request, next: Next) -> Response {
+    let is_encoded = is_encoded(request.headers());
     let mut body = std::mem::take(request.body_mut());
     let arrived = match tokio::time::timeout(BODY_TIMEOUT, collect(&mut body)).await {
         Ok(Err(Refused::TooLarge)) => {
@@ -46,6 +48,7 @@ pub(super) async fn read(mut request: Request, next: Next) -> Response {
                 .ok();
             Err(Refused::TooLarge)
         }
+        Ok(Ok(_)) if is_encoded => Err(Refused::Encoded),
         Ok(arrived) => arrived,
         Err(_) => Err(Refused::TooSlow),
     };
@@ -57,12 +60,19 @@ pub(super) async fn read(mut request: Request, next: Next) -> Response {
 pub(super) fn of(extensions: &Extensions) -> Result<Bytes, Error> {
     let Arrived(body) = extensions.get().ok_or(Error::Bug)?;
     body.clone().map_err(|refused| match refused {
+        Refused::Encoded => Error::Encoding,
         Refused::TooLarge => {
             Error::TooLarge(format!("The body may have at most {BODY_LIMIT} bytes."))
         }
         Refused::TooSlow => Error::TooSlow,
         Refused::Incomplete => Error::BadRequest("The body is incomplete.".to_owned()),
     })
+}
+
+/// Whether the body is compressed, or says so.
+fn is_encoded(headers: &HeaderMap) -> bool {
+    let mut encodings = headers.get_all(header::CONTENT_ENCODING).iter();
+    !encodings.all(|value| value.as_bytes().eq_ignore_ascii_case(b"identity"))
 }
 
 async fn collect(body: &mut Body) -> Result<Bytes, Refused> {

@@ -35,6 +35,8 @@ pub(super) enum Error {
     Exhausted(Exhausted),
     TooLarge(String),
     MediaType(&'static str),
+    /// The body is compressed.
+    Encoding,
     Invalid(Vec<FieldError>),
     /// The stored row was changed outside the gate. The text is for the log.
     Integrity(String),
@@ -124,6 +126,11 @@ impl Error {
                 "media-type",
                 "The media type is not supported",
             ),
+            Self::Encoding => (
+                S::UNSUPPORTED_MEDIA_TYPE,
+                "encoding",
+                "The encoding of the body is not supported",
+            ),
             Self::Invalid(_) => (S::UNPROCESSABLE_ENTITY, "invalid", "The request is invalid"),
             Self::Integrity(_) => (
                 S::INTERNAL_SERVER_ERROR,
@@ -147,6 +154,7 @@ impl Error {
         match self {
             Self::BadRequest(detail) | Self::TooLarge(detail) => detail.clone(),
             Self::Forbidden(detail) | Self::MediaType(detail) => (*detail).to_owned(),
+            Self::Encoding => "Send the body without a Content-Encoding.".to_owned(),
             Self::SignIn(_) => "A person decides, signed in with a browser.".to_owned(),
             Self::NotFound => {
                 "Check the address. An id that was never submitted looks the same as one that is not \
@@ -274,6 +282,13 @@ impl IntoResponse for Error {
         if let Some(seconds) = retry_after {
             let headers = response.headers_mut();
             headers.insert(header::RETRY_AFTER, seconds.into());
+        }
+        if matches!(self, Self::Encoding) {
+            // What the body may have instead (RFC 9110, section 12.5.3).
+            let identity = HeaderValue::from_static("identity");
+            response
+                .headers_mut()
+                .insert(header::ACCEPT_ENCODING, identity);
         }
         if matches!(self, Self::Unavailable(_)) {
             // The process may be out of file descriptors, and each connection takes one.

@@ -4,8 +4,13 @@ use human_oversight_protocol::types::FieldError;
 use serde_json::{Map, Value};
 
 use super::error::Error;
+use crate::values::is_plain_name;
 
 const SECRET_CHARS: usize = 256;
+
+/// The number of unknown members that an error names, and the length of such a name, in characters.
+const NAMED_MEMBERS: usize = 20;
+const MEMBER_NAME_CHARS: usize = 64;
 
 /// The members of a body. Errors are collected, so that one response lists all of them.
 pub(super) struct Fields {
@@ -122,10 +127,15 @@ impl Fields {
     /// # Errors
     /// When a member is invalid or unknown.
     pub(super) fn finish(mut self) -> Result<(), Error> {
-        // Not their names, which are the caller's input.
-        if !self.members.is_empty() {
-            let unknown = self.members.len();
-            self.add_error("", format!("has {unknown} unknown member(s)"));
+        let names: Vec<String> = self.members.keys().cloned().collect();
+        for name in names.iter().take(NAMED_MEMBERS) {
+            match unknown_member(name) {
+                Some(pointer) => self.add_error(pointer, "is unknown here"),
+                None => self.add_error("", "has an unknown member"),
+            }
+        }
+        if let Some(more) = names.len().checked_sub(NAMED_MEMBERS + 1) {
+            self.add_error("", format!("has {} more unknown members", more + 1));
         }
         if self.errors.is_empty() {
             Ok(())
@@ -133,6 +143,12 @@ impl Fields {
             Err(Error::Invalid(self.errors))
         }
     }
+}
+
+/// The JSON pointer (RFC 6901) to an unknown member, if its name is one that a programmer would give it; what
+/// else a caller sends is not repeated.
+fn unknown_member(name: &str) -> Option<String> {
+    is_plain_name(name, MEMBER_NAME_CHARS).then(|| format!("/{name}"))
 }
 
 /// Bidirectional controls, and the line and paragraph separators.

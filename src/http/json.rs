@@ -48,7 +48,8 @@ fn parse(bytes: &[u8]) -> Result<Map<String, Value>, Error> {
 fn json_error(error: StrictError) -> Error {
     Error::BadRequest(match error {
         StrictError::InexactNumber { pointer } => {
-            let detail = "is a number that a double would change: send it as a string";
+            let detail = "is a whole number beyond ±(2^53 - 1), or a number that a double would change: \
+                          send it as a string";
             return invalid(&pointer, detail);
         }
         StrictError::ReservedName { pointer } => {

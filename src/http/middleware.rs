@@ -54,7 +54,11 @@ async fn call_handler(
 ) -> Response {
     let started = Instant::now();
     let path = request.uri().path();
-    let path_id: Option<ApprovalId> = path.rsplit('/').next().and_then(|id| id.parse().ok());
+    let path_id: Option<ApprovalId> = path
+        .trim_end_matches('/')
+        .rsplit('/')
+        .next()
+        .and_then(|id| id.parse().ok());
     let checked = if app.config.production {
         Ok(())
     } else {
@@ -131,14 +135,22 @@ fn log_call(
     }
 }
 
-/// The invocation id of the host, or a new one. The last header counts, since a client can send one that
-/// precedes the host's.
+/// The invocation id of the host, or a new one. The last value counts, since a client can send one that
+/// precedes the host's; the host may append its own after a comma.
 fn invocation_id(headers: &HeaderMap) -> String {
     headers
         .get_all(INVOCATION)
         .iter()
         .next_back()
-        .and_then(|id| id.to_str().ok()?.parse::<Uuid>().ok())
+        .and_then(|ids| {
+            ids.to_str()
+                .ok()?
+                .rsplit(',')
+                .next()?
+                .trim()
+                .parse::<Uuid>()
+                .ok()
+        })
         .unwrap_or_else(Uuid::now_v7)
         .to_string()
 }

@@ -1,6 +1,6 @@
 //! `POST /api/submit`: an agent requests approval.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,6 +10,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use human_oversight_protocol::parameters::sha256;
 use human_oversight_protocol::types::{AGENT_BYTES, AGENT_CHARS, CORRELATION_CHARS};
+use serde::Serialize;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
@@ -114,7 +115,8 @@ fn parse(
 ) -> Result<Submission, Error> {
     // Clients of the Logic App send their own time; it is ignored and not part of the content.
     body.remove("timestamp");
-    let digest = body_digest(&body);
+    let digest_as_sent = body_digest(&body);
+    let digest = digest_without_nulls(&body);
     let mut fields = Fields::new(body);
     let agent = agent(&mut fields);
     let action = fields.required_text("actionDescription", Text::Line, ACTION_CHARS);
@@ -149,6 +151,7 @@ fn parse(
         on_behalf_of,
         claimant,
         digest,
+        digest_as_sent,
         key,
     })
 }
@@ -201,8 +204,13 @@ fn timeout(fields: &mut Fields) -> Option<Duration> {
     seconds.map(Duration::from_secs)
 }
 
-/// The digest that identifies a repeat.
-fn body_digest(body: &Map<String, Value>) -> Digest {
+/// The digest of the members that have a value: `null` is as good as left out.
+fn digest_without_nulls(body: &Map<String, Value>) -> Digest {
+    let members = body.iter().filter(|(_, value)| !value.is_null());
+    body_digest(&members.collect::<BTreeMap<_, _>>())
+}
+
+fn body_digest(body: &impl Serialize) -> Digest {
     let canonical = serde_json_canonicalizer::to_vec(body).expect("parsed JSON can be written");
     Digest(sha256(&canonical))
 }

@@ -10,6 +10,7 @@ use tokio::net::TcpStream;
 
 use crate::deadline::within;
 use crate::harness::{ALICE, Page, TestGate, request};
+use crate::host::KEY;
 
 #[tokio::test]
 async fn the_ping_is_answered() {
@@ -23,16 +24,17 @@ async fn an_unknown_path_gets_a_problem_document() {
     let gate = TestGate::alone().await;
     for path in [
         "/x",
+        "//",
+        "//api/keys",
+        "/api/keys//",
         "/api",
         "/api/",
-        "/api/submit/",
         "/api/status",
         "/api/status/a/b",
         "/API/submit",
         "/api/decisions",
         "/.env",
         "/api/../etc/passwd",
-        "//",
         "/inbox/../link.keys",
         "/inbox/x",
     ] {
@@ -40,6 +42,87 @@ async fn an_unknown_path_gets_a_problem_document() {
         assert_eq!(answer.status, StatusCode::NOT_FOUND, "{path}");
         answer.problem();
     }
+}
+
+/// The Functions host takes it for the same path.
+#[tokio::test]
+async fn a_slash_behind_a_path_makes_no_difference() {
+    let gate = TestGate::alone().await;
+    let body = serde_json::to_vec(&request()).unwrap();
+    let submitted = gate.post("/api/submit/", body).await;
+    assert_eq!(submitted.status, StatusCode::ACCEPTED);
+    let id = submitted.json()["id"].as_str().unwrap().to_owned();
+    let status = format!("{}/api/status/{id}/?wait=1", gate.url);
+    assert_eq!(gate.get(&status).await.json()["status"], "Pending");
+    let question = gate.question(&gate.status(&id).await, ALICE);
+    let link = question.link.replacen('?', "/?", 1);
+    let page = gate.get(&link).await;
+    let form = [("decision", "approve"), ("code", question.code.as_str())];
+    assert_eq!(
+        gate.send_form(&page, &form).await.status,
+        StatusCode::SEE_OTHER
+    );
+    let withdraw = gate.post(&format!("/api/withdraw/{id}/"), "{}").await;
+    assert_eq!(withdraw.status, StatusCode::CONFLICT);
+}
+
+#[tokio::test]
+async fn a_compressed_body_is_refused_as_such() {
+    let gate = TestGate::alone().await;
+    let approval = gate.ask().await;
+    let body = serde_json::to_vec(&request()).unwrap();
+    let json = "application/json";
+    let claim = format!("/api/claim/{}", approval.id);
+    let withdraw = format!("/api/withdraw/{}", approval.id);
+    let decision = format!("/api/decision/{}", approval.id);
+    let before = gate.stored().await;
+    for (path, kind) in [
+        ("/api/submit", json),
+        (&claim, json),
+        (&withdraw, json),
+        (&decision, "application/x-www-form-urlencoded"),
+    ] {
+        for encoding in ["gzip", "br", "deflate", "identity, gzip", "GZIP", "x", ""] {
+            let call = gate.http.post(format!("{}{path}", gate.url));
+            let call = call
+                .header("content-type", kind)
+                .header("content-encoding", encoding)
+                .header("origin", &gate.url);
+            let answer = Page::of(call.body(body.clone()).send().await.unwrap()).await;
+            assert_eq!(
+                answer.status,
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "{path} {encoding:?}: {}",
+                answer.body
+            );
+            if kind == json {
+                answer.problem();
+                assert_eq!(answer.header("accept-encoding"), "identity", "{path}");
+            }
+        }
+    }
+    assert_eq!(gate.stored().await, before);
+    let call = gate.http.post(format!("{}/api/submit", gate.url));
+    let call = call
+        .header("content-type", json)
+        .header("content-encoding", "Identity");
+    let answer = call.body(body).send().await.unwrap();
+    assert_eq!(answer.status(), StatusCode::ACCEPTED);
+}
+
+#[tokio::test]
+async fn an_empty_chunked_body_is_no_body() {
+    let gate = TestGate::alone().await;
+    let approval = gate.ask().await;
+    let path = format!("/api/withdraw/{}", approval.id);
+    let head = format!("POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n");
+    let key = format!("X-Functions-Key: {KEY}\r\n");
+    let answer = raw(
+        &gate,
+        format!("{head}{key}Connection: close\r\n\r\n0\r\n\r\n"),
+    )
+    .await;
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
 }
 
 #[tokio::test]
@@ -184,6 +267,10 @@ async fn the_invocation_id_is_the_last_header_and_a_uuid() {
         "22222222-2222-4222-8222-222222222222",
     );
     assert_eq!(invocation_id(&[callers, hosts]).await, hosts);
+    // Under forwarding the host appends its own to the caller's.
+    for ids in [format!("{callers}, {hosts}"), format!("<script>,{hosts}")] {
+        assert_eq!(invocation_id(&[&ids]).await, hosts);
+    }
     for invalid in ["<script>", "x"] {
         let id = invocation_id(&[invalid]).await;
         assert!(id.len() == 36 && id != invalid);

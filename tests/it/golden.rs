@@ -340,6 +340,9 @@ async fn replay_cases(backend: Backend, rows: &'static str) {
     }
 }
 
+/// The case whose request has 1e21 among its parameters, which a submit may no longer have.
+const REFUSED_TODAY: &str = "pending-with-all-members";
+
 /// The place of the row, and the final status and execution of its request.
 type Ended = (Place, (Option<&'static str>, Option<&'static str>));
 
@@ -375,10 +378,14 @@ async fn replay_case(
         answer.body
     );
     assert_eq!(answer.json(), golden["answer"], "{}", case.name);
-    // A repeated request is recognized.
     let again = player.post("/api/submit", &file["request"]).await;
-    assert!(again.status.is_success(), "{}: {}", case.name, again.body);
-    assert_eq!(again.json(), golden["answer"], "{}", case.name);
+    if case.name == REFUSED_TODAY {
+        assert_eq!(again.status, StatusCode::UNPROCESSABLE_ENTITY);
+    } else {
+        // A repeated request is recognized.
+        assert!(again.status.is_success(), "{}: {}", case.name, again.body);
+        assert_eq!(again.json(), golden["answer"], "{}", case.name);
+    }
 
     player.play(&case.next).await;
     let end = player.status().await.json();

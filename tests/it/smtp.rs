@@ -10,6 +10,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
@@ -49,6 +50,8 @@ pub(crate) enum SmtpFault {
     Banner421,
     /// No banner is sent.
     Silence,
+    /// The banner is sent after this time.
+    LateBanner(Duration),
     /// The right password is refused.
     Auth535,
     /// The sender is refused.

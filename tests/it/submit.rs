@@ -208,7 +208,7 @@ async fn a_realistic_request_is_accepted_unchanged() {
     realistic.parameters = object(json!({
         "filename": "наш отчёт.md",
         "content": "# Report\n\n".to_owned() + &"Lorem ipsum dolor sit amet, ünïcödé. ".repeat(600),
-        "amounts": [0.1, 1.0, 1e2, -0.0, 9_007_199_254_740_992_u64, 1e21],
+        "amounts": [0.1, 1.0, 1e2, -0.0, 9_007_199_254_740_991_u64, 1e-21],
         "nested": {"a": [{"b": [[], {}, null, true, {"": "empty name"}]}]},
         "escapes": "tab\t quote\" back\\ slash/ nul\u{0} bell\u{7} bidi\u{202e} tag\u{e0041}",
     }));
@@ -225,6 +225,104 @@ async fn a_realistic_request_is_accepted_unchanged() {
     assert_eq!(gate.status(&approval.id).await, approval);
     gate.approve(&approval, BOB).await;
     assert_eq!(gate.status(&approval.id).await.status, Status::Approved);
+}
+
+#[tokio::test]
+async fn a_null_is_as_good_as_left_out() {
+    let gate = TestGate::start().await;
+    let mut body = serde_json::to_value(request()).unwrap();
+    body["correlationId"] = json!("with-nulls");
+    let submitted = gate.post("/api/submit", body.to_string()).await;
+    assert_eq!(submitted.status, StatusCode::ACCEPTED);
+    for name in ["reason", "onBehalfOf", "claimant", "timeoutSeconds"] {
+        body[name] = json!(null);
+        let repeated = gate.post("/api/submit", body.to_string()).await;
+        assert_eq!(repeated.status, StatusCode::ACCEPTED, "{name}");
+        assert_eq!(repeated.json()["id"], submitted.json()["id"]);
+    }
+    body["parameters"]["user_id"] = json!(null);
+    let other = gate.post("/api/submit", body.to_string()).await;
+    assert_eq!(
+        other.status,
+        StatusCode::CONFLICT,
+        "a parameter has a value"
+    );
+    assert_eq!(gate.mails().len(), 2);
+}
+
+#[tokio::test]
+async fn unknown_members_are_named() {
+    let gate = TestGate::start().await;
+    let mut body = serde_json::to_value(request()).unwrap();
+    body["approvers"] = json!(["alice@example.com"]);
+    body["time_out"] = json!(null);
+    body["<script>"] = json!(1);
+    let answer = gate.post("/api/submit", body.to_string()).await;
+    assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY);
+    let errors = answer.problem()["errors"].clone();
+    let error = |pointer: &str, detail: &str| json!({"pointer": pointer, "detail": detail});
+    let expected = [
+        error("", "has an unknown member"),
+        error("/approvers", "is unknown here"),
+        error("/time_out", "is unknown here"),
+    ];
+    assert_eq!(errors.as_array().unwrap(), &expected);
+    let mut body = serde_json::to_value(request()).unwrap();
+    for number in 0..1_000 {
+        body[format!("x{number}")] = json!(1);
+    }
+    let answer = gate.post("/api/submit", body.to_string()).await;
+    let errors = answer.problem()["errors"].clone();
+    assert_eq!(errors.as_array().unwrap().len(), 21);
+    assert_eq!(errors[20], error("", "has 980 more unknown members"));
+}
+
+#[tokio::test]
+async fn a_number_has_one_rule_however_it_is_spelt() {
+    let gate = TestGate::start().await;
+    let submit = async |number: &str| {
+        let mut body = serde_json::to_value(request()).unwrap();
+        body["parameters"] = json!({"n": "NUMBER"});
+        let body = body.to_string().replace("\"NUMBER\"", number);
+        gate.post("/api/submit", body).await
+    };
+    for number in [
+        "9007199254740991",
+        "-9007199254740991",
+        "9007199254740991.0",
+        "9.007199254740991e15",
+        "90071992547409910e-1",
+        "100.0",
+        "1e-7",
+        "0.1",
+        "-0",
+    ] {
+        let answer = submit(number).await;
+        assert_eq!(
+            answer.status,
+            StatusCode::ACCEPTED,
+            "{number}: {}",
+            answer.body
+        );
+    }
+    for number in [
+        "9007199254740992",
+        "-9007199254740992",
+        "9007199254740992.0",
+        "9.007199254740992e15",
+        "90071992547409920e-1",
+        "9007199254740991.5",
+        "10000000000000000",
+        "1e21",
+        "-1E+300",
+        "0.12345678901234567890",
+    ] {
+        let answer = submit(number).await;
+        assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{number}");
+        let error = answer.problem()["errors"][0].clone();
+        assert_eq!(error["pointer"], "/parameters/n");
+        assert!(error["detail"].as_str().unwrap().contains("±(2^53 - 1)"));
+    }
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! Strict JSON: a text that two readers could understand differently is refused.
 //!
-//! Beyond RFC 8259: a name may occur once in an object, a number must survive conversion to a double,
-//! every escape must be a Unicode character, and nesting has a limit. What is shown to a person is then
+//! Beyond RFC 8259: a name may occur once in an object, a number must be [exact](is_exact), every escape
+//! must be a Unicode character, and nesting has a limit. What is shown to a person is then
 //! what an agent runs.
 
 use std::fmt;
@@ -12,6 +12,10 @@ use serde_json::{Map, Value};
 
 /// The maximum nesting of objects and arrays below the top.
 pub const MAX_DEPTH: usize = 64;
+
+/// The largest whole number that every JSON parser reads as itself: 2^53 - 1. Beyond it, two integers can be
+/// the same double (RFC 8259, section 6).
+pub const MAX_INTEGER: u64 = (1 << 53) - 1;
 
 /// Names with this prefix are reserved by serde_json, which reads such an object as something else.
 const RESERVED_PREFIX: &str = "$serde_json::private::";
@@ -45,8 +49,8 @@ pub enum StrictError {
         /// The member, as a JSON pointer (RFC 6901).
         pointer: String,
     },
-    /// A number changes when it is converted to a double.
-    #[error("{pointer} is a number that a double would change")]
+    /// A number is a whole one beyond ±[`MAX_INTEGER`], or changes when it is converted to a double.
+    #[error("{pointer} is a number beyond ±(2^53 - 1), or one that a double would change")]
     InexactNumber {
         /// The number, as a JSON pointer (RFC 6901).
         pointer: String,
@@ -81,7 +85,7 @@ fn parse_value(raw: &RawValue, pointer: &str, depth: usize) -> Result<Value, Str
                 .collect::<Result<_, _>>()
                 .map(Value::Array)
         }
-        b'-' | b'0'..=b'9' if !survives_as_double(text) => Err(StrictError::InexactNumber {
+        b'-' | b'0'..=b'9' if !is_exact(text) => Err(StrictError::InexactNumber {
             pointer: pointer.to_owned(),
         }),
         _ => parse_checked(text),
@@ -109,16 +113,17 @@ fn parse_checked<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, StrictError
     serde_json::from_str(text).map_err(|_| StrictError::NotUnicode)
 }
 
-/// Whether a decimal number has the same value after conversion to a double: `0.1` does,
-/// `12345678901234567890` and `1e400` do not.
-fn survives_as_double(text: &str) -> bool {
+/// Whether a decimal number, however it is spelt, has the same value in every parser: at most [`MAX_INTEGER`]
+/// without its sign, and not changed by conversion to a double. `0.1` and `1e2` have, `9007199254740992`,
+/// `1e21` and `0.12345678901234567890` have not.
+fn is_exact(text: &str) -> bool {
     let Ok(double) = text.parse::<f64>() else {
         return false;
     };
     // Compared with what serde_json writes, which is what people see. `f64::to_string` may choose the
     // other of two shortest texts that are equally near.
     let shown = serde_json::to_string(&double).expect("a number is JSON");
-    double.is_finite() && decimal(text) == decimal(&shown)
+    double.abs() <= MAX_INTEGER as f64 && decimal(text) == decimal(&shown)
 }
 
 /// A decimal number as its sign, its digits without zeros at either end, and the power of ten behind
@@ -173,7 +178,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_that_a_double_would_change_are_recognized() {
+    fn numbers_that_a_parser_could_change_are_recognized() {
         for same in [
             "0",
             "-0",
@@ -183,17 +188,25 @@ mod tests {
             "1e2",
             "100",
             "-1.50e-3",
-            "9007199254740992",
-            "100000000000000000000",
+            "9007199254740991",
+            "-9007199254740991.0",
+            "9.007199254740991e15",
+            "900719925474099100e-2",
             "1E2",
             "5e-324",
             "900719925474099.2",
         ] {
-            assert!(survives_as_double(same), "{same}");
+            assert!(is_exact(same), "{same}");
         }
         for changed in [
             "12345678901234567890",
+            "9007199254740992",
+            "-9007199254740992",
+            "9007199254740992.0",
+            "9.007199254740992e15",
             "9007199254740993",
+            "100000000000000000000",
+            "1e21",
             "1e400",
             "-1e400",
             "1e-400",
@@ -204,7 +217,7 @@ mod tests {
             "900719925474099.3",
             "900719925474099.25",
         ] {
-            assert!(!survives_as_double(changed), "{changed}");
+            assert!(!is_exact(changed), "{changed}");
         }
     }
 }

@@ -202,8 +202,12 @@ async fn an_invalid_submit_gets_a_problem_document_and_stores_nothing() {
         (with("reason", json!("a\u{0}")), 422, "/reason"),
         (with("reason", json!({})), 422, "/reason"),
         (with("claimant", json!("hunter2")), 422, "/claimant"),
-        (with("status", json!("Approved")), 422, ""),
-        (with("approver", json!("alice@example.com")), 422, ""),
+        (with("status", json!("Approved")), 422, "/status"),
+        (
+            with("approver", json!("alice@example.com")),
+            422,
+            "/approver",
+        ),
         (
             with("parameters", json!({"text": "x".repeat(70_000)})),
             413,
@@ -236,7 +240,7 @@ async fn an_invalid_submit_gets_a_problem_document_and_stores_nothing() {
         (renamed("agentName", "agentname"), 422, "/agentName"),
         (renamed("agentName", "agentName "), 422, "/agentName"),
         (renamed("agentName", "\u{430}gentName"), 422, "/agentName"),
-        (with("__proto__", json!({})), 422, ""),
+        (with("__proto__", json!({})), 422, "/__proto__"),
         (with("agentName", json!("\u{2066}a")), 422, "/agentName"),
         (with("agentName", json!("a\u{7f}")), 422, "/agentName"),
         (

@@ -179,7 +179,7 @@ async fn malformed_http_is_refused_and_smuggles_no_request() {
                 &good,
             )
             .replace("{\"", "\u{1f}\u{8b}"),
-            400,
+            415,
             GATE,
         ),
         (

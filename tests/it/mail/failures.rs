@@ -52,6 +52,21 @@ async fn a_transient_error_is_retried_and_the_email_arrives_once() {
     }
 }
 
+/// Some relays let a client wait, to put off senders of spam.
+#[tokio::test]
+async fn a_relay_that_greets_after_20_s_gets_its_emails() {
+    let smtp = Smtp::start().await;
+    let gate = gate(&smtp, &[]).await;
+    smtp.always(Some(SmtpFault::LateBanner(Duration::from_secs(20))));
+    let approval = gate.client.submit(&for_alice()).await.unwrap();
+    assert_eq!(first_delivery(&approval).0, MailState::Queued);
+    gate.pass(Duration::from_secs(31));
+    gate.sweep().await;
+    let approval = gate.status(&approval.id).await;
+    assert_eq!(first_delivery(&approval).0, MailState::Sent);
+    assert_eq!(smtp.received().len(), 1);
+}
+
 /// The email may have arrived: it is sent once more with the same Message-ID, and not again.
 #[tokio::test]
 async fn an_email_with_unknown_outcome_is_sent_twice_at_most() {

@@ -18,7 +18,7 @@ pub(super) fn original() -> Value {
         "rate": 0.1,
         "balance": -250.75,
         "zero": 0,
-        "largest": 9_007_199_254_740_992_u64,
+        "large": 900_719_925_474_099_u64,
         "dry_run": false,
         "notify": true,
         "manager": null,

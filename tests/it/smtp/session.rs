@@ -36,9 +36,16 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Session<'a, S> {
     }
 
     pub(super) async fn greet(&mut self) -> io::Result<()> {
-        let banner = |fault: &_| matches!(fault, SmtpFault::Banner421 | SmtpFault::Silence);
+        let banner = |fault: &_| {
+            use SmtpFault as F;
+            matches!(fault, F::Banner421 | F::Silence | F::LateBanner(_))
+        };
         match self.server.take_fault(banner) {
             Some(SmtpFault::Silence) => std::future::pending().await,
+            Some(SmtpFault::LateBanner(time)) => {
+                tokio::time::sleep(time).await;
+                self.reply("220 localhost ESMTP").await
+            }
             Some(_) => {
                 self.reply("421 4.3.2 Come back later").await?;
                 Err(closed())

@@ -1,9 +1,11 @@
-//! Checks every number of a value before it is written as JSON, because writers silently round large
-//! integers and write `null` for infinities and NaN.
+//! Checks every number of a value before it is written as JSON, because readers silently round large
+//! integers, and writers write `null` for infinities and NaN.
 
 use std::fmt;
 
 use serde::ser::{self, Serialize, Serializer};
+
+use crate::strict_json::MAX_INTEGER;
 
 /// Whether JSON represents every number of the value exactly.
 pub(super) fn check(value: &impl Serialize) -> Result<(), Inexact> {
@@ -25,23 +27,23 @@ impl ser::Error for Inexact {
 #[derive(Clone, Copy)]
 struct Check;
 
-/// RFC 8785 writes the shortest decimal text of the nearest double: it must be the integer itself.
-fn integer(number: impl fmt::Display, nearest: f64) -> Result<(), Inexact> {
-    if number.to_string() == nearest.to_string() {
+fn integer(number: impl fmt::Display, magnitude: u128) -> Result<(), Inexact> {
+    if magnitude <= MAX_INTEGER.into() {
         return Ok(());
     }
-    Err(Inexact(format!(
-        "a double does not represent the integer {number} exactly"
-    )))
+    Err(Inexact(format!("{number} is beyond ±(2^53 - 1)")))
 }
 
+/// A double beyond [`MAX_INTEGER`] is a whole number.
 fn float(number: f64) -> Result<(), Inexact> {
-    if number.is_finite() {
+    if number.abs() <= MAX_INTEGER as f64 {
         return Ok(());
     }
-    Err(Inexact(format!(
-        "JSON cannot represent the number {number}"
-    )))
+    Err(Inexact(if number.is_finite() {
+        format!("{number} is beyond ±(2^53 - 1)")
+    } else {
+        format!("JSON cannot represent the number {number}")
+    }))
 }
 
 /// Methods for values without numbers.
@@ -97,19 +99,19 @@ impl Serializer for Check {
     }
 
     fn serialize_i64(self, number: i64) -> Result<(), Inexact> {
-        integer(number, number as f64)
+        integer(number, number.unsigned_abs().into())
     }
 
     fn serialize_u64(self, number: u64) -> Result<(), Inexact> {
-        integer(number, number as f64)
+        integer(number, number.into())
     }
 
     fn serialize_i128(self, number: i128) -> Result<(), Inexact> {
-        integer(number, number as f64)
+        integer(number, number.unsigned_abs())
     }
 
     fn serialize_u128(self, number: u128) -> Result<(), Inexact> {
-        integer(number, number as f64)
+        integer(number, number)
     }
 
     fn serialize_f32(self, number: f32) -> Result<(), Inexact> {
@@ -175,7 +177,7 @@ impl ser::SerializeMap for Check {
     type Error = Inexact;
 
     fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), Inexact> {
-        // A number becomes a text, which is rounded all the same.
+        // A number becomes a text, which has the same limits.
         key.serialize(*self)
     }
 
