@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::accounts::OwnerAccounts;
+use super::calls::Calls;
 use super::pause_cache::PauseCache;
 use super::state::App;
 use crate::config::{Config, ConfigError};
@@ -75,6 +76,7 @@ impl App {
             receipt_keys,
             clock,
             changes: Arc::default(),
+            calls: Calls::default(),
             waits: Arc::default(),
             accounts: OwnerAccounts::default(),
             paused_by_setting,

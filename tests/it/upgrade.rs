@@ -14,6 +14,7 @@ async fn a_wildcard_with_links_starts_only_where_the_operator_accepts_it() {
     let read = |list: &str, more: &[(&str, &str)]| {
         let settings = [
             ("FUNCTIONS_CUSTOMHANDLER_PORT", "4711"),
+            ("HO_SWEEP_SCHEDULE", "0 * * * * *"),
             ("HO_BASE_URL", "https://gate.example.com"),
             ("HO_ALLOWED_APPROVERS", list),
             ("HO_LINK_KEYS", &link),

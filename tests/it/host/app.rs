@@ -99,8 +99,10 @@ impl FunctionApp {
                 return Err(format!("{name} is no name for a function"));
             }
             let definition = read(folder.join("function.json"))?;
-            let trigger = trigger(&name, &definition, &setting)?;
-            functions.push(Function { name, trigger });
+            // A timer without a usable schedule is disabled, and the others work.
+            if let Some(trigger) = trigger(&name, &definition, &setting)? {
+                functions.push(Function { name, trigger });
+            }
         }
         if functions.is_empty() {
             return Err("there is no function".to_owned());
@@ -163,7 +165,7 @@ fn trigger(
     name: &str,
     definition: &Value,
     setting: &impl Fn(&str) -> Option<String>,
-) -> Result<Trigger, String> {
+) -> Result<Option<Trigger>, String> {
     let resolve = |text: &str| match text.strip_prefix('%').and_then(|t| t.strip_suffix('%')) {
         Some(variable) => {
             setting(variable).ok_or_else(|| format!("{name}: %{variable}% is not set"))
@@ -190,7 +192,7 @@ fn trigger(
             let methods = binding["methods"]
                 .as_array()
                 .ok_or_else(|| format!("{name}: no methods"))?;
-            Ok(Trigger::Http {
+            Ok(Some(Trigger::Http {
                 methods: methods
                     .iter()
                     .filter_map(|m| m.as_str().map(str::to_owned))
@@ -202,14 +204,14 @@ fn trigger(
                     Some("admin") => AuthLevel::Admin,
                     other => return Err(format!("{name}: authLevel {other:?}")),
                 },
-            })
+            }))
         }
         [("timerTrigger", "in")] => {
-            let schedule = resolve(bindings[0]["schedule"].as_str().unwrap_or(""))?;
-            if schedule.split_whitespace().count() != 6 {
-                return Err(format!("{name}: a schedule has six fields"));
-            }
-            Ok(Trigger::Timer)
+            let schedule = resolve(bindings[0]["schedule"].as_str().unwrap_or(""));
+            let schedule = schedule.unwrap_or_default();
+            let fields = schedule.split_whitespace().count();
+            let is_usable = matches!(fields, 5 | 6) || (fields == 1 && schedule.contains(':'));
+            Ok(is_usable.then_some(Trigger::Timer))
         }
         other => Err(format!("{name}: bindings {other:?} are not known here")),
     }
