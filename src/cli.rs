@@ -17,6 +17,7 @@ mod verify;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
@@ -24,9 +25,41 @@ use human_oversight::config::TableSettings;
 
 use clock::clock;
 
+/// The version, with the commit that `scripts/package` built; another build does not know its commit.
+static VERSION: LazyLock<String> = LazyLock::new(|| {
+    let version = env!("CARGO_PKG_VERSION");
+    match option_env!("HUMAN_OVERSIGHT_COMMIT") {
+        Some(commit) if !commit.is_empty() => format!("{version} (commit {commit})"),
+        _ => format!("{version} (commit unknown)"),
+    }
+});
+
+const ENVIRONMENT: &str = "\
+Settings of the gate (environment variables):
+  HO_PORT               The port in local development [default: 7071]
+  HO_BASE_URL           The public URL of the gate, https://HOST
+  HO_ALLOWED_APPROVERS  The addresses that a request may name as approvers
+  HO_LOG                off, error, warn, info, debug or trace [default: info]
+Where the rows are:
+  HO_STORE              embedded:FOLDER or tables [default: embedded:.oversight]
+  HO_TABLES_ENDPOINT    The table endpoint of the storage account
+Keys (secret; `human-oversight keygen` prints new ones):
+  HO_LINK_KEYS          The keys of the links in emails
+  HO_RECEIPT_KEYS       The keys that sign receipts
+Emails:
+  HO_MAIL               How emails are sent [default: file:FOLDER, the inbox]
+  HO_MAIL_FROM          The sender
+
+All settings: docs/deployment.md in the repository, under \"Every setting\".
+
+Examples:
+  human-oversight                      Run the gate for local development
+  human-oversight demo --timeout=60    Try a decision in the inbox
+  human-oversight ask --help           Let a person approve a command";
+
 /// Run the gate (without a command), or one of its tools
 #[derive(Parser)]
-#[command(name = "human-oversight", version)]
+#[command(name = "human-oversight", version = VERSION.as_str(), after_help = ENVIRONMENT)]
 struct Arguments {
     #[command(subcommand)]
     command: Option<Command>,

@@ -1,9 +1,11 @@
 //! The settings, read once from the environment. No other module reads it.
 
 mod address;
+mod agent_keys;
 mod approvers;
 mod asking;
 mod error;
+mod known;
 mod lookup;
 mod mail;
 mod schedule;
@@ -23,9 +25,11 @@ use crate::store::RowSettings;
 use crate::values::{Address, AllowList};
 
 use address::{base_url, issuers};
+use agent_keys::agent_keys;
 use approvers::allowed_approvers;
 use asking::{budgets, reask_after};
 pub use error::ConfigError;
+pub use known::{is_unknown_setting, nearest_setting};
 use lookup::{Lookup, flag, non_empty, number, parse, seconds, unusable};
 use mail::{brand, mail_from, notifications, parameter_disclosure, transport};
 pub use schedule::SweepSchedule;
@@ -228,20 +232,6 @@ fn port(get: &Lookup<'_>) -> Result<u16, ConfigError> {
         None => number(get, "HO_PORT", 7071, 0..=u16::MAX.into())?,
     };
     Ok(port as u16)
-}
-
-fn agent_keys(get: &Lookup<'_>) -> Result<Option<AgentKeys>, ConfigError> {
-    let Some(list) = get("HO_AGENT_KEYS") else {
-        return Ok(None);
-    };
-    let keys = AgentKeys::parse(&list).ok_or_else(|| {
-        unusable(
-            "HO_AGENT_KEYS",
-            "it must be a list of SHA256=AGENT, separated by commas: the SHA-256 of a function key and the \
-             name of an agent",
-        )
-    });
-    keys.map(Some)
 }
 
 #[cfg(test)]

@@ -67,6 +67,12 @@ pub fn is_hidden(c: char) -> bool {
     )
 }
 
+/// Whether a text is written in the one way that its readers see: in NFC, and without hidden characters or
+/// white space around it.
+pub fn is_plain(text: &str) -> bool {
+    text.trim() == text && !text.chars().any(is_hidden) && is_nfc(text)
+}
+
 /// One line for an email header or a heading: no line end, no hidden character, at most `longest`
 /// characters.
 pub fn line(text: &str, longest: usize) -> String {

@@ -54,6 +54,7 @@ impl App {
             hex(&person[..4])
         });
         let (reply, settled) = oneshot::channel();
+        let owner = &self.account(owner);
         let account = self.accounts.get(owner);
         account.queue().push(Charge {
             recipients: names.collect(),

@@ -19,6 +19,15 @@ impl App {
         }
     }
 
+    /// The owner on whose account people are asked: the owners of the entries that one key has in
+    /// `HO_AGENT_KEYS` share one, so that its holder cannot multiply budgets or leave rejections behind.
+    pub(super) fn account(&self, owner: &Owner) -> Owner {
+        match (owner, &self.config.agent_keys) {
+            (Owner::Agents(agents), Some(keys)) => Owner::Agents(keys.account(agents)),
+            _ => owner.clone(),
+        }
+    }
+
     /// Loads a request for its owner.
     ///
     /// # Errors

@@ -78,12 +78,12 @@ impl App {
         Ok(done)
     }
 
-    /// What agents may be running now.
+    /// What agents may be running now, and how many requests are open.
     ///
     /// # Errors
     /// The store's.
     pub async fn executing(&self, scope: &PauseScope) -> Result<Executing, Error> {
-        Ok(pauses::executing(&self.store, scope).await?)
+        Ok(pauses::executing(&self.store, scope, self.now()).await?)
     }
 
     /// Fails while a request is paused, by what was read at most 5 s ago.

@@ -24,11 +24,13 @@ pub struct Running {
     pub since: Timestamp,
 }
 
-/// What agents may be running.
+/// What agents may be running, and what may still come to that.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Executing {
     pub actions: Vec<Running>,
-    /// Open requests that could not be read; each may be executing.
+    /// The number of requests that wait for a decision or a claim.
+    pub open: usize,
+    /// Requests that could not be read; each may be open or executing.
     pub unreadable: usize,
 }
 
@@ -81,11 +83,15 @@ pub async fn resume(store: &Store, scope: &PauseScope) -> Result<bool, StoreErro
     store.remove_standing(StandingKind::Pause, &name).await
 }
 
-/// What agents may be running now: claimed, and no outcome reported yet.
+/// What agents may be running now: claimed, and no outcome reported yet; and how many requests are open.
 ///
 /// # Errors
 /// The store's own.
-pub async fn executing(store: &Store, scope: &PauseScope) -> Result<Executing, StoreError> {
+pub async fn executing(
+    store: &Store,
+    scope: &PauseScope,
+    now: Timestamp,
+) -> Result<Executing, StoreError> {
     // What is executing is due at some time, for its outcome.
     let end_of_time = Timestamp::from_unix_millis(0).expect("1970") + Duration::MAX;
     let (mut ids, mut place) = (BTreeSet::new(), None);
@@ -102,7 +108,11 @@ pub async fn executing(store: &Store, scope: &PauseScope) -> Result<Executing, S
     let mut rows = std::pin::pin!(rows.buffered(CONCURRENT_READS));
     while let Some(row) = rows.next().await {
         match row {
-            Ok(row) => executing.actions.extend(running(&row.approval, scope)),
+            Ok(row) if may_cover(scope, &row.approval.request) => {
+                executing.actions.extend(running(&row.approval));
+                executing.open += usize::from(row.approval.is_open(now));
+            }
+            Ok(_) => {}
             Err(StoreError::NotFound | StoreError::Legacy) => {}
             Err(_) => executing.unreadable += 1,
         }
@@ -110,12 +120,12 @@ pub async fn executing(store: &Store, scope: &PauseScope) -> Result<Executing, S
     Ok(executing)
 }
 
-fn running(approval: &Approval, scope: &PauseScope) -> Option<Running> {
+fn running(approval: &Approval) -> Option<Running> {
     match &approval.state {
         State::Approved {
             execution: Execution::Executing { at, .. },
             ..
-        } if may_cover(scope, &approval.request) => Some(Running {
+        } => Some(Running {
             id: approval.request.id.clone(),
             since: *at,
         }),

@@ -1,5 +1,5 @@
-//! Rejections in the standing table, one row for each content and owner: approvers who are asked the same
-//! again read that it was rejected.
+//! Rejections in the standing table, one row for each content and owner's account: approvers who are asked the
+//! same again, or what reads the same, learn that it was rejected.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -37,7 +37,7 @@ struct RejectionEntry {
 }
 
 impl App {
-    /// The rejections of the same content in the time of `HO_REASK_AFTER`, while there is something to decide.
+    /// The rejections of like content in the time of `HO_REASK_AFTER`, while there is something to decide.
     /// What cannot be read is part of the result: silence would be what an attacker wants.
     pub async fn earlier_rejections(&self, approval: &Approval) -> EarlierRejections {
         let now = self.now();
@@ -110,7 +110,7 @@ impl App {
     /// stored without an owner has the scope of its agent's name.
     fn content_names(&self, request: &Request) -> Vec<String> {
         let scope = match &request.owner {
-            Some(owner) => owner.to_string(),
+            Some(owner) => self.account(owner).to_string(),
             None => format!("agent:{}", request.id.agent().to_lowercase()),
         };
         let content = content::digest(&request.action, &request.parameters.json);

@@ -4,6 +4,7 @@ use std::io;
 
 use anyhow::bail;
 use tracing::Level;
+use tracing::level_filters::LevelFilter;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::writer::MakeWriterExt;
 
@@ -18,8 +19,12 @@ const VERBOSE_LIBRARIES: [&str; 5] = [
 
 /// One line per event, as the Functions host reads it: warnings and errors to stderr, the rest to stdout.
 pub(crate) fn init(filter: &str) -> anyhow::Result<()> {
-    let Ok(mut filter) = EnvFilter::builder().parse(filter) else {
-        bail!("HO_LOG cannot be used: it must be a level or a filter of tracing");
+    let parsed = EnvFilter::builder().parse(filter).ok();
+    let Some(mut filter) = parsed.filter(|_| filter.split(',').all(names_level)) else {
+        bail!(
+            "HO_LOG cannot be used: it must be off, error, warn, info, debug or trace, or a list of \
+             TARGET=LEVEL, separated by commas"
+        );
     };
     for library in VERBOSE_LIBRARIES {
         let quiet = format!("{library}=warn").parse();
@@ -40,4 +45,10 @@ pub(crate) fn init(filter: &str) -> anyhow::Result<()> {
         tracing::error!(place, "panic: a bug in the gate");
     }));
     Ok(())
+}
+
+/// Whether a part of a filter is a level or contains one. The library takes a misspelt level for a target, and
+/// then logs nothing else.
+fn names_level(part: &str) -> bool {
+    part.contains(['=', '[', ']', '{', '}']) || part.trim().parse::<LevelFilter>().is_ok()
 }

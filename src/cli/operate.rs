@@ -80,6 +80,7 @@ pub(crate) async fn pause(options: PauseOptions) -> anyhow::Result<ExitCode> {
         "Paused: {scope}. Until `resume` for the same scope no approval is claimed and no request is \
          submitted; requests stay open, people may decide."
     ));
+    print_open(report.open);
     if let PauseScope::Agent(_) = scope {
         say(
             "An agent states its name itself: this holds only where HO_AGENT_KEYS binds names to keys. A \
@@ -124,6 +125,7 @@ pub(crate) async fn executing(options: Scope) -> anyhow::Result<ExitCode> {
     for pause in &report.pauses {
         say(&format!("Paused: {}", describe(pause)));
     }
+    print_open(report.open);
     print_executing(&report.executing);
     Ok(ExitCode::SUCCESS)
 }
@@ -232,11 +234,13 @@ impl Gate {
 }
 
 async fn report(store: &Store, done: bool, scope: &PauseScope) -> anyhow::Result<Report> {
-    let executing = app::executing(store, scope).await;
+    let executing = app::executing(store, scope, now()).await;
     let unread = "it was done, but what is executing cannot be listed";
+    let executing = executing.context(unread)?;
     Ok(Report {
         done,
-        executing: executing.context(unread)?,
+        open: Some(executing.open),
+        executing,
         pauses: match app::pauses(store).await {
             Ok(pauses) => pauses,
             Err(error) => bail!("{unread}: {}", error.cause().unwrap_or_default()),
@@ -266,10 +270,20 @@ fn describe(pause: &Pause) -> String {
     format!("{}, since {}: {reason}", pause.scope, pause.since)
 }
 
+fn print_open(open: Option<usize>) {
+    match open {
+        None => {}
+        Some(0) => say("No open request in this scope: check the name, if there should be one."),
+        Some(1) => say("1 open request in this scope."),
+        Some(number) => say(&format!("{number} open requests in this scope.")),
+    }
+}
+
 fn print_executing(executing: &Executing) {
     let Executing {
         actions,
         unreadable,
+        ..
     } = executing;
     match actions.len() {
         0 => say("Nothing is executing."),
@@ -283,7 +297,7 @@ fn print_executing(executing: &Executing) {
     }
     if *unreadable > 0 {
         say(&format!(
-            "{unreadable} open requests cannot be read; each of them may be executing: see `verify`."
+            "{unreadable} requests cannot be read; each of them may be open or executing: see `verify`."
         ));
     }
 }

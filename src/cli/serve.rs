@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use human_oversight::app::{self, App};
-use human_oversight::config::Config;
+use human_oversight::config::{self, Config};
 use human_oversight::http;
 use human_oversight::mailer::TransportConfig;
 use human_oversight::store::StoreError;
@@ -24,6 +24,7 @@ const STOP_WITHIN: Duration = Duration::from_secs(10);
 pub(crate) async fn run() -> anyhow::Result<()> {
     let config = settings()?;
     log::init(&config.log)?;
+    warn_of_unknown_settings();
     let (app, listener) = open(config).await?;
     let url = &app.base_url;
     if app.config.production {
@@ -117,6 +118,23 @@ async fn stop_signal() -> io::Result<&'static str> {
 #[cfg(not(unix))]
 async fn stop_signal() -> io::Result<&'static str> {
     tokio::signal::ctrl_c().await.map(|()| "Ctrl-C")
+}
+
+/// Names settings that have no effect, never their values.
+fn warn_of_unknown_settings() {
+    let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    for name in names.filter(|name| config::is_unknown_setting(name)) {
+        match config::nearest_setting(&name) {
+            Some(nearest) => {
+                tracing::warn!(
+                    name,
+                    nearest,
+                    "there is no setting of this name: it has no effect"
+                );
+            }
+            None => tracing::warn!(name, "there is no setting of this name: it has no effect"),
+        }
+    }
 }
 
 pub(crate) fn settings() -> anyhow::Result<Config> {

@@ -1,6 +1,7 @@
 //! What changes for a gate with these settings when this version replaces an earlier one
 //! (`human-oversight check --upgrade`).
 
+use super::agent_keys::agent_keys;
 use super::approvers::allowed_approvers;
 use super::error::ConfigError;
 use super::lookup::{Lookup, flag, non_empty};
@@ -26,11 +27,18 @@ struct Settings {
     wildcard_links_allowed: bool,
     sets_run_within: bool,
     sets_agent_keys: bool,
+    joins_agents: bool,
     schedule: Result<Option<SweepSchedule>, ConfigError>,
 }
 
-const ITEMS: [fn(&Settings) -> Option<UpgradeItem>; 5] =
-    [wildcard_links, listed_routes, run_within, owners, schedule];
+const ITEMS: [fn(&Settings) -> Option<UpgradeItem>; 6] = [
+    wildcard_links,
+    listed_routes,
+    run_within,
+    owners,
+    accounts,
+    schedule,
+];
 
 /// The changes that affect a gate with these settings.
 ///
@@ -54,6 +62,7 @@ impl Settings {
             wildcard_links_allowed: flag(get, "HO_ALLOW_WILDCARD_LINKS")?,
             sets_run_within: get("HO_RUN_WITHIN").is_some(),
             sets_agent_keys: get("HO_AGENT_KEYS").is_some(),
+            joins_agents: agent_keys(get)?.is_some_and(|keys| keys.has_shared_accounts()),
         })
     }
 }
@@ -108,5 +117,15 @@ fn owners(settings: &Settings) -> Option<UpgradeItem> {
                  replacing a key leaves its open requests without an owner.",
         remedy: "List the keys in HO_AGENT_KEYS; keys with the same right-hand side act together. A gate with \
                  one function key needs nothing.",
+    })
+}
+
+fn accounts(settings: &Settings) -> Option<UpgradeItem> {
+    settings.joins_agents.then_some(UpgradeItem {
+        setting: "HO_AGENT_KEYS",
+        change: "A key has several entries. Their agents share one budget, and what was rejected for one of \
+                 them is shown when another asks it again.",
+        remedy: "Give each agent a key of its own, so that each has a budget of its own; or raise HO_MAIL_BUDGET \
+                 and HO_OWNER_BUDGET.",
     })
 }

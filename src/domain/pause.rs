@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+use crate::content;
 use crate::values::{Owner, Timestamp};
 
 /// A pause.
@@ -21,8 +22,8 @@ pub enum PauseScope {
     All,
     /// The requests of this owner.
     Owner(Owner),
-    /// The requests of the agent with this name, whatever its capitals. An agent states its name itself,
-    /// unless `HO_AGENT_KEYS` or its identity binds it.
+    /// The requests of the agent with this name, and with every name that reads the same. An agent states its
+    /// name itself, unless `HO_AGENT_KEYS` or its identity binds it.
     Agent(String),
 }
 
@@ -85,7 +86,12 @@ impl PauseScope {
         match self {
             Self::All => true,
             Self::Owner(name) => owner == Some(name),
-            Self::Agent(name) => name.to_lowercase() == agent.to_lowercase(),
+            Self::Agent(name) => {
+                let [name, agent] = [name, agent].map(|it| it.trim().to_lowercase());
+                // In ASCII, `worker-l` and `worker-1` are two agents.
+                let is_plain = name.is_ascii() && agent.is_ascii();
+                name == agent || (!is_plain && content::reads_the_same(&name, &agent))
+            }
         }
     }
 }
@@ -145,6 +151,15 @@ mod tests {
         assert!(agent.covers(Some(&refunds), "RefundAgent"));
         assert!(agent.covers(None, "RefundAgent"));
         assert!(!agent.covers(Some(&refunds), "RefundAgent2"));
+        for same in [
+            "RefundAgent ",
+            "Refund\u{200b}Agent",
+            "R\u{435}fundAgent",
+            "\u{ff32}efundAgent",
+        ] {
+            assert!(agent.covers(None, same), "{same:?}");
+        }
+        assert!(!scope(None, Some("worker-1")).covers(None, "worker-l"));
     }
 
     #[test]

@@ -8,25 +8,50 @@ use axum::http::{HeaderMap, Method, Version, header};
 use super::error::Error;
 use super::origin;
 
-/// Headers with which proxies and tunnels pass on a call, whatever they contain.
-const PROXY_HEADERS: [&str; 13] = [
-    "forwarded",
-    "via",
-    "x-real-ip",
-    "x-client-ip",
-    "client-ip",
-    "true-client-ip",
-    "x-cluster-client-ip",
-    "x-original-forwarded-for",
-    "x-original-host",
-    "x-forwarded-server",
-    "cf-connecting-ip",
-    "cf-ray",
-    "fastly-client-ip",
+/// Beginnings of the names of headers with which proxies, content networks and tunnels pass on a call.
+const PROXY_PREFIXES: [&str; 16] = [
+    "x-forwarded",
+    "x-arr-",
+    "x-azure-",
+    "x-amz-",
+    "x-amzn-",
+    "x-client-",
+    "x-remote-",
+    "x-proxy",
+    "x-envoy-",
+    "x-tunnel-",
+    "x-vercel-",
+    "cf-",
+    "fly-",
+    "fastly-",
+    "ngrok-",
+    "tailscale-",
 ];
 
-/// The Functions host sets these itself, on a developer's machine to loopback values.
-const HOST_HEADERS: [&str; 2] = ["x-forwarded-for", "x-forwarded-host"];
+/// Parts of such names, at any place.
+const PROXY_PARTS: [&str; 6] = [
+    "forwarded",
+    "client-ip",
+    "clientip",
+    "cluster-ip",
+    "real-ip",
+    "cdn-",
+];
+
+/// Such names as a whole.
+const PROXY_NAMES: [&str; 8] = [
+    "via",
+    "max-forwards",
+    "x-scheme",
+    "x-original-for",
+    "x-original-host",
+    "x-original-proto",
+    "disguised-host",
+    "was-default-hostname",
+];
+
+/// The Functions host adds headers of its own to a call.
+const HOST_PREFIX: &str = "x-azure-functions-";
 
 /// Refuses a call that does not come from this machine, or that a page of another site has sent.
 pub(super) fn check(request: &Request, base_url: &str) -> Result<(), Error> {
@@ -44,21 +69,38 @@ pub(super) fn check(request: &Request, base_url: &str) -> Result<(), Error> {
     Ok(())
 }
 
-/// The `Host` also protects against DNS rebinding, where a web page reaches the gate under its own name.
+/// The `Host` also protects against DNS rebinding, where a web page reaches the gate under its own name. The
+/// Functions host and every client of today speak HTTP/1.1; HTTP/1.0 is what proxies speak by default to the
+/// servers behind them, often without any header of their own.
 fn is_from_this_machine(request: &Request) -> bool {
     let headers = request.headers();
     let hosts = headers.get_all(header::HOST).iter().count();
-    let may_lack_host = request.version() < Version::HTTP_11;
-    (hosts == 1 || (hosts == 0 && may_lack_host))
+    request.version() >= Version::HTTP_11
+        && hosts == 1
         && are_all_loopback(headers, header::HOST.as_str())
         && request
             .uri()
             .authority()
             .is_none_or(|it| is_loopback(it.as_str()))
-        && HOST_HEADERS
-            .iter()
-            .all(|name| are_all_loopback(headers, name))
-        && !PROXY_HEADERS.iter().any(|name| headers.contains_key(*name))
+        && headers
+            .keys()
+            .all(|name| has_local_value(headers, name.as_str()))
+}
+
+/// Whether no header of this name shows that the call came from elsewhere. The Functions host sets three of a
+/// proxy's headers itself, on a developer's machine to these values.
+fn has_local_value(headers: &HeaderMap, name: &str) -> bool {
+    match name {
+        "x-forwarded-for" | "x-forwarded-host" => are_all_loopback(headers, name),
+        "x-forwarded-proto" => headers.get_all(name).iter().all(|value| value == "http"),
+        _ => name.starts_with(HOST_PREFIX) || !is_of_a_proxy(name),
+    }
+}
+
+fn is_of_a_proxy(name: &str) -> bool {
+    PROXY_PREFIXES.iter().any(|it| name.starts_with(it))
+        || PROXY_PARTS.iter().any(|it| name.contains(it))
+        || PROXY_NAMES.contains(&name)
 }
 
 /// Whether every element of every header of this name is loopback.

@@ -164,6 +164,7 @@ async fn respond(app: &App, done: bool, scope: &PauseScope) -> Result<Operations
         done,
         pauses: pauses.collect(),
         executing: actions.collect(),
+        open: Some(executing.open),
         unreadable: executing.unreadable,
     })
 }

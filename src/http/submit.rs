@@ -22,6 +22,7 @@ use super::wire::ApprovalResponse;
 use crate::app::{App, Submission};
 use crate::domain::{Parameters, Status};
 use crate::keys::FunctionKey;
+use crate::reveal;
 use crate::values::{Address, AllowList, ApprovalId, Digest, is_plain_name};
 
 const ACTION_CHARS: usize = 256;
@@ -160,6 +161,12 @@ fn agent(fields: &mut Fields) -> Option<String> {
     let agent = fields.required_text("agentName", Text::Line, AGENT_CHARS);
     if agent.as_ref().is_some_and(|agent| agent.contains("://")) {
         fields.add_error("/agentName", "must not contain `://`: a name is no URL");
+    }
+    if agent.as_ref().is_some_and(|agent| !reveal::is_plain(agent)) {
+        fields.add_error(
+            "/agentName",
+            "must be in Unicode's form NFC, without spaces around it and without characters that do not show",
+        );
     }
     if agent
         .as_ref()

@@ -1,5 +1,6 @@
 //! The agents that a function key may act for.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use subtle::ConstantTimeEq;
@@ -11,7 +12,7 @@ use crate::values::Digest;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AgentKeys(Vec<(Digest, Pattern)>);
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Pattern {
     Name(String),
     Prefix(String),
@@ -53,6 +54,47 @@ impl AgentKeys {
             .filter(|pattern| pattern.covers(agent))
             .map(ToString::to_string)
             .max_by_key(String::len)
+    }
+
+    /// The account of an entry's agents: the first, in order, of all entries that its keys join to it. So a key
+    /// with several entries has one account, and so have the keys between which an agent moves.
+    pub fn account(&self, agents: &str) -> String {
+        let mut joined: BTreeSet<&Pattern> = self.patterns_of(|it| it.to_string() == agents);
+        loop {
+            let keys: Vec<&Digest> = self.keys_of(&joined);
+            let next = self.0.iter().filter(|(key, _)| keys.contains(&key));
+            let next: BTreeSet<&Pattern> = next.map(|(_, pattern)| pattern).collect();
+            if next.len() <= joined.len() {
+                break;
+            }
+            joined = next;
+        }
+        // What was listed once is an account of its own.
+        let first = joined.first();
+        first.map_or_else(|| agents.to_owned(), ToString::to_string)
+    }
+
+    /// Whether a key has several entries.
+    pub fn has_shared_accounts(&self) -> bool {
+        let entries = self.0.iter().enumerate();
+        let is_repeated = |(at, (key, pattern)): (usize, &(Digest, Pattern))| {
+            let others = self.0[..at].iter();
+            others
+                .filter(|(other, _)| other == key)
+                .any(|(_, other)| other != pattern)
+        };
+        entries.into_iter().any(is_repeated)
+    }
+
+    fn patterns_of(&self, is_meant: impl Fn(&Pattern) -> bool) -> BTreeSet<&Pattern> {
+        let patterns = self.0.iter().map(|(_, pattern)| pattern);
+        patterns.filter(|pattern| is_meant(pattern)).collect()
+    }
+
+    fn keys_of(&self, patterns: &BTreeSet<&Pattern>) -> Vec<&Digest> {
+        let entries = self.0.iter();
+        let entries = entries.filter(|(_, pattern)| patterns.contains(pattern));
+        entries.map(|(key, _)| key).collect()
     }
 }
 
@@ -101,6 +143,25 @@ mod tests {
             let key = FunctionKey::new(key.to_owned());
             assert_eq!(keys.find(&key, agent).as_deref(), found, "{agent}");
         }
+    }
+
+    #[test]
+    fn the_entries_that_keys_join_have_one_account() {
+        let [one, two, three] = ["one", "two", "three"].map(|key| hex(&sha256(key.as_bytes())));
+        let keys = format!("{one}=Refunds,{one}=Pay*,{two}=Pay*,{two}=Audit,{three}=Mail");
+        let keys = AgentKeys::parse(&keys).unwrap();
+        for (agents, account) in [
+            ("Refunds", "Audit"),
+            ("Pay*", "Audit"),
+            ("Audit", "Audit"),
+            ("Mail", "Mail"),
+            ("Formerly listed", "Formerly listed"),
+        ] {
+            assert_eq!(keys.account(agents), account);
+        }
+        assert!(keys.has_shared_accounts());
+        let keys = format!("{one}=Pay*,{two}=Pay*,{three}=Mail,{three}=Mail");
+        assert!(!AgentKeys::parse(&keys).unwrap().has_shared_accounts());
     }
 
     #[test]

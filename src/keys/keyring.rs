@@ -49,6 +49,11 @@ pub enum KeyError {
     Duplicate { kid: String },
     #[error("the key {kid} is shorter than {bytes} bytes")]
     TooShort { kid: String, bytes: usize },
+    /// A public key is no secret, and a private one must not serve two purposes.
+    #[error(
+        "the key {kid} is a receipt key (Ed25519), not a link key: `human-oversight keygen` prints one for each setting"
+    )]
+    ReceiptKey { kid: String },
     /// The first key signs, so it must be private.
     #[error("the first key, {kid}, is not a private Ed25519 key in PKCS#8 DER")]
     NotPrivate { kid: String },
@@ -200,6 +205,11 @@ mod tests {
             LinkKeys::new(&short).map(|_| ()),
             Err(KeyError::TooShort { kid, bytes })
         );
+        let receipt = parse(&generate_receipt_key()).unwrap();
+        assert!(matches!(
+            LinkKeys::new(&receipt),
+            Err(KeyError::ReceiptKey { .. })
+        ));
         assert!(matches!(
             ReceiptKeys::new(&short),
             Err(KeyError::NotPrivate { .. })

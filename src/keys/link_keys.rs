@@ -3,6 +3,7 @@
 use ring::hmac;
 
 use super::keyring::{KeyError, NamedKey};
+use super::receipt::is_ed25519_key;
 
 /// HMAC-SHA256 keys (RFC 2104). The first one makes new secrets and MACs; all of them verify.
 pub struct LinkKeys(Vec<LinkKey>);
@@ -16,7 +17,7 @@ const MIN_KEY_BYTES: usize = 32;
 
 impl LinkKeys {
     /// # Errors
-    /// When `keys` is empty, or a key is shorter than 32 bytes.
+    /// When `keys` is empty, or a key is shorter than 32 bytes or an Ed25519 key.
     pub fn new(keys: &[NamedKey]) -> Result<Self, KeyError> {
         if keys.is_empty() {
             return Err(KeyError::Empty);
@@ -56,6 +57,9 @@ impl LinkKey {
                 kid,
                 bytes: MIN_KEY_BYTES,
             });
+        }
+        if is_ed25519_key(bytes) {
+            return Err(KeyError::ReceiptKey { kid });
         }
         let key = hmac::Key::new(hmac::HMAC_SHA256, bytes);
         Ok(Self { kid, key })

@@ -32,6 +32,14 @@ const SPKI_PREFIX: [u8; 12] = [
     0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00,
 ];
 
+/// Whether these bytes are a private or public Ed25519 key in DER.
+pub(super) fn is_ed25519_key(der: &[u8]) -> bool {
+    Ed25519KeyPair::from_pkcs8_maybe_unchecked(der).is_ok()
+        || der
+            .strip_prefix(&SPKI_PREFIX)
+            .is_some_and(|key| key.len() == 32)
+}
+
 impl ReceiptKeys {
     /// The first key must be private (PKCS#8 DER); the others may be private or public (SPKI DER).
     ///

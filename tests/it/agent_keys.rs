@@ -2,10 +2,11 @@
 
 use human_oversight_client::Client;
 use human_oversight_client::parameters::{hex, sha256};
+use human_oversight_client::types::Approval;
 use reqwest::StatusCode;
 
 use crate::harness::{ALICE, TestGate, http, request};
-use crate::host::KEY;
+use crate::host::{KEY, OTHER_KEY};
 
 #[tokio::test]
 async fn a_function_key_works_for_its_own_agents_only() {
@@ -67,4 +68,36 @@ async fn the_key_may_be_sent_in_the_query() {
     assert_eq!(post("another").await, StatusCode::FORBIDDEN);
     let without_key = Client::new(&gate.direct(""), None).unwrap();
     assert!(without_key.submit(&request()).await.is_err());
+}
+
+/// Several entries of one key would otherwise be several budgets for its holder.
+#[tokio::test]
+async fn the_entries_of_one_key_share_budgets_and_earlier_rejections() {
+    let [key, other] = [KEY, OTHER_KEY].map(|key| hex(&sha256(key.as_bytes())));
+    let keys = format!("{key}=UserManager*,{other}=Other*,{key}=Refunds");
+    let settings = [("HO_AGENT_KEYS", keys.as_str()), ("HO_MAIL_BUDGET", "2/2")];
+    let gate = TestGate::with(&settings).await;
+    let named = |name: &str| {
+        let mut new = request();
+        new.agent_name = name.to_owned();
+        serde_json::to_string(&new).unwrap()
+    };
+    let first = gate.ask().await;
+    gate.reject(&first, ALICE, "No.").await;
+    let second = gate.post("/api/submit", named("Refunds")).await;
+    assert_eq!(second.status, StatusCode::ACCEPTED, "{}", second.body);
+    let second: Approval = serde_json::from_str(&second.body).unwrap();
+    let page = gate.get(&gate.question(&second, ALICE).link).await;
+    assert!(page.body.contains("that was rejected"), "{}", page.body);
+    for name in ["Refunds", "UserManagerAgent"] {
+        let answer = gate.post("/api/submit", named(name)).await;
+        assert_eq!(answer.status, StatusCode::TOO_MANY_REQUESTS, "{name}");
+    }
+    // Another key has its own.
+    let call = http().build().unwrap().post(gate.direct("/api/submit"));
+    let call = call
+        .header("x-functions-key", OTHER_KEY)
+        .header("content-type", "application/json");
+    let answer = call.body(named("Other")).send().await.unwrap();
+    assert_eq!(answer.status(), StatusCode::ACCEPTED);
 }

@@ -217,8 +217,10 @@ async fn the_exit_code_and_signal_of_the_command_are_returned_and_reported() {
         let failed = (ExecutionStatus::ExecutionFailed, Some(error.to_owned()));
         assert_eq!(fixture.execution(&ask).await, failed);
     }
-    // A file that is not executable as a program cannot be started; a bare name is resolved through PATH.
-    std::fs::write(fixture.work.path().join("data"), "no program").unwrap();
+    // An executable file may still not start; a bare name is resolved through PATH.
+    let data = fixture.work.path().join("data");
+    std::fs::write(&data, "#!/no/such/interpreter\n").unwrap();
+    std::fs::set_permissions(&data, std::fs::Permissions::from_mode(0o755)).unwrap();
     let mut ask = fixture.start(&[], &["./data"]).await;
     fixture.decide(&ask, APPROVE).await;
     assert_eq!(ask.wait().await.0.code(), Some(126));
@@ -382,6 +384,7 @@ async fn wrong_usage_submits_no_request() {
     let mut file = with(&["--file"]);
     file.arg(OsStr::from_bytes(b"\xff")).args(whole);
     std::fs::write(fixture.work.path().join(OsStr::from_bytes(b"\xff")), "").unwrap();
+    std::fs::write(fixture.work.path().join("data"), "no program").unwrap();
     let mut no_url = with(&whole);
     no_url.env_remove("HO_URL");
     let mut no_approver = with(&whole);
@@ -422,6 +425,10 @@ async fn wrong_usage_submits_no_request() {
         (
             with(&[&whole[..5], &["./gone.sh"]].concat()),
             vec!["./gone.sh cannot be found"],
+        ),
+        (
+            with(&[&whole[..5], &["./data"]].concat()),
+            vec!["./data is not executable"],
         ),
         (
             with(&[&whole[..5], &["/dev/null"]].concat()),

@@ -230,7 +230,7 @@ async fn an_invalid_claim_gets_a_problem_that_names_the_field() {
             json!({"nonce": NONCE, "secret": "x".repeat(257)}),
             "/secret",
         ),
-        (json!({"nonce": NONCE, "more": 1}), ""),
+        (json!({"nonce": NONCE, "more": 1}), "/more"),
     ] {
         let answer = gate
             .post(&format!("/api/claim/{}", approval.id), body.to_string())

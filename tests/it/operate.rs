@@ -254,6 +254,63 @@ async fn a_pause_of_an_agent_or_an_owner_stops_no_other() {
 }
 
 #[tokio::test]
+async fn a_pause_says_how_many_open_requests_it_covers() {
+    let gate = TestGate::start().await;
+    let [approved, running, _pending, rejected] = [
+        gate.ask().await,
+        gate.ask().await,
+        gate.ask().await,
+        gate.ask().await,
+    ];
+    gate.approve(&approved, ALICE).await;
+    gate.approve(&running, ALICE).await;
+    claim(&gate, &running).await.unwrap();
+    gate.reject(&rejected, ALICE, "no").await;
+    let owner = gate.entity(&approved.id).await["Owner"].clone();
+    let other_owner = format!("key:{}", "0".repeat(64));
+    for (scope, open) in [
+        (json!({}), 2),
+        (json!({"agent": format!(" {}", AGENT.to_uppercase())}), 2),
+        (json!({"agent": "UserManagerAgen"}), 0),
+        (json!({"owner": owner}), 2),
+        (json!({"owner": other_owner}), 0),
+    ] {
+        for command in ["executing", "pause", "resume"] {
+            let mut body = scope.clone();
+            body["command"] = json!(command);
+            if command == "pause" {
+                body["because"] = json!("x");
+            }
+            assert_eq!(
+                operate(&gate, body).await["open"],
+                open,
+                "{command} {scope}"
+            );
+        }
+    }
+}
+
+/// Rows of earlier versions have such names.
+#[tokio::test]
+async fn a_pause_of_an_agent_covers_every_name_that_reads_the_same() {
+    let gate = TestGate::start().await;
+    let mut new = request();
+    for name in ["UserM\u{430}nagerAgent", "\u{405}ystem", "System"] {
+        new.agent_name = name.to_owned();
+        gate.client.submit(&new).await.unwrap();
+    }
+    let pause = |agent: &str| json!({"command": "pause", "agent": agent, "because": "x"});
+    assert_eq!(operate(&gate, pause("UserManagerAgent")).await["open"], 1);
+    assert_eq!(operate(&gate, pause("system")).await["open"], 2);
+    for name in ["UserM\u{430}nagerAgent", "\u{405}YSTEM", "System"] {
+        new.agent_name = name.to_owned();
+        assert_paused(gate.client.submit(&new).await);
+    }
+    new.agent_name = "UserManagerAgents".to_owned();
+    gate.client.submit(&new).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_wrong_command_is_refused_and_names_its_fault() {
     let gate = TestGate::start().await;
     for (body, pointer) in [
@@ -283,9 +340,9 @@ async fn a_wrong_command_is_refused_and_names_its_fault() {
             json!({"command": "resume", "owner": "local", "agent": "x"}),
             "",
         ),
-        (json!({"command": "resume", "because": "x"}), ""),
-        (json!({"command": "executing", "scope": "all"}), ""),
-        (json!({"command": "executing", "id": "x"}), ""),
+        (json!({"command": "resume", "because": "x"}), "/because"),
+        (json!({"command": "executing", "scope": "all"}), "/scope"),
+        (json!({"command": "executing", "id": "x"}), "/id"),
         (json!({"command": "revoke"}), "/id"),
         (json!({"command": "revoke", "id": 1}), "/id"),
         (json!({"command": "revoke", "id": "no id"}), "/id"),
@@ -295,7 +352,7 @@ async fn a_wrong_command_is_refused_and_names_its_fault() {
         ),
         (
             json!({"command": "revoke", "id": "VXNlck1hbmFnZXJBZ2VudA.unknown", "agent": "x"}),
-            "",
+            "/agent",
         ),
     ] {
         let answer = send(&gate, Some(MASTER_KEY), &body).await;

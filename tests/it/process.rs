@@ -214,6 +214,7 @@ async fn an_unusable_setting_ends_the_start_with_one_line_and_exit_code_1() {
             vec![("HO_LOG", "topsecret=topsecret")],
             "HO_LOG cannot be used",
         ),
+        (vec![("HO_LOG", "inof")], "HO_LOG cannot be used"),
     ] {
         let mut gate = binary();
         gate.env("HO_PORT", "0").envs(settings);
@@ -230,9 +231,32 @@ async fn an_unusable_setting_ends_the_start_with_one_line_and_exit_code_1() {
 }
 
 #[tokio::test]
+async fn help_and_version_go_to_stdout_with_exit_code_0_and_do_nothing_else() {
+    let dir = tempfile::tempdir().unwrap();
+    for (arguments, words) in [
+        (vec!["--help"], "HO_PORT"),
+        (vec!["--help"], "docs/deployment.md"),
+        (vec!["help"], "HO_PORT"),
+        (vec!["--version"], "(commit "),
+        (vec!["backup", "--help"], "<FILE>"),
+        (vec!["ask", "--help"], "HO_URL"),
+    ] {
+        let mut command = binary();
+        command.args(&arguments).current_dir(dir.path());
+        let output = within(command.output()).await.unwrap();
+        let said = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}");
+        assert!(said.contains(words), "{words}: {said}");
+        assert!(output.stderr.is_empty(), "{arguments:?}");
+    }
+    assert_eq!(dir.path().read_dir().unwrap().count(), 0);
+}
+
+#[tokio::test]
 async fn wrong_arguments_are_named_with_exit_code_2() {
     for (arguments, words) in [
         (vec!["dance"], "'dance'"),
+        (vec!["bakup"], "'backup'"),
         (vec!["--dance"], "'--dance'"),
         (vec!["keygen", "dance"], "'dance'"),
         (vec!["demo", "--timeout"], "'--timeout <SECONDS>'"),

@@ -17,9 +17,9 @@ use crate::host::{OTHER_KEY, SignIn};
 use crate::proxy::{Fault, Proxy};
 use crate::sign_in::{ON, TENANT, alice, member, send, visit};
 
-const ALARM: &str = "The same was asked before, and rejected.";
+const ALARM: &str = "This looks like a request that was rejected.";
 const BY_LINK: &str = "By link alone, without sign-in";
-const UNREADABLE: &str = "Earlier rejections of the same could not be read.";
+const UNREADABLE: &str = "Earlier rejections of such a request could not be read.";
 const DAY: u64 = 86_400;
 
 /// A request for Alice.
@@ -79,7 +79,7 @@ async fn has_alarm(gate: &TestGate, approval: &Approval, approver: &str) -> bool
     assert_eq!(mail.html.contains(ALARM), found, "{}", mail.html);
     let text = mail
         .text
-        .contains("Take care: the same was asked before, and rejected.");
+        .contains("Take care: this looks like a request that was rejected.");
     assert_eq!(text, found, "{}", mail.text);
     found
 }
@@ -177,6 +177,25 @@ async fn the_same_content_in_another_spelling_is_recognised() {
             to.insert("\u{ff41}CCOUNT ".to_owned(), account);
         }),
         with(|body| body["correlationId"] = json!("another")),
+        // Changes of one key, which a reader does not see or which change nothing.
+        with(|body| body["actionDescription"] = json!("Pay Supplier Invoice.")),
+        with(|body| body["actionDescription"] = json!("Pay: supplier-invoice!")),
+        with(|body| body["actionDescription"] = json!("Pay Suppl\u{456}er Invoice")),
+        with(|body| body["actionDescription"] = json!("\u{420}ay Supp1ier Invoice")),
+        with(|body| body["actionDescription"] = json!("Pay Supplie\u{332}r Invoice")),
+        with(|body| body["actionDescription"] = json!("Pay\u{2800}Supplier Invoice")),
+        with(|body| body["parameters"]["amount"] = json!("18000")),
+        with(|body| body["parameters"]["amount"] = json!("18000.00 ")),
+        with(|body| body["parameters"]["amount"] = json!("1.8e4")),
+        with(|body| body["parameters"]["amount"] = json!("\u{661}\u{668}\u{660}\u{660}\u{660}")),
+        with(|body| body["parameters"]["to"]["Account"] = json!("DE-12")),
+        with(|body| body["parameters"]["to"]["Account"] = json!("DE12")),
+        with(|body| body["parameters"]["lines"] = json!(["B2", "A1"])),
+        with(|body| body["parameters"]["to"]["bank"] = Value::Null),
+        with(|body| body["parameters"]["note"] = json!("")),
+        with(|body| body["parameters"]["note"] = json!({"more": [null, " "]})),
+        with(|body| body["parameters"][" "] = json!([])),
+        with(|body| body["parameters"]["Amount"] = json!(18_000)),
         with(|body| body["reason"] = json!("It is urgent.")),
         with(|body| body["onBehalfOf"] = json!("requester@example.com")),
         with(|body| body["timeoutSeconds"] = json!(60)),
@@ -204,8 +223,11 @@ async fn other_content_and_another_owners_rejection_are_not() {
     for other in [
         with(|body| body["actionDescription"] = json!("Pay another invoice")),
         with(|body| body["parameters"]["amount"] = json!(18_001)),
-        with(|body| body["parameters"]["lines"] = json!(["B2", "A1"])),
-        with(|body| body["parameters"]["to"]["bank"] = Value::Null),
+        with(|body| body["parameters"]["amount"] = json!(-18_000)),
+        with(|body| body["parameters"]["amount"] = json!("1800.0")),
+        with(|body| body["parameters"]["lines"] = json!(["A1"])),
+        with(|body| body["parameters"]["lines"] = json!(["A1", "B2", "B2"])),
+        with(|body| body["parameters"]["to"]["bank"] = json!("Fabrikam")),
     ] {
         let approval = submit(&gate, &other).await;
         assert!(!has_alarm(&gate, &approval, ALICE).await, "{other}");
@@ -350,7 +372,7 @@ async fn is_unreadable(gate: &TestGate, approval: &Approval) -> bool {
     let found = page.body.contains(UNREADABLE);
     assert_eq!(mail.html.contains(UNREADABLE), found, "{}", mail.html);
     let text = mail.text.replace("\r\n", "\n");
-    let in_text = "earlier rejections of the same could not be read.";
+    let in_text = "earlier rejections of such a request could not be read.";
     assert_eq!(text.contains(in_text), found, "{text}");
     found
 }

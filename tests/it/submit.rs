@@ -203,7 +203,7 @@ async fn of_64_concurrent_submits_one_is_stored() {
 async fn a_realistic_request_is_accepted_unchanged() {
     let gate = TestGate::start().await;
     let mut realistic = request();
-    realistic.agent_name = "Publisher · Übersetzung 東京 👩\u{200d}💻".to_owned();
+    realistic.agent_name = "Publisher · Übersetzung 東京 👩".to_owned();
     realistic.action_description = "Publish “Résumé — Q3” as a public Gist".to_owned();
     realistic.parameters = object(json!({
         "filename": "наш отчёт.md",

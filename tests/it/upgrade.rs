@@ -96,6 +96,13 @@ async fn the_check_says_what_changes_with_the_upgrade() {
         output.contains("no longer starts") && output.contains("HO_ALLOW_WILDCARD_LINKS=1"),
         "{output}"
     );
+    let joined = format!("{keys},{}=Refunds", "07".repeat(32));
+    let joined = [("HO_RUN_WITHIN", "3600"), ("HO_AGENT_KEYS", &*joined)];
+    let (output, code) = run(&joined, &check).await;
+    assert!(
+        code == 1 && output.contains("share one budget") && !output.contains("0707"),
+        "{output}"
+    );
     let route = ("HO_ALLOWED_APPROVERS", "a=b@example.com");
     let (output, code) = run(&[route], &check).await;
     assert!(

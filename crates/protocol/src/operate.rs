@@ -57,7 +57,11 @@ pub struct Operations {
     pub pauses: Vec<Pause>,
     /// What agents may be running, of the scope of the command.
     pub executing: Vec<Running>,
-    /// Open requests that cannot be read; each may be executing.
+    /// How many requests of that scope wait for a decision or a claim, which is what a pause stops; an older
+    /// gate does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub open: Option<usize>,
+    /// Requests that cannot be read; each may be open or executing.
     pub unreadable: usize,
 }
 

@@ -60,14 +60,19 @@ impl CommandLine {
 
 /// Finds the file of a program as shells do.
 fn find_program(name: &str) -> anyhow::Result<PathBuf> {
-    if name.contains('/') {
-        return Ok(PathBuf::from(name));
-    }
-    let path = std::env::var_os("PATH").unwrap_or_default();
     let is_executable = |file: &PathBuf| {
         let metadata = file.metadata();
         metadata.is_ok_and(|it| it.is_file() && it.permissions().mode() & 0o111 != 0)
     };
+    if name.contains('/') {
+        let file = PathBuf::from(name);
+        // Of another file, the digest says what is wrong.
+        if file.is_file() && !is_executable(&file) {
+            bail!("{name} is not executable");
+        }
+        return Ok(file);
+    }
+    let path = std::env::var_os("PATH").unwrap_or_default();
     let mut files = std::env::split_paths(&path).map(|folder| folder.join(name));
     let found = files.find(is_executable);
     let found = found.with_context(|| format!("there is no program {name} in PATH"))?;

@@ -158,7 +158,9 @@ fn report(operations: Operations) -> Option<Report> {
         pauses: pauses.collect::<Option<_>>()?,
         executing: Executing {
             actions: actions.collect::<Option<_>>()?,
+            open: operations.open.unwrap_or_default(),
             unreadable: operations.unreadable,
         },
+        open: operations.open,
     })
 }

@@ -9,4 +9,6 @@ pub(crate) struct Report {
     pub(crate) done: bool,
     pub(crate) pauses: Vec<Pause>,
     pub(crate) executing: Executing,
+    /// The number of open requests in the scope, unless an older gate does not say.
+    pub(crate) open: Option<usize>,
 }

@@ -251,7 +251,6 @@ async fn malformed_http_is_refused_and_smuggles_no_request() {
         keys("If-None-Match: *\r\n"),
         keys("Upgrade: h2c\r\n"),
         keys("Expect: nonsense\r\n"),
-        keys("").replace("HTTP/1.1", "HTTP/1.0"),
     ] {
         let answer = raw(&gate, &odd).await;
         assert!(

@@ -49,6 +49,8 @@ async fn nothing_of_an_agent_looks_like_a_link() {
         parameters: object(json!({
             "site": "http://evil.example:8080/x", "bare.example": ["www.evil.example", "a@evil.example"],
             "number": 3.25, "version": "v1.2.3", "ip": "198.51.100.7", "mail": "mailto:x@evil.example",
+            "share": "\\\\evil\\share", "office": "ms-word:ofe|u|x", "dot": "終了。com",
+            "path": "C:\\temp", "time": "10:30",
         })),
         reason: Some("See evil.example, e.g. today. It is 3.5 percent.".to_owned()),
         correlation_id: Some("evil.example".to_owned()),
@@ -72,6 +74,9 @@ async fn nothing_of_an_agent_looks_like_a_link() {
             "https://e",
             "198.51.100.7",
             "mailto:x",
+            "\\\\evil",
+            "ms-word:",
+            "。com",
         ] {
             assert!(!text.contains(part), "{part}: {text}");
         }
@@ -80,6 +85,11 @@ async fn nothing_of_an_agent_looks_like_a_link() {
             "x@evil[.]example",
             "bare[.]example",
             "3.25",
+            "[\\][\\][\\][\\]evil\\\\share",
+            "ms-word[:]ofe",
+            "終了[。]com",
+            "C:\\\\temp",
+            "10:30",
             "v1.2.3",
             "e.g. today",
             "3.5 percent",

@@ -1,0 +1,96 @@
+//! The names of all settings, to notice one that is misspelt.
+
+/// What every name begins with.
+const PREFIX: &str = "HO_";
+
+/// The settings of the gate, without the prefix.
+const GATE: [&str; 45] = [
+    "ACS_CONNECTION_STRING",
+    "ACS_ENDPOINT",
+    "AGENT_KEYS",
+    "ALLOWED_APPROVERS",
+    "ALLOW_WILDCARD_LINKS",
+    "BASE_URL",
+    "BRAND_COLOR",
+    "BRAND_CONTACT",
+    "BRAND_FOOTER",
+    "BRAND_NAME",
+    "DEFAULT_TIMEOUT",
+    "ENTRA_TENANT",
+    "GATE_ID",
+    "GRAPH_ENDPOINT",
+    "GRAPH_MAILBOX",
+    "IDENTITY",
+    "ISSUERS",
+    "LINK_KEYS",
+    "LOCAL",
+    "LOG",
+    "MAIL",
+    "MAIL_BUDGET",
+    "MAIL_FROM",
+    "MAIL_NOTES",
+    "MAIL_PARAMETERS",
+    "OPEN_LIMIT",
+    "OUTCOME_WITHIN",
+    "OWNER_BUDGET",
+    "PAUSED",
+    "PORT",
+    "REASK_AFTER",
+    "RECEIPT_KEYS",
+    "REQUIRE_ENTRA_FOR",
+    "ROWS",
+    "RUN_WITHIN",
+    "SMTP_CA",
+    "SMTP_PASSWORD",
+    "SMTP_URL",
+    "STORE",
+    "SUBJECT_PREFIX",
+    "SWEEP_SCHEDULE",
+    "SWEEP_SECONDS",
+    "TABLE",
+    "TABLES_CONNECTION_STRING",
+    "TABLES_ENDPOINT",
+];
+
+/// The settings of agents and of the commands for operators, which may share an environment with a gate.
+const OTHERS: [&str; 5] = ["ISSUER", "KEY", "KEYS", "MASTER_KEY", "URL"];
+
+/// Whether `name` looks like a setting and is none.
+pub fn is_unknown_setting(name: &str) -> bool {
+    name.strip_prefix(PREFIX)
+        .is_some_and(|rest| !all().any(|known| known == rest))
+}
+
+/// The setting of the gate or of agents that `name` may be meant for: at most a third of the letters differ.
+pub fn nearest_setting(name: &str) -> Option<String> {
+    let rest = name.strip_prefix(PREFIX)?;
+    let distances = all().map(|known| (strsim::damerau_levenshtein(known, rest), known));
+    let (distance, nearest) = distances.min()?;
+    (distance <= rest.len() / 3).then(|| format!("{PREFIX}{nearest}"))
+}
+
+fn all() -> impl Iterator<Item = &'static str> {
+    GATE.into_iter().chain(OTHERS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_misspelt_setting_is_unknown_and_its_nearest_one_is_found() {
+        for (name, nearest) in [
+            ("HO_ALOWED_APPROVERS", Some("HO_ALLOWED_APPROVERS")),
+            ("HO_BASEURL", Some("HO_BASE_URL")),
+            ("HO_PROT", Some("HO_PORT")),
+            ("HO_FOO", None),
+            ("HO_SOMETHING_ELSE", None),
+        ] {
+            assert!(is_unknown_setting(name));
+            assert_eq!(nearest_setting(name).as_deref(), nearest, "{name}");
+        }
+        for name in ["HO_URL", "HO_PORT", "PATH"] {
+            assert!(!is_unknown_setting(name), "{name}");
+        }
+    }
+}
