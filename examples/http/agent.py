@@ -19,22 +19,27 @@ class NoRedirects(urllib.request.HTTPRedirectHandler):
 
 PROXIES = [urllib.request.ProxyHandler({})] if IS_LOCAL else []  # no proxy stands before this machine
 
-def call(path, body=None):
+def call(path, body=None, seconds=60):
     """The gate's response, and how long to wait before the next call. Every call is safe to repeat, so it is retried."""
+    end, pause = time.monotonic() + seconds, 1
     headers = {"content-type": "application/json", "x-functions-key": KEY}
     request = urllib.request.Request(f"{GATE}/api/{path}", body and json.dumps(body).encode(), headers)
-    for pause in (1, 2, 4, 8, 16, 30, None):
+    while True:
         try:
-            with urllib.request.build_opener(NoRedirects, *PROXIES).open(request, timeout=60) as answer:
+            with urllib.request.build_opener(NoRedirects, *PROXIES).open(request, timeout=min(60, seconds)) as answer:
                 return json.load(answer), int(answer.headers.get("retry-after", 1))
         except OSError as error:
             if isinstance(error, urllib.error.HTTPError) and error.code in (401, 403):
                 raise RuntimeError(f"{error.code}: HO_KEY is missing, invalid or another agent's") from None
+            if isinstance(error, urllib.error.HTTPError) and error.code == 404 and path in ("keys", "submit"):
+                raise RuntimeError("404: there is no gate at this address (HO_URL)") from None
             if isinstance(error, urllib.error.HTTPError) and error.code not in (408, 429, 500, 502, 503, 504):
                 raise Refused(error.read().decode()) from None  # a problem document: its detail says why
-            if pause is None:
+            left = end - time.monotonic()
+            if left <= 0:
                 raise
-            time.sleep(pause)
+            time.sleep(min(pause, left))
+            pause *= 2
 
 def sha256(text):
     return hashlib.sha256(text.encode()).hexdigest()
@@ -111,7 +116,11 @@ def gated(agent, action, parameters, run):
         if prove(approval["receipt"], "receipt", published, decided)["approver"] not in APPROVERS:
             raise Refused("the receipt names a person who is not an approver")
     try:
-        published, _ = call("keys")
+        published, _ = call("keys", seconds=30)
+    except OSError as error:  # the stored request stays: an earlier run may have submitted it
+        print("no one was asked: the gate could not be reached:", error, file=sys.stderr)
+        raise Refused("No one was asked now, because the gate could not be reached.") from None
+    try:
         if not published.get("issuers"):
             raise Refused("the gate makes no permits: upgrade it, and set its HO_ROWS to 2")
         approval, pause = call("submit", {
