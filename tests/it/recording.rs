@@ -115,10 +115,10 @@ async fn replay(app: &FunctionApp, recorded: &Value) -> Value {
         }
     };
     let delivered = recorder.delivered();
-    let mask = |text: String| recorder.mask(&text);
     let first = delivered.first().map(|first| {
+        let head = recorder.mask(first["head"].as_str().unwrap());
         let mut first = first.clone();
-        first["head"] = mask(first["head"].as_str().unwrap().to_owned()).into();
+        first["head"] = head.into();
         first
     });
     json!({

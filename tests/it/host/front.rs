@@ -162,10 +162,11 @@ impl Front {
                 match self.send(head, content, request.method == "HEAD").await {
                     Ok(answer) => return Some(answer),
                     Err(Failure::NotConnected) => break,
-                    Err(Failure::Closed) => is_spent = length.unwrap_or(0) > 0,
-                    Err(Failure::Broken) => {
+                    Err(failure) => {
                         is_spent = length.unwrap_or(0) > 0;
-                        break;
+                        if matches!(failure, Failure::Broken) {
+                            break;
+                        }
                     }
                 }
             }
