@@ -7,6 +7,7 @@ mod accounts;
 mod assemble;
 mod attempts;
 mod budgets;
+mod calls;
 mod changes;
 mod claim;
 mod decide;
@@ -28,6 +29,7 @@ mod waits;
 
 pub use accounts::OwnerAccounts;
 pub use assemble::AssembleError;
+pub use calls::{Call, Calls};
 pub use changes::ChangeNotifier;
 pub use decide::{Caller, CodeForm, DecisionForm, Identified};
 pub use error::{ConflictReason, Error};

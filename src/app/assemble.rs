@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::accounts::OwnerAccounts;
+use super::calls::Calls;
 use super::pause_cache::PauseCache;
 use super::set_aside::SetAside;
 use super::state::App;
@@ -76,6 +77,7 @@ impl App {
             receipt_keys,
             clock,
             changes: Arc::default(),
+            calls: Calls::default(),
             waits: Arc::default(),
             accounts: OwnerAccounts::default(),
             paused_by_setting,

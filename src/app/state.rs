@@ -7,6 +7,7 @@ use tracing::Instrument;
 
 use super::accounts::OwnerAccounts;
 use super::attempts::{MAX_WRITE_ATTEMPTS, back_off};
+use super::calls::Calls;
 use super::changes::ChangeNotifier;
 use super::error::Error;
 use super::pause_cache::PauseCache;
@@ -33,6 +34,8 @@ pub struct App {
     pub clock: Clock,
     /// Wakes calls that wait for a decision.
     pub changes: Arc<ChangeNotifier>,
+    /// The calls that are being answered.
+    pub calls: Calls,
     /// The calls that wait, by caller.
     pub waits: Arc<Waits>,
     /// What owners have used of their budgets.

@@ -50,7 +50,7 @@ enum Processed {
     SetAside(String),
 }
 
-/// Sweeps at the configured interval, for a gate without the Functions host.
+/// Sweeps at the configured interval until the process ends, for a gate without the Functions host.
 pub async fn sweep_forever(app: Arc<App>) {
     loop {
         // In its own task, so that a panic does not end the loop.
@@ -58,7 +58,10 @@ pub async fn sweep_forever(app: Arc<App>) {
         let sweeping = async move { sweeper.sweep().await };
         let call = tracing::info_span!("call", function = "sweep");
         tokio::spawn(sweeping.instrument(call)).await.ok();
-        tokio::time::sleep(app.config.sweep_every).await;
+        tokio::select! {
+            () = tokio::time::sleep(app.config.sweep_every) => {}
+            () = app.calls.ending() => return,
+        }
     }
 }
 

@@ -96,6 +96,7 @@ impl Settings {
             receipt_keys: ReceiptKeys::new(&keys(&self.receipt_key)).unwrap(),
             clock,
             changes: Arc::default(),
+            calls: Default::default(),
             waits: Arc::default(),
             accounts: Default::default(),
             paused_by_setting: None,
