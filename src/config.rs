@@ -9,6 +9,7 @@ mod known;
 mod log;
 mod lookup;
 mod mail;
+mod schedule;
 mod sign_in;
 mod store;
 mod upgrade;
@@ -34,6 +35,8 @@ pub use known::{is_unknown_setting, nearest_setting};
 use log::log_filter;
 use lookup::{Lookup, flag, non_empty, number, port, seconds, unusable};
 use mail::{brand, local_sender, mail_from, notifications, parameter_disclosure, transport};
+pub use schedule::SweepSchedule;
+use schedule::sweep_schedule;
 use sign_in::sign_in;
 use store::gate_id_of;
 pub use store::{StoreConfig, TableSettings};
@@ -94,6 +97,8 @@ pub struct Config {
     pub outcome_within: Duration,
     /// The interval of the sweep, if no host triggers it.
     pub sweep_every: Duration,
+    /// When the host triggers the sweep.
+    pub sweep_schedule: Option<SweepSchedule>,
     /// How long a rejection is shown to those who are asked the same again; `None` if it is not.
     pub reask_after: Option<Duration>,
     /// Whether everything is paused, whatever the store says.
@@ -158,6 +163,7 @@ impl Config {
             link_keys,
             receipt_keys,
             budgets: budgets(&get, &mut errors),
+            sweep_schedule: errors.or(sweep_schedule(&get, behind_host), None),
             paused: errors.or(flag(&get, "HO_PAUSED"), true),
             reask_after: errors.or(reask_after(&get), None),
         };

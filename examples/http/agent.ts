@@ -5,9 +5,11 @@ import { createHash, createPublicKey, randomBytes, randomUUID, verify, type Json
 import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 
-const { HO_URL: gate, HO_KEY: key = "", APPROVER_EMAILS: approvers = "" } = process.env;
+const { HO_URL = "", HO_KEY: key = "", APPROVER_EMAILS = "" } = process.env;
+const gate = HO_URL.replace(/\/+$/, "").replace(/\/api$/, "");
+const approvers = APPROVER_EMAILS.split(",").map((address) => address.trim()).filter(Boolean);
 
-const { protocol, hostname } = new URL(gate ?? "");
+const { protocol, hostname } = new URL(gate);
 if (protocol !== "https:" && !["localhost", "127.0.0.1", "[::1]"].includes(hostname))
   throw new Error("HO_URL must begin with https://, unless the gate is on this machine."); // the key stays secret
 
@@ -101,13 +103,13 @@ async function gated<P extends { [name: string]: Json }, T>(
   const saved: { correlationId: string; secret: string } = JSON.parse(readFileSync(state, "utf8"));
   const { correlationId, secret } = saved;
   const id = `${Buffer.from(agent).toString("base64url")}.${correlationId}`;
-  const asked = approvers.split(",");
   const about = { sub: id, aud: agent, claimant: sha256(secret), parametersDigest: digest };
   const nonce = randomBytes(16).toString("hex"); // fresh and never stored: a recorded answer has another
   let granted: Approval, published: Published;
   const proveReceipt = ({ receipt }: Approval) => {
     const decided = { ...about, decision: "Approved", actionDescription: action };
-    if (!asked.includes(String(prove(receipt, "receipt", published, decided).approver)))
+    const approver = String(prove(receipt, "receipt", published, decided).approver).toLowerCase();
+    if (!approvers.some((address) => address.toLowerCase() === approver))
       throw new Refused("the receipt names a person who is not an approver");
   };
   try {
@@ -120,7 +122,7 @@ async function gated<P extends { [name: string]: Json }, T>(
   try {
     if (!published.issuers) throw new Refused("the gate makes no permits: upgrade it, and set its HO_ROWS to 2");
     let [approval, pause] = await call("submit", {
-      agentName: agent, actionDescription: action, parameters, approverEmails: asked,
+      agentName: agent, actionDescription: action, parameters, approverEmails: approvers,
       correlationId, timeoutSeconds: 86_400, claimant: sha256(secret),
     });
     while (approval.status === "Pending") {
@@ -129,7 +131,8 @@ async function gated<P extends { [name: string]: Json }, T>(
       [approval, pause] = await call(`status/${id}${hold}`);
     }
     if (!["Approved", "Timeout"].includes(approval.status)) // only the claim makes a Timeout final
-      throw new Refused(`${approval.status} by ${approval.approver}: ${approval.comment}`);
+      throw new Refused([approval.status, approval.approver && ` by ${approval.approver}`,
+        approval.comment && `: ${approval.comment}`].filter(Boolean).join("")); // both are null if there are none
     if (approval.status === "Approved") proveReceipt(approval); // before the approval is used up
     [granted] = await call(`claim/${id}`, { nonce, secret });
   } catch (error) {

@@ -21,7 +21,12 @@ fn without_settings_the_gate_is_for_local_development() {
         (7071, Duration::from_secs(60))
     );
     assert_eq!(config.allowed_approvers, AllowList::Anyone);
-    let local = read(&[(HOST_PORT, "4711"), ("HO_LOCAL", "1")]).unwrap();
+    let local = read(&[
+        (HOST_PORT, "4711"),
+        ("HO_LOCAL", "1"),
+        ("HO_SWEEP_SCHEDULE", "00:01:00"),
+    ])
+    .unwrap();
     assert_eq!(
         (local.production, local.port, local.behind_host),
         (false, 4711, true)
@@ -64,6 +69,7 @@ fn an_error_names_the_setting_that_cannot_be_used() {
         ("HO_RUN_WITHIN", "0"),
         ("HO_OUTCOME_WITHIN", "-1"),
         ("HO_SWEEP_SECONDS", "0"),
+        ("HO_SWEEP_SCHEDULE", "* * * *"),
         ("HO_IDENTITY", "password"),
         ("HO_OPEN_LIMIT", "0"),
         ("HO_PAUSED", "yes"),
@@ -115,6 +121,7 @@ fn production_starts_with_everything_or_not_at_all() {
     let receipt = keyring::generate_receipt_key();
     let all = [
         (HOST_PORT, "4711"),
+        ("HO_SWEEP_SCHEDULE", "0 * * * * *"),
         ("HO_BASE_URL", "https://gate.example.com"),
         ("HO_ALLOWED_APPROVERS", "alice@example.com"),
         ("HO_LINK_KEYS", &link),
@@ -194,6 +201,7 @@ fn each_wrong_setting_is_named_once_and_none_that_only_follows_from_another() {
             "HO_MAIL",
             "HO_RECEIPT_KEYS",
             "HO_STORE",
+            "HO_SWEEP_SCHEDULE",
         ]
     );
     let all = [

@@ -270,7 +270,7 @@ async fn a_rejected_command_does_not_run_and_the_reason_is_printed() {
     let fixture = Fixture::with("touch ran").await;
     let mut ask = fixture.start(&[], &["./deploy.sh"]).await;
     fixture
-        .decide(&ask, "decision=reject&comment=Not+on+a+Friday")
+        .decide(&ask, "decision=reject&code=CODE&comment=Not+on+a+Friday")
         .await;
     let (ended, printed, said) = ask.wait().await;
     assert_eq!((ended.code(), printed.as_str()), (Some(3), ""));

@@ -112,6 +112,22 @@ impl Process {
         within(self.child.wait()).await.unwrap();
     }
 
+    /// Sends it a signal.
+    pub(crate) fn signal(&self, name: &str) {
+        let sent = std::process::Command::new("kill")
+            .args([&format!("-{name}"), &self.id().to_string()])
+            .status();
+        assert!(sent.unwrap().success());
+    }
+
+    /// Waits for its end. Returns its exit code, or `None` if a signal ended it, and the log.
+    pub(crate) async fn end(mut self) -> (Option<i32>, String) {
+        let status = within(self.child.wait()).await.unwrap();
+        let log = self.log.await.unwrap();
+        log.lines().for_each(canary::assert_no_secret);
+        (status.code(), log)
+    }
+
     /// Sends SIGKILL, as the Functions host stops its handler. Returns the log.
     pub(crate) async fn kill(mut self) -> String {
         self.child.kill().await.unwrap();
@@ -271,6 +287,7 @@ async fn production_starts_before_its_services_are_reachable_and_has_no_inbox() 
         dir.path(),
         &[
             ("FUNCTIONS_CUSTOMHANDLER_PORT", &port),
+            ("HO_SWEEP_SCHEDULE", "0 * * * * *"),
             ("HO_BASE_URL", "https://gate.example.com"),
             ("HO_ALLOWED_APPROVERS", "alice@example.com"),
             ("HO_LINK_KEYS", &link_key),
@@ -288,10 +305,16 @@ async fn production_starts_before_its_services_are_reachable_and_has_no_inbox() 
     assert_eq!(gate.url, "https://gate.example.com");
     let http = http().build().unwrap();
     let here = |path: &str| http.get(format!("http://127.0.0.1:{port}{path}")).send();
-    assert_eq!(here("/").await.unwrap().status(), 200);
+    let home = here("/").await.unwrap();
+    assert_eq!(home.headers()["content-type"], "text/plain; charset=utf-8");
+    let home = home.text().await.unwrap();
+    assert_eq!(home, "The gate is open for requests.\n");
     assert_eq!(here("/inbox").await.unwrap().status(), 404);
     let log = gate.kill().await;
     assert!(!log.contains("secret"), "{log}");
+    let next = log.split_once("the host triggers the sweep next=\"");
+    let (_, next) = next.expect(&log);
+    assert_eq!(&next[16..24], ":00.000Z", "the next minute: {next}");
 }
 
 /// Local development makes no TLS connection, so it needs no CA certificates.

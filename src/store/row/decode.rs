@@ -193,6 +193,7 @@ fn assurance(columns: &mut Columns) -> Result<Assurance, &'static str> {
     let word: Option<String> = columns.take_optional("Assurance").map_err(|_| AT_FAULT)?;
     match (word.as_deref(), object_id) {
         (Some("Link"), None) => Ok(Assurance::Link),
+        (Some("LinkOnly"), None) => Ok(Assurance::LinkOnly),
         (Some("Entra"), Some(object_id)) => Ok(Assurance::Entra(object_id)),
         _ => Err(AT_FAULT),
     }
@@ -256,6 +257,8 @@ impl ApproverEntry {
             link_key: self.key,
             mac: self.seal,
             wrong_codes: self.wrong_codes,
+            wrong_revocation_codes: self.wrong_revocation_codes,
+            wrong_reveal_codes: self.wrong_reveal_codes,
             deliveries: mails,
         })
     }

@@ -28,6 +28,18 @@ async fn an_unusable_setting_ends_the_start_with_one_line_and_exit_code_1() {
             "HO_BASE_URL cannot be used",
         ),
         (
+            vec![("FUNCTIONS_CUSTOMHANDLER_PORT", "4711"), ("HO_LOCAL", "1")],
+            "HO_SWEEP_SCHEDULE is not set: without it the host never triggers the sweep",
+        ),
+        (
+            vec![("HO_SWEEP_SCHEDULE", "topsecret")],
+            "HO_SWEEP_SCHEDULE cannot be used: it must be an NCRONTAB expression",
+        ),
+        (
+            vec![("HO_SWEEP_SCHEDULE", "0 0 0 31 4 *")],
+            "HO_SWEEP_SCHEDULE cannot be used: its date never comes",
+        ),
+        (
             vec![("HO_STORE", "embedded:/proc/none")],
             "the key files of local development",
         ),
@@ -103,7 +115,10 @@ async fn help_and_version_go_to_stdout_with_exit_code_0_and_do_nothing_else() {
         (vec!["--help"], "HO_PORT"),
         (vec!["--help"], "docs/deployment.md"),
         (vec!["help"], "HO_PORT"),
-        (vec!["--version"], "(commit "),
+        (
+            vec!["--version"],
+            concat!("human-oversight ", env!("CARGO_PKG_VERSION"), " (commit "),
+        ),
         (vec!["backup", "--help"], "<FILE>"),
         (vec!["ask", "--help"], "HO_URL"),
     ] {
