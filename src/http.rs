@@ -9,6 +9,7 @@ mod development;
 mod error;
 mod extract;
 mod fields;
+mod forwarding;
 mod inbox;
 mod json;
 mod keys;
