@@ -15,7 +15,7 @@ param emails array
 var rules = [
   {
     name: 'sweep-silent'
-    says: 'No sweep has completed for 15 minutes: the app is down, its store cannot be used, or there is a damaged row. Emails, reminders and the recording of timeouts are delayed.'
+    says: 'No sweep has completed for 15 minutes: the app is down, or its store cannot be used. Emails, reminders and the recording of timeouts are delayed.'
     severity: 1
     query: 'traces | where message contains "complete: true"'
     operator: 'LessThan'
@@ -39,7 +39,7 @@ var rules = [
   }
   {
     name: 'integrity'
-    says: 'A row does not match its row MAC: the table was changed outside the gate, or a key was removed. The log line has the request and the cause.'
+    says: 'A row does not match its row MAC, or the due index has an entry of another program: the tables were changed outside the gate, or a key was removed. The log line has the request and the cause; each is logged once by the sweep, which sets it aside.'
     severity: 0
     query: 'traces | where message contains "integrity problem"'
     operator: 'GreaterThan'
@@ -69,43 +69,47 @@ resource people 'Microsoft.Insights/actionGroups@2023-01-01' = {
   properties: {
     groupShortName: 'oversight'
     enabled: true
-    emailReceivers: [for (email, i) in emails: {
-      name: 'operator-${i}'
-      emailAddress: email
-      useCommonAlertSchema: true
-    }]
+    emailReceivers: [
+      for (email, i) in emails: {
+        name: 'operator-${i}'
+        emailAddress: email
+        useCommonAlertSchema: true
+      }
+    ]
   }
 }
 
-resource alerts 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = [for rule in rules: {
-  name: 'alert-${rule.name}-${name}'
-  location: location
-  kind: 'LogAlert'
-  properties: {
-    displayName: 'Human Oversight: ${rule.name}'
-    description: rule.says
-    severity: rule.severity
-    enabled: true
-    scopes: [insightsId]
-    evaluationFrequency: 'PT15M'
-    windowSize: 'PT15M'
-    // Nothing has been logged yet when this resource is created.
-    skipQueryValidation: true
-    autoMitigate: true
-    criteria: {
-      allOf: [
-        {
-          query: rule.query
-          timeAggregation: 'Count'
-          operator: rule.operator
-          threshold: rule.threshold
-          failingPeriods: {
-            numberOfEvaluationPeriods: 1
-            minFailingPeriodsToAlert: 1
+resource alerts 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = [
+  for rule in rules: {
+    name: 'alert-${rule.name}-${name}'
+    location: location
+    kind: 'LogAlert'
+    properties: {
+      displayName: 'Human Oversight: ${rule.name}'
+      description: rule.says
+      severity: rule.severity
+      enabled: true
+      scopes: [insightsId]
+      evaluationFrequency: 'PT15M'
+      windowSize: 'PT15M'
+      // Nothing has been logged yet when this resource is created.
+      skipQueryValidation: true
+      autoMitigate: true
+      criteria: {
+        allOf: [
+          {
+            query: rule.query
+            timeAggregation: 'Count'
+            operator: rule.operator
+            threshold: rule.threshold
+            failingPeriods: {
+              numberOfEvaluationPeriods: 1
+              minFailingPeriodsToAlert: 1
+            }
           }
-        }
-      ]
+        ]
+      }
+      actions: { actionGroups: [people.id] }
     }
-    actions: { actionGroups: [people.id] }
   }
-}]
+]

@@ -81,22 +81,25 @@ resource app 'Microsoft.Web/sites@2024-11-01' = {
     publicNetworkAccess: isPrivate ? 'Disabled' : 'Enabled'
     siteConfig: {
       minTlsVersion: '1.2'
-      ftpsState: 'Disabled'
       ipSecurityRestrictionsDefaultAction: empty(callerIps) ? 'Allow' : 'Deny'
-      ipSecurityRestrictions: [for (ip, i) in callerIps: {
-        name: 'caller-${i}'
-        ipAddress: ip
-        action: 'Allow'
-        priority: 100 + i
-      }]
+      ipSecurityRestrictions: [
+        for (ip, i) in callerIps: {
+          name: 'caller-${i}'
+          ipAddress: ip
+          action: 'Allow'
+          priority: 100 + i
+        }
+      ]
       scmIpSecurityRestrictionsUseMain: false
       scmIpSecurityRestrictionsDefaultAction: empty(operatorIps) ? 'Allow' : 'Deny'
-      scmIpSecurityRestrictions: [for (ip, i) in operatorIps: {
-        name: 'operator-${i}'
-        ipAddress: '${ip}/32'
-        action: 'Allow'
-        priority: 100 + i
-      }]
+      scmIpSecurityRestrictions: [
+        for (ip, i) in operatorIps: {
+          name: 'operator-${i}'
+          ipAddress: '${ip}/32'
+          action: 'Allow'
+          priority: 100 + i
+        }
+      ]
     }
     functionAppConfig: {
       deployment: {
@@ -131,18 +134,21 @@ resource app 'Microsoft.Web/sites@2024-11-01' = {
 
   resource appsettings 'config' = {
     name: 'appsettings'
-    properties: union({
-      AzureWebJobsStorage__accountName: hostAccount
-      AzureWebJobsStorage__credential: 'managedidentity'
-      AzureWebJobsStorage__clientId: identityClientId
-      AzureWebJobsDisableHomepage: 'true'
-      APPLICATIONINSIGHTS_CONNECTION_STRING: insightsConnectionString
-      APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'ClientId=${identityClientId};Authorization=AAD'
-      AZURE_CLIENT_ID: identityClientId
-      // The sign-in authenticates with the identity instead of a secret.
-      OVERRIDE_USE_MI_FIC_ASSERTION_CLIENTID: identityClientId
-      HO_BASE_URL: empty(baseUrl) ? 'https://${app.properties.defaultHostName}' : baseUrl
-    }, settings)
+    properties: union(
+      {
+        AzureWebJobsStorage__accountName: hostAccount
+        AzureWebJobsStorage__credential: 'managedidentity'
+        AzureWebJobsStorage__clientId: identityClientId
+        AzureWebJobsDisableHomepage: 'true'
+        APPLICATIONINSIGHTS_CONNECTION_STRING: insightsConnectionString
+        APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'ClientId=${identityClientId};Authorization=AAD'
+        AZURE_CLIENT_ID: identityClientId
+        // The sign-in authenticates with the identity instead of a secret.
+        OVERRIDE_USE_MI_FIC_ASSERTION_CLIENTID: identityClientId
+        HO_BASE_URL: empty(baseUrl) ? 'https://${app.properties.defaultHostName}' : baseUrl
+      },
+      settings
+    )
   }
 
   resource auth 'config' = if (!empty(entraClientId)) {

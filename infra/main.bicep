@@ -1,7 +1,7 @@
 // Everything that the gate needs, in one resource group. docs/deployment.md explains its use.
 targetScope = 'resourceGroup'
 
-@description('The prefix of resource names: lower-case letters and digits.')
+@description('The prefix of resource names: lower-case letters and digits, a letter first.')
 @minLength(3)
 @maxLength(11)
 param stem string = 'oversight'
@@ -95,6 +95,7 @@ param instanceMemoryMB int = 512
 param maximumInstances int = 40
 
 @description('The number of instances that are always ready. With 0, which costs nothing, the first call waits some seconds.')
+@minValue(0)
 param alwaysReady int = 0
 
 @description('The addresses (CIDR) from which agents and approvers may call the app. Empty: all.')
@@ -132,15 +133,79 @@ param keyWriter string = deployer().objectId
 var token = take(uniqueString(subscription().id, resourceGroup().id, stem), 8)
 var signIn = identity == 'entra' || !empty(requireEntraFor)
 
+// What Azure would refuse half-way, what the gate would refuse at its start, and what would do nothing, is refused
+// before anything is made.
+var signs = 'abcdefghijklmnopqrstuvwxyz0123456789'
+var unusableNames = filter([stem, toLower(tableName)], name => contains('0123456789', take(name, 1)) || !empty(filter(map(range(0, length(name)), i => substring(name, i, 1)), sign => !contains(signs, sign))))
+var refusals = filter(
+  [
+    {
+      wrong: contains(unusableNames, stem)
+      says: 'stem must consist of lower-case letters and digits, a letter first.'
+    }
+    {
+      wrong: contains(unusableNames, toLower(tableName))
+      says: 'tableName must consist of letters and digits, a letter first.'
+    }
+    {
+      wrong: signIn && empty(entraClientId)
+      says: 'identity entra and requireEntraFor need entraClientId, the app registration for sign-in.'
+    }
+    {
+      wrong: !empty(entraClientId) && (length(entraClientId) != 36 || length(split(entraClientId, '-')) != 5)
+      says: 'entraClientId must be the GUID of the app registration.'
+    }
+    {
+      wrong: signIn && (length(entraTenant) != 36 || length(split(entraTenant, '-')) != 5)
+      says: 'entraTenant must be the GUID of the directory.'
+    }
+    {
+      wrong: mail == 'graph' && empty(mailbox) && !contains(settings, 'HO_GRAPH_MAILBOX')
+      says: 'mail graph needs mailbox, the address that sends.'
+    }
+    {
+      wrong: mail == 'smtp' && empty(smtpUrl) && !contains(settings, 'HO_SMTP_URL')
+      says: 'mail smtp needs smtpUrl, the relay: smtps://USER@HOST:465.'
+    }
+    {
+      wrong: mail == 'smtp' && empty(mailFrom) && !contains(settings, 'HO_MAIL_FROM')
+      says: 'mail smtp needs mailFrom, the sender of emails.'
+    }
+    {
+      wrong: mailDomainVerified && empty(mailDomain)
+      says: 'mailDomainVerified needs mailDomain.'
+    }
+    {
+      wrong: privateApp && !privateNetwork
+      says: 'privateApp needs privateNetwork.'
+    }
+    {
+      wrong: parseCidr(networkAddresses).cidr > 24
+      says: 'networkAddresses must be at least a /24.'
+    }
+    {
+      wrong: !empty(filter(operatorIps, ip => contains(ip, '/')))
+      says: 'operatorIps must be single addresses, without a /.'
+    }
+    {
+      wrong: !contains(sweepSchedule, ':') && !contains([5, 6], length(split(sweepSchedule, ' ')))
+      says: 'sweepSchedule must have 5 or 6 fields, separated by one space, or be a time span such as 00:01:00.'
+    }
+  ],
+  refusal => refusal.wrong
+)
+// Every name is made of it, so nothing is made if this fails.
+var prefix = empty(refusals) ? stem : fail(join(map(refusals, refusal => refusal.says), ' '))
+
 resource gate 'Microsoft.ManagedIdentity/userAssignedIdentities@2023-01-31' = {
-  name: 'id-${stem}-${token}'
+  name: 'id-${prefix}-${token}'
   location: location
 }
 
 module monitoring 'monitoring.bicep' = {
   name: 'monitoring'
   params: {
-    name: '${stem}-${token}'
+    name: '${prefix}-${token}'
     location: location
     principalId: gate.properties.principalId
     logDays: logDays
@@ -151,7 +216,7 @@ module monitoring 'monitoring.bicep' = {
 module storage 'storage.bicep' = {
   name: 'storage'
   params: {
-    name: 'st${stem}${token}'
+    name: 'st${prefix}${token}'
     location: location
     principalId: gate.properties.principalId
     tableName: tableName
@@ -165,7 +230,7 @@ module storage 'storage.bicep' = {
 module vault 'vault.bicep' = {
   name: 'vault'
   params: {
-    name: 'kv-${stem}-${token}'
+    name: 'kv-${prefix}-${token}'
     location: location
     principalId: gate.properties.principalId
     keyWriter: keyWriter
@@ -178,7 +243,7 @@ module vault 'vault.bicep' = {
 module communication 'communication.bicep' = if (mail == 'acs') {
   name: 'communication'
   params: {
-    name: '${stem}-${token}'
+    name: '${prefix}-${token}'
     principalId: gate.properties.principalId
     dataLocation: mailDataLocation
     domain: mailDomain
@@ -189,7 +254,7 @@ module communication 'communication.bicep' = if (mail == 'acs') {
 module network 'network.bicep' = if (privateNetwork) {
   name: 'network'
   params: {
-    name: 'vnet-${stem}-${token}'
+    name: 'vnet-${prefix}-${token}'
     location: location
     addresses: networkAddresses
   }
@@ -198,7 +263,7 @@ module network 'network.bicep' = if (privateNetwork) {
 module app 'app.bicep' = {
   name: 'app'
   params: {
-    name: '${stem}-${token}'
+    name: '${prefix}-${token}'
     location: location
     identityId: gate.id
     identityClientId: gate.properties.clientId
@@ -216,35 +281,38 @@ module app 'app.bicep' = {
     entraClientId: signIn ? entraClientId : ''
     entraTenant: entraTenant
     // An empty setting counts as not set.
-    settings: union({
-      HO_STORE: 'tables'
-      HO_TABLES_ENDPOINT: storage.outputs.tablesEndpoint
-      HO_TABLE: tableName
-      HO_ROWS: rows
-      HO_GATE_ID: gateId
-      HO_ISSUERS: issuers
-      HO_LINK_KEYS: '@Microsoft.KeyVault(SecretUri=${vault.outputs.uri}secrets/link-keys)'
-      HO_RECEIPT_KEYS: '@Microsoft.KeyVault(SecretUri=${vault.outputs.uri}secrets/receipt-keys)'
-      HO_ALLOWED_APPROVERS: allowedApprovers
-      HO_ALLOW_WILDCARD_LINKS: allowWildcardLinks ? '1' : ''
-      HO_IDENTITY: identity
-      HO_REQUIRE_ENTRA_FOR: requireEntraFor
-      HO_ENTRA_TENANT: signIn ? entraTenant : ''
-      HO_MAIL: mail
-      HO_MAIL_FROM: mail == 'acs' && empty(mailFrom) ? communication!.outputs.sender : mailFrom
-      HO_ACS_ENDPOINT: mail == 'acs' ? communication!.outputs.endpoint : ''
-      HO_GRAPH_MAILBOX: mailbox
-      HO_SMTP_URL: smtpUrl
-      HO_SMTP_PASSWORD: smtpPassword ? '@Microsoft.KeyVault(SecretUri=${vault.outputs.uri}secrets/smtp-password)' : ''
-      HO_SWEEP_SCHEDULE: sweepSchedule
-    }, settings)
+    settings: union(
+      {
+        HO_STORE: 'tables'
+        HO_TABLES_ENDPOINT: storage.outputs.tablesEndpoint
+        HO_TABLE: tableName
+        HO_ROWS: rows
+        HO_GATE_ID: gateId
+        HO_ISSUERS: issuers
+        HO_LINK_KEYS: '@Microsoft.KeyVault(SecretUri=${vault.outputs.uri}secrets/link-keys)'
+        HO_RECEIPT_KEYS: '@Microsoft.KeyVault(SecretUri=${vault.outputs.uri}secrets/receipt-keys)'
+        HO_ALLOWED_APPROVERS: allowedApprovers
+        HO_ALLOW_WILDCARD_LINKS: allowWildcardLinks ? '1' : ''
+        HO_IDENTITY: identity
+        HO_REQUIRE_ENTRA_FOR: requireEntraFor
+        HO_ENTRA_TENANT: signIn ? entraTenant : ''
+        HO_MAIL: mail
+        HO_MAIL_FROM: mail == 'acs' && empty(mailFrom) ? communication!.outputs.sender : mailFrom
+        HO_ACS_ENDPOINT: mail == 'acs' ? communication!.outputs.endpoint : ''
+        HO_GRAPH_MAILBOX: mailbox
+        HO_SMTP_URL: smtpUrl
+        HO_SMTP_PASSWORD: smtpPassword ? '@Microsoft.KeyVault(SecretUri=${vault.outputs.uri}secrets/smtp-password)' : ''
+        HO_SWEEP_SCHEDULE: sweepSchedule
+      },
+      settings
+    )
   }
 }
 
 module alerts 'alerts.bicep' = if (!empty(alertEmails)) {
   name: 'alerts'
   params: {
-    name: '${stem}-${token}'
+    name: '${prefix}-${token}'
     location: location
     insightsId: monitoring.outputs.insightsId
     emails: alertEmails
@@ -254,7 +322,7 @@ module alerts 'alerts.bicep' = if (!empty(alertEmails)) {
 module hostBlobs 'endpoint.bicep' = if (privateNetwork) {
   name: 'endpoint-host-blob'
   params: {
-    name: 'pe-${stem}-${token}-blob'
+    name: 'pe-${prefix}-${token}-blob'
     location: location
     target: storage.outputs.hostAccountId
     group: 'blob'
@@ -267,7 +335,7 @@ module hostBlobs 'endpoint.bicep' = if (privateNetwork) {
 module recordTables 'endpoint.bicep' = if (privateNetwork) {
   name: 'endpoint-records-table'
   params: {
-    name: 'pe-${stem}-${token}-table'
+    name: 'pe-${prefix}-${token}-table'
     location: location
     target: storage.outputs.recordsAccountId
     group: 'table'
@@ -280,7 +348,7 @@ module recordTables 'endpoint.bicep' = if (privateNetwork) {
 module vaultSecrets 'endpoint.bicep' = if (privateNetwork) {
   name: 'endpoint-vault'
   params: {
-    name: 'pe-${stem}-${token}-vault'
+    name: 'pe-${prefix}-${token}-vault'
     location: location
     target: vault.outputs.id
     group: 'vault'
@@ -293,7 +361,7 @@ module vaultSecrets 'endpoint.bicep' = if (privateNetwork) {
 module appItself 'endpoint.bicep' = if (privateNetwork && privateApp) {
   name: 'endpoint-app'
   params: {
-    name: 'pe-${stem}-${token}-app'
+    name: 'pe-${prefix}-${token}-app'
     location: location
     target: app.outputs.id
     group: 'sites'

@@ -63,15 +63,17 @@ var questions = [
   { name: 'starts', asks: 'Did it start, and how often?', query: loadTextContent('queries/starts.kql') }
 ]
 
-resource searches 'Microsoft.OperationalInsights/workspaces/savedSearches@2023-09-01' = [for question in questions: {
-  parent: workspace
-  name: 'gate-${question.name}'
-  properties: {
-    category: 'Human Oversight'
-    displayName: question.asks
-    query: question.query
+resource searches 'Microsoft.OperationalInsights/workspaces/savedSearches@2023-09-01' = [
+  for question in questions: {
+    parent: workspace
+    name: 'gate-${question.name}'
+    properties: {
+      category: 'Human Oversight'
+      displayName: question.asks
+      query: question.query
+    }
   }
-}]
+]
 
 resource mayPublish 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   name: guid(insights.id, principalId, metricsPublisher)

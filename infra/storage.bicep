@@ -1,6 +1,7 @@
 // Two accounts, so that the key to the requests, which a report may use, gives no access to the gate's program.
 
 @description('The prefix of the accounts\' names; a letter is appended.')
+@minLength(2)
 param name string
 
 @description('The location.')
@@ -43,10 +44,12 @@ resource records 'Microsoft.Storage/storageAccounts@2024-01-01' = {
     networkAcls: {
       bypass: 'None'
       defaultAction: privateNetwork ? 'Deny' : 'Allow'
-      ipRules: [for ip in operatorIps: {
-        action: 'Allow'
-        value: ip
-      }]
+      ipRules: [
+        for ip in operatorIps: {
+          action: 'Allow'
+          value: ip
+        }
+      ]
     }
   }
 

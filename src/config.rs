@@ -8,6 +8,7 @@ mod error;
 mod known;
 mod lookup;
 mod mail;
+mod schedule;
 mod sign_in;
 mod store;
 mod upgrade;
@@ -31,6 +32,8 @@ pub use error::ConfigError;
 pub use known::{is_unknown_setting, nearest_setting};
 use lookup::{Lookup, flag, non_empty, number, parse, seconds, unusable};
 use mail::{brand, mail_from, notifications, parameter_disclosure, transport};
+pub use schedule::SweepSchedule;
+use schedule::sweep_schedule;
 use sign_in::sign_in;
 use store::gate_id_of;
 pub use store::{StoreConfig, TableSettings};
@@ -91,6 +94,8 @@ pub struct Config {
     pub outcome_within: Duration,
     /// The interval of the sweep, if no host triggers it.
     pub sweep_every: Duration,
+    /// When the host triggers the sweep.
+    pub sweep_schedule: Option<SweepSchedule>,
     /// How long a rejection is shown to those who are asked the same again; `None` if it is not.
     pub reask_after: Option<Duration>,
     /// Whether everything is paused, whatever the store says.
@@ -152,6 +157,7 @@ impl Config {
             run_within: seconds(&get, "HO_RUN_WITHIN", 900, 1..=2_592_000)?,
             outcome_within: seconds(&get, "HO_OUTCOME_WITHIN", 86_400, 1..=31_536_000)?,
             sweep_every: seconds(&get, "HO_SWEEP_SECONDS", 60, 1..=86_400)?,
+            sweep_schedule: sweep_schedule(&get, behind_host)?,
             paused: flag(&get, "HO_PAUSED")?,
             reask_after: reask_after(&get)?,
         };
@@ -251,7 +257,12 @@ mod tests {
             (7071, Duration::from_secs(60))
         );
         assert_eq!(config.allowed_approvers, AllowList::Anyone);
-        let local = read(&[(HOST_PORT, "4711"), ("HO_LOCAL", "1")]).unwrap();
+        let local = read(&[
+            (HOST_PORT, "4711"),
+            ("HO_LOCAL", "1"),
+            ("HO_SWEEP_SCHEDULE", "00:01:00"),
+        ])
+        .unwrap();
         assert_eq!(
             (local.production, local.port, local.behind_host),
             (false, 4711, true)
@@ -294,6 +305,7 @@ mod tests {
             ("HO_RUN_WITHIN", "0"),
             ("HO_OUTCOME_WITHIN", "-1"),
             ("HO_SWEEP_SECONDS", "0"),
+            ("HO_SWEEP_SCHEDULE", "* * * *"),
             ("HO_IDENTITY", "password"),
             ("HO_OPEN_LIMIT", "0"),
             ("HO_PAUSED", "yes"),
@@ -346,6 +358,7 @@ mod tests {
         let receipt = keyring::generate_receipt_key();
         let all = [
             (HOST_PORT, "4711"),
+            ("HO_SWEEP_SCHEDULE", "0 * * * * *"),
             ("HO_BASE_URL", "https://gate.example.com"),
             ("HO_ALLOWED_APPROVERS", "alice@example.com"),
             ("HO_LINK_KEYS", &link),

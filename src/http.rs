@@ -2,6 +2,7 @@
 //! [`app`](crate::app), and responds.
 
 mod body;
+mod call_limit;
 mod caller;
 mod claim;
 mod decision;
@@ -10,6 +11,7 @@ mod error;
 mod extract;
 mod fields;
 mod forwarding;
+mod home;
 mod inbox;
 mod json;
 mod keys;
@@ -41,7 +43,7 @@ use log_limit::LogLimit;
 /// All routes.
 pub fn router(app: Arc<App>) -> Router {
     let router = Router::new()
-        .route("/", get(async || "The gate is open for requests.\n"))
+        .route("/", get(home::home))
         .route("/sweep", post(sweep::sweep));
     // A slash behind the path makes no difference, as for the host.
     let router = functions()
@@ -66,6 +68,10 @@ pub fn router(app: Arc<App>) -> Router {
             middleware::respond,
         ))
         .layer(axum::middleware::from_fn(body::read))
+        .layer(axum::middleware::from_fn_with_state(
+            app.clone(),
+            call_limit::begin,
+        ))
         .with_state(app)
 }
 
@@ -87,8 +93,9 @@ fn functions() -> [(&'static str, MethodRouter<Arc<App>>); 9] {
     ]
 }
 
-/// Serves requests on `listener` and never returns.
+/// Serves requests on `listener` until the process ends and all calls are answered.
 pub async fn serve(listener: TcpListener, app: Arc<App>) {
     let behind_host = app.config.behind_host;
-    server::serve(listener, router(app), behind_host).await;
+    let router = router(app.clone());
+    server::serve(listener, router, behind_host, app.calls.ending()).await;
 }

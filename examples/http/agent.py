@@ -4,8 +4,8 @@
 """
 import base64, hashlib, json, os, secrets, sys, time, urllib.error, urllib.parse, urllib.request, uuid
 
-GATE, KEY = os.environ["HO_URL"], os.environ.get("HO_KEY", "")
-APPROVERS = os.environ["APPROVER_EMAILS"].split(",")
+GATE, KEY = os.environ["HO_URL"].rstrip("/").removesuffix("/api"), os.environ.get("HO_KEY", "")
+APPROVERS = [address.strip() for address in os.environ["APPROVER_EMAILS"].split(",") if address.strip()]
 IS_LOCAL = urllib.parse.urlsplit(GATE).hostname in ("localhost", "127.0.0.1", "::1")
 if not IS_LOCAL and not GATE.lower().startswith("https://"):  # the function key must not cross a network in the clear
     sys.exit("HO_URL must begin with https://, unless the gate is on this machine.")
@@ -19,22 +19,36 @@ class NoRedirects(urllib.request.HTTPRedirectHandler):
 
 PROXIES = [urllib.request.ProxyHandler({})] if IS_LOCAL else []  # no proxy stands before this machine
 
-def call(path, body=None):
+def call(path, body=None, seconds=60):
     """The gate's response, and how long to wait before the next call. Every call is safe to repeat, so it is retried."""
+    end, pause = time.monotonic() + seconds, 1
     headers = {"content-type": "application/json", "x-functions-key": KEY}
     request = urllib.request.Request(f"{GATE}/api/{path}", body and json.dumps(body).encode(), headers)
-    for pause in (1, 2, 4, 8, 16, 30, None):
+    while True:
         try:
-            with urllib.request.build_opener(NoRedirects, *PROXIES).open(request, timeout=60) as answer:
+            with urllib.request.build_opener(NoRedirects, *PROXIES).open(request, timeout=min(60, seconds)) as answer:
                 return json.load(answer), int(answer.headers.get("retry-after", 1))
         except OSError as error:
             if isinstance(error, urllib.error.HTTPError) and error.code in (401, 403):
                 raise RuntimeError(f"{error.code}: HO_KEY is missing, invalid or another agent's") from None
+            if isinstance(error, urllib.error.HTTPError) and error.code == 404 and path in ("keys", "submit"):
+                raise RuntimeError("404: there is no gate at this address (HO_URL)") from None
             if isinstance(error, urllib.error.HTTPError) and error.code not in (408, 429, 500, 502, 503, 504):
                 raise Refused(error.read().decode()) from None  # a problem document: its detail says why
-            if pause is None:
+            left = end - time.monotonic()
+            if left <= 0:
                 raise
-            time.sleep(pause)
+            time.sleep(min(pause, left))
+            pause *= 2
+
+def check_writable(value):
+    """Refuses, before a person is asked, what json.dumps writes otherwise than RFC 8785: other digests approve nothing."""
+    if isinstance(value, float) or (isinstance(value, int) and abs(value) > 2**53 - 1):
+        raise Refused("a parameter is a fraction or a large number: pass it as a string")
+    if isinstance(value, dict) and not all(isinstance(name, str) and name.isascii() for name in value):
+        raise Refused("the name of a parameter is not ASCII")
+    for item in value.values() if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else ():
+        check_writable(item)
 
 def sha256(text):
     return hashlib.sha256(text.encode()).hexdigest()
@@ -97,6 +111,7 @@ def prove(jws, kind, published, expected):
 
 def gated(agent, action, parameters, run):
     """Runs `run(**parameters)` once, if a person approves these parameters; else raises Refused."""
+    check_writable(parameters)
     digest = sha256(json.dumps(parameters, sort_keys=True, separators=(",", ":"), ensure_ascii=False))
     state = f"request-{sha256(agent + action + digest)[:16]}.json"  # holds a secret: readable by the owner only
     if not os.path.exists(state):  # saved before the call: after a crash it is still the same request
@@ -108,10 +123,15 @@ def gated(agent, action, parameters, run):
     about = {"sub": id, "aud": agent, "claimant": sha256(saved["secret"]), "parametersDigest": digest}
     def prove_receipt(approval):
         decided = about | {"decision": "Approved", "actionDescription": action}
-        if prove(approval["receipt"], "receipt", published, decided)["approver"] not in APPROVERS:
+        approver = prove(approval["receipt"], "receipt", published, decided)["approver"]
+        if approver.lower() not in (address.lower() for address in APPROVERS):
             raise Refused("the receipt names a person who is not an approver")
     try:
-        published, _ = call("keys")
+        published, _ = call("keys", seconds=30)
+    except OSError as error:  # the stored request stays: an earlier run may have submitted it
+        print("no one was asked: the gate could not be reached:", error, file=sys.stderr)
+        raise Refused("No one was asked now, because the gate could not be reached.") from None
+    try:
         if not published.get("issuers"):
             raise Refused("the gate makes no permits: upgrade it, and set its HO_ROWS to 2")
         approval, pause = call("submit", {
@@ -125,7 +145,8 @@ def gated(agent, action, parameters, run):
             hold = "?wait=25" if pause <= 1 else ""  # the gate allows it
             approval, pause = call(f"status/{id}{hold}")
         if approval["status"] not in ("Approved", "Timeout"):  # only the claim makes a Timeout final
-            raise Refused(f"{approval['status']} by {approval['approver']}: {approval['comment']}")
+            by, why = approval["approver"], approval["comment"]  # each is None if there is none
+            raise Refused(approval["status"] + (f" by {by}" if by else "") + (f": {why}" if why else ""))
         if approval["status"] == "Approved":
             prove_receipt(approval)  # before the approval is used up
         nonce = secrets.token_hex(16)  # fresh and never stored: an answer that was recorded earlier has another

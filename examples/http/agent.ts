@@ -5,9 +5,11 @@ import { createHash, createPublicKey, randomBytes, randomUUID, verify, type Json
 import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 
-const { HO_URL: gate, HO_KEY: key = "", APPROVER_EMAILS: approvers = "" } = process.env;
+const { HO_URL = "", HO_KEY: key = "", APPROVER_EMAILS = "" } = process.env;
+const gate = HO_URL.replace(/\/+$/, "").replace(/\/api$/, "");
+const approvers = APPROVER_EMAILS.split(",").map((address) => address.trim()).filter(Boolean);
 
-const { protocol, hostname } = new URL(gate ?? "");
+const { protocol, hostname } = new URL(gate);
 if (protocol !== "https:" && !["localhost", "127.0.0.1", "[::1]"].includes(hostname))
   throw new Error("HO_URL must begin with https://, unless the gate is on this machine."); // the key stays secret
 
@@ -22,25 +24,33 @@ type Claims = { [claim: string]: unknown };
 /** Anything other than an approval of exactly these parameters. */
 class Refused extends Error {}
 
+/** The settings are wrong, so nothing was submitted. */
+class Misconfigured extends Error {}
+
 /** The gate's response, and how long to wait before the next call. Every call is safe to repeat, so it is retried. */
-async function call<T = Approval>(path: string, body?: Json): Promise<[T, number]> {
+async function call<T = Approval>(path: string, body?: Json, seconds = 60): Promise<[T, number]> {
+  const end = Date.now() + seconds * 1000;
   for (let pause = 1; ; pause *= 2) {
     try {
       const answer = await fetch(`${gate}/api/${path}`, {
         ...(body === undefined ? {} : { method: "POST", body: JSON.stringify(body) }),
         headers: { "content-type": "application/json", "x-functions-key": key },
         redirect: "error", // the function key is for the gate only
-        signal: AbortSignal.timeout(60_000),
+        signal: AbortSignal.timeout(Math.min(60, seconds) * 1000),
       });
       const text = await answer.text();
       if (answer.ok) return [JSON.parse(text) as T, Number(answer.headers.get("retry-after") ?? 1)];
-      if ([401, 403].includes(answer.status)) pause = Infinity; // HO_KEY is missing, invalid or another agent's
-      else // A problem document: its detail says why.
+      if ([401, 403].includes(answer.status))
+        throw new Misconfigured(`${answer.status}: HO_KEY is missing, invalid or another agent's`);
+      if (answer.status === 404 && ["keys", "submit"].includes(path))
+        throw new Misconfigured("404: there is no gate at this address (HO_URL)");
+      // A problem document: its detail says why.
       if (![408, 429, 500, 502, 503, 504].includes(answer.status)) throw new Refused(text);
       throw new Error(`the gate answered ${answer.status}`);
     } catch (error) {
-      if (error instanceof Refused || pause > 30) throw error;
-      await sleep(pause * 1000);
+      const left = end - Date.now();
+      if (error instanceof Refused || error instanceof Misconfigured || left <= 0) throw error;
+      await sleep(Math.min(pause * 1000, left));
     }
   }
 }
@@ -93,20 +103,26 @@ async function gated<P extends { [name: string]: Json }, T>(
   const saved: { correlationId: string; secret: string } = JSON.parse(readFileSync(state, "utf8"));
   const { correlationId, secret } = saved;
   const id = `${Buffer.from(agent).toString("base64url")}.${correlationId}`;
-  const asked = approvers.split(",");
   const about = { sub: id, aud: agent, claimant: sha256(secret), parametersDigest: digest };
   const nonce = randomBytes(16).toString("hex"); // fresh and never stored: a recorded answer has another
   let granted: Approval, published: Published;
   const proveReceipt = ({ receipt }: Approval) => {
     const decided = { ...about, decision: "Approved", actionDescription: action };
-    if (!asked.includes(String(prove(receipt, "receipt", published, decided).approver)))
+    const approver = String(prove(receipt, "receipt", published, decided).approver).toLowerCase();
+    if (!approvers.some((address) => address.toLowerCase() === approver))
       throw new Refused("the receipt names a person who is not an approver");
   };
   try {
-    [published] = await call<Published>("keys");
+    [published] = await call<Published>("keys", undefined, 30);
+  } catch (error) { // the stored request stays: an earlier run may have submitted it
+    if (error instanceof Refused || error instanceof Misconfigured) throw error;
+    console.error(`no one was asked: the gate could not be reached: ${error}`);
+    throw new Refused("No one was asked now, because the gate could not be reached.");
+  }
+  try {
     if (!published.issuers) throw new Refused("the gate makes no permits: upgrade it, and set its HO_ROWS to 2");
     let [approval, pause] = await call("submit", {
-      agentName: agent, actionDescription: action, parameters, approverEmails: asked,
+      agentName: agent, actionDescription: action, parameters, approverEmails: approvers,
       correlationId, timeoutSeconds: 86_400, claimant: sha256(secret),
     });
     while (approval.status === "Pending") {
@@ -115,7 +131,8 @@ async function gated<P extends { [name: string]: Json }, T>(
       [approval, pause] = await call(`status/${id}${hold}`);
     }
     if (!["Approved", "Timeout"].includes(approval.status)) // only the claim makes a Timeout final
-      throw new Refused(`${approval.status} by ${approval.approver}: ${approval.comment}`);
+      throw new Refused([approval.status, approval.approver && ` by ${approval.approver}`,
+        approval.comment && `: ${approval.comment}`].filter(Boolean).join("")); // both are null if there are none
     if (approval.status === "Approved") proveReceipt(approval); // before the approval is used up
     [granted] = await call(`claim/${id}`, { nonce, secret });
   } catch (error) {

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use super::accounts::OwnerAccounts;
+use super::calls::Calls;
 use super::pause_cache::PauseCache;
+use super::set_aside::SetAside;
 use super::state::App;
 use crate::config::{Config, ConfigError};
 use crate::domain::{MISCONFIGURED_PAUSE, Pause, PauseScope};
@@ -75,10 +77,12 @@ impl App {
             receipt_keys,
             clock,
             changes: Arc::default(),
+            calls: Calls::default(),
             waits: Arc::default(),
             accounts: OwnerAccounts::default(),
             paused_by_setting,
             pause_cache: PauseCache::default(),
+            set_aside: SetAside::default(),
             config,
         })
     }

@@ -1,5 +1,7 @@
 //! Opening the decision page and deciding: identifies the caller and applies the form.
 
+use std::time::Duration;
+
 use super::error::Error;
 use super::state::App;
 use crate::azure::{Member, NotSignedIn};
@@ -7,8 +9,11 @@ use crate::domain::{
     Approval, Approver, Assurance, CheckedForm, CodeCheck, DecisionResult, DecisionStep, Verdict,
 };
 use crate::keys::FormPurpose;
-use crate::store::{ReadError, Versioned};
+use crate::store::{ReadError, RowVersion, Versioned};
 use crate::values::{Address, ApprovalId, Timestamp};
+
+/// How long an approver's link opens a request after its end.
+const LINK_LIFETIME: Duration = Duration::from_secs(30 * 86_400);
 
 /// A caller of the decision page, not yet identified.
 pub struct Caller {
@@ -36,8 +41,8 @@ pub struct DecisionForm {
     pub comment: Option<String>,
 }
 
-/// A form that revokes an approval, as posted.
-pub struct RevocationForm {
+/// A form that revokes an approval or shows hidden values, as posted.
+pub struct CodeForm {
     pub csrf_token: String,
     /// The one-time code; empty if the approver entered none.
     pub code: String,
@@ -76,9 +81,8 @@ impl App {
         let Some(row) = unread.row else {
             return unread.error.into();
         };
-        let action = row.action.as_deref();
-        if action.is_some_and(|action| self.find_approver(&row.approvers, action, caller).is_some())
-        {
+        let find = |action: &str| self.find_approver(&row.approvers, action, row.ended_at, caller);
+        if row.action.as_deref().and_then(find).is_some() {
             unread.error.into()
         } else {
             Error::Hidden(Some(Box::new(unread.error.into())))
@@ -108,6 +112,56 @@ impl App {
         Ok((row.approval, decided))
     }
 
+    /// Applies a form that shows hidden values.
+    ///
+    /// # Errors
+    /// As [`App::load_for_approver`].
+    pub async fn reveal_values(
+        &self,
+        id: &ApprovalId,
+        caller: &Caller,
+        form: &CodeForm,
+    ) -> Result<(Approval, (Identified, DecisionResult)), Error> {
+        if !self.withholds_values() {
+            return Err(Error::Forbidden("With HO_ROWS=1 no value is withheld."));
+        }
+        let (row, _) = self.load_for_approver(id, caller).await?;
+        let revealing = self.update(row, |approval, _| {
+            let identified = self.identify(approval, caller)?;
+            let checked = self.check_form(form, FormPurpose::Reveal, identified, approval);
+            Ok((identified, approval.judge_reveal(&checked)))
+        });
+        let (row, revealed) = revealing.await?;
+        Ok((row.approval, revealed))
+    }
+
+    /// Whether pages opened by link withhold values: a row of version 1 cannot count the codes that show them.
+    pub fn withholds_values(&self) -> bool {
+        self.config.rows.version == RowVersion::V2
+    }
+
+    /// Checks the secrets in a form that decides nothing.
+    pub(super) fn check_form(
+        &self,
+        form: &CodeForm,
+        purpose: FormPurpose,
+        Identified {
+            approver,
+            assurance,
+        }: Identified,
+        approval: &Approval,
+    ) -> CheckedForm {
+        let (keys, token) = (&self.link_keys, &form.csrf_token);
+        CheckedForm {
+            has_valid_token: keys.verify_csrf_token(approval, approver, purpose, token),
+            code: self.check_code(approval, approver, &form.code),
+            approver,
+            assurance,
+            verdict: Verdict::Reject,
+            comment: None,
+        }
+    }
+
     fn apply(
         &self,
         form: &DecisionForm,
@@ -130,7 +184,11 @@ impl App {
             ),
             verdict: form.verdict,
             comment: form.comment.clone(),
-            code: self.check_code(approval, approver, &form.code),
+            code: match self.config.rows.version {
+                // A row of version 1 cannot say that a rejection came by the link alone.
+                RowVersion::V1 if form.verdict == Verdict::Reject => CodeCheck::Right,
+                _ => self.check_code(approval, approver, &form.code),
+            },
         };
         match approval.judge_form(&checked, self.config.run_within, now) {
             DecisionStep::Sign(proposal) => {
@@ -174,7 +232,12 @@ impl App {
             {
                 return Err(Error::Hidden(None));
             }
-            _ => self.find_approver(&approval.approvers, &approval.request.action, caller),
+            _ => {
+                let request = &approval.request;
+                let ended_at = approval.closed_at().unwrap_or(request.expires_at);
+                let approvers = &approval.approvers;
+                self.find_approver(approvers, &request.action, Some(ended_at), caller)
+            }
         };
         let may_decide = |identified: &Identified| {
             let address = &approval.approvers[identified.approver].address;
@@ -189,6 +252,7 @@ impl App {
         &self,
         approvers: &[Approver],
         action: &str,
+        ended_at: Option<Timestamp>,
         caller: &Caller,
     ) -> Option<Identified> {
         if let Some(Ok(member)) = &caller.member {
@@ -203,6 +267,9 @@ impl App {
         }
         let sign_in = self.config.sign_in.as_ref();
         if sign_in.is_some_and(|it| it.is_required_for(action)) {
+            return None;
+        }
+        if ended_at.is_none_or(|ended_at| self.now() >= ended_at + LINK_LIFETIME) {
             return None;
         }
         let approver = self.link_keys.link_holder(approvers, &caller.link)?;

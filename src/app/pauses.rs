@@ -97,7 +97,7 @@ pub async fn executing(
     let (mut ids, mut place) = (BTreeSet::new(), None);
     loop {
         let (page, next) = store.due(end_of_time, place).await?;
-        ids.extend(page.into_iter().filter_map(|due| due.id));
+        ids.extend(page.into_iter().filter_map(|due| due.id.ok()));
         place = next;
         if place.is_none() {
             break;

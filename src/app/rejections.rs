@@ -186,6 +186,7 @@ fn decode(row: &StandingRow) -> Option<Vec<Rejection>> {
     let rejections = entries.into_iter().map(|entry| {
         let assurance = match (entry.assurance.as_str(), entry.object_id) {
             ("Link", None) => Assurance::Link,
+            ("LinkOnly", None) => Assurance::LinkOnly,
             ("Entra", Some(object_id)) => Assurance::Entra(object_id),
             _ => return None,
         };

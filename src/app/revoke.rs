@@ -3,12 +3,10 @@
 use std::time::Duration;
 
 use super::attempts::{MAX_WRITE_ATTEMPTS, back_off};
-use super::decide::{Caller, Identified, RevocationForm};
+use super::decide::{Caller, CodeForm, Identified};
 use super::error::{ConflictReason, Error};
 use super::state::{App, log_events};
-use crate::domain::{
-    Approval, CheckedForm, DecisionResult, Revocation, RevocationStep, Revoker, Verdict,
-};
+use crate::domain::{Approval, DecisionResult, Revocation, RevocationStep, Revoker};
 use crate::keys::FormPurpose;
 use crate::keys::receipt::{self, Contradiction, ReceiptKeys};
 use crate::store::{RowSettings, RowVersion, Store, StoreError};
@@ -23,25 +21,13 @@ impl App {
         &self,
         id: &ApprovalId,
         caller: &Caller,
-        form: &RevocationForm,
+        form: &CodeForm,
     ) -> Result<(Approval, (Identified, DecisionResult)), Error> {
         check_rows_hold_revocations(&self.config.rows)?;
         let (row, _) = self.load_for_approver(id, caller).await?;
         let revoking = self.update(row, |approval, now| {
             let identified = self.identify(approval, caller)?;
-            let checked = CheckedForm {
-                has_valid_token: self.link_keys.verify_csrf_token(
-                    approval,
-                    identified.approver,
-                    FormPurpose::Revocation,
-                    &form.csrf_token,
-                ),
-                code: self.check_code(approval, identified.approver, &form.code),
-                approver: identified.approver,
-                assurance: identified.assurance,
-                verdict: Verdict::Reject,
-                comment: None,
-            };
+            let checked = self.check_form(form, FormPurpose::Revocation, identified, approval);
             let result = match approval.judge_revocation(&checked, now) {
                 RevocationStep::Sign(by) => self.record_revocation(approval, by, now)?,
                 RevocationStep::Done(result) => result,

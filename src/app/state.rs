@@ -7,9 +7,11 @@ use tracing::Instrument;
 
 use super::accounts::OwnerAccounts;
 use super::attempts::{MAX_WRITE_ATTEMPTS, back_off};
+use super::calls::Calls;
 use super::changes::ChangeNotifier;
 use super::error::Error;
 use super::pause_cache::PauseCache;
+use super::set_aside::SetAside;
 use super::waits::Waits;
 use crate::config::Config;
 use crate::domain::{Approval, Pause};
@@ -32,6 +34,8 @@ pub struct App {
     pub clock: Clock,
     /// Wakes calls that wait for a decision.
     pub changes: Arc<ChangeNotifier>,
+    /// The calls that are being answered.
+    pub calls: Calls,
     /// The calls that wait, by caller.
     pub waits: Arc<Waits>,
     /// What owners have used of their budgets.
@@ -39,6 +43,8 @@ pub struct App {
     /// The pause of `HO_PAUSED`.
     pub paused_by_setting: Option<Pause>,
     pub pause_cache: PauseCache,
+    /// What the sweep cannot trust.
+    pub set_aside: SetAside,
 }
 
 impl App {

@@ -84,6 +84,8 @@ impl App {
             mac: self.link_keys.approver_mac(&request, &address),
             address,
             wrong_codes: 0,
+            wrong_revocation_codes: 0,
+            wrong_reveal_codes: 0,
             deliveries: Vec::new(),
         });
         let approvers = approvers.collect();

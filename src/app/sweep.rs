@@ -2,7 +2,7 @@
 //!
 //! Deadlines count without it. Concurrent sweeps are harmless.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,13 +33,24 @@ pub struct SweepReport {
     pub processed: u32,
     /// Emails attempted.
     pub emails: usize,
-    /// Entries that failed.
+    /// Entries that failed, and are processed by the next sweep.
     pub failed: u32,
-    /// Whether everything due was processed.
+    /// Entries that cannot be trusted. They stay, and become due again once they are repaired.
+    pub set_aside: u32,
+    /// Whether everything else that was due was processed.
     pub complete: bool,
 }
 
-/// Sweeps at the configured interval, for a gate without the Functions host.
+/// What became of an index entry.
+enum Processed {
+    /// With the number of emails attempted.
+    Done(usize),
+    Failed,
+    /// The name of what cannot be trusted.
+    SetAside(String),
+}
+
+/// Sweeps at the configured interval until the process ends, for a gate without the Functions host.
 pub async fn sweep_forever(app: Arc<App>) {
     loop {
         // In its own task, so that a panic does not end the loop.
@@ -47,7 +58,10 @@ pub async fn sweep_forever(app: Arc<App>) {
         let sweeping = async move { sweeper.sweep().await };
         let call = tracing::info_span!("call", function = "sweep");
         tokio::spawn(sweeping.instrument(call)).await.ok();
-        tokio::time::sleep(app.config.sweep_every).await;
+        tokio::select! {
+            () = tokio::time::sleep(app.config.sweep_every) => {}
+            () = app.calls.ending() => return,
+        }
     }
 }
 
@@ -57,6 +71,7 @@ impl App {
         let until = Instant::now() + TIME_BUDGET;
         let started_at = self.now();
         let mut report = SweepReport::default();
+        let mut set_aside = HashSet::new();
         let mut position = None;
         loop {
             let (due, next) = match self.collect_due(started_at, position).await {
@@ -71,11 +86,15 @@ impl App {
             let due = in_turn(due).take_while(|_| Instant::now() < until);
             let processing = due.map(|due| self.process(due));
             let mut processing = pin!(stream::iter(processing).buffer_unordered(CONCURRENCY));
-            while let Some(emails) = processing.next().await {
+            while let Some(processed) = processing.next().await {
                 report.processed += 1;
-                match emails {
-                    Some(emails) => report.emails += emails,
-                    None => report.failed += 1,
+                match processed {
+                    Processed::Done(emails) => report.emails += emails,
+                    Processed::Failed => report.failed += 1,
+                    Processed::SetAside(entry) => {
+                        report.set_aside += 1;
+                        set_aside.insert(entry);
+                    }
                 }
             }
             position = next;
@@ -87,11 +106,15 @@ impl App {
                 break;
             }
         }
+        if report.complete {
+            self.set_aside.retain(set_aside);
+        }
         if report.processed > 0 {
             tracing::info!(
                 looked_at = report.processed,
                 mails = report.emails,
                 failed = report.failed,
+                set_aside = report.set_aside,
                 complete = report.complete,
                 "swept"
             );
@@ -116,18 +139,30 @@ impl App {
         }
     }
 
-    /// Processes an index entry. Returns the number of emails attempted, or `None` after an error, which it logs.
-    async fn process(&self, due: Due) -> Option<usize> {
-        let Some(id) = &due.id else {
-            tracing::error!("unrecognised row in the due index");
-            return None;
+    /// Processes an index entry. Logs an error, and once what it sets aside.
+    async fn process(&self, due: Due) -> Processed {
+        let id = match &due.id {
+            Ok(id) => id,
+            Err(entry) => {
+                if self.set_aside.add(entry.clone()) {
+                    tracing::error!(entry, "integrity problem: a due entry is not of the gate");
+                }
+                return Processed::SetAside(entry.clone());
+            }
         };
         match self.process_due(id, &due).await {
-            Ok(emails) => Some(emails),
+            Ok(emails) => Processed::Done(emails),
+            Err(Error::Integrity(cause)) => {
+                let id = id.to_string();
+                if self.set_aside.add(id.clone()) {
+                    tracing::error!(id, cause, "integrity problem");
+                }
+                Processed::SetAside(id)
+            }
             Err(error) => {
                 let (id, cause) = (id.to_string(), error.cause());
                 tracing::error!(id, cause, "the sweep could not process a request");
-                None
+                Processed::Failed
             }
         }
     }
@@ -164,7 +199,7 @@ fn in_turn(due: Vec<Due>) -> impl Iterator<Item = Due> {
     let mut ranked: Vec<(usize, Due)> = due
         .into_iter()
         .map(|due| {
-            let agent = due.id.as_ref().map(|id| id.agent().to_owned());
+            let agent = due.id.as_ref().ok().map(|id| id.agent().to_owned());
             let count = seen.entry(agent).or_default();
             *count += 1;
             (*count, due)

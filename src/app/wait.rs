@@ -25,7 +25,8 @@ impl App {
         self.waits.begin(key.owner())
     }
 
-    /// Returns the approval as soon as it is no longer pending, at the latest after `longest`.
+    /// Returns the approval as soon as it is no longer pending, at the latest after `longest`, or when the
+    /// process ends.
     ///
     /// # Errors
     /// As [`App::load_owned`].
@@ -35,7 +36,7 @@ impl App {
         key: &FunctionKey,
         longest: Duration,
     ) -> Result<Approval, Error> {
-        let until = Instant::now() + longest;
+        let mut until = Instant::now() + longest;
         let subscription = self.changes.subscribe(id);
         loop {
             // Subscribe before reading, so that no change in between is missed.
@@ -52,6 +53,7 @@ impl App {
             tokio::select! {
                 () = changed => {}
                 () = sleep(pause) => {}
+                () = self.calls.ending() => until = Instant::now(),
             }
         }
     }

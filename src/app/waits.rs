@@ -38,6 +38,11 @@ impl Waits {
         })
     }
 
+    /// The number of calls that wait.
+    pub fn count(&self) -> usize {
+        self.counts().values().sum()
+    }
+
     fn counts(&self) -> MutexGuard<'_, HashMap<Owner, usize>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

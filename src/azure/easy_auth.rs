@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::Deserialize;
 use uuid::Uuid;
 
-use crate::reveal::Warnings;
+use crate::reveal::is_confusable;
 
 /// The settings of sign-in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -109,13 +109,11 @@ impl SignIn {
         let SignInPolicy::For(patterns) = &self.policy else {
             return true;
         };
-        let mut warnings = Warnings::default();
-        warnings.scan(action);
         // Such as a typographic dash or a combining mark, which resemble characters of a keyboard.
         let unusual = |c: char| !c.is_ascii() && !c.is_alphanumeric() && !c.is_whitespace();
         let action_words = normalize(action);
         let mut patterns = patterns.iter();
-        !warnings.is_empty()
+        is_confusable(action)
             || action.contains(unusual)
             || patterns.any(|pattern| glob_matches(pattern, &action_words))
     }

@@ -105,13 +105,15 @@ fn outcome(status: ExitStatus) -> (u8, Option<String>) {
     }
 }
 
+/// In one line, with its cause.
 fn print_refusal(refusal: &Refusal) -> u8 {
-    print(refusal);
-    if let Some(detail) = &refusal.detail {
-        print(detail);
+    match (&refusal.detail, refusal.reason) {
+        // The text has the detail.
+        (None, _) | (_, Reason::Invalid) => print(refusal),
+        (Some(detail), _) => print(format_args!("{refusal} ({detail})")),
     }
     match refusal.reason {
-        Reason::Invalid => NOT_SUBMITTED,
+        Reason::Invalid | Reason::Misconfigured | Reason::Unreachable => NOT_SUBMITTED,
         _ => REFUSED,
     }
 }

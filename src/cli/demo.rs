@@ -56,8 +56,14 @@ impl Users {
 pub(crate) async fn run(timeout: Duration) -> anyhow::Result<()> {
     let (app, listener) = serve::open(serve::settings()?).await?;
     let url = app.base_url.clone();
-    tokio::spawn(serve::serve(app, listener));
+    tokio::select! {
+        ended = demonstrate(&url, timeout) => ended,
+        stopped = serve::serve(app, listener) => stopped,
+    }
+}
 
+/// The example agent, at the gate at `url`.
+async fn demonstrate(url: &str, timeout: Duration) -> anyhow::Result<()> {
     let mut users = Users(BTreeMap::from([
         ("1", "former-contractor@example.com"),
         ("2", "accounting@example.com"),
@@ -67,7 +73,7 @@ pub(crate) async fn run(timeout: Duration) -> anyhow::Result<()> {
     println!("{AGENT}: list_users() -> {}", users.list());
     println!("{AGENT}: delete_user(1) needs an approval");
 
-    let client = Client::new(&url, None)?;
+    let client = Client::new(url, None)?;
     let action = Gate::new(client.clone())
         .agent(AGENT)
         .approvers([APPROVER])

@@ -3,6 +3,7 @@
 use std::io;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use human_oversight::app::{self, App};
@@ -15,7 +16,10 @@ use tokio::net::TcpListener;
 use super::clock::clock;
 use super::log;
 
-/// Runs the gate; returns only if it cannot start. That is an error: the Functions host does not restart a
+/// The longest time from a signal to the end of the process.
+const STOP_WITHIN: Duration = Duration::from_secs(10);
+
+/// Runs the gate until a signal stops it. That it cannot start is an error: the Functions host does not restart a
 /// handler that ended without one.
 pub(crate) async fn run() -> anyhow::Result<()> {
     let config = settings()?;
@@ -34,6 +38,12 @@ pub(crate) async fn run() -> anyhow::Result<()> {
         );
     } else {
         tracing::info!(url, "listening (development mode)");
+    }
+    if let Some(schedule) = &app.config.sweep_schedule
+        && app.config.behind_host
+    {
+        let next = schedule.next(app.now()).map(|next| next.to_string());
+        tracing::info!(next, "the host triggers the sweep");
     }
     serve(app, listener).await
 }
@@ -55,15 +65,59 @@ async fn prepare_and_sweep(app: Arc<App>) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Serves requests; returns only if the table belongs to a gate with another id.
+/// Serves requests until a signal stops the gate.
+///
+/// # Errors
+/// When the table belongs to a gate with another id.
 pub(crate) async fn serve(app: Arc<App>, listener: TcpListener) -> anyhow::Result<()> {
-    let preparing = tokio::spawn(prepare_and_sweep(app.clone()));
-    tokio::spawn(http::serve(listener, app));
-    // After a panic in there, the gate goes on: it prepares its store when it needs it.
-    if let Ok(prepared) = preparing.await {
-        prepared?;
+    let mut sweeping = tokio::spawn(prepare_and_sweep(app.clone()));
+    let serving = tokio::spawn(http::serve(listener, app.clone()));
+    let signal = tokio::select! {
+        // After a panic in there, the gate goes on: it prepares its store when it needs it.
+        Ok(Err(error)) = &mut sweeping => return Err(error),
+        signal = stop_signal() => signal?,
+    };
+    let started = Instant::now();
+    let (calls, waiting) = (app.calls.open(), app.waits.count());
+    tracing::info!(
+        signal,
+        calls,
+        waiting,
+        "stopping: no new calls; those that wait for a decision are answered"
+    );
+    app.calls.end();
+    let ending = async {
+        serving.await.ok();
+        if !sweeping.is_finished() {
+            sweeping.await.ok();
+        }
+    };
+    let ended = tokio::time::timeout(STOP_WITHIN, ending).await;
+    let (calls, ms) = (app.calls.open(), started.elapsed().as_millis());
+    match ended {
+        Ok(()) => tracing::info!(calls, ms, "stopped"),
+        Err(_) => tracing::warn!(calls, ms, "stopped before everything had ended"),
     }
-    std::future::pending().await
+    Ok(())
+}
+
+/// The name of the signal that stops the gate, once it arrives.
+#[cfg(unix)]
+async fn stop_signal() -> io::Result<&'static str> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (mut terminate, mut interrupt) = (
+        signal(SignalKind::terminate())?,
+        signal(SignalKind::interrupt())?,
+    );
+    Ok(tokio::select! {
+        _ = terminate.recv() => "SIGTERM",
+        _ = interrupt.recv() => "SIGINT",
+    })
+}
+
+#[cfg(not(unix))]
+async fn stop_signal() -> io::Result<&'static str> {
+    tokio::signal::ctrl_c().await.map(|()| "Ctrl-C")
 }
 
 /// Names settings that have no effect, never their values.

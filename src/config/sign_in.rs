@@ -73,7 +73,11 @@ mod tests {
 
     const TENANT: (&str, &str) = ("HO_ENTRA_TENANT", "11111111-2222-3333-4444-555555555555");
     const ON: (&str, &str) = ("WEBSITE_AUTH_ENABLED", "True");
-    const HOST: [(&str, &str); 2] = [("FUNCTIONS_CUSTOMHANDLER_PORT", "1"), ("HO_LOCAL", "1")];
+    const HOST: [(&str, &str); 3] = [
+        ("FUNCTIONS_CUSTOMHANDLER_PORT", "1"),
+        ("HO_LOCAL", "1"),
+        ("HO_SWEEP_SCHEDULE", "0 * * * * *"),
+    ];
 
     #[test]
     fn sign_in_is_set_up_as_a_whole_or_not_at_all() {

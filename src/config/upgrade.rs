@@ -5,6 +5,7 @@ use super::agent_keys::agent_keys;
 use super::approvers::allowed_approvers;
 use super::error::ConfigError;
 use super::lookup::{Lookup, flag, non_empty};
+use super::schedule::{SweepSchedule, sweep_schedule};
 use crate::keys::AgentKeys;
 use crate::values::AllowList;
 
@@ -27,9 +28,10 @@ struct Settings {
     wildcard_links_allowed: bool,
     sets_run_within: bool,
     agent_keys: Option<AgentKeys>,
+    schedule: Result<Option<SweepSchedule>, ConfigError>,
 }
 
-const ITEMS: [fn(&Settings) -> Option<UpgradeItem>; 7] = [
+const ITEMS: [fn(&Settings) -> Option<UpgradeItem>; 8] = [
     wildcard_links,
     listed_routes,
     run_within,
@@ -37,6 +39,7 @@ const ITEMS: [fn(&Settings) -> Option<UpgradeItem>; 7] = [
     owners_of_several_agents,
     owners_with_several_keys,
     accounts,
+    schedule,
 ];
 
 /// The changes that affect a gate with these settings.
@@ -52,8 +55,10 @@ pub fn upgrade_items(
 
 impl Settings {
     fn read(get: &Lookup<'_>) -> Result<Self, ConfigError> {
+        let local = get("HO_LOCAL").as_deref() == Some("1");
         Ok(Self {
-            local: get("HO_LOCAL").as_deref() == Some("1"),
+            local,
+            schedule: sweep_schedule(get, !local),
             allowed_approvers: allowed_approvers(get),
             signs_in_always: get("HO_IDENTITY").as_deref() == Some("entra"),
             wildcard_links_allowed: flag(get, "HO_ALLOW_WILDCARD_LINKS")?,
@@ -94,6 +99,15 @@ fn run_within(settings: &Settings) -> Option<UpgradeItem> {
         change: "An approval can be claimed for 15 minutes, before for an hour. An agent that looks for the \
                  decision less often, such as by cron, finds it lapsed.",
         remedy: "Set HO_RUN_WITHIN=900 if that is enough, or HO_RUN_WITHIN=3600 to keep the hour.",
+    })
+}
+
+fn schedule(settings: &Settings) -> Option<UpgradeItem> {
+    settings.schedule.is_err().then_some(UpgradeItem {
+        setting: "HO_SWEEP_SCHEDULE",
+        change: "Behind the Functions host the gate does not start without a schedule that the host can read: \
+                 the host disables the sweep, and nothing is sent again, reminded or expired.",
+        remedy: "Set HO_SWEEP_SCHEDULE, such as to `0 * * * * *` (Bicep: sweepSchedule).",
     })
 }
 

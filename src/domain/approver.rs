@@ -15,8 +15,12 @@ pub struct Approver {
     /// The approver MAC: binds this address to this request under that key. It does not verify for an
     /// approver who was added to the table by hand or whose request was changed, so neither has a link.
     pub mac: String,
-    /// The number of wrong codes submitted with their link.
+    /// The number of wrong codes submitted with their link, at the form that decides.
     pub wrong_codes: u32,
+    /// The same at the form that revokes, counted apart: guesses there do not lock the decision, nor the reverse.
+    pub wrong_revocation_codes: u32,
+    /// The same at the form that shows hidden values.
+    pub wrong_reveal_codes: u32,
     /// The deliveries of the request, its reminders and the outcome notice.
     pub deliveries: Vec<Delivery>,
 }

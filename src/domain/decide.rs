@@ -49,6 +49,8 @@ pub enum DecisionResult {
     Recorded,
     /// The request was closed by something else.
     AlreadyClosed,
+    /// The hidden values may be shown, this once.
+    Revealed,
     /// This approver's approval is revoked, by this form or an earlier one.
     Revoked,
     /// The approval was claimed or has lapsed, so it can no longer be revoked.
@@ -97,6 +99,17 @@ impl Approval {
         })
     }
 
+    /// Whether a form with the code may show the hidden values; a wrong code counts.
+    pub fn judge_reveal(&mut self, form: &CheckedForm) -> DecisionResult {
+        if !form.has_valid_token {
+            return DecisionResult::InvalidForm;
+        }
+        match verify_code(form, &mut self.approvers[form.approver].wrong_reveal_codes) {
+            Ok(()) => DecisionResult::Revealed,
+            Err(refused) => refused,
+        }
+    }
+
     /// Records a signed proposal from [`Approval::judge_form`], in the same write.
     pub fn record_decision(&mut self, proposal: Proposal, receipt: String) -> DecisionResult {
         let Proposal {
@@ -134,45 +147,22 @@ impl Approval {
         if form.verdict == Verdict::Reject {
             return Ok(());
         }
-        self.verify_code(form, now)
-    }
-
-    /// A signed-in person needs no code.
-    pub(super) fn verify_code(
-        &mut self,
-        form: &CheckedForm,
-        now: Timestamp,
-    ) -> Result<(), DecisionResult> {
-        if form.assurance != Assurance::Link {
-            return Ok(());
-        }
-        if self.approvers[form.approver].is_locked() {
-            return Err(DecisionResult::Locked);
-        }
-        match form.code {
-            CodeCheck::Right => Ok(()),
-            CodeCheck::Missing => Err(DecisionResult::CodeMissing),
-            CodeCheck::Wrong => {
-                self.count_wrong_code(form.approver, now);
-                let left = MAX_WRONG_CODES - self.approvers[form.approver].wrong_codes;
-                Err(DecisionResult::CodeWrong { left })
-            }
-        }
-    }
-
-    fn count_wrong_code(&mut self, index: usize, now: Timestamp) {
-        let approver = &mut self.approvers[index];
-        approver.wrong_codes += 1;
-        if approver.is_locked() {
+        let approver = &mut self.approvers[form.approver];
+        let checked = verify_code(form, &mut approver.wrong_codes);
+        if checked == Err(DecisionResult::CodeWrong { left: 0 }) {
             let by = approver.address.clone();
             self.log(now, EventKind::Locked, Some(by));
         }
+        checked
     }
 
     fn proposal(&self, form: &CheckedForm, run_within: Duration, now: Timestamp) -> Proposal {
         Proposal {
             by: self.approvers[form.approver].address.clone(),
-            assurance: form.assurance,
+            assurance: match (form.assurance, form.code) {
+                (Assurance::Link, CodeCheck::Missing | CodeCheck::Wrong) => Assurance::LinkOnly,
+                (assurance, _) => assurance,
+            },
             comment: form.comment.clone(),
             at: now,
             run_by: (form.verdict == Verdict::Approve).then(|| now + run_within),
@@ -194,5 +184,24 @@ impl Approval {
         self.signed_decision().is_some_and(|(decided, _)| {
             decided.verdict() == form.verdict && decided.by == self.approvers[form.approver].address
         })
+    }
+}
+
+/// Checks the code in a form, of which `wrong_codes` are counted. A signed-in person needs no code.
+pub(super) fn verify_code(form: &CheckedForm, wrong_codes: &mut u32) -> Result<(), DecisionResult> {
+    if let Assurance::Entra(_) = form.assurance {
+        return Ok(());
+    }
+    if *wrong_codes >= MAX_WRONG_CODES {
+        return Err(DecisionResult::Locked);
+    }
+    match form.code {
+        CodeCheck::Right => Ok(()),
+        CodeCheck::Missing => Err(DecisionResult::CodeMissing),
+        CodeCheck::Wrong => {
+            *wrong_codes += 1;
+            let left = MAX_WRONG_CODES - *wrong_codes;
+            Err(DecisionResult::CodeWrong { left })
+        }
     }
 }

@@ -16,8 +16,11 @@ words! {
 /// How an approver was identified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Assurance {
-    /// By the link token in their email; an approval also required the one-time code.
+    /// By the link token and the one-time code in their email.
     Link,
+    /// By the link token alone, which the holder of a forwarded email has too: enough to reject, but not to
+    /// speak to the agent.
+    LinkOnly,
     /// By signing in with Microsoft Entra ID, as the member with this object id.
     Entra(Uuid),
 }
@@ -27,6 +30,7 @@ impl Assurance {
     pub fn word(self) -> &'static str {
         match self {
             Self::Link => "Link",
+            Self::LinkOnly => "LinkOnly",
             Self::Entra(_) => "Entra",
         }
     }
@@ -34,7 +38,7 @@ impl Assurance {
     /// The person's object id in Microsoft Entra ID.
     pub fn object_id(self) -> Option<Uuid> {
         match self {
-            Self::Link => None,
+            Self::Link | Self::LinkOnly => None,
             Self::Entra(object_id) => Some(object_id),
         }
     }
@@ -53,6 +57,15 @@ pub struct Decision {
     pub receipt: String,
 }
 
+impl Decision {
+    /// The comment that the agent gets.
+    pub fn comment_for_agent(&self) -> Option<&str> {
+        self.comment
+            .as_deref()
+            .filter(|_| self.assurance != Assurance::LinkOnly)
+    }
+}
+
 /// A decision that the rules allow, not yet signed and stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Proposal {
@@ -67,6 +80,13 @@ pub struct Proposal {
 }
 
 impl Proposal {
+    /// The comment that the agent gets.
+    pub fn comment_for_agent(&self) -> Option<&str> {
+        self.comment
+            .as_deref()
+            .filter(|_| self.assurance != Assurance::LinkOnly)
+    }
+
     pub fn verdict(&self) -> Verdict {
         if self.run_by.is_some() {
             Verdict::Approve

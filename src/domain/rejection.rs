@@ -49,7 +49,7 @@ impl Rejection {
 
     /// Whether the rejecter is known by more than a link, with which anyone can reject and write a comment.
     pub fn is_signed_in(&self) -> bool {
-        self.assurance != Assurance::Link
+        matches!(self.assurance, Assurance::Entra(_))
     }
 
     pub fn is_recent(&self, within: Duration, now: Timestamp) -> bool {

@@ -1,7 +1,7 @@
 //! Revoking an approval that is not claimed yet.
 
 use super::approval::Approval;
-use super::decide::{CheckedForm, DecisionResult};
+use super::decide::{CheckedForm, DecisionResult, verify_code};
 use super::delivery::{Delivery, Notice};
 use super::execution::{Execution, Revocation, Revoker};
 use super::history::EventKind;
@@ -41,7 +41,10 @@ impl Approval {
         let by = self.approvers[form.approver].address.clone();
         RevocationStep::Done(match self.execution(now) {
             Some(Execution::Awaited) if self.is_revocable_by(form.approver, now) => {
-                match self.verify_code(form, now) {
+                match verify_code(
+                    form,
+                    &mut self.approvers[form.approver].wrong_revocation_codes,
+                ) {
                     Ok(()) => return RevocationStep::Sign(Revoker::Approver(by)),
                     Err(refused) => refused,
                 }

@@ -23,6 +23,7 @@ use super::json::content_type;
 use super::origin;
 use crate::app::App;
 use crate::domain::DecisionResult;
+use crate::keys::FormPurpose;
 
 pub(super) async fn open(
     State(app): State<Arc<App>>,
@@ -68,15 +69,17 @@ pub(super) async fn decide(
         let (approval, (identified, result)) = match &action {
             Action::Decide(form) => app.decide(&id, &caller, form).await?,
             Action::Revoke(form) => app.revoke(&id, &caller, form).await?,
+            Action::Reveal(form) => app.reveal_values(&id, &caller, form).await?,
         };
-        let comment = match action {
-            Action::Decide(form) => form.comment,
-            Action::Revoke(_) => None,
+        let (purpose, comment) = match action {
+            Action::Decide(form) => (FormPurpose::Decision, form.comment),
+            Action::Revoke(_) => (FormPurpose::Revocation, None),
+            Action::Reveal(_) => (FormPurpose::Reveal, None),
         };
-        Ok((approval, identified, result, comment))
+        Ok((approval, identified, (purpose, result), comment))
     };
     match decided.await {
-        Ok((approval, _, DecisionResult::Recorded | DecisionResult::Revoked, _)) => {
+        Ok((approval, _, (_, DecisionResult::Recorded | DecisionResult::Revoked), _)) => {
             to_approver(pages::redirect(&approval, &caller.link))
         }
         Ok((approval, identified, result, comment)) => {

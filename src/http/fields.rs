@@ -4,13 +4,12 @@ use human_oversight_protocol::types::FieldError;
 use serde_json::{Map, Value};
 
 use super::error::Error;
-use crate::values::is_plain_name;
 
 const SECRET_CHARS: usize = 256;
 
 /// The number of unknown members that an error names, and the length of such a name, in characters.
 const NAMED_MEMBERS: usize = 20;
-const MEMBER_NAME_CHARS: usize = 64;
+const MEMBER_NAME_CHARS: usize = 40;
 
 /// The members of a body. Errors are collected, so that one response lists all of them.
 pub(super) struct Fields {
@@ -148,7 +147,9 @@ impl Fields {
 /// The JSON pointer (RFC 6901) to an unknown member, if its name is one that a programmer would give it; what
 /// else a caller sends is not repeated.
 fn unknown_member(name: &str) -> Option<String> {
-    is_plain_name(name, MEMBER_NAME_CHARS).then(|| format!("/{name}"))
+    let is_plain = |b: u8| b.is_ascii_alphabetic() || matches!(b, b'_' | b'-');
+    (name.len() <= MEMBER_NAME_CHARS && name.bytes().all(is_plain) && !name.is_empty())
+        .then(|| format!("/{name}"))
 }
 
 /// Bidirectional controls, and the line and paragraph separators.

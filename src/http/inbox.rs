@@ -25,16 +25,22 @@ const EMAIL_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; frame
 const NAME_CHARS: usize = 100;
 
 pub(super) async fn list(State(app): State<Arc<App>>) -> Result<Response, Error> {
-    let mut emails = Vec::new();
-    let mut folder = match fs::read_dir(folder(&app)?).await {
+    let emails = emails(folder(&app)?).await;
+    let emails = emails.map_err(|error| Error::Unavailable(error.to_string()))?;
+    let approvals = app.overview().await?;
+    let html = render::render_inbox(&approvals, &emails, app.now());
+    Ok(page_with_frame(html))
+}
+
+/// The emails, newest first.
+async fn emails(folder: &FilePath) -> std::io::Result<Vec<InboxEmail>> {
+    let mut folder = match fs::read_dir(folder).await {
         Ok(folder) => folder,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            return Ok(page_with_frame(render::render_inbox(&[])));
-        }
-        Err(error) => return Err(Error::Unavailable(error.to_string())),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error),
     };
-    let unreadable = |error: std::io::Error| Error::Unavailable(error.to_string());
-    while let Some(entry) = folder.next_entry().await.map_err(unreadable)? {
+    let mut emails = Vec::new();
+    while let Some(entry) = folder.next_entry().await? {
         let path = entry.path();
         let name = path
             .file_stem()
@@ -43,14 +49,13 @@ pub(super) async fn list(State(app): State<Arc<App>>) -> Result<Response, Error>
         if path.extension().is_some_and(|extension| extension == "eml")
             && is_plain_name(name, NAME_CHARS)
         {
-            let source = fs::read(&path).await.map_err(unreadable)?;
+            let source = fs::read(&path).await?;
             let written = entry.metadata().await.and_then(|file| file.modified()).ok();
             emails.push((written, summary(name, &source)));
         }
     }
     emails.sort_by_key(|(written, _)| std::cmp::Reverse(*written));
-    let emails: Vec<InboxEmail> = emails.into_iter().map(|(_, email)| email).collect();
-    Ok(page_with_frame(render::render_inbox(&emails)))
+    Ok(emails.into_iter().map(|(_, email)| email).collect())
 }
 
 /// The folder of the emails; 404 if another transport sends them.
@@ -118,7 +123,15 @@ fn summary(name: &str, source: &[u8]) -> InboxEmail {
         from: first_address(message.from()),
         to: first_address(message.to()),
         date: date(&message),
+        request: message.body_text(0).and_then(|text| request_id(&text)),
     }
+}
+
+/// The id in the link of an email.
+fn request_id(text: &str) -> Option<String> {
+    let (_, link) = text.split_once("/api/decision/")?;
+    let end = link.find(['?', '\r', '\n']).unwrap_or(link.len());
+    Some(link[..end].to_owned())
 }
 
 fn first_address(addresses: Option<&Address<'_>>) -> String {

@@ -1,7 +1,6 @@
 //! Middleware for every request: the invocation id, the log line, the security headers, and the problem
 //! document of an error.
 
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -10,10 +9,10 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use futures_util::FutureExt;
 use tracing::Instrument;
 use uuid::Uuid;
 
+use super::call_limit;
 use super::caller::IdentifiedCaller;
 use super::development;
 use super::error::Error;
@@ -65,12 +64,10 @@ async fn call_handler(
         development::check(&request, &app.base_url)
     };
     let mut response = match checked {
-        Ok(()) => AssertUnwindSafe(next.run(request))
-            .catch_unwind()
-            .await
-            .unwrap_or_else(|_| Error::Bug.into_response()),
-        Err(error) => error.into_response(),
-    };
+        Ok(()) => call_limit::call(request, next).await,
+        Err(error) => Err(error),
+    }
+    .unwrap_or_else(Error::into_response);
     let error = response.extensions_mut().remove::<Error>();
     let is_page = response
         .headers()

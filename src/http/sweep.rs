@@ -30,9 +30,12 @@ pub(super) async fn sweep(
         processed,
         emails,
         failed,
+        set_aside,
         complete,
     } = app.sweep().await;
-    let log = format!("{processed} due, {emails} emails, {failed} failed, complete: {complete}");
+    let log = format!(
+        "{processed} due, {emails} emails, {failed} failed, {set_aside} set aside, complete: {complete}"
+    );
     Ok(wire::json(
         &json!({"Outputs": {}, "Logs": [log], "ReturnValue": null}),
     ))

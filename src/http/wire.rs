@@ -106,7 +106,7 @@ fn view(app: &App, approval: &Approval, now: Timestamp) -> types::Approval {
             Status::Undeliverable => types::Status::Undeliverable,
         },
         approver: decision.map(|decision| decision.by.to_string()),
-        comment: decision.and_then(|decision| decision.comment.clone()),
+        comment: decision.and_then(|decision| decision.comment_for_agent().map(str::to_owned)),
         request_timestamp: request.requested_at.to_string(),
         expires_at: request.expires_at.to_string(),
         response_timestamp: closed_at.map(|at| at.to_string()),

@@ -14,12 +14,14 @@ use crate::domain::{Approval, Approver, Request};
 use crate::values::Address;
 
 /// What a form does. The token of one form is worth nothing in another.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FormPurpose {
     /// Decides a pending request.
     Decision,
     /// Revokes an approval.
     Revocation,
+    /// Shows hidden values.
+    Reveal,
 }
 
 impl FormPurpose {
@@ -27,6 +29,7 @@ impl FormPurpose {
         match self {
             Self::Decision => "oversight form of a pending request 1",
             Self::Revocation => "oversight form of an approval 1",
+            Self::Reveal => "oversight form of hidden values 1",
         }
     }
 }

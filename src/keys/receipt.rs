@@ -201,12 +201,12 @@ fn claims(issuer: &str, approval: &Approval, decided: &Proposal) -> Claims {
             Verdict::Reject => Decision::Rejected,
         },
         comment_digest: decided
-            .comment
-            .as_ref()
+            .comment_for_agent()
             .map(|comment| hex(&sha256(comment.as_bytes()))),
         approver: decided.by.to_string(),
         assurance: match decided.assurance {
             domain::Assurance::Link => Assurance::Link,
+            domain::Assurance::LinkOnly => Assurance::LinkOnly,
             domain::Assurance::Entra(_) => Assurance::Entra,
         },
         approver_object_id: decided.assurance.object_id().map(|id| id.to_string()),

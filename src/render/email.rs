@@ -1,17 +1,21 @@
 //! The emails: the request with its reminders, and the outcome notice.
 
 use askama::Template;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
+use super::block::Block;
 use super::brand::Brand;
+use super::fold::fold;
 use super::request::{
     EarlierView, RequestView, describe_deadline, describe_ending, describe_execution,
     locked_addresses,
 };
+use super::secrets::Withheld;
 use super::template::render;
+use super::text::Text;
 use crate::domain::{Approval, EarlierRejections, Execution, Notice, SendAttempt};
 use crate::mailer::Email;
-use crate::reveal::{self, Warnings};
+use crate::reveal::{self, Alarms};
 use crate::values::Timestamp;
 
 /// How much of the parameters an email shows (`HO_MAIL_PARAMETERS`). The page always shows everything.
@@ -30,10 +34,6 @@ pub struct EmailSecrets {
     /// The one-time code, unless the approver signs in.
     pub code: Option<String>,
 }
-
-/// How much of the parameters an email shows at most, in lines and in characters.
-const SHOWN_LINES: usize = 120;
-const SHOWN_CHARS: usize = 8_000;
 
 #[derive(Template)]
 #[template(path = "question.html")]
@@ -55,9 +55,9 @@ struct RequestEmail<'a> {
     on_behalf_of: Option<String>,
     deadline: String,
     correlation: String,
-    parameters: Option<String>,
+    parameters: Option<Block>,
     omission: Option<String>,
-    warnings: Warnings,
+    alarms: Alarms,
     earlier: EarlierView,
     reason: Option<String>,
     locked: Vec<String>,
@@ -172,23 +172,22 @@ fn render_request(
     now: Timestamp,
 ) -> (String, String) {
     let request = &approval.request;
+    let withheld = (disclosure == ParameterDisclosure::Redacted).then_some(Withheld::InEmail);
     let RequestView {
         agent,
         action,
         parameters,
-        mut warnings,
-    } = RequestView::new(approval);
+        hidden,
+        mut alarms,
+    } = RequestView::new(approval, withheld);
     let mut defanger = Defanger::default();
-    for word in &mut warnings.mixed {
-        word.word = defanger.defang(&word.word);
+    for alarm in &mut alarms.named {
+        alarm.excerpt = defanger.defang(&alarm.excerpt);
     }
     let (parameters, omission) = match disclosure {
         ParameterDisclosure::None => (None, None),
-        ParameterDisclosure::Full => shorten(&reveal::json(&parameters), 0),
-        ParameterDisclosure::Redacted => {
-            let mut hidden = 0;
-            let parameters = redact(parameters, &mut hidden);
-            shorten(&reveal::json(&parameters), hidden)
+        ParameterDisclosure::Full | ParameterDisclosure::Redacted => {
+            shorten(&parameters, hidden, &mut defanger)
         }
     };
     let lead = match attempt.notice {
@@ -207,9 +206,9 @@ fn render_request(
             .map(|person| defanger.defang(person.as_str())),
         deadline: describe_deadline(approval, now),
         correlation: defanger.defang(request.id.correlation()),
-        parameters: parameters.map(|parameters| defanger.defang(&parameters)),
+        parameters,
         omission,
-        warnings,
+        alarms,
         // A rejection takes the link alone, which others than the approver may have.
         earlier: EarlierView::new(earlier, |comment| defanger.defang(&reveal::prose(comment))),
         reason: request
@@ -233,7 +232,7 @@ fn render_outcome(
     brand: &Brand,
     now: Timestamp,
 ) -> (String, String) {
-    let RequestView { agent, action, .. } = RequestView::new(approval);
+    let RequestView { agent, action, .. } = RequestView::new(approval, None);
     let mut defanger = Defanger::default();
     let email = OutcomeEmail {
         brand,
@@ -260,106 +259,27 @@ fn render_outcome(
     )
 }
 
-/// Shortens JSON to what an email shows; with a sentence about what is missing.
-fn shorten(json: &str, hidden: usize) -> (Option<String>, Option<String>) {
-    let lines: Vec<&str> = json.lines().collect();
-    let mut shown: String = lines[..lines.len().min(SHOWN_LINES)].join("\n");
-    if let Some((end, _)) = shown.char_indices().nth(SHOWN_CHARS) {
-        shown.truncate(end);
-    }
-    let cut = json.chars().count() - shown.chars().count();
-    let omission = match (cut, hidden) {
-        (0, 0) => None,
-        (0, _) => Some(format!(
-            "{hidden} value(s) with the name of a secret are not shown here; the page shows them."
-        )),
-        (cut, 0) => Some(format!(
-            "{cut} more characters are not shown here; the page shows all."
-        )),
-        (cut, _) => Some(format!(
-            "{cut} more characters and {hidden} value(s) with the name of a secret are not shown \
-             here; the page shows all."
-        )),
-    };
-    (Some(shown), omission)
-}
-
-/// Replaces the values of members whose names suggest a secret, and counts them in `hidden`.
-fn redact(value: Value, hidden: &mut usize) -> Value {
-    match value {
-        Value::Object(members) => Value::Object(
-            members
-                .into_iter()
-                .map(|(name, member)| {
-                    if is_secret_name(&name) && !member.is_null() {
-                        *hidden += 1;
-                        (name, Value::String("«not shown in mail»".to_owned()))
-                    } else {
-                        let member = redact(member, hidden);
-                        (name, member)
-                    }
-                })
-                .collect::<Map<_, _>>(),
-        ),
-        Value::Array(items) => {
-            Value::Array(items.into_iter().map(|item| redact(item, hidden)).collect())
+/// The parameters as an email shows them; with a sentence about what is missing.
+fn shorten(
+    parameters: &Value,
+    hidden: usize,
+    defanger: &mut Defanger,
+) -> (Option<Block>, Option<String>) {
+    let whole = Block::of_parameters(parameters, &mut |text| defanger.defang(text));
+    let shown = fold(whole.clone());
+    let omission = match (shown == whole, hidden) {
+        (true, 0) => None,
+        (true, 1) => {
+            Some("1 value that looks like a secret is hidden here. Open the page to see it.")
         }
-        plain => plain,
-    }
-}
-
-fn is_secret_name(name: &str) -> bool {
-    let name: String = name.chars().filter(|c| c.is_alphanumeric()).collect();
-    let name = name.to_lowercase();
-    let parts = [
-        "password",
-        "passwd",
-        "secret",
-        "token",
-        "apikey",
-        "privatekey",
-        "accesskey",
-        "authorization",
-        "credential",
-        "connectionstring",
-    ];
-    name == "key" || name == "pin" || parts.iter().any(|part| name.contains(part))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    #[test]
-    fn values_with_the_name_of_a_secret_are_not_in_emails() {
-        let mut hidden = 0;
-        let shown = redact(
-            json!({"user": "1", "Password": "x", "nested": [{"api-key": "y", "monkey": "z"}],
-                   "connection_string": {"deep": 1}, "token": null}),
-            &mut hidden,
-        );
-        assert_eq!(hidden, 3);
-        let dots = "«not shown in mail»";
-        assert_eq!(
-            shown,
-            json!({"user": "1", "Password": dots, "nested": [{"api-key": dots, "monkey": "z"}],
-                   "connection_string": dots, "token": null})
-        );
-    }
-
-    #[test]
-    fn a_long_value_is_shortened_with_a_note() {
-        let (shown, omission) = shorten(&"x".repeat(9_000), 1);
-        assert_eq!(shown.unwrap().len(), 8_000);
-        assert!(
-            omission
-                .unwrap()
-                .starts_with("1000 more characters and 1 value(s)")
-        );
-        let lines = vec!["1"; 200].join("\n");
-        let (shown, omission) = shorten(&lines, 0);
-        assert_eq!(shown.unwrap().lines().count(), 120);
-        assert!(omission.unwrap().starts_with("160 more characters"));
-    }
+        (true, _) => Some(
+            "{hidden} values that look like secrets are hidden here. Open the page to see them.",
+        ),
+        (false, 0) => Some("Not everything is shown here. Open the page to see it all."),
+        (false, _) => Some(
+            "Not everything is shown here, and {hidden} values that look like secrets are hidden. Open the page to see it all.",
+        ),
+    };
+    let omission = omission.map(|words| words.replace("{hidden}", &hidden.to_string()));
+    (Some(shown), omission)
 }

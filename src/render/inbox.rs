@@ -1,9 +1,15 @@
 //! The inbox of local development.
 
+use std::collections::HashSet;
+
 use askama::Template;
 
 use super::brand::Brand;
+use super::request::{describe_deadline, describe_ending, describe_execution};
 use super::template::render;
+use crate::domain::Approval;
+use crate::reveal;
+use crate::values::Timestamp;
 
 /// An email in the inbox.
 pub struct InboxEmail {
@@ -13,6 +19,8 @@ pub struct InboxEmail {
     pub from: String,
     pub to: String,
     pub date: String,
+    /// The id of the request that it is about.
+    pub request: Option<String>,
 }
 
 #[derive(Template)]
@@ -20,7 +28,51 @@ pub struct InboxEmail {
 struct InboxPage<'a> {
     local: bool,
     brand: Brand,
-    emails: &'a [InboxEmail],
+    requests: Vec<InboxRequest<'a>>,
+    /// The emails about requests that are not shown.
+    others: Vec<&'a InboxEmail>,
+}
+
+/// A request with its emails.
+struct InboxRequest<'a> {
+    action: String,
+    agent: String,
+    asked: String,
+    state: String,
+    execution: Option<String>,
+    emails: Vec<&'a InboxEmail>,
+}
+
+impl<'a> InboxRequest<'a> {
+    fn new(approval: &Approval, emails: &'a [InboxEmail], now: Timestamp) -> Self {
+        let request = &approval.request;
+        let id = request.id.to_string();
+        let execution = approval.execution(now);
+        Self {
+            action: reveal::prose(&request.action),
+            agent: reveal::prose(request.id.agent()),
+            asked: request.requested_at.in_words(),
+            state: describe_ending(approval, now).unwrap_or_else(|| describe_open(approval, now)),
+            execution: execution.map(|execution| describe_execution(&execution)),
+            emails: emails
+                .iter()
+                .filter(|email| email.request.as_deref() == Some(&id))
+                .collect(),
+        }
+    }
+}
+
+fn describe_open(approval: &Approval, now: Timestamp) -> String {
+    let approvers: Vec<&str> = approval
+        .approvers
+        .iter()
+        .map(|approver| approver.address.as_str())
+        .collect();
+    format!(
+        "Open: {} can decide until {}.",
+        approvers.join(" or "),
+        describe_deadline(approval, now)
+    )
 }
 
 #[derive(Template)]
@@ -31,13 +83,22 @@ struct InboxEmailPage<'a> {
     mail: &'a InboxEmail,
 }
 
-/// Renders the list of emails.
-pub fn render_inbox(emails: &[InboxEmail]) -> String {
+/// Renders the requests with their emails.
+pub fn render_inbox(approvals: &[Approval], emails: &[InboxEmail], now: Timestamp) -> String {
     let (local, brand) = (true, Brand::default());
+    let ids: HashSet<String> = approvals
+        .iter()
+        .map(|approval| approval.request.id.to_string())
+        .collect();
+    let is_shown = |email: &&InboxEmail| email.request.as_ref().is_some_and(|id| ids.contains(id));
+    let requests = approvals
+        .iter()
+        .map(|approval| InboxRequest::new(approval, emails, now));
     render(&InboxPage {
         local,
         brand,
-        emails,
+        requests: requests.collect(),
+        others: emails.iter().filter(|email| !is_shown(email)).collect(),
     })
 }
 

@@ -2,14 +2,17 @@
 
 use askama::Template;
 
+use super::block::Block;
 use super::brand::Brand;
 use super::request::{
     EarlierView, RequestView, describe_deadline, describe_ending, describe_execution,
     locked_addresses,
 };
+use super::secrets::Withheld;
 use super::template::render;
-use crate::domain::{Approval, EarlierRejections, Status};
-use crate::reveal::{self, Warnings};
+use super::text::Text;
+use crate::domain::{Approval, Assurance, EarlierRejections, Status};
+use crate::reveal::{self, Alarms};
 use crate::values::Timestamp;
 
 /// The style sheet of all pages; their content security policy allows it by its hash.
@@ -37,6 +40,10 @@ pub struct DecisionPage<'a> {
     pub form: Option<Form>,
     /// The form that revokes this approver's approval, until it is claimed.
     pub revocation: Option<Form>,
+    /// The form that shows the withheld values.
+    pub reveal: Option<Form>,
+    /// How many values are withheld.
+    pub hidden: usize,
     heading: &'static str,
     ending: Option<Ending>,
     approver: &'a str,
@@ -46,8 +53,9 @@ pub struct DecisionPage<'a> {
     asked: String,
     deadline: String,
     correlation: &'a str,
-    parameters: String,
-    warnings: Warnings,
+    parameters: Block,
+    json: String,
+    alarms: Alarms,
     earlier: EarlierView,
     digest: String,
     reason: Option<String>,
@@ -82,22 +90,25 @@ pub enum Identification {
 /// How a request ended.
 struct Ending {
     what: String,
+    /// Whether anyone with the link can have written the comment.
+    unproven: bool,
     comment: Option<String>,
     execution: Option<String>,
 }
 
 impl<'a> DecisionPage<'a> {
-    /// The page for the approver at `index`, for the state at `now`.
+    /// The page for the approver at `index`, for the state at `now`; if `withheld`, without the values of secrets.
     pub fn new(
         approval: &'a Approval,
         earlier: &EarlierRejections,
         index: usize,
+        withheld: bool,
         now: Timestamp,
         style: PageStyle<'a>,
     ) -> Self {
         let request = &approval.request;
         let approver = approval.approvers[index].address.as_str();
-        let view = RequestView::new(approval);
+        let view = RequestView::new(approval, withheld.then_some(Withheld::OnPage));
         Self {
             local: style.development,
             brand: style.brand,
@@ -105,12 +116,17 @@ impl<'a> DecisionPage<'a> {
             paused: None,
             form: None,
             revocation: None,
+            reveal: None,
+            hidden: view.hidden,
             heading: match approval.status(now) {
                 Status::Pending => "Your decision is needed",
                 _ => "This request is closed",
             },
             ending: describe_ending(approval, now).map(|what| Ending {
                 what,
+                unproven: approval
+                    .decision()
+                    .is_some_and(|decision| decision.assurance == Assurance::LinkOnly),
                 comment: approval
                     .decision()
                     .and_then(|decision| decision.comment.as_deref())
@@ -126,8 +142,9 @@ impl<'a> DecisionPage<'a> {
             asked: request.requested_at.in_words(),
             deadline: describe_deadline(approval, now),
             correlation: request.id.correlation(),
-            parameters: reveal::json(&view.parameters),
-            warnings: view.warnings,
+            parameters: Block::of_parameters(&view.parameters, &mut str::to_owned),
+            json: reveal::json(&view.parameters),
+            alarms: view.alarms,
             earlier: EarlierView::new(earlier, reveal::prose),
             digest: request.parameters.digest.to_string(),
             reason: request.reason.as_deref().map(reveal::prose),

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::secrets::Withheld;
 use crate::domain::{Approval, EarlierRejections, Execution, Revoker, State, Status, Verdict};
-use crate::reveal::{self, Warnings};
+use crate::reveal::{self, Alarms};
 use crate::values::Timestamp;
 
 /// A request for display.
@@ -13,23 +14,31 @@ pub(super) struct RequestView {
     pub(super) agent: String,
     pub(super) action: String,
     pub(super) parameters: Value,
-    pub(super) warnings: Warnings,
+    /// How many values are withheld.
+    pub(super) hidden: usize,
+    pub(super) alarms: Alarms,
 }
 
 impl RequestView {
-    pub(super) fn new(approval: &Approval) -> Self {
+    /// With values withheld, if `withheld` says where.
+    pub(super) fn new(approval: &Approval, withheld: Option<Withheld>) -> Self {
         let request = &approval.request;
-        let parameters =
+        let mut parameters =
             serde_json::from_str(&request.parameters.json).expect("canonical JSON parses");
-        let mut warnings = Warnings::default();
-        warnings.scan(request.id.agent());
-        warnings.scan(&request.action);
-        warnings.scan_value(&parameters);
+        let mut hidden = 0;
+        if let Some(withheld) = withheld {
+            parameters = withheld.withhold(parameters, &mut hidden);
+        }
+        let mut alarms = Alarms::default();
+        alarms.scan(request.id.agent());
+        alarms.scan(&request.action);
+        alarms.scan_value(&parameters);
         Self {
             agent: reveal::prose(request.id.agent()),
             action: reveal::prose(&request.action),
             parameters,
-            warnings,
+            hidden,
+            alarms,
         }
     }
 }

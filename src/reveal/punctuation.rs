@@ -2,6 +2,7 @@
 //! a slash. What resembles what is taken from the confusables of Unicode (UTS 39) and from NFKC.
 
 use unicode_normalization::UnicodeNormalization;
+use unicode_script::{Script, UnicodeScript};
 use unicode_security::skeleton;
 
 /// Typographic quotes, dashes, primes, accents and emoji, which ordinary text contains.
@@ -15,8 +16,9 @@ const ORDINARY: [char; 18] = [
 /// letters.
 const ORDINARY_WIDE: [char; 10] = ['！', '％', '（', '）', '＋', '，', '－', '：', '；', '？'];
 
-/// The characters of a text that resemble ASCII punctuation, with what they resemble.
-pub(super) fn look_alikes(text: &str) -> Vec<(char, char)> {
+/// The characters of a word that resemble ASCII punctuation, with what they resemble. In prose a typographic hyphen
+/// is ordinary.
+pub(super) fn look_alikes(text: &str, is_prose: bool) -> Vec<(char, char)> {
     let chars: Vec<char> = text.chars().collect();
     let mut found: Vec<(char, char)> = Vec::new();
     for (at, &c) in chars.iter().enumerate() {
@@ -26,6 +28,17 @@ pub(super) fn look_alikes(text: &str) -> Vec<(char, char)> {
         let before = at.checked_sub(1).and_then(|at| chars.get(at));
         let neighbours = [before, chars.get(at + 1)];
         let is_in_wide_text = neighbours.into_iter().flatten().any(|c| *c >= '\u{2E80}');
+        let is_hyphen = matches!(c, '\u{2010}' | '\u{2011}');
+        if is_hyphen && is_prose && before.is_none_or(|c| !c.is_ascii_punctuation()) {
+            continue;
+        }
+        if c == '\u{2024}' && before.is_some_and(|c| c.script() == Script::Armenian) {
+            continue;
+        }
+        // A minus sign.
+        if c == '\u{2212}' && chars.get(at + 1).is_some_and(char::is_ascii_digit) {
+            continue;
+        }
         if is_wide(c) && (ORDINARY_WIDE.contains(&c) || is_in_wide_text) {
             continue;
         }

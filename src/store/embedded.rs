@@ -200,9 +200,10 @@ impl Embedded {
             }),
             _ => None,
         };
-        let due = rows.into_iter().map(|(_, partition, row)| Due {
-            id: row::id(&(partition, row)).ok(),
-            index: None,
+        let due = rows.into_iter().map(|(_, partition, row)| {
+            let foreign = Due::foreign(&partition, &row);
+            let id = row::id(&(partition, row)).or(foreign.id);
+            Due { id, index: None }
         });
         Ok((due.collect(), next))
     }

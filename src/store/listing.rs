@@ -1,5 +1,6 @@
 //! What the store lists: due requests, and all rows.
 
+use human_oversight_protocol::parameters::{hex, sha256};
 use serde_json::{Map, Value};
 
 use super::entry::SeenEntry;
@@ -18,9 +19,20 @@ pub(super) const STANDING: &str = "odata.standing";
 /// A due request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Due {
-    /// `None` for an index entry that the gate did not write.
-    pub id: Option<ApprovalId>,
+    /// An index entry that the gate did not write has a digest of its keys instead.
+    pub id: Result<ApprovalId, String>,
     pub(super) index: Option<SeenEntry>,
+}
+
+impl Due {
+    /// An index entry that the gate did not write.
+    pub(super) fn foreign(partition: &str, row: &str) -> Self {
+        let digest = sha256(format!("{partition}\n{row}").as_bytes());
+        Self {
+            id: Err(hex(&digest[..8])),
+            index: None,
+        }
+    }
 }
 
 /// A row of any content.

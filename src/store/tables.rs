@@ -53,8 +53,8 @@ impl Tables {
     }
 
     async fn prepare_table(&self, table: &TableClient) -> Result<(), StoreError> {
-        self.with_retry_or_create(|| first_page(table.query().top(1_u32).select("RowKey")))
-            .await?;
+        let read = || first_page(table.query().top(1_u32).select("RowKey"));
+        self.with_retry_or_create(read).await.0?;
         Ok(())
     }
 
@@ -165,9 +165,8 @@ impl Tables {
         &self,
         columns: &Map<String, Value>,
     ) -> Result<(), StoreError> {
-        let inserted = self
-            .with_retry_or_create(|| async { self.approvals.insert::<_, Value>(columns)?.await })
-            .await;
+        let insert = || async { self.approvals.insert::<_, Value>(columns)?.await };
+        let (inserted, _) = self.with_retry_or_create(insert).await;
         match inserted {
             Ok(_) => Ok(()),
             Err(fault) if fault.is_code("EntityAlreadyExists") => Err(StoreError::AlreadyExists),
@@ -250,29 +249,32 @@ impl Tables {
     ) -> (Result<ETag, Fault>, u32) {
         let client = entity(table, partition, row);
         let entity = columns.to_entity();
-        let (sent, tries) = with_retry(POINT, || async {
-            Ok(match expected {
-                None => table.insert::<_, Value>(&entity)?.await?.etag,
-                Some(ETag(etag)) => {
+        let (sent, tries) = match expected {
+            None => {
+                let insert = || async { Ok(table.insert::<_, Value>(&entity)?.await?.etag) };
+                self.with_retry_or_create(insert).await
+            }
+            Some(ETag(etag)) => {
+                let update = || async {
                     let condition = IfMatchCondition::Etag(etag.clone().into());
-                    client.update(&entity, condition)?.await?.etag
-                }
-            })
-        })
-        .await;
+                    Ok(client.update(&entity, condition)?.await?.etag)
+                };
+                with_retry(POINT, update).await
+            }
+        };
         (sent.map(|etag| ETag(etag.to_string())), tries)
     }
 
     /// The same as [`with_retry`] for what can be the first to miss a table.
-    async fn with_retry_or_create<T, F>(&self, send: impl Fn() -> F) -> Result<T, Fault>
+    async fn with_retry_or_create<T, F>(&self, send: impl Fn() -> F) -> (Result<T, Fault>, u32)
     where
         F: Future<Output = azure_core_legacy::Result<T>>,
     {
-        match with_retry(POINT, &send).await.0 {
-            Err(fault) if fault.is_code("TableNotFound") => {
-                self.create_tables().await?;
-                with_retry(POINT, &send).await.0
-            }
+        match with_retry(POINT, &send).await {
+            (Err(fault), _) if fault.is_code("TableNotFound") => match self.create_tables().await {
+                Ok(()) => with_retry(POINT, &send).await,
+                Err(fault) => (Err(fault), 1),
+            },
             sent => sent,
         }
     }

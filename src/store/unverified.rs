@@ -2,7 +2,7 @@
 
 use super::error::StoreError;
 use crate::domain::Approver;
-use crate::values::Owner;
+use crate::values::{Owner, Timestamp};
 
 /// Why a row could not be read.
 #[derive(Debug)]
@@ -20,6 +20,8 @@ pub struct UnverifiedRow {
     /// Empty if the column cannot be read.
     pub approvers: Vec<Approver>,
     pub action: Option<String>,
+    /// When it was closed, or its deadline.
+    pub ended_at: Option<Timestamp>,
 }
 
 impl From<StoreError> for ReadError {

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from operator import eq, gt, ne
 from pathlib import Path
 
 import tree_sitter
@@ -84,6 +85,31 @@ def values(node):
     return [node]
 
 
+class Failure(Exception):
+    """What `fail` says."""
+
+
+def fail(says):
+    raise Failure(says)
+
+
+CALLS = {
+    "contains": lambda where, what: what in where,
+    "empty": lambda value: not value,
+    "fail": fail,
+    "filter": lambda items, is_kept: [item for item in items if is_kept(item)],
+    "join": lambda items, between: between.join(items),
+    "length": len,
+    "map": lambda items, change: [change(item) for item in items],
+    "parseCidr": lambda network: {"cidr": int(network.split("/")[1])},
+    "range": lambda start, count: list(range(start, start + count)),
+    "split": lambda value, at: value.split(at),
+    "substring": lambda value, start, count: value[start : start + count],
+    "take": lambda value, count: value[:count],
+    "toLower": str.lower,
+}
+
+
 def evaluate(node, names):
     """What an expression comes to, of the kinds that settings are made of. What is neither in `names`
     nor known here is an error."""
@@ -99,8 +125,8 @@ def evaluate(node, names):
         return text(node) == "true"
     if node.type == "number":
         return int(text(node))
-    if node.type == "array" and not node.named_children:
-        return []
+    if node.type == "array":
+        return [evaluate(item, names) for item in node.named_children if item.type != "comment"]
     if node.type == "object":
         return {name: evaluate(value, names) for name, value in members(node)}
     if node.type == "parenthesized_expression":
@@ -115,15 +141,23 @@ def evaluate(node, names):
         operator = next(text(c) for c in node.children if not c.is_named)
         if operator in ("&&", "||"):
             return (left() and right()) if operator == "&&" else (left() or right())
-        if operator == "==":
-            return left() == right()
+        compare = {"==": eq, "!=": ne, ">": gt}.get(operator)
+        if compare:
+            return compare(left(), right())
+    if node.type == "member_expression":
+        found, name = evaluate(part("object"), names), text(part("property"))
+        # The parser takes `x => x.name` for `(x => x).name`.
+        return (lambda value: found(value)[name]) if callable(found) else found[name]
     if node.type == "call_expression":
         function = text(part("function"))
         arguments = [evaluate(a, names) for a in part("arguments").named_children if a.type != "comment"]
-        if function == "empty":
-            return not arguments[0]
         if function == "union":
             return {name: value for argument in arguments for name, value in argument.items()}
+        if function in CALLS:
+            return CALLS[function](*arguments)
+    if node.type == "lambda_expression":
+        argument, body = (c for c in node.named_children if c.type != "comment")
+        return lambda value: evaluate(body, {**names, text(argument): value})
     raise ValueError(f"not known: {text(node)}")
 
 

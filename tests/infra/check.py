@@ -13,7 +13,7 @@ import unittest
 from pathlib import Path
 
 import yaml
-from bicep import File, Types, evaluate, literal, member, members, names_used, text
+from bicep import CALLS, Failure, File, Types, evaluate, literal, member, members, names_used, text
 
 ROOT = Path(__file__).parent.parent.parent
 HERE = ROOT / "tests/infra"
@@ -25,8 +25,8 @@ TYPES = Types(json.loads((HERE / "types.json").read_text()))
 GATE = ROOT / os.environ.get("HUMAN_OVERSIGHT", "target/debug/human-oversight")
 
 FUNCTIONS = {
-    "any", "cidrSubnet", "deployer", "empty", "environment", "guid", "loadTextContent", "readEnvironmentVariable", "replace",
-    "resourceGroup", "subscription", "subscriptionResourceId", "take", "tenant", "union", "uniqueString",
+    "any", "cidrSubnet", "deployer", "environment", "guid", "loadTextContent", "readEnvironmentVariable", "replace",
+    "resourceGroup", "subscription", "subscriptionResourceId", "tenant", "union", "uniqueString", *CALLS,
 }  # fmt: skip
 
 
@@ -92,6 +92,24 @@ class Bicep(unittest.TestCase):
             wrong = [w for r in file.resources.values() for w in TYPES.check(r)]
             self.assertTrue(any(says in w for w in wrong), f"{instead}: {wrong}")
 
+    def test_the_app_has_only_what_flex_consumption_takes(self):
+        # Azure's types describe every plan. These are refused on this one, or set in functionAppConfig instead:
+        # https://learn.microsoft.com/azure/azure-functions/functions-app-settings#flex-consumption-plan-deprecations
+        site = member(APP.resources["app"].body, "properties")
+        refused = {
+            "alwaysOn", "appSettings", "containerSize", "ftpsState", "functionAppScaleLimit", "functionsRuntimeScaleMonitoringEnabled",
+            "isReserved", "javaVersion", "linuxFxVersion", "minimumElasticInstanceCount", "netFrameworkVersion", "nodeVersion",
+            "powerShellVersion", "preWarmedInstanceCount", "pythonVersion", "use32BitWorkerProcess", "windowsFxVersion",
+        }  # fmt: skip
+        given = {name for name, _ in [*members(site), *members(member(site, "siteConfig"))]}
+        self.assertEqual(given & refused, set())
+        deprecated = {
+            "ENABLE_ORYX_BUILD", "FUNCTIONS_EXTENSION_VERSION", "FUNCTIONS_WORKER_RUNTIME", "FUNCTIONS_WORKER_RUNTIME_VERSION",
+            "SCM_DO_BUILD_DURING_DEPLOYMENT", "WEBSITE_CONTENTAZUREFILECONNECTIONSTRING", "WEBSITE_CONTENTSHARE",
+            "WEBSITE_RUN_FROM_PACKAGE", "WEBSITE_VNET_ROUTE_ALL",
+        }  # fmt: skip
+        self.assertEqual(app_settings().keys() & deprecated, set())
+
     def test_what_is_read_of_a_resource_is_there(self):
         looked_at = 0
         for name, file in FILES.items():
@@ -107,7 +125,8 @@ class Bicep(unittest.TestCase):
             declared = {*file.params, *file.vars, *file.resources, *file.modules}
             # The parser takes `name!` in an object for a type.
             used = names_used(file.root) | {name for name in declared if f"{name}!.outputs" in file.source}
-            loops = {name for pair in re.findall(r"\[for \(?(\w+)(?:, (\w+)\))? in", file.source) for name in pair if name}
+            loops = {name for pair in re.findall(r"\[\s*for \(?(\w+)(?:, (\w+)\))? in", file.source) for name in pair if name}
+            loops |= set(re.findall(r"\b(\w+) => ", file.source))
             self.assertEqual(used - declared - loops - FUNCTIONS, set(), name)
             self.assertEqual({*file.params, *file.vars} - used, set(), f"{name}: not used")
 
@@ -216,6 +235,12 @@ class Settings(unittest.TestCase):
             script = ROOT / hook["posix"]["run"].removeprefix("exec ")
             self.assertTrue(os.access(script, os.X_OK), script)
         self.assertEqual(what["dist"], "dist")
+        # azd refuses this language unless it is switched on.
+        switch = f"azd config set alpha.language.{what['language']} on"
+        deployment = (ROOT / "docs/deployment.md").read_text()
+        self.assertIn(switch, deployment)
+        self.assertNotIn("alpha.resourceGroupDeployments", deployment)
+        self.assertIn(f"azd {azd['requiredVersions']['azd'].removeprefix('>= ').removesuffix('.0')}", deployment)
         hook = (ROOT / "scripts/vault-keys").read_text()
         for name in set(re.findall(r"\$\{(AZURE_\w+):\?", hook)):
             self.assertIn(name, MAIN.outputs)
@@ -235,15 +260,82 @@ AZURES = {
 }
 
 
-def settings_of(given):
-    """The app's settings as Bicep would write them for these parameters."""
+def names_of(given):
+    """The parameters and the variables of the refusals."""
     names = {**AZURES, "deployer().objectId": "", "resourceGroup().location": "westeurope"}
     for name, (_, default) in MAIN.params.items():
         names[name] = given[name] if name in given else evaluate(default, names)
-    names["signIn"] = evaluate(MAIN.vars["signIn"], names)
+    for name in ["signIn", "signs", "unusableNames", "refusals"]:
+        names[name] = evaluate(MAIN.vars[name], names)
+    return names
+
+
+def settings_of(given):
+    """The app's settings as Bicep would write them for these parameters."""
+    names = names_of(given)
     gate = evaluate(member(member(MAIN.modules["app"][1], "params"), "settings"), names)
     names["settings"] = gate
     return evaluate(member(APP.resources["appsettings"].body, "properties"), names)
+
+
+class Refusals(unittest.TestCase):
+    """What the template refuses before anything is made."""
+
+    def refused(self, given):
+        try:
+            return evaluate(MAIN.vars["prefix"], names_of({"allowedApprovers": "alice@example.com", **given}))
+        except Failure as failure:
+            return str(failure)
+
+    def test_what_azure_or_the_gate_would_refuse_is_refused_first(self):
+        client = {"entraClientId": "22222222-3333-4444-5555-666666666666"}
+        smtp = {"mail": "smtp", "smtpUrl": "smtps://relay.example.com", "mailFrom": "gate@example.com"}
+        for given, says in [
+            ({"stem": "My-Gate_X"}, "stem must"),
+            ({"stem": "1gate"}, "stem must"),
+            ({"stem": "gäte"}, "stem must"),
+            ({"tableName": "My-Table"}, "tableName must"),
+            ({"tableName": "1table"}, "tableName must"),
+            ({"identity": "entra"}, "entraClientId"),
+            ({"requireEntraFor": "Delete *"}, "entraClientId"),
+            ({"identity": "entra", "entraClientId": "gate"}, "entraClientId must be the GUID"),
+            ({"identity": "entra", **client, "entraTenant": "contoso.com"}, "entraTenant must"),
+            ({"mail": "graph"}, "needs mailbox"),
+            ({**smtp, "smtpUrl": ""}, "needs smtpUrl"),
+            ({**smtp, "mailFrom": ""}, "needs mailFrom"),
+            ({"mailDomainVerified": True}, "needs mailDomain"),
+            ({"privateApp": True}, "needs privateNetwork"),
+            ({"privateNetwork": True, "networkAddresses": "10.0.0.0/28"}, "at least a /24"),
+            ({"operatorIps": ["198.51.100.7", "10.0.0.0/8"]}, "single addresses"),
+            ({"sweepSchedule": "* *"}, "5 or 6 fields"),
+        ]:
+            with self.subTest(given):
+                self.assertIn(says, self.refused(given))
+        both = self.refused({"privateApp": True, "mail": "graph"})
+        self.assertTrue("needs mailbox" in both and "needs privateNetwork" in both, both)
+
+    def test_what_can_be_used_is_not_refused(self):
+        client = {"entraClientId": "22222222-3333-4444-5555-666666666666"}
+        for given in [
+            {},
+            {"stem": "gate1", "tableName": "Approvals2"},
+            {"identity": "entra", **client},
+            {"mail": "graph", "mailbox": "gate@example.com"},
+            {"mail": "graph", "settings": {"HO_GRAPH_MAILBOX": "gate@example.com"}},
+            {"mail": "smtp", "smtpUrl": "smtps://relay.example.com", "mailFrom": "gate@example.com"},
+            {"mailDomain": "example.com", "mailDomainVerified": True},
+            {"privateNetwork": True, "privateApp": True, "networkAddresses": "10.0.0.0/16"},
+            {"operatorIps": ["198.51.100.7"]},
+            {"sweepSchedule": "*/2 * * * *"},
+            {"sweepSchedule": "00:01:00"},
+        ]:
+            with self.subTest(given):
+                self.assertEqual(self.refused(given), given.get("stem", "oversight"))
+
+    def test_nothing_is_made_past_a_refusal(self):
+        after = MAIN.source.split("var prefix = ")[1].split("\n", 1)[1]
+        self.assertNotIn("stem", after)
+        self.assertGreater(after.count("${prefix}"), 10)
 
 
 class Start(unittest.TestCase):
@@ -303,6 +395,8 @@ def evaluate_example():
     """The example's parameters where nothing is in the environment."""
     names = {f"readEnvironmentVariable('{name}', '{default}')": default
              for name, default in re.findall(r"readEnvironmentVariable\('(\w+)', '([^']*)'\)", EXAMPLE.source)}
+    # Bicep refuses the file where this is not set.
+    names["readEnvironmentVariable('ALLOWED_APPROVERS')"] = ""
     return {name: evaluate(value, names) for name, (_, value) in EXAMPLE.params.items()}
 
 

@@ -238,7 +238,7 @@ async fn a_rejected_command_does_not_run_and_the_reason_is_printed() {
     let fixture = Fixture::with("touch ran").await;
     let mut ask = fixture.start(&[], &["./deploy.sh"]).await;
     fixture
-        .decide(&ask, "decision=reject&comment=Not+on+a+Friday")
+        .decide(&ask, "decision=reject&code=CODE&comment=Not+on+a+Friday")
         .await;
     let (ended, printed, said) = ask.wait().await;
     assert_eq!((ended.code(), printed.as_str()), (Some(3), ""));
@@ -254,7 +254,9 @@ async fn an_expired_command_does_not_run() {
     let (ended, _, said) = ask.wait().await;
     assert_eq!(ended.code(), Some(3));
     assert!(
-        said.ends_with("Not run: not approved, or not used, in time.\n"),
+        said.ends_with(
+            "not approved, or not used, in time. Try again only if it is still needed.\n"
+        ),
         "{said}"
     );
     assert_eq!(fixture.row(&ask).await.status, Status::Timeout);
@@ -340,12 +342,14 @@ async fn without_a_gate_the_command_does_not_run() {
     let (unreachable, not_a_gate) =
         tokio::join!(run_at("http://127.0.0.1:1"), run_at(inbox.as_str()));
     for (output, words) in [
-        (unreachable.unwrap(), "no approval could be obtained"),
-        (not_a_gate.unwrap(), "Not run: "),
+        (unreachable.unwrap(), "the gate could not be reached"),
+        (not_a_gate.unwrap(), "there is no gate at this address"),
     ] {
         let said = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(3), "{said}");
+        assert_eq!(output.status.code(), Some(2), "{said}");
         assert!(said.contains(words), "{said}");
+        assert!(said.contains("Not run: no one was asked"), "{said}");
+        assert_eq!(said.lines().count(), 1, "{said}");
         canary::assert_no_secret(&said);
     }
     // A reachable gate refuses the request.

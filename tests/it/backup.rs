@@ -127,6 +127,40 @@ async fn rows_of_the_legacy_logic_app_are_copied() {
     assert_eq!(row.get("RequestTimestamp@odata.type"), None, "still text");
 }
 
+/// The tables are made by the first line, whatever it holds.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_line_can_be_the_first_in_an_empty_account() {
+    let settings = backing_store::tables(azurite().port);
+    let settings = backing_store::borrowed(&settings);
+    for rows in ["1", "2"] {
+        let with_rows = [&settings[..], &[("HO_ROWS", rows)]].concat();
+        let gate = TestGate::with(&with_rows).await;
+        let (_pending, rejected) = (gate.ask().await, gate.ask().await);
+        gate.reject(&rejected, ALICE, "Not today").await;
+        gate.sweep().await;
+        if rows == "2" {
+            operate(&gate, json!({"command": "pause", "because": "a test"})).await;
+        }
+    }
+    let table = Table::of(azurite().port, settings[2].1);
+    table.put(&backing_store::legacy_row()).await;
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("copy.jsonl");
+    run(&settings, &["backup", file.to_str().unwrap()]).await;
+    let lines = std::fs::read_to_string(&file).unwrap();
+    assert!(lines.lines().count() >= 7, "{lines}");
+    for line in lines.lines() {
+        let file = dir.path().join("line.jsonl");
+        std::fs::write(&file, line).unwrap();
+        let fresh = azurite::fresh_table();
+        let mut settings = settings.clone();
+        settings[2].1 = &fresh;
+        let (said, code) = run(&settings, &["restore", file.to_str().unwrap()]).await;
+        assert_eq!(code, 0, "{said}: {line}");
+        assert!(said.contains(" 0 were left out"), "{said}: {line}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_pause_and_rejections_are_restored_and_budgets_are_void() {
     let (link_key, receipt_key) = (

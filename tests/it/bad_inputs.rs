@@ -135,6 +135,12 @@ async fn an_invalid_id_is_not_found_on_any_route() {
                 Some(body) => gate.post(&path, body.to_string()).await,
                 None => gate.get(&format!("{}{path}", gate.url)).await,
             };
+            if id.contains("%00") {
+                // The host refuses a NUL by itself.
+                assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{path}");
+                assert_eq!(answer.body, "");
+                continue;
+            }
             assert_eq!(answer.status, StatusCode::NOT_FOUND, "{path}");
             // A host that decodes the path may leave no decision path.
             match answer.header("content-type") {

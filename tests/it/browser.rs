@@ -130,10 +130,31 @@ impl Browser {
 
     /// Saves a screenshot of the whole page, for review by a person.
     async fn picture(&self, name: &str) {
+        let png = self
+            .screenshot(json!({"captureBeyondViewport": true}))
+            .await;
+        let folder = concat!(env!("CARGO_TARGET_TMPDIR"), "/pictures");
+        std::fs::create_dir_all(folder).unwrap();
+        std::fs::write(format!("{folder}/{name}.png"), png).unwrap();
+    }
+
+    /// A small picture of one element of the page, in WebP.
+    pub(crate) async fn picture_of(&self, selector: &str) -> Vec<u8> {
+        let area = self
+            .js(&format!(
+                "const area = document.querySelector('{selector}').getBoundingClientRect();
+                 return {{x: area.x, y: area.y, width: area.width, height: area.height, scale: .75}}"
+            ))
+            .await;
+        self.screenshot(
+            json!({"captureBeyondViewport": true, "clip": area, "format": "webp", "quality": 60}),
+        )
+        .await
+    }
+
+    async fn screenshot(&self, params: Value) -> Vec<u8> {
         let session = self.window.session_id().await.unwrap().unwrap();
-        let command = json!({
-            "cmd": "Page.captureScreenshot", "params": {"captureBeyondViewport": true},
-        });
+        let command = json!({"cmd": "Page.captureScreenshot", "params": params});
         let answer = http()
             .build()
             .unwrap()
@@ -142,16 +163,13 @@ impl Browser {
             .body(command.to_string());
         let answer = answer.send().await.unwrap().bytes().await.unwrap();
         let answer: Value = serde_json::from_slice(&answer).unwrap();
-        let png = BASE64
+        BASE64
             .decode(answer["value"]["data"].as_str().unwrap())
-            .unwrap();
-        let folder = concat!(env!("CARGO_TARGET_TMPDIR"), "/pictures");
-        std::fs::create_dir_all(folder).unwrap();
-        std::fs::write(format!("{folder}/{name}.png"), png).unwrap();
+            .unwrap()
     }
 
     /// Checks the rules for every page on a phone.
-    async fn fits_a_phone(&self) {
+    pub(crate) async fn fits_a_phone(&self) {
         let wide = self
             .js("return document.documentElement.scrollWidth - window.innerWidth")
             .await;

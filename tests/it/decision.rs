@@ -8,6 +8,7 @@ use human_oversight_client::types::Status;
 use reqwest::StatusCode;
 
 use crate::harness::{ALICE, BOB, TestGate};
+use crate::host::Mode;
 
 #[tokio::test]
 async fn an_approval_with_a_comment_is_recorded_and_shown() {
@@ -273,9 +274,14 @@ async fn a_cross_site_or_foreign_form_decides_nothing() {
         "k=x&form=y&decision=maybe",
         "\u{0}",
     ] {
+        // A forwarding host passes on no content type of an empty body.
+        let status = match (broken, Mode::of_tests()) {
+            ("", Mode::Forwarding) => 415,
+            _ => 400,
+        };
         assert_eq!(
             post(&[urlencoded, own_origin], broken.to_owned()).await,
-            400,
+            status,
             "{broken}"
         );
     }

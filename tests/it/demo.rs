@@ -80,7 +80,11 @@ async fn an_approved_demo_shows_the_receipt_and_runs() {
 
 #[tokio::test]
 async fn a_rejected_demo_shows_the_reason_and_does_not_run() {
-    let printed = demo("120", Some("decision=reject&comment=Ask+Legal+first")).await;
+    let printed = demo(
+        "120",
+        Some("decision=reject&code=CODE&comment=Ask+Legal+first"),
+    )
+    .await;
     for line in [
         "Not run: rejected by approver@example.com. Their reason: Ask Legal first",
         "UserManagerAgent: delete_user(1) -> DENIED: User deletion was not approved.",

@@ -79,3 +79,28 @@ fn every_test_named_in_other_texts_exists() {
     assert!(named > 40, "{named}");
     assert!(missing.is_empty(), "{missing:#?}");
 }
+
+/// The index leads to every page, and each link of the README and of the index leads somewhere.
+#[test]
+fn every_page_is_in_the_index_and_every_link_leads_somewhere() {
+    let index = include_str!("../../docs/README.md");
+    for entry in std::fs::read_dir(repository().join("docs")).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        if name.ends_with(".md") && name != "README.md" {
+            assert!(index.contains(&format!("]({name})")), "{name}");
+        }
+    }
+    let readme = include_str!("../../README.md");
+    for (folder, text) in [("", readme), ("docs", index)] {
+        let (links, pictures) = (text.split("](").skip(1), text.split("src=\"").skip(1));
+        let targets: Vec<&str> = links
+            .chain(pictures)
+            .map(|rest| rest.split([')', '"', '#']).next().unwrap())
+            .filter(|target| !target.is_empty() && !target.starts_with("http"))
+            .collect();
+        assert!(targets.len() > 8, "{targets:?}");
+        for target in targets {
+            assert!(repository().join(folder).join(target).exists(), "{target}");
+        }
+    }
+}

@@ -124,9 +124,14 @@ async fn an_empty_chunked_body_is_no_body() {
 }
 
 #[tokio::test]
-async fn an_id_that_is_not_utf8_is_not_found() {
+async fn an_id_that_is_no_text_is_not_found() {
     let gate = TestGate::alone().await;
-    for path in ["/api/status/%ff", "/api/status/%ff?wait=1"] {
+    for path in [
+        "/api/status/%ff",
+        "/api/status/%ff?wait=1",
+        "/api/status/%00",
+        "/api/status/YQ.x%00",
+    ] {
         let answer = gate.get(&format!("{}{path}", gate.url)).await;
         assert_eq!(answer.status, StatusCode::NOT_FOUND);
         answer.problem();

@@ -107,7 +107,22 @@ fn host_json_enables_proxying_and_disables_dependency_tracking() {
 }
 
 #[test]
-fn a_missing_schedule_is_an_error() {
-    let error = FunctionApp::read(repository(), &[]).unwrap_err();
-    assert_eq!(error, "sweep: %HO_SWEEP_SCHEDULE% is not set");
+fn the_host_disables_the_sweep_alone_where_it_cannot_read_the_schedule() {
+    let settings: [&[(&str, &str)]; 3] = [
+        &[],
+        &[("HO_SWEEP_SCHEDULE", "every minute")],
+        &[("HO_SWEEP_SCHEDULE", "0 * * *")],
+    ];
+    for settings in settings {
+        let functions = FunctionApp::read(repository(), settings).unwrap().functions;
+        assert_eq!(functions.len(), app().functions.len() - 1);
+        assert!(functions.iter().all(|function| function.name != "sweep"));
+    }
+    for schedule in ["* * * * *", "00:01:00"] {
+        let settings = [("HO_SWEEP_SCHEDULE", schedule)];
+        let functions = FunctionApp::read(repository(), &settings)
+            .unwrap()
+            .functions;
+        assert_eq!(functions.len(), app().functions.len());
+    }
 }

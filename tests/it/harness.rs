@@ -47,6 +47,7 @@ pub(crate) struct TestGate {
     pub(crate) client: Client,
     pub(crate) http: reqwest::Client,
     ahead: Arc<AtomicI64>,
+    panics: Arc<AtomicI64>,
     pub(crate) dir: TempDir,
     /// The gate's store.
     pub(crate) store: Store,
@@ -75,15 +76,11 @@ impl TestGate {
 
     /// Starts a gate on an existing folder.
     pub(crate) async fn at(dir: TempDir, settings: &[(&str, &str)]) -> Self {
-        let mode = match std::env::var("HO_TEST_HOST").as_deref() {
-            Err(_) | Ok("proxying") => Mode::Proxying,
-            Ok("forwarding") => Mode::Forwarding,
-            Ok(other) => panic!("HO_TEST_HOST={other}"),
-        };
         let front = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", front.local_addr().unwrap());
         let of_host = [
             ("FUNCTIONS_CUSTOMHANDLER_PORT", "1"),
+            ("HO_SWEEP_SCHEDULE", "0 * * * * *"),
             ("HO_LOCAL", "1"),
             ("HO_BASE_URL", url.as_str()),
         ];
@@ -91,7 +88,7 @@ impl TestGate {
         let app = FunctionApp::read(repository(), &[("HO_SWEEP_SCHEDULE", "0 * * * * *")]).unwrap();
         let is_on = |setting: &&(&str, &str)| **setting == ("WEBSITE_AUTH_ENABLED", "True");
         let sign_in = settings.iter().find(is_on).map(|_| gate.sign_in.clone());
-        Front::open(app, mode, front, gate.handler, sign_in);
+        Front::open(app, Mode::of_tests(), front, gate.handler, sign_in);
         gate
     }
 
@@ -123,9 +120,14 @@ impl TestGate {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let handler = listener.local_addr().unwrap();
         let ahead = Arc::new(AtomicI64::new(0));
+        let panics = Arc::new(AtomicI64::new(0));
         let clock = {
-            let ahead = ahead.clone();
-            Arc::new(move || machine_time(&ahead))
+            let (ahead, panics) = (ahead.clone(), panics.clone());
+            Arc::new(move || {
+                let is_broken = panics.fetch_sub(1, Ordering::SeqCst) > 0;
+                assert!(!is_broken, "the test breaks the clock");
+                machine_time(&ahead)
+            })
         };
         let app = Arc::new(App::assemble(config, handler.port(), clock).unwrap());
         app.store.prepare().await.ok();
@@ -148,6 +150,7 @@ impl TestGate {
             client,
             http,
             ahead,
+            panics,
             dir,
             store,
             sign_in: SignIn::default(),
@@ -176,6 +179,11 @@ impl TestGate {
     pub(crate) fn begin_minute(&self) {
         let seconds = self.now().unix_seconds().rem_euclid(60);
         self.pass(Duration::from_secs(60 - seconds.unsigned_abs()));
+    }
+
+    /// Makes the clock panic this number of times, so that what reads it does.
+    pub(crate) fn break_clock(&self, times: i64) {
+        self.panics.store(times, Ordering::SeqCst);
     }
 
     /// Moves the clock back.
@@ -270,7 +278,14 @@ impl TestGate {
     pub(crate) async fn reject(&self, approval: &Approval, address: &str, comment: &str) {
         let question = self.question(approval, address);
         let answer = self
-            .decide(&question, &[("decision", "reject"), ("comment", comment)])
+            .decide(
+                &question,
+                &[
+                    ("decision", "reject"),
+                    ("comment", comment),
+                    ("code", &question.code),
+                ],
+            )
             .await;
         assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.body);
     }

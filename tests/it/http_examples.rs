@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use human_oversight_client::types::{Approval, ExecutionStatus, Status};
 use reqwest::StatusCode;
@@ -48,9 +48,9 @@ impl Agent {
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap())
             .env("PYTHONDONTWRITEBYTECODE", "1")
-            .env("HO_URL", gate)
+            .env("HO_URL", format!("{gate}/api/"))
             .env("HO_KEY", KEY)
-            .env("APPROVER_EMAILS", ALICE)
+            .env("APPROVER_EMAILS", " alice@Example.com , ")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -238,6 +238,43 @@ async fn lost_responses_are_retried() {
             ExecutionStatus::Executed
         );
         assert_eq!((gate.stored().await.len(), gate.mails().len()), (1, 1));
+    }
+}
+
+#[tokio::test]
+async fn agents_give_up_a_gate_that_never_responds_and_keep_their_request() {
+    let give_up = async |agent: Agent| {
+        let folder = tempfile::tempdir().unwrap();
+        let started = Instant::now();
+        let process = agent.start("http://127.0.0.1:1", folder.path()).await;
+        let output = within(process.wait_with_output()).await.unwrap();
+        let took = started.elapsed().as_secs();
+        assert!((25..50).contains(&took), "{agent:?}: {took} s");
+        let printed = printed(&output);
+        assert!(
+            printed.starts_with("DENIED: ") && printed.contains("No one was asked now"),
+            "{agent:?}: {printed}"
+        );
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(said.lines().count(), 1, "{agent:?}: {said}");
+        assert!(said.contains("no one was asked"), "{agent:?}: {said}");
+        assert_eq!(stored_files(&folder).len(), 1, "{agent:?}");
+    };
+    tokio::join!(give_up(Agent::Python), give_up(Agent::TypeScript));
+}
+
+#[tokio::test]
+async fn an_address_without_a_gate_is_a_settings_error_and_no_refusal() {
+    let gate = TestGate::start().await;
+    for agent in AGENTS {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("{}/elsewhere", gate.url);
+        let process = agent.start(&url, folder.path()).await;
+        let output = within(process.wait_with_output()).await.unwrap();
+        assert!(!output.status.success(), "{agent:?}: {output:?}");
+        assert!(output.stdout.is_empty(), "{agent:?}: {output:?}");
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(said.contains("404: there is no gate"), "{agent:?}: {said}");
     }
 }
 

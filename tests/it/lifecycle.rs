@@ -58,6 +58,8 @@ pub(crate) fn mailed(
         link_key: "k".to_owned(),
         mac: "s".to_owned(),
         wrong_codes: 0,
+        wrong_revocation_codes: 0,
+        wrong_reveal_codes: 0,
         deliveries: Vec::new(),
     });
     let mut approval = Approval::new(request, approvers.into());

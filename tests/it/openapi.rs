@@ -287,14 +287,26 @@ fn variants(source: &str, name: &str) -> BTreeSet<String> {
     let (body, _) = rest.split_once("\n}").unwrap();
     let attributes = before.rsplit("\n\n").next().unwrap();
     let lower = attributes.contains("rename_all = \"lowercase\"");
+    let kebab = attributes.contains("rename_all = \"kebab-case\"");
     body.lines()
         .filter_map(|line| line.trim().strip_suffix(','))
         .filter(|word| word.bytes().all(|b| b.is_ascii_alphabetic()))
-        .map(|word| match lower {
-            true => word.to_lowercase(),
-            false => word.to_owned(),
+        .map(|word| match (lower, kebab) {
+            (true, _) => word.to_lowercase(),
+            (_, true) => kebab_case(word),
+            _ => word.to_owned(),
         })
         .collect()
+}
+
+/// `LinkOnly` as `link-only`.
+fn kebab_case(word: &str) -> String {
+    let words = word.chars().map(|c| match c {
+        'A'..='Z' => format!("-{}", c.to_ascii_lowercase()),
+        c => c.to_string(),
+    });
+    let words: String = words.collect();
+    words.trim_start_matches('-').to_owned()
 }
 
 #[test]

@@ -303,7 +303,6 @@ async fn a_damaged_request_is_an_integrity_problem_to_its_owner_and_absent_to_ot
         assert_eq!(submitted.status, StatusCode::ACCEPTED, "{}", submitted.body);
         let link = gate.question(&gate.status(&id).await, ALICE).link;
         gate.tamper(&id, None, damage).await;
-        println!("{name}");
         assert_integrity_problem(&gate, own, &id).await;
         for other in [None, Some(OTHER_KEY), Some("")] {
             assert_hidden(&gate, other, &id).await;

@@ -109,6 +109,22 @@ impl Process {
         within(self.child.wait()).await.unwrap();
     }
 
+    /// Sends it a signal.
+    pub(crate) fn signal(&self, name: &str) {
+        let sent = std::process::Command::new("kill")
+            .args([&format!("-{name}"), &self.id().to_string()])
+            .status();
+        assert!(sent.unwrap().success());
+    }
+
+    /// Waits for its end. Returns its exit code, or `None` if a signal ended it, and the log.
+    pub(crate) async fn end(mut self) -> (Option<i32>, String) {
+        let status = within(self.child.wait()).await.unwrap();
+        let log = self.log.await.unwrap();
+        log.lines().for_each(canary::assert_no_secret);
+        (status.code(), log)
+    }
+
     /// Sends SIGKILL, as the Functions host stops its handler. Returns the log.
     pub(crate) async fn kill(mut self) -> String {
         self.child.kill().await.unwrap();
@@ -162,8 +178,23 @@ async fn an_unusable_setting_ends_the_start_with_one_line_and_exit_code_1() {
             "HO_LINK_KEYS cannot be used",
         ),
         (
-            vec![("FUNCTIONS_CUSTOMHANDLER_PORT", "4711")],
+            vec![
+                ("FUNCTIONS_CUSTOMHANDLER_PORT", "4711"),
+                ("HO_SWEEP_SCHEDULE", "0 * * * * *"),
+            ],
             "HO_BASE_URL is not set",
+        ),
+        (
+            vec![("FUNCTIONS_CUSTOMHANDLER_PORT", "4711"), ("HO_LOCAL", "1")],
+            "HO_SWEEP_SCHEDULE is not set: without it the host never triggers the sweep",
+        ),
+        (
+            vec![("HO_SWEEP_SCHEDULE", "topsecret")],
+            "HO_SWEEP_SCHEDULE cannot be used: it must be an NCRONTAB expression",
+        ),
+        (
+            vec![("HO_SWEEP_SCHEDULE", "0 0 0 31 4 *")],
+            "HO_SWEEP_SCHEDULE cannot be used: its date never comes",
         ),
         (
             vec![("HO_STORE", "embedded:/proc/none")],
@@ -206,7 +237,10 @@ async fn help_and_version_go_to_stdout_with_exit_code_0_and_do_nothing_else() {
         (vec!["--help"], "HO_PORT"),
         (vec!["--help"], "docs/deployment.md"),
         (vec!["help"], "HO_PORT"),
-        (vec!["--version"], "(commit "),
+        (
+            vec!["--version"],
+            concat!("human-oversight ", env!("CARGO_PKG_VERSION"), " (commit "),
+        ),
         (vec!["backup", "--help"], "<FILE>"),
         (vec!["ask", "--help"], "HO_URL"),
     ] {
@@ -249,10 +283,8 @@ async fn wrong_arguments_are_named_with_exit_code_2() {
 }
 
 #[tokio::test]
-async fn help_and_version_go_to_stdout() {
-    let version = concat!("human-oversight ", env!("CARGO_PKG_VERSION"), "\n");
+async fn help_of_each_command_goes_to_stdout() {
     for (arguments, words) in [
-        (vec!["--version"], version),
         (vec!["--help"], "keygen"),
         (vec!["demo", "--help"], "--timeout <SECONDS>"),
         (vec!["ask", "--help"], "HO_URL"),
@@ -386,6 +418,7 @@ async fn start_production(dir: &Path, port: &str, more: &[(&str, &str)]) -> Proc
     );
     let settings = [
         ("FUNCTIONS_CUSTOMHANDLER_PORT", port),
+        ("HO_SWEEP_SCHEDULE", "0 * * * * *"),
         ("HO_BASE_URL", "https://gate.example.com"),
         ("HO_ALLOWED_APPROVERS", "alice@example.com"),
         ("HO_LINK_KEYS", &link_key),
@@ -450,10 +483,16 @@ async fn production_starts_before_its_services_are_reachable_and_has_no_inbox() 
     assert_eq!(gate.url, "https://gate.example.com");
     let http = http().build().unwrap();
     let here = |path: &str| http.get(format!("http://127.0.0.1:{port}{path}")).send();
-    assert_eq!(here("/").await.unwrap().status(), 200);
+    let home = here("/").await.unwrap();
+    assert_eq!(home.headers()["content-type"], "text/plain; charset=utf-8");
+    let home = home.text().await.unwrap();
+    assert_eq!(home, "The gate is open for requests.\n");
     assert_eq!(here("/inbox").await.unwrap().status(), 404);
     let log = gate.kill().await;
     assert!(!log.contains("secret"), "{log}");
+    let next = log.split_once("the host triggers the sweep next=\"");
+    let (_, next) = next.expect(&log);
+    assert_eq!(&next[16..24], ":00.000Z", "the next minute: {next}");
 }
 
 /// Local development makes no TLS connection, so it needs no CA certificates.

@@ -54,12 +54,7 @@ async fn every_command_of_the_readme_runs() {
                 let output = within(output).await.unwrap();
                 let answers = String::from_utf8(output.stdout).unwrap();
                 assert!(output.status.success(), "{answers}");
-                for part in [
-                    "\"status\":\"Pending\"",
-                    "Approval needed",
-                    "\"Cancelled\"",
-                    "\"OKP\"",
-                ] {
+                for part in ["\"status\":\"Pending\"", "\"Cancelled\"", "\"OKP\""] {
                     assert!(answers.contains(part), "{part} in {answers}");
                 }
                 run.push("here");

@@ -114,9 +114,9 @@ async fn what_was_rejected_is_shown_to_the_approver_who_is_asked_next() {
     assert!(page.body.contains(words), "{}", page.body);
     // Above the parameters.
     let place = |text: &str, of: &str| text.find(of).unwrap();
-    assert!(place(&page.body, ALARM) < place(&page.body, "<pre>"));
-    assert!(place(&mail.html, ALARM) < place(&mail.html, "<pre"));
-    assert!(place(&mail.text, "Take care") < place(&mail.text, "With exactly"));
+    assert!(place(&page.body, ALARM) < place(&page.body, "Exactly what"));
+    assert!(place(&mail.html, ALARM) < place(&mail.html, "Exactly these"));
+    assert!(place(&mail.text, "Take care") < place(&mail.text, "Exactly these"));
     // Words of a person are quoted, and no link in a mail.
     let quoted = "\n> Not to <b>this</b> account.\n> See https[:]//evil[.]example\n";
     let text = mail.text.replace("\r\n", "\n");

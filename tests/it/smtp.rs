@@ -12,9 +12,6 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use rustls::ServerConfig;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde::Deserialize;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -145,7 +142,7 @@ impl Smtp {
             port: listener.local_addr().unwrap().port(),
             shared: Arc::new(Shared {
                 security,
-                tls: tls(&certificate),
+                tls: certificate.acceptor(),
                 down: watch::Sender::new(false),
                 seen: Mutex::default(),
             }),
@@ -227,17 +224,4 @@ impl Shared {
             None => seen.always.clone().filter(applies),
         }
     }
-}
-
-fn tls(certificate: &Certificate) -> TlsAcceptor {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let shown = CertificateDer::from_pem_file(&certificate.pem).unwrap();
-    let key = PrivateKeyDer::from_pem_file(&certificate.key).unwrap();
-    let config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![shown], key)
-        .unwrap();
-    TlsAcceptor::from(Arc::new(config))
 }

@@ -188,6 +188,8 @@ pub(crate) fn approval(agent: &str, correlation: &str) -> Approval {
         link_key: "k".to_owned(),
         mac: "s".to_owned(),
         wrong_codes: 0,
+        wrong_revocation_codes: 0,
+        wrong_reveal_codes: 0,
         deliveries: Vec::new(),
     };
     Approval::new(request, vec![approver])
@@ -395,7 +397,7 @@ async fn concurrent_writes_and_sweeps_miss_no_due_row(ground: Ground) {
 /// Whether the index leads to the row.
 async fn is_due(store: &Store, id: &ApprovalId, now: Timestamp) -> bool {
     let (page, _) = store.due(now, None).await.unwrap();
-    let entries = page.iter().filter(|due| due.id.as_ref() == Some(id));
+    let entries = page.iter().filter(|due| due.id.as_ref() == Ok(id));
     for due in entries {
         if store.get_if_due(id, due, now).await.unwrap().is_some() {
             return true;

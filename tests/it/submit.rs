@@ -269,7 +269,9 @@ async fn unknown_members_are_named() {
     assert_eq!(errors.as_array().unwrap(), &expected);
     let mut body = serde_json::to_value(request()).unwrap();
     for number in 0..1_000 {
-        body[format!("x{number}")] = json!(1);
+        let digits = number.to_string().into_bytes();
+        let name: String = digits.iter().map(|b| char::from(b - b'0' + b'a')).collect();
+        body[name] = json!(1);
     }
     let answer = gate.post("/api/submit", body.to_string()).await;
     let errors = answer.problem()["errors"].clone();
@@ -399,10 +401,8 @@ async fn emails_show_parameters_as_configured() {
             assert_eq!(text.contains("k-4711"), shows_key, "{setting}");
         }
         let page = gate.get(&gate.question(&approval, ALICE).link).await;
-        assert!(
-            page.body.contains("u-17") && page.body.contains("k-4711"),
-            "the page shows every parameter"
-        );
+        assert!(page.body.contains("u-17"), "the page shows every parameter");
+        assert!(!page.body.contains("k-4711"), "a secret takes the code");
     }
 }
 

@@ -8,10 +8,13 @@ use human_oversight_client::Client;
 use human_oversight_client::types::{Deliverable, ExecutionStatus, MailState, Status};
 use serde_json::{Value, json};
 
+use crate::azurite::{Table, azurite};
+use crate::backing_store;
 use crate::claim::claim;
 use crate::deadline::eventually;
-use crate::harness::{ALICE, BOB, TestGate, for_alice, request};
+use crate::harness::{ALICE, BOB, TestGate, for_alice, http, request};
 use crate::host::OTHER_KEY;
+use crate::process::Process;
 use crate::smtp::{Smtp, SmtpFault};
 
 #[tokio::test]
@@ -20,7 +23,7 @@ async fn the_timer_gets_the_response_that_the_host_expects() {
     for _ in 0..2 {
         assert_eq!(
             gate.sweep().await,
-            "0 due, 0 emails, 0 failed, complete: true"
+            "0 due, 0 emails, 0 failed, 0 set aside, complete: true"
         );
         let answer = gate.http.post(gate.direct("/sweep")).send().await.unwrap();
         let answer: Value = serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap();
@@ -34,12 +37,17 @@ async fn the_timer_gets_the_response_that_the_host_expects() {
 #[tokio::test]
 async fn a_forwarded_request_cannot_start_the_sweep() {
     let gate = TestGate::start().await;
-    for header in ["x-forwarded-for", "x-arr-log-id", "disguised-host"] {
+    // A gate for local development refuses what only a proxy adds, whatever is called.
+    for (header, status) in [
+        ("x-forwarded-for", 404),
+        ("x-arr-log-id", 403),
+        ("disguised-host", 403),
+    ] {
         let call = gate
             .http
             .post(gate.direct("/sweep"))
             .header(header, "127.0.0.1");
-        assert_eq!(call.send().await.unwrap().status(), 404, "{header}");
+        assert_eq!(call.send().await.unwrap().status(), status, "{header}");
     }
 }
 
@@ -201,7 +209,10 @@ async fn one_sweep_processes_hundreds_of_due_rows() {
     }
     gate.pass(Duration::from_secs(3_600));
     let answer = gate.sweep().await;
-    assert_eq!(answer, "250 due, 500 emails, 0 failed, complete: true");
+    assert_eq!(
+        answer,
+        "250 due, 500 emails, 0 failed, 0 set aside, complete: true"
+    );
     for (_, _, row) in gate.stored().await {
         assert!(row.contains(r#""Status":"Timeout""#));
     }
@@ -223,6 +234,74 @@ async fn a_row_due_by_older_settings_is_rescheduled_once() {
     assert!(later.sweep().await.starts_with("1 due"));
     let execution = later.status(&approval.id).await.execution.unwrap();
     assert_eq!(execution.status, ExecutionStatus::ExecutionUnknown);
+}
+
+/// The timer of a process that sweeps when a test says so.
+async fn sweep(gate: &Process) -> String {
+    let swept = http().build().unwrap().post(format!("{}/sweep", gate.url));
+    let swept = swept.send().await.unwrap();
+    let swept: Value = serde_json::from_slice(&swept.bytes().await.unwrap()).unwrap();
+    swept["Logs"][0].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn what_cannot_be_trusted_is_set_aside_and_logged_once() {
+    let settings = backing_store::tables(azurite().port);
+    let settings = backing_store::borrowed(&settings);
+    let gate = TestGate::with(&settings).await;
+    let (damaged, sound) = (gate.ask().await, gate.ask().await);
+    let rows = Table::of(azurite().port, settings[2].1);
+    let key = damaged.correlation_id.as_str();
+    let mut genuine = rows.get("UserManagerAgent", key).await.unwrap();
+    // Azurite would store what the service adds.
+    let columns = genuine.as_object_mut().unwrap();
+    columns.retain(|name, _| !name.starts_with("odata."));
+    let mut changed = genuine.clone();
+    changed["Reason"] = json!("SECRET-REASON");
+    let index = Table::of(azurite().port, &format!("open{}", settings[2].1));
+    let entries = index.rows().await;
+    let mut entry = entries
+        .into_iter()
+        .find(|entry| entry["Id"] == damaged.id)
+        .unwrap();
+    entry["Due"] = json!("2026-01-01T00:00:00Z");
+    for (key, id) in [("SECRET-KEY", "YQ.x"), ("0", "SECRET-ID")] {
+        let foreign = json!({
+            "PartitionKey": "0", "RowKey": key, "Id": id,
+            "Due": entry["Due"], "Due@odata.type": "Edm.DateTime",
+        });
+        index.put(&foreign).await;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let seldom = [&settings[..], &[("HO_SWEEP_SECONDS", "3600")]].concat();
+    let process = Process::start(folder.path(), &seldom).await;
+    // What was repaired is logged again if it is damaged again.
+    for (row, set_aside) in [(&changed, 3), (&genuine, 2), (&changed, 3)] {
+        rows.put(row).await;
+        index.put(&entry).await;
+        for _ in 0..2 {
+            let swept = sweep(&process).await;
+            let expected = format!("0 failed, {set_aside} set aside, complete: true");
+            assert!(swept.ends_with(&expected), "{swept}");
+        }
+    }
+    gate.pass(Duration::from_secs(3_600));
+    let swept = gate.sweep().await;
+    assert_eq!(
+        swept,
+        "4 due, 2 emails, 0 failed, 3 set aside, complete: true"
+    );
+    assert_eq!(gate.status(&sound.id).await.status, Status::Timeout);
+    let log = process.kill().await;
+    let problems = log
+        .lines()
+        .filter(|line| line.contains("integrity problem"));
+    assert_eq!(problems.count(), 4, "{log}");
+    assert!(
+        log.contains(&format!("integrity problem id=\"{}\"", damaged.id)),
+        "{log}"
+    );
+    assert!(!log.contains("SECRET"), "{log}");
 }
 
 #[tokio::test]

@@ -556,7 +556,7 @@ async fn an_unreadable_entry_is_returned_without_an_id() {
         faulty.open.put(&entry).await;
     }
     let (page, _) = faulty.store.due(at(100), None).await.unwrap();
-    let ids: Vec<bool> = page.iter().map(|due| due.id.is_some()).collect();
+    let ids: Vec<bool> = page.iter().map(|due| due.id.is_ok()).collect();
     assert_eq!(ids, [true, false, false], "longest due first");
 }
 

@@ -14,6 +14,7 @@ async fn a_wildcard_with_links_starts_only_where_the_operator_accepts_it() {
     let read = |list: &str, more: &[(&str, &str)]| {
         let settings = [
             ("FUNCTIONS_CUSTOMHANDLER_PORT", "4711"),
+            ("HO_SWEEP_SCHEDULE", "0 * * * * *"),
             ("HO_BASE_URL", "https://gate.example.com"),
             ("HO_ALLOWED_APPROVERS", list),
             ("HO_LINK_KEYS", &link),
@@ -71,7 +72,11 @@ async fn the_check_says_what_changes_with_the_upgrade() {
         &[wildcard, ("HO_IDENTITY", "entra")],
         &[wildcard, ("HO_LOCAL", "1")],
     ] {
-        let set = [("HO_RUN_WITHIN", "3600"), ("HO_AGENT_KEYS", keys.as_str())];
+        let set = [
+            ("HO_RUN_WITHIN", "3600"),
+            ("HO_AGENT_KEYS", keys.as_str()),
+            ("HO_SWEEP_SCHEDULE", "0 * * * * *"),
+        ];
         let (output, code) = run(&[settings, &set].concat(), &check).await;
         assert_eq!(code, 0, "{settings:?}: {output}");
         assert_eq!(output, "Nothing changes for a gate with these settings.\n");
@@ -81,6 +86,7 @@ async fn the_check_says_what_changes_with_the_upgrade() {
     for words in [
         "HO_RUN_WITHIN=3600",
         "replacing a key leaves its open requests",
+        "does not start without a schedule that the host can read",
     ] {
         assert!(output.contains(words), "{output}");
     }
@@ -107,7 +113,11 @@ async fn the_check_says_what_changes_with_the_upgrade() {
             "These keys are one owner",
         ),
     ] {
-        let settings = [("HO_RUN_WITHIN", "3600"), ("HO_AGENT_KEYS", &*more)];
+        let settings = [
+            ("HO_RUN_WITHIN", "3600"),
+            ("HO_SWEEP_SCHEDULE", "0 * * * * *"),
+            ("HO_AGENT_KEYS", &*more),
+        ];
         let (output, code) = run(&settings, &check).await;
         assert!(code == 1 && output.contains(words), "{output}");
         assert!(output.lines().count() == 2, "{output}");

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use human_oversight_client::types::{Status, Withdrawal};
 use reqwest::StatusCode;
 
@@ -52,4 +53,29 @@ async fn withdrawing_needs_no_body_and_undoes_no_decision() {
     assert_eq!(withdraw(&late.id).await, StatusCode::CONFLICT);
     assert_eq!(gate.status(&late.id).await.status, Status::Timeout);
     assert_eq!(withdraw("YQ.b").await, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_withdrawal_without_a_body_can_be_delivered_40_times_at_once() {
+    let gate = TestGate::start().await;
+    let approval = gate.ask().await;
+    let url = format!("{}/api/withdraw/{}", gate.url, approval.id);
+    let deliveries = join_all((0..40).map(|_| gate.http.post(&url).send())).await;
+    let mut answers = Vec::new();
+    for answer in deliveries {
+        let answer = answer.unwrap();
+        assert_eq!(answer.status(), StatusCode::OK);
+        answers.push(answer.text().await.unwrap());
+    }
+    answers.dedup();
+    assert_eq!(answers.len(), 1, "{answers:?}");
+    gate.sweep().await;
+    gate.sweep().await;
+    let row = &gate.stored().await[0].2;
+    assert_eq!(row.matches(r#"\"what\":\"Cancelled\""#).count(), 1, "{row}");
+    let notices = gate.mails().len() - approval.notifications.len();
+    assert!(
+        notices <= approval.notifications.len(),
+        "one notice a person"
+    );
 }

@@ -11,6 +11,9 @@ enum Visibility {
     Skipped,
 }
 
+const NAMELESS: &str = "name the argument, because people read its name; or mark it `#[approval(skip)]` if it \
+                        is not part of the decision";
+
 /// Removes the marks from the arguments, and returns the expression of an `ArgumentsResult`.
 pub(crate) fn extract(signature: &mut Signature) -> syn::Result<TokenStream> {
     let empty = quote!(::human_oversight_client::__gated::Arguments::new());
@@ -26,11 +29,13 @@ pub(crate) fn extract(signature: &mut Signature) -> syn::Result<TokenStream> {
             Visibility::Skipped => continue,
         };
         let Pat::Ident(pattern) = &*argument.pat else {
-            let why = "name the argument, because people read its name; or mark it `#[approval(skip)]` if it \
-                       is not part of the decision";
-            return Err(Error::new(argument.pat.span(), why));
+            return Err(Error::new(argument.pat.span(), NAMELESS));
         };
         let name = &pattern.ident;
+        // What `async_trait` calls an argument that had a pattern.
+        if name.to_string().starts_with("__arg") {
+            return Err(Error::new(name.span(), NAMELESS));
+        }
         let text = without_raw_prefix(name);
         arguments = quote_spanned! {argument.ty.span()=>
             #arguments.and_then(|__arguments| __arguments.#method(#text, &#name))

@@ -1,6 +1,7 @@
 //! The attribute `approval_gate` of `human-oversight-client`, which re-exports it: see there.
 
 mod arguments;
+mod async_block;
 mod settings;
 
 use proc_macro::TokenStream;
@@ -36,13 +37,17 @@ use settings::{Refusal, Settings};
 /// | `refusal_return_value` | the return value of a refusal: a value, or a closure that makes one from the `Refusal`. Optional for `String` (the refusal in words, suitable for a model) and for a `Result` whose error is `From<Refusal>` |
 /// | `timeout` | the time for a decision, a `Duration` |
 /// | `reason`, `on_behalf_of`, `on_pending` | as on `Action` |
-/// | `gate` | the `Gate`; the default is that of the environment (`HO_URL`, `HO_KEY`) |
+/// | `correlation_id` | as on `Action`: a name of your own for each call, such as the id of the model's tool call. A second call with the same name and arguments is the same request, whose approval is used once |
+/// | `gate` | the `Gate`; the default is that of `Gate::scope`, or of the environment (`HO_URL`, `HO_KEY`) |
+///
+/// A setting is an expression, and may name arguments and `self`.
 ///
 /// An argument marked `#[approval(redact)]` is shown as «redacted», for secrets: people do not approve its
 /// value, but it must not change before the function runs. An argument marked `#[approval(skip)]` is
 /// ignored: for what is not part of the decision, such as a connection.
 ///
-/// With `async_trait`, gate a separate `async fn` and call it from the trait's.
+/// It works on methods of `#[async_trait]` too, in the trait's implementation, and on a function that is nothing
+/// but `Box::pin(async move { … })`. In the body, `Proof::current()` is the proof that it may run.
 ///
 /// A function that is not `async` blocks its thread while it waits; call it where that is allowed.
 #[proc_macro_attribute]
@@ -59,8 +64,26 @@ fn expand(settings: &Settings, mut function: ItemFn) -> syn::Result<Tokens> {
         return Err(Error::new(constness.span(), why));
     }
     let arguments = arguments::extract(&mut function.sig)?;
-    let returned = return_type(&function.sig.output)?;
-    let is_async = function.sig.asyncness.is_some();
+    let gate =
+        |body: &Block, returned, is_async| gate(settings, &arguments, body, returned, is_async);
+    if let Some((block, output)) = async_block::find(&function.sig, &mut function.block) {
+        block.block = gate(&block.block, &output, true)?;
+    } else {
+        let is_async = function.sig.asyncness.is_some();
+        *function.block = gate(&function.block, &function.sig.output, is_async)?;
+    }
+    Ok(quote!(#function))
+}
+
+/// The body, behind the gate.
+fn gate(
+    settings: &Settings,
+    arguments: &Tokens,
+    body: &Block,
+    output: &ReturnType,
+    is_async: bool,
+) -> syn::Result<Block> {
+    let returned = return_type(output)?;
     let (claim, revalidate, await_) = if is_async {
         (quote!(claim), quote!(revalidate), quote!(.await))
     } else {
@@ -70,8 +93,8 @@ fn expand(settings: &Settings, mut function: ItemFn) -> syn::Result<Tokens> {
             quote!(),
         )
     };
-    let report = report(&function.sig.output, is_async);
-    let run = run(&function.block, &returned, is_async);
+    let report = report(output, is_async);
+    let run = run(body, &returned, is_async);
     let refused = match &settings.refusal {
         Refusal::FromType => quote! {
             ::human_oversight_client::__gated::FromRefusal::from_refusal(__refusal)
@@ -102,8 +125,7 @@ fn expand(settings: &Settings, mut function: ItemFn) -> syn::Result<Tokens> {
             ::core::result::Result::Err(__refusal) => #refused,
         }
     }};
-    function.block = syn::parse2(block)?;
-    Ok(quote!(#function))
+    syn::parse2(block)
 }
 
 /// The return type, which a refusal must have too.
@@ -126,18 +148,24 @@ fn return_type(output: &ReturnType) -> syn::Result<Tokens> {
 
 /// Runs the function's body.
 fn run(body: &Block, returned: &Tokens, is_async: bool) -> Tokens {
+    // Without its braces, which the compiler would call unnecessary.
+    let statements = &body.stmts;
     if !is_async {
-        return quote!((move || -> #returned { #body })());
+        return quote! {
+            ::human_oversight_client::__gated::run_blocking(&__permit, move || -> #returned {
+                #(#statements)*
+            })
+        };
     }
     // The code that is never reached tells the compiler the type of the block.
     quote! {
-        (async move {
+        ::human_oversight_client::__gated::run(&__permit, async move {
             #[allow(unreachable_code, clippy::diverging_sub_expression)]
             if false {
                 let __never: #returned = loop {};
                 return __never;
             }
-            #body
+            #(#statements)*
         })
         .await
     }

@@ -14,6 +14,7 @@ pub(crate) struct Settings {
     reason: Option<Expr>,
     on_behalf_of: Option<Expr>,
     on_pending: Option<Expr>,
+    correlation_id: Option<Expr>,
     /// An expression of a `Result<Gate, Error>`.
     pub(crate) gate: TokenStream,
     pub(crate) refusal: Refusal,
@@ -31,7 +32,7 @@ pub(crate) enum Refusal {
 }
 
 const KNOWN: &str = "agent_name, action_description, approver_emails, refusal_return_value, timeout, \
-                     reason, on_behalf_of, on_pending and gate";
+                     reason, on_behalf_of, on_pending, correlation_id and gate";
 
 impl Parse for Settings {
     fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
@@ -46,6 +47,7 @@ impl Parse for Settings {
                 let why = format!("unknown setting; the settings are {KNOWN}");
                 return Err(Error::new_spanned(&setting.path, why));
             }
+            check_literal(&name, &setting.value)?;
             named.push((name, setting.value));
         }
         let mut take = |name: &str| {
@@ -67,11 +69,12 @@ impl Parse for Settings {
             reason: take("reason"),
             on_behalf_of: take("on_behalf_of"),
             on_pending: take("on_pending"),
+            correlation_id: take("correlation_id"),
             gate: match take("gate") {
                 Some(gate) => quote! {
                     ::core::result::Result::Ok(::core::clone::Clone::clone(&#gate))
                 },
-                None => quote!(::human_oversight_client::__gated::gate_from_env()),
+                None => quote!(::human_oversight_client::__gated::current_gate()),
             },
             refusal: match take("refusal_return_value") {
                 None => Refusal::FromType,
@@ -87,6 +90,20 @@ impl Parse for Settings {
     }
 }
 
+/// Says what a setting needs where a literal is none of it, before the compiler speaks of traits.
+fn check_literal(name: &str, value: &Expr) -> syn::Result<()> {
+    let why = match (name, value) {
+        ("timeout", Expr::Lit(_)) => {
+            "`timeout` is a `Duration`, such as `std::time::Duration::from_secs(3_600)`"
+        }
+        ("approver_emails", Expr::Lit(_)) => {
+            "`approver_emails` is a list, such as `[\"alice@example.com\"]`"
+        }
+        _ => return Ok(()),
+    };
+    Err(Error::new_spanned(value, why))
+}
+
 impl Settings {
     /// An expression of the `Action`, given a `Gate` named `__gate`.
     pub(crate) fn action(&self) -> TokenStream {
@@ -100,6 +117,7 @@ impl Settings {
             (quote!(reason), &self.reason),
             (quote!(on_behalf_of), &self.on_behalf_of),
             (quote!(on_pending), &self.on_pending),
+            (quote!(correlation_id), &self.correlation_id),
         ] {
             if let Some(value) = value {
                 action = quote!(#action.#method(#value));

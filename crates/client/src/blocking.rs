@@ -1,35 +1,14 @@
-//! The same for code that is not `async`, on a runtime of its own.
+//! The same for code that is not `async`.
 
 use std::fmt;
-use std::future::Future;
-use std::sync::LazyLock;
-use std::sync::mpsc::sync_channel;
 
 use human_oversight_protocol::parameters::Parameters;
 use serde::Serialize;
-use tokio::runtime::{Builder, Runtime};
 
 use crate::action::Action;
 use crate::outcome::{Outcome, Refusal};
 use crate::run_permit::Permit;
-
-/// One thread for all blocking calls, started by the first.
-static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
-    Builder::new_multi_thread()
-        .worker_threads(1)
-        .thread_name("human-oversight")
-        .enable_all()
-        .build()
-        .expect("a thread can be started")
-});
-
-/// Runs the future on the runtime above and blocks this thread until it ends. May be called inside
-/// another runtime, whose thread it then blocks.
-pub(crate) fn wait<T: Send + 'static>(future: impl Future<Output = T> + Send + 'static) -> T {
-    let (sender, receiver) = sync_channel(1);
-    RUNTIME.spawn(async move { sender.send(future.await).ok() });
-    receiver.recv().expect("the futures here do not panic")
-}
+use crate::runtime::wait;
 
 impl Action {
     /// Like [`Action::run`], but blocks the thread until there is a decision.
@@ -44,7 +23,7 @@ impl Action {
                 permit.executed_blocking();
                 Outcome::Executed(value)
             }
-            Err(refusal) => Outcome::Refused(refusal),
+            Err(refusal) => Outcome::Refused(refusal).logged(),
         }
     }
 
@@ -63,7 +42,7 @@ impl Action {
                 }
                 Outcome::Executed(result)
             }
-            Err(refusal) => Outcome::Refused(refusal),
+            Err(refusal) => Outcome::Refused(refusal).logged(),
         }
     }
 

@@ -7,7 +7,7 @@ use human_oversight_protocol::types::{
     Approval, Claim, KeySet, NewApproval, Problem, Report, Withdrawal,
 };
 use reqwest::header::{HeaderValue, RETRY_AFTER};
-use reqwest::{Method, Response, StatusCode, Url};
+use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -15,6 +15,7 @@ use crate::address;
 use crate::error::Error;
 #[cfg(feature = "mock")]
 use crate::mock_server::MockServer;
+use crate::runtime;
 
 /// The gate's HTTP interface, one method for each route. Most agents want [`crate::Gate`] instead.
 ///
@@ -47,6 +48,9 @@ const MAX_RETRY_AFTER: Duration = Duration::from_secs(900);
 /// The time for a response, in addition to the requested wait.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// The time for the keys, which no mail server and no person delays.
+const KEYS_TIMEOUT: Duration = Duration::from_secs(10);
+
 const MAX_RESPONSE_BYTES: usize = 256 * 1024;
 
 impl Client {
@@ -57,6 +61,20 @@ impl Client {
     /// When `base` is not an absolute `https` address (on this machine, `http` will do), or the key cannot be
     /// sent in a header.
     pub fn new(base: &str, key: Option<&str>) -> Result<Self, Error> {
+        Self::with_http(base, key, reqwest::Client::builder())
+    }
+
+    /// Like [`Client::new`], with an HTTP client of reqwest 0.13 that the program has begun to build: with a
+    /// certificate authority, a client certificate, a proxy or headers of its own. The limits of time are set
+    /// here, and redirects are never followed, which would hand the Functions key to another host.
+    ///
+    /// # Errors
+    /// Those of [`Client::new`], and when the HTTP client cannot be built.
+    pub fn with_http(
+        base: &str,
+        key: Option<&str>,
+        http: reqwest::ClientBuilder,
+    ) -> Result<Self, Error> {
         let base = address::parse(base)?;
         let key = key
             .map(str::trim)
@@ -68,7 +86,7 @@ impl Client {
             .install_default()
             .ok();
         let proxy = address::proxy_variable(&base);
-        let mut http = reqwest::Client::builder()
+        let mut http = http
             .connect_timeout(Duration::from_secs(5))
             .pool_idle_timeout(Duration::from_secs(4))
             .redirect(reqwest::redirect::Policy::none())
@@ -81,7 +99,7 @@ impl Client {
         }
         let http = http
             .build()
-            .map_err(|source| Error::Unreachable { source, proxy })?;
+            .map_err(|error| Error::Settings(format!("no HTTP client can be built: {error}")))?;
         Ok(Self(Transport::Http(Http {
             http,
             base,
@@ -98,7 +116,7 @@ impl Client {
     /// `POST /api/submit`: submits a request. Safe to retry only with a correlation id.
     pub async fn submit(&self, request: &NewApproval) -> Result<Approval, Error> {
         match &self.0 {
-            Transport::Http(http) => http.post("submit", None, request).await,
+            Transport::Http(http) => http.submit(request).await,
             #[cfg(feature = "mock")]
             Transport::Mock(server) => server.submit(request),
         }
@@ -169,24 +187,21 @@ impl Http {
             url.query_pairs_mut()
                 .append_pair("wait", &seconds.to_string());
         }
-        let request = self
-            .http
-            .request(Method::GET, url)
-            .timeout(wait + RESPONSE_TIMEOUT);
-        let response = self.send(request).await?;
-        let retry_after = retry_after(&response);
-        Ok((self.read(response).await?, retry_after))
+        let request = self.http.request(Method::GET, url);
+        self.call(request.timeout(wait + RESPONSE_TIMEOUT)).await
     }
 
     async fn keys(&self) -> Result<KeySet, Error> {
-        let request = self
-            .http
-            .request(Method::GET, self.url("keys", None))
-            .timeout(RESPONSE_TIMEOUT);
-        self.read(self.send(request).await?).await
+        let request = self.http.request(Method::GET, self.url("keys", None));
+        let response = self.call(request.timeout(KEYS_TIMEOUT)).await;
+        Ok(response.map_err(not_a_gate)?.0)
     }
 
-    async fn post<T: DeserializeOwned>(
+    async fn submit(&self, request: &NewApproval) -> Result<Approval, Error> {
+        self.post("submit", None, request).await.map_err(not_a_gate)
+    }
+
+    async fn post<T: DeserializeOwned + Send + 'static>(
         &self,
         function: &str,
         id: Option<&str>,
@@ -195,8 +210,28 @@ impl Http {
         let request = self
             .http
             .request(Method::POST, self.url(function, id))
-            .timeout(RESPONSE_TIMEOUT);
-        self.read(self.send(request.json(body)).await?).await
+            .timeout(RESPONSE_TIMEOUT)
+            .json(body);
+        Ok(self.call(request).await?.0)
+    }
+
+    /// The response, and its `Retry-After`.
+    async fn call<T: DeserializeOwned + Send + 'static>(
+        &self,
+        request: RequestBuilder,
+    ) -> Result<(T, Option<Duration>), Error> {
+        let request = match &self.key {
+            Some(key) => request.header("x-functions-key", key),
+            None => request,
+        };
+        let proxy = self.proxy;
+        runtime::run(async move {
+            let response = request.send().await;
+            let response = response.map_err(|source| Error::from_transport(source, proxy))?;
+            let retry_after = retry_after(&response);
+            Ok((read(response, proxy).await?, retry_after))
+        })
+        .await
     }
 
     fn url(&self, function: &str, id: Option<&str>) -> Url {
@@ -206,49 +241,6 @@ impl Http {
             .pop_if_empty()
             .extend(["api", function].into_iter().chain(id));
         url
-    }
-
-    async fn send(&self, request: reqwest::RequestBuilder) -> Result<Response, Error> {
-        let request = match &self.key {
-            Some(key) => request.header("x-functions-key", key),
-            None => request,
-        };
-        request
-            .send()
-            .await
-            .map_err(|error| self.unreachable(error))
-    }
-
-    async fn read<T: DeserializeOwned>(&self, mut response: Response) -> Result<T, Error> {
-        let status = response.status();
-        let retry_after = retry_after(&response);
-        let mut body = Vec::new();
-        while let Some(chunk) = response
-            .chunk()
-            .await
-            .map_err(|error| self.unreachable(error))?
-        {
-            if body.len() + chunk.len() > MAX_RESPONSE_BYTES {
-                return Err(Error::InvalidResponse(format!(
-                    "more than {} KiB",
-                    MAX_RESPONSE_BYTES / 1_024
-                )));
-            }
-            body.extend_from_slice(&chunk);
-        }
-        if status.is_success() {
-            return serde_json::from_slice(&body)
-                .map_err(|error| Error::InvalidResponse(format!("status {status}, {error}")));
-        }
-        Err(refusal(status, retry_after, &body))
-    }
-
-    /// Without the address, which has no secret, but does not belong into logs either.
-    fn unreachable(&self, error: reqwest::Error) -> Error {
-        Error::Unreachable {
-            source: error.without_url(),
-            proxy: self.proxy,
-        }
     }
 }
 
@@ -263,6 +255,47 @@ impl fmt::Debug for Client {
             .field("base", &base)
             .finish_non_exhaustive()
     }
+}
+
+async fn read<T: DeserializeOwned>(
+    mut response: Response,
+    proxy: Option<&'static str>,
+) -> Result<T, Error> {
+    let status = response.status();
+    let retry_after = retry_after(&response);
+    let mut body = Vec::new();
+    while let Some(chunk) = response
+        .chunk()
+        .await
+        .map_err(|source| Error::from_transport(source, proxy))?
+    {
+        if body.len() + chunk.len() > MAX_RESPONSE_BYTES {
+            return Err(Error::InvalidResponse(format!(
+                "more than {} KiB",
+                MAX_RESPONSE_BYTES / 1_024
+            )));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    if status.is_success() {
+        return serde_json::from_slice(&body)
+            .map_err(|error| Error::InvalidResponse(format!("status {status}, {error}")));
+    }
+    Err(refusal(status, retry_after, &body))
+}
+
+/// Every gate has the routes that are called first, so without them the address is wrong.
+fn not_a_gate(error: Error) -> Error {
+    match error {
+        Error::Problem(problem) if problem.status == StatusCode::NOT_FOUND => no_gate(),
+        error => error,
+    }
+}
+
+fn no_gate() -> Error {
+    Error::Settings(
+        "there is no gate at this address (HO_URL): the answer is 404 Not Found".to_owned(),
+    )
 }
 
 fn refusal(status: StatusCode, retry_after: Option<Duration>, body: &[u8]) -> Error {
@@ -284,6 +317,7 @@ fn refusal(status: StatusCode, retry_after: Option<Duration>, body: &[u8]) -> Er
     }
     match serde_json::from_slice(body) {
         Ok(problem) => Error::Problem(Box::new(problem)),
+        Err(_) if status == StatusCode::NOT_FOUND => no_gate(),
         Err(_) => Error::InvalidResponse(format!("status {status} without a problem document")),
     }
 }

@@ -1,5 +1,6 @@
 //! What the expansion of `#[approval_gate]` calls. Not a public interface.
 
+use std::future::Future;
 use std::sync::OnceLock;
 
 use human_oversight_protocol::parameters::{Parameters, ParametersError, sha256};
@@ -8,23 +9,34 @@ use serde::ser::{SerializeMap, Serializer};
 use serde_json::{Map, Value};
 
 use crate::action::Action;
-use crate::blocking::wait;
 use crate::error::Error;
 use crate::gate::Gate;
-use crate::outcome::{Reason, Refusal};
+use crate::outcome::Refusal;
 use crate::run_permit::Permit;
+use crate::runtime::wait;
+use crate::scope::{with_proof, with_proof_blocking};
 
-/// The gate that the environment names, made once.
+/// The gate of the scope, or that of the environment, made once.
 ///
 /// # Errors
-/// When the environment names none.
-pub fn gate_from_env() -> Result<Gate, Error> {
+/// When there is no scope and the environment names no gate.
+pub fn current_gate() -> Result<Gate, Error> {
     static GATE: OnceLock<Gate> = OnceLock::new();
-    if let Some(gate) = GATE.get() {
-        return Ok(gate.clone());
+    if let Some(gate) = Gate::of_scope().or_else(|| GATE.get().cloned()) {
+        return Ok(gate);
     }
     let gate = Gate::from_env()?;
     Ok(GATE.get_or_init(|| gate).clone())
+}
+
+/// Runs the function's body with the permit's [`Proof`](crate::Proof).
+pub fn run<F: Future>(permit: &Permit, body: F) -> impl Future<Output = F::Output> + use<F> {
+    with_proof(permit.proof().clone(), body)
+}
+
+/// Like [`run`], for a function that is not `async`.
+pub fn run_blocking<T>(permit: &Permit, body: impl FnOnce() -> T) -> T {
+    with_proof_blocking(permit.proof().clone(), body)
 }
 
 /// A type that people can be shown as an argument.
@@ -43,7 +55,8 @@ impl<T: Serialize + ?Sized> Argument for T {}
 #[diagnostic::on_unimplemented(
     message = "this function has no return value for a refusal",
     label = "a refusal cannot become a `{Self}`",
-    note = "add `refusal_return_value = …`: a value, or a closure that makes one from the `Refusal`"
+    note = "add `refusal_return_value = …`: a value, or a closure that makes one from the `Refusal`; or return a \
+            `Result` whose error is `From<Refusal>`"
 )]
 pub trait FromRefusal {
     /// The return value for a refusal.
@@ -56,6 +69,7 @@ impl FromRefusal for String {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<T, E: From<Refusal>> FromRefusal for Result<T, E> {
     fn from_refusal(refusal: Refusal) -> Self {
         Err(refusal.into())
@@ -147,7 +161,7 @@ pub async fn claim(
 ) -> Result<BoundPermit, Refusal> {
     let permit = claim_arguments(action, arguments).await;
     if let Err(refusal) = &permit {
-        log_refusal(refusal);
+        refusal.log();
     }
     permit
 }
@@ -183,7 +197,7 @@ impl BoundPermit {
         let is_unchanged = now.is_ok_and(|(_, digest)| digest == self.arguments);
         let permit = self.permit.revalidate(is_unchanged).await;
         if let Err(refusal) = &permit {
-            log_refusal(refusal);
+            refusal.log();
         }
         permit
     }
@@ -194,17 +208,5 @@ impl BoundPermit {
     /// When they changed while the decision was awaited.
     pub fn revalidate_blocking(self, arguments: ArgumentsResult) -> Result<Permit, Refusal> {
         wait(self.revalidate(arguments))
-    }
-}
-
-/// The caller gets only the refusal's return value, which looks like a rejection: the log says what else
-/// it was.
-fn log_refusal(refusal: &Refusal) {
-    if !matches!(
-        refusal.reason,
-        Reason::Rejected | Reason::Timeout | Reason::Cancelled
-    ) {
-        let (reason, detail) = (refusal.reason, &refusal.detail);
-        tracing::warn!(?reason, detail, "not run");
     }
 }

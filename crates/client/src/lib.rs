@@ -3,6 +3,9 @@
 
 // From the bottom up: a module imports only from modules above it in this list.
 #[cfg(feature = "http")]
+mod runtime;
+
+#[cfg(feature = "http")]
 mod error;
 
 #[cfg(feature = "http")]
@@ -22,6 +25,9 @@ mod client;
 
 #[cfg(feature = "http")]
 mod outcome;
+
+#[cfg(feature = "http")]
+mod log;
 
 #[cfg(feature = "http")]
 mod run_permit;
@@ -49,6 +55,12 @@ mod submit;
 
 #[cfg(feature = "http")]
 mod blocking;
+
+#[cfg(feature = "http")]
+mod check;
+
+#[cfg(feature = "http")]
+mod scope;
 
 #[cfg(feature = "macros")]
 #[doc(hidden)]
@@ -78,4 +90,6 @@ pub use outcome::{Outcome, Reason, Refusal};
 #[cfg(feature = "http")]
 pub use pending::Pending;
 #[cfg(feature = "http")]
-pub use run_permit::Permit;
+pub use run_permit::{Permit, Proof};
+#[cfg(feature = "http")]
+pub use runtime::{flush, flush_blocking};

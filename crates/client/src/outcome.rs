@@ -44,7 +44,8 @@ impl<T> Outcome<T> {
     }
 }
 
-/// Why an action did not run. Its text is suitable for a model.
+/// Why an action did not run. Its text is for a model, and says whether to try again; the
+/// [front page](crate#what-a-model-reads) lists the texts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Refusal {
@@ -54,8 +55,11 @@ pub struct Refusal {
     pub comment: Option<String>,
     /// The address of the person who rejected.
     pub by: Option<String>,
-    /// For developers and logs: what happened, where it was not a rejection.
+    /// For developers and logs: what happened, where it was not a rejection. Part of the text only for
+    /// [`Reason::Invalid`].
     pub detail: Option<String>,
+    /// For [`Reason::Used`]: what became of the action, as far as the gate knows.
+    pub execution: Option<ExecutionStatus>,
 }
 
 /// The kinds of refusal.
@@ -70,12 +74,19 @@ pub enum Reason {
     Undeliverable,
     /// The request was withdrawn.
     Cancelled,
-    /// The approval was claimed before, by this process or another: the action may have run.
+    /// The approval was claimed before, by this process or another.
     Used,
+    /// The approval was revoked before it was claimed.
+    Revoked,
     /// The operator has paused operations. This is not final: after the operator resumes, the same request can
     /// be claimed with its stored handle, until its approval lapses.
     Paused,
-    /// The gate could not be reached, or its response is unknown to this version.
+    /// No one was asked: the gate did not respond, for 30 seconds, or was not available.
+    Unreachable,
+    /// No one was asked: the settings of client or gate are wrong (the address, the key, the certificate).
+    Misconfigured,
+    /// The gate became unavailable, takes no more requests now, or its response is unknown to this version.
+    /// People may have been asked.
     Unavailable,
     /// The request is invalid: the gate or this client does not accept it.
     Invalid,
@@ -84,57 +95,91 @@ pub enum Reason {
 }
 
 impl Refusal {
-    fn new(reason: Reason, detail: Option<String>) -> Self {
+    /// A refusal of this kind, without more: for the tests of an agent.
+    pub fn new(reason: Reason) -> Self {
         Self {
             reason,
             comment: None,
             by: None,
-            detail,
+            detail: None,
+            execution: None,
+        }
+    }
+
+    fn with_detail(reason: Reason, detail: impl Into<String>) -> Self {
+        Self {
+            detail: Some(detail.into()),
+            ..Self::new(reason)
         }
     }
 
     pub(crate) fn invalid(error: impl fmt::Display) -> Self {
-        Self::new(Reason::Invalid, Some(error.to_string()))
+        Self::with_detail(Reason::Invalid, error.to_string())
     }
 
     pub(crate) fn unverified(what: impl fmt::Display) -> Self {
-        Self::new(Reason::Unverified, Some(what.to_string()))
+        Self::with_detail(Reason::Unverified, what.to_string())
     }
 
     pub(crate) fn lapsed() -> Self {
-        Self::new(
-            Reason::Timeout,
-            Some("the approval lapsed before it was claimed".to_owned()),
-        )
+        Self::with_detail(Reason::Timeout, "the approval lapsed before it was claimed")
     }
 
     pub(crate) fn from_status(approval: &Approval) -> Self {
-        let status = format!("the gate's status is {:?}", approval.status);
         match approval.status {
             Status::Rejected => Self {
                 comment: approval.comment.clone(),
                 by: approval.approver.clone(),
-                ..Self::new(Reason::Rejected, None)
+                ..Self::new(Reason::Rejected)
             },
             // No decision, because no approver had been notified.
             Status::Timeout if approval.deliverable == Deliverable::None => {
-                let detail = "no mail could be sent before the deadline".to_owned();
-                Self::new(Reason::Undeliverable, Some(detail))
+                let detail = "no mail could be sent before the deadline";
+                Self::with_detail(Reason::Undeliverable, detail)
             }
-            Status::Timeout => Self::new(Reason::Timeout, None),
-            Status::Undeliverable => Self::new(Reason::Undeliverable, None),
-            Status::Cancelled => Self::new(Reason::Cancelled, None),
-            Status::Approved => match approval
-                .execution
-                .as_ref()
-                .map(|execution| execution.status)
-            {
-                Some(ExecutionStatus::Lapsed) => Self::lapsed(),
-                execution => Self::new(Reason::Used, Some(format!("its execution: {execution:?}"))),
-            },
+            Status::Timeout => Self::new(Reason::Timeout),
+            Status::Undeliverable => Self::new(Reason::Undeliverable),
+            Status::Cancelled => Self::new(Reason::Cancelled),
+            Status::Approved => Self::from_execution(approval),
             // Pending, or a status that this version does not know.
-            _ => Self::new(Reason::Unavailable, Some(status)),
+            status => {
+                let detail = format!("the gate's status is {status:?}");
+                Self::with_detail(Reason::Unavailable, detail)
+            }
         }
+    }
+
+    /// Why an approval cannot be claimed.
+    fn from_execution(approval: &Approval) -> Self {
+        let execution = approval.execution.as_ref().map(|it| it.status);
+        match execution {
+            Some(ExecutionStatus::Lapsed) => Self::lapsed(),
+            Some(ExecutionStatus::Revoked) => Self::new(Reason::Revoked),
+            execution => Self {
+                execution,
+                ..Self::with_detail(Reason::Used, format!("its execution: {execution:?}"))
+            },
+        }
+    }
+
+    /// A call failed before the gate can have accepted a request.
+    pub(crate) fn before_submit(error: Error) -> Self {
+        let reason = match &error {
+            Error::Unreachable { .. } | Error::Unavailable { .. } => Reason::Unreachable,
+            Error::Tls { .. } | Error::InvalidResponse(_) => Reason::Misconfigured,
+            _ => return error.into(),
+        };
+        Self::with_detail(reason, error.with_causes())
+    }
+
+    /// A call failed when the gate had accepted a request, or may have.
+    pub(crate) fn after_submit(error: Error) -> Self {
+        let refusal = Self::from(error);
+        let reason = match refusal.reason {
+            Reason::Misconfigured => Reason::Unavailable,
+            reason => reason,
+        };
+        Self { reason, ..refusal }
     }
 }
 
@@ -146,50 +191,95 @@ impl From<ParametersError> for Refusal {
 
 impl From<Error> for Refusal {
     fn from(error: Error) -> Self {
-        let reason = match &error {
+        let (reason, mut detail) = match &error {
+            // What an agent can act on, without the title.
             Error::Problem(problem) if matches!(problem.status, 400 | 409 | 413 | 415 | 422) => {
-                Reason::Invalid
+                (Reason::Invalid, problem.detail.clone())
             }
-            Error::Problem(problem) if problem.kind.ends_with(":paused") => Reason::Paused,
-            _ => Reason::Unavailable,
+            Error::Problem(problem) if problem.kind.ends_with(":paused") => {
+                (Reason::Paused, error.to_string())
+            }
+            Error::Problem(problem) if problem.kind.ends_with(":forbidden") => {
+                (Reason::Misconfigured, error.to_string())
+            }
+            Error::Settings(_) => (Reason::Misconfigured, error.to_string()),
+            Error::Untrusted(_) => (Reason::Unverified, error.to_string()),
+            _ => (Reason::Unavailable, error.with_causes()),
         };
-        let mut detail = error.to_string();
-        let mut source = std::error::Error::source(&error);
-        while let Some(cause) = source {
-            detail.push_str(&format!(": {cause}"));
-            source = cause.source();
-        }
         if let Error::Problem(problem) = &error {
             for field in &problem.errors {
-                detail.push_str(&format!("; {} {}", field.pointer, field.detail));
+                let field = format!("{} {}", field.pointer, field.detail);
+                if !detail.contains(&field) {
+                    detail.push_str(&format!("; {field}"));
+                }
             }
         }
-        Self::new(reason, Some(detail))
+        Self::with_detail(reason, detail)
+    }
+}
+
+/// So that a function that returns `Result<_, String>` can be gated.
+impl From<Refusal> for String {
+    fn from(refusal: Refusal) -> Self {
+        refusal.to_string()
     }
 }
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.reason {
+        f.write_str(match self.reason {
             Reason::Rejected => {
                 let by = self.by.as_deref().unwrap_or("an approver");
                 write!(f, "Not run: rejected by {by}.")?;
-                match &self.comment {
+                return match &self.comment {
                     Some(comment) => write!(f, " Their reason: {comment}"),
                     None => Ok(()),
-                }
+                };
             }
-            Reason::Timeout => f.write_str("Not run: not approved, or not used, in time."),
-            Reason::Undeliverable => f.write_str("Not run: no approver could be reached by mail."),
-            Reason::Cancelled => f.write_str("Not run: the request was withdrawn."),
-            Reason::Used => f.write_str(
-                "Not run again: the approval was used before, and the action may have run.",
-            ),
-            Reason::Paused => f.write_str("Not run: the operator has paused operations."),
-            Reason::Unavailable => f.write_str("Not run: no approval could be obtained."),
-            Reason::Invalid => f.write_str("Not run: the gate did not take the request."),
-            Reason::Unverified => f.write_str("Not run: the approval could not be verified."),
-        }
+            Reason::Invalid => {
+                f.write_str("Not run: the request is invalid. Correct it before you try again.")?;
+                return match &self.detail {
+                    Some(detail) => write!(f, " {detail}"),
+                    None => Ok(()),
+                };
+            }
+            Reason::Timeout => {
+                "Not run: not approved, or not used, in time. Try again only if it is still needed."
+            }
+            Reason::Undeliverable => {
+                "Not run: no approver could be reached by mail. Do not try again: tell the operator."
+            }
+            Reason::Cancelled => {
+                "Not run: the request was withdrawn. Try again only if it is still needed."
+            }
+            Reason::Used => match self.execution {
+                Some(ExecutionStatus::Executed) => {
+                    "Not run again: the approval was used before, and the action ran."
+                }
+                Some(ExecutionStatus::ExecutionFailed) => {
+                    "Not run again: the approval was used before, and the action failed."
+                }
+                _ => {
+                    "Not run again: the approval was used before, and the action may have run. Do not try \
+                     again: find out first."
+                }
+            },
+            Reason::Revoked => "Not run: the approval was revoked. Do not try again.",
+            Reason::Paused => "Not run: the operator has paused operations. Try again later.",
+            Reason::Unreachable => {
+                "Not run: no one was asked, because the gate could not be reached. Try again later."
+            }
+            Reason::Misconfigured => {
+                "Not run: no one was asked, because the connection to the gate is set up wrongly. Do not try \
+                 again: tell the operator."
+            }
+            Reason::Unavailable => {
+                "Not run: no approval could be obtained from the gate. Try again later."
+            }
+            Reason::Unverified => {
+                "Not run: the approval could not be verified. Do not try again: tell the operator."
+            }
+        })
     }
 }
 

@@ -1,14 +1,13 @@
 use std::convert::Infallible;
 use std::fmt;
 use std::future::Future;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use human_oversight_protocol::parameters::Parameters;
 use human_oversight_protocol::types::{Approval, Claim, KeySet, Status, Withdrawal};
 use serde::Serialize;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
-use tokio::time::{Instant, sleep};
 use tracing::Instrument;
 
 use crate::action::Action;
@@ -17,6 +16,7 @@ use crate::handle::{Handle, random_hex};
 use crate::outcome::{Outcome, Refusal};
 use crate::retry::{OUTAGE_RETRY_WINDOW, retry_transient};
 use crate::run_permit::{Permit, Proof};
+use crate::runtime::{self, sleep};
 use crate::verify::CLOCK_LEEWAY_SECONDS;
 use crate::withdraw::WithdrawOnDrop;
 
@@ -164,7 +164,8 @@ impl Pending {
             Status::Approved | Status::Timeout | Status::Pending => {}
             _ => return Err(Refusal::from_status(&decided)),
         }
-        let keys = self.action.gate.keys(decided.receipt.as_deref()).await?;
+        let keys = self.action.gate.keys(decided.receipt.as_deref()).await;
+        let keys = keys.map_err(Refusal::after_submit)?;
         if decided.status == Status::Approved {
             // Before the claim, so that a mistake of this process does not use up the approval.
             let Self { action, handle, .. } = &self;
@@ -172,9 +173,9 @@ impl Pending {
         }
         // In a task of its own: if the wait is dropped now, the permit is still made, and reports itself.
         let claim = async move { self.claim_verified(&parameters, &keys).await };
-        match tokio::spawn(claim.in_current_span()).await {
-            Ok(permit) => permit.map(Permit::hand_out),
-            Err(_) => Err(Refusal::unverified("the claim's task ended")),
+        match runtime::spawn(claim).await {
+            Some(permit) => permit.map(Permit::hand_out),
+            None => Err(Refusal::unverified("the claim's task ended")),
         }
     }
 
@@ -209,15 +210,16 @@ impl Pending {
             match retry_transient(|| client.claim(id, &claim)).await {
                 Ok(approval) => return Ok(approval),
                 Err(Error::Problem(problem)) if problem.status == 409 => {}
-                Err(error @ Error::Problem(_)) => return Err(error.into()),
+                Err(error @ Error::Problem(_)) => return Err(Refusal::after_submit(error)),
                 Err(error) => {
                     // The claim may have been granted: without a report it would end as unknown.
                     let why = "not run: the answer to the claim was lost";
                     self.permit(Proof::default()).failed(why).await;
-                    return Err(error.into());
+                    return Err(Refusal::after_submit(error));
                 }
             }
-            let (approval, _) = retry_transient(|| client.status(id, Duration::ZERO)).await?;
+            let status = retry_transient(|| client.status(id, Duration::ZERO)).await;
+            let (approval, _) = status.map_err(Refusal::after_submit)?;
             // The clocks of two instances of the gate may differ slightly: the first claim made the gate
             // store the state that the second one finds.
             if is_second_try || approval.status != Status::Timeout {
@@ -263,12 +265,12 @@ impl Pending {
                     // The deadline of the last response holds during an outage too.
                     let is_over = self.approval.as_ref().map_or(Ok(true), is_over)?;
                     if is_over && started.elapsed() > OUTAGE_RETRY_WINDOW {
-                        return Err(error.into());
+                        return Err(Refusal::after_submit(error));
                     }
                     let next = (pause * 2).min(OUTAGE_RETRY_WINDOW);
                     pause = error.retry_after().unwrap_or(next);
                 }
-                Err(error) => return Err(error.into()),
+                Err(error) => return Err(Refusal::after_submit(error)),
             }
             sleep(pause).await;
         }

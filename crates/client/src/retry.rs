@@ -1,12 +1,14 @@
 use std::future::Future;
-use std::time::Duration;
-
-use tokio::time::{Instant, sleep};
+use std::time::{Duration, Instant};
 
 use crate::error::Error;
+use crate::runtime::sleep;
 
 /// How long a call is retried while the gate is unavailable, where the call has no deadline of its own.
 pub(crate) const OUTAGE_RETRY_WINDOW: Duration = Duration::from_secs(60);
+
+/// How long a gate is called that has never responded.
+const FIRST_CONTACT_WINDOW: Duration = Duration::from_secs(30);
 
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const MAX_PAUSE: Duration = Duration::from_secs(10);
@@ -17,13 +19,38 @@ pub(crate) async fn retry_transient<T, Fut>(call: impl Fn() -> Fut) -> Result<T,
 where
     Fut: Future<Output = Result<T, Error>>,
 {
-    let deadline = Instant::now() + OUTAGE_RETRY_WINDOW;
+    retry(call, |_| OUTAGE_RETRY_WINDOW).await
+}
+
+/// The same for a call before anything was submitted: a gate that does not respond is given up earlier, and
+/// one whose certificate is not accepted at once.
+pub(crate) async fn retry_first_contact<T, Fut>(call: impl Fn() -> Fut) -> Result<T, Error>
+where
+    Fut: Future<Output = Result<T, Error>>,
+{
+    let window = |error: &Error| match error {
+        Error::Tls { .. } => Duration::ZERO,
+        Error::Unreachable { .. } => FIRST_CONTACT_WINDOW,
+        _ => OUTAGE_RETRY_WINDOW,
+    };
+    retry(call, window).await
+}
+
+async fn retry<T, Fut>(
+    call: impl Fn() -> Fut,
+    window: impl Fn(&Error) -> Duration,
+) -> Result<T, Error>
+where
+    Fut: Future<Output = Result<T, Error>>,
+{
+    let started = Instant::now();
     let mut pause = FIRST_PAUSE;
     loop {
         match call().await {
             Err(error) if error.is_transient() => {
-                let wait = error.retry_after().unwrap_or(pause);
-                if Instant::now() + wait > deadline {
+                let left = window(&error).saturating_sub(started.elapsed());
+                let wait = error.retry_after().unwrap_or_else(|| pause.min(left));
+                if left.is_zero() || wait > left {
                     return Err(error);
                 }
                 sleep(wait).await;

@@ -1,12 +1,13 @@
 use std::fmt;
+use std::future::Future;
 
 use human_oversight_protocol::types::{ExecutionStatus, Report};
-use tokio::runtime::Handle as Runtime;
 
 use crate::client::Client;
 use crate::handle::Handle;
 use crate::outcome::Refusal;
 use crate::retry::retry_transient;
+use crate::runtime;
 
 /// The right to run an action once, now: a verified and claimed approval. The gate expects a report of the
 /// outcome. If the permit is dropped without one (a panic does that), the action counts as given up
@@ -16,17 +17,19 @@ pub struct Permit {
     client: Client,
     handle: Option<Handle>,
     proof: Proof,
-    runtime: Runtime,
     /// Whether the action may have started.
     handed_out: bool,
 }
 
-/// What proves the right: the signed receipt and the signed permit. Both are empty in a permit that only
-/// reports a failure.
-#[derive(Default)]
-pub(crate) struct Proof {
-    pub(crate) receipt: String,
-    pub(crate) permit: String,
+/// What proves the right to run an action, for a service that demands it before it acts.
+// Both are empty in a permit that only reports a failure.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Proof {
+    /// The signed receipt, a compact JWS; see [`crate::receipt`].
+    pub receipt: String,
+    /// The gate's signed permit, a compact JWS; see [`crate::permit`].
+    pub permit: String,
 }
 
 impl fmt::Debug for Permit {
@@ -44,7 +47,6 @@ impl Permit {
             client,
             handle: Some(handle),
             proof,
-            runtime: Runtime::current(),
             handed_out: false,
         }
     }
@@ -63,6 +65,11 @@ impl Permit {
     /// The gate's signed permit, a compact JWS, for a service that demands one with the receipt.
     pub fn jws(&self) -> &str {
         &self.proof.permit
+    }
+
+    /// Receipt and permit.
+    pub fn proof(&self) -> &Proof {
+        &self.proof
     }
 
     /// Reports that the action ran.
@@ -88,12 +95,8 @@ impl Permit {
 
     /// Reports in a task of its own, so that a caller that stops waiting has reported all the same.
     async fn report(mut self, status: ExecutionStatus, error: Option<String>) {
-        // The runtime that awaits this is alive; that of the claim may be blocked or gone.
-        self.runtime = Runtime::current();
-        if let Some(report) = self.spawn_report(status, error)
-            && report.await.is_err()
-        {
-            tracing::warn!("the outcome could not be reported: its task ended");
+        if let Some(report) = self.spawn_report(status, error) {
+            report.await;
         }
     }
 
@@ -101,7 +104,7 @@ impl Permit {
         &mut self,
         status: ExecutionStatus,
         error: Option<String>,
-    ) -> Option<tokio::task::JoinHandle<()>> {
+    ) -> Option<impl Future<Output = Option<()>> + use<>> {
         let Handle { id, secret } = self.handle.take()?;
         let client = self.client.clone();
         let report = Report {
@@ -109,7 +112,7 @@ impl Permit {
             error: error.map(|text| sanitize(&text)),
             secret: Some(secret),
         };
-        Some(self.runtime.spawn(async move {
+        Some(runtime::spawn(async move {
             if let Err(error) = retry_transient(|| client.outcome(&id, &report)).await {
                 tracing::warn!(id, %error, "the outcome could not be reported");
             }
@@ -124,8 +127,7 @@ impl Drop for Permit {
         } else {
             "not run: nothing waited for the approval any more"
         };
-        self.runtime = Runtime::try_current().unwrap_or_else(|_| self.runtime.clone());
-        self.spawn_report(ExecutionStatus::ExecutionFailed, Some(why.to_owned()));
+        drop(self.spawn_report(ExecutionStatus::ExecutionFailed, Some(why.to_owned())));
     }
 }
 

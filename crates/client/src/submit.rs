@@ -2,17 +2,19 @@
 
 use std::fmt;
 use std::future::Future;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use human_oversight_protocol::parameters::{Parameters, hex};
-use human_oversight_protocol::types::{NewApproval, Status};
+use human_oversight_protocol::types::{Approval, NewApproval, Status};
 use serde::Serialize;
 use uuid::Uuid;
 
 use crate::action::Action;
+use crate::error::Error;
 use crate::handle::Handle;
 use crate::outcome::{Outcome, Reason, Refusal};
 use crate::pending::{Pending, infallible};
-use crate::retry::retry_transient;
+use crate::retry::retry_first_contact;
 use crate::run_permit::Permit;
 use crate::withdraw::WithdrawOnDrop;
 
@@ -50,10 +52,54 @@ impl Action {
         F: FnOnce(&'p P) -> Fut,
         Fut: Future<Output = Result<T, E>>,
     {
-        match self.submit(params).await {
+        let outcome = match self.submit(params).await {
             Ok(pending) => pending.try_run(params, action).await,
             Err(refusal) => Outcome::Refused(refusal),
-        }
+        };
+        outcome.logged()
+    }
+
+    /// Like [`Action::run`], under a handle that was stored before: submits the request, unless this or
+    /// another process has, and resumes it then. So a program can call it with the same handle and the same
+    /// parameters after every restart, wherever it was interrupted.
+    ///
+    /// An approval that was claimed before an interruption is refused as [`Reason::Used`]: the action may have
+    /// run. Dropping the future leaves the request pending.
+    pub async fn run_as<'p, P, T, F, Fut>(
+        &self,
+        handle: Handle,
+        params: &'p P,
+        action: F,
+    ) -> Outcome<T>
+    where
+        P: Serialize,
+        F: FnOnce(&'p P) -> Fut,
+        Fut: Future<Output = T>,
+    {
+        let outcome = self
+            .try_run_as(handle, params, |params| infallible(action(params)))
+            .await;
+        outcome.map(|Ok(value)| value)
+    }
+
+    /// Like [`Action::run_as`], for an action that can fail.
+    pub async fn try_run_as<'p, P, T, E, F, Fut>(
+        &self,
+        handle: Handle,
+        params: &'p P,
+        action: F,
+    ) -> Outcome<Result<T, E>>
+    where
+        P: Serialize,
+        E: fmt::Display,
+        F: FnOnce(&'p P) -> Fut,
+        Fut: Future<Output = Result<T, E>>,
+    {
+        let outcome = match self.submit_as(handle, params).await {
+            Ok(pending) => pending.try_run(params, action).await,
+            Err(refusal) => Outcome::Refused(refusal),
+        };
+        outcome.logged()
     }
 
     /// Requests approval of exactly `params`, waits, and claims the approval; see [`Pending::claim`].
@@ -126,9 +172,8 @@ impl Action {
     ) -> Result<Pending, Refusal> {
         let request = self.request(&handle, parameters)?;
         // First, so that no person decides what could not run.
-        self.gate.keys(None).await?;
-        let client = &self.gate.client;
-        let approval = retry_transient(|| client.submit(&request)).await?;
+        self.gate.keys(None).await.map_err(Refusal::before_submit)?;
+        let approval = self.call_submit(&request).await?;
         if approval.id != handle.id || approval.parameters_digest != hex(&parameters.digest()) {
             return Err(Refusal::unverified(
                 "the gate accepted another request than was submitted",
@@ -138,6 +183,23 @@ impl Action {
             self.notify_pending(&approval);
         }
         Ok(Pending::new(self.clone(), handle, Some(approval)))
+    }
+
+    async fn call_submit(&self, request: &NewApproval) -> Result<Approval, Refusal> {
+        let client = &self.gate.client;
+        let may_be_accepted = AtomicBool::new(false);
+        let call = async || {
+            let answer = client.submit(request).await;
+            if answer.as_ref().is_err_and(Error::may_be_accepted) {
+                may_be_accepted.store(true, Ordering::Relaxed);
+            }
+            answer
+        };
+        let answer = retry_first_contact(call).await;
+        answer.map_err(|error| match may_be_accepted.into_inner() {
+            true => Refusal::after_submit(error),
+            false => Refusal::before_submit(error),
+        })
     }
 
     fn request(&self, handle: &Handle, parameters: &Parameters) -> Result<NewApproval, Refusal> {

@@ -8,7 +8,6 @@ use human_oversight_protocol::receipt::thumbprint;
 use human_oversight_protocol::types::KeySet;
 
 use crate::error::Error;
-use crate::outcome::Refusal;
 
 /// What the program's settings trust, and what the gate published. Clones share the latter.
 #[derive(Clone, Debug, Default)]
@@ -82,21 +81,22 @@ impl Trust {
     ///
     /// # Errors
     /// When there are none, so that no approval could be verified.
-    pub(crate) fn known(&self) -> Result<KeySet, Refusal> {
-        self.check_settings().map_err(Refusal::unverified)?;
+    pub(crate) fn known(&self) -> Result<KeySet, Error> {
+        self.check_settings()?;
         let mut known = self.published().clone();
         if known.issuers.is_empty() {
-            return Err(Refusal::unverified(
+            return Err(Error::Untrusted(
                 "the gate does not say that it signs permits, and without one this client runs nothing: \
-                 upgrade the gate before its clients, and set its HO_ROWS to 2",
+                 upgrade the gate before its clients, and set its HO_ROWS to 2"
+                    .to_owned(),
             ));
         }
         if let Some(pinned) = &self.pinned {
             known.keys.retain(|key| pinned.contains(&thumbprint(key)));
         }
         if known.keys.is_empty() {
-            return Err(Refusal::unverified(
-                "the gate publishes none of the keys that this client trusts (HO_KEYS)",
+            return Err(Error::Untrusted(
+                "the gate publishes none of the keys that this client trusts (HO_KEYS)".to_owned(),
             ));
         }
         if !self.issuers.is_empty() {

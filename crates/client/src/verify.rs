@@ -7,10 +7,11 @@ use human_oversight_protocol::types::{Approval, ExecutionStatus, KeySet, Status}
 use time::OffsetDateTime;
 
 use crate::action::Action;
+use crate::error::Error;
 use crate::gate::Gate;
 use crate::handle::Handle;
 use crate::outcome::Refusal;
-use crate::retry::retry_transient;
+use crate::retry::{retry_first_contact, retry_transient};
 use crate::run_permit::Proof;
 
 /// By how many seconds the clocks of agent and gate may differ.
@@ -19,14 +20,17 @@ pub(crate) const CLOCK_LEEWAY_SECONDS: u32 = 60;
 impl Gate {
     /// The keys and issuers to verify with. What the gate publishes changes rarely: it is fetched again only
     /// when the keys known do not verify this receipt.
-    pub(crate) async fn keys(&self, receipt: Option<&str>) -> Result<KeySet, Refusal> {
+    pub(crate) async fn keys(&self, receipt: Option<&str>) -> Result<KeySet, Error> {
         if let Ok(known) = self.trust.known()
             && receipt.is_none_or(|receipt| receipt::verify(receipt, &known).is_ok())
         {
             return Ok(known);
         }
-        self.trust
-            .learn(retry_transient(|| self.client.keys()).await?);
+        let fetch = || self.client.keys();
+        self.trust.learn(match receipt {
+            None => retry_first_contact(fetch).await?,
+            Some(_) => retry_transient(fetch).await?,
+        });
         self.trust.known()
     }
 }

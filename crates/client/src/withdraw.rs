@@ -1,9 +1,9 @@
 use human_oversight_protocol::types::Withdrawal;
-use tokio::runtime::Handle as Runtime;
 
 use crate::client::Client;
 use crate::handle::Handle;
 use crate::retry::retry_transient;
+use crate::runtime;
 
 /// Withdraws a request when it is dropped, unless it was disarmed: a request without a waiting agent
 /// needs no decision.
@@ -27,18 +27,15 @@ impl WithdrawOnDrop {
 
 impl Drop for WithdrawOnDrop {
     fn drop(&mut self) {
-        // Without a runtime the call cannot be made: the request then ends at its deadline.
-        if let (Some(Handle { id, secret }), Ok(runtime)) =
-            (self.handle.take(), Runtime::try_current())
-        {
+        if let Some(Handle { id, secret }) = self.handle.take() {
             let client = self.client.clone();
-            runtime.spawn(async move {
+            drop(runtime::spawn(async move {
                 let secret = Some(secret);
                 let withdrawal = Withdrawal { secret };
                 if let Err(error) = retry_transient(|| client.withdraw(&id, &withdrawal)).await {
                     tracing::warn!(id, %error, "the request could not be withdrawn");
                 }
-            });
+            }));
         }
     }
 }

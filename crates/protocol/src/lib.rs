@@ -17,3 +17,7 @@ pub mod receipt;
 pub mod revocation;
 #[cfg(feature = "strict")]
 pub mod strict_json;
+
+/// The largest whole number that every JSON parser reads as itself: 2^53 - 1. Beyond it, two integers can be
+/// the same double (RFC 8259, section 6).
+pub const MAX_INTEGER: u64 = (1 << 53) - 1;

@@ -65,10 +65,12 @@ pub enum Decision {
 
 /// How the person who decided was identified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub enum Assurance {
     /// By the personal link (and, for an approval, the one-time code) mailed to the address.
     Link,
+    /// By the personal link alone: only a rejection, whose comment is not for the agent.
+    LinkOnly,
     /// By sign-in with Microsoft Entra ID.
     Entra,
 }

@@ -1,6 +1,6 @@
 //! Strict JSON: a text that two readers could understand differently is refused.
 //!
-//! Beyond RFC 8259: a name may occur once in an object, a number must be [exact](is_exact), every escape
+//! Beyond RFC 8259: a name may occur once in an object, a number must be exact ([`MAX_INTEGER`]), every escape
 //! must be a Unicode character, and nesting has a limit. What is shown to a person is then
 //! what an agent runs.
 
@@ -10,12 +10,10 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
+use crate::MAX_INTEGER;
+
 /// The maximum nesting of objects and arrays below the top.
 pub const MAX_DEPTH: usize = 64;
-
-/// The largest whole number that every JSON parser reads as itself: 2^53 - 1. Beyond it, two integers can be
-/// the same double (RFC 8259, section 6).
-pub const MAX_INTEGER: u64 = (1 << 53) - 1;
 
 /// Names with this prefix are reserved by serde_json, which reads such an object as something else.
 const RESERVED_PREFIX: &str = "$serde_json::private::";

@@ -227,7 +227,8 @@ fn assert_has(printed: &str, lines: &[&str]) {
 const APPROVE: &str = "decision=approve&code=CODE";
 const REJECT: &str = "decision=reject&comment=Ask+Legal+first";
 const REJECTED: &str = "Not run: rejected by approver@example.com. Their reason: Ask Legal first";
-const EXPIRED: &str = "Not run: not approved, or not used, in time.";
+const EXPIRED: &str =
+    "Not run: not approved, or not used, in time. Try again only if it is still needed.";
 
 const USERS: &str = r#"Users: {"1":"former-contractor@example.com","2":"accounting@example.com","3":"support@example.com"}"#;
 

@@ -1,6 +1,6 @@
 //! Parses the forms of the decision page.
 
-use crate::app::{DecisionForm, RevocationForm};
+use crate::app::{CodeForm, DecisionForm};
 use crate::domain::Verdict;
 use crate::http::error::Error;
 use crate::http::extract::parameter;
@@ -18,7 +18,8 @@ pub(super) struct Form {
 /// What a form does.
 pub(super) enum Action {
     Decide(DecisionForm),
-    Revoke(RevocationForm),
+    Revoke(CodeForm),
+    Reveal(CodeForm),
 }
 
 pub(super) fn parse(body: &[u8]) -> Result<Form, Error> {
@@ -27,16 +28,7 @@ pub(super) fn parse(body: &[u8]) -> Result<Form, Error> {
     let required = |name: &str| {
         parameter(body, name).ok_or_else(|| Error::BadRequest(format!("The form has no {name}.")))
     };
-    let verdict = match required("decision")?.as_str() {
-        "approve" => Some(Verdict::Approve),
-        "reject" => Some(Verdict::Reject),
-        "revoke" => None,
-        _ => {
-            return Err(Error::BadRequest(
-                "The decision must be approve, reject or revoke.".to_owned(),
-            ));
-        }
-    };
+    let decision = required("decision")?;
     let comment = clean_comment(&parameter(body, "comment").unwrap_or_default());
     if comment.chars().count() > COMMENT_CHARS {
         let limit = format!("A comment may have at most {COMMENT_CHARS} characters.");
@@ -45,14 +37,24 @@ pub(super) fn parse(body: &[u8]) -> Result<Form, Error> {
     let csrf_token = required("form")?;
     let code = parameter(body, "code").unwrap_or_default();
     let code = code.trim().to_owned();
-    let action = match verdict {
-        Some(verdict) => Action::Decide(DecisionForm {
+    let decide = |verdict, csrf_token, code| {
+        Action::Decide(DecisionForm {
             csrf_token,
             code,
             verdict,
             comment: Some(comment).filter(|comment| !comment.is_empty()),
-        }),
-        None => Action::Revoke(RevocationForm { csrf_token, code }),
+        })
+    };
+    let action = match decision.as_str() {
+        "approve" => decide(Verdict::Approve, csrf_token, code),
+        "reject" => decide(Verdict::Reject, csrf_token, code),
+        "revoke" => Action::Revoke(CodeForm { csrf_token, code }),
+        "reveal" => Action::Reveal(CodeForm { csrf_token, code }),
+        _ => {
+            return Err(Error::BadRequest(
+                "The decision must be approve, reject, revoke or reveal.".to_owned(),
+            ));
+        }
     };
     let link = parameter(body, "k").unwrap_or_default();
     Ok(Form { link, action })

@@ -5,7 +5,7 @@ use axum::response::{IntoResponse, Response};
 
 use crate::app::{App, Caller, Identified};
 use crate::azure::NotSignedIn;
-use crate::domain::{Approval, Assurance, DecisionResult, Status};
+use crate::domain::{Approval, Approver, Assurance, DecisionResult, MAX_WRONG_CODES, Status};
 use crate::http::error::Error;
 use crate::http::extract::Id;
 use crate::http::page::{page, page_style};
@@ -16,7 +16,9 @@ use crate::values::Timestamp;
 
 fn status_code(result: DecisionResult) -> StatusCode {
     match result {
-        DecisionResult::Recorded | DecisionResult::Revoked => StatusCode::OK,
+        DecisionResult::Recorded | DecisionResult::Revoked | DecisionResult::Revealed => {
+            StatusCode::OK
+        }
         DecisionResult::AlreadyClosed
         | DecisionResult::AlreadyUsed
         | DecisionResult::InvalidForm => StatusCode::CONFLICT,
@@ -29,7 +31,9 @@ fn status_code(result: DecisionResult) -> StatusCode {
 
 fn message(result: DecisionResult) -> Option<String> {
     let message = match result {
-        DecisionResult::Recorded | DecisionResult::Revoked => return None,
+        DecisionResult::Recorded | DecisionResult::Revoked | DecisionResult::Revealed => {
+            return None;
+        }
         DecisionResult::AlreadyClosed => "Your answer came second: this request is closed.",
         DecisionResult::AlreadyUsed => {
             "This approval can no longer be revoked: the agent has taken it, or its time is over."
@@ -38,10 +42,12 @@ fn message(result: DecisionResult) -> Option<String> {
         DecisionResult::InvalidForm => {
             "The page you answered on was out of date. Please look at it again."
         }
-        DecisionResult::Locked => "Approving by this link is locked after five wrong codes.",
+        DecisionResult::Locked => {
+            "Nothing was recorded: this form is locked after five wrong codes."
+        }
         DecisionResult::CodeMissing => "Nothing was recorded: type the code from the mail.",
         DecisionResult::CodeWrong { left: 0 } => {
-            "That code is not right. Approving by this link is now locked; you can still reject."
+            "That code is not right. After five wrong codes this form is now locked for codes."
         }
         DecisionResult::CodeWrong { left: 1 } => {
             "That code is not right. 1 try is left; nothing was recorded."
@@ -55,6 +61,15 @@ fn message(result: DecisionResult) -> Option<String> {
     Some(message.to_owned())
 }
 
+fn is_locked(approver: &Approver, purpose: FormPurpose) -> bool {
+    let wrong_codes = match purpose {
+        FormPurpose::Decision => approver.wrong_codes,
+        FormPurpose::Revocation => approver.wrong_revocation_codes,
+        FormPurpose::Reveal => approver.wrong_reveal_codes,
+    };
+    wrong_codes >= MAX_WRONG_CODES
+}
+
 /// The page of the request, with earlier rejections of the same, and with the result and the comment of the
 /// last form.
 pub(super) async fn show(
@@ -64,17 +79,22 @@ pub(super) async fn show(
         approver,
         assurance,
     }: Identified,
-    result: Option<DecisionResult>,
+    result: Option<(FormPurpose, DecisionResult)>,
     comment: Option<String>,
 ) -> Response {
     let now = app.now();
     let pending = approval.status(now) == Status::Pending;
+    let (sent, result) = result.unzip();
     let message = result.and_then(message);
     let (paused, earlier) = tokio::join!(
         app.paused_since(approval, now),
         app.earlier_rejections(approval)
     );
-    let mut decision_page = DecisionPage::new(approval, &earlier, approver, now, page_style(app));
+    let is_signed_in = matches!(assurance, Assurance::Entra(_));
+    let withheld =
+        app.withholds_values() && !is_signed_in && result != Some(DecisionResult::Revealed);
+    let style = page_style(app);
+    let mut decision_page = DecisionPage::new(approval, &earlier, approver, withheld, now, style);
     decision_page.paused = paused.map(Timestamp::in_words);
     let keys = &app.link_keys;
     let link = keys.link_token(approval, approver);
@@ -88,12 +108,12 @@ pub(super) async fn show(
             comment: comment.unwrap_or_default(),
             identification: match assurance {
                 Assurance::Entra(_) => Identification::SignedIn,
-                Assurance::Link => Identification::Link {
+                Assurance::Link | Assurance::LinkOnly => Identification::Link {
                     link,
-                    locked: approval.approvers[approver].is_locked(),
+                    locked: is_locked(&approval.approvers[approver], purpose),
                 },
             },
-            problem: message.clone(),
+            problem: message.clone().filter(|_| sent == Some(purpose)),
         })
     };
     if pending {
@@ -101,8 +121,17 @@ pub(super) async fn show(
     } else if approval.is_revocable_by(approver, now) {
         decision_page.revocation = form(FormPurpose::Revocation, None);
     }
+    if decision_page.hidden > 0 {
+        decision_page.reveal = form(FormPurpose::Reveal, None);
+    }
     // Show the error next to the form, if there is one.
-    let has_form = decision_page.form.is_some() || decision_page.revocation.is_some();
+    let shown = match sent {
+        Some(FormPurpose::Decision) => &decision_page.form,
+        Some(FormPurpose::Revocation) => &decision_page.revocation,
+        Some(FormPurpose::Reveal) => &decision_page.reveal,
+        None => &None,
+    };
+    let has_form = shown.is_some();
     decision_page.notice = message.filter(|_| !has_form);
     let code = match (result, approval.status(now)) {
         (None, Status::Timeout) => StatusCode::GONE,

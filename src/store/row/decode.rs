@@ -54,7 +54,10 @@ pub(in crate::store) fn decode(
 pub(in crate::store) fn unverified(mut columns: Columns) -> UnverifiedRow {
     let approvers: Result<Vec<ApproverEntry>, _> = json(&mut columns, "Notifications");
     let approvers = approvers.unwrap_or_default().into_iter();
+    let mut time = |column| columns.take_optional(column).unwrap_or_default();
+    let ended_at = time("ResponseTimestamp").or_else(|| time("DeadlineTimestamp"));
     UnverifiedRow {
+        ended_at,
         owner: columns.take_optional("Owner").unwrap_or_default(),
         approvers: approvers.filter_map(ApproverEntry::into_approver).collect(),
         action: columns
@@ -207,6 +210,7 @@ fn assurance(columns: &mut Columns) -> Result<Assurance, &'static str> {
     let word: Option<String> = columns.take_optional("Assurance").map_err(|_| AT_FAULT)?;
     match (word.as_deref(), object_id) {
         (Some("Link"), None) => Ok(Assurance::Link),
+        (Some("LinkOnly"), None) => Ok(Assurance::LinkOnly),
         (Some("Entra"), Some(object_id)) => Ok(Assurance::Entra(object_id)),
         _ => Err(AT_FAULT),
     }
@@ -270,6 +274,8 @@ impl ApproverEntry {
             link_key: self.key,
             mac: self.seal,
             wrong_codes: self.wrong_codes,
+            wrong_revocation_codes: self.wrong_revocation_codes,
+            wrong_reveal_codes: self.wrong_reveal_codes,
             deliveries: mails,
         })
     }

@@ -25,6 +25,10 @@ pub(super) struct ApproverEntry {
     pub(super) key: String,
     pub(super) seal: String,
     pub(super) wrong_codes: u32,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(super) wrong_revocation_codes: u32,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(super) wrong_reveal_codes: u32,
     pub(super) mails: Vec<MailEntry>,
 }
 
@@ -185,6 +189,11 @@ fn fits(columns: &Columns) -> Result<(), StoreError> {
     Ok(())
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_zero(count: &u32) -> bool {
+    *count == 0
+}
+
 impl ApproverEntry {
     fn from_approver(approver: &Approver) -> Self {
         Self {
@@ -192,6 +201,8 @@ impl ApproverEntry {
             key: approver.link_key.clone(),
             seal: approver.mac.clone(),
             wrong_codes: approver.wrong_codes,
+            wrong_revocation_codes: approver.wrong_revocation_codes,
+            wrong_reveal_codes: approver.wrong_reveal_codes,
             mails: approver
                 .deliveries
                 .iter()

@@ -162,8 +162,8 @@ impl Tables {
     ) -> Result<(), StoreError> {
         let client = self.entry(&entry.key);
         let entity = index_entity(id, entry);
-        self.with_retry_or_create(|| async { client.insert_or_replace(&entity)?.await })
-            .await?;
+        let insert = || async { client.insert_or_replace(&entity)?.await };
+        self.with_retry_or_create(insert).await.0?;
         Ok(())
     }
 
@@ -232,8 +232,10 @@ pub(super) fn index_entity(id: &ApprovalId, IndexEntry { due, key }: &IndexEntry
     })
 }
 
-/// An entry that cannot be read stands for no request: the sweep logs it.
+/// An entry that cannot be read stands for no request.
 pub(super) fn due_of(entity: Map<String, Value>, now: Timestamp) -> (Timestamp, Due) {
+    let key = |name| entity.get(name).and_then(Value::as_str).unwrap_or_default();
+    let foreign = Due::foreign(key("PartitionKey"), key("RowKey"));
     let read = || {
         let entity: IndexEntity = serde_json::from_value(Value::Object(entity)).ok()?;
         let id = entity.id.parse().ok()?;
@@ -243,14 +245,10 @@ pub(super) fn due_of(entity: Map<String, Value>, now: Timestamp) -> (Timestamp, 
                 .filter(|key| is_key(key) && shard(key) == entity.partition_key)?,
         };
         let due = Due {
-            id: Some(id),
+            id: Ok(id),
             index: Some(index),
         };
         Some((Timestamp::parse(&entity.due)?, due))
     };
-    let unreadable = Due {
-        id: None,
-        index: None,
-    };
-    read().unwrap_or((now, unreadable))
+    read().unwrap_or((now, foreign))
 }

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::harness::{TestGate, request};
+use crate::host::Mode;
 
 #[tokio::test]
 async fn an_invalid_submit_gets_a_problem_document_and_stores_nothing() {
@@ -367,6 +368,11 @@ async fn an_invalid_submit_gets_a_problem_document_and_stores_nothing() {
     for (body, status, pointer) in cases {
         let sent = body.chars().take(200).collect::<String>();
         let answer = gate.post("/api/submit", body).await;
+        // A forwarding host passes on no content type of an empty body.
+        let status = match (sent.as_str(), Mode::of_tests()) {
+            ("", Mode::Forwarding) => 415,
+            _ => status,
+        };
         assert_eq!(answer.status, status, "{sent}\n{}", answer.body);
         let problem = answer.problem();
         if status == 422 {

@@ -213,7 +213,7 @@ async fn pinned_keys_need_an_issuer() {
     keys.issuers.clear();
     let action = gate.gate().trust(keys).action("Delete User Account");
     let refusal = action.submit(&user()).await.unwrap_err();
-    assert_eq!(refusal.reason, Reason::Unverified);
+    assert_eq!(refusal.reason, Reason::Misconfigured);
     assert!(refusal.detail.unwrap().contains("HO_ISSUER"));
     assert!(gate.stored().await.is_empty());
 }

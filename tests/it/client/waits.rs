@@ -5,6 +5,7 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use human_oversight_client::types::{ExecutionStatus, Status};
 use human_oversight_client::{Handle, Outcome, Reason};
 use serde_json::json;
@@ -55,7 +56,7 @@ async fn a_refusal_while_paused_is_not_final() {
     assert_eq!(new.reason, Reason::Paused);
     assert_eq!(
         new.to_string(),
-        "Not run: the operator has paused operations."
+        "Not run: the operator has paused operations. Try again later."
     );
     operate(&gate, json!({"command": "resume"})).await;
     let outcome = action.resume(handle).run(&user(), async |_| "done").await;
@@ -80,6 +81,34 @@ async fn a_dropped_wait_withdraws_the_request() {
     let id = within(ids.recv()).await.unwrap();
     waiting.abort();
     assert_eq!(final_status(&gate, &id).await, Status::Cancelled);
+}
+
+/// What a program must do before it ends: the calls in the background would end with it.
+#[test]
+fn flush_waits_for_what_is_withdrawn_and_reported_in_the_background() {
+    let runtime = || tokio::runtime::Runtime::new().unwrap();
+    let (host, program) = (runtime(), runtime());
+    let gate = host.block_on(TestGate::start());
+    let action = gate.gate().action("Delete User Account");
+    let (withdrawn, given_up) = program.block_on(async {
+        let (user, pending) = (user(), action.submit(&user()).await.unwrap());
+        let withdrawn = pending.handle().id.clone();
+        // Waits, and is dropped.
+        assert!(pending.claim(&user).now_or_never().is_none());
+        let pending = approved(&gate).await;
+        let given_up = pending.handle().id.clone();
+        drop(pending.claim(&user).await.unwrap());
+        human_oversight_client::flush().await;
+        (withdrawn, given_up)
+    });
+    drop(program);
+    host.block_on(async {
+        assert_eq!(gate.status(&withdrawn).await.status, Status::Cancelled);
+        let execution = gate.status(&given_up).await.execution.unwrap();
+        assert_eq!(execution.status, ExecutionStatus::ExecutionFailed);
+        drop(gate);
+    });
+    human_oversight_client::flush_blocking();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

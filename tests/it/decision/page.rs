@@ -154,8 +154,8 @@ async fn deceptive_text_is_escaped_and_marked() {
         r"invoice\u202efdp.exe",
         r"zero\u200bwidth",
         r"\udb40\udc41",
-        "is not what it seems: \u{440} is U+0440",
-        "3 hidden characters",
+        "‘\u{440}’ (U+0440) is a Cyrillic letter",
+        "3 invisible characters are",
         r"SAFE&#60;/h1&#62;\u{202e}",
     ] {
         assert!(page.contains(shown), "{shown}\n{page}");
@@ -177,9 +177,9 @@ async fn punctuation_that_resembles_another_and_text_that_is_not_nfc_are_pointed
         let approval = gate.client.submit(&new).await.unwrap();
         let question = gate.question(&approval, ALICE);
         let page = gate.get(&question.link).await.body;
-        let code = format!("{c} is U+{:04X}", u32::from(c));
+        let code = format!("‘{c}’ (U+{:04X})", u32::from(c));
         assert!(
-            page.contains("Look twice") && page.contains(&code),
+            page.contains("Check carefully") && page.contains(&code),
             "{c}: {page}"
         );
         let mails = gate.mails();
@@ -201,7 +201,7 @@ async fn punctuation_that_resembles_another_and_text_that_is_not_nfc_are_pointed
     for text in ["Re\u{301}sume\u{301}", "\u{212b}ngstrom"] {
         let page = shown(text).await;
         assert!(
-            page.contains("Look twice") && page.contains("not in the usual form"),
+            page.contains("Check carefully") && page.contains("not in the usual form"),
             "{text}: {page}"
         );
     }
@@ -218,7 +218,7 @@ async fn punctuation_that_resembles_another_and_text_that_is_not_nfc_are_pointed
         "👩\u{fe0f}".trim_end_matches('\u{fe0f}'),
     ] {
         let page = shown(text).await;
-        assert!(!page.contains("Look twice"), "{text}: {page}");
+        assert!(!page.contains("Check carefully"), "{text}: {page}");
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use axum::http::Method;
 use serde_json::Value;
 
 use super::Mode;
@@ -100,8 +99,10 @@ impl FunctionApp {
                 return Err(format!("{name} is no name for a function"));
             }
             let definition = read(folder.join("function.json"))?;
-            let trigger = trigger(&name, &definition, &setting)?;
-            functions.push(Function { name, trigger });
+            // A timer without a usable schedule is disabled, and the others work.
+            if let Some(trigger) = trigger(&name, &definition, &setting)? {
+                functions.push(Function { name, trigger });
+            }
         }
         if functions.is_empty() {
             return Err("there is no function".to_owned());
@@ -120,8 +121,9 @@ impl FunctionApp {
     }
 
     /// The function that a request is for. Literal segments take precedence over parameters.
-    pub(super) fn route(&self, method: &Method, path: &str) -> Option<&Function> {
-        let mut segments = path.trim_start_matches('/').split('/');
+    pub(super) fn route(&self, method: &str, path: &str) -> Option<&Function> {
+        let path = path.strip_prefix('/')?;
+        let mut segments = path.strip_suffix('/').unwrap_or(path).split('/');
         if !self.prefix.is_empty() && !segments.next()?.eq_ignore_ascii_case(&self.prefix) {
             return None;
         }
@@ -130,19 +132,9 @@ impl FunctionApp {
             .iter()
             .filter_map(|function| match &function.trigger {
                 Trigger::Http { methods, route, .. } => {
-                    let matches = route.len() == segments.len()
-                        && route
-                            .iter()
-                            .zip(&segments)
-                            .all(|(part, segment)| match part.as_str() {
-                                part if part.starts_with('{') => !segment.is_empty(),
-                                part => part.eq_ignore_ascii_case(segment),
-                            })
-                        && methods
-                            .iter()
-                            .any(|m| m.eq_ignore_ascii_case(method.as_str()));
+                    let is_method = methods.iter().any(|m| m.eq_ignore_ascii_case(method));
                     let parameters = route.iter().filter(|part| part.starts_with('{')).count();
-                    matches.then_some((parameters, function))
+                    (is_method && matches(route, &segments)).then_some((parameters, function))
                 }
                 Trigger::Timer => None,
             })
@@ -151,11 +143,29 @@ impl FunctionApp {
     }
 }
 
+/// Whether the segments of a path match a route: `{id}` is a segment, `{id?}` may be missing, and `{*rest}` is
+/// all that is left.
+fn matches(route: &[String], segments: &[&str]) -> bool {
+    match (route.split_first(), segments.split_first()) {
+        (None, rest) => rest.is_none(),
+        (Some((part, _)), _) if part.starts_with("{*") => true,
+        (Some((part, [])), None) => part.ends_with("?}"),
+        (Some(_), None) => false,
+        (Some((part, route)), Some((segment, segments))) => {
+            let is_match = match part.as_str() {
+                part if part.starts_with('{') => !segment.is_empty(),
+                part => part.eq_ignore_ascii_case(segment),
+            };
+            is_match && matches(route, segments)
+        }
+    }
+}
+
 fn trigger(
     name: &str,
     definition: &Value,
     setting: &impl Fn(&str) -> Option<String>,
-) -> Result<Trigger, String> {
+) -> Result<Option<Trigger>, String> {
     let resolve = |text: &str| match text.strip_prefix('%').and_then(|t| t.strip_suffix('%')) {
         Some(variable) => {
             setting(variable).ok_or_else(|| format!("{name}: %{variable}% is not set"))
@@ -182,7 +192,7 @@ fn trigger(
             let methods = binding["methods"]
                 .as_array()
                 .ok_or_else(|| format!("{name}: no methods"))?;
-            Ok(Trigger::Http {
+            Ok(Some(Trigger::Http {
                 methods: methods
                     .iter()
                     .filter_map(|m| m.as_str().map(str::to_owned))
@@ -194,14 +204,14 @@ fn trigger(
                     Some("admin") => AuthLevel::Admin,
                     other => return Err(format!("{name}: authLevel {other:?}")),
                 },
-            })
+            }))
         }
         [("timerTrigger", "in")] => {
-            let schedule = resolve(bindings[0]["schedule"].as_str().unwrap_or(""))?;
-            if schedule.split_whitespace().count() != 6 {
-                return Err(format!("{name}: a schedule has six fields"));
-            }
-            Ok(Trigger::Timer)
+            let schedule = resolve(bindings[0]["schedule"].as_str().unwrap_or(""));
+            let schedule = schedule.unwrap_or_default();
+            let fields = schedule.split_whitespace().count();
+            let is_usable = matches!(fields, 5 | 6) || (fields == 1 && schedule.contains(':'));
+            Ok(is_usable.then_some(Trigger::Timer))
         }
         other => Err(format!("{name}: bindings {other:?} are not known here")),
     }

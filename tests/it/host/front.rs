@@ -1,32 +1,51 @@
-//! The HTTP front: routes, keys, and both ways to forward a request to a handler.
+//! The HTTP front: routes, keys, and the delivery of a request to the handler.
 
-use std::collections::HashMap;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::{Body, to_bytes};
-use axum::extract::{Request, State};
-use axum::http::uri::{Authority, PathAndQuery, Scheme};
-use axum::http::{HeaderName, HeaderValue, Method, StatusCode, Uri, header};
-use axum::response::{IntoResponse, Response};
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
-use tokio::net::TcpListener;
+use axum::http::StatusCode;
+use tokio::io::{AsyncWriteExt, BufReader};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::time::sleep;
 use uuid::Uuid;
 
-use super::app::Function;
-use super::{AuthLevel, FunctionApp, KEY, MASTER_KEY, Mode, OTHER_KEY, SignIn, Trigger, VERSION};
+use super::app::{AuthLevel, Function, FunctionApp, Trigger};
+use super::kestrel::{Request, complete};
+use super::modes::{delivered, returned};
+use super::sign_in::SignIn;
+use super::wire::{Connection, Framing, Head, write_chunk};
+use super::{KEY, MASTER_KEY, Mode, OTHER_KEY};
 
-/// The HTTP front: checks routes and keys, and forwards to a handler.
+/// The HTTP front: checks routes and keys, and delivers requests to a handler.
 pub(crate) struct Front {
     app: FunctionApp,
     mode: Mode,
     handler: SocketAddr,
-    http: Client<HttpConnector, Body>,
     sign_in: Option<SignIn>,
+}
+
+/// The body of a request, if it has one; an error if its chunks are malformed.
+type Content = Option<io::Result<Vec<u8>>>;
+
+struct Answer {
+    head: Head,
+    body: AnswerBody,
+}
+
+enum AnswerBody {
+    Whole(Vec<u8>),
+    /// It is passed on as it comes from the handler.
+    Stream(Connection, Framing),
+}
+
+/// How a delivery failed.
+enum Failure {
+    NotConnected,
+    /// The connection was closed before the first byte of an answer.
+    Closed,
+    Broken,
 }
 
 impl Front {
@@ -38,250 +57,251 @@ impl Front {
         handler: SocketAddr,
         sign_in: Option<SignIn>,
     ) {
-        let http = Client::builder(TokioExecutor::new()).build_http();
         let front = Arc::new(Self {
             app,
             mode,
             handler,
-            http,
             sign_in,
         });
-        let router = axum::Router::new().fallback(receive).with_state(front);
-        tokio::spawn(async move { axum::serve(listener, router).await });
+        tokio::spawn(async move {
+            loop {
+                let Ok((client, _)) = listener.accept().await else {
+                    sleep(Duration::from_millis(10)).await;
+                    continue;
+                };
+                let front = Arc::clone(&front);
+                client.set_nodelay(true).ok();
+                tokio::spawn(async move { front.serve(BufReader::new(client)).await });
+            }
+        });
     }
 
-    /// Whether a request may call a function: level `function` requires a key, level `admin` the master key, in
-    /// a header or the query.
-    fn is_allowed(&self, function: &Function, request: &Request) -> bool {
-        let Trigger::Http { level, .. } = function.trigger else {
-            return false;
-        };
-        let keys: &[&str] = match level {
-            AuthLevel::Anonymous => return true,
-            AuthLevel::Function => &[KEY, OTHER_KEY, MASTER_KEY],
-            AuthLevel::Admin => &[MASTER_KEY],
-        };
-        let is_key = |sent: &[u8]| keys.iter().any(|key| key.as_bytes() == sent);
-        let in_header = request.headers().get("x-functions-key");
-        let in_header = in_header.is_some_and(|key| is_key(key.as_bytes()));
-        let query = request.uri().query().unwrap_or_default();
-        let in_query = form_urlencoded::parse(query.as_bytes())
-            .any(|(n, v)| n == "code" && is_key(v.as_bytes()));
-        in_header || in_query
-    }
-
-    fn target(&self, path_and_query: &str) -> Uri {
-        Uri::builder()
-            .scheme(Scheme::HTTP)
-            .authority(Authority::try_from(self.handler.to_string()).unwrap())
-            .path_and_query(PathAndQuery::try_from(path_and_query).unwrap())
-            .build()
-            .unwrap()
-    }
-
-    /// Proxies as YARP does, which the host uses.
-    async fn proxy(&self, mut request: Request) -> Response {
-        let path_and_query = request
-            .uri()
-            .path_and_query()
-            .map_or("/", PathAndQuery::as_str)
-            .to_owned();
-        *request.uri_mut() = self.target(&path_and_query);
-        let public = request.headers().get(header::HOST).cloned();
-        let invocation = Uuid::now_v7().to_string();
-        let headers = request.headers_mut();
-        for hop in [
-            "connection",
-            "keep-alive",
-            "te",
-            "trailer",
-            "transfer-encoding",
-            "upgrade",
-            "proxy-connection",
-            "forwarded",
-            "host",
-        ] {
-            headers.remove(hop);
-        }
-        let mut set = |name: &'static str, value: &str| {
-            headers.insert(
-                HeaderName::from_static(name),
-                HeaderValue::from_str(value).unwrap(),
-            );
-        };
-        // As recorded on a developer's machine: the values of a client are replaced.
-        set("x-forwarded-for", "127.0.0.1");
-        set("x-forwarded-proto", "http");
-        set("x-azure-functions-hostversion", VERSION);
-        set("x-azure-functions-invocationid", &invocation);
-        set("x-ms-invocation-id", &invocation);
-        if let Some(public) = public {
-            headers.insert("x-forwarded-host", public);
-        }
-        self.deliver(request).await
-    }
-
-    /// Retries as the host does when no handler listens, at most ten times. A request without a body is
-    /// even sent again after its connection broke, so reading must change nothing.
-    async fn deliver(&self, request: Request) -> Response {
-        let (parts, body) = request.into_parts();
-        let can_be_sent_again = matches!(parts.method, Method::GET | Method::HEAD | Method::DELETE);
-        let mut body = Some(body);
-        for attempt in 0..10 {
-            let listens = tokio::net::TcpStream::connect(self.handler).await.is_ok();
-            let body = match (listens, can_be_sent_again) {
-                (true, true) => Some(Body::empty()),
-                (true, false) => body.take(),
-                (false, _) => None,
+    /// Answers the requests of a connection.
+    async fn serve(&self, mut client: Connection) -> io::Result<()> {
+        loop {
+            let head = match Head::read(&mut client).await {
+                Ok(None) => return Ok(()),
+                Ok(Some(head)) => Request::parse(head),
+                Err(_) => Err(400),
             };
-            if let Some(body) = body {
-                match self
-                    .http
-                    .request(Request::from_parts(parts.clone(), body))
-                    .await
-                {
-                    Ok(answer) => return answer.map(Body::new),
-                    Err(_) if can_be_sent_again => {}
-                    Err(_) => break,
+            let mut request = match head {
+                Ok(request) => request,
+                Err(status) => return write(&mut client, own(status, false), true).await,
+            };
+            if request.head.first("expect") == Some("100-continue") && client.buffer().is_empty() {
+                client.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").await?;
+            }
+            let content = match request.framing {
+                None => None,
+                Some(framing @ Framing::Length(_)) => Some(Ok(framing.read(&mut client).await?)),
+                Some(framing) => Some(framing.read(&mut client).await),
+            };
+            let answer = tokio::select! {
+                answer = self.answer(&mut request, &content) => answer,
+                () = closed(client.get_ref()) => return Ok(()),
+            };
+            let is_last = request.is_last
+                || matches!(content, Some(Err(_)))
+                || answer.head.first("connection") == Some("close");
+            write(&mut client, answer, is_last).await?;
+            if is_last {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn answer(&self, request: &mut Request, content: &Content) -> Answer {
+        let is_head = request.method == "HEAD";
+        let own = |status| own(status, is_head);
+        if request.path == "/" {
+            return own(204);
+        }
+        if let Some(sign_in) = &self.sign_in {
+            if let Some(headers) = sign_in.answer(&request.path, &request.query) {
+                let mut answer = own(302);
+                answer.head.headers.extend(headers);
+                return answer;
+            }
+            sign_in.identify(&mut request.head);
+        }
+        match self.app.route(&request.method, &request.path) {
+            None => own(404),
+            Some(function) if !is_allowed(function, request) => own(401),
+            Some(_) => self
+                .deliver(request, content)
+                .await
+                .unwrap_or_else(|| own(500)),
+        }
+    }
+
+    /// Delivers as often as the host does. The proxying host repeats a call that failed up to ten times, but for
+    /// a body that was sent; in both modes, .NET itself sends one without a body again, up to three times, when
+    /// the connection was closed before an answer. So reading must change nothing.
+    async fn deliver(&self, request: &Request, content: &Content) -> Option<Answer> {
+        let invocation = Uuid::now_v7().to_string();
+        let length = content
+            .as_ref()
+            .map(|content| content.as_ref().map_or(usize::MAX, Vec::len));
+        let head = delivered(request, self.mode, &invocation, self.handler, length);
+        let (rounds, has_content) = match self.mode {
+            Mode::Proxying => (10, length.is_some()),
+            Mode::Forwarding => (1, length.is_some_and(|length| length > 0)),
+        };
+        let sends = if has_content { 1 } else { 4 };
+        let mut pause = Duration::from_millis(50);
+        let mut is_spent = head.is_none();
+        for round in 0..rounds {
+            if round > 0 {
+                sleep(pause).await;
+                pause = (pause * 2).min(Duration::from_millis(250));
+            }
+            for _ in 0..sends {
+                let Some(head) = head.as_ref().filter(|_| !is_spent) else {
+                    break;
+                };
+                match self.send(head, content, request.method == "HEAD").await {
+                    Ok(answer) => return Some(answer),
+                    Err(Failure::NotConnected) => break,
+                    Err(failure) => {
+                        is_spent = length.unwrap_or(0) > 0;
+                        if matches!(failure, Failure::Broken) {
+                            break;
+                        }
+                    }
                 }
             }
-            sleep(Duration::from_millis(50 + 20 * attempt)).await;
         }
-        StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        None
     }
 
-    /// Forwards as hosts before proxying did: rebuilds the request and buffers the response.
-    async fn forward(&self, request: Request) -> Response {
-        let (parts, body) = request.into_parts();
-        let path = reparsed(parts.uri.path());
-        let path_and_query = match rebuilt_query(parts.uri.query().unwrap_or_default()) {
-            query if query.is_empty() => path,
-            query => format!("{path}?{query}"),
-        };
-        let length = parts
-            .headers
-            .get(header::CONTENT_LENGTH)
-            .and_then(|l| l.to_str().ok()?.parse().ok());
-        if parts.headers.contains_key(header::TRANSFER_ENCODING) {
-            // The header was copied, the body was not: .NET refuses to send that.
-            return StatusCode::INTERNAL_SERVER_ERROR.into_response();
-        }
-        let body = match length {
-            None | Some(0_u64) => Body::empty(),
-            Some(_) => Body::from(to_bytes(body, 100 << 20).await.unwrap_or_default()),
-        };
-        let mut forwarded = Request::builder()
-            .method(parts.method)
-            .uri(self.target(&path_and_query))
-            .body(body)
-            .unwrap();
-        let headers = forwarded.headers_mut();
-        for (name, value) in &parts.headers {
-            let lost = [
-                "content-encoding",
-                "content-language",
-                "content-disposition",
-                "content-md5",
-                "expires",
-                "last-modified",
-                "allow",
-                "connection",
-            ];
-            if !lost.contains(&name.as_str()) {
-                headers.append(name, value.clone());
+    /// Sends the request once, over a connection of its own.
+    async fn send(&self, head: &Head, content: &Content, is_head: bool) -> Result<Answer, Failure> {
+        let handler = TcpStream::connect(self.handler).await;
+        let handler = handler.map_err(|_| Failure::NotConnected)?;
+        handler.set_nodelay(true).ok();
+        let mut handler = BufReader::new(handler);
+        send_request(&mut handler, head, content)
+            .await
+            .map_err(|_| Failure::Broken)?;
+        let head = loop {
+            match Head::read(&mut handler).await {
+                Ok(Some(head)) if head.line.starts_with("HTTP/1.1 100") => {}
+                Ok(Some(answer)) => break answer,
+                Ok(None) => return Err(Failure::Closed),
+                Err(_) => return Err(Failure::Broken),
             }
+        };
+        let status = head.line.split(' ').nth(1);
+        let is_bodiless = is_head || matches!(status, Some("204" | "304"));
+        let framing = match Framing::of(&head) {
+            _ if is_bodiless => Framing::Length(0),
+            framing => framing.unwrap_or(Framing::UntilClosed),
+        };
+        if self.mode == Mode::Proxying {
+            let head = returned(&head, self.mode, None);
+            let body = AnswerBody::Stream(handler, framing);
+            return Ok(Answer { head, body });
         }
-        headers.append(
-            "x-azure-functions-hostversion",
-            HeaderValue::from_static(VERSION),
-        );
-        // Appended: one that the client sent stays before it.
-        let invocation = HeaderValue::from_str(&Uuid::now_v7().to_string()).unwrap();
-        headers.append("x-azure-functions-invocationid", invocation);
-        let agent = headers
-            .get(header::USER_AGENT)
-            .and_then(|a| a.to_str().ok())
-            .unwrap_or_default();
-        let agent = format!("{agent} Azure-Functions-Host/{VERSION}");
-        headers.insert(
-            header::USER_AGENT,
-            HeaderValue::from_str(agent.trim()).unwrap(),
-        );
-        match self.http.request(forwarded).await {
-            Ok(answer) => {
-                let (mut parts, body) = answer.into_parts();
-                parts.headers.remove(header::TRANSFER_ENCODING);
-                let body = to_bytes(Body::new(body), 100 << 20).await.unwrap();
-                Response::from_parts(parts, Body::from(body))
-            }
-            Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
-        }
-    }
-}
-
-async fn receive(State(front): State<Arc<Front>>, mut request: Request) -> Response {
-    if request.uri().path() == "/" {
-        return StatusCode::NO_CONTENT.into_response();
-    }
-    if let Some(sign_in) = &front.sign_in {
-        if let Some(answer) = sign_in.answer(request.uri()) {
-            return answer;
-        }
-        sign_in.identify(request.headers_mut());
-    }
-    let Some(function) = front.app.route(request.method(), request.uri().path()) else {
-        return StatusCode::NOT_FOUND.into_response();
-    };
-    if !front.is_allowed(function, &request) {
-        return StatusCode::UNAUTHORIZED.into_response();
-    }
-    match front.mode {
-        Mode::Proxying => front.proxy(request).await,
-        Mode::Forwarding => front.forward(request).await,
-    }
-}
-
-/// `new Uri(…).AbsolutePath`: decoded and parsed again, so that necessary escapes are lost.
-fn reparsed(path: &str) -> String {
-    let decoded = percent_decoded(path);
-    let path = decoded.split(['?', '#']).next().unwrap_or("/");
-    path.bytes()
-        .map(|b| match b {
-            b'/' | b'-' | b'.' | b'_' | b'~' | b':' | b'@' | b'!' | b'$' | b'&' | b'\'' | b'('
-            | b')' | b'*' | b'+' | b',' | b';' | b'=' => char::from(b).to_string(),
-            _ if b.is_ascii_alphanumeric() => char::from(b).to_string(),
-            _ => format!("%{b:02X}"),
+        let body = framing.read(&mut handler).await;
+        let body = body.map_err(|_| Failure::Broken)?;
+        let length = (!is_head).then_some(body.len());
+        Ok(Answer {
+            head: returned(&head, self.mode, length),
+            body: AnswerBody::Whole(body),
         })
-        .collect()
+    }
 }
 
-fn percent_decoded(text: &str) -> String {
-    // A form decodes `+` too, which a path keeps.
-    let escaped = text
-        .replace('+', "%2B")
-        .replace('&', "%26")
-        .replace('=', "%3D");
-    form_urlencoded::parse(escaped.as_bytes())
-        .map(|(name, _)| name.into_owned())
-        .collect()
-}
-
-/// Rebuilt from a dictionary: a repeated name becomes one with all its values.
-fn rebuilt_query(query: &str) -> String {
-    let mut names: Vec<String> = Vec::new();
-    let mut values: HashMap<String, Vec<String>> = HashMap::new();
-    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
-        if !values.contains_key(&*name) {
-            names.push(name.to_string());
+async fn send_request(to: &mut Connection, head: &Head, content: &Content) -> io::Result<()> {
+    to.write_all(&head.bytes()).await?;
+    let is_chunked = head.first("transfer-encoding").is_some();
+    match content {
+        None => Ok(()),
+        Some(Err(_)) => Err(io::ErrorKind::InvalidData.into()),
+        Some(Ok(body)) if !is_chunked => to.write_all(body).await,
+        Some(Ok(body)) => {
+            if !body.is_empty() {
+                write_chunk(to, body).await?;
+            }
+            write_chunk(to, b"").await
         }
-        values
-            .entry(name.into_owned())
-            .or_default()
-            .push(value.into_owned());
     }
-    let mut rebuilt = form_urlencoded::Serializer::new(String::new());
-    for name in names {
-        rebuilt.append_pair(&name, &values[&name].join(","));
+}
+
+/// Writes an answer. Where the handler's breaks off, so does this one.
+async fn write(client: &mut Connection, answer: Answer, is_last: bool) -> io::Result<()> {
+    let Answer { mut head, body } = answer;
+    let (mut handler, mut framing) = match body {
+        AnswerBody::Whole(body) => {
+            complete(&mut head, is_last);
+            return client.write_all(&[head.bytes(), body].concat()).await;
+        }
+        AnswerBody::Stream(handler, framing) => (handler, framing),
+    };
+    let is_chunked = !matches!(framing, Framing::Length(_));
+    if is_chunked {
+        head.push("Transfer-Encoding", "chunked");
     }
-    rebuilt.finish().replace('+', "%20").replace("%2C", ",")
+    complete(&mut head, is_last);
+    client.write_all(&head.bytes()).await?;
+    loop {
+        let Ok(part) = framing.next(&mut handler).await else {
+            client.get_ref().set_zero_linger()?;
+            return Err(io::ErrorKind::ConnectionReset.into());
+        };
+        if is_chunked {
+            write_chunk(client, &part).await?;
+        } else {
+            client.write_all(&part).await?;
+        }
+        if part.is_empty() {
+            return Ok(());
+        }
+    }
+}
+
+/// An answer of the host itself.
+fn own(status: u16, is_head: bool) -> Answer {
+    let reason = StatusCode::from_u16(status).unwrap();
+    let mut head = Head {
+        line: format!("HTTP/1.1 {status} {}", reason.canonical_reason().unwrap()),
+        headers: Vec::new(),
+    };
+    if status != 204 && !is_head {
+        head.push("Content-Length", "0");
+    }
+    Answer {
+        head,
+        body: AnswerBody::Whole(Vec::new()),
+    }
+}
+
+/// Whether a request may call a function: level `function` requires a key, level `admin` the master key. A key
+/// in the header is the one that counts; two keys are none. Case is ignored.
+fn is_allowed(function: &Function, request: &Request) -> bool {
+    let Trigger::Http { level, .. } = function.trigger else {
+        return false;
+    };
+    let keys: &[&str] = match level {
+        AuthLevel::Anonymous => return true,
+        AuthLevel::Function => &[KEY, OTHER_KEY, MASTER_KEY],
+        AuthLevel::Admin => &[MASTER_KEY],
+    };
+    let query = request.query.trim_start_matches('?');
+    let codes: Vec<_> = form_urlencoded::parse(query.as_bytes())
+        .filter(|(name, _)| name.eq_ignore_ascii_case("code"))
+        .map(|(_, code)| code.into_owned())
+        .collect();
+    let sent = match request.head.first("x-functions-key") {
+        Some(key) => key.to_owned(),
+        None => codes.join(","),
+    };
+    keys.iter().any(|key| key.eq_ignore_ascii_case(&sent))
+}
+
+/// Ends when the client closes its connection. What it sends ahead stays unread.
+async fn closed(client: &TcpStream) {
+    if let Ok(1..) = client.peek(&mut [0]).await {
+        std::future::pending().await
+    }
 }

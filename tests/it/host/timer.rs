@@ -30,7 +30,7 @@ pub(crate) async fn tick(handler: SocketAddr, function: &str) -> Invocation {
     let body = json!({
         "Data": {"timer": {
             "Schedule": {"AdjustForDST": true},
-            "ScheduleStatus": {"Last": "0001-01-01T00:00:00", "Next": "2026-08-20T10:05:00+00:00",
+            "ScheduleStatus": {"Last": "0001-01-01T00:00:00+00:00", "Next": "2026-08-20T10:05:00+00:00",
                                "LastUpdated": "2026-08-20T10:00:00.0012345+00:00"},
             "IsPastDue": true}},
         "Metadata": {"sys": {"MethodName": function, "UtcNow": "2026-08-20T10:05:00.01Z", "RandGuid": Uuid::now_v7().to_string()}},

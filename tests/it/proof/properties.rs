@@ -111,6 +111,8 @@ impl Lifecycle {
             link_key: "k".to_owned(),
             mac: "s".to_owned(),
             wrong_codes: 0,
+            wrong_revocation_codes: 0,
+            wrong_reveal_codes: 0,
             deliveries: Vec::new(),
         });
         Self {

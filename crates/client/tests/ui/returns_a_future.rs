@@ -9,7 +9,8 @@ use human_oversight_client::approval_gate;
     refusal_return_value = Box::pin(async { 0 }),
 )]
 fn count(user_id: String) -> Pin<Box<dyn Future<Output = usize>>> {
-    Box::pin(async move { user_id.len() })
+    let count = async move { user_id.len() };
+    Box::pin(count)
 }
 
 fn main() {}

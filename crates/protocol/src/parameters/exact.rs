@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::ser::{self, Serialize, Serializer};
 
-use crate::strict_json::MAX_INTEGER;
+use crate::MAX_INTEGER;
 
 /// Whether JSON represents every number of the value exactly.
 pub(super) fn check(value: &impl Serialize) -> Result<(), Inexact> {

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use axum::body::Body;
 use http_body_util::BodyExt;
-use human_oversight::app::{App, PauseCache};
+use human_oversight::app::{App, PauseCache, SetAside};
 use human_oversight::config::Config;
 use human_oversight::domain::{Approval, MISCONFIGURED_PAUSE, Status};
 use human_oversight::http::router;
@@ -96,10 +96,12 @@ impl Settings {
             receipt_keys: ReceiptKeys::new(&keys(&self.receipt_key)).unwrap(),
             clock,
             changes: Arc::default(),
+            calls: Default::default(),
             waits: Arc::default(),
             accounts: Default::default(),
             paused_by_setting: None,
             pause_cache: PauseCache::default(),
+            set_aside: SetAside::default(),
             config,
         }
     }

@@ -1,0 +1,44 @@
+//! The log line of a refusal that no person decided.
+
+use crate::outcome::{Outcome, Reason, Refusal};
+
+impl<T> Outcome<T> {
+    pub(crate) fn logged(self) -> Self {
+        if let Self::Refused(refusal) = &self {
+            refusal.log();
+        }
+        self
+    }
+}
+
+impl Refusal {
+    /// Writes one line, unless a person or the deadline decided: the caller may get nothing but a value that
+    /// looks like a rejection.
+    pub(crate) fn log(&self) {
+        let reason = self.reason;
+        let detail = self.detail.as_deref().map(loggable).unwrap_or_default();
+        match reason {
+            Reason::Rejected | Reason::Timeout | Reason::Cancelled => {}
+            Reason::Misconfigured | Reason::Unreachable if nothing_is_logged() => {
+                eprintln!("human-oversight: not run, and no one was asked: {detail}");
+            }
+            Reason::Misconfigured | Reason::Unreachable => {
+                tracing::error!(?reason, detail, "not run, and no one was asked");
+            }
+            _ => tracing::warn!(?reason, detail, "not run"),
+        }
+    }
+}
+
+/// In one line, and without email addresses, of which problem documents name some.
+fn loggable(detail: &str) -> String {
+    let words = detail.split_whitespace();
+    let words = words.map(|word| if word.contains('@') { "…" } else { word });
+    words.collect::<Vec<_>>().join(" ")
+}
+
+/// Whether the program has neither a `tracing` subscriber nor a `log` logger, or has silenced them.
+fn nothing_is_logged() -> bool {
+    let tracing = tracing::level_filters::LevelFilter::current();
+    tracing == tracing::level_filters::LevelFilter::OFF && log::max_level() == log::LevelFilter::Off
+}

@@ -1,0 +1,177 @@
+//! Shortens blocks to what an email shows.
+
+use super::block::{Block, Lines, Table};
+use super::diff::Diff;
+use super::text::Text;
+
+/// How much of the parameters an email shows at most, in lines and in characters, and of one value, in lines.
+const SHOWN_LINES: usize = 120;
+const SHOWN_CHARS: usize = 8_000;
+const VALUE_LINES: usize = 20;
+
+/// The block as an email shows it. What it leaves to the page is counted in it.
+pub(super) fn fold(block: Block) -> Block {
+    let mut room = Room {
+        lines: SHOWN_LINES,
+        chars: SHOWN_CHARS,
+    };
+    room.fold(block)
+}
+
+/// What is left of the email.
+struct Room {
+    lines: usize,
+    chars: usize,
+}
+
+impl Room {
+    fn fold(&mut self, block: Block) -> Block {
+        match block {
+            Block::Value(text) if !self.take(&text) => Block::Folded(1),
+            Block::Lines(Lines { mut lines, more }) => {
+                let shown = self.fitting(lines.iter());
+                let more = more + lines.len() - shown;
+                lines.truncate(shown);
+                Block::Lines(Lines { lines, more })
+            }
+            Block::Diff(mut diff) => {
+                let shown = self.fitting(diff.lines.iter().map(|line| &line.text));
+                let more = diff.more + diff.lines.len() - shown;
+                diff.lines.truncate(shown);
+                Block::Diff(Diff { more, ..diff })
+            }
+            Block::Members(members) => {
+                let mut shown = Vec::new();
+                let mut folded = 0;
+                for (name, member) in members {
+                    if self.take(&name) {
+                        shown.push((name, self.fold(member)));
+                    } else {
+                        folded += member.count();
+                    }
+                }
+                with_rest(
+                    shown,
+                    folded,
+                    |folded| (Text::default(), folded),
+                    Block::Members,
+                )
+            }
+            Block::Items(items) => {
+                let mut shown = Vec::new();
+                let mut folded = 0;
+                for item in items {
+                    if self.lines > 0 && self.chars > 0 {
+                        shown.push(self.fold(item));
+                    } else {
+                        folded += item.count();
+                    }
+                }
+                with_rest(shown, folded, |folded| folded, Block::Items)
+            }
+            Block::Table(mut table) => {
+                let rows = table.rows.len();
+                table.rows = table
+                    .rows
+                    .into_iter()
+                    .take_while(|row| self.take_row(row))
+                    .collect();
+                let more = table.more + rows - table.rows.len();
+                Block::Table(Table { more, ..table })
+            }
+            block => block,
+        }
+    }
+
+    /// Whether a line fits; then there is less room.
+    fn take(&mut self, text: &Text) -> bool {
+        let chars = text.chars();
+        let fits = self.lines > 0 && chars <= self.chars;
+        if fits {
+            self.lines -= 1;
+            self.chars -= chars;
+        }
+        fits
+    }
+
+    fn take_row(&mut self, row: &[Block]) -> bool {
+        row.iter().all(|cell| match cell {
+            Block::Value(text) => self.take(text),
+            _ => self.lines > 0,
+        })
+    }
+
+    /// How many of the lines of one value fit.
+    fn fitting<'a>(&mut self, lines: impl Iterator<Item = &'a Text>) -> usize {
+        lines
+            .take(VALUE_LINES)
+            .take_while(|line| self.take(line))
+            .count()
+    }
+}
+
+fn with_rest<T>(
+    mut shown: Vec<T>,
+    folded: usize,
+    rest: impl Fn(Block) -> T,
+    block: impl Fn(Vec<T>) -> Block,
+) -> Block {
+    match (shown.is_empty(), folded) {
+        (_, 0) => block(shown),
+        (true, _) => Block::Folded(folded),
+        (false, _) => {
+            shown.push(rest(Block::Folded(folded)));
+            block(shown)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn folded(value: Value) -> Block {
+        fold(Block::of_parameters(&value, &mut str::to_owned))
+    }
+
+    #[test]
+    fn what_fits_is_shown_and_the_rest_is_counted() {
+        let script = vec!["echo"; 41].join("\n");
+        let Block::Members(members) = folded(json!({"script": script})) else {
+            panic!();
+        };
+        let Block::Lines(lines) = &members[0].1 else {
+            panic!();
+        };
+        assert_eq!((lines.lines.len(), lines.more), (20, 21));
+
+        let many: Vec<Value> = (0..300).map(|n| json!([n])).collect();
+        let Block::Members(members) = folded(json!({"many": many})) else {
+            panic!();
+        };
+        let Block::Items(items) = &members[0].1 else {
+            panic!();
+        };
+        assert_eq!(
+            (items.len(), items.last()),
+            (120, Some(&Block::Folded(181)))
+        );
+
+        let rows: Vec<Value> = (0..300).map(|n| json!({"id": n})).collect();
+        let Block::Members(members) = folded(json!({"rows": rows})) else {
+            panic!();
+        };
+        let Block::Table(table) = &members[0].1 else {
+            panic!();
+        };
+        assert_eq!((table.rows.len(), table.more), (119, 181));
+        assert_eq!(
+            folded(json!({"long": "x".repeat(9_000), "short": "y"})),
+            Block::Members(vec![
+                (Text::new("long"), Block::Folded(1)),
+                (Text::new("short"), Block::Value(Text::new("y")))
+            ])
+        );
+    }
+}

@@ -1,0 +1,94 @@
+//! Withholds the values of members whose names suggest a secret.
+
+use serde_json::{Map, Value};
+
+/// Where values are withheld.
+#[derive(Clone, Copy)]
+pub(super) enum Withheld {
+    InEmail,
+    /// On a page that was opened by the link alone.
+    OnPage,
+}
+
+impl Withheld {
+    /// What is shown instead of a value.
+    fn text(self, value: &Value) -> String {
+        match (self, value) {
+            (Self::InEmail, _) => "«not shown in mail»".to_owned(),
+            (Self::OnPage, Value::String(text)) => {
+                format!("«withheld, {} characters»", text.chars().count())
+            }
+            (Self::OnPage, _) => "«withheld»".to_owned(),
+        }
+    }
+
+    /// Replaces the values, and counts them in `hidden`.
+    pub(super) fn withhold(self, value: Value, hidden: &mut usize) -> Value {
+        match value {
+            Value::Object(members) => {
+                let members = members.into_iter().map(|(name, member)| {
+                    let member = if is_secret_name(&name) && !member.is_null() {
+                        *hidden += 1;
+                        self.text(&member).into()
+                    } else {
+                        self.withhold(member, hidden)
+                    };
+                    (name, member)
+                });
+                Value::Object(members.collect::<Map<_, _>>())
+            }
+            Value::Array(items) => {
+                let items = items.into_iter().map(|item| self.withhold(item, hidden));
+                Value::Array(items.collect())
+            }
+            plain => plain,
+        }
+    }
+}
+
+fn is_secret_name(name: &str) -> bool {
+    let name: String = name.chars().filter(|c| c.is_alphanumeric()).collect();
+    let name = name.to_lowercase();
+    let whole = ["key", "pin", "otp", "pwd", "pass", "cvc", "cvv"];
+    let parts = [
+        "password",
+        "passwd",
+        "passphrase",
+        "passcode",
+        "secret",
+        "token",
+        "apikey",
+        "privatekey",
+        "privkey",
+        "accesskey",
+        "authorization",
+        "bearer",
+        "cookie",
+        "credential",
+        "connectionstring",
+    ];
+    whole.contains(&name.as_str()) || parts.iter().any(|part| name.contains(part))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn values_with_the_name_of_a_secret_are_withheld() {
+        let value = json!({"user": "1", "Password": "x", "nested": [{"api-key": "yz", "monkey": "z"}],
+                           "connection_string": {"deep": 1}, "token": null});
+        let mut hidden = 0;
+        let dots = "«not shown in mail»";
+        assert_eq!(
+            Withheld::InEmail.withhold(value.clone(), &mut hidden),
+            json!({"user": "1", "Password": dots, "nested": [{"api-key": dots, "monkey": "z"}],
+                   "connection_string": dots, "token": null})
+        );
+        assert_eq!(hidden, 3);
+        let shown = Withheld::OnPage.withhold(value, &mut hidden);
+        assert_eq!(shown["nested"][0]["api-key"], "«withheld, 2 characters»");
+        assert_eq!(shown["connection_string"], "«withheld»");
+    }
+}

@@ -1,0 +1,192 @@
+//! A text of an agent's for display: what does not show is marked in its place, and each run of right-to-left
+//! text is isolated, so that it does not change the order of anything around it.
+
+use std::borrow::Cow;
+
+use askama::Template;
+use unicode_bidi::{BidiClass, bidi_class};
+
+use crate::reveal::characters;
+
+/// A text as the spans of a page.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Template)]
+#[template(
+    ext = "html",
+    source = "{% for span in spans %}{% match span %}{% when Span::Plain(text) %}{{ text }}\
+              {% when Span::Hidden(code) %}<mark>{{ code }}</mark>\
+              {% when Span::RightToLeft(text) %}<bdi dir=\"rtl\">{{ text }}</bdi>\
+              {% when Span::Number(text) %}<bdi dir=\"ltr\">{{ text }}</bdi>\
+              {% endmatch %}{% endfor %}"
+)]
+pub(super) struct Text {
+    spans: Vec<Span>,
+}
+
+/// The same for an email: mail clients drop `bdi`, but respect `dir`.
+#[derive(Template)]
+#[template(
+    ext = "html",
+    source = "{% for span in text.spans %}{% match span %}{% when Span::Plain(text) %}{{ text }}\
+              {% when Span::Hidden(code) %}<span style=\"background:#ffe08a;color:#1b1b1f\">{{ code }}</span>\
+              {% when Span::RightToLeft(text) %}<span dir=\"rtl\">{{ text }}</span>\
+              {% when Span::Number(text) %}<span dir=\"ltr\">{{ text }}</span>\
+              {% endmatch %}{% endfor %}"
+)]
+pub(super) struct MailText<'a> {
+    text: Cow<'a, Text>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Span {
+    Plain(String),
+    /// The code of a character that does not show.
+    Hidden(String),
+    RightToLeft(String),
+    /// Digits whose order depends on what is around them, such as the Arabic-Indic ones.
+    Number(String),
+}
+
+impl Text {
+    pub(super) fn new(text: &str) -> Self {
+        let chars = characters(text);
+        let mut spans: Vec<Span> = Vec::new();
+        let mut rest = chars.as_slice();
+        while let Some(&(first, hidden)) = rest.first() {
+            let length = match kind(first, hidden) {
+                Kind::Hidden => 1,
+                Kind::RightToLeft => right_to_left_run(rest),
+                kind => rest
+                    .iter()
+                    .take_while(|(c, hidden)| self::kind(*c, *hidden) == kind)
+                    .count(),
+            };
+            let run: String = rest[..length].iter().map(|(c, _)| *c).collect();
+            spans.push(match kind(first, hidden) {
+                Kind::Hidden => Span::Hidden(format!("\\u{{{:x}}}", u32::from(first))),
+                Kind::RightToLeft => Span::RightToLeft(run),
+                Kind::Number => Span::Number(run),
+                Kind::Plain => Span::Plain(run),
+            });
+            rest = &rest[length..];
+        }
+        Self { spans }
+    }
+
+    pub(super) fn for_mail(&self) -> MailText<'_> {
+        MailText {
+            text: Cow::Borrowed(self),
+        }
+    }
+
+    /// The same for a line of several: its indentation is of no-break spaces, since Outlook shows no other.
+    pub(super) fn for_mail_line(&self) -> MailText<'_> {
+        let mut line = self.clone();
+        if let Some(Span::Plain(text)) = line.spans.first_mut() {
+            let rest = text.trim_start_matches([' ', '\t']);
+            let indent = &text[..text.len() - rest.len()];
+            let indent = indent.replace('\t', "    ").replace(' ', "\u{a0}");
+            *text = format!("{indent}{rest}");
+        }
+        MailText {
+            text: Cow::Owned(line),
+        }
+    }
+
+    /// The same for the plain part of an email, with Unicode's own isolates.
+    pub(super) fn in_plain_text(&self) -> String {
+        let spans = self.spans.iter().map(|span| match span {
+            Span::Plain(text) | Span::Hidden(text) => text.clone(),
+            Span::RightToLeft(text) => format!("\u{2067}{text}\u{2069}"),
+            Span::Number(text) => format!("\u{2066}{text}\u{2069}"),
+        });
+        spans.collect()
+    }
+
+    /// The number of characters, as shown.
+    pub(super) fn chars(&self) -> usize {
+        let spans = self.spans.iter().map(|span| match span {
+            Span::Plain(text) | Span::Hidden(text) => text.chars().count(),
+            Span::RightToLeft(text) | Span::Number(text) => text.chars().count(),
+        });
+        spans.sum()
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Plain,
+    Hidden,
+    RightToLeft,
+    Number,
+}
+
+fn kind(c: char, hidden: bool) -> Kind {
+    match bidi_class(c) {
+        _ if hidden => Kind::Hidden,
+        BidiClass::R | BidiClass::AL => Kind::RightToLeft,
+        BidiClass::AN => Kind::Number,
+        _ => Kind::Plain,
+    }
+}
+
+/// The length of the run that begins here, up to its last right-to-left letter and the marks on it. Digits and
+/// letters of other scripts end it, and so does a character that does not show.
+fn right_to_left_run(text: &[(char, bool)]) -> usize {
+    let mut end = 0;
+    for (at, &(c, hidden)) in text.iter().enumerate() {
+        match bidi_class(c) {
+            _ if hidden => break,
+            BidiClass::R | BidiClass::AL => end = at + 1,
+            // A mark, or a joiner, belongs to the letter before it.
+            BidiClass::NSM | BidiClass::BN if end == at => end = at + 1,
+            BidiClass::NSM | BidiClass::BN | BidiClass::WS | BidiClass::ON | BidiClass::CS => {}
+            _ => break,
+        }
+    }
+    end
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn html(text: &str) -> String {
+        Text::new(text).render().unwrap()
+    }
+
+    #[test]
+    fn a_right_to_left_run_is_isolated_from_the_digits_beside_it() {
+        for (text, shown) in [
+            ("plain <b>", "plain &#60;b&#62;"),
+            ("حساب 111-222", r#"<bdi dir="rtl">حساب</bdi> 111-222"#),
+            (
+                "delete rows ا 10-20",
+                r#"delete rows <bdi dir="rtl">ا</bdi> 10-20"#,
+            ),
+            (
+                "شركة النور, Berlin",
+                r#"<bdi dir="rtl">شركة النور</bdi>, Berlin"#,
+            ),
+            (
+                "١٢٣-٤٥٦",
+                r#"<bdi dir="ltr">١٢٣</bdi>-<bdi dir="ltr">٤٥٦</bdi>"#,
+            ),
+            ("שָׁלוֹם!", "<bdi dir=\"rtl\">שָׁלוֹם</bdi>!"),
+            ("a\u{202e}b", r"a<mark>\u{202e}</mark>b"),
+            (
+                "ا\u{200f}ب",
+                "<bdi dir=\"rtl\">ا</bdi><mark>\\u{200f}</mark><bdi dir=\"rtl\">ب</bdi>",
+            ),
+        ] {
+            assert_eq!(html(text), shown, "{text}");
+        }
+    }
+
+    #[test]
+    fn every_character_is_in_one_span() {
+        let text = "x حساب 1 ١٢ \u{200b} שלום\u{5b0} y\u{301} 👩\u{200d}💻 اب ";
+        let shown = Text::new(text).in_plain_text();
+        let shown = shown.replace(['\u{2066}', '\u{2067}', '\u{2069}'], "");
+        assert_eq!(shown, crate::reveal::prose(text));
+    }
+}

@@ -1,0 +1,396 @@
+//! What a reader must be told before deciding.
+
+use serde_json::Value;
+use unicode_bidi::{BidiClass, bidi_class};
+use unicode_normalization::{UnicodeNormalization, is_nfc};
+use unicode_properties::{GeneralCategory, UnicodeGeneralCategory};
+use unicode_script::UnicodeScript;
+
+use super::hidden::characters;
+use super::line::line;
+use super::punctuation::look_alikes;
+use super::words::{forged_words, is_unusual, stand_ins};
+
+/// The alarms about the texts of a request. Ordinary text of any language raises none.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Alarms {
+    /// The number of hidden characters.
+    pub hidden: usize,
+    /// The others, at most eight.
+    pub named: Vec<Alarm>,
+    /// The number of others beyond those.
+    pub more: usize,
+}
+
+/// What is wrong with a part of a text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Alarm {
+    pub excerpt: String,
+    /// A sentence about the excerpt, without a subject and a full stop.
+    pub what: String,
+}
+
+/// The maximum number of alarms with an excerpt.
+const NAMED: usize = 8;
+
+/// Limits of an alarm: distinct characters that it describes, and the characters of the excerpt.
+const DESCRIBED: usize = 8;
+const EXCERPT_CHARS: usize = 60;
+
+/// More marks on one letter than any language writes, and more blank characters or lines than a reader follows.
+const STACKED_MARKS: usize = 5;
+const BLANK_CHARS: usize = 40;
+const BLANK_LINES: usize = 10;
+
+impl Alarms {
+    /// Scans a value, including the names of members.
+    pub fn scan_value(&mut self, value: &Value) {
+        match value {
+            Value::String(text) => self.scan(text),
+            Value::Array(items) => items.iter().for_each(|item| self.scan_value(item)),
+            Value::Object(members) => members.iter().for_each(|(name, member)| {
+                self.scan(name);
+                self.scan_value(member);
+            }),
+            _ => {}
+        }
+    }
+
+    pub fn scan(&mut self, text: &str) {
+        self.hidden += characters(text)
+            .iter()
+            .filter(|(_, hidden)| *hidden)
+            .count();
+        for (word, letters) in forged_words(text) {
+            self.add(word, || list(letters, describe_letter));
+        }
+        let has_words = text.split_whitespace().count() > 1;
+        for part in text.split_whitespace().filter(|part| !part.is_ascii()) {
+            let found = look_alikes(part, has_words || !is_identifier(part));
+            if let Some(&(first, _)) = found.first() {
+                self.add(around(part, first), || {
+                    list(found, |(c, original)| {
+                        format!("‘{c}’ ({}) is not ‘{original}’", code(c))
+                    })
+                });
+            }
+            let found = stand_ins(part);
+            if !found.is_empty() {
+                self.add(part, || {
+                    list(found, |c| format!("‘{c}’ ({}) is not a letter", code(c)))
+                });
+            }
+            if !is_usual_form(part) {
+                self.add(part, || {
+                    let usual: String = part.nfc().collect();
+                    let changed = part.chars().filter(|c| !usual.contains(*c)).collect();
+                    let changed = list(changed, code);
+                    format!("has characters that are not in the usual form ({changed})")
+                });
+            }
+            if most_marks(part) >= STACKED_MARKS {
+                self.add(part, || "has many marks on one letter".to_owned());
+            }
+        }
+        for part in encoded_words(text) {
+            self.add(part, || {
+                "is encoded, as in the header of an email".to_owned()
+            });
+        }
+        for line in text.lines().filter(|line| mixes_directions(line)) {
+            self.add(line, || {
+                "has numbers beside text that is read from right to left: read each part by itself"
+                    .to_owned()
+            });
+        }
+        if let Some(behind) = behind_blanks(text) {
+            self.add(behind, || "stands behind a long blank space".to_owned());
+        }
+    }
+
+    fn add(&mut self, excerpt: &str, what: impl FnOnce() -> String) {
+        if self.named.len() == NAMED {
+            self.more += 1;
+        } else {
+            self.named.push(Alarm {
+                excerpt: line(excerpt, EXCERPT_CHARS),
+                what: what(),
+            });
+        }
+    }
+
+    /// Whether there is nothing to tell.
+    pub fn is_empty(&self) -> bool {
+        self.hidden == 0 && self.named.is_empty()
+    }
+}
+
+fn describe_letter(c: char) -> String {
+    let script = c.script().full_name().replace('_', " ");
+    if is_unusual(c) {
+        format!("‘{c}’ ({}) is not an ordinary letter", code(c))
+    } else {
+        format!("‘{c}’ ({}) is a {script} letter", code(c))
+    }
+}
+
+fn code(c: char) -> String {
+    format!("U+{:04X}", u32::from(c))
+}
+
+/// Describes distinct items, at most [`DESCRIBED`].
+fn list<T: PartialEq + Copy>(items: Vec<T>, describe: impl Fn(T) -> String) -> String {
+    let mut distinct: Vec<T> = Vec::new();
+    for item in items {
+        if !distinct.contains(&item) && distinct.len() < DESCRIBED {
+            distinct.push(item);
+        }
+    }
+    let described: Vec<String> = distinct.into_iter().map(describe).collect();
+    described.join(", ")
+}
+
+/// Whether a text is in NFC, but for letters of which NFC makes two: Bengali, Hindi and Hebrew keyboards have such.
+fn is_usual_form(text: &str) -> bool {
+    let take_apart = |c: char| {
+        let parts: String = std::iter::once(c).nfc().collect();
+        if parts.chars().count() > 1 {
+            parts
+        } else {
+            c.to_string()
+        }
+    };
+    is_nfc(text) || is_nfc(&text.chars().map(take_apart).collect::<String>())
+}
+
+/// Whether a text of one word could be an identifier or a path, rather than a name of a person or a place.
+fn is_identifier(word: &str) -> bool {
+    let mut letters = word.chars().filter(|c| c.is_alphabetic()).peekable();
+    let is_ordinal = word.starts_with(|c: char| c.is_ascii_digit());
+    !is_ordinal && letters.peek().is_some() && letters.all(|c| c.is_ascii_lowercase())
+}
+
+/// A part of a long word that shows `c` near its start.
+fn around(word: &str, c: char) -> &str {
+    let at = word.find(c).unwrap_or(0);
+    let before = word[..at].char_indices().rev();
+    let start = before.take(EXCERPT_CHARS / 3).last();
+    &word[start.map_or(at, |(start, _)| start)..]
+}
+
+/// The most marks that follow one another.
+fn most_marks(text: &str) -> usize {
+    let is_mark = |c: &char| {
+        matches!(
+            c.general_category(),
+            GeneralCategory::NonspacingMark | GeneralCategory::EnclosingMark
+        )
+    };
+    let chars: Vec<char> = text.chars().collect();
+    let runs = chars.chunk_by(|one, next| is_mark(one) == is_mark(next));
+    let runs = runs.filter(|run| run.first().is_some_and(is_mark));
+    runs.map(<[char]>::len).max().unwrap_or(0)
+}
+
+/// Encoded words of RFC 2047, such as `=?utf-8?q?x?=`.
+fn encoded_words(text: &str) -> impl Iterator<Item = &str> {
+    text.split_whitespace().filter(|part| {
+        part.split_once("=?")
+            .is_some_and(|(_, rest)| rest.contains("?=") && rest.matches('?').count() >= 3)
+    })
+}
+
+/// Whether numbers that belong together, such as those of a date, stand beside right-to-left text, which can change
+/// their order.
+fn mixes_directions(line: &str) -> bool {
+    let is_digit = |c: char| matches!(bidi_class(c), BidiClass::EN | BidiClass::AN);
+    let is_letter = |c: char| matches!(bidi_class(c), BidiClass::L | BidiClass::R | BidiClass::AL);
+    let has_several = |part: &str| {
+        part.split(|c| !is_digit(c))
+            .filter(|it| !it.is_empty())
+            .count()
+            > 1
+    };
+    line.chars()
+        .any(|c| matches!(bidi_class(c), BidiClass::R | BidiClass::AL))
+        && line.split(is_letter).any(has_several)
+}
+
+/// What follows many blank characters within a line, or many blank lines.
+fn behind_blanks(text: &str) -> Option<&str> {
+    let mut blank_lines = 0;
+    for line in text.lines() {
+        if line.trim().is_empty() {
+            blank_lines += 1;
+            continue;
+        }
+        if blank_lines >= BLANK_LINES {
+            return Some(line.trim());
+        }
+        blank_lines = 0;
+        let mut rest = line.trim_end();
+        while let Some(at) = rest.find(char::is_whitespace) {
+            let behind = rest[at..].trim_start();
+            if rest[at..].chars().count() - behind.chars().count() >= BLANK_CHARS {
+                return Some(behind);
+            }
+            rest = behind;
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use unicode_security::skeleton;
+
+    use super::*;
+
+    fn alarms(text: &str) -> Alarms {
+        let mut alarms = Alarms::default();
+        alarms.scan(text);
+        alarms
+    }
+
+    #[test]
+    fn ordinary_text_raises_no_alarm() {
+        for text in [
+            "bekræft œuvre kısa Łódź Straße Ærø İstanbul Ħal Đorđe",
+            "Вера",
+            "Вера Иванова",
+            "Привет, мир: оплата 18 000 руб. и НДС",
+            "Web会議 Tシャツ 東京タワー ＡＢＣ 株式会社（前株）",
+            "½ kg H₂O, 5 µm, Σ-names, Δt, 10 Ω, x², 1ª, 2º, 20 °C, “quoted” – and … so",
+            "κόσμος Αθήνα",
+            "한국어 텍스트 kimchi김치",
+            "Prix\u{a0}: 5\u{202f}000\u{202f}€\r\nMerci",
+            "می\u{200c}خواهم سارة",
+            "हिन्दी में पाठ ภาษาไทย Tiếng Việt",
+            "👩\u{200d}💻 ❤\u{fe0f}",
+            "fn main() { println!(\"{}\", 1 + 2); }",
+            "if x:\n        return y",
+        ] {
+            assert_eq!(alarms(text), Alarms::default(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_deception_is_named_and_explained() {
+        for (text, excerpt, what) in [
+            (
+                "р\u{61}ypal-prod",
+                "рaypal",
+                "‘р’ (U+0440) is a Cyrillic letter",
+            ),
+            (
+                "Send to p\u{430}ypal",
+                "pаypal",
+                "‘а’ (U+0430) is a Cyrillic letter",
+            ),
+            (
+                "https://\u{430}\u{440}\u{440}\u{4cf}\u{435}.com",
+                "арр\u{4cf}е",
+                "‘а’ (U+0430) is a Cyrillic letter, ‘р’ (U+0440) is a Cyrillic letter, \
+                 ‘ӏ’ (U+04CF) is a Cyrillic letter, ‘е’ (U+0435) is a Cyrillic letter",
+            ),
+            ("дoм", "дoм", "‘o’ (U+006F) is a Latin letter"),
+            (
+                "\u{1d429}ay",
+                "𝐩ay",
+                "‘𝐩’ (U+1D429) is not an ordinary letter",
+            ),
+            (
+                "contracts\u{2215}old",
+                "contracts∕old",
+                "‘∕’ (U+2215) is not ‘/’",
+            ),
+            (
+                "Zoe\u{308}",
+                "Zoe\u{308}",
+                "has characters that are not in the usual form (U+0065, U+0308)",
+            ),
+            (
+                "=?utf-8?q?Pay?=",
+                "=?utf-8?q?Pay?=",
+                "is encoded, as in the header of an email",
+            ),
+            (
+                "حساب 111-222",
+                "حساب 111-222",
+                "has numbers beside text that is read from right to left: read each part by itself",
+            ),
+            (
+                &format!("harmless{}rm -rf /", " ".repeat(60)),
+                "rm -rf /",
+                "stands behind a long blank space",
+            ),
+            (
+                &format!("harmless{}rm -rf /", "\n".repeat(20)),
+                "rm -rf /",
+                "stands behind a long blank space",
+            ),
+        ] {
+            let found = alarms(text);
+            let named = found
+                .named
+                .iter()
+                .map(|it| (it.excerpt.as_str(), it.what.as_str()));
+            let named: Vec<_> = named.collect();
+            assert_eq!(named, [(excerpt, what)], "{text}");
+        }
+        assert_eq!(alarms(&format!("Z{}o", "\u{36f}".repeat(6))).named.len(), 1);
+        assert_eq!(alarms("a\u{200b}").hidden, 1);
+    }
+
+    /// Article 1 in 67 languages and 30 scripts; and the emoji sequences, units and code of other tests.
+    #[test]
+    fn the_declaration_of_human_rights_raises_no_alarm_in_any_language() {
+        let texts = include_str!("../../tests/texts/declaration.json");
+        let texts: std::collections::BTreeMap<String, String> =
+            serde_json::from_str(texts).unwrap();
+        assert!(texts.len() >= 60, "{}", texts.len());
+        for (language, text) in texts {
+            let found = alarms(&text);
+            assert_eq!(found, Alarms::default(), "{language}: {text}");
+        }
+    }
+
+    /// Each character that Unicode calls confusable with a letter of ASCII, in words with that letter.
+    #[test]
+    fn every_look_alike_of_a_letter_is_found_in_a_word() {
+        // Letters of alphabets in use, which ordinary words contain.
+        let ordinary = "þıƒɌɣɩʋ";
+        let words = [
+            "payment",
+            "jackfrost",
+            "quizvow",
+            "bighand",
+            "mexico",
+            "TRANSFER",
+        ];
+        let mut tried = 0;
+        for c in ('\u{80}'..'\u{1d800}').filter(|c| !ordinary.contains(*c)) {
+            let mut like = skeleton(&c.to_string()).collect::<Vec<char>>();
+            let Some(letter) = like
+                .pop()
+                .filter(|c| like.is_empty() && c.is_ascii_alphabetic())
+            else {
+                continue;
+            };
+            for word in words.iter().filter(|word| word.contains(letter)) {
+                let forged = word.replacen(letter, &c.to_string(), 1);
+                assert!(!alarms(&forged).is_empty(), "{forged} {}", code(c));
+                tried += 1;
+            }
+        }
+        assert!(tried > 1_000, "{tried}");
+    }
+
+    #[test]
+    fn alarms_are_short_and_counted() {
+        let many = alarms(&"p\u{430}y ".repeat(10));
+        assert_eq!((many.named.len(), many.more), (8, 2));
+        let long = alarms(&"p\u{430}".repeat(5_000));
+        assert_eq!(long.named[0].excerpt.chars().count(), 60);
+    }
+}

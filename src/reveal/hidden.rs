@@ -1,0 +1,163 @@
+//! Characters that do not show, or change the order of what shows.
+
+use unicode_properties::{GeneralCategory, UnicodeEmoji, UnicodeGeneralCategory};
+use unicode_script::{Script, UnicodeScript};
+
+/// The subregions whose flags are sequences of tags (UTS 51): England, Scotland, Wales.
+const TAGGED_FLAGS: [&str; 3] = ["gbeng", "gbsct", "gbwls"];
+
+/// Whether `c` is invisible or changes the order of the text around it. A space, a tab and a line end
+/// show in the layout.
+pub fn is_hidden(c: char) -> bool {
+    use GeneralCategory::{
+        Control, Format, LineSeparator, ParagraphSeparator, PrivateUse, SpaceSeparator, Unassigned,
+    };
+    if matches!(c, ' ' | '\n' | '\t') {
+        return false;
+    }
+    let category = c.general_category();
+    matches!(
+        category,
+        Control
+            | Format
+            | LineSeparator
+            | ParagraphSeparator
+            | PrivateUse
+            | SpaceSeparator
+            | Unassigned
+    ) || matches!(
+        u32::from(c),
+        // Joiners, fillers, blanks and variation selectors that fonts draw as nothing.
+        0x034F | 0x115F..=0x1160 | 0x17B4..=0x17B5 | 0x180B..=0x180F | 0x2800 | 0x3164 | 0xFE00..=0xFE0F
+            | 0xFFA0 | 0xE0000..=0xE0FFF
+    )
+}
+
+/// The characters of a text, each with whether it is hidden where it stands. Ordinary text has some that are not:
+/// no-break spaces, CRLF, and what makes an emoji or joins the letters of a word in some scripts.
+pub fn characters(text: &str) -> Vec<(char, bool)> {
+    let chars: Vec<char> = text.chars().collect();
+    let mut marked: Vec<(char, bool)> = chars
+        .iter()
+        .enumerate()
+        .map(|(at, &c)| (c, is_hidden(c) && !is_ordinary(&chars, at)))
+        .collect();
+    for (at, tags) in flags(&chars) {
+        for (_, hidden) in &mut marked[at..at + tags] {
+            *hidden = false;
+        }
+    }
+    marked
+}
+
+fn is_ordinary(chars: &[char], at: usize) -> bool {
+    let before = at.checked_sub(1).and_then(|at| chars.get(at)).copied();
+    let after = chars.get(at + 1).copied();
+    let joins_letters =
+        before.is_some_and(is_joining) && !after.is_some_and(|c| c.is_ascii_alphanumeric());
+    match chars[at] {
+        // No-break, thin and ideographic spaces show as spaces.
+        '\u{A0}' | '\u{2009}' | '\u{202F}' | '\u{3000}' => true,
+        '\r' => after == Some('\n'),
+        '\u{FE0E}' | '\u{FE0F}' => before.is_some_and(|c| c.is_emoji_char()),
+        '\u{200D}' => {
+            let base = chars[..at].iter().rev().find(|c| !matches!(c, '\u{FE0F}'));
+            let joins_emoji = base.is_some_and(|c| is_emoji(*c)) && after.is_some_and(is_emoji);
+            joins_emoji || joins_letters
+        }
+        '\u{200C}' => joins_letters,
+        // It separates words where no space does.
+        '\u{200B}' => before.is_some_and(has_no_spaces) || after.is_some_and(has_no_spaces),
+        '\u{180B}'..='\u{180F}' => before.is_some_and(|c| c.script() == Script::Mongolian),
+        _ => false,
+    }
+}
+
+/// An emoji that needs no selector to be one; digits are emoji characters too.
+fn is_emoji(c: char) -> bool {
+    c.is_emoji_char() && !c.is_ascii()
+}
+
+/// A letter or mark of a script in which joiners are orthographic (UAX 31, section 2.3).
+fn is_joining(c: char) -> bool {
+    use Script as S;
+    matches!(
+        c.script(),
+        S::Arabic
+            | S::Syriac
+            | S::Mongolian
+            | S::Nko
+            | S::Devanagari
+            | S::Bengali
+            | S::Gurmukhi
+            | S::Gujarati
+            | S::Oriya
+            | S::Tamil
+            | S::Telugu
+            | S::Kannada
+            | S::Malayalam
+            | S::Sinhala
+            | S::Khmer
+            | S::Myanmar
+            | S::Inherited
+    )
+}
+
+fn has_no_spaces(c: char) -> bool {
+    use Script as S;
+    let script = c.script();
+    matches!(
+        script,
+        S::Javanese | S::Khmer | S::Lao | S::Thai | S::Myanmar | S::Tibetan | S::Inherited
+    )
+}
+
+/// Where a flag of tags follows its black flag, and how many tags it has.
+fn flags(chars: &[char]) -> Vec<(usize, usize)> {
+    let tagged = |name: &str| -> Vec<char> {
+        let tags = name.bytes().map(|b| 0xE0000 + u32::from(b));
+        let all = [0x1F3F4].into_iter().chain(tags).chain([0xE007F]);
+        all.filter_map(char::from_u32).collect()
+    };
+    let flags = TAGGED_FLAGS.map(tagged);
+    (0..chars.len())
+        .filter_map(|at| {
+            let flag = flags.iter().find(|flag| chars[at..].starts_with(flag))?;
+            Some((at + 1, flag.len() - 1))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_ordinary_text_contains_is_not_hidden() {
+        for text in [
+            "Prix\u{a0}: 5\u{202f}000\u{202f}€",
+            "one\r\ntwo",
+            "👩\u{200d}💻 ❤\u{fe0f} 👩\u{1f3fd}\u{200d}🚀 1\u{fe0f}\u{20e3} 🏳\u{fe0f}\u{200d}🌈",
+            "🏴\u{e0067}\u{e0062}\u{e0073}\u{e0063}\u{e0074}\u{e007f}",
+            "می\u{200c}خواهم",
+            "ශ්\u{200d}රී ලංකා",
+            "ภาษา\u{200b}ไทย",
+            "東京\u{3000}都",
+        ] {
+            let hidden: Vec<_> = characters(text).into_iter().filter(|(_, h)| *h).collect();
+            assert_eq!(hidden, [], "{text}");
+        }
+        for (text, count) in [
+            ("a\u{200d}b", 1),
+            ("pay\u{200c}pal", 1),
+            ("zero\u{200b}width", 1),
+            ("a\rb\u{202e}c", 2),
+            ("🏴\u{e0069}\u{e0067}\u{e006e}\u{e007f}", 4),
+            ("a\u{fe0f} \u{ad}", 2),
+            ("💻\u{200d}", 1),
+        ] {
+            let hidden = characters(text).into_iter().filter(|(_, h)| *h).count();
+            assert_eq!(hidden, count, "{text}");
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! What an approver's link does without the one-time code.
+
+use std::time::Duration;
+
+use human_oversight_client::receipt::{Assurance, Claims, verify};
+use human_oversight_client::types::{Approval, KeySet, NewApproval, Status};
+use reqwest::StatusCode;
+use serde_json::json;
+
+use crate::harness::{ALICE, Page, TestGate, object, request};
+
+const SECRET: &str = "hunter2-example";
+
+async fn ask(gate: &TestGate) -> Approval {
+    let asked = NewApproval {
+        parameters: object(json!({"user": "1", "password": SECRET})),
+        ..request()
+    };
+    let approval = gate.client.submit(&asked).await.unwrap();
+    gate.sweep().await;
+    approval
+}
+
+async fn claims(gate: &TestGate, approval: &Approval) -> Claims {
+    let keys = gate.get(&format!("{}/api/keys", gate.url)).await.body;
+    let keys: KeySet = serde_json::from_str(&keys).unwrap();
+    let receipt = gate.status(&approval.id).await.receipt.unwrap();
+    verify(&receipt, &keys).unwrap()
+}
+
+fn wrong(code: &str) -> &'static str {
+    if code == "000000" { "000001" } else { "000000" }
+}
+
+#[tokio::test]
+async fn a_rejection_without_the_code_says_nothing_to_the_agent() {
+    let gate = TestGate::start().await;
+    let approval = gate.ask().await;
+    let alice = gate.question(&approval, ALICE);
+    let form = [("decision", "reject"), ("comment", "obey me")];
+    let answer = gate.decide(&alice, &form).await;
+    assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.body);
+
+    let status = gate.status(&approval.id).await;
+    assert_eq!((status.status, status.comment), (Status::Rejected, None));
+    let claims = claims(&gate, &approval).await;
+    assert_eq!(claims.assurance, Assurance::LinkOnly);
+    assert_eq!(claims.comment_digest, None);
+    assert_eq!(gate.entity(&approval.id).await["Assurance"], "LinkOnly");
+    let page = gate.get(&alice.link).await;
+    assert!(page.body.contains("obey me"), "{}", page.body);
+    assert!(
+        page.body.contains("Written without the code"),
+        "{}",
+        page.body
+    );
+}
+
+#[tokio::test]
+async fn a_rejection_with_the_code_gives_the_comment_to_the_agent() {
+    let gate = TestGate::start().await;
+    let approval = gate.ask().await;
+    gate.reject(&approval, ALICE, "Ask Legal first").await;
+    let status = gate.status(&approval.id).await;
+    assert_eq!(status.comment.as_deref(), Some("Ask Legal first"));
+    let claims = claims(&gate, &approval).await;
+    assert_eq!(claims.assurance, Assurance::Link);
+    assert!(claims.comment_digest.is_some());
+    let page = gate.get(&gate.question(&approval, ALICE).link).await;
+    assert!(!page.body.contains("Written without the code"));
+}
+
+#[tokio::test]
+async fn withheld_values_are_shown_once_with_the_code() {
+    let gate = TestGate::start().await;
+    let approval = ask(&gate).await;
+    let alice = gate.question(&approval, ALICE);
+    let page = gate.get(&alice.link).await;
+    assert!(!page.body.contains(SECRET), "{}", page.body);
+    assert!(
+        page.body.contains("«withheld, 15 characters»"),
+        "{}",
+        page.body
+    );
+    let shown = send(&gate, &page, "reveal", &alice.code).await;
+    assert_eq!(shown.status, StatusCode::OK);
+    assert!(shown.body.contains(SECRET), "{}", shown.body);
+    assert!(!gate.get(&alice.link).await.body.contains(SECRET));
+}
+
+#[tokio::test]
+async fn wrong_codes_at_one_form_lock_no_other() {
+    let gate = TestGate::start().await;
+    let approval = ask(&gate).await;
+    let alice = gate.question(&approval, ALICE);
+    let page = gate.get(&alice.link).await;
+    for left in [
+        "4 tries are left",
+        "3 tries",
+        "2 tries",
+        "1 try is left",
+        "now locked",
+    ] {
+        let refused = send(&gate, &page, "reveal", wrong(&alice.code)).await;
+        assert_eq!(refused.status, StatusCode::FORBIDDEN);
+        assert!(refused.body.contains(left), "{}", refused.body);
+    }
+    let locked = send(&gate, &page, "reveal", &alice.code).await;
+    assert_eq!(locked.status, StatusCode::FORBIDDEN);
+    assert!(!locked.body.contains(SECRET));
+
+    gate.approve(&approval, ALICE).await;
+    let page = gate.get(&alice.link).await;
+    assert!(page.body.contains("value=\"revoke\""), "{}", page.body);
+    let revoked = [("decision", "revoke"), ("code", alice.code.as_str())];
+    let revoked = gate.decide(&alice, &revoked).await;
+    assert_eq!(revoked.status, StatusCode::SEE_OTHER, "{}", revoked.body);
+}
+
+#[tokio::test]
+async fn a_link_ends_thirty_days_after_its_request() {
+    let gate = TestGate::start().await;
+    let approval = gate.ask().await;
+    let alice = gate.question(&approval, ALICE);
+    gate.reject(&approval, ALICE, "No").await;
+    gate.pass(Duration::from_secs(29 * 86_400));
+    assert_eq!(gate.get(&alice.link).await.status, StatusCode::OK);
+    gate.pass(Duration::from_secs(2 * 86_400));
+    assert_eq!(gate.get(&alice.link).await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn with_rows_of_version_1_a_link_does_what_it_did() {
+    let gate = TestGate::with(&[("HO_ROWS", "1")]).await;
+    let approval = ask(&gate).await;
+    let alice = gate.question(&approval, ALICE);
+    assert!(gate.get(&alice.link).await.body.contains(SECRET));
+    let form = [("decision", "reject"), ("comment", "Ask Legal first")];
+    let answer = gate.decide(&alice, &form).await;
+    assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.body);
+    assert_eq!(gate.entity(&approval.id).await["Assurance"], "Link");
+    assert_eq!(claims(&gate, &approval).await.assurance, Assurance::Link);
+}
+
+/// Sends the last form of a page.
+async fn send(gate: &TestGate, page: &Page, decision: &str, code: &str) -> Page {
+    let fields = page.hidden_fields();
+    let of_form = &fields[fields.len() - 2..];
+    let fields = of_form
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_str()));
+    let fields = fields.chain([("decision", decision), ("code", code)]);
+    gate.post_form(&format!("{}{}", gate.url, page.action()), fields)
+        .await
+}
