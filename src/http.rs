@@ -10,6 +10,7 @@ mod development;
 mod error;
 mod extract;
 mod fields;
+mod forwarding;
 mod home;
 mod inbox;
 mod json;

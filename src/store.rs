@@ -18,6 +18,7 @@ mod sealing;
 mod standing;
 mod stored_gate_id;
 mod tables;
+mod unverified;
 mod versioned;
 
 pub use error::StoreError;
@@ -26,4 +27,5 @@ pub use handle::Store;
 pub use listing::{Due, Place, StoredRow};
 pub use standing::{StandingKind, StandingRow, StoredStandingRow};
 pub use tables::{Account, Wire};
+pub use unverified::{ReadError, UnverifiedRow};
 pub use versioned::{ETag, Versioned};

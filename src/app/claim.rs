@@ -96,15 +96,16 @@ impl App {
         report: Result<(), Option<String>>,
         secret: Option<&str>,
     ) -> Result<Approval, Error> {
-        let (approval, ()) = self
-            .update(id, |approval, now| {
+        let row = self.load_owned(id, key).await?;
+        let (row, ()) = self
+            .update(row, |approval, now| {
                 self.check_owner(&approval.request, key)?;
                 verify_secret(approval, secret)?;
                 let reported = approval.report(report.clone(), now);
                 reported.map_err(|_| Error::invalid_transition(approval, now))
             })
             .await?;
-        Ok(approval)
+        Ok(row.approval)
     }
 
     /// Withdraws a pending request.
@@ -117,15 +118,16 @@ impl App {
         key: &FunctionKey,
         secret: Option<&str>,
     ) -> Result<Approval, Error> {
-        let (approval, ()) = self
-            .update(id, |approval, now| {
+        let row = self.load_owned(id, key).await?;
+        let (row, ()) = self
+            .update(row, |approval, now| {
                 self.check_owner(&approval.request, key)?;
                 verify_secret(approval, secret)?;
                 let withdrawn = approval.withdraw(now);
                 withdrawn.map_err(|_| Error::invalid_transition(approval, now))
             })
             .await?;
-        Ok(approval)
+        Ok(row.approval)
     }
 }
 

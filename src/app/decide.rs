@@ -6,10 +6,10 @@ use super::error::Error;
 use super::state::App;
 use crate::azure::{Member, NotSignedIn};
 use crate::domain::{
-    Approval, Assurance, CheckedForm, CodeCheck, DecisionResult, DecisionStep, Verdict,
+    Approval, Approver, Assurance, CheckedForm, CodeCheck, DecisionResult, DecisionStep, Verdict,
 };
 use crate::keys::FormPurpose;
-use crate::store::RowVersion;
+use crate::store::{ReadError, RowVersion, Versioned};
 use crate::values::{Address, ApprovalId, Timestamp};
 
 /// How long an approver's link opens a request after its end.
@@ -63,15 +63,30 @@ impl App {
     /// Loads a request for one of its approvers.
     ///
     /// # Errors
-    /// When the caller is not an approver, or as [`App::load`].
+    /// [`Error::Hidden`] when the caller is not an approver, whatever else is wrong with the row; otherwise as
+    /// [`App::load`].
     pub async fn load_for_approver(
         &self,
         id: &ApprovalId,
         caller: &Caller,
-    ) -> Result<(Approval, Identified), Error> {
-        let approval = self.load(id).await?.approval;
-        let identified = self.identify(&approval, caller)?;
-        Ok((approval, identified))
+    ) -> Result<(Versioned, Identified), Error> {
+        let row = self.store.read(id).await;
+        let row = row.map_err(|unread| self.hide_from_strangers(unread, caller))?;
+        let identified = self.identify(&row.approval, caller)?;
+        Ok((self.check_receipt(row)?, identified))
+    }
+
+    /// The error of a row that could not be read. It is for its approvers alone, by the columns as stored.
+    fn hide_from_strangers(&self, unread: ReadError, caller: &Caller) -> Error {
+        let Some(row) = unread.row else {
+            return unread.error.into();
+        };
+        let find = |action: &str| self.find_approver(&row.approvers, action, row.ended_at, caller);
+        if row.action.as_deref().and_then(find).is_some() {
+            unread.error.into()
+        } else {
+            Error::Hidden(Some(Box::new(unread.error.into())))
+        }
     }
 
     /// Applies a decision form.
@@ -84,16 +99,17 @@ impl App {
         caller: &Caller,
         form: &DecisionForm,
     ) -> Result<(Approval, (Identified, DecisionResult)), Error> {
-        let (approval, decided) = self
-            .update(id, |approval, now| {
+        let (row, _) = self.load_for_approver(id, caller).await?;
+        let (row, decided) = self
+            .update(row, |approval, now| {
                 let identified = self.identify(approval, caller)?;
                 Ok((identified, self.apply(form, identified, approval, now)))
             })
             .await?;
         if decided.1 == DecisionResult::Recorded {
-            self.keep_rejection(&approval).await;
+            self.keep_rejection(&row.approval).await;
         }
-        Ok((approval, decided))
+        Ok((row.approval, decided))
     }
 
     /// Applies a form that shows hidden values.
@@ -109,12 +125,14 @@ impl App {
         if !self.withholds_values() {
             return Err(Error::Forbidden("With HO_ROWS=1 no value is withheld."));
         }
-        self.update(id, |approval, _| {
+        let (row, _) = self.load_for_approver(id, caller).await?;
+        let revealing = self.update(row, |approval, _| {
             let identified = self.identify(approval, caller)?;
             let checked = self.check_form(form, FormPurpose::Reveal, identified, approval);
             Ok((identified, approval.judge_reveal(&checked)))
-        })
-        .await
+        });
+        let (row, revealed) = revealing.await?;
+        Ok((row.approval, revealed))
     }
 
     /// Whether pages opened by link withhold values: a row of version 1 cannot count the codes that show them.
@@ -207,40 +225,54 @@ impl App {
         caller: &Caller,
     ) -> Result<Identified, Error> {
         let principal = approval.request.on_behalf_of.as_ref();
-        let signed_in = match &caller.member {
+        let identified = match &caller.member {
             // Even with an approver's link, the person the agent acts for never decides.
             Some(Ok(member))
                 if principal.is_some_and(|person| self.may_belong_to(person, member)) =>
             {
-                return Err(Error::NotFound);
+                return Err(Error::Hidden(None));
             }
-            Some(Ok(member)) => (0..approval.approvers.len())
-                .find(|&index| self.belongs_to(&approval.approvers[index].address, member))
-                .map(|approver| Identified {
-                    approver,
-                    assurance: Assurance::Entra(member.object_id),
-                }),
-            _ => None,
+            _ => {
+                let request = &approval.request;
+                let ended_at = approval.closed_at().unwrap_or(request.expires_at);
+                let approvers = &approval.approvers;
+                self.find_approver(approvers, &request.action, Some(ended_at), caller)
+            }
         };
-        let identified = signed_in.or_else(|| self.link_holder(approval, caller));
         let may_decide = |identified: &Identified| {
             let address = &approval.approvers[identified.approver].address;
             self.config.allowed_approvers.allows(address)
                 && !principal.is_some_and(|person| person.is_same_person(address))
         };
-        identified.filter(may_decide).ok_or(Error::NotFound)
+        identified.filter(may_decide).ok_or(Error::Hidden(None))
     }
 
-    fn link_holder(&self, approval: &Approval, caller: &Caller) -> Option<Identified> {
+    /// The approver that the caller is by sign-in, or else by link.
+    fn find_approver(
+        &self,
+        approvers: &[Approver],
+        action: &str,
+        ended_at: Option<Timestamp>,
+        caller: &Caller,
+    ) -> Option<Identified> {
+        if let Some(Ok(member)) = &caller.member {
+            let is_member = |approver: &Approver| self.belongs_to(&approver.address, member);
+            if let Some(approver) = approvers.iter().position(is_member) {
+                let assurance = Assurance::Entra(member.object_id);
+                return Some(Identified {
+                    approver,
+                    assurance,
+                });
+            }
+        }
         let sign_in = self.config.sign_in.as_ref();
-        if sign_in.is_some_and(|it| it.is_required_for(&approval.request.action)) {
+        if sign_in.is_some_and(|it| it.is_required_for(action)) {
             return None;
         }
-        let ended_at = approval.closed_at().unwrap_or(approval.request.expires_at);
-        if self.now() >= ended_at + LINK_LIFETIME {
+        if ended_at.is_none_or(|ended_at| self.now() >= ended_at + LINK_LIFETIME) {
             return None;
         }
-        let approver = self.link_keys.link_holder(approval, &caller.link)?;
+        let approver = self.link_keys.link_holder(approvers, &caller.link)?;
         Some(Identified {
             approver,
             assurance: Assurance::Link,

@@ -12,8 +12,11 @@ pub enum Error {
     Forbidden(&'static str),
     /// The caller must sign in first.
     SignIn(NotSignedIn),
-    /// The request does not exist, or is hidden from this caller.
+    /// The request does not exist.
     NotFound,
+    /// The request exists, and this caller may not know it. The cause, which is for the log, if its row cannot
+    /// be used either.
+    Hidden(Option<Box<Self>>),
     /// The operator has paused operations since then.
     Paused(Timestamp),
     /// The state of the request does not allow it.
@@ -67,6 +70,7 @@ impl Error {
         match self {
             Self::Integrity(cause) | Self::Unavailable(cause) => Some(cause),
             Self::SignIn(why) => Some(why.word()),
+            Self::Hidden(Some(cause)) => cause.cause(),
             _ => None,
         }
     }

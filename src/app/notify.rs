@@ -32,7 +32,7 @@ impl App {
         }
         let results = self.send(&row.approval, attempts, earlier).await;
         let (row, ()) = self
-            .update_loaded(row, |approval, now| {
+            .update(row, |approval, now| {
                 for (attempt, result) in &results {
                     approval.record_delivery_result(*attempt, *result, now);
                 }

@@ -4,7 +4,7 @@ use super::error::Error;
 use super::state::App;
 use crate::domain::Request;
 use crate::keys::FunctionKey;
-use crate::store::Versioned;
+use crate::store::{ReadError, StoreError, Versioned};
 use crate::values::{ApprovalId, Owner};
 
 impl App {
@@ -31,21 +31,45 @@ impl App {
     /// Loads a request for its owner.
     ///
     /// # Errors
-    /// [`Error::NotFound`] for any other caller too; otherwise as [`App::load`].
+    /// [`Error::Hidden`] for any other caller, whatever else is wrong with the row; otherwise as [`App::load`].
     pub async fn load_owned(&self, id: &ApprovalId, key: &FunctionKey) -> Result<Versioned, Error> {
-        let row = self.load(id).await?;
+        let row = self.store.read(id).await;
+        let row = row.map_err(|unread| self.hide_from_others(unread, id.agent(), key))?;
         self.check_owner(&row.approval.request, key)?;
-        Ok(row)
+        self.check_receipt(row)
     }
 
     pub(super) fn check_owner(&self, request: &Request, key: &FunctionKey) -> Result<(), Error> {
-        let owner = self.owner(key, request.id.agent()).ok_or(Error::NotFound)?;
-        match &request.owner {
+        if self.is_owner(request.owner.as_ref(), request.id.agent(), key) {
+            Ok(())
+        } else {
+            Err(Error::Hidden(None))
+        }
+    }
+
+    fn is_owner(&self, stored: Option<&Owner>, agent: &str, key: &FunctionKey) -> bool {
+        let owner = self.owner(key, agent);
+        match (owner, stored) {
+            (None, _) => false,
             // Of a gate that stored no owners.
-            None => Ok(()),
+            (Some(_), None) => true,
             // A key that the list has named since still owns what it submitted before.
-            Some(stored) if *stored == owner || *stored == key.owner() => Ok(()),
-            Some(_) => Err(Error::NotFound),
+            (Some(owner), Some(stored)) => *stored == owner || *stored == key.owner(),
+        }
+    }
+
+    /// The error of a row that could not be read. It is the owner's alone, by the column as stored: a damaged
+    /// row without one may have lost it, so it is hidden from all.
+    fn hide_from_others(&self, unread: ReadError, agent: &str, key: &FunctionKey) -> Error {
+        let Some(row) = unread.row else {
+            return unread.error.into();
+        };
+        let owner = row.owner.as_ref();
+        let is_known = owner.is_some() || !matches!(unread.error, StoreError::Damaged(_));
+        if is_known && self.is_owner(owner, agent, key) {
+            unread.error.into()
+        } else {
+            Error::Hidden(Some(Box::new(unread.error.into())))
         }
     }
 }

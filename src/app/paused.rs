@@ -107,7 +107,7 @@ impl App {
     ) -> Result<(Approval, (ClaimResult, Timestamp)), Error> {
         for attempt in 0..MAX_WRITE_ATTEMPTS {
             let send_by = Instant::now() + CLAIM_WITHIN;
-            let (row, pauses) = tokio::join!(self.load(id), self.pauses());
+            let (row, pauses) = tokio::join!(self.load_owned(id, key), self.pauses());
             let mut row = row?;
             let before = row.approval.clone();
             let result = transition(&mut row.approval, self.now())?;

@@ -24,7 +24,8 @@ impl App {
         form: &CodeForm,
     ) -> Result<(Approval, (Identified, DecisionResult)), Error> {
         check_rows_hold_revocations(&self.config.rows)?;
-        self.update(id, |approval, now| {
+        let (row, _) = self.load_for_approver(id, caller).await?;
+        let revoking = self.update(row, |approval, now| {
             let identified = self.identify(approval, caller)?;
             let checked = self.check_form(form, FormPurpose::Revocation, identified, approval);
             let result = match approval.judge_revocation(&checked, now) {
@@ -32,8 +33,9 @@ impl App {
                 RevocationStep::Done(result) => result,
             };
             Ok((identified, result))
-        })
-        .await
+        });
+        let (row, revoked) = revoking.await?;
+        Ok((row.approval, revoked))
     }
 
     /// Revokes an approval for the operator, as [`revoke_for_operator`].

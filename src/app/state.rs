@@ -67,21 +67,10 @@ impl App {
         }
     }
 
-    /// Loads an approval, applies a transition and stores the result on condition that the row has not
-    /// changed; retries after a conflict. If the response of a write is lost and another write follows it, the
-    /// transition is applied again although it was stored.
+    /// Applies a transition to a loaded approval and stores the result on condition that the row has not
+    /// changed; after a conflict it is read again. If the response of a write is lost and another write follows
+    /// it, the transition is applied again although it was stored.
     pub(super) async fn update<T>(
-        &self,
-        id: &ApprovalId,
-        transition: impl FnMut(&mut Approval, Timestamp) -> Result<T, Error>,
-    ) -> Result<(Approval, T), Error> {
-        let row = self.load(id).await?;
-        let (row, result) = self.update_loaded(row, transition).await?;
-        Ok((row.approval, result))
-    }
-
-    /// [`App::update`] for a loaded row, which is read again only after a conflict.
-    pub(super) async fn update_loaded<T>(
         &self,
         mut row: Versioned,
         mut transition: impl FnMut(&mut Approval, Timestamp) -> Result<T, Error>,

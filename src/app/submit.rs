@@ -143,15 +143,20 @@ impl App {
         key: &FunctionKey,
         refused: Error,
     ) -> Result<(Approval, bool), Error> {
-        let stored = match self.load(id).await {
-            Err(Error::NotFound) => return Err(refused),
-            stored => stored?.approval,
-        };
-        let is_own = self.check_owner(&stored.request, key).is_ok();
-        if is_own && digests.contains(&stored.request.digest) {
-            Ok((stored, false))
-        } else {
-            Err(Error::Conflict(ConflictReason::OtherContent))
+        let taken = Error::Conflict(ConflictReason::OtherContent);
+        match self.load_owned(id, key).await {
+            Err(Error::NotFound) => Err(refused),
+            Err(hidden @ Error::Hidden(_)) => {
+                if let Some(cause) = hidden.cause() {
+                    tracing::error!(id = id.to_string(), cause, "integrity problem");
+                }
+                Err(taken)
+            }
+            Err(error) => Err(error),
+            Ok(stored) if digests.contains(&stored.approval.request.digest) => {
+                Ok((stored.approval, false))
+            }
+            Ok(_) => Err(taken),
         }
     }
 }

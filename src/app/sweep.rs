@@ -174,7 +174,7 @@ impl App {
         };
         let before = row.approval.clone();
         let (row, attempts) = self
-            .update_loaded(self.check_receipt(row)?, |approval, now| {
+            .update(self.check_receipt(row)?, |approval, now| {
                 approval.apply_timeouts(self.config.outcome_within, now);
                 Ok(approval.lease_deliveries(self.config.notifications, now))
             })

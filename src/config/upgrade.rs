@@ -6,6 +6,7 @@ use super::approvers::allowed_approvers;
 use super::error::ConfigError;
 use super::lookup::{Lookup, flag, non_empty};
 use super::schedule::{SweepSchedule, sweep_schedule};
+use crate::keys::AgentKeys;
 use crate::values::AllowList;
 
 /// One change that affects a gate.
@@ -26,16 +27,17 @@ struct Settings {
     signs_in_always: bool,
     wildcard_links_allowed: bool,
     sets_run_within: bool,
-    sets_agent_keys: bool,
-    joins_agents: bool,
+    agent_keys: Option<AgentKeys>,
     schedule: Result<Option<SweepSchedule>, ConfigError>,
 }
 
-const ITEMS: [fn(&Settings) -> Option<UpgradeItem>; 6] = [
+const ITEMS: [fn(&Settings) -> Option<UpgradeItem>; 8] = [
     wildcard_links,
     listed_routes,
     run_within,
     owners,
+    owners_of_several_agents,
+    owners_with_several_keys,
     accounts,
     schedule,
 ];
@@ -56,9 +58,7 @@ impl Settings {
             signs_in_always: get("HO_IDENTITY").as_deref() == Some("entra"),
             wildcard_links_allowed: flag(get, "HO_ALLOW_WILDCARD_LINKS").unwrap_or(false),
             sets_run_within: get("HO_RUN_WITHIN").is_some(),
-            sets_agent_keys: get("HO_AGENT_KEYS").is_some(),
-            joins_agents: agent_keys(get)
-                .is_ok_and(|keys| keys.is_some_and(|keys| keys.has_shared_accounts())),
+            agent_keys: agent_keys(get).unwrap_or(None),
         }
     }
 }
@@ -107,17 +107,41 @@ fn schedule(settings: &Settings) -> Option<UpgradeItem> {
 }
 
 fn owners(settings: &Settings) -> Option<UpgradeItem> {
-    (!settings.local && !settings.sets_agent_keys).then_some(UpgradeItem {
+    (!settings.local && settings.agent_keys.is_none()).then_some(UpgradeItem {
         setting: "HO_AGENT_KEYS",
         change: "A request belongs to the function key that submitted it. Other keys get 404 for it, and \
-                 replacing a key leaves its open requests without an owner.",
-        remedy: "List the keys in HO_AGENT_KEYS; keys with the same right-hand side act together. A gate with \
-                 one function key needs nothing.",
+                 replacing a key leaves its open requests without an owner. Agents with one key are one owner, \
+                 under whatever names they ask: each can claim, report and withdraw the requests of the others.",
+        remedy: "List the keys in HO_AGENT_KEYS, one for each agent; keys with the same right-hand side act \
+                 together. A gate with one agent needs nothing.",
+    })
+}
+
+fn owners_of_several_agents(settings: &Settings) -> Option<UpgradeItem> {
+    let keys = settings.agent_keys.as_ref()?;
+    keys.has_prefixes().then_some(UpgradeItem {
+        setting: "HO_AGENT_KEYS",
+        change: "An entry ends with `*`. All agents with such names are one owner: each can claim, report and \
+                 withdraw the requests of the others, and a pause of the owner covers all.",
+        remedy: "Give each agent a key and an entry with its whole name. Where the names are of one agent, such as \
+                 of its versions, it needs nothing.",
+    })
+}
+
+fn owners_with_several_keys(settings: &Settings) -> Option<UpgradeItem> {
+    let keys = settings.agent_keys.as_ref()?;
+    keys.has_shared_owners().then_some(UpgradeItem {
+        setting: "HO_AGENT_KEYS",
+        change: "Entries of several keys have the same right-hand side. These keys are one owner: each can claim, \
+                 report and withdraw what was submitted with the others.",
+        remedy: "Where a key is being replaced, remove the entry of the old one afterwards. Otherwise give the keys \
+                 agents of their own.",
     })
 }
 
 fn accounts(settings: &Settings) -> Option<UpgradeItem> {
-    settings.joins_agents.then_some(UpgradeItem {
+    let keys = settings.agent_keys.as_ref()?;
+    keys.has_shared_accounts().then_some(UpgradeItem {
         setting: "HO_AGENT_KEYS",
         change: "A key has several entries. Their agents share one budget, and what was rejected for one of \
                  them is shown when another asks it again.",

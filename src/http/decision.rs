@@ -38,8 +38,8 @@ pub(super) async fn open(
         Ok(app.load_for_approver(&id, &caller).await?)
     };
     match opened.await {
-        Ok((approval, identified)) => {
-            to_approver(pages::show(&app, &approval, identified, None, None).await)
+        Ok((row, identified)) => {
+            to_approver(pages::show(&app, &row.approval, identified, None, None).await)
         }
         Err(error) => pages::show_error(&app, &caller, id.ok(), error),
     }

@@ -20,6 +20,8 @@ pub(super) enum Error {
     SignIn(NotSignedIn),
     /// The resource does not exist, or is hidden from this caller.
     NotFound,
+    /// The same, where something is wrong that this caller may not know. It is for the log.
+    Hidden(Box<Self>),
     MethodNotAllowed,
     /// The body did not arrive in time.
     TooSlow,
@@ -55,6 +57,7 @@ impl Error {
         match self {
             Self::Integrity(cause) | Self::Unavailable(cause) => Some(cause),
             Self::SignIn(why) => Some(why.word()),
+            Self::Hidden(error) => error.cause(),
             _ => None,
         }
     }
@@ -82,7 +85,7 @@ impl Error {
             Self::Forbidden(_) => (S::FORBIDDEN, "forbidden", "The call is not allowed"),
             Self::Paused(_) => (S::FORBIDDEN, "paused", "Operations are paused"),
             Self::SignIn(_) => (S::FORBIDDEN, "sign-in", "Sign-in is required"),
-            Self::NotFound => (S::NOT_FOUND, "not-found", "Not found"),
+            Self::NotFound | Self::Hidden(_) => (S::NOT_FOUND, "not-found", "Not found"),
             Self::MethodNotAllowed => {
                 (S::METHOD_NOT_ALLOWED, "method", "The method is not allowed")
             }
@@ -156,7 +159,7 @@ impl Error {
             Self::Forbidden(detail) | Self::MediaType(detail) => (*detail).to_owned(),
             Self::Encoding => "Send the body without a Content-Encoding.".to_owned(),
             Self::SignIn(_) => "A person decides, signed in with a browser.".to_owned(),
-            Self::NotFound => {
+            Self::NotFound | Self::Hidden(_) => {
                 "Check the address. An id that was never submitted looks the same as one that is not \
                  yours."
                     .to_owned()
@@ -255,7 +258,8 @@ impl From<app::Error> for Error {
         match error {
             app::Error::Forbidden(detail) => Self::Forbidden(detail),
             app::Error::SignIn(why) => Self::SignIn(why),
-            app::Error::NotFound => Self::NotFound,
+            app::Error::NotFound | app::Error::Hidden(None) => Self::NotFound,
+            app::Error::Hidden(Some(error)) => Self::Hidden(Box::new((*error).into())),
             app::Error::Exhausted(exhausted) => Self::Exhausted(exhausted),
             app::Error::Paused(since) => Self::Paused(since),
             app::Error::Conflict(reason) => Self::Conflict(reason),

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{FromRequestParts, Path};
@@ -9,6 +10,8 @@ use axum::http::HeaderMap;
 use axum::http::request::Parts;
 
 use super::error::Error;
+use super::forwarding;
+use crate::app::App;
 use crate::keys::FunctionKey;
 use crate::values::ApprovalId;
 
@@ -30,13 +33,16 @@ impl<S: Send + Sync> FromRequestParts<S> for Id {
     }
 }
 
-/// The function key of a call, which the host has checked; empty if there is none.
+/// The function key of a call, which the host or the gate knows; empty if there is none.
 pub(super) struct Key(pub(super) FunctionKey);
 
-impl<S: Send + Sync> FromRequestParts<S> for Key {
+impl FromRequestParts<Arc<App>> for Key {
     type Rejection = Error;
 
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Error> {
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Error> {
+        if app.config.production && app.config.agent_keys.is_none() {
+            forwarding::check_agent(&parts.headers)?;
+        }
         function_key(&parts.headers, parts.uri.query()).map(Self)
     }
 }

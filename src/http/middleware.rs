@@ -80,8 +80,8 @@ async fn call_handler(
     let id = about.map(|About(id)| id).or(path_id);
     let identified: Option<IdentifiedCaller> = response.extensions_mut().remove();
     let status = response.status();
-    let is_anonymous =
-        identified.is_none() && ANONYMOUS.contains(&function) && !status.is_server_error();
+    let is_hidden = matches!(error, Some(Error::Hidden(_)));
+    let is_anonymous = is_hidden || (identified.is_none() && ANONYMOUS.contains(&function));
     let admission = log_limit.count(is_anonymous, app.now());
     if admission.omitted > 0 {
         let omitted = admission.omitted;
@@ -115,11 +115,15 @@ fn log_call(
 ) {
     let id = id.map(|id| id.to_string()).unwrap_or_default();
     let ms = started.elapsed().as_millis();
+    let error = match error {
+        Some(Error::Hidden(error)) => Some(error.as_ref()),
+        error => error,
+    };
     match error {
         Some(error @ Error::Integrity(_)) => {
             tracing::error!(status, id, ms, cause = error.cause(), "integrity problem");
         }
-        Some(error) if status >= 500 => {
+        Some(error) if error.status().is_server_error() => {
             tracing::error!(status, id, ms, cause = error.cause(), "failed");
         }
         Some(Error::TooManyOpen(_)) => tracing::warn!(status, id, ms, "too many open requests"),

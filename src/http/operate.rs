@@ -5,13 +5,14 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::http::{HeaderMap, header};
+use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use human_oversight_protocol::operate::{self as wire_types, Command, Operations, Revoked};
 use serde_json::{Map, Value};
 
 use super::error::{Error, invalid};
 use super::fields::{Fields, Text};
+use super::forwarding;
 use super::json::Json;
 use super::wire;
 use crate::app::{self, App};
@@ -34,11 +35,8 @@ pub(super) async fn operate(
     headers: HeaderMap,
     Json(body): Json,
 ) -> Result<Response, Error> {
-    if app.config.production && is_forwarded(&headers) {
-        return Err(Error::Forbidden(
-            "This host forwards calls under decoded paths, so its check of the key may be of another function. \
-             Use a host that proxies, or run the command on the store.",
-        ));
+    if app.config.production {
+        forwarding::check_operator(&headers)?;
     }
     let (done, scope) = match parse(body)? {
         Operation::Pause { scope, reason } => {
@@ -51,14 +49,6 @@ pub(super) async fn operate(
         Operation::Revoke(id) => return Ok(wire::json(&revoke(&app, &id).await?).into_response()),
     };
     Ok(wire::json(&respond(&app, done, &scope).await?).into_response())
-}
-
-/// Whether an older host has rebuilt the call: it decodes the path after it has matched the route, so a call of
-/// an anonymous function can arrive here. Such a host names itself in the user agent.
-fn is_forwarded(headers: &HeaderMap) -> bool {
-    let agents = headers.get_all(header::USER_AGENT).iter();
-    let mut agents = agents.map(|agent| String::from_utf8_lossy(agent.as_bytes()).to_lowercase());
-    agents.any(|agent| agent.contains("azure-functions-host/"))
 }
 
 fn parse(body: Map<String, Value>) -> Result<Operation, Error> {

@@ -86,6 +86,24 @@ impl AgentKeys {
         entries.into_iter().any(is_repeated)
     }
 
+    /// Whether an entry covers several names of agents, which are then one owner.
+    pub fn has_prefixes(&self) -> bool {
+        let mut patterns = self.0.iter().map(|(_, pattern)| pattern);
+        patterns.any(|pattern| matches!(pattern, Pattern::Prefix(_)))
+    }
+
+    /// Whether several keys have an entry for the same agents, and so are one owner.
+    pub fn has_shared_owners(&self) -> bool {
+        let entries = self.0.iter().enumerate();
+        let is_shared = |(at, (key, pattern)): (usize, &(Digest, Pattern))| {
+            let others = self.0[..at].iter();
+            others
+                .filter(|(_, other)| other == pattern)
+                .any(|(other, _)| other != key)
+        };
+        entries.into_iter().any(is_shared)
+    }
+
     fn patterns_of(&self, is_meant: impl Fn(&Pattern) -> bool) -> BTreeSet<&Pattern> {
         let patterns = self.0.iter().map(|(_, pattern)| pattern);
         patterns.filter(|pattern| is_meant(pattern)).collect()
@@ -162,6 +180,22 @@ mod tests {
         assert!(keys.has_shared_accounts());
         let keys = format!("{one}=Pay*,{two}=Pay*,{three}=Mail,{three}=Mail");
         assert!(!AgentKeys::parse(&keys).unwrap().has_shared_accounts());
+    }
+
+    #[test]
+    fn keys_and_agents_that_are_one_owner_are_known() {
+        let [one, two] = ["one", "two"].map(|key| hex(&sha256(key.as_bytes())));
+        for (keys, has_prefixes, has_shared_owners) in [
+            (format!("{one}=Pay,{one}=Mail,{two}=Refund"), false, false),
+            (format!("{one}=Pay,{one}=Pay"), false, false),
+            (format!("{one}=Pay*,{two}=Pay"), true, false),
+            (format!("{one}=Pay,{one}=Mail,{two}=Mail"), false, true),
+            (format!("{one}=*,{two}=*"), true, true),
+        ] {
+            let parsed = AgentKeys::parse(&keys).unwrap();
+            let found = (parsed.has_prefixes(), parsed.has_shared_owners());
+            assert_eq!(found, (has_prefixes, has_shared_owners), "{keys}");
+        }
     }
 
     #[test]

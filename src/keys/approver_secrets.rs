@@ -10,7 +10,7 @@ use ring::hmac;
 use subtle::ConstantTimeEq;
 
 use super::link_keys::LinkKeys;
-use crate::domain::{Approval, Request};
+use crate::domain::{Approval, Approver, Request};
 use crate::values::Address;
 
 /// What a form does. The token of one form is worth nothing in another.
@@ -59,26 +59,29 @@ impl LinkKeys {
     /// The link token of the approver at `index`: `1{kid}.{43 characters}`. `None` if its key is no
     /// longer configured.
     pub fn link_token(&self, approval: &Approval, index: usize) -> Option<String> {
-        let mac = self.derive("oversight link 1", approval, index)?;
-        let kid = &approval.approvers[index].link_key;
+        self.link_of(&approval.approvers[index])
+    }
+
+    fn link_of(&self, approver: &Approver) -> Option<String> {
+        let mac = self.derive("oversight link 1", approver)?;
+        let kid = &approver.link_key;
         Some(format!("1{kid}.{}", BASE64URL.encode(mac.as_ref())))
     }
 
     /// The index of the approver to whom a link token belongs.
-    pub fn link_holder(&self, approval: &Approval, token: &str) -> Option<usize> {
-        let matches = |&index: &usize| {
-            self.link_token(approval, index)
+    pub fn link_holder(&self, approvers: &[Approver], token: &str) -> Option<usize> {
+        let matches = |(_, approver): &(usize, &Approver)| {
+            self.link_of(approver)
                 .is_some_and(|link| bool::from(link.as_bytes().ct_eq(token.as_bytes())))
         };
         // Compares all links, so that the duration does not reveal the index.
-        (0..approval.approvers.len())
-            .filter(matches)
-            .fold(None, |_, index| Some(index))
+        let holders = approvers.iter().enumerate().filter(matches);
+        holders.fold(None, |_, (index, _)| Some(index))
     }
 
     /// The one-time code: six digits, printed in the email separately from the link.
     pub fn one_time_code(&self, approval: &Approval, index: usize) -> Option<String> {
-        let mac = self.derive("oversight code 1", approval, index)?;
+        let mac = self.derive("oversight code 1", &approval.approvers[index])?;
         let number = u64::from_be_bytes(mac.as_ref()[..8].try_into().expect("32 bytes"));
         Some(format!("{:06}", number % 1_000_000))
     }
@@ -101,7 +104,7 @@ impl LinkKeys {
         index: usize,
         purpose: FormPurpose,
     ) -> Option<String> {
-        let mac = self.derive(purpose.label(), approval, index)?;
+        let mac = self.derive(purpose.label(), &approval.approvers[index])?;
         Some(BASE64URL.encode(mac.as_ref()))
     }
 
@@ -117,8 +120,7 @@ impl LinkKeys {
             .is_some_and(|form| bool::from(form.as_bytes().ct_eq(token.as_bytes())))
     }
 
-    fn derive(&self, purpose: &str, approval: &Approval, index: usize) -> Option<hmac::Tag> {
-        let approver = &approval.approvers[index];
+    fn derive(&self, purpose: &str, approver: &Approver) -> Option<hmac::Tag> {
         let key = self.find(&approver.link_key)?;
         Some(key.mac([purpose, &key.kid, &approver.mac].map(str::as_bytes)))
     }

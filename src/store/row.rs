@@ -12,7 +12,7 @@ mod text;
 pub(super) mod v1;
 
 pub(super) use columns::{Columns, Format, Scope};
-pub(super) use decode::decode;
+pub(super) use decode::{decode, unverified};
 pub(super) use encode::encode;
 pub(super) use key::{Keys, decode_key, encode_key, id, keys, operation_id};
 

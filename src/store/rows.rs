@@ -9,8 +9,9 @@ use super::error::StoreError;
 use super::gate_id::RowVersion;
 use super::handle::Store;
 use super::listing::{Due, Place, StoredRow};
-use super::row::{self, Format};
-use super::versioned::Versioned;
+use super::row::{self, Columns, Format};
+use super::unverified::ReadError;
+use super::versioned::{ETag, Versioned};
 use crate::domain::Approval;
 use crate::values::{ApprovalId, Timestamp};
 
@@ -85,11 +86,41 @@ impl Store {
     /// # Errors
     /// [`StoreError::NotFound`], or the store's own.
     pub async fn get(&self, id: &ApprovalId) -> Result<Versioned, StoreError> {
+        self.read(id).await.map_err(|unread| unread.error)
+    }
+
+    /// Reads a row for a caller who may not be allowed to know of it.
+    ///
+    /// # Errors
+    /// As [`Store::get`], with what the row says about its owner and approvers.
+    pub async fn read(&self, id: &ApprovalId) -> Result<Versioned, ReadError> {
         let keys = row::keys(id);
-        let (columns, etag) = match &self.backend {
-            Backend::Embedded(embedded) => embedded.get(&keys)?,
-            Backend::Tables(tables) => tables.get(&keys).await?,
+        let found = match &self.backend {
+            Backend::Embedded(embedded) => embedded.get(&keys),
+            Backend::Tables(tables) => tables.get(&keys).await,
         };
+        let (columns, etag) = match found {
+            // There is a row, of which nothing can be read.
+            Err(error @ StoreError::Damaged(_)) => {
+                let row = Some(Box::default());
+                return Err(ReadError { error, row });
+            }
+            found => found?,
+        };
+        let stored = columns.clone();
+        let read = self.versioned(columns, etag, id).await;
+        read.map_err(|error| ReadError {
+            error,
+            row: Some(Box::new(row::unverified(stored))),
+        })
+    }
+
+    async fn versioned(
+        &self,
+        columns: Columns,
+        etag: ETag,
+        id: &ApprovalId,
+    ) -> Result<Versioned, StoreError> {
         let entry = match &self.backend {
             Backend::Embedded(_) => None,
             Backend::Tables(_) => IndexEntry::from_columns(&columns)?,

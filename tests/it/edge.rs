@@ -1,7 +1,5 @@
 //! Rules of every route: unknown paths, methods, content types, aborted calls, host headers.
 
-use std::io::Write;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use reqwest::{Method, StatusCode};
@@ -9,7 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::deadline::within;
-use crate::harness::{ALICE, Page, TestGate, request};
+use crate::harness::{ALICE, Log, Page, TestGate, request};
 use crate::host::KEY;
 
 #[tokio::test]
@@ -440,45 +438,14 @@ async fn in_development_a_post_of_another_site_does_nothing() {
     assert_eq!(withdraw(&own).await, StatusCode::OK);
 }
 
-/// The log of what the gates of this thread do.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Log {
-    fn count(&self, words: &str) -> usize {
-        let log = self.0.lock().unwrap();
-        let log = std::str::from_utf8(&log).unwrap();
-        log.lines().filter(|line| line.contains(words)).count()
-    }
-}
-
 #[tokio::test]
 async fn calls_without_a_key_or_a_link_cannot_fill_the_log() {
     let gate = TestGate::alone().await;
     let approval = gate.ask().await;
     let link = gate.question(&approval, ALICE).link;
-    // So that the calls fall into one minute.
-    gate.pass(Duration::from_secs(
-        60 - gate.now().unix_seconds().rem_euclid(60).unsigned_abs(),
-    ));
+    gate.begin_minute();
     let log = Log::default();
-    let writer = log.clone();
-    let lines = tracing_subscriber::fmt()
-        .with_ansi(false)
-        .with_writer(move || writer.clone())
-        .finish();
-    let _guard = tracing::subscriber::set_default(lines);
+    let _guard = log.collect();
     for path in [
         "/api/decision/YQ.b?k=x",
         "/x",

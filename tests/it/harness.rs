@@ -1,6 +1,7 @@
 //! Shared by the tests: a gate with an adjustable clock behind the stand-in host, and the mailboxes of
 //! its approvers.
 
+mod log;
 mod mailbox;
 mod page;
 
@@ -28,6 +29,7 @@ use crate::canary;
 use crate::deadline::{DEADLINE, TestDeadline};
 use crate::host::{self, Front, FunctionApp, Invocation, KEY, Mode, SignIn};
 
+pub(crate) use log::Log;
 pub(crate) use mailbox::{Mail, Question, mails, question};
 pub(crate) use page::Page;
 
@@ -171,6 +173,12 @@ impl TestGate {
     pub(crate) fn pass(&self, time: Duration) {
         self.ahead
             .fetch_add(i64::try_from(time.as_millis()).unwrap(), Ordering::SeqCst);
+    }
+
+    /// Moves the clock to the beginning of the next minute.
+    pub(crate) fn begin_minute(&self) {
+        let seconds = self.now().unix_seconds().rem_euclid(60);
+        self.pass(Duration::from_secs(60 - seconds.unsigned_abs()));
     }
 
     /// Makes the clock panic this number of times, so that what reads it does.

@@ -4,7 +4,7 @@ use human_oversight_client::parameters::{hex, sha256};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::harness::{AGENT, ALICE, Page, TestGate, http, request};
+use crate::harness::{AGENT, ALICE, Log, Page, TestGate, http, request};
 use crate::host::{KEY, OTHER_KEY};
 
 const CLAIM: &str = r#"{"nonce":"0123456789abcdef"}"#;
@@ -252,4 +252,132 @@ async fn a_call_shows_the_gate_no_other_key_than_the_host() {
         let answer = call(&gate, Some(KEY), &Method::GET, &path, "").await;
         assert_eq!(answer.status, StatusCode::OK, "{query}: {}", answer.body);
     }
+}
+
+/// Asserts that these links open the same page for the request as for one that does not exist.
+async fn assert_page_hidden(gate: &TestGate, id: &str, links: &[&str]) {
+    let (agent, _) = id.split_once('.').unwrap();
+    for link in links {
+        let open = async |id: &str| {
+            gate.get(&gate.direct(&format!("/api/decision/{id}{link}")))
+                .await
+        };
+        let (page, nothing) = (open(id).await, open(&format!("{agent}.absent")).await);
+        assert_eq!(page.status, StatusCode::NOT_FOUND, "{}", page.body);
+        assert_eq!(page.body, nothing.body);
+        let names = |page: &Page| page.headers.keys().cloned().collect::<Vec<_>>();
+        assert_eq!(names(&page), names(&nothing));
+    }
+}
+
+async fn assert_integrity_problem(gate: &TestGate, key: Option<&str>, id: &str) {
+    for (path, method, body) in &ROUTES {
+        let answer = call(gate, key, method, &path.replace("{id}", id), body).await;
+        assert_eq!(answer.status, 500, "{path}: {}", answer.body);
+        let kind = "urn:human-oversight:problem:integrity";
+        assert_eq!(answer.problem()["type"], kind, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_damaged_request_is_an_integrity_problem_to_its_owner_and_absent_to_others() {
+    let gate = TestGate::start().await;
+    let own = Some(KEY);
+    type Damage = fn(&mut Value);
+    let damages: [(&str, Damage); 5] = [
+        ("a value", |row| {
+            row["ActionDescription"] = json!("Read User Account")
+        }),
+        ("a column more", |row| row["Extra"] = json!("x")),
+        ("no seal", |row| {
+            drop(row.as_object_mut().unwrap().remove("RowSeal"))
+        }),
+        ("an approver", |row| {
+            row["Notifications"] = json!("nonsense")
+        }),
+        ("its index entry", |row| row["DueEntry"] = json!("nonsense")),
+    ];
+    for (number, (name, damage)) in damages.into_iter().enumerate() {
+        let id = id(&number.to_string());
+        let submitted = submit(&gate, own, &number.to_string(), "").await;
+        assert_eq!(submitted.status, StatusCode::ACCEPTED, "{}", submitted.body);
+        let link = gate.question(&gate.status(&id).await, ALICE).link;
+        gate.tamper(&id, None, damage).await;
+        assert_integrity_problem(&gate, own, &id).await;
+        for other in [None, Some(OTHER_KEY), Some("")] {
+            assert_hidden(&gate, other, &id).await;
+            let taken = submit(&gate, other, &number.to_string(), "").await;
+            assert_eq!(taken.status, StatusCode::CONFLICT, "{}", taken.body);
+        }
+        let again = submit(&gate, own, &number.to_string(), "").await;
+        assert_eq!(again.status, 500, "{}", again.body);
+        assert_page_hidden(&gate, &id, &["", "?k=x"]).await;
+        let page = gate.get(&link).await;
+        let is_known = name != "an approver";
+        assert_eq!(page.status, if is_known { 500 } else { 404 }, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_damaged_request_whose_owner_cannot_be_known_is_absent_to_every_caller() {
+    let gate = TestGate::start().await;
+    type Damage = fn(&mut Value);
+    let damages: [Damage; 4] = [
+        |row| drop(row.as_object_mut().unwrap().remove("Owner")),
+        |row| row["Owner"] = json!("nonsense"),
+        |row| row["Owner"] = json!(1),
+        |row| *row = json!({}),
+    ];
+    for (number, damage) in damages.into_iter().enumerate() {
+        let id = id(&number.to_string());
+        submit(&gate, Some(KEY), &number.to_string(), "").await;
+        gate.tamper(&id, None, damage).await;
+        let log = Log::default();
+        let _guard = log.collect();
+        for caller in [None, Some(KEY), Some(OTHER_KEY)] {
+            assert_hidden(&gate, caller, &id).await;
+        }
+        assert!(log.count("integrity problem") > 0, "the operator sees it");
+        assert_page_hidden(&gate, &id, &["", "?k=x"]).await;
+    }
+}
+
+#[tokio::test]
+async fn a_receipt_that_contradicts_its_row_is_shown_to_the_owner_only() {
+    let gate = TestGate::start().await;
+    submit(&gate, Some(KEY), "1", "").await;
+    gate.approve(&gate.status(&id("1")).await, ALICE).await;
+    let mut row = gate.store.get(&id("1").parse().unwrap()).await.unwrap();
+    let human_oversight::domain::State::Approved { decision, .. } = &mut row.approval.state else {
+        panic!("{row:?}");
+    };
+    decision.comment = Some("Gladly.".to_owned());
+    gate.store.replace(row, None).await.unwrap();
+    assert_integrity_problem(&gate, Some(KEY), &id("1")).await;
+    for other in [None, Some(OTHER_KEY)] {
+        assert_hidden(&gate, other, &id("1")).await;
+    }
+    assert_page_hidden(&gate, &id("1"), &["", "?k=x"]).await;
+}
+
+#[tokio::test]
+async fn calls_of_strangers_for_a_damaged_request_cannot_fill_the_log() {
+    let gate = TestGate::start().await;
+    submit(&gate, Some(KEY), "1", "").await;
+    gate.tamper(&id("1"), None, |row| row["Reason"] = json!("x"))
+        .await;
+    gate.begin_minute();
+    let log = Log::default();
+    let _guard = log.collect();
+    for _ in 0..40 {
+        assert_page_hidden(&gate, &id("1"), &[""]).await;
+        let status = format!("/api/status/{}", id("1"));
+        call(&gate, Some(OTHER_KEY), &Method::GET, &status, "").await;
+    }
+    let lines = log.count("integrity problem") + log.count("answered");
+    assert_eq!(lines, 60);
+    assert!(log.count("integrity problem") > 30);
+    assert_integrity_problem(&gate, Some(KEY), &id("1")).await;
+    let lines = log.count("integrity problem") + log.count("answered");
+    assert_eq!(lines, 60 + ROUTES.len());
 }

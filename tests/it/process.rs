@@ -273,35 +273,76 @@ async fn the_log_identifies_every_call_and_contains_no_secret() {
     assert!(log.contains(&url));
 }
 
-/// All settings are valid, and no service that they name is reachable yet.
-#[tokio::test]
-async fn production_starts_before_its_services_are_reachable_and_has_no_inbox() {
-    let dir = tempfile::tempdir().unwrap();
+/// A gate in production. All settings are valid, and no service that they name is reachable.
+async fn start_production(dir: &Path, port: &str, more: &[(&str, &str)]) -> Process {
     let (link_key, receipt_key) = (
         keyring::generate_link_key(),
         keyring::generate_receipt_key(),
     );
+    let settings = [
+        ("FUNCTIONS_CUSTOMHANDLER_PORT", port),
+        ("HO_SWEEP_SCHEDULE", "0 * * * * *"),
+        ("HO_BASE_URL", "https://gate.example.com"),
+        ("HO_ALLOWED_APPROVERS", "alice@example.com"),
+        ("HO_LINK_KEYS", &link_key),
+        ("HO_RECEIPT_KEYS", &receipt_key),
+        ("HO_STORE", "tables"),
+        ("HO_TABLES_ENDPOINT", "https://127.0.0.1:1/none"),
+        ("IDENTITY_ENDPOINT", "http://127.0.0.1:1/msi"),
+        ("IDENTITY_HEADER", "x"),
+        ("HO_MAIL", "smtp"),
+        ("HO_SMTP_URL", "smtps://gate:secret@127.0.0.1:1"),
+        ("HO_MAIL_FROM", "gate@example.com"),
+    ];
+    Process::start(dir, &[&settings, more].concat()).await
+}
+
+/// A host that forwards decodes the path after it has checked the key, which may then be of no function.
+#[tokio::test]
+async fn what_a_host_forwards_in_production_needs_a_key_that_the_gate_knows() {
+    let http = http().build().unwrap();
+    let keys = format!("{}=*", "07".repeat(32));
+    for is_listed in [false, true] {
+        let dir = tempfile::tempdir().unwrap();
+        let reserved = ReservedPort::new();
+        let port = reserved.number.to_string();
+        let more = [("HO_AGENT_KEYS", keys.as_str())];
+        let gate = start_production(dir.path(), &port, &more[..usize::from(is_listed)]).await;
+        let send = async |path: &str, host: &str| {
+            let call = http.post(format!("http://127.0.0.1:{port}{path}"));
+            let call = call
+                .header("content-type", "application/json")
+                .header("x-functions-key", "invented")
+                .header("user-agent", host);
+            let answer = call.body("{}").send().await.unwrap();
+            (answer.status().as_u16(), answer.text().await.unwrap())
+        };
+        let forwarded = "x/1 Azure-Functions-Host/4.1037.0.0";
+        for path in [
+            "/api/operate",
+            "/api/submit",
+            "/api/claim/YQ.b",
+            "/api/outcome/YQ.b",
+        ] {
+            let (status, text) = send(path, forwarded).await;
+            let is_refused = path == "/api/operate" || !is_listed;
+            // The body is judged after that.
+            assert_eq!(status, if is_refused { 403 } else { 422 }, "{path}: {text}");
+            if is_refused {
+                assert!(text.contains("a host that proxies"), "{path}: {text}");
+            }
+            assert_eq!(send(path, "x/1").await.0, 422, "{path}");
+        }
+        gate.kill().await;
+    }
+}
+
+#[tokio::test]
+async fn production_starts_before_its_services_are_reachable_and_has_no_inbox() {
+    let dir = tempfile::tempdir().unwrap();
     let reserved = ReservedPort::new();
     let port = reserved.number.to_string();
-    let gate = Process::start(
-        dir.path(),
-        &[
-            ("FUNCTIONS_CUSTOMHANDLER_PORT", &port),
-            ("HO_SWEEP_SCHEDULE", "0 * * * * *"),
-            ("HO_BASE_URL", "https://gate.example.com"),
-            ("HO_ALLOWED_APPROVERS", "alice@example.com"),
-            ("HO_LINK_KEYS", &link_key),
-            ("HO_RECEIPT_KEYS", &receipt_key),
-            ("HO_STORE", "tables"),
-            ("HO_TABLES_ENDPOINT", "https://127.0.0.1:1/none"),
-            ("IDENTITY_ENDPOINT", "http://127.0.0.1:1/msi"),
-            ("IDENTITY_HEADER", "x"),
-            ("HO_MAIL", "smtp"),
-            ("HO_SMTP_URL", "smtps://gate:secret@127.0.0.1:1"),
-            ("HO_MAIL_FROM", "gate@example.com"),
-        ],
-    )
-    .await;
+    let gate = start_production(dir.path(), &port, &[]).await;
     assert_eq!(gate.url, "https://gate.example.com");
     let http = http().build().unwrap();
     let here = |path: &str| http.get(format!("http://127.0.0.1:{port}{path}")).send();

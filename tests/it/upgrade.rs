@@ -64,7 +64,7 @@ async fn a_wildcard_with_links_starts_only_where_the_operator_accepts_it() {
 async fn the_check_says_what_changes_with_the_upgrade() {
     let check = ["check", "--upgrade"];
     let wildcard = ("HO_ALLOWED_APPROVERS", "*@example.com");
-    let keys = format!("{}=UserManager*", "07".repeat(32));
+    let keys = format!("{}=UserManagerAgent", "07".repeat(32));
     for settings in [
         [].as_slice(),
         &[("HO_ALLOWED_APPROVERS", "alice@example.com")],
@@ -103,6 +103,29 @@ async fn the_check_says_what_changes_with_the_upgrade() {
         code == 1 && output.contains("share one budget") && !output.contains("0707"),
         "{output}"
     );
+    for (more, words) in [
+        (
+            format!("{keys},{}=Refund*", "08".repeat(32)),
+            "All agents with such names are one owner",
+        ),
+        (
+            format!("{keys},{}=UserManagerAgent", "08".repeat(32)),
+            "These keys are one owner",
+        ),
+    ] {
+        let settings = [
+            ("HO_RUN_WITHIN", "3600"),
+            ("HO_SWEEP_SCHEDULE", "0 * * * * *"),
+            ("HO_AGENT_KEYS", &*more),
+        ];
+        let (output, code) = run(&settings, &check).await;
+        assert!(code == 1 && output.contains(words), "{output}");
+        assert!(output.lines().count() == 2, "{output}");
+        assert!(
+            !output.contains("0808") && !output.contains("Agent\n"),
+            "{output}"
+        );
+    }
     let route = ("HO_ALLOWED_APPROVERS", "a=b@example.com");
     let (output, code) = run(&[route], &check).await;
     assert!(

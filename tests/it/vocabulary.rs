@@ -28,7 +28,8 @@ const DENIED: [&str; 16] = [
 const DENIED_IN_PROSE: [&str; 1] = ["mails"];
 
 /// Where text is read by people who did not write it. The words of pages and emails stand in `templates/`.
-const PLACES: [&str; 12] = [
+const PLACES: [&str; 13] = [
+    "CHANGELOG.md",
     "README.md",
     "SECURITY.md",
     "benches",

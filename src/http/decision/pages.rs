@@ -143,16 +143,12 @@ pub(super) async fn show(
 
 /// The page of an error, with the next step for the person.
 pub(super) fn show_error(app: &App, caller: &Caller, id: Option<Id>, error: Error) -> Response {
-    let error = match error {
-        Error::NotFound | Error::Conflict(_) => caller.not_found().into(),
-        // Hidden from a caller without a link who has not signed in.
-        Error::Integrity(_) if caller.link.is_empty() => match caller.not_found().into() {
-            Error::NotFound => error,
-            sign_in => sign_in,
-        },
-        error => error,
+    let (shown, logged) = match error {
+        Error::NotFound | Error::Conflict(_) => (caller.not_found().into(), None),
+        Error::Hidden(_) => (caller.not_found().into(), Some(error)),
+        error => (error, None),
     };
-    let (heading, text, sign_in) = explain(&error, caller);
+    let (heading, text, sign_in) = explain(&shown, caller);
     // A link, not a redirect, which would also send every link scanner there.
     let link = sign_in.zip(id).map(|((label, path), Id(id))| {
         let href = format!("/.auth/{path}=/api/decision/{id}");
@@ -163,7 +159,7 @@ pub(super) fn show_error(app: &App, caller: &Caller, id: Option<Id>, error: Erro
         _ => String::new(),
     };
     let text = format!("{text}{signed_in}");
-    let status = error.status();
+    let status = shown.status();
     let text = render::render_message(heading, &text, link, page_style(app));
     let mut response = page(status, "", text);
     if status == StatusCode::SERVICE_UNAVAILABLE {
@@ -172,7 +168,7 @@ pub(super) fn show_error(app: &App, caller: &Caller, id: Option<Id>, error: Erro
             .insert(header::RETRY_AFTER, 60.into());
     }
     // For the log.
-    response.extensions_mut().insert(error);
+    response.extensions_mut().insert(logged.unwrap_or(shown));
     response
 }
 

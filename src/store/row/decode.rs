@@ -12,6 +12,7 @@ use crate::domain::{
     LateDecision, Notice, Parameters, Request, Revocation, State, Status,
 };
 use crate::store::error::StoreError;
+use crate::store::unverified::UnverifiedRow;
 use crate::values::{ApprovalId, Digest, Timestamp};
 
 /// The columns of a decision and its execution, invalid in a request without a decision.
@@ -46,6 +47,22 @@ pub(in crate::store) fn decode(
         Some(column) if DECISION.contains(&column.as_str()) => Err(damaged(column)),
         // A later version wrote it; its meaning is unknown.
         Some(column) => Err(StoreError::LaterVersion(column.clone())),
+    }
+}
+
+/// What can be read of a row that is no approval.
+pub(in crate::store) fn unverified(mut columns: Columns) -> UnverifiedRow {
+    let approvers: Result<Vec<ApproverEntry>, _> = json(&mut columns, "Notifications");
+    let approvers = approvers.unwrap_or_default().into_iter();
+    let mut time = |column| columns.take_optional(column).unwrap_or_default();
+    let ended_at = time("ResponseTimestamp").or_else(|| time("DeadlineTimestamp"));
+    UnverifiedRow {
+        ended_at,
+        owner: columns.take_optional("Owner").unwrap_or_default(),
+        approvers: approvers.filter_map(ApproverEntry::into_approver).collect(),
+        action: columns
+            .take_optional("ActionDescription")
+            .unwrap_or_default(),
     }
 }
 

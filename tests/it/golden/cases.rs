@@ -43,6 +43,8 @@ pub(super) enum Step {
     /// Seconds pass.
     Pass(u64),
     Sweep,
+    /// The operator revokes the approval.
+    RevokeAsOperator,
     /// A call of the agent: `claim`, `outcome` or `withdraw`, its body, and the status.
     Call(&'static str, &'static str, u16),
     /// A form that an approver sends, by link or signed in.
@@ -56,10 +58,10 @@ pub(super) enum Step {
 
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
 const GONE: &str = "gone@example.invalid";
-const CLAIM: Step = Step::Call("claim", r#"{"nonce":"0123456789abcdef"}"#, 200);
-const CLAIM_REFUSED: Step = Step::Call("claim", r#"{"nonce":"fedcba9876543210"}"#, 409);
-const EXECUTED: Step = Step::Call("outcome", r#"{"status":"Executed"}"#, 200);
-const EXECUTED_REFUSED: Step = Step::Call("outcome", r#"{"status":"Executed"}"#, 409);
+pub(super) const CLAIM: Step = Step::Call("claim", r#"{"nonce":"0123456789abcdef"}"#, 200);
+pub(super) const CLAIM_REFUSED: Step = Step::Call("claim", r#"{"nonce":"fedcba9876543210"}"#, 409);
+pub(super) const EXECUTED: Step = Step::Call("outcome", r#"{"status":"Executed"}"#, 200);
+pub(super) const EXECUTED_REFUSED: Step = Step::Call("outcome", r#"{"status":"Executed"}"#, 409);
 const FAILED: Step = Step::Call(
     "outcome",
     r#"{"status":"ExecutionFailed","error":"the mailbox is on hold: „gesperrt“"}"#,
@@ -73,7 +75,7 @@ const MINUTE: Step = Step::Pass(60);
 const HOUR: Step = Step::Pass(3_600);
 const DAY: Step = Step::Pass(86_400);
 
-fn by_link(who: &'static str, form: &'static str, status: u16) -> Step {
+pub(super) fn by_link(who: &'static str, form: &'static str, status: u16) -> Step {
     Step::Decide {
         who,
         principal: None,
@@ -82,7 +84,7 @@ fn by_link(who: &'static str, form: &'static str, status: u16) -> Step {
     }
 }
 
-fn approve(who: &'static str) -> Step {
+pub(super) fn approve(who: &'static str) -> Step {
     by_link(who, "decision=approve&code=CODE", 303)
 }
 
@@ -90,7 +92,7 @@ fn reject(who: &'static str) -> Step {
     by_link(who, "decision=reject", 303)
 }
 
-fn signed_in(form: &'static str) -> Step {
+pub(super) fn signed_in(form: &'static str) -> Step {
     Step::Decide {
         who: ALICE,
         principal: Some(alice),
@@ -108,7 +110,7 @@ pub(crate) fn escaped_id(agent: &str, correlation: &str) -> String {
     format!("{}.{correlation}", BASE64URL.encode(agent))
 }
 
-fn case(name: &'static str, end: (&'static str, Option<&'static str>)) -> Case {
+pub(super) fn case(name: &'static str, end: (&'static str, Option<&'static str>)) -> Case {
     Case {
         name,
         settings: Vec::new(),
@@ -138,17 +140,17 @@ impl Case {
         self
     }
 
-    fn settings(mut self, settings: &[(&'static str, &'static str)]) -> Self {
+    pub(super) fn settings(mut self, settings: &[(&'static str, &'static str)]) -> Self {
         self.settings.extend(settings);
         self
     }
 
-    fn life(mut self, steps: &[Step]) -> Self {
+    pub(super) fn life(mut self, steps: &[Step]) -> Self {
         self.life = steps.to_vec();
         self
     }
 
-    fn next(mut self, steps: &[Step]) -> Self {
+    pub(super) fn next(mut self, steps: &[Step]) -> Self {
         self.next = steps.to_vec();
         self
     }

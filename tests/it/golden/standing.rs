@@ -11,7 +11,7 @@ use crate::backing_store;
 use crate::harness::TestGate;
 use crate::operate::operate;
 
-/// The version of the rows.
+/// The version of the rows of pauses.
 const VERSION: &str = "v2";
 
 fn scopes() -> [Value; 3] {
@@ -31,16 +31,20 @@ fn with(scope: &Value, command: &str) -> Value {
     body
 }
 
-fn settings(backend: Backend, dir: &TempDir) -> Vec<(&'static str, String)> {
+pub(super) fn settings(
+    version: &str,
+    backend: Backend,
+    dir: &TempDir,
+) -> Vec<(&'static str, String)> {
     let mut settings = match backend {
         Backend::Embedded => vec![("HO_STORE", format!("embedded:{}", dir.path().display()))],
-        Backend::Tables(port) => tables(VERSION, port),
+        Backend::Tables(port) => tables(version, port),
     };
-    settings.extend(keys(VERSION));
+    settings.extend(keys(version));
     settings
 }
 
-async fn start(settings: &[(&'static str, String)]) -> TestGate {
+pub(super) async fn start(settings: &[(&'static str, String)]) -> TestGate {
     let dir = tempfile::tempdir().unwrap();
     TestGate::at(dir, &backing_store::borrowed(settings)).await
 }
@@ -52,7 +56,7 @@ fn connection(dir: &TempDir) -> rusqlite::Connection {
 const COLUMNS: [&str; 4] = ["PartitionKey", "RowKey", "ETag", "Entity"];
 
 /// The rows of the standing table, as the store holds them.
-async fn rows(backend: Backend, dir: &TempDir) -> Vec<Value> {
+pub(super) async fn rows(version: &str, backend: Backend, dir: &TempDir) -> Vec<Value> {
     match backend {
         Backend::Embedded => {
             let connection = connection(dir);
@@ -68,19 +72,19 @@ async fn rows(backend: Backend, dir: &TempDir) -> Vec<Value> {
             rows.unwrap().map(Result::unwrap).collect()
         }
         Backend::Tables(port) => {
-            let table = Table::of(port, &format!("standing{}", table_name(VERSION)));
+            let table = Table::of(port, &format!("standing{}", table_name(version)));
             let rows = table.rows().await;
             rows.iter().map(|row| columns(row).into()).collect()
         }
     }
 }
 
-async fn put(backend: Backend, golden: &[Value], dir: &TempDir) {
+pub(super) async fn put(version: &str, backend: Backend, golden: &[Value], dir: &TempDir) {
     match backend {
         Backend::Embedded => {
             // Creates the file.
-            let request = read(&folder(VERSION).join("rows/approved.json"));
-            put_into_file(VERSION, &request["embedded"], dir);
+            let request = read(&folder(version).join("rows/approved.json"));
+            put_into_file(version, &request["embedded"], dir);
             let connection = connection(dir);
             for row in golden {
                 let text = |name: &str| row[name].as_str().unwrap();
@@ -96,8 +100,8 @@ async fn put(backend: Backend, golden: &[Value], dir: &TempDir) {
             }
         }
         Backend::Tables(port) => {
-            empty_tables(VERSION, port).await;
-            let table = Table::of(port, &format!("standing{}", table_name(VERSION)));
+            empty_tables(version, port).await;
+            let table = Table::of(port, &format!("standing{}", table_name(version)));
             for row in golden {
                 table.put(row).await;
             }
@@ -112,8 +116,8 @@ async fn golden_pauses_hold_and_are_resumed() {
     for backend in [Backend::Embedded, Backend::Tables(azurite.port)] {
         let dir = tempfile::tempdir().unwrap();
         let golden = file[backend.name()]["rows"].as_array().unwrap();
-        put(backend, golden, &dir).await;
-        let gate = start(&settings(backend, &dir)).await;
+        put(VERSION, backend, golden, &dir).await;
+        let gate = start(&settings(VERSION, backend, &dir)).await;
         let found = operate(&gate, json!({"command": "executing"})).await;
         assert_eq!(found["pauses"], file[backend.name()]["pauses"]);
         for scope in scopes() {
@@ -136,12 +140,12 @@ async fn golden_standing_rows_are_written() {
         if let Backend::Tables(port) = backend {
             empty_tables(VERSION, port).await;
         }
-        let gate = start(&settings(backend, &dir)).await;
+        let gate = start(&settings(VERSION, backend, &dir)).await;
         for scope in scopes() {
             operate(&gate, with(&scope, "pause")).await;
         }
         let found = operate(&gate, json!({"command": "executing"})).await;
-        let rows = rows(backend, &dir).await;
+        let rows = rows(VERSION, backend, &dir).await;
         file[backend.name()] = json!({"rows": rows, "pauses": found["pauses"]});
     }
     let text = serde_json::to_string_pretty(&file).unwrap();

@@ -7,8 +7,8 @@ use human_oversight_client::receipt::verify;
 use human_oversight_client::types::KeySet;
 use serde_json::{Value, json};
 
-use super::cases::{Case, Mail, cases, escaped_id};
-use super::{Backend, Player, Secrets, columns, empty_tables, folder, keys, tables};
+use super::cases::{Case, Mail, escaped_id};
+use super::{Backend, Player, Secrets, cases, columns, empty_tables, folder, key, keys, tables};
 use crate::azurite::{Azurite, Table};
 use crate::deadline::eventually;
 use crate::proxy::Proxy;
@@ -120,7 +120,7 @@ async fn write_case(version: &str, case: &Case, backend: Backend) -> Value {
     let id = escaped_id(text("agentName"), text("correlationId"));
     let file = place.dir.path().join("approvals.db");
     let other = tempfile::tempdir().unwrap();
-    let mut player = Player::start(other, &place.settings, &settings, &id).await;
+    let mut player = Player::start(other, &place.settings, &settings, key(version), &id).await;
     player.set_clock(Timestamp::parse(BEGINNING).unwrap());
     let submit = player.post("/api/submit", &case.request);
     let mut row = None;
@@ -174,7 +174,7 @@ async fn golden_files_are_written() {
     std::fs::create_dir(folder.join("rows")).expect("golden files are never written again");
     let azurite = Azurite::start(&[]);
     let mut receipts = Vec::new();
-    for case in cases() {
+    for case in cases(&version) {
         let embedded = write_case(&version, &case, Backend::Embedded).await;
         let tables = write_case(&version, &case, Backend::Tables(azurite.port)).await;
         if let Some(receipt) = tables["answer"]["receipt"].as_str() {
@@ -184,9 +184,9 @@ async fn golden_files_are_written() {
         write(&folder.join(format!("rows/{}.json", case.name)), &file);
     }
 
-    let place = Place::new(&version, &cases()[0], Backend::Embedded).await;
+    let place = Place::new(&version, &cases(&version)[0], Backend::Embedded).await;
     let other = tempfile::tempdir().unwrap();
-    let player = Player::start(other, &place.settings, &[], "YQ.b").await;
+    let player = Player::start(other, &place.settings, &[], "", "YQ.b").await;
     let keys = player.get("/api/keys").await.json();
     let set: KeySet = serde_json::from_value(keys.clone()).unwrap();
     let receipts = receipts.into_iter().map(|(case, receipt)| {

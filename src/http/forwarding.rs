@@ -1,0 +1,39 @@
+//! Calls that an older host has rebuilt instead of proxying them: it decodes the path after it has matched the
+//! route and checked the key, so a call of an anonymous function can arrive at any other.
+
+use axum::http::{HeaderMap, header};
+
+use super::error::Error;
+
+/// Whether the host has rebuilt the call. Such a host names itself in the user agent.
+fn is_forwarded(headers: &HeaderMap) -> bool {
+    let agents = headers.get_all(header::USER_AGENT).iter();
+    let mut agents = agents.map(|agent| String::from_utf8_lossy(agent.as_bytes()).to_lowercase());
+    agents.any(|agent| agent.contains("azure-functions-host/"))
+}
+
+/// Refuses a forwarded call of the operator.
+pub(super) fn check_operator(headers: &HeaderMap) -> Result<(), Error> {
+    refuse_forwarded(
+        headers,
+        "This host forwards calls under decoded paths, so its check of the key may be of another function. \
+         Use a host that proxies, or run the command on the store.",
+    )
+}
+
+/// Refuses a forwarded call of an agent, for a gate that knows no keys itself.
+pub(super) fn check_agent(headers: &HeaderMap) -> Result<(), Error> {
+    refuse_forwarded(
+        headers,
+        "This host forwards calls under decoded paths, so its check of the key may be of another function. \
+         Use a host that proxies, or list the keys of the agents (HO_AGENT_KEYS).",
+    )
+}
+
+fn refuse_forwarded(headers: &HeaderMap, detail: &'static str) -> Result<(), Error> {
+    if is_forwarded(headers) {
+        Err(Error::Forbidden(detail))
+    } else {
+        Ok(())
+    }
+}
