@@ -51,6 +51,7 @@ Emails:
   HO_MAIL_FROM          The sender
 
 All settings: docs/deployment.md in the repository, under \"Every setting\".
+All commands: docs/command-line.md.
 
 Examples:
   human-oversight                      Run the gate for local development
@@ -146,10 +147,7 @@ pub(crate) async fn main() -> ExitCode {
             })
             .await
         }
-        Some(Command::Check { upgrade: _ }) => check::run().unwrap_or_else(|error| {
-            eprintln!("human-oversight check: {error:#}");
-            ExitCode::from(2)
-        }),
+        Some(Command::Check { upgrade: _ }) => check::run(),
         Some(Command::Pause(options)) => or_fail("pause", operate::pause(options).await),
         Some(Command::Resume(scope)) => or_fail("resume", operate::resume(scope).await),
         Some(Command::Executing(scope)) => {
@@ -167,7 +165,7 @@ async fn run_gate(gate: impl Future<Output = anyhow::Result<()>>) -> ExitCode {
     match gate.await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("human-oversight does not start: {error:#}");
+            print_lines("human-oversight does not start", &error);
             ExitCode::FAILURE
         }
     }
@@ -188,7 +186,14 @@ where
 /// The exit code of a command; 2 if it failed.
 fn or_fail(name: &str, result: anyhow::Result<ExitCode>) -> ExitCode {
     result.unwrap_or_else(|error| {
-        eprintln!("human-oversight cannot {name}: {error:#}");
+        print_lines(&format!("human-oversight cannot {name}"), &error);
         ExitCode::from(2)
     })
+}
+
+/// Each line tells by itself what it is about: the Functions host logs each alone.
+fn print_lines(what: &str, error: &anyhow::Error) {
+    for line in format!("{error:#}").lines() {
+        eprintln!("{what}: {line}");
+    }
 }

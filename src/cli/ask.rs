@@ -15,9 +15,8 @@ use std::process::{ExitCode, ExitStatus};
 use futures_util::FutureExt;
 use human_oversight_client::{Permit, Reason, Refusal};
 
-use super::log;
 use command_line::CommandLine;
-use messages::print;
+use messages::{print, print_approval};
 use permit::{NoPermit, obtain_permit};
 use signals::Signals;
 
@@ -40,7 +39,7 @@ pub(crate) async fn run(options: Options) -> ExitCode {
 }
 
 async fn ask(options: Options) -> anyhow::Result<u8> {
-    log::init("warn")?;
+    messages::init_log();
     let action = options.action()?;
     let command_line = CommandLine::read(&options.command, &options.files)?;
     let mut signals = Signals::listen()?;
@@ -71,6 +70,7 @@ async fn run_permitted(
         permit.failed("not run: stopped by a signal").await;
         return signal_code(signal.as_raw_value());
     }
+    print_approval(permit.proof());
     let mut child = match command_line.start() {
         Ok(child) => child,
         Err(error) => {

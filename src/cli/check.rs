@@ -2,28 +2,33 @@
 
 use std::process::ExitCode;
 
-use anyhow::Context;
-use human_oversight::config::upgrade_items;
+use human_oversight::config::{Config, upgrade_items};
 
 use super::maintenance::say;
 
-/// Prints each change that affects the gate, and what to set. The exit code is 1 if there is one.
-///
-/// # Errors
-/// When a setting cannot be used.
-pub(crate) fn run() -> anyhow::Result<ExitCode> {
-    let items = upgrade_items(|name| std::env::var(name).ok());
-    let items = items.context("the settings cannot be checked")?;
+/// Prints each change that affects the gate, and what to set; then the settings that cannot be used. The exit
+/// code is 2 if there is one of these, or else 1 if something changes.
+pub(crate) fn run() -> ExitCode {
+    let lookup = |name: &str| std::env::var(name).ok();
+    let items = upgrade_items(lookup);
     for item in &items {
         say(&format!(
             "{}: {}\n  {}",
             item.setting, item.change, item.remedy
         ));
     }
-    if items.is_empty() {
-        say("Nothing changes for a gate with these settings.");
-        Ok(ExitCode::SUCCESS)
-    } else {
-        Ok(ExitCode::FAILURE)
+    let mut errors = Config::unusable_settings(lookup);
+    // A change explains them.
+    errors.retain(|error| !items.iter().any(|item| item.setting == error.name()));
+    for error in &errors {
+        eprintln!("human-oversight check: {error}");
+    }
+    match (errors.is_empty(), items.is_empty()) {
+        (false, _) => ExitCode::from(2),
+        (true, false) => ExitCode::FAILURE,
+        (true, true) => {
+            say("Nothing changes for a gate with these settings.");
+            ExitCode::SUCCESS
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! Running the gate.
 
-use std::io;
+use std::io::{self, IsTerminal};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -45,7 +45,28 @@ pub(crate) async fn run() -> anyhow::Result<()> {
         let next = schedule.next(app.now()).map(|next| next.to_string());
         tracing::info!(next, "the host triggers the sweep");
     }
+    if !app.config.production && io::stderr().is_terminal() {
+        let has_inbox = matches!(app.config.mail, TransportConfig::File(_));
+        eprint!("{}", banner(url, has_inbox));
+    }
     serve(app, listener).await
+}
+
+/// What a person who starts the gate in a terminal needs next.
+fn banner(url: &str, has_inbox: bool) -> String {
+    let inbox = if has_inbox {
+        format!("  The inbox with its emails: {url}/inbox\n")
+    } else {
+        String::new()
+    };
+    format!(
+        "\n  The gate is listening at {url}\n{inbox}\n  \
+         Try it in another terminal:\n    \
+         HO_URL={url} human-oversight ask --agent me --action \"Say hello\" \\\n      \
+         --approver approver@example.com -- echo hello\n\n  \
+         Agents in Rust, Python and TypeScript: README.md. Every command: docs/command-line.md.\n  \
+         Press Ctrl-C to stop it.\n\n"
+    )
 }
 
 /// Logs at once if the store is unavailable. Only the first sweep waits for it, since it would miss tables
@@ -156,4 +177,18 @@ pub(crate) async fn open(config: Config) -> anyhow::Result<(Arc<App>, TcpListene
     let port = listener.local_addr().context("the port is unknown")?.port();
     let app = App::assemble(config, port, clock())?;
     Ok((Arc::new(app), listener))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::banner;
+
+    #[test]
+    fn the_banner_names_the_inbox_only_if_there_is_one() {
+        let with = banner("http://127.0.0.1:7071", true);
+        assert!(with.contains("listening at http://127.0.0.1:7071\n"));
+        assert!(with.contains(" http://127.0.0.1:7071/inbox\n"));
+        assert!(with.contains("HO_URL=http://127.0.0.1:7071 human-oversight ask "));
+        assert!(!banner("http://127.0.0.1:7071", false).contains("inbox"));
+    }
 }

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use super::error::ConfigError;
+use super::error::{ConfigError, ConfigErrors};
 use super::lookup::{Lookup, seconds, unusable};
 use crate::domain::{Budget, Budgets};
 
-pub(super) fn budgets(get: &Lookup<'_>) -> Result<Budgets, ConfigError> {
-    let read = |name, default: &str| {
+pub(super) fn budgets(get: &Lookup<'_>, errors: &mut ConfigErrors) -> Budgets {
+    let mut read = |name, default: &str| {
         let text = get(name);
-        match text.as_deref().unwrap_or(default) {
+        let budget = match text.as_deref().unwrap_or(default) {
             "off" => Ok(None),
             text => match Budget::parse(text) {
                 Some(budget) => Ok(Some(budget)),
@@ -18,12 +18,13 @@ pub(super) fn budgets(get: &Lookup<'_>) -> Result<Budgets, ConfigError> {
                     "it must be `BURST/HOUR`, emails at once and emails per hour from 1 to 3600, or `off`",
                 )),
             },
-        }
+        };
+        errors.or(budget, None)
     };
-    Ok(Budgets {
-        recipient: read("HO_MAIL_BUDGET", "25/60")?,
-        owner: read("HO_OWNER_BUDGET", "200/1200")?,
-    })
+    Budgets {
+        recipient: read("HO_MAIL_BUDGET", "25/60"),
+        owner: read("HO_OWNER_BUDGET", "200/1200"),
+    }
 }
 
 pub(super) fn reask_after(get: &Lookup<'_>) -> Result<Option<Duration>, ConfigError> {
@@ -34,7 +35,7 @@ pub(super) fn reask_after(get: &Lookup<'_>) -> Result<Option<Duration>, ConfigEr
     let time = seconds(get, NAME, 86_400, 0..=2_592_000).map_err(|_| {
         unusable(
             NAME,
-            "it must be a whole number from 0 to 2592000, or `off`",
+            "it must be a whole number of seconds from 0 to 2592000, or `off`",
         )
     })?;
     Ok(Some(time).filter(|time| !time.is_zero()))

@@ -1,8 +1,10 @@
 //! Errors in the settings.
 
+use std::fmt;
+
 use crate::keys::KeyError;
 
-/// Why the gate does not start: one line that names the setting and never contains its value.
+/// What is wrong with a setting: one line that names it and its rule, and never contains its value.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {
     #[error("{name} is not set: {why}")]
@@ -15,3 +17,76 @@ pub enum ConfigError {
     #[error("{name} cannot be used: {error}")]
     Keys { name: &'static str, error: KeyError },
 }
+
+impl ConfigError {
+    /// The name of the setting.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Missing { name, .. } | Self::Unusable { name, .. } | Self::Keys { name, .. } => {
+                name
+            }
+        }
+    }
+}
+
+/// Why the gate does not start: the first error of each setting, in one line each.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct ConfigErrors(Vec<ConfigError>);
+
+impl ConfigErrors {
+    pub fn iter(&self) -> impl Iterator<Item = &ConfigError> {
+        self.0.iter()
+    }
+
+    pub(super) fn push(&mut self, error: ConfigError) {
+        if !self.contains(error.name()) {
+            self.0.push(error);
+        }
+    }
+
+    /// Whether the setting of this name has an error.
+    pub(super) fn contains(&self, name: &str) -> bool {
+        self.iter().any(|error| error.name() == name)
+    }
+
+    /// The value; without one, the error is recorded.
+    pub(super) fn keep<T>(&mut self, read: Result<T, ConfigError>) -> Option<T> {
+        read.map_err(|error| self.push(error)).ok()
+    }
+
+    /// The value; without one, the error is recorded, and a placeholder goes on in its place until
+    /// [`ConfigErrors::finish`].
+    pub(super) fn or<T>(&mut self, read: Result<T, ConfigError>, placeholder: T) -> T {
+        self.keep(read).unwrap_or(placeholder)
+    }
+
+    /// The settings, if no error was recorded.
+    pub(super) fn finish<T>(self, settings: T) -> Result<T, Self> {
+        if self.0.is_empty() {
+            Ok(settings)
+        } else {
+            Err(self)
+        }
+    }
+}
+
+impl IntoIterator for ConfigErrors {
+    type Item = ConfigError;
+    type IntoIter = std::vec::IntoIter<ConfigError>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}
+
+impl fmt::Display for ConfigErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, error) in self.iter().enumerate() {
+            let separator = if index == 0 { "" } else { "\n" };
+            write!(f, "{separator}{error}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for ConfigErrors {}

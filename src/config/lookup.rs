@@ -74,34 +74,44 @@ pub(super) fn seconds(
     default: u64,
     range: RangeInclusive<u64>,
 ) -> Result<Duration, ConfigError> {
-    number(get, name, default, range).map(Duration::from_secs)
+    number(get, name, "seconds", default, range).map(Duration::from_secs)
 }
 
+/// A whole number of `unit`.
 pub(super) fn number(
     get: &Lookup<'_>,
     name: &'static str,
+    unit: &str,
     default: u64,
     range: RangeInclusive<u64>,
 ) -> Result<u64, ConfigError> {
-    get(name).map_or(Ok(default), |text| parse(name, &text, range))
+    let Some(text) = get(name) else {
+        return Ok(default);
+    };
+    let number = text.parse().ok().filter(|number| range.contains(number));
+    number.ok_or_else(|| {
+        let (least, most) = range.into_inner();
+        let rule = format!("it must be a whole number of {unit} from {least} to {most}");
+        unusable(name, &rule)
+    })
 }
 
-pub(super) fn parse(
+/// The number of a port.
+pub(super) fn port(
+    get: &Lookup<'_>,
     name: &'static str,
-    text: &str,
-    range: RangeInclusive<u64>,
-) -> Result<u64, ConfigError> {
-    text.parse()
-        .ok()
-        .filter(|number| range.contains(number))
-        .ok_or_else(|| {
-            unusable(
-                name,
-                &format!(
-                    "it must be a whole number from {} to {}",
-                    range.start(),
-                    range.end()
-                ),
-            )
-        })
+    default: u16,
+    least: u16,
+) -> Result<u16, ConfigError> {
+    let Some(text) = get(name) else {
+        return Ok(default);
+    };
+    let number = text.parse().ok().filter(|number| *number >= least);
+    number.ok_or_else(|| {
+        let rule = format!(
+            "it must be the number of a port, from {least} to {}",
+            u16::MAX
+        );
+        unusable(name, &rule)
+    })
 }

@@ -2,16 +2,36 @@
 
 use std::path::PathBuf;
 
-use super::error::ConfigError;
+use super::error::{ConfigError, ConfigErrors};
 use super::lookup::{HOME, Lookup, principal, resource, unusable};
 use crate::domain::NotificationSettings;
 use crate::mailer::{AcsConfig, GraphConfig, SmtpConfig, TransportConfig};
 use crate::render::{Brand, ParameterDisclosure};
 use crate::values::Address;
 
+/// The transport, if its settings can be used.
 pub(super) fn transport(
     get: &Lookup<'_>,
     production: bool,
+    errors: &mut ConfigErrors,
+) -> Option<TransportConfig> {
+    let mail = match transport_of(get, production, errors) {
+        Ok(TransportConfig::File(_)) if production => Err(unusable(
+            "HO_MAIL",
+            "the inbox is for local development: it does not send email",
+        )),
+        Ok(mail) if production && !mail.is_encrypted() => {
+            Err(unusable("HO_MAIL", "production requires TLS"))
+        }
+        mail => mail,
+    };
+    errors.keep(mail)
+}
+
+fn transport_of(
+    get: &Lookup<'_>,
+    production: bool,
+    errors: &mut ConfigErrors,
 ) -> Result<TransportConfig, ConfigError> {
     let required = |name, why| get(name).ok_or(ConfigError::Missing { name, why });
     let mail = get("HO_MAIL").unwrap_or_else(|| format!("file:{HOME}/mail"));
@@ -34,9 +54,10 @@ pub(super) fn transport(
         )
         .map(TransportConfig::Acs),
         ("graph", "") => {
-            let mailbox = required("HO_GRAPH_MAILBOX", "HO_MAIL=graph needs a mailbox")?;
-            let mailbox = Address::parse(&mailbox)
-                .map_err(|why| unusable("HO_GRAPH_MAILBOX", &format!("it {why}")))?;
+            let name = "HO_GRAPH_MAILBOX";
+            let mailbox = required(name, "HO_MAIL=graph needs a mailbox");
+            let mailbox = mailbox.and_then(|text| address(name, &text));
+            let mailbox = errors.or(mailbox, local_sender());
             let endpoint = get("HO_GRAPH_ENDPOINT");
             GraphConfig::new(mailbox, endpoint.as_deref(), principal(get, production))
                 .map(TransportConfig::Graph)
@@ -49,21 +70,31 @@ pub(super) fn transport(
     }
 }
 
-pub(super) fn mail_from(get: &Lookup<'_>, mail: &TransportConfig) -> Result<Address, ConfigError> {
+/// The sender of emails. It may have a default that depends on the transport, so without one it can be
+/// missing.
+pub(super) fn mail_from(
+    get: &Lookup<'_>,
+    mail: Option<&TransportConfig>,
+) -> Result<Address, ConfigError> {
     const NAME: &str = "HO_MAIL_FROM";
     match (get(NAME), mail) {
-        (Some(from), _) => {
-            Address::parse(&from).map_err(|why| unusable(NAME, &format!("it {why}")))
-        }
-        (None, TransportConfig::File(_)) => {
-            Ok(Address::parse("oversight@localhost.invalid").expect("a plain address"))
-        }
-        (None, TransportConfig::Graph(graph)) => Ok(graph.mailbox.clone()),
-        (None, _) => Err(ConfigError::Missing {
+        (Some(from), _) => address(NAME, &from),
+        (None, None | Some(TransportConfig::File(_))) => Ok(local_sender()),
+        (None, Some(TransportConfig::Graph(graph))) => Ok(graph.mailbox.clone()),
+        (None, Some(_)) => Err(ConfigError::Missing {
             name: NAME,
             why: "emails need a sender",
         }),
     }
+}
+
+/// The sender in local development.
+pub(super) fn local_sender() -> Address {
+    Address::parse("oversight@localhost.invalid").expect("a plain address")
+}
+
+fn address(name: &'static str, text: &str) -> Result<Address, ConfigError> {
+    Address::parse(text).map_err(|why| unusable(name, &format!("it {why}")))
 }
 
 /// `HO_MAIL_NOTES`: all by default.
@@ -105,23 +136,23 @@ pub(super) fn parameter_disclosure(get: &Lookup<'_>) -> Result<ParameterDisclosu
     }
 }
 
-pub(super) fn brand(get: &Lookup<'_>) -> Result<Brand, ConfigError> {
-    let line = |name, longest| {
-        let line = get(name).map(|text| Brand::parse_line(&text, longest));
-        line.transpose().map_err(|why| unusable(name, &why))
-    };
+pub(super) fn brand(get: &Lookup<'_>, errors: &mut ConfigErrors) -> Brand {
     let default = Brand::default();
-    let colour = get("HO_BRAND_COLOR").map(|text| Brand::parse_colour(&text));
-    let colour = colour
-        .transpose()
-        .map_err(|why| unusable("HO_BRAND_COLOR", &why))?;
-    Ok(Brand {
-        name: line("HO_BRAND_NAME", 60)?.unwrap_or(default.name),
-        colour: colour.unwrap_or(default.colour),
-        subject_prefix: line("HO_SUBJECT_PREFIX", 30)?,
-        contact: line("HO_BRAND_CONTACT", 200)?,
-        footer: line("HO_BRAND_FOOTER", 300)?,
-    })
+    let name = "HO_BRAND_COLOR";
+    let colour = get(name).map(|text| Brand::parse_colour(&text));
+    let colour = colour.transpose().map_err(|why| unusable(name, &why));
+    let colour = errors.or(colour, None).unwrap_or(default.colour);
+    let mut line = |name, longest| {
+        let line = get(name).map(|text| Brand::parse_line(&text, longest));
+        errors.or(line.transpose().map_err(|why| unusable(name, &why)), None)
+    };
+    Brand {
+        name: line("HO_BRAND_NAME", 60).unwrap_or(default.name),
+        colour,
+        subject_prefix: line("HO_SUBJECT_PREFIX", 30),
+        contact: line("HO_BRAND_CONTACT", 200),
+        footer: line("HO_BRAND_FOOTER", 300),
+    }
 }
 
 #[cfg(test)]

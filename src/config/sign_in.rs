@@ -2,67 +2,76 @@
 
 use uuid::Uuid;
 
-use super::error::ConfigError;
+use super::error::{ConfigError, ConfigErrors};
 use super::lookup::{Lookup, unusable};
 use crate::azure::easy_auth::normalize;
 use crate::azure::{SignIn, SignInPolicy};
 
+const TENANT: &str = "HO_ENTRA_TENANT";
+const PATTERNS: &str = "HO_REQUIRE_ENTRA_FOR";
+
 /// The settings of sign-in, or `None` if it is off. Incomplete settings would give less protection than the
 /// operator expects, so they are refused.
-pub(super) fn sign_in(get: &Lookup<'_>, behind_host: bool) -> Result<Option<SignIn>, ConfigError> {
-    let patterns = get("HO_REQUIRE_ENTRA_FOR").map(|list| {
-        let patterns = list.split(',').map(str::trim);
-        let patterns: Vec<String> = patterns.map(normalize).collect();
-        if patterns.iter().any(String::is_empty) {
-            Err(unusable(
-                "HO_REQUIRE_ENTRA_FOR",
-                "it must be a list of action descriptions, separated by commas, with `*` for any text",
-            ))
-        } else {
-            Ok(patterns)
-        }
-    });
-    let policy = match (get("HO_IDENTITY").as_deref(), patterns.transpose()?) {
-        (Some("entra"), None) => SignInPolicy::Always,
-        (None | Some("link"), Some(patterns)) => SignInPolicy::For(patterns),
-        (None | Some("link"), None) => {
-            return match get("HO_ENTRA_TENANT") {
-                None => Ok(None),
-                Some(_) => Err(unusable(
-                    "HO_ENTRA_TENANT",
-                    "no setting requires sign-in: set HO_IDENTITY=entra or HO_REQUIRE_ENTRA_FOR",
-                )),
-            };
-        }
-        (Some("entra"), Some(_)) => {
-            return Err(unusable(
-                "HO_REQUIRE_ENTRA_FOR",
-                "HO_IDENTITY=entra requires sign-in for every action",
-            ));
-        }
-        (Some(_), _) => return Err(unusable("HO_IDENTITY", "it must be `link` or `entra`")),
+pub(super) fn sign_in(
+    get: &Lookup<'_>,
+    behind_host: bool,
+    errors: &mut ConfigErrors,
+) -> Option<SignIn> {
+    let patterns = get(PATTERNS).map(|list| errors.or(action_patterns(&list), Vec::new()));
+    let policy = errors.or(policy(get, patterns), None);
+    let tenant = match (get(TENANT), &policy) {
+        (None, None) => return None,
+        (None, Some(_)) => Err(ConfigError::Missing {
+            name: TENANT,
+            why: "sign-in needs the directory whose members may decide",
+        }),
+        (Some(id), _) => Uuid::parse_str(&id)
+            .map_err(|_| unusable(TENANT, "it must be the id of a directory, a GUID")),
     };
-    let tenant = get("HO_ENTRA_TENANT").ok_or(ConfigError::Missing {
-        name: "HO_ENTRA_TENANT",
-        why: "sign-in needs the directory whose members may decide",
-    })?;
-    let tenant = Uuid::parse_str(&tenant).map_err(|_| {
-        unusable(
-            "HO_ENTRA_TENANT",
-            "it must be the id of a directory, a GUID",
-        )
-    })?;
+    let tenant = errors.or(tenant, Uuid::nil());
+    let policy = policy?;
     // Otherwise any client could send the header that names the signed-in person.
     let is_on = behind_host
         && get("WEBSITE_AUTH_ENABLED").is_some_and(|on| on.eq_ignore_ascii_case("true"));
-    if is_on {
-        Ok(Some(SignIn { tenant, policy }))
-    } else {
-        Err(unusable(
+    if !is_on {
+        errors.push(unusable(
             "WEBSITE_AUTH_ENABLED",
             "sign-in needs App Service authentication in front of the Functions host; the platform \
              sets this to True where it is on",
-        ))
+        ));
+    }
+    Some(SignIn { tenant, policy })
+}
+
+fn action_patterns(list: &str) -> Result<Vec<String>, ConfigError> {
+    let patterns: Vec<String> = list.split(',').map(str::trim).map(normalize).collect();
+    if patterns.iter().any(String::is_empty) {
+        return Err(unusable(
+            PATTERNS,
+            "it must be a list of action descriptions, separated by commas, with `*` for any text",
+        ));
+    }
+    Ok(patterns)
+}
+
+/// Which decisions require sign-in; `None` if none does.
+fn policy(
+    get: &Lookup<'_>,
+    patterns: Option<Vec<String>>,
+) -> Result<Option<SignInPolicy>, ConfigError> {
+    match (get("HO_IDENTITY").as_deref(), patterns) {
+        (Some("entra"), None) => Ok(Some(SignInPolicy::Always)),
+        (Some("entra"), Some(_)) => Err(unusable(
+            PATTERNS,
+            "HO_IDENTITY=entra requires sign-in for every action",
+        )),
+        (None | Some("link"), Some(patterns)) => Ok(Some(SignInPolicy::For(patterns))),
+        (None | Some("link"), None) if get(TENANT).is_some() => Err(unusable(
+            TENANT,
+            "no setting requires sign-in: set HO_IDENTITY=entra or HO_REQUIRE_ENTRA_FOR",
+        )),
+        (None | Some("link"), None) => Ok(None),
+        (Some(_), _) => Err(unusable("HO_IDENTITY", "it must be `link` or `entra`")),
     }
 }
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::address::base_url;
-use super::error::ConfigError;
+use super::error::{ConfigError, ConfigErrors};
 use super::lookup::{HOME, Lookup, non_empty, principal, resource, unusable};
 use crate::azure::http;
 use crate::keys::{LinkKeys, NamedKey, keyring};
@@ -47,37 +47,44 @@ impl TableSettings {
     ///
     /// # Errors
     /// When one is missing or cannot be used.
-    pub fn read(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+    pub fn read(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigErrors> {
         let get = |name| non_empty(&lookup, name);
-        let settings = Self::parse(&get, false)?;
+        let mut errors = ConfigErrors::default();
+        let settings = Self::parse(&get, false, &mut errors);
         let default_gate_id = match &settings.store {
             StoreConfig::Embedded(_) => Some("local".to_owned()),
-            StoreConfig::Tables { .. } => base_url(&get, false)?.map(|url| gate_id_of(&url)),
+            StoreConfig::Tables { .. } => errors
+                .or(base_url(&get, false), None)
+                .map(|url| gate_id_of(&url)),
         };
-        Ok(Self {
+        errors.finish(Self {
             default_gate_id,
             ..settings
         })
     }
 
-    pub(super) fn parse(get: &Lookup<'_>, production: bool) -> Result<Self, ConfigError> {
-        let key_list = |name| {
-            let keys = get(name).map(|list| keyring::parse(&list));
-            keys.transpose()
-                .map_err(|error| ConfigError::Keys { name, error })
+    pub(super) fn parse(get: &Lookup<'_>, production: bool, errors: &mut ConfigErrors) -> Self {
+        let store = store(get, production, errors);
+        let store = store.unwrap_or_else(|| StoreConfig::Embedded(PathBuf::from(HOME)));
+        let rows = rows(get, errors);
+        let mut key_list = |name| {
+            let keys = get(name).map(|list| keyring::parse(&list)).transpose();
+            errors.or(
+                keys.map_err(|error| ConfigError::Keys { name, error }),
+                None,
+            )
         };
-        let store = store(get, production)?;
-        Ok(Self {
+        Self {
             home: match &store {
                 StoreConfig::Embedded(dir) => dir.clone(),
                 StoreConfig::Tables { .. } => PathBuf::from(HOME),
             },
             store,
-            rows: rows(get)?,
+            rows,
             default_gate_id: None,
-            link_keys: key_list("HO_LINK_KEYS")?,
-            receipt_keys: key_list("HO_RECEIPT_KEYS")?,
-        })
+            link_keys: key_list("HO_LINK_KEYS"),
+            receipt_keys: key_list("HO_RECEIPT_KEYS"),
+        }
     }
 }
 
@@ -111,20 +118,30 @@ const CONNECTION_STRING: &str = "HO_TABLES_CONNECTION_STRING";
 /// does not find tables whose names have capitals.
 const TABLE_CHARS: usize = 59;
 
-fn store(get: &Lookup<'_>, production: bool) -> Result<StoreConfig, ConfigError> {
+fn store(get: &Lookup<'_>, production: bool, errors: &mut ConfigErrors) -> Option<StoreConfig> {
     let store = get("HO_STORE").unwrap_or_else(|| format!("embedded:{HOME}"));
-    match store.split_once(':') {
-        None if store == "tables" => {}
+    let why = match store.split_once(':') {
+        None if store == "tables" => {
+            let account = errors.keep(account(get, production));
+            let table = errors.keep(table(get));
+            return Some(StoreConfig::Tables {
+                account: account?,
+                table: table?,
+            });
+        }
+        Some(("embedded", dir)) if !dir.is_empty() && !production => {
+            return Some(StoreConfig::Embedded(PathBuf::from(dir)));
+        }
         Some(("embedded", dir)) if !dir.is_empty() => {
-            return Ok(StoreConfig::Embedded(PathBuf::from(dir)));
+            "the embedded store is for local development: its data is lost with the instance"
         }
-        _ => {
-            return Err(unusable(
-                "HO_STORE",
-                "it must be `tables` or `embedded:FOLDER`",
-            ));
-        }
-    }
+        _ => "it must be `tables` or `embedded:FOLDER`",
+    };
+    errors.push(unusable("HO_STORE", why));
+    None
+}
+
+fn account(get: &Lookup<'_>, production: bool) -> Result<Account, ConfigError> {
     let account = resource(
         get,
         [ENDPOINT, CONNECTION_STRING],
@@ -132,6 +149,13 @@ fn store(get: &Lookup<'_>, production: bool) -> Result<StoreConfig, ConfigError>
         |address| Account::at(address, principal(get, production)),
         Account::from_connection_string,
     )?;
+    if production && !account.is_encrypted() {
+        return Err(unusable(CONNECTION_STRING, "production requires https"));
+    }
+    Ok(account)
+}
+
+fn table(get: &Lookup<'_>) -> Result<String, ConfigError> {
     let table = get("HO_TABLE").unwrap_or_else(|| "approvals".to_owned());
     let is_name = (3..=TABLE_CHARS).contains(&table.len())
         && table.starts_with(|c: char| c.is_ascii_lowercase())
@@ -144,40 +168,41 @@ fn store(get: &Lookup<'_>, production: bool) -> Result<StoreConfig, ConfigError>
             "it must have 3 to 59 lower-case letters and digits, a letter first",
         ));
     }
-    Ok(StoreConfig::Tables { account, table })
+    Ok(table)
 }
 
 /// The longest gate id: that of a host's name.
 const GATE_ID_CHARS: usize = 253;
 
 /// Without the id of a gate that has none yet: only a gate's first start makes one up.
-fn rows(get: &Lookup<'_>) -> Result<RowSettings, ConfigError> {
+fn rows(get: &Lookup<'_>, errors: &mut ConfigErrors) -> RowSettings {
     let version = match get("HO_ROWS").as_deref() {
-        Some("1") => RowVersion::V1,
-        None | Some("2") => RowVersion::V2,
-        Some(_) => return Err(unusable("HO_ROWS", "it must be 1 or 2")),
+        Some("1") => Ok(RowVersion::V1),
+        None | Some("2") => Ok(RowVersion::V2),
+        Some(_) => Err(unusable("HO_ROWS", "it must be 1 or 2")),
     };
-    let gate_id = get("HO_GATE_ID").map(|text| {
-        let (id, replaces) = match text.split_once(',') {
-            Some((id, replaced)) => (id.trim(), Some(replaced.trim())),
-            None => (text.as_str(), None),
-        };
-        let is_id = |id: &str| is_plain_name(id, GATE_ID_CHARS);
-        if !is_id(id) || !replaces.is_none_or(is_id) {
-            return Err(unusable(
-                "HO_GATE_ID",
-                "it must be an id of [A-Za-z0-9._-], perhaps with `,` and the id that it replaces",
-            ));
-        }
-        Ok(GateIdSetting {
-            id: id.to_owned(),
-            replaces: replaces.map(str::to_owned),
-        })
-    });
-    Ok(RowSettings {
-        version,
-        gate_id: gate_id.transpose()?,
+    RowSettings {
+        version: errors.or(version, RowVersion::V2),
+        gate_id: get("HO_GATE_ID").and_then(|text| errors.keep(gate_id(&text))),
         default_gate_id: None,
+    }
+}
+
+fn gate_id(text: &str) -> Result<GateIdSetting, ConfigError> {
+    let (id, replaces) = match text.split_once(',') {
+        Some((id, replaced)) => (id.trim(), Some(replaced.trim())),
+        None => (text, None),
+    };
+    let is_id = |id: &str| is_plain_name(id, GATE_ID_CHARS);
+    if !is_id(id) || !replaces.is_none_or(is_id) {
+        return Err(unusable(
+            "HO_GATE_ID",
+            "it must be an id of [A-Za-z0-9._-], perhaps with `,` and the id that it replaces",
+        ));
+    }
+    Ok(GateIdSetting {
+        id: id.to_owned(),
+        replaces: replaces.map(str::to_owned),
     })
 }
 

@@ -42,29 +42,24 @@ const ITEMS: [fn(&Settings) -> Option<UpgradeItem>; 8] = [
     schedule,
 ];
 
-/// The changes that affect a gate with these settings.
-///
-/// # Errors
-/// When a setting that a change depends on cannot be used.
-pub fn upgrade_items(
-    lookup: impl Fn(&str) -> Option<String>,
-) -> Result<Vec<UpgradeItem>, ConfigError> {
-    let settings = Settings::read(&|name| non_empty(&lookup, name))?;
-    Ok(ITEMS.iter().filter_map(|item| item(&settings)).collect())
+/// The changes that affect a gate with these settings. One that cannot be used counts as not set.
+pub fn upgrade_items(lookup: impl Fn(&str) -> Option<String>) -> Vec<UpgradeItem> {
+    let settings = Settings::read(&|name| non_empty(&lookup, name));
+    ITEMS.iter().filter_map(|item| item(&settings)).collect()
 }
 
 impl Settings {
-    fn read(get: &Lookup<'_>) -> Result<Self, ConfigError> {
+    fn read(get: &Lookup<'_>) -> Self {
         let local = get("HO_LOCAL").as_deref() == Some("1");
-        Ok(Self {
+        Self {
             local,
             schedule: sweep_schedule(get, !local),
             allowed_approvers: allowed_approvers(get),
             signs_in_always: get("HO_IDENTITY").as_deref() == Some("entra"),
-            wildcard_links_allowed: flag(get, "HO_ALLOW_WILDCARD_LINKS")?,
+            wildcard_links_allowed: flag(get, "HO_ALLOW_WILDCARD_LINKS").unwrap_or(false),
             sets_run_within: get("HO_RUN_WITHIN").is_some(),
-            agent_keys: agent_keys(get)?,
-        })
+            agent_keys: agent_keys(get).ok().flatten(),
+        }
     }
 }
 

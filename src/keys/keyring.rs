@@ -45,21 +45,23 @@ pub enum KeyError {
         /// Its number, from 1.
         entry: usize,
     },
-    #[error("the kid {kid} occurs twice")]
-    Duplicate { kid: String },
-    #[error("the key {kid} is shorter than {bytes} bytes")]
-    TooShort { kid: String, bytes: usize },
+    #[error("entry {entry} has the kid of an earlier one")]
+    Duplicate { entry: usize },
+    #[error("the key of entry {entry} is shorter than {bytes} bytes")]
+    TooShort { entry: usize, bytes: usize },
     /// A public key is no secret, and a private one must not serve two purposes.
     #[error(
-        "the key {kid} is a receipt key (Ed25519), not a link key: `human-oversight keygen` prints one for each setting"
+        "the key of entry {entry} is a receipt key (Ed25519), not a link key: `human-oversight keygen` prints one for each setting"
     )]
-    ReceiptKey { kid: String },
+    ReceiptKey { entry: usize },
     /// The first key signs, so it must be private.
-    #[error("the first key, {kid}, is not a private Ed25519 key in PKCS#8 DER")]
-    NotPrivate { kid: String },
+    #[error("the first key is not a private Ed25519 key in PKCS#8 DER")]
+    NotPrivate,
     /// The other keys verify, so they may be private or public.
-    #[error("the key {kid} is neither a private (PKCS#8 DER) nor a public (SPKI DER) Ed25519 key")]
-    NotEd25519 { kid: String },
+    #[error(
+        "the key of entry {entry} is neither a private (PKCS#8 DER) nor a public (SPKI DER) Ed25519 key"
+    )]
+    NotEd25519 { entry: usize },
 }
 
 /// Parses `kid:base64,…`.
@@ -67,7 +69,7 @@ pub enum KeyError {
 /// # Errors
 /// When the list has another form.
 pub fn parse(list: &str) -> Result<Vec<NamedKey>, KeyError> {
-    if list.trim_start().starts_with("@Microsoft.KeyVault(") {
+    if is_vault_reference(list) {
         return Err(KeyError::Unresolved);
     }
     let mut keys: Vec<NamedKey> = Vec::new();
@@ -82,11 +84,16 @@ pub fn parse(list: &str) -> Result<Vec<NamedKey>, KeyError> {
         });
         let key = parsed.ok_or(malformed)?;
         if keys.iter().any(|other| other.kid == key.kid) {
-            return Err(KeyError::Duplicate { kid: key.kid });
+            return Err(KeyError::Duplicate { entry: index + 1 });
         }
         keys.push(key);
     }
     Ok(keys)
+}
+
+/// Whether a setting is a Key Vault reference that the platform has not replaced by its value.
+pub fn is_vault_reference(value: &str) -> bool {
+    value.trim_start().starts_with("@Microsoft.KeyVault(")
 }
 
 /// Generates a link key in the form of `HO_LINK_KEYS`.
@@ -195,15 +202,15 @@ mod tests {
         }
         assert_eq!(
             parse("a:QQ==,a:Qg=="),
-            Err(KeyError::Duplicate {
-                kid: "a".to_owned()
-            })
+            Err(KeyError::Duplicate { entry: 2 })
         );
         let short = parse(&format!("a:{}", BASE64.encode([7; 31]))).unwrap();
-        let (kid, bytes) = ("a".to_owned(), 32);
         assert_eq!(
             LinkKeys::new(&short).map(|_| ()),
-            Err(KeyError::TooShort { kid, bytes })
+            Err(KeyError::TooShort {
+                entry: 1,
+                bytes: 32
+            })
         );
         let receipt = parse(&generate_receipt_key()).unwrap();
         assert!(matches!(
@@ -212,7 +219,7 @@ mod tests {
         ));
         assert!(matches!(
             ReceiptKeys::new(&short),
-            Err(KeyError::NotPrivate { .. })
+            Err(KeyError::NotPrivate)
         ));
         // SPKI of keys that have one byte too few and one too many.
         let public = |length: usize| {
@@ -226,8 +233,7 @@ mod tests {
         };
         assert_eq!(with(&public(32)), Ok(()));
         for retired in ["QQ==", &public(31), &public(33)] {
-            let kid = "b".to_owned();
-            assert_eq!(with(retired), Err(KeyError::NotEd25519 { kid }));
+            assert_eq!(with(retired), Err(KeyError::NotEd25519 { entry: 2 }));
         }
     }
 }

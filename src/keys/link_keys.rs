@@ -22,7 +22,7 @@ impl LinkKeys {
         if keys.is_empty() {
             return Err(KeyError::Empty);
         }
-        let keys = keys.iter().map(LinkKey::new);
+        let keys = (1..).zip(keys).map(|(entry, key)| LinkKey::new(entry, key));
         keys.collect::<Result<_, _>>().map(Self)
     }
 
@@ -50,19 +50,18 @@ impl LinkKeys {
 }
 
 impl LinkKey {
-    fn new(NamedKey { kid, bytes }: &NamedKey) -> Result<Self, KeyError> {
-        let kid = kid.clone();
+    fn new(entry: usize, NamedKey { kid, bytes }: &NamedKey) -> Result<Self, KeyError> {
         if bytes.len() < MIN_KEY_BYTES {
-            return Err(KeyError::TooShort {
-                kid,
-                bytes: MIN_KEY_BYTES,
-            });
+            let bytes = MIN_KEY_BYTES;
+            return Err(KeyError::TooShort { entry, bytes });
         }
         if is_ed25519_key(bytes) {
-            return Err(KeyError::ReceiptKey { kid });
+            return Err(KeyError::ReceiptKey { entry });
         }
-        let key = hmac::Key::new(hmac::HMAC_SHA256, bytes);
-        Ok(Self { kid, key })
+        Ok(Self {
+            kid: kid.clone(),
+            key: hmac::Key::new(hmac::HMAC_SHA256, bytes),
+        })
     }
 
     /// The MAC of a list of parts. The length of each part precedes it, so that no two lists collide.

@@ -48,16 +48,17 @@ impl ReceiptKeys {
     pub fn new(keys: &[NamedKey]) -> Result<Self, KeyError> {
         let private = |der: &[u8]| Ed25519KeyPair::from_pkcs8_maybe_unchecked(der).ok();
         let NamedKey { kid, bytes } = keys.first().ok_or(KeyError::Empty)?;
-        let pair = private(bytes).ok_or_else(|| KeyError::NotPrivate { kid: kid.clone() })?;
+        let pair = private(bytes).ok_or(KeyError::NotPrivate)?;
         let public: Result<Vec<Key>, KeyError> = keys
             .iter()
-            .map(|NamedKey { kid, bytes }| match private(bytes) {
+            .zip(1..)
+            .map(|(NamedKey { kid, bytes }, entry)| match private(bytes) {
                 Some(pair) => Ok(public_key(kid, pair.public_key().as_ref())),
                 None => bytes
                     .strip_prefix(&SPKI_PREFIX)
                     .filter(|key| key.len() == 32)
                     .map(|key| public_key(kid, key))
-                    .ok_or_else(|| KeyError::NotEd25519 { kid: kid.clone() }),
+                    .ok_or(KeyError::NotEd25519 { entry }),
             })
             .collect();
         Ok(Self {

@@ -1,5 +1,6 @@
 //! `human-oversight ask`: the real program against a real gate, and an approver who decides.
 
+mod not_submitted;
 mod trust;
 
 use std::os::unix::fs::PermissionsExt;
@@ -15,7 +16,6 @@ use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::process::{Child, ChildStderr, ChildStdout, Command};
 
-use crate::canary;
 use crate::deadline::within;
 use crate::harness::{ALICE, BOB};
 use crate::process::{Process, binary, decide};
@@ -195,7 +195,8 @@ async fn an_approved_command_runs_as_shown_with_its_streams() {
         said: String::new(),
     };
     let (ended, printed, said) = ask.wait().await;
-    assert_eq!((ended.code(), said.as_str()), (Some(0), "oops\n"));
+    let streams = format!("human-oversight: approved by {ALICE}\noops\n");
+    assert_eq!((ended.code(), said), (Some(0), streams));
     assert_eq!(printed, "from stdin\n./deploy.sh|2|two words|--force\n");
     assert!(fixture.has_run());
     assert_eq!(
@@ -231,6 +232,37 @@ async fn the_exit_code_and_signal_of_the_command_are_returned_and_reported() {
     fixture.decide(&ask, APPROVE).await;
     let (ended, printed, _) = ask.wait().await;
     assert_eq!((ended.code(), printed.as_str()), (Some(3), "sh\n"));
+}
+
+#[tokio::test]
+async fn the_approver_and_the_comment_are_printed_in_one_line_before_the_command_runs() {
+    let fixture = Fixture::with("echo ran >&2").await;
+    let mut ask = fixture.start(&[], &["./deploy.sh"]).await;
+    let comment = "After%201%20pm,%0Aplease.%1B%5B2J";
+    fixture
+        .decide(&ask, &format!("{APPROVE}&comment={comment}"))
+        .await;
+    let (ended, _, said) = ask.wait().await;
+    assert_eq!(ended.code(), Some(0), "{said}");
+    let (_, after) = said.split_once('\n').unwrap();
+    let (line, rest) = after.split_once('\n').unwrap();
+    let begin = format!("human-oversight: approved by {ALICE}. Their comment: After 1 pm, please.");
+    assert!(line.starts_with(&begin) && !line.contains('\x1b'), "{said}");
+    assert_eq!(rest, "ran\n");
+}
+
+#[tokio::test]
+async fn a_gate_that_goes_away_during_the_wait_is_named_at_once() {
+    let fixture = Fixture::with("touch ran").await;
+    let mut ask = fixture.start(&[], &["./deploy.sh"]).await;
+    fixture.gate.kill().await;
+    let mut said = String::new();
+    within(ask.stderr.read_line(&mut said)).await.unwrap();
+    assert!(
+        said.starts_with("human-oversight: the gate does not answer: ")
+            && said.ends_with("; trying again\n"),
+        "{said}"
+    );
 }
 
 #[tokio::test]
@@ -325,131 +357,4 @@ async fn a_signal_during_the_run_stops_the_command_and_its_end_is_reported() {
         );
         assert_eq!(fixture.execution(&ask).await, failed);
     }
-}
-
-#[tokio::test]
-async fn without_a_gate_the_command_does_not_run() {
-    let fixture = Fixture::with("touch ran").await;
-    let run_at = |url| {
-        let ask = fixture
-            .command(&[], &["./deploy.sh"])
-            .env("HO_URL", url)
-            .output();
-        within(ask)
-    };
-    // A port without a listener, until the retries end; and a server that is not a gate.
-    let inbox = format!("{}/inbox", fixture.gate.url);
-    let (unreachable, not_a_gate) =
-        tokio::join!(run_at("http://127.0.0.1:1"), run_at(inbox.as_str()));
-    for (output, words) in [
-        (unreachable.unwrap(), "the gate could not be reached"),
-        (not_a_gate.unwrap(), "there is no gate at this address"),
-    ] {
-        let said = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(2), "{said}");
-        assert!(said.contains(words), "{said}");
-        assert!(said.contains("Not run: no one was asked"), "{said}");
-        assert_eq!(said.lines().count(), 1, "{said}");
-        canary::assert_no_secret(&said);
-    }
-    // A reachable gate refuses the request.
-    let mut short = fixture.command(&["--timeout", "9"], &["./deploy.sh"]);
-    let output = within(short.output()).await.unwrap();
-    let said = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(2), "no request was submitted");
-    assert!(
-        said.contains("/timeoutSeconds must be a whole number from 10"),
-        "{said}"
-    );
-    assert!(!fixture.has_run());
-}
-
-#[tokio::test]
-async fn wrong_usage_submits_no_request() {
-    use std::ffi::OsStr;
-    use std::os::unix::ffi::OsStrExt;
-    let fixture = Fixture::with("touch ran").await;
-    let with = |arguments: &[&str]| {
-        let mut ask = fixture.command(&[], &[]);
-        // The same settings, with other arguments.
-        let mut fresh = binary();
-        for (name, value) in ask.as_std_mut().get_envs() {
-            fresh.env(name, value.unwrap());
-        }
-        fresh
-            .current_dir(fixture.work.path())
-            .arg("ask")
-            .args(arguments);
-        fresh
-    };
-    let whole = ["--agent", "ci", "--action", "Deploy", "--", "./deploy.sh"];
-    let mut bytes = with(&whole);
-    bytes.arg(OsStr::from_bytes(b"\xff"));
-    let mut file = with(&["--file"]);
-    file.arg(OsStr::from_bytes(b"\xff")).args(whole);
-    std::fs::write(fixture.work.path().join(OsStr::from_bytes(b"\xff")), "").unwrap();
-    std::fs::write(fixture.work.path().join("data"), "no program").unwrap();
-    let mut no_url = with(&whole);
-    no_url.env_remove("HO_URL");
-    let mut no_approver = with(&whole);
-    no_approver.env_remove("APPROVER_EMAILS");
-    let missing = "required arguments were not provided";
-    for (mut call, words) in [
-        (
-            with(&[]),
-            vec![missing, "--agent <NAME>", "--action <TEXT>", "<COMMAND>..."],
-        ),
-        (with(&whole[..4]), vec![missing, "  <COMMAND>..."]),
-        (with(&whole[..5]), vec![missing, "  <COMMAND>..."]),
-        (with(&whole[2..]), vec![missing, "  --agent <NAME>"]),
-        (
-            with(&["--agent", "ci", "--", "true"]),
-            vec![missing, "  --action <TEXT>"],
-        ),
-        (
-            with(&["--agent", "--", "true"]),
-            vec!["a value is required for '--agent <NAME>'"],
-        ),
-        (
-            with(&["--agent", "", "--action", "Deploy", "--", "true"]),
-            vec!["a value is required for '--agent <NAME>'"],
-        ),
-        (
-            with(&["--agnet", "ci", "--", "true"]),
-            vec!["unexpected argument '--agnet'"],
-        ),
-        (
-            with(&["--timeout", "soon", "--", "true"]),
-            vec!["'soon' for '--timeout <SECONDS>'", "a whole number"],
-        ),
-        (
-            with(&[&whole[..5], &["no-such-command"]].concat()),
-            vec!["no program no-such-command in PATH"],
-        ),
-        (
-            with(&[&whole[..5], &["./gone.sh"]].concat()),
-            vec!["./gone.sh cannot be found"],
-        ),
-        (
-            with(&[&whole[..5], &["./data"]].concat()),
-            vec!["./data is not executable"],
-        ),
-        (
-            with(&[&whole[..5], &["/dev/null"]].concat()),
-            vec!["/dev/null is not a regular file"],
-        ),
-        (bytes, vec!["invalid UTF-8"]),
-        (file, vec!["the path /", "is not UTF-8"]),
-        (no_url, vec!["HO_URL is not set"]),
-        (no_approver, vec!["APPROVER_EMAILS"]),
-    ] {
-        let output = within(call.output()).await.unwrap();
-        let said = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(2), "{said}");
-        assert!(output.stdout.is_empty());
-        for words in words {
-            assert!(said.contains(words), "{words}: {said}");
-        }
-    }
-    assert!(!fixture.has_run() && !fixture.dir.path().join("mail").exists());
 }

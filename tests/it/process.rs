@@ -1,5 +1,8 @@
 //! The real binary as a process: its start, its arguments and its log.
 
+mod banner;
+mod command_line;
+
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Stdio;
@@ -159,146 +162,6 @@ pub(crate) async fn decide_at(link: &str, form: &str) -> Result<u16, reqwest::Er
         .send()
         .await?;
     Ok(answer.status().as_u16())
-}
-
-#[tokio::test]
-async fn an_unusable_setting_ends_the_start_with_one_line_and_exit_code_1() {
-    let listening = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let taken = listening.local_addr().unwrap().port().to_string();
-    let (link_key, receipt_key) = (
-        keyring::generate_link_key(),
-        keyring::generate_receipt_key(),
-    );
-    for (settings, words) in [
-        (vec![("HO_PORT", "x")], "HO_PORT cannot be used"),
-        (vec![("HO_PORT", taken.as_str())], "is in use"),
-        (vec![("HO_STORE", "floppy")], "HO_STORE cannot be used"),
-        (
-            vec![("HO_LINK_KEYS", "a:topsecret!")],
-            "HO_LINK_KEYS cannot be used",
-        ),
-        (
-            vec![
-                ("FUNCTIONS_CUSTOMHANDLER_PORT", "4711"),
-                ("HO_SWEEP_SCHEDULE", "0 * * * * *"),
-            ],
-            "HO_BASE_URL is not set",
-        ),
-        (
-            vec![("FUNCTIONS_CUSTOMHANDLER_PORT", "4711"), ("HO_LOCAL", "1")],
-            "HO_SWEEP_SCHEDULE is not set: without it the host never triggers the sweep",
-        ),
-        (
-            vec![("HO_SWEEP_SCHEDULE", "topsecret")],
-            "HO_SWEEP_SCHEDULE cannot be used: it must be an NCRONTAB expression",
-        ),
-        (
-            vec![("HO_SWEEP_SCHEDULE", "0 0 0 31 4 *")],
-            "HO_SWEEP_SCHEDULE cannot be used: its date never comes",
-        ),
-        (
-            vec![("HO_STORE", "embedded:/proc/none")],
-            "the key files of local development",
-        ),
-        (
-            vec![
-                ("HO_STORE", "tables"),
-                ("HO_TABLES_CONNECTION_STRING", "UseDevelopmentStorage=true"),
-                ("HO_LINK_KEYS", &link_key),
-                ("HO_RECEIPT_KEYS", &receipt_key),
-                ("SSL_CERT_FILE", "/dev/null"),
-            ],
-            "No CA certificates were loaded",
-        ),
-        (
-            vec![("HO_LOG", "topsecret=topsecret")],
-            "HO_LOG cannot be used",
-        ),
-        (vec![("HO_LOG", "inof")], "HO_LOG cannot be used"),
-    ] {
-        let mut gate = binary();
-        gate.env("HO_PORT", "0").envs(settings);
-        let output = within(gate.output()).await.unwrap();
-        assert_eq!(output.status.code(), Some(1), "{words}");
-        let error = String::from_utf8(output.stderr).unwrap();
-        assert!(
-            error.contains(words) && error.lines().count() == 1,
-            "{error}"
-        );
-        canary::assert_no_secret(&error);
-        assert!(output.stdout.is_empty());
-    }
-}
-
-#[tokio::test]
-async fn help_and_version_go_to_stdout_with_exit_code_0_and_do_nothing_else() {
-    let dir = tempfile::tempdir().unwrap();
-    for (arguments, words) in [
-        (vec!["--help"], "HO_PORT"),
-        (vec!["--help"], "docs/deployment.md"),
-        (vec!["help"], "HO_PORT"),
-        (
-            vec!["--version"],
-            concat!("human-oversight ", env!("CARGO_PKG_VERSION"), " (commit "),
-        ),
-        (vec!["backup", "--help"], "<FILE>"),
-        (vec!["ask", "--help"], "HO_URL"),
-    ] {
-        let mut command = binary();
-        command.args(&arguments).current_dir(dir.path());
-        let output = within(command.output()).await.unwrap();
-        let said = String::from_utf8(output.stdout).unwrap();
-        assert_eq!(output.status.code(), Some(0), "{arguments:?}");
-        assert!(said.contains(words), "{words}: {said}");
-        assert!(output.stderr.is_empty(), "{arguments:?}");
-    }
-    assert_eq!(dir.path().read_dir().unwrap().count(), 0);
-}
-
-#[tokio::test]
-async fn wrong_arguments_are_named_with_exit_code_2() {
-    for (arguments, words) in [
-        (vec!["dance"], "'dance'"),
-        (vec!["bakup"], "'backup'"),
-        (vec!["--dance"], "'--dance'"),
-        (vec!["keygen", "dance"], "'dance'"),
-        (vec!["demo", "--timeout"], "'--timeout <SECONDS>'"),
-        (vec!["demo", "--timeout=soon"], "a whole number of seconds"),
-        (vec!["verify", "--keys"], "'--keys <FILE>'"),
-        (vec!["backup"], "<FILE>"),
-        (vec!["restore"], "<FILE>"),
-        (vec!["purge"], "--older-than <DAYS>"),
-        (vec!["purge", "--delete"], "--older-than <DAYS>"),
-        (
-            vec!["purge", "--older-than", "1.5"],
-            "a whole number of days",
-        ),
-    ] {
-        let output = within(binary().args(&arguments).output()).await.unwrap();
-        let error = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {error}");
-        assert!(error.contains(words), "{arguments:?}: {error}");
-        assert!(output.stdout.is_empty());
-    }
-}
-
-#[tokio::test]
-async fn help_of_each_command_goes_to_stdout() {
-    for (arguments, words) in [
-        (vec!["--help"], "keygen"),
-        (vec!["demo", "--help"], "--timeout <SECONDS>"),
-        (vec!["ask", "--help"], "HO_URL"),
-        (vec!["verify", "--help"], "--keys <FILE>"),
-        (vec!["backup", "--help"], "<FILE>"),
-        (vec!["restore", "--help"], "<FILE>"),
-        (vec!["purge", "--help"], "--older-than <DAYS>"),
-    ] {
-        let output = within(binary().args(&arguments).output()).await.unwrap();
-        let text = String::from_utf8(output.stdout).unwrap();
-        assert_eq!(output.status.code(), Some(0), "{arguments:?}: {text}");
-        assert!(text.contains(words), "{arguments:?}: {text}");
-        assert!(output.stderr.is_empty());
-    }
 }
 
 #[tokio::test]

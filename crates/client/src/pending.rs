@@ -14,7 +14,7 @@ use crate::action::Action;
 use crate::error::Error;
 use crate::handle::{Handle, random_hex};
 use crate::outcome::{Outcome, Refusal};
-use crate::retry::{OUTAGE_RETRY_WINDOW, retry_transient};
+use crate::retry::{OUTAGE_RETRY_WINDOW, OutageLog, retry_transient};
 use crate::run_permit::{Permit, Proof};
 use crate::runtime::{self, sleep};
 use crate::verify::CLOCK_LEEWAY_SECONDS;
@@ -242,6 +242,7 @@ impl Pending {
         let withdraw = (!self.detached).then(|| WithdrawOnDrop::new(&client, &self.handle));
         let started = Instant::now();
         let mut pause = MIN_PAUSE;
+        let mut outage = OutageLog::default();
         loop {
             let wait = if pause <= MIN_PAUSE {
                 LONG_POLL
@@ -267,6 +268,7 @@ impl Pending {
                     if is_over && started.elapsed() > OUTAGE_RETRY_WINDOW {
                         return Err(Refusal::after_submit(error));
                     }
+                    outage.warn(&error);
                     let next = (pause * 2).min(OUTAGE_RETRY_WINDOW);
                     pause = error.retry_after().unwrap_or(next);
                 }

@@ -10,6 +10,9 @@ pub(crate) const OUTAGE_RETRY_WINDOW: Duration = Duration::from_secs(60);
 /// How long a gate is called that has never responded.
 const FIRST_CONTACT_WINDOW: Duration = Duration::from_secs(30);
 
+/// How often an outage is logged.
+const OUTAGE_LOG_INTERVAL: Duration = Duration::from_secs(30);
+
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const MAX_PAUSE: Duration = Duration::from_secs(10);
 
@@ -45,6 +48,7 @@ where
 {
     let started = Instant::now();
     let mut pause = FIRST_PAUSE;
+    let mut outage = OutageLog::default();
     loop {
         match call().await {
             Err(error) if error.is_transient() => {
@@ -53,10 +57,32 @@ where
                 if left.is_zero() || wait > left {
                     return Err(error);
                 }
+                outage.warn(&error);
                 sleep(wait).await;
                 pause = (pause * 2).min(MAX_PAUSE);
             }
             result => return result,
+        }
+    }
+}
+
+/// Logs that the gate does not answer: at the first call that fails, and later once in an interval.
+#[derive(Default)]
+pub(crate) struct OutageLog {
+    warned: Option<Instant>,
+}
+
+impl OutageLog {
+    pub(crate) fn warn(&mut self, error: &Error) {
+        if self
+            .warned
+            .is_none_or(|at| at.elapsed() >= OUTAGE_LOG_INTERVAL)
+        {
+            self.warned = Some(Instant::now());
+            tracing::warn!(
+                "the gate does not answer: {}; trying again",
+                error.with_causes()
+            );
         }
     }
 }

@@ -22,7 +22,7 @@ pub struct Permit {
 }
 
 /// What proves the right to run an action, for a service that demands it before it acts.
-// Both are empty in a permit that only reports a failure.
+// All are empty in a permit that only reports a failure.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Proof {
@@ -30,6 +30,10 @@ pub struct Proof {
     pub receipt: String,
     /// The gate's signed permit, a compact JWS; see [`crate::permit`].
     pub permit: String,
+    /// The approver, as the receipt names them.
+    pub approver: String,
+    /// The approver's comment, if the receipt covers it.
+    pub comment: Option<String>,
 }
 
 impl fmt::Debug for Permit {

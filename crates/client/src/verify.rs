@@ -1,8 +1,8 @@
 //! Whether an approval is proven to be one of exactly this action, and a claim to be granted.
 
-use human_oversight_protocol::parameters::Parameters;
+use human_oversight_protocol::parameters::{Parameters, hex, sha256};
 use human_oversight_protocol::permit::{self, Expected, NotGranted};
-use human_oversight_protocol::receipt::{self, NotPermitted, Run};
+use human_oversight_protocol::receipt::{self, Claims, NotPermitted, Run};
 use human_oversight_protocol::types::{Approval, ExecutionStatus, KeySet, Status};
 use time::OffsetDateTime;
 
@@ -36,14 +36,14 @@ impl Gate {
 }
 
 impl Action {
-    /// Returns the receipt if it permits this action under this handle with these parameters, now.
+    /// Returns the receipt and its claims if it permits this action under this handle with these parameters, now.
     pub(crate) fn verify(
         &self,
         handle: &Handle,
         approval: &Approval,
         parameters: &Parameters,
         keys: &KeySet,
-    ) -> Result<String, Refusal> {
+    ) -> Result<(String, Claims), Refusal> {
         let unverified = |what: &str| Err(Refusal::unverified(what));
         let Some(receipt) = &approval.receipt else {
             return unverified("the approval has no receipt");
@@ -75,7 +75,7 @@ impl Action {
         if !approvers.any(|approver| is_same_address(approver, &claims.approver)) {
             return unverified("the receipt names a person who is not an approver");
         }
-        Ok(receipt.clone())
+        Ok((receipt.clone(), claims))
     }
 
     /// Returns receipt and permit if the gate granted the claim of this nonce.
@@ -90,7 +90,7 @@ impl Action {
             let why = "the gate's response to the claim is not an approval";
             return Err(Refusal::unverified(why));
         }
-        let receipt = self.verify(handle, approval, parameters, keys)?;
+        let (receipt, decision) = self.verify(handle, approval, parameters, keys)?;
         let Some(permit) = &approval.permit else {
             return Err(Refusal::unverified(
                 "the gate granted the claim without a permit: an older version of it did, or one with HO_ROWS=1; \
@@ -114,11 +114,20 @@ impl Action {
             Ok(()) => Ok(Proof {
                 receipt,
                 permit: permit.clone(),
+                comment: signed_comment(approval, &decision),
+                approver: decision.approver,
             }),
             Err(NotGranted::Expired) => Err(Refusal::lapsed()),
             Err(other) => Err(Refusal::unverified(other)),
         }
     }
+}
+
+/// The comment, unless it is another than the receipt covers.
+fn signed_comment(approval: &Approval, decision: &Claims) -> Option<String> {
+    let comment = approval.comment.as_deref()?;
+    let digest = hex(&sha256(comment.as_bytes()));
+    (decision.comment_digest == Some(digest)).then(|| comment.to_owned())
 }
 
 /// Whether the claim was granted, as the response says.

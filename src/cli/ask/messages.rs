@@ -6,16 +6,41 @@ use std::io::{IsTerminal, stderr};
 use std::time::Duration;
 
 use human_oversight::render::format_duration;
+use human_oversight::reveal;
 use human_oversight::values::Timestamp;
+use human_oversight_client::Proof;
 use human_oversight_protocol::types::{Approval, Deliverable};
+use tracing::Level;
 
 use super::super::clock::now;
 
 /// How often the remaining time is written to a log. A terminal shows it every second.
 const LOG_INTERVAL: Duration = Duration::from_secs(300);
 
+const PREFIX: &str = "human-oversight: ";
+
+/// The longest comment of an approver that is shown in one line.
+const COMMENT_CHARS: usize = 2_000;
+
+/// Writes the warnings of the client, such as that the gate does not answer, as messages of `ask`.
+pub(crate) fn init_log() {
+    let writer = || {
+        clear_line();
+        eprint!("{PREFIX}");
+        stderr()
+    };
+    tracing_subscriber::fmt()
+        .with_max_level(Level::WARN)
+        .without_time()
+        .with_level(false)
+        .with_target(false)
+        .with_ansi(false)
+        .with_writer(writer)
+        .init();
+}
+
 pub(crate) fn print(message: impl Display) {
-    eprintln!("human-oversight: {message}");
+    eprintln!("{PREFIX}{message}");
 }
 
 pub(crate) fn print_request(approval: &Approval, expires_at: Timestamp) {
@@ -34,6 +59,18 @@ pub(crate) fn print_request(approval: &Approval, expires_at: Timestamp) {
     }
 }
 
+/// Says who approved, in one line.
+pub(crate) fn print_approval(proof: &Proof) {
+    let approver = &proof.approver;
+    match &proof.comment {
+        Some(comment) => print(format_args!(
+            "approved by {approver}. Their comment: {}",
+            reveal::line(comment, COMMENT_CHARS)
+        )),
+        None => print(format_args!("approved by {approver}")),
+    }
+}
+
 /// Shows the time that remains, until it is cancelled.
 pub(crate) async fn show_remaining_time(expires_at: Timestamp) -> Infallible {
     let is_terminal = stderr().is_terminal();
@@ -46,7 +83,7 @@ pub(crate) async fn show_remaining_time(expires_at: Timestamp) -> Infallible {
         tokio::time::sleep(interval).await;
         let left = format_duration(expires_at.since(now()));
         if is_terminal {
-            eprint!("\r\x1b[2Khuman-oversight: waiting for a decision ({left} left)");
+            eprint!("\r\x1b[2K{PREFIX}waiting for a decision ({left} left)");
         } else {
             print(format_args!("waiting for a decision ({left} left)"));
         }

@@ -1,0 +1,26 @@
+//! The filter of the log.
+
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::EnvFilter;
+
+use super::error::ConfigError;
+use super::lookup::{Lookup, unusable};
+
+pub(super) fn log_filter(get: &Lookup<'_>) -> Result<String, ConfigError> {
+    let filter = get("HO_LOG").unwrap_or_else(|| "info".to_owned());
+    let is_filter = EnvFilter::builder().parse(&filter).is_ok();
+    if is_filter && filter.split(',').all(names_level) {
+        Ok(filter)
+    } else {
+        Err(unusable(
+            "HO_LOG",
+            "it must be off, error, warn, info, debug or trace, or a list of TARGET=LEVEL, separated by commas",
+        ))
+    }
+}
+
+/// Whether a part of a filter is a level or contains one. The library takes a misspelt level for a target, and
+/// then logs nothing else.
+fn names_level(part: &str) -> bool {
+    part.contains(['=', '[', ']', '{', '}']) || part.trim().parse::<LevelFilter>().is_ok()
+}
