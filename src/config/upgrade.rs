@@ -58,7 +58,7 @@ impl Settings {
             signs_in_always: get("HO_IDENTITY").as_deref() == Some("entra"),
             wildcard_links_allowed: flag(get, "HO_ALLOW_WILDCARD_LINKS").unwrap_or(false),
             sets_run_within: get("HO_RUN_WITHIN").is_some(),
-            agent_keys: agent_keys(get).unwrap_or(None),
+            agent_keys: agent_keys(get).ok().flatten(),
         }
     }
 }
