@@ -18,6 +18,11 @@ pub(crate) struct Head {
 impl Head {
     /// Reads a head. `None` if the connection ends before its first byte.
     pub(crate) async fn read(from: &mut Connection) -> io::Result<Option<Self>> {
+        // Such as the first byte of TLS, which the web server does not wait to see the end of.
+        let first = from.fill_buf().await?.first().copied();
+        if first.is_some_and(|byte| !byte.is_ascii_graphic() && !byte.is_ascii_whitespace()) {
+            return Err(broken());
+        }
         let mut head = Self::default();
         loop {
             let mut line = Vec::new();
