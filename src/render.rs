@@ -14,6 +14,7 @@ mod inbox;
 mod page;
 mod request;
 mod secrets;
+mod subject;
 mod template;
 mod text;
 

@@ -88,10 +88,6 @@ impl LinkKeys {
 
     /// Whether `typed` is that code; ignores spaces and hyphens.
     pub fn verify_code(&self, approval: &Approval, index: usize, typed: &str) -> bool {
-        let typed: String = typed
-            .chars()
-            .filter(|c| !c.is_whitespace() && *c != '-')
-            .collect();
         self.one_time_code(approval, index)
             .is_some_and(|code| bool::from(code.as_bytes().ct_eq(typed.as_bytes())))
     }

@@ -11,6 +11,7 @@ use super::request::{
     locked_addresses,
 };
 use super::secrets::Withheld;
+use super::subject::{short_id, subject};
 use super::template::render;
 use super::text::Text;
 use crate::domain::{Approval, EarlierRejections, Execution, Notice, SendAttempt};
@@ -55,6 +56,7 @@ struct RequestEmail<'a> {
     on_behalf_of: Option<String>,
     deadline: String,
     correlation: String,
+    short_id: String,
     parameters: Option<Block>,
     omission: Option<String>,
     alarms: Alarms,
@@ -84,6 +86,7 @@ struct OutcomeEmail<'a> {
     agent: String,
     action: String,
     correlation: String,
+    short_id: String,
     comment: Option<String>,
     is_defanged: bool,
     link: &'a str,
@@ -132,15 +135,8 @@ pub fn render_email(
             render_request(approval, attempt, earlier, secrets, disclosure, brand, now)
         }
     };
-    let prefix = brand.subject_prefix.as_deref();
-    let subject = format!(
-        "{}Approval needed: {} ({})",
-        prefix
-            .map(|prefix| format!("{prefix} "))
-            .unwrap_or_default(),
-        reveal::defang(&reveal::line(&request.action, 80)),
-        reveal::defang(&reveal::line(request.id.agent(), 40))
-    );
+    let parameters = (disclosure != ParameterDisclosure::None)
+        .then(|| RequestView::new(approval, Some(Withheld::InEmail)).parameters);
     let is_first = attempt.notice == Notice::Request;
     Email {
         to: approval.approvers[attempt.approver].address.clone(),
@@ -148,11 +144,7 @@ pub fn render_email(
             Some(owner) => owner.to_string(),
             None => request.id.agent().to_owned(),
         },
-        subject: if is_first {
-            subject
-        } else {
-            format!("Re: {subject}")
-        },
+        subject: subject(approval, attempt.notice, parameters.as_ref(), brand, now),
         name: name(attempt.notice),
         in_reply_to: (!is_first).then(|| name(Notice::Request)),
         urgent: attempt.notice == Notice::FinalReminder,
@@ -206,6 +198,7 @@ fn render_request(
             .map(|person| defanger.defang(person.as_str())),
         deadline: describe_deadline(approval, now),
         correlation: defanger.defang(request.id.correlation()),
+        short_id: short_id(&request.id),
         parameters,
         omission,
         alarms,
@@ -245,6 +238,7 @@ fn render_outcome(
         agent: defanger.defang(&agent),
         action: defanger.defang(&action),
         correlation: defanger.defang(approval.request.id.correlation()),
+        short_id: short_id(&approval.request.id),
         // A comment takes the link alone, which others than the approver may have.
         comment: approval
             .decision()

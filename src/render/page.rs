@@ -5,13 +5,14 @@ use askama::Template;
 use super::block::Block;
 use super::brand::Brand;
 use super::request::{
-    EarlierView, RequestView, describe_deadline, describe_ending, describe_execution,
-    locked_addresses,
+    EarlierView, Heading, RequestView, describe_deadline, describe_ending, describe_execution,
+    heading, locked_addresses,
 };
 use super::secrets::Withheld;
+use super::subject::short_id;
 use super::template::render;
 use super::text::Text;
-use crate::domain::{Approval, Assurance, EarlierRejections, Status};
+use crate::domain::{Approval, Assurance, EarlierRejections, Execution};
 use crate::reveal::{self, Alarms};
 use crate::values::Timestamp;
 
@@ -44,7 +45,9 @@ pub struct DecisionPage<'a> {
     pub reveal: Option<Form>,
     /// How many values are withheld.
     pub hidden: usize,
-    heading: &'static str,
+    heading: Heading,
+    /// Whether the page will soon have news, which it fetches itself.
+    is_running: bool,
     ending: Option<Ending>,
     approver: &'a str,
     agent: String,
@@ -53,6 +56,7 @@ pub struct DecisionPage<'a> {
     asked: String,
     deadline: String,
     correlation: &'a str,
+    short_id: String,
     parameters: Block,
     json: String,
     alarms: Alarms,
@@ -118,10 +122,8 @@ impl<'a> DecisionPage<'a> {
             revocation: None,
             reveal: None,
             hidden: view.hidden,
-            heading: match approval.status(now) {
-                Status::Pending => "Your decision is needed",
-                _ => "This request is closed",
-            },
+            heading: heading(approval, index, now),
+            is_running: matches!(approval.execution(now), Some(Execution::Executing { .. })),
             ending: describe_ending(approval, now).map(|what| Ending {
                 what,
                 unproven: approval
@@ -142,6 +144,7 @@ impl<'a> DecisionPage<'a> {
             asked: request.requested_at.in_words(),
             deadline: describe_deadline(approval, now),
             correlation: request.id.correlation(),
+            short_id: short_id(&request.id),
             parameters: Block::of_parameters(&view.parameters, &mut str::to_owned),
             json: reveal::json(&view.parameters),
             alarms: view.alarms,

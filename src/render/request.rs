@@ -86,6 +86,34 @@ pub(super) fn locked_addresses(approval: &Approval, index: usize) -> Vec<String>
         .collect()
 }
 
+/// What a page says first: the state of the request, for the approver who reads it.
+pub(super) struct Heading {
+    pub(super) words: &'static str,
+    /// A sign that shows without colour.
+    pub(super) sign: &'static str,
+    /// The class of its colour.
+    pub(super) class: &'static str,
+}
+
+/// The heading for the approver at `index`.
+pub(super) fn heading(approval: &Approval, index: usize, now: Timestamp) -> Heading {
+    let by = approval.decision().map(|decision| &decision.by);
+    let is_own = by == Some(&approval.approvers[index].address);
+    let (words, sign, class) = match (approval.status(now), approval.execution(now)) {
+        (Status::Pending, _) => ("Your decision is needed", "", ""),
+        (_, Some(Execution::Revoked { .. })) => ("Revoked: it does not run", "✕", "no"),
+        (_, Some(Execution::Lapsed { .. })) => ("Approved, and expired unused", "✕", "no"),
+        (Status::Approved, _) if is_own => ("You approved this", "✓", "yes"),
+        (Status::Approved, _) => ("Approved", "✓", "yes"),
+        (Status::Rejected, _) if is_own => ("You rejected this", "✕", "no"),
+        (Status::Rejected, _) => ("Rejected", "✕", "no"),
+        (Status::Timeout, _) => ("Expired: it does not run", "✕", "no"),
+        (Status::Cancelled, _) => ("Withdrawn by the agent", "✕", "no"),
+        (Status::Undeliverable, _) => ("No approver could be reached", "✕", "no"),
+    };
+    Heading { words, sign, class }
+}
+
 /// Describes how a request ended; `None` while it is pending.
 pub(super) fn describe_ending(approval: &Approval, now: Timestamp) -> Option<String> {
     let at = |at: Timestamp| at.in_words();

@@ -54,7 +54,7 @@ async fn a_rejection_needs_no_code_and_is_final() {
         .send_form(&bobs_page, &[("decision", "approve"), ("code", &bob.code)])
         .await;
     assert_eq!(second.status, StatusCode::CONFLICT);
-    assert!(second.body.contains("Your answer came second"));
+    assert!(second.body.contains("had ended before your answer"));
     assert!(second.body.contains("Rejected by alice@example.com"));
     assert!(
         second
@@ -103,6 +103,14 @@ async fn approving_without_a_code_is_refused() {
     );
 }
 
+/// The digits as a Japanese keyboard writes them.
+fn wide(code: &str) -> String {
+    let digits = code.chars().filter_map(|c| c.to_digit(10));
+    digits
+        .filter_map(|digit| char::from_u32(0xff10 + digit))
+        .collect()
+}
+
 #[tokio::test]
 async fn five_wrong_codes_lock_approval_through_that_link_only() {
     let gate = TestGate::start().await;
@@ -120,8 +128,12 @@ async fn five_wrong_codes_lock_approval_through_that_link_only() {
     for (code, expected) in [
         (wrong, "4 tries are left"),
         (&bob.code, "3 tries are left"),
-        ("12345", "2 tries are left"),
-        ("１２３４５６", "1 try is left"),
+        // Not six digits: no guess.
+        ("12345", "type the code from the mail"),
+        ("1234567", "type the code from the mail"),
+        ("code", "type the code from the mail"),
+        (&wide(wrong), "2 tries are left"),
+        (&format!("code: {wrong}."), "1 try is left"),
         (wrong, "now locked"),
     ] {
         let form = [

@@ -41,10 +41,7 @@ async fn demo(timeout: &str, form: Option<&str>) -> String {
         let http = http().build().unwrap();
         let list = http.get(inbox).send().await.unwrap();
         let list = list.text().await.unwrap();
-        assert!(
-            list.contains("Approval needed: Delete User Account"),
-            "{list}"
-        );
+        assert!(list.contains("[Approve?] Delete User Account"), "{list}");
         let emails = mails(&dir.path().join("mail"));
         let (_, id) = emails[0].text.split_once("/api/decision/").unwrap();
         let question = crate::harness::question(&emails, id.split_once('?').unwrap().0, APPROVER);

@@ -56,10 +56,8 @@ async fn a_request_is_stored_and_the_approvers_are_notified() {
         "each link is personal"
     );
     for mail in emails {
-        assert_eq!(
-            mail.subject,
-            "Approval needed: Delete User Account (UserManagerAgent)"
-        );
+        let subject = "[Approve?] Delete User Account · #";
+        assert!(mail.subject.starts_with(subject), "{}", mail.subject);
         assert!(mail.source.contains("Auto-Submitted: auto-generated"));
         assert!(
             mail.source

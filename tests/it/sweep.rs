@@ -77,7 +77,7 @@ async fn a_timeout_is_stored_and_each_approver_notified_once() {
         "{row}"
     );
     for notice in &notices {
-        assert!(notice.subject.starts_with("Re: Approval needed: "));
+        assert!(notice.subject.starts_with("[Expired] "));
         assert!(
             notice.answers.is_some(),
             "the notice replies to the request's email"

@@ -1,5 +1,7 @@
 //! Parses the forms of the decision page.
 
+use unicode_normalization::UnicodeNormalization;
+
 use crate::app::{CodeForm, DecisionForm};
 use crate::domain::Verdict;
 use crate::http::error::Error;
@@ -7,6 +9,8 @@ use crate::http::extract::parameter;
 
 /// The maximum length of a comment, in characters.
 const COMMENT_CHARS: usize = 2_000;
+
+const CODE_DIGITS: usize = 6;
 
 /// A form as posted.
 pub(super) struct Form {
@@ -35,8 +39,7 @@ pub(super) fn parse(body: &[u8]) -> Result<Form, Error> {
         return Err(Error::BadRequest(limit));
     }
     let csrf_token = required("form")?;
-    let code = parameter(body, "code").unwrap_or_default();
-    let code = code.trim().to_owned();
+    let code = six_digits(&parameter(body, "code").unwrap_or_default());
     let decide = |verdict, csrf_token, code| {
         Action::Decide(DecisionForm {
             csrf_token,
@@ -58,6 +61,22 @@ pub(super) fn parse(body: &[u8]) -> Result<Form, Error> {
     };
     let link = parameter(body, "k").unwrap_or_default();
     Ok(Form { link, action })
+}
+
+/// The digits of a code, however a keyboard writes them and whatever was copied with them. Empty if they are not six:
+/// that is no guess.
+fn six_digits(typed: &str) -> String {
+    let digit = |c: char| match c {
+        '0'..='9' => Some(c),
+        // Arabic-Indic digits.
+        '\u{660}'..='\u{669}' => char::from_digit(u32::from(c) - 0x660, 10),
+        '\u{6f0}'..='\u{6f9}' => char::from_digit(u32::from(c) - 0x6f0, 10),
+        _ => None,
+    };
+    let digits: String = typed.nfkc().filter_map(digit).collect();
+    Some(digits)
+        .filter(|it| it.len() == CODE_DIGITS)
+        .unwrap_or_default()
 }
 
 /// Removes control characters: they are invisible to people.

@@ -34,7 +34,9 @@ fn message(result: DecisionResult) -> Option<String> {
         DecisionResult::Recorded | DecisionResult::Revoked | DecisionResult::Revealed => {
             return None;
         }
-        DecisionResult::AlreadyClosed => "Your answer came second: this request is closed.",
+        DecisionResult::AlreadyClosed => {
+            "The request had ended before your answer, which changed nothing."
+        }
         DecisionResult::AlreadyUsed => {
             "This approval can no longer be revoked: the agent has taken it, or its time is over."
         }
@@ -45,7 +47,9 @@ fn message(result: DecisionResult) -> Option<String> {
         DecisionResult::Locked => {
             "Nothing was recorded: this form is locked after five wrong codes."
         }
-        DecisionResult::CodeMissing => "Nothing was recorded: type the code from the mail.",
+        DecisionResult::CodeMissing => {
+            "Nothing was recorded: type the code from the mail, six digits."
+        }
         DecisionResult::CodeWrong { left: 0 } => {
             "That code is not right. After five wrong codes this form is now locked for codes."
         }

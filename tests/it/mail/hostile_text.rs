@@ -59,10 +59,8 @@ async fn nothing_of_an_agent_looks_like_a_link() {
     };
     let approval = gate.client.submit(&new).await.unwrap();
     let mail = received(&smtp).remove(0);
-    assert_eq!(
-        mail.subject,
-        "Approval needed: Open https[:]//evil[.]example/login or evil[.]example now (www[.]agent[.]example)"
-    );
+    let subject = "[Approve?] Open https[:]//evil[.]example/login or evil[.]example now · #";
+    assert!(mail.subject.starts_with(subject), "{}", mail.subject);
     let link = question(std::slice::from_ref(&mail), &approval.id, ALICE).link;
     for text in [&mail.text, &mail.html] {
         let text = text.replace(&link, "");
@@ -119,12 +117,8 @@ async fn an_encoded_word_of_an_agent_is_not_decoded() {
     };
     gate.client.submit(&new).await.unwrap();
     let mail = received(&smtp).remove(0);
-    assert_eq!(
-        mail.subject,
-        format!(
-            "Approval needed: Delete {words} {words} 東京 the rest of a long … (=?utf-8?Q?Security?=)"
-        )
-    );
+    let subject = format!("[Approve?] Delete {words} {words} 東京 the rest of a long … · #");
+    assert!(mail.subject.starts_with(&subject), "{}", mail.subject);
 }
 
 /// The email about a request that has this text in every free-text member that accepts it; a single-line

@@ -1,0 +1,132 @@
+//! The subjects of emails: they tell requests and states apart in a list.
+
+use serde_json::{Map, Value};
+
+use super::brand::Brand;
+use crate::domain::{Approval, Notice, Status};
+use crate::reveal;
+use crate::values::{ApprovalId, Timestamp};
+
+const ACTION_CHARS: usize = 80;
+
+/// The characters of a short id: digits and capitals without those that resemble others.
+const SHORT_ID_ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+const SHORT_ID_CHARS: usize = 6;
+
+/// The names of members that hold a sum of money, beside one named `currency`.
+const SUMS: [&str; 4] = ["amount", "total", "sum", "price"];
+
+/// Such as `[Approve?] Pay supplier invoice · 18,000 EUR · #K7Q2ZD`. With `parameters`, it may show a sum of money
+/// among them.
+pub(super) fn subject(
+    approval: &Approval,
+    notice: Notice,
+    parameters: Option<&Value>,
+    brand: &Brand,
+    now: Timestamp,
+) -> String {
+    let request = &approval.request;
+    let action = reveal::defang(&reveal::line(&request.action, ACTION_CHARS));
+    let sum = parameters.and_then(Value::as_object).and_then(sum_of_money);
+    let id = Some(format!("#{}", short_id(&request.id)));
+    let parts: Vec<String> = [Some(action), sum, id].into_iter().flatten().collect();
+    let prefix = brand.subject_prefix.as_deref();
+    let prefix = prefix.map(|it| format!("{it} ")).unwrap_or_default();
+    format!(
+        "{prefix}[{}] {}",
+        state(approval, notice, now),
+        parts.join(" · ")
+    )
+}
+
+/// Six characters that tell a person's requests apart.
+pub(super) fn short_id(id: &ApprovalId) -> String {
+    let digest = human_oversight_protocol::parameters::sha256(id.to_string().as_bytes());
+    let characters = digest.iter().take(SHORT_ID_CHARS);
+    characters
+        .map(|byte| char::from(SHORT_ID_ALPHABET[usize::from(byte % 32)]))
+        .collect()
+}
+
+fn state(approval: &Approval, notice: Notice, now: Timestamp) -> &'static str {
+    match (notice, approval.status(now)) {
+        (Notice::Request, _) => "Approve?",
+        (Notice::Reminder | Notice::FinalReminder, _) => "Reminder",
+        (Notice::Revocation, _) => "Revoked",
+        (Notice::Outcome, Status::Approved) => "Approved",
+        (Notice::Outcome, Status::Rejected) => "Rejected",
+        (Notice::Outcome, Status::Timeout) => "Expired",
+        (Notice::Outcome, Status::Cancelled) => "Withdrawn",
+        (Notice::Outcome, Status::Pending | Status::Undeliverable) => "Not delivered",
+    }
+}
+
+/// A number, or a text that is one, beside a currency of three capitals.
+fn sum_of_money(members: &Map<String, Value>) -> Option<String> {
+    let currency = members.get("currency")?.as_str()?;
+    let is_currency = currency.len() == 3 && currency.bytes().all(|b| b.is_ascii_uppercase());
+    let sum = SUMS.into_iter().find_map(|name| members.get(name))?;
+    let sum = match sum {
+        Value::Number(number) => number.to_string(),
+        Value::String(text) => text.clone(),
+        _ => return None,
+    };
+    let (whole, fraction) = match sum.split_once('.') {
+        Some((whole, fraction)) => (whole, Some(fraction)),
+        None => (sum.as_str(), None),
+    };
+    let is_digits =
+        |text: &str| (1..=15).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
+    let unsigned = whole.strip_prefix('-').unwrap_or(whole);
+    let is_number = is_digits(unsigned) && fraction.is_none_or(is_digits);
+    let fraction = fraction.map(|it| format!(".{it}")).unwrap_or_default();
+    let sign = if unsigned.len() < whole.len() {
+        "-"
+    } else {
+        ""
+    };
+    (is_currency && is_number).then(|| format!("{sign}{}{fraction} {currency}", grouped(unsigned)))
+}
+
+/// With a comma before each three digits.
+fn grouped(digits: &str) -> String {
+    let mut out = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_sum_of_money_is_a_number_beside_a_currency() {
+        let sum = |value: Value| sum_of_money(value.as_object().unwrap());
+        for (value, shown) in [
+            (
+                json!({"amount": 18000, "currency": "EUR"}),
+                Some("18,000 EUR"),
+            ),
+            (
+                json!({"total": "1234567.50", "currency": "USD"}),
+                Some("1,234,567.50 USD"),
+            ),
+            (json!({"amount": -5.5, "currency": "CHF"}), Some("-5.5 CHF")),
+            (json!({"amount": 999, "currency": "JPY"}), Some("999 JPY")),
+            (json!({"amount": 18000}), None),
+            (json!({"amount": "18000 or more", "currency": "EUR"}), None),
+            (json!({"amount": "1.", "currency": "EUR"}), None),
+            (json!({"amount": 1e-7, "currency": "EUR"}), None),
+            (json!({"amount": 1, "currency": "euros"}), None),
+            (json!({"amount": [1], "currency": "EUR"}), None),
+        ] {
+            assert_eq!(sum(value.clone()).as_deref(), shown, "{value}");
+        }
+    }
+}
