@@ -342,9 +342,10 @@ async fn press_in_browser(browser: &Browser, scanner: &Scanner<'_>, buttons: &[&
     for link in &scanner.links {
         window.goto(link).await.unwrap();
         let page = scanner.open(link).await;
-        // First with empty fields, then with some of the words, until the page has no button.
+        // First with empty fields, then with some of the words and with guesses, until the page has no button.
         let words = scanner.words(&page, link).into_iter().step_by(23);
-        for typed in ["".to_owned()].into_iter().chain(words) {
+        let guesses = (0..5).map(|number| format!("{number:06}"));
+        for typed in ["".to_owned()].into_iter().chain(words).chain(guesses) {
             let mut pressed = false;
             for button in buttons {
                 let arguments = vec![json!(typed), json!(button)];
