@@ -8,7 +8,7 @@ use super::brand::Brand;
 use super::fold::fold;
 use super::request::{
     EarlierView, RequestView, describe_deadline, describe_ending, describe_execution,
-    locked_addresses,
+    locked_addresses, parameters,
 };
 use super::secrets::Withheld;
 use super::subject::{short_id, subject};
@@ -135,8 +135,8 @@ pub fn render_email(
             render_request(approval, attempt, earlier, secrets, disclosure, brand, now)
         }
     };
-    let parameters = (disclosure != ParameterDisclosure::None)
-        .then(|| RequestView::new(approval, Some(Withheld::InEmail)).parameters);
+    let shown = disclosure != ParameterDisclosure::None;
+    let parameters = shown.then(|| parameters(approval));
     let is_first = attempt.notice == Notice::Request;
     Email {
         to: approval.approvers[attempt.approver].address.clone(),

@@ -23,8 +23,7 @@ impl RequestView {
     /// With values withheld, if `withheld` says where.
     pub(super) fn new(approval: &Approval, withheld: Option<Withheld>) -> Self {
         let request = &approval.request;
-        let mut parameters =
-            serde_json::from_str(&request.parameters.json).expect("canonical JSON parses");
+        let mut parameters = parameters(approval);
         let mut hidden = 0;
         if let Some(withheld) = withheld {
             parameters = withheld.withhold(parameters, &mut hidden);
@@ -41,6 +40,11 @@ impl RequestView {
             alarms,
         }
     }
+}
+
+/// The parameters as submitted.
+pub(super) fn parameters(approval: &Approval) -> Value {
+    serde_json::from_str(&approval.request.parameters.json).expect("canonical JSON parses")
 }
 
 /// The earlier rejections for display.

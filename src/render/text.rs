@@ -121,6 +121,9 @@ enum Kind {
 }
 
 fn kind(c: char, hidden: bool) -> Kind {
+    if c.is_ascii() && !hidden {
+        return Kind::Plain;
+    }
     match bidi_class(c) {
         _ if hidden => Kind::Hidden,
         BidiClass::R | BidiClass::AL => Kind::RightToLeft,

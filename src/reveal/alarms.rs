@@ -203,6 +203,9 @@ fn encoded_words(text: &str) -> impl Iterator<Item = &str> {
 /// Whether numbers that belong together, such as those of a date, stand beside right-to-left text, which can change
 /// their order.
 fn mixes_directions(line: &str) -> bool {
+    if line.is_ascii() {
+        return false;
+    }
     let is_digit = |c: char| matches!(bidi_class(c), BidiClass::EN | BidiClass::AN);
     let is_letter = |c: char| matches!(bidi_class(c), BidiClass::L | BidiClass::R | BidiClass::AL);
     let has_several = |part: &str| {

@@ -12,8 +12,8 @@ pub fn is_hidden(c: char) -> bool {
     use GeneralCategory::{
         Control, Format, LineSeparator, ParagraphSeparator, PrivateUse, SpaceSeparator, Unassigned,
     };
-    if matches!(c, ' ' | '\n' | '\t') {
-        return false;
+    if c.is_ascii() {
+        return c.is_ascii_control() && !matches!(c, '\n' | '\t');
     }
     let category = c.general_category();
     matches!(
@@ -114,6 +114,9 @@ fn has_no_spaces(c: char) -> bool {
 
 /// Where a flag of tags follows its black flag, and how many tags it has.
 fn flags(chars: &[char]) -> Vec<(usize, usize)> {
+    if !chars.contains(&'\u{1F3F4}') {
+        return Vec::new();
+    }
     let tagged = |name: &str| -> Vec<char> {
         let tags = name.bytes().map(|b| 0xE0000 + u32::from(b));
         let all = [0x1F3F4].into_iter().chain(tags).chain([0xE007F]);

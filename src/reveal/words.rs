@@ -20,7 +20,7 @@ const STAND_IN_LETTERS: usize = 3;
 /// resembles if it does.
 pub(super) fn forged_words(text: &str) -> Vec<(&str, Vec<char>)> {
     let mut found = Vec::new();
-    for part in text.split_whitespace() {
+    for part in text.split_whitespace().filter(|part| !part.is_ascii()) {
         for word in words(part).filter(|word| !word.is_ascii()) {
             let letters = forged_letters(word, || is_among_latin(text, part, word));
             if !letters.is_empty() {
