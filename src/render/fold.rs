@@ -4,16 +4,19 @@ use super::block::{Block, Lines, Table};
 use super::diff::Diff;
 use super::text::Text;
 
-/// How much of the parameters an email shows at most, in lines and in characters, and of one value, in lines.
+/// How much of the parameters an email shows at most, in lines and in bytes, of one value, in lines, and how deep it is
+/// nested. Each byte beyond ASCII takes three in either part of the email.
 const SHOWN_LINES: usize = 120;
-const SHOWN_CHARS: usize = 8_000;
+const SHOWN_BYTES: usize = 8_000;
 const VALUE_LINES: usize = 20;
+const SHOWN_LEVELS: usize = 8;
 
 /// The block as an email shows it. What it leaves to the page is counted in it.
 pub(super) fn fold(block: Block) -> Block {
     let mut room = Room {
         lines: SHOWN_LINES,
-        chars: SHOWN_CHARS,
+        bytes: SHOWN_BYTES,
+        levels: SHOWN_LEVELS,
     };
     room.fold(block)
 }
@@ -21,11 +24,23 @@ pub(super) fn fold(block: Block) -> Block {
 /// What is left of the email.
 struct Room {
     lines: usize,
-    chars: usize,
+    bytes: usize,
+    levels: usize,
 }
 
 impl Room {
     fn fold(&mut self, block: Block) -> Block {
+        if self.levels == 0 && !block.is_line() {
+            return Block::Folded(block.count());
+        }
+        let levels = self.levels;
+        self.levels = levels.saturating_sub(1);
+        let folded = self.fold_level(block);
+        self.levels = levels;
+        folded
+    }
+
+    fn fold_level(&mut self, block: Block) -> Block {
         match block {
             Block::Value(text) if !self.take(&text) => Block::Folded(1),
             Block::Lines(Lines { mut lines, more }) => {
@@ -61,7 +76,7 @@ impl Room {
                 let mut shown = Vec::new();
                 let mut folded = 0;
                 for item in items {
-                    if self.lines > 0 && self.chars > 0 {
+                    if self.lines > 0 && self.bytes > 0 {
                         shown.push(self.fold(item));
                     } else {
                         folded += item.count();
@@ -85,11 +100,11 @@ impl Room {
 
     /// Whether a line fits; then there is less room.
     fn take(&mut self, text: &Text) -> bool {
-        let chars = text.chars();
-        let fits = self.lines > 0 && chars <= self.chars;
+        let bytes = text.bytes();
+        let fits = self.lines > 0 && bytes <= self.bytes;
         if fits {
             self.lines -= 1;
-            self.chars -= chars;
+            self.bytes -= bytes;
         }
         fits
     }
@@ -166,6 +181,8 @@ mod tests {
             panic!();
         };
         assert_eq!((table.rows.len(), table.more), (119, 181));
+        let deep = (0..20).fold(json!("end"), |inner, _| json!({"level": inner}));
+        assert!(format!("{:?}", folded(deep)).contains("Folded(1)"));
         assert_eq!(
             folded(json!({"long": "x".repeat(9_000), "short": "y"})),
             Block::Members(vec![

@@ -102,6 +102,15 @@ impl Text {
         spans.collect()
     }
 
+    /// The number of bytes, as shown.
+    pub(super) fn bytes(&self) -> usize {
+        let spans = self.spans.iter().map(|span| match span {
+            Span::Plain(text) | Span::Hidden(text) => text.len(),
+            Span::RightToLeft(text) | Span::Number(text) => text.len(),
+        });
+        spans.sum()
+    }
+
     /// The number of characters, as shown.
     pub(super) fn chars(&self) -> usize {
         let spans = self.spans.iter().map(|span| match span {
