@@ -71,7 +71,7 @@ impl Service {
             action: ACTION,
             parameters: &parameters,
         };
-        decided.permit(&run, now)?;
+        decided.permit(run, now)?;
         if payment.cents >= SIGNED_IN_FROM && decided.assurance != Assurance::Entra {
             return Err("this amount needs an approver who has signed in".into());
         }

@@ -6,11 +6,14 @@ param name string
 @description('The location.')
 param location string
 
+@description('The tags of each resource.')
+param tags { *: string }
+
 @description('The Application Insights component to query.')
 param insightsId string
 
 @description('The email addresses that receive alerts.')
-param emails array
+param emails string[]
 
 var rules = [
   {
@@ -23,9 +26,9 @@ var rules = [
   }
   {
     name: 'mail-failing'
-    says: 'The gate is misconfigured and cannot send email: a password, a certificate, a role or the sender is wrong. The log line has the cause.'
+    says: 'Email has failed for five minutes or longer, however few there are, or the gate is misconfigured: a password, a certificate, a role or the sender is wrong. The log line has the cause. It resolves once an email is accepted.'
     severity: 1
-    query: 'traces | where message contains "email cannot be sent with these settings"'
+    query: 'traces | where message contains "email cannot be sent with these settings" or message contains "email keeps failing"'
     operator: 'GreaterThan'
     threshold: 0
   }
@@ -36,6 +39,22 @@ var rules = [
     query: 'traces | where message contains "email not sent"'
     operator: 'GreaterThan'
     threshold: 10
+  }
+  {
+    name: 'undeliverable'
+    says: 'A request has ended because none of the addresses whose approval it needs takes email. The log line has the request; the lines before it have the causes.'
+    severity: 2
+    query: 'traces | where message contains "Undeliverable"'
+    operator: 'GreaterThan'
+    threshold: 0
+  }
+  {
+    name: 'index-lost'
+    says: 'The due index was lost. The sweep rebuilds it by itself; emails and timeouts that were due meanwhile are late. Find out what has deleted the table.'
+    severity: 1
+    query: 'traces | where message contains "the due index was lost"'
+    operator: 'GreaterThan'
+    threshold: 0
   }
   {
     name: 'integrity'
@@ -66,6 +85,7 @@ var rules = [
 resource people 'Microsoft.Insights/actionGroups@2023-01-01' = {
   name: 'ag-${name}'
   location: 'global'
+  tags: tags
   properties: {
     groupShortName: 'oversight'
     enabled: true
@@ -79,10 +99,11 @@ resource people 'Microsoft.Insights/actionGroups@2023-01-01' = {
   }
 }
 
-resource alerts 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = [
+resource alerts 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = [
   for rule in rules: {
     name: 'alert-${rule.name}-${name}'
     location: location
+    tags: tags
     kind: 'LogAlert'
     properties: {
       displayName: 'Human Oversight: ${rule.name}'

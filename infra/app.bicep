@@ -4,6 +4,9 @@ param name string
 @description('The location.')
 param location string
 
+@description('The tags of each resource.')
+param tags { *: string }
+
 @description('The gate\'s managed identity.')
 param identityId string
 
@@ -28,11 +31,14 @@ param maximumInstances int
 @description('The number of instances that are always ready.')
 param alwaysReady int
 
+@description('Whether instances are spread over the region\'s zones.')
+param zoneRedundant bool
+
 @description('The addresses that may call the app; empty: all.')
-param callerIps array
+param callerIps string[]
 
 @description('The addresses that may publish the package; empty: all.')
-param operatorIps array
+param operatorIps string[]
 
 @description('The subnet for the app\'s outbound calls, or empty.')
 param subnetId string
@@ -43,31 +49,49 @@ param isPrivate bool
 @description('The public address, if it is not the app\'s own.')
 param baseUrl string
 
-@description('The app registration for sign-in; empty: no sign-in.')
+@description('The app registration for sign-in and for the identities of agents; empty: no authentication.')
 param entraClientId string
 
-@description('The directory whose members may sign in.')
+@description('The directory whose members may sign in, and whose programs may ask.')
 param entraTenant string
 
 @description('The gate\'s settings.')
-param settings object
+param settings { *: string }
 
-resource plan 'Microsoft.Web/serverfarms@2024-11-01' = {
+@description('What the diagnostic settings record.')
+param diagnostics string
+
+@description('The workspace of the diagnostic settings.')
+param workspaceId string
+
+var readyForCalls = [
+  {
+    name: 'http'
+    instanceCount: alwaysReady
+  }
+]
+
+resource plan 'Microsoft.Web/serverfarms@2025-03-01' = {
   name: 'plan-${name}'
   location: location
+  tags: tags
   kind: 'functionapp'
   sku: {
     name: 'FC1'
     tier: 'FlexConsumption'
   }
-  properties: { reserved: true }
+  properties: {
+    reserved: true
+    zoneRedundant: zoneRedundant
+  }
 }
 
-resource app 'Microsoft.Web/sites@2024-11-01' = {
+// tests/infra/flex.json lists the properties that this plan takes, with sources: Azure refuses others half-way.
+resource app 'Microsoft.Web/sites@2025-03-01' = {
   name: 'func-${name}'
   location: location
   kind: 'functionapp,linux'
-  tags: { 'azd-service-name': 'gate' }
+  tags: union(tags, { 'azd-service-name': 'gate' })
   identity: {
     type: 'UserAssigned'
     userAssignedIdentities: { '${identityId}': {} }
@@ -81,6 +105,8 @@ resource app 'Microsoft.Web/sites@2024-11-01' = {
     publicNetworkAccess: isPrivate ? 'Disabled' : 'Enabled'
     siteConfig: {
       minTlsVersion: '1.2'
+      scmMinTlsVersion: '1.2'
+      http20Enabled: true
       ipSecurityRestrictionsDefaultAction: empty(callerIps) ? 'Allow' : 'Deny'
       ipSecurityRestrictions: [
         for (ip, i) in callerIps: {
@@ -119,12 +145,7 @@ resource app 'Microsoft.Web/sites@2024-11-01' = {
       scaleAndConcurrency: {
         instanceMemoryMB: instanceMemoryMB
         maximumInstanceCount: maximumInstances
-        alwaysReady: alwaysReady == 0 ? [] : [
-          {
-            name: 'http'
-            instanceCount: alwaysReady
-          }
-        ]
+        alwaysReady: alwaysReady == 0 ? [] : readyForCalls
         // Each waiting agent holds a call for up to 100 s, at almost no cost to the gate. The gate lets one caller
         // hold 100, which leaves as many for approvers' pages and other callers.
         triggers: { http: { perInstanceConcurrency: 200 } }
@@ -169,6 +190,8 @@ resource app 'Microsoft.Web/sites@2024-11-01' = {
             clientSecretSettingName: 'OVERRIDE_USE_MI_FIC_ASSERTION_CLIENTID'
             openIdIssuer: '${environment().authentication.loginEndpoint}${entraTenant}/v2.0'
           }
+          // Of the access tokens of agents; the id tokens of people have the first.
+          validation: { allowedAudiences: [entraClientId, 'api://${entraClientId}'] }
         }
       }
       // The app makes no calls on behalf of approvers.
@@ -184,6 +207,23 @@ resource app 'Microsoft.Web/sites@2024-11-01' = {
   resource scm 'basicPublishingCredentialsPolicies' = {
     name: 'scm'
     properties: { allow: false }
+  }
+}
+
+// Its log lines go to Application Insights anyhow, so they are recorded a second time only on demand.
+// The stable version, of 2016, knows no groups of categories.
+#disable-next-line use-recent-api-versions
+resource record 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = if (diagnostics == 'all') {
+  name: 'gate'
+  scope: app
+  properties: {
+    workspaceId: workspaceId
+    logs: [
+      {
+        categoryGroup: 'allLogs'
+        enabled: true
+      }
+    ]
   }
 }
 

@@ -3,6 +3,9 @@
 @description('The suffix of resource names.')
 param name string
 
+@description('The tags of each resource.')
+param tags { *: string }
+
 @description('The gate\'s managed identity.')
 param principalId string
 
@@ -15,18 +18,26 @@ param domain string
 @description('Whether the DNS records of your own domain are verified; an unverified domain cannot be linked.')
 param domainVerified bool
 
+@description('What the diagnostic settings record.')
+param diagnostics string
+
+@description('The workspace of the diagnostic settings.')
+param workspaceId string
+
 var emailOwner = '09976791-48a7-449e-bb21-39d1a415f350' // Communication and Email Service Owner
 
-resource email 'Microsoft.Communication/emailServices@2023-04-01' = {
+resource email 'Microsoft.Communication/emailServices@2025-09-01' = {
   name: 'email-${name}'
   location: 'global'
+  tags: tags
   properties: { dataLocation: dataLocation }
 }
 
-resource sender 'Microsoft.Communication/emailServices/domains@2023-04-01' = {
+resource sender 'Microsoft.Communication/emailServices/domains@2025-09-01' = {
   parent: email
   name: empty(domain) ? 'AzureManagedDomain' : domain
   location: 'global'
+  tags: tags
   properties: {
     domainManagement: empty(domain) ? 'AzureManaged' : 'CustomerManaged'
     // Tracking would disclose every clicked link, which is a secret.
@@ -34,11 +45,14 @@ resource sender 'Microsoft.Communication/emailServices/domains@2023-04-01' = {
   }
 }
 
-resource communication 'Microsoft.Communication/communicationServices@2023-04-01' = {
+resource communication 'Microsoft.Communication/communicationServices@2025-09-01' = {
   name: 'acs-${name}'
   location: 'global'
+  tags: tags
   properties: {
     dataLocation: dataLocation
+    // No access keys: every caller signs in with Entra, and has a role.
+    disableLocalAuth: true
     linkedDomains: empty(domain) || domainVerified ? [sender.id] : []
   }
 }
@@ -50,6 +64,22 @@ resource maySend 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
     principalId: principalId
     principalType: 'ServicePrincipal'
     roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', emailOwner)
+  }
+}
+
+// The stable version, of 2016, knows no groups of categories.
+#disable-next-line use-recent-api-versions
+resource record 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = if (diagnostics != 'none') {
+  name: 'gate'
+  scope: communication
+  properties: {
+    workspaceId: workspaceId
+    logs: [
+      {
+        categoryGroup: 'allLogs'
+        enabled: true
+      }
+    ]
   }
 }
 

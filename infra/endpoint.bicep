@@ -6,6 +6,9 @@ param name string
 @description('The location.')
 param location string
 
+@description('The tags of each resource.')
+param tags { *: string }
+
 @description('The resource id of the service.')
 param target string
 
@@ -15,15 +18,19 @@ param group string
 @description('The private DNS zone of its name.')
 param zone string
 
+@description('Where that zone is: `create` makes it here, `none` leaves it to a policy, else the id of its resource group.')
+param zones string
+
 @description('The network that resolves the name.')
 param networkId string
 
 @description('The subnet of the endpoint.')
 param subnetId string
 
-resource endpoint 'Microsoft.Network/privateEndpoints@2024-05-01' = {
+resource endpoint 'Microsoft.Network/privateEndpoints@2025-09-01' = {
   name: name
   location: location
+  tags: tags
   properties: {
     subnet: { id: subnetId }
     privateLinkServiceConnections: [
@@ -37,26 +44,32 @@ resource endpoint 'Microsoft.Network/privateEndpoints@2024-05-01' = {
     ]
   }
 
-  resource names 'privateDnsZoneGroups' = {
+  resource names 'privateDnsZoneGroups' = if (zones != 'none') {
     name: 'default'
     properties: {
       privateDnsZoneConfigs: [
         {
           name: group
-          properties: { privateDnsZoneId: dns.id }
+          properties: {
+            privateDnsZoneId: zones == 'create'
+              ? dns.id
+              : '${zones}/providers/Microsoft.Network/privateDnsZones/${zone}'
+          }
         }
       ]
     }
   }
 }
 
-resource dns 'Microsoft.Network/privateDnsZones@2024-06-01' = {
+resource dns 'Microsoft.Network/privateDnsZones@2024-06-01' = if (zones == 'create') {
   name: zone
   location: 'global'
+  tags: tags
 
   resource link 'virtualNetworkLinks' = {
     name: 'gate'
     location: 'global'
+    tags: tags
     properties: {
       registrationEnabled: false
       virtualNetwork: { id: networkId }

@@ -1,4 +1,5 @@
 // Everything that the gate needs, in one resource group. docs/deployment.md explains its use.
+// API versions, here and in the modules: the newest stable one of 2025, or, if there is none of that year, the newest.
 targetScope = 'resourceGroup'
 
 @description('The prefix of resource names: lower-case letters and digits, a letter first.')
@@ -8,6 +9,9 @@ param stem string = 'oversight'
 
 @description('The location of all resources except Communication Services, which are global.')
 param location string = resourceGroup().location
+
+@description('The tags of each resource, such as `{ costCenter: \'1234\' }`. A policy that demands tags refuses a resource without them.')
+param tags { *: string } = {}
 
 @description('The approvers that requests may name: `alice@contoso.com,bob@contoso.com`, each address optionally followed by `=` and an Entra object id. The gate does not start without it. `*@contoso.com` stands for every address of a domain; with `identity` `link` it needs `allowWildcardLinks`.')
 @minLength(3)
@@ -27,6 +31,25 @@ param mailDomain string = ''
 param mailDomainVerified bool = false
 
 @description('For `acs`: the geography in which Communication Services store data.')
+@allowed([
+  'Africa'
+  'Asia Pacific'
+  'Australia'
+  'Brazil'
+  'Canada'
+  'Europe'
+  'France'
+  'Germany'
+  'India'
+  'Japan'
+  'Korea'
+  'Norway'
+  'Switzerland'
+  'UAE'
+  'UK'
+  'United States'
+  'usgov'
+])
 param mailDataLocation string = 'Europe'
 
 @description('The sender of emails. For `acs`: if it is not DoNotReply@ the domain. For `smtp`: always.')
@@ -48,10 +71,17 @@ param identity string = 'link'
 @description('With `link`: the actions whose approvers must sign in nevertheless, such as `Delete *,*production*`.')
 param requireEntraFor string = ''
 
-@description('The app registration for sign-in. Required for any sign-in.')
+@description('The text of the organisation\'s policy (docs/policy.md), at most 64 KiB: `loadTextContent(\'policy.toml\')`. Empty: the approvers whom the agent names decide.')
+param policy string = ''
+
+@description('How agents identify themselves: by function keys (`key`), by access tokens of Microsoft Entra ID (`entra`), or by either (`both`).')
+@allowed(['key', 'entra', 'both'])
+param agentIdentity string = 'key'
+
+@description('The app registration for sign-in and for the identities of agents. Required for either.')
 param entraClientId string = ''
 
-@description('The directory whose members may sign in.')
+@description('The directory whose members may sign in, and whose programs may ask.')
 param entraTenant string = tenant().tenantId
 
 @description('The table of requests, in lower case: Power BI does not find other names. The index is named `open` followed by this name.')
@@ -66,6 +96,9 @@ param allowSharedKeys bool = false
 @allowed(['Standard_LRS', 'Standard_ZRS', 'Standard_GRS', 'Standard_GZRS'])
 param redundancy string = 'Standard_LRS'
 
+@description('The object ids of the users, groups and identities that may read the requests: auditors, and what refreshes the report.')
+param readers string[] = []
+
 @description('The base address of links, if the app has a domain of its own: `https://gate.contoso.com`.')
 param baseUrl string = ''
 
@@ -79,8 +112,14 @@ param rows string = '2'
 @description('The gate\'s id, which the MAC of each row names; `NEW,OLD` changes it. Empty: the host of the base address at the first start, stored from then on.')
 param gateId string = ''
 
-@description('Additional settings of the gate by name, such as `{ HO_OPEN_LIMIT: \'5000\' }`. They take precedence over the settings made here.')
-param settings object = {}
+@description('The time zone in which pages and emails show times beside UTC, by its name in the IANA database, such as `Europe/Berlin`. Empty: UTC alone.')
+param timeZone string = ''
+
+@description('The reasons that the page offers for a rejection, separated by `;`, such as `Not needed; Wrong amount`; `off` offers free text alone. Empty: the gate\'s own four.')
+param rejectReasons string = ''
+
+@description('Additional settings of the gate by name, such as `{ HO_OPEN_LIMIT: \'5000\' }`, each a string. They take precedence over the settings made here.')
+param settings { *: string } = {}
 
 @description('The schedule of the sweep, as NCRONTAB with seconds. Every minute by default: retried emails, reminders and the recording of timeouts wait for it.')
 param sweepSchedule string = '0 * * * * *'
@@ -96,13 +135,17 @@ param maximumInstances int = 40
 
 @description('The number of instances that are always ready. With 0, which costs nothing, the first call waits some seconds.')
 @minValue(0)
+@maxValue(1000)
 param alwaysReady int = 0
 
-@description('The addresses (CIDR) from which agents and approvers may call the app. Empty: all.')
-param callerIps array = []
+@description('Whether the app runs in several zones of the region, and the host\'s account in three. Azure then keeps at least two instances ready for calls and two for the sweep, about 20 USD a month with 512 MB. Needs a `redundancy` with `ZRS`.')
+param zoneRedundant bool = false
+
+@description('The address ranges (CIDR) from which agents and approvers may call the app: `198.51.100.0/24`, `198.51.100.7/32`. Empty: all.')
+param callerIps string[] = []
 
 @description('The single addresses from which the package may be published and, with privateNetwork, the vault and the tables can be reached. Empty: publishing from all addresses, and with privateNetwork the vault and the tables only from the network.')
-param operatorIps array = []
+param operatorIps string[] = []
 
 @description('Whether the app reaches its storage and vault through private endpoints only. Costs about 30 USD a month.')
 param privateNetwork bool = false
@@ -110,11 +153,26 @@ param privateNetwork bool = false
 @description('With privateNetwork: whether the app itself can also be reached only from the network.')
 param privateApp bool = false
 
-@description('With privateNetwork: the network\'s address range, at least a /24.')
+@description('With privateNetwork: whether the vault accepts calls from outside the network nevertheless, which still need a role. For the case that the deployment ends with references that are not resolved.')
+param publicVault bool = false
+
+@description('With privateNetwork: the same for the host\'s account, which has the package. For the case that publishing is refused.')
+param publicPackage bool = false
+
+@description('With privateNetwork: the address range of the network that is made, at least a /24.')
 param networkAddresses string = '10.71.0.0/24'
 
+@description('With privateNetwork: the id of an existing subnet for the app\'s outbound calls, at least a /27, delegated to `Microsoft.App/environments`, in the region of `location`. Empty: a network is made.')
+param appSubnetId string = ''
+
+@description('With privateNetwork: the id of an existing subnet for the private endpoints, in the same network. Empty: a network is made.')
+param endpointSubnetId string = ''
+
+@description('With privateNetwork: where the private DNS zones are. `create` makes them here and links them to the network; `none` leaves the endpoints\' names to a policy; else the id of the resource group that has the zones: `/subscriptions/…/resourceGroups/…`.')
+param dnsZones string = 'create'
+
 @description('The email addresses that receive alerts. Empty: no alerts, which cost some dollars a month.')
-param alertEmails array = []
+param alertEmails string[] = []
 
 @description('The retention of logs, in days. 30 days are free.')
 @minValue(30)
@@ -122,42 +180,81 @@ param alertEmails array = []
 param logDays int = 30
 
 @description('The daily limit of logs, in gigabytes. Log lines beyond it are lost, and the alert on the silent sweep fires.')
+@minValue(1)
 param logGigabytesADay int = 1
+
+@description('What the diagnostic settings record: `audit`, every change of the tables and of the package, every use of the vault and every email; `all`, also reads of tables and package, and the app\'s log lines a second time; or `none`.')
+@allowed(['none', 'audit', 'all'])
+param diagnostics string = 'audit'
+
+@description('The id of the workspace that receives what the diagnostic settings record. Empty: the workspace that is made here.')
+param diagnosticsWorkspace string = ''
 
 @description('Whether deleted secrets of the vault can be purged only after 90 days. Its keys prove all receipts: leave it on.')
 param purgeProtection bool = true
 
-@description('The object id of the account that deploys, which may then put the keys into the vault. Empty: the role is not assigned.')
+@description('The object id of the account that deploys, which may put the keys into the vault until `scripts/vault-keys` ends that. Empty: the role is not assigned, which suits each deployment after the first.')
 param keyWriter string = deployer().objectId
+
+@description('The number of days after which the vault marks keys that are made now as expired, which reminds of their rotation. 0: never. Neither vault nor gate refuses an expired key.')
+@minValue(0)
+param secretDays int = 0
 
 var token = take(uniqueString(subscription().id, resourceGroup().id, stem), 8)
 var signIn = identity == 'entra' || !empty(requireEntraFor)
+var makesNetwork = privateNetwork && empty(appSubnetId)
+var usesEntra = signIn || agentIdentity != 'key'
 
 // What Azure would refuse half-way, what the gate would refuse at its start, and what would do nothing, is refused
 // before anything is made.
-var signs = 'abcdefghijklmnopqrstuvwxyz0123456789'
-var unusableNames = filter([stem, toLower(tableName)], name => contains('0123456789', take(name, 1)) || !empty(filter(map(range(0, length(name)), i => substring(name, i, 1)), sign => !contains(signs, sign))))
+func signsOf(text string) string[] => map(range(0, length(text)), i => substring(text, i, 1))
+func isOf(text string, signs string) bool => empty(filter(signsOf(text), sign => !contains(signs, sign)))
+func isName(text string) bool =>
+  isOf(text, 'abcdefghijklmnopqrstuvwxyz0123456789') && !isOf(take(text, 1), '0123456789')
+func isHex(text string) bool => isOf(toLower(text), '0123456789abcdef')
+func lengthsOf(parts string[]) string => join(map(parts, part => string(length(part))), '-')
+func isGuid(text string) bool => lengthsOf(split(text, '-')) == '8-4-4-4-12' && isHex(replace(text, '-', ''))
+func numbers(least int, most int) string[] => map(range(least, most - least + 1), n => string(n))
+func octetsOf(text string) string[] => filter(split(text, '.'), part => contains(numbers(0, 255), part))
+func isAddress(text string) bool => length(split(text, '.')) == 4 && length(octetsOf(text)) == 4
+func startOf(cidr string) string => join(take(split(cidr, '/'), 1), '')
+func sizeOf(cidr string) string => join(skip(split(cidr, '/'), 1), '/')
+func isNetwork(cidr string, sizes string[]) bool => isAddress(startOf(cidr)) && contains(sizes, sizeOf(cidr))
+func isNetwork6(cidr string) bool =>
+  contains(cidr, ':') && isHex(replace(startOf(cidr), ':', '')) && contains(numbers(0, 128), sizeOf(cidr))
+func segmentOf(id string, index int) string => join(take(skip(split(id, '/'), index), 1), '')
+func isGroupId(id string) bool =>
+  length(split(id, '/')) == 5 && segmentOf(id, 1) == 'subscriptions' && segmentOf(id, 3) == 'resourceGroups'
+func isSubnetId(id string) bool =>
+  length(split(id, '/')) == 11 && segmentOf(id, 7) == 'virtualNetworks' && segmentOf(id, 9) == 'subnets'
+func networkOf(subnetId string) string => join(take(split(subnetId, '/'), 9), '/')
+func isEmail(text string) bool => length(split(text, '@')) == 2 && !contains(text, ' ')
+
 var refusals = filter(
   [
     {
-      wrong: contains(unusableNames, stem)
+      wrong: !isName(stem)
       says: 'stem must consist of lower-case letters and digits, a letter first.'
     }
     {
-      wrong: contains(unusableNames, toLower(tableName))
+      wrong: !isName(toLower(tableName))
       says: 'tableName must consist of letters and digits, a letter first.'
     }
     {
-      wrong: signIn && empty(entraClientId)
-      says: 'identity entra and requireEntraFor need entraClientId, the app registration for sign-in.'
+      wrong: usesEntra && empty(entraClientId)
+      says: 'identity entra, requireEntraFor and agentIdentity need entraClientId, the app registration.'
     }
     {
-      wrong: !empty(entraClientId) && (length(entraClientId) != 36 || length(split(entraClientId, '-')) != 5)
+      wrong: !empty(entraClientId) && !isGuid(entraClientId)
       says: 'entraClientId must be the GUID of the app registration.'
     }
     {
-      wrong: signIn && (length(entraTenant) != 36 || length(split(entraTenant, '-')) != 5)
+      wrong: usesEntra && !isGuid(entraTenant)
       says: 'entraTenant must be the GUID of the directory.'
+    }
+    {
+      wrong: !empty(filter(readers, reader => !isGuid(reader)))
+      says: 'readers must be object ids, each a GUID.'
     }
     {
       wrong: mail == 'graph' && empty(mailbox) && !contains(settings, 'HO_GRAPH_MAILBOX')
@@ -172,20 +269,68 @@ var refusals = filter(
       says: 'mail smtp needs mailFrom, the sender of emails.'
     }
     {
+      wrong: !empty(mailbox) && !isEmail(mailbox)
+      says: 'mailbox must be an email address.'
+    }
+    {
       wrong: mailDomainVerified && empty(mailDomain)
       says: 'mailDomainVerified needs mailDomain.'
+    }
+    {
+      wrong: contains(mailDomain, '@')
+      says: 'mailDomain must be a domain such as contoso.com, without an @.'
+    }
+    {
+      wrong: !empty(baseUrl) && !startsWith(baseUrl, 'https://')
+      says: 'baseUrl must begin with https://.'
     }
     {
       wrong: privateApp && !privateNetwork
       says: 'privateApp needs privateNetwork.'
     }
     {
-      wrong: parseCidr(networkAddresses).cidr > 24
-      says: 'networkAddresses must be at least a /24.'
+      wrong: (publicVault || publicPackage) && !privateNetwork
+      says: 'publicVault and publicPackage need privateNetwork.'
     }
     {
-      wrong: !empty(filter(operatorIps, ip => contains(ip, '/')))
-      says: 'operatorIps must be single addresses, without a /.'
+      wrong: (!empty(appSubnetId) || !empty(endpointSubnetId)) && !privateNetwork
+      says: 'appSubnetId and endpointSubnetId need privateNetwork.'
+    }
+    {
+      wrong: privateNetwork && empty(appSubnetId) != empty(endpointSubnetId)
+      says: 'appSubnetId needs endpointSubnetId, and the other way round: either both subnets exist, or a network is made.'
+    }
+    {
+      wrong: !empty(filter([appSubnetId, endpointSubnetId], id => !empty(id) && !isSubnetId(id)))
+      says: 'appSubnetId and endpointSubnetId must be ids of subnets: /subscriptions/…/virtualNetworks/…/subnets/….'
+    }
+    {
+      wrong: dnsZones != 'create' && dnsZones != 'none' && !isGroupId(dnsZones)
+      says: 'dnsZones must be create, none, or the id of a resource group: /subscriptions/…/resourceGroups/….'
+    }
+    {
+      wrong: zoneRedundant && !contains(redundancy, 'ZRS')
+      says: 'zoneRedundant needs redundancy Standard_ZRS or Standard_GZRS.'
+    }
+    {
+      wrong: !empty(diagnosticsWorkspace) && toLower(segmentOf(diagnosticsWorkspace, 7)) != 'workspaces'
+      says: 'diagnosticsWorkspace must be the id of a Log Analytics workspace.'
+    }
+    {
+      wrong: !isNetwork(networkAddresses, numbers(8, 24))
+      says: 'networkAddresses must be an IPv4 range, at least a /24 and at most a /8, such as 10.71.0.0/24.'
+    }
+    {
+      wrong: !empty(filter(callerIps, ip => !isNetwork(ip, numbers(0, 32)) && !isNetwork6(ip)))
+      says: 'callerIps must be ranges in CIDR notation, such as 198.51.100.0/24, 198.51.100.7/32 or 2001:db8::/32.'
+    }
+    {
+      wrong: !empty(filter(operatorIps, ip => !isAddress(ip)))
+      says: 'operatorIps must be single IPv4 addresses, without a /, such as 198.51.100.7.'
+    }
+    {
+      wrong: !empty(filter(alertEmails, address => !isEmail(address)))
+      says: 'alertEmails must be email addresses.'
     }
     {
       wrong: !contains(sweepSchedule, ':') && !contains([5, 6], length(split(sweepSchedule, ' ')))
@@ -194,77 +339,92 @@ var refusals = filter(
   ],
   refusal => refusal.wrong
 )
-// Every name is made of it, so nothing is made if this fails.
+// Every name is made of it, so nothing is made if this fails. What only Azure knows, such as who deploys, must not be
+// asked here: the compiler could then evaluate no name.
 var prefix = empty(refusals) ? stem : fail(join(map(refusals, refusal => refusal.says), ' '))
 
-resource gate 'Microsoft.ManagedIdentity/userAssignedIdentities@2023-01-31' = {
+resource gate 'Microsoft.ManagedIdentity/userAssignedIdentities@2024-11-30' = {
   name: 'id-${prefix}-${token}'
   location: location
+  tags: tags
 }
 
 module monitoring 'monitoring.bicep' = {
-  name: 'monitoring'
   params: {
     name: '${prefix}-${token}'
     location: location
+    tags: tags
     principalId: gate.properties.principalId
     logDays: logDays
     logGigabytesADay: logGigabytesADay
   }
 }
 
+var workspaceId = empty(diagnosticsWorkspace) ? monitoring.outputs.workspaceId : diagnosticsWorkspace
+
 module storage 'storage.bicep' = {
-  name: 'storage'
   params: {
     name: 'st${prefix}${token}'
     location: location
+    tags: tags
     principalId: gate.properties.principalId
     tableName: tableName
     allowSharedKeys: allowSharedKeys
     redundancy: redundancy
+    zoneRedundant: zoneRedundant
+    readers: readers
     privateNetwork: privateNetwork
+    publicPackage: publicPackage
     operatorIps: operatorIps
+    diagnostics: diagnostics
+    workspaceId: workspaceId
   }
 }
 
 module vault 'vault.bicep' = {
-  name: 'vault'
   params: {
     name: 'kv-${prefix}-${token}'
     location: location
+    tags: tags
     principalId: gate.properties.principalId
-    keyWriter: keyWriter
+    keyWriter: empty(keyWriter) || isGuid(keyWriter)
+      ? keyWriter
+      : fail('keyWriter must be the object id, a GUID, of the account that deploys, or empty.')
     purgeProtection: purgeProtection
-    privateNetwork: privateNetwork
+    privateNetwork: privateNetwork && !publicVault
     operatorIps: operatorIps
+    diagnostics: diagnostics
+    workspaceId: workspaceId
   }
 }
 
 module communication 'communication.bicep' = if (mail == 'acs') {
-  name: 'communication'
   params: {
     name: '${prefix}-${token}'
+    tags: tags
     principalId: gate.properties.principalId
     dataLocation: mailDataLocation
     domain: mailDomain
     domainVerified: mailDomainVerified
+    diagnostics: diagnostics
+    workspaceId: workspaceId
   }
 }
 
-module network 'network.bicep' = if (privateNetwork) {
-  name: 'network'
+module network 'network.bicep' = if (makesNetwork) {
   params: {
     name: 'vnet-${prefix}-${token}'
     location: location
+    tags: tags
     addresses: networkAddresses
   }
 }
 
 module app 'app.bicep' = {
-  name: 'app'
   params: {
     name: '${prefix}-${token}'
     location: location
+    tags: tags
     identityId: gate.id
     identityClientId: gate.properties.clientId
     hostAccount: storage.outputs.hostAccount
@@ -273,12 +433,13 @@ module app 'app.bicep' = {
     instanceMemoryMB: instanceMemoryMB
     maximumInstances: maximumInstances
     alwaysReady: alwaysReady
+    zoneRedundant: zoneRedundant
     callerIps: callerIps
     operatorIps: operatorIps
-    subnetId: privateNetwork ? network!.outputs.appSubnetId : ''
+    subnetId: makesNetwork ? network!.outputs.appSubnetId : appSubnetId
     isPrivate: privateNetwork && privateApp
     baseUrl: baseUrl
-    entraClientId: signIn ? entraClientId : ''
+    entraClientId: usesEntra ? entraClientId : ''
     entraTenant: entraTenant
     // An empty setting counts as not set.
     settings: union(
@@ -295,7 +456,9 @@ module app 'app.bicep' = {
         HO_ALLOW_WILDCARD_LINKS: allowWildcardLinks ? '1' : ''
         HO_IDENTITY: identity
         HO_REQUIRE_ENTRA_FOR: requireEntraFor
-        HO_ENTRA_TENANT: signIn ? entraTenant : ''
+        HO_POLICY: policy
+        HO_ENTRA_TENANT: usesEntra ? entraTenant : ''
+        HO_AGENT_IDENTITY: agentIdentity
         HO_MAIL: mail
         HO_MAIL_FROM: mail == 'acs' && empty(mailFrom) ? communication!.outputs.sender : mailFrom
         HO_ACS_ENDPOINT: mail == 'acs' ? communication!.outputs.endpoint : ''
@@ -303,71 +466,79 @@ module app 'app.bicep' = {
         HO_SMTP_URL: smtpUrl
         HO_SMTP_PASSWORD: smtpPassword ? '@Microsoft.KeyVault(SecretUri=${vault.outputs.uri}secrets/smtp-password)' : ''
         HO_SWEEP_SCHEDULE: sweepSchedule
+        HO_TIME_ZONE: timeZone
+        HO_REJECT_REASONS: rejectReasons
       },
       settings
     )
+    diagnostics: diagnostics
+    workspaceId: workspaceId
   }
 }
 
 module alerts 'alerts.bicep' = if (!empty(alertEmails)) {
-  name: 'alerts'
   params: {
     name: '${prefix}-${token}'
     location: location
+    tags: tags
     insightsId: monitoring.outputs.insightsId
     emails: alertEmails
   }
 }
 
 module hostBlobs 'endpoint.bicep' = if (privateNetwork) {
-  name: 'endpoint-host-blob'
   params: {
     name: 'pe-${prefix}-${token}-blob'
     location: location
+    tags: tags
     target: storage.outputs.hostAccountId
     group: 'blob'
     zone: 'privatelink.blob.${environment().suffixes.storage}'
-    networkId: network!.outputs.id
-    subnetId: network!.outputs.endpointSubnetId
+    zones: dnsZones
+    networkId: makesNetwork ? network!.outputs.id : networkOf(endpointSubnetId)
+    subnetId: makesNetwork ? network!.outputs.endpointSubnetId : endpointSubnetId
   }
 }
 
 module recordTables 'endpoint.bicep' = if (privateNetwork) {
-  name: 'endpoint-records-table'
   params: {
     name: 'pe-${prefix}-${token}-table'
     location: location
+    tags: tags
     target: storage.outputs.recordsAccountId
     group: 'table'
     zone: 'privatelink.table.${environment().suffixes.storage}'
-    networkId: network!.outputs.id
-    subnetId: network!.outputs.endpointSubnetId
+    zones: dnsZones
+    networkId: makesNetwork ? network!.outputs.id : networkOf(endpointSubnetId)
+    subnetId: makesNetwork ? network!.outputs.endpointSubnetId : endpointSubnetId
   }
 }
 
 module vaultSecrets 'endpoint.bicep' = if (privateNetwork) {
-  name: 'endpoint-vault'
   params: {
     name: 'pe-${prefix}-${token}-vault'
     location: location
+    tags: tags
     target: vault.outputs.id
     group: 'vault'
     zone: 'privatelink${replace(environment().suffixes.keyvaultDns, '.vault.', '.vaultcore.')}'
-    networkId: network!.outputs.id
-    subnetId: network!.outputs.endpointSubnetId
+    zones: dnsZones
+    networkId: makesNetwork ? network!.outputs.id : networkOf(endpointSubnetId)
+    subnetId: makesNetwork ? network!.outputs.endpointSubnetId : endpointSubnetId
   }
 }
 
 module appItself 'endpoint.bicep' = if (privateNetwork && privateApp) {
-  name: 'endpoint-app'
   params: {
     name: 'pe-${prefix}-${token}-app'
     location: location
+    tags: tags
     target: app.outputs.id
     group: 'sites'
     zone: 'privatelink.azurewebsites.net'
-    networkId: network!.outputs.id
-    subnetId: network!.outputs.endpointSubnetId
+    zones: dnsZones
+    networkId: makesNetwork ? network!.outputs.id : networkOf(endpointSubnetId)
+    subnetId: makesNetwork ? network!.outputs.endpointSubnetId : endpointSubnetId
   }
 }
 
@@ -385,3 +556,9 @@ output AZURE_KEY_VAULT_NAME string = vault.outputs.name
 
 @description('The resource group, for azd.')
 output AZURE_RESOURCE_GROUP string = resourceGroup().name
+
+@description('The role assignment that lets the account that deploys write the keys; `scripts/vault-keys` ends it. Empty: none.')
+output AZURE_KEY_WRITER_ROLE string = vault.outputs.writerRole
+
+@description('The number of days after which new keys expire; 0: never.')
+output AZURE_SECRET_DAYS int = secretDays

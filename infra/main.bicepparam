@@ -3,7 +3,9 @@
 using './main.bicep'
 
 param allowedApprovers = readEnvironmentVariable('ALLOWED_APPROVERS')
-param alertEmails = empty(readEnvironmentVariable('ALERT_EMAIL', '')) ? [] : [readEnvironmentVariable('ALERT_EMAIL', '')]
+param alertEmails = empty(readEnvironmentVariable('ALERT_EMAIL', ''))
+  ? []
+  : [readEnvironmentVariable('ALERT_EMAIL', '')]
 param mail = 'acs'
 param settings = {
   HO_BRAND_CONTACT: 'Ask the operators of this gate.'

@@ -4,6 +4,9 @@ param name string
 @description('The location.')
 param location string
 
+@description('The tags of each resource.')
+param tags { *: string }
+
 @description('The gate\'s managed identity.')
 param principalId string
 
@@ -15,9 +18,10 @@ param logGigabytesADay int
 
 var metricsPublisher = '3913510d-42f4-4e42-8a64-420c390055eb' // Monitoring Metrics Publisher
 
-resource workspace 'Microsoft.OperationalInsights/workspaces@2023-09-01' = {
+resource workspace 'Microsoft.OperationalInsights/workspaces@2025-07-01' = {
   name: 'log-${name}'
   location: location
+  tags: tags
   properties: {
     sku: { name: 'PerGB2018' }
     retentionInDays: logDays
@@ -29,6 +33,7 @@ resource workspace 'Microsoft.OperationalInsights/workspaces@2023-09-01' = {
 resource insights 'Microsoft.Insights/components@2020-02-02' = {
   name: 'appi-${name}'
   location: location
+  tags: tags
   kind: 'web'
   properties: {
     Application_Type: 'web'
@@ -37,7 +42,7 @@ resource insights 'Microsoft.Insights/components@2020-02-02' = {
   }
 }
 
-resource lines 'Microsoft.OperationalInsights/workspaces/savedSearches@2023-09-01' = {
+resource lines 'Microsoft.OperationalInsights/workspaces/savedSearches@2025-07-01' = {
   parent: workspace
   name: 'gate-log'
   properties: {
@@ -58,12 +63,16 @@ var questions = [
   { name: 'decisions', asks: 'How long do decisions take?', query: loadTextContent('queries/decisions.kql') }
   { name: 'endings', asks: 'How do requests end?', query: loadTextContent('queries/endings.kql') }
   { name: 'agents', asks: 'Which agents submit, and how often?', query: loadTextContent('queries/agents.kql') }
-  { name: 'refusals', asks: 'Does a caller try to reach what belongs to others?', query: loadTextContent('queries/refusals.kql') }
+  {
+    name: 'refusals'
+    asks: 'Does a caller try to reach what belongs to others?'
+    query: loadTextContent('queries/refusals.kql')
+  }
   { name: 'latency', asks: 'How fast does the gate respond?', query: loadTextContent('queries/latency.kql') }
   { name: 'starts', asks: 'Did it start, and how often?', query: loadTextContent('queries/starts.kql') }
 ]
 
-resource searches 'Microsoft.OperationalInsights/workspaces/savedSearches@2023-09-01' = [
+resource searches 'Microsoft.OperationalInsights/workspaces/savedSearches@2025-07-01' = [
   for question in questions: {
     parent: workspace
     name: 'gate-${question.name}'
@@ -84,6 +93,9 @@ resource mayPublish 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
     roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', metricsPublisher)
   }
 }
+
+@description('The workspace, for diagnostic settings.')
+output workspaceId string = workspace.id
 
 @description('The Application Insights component, for alerts.')
 output insightsId string = insights.id

@@ -4,12 +4,60 @@ param name string
 @description('The location.')
 param location string
 
+@description('The tags of each resource.')
+param tags { *: string }
+
 @description('The address range.')
 param addresses string
 
-resource network 'Microsoft.Network/virtualNetworks@2024-05-01' = {
+// The subnet of the app has no rule of its own: by Azure's default rules, nothing comes in from outside the network.
+resource appRules 'Microsoft.Network/networkSecurityGroups@2025-09-01' = {
+  name: '${name}-app'
+  location: location
+  tags: tags
+  properties: { securityRules: [] }
+}
+
+resource endpointRules 'Microsoft.Network/networkSecurityGroups@2025-09-01' = {
+  name: '${name}-endpoints'
+  location: location
+  tags: tags
+  properties: {
+    securityRules: [
+      {
+        name: 'https-from-the-network'
+        properties: {
+          priority: 100
+          direction: 'Inbound'
+          access: 'Allow'
+          protocol: 'Tcp'
+          sourceAddressPrefix: 'VirtualNetwork'
+          sourcePortRange: '*'
+          destinationAddressPrefix: 'VirtualNetwork'
+          destinationPortRange: '443'
+        }
+      }
+      {
+        name: 'nothing-else'
+        properties: {
+          priority: 4096
+          direction: 'Inbound'
+          access: 'Deny'
+          protocol: '*'
+          sourceAddressPrefix: '*'
+          sourcePortRange: '*'
+          destinationAddressPrefix: '*'
+          destinationPortRange: '*'
+        }
+      }
+    ]
+  }
+}
+
+resource network 'Microsoft.Network/virtualNetworks@2025-09-01' = {
   name: name
   location: location
+  tags: tags
   properties: {
     addressSpace: { addressPrefixes: [addresses] }
     subnets: [
@@ -17,6 +65,7 @@ resource network 'Microsoft.Network/virtualNetworks@2024-05-01' = {
         name: 'app'
         properties: {
           addressPrefix: cidrSubnet(addresses, 26, 0)
+          networkSecurityGroup: { id: appRules.id }
           // Required by Flex Consumption.
           delegations: [
             {
@@ -30,7 +79,9 @@ resource network 'Microsoft.Network/virtualNetworks@2024-05-01' = {
         name: 'endpoints'
         properties: {
           addressPrefix: cidrSubnet(addresses, 27, 2)
-          privateEndpointNetworkPolicies: 'Disabled'
+          networkSecurityGroup: { id: endpointRules.id }
+          // Without this, the rules do not apply to private endpoints.
+          privateEndpointNetworkPolicies: 'NetworkSecurityGroupEnabled'
         }
       }
     ]

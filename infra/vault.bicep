@@ -6,10 +6,13 @@ param name string
 @description('The location.')
 param location string
 
+@description('The tags of each resource.')
+param tags { *: string }
+
 @description('The gate\'s managed identity.')
 param principalId string
 
-@description('The object id that may write the keys; empty: none.')
+@description('The object id that may write the keys until scripts/vault-keys ends that; empty: none.')
 param keyWriter string
 
 @description('Whether deleted secrets can be purged only after 90 days.')
@@ -19,14 +22,21 @@ param purgeProtection bool
 param privateNetwork bool
 
 @description('The addresses that can reach the vault nevertheless.')
-param operatorIps array
+param operatorIps string[]
+
+@description('What the diagnostic settings record.')
+param diagnostics string
+
+@description('The workspace of the diagnostic settings.')
+param workspaceId string
 
 var secretsUser = '4633458b-17de-408a-b874-0445c86b69e6' // Key Vault Secrets User
 var secretsOfficer = 'b86a8fe4-44ce-4948-aee5-eccb2c155cd7' // Key Vault Secrets Officer
 
-resource vault 'Microsoft.KeyVault/vaults@2024-11-01' = {
+resource vault 'Microsoft.KeyVault/vaults@2025-05-01' = {
   name: name
   location: location
+  tags: tags
   properties: {
     tenantId: tenant().tenantId
     sku: {
@@ -65,6 +75,22 @@ resource mayWrite 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (!em
   }
 }
 
+// The stable version, of 2016, knows no groups of categories.
+#disable-next-line use-recent-api-versions
+resource record 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = if (diagnostics != 'none') {
+  name: 'gate'
+  scope: vault
+  properties: {
+    workspaceId: workspaceId
+    logs: [
+      {
+        categoryGroup: diagnostics == 'all' ? 'allLogs' : 'audit'
+        enabled: true
+      }
+    ]
+  }
+}
+
 @description('The resource id of the vault.')
 output id string = vault.id
 
@@ -73,3 +99,6 @@ output name string = vault.name
 
 @description('The address of the vault, with a trailing slash.')
 output uri string = vault.properties.vaultUri
+
+@description('The role assignment of the account that writes the keys; empty: none.')
+output writerRole string = empty(keyWriter) ? '' : mayWrite.id

@@ -5,4 +5,6 @@ pub mod easy_auth;
 pub(crate) mod http;
 
 pub use credentials::Principal;
-pub use easy_auth::{Member, NotSignedIn, SignIn, SignInPolicy};
+pub use easy_auth::{
+    Member, NotAnAgent, NotSignedIn, SignIn, SignInPolicy, is_program, parse_agent,
+};

@@ -6,10 +6,13 @@ mod backup;
 mod check;
 mod clock;
 mod demo;
+mod index;
 mod keygen;
+mod list;
 mod log;
 mod maintenance;
 mod operate;
+mod policy;
 mod purge;
 mod serve;
 mod value_parsers;
@@ -17,22 +20,13 @@ mod verify;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::LazyLock;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use human_oversight::config::TableSettings;
+use human_oversight::version::VERSION;
 
 use clock::clock;
-
-/// The version, with the commit that `scripts/package` built; another build does not know its commit.
-static VERSION: LazyLock<String> = LazyLock::new(|| {
-    let version = env!("CARGO_PKG_VERSION");
-    match option_env!("HUMAN_OVERSIGHT_COMMIT") {
-        Some(commit) if !commit.is_empty() => format!("{version} (commit {commit})"),
-        _ => format!("{version} (commit unknown)"),
-    }
-});
 
 const ENVIRONMENT: &str = "\
 Settings of the gate (environment variables):
@@ -104,20 +98,31 @@ enum Command {
         #[arg(long)]
         delete: bool,
     },
+    /// Work on what the gate looks up while a request is decided
+    #[command(subcommand)]
+    Index(index::IndexCommand),
+    List(list::ListOptions),
+    Resend(list::ResendOptions),
     Pause(operate::PauseOptions),
     /// End a pause
     Resume(operate::Scope),
     /// List the pauses, and what agents may be running
     Executing(operate::Scope),
     Revoke(operate::RevokeOptions),
-    /// Say what changes for a gate with these settings when this version replaces an earlier one
-    Check {
-        /// Required, until there is another check
-        #[arg(long, required = true)]
-        upgrade: bool,
-    },
+    Allow(operate::AllowOptions),
+    Grants(operate::GrantsOptions),
+    Check(check::Options),
+    /// Check a policy, or say what it would do with a request
+    #[command(subcommand)]
+    Policy(policy::Command),
     /// Print fresh keys as HO_LINK_KEYS and HO_RECEIPT_KEYS, and the latter's thumbprint as the HO_KEYS of agents
-    Keygen,
+    Keygen {
+        /// With what the receipt key signs
+        #[arg(long, value_enum, default_value = "ed25519")]
+        alg: keygen::Algorithm,
+    },
+    /// Print the public halves of HO_RECEIPT_KEYS as a JWK set, as /api/keys does
+    PublicKey,
 }
 
 /// Runs the command that the arguments name. Wrong arguments end the process with exit code 2.
@@ -147,16 +152,44 @@ pub(crate) async fn main() -> ExitCode {
             })
             .await
         }
-        Some(Command::Check { upgrade: _ }) => check::run(),
+        Some(Command::Index(command)) => {
+            let name = "rebuild the index";
+            use_table(name, |settings| index::run(settings, clock(), command)).await
+        }
+        Some(Command::List(options)) => {
+            use_table("list", |settings| list::list(settings, clock(), options)).await
+        }
+        Some(Command::Resend(options)) => match &options.url {
+            Some(url) => or_fail(
+                "send it again",
+                list::resend_through(url, &options.id).await,
+            ),
+            None => {
+                use_table("send it again", |settings| {
+                    list::resend(settings, clock(), &options.id)
+                })
+                .await
+            }
+        },
+        Some(Command::Check(options)) => check::run(options).await,
         Some(Command::Pause(options)) => or_fail("pause", operate::pause(options).await),
         Some(Command::Resume(scope)) => or_fail("resume", operate::resume(scope).await),
         Some(Command::Executing(scope)) => {
             or_fail("list what is executing", operate::executing(scope).await)
         }
         Some(Command::Revoke(options)) => or_fail("revoke", operate::revoke(options).await),
-        Some(Command::Keygen) => {
-            keygen::run();
+        Some(Command::Grants(options)) => {
+            or_fail("work on standing grants", operate::grants(options).await)
+        }
+        Some(Command::Allow(options)) => or_fail("allow", operate::allow(options).await),
+        Some(Command::Policy(command)) => or_fail(command.name(), policy::run(command).await),
+        Some(Command::Keygen { alg }) => {
+            keygen::run(alg);
             ExitCode::SUCCESS
+        }
+        Some(Command::PublicKey) => {
+            let name = "print the public keys";
+            use_table(name, async |settings| keygen::print_public(&settings)).await
         }
     }
 }

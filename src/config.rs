@@ -1,14 +1,18 @@
 //! The settings, read once from the environment. No other module reads it.
 
 mod address;
+mod agent_identity;
 mod agent_keys;
 mod approvers;
 mod asking;
+mod authentication;
 mod error;
+mod idle;
 mod known;
 mod log;
 mod lookup;
 mod mail;
+mod policy;
 mod schedule;
 mod sign_in;
 mod store;
@@ -22,19 +26,26 @@ use crate::domain::{Budgets, NotificationSettings};
 use crate::keys::keyring::is_vault_reference;
 use crate::keys::{AgentKeys, KeyError, LinkKeys, NamedKey, ReceiptKeys};
 use crate::mailer::TransportConfig;
+use crate::policy::{Policy, Surroundings};
 use crate::render::{Brand, ParameterDisclosure};
-use crate::store::RowSettings;
+use crate::store::{RowSettings, RowVersion};
 use crate::values::{Address, AllowList};
 
 use address::{base_url, issuers};
+pub use agent_identity::AgentIdentity;
+use agent_identity::agent_identity;
 use agent_keys::agent_keys;
 use approvers::allowed_approvers;
-use asking::{budgets, reask_after};
+use asking::{budgets, reask_after, reject_reasons};
 pub use error::{ConfigError, ConfigErrors};
+pub use idle::idle_settings;
 pub use known::{is_unknown_setting, nearest_setting};
-use log::log_filter;
+pub use log::LogFormat;
+use log::{log_filter, log_format};
 use lookup::{Lookup, flag, non_empty, number, port, seconds, unusable};
 use mail::{brand, local_sender, mail_from, notifications, parameter_disclosure, transport};
+use policy::policy;
+pub use policy::policy_surroundings;
 pub use schedule::SweepSchedule;
 use schedule::sweep_schedule;
 use sign_in::sign_in;
@@ -52,6 +63,8 @@ pub struct Config {
     pub behind_host: bool,
     /// The filter of the log, in the syntax of `tracing`.
     pub log: String,
+    /// The form of its lines.
+    pub log_format: LogFormat,
     /// The port to listen on, on loopback; 0 for any free port.
     pub port: u16,
     /// The public URL, without a trailing slash; by default, the address that the gate listens on.
@@ -83,7 +96,9 @@ pub struct Config {
     pub open_limit: usize,
     /// How often an owner may have people asked.
     pub budgets: Budgets,
-    /// The agents that each function key may act for; without it, every key may act for every agent.
+    /// How agents prove who they are.
+    pub agent_identity: AgentIdentity,
+    /// The agents that each function key or identity may act for; without it, each may act for every agent.
     pub agent_keys: Option<AgentKeys>,
     /// The link keys; without them, a key file in `home` is used.
     pub link_keys: Option<Vec<NamedKey>>,
@@ -101,6 +116,10 @@ pub struct Config {
     pub sweep_schedule: Option<SweepSchedule>,
     /// How long a rejection is shown to those who are asked the same again; `None` if it is not.
     pub reask_after: Option<Duration>,
+    /// The reasons for a rejection that the page offers; none if it offers free text alone.
+    pub reject_reasons: Vec<String>,
+    /// The organisation's policy.
+    pub policy: Option<Policy>,
     /// Whether everything is paused, whatever the store says.
     pub paused: bool,
 }
@@ -114,6 +133,12 @@ impl Config {
     /// # Errors
     /// All the settings that are missing or cannot be used.
     pub fn read(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigErrors> {
+        let (config, errors) = Self::inspect(lookup);
+        errors.finish(config)
+    }
+
+    /// Reads the settings as [`Config::read`] does, for a check: with placeholders for those that cannot be used.
+    pub fn inspect(lookup: impl Fn(&str) -> Option<String>) -> (Self, ConfigErrors) {
         let get = |name| non_empty(&lookup, name);
         let behind_host = get(HOST_PORT).is_some();
         // `HO_LOCAL` has no effect in the cloud.
@@ -136,7 +161,7 @@ impl Config {
         rows.default_gate_id = Some(public_url.map_or_else(|| "local".to_owned(), gate_id_of));
         let mut time =
             |name, default, range| errors.or(seconds(&get, name, default, range), Duration::ZERO);
-        let config = Self {
+        let mut config = Self {
             default_timeout: time("HO_DEFAULT_TIMEOUT", 3_600, 10..=2_592_000),
             run_within: time("HO_RUN_WITHIN", 900, 1..=2_592_000),
             outcome_within: time("HO_OUTCOME_WITHIN", 86_400, 1..=31_536_000),
@@ -144,6 +169,7 @@ impl Config {
             production,
             behind_host,
             log: errors.or(log_filter(&get), String::new()),
+            log_format: errors.or(log_format(&get), LogFormat::Text),
             port: errors.or(listening_port(&get), 0),
             base_url,
             issuers: errors.or(issuers(&get, production), Vec::new()),
@@ -159,19 +185,43 @@ impl Config {
             wildcard_links_allowed: errors.or(flag(&get, "HO_ALLOW_WILDCARD_LINKS"), false),
             sign_in: sign_in(&get, behind_host, &mut errors),
             open_limit: errors.or(open_limit(&get), 0),
+            agent_identity: agent_identity(&get, behind_host, &mut errors),
             agent_keys: errors.or(agent_keys(&get), None),
             link_keys,
             receipt_keys,
             budgets: budgets(&get, &mut errors),
             sweep_schedule: errors.or(sweep_schedule(&get, behind_host), None),
+            policy: None,
+            reject_reasons: errors.or(reject_reasons(&get), Vec::new()),
             paused: errors.or(flag(&get, "HO_PAUSED"), true),
             reask_after: errors.or(reask_after(&get), None),
         };
+        config.policy = policy(&get, &lookup, &config.surroundings(), &mut errors);
+        if config.policy.is_some() && config.rows.version == RowVersion::V1 {
+            errors.push(unusable(
+                "HO_ROWS",
+                "rows of version 1 have no room for what a policy decides: first set HO_ROWS=2 on every instance",
+            ));
+        }
+        if config.agent_identity != AgentIdentity::Key && config.rows.version == RowVersion::V1 {
+            errors.push(unusable(
+                "HO_ROWS",
+                "rows of version 1 have no room for the owner that HO_AGENT_IDENTITY gives them: first set HO_ROWS=2 \
+                 on every instance",
+            ));
+        }
+        let refuses = config.policy.as_ref().is_some_and(Policy::refuses_rejected);
+        if refuses && config.reask_after.is_none() {
+            errors.push(unusable(
+                "HO_REASK_AFTER",
+                "a rule of the policy has `reask = \"refuse\"`, so it must be the time for which a rejection is kept",
+            ));
+        }
         config.check_keys(&mut errors);
         if production {
             config.check_for_production(&mut errors);
         }
-        errors.finish(config)
+        (config, errors)
     }
 
     /// The settings that cannot be used, of those that `lookup` knows: the keys of a gate in the cloud, for one,
@@ -183,6 +233,16 @@ impl Config {
         match Self::read(&lookup) {
             Ok(_) => Vec::new(),
             Err(errors) => errors.into_iter().filter(is_known).collect(),
+        }
+    }
+
+    /// What of the settings a policy depends on.
+    pub fn surroundings(&self) -> Surroundings {
+        Surroundings {
+            allowed: self.allowed_approvers.clone(),
+            sign_in_configured: self.sign_in.is_some(),
+            names_bound: self.agent_keys.is_some(),
+            development: !self.production,
         }
     }
 

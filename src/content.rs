@@ -26,6 +26,11 @@ pub fn digest(action: &str, parameters: &str) -> Digest {
     Digest(sha256(&canonical))
 }
 
+/// The normal form of an action, in which what is alike for [`digest`] is the same.
+pub fn action(action: &str) -> String {
+    text(action)
+}
+
 /// Whether a reader takes two texts for the same.
 pub fn reads_the_same(one: &str, other: &str) -> bool {
     look(one) == look(other)

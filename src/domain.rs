@@ -6,45 +6,78 @@
 //! [`Approval`], apply a transition, and store the result on condition that the stored row has not
 //! changed since it was read.
 //!
-//! Data: `request`, `state`, `decision`, `execution`, `delivery`, `approver`, `history`, joined in
-//! `approval`. Transitions, one file each: `decide`, `revoke`, `claim`, `withdraw`, `deliver`, `expire`.
-//! `consistency` checks a stored approval against its own history. `pause` and `budget` are about no
-//! single request, and `rejection` about what others asked before.
+//! Data: `request`, `plan`, `state`, `vote`, `choice`, `decision`, `execution`, `delivery`, `approver`, `history`, joined in
+//! `approval`. Transitions, one file each: `decide`, `cast`, `give`, `hand_over`, `revoke`, `claim`, `withdraw`,
+//! `deliver`, `resend`, `expire`. `seat` says who votes in which seat of a plan. `consistency` checks a stored approval
+//! against its own history. `pause`, `budget` and `grant` are about no single request, `rejection`, `superseded` and
+//! `precedent` about earlier ones.
 
 mod approval;
 mod approver;
+mod assurance;
 mod budget;
+mod cast;
+mod choice;
 mod claim;
 mod consistency;
 mod decide;
 mod decision;
 mod deliver;
 mod delivery;
+mod escalate;
 mod execution;
 mod expire;
+mod give;
+mod grant;
+mod hand_over;
 mod history;
+mod limit;
 mod pause;
+mod plan;
+mod precedent;
 mod rejection;
 mod request;
+mod resend;
 mod revoke;
+mod seat;
 mod state;
+mod superseded;
+mod vote;
+mod vote_fault;
 mod withdraw;
 mod word;
 
 pub use approval::{Approval, InvalidTransition};
 pub use approver::{Approver, MAX_WRONG_CODES};
-pub use budget::{Bucket, Budget, Budgets, Exhausted, Usage};
+pub use budget::{Bucket, Budget, Budgets, Charge, Exhausted, Usage};
+pub use choice::Choice;
 pub use claim::ClaimResult;
 pub use decide::{CheckedForm, CodeCheck, DecisionResult, DecisionStep};
-pub use decision::{Assurance, Decision, LateDecision, Proposal, Verdict};
+pub use decision::{
+    Assurance, Decider, Decision, LateDecision, Proposal, Verdict, join_lines, join_words,
+};
 pub use delivery::{
     Deliverable, Delivery, DeliveryFault, DeliveryState, MISCONFIGURED_PAUSE, Notice,
     NotificationSettings, SendAttempt, SendResult,
 };
 pub use execution::{Claim, Execution, Revocation, Revoker};
+pub use grant::{
+    Grant, GrantEnd, GrantScope, GrantState, GrantTerms, GrantWish, Grants, HeldGrant, NotAdded,
+    SignedGrant,
+};
+pub use hand_over::{HandOverStep, HandOverWish};
 pub use history::{Event, EventKind};
+pub use limit::LimitUsage;
 pub use pause::{InvalidPause, Pause, PauseScope};
+pub use plan::{
+    Ask, CommentRule, Escalation, HandOver, Origin, Plan, PolicyOrigin, Stage, Substitute, Tally,
+};
+pub use precedent::{DeciderKind, Deviation, Finding, PastDecision, Precedent, Range, Scalars};
 pub use rejection::{EarlierRejections, Rejection};
 pub use request::{Parameters, Request};
 pub use revoke::{NotRevocable, RevocationStep};
+pub use seat::Role;
 pub use state::{State, Status};
+pub use superseded::{Earlier, NotSuperseded, Superseded};
+pub use vote::{Ballot, COMMENT_CHARS, Place, Vote};
+pub use vote_fault::VoteFault;

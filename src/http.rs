@@ -1,9 +1,11 @@
 //! The HTTP interface, one module per function: a handler reads the request, calls its use case in
 //! [`app`](crate::app), and responds.
 
+mod agent;
 mod body;
 mod call_limit;
 mod caller;
+mod cause;
 mod claim;
 mod decision;
 mod development;
@@ -11,6 +13,7 @@ mod error;
 mod extract;
 mod fields;
 mod forwarding;
+mod health;
 mod home;
 mod inbox;
 mod json;
@@ -22,7 +25,10 @@ mod operate;
 mod origin;
 mod outcome;
 mod page;
+mod principal;
+mod requests;
 mod server;
+mod sign_in_page;
 mod status;
 mod submit;
 mod sweep;
@@ -36,6 +42,9 @@ use axum::routing::{MethodRouter, get, post};
 use tokio::net::TcpListener;
 
 use crate::app::App;
+use crate::config::AgentIdentity;
+
+pub use operate::standing_grants;
 
 use error::Error;
 use log_limit::LogLimit;
@@ -46,12 +55,13 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/", get(home::home))
         .route("/sweep", post(sweep::sweep));
     // A slash behind the path makes no difference, as for the host.
-    let router = functions()
-        .into_iter()
-        .fold(router, |router, (path, call)| {
-            let with_slash = format!("{path}/");
-            router.route(path, call.clone()).route(&with_slash, call)
-        });
+    let router =
+        functions(app.config.agent_identity)
+            .into_iter()
+            .fold(router, |router, (path, call)| {
+                let with_slash = format!("{path}/");
+                router.route(path, call.clone()).route(&with_slash, call)
+            });
     let router = if app.config.production {
         router
     } else {
@@ -61,7 +71,7 @@ pub fn router(app: Arc<App>) -> Router {
             .route("/inbox/{name}/{part}", get(inbox::part))
     };
     router
-        .fallback(async || Error::NotFound)
+        .fallback(async || Error::NotFound("there is no such address"))
         .method_not_allowed_fallback(async || Error::MethodNotAllowed)
         .layer(axum::middleware::from_fn_with_state(
             (app.clone(), Arc::new(LogLimit::default())),
@@ -75,22 +85,38 @@ pub fn router(app: Arc<App>) -> Router {
         .with_state(app)
 }
 
-/// The functions with HTTP triggers.
-fn functions() -> [(&'static str, MethodRouter<Arc<App>>); 9] {
-    [
+/// The functions with HTTP triggers, of those for agents only what takes their kind of identity.
+fn functions(agents: AgentIdentity) -> Vec<(&'static str, MethodRouter<Arc<App>>)> {
+    let by_key = [
         ("/api/submit", post(submit::submit)),
         ("/api/status/{id}", get(status::status)),
+        ("/api/claim/{id}", post(claim::claim)),
+        ("/api/outcome/{id}", post(outcome::outcome)),
+        ("/api/withdraw/{id}", post(withdraw::withdraw)),
+    ];
+    let by_identity = [
+        ("/api/agent/submit", post(submit::submit)),
+        ("/api/agent/status/{id}", get(status::status)),
+        ("/api/agent/claim/{id}", post(claim::claim)),
+        ("/api/agent/outcome/{id}", post(outcome::outcome)),
+        ("/api/agent/withdraw/{id}", post(withdraw::withdraw)),
+    ];
+    let others = [
         (
             "/api/decision/{id}",
             get(decision::open).post(decision::decide),
         ),
-        ("/api/claim/{id}", post(claim::claim)),
-        ("/api/outcome/{id}", post(outcome::outcome)),
-        ("/api/withdraw/{id}", post(withdraw::withdraw)),
+        ("/api/requests", get(requests::list)),
         ("/api/keys", get(keys::keys)),
         ("/api/openapi.json", get(openapi::openapi)),
         ("/api/operate", post(operate::operate)),
-    ]
+        ("/api/health", get(health::health)),
+    ];
+    let by_key = by_key.into_iter().filter(|_| agents.takes_keys());
+    let by_identity = by_identity
+        .into_iter()
+        .filter(|_| agents.tenant().is_some());
+    by_key.chain(by_identity).chain(others).collect()
 }
 
 /// Serves requests on `listener` until the process ends and all calls are answered.

@@ -1,18 +1,29 @@
 //! Secret keys, and what is derived from them: the secrets of approvers, row MACs, receipts.
 
+mod agent_credential;
 mod agent_keys;
 mod approver_secrets;
 mod content_key;
+mod draft_key;
 mod function_key;
+mod grant;
+mod key_life;
 pub mod keyring;
 mod link_keys;
+mod person_hash;
 pub mod receipt;
+mod receipt_keys;
 mod row_mac;
+mod signed;
 
+pub use agent_credential::AgentCredential;
 pub use agent_keys::AgentKeys;
 pub use approver_secrets::FormPurpose;
+pub use content_key::HashPurpose;
 pub use function_key::FunctionKey;
+pub use grant::check_grant;
+pub use key_life::LifeFault;
 pub use keyring::{KeyError, NamedKey};
 pub use link_keys::LinkKeys;
-pub use receipt::ReceiptKeys;
+pub use receipt_keys::{NoKeyInForce, ReceiptKeys};
 pub use row_mac::RowMacError;

@@ -10,10 +10,12 @@
 //!
 //! | module | contents |
 //! |---|---|
+//! | [`version`] | the version of the program |
 //! | [`values`] | addresses, ids, digests, times: valid by construction |
 //! | [`private_files`] | files and folders that only their owner can read |
 //! | [`reveal`] | makes hidden and confusable characters visible |
 //! | [`content`] | the normal form of what a request asks |
+//! | [`policy`] | which requests need whose approval: the organisation's rules; pure |
 //! | [`domain`] | the lifecycle: states, rules, transitions; pure |
 //! | [`keys`] | link tokens, one-time codes, CSRF tokens, row MACs, receipts |
 //! | [`azure`] | access tokens, HTTP clients, App Service authentication |
@@ -58,8 +60,10 @@ pub mod domain;
 pub mod http;
 pub mod keys;
 pub mod mailer;
+pub mod policy;
 pub mod private_files;
 pub mod render;
 pub mod reveal;
 pub mod store;
 pub mod values;
+pub mod version;

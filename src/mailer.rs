@@ -5,6 +5,7 @@ mod email;
 mod encoded_words;
 mod file;
 mod graph;
+mod health;
 mod rest;
 mod smtp;
 mod turns;
@@ -23,6 +24,7 @@ use crate::values::{Address, Clock, Timestamp};
 pub use acs::AcsConfig;
 pub use email::{Email, MailError};
 pub use graph::GraphConfig;
+pub use health::{MailFailing, MailHealth};
 pub use smtp::SmtpConfig;
 
 /// The mailer; cheap to clone.
@@ -34,16 +36,16 @@ struct Inner {
     name: String,
     transport: Transport,
     misconfigured_pause: Duration,
-    pause: Mutex<Pause>,
+    state: Mutex<State>,
 }
 
-/// The pause after the service rejected the settings; the next success ends it.
 #[derive(Default)]
-struct Pause {
-    /// No email is sent before this time.
-    until: Option<Timestamp>,
+struct State {
+    /// No email is sent before this time, because the service rejected the settings. The next success ends that.
+    paused_until: Option<Timestamp>,
     /// Whether the rejection has been logged.
     is_logged: bool,
+    health: MailHealth,
 }
 
 enum Transport {
@@ -67,6 +69,16 @@ pub enum TransportConfig {
 }
 
 impl TransportConfig {
+    /// The name, as in `HO_MAIL`.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::File(_) => "file",
+            Self::Smtp(_) => "smtp",
+            Self::Acs(_) => "acs",
+            Self::Graph(_) => "graph",
+        }
+    }
+
     /// Whether the connection is encrypted.
     pub fn is_encrypted(&self) -> bool {
         match self {
@@ -108,7 +120,7 @@ impl Mailer {
             name: name.to_owned(),
             transport,
             misconfigured_pause,
-            pause: Mutex::default(),
+            state: Mutex::default(),
         })))
     }
 
@@ -123,22 +135,40 @@ impl Mailer {
                 "`.invalid` is reserved (RFC 6761)".to_owned(),
             ));
         }
-        if self.pause().until > Some(email.date) {
-            return Err(MailError::Misconfigured("paused".to_owned()));
+        {
+            let mut state = self.state();
+            if state.paused_until > Some(email.date) {
+                state.health.failed(email.date, None);
+                return Err(MailError::Misconfigured("paused".to_owned()));
+            }
         }
         let sent = self.send_by_transport(email, timeout).await;
-        let mut pause = self.pause();
+        let mut state = self.state();
         match &sent {
-            Ok(()) => *pause = Pause::default(),
-            Err(MailError::Misconfigured(cause)) => {
-                pause.until = Some(email.date + self.0.misconfigured_pause);
-                if !std::mem::replace(&mut pause.is_logged, true) {
-                    tracing::error!(cause, "email cannot be sent with these settings");
-                }
+            Ok(()) => {
+                *state = State::default();
+                state.health.accepted(email.date);
             }
-            Err(_) => {}
+            // The service works, and refuses this address or message.
+            Err(MailError::Refused(_)) => {}
+            Err(error) => {
+                let cause = error.to_string();
+                state.health.failed(email.date, Some(&cause));
+            }
         }
+        if let Err(MailError::Misconfigured(cause)) = &sent {
+            state.paused_until = Some(email.date + self.0.misconfigured_pause);
+            if !std::mem::replace(&mut state.is_logged, true) {
+                tracing::error!(cause, "email cannot be sent with these settings");
+            }
+        }
+        drop(state);
         sent
+    }
+
+    /// Whether email gets through, as far as this process knows.
+    pub fn health(&self) -> MailHealth {
+        self.state().health.clone()
     }
 
     async fn send_by_transport(&self, email: &Email, timeout: Duration) -> Result<(), MailError> {
@@ -156,8 +186,8 @@ impl Mailer {
         }
     }
 
-    fn pause(&self) -> MutexGuard<'_, Pause> {
-        self.0.pause.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The email as a MIME message.

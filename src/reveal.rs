@@ -6,6 +6,7 @@ mod hidden;
 mod line;
 mod links;
 mod punctuation;
+mod secret_names;
 mod words;
 
 use serde_json::Value;
@@ -15,6 +16,7 @@ pub use alarms::{Alarm, Alarms};
 pub use hidden::{characters, is_hidden};
 pub use line::line;
 pub use links::defang;
+pub use secret_names::is_secret_name;
 pub use words::is_confusable;
 
 /// Whether a text is written in the one way that its readers see: in NFC, and without hidden characters or

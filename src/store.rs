@@ -5,27 +5,40 @@
 //! backends store sealed rows; this module seals them and verifies what comes back.
 
 mod backend;
+mod choices;
+mod copied;
+mod decided;
+mod decided_row;
 mod embedded;
 mod entry;
 mod error;
 mod gate_id;
+mod grant_text;
 mod handle;
 mod listing;
+mod pending;
+mod probe;
+mod rebuild;
 mod restore;
 mod row;
 mod rows;
 mod sealing;
 mod standing;
 mod stored_gate_id;
+mod table_state;
 mod tables;
 mod unverified;
 mod versioned;
 
+pub use copied::read_copy;
+pub use decided::{DecidedBefore, StoredDecidedRow};
 pub use error::StoreError;
 pub use gate_id::{GateIdSetting, RowSettings, RowVersion};
+pub use grant_text::{decode_grants, encode_grants};
 pub use handle::Store;
 pub use listing::{Due, Place, StoredRow};
 pub use standing::{StandingKind, StandingRow, StoredStandingRow};
+pub use table_state::{StoreProbe, TableState};
 pub use tables::{Account, Wire};
 pub use unverified::{ReadError, UnverifiedRow};
 pub use versioned::{ETag, Versioned};

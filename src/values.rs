@@ -1,15 +1,19 @@
-//! Values that are valid by construction: addresses, ids, digests, times.
+//! Values that are valid by construction: addresses, ids, digests, numbers, times.
 
 mod address;
 mod allow_list;
 mod approval_id;
+mod decimal;
 mod digest;
+mod glob;
 mod owner;
 mod timestamp;
 
 pub use address::{Address, InvalidAddress};
 pub use allow_list::{AllowList, AllowListEntry};
 pub use approval_id::{ApprovalId, InvalidId, is_plain_name};
+pub use decimal::Decimal;
 pub use digest::Digest;
+pub use glob::glob_matches;
 pub use owner::Owner;
 pub use timestamp::{Clock, Timestamp};

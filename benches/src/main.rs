@@ -2,6 +2,7 @@
 
 mod life;
 mod measure;
+mod policy;
 mod process;
 
 use std::path::PathBuf;
@@ -103,6 +104,10 @@ async fn all(programs: &Programs<'_>, quick: bool) -> anyhow::Result<()> {
         eprintln!("due: {of}");
         figures["due"].as_array_mut().expect("an array").push(of);
     }
+    let (rounds, requests) = if quick { (1, 100) } else { (5, 2_000) };
+    let evaluation = policy::evaluation(programs.gate, rounds, requests)?;
+    figures["policy"] = json!({"evaluation ms": spread(evaluation)});
+    eprintln!("policy: {}", figures["policy"]);
     println!("{figures:#}");
     Ok(())
 }

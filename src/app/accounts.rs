@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::oneshot;
 
-use crate::domain::Exhausted;
+use crate::domain::{Charge, Exhausted};
 use crate::store::StandingRow;
 use crate::values::Owner;
 
@@ -16,15 +16,14 @@ pub struct OwnerAccounts(Mutex<HashMap<Owner, Arc<Account>>>);
 #[derive(Default)]
 pub(super) struct Account {
     /// Charges that are not written yet.
-    queue: Mutex<Vec<Charge>>,
+    queue: Mutex<Vec<Settlement>>,
     /// The row as last read or written, held while a batch is written.
     pub(super) row: tokio::sync::Mutex<Option<StandingRow>>,
 }
 
-pub(super) struct Charge {
-    /// The names of the recipients' buckets.
-    pub(super) recipients: Vec<String>,
-    /// Whether it takes back an earlier charge.
+/// A charge that is made or taken back.
+pub(super) struct Settlement {
+    pub(super) charge: Charge,
     pub(super) is_refund: bool,
     pub(super) reply: oneshot::Sender<Result<(), Refused>>,
 }
@@ -38,7 +37,7 @@ pub(super) enum Refused {
 }
 
 impl Account {
-    pub(super) fn queue(&self) -> MutexGuard<'_, Vec<Charge>> {
+    pub(super) fn queue(&self) -> MutexGuard<'_, Vec<Settlement>> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

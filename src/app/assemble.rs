@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use super::accounts::OwnerAccounts;
 use super::calls::Calls;
+use super::index_rebuild::IndexRebuild;
 use super::pause_cache::PauseCache;
 use super::set_aside::SetAside;
 use super::state::App;
+use super::sweep_record::LastSweep;
 use crate::config::{Config, ConfigError};
 use crate::domain::{MISCONFIGURED_PAUSE, Pause, PauseScope};
-use crate::keys::{LinkKeys, NamedKey, ReceiptKeys, keyring};
+use crate::keys::{KeyError, LinkKeys, NamedKey, ReceiptKeys, keyring};
 use crate::mailer::Mailer;
 use crate::values::Clock;
 
@@ -51,6 +53,9 @@ impl App {
         let link_keys = LinkKeys::new(&link_keys).map_err(unusable("HO_LINK_KEYS"))?;
         let link_keys = Arc::new(link_keys);
         let receipt_keys = ReceiptKeys::new(&receipt_keys).map_err(unusable("HO_RECEIPT_KEYS"))?;
+        receipt_keys
+            .signing_kid(clock())
+            .map_err(|_| unusable("HO_RECEIPT_KEYS")(KeyError::NoneInForce))?;
         let mailer = Mailer::new(
             &config.mail,
             config.mail_from.clone(),
@@ -83,6 +88,8 @@ impl App {
             paused_by_setting,
             pause_cache: PauseCache::default(),
             set_aside: SetAside::default(),
+            last_sweep: LastSweep::default(),
+            index_rebuild: IndexRebuild::default(),
             config,
         })
     }

@@ -8,11 +8,11 @@ use human_oversight_protocol::parameters::{hex, sha256};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use super::accounts::{Charge, Refused};
+use super::accounts::{Refused, Settlement};
 use super::attempts::back_off;
 use super::error::Error;
 use super::state::App;
-use crate::domain::{Approver, Usage};
+use crate::domain::{Approver, Charge, Usage};
 use crate::store::{StandingKind, StandingRow, StoreError};
 use crate::values::{Owner, Timestamp};
 
@@ -21,43 +21,35 @@ const RETRY_FOR: Duration = Duration::from_secs(10);
 
 const OWNER_FULL: &str = "OwnerFullTimestamp";
 const RECIPIENTS: &str = "Recipients";
+const POLICY_FULL: &str = "PolicyFullTimestamp";
 
 impl App {
-    /// Charges one email to each approver, or nothing.
-    pub(super) async fn charge(
-        &self,
-        owner: &Owner,
-        approvers: &[Approver],
-    ) -> Result<(), Refused> {
-        self.settle(owner, approvers, false).await
+    /// Charges an owner, or nothing.
+    pub(super) async fn charge(&self, owner: &Owner, charge: &Charge) -> Result<(), Refused> {
+        self.settle(owner, charge, false).await
     }
 
-    /// Takes back a charge for which no email is sent. A failure costs the owner some budget, and is logged.
-    pub(super) async fn refund(&self, owner: &Owner, approvers: &[Approver]) {
-        if let Err(Refused::Unavailable(cause)) = self.settle(owner, approvers, true).await {
+    /// Takes back a charge for what was not done. A failure costs the owner some budget, and is logged.
+    pub(super) async fn refund(&self, owner: &Owner, charge: &Charge) {
+        if let Err(Refused::Unavailable(cause)) = self.settle(owner, charge, true).await {
             tracing::warn!(cause, "a charge could not be taken back");
         }
     }
 
-    async fn settle(
-        &self,
-        owner: &Owner,
-        approvers: &[Approver],
-        is_refund: bool,
-    ) -> Result<(), Refused> {
+    async fn settle(&self, owner: &Owner, charge: &Charge, is_refund: bool) -> Result<(), Refused> {
         let budgets = self.config.budgets;
-        if budgets.owner.is_none() && budgets.recipient.is_none() {
+        let is_limited = match charge {
+            Charge::Emails(_) => budgets.owner.is_some() || budgets.recipient.is_some(),
+            Charge::PolicyDecision => budgets.policy.is_some(),
+        };
+        if !is_limited {
             return Ok(());
         }
-        let names = approvers.iter().map(|approver| {
-            let person = sha256(approver.address.person().as_bytes());
-            hex(&person[..4])
-        });
         let (reply, settled) = oneshot::channel();
         let owner = &self.account(owner);
         let account = self.accounts.get(owner);
-        account.queue().push(Charge {
-            recipients: names.collect(),
+        account.queue().push(Settlement {
+            charge: charge.clone(),
             is_refund,
             reply,
         });
@@ -74,7 +66,12 @@ impl App {
     }
 
     /// Writes a batch, and replies to each of its charges.
-    async fn write_batch(&self, owner: &Owner, row: &mut Option<StandingRow>, batch: Vec<Charge>) {
+    async fn write_batch(
+        &self,
+        owner: &Owner,
+        row: &mut Option<StandingRow>,
+        batch: Vec<Settlement>,
+    ) {
         let give_up_at = Instant::now() + RETRY_FOR;
         let mut attempt = 0;
         let results = loop {
@@ -92,8 +89,8 @@ impl App {
                 }
             }
         };
-        for (charge, result) in batch.into_iter().zip(results) {
-            charge.reply.send(result).ok();
+        for (settlement, result) in batch.into_iter().zip(results) {
+            settlement.reply.send(result).ok();
         }
     }
 
@@ -101,7 +98,7 @@ impl App {
         &self,
         owner: &Owner,
         last: &mut Option<StandingRow>,
-        batch: &[Charge],
+        batch: &[Settlement],
     ) -> Result<Vec<Result<(), Refused>>, StoreError> {
         let now = self.now();
         let name = hex(&sha256(owner.to_string().as_bytes()));
@@ -114,8 +111,8 @@ impl App {
         let mut usage = row.as_ref().map_or_else(|| Ok(Usage::default()), decode)?;
         let before = usage.clone();
         let mut results = Vec::with_capacity(batch.len());
-        for charge in batch {
-            results.push(self.apply_charge(charge, &mut usage, now));
+        for settlement in batch {
+            results.push(self.apply_settlement(settlement, &mut usage, now));
         }
         if !is_fresh && results.iter().any(Result::is_err) {
             // Another instance may have taken a charge back.
@@ -137,20 +134,29 @@ impl App {
         Ok(results)
     }
 
-    fn apply_charge(
+    fn apply_settlement(
         &self,
-        charge: &Charge,
+        settlement: &Settlement,
         usage: &mut Usage,
         now: Timestamp,
     ) -> Result<(), Refused> {
-        let budgets = self.config.budgets;
-        if charge.is_refund {
-            usage.refund(&charge.recipients, budgets, now);
+        let (charge, budgets) = (&settlement.charge, self.config.budgets);
+        if settlement.is_refund {
+            usage.refund(charge, budgets, now);
             return Ok(());
         }
-        let charged = usage.charge(&charge.recipients, budgets, now);
+        let charged = usage.charge(charge, budgets, now);
         charged.map_err(Refused::Exhausted)
     }
+}
+
+/// The charge for asking these people.
+pub(super) fn emails_to(approvers: Vec<&Approver>) -> Charge {
+    let names = approvers.into_iter().map(|approver| {
+        let person = sha256(approver.address.person().as_bytes());
+        hex(&person[..4])
+    });
+    Charge::Emails(names.collect())
 }
 
 impl From<Refused> for Error {
@@ -164,8 +170,10 @@ impl From<Refused> for Error {
 
 fn encode(usage: &Usage) -> BTreeMap<String, String> {
     let mut columns = BTreeMap::new();
-    if let Some(full_at) = usage.owner {
-        columns.insert(OWNER_FULL.to_owned(), full_at.to_string());
+    for (name, full_at) in [(OWNER_FULL, usage.owner), (POLICY_FULL, usage.policy)] {
+        if let Some(full_at) = full_at {
+            columns.insert(name.to_owned(), full_at.to_string());
+        }
     }
     let recipients = usage.recipients.iter();
     let recipients =
@@ -177,11 +185,11 @@ fn encode(usage: &Usage) -> BTreeMap<String, String> {
 
 fn decode(row: &StandingRow) -> Result<Usage, StoreError> {
     let damaged = |column: &str| StoreError::Damaged(column.to_owned());
-    let owner = row
-        .columns
-        .get(OWNER_FULL)
-        .map(|text| Timestamp::parse(text));
-    let owner = owner.map(|full_at| full_at.ok_or_else(|| damaged(OWNER_FULL)));
+    let full_at = |name: &str| {
+        let text = row.columns.get(name);
+        let full_at = text.map(|text| Timestamp::parse(text).ok_or_else(|| damaged(name)));
+        full_at.transpose()
+    };
     let recipients = row.columns.get(RECIPIENTS).map_or("", String::as_str);
     let recipients = recipients.split(',').filter(|entry| !entry.is_empty());
     let recipients = recipients.map(|entry| {
@@ -190,7 +198,8 @@ fn decode(row: &StandingRow) -> Result<Usage, StoreError> {
         Some((name.to_owned(), Timestamp::from_unix_millis(full_at)?))
     });
     Ok(Usage {
-        owner: owner.transpose()?,
+        owner: full_at(OWNER_FULL)?,
+        policy: full_at(POLICY_FULL)?,
         recipients: recipients
             .collect::<Option<_>>()
             .ok_or_else(|| damaged(RECIPIENTS))?,

@@ -6,8 +6,8 @@ use subtle::ConstantTimeEq;
 
 use super::error::{ConflictReason, Error};
 use super::state::App;
-use crate::domain::{Approval, Claim, ClaimResult, Execution};
-use crate::keys::FunctionKey;
+use crate::domain::{Approval, Claim, ClaimResult, Decider, Execution};
+use crate::keys::AgentCredential;
 use crate::store::RowVersion;
 use crate::values::{ApprovalId, Timestamp};
 
@@ -20,16 +20,16 @@ impl App {
     pub async fn claim(
         &self,
         id: &ApprovalId,
-        key: &FunctionKey,
+        credential: &AgentCredential,
         nonce: &str,
         secret: Option<&str>,
     ) -> Result<Approval, Error> {
         let (approval, (claim, judged_at)) = self
-            .update_unless_paused(id, key, |approval, now| {
-                self.check_owner(&approval.request, key)?;
+            .update_unless_paused(id, credential, |approval, now| {
+                self.check_owner(&approval.request, credential)?;
                 verify_secret(approval, secret)?;
                 self.check_decider(approval, now)?;
-                let claim = self.signed_claim(approval, nonce, now);
+                let claim = self.signed_claim(approval, nonce, now)?;
                 Ok((approval.claim(claim, now), now))
             })
             .await?;
@@ -39,19 +39,29 @@ impl App {
         }
     }
 
-    /// Fails if the person who approved is no longer on the operator's list, for an approval that can still
+    /// Fails if a person whose approval counted is no longer on the operator's list, for an approval that can still
     /// be claimed. Nothing is stored, so it can be claimed once the list is mended.
     pub(super) fn check_decider(&self, approval: &Approval, now: Timestamp) -> Result<(), Error> {
         if approval.execution(now) != Some(Execution::Awaited) {
             return Ok(());
         }
-        let allowed = &self.config.allowed_approvers;
-        let is_allowed = approval.decision().is_some_and(|decision| {
-            let object_id = decision.assurance.object_id();
-            let is_member = object_id.and_then(|id| allowed.lists_object_id(&decision.by, id));
-            allowed.allows(&decision.by) && is_member != Some(false)
-        });
-        if is_allowed {
+        let decider = approval.decision().map(|decision| &decision.by);
+        let by_allowed_people = match decider {
+            None => false,
+            // Loading the policy is the operator's own permission.
+            Some(Decider::Policy { .. }) => true,
+            Some(Decider::Grant(signed)) => {
+                self.is_allowed(&signed.grant.giver, signed.grant.assurance)
+            }
+            Some(Decider::Person { address, assurance }) if approval.votes.is_empty() => {
+                self.is_allowed(address, *assurance)
+            }
+            Some(Decider::Person { .. }) => approval.approving_ballots().all(|ballot| {
+                let address = &approval.approvers[ballot.person].address;
+                self.is_allowed(address, ballot.assurance)
+            }),
+        };
+        if by_allowed_people {
             Ok(())
         } else {
             Err(Error::Conflict(ConflictReason::ApproverNotAllowed))
@@ -59,15 +69,25 @@ impl App {
     }
 
     /// A claim with the permit that is stored if it is granted. Rows of version 1 have no place for one.
-    pub(super) fn signed_claim(&self, approval: &Approval, nonce: &str, now: Timestamp) -> Claim {
-        let sign = || {
+    ///
+    /// # Errors
+    /// When no key is in force.
+    pub(super) fn signed_claim(
+        &self,
+        approval: &Approval,
+        nonce: &str,
+        now: Timestamp,
+    ) -> Result<Claim, Error> {
+        let permit = if self.signs_permits() {
             self.receipt_keys
-                .sign_permit(&self.base_url, approval, nonce, now)
+                .sign_permit(&self.base_url, approval, nonce, now)?
+        } else {
+            None
         };
-        Claim {
+        Ok(Claim {
             nonce: nonce.to_owned(),
-            permit: self.signs_permits().then(sign).flatten(),
-        }
+            permit,
+        })
     }
 
     /// The public keys, and the addresses under which the gate signs; none where it signs no permits.
@@ -92,14 +112,14 @@ impl App {
     pub async fn report_outcome(
         &self,
         id: &ApprovalId,
-        key: &FunctionKey,
+        credential: &AgentCredential,
         report: Result<(), Option<String>>,
         secret: Option<&str>,
     ) -> Result<Approval, Error> {
-        let row = self.load_owned(id, key).await?;
+        let row = self.load_owned(id, credential).await?;
         let (row, ()) = self
             .update(row, |approval, now| {
-                self.check_owner(&approval.request, key)?;
+                self.check_owner(&approval.request, credential)?;
                 verify_secret(approval, secret)?;
                 let reported = approval.report(report.clone(), now);
                 reported.map_err(|_| Error::invalid_transition(approval, now))
@@ -115,13 +135,13 @@ impl App {
     pub async fn withdraw(
         &self,
         id: &ApprovalId,
-        key: &FunctionKey,
+        credential: &AgentCredential,
         secret: Option<&str>,
     ) -> Result<Approval, Error> {
-        let row = self.load_owned(id, key).await?;
+        let row = self.load_owned(id, credential).await?;
         let (row, ()) = self
             .update(row, |approval, now| {
-                self.check_owner(&approval.request, key)?;
+                self.check_owner(&approval.request, credential)?;
                 verify_secret(approval, secret)?;
                 let withdrawn = approval.withdraw(now);
                 withdrawn.map_err(|_| Error::invalid_transition(approval, now))

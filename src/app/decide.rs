@@ -1,36 +1,17 @@
-//! Opening the decision page and deciding: identifies the caller and applies the form.
+//! Deciding: applies the form of a caller who was identified.
 
-use std::time::Duration;
+use std::sync::Arc;
 
 use super::error::Error;
+use super::identify::{Caller, Identified};
 use super::state::App;
-use crate::azure::{Member, NotSignedIn};
 use crate::domain::{
-    Approval, Approver, Assurance, CheckedForm, CodeCheck, DecisionResult, DecisionStep, Verdict,
+    Approval, Ballot, CheckedForm, CodeCheck, DecisionResult, DecisionStep, GrantWish, State,
+    Verdict, join_lines, join_words,
 };
 use crate::keys::FormPurpose;
-use crate::store::{ReadError, RowVersion, Versioned};
-use crate::values::{Address, ApprovalId, Timestamp};
-
-/// How long an approver's link opens a request after its end.
-const LINK_LIFETIME: Duration = Duration::from_secs(30 * 86_400);
-
-/// A caller of the decision page, not yet identified.
-pub struct Caller {
-    /// Their link token; empty without one.
-    pub link: String,
-    /// The member they are signed in as; `None` if sign-in is off.
-    pub member: Option<Result<Member, NotSignedIn>>,
-}
-
-/// The approver that a caller was identified as.
-#[derive(Clone, Copy, Debug)]
-pub struct Identified {
-    /// The index of the approver.
-    pub approver: usize,
-    /// How they were identified.
-    pub assurance: Assurance,
-}
+use crate::store::RowVersion;
+use crate::values::{ApprovalId, Timestamp};
 
 /// A decision form as posted.
 pub struct DecisionForm {
@@ -38,78 +19,84 @@ pub struct DecisionForm {
     /// The one-time code; empty if the approver entered none.
     pub code: String,
     pub verdict: Verdict,
+    /// The reason chosen from the list.
+    pub preset: Option<String>,
     pub comment: Option<String>,
+    /// The standing grant to give with an approval.
+    pub grant: Option<GrantWish>,
+    /// The stage that the page showed as open, from 0.
+    pub stage: usize,
+    /// What was typed beside the button that rejects.
+    pub words: Option<String>,
+    /// The question for a changed request.
+    pub question: Option<String>,
 }
 
-/// A form that revokes an approval or shows hidden values, as posted.
+/// A form that revokes an approval, shows hidden values or hands a seat over, as posted.
 pub struct CodeForm {
     pub csrf_token: String,
     /// The one-time code; empty if the approver entered none.
     pub code: String,
 }
 
-impl Caller {
-    /// "Not found", or the demand to sign in for a caller who has not, so that the response does not reveal
-    /// whether the request exists.
-    pub fn not_found(&self) -> Error {
-        match self.member {
-            Some(Err(why)) => Error::SignIn(why),
-            Some(Ok(_)) | None => Error::NotFound,
-        }
-    }
-}
-
 impl App {
-    /// Loads a request for one of its approvers.
-    ///
-    /// # Errors
-    /// [`Error::Hidden`] when the caller is not an approver, whatever else is wrong with the row; otherwise as
-    /// [`App::load`].
-    pub async fn load_for_approver(
-        &self,
-        id: &ApprovalId,
-        caller: &Caller,
-    ) -> Result<(Versioned, Identified), Error> {
-        let row = self.store.read(id).await;
-        let row = row.map_err(|unread| self.hide_from_strangers(unread, caller))?;
-        let identified = self.identify(&row.approval, caller)?;
-        Ok((self.check_receipt(row)?, identified))
-    }
-
-    /// The error of a row that could not be read. It is for its approvers alone, by the columns as stored.
-    fn hide_from_strangers(&self, unread: ReadError, caller: &Caller) -> Error {
-        let Some(row) = unread.row else {
-            return unread.error.into();
-        };
-        let find = |action: &str| self.find_approver(&row.approvers, action, row.ended_at, caller);
-        if row.action.as_deref().and_then(find).is_some() {
-            unread.error.into()
-        } else {
-            Error::Hidden(Some(Box::new(unread.error.into())))
-        }
-    }
-
     /// Applies a decision form.
     ///
     /// # Errors
     /// As [`App::load_for_approver`].
     pub async fn decide(
-        &self,
+        self: &Arc<Self>,
         id: &ApprovalId,
         caller: &Caller,
         form: &DecisionForm,
     ) -> Result<(Approval, (Identified, DecisionResult)), Error> {
-        let (row, _) = self.load_for_approver(id, caller).await?;
-        let (row, decided) = self
+        let (row, identified) = self.load_for_approver(id, caller).await?;
+        let wish = form.grant.filter(|_| form.verdict == Verdict::Approve);
+        let voided = match wish {
+            Some(_) => self.grants_voided(&row.approval.request).await,
+            None => Ok(0),
+        };
+        let approval = &row.approval;
+        let rejects = || self.rejects(form, identified, approval);
+        self.void_grants_if(&approval.request, rejects).await?;
+        let (row, (mut decided, attempts, is_new)) = self
             .update(row, |approval, now| {
                 let identified = self.identify(approval, caller)?;
-                Ok((identified, self.apply(form, identified, approval, now)))
+                let was_decided = approval.decision().is_some();
+                let result = self.apply(form, identified, approval, now)?;
+                let is_new = !was_decided && approval.decision().is_some();
+                // Leasing within the write of a vote asks the next stage at once.
+                let attempts = match result {
+                    DecisionResult::Recorded if approval.state == State::Pending => {
+                        approval.lease_deliveries(self.config.notifications, now)
+                    }
+                    _ => Vec::new(),
+                };
+                Ok(((identified, result), attempts, is_new))
             })
             .await?;
         if decided.1 == DecisionResult::Recorded {
+            self.keep_decision_in_background(&row.approval);
             self.keep_rejection(&row.approval).await;
         }
-        Ok((row.approval, decided))
+        let approval = row.approval.clone();
+        self.notify_in_background(row, attempts);
+        if let Some(wish) = wish.filter(|_| is_new)
+            && !self.give_grant(&approval, wish, voided).await
+        {
+            decided.1 = DecisionResult::GrantNotGiven;
+        }
+        Ok((approval, decided))
+    }
+
+    /// Whether a form is about to reject. What is not yet stored may still change that.
+    fn rejects(&self, form: &DecisionForm, identified: Identified, approval: &Approval) -> bool {
+        if form.verdict != Verdict::Reject {
+            return false;
+        }
+        let mut after = approval.clone();
+        let result = self.apply(form, identified, &mut after, self.now());
+        matches!(result, Ok(DecisionResult::Recorded)) && after != *approval
     }
 
     /// Applies a form that shows hidden values.
@@ -158,7 +145,20 @@ impl App {
             approver,
             assurance,
             verdict: Verdict::Reject,
+            preset: None,
             comment: None,
+            grant: None,
+            stage: None,
+            words: None,
+            question: None,
+        }
+    }
+
+    /// The reasons for a rejection that the page offers: those of the policy's rules, or the operator's.
+    pub fn reject_reasons<'a>(&'a self, approval: &'a Approval) -> &'a [String] {
+        match approval.plan.reject_reasons.as_slice() {
+            [] => &self.config.reject_reasons,
+            of_rules => of_rules,
         }
     }
 
@@ -171,7 +171,15 @@ impl App {
         }: Identified,
         approval: &mut Approval,
         now: Timestamp,
-    ) -> DecisionResult {
+    ) -> Result<DecisionResult, Error> {
+        let reasons = self.reject_reasons(approval);
+        if form.preset.as_ref().is_some_and(|it| !reasons.contains(it)) {
+            return Ok(DecisionResult::UnknownReason);
+        }
+        // A row of version 1 has no place for a reason apart from the comment, nor can it say that a rejection
+        // came by the link alone.
+        let is_v1_rejection =
+            self.config.rows.version == RowVersion::V1 && form.verdict == Verdict::Reject;
         let token = &form.csrf_token;
         let checked = CheckedForm {
             approver,
@@ -183,20 +191,49 @@ impl App {
                 token,
             ),
             verdict: form.verdict,
-            comment: form.comment.clone(),
-            code: match self.config.rows.version {
-                // A row of version 1 cannot say that a rejection came by the link alone.
-                RowVersion::V1 if form.verdict == Verdict::Reject => CodeCheck::Right,
-                _ => self.check_code(approval, approver, &form.code),
+            preset: form.preset.clone().filter(|_| !is_v1_rejection),
+            comment: if is_v1_rejection {
+                let typed = join_lines(form.comment.as_deref(), form.words.as_deref());
+                let typed = join_lines(typed.as_deref(), form.question.as_deref());
+                join_words(form.preset.as_deref(), typed.as_deref())
+            } else {
+                form.comment.clone()
+            },
+            grant: form.grant,
+            stage: Some(form.stage),
+            words: form.words.clone().filter(|_| !is_v1_rejection),
+            question: form.question.clone().filter(|_| !is_v1_rejection),
+            code: if is_v1_rejection {
+                CodeCheck::Right
+            } else {
+                self.check_code(approval, approver, &form.code)
             },
         };
-        match approval.judge_form(&checked, self.config.run_within, now) {
-            DecisionStep::Sign(proposal) => {
-                let receipt = self.receipt_keys.sign(&self.base_url, approval, &proposal);
-                approval.record_decision(proposal, receipt)
-            }
-            DecisionStep::Done(result) => result,
+        match approval.judge_form(&checked, now) {
+            DecisionStep::Sign(ballot) => self.record_ballot(approval, ballot),
+            DecisionStep::Done(result) => Ok(result),
         }
+    }
+
+    /// Signs and records a ballot, and the decision that it makes.
+    ///
+    /// # Errors
+    /// When no receipt key is in force: then the approval must not be stored.
+    pub(super) fn record_ballot(
+        &self,
+        approval: &mut Approval,
+        ballot: Ballot,
+    ) -> Result<DecisionResult, Error> {
+        let (keys, issuer) = (&self.receipt_keys, &self.base_url);
+        let proposal = approval.proposal(&ballot, self.config.run_within);
+        if let Some(vote) = keys.sign_vote(issuer, approval, &ballot)? {
+            approval.record_vote(ballot, vote);
+        }
+        if let Some(proposal) = proposal {
+            let receipt = keys.sign(issuer, approval, &proposal)?;
+            approval.record_decision(proposal, receipt);
+        }
+        Ok(DecisionResult::Recorded)
     }
 
     pub(super) fn check_code(
@@ -212,86 +249,5 @@ impl App {
         } else {
             CodeCheck::Wrong
         }
-    }
-
-    /// Identifies the caller as an approver.
-    ///
-    /// # Errors
-    /// When the caller is not an approver, or is one who may not decide: the operator's current list counts,
-    /// not the list at submit.
-    pub(super) fn identify(
-        &self,
-        approval: &Approval,
-        caller: &Caller,
-    ) -> Result<Identified, Error> {
-        let principal = approval.request.on_behalf_of.as_ref();
-        let identified = match &caller.member {
-            // Even with an approver's link, the person the agent acts for never decides.
-            Some(Ok(member))
-                if principal.is_some_and(|person| self.may_belong_to(person, member)) =>
-            {
-                return Err(Error::Hidden(None));
-            }
-            _ => {
-                let request = &approval.request;
-                let ended_at = approval.closed_at().unwrap_or(request.expires_at);
-                let approvers = &approval.approvers;
-                self.find_approver(approvers, &request.action, Some(ended_at), caller)
-            }
-        };
-        let may_decide = |identified: &Identified| {
-            let address = &approval.approvers[identified.approver].address;
-            self.config.allowed_approvers.allows(address)
-                && !principal.is_some_and(|person| person.is_same_person(address))
-        };
-        identified.filter(may_decide).ok_or(Error::Hidden(None))
-    }
-
-    /// The approver that the caller is by sign-in, or else by link.
-    fn find_approver(
-        &self,
-        approvers: &[Approver],
-        action: &str,
-        ended_at: Option<Timestamp>,
-        caller: &Caller,
-    ) -> Option<Identified> {
-        if let Some(Ok(member)) = &caller.member {
-            let is_member = |approver: &Approver| self.belongs_to(&approver.address, member);
-            if let Some(approver) = approvers.iter().position(is_member) {
-                let assurance = Assurance::Entra(member.object_id);
-                return Some(Identified {
-                    approver,
-                    assurance,
-                });
-            }
-        }
-        let sign_in = self.config.sign_in.as_ref();
-        if sign_in.is_some_and(|it| it.is_required_for(action)) {
-            return None;
-        }
-        if ended_at.is_none_or(|ended_at| self.now() >= ended_at + LINK_LIFETIME) {
-            return None;
-        }
-        let approver = self.link_keys.link_holder(approvers, &caller.link)?;
-        Some(Identified {
-            approver,
-            assurance: Assurance::Link,
-        })
-    }
-
-    /// Whether an address may belong to a member, in any spelling.
-    fn may_belong_to(&self, address: &Address, member: &Member) -> bool {
-        let name = Address::from_known(&member.name);
-        self.belongs_to(address, member) || name.is_some_and(|name| name.is_same_person(address))
-    }
-
-    /// Whether an address belongs to a member: by object id if the operator's list has one, otherwise by the
-    /// name of the member.
-    fn belongs_to(&self, address: &Address, member: &Member) -> bool {
-        let by_id = &self.config.allowed_approvers;
-        let by_id = by_id.lists_object_id(address, member.object_id);
-        by_id.unwrap_or_else(|| {
-            Address::from_known(&member.name).is_some_and(|name| name.is_same_mailbox(address))
-        })
     }
 }

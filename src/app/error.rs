@@ -1,9 +1,11 @@
 //! Why a use case failed.
 
 use crate::azure::NotSignedIn;
-use crate::domain::{Approval, Exhausted, NotRevocable, Status};
+use crate::domain::{Approval, Exhausted, NotRevocable, NotSuperseded, Status};
+use crate::keys::NoKeyInForce;
+use crate::policy::PlanFault;
 use crate::store::StoreError;
-use crate::values::Timestamp;
+use crate::values::{ApprovalId, Timestamp};
 
 /// A failed use case. No text repeats the caller's input.
 #[derive(Clone, Debug)]
@@ -21,6 +23,20 @@ pub enum Error {
     Paused(Timestamp),
     /// The state of the request does not allow it.
     Conflict(ConflictReason),
+    /// The request names no approvers, and the policy leaves the choice to the agent.
+    ApproversMissing,
+    /// The policy wants to know on whose behalf the agent acts.
+    PrincipalMissing,
+    /// The policy asks for more people than there are, or than a request can have.
+    Plan(PlanFault),
+    /// An approver rejected what the request asks again, and a rule of the policy refuses that.
+    RejectedBefore {
+        /// The request that was rejected.
+        id: ApprovalId,
+        at: Timestamp,
+    },
+    /// The earlier request that the request names cannot be superseded.
+    NotSuperseded(NotSuperseded),
     /// The agent has reached this limit of open requests.
     TooManyOpen(usize),
     /// The caller has this many calls that wait, the maximum.
@@ -76,6 +92,12 @@ impl Error {
     }
 }
 
+impl From<NoKeyInForce> for Error {
+    fn from(error: NoKeyInForce) -> Self {
+        Self::Unavailable(error.to_string())
+    }
+}
+
 impl From<StoreError> for Error {
     fn from(error: StoreError) -> Self {
         match error {
@@ -87,6 +109,7 @@ impl From<StoreError> for Error {
             | StoreError::Conflict
             | StoreError::TooLarge { .. }
             | StoreError::LaterVersion(_)
+            | StoreError::NeedsVersion2
             | StoreError::OtherGate(_)
             | StoreError::GateId { .. }
             | StoreError::Unavailable(_) => Self::Unavailable(error.to_string()),

@@ -1,13 +1,15 @@
 //! Sends the deliveries that this process has leased, and stores their results. A failed delivery does not
 //! fail the use case; the sweep retries it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
+use tracing::Instrument;
 
 use super::error::Error;
 use super::state::App;
-use crate::domain::{Approval, DeliveryFault, EarlierRejections, Notice, SendAttempt, SendResult};
+use crate::domain::{Approval, DeliveryFault, Earlier, Notice, SendAttempt, SendResult};
 use crate::mailer::{Email, MailError};
 use crate::render;
 use crate::store::Versioned;
@@ -20,15 +22,16 @@ const SUBMIT_SEND_TIMEOUT: Duration = Duration::from_secs(5);
 const BACKGROUND_SEND_TIMEOUT: Duration = Duration::from_secs(45);
 
 impl App {
-    /// Sends `attempts` and stores the results. Those that ask show the `earlier` rejections.
+    /// Sends `attempts` and stores the results. Those that ask show the `earlier` requests. Also returns how many
+    /// emails were accepted.
     pub(super) async fn notify(
         &self,
         row: Versioned,
         attempts: Vec<SendAttempt>,
-        earlier: &EarlierRejections,
-    ) -> Result<Approval, Error> {
+        earlier: &Earlier,
+    ) -> Result<(Approval, usize), Error> {
         if attempts.is_empty() {
-            return Ok(row.approval);
+            return Ok((row.approval, 0));
         }
         let results = self.send(&row.approval, attempts, earlier).await;
         let (row, ()) = self
@@ -39,14 +42,37 @@ impl App {
                 Ok(())
             })
             .await?;
-        Ok(row.approval)
+        let sent = results.iter().filter(|(_, it)| *it == SendResult::Sent);
+        Ok((row.approval, sent.count()))
+    }
+
+    /// The same in its own task: the person who voted does not wait for it. What is not sent, the sweep sends
+    /// when its lease ends.
+    pub(super) fn notify_in_background(
+        self: &Arc<Self>,
+        row: Versioned,
+        attempts: Vec<SendAttempt>,
+    ) {
+        if attempts.is_empty() {
+            return;
+        }
+        let app = self.clone();
+        let sending = async move {
+            let id = row.approval.request.id.to_string();
+            let earlier = app.earlier_for(&row.approval, &attempts).await;
+            if let Err(error) = app.notify(row, attempts, &earlier).await {
+                let cause = error.cause();
+                tracing::warn!(id, cause, "the results of the emails could not be stored");
+            }
+        };
+        tokio::spawn(sending.in_current_span());
     }
 
     async fn send(
         &self,
         approval: &Approval,
         attempts: Vec<SendAttempt>,
-        earlier: &EarlierRejections,
+        earlier: &Earlier,
     ) -> Vec<(SendAttempt, SendResult)> {
         let mut sending = JoinSet::new();
         let mut results = Vec::with_capacity(attempts.len());
@@ -91,25 +117,22 @@ impl App {
         results
     }
 
-    fn email(
-        &self,
-        approval: &Approval,
-        attempt: SendAttempt,
-        earlier: &EarlierRejections,
-    ) -> Option<Email> {
+    fn email(&self, approval: &Approval, attempt: SendAttempt, earlier: &Earlier) -> Option<Email> {
         let page = format!("{}/api/decision/{}", self.base_url, approval.request.id);
         let token = self.link_keys.link_token(approval, attempt.approver)?;
         let code = self.link_keys.one_time_code(approval, attempt.approver)?;
-        let sign_in = self.config.sign_in.as_ref();
-        let secrets = if sign_in.is_some_and(|it| it.is_required_for(&approval.request.action)) {
+        let needs_sign_in = approval.plan.sign_in || self.needs_sign_in(&approval.request.action);
+        let secrets = if needs_sign_in {
             render::EmailSecrets {
                 link: page,
                 code: None,
+                list: Some(format!("{}/api/requests", self.base_url)),
             }
         } else {
             render::EmailSecrets {
                 link: format!("{page}?k={token}"),
                 code: Some(code),
+                list: None,
             }
         };
         let disclosure = self.config.parameter_disclosure;

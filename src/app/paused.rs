@@ -7,12 +7,13 @@ use tokio::time::Instant;
 
 use super::attempts::{MAX_WRITE_ATTEMPTS, back_off};
 use super::error::Error;
+use super::grant_rows;
 use super::pauses::{self, Executing};
 use super::state::App;
-use crate::domain::{Approval, ClaimResult, Pause, PauseScope, Request};
-use crate::keys::FunctionKey;
+use crate::domain::{Approval, ClaimResult, Pause, PauseScope};
+use crate::keys::AgentCredential;
 use crate::store::StoreError;
-use crate::values::{ApprovalId, Timestamp};
+use crate::values::{ApprovalId, Owner, Timestamp};
 
 /// How old the reading of the pauses may be when the write of a claim is sent.
 const CLAIM_WITHIN: Duration = Duration::from_secs(10);
@@ -72,10 +73,20 @@ impl App {
     /// # Errors
     /// The store's. The pause may have ended nevertheless.
     pub async fn resume(&self, scope: &PauseScope) -> Result<bool, Error> {
-        let done = pauses::resume(&self.store, scope).await?;
+        let done = pauses::resume(&self.store, scope, self.now()).await?;
         self.pause_cache.clear();
         tracing::warn!(scope = scope.word(), done, "operations resumed");
         Ok(done)
+    }
+
+    /// Ends the standing grants while `HO_PAUSED` pauses everything: they stay void after it.
+    pub(super) async fn end_grants_paused_by_setting(&self) {
+        let Some(pause) = &self.paused_by_setting else {
+            return;
+        };
+        if let Err(error) = grant_rows::end_covered(&self.store, &pause.scope, self.now()).await {
+            tracing::error!(cause = %error, "standing grants that are paused could not be ended");
+        }
     }
 
     /// What agents may be running now, and how many requests are open.
@@ -89,11 +100,12 @@ impl App {
     /// Fails while a request is paused, by what was read at most 5 s ago.
     pub(super) async fn check_not_paused(
         &self,
-        request: &Request,
-        key: &FunctionKey,
+        id: &ApprovalId,
+        owner: &Owner,
+        credential: &AgentCredential,
     ) -> Result<(), Error> {
         let pauses = self.recent_pauses().await?;
-        self.find_pause(&pauses, request, key)
+        self.find_pause(&pauses, id.agent(), Some(owner.clone()), credential)
     }
 
     /// [`App::update`] for a transition that may grant a claim: it is not granted while the request is
@@ -102,18 +114,24 @@ impl App {
     pub(super) async fn update_unless_paused(
         &self,
         id: &ApprovalId,
-        key: &FunctionKey,
+        credential: &AgentCredential,
         mut transition: impl FnMut(&mut Approval, Timestamp) -> Result<(ClaimResult, Timestamp), Error>,
     ) -> Result<(Approval, (ClaimResult, Timestamp)), Error> {
         for attempt in 0..MAX_WRITE_ATTEMPTS {
             let send_by = Instant::now() + CLAIM_WITHIN;
-            let (row, pauses) = tokio::join!(self.load_owned(id, key), self.pauses());
+            let (row, pauses) = tokio::join!(self.load_owned(id, credential), self.pauses());
             let mut row = row?;
             let before = row.approval.clone();
             let result = transition(&mut row.approval, self.now())?;
             let pauses = pauses?;
             if result.0 == ClaimResult::Granted {
-                self.find_pause(&pauses, &before.request, key)?;
+                let request = &before.request;
+                self.find_pause(
+                    &pauses,
+                    request.id.agent(),
+                    request.owner.clone(),
+                    credential,
+                )?;
             }
             if row.approval == before {
                 return Ok((before, result));
@@ -134,17 +152,15 @@ impl App {
     fn find_pause(
         &self,
         pauses: &[Pause],
-        request: &Request,
-        key: &FunctionKey,
+        agent: &str,
+        owner: Option<Owner>,
+        credential: &AgentCredential,
     ) -> Result<(), Error> {
-        let agent = request.id.agent();
-        let [by_digest, as_sent] = key.owners().map(Some);
-        let owners = [
-            request.owner.clone(),
-            self.owner(key, agent),
-            by_digest,
-            as_sent,
-        ];
+        let by_name = credential.owners().into_iter().map(Some);
+        let owners: Vec<_> = [owner, self.owner(credential, agent)]
+            .into_iter()
+            .chain(by_name)
+            .collect();
         let covers = |pause: &&Pause| {
             let mut owners = owners.iter();
             owners.any(|owner| pause.scope.covers(owner.as_ref(), agent))

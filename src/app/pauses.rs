@@ -9,6 +9,7 @@ use human_oversight_protocol::parameters::{hex, sha256};
 
 use super::attempts::{MAX_WRITE_ATTEMPTS, back_off};
 use super::error::Error;
+use super::grant_rows;
 use crate::domain::{Approval, Execution, Pause, PauseScope, Request, State};
 use crate::store::{StandingKind, StandingRow, Store, StoreError};
 use crate::values::{ApprovalId, Timestamp};
@@ -65,7 +66,11 @@ pub async fn pause(store: &Store, mut pause: Pause, now: Timestamp) -> Result<Pa
     for attempt in 0..MAX_WRITE_ATTEMPTS {
         let row = StandingRow::new(StandingKind::Pause, &name, encode(&pause));
         match store.overwrite_standing(row, now).await {
-            Ok(()) => return Ok(pause),
+            Ok(()) => {
+                // None of them is used after this returns, nor after the resume.
+                grant_rows::end_covered(store, &pause.scope, now).await?;
+                return Ok(pause);
+            }
             Err(StoreError::Conflict) => back_off(attempt).await,
             Err(error) => return Err(error),
         }
@@ -78,7 +83,9 @@ pub async fn pause(store: &Store, mut pause: Pause, now: Timestamp) -> Result<Pa
 /// # Errors
 /// [`StoreError::Conflict`] if it was set again meanwhile, or the store's own. The pause may have ended
 /// nevertheless.
-pub async fn resume(store: &Store, scope: &PauseScope) -> Result<bool, StoreError> {
+pub async fn resume(store: &Store, scope: &PauseScope, now: Timestamp) -> Result<bool, StoreError> {
+    // Also those that were given meanwhile.
+    grant_rows::end_covered(store, scope, now).await?;
     let name = row_name(scope);
     store.remove_standing(StandingKind::Pause, &name).await
 }

@@ -11,17 +11,22 @@ use tracing::Instrument;
 use uuid::Uuid;
 
 use super::attempts::{MAX_WRITE_ATTEMPTS, back_off};
+use super::error::Error;
 use super::state::App;
+use super::submission::Submission;
 use crate::content;
-use crate::domain::{Approval, Assurance, EarlierRejections, Rejection, Request, SendAttempt};
+use crate::domain::{Approval, Assurance, EarlierRejections, Rejection, Request};
 use crate::store::{StandingKind, StandingRow, Store, StoreError};
-use crate::values::{Address, ApprovalId, Timestamp};
+use crate::values::{Address, ApprovalId, Owner, Timestamp};
 
 /// How long the response of a decision waits for the rejection to be kept.
 const KEEP_WITHIN: Duration = Duration::from_secs(5);
 
 /// The column with the rejections of a content, as JSON.
 const REJECTIONS: &str = "Rejections";
+/// The column with the ids of those that the operator has lifted, as JSON; absent if there are none. A gate that
+/// does not know it drops it with the next rejection.
+const LIFTED: &str = "Lifted";
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -39,13 +44,13 @@ struct RejectionEntry {
 impl App {
     /// The rejections of like content in the time of `HO_REASK_AFTER`, while there is something to decide.
     /// What cannot be read is part of the result: silence would be what an attacker wants.
-    pub async fn earlier_rejections(&self, approval: &Approval) -> EarlierRejections {
+    pub(super) async fn earlier_rejections(&self, approval: &Approval) -> EarlierRejections {
         let now = self.now();
         let is_open = approval.is_open(now);
         let Some(within) = self.config.reask_after.filter(|_| is_open) else {
             return EarlierRejections::default();
         };
-        let names = self.content_names(&approval.request);
+        let names = self.names_of(&approval.request);
         let reading = names.iter().map(|name| read(&self.store, name));
         let (mut kept, mut unreadable) = (Vec::new(), false);
         for row in join_all(reading).await {
@@ -70,19 +75,6 @@ impl App {
         }
     }
 
-    /// The same for the emails of these attempts; nothing is read if none of them asks.
-    pub(super) async fn earlier_rejections_for(
-        &self,
-        approval: &Approval,
-        attempts: &[SendAttempt],
-    ) -> EarlierRejections {
-        if attempts.iter().any(|attempt| attempt.notice.asks()) {
-            self.earlier_rejections(approval).await
-        } else {
-            EarlierRejections::default()
-        }
-    }
-
     /// Keeps the rejection of a request, if it was rejected. A failure is logged and costs the next approvers
     /// the notice, never this one the decision. Runs in its own task, so that a disconnected caller does not
     /// interrupt it.
@@ -95,7 +87,7 @@ impl App {
         if !rejection.is_recent(within, now) {
             return;
         }
-        let name = self.content_names(&approval.request).swap_remove(0);
+        let name = self.names_of(&approval.request).swap_remove(0);
         let (store, id) = (self.store.clone(), rejection.id.to_string());
         let keeping = async move {
             if let Err(error) = keep(&store, &name, &rejection, within, now).await {
@@ -106,15 +98,106 @@ impl App {
         timeout(KEEP_WITHIN, keeping).await.ok();
     }
 
+    /// Checks that nothing refuses what a submission asks again (`reask = "refuse"`).
+    ///
+    /// # Errors
+    /// [`Error::RejectedBefore`]; or [`Error::Unavailable`] if it cannot be read whether it was rejected.
+    pub(super) async fn check_not_rejected(
+        &self,
+        submission: &Submission,
+        owner: &Owner,
+    ) -> Result<(), Error> {
+        // The settings do not load without it.
+        let within = self.config.reask_after.ok_or(Error::Bug)?;
+        let now = self.now();
+        let scope = self.account(owner).to_string();
+        let names = self.content_names(&scope, &submission.action, &submission.parameters.json);
+        let reading = names.iter().map(|name| read(&self.store, name));
+        let mut last: Option<Rejection> = None;
+        for row in join_all(reading).await {
+            let (rejections, _) = row.map_err(|error| {
+                Error::Unavailable(format!("earlier rejections could not be read: {error}"))
+            })?;
+            let refusing = rejections
+                .into_iter()
+                .filter(|it| it.refuses() && it.is_recent(within, now));
+            last = refusing.chain(last).max_by_key(|it| it.at);
+        }
+        match last {
+            None => Ok(()),
+            Some(Rejection { id, at, .. }) => Err(Error::RejectedBefore { id, at }),
+        }
+    }
+
+    /// Lets the content of a rejected request be asked again, as [`lift_rejection`].
+    ///
+    /// # Errors
+    /// The same.
+    pub async fn lift_rejection(&self, id: &ApprovalId) -> Result<bool, Error> {
+        let done = lift_rejection(&self.store, id, self.now()).await?;
+        let id = id.to_string();
+        tracing::warn!(id, done, "what was rejected may be asked again");
+        Ok(done)
+    }
+
     /// The names of the rows for the content of a request; the first is that of new rows. A request that was
     /// stored without an owner has the scope of its agent's name.
-    fn content_names(&self, request: &Request) -> Vec<String> {
+    fn names_of(&self, request: &Request) -> Vec<String> {
         let scope = match &request.owner {
             Some(owner) => self.account(owner).to_string(),
             None => format!("agent:{}", request.id.agent().to_lowercase()),
         };
-        let content = content::digest(&request.action, &request.parameters.json);
-        self.link_keys.content_names(&scope, &content)
+        self.content_names(&scope, &request.action, &request.parameters.json)
+    }
+
+    fn content_names(&self, scope: &str, action: &str, parameters: &str) -> Vec<String> {
+        let content = content::digest(action, parameters);
+        self.link_keys.content_names(scope, &content)
+    }
+}
+
+/// Lifts the rejections that are kept of the content of a rejected request, so that it may be asked again until the
+/// next rejection. Returns `false` if they were lifted before. The command line does it without the gate.
+///
+/// # Errors
+/// [`Error::NotFound`] if no rejection of this request is kept, or the store's own.
+pub async fn lift_rejection(store: &Store, id: &ApprovalId, now: Timestamp) -> Result<bool, Error> {
+    for attempt in 0..MAX_WRITE_ATTEMPTS {
+        let (mut kept, mut row) = find(store, id).await?.ok_or(Error::NotFound)?;
+        if kept.iter().all(|it| it.is_lifted) {
+            return Ok(false);
+        }
+        kept.iter_mut().for_each(|it| it.is_lifted = true);
+        row.columns = encode(&kept);
+        match store.put_standing(row, now).await {
+            Ok(_) => return Ok(true),
+            Err(StoreError::Conflict) => back_off(attempt).await,
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(Error::gave_up(MAX_WRITE_ATTEMPTS))
+}
+
+/// The row that keeps the rejection of this request. It is looked for in all rows: their names take the settings of
+/// the gate.
+async fn find(
+    store: &Store,
+    id: &ApprovalId,
+) -> Result<Option<(Vec<Rejection>, StandingRow)>, StoreError> {
+    let mut place = None;
+    loop {
+        let (page, next) = store.all_standing(place).await?;
+        let rows = page.into_iter().filter_map(|it| it.row?.ok());
+        for row in rows.filter(|row| row.kind == StandingKind::Rejection) {
+            let rejections = decode(&row).unwrap_or_default();
+            if rejections.iter().any(|it| it.id == *id) {
+                return Ok(Some((rejections, row)));
+            }
+        }
+        place = next;
+        if place.is_none() {
+            return Ok(None);
+        }
     }
 }
 
@@ -178,23 +261,29 @@ fn encode(rejections: &[Rejection]) -> BTreeMap<String, String> {
     });
     let entries: Vec<_> = entries.collect();
     let json = serde_json::to_string(&entries).expect("texts can be written");
-    BTreeMap::from([(REJECTIONS.to_owned(), json)])
+    let mut columns = BTreeMap::from([(REJECTIONS.to_owned(), json)]);
+    let lifted = rejections.iter().filter(|it| it.is_lifted);
+    let lifted: Vec<String> = lifted.map(|it| it.id.to_string()).collect();
+    if !lifted.is_empty() {
+        let json = serde_json::to_string(&lifted).expect("texts can be written");
+        columns.insert(LIFTED.to_owned(), json);
+    }
+    columns
 }
 
 fn decode(row: &StandingRow) -> Option<Vec<Rejection>> {
     let entries: Vec<RejectionEntry> = serde_json::from_str(row.columns.get(REJECTIONS)?).ok()?;
+    let lifted: Vec<String> = match row.columns.get(LIFTED) {
+        None => Vec::new(),
+        Some(json) => serde_json::from_str(json).ok()?,
+    };
     let rejections = entries.into_iter().map(|entry| {
-        let assurance = match (entry.assurance.as_str(), entry.object_id) {
-            ("Link", None) => Assurance::Link,
-            ("LinkOnly", None) => Assurance::LinkOnly,
-            ("Entra", Some(object_id)) => Assurance::Entra(object_id),
-            _ => return None,
-        };
         Some(Rejection {
+            is_lifted: lifted.contains(&entry.id),
             id: entry.id.parse::<ApprovalId>().ok()?,
             by: Address::from_known(&entry.by)?,
             at: Timestamp::parse(&entry.at)?,
-            assurance,
+            assurance: Assurance::from_word(&entry.assurance, entry.object_id)?,
             comment: entry.comment,
         })
     });

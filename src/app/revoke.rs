@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use super::attempts::{MAX_WRITE_ATTEMPTS, back_off};
-use super::decide::{Caller, CodeForm, Identified};
+use super::decide::CodeForm;
 use super::error::{ConflictReason, Error};
+use super::grant_rows;
+use super::identify::{Caller, Identified};
 use super::state::{App, log_events};
 use crate::domain::{Approval, DecisionResult, Revocation, RevocationStep, Revoker};
 use crate::keys::FormPurpose;
@@ -24,17 +26,33 @@ impl App {
         form: &CodeForm,
     ) -> Result<(Approval, (Identified, DecisionResult)), Error> {
         check_rows_hold_revocations(&self.config.rows)?;
-        let (row, _) = self.load_for_approver(id, caller).await?;
+        let (row, identified) = self.load_for_approver(id, caller).await?;
+        let approval = &row.approval;
+        let revokes = || {
+            let checked = self.check_form(form, FormPurpose::Revocation, identified, approval);
+            let step = approval.clone().judge_revocation(&checked, self.now());
+            !matches!(step, RevocationStep::Done(_))
+        };
+        self.void_grants_if(&approval.request, revokes).await?;
         let revoking = self.update(row, |approval, now| {
             let identified = self.identify(approval, caller)?;
             let checked = self.check_form(form, FormPurpose::Revocation, identified, approval);
             let result = match approval.judge_revocation(&checked, now) {
                 RevocationStep::Sign(by) => self.record_revocation(approval, by, now)?,
+                RevocationStep::Vote(ballot) => {
+                    self.record_ballot(approval, ballot)?;
+                    DecisionResult::Revoked
+                }
                 RevocationStep::Done(result) => result,
             };
             Ok((identified, result))
         });
         let (row, revoked) = revoking.await?;
+        // What was a vote may have rejected the request.
+        if revoked.1 == DecisionResult::Revoked {
+            self.keep_decision_in_background(&row.approval);
+            self.keep_rejection(&row.approval).await;
+        }
         Ok((row.approval, revoked))
     }
 
@@ -61,7 +79,7 @@ impl App {
         now: Timestamp,
     ) -> Result<DecisionResult, Error> {
         let keys = &self.receipt_keys;
-        let proof = keys.sign_revocation(&self.base_url, approval, &by, now);
+        let proof = keys.sign_revocation(&self.base_url, approval, &by, now)?;
         let proof = proof.ok_or_else(|| Error::invalid_transition(approval, now))?;
         let recorded = approval.record_revocation(Revocation { by, proof }, now);
         recorded.map_err(|_| Error::invalid_transition(approval, now))?;
@@ -93,9 +111,10 @@ pub async fn revoke_for_operator(
         if !approval.check_revocable(now).map_err(refused)? {
             return Ok((row.approval, false));
         }
+        grant_rows::end_given_with(store, id, now).await?;
         let issuer = keys.issuer_of(approval).ok_or(Error::Bug)?;
         let by = Revoker::Operator;
-        let proof = keys.sign_revocation(&issuer, approval, &by, now);
+        let proof = keys.sign_revocation(&issuer, approval, &by, now)?;
         let proof = proof.ok_or(Error::Bug)?;
         let recorded = approval.record_revocation(Revocation { by, proof }, now);
         recorded.map_err(refused)?;

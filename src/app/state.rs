@@ -10,11 +10,13 @@ use super::attempts::{MAX_WRITE_ATTEMPTS, back_off};
 use super::calls::Calls;
 use super::changes::ChangeNotifier;
 use super::error::Error;
+use super::index_rebuild::IndexRebuild;
 use super::pause_cache::PauseCache;
 use super::set_aside::SetAside;
+use super::sweep_record::LastSweep;
 use super::waits::Waits;
 use crate::config::Config;
-use crate::domain::{Approval, Pause};
+use crate::domain::{Approval, EventKind, Pause};
 use crate::keys::{LinkKeys, ReceiptKeys, receipt};
 use crate::mailer::Mailer;
 use crate::store::{Store, StoreError, Versioned};
@@ -45,6 +47,8 @@ pub struct App {
     pub pause_cache: PauseCache,
     /// What the sweep cannot trust.
     pub set_aside: SetAside,
+    pub last_sweep: LastSweep,
+    pub index_rebuild: IndexRebuild,
 }
 
 impl App {
@@ -102,7 +106,11 @@ impl App {
         known: usize,
         send_by: Option<Instant>,
     ) -> Result<Versioned, StoreError> {
-        let due = row.approval.next_due(self.config.outcome_within);
+        let due = match new_decision(&row.approval, known) {
+            // The sweep ends that, once the decision is kept for later requests.
+            Some(at) => Some(at),
+            None => row.approval.next_due(self.config.outcome_within),
+        };
         let (store, changes) = (self.store.clone(), self.changes.clone());
         let storing = async move {
             let storing = store.replace(row, due);
@@ -119,6 +127,14 @@ impl App {
         let stored = tokio::spawn(storing.in_current_span()).await;
         stored.unwrap_or_else(|panic| Err(StoreError::Unavailable(panic.to_string())))
     }
+}
+
+/// The time of the decision, if it is among the events after the first `known`.
+fn new_decision(approval: &Approval, known: usize) -> Option<Timestamp> {
+    let decision = approval.decision()?;
+    let mut new = approval.history.iter().skip(known);
+    new.any(|event| matches!(event.what, EventKind::Approved | EventKind::Rejected))
+        .then_some(decision.at)
 }
 
 /// Logs the events after the first `known`.

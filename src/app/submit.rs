@@ -1,42 +1,18 @@
 //! Submitting a request.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use tracing::Instrument;
 
+use super::budgets::emails_to;
 use super::error::{ConflictReason, Error};
+use super::policy::{DecidedAlone, Ruling};
 use super::state::{App, log_events};
-use crate::domain::{Approval, Approver, Parameters, Request};
-use crate::keys::FunctionKey;
+use super::submission::{Identity, Submission};
+use crate::domain::{Approval, Approver, Charge, Decider, Plan, Proposal, Request, Verdict};
+use crate::policy::Reask;
 use crate::store::{RowVersion, StoreError};
-use crate::values::{Address, ApprovalId, Digest, Owner};
-
-/// A valid request, not yet stored.
-pub struct Submission {
-    /// The agent's name and its correlation id.
-    pub id: ApprovalId,
-    /// The action, in one line.
-    pub action: String,
-    /// The exact arguments.
-    pub parameters: Parameters,
-    /// The approvers, all on the operator's list.
-    pub approvers: Vec<Address>,
-    /// The time to decide.
-    pub timeout: Duration,
-    /// The agent's explanation.
-    pub reason: Option<String>,
-    /// The person on whose behalf the agent acts.
-    pub on_behalf_of: Option<Address>,
-    /// The digest of the claimant's secret.
-    pub claimant: Option<Digest>,
-    /// The digest of the body, which identifies a repeat.
-    pub digest: Digest,
-    /// The same with members that are `null`, as in the rows of earlier versions.
-    pub digest_as_sent: Digest,
-    /// The function key of the caller.
-    pub key: FunctionKey,
-}
+use crate::values::{Address, Owner};
 
 impl App {
     /// Stores a request and emails the approvers, unless it is stored already. Returns the approval, and
@@ -51,21 +27,105 @@ impl App {
         self: &Arc<Self>,
         submission: Submission,
     ) -> Result<(Approval, bool), Error> {
-        let key = submission.key.clone();
-        let owner = self.owner(&key, submission.id.agent());
+        let credential = submission.credential.clone();
+        let owner = self.owner(&credential, submission.id.agent());
         let owner = owner.ok_or(Error::Forbidden(
-            "This function key may not act for this agent (HO_AGENT_KEYS).",
+            "This function key or identity may not act for this agent (HO_AGENT_KEYS).",
         ))?;
-        let digests = [submission.digest, submission.digest_as_sent];
-        let approval = self.new_approval(submission, owner.clone());
-        self.check_not_paused(&approval.request, &key).await?;
+        self.check_not_paused(&submission.id, &owner, &credential)
+            .await?;
         let app = self.clone();
-        let storing = async move { app.insert(approval, digests, &owner, &key).await };
+        let storing = async move { app.judge_and_insert(submission, &owner).await };
         let stored = tokio::spawn(storing.in_current_span()).await;
         stored.map_err(|_| Error::Bug)?
     }
 
-    fn new_approval(&self, submission: Submission, owner: Owner) -> Approval {
+    /// A repeat is answered as stored, whatever the policy says today, and charges nothing. That it is one shows when it
+    /// is inserted; the row is read before only where the policy refuses, or a limit or a grant may be used.
+    async fn judge_and_insert(
+        &self,
+        submission: Submission,
+        owner: &Owner,
+    ) -> Result<(Approval, bool), Error> {
+        let identity = submission.identity();
+        if let Some(earlier) = &submission.supersedes
+            && let Err(refused) = self.check_superseded(earlier, &submission.credential).await
+        {
+            return self.find_repeat(&identity, refused).await;
+        }
+        match self.judge(&submission, owner).await {
+            Ok(Ruling::Stored(approval)) => Ok((*approval, false)),
+            Ok(Ruling::Ask {
+                plan,
+                people,
+                time,
+                reask,
+            }) => {
+                if reask == Reask::Refuse
+                    && let Err(refused) = self.check_not_rejected(&submission, owner).await
+                {
+                    return self.find_repeat(&identity, refused).await;
+                }
+                if plan.grants.is_some() {
+                    // A repeat costs no use.
+                    if let Some(stored) = self.find_stored(&identity).await? {
+                        return Ok((stored, false));
+                    }
+                    if let Some(signed) = self.use_grant(&submission, owner, &plan, &people).await {
+                        let decided = DecidedAlone::by_grant(plan, signed);
+                        return self
+                            .insert_decided(submission, decided, &identity, owner)
+                            .await;
+                    }
+                }
+                let submission = Submission {
+                    timeout: time,
+                    ..submission
+                };
+                let approval = self.new_approval(submission, plan, people, owner.clone());
+                self.insert(approval, &identity, owner).await
+            }
+            Ok(Ruling::Decide(decided)) => {
+                self.insert_decided(submission, decided, &identity, owner)
+                    .await
+            }
+            Err(refused) => self.find_repeat(&identity, refused).await,
+        }
+    }
+
+    /// A request that no person has decided.
+    fn decided_approval(
+        &self,
+        submission: Submission,
+        decided: &DecidedAlone,
+        owner: Owner,
+    ) -> Result<Approval, Error> {
+        let run_within = decided.plan.run_within.unwrap_or(self.config.run_within);
+        let plan = decided.plan.clone();
+        let mut approval = self.new_approval(submission, plan, Vec::new(), owner);
+        let now = approval.request.requested_at;
+        let proposal = Proposal {
+            by: decided.decider.clone(),
+            preset: None,
+            comment: decided.reason.clone(),
+            question: None,
+            at: now,
+            run_by: (decided.verdict == Verdict::Approve).then(|| decided.run_by(now + run_within)),
+        };
+        let receipt = self
+            .receipt_keys
+            .sign(&self.base_url, &approval, &proposal)?;
+        approval.record_decision(proposal, receipt);
+        Ok(approval)
+    }
+
+    fn new_approval(
+        &self,
+        submission: Submission,
+        plan: Plan,
+        people: Vec<Address>,
+        owner: Owner,
+    ) -> Approval {
         let now = self.now();
         let request = Request {
             id: submission.id,
@@ -76,75 +136,135 @@ impl App {
             claimant: submission.claimant,
             digest: submission.digest,
             owner: Some(owner).filter(|_| self.config.rows.version == RowVersion::V2),
+            agent_object_id: submission.credential.object_id(),
+            supersedes: submission.supersedes,
             requested_at: now,
             expires_at: now + submission.timeout,
         };
-        let approvers = submission.approvers.into_iter().map(|address| Approver {
+        let approvers = people.into_iter();
+        let approvers = approvers.map(|address| self.new_approver(&request, address));
+        let approvers = approvers.collect();
+        Approval::with_plan(request, plan, approvers)
+    }
+
+    /// An approver who has not been asked.
+    pub(super) fn new_approver(&self, request: &Request, address: Address) -> Approver {
+        Approver {
             link_key: self.link_keys.current_kid().to_owned(),
-            mac: self.link_keys.approver_mac(&request, &address),
+            mac: self.link_keys.approver_mac(request, &address),
             address,
             wrong_codes: 0,
             wrong_revocation_codes: 0,
             wrong_reveal_codes: 0,
+            wrong_hand_over_codes: 0,
             deliveries: Vec::new(),
-        });
-        let approvers = approvers.collect();
-        Approval::new(request, approvers)
+        }
+    }
+
+    /// Stores a request that is decided already. A use of a standing grant is not given back: whether it was stored is
+    /// not always known.
+    async fn insert_decided(
+        &self,
+        submission: Submission,
+        decided: DecidedAlone,
+        identity: &Identity,
+        owner: &Owner,
+    ) -> Result<(Approval, bool), Error> {
+        let approval = match self.decided_approval(submission, &decided, owner.clone()) {
+            Ok(approval) => approval,
+            Err(unsigned) => {
+                self.refund_limit(decided.charged).await;
+                return Err(unsigned);
+            }
+        };
+        // A use of a grant pays no budget: a grant has few.
+        let is_by_policy = matches!(decided.decider, Decider::Policy { .. });
+        let charge = is_by_policy.then_some(Charge::PolicyDecision);
+        if let Some(charge) = &charge
+            && let Err(refused) = self.charge(owner, charge).await
+        {
+            self.refund_limit(decided.charged).await;
+            return self.find_repeat(identity, refused.into()).await;
+        }
+        let due = approval.next_due(self.config.outcome_within);
+        match self.store.insert(approval, due).await {
+            Ok(stored) => {
+                log_events(&stored.approval, 0);
+                self.keep_decision_in_background(&stored.approval);
+                Ok((stored.approval, true))
+            }
+            Err(taken @ StoreError::AlreadyExists) => {
+                if let Some(charge) = &charge {
+                    self.refund(owner, charge).await;
+                }
+                self.refund_limit(decided.charged).await;
+                self.find_repeat(identity, taken.into()).await
+            }
+            // It may be stored all the same, so what was charged stays charged.
+            Err(error) => Err(error.into()),
+        }
     }
 
     async fn insert(
         &self,
         mut approval: Approval,
-        digests: [Digest; 2],
+        identity: &Identity,
         owner: &Owner,
-        key: &FunctionKey,
     ) -> Result<(Approval, bool), Error> {
-        let id = approval.request.id.clone();
-        if let Err(refused) = self.charge(owner, &approval.approvers).await {
-            return self.find_repeat(&id, digests, key, refused.into()).await;
+        let charge = emails_to(approval.people_to_ask());
+        if let Err(refused) = self.charge(owner, &charge).await {
+            return self.find_repeat(identity, refused.into()).await;
         }
         let submitted = approval.clone();
         // Leasing within the insert saves a write.
         let now = approval.request.requested_at;
         let attempts = approval.lease_deliveries(self.config.notifications, now);
         let due = approval.next_due(self.config.outcome_within);
-        let earlier = self.earlier_rejections(&submitted);
+        let earlier = self.earlier(&submitted);
         let (stored, earlier) = tokio::join!(self.store.insert(approval, due), earlier);
         match stored {
             Ok(stored) => {
                 log_events(&stored.approval, 0);
                 match self.notify(stored.clone(), attempts, &earlier).await {
-                    Ok(approval) => Ok((approval, true)),
+                    Ok((approval, _)) => Ok((approval, true)),
                     // The request is stored, so it is accepted; the sweep retries the deliveries.
                     Err(error) => {
-                        let (id, cause) = (id.to_string(), error.cause());
+                        let (id, cause) = (identity.id.to_string(), error.cause());
                         tracing::warn!(id, cause, "the results of the emails could not be stored");
                         Ok((stored.approval, true))
                     }
                 }
             }
             Err(refused @ (StoreError::AlreadyExists | StoreError::OpenLimit)) => {
-                self.refund(owner, &submitted.approvers).await;
+                self.refund(owner, &charge).await;
                 let refused = match refused {
                     StoreError::OpenLimit => Error::TooManyOpen(self.config.open_limit),
                     refused => refused.into(),
                 };
-                self.find_repeat(&id, digests, key, refused).await
+                self.find_repeat(identity, refused).await
             }
             Err(error) => Err(error.into()),
         }
     }
 
+    /// The stored request that a submit repeats, if there is one.
+    pub(super) async fn find_stored(&self, identity: &Identity) -> Result<Option<Approval>, Error> {
+        match self.find_repeat(identity, Error::NotFound).await {
+            Ok((stored, _)) => Ok(Some(stored)),
+            Err(Error::NotFound) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     /// The stored request, if this submit repeats it; otherwise `refused`, or that its id is taken.
-    async fn find_repeat(
+    pub(super) async fn find_repeat(
         &self,
-        id: &ApprovalId,
-        digests: [Digest; 2],
-        key: &FunctionKey,
+        identity: &Identity,
         refused: Error,
     ) -> Result<(Approval, bool), Error> {
         let taken = Error::Conflict(ConflictReason::OtherContent);
-        match self.load_owned(id, key).await {
+        let id = &identity.id;
+        match self.load_owned(id, &identity.credential).await {
             Err(Error::NotFound) => Err(refused),
             Err(hidden @ Error::Hidden(_)) => {
                 if let Some(cause) = hidden.cause() {
@@ -153,7 +273,7 @@ impl App {
                 Err(taken)
             }
             Err(error) => Err(error),
-            Ok(stored) if digests.contains(&stored.approval.request.digest) => {
+            Ok(stored) if identity.has_content_of(&stored.approval.request) => {
                 Ok((stored.approval, false))
             }
             Ok(_) => Err(taken),

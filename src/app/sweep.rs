@@ -11,9 +11,12 @@ use futures_util::{StreamExt, stream};
 use tokio::time::Instant;
 use tracing::Instrument;
 
+use super::budgets::emails_to;
 use super::error::Error;
 use super::state::App;
-use crate::store::{Due, Place, StoreError};
+use super::sweep_report::SweepReport;
+use crate::domain::Approval;
+use crate::store::{Due, Place, StoreError, Versioned};
 use crate::values::{ApprovalId, Timestamp};
 
 /// The time for one sweep; the next one continues.
@@ -26,28 +29,20 @@ const CONCURRENCY: usize = 32;
 /// How many due entries are collected before they are processed in turn.
 const COLLECTED: usize = 5_000;
 
-/// The result of a sweep.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct SweepReport {
-    /// Index entries processed.
-    pub processed: u32,
-    /// Emails attempted.
-    pub emails: usize,
-    /// Entries that failed, and are processed by the next sweep.
-    pub failed: u32,
-    /// Entries that cannot be trusted. They stay, and become due again once they are repaired.
-    pub set_aside: u32,
-    /// Whether everything else that was due was processed.
-    pub complete: bool,
-}
-
 /// What became of an index entry.
 enum Processed {
-    /// With the number of emails attempted.
-    Done(usize),
+    /// With the numbers of emails that were accepted and that were not.
+    Done(Emails),
     Failed,
     /// The name of what cannot be trusted.
     SetAside(String),
+}
+
+/// The emails about one request.
+#[derive(Clone, Copy, Default)]
+struct Emails {
+    sent: usize,
+    unsent: usize,
 }
 
 /// Sweeps at the configured interval until the process ends, for a gate without the Functions host.
@@ -66,22 +61,55 @@ pub async fn sweep_forever(app: Arc<App>) {
 }
 
 impl App {
-    /// Processes everything due at the start of the sweep.
-    pub async fn sweep(&self) -> SweepReport {
+    /// Processes everything due at the start of the sweep, and leaves a record of it.
+    ///
+    /// # Errors
+    /// When the due index cannot be read to its end. What was processed until then is stored.
+    pub async fn sweep(&self) -> Result<SweepReport, Error> {
         let until = Instant::now() + TIME_BUDGET;
-        let started_at = self.now();
+        self.end_grants_paused_by_setting().await;
         let mut report = SweepReport::default();
+        let swept = self.process_all_due(&mut report, until).await;
+        if report.processed > 0 {
+            tracing::info!(
+                looked_at = report.processed,
+                mails = report.sent,
+                unsent = report.unsent,
+                failed = report.failed,
+                set_aside = report.set_aside,
+                complete = report.complete,
+                "swept"
+            );
+        }
+        if let Err(error) = &swept {
+            let cause = error.to_string();
+            tracing::error!(cause, "the sweep could not read the due index");
+        }
+        if let Err(error) = self.finish_sweep(report, until).await {
+            let cause = error.to_string();
+            tracing::error!(cause, "the sweep could not be recorded");
+        }
+        swept?;
+        Ok(report)
+    }
+
+    /// Looks whether the due index is whole, then records the sweep.
+    async fn finish_sweep(&self, report: SweepReport, until: Instant) -> Result<(), StoreError> {
+        let has_swept = self.has_swept().await?;
+        self.restore_index(has_swept, until).await?;
+        self.record_sweep(report).await
+    }
+
+    async fn process_all_due(
+        &self,
+        report: &mut SweepReport,
+        until: Instant,
+    ) -> Result<(), StoreError> {
+        let started_at = self.now();
         let mut set_aside = HashSet::new();
         let mut position = None;
         loop {
-            let (due, next) = match self.collect_due(started_at, position).await {
-                Ok(collected) => collected,
-                Err(error) => {
-                    tracing::error!(cause = %error, "the sweep could not read the due index");
-                    report.failed += 1;
-                    break;
-                }
-            };
+            let (due, next) = self.collect_due(started_at, position).await?;
             // Concurrently: a mail service that does not respond must not delay other requests.
             let due = in_turn(due).take_while(|_| Instant::now() < until);
             let processing = due.map(|due| self.process(due));
@@ -89,7 +117,10 @@ impl App {
             while let Some(processed) = processing.next().await {
                 report.processed += 1;
                 match processed {
-                    Processed::Done(emails) => report.emails += emails,
+                    Processed::Done(Emails { sent, unsent }) => {
+                        report.sent += sent;
+                        report.unsent += unsent;
+                    }
                     Processed::Failed => report.failed += 1,
                     Processed::SetAside(entry) => {
                         report.set_aside += 1;
@@ -99,7 +130,7 @@ impl App {
             }
             position = next;
             if Instant::now() >= until {
-                break;
+                return Ok(());
             }
             if position.is_none() {
                 report.complete = report.failed == 0;
@@ -109,17 +140,7 @@ impl App {
         if report.complete {
             self.set_aside.retain(set_aside);
         }
-        if report.processed > 0 {
-            tracing::info!(
-                looked_at = report.processed,
-                mails = report.emails,
-                failed = report.failed,
-                set_aside = report.set_aside,
-                complete = report.complete,
-                "swept"
-            );
-        }
-        report
+        Ok(())
     }
 
     /// Reads pages of what is due, up to a number of entries, from a position on; and the next position.
@@ -168,28 +189,69 @@ impl App {
     }
 
     /// Processes a due request: a write of timeouts and leases, the emails, a write of their results.
-    async fn process_due(&self, id: &ApprovalId, due: &Due) -> Result<usize, Error> {
+    async fn process_due(&self, id: &ApprovalId, due: &Due) -> Result<Emails, Error> {
         let Some(row) = self.store.get_if_due(id, due, self.now()).await? else {
-            return Ok(0);
+            return Ok(Emails::default());
         };
+        let row = self.check_receipt(row)?;
+        // Before the write that can end its being due: the process that stored the decision may have died.
+        let is_kept = self.keep_decision(&row.approval).await;
+        let emails = self.apply_due(row).await?;
+        if !is_kept {
+            self.keep_decision_later(id).await?;
+        }
+        Ok(emails)
+    }
+
+    async fn apply_due(&self, row: Versioned) -> Result<Emails, Error> {
         let before = row.approval.clone();
+        let may_escalate = self.charge_escalation(&before).await;
         let (row, attempts) = self
-            .update(self.check_receipt(row)?, |approval, now| {
+            .update(row, |approval, now| {
                 approval.apply_timeouts(self.config.outcome_within, now);
+                if may_escalate {
+                    approval.escalate(now);
+                }
                 Ok(approval.lease_deliveries(self.config.notifications, now))
             })
             .await?;
+        if row.approval == before && !may_escalate {
+            return Ok(Emails::default());
+        }
         if row.approval == before {
             // Due by a stored time that today's settings no longer give: store the new one.
             self.replace(row, before.history.len(), None).await?;
-            return Ok(0);
+            return Ok(Emails::default());
         }
         // The process that stored the decision may have died before it kept the rejection.
         self.keep_rejection(&row.approval).await;
-        let emails = attempts.len();
-        let earlier = self.earlier_rejections_for(&row.approval, &attempts).await;
-        self.notify(row, attempts, &earlier).await?;
-        Ok(emails)
+        let attempted = attempts.len();
+        let earlier = self.earlier_for(&row.approval, &attempts).await;
+        let (_, sent) = self.notify(row, attempts, &earlier).await?;
+        let unsent = attempted - sent;
+        Ok(Emails { sent, unsent })
+    }
+
+    /// Charges the emails of an escalation that is due; `false` where the owner's budget delays it.
+    async fn charge_escalation(&self, approval: &Approval) -> bool {
+        let people = approval.people_to_escalate_to(self.now());
+        let Some(owner) = approval
+            .request
+            .owner
+            .as_ref()
+            .filter(|_| !people.is_empty())
+        else {
+            return true;
+        };
+        match self.charge(owner, &emails_to(people)).await {
+            Ok(()) => true,
+            Err(refused) => {
+                let (id, error) = (approval.request.id.to_string(), Error::from(refused));
+                let cause = error.cause();
+                tracing::warn!(id, cause, "an escalation is delayed");
+                false
+            }
+        }
     }
 }
 

@@ -13,7 +13,7 @@ use super::error::Error;
 use super::state::App;
 use super::waits::Wait;
 use crate::domain::{Approval, ClaimResult, Status};
-use crate::keys::{FunctionKey, keyring};
+use crate::keys::{AgentCredential, keyring};
 use crate::values::{ApprovalId, Timestamp};
 
 impl App {
@@ -21,8 +21,8 @@ impl App {
     ///
     /// # Errors
     /// When too many calls of this caller wait already.
-    pub fn begin_wait(&self, key: &FunctionKey) -> Result<Wait, Error> {
-        self.waits.begin(key.owner())
+    pub fn begin_wait(&self, credential: &AgentCredential) -> Result<Wait, Error> {
+        self.waits.begin(credential.owner())
     }
 
     /// Returns the approval as soon as it is no longer pending, at the latest after `longest`, or when the
@@ -33,7 +33,7 @@ impl App {
     pub async fn wait_for_decision(
         &self,
         id: &ApprovalId,
-        key: &FunctionKey,
+        credential: &AgentCredential,
         longest: Duration,
     ) -> Result<Approval, Error> {
         let mut until = Instant::now() + longest;
@@ -42,7 +42,7 @@ impl App {
             // Subscribe before reading, so that no change in between is missed.
             let mut changed = pin!(subscription.changed.notified());
             changed.as_mut().enable();
-            let approval = self.load_owned(id, key).await?.approval;
+            let approval = self.load_owned(id, credential).await?.approval;
             let now = self.now();
             let left = until.saturating_duration_since(Instant::now());
             if approval.status(now) != Status::Pending || left.is_zero() {
@@ -67,10 +67,10 @@ impl App {
     pub async fn wait_and_claim(
         &self,
         id: &ApprovalId,
-        key: &FunctionKey,
+        credential: &AgentCredential,
         wait: Duration,
     ) -> Result<(Approval, Timestamp), Error> {
-        let seen = self.wait_for_decision(id, key, wait).await?;
+        let seen = self.wait_for_decision(id, credential, wait).await?;
         let now = self.now();
         if seen.status(now) == Status::Pending {
             let left = seen.request.expires_at.since(now);
@@ -82,10 +82,10 @@ impl App {
         }
         let nonce = hex(&keyring::random_bytes::<16>());
         let (approval, (claim, judged_at)) = self
-            .update_unless_paused(id, key, |approval, now| {
-                self.check_owner(&approval.request, key)?;
+            .update_unless_paused(id, credential, |approval, now| {
+                self.check_owner(&approval.request, credential)?;
                 self.check_decider(approval, now)?;
-                let claim = self.signed_claim(approval, &nonce, now);
+                let claim = self.signed_claim(approval, &nonce, now)?;
                 Ok((approval.claim(claim, now), now))
             })
             .await?;

@@ -1,4 +1,4 @@
-//! `human-oversight backup` and `restore`: copies the table and the standing table into a file, and restores
+//! `human-oversight backup` and `restore`: copies the table, the standing table and the table of decisions into a file, and restores
 //! rows from it.
 //!
 //! Each line is a row in JSON, with the service's type annotations, and with the gate and the table that a
@@ -11,12 +11,13 @@ use std::process::ExitCode;
 use anyhow::{Context, anyhow};
 use human_oversight::config::TableSettings;
 use human_oversight::private_files;
-use human_oversight::store::{StandingKind, Store, StoreError};
+use human_oversight::store::{StandingKind, Store, StoreError, decode_grants};
 use human_oversight::values::Clock;
 use serde_json::{Map, Value};
 
 use super::maintenance::{
-    ensure_store_exists, for_each_row, for_each_standing_row, open, required_link_keys, say,
+    ensure_store_exists, for_each_decided_row, for_each_row, for_each_standing_row, open,
+    required_link_keys, say,
 };
 
 /// Copies all rows into a new `file`. Each is a consistent state of its request; the copy as a whole is not,
@@ -45,9 +46,21 @@ pub(crate) async fn run(
     .await?;
     let mut standing = 0_u64;
     for_each_standing_row(&store, async |row| {
+        // It says what the gate did last, which a restored one has not done.
+        if row.kind == Some(StandingKind::Sweep) {
+            return Ok(());
+        }
         serde_json::to_writer(&mut copy, &row.columns)?;
         copy.write_all(b"\n")?;
         standing += 1;
+        Ok(())
+    })
+    .await?;
+    let mut decided = 0_u64;
+    for_each_decided_row(&store, async |row| {
+        serde_json::to_writer(&mut copy, &row.columns)?;
+        copy.write_all(b"\n")?;
+        decided += 1;
         Ok(())
     })
     .await?;
@@ -57,6 +70,9 @@ pub(crate) async fn run(
     say(&format!("{rows} rows were copied."));
     if standing > 0 {
         say(&format!("{standing} standing rows were copied too."));
+    }
+    if decided > 0 {
+        say(&format!("{decided} kept decisions were copied too."));
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -77,14 +93,18 @@ pub(crate) async fn restore(
     let store = open(&settings, u32::MAX as usize, clock, Some(link_keys))?;
     let copy = std::fs::File::open(file).with_context(|| format!("{}", file.display()))?;
     let (mut put_back, mut there, mut unsound) = (0_u64, 0_u64, 0_u64);
-    let (mut pauses, mut budgets) = (0_u64, 0_u64);
+    let (mut pauses, mut budgets, mut decisions) = (0_u64, 0_u64, 0_u64);
+    let mut grants = 0_usize;
     for (number, line) in (1..).zip(BufReader::new(copy).lines()) {
         let columns: Map<String, Value> = serde_json::from_str(&line?)
             .map_err(|_| anyhow!("line {number} is no row: is the copy whole?"))?;
         match restore_line(&store, columns, other_gate).await {
             Ok(Restored::Row) => put_back += 1,
+            Ok(Restored::Decision) => decisions += 1,
             Ok(Restored::Pause) => pauses += 1,
             Ok(Restored::Budget) => budgets += 1,
+            Ok(Restored::Nothing) => {}
+            Ok(Restored::Grants(number)) => grants += number,
             Err(StoreError::AlreadyExists) => there += 1,
             Err(
                 error @ (StoreError::Damaged(_)
@@ -101,6 +121,9 @@ pub(crate) async fn restore(
     say(&format!(
         "{put_back} rows were put back; {there} were there already and stay as they are; {unsound} were left out."
     ));
+    if decisions > 0 {
+        say(&format!("{decisions} kept decisions were put back."));
+    }
     if pauses > 0 {
         say(&format!(
             "{pauses} pauses were put back, and stand until `resume`."
@@ -111,6 +134,11 @@ pub(crate) async fn restore(
             "{budgets} budgets are void: the owners begin with full ones."
         ));
     }
+    if grants > 0 {
+        say(&format!(
+            "{grants} standing grants are void: people are asked until they give new ones."
+        ));
+    }
     Ok(ExitCode::from(u8::from(unsound > 0)))
 }
 
@@ -119,8 +147,14 @@ enum Restored {
     /// A request, or a rejection to be shown when the same is asked again.
     Row,
     Pause,
+    /// A decision, with which later requests are compared.
+    Decision,
     /// Not stored: it says what was left at the time of the backup.
     Budget,
+    /// Not stored either.
+    Nothing,
+    /// Not stored: the copy may be of a time before they were used up or revoked.
+    Grants(usize),
 }
 
 async fn restore_line(
@@ -128,14 +162,24 @@ async fn restore_line(
     columns: Map<String, Value>,
     other_gate: Option<&str>,
 ) -> Result<Restored, StoreError> {
+    match store.restore_decided(&columns, other_gate).await? {
+        Some(true) => return Ok(Restored::Decision),
+        Some(false) => return Err(StoreError::AlreadyExists),
+        None => {}
+    }
     let Some((row, written_at)) = store.standing_copy(&columns, other_gate).await? else {
         store.restore(columns, other_gate).await?;
         return Ok(Restored::Row);
     };
     let restored = match row.kind {
         StandingKind::Budget => return Ok(Restored::Budget),
+        // Of the gate that was copied.
+        StandingKind::Sweep => return Ok(Restored::Nothing),
+        StandingKind::Grant => {
+            return Ok(Restored::Grants(decode_grants(&row.columns)?.held.len()));
+        }
         StandingKind::Pause => Restored::Pause,
-        StandingKind::Rejection => Restored::Row,
+        StandingKind::Rejection | StandingKind::Limit => Restored::Row,
     };
     store.put_standing(row, written_at).await?;
     Ok(restored)

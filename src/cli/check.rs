@@ -1,14 +1,117 @@
-//! `human-oversight check --upgrade`: says what changes for a gate with these settings.
+//! `human-oversight check`: tries the settings and what they name, without harm to a gate that runs; and
+//! `check --upgrade`: says what changes for a gate with these settings.
+
+mod keys;
+mod outside;
+mod settings;
+mod store;
 
 use std::process::ExitCode;
 
-use human_oversight::config::{Config, upgrade_items};
+use clap::Args;
+use human_oversight::app::{Finding, Grade};
+use human_oversight::config::{Config, TableSettings, upgrade_items};
+use human_oversight::values::Address;
+use serde_json::{Value, json};
 
-use super::maintenance::say;
+use super::maintenance::{named, say};
+use super::value_parsers;
+use settings::Settings;
+
+/// Try the settings and what they name, one line each
+///
+/// It works beside a gate that runs. It reads and writes every table, without changing a row of the gate, compares the
+/// clock with that of the store, and calls the gate at HO_BASE_URL. The exit code is 2 if something failed; 1 if there
+/// are warnings; or else 0.
+#[derive(Args)]
+pub(crate) struct Options {
+    /// Only say what changes when this version replaces an earlier one: exit code 1 if something does
+    #[arg(long, conflicts_with_all = ["mail_to", "json"])]
+    upgrade: bool,
+    /// Send a test email to this address
+    #[arg(long, value_name = "ADDRESS", value_parser = value_parsers::address)]
+    mail_to: Option<Address>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// A finding, with the name of what was checked.
+type Named = (&'static str, Finding);
+
+pub(crate) async fn run(options: Options) -> ExitCode {
+    if options.upgrade {
+        return say_what_changes();
+    }
+    let findings = check(&options).await;
+    let grade = Grade::worst(findings.iter().map(|(_, finding)| finding));
+    if options.json {
+        let checks = findings.iter().map(|(name, finding)| {
+            json!({"name": name, "status": finding.grade.word(), "detail": finding.detail})
+        });
+        let checks: Value = checks.collect();
+        say(&format!(
+            "{:#}",
+            json!({"status": grade.word(), "checks": checks})
+        ));
+    } else {
+        for (name, Finding { grade, detail }) in &findings {
+            say(&format!("{:<8} {name:<9} {detail}", grade.word()));
+        }
+    }
+    ExitCode::from(match grade {
+        Grade::Ok => 0,
+        Grade::Warning => 1,
+        Grade::Failed => 2,
+    })
+}
+
+async fn check(options: &Options) -> Vec<Named> {
+    let lookup = |name: &str| std::env::var(name).ok();
+    let settings = Settings::read(lookup);
+    let mut found: Vec<Named> = Vec::new();
+    let mut add = |name: &'static str, findings: Vec<Finding>| {
+        found.extend(findings.into_iter().map(|finding| (name, finding)));
+    };
+    add("settings", settings.check(lookup));
+    let mut sign_in = vec![settings.check_sign_in()];
+    if settings.is_deployed {
+        sign_in.extend(outside::check_platform_sign_in(&settings.config).await);
+    }
+    add("sign-in", sign_in);
+    add("policy", settings.check_policy());
+    let mut receipt_kid = None;
+    let skipped = "not checked, because its settings cannot be used";
+    match TableSettings::read(lookup) {
+        Ok(tables) if !settings.has_error(&["HO_STORE", "HO_TABLE"]) => {
+            let keys = named(&tables, &tables.receipt_keys, "receipt.keys");
+            receipt_kid = keys.ok().flatten().map(|keys| keys[0].kid.clone());
+            match store::check(&settings.config, &tables).await {
+                Ok(it) => {
+                    add("tables", it.tables);
+                    add("clock", vec![it.clock]);
+                    add("keys", it.keys);
+                    add("sweep", vec![it.sweep]);
+                }
+                Err(error) => add("tables", vec![Finding::failed(format!("{error:#}"))]),
+            }
+        }
+        Ok(_) | Err(_) => add("tables", vec![Finding::failed(skipped)]),
+    }
+    let mail = if settings.has_error(&["HO_MAIL", "HO_SMTP", "HO_ACS", "HO_GRAPH"]) {
+        Finding::failed(skipped)
+    } else {
+        outside::check_mail(&settings.config, options.mail_to.as_ref()).await
+    };
+    add("mail", vec![mail]);
+    let address = outside::check_address(&settings.config, receipt_kid.as_deref());
+    add("address", vec![address.await]);
+    found
+}
 
 /// Prints each change that affects the gate, and what to set; then the settings that cannot be used. The exit
 /// code is 2 if there is one of these, or else 1 if something changes.
-pub(crate) fn run() -> ExitCode {
+fn say_what_changes() -> ExitCode {
     let lookup = |name: &str| std::env::var(name).ok();
     let items = upgrade_items(lookup);
     for item in &items {

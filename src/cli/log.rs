@@ -2,6 +2,7 @@
 
 use std::io;
 
+use human_oversight::config::LogFormat;
 use tracing::Level;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::writer::MakeWriterExt;
@@ -16,7 +17,7 @@ const VERBOSE_LIBRARIES: [&str; 5] = [
 ];
 
 /// One line per event, as the Functions host reads it: warnings and errors to stderr, the rest to stdout.
-pub(crate) fn init(filter: &str) -> anyhow::Result<()> {
+pub(crate) fn init(filter: &str, format: LogFormat) -> anyhow::Result<()> {
     let mut filter = EnvFilter::builder().parse(filter)?;
     for library in VERBOSE_LIBRARIES {
         let quiet = format!("{library}=warn").parse();
@@ -25,12 +26,15 @@ pub(crate) fn init(filter: &str) -> anyhow::Result<()> {
     let by_level = io::stderr
         .with_max_level(Level::WARN)
         .or_else(io::stdout.with_min_level(Level::INFO));
-    tracing_subscriber::fmt()
+    let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(by_level)
         .with_ansi(false)
-        .with_target(false)
-        .init();
+        .with_target(false);
+    match format {
+        LogFormat::Text => log.init(),
+        LogFormat::Json => log.json().flatten_event(true).with_span_list(false).init(),
+    }
     // One line, without the data being processed.
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string);

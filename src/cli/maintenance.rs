@@ -6,7 +6,7 @@ use anyhow::{Context, anyhow, bail};
 use human_oversight::config::{StoreConfig, TableSettings};
 use human_oversight::keys::LinkKeys;
 use human_oversight::keys::keyring::{self, NamedKey};
-use human_oversight::store::{Store, StoredRow, StoredStandingRow};
+use human_oversight::store::{Store, StoredDecidedRow, StoredRow, StoredStandingRow};
 use human_oversight::values::Clock;
 
 /// Opens the table; for the limit and the keys see [`Store::embedded`].
@@ -29,6 +29,13 @@ pub(crate) fn ensure_store_exists(settings: &TableSettings) -> anyhow::Result<()
         }
         _ => Ok(()),
     }
+}
+
+/// Opens a store that exists, with the link keys that verify its rows.
+pub(crate) fn open_existing(settings: &TableSettings, clock: Clock) -> anyhow::Result<Store> {
+    ensure_store_exists(settings)?;
+    let link_keys = required_link_keys(settings)?;
+    open(settings, 0, clock, Some(link_keys))
 }
 
 /// Calls `visit` with every row, page by page.
@@ -58,6 +65,25 @@ pub(crate) async fn for_each_standing_row(
     loop {
         let listed = store.all_standing(place).await;
         let (page, next) = listed.context("the standing table cannot be read")?;
+        for row in page {
+            visit(row).await?;
+        }
+        place = next;
+        if place.is_none() {
+            return Ok(());
+        }
+    }
+}
+
+/// The same for the rows of the table of decisions.
+pub(crate) async fn for_each_decided_row(
+    store: &Store,
+    mut visit: impl AsyncFnMut(StoredDecidedRow) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let mut place = None;
+    loop {
+        let listed = store.all_decided(place).await;
+        let (page, next) = listed.context("the table of decisions cannot be read")?;
         for row in page {
             visit(row).await?;
         }

@@ -1,6 +1,7 @@
-//! `human-oversight pause`, `resume`, `executing` and `revoke`: on the store, with its settings, or through the gate
+//! `human-oversight pause`, `resume`, `executing`, `revoke`, `allow` and `grants`: on the store, with its settings, or through the gate
 //! (`--url`), with the host's master key, so that no key of the gate leaves its vault.
 
+mod grants;
 mod remote;
 mod report;
 mod revocation;
@@ -9,14 +10,14 @@ use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
-use clap::Args;
+use anyhow::{Context, anyhow, bail};
+use clap::{Args, Subcommand};
 use human_oversight::app::{self, Executing};
 use human_oversight::config::TableSettings;
 use human_oversight::domain::{Pause, PauseScope};
 use human_oversight::store::Store;
 use human_oversight::values::ApprovalId;
-use human_oversight_protocol::operate::{Command, Revoked};
+use human_oversight_protocol::operate::{Allowed, Command, Revoked};
 
 use super::clock::{clock, now};
 use super::maintenance::{ensure_store_exists, open, required_link_keys, say};
@@ -58,6 +59,39 @@ pub(crate) struct RevokeOptions {
     /// Work through the gate at this address, with the host's master key in HO_MASTER_KEY
     #[arg(long, value_name = "URL")]
     url: Option<String>,
+}
+
+/// Let what was rejected be asked again, where a rule of the policy refuses that
+///
+/// It holds for everything that reads the same, until the next rejection.
+#[derive(Args)]
+pub(crate) struct AllowOptions {
+    /// The id of the rejected request, as the refusal names it
+    id: ApprovalId,
+    /// Work through the gate at this address, with the host's master key in HO_MASTER_KEY
+    #[arg(long, value_name = "URL")]
+    url: Option<String>,
+}
+
+/// List the standing grants, or revoke one
+///
+/// Those that have ended are listed too, as long as they are kept.
+#[derive(Args)]
+pub(crate) struct GrantsOptions {
+    #[command(subcommand)]
+    command: Option<GrantsCommand>,
+    /// Work through the gate at this address, with the host's master key in HO_MASTER_KEY
+    #[arg(long, value_name = "URL", global = true)]
+    url: Option<String>,
+}
+
+#[derive(Subcommand)]
+enum GrantsCommand {
+    /// End a standing grant: people are asked again
+    Revoke {
+        /// The grant's id, as the list and the receipts of its uses have it
+        id: String,
+    },
 }
 
 /// Where the commands work.
@@ -162,6 +196,65 @@ pub(crate) async fn revoke(options: RevokeOptions) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Lets what was rejected be asked again.
+///
+/// # Errors
+/// When no rejection of the request is kept, or the store or the gate cannot be used.
+pub(crate) async fn allow(options: AllowOptions) -> anyhow::Result<ExitCode> {
+    let Allowed { done, id } = match &options.url {
+        Some(url) => remote(url)?.allow(&options.id).await?,
+        None => {
+            let store = open_store(&table_settings()?).await?;
+            let lifted = app::lift_rejection(&store, &options.id, now()).await;
+            let done = lifted.map_err(|error| match error {
+                app::Error::NotFound => anyhow!(
+                    "no rejection of this request is kept: it takes the id that the refusal names"
+                ),
+                error => anyhow!(
+                    "it may be allowed nevertheless, so repeat the command: {}",
+                    error.cause().unwrap_or("the store cannot be used")
+                ),
+            })?;
+            let id = options.id.to_string();
+            Allowed { done, id }
+        }
+    };
+    say(&if done {
+        format!("Allowed: what {id} asked may be asked again, until the next rejection.")
+    } else {
+        format!("It was allowed before: {id}")
+    });
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Lists the standing grants, or revokes one.
+///
+/// # Errors
+/// When there is no such grant, or the store or the gate cannot be used.
+pub(crate) async fn grants(options: GrantsOptions) -> anyhow::Result<ExitCode> {
+    let gate = match &options.url {
+        Some(url) => Gate::Remote(remote(url)?),
+        None => Gate::Store(open_store(&table_settings()?).await?),
+    };
+    let Some(GrantsCommand::Revoke { id }) = options.command else {
+        grants::print(&match &gate {
+            Gate::Store(store) => grants::list(store).await?,
+            Gate::Remote(remote) => remote.grants().await?,
+        });
+        return Ok(ExitCode::SUCCESS);
+    };
+    let revoked = match &gate {
+        Gate::Store(store) => grants::revoke(store, &id).await?,
+        Gate::Remote(remote) => remote.revoke_grant(&id).await?,
+    };
+    say(&if revoked.done {
+        format!("Revoked: {}. People are asked again.", revoked.id)
+    } else {
+        format!("It had ended before: {}", revoked.id)
+    });
+    Ok(ExitCode::SUCCESS)
+}
+
 impl Scope {
     fn parse(&self) -> anyhow::Result<PauseScope> {
         Ok(PauseScope::new(
@@ -178,7 +271,8 @@ impl Scope {
     }
 }
 
-fn remote(url: &str) -> anyhow::Result<Remote> {
+/// The gate at this address.
+pub(super) fn remote(url: &str) -> anyhow::Result<Remote> {
     Remote::new(url, std::env::var("HO_MASTER_KEY").ok().as_deref())
 }
 
@@ -218,7 +312,7 @@ impl Gate {
     async fn resume(&self, scope: &PauseScope) -> anyhow::Result<Report> {
         match self {
             Self::Store(store) => {
-                let done = app::resume(store, scope).await?;
+                let done = app::resume(store, scope, now()).await?;
                 report(store, done, scope).await
             }
             Self::Remote(remote) => remote.send(Command::Resume, scope, None).await,

@@ -1,4 +1,4 @@
-//! `human-oversight purge`: deletes old rows, for the personal data in them.
+//! `human-oversight purge`: deletes old rows, for the personal data in them, with their kept decisions.
 //!
 //! Without `--delete` it only reports what it would do. Rows in the due index, and
 //! rows that cannot be trusted, stay: an operator should inspect those first.
@@ -46,6 +46,11 @@ pub(crate) async fn run(
     for_each_row(&store, async |row| {
         found.rows += 1;
         if found.is_old(&row, now, age) && delete {
+            // First: a kept decision never outlives its request.
+            if let Ok(approval) = &row.approval {
+                let deleted = store.delete_decided(approval).await;
+                deleted.context("a kept decision cannot be deleted")?;
+            }
             found.count(store.delete(&row).await)?;
         }
         Ok(())

@@ -10,7 +10,10 @@ use human_oversight::app::{self, App};
 use human_oversight::config::{self, Config};
 use human_oversight::http;
 use human_oversight::mailer::TransportConfig;
+use human_oversight::policy::Policy;
 use human_oversight::store::StoreError;
+use human_oversight::values::AllowList;
+use human_oversight::version::VERSION;
 use tokio::net::TcpListener;
 
 use super::clock::clock;
@@ -23,21 +26,31 @@ const STOP_WITHIN: Duration = Duration::from_secs(10);
 /// handler that ended without one.
 pub(crate) async fn run() -> anyhow::Result<()> {
     let config = settings()?;
-    log::init(&config.log)?;
+    log::init(&config.log, config.log_format)?;
     warn_of_unknown_settings();
     let (app, listener) = open(config).await?;
+    if let Some(policy) = &app.config.policy {
+        let (digest, rules) = (policy.digest(), policy.rules());
+        tracing::info!(%digest, version = Policy::VERSION, rules, "the policy is in force");
+    }
     let url = &app.base_url;
+    let (version, store) = (VERSION.as_str(), app.config.store.name());
+    let (mail, keys) = (app.config.mail.name(), app.key_names().join(", "));
+    macro_rules! log_start {
+        ($words:literal $(, $inbox:ident)?) => {
+            tracing::info!(url, $($inbox,)? version, store, mail, keys, $words)
+        };
+    }
     if app.config.production {
-        tracing::info!(url, "listening");
+        log_start!("listening");
     } else if let TransportConfig::File(_) = app.config.mail {
         let inbox = format!("{url}/inbox");
-        tracing::info!(
-            url,
-            inbox,
-            "listening (development mode: anyone who can read the inbox can approve)"
+        log_start!(
+            "listening (development mode: anyone who can read the inbox can approve)",
+            inbox
         );
     } else {
-        tracing::info!(url, "listening (development mode)");
+        log_start!("listening (development mode)");
     }
     if let Some(schedule) = &app.config.sweep_schedule
         && app.config.behind_host
@@ -46,15 +59,24 @@ pub(crate) async fn run() -> anyhow::Result<()> {
         tracing::info!(next, "the host triggers the sweep");
     }
     if !app.config.production && io::stderr().is_terminal() {
+        // As it was started: after `cargo run` the program is in no directory of PATH.
+        let program = std::env::args().next();
+        let program = program.as_deref().unwrap_or("human-oversight");
         let has_inbox = matches!(app.config.mail, TransportConfig::File(_));
-        eprint!("{}", banner(url, has_inbox));
+        let inbox = has_inbox.then_some(&app.config.allowed_approvers);
+        eprint!("{}", banner(url, program, inbox));
     }
     serve(app, listener).await
 }
 
-/// What a person who starts the gate in a terminal needs next.
-fn banner(url: &str, has_inbox: bool) -> String {
-    let inbox = if has_inbox {
+/// What a person who starts the gate in a terminal needs next. The inbox, if there is one, has the emails to these people.
+fn banner(url: &str, program: &str, inbox: Option<&AllowList>) -> String {
+    let approver = if inbox == Some(&AllowList::Anyone) {
+        "approver@example.com"
+    } else {
+        "ADDRESS"
+    };
+    let inbox = if inbox.is_some() {
         format!("  The inbox with its emails: {url}/inbox\n")
     } else {
         String::new()
@@ -62,8 +84,8 @@ fn banner(url: &str, has_inbox: bool) -> String {
     format!(
         "\n  The gate is listening at {url}\n{inbox}\n  \
          Try it in another terminal:\n    \
-         HO_URL={url} human-oversight ask --agent me --action \"Say hello\" \\\n      \
-         --approver approver@example.com -- echo hello\n\n  \
+         HO_URL={url} {program} ask --agent me --action \"Say hello\" \\\n      \
+         --approver {approver} -- echo hello\n\n  \
          Agents in Rust, Python and TypeScript: README.md. Every command: docs/command-line.md.\n  \
          Press Ctrl-C to stop it.\n\n"
     )
@@ -181,14 +203,24 @@ pub(crate) async fn open(config: Config) -> anyhow::Result<(Arc<App>, TcpListene
 
 #[cfg(test)]
 mod tests {
+    use human_oversight::values::AllowList;
+
     use super::banner;
 
     #[test]
-    fn the_banner_names_the_inbox_only_if_there_is_one() {
-        let with = banner("http://127.0.0.1:7071", true);
+    fn the_banner_names_the_inbox_and_an_address_only_if_there_is_one() {
+        let url = "http://127.0.0.1:7071";
+        let with = banner(url, "target/gate", Some(&AllowList::Anyone));
         assert!(with.contains("listening at http://127.0.0.1:7071\n"));
         assert!(with.contains(" http://127.0.0.1:7071/inbox\n"));
-        assert!(with.contains("HO_URL=http://127.0.0.1:7071 human-oversight ask "));
-        assert!(!banner("http://127.0.0.1:7071", false).contains("inbox"));
+        assert!(with.contains("HO_URL=http://127.0.0.1:7071 target/gate ask "));
+        assert!(with.contains(" --approver approver@example.com "));
+        let without = banner(url, "target/gate", None);
+        assert!(!without.contains("inbox"));
+        // Nothing is sent to an address that only an example has.
+        assert!(!without.contains("example.com"));
+        let listed = AllowList::parse("alice@example.com").unwrap();
+        let listed = banner(url, "target/gate", Some(&listed));
+        assert!(listed.contains(" --approver ADDRESS "));
     }
 }

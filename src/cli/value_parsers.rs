@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use human_oversight::values::{Address, Timestamp};
+
 pub(crate) fn seconds(value: &str) -> Result<Duration, &'static str> {
     let seconds = value.parse();
     seconds
@@ -12,4 +14,15 @@ pub(crate) fn seconds(value: &str) -> Result<Duration, &'static str> {
 pub(crate) fn days(value: &str) -> Result<u64, &'static str> {
     let days = value.parse();
     days.map_err(|_| "it must be a whole number of days")
+}
+
+/// A day, from its start in UTC, or a time.
+pub(crate) fn date(value: &str) -> Result<Timestamp, &'static str> {
+    let day = || Timestamp::parse(&format!("{value}T00:00:00Z"));
+    let time = Timestamp::parse(value).or_else(day);
+    time.ok_or("it must be a date such as 2026-11-01, or a time such as 2026-11-01T08:00:00Z")
+}
+
+pub(crate) fn address(value: &str) -> Result<Address, String> {
+    Address::parse(value).map_err(|why| format!("it {why}"))
 }

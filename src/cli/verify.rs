@@ -9,13 +9,15 @@ use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use human_oversight::config::TableSettings;
+use human_oversight::keys::check_grant;
 use human_oversight::keys::receipt::{self, ReceiptKeys};
-use human_oversight::store::StoreError;
+use human_oversight::store::{StandingKind, StandingRow, StoreError, decode_grants};
 use human_oversight::values::Clock;
 use human_oversight_protocol::types::KeySet;
 
 use super::maintenance::{
-    ensure_store_exists, for_each_row, for_each_standing_row, link_keys, named, open, say,
+    ensure_store_exists, for_each_decided_row, for_each_row, for_each_standing_row, link_keys,
+    named, open, say,
 };
 
 /// What was found.
@@ -23,6 +25,7 @@ use super::maintenance::{
 struct Found {
     rows: u64,
     decided: u64,
+    votes: u64,
     legacy: u64,
     problems: u64,
     sealed: bool,
@@ -52,6 +55,7 @@ pub(crate) async fn run(
             Ok(approval) => match receipt::check(approval, &receipt_keys) {
                 Ok(()) => {
                     found.decided += u64::from(approval.decision().is_some());
+                    found.votes += approval.votes.len() as u64;
                     None
                 }
                 Err(contradiction) => Some(contradiction.to_string()),
@@ -72,10 +76,24 @@ pub(crate) async fn run(
     // Without keys none can be told from another.
     if found.sealed {
         for_each_standing_row(&store, async |stored| {
-            if let Some(Err(error)) = stored.row {
+            let problem = match &stored.row {
+                Some(Err(error)) => Some(error.to_string()),
+                Some(Ok(row)) => grant_problem(row, &receipt_keys),
+                None => None,
+            };
+            if let Some(problem) = problem {
                 let (partition, row) = &stored.keys;
                 found.problems += 1;
-                say(&format!("standing row {partition}/{row}: {error}"));
+                say(&format!("standing row {partition}/{row}: {problem}"));
+            }
+            Ok(())
+        })
+        .await?;
+        for_each_decided_row(&store, async |stored| {
+            if let Err(error) = stored.checked {
+                let (partition, row) = &stored.keys;
+                found.problems += 1;
+                say(&format!("kept decision {partition}/{row}: {error}"));
             }
             Ok(())
         })
@@ -88,11 +106,27 @@ pub(crate) async fn run(
     })
 }
 
+/// Why the standing grants of a row prove nothing, if it has any.
+fn grant_problem(row: &StandingRow, keys: &KeySet) -> Option<String> {
+    if row.kind != StandingKind::Grant {
+        return None;
+    }
+    match decode_grants(&row.columns) {
+        Err(error) => Some(error.to_string()),
+        Ok(grants) => {
+            let mut held = grants.held.iter();
+            let is_forged = held.any(|held| check_grant(&held.signed, keys).is_err());
+            is_forged.then(|| "a standing grant contradicts its signed record".to_owned())
+        }
+    }
+}
+
 impl Found {
     fn summary(&self) -> String {
         let Self {
             rows,
             decided,
+            votes,
             legacy,
             problems,
             sealed,
@@ -103,9 +137,13 @@ impl Found {
             "Row MACs were not verified, which takes HO_LINK_KEYS: the decisions are proved; all other \
              columns are only consistent."
         };
+        let votes = match votes {
+            0 => String::new(),
+            votes => format!("{votes} votes proved by their signed records.\n"),
+        };
         format!(
             "{rows} rows: {decided} decisions proved by their receipts, {legacy} rows of the \
-             legacy Logic App, which prove nothing, {problems} problems.\n{row_macs}"
+             legacy Logic App, which prove nothing, {problems} problems.\n{votes}{row_macs}"
         )
     }
 }

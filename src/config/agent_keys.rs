@@ -1,4 +1,4 @@
-//! The agents that function keys may act for.
+//! The agents that function keys and identities may act for.
 
 use super::error::ConfigError;
 use super::lookup::{Lookup, unusable};
@@ -11,8 +11,8 @@ pub(super) fn agent_keys(get: &Lookup<'_>) -> Result<Option<AgentKeys>, ConfigEr
     let keys = AgentKeys::parse(&list).ok_or_else(|| {
         unusable(
             "HO_AGENT_KEYS",
-            "it must be a list of SHA256=AGENT, separated by commas: the SHA-256 of a function key and the \
-             name of an agent",
+            "it must be a list of SHA256=AGENT or OBJECT-ID=AGENT, separated by commas: the SHA-256 of a function \
+             key, or the object id of a program in Entra, and the name of an agent",
         )
     });
     keys.map(Some)

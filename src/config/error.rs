@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::keys::KeyError;
+use crate::policy::Fault;
 
 /// What is wrong with a setting: one line that names it and its rule, and never contains its value.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -16,20 +17,33 @@ pub enum ConfigError {
     Unusable { name: &'static str, why: String },
     #[error("{name} cannot be used: {error}")]
     Keys { name: &'static str, error: KeyError },
+    #[error("{name} cannot be used: {}{fault}", in_file(file))]
+    Policy {
+        name: &'static str,
+        /// The policy file, if the text is not in the setting.
+        file: Option<String>,
+        fault: Fault,
+    },
 }
 
 impl ConfigError {
     /// The name of the setting.
     pub fn name(&self) -> &'static str {
         match self {
-            Self::Missing { name, .. } | Self::Unusable { name, .. } | Self::Keys { name, .. } => {
-                name
-            }
+            Self::Missing { name, .. }
+            | Self::Unusable { name, .. }
+            | Self::Keys { name, .. }
+            | Self::Policy { name, .. } => name,
         }
     }
 }
 
-/// Why the gate does not start: the first error of each setting, in one line each.
+fn in_file(file: &Option<String>) -> String {
+    file.as_ref()
+        .map_or_else(String::new, |file| format!("{file}, "))
+}
+
+/// Why the gate does not start: the first error of each setting, and all faults of a policy, in one line each.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct ConfigErrors(Vec<ConfigError>);
 
@@ -42,6 +56,11 @@ impl ConfigErrors {
         if !self.contains(error.name()) {
             self.0.push(error);
         }
+    }
+
+    /// Records several errors of one setting.
+    pub(super) fn push_all(&mut self, errors: impl IntoIterator<Item = ConfigError>) {
+        self.0.extend(errors);
     }
 
     /// Whether the setting of this name has an error.

@@ -4,9 +4,10 @@
 const PREFIX: &str = "HO_";
 
 /// The settings of the gate, without the prefix.
-const GATE: [&str; 45] = [
+const GATE: [&str; 52] = [
     "ACS_CONNECTION_STRING",
     "ACS_ENDPOINT",
+    "AGENT_IDENTITY",
     "AGENT_KEYS",
     "ALLOWED_APPROVERS",
     "ALLOW_WILDCARD_LINKS",
@@ -25,6 +26,7 @@ const GATE: [&str; 45] = [
     "LINK_KEYS",
     "LOCAL",
     "LOG",
+    "LOG_FORMAT",
     "MAIL",
     "MAIL_BUDGET",
     "MAIL_FROM",
@@ -34,9 +36,13 @@ const GATE: [&str; 45] = [
     "OUTCOME_WITHIN",
     "OWNER_BUDGET",
     "PAUSED",
+    "POLICY",
+    "POLICY_BUDGET",
+    "POLICY_FILE",
     "PORT",
     "REASK_AFTER",
     "RECEIPT_KEYS",
+    "REJECT_REASONS",
     "REQUIRE_ENTRA_FOR",
     "ROWS",
     "RUN_WITHIN",
@@ -50,10 +56,11 @@ const GATE: [&str; 45] = [
     "TABLE",
     "TABLES_CONNECTION_STRING",
     "TABLES_ENDPOINT",
+    "TIME_ZONE",
 ];
 
 /// The settings of agents and of the commands for operators, which may share an environment with a gate.
-const OTHERS: [&str; 5] = ["ISSUER", "KEY", "KEYS", "MASTER_KEY", "URL"];
+const OTHERS: [&str; 6] = ["AUDIENCE", "ISSUER", "KEY", "KEYS", "MASTER_KEY", "URL"];
 
 /// Whether `name` looks like a setting and is none.
 pub fn is_unknown_setting(name: &str) -> bool {
@@ -67,6 +74,14 @@ pub fn nearest_setting(name: &str) -> Option<String> {
     let distances = all().map(|known| (strsim::damerau_levenshtein(known, rest), known));
     let (distance, nearest) = distances.min()?;
     (distance <= rest.len() / 3).then(|| format!("{PREFIX}{nearest}"))
+}
+
+/// The settings of the gate whose names begin so, without `HO_`.
+pub(super) fn settings_of(beginning: &str) -> impl Iterator<Item = String> {
+    let named = GATE
+        .into_iter()
+        .filter(move |name| name.starts_with(beginning));
+    named.map(|name| format!("{PREFIX}{name}"))
 }
 
 fn all() -> impl Iterator<Item = &'static str> {

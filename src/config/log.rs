@@ -1,10 +1,27 @@
-//! The filter of the log.
+//! The filter and the form of the log.
 
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::EnvFilter;
 
 use super::error::ConfigError;
 use super::lookup::{Lookup, unusable};
+
+/// The form of the lines of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// As the queries and alerts of Azure Monitor read it.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+pub(super) fn log_format(get: &Lookup<'_>) -> Result<LogFormat, ConfigError> {
+    match get("HO_LOG_FORMAT").as_deref() {
+        None | Some("text") => Ok(LogFormat::Text),
+        Some("json") => Ok(LogFormat::Json),
+        Some(_) => Err(unusable("HO_LOG_FORMAT", "it must be `text` or `json`")),
+    }
+}
 
 pub(super) fn log_filter(get: &Lookup<'_>) -> Result<String, ConfigError> {
     let filter = get("HO_LOG").unwrap_or_else(|| "info".to_owned());

@@ -6,7 +6,7 @@ use super::error::{ConfigError, ConfigErrors};
 use super::lookup::{HOME, Lookup, principal, resource, unusable};
 use crate::domain::NotificationSettings;
 use crate::mailer::{AcsConfig, GraphConfig, SmtpConfig, TransportConfig};
-use crate::render::{Brand, ParameterDisclosure};
+use crate::render::{Brand, ParameterDisclosure, Zone};
 use crate::values::Address;
 
 /// The transport, if its settings can be used.
@@ -142,6 +142,10 @@ pub(super) fn brand(get: &Lookup<'_>, errors: &mut ConfigErrors) -> Brand {
     let colour = get(name).map(|text| Brand::parse_colour(&text));
     let colour = colour.transpose().map_err(|why| unusable(name, &why));
     let colour = errors.or(colour, None).unwrap_or(default.colour);
+    let name = "HO_TIME_ZONE";
+    let zone = get(name).map(|text| Zone::parse(&text));
+    let zone = zone.transpose().map_err(|why| unusable(name, &why));
+    let zone = errors.or(zone, None).unwrap_or_default();
     let mut line = |name, longest| {
         let line = get(name).map(|text| Brand::parse_line(&text, longest));
         errors.or(line.transpose().map_err(|why| unusable(name, &why)), None)
@@ -152,6 +156,7 @@ pub(super) fn brand(get: &Lookup<'_>, errors: &mut ConfigErrors) -> Brand {
         subject_prefix: line("HO_SUBJECT_PREFIX", 30),
         contact: line("HO_BRAND_CONTACT", 200),
         footer: line("HO_BRAND_FOOTER", 300),
+        zone,
     }
 }
 

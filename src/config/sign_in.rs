@@ -2,12 +2,13 @@
 
 use uuid::Uuid;
 
+use super::agent_identity;
+use super::authentication::{TENANT, is_authentication_on, tenant};
 use super::error::{ConfigError, ConfigErrors};
 use super::lookup::{Lookup, unusable};
 use crate::azure::easy_auth::normalize;
 use crate::azure::{SignIn, SignInPolicy};
 
-const TENANT: &str = "HO_ENTRA_TENANT";
 const PATTERNS: &str = "HO_REQUIRE_ENTRA_FOR";
 
 /// The settings of sign-in, or `None` if it is off. Incomplete settings would give less protection than the
@@ -19,21 +20,15 @@ pub(super) fn sign_in(
 ) -> Option<SignIn> {
     let patterns = get(PATTERNS).map(|list| errors.or(action_patterns(&list), Vec::new()));
     let policy = errors.or(policy(get, patterns), None);
-    let tenant = match (get(TENANT), &policy) {
-        (None, None) => return None,
-        (None, Some(_)) => Err(ConfigError::Missing {
-            name: TENANT,
-            why: "sign-in needs the directory whose members may decide",
-        }),
-        (Some(id), _) => Uuid::parse_str(&id)
-            .map_err(|_| unusable(TENANT, "it must be the id of a directory, a GUID")),
-    };
-    let tenant = errors.or(tenant, Uuid::nil());
+    // Without a policy, a directory may be that of the agents alone.
+    if policy.is_none() && (get(TENANT).is_none() || agent_identity::is_wanted(get)) {
+        return None;
+    }
+    let why = "sign-in needs the directory whose members may decide";
+    let tenant = errors.or(tenant(get, why), Uuid::nil());
     let policy = policy?;
     // Otherwise any client could send the header that names the signed-in person.
-    let is_on = behind_host
-        && get("WEBSITE_AUTH_ENABLED").is_some_and(|on| on.eq_ignore_ascii_case("true"));
-    if !is_on {
+    if !is_authentication_on(get, behind_host) {
         errors.push(unusable(
             "WEBSITE_AUTH_ENABLED",
             "sign-in needs App Service authentication in front of the Functions host; the platform \
@@ -66,10 +61,12 @@ fn policy(
             "HO_IDENTITY=entra requires sign-in for every action",
         )),
         (None | Some("link"), Some(patterns)) => Ok(Some(SignInPolicy::For(patterns))),
-        (None | Some("link"), None) if get(TENANT).is_some() => Err(unusable(
-            TENANT,
-            "no setting requires sign-in: set HO_IDENTITY=entra or HO_REQUIRE_ENTRA_FOR",
-        )),
+        (None | Some("link"), None) if get(TENANT).is_some() && !agent_identity::is_wanted(get) => {
+            Err(unusable(
+                TENANT,
+                "no setting requires sign-in: set HO_IDENTITY=entra, HO_REQUIRE_ENTRA_FOR or HO_AGENT_IDENTITY",
+            ))
+        }
         (None | Some("link"), None) => Ok(None),
         (Some(_), _) => Err(unusable("HO_IDENTITY", "it must be `link` or `entra`")),
     }

@@ -89,6 +89,14 @@ impl TableSettings {
 }
 
 impl StoreConfig {
+    /// The name, as in `HO_STORE`.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Embedded(_) => "embedded",
+            Self::Tables { .. } => "tables",
+        }
+    }
+
     /// Opens it; nothing is read or sent yet. For the limit and the keys see [`Store::embedded`].
     ///
     /// # Errors

@@ -111,9 +111,10 @@ fn owners(settings: &Settings) -> Option<UpgradeItem> {
         setting: "HO_AGENT_KEYS",
         change: "A request belongs to the function key that submitted it. Other keys get 404 for it, and \
                  replacing a key leaves its open requests without an owner. Agents with one key are one owner, \
-                 under whatever names they ask: each can claim, report and withdraw the requests of the others.",
+                 under whatever names they ask: each can claim, report and withdraw the requests of the others. Calls \
+                 that the host forwards instead of proxying, as hosts before spring 2025 do, get 403.",
         remedy: "List the keys in HO_AGENT_KEYS, one for each agent; keys with the same right-hand side act \
-                 together. A gate with one agent needs nothing.",
+                 together. A gate with one agent and a newer host needs nothing.",
     })
 }
 

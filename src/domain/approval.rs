@@ -5,8 +5,10 @@ use super::decision::{Decision, LateDecision, Proposal};
 use super::delivery::{Delivery, Notice};
 use super::execution::Execution;
 use super::history::{Event, EventKind};
+use super::plan::Plan;
 use super::request::Request;
 use super::state::{State, Status};
+use super::vote::Vote;
 use crate::values::{Address, Timestamp};
 use std::time::Duration;
 
@@ -20,8 +22,12 @@ pub struct Approval {
     pub request: Request,
     /// The state as stored; [`Approval::status`] is the state at a given time.
     pub state: State,
-    /// The people who may decide; at least one.
+    /// Who must agree; but for the seats that are handed over, it never changes.
+    pub plan: Plan,
+    /// The people who may decide, or vote on, the request; none where the policy decided.
     pub approvers: Vec<Approver>,
+    /// The votes in order, where the plan keeps them.
+    pub votes: Vec<Vote>,
     /// The first decision that arrived after the deadline.
     pub late: Option<LateDecision>,
     /// One event for each transition, in order.
@@ -34,30 +40,52 @@ pub struct Approval {
 pub struct InvalidTransition;
 
 impl Approval {
-    /// A new request: pending, with a delivery to each approver due at once.
-    pub fn new(request: Request, mut approvers: Vec<Approver>) -> Self {
+    /// A new request whose approvers the agent chose.
+    pub fn new(request: Request, approvers: Vec<Approver>) -> Self {
+        let plan = Plan::of_requester(approvers.len());
+        Self::with_plan(request, plan, approvers)
+    }
+
+    /// A new request: pending, with a delivery due at once to each approver of the first stage.
+    pub fn with_plan(request: Request, plan: Plan, approvers: Vec<Approver>) -> Self {
         let now = request.requested_at;
-        let life = request.expires_at.since(now);
-        let mut plan = vec![(Notice::Request, now)];
-        if life >= REMINDERS_FROM {
-            plan.push((Notice::Reminder, now + life / 2));
-            plan.push((Notice::FinalReminder, now + life * 85 / 100));
-        }
-        for approver in &mut approvers {
-            let planned = plan
-                .iter()
-                .map(|&(notice, at)| Delivery::queued(notice, at));
-            approver.deliveries = planned.collect();
-        }
         let mut approval = Self {
             request,
             state: State::Pending,
+            plan,
             approvers,
+            votes: Vec::new(),
             late: None,
             history: Vec::new(),
         };
         approval.log(now, EventKind::Submitted, None);
+        approval.open_stage(0, now);
         approval
+    }
+
+    /// Asks the people of a stage.
+    pub(super) fn open_stage(&mut self, stage: usize, now: Timestamp) {
+        let people = self.plan.people_of(stage, now);
+        self.ask(&people, now);
+    }
+
+    /// Queues the request, and reminders of it, to people who have not been asked and have not voted.
+    pub(super) fn ask(&mut self, people: &[usize], now: Timestamp) {
+        let life = self.request.expires_at.since(now);
+        let mut notices = vec![(Notice::Request, now)];
+        if life >= REMINDERS_FROM {
+            notices.push((Notice::Reminder, now + life / 2));
+            notices.push((Notice::FinalReminder, now + life * 85 / 100));
+        }
+        for &person in people {
+            let has_voted = self.votes.iter().any(|vote| vote.ballot.person == person);
+            let approver = &mut self.approvers[person];
+            if !has_voted && approver.request_delivery().is_none() {
+                let queued = notices.iter();
+                let queued = queued.map(|&(notice, at)| Delivery::queued(notice, at));
+                approver.deliveries.extend(queued);
+            }
+        }
     }
 
     /// The status at `now`: a deadline that has passed counts before the timeout is stored.
@@ -101,15 +129,17 @@ impl Approval {
         };
         let Decision {
             by,
-            assurance,
+            preset,
             comment,
+            question,
             at,
             receipt,
         } = self.decision()?;
         let proposal = Proposal {
             by: by.clone(),
-            assurance: *assurance,
+            preset: preset.clone(),
             comment: comment.clone(),
+            question: question.clone(),
             at: *at,
             run_by,
         };
@@ -141,9 +171,24 @@ impl Approval {
     }
 
     pub(super) fn close_deliveries(&mut self, now: Timestamp) {
-        for approver in &mut self.approvers {
+        for approver in self.seated_approvers() {
             approver.close_deliveries(now);
         }
+    }
+
+    /// Queues a notice, of which there is one, to all who were asked and have not handed their seat over.
+    pub(super) fn queue_once(&mut self, notice: Notice, now: Timestamp) {
+        for approver in self.seated_approvers() {
+            approver.queue_once(notice, now);
+        }
+    }
+
+    /// The approvers who have not handed their seat over.
+    pub(super) fn seated_approvers(&mut self) -> impl Iterator<Item = &mut Approver> {
+        let plan = &self.plan;
+        let approvers = self.approvers.iter_mut().enumerate();
+        let seated = approvers.filter(|(person, _)| plan.hand_over_by(*person).is_none());
+        seated.map(|(_, approver)| approver)
     }
 
     pub(super) fn log(&mut self, at: Timestamp, what: EventKind, by: Option<Address>) {

@@ -21,6 +21,8 @@ pub struct Approver {
     pub wrong_revocation_codes: u32,
     /// The same at the form that shows hidden values.
     pub wrong_reveal_codes: u32,
+    /// The same at the form that hands the seat over.
+    pub wrong_hand_over_codes: u32,
     /// The deliveries of the request, its reminders and the outcome notice.
     pub deliveries: Vec<Delivery>,
 }
@@ -31,12 +33,10 @@ impl Approver {
         self.wrong_codes >= MAX_WRONG_CODES
     }
 
-    /// The delivery of the request itself.
-    pub fn request_delivery(&self) -> &Delivery {
-        self.deliveries
-            .iter()
-            .find(|delivery| delivery.notice == Notice::Request)
-            .expect("planned at submit")
+    /// The delivery of the request itself; `None` until their stage opens.
+    pub fn request_delivery(&self) -> Option<&Delivery> {
+        let mut deliveries = self.deliveries.iter();
+        deliveries.find(|delivery| delivery.notice == Notice::Request)
     }
 
     /// Whether the request may have reached them.
@@ -48,23 +48,49 @@ impl Approver {
 
     /// Drops unsent deliveries, and queues an outcome notice if the request may have arrived.
     pub(super) fn close_deliveries(&mut self, now: Timestamp) {
+        self.drop_requests(now);
+        self.queue_once(Notice::Outcome, now);
+    }
+
+    /// Drops the unsent deliveries that ask for a decision.
+    pub(super) fn drop_requests(&mut self, now: Timestamp) {
         for delivery in &mut self.deliveries {
             let is_unsent = match delivery.state {
                 DeliveryState::Queued(_) => true,
                 DeliveryState::Sending(until) => until <= now,
                 _ => false,
             };
-            if is_unsent && !matches!(delivery.notice, Notice::Outcome | Notice::Revocation) {
+            if is_unsent && delivery.notice.asks() {
                 delivery.state = DeliveryState::Dropped(now);
             }
         }
-        let has_outcome = self
-            .deliveries
-            .iter()
-            .any(|delivery| delivery.notice == Notice::Outcome);
-        if self.was_asked() && !has_outcome {
-            self.deliveries.push(Delivery::queued(Notice::Outcome, now));
+    }
+
+    /// Queues a notice if the request may have arrived and there is none yet.
+    pub(super) fn queue_once(&mut self, notice: Notice, now: Timestamp) {
+        let has_it = self.deliveries.iter().any(|one| one.notice == notice);
+        if self.was_asked() && !has_it {
+            self.deliveries.push(Delivery::queued(notice, now));
         }
+    }
+
+    /// Drops the reminders that are still to be sent.
+    pub(super) fn drop_reminders(&mut self, now: Timestamp) {
+        for delivery in &mut self.deliveries {
+            let is_queued = matches!(delivery.state, DeliveryState::Queued(_));
+            if is_queued && delivery.notice.is_reminder() {
+                delivery.state = DeliveryState::Dropped(now);
+            }
+        }
+    }
+
+    /// Queues the news that more people were asked, which takes the place of a reminder that is due.
+    pub(super) fn tell_of_escalation(&mut self, now: Timestamp) {
+        self.queue_once(Notice::Escalation, now);
+        let was_asked = self.was_asked();
+        self.deliveries.retain(|delivery| {
+            !was_asked || !delivery.is_due(now) || !delivery.notice.is_reminder()
+        });
     }
 
     /// Removes due reminders that serve no purpose: if the request itself never arrived, a reminder

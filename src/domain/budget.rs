@@ -1,5 +1,5 @@
-//! Budgets for the emails that ask people, so that no owner floods anyone: token buckets, each kept as the
-//! time at which it will be full again.
+//! Budgets for the emails that ask people, so that no owner floods anyone, and for the requests that the policy
+//! decides: token buckets, each kept as the time at which it will be full again.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -20,6 +20,8 @@ pub struct Budgets {
     pub recipient: Option<Budget>,
     /// For all recipients together (`HO_OWNER_BUDGET`).
     pub owner: Option<Budget>,
+    /// For the requests that the policy decides (`HO_POLICY_BUDGET`).
+    pub policy: Option<Budget>,
 }
 
 /// A bucket that is used up.
@@ -35,6 +37,7 @@ pub struct Exhausted {
 pub enum Bucket {
     Recipient,
     Owner,
+    Policy,
 }
 
 /// What an owner has used: for each bucket that is not full, when it will be.
@@ -43,21 +46,28 @@ pub struct Usage {
     pub owner: Option<Timestamp>,
     /// By the name of the recipient's bucket.
     pub recipients: BTreeMap<String, Timestamp>,
+    pub policy: Option<Timestamp>,
 }
 
-/// The maximum of `burst` and `per_hour`.
-const MAX: u32 = 3_600;
+/// What an owner is charged for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Charge {
+    /// One email to each of these recipients, by the names of their buckets.
+    Emails(Vec<String>),
+    /// One request that the policy decides.
+    PolicyDecision,
+}
 
 /// The recipients whose buckets are kept at a time. An owner who has asked more people is out of budget.
 const MAX_RECIPIENTS: usize = 1_400;
 
 impl Budget {
-    /// Parses `BURST/HOUR`: emails at once, and emails per hour; 1 to 3,600 each.
-    pub fn parse(text: &str) -> Option<Self> {
+    /// Parses `BURST/HOUR`: what fits at once, and what is added per hour; 1 to `most` each.
+    pub fn parse(text: &str, most: u32) -> Option<Self> {
         let (burst, per_hour) = text.split_once('/')?;
         let number = |text: &str| {
             let number: u32 = text.trim().parse().ok()?;
-            (1..=MAX).contains(&number).then_some(number)
+            (1..=most).contains(&number).then_some(number)
         };
         Some(Self {
             burst: number(burst)?,
@@ -65,14 +75,14 @@ impl Budget {
         })
     }
 
-    /// The time in which the bucket gains room for `count` emails.
+    /// The time in which the bucket gains room for `count` more.
     fn time_for(self, count: usize) -> Duration {
         let millis = 3_600_000 * count as u64 / u64::from(self.per_hour);
         Duration::from_millis(millis)
     }
 
-    /// When the bucket will be full after `count` more emails, or how long until they fit. A full bucket
-    /// has room for any count.
+    /// When the bucket will be full after `count` more, or how long until they fit. A full bucket has room for
+    /// any count.
     fn charge(
         self,
         full_at: Option<Timestamp>,
@@ -89,17 +99,38 @@ impl Budget {
 }
 
 impl Usage {
-    /// Charges one email to each recipient, or nothing.
+    /// Charges all of it, or nothing.
     ///
     /// # Errors
     /// The bucket that is used up.
     pub fn charge(
         &mut self,
-        recipients: &[String],
+        charge: &Charge,
         budgets: Budgets,
         now: Timestamp,
     ) -> Result<(), Exhausted> {
         self.forget_full_buckets(now);
+        match charge {
+            Charge::Emails(recipients) => self.charge_emails(recipients, budgets, now),
+            Charge::PolicyDecision => {
+                if let Some(budget) = budgets.policy {
+                    let full_at = budget.charge(self.policy, 1, now);
+                    self.policy = Some(full_at.map_err(|retry_after| Exhausted {
+                        bucket: Bucket::Policy,
+                        retry_after,
+                    })?);
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn charge_emails(
+        &mut self,
+        recipients: &[String],
+        budgets: Budgets,
+        now: Timestamp,
+    ) -> Result<(), Exhausted> {
         let mut charged = self.clone();
         if let Some(budget) = budgets.owner {
             let full_at = budget.charge(self.owner, recipients.len(), now);
@@ -131,7 +162,19 @@ impl Usage {
     }
 
     /// Takes back a charge.
-    pub fn refund(&mut self, recipients: &[String], budgets: Budgets, now: Timestamp) {
+    pub fn refund(&mut self, charge: &Charge, budgets: Budgets, now: Timestamp) {
+        match charge {
+            Charge::Emails(recipients) => self.refund_emails(recipients, budgets),
+            Charge::PolicyDecision => {
+                if let (Some(full_at), Some(budget)) = (self.policy, budgets.policy) {
+                    self.policy = Some(full_at - budget.time_for(1));
+                }
+            }
+        }
+        self.forget_full_buckets(now);
+    }
+
+    fn refund_emails(&mut self, recipients: &[String], budgets: Budgets) {
         if let (Some(full_at), Some(budget)) = (self.owner, budgets.owner) {
             self.owner = Some(full_at - budget.time_for(recipients.len()));
         }
@@ -142,11 +185,11 @@ impl Usage {
                 }
             }
         }
-        self.forget_full_buckets(now);
     }
 
     fn forget_full_buckets(&mut self, now: Timestamp) {
         self.owner = self.owner.filter(|full_at| *full_at > now);
+        self.policy = self.policy.filter(|full_at| *full_at > now);
         self.recipients.retain(|_, full_at| *full_at > now);
     }
 }
@@ -164,14 +207,18 @@ mod tests {
             burst: 5,
             per_hour: 3_600,
         }),
+        policy: Some(Budget {
+            burst: 3,
+            per_hour: 3_600,
+        }),
     };
 
     fn at(seconds: i64) -> Timestamp {
         Timestamp::from_unix_millis(seconds * 1_000).unwrap()
     }
 
-    fn names(names: &[&str]) -> Vec<String> {
-        names.iter().map(|name| (*name).to_owned()).collect()
+    fn names(names: &[&str]) -> Charge {
+        Charge::Emails(names.iter().map(|name| (*name).to_owned()).collect())
     }
 
     #[test]
@@ -213,7 +260,8 @@ mod tests {
         assert_eq!(refused.retry_after, Duration::from_secs(1));
         assert_eq!(usage, before);
         // More than the burst fit into a full bucket.
-        let many: Vec<String> = (0..20).map(|n| n.to_string()).collect();
+        let many = (0..20).map(|n| n.to_string()).collect();
+        let many = Charge::Emails(many);
         assert_eq!(usage.charge(&many, BUDGETS, at(60)), Ok(()));
     }
 
@@ -230,12 +278,36 @@ mod tests {
     }
 
     #[test]
+    fn what_the_policy_decides_has_a_bucket_of_its_own() {
+        let mut usage = Usage::default();
+        let decision = Charge::PolicyDecision;
+        for _ in 0..3 {
+            assert_eq!(usage.charge(&decision, BUDGETS, at(0)), Ok(()));
+        }
+        let before = usage.clone();
+        let dry = Exhausted {
+            bucket: Bucket::Policy,
+            retry_after: Duration::from_secs(1),
+        };
+        assert_eq!(usage.charge(&decision, BUDGETS, at(0)), Err(dry));
+        assert_eq!(usage, before);
+        assert_eq!(usage.charge(&names(&["a", "b"]), BUDGETS, at(0)), Ok(()));
+        usage.refund(&decision, BUDGETS, at(0));
+        assert_eq!(usage.charge(&decision, BUDGETS, at(0)), Ok(()));
+        let off = Budgets {
+            policy: None,
+            ..BUDGETS
+        };
+        assert_eq!(usage.charge(&decision, off, at(0)), Ok(()));
+    }
+
+    #[test]
     fn a_budget_is_two_numbers() {
-        assert_eq!(Budget::parse("2/60"), BUDGETS.recipient);
+        assert_eq!(Budget::parse("2/60", 3_600), BUDGETS.recipient);
         for text in [
             "", "2", "2/", "/60", "0/60", "2/0", "3601/1", "-1/2", "2/60/1",
         ] {
-            assert_eq!(Budget::parse(text), None, "{text}");
+            assert_eq!(Budget::parse(text, 3_600), None, "{text}");
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Claiming an approval, and reporting the outcome of the action.
 
 use super::approval::{Approval, InvalidTransition};
+use super::delivery::Notice;
 use super::execution::{Claim, Execution};
 use super::history::EventKind;
 use super::state::State;
@@ -48,8 +49,8 @@ impl Approval {
         }
     }
 
-    /// Records the outcome that the claimant reports: success, or failure with its error text. A repeated
-    /// report changes nothing.
+    /// Records the outcome that the claimant reports: success, or failure with its error text, of which all who
+    /// were asked get a notice. A repeated report changes nothing.
     ///
     /// # Errors
     /// When nothing was claimed, or a different outcome was reported before.
@@ -80,6 +81,9 @@ impl Approval {
         };
         *execution = reported;
         self.log(now, what, None);
+        if what == EventKind::ExecutionFailed {
+            self.queue_once(Notice::Failure, now);
+        }
         if is_late {
             self.log(now, EventKind::ReportedLate, None);
         }

@@ -1,13 +1,13 @@
 //! The rules of deciding: what a submitted decision form does to a request.
 
-use std::time::Duration;
-
 use super::approval::Approval;
 use super::approver::MAX_WRONG_CODES;
-use super::decision::{Assurance, Decision, LateDecision, Proposal, Verdict};
+use super::decision::{Assurance, Decision, LateDecision, Proposal, Verdict, join_lines};
 use super::execution::Execution;
+use super::grant::GrantWish;
 use super::history::EventKind;
 use super::state::{State, Status};
+use super::vote::Ballot;
 use crate::values::Timestamp;
 
 /// A submitted decision form, once the approver is identified and the secrets in it are checked.
@@ -21,7 +21,17 @@ pub struct CheckedForm {
     pub has_valid_token: bool,
     /// What it decides; a form that revokes rejects.
     pub verdict: Verdict,
+    /// The reason chosen from the list; it counts for a rejection alone.
+    pub preset: Option<String>,
     pub comment: Option<String>,
+    /// The standing grant to give with an approval.
+    pub grant: Option<GrantWish>,
+    /// The stage that its page showed as open; `None` if any counts.
+    pub stage: Option<usize>,
+    /// Typed beside the button that rejects; it counts for a rejection alone.
+    pub words: Option<String>,
+    /// The question for a changed request; it counts for a rejection alone.
+    pub question: Option<String>,
     pub code: CodeCheck,
 }
 
@@ -36,8 +46,9 @@ pub enum CodeCheck {
 /// The next step for a form.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DecisionStep {
-    /// It decides the request: sign the proposal and [`Approval::record_decision`] it.
-    Sign(Proposal),
+    /// It counts: sign the ballot and [`Approval::record_vote`] it where the plan keeps votes, and sign the
+    /// proposal that it makes ([`Approval::proposal`]) and [`Approval::record_decision`] that.
+    Sign(Ballot),
     /// Nothing remains to be done.
     Done(DecisionResult),
 }
@@ -57,35 +68,79 @@ pub enum DecisionResult {
     AlreadyUsed,
     /// The deadline had passed.
     Late,
-    /// The form is not of this request and approver.
+    /// The form is not of this request and approver, or approves another stage than the open one.
     InvalidForm,
     /// Approving by this approver's link is locked.
     Locked,
     /// An approval by link needs the one-time code.
     CodeMissing,
+    /// This person has voted otherwise before.
+    AlreadyVoted,
+    /// Nothing of the open stage needs this person's vote.
+    NotNeeded,
+    /// The plan needs a signed-in person.
+    SignInNeeded,
+    /// The reason is not on the list.
+    UnknownReason,
+    /// An approval with a reason for a rejection, chosen or typed: Enter approves from any field of the form.
+    Contradictory,
+    /// The plan needs a comment, chosen from the list or with the code.
+    CommentMissing,
+    /// The comment has more characters than this.
+    CommentTooLong {
+        most: usize,
+    },
+    /// The plan allows no such standing grant.
+    GrantRefused,
+    /// The approval counts, and the standing grant that was to be given with it does not stand.
+    GrantNotGiven,
+    /// The standing grant has ended, by this form or before.
+    GrantEnded,
+    /// This approver has handed their seat over, by this form or before.
+    HandedOver,
+    /// This approver has handed their seat over before, and does not vote any more.
+    SeatGone,
+    /// The form that hands a seat over names no receiver.
+    ReceiverMissing,
+    /// The receiver may not have the seat: they were asked, are acted for, or are not among those offered.
+    ReceiverRefused,
+    /// The request has as many people as it may have, which is this many.
+    TooManyPeople {
+        most: usize,
+    },
+    HandOverReasonMissing,
+    /// The reason of a hand-over has more characters than this.
+    HandOverReasonTooLong {
+        most: usize,
+    },
+    /// No approval counts before this time.
+    TooEarly {
+        until: Timestamp,
+    },
     /// The code was wrong; after `left` more wrong codes the link is locked.
-    CodeWrong { left: u32 },
+    CodeWrong {
+        left: u32,
+    },
 }
 
 impl Approval {
-    /// Applies the rules of deciding to a form: the first decision in time counts, an approval by link
-    /// needs the code, wrong codes are counted, and a late decision is recorded as late.
-    ///
-    /// An approval must be claimed within `run_within`.
-    pub fn judge_form(
-        &mut self,
-        form: &CheckedForm,
-        run_within: Duration,
-        now: Timestamp,
-    ) -> DecisionStep {
+    /// Applies the rules of deciding to a form: a person votes once and in time, an approval by link needs the
+    /// code, wrong codes are counted, and a late decision is recorded as late.
+    pub fn judge_form(&mut self, form: &CheckedForm, now: Timestamp) -> DecisionStep {
         if !form.has_valid_token {
             return DecisionStep::Done(DecisionResult::InvalidForm);
         }
+        if self.plan.hand_over_by(form.approver).is_some() {
+            return DecisionStep::Done(DecisionResult::SeatGone);
+        }
         DecisionStep::Done(match self.status(now) {
-            Status::Pending => match self.check_code(form, now) {
-                Ok(()) => return DecisionStep::Sign(self.proposal(form, run_within, now)),
-                Err(refused) => refused,
+            Status::Pending => match self.check_vote(form, now) {
+                Ok(ballot) => return DecisionStep::Sign(ballot),
+                Err(result) => result,
             },
+            _ if self.has_decision_of(form) => DecisionResult::Recorded,
+            // A person who voted in time is not late.
+            _ if self.vote_of(form).is_some() => DecisionResult::AlreadyClosed,
             Status::Timeout if self.late.is_some() => DecisionResult::Late,
             Status::Timeout => match self.check_code(form, now) {
                 Ok(()) => {
@@ -94,7 +149,6 @@ impl Approval {
                 }
                 Err(refused) => refused,
             },
-            _ if self.has_decision_of(form) => DecisionResult::Recorded,
             _ => DecisionResult::AlreadyClosed,
         })
     }
@@ -104,8 +158,23 @@ impl Approval {
         if !form.has_valid_token {
             return DecisionResult::InvalidForm;
         }
+        if self.plan.hand_over_by(form.approver).is_some() {
+            return DecisionResult::SeatGone;
+        }
         match verify_code(form, &mut self.approvers[form.approver].wrong_reveal_codes) {
             Ok(()) => DecisionResult::Revealed,
+            Err(refused) => refused,
+        }
+    }
+
+    /// Whether a form with the code may end a standing grant; a wrong code counts as at the form that revokes.
+    pub fn judge_grant_revocation(&mut self, form: &CheckedForm) -> DecisionResult {
+        if !form.has_valid_token {
+            return DecisionResult::InvalidForm;
+        }
+        let approver = &mut self.approvers[form.approver];
+        match verify_code(form, &mut approver.wrong_revocation_codes) {
+            Ok(()) => DecisionResult::GrantEnded,
             Err(refused) => refused,
         }
     }
@@ -114,15 +183,18 @@ impl Approval {
     pub fn record_decision(&mut self, proposal: Proposal, receipt: String) -> DecisionResult {
         let Proposal {
             by,
-            assurance,
+            preset,
             comment,
+            question,
             at,
             run_by,
         } = proposal;
+        let person = by.person().cloned();
         let decision = Decision {
-            by: by.clone(),
-            assurance,
+            by,
+            preset,
             comment,
+            question,
             at,
             receipt,
         };
@@ -138,7 +210,7 @@ impl Approval {
             }
             None => (State::Rejected(decision), EventKind::Rejected),
         };
-        self.close(state, what, Some(by), at);
+        self.close(state, what, person, at);
         DecisionResult::Recorded
     }
 
@@ -156,17 +228,70 @@ impl Approval {
         checked
     }
 
-    fn proposal(&self, form: &CheckedForm, run_within: Duration, now: Timestamp) -> Proposal {
-        Proposal {
-            by: self.approvers[form.approver].address.clone(),
+    /// The ballot of a form on a pending request, or what becomes of the form instead.
+    fn check_vote(&mut self, form: &CheckedForm, now: Timestamp) -> Result<Ballot, DecisionResult> {
+        if let Some(vote) = self.vote_of(form) {
+            return Err(if vote.ballot.verdict == form.verdict {
+                DecisionResult::Recorded
+            } else {
+                DecisionResult::AlreadyVoted
+            });
+        }
+        let place = self.place_of(form.approver, now);
+        let place = place.ok_or(DecisionResult::NotNeeded)?;
+        // An approver of a stage has seen the votes before it.
+        let is_outdated = form.stage.is_some_and(|shown| shown != place.stage);
+        if form.verdict == Verdict::Approve && is_outdated {
+            return Err(DecisionResult::InvalidForm);
+        }
+        if self.plan.sign_in && form.assurance.object_id().is_none() {
+            return Err(DecisionResult::SignInNeeded);
+        }
+        let until = self.opened_at(place.stage, &self.votes) + self.plan.not_before;
+        // This clock may be behind the one that opened the stage.
+        let is_held_back = !self.plan.not_before.is_zero() && now < until;
+        if form.verdict == Verdict::Approve && is_held_back {
+            return Err(DecisionResult::TooEarly { until });
+        }
+        let reasons = [&form.preset, &form.words, &form.question];
+        let has_reason = reasons.into_iter().any(Option::is_some);
+        if form.verdict == Verdict::Approve && has_reason {
+            return Err(DecisionResult::Contradictory);
+        }
+        let comment = join_lines(form.comment.as_deref(), form.words.as_deref());
+        let written = [&comment, &form.question].into_iter().flatten();
+        let length: usize = written.map(|it| it.chars().count()).sum();
+        let most = self.plan.longest_comment();
+        // That of a request without a plan is checked with its form.
+        if self.plan.keeps_votes() && length > most {
+            return Err(DecisionResult::CommentTooLong { most });
+        }
+        let is_refused = |wish| !self.plan.grants.is_some_and(|terms| terms.allows(wish));
+        if form.verdict == Verdict::Approve && form.grant.is_some_and(is_refused) {
+            return Err(DecisionResult::GrantRefused);
+        }
+        self.check_code(form, now)?;
+        let ballot = Ballot {
+            person: form.approver,
+            place,
             assurance: match (form.assurance, form.code) {
                 (Assurance::Link, CodeCheck::Missing | CodeCheck::Wrong) => Assurance::LinkOnly,
                 (assurance, _) => assurance,
             },
-            comment: form.comment.clone(),
+            verdict: form.verdict,
+            preset: form
+                .preset
+                .clone()
+                .filter(|_| form.verdict == Verdict::Reject),
+            comment,
+            question: form.question.clone(),
             at: now,
-            run_by: (form.verdict == Verdict::Approve).then(|| now + run_within),
+        };
+        let needs_comment = self.plan.comment.applies_to(form.verdict);
+        if needs_comment && !ballot.tells_agent() {
+            return Err(DecisionResult::CommentMissing);
         }
+        Ok(ballot)
     }
 
     fn record_late(&mut self, form: &CheckedForm, now: Timestamp) {
@@ -181,8 +306,12 @@ impl Approval {
     }
 
     fn has_decision_of(&self, form: &CheckedForm) -> bool {
+        if let Some(vote) = self.vote_of(form) {
+            return vote.ballot.verdict == form.verdict;
+        }
         self.signed_decision().is_some_and(|(decided, _)| {
-            decided.verdict() == form.verdict && decided.by == self.approvers[form.approver].address
+            let address = &self.approvers[form.approver].address;
+            decided.verdict() == form.verdict && decided.by.person() == Some(address)
         })
     }
 }

@@ -1,9 +1,11 @@
 //! A person's decision, before and after it is signed.
 
-use uuid::Uuid;
+use std::fmt;
 
+pub use super::assurance::Assurance;
+use super::grant::SignedGrant;
 use super::word::words;
-use crate::values::{Address, Timestamp};
+use crate::values::{Address, Digest, Timestamp};
 
 words! {
     /// An approver's choice.
@@ -13,33 +15,49 @@ words! {
     }
 }
 
-/// How an approver was identified.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Assurance {
-    /// By the link token and the one-time code in their email.
-    Link,
-    /// By the link token alone, which the holder of a forwarded email has too: enough to reject, but not to
-    /// speak to the agent.
-    LinkOnly,
-    /// By signing in with Microsoft Entra ID, as the member with this object id.
-    Entra(Uuid),
+/// Who decided.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Decider {
+    /// An approver; of several votes, the last one decided.
+    Person {
+        address: Address,
+        /// How they were identified; of several approvals, the least sure.
+        assurance: Assurance,
+    },
+    /// A rule of the operator's policy.
+    Policy { rule: String, digest: Digest },
+    /// A standing grant that an approver gave before.
+    Grant(Box<SignedGrant>),
 }
 
-impl Assurance {
-    /// The word in stored rows.
-    pub fn word(self) -> &'static str {
+impl Decider {
+    /// The address of the approver, if one decided.
+    pub fn person(&self) -> Option<&Address> {
         match self {
-            Self::Link => "Link",
-            Self::LinkOnly => "LinkOnly",
-            Self::Entra(_) => "Entra",
+            Self::Person { address, .. } => Some(address),
+            Self::Policy { .. } | Self::Grant(_) => None,
         }
     }
 
-    /// The person's object id in Microsoft Entra ID.
-    pub fn object_id(self) -> Option<Uuid> {
+    /// How the approver was identified, if one decided.
+    pub fn assurance(&self) -> Option<Assurance> {
         match self {
-            Self::Link | Self::LinkOnly => None,
-            Self::Entra(object_id) => Some(object_id),
+            Self::Person { assurance, .. } => Some(*assurance),
+            Self::Policy { .. } | Self::Grant(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for Decider {
+    /// The address of a person, `policy:RULE@` and the first 8 digits of the policy's digest, or `grant:ID`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Person { address, .. } => address.fmt(f),
+            Self::Policy { rule, digest } => {
+                let digest = digest.to_string();
+                write!(f, "policy:{rule}@{}", &digest[..8])
+            }
+            Self::Grant(signed) => write!(f, "grant:{}", signed.grant.id),
         }
     }
 }
@@ -47,44 +65,58 @@ impl Assurance {
 /// A final decision with its receipt, as stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decision {
-    /// The approver who decided.
-    pub by: Address,
-    /// How they were identified.
-    pub assurance: Assurance,
+    pub by: Decider,
+    /// The reason that the person chose from the list, for a rejection.
+    pub preset: Option<String>,
+    /// The words of the person, or the reason of the rule.
     pub comment: Option<String>,
+    /// What the person asks of the agent for a changed request, for a rejection.
+    pub question: Option<String>,
     pub at: Timestamp,
     /// The signed receipt, made in the same write.
     pub receipt: String,
 }
 
 impl Decision {
-    /// The comment that the agent gets.
-    pub fn comment_for_agent(&self) -> Option<&str> {
-        self.comment
-            .as_deref()
-            .filter(|_| self.assurance != Assurance::LinkOnly)
+    /// The reason and the comment, for people.
+    pub fn words(&self) -> Option<String> {
+        join_words(self.preset.as_deref(), self.comment.as_deref())
+    }
+
+    /// What the agent gets of them.
+    pub fn words_for_agent(&self) -> Option<String> {
+        let (preset, comment) = (self.preset.as_deref(), self.comment.as_deref());
+        words_for_agent(self.by.assurance(), preset, comment)
+    }
+
+    /// The question, where the agent gets it.
+    pub fn question_for_agent(&self) -> Option<&str> {
+        question_for_agent(self.by.assurance(), self.question.as_deref())
     }
 }
 
 /// A decision that the rules allow, not yet signed and stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Proposal {
-    /// The approver who decides.
-    pub by: Address,
-    /// How they were identified.
-    pub assurance: Assurance,
+    pub by: Decider,
+    pub preset: Option<String>,
     pub comment: Option<String>,
+    pub question: Option<String>,
     pub at: Timestamp,
     /// The deadline for claiming an approval; `None` for a rejection.
     pub run_by: Option<Timestamp>,
 }
 
 impl Proposal {
-    /// The comment that the agent gets.
-    pub fn comment_for_agent(&self) -> Option<&str> {
-        self.comment
-            .as_deref()
-            .filter(|_| self.assurance != Assurance::LinkOnly)
+    /// What the agent gets of the reason and the comment.
+    pub fn words_for_agent(&self) -> Option<String> {
+        let (preset, comment) = (self.preset.as_deref(), self.comment.as_deref());
+        words_for_agent(self.by.assurance(), preset, comment)
+    }
+
+    /// The question, where the agent gets it.
+    pub fn question_for_agent(&self) -> Option<&str> {
+        question_for_agent(self.by.assurance(), self.question.as_deref())
     }
 
     pub fn verdict(&self) -> Verdict {
@@ -104,4 +136,42 @@ pub struct LateDecision {
     /// What they would have decided.
     pub verdict: Verdict,
     pub at: Timestamp,
+}
+
+/// What the agent gets of a reason and a comment: not the comment of someone who had the link alone.
+pub(super) fn words_for_agent(
+    assurance: Option<Assurance>,
+    preset: Option<&str>,
+    comment: Option<&str>,
+) -> Option<String> {
+    join_words(preset, comment.filter(|_| is_known(assurance)))
+}
+
+/// The question, where the agent gets it: under the same rule as a comment.
+pub(super) fn question_for_agent(
+    assurance: Option<Assurance>,
+    question: Option<&str>,
+) -> Option<&str> {
+    question.filter(|_| is_known(assurance))
+}
+
+fn is_known(assurance: Option<Assurance>) -> bool {
+    assurance != Some(Assurance::LinkOnly)
+}
+
+/// `preset: comment`, or the one that there is.
+pub fn join_words(preset: Option<&str>, comment: Option<&str>) -> Option<String> {
+    join(preset, ": ", comment)
+}
+
+/// A comment, and the words typed beside the button that rejects.
+pub fn join_lines(comment: Option<&str>, words: Option<&str>) -> Option<String> {
+    join(comment, "\n", words)
+}
+
+fn join(one: Option<&str>, between: &str, other: Option<&str>) -> Option<String> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(format!("{one}{between}{other}")),
+        (one, other) => one.or(other).map(str::to_owned),
+    }
 }

@@ -1,15 +1,20 @@
 //! Leasing the deliveries that are due, and recording their results.
 
 use super::approval::Approval;
-use super::delivery::{Deliverable, DeliveryState, NotificationSettings, SendAttempt, SendResult};
+use super::delivery::{
+    Deliverable, DeliveryState, Notice, NotificationSettings, SendAttempt, SendResult,
+};
+use super::execution::Execution;
 use super::history::EventKind;
 use super::state::{State, Status};
 use crate::values::Timestamp;
 
 impl Approval {
-    /// Whether the request reached all, some or none of the approvers.
+    /// Whether the request reached all, some or none of the approvers who have not handed their seat over.
     pub fn deliverable(&self) -> Deliverable {
-        let mut deliveries = self.approvers.iter().map(|one| one.request_delivery());
+        let approvers = self.approvers.iter().enumerate();
+        let seated = approvers.filter(|(person, _)| self.plan.hand_over_by(*person).is_none());
+        let mut deliveries = seated.filter_map(|(_, one)| one.request_delivery());
         let all_sent = deliveries
             .clone()
             .all(|delivery| matches!(delivery.state, DeliveryState::Sent(_)));
@@ -24,13 +29,25 @@ impl Approval {
 
     /// When the mail service first accepted the request for an approver.
     pub fn notified_at(&self) -> Option<Timestamp> {
-        let deliveries = self.approvers.iter().map(|one| one.request_delivery());
+        let deliveries = self.approvers.iter();
+        let deliveries = deliveries.filter_map(|one| one.request_delivery());
         deliveries
             .filter_map(|delivery| match delivery.state {
                 DeliveryState::Sent(at) => Some(at),
                 _ => None,
             })
             .min()
+    }
+
+    /// Whether the approved action failed, or may have.
+    fn has_failed(&self) -> bool {
+        let State::Approved { execution, .. } = &self.state else {
+            return false;
+        };
+        matches!(
+            execution,
+            Execution::Failed { .. } | Execution::Unknown { .. }
+        )
     }
 
     /// Leases every due delivery, so that no other instance sends it at the same time. Drops notices that
@@ -43,13 +60,19 @@ impl Approval {
         if self.state != State::Pending {
             self.close_deliveries(now);
         }
+        for hand_over in &self.plan.hand_overs {
+            self.approvers[hand_over.from].drop_requests(now);
+        }
         let status = self.state.status();
+        let has_failed = self.has_failed();
         let mut leased = Vec::new();
         for (index, approver) in self.approvers.iter_mut().enumerate() {
             approver.drop_pointless_reminders(now);
             let due = approver.deliveries.iter_mut().filter(|one| one.is_due(now));
             for delivery in due {
-                if !settings.includes(delivery.notice, status) {
+                // Success may have been reported since.
+                let is_obsolete = delivery.notice == Notice::Failure && !has_failed;
+                if is_obsolete || !settings.includes(delivery.notice, status) {
                     delivery.state = DeliveryState::Dropped(now);
                     continue;
                 }
@@ -65,7 +88,7 @@ impl Approval {
     }
 
     /// Records the result of an attempt, unless a later attempt has started. Closes a pending request
-    /// whose delivery has failed permanently for every approver.
+    /// of which an ask can no longer be met, since delivery has failed permanently.
     pub fn record_delivery_result(
         &mut self,
         attempt: SendAttempt,
@@ -80,11 +103,18 @@ impl Approval {
         });
         let Some(delivery) = leased else { return };
         delivery.record(result, now);
-        let all_failed = self
-            .approvers
-            .iter()
-            .all(|one| matches!(one.request_delivery().state, DeliveryState::Failed(_)));
-        if all_failed && self.status(now) == Status::Pending {
+        let has_failed = |person: usize| {
+            let request = self.approvers[person].request_delivery();
+            request.map(|it| matches!(it.state, DeliveryState::Failed(_)))
+        };
+        let is_reachable = |seat: usize| {
+            let mut substitutes = self.plan.substitutes.iter();
+            let has_failed = |seat: usize| has_failed(self.plan.holder(seat));
+            has_failed(seat) != Some(true)
+                || substitutes.any(|it| it.of == seat && has_failed(it.by) == Some(false))
+        };
+        let is_deliverable = self.plan.can_be_reached(&self.votes, is_reachable);
+        if !is_deliverable && self.status(now) == Status::Pending {
             let state = State::Undeliverable { at: now };
             self.close(state, EventKind::Undeliverable, None, now);
         }

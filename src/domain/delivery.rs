@@ -41,10 +41,15 @@ words! {
         Reminder,
         /// The last reminder, after 85 % of it.
         FinalReminder = "LastReminder",
+        /// The notice that more people were asked, since a stage stays open.
+        Escalation,
         /// The outcome notice, after the request has ended.
         Outcome,
         /// The notice that the approval was revoked.
         Revocation,
+        /// The notice that the approved action failed, or may have. Rows name it `Outcome` too: the second one of
+        /// an approver.
+        Failure,
     }
 }
 
@@ -118,9 +123,9 @@ impl NotificationSettings {
     pub(super) fn includes(self, notice: Notice, status: Status) -> bool {
         match (notice, status) {
             (Notice::Request, _) => true,
-            (Notice::Reminder | Notice::FinalReminder, _) => self.reminders,
+            (Notice::Reminder | Notice::FinalReminder | Notice::Escalation, _) => self.reminders,
             (Notice::Outcome, Status::Cancelled) => self.withdrawn,
-            (Notice::Outcome | Notice::Revocation, _) => self.outcome,
+            (Notice::Outcome | Notice::Revocation | Notice::Failure, _) => self.outcome,
         }
     }
 }
@@ -135,10 +140,36 @@ words! {
     }
 }
 
+impl DeliveryState {
+    /// The word in rows and lists.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Queued(_) => "Queued",
+            Self::Sending(_) => "Sending",
+            Self::Sent(_) => "Sent",
+            Self::Failed(_) => "Failed",
+            Self::Unknown(_) => "Unknown",
+            Self::Dropped(_) => "Dropped",
+        }
+    }
+
+    /// The time that belongs to it.
+    pub fn at(self) -> Timestamp {
+        match self {
+            Self::Queued(at)
+            | Self::Sending(at)
+            | Self::Sent(at)
+            | Self::Failed(at)
+            | Self::Unknown(at)
+            | Self::Dropped(at) => at,
+        }
+    }
+}
+
 impl Notice {
     /// Whether it asks for a decision.
     pub fn asks(self) -> bool {
-        self == Self::Request || self.is_reminder()
+        matches!(self, Self::Request | Self::Escalation) || self.is_reminder()
     }
 
     pub(super) fn is_reminder(self) -> bool {
@@ -186,8 +217,7 @@ impl Delivery {
 
     /// Records the result of an attempt.
     pub(super) fn record(&mut self, result: SendResult, now: Timestamp) {
-        let is_bounded = matches!(self.notice, Notice::Outcome | Notice::Revocation);
-        let last_attempt = is_bounded && self.attempts >= MAX_OUTCOME_ATTEMPTS;
+        let last_attempt = !self.notice.asks() && self.attempts >= MAX_OUTCOME_ATTEMPTS;
         let was_unclear = self.fault == Some(DeliveryFault::Unclear);
         self.state = match result {
             SendResult::Sent => DeliveryState::Sent(now),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::approval::Approval;
-use super::delivery::Delivery;
+use super::delivery::{Delivery, Notice};
 use super::execution::Execution;
 use super::history::EventKind;
 use super::state::State;
@@ -23,14 +23,19 @@ impl Approval {
                 claim: claim.clone(),
             };
             self.log(now, EventKind::ExecutionUnknown, None);
+            self.queue_once(Notice::Failure, now);
         }
     }
 
-    /// When the sweep must process the request next: for a delivery, the deadline, a lapse, or a missing
-    /// outcome. `None` if nothing will ever be due.
+    /// When the sweep must process the request next: for a delivery, an escalation, the deadline, a lapse, or a
+    /// missing outcome. `None` if nothing will ever be due.
     pub fn next_due(&self, outcome_within: Duration) -> Option<Timestamp> {
         let by_state = match &self.state {
-            State::Pending => Some(self.request.expires_at),
+            State::Pending => {
+                let escalation = self.next_escalation();
+                let deadline = self.request.expires_at;
+                Some(escalation.map_or(deadline, |at| at.min(deadline)))
+            }
             State::Approved {
                 execution: Execution::Awaited,
                 run_by,

@@ -16,6 +16,13 @@ words! {
     /// The kinds of events.
     pub enum EventKind {
         Submitted,
+        /// One of several votes.
+        VotedToApprove,
+        VotedToReject,
+        /// More people were asked, since a stage stayed open.
+        Escalated,
+        /// An approver handed their seat over.
+        HandedOver,
         Approved,
         Rejected,
         TimedOut,

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::time::Duration;
 
 use super::approval::Approval;
-use super::decision::Assurance;
+use super::decision::{Assurance, Decider, Verdict, join_lines};
 use super::state::State;
 use crate::values::{Address, ApprovalId, Timestamp};
 
@@ -18,7 +18,10 @@ pub struct Rejection {
     /// How they were identified.
     pub assurance: Assurance,
     pub at: Timestamp,
+    /// What they wrote, with the question that they asked.
     pub comment: Option<String>,
+    /// Whether the operator lets the agent ask again nevertheless.
+    pub is_lifted: bool,
 }
 
 /// What is known about the earlier rejections of a request's content.
@@ -33,18 +36,41 @@ pub struct EarlierRejections {
 const KEPT: usize = 5;
 
 impl Rejection {
-    /// The rejection of a request; `None` if it was not rejected.
+    /// The rejection of a request, by the surest of those who rejected it; `None` if no person did.
     pub fn of(approval: &Approval) -> Option<Self> {
         let State::Rejected(decision) = &approval.state else {
             return None;
         };
-        Some(Self {
+        let Decider::Person { address, assurance } = &decision.by else {
+            return None;
+        };
+        let decided = Self {
             id: approval.request.id.clone(),
-            by: decision.by.clone(),
-            assurance: decision.assurance,
+            by: address.clone(),
+            assurance: *assurance,
             at: decision.at,
-            comment: decision.comment.clone(),
+            comment: join_lines(decision.words().as_deref(), decision.question.as_deref()),
+            is_lifted: false,
+        };
+        let ballots = approval.votes.iter().map(|vote| &vote.ballot);
+        let surest = ballots
+            .filter(|it| it.verdict == Verdict::Reject)
+            .min_by_key(|it| rank(it.assurance));
+        Some(match surest {
+            Some(ballot) if rank(ballot.assurance) < rank(decided.assurance) => Self {
+                by: approval.approvers[ballot.person].address.clone(),
+                assurance: ballot.assurance,
+                comment: join_lines(ballot.words().as_deref(), ballot.question.as_deref()),
+                ..decided
+            },
+            _ => decided,
         })
+    }
+
+    /// Whether a rule with `reask = "refuse"` refuses what asks the same: the link alone is enough to reject, but
+    /// not to silence an agent.
+    pub fn refuses(&self) -> bool {
+        self.assurance != Assurance::LinkOnly && !self.is_lifted
     }
 
     /// Whether the rejecter is known by more than a link, with which anyone can reject and write a comment.
@@ -57,20 +83,29 @@ impl Rejection {
     }
 
     /// Joins a rejection to those that are kept: the last one of each person, those with sign-in first, then
-    /// the newest. So a rejection by link never takes the place of one with sign-in, not of the same person
-    /// either. `None` if it is among them already.
+    /// those with a code, then the newest. So a rejection by link never takes the place of a surer one, not of
+    /// the same person either. `None` if it is among them already.
     pub fn join(kept: &[Self], new: Self) -> Option<Vec<Self>> {
         let is_like =
-            |it: &&Self| it.by.is_same_person(&new.by) && it.is_signed_in() == new.is_signed_in();
+            |it: &&Self| it.by.is_same_person(&new.by) && rank(it.assurance) == rank(new.assurance);
         if kept.iter().filter(is_like).any(|it| it.at >= new.at) {
             return None;
         }
         let others = kept.iter().filter(|it| !is_like(it)).cloned();
         let mut joined: Vec<Self> = others.collect();
         joined.push(new);
-        joined.sort_by_key(|it| (!it.is_signed_in(), Reverse(it.at)));
+        joined.sort_by_key(|it| (rank(it.assurance), Reverse(it.at)));
         joined.truncate(KEPT);
         Some(joined)
+    }
+}
+
+/// The surest first.
+fn rank(assurance: Assurance) -> u8 {
+    match assurance {
+        Assurance::Entra(_) => 0,
+        Assurance::Link => 1,
+        Assurance::LinkOnly => 2,
     }
 }
 
@@ -85,6 +120,7 @@ mod tests {
             assurance,
             at: Timestamp::from_unix_millis(second * 1_000).unwrap(),
             comment: None,
+            is_lifted: false,
         }
     }
 
@@ -109,6 +145,10 @@ mod tests {
             kept = join(&kept, &by, Assurance::Link, second).unwrap();
         }
         assert_eq!(seconds(&kept), [1, 9, 8, 7, 6]);
+        // Nor does one by link alone displace one with a code.
+        let coded = join(&[], "bob@example.com", Assurance::Link, 1).unwrap();
+        let both = join(&coded, "bob@example.com", Assurance::LinkOnly, 2).unwrap();
+        assert_eq!(seconds(&both), [1, 2]);
         // A rejection that is recorded again changes nothing.
         assert_eq!(join(&kept, "m9@example.com", Assurance::Link, 9), None);
         assert_eq!(join(&kept, "m9@example.com", Assurance::Link, 2), None);

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use uuid::Uuid;
+
 use crate::values::{Address, ApprovalId, Digest, Owner, Timestamp};
 
 /// A request as submitted; it never changes.
@@ -23,6 +25,10 @@ pub struct Request {
     pub digest: Digest,
     /// Who submitted it; `None` if it was stored without an owner.
     pub owner: Option<Owner>,
+    /// The object id in Entra of the program that submitted it, if it identified itself by one.
+    pub agent_object_id: Option<Uuid>,
+    /// The earlier request of the same owner that this one takes the place of.
+    pub supersedes: Option<ApprovalId>,
     pub requested_at: Timestamp,
     /// The deadline: from this moment on no decision counts.
     pub expires_at: Timestamp,

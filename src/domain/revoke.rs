@@ -2,10 +2,12 @@
 
 use super::approval::Approval;
 use super::decide::{CheckedForm, DecisionResult, verify_code};
-use super::delivery::{Delivery, Notice};
+use super::decision::Verdict;
+use super::delivery::Notice;
 use super::execution::{Execution, Revocation, Revoker};
 use super::history::EventKind;
 use super::state::{State, Status};
+use super::vote::Ballot;
 use crate::values::Timestamp;
 
 /// The next step for a form that revokes.
@@ -13,6 +15,8 @@ use crate::values::Timestamp;
 pub enum RevocationStep {
     /// The approval is revoked: sign the revocation and [`Approval::record_revocation`] it.
     Sign(Revoker),
+    /// The request is still open: the vote becomes a rejection, recorded as the vote of a form is.
+    Vote(Ballot),
     /// Nothing remains to be done.
     Done(DecisionResult),
 }
@@ -38,6 +42,12 @@ impl Approval {
         if !form.has_valid_token {
             return RevocationStep::Done(DecisionResult::InvalidForm);
         }
+        if self.status(now) == Status::Pending {
+            return match self.check_vote_revocation(form, now) {
+                Ok(ballot) => RevocationStep::Vote(ballot),
+                Err(result) => RevocationStep::Done(result),
+            };
+        }
         let by = self.approvers[form.approver].address.clone();
         RevocationStep::Done(match self.execution(now) {
             Some(Execution::Awaited) if self.is_revocable_by(form.approver, now) => {
@@ -61,11 +71,34 @@ impl Approval {
         })
     }
 
-    /// Whether the approver at `index` can revoke the approval as their own.
+    /// The rejection that replaces a vote to approve, of a request that waits for other votes.
+    fn check_vote_revocation(
+        &mut self,
+        form: &CheckedForm,
+        now: Timestamp,
+    ) -> Result<Ballot, DecisionResult> {
+        let earlier = match self.vote_of(form).map(|vote| vote.ballot.clone()) {
+            Some(ballot) if ballot.verdict == Verdict::Approve => ballot,
+            Some(_) => return Err(DecisionResult::Revoked),
+            None => return Err(DecisionResult::AlreadyClosed),
+        };
+        let approver = &mut self.approvers[form.approver];
+        verify_code(form, &mut approver.wrong_revocation_codes)?;
+        Ok(earlier.revocation(form.assurance, now))
+    }
+
+    /// Whether the approver at `index` can revoke an approval of their own: their vote, while votes are
+    /// missing or until the request is claimed.
     pub fn is_revocable_by(&self, index: usize, now: Timestamp) -> bool {
+        let is_awaited = self.execution(now) == Some(Execution::Awaited);
+        let own = self.votes.iter().rev().find(|it| it.ballot.person == index);
+        if let Some(vote) = own {
+            let is_open = is_awaited || self.status(now) == Status::Pending;
+            return is_open && vote.ballot.verdict == Verdict::Approve;
+        }
         let by = &self.approvers[index].address;
-        self.execution(now) == Some(Execution::Awaited)
-            && self.decision().is_some_and(|decision| decision.by == *by)
+        let decider = self.decision().and_then(|decision| decision.by.person());
+        is_awaited && decider == Some(by)
     }
 
     /// Whether the operator can revoke the approval; `false` if it is revoked already.
@@ -108,12 +141,7 @@ impl Approval {
             revocation,
         };
         self.log(now, EventKind::Revoked, by);
-        for approver in &mut self.approvers {
-            if approver.was_asked() {
-                let notice = Delivery::queued(Notice::Revocation, now);
-                approver.deliveries.push(notice);
-            }
-        }
+        self.queue_once(Notice::Revocation, now);
         Ok(())
     }
 }

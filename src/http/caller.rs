@@ -2,11 +2,9 @@
 
 use axum::http::HeaderMap;
 
+use super::principal::{Principal, principal};
 use crate::app::{App, Caller};
-use crate::azure::{Member, NotSignedIn, SignIn};
-
-/// The header in which the platform passes the claims of the signed-in person.
-const PRINCIPAL: &str = "x-ms-client-principal";
+use crate::azure::{Member, NotSignedIn, SignIn, is_program};
 
 /// Headers with which programs authenticate; browsers send neither.
 const PROGRAM_HEADERS: [&str; 2] = ["authorization", "x-zumo-auth"];
@@ -21,6 +19,16 @@ pub(super) fn caller(app: &App, headers: &HeaderMap, link: Option<String>) -> Ca
     Caller {
         link: link.unwrap_or_default(),
         member: sign_in.map(|sign_in| member(sign_in, headers)),
+        is_agent: app.config.agent_identity.tenant().is_some() && is_agent(headers),
+    }
+}
+
+/// Whether the platform names a program, which decides nothing, whatever link it has.
+fn is_agent(headers: &HeaderMap) -> bool {
+    match principal(headers) {
+        Principal::None => false,
+        Principal::One(header) => is_program(header),
+        Principal::Ambiguous => true,
     }
 }
 
@@ -31,12 +39,9 @@ fn member(sign_in: &SignIn, headers: &HeaderMap) -> Result<Member, NotSignedIn> 
     {
         return Err(NotSignedIn::Program);
     }
-    let mut principals = headers.get_all(PRINCIPAL).iter();
-    match (principals.next(), principals.next()) {
-        (None, _) => Err(NotSignedIn::Anonymous),
-        (Some(principal), None) => {
-            sign_in.parse_member(principal.to_str().map_err(|_| NotSignedIn::Invalid)?)
-        }
-        (Some(_), Some(_)) => Err(NotSignedIn::Invalid),
+    match principal(headers) {
+        Principal::None => Err(NotSignedIn::Anonymous),
+        Principal::One(header) => sign_in.parse_member(header),
+        Principal::Ambiguous => Err(NotSignedIn::Invalid),
     }
 }

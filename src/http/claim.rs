@@ -7,8 +7,9 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use serde_json::Value;
 
+use super::agent::Agent;
 use super::error::Error;
-use super::extract::{Id, Key};
+use super::extract::Id;
 use super::fields::Fields;
 use super::json::Json;
 use super::wire::ApprovalResponse;
@@ -20,7 +21,7 @@ const NONCE_CHARS: RangeInclusive<usize> = 16..=64;
 pub(super) async fn claim(
     State(app): State<Arc<App>>,
     Id(id): Id,
-    Key(key): Key,
+    Agent(credential): Agent,
     Json(body): Json,
 ) -> Result<ApprovalResponse, Error> {
     let mut fields = Fields::new(body);
@@ -42,7 +43,9 @@ pub(super) async fn claim(
     };
     let secret = fields.secret();
     fields.finish()?;
-    let approval = app.claim(&id, &key, &nonce, secret.as_deref()).await?;
+    let approval = app
+        .claim(&id, &credential, &nonce, secret.as_deref())
+        .await?;
     let mut response = ApprovalResponse::new(&app, StatusCode::OK, &approval);
     response.approval.permit = approval.permit().map(str::to_owned);
     Ok(response)

@@ -4,44 +4,57 @@
 //! email prints separately from the link, or a signed-in person: a program that follows every link and
 //! submits every form has neither.
 
+mod draft;
+mod failure;
 mod form;
+mod hand_over;
+mod link;
 mod pages;
+mod result;
+mod words;
 
 use std::sync::Arc;
 
-use axum::extract::{RawQuery, Request, State};
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, RawQuery, Request, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
 
+use draft::Draft;
 use form::{Action, Form};
+use link::Link;
 
 use super::body;
 use super::caller::{IdentifiedCaller, caller};
+use super::cause::{Cause, cause_of_form};
 use super::error::Error;
 use super::extract::{Id, parameter};
 use super::json::content_type;
 use super::origin;
 use crate::app::App;
-use crate::domain::DecisionResult;
-use crate::keys::FormPurpose;
 
 pub(super) async fn open(
     State(app): State<Arc<App>>,
-    id: Result<Id, Error>,
+    segment: Result<Path<String>, PathRejection>,
     headers: HeaderMap,
     RawQuery(query): RawQuery,
 ) -> Response {
-    let link = parameter(query.as_deref().unwrap_or_default(), "k");
-    let caller = caller(&app, &headers, link);
-    let opened = async {
-        let Id(id) = id.clone()?;
-        Ok(app.load_for_approver(&id, &caller).await?)
+    let query = query.unwrap_or_default();
+    let with_forms = parameter(&query, pages::FORMS).is_some();
+    // What is no text names no request.
+    let segment = segment.map(|Path(it)| it).unwrap_or_default();
+    let link = Link::parse(&segment, &query);
+    let (id, token) = match link.into_parts(app.config.sign_in.is_none()) {
+        Ok(parts) => parts,
+        Err(missing) => return failure::show_incomplete_link(&app, missing),
     };
-    match opened.await {
+    let caller = caller(&app, &headers, Some(token));
+    match app.load_for_approver(&id, &caller).await {
         Ok((row, identified)) => {
-            to_approver(pages::show(&app, &row.approval, identified, None, None).await)
+            let draft = Draft::read(&app, &row.approval, identified.approver, &headers);
+            to_approver(pages::show(&app, &row.approval, identified, draft, with_forms).await)
         }
-        Err(error) => pages::show_error(&app, &caller, id.ok(), error),
+        Err(error) => failure::show_error(&app, &caller, Some(Id(id)), error.into()),
     }
 }
 
@@ -70,23 +83,22 @@ pub(super) async fn decide(
             Action::Decide(form) => app.decide(&id, &caller, form).await?,
             Action::Revoke(form) => app.revoke(&id, &caller, form).await?,
             Action::Reveal(form) => app.reveal_values(&id, &caller, form).await?,
+            Action::RevokeGrant(form) => app.revoke_grant(&id, &caller, form).await?,
+            Action::HandOver(form, wish) => app.hand_over(&id, &caller, form, wish).await?,
         };
-        let (purpose, comment) = match action {
-            Action::Decide(form) => (FormPurpose::Decision, form.comment),
-            Action::Revoke(_) => (FormPurpose::Revocation, None),
-            Action::Reveal(_) => (FormPurpose::Reveal, None),
-        };
-        Ok((approval, identified, (purpose, result), comment))
+        let draft = Draft::after(action, result);
+        Ok((approval, identified, draft))
     };
     match decided.await {
-        Ok((approval, _, (_, DecisionResult::Recorded | DecisionResult::Revoked), _)) => {
-            to_approver(pages::redirect(&approval, &caller.link))
+        Ok((approval, identified, draft)) => {
+            let cookies = draft.cookies(&app, &approval, identified.approver);
+            let mut response = pages::redirect(&approval, &caller.link, cookies);
+            if let Some(cause) = draft.result.and_then(|(_, result)| cause_of_form(result)) {
+                Cause::add(&mut response, cause);
+            }
+            to_approver(response)
         }
-        Ok((approval, identified, result, comment)) => {
-            let page = pages::show(&app, &approval, identified, Some(result), comment).await;
-            to_approver(page)
-        }
-        Err(error) => pages::show_error(&app, &caller, id.ok(), error),
+        Err(error) => failure::show_error(&app, &caller, id.ok(), error),
     }
 }
 

@@ -7,9 +7,10 @@ use axum::response::{IntoResponse, Response};
 use human_oversight_protocol::types::{FieldError, Problem};
 
 use crate::app::{self, ConflictReason};
-use crate::azure::NotSignedIn;
+use crate::azure::{NotAnAgent, NotSignedIn};
 use crate::domain::{Bucket, Exhausted};
-use crate::values::Timestamp;
+use crate::policy::PlanFault;
+use crate::values::{ApprovalId, Timestamp};
 
 /// A failed call. The texts are for the caller unless stated otherwise, and never repeat the caller's input.
 #[derive(Clone, Debug)]
@@ -18,8 +19,10 @@ pub(super) enum Error {
     Forbidden(&'static str),
     /// The caller must sign in first.
     SignIn(NotSignedIn),
-    /// The resource does not exist, or is hidden from this caller.
-    NotFound,
+    /// No agent is identified, where the route takes an identity.
+    NotAnAgent(NotAnAgent),
+    /// The resource does not exist, or is hidden from this caller. The text is for the log.
+    NotFound(&'static str),
     /// The same, where something is wrong that this caller may not know. It is for the log.
     Hidden(Box<Self>),
     MethodNotAllowed,
@@ -29,12 +32,19 @@ pub(super) enum Error {
     Paused(Timestamp),
     /// The state of the request does not allow it.
     Conflict(ConflictReason),
+    /// An approver rejected what the request asks again, and a rule of the policy refuses that.
+    RejectedBefore {
+        id: ApprovalId,
+        at: Timestamp,
+    },
     /// The agent has reached this limit of open requests.
     TooManyOpen(usize),
     /// The caller has this many calls that wait, the maximum.
     TooManyWaits(usize),
     /// The owner has asked people too often.
     Exhausted(Exhausted),
+    /// The policy asks for more people than there are, or than a request can have.
+    Plan(PlanFault),
     TooLarge(String),
     MediaType(&'static str),
     /// The body is compressed.
@@ -53,13 +63,8 @@ impl Error {
         self.kind().0
     }
 
-    pub(super) fn cause(&self) -> Option<&str> {
-        match self {
-            Self::Integrity(cause) | Self::Unavailable(cause) => Some(cause),
-            Self::SignIn(why) => Some(why.word()),
-            Self::Hidden(error) => error.cause(),
-            _ => None,
-        }
+    pub(super) fn title(&self) -> &'static str {
+        self.kind().2
     }
 
     pub(super) fn problem(&self, invocation_id: &str) -> Problem {
@@ -82,10 +87,12 @@ impl Error {
         use StatusCode as S;
         match self {
             Self::BadRequest(_) => (S::BAD_REQUEST, "bad-request", "The request is malformed"),
-            Self::Forbidden(_) => (S::FORBIDDEN, "forbidden", "The call is not allowed"),
+            Self::Forbidden(_) | Self::NotAnAgent(_) => {
+                (S::FORBIDDEN, "forbidden", "The call is not allowed")
+            }
             Self::Paused(_) => (S::FORBIDDEN, "paused", "Operations are paused"),
             Self::SignIn(_) => (S::FORBIDDEN, "sign-in", "Sign-in is required"),
-            Self::NotFound | Self::Hidden(_) => (S::NOT_FOUND, "not-found", "Not found"),
+            Self::NotFound(_) | Self::Hidden(_) => (S::NOT_FOUND, "not-found", "Not found"),
             Self::MethodNotAllowed => {
                 (S::METHOD_NOT_ALLOWED, "method", "The method is not allowed")
             }
@@ -98,6 +105,11 @@ impl Error {
                 S::CONFLICT,
                 "approver_not_allowed",
                 "The person who approved may no longer approve",
+            ),
+            Self::RejectedBefore { .. } => (
+                S::CONFLICT,
+                "rejected-before",
+                "An approver rejected exactly this before",
             ),
             Self::Conflict(_) => (
                 S::CONFLICT,
@@ -117,7 +129,17 @@ impl Error {
             Self::Exhausted(_) => (
                 S::TOO_MANY_REQUESTS,
                 "budget",
-                "The budget for emails to people is used up",
+                "A budget of the caller is used up",
+            ),
+            Self::Plan(PlanFault::TooLarge { .. }) => (
+                S::UNPROCESSABLE_ENTITY,
+                "plan_too_large",
+                "The policy asks for more than one request can have",
+            ),
+            Self::Plan(_) => (
+                S::UNPROCESSABLE_ENTITY,
+                "quorum_unsatisfiable",
+                "The approvals that the policy asks for cannot be given",
             ),
             Self::TooLarge(_) => (
                 S::PAYLOAD_TOO_LARGE,
@@ -153,13 +175,14 @@ impl Error {
         }
     }
 
-    fn detail(&self) -> String {
+    pub(super) fn detail(&self) -> String {
         match self {
             Self::BadRequest(detail) | Self::TooLarge(detail) => detail.clone(),
             Self::Forbidden(detail) | Self::MediaType(detail) => (*detail).to_owned(),
             Self::Encoding => "Send the body without a Content-Encoding.".to_owned(),
+            Self::NotAnAgent(why) => why.text().to_owned(),
             Self::SignIn(_) => "A person decides, signed in with a browser.".to_owned(),
-            Self::NotFound | Self::Hidden(_) => {
+            Self::NotFound(_) | Self::Hidden(_) => {
                 "Check the address. An id that was never submitted looks the same as one that is not \
                  yours."
                     .to_owned()
@@ -181,6 +204,7 @@ impl Error {
                 let (setting, whose) = match exhausted.bucket {
                     Bucket::Recipient => ("HO_MAIL_BUDGET", "for one of these approvers"),
                     Bucket::Owner => ("HO_OWNER_BUDGET", "for all approvers together"),
+                    Bucket::Policy => ("HO_POLICY_BUDGET", "for what the policy decides"),
                 };
                 format!(
                     "This caller's budget {whose} is used up ({setting}). No person was asked and nothing \
@@ -188,6 +212,12 @@ impl Error {
                     whole_seconds(exhausted.retry_after)
                 )
             }
+            Self::Plan(fault) => format!("Nothing was stored and no person was asked: {fault}."),
+            Self::RejectedBefore { id, at } => format!(
+                "An approver rejected exactly this at {at} (request {id}), and the operator's policy refuses \
+                 what was rejected. Do not submit it again: only the operator can allow it. Nothing was stored \
+                 and no person was asked."
+            ),
             Self::TooSlow => "Send the body within ten seconds.".to_owned(),
             Self::Conflict(reason) => conflict_detail(reason),
             Self::Invalid(errors) => match errors.as_slice() {
@@ -195,6 +225,7 @@ impl Error {
                 [one] if one.pointer.starts_with("/parameters/") => {
                     format!("Something in /parameters {}: see errors.", one.detail)
                 }
+                [one] if one.pointer.is_empty() => format!("The body {}.", one.detail),
                 [one] => format!("{} {}.", one.pointer, one.detail),
                 more => format!("{} fields are invalid: see errors.", more.len()),
             },
@@ -258,11 +289,22 @@ impl From<app::Error> for Error {
         match error {
             app::Error::Forbidden(detail) => Self::Forbidden(detail),
             app::Error::SignIn(why) => Self::SignIn(why),
-            app::Error::NotFound | app::Error::Hidden(None) => Self::NotFound,
+            app::Error::NotFound => Self::NotFound("there is no such request"),
+            app::Error::Hidden(None) => Self::NotFound(
+                "the request is not this caller's: another key, or a link or sign-in of no approver",
+            ),
             app::Error::Hidden(Some(error)) => Self::Hidden(Box::new((*error).into())),
             app::Error::Exhausted(exhausted) => Self::Exhausted(exhausted),
             app::Error::Paused(since) => Self::Paused(since),
             app::Error::Conflict(reason) => Self::Conflict(reason),
+            app::Error::ApproversMissing => invalid("/approverEmails", "is missing"),
+            app::Error::PrincipalMissing => invalid(
+                "/onBehalfOf",
+                "is missing: the policy wants to know on whose behalf the agent acts",
+            ),
+            app::Error::Plan(fault) => Self::Plan(fault),
+            app::Error::RejectedBefore { id, at } => Self::RejectedBefore { id, at },
+            app::Error::NotSuperseded(why) => invalid("/supersedes", why.to_string()),
             app::Error::TooManyOpen(open) => Self::TooManyOpen(open),
             app::Error::TooManyWaits(waits) => Self::TooManyWaits(waits),
             app::Error::Integrity(cause) => Self::Integrity(cause),

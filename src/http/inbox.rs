@@ -14,10 +14,11 @@ use super::error::Error;
 use super::page::page;
 use crate::app::App;
 use crate::mailer::TransportConfig;
-use crate::render::{self, InboxEmail};
+use crate::render::{self, InboxEmail, Zone};
 use crate::values::{Timestamp, is_plain_name};
 
 /// The policy for the body of an email: inline styles, no scripts, and links open outside the frame.
+const NO_EMAIL: &str = "there is no such email";
 const EMAIL_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'; \
                            sandbox allow-popups allow-popups-to-escape-sandbox";
 
@@ -25,15 +26,15 @@ const EMAIL_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; frame
 const NAME_CHARS: usize = 100;
 
 pub(super) async fn list(State(app): State<Arc<App>>) -> Result<Response, Error> {
-    let emails = emails(folder(&app)?).await;
+    let emails = emails(folder(&app)?, &app.config.brand.zone).await;
     let emails = emails.map_err(|error| Error::Unavailable(error.to_string()))?;
     let approvals = app.overview().await?;
-    let html = render::render_inbox(&approvals, &emails, app.now());
+    let html = render::render_inbox(&approvals, &emails, &app.config.brand.zone, app.now());
     Ok(page_with_frame(html))
 }
 
 /// The emails, newest first.
-async fn emails(folder: &FilePath) -> std::io::Result<Vec<InboxEmail>> {
+async fn emails(folder: &FilePath, zone: &Zone) -> std::io::Result<Vec<InboxEmail>> {
     let mut folder = match fs::read_dir(folder).await {
         Ok(folder) => folder,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -51,7 +52,7 @@ async fn emails(folder: &FilePath) -> std::io::Result<Vec<InboxEmail>> {
         {
             let source = fs::read(&path).await?;
             let written = entry.metadata().await.and_then(|file| file.modified()).ok();
-            emails.push((written, summary(name, &source)));
+            emails.push((written, summary(name, &source, zone)));
         }
     }
     emails.sort_by_key(|(written, _)| std::cmp::Reverse(*written));
@@ -62,7 +63,7 @@ async fn emails(folder: &FilePath) -> std::io::Result<Vec<InboxEmail>> {
 fn folder(app: &App) -> Result<&FilePath, Error> {
     match &app.config.mail {
         TransportConfig::File(dir) => Ok(dir),
-        _ => Err(Error::NotFound),
+        _ => Err(Error::NotFound(NO_EMAIL)),
     }
 }
 
@@ -71,9 +72,8 @@ pub(super) async fn email(
     Path(name): Path<String>,
 ) -> Result<Response, Error> {
     let source = source(folder(&app)?, &name).await?;
-    Ok(page_with_frame(render::render_inbox_email(&summary(
-        &name, &source,
-    ))))
+    let email = summary(&name, &source, &app.config.brand.zone);
+    Ok(page_with_frame(render::render_inbox_email(&email)))
 }
 
 pub(super) async fn part(
@@ -96,9 +96,9 @@ pub(super) async fn part(
             "text/plain; charset=utf-8",
             Some(String::from_utf8_lossy(&source)),
         ),
-        _ => return Err(Error::NotFound),
+        _ => return Err(Error::NotFound(NO_EMAIL)),
     };
-    let body = body.ok_or(Error::NotFound)?.into_owned();
+    let body = body.ok_or(Error::NotFound(NO_EMAIL))?.into_owned();
     let headers: [(HeaderName, &str); 2] = [
         (header::CONTENT_TYPE, kind),
         (header::CONTENT_SECURITY_POLICY, EMAIL_POLICY),
@@ -108,21 +108,21 @@ pub(super) async fn part(
 
 async fn source(folder: &FilePath, name: &str) -> Result<Vec<u8>, Error> {
     if !is_plain_name(name, NAME_CHARS) {
-        return Err(Error::NotFound);
+        return Err(Error::NotFound(NO_EMAIL));
     }
     fs::read(folder.join(format!("{name}.eml")))
         .await
-        .map_err(|_| Error::NotFound)
+        .map_err(|_| Error::NotFound(NO_EMAIL))
 }
 
-fn summary(name: &str, source: &[u8]) -> InboxEmail {
+fn summary(name: &str, source: &[u8], zone: &Zone) -> InboxEmail {
     let message = MessageParser::default().parse(source).unwrap_or_default();
     InboxEmail {
         name: name.to_owned(),
         subject: message.subject().unwrap_or_default().to_owned(),
         from: first_address(message.from()),
         to: first_address(message.to()),
-        date: date(&message),
+        date: date(&message, zone),
         request: message.body_text(0).and_then(|text| request_id(&text)),
     }
 }
@@ -142,11 +142,11 @@ fn first_address(addresses: Option<&Address<'_>>) -> String {
         .to_owned()
 }
 
-fn date(message: &Message<'_>) -> String {
+fn date(message: &Message<'_>, zone: &Zone) -> String {
     let written = message
         .date()
         .and_then(|date| Timestamp::parse(&date.to_rfc3339()));
-    written.map(Timestamp::in_words).unwrap_or_default()
+    written.map(|it| zone.in_words(it)).unwrap_or_default()
 }
 
 /// A page that may frame the body of an email.

@@ -12,12 +12,14 @@ use axum::response::{IntoResponse, Response};
 use tracing::Instrument;
 use uuid::Uuid;
 
+use super::agent::{Identity, split_route};
 use super::call_limit;
 use super::caller::IdentifiedCaller;
+use super::cause::{Cause, cause_of};
 use super::development;
 use super::error::Error;
 use super::log_limit::LogLimit;
-use super::wire::About;
+use super::wire::{About, AboutAgent};
 use crate::app::App;
 use crate::values::ApprovalId;
 
@@ -27,17 +29,37 @@ const DEFAULT_POLICY: &str = "default-src 'none'; frame-ancestors 'none'; base-u
 const INVOCATION: &str = "x-azure-functions-invocationid";
 
 /// The functions that the host lets anyone call, and no function.
-const ANONYMOUS: [&str; 4] = ["decision", "keys", "openapi", "none"];
+const ANONYMOUS: [&str; 5] = ["decision", "requests", "keys", "openapi", "none"];
+
+/// What the log says about a call.
+struct LoggedCall<'a> {
+    status: u16,
+    id: String,
+    ms: u128,
+    /// Only of a call that was refused.
+    agent: Option<&'a str>,
+    cause: Option<&'a str>,
+    function: &'a str,
+}
+
+/// The longest name of an agent that is logged, in bytes.
+const AGENT_BYTES: usize = 170;
 
 pub(super) async fn respond(
     State((app, log_limit)): State<(Arc<App>, Arc<LogLimit>)>,
-    request: Request,
+    mut request: Request,
     next: Next,
 ) -> Response {
     let invocation = invocation_id(request.headers());
     let function = function(request.extensions().get());
-    // Adds both to every log line of the call.
-    let call = tracing::info_span!("call", invocation, function);
+    request.extensions_mut().insert(Identity::default());
+    // Adds all to every log line of the call, the last once it is known.
+    let call = tracing::info_span!(
+        "call",
+        invocation,
+        function,
+        agent_object_id = tracing::field::Empty
+    );
     call_handler(&app, &log_limit, request, next, &invocation, &function)
         .instrument(call)
         .await
@@ -52,6 +74,9 @@ async fn call_handler(
     function: &str,
 ) -> Response {
     let started = Instant::now();
+    let route: Option<&MatchedPath> = request.extensions().get();
+    let takes_identity = route.is_some_and(|route| split_route(route.as_str()).1);
+    let identity: Identity = request.extensions().get().cloned().unwrap_or_default();
     let path = request.uri().path();
     let path_id: Option<ApprovalId> = path
         .trim_end_matches('/')
@@ -79,16 +104,18 @@ async fn call_handler(
     let about = response.extensions_mut().remove::<About>();
     let id = about.map(|About(id)| id).or(path_id);
     let identified: Option<IdentifiedCaller> = response.extensions_mut().remove();
-    let status = response.status();
     let is_hidden = matches!(error, Some(Error::Hidden(_)));
-    let is_anonymous = is_hidden || (identified.is_none() && ANONYMOUS.contains(&function));
+    // The host lets anyone call the routes that take an identity.
+    let is_anonymous = is_hidden
+        || (identified.is_none() && ANONYMOUS.contains(&function))
+        || (takes_identity && !identity.is_known());
     let admission = log_limit.count(is_anonymous, app.now());
     if admission.omitted > 0 {
         let omitted = admission.omitted;
         tracing::warn!(omitted, "calls without a key or a link were not logged");
     }
     if admission.is_logged {
-        log_call(status.as_u16(), id, started, error.as_ref(), function);
+        log_response(&mut response, error.as_ref(), id, started, function);
     }
     response
 }
@@ -105,35 +132,67 @@ fn write_problem(response: &mut Response, error: &Error, invocation: &str) {
     );
 }
 
-/// Logs a call. Of the request, only a valid id reaches the log.
-fn log_call(
-    status: u16,
+/// Logs a call with what its response says about it.
+fn log_response(
+    response: &mut Response,
+    error: Option<&Error>,
     id: Option<ApprovalId>,
     started: Instant,
-    error: Option<&Error>,
     function: &str,
 ) {
-    let id = id.map(|id| id.to_string()).unwrap_or_default();
-    let ms = started.elapsed().as_millis();
+    let status = response.status();
+    let extensions = response.extensions_mut();
+    let of_page = extensions.remove().map(|Cause(cause)| cause);
+    let cause = error.map(cause_of).or(of_page);
+    let named = extensions.remove().map(|AboutAgent(agent)| agent);
+    let agent = named.or_else(|| id.as_ref().map(|id| id.agent().to_owned()));
+    let is_refused = status.is_client_error() || status.is_server_error();
+    let call = LoggedCall {
+        status: status.as_u16(),
+        id: id.map(|id| id.to_string()).unwrap_or_default(),
+        ms: started.elapsed().as_millis(),
+        agent: agent.as_deref().filter(|it| is_refused && is_plain(it)),
+        cause: cause.as_deref(),
+        function,
+    };
+    log_call(&call, error);
+}
+
+/// Logs a call. Of the request, only a valid id and a plain name of the agent reach the log.
+fn log_call(call: &LoggedCall<'_>, error: Option<&Error>) {
+    let LoggedCall {
+        status,
+        ref id,
+        ms,
+        agent,
+        cause,
+        function,
+    } = *call;
+    macro_rules! log {
+        ($level:ident, $words:literal) => {
+            tracing::$level!(status, id, ms, agent, cause, $words)
+        };
+    }
     let error = match error {
         Some(Error::Hidden(error)) => Some(error.as_ref()),
         error => error,
     };
     match error {
-        Some(error @ Error::Integrity(_)) => {
-            tracing::error!(status, id, ms, cause = error.cause(), "integrity problem");
-        }
-        Some(error) if error.status().is_server_error() => {
-            tracing::error!(status, id, ms, cause = error.cause(), "failed");
-        }
-        Some(Error::TooManyOpen(_)) => tracing::warn!(status, id, ms, "too many open requests"),
-        Some(Error::Paused(_)) => tracing::warn!(status, id, ms, "refused while paused"),
-        Some(error @ Error::SignIn(_)) => {
-            tracing::info!(status, id, ms, cause = error.cause(), "not signed in");
-        }
-        _ if function == "ping" => tracing::debug!(status, ms, "answered"),
-        _ => tracing::info!(status, id, ms, "answered"),
+        Some(Error::Integrity(_)) => log!(error, "integrity problem"),
+        Some(error) if error.status().is_server_error() => log!(error, "failed"),
+        Some(Error::TooManyOpen(_)) => log!(warn, "too many open requests"),
+        Some(Error::Paused(_)) => log!(warn, "refused while paused"),
+        Some(Error::SignIn(_)) => log!(info, "not signed in"),
+        Some(Error::NotAnAgent(_)) => log!(info, "no agent identified"),
+        _ if function == "ping" => log!(debug, "answered"),
+        _ => log!(info, "answered"),
     }
+}
+
+/// Whether a name can stand in a line of the log. The id has those that cannot.
+fn is_plain(agent: &str) -> bool {
+    let is_plain = |c: char| c.is_alphanumeric() || matches!(c, ' ' | '.' | '_' | '-');
+    agent.len() <= AGENT_BYTES && agent.chars().all(is_plain)
 }
 
 /// The invocation id of the host, or a new one. The last value counts, since a client can send one that
@@ -156,13 +215,12 @@ fn invocation_id(headers: &HeaderMap) -> String {
         .to_string()
 }
 
-/// The function of the matched route: its first segment, without `/api`.
+/// The handler of the matched route: its first segment, without `/api` or `/api/agent`.
 fn function(route: Option<&MatchedPath>) -> String {
     let Some(route) = route else {
         return "none".to_owned();
     };
-    let name = route.as_str();
-    let name = name.strip_prefix("/api").unwrap_or(name);
+    let (name, _) = split_route(route.as_str());
     match name.trim_start_matches('/').split(['/', '.']).next() {
         None | Some("") => "ping".to_owned(),
         Some(name) => name.to_owned(),

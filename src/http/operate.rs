@@ -2,12 +2,16 @@
 //! host demands its master key (authLevel `admin`) and is the only caller of the handler; in local
 //! development the call needs no key, as all others.
 
+use std::cmp::Reverse;
 use std::sync::Arc;
 
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
-use human_oversight_protocol::operate::{self as wire_types, Command, Operations, Revoked};
+use human_oversight_protocol::operate::{
+    self as wire_types, Allowed, Command, GrantRevoked, Operations, Resent, Revoked, StandingGrant,
+    StandingGrants,
+};
 use serde_json::{Map, Value};
 
 use super::error::{Error, invalid};
@@ -15,12 +19,14 @@ use super::fields::{Fields, Text};
 use super::forwarding;
 use super::json::Json;
 use super::wire;
-use crate::app::{self, App};
-use crate::domain::{Execution, InvalidPause, Pause, PauseScope};
-use crate::values::ApprovalId;
+use crate::app::{self, App, GrantList};
+use crate::domain::{Execution, HeldGrant, InvalidPause, Pause, PauseScope};
+use crate::values::{ApprovalId, Timestamp};
 
 const TEXT_CHARS: usize = 500;
+const NO_GRANT: &str = "must be the id of a standing grant";
 const NO_ID: &str = "must be the id of a request";
+const NOT_KEPT: &str = "must be the id of a rejected request, as the refusal names it: no rejection of this one is kept";
 
 /// A valid command.
 enum Operation {
@@ -28,6 +34,10 @@ enum Operation {
     Resume(PauseScope),
     Executing(PauseScope),
     Revoke(ApprovalId),
+    Allow(ApprovalId),
+    Resend(ApprovalId),
+    Grants,
+    RevokeGrant(String),
 }
 
 pub(super) async fn operate(
@@ -46,7 +56,16 @@ pub(super) async fn operate(
         }
         Operation::Resume(scope) => (app.resume(&scope).await?, scope),
         Operation::Executing(scope) => (true, scope),
+        Operation::Allow(id) => return Ok(wire::json(&allow(&app, &id).await?).into_response()),
+        Operation::Resend(id) => return Ok(wire::json(&resend(&app, &id).await?).into_response()),
         Operation::Revoke(id) => return Ok(wire::json(&revoke(&app, &id).await?).into_response()),
+        Operation::Grants => {
+            let list = app::list_grants(&app.store).await?;
+            return Ok(wire::json(&standing_grants(&list, app.now())).into_response());
+        }
+        Operation::RevokeGrant(id) => {
+            return Ok(wire::json(&revoke_grant(&app, id).await?).into_response());
+        }
     };
     Ok(wire::json(&respond(&app, done, &scope).await?).into_response())
 }
@@ -67,17 +86,28 @@ fn parse(body: Map<String, Value>) -> Result<Operation, Error> {
     let command = command.and_then(|command| {
         let known: Result<Command, _> = command;
         if known.is_err() {
-            fields.add_error("/command", "must be pause, resume, executing or revoke");
+            fields.add_error(
+                "/command",
+                "must be pause, resume, executing, revoke, allow, resend, grants or revoke-grant",
+            );
         }
         known.ok()
     });
     let mut optional = |name| fields.optional_text(name, Text::Line, TEXT_CHARS);
     let [owner, agent] = match command {
-        Some(Command::Revoke) => [None, None],
+        Some(
+            Command::Revoke
+            | Command::Allow
+            | Command::Resend
+            | Command::Grants
+            | Command::RevokeGrant,
+        ) => [None, None],
         _ => ["owner", "agent"].map(&mut optional),
     };
     let id = match command {
-        Some(Command::Revoke) => fields.required_text("id", Text::Line, TEXT_CHARS),
+        Some(Command::Revoke | Command::Allow | Command::Resend | Command::RevokeGrant) => {
+            fields.required_text("id", Text::Line, TEXT_CHARS)
+        }
         _ => None,
     };
     let because = match command {
@@ -87,6 +117,10 @@ fn parse(body: Map<String, Value>) -> Result<Operation, Error> {
     fields.finish()?;
     let scope = PauseScope::new(owner.as_deref(), agent.as_deref()).map_err(error_of)?;
     let incomplete = || invalid("", "is incomplete");
+    let approval_id = || -> Result<ApprovalId, Error> {
+        let id = id.as_deref().ok_or_else(incomplete)?.parse();
+        id.map_err(|_| invalid("/id", NO_ID))
+    };
     Ok(match command.ok_or_else(incomplete)? {
         Command::Pause => Operation::Pause {
             scope,
@@ -94,10 +128,11 @@ fn parse(body: Map<String, Value>) -> Result<Operation, Error> {
         },
         Command::Resume => Operation::Resume(scope),
         Command::Executing => Operation::Executing(scope),
-        Command::Revoke => {
-            let id = id.ok_or_else(incomplete)?.parse();
-            Operation::Revoke(id.map_err(|_| invalid("/id", NO_ID))?)
-        }
+        Command::Revoke => Operation::Revoke(approval_id()?),
+        Command::Allow => Operation::Allow(approval_id()?),
+        Command::Resend => Operation::Resend(approval_id()?),
+        Command::Grants => Operation::Grants,
+        Command::RevokeGrant => Operation::RevokeGrant(id.ok_or_else(incomplete)?),
     })
 }
 
@@ -125,6 +160,61 @@ async fn revoke(app: &App, id: &ApprovalId) -> Result<Revoked, Error> {
         since: at.to_string(),
         by: revocation.by.to_string(),
     })
+}
+
+async fn allow(app: &App, id: &ApprovalId) -> Result<Allowed, Error> {
+    let done = match app.lift_rejection(id).await {
+        Err(app::Error::NotFound) => return Err(invalid("/id", NOT_KEPT)),
+        done => done?,
+    };
+    let id = id.to_string();
+    Ok(Allowed { done, id })
+}
+
+async fn resend(app: &App, id: &ApprovalId) -> Result<Resent, Error> {
+    let queued = match app::resend(&app.store, id, &app.clock).await {
+        Err(app::Error::NotFound) => return Err(invalid("/id", NO_ID)),
+        queued => queued?,
+    };
+    let id = id.to_string();
+    Ok(Resent { queued, id })
+}
+
+async fn revoke_grant(app: &App, id: String) -> Result<GrantRevoked, Error> {
+    let done = match app::end_grant(&app.store, &id, app.now()).await {
+        Err(app::Error::NotFound) => return Err(invalid("/id", NO_GRANT)),
+        done => done?,
+    };
+    tracing::warn!(grant = id, done, "standing grant revoked by the operator");
+    Ok(GrantRevoked { done, id })
+}
+
+/// The standing grants on the wire.
+pub fn standing_grants(list: &GrantList, now: Timestamp) -> StandingGrants {
+    let mut grants: Vec<&HeldGrant> = list.grants.iter().collect();
+    grants.sort_by_key(|held| (!held.is_active(now), Reverse(held.signed.grant.until)));
+    let grants = grants.into_iter().map(|held| {
+        let grant = &held.signed.grant;
+        StandingGrant {
+            id: grant.id.clone(),
+            agent_name: grant.scope.agent.clone(),
+            owner: grant.scope.owner.to_string(),
+            action_description: grant.scope.action.clone(),
+            parameters_digest: grant.scope.digest.to_string(),
+            on_behalf_of: grant.scope.on_behalf_of.as_ref().map(ToString::to_string),
+            approval: grant.given_with.to_string(),
+            approver: grant.giver.to_string(),
+            since: grant.given_at.to_string(),
+            until: grant.until.to_string(),
+            uses: grant.uses,
+            used: held.used,
+            state: held.state(now).word().to_owned(),
+        }
+    });
+    StandingGrants {
+        grants: grants.collect(),
+        unreadable: list.unreadable,
+    }
 }
 
 async fn respond(app: &App, done: bool, scope: &PauseScope) -> Result<Operations, Error> {

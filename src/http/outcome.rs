@@ -5,8 +5,9 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::StatusCode;
 
+use super::agent::Agent;
 use super::error::Error;
-use super::extract::{Id, Key};
+use super::extract::Id;
 use super::fields::{Fields, Text};
 use super::json::Json;
 use super::wire::ApprovalResponse;
@@ -17,7 +18,7 @@ const ERROR_CHARS: usize = 2_000;
 pub(super) async fn outcome(
     State(app): State<Arc<App>>,
     Id(id): Id,
-    Key(key): Key,
+    Agent(credential): Agent,
     Json(body): Json,
 ) -> Result<ApprovalResponse, Error> {
     let mut fields = Fields::new(body);
@@ -41,6 +42,6 @@ pub(super) async fn outcome(
     };
     fields.finish()?;
     let secret = secret.as_deref();
-    let approval = app.report_outcome(&id, &key, report, secret).await?;
+    let approval = app.report_outcome(&id, &credential, report, secret).await?;
     Ok(ApprovalResponse::new(&app, StatusCode::OK, &approval))
 }

@@ -5,23 +5,24 @@ use std::sync::Arc;
 use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
 
+use super::agent::Agent;
 use super::error::Error;
-use super::extract::{Id, Key, wait_parameter};
+use super::extract::{Id, wait_parameter};
 use super::wire::ApprovalResponse;
 use crate::app::App;
 
 pub(super) async fn status(
     State(app): State<Arc<App>>,
     Id(id): Id,
-    Key(key): Key,
+    Agent(credential): Agent,
     RawQuery(query): RawQuery,
 ) -> Result<ApprovalResponse, Error> {
     let approval = match wait_parameter(query.as_deref())? {
         Some(wait) => {
-            let _place = app.begin_wait(&key)?;
-            app.wait_for_decision(&id, &key, wait).await?
+            let _place = app.begin_wait(&credential)?;
+            app.wait_for_decision(&id, &credential, wait).await?
         }
-        None => app.load_owned(&id, &key).await?.approval,
+        None => app.load_owned(&id, &credential).await?.approval,
     };
     Ok(ApprovalResponse::new(&app, StatusCode::OK, &approval))
 }

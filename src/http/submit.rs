@@ -14,14 +14,15 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
+use super::agent::Agent;
 use super::error::{Error, invalid};
-use super::extract::{Key, wait_parameter};
+use super::extract::wait_parameter;
 use super::fields::{Fields, Text};
 use super::json::Json;
-use super::wire::ApprovalResponse;
+use super::wire::{About, AboutAgent, ApprovalResponse};
 use crate::app::{App, Submission};
 use crate::domain::{Parameters, Status};
-use crate::keys::FunctionKey;
+use crate::keys::AgentCredential;
 use crate::reveal;
 use crate::values::{Address, AllowList, ApprovalId, Digest, is_plain_name};
 
@@ -34,17 +35,52 @@ const TIMEOUT_SECONDS: RangeInclusive<u64> = 10..=2_592_000;
 pub(super) async fn submit(
     State(app): State<Arc<App>>,
     RawQuery(query): RawQuery,
-    Key(key): Key,
+    Agent(credential): Agent,
     headers: HeaderMap,
     Json(body): Json,
+) -> Response {
+    let agent = body.get("agentName").and_then(Value::as_str);
+    let agent = agent.map(|name| AboutAgent(name.to_owned()));
+    let id = own_id(&body).map(About);
+    match answer(&app, query, credential, &headers, body).await {
+        Ok(response) => response,
+        Err(error) => {
+            let mut response = error.into_response();
+            let extensions = response.extensions_mut();
+            agent.map(|agent| extensions.insert(agent));
+            id.map(|id| extensions.insert(id));
+            response
+        }
+    }
+}
+
+/// The id of a request whose correlation id is the caller's.
+fn own_id(body: &Map<String, Value>) -> Option<ApprovalId> {
+    let text = |name| body.get(name).and_then(Value::as_str);
+    ApprovalId::new(text("agentName")?, text("correlationId")?)
+}
+
+async fn answer(
+    app: &Arc<App>,
+    query: Option<String>,
+    credential: AgentCredential,
+    headers: &HeaderMap,
+    body: Map<String, Value>,
 ) -> Result<Response, Error> {
     let requested = wait_parameter(query.as_deref())?;
-    let preferred = prefer_wait(&headers);
+    let preferred = prefer_wait(headers);
     let wait = requested.or(preferred);
     // Without timeoutSeconds the wait is also the deadline, as in the legacy Logic App.
     let default_timeout = wait.unwrap_or(app.config.default_timeout);
     let allowed = &app.config.allowed_approvers;
-    let submission = parse(body, allowed, default_timeout, key.clone())?;
+    let names_optional = app.config.policy.is_some();
+    let submission = parse(
+        body,
+        allowed,
+        default_timeout,
+        names_optional,
+        credential.clone(),
+    )?;
     if wait.is_some() && submission.claimant.is_some() {
         return Err(invalid(
             "/claimant",
@@ -52,18 +88,20 @@ pub(super) async fn submit(
         ));
     }
     // Before anything is stored.
-    let _place = wait.map(|_| app.begin_wait(&key)).transpose()?;
+    let _place = wait.map(|_| app.begin_wait(&credential)).transpose()?;
     let (approval, is_new) = app.submit(submission).await?;
     let mut response = match wait {
-        Some(wait) => synchronous(&app, &approval.request.id, &key, wait).await?,
+        Some(wait) => synchronous(app, &approval.request.id, &credential, wait).await?,
         None => {
             let pending = approval.status(app.now()) == Status::Pending;
-            let status = if is_new || pending {
+            // What the policy has decided waits for nothing.
+            let is_accepted = is_new && approval.decision().is_none();
+            let status = if is_accepted || pending {
                 StatusCode::ACCEPTED
             } else {
                 StatusCode::OK
             };
-            ApprovalResponse::new(&app, status, &approval)
+            ApprovalResponse::new(app, status, &approval)
         }
     }
     .into_response();
@@ -81,10 +119,10 @@ pub(super) async fn submit(
 async fn synchronous(
     app: &App,
     id: &ApprovalId,
-    key: &FunctionKey,
+    credential: &AgentCredential,
     wait: Duration,
 ) -> Result<ApprovalResponse, Error> {
-    let (approval, judged_at) = app.wait_and_claim(id, key, wait).await?;
+    let (approval, judged_at) = app.wait_and_claim(id, credential, wait).await?;
     let status = match approval.status(judged_at) {
         Status::Pending => StatusCode::ACCEPTED,
         _ => StatusCode::OK,
@@ -112,12 +150,15 @@ fn parse(
     mut body: Map<String, Value>,
     allowed: &AllowList,
     default_timeout: Duration,
-    key: FunctionKey,
+    names_optional: bool,
+    credential: AgentCredential,
 ) -> Result<Submission, Error> {
     // Clients of the Logic App send their own time; it is ignored and not part of the content.
     body.remove("timestamp");
     let digest_as_sent = body_digest(&body);
     let digest = digest_without_nulls(&body);
+    let names_approvers = |value: &Value| !value.is_null();
+    let has_approvers = body.get("approverEmails").is_some_and(names_approvers);
     let mut fields = Fields::new(body);
     let agent = agent(&mut fields);
     let action = fields.required_text("actionDescription", Text::Line, ACTION_CHARS);
@@ -126,6 +167,9 @@ fn parse(
         .optional("onBehalfOf")
         .and_then(|value| address(&mut fields, "/onBehalfOf", value.as_str()));
     let approvers = approvers(&mut fields, allowed, on_behalf_of.as_ref());
+    if !names_optional && !has_approvers {
+        fields.add_error("/approverEmails", "is missing");
+    }
     let correlation = correlation(&mut fields);
     let timeout = timeout(&mut fields);
     let reason = fields.optional_text("reason", Text::Prose, REASON_CHARS);
@@ -139,6 +183,7 @@ fn parse(
         }
         digest
     });
+    let supersedes = supersedes(&mut fields);
     fields.finish()?;
     let incomplete = || invalid("", "is incomplete");
     let (agent, correlation) = agent.zip(correlation).ok_or_else(incomplete)?;
@@ -146,14 +191,15 @@ fn parse(
         id: ApprovalId::new(&agent, &correlation).ok_or_else(incomplete)?,
         action: action.ok_or_else(incomplete)?,
         parameters: parameters.ok_or_else(incomplete)?,
-        approvers: approvers.ok_or_else(incomplete)?,
+        approvers,
         timeout: timeout.unwrap_or(default_timeout),
         reason,
         on_behalf_of,
         claimant,
+        supersedes,
         digest,
         digest_as_sent,
-        key,
+        credential,
     })
 }
 
@@ -211,6 +257,16 @@ fn timeout(fields: &mut Fields) -> Option<Duration> {
     seconds.map(Duration::from_secs)
 }
 
+/// The id of the earlier request.
+fn supersedes(fields: &mut Fields) -> Option<ApprovalId> {
+    let value = fields.optional("supersedes")?;
+    let id = value.as_str().and_then(|text| text.parse().ok());
+    if id.is_none() {
+        fields.add_error("/supersedes", "must be the id of a request");
+    }
+    id
+}
+
 /// The digest of the members that have a value: `null` is as good as left out.
 fn digest_without_nulls(body: &Map<String, Value>) -> Digest {
     let members = body.iter().filter(|(_, value)| !value.is_null());
@@ -252,7 +308,7 @@ fn approvers(
     allowed: &AllowList,
     on_behalf_of: Option<&Address>,
 ) -> Option<Vec<Address>> {
-    let value = fields.required("approverEmails")?;
+    let value = fields.optional("approverEmails")?;
     let items = value
         .as_array()
         .filter(|items| (1..=APPROVERS).contains(&items.len()));

@@ -9,12 +9,13 @@ use serde_json::json;
 
 use super::error::Error;
 use super::wire;
-use crate::app::{App, SweepReport};
+use crate::app::App;
 
 /// Headers that the front end of Azure adds to every external request. The host's own requests have none.
 const EXTERNAL_HEADERS: [&str; 3] = ["x-forwarded-for", "x-arr-log-id", "disguised-host"];
 
-/// The host hangs on an empty response, so this one is a JSON object. The host has no external route to this
+/// The host hangs on an empty response, so this one is a JSON object. A sweep that cannot read the due index is an
+/// invocation that failed. The host has no external route to this
 /// function; external calls are refused nevertheless.
 pub(super) async fn sweep(
     State(app): State<Arc<App>>,
@@ -24,18 +25,9 @@ pub(super) async fn sweep(
         .iter()
         .any(|name| headers.contains_key(*name))
     {
-        return Err(Error::NotFound);
+        return Err(Error::NotFound("only the host triggers the sweep"));
     }
-    let SweepReport {
-        processed,
-        emails,
-        failed,
-        set_aside,
-        complete,
-    } = app.sweep().await;
-    let log = format!(
-        "{processed} due, {emails} emails, {failed} failed, {set_aside} set aside, complete: {complete}"
-    );
+    let log = app.sweep().await?.to_string();
     Ok(wire::json(
         &json!({"Outputs": {}, "Logs": [log], "ReturnValue": null}),
     ))

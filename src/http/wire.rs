@@ -6,7 +6,8 @@ use human_oversight_protocol::types;
 
 use crate::app::App;
 use crate::domain::{
-    Approval, Deliverable, DeliveryFault, DeliveryState, Execution, Request, Status,
+    Approval, Decider, Decision, Deliverable, DeliveryFault, DeliveryState, Execution, Request,
+    Status, Tally,
 };
 use crate::values::{ApprovalId, Timestamp};
 
@@ -14,11 +15,16 @@ use crate::values::{ApprovalId, Timestamp};
 #[derive(Clone)]
 pub(super) struct About(pub(super) ApprovalId);
 
+/// The agent that a refused submit names, in the extensions of the response, for the log.
+#[derive(Clone)]
+pub(super) struct AboutAgent(pub(super) String);
+
 /// A response with an approval, and with `Retry-After` while it is pending.
 pub(super) struct ApprovalResponse {
     pub(super) status: StatusCode,
     pub(super) approval: types::Approval,
     retry_after: Option<u64>,
+    status_path: String,
     about: About,
 }
 
@@ -34,6 +40,7 @@ impl ApprovalResponse {
             status,
             approval: view(app, approval, now),
             retry_after: pending.then(|| retry_after(app, approval, now)),
+            status_path: status_path(app, &approval.request),
             about: About(approval.request.id.clone()),
         }
     }
@@ -49,8 +56,7 @@ impl IntoResponse for ApprovalResponse {
             headers.insert(header::RETRY_AFTER, seconds.into());
         }
         if self.status == StatusCode::ACCEPTED
-            && let Ok(location) =
-                HeaderValue::from_str(&format!("/api/status/{}", self.approval.id))
+            && let Ok(location) = HeaderValue::from_str(&self.status_path)
         {
             headers.insert(header::LOCATION, location);
         }
@@ -105,14 +111,21 @@ fn view(app: &App, approval: &Approval, now: Timestamp) -> types::Approval {
             Status::Cancelled => types::Status::Cancelled,
             Status::Undeliverable => types::Status::Undeliverable,
         },
-        approver: decision.map(|decision| decision.by.to_string()),
-        comment: decision.and_then(|decision| decision.comment_for_agent().map(str::to_owned)),
+        approver: decision
+            .and_then(|decision| decision.by.person())
+            .map(ToString::to_string),
+        comment: decision.and_then(Decision::words_for_agent),
+        revise: decision
+            .and_then(Decision::question_for_agent)
+            .map(|question| types::Revise {
+                question: question.to_owned(),
+            }),
         request_timestamp: request.requested_at.to_string(),
         expires_at: request.expires_at.to_string(),
         response_timestamp: closed_at.map(|at| at.to_string()),
         execution: approval.execution(now).and_then(execution),
         notifications: (0..approval.approvers.len())
-            .map(|i| notification(approval, i))
+            .filter_map(|i| notification(approval, i))
             .collect(),
         deliverable: match approval.deliverable() {
             Deliverable::Ok => types::Deliverable::Ok,
@@ -121,8 +134,53 @@ fn view(app: &App, approval: &Approval, now: Timestamp) -> types::Approval {
         },
         receipt: decision.map(|decision| decision.receipt.clone()),
         permit: None,
-        status_url: format!("{}/api/status/{}", app.base_url, request.id),
+        progress: progress(approval, now),
+        decider: decision
+            .filter(|_| approval.plan.keeps_votes())
+            .map(|decision| match &decision.by {
+                Decider::Person { .. } => types::Decider::Person,
+                Decider::Policy { .. } => types::Decider::Policy,
+                Decider::Grant(_) => types::Decider::Grant,
+            }),
+        policy: approval.plan.policy().map(|policy| types::Policy {
+            digest: policy.digest.to_string(),
+            rules: policy.rules.clone(),
+            facts: policy.facts.clone(),
+        }),
+        status_url: format!("{}{}", app.base_url, status_path(app, request)),
     }
+}
+
+/// The path under which the agent finds the request's state.
+fn status_path(app: &App, request: &Request) -> String {
+    let by_identity = request.agent_object_id.is_some() || !app.config.agent_identity.takes_keys();
+    let routes = if by_identity { "/api/agent" } else { "/api" };
+    format!("{routes}/status/{}", request.id)
+}
+
+/// How far the votes are, where the policy asks for them and the request is open.
+fn progress(approval: &Approval, now: Timestamp) -> Option<types::Progress> {
+    let plan = &approval.plan;
+    if !plan.keeps_votes() || approval.status(now) != Status::Pending {
+        return None;
+    }
+    let Tally::Open { stage } = plan.tally(&approval.votes) else {
+        return None;
+    };
+    let asks = plan.asks_of(stage, &approval.votes);
+    let unmet = asks
+        .iter()
+        .filter(|(ask, given)| *given < ask.needed.get().into());
+    Some(types::Progress {
+        stage: stage + 1,
+        stages: plan.stages.len(),
+        needed: asks
+            .iter()
+            .map(|(ask, _)| usize::from(ask.needed.get()))
+            .sum(),
+        given: asks.iter().map(|(_, given)| given).sum(),
+        awaiting: unmet.map(|(ask, _)| ask.from.clone()).collect(),
+    })
 }
 
 fn execution(execution: Execution) -> Option<types::Execution> {
@@ -143,9 +201,10 @@ fn execution(execution: Execution) -> Option<types::Execution> {
     })
 }
 
-fn notification(approval: &Approval, index: usize) -> types::Notification {
-    let delivery = approval.approvers[index].request_delivery();
-    types::Notification {
+/// The notification of an approver; `None` until their stage opens.
+fn notification(approval: &Approval, index: usize) -> Option<types::Notification> {
+    let delivery = approval.approvers[index].request_delivery()?;
+    Some(types::Notification {
         approver: approval.approvers[index].address.to_string(),
         state: match delivery.state {
             DeliveryState::Queued(_) => types::MailState::Queued,
@@ -163,5 +222,5 @@ fn notification(approval: &Approval, index: usize) -> types::Notification {
             DeliveryFault::Unclear => types::MailFault::Unclear,
         }),
         locked: approval.approvers[index].is_locked(),
-    }
+    })
 }

@@ -6,9 +6,10 @@ use axum::extract::{FromRequest, Request, State};
 use axum::http::StatusCode;
 use serde_json::Map;
 
+use super::agent::Agent;
 use super::body;
 use super::error::Error;
-use super::extract::{Id, Key};
+use super::extract::Id;
 use super::fields::Fields;
 use super::json::Json;
 use super::wire::ApprovalResponse;
@@ -17,7 +18,7 @@ use crate::app::App;
 pub(super) async fn withdraw(
     State(app): State<Arc<App>>,
     Id(id): Id,
-    Key(key): Key,
+    Agent(credential): Agent,
     request: Request,
 ) -> Result<ApprovalResponse, Error> {
     // The body is optional.
@@ -29,6 +30,6 @@ pub(super) async fn withdraw(
     let mut fields = Fields::new(body);
     let secret = fields.secret();
     fields.finish()?;
-    let approval = app.withdraw(&id, &key, secret.as_deref()).await?;
+    let approval = app.withdraw(&id, &credential, secret.as_deref()).await?;
     Ok(ApprovalResponse::new(&app, StatusCode::OK, &approval))
 }

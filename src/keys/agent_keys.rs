@@ -1,16 +1,26 @@
-//! The agents that a function key may act for.
+//! The agents that a function key, or a program of the directory, may act for.
 
 use std::collections::BTreeSet;
 use std::fmt;
 
 use subtle::ConstantTimeEq;
+use uuid::Uuid;
 
-use super::function_key::FunctionKey;
+use super::agent_credential::AgentCredential;
 use crate::values::Digest;
 
-/// The agents of each function key, by its digest.
+/// The agents of each credential.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AgentKeys(Vec<(Digest, Pattern)>);
+pub struct AgentKeys(Vec<(Listed, Pattern)>);
+
+/// A credential as the list names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Listed {
+    /// The SHA-256 of a function key.
+    Key(Digest),
+    /// The object id of a program in Entra.
+    Identity(Uuid),
+}
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Pattern {
@@ -19,8 +29,8 @@ enum Pattern {
 }
 
 impl AgentKeys {
-    /// Parses `SHA256=AGENT,…`: the SHA-256 of a key in hexadecimal digits, and the name of an agent or a
-    /// prefix of names and `*`. A key may have several entries.
+    /// Parses `SHA256=AGENT,OBJECT-ID=AGENT,…`: the SHA-256 of a key in hexadecimal digits or the object id of a
+    /// program, and the name of an agent or a prefix of names and `*`. A credential may have several entries.
     pub fn parse(list: &str) -> Option<Self> {
         let entries = list
             .split(',')
@@ -34,22 +44,19 @@ impl AgentKeys {
                     None => Pattern::Name(agent.trim().to_owned()),
                 };
                 let is_empty = matches!(&pattern, Pattern::Name(name) if name.is_empty());
-                (!is_empty).then_some((Digest::parse(key.trim())?, pattern))
+                (!is_empty).then_some((Listed::parse(key.trim())?, pattern))
             })
             .collect::<Option<_>>()?;
         (!entries.is_empty()).then_some(Self(entries))
     }
 
-    /// The entry of this key that covers this agent, as its name or prefix and `*`: of several, the longest.
-    pub fn find(&self, key: &FunctionKey, agent: &str) -> Option<String> {
-        let digests = key.digests();
-        let has_key = |(listed, _): &&(Digest, Pattern)| {
-            let is_listed = |key: &Digest| bool::from(listed.0.ct_eq(&key.0));
-            digests
-                .iter()
-                .fold(false, |found, key| found | is_listed(key))
-        };
-        let entries = self.0.iter().filter(has_key).map(|(_, pattern)| pattern);
+    /// The entry of this credential that covers this agent, as its name or prefix and `*`: of several, the
+    /// longest.
+    pub fn find(&self, credential: &AgentCredential, agent: &str) -> Option<String> {
+        let entries = self.0.iter();
+        let entries = entries
+            .filter(|(listed, _)| listed.names(credential))
+            .map(|(_, pattern)| pattern);
         entries
             .filter(|pattern| pattern.covers(agent))
             .map(ToString::to_string)
@@ -61,7 +68,7 @@ impl AgentKeys {
     pub fn account(&self, agents: &str) -> String {
         let mut joined: BTreeSet<&Pattern> = self.patterns_of(|it| it.to_string() == agents);
         loop {
-            let keys: Vec<&Digest> = self.keys_of(&joined);
+            let keys: Vec<&Listed> = self.keys_of(&joined);
             let next = self.0.iter().filter(|(key, _)| keys.contains(&key));
             let next: BTreeSet<&Pattern> = next.map(|(_, pattern)| pattern).collect();
             if next.len() <= joined.len() {
@@ -77,7 +84,7 @@ impl AgentKeys {
     /// Whether a key has several entries.
     pub fn has_shared_accounts(&self) -> bool {
         let entries = self.0.iter().enumerate();
-        let is_repeated = |(at, (key, pattern)): (usize, &(Digest, Pattern))| {
+        let is_repeated = |(at, (key, pattern)): (usize, &(Listed, Pattern))| {
             let others = self.0[..at].iter();
             others
                 .filter(|(other, _)| other == key)
@@ -95,7 +102,7 @@ impl AgentKeys {
     /// Whether several keys have an entry for the same agents, and so are one owner.
     pub fn has_shared_owners(&self) -> bool {
         let entries = self.0.iter().enumerate();
-        let is_shared = |(at, (key, pattern)): (usize, &(Digest, Pattern))| {
+        let is_shared = |(at, (key, pattern)): (usize, &(Listed, Pattern))| {
             let others = self.0[..at].iter();
             others
                 .filter(|(_, other)| other == pattern)
@@ -109,10 +116,33 @@ impl AgentKeys {
         patterns.filter(|pattern| is_meant(pattern)).collect()
     }
 
-    fn keys_of(&self, patterns: &BTreeSet<&Pattern>) -> Vec<&Digest> {
+    fn keys_of(&self, patterns: &BTreeSet<&Pattern>) -> Vec<&Listed> {
         let entries = self.0.iter();
         let entries = entries.filter(|(_, pattern)| patterns.contains(pattern));
         entries.map(|(key, _)| key).collect()
+    }
+}
+
+impl Listed {
+    /// Parses the SHA-256 of a key, or an object id with hyphens.
+    fn parse(text: &str) -> Option<Self> {
+        let object_id = || Uuid::try_parse(text).ok().filter(|_| text.len() == 36);
+        let key = Digest::parse(text).map(Self::Key);
+        key.or_else(|| object_id().map(Self::Identity))
+    }
+
+    fn names(&self, credential: &AgentCredential) -> bool {
+        match (self, credential) {
+            (Self::Key(listed), AgentCredential::Key(key)) => {
+                let is_listed = |key: &Digest| bool::from(listed.0.ct_eq(&key.0));
+                let digests = key.digests();
+                digests
+                    .iter()
+                    .fold(false, |found, key| found | is_listed(key))
+            }
+            (Self::Identity(listed), AgentCredential::Identity(object_id)) => listed == object_id,
+            _ => false,
+        }
     }
 }
 
@@ -138,6 +168,7 @@ impl fmt::Display for Pattern {
 mod tests {
     use human_oversight_protocol::parameters::{hex, sha256};
 
+    use super::super::function_key::FunctionKey;
     use super::*;
 
     #[test]
@@ -158,9 +189,35 @@ mod tests {
             ("three", "UserManager", None),
             ("", "UserManager", None),
         ] {
-            let key = FunctionKey::new(key.to_owned());
+            let key = AgentCredential::Key(FunctionKey::new(key.to_owned()));
             assert_eq!(keys.find(&key, agent).as_deref(), found, "{agent}");
         }
+    }
+
+    #[test]
+    fn an_object_id_finds_its_own_agents_and_moves_an_agent_from_its_key() {
+        let [listed, other] = [1, 2].map(Uuid::from_u128);
+        let key = hex(&sha256(b"one"));
+        let list = format!("{listed}=Payments,{}=Pay*,{key}=Payments", listed.simple());
+        assert_eq!(AgentKeys::parse(&list), None, "without hyphens");
+        let list = format!(
+            "{}=Payments,{listed}=Pay*,{key}=Payments",
+            listed.to_string().to_uppercase()
+        );
+        let keys = AgentKeys::parse(&list).unwrap();
+        let [listed, other] = [listed, other].map(AgentCredential::Identity);
+        let key = AgentCredential::Key(FunctionKey::new("one".to_owned()));
+        for (credential, agent, found) in [
+            (&listed, "Payments", Some("Payments")),
+            (&listed, "Payroll", Some("Pay*")),
+            (&listed, "Mail", None),
+            (&other, "Payments", None),
+            (&key, "Payments", Some("Payments")),
+            (&key, "Payroll", None),
+        ] {
+            assert_eq!(keys.find(credential, agent).as_deref(), found, "{agent}");
+        }
+        assert!(keys.has_shared_owners());
     }
 
     #[test]

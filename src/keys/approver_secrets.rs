@@ -22,6 +22,10 @@ pub enum FormPurpose {
     Revocation,
     /// Shows hidden values.
     Reveal,
+    /// Ends a standing grant.
+    Grant,
+    /// Hands the approver's seat over.
+    HandOver,
 }
 
 impl FormPurpose {
@@ -30,6 +34,8 @@ impl FormPurpose {
             Self::Decision => "oversight form of a pending request 1",
             Self::Revocation => "oversight form of an approval 1",
             Self::Reveal => "oversight form of hidden values 1",
+            Self::Grant => "oversight form of a standing grant 1",
+            Self::HandOver => "oversight form of a hand-over 1",
         }
     }
 }

@@ -1,5 +1,5 @@
-//! Lists of keys in the form `kid:base64,…`: parsing them, generating new keys, and the key files of local
-//! development.
+//! Lists of keys in the form `kid[;nbf=DATE][;exp=DATE][;revoked]:base64,…`: parsing them, generating new keys, and the
+//! key files of local development.
 
 use std::fmt;
 use std::fs;
@@ -8,9 +8,11 @@ use std::path::{Path, PathBuf};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use human_oversight_protocol::types::KeyLife;
 use ring::rand::{SecureRandom, SystemRandom};
-use ring::signature::Ed25519KeyPair;
+use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair};
 
+use super::key_life::{self, LifeFault};
 use crate::private_files;
 use crate::values::is_plain_name;
 
@@ -19,6 +21,8 @@ use crate::values::is_plain_name;
 pub struct NamedKey {
     /// Its id: `[A-Za-z0-9._-]{1,16}`.
     pub kid: String,
+    /// When a receipt key counts; a link key has no life.
+    pub life: KeyLife,
     pub bytes: Vec<u8>,
 }
 
@@ -47,24 +51,37 @@ pub enum KeyError {
     },
     #[error("entry {entry} has the kid of an earlier one")]
     Duplicate { entry: usize },
+    #[error("entry {entry}: {fault}")]
+    Life { entry: usize, fault: LifeFault },
+    /// Otherwise a link key that was meant to end would go on.
+    #[error("entry {entry} has nbf, exp or revoked, which only receipt keys have")]
+    LifeOfLinkKey { entry: usize },
+    /// Otherwise a revoked key would go on under the other kid.
+    #[error("entry {entry} is the key of an earlier one with another nbf, exp or revoked")]
+    OtherLife { entry: usize },
     #[error("the key of entry {entry} is shorter than {bytes} bytes")]
     TooShort { entry: usize, bytes: usize },
     /// A public key is no secret, and a private one must not serve two purposes.
     #[error(
-        "the key of entry {entry} is a receipt key (Ed25519), not a link key: `human-oversight keygen` prints one for each setting"
+        "the key of entry {entry} is a receipt key (Ed25519 or P-256), not a link key: `human-oversight keygen` prints one for each setting"
     )]
     ReceiptKey { entry: usize },
-    /// The first key signs, so it must be private.
-    #[error("the first key is not a private Ed25519 key in PKCS#8 DER")]
+    /// A public key signs nothing.
+    #[error(
+        "the first key that is not revoked is not a private key in PKCS#8 DER, of Ed25519 or of P-256 with its public half"
+    )]
     NotPrivate,
     /// The other keys verify, so they may be private or public.
     #[error(
-        "the key of entry {entry} is neither a private (PKCS#8 DER) nor a public (SPKI DER) Ed25519 key"
+        "the key of entry {entry} is neither a private (PKCS#8 DER) nor a public (SPKI DER) key of Ed25519 or P-256"
     )]
-    NotEd25519 { entry: usize },
+    NotReceiptKey { entry: usize },
+    /// The gate could sign nothing.
+    #[error("no private key is in force now, by its nbf, exp and revoked")]
+    NoneInForce,
 }
 
-/// Parses `kid:base64,…`.
+/// Parses `kid:base64,…`, where `kid` may be followed by the life of the key.
 ///
 /// # Errors
 /// When the list has another form.
@@ -74,15 +91,24 @@ pub fn parse(list: &str) -> Result<Vec<NamedKey>, KeyError> {
     }
     let mut keys: Vec<NamedKey> = Vec::new();
     for (index, entry) in list.split(',').map(str::trim).enumerate() {
-        let malformed = KeyError::Malformed { entry: index + 1 };
-        let parsed = entry.split_once(':').and_then(|(kid, key)| {
-            let bytes = BASE64.decode(key).ok()?;
-            is_plain_name(kid, 16).then(|| NamedKey {
-                kid: kid.to_owned(),
-                bytes,
-            })
-        });
-        let key = parsed.ok_or(malformed)?;
+        let entry_number = index + 1;
+        let malformed = || KeyError::Malformed {
+            entry: entry_number,
+        };
+        // A time has colons, base64 has none.
+        let (name, key) = entry.rsplit_once(':').ok_or_else(malformed)?;
+        let (kid, life) = name
+            .split_once(';')
+            .map_or((name, None), |(kid, life)| (kid, Some(life)));
+        let bytes = BASE64.decode(key).ok().filter(|_| is_plain_name(kid, 16));
+        let key = NamedKey {
+            kid: kid.to_owned(),
+            bytes: bytes.ok_or_else(malformed)?,
+            life: key_life::parse(life).map_err(|fault| KeyError::Life {
+                entry: entry_number,
+                fault,
+            })?,
+        };
         if keys.iter().any(|other| other.kid == key.kid) {
             return Err(KeyError::Duplicate { entry: index + 1 });
         }
@@ -103,10 +129,17 @@ pub fn generate_link_key() -> String {
     format!("{}:{}", generate_kid(), BASE64.encode(secret))
 }
 
-/// Generates a receipt key in the form of `HO_RECEIPT_KEYS`.
+/// Generates a receipt key of Ed25519 in the form of `HO_RECEIPT_KEYS`.
 pub fn generate_receipt_key() -> String {
     let der =
         Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).expect("the system has random bytes");
+    format!("{}:{}", generate_kid(), BASE64.encode(der.as_ref()))
+}
+
+/// The same of P-256, which signs ES256.
+pub fn generate_es256_key() -> String {
+    let der = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &SystemRandom::new());
+    let der = der.expect("the system has random bytes");
     format!("{}:{}", generate_kid(), BASE64.encode(der.as_ref()))
 }
 
@@ -182,7 +215,9 @@ mod tests {
         let list = format!("{},{}", generate_link_key(), generate_link_key());
         assert_eq!(parse(&list).unwrap().len(), 2);
         assert!(LinkKeys::new(&parse(&list).unwrap()).is_ok());
-        assert!(ReceiptKeys::new(&parse(&generate_receipt_key()).unwrap()).is_ok());
+        for receipt in [generate_receipt_key(), generate_es256_key()] {
+            assert!(ReceiptKeys::new(&parse(&receipt).unwrap()).is_ok());
+        }
     }
 
     #[test]
@@ -233,7 +268,7 @@ mod tests {
         };
         assert_eq!(with(&public(32)), Ok(()));
         for retired in ["QQ==", &public(31), &public(33)] {
-            assert_eq!(with(retired), Err(KeyError::NotEd25519 { entry: 2 }));
+            assert_eq!(with(retired), Err(KeyError::NotReceiptKey { entry: 2 }));
         }
     }
 }

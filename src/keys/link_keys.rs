@@ -1,9 +1,10 @@
 //! The HMAC keys of `HO_LINK_KEYS`: for the secrets of approvers, approver MACs and row MACs.
 
+use human_oversight_protocol::types::KeyLife;
 use ring::hmac;
 
 use super::keyring::{KeyError, NamedKey};
-use super::receipt::is_ed25519_key;
+use super::receipt_keys::is_receipt_key;
 
 /// HMAC-SHA256 keys (RFC 2104). The first one makes new secrets and MACs; all of them verify.
 pub struct LinkKeys(Vec<LinkKey>);
@@ -17,7 +18,7 @@ const MIN_KEY_BYTES: usize = 32;
 
 impl LinkKeys {
     /// # Errors
-    /// When `keys` is empty, or a key is shorter than 32 bytes or an Ed25519 key.
+    /// When `keys` is empty, or a key is shorter than 32 bytes, a receipt key or has a life.
     pub fn new(keys: &[NamedKey]) -> Result<Self, KeyError> {
         if keys.is_empty() {
             return Err(KeyError::Empty);
@@ -29,6 +30,11 @@ impl LinkKeys {
     /// The id of the key that makes new secrets and MACs.
     pub fn current_kid(&self) -> &str {
         &self.current().kid
+    }
+
+    /// The ids of all keys, the current one first.
+    pub fn kids(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|key| key.kid.as_str())
     }
 
     /// Whether there is a key with this id.
@@ -50,12 +56,15 @@ impl LinkKeys {
 }
 
 impl LinkKey {
-    fn new(entry: usize, NamedKey { kid, bytes }: &NamedKey) -> Result<Self, KeyError> {
+    fn new(entry: usize, NamedKey { kid, life, bytes }: &NamedKey) -> Result<Self, KeyError> {
+        if *life != KeyLife::default() {
+            return Err(KeyError::LifeOfLinkKey { entry });
+        }
         if bytes.len() < MIN_KEY_BYTES {
             let bytes = MIN_KEY_BYTES;
             return Err(KeyError::TooShort { entry, bytes });
         }
-        if is_ed25519_key(bytes) {
+        if is_receipt_key(bytes) {
             return Err(KeyError::ReceiptKey { entry });
         }
         Ok(Self {

@@ -4,100 +4,76 @@
 //! Only deciding signs, for a decision that is not stored yet; a receipt is kept only if its write
 //! succeeds. A stored decision is never signed again.
 
+use human_oversight_protocol::grant as signed_grant;
 use human_oversight_protocol::parameters::{hex, sha256};
 use human_oversight_protocol::permit;
-use human_oversight_protocol::receipt::{self, Assurance, Claims, Decision, public_key, verify};
+use human_oversight_protocol::receipt::{self, Assurance, Claims, Decision, verify};
 use human_oversight_protocol::revocation;
-use human_oversight_protocol::types::{Key, KeySet};
-use ring::signature::{Ed25519KeyPair, KeyPair};
+use human_oversight_protocol::types::KeySet;
+use human_oversight_protocol::vote;
 
-use super::keyring::{KeyError, NamedKey};
-use crate::domain::{self, Approval, Execution, Proposal, Revoker, State, Verdict};
+use super::grant::{self, check_grant};
+pub use super::receipt_keys::{NoKeyInForce, ReceiptKeys};
+pub use super::signed::Contradiction;
+use super::signed::{Part, assurance, object_id};
+use crate::domain::{
+    self, Approval, Ballot, Decider, Execution, Grant, GrantScope, Proposal, Revoker, SignedGrant,
+    State, Verdict,
+};
 use crate::values::Timestamp;
 
-/// The keys of `HO_RECEIPT_KEYS`. The first one signs; the public halves of all of them verify.
-pub struct ReceiptKeys {
-    kid: String,
-    pair: Ed25519KeyPair,
-    public: KeySet,
-}
-
-/// A row contradicts its own receipt: it was changed outside the gate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the stored request contradicts its receipt")]
-pub struct Contradiction;
-
-/// The prefix of an Ed25519 public key in SPKI DER (RFC 8410, section 4); 32 bytes follow.
-const SPKI_PREFIX: [u8; 12] = [
-    0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00,
-];
-
-/// Whether these bytes are a private or public Ed25519 key in DER.
-pub(super) fn is_ed25519_key(der: &[u8]) -> bool {
-    Ed25519KeyPair::from_pkcs8_maybe_unchecked(der).is_ok()
-        || der
-            .strip_prefix(&SPKI_PREFIX)
-            .is_some_and(|key| key.len() == 32)
-}
-
 impl ReceiptKeys {
-    /// The first key must be private (PKCS#8 DER); the others may be private or public (SPKI DER).
+    /// Signs a proposed decision.
     ///
     /// # Errors
-    /// When `keys` is empty, the first key is not private, or a key is not an Ed25519 key.
-    pub fn new(keys: &[NamedKey]) -> Result<Self, KeyError> {
-        let private = |der: &[u8]| Ed25519KeyPair::from_pkcs8_maybe_unchecked(der).ok();
-        let NamedKey { kid, bytes } = keys.first().ok_or(KeyError::Empty)?;
-        let pair = private(bytes).ok_or(KeyError::NotPrivate)?;
-        let public: Result<Vec<Key>, KeyError> = keys
-            .iter()
-            .zip(1..)
-            .map(|(NamedKey { kid, bytes }, entry)| match private(bytes) {
-                Some(pair) => Ok(public_key(kid, pair.public_key().as_ref())),
-                None => bytes
-                    .strip_prefix(&SPKI_PREFIX)
-                    .filter(|key| key.len() == 32)
-                    .map(|key| public_key(kid, key))
-                    .ok_or(KeyError::NotEd25519 { entry }),
-            })
-            .collect();
-        Ok(Self {
-            kid: kid.clone(),
-            pair,
-            public: KeySet {
-                keys: public?,
-                issuers: Vec::new(),
-            },
-        })
-    }
-
-    /// The public keys, without issuers.
-    pub fn public(&self) -> &KeySet {
-        &self.public
-    }
-
-    /// Signs a proposed decision.
-    pub fn sign(&self, issuer: &str, approval: &Approval, proposal: &Proposal) -> String {
+    /// [`NoKeyInForce`] at its time, as of all that is signed here.
+    pub fn sign(
+        &self,
+        issuer: &str,
+        approval: &Approval,
+        proposal: &Proposal,
+    ) -> Result<String, NoKeyInForce> {
         let claims = claims(issuer, approval, proposal);
-        receipt::sign(&claims, &self.kid, &self.pair)
+        let (kid, key) = self.signer(claims.iat)?;
+        Ok(receipt::sign(&claims, kid, key))
+    }
+
+    /// Signs a vote; `None` where the plan keeps none. Like a receipt, it is kept only if its write succeeds.
+    ///
+    /// # Errors
+    /// [`NoKeyInForce`].
+    pub fn sign_vote(
+        &self,
+        issuer: &str,
+        approval: &Approval,
+        ballot: &Ballot,
+    ) -> Result<Option<String>, NoKeyInForce> {
+        let Some(claims) = vote_claims(issuer, approval, ballot) else {
+            return Ok(None);
+        };
+        let (kid, key) = self.signer(claims.iat)?;
+        Ok(Some(vote::sign(&claims, kid, key)))
     }
 
     /// Signs the permit of a claim that is about to be granted; `None` where there is nothing to claim. Like
     /// a receipt, it is kept only if its write succeeds.
+    ///
+    /// # Errors
+    /// [`NoKeyInForce`].
     pub fn sign_permit(
         &self,
         issuer: &str,
         approval: &Approval,
         nonce: &str,
         now: Timestamp,
-    ) -> Option<String> {
+    ) -> Result<Option<String>, NoKeyInForce> {
         let State::Approved {
             decision,
             run_by,
             execution: Execution::Awaited,
         } = &approval.state
         else {
-            return None;
+            return Ok(None);
         };
         let request = &approval.request;
         let claims = permit::Claims {
@@ -111,44 +87,116 @@ impl ReceiptKeys {
             iat: now.unix_seconds(),
             exp: run_by.unix_seconds(),
         };
-        Some(permit::sign(&claims, &self.kid, &self.pair))
+        let (kid, key) = self.signer(claims.iat)?;
+        Ok(Some(permit::sign(&claims, kid, key)))
     }
 
     /// Signs the revocation of an approval; `None` where there is none. Like a receipt, it is kept only if
     /// its write succeeds.
+    ///
+    /// # Errors
+    /// [`NoKeyInForce`].
     pub fn sign_revocation(
         &self,
         issuer: &str,
         approval: &Approval,
         by: &Revoker,
         now: Timestamp,
-    ) -> Option<String> {
-        let claims = revocation_claims(issuer, approval, by, now)?;
-        Some(revocation::sign(&claims, &self.kid, &self.pair))
+    ) -> Result<Option<String>, NoKeyInForce> {
+        let Some(claims) = revocation_claims(issuer, approval, by, now) else {
+            return Ok(None);
+        };
+        let (kid, key) = self.signer(claims.iat)?;
+        Ok(Some(revocation::sign(&claims, kid, key)))
+    }
+
+    /// Signs a standing grant. Like a receipt, it is kept only if its write succeeds.
+    ///
+    /// # Errors
+    /// [`NoKeyInForce`].
+    pub fn sign_grant(&self, issuer: &str, grant: Grant) -> Result<SignedGrant, NoKeyInForce> {
+        let claims = grant::claims(issuer, &grant);
+        let (kid, key) = self.signer(claims.iat)?;
+        let proof = signed_grant::sign(&claims, kid, key);
+        Ok(SignedGrant { grant, proof })
     }
 
     /// The address under which the decision was signed; `None` where there is none that verifies.
     pub fn issuer_of(&self, approval: &Approval) -> Option<String> {
         let (_, receipt) = approval.signed_decision()?;
-        verify(receipt, &self.public).ok().map(|claims| claims.iss)
+        verify(receipt, self.public()).ok().map(|claims| claims.iss)
     }
 }
 
-/// Checks a stored decision against its receipt, with the public keys of the gate that signed it.
+/// Checks stored votes and a stored decision against what was signed, with the public keys of the gate that signed it.
 ///
 /// # Errors
 /// When the receipt does not verify, or its claims differ from the row.
 pub fn check(approval: &Approval, keys: &KeySet) -> Result<(), Contradiction> {
+    check_votes(approval, keys)?;
     let Some((decided, receipt)) = approval.signed_decision() else {
         return Ok(());
     };
-    let signed = verify(receipt, keys).map_err(|_| Contradiction)?;
-    // Takes the issuer from the receipt, since the gate's address may have changed.
-    if signed == claims(&signed.iss, approval, &decided) {
-        check_revocation(approval, keys)
-    } else {
-        Err(Contradiction)
+    if let Decider::Grant(signed) = &decided.by {
+        check_use(approval, &decided, signed, keys)?;
     }
+    let signed =
+        verify(receipt, keys).map_err(|error| Contradiction::ReceiptSignature(error.into()))?;
+    // Takes the issuer from the receipt, since the gate's address may have changed.
+    let stored = claims(&signed.iss, approval, &decided);
+    if signed == stored {
+        return check_revocation(approval, keys);
+    }
+    let digest = |claims: &Claims| claims.policy.as_ref().map(|policy| policy.digest.clone());
+    Err(Contradiction::Receipt(
+        if digest(&signed) != digest(&stored) {
+            Part::PolicyDigest
+        } else if signed.policy != stored.policy {
+            Part::Plan
+        } else if signed.votes != stored.votes {
+            Part::Votes
+        } else if signed.handed_over != stored.handed_over {
+            Part::HandOvers
+        } else {
+            Part::Decision
+        },
+    ))
+}
+
+/// Checks that a standing grant which approved a request is for exactly that, and had not ended.
+fn check_use(
+    approval: &Approval,
+    decided: &Proposal,
+    signed: &SignedGrant,
+    keys: &KeySet,
+) -> Result<(), Contradiction> {
+    check_grant(signed, keys)?;
+    let is_for_this = GrantScope::of(&approval.request).as_ref() == Some(&signed.grant.scope);
+    let run_by = decided.run_by.ok_or(Contradiction::Grant)?;
+    if is_for_this && run_by <= signed.grant.until {
+        Ok(())
+    } else {
+        Err(Contradiction::Grant)
+    }
+}
+
+fn check_votes(approval: &Approval, keys: &KeySet) -> Result<(), Contradiction> {
+    for (domain::Vote { ballot, receipt }, number) in approval.votes.iter().zip(1..) {
+        let signed = vote::verify(receipt, keys)
+            .map_err(|error| Contradiction::VoteSignature(number, error.into()))?;
+        let stored = vote_claims(&signed.iss, approval, ballot);
+        if stored.as_ref() == Some(&signed) {
+            continue;
+        }
+        let place = |claims: &vote::Claims| (claims.stage, claims.from.clone());
+        let part = match stored {
+            Some(stored) if stored.policy_digest != signed.policy_digest => Part::PolicyDigest,
+            Some(stored) if place(&stored) != place(&signed) => Part::Plan,
+            _ => Part::Decision,
+        };
+        return Err(Contradiction::Vote(number, part));
+    }
+    Ok(())
 }
 
 fn check_revocation(approval: &Approval, keys: &KeySet) -> Result<(), Contradiction> {
@@ -159,12 +207,13 @@ fn check_revocation(approval: &Approval, keys: &KeySet) -> Result<(), Contradict
     else {
         return Ok(());
     };
-    let signed = revocation::verify(&revocation.proof, keys).map_err(|_| Contradiction)?;
+    let signed = revocation::verify(&revocation.proof, keys)
+        .map_err(|error| Contradiction::RevocationSignature(error.into()))?;
     let expected = revocation_claims(&signed.iss, approval, &revocation.by, *at);
     if expected.as_ref() == Some(&signed) {
         Ok(())
     } else {
-        Err(Contradiction)
+        Err(Contradiction::Revocation)
     }
 }
 
@@ -190,6 +239,7 @@ fn claims(issuer: &str, approval: &Approval, decided: &Proposal) -> Claims {
     Claims {
         iss: issuer.to_owned(),
         aud: request.id.agent().to_owned(),
+        agent_object_id: request.agent_object_id.map(|id| id.to_string()),
         sub: request.id.to_string(),
         iat: decided.at.unix_seconds(),
         exp: decided.run_by.map(Timestamp::unix_seconds),
@@ -197,19 +247,101 @@ fn claims(issuer: &str, approval: &Approval, decided: &Proposal) -> Claims {
         action_description: request.action.clone(),
         parameters_digest: request.parameters.digest.to_string(),
         claimant: request.claimant.map(|digest| digest.to_string()),
-        decision: match decided.verdict() {
-            Verdict::Approve => Decision::Approved,
-            Verdict::Reject => Decision::Rejected,
-        },
-        comment_digest: decided
-            .comment_for_agent()
-            .map(|comment| hex(&sha256(comment.as_bytes()))),
+        decision: verdict(decided.verdict()),
+        comment_digest: decided.words_for_agent().map(|comment| digest_of(&comment)),
+        question_digest: decided.question_for_agent().map(digest_of),
         approver: decided.by.to_string(),
-        assurance: match decided.assurance {
-            domain::Assurance::Link => Assurance::Link,
-            domain::Assurance::LinkOnly => Assurance::LinkOnly,
-            domain::Assurance::Entra(_) => Assurance::Entra,
+        assurance: match &decided.by {
+            Decider::Person { assurance: by, .. } => assurance(*by),
+            Decider::Policy { .. } => Assurance::Policy,
+            Decider::Grant(_) => Assurance::Grant,
         },
-        approver_object_id: decided.assurance.object_id().map(|id| id.to_string()),
+        approver_object_id: decided.by.assurance().and_then(object_id),
+        votes: approval
+            .votes
+            .iter()
+            .map(|it| signed_vote(approval, &it.ballot))
+            .collect(),
+        policy: approval.plan.policy().map(|policy| receipt::Policy {
+            digest: policy.digest.to_string(),
+            rules: policy.rules.clone(),
+            stages: approval.plan.stages.iter().map(asks).collect(),
+        }),
+        handed_over: hand_overs(approval, &decided.by),
     }
+}
+
+/// The hand-overs through which those who voted, or the one who decided, came to vote.
+fn hand_overs(approval: &Approval, by: &Decider) -> Vec<receipt::HandOver> {
+    let approvers = || approval.approvers.iter();
+    let decider = by
+        .person()
+        .and_then(|by| approvers().position(|it| it.address == *by));
+    let voters = approval.votes.iter().map(|vote| vote.ballot.person);
+    let voters: Vec<usize> = voters.chain(decider).collect();
+    let address = |person: usize| approval.approvers[person].address.to_string();
+    let hand_overs = approval.hand_overs_to(&voters).into_iter();
+    let hand_overs = hand_overs.map(|it| receipt::HandOver {
+        from: address(it.from),
+        to: address(it.to),
+    });
+    hand_overs.collect()
+}
+
+/// The SHA-256 of what a person wrote.
+fn digest_of(words: &str) -> String {
+    hex(&sha256(words.as_bytes()))
+}
+
+fn verdict(verdict: Verdict) -> Decision {
+    match verdict {
+        Verdict::Approve => Decision::Approved,
+        Verdict::Reject => Decision::Rejected,
+    }
+}
+
+fn asks(stage: &domain::Stage) -> Vec<receipt::Ask> {
+    let asks = stage.asks.iter().map(|ask| receipt::Ask {
+        from: ask.from.clone(),
+        needed: ask.needed.get(),
+    });
+    asks.collect()
+}
+
+fn signed_vote(approval: &Approval, ballot: &Ballot) -> receipt::Vote {
+    receipt::Vote {
+        approver: approval.approvers[ballot.person].address.to_string(),
+        assurance: assurance(ballot.assurance),
+        approver_object_id: object_id(ballot.assurance),
+        decision: verdict(ballot.verdict),
+        at: ballot.at.unix_seconds(),
+        stage: stage_number(ballot),
+        from: approval.plan.ask(ballot.place).from.clone(),
+    }
+}
+
+/// The number of the stage for which a ballot counts, from 1.
+fn stage_number(ballot: &Ballot) -> u8 {
+    u8::try_from(ballot.place.stage + 1).unwrap_or(u8::MAX)
+}
+
+fn vote_claims(issuer: &str, approval: &Approval, ballot: &Ballot) -> Option<vote::Claims> {
+    let request = &approval.request;
+    let vote = signed_vote(approval, ballot);
+    Some(vote::Claims {
+        iss: issuer.to_owned(),
+        aud: request.id.agent().to_owned(),
+        sub: request.id.to_string(),
+        iat: vote.at,
+        parameters_digest: request.parameters.digest.to_string(),
+        policy_digest: approval.plan.policy()?.digest.to_string(),
+        stage: vote.stage,
+        from: vote.from,
+        decision: vote.decision,
+        comment_digest: ballot.words().map(|words| digest_of(&words)),
+        question_digest: ballot.question.as_deref().map(digest_of),
+        approver: vote.approver,
+        assurance: vote.assurance,
+        approver_object_id: vote.approver_object_id,
+    })
 }

@@ -43,11 +43,18 @@ pub(super) struct Table {
     pub(super) more: usize,
 }
 
+/// The width of columns that a phone shows beside each other without breaking a word, in digits, where the table has
+/// [`TABLE_COLUMNS`].
+const UNBROKEN: usize = 18;
+
+/// What each column fewer adds to that: its cells' padding, and a character.
+const COLUMN: usize = 2;
+
 /// An array of objects with more members is a list.
 const TABLE_COLUMNS: usize = 5;
 
-/// The member that comes first: what an agent says in one line about the others.
-const SUMMARY: &str = "summary";
+/// The member that comes before the others: what an agent says in one line about the others.
+pub(super) const SUMMARY: &str = "summary";
 
 impl Block {
     /// The block of the parameters. `write` prepares each text: a mail defangs it.
@@ -64,7 +71,7 @@ impl Block {
         block
     }
 
-    fn new(value: &Value, write: &mut impl FnMut(&str) -> String) -> Self {
+    pub(super) fn new(value: &Value, write: &mut impl FnMut(&str) -> String) -> Self {
         match value {
             Value::Null => Self::Word("null"),
             Value::Bool(true) => Self::Word("true"),
@@ -136,9 +143,59 @@ impl Block {
         }
     }
 
+    /// About how many lines it takes on a phone.
+    pub(super) fn height(&self) -> usize {
+        match self {
+            Self::Value(text) => 1 + text.chars() / 22,
+            Self::Word(_) | Self::Folded(_) => 1,
+            Self::Lines(lines) => lines.lines.iter().map(|line| 1 + line.chars() / 36).sum(),
+            Self::Diff(diff) => diff.lines.len(),
+            Self::Members(members) => {
+                let heights = members.iter().map(|(_, member)| member.height());
+                heights.sum::<usize>() + members.iter().filter(|(_, it)| !it.is_line()).count()
+            }
+            Self::Table(table) => table.rows.len() * 2,
+            Self::Items(items) => items.iter().map(Self::height).sum(),
+        }
+    }
+
     /// Whether it is one line, which can stand beside its name.
     pub(super) fn is_line(&self) -> bool {
         matches!(self, Self::Value(_) | Self::Word(_) | Self::Folded(_))
+    }
+}
+
+impl Table {
+    /// For each column, whether its cells are short enough to stay whole on a phone, since half a number is another
+    /// number; and whether its name is. At each depth there is less room.
+    pub(super) fn unbroken(&self, depth: usize) -> Vec<(bool, bool)> {
+        let width = |column: usize| {
+            let cells = self.rows.iter().filter_map(|row| row.get(column));
+            let widths = cells.map(|cell| match cell {
+                Block::Value(text) => text.width(),
+                _ => 8,
+            });
+            widths.max().unwrap_or(0)
+        };
+        let mut columns: Vec<(usize, usize)> =
+            (0..self.names.len()).map(|it| (width(it), it)).collect();
+        columns.sort_unstable();
+        let fewer = TABLE_COLUMNS.saturating_sub(columns.len());
+        let mut room = (UNBROKEN + COLUMN * fewer).saturating_sub(2 * depth);
+        let mut take = |width: usize| {
+            let fits = width <= room;
+            room -= if fits { width } else { 0 };
+            fits
+        };
+        let mut unbroken = vec![(false, false); columns.len()];
+        for &(width, column) in &columns {
+            unbroken[column].0 = take(width);
+        }
+        for (width, column) in columns {
+            let more = self.names[column].width().saturating_sub(width);
+            unbroken[column].1 = unbroken[column].0 && take(more);
+        }
+        unbroken
     }
 }
 

@@ -4,12 +4,18 @@ use askama::Template;
 
 use super::block::Block;
 use super::diff::Kind;
+use super::text::Text;
+
+/// The width of a name that stays whole on a phone, in digits.
+const WORD: usize = 16;
 
 /// A block of a page.
 #[derive(Template)]
 #[template(path = "block.html")]
 struct PageBlock<'a> {
     block: &'a Block,
+    /// Whether its values of one line are large.
+    is_large: bool,
 }
 
 /// A block of an email.
@@ -17,17 +23,76 @@ struct PageBlock<'a> {
 #[template(path = "block_mail.html")]
 pub(super) struct MailBlock<'a> {
     block: &'a Block,
+    /// How deep it is nested.
+    depth: usize,
+    /// Whether its values of one line are large.
+    is_large: bool,
+}
+
+impl MailBlock<'_> {
+    /// The size of a value of one line.
+    fn size(&self) -> &'static str {
+        if self.is_large {
+            ";font-size:20px;line-height:28px;font-weight:bold"
+        } else {
+            ""
+        }
+    }
 }
 
 impl Block {
     /// The HTML of a page.
     pub(super) fn on_page(&self) -> impl std::fmt::Display + '_ {
-        PageBlock { block: self }
+        PageBlock {
+            block: self,
+            is_large: false,
+        }
+    }
+
+    /// The same with its values in large type.
+    pub(super) fn on_page_large(&self) -> impl std::fmt::Display + '_ {
+        PageBlock {
+            block: self,
+            is_large: true,
+        }
     }
 
     /// The HTML of an email.
     pub(super) fn in_mail(&self) -> MailBlock<'_> {
-        MailBlock { block: self }
+        self.in_mail_at(0)
+    }
+
+    /// The same with its values in large type.
+    pub(super) fn in_mail_large(&self) -> MailBlock<'_> {
+        MailBlock {
+            block: self,
+            depth: 0,
+            is_large: true,
+        }
+    }
+
+    fn in_mail_at(&self, depth: usize) -> MailBlock<'_> {
+        MailBlock {
+            block: self,
+            depth,
+            is_large: false,
+        }
+    }
+
+    /// Whether a name is short enough to stay whole beside its value on a phone.
+    fn is_word(name: &Text, depth: usize) -> bool {
+        name.width() + 2 * depth <= WORD
+    }
+
+    /// What makes a cell as wide as the table of these members, which has a second column if one of them has its
+    /// value beside its name.
+    fn span(&self) -> &'static str {
+        match self {
+            Self::Members(members) if members.iter().any(|(_, member)| member.is_line()) => {
+                " colspan=2"
+            }
+            _ => "",
+        }
     }
 }
 

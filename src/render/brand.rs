@@ -1,11 +1,12 @@
-//! Branding: the organization's name, colour and words in emails and on pages.
+//! Branding: the organization's name, colour, words and time zone in emails and on pages.
 
+use super::time::Zone;
 use crate::reveal;
 
 /// What emails and pages show besides the request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Brand {
-    /// The display name of the sender, and the title of pages.
+    /// The display name of the sender, and the first line of pages.
     pub name: String,
     /// The colour of buttons and links in emails, `#rrggbb`; dark enough for white text.
     pub colour: String,
@@ -15,6 +16,8 @@ pub struct Brand {
     pub contact: Option<String>,
     /// The last line of every email and page.
     pub footer: Option<String>,
+    /// The zone of all times.
+    pub zone: Zone,
 }
 
 /// The minimum contrast of white text on the colour (WCAG 2.2, 1.4.3).
@@ -28,6 +31,7 @@ impl Default for Brand {
             subject_prefix: None,
             contact: None,
             footer: None,
+            zone: Zone::default(),
         }
     }
 }

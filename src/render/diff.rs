@@ -1,6 +1,11 @@
 //! Unified diffs.
 
+use similar::{Algorithm, DiffOp, capture_diff_slices, group_diff_ops};
+
 use super::text::Text;
+
+/// The unchanged lines that a comparison shows around a change.
+const AROUND: usize = 3;
 
 /// A text that is a unified diff throughout its hunks.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,11 +77,70 @@ impl Diff {
         (hunks > 0 && left == (0, 0)).then_some(diff)
     }
 
+    /// What changed between two texts, with some lines around each change.
+    pub(super) fn between(before: &str, now: &str, mut show: impl FnMut(&str) -> Text) -> Self {
+        // What ends the last line of both is no further line.
+        let ends = before.strip_suffix('\n').zip(now.strip_suffix('\n'));
+        let (before, now) = ends.unwrap_or((before, now));
+        let [before, now] = [before, now].map(|text| text.split('\n').collect::<Vec<_>>());
+        let mut diff = Self {
+            lines: Vec::new(),
+            added: 0,
+            removed: 0,
+            more: 0,
+        };
+        let ops = capture_diff_slices(Algorithm::Myers, &before, &now);
+        for hunk in group_diff_ops(ops, AROUND) {
+            let text = show(&hunk_header(&hunk));
+            let kind = Kind::Other;
+            diff.lines.push(DiffLine { kind, text });
+            for op in hunk {
+                if matches!(op, DiffOp::Equal { .. }) {
+                    diff.add(Kind::Other, ' ', &before[op.old_range()], &mut show);
+                } else {
+                    diff.add(Kind::Removed, '-', &before[op.old_range()], &mut show);
+                    diff.add(Kind::Added, '+', &now[op.new_range()], &mut show);
+                }
+            }
+        }
+        diff
+    }
+
+    fn add(&mut self, kind: Kind, sign: char, lines: &[&str], show: &mut impl FnMut(&str) -> Text) {
+        match kind {
+            Kind::Added => self.added += lines.len(),
+            Kind::Removed => self.removed += lines.len(),
+            Kind::Other => {}
+        }
+        let lines = lines.iter().map(|line| DiffLine {
+            kind,
+            text: show(&format!("{sign}{line}")),
+        });
+        self.lines.extend(lines);
+    }
+
     /// Such as `3 lines added, 1 removed`.
     pub(super) fn totals(&self) -> String {
         let lines = if self.added == 1 { "line" } else { "lines" };
         format!("{} {lines} added, {} removed", self.added, self.removed)
     }
+}
+
+/// Such as `@@ -1,3 +1,4 @@`.
+fn hunk_header(hunk: &[DiffOp]) -> String {
+    let start = hunk
+        .first()
+        .map_or((0, 0), |op| (op.old_range().start, op.new_range().start));
+    let end = hunk
+        .last()
+        .map_or((0, 0), |op| (op.old_range().end, op.new_range().end));
+    format!(
+        "@@ -{},{} +{},{} @@",
+        start.0 + 1,
+        end.0 - start.0,
+        start.1 + 1,
+        end.1 - start.1
+    )
 }
 
 /// The lengths of `@@ -1,3 +1,4 @@`, in the old file and in the new one.

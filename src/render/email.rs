@@ -1,23 +1,36 @@
-//! The emails: the request with its reminders, and the outcome notice.
+//! The emails: the request with its reminders, and the notices after it has ended.
+
+use std::time::Duration;
 
 use askama::Template;
 use serde_json::Value;
 
-use super::block::Block;
 use super::brand::Brand;
+use super::changes::{Changed, ChangesView};
 use super::fold::fold;
+use super::hand_over::HandOverView;
+use super::parameters::ParametersView;
+use super::plan::{PlanView, describe_escalation};
 use super::request::{
-    EarlierView, RequestView, describe_deadline, describe_ending, describe_execution,
-    locked_addresses, parameters,
+    EarlierView, RequestView, describe_ending, describe_execution, describe_others, error_text,
+    format_duration, locked_addresses, parameters,
 };
 use super::secrets::Withheld;
 use super::subject::{short_id, subject};
 use super::template::render;
 use super::text::Text;
-use crate::domain::{Approval, EarlierRejections, Execution, Notice, SendAttempt};
+use super::time::{Sentence, Time};
+use crate::domain::{Approval, Decision, Earlier, Notice, SendAttempt};
 use crate::mailer::Email;
+use crate::policy::Pointer;
 use crate::reveal::{self, Alarms};
 use crate::values::Timestamp;
+
+/// How many of the other approvers an email names.
+const OTHERS_IN_EMAIL: usize = 5;
+
+const ADVICE: &str =
+    "The action may have taken effect, wholly or in part. Check before you approve it again.";
 
 /// How much of the parameters an email shows (`HO_MAIL_PARAMETERS`). The page always shows everything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +47,8 @@ pub struct EmailSecrets {
     pub link: String,
     /// The one-time code, unless the approver signs in.
     pub code: Option<String>,
+    /// The address of the approver's list, if the approver signs in.
+    pub list: Option<String>,
 }
 
 #[derive(Template)]
@@ -52,20 +67,29 @@ struct RequestEmail<'a> {
     brand: &'a Brand,
     lead: String,
     agent: String,
+    is_known_agent: bool,
     action: String,
     on_behalf_of: Option<String>,
-    deadline: String,
+    deadline: Time,
+    /// The time between this email and the deadline.
+    time_left: String,
+    others: Option<String>,
+    plan: Option<PlanView>,
+    hand_overs: Vec<HandOverView>,
     correlation: String,
     short_id: String,
-    parameters: Option<Block>,
+    parameters: Option<ParametersView>,
     omission: Option<String>,
     alarms: Alarms,
     earlier: EarlierView,
+    /// What changed since the request that this one supersedes.
+    changes: Option<ChangesView>,
     reason: Option<String>,
     locked: Vec<String>,
     is_defanged: bool,
     link: &'a str,
     code: Option<&'a str>,
+    list: Option<&'a str>,
 }
 
 #[derive(Template)]
@@ -82,15 +106,38 @@ struct OutcomeText<'a> {
 
 struct OutcomeEmail<'a> {
     brand: &'a Brand,
-    what: String,
+    what: Sentence,
+    /// What happened before that.
+    before: Option<Sentence>,
     agent: String,
     action: String,
     correlation: String,
     short_id: String,
     comment: Option<String>,
+    /// What the approver asks for a changed request.
+    question: Option<String>,
+    /// What the agent says about a failure.
+    error: Option<String>,
+    /// What is left for the approver to do.
+    advice: Option<&'static str>,
     is_defanged: bool,
     link: &'a str,
 }
+
+/// What an email tells that asks for nothing new.
+struct News {
+    what: Sentence,
+    /// What happened before that.
+    before: Option<Sentence>,
+    comment: Option<String>,
+    question: Option<String>,
+    error: Option<String>,
+    advice: Option<&'static str>,
+}
+
+/// What people who can still vote do with the news of an escalation.
+const STILL_OPEN: &str =
+    "You can still decide, with the link and the code in the email that asked you.";
 
 /// Defangs the texts of an email, and notes whether that changed one.
 #[derive(Default)]
@@ -110,7 +157,7 @@ impl Defanger {
 pub fn render_email(
     approval: &Approval,
     attempt: SendAttempt,
-    earlier: &EarlierRejections,
+    earlier: &Earlier,
     secrets: &EmailSecrets,
     disclosure: ParameterDisclosure,
     brand: &Brand,
@@ -130,7 +177,10 @@ pub fn render_email(
         )
     };
     let (text, html) = match attempt.notice {
-        Notice::Outcome | Notice::Revocation => render_outcome(approval, secrets, brand, now),
+        Notice::Escalation => render_escalation(approval, attempt, secrets, brand, now),
+        Notice::Outcome | Notice::Revocation | Notice::Failure => {
+            render_outcome(approval, attempt, secrets, brand, now)
+        }
         Notice::Request | Notice::Reminder | Notice::FinalReminder => {
             render_request(approval, attempt, earlier, secrets, disclosure, brand, now)
         }
@@ -157,7 +207,7 @@ pub fn render_email(
 fn render_request(
     approval: &Approval,
     attempt: SendAttempt,
-    earlier: &EarlierRejections,
+    earlier: &Earlier,
     secrets: &EmailSecrets,
     disclosure: ParameterDisclosure,
     brand: &Brand,
@@ -167,6 +217,7 @@ fn render_request(
     let withheld = (disclosure == ParameterDisclosure::Redacted).then_some(Withheld::InEmail);
     let RequestView {
         agent,
+        is_known_agent,
         action,
         parameters,
         hidden,
@@ -179,31 +230,51 @@ fn render_request(
     let (parameters, omission) = match disclosure {
         ParameterDisclosure::None => (None, None),
         ParameterDisclosure::Full | ParameterDisclosure::Redacted => {
-            shorten(&parameters, hidden, &mut defanger)
+            shorten(&parameters, &approval.plan.summary, hidden, &mut defanger)
         }
     };
     let lead = match attempt.notice {
-        Notice::Reminder => "A reminder: an agent still asks for your approval",
-        Notice::FinalReminder => "The last reminder: an agent still asks for your approval",
+        Notice::Reminder => "Reminder: an agent is waiting for your approval",
+        Notice::FinalReminder => "Final reminder: an agent is waiting for your approval",
         _ => "An agent asks for your approval",
     };
     let email = RequestEmail {
         brand,
         lead: lead.to_owned(),
         agent: defanger.defang(&agent),
+        is_known_agent,
         action: defanger.defang(&action),
         on_behalf_of: request
             .on_behalf_of
             .as_ref()
             .map(|person| defanger.defang(person.as_str())),
-        deadline: describe_deadline(approval, now),
+        deadline: brand.zone.time(request.expires_at),
+        time_left: time_left(request.expires_at, now),
+        plan: PlanView::new(
+            approval,
+            disclosure != ParameterDisclosure::None,
+            &brand.zone,
+            now,
+            |text| defanger.defang(text),
+        ),
+        hand_overs: HandOverView::of(approval, attempt.approver, &brand.zone, |reason| {
+            defanger.defang(reason)
+        }),
+        others: describe_others(approval, attempt.approver, OTHERS_IN_EMAIL, now),
         correlation: defanger.defang(request.id.correlation()),
         short_id: short_id(&request.id),
         parameters,
         omission,
         alarms,
         // A rejection takes the link alone, which others than the approver may have.
-        earlier: EarlierView::new(earlier, |comment| defanger.defang(&reveal::prose(comment))),
+        earlier: EarlierView::new(&earlier.rejections, &brand.zone, |comment| {
+            defanger.defang(&reveal::prose(comment))
+        }),
+        changes: earlier.superseded.as_ref().map(|superseded| {
+            let write = |text: &str| defanger.defang(text);
+            ChangesView::new(approval, superseded, Withheld::InEmail, &brand.zone, write)
+                .for_mail(disclosure != ParameterDisclosure::None)
+        }),
         reason: request
             .reason
             .as_deref()
@@ -212,6 +283,7 @@ fn render_request(
         is_defanged: defanger.changed,
         link: &secrets.link,
         code: secrets.code.as_deref(),
+        list: secrets.list.as_deref(),
     };
     (
         render(&RequestText { mail: &email }),
@@ -219,31 +291,64 @@ fn render_request(
     )
 }
 
+/// The time until the deadline; that in minutes is rounded, since an email is sent a moment after its request.
+fn time_left(expires_at: Timestamp, now: Timestamp) -> String {
+    let left = expires_at.since(now);
+    let is_in_seconds = left < Duration::from_secs(90);
+    format_duration(left + Duration::from_secs(if is_in_seconds { 0 } else { 30 }))
+}
+
 fn render_outcome(
     approval: &Approval,
+    attempt: SendAttempt,
     secrets: &EmailSecrets,
     brand: &Brand,
     now: Timestamp,
+) -> (String, String) {
+    let ending = describe_ending(approval, Some(attempt.approver), &brand.zone, now)
+        .unwrap_or_else(|| Sentence::new("The request is open."));
+    let follows = describe_execution(approval, &brand.zone, now)
+        .filter(|_| matches!(attempt.notice, Notice::Revocation | Notice::Failure));
+    let (what, before) = match follows {
+        Some(what) => (what, Some(ending)),
+        None => (ending, None),
+    };
+    let news = News {
+        what,
+        before,
+        comment: approval.decision().and_then(Decision::words),
+        question: approval.decision().and_then(|it| it.question.clone()),
+        error: error_text(approval, now).filter(|_| attempt.notice == Notice::Failure),
+        advice: (attempt.notice == Notice::Failure).then_some(ADVICE),
+    };
+    render_news(approval, news, secrets, brand)
+}
+
+fn render_news(
+    approval: &Approval,
+    news: News,
+    secrets: &EmailSecrets,
+    brand: &Brand,
 ) -> (String, String) {
     let RequestView { agent, action, .. } = RequestView::new(approval, None);
     let mut defanger = Defanger::default();
     let email = OutcomeEmail {
         brand,
-        what: match approval.execution(now) {
-            Some(revoked @ Execution::Revoked { .. }) => describe_execution(&revoked),
-            _ => {
-                describe_ending(approval, now).unwrap_or_else(|| "The request is open.".to_owned())
-            }
-        },
+        what: news.what,
+        before: news.before,
         agent: defanger.defang(&agent),
         action: defanger.defang(&action),
         correlation: defanger.defang(approval.request.id.correlation()),
         short_id: short_id(&approval.request.id),
         // A comment takes the link alone, which others than the approver may have.
-        comment: approval
-            .decision()
-            .and_then(|decision| decision.comment.as_deref())
-            .map(|comment| defanger.defang(&reveal::prose(comment))),
+        comment: news
+            .comment
+            .map(|words| defanger.defang(&reveal::prose(&words))),
+        question: news
+            .question
+            .map(|words| defanger.defang(&reveal::prose(&words))),
+        error: news.error.map(|error| defanger.defang(&error)),
+        advice: news.advice,
         is_defanged: defanger.changed,
         link: &secrets.link,
     };
@@ -253,13 +358,34 @@ fn render_outcome(
     )
 }
 
+fn render_escalation(
+    approval: &Approval,
+    attempt: SendAttempt,
+    secrets: &EmailSecrets,
+    brand: &Brand,
+    now: Timestamp,
+) -> (String, String) {
+    let can_vote = approval.can_vote(attempt.approver, now);
+    let news = News {
+        what: describe_escalation(approval, &brand.zone)
+            .unwrap_or_else(|| Sentence::new("More people were asked.")),
+        before: None,
+        comment: None,
+        question: None,
+        error: None,
+        advice: can_vote.then_some(STILL_OPEN),
+    };
+    render_news(approval, news, secrets, brand)
+}
+
 /// The parameters as an email shows them; with a sentence about what is missing.
 fn shorten(
     parameters: &Value,
+    summary: &[Pointer],
     hidden: usize,
     defanger: &mut Defanger,
-) -> (Option<Block>, Option<String>) {
-    let whole = Block::of_parameters(parameters, &mut |text| defanger.defang(text));
+) -> (Option<ParametersView>, Option<String>) {
+    let whole = ParametersView::new(parameters, summary, &mut |text| defanger.defang(text));
     let shown = fold(whole.clone());
     let omission = match (shown == whole, hidden) {
         (true, 0) => None,

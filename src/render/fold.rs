@@ -1,7 +1,8 @@
-//! Shortens blocks to what an email shows.
+//! Shortens parameters to what an email shows.
 
 use super::block::{Block, Lines, Table};
 use super::diff::Diff;
+use super::parameters::ParametersView;
 use super::text::Text;
 
 /// How much of the parameters an email shows at most, in lines and in bytes, of one value, in lines, and how deep it is
@@ -11,14 +12,22 @@ const SHOWN_BYTES: usize = 8_000;
 const VALUE_LINES: usize = 20;
 const SHOWN_LEVELS: usize = 8;
 
-/// The block as an email shows it. What it leaves to the page is counted in it.
-pub(super) fn fold(block: Block) -> Block {
-    let mut room = Room {
-        lines: SHOWN_LINES,
-        bytes: SHOWN_BYTES,
-        levels: SHOWN_LEVELS,
-    };
-    room.fold(block)
+/// How much of what changed an email shows at most, above the parameters.
+const CHANGED_LINES: usize = 60;
+const CHANGED_BYTES: usize = 3_000;
+
+/// The parameters as an email shows them. What it leaves to the page is counted in them.
+pub(super) fn fold(parameters: ParametersView) -> ParametersView {
+    let mut room = Room::new(SHOWN_LINES, SHOWN_BYTES);
+    ParametersView {
+        first: parameters.first.map(|block| room.fold(block)),
+        rest: parameters.rest.map(|block| room.fold(block)),
+    }
+}
+
+/// What changed, as an email shows it.
+pub(super) fn fold_changes(changes: Block) -> Block {
+    Room::new(CHANGED_LINES, CHANGED_BYTES).fold(changes)
 }
 
 /// What is left of the email.
@@ -29,6 +38,15 @@ struct Room {
 }
 
 impl Room {
+    fn new(lines: usize, bytes: usize) -> Self {
+        let levels = SHOWN_LEVELS;
+        Self {
+            lines,
+            bytes,
+            levels,
+        }
+    }
+
     fn fold(&mut self, block: Block) -> Block {
         if self.levels == 0 && !block.is_line() {
             return Block::Folded(block.count());
@@ -147,7 +165,8 @@ mod tests {
     use serde_json::{Value, json};
 
     fn folded(value: Value) -> Block {
-        fold(Block::of_parameters(&value, &mut str::to_owned))
+        let whole = ParametersView::new(&value, &[], &mut str::to_owned);
+        fold(whole).rest.unwrap()
     }
 
     #[test]

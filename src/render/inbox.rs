@@ -5,8 +5,9 @@ use std::collections::HashSet;
 use askama::Template;
 
 use super::brand::Brand;
-use super::request::{describe_deadline, describe_ending, describe_execution};
+use super::request::{describe_ending, describe_execution};
 use super::template::render;
+use super::time::{Sentence, Time, Zone};
 use crate::domain::Approval;
 use crate::reveal;
 use crate::values::Timestamp;
@@ -37,23 +38,23 @@ struct InboxPage<'a> {
 struct InboxRequest<'a> {
     action: String,
     agent: String,
-    asked: String,
-    state: String,
-    execution: Option<String>,
+    asked: Time,
+    state: Sentence,
+    execution: Option<Sentence>,
     emails: Vec<&'a InboxEmail>,
 }
 
 impl<'a> InboxRequest<'a> {
-    fn new(approval: &Approval, emails: &'a [InboxEmail], now: Timestamp) -> Self {
+    fn new(approval: &Approval, emails: &'a [InboxEmail], zone: &Zone, now: Timestamp) -> Self {
         let request = &approval.request;
         let id = request.id.to_string();
-        let execution = approval.execution(now);
         Self {
             action: reveal::prose(&request.action),
             agent: reveal::prose(request.id.agent()),
-            asked: request.requested_at.in_words(),
-            state: describe_ending(approval, now).unwrap_or_else(|| describe_open(approval, now)),
-            execution: execution.map(|execution| describe_execution(&execution)),
+            asked: zone.time(request.requested_at),
+            state: describe_ending(approval, None, zone, now)
+                .unwrap_or_else(|| describe_open(approval, zone)),
+            execution: describe_execution(approval, zone, now),
             emails: emails
                 .iter()
                 .filter(|email| email.request.as_deref() == Some(&id))
@@ -62,17 +63,18 @@ impl<'a> InboxRequest<'a> {
     }
 }
 
-fn describe_open(approval: &Approval, now: Timestamp) -> String {
+fn describe_open(approval: &Approval, zone: &Zone) -> Sentence {
     let approvers: Vec<&str> = approval
         .approvers
         .iter()
         .map(|approver| approver.address.as_str())
         .collect();
-    format!(
-        "Open: {} can decide until {}.",
-        approvers.join(" or "),
-        describe_deadline(approval, now)
-    )
+    Sentence::new(format!(
+        "Open: {} can decide until ",
+        approvers.join(" or ")
+    ))
+    .time(zone.time(approval.request.expires_at))
+    .words(".")
 }
 
 #[derive(Template)]
@@ -84,7 +86,12 @@ struct InboxEmailPage<'a> {
 }
 
 /// Renders the requests with their emails.
-pub fn render_inbox(approvals: &[Approval], emails: &[InboxEmail], now: Timestamp) -> String {
+pub fn render_inbox(
+    approvals: &[Approval],
+    emails: &[InboxEmail],
+    zone: &Zone,
+    now: Timestamp,
+) -> String {
     let (local, brand) = (true, Brand::default());
     let ids: HashSet<String> = approvals
         .iter()
@@ -93,7 +100,7 @@ pub fn render_inbox(approvals: &[Approval], emails: &[InboxEmail], now: Timestam
     let is_shown = |email: &&InboxEmail| email.request.as_ref().is_some_and(|id| ids.contains(id));
     let requests = approvals
         .iter()
-        .map(|approval| InboxRequest::new(approval, emails, now));
+        .map(|approval| InboxRequest::new(approval, emails, zone, now));
     render(&InboxPage {
         local,
         brand,

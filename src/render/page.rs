@@ -2,22 +2,32 @@
 
 use askama::Template;
 
-use super::block::Block;
 use super::brand::Brand;
+use super::changes::{Changed, ChangesView};
+use super::grant::{GrantOffer, GrantView};
+use super::hand_over::{HandOverForm, HandOverView};
+use super::identification::Identification;
+use super::parameters::ParametersView;
+use super::plan::PlanView;
+use super::precedent::PrecedentView;
 use super::request::{
-    EarlierView, Heading, RequestView, describe_deadline, describe_ending, describe_execution,
-    heading, locked_addresses,
+    EarlierView, Heading, RequestView, describe_ending, describe_execution, describe_others,
+    error_text, format_duration, heading, locked_addresses,
 };
 use super::secrets::Withheld;
 use super::subject::short_id;
 use super::template::render;
 use super::text::Text;
-use crate::domain::{Approval, Assurance, EarlierRejections, Execution};
+use super::time::{Sentence, Time};
+use crate::domain::{Approval, Assurance, Decision, Earlier, Execution, Status};
 use crate::reveal::{self, Alarms};
 use crate::values::Timestamp;
 
 /// The style sheet of all pages; their content security policy allows it by its hash.
 pub const STYLE: &str = include_str!("../../templates/pages.css");
+
+/// The lines of parameters above which the page has a link to its form.
+const LONG: usize = 12;
 
 /// What determines the look of every page.
 #[derive(Clone, Copy)]
@@ -35,35 +45,67 @@ pub struct DecisionPage<'a> {
     brand: &'a Brand,
     /// A message above the request.
     pub notice: Option<String>,
+    /// Whether the last form was not accepted.
+    pub has_problem: bool,
     /// Since when the operator has paused what this request waits for.
-    pub paused: Option<String>,
+    paused: Option<Time>,
+    /// What earlier decisions say about the request.
+    pub precedent: Option<PrecedentView>,
     /// The form, while the request is pending.
     pub form: Option<Form>,
     /// The form that revokes this approver's approval, until it is claimed.
     pub revocation: Option<Form>,
+    /// Whether this approver can revoke their approval.
+    pub is_revocable: bool,
+    /// The standing grant that this approver gave, and the form that ends it.
+    pub grant: Option<GrantView>,
+    pub grant_end: Option<Form>,
+    /// The form that hands this approver's place over.
+    pub hand_over: Option<HandOverForm>,
+    /// Whether this approver can hand their place over.
+    pub can_hand_over: bool,
+    /// The places that were handed over.
+    hand_overs: Vec<HandOverView>,
+    /// Whether this approver handed theirs over.
+    is_handed_over: bool,
+    /// The seconds after which the page fetches itself, while there is news to come.
+    pub refresh: Option<u64>,
+    /// The address of the page with its forms, where this one refreshes itself and has none.
+    pub forms_page: Option<String>,
     /// The form that shows the withheld values.
     pub reveal: Option<Form>,
+    /// All parameters, behind a fold, for a person who has signed in.
+    whole: Option<Whole>,
     /// How many values are withheld.
     pub hidden: usize,
+    /// Whether this approver has a list of requests.
+    pub has_list: bool,
     heading: Heading,
-    /// Whether the page will soon have news, which it fetches itself.
-    is_running: bool,
     ending: Option<Ending>,
     approver: &'a str,
     agent: String,
     action: String,
+    is_known_agent: bool,
     on_behalf_of: Option<String>,
-    asked: String,
-    deadline: String,
+    asked: Time,
+    deadline: Time,
+    /// The time that was left when the page was opened.
+    time_left: Option<String>,
+    others: Option<String>,
     correlation: &'a str,
     short_id: String,
-    parameters: Block,
+    parameters: ParametersView,
+    /// Whether the decision is far below the beginning of the page.
+    is_long: bool,
     json: String,
     alarms: Alarms,
     earlier: EarlierView,
+    /// What changed since the request that this one supersedes.
+    changes: Option<ChangesView>,
     digest: String,
     reason: Option<String>,
     locked: Vec<String>,
+    plan: Option<PlanView>,
 }
 
 /// A form of the page.
@@ -72,39 +114,65 @@ pub struct Form {
     pub action: String,
     /// The CSRF token.
     pub token: String,
+    /// The stage that the page shows as open, from 1.
+    pub stage: usize,
     /// The content of the comment field.
     pub comment: String,
+    /// The content of the field beside the button that rejects.
+    pub words: String,
+    /// The content of the field of the question for a changed request.
+    pub question: String,
+    /// The most characters of a comment.
+    pub longest_comment: usize,
+    /// The reasons for a rejection to choose from.
+    pub reasons: Vec<String>,
+    /// The one that is chosen.
+    pub preset: String,
+    /// Whether an approval needs a comment too.
+    pub needs_comment: bool,
+    /// The standing grant that may be given with an approval.
+    pub grants: Option<GrantOffer>,
     pub identification: Identification,
     /// Why the last submission was not accepted.
     pub problem: Option<String>,
+    /// Whether that is about the code.
+    pub is_about_code: bool,
+    /// Whether that is about the reason for a rejection.
+    pub is_about_reason: bool,
 }
 
-/// How the approver is identified.
-pub enum Identification {
-    /// By their link; an approval also requires the one-time code.
-    Link {
-        /// The link token.
-        link: String,
-        /// Whether approving by this link is locked.
-        locked: bool,
-    },
-    SignedIn,
+impl Form {
+    /// Whether what belongs to a rejection shows without another click.
+    fn is_rejecting(&self) -> bool {
+        let typed = [&self.preset, &self.words, &self.question];
+        self.is_about_reason || typed.iter().any(|it| !it.is_empty())
+    }
+}
+
+/// The parameters with the values of secrets.
+struct Whole {
+    parameters: ParametersView,
+    json: String,
 }
 
 /// How a request ended.
 struct Ending {
-    what: String,
+    what: Sentence,
     /// Whether anyone with the link can have written the comment.
     unproven: bool,
     comment: Option<String>,
-    execution: Option<String>,
+    /// What the approver asks for a changed request.
+    question: Option<String>,
+    execution: Option<Sentence>,
+    /// What the agent says about a failure.
+    error: Option<String>,
 }
 
 impl<'a> DecisionPage<'a> {
     /// The page for the approver at `index`, for the state at `now`; if `withheld`, without the values of secrets.
     pub fn new(
         approval: &'a Approval,
-        earlier: &EarlierRejections,
+        earlier: &Earlier,
         index: usize,
         withheld: bool,
         now: Timestamp,
@@ -113,51 +181,105 @@ impl<'a> DecisionPage<'a> {
         let request = &approval.request;
         let approver = approval.approvers[index].address.as_str();
         let view = RequestView::new(approval, withheld.then_some(Withheld::OnPage));
+        let summary = &approval.plan.summary;
+        let parameters = ParametersView::new(&view.parameters, summary, &mut str::to_owned);
+        let zone = &style.brand.zone;
+        let is_pending = approval.status(now) == Status::Pending;
+        let changes = earlier.superseded.as_ref().map(|superseded| {
+            ChangesView::new(approval, superseded, Withheld::OnPage, zone, str::to_owned)
+        });
+        let changed = changes.as_ref().map_or(0, ChangesView::height);
         Self {
             local: style.development,
             brand: style.brand,
             notice: None,
+            has_problem: false,
             paused: None,
+            precedent: None,
             form: None,
             revocation: None,
+            is_revocable: false,
+            grant: None,
+            grant_end: None,
+            hand_over: None,
+            can_hand_over: false,
+            hand_overs: HandOverView::of(approval, index, zone, str::to_owned),
+            is_handed_over: approval.plan.hand_over_by(index).is_some(),
+            refresh: refresh(approval, index, now),
+            forms_page: None,
             reveal: None,
+            whole: None,
             hidden: view.hidden,
+            has_list: false,
             heading: heading(approval, index, now),
-            is_running: matches!(approval.execution(now), Some(Execution::Executing { .. })),
-            ending: describe_ending(approval, now).map(|what| Ending {
+            ending: describe_ending(approval, Some(index), zone, now).map(|what| Ending {
                 what,
-                unproven: approval
+                unproven: approval.decision().is_some_and(|decision| {
+                    let by_link = decision.by.assurance() == Some(Assurance::LinkOnly);
+                    by_link && (decision.comment.is_some() || decision.question.is_some())
+                }),
+                question: approval
                     .decision()
-                    .is_some_and(|decision| decision.assurance == Assurance::LinkOnly),
+                    .and_then(|decision| decision.question.as_deref())
+                    .map(reveal::prose),
                 comment: approval
                     .decision()
-                    .and_then(|decision| decision.comment.as_deref())
-                    .map(reveal::prose),
-                execution: approval
-                    .execution(now)
-                    .map(|execution| describe_execution(&execution)),
+                    .and_then(Decision::words)
+                    .map(|words| reveal::prose(&words)),
+                execution: describe_execution(approval, zone, now),
+                error: error_text(approval, now),
             }),
             approver,
             agent: view.agent,
+            is_known_agent: view.is_known_agent,
             action: view.action,
             on_behalf_of: request.on_behalf_of.as_ref().map(ToString::to_string),
-            asked: request.requested_at.in_words(),
-            deadline: describe_deadline(approval, now),
+            asked: zone.time(request.requested_at),
+            deadline: zone.time(request.expires_at),
+            time_left: is_pending.then(|| format_duration(request.expires_at.since(now))),
+            others: describe_others(approval, index, usize::MAX, now),
             correlation: request.id.correlation(),
             short_id: short_id(&request.id),
-            parameters: Block::of_parameters(&view.parameters, &mut str::to_owned),
+            is_long: parameters.height() + changed > LONG,
+            parameters,
             json: reveal::json(&view.parameters),
             alarms: view.alarms,
-            earlier: EarlierView::new(earlier, reveal::prose),
+            earlier: EarlierView::new(&earlier.rejections, zone, reveal::prose),
+            changes,
             digest: request.parameters.digest.to_string(),
             reason: request.reason.as_deref().map(reveal::prose),
             locked: locked_addresses(approval, index),
+            plan: PlanView::new(approval, true, zone, now, str::to_owned),
         }
+    }
+
+    /// Shows that the operator has paused what this request waits for.
+    pub fn show_pause(&mut self, since: Timestamp) {
+        self.paused = Some(self.brand.zone.time(since));
+    }
+
+    /// Adds the values that are withheld, behind a fold.
+    pub fn fold_withheld_values(&mut self, approval: &Approval) {
+        let view = RequestView::new(approval, None);
+        self.whole = Some(Whole {
+            parameters: ParametersView::new(&view.parameters, &[], &mut str::to_owned),
+            json: reveal::json(&view.parameters),
+        });
     }
 
     pub fn render_html(&self) -> String {
         render(self)
     }
+}
+
+/// Seconds: a tenth of the time since the last event, so that a page that is left open costs little.
+fn refresh(approval: &Approval, index: usize, now: Timestamp) -> Option<u64> {
+    let has_news_to_come = match approval.execution(now) {
+        Some(execution) => matches!(execution, Execution::Awaited | Execution::Executing { .. }),
+        None => approval.status(now) == Status::Pending && !approval.can_vote(index, now),
+    };
+    let last = approval.history.last().filter(|_| has_news_to_come)?;
+    Some((now.since(last.at).as_secs() / 10).clamp(5, 60))
 }
 
 /// A page with a message.

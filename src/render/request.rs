@@ -4,14 +4,21 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::hand_over::describe_place;
+use super::plan::describe_needed;
 use super::secrets::Withheld;
-use crate::domain::{Approval, EarlierRejections, Execution, Revoker, State, Status, Verdict};
+use super::time::{Sentence, Zone};
+use crate::domain::{
+    Approval, Decision, EarlierRejections, Execution, LateDecision, Revoker, State, Status, Verdict,
+};
 use crate::reveal::{self, Alarms};
-use crate::values::Timestamp;
+use crate::values::{Owner, Timestamp};
 
 /// A request for display.
 pub(super) struct RequestView {
     pub(super) agent: String,
+    /// Whether the operator has bound the agent's name to its key.
+    pub(super) is_known_agent: bool,
     pub(super) action: String,
     pub(super) parameters: Value,
     /// How many values are withheld.
@@ -34,6 +41,7 @@ impl RequestView {
         alarms.scan_value(&parameters);
         Self {
             agent: reveal::prose(request.id.agent()),
+            is_known_agent: request.owner == Some(Owner::Agents(request.id.agent().to_owned())),
             action: reveal::prose(&request.action),
             parameters,
             hidden,
@@ -54,7 +62,7 @@ pub(super) struct EarlierView {
 }
 
 pub(super) struct RejectionView {
-    pub(super) what: String,
+    pub(super) what: Sentence,
     pub(super) comment: Option<String>,
     /// Whether anyone with the link of that approver can have rejected and written the comment.
     pub(super) by_link: bool,
@@ -63,10 +71,13 @@ pub(super) struct RejectionView {
 impl EarlierView {
     pub(super) fn new(
         earlier: &EarlierRejections,
+        zone: &Zone,
         mut show_comment: impl FnMut(&str) -> String,
     ) -> Self {
         let rejections = earlier.known.iter().map(|it| RejectionView {
-            what: format!("Rejected by {} on {}.", it.by, it.at.in_words()),
+            what: Sentence::new(format!("Rejected by {} on ", it.by))
+                .time(zone.time(it.at))
+                .words("."),
             comment: it.comment.as_deref().map(&mut show_comment),
             by_link: !it.is_signed_in(),
         });
@@ -90,9 +101,39 @@ pub(super) fn locked_addresses(approval: &Approval, index: usize) -> Vec<String>
         .collect()
 }
 
+/// Who else was asked, in a page or an email that names at most `shown` of them, and what is needed while the
+/// request is pending; `None` if no one else was asked.
+pub(super) fn describe_others(
+    approval: &Approval,
+    index: usize,
+    shown: usize,
+    now: Timestamp,
+) -> Option<String> {
+    let approvers = approval.approvers.iter().enumerate();
+    let others = approvers.filter(|(other, _)| *other != index);
+    let seated = others.filter(|(other, _)| approval.plan.hand_over_by(*other).is_none());
+    let asked = seated.filter(|(_, approver)| approver.request_delivery().is_some());
+    let mut others: Vec<String> = asked
+        .map(|(_, approver)| approver.address.to_string())
+        .collect();
+    if others.is_empty() {
+        return None;
+    }
+    if others.len() > shown {
+        let more = others.len() - shown;
+        others.truncate(shown);
+        others.push(format!("{more} more"));
+    }
+    let needed = match approval.status(now) {
+        Status::Pending => format!("; {}", describe_needed(approval)),
+        _ => String::new(),
+    };
+    Some(format!("{}{needed}", others.join(", ")))
+}
+
 /// What a page says first: the state of the request, for the approver who reads it.
 pub(super) struct Heading {
-    pub(super) words: &'static str,
+    pub(super) words: String,
     /// A sign that shows without colour.
     pub(super) sign: &'static str,
     /// The class of its colour.
@@ -101,120 +142,161 @@ pub(super) struct Heading {
 
 /// The heading for the approver at `index`.
 pub(super) fn heading(approval: &Approval, index: usize, now: Timestamp) -> Heading {
-    let by = approval.decision().map(|decision| &decision.by);
+    let by = approval.decision().and_then(|it| it.by.person());
     let is_own = by == Some(&approval.approvers[index].address);
+    let approved = if is_own {
+        "You approved this"
+    } else {
+        "Approved"
+    };
+    let with_report = |report| format!("{approved}; {report}");
+    let fixed = str::to_owned;
     let (words, sign, class) = match (approval.status(now), approval.execution(now)) {
-        (Status::Pending, _) => ("Your decision is needed", "", ""),
-        (_, Some(Execution::Revoked { .. })) => ("Revoked: it does not run", "✕", "no"),
-        (_, Some(Execution::Lapsed { .. })) => ("Approved, and expired unused", "✕", "no"),
-        (Status::Approved, _) if is_own => ("You approved this", "✓", "yes"),
-        (Status::Approved, _) => ("Approved", "✓", "yes"),
-        (Status::Rejected, _) if is_own => ("You rejected this", "✕", "no"),
-        (Status::Rejected, _) => ("Rejected", "✕", "no"),
-        (Status::Timeout, _) => ("Expired: it does not run", "✕", "no"),
-        (Status::Cancelled, _) => ("Withdrawn by the agent", "✕", "no"),
-        (Status::Undeliverable, _) => ("No approver could be reached", "✕", "no"),
+        (Status::Pending, _) if approval.plan.hand_over_by(index).is_some() => {
+            (fixed("You handed this over"), "", "")
+        }
+        (Status::Pending, _) if approval.can_vote(index, now) => {
+            (fixed("Your decision is needed"), "", "")
+        }
+        (Status::Pending, _) if approval.is_revocable_by(index, now) => (
+            fixed("You approved this; other approvals are missing"),
+            "✓",
+            "yes",
+        ),
+        (Status::Pending, _) => (fixed("Your decision is not needed now"), "", ""),
+        (_, Some(Execution::Revoked { .. })) => (fixed("Revoked: it does not run"), "✕", "no"),
+        (_, Some(Execution::Lapsed { .. })) => (fixed("Approved, and expired unused"), "✕", "no"),
+        (_, Some(Execution::Executed { .. })) => {
+            (with_report("the agent reports success"), "✓", "yes")
+        }
+        (_, Some(Execution::Failed { .. })) => {
+            (with_report("the agent reports a failure"), "!", "no")
+        }
+        (_, Some(Execution::Unknown { .. })) => {
+            (with_report("the outcome is unknown"), "?", "unknown")
+        }
+        (Status::Approved, _) => (approved.to_owned(), "✓", "yes"),
+        (Status::Rejected, _) if is_own => (fixed("You rejected this"), "✕", "no"),
+        (Status::Rejected, _) => (fixed("Rejected"), "✕", "no"),
+        (Status::Timeout, _) => (fixed("Expired: it does not run"), "✕", "no"),
+        (Status::Cancelled, _) => (fixed("Withdrawn by the agent"), "✕", "no"),
+        (Status::Undeliverable, _) => (fixed("No approver could be reached"), "✕", "no"),
     };
     Heading { words, sign, class }
 }
 
-/// Describes how a request ended; `None` while it is pending.
-pub(super) fn describe_ending(approval: &Approval, now: Timestamp) -> Option<String> {
-    let at = |at: Timestamp| at.in_words();
+/// Describes how a request ended, to the approver at `reader` if one reads it; `None` while it is pending.
+pub(super) fn describe_ending(
+    approval: &Approval,
+    reader: Option<usize>,
+    zone: &Zone,
+    now: Timestamp,
+) -> Option<Sentence> {
+    let on = |words: String, at| Sentence::new(words).time(zone.time(at));
+    let by = |decision: &Decision| {
+        let mut approvers = approval.approvers.iter();
+        let person = approvers.position(|it| decision.by.person() == Some(&it.address));
+        let place = person.map(|person| describe_place(approval, person));
+        format!("{}{}", decision.by, place.unwrap_or_default())
+    };
     Some(match &approval.state {
         State::Approved { decision, .. } => {
-            format!("Approved by {} on {}.", decision.by, at(decision.at))
+            on(format!("Approved by {} on ", by(decision)), decision.at).words(".")
         }
         State::Rejected(decision) => {
-            format!(
-                "Rejected by {} on {}. It does not run.",
-                decision.by,
-                at(decision.at)
-            )
+            on(format!("Rejected by {} on ", by(decision)), decision.at).words(". It does not run.")
         }
-        State::Cancelled { at: when } => {
-            format!("Withdrawn by the agent on {}. It does not run.", at(*when))
+        State::Cancelled { at } => {
+            on("The agent withdrew this request on ".to_owned(), *at).words(". It does not run.")
         }
         State::Undeliverable { .. } => {
-            "None of the approvers could be reached. It does not run.".to_owned()
+            Sentence::new("No approver could be reached by email. It does not run.")
         }
-        State::Pending | State::Timeout { .. } => match approval.status(now) {
-            Status::Pending => return None,
-            _ => {
-                let mut words = format!(
-                    "Timed out: nobody decided before {}. It does not run.",
-                    at(approval.request.expires_at)
-                );
-                if let Some(late) = &approval.late {
-                    let verdict = match late.verdict {
-                        Verdict::Approve => "approve",
-                        Verdict::Reject => "reject",
-                    };
-                    words.push_str(&format!(
-                        " {} wanted to {verdict} it on {}; that came too late and changed nothing.",
-                        late.by,
-                        at(late.at)
-                    ));
-                }
-                words
+        State::Pending | State::Timeout { .. } => {
+            if approval.status(now) == Status::Pending {
+                return None;
             }
-        },
+            let expired = "Expired: no decision was made before ".to_owned();
+            let expired = on(expired, approval.request.expires_at).words(". It does not run.");
+            match &approval.late {
+                Some(late) => expired.and(describe_late(approval, late, reader, zone)),
+                None => expired,
+            }
+        }
     })
 }
 
-pub(super) fn describe_execution(execution: &Execution) -> String {
-    match execution {
-        Execution::Awaited => "The agent has not taken the approval yet.".to_owned(),
+fn describe_late(
+    approval: &Approval,
+    late: &LateDecision,
+    reader: Option<usize>,
+    zone: &Zone,
+) -> Sentence {
+    let is_reader = reader.is_some_and(|reader| approval.approvers[reader].address == late.by);
+    let who = if is_reader {
+        "You".to_owned()
+    } else {
+        late.by.to_string()
+    };
+    let verdict = match late.verdict {
+        Verdict::Approve => "approve",
+        Verdict::Reject => "reject",
+    };
+    Sentence::new(format!("{who} tried to {verdict} it on "))
+        .time(zone.time(late.at))
+        .words(", after the deadline. Nothing ran.")
+}
+
+/// Describes what became of an approval; `None` unless the request is approved.
+pub(super) fn describe_execution(
+    approval: &Approval,
+    zone: &Zone,
+    now: Timestamp,
+) -> Option<Sentence> {
+    let execution = approval.execution(now)?;
+    let State::Approved { run_by, .. } = &approval.state else {
+        return None;
+    };
+    let on = |words: &str, at| Sentence::new(words).time(zone.time(at));
+    Some(match &execution {
+        Execution::Awaited => {
+            on("Waiting for the agent to start; it has until ", *run_by).words(".")
+        }
         Execution::Executing { at, .. } => {
-            format!(
-                "The agent took the approval on {} and is running the action.",
-                at.in_words()
-            )
+            on("The agent started on ", *at).words(" and is running the action.")
         }
         Execution::Executed { at, .. } => {
-            format!(
-                "The agent reported on {} that the action ran.",
-                at.in_words()
-            )
+            on("Done: the agent reported on ", *at).words(" that the action ran.")
         }
         Execution::Failed { at, .. } => {
-            format!(
-                "The agent reported on {} that the action failed.",
-                at.in_words()
-            )
+            on("Failed: the agent reported on ", *at).words(" that the action failed.")
         }
-        Execution::Unknown { .. } => {
-            "The agent took the approval and was not heard of again: the action may have run."
-                .to_owned()
-        }
-        Execution::Lapsed { at } => format!(
-            "The agent did not take the approval before {}: it has lapsed, and nothing ran.",
-            at.in_words()
-        ),
+        Execution::Unknown { at, .. } => on(
+            "Outcome unknown: the agent started the action, but had not reported an outcome by ",
+            *at,
+        )
+        .words(". It may have run."),
+        Execution::Lapsed { at } => on(
+            "Expired unused: the agent did not start the action before ",
+            *at,
+        )
+        .words(". Nothing ran."),
         Execution::Revoked { at, revocation } => {
             let by = match &revocation.by {
                 Revoker::Approver(address) => address.as_str(),
                 Revoker::Operator => "the operator",
             };
-            format!(
-                "Revoked by {by} on {}, before the agent took it. It does not run.",
-                at.in_words()
-            )
+            on(&format!("Revoked by {by} on "), *at)
+                .words(", before the agent started. It does not run.")
         }
-    }
+    })
 }
 
-pub(super) fn describe_deadline(approval: &Approval, now: Timestamp) -> String {
-    let expires_at = approval.request.expires_at;
-    match approval.status(now) {
-        Status::Pending => {
-            format!(
-                "{} ({} left)",
-                expires_at.in_words(),
-                format_duration(expires_at.since(now))
-            )
-        }
-        _ => expires_at.in_words(),
+/// What the agent says about a failure.
+pub(super) fn error_text(approval: &Approval, now: Timestamp) -> Option<String> {
+    match approval.execution(now)? {
+        Execution::Failed { error, .. } => error.as_deref().map(reveal::prose),
+        _ => None,
     }
 }
 

@@ -2,6 +2,8 @@
 
 use serde_json::{Map, Value};
 
+use crate::reveal::is_secret_name;
+
 /// Where values are withheld.
 #[derive(Clone, Copy)]
 pub(super) enum Withheld {
@@ -46,30 +48,6 @@ impl Withheld {
     }
 }
 
-fn is_secret_name(name: &str) -> bool {
-    let name: String = name.chars().filter(|c| c.is_alphanumeric()).collect();
-    let name = name.to_lowercase();
-    let whole = ["key", "pin", "otp", "pwd", "pass", "cvc", "cvv"];
-    let parts = [
-        "password",
-        "passwd",
-        "passphrase",
-        "passcode",
-        "secret",
-        "token",
-        "apikey",
-        "privatekey",
-        "privkey",
-        "accesskey",
-        "authorization",
-        "bearer",
-        "cookie",
-        "credential",
-        "connectionstring",
-    ];
-    whole.contains(&name.as_str()) || parts.iter().any(|part| name.contains(part))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -78,15 +56,15 @@ mod tests {
     #[test]
     fn values_with_the_name_of_a_secret_are_withheld() {
         let value = json!({"user": "1", "Password": "x", "nested": [{"api-key": "yz", "monkey": "z"}],
-                           "connection_string": {"deep": 1}, "token": null});
+                           "sshKey": "s", "partitionKey": "p", "connection_string": {"deep": 1}, "token": null});
         let mut hidden = 0;
         let dots = "«not shown in mail»";
         assert_eq!(
             Withheld::InEmail.withhold(value.clone(), &mut hidden),
             json!({"user": "1", "Password": dots, "nested": [{"api-key": dots, "monkey": "z"}],
-                   "connection_string": dots, "token": null})
+                   "sshKey": dots, "partitionKey": "p", "connection_string": dots, "token": null})
         );
-        assert_eq!(hidden, 3);
+        assert_eq!(hidden, 4);
         let shown = Withheld::OnPage.withhold(value, &mut hidden);
         assert_eq!(shown["nested"][0]["api-key"], "«withheld, 2 characters»");
         assert_eq!(shown["connection_string"], "«withheld»");

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::brand::Brand;
-use crate::domain::{Approval, Notice, Status};
+use crate::domain::{Approval, Execution, Notice, Status};
 use crate::reveal;
 use crate::values::{ApprovalId, Timestamp};
 
@@ -52,7 +52,12 @@ fn state(approval: &Approval, notice: Notice, now: Timestamp) -> &'static str {
     match (notice, approval.status(now)) {
         (Notice::Request, _) => "Approve?",
         (Notice::Reminder | Notice::FinalReminder, _) => "Reminder",
+        (Notice::Escalation, _) => "Escalated",
         (Notice::Revocation, _) => "Revoked",
+        (Notice::Failure, _) => match approval.execution(now) {
+            Some(Execution::Failed { .. }) => "Failed",
+            _ => "Unknown",
+        },
         (Notice::Outcome, Status::Approved) => "Approved",
         (Notice::Outcome, Status::Rejected) => "Rejected",
         (Notice::Outcome, Status::Timeout) => "Expired",
@@ -62,7 +67,7 @@ fn state(approval: &Approval, notice: Notice, now: Timestamp) -> &'static str {
 }
 
 /// A number, or a text that is one, beside a currency of three capitals.
-fn sum_of_money(members: &Map<String, Value>) -> Option<String> {
+pub(super) fn sum_of_money(members: &Map<String, Value>) -> Option<String> {
     let currency = members.get("currency")?.as_str()?;
     let is_currency = currency.len() == 3 && currency.bytes().all(|b| b.is_ascii_uppercase());
     let sum = SUMS.into_iter().find_map(|name| members.get(name))?;
@@ -89,7 +94,7 @@ fn sum_of_money(members: &Map<String, Value>) -> Option<String> {
 }
 
 /// With a comma before each three digits.
-fn grouped(digits: &str) -> String {
+pub(super) fn grouped(digits: &str) -> String {
     let mut out = String::new();
     for (at, digit) in digits.chars().enumerate() {
         if at > 0 && (digits.len() - at).is_multiple_of(3) {

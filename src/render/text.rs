@@ -72,6 +72,45 @@ impl Text {
         Self { spans }
     }
 
+    /// A sentence in the direction of its language, such as an action or a reason: what stands around its numbers
+    /// does not change their order.
+    pub(super) fn of_prose(text: &str) -> Self {
+        if !text.chars().any(is_right_to_left) {
+            return Self {
+                spans: vec![Span::Plain(text.to_owned())],
+            };
+        }
+        let mut spans: Vec<Span> = Vec::new();
+        let mut rest = text;
+        while let Some(first) = rest.chars().next() {
+            let is_part = |c: char| !is_right_to_left(c) && !c.is_whitespace();
+            let length = if is_part(first) {
+                rest.find(|c| !is_part(c)).unwrap_or(rest.len())
+            } else {
+                first.len_utf8()
+            };
+            let (part, after) = rest.split_at(length);
+            rest = after;
+            let number = part.trim_matches(AROUND_NUMBERS);
+            if !number.contains(|c: char| c.is_ascii_digit()) {
+                add_plain(&mut spans, part);
+                continue;
+            }
+            let (before, after) = part.split_once(number).unwrap_or_default();
+            add_plain(&mut spans, before);
+            // Groups of digits are one number.
+            match spans.as_mut_slice() {
+                [.., Span::Number(group), Span::Plain(gap)] if gap == " " => {
+                    group.push_str(&format!(" {number}"));
+                    spans.pop();
+                }
+                _ => spans.push(Span::Number(number.to_owned())),
+            }
+            add_plain(&mut spans, after);
+        }
+        Self { spans }
+    }
+
     pub(super) fn for_mail(&self) -> MailText<'_> {
         MailText {
             text: Cow::Borrowed(self),
@@ -111,6 +150,21 @@ impl Text {
         spans.sum()
     }
 
+    /// About how wide it is, in digits.
+    pub(super) fn width(&self) -> usize {
+        let spans = self.spans.iter().map(|span| match span {
+            Span::Plain(text) | Span::Hidden(text) => text,
+            Span::RightToLeft(text) | Span::Number(text) => text,
+        });
+        let tenths = |c: char| match c {
+            'm' | 'w' | 'A'..='L' | 'N'..='V' | 'X'..='Z' => 15,
+            ' '..='~' if !matches!(c, 'M' | 'W' | '@' | '%') => 10,
+            _ => 20,
+        };
+        let tenths: usize = spans.flat_map(|text| text.chars()).map(tenths).sum();
+        tenths.div_ceil(10)
+    }
+
     /// The number of characters, as shown.
     pub(super) fn chars(&self) -> usize {
         let spans = self.spans.iter().map(|span| match span {
@@ -119,6 +173,31 @@ impl Text {
         });
         spans.sum()
     }
+}
+
+/// The beginning of a text that has more characters than these, with an ellipsis.
+pub(super) fn truncate(text: &str, chars: usize) -> String {
+    match text.char_indices().nth(chars) {
+        None => text.to_owned(),
+        Some((end, _)) => format!("{}…", &text[..end]),
+    }
+}
+
+/// Punctuation of a sentence, which is no part of the number beside it.
+const AROUND_NUMBERS: [char; 16] = [
+    '(', ')', '[', ']', '«', '»', '"', '“', '”', ':', ';', ',', '.', '!', '?', '،',
+];
+
+fn add_plain(spans: &mut Vec<Span>, text: &str) {
+    match spans.last_mut() {
+        _ if text.is_empty() => {}
+        Some(Span::Plain(plain)) => plain.push_str(text),
+        _ => spans.push(Span::Plain(text.to_owned())),
+    }
+}
+
+fn is_right_to_left(c: char) -> bool {
+    !c.is_ascii() && matches!(bidi_class(c), BidiClass::R | BidiClass::AL)
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -191,6 +270,30 @@ mod tests {
             ),
         ] {
             assert_eq!(html(text), shown, "{text}");
+        }
+    }
+
+    #[test]
+    fn numbers_in_right_to_left_sentences_are_isolated() {
+        for (text, shown) in [
+            ("Pay 18,000 EUR", "Pay 18,000 EUR"),
+            (
+                "حساب 111-222-333",
+                r#"حساب <bdi dir="ltr">111-222-333</bdi>"#,
+            ),
+            (
+                "(يوم 2026-11-30).",
+                r#"(يوم <bdi dir="ltr">2026-11-30</bdi>)."#,
+            ),
+            ("حساب:10-20", r#"حساب:<bdi dir="ltr">10-20</bdi>"#),
+            (
+                "رقم 3704 0044 12",
+                r#"رقم <bdi dir="ltr">3704 0044 12</bdi>"#,
+            ),
+            ("إلى Contoso GmbH", "إلى Contoso GmbH"),
+        ] {
+            let html = Text::of_prose(text).render().unwrap();
+            assert_eq!(html, shown, "{text}");
         }
     }
 

@@ -42,6 +42,9 @@ const STACKED_MARKS: usize = 5;
 const BLANK_CHARS: usize = 40;
 const BLANK_LINES: usize = 10;
 
+const RIGHT_TO_LEFT: &str = "has numbers beside right-to-left text, which other programs may show reversed: compare \
+     them, part by part, as they stand here";
+
 impl Alarms {
     /// Scans a value, including the names of members.
     pub fn scan_value(&mut self, value: &Value) {
@@ -98,10 +101,7 @@ impl Alarms {
             });
         }
         for line in text.lines().filter(|line| mixes_directions(line)) {
-            self.add(line, || {
-                "has numbers beside text that is read from right to left: read each part by itself"
-                    .to_owned()
-            });
+            self.add(line, || RIGHT_TO_LEFT.to_owned());
         }
         if let Some(behind) = behind_blanks(text) {
             self.add(behind, || "stands behind a long blank space".to_owned());
@@ -317,11 +317,7 @@ mod tests {
                 "=?utf-8?q?Pay?=",
                 "is encoded, as in the header of an email",
             ),
-            (
-                "حساب 111-222",
-                "حساب 111-222",
-                "has numbers beside text that is read from right to left: read each part by itself",
-            ),
+            ("حساب 111-222", "حساب 111-222", RIGHT_TO_LEFT),
             (
                 &format!("harmless{}rm -rf /", " ".repeat(60)),
                 "rm -rf /",

@@ -5,6 +5,9 @@ use super::hidden::characters;
 /// One line for an email header or a heading: no line end, no hidden character, at most `longest`
 /// characters.
 pub fn line(text: &str, longest: usize) -> String {
+    if is_plain_line(text, longest) {
+        return text.to_owned();
+    }
     let mut out = String::new();
     for (c, hidden) in characters(text) {
         match c {
@@ -22,4 +25,14 @@ pub fn line(text: &str, longest: usize) -> String {
         None => out.to_owned(),
         Some(_) => out.chars().take(longest - 1).chain(['…']).collect(),
     }
+}
+
+/// Whether a text is such a line already, by a look at the usual characters alone.
+fn is_plain_line(text: &str, longest: usize) -> bool {
+    let is_usual = |c: char| matches!(c, ' '..='~' | '\u{201c}' | '\u{201d}');
+    text.len() <= longest
+        && text.chars().all(is_usual)
+        && !text.contains("  ")
+        && !text.starts_with(' ')
+        && !text.ends_with(' ')
 }

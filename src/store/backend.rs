@@ -80,3 +80,52 @@ impl Backend {
         }
     }
 }
+
+/// The table `decided…`, whose sealed rows are never replaced.
+impl Backend {
+    pub(super) async fn insert_decided(
+        &self,
+        keys: Keys,
+        columns: Columns,
+    ) -> Result<(), StoreError> {
+        match self {
+            Self::Embedded(embedded) => embedded.insert_decided(keys, columns).await,
+            Self::Tables(tables) => tables.insert_decided(&keys, &columns).await,
+        }
+    }
+
+    /// The first rows of a partition, in the order of their keys.
+    pub(super) async fn list_decided_of(
+        &self,
+        partition: &str,
+        most: u8,
+    ) -> Result<Vec<RawRow>, StoreError> {
+        match self {
+            Self::Embedded(embedded) => {
+                let (mut rows, _) = embedded.list_decided(Some(partition), None)?;
+                rows.truncate(most.into());
+                Ok(rows)
+            }
+            Self::Tables(tables) => tables.list_decided_of(partition, most.into()).await,
+        }
+    }
+
+    /// A page of all rows, in the order of their keys, after a position; none without the table.
+    pub(super) async fn list_decided(
+        &self,
+        from: Option<Place>,
+    ) -> Result<(Vec<RawRow>, Option<Place>), StoreError> {
+        match self {
+            Self::Embedded(embedded) => embedded.list_decided(None, from),
+            Self::Tables(tables) => tables.list_decided(from).await,
+        }
+    }
+
+    /// Deletes a row, whatever it holds; also if there is none.
+    pub(super) async fn delete_decided(&self, keys: &Keys) -> Result<(), StoreError> {
+        match self {
+            Self::Embedded(embedded) => embedded.delete_decided(keys).await,
+            Self::Tables(tables) => tables.delete_decided(keys).await,
+        }
+    }
+}

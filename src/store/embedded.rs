@@ -6,6 +6,7 @@
 //! and the next one tries again.
 
 mod file;
+mod pending;
 mod queries;
 
 use std::path::{Path, PathBuf};
@@ -24,7 +25,7 @@ use super::error::StoreError;
 use super::listing::{Due, Place, RawRow, StoredRow};
 use super::row::{self, Columns, Keys, Row};
 use super::versioned::ETag;
-use crate::values::Timestamp;
+use crate::values::{Address, ApprovalId, Timestamp};
 
 #[derive(Clone)]
 pub(super) struct Embedded {
@@ -36,6 +37,7 @@ pub(super) struct Embedded {
 /// The tables of the file.
 pub(super) const REQUESTS: &str = "approvals";
 pub(super) const STANDING: &str = "standingapprovals";
+pub(super) const DECIDED: &str = "decidedapprovals";
 
 struct Write {
     table: &'static str,
@@ -50,8 +52,8 @@ struct Write {
 /// The condition of a write.
 #[derive(Clone, Copy)]
 pub(super) enum Condition {
-    /// The row does not exist, and fewer than this number of rows of its partition are due.
-    New { open_limit: usize },
+    /// The row does not exist, and fewer than this number of requests of its agent and owner wait for people.
+    New { open_limit: Option<usize> },
     /// The row has this version.
     Is(i64),
 }
@@ -154,8 +156,7 @@ impl Embedded {
     ) -> Result<ETag, StoreError> {
         let condition = match etag {
             Some(etag) => Condition::Is(etag.version()?),
-            // None of these rows is due.
-            None => Condition::New { open_limit: 1 },
+            None => Condition::New { open_limit: None },
         };
         self.send(STANDING, keys, Some(json(&columns)), None, condition)
             .await
@@ -175,6 +176,37 @@ impl Embedded {
         from: Option<Place>,
     ) -> Result<(Vec<RawRow>, Option<Place>), StoreError> {
         self.list(STANDING, partition, from)
+    }
+
+    pub(super) async fn insert_decided(
+        &self,
+        keys: Keys,
+        columns: Columns,
+    ) -> Result<(), StoreError> {
+        let condition = Condition::New { open_limit: None };
+        let sent = self.send(DECIDED, keys, Some(json(&columns)), None, condition);
+        sent.await.map(drop)
+    }
+
+    /// A page of the rows, of one partition or of all, in the order of their keys.
+    pub(super) fn list_decided(
+        &self,
+        partition: Option<&str>,
+        from: Option<Place>,
+    ) -> Result<(Vec<RawRow>, Option<Place>), StoreError> {
+        self.list(DECIDED, partition, from)
+    }
+
+    /// Deletes a row, whatever it holds; also if there is none.
+    pub(super) async fn delete_decided(&self, keys: &Keys) -> Result<(), StoreError> {
+        let found = self.read(|connection| get(connection, DECIDED, keys))?;
+        let Some((version, _)) = found else {
+            return Ok(());
+        };
+        let condition = Condition::Is(version);
+        self.send(DECIDED, keys.clone(), None, None, condition)
+            .await?;
+        Ok(())
     }
 
     fn find(&self, table: &str, keys: &Keys) -> Result<Option<(Columns, ETag)>, StoreError> {
@@ -206,6 +238,14 @@ impl Embedded {
             Due { id, index: None }
         });
         Ok((due.collect(), next))
+    }
+
+    /// The pending requests that may ask one of these people: when each is due, and its id.
+    pub(super) fn pending_for(
+        &self,
+        people: &[Address],
+    ) -> Result<Vec<(Timestamp, ApprovalId)>, StoreError> {
+        self.read(|connection| pending::pending_for(connection, people))
     }
 
     /// A page of all rows, in the order of their keys.
@@ -312,13 +352,16 @@ fn apply(connection: &Connection, write: &Write) -> rusqlite::Result<Result<i64,
     let due = write.due.map(Timestamp::unix_millis);
     let (changed, unchanged) = match write.condition {
         Condition::New { open_limit } => {
-            let mut count = connection.prepare_cached(&format!(
-                "SELECT count(*) FROM {table}
-                 WHERE PartitionKey = ?1 AND {OWNER} IS json_extract(?2, '$.Owner') AND {WAITS}"
-            ))?;
-            let open: i64 = count.query_row(params![partition, write.entity], |row| row.get(0))?;
-            if open >= open_limit as i64 {
-                return Ok(Err(StoreError::OpenLimit));
+            if let Some(open_limit) = open_limit {
+                let mut count = connection.prepare_cached(&format!(
+                    "SELECT count(*) FROM {table}
+                     WHERE PartitionKey = ?1 AND {OWNER} IS json_extract(?2, '$.Owner') AND {WAITS}"
+                ))?;
+                let open: i64 =
+                    count.query_row(params![partition, write.entity], |row| row.get(0))?;
+                if open >= open_limit as i64 {
+                    return Ok(Err(StoreError::OpenLimit));
+                }
             }
             let mut insert = connection.prepare_cached(&format!(
                 "INSERT INTO {table} VALUES (?1, ?2, 1, ?3, ?4) ON CONFLICT DO NOTHING"

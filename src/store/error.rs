@@ -21,6 +21,12 @@ pub enum StoreError {
     /// The row is sealed, and has a column that this version cannot know the meaning of.
     #[error("the row was written by a later version: it has the column {0}")]
     LaterVersion(String),
+    /// `HO_ROWS` is 1, and the row has a column that version 1 lacks.
+    #[error(
+        "a row of version 1 cannot say all that this row does: set HO_ROWS=2, which writes it, once all instances of \
+         the gate are of this version"
+    )]
+    NeedsVersion2,
     /// The row was written by the legacy Logic App: it is for reports, and cannot be decided.
     #[error("the row was written by the legacy Logic App")]
     Legacy,

@@ -16,9 +16,10 @@ use crate::values::Clock;
 #[derive(Clone)]
 pub struct Store {
     pub(super) backend: Backend,
-    /// The names of the table and of the standing table, which row MACs cover.
+    /// The names of the tables, which row MACs cover.
     pub(super) table: Arc<str>,
     pub(super) standing: Arc<str>,
+    pub(super) decided: Arc<str>,
     pub(super) open_limit: usize,
     pub(super) keys: Option<Arc<LinkKeys>>,
     pub(super) rows: Arc<RowSettings>,
@@ -27,22 +28,21 @@ pub struct Store {
 }
 
 impl Store {
-    /// A store in a file of the folder `dir`, opened at its first use. An agent can have at most
-    /// `open_limit` requests with an entry in the due index. Rows are sealed with `keys`; without keys
+    /// A store in a file of the folder `dir`, opened at its first use. An owner's agent can have at most
+    /// `open_limit` requests that wait for people. Rows are sealed with `keys`; without keys
     /// the store is read-only and verifies no row MAC.
     pub fn embedded(dir: &Path, open_limit: usize, keys: Option<Arc<LinkKeys>>) -> Self {
         let backend = Backend::Embedded(Embedded::new(dir));
         Self::new(
             backend,
-            embedded::REQUESTS,
-            embedded::STANDING,
+            [embedded::REQUESTS, embedded::STANDING, embedded::DECIDED],
             open_limit,
             keys,
         )
     }
 
-    /// A store in the tables `{table}`, `open{table}` and `standing{table}` of a storage account, created
-    /// if they do not exist. Sends nothing yet; later everything over `wire`. For the limit and the keys
+    /// A store in the tables `{table}`, `open{table}`, `standing{table}` and `decided{table}` of a storage
+    /// account, created if they do not exist. Sends nothing yet; later everything over `wire`. For the limit and the keys
     /// see [`Store::embedded`].
     pub fn tables(
         account: &Account,
@@ -52,21 +52,15 @@ impl Store {
         open_limit: usize,
         keys: Option<Arc<LinkKeys>>,
     ) -> Self {
-        let standing = tables::standing_table(table);
-        let tables = Tables::new(account, table, &standing, wire, clock);
-        Self::new(
-            Backend::Tables(Arc::new(tables)),
-            table,
-            &standing,
-            open_limit,
-            keys,
-        )
+        let [standing, decided] = ["standing", "decided"].map(|kind| tables::table_of(kind, table));
+        let names = [table, &standing, &decided];
+        let tables = Tables::new(account, names, wire, clock);
+        Self::new(Backend::Tables(Arc::new(tables)), names, open_limit, keys)
     }
 
     fn new(
         backend: Backend,
-        table: &str,
-        standing: &str,
+        [table, standing, decided]: [&str; 3],
         open_limit: usize,
         keys: Option<Arc<LinkKeys>>,
     ) -> Self {
@@ -74,6 +68,7 @@ impl Store {
             backend,
             table: table.into(),
             standing: standing.into(),
+            decided: decided.into(),
             open_limit,
             keys,
             rows: Arc::default(),

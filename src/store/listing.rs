@@ -13,8 +13,9 @@ use crate::values::{ApprovalId, Timestamp};
 /// The members of a copied row that name the gate and the table of its row MAC.
 pub(super) const OF_GATE: &str = "odata.gate";
 pub(super) const OF_TABLE: &str = "odata.table";
-/// Only a copied row of the standing table has it.
+/// Only a copied row of the standing table has the first, and one of the table of decisions the second.
 pub(super) const STANDING: &str = "odata.standing";
+pub(super) const DECIDED: &str = "odata.decided";
 
 /// A due request.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -82,7 +82,7 @@ impl Store {
     }
 
     /// Verifies a copied row of version 2. If no gate id is stored yet, the row's gate becomes it.
-    async fn check_copy(
+    pub(super) async fn check_copy(
         &self,
         columns: &Columns,
         table: &str,

@@ -7,9 +7,12 @@
 mod columns;
 mod decode;
 mod encode;
+mod hand_overs;
 mod key;
+mod plan;
 mod text;
 pub(super) mod v1;
+mod votes;
 
 pub(super) use columns::{Columns, Format, Scope};
 pub(super) use decode::{decode, unverified};

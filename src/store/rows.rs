@@ -12,7 +12,7 @@ use super::listing::{Due, Place, StoredRow};
 use super::row::{self, Columns, Format};
 use super::unverified::ReadError;
 use super::versioned::{ETag, Versioned};
-use crate::domain::Approval;
+use crate::domain::{Approval, Status};
 use crate::values::{ApprovalId, Timestamp};
 
 impl Store {
@@ -61,16 +61,16 @@ impl Store {
     ) -> Result<Versioned, StoreError> {
         let row = self.seal(version, &approval, due, None, 1).await?;
         let entry = row.entry.clone();
+        // What is decided already, as by the policy, waits for no person.
+        let is_pending = approval.state.status() == Status::Pending;
+        let open_limit = is_pending.then_some(self.open_limit);
         let etag = match &self.backend {
             Backend::Embedded(embedded) => {
-                let condition = Condition::New {
-                    open_limit: self.open_limit,
-                };
-                embedded.write(row, condition).await?
+                embedded.write(row, Condition::New { open_limit }).await?
             }
             Backend::Tables(tables) => {
                 let id = &approval.request.id;
-                tables.insert(id, row, self.open_limit).await?
+                tables.insert(id, row, open_limit).await?
             }
         };
         Ok(Versioned {
@@ -123,7 +123,7 @@ impl Store {
     ) -> Result<Versioned, StoreError> {
         let entry = match &self.backend {
             Backend::Embedded(_) => None,
-            Backend::Tables(_) => IndexEntry::from_columns(&columns)?,
+            Backend::Tables(_) => IndexEntry::from_columns(&columns, self.keys.as_deref())?,
         };
         let (approval, revision) = self.verify_and_decode(columns, id).await?;
         Ok(Versioned {

@@ -23,14 +23,16 @@ impl Store {
     ) -> Result<Row, StoreError> {
         let operation_id = row::operation_id();
         let id = &approval.request.id;
+        let keys = self.link_keys()?;
         let entry = match &self.backend {
             Backend::Embedded(_) => None,
-            Backend::Tables(_) => due.map(|due| IndexEntry::new(approval, due, was, &operation_id)),
+            Backend::Tables(_) => {
+                due.map(|due| IndexEntry::new(approval, due, was, &operation_id, keys))
+            }
         };
         let columns = row::encode(approval, due, entry.as_ref(), &operation_id)?;
-        let keys = self.link_keys()?;
         let columns = match version {
-            RowVersion::V1 => v1::seal(columns, keys),
+            RowVersion::V1 => v1::seal(columns, keys)?,
             RowVersion::V2 => {
                 let gate = self.gate_id_to_write().await?;
                 let scope = Scope {

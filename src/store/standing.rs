@@ -22,6 +22,12 @@ pub enum StandingKind {
     Budget,
     /// A rejection, for a request that asks the same again.
     Rejection,
+    /// How often a rule of the policy has approved for an owner.
+    Limit,
+    /// What the last sweep of any instance found.
+    Sweep,
+    /// The standing grants for what reads the same.
+    Grant,
 }
 
 /// A row of the standing table.
@@ -49,6 +55,8 @@ struct Version {
 pub struct StoredStandingRow {
     /// Partition key and row key.
     pub keys: (String, String),
+    /// The kind, if it is a known one.
+    pub kind: Option<StandingKind>,
     /// The columns, with the service's type annotations, and with the gate and the table of its row MAC.
     pub columns: Map<String, Value>,
     /// The row, or why it cannot be trusted; `None` if it is of no [`StandingKind`].
@@ -71,7 +79,14 @@ const COMMON: [&str; 6] = [
 const ROW_KEY_CHARS: usize = 512;
 
 impl StandingKind {
-    const ALL: [Self; 3] = [Self::Pause, Self::Budget, Self::Rejection];
+    const ALL: [Self; 6] = [
+        Self::Pause,
+        Self::Budget,
+        Self::Rejection,
+        Self::Limit,
+        Self::Sweep,
+        Self::Grant,
+    ];
 
     /// The partition key.
     fn word(self) -> &'static str {
@@ -79,6 +94,9 @@ impl StandingKind {
             Self::Pause => "pause",
             Self::Budget => "budget",
             Self::Rejection => "rejection",
+            Self::Limit => "limit",
+            Self::Sweep => "sweep",
+            Self::Grant => "grant",
         }
     }
 
@@ -129,12 +147,24 @@ impl Store {
     /// # Errors
     /// As [`Store::standing`], for any of them.
     pub async fn standing_of(&self, kind: StandingKind) -> Result<Vec<StandingRow>, StoreError> {
+        let rows = self.standing_rows_of(kind).await?;
+        rows.into_iter().collect()
+    }
+
+    /// The same, with the error of each row that cannot be trusted.
+    ///
+    /// # Errors
+    /// The store's own.
+    pub async fn standing_rows_of(
+        &self,
+        kind: StandingKind,
+    ) -> Result<Vec<Result<StandingRow, StoreError>>, StoreError> {
         let (mut rows, mut place) = (Vec::new(), None);
         loop {
             let (page, next) = self.backend.list_standing_of(kind.word(), place).await?;
             for raw in page {
                 let row = self.verify_standing(kind, &raw.keys, raw.columns, raw.etag);
-                rows.push(row.await?);
+                rows.push(row.await);
             }
             place = next;
             if place.is_none() {
@@ -239,7 +269,8 @@ impl Store {
         let mut rows = Vec::with_capacity(page.len());
         let page = page.into_iter().filter(|raw| raw.keys != keys_of_row());
         for raw in page {
-            let row = match StandingKind::from_word(&raw.keys.0) {
+            let kind = StandingKind::from_word(&raw.keys.0);
+            let row = match kind {
                 None => None,
                 Some(kind) => {
                     let etag = raw.etag.clone();
@@ -255,6 +286,7 @@ impl Store {
             }
             rows.push(StoredStandingRow {
                 keys: raw.keys,
+                kind,
                 columns,
                 row,
                 etag: raw.etag,

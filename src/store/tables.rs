@@ -3,15 +3,19 @@
 //! The table `approvals` has one row for each request; `openapprovals` has one small entry for each
 //! request that the sweep must process, under the key that its row names. An entry is written before the
 //! row that names it, removed after the row no longer names it, and never later than its row. So an orphaned entry costs one read, and no due row is ever missing from the index.
-//! `standingapprovals` has sealed rows that are not requests.
+//! `standingapprovals` has sealed rows that are not requests, and `decidedapprovals` one for each decision.
 //!
 //! The client library is `azure_data_tables` 0.21, which is no longer developed; the modules here work
 //! around its known faults. An official one would replace this file and its folder.
 
 mod account;
 mod client;
+mod decided;
 mod fault;
 mod index;
+mod pending;
+mod probe;
+mod rebuild;
 mod retry;
 mod sign_in;
 mod standing;
@@ -36,7 +40,7 @@ pub use account::Account;
 pub(super) use client::Tables;
 use client::{WriteError, beginning_at, entity, first_page, get, refusal};
 use fault::Fault;
-pub(super) use index::standing_table;
+pub(super) use index::table_of;
 use retry::{POINT, QUERY, RetryPolicy, with_retry};
 pub use transport::Wire;
 
@@ -62,15 +66,17 @@ impl Tables {
         &self,
         id: &ApprovalId,
         row: Row,
-        open_limit: usize,
+        open_limit: Option<usize>,
     ) -> Result<ETag, StoreError> {
         if let Some(entry) = &row.entry {
             self.insert_entry(id, entry).await?;
-            // Counting after the entry exists overlooks no concurrent insert.
-            let counted = self.count(entry, open_limit + 1).await;
-            if !matches!(counted, Ok(open) if open <= open_limit) {
-                self.remove(&entry.key).await;
-                return Err(counted.err().unwrap_or(StoreError::OpenLimit));
+            if let Some(open_limit) = open_limit {
+                // Counting after the entry exists overlooks no concurrent insert.
+                let counted = self.count(entry, open_limit + 1).await;
+                if !matches!(counted, Ok(open) if open <= open_limit) {
+                    self.remove(&entry.key).await;
+                    return Err(counted.err().unwrap_or(StoreError::OpenLimit));
+                }
             }
         }
         let table = &self.approvals;
@@ -197,6 +203,7 @@ impl Tables {
             Ok(_) => Ok(()),
             // An earlier attempt may have deleted it.
             Err(fault) if fault.is_code("ResourceNotFound") => Ok(()),
+            Err(fault) if fault.is_code("TableNotFound") => Ok(()),
             Err(fault) if fault.is_status(412) => Err(StoreError::Conflict),
             Err(fault) => Err(fault.into()),
         }
@@ -280,7 +287,7 @@ impl Tables {
     }
 
     async fn create_tables(&self) -> Result<(), Fault> {
-        for table in [&self.approvals, &self.open, &self.standing] {
+        for table in [&self.approvals, &self.open, &self.standing, &self.decided] {
             let (created, _) = with_retry(POINT, || table.create().into_future()).await;
             match created {
                 Err(fault) if !fault.is_code("TableAlreadyExists") => return Err(fault),

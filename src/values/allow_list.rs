@@ -67,10 +67,42 @@ impl AllowList {
         }
     }
 
+    /// The people on the list, without the domains.
+    pub fn people(&self) -> impl Iterator<Item = &Address> {
+        let entries = match self {
+            Self::Anyone => &[],
+            Self::Entries(entries) => entries.as_slice(),
+        };
+        entries.iter().filter_map(|entry| match entry {
+            AllowListEntry::Person(person, _) => Some(person),
+            AllowListEntry::Domain(_) => None,
+        })
+    }
+
     /// Whether the list gives an address this object id; `None` if it gives it none.
     pub fn lists_object_id(&self, address: &Address, object_id: Uuid) -> Option<bool> {
         let mut ids = self.object_ids(address).peekable();
         ids.peek().is_some().then(|| ids.any(|id| id == object_id))
+    }
+
+    /// The object id of an address, if the list gives it one and no other.
+    pub fn object_id(&self, address: &Address) -> Option<Uuid> {
+        let mut ids = self.object_ids(address);
+        let first = ids.next()?;
+        ids.all(|id| id == first).then_some(first)
+    }
+
+    /// The addresses to which the list gives an object id.
+    pub fn addresses_of(&self, object_id: Uuid) -> Vec<Address> {
+        let entries = match self {
+            Self::Anyone => &[],
+            Self::Entries(entries) => entries.as_slice(),
+        };
+        let addresses = entries.iter().filter_map(|entry| match entry {
+            AllowListEntry::Person(person, Some(id)) if *id == object_id => Some(person.clone()),
+            _ => None,
+        });
+        addresses.collect()
     }
 
     /// The object ids listed for an address.
@@ -132,6 +164,9 @@ mod tests {
         let known = AllowList::parse(&known).unwrap();
         let ids = |person| known.object_ids(&address(person)).collect::<Vec<_>>();
         assert_eq!(ids("ALICE@contoso.com"), [Uuid::parse_str(id).unwrap()]);
+        let of = |id: &str| known.addresses_of(Uuid::parse_str(id).unwrap());
+        assert_eq!(of(id), [address("alice@contoso.com")]);
+        assert!(of("11111111-2222-3333-4444-555555555556").is_empty());
         assert!(ids("bob@contoso.com").is_empty());
         for bad in [
             "",

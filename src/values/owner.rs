@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use uuid::Uuid;
+
 use super::digest::Digest;
 
 /// Who may act for a request, as stored in its row.
@@ -12,6 +14,8 @@ pub enum Owner {
     Agents(String),
     /// The SHA-256 of a function key that is on no list.
     Key(Digest),
+    /// A program of the operator's directory that is on no list, by its object id in Entra.
+    Identity(Uuid),
     /// A caller without a key, which only a gate without the Functions host has.
     Local,
 }
@@ -22,6 +26,10 @@ impl Owner {
         match text.split_once(':') {
             Some(("agents", agents)) if !agents.is_empty() => Some(Self::Agents(agents.to_owned())),
             Some(("key", digest)) => Digest::parse(digest).map(Self::Key),
+            Some(("entra", id)) => Uuid::try_parse(id)
+                .ok()
+                .filter(|_| id.len() == 36)
+                .map(Self::Identity),
             None if text == "local" => Some(Self::Local),
             _ => None,
         }
@@ -33,6 +41,7 @@ impl fmt::Display for Owner {
         match self {
             Self::Agents(agents) => write!(f, "agents:{agents}"),
             Self::Key(digest) => write!(f, "key:{digest}"),
+            Self::Identity(object_id) => write!(f, "entra:{object_id}"),
             Self::Local => f.write_str("local"),
         }
     }
@@ -48,11 +57,14 @@ mod tests {
             Owner::Agents("Pay*".to_owned()),
             Owner::Agents("key:x".to_owned()),
             Owner::Key(Digest([7; 32])),
+            Owner::Identity(Uuid::from_u128(7)),
             Owner::Local,
         ] {
             assert_eq!(Owner::parse(&owner.to_string()), Some(owner));
         }
-        for text in ["", "agents:", "agents", "key:07", "local:", "Local", "x:y"] {
+        for text in [
+            "", "agents:", "agents", "key:07", "entra:07", "local:", "Local", "x:y",
+        ] {
             assert_eq!(Owner::parse(text), None, "{text}");
         }
     }

@@ -39,10 +39,11 @@ impl Timestamp {
         Self::from_unix_millis(i64::try_from(time.unix_timestamp_nanos() / 1_000_000).ok()?)
     }
 
-    /// Formats the time for people: `22 November 2026, 17:30 UTC`.
+    /// Formats the time for people: `Sun 22 Nov 2026, 17:30 UTC`.
     pub fn in_words(self) -> String {
-        let format =
-            format_description!("[day padding:none] [month repr:long] [year], [hour]:[minute] UTC");
+        let format = format_description!(
+            "[weekday repr:short] [day padding:none] [month repr:short] [year], [hour]:[minute] UTC"
+        );
         self.0.format(format).expect("a date can be written")
     }
 
@@ -102,7 +103,7 @@ mod tests {
         // The seven digits of the legacy Logic App, and an offset.
         let time = Timestamp::parse("2025-04-13T17:57:40.8435119+02:00").unwrap();
         assert_eq!(time.to_string(), "2025-04-13T15:57:40.843Z");
-        assert_eq!(time.in_words(), "13 April 2025, 15:57 UTC");
+        assert_eq!(time.in_words(), "Sun 13 Apr 2025, 15:57 UTC");
     }
 
     #[test]

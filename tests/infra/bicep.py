@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from operator import eq, gt, ne
+from operator import add, eq, gt, ne, sub
 from pathlib import Path
 
 import tree_sitter
@@ -17,7 +17,8 @@ class Resource:
     version: str
     existing: bool
     body: tree_sitter.Node
-    nested: bool
+    declared: tree_sitter.Node
+    parent: str | None
 
 
 def text(node):
@@ -37,13 +38,18 @@ def literal(node):
     return None
 
 
-def members(node):
-    """An object's properties, in pairs of name and value; resources in it are none."""
+def pairs(node):
+    """An object's properties, in pairs of the nodes of name and value; resources in it are none."""
     for item in node.named_children:
         if item.type != "object_property" or item.named_children[0].type == "resource_declaration":
             continue
         name, *rest = [c for c in item.named_children if c.type != "comment"]
-        value = rest[-1] if rest else None
+        yield name, rest[-1] if rest else None
+
+
+def members(node):
+    """The same, with the name as text."""
+    for name, value in pairs(node):
         yield (literal(name) if name.type == "string" else text(name)), value
 
 
@@ -62,7 +68,7 @@ def bodies(node):
 
 NAMED = {
     "object_property", "parameter_declaration", "variable_declaration", "output_declaration", "resource_declaration",
-    "module_declaration",
+    "module_declaration", "user_defined_function",
 }  # fmt: skip
 
 
@@ -70,6 +76,9 @@ def names_used(node):
     """The names that expressions use, without those of functions that decorate."""
     if node.type == "decorator":
         return set()
+    if node.type == "user_defined_function":
+        parameters = {text(p.named_children[0]) for p in node.named_children[1].named_children}
+        return names_used(node.named_children[-1]) - parameters
     if node.type == "identifier":
         is_name = node.parent.type in NAMED and node.parent.named_children[0] == node
         return set() if is_name else {text(node)}
@@ -94,6 +103,7 @@ def fail(says):
 
 
 CALLS = {
+    "concat": lambda *lists: [item for items in lists for item in items],
     "contains": lambda where, what: what in where,
     "empty": lambda value: not value,
     "fail": fail,
@@ -101,9 +111,12 @@ CALLS = {
     "join": lambda items, between: between.join(items),
     "length": len,
     "map": lambda items, change: [change(item) for item in items],
-    "parseCidr": lambda network: {"cidr": int(network.split("/")[1])},
+    "replace": lambda value, old, new: value.replace(old, new),
     "range": lambda start, count: list(range(start, start + count)),
+    "skip": lambda value, count: value[count:],
     "split": lambda value, at: value.split(at),
+    "startsWith": lambda value, start: value.startswith(start),
+    "string": str,
     "substring": lambda value, start, count: value[start : start + count],
     "take": lambda value, count: value[:count],
     "toLower": str.lower,
@@ -115,11 +128,17 @@ def evaluate(node, names):
     nor known here is an error."""
     if text(node) in names:
         return names[text(node)]
+    if node.type == "null":
+        return None
+    if node.type == "for_statement":
+        (loop, items), body = node.named_children[:2], node.named_children[-1]
+        variables = [text(v) for v in loop.named_children] or [text(loop)]
+        return [evaluate(body, {**names, **dict(zip(variables, (item, i)))}) for i, item in enumerate(evaluate(items, names))]
     part = node.child_by_field_name
     if node.type == "string":
         if literal(node) is not None:
             return literal(node)
-        parts = [text(c) if c.type == "string_content" else evaluate(c.named_children[0], names) for c in node.named_children]
+        parts = [text(c) if c.type == "string_content" else str(evaluate(c.named_children[0], names)) for c in node.named_children]
         return "".join(parts)
     if node.type == "boolean":
         return text(node) == "true"
@@ -128,7 +147,8 @@ def evaluate(node, names):
     if node.type == "array":
         return [evaluate(item, names) for item in node.named_children if item.type != "comment"]
     if node.type == "object":
-        return {name: evaluate(value, names) for name, value in members(node)}
+        named = lambda name: evaluate(name, names) if name.type == "string" else text(name)
+        return {named(name): evaluate(value, names) for name, value in pairs(node)}
     if node.type == "parenthesized_expression":
         return evaluate(node.named_children[0], names)
     if node.type == "ternary_expression":
@@ -141,9 +161,16 @@ def evaluate(node, names):
         operator = next(text(c) for c in node.children if not c.is_named)
         if operator in ("&&", "||"):
             return (left() and right()) if operator == "&&" else (left() or right())
-        compare = {"==": eq, "!=": ne, ">": gt}.get(operator)
+        compare = {"==": eq, "!=": ne, ">": gt, "+": add, "-": sub}.get(operator)
         if compare:
             return compare(left(), right())
+    if node.type == "member_expression" and part("object").type == "ternary_expression":
+        # The parser takes `a ? b : c.name` for `(a ? b : c).name`.
+        choice, name = part("object").child_by_field_name, text(part("property"))
+        if evaluate(choice("condition"), names):
+            return evaluate(choice("consequence"), names)
+        full = f"{text(choice('alternative'))}.{name}"
+        return names[full] if full in names else evaluate(choice("alternative"), names)[name]
     if node.type == "member_expression":
         found, name = evaluate(part("object"), names), text(part("property"))
         # The parser takes `x => x.name` for `(x => x).name`.
@@ -153,12 +180,20 @@ def evaluate(node, names):
         arguments = [evaluate(a, names) for a in part("arguments").named_children if a.type != "comment"]
         if function == "union":
             return {name: value for argument in arguments for name, value in argument.items()}
+        if function in names:
+            return names[function](*arguments)
         if function in CALLS:
             return CALLS[function](*arguments)
     if node.type == "lambda_expression":
         argument, body = (c for c in node.named_children if c.type != "comment")
         return lambda value: evaluate(body, {**names, text(argument): value})
     raise ValueError(f"not known: {text(node)}")
+
+
+def user_defined(node, functions):
+    """A function that the file declares, which sees its parameters and the file's other functions only."""
+    parameters = [text(p.named_children[0]) for p in node.named_children[1].named_children]
+    return lambda *given: evaluate(node.named_children[-1], {**functions, **dict(zip(parameters, given, strict=True))})
 
 
 class File:
@@ -173,10 +208,11 @@ class File:
             source = re.sub(r"^param (\w+) =", r"param \1 object =", source, flags=re.M)
         self.source = source
         self.root = PARSER.parse(source.encode()).root_node
-        self.params, self.vars, self.resources, self.modules, self.outputs = {}, {}, {}, {}, {}
+        self.params, self.vars, self.resources, self.modules, self.outputs, self.functions = {}, {}, {}, {}, {}, {}
+        self.declared_modules = {}
         for declaration in self.root.named_children:
             self._declare(declaration)
-        described = r"^@description\('(?:[^'\\]|\\.)+'\)\n(?:@.*\n)*(?:param|output) (\w+)"
+        described = r"^@description\('(?:[^'\\]|\\.)+'\)\n(?:@.*\n|  '.*'\n|\]\)\n)*(?:param|output) (\w+)"
         self.described = set(re.findall(described, source, flags=re.M))
 
     def errors(self):
@@ -188,27 +224,30 @@ class File:
         parts = [c for c in node.named_children if c.type != "comment"]
         if node.type == "parameter_declaration":
             self.params[text(parts[0])] = (text(parts[1]), parts[2] if len(parts) > 2 else None)
+        elif node.type == "user_defined_function":
+            self.functions[text(parts[0])] = user_defined(node, self.functions)
         elif node.type == "variable_declaration":
             self.vars[text(parts[0])] = parts[-1]
         elif node.type == "resource_declaration":
             self._resource(node, None)
         elif node.type == "module_declaration":
             self.modules[text(parts[0])] = (literal(parts[1]), bodies(parts[-1]))
+            self.declared_modules[text(parts[0])] = parts[-1]
         elif node.type == "output_declaration":
             self.outputs[text(parts[0])] = parts[-1]
 
-    def _resource(self, node, parent):
+    def _resource(self, node, parent, within=None):
         symbol, kind, *rest = [c for c in node.named_children if c.type != "comment"]
         body = bodies(rest[-1])
         name, _, version = literal(kind).partition("@")
         if parent:
             name, version = f"{parent.type}/{name}", version or parent.version
         existing = " existing " in text(node).split("{")[0]
-        resource = Resource(name, version, existing, body, parent is not None)
+        resource = Resource(name, version, existing, body, rest[-1], within)
         self.resources[text(symbol)] = resource
         for item in body.named_children:
             if item.type == "object_property" and item.named_children[0].type == "resource_declaration":
-                self._resource(item.named_children[0], resource)
+                self._resource(item.named_children[0], resource, text(symbol))
 
 
 class Types:

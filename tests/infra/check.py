@@ -10,22 +10,28 @@ import socket
 import subprocess
 import tempfile
 import unittest
+from datetime import UTC, datetime
 from pathlib import Path
 
 import yaml
 from bicep import CALLS, Failure, File, Types, evaluate, literal, member, members, names_used, text
+from cases import IMPOSSIBLE, REFUSED, REQUIRED, TAKEN
+from deployments import Deployments, WithACompiler  # noqa: F401, for unittest
+from predict import parameters, predict
+from snapshot import FLEX
 
 ROOT = Path(__file__).parent.parent.parent
 HERE = ROOT / "tests/infra"
 INFRA = ROOT / "infra"
 FILES = {path.name: File(path) for path in sorted(INFRA.glob("*.bicep"))}
 EXAMPLE = File(INFRA / "main.bicepparam")
+VARIANTS = {path.stem: File(path) for path in sorted((INFRA / "variants").glob("*.bicepparam"))}
 MAIN, APP = FILES["main.bicep"], FILES["app.bicep"]
 TYPES = Types(json.loads((HERE / "types.json").read_text()))
 GATE = ROOT / os.environ.get("HUMAN_OVERSIGHT", "target/debug/human-oversight")
 
 FUNCTIONS = {
-    "any", "cidrSubnet", "deployer", "environment", "guid", "loadTextContent", "readEnvironmentVariable", "replace",
+    "any", "cidrSubnet", "deployer", "environment", "guid", "loadTextContent", "readEnvironmentVariable",
     "resourceGroup", "subscription", "subscriptionResourceId", "tenant", "union", "uniqueString", *CALLS,
 }  # fmt: skip
 
@@ -65,13 +71,21 @@ def table():
 
 class Bicep(unittest.TestCase):
     def test_every_file_parses(self):
-        for file in [*FILES.values(), EXAMPLE]:
+        for file in [*FILES.values(), *VARIANTS.values(), EXAMPLE]:
             self.assertEqual([(file.path.name, n.start_point) for n in file.errors()], [])
         self.assertTrue(File("broken.bicep", "param a string = {\n").errors())
 
     def test_every_parameter_and_output_is_described(self):
         for name, file in FILES.items():
             self.assertEqual({*file.params, *file.outputs} - file.described, set(), name)
+
+    def test_the_rules_of_bicepconfig_hold(self):
+        config = re.sub(r"^\s*//.*$", "", (INFRA / "bicepconfig.json").read_text(), flags=re.M)
+        rules = json.loads(config)["analyzers"]["core"]["rules"]
+        self.assertEqual(rules.keys(), {"no-module-name", "use-recent-api-versions", "use-recent-module-versions", "use-user-defined-types"})
+        self.assertEqual([s for s, (_, body) in MAIN.modules.items() if member(body, "name")], [], "no-module-name")
+        untyped = [f"{name}: {p}" for name, file in FILES.items() for p, (kind, _) in file.params.items() if kind in ("array", "object")]
+        self.assertEqual(untyped, [], "use-user-defined-types")
 
     def test_every_resource_is_of_a_published_type(self):
         wrong = [f"{name}: {w}" for name, file in FILES.items() for r in file.resources.values() for w in TYPES.check(r)]
@@ -84,7 +98,7 @@ class Bicep(unittest.TestCase):
             ("allowBlobPublicAccess: false", "allowBlobPublicAccess: 'no'", "is a string, but it must be bool"),
             ("minimumTlsVersion: 'TLS1_2'", "minimumTlsVersion: 'SSL3'", "'SSL3' is none of"),
             ("  kind: 'StorageV2'\n", "", "kind: must be given"),
-            ("storageAccounts@2024-01-01", "storageAccounts@2024-01-02", "no such type"),
+            ("storageAccounts@2025-08-01", "storageAccounts@2025-08-02", "no such type"),
             ("publicAccess: 'None'", "hasLegalHold: true", "read only"),
             ("'Disabled' : 'Enabled'", "'Disabled' : 'On'", "'On' is none of"),
             ("'tableServices'", "'tableService'", "no such type"),
@@ -95,22 +109,26 @@ class Bicep(unittest.TestCase):
             self.assertTrue(any(says in w for w in wrong), f"{instead}: {wrong}")
 
     def test_the_app_has_only_what_flex_consumption_takes(self):
-        # Azure's types describe every plan. These are refused on this one, or set in functionAppConfig instead:
-        # https://learn.microsoft.com/azure/azure-functions/functions-app-settings#flex-consumption-plan-deprecations
+        # Azure's types describe every plan; flex.json says what this one takes and refuses, each with its source.
         site = member(APP.resources["app"].body, "properties")
-        refused = {
-            "alwaysOn", "appSettings", "containerSize", "ftpsState", "functionAppScaleLimit", "functionsRuntimeScaleMonitoringEnabled",
-            "isReserved", "javaVersion", "linuxFxVersion", "minimumElasticInstanceCount", "netFrameworkVersion", "nodeVersion",
-            "powerShellVersion", "preWarmedInstanceCount", "pythonVersion", "use32BitWorkerProcess", "windowsFxVersion",
-        }  # fmt: skip
-        given = {name for name, _ in [*members(site), *members(member(site, "siteConfig"))]}
-        self.assertEqual(given & refused, set())
-        deprecated = {
-            "ENABLE_ORYX_BUILD", "FUNCTIONS_EXTENSION_VERSION", "FUNCTIONS_WORKER_RUNTIME", "FUNCTIONS_WORKER_RUNTIME_VERSION",
-            "SCM_DO_BUILD_DURING_DEPLOYMENT", "WEBSITE_CONTENTAZUREFILECONNECTIONSTRING", "WEBSITE_CONTENTSHARE",
-            "WEBSITE_RUN_FROM_PACKAGE", "WEBSITE_VNET_ROUTE_ALL",
-        }  # fmt: skip
-        self.assertEqual(app_settings().keys() & deprecated, set())
+        for group, node in [("properties", site), ("siteConfig", member(site, "siteConfig")), ("functionAppConfig", member(site, "functionAppConfig"))]:
+            given = {name for name, _ in members(node)}
+            self.assertEqual(given - FLEX["takes"][group].keys(), set(), group)
+            self.assertEqual(FLEX["takes"][group].keys() & FLEX["refuses"].get(group, {}).keys(), set(), group)
+        self.assertEqual(app_settings().keys() & FLEX["refuses"]["settings"].keys(), set())
+        for kind in ["takes", "refuses"]:
+            for source in (source for group in FLEX[kind].values() for source in group.values()):
+                self.assertTrue(source in FLEX["sources"] or " " in source, source)
+
+    def test_lines_break_where_the_formatter_breaks_them(self):
+        # Its width is 120, and it breaks what is wider wherever it can: objects, arrays, calls, conditions, lambdas.
+        for path in [*FILES.values(), *VARIANTS.values(), EXAMPLE]:
+            lines = path.path.read_text().splitlines()
+            for line, after in zip(lines, [*lines[1:], ""]):
+                if len(line) > 120:
+                    self.assertRegex(line, r"^ *(@description\('.*'\)|says: '.*'|: fail\('.*'\)|query: '.*'|param \w+ = '.*')$", path.path.name)
+                if line.endswith(" =>"):
+                    self.assertGreater(len(f"{line} {after.strip()}"), 120, line)
 
     def test_what_is_read_of_a_resource_is_there(self):
         looked_at = 0
@@ -124,13 +142,13 @@ class Bicep(unittest.TestCase):
 
     def test_every_name_is_declared_and_every_declaration_used(self):
         for name, file in FILES.items():
-            declared = {*file.params, *file.vars, *file.resources, *file.modules}
+            declared = {*file.params, *file.vars, *file.functions, *file.resources, *file.modules}
             # The parser takes `name!` in an object for a type.
             used = names_used(file.root) | {name for name in declared if f"{name}!.outputs" in file.source}
             loops = {name for pair in re.findall(r"\[\s*for \(?(\w+)(?:, (\w+)\))? in", file.source) for name in pair if name}
             loops |= set(re.findall(r"\b(\w+) => ", file.source))
             self.assertEqual(used - declared - loops - FUNCTIONS, set(), name)
-            self.assertEqual({*file.params, *file.vars} - used, set(), f"{name}: not used")
+            self.assertEqual({*file.params, *file.vars, *file.functions} - used, set(), f"{name}: not used")
 
     def test_modules_get_what_they_take_and_give_what_is_read(self):
         for symbol, (path, body) in MAIN.modules.items():
@@ -222,7 +240,7 @@ class Settings(unittest.TestCase):
     def test_secrets_are_references_to_what_the_hook_writes(self):
         references = {name: text(v) for name, v in app_settings().items() if "@Microsoft.KeyVault" in text(v)}
         self.assertEqual(references.keys(), {"HO_LINK_KEYS", "HO_RECEIPT_KEYS", "HO_SMTP_PASSWORD"})
-        hook = dict(re.findall(r"^put (\w+) ([\w-]+)$", (ROOT / "scripts/vault-keys").read_text(), re.M))
+        hook = dict(re.findall(r"^ *put (\w+) ([\w-]+)$", (ROOT / "scripts/vault-keys").read_text(), re.M))
         secrets = {name: re.search(r"secrets/([\w-]+)", reference)[1] for name, reference in references.items()}
         # The relay's password is not ours to make.
         self.assertIn(f"--name {secrets.pop('HO_SMTP_PASSWORD')} ", (ROOT / "docs/deployment.md").read_text())
@@ -231,12 +249,14 @@ class Settings(unittest.TestCase):
     def test_azd_runs_what_is_there(self):
         azd = yaml.safe_load((ROOT / "azure.yaml").read_text())
         (service, what), = azd["services"].items()
-        self.assertEqual(text(member(member(APP.resources["app"].body, "tags"), "azd-service-name")), f"'{service}'")
+        self.assertIn(f"'azd-service-name': '{service}'", text(member(APP.resources["app"].body, "tags")))
         self.assertTrue((ROOT / azd["infra"]["path"] / f"{azd['infra']['module']}.bicep").exists())
         for hook in [*azd["hooks"].values(), *what["hooks"].values()]:
             script = ROOT / hook["posix"]["run"].removeprefix("exec ")
             self.assertTrue(os.access(script, os.X_OK), script)
-        self.assertEqual(what["dist"], "dist")
+        # The zip that scripts/package writes, and tests: azd publishes one as it is, and would pack a folder again.
+        self.assertEqual(what["dist"], "dist.zip")
+        self.assertIn(f'ZipFile("{what["dist"]}", "w"', (ROOT / "scripts/package").read_text())
         # azd refuses this language unless it is switched on.
         switch = f"azd config set alpha.language.{what['language']} on"
         deployment = (ROOT / "docs/deployment.md").read_text()
@@ -244,7 +264,7 @@ class Settings(unittest.TestCase):
         self.assertNotIn("alpha.resourceGroupDeployments", deployment)
         self.assertIn(f"azd {azd['requiredVersions']['azd'].removeprefix('>= ').removesuffix('.0')}", deployment)
         hook = (ROOT / "scripts/vault-keys").read_text()
-        for name in set(re.findall(r"\$\{(AZURE_\w+):\?", hook)):
+        for name in set(re.findall(r"\$\{(AZURE_\w+):", hook)) - {"AZURE_SUBSCRIPTION_ID"}:
             self.assertIn(name, MAIN.outputs)
 
 
@@ -264,10 +284,10 @@ AZURES = {
 
 def names_of(given):
     """The parameters and the variables of the refusals."""
-    names = {**AZURES, "deployer().objectId": "", "resourceGroup().location": "westeurope"}
+    names = {**AZURES, **MAIN.functions, "deployer().objectId": "", "resourceGroup().location": "westeurope"}
     for name, (_, default) in MAIN.params.items():
         names[name] = given[name] if name in given else evaluate(default, names)
-    for name in ["signIn", "signs", "unusableNames", "refusals"]:
+    for name in ["signIn", "usesEntra", "refusals"]:
         names[name] = evaluate(MAIN.vars[name], names)
     return names
 
@@ -285,54 +305,28 @@ class Refusals(unittest.TestCase):
 
     def refused(self, given):
         try:
-            return evaluate(MAIN.vars["prefix"], names_of({"allowedApprovers": "alice@example.com", **given}))
+            predict(MAIN.path, {**REQUIRED, **given})
         except Failure as failure:
             return str(failure)
+        return None
 
     def test_what_azure_or_the_gate_would_refuse_is_refused_first(self):
-        client = {"entraClientId": "22222222-3333-4444-5555-666666666666"}
-        smtp = {"mail": "smtp", "smtpUrl": "smtps://relay.example.com", "mailFrom": "gate@example.com"}
-        for given, says in [
-            ({"stem": "My-Gate_X"}, "stem must"),
-            ({"stem": "1gate"}, "stem must"),
-            ({"stem": "gäte"}, "stem must"),
-            ({"tableName": "My-Table"}, "tableName must"),
-            ({"tableName": "1table"}, "tableName must"),
-            ({"identity": "entra"}, "entraClientId"),
-            ({"requireEntraFor": "Delete *"}, "entraClientId"),
-            ({"identity": "entra", "entraClientId": "gate"}, "entraClientId must be the GUID"),
-            ({"identity": "entra", **client, "entraTenant": "contoso.com"}, "entraTenant must"),
-            ({"mail": "graph"}, "needs mailbox"),
-            ({**smtp, "smtpUrl": ""}, "needs smtpUrl"),
-            ({**smtp, "mailFrom": ""}, "needs mailFrom"),
-            ({"mailDomainVerified": True}, "needs mailDomain"),
-            ({"privateApp": True}, "needs privateNetwork"),
-            ({"privateNetwork": True, "networkAddresses": "10.0.0.0/28"}, "at least a /24"),
-            ({"operatorIps": ["198.51.100.7", "10.0.0.0/8"]}, "single addresses"),
-            ({"sweepSchedule": "* *"}, "5 or 6 fields"),
-        ]:
+        for given, says in REFUSED:
             with self.subTest(given):
-                self.assertIn(says, self.refused(given))
+                refused = self.refused(given) or ""
+                self.assertEqual(len(re.findall(r" must | needs? ", refused)), 1, refused)
+                self.assertIn(says, refused)
         both = self.refused({"privateApp": True, "mail": "graph"})
         self.assertTrue("needs mailbox" in both and "needs privateNetwork" in both, both)
 
     def test_what_can_be_used_is_not_refused(self):
-        client = {"entraClientId": "22222222-3333-4444-5555-666666666666"}
-        for given in [
-            {},
-            {"stem": "gate1", "tableName": "Approvals2"},
-            {"identity": "entra", **client},
-            {"mail": "graph", "mailbox": "gate@example.com"},
-            {"mail": "graph", "settings": {"HO_GRAPH_MAILBOX": "gate@example.com"}},
-            {"mail": "smtp", "smtpUrl": "smtps://relay.example.com", "mailFrom": "gate@example.com"},
-            {"mailDomain": "example.com", "mailDomainVerified": True},
-            {"privateNetwork": True, "privateApp": True, "networkAddresses": "10.0.0.0/16"},
-            {"operatorIps": ["198.51.100.7"]},
-            {"sweepSchedule": "*/2 * * * *"},
-            {"sweepSchedule": "00:01:00"},
-        ]:
+        for given in TAKEN:
             with self.subTest(given):
-                self.assertEqual(self.refused(given), given.get("stem", "oversight"))
+                self.assertIsNone(self.refused(given))
+
+    def test_values_that_are_none_of_a_few_are_refused_by_the_compiler(self):
+        for name in {name for given, _ in IMPOSSIBLE for name in given}:
+            self.assertRegex(MAIN.source, rf"@(allowed\(\[[^\]]+\]|minValue\(\d+|minLength\(\d+)\)\n(@maxValue\(\d+\)\n)?param {name} ")
 
     def test_nothing_is_made_past_a_refusal(self):
         after = MAIN.source.split("var prefix = ")[1].split("\n", 1)[1]
@@ -374,6 +368,8 @@ class Start(unittest.TestCase):
             ({"mail": "smtp", "smtpUrl": "smtps://gate@relay.example.com", "smtpPassword": True, "mailFrom": "gate@example.com"}, {}),
             ({"identity": "entra", **registration}, on),
             ({"requireEntraFor": "Delete *", **registration}, on),
+            ({"agentIdentity": "both", **registration}, on),
+            ({"agentIdentity": "entra", "identity": "entra", **registration}, on),
             ({"allowedApprovers": "*@example.com", "allowWildcardLinks": True}, {}),
             ({"baseUrl": "https://gate.example.com", "settings": {"HO_OPEN_LIMIT": "5000"}}, {}),
             ({**evaluate_example(), **approvers}, {}),
@@ -382,12 +378,21 @@ class Start(unittest.TestCase):
                 url = given.get("baseUrl", "https://func-oversight.azurewebsites.net")
                 self.assertIn(f'listening url="{url}"', self.start({**approvers, **given}, more))
 
+    def test_it_starts_with_each_variant(self):
+        for name, file in VARIANTS.items():
+            with self.subTest(name):
+                given = parameters(file.path)
+                more = {"WEBSITE_AUTH_ENABLED": "True"} if "entraClientId" in given else {}
+                url = given.get("baseUrl", "https://func-oversight.azurewebsites.net")
+                self.assertIn(f'listening url="{url}"', self.start(given, more))
+
     def test_it_does_not_start_with_less(self):
         for given, says in [
             ({"allowedApprovers": ""}, "HO_ALLOWED_APPROVERS is not set"),
             ({"allowedApprovers": "*@example.com"}, "HO_ALLOWED_APPROVERS cannot be used"),
             ({"allowedApprovers": "alice@example.com", "mail": "graph"}, "HO_GRAPH_MAILBOX is not set"),
             ({"allowedApprovers": "alice@example.com", "identity": "entra"}, "WEBSITE_AUTH_ENABLED cannot be used"),
+            ({"allowedApprovers": "alice@example.com", "agentIdentity": "entra"}, "WEBSITE_AUTH_ENABLED cannot be used"),
         ]:
             with self.subTest(given):
                 self.assertIn(says, self.start(given, {}))
@@ -400,6 +405,103 @@ def evaluate_example():
     # Bicep refuses the file where this is not set.
     names["readEnvironmentVariable('ALLOWED_APPROVERS')"] = ""
     return {name: evaluate(value, names) for name, (_, value) in EXAMPLE.params.items()}
+
+
+FAKE_DIRECTORY = """#!/usr/bin/env -S python3 -IS
+import json, os, sys
+home = os.environ["FAKE"]
+a = sys.argv[1:]
+option = lambda name: a[a.index(name) + 1]
+read = lambda name: json.load(open(home + "/" + name))
+def body():
+    return json.load(open(option("--body").removeprefix("@")))
+if a[:3] == ["ad", "sp", "show"]:
+    sys.exit(0 if os.path.exists(home + "/principal") else "not found")
+elif a[:3] == ["ad", "sp", "create"]:
+    open(home + "/principal", "w").close()
+elif a[0] == "rest":
+    path = option("--url").removeprefix("https://graph.microsoft.com/v1.0/")
+    method = option("--method")
+    client = "22222222-3333-4444-5555-666666666666"
+    if path == f"applications(appId='{client}')" and method == "get":
+        print(json.dumps(read("application")))
+    elif path == f"applications(appId='{client}')" and method == "patch":
+        changed = {**read("application"), **body()}
+        json.dump(changed, open(home + "/application", "w"))
+    elif path == f"servicePrincipals(appId='{client}')":
+        print(json.dumps({"id": "gate-1", "appRoles": read("application").get("appRoles", [])}))
+    elif path.endswith("/appRoleAssignments"):
+        print(open(home + "/assigned").read() if os.path.exists(home + "/assigned") else "")
+    elif path == "servicePrincipals/gate-1/appRoleAssignedTo" and method == "post":
+        json.dump(body(), open(home + "/assigned", "w"))
+    else:
+        sys.exit("unexpected: " + " ".join(a))
+else:
+    sys.exit("unexpected: " + " ".join(a))
+"""
+
+
+class AgentIdentity(unittest.TestCase):
+    """scripts/agent-identity with a stand-in for `az`."""
+
+    CLIENT = "22222222-3333-4444-5555-666666666666"
+    PROGRAM = "7d1f0a52-0000-4000-8000-0000000a9e47"
+
+    def setUp(self):
+        directory = tempfile.TemporaryDirectory()
+        self.addCleanup(directory.cleanup)
+        self.home = Path(directory.name)
+        (self.home / "az").write_text(FAKE_DIRECTORY)
+        (self.home / "az").chmod(0o755)
+        self.write({"appRoles": []})
+
+    def write(self, application):
+        (self.home / "application").write_text(json.dumps(application))
+
+    def read(self, name):
+        return json.loads((self.home / name).read_text())
+
+    def run_script(self, *arguments):
+        env = {"PATH": f"{self.home}:{os.environ['PATH']}", "FAKE": str(self.home)}
+        return subprocess.run([ROOT / "scripts/agent-identity", *arguments], env=env, capture_output=True, text=True, timeout=20)
+
+    def test_the_registration_gets_what_is_missing_and_keeps_the_rest(self):
+        role = {"id": "1", "value": "Other"}
+        claim = {"name": "acct"}
+        self.write({
+            "appRoles": [role], "optionalClaims": {"idToken": [claim], "accessToken": [claim]},
+            "identifierUris": ["https://gate.example.com"], "api": {"acceptMappedClaims": True},
+        })
+        for _ in range(2):
+            done = self.run_script("register", self.CLIENT)
+            self.assertEqual((done.returncode, done.stdout), (0, f"HO_AUDIENCE=api://{self.CLIENT}\n"), done.stderr)
+        changed = self.read("application")
+        self.assertEqual(changed["appRoles"][0], role)
+        self.assertEqual([it["value"] for it in changed["appRoles"]], ["Other", "Agent.Ask"])
+        self.assertEqual(changed["appRoles"][1]["allowedMemberTypes"], ["Application"])
+        self.assertEqual(changed["optionalClaims"]["idToken"], [claim])
+        self.assertEqual([it["name"] for it in changed["optionalClaims"]["accessToken"]], ["acct", "idtyp"])
+        self.assertEqual(changed["identifierUris"], ["https://gate.example.com", f"api://{self.CLIENT}"])
+        self.assertEqual(changed["api"], {"acceptMappedClaims": True, "requestedAccessTokenVersion": 2})
+
+    def test_a_program_gets_the_role_once(self):
+        refused = self.run_script("allow", self.CLIENT, self.PROGRAM)
+        self.assertEqual(refused.returncode, 1)
+        self.assertIn("agent-identity register", refused.stderr)
+        self.assertEqual(self.run_script("register", self.CLIENT).returncode, 0)
+        (role,) = self.read("application")["appRoles"]
+        for says in ["may ask", "may ask already"]:
+            done = self.run_script("allow", self.CLIENT, self.PROGRAM)
+            self.assertEqual(done.stdout, f"{self.PROGRAM}: {says}\n", done.stderr)
+            expected = {"principalId": self.PROGRAM, "resourceId": "gate-1", "appRoleId": role["id"]}
+            self.assertEqual(self.read("assigned"), expected)
+
+    def test_what_is_no_id_is_refused(self):
+        for arguments in [(), ("register",), ("register", "x"), ("allow", self.CLIENT), ("allow", self.CLIENT, "x'"), ("other", self.CLIENT)]:
+            with self.subTest(arguments):
+                done = self.run_script(*arguments)
+                self.assertEqual(done.returncode, 2)
+                self.assertIn("agent-identity register CLIENT_ID", done.stderr)
 
 
 FAKE_AZ = """#!/usr/bin/env -S python3 -IS
@@ -421,6 +523,16 @@ elif a[:3] == ["keyvault", "secret", "set"]:
     assert option("--encoding") == "utf-8" and option("--output") == "none"
     with open(vault + "/" + option("--name"), "x") as secret:
         secret.write(open(file).read())
+elif a[:3] == ["role", "assignment", "delete"]:
+    assert os.listdir(vault), "the role ends before the keys are there"
+elif a[0] == "rest" and option("--method") == "get":
+    if os.path.exists(home + "/unresolved"):
+        left = int(open(home + "/unresolved").read())
+        if left:
+            print("HO_LINK_KEYS\\tAccessToKeyVaultDenied")
+        open(home + "/unresolved", "w").write(str(max(left - 1, 0)))
+    if os.path.exists(home + "/unknown"):
+        sys.exit("NotFound")
 elif a[0] == "rest":
     assert option("--method") == "post" and option("--output") == "none"
 else:
@@ -443,7 +555,7 @@ class Hook(unittest.TestCase):
             (self.home / name).write_text(script)
             (self.home / name).chmod(0o755)
 
-    def run_hook(self):
+    def run_hook(self, **more):
         given = {
             "PATH": f"{self.home}:{os.environ['PATH']}",
             "FAKE": str(self.home),
@@ -453,6 +565,8 @@ class Hook(unittest.TestCase):
             "AZURE_FUNCTION_APP_NAME": "func-1",
             "AZURE_RESOURCE_GROUP": "rg-1",
             "AZURE_SUBSCRIPTION_ID": "sub-1",
+            "AZURE_KEY_WRITER_ROLE": "/role-1",
+            **more,
         }
         done = subprocess.run([ROOT / "scripts/vault-keys"], env=given, capture_output=True, text=True, timeout=20)
         self.assertEqual(list((self.home / "tmp").iterdir()), [], "something is left over")
@@ -478,14 +592,57 @@ class Hook(unittest.TestCase):
         everything = done.stdout + done.stderr + json.dumps(calls)
         for value in vault.values():
             self.assertNotIn(value.split(":")[1], everything)
-        refreshed = [c for c in calls if c[0] == "rest"]
+        refreshed = [c for c in calls if c[0] == "rest" and "post" in c]
         site = "/subscriptions/sub-1/resourceGroups/rg-1/providers/Microsoft.Web/sites/func-1/"
         self.assertEqual(len(refreshed), 1)
         self.assertIn(f"{site}config/configreferences/appsettings/refresh?", refreshed[0][-1])
 
         self.assertEqual(self.run_hook().returncode, 0)
         self.assertEqual(self.vault(), vault)
-        self.assertEqual([c[:3] for c in self.calls()], [["keyvault", "secret", "list"]])
+        begins = [c[:3] for c in self.calls()]
+        self.assertEqual(begins, [["keyvault", "secret", "list"], ["role", "assignment", "delete"], ["rest", "--method", "get"]])
+
+    def test_the_role_of_who_deploys_ends_when_the_keys_are_there(self):
+        self.run_hook()
+        calls = self.calls()
+        begins = [c[:3] for c in calls]
+        self.assertIn(["role", "assignment", "delete", "--ids", "/role-1", "--output", "none"], calls)
+        self.assertGreater(begins.index(["role", "assignment", "delete"]), begins.index(["keyvault", "secret", "set"]))
+        # Where no role was assigned, nothing is asked of the vault.
+        done = self.run_hook(AZURE_KEY_WRITER_ROLE="")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("the vault stays as it is", done.stdout)
+        self.assertEqual([c[:3] for c in self.calls()], [["rest", "--method", "get"]])
+
+    def test_keys_expire_when_the_deployment_says_so(self):
+        self.run_hook()
+        self.assertFalse([c for c in self.calls() if "--expires" in c])
+        for key in (self.home / "vault").iterdir():
+            key.unlink()
+        self.run_hook(AZURE_SECRET_DAYS="365")
+        dates = [c[c.index("--expires") + 1] for c in self.calls() if "--expires" in c]
+        self.assertEqual(len(dates), 2)
+        for date in dates:
+            left = datetime.fromisoformat(date.replace("Z", "+00:00")) - datetime.now(UTC)
+            self.assertEqual(left.days, 364)
+
+    def test_references_that_the_app_cannot_resolve_stop_the_deployment(self):
+        (self.home / "unresolved").write_text("3")
+        done = self.run_hook()
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("references to the vault: resolved", done.stdout)
+        # With each try, the app is asked to resolve them again.
+        self.assertEqual(len([c for c in self.calls() if c[0] == "rest" and "post" in c]), 4)
+        (self.home / "unresolved").write_text("1000")
+        done = self.run_hook()
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("HO_LINK_KEYS\tAccessToKeyVaultDenied", done.stderr)
+        self.assertIn("publicVault", done.stderr)
+        (self.home / "unknown").touch()
+        (self.home / "unresolved").write_text("0")
+        done = self.run_hook()
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("could not be checked", done.stderr)
 
     def test_what_is_there_stays_and_what_is_missing_is_made(self):
         (self.home / "vault/link-keys").write_text("as it was")

@@ -17,29 +17,29 @@ use crate::sign_in::member;
 /// The host itself answers 401 to an unknown function key. A 404 on a page or a request hides whether it
 /// exists. A 403 says that it exists, and that the code or the claimant's secret is missing.
 const MATRIX: &str = "
-caller                          submit status claim outcome withdraw open approve reject keys sweep
-anonymous                       401    401    401   401     401      404  404     404    200  404
-a wrong key                     401    401    401   401     401      404  404     404    200  404
-a link's token for a key        401    401    401   401     401      404  404     404    200  404
-the agent                       202    200    200   200     200      404  404     404    200  404
-the agent without its secret    202    200    403   403     403      404  404     404    200  404
-the agent with another secret   202    200    403   403     403      404  404     404    200  404
-another agent with the secret   403    404    404   404     404      404  404     404    200  404
-Alice                           401    401    401   401     401      200  303     303    200  404
-Alice without a code            401    401    401   401     401      200  403     303    200  404
-Alice with a wrong code         401    401    401   401     401      200  403     303    200  404
-Alice with Bob's code           401    401    401   401     401      200  403     303    200  404
-Alice after five wrong codes    401    401    401   401     401      200  403     303    200  404
-Alice after the deadline        401    401    401   401     401      410  410     410    200  404
-Alice from another site         401    401    401   401     401      200  403     403    200  404
-Alice from no page at all       401    401    401   401     401      200  403     403    200  404
-a link of another request       401    401    401   401     401      404  404     404    200  404
-a link cut short                401    401    401   401     401      404  404     404    200  404
-a link with another key's name  401    401    401   401     401      404  404     404    200  404
-a code without a link           401    401    401   401     401      404  404     404    200  404
-a header that says Alice        401    401    401   401     401      404  404     404    200  404
-a session that says Alice       401    401    401   401     401      404  404     404    200  404
-the agent with Alice's link     202    200    200   200     200      200  403     303    200  404
+caller                          submit status claim outcome withdraw open list approve reject keys health sweep
+anonymous                       401    401    401   401     401      404  404  404     404    200  401    404
+a wrong key                     401    401    401   401     401      404  404  404     404    200  401    404
+a link's token for a key        401    401    401   401     401      404  404  404     404    200  401    404
+the agent                       202    200    200   200     200      404  404  404     404    200  200    404
+the agent without its secret    202    200    403   403     403      404  404  404     404    200  200    404
+the agent with another secret   202    200    403   403     403      404  404  404     404    200  200    404
+another agent with the secret   403    404    404   404     404      404  404  404     404    200  200    404
+Alice                           401    401    401   401     401      200  404  303     303    200  401    404
+Alice without a code            401    401    401   401     401      200  404  403     303    200  401    404
+Alice with a wrong code         401    401    401   401     401      200  404  403     303    200  401    404
+Alice with Bob's code           401    401    401   401     401      200  404  403     303    200  401    404
+Alice after five wrong codes    401    401    401   401     401      200  404  403     303    200  401    404
+Alice after the deadline        401    401    401   401     401      410  404  410     410    200  401    404
+Alice from another site         401    401    401   401     401      200  404  403     403    200  401    404
+Alice from no page at all       401    401    401   401     401      200  404  403     403    200  401    404
+a link of another request       401    401    401   401     401      404  404  404     404    200  401    404
+a link cut short                401    401    401   401     401      404  404  404     404    200  401    404
+a link with another key's name  401    401    401   401     401      404  404  404     404    200  401    404
+a code without a link           401    401    401   401     401      404  404  404     404    200  401    404
+a header that says Alice        401    401    401   401     401      404  404  404     404    200  401    404
+a session that says Alice       401    401    401   401     401      404  404  404     404    200  401    404
+the agent with Alice's link     202    200    200   200     200      200  404  403     303    200  200    404
 ";
 
 const SECRET: &str = "the claimant's own secret";
@@ -209,8 +209,13 @@ impl<'a> Case<'a> {
                     String::new(),
                 )
             }
+            "list" => {
+                let query = query.unwrap_or_default();
+                (Method::GET, format!("/api/requests{query}"), String::new())
+            }
             "approve" | "reject" => (Method::POST, format!("/api/decision/{id}"), decision(route)),
             "keys" => (Method::GET, "/api/keys".to_owned(), String::new()),
+            "health" => (Method::GET, "/api/health".to_owned(), String::new()),
             "sweep" => (Method::POST, "/sweep".to_owned(), "{}".to_owned()),
             other => panic!("{other}"),
         };
@@ -232,7 +237,13 @@ impl<'a> Case<'a> {
         if let Some(origin) = &caller.origin {
             call = call.header("origin", origin);
         }
-        Page::of(call.send().await.unwrap()).await
+        let answer = Page::of(call.send().await.unwrap()).await;
+        let open = |path: &str| {
+            let call = http.get(format!("{}{path}", self.gate.url));
+            let headers = caller.headers.iter();
+            headers.fold(call, |call, (name, value)| call.header(*name, value))
+        };
+        answer.follow(open).await
     }
 
     /// The columns of the stored request that a call may change, and the version of the row.
@@ -315,5 +326,5 @@ async fn the_authorization_matrix_holds() {
         }
     }
     assert!(mismatches.is_empty(), "{mismatches:#?}");
-    assert_eq!(cells, 220, "cells of the matrix");
+    assert_eq!(cells, 264, "cells of the matrix");
 }

@@ -44,15 +44,17 @@ async fn lost_rows_are_restored_and_continue() {
 
     let file = gate.dir.path().join("copy.jsonl");
     let copy = file.to_str().unwrap();
+    gate.until_kept(2).await;
     let (said, code) = run(&settings, &["backup", copy]).await;
-    let copied = "3 rows were copied.\n1 standing rows were copied too.\n";
+    let copied = "3 rows were copied.\n1 standing rows were copied too.\n\
+                  2 kept decisions were copied too.\n";
     assert_eq!((said.as_str(), code), (copied, 0));
     assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600);
     let (said, code) = run(&settings, &["backup", copy]).await;
     assert!(code == 2 && said.contains("cannot be made"), "{said}");
     let (said, _) = run(&settings, &["restore", copy]).await;
     assert!(
-        said.starts_with("0 rows were put back; 4 were there"),
+        said.starts_with("0 rows were put back; 6 were there"),
         "{said}"
     );
 
@@ -74,6 +76,8 @@ async fn lost_rows_are_restored_and_continue() {
         said.contains("4 rows were put back; 0 were there already"),
         "{said}"
     );
+    assert!(said.contains("2 kept decisions were put back."), "{said}");
+    other.until_kept(2).await;
     for id in ids {
         assert_eq!(
             without_status_url(other.status(id).await),

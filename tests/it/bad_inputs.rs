@@ -14,6 +14,27 @@ use crate::edge::raw;
 use crate::harness::{ALICE, TestGate, request};
 
 #[tokio::test]
+async fn what_is_wrong_with_the_body_as_a_whole_is_a_sentence() {
+    let gate = TestGate::start().await;
+    let approval = gate.ask().await;
+    for path in ["/api/submit", &format!("/api/claim/{}", approval.id)] {
+        for body in ["[]", "null", "1", "\"text\""] {
+            let answer = gate.post(path, body).await;
+            assert_eq!(
+                answer.status,
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "{path} {body}"
+            );
+            let said = answer.json();
+            assert_eq!(
+                said["detail"], "The body must be a JSON object.",
+                "{path} {body}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_problem_names_the_limit_that_was_exceeded() {
     let gate = TestGate::start().await;
     let approval = gate.ask().await;
@@ -145,7 +166,7 @@ async fn an_invalid_id_is_not_found_on_any_route() {
             // A host that decodes the path may leave no decision path.
             match answer.header("content-type") {
                 "application/problem+json" => drop(answer.problem()),
-                _ => assert!(answer.body.contains("does not open anything"), "{path}"),
+                _ => assert!(answer.body.contains("This link is not valid"), "{path}"),
             }
             for echo in ["script", "OR ", "Set-Cookie", "YQ"] {
                 assert!(!answer.body.contains(echo), "{path}: {}", answer.body);

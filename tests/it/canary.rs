@@ -66,8 +66,10 @@ fn find_secret(text: &str) -> Option<String> {
     .map(str::to_owned)
 }
 
-/// Removes ids. An id may be logged, and contains the agent's name, which may be any text.
+/// Removes ids, agents and the digest of a policy. An id may be logged, and contains the agent's name, which may be any
+/// text.
 fn without_ids(text: &str) -> String {
+    let text = text.replace(" in force digest=", " id=");
     let mut fields = text.split(" id=");
     let mut rest = fields.next().unwrap_or_default().to_owned();
     for field in fields {
@@ -75,7 +77,13 @@ fn without_ids(text: &str) -> String {
         rest.push(' ');
         rest.push_str(field.trim_start_matches(|c: char| c != '"' && !c.is_whitespace()));
     }
-    rest
+    let mut fields = rest.split(" agent=\"");
+    let mut without = fields.next().unwrap_or_default().to_owned();
+    for field in fields {
+        without.push(' ');
+        without.push_str(field.split_once('"').map_or("", |(_, rest)| rest));
+    }
+    without
 }
 
 fn is_email_address(word: &str) -> bool {

@@ -65,3 +65,32 @@ fn bytes(hex: &str) -> Vec<u8> {
         .map(|pair| u8::from_str_radix(str::from_utf8(pair).unwrap(), 16).unwrap())
         .collect()
 }
+
+#[test]
+fn the_table_has_each_scenario_and_each_client() {
+    let table = include_str!("../../conformance/table.md");
+    let clients: Value =
+        serde_json::from_str(include_str!("../../conformance/clients.json")).unwrap();
+    let clients: Vec<&str> = clients
+        .as_object()
+        .unwrap()
+        .keys()
+        .map(|it| &**it)
+        .collect();
+    let scenarios = vectors(
+        include_str!("../../conformance/scenarios.json"),
+        "scenarios",
+    );
+    let rows: Vec<&str> = table.lines().filter(|line| line.starts_with('|')).collect();
+    assert_eq!(rows[0], format!("| scenario | {} |", clients.join(" | ")));
+    assert_eq!(rows.len(), scenarios.len() + 2);
+    for (scenario, row) in scenarios.iter().zip(&rows[2..]) {
+        let name = scenario["name"].as_str().unwrap();
+        let cells: Vec<&str> = row.split(" | ").skip(1).collect();
+        assert!(row.starts_with(&format!("| {name} |")), "{row}");
+        assert_eq!(cells.len(), clients.len(), "{row}");
+        // A client may have no identities.
+        let is_ok = |cell: &&str| ["ok", "-"].contains(&cell.trim_end_matches(" |"));
+        assert!(cells.iter().all(is_ok), "{row}");
+    }
+}

@@ -129,12 +129,14 @@ async fn each_change_is_synced_once() {
             .filter(|line| line.contains("sync(") && !line.contains("resumed"));
         counted.push(begun.count());
     }
-    // The request, the result of its delivery, the decision, the claim, the outcome.
-    assert_eq!(counted[1] - counted[0], 10 * 5);
+    // The request, the result of its delivery, the decision, the claim, the outcome; and the kept decision, which no
+    // answer waits for, so that it may share a commit: in either run.
+    let more = counted[1] - counted[0];
+    assert!((15 * 5 - 5 * 6..=15 * 6 - 5 * 5).contains(&more), "{more}");
 }
 
 /// For one lifecycle, in the release build; valgrind emulates no SHA-256 instructions.
-const INSTRUCTIONS: f64 = 11_667_000.0;
+const INSTRUCTIONS: f64 = 22_150_000.0;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "scripts/package --check runs this test on the package"]

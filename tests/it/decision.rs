@@ -1,5 +1,6 @@
 //! `GET|POST /api/decision/{id}`.
 
+mod forms;
 mod page;
 
 use std::time::Duration;
@@ -54,7 +55,11 @@ async fn a_rejection_needs_no_code_and_is_final() {
         .send_form(&bobs_page, &[("decision", "approve"), ("code", &bob.code)])
         .await;
     assert_eq!(second.status, StatusCode::CONFLICT);
-    assert!(second.body.contains("had ended before your answer"));
+    assert!(
+        second
+            .body
+            .contains("alice@example.com decided before you.")
+    );
     assert!(second.body.contains("Rejected by alice@example.com"));
     assert!(
         second
@@ -95,7 +100,7 @@ async fn approving_without_a_code_is_refused() {
         .decide(&question, &[("decision", "approve"), ("code", "")])
         .await;
     assert_eq!(answer.status, StatusCode::FORBIDDEN);
-    assert!(answer.body.contains("type the code from the mail"));
+    assert!(answer.body.contains("Type the code from the email"));
     assert_eq!(gate.status(&approval.id).await.status, Status::Pending);
     assert!(
         gate.stored().await[0].2.contains(r#"\"wrongCodes\":0"#),
@@ -126,15 +131,15 @@ async fn five_wrong_codes_lock_approval_through_that_link_only() {
     };
     // The code of another approver is wrong, too.
     for (code, expected) in [
-        (wrong, "4 tries are left"),
-        (&bob.code, "3 tries are left"),
+        (wrong, "4 tries left"),
+        (&bob.code, "3 tries left"),
         // Not six digits: no guess.
-        ("12345", "type the code from the mail"),
-        ("1234567", "type the code from the mail"),
-        ("code", "type the code from the mail"),
-        (&wide(wrong), "2 tries are left"),
-        (&format!("code: {wrong}."), "1 try is left"),
-        (wrong, "now locked"),
+        ("12345", "Type the code from the email"),
+        ("1234567", "Type the code from the email"),
+        ("code", "Type the code from the email"),
+        (&wide(wrong), "2 tries left"),
+        (&format!("code: {wrong}."), "1 try left"),
+        (wrong, "takes no code"),
     ] {
         let form = [
             ("decision", "approve"),
@@ -197,7 +202,7 @@ async fn a_late_decision_changes_nothing_and_is_recorded() {
         .send_form(&alices, &[("decision", "approve"), ("code", &alice.code)])
         .await;
     assert_eq!(late.status, StatusCode::GONE);
-    assert!(late.body.contains("too late") && late.body.contains("It does not run"));
+    assert!(late.body.contains("after the deadline") && late.body.contains("It does not run"));
     let row = gate.stored().await[0].2.clone();
     for column in [
         r#""Status":"Timeout""#,
@@ -221,6 +226,44 @@ async fn a_decision_before_the_deadline_counts() {
     gate.pass(Duration::from_secs(3_590));
     gate.approve(&approval, ALICE).await;
     assert_eq!(gate.status(&approval.id).await.status, Status::Approved);
+}
+
+#[tokio::test]
+async fn a_form_with_a_field_twice_decides_nothing() {
+    let gate = TestGate::start().await;
+    let approval = gate.ask().await;
+    let alice = gate.question(&approval, ALICE);
+    let page = gate.get(&alice.link).await;
+    let fields = page.first_form();
+    let before = gate.stored().await;
+    let once = [
+        ("decision", "reject"),
+        ("code", &*alice.code),
+        ("comment", ""),
+    ];
+    for twice in [
+        ("decision", "approve"),
+        ("decision", "reject"),
+        ("code", "000000"),
+        ("form", "another"),
+        ("k", "another"),
+    ] {
+        let hidden = fields
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()));
+        let sent = hidden.chain(once).chain([twice]);
+        let answer = gate
+            .post_form(&format!("{}{}", gate.url, page.action()), sent)
+            .await;
+        assert_eq!(
+            answer.status,
+            StatusCode::BAD_REQUEST,
+            "{twice:?}: {}",
+            answer.body
+        );
+    }
+    assert_eq!(gate.stored().await, before);
+    gate.approve(&approval, ALICE).await;
 }
 
 #[tokio::test]
@@ -273,7 +316,9 @@ async fn a_cross_site_or_foreign_form_decides_nothing() {
     let own_origin = ("origin", gate.url.as_str());
     for form in [&foreign, &bobs, "", "nonsense"] {
         let status = post(&[urlencoded, own_origin], body(form)).await;
-        assert_eq!(status, StatusCode::CONFLICT, "the page is out of date");
+        // To the page, which says that the one before was out of date.
+        assert_eq!(status, StatusCode::SEE_OTHER);
+        assert_eq!(gate.status(&approval.id).await.status, Status::Pending);
     }
     assert_eq!(
         post(&[own_origin], body(&own)).await,

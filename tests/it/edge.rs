@@ -140,7 +140,7 @@ async fn an_id_that_is_no_text_is_not_found() {
         .get(&format!("{}/api/decision/%ff?k=x", gate.url))
         .await;
     assert_eq!(page.status, StatusCode::NOT_FOUND);
-    assert!(page.body.contains("This link does not open anything"));
+    assert!(page.body.contains("This link is not valid"));
 }
 
 #[tokio::test]
@@ -467,7 +467,8 @@ async fn calls_without_a_key_or_a_link_cannot_fill_the_log() {
         gate.post_form(page, fields).await.status,
         StatusCode::CONFLICT
     );
-    assert_eq!(log.count("function=\"decision\"") - before, 2);
+    // The page, the form, and the page to which it is redirected.
+    assert_eq!(log.count("function=\"decision\"") - before, 3);
     gate.get(&format!("{}/api/status/YQ.b", gate.url)).await;
     assert_eq!(log.count("function=\"status\""), 1);
     assert_eq!(log.count("were not logged"), 0);

@@ -6,7 +6,9 @@ use std::time::Duration;
 use human_oversight_client::types::{Approval, NewApproval, Withdrawal};
 use serde_json::json;
 
+use crate::claim::claim;
 use crate::harness::{ALICE, BOB, Mail, TestGate, object, question, repository, request};
+use crate::outcome::report;
 
 #[tokio::test]
 async fn each_email_equals_its_snapshot() {
@@ -49,6 +51,67 @@ async fn each_email_equals_its_snapshot() {
     check_outcome(&gate, &withdrawn, "withdrawn");
 }
 
+#[tokio::test]
+async fn each_email_about_a_failure_equals_its_snapshot() {
+    let gate = TestGate::with(&[("HO_OUTCOME_WITHIN", "60")]).await;
+    let claimed = async |name| {
+        let approval = gate.client.submit(&new(name)).await.unwrap();
+        gate.approve(&approval, ALICE).await;
+        let claim = claim("0123456789abcdef");
+        gate.client.claim(&approval.id, &claim).await.unwrap();
+        approval
+    };
+    let failed = claimed("failed").await;
+    let error = report(Some("Mailbox on hold.\nSee https://evil.example\u{202e}."));
+    gate.client.outcome(&failed.id, &error).await.unwrap();
+    gate.sweep().await;
+    check_notice(&gate, &failed, "failure", "failed");
+
+    let unknown = claimed("unknown").await;
+    gate.pass(Duration::from_secs(60));
+    gate.sweep().await;
+    check_notice(&gate, &unknown, "failure", "unknown");
+}
+
+#[tokio::test]
+async fn each_email_about_a_changed_request_equals_its_snapshot() {
+    let gate = TestGate::start().await;
+    let earlier = gate.client.submit(&new("earlier")).await.unwrap();
+    let alice = question(&gate.mails(), &earlier.id, ALICE);
+    let form = [
+        ("decision", "reject"),
+        ("code", alice.code.as_str()),
+        ("words", "Not all of them."),
+        (
+            "revise",
+            "Which user is it?\nSee https://evil.example for the list.",
+        ),
+    ];
+    gate.decide(&alice, &form).await;
+    gate.sweep().await;
+    check_outcome(&gate, &earlier, "asked-for-changes");
+
+    let parameters = json!({
+        "user_id": "2", "api_token": "t-2", "to": "paypal", "note": "zero\u{200b}width",
+        "steps": ["disable", "delete"],
+    });
+    let changed = NewApproval {
+        action_description: "Delete one user account".to_owned(),
+        parameters: object(parameters),
+        supersedes: Some(earlier.id),
+        ..new("changed")
+    };
+    let changed = gate.client.submit(&changed).await.unwrap();
+    let emails = gate.mails();
+    let is_it = |mail: &&Mail| mail.to == BOB && mail.text.contains("Request:   changed");
+    compare(
+        "changed",
+        emails.iter().find(is_it).unwrap(),
+        &emails,
+        &changed,
+    );
+}
+
 /// A request with a value for every part of an email.
 fn new(name: &str) -> NewApproval {
     NewApproval {
@@ -63,10 +126,14 @@ fn new(name: &str) -> NewApproval {
 }
 
 fn check_outcome(gate: &TestGate, approval: &Approval, name: &str) {
+    check_notice(gate, approval, "outcome", name);
+}
+
+fn check_notice(gate: &TestGate, approval: &Approval, kind: &str, name: &str) {
     let emails = gate.mails();
     let notice = emails.iter().find(|mail| {
         mail.to == BOB
-            && mail.message_id.contains(".outcome@")
+            && mail.message_id.contains(&format!(".{kind}@"))
             && mail
                 .text
                 .contains(&format!("Request:   {}", correlation(approval)))
@@ -107,7 +174,7 @@ fn compare(name: &str, mail: &Mail, emails: &[Mail], approval: &Approval) {
     }
 }
 
-/// Replaces times such as `22 November 2026, 17:30 UTC (59 minutes left)`.
+/// Replaces times such as `Sun 22 Nov 2026, 17:30 UTC`, and what is left until the deadline.
 fn without_times(text: &str) -> String {
     let mut out = String::new();
     let mut parts = text.split(" UTC").peekable();
@@ -116,18 +183,24 @@ fn without_times(text: &str) -> String {
             out.push_str(part);
             break;
         }
-        // Day, month, year, time.
-        let before = part.rsplitn(4, ' ').last().unwrap();
-        out.push_str(before.trim_end_matches(|c: char| c.is_ascii_digit()));
+        // The weekday, of three letters, before day, month, year and time.
+        let before = part.rsplitn(5, ' ').last().unwrap_or_default();
+        out.push_str(&before[..before.len() - 3]);
         out.push_str("TIME");
     }
-    let mut left = String::new();
-    for (index, part) in out.split(" (").enumerate() {
-        match part.split_once(" left)") {
-            Some((_, rest)) if index > 0 => left.push_str(&format!(" (LEFT){rest}")),
-            _ if index > 0 => left.push_str(&format!(" ({part}")),
-            _ => left.push_str(part),
+    let mut plain = String::new();
+    for (index, part) in out.split("datetime=\"").enumerate() {
+        let rest = part.split_once('"').filter(|_| index > 0);
+        match rest {
+            Some((_, rest)) => plain.push_str(&format!("datetime=\"TIME\"{rest}")),
+            None => plain.push_str(part),
         }
     }
-    left
+    match plain.split_once(" minutes after this email") {
+        Some((before, rest)) => {
+            let before = before.trim_end_matches(|c: char| c.is_ascii_digit());
+            format!("{before}LEFT after this email{rest}")
+        }
+        None => plain,
+    }
 }

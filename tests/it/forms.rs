@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use human_oversight::domain::{
-    Approval, Assurance, CheckedForm, Claim, CodeCheck, DecisionResult, DecisionStep, Proposal,
-    Revocation, RevocationStep, Verdict,
+    Approval, Assurance, Ballot, CheckedForm, Claim, CodeCheck, DecisionResult, DecisionStep,
+    Proposal, Revocation, RevocationStep, Verdict,
 };
 use human_oversight::values::Timestamp;
 
@@ -15,7 +15,12 @@ pub(crate) fn form(approver: usize, verdict: Verdict, comment: Option<&str>) -> 
         assurance: Assurance::Link,
         has_valid_token: true,
         verdict,
+        preset: None,
         comment: comment.map(str::to_owned),
+        grant: None,
+        stage: None,
+        words: None,
+        question: None,
         code: CodeCheck::Right,
     }
 }
@@ -27,8 +32,8 @@ pub(crate) fn proposal(
     run_within: Duration,
     now: Timestamp,
 ) -> Proposal {
-    match approval.judge_form(form, run_within, now) {
-        DecisionStep::Sign(proposal) => proposal,
+    match approval.judge_form(form, now) {
+        DecisionStep::Sign(ballot) => approval.proposal(&ballot, run_within).unwrap(),
         DecisionStep::Done(result) => panic!("{result:?}"),
     }
 }
@@ -41,10 +46,26 @@ pub(crate) fn decide(
     run_within: Duration,
     now: Timestamp,
 ) -> DecisionResult {
-    match approval.judge_form(&form(approver, verdict, None), run_within, now) {
-        DecisionStep::Sign(proposal) => approval.record_decision(proposal, "receipt".to_owned()),
+    match approval.judge_form(&form(approver, verdict, None), now) {
+        DecisionStep::Sign(ballot) => record_ballot(approval, ballot, run_within),
         DecisionStep::Done(result) => result,
     }
+}
+
+/// Records a ballot and what it decides, with placeholders for what is signed.
+pub(crate) fn record_ballot(
+    approval: &mut Approval,
+    ballot: Ballot,
+    run_within: Duration,
+) -> DecisionResult {
+    let proposal = approval.proposal(&ballot, run_within);
+    if approval.plan.keeps_votes() {
+        approval.record_vote(ballot, "vote".to_owned());
+    }
+    if let Some(proposal) = proposal {
+        approval.record_decision(proposal, "receipt".to_owned());
+    }
+    DecisionResult::Recorded
 }
 
 /// Submits a wrong code.
@@ -53,7 +74,7 @@ pub(crate) fn submit_wrong_code(approval: &mut Approval, approver: usize, now: T
         code: CodeCheck::Wrong,
         ..form(approver, Verdict::Approve, None)
     };
-    let step = approval.judge_form(&form, Duration::ZERO, now);
+    let step = approval.judge_form(&form, now);
     assert!(matches!(step, DecisionStep::Done(_)), "{step:?}");
 }
 
@@ -61,6 +82,10 @@ pub(crate) fn submit_wrong_code(approval: &mut Approval, approver: usize, now: T
 pub(crate) fn revoke(approval: &mut Approval, approver: usize, now: Timestamp) -> DecisionResult {
     match approval.judge_revocation(&form(approver, Verdict::Reject, None), now) {
         RevocationStep::Done(result) => result,
+        RevocationStep::Vote(ballot) => {
+            record_ballot(approval, ballot, Duration::ZERO);
+            DecisionResult::Revoked
+        }
         RevocationStep::Sign(by) => {
             let proof = "revocation".to_owned();
             approval

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::agent_identity;
 use crate::harness::{TestGate, repository};
 use crate::host::{AuthLevel, FunctionApp, Mode, Trigger};
 
@@ -18,16 +19,21 @@ fn every_function_has_a_directory_a_route_a_module_and_a_test() {
         // The inbox exists in local development only.
         .filter(|path| !path.starts_with("/inbox"))
         .map(|path| {
-            path.trim_start_matches("/api")
-                .split(['/', '.'])
-                .nth(1)
-                .unwrap()
-                .to_owned()
+            let path = path.trim_start_matches("/api").replace("agent/", "agent_");
+            path.split(['/', '.']).nth(1).unwrap().to_owned()
         })
         .collect();
     assert_eq!(directories, routes);
     for name in &directories {
-        for file in [format!("src/http/{name}.rs"), format!("tests/it/{name}.rs")] {
+        // The functions for an identity have the handlers of those for a key, and one test file.
+        let by_identity = name.strip_prefix("agent_");
+        let (handler, test) = by_identity.map_or((name.as_str(), name.as_str()), |handler| {
+            (handler, "agent_identity")
+        });
+        for file in [
+            format!("src/http/{handler}.rs"),
+            format!("tests/it/{test}.rs"),
+        ] {
             assert!(repository().join(&file).is_file(), "{file}");
         }
     }
@@ -35,7 +41,7 @@ fn every_function_has_a_directory_a_route_a_module_and_a_test() {
 
 #[tokio::test]
 async fn each_route_allows_exactly_the_methods_of_its_function() {
-    let gate = TestGate::alone().await;
+    let gate = TestGate::with(&agent_identity::BOTH).await;
     for function in app().functions {
         let (path, methods) = match &function.trigger {
             Trigger::Http { methods, route, .. } => {
@@ -66,11 +72,13 @@ async fn each_route_allows_exactly_the_methods_of_its_function() {
 }
 
 #[test]
-fn only_decision_keys_and_openapi_are_anonymous_and_only_operate_takes_the_master_key() {
+fn only_what_needs_no_function_key_is_anonymous_and_only_operate_takes_the_master_key() {
     for function in app().functions {
         if let Trigger::Http { level, .. } = function.trigger {
             let expected = match function.name.as_str() {
-                "decision" | "keys" | "openapi" => AuthLevel::Anonymous,
+                "decision" | "requests" | "keys" | "openapi" => AuthLevel::Anonymous,
+                // The gate demands an identity.
+                name if name.starts_with("agent_") => AuthLevel::Anonymous,
                 "operate" => AuthLevel::Admin,
                 _ => AuthLevel::Function,
             };

@@ -26,12 +26,12 @@ use tokio::net::TcpListener;
 
 use crate::backing_store::BackingStore;
 use crate::canary;
-use crate::deadline::{DEADLINE, TestDeadline};
+use crate::deadline::{DEADLINE, TestDeadline, eventually};
 use crate::host::{self, Front, FunctionApp, Invocation, KEY, Mode, SignIn};
 
 pub(crate) use log::Log;
 pub(crate) use mailbox::{Mail, Question, mails, question};
-pub(crate) use page::Page;
+pub(crate) use page::{Page, cookies};
 
 pub(crate) const AGENT: &str = "UserManagerAgent";
 pub(crate) const ALICE: &str = "alice@example.com";
@@ -109,7 +109,7 @@ impl TestGate {
             own.or_else(|| match name {
                 "HO_MAIL" => Some(mail.clone()),
                 // Most tests ask the same people often; `budgets` is about these settings.
-                "HO_MAIL_BUDGET" | "HO_OWNER_BUDGET" => Some("off".to_owned()),
+                "HO_MAIL_BUDGET" | "HO_OWNER_BUDGET" | "HO_POLICY_BUDGET" => Some("off".to_owned()),
                 _ => of_store
                     .iter()
                     .find(|(n, _)| *n == name)
@@ -220,6 +220,18 @@ impl TestGate {
         mails(&self.dir.path().join("mail"))
     }
 
+    /// Waits until this number of decisions is kept, which no answer waits for. Returns their rows.
+    pub(crate) async fn until_kept(&self, count: usize) -> Vec<serde_json::Map<String, Value>> {
+        eventually(async || {
+            let (rows, _) = self.store.all_decided(None).await.unwrap();
+            (rows.len() == count).then(|| {
+                assert!(rows.iter().all(|row| row.checked.is_ok()));
+                rows.into_iter().map(|row| row.columns).collect()
+            })
+        })
+        .await
+    }
+
     /// Link and code of the request email to `address`.
     pub(crate) fn question(&self, approval: &Approval, address: &str) -> Question {
         question(&self.mails(), &approval.id, address)
@@ -231,14 +243,14 @@ impl TestGate {
 
     /// Opens the link and sends the form.
     pub(crate) async fn decide(&self, question: &Question, form: &[(&str, &str)]) -> Page {
-        let page = self.get(&question.link).await;
+        let page = self.get(&with_forms(&question.link)).await;
         assert_eq!(page.status, StatusCode::OK, "{}", page.body);
         self.send_form(&page, form).await
     }
 
     /// Sends the form of a page that was opened before.
     pub(crate) async fn send_form(&self, page: &Page, form: &[(&str, &str)]) -> Page {
-        let hidden = page.hidden_fields();
+        let hidden = page.first_form();
         let fields = hidden
             .iter()
             .map(|(name, value)| (name.as_str(), value.as_str()))
@@ -247,6 +259,7 @@ impl TestGate {
             .await
     }
 
+    /// Posts a form and, as a browser does, opens the page to which the gate redirects what it did not accept.
     pub(crate) async fn post_form<'a>(
         &self,
         url: &str,
@@ -261,7 +274,9 @@ impl TestGate {
             .header("origin", &self.url)
             .header("content-type", "application/x-www-form-urlencoded")
             .body(body);
-        Page::of(request.send().await.unwrap()).await
+        let answer = Page::of(request.send().await.unwrap()).await;
+        let open = |path: &str| self.http.get(format!("{}{path}", self.url));
+        answer.follow(open).await
     }
 
     pub(crate) async fn approve(&self, approval: &Approval, address: &str) {
@@ -328,6 +343,12 @@ impl TestGate {
     pub(crate) fn mail_folder(&self) -> PathBuf {
         self.dir.path().join("mail")
     }
+}
+
+/// The page of a link with its forms, which it otherwise has only where it does not refresh itself.
+pub(crate) fn with_forms(link: &str) -> String {
+    let separator = if link.contains('?') { '&' } else { '?' };
+    format!("{link}{separator}forms=1")
 }
 
 /// The machine's clock, `ahead` by a number of milliseconds.

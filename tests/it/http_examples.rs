@@ -1,5 +1,7 @@
 //! `docs/http.md`: its example agents and its calls, with a real gate.
 
+mod vectors;
+
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -264,6 +266,102 @@ async fn agents_give_up_a_gate_that_never_responds_and_keep_their_request() {
 }
 
 #[tokio::test]
+async fn three_calls_at_once_with_the_same_arguments_run_once() {
+    for agent in AGENTS {
+        let gate = TestGate::start().await;
+        let submits = Arc::new(AtomicU32::new(0));
+        let seen = submits.clone();
+        let url = intercepting_url(
+            &gate,
+            |_, body| body,
+            move |path, status, body| {
+                if path.contains("submit") {
+                    seen.fetch_add(1, Ordering::SeqCst);
+                }
+                (status, body)
+            },
+        )
+        .await;
+        let folder = tempfile::tempdir().unwrap();
+        let mut processes = Vec::new();
+        for _ in 0..3 {
+            processes.push(agent.start(&url, folder.path()).await);
+        }
+        eventually(async || (submits.load(Ordering::SeqCst) == 3).then_some(())).await;
+        let approval = gate.first_pending().await;
+        assert_eq!(stored_files(&folder).len(), 1, "{agent:?}");
+        gate.approve(&approval, ALICE).await;
+        let mut refused = 0;
+        for process in processes {
+            let output = within(process.wait_with_output()).await.unwrap();
+            let printed = printed(&output);
+            if printed != format!("User {USER} deleted.\n") {
+                let why = "DENIED: This call deleted no user. The request is Approved, and its execution Execut";
+                assert!(printed.starts_with(why), "{agent:?}: {printed}");
+                refused += 1;
+            }
+            assert!(output.stderr.is_empty(), "{agent:?}: {output:?}");
+        }
+        assert_eq!(refused, 2, "{agent:?}");
+        assert_eq!((gate.stored().await.len(), gate.mails().len()), (1, 1));
+        assert!(stored_files(&folder).is_empty(), "{agent:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_paused_gate_refuses_for_now_and_the_approval_is_kept() {
+    for agent in AGENTS {
+        let gate = TestGate::start().await;
+        // The pause begins after the submit and ends after one claim.
+        let paused = Arc::new(AtomicU32::new(0));
+        let url = intercepting_url(
+            &gate,
+            |_, body| body,
+            move |path, status, body| {
+                if !path.contains("/claim/") || paused.fetch_add(1, Ordering::SeqCst) > 0 {
+                    return (status, body);
+                }
+                let problem = json!({
+                    "type": "urn:human-oversight:problem:paused",
+                    "detail": "The operator has paused them.",
+                });
+                (StatusCode::FORBIDDEN, problem.to_string().into_bytes())
+            },
+        )
+        .await;
+        let waiting = Waiting::start_at(gate, &url, agent).await;
+        waiting.gate.approve(&waiting.approval, ALICE).await;
+        let (_gate, folder, printed, _) = waiting.end().await;
+        let why = "DENIED: This call deleted no user. The operator has paused them.\n";
+        assert_eq!(printed, why, "{agent:?}");
+        assert_eq!(stored_files(&folder).len(), 1, "{agent:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_answer_of_a_gate_is_asked_again() {
+    for agent in AGENTS {
+        let gate = TestGate::start().await;
+        let garbled = Arc::new(AtomicU32::new(0));
+        let url = intercepting_url(
+            &gate,
+            |_, body| body,
+            move |path, status, body| {
+                if path.contains("/claim/") && garbled.fetch_add(1, Ordering::SeqCst) == 0 {
+                    return (StatusCode::OK, b"<html>Please sign in".to_vec());
+                }
+                (status, body)
+            },
+        )
+        .await;
+        let waiting = Waiting::start_at(gate, &url, agent).await;
+        waiting.gate.approve(&waiting.approval, ALICE).await;
+        let (_, _, printed, _) = waiting.end().await;
+        assert_eq!(printed, format!("User {USER} deleted.\n"), "{agent:?}");
+    }
+}
+
+#[tokio::test]
 async fn an_address_without_a_gate_is_a_settings_error_and_no_refusal() {
     let gate = TestGate::start().await;
     for agent in AGENTS {
@@ -470,6 +568,7 @@ async fn every_documented_call_gets_the_documented_response() {
         ),
         (202, &[r#""status":"Pending""#]),
         (200, &[r#""status":"Cancelled""#]),
+        (202, &[r#""status":"Pending""#, "http-4"]),
         (200, &[r#""status":"Approved""#, r#""status":"Executing""#]),
         (422, &[]),
     ] {

@@ -66,12 +66,16 @@ async fn the_inbox_shows_what_is_open_and_what_was_decided() {
         ending.contains("Approved by alice@example.com on "),
         "{ending}"
     );
-    assert!(ending.contains("The agent has not taken the approval yet."));
+    assert!(ending.contains("Waiting for the agent to start; it has until "));
     assert!(card(names[2]).contains("Rejected by bob@example.com on "));
-    assert!(card(names[3]).contains("Withdrawn by the agent on "));
+    assert!(card(names[3]).contains("The agent withdrew this request on "));
     // A deadline that has passed counts before the sweep has stored it.
     gate.pass(Duration::from_secs(3_600));
-    assert!(inbox().await.contains("Timed out: "));
+    assert!(
+        inbox()
+            .await
+            .contains("Expired: no decision was made before ")
+    );
     // The emails outlive the requests.
     std::fs::rename(gate.mail_folder(), gate.dir.path().join("kept")).unwrap();
     let other = TestGate::start().await;
@@ -119,7 +123,7 @@ async fn the_pictures_of_the_readme_are_made_of_the_real_email_and_page() {
     let update = std::env::var_os("HO_UPDATE_PICTURES").is_some();
     for (url, name, part) in [(&mail, "mail", "table"), (&link, "page", "main")] {
         browser.window.goto(url).await.unwrap();
-        let made = browser.picture_of(part).await;
+        let made = browser.picture_of(part, 0.75, 60).await;
         let path = repository().join(format!("docs/pictures/{name}.webp"));
         if update {
             std::fs::write(&path, &made).unwrap();

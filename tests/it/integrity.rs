@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use human_oversight::domain::{
-    Approval, Assurance, Decision, Event, EventKind, Execution, Parameters, State,
+    Approval, Assurance, Decider, Decision, Event, EventKind, Execution, Parameters, State,
 };
 use human_oversight::values::{Address, Digest};
 use human_oversight_client::parameters::sha256;
@@ -193,7 +193,7 @@ async fn a_damaged_row_does_not_stop_the_sweep() {
     let answer = gate.sweep().await;
     assert_eq!(
         answer,
-        "2 due, 2 emails, 0 failed, 1 set aside, complete: true"
+        "2 due, 2 emails sent, 0 not sent, 0 failed, 1 set aside, complete: true"
     );
     assert_eq!(gate.status(&sound.id).await.status, Status::Timeout);
 }
@@ -275,7 +275,7 @@ async fn an_undecodable_row_does_not_stop_the_sweep() {
     let answer = gate.sweep().await;
     assert_eq!(
         answer,
-        "3 due, 2 emails, 0 failed, 2 set aside, complete: true"
+        "3 due, 2 emails sent, 0 not sent, 0 failed, 2 set aside, complete: true"
     );
     assert_eq!(gate.entity(&sound.id).await["Status"], "Timeout");
 }
@@ -331,13 +331,17 @@ fn decision(approval: &mut Approval) -> &mut Decision {
     }
 }
 
+fn person(address: Address, assurance: Assurance) -> Decider {
+    Decider::Person { address, assurance }
+}
+
 /// Turns any row into an approval by this decision, with a consistent history.
 fn turn_approved(approval: &mut Approval, decision: Decision) {
     approval.history.truncate(1);
     approval.history.push(Event {
         at: decision.at,
         what: EventKind::Approved,
-        by: Some(decision.by.clone()),
+        by: decision.by.person().cloned(),
     });
     approval.state = State::Approved {
         run_by: approval.request.expires_at,
@@ -361,7 +365,8 @@ async fn the_link_keys_alone_forge_no_decision() {
     type Change = Box<dyn Fn(&mut Approval)>;
     let of_approved: Vec<Change> = vec![
         Box::new(move |row| {
-            decision(row).by = bob.clone();
+            let assurance = decision(row).by.assurance().unwrap();
+            decision(row).by = person(bob.clone(), assurance);
             row.history[1].by = Some(bob.clone());
         }),
         Box::new(|row| {
@@ -369,7 +374,10 @@ async fn the_link_keys_alone_forge_no_decision() {
             decision(row).at = at;
             row.history[1].at = at;
         }),
-        Box::new(|row| decision(row).assurance = Assurance::Entra(Uuid::from_u128(1))),
+        Box::new(|row| {
+            let address = decision(row).by.person().unwrap().clone();
+            decision(row).by = person(address, Assurance::Entra(Uuid::from_u128(1)));
+        }),
         Box::new(|row| decision(row).comment = Some("Gladly.".to_owned())),
         Box::new(move |row| decision(row).receipt = receipt.clone()),
         Box::new(|row| decision(row).receipt.push('A')),
@@ -560,7 +568,7 @@ async fn an_authentic_row_with_an_unknown_column_is_left_to_a_later_version() {
     let table = settings.iter().find(|(name, _)| *name == "HO_TABLE");
     let table = table.map_or("approvals", |(_, table)| table).to_owned();
     gate.tamper(&approval.id, None, |row| {
-        row["Plan"] = json!("{\"stages\":2}");
+        row["Later"] = json!("{\"stages\":2}");
         let columns = row.as_object_mut().unwrap();
         columns.remove("RowSeal");
         let text = |value: &Value| {

@@ -32,14 +32,12 @@ fn pending() -> Approval {
     )
 }
 
-/// A request whose email was sent to both approvers.
-pub(crate) fn mailed(
-    now: Timestamp,
-    lifetime: Duration,
-    settings: NotificationSettings,
-) -> Approval {
-    let request = Request {
+/// A request without parameters.
+pub(crate) fn request_of(now: Timestamp, lifetime: Duration) -> Request {
+    Request {
         owner: None,
+        agent_object_id: None,
+        supersedes: None,
         id: ApprovalId::new("agent", "1").unwrap(),
         action: "Delete".to_owned(),
         parameters: Parameters {
@@ -52,16 +50,32 @@ pub(crate) fn mailed(
         digest: Digest([0; 32]),
         requested_at: now,
         expires_at: now + lifetime,
-    };
-    let approvers = ["alice@example.com", "bob@example.com"].map(|address| Approver {
-        address: Address::parse(address).unwrap(),
+    }
+}
+
+/// An approver who has not been asked.
+pub(crate) fn approver(address: &str) -> Approver {
+    Approver {
+        // Earlier versions stored addresses that can no longer be entered.
+        address: Address::from_known(address).unwrap(),
         link_key: "k".to_owned(),
         mac: "s".to_owned(),
         wrong_codes: 0,
         wrong_revocation_codes: 0,
         wrong_reveal_codes: 0,
+        wrong_hand_over_codes: 0,
         deliveries: Vec::new(),
-    });
+    }
+}
+
+/// A request whose email was sent to both approvers.
+pub(crate) fn mailed(
+    now: Timestamp,
+    lifetime: Duration,
+    settings: NotificationSettings,
+) -> Approval {
+    let request = request_of(now, lifetime);
+    let approvers = ["alice@example.com", "bob@example.com"].map(approver);
     let mut approval = Approval::new(request, approvers.into());
     for attempt in approval.lease_deliveries(settings, now) {
         approval.record_delivery_result(attempt, SendResult::Sent, now);

@@ -7,7 +7,7 @@ use human_oversight_client::types::{Approval, KeySet, NewApproval, Status};
 use reqwest::StatusCode;
 use serde_json::json;
 
-use crate::harness::{ALICE, Page, TestGate, object, request};
+use crate::harness::{ALICE, BOB, Page, TestGate, object, request, with_forms};
 
 const SECRET: &str = "hunter2-example";
 
@@ -88,6 +88,43 @@ async fn withheld_values_are_shown_once_with_the_code() {
     assert!(!gate.get(&alice.link).await.body.contains(SECRET));
 }
 
+/// The gate keeps no list of cookies: a copy of one shows the values until its end, with the link alone.
+#[tokio::test]
+async fn a_copy_of_the_cookie_shows_withheld_values_for_60_seconds_and_decides_nothing() {
+    let gate = TestGate::start().await;
+    let approval = ask(&gate).await;
+    let alice = gate.question(&approval, ALICE);
+    let page = gate.get(&alice.link).await;
+    let fields = page.hidden_fields();
+    let of_form = fields[fields.len() - 2..].iter();
+    let body: String = form_urlencoded::Serializer::new(String::new())
+        .extend_pairs(of_form)
+        .extend_pairs([("decision", "reveal"), ("code", &alice.code)])
+        .finish();
+    let post = gate
+        .http
+        .post(format!("{}{}", gate.url, page.action()))
+        .header("origin", &gate.url)
+        .header("content-type", "application/x-www-form-urlencoded");
+    let answer = Page::of(post.body(body).send().await.unwrap()).await;
+    assert_eq!(answer.status, StatusCode::SEE_OTHER);
+    let cookies = answer.cookies();
+    assert!(!cookies.contains(SECRET) && !cookies.contains(&alice.code));
+    let open = async |link: &str| {
+        let call = gate.http.get(link).header("cookie", &cookies);
+        Page::of(call.send().await.unwrap()).await.body
+    };
+    let bob = gate.question(&approval, BOB).link;
+    for seconds in [0, 30, 29] {
+        gate.pass(Duration::from_secs(seconds));
+        assert!(open(&alice.link).await.contains(SECRET), "{seconds}");
+        assert!(!open(&bob).await.contains(SECRET), "{seconds}");
+    }
+    gate.pass(Duration::from_secs(2));
+    assert!(!open(&alice.link).await.contains(SECRET));
+    assert_eq!(gate.status(&approval.id).await.status, Status::Pending);
+}
+
 #[tokio::test]
 async fn wrong_codes_at_one_form_lock_no_other() {
     let gate = TestGate::start().await;
@@ -95,11 +132,11 @@ async fn wrong_codes_at_one_form_lock_no_other() {
     let alice = gate.question(&approval, ALICE);
     let page = gate.get(&alice.link).await;
     for left in [
-        "4 tries are left",
+        "4 tries left",
         "3 tries",
         "2 tries",
-        "1 try is left",
-        "now locked",
+        "1 try left",
+        "takes no code",
     ] {
         let refused = send(&gate, &page, "reveal", wrong(&alice.code)).await;
         assert_eq!(refused.status, StatusCode::FORBIDDEN);
@@ -110,7 +147,7 @@ async fn wrong_codes_at_one_form_lock_no_other() {
     assert!(!locked.body.contains(SECRET));
 
     gate.approve(&approval, ALICE).await;
-    let page = gate.get(&alice.link).await;
+    let page = gate.get(&with_forms(&alice.link)).await;
     assert!(page.body.contains("value=\"revoke\""), "{}", page.body);
     let revoked = [("decision", "revoke"), ("code", alice.code.as_str())];
     let revoked = gate.decide(&alice, &revoked).await;

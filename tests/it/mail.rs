@@ -1,6 +1,7 @@
 //! Email by each transport, and the failures in the table of docs/mail.md, row by row.
 
 mod azure;
+mod clients;
 mod failures;
 mod hostile_text;
 

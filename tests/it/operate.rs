@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use human_oversight_client::types::{Approval, Status};
+use human_oversight_client::types::{Approval, ExecutionStatus, Status};
 use human_oversight_client::{Error, types::Claim};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use crate::harness::{AGENT, ALICE, BOB, Mail, Page, TestGate, http, request};
+use crate::harness::{AGENT, ALICE, BOB, Log, Mail, Page, TestGate, http, request};
 use crate::host::{KEY, MASTER_KEY};
 
 const NONCE: &str = "0123456789abcdef";
@@ -471,6 +471,34 @@ async fn with_rows_of_version_1_nothing_is_revoked() {
     assert_eq!(answer.status, StatusCode::FORBIDDEN, "{}", answer.body);
     assert!(answer.body.contains("HO_ROWS=1"), "{}", answer.body);
     claim(&gate, &approval).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_revoked_row_that_must_be_written_as_version_1_says_what_to_set() {
+    let gate = TestGate::start().await;
+    let approval = gate.ask().await;
+    gate.approve(&approval, ALICE).await;
+    operate(&gate, json!({"command": "revoke", "id": approval.id})).await;
+    // The notices of the revocation are due.
+    let mails = gate.mails().len();
+    let gate = TestGate::at(gate.dir, &[("HO_ROWS", "1")]).await;
+    let log = Log::default();
+    let collecting = log.collect();
+    let report = gate.sweep().await;
+    drop(collecting);
+    assert!(report.contains("1 failed, 0 set aside"), "{report}");
+    assert_eq!(
+        log.count("cannot say all that this row does: set HO_ROWS=2"),
+        1
+    );
+    assert_eq!(gate.mails().len(), mails);
+    assert_eq!(
+        gate.status(&approval.id).await.execution.unwrap().status,
+        ExecutionStatus::Revoked
+    );
+    let gate = TestGate::at(gate.dir, &[]).await;
+    gate.sweep().await;
+    assert!(gate.mails().len() > mails);
 }
 
 #[tokio::test]

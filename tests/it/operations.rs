@@ -6,15 +6,16 @@ use std::time::Duration;
 
 use human_oversight_client::types::NewApproval;
 
+use crate::agent_identity;
 use crate::deadline::blocking_within;
 use crate::end_to_end;
 use crate::harness::{repository, request};
 use crate::host::tick;
 
-/// The log of a gate at its host: an approval, a refused email, a sweep, a failure.
+/// The log of a gate at its host: an approval, a refused email, a call by identity, a sweep, a failure.
 async fn log_lines() -> String {
     let dir = tempfile::tempdir().unwrap();
-    let host = end_to_end::host(dir.path(), None, &[]).await;
+    let host = end_to_end::host(dir.path(), None, &agent_identity::BOTH).await;
     end_to_end::run_approval(&end_to_end::gate(&host), &host, dir.path()).await;
     let unreachable = NewApproval {
         approver_emails: vec!["gone@example.invalid".to_owned()],
@@ -24,6 +25,7 @@ async fn log_lines() -> String {
         .submit(&unreachable)
         .await
         .unwrap();
+    agent_identity::ask_past_the_host(host.handler).await;
     tick(host.handler, "sweep").await;
     for file in ["approvals.db", "approvals.db-wal", "approvals.db-shm"] {
         std::fs::remove_file(dir.path().join(file)).ok();

@@ -7,7 +7,7 @@ use reqwest::StatusCode;
 use serde_json::{Value, json};
 
 use crate::claim::claim;
-use crate::harness::{ALICE, TestGate};
+use crate::harness::{ALICE, BOB, Mail, TestGate};
 
 pub(crate) fn report(error: Option<&str>) -> Report {
     let status = match error {
@@ -126,6 +126,106 @@ async fn a_missing_report_becomes_unknown_and_a_late_one_is_recorded() {
         })
         .collect();
     assert!(events.is_sorted());
+}
+
+fn failure_notices(gate: &TestGate) -> Vec<Mail> {
+    let mut mails = gate.mails();
+    mails.retain(|mail| mail.message_id.contains(".failure@"));
+    mails
+}
+
+#[tokio::test]
+async fn everyone_who_was_asked_is_emailed_once_that_it_failed() {
+    let gate = TestGate::start().await;
+    let id = claimed(&gate).await;
+    let error = report(Some(
+        "See https://evil.example/\u{202e} \u{440}aypal\nline 2",
+    ));
+    for _repeated in 0..2 {
+        gate.client.outcome(&id, &error).await.unwrap();
+        gate.sweep().await;
+    }
+    let mails = failure_notices(&gate);
+    let mut to: Vec<_> = mails.iter().map(|mail| mail.to.as_str()).collect();
+    to.sort_unstable();
+    assert_eq!(to, [ALICE, BOB]);
+    for mail in &mails {
+        assert!(
+            mail.subject.starts_with("[Failed] Delete User Account · #"),
+            "{}",
+            mail.subject
+        );
+        assert!(mail.answers.is_some(), "in the conversation of the request");
+        for text in [&mail.text, &mail.html] {
+            for words in [
+                "Failed: the agent reported on ",
+                "Approved by alice@example.com on ",
+                "The agent says (not verified):",
+                "https[:]//evil[.]example/\\u{202e}",
+                "line 2",
+                "Check before you approve it again.",
+            ] {
+                assert!(text.contains(words), "{words}\n{text}");
+            }
+            assert!(
+                !text.contains("https://evil") && !text.contains('\u{202e}'),
+                "{text}"
+            );
+        }
+        assert!(mail.html.contains("<br>line 2"), "{}", mail.html);
+    }
+    let row = gate.entity(&id).await;
+    let notifications: Value =
+        serde_json::from_str(row["Notifications"].as_str().unwrap()).unwrap();
+    let kinds = |index: usize| -> Vec<Value> {
+        let mails = notifications[index]["mails"].as_array().unwrap();
+        mails.iter().map(|mail| mail["kind"].clone()).collect()
+    };
+    // In the words that earlier versions know.
+    for index in 0..2 {
+        assert_eq!(
+            kinds(index),
+            ["Question", "Reminder", "LastReminder", "Outcome", "Outcome"]
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_unknown_outcome_is_emailed_once_whatever_is_reported_later() {
+    for (late, emailed_first) in [(None, true), (Some("broke"), true), (None, false)] {
+        let gate = TestGate::with(&[("HO_OUTCOME_WITHIN", "60")]).await;
+        let id = claimed(&gate).await;
+        gate.sweep().await;
+        gate.pass(Duration::from_secs(60));
+        if emailed_first {
+            gate.sweep().await;
+            let mails = failure_notices(&gate);
+            assert_eq!(mails.len(), 2);
+            assert!(
+                mails[0].subject.starts_with("[Unknown] "),
+                "{}",
+                mails[0].subject
+            );
+            assert!(
+                mails[0].text.starts_with("Outcome unknown: "),
+                "{}",
+                mails[0].text
+            );
+            std::fs::remove_dir_all(gate.mail_folder()).unwrap();
+        }
+        gate.client.outcome(&id, &report(late)).await.unwrap();
+        gate.sweep().await;
+        assert_eq!(failure_notices(&gate).len(), 0, "{late:?}");
+    }
+}
+
+#[tokio::test]
+async fn without_outcome_notices_a_failure_is_not_emailed() {
+    let gate = TestGate::with(&[("HO_MAIL_NOTES", "reminders,withdrawn")]).await;
+    let id = claimed(&gate).await;
+    gate.client.outcome(&id, &report(Some("x"))).await.unwrap();
+    gate.sweep().await;
+    assert_eq!(failure_notices(&gate).len(), 0);
 }
 
 #[tokio::test]

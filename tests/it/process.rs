@@ -2,6 +2,7 @@
 
 mod banner;
 mod command_line;
+mod form;
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -17,6 +18,8 @@ use crate::canary;
 use crate::deadline::{TestDeadline, within};
 use crate::harness::{ALICE, http, mails, question, request};
 use crate::host::ReservedPort;
+
+pub(crate) use form::{OpenForm, decide_at};
 
 pub(crate) fn binary() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_human-oversight"));
@@ -141,27 +144,6 @@ impl Process {
 pub(crate) async fn decide(dir: &Path, id: &str, form: &str) -> Result<u16, reqwest::Error> {
     let question = question(&mails(&dir.join("mail")), id, ALICE);
     decide_at(&question.link, &form.replace("CODE", &question.code)).await
-}
-
-pub(crate) async fn decide_at(link: &str, form: &str) -> Result<u16, reqwest::Error> {
-    let http = http().redirect(reqwest::redirect::Policy::none()).build()?;
-    let page = http.get(link).send().await?.text().await?;
-    let is_open = page.contains("value=\"reject\"");
-    let token = page.split_once("name=\"form\" value=\"");
-    let Some((_, rest)) = token.filter(|_| is_open) else {
-        return Ok(0);
-    };
-    let token = rest.split_once('"').unwrap().0;
-    let (address, k) = link.split_once("?k=").unwrap();
-    let origin = address.split_once("/api/").unwrap().0;
-    let answer = http
-        .post(address)
-        .header("origin", origin)
-        .header("content-type", "application/x-www-form-urlencoded")
-        .body(format!("k={k}&form={token}&{form}"))
-        .send()
-        .await?;
-    Ok(answer.status().as_u16())
 }
 
 #[tokio::test]

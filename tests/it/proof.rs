@@ -3,23 +3,32 @@
 //! By default every test runs in a bounded form, for each commit. `./scripts/proof` runs the long form
 //! (`HO_PROOF=full`). docs/reliability.md lists the figures of both.
 
+mod away;
 mod clock;
 mod dice;
 mod disk;
+mod grants;
+mod hand_over;
 mod kills;
 mod load;
 mod model;
+mod model_row;
+mod plans;
 mod properties;
 mod requests;
 mod responses;
 mod simulation;
 mod supply;
 mod untrusted;
+mod votes;
 
 use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::hash::Hash;
 use std::path::Path;
 
 use serde_json::json;
+use stateright::{Checker, HasDiscoveries, Model};
 
 /// The number of cases: `bounded` for each commit, `full` in the long form.
 pub(crate) fn cases(bounded: u64, full: u64) -> u64 {
@@ -28,6 +37,20 @@ pub(crate) fn cases(bounded: u64, full: u64) -> u64 {
         Ok("full") => full,
         Ok(other) => panic!("HO_PROOF={other}: must be full or unset"),
     }
+}
+
+/// In how many steps a model violates a guarantee; `None` if it never does.
+fn steps_to_violate<M>(model: M, guarantee: &'static str) -> Option<usize>
+where
+    M: Model + Send + Sync + 'static,
+    M::State: Clone + Debug + Hash + PartialEq + Send + Sync + 'static,
+    M::Action: Clone + Debug + PartialEq,
+{
+    let checker = model
+        .checker()
+        .finish_when(HasDiscoveries::AllOf([guarantee].into()));
+    let path = checker.spawn_bfs().join().discovery(guarantee);
+    path.map(|path| path.into_actions().len())
 }
 
 /// Writes a test's figures to `target/proof/{name}.json`, for docs/reliability.md.

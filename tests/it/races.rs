@@ -93,7 +93,7 @@ async fn concurrent_guesses_get_five_attempts() {
     .await;
     let checked = answers
         .iter()
-        .filter(|a| a.body.contains("That code is not right"))
+        .filter(|a| a.body.contains("Wrong code"))
         .count();
     assert_eq!(checked, 5, "five guesses are checked");
     assert!(gate.status(&approval.id).await.notifications[0].locked);

@@ -10,7 +10,7 @@ use human_oversight_client::parameters::{Parameters, hex};
 use human_oversight_client::receipt::{
     Assurance, Claims, Decision, NotPermitted, ReceiptError, Run, TYPE, verify,
 };
-use human_oversight_client::types::{Key, KeySet};
+use human_oversight_client::types::{Key, KeyLife, KeySet};
 use human_oversight_client::{Gate, Permit};
 use reqwest::StatusCode;
 use ring::signature::{Ed25519KeyPair, KeyPair};
@@ -207,6 +207,7 @@ fn approved_claims(parameters: &Parameters) -> Claims {
     Claims {
         iss: "https://gate.example.com".to_owned(),
         aud: "Agent".to_owned(),
+        agent_object_id: None,
         sub: "QWdlbnQ.x".to_owned(),
         iat: 1_000,
         exp: Some(2_000),
@@ -216,9 +217,13 @@ fn approved_claims(parameters: &Parameters) -> Claims {
         claimant: None,
         decision: Decision::Approved,
         comment_digest: None,
+        question_digest: None,
         approver: ALICE.to_owned(),
         assurance: Assurance::Link,
         approver_object_id: None,
+        votes: Vec::new(),
+        policy: None,
+        handed_over: Vec::new(),
     }
 }
 
@@ -239,6 +244,8 @@ fn a_signature_by_a_known_key_is_a_receipt_only_in_the_pinned_form() {
             usage: "sig".to_owned(),
             kid: "k1".to_owned(),
             x: BASE64URL.encode(pair.public_key()),
+            y: None,
+            life: KeyLife::default(),
         }],
         issuers: Vec::new(),
     };
@@ -277,8 +284,8 @@ fn a_receipt_permits_one_action_until_it_lapses() {
         action: "Delete",
         parameters: &parameters,
     };
-    assert_eq!(claims.permit(&run, 1_999), Ok(()));
-    assert_eq!(claims.permit(&run, 2_000), Err(NotPermitted::Lapsed));
+    assert_eq!(claims.permit(run, 1_999), Ok(()));
+    assert_eq!(claims.permit(run, 2_000), Err(NotPermitted::Lapsed));
     let others = Parameters::new(&json!({"user_id": 1})).unwrap();
     for (run, why) in [
         (
@@ -303,16 +310,16 @@ fn a_receipt_permits_one_action_until_it_lapses() {
             NotPermitted::OtherParameters,
         ),
     ] {
-        assert_eq!(claims.permit(&run, 1_000), Err(why));
+        assert_eq!(claims.permit(run, 1_000), Err(why));
     }
     let rejected = Claims {
         decision: Decision::Rejected,
         ..claims.clone()
     };
-    assert_eq!(rejected.permit(&run, 1_000), Err(NotPermitted::Rejected));
+    assert_eq!(rejected.permit(run, 1_000), Err(NotPermitted::Rejected));
     let endless = Claims {
         exp: None,
         ..claims
     };
-    assert_eq!(endless.permit(&run, 1_000), Err(NotPermitted::Lapsed));
+    assert_eq!(endless.permit(run, 1_000), Err(NotPermitted::Lapsed));
 }

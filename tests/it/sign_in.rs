@@ -83,7 +83,7 @@ pub(crate) async fn send(
 }
 
 pub(crate) fn approving(page: &Page) -> Vec<(String, String)> {
-    let mut form = page.hidden_fields();
+    let mut form = page.first_form();
     form.push(("decision".to_owned(), "approve".to_owned()));
     form
 }
@@ -142,7 +142,7 @@ async fn a_signed_in_approver_decides_without_a_code() {
     assert_shows_nothing(&ended, &approval);
     let foreign = SignIn::session(&member(BOB, "3c9e7a10-0000-4000-8000-000000000b0b"));
     let foreign = send(&gate, &approval.id, &[("cookie", &foreign)], &form).await;
-    assert_eq!(foreign.status, StatusCode::CONFLICT, "the form is Alice's");
+    assert_eq!(foreign.status, StatusCode::SEE_OTHER, "the form is Alice's");
     assert_eq!(gate.status(&approval.id).await.status, Status::Pending);
 
     let decided = send(&gate, &approval.id, &[("cookie", &session)], &form).await;

@@ -198,6 +198,7 @@ fn no_module_of_the_crates_imports_in_a_circle() {
         ("protocol", "human_oversight_protocol"),
         ("client", "human_oversight_client"),
         ("client-macros", "human_oversight_client_macros"),
+        ("mcp", "human_oversight_mcp"),
     ] {
         let modules = sources(&root().join("crates").join(dir).join("src"));
         let imports = imports(&modules, name);

@@ -19,6 +19,7 @@ use crate::backing_store;
 use crate::claim::claim;
 use crate::deadline::eventually;
 use crate::harness::{AGENT, ALICE, BOB, TestGate, http, request};
+use crate::host::{self, Invocation};
 use crate::outcome::report;
 use crate::proxy::{Fault, Proxy};
 use crate::store::{OPEN_LIMIT, approval, at, count_wrong_code, keys};
@@ -66,7 +67,7 @@ impl FaultyStore {
 }
 
 /// Method and table of each request, such as `PUT approvals`.
-fn operations(proxy: &Proxy) -> Vec<String> {
+pub(crate) fn operations(proxy: &Proxy) -> Vec<String> {
     let of = |request: &String| {
         let (method, path) = request.split_once(' ').unwrap();
         let table = path.split(['/', '(', '?']).nth(2).unwrap();
@@ -76,6 +77,7 @@ fn operations(proxy: &Proxy) -> Vec<String> {
             // Only the pauses are read as a list.
             standing if standing.starts_with("standing") && path.contains("()") => "pauses",
             standing if standing.starts_with("standing") => "standing",
+            decided if decided.starts_with("decided") => "decided",
             _ => "approvals",
         };
         format!("{method} {table}")
@@ -624,7 +626,8 @@ async fn start_gates<const N: usize>() -> (Proxy, [TestGate; N]) {
 ///   row; remove the old entry.
 /// - `claim`: read the row and, side by side, the pauses; write the row.
 /// - a sweep: read the due entries; for each request read the row, write the send leases, write the
-///   results of the deliveries, and move the entry.
+///   results of the deliveries, and move the entry; at the end read the marker of the index, and write what
+///   the sweep found.
 /// - `outcome`: read and write the row, and remove the entry.
 ///
 /// A submit or a page whose reading of the pauses is more than 5 s old reads them too.
@@ -643,6 +646,8 @@ async fn each_step_of_a_lifecycle_takes_the_expected_operations() {
         operations.retain(|operation| operation != pauses);
         operations
     };
+    // The first sweep writes the marker of the due index and its record.
+    gate.sweep().await;
     take_operations();
     let (read, write) = ("GET approvals", "PUT approvals");
 
@@ -664,10 +669,19 @@ async fn each_step_of_a_lifecycle_takes_the_expected_operations() {
     assert_eq!(take_operations(), [read]);
     let question = gate.question(&approval, ALICE);
     let page = gate.get(&question.link).await;
-    assert_eq!(take_operations(), [read, "GET standing"]);
+    let mut shown = take_operations();
+    shown[1..].sort();
+    assert_eq!(shown, [read, "GET decided", "GET standing"]);
     let form = [("decision", "approve"), ("code", question.code.as_str())];
     gate.send_form(&page, &form).await;
-    assert_eq!(take_operations(), [read, "PUT open", write, "DELETE open"]);
+    // After the answer.
+    let keep = "POST decided";
+    let is_kept = || operations(&proxy).iter().any(|it| it == keep);
+    eventually(async || is_kept().then_some(())).await;
+    assert_eq!(
+        take_operations(),
+        [read, "PUT open", write, "DELETE open", keep]
+    );
     let claim = claim("0123456789abcdef");
     gate.client.claim(&approval.id, &claim).await.unwrap();
     let mut claimed = take_all();
@@ -676,12 +690,21 @@ async fn each_step_of_a_lifecycle_takes_the_expected_operations() {
     gate.sweep().await;
     assert_eq!(
         take_operations(),
-        ["GET open", read, write, write, "PUT open"]
+        [
+            "GET open",
+            read,
+            keep,
+            write,
+            write,
+            "PUT open",
+            "GET open",
+            "PUT standing"
+        ]
     );
     gate.sweep().await;
     assert_eq!(
         take_operations(),
-        ["GET open"],
+        ["GET open", "GET open", "PUT standing"],
         "open requests that are not due cost nothing"
     );
     gate.client
@@ -753,7 +776,9 @@ async fn an_outage_is_a_503_for_every_caller_and_ends() {
         assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
         assert!(!answer.header("retry-after").is_empty());
     }
-    assert!(gate.sweep().await.contains("1 failed"));
+    // The host records an invocation that failed.
+    let swept = host::tick(gate.handler, "sweep").await;
+    assert!(matches!(swept, Invocation::Failed(_)), "{swept:?}");
     proxy.down(false);
     assert_eq!(gate.status(&approval.id).await.status, Status::Pending);
     gate.approve(&approval, ALICE).await;
@@ -802,4 +827,68 @@ async fn the_documented_row_has_the_stored_columns() {
         }
     }
     assert_eq!(row, documented);
+}
+
+/// Where a rule of the policy has `grants`, a submit reads the grants for its content; a use writes them too, in
+/// place of everything that asking people takes.
+#[tokio::test]
+async fn a_standing_grant_takes_one_read_and_a_use_of_it_one_write() {
+    let proxy = Proxy::start(azurite().port).await;
+    let store = backing_store::tables(proxy.port);
+    let budgets = [("HO_MAIL_BUDGET", "25/60"), ("HO_OWNER_BUDGET", "200/1200")];
+    let policies = [
+        crate::grants::POLICY.replace("grants = \"8h\"\n", ""),
+        crate::grants::POLICY.to_owned(),
+    ];
+    let [without, with] = [&policies[0], &policies[1]].map(|policy| {
+        let policy = [("HO_POLICY", policy.as_str())];
+        [&backing_store::borrowed(&store)[..], &budgets, &policy].concat()
+    });
+    let (without, with) = (TestGate::with(&without).await, TestGate::with(&with).await);
+    let take_operations = || {
+        let mut operations = operations(&proxy);
+        proxy.clear();
+        operations.retain(|operation| operation != "GET pauses");
+        operations.sort();
+        operations
+    };
+    let submit =
+        async |gate: &TestGate| gate.client.submit(&crate::grants::restart()).await.unwrap();
+    submit(&without).await;
+    take_operations();
+    submit(&without).await;
+    let before = take_operations();
+    submit(&with).await;
+    take_operations();
+    let asked = submit(&with).await;
+    let mut expected = before.clone();
+    // Whether the id is new, too: a repeat costs no use.
+    expected.extend(["GET approvals", "GET standing"].map(str::to_owned));
+    expected.sort();
+    assert_eq!(take_operations(), expected);
+    let question = with.question(&asked, ALICE);
+    let code = question.code.as_str();
+    let form = [
+        ("decision", "approve"),
+        ("code", code),
+        ("grant", "3600"),
+        ("uses", "9"),
+    ];
+    with.decide(&question, &form).await;
+    with.until_kept(1).await;
+    take_operations();
+    assert_eq!(submit(&with).await.status, Status::Approved);
+    with.until_kept(2).await;
+    let mut used = take_operations();
+    used.retain(|operation| !operation.ends_with("decided"));
+    assert_eq!(
+        used,
+        [
+            "GET approvals",
+            "GET standing",
+            "POST approvals",
+            "PUT open",
+            "PUT standing"
+        ]
+    );
 }

@@ -23,6 +23,8 @@ def filter_case(context, case):
     return not (
         (isinstance(agent, str) and (len(agent.encode()) > 170 or is_unusual(agent)))
         or ("wait" in case.query and body.get("claimant"))
+        # Of the right form, and no request that has ended.
+        or ID.fullmatch(str(body.get("supersedes")))
         or is_inexact(body)
     )
 

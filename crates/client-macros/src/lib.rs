@@ -38,6 +38,7 @@ use settings::{Refusal, Settings};
 /// | `timeout` | the time for a decision, a `Duration` |
 /// | `reason`, `on_behalf_of`, `on_pending` | as on `Action` |
 /// | `correlation_id` | as on `Action`: a name of your own for each call, such as the id of the model's tool call. A second call with the same name and arguments is the same request, whose approval is used once |
+/// | `supersedes` | as on `Action`: the id of the earlier request whose place the call takes |
 /// | `gate` | the `Gate`; the default is that of `Gate::scope`, or of the environment (`HO_URL`, `HO_KEY`) |
 ///
 /// A setting is an expression, and may name arguments and `self`.

@@ -15,6 +15,7 @@ pub(crate) struct Settings {
     on_behalf_of: Option<Expr>,
     on_pending: Option<Expr>,
     correlation_id: Option<Expr>,
+    supersedes: Option<Expr>,
     /// An expression of a `Result<Gate, Error>`.
     pub(crate) gate: TokenStream,
     pub(crate) refusal: Refusal,
@@ -32,7 +33,7 @@ pub(crate) enum Refusal {
 }
 
 const KNOWN: &str = "agent_name, action_description, approver_emails, refusal_return_value, timeout, \
-                     reason, on_behalf_of, on_pending, correlation_id and gate";
+                     reason, on_behalf_of, on_pending, correlation_id, supersedes and gate";
 
 impl Parse for Settings {
     fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
@@ -70,6 +71,7 @@ impl Parse for Settings {
             on_behalf_of: take("on_behalf_of"),
             on_pending: take("on_pending"),
             correlation_id: take("correlation_id"),
+            supersedes: take("supersedes"),
             gate: match take("gate") {
                 Some(gate) => quote! {
                     ::core::result::Result::Ok(::core::clone::Clone::clone(&#gate))
@@ -118,6 +120,7 @@ impl Settings {
             (quote!(on_behalf_of), &self.on_behalf_of),
             (quote!(on_pending), &self.on_pending),
             (quote!(correlation_id), &self.correlation_id),
+            (quote!(supersedes), &self.supersedes),
         ] {
             if let Some(value) = value {
                 action = quote!(#action.#method(#value));

@@ -16,6 +16,7 @@ pub struct Action {
     pub(crate) reason: Option<String>,
     pub(crate) on_behalf_of: Option<String>,
     pub(crate) correlation_id: Option<String>,
+    pub(crate) supersedes: Option<String>,
     on_pending: Option<Arc<OnPending>>,
 }
 
@@ -31,6 +32,7 @@ impl Gate {
             reason: None,
             on_behalf_of: None,
             correlation_id: None,
+            supersedes: None,
             on_pending: None,
         }
     }
@@ -80,6 +82,14 @@ impl Action {
     #[must_use]
     pub fn correlation_id(mut self, id: impl Into<String>) -> Self {
         self.correlation_id = Some(id.into());
+        self
+    }
+
+    /// The id of an earlier request of this agent that was rejected, withdrawn or not decided in time, such as
+    /// [`Refusal::id`](crate::Refusal::id): this one takes its place, and the approvers see what changed.
+    #[must_use]
+    pub fn supersedes(mut self, id: impl Into<String>) -> Self {
+        self.supersedes = Some(id.into());
         self
     }
 

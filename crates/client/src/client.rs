@@ -1,8 +1,10 @@
 use std::fmt;
-#[cfg(feature = "mock")]
+#[cfg(any(feature = "mock", feature = "entra"))]
 use std::sync::Arc;
 use std::time::Duration;
 
+#[cfg(feature = "entra")]
+use azure_core::credentials::TokenCredential;
 use human_oversight_protocol::types::{
     Approval, Claim, KeySet, NewApproval, Problem, Report, Withdrawal,
 };
@@ -12,6 +14,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::address;
+#[cfg(feature = "entra")]
+use crate::entra::{Tokens, credential_of_environment};
 use crate::error::Error;
 #[cfg(feature = "mock")]
 use crate::mock_server::MockServer;
@@ -34,9 +38,21 @@ enum Transport {
 struct Http {
     http: reqwest::Client,
     base: Url,
-    key: Option<HeaderValue>,
+    proof: Proof,
     /// The variable that names a proxy for `base`.
     proxy: Option<&'static str>,
+}
+
+/// How the agent proves who it is.
+#[derive(Clone)]
+enum Proof {
+    /// Not at all: a gate without the Functions host demands nothing.
+    Nothing,
+    /// By a Functions key.
+    Key(HeaderValue),
+    /// By an access token, on routes of its own.
+    #[cfg(feature = "entra")]
+    Tokens(Tokens),
 }
 
 /// The longest wait of a status call; the gate has the same limit.
@@ -75,16 +91,50 @@ impl Client {
         key: Option<&str>,
         http: reqwest::ClientBuilder,
     ) -> Result<Self, Error> {
-        let base = address::parse(base)?;
+        let key = key.map(str::trim).map(HeaderValue::from_str).transpose();
         let key = key
-            .map(str::trim)
-            .map(HeaderValue::from_str)
-            .transpose()
             .map_err(|_| Error::Settings("the Functions key has invalid characters".to_owned()))?;
-        // Fails if the program has installed a provider of its own, which is then used.
-        rustls::crypto::ring::default_provider()
-            .install_default()
-            .ok();
+        Self::build(base, key.map_or(Proof::Nothing, Proof::Key), http)
+    }
+
+    /// A client of the gate at `base` that calls it with access tokens of Microsoft Entra ID in place of a Functions
+    /// key. `audience` is the application id URI of the gate's app registration, or its client id. The credential is
+    /// one of the crate `azure_identity`, version 1.
+    ///
+    /// # Errors
+    /// Those of [`Client::with_http`].
+    #[cfg(feature = "entra")]
+    pub fn with_credential(
+        base: &str,
+        credential: Arc<dyn TokenCredential>,
+        audience: &str,
+        http: reqwest::ClientBuilder,
+    ) -> Result<Self, Error> {
+        let tokens = Tokens::new(credential, audience);
+        Self::build(base, Proof::Tokens(tokens), http)
+    }
+
+    /// The same, with the credential that the environment names.
+    #[cfg(feature = "entra")]
+    pub(crate) fn with_credential_of_environment(
+        base: &str,
+        audience: &str,
+    ) -> Result<Self, Error> {
+        install_crypto();
+        let credential = credential_of_environment()?;
+        Self::with_credential(base, credential, audience, reqwest::Client::builder())
+    }
+
+    #[cfg(not(feature = "entra"))]
+    pub(crate) fn with_credential_of_environment(_: &str, _: &str) -> Result<Self, Error> {
+        Err(Error::Settings(
+            "HO_AUDIENCE needs the feature `entra` of the crate human-oversight-client".to_owned(),
+        ))
+    }
+
+    fn build(base: &str, proof: Proof, http: reqwest::ClientBuilder) -> Result<Self, Error> {
+        let base = address::parse(base)?;
+        install_crypto();
         let proxy = address::proxy_variable(&base);
         let mut http = http
             .connect_timeout(Duration::from_secs(5))
@@ -103,7 +153,7 @@ impl Client {
         Ok(Self(Transport::Http(Http {
             http,
             base,
-            key,
+            proof,
             proxy,
         })))
     }
@@ -194,11 +244,14 @@ impl Http {
     async fn keys(&self) -> Result<KeySet, Error> {
         let request = self.http.request(Method::GET, self.url("keys", None));
         let response = self.call(request.timeout(KEYS_TIMEOUT)).await;
-        Ok(response.map_err(not_a_gate)?.0)
+        Ok(response
+            .map_err(|error| self.proof.explain(not_a_gate(error)))?
+            .0)
     }
 
     async fn submit(&self, request: &NewApproval) -> Result<Approval, Error> {
-        self.post("submit", None, request).await.map_err(not_a_gate)
+        let response = self.post("submit", None, request).await;
+        response.map_err(|error| self.proof.explain(not_a_gate(error)))
     }
 
     async fn post<T: DeserializeOwned + Send + 'static>(
@@ -220,16 +273,13 @@ impl Http {
         &self,
         request: RequestBuilder,
     ) -> Result<(T, Option<Duration>), Error> {
-        let request = match &self.key {
-            Some(key) => request.header("x-functions-key", key),
-            None => request,
-        };
-        let proxy = self.proxy;
+        let Self { proof, proxy, .. } = self.clone();
         runtime::run(async move {
-            let response = request.send().await;
+            let response = proof.add_to(request).await?.send().await;
             let response = response.map_err(|source| Error::from_transport(source, proxy))?;
             let retry_after = retry_after(&response);
-            Ok((read(response, proxy).await?, retry_after))
+            let answer = read(response, proxy).await;
+            Ok((answer.map_err(|error| proof.explain(error))?, retry_after))
         })
         .await
     }
@@ -239,9 +289,53 @@ impl Http {
         url.path_segments_mut()
             .expect("checked in new: an http URL has a path")
             .pop_if_empty()
-            .extend(["api", function].into_iter().chain(id));
+            .push("api")
+            // Anyone reads the keys.
+            .extend(self.proof.prefix().filter(|_| function != "keys"))
+            .push(function)
+            .extend(id);
         url
     }
+}
+
+impl Proof {
+    async fn add_to(&self, request: RequestBuilder) -> Result<RequestBuilder, Error> {
+        Ok(match self {
+            Self::Nothing => request,
+            Self::Key(key) => request.header("x-functions-key", key),
+            #[cfg(feature = "entra")]
+            Self::Tokens(tokens) => request.bearer_auth(tokens.get().await?),
+        })
+    }
+
+    /// What the path of an agent's function has before its name.
+    fn prefix(&self) -> Option<&'static str> {
+        match self {
+            #[cfg(feature = "entra")]
+            Self::Tokens(_) => Some("agent"),
+            _ => None,
+        }
+    }
+
+    /// The error in the words of this proof.
+    fn explain(&self, error: Error) -> Error {
+        match (self, error) {
+            #[cfg(feature = "entra")]
+            (Self::Tokens(_), Error::Settings(_)) => Error::Settings(
+                "the gate is not at this address (HO_URL), takes no identity of Entra (its HO_AGENT_IDENTITY), or its \
+                 platform does not accept the access token (HO_AUDIENCE)"
+                    .to_owned(),
+            ),
+            (_, error) => error,
+        }
+    }
+}
+
+/// Fails if the program has installed a provider of its own, which is then used.
+fn install_crypto() {
+    rustls::crypto::ring::default_provider()
+        .install_default()
+        .ok();
 }
 
 impl fmt::Debug for Client {
@@ -323,7 +417,7 @@ fn refusal(status: StatusCode, retry_after: Option<Duration>, body: &[u8]) -> Er
 }
 
 /// Whether a retry is futile in spite of the status: the stored request contradicts its receipt, the agent
-/// has too many open requests, or its budget for emails is used up. (A busy host also answers 429, without
+/// has too many open requests, or a budget of its owner is used up. (A busy host also answers 429, without
 /// such a problem.)
 fn needs_intervention(body: &[u8]) -> bool {
     let kinds = [":integrity", ":too-many", ":budget"];

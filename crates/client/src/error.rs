@@ -32,6 +32,10 @@ pub enum Error {
         /// As in [`Error::Unreachable`].
         proxy: Option<&'static str>,
     },
+    /// No access token could be obtained for the gate. The settings are wrong, or the identity service is not
+    /// available.
+    #[error("no access token could be obtained: {0}")]
+    NoToken(String),
     /// The gate cannot respond now. A retry may succeed.
     #[error("the gate is not available now (status {status})")]
     Unavailable {
@@ -94,7 +98,11 @@ impl Error {
             Self::Unreachable { source, .. } => !source.is_connect(),
             Self::Unavailable { .. } | Self::InvalidResponse(_) => true,
             // It refused the call, or no call was made.
-            Self::Problem(_) | Self::Tls { .. } | Self::Settings(_) | Self::Untrusted(_) => false,
+            Self::Problem(_)
+            | Self::Tls { .. }
+            | Self::NoToken(_)
+            | Self::Settings(_)
+            | Self::Untrusted(_) => false,
         }
     }
 
@@ -113,7 +121,10 @@ impl Error {
     pub(crate) fn is_transient(&self) -> bool {
         matches!(
             self,
-            Self::Unreachable { .. } | Self::Tls { .. } | Self::Unavailable { .. }
+            Self::Unreachable { .. }
+                | Self::Tls { .. }
+                | Self::NoToken(_)
+                | Self::Unavailable { .. }
         )
     }
 

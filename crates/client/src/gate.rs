@@ -24,13 +24,14 @@ impl Gate {
         }
     }
 
-    /// The gate that the environment names: `HO_URL`, `HO_KEY` (the Functions key; optional),
+    /// The gate that the environment names: `HO_URL`, `HO_KEY` (the Functions key; optional) or `HO_AUDIENCE` (the
+    /// application id URI of the gate's app registration, for access tokens in its place; needs the feature `entra`),
     /// `APPROVER_EMAILS` (comma-separated; optional), `HO_KEYS` (the only keys to trust: the file of a JWK
     /// set, or thumbprints as RFC 7638 defines them, comma-separated; optional) and `HO_ISSUER` (the
     /// gate's public address, or several, comma-separated; with thumbprints it is required).
     ///
     /// # Errors
-    /// When `HO_URL` is missing or not an absolute address, or `HO_KEYS` cannot be used.
+    /// When `HO_URL` is missing or not an absolute address, or `HO_KEYS` or `HO_AUDIENCE` cannot be used.
     pub fn from_env() -> Result<Self, Error> {
         let setting = |name| {
             let value = std::env::var(name).ok()?.trim().to_owned();
@@ -44,13 +45,26 @@ impl Gate {
         let url = setting("HO_URL").ok_or_else(|| {
             Error::Settings("HO_URL is not set: it must be the gate's address".to_owned())
         })?;
-        let client = Client::new(&url, setting("HO_KEY").as_deref())?;
+        let client = match (setting("HO_KEY"), setting("HO_AUDIENCE")) {
+            (Some(_), Some(_)) => {
+                return Err(Error::Settings(
+                    "HO_KEY and HO_AUDIENCE are two proofs of who the agent is: set one".to_owned(),
+                ));
+            }
+            (None, Some(audience)) => Client::with_credential_of_environment(&url, &audience)?,
+            (key, None) => Client::new(&url, key.as_deref())?,
+        };
         let mut gate = Self::new(client).issuers(list("HO_ISSUER"));
         if let Some(keys) = setting("HO_KEYS") {
             gate.trust.pin_setting(&keys)?;
             gate.trust.check_settings()?;
         }
         Ok(gate.approvers(list("APPROVER_EMAILS")))
+    }
+
+    /// The client through which this gate is reached, for calls that [`Gate`] has no method for.
+    pub fn client(&self) -> &Client {
+        &self.client
     }
 
     /// The agent's name: 1 to 128 characters.

@@ -17,6 +17,9 @@ mod address;
 #[cfg(feature = "http")]
 mod handle;
 
+#[cfg(feature = "entra")]
+mod entra;
+
 #[cfg(feature = "mock")]
 mod mock_server;
 
@@ -72,6 +75,8 @@ pub mod mock;
 
 #[cfg(feature = "http")]
 pub use action::Action;
+#[cfg(feature = "entra")]
+pub use azure_core::credentials::TokenCredential;
 #[cfg(feature = "http")]
 pub use client::Client;
 #[cfg(feature = "http")]

@@ -7,12 +7,13 @@ use std::time::Duration;
 use human_oversight_protocol::parameters::{Parameters, hex};
 use human_oversight_protocol::permit;
 use human_oversight_protocol::receipt::{self, Assurance, Claims, Decision};
+use human_oversight_protocol::signing_key::SigningKey;
 use human_oversight_protocol::types::{
-    Approval, Claim, Deliverable, Execution, ExecutionStatus, KeySet, NewApproval, Problem, Report,
-    Status,
+    Approval, Claim, Deliverable, Execution, ExecutionStatus, KeyLife, KeySet, NewApproval,
+    Problem, Report, Revise, Status,
 };
 use ring::rand::SystemRandom;
-use ring::signature::{Ed25519KeyPair, KeyPair};
+use ring::signature::Ed25519KeyPair;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
@@ -27,6 +28,8 @@ pub enum Answer {
     Approve,
     /// The first of the approvers rejects, with this comment.
     Reject(String),
+    /// The first of the approvers rejects, and asks for changes in these words.
+    AskForChanges(String),
     /// The request expires without a decision. (No time passes.)
     Expire,
     /// The gate is unavailable.
@@ -41,7 +44,7 @@ const OPEN: Duration = Duration::from_secs(3_600);
 
 pub(crate) struct MockServer {
     policy: Box<dyn Fn(&NewApproval) -> Answer + Send + Sync>,
-    key: Ed25519KeyPair,
+    key: SigningKey,
     state: Mutex<State>,
 }
 
@@ -58,7 +61,7 @@ impl MockServer {
         let key = Ed25519KeyPair::from_pkcs8(der.as_ref()).expect("just generated");
         Self {
             policy: Box::new(policy),
-            key,
+            key: SigningKey::Ed25519(key),
             state: Mutex::default(),
         }
     }
@@ -110,6 +113,7 @@ impl MockServer {
             status: Status::Timeout,
             approver: None,
             comment: None,
+            revise: None,
             request_timestamp: text(now),
             expires_at: text(now + OPEN),
             response_timestamp: Some(text(now)),
@@ -118,11 +122,19 @@ impl MockServer {
             deliverable: Deliverable::Ok,
             receipt: None,
             permit: None,
+            progress: None,
+            decider: None,
+            policy: None,
             status_url: String::new(),
         };
+        if let Answer::AskForChanges(question) = &answer {
+            let question = question.clone();
+            approval.revise = Some(Revise { question });
+        }
         let decided = match answer {
             Answer::Approve => Some((Status::Approved, Decision::Approved, None)),
             Answer::Reject(comment) => Some((Status::Rejected, Decision::Rejected, Some(comment))),
+            Answer::AskForChanges(_) => Some((Status::Rejected, Decision::Rejected, None)),
             Answer::Expire | Answer::Unavailable => None,
         };
         if let Some((status, decision, comment)) = decided {
@@ -179,7 +191,7 @@ impl MockServer {
     }
 
     pub(crate) fn keys(&self) -> KeySet {
-        let key = receipt::public_key(KID, self.key.public_key().as_ref());
+        let key = self.key.public().jwk(KID, KeyLife::default());
         KeySet {
             keys: vec![key],
             issuers: vec![ISSUER.to_owned()],
@@ -197,6 +209,7 @@ impl MockServer {
         let claims = Claims {
             iss: ISSUER.to_owned(),
             aud: approval.agent_name.clone(),
+            agent_object_id: None,
             sub: approval.id.clone(),
             iat: now,
             exp: (decision == Decision::Approved).then_some(lapses_at),
@@ -206,9 +219,13 @@ impl MockServer {
             claimant: request.claimant.clone(),
             decision,
             comment_digest: None,
+            question_digest: None,
             approver: approval.approver.clone().unwrap_or_default(),
             assurance: Assurance::Link,
             approver_object_id: None,
+            votes: Vec::new(),
+            policy: None,
+            handed_over: Vec::new(),
         };
         receipt::sign(&claims, KID, &self.key)
     }

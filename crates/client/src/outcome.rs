@@ -1,7 +1,7 @@
 use std::fmt;
 
 use human_oversight_protocol::parameters::ParametersError;
-use human_oversight_protocol::types::{Approval, Deliverable, ExecutionStatus, Status};
+use human_oversight_protocol::types::{Approval, Decider, Deliverable, ExecutionStatus, Status};
 
 use crate::error::Error;
 
@@ -51,15 +51,25 @@ impl<T> Outcome<T> {
 pub struct Refusal {
     /// The kind of refusal.
     pub reason: Reason,
-    /// The comment of the person who rejected.
+    /// The comment of the person who rejected, or the reason of the policy that denies.
     pub comment: Option<String>,
     /// The address of the person who rejected.
     pub by: Option<String>,
     /// For developers and logs: what happened, where it was not a rejection. Part of the text only for
     /// [`Reason::Invalid`].
     pub detail: Option<String>,
+    /// The rules of the operator's policy that applied, if any did.
+    pub rules: Vec<String>,
     /// For [`Reason::Used`]: what became of the action, as far as the gate knows.
     pub execution: Option<ExecutionStatus>,
+    request: Option<Box<RefusedRequest>>,
+}
+
+/// The request that ended in a refusal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct RefusedRequest {
+    id: String,
+    question: Option<String>,
 }
 
 /// The kinds of refusal.
@@ -68,6 +78,11 @@ pub struct Refusal {
 pub enum Reason {
     /// A person rejected.
     Rejected,
+    /// The operator's policy denies the action. No person was asked.
+    Denied,
+    /// An approver rejected exactly this before, and the operator's policy refuses what was rejected. No person
+    /// was asked.
+    RejectedBefore,
     /// No decision in time, or the approval was not claimed in time.
     Timeout,
     /// No approver can be reached by mail.
@@ -102,8 +117,21 @@ impl Refusal {
             comment: None,
             by: None,
             detail: None,
+            rules: Vec::new(),
             execution: None,
+            request: None,
         }
+    }
+
+    /// The id of the request that ended so, if there is one.
+    pub fn id(&self) -> Option<&str> {
+        self.request.as_ref().map(|request| request.id.as_str())
+    }
+
+    /// What the person who rejected asks for: a request that is changed so may be approved. Submit it with
+    /// [`Action::supersedes`](crate::Action::supersedes) and [`Refusal::id`].
+    pub fn question(&self) -> Option<&str> {
+        self.request.as_ref()?.question.as_deref()
     }
 
     fn with_detail(reason: Reason, detail: impl Into<String>) -> Self {
@@ -126,7 +154,23 @@ impl Refusal {
     }
 
     pub(crate) fn from_status(approval: &Approval) -> Self {
+        let rules = approval.policy.as_ref().map(|policy| policy.rules.clone());
+        Self {
+            rules: rules.unwrap_or_default(),
+            request: Some(Box::new(RefusedRequest {
+                id: approval.id.clone(),
+                question: approval.revise.as_ref().map(|it| it.question.clone()),
+            })),
+            ..Self::from_status_alone(approval)
+        }
+    }
+
+    fn from_status_alone(approval: &Approval) -> Self {
         match approval.status {
+            Status::Rejected if approval.decider == Some(Decider::Policy) => Self {
+                comment: approval.comment.clone(),
+                ..Self::new(Reason::Denied)
+            },
             Status::Rejected => Self {
                 comment: approval.comment.clone(),
                 by: approval.approver.clone(),
@@ -166,7 +210,9 @@ impl Refusal {
     pub(crate) fn before_submit(error: Error) -> Self {
         let reason = match &error {
             Error::Unreachable { .. } | Error::Unavailable { .. } => Reason::Unreachable,
-            Error::Tls { .. } | Error::InvalidResponse(_) => Reason::Misconfigured,
+            Error::Tls { .. } | Error::NoToken(_) | Error::InvalidResponse(_) => {
+                Reason::Misconfigured
+            }
             _ => return error.into(),
         };
         Self::with_detail(reason, error.with_causes())
@@ -192,6 +238,9 @@ impl From<ParametersError> for Refusal {
 impl From<Error> for Refusal {
     fn from(error: Error) -> Self {
         let (reason, mut detail) = match &error {
+            Error::Problem(problem) if problem.kind.ends_with(":rejected-before") => {
+                (Reason::RejectedBefore, problem.detail.clone())
+            }
             // What an agent can act on, without the title.
             Error::Problem(problem) if matches!(problem.status, 400 | 409 | 413 | 415 | 422) => {
                 (Reason::Invalid, problem.detail.clone())
@@ -230,9 +279,27 @@ impl fmt::Display for Refusal {
         f.write_str(match self.reason {
             Reason::Rejected => {
                 let by = self.by.as_deref().unwrap_or("an approver");
-                write!(f, "Not run: rejected by {by}.")?;
+                write!(f, "Not run: rejected by {by}")?;
+                match self.question() {
+                    Some(question) => write!(
+                        f,
+                        ", who asks for changes. Change the request accordingly, and try again: {question}"
+                    )?,
+                    None => f.write_str(".")?,
+                }
                 return match &self.comment {
                     Some(comment) => write!(f, " Their reason: {comment}"),
+                    None => Ok(()),
+                };
+            }
+            Reason::Denied => {
+                f.write_str("Not run: the operator's policy denies this")?;
+                if let Some(rule) = self.rules.first() {
+                    write!(f, " (rule {rule})")?;
+                }
+                f.write_str(". Do not try again.")?;
+                return match &self.comment {
+                    Some(reason) => write!(f, " The policy's reason: {reason}"),
                     None => Ok(()),
                 };
             }
@@ -242,6 +309,9 @@ impl fmt::Display for Refusal {
                     Some(detail) => write!(f, " {detail}"),
                     None => Ok(()),
                 };
+            }
+            Reason::RejectedBefore => {
+                "Not run: an approver rejected exactly this before. Do not try again."
             }
             Reason::Timeout => {
                 "Not run: not approved, or not used, in time. Try again only if it is still needed."

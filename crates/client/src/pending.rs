@@ -148,7 +148,9 @@ impl Pending {
     /// Waits for the decision, verifies it, claims the approval, and verifies the permit in the response.
     pub(crate) async fn claim_parameters(self, parameters: Parameters) -> Result<Permit, Refusal> {
         let approval = tracing::info_span!("approval", id = self.handle.id);
-        self.wait_and_claim(parameters).instrument(approval).await
+        // On the heap, so that the futures of gated functions stay small.
+        let claiming = Box::pin(self.wait_and_claim(parameters));
+        claiming.instrument(approval).await
     }
 
     async fn wait_and_claim(mut self, parameters: Parameters) -> Result<Permit, Refusal> {

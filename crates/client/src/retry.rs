@@ -25,14 +25,14 @@ where
     retry(call, |_| OUTAGE_RETRY_WINDOW).await
 }
 
-/// The same for a call before anything was submitted: a gate that does not respond is given up earlier, and
-/// one whose certificate is not accepted at once.
+/// The same for a call before anything was submitted: a gate that does not respond is given up earlier,
+/// and at once if its certificate is not accepted, or there is no access token for it.
 pub(crate) async fn retry_first_contact<T, Fut>(call: impl Fn() -> Fut) -> Result<T, Error>
 where
     Fut: Future<Output = Result<T, Error>>,
 {
     let window = |error: &Error| match error {
-        Error::Tls { .. } => Duration::ZERO,
+        Error::Tls { .. } | Error::NoToken(_) => Duration::ZERO,
         Error::Unreachable { .. } => FIRST_CONTACT_WINDOW,
         _ => OUTAGE_RETRY_WINDOW,
     };

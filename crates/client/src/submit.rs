@@ -217,6 +217,7 @@ impl Action {
             reason: self.reason.clone(),
             on_behalf_of: self.on_behalf_of.clone(),
             claimant: Some(handle.claimant()),
+            supersedes: self.supersedes.clone(),
         })
     }
 }

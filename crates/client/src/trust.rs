@@ -5,15 +5,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
 use human_oversight_protocol::receipt::thumbprint;
-use human_oversight_protocol::types::KeySet;
+use human_oversight_protocol::types::{KeyLife, KeySet};
 
 use crate::error::Error;
 
 /// What the program's settings trust, and what the gate published. Clones share the latter.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Trust {
-    /// The thumbprints of the only keys that count; without them, the keys that the gate publishes.
-    pinned: Option<Vec<String>>,
+    /// The thumbprints of the only keys that count, and when they do; without them, the keys that the gate publishes.
+    pinned: Option<Vec<(String, KeyLife)>>,
     /// The only issuers that count; without them, those that the gate published first.
     issuers: Vec<String>,
     published: Arc<Mutex<KeySet>>,
@@ -22,14 +22,16 @@ pub(crate) struct Trust {
 impl Trust {
     /// Trusts these keys alone, and the issuers that stand beside them.
     pub(crate) fn pin_keys(&mut self, keys: KeySet) {
-        self.pin(keys.keys.iter().map(thumbprint).collect());
+        let pinned = keys.keys.iter().map(|key| (thumbprint(key), key.life));
+        self.pinned = Some(pinned.collect());
         if self.issuers.is_empty() {
             self.issuers = keys.issuers;
         }
     }
 
     pub(crate) fn pin(&mut self, thumbprints: Vec<String>) {
-        self.pinned = Some(thumbprints);
+        let pinned = thumbprints.into_iter();
+        self.pinned = Some(pinned.map(|it| (it, KeyLife::default())).collect());
     }
 
     pub(crate) fn set_issuers(&mut self, issuers: Vec<String>) {
@@ -92,7 +94,15 @@ impl Trust {
             ));
         }
         if let Some(pinned) = &self.pinned {
-            known.keys.retain(|key| pinned.contains(&thumbprint(key)));
+            known.keys.retain_mut(|key| {
+                let named = thumbprint(key);
+                let life = pinned.iter().find(|(pinned, _)| *pinned == named);
+                // The file may know of a revocation that the gate, or what answers for it, does not publish.
+                life.is_some_and(|(_, life)| {
+                    key.life = key.life.and(*life);
+                    true
+                })
+            });
         }
         if known.keys.is_empty() {
             return Err(Error::Untrusted(

@@ -66,16 +66,23 @@ impl Action {
             action: &self.description,
             parameters,
         };
-        match claims.permit(&run, now() - i64::from(CLOCK_LEEWAY_SECONDS)) {
+        match claims.permit(run, now() - i64::from(CLOCK_LEEWAY_SECONDS)) {
             Ok(()) => {}
             Err(NotPermitted::Lapsed) => return Err(Refusal::lapsed()),
             Err(other) => return Err(Refusal::unverified(other)),
         }
-        let mut approvers = self.gate.approvers.iter();
-        if !approvers.any(|approver| is_same_address(approver, &claims.approver)) {
+        // Where the gate's policy says who must agree, the receipt says so, and by which votes.
+        if claims.policy.is_none() && !self.is_by_approver(&claims) {
             return unverified("the receipt names a person who is not an approver");
         }
         Ok((receipt.clone(), claims))
+    }
+
+    /// Whether an approver of this action decided, or a person to whom one of them handed their place.
+    fn is_by_approver(&self, claims: &Claims) -> bool {
+        let first = claims.decided_for().pop();
+        let mut approvers = self.gate.approvers.iter();
+        approvers.any(|approver| first.is_some_and(|first| is_same_address(approver, first)))
     }
 
     /// Returns receipt and permit if the gate granted the claim of this nonce.

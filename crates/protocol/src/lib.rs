@@ -1,12 +1,14 @@
 //! What the gate and its clients share: wire types, canonical JSON with its digest, strict JSON,
-//! receipts, permits and revocations.
+//! receipts, permits, grants and revocations.
 #![warn(missing_docs)]
 
 pub mod operate;
 pub mod types;
 
 #[cfg(feature = "receipt")]
-mod jws;
+pub mod grant;
+#[cfg(feature = "receipt")]
+pub mod jws;
 #[cfg(feature = "receipt")]
 pub mod parameters;
 #[cfg(feature = "receipt")]
@@ -15,8 +17,12 @@ pub mod permit;
 pub mod receipt;
 #[cfg(feature = "receipt")]
 pub mod revocation;
+#[cfg(feature = "receipt")]
+pub mod signing_key;
 #[cfg(feature = "strict")]
 pub mod strict_json;
+#[cfg(feature = "receipt")]
+pub mod vote;
 
 /// The largest whole number that every JSON parser reads as itself: 2^53 - 1. Beyond it, two integers can be
 /// the same double (RFC 8259, section 6).

@@ -16,7 +16,8 @@ pub struct Operation {
     /// Why; a pause needs it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub because: Option<String>,
-    /// The request to revoke, and no other member; only that command has it.
+    /// The request to revoke, to allow or to send again, or the grant to revoke, and no other member; only these
+    /// commands have it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
 }
@@ -33,6 +34,85 @@ pub enum Command {
     Executing,
     /// Revokes one approval that is not claimed yet.
     Revoke,
+    /// Lets what was rejected be asked again, where a rule of the policy refuses that.
+    Allow,
+    /// Sends the emails of one request again.
+    Resend,
+    /// Lists the standing grants.
+    Grants,
+    /// Ends one standing grant.
+    #[serde(rename = "revoke-grant")]
+    RevokeGrant,
+}
+
+/// The response to an allowance.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Allowed {
+    /// Whether this command allowed it; `false` if it was allowed before.
+    pub done: bool,
+    /// The id of the rejected request.
+    pub id: String,
+}
+
+/// The response to sending emails again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resent {
+    /// How many emails the next sweep sends again; 0 if there is nothing to send, or it waits for its turn already.
+    pub queued: usize,
+    /// The request's id.
+    pub id: String,
+}
+
+/// The response to the list of standing grants.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StandingGrants {
+    /// The grants: those that approve requests first, each half with the latest end first.
+    pub grants: Vec<StandingGrant>,
+    /// The rows that cannot be trusted; their grants approve nothing.
+    pub unreadable: usize,
+}
+
+/// A standing grant, also one that has ended, as long as it is kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StandingGrant {
+    /// Its id, which receipts of its uses name.
+    pub id: String,
+    /// The agent that it allows the action.
+    pub agent_name: String,
+    /// The owner of the agent's requests.
+    pub owner: String,
+    /// The action, exactly.
+    pub action_description: String,
+    /// SHA-256 of the canonical parameters, in 64 hexadecimal digits.
+    pub parameters_digest: String,
+    /// The person on whose behalf the agent acts, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_behalf_of: Option<String>,
+    /// The request with whose approval it was given.
+    pub approval: String,
+    /// The approver who gave it.
+    pub approver: String,
+    /// When it was given.
+    pub since: String,
+    /// Its end.
+    pub until: String,
+    /// The most requests that it approves.
+    pub uses: u16,
+    /// Those that it has approved.
+    pub used: u16,
+    /// `active`, `used up`, `expired`, or what ended it before its time: `giver`, `operator`, `rejection` or
+    /// `pause`.
+    pub state: String,
+}
+
+/// The response to the revocation of a standing grant.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GrantRevoked {
+    /// Whether this command ended it; `false` if it had ended before.
+    pub done: bool,
+    /// Its id.
+    pub id: String,
 }
 
 /// The response to a revocation.

@@ -4,11 +4,11 @@
 //! the approval had not been used, revoked or lapsed. It repeats the nonce of the claim: an answer that was
 //! recorded from an earlier claim is none to this one.
 
-use ring::signature::Ed25519KeyPair;
 use serde::{Deserialize, Serialize};
 
-use crate::jws::{self, Fault};
+use crate::jws;
 use crate::parameters::{Parameters, hex, sha256};
+use crate::signing_key::SigningKey;
 use crate::types::KeySet;
 
 /// The `typ` of a permit's header.
@@ -40,30 +40,7 @@ pub struct Claims {
     pub exp: i64,
 }
 
-/// Why a permit is not valid.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum PermitError {
-    /// It is not a compact JWS with the required header and claims.
-    #[error("not a permit: it is not a compact JWS of type {TYPE} signed with EdDSA")]
-    Malformed,
-    /// The key that it names is not in the set.
-    #[error("the permit names a key that the gate does not publish")]
-    UnknownKey,
-    /// The signature was not made with that key.
-    #[error("the permit's signature is wrong")]
-    BadSignature,
-}
-
-impl From<Fault> for PermitError {
-    fn from(fault: Fault) -> Self {
-        match fault {
-            Fault::Malformed => Self::Malformed,
-            Fault::UnknownKey => Self::UnknownKey,
-            Fault::BadSignature => Self::BadSignature,
-        }
-    }
-}
+jws::define_error!(PermitError, "permit");
 
 /// What a permit must say.
 #[derive(Clone, Copy, Debug)]
@@ -163,7 +140,7 @@ pub fn digest(receipt: &str) -> String {
 }
 
 /// Signs claims with the key that is published as `kid`.
-pub fn sign(claims: &Claims, kid: &str, key: &Ed25519KeyPair) -> String {
+pub fn sign(claims: &Claims, kid: &str, key: &SigningKey) -> String {
     jws::sign(TYPE, claims, kid, key)
 }
 

@@ -1,9 +1,9 @@
 //! Revocations: the gate's signed record that an approval was revoked before it was claimed.
 
-use ring::signature::Ed25519KeyPair;
 use serde::{Deserialize, Serialize};
 
-use crate::jws::{self, Fault};
+use crate::jws;
+use crate::signing_key::SigningKey;
 use crate::types::KeySet;
 
 /// The `typ` of a revocation's header.
@@ -28,33 +28,10 @@ pub struct Claims {
     pub revoked_by: String,
 }
 
-/// Why a revocation is not valid.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum RevocationError {
-    /// It is not a compact JWS with the required header and claims.
-    #[error("not a revocation: it is not a compact JWS of type {TYPE} signed with EdDSA")]
-    Malformed,
-    /// The key that it names is not in the set.
-    #[error("the revocation names a key that the gate does not publish")]
-    UnknownKey,
-    /// The signature was not made with that key.
-    #[error("the revocation's signature is wrong")]
-    BadSignature,
-}
-
-impl From<Fault> for RevocationError {
-    fn from(fault: Fault) -> Self {
-        match fault {
-            Fault::Malformed => Self::Malformed,
-            Fault::UnknownKey => Self::UnknownKey,
-            Fault::BadSignature => Self::BadSignature,
-        }
-    }
-}
+jws::define_error!(RevocationError, "revocation");
 
 /// Signs claims with the key that is published as `kid`.
-pub fn sign(claims: &Claims, kid: &str, key: &Ed25519KeyPair) -> String {
+pub fn sign(claims: &Claims, kid: &str, key: &SigningKey) -> String {
     jws::sign(TYPE, claims, kid, key)
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Times are RFC 3339 in UTC with milliseconds, such as `2026-11-22T17:30:00.000Z`.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
 /// The maximum length of an agent's name, in characters.
@@ -27,7 +27,9 @@ pub struct NewApproval {
     pub action_description: String,
     /// The exact arguments of the action, at most 30 KiB in canonical form (RFC 8785).
     pub parameters: Map<String, Value>,
-    /// The approvers: 1 to 20 mail addresses. The decision of one is enough.
+    /// The approvers: 1 to 20 mail addresses. The decision of one is enough, unless the operator's policy says
+    /// otherwise. May be left out where the policy names the approvers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub approver_emails: Vec<String>,
     /// The agent's name for this request, `[A-Za-z0-9._-]{1,64}`; the default is one of the gate's. The
     /// same name with the same content is the same request, so a retry is safe.
@@ -45,6 +47,10 @@ pub struct NewApproval {
     /// SHA-256 (64 hexadecimal digits) of a secret that claim, outcome and withdraw must then present.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub claimant: Option<String>,
+    /// The id of an earlier request of the same owner that ended without an approval: this one takes its place, and
+    /// the approvers see what changed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub supersedes: Option<String>,
 }
 
 /// The response of submit, status, claim, outcome and withdraw.
@@ -67,6 +73,9 @@ pub struct Approval {
     pub approver: Option<String>,
     /// That person's comment.
     pub comment: Option<String>,
+    /// Where the person who rejected asks for a changed request: what they ask.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revise: Option<Revise>,
     /// When the request was stored.
     pub request_timestamp: String,
     /// The deadline.
@@ -85,8 +94,66 @@ pub struct Approval {
     /// [`crate::permit`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub permit: Option<String>,
+    /// Where the policy asks for several votes and the request is open: how many there are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub progress: Option<Progress>,
+    /// Whether a person, the policy or a standing grant decided, if one did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decider: Option<Decider>,
+    /// The operator's policy, if a rule of it applied.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<Policy>,
     /// The address of the status route for this request.
     pub status_url: String,
+}
+
+/// What an approver asks for, who rejected and would look at a changed request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Revise {
+    /// The approver's words.
+    pub question: String,
+}
+
+/// How many of the votes are there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Progress {
+    /// The number of the open stage, from 1.
+    pub stage: usize,
+    /// The number of stages.
+    pub stages: usize,
+    /// The approvals that the open stage needs.
+    pub needed: usize,
+    /// The approvals that it has.
+    pub given: usize,
+    /// The groups whose approval is missing in it.
+    pub awaiting: Vec<String>,
+}
+
+/// What decided a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Decider {
+    /// An approver.
+    Person,
+    /// A rule of the operator's policy.
+    Policy,
+    /// A standing grant that an approver gave before.
+    Grant,
+    /// A value that this version does not know.
+    #[serde(other)]
+    Unknown,
+}
+
+/// The part of the operator's policy that applied to a request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Policy {
+    /// SHA-256 of the policy's text, in 64 hexadecimal digits.
+    pub digest: String,
+    /// The ids of the rules that applied.
+    pub rules: Vec<String>,
+    /// Why they applied, in words.
+    pub facts: Vec<String>,
 }
 
 /// The state of a request. Only [`Status::Approved`] permits a run.
@@ -251,7 +318,9 @@ pub struct Withdrawal {
 /// set, RFC 7517).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeySet {
-    /// The keys; new receipts are signed with the first.
+    /// The keys; new receipts are signed with the first that is in force. Keys of a form that this version does not know are left
+    /// out (RFC 7517, section 5).
+    #[serde(deserialize_with = "read_keys")]
     pub keys: Vec<Key>,
     /// The base addresses of the gate, today's first: `iss` is one of them. Empty where the gate makes no
     /// permits.
@@ -259,22 +328,72 @@ pub struct KeySet {
     pub issuers: Vec<String>,
 }
 
-/// One public key: an Ed25519 JWK (RFC 8037).
+/// One public key as a JWK: Ed25519 (RFC 8037) or P-256 (RFC 7518, section 6.2).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Key {
-    /// Always `OKP`.
+    /// `OKP` or `EC`.
     pub kty: String,
-    /// Always `Ed25519`.
+    /// `Ed25519` or `P-256`.
     pub crv: String,
-    /// Always `EdDSA`.
+    /// `EdDSA` or `ES256`.
     pub alg: String,
     /// Always `sig`.
     #[serde(rename = "use")]
     pub usage: String,
     /// The key's name, as in a receipt's header.
     pub kid: String,
-    /// The public key, base64url.
+    /// The public key, or of one of P-256 the first coordinate; base64url.
     pub x: String,
+    /// Of a key of P-256: the second coordinate, base64url.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub y: Option<String>,
+    /// When it counts.
+    #[serde(flatten)]
+    pub life: KeyLife,
+}
+
+/// When a key counts: what it signed proves something only if it is dated within this time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyLife {
+    /// The first second of it, since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nbf: Option<i64>,
+    /// The first second after it, since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exp: Option<i64>,
+    /// Whether the key proves nothing, whatever the date.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub revoked: bool,
+}
+
+impl KeyLife {
+    /// The time within both.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        let ends = [self.exp, other.exp].into_iter().flatten();
+        Self {
+            nbf: self.nbf.max(other.nbf),
+            exp: ends.min(),
+            revoked: self.revoked || other.revoked,
+        }
+    }
+
+    /// Whether the key was in force at this time, in seconds since 1970.
+    pub fn covers(&self, at: i64) -> bool {
+        !self.revoked && self.nbf.is_none_or(|nbf| nbf <= at) && self.exp.is_none_or(|exp| at < exp)
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_false(flag: &bool) -> bool {
+    !flag
+}
+
+fn read_keys<'de, D: Deserializer<'de>>(keys: D) -> Result<Vec<Key>, D::Error> {
+    let keys = Vec::<Value>::deserialize(keys)?.into_iter();
+    Ok(keys
+        .filter_map(|key| serde_json::from_value(key).ok())
+        .collect())
 }
 
 /// An error response: `application/problem+json` (RFC 9457).

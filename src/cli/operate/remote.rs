@@ -6,7 +6,9 @@ use anyhow::{Context, anyhow, bail};
 use human_oversight::app::{Executing, Running};
 use human_oversight::domain::{Pause, PauseScope};
 use human_oversight::values::{ApprovalId, Timestamp};
-use human_oversight_protocol::operate::{self, Command, Operation, Operations, Revoked};
+use human_oversight_protocol::operate::{
+    self, Allowed, Command, GrantRevoked, Operation, Operations, Resent, Revoked, StandingGrants,
+};
 use human_oversight_protocol::types::Problem;
 use reqwest::{StatusCode, Url};
 use serde::de::DeserializeOwned;
@@ -85,14 +87,26 @@ impl Remote {
     }
 
     pub(super) async fn revoke(&self, id: &ApprovalId) -> anyhow::Result<Revoked> {
-        self.call(&Operation {
-            command: Command::Revoke,
-            owner: None,
-            agent: None,
-            because: None,
-            id: Some(id.to_string()),
-        })
-        .await
+        self.call(&about(Command::Revoke, Some(&id.to_string())))
+            .await
+    }
+
+    pub(super) async fn allow(&self, id: &ApprovalId) -> anyhow::Result<Allowed> {
+        self.call(&about(Command::Allow, Some(&id.to_string())))
+            .await
+    }
+
+    pub(crate) async fn resend(&self, id: &ApprovalId) -> anyhow::Result<Resent> {
+        self.call(&about(Command::Resend, Some(&id.to_string())))
+            .await
+    }
+
+    pub(super) async fn grants(&self) -> anyhow::Result<StandingGrants> {
+        self.call(&about(Command::Grants, None)).await
+    }
+
+    pub(super) async fn revoke_grant(&self, id: &str) -> anyhow::Result<GrantRevoked> {
+        self.call(&about(Command::RevokeGrant, Some(id))).await
     }
 
     async fn call<T: DeserializeOwned>(&self, operation: &Operation) -> anyhow::Result<T> {
@@ -115,6 +129,17 @@ impl Remote {
             return serde_json::from_slice(&body).map_err(|_| unknown());
         }
         Err(refusal(status, &body))
+    }
+}
+
+/// A command about one request or grant, or without a scope.
+fn about(command: Command, id: Option<&str>) -> Operation {
+    Operation {
+        command,
+        owner: None,
+        agent: None,
+        because: None,
+        id: id.map(str::to_owned),
     }
 }
 

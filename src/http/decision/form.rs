@@ -1,16 +1,24 @@
 //! Parses the forms of the decision page.
 
+use std::collections::HashSet;
+use std::time::Duration;
+
 use unicode_normalization::UnicodeNormalization;
 
+use super::hand_over::read_wish;
+use super::words::read_words;
 use crate::app::{CodeForm, DecisionForm};
-use crate::domain::Verdict;
+use crate::domain::{COMMENT_CHARS, GrantWish, HandOverWish, Verdict};
 use crate::http::error::Error;
 use crate::http::extract::parameter;
 
-/// The maximum length of a comment, in characters.
-const COMMENT_CHARS: usize = 2_000;
+/// The maximum length of a reason from the list, in characters.
+const PRESET_CHARS: usize = 100;
 
 const CODE_DIGITS: usize = 6;
+
+/// The uses of a standing grant, where the form has none.
+const DEFAULT_USES: u32 = 10;
 
 /// A form as posted.
 pub(super) struct Form {
@@ -24,28 +32,40 @@ pub(super) enum Action {
     Decide(DecisionForm),
     Revoke(CodeForm),
     Reveal(CodeForm),
+    RevokeGrant(CodeForm),
+    HandOver(CodeForm, HandOverWish),
 }
 
 pub(super) fn parse(body: &[u8]) -> Result<Form, Error> {
     let body = std::str::from_utf8(body)
         .map_err(|_| Error::BadRequest("The form is not UTF-8.".to_owned()))?;
+    check_single_fields(body)?;
     let required = |name: &str| {
         parameter(body, name).ok_or_else(|| Error::BadRequest(format!("The form has no {name}.")))
     };
     let decision = required("decision")?;
-    let comment = clean_comment(&parameter(body, "comment").unwrap_or_default());
-    if comment.chars().count() > COMMENT_CHARS {
-        let limit = format!("A comment may have at most {COMMENT_CHARS} characters.");
+    let [comment, words, question] = read_texts(body)?;
+    let preset = parameter(body, "preset").unwrap_or_default();
+    if preset.chars().count() > PRESET_CHARS {
+        let limit = format!("A reason may have at most {PRESET_CHARS} characters.");
         return Err(Error::BadRequest(limit));
     }
+    let stage = read_stage(body)?;
     let csrf_token = required("form")?;
     let code = six_digits(&parameter(body, "code").unwrap_or_default());
+    let grant = grant_wish(body)?;
+    let wish = read_wish(body)?;
     let decide = |verdict, csrf_token, code| {
         Action::Decide(DecisionForm {
+            grant: grant.filter(|_| verdict == Verdict::Approve),
             csrf_token,
             code,
             verdict,
-            comment: Some(comment).filter(|comment| !comment.is_empty()),
+            preset: Some(preset).filter(|preset| !preset.is_empty()),
+            comment,
+            words,
+            question,
+            stage,
         })
     };
     let action = match decision.as_str() {
@@ -53,14 +73,82 @@ pub(super) fn parse(body: &[u8]) -> Result<Form, Error> {
         "reject" => decide(Verdict::Reject, csrf_token, code),
         "revoke" => Action::Revoke(CodeForm { csrf_token, code }),
         "reveal" => Action::Reveal(CodeForm { csrf_token, code }),
+        "grant-revoke" => Action::RevokeGrant(CodeForm { csrf_token, code }),
+        "hand-over" => Action::HandOver(CodeForm { csrf_token, code }, wish),
         _ => {
             return Err(Error::BadRequest(
-                "The decision must be approve, reject, revoke or reveal.".to_owned(),
+                "The decision must be approve, reject, revoke, reveal, grant-revoke or hand-over."
+                    .to_owned(),
             ));
         }
     };
     let link = parameter(body, "k").unwrap_or_default();
     Ok(Form { link, action })
+}
+
+/// A page sends each of these once. Of two decisions neither counts.
+fn check_single_fields(body: &str) -> Result<(), Error> {
+    const NAMES: [&str; 10] = [
+        "k",
+        "form",
+        "decision",
+        "code",
+        "preset",
+        "stage",
+        "grant",
+        "uses",
+        "hand_over",
+        "reason",
+    ];
+    let mut seen = HashSet::new();
+    let fields = form_urlencoded::parse(body.as_bytes());
+    let mut fields = fields.filter(|(name, _)| NAMES.contains(&name.as_ref()));
+    if fields.any(|(name, _)| !seen.insert(name)) {
+        return Err(Error::BadRequest("The form has a field twice.".to_owned()));
+    }
+    Ok(())
+}
+
+/// The comment, the words beside the button that rejects, and the question. A rejection has all of them; the first two
+/// in two lines.
+fn read_texts(body: &str) -> Result<[Option<String>; 3], Error> {
+    let texts = ["comment", "words", "revise"].map(|name| read_words(body, name));
+    let lengths = texts.iter().flatten().map(|it| it.chars().count() + 1);
+    if lengths.sum::<usize>() > COMMENT_CHARS + 1 {
+        let limit = format!(
+            "A comment, with a question for a changed request, may have at most {COMMENT_CHARS} characters."
+        );
+        return Err(Error::BadRequest(limit));
+    }
+    Ok(texts)
+}
+
+/// The stage that the page showed as open, from 0. A page of the first one does not say it.
+fn read_stage(body: &str) -> Result<usize, Error> {
+    let stage = parameter(body, "stage").map_or(Ok(1), |it| it.parse::<usize>());
+    let stage = stage.ok().and_then(|it| it.checked_sub(1));
+    stage.ok_or_else(|| {
+        Error::BadRequest("The stage of the form must be a number from 1.".to_owned())
+    })
+}
+
+/// The standing grant that is asked for: its seconds, or nothing, and its uses.
+fn grant_wish(body: &str) -> Result<Option<GrantWish>, Error> {
+    let whole = |name: &str, otherwise| {
+        let text = parameter(body, name).unwrap_or_default();
+        let text = text.trim();
+        if text.is_empty() {
+            return Ok(otherwise);
+        }
+        let number: Result<u32, _> = text.parse();
+        number.map_err(|_| Error::BadRequest(format!("The form's {name} is no whole number.")))
+    };
+    let seconds = whole("grant", 0)?;
+    let uses = whole("uses", DEFAULT_USES)?;
+    Ok((seconds > 0).then(|| GrantWish {
+        lasts: Duration::from_secs(seconds.into()),
+        uses,
+    }))
 }
 
 /// The digits of a code, however a keyboard writes them and whatever was copied with them. Empty if they are not six:
@@ -77,14 +165,4 @@ fn six_digits(typed: &str) -> String {
     Some(digits)
         .filter(|it| it.len() == CODE_DIGITS)
         .unwrap_or_default()
-}
-
-/// Removes control characters: they are invisible to people.
-fn clean_comment(typed: &str) -> String {
-    typed
-        .replace("\r\n", "\n")
-        .trim()
-        .chars()
-        .filter(|c| !c.is_control() || matches!(c, '\n' | '\t'))
-        .collect()
 }

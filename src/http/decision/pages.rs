@@ -1,259 +1,267 @@
-//! The pages of a decision: the request with its form, the result, and errors.
+//! The page of a request, with its forms and the result of the last one.
 
-use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{AppendHeaders, IntoResponse, Response};
 
-use crate::app::{App, Caller, Identified};
-use crate::azure::NotSignedIn;
-use crate::domain::{Approval, Approver, Assurance, DecisionResult, MAX_WRONG_CODES, Status};
-use crate::http::error::Error;
-use crate::http::extract::Id;
+use super::draft::Draft;
+use super::result::{is_about_code, is_about_reason, message, status_code};
+use crate::app::{App, Identified};
+use crate::domain::{
+    Approval, Approver, Assurance, CommentRule, DecisionResult, MAX_WRONG_CODES, Status, Tally,
+};
+use crate::http::cause::{Cause, cause_of_form};
 use crate::http::page::{page, page_style};
 use crate::keys::FormPurpose;
-use crate::render::{self, DecisionPage, Identification};
-use crate::reveal;
-use crate::values::Timestamp;
+use crate::render::{self, DecisionPage, GrantOffer, GrantView, Identification, PrecedentView};
 
-fn status_code(result: DecisionResult) -> StatusCode {
-    match result {
-        DecisionResult::Recorded | DecisionResult::Revoked | DecisionResult::Revealed => {
-            StatusCode::OK
-        }
-        DecisionResult::AlreadyClosed
-        | DecisionResult::AlreadyUsed
-        | DecisionResult::InvalidForm => StatusCode::CONFLICT,
-        DecisionResult::Late => StatusCode::GONE,
-        DecisionResult::Locked | DecisionResult::CodeMissing | DecisionResult::CodeWrong { .. } => {
-            StatusCode::FORBIDDEN
-        }
-    }
-}
-
-fn message(result: DecisionResult) -> Option<String> {
-    let message = match result {
-        DecisionResult::Recorded | DecisionResult::Revoked | DecisionResult::Revealed => {
-            return None;
-        }
-        DecisionResult::AlreadyClosed => {
-            "The request had ended before your answer, which changed nothing."
-        }
-        DecisionResult::AlreadyUsed => {
-            "This approval can no longer be revoked: the agent has taken it, or its time is over."
-        }
-        DecisionResult::Late => "Your answer came too late and changed nothing.",
-        DecisionResult::InvalidForm => {
-            "The page you answered on was out of date. Please look at it again."
-        }
-        DecisionResult::Locked => {
-            "Nothing was recorded: this form is locked after five wrong codes."
-        }
-        DecisionResult::CodeMissing => {
-            "Nothing was recorded: type the code from the mail, six digits."
-        }
-        DecisionResult::CodeWrong { left: 0 } => {
-            "That code is not right. After five wrong codes this form is now locked for codes."
-        }
-        DecisionResult::CodeWrong { left: 1 } => {
-            "That code is not right. 1 try is left; nothing was recorded."
-        }
-        DecisionResult::CodeWrong { left } => {
-            return Some(format!(
-                "That code is not right. {left} tries are left; nothing was recorded."
-            ));
-        }
-    };
-    Some(message.to_owned())
-}
+/// The parameter of the address that shows the forms of a page that otherwise refreshes itself.
+pub(super) const FORMS: &str = "forms";
 
 fn is_locked(approver: &Approver, purpose: FormPurpose) -> bool {
     let wrong_codes = match purpose {
         FormPurpose::Decision => approver.wrong_codes,
-        FormPurpose::Revocation => approver.wrong_revocation_codes,
+        FormPurpose::Revocation | FormPurpose::Grant => approver.wrong_revocation_codes,
         FormPurpose::Reveal => approver.wrong_reveal_codes,
+        FormPurpose::HandOver => approver.wrong_hand_over_codes,
     };
     wrong_codes >= MAX_WRONG_CODES
 }
 
-/// The page of the request, with earlier rejections of the same, and with the result and the comment of the
-/// last form.
+/// What the forms of a page have in common.
+struct Forms<'a> {
+    app: &'a App,
+    approval: &'a Approval,
+    identified: Identified,
+    draft: &'a Draft,
+    message: Option<&'a str>,
+    is_paused: bool,
+}
+
+impl Forms<'_> {
+    /// The form for a purpose, with what was typed in it and with the problem that it had.
+    fn of(&self, purpose: FormPurpose) -> Option<render::Form> {
+        let Self {
+            app,
+            approval,
+            identified: Identified { approver, .. },
+            draft,
+            ..
+        } = *self;
+        let (sent, result) = draft.result.unzip();
+        let is_sent = sent == Some(purpose);
+        let is_result =
+            |is_about: fn(DecisionResult) -> bool| is_sent && result.is_some_and(is_about);
+        let terms = app.grant_terms(approval);
+        Some(render::Form {
+            action: format!("/api/decision/{}", approval.request.id),
+            token: app.link_keys.csrf_token(approval, approver, purpose)?,
+            stage: match approval.plan.tally(&approval.votes) {
+                Tally::Open { stage } => stage + 1,
+                Tally::Approved | Tally::Rejected => 1,
+            },
+            comment: draft.comment.clone().unwrap_or_default(),
+            words: draft.words.clone().unwrap_or_default(),
+            question: draft.question.clone().unwrap_or_default(),
+            longest_comment: approval.plan.longest_comment(),
+            reasons: app.reject_reasons(approval).to_vec(),
+            preset: draft.preset.clone().unwrap_or_default(),
+            needs_comment: approval.plan.comment == CommentRule::Always,
+            // What is given during a pause would end with it.
+            grants: terms
+                .filter(|_| !self.is_paused)
+                .map(|terms| GrantOffer::new(terms, draft.grant)),
+            identification: self.identification(purpose)?,
+            problem: self.problem(purpose),
+            is_about_code: is_result(is_about_code),
+            is_about_reason: is_result(is_about_reason),
+        })
+    }
+
+    /// The form that hands the approver's place over, if there is a person who can receive it.
+    fn hand_over(&self) -> Option<render::HandOverForm> {
+        let Self {
+            app,
+            approval,
+            identified,
+            draft,
+            ..
+        } = *self;
+        let receivers = app.receivers(approval, identified);
+        if receivers.is_empty() {
+            return None;
+        }
+        let purpose = FormPurpose::HandOver;
+        let wish = draft.hand_over.as_ref();
+        let chosen = wish.and_then(|wish| wish.to.as_ref());
+        let receivers = receivers.iter().map(|address| render::Receiver {
+            address: address.to_string(),
+            is_chosen: chosen == Some(address),
+        });
+        Some(render::HandOverForm {
+            action: format!("/api/decision/{}", approval.request.id),
+            token: app
+                .link_keys
+                .csrf_token(approval, identified.approver, purpose)?,
+            receivers: receivers.collect(),
+            reason: wish.map_or_else(String::new, |wish| wish.reason.clone()),
+            identification: self.identification(purpose)?,
+            problem: self.problem(purpose),
+            is_about_code: draft
+                .result
+                .is_some_and(|(sent, result)| sent == purpose && is_about_code(result)),
+        })
+    }
+
+    fn identification(&self, purpose: FormPurpose) -> Option<Identification> {
+        let Identified {
+            approver,
+            assurance,
+        } = self.identified;
+        let link = self.app.link_keys.link_token(self.approval, approver)?;
+        Some(match assurance {
+            Assurance::Entra(_) => Identification::SignedIn,
+            Assurance::Link | Assurance::LinkOnly => Identification::Link {
+                link,
+                locked: is_locked(&self.approval.approvers[approver], purpose),
+            },
+        })
+    }
+
+    /// Why the last form was not accepted, if it had this purpose.
+    fn problem(&self, purpose: FormPurpose) -> Option<String> {
+        let is_sent = self.draft.result.is_some_and(|(sent, _)| sent == purpose);
+        self.message.filter(|_| is_sent).map(str::to_owned)
+    }
+}
+
+/// The page of the request, with earlier rejections of the same, and with the result of the last form, once,
+/// and what was typed in it. `with_forms`, it has its forms also where it would refresh itself, which would empty them.
 pub(super) async fn show(
     app: &App,
     approval: &Approval,
-    Identified {
-        approver,
-        assurance,
-    }: Identified,
-    result: Option<(FormPurpose, DecisionResult)>,
-    comment: Option<String>,
+    identified: Identified,
+    draft: Draft,
+    with_forms: bool,
 ) -> Response {
     let now = app.now();
-    let pending = approval.status(now) == Status::Pending;
-    let (sent, result) = result.unzip();
-    let message = result.and_then(message);
-    let (paused, earlier) = tokio::join!(
+    let Identified {
+        approver,
+        assurance,
+    } = identified;
+    let (sent, result) = draft.result.unzip();
+    let zone = &app.config.brand.zone;
+    let message = draft
+        .result
+        .and_then(|(form, it)| message(it, approval, approver, form, zone));
+    let (paused, earlier, precedent, given) = tokio::join!(
         app.paused_since(approval, now),
-        app.earlier_rejections(approval)
+        app.earlier(approval),
+        app.precedent(approval, approver),
+        app.grant_given_with(approval, approver)
     );
     let is_signed_in = matches!(assurance, Assurance::Entra(_));
-    let withheld =
-        app.withholds_values() && !is_signed_in && result != Some(DecisionResult::Revealed);
+    let withheld = app.withholds_values() && result != Some(DecisionResult::Revealed);
     let style = page_style(app);
     let mut decision_page = DecisionPage::new(approval, &earlier, approver, withheld, now, style);
-    decision_page.paused = paused.map(Timestamp::in_words);
-    let keys = &app.link_keys;
-    let link = keys.link_token(approval, approver);
-    let form = |purpose, comment: Option<String>| {
-        let tokens = link
-            .clone()
-            .zip(keys.csrf_token(approval, approver, purpose));
-        tokens.map(|(link, token)| render::Form {
-            action: format!("/api/decision/{}", approval.request.id),
-            token,
-            comment: comment.unwrap_or_default(),
-            identification: match assurance {
-                Assurance::Entra(_) => Identification::SignedIn,
-                Assurance::Link | Assurance::LinkOnly => Identification::Link {
-                    link,
-                    locked: is_locked(&approval.approvers[approver], purpose),
-                },
-            },
-            problem: message.clone().filter(|_| sent == Some(purpose)),
-        })
-    };
-    if pending {
-        decision_page.form = form(FormPurpose::Decision, comment);
-    } else if approval.is_revocable_by(approver, now) {
-        decision_page.revocation = form(FormPurpose::Revocation, None);
+    if let Some(since) = paused {
+        decision_page.show_pause(since);
     }
-    if decision_page.hidden > 0 {
-        decision_page.reveal = form(FormPurpose::Reveal, None);
+    decision_page.has_list = is_signed_in;
+    decision_page.precedent = precedent.as_ref().map(PrecedentView::new);
+    let forms = Forms {
+        app,
+        approval,
+        identified,
+        draft: &draft,
+        message: message.as_deref(),
+        is_paused: paused.is_some(),
+    };
+    let form = |purpose| forms.of(purpose);
+    if approval.can_vote(approver, now) {
+        decision_page.form = form(FormPurpose::Decision);
+    }
+    let is_revocable = !approval.can_vote(approver, now) && approval.is_revocable_by(approver, now);
+    if result.is_some() || with_forms {
+        decision_page.refresh = None;
+    }
+    let is_handed_over = approval.plan.hand_over_by(approver).is_some();
+    let hand_over = forms.hand_over();
+    let has_active_grant = given.as_ref().is_some_and(|held| held.is_active(now));
+    decision_page.grant = given.map(|held| GrantView::new(&held, &app.config.brand.zone, now));
+    if decision_page.refresh.is_some() {
+        let link = app.link_keys.link_token(approval, approver);
+        let link = link.filter(|_| !is_signed_in).unwrap_or_default();
+        decision_page.forms_page = Some(address(approval, &link, &[(FORMS, "1")]));
+        decision_page.is_revocable = is_revocable;
+        decision_page.can_hand_over = hand_over.is_some();
+    } else {
+        decision_page.hand_over = hand_over;
+        if is_revocable {
+            decision_page.revocation = form(FormPurpose::Revocation);
+        }
+        if has_active_grant {
+            decision_page.grant_end = form(FormPurpose::Grant);
+        }
+        if decision_page.hidden > 0 && !is_signed_in && !is_handed_over {
+            decision_page.reveal = form(FormPurpose::Reveal);
+        }
+    }
+    if decision_page.hidden > 0 && is_signed_in && !is_handed_over {
+        decision_page.fold_withheld_values(approval);
     }
     // Show the error next to the form, if there is one.
-    let shown = match sent {
-        Some(FormPurpose::Decision) => &decision_page.form,
-        Some(FormPurpose::Revocation) => &decision_page.revocation,
-        Some(FormPurpose::Reveal) => &decision_page.reveal,
-        None => &None,
+    let has_form = match sent {
+        Some(FormPurpose::Decision) => decision_page.form.is_some(),
+        Some(FormPurpose::Revocation) => decision_page.revocation.is_some(),
+        Some(FormPurpose::Reveal) => decision_page.reveal.is_some(),
+        Some(FormPurpose::Grant) => decision_page.grant_end.is_some(),
+        Some(FormPurpose::HandOver) => decision_page.hand_over.is_some(),
+        None => false,
     };
-    let has_form = shown.is_some();
+    let is_recorded = result == Some(DecisionResult::GrantNotGiven);
+    decision_page.has_problem = message.is_some() && !is_recorded;
     decision_page.notice = message.filter(|_| !has_form);
     let code = match (result, approval.status(now)) {
         (None, Status::Timeout) => StatusCode::GONE,
         (None, _) => StatusCode::OK,
         (Some(result), _) => status_code(result),
     };
-    page(code, "", decision_page.render_html())
-}
-
-/// The page of an error, with the next step for the person.
-pub(super) fn show_error(app: &App, caller: &Caller, id: Option<Id>, error: Error) -> Response {
-    let (shown, logged) = match error {
-        Error::NotFound | Error::Conflict(_) => (caller.not_found().into(), None),
-        Error::Hidden(_) => (caller.not_found().into(), Some(error)),
-        error => (error, None),
-    };
-    let (heading, text, sign_in) = explain(&shown, caller);
-    // A link, not a redirect, which would also send every link scanner there.
-    let link = sign_in.zip(id).map(|((label, path), Id(id))| {
-        let href = format!("/.auth/{path}=/api/decision/{id}");
-        (label, href)
-    });
-    let signed_in = match &caller.member {
-        Some(Ok(member)) => format!(" You are signed in as {}.", reveal::line(&member.name, 254)),
-        _ => String::new(),
-    };
-    let text = format!("{text}{signed_in}");
-    let status = shown.status();
-    let text = render::render_message(heading, &text, link, page_style(app));
-    let mut response = page(status, "", text);
-    if status == StatusCode::SERVICE_UNAVAILABLE {
-        response
-            .headers_mut()
-            .insert(header::RETRY_AFTER, 60.into());
+    let mut response = page(code, "", decision_page.render_html());
+    if let Some(result) = result {
+        if let Some(cause) = cause_of_form(result) {
+            Cause::add(&mut response, cause);
+        }
+        // The next page does not show it again.
+        let cookies = draft.without_result().cookies(app, approval, approver);
+        for (name, value) in cookies {
+            response.headers_mut().append(name, value);
+        }
     }
-    // For the log.
-    response.extensions_mut().insert(logged.unwrap_or(shown));
     response
 }
 
-/// A link to the platform's sign-in: its label, and its path under `/.auth/`.
-type SignInLink = (&'static str, &'static str);
-
-const SIGN_IN: SignInLink = ("Sign in", "login/aad?post_login_redirect_uri");
-
-const ANOTHER_ACCOUNT: SignInLink = (
-    "Sign in with another account",
-    "logout?post_logout_redirect_uri",
-);
-
-/// The heading and text of an error page, and its link to the sign-in.
-fn explain(error: &Error, caller: &Caller) -> (&'static str, &'static str, Option<SignInLink>) {
-    match error {
-        Error::SignIn(NotSignedIn::Anonymous) => (
-            "Please sign in",
-            "Whoever decides here is known by signing in. You will come back to this page; \
-             nothing is recorded before.",
-            Some(SIGN_IN),
-        ),
-        Error::SignIn(why) => {
-            let text = match why {
-                NotSignedIn::Outsider => {
-                    "You are signed in as a guest, or with an account of another organization. \
-                     Only members of this one can decide."
-                }
-                NotSignedIn::Program => {
-                    "This was sent by a program. Only people decide, signed in with a browser."
-                }
-                NotSignedIn::Anonymous | NotSignedIn::Invalid => {
-                    "It is not clear who has signed in. Please tell whoever operates this gate."
-                }
-            };
-            ("Nobody can decide like this", text, Some(ANOTHER_ACCOUNT))
-        }
-        Error::NotFound if caller.member.is_some() => (
-            "This link does not open anything for you",
-            "Open the link from your own mail as a whole, and be signed in with the account \
-             that was asked.",
-            Some(ANOTHER_ACCOUNT),
-        ),
-        Error::NotFound => (
-            "This link does not open anything",
-            "It may be incomplete or out of date. Open it from the mail once more, as a whole.",
-            None,
-        ),
-        Error::Integrity(_) => (
-            "This request cannot be trusted",
-            "What is stored contradicts its own proof, so nobody can decide about it. Nothing runs. \
-             Please tell whoever operates this gate.",
-            None,
-        ),
-        Error::Unavailable(_) => (
-            "Please try again in a minute",
-            "The gate cannot reach its store just now. Your link stays valid: open it again to see \
-             whether your answer was recorded.",
-            None,
-        ),
-        Error::Forbidden(_) => (
-            "Nothing was recorded",
-            "The answer did not come from the page in your mail. Open the link in the mail and \
-             decide there.",
-            None,
-        ),
-        _ => (
-            "Nothing was recorded",
-            "The answer was not complete. Open the link in the mail again.",
-            None,
-        ),
-    }
+/// Redirects to the page after a decision, so that reloading it does not submit the form again.
+pub(super) fn redirect(
+    approval: &Approval,
+    link: &str,
+    cookies: Vec<(HeaderName, HeaderValue)>,
+) -> Response {
+    let location = address(approval, link, &[]);
+    let location = [(header::LOCATION, location)];
+    let cookies = AppendHeaders(cookies);
+    (StatusCode::SEE_OTHER, location, cookies).into_response()
 }
 
-/// Redirects to the page after a decision, so that reloading it does not submit the form again.
-pub(super) fn redirect(approval: &Approval, link: &str) -> Response {
-    let mut location = format!("/api/decision/{}", approval.request.id);
-    if !link.is_empty() {
-        let mut query = form_urlencoded::Serializer::new(String::new());
-        let query = query.append_pair("k", link).finish();
-        location = format!("{location}?{query}");
+/// The page of the request, with the link token unless it is empty.
+fn address(approval: &Approval, link: &str, more: &[(&str, &str)]) -> String {
+    let token = Some(("k", link)).filter(|_| !link.is_empty());
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    query.extend_pairs(token.iter().chain(more));
+    let query = query.finish();
+    let page = format!("/api/decision/{}", approval.request.id);
+    if query.is_empty() {
+        page
+    } else {
+        format!("{page}?{query}")
     }
-    (StatusCode::SEE_OTHER, [(header::LOCATION, location)]).into_response()
 }

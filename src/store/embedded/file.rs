@@ -27,6 +27,14 @@ const SCHEMA: &str = "
         Entity TEXT NOT NULL,
         PRIMARY KEY (PartitionKey, RowKey)
     ) STRICT;
+    CREATE TABLE IF NOT EXISTS decidedapprovals (
+        PartitionKey TEXT NOT NULL,
+        RowKey TEXT NOT NULL,
+        ETag INTEGER NOT NULL,
+        Due INTEGER,
+        Entity TEXT NOT NULL,
+        PRIMARY KEY (PartitionKey, RowKey)
+    ) STRICT;
     CREATE INDEX IF NOT EXISTS openapprovals ON approvals (Due, PartitionKey, RowKey)
         WHERE Due IS NOT NULL;
     DROP INDEX IF EXISTS openagents;";

@@ -29,7 +29,20 @@ pub(super) const TIMES: [&str; 8] = [
 
 const SEAL: &str = "RowSeal";
 pub(super) const REVISION: &str = "Revision";
+/// What decided, where it was no person.
+pub(super) const DECIDER: &str = "Decider";
+/// The standing grant that decided.
+pub(super) const GRANT: &str = "Grant";
+/// The reason that a person chose from the list.
+pub(super) const PRESET: &str = "Preset";
+/// What the person asks of the agent for a changed request.
+pub(super) const QUESTION: &str = "Question";
+/// The earlier request that a request supersedes.
+pub(super) const SUPERSEDES: &str = "Supersedes";
 pub(super) const CLAIM_PERMIT: &str = "ClaimPermit";
+/// The object id in Entra of the program that submitted the request.
+pub(super) const AGENT_OBJECT_ID: &str = "AgentObjectId";
+pub(super) const REVOCATION: &str = "Revocation";
 
 /// How the seals of version 2 begin. A key's name has no colon.
 const V2: &str = "v2:";

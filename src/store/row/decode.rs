@@ -5,18 +5,27 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::columns::{CLAIM_PERMIT, Columns, REVISION};
+use super::columns::{
+    AGENT_OBJECT_ID, CLAIM_PERMIT, Columns, DECIDER, GRANT, PRESET, QUESTION, REVISION, REVOCATION,
+    SUPERSEDES,
+};
 use super::encode::{ApproverEntry, HistoryEntry, MailEntry, addresses};
+use super::{hand_overs, plan, votes};
 use crate::domain::{
-    Approval, Approver, Assurance, Claim, Decision, Delivery, DeliveryState, Event, Execution,
-    LateDecision, Notice, Parameters, Request, Revocation, State, Status,
+    Approval, Approver, Assurance, Claim, Decider, Decision, Delivery, DeliveryState, Event,
+    Execution, LateDecision, Notice, Parameters, Plan, Request, Revocation, State, Status,
 };
 use crate::store::error::StoreError;
+use crate::store::grant_text::parse_grant;
 use crate::store::unverified::UnverifiedRow;
 use crate::values::{ApprovalId, Digest, Timestamp};
 
 /// The columns of a decision and its execution, invalid in a request without a decision.
-const DECISION: [&str; 13] = [
+const DECISION: [&str; 17] = [
+    DECIDER,
+    GRANT,
+    PRESET,
+    QUESTION,
     "Approver",
     "ApproverObjectId",
     "Comment",
@@ -29,7 +38,7 @@ const DECISION: [&str; 13] = [
     "ExecutionTimestamp",
     "ExecutionError",
     "RevokedBy",
-    "Revocation",
+    REVOCATION,
 ];
 
 /// The approval in a row whose MAC was verified, and its revision; 0 in version 1.
@@ -42,6 +51,12 @@ pub(in crate::store) fn decode(
     columns.0.remove(REVISION);
     let damaged = |column: &str| StoreError::Damaged(column.to_owned());
     let approval = take_approval(&mut columns, id).map_err(damaged)?;
+    if let Err(fault) = approval.check_votes() {
+        return Err(damaged(&format!("Plan, Votes: {fault}")));
+    }
+    if !approval.history_is_consistent() {
+        return Err(damaged("History"));
+    }
     match columns.0.keys().next() {
         None => Ok((approval, revision)),
         Some(column) if DECISION.contains(&column.as_str()) => Err(damaged(column)),
@@ -83,21 +98,24 @@ fn take_approval(columns: &mut Columns, id: &ApprovalId) -> Result<Approval, &'s
     }
     let request = request(columns, id)?;
     let history: Vec<HistoryEntry> = json(columns, "History")?;
-    let state = state(columns)?;
     let approvers = approvers(columns)?;
+    let hand_overs = hand_overs::decode(columns)?;
+    // Who received a seat was added to the people of the plan.
+    let planned = approvers.len().checked_sub(hand_overs.len());
+    let plan = plan::decode(columns, planned.ok_or("HandOvers")?)?;
+    let plan = Plan { hand_overs, ..plan };
+    let votes = votes::decode(columns)?;
+    let state = state(columns, &plan)?;
     let late = late(columns)?;
-    let approval = Approval {
+    Ok(Approval {
         request,
         state,
+        plan,
         approvers,
+        votes,
         late,
         history: history.into_iter().map(HistoryEntry::into_event).collect(),
-    };
-    if approval.history_is_consistent() {
-        Ok(approval)
-    } else {
-        Err("History")
-    }
+    })
 }
 
 fn request(columns: &mut Columns, id: &ApprovalId) -> Result<Request, &'static str> {
@@ -122,6 +140,8 @@ fn request(columns: &mut Columns, id: &ApprovalId) -> Result<Request, &'static s
         claimant: columns.take_optional("Claimant")?,
         digest: columns.take("RequestDigest")?,
         owner: columns.take_optional("Owner")?,
+        agent_object_id: columns.take_optional(AGENT_OBJECT_ID)?,
+        supersedes: columns.take_optional(SUPERSEDES)?,
         requested_at: columns.take("RequestTimestamp")?,
         expires_at: columns.take("DeadlineTimestamp")?,
     })
@@ -146,7 +166,7 @@ fn approvers(columns: &mut Columns) -> Result<Vec<Approver>, &'static str> {
         .collect();
     let approvers = approvers.ok_or("Notifications")?;
     let emails: String = columns.take("ApproverEmails")?;
-    if approvers.is_empty() || addresses(&approvers) != emails {
+    if addresses(&approvers) != emails {
         return Err("ApproverEmails, Notifications");
     }
     Ok(approvers)
@@ -163,7 +183,7 @@ fn late(columns: &mut Columns) -> Result<Option<LateDecision>, &'static str> {
     }
 }
 
-fn state(columns: &mut Columns) -> Result<State, &'static str> {
+fn state(columns: &mut Columns, plan: &Plan) -> Result<State, &'static str> {
     let status: Status = columns.take("Status")?;
     let closed_at: Option<Timestamp> = columns.take_optional("ResponseTimestamp")?;
     let has = |column| columns.0.contains_key(column);
@@ -181,25 +201,53 @@ fn state(columns: &mut Columns) -> Result<State, &'static str> {
     Ok(match status {
         Status::Pending => State::Pending,
         Status::Approved => State::Approved {
-            decision: decision(columns, at)?,
+            decision: decision(columns, plan, at)?,
             run_by: columns.take("RunBy")?,
             execution: execution(columns)?,
         },
-        Status::Rejected => State::Rejected(decision(columns, at)?),
+        Status::Rejected => State::Rejected(decision(columns, plan, at)?),
         Status::Timeout => State::Timeout { at },
         Status::Cancelled => State::Cancelled { at },
         Status::Undeliverable => State::Undeliverable { at },
     })
 }
 
-fn decision(columns: &mut Columns, at: Timestamp) -> Result<Decision, &'static str> {
+fn decision(columns: &mut Columns, plan: &Plan, at: Timestamp) -> Result<Decision, &'static str> {
+    let by = match columns.take_optional::<String>(DECIDER)? {
+        None => Decider::Person {
+            address: columns.take("Approver")?,
+            assurance: assurance(columns)?,
+        },
+        Some(text) => match columns.take_optional::<String>(GRANT)? {
+            None => policy_decider(&text, plan).ok_or(DECIDER)?,
+            Some(grant) => grant_decider(&text, &grant).ok_or(GRANT)?,
+        },
+    };
     Ok(Decision {
-        by: columns.take("Approver")?,
-        assurance: assurance(columns)?,
+        by,
+        preset: columns.take_optional(PRESET)?,
         comment: columns.take_optional("Comment")?,
+        question: columns.take_optional(QUESTION)?,
         at,
         receipt: columns.take("Receipt")?,
     })
+}
+
+/// The rule in `policy:RULE@DIGEST`, of the policy that made the plan.
+fn policy_decider(text: &str, plan: &Plan) -> Option<Decider> {
+    let policy = plan.policy()?;
+    let rule = text.strip_prefix("policy:")?.rsplit_once('@')?.0;
+    let decider = Decider::Policy {
+        rule: rule.to_owned(),
+        digest: policy.digest,
+    };
+    (decider.to_string() == text).then_some(decider)
+}
+
+/// The grant in `grant:ID`, of which the other column has the whole.
+fn grant_decider(text: &str, grant: &str) -> Option<Decider> {
+    let decider = Decider::Grant(Box::new(parse_grant(grant)?));
+    (decider.to_string() == text).then_some(decider)
 }
 
 fn assurance(columns: &mut Columns) -> Result<Assurance, &'static str> {
@@ -208,12 +256,8 @@ fn assurance(columns: &mut Columns) -> Result<Assurance, &'static str> {
         .take_optional("ApproverObjectId")
         .map_err(|_| AT_FAULT)?;
     let word: Option<String> = columns.take_optional("Assurance").map_err(|_| AT_FAULT)?;
-    match (word.as_deref(), object_id) {
-        (Some("Link"), None) => Ok(Assurance::Link),
-        (Some("LinkOnly"), None) => Ok(Assurance::LinkOnly),
-        (Some("Entra"), Some(object_id)) => Ok(Assurance::Entra(object_id)),
-        _ => Err(AT_FAULT),
-    }
+    let word = word.ok_or(AT_FAULT)?;
+    Assurance::from_word(&word, object_id).ok_or(AT_FAULT)
 }
 
 fn execution(columns: &mut Columns) -> Result<Execution, &'static str> {
@@ -232,7 +276,7 @@ fn execution(columns: &mut Columns) -> Result<Execution, &'static str> {
     }
     if status == "Revoked" {
         let by = columns.take("RevokedBy")?;
-        let proof = columns.take("Revocation")?;
+        let proof = columns.take(REVOCATION)?;
         let revocation = Revocation { by, proof };
         return Ok(Execution::Revoked { at, revocation });
     }
@@ -267,15 +311,21 @@ fn json<T: DeserializeOwned>(columns: &mut Columns, name: &'static str) -> Resul
 impl ApproverEntry {
     fn into_approver(self) -> Option<Approver> {
         let mails = self.mails.into_iter().map(MailEntry::into_mail);
-        let mails: Vec<Delivery> = mails.collect::<Option<_>>()?;
-        let was_asked = mails.iter().any(|mail| mail.notice == Notice::Request);
-        was_asked.then_some(Approver {
+        let mut mails: Vec<Delivery> = mails.collect::<Option<_>>()?;
+        let outcomes = mails
+            .iter_mut()
+            .filter(|mail| mail.notice == Notice::Outcome);
+        for second in outcomes.skip(1) {
+            second.notice = Notice::Failure;
+        }
+        Some(Approver {
             address: self.approver,
             link_key: self.key,
             mac: self.seal,
             wrong_codes: self.wrong_codes,
             wrong_revocation_codes: self.wrong_revocation_codes,
             wrong_reveal_codes: self.wrong_reveal_codes,
+            wrong_hand_over_codes: self.wrong_hand_over_codes,
             deliveries: mails,
         })
     }

@@ -2,15 +2,20 @@
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use super::columns::{CLAIM_PERMIT, Columns};
+use super::columns::{
+    AGENT_OBJECT_ID, CLAIM_PERMIT, Columns, DECIDER, GRANT, PRESET, QUESTION, REVOCATION,
+    SUPERSEDES,
+};
 use super::key::keys;
 use super::text::Text;
+use super::{hand_overs, plan, votes};
 use crate::domain::{
-    Approval, Approver, Claim, Delivery, DeliveryFault, DeliveryState, Event, EventKind, Execution,
+    Approval, Approver, Claim, Decider, Delivery, DeliveryFault, Event, EventKind, Execution,
     Notice, State,
 };
 use crate::store::entry::IndexEntry;
 use crate::store::error::StoreError;
+use crate::store::grant_text::grant_text;
 use crate::values::{Address, Timestamp};
 
 /// The limit of Azure Table Storage for a text column, in UTF-16 units; enforced for both backends, so that
@@ -29,6 +34,8 @@ pub(super) struct ApproverEntry {
     pub(super) wrong_revocation_codes: u32,
     #[serde(default, skip_serializing_if = "is_zero")]
     pub(super) wrong_reveal_codes: u32,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(super) wrong_hand_over_codes: u32,
     pub(super) mails: Vec<MailEntry>,
 }
 
@@ -73,6 +80,9 @@ pub(in crate::store) fn encode(
 ) -> Result<Columns, StoreError> {
     let mut columns = Columns::default();
     request(approval, &mut columns);
+    plan::encode(approval, &mut columns);
+    votes::encode(approval, &mut columns);
+    hand_overs::encode(approval, &mut columns);
     state(approval, &mut columns);
     notifications(approval, &mut columns);
     columns.set_optional("DueTimestamp", due.as_ref());
@@ -99,16 +109,29 @@ fn request(approval: &Approval, columns: &mut Columns) {
     columns.set_optional("Reason", request.reason.as_ref());
     columns.set_optional("Claimant", request.claimant.as_ref());
     columns.set_optional("Owner", request.owner.as_ref());
+    columns.set_optional(AGENT_OBJECT_ID, request.agent_object_id.as_ref());
+    columns.set_optional(SUPERSEDES, request.supersedes.as_ref());
 }
 
 fn state(approval: &Approval, columns: &mut Columns) {
     columns.set("Status", &approval.state.status());
     columns.set_optional("ResponseTimestamp", approval.closed_at().as_ref());
     if let Some(decision) = approval.decision() {
-        columns.set("Approver", &decision.by);
-        columns.set_optional("ApproverObjectId", decision.assurance.object_id().as_ref());
+        match &decision.by {
+            Decider::Person { address, assurance } => {
+                columns.set("Approver", address);
+                columns.set_optional("ApproverObjectId", assurance.object_id().as_ref());
+                columns.set("Assurance", &assurance.word().to_owned());
+            }
+            policy @ Decider::Policy { .. } => columns.set(DECIDER, &policy.to_string()),
+            decider @ Decider::Grant(signed) => {
+                columns.set(DECIDER, &decider.to_string());
+                columns.set(GRANT, &grant_text(signed));
+            }
+        }
+        columns.set_optional(PRESET, decision.preset.as_ref());
         columns.set_optional("Comment", decision.comment.as_ref());
-        columns.set("Assurance", &decision.assurance.word().to_owned());
+        columns.set_optional(QUESTION, decision.question.as_ref());
         columns.set("Receipt", &decision.receipt);
     }
     if let State::Approved {
@@ -137,7 +160,7 @@ fn execution(execution: &Execution, columns: &mut Columns) {
         Execution::Lapsed { at } => (at, None, None),
         Execution::Revoked { at, revocation } => {
             columns.set("RevokedBy", &revocation.by);
-            columns.set("Revocation", &revocation.proof);
+            columns.set(REVOCATION, &revocation.proof);
             (at, None, None)
         }
     };
@@ -172,7 +195,15 @@ pub(super) fn addresses(approvers: &[Approver]) -> String {
 }
 
 fn fits(columns: &Columns) -> Result<(), StoreError> {
-    for column in ["Parameters", "Notifications", "History"] {
+    for column in [
+        "Parameters",
+        "Plan",
+        "Votes",
+        "VoteReceipts",
+        hand_overs::HAND_OVERS,
+        "Notifications",
+        "History",
+    ] {
         let text = columns.text(column).unwrap_or_default();
         // A text has at most as many UTF-16 units as bytes.
         if text.len() > COLUMN_LIMIT {
@@ -203,6 +234,7 @@ impl ApproverEntry {
             wrong_codes: approver.wrong_codes,
             wrong_revocation_codes: approver.wrong_revocation_codes,
             wrong_reveal_codes: approver.wrong_reveal_codes,
+            wrong_hand_over_codes: approver.wrong_hand_over_codes,
             mails: approver
                 .deliveries
                 .iter()
@@ -214,19 +246,15 @@ impl ApproverEntry {
 
 impl MailEntry {
     fn from_mail(mail: &Delivery) -> Self {
-        let (state, at) = match mail.state {
-            DeliveryState::Queued(at) => ("Queued", at),
-            DeliveryState::Sending(at) => ("Sending", at),
-            DeliveryState::Sent(at) => ("Sent", at),
-            DeliveryState::Failed(at) => ("Failed", at),
-            DeliveryState::Unknown(at) => ("Unknown", at),
-            DeliveryState::Dropped(at) => ("Dropped", at),
-        };
         Self {
-            kind: mail.notice,
+            kind: match mail.notice {
+                // Earlier versions know no other word.
+                Notice::Failure => Notice::Outcome,
+                notice => notice,
+            },
             attempts: mail.attempts,
-            state: state.to_owned(),
-            at,
+            state: mail.state.word().to_owned(),
+            at: mail.state.at(),
             fault: mail.fault,
         }
     }

@@ -2,8 +2,8 @@
 
 use uuid::Uuid;
 
-use crate::domain::{DeliveryFault, EventKind, Notice, Revoker, Status, Verdict};
-use crate::values::{Address, Digest, Owner, Timestamp};
+use crate::domain::{CommentRule, DeliveryFault, EventKind, Notice, Revoker, Status, Verdict};
+use crate::values::{Address, ApprovalId, Digest, Owner, Timestamp};
 
 /// A value that is stored as text.
 pub(in crate::store) trait Text: Sized {
@@ -39,6 +39,7 @@ macro_rules! text {
 text! {
     Timestamp: Timestamp::parse,
     Address: Address::from_known,
+    ApprovalId: |text: &str| text.parse().ok(),
     Digest: Digest::parse,
     Owner: Owner::parse,
     Revoker: Revoker::parse,
@@ -66,4 +67,5 @@ words! {
     Notice,
     DeliveryFault,
     EventKind,
+    CommentRule,
 }

@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::columns::{CLAIM_PERMIT, Columns, TIMES, time};
+use super::columns::{CLAIM_PERMIT, Columns, SUPERSEDES, TIMES, time};
 use crate::keys::LinkKeys;
 use crate::store::error::StoreError;
 
@@ -80,16 +80,19 @@ impl Row {
 
 /// The columns that version 1 lacks. A row that is written as version 1 loses them, and a gate of version 1
 /// does without their rules.
-const LATER: [&str; 2] = ["Owner", CLAIM_PERMIT];
+const LATER: [&str; 3] = ["Owner", CLAIM_PERMIT, SUPERSEDES];
 
 /// Seals columns as version 1.
-pub(in crate::store) fn seal(columns: Columns, keys: &LinkKeys) -> Columns {
+///
+/// # Errors
+/// [`StoreError::NeedsVersion2`] if another column says what version 1 cannot, such as a revocation.
+pub(in crate::store) fn seal(columns: Columns, keys: &LinkKeys) -> Result<Columns, StoreError> {
     let mut columns: Map<String, Value> = columns.0;
     columns.retain(|name, _| !LATER.contains(&name.as_str()));
     columns.insert("RowSeal".to_owned(), "".into());
-    let mut row = Row::read(&Columns(columns)).expect("version 1 has all columns that are encoded");
+    let mut row = Row::read(&Columns(columns)).map_err(|_| StoreError::NeedsVersion2)?;
     row.row_seal = keys.row_mac_v1(&row.bytes());
-    row.into_columns()
+    Ok(row.into_columns())
 }
 
 /// The columns, with their MAC verified if there are keys. An additional column is an error.

@@ -23,13 +23,13 @@ pub(in crate::store) struct Tables {
     pub(super) approvals: TableClient,
     pub(super) open: TableClient,
     pub(super) standing: TableClient,
+    pub(super) decided: TableClient,
 }
 
 impl Tables {
     pub(in crate::store) fn new(
         account: &Account,
-        table: &str,
-        standing: &str,
+        [table, standing, decided]: [&str; 3],
         wire: Arc<dyn Wire>,
         clock: Clock,
     ) -> Self {
@@ -47,6 +47,7 @@ impl Tables {
             approvals: service.table_client(table),
             open: service.table_client(format!("open{table}")),
             standing: service.table_client(standing),
+            decided: service.table_client(decided),
         }
     }
 }

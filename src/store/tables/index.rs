@@ -12,11 +12,12 @@ use serde_json::{Map, Value, json};
 use super::client::{Tables, WriteError, beginning_at, entity, first_page};
 use super::retry::{QUERY, correct_index, with_retry};
 use crate::domain::{Approval, Status};
-use crate::store::entry::{IndexEntry, SeenEntry};
+use crate::keys::LinkKeys;
+use crate::store::entry::{IndexEntry, People, SeenEntry};
 use crate::store::error::StoreError;
 use crate::store::listing::{Due, Place};
 use crate::store::row::Columns;
-use crate::values::{ApprovalId, Timestamp};
+use crate::values::{Address, ApprovalId, Timestamp};
 
 /// The columns of the index.
 #[derive(Deserialize)]
@@ -31,20 +32,26 @@ struct IndexEntity {
 
 impl IndexEntry {
     /// The entry of a write. An entry can be moved to later when its row is written, never to earlier, nor out
-    /// of the entries that are counted: then the write gets a new one, named after its group and itself.
+    /// of the entries that are counted, nor to other people: then the write gets a new one, named after its group
+    /// and itself.
     pub(in crate::store) fn new(
         approval: &Approval,
         due: Timestamp,
         was: Option<&Self>,
         operation_id: &str,
+        keys: &LinkKeys,
     ) -> Self {
         let group = group(approval);
-        let kept = was.filter(|was| due >= was.due && was.group() == group);
+        let people = match approval.state.status() {
+            Status::Pending => People::of(approval.approvers.iter().map(|it| &it.address), keys),
+            _ => Some(People::none()),
+        };
+        let kept = was.filter(|was| due >= was.due && was.group() == group && was.people == people);
         let key = match kept {
             Some(was) => was.key.clone(),
             None => format!("{group}{operation_id}"),
         };
-        Self { due, key }
+        Self { due, key, people }
     }
 
     /// The beginning of its key, by which it is counted.
@@ -52,8 +59,11 @@ impl IndexEntry {
         &self.key[..GROUP]
     }
 
-    /// The entry that a row names.
-    pub(in crate::store) fn from_columns(columns: &Columns) -> Result<Option<Self>, StoreError> {
+    /// The entry that a row names, without people if there are no keys.
+    pub(in crate::store) fn from_columns(
+        columns: &Columns,
+        keys: Option<&LinkKeys>,
+    ) -> Result<Option<Self>, StoreError> {
         let damaged = || StoreError::Damaged("DueTimestamp, DueEntry".to_owned());
         let (due, key) = match (columns.text("DueTimestamp"), columns.text("DueEntry")) {
             (None, None) => return Ok(None),
@@ -61,8 +71,18 @@ impl IndexEntry {
             _ => return Err(damaged()),
         };
         let due = Timestamp::parse(due).ok_or_else(damaged)?;
-        Ok(Some(Self { due, key }))
+        let people = keys.and_then(|keys| people_of(columns, keys));
+        Ok(Some(Self { due, key, people }))
     }
+}
+
+fn people_of(columns: &Columns, keys: &LinkKeys) -> Option<People> {
+    if columns.text("Status") != Some(Status::Pending.word()) {
+        return Some(People::none());
+    }
+    let addresses: Vec<String> = serde_json::from_str(columns.text("ApproverEmails")?).ok()?;
+    let addresses = addresses.iter().map(|it| Address::from_known(it));
+    People::of(&addresses.collect::<Option<Vec<_>>>()?, keys)
 }
 
 /// The age from which an entry that no row names is orphaned: no write that inserted it can be under way.
@@ -201,9 +221,9 @@ const GROUP: usize = 16;
 /// The maximum length of a table name.
 const TABLE_CHARS: usize = 63;
 
-/// The name of the standing table for `table`.
-pub(in crate::store) fn standing_table(table: &str) -> String {
-    let name = format!("standing{table}");
+/// The name of the table of another kind for `table`.
+pub(in crate::store) fn table_of(kind: &str, table: &str) -> String {
+    let name = format!("{kind}{table}");
     if name.len() <= TABLE_CHARS {
         return name;
     }
@@ -222,14 +242,23 @@ pub(super) fn shard(key: &str) -> &str {
     &key[..1]
 }
 
-pub(super) fn index_entity(id: &ApprovalId, IndexEntry { due, key }: &IndexEntry) -> Value {
-    json!({
-        "PartitionKey": shard(key),
-        "RowKey": key,
+/// All shards.
+pub(super) const SHARDS: [&str; 16] = [
+    "0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "a", "b", "c", "d", "e", "f",
+];
+
+pub(super) fn index_entity(id: &ApprovalId, entry: &IndexEntry) -> Value {
+    let mut entity = json!({
+        "PartitionKey": shard(&entry.key),
+        "RowKey": entry.key,
         "Id": id.to_string(),
-        "Due": due.to_string(),
+        "Due": entry.due.to_string(),
         "Due@odata.type": "Edm.DateTime",
-    })
+    });
+    if let Some(people) = &entry.people {
+        entity["People"] = people.column().into();
+    }
+    entity
 }
 
 /// An entry that cannot be read stands for no request.

@@ -57,6 +57,26 @@ async fn decided(gate: &TestGate) -> Vec<(&'static str, Refusal)> {
             .await;
         refusals.push((case, run(pending).await));
     }
+    for (case, comment) in [
+        ("an approver asks for changes", ""),
+        ("an approver asks for changes, with a comment", "Too much."),
+    ] {
+        let pending = action(gate).submit(&user()).await.unwrap();
+        let question = gate.question(pending.approval().unwrap(), ALICE);
+        let form = [
+            ("decision", "reject"),
+            ("code", question.code.as_str()),
+            ("comment", comment),
+            ("revise", "Which user is it?"),
+        ];
+        let answer = gate.decide(&question, &form).await;
+        assert_eq!(answer.status, StatusCode::SEE_OTHER);
+        let id = pending.handle().id.clone();
+        let refusal = run(pending).await;
+        assert_eq!(refusal.question(), Some("Which user is it?"));
+        assert_eq!(refusal.id(), Some(id.as_str()));
+        refusals.push((case, refusal));
+    }
     let pending = approved(gate).await;
     let question = gate.question(pending.approval().unwrap(), ALICE);
     let revoke = [("decision", "revoke"), ("code", question.code.as_str())];
@@ -78,6 +98,37 @@ async fn decided(gate: &TestGate) -> Vec<(&'static str, Refusal)> {
     ));
     operate(gate, json!({"command": "resume"})).await;
     refusals
+}
+
+/// What the operator's policy refuses.
+async fn ruled() -> Vec<(&'static str, Refusal)> {
+    let policy = r#"
+        version = 1
+        [[rule]]
+        id = "never"
+        actions = ["Delete production"]
+        effect = "deny"
+        reason = "Open a change instead."
+        [[rule]]
+        id = "accounts"
+        actions = ["Delete User Account"]
+        effect = "require"
+        stages = [{ from = "requested" }]
+        reask = "refuse"
+    "#;
+    let gate = TestGate::with(&[("HO_POLICY", policy)]).await;
+    let denied = submit(&gate.gate().action("Delete production")).await;
+    let pending = action(&gate).submit(&user()).await.unwrap();
+    gate.reject(pending.approval().unwrap(), ALICE, "").await;
+    let again = submit(&action(&gate)).await;
+    assert_eq!(again.reason, Reason::RejectedBefore);
+    vec![
+        ("the operator's policy denies it", denied),
+        (
+            "an approver rejected the same before, and the policy refuses that",
+            again,
+        ),
+    ]
 }
 
 /// What becomes of an approval that was used.
@@ -183,9 +234,14 @@ async fn a_model_reads_what_the_readme_says() {
     let gates = [(); 4];
     let [one, two, three, four] = gates.map(|()| TestGate::start());
     let (one, two, three, four) = tokio::join!(one, two, three, four);
-    let (decided, used, undecided, faults) =
-        tokio::join!(decided(&one), used(&two), undecided(&three), faults(&four));
-    let refusals = [decided, used, undecided, faults].concat();
+    let (decided, used, undecided, faults, ruled) = tokio::join!(
+        decided(&one),
+        used(&two),
+        undecided(&three),
+        faults(&four),
+        ruled()
+    );
+    let refusals = [decided, used, undecided, faults, ruled].concat();
     let mut table = table();
     for (case, refusal) in refusals {
         let (words, advice) = table

@@ -2,11 +2,14 @@
 
 use std::time::Duration;
 
-use human_oversight_client::types::ExecutionStatus;
+use human_oversight_client::parameters::{hex, sha256};
+use human_oversight_client::types::NewApproval;
 use reqwest::{Method, StatusCode};
 use serde_json::json;
 
-use crate::harness::{ALICE, BOB, Question, TestGate, object, request};
+use crate::harness::{ALICE, BOB, Question, TestGate, for_alice, object, request};
+use crate::host::{KEY, Mode};
+use crate::outcome::report;
 
 #[tokio::test]
 async fn the_page_shows_the_request_and_the_approver() {
@@ -23,7 +26,7 @@ async fn the_page_shows_the_request_and_the_approver() {
         "&#34;user_id&#34;: &#34;1&#34;",
         &approval.parameters_digest,
         "The agent says (not verified)",
-        "59 minutes left",
+        "59 minutes left when opened",
         "For development",
     ] {
         assert!(page.body.contains(shown), "{shown}\n{}", page.body);
@@ -91,28 +94,43 @@ async fn reading_the_page_decides_nothing() {
 }
 
 #[tokio::test]
-async fn every_invalid_link_gets_the_same_page() {
+async fn a_page_about_an_invalid_link_does_not_say_whether_there_is_such_a_request() {
     let gate = TestGate::start().await;
     let (one, other) = (gate.ask().await, gate.ask().await);
     let link = gate.question(&one, ALICE).link;
     let (address, token) = link.split_once("?k=").unwrap();
     let others = gate.question(&other, ALICE).link;
     let (_, others_token) = others.split_once("?k=").unwrap();
+    let absent = format!("{}/api/decision/YQ.none", gate.url);
+    let no_id = format!("{}/api/decision/nonsense", gate.url);
+    // By what the link lacks.
+    let kinds = [
+        vec![
+            address.to_owned(),
+            format!("{address}?k="),
+            format!("{address}?k={}", &token[..token.len() - 1]),
+            absent.clone(),
+        ],
+        vec![
+            format!("{address}?k={others_token}"),
+            format!("{absent}?k={token}"),
+        ],
+        vec![format!("{no_id}?k={token}")],
+        vec![no_id],
+    ];
     let mut pages = Vec::new();
-    for url in [
-        address.to_owned(),
-        format!("{address}?k="),
-        format!("{address}?k={}", &token[..token.len() - 1]),
-        format!("{address}?k={others_token}"),
-        format!("{}/api/decision/YQ.none?k={token}", gate.url),
-        format!("{}/api/decision/nonsense?k={token}", gate.url),
-    ] {
-        let page = gate.get(&url).await;
-        assert_eq!(page.status, StatusCode::NOT_FOUND, "{url}");
-        assert!(page.header("content-type").starts_with("text/html"));
-        pages.push(page.body);
+    for urls in kinds {
+        let mut same = Vec::new();
+        for url in urls {
+            let page = gate.get(&url).await;
+            assert_eq!(page.status, StatusCode::NOT_FOUND, "{url}");
+            assert!(page.header("content-type").starts_with("text/html"));
+            same.push(page.body);
+        }
+        assert!(same.iter().all(|page| *page == same[0]), "{}", same[0]);
+        assert!(!pages.contains(&same[0]), "{}", same[0]);
+        pages.push(same.swap_remove(0));
     }
-    assert!(pages.iter().all(|page| *page == pages[0]));
     let page = gate.get(&gate.question(&one, ALICE).link).await;
     let form = page
         .body
@@ -222,28 +240,191 @@ async fn punctuation_that_resembles_another_and_text_that_is_not_nfc_are_pointed
     }
 }
 
+/// The content of the page's `<title>`, and the seconds after which it fetches itself.
+fn title_and_refresh(page: &str) -> (&str, Option<u64>) {
+    let (_, title) = page.split_once("<title>").unwrap();
+    let refresh = page.split_once("http-equiv=\"refresh\" content=\"");
+    let seconds = refresh.map(|(_, rest)| rest.split_once('"').unwrap().0.parse().unwrap());
+    (title.split_once("</title>").unwrap().0, seconds)
+}
+
 #[tokio::test]
-async fn the_page_shows_the_status_of_the_execution() {
+async fn the_page_goes_on_after_the_decision_until_nothing_more_can_come() {
+    let gate = TestGate::with(&[("HO_OUTCOME_WITHIN", "600")]).await;
+    let claim = crate::claim::claim("0123456789abcdef");
+    let failed = report(Some("disk <full>\nno space\u{200b} left"));
+    let unknown: &[&str] = &["the outcome is unknown", "It may have run."];
+    let awaited: &[&str] = &["Waiting for the agent to start; it has until <time"];
+    for (steps, words, refresh) in [
+        ("", awaited, Some(5)),
+        ("wait", awaited, Some(30)),
+        (
+            "claim",
+            &["The agent started on ", "is running the action"],
+            Some(5),
+        ),
+        ("claim wait", &["is running the action"], Some(30)),
+        (
+            "claim done",
+            &["the agent reports success", "that the action ran"],
+            None,
+        ),
+        (
+            "claim failed",
+            &[
+                "the agent reports a failure",
+                "The agent says (not verified):",
+                "disk &#60;full&#62;\nno space\\u{200b} left</blockquote>",
+            ],
+            None,
+        ),
+        ("claim wait wait", unknown, None),
+        (
+            "wait wait wait",
+            &["expired unused", "did not start the action before <time"],
+            None,
+        ),
+        (
+            "revoke",
+            &["Revoked: it does not run", "before the agent started"],
+            None,
+        ),
+    ] {
+        let approval = gate.ask().await;
+        let Question { link, code } = gate.question(&approval, ALICE);
+        gate.approve(&approval, ALICE).await;
+        for step in steps.split_whitespace() {
+            match step {
+                "wait" => gate.pass(Duration::from_secs(300)),
+                "claim" => drop(gate.client.claim(&approval.id, &claim).await.unwrap()),
+                "done" => drop(
+                    gate.client
+                        .outcome(&approval.id, &report(None))
+                        .await
+                        .unwrap(),
+                ),
+                "failed" => drop(gate.client.outcome(&approval.id, &failed).await.unwrap()),
+                _ => {
+                    let form = [("decision", "revoke"), ("code", code.as_str())];
+                    let question = gate.question(&approval, ALICE);
+                    gate.decide(&question, &form).await;
+                }
+            }
+        }
+        gate.sweep().await;
+        let page = gate.get(&link).await.body;
+        for words in words {
+            assert!(page.contains(words), "{steps}: {words}\n{page}");
+        }
+        let (title, seconds) = title_and_refresh(&page);
+        assert_eq!(seconds, refresh, "{steps}");
+        assert!(title.ends_with(": Delete User Account"), "{title}");
+        let others = gate.get(&gate.question(&approval, BOB).link).await.body;
+        assert_eq!(title_and_refresh(&others).1, refresh, "{steps}");
+    }
+    // Nothing is to come while the request is pending: the page has a form, which a refresh would empty.
+    let approval = gate.ask().await;
+    let page = gate.get(&gate.question(&approval, ALICE).link).await.body;
+    assert_eq!(title_and_refresh(&page).1, None);
+    gate.reject(&approval, BOB, "no").await;
+    let page = gate.get(&gate.question(&approval, ALICE).link).await.body;
+    assert_eq!(title_and_refresh(&page).1, None);
+}
+
+#[tokio::test]
+async fn page_and_email_say_who_else_was_asked_and_what_is_needed() {
     let gate = TestGate::start().await;
     let approval = gate.ask().await;
-    let Question { link, .. } = gate.question(&approval, ALICE);
+    let page = gate.get(&gate.question(&approval, ALICE).link).await.body;
+    let mails = gate.mails();
+    let mail = mails.iter().find(|mail| mail.to == ALICE).unwrap();
+    for text in [&page, &mail.html, &mail.text] {
+        let text = text.replace("</dt><dd>", ": ");
+        let told = text.contains("bob@example.com; one approval is enough");
+        assert!(told && text.contains("Also asked"), "{text}");
+    }
     gate.approve(&approval, ALICE).await;
+    let page = gate.get(&gate.question(&approval, BOB).link).await.body;
+    assert!(page.contains("<dt>Also asked</dt><dd>alice@example.com</dd>"));
+
+    let alone = gate.client.submit(&for_alice()).await.unwrap();
+    let page = gate.get(&gate.question(&alone, ALICE).link).await.body;
+    assert!(!page.contains("Also asked"));
+
+    let mut many = request();
+    many.approver_emails = (0..20).map(|n| format!("a{n}@example.com")).collect();
+    let many = gate.client.submit(&many).await.unwrap();
+    let mails = gate.mails();
+    let mail = mails
+        .iter()
+        .find(|mail| mail.to == "a0@example.com")
+        .unwrap();
+    for text in [&mail.text, &mail.html] {
+        assert!(
+            text.contains("a5@example.com, 14 more; one approval is enough"),
+            "{text}"
+        );
+    }
+    let page = gate
+        .get(&gate.question(&many, "a0@example.com").link)
+        .await
+        .body;
+    assert!(page.contains("a18@example.com, a19@example.com; one approval is enough"));
+}
+
+#[tokio::test]
+async fn what_the_agent_claims_is_marked_unless_its_key_proves_it() {
+    let mut claimed = request();
+    claimed.on_behalf_of = Some("requester@example.com".to_owned());
+    let digest = hex(&sha256(KEY.as_bytes()));
+    for (agents, is_known) in [("", false), ("UserManagerAgent", true), ("User*", false)] {
+        let keys = format!("{digest}={agents}");
+        let settings = [("HO_AGENT_KEYS", keys.as_str())];
+        let gate = TestGate::with(if agents.is_empty() { &[] } else { &settings }).await;
+        let approval = gate.client.submit(&claimed).await.unwrap();
+        let mail = gate.mails().remove(0);
+        let page = gate.get(&gate.question(&approval, ALICE).link).await.body;
+        for text in [&page, &mail.html, &mail.text] {
+            let marks = text.matches("(not verified)").count();
+            assert_eq!(marks, if is_known { 1 } else { 2 }, "{agents}: {text}");
+            let mut plain = text.clone();
+            for mark in ["<bdi>", "</bdi>", "<span dir=\"auto\">", "</span>"] {
+                plain = plain.replace(mark, "");
+            }
+            assert!(plain.contains("“Delete User Account”"), "{text}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn times_are_given_in_the_operators_zone_and_in_utc() {
+    let gate = TestGate::with(&[("HO_TIME_ZONE", "Asia/Kathmandu")]).await;
+    let approval = gate.ask().await;
+    let page = gate.get(&gate.question(&approval, ALICE).link).await.body;
+    let mail = gate.mails().remove(0);
+    let deadline = format!("<time datetime=\"{}\">", approval.expires_at);
+    for html in [&page, &mail.html] {
+        let (_, time) = html.split_once(&deadline).expect("the deadline is a time");
+        let (time, _) = time.split_once("</time>").unwrap();
+        assert!(
+            time.contains(" UTC+05:45 (") && time.ends_with(" UTC)"),
+            "{time}"
+        );
+    }
+    assert!(mail.text.contains(" UTC+05:45 ("), "{}", mail.text);
     assert!(
-        gate.get(&link)
-            .await
-            .body
-            .contains("has not taken the approval yet")
+        mail.text.contains("60 minutes after this email was sent"),
+        "{}",
+        mail.text
     );
-    let claim = crate::claim::claim("0123456789abcdef");
-    gate.client.claim(&approval.id, &claim).await.unwrap();
-    assert!(gate.get(&link).await.body.contains("is running the action"));
-    let report = human_oversight_client::types::Report {
-        status: ExecutionStatus::Executed,
-        error: None,
-        secret: None,
-    };
-    gate.client.outcome(&approval.id, &report).await.unwrap();
-    assert!(gate.get(&link).await.body.contains("that the action ran"));
+    assert!(!mail.html.contains(" left") && !mail.text.contains(" left"));
+    gate.approve(&approval, ALICE).await;
+    gate.sweep().await;
+    let page = gate.get(&gate.question(&approval, ALICE).link).await.body;
+    // The decision, the time to start, the deadline and the request.
+    assert_eq!(page.matches(" UTC+05:45 (").count(), 4, "{page}");
+    let inbox = gate.get(&gate.direct("/inbox")).await.body;
+    assert!(inbox.contains(" UTC+05:45 ("), "{inbox}");
 }
 
 #[tokio::test]
@@ -263,18 +444,88 @@ async fn a_locked_link_is_shown_to_the_other_approvers() {
     let page = gate.get(&gate.question(&approval, BOB).link).await;
     assert!(
         page.body
-            .contains("five wrong codes with the link of alice@example.com")
+            .contains("ive wrong codes were entered with the link of alice@example.com")
     );
     gate.pass(Duration::from_secs(1_800));
     gate.sweep().await;
     let reminder = gate
         .mails()
         .into_iter()
-        .find(|m| m.to == BOB && m.text.contains("A reminder"));
+        .find(|m| m.to == BOB && m.text.starts_with("Reminder: "));
     assert!(
         reminder
             .unwrap()
             .text
-            .contains("five wrong codes with the link of alice@example.com")
+            .contains("ive wrong codes were entered with the link of alice@example.com")
     );
+}
+
+#[tokio::test]
+async fn an_email_of_a_short_request_says_how_many_seconds_are_left() {
+    let gate = TestGate::start().await;
+    // The email is rendered a moment after the request.
+    let in_seconds: Vec<String> = (50..=60).map(|it| format!("{it} seconds")).collect();
+    let in_minutes = vec!["2 minutes".to_owned()];
+    for (seconds, words) in [(60, &in_seconds), (119, &in_minutes), (120, &in_minutes)] {
+        let short = NewApproval {
+            timeout_seconds: Some(seconds),
+            correlation_id: Some(seconds.to_string()),
+            ..for_alice()
+        };
+        let approval = gate.client.submit(&short).await.unwrap();
+        let mails = gate.mails().into_iter();
+        let mut mails = mails.filter(|mail| mail.text.contains(&approval.id));
+        let text = mails.next().unwrap().text;
+        let says = |words: &String| text.contains(&format!("{words} after this email was sent"));
+        assert!(words.iter().any(says), "{text}");
+    }
+}
+
+/// Mail systems break lines and lose ends.
+#[tokio::test]
+async fn a_damaged_link_opens_the_request_or_says_what_is_missing() {
+    let gate = TestGate::start().await;
+    let approval = gate.ask().await;
+    let link = gate.question(&approval, ALICE).link;
+    let whole = gate.get(&link).await;
+    let (page, token) = link.split_once('?').unwrap();
+    let (before, id) = page.rsplit_once('/').unwrap();
+    let (one, two) = id.split_at(9);
+    for broken in [
+        format!("{before}/{one}%20{two}?{token}"),
+        format!("{before}/{one}=%0D%0A{two}?{token}"),
+        format!("{before}/{one}%250A{two}?{token}"),
+        format!("{before}/{one}%E2%80%8B{two}%3F{token}"),
+    ] {
+        // A host that forwards rebuilds the address, without what does not show.
+        if Mode::of_tests() == Mode::Forwarding && broken.contains("%E2%80%8B") {
+            continue;
+        }
+        let opened = gate.get(&broken).await;
+        assert_eq!(opened.status, StatusCode::OK, "{broken}");
+        assert_eq!(opened.body, whole.body, "{broken}");
+    }
+    let other = format!("{id}-other");
+    for (id, query, says) in [
+        (id, "".to_owned(), "Its end is missing or changed"),
+        (
+            id,
+            token[..token.len() - 1].to_owned(),
+            "Its end is missing",
+        ),
+        (one, token.to_owned(), "Its middle is missing or changed"),
+        (one, "".to_owned(), "It breaks off"),
+        (&other, "".to_owned(), "Its end is missing or changed"),
+        (
+            &other,
+            token.to_owned(),
+            "It may be changed, or out of date",
+        ),
+    ] {
+        let shown = gate.get(&format!("{before}/{id}?{query}")).await;
+        assert_eq!(shown.status, StatusCode::NOT_FOUND, "{id}?{query}");
+        assert!(shown.body.contains("This link is not valid"), "{says}");
+        assert!(shown.body.contains(says), "{says}\n{}", shown.body);
+        assert!(shown.body.contains("the button in the email"), "{says}");
+    }
 }

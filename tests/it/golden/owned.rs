@@ -58,7 +58,7 @@ pub(super) fn cases() -> Vec<Case> {
 }
 
 /// The columns of the row in a file.
-fn columns_of(golden: &Value) -> Value {
+pub(super) fn columns_of(golden: &Value) -> Value {
     let entity = golden["row"]["Entity"].as_str();
     entity.map_or_else(
         || golden["row"].clone(),

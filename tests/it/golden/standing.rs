@@ -57,10 +57,20 @@ const COLUMNS: [&str; 4] = ["PartitionKey", "RowKey", "ETag", "Entity"];
 
 /// The rows of the standing table, as the store holds them.
 pub(super) async fn rows(version: &str, backend: Backend, dir: &TempDir) -> Vec<Value> {
+    rows_of("standing", version, backend, dir).await
+}
+
+/// The same for the table of a kind.
+pub(super) async fn rows_of(
+    kind: &str,
+    version: &str,
+    backend: Backend,
+    dir: &TempDir,
+) -> Vec<Value> {
     match backend {
         Backend::Embedded => {
             let connection = connection(dir);
-            let select = format!("SELECT {} FROM standingapprovals", COLUMNS.join(", "));
+            let select = format!("SELECT {} FROM {kind}approvals", COLUMNS.join(", "));
             let mut select = connection.prepare(&select).unwrap();
             let rows = select.query_map([], |row| {
                 let text = |at| row.get::<_, String>(at);
@@ -72,7 +82,7 @@ pub(super) async fn rows(version: &str, backend: Backend, dir: &TempDir) -> Vec<
             rows.unwrap().map(Result::unwrap).collect()
         }
         Backend::Tables(port) => {
-            let table = Table::of(port, &format!("standing{}", table_name(version)));
+            let table = Table::of(port, &format!("{kind}{}", table_name(version)));
             let rows = table.rows().await;
             rows.iter().map(|row| columns(row).into()).collect()
         }

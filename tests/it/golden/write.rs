@@ -7,7 +7,8 @@ use human_oversight_client::receipt::verify;
 use human_oversight_client::types::KeySet;
 use serde_json::{Value, json};
 
-use super::cases::{Case, Mail, escaped_id};
+use super::cases::{Case, Mail, Step, escaped_id};
+use super::owned::columns_of;
 use super::{Backend, Player, Secrets, cases, columns, empty_tables, folder, key, keys, tables};
 use crate::azurite::{Azurite, Table};
 use crate::deadline::eventually;
@@ -63,6 +64,13 @@ impl Place {
             Backend::Embedded => in_file(path),
             Backend::Tables(port) => self.in_tables(port).await,
         }
+    }
+
+    /// The same, once no email is under way: a vote that opens a stage is answered before its emails are sent.
+    async fn settled_row(&self, path: &Path) -> Option<Value> {
+        let golden = self.row(path).await?;
+        let notifications = columns_of(&golden)["Notifications"].to_string();
+        (!notifications.contains("Sending")).then_some(golden)
     }
 
     async fn in_tables(&self, port: u16) -> Option<Value> {
@@ -138,12 +146,33 @@ async fn write_case(version: &str, case: &Case, backend: Backend) -> Value {
     player.play(&case.life).await;
     let mut golden = match row {
         Some(row) => row,
-        None => place.row(&file).await.unwrap(),
+        None => eventually(async || place.settled_row(&file).await).await,
     };
+    // Those who were asked by a vote.
+    for who in deciders(&case.next) {
+        let is_mailed = player.gate.mails().iter().any(|mail| mail.to == who);
+        if is_mailed && !player.secrets.contains_key(who) {
+            let secrets = player.mailed_secrets(who).await;
+            player.secrets.insert(who.to_owned(), secrets);
+        }
+    }
     golden["now"] = player.gate.now().to_string().into();
     golden["answer"] = player.status().await.json();
     golden["secrets"] = serde_json::to_value(&player.secrets).unwrap();
     golden
+}
+
+/// Those who decide by link, and have a page to decide on, in these steps.
+fn deciders(steps: &[Step]) -> impl Iterator<Item = &'static str> {
+    steps.iter().filter_map(|step| match step {
+        Step::Decide {
+            who,
+            principal: None,
+            status: 303,
+            ..
+        } => Some(*who),
+        _ => None,
+    })
 }
 
 /// The secrets of each approver who received an email, unless sign-in replaces them.
@@ -151,11 +180,8 @@ async fn secrets(player: &Player, case: &Case) -> BTreeMap<String, Secrets> {
     let is_signed_in = case.settings.iter().any(|(name, _)| *name == "HO_IDENTITY");
     let mut secrets = BTreeMap::new();
     if case.mail == Mail::Inbox && !is_signed_in {
-        for person in case.request["approverEmails"].as_array().unwrap() {
-            let person = person.as_str().unwrap();
-            if !person.ends_with(".invalid") {
-                secrets.insert(person.to_owned(), player.mailed_secrets(person).await);
-            }
+        for mail in player.gate.mails() {
+            secrets.insert(mail.to.clone(), player.mailed_secrets(&mail.to).await);
         }
     }
     secrets

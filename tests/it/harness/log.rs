@@ -31,6 +31,13 @@ impl Log {
         tracing::subscriber::set_default(lines)
     }
 
+    /// All lines.
+    pub(crate) fn lines(&self) -> Vec<String> {
+        let log = self.0.lock().unwrap();
+        let log = std::str::from_utf8(&log).unwrap();
+        log.lines().map(str::to_owned).collect()
+    }
+
     /// The number of lines with these words.
     pub(crate) fn count(&self, words: &str) -> usize {
         let log = self.0.lock().unwrap();

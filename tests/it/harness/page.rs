@@ -1,7 +1,7 @@
 //! An HTTP response, as a browser or an agent receives it.
 
-use reqwest::StatusCode;
 use reqwest::header::HeaderMap;
+use reqwest::{RequestBuilder, StatusCode};
 use serde_json::Value;
 
 use crate::canary;
@@ -34,6 +34,22 @@ impl Page {
             .map_or("", |value| value.to_str().unwrap())
     }
 
+    /// The cookies that it sets, for the next request.
+    pub(crate) fn cookies(&self) -> String {
+        cookies(&self.headers)
+    }
+
+    /// The page to which the gate redirects a form that it did not accept, opened as a browser does.
+    pub(crate) async fn follow(self, open: impl FnOnce(&str) -> RequestBuilder) -> Self {
+        let drafts = self.cookies();
+        if drafts.is_empty() {
+            return self;
+        }
+        assert_eq!(self.status, StatusCode::SEE_OTHER, "{}", self.body);
+        let opening = open(self.header("location")).header("cookie", drafts);
+        Self::of(opening.send().await.unwrap()).await
+    }
+
     pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_else(|_| panic!("{}", self.body))
     }
@@ -59,14 +75,22 @@ impl Page {
         problem
     }
 
+    /// The hidden fields of the first form alone.
+    pub(crate) fn first_form(&self) -> Vec<(String, String)> {
+        let (form, _) = self.body.split_once("</form>").unwrap_or_default();
+        hidden_fields(form)
+    }
+
+    /// The hidden fields of the form in the element of this id; `None` where there is none.
+    pub(crate) fn form_in(&self, id: &str) -> Option<Vec<(String, String)>> {
+        let (_, rest) = self.body.split_once(&format!("id=\"{id}\""))?;
+        let (form, _) = rest.split_once("</form>")?;
+        Some(hidden_fields(form))
+    }
+
+    /// The hidden fields of all forms.
     pub(crate) fn hidden_fields(&self) -> Vec<(String, String)> {
-        let inputs = self.body.split("<input type=\"hidden\" name=\"").skip(1);
-        inputs
-            .map(|input| {
-                let (name, rest) = input.split_once("\" value=\"").unwrap();
-                (name.to_owned(), rest.split_once('"').unwrap().0.to_owned())
-            })
-            .collect()
+        hidden_fields(&self.body)
     }
 
     pub(crate) fn action(&self) -> &str {
@@ -76,4 +100,22 @@ impl Page {
             .expect("the page has a form");
         rest.split_once('"').unwrap().0
     }
+}
+
+fn hidden_fields(html: &str) -> Vec<(String, String)> {
+    let inputs = html.split("<input type=\"hidden\" name=\"").skip(1);
+    inputs
+        .map(|input| {
+            let (name, rest) = input.split_once("\" value=\"").unwrap();
+            (name.to_owned(), rest.split_once('"').unwrap().0.to_owned())
+        })
+        .collect()
+}
+
+/// The cookies that a response sets, for the next request.
+pub(crate) fn cookies(headers: &HeaderMap) -> String {
+    let cookies = headers.get_all("set-cookie").iter();
+    let cookies = cookies.map(|it| it.to_str().unwrap().split(';').next().unwrap());
+    let set: Vec<&str> = cookies.filter(|it| !it.ends_with('=')).collect();
+    set.join("; ")
 }

@@ -7,7 +7,7 @@ use human_oversight::domain::{
     SendAttempt, SendResult, State, Status, Verdict,
 };
 
-use crate::forms::decide;
+use crate::forms::{claim, decide};
 
 use super::{LIFETIME_SECS, OUTCOME_WITHIN, RUN_WITHIN, at, mailed, pending};
 
@@ -87,7 +87,7 @@ fn a_send_lease_lasts_one_minute() {
     let both = [(0, Notice::Request), (1, Notice::Request)];
     assert_eq!(due(&mut approval, 0), both);
     assert_eq!(
-        approval.approvers[0].request_delivery().state,
+        approval.approvers[0].request_delivery().unwrap().state,
         DeliveryState::Sending(at(60_000))
     );
     assert_eq!(approval.next_due(OUTCOME_WITHIN), Some(at(60_000)));
@@ -135,7 +135,10 @@ fn a_result_is_recorded_for_its_own_delivery() {
     let earlier = DeliveryState::Sent(at(0));
     assert_eq!(delivery(&approval, 1, Notice::Request).state, earlier);
     let leased = DeliveryState::Sending(at(3_120_000));
-    assert_eq!(approval.approvers[0].request_delivery().state, leased);
+    assert_eq!(
+        approval.approvers[0].request_delivery().unwrap().state,
+        leased
+    );
 }
 
 #[test]
@@ -265,12 +268,15 @@ fn a_closed_request_sends_outcome_notices_only() {
     reject(&mut approval, 1_000);
     let sending = DeliveryState::Sending(at(60_000));
     assert_eq!(
-        approval.approvers[0].request_delivery().state,
+        approval.approvers[0].request_delivery().unwrap().state,
         sending,
         "it may still arrive"
     );
     let dropped = DeliveryState::Dropped(at(1_000));
-    assert_eq!(approval.approvers[1].request_delivery().state, dropped);
+    assert_eq!(
+        approval.approvers[1].request_delivery().unwrap().state,
+        dropped
+    );
     for approver in 0..2 {
         for kind in [Notice::Reminder, Notice::FinalReminder] {
             assert_eq!(delivery(&approval, approver, kind).state, dropped);
@@ -280,7 +286,7 @@ fn a_closed_request_sends_outcome_notices_only() {
     assert_eq!(due(&mut approval, 60_000), []);
     let dropped = DeliveryState::Dropped(at(60_000));
     assert_eq!(
-        approval.approvers[0].request_delivery().state,
+        approval.approvers[0].request_delivery().unwrap().state,
         dropped,
         "the lease expired"
     );
@@ -310,7 +316,7 @@ fn an_approver_reached_after_the_end_gets_an_outcome_notice() {
     assert_eq!(delivery(&approval, 1, Notice::Outcome).state, queued);
     approval.record_delivery_result(attempts[0], UNAVAILABLE, at(3_000));
     assert_eq!(
-        approval.approvers[0].request_delivery().state,
+        approval.approvers[0].request_delivery().unwrap().state,
         DeliveryState::Dropped(at(3_000))
     );
     assert_eq!(due(&mut approval, 3_000), [(1, Notice::Outcome)]);
@@ -390,4 +396,32 @@ fn next_due_is_the_earliest_open_delivery() {
     }
     let deadline = Some(at(LIFETIME_SECS * 1_000));
     assert_eq!(approval.next_due(OUTCOME_WITHIN), deadline);
+}
+
+/// A crash between the write of the leases and that of the results: the next attempt follows when the lease has
+/// ended, and none follows a result.
+#[test]
+fn a_failure_is_announced_once_to_each_who_was_asked() {
+    let mut approval = pending();
+    approval.approvers[1].deliveries[0].state = DeliveryState::Failed(at(1));
+    decide(&mut approval, 0, Verdict::Approve, RUN_WITHIN, at(1_000));
+    approval.claim(claim("0123456789abcdef"), at(2_000));
+    assert_eq!(due(&mut approval, 2_000), [(0, Notice::Outcome)]);
+    let outcome = first(0, Notice::Outcome);
+    approval.record_delivery_result(outcome, SendResult::Sent, at(2_001));
+
+    approval.report(Err(None), at(3_000)).unwrap();
+    assert_eq!(approval.next_due(OUTCOME_WITHIN), Some(at(3_000)));
+    assert_eq!(due(&mut approval, 3_000), [(0, Notice::Failure)]);
+    approval.report(Err(None), at(4_000)).unwrap();
+    assert_eq!(due(&mut approval, 62_999), []);
+    let attempts = approval.lease_deliveries(NotificationSettings::ALL, at(63_000));
+    let [again] = attempts[..] else {
+        panic!("{attempts:?}")
+    };
+    assert_eq!((again.notice, again.number), (Notice::Failure, 2));
+    approval.record_delivery_result(again, SendResult::Sent, at(63_001));
+    assert_eq!(approval.next_due(OUTCOME_WITHIN), None);
+    approval.report(Err(None), at(64_000)).unwrap();
+    assert_eq!(due(&mut approval, 999_000_000), []);
 }

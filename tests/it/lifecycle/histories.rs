@@ -150,7 +150,7 @@ fn closed_at_and_signed_decision_match_each_lifecycle() {
         };
         let decision = lifecycle.signed_decision().map(|(decision, receipt)| {
             assert_eq!((decision.at, receipt), (at(1_000), "receipt"));
-            assert_eq!(decision.by, lifecycle.approvers[0].address);
+            assert_eq!(decision.by.person(), Some(&lifecycle.approvers[0].address));
             decision.verdict()
         });
         assert_eq!(decision, verdict, "{number}");

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use human_oversight::domain::{
     Approval, Deliverable, Delivery, DeliveryFault, DeliveryState, Notice, NotificationSettings,
-    SendAttempt, SendResult, Status,
+    Plan, SendAttempt, SendResult, Status,
 };
 
 use super::deliveries::{REFUSED, UNAVAILABLE, UNCLEAR, delivery, reject, stored};
@@ -14,6 +14,7 @@ use super::{OUTCOME_WITHIN, at, pending};
 fn a_failed_delivery_is_retried_with_backoff_until_the_deadline() {
     let mut approval = pending();
     approval.approvers.truncate(1);
+    approval.plan = Plan::of_requester(1);
     approval.approvers[0].deliveries[0].state = DeliveryState::Queued(at(0));
     approval.approvers[0].deliveries[0].attempts = 0;
     approval.approvers[0].deliveries.truncate(1);
@@ -54,7 +55,7 @@ fn a_failed_delivery_is_retried_with_backoff_until_the_deadline() {
     );
     assert_eq!(approval.status(now), Status::Timeout);
     assert!(matches!(
-        approval.approvers[0].request_delivery().state,
+        approval.approvers[0].request_delivery().unwrap().state,
         DeliveryState::Dropped(_)
     ));
     assert_eq!(
@@ -93,6 +94,7 @@ fn a_request_is_retried_without_limit_and_an_outcome_notice_twelve_times() {
     let day = |mut approval: Approval| {
         approval.request.expires_at = at(0) + Duration::from_secs(86_400);
         approval.approvers.truncate(1);
+        approval.plan = Plan::of_requester(1);
         approval
     };
     let (waits, request) = pauses(day(stored()), Notice::Request, UNAVAILABLE);
@@ -117,7 +119,10 @@ fn a_retry_waits_as_long_as_the_mail_system_asks() {
         let busy = SendResult::Failed(DeliveryFault::Unavailable, requested);
         approval.record_delivery_result(attempts[0], busy, at(1_000));
         let next = DeliveryState::Queued(at(1_000 + waited * 1_000));
-        assert_eq!(approval.approvers[0].request_delivery().state, next);
+        assert_eq!(
+            approval.approvers[0].request_delivery().unwrap().state,
+            next
+        );
     }
 }
 
@@ -147,7 +152,7 @@ fn an_unknown_outcome_is_retried_once() {
             let attempts = approval.lease_deliveries(NotificationSettings::ALL, at(time));
             approval.record_delivery_result(attempts[0], result, at(time));
         }
-        let request = approval.approvers[0].request_delivery();
+        let request = approval.approvers[0].request_delivery().unwrap();
         assert_eq!(request.state, expected, "{results:?}");
         let fault = match results[1] {
             SendResult::Sent => None,

@@ -43,7 +43,12 @@ async fn in_a_terminal_the_start_says_where_the_gate_and_its_inbox_are_and_what_
     let url = url.trim_end();
     for words in [
         format!(" {url}/inbox"),
-        format!("HO_URL={url} human-oversight ask "),
+        // After `cargo run` the program is in no directory of PATH.
+        format!(
+            "HO_URL={url} {} ask ",
+            env!("CARGO_BIN_EXE_human-oversight")
+        ),
+        "--approver approver@example.com -- echo hello".to_owned(),
         "docs/command-line.md".to_owned(),
     ] {
         assert!(banner.contains(&words), "{words} in {banner}");

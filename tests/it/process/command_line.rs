@@ -117,7 +117,12 @@ async fn help_and_version_go_to_stdout_with_exit_code_0_and_do_nothing_else() {
         (vec!["help"], "HO_PORT"),
         (
             vec!["--version"],
-            concat!("human-oversight ", env!("CARGO_PKG_VERSION"), " (commit "),
+            // A release build names its commit.
+            concat!(
+                "human-oversight ",
+                env!("CARGO_PKG_VERSION"),
+                " (debug build)"
+            ),
         ),
         (vec!["backup", "--help"], "<FILE>"),
         (vec!["ask", "--help"], "HO_URL"),
@@ -175,18 +180,13 @@ async fn the_page_of_commands_has_the_help_of_each() {
         "# Command line\n\nThis page has the `--help` of every command. [deployment.md](deployment.md) explains every \
          setting, [ask.md](ask.md)\n`ask` in full.\n\n```text\n{program}\n```\n"
     );
-    let (_, commands) = program.split_once("\nCommands:\n").unwrap();
-    let (commands, _) = commands.split_once("\n\n").unwrap();
-    let names = commands.lines().filter_map(|line| {
-        let entry = line.strip_prefix("  ")?;
-        entry
-            .split(' ')
-            .next()
-            .filter(|name| !name.is_empty() && *name != "help")
-    });
-    for name in names {
+    for name in commands_in(&program) {
         let text = help(&[name, "--help"]).await;
         page.push_str(&format!("\n## {name}\n\n```text\n{text}\n```\n"));
+        for nested in commands_in(&text).filter(|_| name == "policy") {
+            let text = help(&[name, nested, "--help"]).await;
+            page.push_str(&format!("\n### {name} {nested}\n\n```text\n{text}\n```\n"));
+        }
     }
     let file = repository().join("docs/command-line.md");
     if std::env::var_os("HO_UPDATE_HELP").is_some() {
@@ -194,4 +194,16 @@ async fn the_page_of_commands_has_the_help_of_each() {
     }
     let stored = std::fs::read_to_string(&file).unwrap_or_default();
     assert_eq!(page, stored, "{}", file.display());
+}
+
+/// The commands that a help lists, but for the help itself.
+fn commands_in(help: &str) -> impl Iterator<Item = &str> {
+    let commands = help
+        .split_once("\nCommands:\n")
+        .map_or("", |(_, rest)| rest);
+    let commands = commands.split("\n\n").next().unwrap_or_default();
+    commands.lines().filter_map(|line| {
+        let name = line.strip_prefix("  ")?.split(' ').next()?;
+        Some(name).filter(|name| !name.is_empty() && *name != "help")
+    })
 }

@@ -14,15 +14,14 @@
 mod guarantees;
 mod handlers;
 
-use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::Arc;
 use std::time::Duration;
 
 use human_oversight::domain::{Approval, Status, Verdict};
 use human_oversight::values::Timestamp;
-use stateright::{Checker, HasDiscoveries, Model, Property};
+use stateright::{Checker, Model, Property};
 
-use super::{cases, record};
+use super::model_row::Row;
+use super::{cases, record, steps_to_violate};
 use crate::lifecycle::mailed;
 use guarantees::{CLAIMED_IN_TIME, IN_TIME, ONCE, ONLY_CLAIMED, PAST, PAUSED, RESPONSES, REVOKED};
 use handlers::{Bug, NO_NOTICES, permit, revoke_for_operator};
@@ -40,46 +39,6 @@ const WITHIN: Duration = Duration::from_millis(LIFE);
 fn at(point: u8) -> Timestamp {
     let requested_at = Timestamp::parse("2026-11-22T17:30:00.000Z").unwrap();
     requested_at + Duration::from_millis(TIMES[usize::from(point)])
-}
-
-/// A stored row.
-#[derive(Clone, Debug)]
-struct Row {
-    approval: Arc<Approval>,
-    version: u8,
-    /// The hash of the parts that transitions change, computed once.
-    fingerprint: u64,
-}
-
-impl Row {
-    fn of(approval: Approval, version: u8) -> Self {
-        let mut hasher = DefaultHasher::new();
-        let Approval {
-            state,
-            approvers,
-            late,
-            history,
-            ..
-        } = &approval;
-        format!("{state:?}{approvers:?}{late:?}{history:?}").hash(&mut hasher);
-        Self {
-            approval: Arc::new(approval),
-            version,
-            fingerprint: hasher.finish(),
-        }
-    }
-}
-
-impl PartialEq for Row {
-    fn eq(&self, other: &Self) -> bool {
-        (self.version, self.fingerprint) == (other.version, other.fingerprint)
-    }
-}
-
-impl Hash for Row {
-    fn hash<H: Hasher>(&self, hasher: &mut H) {
-        (self.version, self.fingerprint).hash(hasher);
-    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -431,16 +390,9 @@ fn each_seeded_bug_is_found() {
     ];
     for (bug, guarantee) in found {
         let gate = Gate { faults: 1, bug };
-        let checker = gate
-            .checker()
-            .finish_when(HasDiscoveries::AllOf([guarantee].into()));
-        let found = checker.spawn_bfs().join();
-        let path = found.discovery(guarantee);
-        let path = path.unwrap_or_else(|| panic!("{bug:?} violates nothing"));
-        eprintln!(
-            "{bug:?}: violates \"{guarantee}\" in {} steps",
-            path.into_actions().len()
-        );
+        let steps = steps_to_violate(gate, guarantee);
+        let steps = steps.unwrap_or_else(|| panic!("{bug:?} violates nothing"));
+        eprintln!("{bug:?}: violates \"{guarantee}\" in {steps} steps");
     }
     record("model-bugs", &[("seeded bugs found", found.len() as u64)]);
 }

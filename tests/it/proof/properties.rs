@@ -8,16 +8,17 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use human_oversight::domain::{
-    Approval, Approver, ClaimResult, DeliveryFault, Notice, NotificationSettings, Parameters,
-    Request, SendAttempt, SendResult, Status, Verdict,
+    Approval, ClaimResult, DeliveryFault, Notice, NotificationSettings, Parameters, Request,
+    SendAttempt, SendResult, Status, Verdict,
 };
-use human_oversight::values::{Address, ApprovalId, Digest, Timestamp};
+use human_oversight::values::{ApprovalId, Digest, Timestamp};
 use human_oversight_client::parameters::sha256;
 use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
 use crate::forms::{claim, decide, submit_wrong_code};
+use crate::lifecycle::approver;
 
 use super::{cases, record};
 
@@ -93,6 +94,8 @@ impl Lifecycle {
     fn new(agent: &str, correlation: &str, seconds: u64) -> Self {
         let request = Request {
             owner: None,
+            agent_object_id: None,
+            supersedes: None,
             id: ApprovalId::new(agent, correlation).unwrap(),
             action: "Delete".to_owned(),
             parameters: Parameters {
@@ -106,15 +109,7 @@ impl Lifecycle {
             requested_at: start(),
             expires_at: start() + Duration::from_secs(seconds),
         };
-        let approvers = APPROVERS.map(|address| Approver {
-            address: Address::parse(address).unwrap(),
-            link_key: "k".to_owned(),
-            mac: "s".to_owned(),
-            wrong_codes: 0,
-            wrong_revocation_codes: 0,
-            wrong_reveal_codes: 0,
-            deliveries: Vec::new(),
-        });
+        let approvers = APPROVERS.map(approver);
         Self {
             approval: Approval::new(request, approvers.into()),
             sending: Vec::new(),

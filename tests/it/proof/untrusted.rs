@@ -45,7 +45,9 @@ fn only_the_genuine_receipt_is_verified() {
     let mut pending = approval("agent", "1");
     let form = form(0, Verdict::Approve, None);
     let proposal = proposal(&mut pending, &form, Duration::from_secs(60), at(1));
-    let genuine = keys.sign("https://gate.example.com", &pending, &proposal);
+    let genuine = keys
+        .sign("https://gate.example.com", &pending, &proposal)
+        .unwrap();
     assert!(verify(&genuine, keys.public()).is_ok());
     pending.record_decision(proposal, genuine.clone());
     assert_eq!(check(&pending, keys.public()), Ok(()));
@@ -99,6 +101,7 @@ fn all_states() -> Vec<Approval> {
         let id = ApprovalId::new("agent", &number.to_string()).unwrap();
         let request = human_oversight::domain::Request {
             owner: None,
+            agent_object_id: None,
             id,
             ..approval.request
         };

@@ -14,7 +14,7 @@ pub(super) fn breaches(files: &Files, rows: &[Value]) -> Vec<String> {
     let table = model.approvals();
     let mut breaches = Vec::new();
     let any = |name: &str| rows.iter().any(|row| row.get(name).is_some());
-    for list in ["Times", "Flags", "Texts"] {
+    for list in ["Times", "Flags", "Texts", "Parts"] {
         for field in table.list(list) {
             let is_time = any(&format!("{field}@odata.type"));
             if !any(field) {

@@ -23,6 +23,9 @@ pub(super) fn load_rows(table: &Table, rows: &[Value], since: &str) -> Vec<Vec<V
     let sources: Vec<&str> = sources.filter(|source| !source.is_empty()).collect();
     let [times, flags] = ["Times", "Flags"].map(|list| table.list(list));
     let cell = |row: &Value, source: &str| {
+        if let Some(made) = of_plan_and_votes(row, source) {
+            return made;
+        }
         let text = row[source].as_str();
         if times.contains(&source) {
             let typed = row[format!("{source}@odata.type")] == "Edm.DateTime";
@@ -49,6 +52,36 @@ pub(super) fn load_rows(table: &Table, rows: &[Value], since: &str) -> Vec<Vec<V
         .collect()
 }
 
+/// What M makes of the columns `Plan` and `Votes`; `None` for other columns.
+fn of_plan_and_votes(row: &Value, source: &str) -> Option<Value> {
+    let parsed = |column: &str| {
+        let text = row[column].as_str()?;
+        Some(serde_json::from_str::<Value>(text).unwrap())
+    };
+    let plan = |read: fn(&Value) -> Value| parsed("Plan").map(|plan| read(&plan));
+    let votes =
+        |read: fn(&[Value]) -> Value| parsed("Votes").map(|it| read(it.as_array().unwrap()));
+
+    Some(json!(match source {
+        "Rules" => plan(|plan| {
+            let rules = plan["rules"].as_array().unwrap().iter();
+            let rules: Vec<&str> = rules.map(|rule| rule.as_str().unwrap()).collect();
+            json!(rules.join(", "))
+        }),
+        "Needed" => plan(|plan| {
+            let stages = plan["stages"].as_array().unwrap().iter();
+            let asks = stages.flat_map(|asks| asks.as_array().unwrap());
+            let needed: Vec<u64> = asks.map(|ask| ask["needed"].as_u64().unwrap()).collect();
+            // The sum of no numbers is null.
+            json!((!needed.is_empty()).then(|| needed.iter().sum::<u64>()))
+        }),
+        "VoteCount" => votes(|votes| json!(votes.len())),
+        "FirstVote" => votes(|votes| json!(votes.first().unwrap()["at"].as_str().unwrap()[..19])),
+        "LastVote" => votes(|votes| json!(votes.last().unwrap()["at"].as_str().unwrap()[..19])),
+        _ => return None,
+    }))
+}
+
 /// The result of the engine.
 pub(super) struct Computed {
     pub(super) tables: Value,
@@ -73,6 +106,7 @@ impl Computed {
 pub(super) async fn compute(
     model: &Model,
     rows: &[Vec<Value>],
+    policy_rules: &[&str],
     as_of: &str,
     selections: &Value,
 ) -> Result<Computed, String> {
@@ -99,8 +133,12 @@ pub(super) async fn compute(
         .relationships
         .iter()
         .map(|(from, to)| [end(from), end(to)]);
-    let calculated = approvals.columns.iter();
-    let calculated = calculated.filter_map(|column| dax(&column.name, &column.expression));
+    let rules = model.table("Rules").unwrap();
+    let calculated = [approvals, rules].into_iter().flat_map(|table| {
+        let columns = table.columns.iter();
+        let columns = columns.filter_map(|column| dax(&column.name, &column.expression));
+        columns.map(|(name, dax)| json!([table.name, name, dax]))
+    });
     let measures = approvals.measures.iter();
     let measures = measures.filter_map(|measure| dax(&measure.name, &measure.expression));
     let tables = model.tables.iter().filter(|table| table.is_calculated);
@@ -108,8 +146,9 @@ pub(super) async fn compute(
         "tables": {
             "Approvals": {"columns": typed(approvals), "rows": rows},
             "Refresh": {"columns": typed(model.table("Refresh").unwrap()), "rows": [[as_of]]},
+            "Rules": {"columns": typed(rules), "rows": policy_rules.iter().map(|rule| [rule]).collect::<Vec<_>>()},
         },
-        "columns": calculated.map(|(name, dax)| json!(["Approvals", name, dax])).collect::<Vec<_>>(),
+        "columns": calculated.collect::<Vec<_>>(),
         "calculated": tables.map(|t| (t.name.clone(), t.source.clone())).collect::<BTreeMap<_, _>>(),
         "measures": measures.collect::<BTreeMap<_, _>>(),
         "relationships": relationships.collect::<Vec<_>>(),

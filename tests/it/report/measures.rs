@@ -9,7 +9,8 @@ use super::Files;
 use super::contract::{breaches, documented};
 use super::engine::{Computed, compute, load_rows};
 use super::model::{Item, Model};
-use super::rows::{PAYMENTS, add_foreign_rows, create_requests};
+use super::rows::{PAYMENTS, RULES, add_foreign_rows, create_requests, decide_by_policy};
+use crate::agent_identity;
 use crate::azurite::{self, azurite};
 use crate::backing_store;
 use crate::harness::{ALICE, TestGate};
@@ -24,6 +25,20 @@ fn durations<'a>(rows: impl Iterator<Item = &'a Value>) -> Vec<f64> {
         responded.since(requested).as_secs_f64() / 60.0
     });
     minutes.collect()
+}
+
+/// The minutes between the two votes on the one request that has several, about seven; votes are truncated to the
+/// second.
+fn minutes_between_votes(rows: &[Value]) -> f64 {
+    let votes = rows.iter().find_map(|row| row["Votes"].as_str()).unwrap();
+    let votes: Value = serde_json::from_str(votes).unwrap();
+    let time = |at: usize| {
+        let text = &votes[at]["at"].as_str().unwrap()[..19];
+        Timestamp::parse(&format!("{text}Z")).unwrap()
+    };
+    let minutes = time(1).since(time(0)).as_secs_f64() / 60.0;
+    assert!((6.9..20.0).contains(&minutes), "{minutes}");
+    minutes
 }
 
 /// The percentile of sorted values, interpolated linearly.
@@ -48,11 +63,12 @@ async fn every_measure_is_right_over_gate_and_legacy_rows() {
     let settings = backing_store::tables(azurite().port);
     let settings = backing_store::borrowed(&settings);
     let table = azurite::Table::of(azurite().port, settings[2].1);
-    let gate = TestGate::with(&settings).await;
+    decide_by_policy(&settings).await;
+    let gate = TestGate::with(&[&settings[..], &agent_identity::BOTH].concat()).await;
     let last = create_requests(&gate, &settings).await;
 
     let rows = table.rows().await;
-    assert_eq!(rows.len(), 37);
+    assert_eq!(rows.len(), 45);
     assert_eq!(breaches(&files, &rows), [] as [&str; 0]);
     assert_breaches_are_found(&files, &rows);
 
@@ -69,7 +85,9 @@ async fn every_measure_is_right_over_gate_and_legacy_rows() {
         {"Approvals.Status": ["Rejected"]},
         {"Calendar.Date": ["2025-05-06T00:00:00"]},
     ]);
-    let computed = compute(&model, &loaded, as_of, &selections).await.unwrap();
+    let computed = compute(&model, &loaded, &RULES, as_of, &selections);
+    let computed = computed.await.unwrap();
+    assert_rules(&computed, &all);
 
     // The legacy times are truncated to the second.
     let is_ours = |row: &&Value| row.get("RowSeal").is_some();
@@ -77,16 +95,18 @@ async fn every_measure_is_right_over_gate_and_legacy_rows() {
     minutes.extend([111.0 / 60.0, 3.0 / 60.0]);
     minutes.sort_by(f64::total_cmp);
     let expected = json!({
-        "Requests": 44, "Approved": 21, "Rejected": 10, "Timed out": 5, "Withdrawn": 4,
-        "Undeliverable": 1, "Decisions": 31, "Approval rate": 21.0 / 31.0,
-        "Rejection rate": 10.0 / 31.0, "Timeout rate": 5.0 / 36.0,
+        "Requests": 52, "Approved": 22, "Rejected": 10, "Timed out": 5, "Withdrawn": 4,
+        "Undeliverable": 1, "Decisions": 32, "Approval rate": 22.0 / 32.0,
+        "Rejection rate": 10.0 / 32.0, "Timeout rate": 5.0 / 37.0,
         "Median minutes to decision": percentile(&minutes, 50),
         "P90 minutes to decision": percentile(&minutes, 90),
-        "As of (UTC)": as_of, "Pending now": 3, "Overdue now": 2, "Executed": 6, "Running now": 3,
-        "Approved, not executed": 5, "Executed without claim": 4, "Failed executions": 5,
+        "As of (UTC)": as_of, "Pending now": 3, "Overdue now": 2, "Executed": 8, "Running now": 3,
+        "Approved, not executed": 9, "Executed without claim": 4, "Failed executions": 5,
         "Unknown outcomes": 4, "Late answers": 1, "Decisions under 5 seconds": 10,
-        "Unsigned decisions": 2, "Busiest approver": ALICE, "Busiest approver share": 26.0 / 31.0,
-        "Agents with one approver": 1,
+        "Unsigned decisions": 2, "Busiest approver": ALICE, "Busiest approver share": 26.0 / 32.0,
+        "Agents with one approver": 1, "Decided by the policy": 7, "Approved by the policy": 5,
+        "Denied by the policy": 2, "Asked by the policy": 1, "Policy contradicted": 4,
+        "Median minutes between votes": minutes_between_votes(&all), "Rules never used": 1,
     });
     assert_measures(&computed.measures[0], &expected);
     assert_eq!(
@@ -103,7 +123,7 @@ async fn every_measure_is_right_over_gate_and_legacy_rows() {
     // A selected status does not change the rates.
     assert_measures(
         &computed.measures[2],
-        &json!({"Requests": 10, "Approval rate": 21.0 / 31.0}),
+        &json!({"Requests": 12, "Approval rate": 22.0 / 32.0, "Approved by the policy": 5}),
     );
     assert_measures(
         &computed.measures[3],
@@ -116,7 +136,7 @@ async fn every_measure_is_right_over_gate_and_legacy_rows() {
 
     // Every measure changes if one of its words is replaced.
     let (changed_model, originals) = replace_words(model);
-    let computed = compute(&changed_model, &loaded, as_of, &json!([{}]))
+    let computed = compute(&changed_model, &loaded, &RULES, as_of, &json!([{}]))
         .await
         .unwrap();
     for (changed, name) in originals {
@@ -133,7 +153,7 @@ async fn every_measure_is_right_over_gate_and_legacy_rows() {
         ("MEDIAN ( Approvals[", "MEDIAN ( Approvals[My "),
     ] {
         let broken = Model::parse(&files.with(super::APPROVALS, from, to));
-        let output = compute(&broken, &loaded, as_of, &selections).await;
+        let output = compute(&broken, &loaded, &RULES, as_of, &selections).await;
         assert!(
             output.is_err_and(|output| output.contains("could not compute")),
             "{to}"
@@ -276,7 +296,7 @@ fn assert_columns(computed: &Computed, rows: &[Value]) {
         ("executed without claim; under 5 seconds", 2),
         ("failed", 4),
         ("late answer", 1),
-        ("not executed", 5),
+        ("not executed", 9),
         ("outcome unknown", 3),
         ("overdue", 2),
         ("undeliverable", 1),
@@ -290,11 +310,67 @@ fn assert_columns(computed: &Computed, rows: &[Value]) {
     assert_eq!(exceptions, expected);
 }
 
+/// Checks what is shown of the policy: the use of its rules, and the columns of the requests that it decided or asked
+/// people about.
+fn assert_rules(computed: &Computed, rows: &[Value]) {
+    let used = json!([["payments", 1], ["refunds", 5], ["never", 2], ["unused", 0]]);
+    assert_eq!(computed.tables["rows"]["Rules"], used);
+    let find = |action: &str| {
+        let row = rows.iter().find(|row| row["ActionDescription"] == action);
+        row.unwrap()["RowKey"].as_str().unwrap()
+    };
+    let columns = [
+        "Decided by",
+        "Deciding rule",
+        "Rules",
+        "Approvals needed",
+        "Votes",
+        "Minutes between votes",
+    ];
+    for (action, expected) in [
+        (
+            "Refund an order",
+            json!(["policy", "refunds", "refunds", null, null, null]),
+        ),
+        (
+            "Erase an order",
+            json!(["policy", "never", "never", null, null, null]),
+        ),
+        (
+            "Pay an invoice",
+            json!([
+                "person",
+                null,
+                "payments",
+                2,
+                2,
+                minutes_between_votes(rows)
+            ]),
+        ),
+    ] {
+        let request = find(action);
+        for (column, expected) in columns.iter().zip(expected.as_array().unwrap()) {
+            let value = computed.cell(request, column);
+            assert!(is_close(value, expected), "{action}, {column}: {value}");
+        }
+        let minutes = computed.cell(request, "Minutes to decision");
+        assert_eq!(minutes.is_null(), action != "Pay an invoice", "{action}");
+    }
+    let by_link = computed.cell("p1", "Decided by");
+    assert_eq!(
+        by_link, "person",
+        "rows of earlier versions stay as they are"
+    );
+    assert!(computed.cell("p1", "Rules").is_null());
+}
+
 #[tokio::test]
 async fn every_counter_is_0_over_an_empty_table() {
     let model = Model::parse(&Files::read());
     let as_of = "2026-11-22T10:11:12.345";
-    let computed = compute(&model, &[], as_of, &json!([{}])).await.unwrap();
+    let computed = compute(&model, &[], &[], as_of, &json!([{}]))
+        .await
+        .unwrap();
     let days = &computed.tables["rows"]["Calendar"];
     assert_eq!(days, &json!([["2026-11-22"]]));
     for measure in &model.approvals().measures {

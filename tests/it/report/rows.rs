@@ -5,6 +5,7 @@ use std::time::Duration;
 use human_oversight_client::types::{Approval, NewApproval, Withdrawal};
 use serde_json::{Value, json};
 
+use crate::agent_identity;
 use crate::azurite::Table;
 use crate::claim::claim;
 use crate::harness::{AGENT, ALICE, BOB, TestGate, for_alice, request};
@@ -13,6 +14,39 @@ use crate::outcome::report;
 use crate::smtp::{Smtp, SmtpFault};
 
 pub(super) const PAYMENTS: &str = "PaymentsAgent";
+
+/// The rules of the policy under which some of the rows were written, and one that applied to none.
+pub(super) const RULES: [&str; 4] = ["payments", "refunds", "never", "unused"];
+const POLICY: &str = r#"
+version = 1
+
+[groups]
+finance = ["alice@example.com", "bob@example.com"]
+
+[[rule]]
+id = "payments"
+actions = ["Pay *"]
+effect = "require"
+stages = [{ from = "finance", approvals = 2 }]
+
+[[rule]]
+id = "refunds"
+actions = ["Refund *"]
+ignore = [""]
+effect = "approve"
+
+[[rule]]
+id = "never"
+actions = ["Erase *"]
+effect = "deny"
+reason = "Agents erase nothing."
+
+[[rule]]
+id = "unused"
+actions = ["Void *"]
+effect = "deny"
+reason = "Agents void nothing."
+"#;
 const HOUR: Duration = Duration::from_secs(3_600);
 
 const fn minutes(minutes: u64) -> Duration {
@@ -94,12 +128,16 @@ pub(super) async fn create_requests(gate: &TestGate, settings: &[(&str, &str)]) 
     for _executing in 0..2 {
         claimed_after(minutes(1)).await;
     }
-    for _ in 0..5 {
+    for by_identity in [true, false, false, false, false] {
         let payment = NewApproval {
             agent_name: PAYMENTS.to_owned(),
             ..request()
         };
-        let payment = gate.client.submit(&payment).await.unwrap();
+        let payment = if by_identity {
+            agent_identity::submit_request(gate, &payment).await
+        } else {
+            gate.client.submit(&payment).await.unwrap()
+        };
         gate.reject(&payment, ALICE, "No.").await;
     }
     let _waits_to_be_claimed = decided_after(minutes(1), ALICE).await;
@@ -112,6 +150,41 @@ async fn submit_undeliverable(settings: &[(&str, &str)]) {
     smtp.always(Some(SmtpFault::Rcpt550(ALICE)));
     let gate = mail::gate(&smtp, settings).await;
     gate.client.submit(&for_alice()).await.unwrap();
+}
+
+/// Submits at another gate over the same tables, whose policy approves five requests, of which four are revoked, denies
+/// two, and asks two people about one, of whom the second votes seven minutes after the first.
+pub(super) async fn decide_by_policy(settings: &[(&str, &str)]) {
+    let gate = TestGate::with(&[settings, &[("HO_POLICY", POLICY)]].concat()).await;
+    let submit = async |action: &str| {
+        let new = NewApproval {
+            action_description: action.to_owned(),
+            ..request()
+        };
+        gate.client.submit(&new).await.unwrap()
+    };
+    let run = async |id: &str| {
+        let claim = claim("0123456789abcdef");
+        gate.client.claim(id, &claim).await.unwrap();
+        gate.client.outcome(id, &report(None)).await.unwrap();
+    };
+    run(&submit("Refund an order").await.id).await;
+    for _ in 0..4 {
+        let refund = submit("Refund an order").await;
+        let command = json!({"command": "revoke", "id": refund.id});
+        let revoke = gate.http.post(gate.direct("/api/operate")).json(&command);
+        let answer = revoke.send().await.unwrap();
+        assert_eq!(answer.status(), 200);
+    }
+    for _ in 0..2 {
+        submit("Erase an order").await;
+    }
+    let payment = submit("Pay an invoice").await;
+    gate.pass(minutes(2));
+    gate.approve(&payment, ALICE).await;
+    gate.pass(minutes(7));
+    gate.approve(&payment, BOB).await;
+    run(&payment.id).await;
 }
 
 /// Adds rows of the legacy Logic App, and forged copies of a rejected request of the gate.
@@ -160,7 +233,7 @@ pub(super) async fn add_foreign_rows(table: &Table, rows: &[Value]) {
     }
     let mut forged = rows
         .iter()
-        .find(|row| row["Status"] == "Rejected")
+        .find(|row| row["Status"] == "Rejected" && row["Approver"].is_string())
         .unwrap()
         .clone();
     for word in [

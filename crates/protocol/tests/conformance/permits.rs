@@ -29,7 +29,7 @@ fn the_file_is_what_the_keys_sign() {
     );
 }
 
-fn result(case: &Case, keys: &KeySet) -> &'static str {
+pub(crate) fn result(case: &Case, keys: &KeySet) -> &'static str {
     let claims = match verify(&case.permit, keys) {
         Ok(claims) => claims,
         Err(PermitError::Malformed) => return "malformed",

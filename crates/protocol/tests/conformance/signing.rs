@@ -2,7 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
-use human_oversight_protocol::types::{Key, KeySet};
+use human_oversight_protocol::types::{Key, KeyLife, KeySet};
 use ring::signature::{Ed25519KeyPair, KeyPair};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -23,6 +23,8 @@ pub(crate) fn key_set() -> KeySet {
         usage: "sig".to_owned(),
         kid: kid.to_owned(),
         x: BASE64URL.encode(key(seed).public_key()),
+        y: None,
+        life: KeyLife::default(),
     };
     let other_type = Key {
         kty: "EC".to_owned(),

@@ -6,7 +6,7 @@ use human_oversight::domain::{
 };
 use human_oversight::values::Timestamp;
 
-use crate::forms::{claim, form, revoke};
+use crate::forms::{claim, form, record_ballot, revoke};
 
 use super::{
     Actor, Call, Gate, Pause, PreparedWrite, ROLES, Response, Role, Row, Stage, WITHIN, World, at,
@@ -85,6 +85,7 @@ impl Gate {
             Call::Decide => self.decide(index, row, now),
             Call::Sweep => {
                 row.apply_timeouts(WITHIN, now);
+                drop_notices(row);
                 let attempts = row.lease_deliveries(NO_NOTICES, now);
                 assert_eq!(attempts, []);
                 Response::SweepDone
@@ -139,11 +140,10 @@ impl Gate {
             _ => now,
         };
         let form = form(index, verdict, None);
-        let result = match row.judge_form(&form, WITHIN, evaluated_at) {
-            DecisionStep::Sign(mut proposal) => {
-                proposal.at = now;
-                proposal.run_by = proposal.run_by.map(|_| now + WITHIN);
-                row.record_decision(proposal, "receipt".to_owned())
+        let result = match row.judge_form(&form, evaluated_at) {
+            DecisionStep::Sign(mut ballot) => {
+                ballot.at = now;
+                record_ballot(row, ballot, WITHIN)
             }
             DecisionStep::Done(result) => result,
         };
@@ -242,7 +242,7 @@ fn drop_notices(row: &mut Approval) {
     for approver in &mut row.approvers {
         approver
             .deliveries
-            .retain(|it| it.notice != Notice::Revocation);
+            .retain(|it| !matches!(it.notice, Notice::Revocation | Notice::Failure));
     }
 }
 
@@ -251,6 +251,6 @@ pub(super) fn is_decided_by(row: &Approval, index: usize) -> bool {
         return false;
     };
     row.signed_decision().is_some_and(|(decision, _)| {
-        decision.by == row.approvers[index].address && decision.verdict() == verdict
+        decision.by.person() == Some(&row.approvers[index].address) && decision.verdict() == verdict
     })
 }

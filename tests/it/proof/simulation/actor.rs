@@ -1,8 +1,8 @@
-//! The callers of the gate: two agents, two approvers and the operator for each request, and one sweep for
-//! all. An actor that gets no response, or 503, repeats the call.
+//! The callers of the gate: two agents, the approvers and the operator for each request, and one sweep for
+//! all. Under a policy there is one request, and its approvers vote, also out of turn and a second time. An actor that gets no response, or 503, repeats the call.
 
 use human_oversight::app::App;
-use human_oversight::domain::{Status, Verdict};
+use human_oversight::domain::{DeliveryState, Status, Verdict};
 use human_oversight::values::ApprovalId;
 use serde_json::json;
 
@@ -13,6 +13,12 @@ use super::{Call, Random, Response};
 pub(super) const REQUESTS: usize = 2;
 
 const APPROVERS: [&str; 2] = ["alice@example.com", "bob@example.com"];
+
+/// The people of the policy.
+const VOTERS: usize = 5;
+
+/// The amounts of a payment: one rejection ends the first, two the second.
+const AMOUNTS: [u32; 2] = [90, 5_000];
 
 pub(super) fn id(request: usize) -> ApprovalId {
     ApprovalId::new("agent", &format!("request-{request}")).unwrap()
@@ -43,6 +49,7 @@ enum Next {
     Approve,
     MistypeCode,
     Reject,
+    VoteAgain,
     Revoke,
     RevokeAsOperator,
     Sweep,
@@ -58,31 +65,59 @@ pub(super) struct Actor {
     life: u32,
     /// Whether an approver revokes what they have approved.
     revokes: bool,
+    /// What an approver tries after their vote.
+    again: Option<Verdict>,
+    /// The amount of a payment under the policy; without one the agent names the approvers.
+    amount: Option<u32>,
 }
 
 /// All actors; the sweep is the last.
-pub(super) fn new_actors(random: &mut Random) -> Vec<Actor> {
+pub(super) fn new_actors(random: &mut Random, has_policy: bool) -> Vec<Actor> {
     let mut actors = Vec::new();
+    let (requests, approvers) = match has_policy {
+        true => (1, VOTERS),
+        false => (REQUESTS, APPROVERS.len()),
+    };
+    let amount = has_policy.then(|| random.of(&AMOUNTS));
     let actor = |role, request, next| Actor {
         role,
         request,
         next,
         life: 0,
         revokes: false,
+        again: None,
+        amount,
     };
-    for request in 0..REQUESTS {
+    for request in 0..requests {
         actors.push(actor(Role::Agent { submits: true }, request, Next::Submit));
         actors.push(actor(Role::Agent { submits: false }, request, Next::Poll));
-        for approver in 0..APPROVERS.len() {
+        for approver in 0..approvers {
             let choices = [
                 Next::Approve,
                 Next::Approve,
                 Next::Reject,
                 Next::MistypeCode,
             ];
+            let votes = [
+                Next::Approve,
+                Next::Approve,
+                Next::Approve,
+                Next::MistypeCode,
+                Next::Nothing,
+            ];
+            let again = [None, Some(Verdict::Approve), Some(Verdict::Reject)];
+            let is_voter = has_policy && !random.one_in(7);
             actors.push(Actor {
-                revokes: random.one_in(4),
-                ..actor(Role::Approver(approver), request, random.of(&choices))
+                revokes: random.one_in(if has_policy { 8 } else { 4 }),
+                again: has_policy.then(|| random.of(&again)).flatten(),
+                ..actor(
+                    Role::Approver(approver),
+                    request,
+                    match is_voter {
+                        true => random.of(&votes),
+                        false => random.of(&choices),
+                    },
+                )
             });
         }
         actors.push(actor(Role::Operator, request, Next::RevokeAsOperator));
@@ -129,16 +164,21 @@ impl Actor {
         let call = |function, body| Call::post(&format!("/api/{function}/{id}"), &body);
         Some(match self.next {
             Next::Nothing | Next::Poll | Next::Run => return None,
-            Next::Submit => Call::post(
-                "/api/submit",
-                &json!({
+            Next::Submit => {
+                let mut body = json!({
                     "agentName": "agent",
                     "correlationId": id.correlation(),
                     "actionDescription": "Delete User Account",
-                    "parameters": {"user_id": "1"},
-                    "approverEmails": APPROVERS,
-                }),
-            ),
+                });
+                match self.amount {
+                    Some(amount) => body["parameters"] = json!({"amount": amount}),
+                    None => {
+                        body["parameters"] = json!({"user_id": "1"});
+                        body["approverEmails"] = json!(APPROVERS);
+                    }
+                }
+                Call::post("/api/submit", &body)
+            }
             Next::Status => Call::get(&format!("/api/status/{id}")),
             Next::Claim => call("claim", json!({"nonce": self.nonce()})),
             Next::Report => call("outcome", json!({"status": "Executed"})),
@@ -152,15 +192,24 @@ impl Actor {
                 let body = json!({"command": "revoke", "id": id.to_string()});
                 Call::post("/api/operate", &body)
             }
-            Next::Approve | Next::MistypeCode | Next::Reject | Next::Revoke => {
+            Next::Approve | Next::MistypeCode | Next::Reject | Next::VoteAgain | Next::Revoke => {
                 let Role::Approver(index) = self.role else {
                     unreachable!("an approver decides")
                 };
                 let row = gate.store.get(&id).await.ok()?.approval;
+                let approver = row.approvers.get(index)?;
+                let delivery = approver.request_delivery();
+                let has_email =
+                    delivery.is_some_and(|it| matches!(it.state, DeliveryState::Sent(_)));
+                // Few try before they have the email.
+                if self.amount.is_some() && !has_email && !random.one_in(6) {
+                    return None;
+                }
                 let code = gate.link_keys.one_time_code(&row, index).unwrap();
                 let (decision, code) = match self.next {
                     Next::Reject => ("reject", String::new()),
-                    Next::Approve => ("approve", code),
+                    Next::VoteAgain if self.again == Some(Verdict::Reject) => ("reject", code),
+                    Next::Approve | Next::VoteAgain => ("approve", code),
                     Next::Revoke => ("revoke", code),
                     _ if code == "000000" => ("approve", "000001".to_owned()),
                     _ => ("approve", "000000".to_owned()),
@@ -172,8 +221,8 @@ impl Actor {
 
     /// Handles a response, and returns the fact that it establishes for good.
     pub(super) fn handle(&mut self, response: &Response) -> Option<Fact> {
-        let approver = |verdict| match self.role {
-            Role::Approver(index) => (APPROVERS[index], verdict),
+        let approver = || match self.role {
+            Role::Approver(index) => index,
             _ => unreachable!("an approver decides"),
         };
         let final_status = |status| Some(Fact::Final(status));
@@ -211,6 +260,9 @@ impl Actor {
                 status => (Next::Nothing, final_status(status)),
             },
             (Next::MistypeCode, 403) => (Next::Approve, None),
+            (Next::Revoke, 303) if self.amount.is_some() => {
+                (self.next_after_vote(), Some(Fact::VoteRevoked(approver())))
+            }
             (Next::Revoke | Next::RevokeAsOperator, 200 | 303) => {
                 (Next::Nothing, Some(Fact::Revoked))
             }
@@ -218,11 +270,13 @@ impl Actor {
             (Next::Revoke, 409) => (Next::Nothing, None),
             // There is nothing to revoke yet, or no longer.
             (next @ Next::RevokeAsOperator, 409 | 422) => (next, None),
-            (next @ (Next::Approve | Next::MistypeCode | Next::Reject), status) => {
-                let (by, verdict) = approver(match next {
-                    Next::Reject => Verdict::Reject,
-                    _ => Verdict::Approve,
-                });
+            (Next::Approve | Next::MistypeCode | Next::Reject | Next::VoteAgain, _)
+                if self.amount.is_some() =>
+            {
+                self.handle_vote(approver(), response)
+            }
+            (Next::Approve | Next::MistypeCode | Next::Reject, status) => {
+                let (by, verdict) = (approver(), self.verdict());
                 let fact = match status {
                     303 => Fact::Decided(by, verdict),
                     409 => Fact::DecidedOtherwise(by, verdict),
@@ -237,6 +291,47 @@ impl Actor {
         };
         self.next = next;
         fact
+    }
+
+    /// What an approver's form decides.
+    fn verdict(&self) -> Verdict {
+        match self.next {
+            Next::Reject => Verdict::Reject,
+            Next::VoteAgain => self.again.unwrap_or(Verdict::Approve),
+            _ => Verdict::Approve,
+        }
+    }
+
+    /// Handles the response to a vote of the person at this index.
+    fn handle_vote(&self, by: usize, response: &Response) -> (Next, Option<Fact>) {
+        let verdict = self.verdict();
+        let says = |words| response.body.contains(words);
+        let fact = match response.status {
+            303 => Fact::Voted(by, verdict),
+            409 if says("You have voted before") => Fact::VotedOtherwise(by, verdict),
+            // Their stage is not open yet, or is over.
+            409 if says("Your vote is not needed now") => return (self.next, None),
+            // Their page showed an earlier stage.
+            409 if says("That page was out of date") => return (self.next, None),
+            409 if says("You had decided before") => Fact::Closed,
+            409 if says("before you decided") || says(" decided before you") => Fact::Closed,
+            410 => Fact::Late,
+            other => panic!("{self:?} received {other}: {}", response.body),
+        };
+        let next = match (self.next, &fact) {
+            (Next::VoteAgain, _) => Next::Nothing,
+            (_, Fact::Voted(_, Verdict::Approve)) if self.revokes => Next::Revoke,
+            (_, Fact::Voted(..)) => self.next_after_vote(),
+            _ => Next::Nothing,
+        };
+        (next, Some(fact))
+    }
+
+    fn next_after_vote(&self) -> Next {
+        match self.again {
+            Some(_) => Next::VoteAgain,
+            None => Next::Nothing,
+        }
     }
 
     pub(super) fn is_done(&self) -> bool {

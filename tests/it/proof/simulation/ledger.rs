@@ -1,22 +1,31 @@
 //! The facts that responses have established, checked against the rows.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use human_oversight::domain::{Approval, Event, EventKind, Execution, State, Status, Verdict};
 use human_oversight::store::{Store, StoreError};
 
-use super::WITHIN;
 use super::actor::{REQUESTS, id};
+use super::quorum::{Figures, SeenVotes};
 
 /// A fact that a response established, and that must stay true.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Fact {
     /// The request is stored.
     Submitted,
-    /// The approver's decision is recorded.
-    Decided(&'static str, Verdict),
+    /// The decision of the approver at this index is recorded.
+    Decided(usize, Verdict),
     /// The approver's decision was refused because the request was closed before.
-    DecidedOtherwise(&'static str, Verdict),
+    DecidedOtherwise(usize, Verdict),
+    /// The vote of the approver at this index is recorded.
+    Voted(usize, Verdict),
+    /// The approver's vote was refused because they had voted otherwise.
+    VotedOtherwise(usize, Verdict),
+    /// The approver has revoked their vote, or the approval.
+    VoteRevoked(usize),
+    /// The request was closed before a vote.
+    Closed,
     /// The decision was too late.
     Late,
     /// The status is final.
@@ -37,9 +46,18 @@ pub(super) enum Fact {
 pub(super) struct Ledger {
     facts: BTreeMap<usize, Vec<Fact>>,
     past: BTreeMap<usize, Vec<Event>>,
+    /// What was seen of the votes, under a policy.
+    votes: Option<SeenVotes>,
 }
 
 impl Ledger {
+    pub(super) fn new(has_policy: bool) -> Self {
+        Self {
+            votes: has_policy.then(SeenVotes::default),
+            ..Self::default()
+        }
+    }
+
     pub(super) fn add(&mut self, request: usize, fact: Fact) {
         let facts = self.facts.entry(request).or_default();
         if matches!(fact, Fact::Runs(_)) {
@@ -62,6 +80,9 @@ impl Ledger {
                 }
                 Err(error) => panic!("request {request}: {error}"),
             };
+            if let Some(votes) = &mut self.votes {
+                votes.check(&row);
+            }
             let past = self.past.entry(request).or_default();
             check_invariants(&row, past);
             past.clone_from(&row.history);
@@ -74,8 +95,14 @@ impl Ledger {
         }
     }
 
+    /// What was counted of the votes, under a policy.
+    pub(super) fn figures(&self, emails_by_the_sweep: u64) -> Option<Figures> {
+        let votes = self.votes.as_ref()?;
+        Some(votes.figures(emails_by_the_sweep))
+    }
+
     /// The final status of every stored request.
-    pub(super) async fn ends(&self, store: &Store) -> Vec<String> {
+    pub(super) async fn ends(&self, store: &Store, within: Duration) -> Vec<String> {
         let mut ends = Vec::new();
         for request in 0..REQUESTS {
             let Ok(row) = store.get(&id(request)).await else {
@@ -89,7 +116,7 @@ impl Ledger {
                 !["Pending", "Approved", "Executing"].contains(&end),
                 "request {request} never ends: {end}"
             );
-            let due = row.approval.next_due(WITHIN);
+            let due = row.approval.next_due(within);
             assert_eq!(due, None, "request {request} is due for ever: {row:?}");
             ends.push(end.to_owned());
         }
@@ -128,18 +155,32 @@ fn check_invariants(row: &Approval, past: &[Event]) {
 }
 
 fn holds(fact: &Fact, row: &Approval) -> bool {
-    let decided = |by: &str, verdict| {
+    let decided = |by: usize, verdict| {
         let signed = row.signed_decision();
         signed.is_some_and(|(decision, _)| {
-            decision.by.as_str() == by && decision.verdict() == verdict
+            decision.by.person() == Some(&row.approvers[by].address)
+                && decision.verdict() == verdict
         })
+    };
+    let voted = |by: usize, verdict| {
+        let mut ballots = row.votes.iter().map(|vote| &vote.ballot);
+        ballots.any(|ballot| ballot.person == by && ballot.verdict == verdict)
+    };
+    let is_revoked = || match &row.state {
+        State::Approved { execution, .. } => matches!(execution, Execution::Revoked { .. }),
+        _ => false,
     };
     match fact {
         Fact::Submitted => true,
-        Fact::Decided(by, verdict) => decided(by, *verdict),
+        Fact::Decided(by, verdict) => decided(*by, *verdict),
         Fact::DecidedOtherwise(by, verdict) => {
-            row.state != State::Pending && !decided(by, *verdict)
+            row.state != State::Pending && !decided(*by, *verdict)
         }
+        Fact::Voted(by, verdict) => voted(*by, *verdict),
+        Fact::VotedOtherwise(by, Verdict::Approve) => voted(*by, Verdict::Reject),
+        Fact::VotedOtherwise(by, Verdict::Reject) => voted(*by, Verdict::Approve),
+        Fact::VoteRevoked(by) => voted(*by, Verdict::Reject) || is_revoked(),
+        Fact::Closed => row.state != State::Pending,
         Fact::Late => row.late.is_some() && row.state.status() == Status::Timeout,
         Fact::Final(status) => row.state.status() == *status,
         Fact::Claimed(nonce) | Fact::Runs(nonce) => claim(row) == Some(nonce),
@@ -148,13 +189,7 @@ fn holds(fact: &Fact, row: &Approval) -> bool {
             let is_unknown = |event: &Event| event.what == EventKind::ExecutionUnknown;
             claim(row) != Some(nonce) || row.history.iter().any(is_unknown)
         }
-        Fact::Revoked => matches!(
-            row.state,
-            State::Approved {
-                execution: Execution::Revoked { .. },
-                ..
-            }
-        ),
+        Fact::Revoked => is_revoked(),
         Fact::Reported => row
             .history
             .iter()

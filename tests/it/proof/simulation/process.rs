@@ -1,14 +1,15 @@
 //! A process of the gate, and calls to its router without a socket.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
 use axum::body::Body;
 use http_body_util::BodyExt;
 use human_oversight::app::{App, PauseCache, SetAside};
 use human_oversight::config::Config;
-use human_oversight::domain::{Approval, MISCONFIGURED_PAUSE, Status};
+use human_oversight::domain::{Approval, MISCONFIGURED_PAUSE, Status, Tally};
 use human_oversight::http::router;
 use human_oversight::keys::keyring;
 use human_oversight::keys::receipt::ReceiptKeys;
@@ -22,12 +23,16 @@ use hyper_util::service::TowerToHyperService;
 use serde_json::Value;
 
 use super::service::{CallerWire, Service};
+use crate::harness::cookies;
 
 const BASE_URL: &str = "http://127.0.0.1:7071";
 
 /// The settings that all processes of the gate share.
 pub(in crate::proof) struct Settings {
     config: Config,
+    /// The time until a request expires, an approval lapses, and a missing outcome becomes unknown.
+    pub(super) within: Duration,
+    pub(super) mail_folder: PathBuf,
     link_key: String,
     receipt_key: String,
 }
@@ -36,19 +41,31 @@ impl Settings {
     /// Emails go to `dir`. A request expires, an approval lapses and a missing outcome becomes unknown
     /// after `seconds`.
     pub(in crate::proof) fn new(dir: &Path, seconds: u64) -> Self {
+        Self::with_policy(dir, seconds, None)
+    }
+
+    /// The same with a policy.
+    pub(super) fn with_policy(dir: &Path, seconds: u64, policy: Option<&str>) -> Self {
         let config = Config::read(|name| match name {
             "HO_MAIL" => Some(format!("file:{}", dir.display())),
-            "HO_MAIL_BUDGET" | "HO_OWNER_BUDGET" => Some("off".to_owned()),
+            "HO_MAIL_BUDGET" | "HO_OWNER_BUDGET" | "HO_POLICY_BUDGET" => Some("off".to_owned()),
             "HO_DEFAULT_TIMEOUT" | "HO_RUN_WITHIN" | "HO_OUTCOME_WITHIN" => {
                 Some(seconds.to_string())
             }
+            "HO_POLICY" => policy.map(str::to_owned),
             _ => None,
         });
         Self {
             config: config.unwrap(),
+            within: Duration::from_secs(seconds),
+            mail_folder: dir.to_owned(),
             link_key: keyring::generate_link_key(),
             receipt_key: keyring::generate_receipt_key(),
         }
+    }
+
+    pub(super) fn has_policy(&self) -> bool {
+        self.config.policy.is_some()
     }
 
     /// A process of the gate. Without a caller, its operations are served at once and without faults.
@@ -102,6 +119,8 @@ impl Settings {
             paused_by_setting: None,
             pause_cache: PauseCache::default(),
             set_aside: SetAside::default(),
+            last_sweep: Default::default(),
+            index_rebuild: Default::default(),
             config,
         }
     }
@@ -150,6 +169,11 @@ impl Call {
         let mut form = form_urlencoded::Serializer::new(String::new());
         form.append_pair("k", &keys.link_token(row, index).unwrap());
         form.append_pair("form", &keys.csrf_token(row, index, purpose).unwrap());
+        let stage = match row.plan.tally(&row.votes) {
+            Tally::Open { stage } => stage + 1,
+            _ => 1,
+        };
+        form.append_pair("stage", &stage.to_string());
         form.append_pair("decision", decision);
         form.append_pair("code", code);
         Self {
@@ -175,7 +199,20 @@ impl Call {
             .body(Body::from(self.body))
             .unwrap();
         let router = TowerToHyperService::new(router(Arc::new(gate)));
-        let Ok(response) = router.call(request).await;
+        let Ok(mut response) = router.call(request).await;
+        let drafts = cookies(response.headers());
+        if !drafts.is_empty() {
+            // What was not accepted is on the page that follows, as a browser opens it.
+            let page = response.headers()["location"].to_str().unwrap();
+            let request = http::Request::builder()
+                .uri(page)
+                .header("host", "localhost")
+                .header("cookie", drafts)
+                .body(Body::empty())
+                .unwrap();
+            let Ok(page) = router.call(request).await;
+            response = page;
+        }
         let status = response.status().as_u16();
         let body = response.into_body().collect().await.unwrap().to_bytes();
         Response {

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::future::pending;
+use std::mem;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -42,6 +43,9 @@ struct Inner {
     version: u64,
     /// The seeded bug: callers find no standing row.
     hides_standing_rows: bool,
+    /// The seeded bug: callers find a request as it was while it was pending.
+    hides_ends: bool,
+    pending: Table,
     waiting: Vec<Waiting>,
     dead: BTreeSet<usize>,
 }
@@ -82,7 +86,11 @@ impl Wire for CallerWire {
     async fn carry(&self, request: Request) -> Result<reqwest::Response, String> {
         let operation = Operation::of(&request);
         let Some(caller) = self.caller else {
-            let response = self.service.inner().serve(&operation, (self.clock)());
+            let mut inner = self.service.inner();
+            // The observer finds what is stored.
+            let hides_ends = mem::take(&mut inner.hides_ends);
+            let response = inner.serve(&operation, (self.clock)());
+            inner.hides_ends = hides_ends;
             return Ok(response.into());
         };
         let (reply, response) = oneshot::channel();
@@ -151,6 +159,18 @@ impl Service {
     /// Seeds a bug: as if the gate did not look for a pause.
     pub(super) fn hide_standing_rows(&self) {
         self.inner().hides_standing_rows = true;
+    }
+
+    /// Seeds a bug: as if the gate took votes of a request that has ended.
+    pub(super) fn hide_ends(&self) {
+        self.inner().hides_ends = true;
+    }
+
+    /// The callers that have operations waiting.
+    pub(super) fn callers(&self) -> BTreeSet<usize> {
+        let inner = self.inner();
+        let waiting = inner.waiting.iter().filter(|it| it.reply.is_some());
+        waiting.map(|it| it.caller).collect()
     }
 
     /// The process of a caller crashes: its waiting and later operations are lost.
@@ -240,7 +260,8 @@ impl Inner {
         match (operation.method.as_str(), stored) {
             ("GET", None) => return refusal(404, "ResourceNotFound"),
             ("GET", Some((version, entity))) => {
-                let mut entity = entity.clone();
+                let pending = self.pending.get(&keys).filter(|_| self.hides_ends);
+                let mut entity = pending.map_or(entity, |(_, entity)| entity).clone();
                 entity.insert("odata.metadata".to_owned(), "".into());
                 let mut response = found(entity.into());
                 response
@@ -261,6 +282,13 @@ impl Inner {
         let mut entity = operation.body.clone();
         entity.insert("Timestamp".to_owned(), now.to_string().into());
         entity.insert("odata.etag".to_owned(), etag(self.version).into());
+        if entity
+            .get("Status")
+            .is_some_and(|status| status == "Pending")
+        {
+            let pending = (self.version, entity.clone());
+            self.pending.insert(keys.clone(), pending);
+        }
         table.insert(keys, (self.version, entity));
         let mut response = response(204, "");
         response
@@ -284,7 +312,10 @@ fn query(table: &Table, operation: &Operation) -> Vec<Value> {
         })
         .collect();
     let holds = |entity: &Entity, (column, operator, value): (&str, &str, &str)| {
-        let stored = entity[column].as_str().unwrap();
+        // As in the service, a row without the column does not match.
+        let Some(stored) = entity.get(column).and_then(Value::as_str) else {
+            return false;
+        };
         match operator {
             "eq" => stored == value,
             "le" => stored <= value,

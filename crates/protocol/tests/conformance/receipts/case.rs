@@ -35,6 +35,7 @@ pub(crate) fn claims() -> Claims {
     Claims {
         iss: "https://gate.example.com".to_owned(),
         aud: AGENT.to_owned(),
+        agent_object_id: None,
         sub: format!("{}.order-1", BASE64URL.encode(AGENT)),
         iat: DECIDED_AT,
         exp: Some(LAPSES_AT),
@@ -44,9 +45,13 @@ pub(crate) fn claims() -> Claims {
         claimant: Some(hex(&[7; 32])),
         decision: Decision::Approved,
         comment_digest: None,
+        question_digest: None,
         approver: "alice@example.com".to_owned(),
         assurance: Assurance::Link,
         approver_object_id: None,
+        votes: Vec::new(),
+        policy: None,
+        handed_over: Vec::new(),
     }
 }
 

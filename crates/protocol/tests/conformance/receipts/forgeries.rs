@@ -65,6 +65,10 @@ fn other_headers() -> Vec<Case> {
             "typ is that of a permit",
             with("typ", json!("oversight-permit+jwt")),
         ),
+        (
+            "typ is that of a grant",
+            with("typ", json!("oversight-grant+jwt")),
+        ),
         ("alg is missing", without("alg")),
         ("alg is in another case", with("alg", json!("eddsa"))),
         ("alg is Ed25519", with("alg", json!("Ed25519"))),

@@ -24,6 +24,17 @@ fn approved() -> Vec<Case> {
         claimant: None,
         ..claims()
     };
+    let link_only = Claims {
+        assurance: Assurance::LinkOnly,
+        ..claims()
+    };
+    let without_person = |approver: &str, assurance| Claims {
+        approver: approver.to_owned(),
+        assurance,
+        ..claims()
+    };
+    let by_rule = without_person("policy:refunds@01234567", Assurance::Policy);
+    let by_grant = without_person("grant:0123456789abcdef", Assurance::Grant);
     let retired = header_with("kid", "retired");
     let payload = serde_json::to_value(claims()).unwrap();
     let endless = Claims {
@@ -42,6 +53,16 @@ fn approved() -> Vec<Case> {
             "permitted",
         ),
         case(
+            "an approval by a rule of the policy",
+            sign(&by_rule),
+            "permitted",
+        ),
+        case(
+            "an approval by a standing grant",
+            sign(&by_grant),
+            "permitted",
+        ),
+        case(
             "signed by a retired key",
             sign_by(2, &retired, &payload),
             "permitted",
@@ -56,6 +77,11 @@ fn approved() -> Vec<Case> {
         at("long after its lapse", LAPSES_AT + 86_400, "lapsed"),
         case("an approval without a lapse", sign(&endless), "lapsed"),
         case("a rejection", sign(&rejected), "rejected"),
+        case(
+            "an approval by the link alone",
+            sign(&link_only),
+            "link-only",
+        ),
     ]
 }
 

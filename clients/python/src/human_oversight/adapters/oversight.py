@@ -1,0 +1,85 @@
+"""Which tools of an agent need approval, and how a call of one gets it."""
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Any, TypeVar
+
+from human_oversight.call import Call
+from human_oversight.context import proof_scope
+from human_oversight.errors import SettingsError
+from human_oversight.gate import Gate
+from human_oversight.handle import to_correlation_id
+from human_oversight.logs import log_refusal
+from human_oversight.parameters import Parameters, ParametersError
+from human_oversight.pending import execute as execute_under
+from human_oversight.pending import execute_async as execute_under_async
+from human_oversight.refusal import Reason, Refused, from_error
+
+T = TypeVar("T")
+
+
+class Oversight:
+    """Tools that need approval, by name, each with the line that tells people what it does."""
+
+    def __init__(
+        self,
+        agent_name: str,
+        actions: Mapping[str, str],
+        approver_emails: Iterable[str] | None = None,
+        *,
+        timeout: int | None = None,
+        gate: Gate | None = None,
+        wait: float | None = None,
+    ) -> None:
+        self._agent_name = agent_name
+        self._actions = dict(actions)
+        self._approvers = None if approver_emails is None else list(approver_emails)
+        self._timeout = timeout
+        self._gate = gate
+        self._wait = wait
+
+    def __contains__(self, tool: str) -> bool:
+        return tool in self._actions
+
+    def run(self, tool: str, arguments: Any, names: Iterable[str | None], execute: Callable[[], T]) -> T | str:
+        """The result of `execute`, or the refusal in words.
+
+        `names` are the framework's names of this call: if there are any, the same call again is the same request.
+        """
+        try:
+            permit = self._call(tool, arguments, names).claim()
+        except Refused as refused:
+            return _words(refused)
+        with proof_scope(permit.proof):
+            return execute_under(permit, execute)
+
+    async def run_async(
+        self, tool: str, arguments: Any, names: Iterable[str | None], execute: Callable[[], Awaitable[T]]
+    ) -> T | str:
+        """Like `run`."""
+        try:
+            permit = await self._call(tool, arguments, names).claim_async()
+        except Refused as refused:
+            return _words(refused)
+        with proof_scope(permit.proof):
+            return await execute_under_async(permit, execute)
+
+    def _call(self, tool: str, arguments: Any, names: Iterable[str | None]) -> Call:
+        known = [name for name in names if name]
+        try:
+            action = (self._gate or Gate.current()).action(
+                self._agent_name,
+                self._actions[tool],
+                self._approvers,
+                timeout=self._timeout,
+                correlation_id=to_correlation_id(*known) if known else None,
+            )
+            return Call(action, Parameters(arguments), lambda: Parameters(arguments), self._wait)
+        except ParametersError as error:
+            raise Refused(Reason.INVALID, str(error)) from None
+        except SettingsError as error:
+            raise from_error(error) from None
+
+
+def _words(refused: Refused) -> str:
+    log_refusal(refused)
+    return str(refused)

@@ -1,0 +1,53 @@
+"""Addresses: the gate's, and those of people."""
+
+from ipaddress import ip_address
+
+import httpx
+
+from .errors import SettingsError
+
+
+def parse_gate(text: str) -> httpx.URL:
+    """The gate's base address: `https`, or `http` on this machine, without a path behind it.
+
+    Raises:
+        SettingsError: if it is none.
+    """
+    try:
+        url = httpx.URL(text.strip())
+    except httpx.InvalidURL:
+        url = httpx.URL("")
+    if url.scheme not in ("http", "https") or not url.host:
+        raise SettingsError("the gate's address (HO_URL) must be an absolute https URL")
+    if url.query or url.userinfo:
+        raise SettingsError("the gate's address must not contain a key: set HO_KEY instead")
+    if url.scheme == "http" and not is_loopback(url):
+        raise SettingsError(
+            "the gate's address (HO_URL) must begin with https:// unless the gate is on this machine: over http "
+            "anyone on the way reads the function key and can alter the answers"
+        )
+    # People paste `https://host/api` and `https://host/` for `https://host`.
+    return url.copy_with(path=url.path.rstrip("/").removesuffix("/api") or "/", fragment=None)
+
+
+def is_loopback(url: httpx.URL) -> bool:
+    try:
+        return ip_address(url.host).is_loopback
+    except ValueError:
+        return url.host == "localhost"
+
+
+def is_same_person(requested: str, signed: str) -> bool:
+    """Compares addresses without regard to case, and domains in ASCII: the gate signs a domain as A-labels
+    (RFC 5890), an agent may name it in Unicode."""
+    ascii_form = _to_ascii(requested)
+    return ascii_form is not None and ascii_form == _to_ascii(signed)
+
+
+def _to_ascii(address: str) -> str | None:
+    local, at, domain = address.strip().rpartition("@")
+    try:
+        host = httpx.URL(f"http://{domain}/").raw_host.decode()
+    except (httpx.InvalidURL, UnicodeError):
+        return None
+    return f"{local}@{host}".lower() if at and host else None

@@ -1,0 +1,160 @@
+"""`approval_gate`: a function that runs only after a person approved exactly its arguments."""
+
+import functools
+import inspect
+from collections.abc import Callable, Collection, Iterable
+from typing import Any, Literal, ParamSpec, TypeVar, cast
+
+from .arguments import Signature
+from .call import Call
+from .connection import OnPending
+from .context import current_correlation_id, proof_scope
+from .errors import SettingsError
+from .gate import Gate
+from .logs import log_refusal
+from .parameters import ParametersError
+from .pending import execute, execute_async
+from .refusal import Reason, RefusalText, Refused, from_error
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_WORDS: Any = object()
+"""The default of `refusal_return_value`."""
+
+
+def approval_gate(
+    agent_name: str,
+    action_description: str | Callable[..., str],
+    approver_emails: Iterable[str] | None = None,
+    refusal_return_value: Any = _WORDS,
+    *,
+    timeout: int | None = None,
+    reason: str | Callable[..., str] | None = None,
+    skip: Collection[str] = (),
+    gate: Gate | None = None,
+    on_refusal: Literal["return", "raise"] = "return",
+    wait: bool | float = True,
+    correlation_id: str | Callable[..., str] | None = None,
+    on_behalf_of: str | Callable[..., str] | None = None,
+    on_pending: OnPending | None = None,
+    supersedes: str | Callable[..., str | None] | None = None,
+) -> Callable[[Callable[P, T]], Callable[P, T]]:
+    """Gates a function, a method or a coroutine function. Put it innermost, below a framework's own decorator.
+
+    A call waits until a person has decided. With a verified approval of exactly these arguments the function runs,
+    once, and the outcome is reported to the gate. Everything else is a refusal.
+
+    Args:
+        agent_name: the agent's name.
+        action_description: one line that tells people what the action is.
+        approver_emails: the approvers; the default is the gate's (`APPROVER_EMAILS`).
+        refusal_return_value: what a refused call returns: a value, or a function of the `Refused`. The default is the
+            refusal in words for a model, a `RefusalText`.
+        timeout: the time for a decision in seconds; the default is the gate's.
+        reason: why the agent wants this, shown as not verified.
+        skip: arguments that are not part of the decision, such as a connection. `self`, and what the annotations or the
+            values show to be a framework's context, are left out anyway.
+        gate: the gate; the default is that of `Gate.scope`, or of the environment (`HO_URL`, `HO_KEY`).
+        on_refusal: `raise` raises the `Refused` instead. Most frameworks hide an exception's text from the model, and
+            ask it to try again.
+        wait: `False`, or seconds: without a decision by then, the call raises `Undecided`. The same call again, under
+            the same `correlation_id` or `tool_call`, goes on waiting.
+        correlation_id: a name of your own for each call; the default is that of `tool_call`, or a fresh one.
+        on_behalf_of: the address of the person the agent acts for, who cannot be an approver.
+        on_pending: called when the request was submitted, and while it is pending. It must not block.
+        supersedes: the id of the earlier request whose place the call takes, such as `Refused.id`: the approvers see
+            what changed.
+
+    `action_description`, `reason`, `correlation_id`, `on_behalf_of` and `supersedes` may be functions of the call's
+    arguments.
+    """
+    if on_refusal not in ("return", "raise"):
+        raise ValueError('on_refusal must be "return" or "raise"')
+    if isinstance(approver_emails, str):
+        raise TypeError("approver_emails must be a list of addresses, not one text")
+    approvers = None if approver_emails is None else list(approver_emails)
+
+    def decorate(function: Callable[P, T]) -> Callable[P, T]:
+        _check_function(function)
+        signature = Signature(function, skip)
+
+        def prepare(args: Any, kwargs: Any) -> Call:
+            def value(setting: Any) -> Any:
+                return setting(*args, **kwargs) if callable(setting) else setting
+
+            parameters = signature.parameters(args, kwargs)
+            action = (gate or Gate.current()).action(
+                agent_name,
+                value(action_description),
+                approvers,
+                timeout=timeout,
+                reason=value(reason),
+                on_behalf_of=value(on_behalf_of),
+                correlation_id=value(correlation_id) or current_correlation_id(),
+                on_pending=on_pending,
+                supersedes=value(supersedes),
+            )
+            return Call(action, parameters, lambda: signature.parameters(args, kwargs), _seconds(wait))
+
+        def refuse(refused: Refused) -> Any:
+            log_refusal(refused)
+            if on_refusal == "raise":
+                raise refused
+            if refusal_return_value is _WORDS:
+                return RefusalText(refused)
+            return refusal_return_value(refused) if callable(refusal_return_value) else refusal_return_value
+
+        @functools.wraps(function)
+        def gated(*args: P.args, **kwargs: P.kwargs) -> T:
+            try:
+                permit = _prepared(prepare, args, kwargs).claim()
+            except Refused as refused:
+                return cast(T, refuse(refused))
+            with proof_scope(permit.proof):
+                return execute(permit, lambda: function(*args, **kwargs))
+
+        @functools.wraps(function)
+        async def gated_async(*args: P.args, **kwargs: P.kwargs) -> Any:
+            try:
+                permit = await _prepared(prepare, args, kwargs).claim_async()
+            except Refused as refused:
+                return refuse(refused)
+            with proof_scope(permit.proof):
+                return await execute_async(permit, lambda: cast(Any, function(*args, **kwargs)))
+
+        return cast(Callable[P, T], gated_async) if _is_async(function) else gated
+
+    return decorate
+
+
+def _prepared(prepare: Callable[[Any, Any], Call], args: Any, kwargs: Any) -> Call:
+    try:
+        return prepare(args, kwargs)
+    except ParametersError as error:
+        raise Refused(Reason.INVALID, str(error)) from None
+    except SettingsError as error:
+        raise from_error(error) from None
+
+
+def _seconds(wait: bool | float) -> float | None:
+    if wait is True:
+        return None
+    return 0.0 if wait is False else wait
+
+
+def _check_function(function: Any) -> None:
+    if isinstance(function, (staticmethod, classmethod)):
+        raise TypeError(f"put @approval_gate below @{type(function).__name__}")
+    if not callable(function) or inspect.isclass(function):
+        raise TypeError("approval_gate gates functions: put it innermost, below a framework's decorator")
+    inner = inspect.unwrap(function)
+    if inspect.isgeneratorfunction(inner) or inspect.isasyncgenfunction(inner):
+        raise TypeError(
+            "approval_gate cannot gate a generator: it runs when no one can know any more what was approved"
+        )
+
+
+def _is_async(function: Any) -> bool:
+    candidates = (function, inspect.unwrap(function), getattr(function, "__call__", None))  # noqa: B004
+    return any(inspect.iscoroutinefunction(it) for it in candidates)

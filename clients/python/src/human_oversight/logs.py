@@ -1,0 +1,26 @@
+"""The log line of a refusal that no person decided."""
+
+import logging
+
+from .refusal import Reason, Refused
+
+_log = logging.getLogger("human_oversight")
+
+_DECIDED = (Reason.REJECTED, Reason.DENIED, Reason.TIMEOUT, Reason.CANCELLED)
+_NOT_ASKED = (Reason.MISCONFIGURED, Reason.UNREACHABLE)
+
+
+def log_refusal(refused: Refused) -> None:
+    """Writes one line, unless a person, the policy or the deadline decided: the caller may get nothing but a value that
+    looks like a rejection."""
+    if refused.reason in _DECIDED:
+        return
+    level, what = logging.WARNING, "not run"
+    if refused.reason in _NOT_ASKED:
+        level, what = logging.ERROR, "not run, and no one was asked"
+    _log.log(level, "%s: %s: %s", what, refused.reason.value, _loggable(refused.detail or ""))
+
+
+def _loggable(detail: str) -> str:
+    """In one line, and without email addresses, of which problem documents name some."""
+    return " ".join("…" if "@" in word else word for word in detail.split())

@@ -1,0 +1,85 @@
+"""The event loop of the client, on a thread of its own.
+
+All calls to the gate run there. So gated functions work in any thread and under any event loop, or none, and a
+caller that blocks holds up no call but its own.
+"""
+
+import asyncio
+import atexit
+import concurrent.futures
+import concurrent.futures.thread  # first, so that its hook at the end of the program runs last
+import os
+import threading
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+_lock = threading.RLock()  # a finalizer may interrupt its holder
+_loop: asyncio.AbstractEventLoop | None = None
+_thread: threading.Thread | None = None
+_background: set[concurrent.futures.Future[Any]] = set()
+
+_EXIT_SECONDS = 5
+
+
+def get() -> asyncio.AbstractEventLoop:
+    """The loop, which is started at first use."""
+    global _loop, _thread
+    with _lock:
+        if _loop is None:
+            _loop = asyncio.new_event_loop()
+            _thread = threading.Thread(target=_loop.run_forever, name="human-oversight", daemon=True)
+            _thread.start()
+        return _loop
+
+
+def wait(work: Coroutine[Any, Any, T]) -> T:
+    """Runs `work` and blocks this thread. An interrupt cancels the work."""
+    if threading.current_thread() is _thread:
+        work.close()
+        raise RuntimeError("a callback of the client must not wait for the gate")
+    future = asyncio.run_coroutine_threadsafe(work, get())
+    try:
+        return future.result()
+    except BaseException:
+        future.cancel()
+        raise
+
+
+async def join(work: Coroutine[Any, Any, T]) -> T:
+    """Runs `work` and awaits it. Cancelling the caller cancels the work."""
+    return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, get()))
+
+
+def spawn(work: Coroutine[Any, Any, None]) -> "concurrent.futures.Future[None]":
+    """Runs `work` in the background; `flush` waits for it."""
+    future = asyncio.run_coroutine_threadsafe(work, get())
+    _background.add(future)
+    future.add_done_callback(_background.discard)
+    return future
+
+
+def flush(timeout: float | None = None) -> bool:
+    """Waits for what runs in the background: withdrawals, and reports of actions that were given up.
+
+    A program that ends waits for five seconds by itself. Returns whether all is done.
+    """
+    if _loop is not None:  # a call that was just cancelled has yet to withdraw its request
+        settled = asyncio.run_coroutine_threadsafe(asyncio.sleep(0.02), _loop)
+        concurrent.futures.wait([settled], timeout)
+    return not concurrent.futures.wait(list(_background), timeout).not_done
+
+
+def _forget() -> None:
+    """The threads of a process do not live in its fork."""
+    global _lock, _loop, _thread
+    _lock = threading.RLock()
+    _loop = _thread = None
+    _background.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)
+# Before the interpreter ends the threads that look up addresses, which it does before `atexit`.
+getattr(threading, "_register_atexit", atexit.register)(flush, _EXIT_SECONDS)

@@ -1,0 +1,189 @@
+"""A gate for the tests of agents: no person is asked, a policy of the test decides.
+
+    mock = MockGate(lambda request: reject("Not this one."))
+    with mock.gate.scope():
+        assert delete_user("1") == "DENIED"
+    assert mock.requests[0]["parameters"] == {"user_id": "1"}
+
+The client is the real one: it waits, verifies signed receipts and permits (each mock has a key of its own), claims and
+reports. Only the network is missing.
+"""
+
+import json
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import httpx
+import rfc8785
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from .gate import Gate
+from .handle import approval_id
+from .jws import encode
+from .parameters import Parameters
+from .receipts import PERMIT, RECEIPT, digest
+
+_ISSUER = "https://mock.invalid"
+_OPEN = timedelta(hours=1)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """How a mock answers a request: `APPROVE`, `EXPIRE`, `PAUSE`, `reject(comment)`, or `ask_for_changes(question)`."""
+
+    status: str
+    comment: str | None = None
+    question: str | None = None
+
+
+APPROVE = Answer("Approved")
+"""The first of the approvers approves."""
+
+EXPIRE = Answer("Timeout")
+"""The request expires without a decision. No time passes."""
+
+PAUSE = Answer("Paused")
+"""The gate takes no requests: the operator has paused operations."""
+
+
+def reject(comment: str | None = None) -> Answer:
+    """The first of the approvers rejects, with this comment."""
+    return Answer("Rejected", comment)
+
+
+def ask_for_changes(question: str) -> Answer:
+    """The first of the approvers rejects, and asks for changes in these words."""
+    return Answer("Rejected", question=question)
+
+
+Request = dict[str, Any]
+Policy = Callable[[Request], Answer]
+
+
+class MockGate:
+    """A gate without people."""
+
+    def __init__(self, policy: Policy = lambda _: APPROVE) -> None:
+        self._policy = policy
+        self._key = Ed25519PrivateKey.generate()
+        self._lock = threading.Lock()
+        self._approvals: dict[str, dict[str, Any]] = {}
+        self._claims: dict[str, dict[str, Any]] = {}
+        self.requests: list[Request] = []
+        """The requests that were accepted, in order."""
+        http = httpx.AsyncClient(transport=httpx.MockTransport(self._respond))
+        self.gate = Gate(_ISSUER, approvers=["approver@example.com"], http=http)
+        """The gate, for the agent under test."""
+
+    @property
+    def outcomes(self) -> list[str | None]:
+        """What became of each request: `Executed`, `ExecutionFailed`, or nothing."""
+        with self._lock:
+            executions = [approval["execution"] for approval in self._approvals.values()]
+        return [execution and execution["status"] for execution in executions]
+
+    def _respond(self, http: httpx.Request) -> httpx.Response:
+        function, _, id_ = http.url.path.removeprefix("/api/").partition("/")
+        body = json.loads(http.content) if http.content else {}
+        with self._lock:
+            if function == "keys":
+                return httpx.Response(200, json=self._keys())
+            if function == "submit":
+                return self._submit(body)
+            approval = self._approvals.get(id_)
+            if approval is None:
+                return _problem(404, "not-found", "The mock has no such request.")
+            return (
+                httpx.Response(200, json=approval) if function == "status" else self._change(function, approval, body)
+            )
+
+    def _submit(self, request: Request) -> httpx.Response:
+        id_ = approval_id(request["agentName"], request["correlationId"])
+        if not request.get("approverEmails"):
+            return _problem(422, "invalid", "There is no approver.")
+        if id_ not in self._approvals:
+            answer = self._policy(request)
+            if answer == PAUSE:
+                return _problem(403, "paused", "The mock is paused.")
+            self.requests.append(request)
+            self._approvals[id_] = self._answered(id_, request, answer)
+        return httpx.Response(202, json=self._approvals[id_])
+
+    def _answered(self, id_: str, request: Request, answer: Answer) -> dict[str, Any]:
+        is_decided = answer.status in ("Approved", "Rejected")
+        approval = {
+            "id": id_,
+            "parametersDigest": Parameters(request["parameters"]).digest,
+            "status": answer.status,
+            "expiresAt": (datetime.now(timezone.utc) + _OPEN).isoformat(),
+            "approver": request["approverEmails"][0] if is_decided else None,
+            "comment": answer.comment,
+            "execution": None,
+            "deliverable": "ok",
+            "receipt": None,
+        }
+        if answer.question is not None:
+            approval["revise"] = {"question": answer.question}
+        if is_decided:
+            approval["receipt"] = self._receipt(request, approval)
+        return approval
+
+    def _change(self, function: str, approval: dict[str, Any], body: dict[str, Any]) -> httpx.Response:
+        is_claimable = approval["status"] == "Approved" and approval["execution"] is None
+        if function == "claim" and is_claimable:
+            approval["execution"] = {"status": "Executing"}
+            return httpx.Response(200, json=approval | {"permit": self._permit(approval, body["nonce"])})
+        if function == "outcome" and approval["execution"]:
+            approval["execution"] = {"status": body["status"]}
+            return httpx.Response(200, json=approval)
+        return _problem(409, "conflict", "The request's state does not allow it.")
+
+    def _receipt(self, request: Request, approval: dict[str, Any]) -> str:
+        now = int(time.time())
+        claims = {
+            "iss": _ISSUER,
+            "aud": request["agentName"],
+            "sub": approval["id"],
+            "iat": now,
+            "exp": now + int(_OPEN.total_seconds()),
+            "correlationId": request["correlationId"],
+            "actionDescription": request["actionDescription"],
+            "parametersDigest": approval["parametersDigest"],
+            "claimant": request["claimant"],
+            "decision": approval["status"],
+            "approver": approval["approver"],
+            "assurance": "link",
+        }
+        if approval["comment"]:
+            claims["commentDigest"] = digest(approval["comment"])
+        self._claims[approval["id"]] = claims
+        return self._sign(RECEIPT, claims)
+
+    def _permit(self, approval: dict[str, Any], nonce: str) -> str:
+        names = ("iss", "aud", "sub", "claimant", "parametersDigest", "iat", "exp")
+        decided = self._claims[approval["id"]]
+        claims = {name: decided[name] for name in names}
+        return self._sign(PERMIT, claims | {"jti": nonce, "receiptDigest": digest(approval["receipt"])})
+
+    def _sign(self, kind: str, claims: dict[str, Any]) -> str:
+        header = {"alg": "EdDSA", "kid": "mock", "typ": kind}
+        signed = f"{encode(rfc8785.dumps(header))}.{encode(rfc8785.dumps(claims))}"
+        return f"{signed}.{encode(self._key.sign(signed.encode()))}"
+
+    def _keys(self) -> dict[str, Any]:
+        x = encode(self._key.public_key().public_bytes_raw())
+        return {"keys": [{"kty": "OKP", "crv": "Ed25519", "kid": "mock", "x": x}], "issuers": [_ISSUER]}
+
+
+def _problem(status: int, kind: str, detail: str) -> httpx.Response:
+    problem = {
+        "type": f"urn:human-oversight:problem:{kind}",
+        "title": "Refused by the mock",
+        "status": status,
+        "detail": detail,
+    }
+    return httpx.Response(status, json=problem)

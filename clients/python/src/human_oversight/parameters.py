@@ -1,0 +1,97 @@
+"""The exact arguments of an action: their canonical form and its digest."""
+
+import dataclasses
+import hashlib
+import math
+from collections.abc import Mapping
+from datetime import date, datetime, time
+from decimal import Decimal
+from enum import Enum
+from pathlib import PurePath
+from typing import Any
+from uuid import UUID
+
+import rfc8785
+
+from .strict_json import MAX_DEPTH, MAX_INTEGER, StrictJsonError, check
+
+
+class ParametersError(ValueError):
+    """A value cannot be the parameters of a request: JSON cannot carry it, or would change it."""
+
+
+class Parameters:
+    """Parameters in canonical form (RFC 8785), whose digest people approve."""
+
+    def __init__(self, value: Any) -> None:
+        """Makes a copy in plain JSON values.
+
+        Raises:
+            ParametersError: if JSON would change the value.
+        """
+        plain = to_plain(value)
+        if not isinstance(plain, dict):
+            raise ParametersError("parameters must be a JSON object: a dict with texts as keys, or a dataclass")
+        try:
+            check(plain)
+        except StrictJsonError as error:
+            raise ParametersError(f"parameters cannot be written as JSON: {error}") from None
+        self.object: dict[str, Any] = plain
+        self.canonical: bytes = rfc8785.dumps(plain)
+        self.digest: str = hashlib.sha256(self.canonical).hexdigest()
+
+
+def to_plain(value: Any, depth: int = 0) -> Any:
+    """Copies a value to dicts, lists, texts, numbers, booleans and `None`.
+
+    Dataclasses, models with `model_dump` (Pydantic), enums, dates, times, decimals, UUIDs and paths have one
+    form each. Everything else, such as a set, has none.
+
+    Raises:
+        ParametersError: if JSON would change it.
+    """
+    if depth > MAX_DEPTH + 1:  # of a value that contains itself, too
+        raise ParametersError(f"parameters have more than {MAX_DEPTH} levels of nesting")
+    if isinstance(value, Enum):
+        return to_plain(value.value, depth)
+    if value is None or isinstance(value, (bool, str)):
+        return str(value) if isinstance(value, str) else value
+    if isinstance(value, (int, float)):
+        return _exact(value)
+    if isinstance(value, Mapping):
+        return {_name(name): to_plain(item, depth + 1) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [to_plain(item, depth + 1) for item in value]
+    return to_plain(_convert(value), depth)
+
+
+def _convert(value: Any) -> Any:
+    if isinstance(value, (datetime, date, time)):
+        return value.isoformat()
+    if isinstance(value, (Decimal, UUID, PurePath)):
+        return str(value)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    if callable(dump := getattr(value, "model_dump", None)) and not isinstance(value, type):
+        return dump(mode="json")
+    kind = type(value).__qualname__
+    raise ParametersError(
+        f"a value of the type {kind} cannot be shown to people: pass what JSON can carry, or name the argument in skip"
+    )
+
+
+def _exact(number: int | float) -> int | float:
+    if isinstance(number, float) and not math.isfinite(number):
+        raise ParametersError(f"{number} is not a number in JSON: send it as a string")
+    # A float beyond it is whole.
+    if abs(number) > MAX_INTEGER:
+        raise ParametersError(f"{number} is beyond ±(2^53 - 1): send it as a string")
+    return float(number) if isinstance(number, float) else int(number)
+
+
+def _name(name: Any) -> str:
+    if isinstance(name, Enum):
+        name = name.value
+    if not isinstance(name, str):
+        raise ParametersError(f"a key of the type {type(name).__qualname__} is no name in JSON: use texts")
+    return str(name)

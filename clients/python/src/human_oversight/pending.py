@@ -1,0 +1,245 @@
+"""A request that waits for its decision."""
+
+import asyncio
+import logging
+import math
+import secrets
+import time
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta, timezone
+from typing import TypeVar
+
+from . import loop
+from .approval import Approval
+from .connection import Connection, OnPending
+from .errors import GateError, ProblemError
+from .permit import Permit, report
+from .proof import CLOCK_LEEWAY_SECONDS, Run
+from .refusal import Refused, after_submit, from_status
+from .retry import OUTAGE_SECONDS, OutageLog
+from .trust import Known
+
+T = TypeVar("T")
+
+_LONG_POLL = 25
+"""How many seconds one status call waits for a decision, where the gate lets calls wait."""
+
+_MIN_PAUSE = 1.0
+"""The pause between calls that wait. Where the host bills waiting calls, the gate sends a longer `Retry-After`,
+and the calls do not wait."""
+
+_log = logging.getLogger("human_oversight")
+
+
+class Undecided(Exception):  # noqa: N818 (it is no error: people take their time)
+    """There is no decision yet. `pending` waits again; its handle can be stored."""
+
+    def __init__(self, pending: "Pending") -> None:
+        self.pending = pending
+        super().__init__("PENDING: a person must approve first. Call again later with exactly the same arguments.")
+
+
+class Pending:
+    """A submitted request.
+
+    A caller that is cancelled while it waits withdraws the request, since a decision would have no effect; except
+    if it is detached, as it is under a handle that was stored.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        run: Run,
+        *,
+        approval: Approval | None = None,
+        on_pending: OnPending | None = None,
+        detached: bool = True,
+    ) -> None:
+        self._connection = connection
+        self._run = run
+        self._on_pending = on_pending
+        self.handle = run.handle
+        """What to store for `Action.resume`."""
+        self.approval = approval
+        """The request in the gate's last response."""
+        self.detached = detached
+        """Whether the request stays open when its caller stops waiting."""
+
+    def claim(self, wait: float | None = None) -> Permit:
+        """Waits for the decision, at most `wait` seconds, verifies it, claims the approval, and verifies the permit.
+
+        Raises:
+            Refused: if it is anything but a verified approval of exactly these parameters.
+            Undecided: if there is no decision after `wait` seconds.
+        """
+        permit = loop.wait(self.claim_on_loop(wait))
+        permit.hand_out()
+        return permit
+
+    async def claim_async(self, wait: float | None = None) -> Permit:
+        """Like `claim`."""
+        permit = await loop.join(self.claim_on_loop(wait))
+        permit.hand_out()
+        return permit
+
+    def run(self, function: Callable[[], T], wait: float | None = None) -> T:
+        """Waits for the decision, runs the function if it is an approval, and reports the outcome."""
+        return execute(self.claim(wait), function)
+
+    async def run_async(self, function: Callable[[], Awaitable[T]], wait: float | None = None) -> T:
+        """Like `run`."""
+        return await execute_async(await self.claim_async(wait), function)
+
+    def withdraw(self) -> Approval:
+        """Withdraws the request, so that it needs no decision any more.
+
+        Raises:
+            GateError: if it is too late, or the gate cannot be reached.
+        """
+        return loop.wait(self._connection.post("withdraw", self.handle))
+
+    async def withdraw_async(self) -> Approval:
+        """Like `withdraw`."""
+        return await loop.join(self._connection.post("withdraw", self.handle))
+
+    async def claim_on_loop(self, wait: float | None) -> Permit:
+        """Like `claim`, on the client's own loop."""
+        decided = await self._wait_for_decision(wait)
+        if decided.status == "Approved" and decided.execution is not None:
+            raise from_status(decided)  # claimed before, lapsed or revoked: no claim would be granted
+        # A `Timeout` may be provisional, and a `Pending` past its deadline not stored yet: the claim settles both.
+        if decided.status not in ("Approved", "Timeout", "Pending"):
+            raise from_status(decided)
+        try:
+            known = await self._connection.keys(decided.receipt)
+        except GateError as error:
+            raise after_submit(error) from None
+        if decided.status == "Approved":
+            # Before the claim, so that a mistake of this process does not use up the approval.
+            self._run.verify_receipt(decided, known)
+        # In a task of its own: if the wait is cancelled now, the permit is still made, and reports itself.
+        return await asyncio.shield(asyncio.ensure_future(self._claim_verified(known)))
+
+    async def _claim_verified(self, known: Known) -> Permit:
+        # In memory alone, and for this claim alone: an answer that was recorded from another is none to it.
+        nonce = secrets.token_hex(16)
+        approval = await self._call_claim(nonce)
+        try:
+            proof = self._run.verify_claim(approval, nonce, known)
+        except Refused:
+            await report(self._connection, self.handle, "not run: the approval could not be verified")
+            raise
+        return Permit(self._connection, self.handle, proof)
+
+    async def _call_claim(self, nonce: str) -> Approval:
+        for is_last in (False, True):
+            try:
+                return await self._connection.post("claim", self.handle, nonce=nonce)
+            except ProblemError as problem:
+                if problem.status != 409:
+                    raise after_submit(problem) from None
+            except GateError as error:
+                # The claim may have been granted: without a report it would end as unknown.
+                await report(self._connection, self.handle, "not run: the answer to the claim was lost")
+                raise after_submit(error) from None
+            approval = await self._settled()
+            # The clocks of two instances of the gate may differ slightly: the first claim made the gate store the
+            # state that the second one finds.
+            if is_last or approval.status != "Timeout":
+                raise from_status(approval)
+            await asyncio.sleep(1)
+        raise AssertionError("the loop returns or raises")
+
+    async def _settled(self) -> Approval:
+        try:
+            return await self._connection.status(self.handle)
+        except GateError as error:
+            raise after_submit(error) from None
+
+    async def _wait_for_decision(self, wait: float | None) -> Approval:
+        """Waits until the gate says that the request is no longer pending, or its deadline has passed."""
+        try:
+            return await self._poll(wait)
+        except Undecided:
+            raise
+        except BaseException:
+            # Also after an error: without a waiting agent the request needs no decision.
+            if not self.detached:
+                loop.spawn(withdraw(self._connection, self._run))
+            raise
+
+    async def _poll(self, wait: float | None) -> Approval:
+        started = time.monotonic()
+        pause = _MIN_PAUSE
+        outage = OutageLog()
+        while True:
+            left = math.inf if wait is None else wait - (time.monotonic() - started)
+            try:
+                hold = int(max(0, min(_LONG_POLL, left))) if pause <= _MIN_PAUSE else 0
+                approval, retry_after = await self._connection.client.status(self.handle.id, hold)
+                self.approval = approval
+                if approval.status != "Pending" or _is_over(approval):
+                    return approval
+                notify(self._on_pending, approval)
+                pause = _MIN_PAUSE if retry_after is None else max(retry_after, _MIN_PAUSE)
+            except GateError as error:
+                # The deadline of the last response holds during an outage too.
+                is_over = self.approval is None or _is_over(self.approval)
+                is_given_up = is_over and time.monotonic() - started > OUTAGE_SECONDS
+                if not error.is_transient or is_given_up:
+                    raise after_submit(error) from None
+                outage.warn(error)
+                pause = min(pause * 2, OUTAGE_SECONDS) if error.retry_after is None else error.retry_after
+            if wait is not None and time.monotonic() - started + pause >= wait:
+                raise Undecided(self)
+            await asyncio.sleep(pause)
+
+
+def execute(permit: Permit, function: Callable[[], T]) -> T:
+    """Runs a function under a permit, and reports the outcome."""
+    try:
+        result = function()
+    except Exception as error:
+        permit.failed(error)
+        raise
+    except BaseException:
+        permit.give_up()
+        raise
+    permit.executed()
+    return result
+
+
+async def execute_async(permit: Permit, function: Callable[[], Awaitable[T]]) -> T:
+    """Like `execute`."""
+    try:
+        result = await function()
+    except Exception as error:
+        await permit.failed_async(error)
+        raise
+    except BaseException:
+        permit.give_up()
+        raise
+    await permit.executed_async()
+    return result
+
+
+async def withdraw(connection: Connection, run: Run) -> None:
+    """Withdraws a request for which nothing waits any more, or logs that it could not be withdrawn."""
+    try:
+        await connection.post("withdraw", run.handle)
+    except GateError as error:
+        _log.warning("the request %s could not be withdrawn: %s", run.handle.id, error)
+
+
+def notify(callback: OnPending | None, approval: Approval) -> None:
+    """Calls back; a callback that fails must not end the wait."""
+    try:
+        if callback:
+            callback(approval)
+    except Exception:
+        _log.warning("on_pending failed", exc_info=True)
+
+
+def _is_over(approval: Approval) -> bool:
+    """Whether the deadline has passed by any clock within the leeway of this one."""
+    return datetime.now(timezone.utc) - approval.expires_at > timedelta(seconds=CLOCK_LEEWAY_SECONDS)

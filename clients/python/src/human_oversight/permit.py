@@ -1,0 +1,89 @@
+"""The right to run an action once, now."""
+
+import asyncio
+import concurrent.futures
+import logging
+import unicodedata
+import weakref
+
+from . import loop
+from .connection import Connection
+from .errors import GateError
+from .handle import Handle
+from .proof import Proof
+
+_log = logging.getLogger("human_oversight")
+
+_MAX_ERROR = 2_000
+
+_GIVEN_UP = "given up while it ran: it may have run, or a part of it"
+_NOT_WAITED_FOR = "not run: nothing waited for the approval any more"
+
+
+class Permit:
+    """A verified and claimed approval. The gate expects a report of the outcome.
+
+    A permit that is dropped without one is reported as an action that was given up.
+    """
+
+    def __init__(self, connection: Connection, handle: Handle, proof: Proof) -> None:
+        self.proof = proof
+        self._report_to = (connection, handle)
+        self._dropped = weakref.finalize(self, spawn_failure, connection, handle, _NOT_WAITED_FOR)
+
+    def hand_out(self) -> None:
+        """Marks the point from which the action may have started."""
+        self._dropped.detach()
+        self._dropped = weakref.finalize(self, spawn_failure, *self._report_to, _GIVEN_UP)
+
+    def executed(self) -> None:
+        """Reports that the action ran. An interrupt does not stop the report."""
+        if self._dropped.detach():
+            loop.spawn(report(*self._report_to)).result()
+
+    def failed(self, error: object) -> None:
+        """Reports that the action failed, with the first 2,000 characters of the error."""
+        if self._dropped.detach():
+            loop.spawn(report(*self._report_to, str(error))).result()
+
+    async def executed_async(self) -> None:
+        """Like `executed`. The report is made also if the caller is cancelled."""
+        if self._dropped.detach():
+            await _finish(loop.spawn(report(*self._report_to)))
+
+    async def failed_async(self, error: object) -> None:
+        """Like `failed`. The report is made also if the caller is cancelled."""
+        if self._dropped.detach():
+            await _finish(loop.spawn(report(*self._report_to, str(error))))
+
+    def give_up(self) -> None:
+        """Reports in the background that the action was given up while it ran."""
+        if self._dropped.detach():
+            spawn_failure(*self._report_to, _GIVEN_UP)
+
+
+async def report(connection: Connection, handle: Handle, error: str | None = None) -> None:
+    """Reports an outcome, or logs that it could not be reported."""
+    body = {"status": "Executed"} if error is None else {"status": "ExecutionFailed", "error": _sanitize(error)}
+    try:
+        await connection.post("outcome", handle, **body)
+    except GateError as unreported:
+        _log.warning("the outcome of %s could not be reported: %s", handle.id, unreported)
+
+
+def spawn_failure(connection: Connection, handle: Handle, why: str) -> None:
+    loop.spawn(report(connection, handle, why))
+
+
+async def _finish(work: "concurrent.futures.Future[None]") -> None:
+    await asyncio.shield(asyncio.wrap_future(work))
+
+
+def _sanitize(text: str) -> str:
+    """Cuts the text to the gate's limit and replaces what a program's output often has and the gate refuses."""
+
+    def visible(character: str) -> str:
+        is_refused = unicodedata.category(character) in ("Cc", "Cs") and character not in "\n\t"
+        return "\ufffd" if is_refused else character
+
+    return "".join(map(visible, text[:_MAX_ERROR]))

@@ -1,0 +1,288 @@
+"""The adapters, each with its real framework and a model that follows a script. Without a framework, its tests skip."""
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import pytest
+
+from human_oversight import approval_gate
+from human_oversight.adapters.oversight import Oversight
+from human_oversight.mock import APPROVE, MockGate, Policy, reject
+
+REJECTED = "Not run: rejected by approver@example.com. Their reason: Ask Legal."
+
+
+def delete_user(user_id: str, force: bool = False) -> str:
+    """Deletes a user."""
+    return f"User {user_id} deleted."
+
+
+POLICIES: list[tuple[Policy, str]] = [
+    (lambda _: APPROVE, "User 1 deleted."),
+    (lambda _: reject("Ask Legal."), REJECTED),
+]
+
+
+@pytest.fixture(params=POLICIES, ids=["approved", "rejected"])
+def case(request: pytest.FixtureRequest) -> Any:
+    """A gate, and what the model must read."""
+    policy, words = request.param
+    mock = MockGate(policy)
+    with mock.gate.scope():
+        yield mock, words
+
+
+def oversight(**settings: Any) -> Oversight:
+    return Oversight("UserManager", {"delete_user": "Delete User Account"}, **settings)
+
+
+def check(mock: MockGate, parameters: dict[str, Any]) -> None:
+    (request,) = mock.requests
+    assert (request["agentName"], request["actionDescription"]) == ("UserManager", "Delete User Account")
+    assert request["parameters"] == parameters
+
+
+@pytest.mark.parametrize("path", sorted(Path(__file__).parents[1].glob("src/human_oversight/adapters/*.py")))
+def test_an_adapter_has_fewer_than_60_lines(path: Path) -> None:
+    lines = len(path.read_text().splitlines())
+    assert lines < 60 or path.name == "oversight.py", lines
+
+
+class TestOpenAIAgents:
+    @staticmethod
+    def run(tool: Any) -> str:
+        agents = pytest.importorskip("agents")
+        from openai.types.responses import ResponseFunctionToolCall, ResponseOutputMessage, ResponseOutputText
+
+        agents.set_tracing_disabled(True)
+        read: list[str] = []
+
+        class Model(agents.Model):  # type: ignore[name-defined, misc]
+            async def get_response(self, system_instructions: Any, input: Any, *_: Any, **__: Any) -> Any:  # noqa: A002
+                results = [
+                    it["output"] for it in input if isinstance(it, dict) and it.get("type") == "function_call_output"
+                ]
+                read.extend(results)
+                call = ResponseFunctionToolCall(
+                    type="function_call", name="delete_user", call_id="call_1", arguments='{"user_id": "1"}'
+                )
+                text = ResponseOutputText(type="output_text", text="done", annotations=[])
+                message = ResponseOutputMessage(
+                    id="1", type="message", role="assistant", status="completed", content=[text]
+                )
+                output = [message] if results else [call]
+                return agents.ModelResponse(output=output, usage=agents.Usage(), response_id=None)
+
+            def stream_response(self, *_: Any, **__: Any) -> Any:
+                raise NotImplementedError
+
+        agent = agents.Agent("UserManager", model=Model(), tools=[tool])
+        asyncio.run(agents.Runner.run(agent, "Delete user 1."))
+        (text,) = read
+        return text
+
+    def test_a_gated_function_is_a_tool(self, case: Any) -> None:
+        agents = pytest.importorskip("agents")
+        mock, words = case
+        tool = agents.function_tool(approval_gate("UserManager", "Delete User Account")(delete_user))
+        assert list(tool.params_json_schema["properties"]) == ["user_id", "force"]
+        assert self.run(tool) == words
+        check(mock, {"user_id": "1", "force": False})
+
+    def test_a_context_is_not_shown(self, case: Any) -> None:
+        agents = pytest.importorskip("agents")
+        from agents.tool_context import ToolContext
+
+        mock, words = case
+
+        async def delete_user(context: ToolContext[Any], user_id: str) -> str:
+            return f"User {user_id} deleted."
+
+        tool = agents.function_tool(approval_gate("UserManager", "Delete User Account")(delete_user))
+        assert self.run(tool) == words
+        check(mock, {"user_id": "1"})
+
+    def test_a_tool_of_another_package_is_gated(self, case: Any) -> None:
+        agents = pytest.importorskip("agents")
+        from human_oversight.adapters.openai_agents import gate_tools
+
+        mock, words = case
+        (tool,) = gate_tools([agents.function_tool(delete_user)], oversight())
+        assert self.run(tool) == words
+        check(mock, {"user_id": "1"})
+        assert mock.requests[0]["correlationId"] == "call_1"
+
+
+class TestPydanticAI:
+    @staticmethod
+    def run(toolset: Any) -> str:
+        pytest.importorskip("pydantic_ai")
+        from pydantic_ai import Agent, ModelResponse, TextPart, ToolCallPart
+        from pydantic_ai.messages import ToolReturnPart
+        from pydantic_ai.models.function import FunctionModel
+
+        read: list[str] = []
+
+        def model(messages: Any, _: Any) -> Any:
+            results = [part.content for part in messages[-1].parts if isinstance(part, ToolReturnPart)]
+            read.extend(results)
+            call = ToolCallPart("delete_user", {"user_id": "1"}, tool_call_id="call_1")
+            return ModelResponse(parts=[TextPart("done")] if results else [call])
+
+        agent = Agent(FunctionModel(model), toolsets=[toolset])
+        asyncio.run(agent.run("Delete user 1."))
+        (text,) = read
+        return text
+
+    def test_a_toolset_is_gated(self, case: Any) -> None:
+        pytest.importorskip("pydantic_ai")
+        from pydantic_ai.toolsets import FunctionToolset
+
+        from human_oversight.adapters.pydantic_ai import HumanOversight
+
+        mock, words = case
+        assert self.run(HumanOversight(FunctionToolset([delete_user]), oversight())) == words
+        check(mock, {"user_id": "1", "force": False})
+
+    def test_a_gated_function_is_a_tool_and_its_context_is_not_shown(self, case: Any) -> None:
+        pytest.importorskip("pydantic_ai")
+        from pydantic_ai import RunContext
+        from pydantic_ai.toolsets import FunctionToolset
+
+        mock, words = case
+
+        @approval_gate("UserManager", "Delete User Account")
+        def delete_user(ctx: RunContext[None], user_id: str) -> str:
+            return f"User {user_id} deleted."
+
+        assert self.run(FunctionToolset([delete_user])) == words
+        check(mock, {"user_id": "1"})
+
+
+class TestLangGraph:
+    @staticmethod
+    def run(node: Any) -> str:
+        from langchain_core.messages import AIMessage, HumanMessage
+        from langgraph.graph import START, MessagesState, StateGraph
+
+        def model(_: Any) -> Any:
+            call = {"name": "delete_user", "args": {"user_id": "1"}, "id": "call_1"}
+            return {"messages": [AIMessage("", tool_calls=[call])]}
+
+        graph = StateGraph(MessagesState).add_node("model", model).add_node("tools", node)
+        compiled = graph.add_edge(START, "model").add_edge("model", "tools").compile()
+        state = asyncio.run(compiled.ainvoke({"messages": [HumanMessage("Delete user 1.")]}))
+        return str(state["messages"][-1].content)
+
+    def test_the_calls_of_a_tool_node_are_gated(self, case: Any) -> None:
+        pytest.importorskip("langgraph")
+        from langgraph.prebuilt import ToolNode
+
+        from human_oversight.adapters.langgraph import awrap, wrap
+
+        mock, words = case
+        node = ToolNode([delete_user], wrap_tool_call=wrap(oversight()), awrap_tool_call=awrap(oversight()))
+        assert self.run(node) == words
+        check(mock, {"user_id": "1"})
+
+    def test_a_gated_function_is_a_tool_and_what_is_injected_is_not_shown(self, case: Any) -> None:
+        pytest.importorskip("langgraph")
+        from langchain_core.tools import InjectedToolCallId
+        from langgraph.prebuilt import InjectedState, ToolNode
+
+        mock, words = case
+
+        @approval_gate("UserManager", "Delete User Account")
+        def delete_user(
+            user_id: str,
+            state: Annotated[dict[str, Any], InjectedState],
+            call: Annotated[str, InjectedToolCallId],
+        ) -> str:
+            """Deletes a user."""
+            return f"User {user_id} deleted."
+
+        assert self.run(ToolNode([delete_user])) == words
+        check(mock, {"user_id": "1"})
+
+    def test_an_interrupted_graph_asks_once_and_collects_the_decision(
+        self, real: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        pytest.importorskip("langgraph")
+        from langchain_core.messages import AIMessage
+        from langgraph.checkpoint.memory import InMemorySaver
+        from langgraph.graph import START, MessagesState, StateGraph
+        from langgraph.prebuilt import ToolNode
+        from langgraph.types import Command
+
+        from human_oversight import Gate
+        from human_oversight.adapters.langgraph import wrap
+
+        monkeypatch.setenv("HO_CLAIM_KEY", "a secret of the agent's")
+
+        def model(_: Any) -> Any:
+            call = {"name": "delete_user", "args": {"user_id": "1"}, "id": "call_1"}
+            return {"messages": [AIMessage("", tool_calls=[call])]}
+
+        def compiled() -> Any:
+            # As after a restart: nothing but the checkpoint and the claim key stays.
+            node = ToolNode([delete_user], wrap_tool_call=wrap(oversight(wait=0, gate=Gate.from_env())))
+            graph = StateGraph(MessagesState).add_node("model", model).add_node("tools", node)
+            return graph.add_edge(START, "model").add_edge("model", "tools").compile(checkpointer=saver)
+
+        saver, config = InMemorySaver(), {"configurable": {"thread_id": "7"}}
+        (interrupt,) = compiled().invoke({"messages": []}, config)["__interrupt__"]
+        assert interrupt.value["tool"] == "delete_user"
+        assert compiled().invoke(Command(resume=True), config)["__interrupt__"]
+        real.decide(interrupt.value["request"], "approve", "")
+        state = compiled().invoke(Command(resume=True), config)
+        assert state["messages"][-1].content == "User 1 deleted."
+        assert len(real.questions()) == 1
+
+
+class TestAgentFramework:
+    @staticmethod
+    def run(tools: list[Any], middleware: list[Any]) -> str:
+        framework = pytest.importorskip("agent_framework")
+        read: list[str] = []
+
+        class Client(framework.FunctionInvocationLayer, framework.BaseChatClient):  # type: ignore[name-defined, misc]
+            def _inner_get_response(self, *, messages: Any, stream: bool, options: Any, **_: Any) -> Any:
+                async def respond() -> Any:
+                    contents = [it for it in messages[-1].contents if it.type == "function_result"]
+                    read.extend(str(it.result) for it in contents)
+                    call = framework.Content.from_function_call("call_1", "delete_user", arguments='{"user_id": "1"}')
+                    message = framework.Message("assistant", ["done"] if contents else [call])
+                    return framework.ChatResponse(messages=[message])
+
+                return respond()
+
+        agent = framework.Agent(Client(), tools=tools, middleware=middleware)
+        asyncio.run(agent.run("Delete user 1."))
+        (text,) = read
+        return text
+
+    def test_the_middleware_gates_a_tool(self, case: Any) -> None:
+        pytest.importorskip("agent_framework")
+        from human_oversight.adapters.agent_framework import HumanOversight
+
+        mock, words = case
+        middleware = HumanOversight("UserManager", {"delete_user": "Delete User Account"})
+        assert self.run([delete_user], [middleware]) == words
+        check(mock, {"user_id": "1"})
+
+    def test_a_gated_function_is_a_tool(self, case: Any) -> None:
+        pytest.importorskip("agent_framework")
+        mock, words = case
+        tool = approval_gate("UserManager", "Delete User Account")(delete_user)
+        assert self.run([tool], []) == words
+        check(mock, {"user_id": "1", "force": False})
+
+
+def test_arguments_that_json_cannot_carry_are_refused_before_anyone_is_asked() -> None:
+    mock = MockGate()
+    with mock.gate.scope():
+        text = oversight().run("delete_user", json.loads('{"user_id": NaN}'), (), lambda: "ran")
+    assert text.startswith("Not run: the request is invalid.")
+    assert mock.requests == []

@@ -1,0 +1,162 @@
+"""Settings, and what a network does."""
+
+import json
+import ssl
+import threading
+from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from human_oversight import Gate, Reason, Refused
+from human_oversight.address import is_same_person
+from human_oversight.errors import GateError, SettingsError, TlsError
+
+URL = "https://gate.example.com"
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("", "absolute https URL"),
+        ("gate.example.com", "absolute https URL"),
+        ("ftp://gate.example.com", "absolute https URL"),
+        ("http://gate.example.com", "unless the gate is on this machine"),
+        ("https://user:key@gate.example.com", "must not contain a key"),
+        ("https://gate.example.com?code=key", "must not contain a key"),
+    ],
+)
+def test_an_address_that_is_none_is_refused(url: str, words: str) -> None:
+    with pytest.raises(SettingsError, match=words):
+        Gate(url)
+
+
+@pytest.mark.parametrize("url", [URL, f"{URL}/", f"{URL}/api", f"{URL}/api/", f" {URL} "])
+def test_people_paste_the_address_in_several_forms(url: str) -> None:
+    called = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        called.append(str(request.url))
+        return httpx.Response(404)
+
+    gate = Gate(url, http=httpx.AsyncClient(transport=httpx.MockTransport(answer)))
+    with pytest.raises(SettingsError):
+        gate.check()
+    assert called == [f"{URL}/api/keys"]
+
+
+def test_keys_without_an_issuer_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="HO_ISSUER"):
+        Gate(URL, keys="A" * 43)
+    with pytest.raises(SettingsError, match="No such file"):
+        Gate(URL, keys=str(tmp_path / "absent.json"), issuers=[URL])
+
+
+def test_an_address_differs_in_case_and_in_the_form_of_its_domain() -> None:
+    assert is_same_person(" Alice@Bücher.example ", "alice@xn--bcher-kva.example")
+    assert not is_same_person("alice@example.com", "alice@example.org")
+    assert not is_same_person("alice", "alice")
+
+
+def answering(status: int, body: Any, headers: dict[str, str] | None = None) -> Gate:
+    def answer(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(status, json=body, headers=headers)
+
+    return Gate(URL, "key", approvers=["a@b.example"], http=httpx.AsyncClient(transport=httpx.MockTransport(answer)))
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "reason"),
+    [
+        (401, {}, Reason.MISCONFIGURED),
+        (404, {}, Reason.MISCONFIGURED),
+        (301, {}, Reason.MISCONFIGURED),
+        (200, [], Reason.MISCONFIGURED),
+        (200, {"keys": []}, Reason.UNVERIFIED),
+        (200, {"keys": [], "issuers": [URL]}, Reason.UNVERIFIED),
+        (200, {"x": "y" * 300_000}, Reason.MISCONFIGURED),
+    ],
+)
+def test_what_is_no_gate_is_found_before_anyone_is_asked(status: int, body: Any, reason: Reason) -> None:
+    headers = {"location": "https://other.example.com"}
+    with pytest.raises(Refused) as refused:
+        answering(status, body, headers).action("A", "B").submit({})
+    assert refused.value.reason is reason
+
+
+def certificate() -> tuple[bytes, bytes]:
+    """A certificate for this machine that has signed itself, and its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "gate")])
+    now = datetime.now(timezone.utc)
+    built = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    return built.public_bytes(serialization.Encoding.PEM), private
+
+
+class Handler(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        body = json.dumps({"keys": [], "issuers": []}).encode()
+        self.send_response(200)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: Any) -> None: ...
+
+
+@pytest.fixture
+def private_authority(tmp_path: Path) -> Iterator[tuple[str, Path]]:
+    authority, key = tmp_path / "authority.pem", tmp_path / "key.pem"
+    authority_bytes, key_bytes = certificate()
+    authority.write_bytes(authority_bytes)
+    key.write_bytes(key_bytes)
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(authority, key)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"https://127.0.0.1:{server.server_port}", authority
+    server.shutdown()
+
+
+def test_a_certificate_that_is_not_accepted_is_an_error_at_once(private_authority: tuple[str, Path]) -> None:
+    with pytest.raises(TlsError, match="SSL_CERT_FILE"):
+        Gate(private_authority[0]).check()
+
+
+def test_a_private_authority_is_accepted_where_a_variable_or_a_context_names_it(
+    private_authority: tuple[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url, authority = private_authority
+    context = ssl.create_default_context(cafile=str(authority))
+    with pytest.raises(GateError, match="does not say that it signs permits"):
+        Gate(url, verify=context).check()
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority))
+    with pytest.raises(GateError, match="does not say that it signs permits"):
+        Gate(url).check()
+
+
+def test_no_proxy_stands_before_this_machine(
+    private_authority: tuple[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:1")
+    monkeypatch.setenv("SSL_CERT_FILE", str(private_authority[1]))
+    with pytest.raises(GateError, match="does not say that it signs permits"):
+        Gate(private_authority[0]).check()

@@ -1,0 +1,394 @@
+"""`approval_gate`: what people are shown, what runs, and what a refused call returns."""
+
+import asyncio
+import dataclasses
+import inspect
+import logging
+import math
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import date
+from decimal import Decimal
+from enum import Enum
+from typing import Any
+
+import pytest
+
+from human_oversight import (
+    DEFAULT_REFUSAL_VALUE,
+    Gate,
+    Reason,
+    RefusalText,
+    Refused,
+    approval_gate,
+    current_proof,
+    tool_call,
+)
+from human_oversight.mock import EXPIRE, PAUSE, MockGate, ask_for_changes, reject
+from human_oversight.receipts import HandOver, Receipt, Vote, verify_permit, verify_receipt
+
+gated = approval_gate("UserManagerAgent", "Delete User Account")
+
+
+@pytest.fixture
+def mock() -> Any:
+    mock = MockGate()
+    with mock.gate.scope():
+        yield mock
+
+
+def shown(mock: MockGate) -> Any:
+    return mock.requests[-1]["parameters"]
+
+
+def test_a_function_runs_on_exactly_its_arguments_with_defaults(mock: MockGate) -> None:
+    @gated
+    def delete(user_id: str, *others: str, force: bool = False, **options: int) -> str:
+        return f"{user_id}{others}{force}{options}"
+
+    assert delete("1", "2", days=3) == "1('2',)False{'days': 3}"
+    assert shown(mock) == {"user_id": "1", "others": ["2"], "force": False, "options": {"days": 3}}
+    delete(user_id="1")
+    assert shown(mock) == {"user_id": "1", "others": [], "force": False, "options": {}}
+    assert mock.outcomes == ["Executed", "Executed"]
+
+
+def test_signature_name_and_docstring_stay() -> None:
+    def delete(user_id: str, force: bool = False) -> str:
+        """Deletes a user."""
+        return user_id
+
+    for function in (gated(delete), approval_gate("A", "B")(delete)):
+        assert (function.__name__, function.__doc__) == ("delete", "Deletes a user.")
+        assert inspect.signature(function) == inspect.signature(delete)
+        assert function.__annotations__ == delete.__annotations__
+
+
+def test_methods_are_gated_without_their_object(mock: MockGate) -> None:
+    class Users:
+        @gated
+        def delete(self, user_id: str) -> str:
+            return f"{user_id} of {type(self).__name__}"
+
+        @classmethod
+        @gated
+        async def purge(cls, user_id: str) -> str:
+            return f"{user_id} of {cls.__name__}"
+
+        @staticmethod
+        @gated
+        def drop(user_id: str) -> str:
+            return user_id
+
+    assert Users().delete("1") == "1 of Users"
+    assert asyncio.run(Users.purge("2")) == "2 of Users"
+    assert Users.drop("3") == "3"
+    assert [request["parameters"] for request in mock.requests] == [{"user_id": it} for it in "123"]
+
+
+def test_values_have_one_form_in_json(mock: MockGate) -> None:
+    class Color(Enum):
+        RED = "red"
+
+    @dataclasses.dataclass
+    class Order:
+        amount: Decimal
+        day: date
+
+    @gated
+    def pay(order: Order, color: Color, ratio: float, names: tuple[str, ...]) -> str:
+        return "paid"
+
+    assert pay(Order(Decimal("1.10"), date(2026, 1, 2)), Color.RED, 0.5, ("a", "b")) == "paid"
+    order = {"amount": "1.10", "day": "2026-01-02"}
+    assert shown(mock) == {"order": order, "color": "red", "ratio": 0.5, "names": ["a", "b"]}
+
+
+@pytest.mark.parametrize(
+    "value",
+    [math.nan, math.inf, 2**53, 1e17, {1: "a"}, {"a"}, b"bytes", object(), "\ud800", [[math.nan]], len],
+    ids=repr,
+)
+def test_what_json_cannot_carry_is_refused_before_anyone_is_asked(mock: MockGate, value: Any) -> None:
+    @gated
+    def pay(value: Any) -> str:
+        return "paid"
+
+    text = pay(value)
+    assert text.startswith("Not run: the request is invalid. Correct it before you try again. ")
+    assert mock.requests == []
+
+
+def test_a_value_that_contains_itself_is_refused(mock: MockGate) -> None:
+    value: list[Any] = []
+    value.append(value)
+    assert gated(lambda value: "ran")(value).refused.reason is Reason.INVALID
+    assert mock.requests == []
+
+
+def test_arguments_that_change_while_people_decide_run_nothing() -> None:
+    amounts = [1]
+
+    def change(_: Any) -> Any:
+        amounts[0] = 1_000
+        from human_oversight.mock import APPROVE
+
+        return APPROVE
+
+    mock = MockGate(change)
+    ran: list[Any] = []
+    with mock.gate.scope():
+        text = gated(lambda amounts: ran.append(amounts))(amounts)
+    assert text.refused.reason is Reason.UNVERIFIED
+    assert (ran, mock.outcomes) == ([], ["ExecutionFailed"])
+
+
+def test_skipped_arguments_are_not_shown(mock: MockGate) -> None:
+    @approval_gate("A", "B", skip=["connection"])
+    def delete(connection: object, user_id: str) -> str:
+        return user_id
+
+    assert delete(object(), "1") == "1"
+    assert shown(mock) == {"user_id": "1"}
+    with pytest.raises(TypeError, match="skip names conection"):
+        approval_gate("A", "B", skip=["conection"])(lambda connection: None)
+
+
+def test_an_argument_named_like_a_context_is_shown(mock: MockGate) -> None:
+    gated(lambda ctx, context: None)("a", {"b": 1})
+    assert shown(mock) == {"ctx": "a", "context": {"b": 1}}
+
+
+def test_an_object_of_a_framework_that_is_no_context_is_not_left_out(mock: MockGate) -> None:
+    document = type("Document", (), {"__module__": "langchain_core.documents"})
+    context = type("RunContext", (), {"__module__": "pydantic_ai._run_context"})
+    assert gated(lambda value: "ran")(document()).refused.reason is Reason.INVALID
+    assert mock.requests == []
+    assert gated(lambda value: "ran")(context()) == "ran"
+    assert shown(mock) == {}
+
+
+def test_a_setting_that_json_cannot_carry_is_refused(mock: MockGate) -> None:
+    describe = approval_gate("A", lambda name: f"Delete {name[0]}")
+    assert describe(lambda name: "ran")("😀".encode("utf-16", "surrogatepass").decode("utf-16")) == "ran"
+    assert approval_gate("A", lambda: "Delete \ud800")(lambda: "ran")().refused.reason is Reason.INVALID
+
+
+def test_settings_may_be_functions_of_the_arguments(mock: MockGate) -> None:
+    @approval_gate("A", lambda user_id: f"Delete {user_id}", ["bob@example.com"], reason=lambda user_id: "Left.")
+    def delete(user_id: str) -> None: ...
+
+    delete("1")
+    request = mock.requests[0]
+    assert (request["actionDescription"], request["reason"]) == ("Delete 1", "Left.")
+    assert request["approverEmails"] == ["bob@example.com"]
+
+
+def test_a_failure_is_reported_and_raised(mock: MockGate) -> None:
+    @gated
+    def delete() -> None:
+        raise LookupError("no such user")
+
+    with pytest.raises(LookupError):
+        delete()
+    assert mock.outcomes == ["ExecutionFailed"]
+
+
+def test_a_refusal_is_words_a_value_of_a_function_or_raised() -> None:
+    def delete(user_id: str) -> str:
+        return "deleted"
+
+    words = "Not run: rejected by approver@example.com. Their reason: Ask Legal."
+    with MockGate(lambda _: reject("Ask Legal.")).gate.scope():
+        assert str(gated(delete)("1")) == words
+        assert approval_gate("A", "B", None, "DENIED")(delete)("1") == "DENIED"
+        assert approval_gate("A", "B", None, None)(delete)("1") is None
+        assert approval_gate("A", "B", None, lambda refused: refused.comment)(delete)("1") == "Ask Legal."
+        with pytest.raises(Refused, match="Ask Legal"):
+            approval_gate("A", "B", on_refusal="raise")(delete)("1")
+
+
+def test_a_rule_of_the_policy_that_denies_is_named() -> None:
+    refused = Refused(Reason.DENIED, rules=("never",), comment="Open a change instead.")
+    words = "Not run: the operator's policy denies this (rule never). Do not try again. The policy's reason: "
+    assert str(refused) == f"{words}Open a change instead."
+
+
+def test_the_last_vote_of_each_person_counts() -> None:
+    votes = [("a@x.example", "1", "Approved"), ("A@X.example", None, "Rejected"), ("b@x.example", None, "Approved")]
+    receipt = dict.fromkeys(Receipt.__dataclass_fields__) | {"decision": "Approved", "assurance": "link"}
+    assert Receipt(**receipt | {"votes": tuple(Vote(*vote) for vote in votes)}).approvals == 1  # type: ignore[arg-type]
+    assert Receipt(**receipt | {"votes": ()}).approvals == 1  # type: ignore[arg-type]
+
+
+def test_the_person_who_decided_is_followed_back_over_whole_hand_overs() -> None:
+    receipt = dict.fromkeys(Receipt.__dataclass_fields__) | {"approver": "c@x.example"}
+    for steps, first in [
+        ((), "c@x.example"),
+        (("ab", "bc"), "a@x.example"),
+        (("zy", "ab", "bc"), "a@x.example"),
+        # Broken, out of order, round in a circle, to another person.
+        (("ab",), "c@x.example"),
+        (("bc", "ab"), "b@x.example"),
+        (("ca", "ac"), "c@x.example"),
+        (("ab", "bd"), "c@x.example"),
+    ]:
+        handed_over = tuple(HandOver(f"{giver}@x.example", f"{to}@x.example") for giver, to in steps)
+        assert Receipt(**receipt | {"handed_over": handed_over}).decided_for == first, steps  # type: ignore[arg-type]
+
+
+def test_words_of_a_refusal_can_be_told_from_a_result() -> None:
+    with MockGate(lambda _: EXPIRE).gate.scope():
+        text = gated(lambda: "ran")()
+    assert isinstance(text, RefusalText)
+    assert text.refused.reason is Reason.TIMEOUT
+    # What programs of the legacy decorator compare with.
+    assert text == DEFAULT_REFUSAL_VALUE
+    assert text == DEFAULT_REFUSAL_VALUE
+    assert (text != DEFAULT_REFUSAL_VALUE) is False
+    assert text == str(text.refused)
+    assert text != "ran"
+
+
+def test_without_a_gate_no_one_is_asked_and_a_line_says_so(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.delenv("HO_URL", raising=False)
+    monkeypatch.setattr("human_oversight.gate._of_environment", None)
+    assert gated(lambda: "ran")().refused.reason is Reason.MISCONFIGURED
+    assert [(it.levelno, it.getMessage()) for it in caplog.records] == [
+        (
+            logging.ERROR,
+            "not run, and no one was asked: misconfigured: HO_URL is not set: it must be the gate's address",
+        )
+    ]
+
+
+def test_a_pause_has_words_of_its_own(caplog: pytest.LogCaptureFixture) -> None:
+    with MockGate(lambda _: PAUSE).gate.scope():
+        assert str(gated(lambda: "ran")()) == "Not run: the operator has paused operations. Try again later."
+    assert "paused" in caplog.text
+
+
+def generator() -> Any:
+    yield 1
+
+
+async def async_generator() -> Any:
+    yield 1
+
+
+@pytest.mark.parametrize(
+    "function",
+    [generator, async_generator, staticmethod(generator), classmethod(generator), object(), dict],
+    ids=repr,
+)
+def test_what_cannot_be_gated_is_refused_at_once(function: Any) -> None:
+    with pytest.raises(TypeError):
+        gated(function)
+
+
+def test_one_text_is_no_list_of_approvers() -> None:
+    with pytest.raises(TypeError, match="approver_emails"):
+        approval_gate("A", "B", "alice@example.com")
+
+
+def test_a_coroutine_function_stays_one_behind_other_decorators(mock: MockGate) -> None:
+    async def delete(user_id: str) -> str:
+        return user_id
+
+    def traced(function: Callable[..., Any]) -> Callable[..., Any]:
+        import functools
+
+        @functools.wraps(function)
+        def wrapper(*args: Any) -> Any:
+            return function(*args)
+
+        return wrapper
+
+    assert inspect.iscoroutinefunction(gated(delete))
+    assert asyncio.run(gated(traced(delete))("1")) == "1"
+    assert mock.outcomes == ["Executed"]
+
+
+def test_a_tool_call_names_the_request(mock: MockGate) -> None:
+    ran: list[str] = []
+    delete = gated(lambda user_id: ran.append(user_id))
+    with tool_call("call_1"):
+        delete("1")
+        assert delete("1").refused.reason is Reason.USED
+    with tool_call("run 1", "call_1"):
+        delete("1")
+    assert mock.requests[0]["correlationId"] == "call_1"
+    assert (len(mock.requests), ran) == (2, ["1", "1"])
+
+
+def test_the_proof_is_there_while_the_function_runs(mock: MockGate) -> None:
+    def read() -> Any:
+        return current_proof()
+
+    proof = gated(read)()
+    keys = mock.gate._connection.trust.known().keys
+    receipt = verify_receipt(proof.receipt, keys)
+    assert receipt.approver == "approver@example.com"
+    assert verify_permit(proof.permit, keys).sub == receipt.sub
+    assert current_proof() is None
+
+
+def test_threads_loops_and_a_running_loop_share_a_gate(mock: MockGate) -> None:
+    @approval_gate("A", "B", gate=mock.gate)
+    def sync(n: int) -> int:
+        return n
+
+    @approval_gate("A", "B", gate=mock.gate)
+    async def coroutine(n: int) -> int:
+        return n
+
+    async def inside() -> list[int]:
+        # A synchronous function within a running loop, too.
+        return [sync(1), *await asyncio.gather(*(coroutine(n) for n in range(20)))]
+
+    with ThreadPoolExecutor(20) as pool:
+        in_threads = pool.map(sync, range(20))
+        loops = pool.map(lambda _: asyncio.run(inside()), range(3))
+        assert list(in_threads) == list(range(20))
+        assert list(loops) == [[1, *range(20)]] * 3
+    assert mock.outcomes == ["Executed"] * len(mock.requests)
+
+
+def test_no_text_of_a_gate_or_handle_has_its_secret(mock: MockGate) -> None:
+    gate = Gate("https://gate.example.com", "the-key", claim_key="the-claim-key")
+    action = gate.action("A", "B", ["a@example.com"])
+    handle = action.prepare()
+    for text in (repr(gate), repr(action), repr(handle)):
+        assert "the-key" not in text
+        assert "the-claim-key" not in text
+        assert handle.secret not in text
+
+
+def test_a_changed_request_names_the_one_that_was_rejected() -> None:
+    mock = MockGate(lambda it: EXPIRE if it.get("supersedes") else ask_for_changes("Only user 2."))
+    refusals: list[Refused] = []
+
+    @approval_gate(
+        "UserManagerAgent",
+        "Delete User Account",
+        supersedes=lambda users: refusals[-1].id if refusals else None,
+        refusal_return_value=refusals.append,
+    )
+    def delete(users: list[str]) -> None:
+        raise AssertionError("it ran")
+
+    with mock.gate.scope():
+        delete(["1", "2"])
+        delete(["2"])
+    asked, expired = refusals
+    assert asked.question == "Only user 2."
+    assert str(asked) == (
+        "Not run: rejected by approver@example.com, who asks for changes. Change the request accordingly, and try "
+        "again: Only user 2."
+    )
+    first, second = mock.requests
+    assert "supersedes" not in first
+    assert second["supersedes"] == asked.id
+    assert expired.question is None

@@ -1,0 +1,182 @@
+// One kind of action behind the gate.
+
+import type { Approval } from "./approval.js";
+import { background } from "./background.js";
+import type { NewApproval } from "./client.js";
+import type { Connection } from "./connection.js";
+import { GateError } from "./errors.js";
+import { Handle } from "./handle.js";
+import { ExactParameters, ParametersError } from "./parameters.js";
+import { executeUnder, notify, Pending, withdraw, type OnPending, type WaitOptions } from "./pending.js";
+import type { Permit } from "./permit.js";
+import { Run } from "./proof.js";
+import { afterSubmit, beforeSubmit, invalid, Refused, unverified } from "./refusal.js";
+import { retryFirstContact } from "./retry.js";
+import type { JsonObject } from "./strict-json.js";
+
+export interface ActionOptions {
+  /** The agent's name, 1 to 128 characters. */
+  readonly agent: string;
+  /** What the action is, for people: one line of 1 to 256 characters. */
+  readonly action: string;
+  /** The approvers; the default is the gate's. */
+  readonly approvers?: readonly string[] | undefined;
+  /** The time for a decision, 10 to 2,592,000 seconds; the default is the gate's. */
+  readonly timeoutSeconds?: number | undefined;
+  /** Why the agent wants this, shown as not verified. */
+  readonly reason?: string | undefined;
+  /** The address of the person the agent acts for, who cannot be an approver. */
+  readonly onBehalfOf?: string | undefined;
+  /** The agent's own name for the request, `[A-Za-z0-9._-]{1,64}`; the default is a fresh one. */
+  readonly correlationId?: string | undefined;
+  /** The id of an earlier request of this agent that was rejected, withdrawn or not decided in time, such as `Refused.id`:
+   * this one takes its place, and the approvers see what changed. */
+  readonly supersedes?: string | undefined;
+  /** Called when the request was submitted, and now and then while it is pending. */
+  readonly onPending?: OnPending | undefined;
+}
+
+export interface ClaimOptions extends WaitOptions {
+  /** A stored handle: it submits the request or resumes it, wherever the program was interrupted. */
+  readonly handle?: Handle | undefined;
+  /** Whether the request stays open when the caller stops waiting; the default is whether there is a stored handle. */
+  readonly detached?: boolean | undefined;
+}
+
+/** An action of an agent that needs approval, made by `Gate.action`. */
+export class Action {
+  readonly #connection: Connection;
+  readonly #claimKey: string;
+
+  constructor(
+    connection: Connection,
+    claimKey: string,
+    readonly options: ActionOptions & { readonly approvers: readonly string[] },
+  ) {
+    this.#connection = connection;
+    this.#claimKey = claimKey;
+  }
+
+  /** A name and a secret for one request, to be stored before it is submitted: `submit` under it and `resume` find the
+   * same request after a restart. */
+  prepare(): Handle {
+    return Handle.create(this.options.agent, this.options.correlationId, this.#claimKey);
+  }
+
+  /** Submits a request without waiting for the decision. Under the same handle with the same parameters, it is the same
+   * request. Throws a `Refused` if the gate does not accept it. */
+  async submit(parameters: object, options: Omit<ClaimOptions, "waitSeconds"> = {}): Promise<Pending> {
+    const { handle, signal, detached = handle !== undefined } = options;
+    signal?.throwIfAborted();
+    const run = this.#run(handle ?? this.prepare(), parameters);
+    try {
+      const approval = await this.#submitRun(run, signal);
+      return this.#pending(run, detached, approval);
+    } catch (error) {
+      // The response was lost, or nothing waits for it: the request may exist.
+      const isNo = error instanceof Refused && !["unavailable", "paused"].includes(error.reason);
+      if (!detached && !isNo) background(withdraw(this.#connection, run.handle));
+      throw error;
+    }
+  }
+
+  /** A request that this or another process submitted.
+   *
+   * If that process had claimed the approval when it died, the action may have run: then it is refused, and not run
+   * again. */
+  resume(handle: Handle, parameters: object): Pending {
+    return this.#pending(this.#run(handle, parameters), true);
+  }
+
+  /** Requests approval of exactly these parameters, waits, and claims the approval: see `Pending.claim`. With
+   * `waitSeconds`, the request stays open when the caller stops waiting. */
+  async claim(parameters: object, options: ClaimOptions = {}): Promise<Permit> {
+    return (await this.submit(parameters, options)).claim(options);
+  }
+
+  /** Requests approval of exactly these parameters, waits, and calls `execute` with a copy of them only after a person
+   * approved: once, and before the approval lapses. Then reports to the gate whether it failed. Throws a `Refused` if it
+   * is anything but a verified approval. */
+  async run<T>(
+    parameters: object,
+    execute: (approved: JsonObject) => T,
+    options: ClaimOptions = {},
+  ): Promise<Awaited<T>> {
+    const exact = toExact(parameters);
+    return executeUnder(await this.claim(exact, options), () => execute(exact.object), options.signal);
+  }
+
+  #run(handle: Handle, parameters: object): Run {
+    const { agent, action, approvers } = this.options;
+    return new Run(agent, action, approvers, handle, toExact(parameters));
+  }
+
+  #pending(run: Run, isDetached: boolean, approval?: Approval): Pending {
+    const { onPending } = this.options;
+    return new Pending(this.#connection, run, { onPending, isDetached, ...(approval ? { approval } : {}) });
+  }
+
+  async #submitRun(run: Run, signal?: AbortSignal): Promise<Approval> {
+    const request = this.#request(run);
+    try {
+      // First, so that no person decides what could not run.
+      await this.#connection.keys(signal);
+    } catch (error) {
+      throw error instanceof GateError ? beforeSubmit(error) : error;
+    }
+    const approval = await this.#callSubmit(request, signal);
+    if (approval.id !== run.handle.id || approval.parametersDigest !== run.parameters.digest)
+      throw unverified("the gate accepted another request than was submitted");
+    if (approval.status === "Pending") notify(this.options.onPending, approval, this.#connection.logger);
+    return approval;
+  }
+
+  async #callSubmit(request: NewApproval, signal?: AbortSignal): Promise<Approval> {
+    const { client, logger } = this.#connection;
+    let mayBeAccepted = false;
+    const call = async () => {
+      try {
+        return await client.submit(request, signal);
+      } catch (error) {
+        mayBeAccepted ||= error instanceof GateError && error.mayBeAccepted;
+        throw error;
+      }
+    };
+    try {
+      return await retryFirstContact(call, logger, signal);
+    } catch (error) {
+      if (!(error instanceof GateError)) throw error;
+      throw mayBeAccepted ? afterSubmit(error) : beforeSubmit(error);
+    }
+  }
+
+  #request({ handle, parameters }: Run): NewApproval {
+    const { agent, action, approvers, timeoutSeconds, reason, onBehalfOf, supersedes } = this.options;
+    const texts = [agent, action, reason, onBehalfOf, supersedes, handle.correlationId, ...approvers];
+    if (texts.some((text) => text?.isWellFormed() === false))
+      throw invalid("a setting cannot be written as JSON: a text has half of a surrogate pair");
+    return {
+      agentName: agent,
+      actionDescription: action,
+      parameters: parameters.object,
+      // Chosen here, so that a retry after a lost response finds the same request.
+      correlationId: handle.correlationId,
+      claimant: handle.claimant,
+      ...(approvers.length > 0 ? { approverEmails: [...approvers] } : {}), // the operator's policy may name them
+      ...(timeoutSeconds === undefined ? {} : { timeoutSeconds }),
+      ...(reason === undefined ? {} : { reason }),
+      ...(onBehalfOf === undefined ? {} : { onBehalfOf }),
+      ...(supersedes === undefined ? {} : { supersedes }),
+    };
+  }
+}
+
+/** The exact parameters, or throws a `Refused`. */
+export function toExact(parameters: object): ExactParameters {
+  if (parameters instanceof ExactParameters) return parameters;
+  try {
+    return new ExactParameters(parameters);
+  } catch (error) {
+    throw error instanceof ParametersError ? invalid(error.message) : error;
+  }
+}

@@ -1,0 +1,198 @@
+// A gate for the tests of agents: no person is asked, a policy of the test decides.
+//
+//     const mock = new MockGate(() => reject("Not this one."));
+//     await mock.gate.scope(() => deleteUser({ user_id: "1" }));
+//
+// The client is the real one: it waits, verifies signed receipts and permits (each mock has a key of its own), claims and
+// reports. Only the network is missing.
+
+import { generateKeyPairSync, sign } from "node:crypto";
+import type { Fetch } from "./client.js";
+import { Gate } from "./gate.js";
+import { approvalId } from "./handle.js";
+import type { Logger } from "./logs.js";
+import { ExactParameters, sha256, toCanonical } from "./parameters.js";
+import { PERMIT, RECEIPT } from "./receipts.js";
+import type { JsonObject } from "./strict-json.js";
+
+const ISSUER = "https://mock.invalid";
+const OPEN_SECONDS = 3600;
+
+/** How a mock answers a request: `approve`, `expire`, `pause`, `reject(comment)`, or
+ * `askForChanges(question)`. */
+export interface Answer {
+  readonly status: "Approved" | "Rejected" | "Timeout" | "Paused";
+  readonly comment?: string;
+  readonly question?: string;
+}
+
+/** The first of the approvers approves. */
+export const approve: Answer = { status: "Approved" };
+
+/** The request expires without a decision. No time passes. */
+export const expire: Answer = { status: "Timeout" };
+
+/** The gate takes no requests: the operator has paused operations. */
+export const pause: Answer = { status: "Paused" };
+
+/** The first of the approvers rejects, with this comment. */
+export function reject(comment?: string): Answer {
+  return { status: "Rejected", ...(comment === undefined ? {} : { comment }) };
+}
+
+/** The first of the approvers rejects, and asks for changes in these words. */
+export function askForChanges(question: string): Answer {
+  return { status: "Rejected", question };
+}
+
+/** A request, as a mock gets it. */
+export interface MockRequest {
+  readonly agentName: string;
+  readonly actionDescription: string;
+  readonly parameters: JsonObject;
+  readonly approverEmails?: readonly string[];
+  readonly correlationId: string;
+  readonly claimant: string;
+  readonly timeoutSeconds?: number;
+  readonly reason?: string;
+  readonly onBehalfOf?: string;
+  readonly supersedes?: string;
+}
+
+interface Stored {
+  readonly id: string;
+  readonly parametersDigest: string;
+  readonly status: string;
+  readonly expiresAt: string;
+  readonly approver: string | null;
+  readonly comment: string | null;
+  readonly revise?: { readonly question: string };
+  readonly deliverable: string;
+  execution: { status: string } | null;
+  receipt: string | null;
+}
+
+/** A gate without people. */
+export class MockGate {
+  /** The gate, for the agent under test. */
+  readonly gate: Gate;
+  /** The requests that were accepted, in order. */
+  readonly requests: MockRequest[] = [];
+  readonly #policy: (request: MockRequest) => Answer;
+  readonly #key = generateKeyPairSync("ed25519");
+  readonly #approvals = new Map<string, Stored>();
+  readonly #claims = new Map<string, JsonObject>();
+
+  constructor(policy: (request: MockRequest) => Answer = () => approve, logger?: Logger) {
+    this.#policy = policy;
+    this.gate = new Gate({
+      url: ISSUER,
+      approvers: ["approver@example.com"],
+      logger,
+      fetch: this.fetch,
+    });
+  }
+
+  /** The mock in the place of a network, for a `Gate` of the test's own. */
+  readonly fetch: Fetch = async (url, init) => this.#respond(new URL(String(url)).pathname, init?.body);
+
+  /** What became of each request: `Executed`, `ExecutionFailed`, or nothing. */
+  get outcomes(): (string | undefined)[] {
+    return [...this.#approvals.values()].map(({ execution }) => execution?.status);
+  }
+
+  #respond(path: string, sent: unknown): Response {
+    const [, , route, id = ""] = path.split("/");
+    const body: unknown = typeof sent === "string" ? JSON.parse(sent) : {};
+    if (route === "keys") return Response.json(this.keys);
+    if (route === "submit") return this.#submit(body as MockRequest);
+    const approval = this.#approvals.get(decodeURIComponent(id));
+    if (approval === undefined) return problem(404, "not-found", "The mock has no such request.");
+    if (route === "status") return Response.json(approval);
+    return this.#change(route, approval, body as { nonce: string; status: string });
+  }
+
+  #submit(request: MockRequest): Response {
+    const id = approvalId(request.agentName, request.correlationId);
+    if (!request.approverEmails?.length) return problem(422, "invalid", "There is no approver.");
+    const { digest } = new ExactParameters(request.parameters);
+    const stored = this.#approvals.get(id);
+    if (stored && stored.parametersDigest !== digest)
+      return problem(409, "conflict", "The mock has this request with other parameters.");
+    if (stored) return Response.json(stored, { status: 202 });
+    const answer = this.#policy(request);
+    if (answer.status === "Paused") return problem(403, "paused", "The mock is paused.");
+    const isDecided = answer.status !== "Timeout";
+    const approval: Stored = {
+      id,
+      parametersDigest: digest,
+      status: answer.status,
+      expiresAt: new Date(Date.now() + OPEN_SECONDS * 1000).toISOString(),
+      approver: (isDecided && request.approverEmails[0]) || null,
+      comment: answer.comment ?? null,
+      ...(answer.question === undefined ? {} : { revise: { question: answer.question } }),
+      execution: null,
+      deliverable: "ok",
+      receipt: null,
+    };
+    if (isDecided) approval.receipt = this.#receipt(request, approval);
+    this.requests.push(request);
+    this.#approvals.set(id, approval);
+    return Response.json(approval, { status: 202 });
+  }
+
+  #change(route: string | undefined, approval: Stored, body: { nonce: string; status: string }): Response {
+    if (route === "claim" && approval.status === "Approved" && approval.execution === null) {
+      approval.execution = { status: "Executing" };
+      return Response.json({ ...approval, permit: this.#permit(approval, body.nonce) });
+    }
+    if (route === "outcome" && approval.execution) {
+      approval.execution = { status: body.status };
+      return Response.json(approval);
+    }
+    return problem(409, "conflict", "The request's state does not allow it.");
+  }
+
+  #receipt(request: MockRequest, approval: Stored): string {
+    const now = Math.floor(Date.now() / 1000);
+    const claims: JsonObject = {
+      iss: ISSUER,
+      aud: request.agentName,
+      sub: approval.id,
+      iat: now,
+      exp: now + OPEN_SECONDS,
+      correlationId: request.correlationId,
+      actionDescription: request.actionDescription,
+      parametersDigest: approval.parametersDigest,
+      claimant: request.claimant,
+      decision: approval.status,
+      approver: approval.approver,
+      assurance: "link",
+      ...(approval.comment === null ? {} : { commentDigest: sha256(approval.comment) }),
+    };
+    this.#claims.set(approval.id, claims);
+    return this.#sign(RECEIPT, claims);
+  }
+
+  #permit({ id, receipt }: Stored, nonce: string): string {
+    const { iss, aud, sub, claimant, parametersDigest, iat, exp } = this.#claims.get(id) ?? {};
+    const claims = { iss, aud, sub, claimant, parametersDigest, iat, exp };
+    return this.#sign(PERMIT, { ...claims, jti: nonce, receiptDigest: sha256(receipt ?? "") });
+  }
+
+  #sign(typ: string, claims: object): string {
+    const parts = [{ alg: "EdDSA", kid: "mock", typ }, claims];
+    const signed = parts.map((part) => Buffer.from(toCanonical(part)).toString("base64url")).join(".");
+    return `${signed}.${sign(null, Buffer.from(signed), this.#key.privateKey).toString("base64url")}`;
+  }
+
+  /** What the gate publishes, to verify a proof with. */
+  get keys(): { keys: unknown[]; issuers: string[] } {
+    return { keys: [{ ...this.#key.publicKey.export({ format: "jwk" }), kid: "mock" }], issuers: [ISSUER] };
+  }
+}
+
+function problem(status: number, kind: string, detail: string): Response {
+  const type = `urn:human-oversight:problem:${kind}`;
+  return Response.json({ type, title: "Refused by the mock", status, detail }, { status });
+}

@@ -1,0 +1,239 @@
+// A request that waits for its decision.
+
+import { randomBytes } from "node:crypto";
+import type { Approval } from "./approval.js";
+import { background } from "./background.js";
+import type { Connection } from "./connection.js";
+import { GateError, ProblemError } from "./errors.js";
+import type { Handle } from "./handle.js";
+import { toLoggable, type Logger } from "./logs.js";
+import { Permit, report } from "./permit.js";
+import { CLOCK_LEEWAY_SECONDS, type Run } from "./proof.js";
+import { afterSubmit, fromStatus } from "./refusal.js";
+import { monotonic, OUTAGE_SECONDS, OutageLog, pauseFor } from "./retry.js";
+import type { Known } from "./trust.js";
+
+/** How many seconds one status call waits for a decision, where the gate lets calls wait. */
+const LONG_POLL = 25;
+
+/** The pause between calls that wait. Where the host bills waiting calls, the gate sends a longer `Retry-After`, and the
+ * calls do not wait. */
+const MIN_PAUSE = 1;
+
+const GIVEN_UP = "given up while it ran: it may have run, or a part of it";
+const NOT_WAITED_FOR = "not run: nothing waited for the approval any more";
+
+/** Called when the request was submitted, and now and then while it is pending. */
+export type OnPending = (approval: Approval) => void;
+
+export interface WaitOptions {
+  /** How long to wait for a decision; without one by then, an `Undecided` is thrown. */
+  readonly waitSeconds?: number | undefined;
+  /** Ends the wait. A request that was not submitted under a stored handle is withdrawn. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** There is no decision yet. `pending` waits again; its handle can be stored. */
+export class Undecided extends Error {
+  override readonly name = "Undecided";
+
+  constructor(readonly pending: Pending) {
+    super("PENDING: a person must approve first. Call again later with exactly the same arguments.");
+  }
+}
+
+export interface PendingOptions {
+  readonly approval?: Approval;
+  readonly onPending: OnPending | undefined;
+  /** Whether the request stays open when its caller stops waiting. */
+  readonly isDetached: boolean;
+}
+
+/** A submitted request. */
+export class Pending {
+  readonly #connection: Connection;
+  readonly #run: Run;
+  readonly #options: PendingOptions;
+  #approval: Approval | undefined;
+
+  constructor(connection: Connection, run: Run, options: PendingOptions) {
+    this.#connection = connection;
+    this.#run = run;
+    this.#options = options;
+    this.#approval = options.approval;
+  }
+
+  /** What to store for `Action.resume`. */
+  get handle(): Handle {
+    return this.#run.handle;
+  }
+
+  /** The request in the gate's last response. */
+  get approval(): Approval | undefined {
+    return this.#approval;
+  }
+
+  /** Waits for the decision, verifies it, claims the approval, and verifies the permit. Throws a `Refused` if it is
+   * anything but a verified approval of exactly these parameters. */
+  async claim({ waitSeconds, signal }: WaitOptions = {}): Promise<Permit> {
+    const decided = await this.#waitForDecision(waitSeconds, signal);
+    if (decided.status === "Approved" && decided.execution !== null) throw fromStatus(decided); // no claim is granted
+    // A `Timeout` may be provisional, and a `Pending` past its deadline not stored yet: the claim settles both.
+    if (!["Approved", "Timeout", "Pending"].includes(decided.status)) throw fromStatus(decided);
+    const known = await orRefuse(this.#connection.keysFor(decided.receipt, signal));
+    // Before the claim, so that a mistake of this process does not use up the approval.
+    if (decided.status === "Approved") await this.#run.verifyReceipt(decided, known);
+    signal?.throwIfAborted();
+    const claiming = this.#claimVerified(known);
+    if (signal === undefined) return claiming;
+    try {
+      return await unlessAborted(claiming, signal);
+    } catch (error) {
+      // Nothing waits for the permit any more, but it is made, and must be reported.
+      if (signal.aborted)
+        background(
+          claiming.then(
+            (permit) => permit.failed(NOT_WAITED_FOR),
+            () => undefined,
+          ),
+        );
+      throw error;
+    }
+  }
+
+  /** Waits for the decision, runs the function if it is an approval, and reports the outcome. */
+  async run<T>(execute: () => T, options: WaitOptions = {}): Promise<Awaited<T>> {
+    return executeUnder(await this.claim(options), execute, options.signal);
+  }
+
+  /** Withdraws the request, so that it needs no decision any more. Throws a `GateError` if it is too late, or the gate
+   * cannot be reached. */
+  async withdraw(): Promise<Approval> {
+    return this.#connection.post("withdraw", this.handle, {});
+  }
+
+  async #claimVerified(known: Known): Promise<Permit> {
+    // In memory alone, and for this claim alone: an answer that was recorded from another is none to it.
+    const nonce = randomBytes(16).toString("hex");
+    const approval = await this.#callClaim(nonce);
+    try {
+      return new Permit(this.#connection, this.handle, await this.#run.verifyClaim(approval, nonce, known));
+    } catch (error) {
+      await report(this.#connection, this.handle, "not run: the approval could not be verified");
+      throw error;
+    }
+  }
+
+  async #callClaim(nonce: string): Promise<Approval> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await this.#connection.post("claim", this.handle, { nonce });
+      } catch (error) {
+        if (!(error instanceof GateError)) throw error;
+        if (!(error instanceof ProblemError)) {
+          // The claim may have been granted: without a report it would end as unknown.
+          await report(this.#connection, this.handle, "not run: the answer to the claim was lost");
+          throw afterSubmit(error);
+        }
+        if (error.status !== 409) throw afterSubmit(error);
+      }
+      const settled = await orRefuse(this.#connection.status(this.handle));
+      // The clocks of two instances of the gate may differ slightly: the first claim made the gate store the state that
+      // the second one finds.
+      if (attempt === 2 || settled.status !== "Timeout") throw fromStatus(settled);
+      await pauseFor(1);
+    }
+  }
+
+  /** Waits until the gate says that the request is no longer pending, or its deadline has passed. */
+  async #waitForDecision(waitSeconds?: number, signal?: AbortSignal): Promise<Approval> {
+    try {
+      return await this.#poll(waitSeconds, signal);
+    } catch (error) {
+      // Also after an error: without a waiting agent the request needs no decision.
+      if (!(error instanceof Undecided) && !this.#options.isDetached && waitSeconds === undefined)
+        background(withdraw(this.#connection, this.handle));
+      throw error;
+    }
+  }
+
+  async #poll(waitSeconds = Infinity, signal?: AbortSignal): Promise<Approval> {
+    const started = monotonic();
+    const outage = new OutageLog(this.#connection.logger);
+    let pause = MIN_PAUSE;
+    for (;;) {
+      signal?.throwIfAborted();
+      const left = waitSeconds - (monotonic() - started);
+      try {
+        const hold = pause <= MIN_PAUSE ? Math.floor(Math.max(0, Math.min(LONG_POLL, left))) : 0;
+        const { approval, retryAfter } = await this.#connection.client.status(this.handle.id, hold, signal);
+        this.#approval = approval;
+        if (approval.status !== "Pending" || isOver(approval)) return approval;
+        notify(this.#options.onPending, approval, this.#connection.logger);
+        pause = Math.max(retryAfter ?? MIN_PAUSE, MIN_PAUSE);
+      } catch (error) {
+        if (!(error instanceof GateError)) throw error;
+        // The deadline of the last response holds during an outage too.
+        const isLate = this.#approval === undefined || isOver(this.#approval);
+        if (!error.isTransient || (isLate && monotonic() - started > OUTAGE_SECONDS)) throw afterSubmit(error);
+        outage.warn(error);
+        pause = error.retryAfter ?? Math.min(pause * 2, OUTAGE_SECONDS);
+      }
+      if (monotonic() - started + pause >= waitSeconds) throw new Undecided(this);
+      await pauseFor(pause, signal);
+    }
+  }
+}
+
+/** Runs a function under a permit, and reports the outcome. */
+export async function executeUnder<T>(permit: Permit, execute: () => T, signal?: AbortSignal): Promise<Awaited<T>> {
+  let result: Awaited<T>;
+  try {
+    result = await execute();
+  } catch (error) {
+    await permit.failed(signal?.aborted ? GIVEN_UP : error);
+    throw error;
+  }
+  await permit.executed();
+  return result;
+}
+
+/** Withdraws a request for which nothing waits any more, or logs that it could not be withdrawn. */
+export async function withdraw(connection: Connection, handle: Handle): Promise<void> {
+  try {
+    await connection.post("withdraw", handle, {});
+  } catch (error) {
+    if (!(error instanceof GateError)) throw error;
+    connection.logger.warn(`the request ${handle.id} could not be withdrawn: ${toLoggable(error.message)}`);
+  }
+}
+
+/** Calls back; a callback that fails must not end the wait. */
+export function notify(callback: OnPending | undefined, approval: Approval, logger: Logger): void {
+  try {
+    callback?.(approval);
+  } catch (error) {
+    logger.warn(`onPending failed: ${toLoggable(String(error))}`);
+  }
+}
+
+async function orRefuse<T>(call: Promise<T>): Promise<T> {
+  try {
+    return await call;
+  } catch (error) {
+    throw error instanceof GateError ? afterSubmit(error) : error;
+  }
+}
+
+function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const abort = () => reject(signal.reason as Error);
+    signal.addEventListener("abort", abort, { once: true });
+    work.then(resolve, reject).finally(() => signal.removeEventListener("abort", abort));
+  });
+}
+
+/** Whether the deadline has passed by any clock within the leeway of this one. */
+function isOver({ expiresAt }: Approval): boolean {
+  return Date.now() - expiresAt.getTime() > CLOCK_LEEWAY_SECONDS * 1000;
+}

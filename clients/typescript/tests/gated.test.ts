@@ -1,0 +1,381 @@
+// `gated`: what people are shown, what runs, and what a refused call returns.
+
+import assert from "node:assert/strict";
+import { inspect } from "node:util";
+import { describe, it } from "node:test";
+import { runInNewContext } from "node:vm";
+import { currentProof, Gate, gated, Handle, Refused, toolCall, type Logger } from "human-oversight";
+import { approve, askForChanges, expire, MockGate, pause, reject, type MockRequest } from "human-oversight/mock";
+import {
+  countApprovals,
+  findFirstHolder,
+  readKeys,
+  verifyPermit,
+  verifyReceipt,
+  type Receipt,
+} from "human-oversight/receipts";
+import { toCanonical } from "../dist/parameters.js";
+
+const SETTINGS = { agent: "UserManagerAgent", action: "Delete User Account" };
+const INVALID = "Not run: the request is invalid. Correct it before you try again. ";
+
+class Lines implements Logger {
+  readonly lines: string[] = [];
+  warn = (line: string) => void this.lines.push(`warn ${line}`);
+  error = (line: string) => void this.lines.push(`error ${line}`);
+}
+
+function shown({ requests }: MockGate): unknown {
+  return requests.at(-1)?.parameters;
+}
+
+/** The refusal of a call with this argument. */
+async function refusal(value: unknown, mock = new MockGate()): Promise<Refused> {
+  const run = gated({ ...SETTINGS, gate: mock.gate, onRefusal: (it) => it }, (_: { value: unknown }) => "ran");
+  const refused = await run({ value });
+  assert(refused instanceof Refused);
+  assert.deepEqual(mock.requests, []);
+  return refused;
+}
+
+describe("arguments", () => {
+  it("a function runs on exactly what people are shown, with defaults", async () => {
+    const mock = new MockGate();
+    const parse = (args: { user_id: string; force?: boolean }) => ({ force: false, ...args });
+    const run = gated({ ...SETTINGS, parse, gate: mock.gate }, (args) => args);
+    assert.deepEqual(await run({ user_id: "1" }), { force: false, user_id: "1" });
+    assert.deepEqual(shown(mock), { user_id: "1", force: false });
+    assert.deepEqual(mock.outcomes, ["Executed"]);
+  });
+
+  it("what parse refuses is an invalid request", async () => {
+    const mock = new MockGate();
+    const parse = (): object => {
+      throw new Error("user_id must be a number");
+    };
+    assert.equal(
+      await gated({ ...SETTINGS, parse, gate: mock.gate }, () => 1)({}),
+      `${INVALID}user_id must be a number`,
+    );
+    assert.deepEqual(mock.requests, []);
+  });
+
+  const cycle: unknown[] = [];
+  cycle.push(cycle);
+  let deep: unknown = 1;
+  for (let level = 0; level < 65; level++) deep = [deep];
+  const values = {
+    NaN: NaN,
+    Infinity: Infinity,
+    "2^53": 2 ** 53,
+    "1e17": 1e17,
+    undefined: undefined,
+    "an undefined member": { a: undefined },
+    "an undefined item": [undefined],
+    "a gap in a list": Array(2),
+    bigint: 1n,
+    symbol: Symbol("a"),
+    "a symbol as name": { [Symbol("a")]: 1 },
+    function: () => 1,
+    Date: new Date(0),
+    Map: new Map(),
+    Set: new Set(),
+    RegExp: /a/,
+    bytes: new Uint8Array(1),
+    "an object with toJSON": { toJSON: () => 1 },
+    "an object of a class": new (class User {})(),
+    "a number object": Object(1),
+    "half of a surrogate pair": "\ud800",
+    "half of a surrogate pair in a name": { "\udc00": 1 },
+    "a reserved name": { "$serde_json::private::Number": "1" },
+    "a value that contains itself": cycle,
+    "65 levels": deep,
+  };
+  for (const [name, value] of Object.entries(values))
+    it(`what JSON cannot carry is refused before anyone is asked: ${name}`, async () => {
+      const refused = await refusal(value);
+      assert.equal(refused.reason, "invalid");
+      const where =
+        name.includes("itself") || name.includes("levels") ? "parameters have more than 64 levels" : "/value";
+      assert(refused.message.startsWith(`${INVALID}${where}`), refused.message);
+    });
+
+  it("parameters that are no object are refused", async () => {
+    const mock = new MockGate();
+    const run = gated({ ...SETTINGS, gate: mock.gate }, (_: object) => "ran");
+    for (const args of ["text", null, [], 1, new Date(0)] as unknown as object[])
+      assert.equal(await run(args), `${INVALID}parameters must be a JSON object: a plain object`);
+    assert.deepEqual(mock.requests, []);
+  });
+
+  it("plain objects of every kind are shown", async () => {
+    const mock = new MockGate();
+    const args = {
+      none: null,
+      bare: Object.assign(Object.create(null) as object, { a: 1 }),
+      foreign: runInNewContext("({ a: [1, 'é', true] })") as object,
+      proto: JSON.parse('{"__proto__": {"a": 1}}') as object,
+      zero: -0,
+    };
+    const got = await gated({ ...SETTINGS, gate: mock.gate }, (it: typeof args) => it)(args);
+    assert(typeof got === "object" && Object.is(got.zero, 0), "JSON has no -0");
+    assert.equal(toCanonical(shown(mock)), toCanonical(args));
+    assert.equal(JSON.stringify(got), JSON.stringify(args));
+  });
+
+  it("a change of the arguments while people decide changes nothing that runs", async () => {
+    const args = { user: { id: "1" } };
+    const mock = new MockGate(() => {
+      args.user.id = "2";
+      return approve;
+    });
+    assert.equal(await gated({ ...SETTINGS, gate: mock.gate }, ({ user }: typeof args) => user.id)(args), "1");
+    assert.deepEqual(shown(mock), { user: { id: "1" } });
+  });
+
+  it("an argument that gives another value each time runs on what people saw", async () => {
+    let reads = 0;
+    const args = Object.defineProperty({ n: 0 }, "n", { get: () => ++reads, enumerable: true });
+    const mock = new MockGate();
+    const ran = await gated({ ...SETTINGS, gate: mock.gate }, ({ n }: { n: number }) => n)(args);
+    assert.deepEqual(shown(mock), { n: ran });
+  });
+
+  it("skipped arguments and the framework's context are not shown, and reach the function", async () => {
+    const mock = new MockGate();
+    const connection = new Map([["1", "alice"]]);
+    const options = { ...SETTINGS, gate: mock.gate, skip: ["connection"] as const };
+    const run = gated(
+      options,
+      (args: { user_id: string; connection: Map<string, string> }, context: { run: bigint }) => [
+        args.connection.get(args.user_id),
+        context.run,
+      ],
+    );
+    assert.deepEqual(await run({ user_id: "1", connection }, { run: 7n }), ["alice", 7n]);
+    assert.deepEqual(shown(mock), { user_id: "1" });
+  });
+
+  it("with skipped arguments, the others are what JSON can carry all the same", async () => {
+    const mock = new MockGate();
+    const run = gated({ ...SETTINGS, gate: mock.gate, skip: ["a"] as const }, (_: { a?: unknown }) => "ran");
+    for (const args of [[1], new (class User {})(), { [Symbol("b")]: 1 }, { a: 1, b: undefined }])
+      assert((await run(args)).startsWith(INVALID));
+    assert.deepEqual(mock.requests, []);
+    assert.equal(await run({ a: 1n }), "ran");
+  });
+
+  it("a function without arguments, a method, and its name", async () => {
+    const mock = new MockGate();
+    const users = {
+      name: "users",
+      purge: gated({ ...SETTINGS, gate: mock.gate }, function purge(this: { name: string }) {
+        return this.name;
+      } as () => string),
+    };
+    assert.equal(await (users.purge as () => Promise<string>)(), "users");
+    assert.deepEqual(shown(mock), {});
+    assert.equal(users.purge.name, "purge");
+  });
+
+  it("settings may be functions of the arguments", async () => {
+    const mock = new MockGate();
+    const action = ({ user_id }: { user_id: string }) => `Delete ${user_id}`;
+    const settings = { agent: "A", action, approvers: ["bob@example.com"], reason: () => "Left.", gate: mock.gate };
+    await gated(settings, () => 1)({ user_id: "1" });
+    const [request] = mock.requests;
+    assert.deepEqual([request?.actionDescription, request?.reason], ["Delete 1", "Left."]);
+    assert.deepEqual(request?.approverEmails, ["bob@example.com"]);
+  });
+
+  it("a setting that JSON cannot carry is refused", async () => {
+    const { gate } = new MockGate();
+    assert.match(await gated({ agent: "A", action: "Delete \ud800", gate }, () => "ran")({}), /surrogate/);
+  });
+});
+
+describe("what cannot be gated is refused at once", () => {
+  const refuse = (value: unknown) =>
+    assert.throws(() => gated(SETTINGS, value as () => void), { name: "TypeError", message: /gated/ });
+  it("a generator", () => refuse(function* () {}));
+  it("an asynchronous generator", () => refuse(async function* () {}));
+  it("a tool", () => refuse({ execute: () => 1 }));
+  it("options that the types do not allow", () => {
+    const approvers = "alice@example.com" as unknown as string[];
+    assert.throws(() => gated({ ...SETTINGS, approvers }, () => 1), /approvers must be a list/);
+    assert.throws(() => gated({ agent: "A" } as typeof SETTINGS, () => 1), /agent and action/);
+    assert.throws(() => new MockGate().gate.action({ ...SETTINGS, approvers }), /approvers must be a list/);
+  });
+});
+
+describe("outcomes", () => {
+  it("a failure is reported and thrown", async () => {
+    const mock = new MockGate();
+    const fail = () => {
+      throw new RangeError("no such user");
+    };
+    await assert.rejects(gated({ ...SETTINGS, gate: mock.gate }, fail)({}), RangeError);
+    assert.deepEqual(mock.outcomes, ["ExecutionFailed"]);
+  });
+
+  it("a refusal is words, what a function makes of it, or thrown", async () => {
+    const { gate } = new MockGate(() => reject("Ask Legal."));
+    const words = "Not run: rejected by approver@example.com. Their reason: Ask Legal.";
+    const run = () => 1;
+    const settings = { ...SETTINGS, gate };
+    const text: number | string = await gated(settings, run)({});
+    assert.equal(text, words);
+    const denied: number | "DENIED" = await gated({ ...settings, onRefusal: () => "DENIED" as const }, run)({});
+    assert.equal(denied, "DENIED");
+    const comment = await gated({ ...settings, onRefusal: (refused) => refused.comment }, run)({});
+    assert.equal(comment, "Ask Legal.");
+    // @ts-expect-error: a refused call returns words
+    const number: number = await gated(settings, run)({});
+    assert.equal(number, words);
+    const thrown: () => Promise<number> = async () => gated({ ...settings, onRefusal: "throw" }, run)({});
+    await assert.rejects(thrown, { name: "Refused", reason: "rejected", message: words, by: "approver@example.com" });
+    assert.throws(() => gated({ ...settings, onRefusal: "raise" as "throw" }, run), TypeError);
+  });
+
+  it("a rule of the policy that denies is named", () => {
+    const refused = new Refused("denied", { rules: ["never"], comment: "Open a change instead." });
+    const words = "Not run: the operator's policy denies this (rule never). Do not try again. The policy's reason: ";
+    assert.equal(refused.message, `${words}Open a change instead.`);
+  });
+
+  it("the last vote of each person counts", () => {
+    const vote = (approver: string, approverObjectId: string | undefined, decision: "Approved" | "Rejected") => ({
+      approver,
+      approverObjectId,
+      decision,
+    });
+    const votes = [
+      vote("a@x.example", "1", "Approved"),
+      vote("A@X.example", undefined, "Rejected"),
+      vote("b@x.example", undefined, "Approved"),
+    ];
+    const receipt = { decision: "Approved", assurance: "link" } as Receipt;
+    assert.equal(countApprovals({ ...receipt, votes }), 1);
+    assert.equal(countApprovals({ ...receipt, votes: [] }), 1);
+  });
+
+  it("the person who decided is followed back over whole hand-overs", () => {
+    const first = (...steps: string[]) => {
+      const handedOver = steps.map(([from, to]) => ({ from: `${from}@x.example`, to: `${to}@x.example` }));
+      return findFirstHolder({ approver: "c@x.example", handedOver });
+    };
+    assert.equal(first(), "c@x.example");
+    assert.equal(first("ab", "bc"), "a@x.example");
+    assert.equal(first("zy", "ab", "bc"), "a@x.example");
+    // Broken, out of order, round in a circle, to another person.
+    assert.equal(first("ab"), "c@x.example");
+    assert.equal(first("bc", "ab"), "b@x.example");
+    assert.equal(first("ca", "ac"), "c@x.example");
+    assert.equal(first("ab", "bd"), "c@x.example");
+  });
+
+  it("an approval that was used before says what became of the action", async () => {
+    const mock = new MockGate();
+    let ran = 0;
+    const run = gated({ ...SETTINGS, gate: mock.gate }, () => ++ran);
+    assert.equal(await toolCall("call_1", () => run({})), 1);
+    const used = "Not run again: the approval was used before, and the action ran.";
+    assert.equal(await toolCall("call_1", () => run({})), used);
+    assert.equal(await toolCall(["run 1", "call_1"], () => run({})), 2);
+    assert.equal(mock.requests[0]?.correlationId, "call_1");
+    assert.equal(mock.requests.length, 2);
+  });
+
+  it("the proof is there while the function runs", async () => {
+    const mock = new MockGate();
+    const proof = await gated({ ...SETTINGS, gate: mock.gate }, () => currentProof())({});
+    assert(typeof proof === "object");
+    const keys = await readKeys(mock.keys.keys);
+    const receipt = await verifyReceipt(proof.receipt, keys);
+    assert.equal(receipt.approver, "approver@example.com");
+    assert.equal((await verifyPermit(proof.permit, keys)).sub, receipt.sub);
+    assert.equal(currentProof(), undefined);
+  });
+
+  it("100 calls at once share a gate", async () => {
+    const mock = new MockGate();
+    const run = gated({ ...SETTINGS, gate: mock.gate }, ({ n }: { n: number }) => n);
+    const numbers = Array.from({ length: 100 }, (_, n) => n);
+    assert.deepEqual(await Promise.all(numbers.map((n) => run({ n }))), numbers);
+    assert.deepEqual(mock.outcomes, Array(100).fill("Executed"));
+  });
+
+  it("an aborted signal asks no one", async () => {
+    const mock = new MockGate();
+    const run = gated({ ...SETTINGS, gate: mock.gate }, (_args: object, _call: { signal: AbortSignal }) => "ran");
+    await assert.rejects(run({}, { signal: AbortSignal.abort() }), { name: "AbortError" });
+    assert.deepEqual(mock.requests, []);
+  });
+});
+
+describe("logs", () => {
+  it("without a gate no one is asked, and a line says so", async (test) => {
+    delete process.env["HO_URL"];
+    const line = test.mock.method(console, "error", () => undefined);
+    const words =
+      "Not run: no one was asked, because the connection to the gate is set up wrongly. Do not try again: tell the operator.";
+    assert.equal(await gated(SETTINGS, () => "ran")({}), words);
+    assert.deepEqual(
+      line.mock.calls.map((call) => call.arguments as unknown[]),
+      [["not run, and no one was asked: misconfigured: HO_URL is not set: it must be the gate's address"]],
+    );
+  });
+
+  it("a pause has words of its own", async () => {
+    const logger = new Lines();
+    const mock = new MockGate(() => pause, logger);
+    const text = await mock.gate.scope(() => gated(SETTINGS, () => "ran")({}));
+    assert.equal(text, "Not run: the operator has paused operations. Try again later.");
+    assert.match(logger.lines.join("\n"), /^warn not run: paused: /);
+  });
+
+  it("a decision and a deadline are no lines", async () => {
+    const logger = new Lines();
+    for (const answer of [reject("No."), expire, approve])
+      await gated({ ...SETTINGS, gate: new MockGate(() => answer, logger).gate }, () => "ran")({});
+    assert.deepEqual(logger.lines, []);
+  });
+
+  it("no line and no text of a gate, an action or a handle has a secret or an address", async () => {
+    const logger = new Lines();
+    const policy = (request: MockRequest) => (request.reason ? reject() : approve);
+    const mock = new MockGate(policy, logger);
+    const url = "https://gate.example.com";
+    const gate = new Gate({ url, key: "the-key", claimKey: "the-claim-key", approvers: ["alice@example.com"], logger });
+    const action = gate.action({ agent: "A", action: "B" });
+    const handle = action.prepare();
+    await gated({ ...SETTINGS, gate: mock.gate, approvers: [] }, () => "ran")({ user_id: "the-user" });
+    const texts = [inspect({ gate, action, handle }, { depth: 9 }), JSON.stringify({ gate, action, handle })];
+    for (const secret of ["the-key", "the-claim-key", "the-user", handle.secret])
+      assert(![...texts, ...logger.lines].join("\n").includes(secret), secret);
+    assert.equal(Handle.parse(handle.serialize()).secret, handle.secret);
+    assert.throws(() => Handle.parse("{}"), TypeError);
+    assert.throws(() => Handle.parse("not JSON"), TypeError);
+  });
+});
+
+describe("changes", () => {
+  it("a changed request names the one that was rejected", async () => {
+    const policy = ({ supersedes }: MockRequest) =>
+      supersedes === undefined ? askForChanges("Only user 2.") : approve;
+    const mock = new MockGate(policy);
+    const refusals: Refused[] = [];
+    const options = { ...SETTINGS, gate: mock.gate, supersedes: () => refusals.at(-1)?.id ?? undefined };
+    const onRefusal = (refused: Refused) => String(refusals.push(refused));
+    const run = gated({ ...options, onRefusal }, ({ users }: { users: string[] }) => users.join());
+    assert.equal(await run({ users: ["1", "2"] }), "1");
+    assert.equal(await run({ users: ["2"] }), "2");
+    const [asked] = refusals;
+    assert.equal(asked?.question, "Only user 2.");
+    assert.match(asked?.message ?? "", /who asks for changes\. .* try again: Only user 2\.$/);
+    assert.deepEqual(
+      mock.requests.map(({ supersedes }) => supersedes),
+      [undefined, asked?.id],
+    );
+  });
+});

@@ -1,0 +1,147 @@
+// Receipts, permits and canonical JSON, against the vectors that every implementation reads.
+
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import {
+  checkPermit,
+  checkReceipt,
+  ExactParameters,
+  NotPermittedError,
+  NotSignedError,
+  ParametersError,
+  readKeys,
+  verifyPermit,
+  verifyReceipt,
+  type Key,
+} from "human-oversight/receipts";
+import { toCanonical } from "../dist/parameters.js";
+import { parseStrict, StrictJsonError, type Json } from "../dist/strict-json.js";
+import { read } from "./repository.js";
+
+interface Text {
+  name: string;
+  json?: string;
+  hex?: string;
+  canonical: string;
+  digest: string;
+  utf8?: string;
+}
+
+interface Signed {
+  name: string;
+  receipt: string;
+  permit: string;
+  agent: string;
+  action: string;
+  id: string;
+  issuers: string[];
+  nonce: string;
+  claimant: string | null;
+  parameters: object;
+  now: number;
+  leeway: number;
+  result: string;
+}
+
+interface Vectors {
+  numbers: { name: string; bits: string; canonical?: string }[];
+  values: Text[];
+  accepted: Text[];
+  refused: Text[];
+  keys: { keys: unknown[] };
+  cases: Signed[];
+  receipts: Signed[];
+  permits: Signed[];
+}
+
+function vectors(file: string): Vectors {
+  return JSON.parse(read(`conformance/${file}.json`)) as Vectors;
+}
+
+function bytes({ json, hex }: Text): Buffer {
+  return json === undefined ? Buffer.from(hex ?? "", "hex") : Buffer.from(json);
+}
+
+describe("canonical.json", () => {
+  for (const { name, bits, canonical } of vectors("canonical").numbers)
+    it(name, () => {
+      const number = Buffer.from(bits, "hex").readDoubleBE();
+      if (canonical === undefined) assert.throws(() => toCanonical(number));
+      else assert.equal(toCanonical(number), canonical);
+    });
+  for (const { name, json = "", canonical, utf8 } of vectors("canonical").values)
+    it(name, () => {
+      const written = toCanonical(JSON.parse(json) as Json);
+      assert.equal(written, canonical);
+      if (utf8 !== undefined) assert.equal(Buffer.from(written).toString("hex"), utf8);
+    });
+});
+
+describe("parameters.json", () => {
+  for (const text of vectors("parameters").accepted)
+    it(text.name, () => {
+      const { canonical, digest } = new ExactParameters(parseStrict(bytes(text)));
+      assert.deepEqual([canonical, digest], [text.canonical, text.digest]);
+    });
+  for (const text of vectors("parameters").refused)
+    it(text.name, () => assert.throws(() => new ExactParameters(parseStrict(bytes(text))), isRefusal));
+});
+
+function isRefusal(error: unknown): boolean {
+  return error instanceof StrictJsonError || error instanceof ParametersError;
+}
+
+describe("strict-json.json", () => {
+  for (const text of vectors("strict-json").accepted)
+    it(text.name, () => assert.equal(toCanonical(parseStrict(bytes(text))), text.canonical));
+  for (const text of vectors("strict-json").refused)
+    it(text.name, () => assert.throws(() => parseStrict(bytes(text)), StrictJsonError));
+});
+
+async function isPermitted(test: Signed, keys: readonly Key[]): Promise<boolean> {
+  try {
+    const { agent, action, now } = test;
+    const parameters = new ExactParameters(test.parameters);
+    checkReceipt(await verifyReceipt(test.receipt, keys), { agent, action, parameters, now });
+    return true;
+  } catch (error) {
+    if (error instanceof NotSignedError || error instanceof NotPermittedError) return false;
+    throw error;
+  }
+}
+
+async function isGranted(test: Signed, keys: readonly Key[]): Promise<boolean> {
+  try {
+    const parameters = new ExactParameters(test.parameters);
+    const expected = { ...test, parameters, claimant: test.claimant ?? undefined };
+    checkPermit(await verifyPermit(test.permit, keys), expected);
+    return true;
+  } catch (error) {
+    if (error instanceof NotSignedError || error instanceof NotPermittedError) return false;
+    throw error;
+  }
+}
+
+for (const [file, list] of [
+  ["receipts", "cases"],
+  ["es256", "receipts"],
+] as const)
+  describe(`receipts of ${file}.json`, () => {
+    const { keys, [list]: cases } = vectors(file);
+    for (const test of cases)
+      it(test.name, async () => {
+        assert.equal(await isPermitted(test, await readKeys(keys.keys)), test.result === "permitted");
+      });
+  });
+
+for (const [file, list] of [
+  ["permits", "cases"],
+  ["es256", "permits"],
+] as const)
+  describe(`permits of ${file}.json`, () => {
+    const { keys, [list]: cases } = vectors(file);
+    for (const test of cases)
+      it(test.name, async () => {
+        assert.equal(await isGranted(test, await readKeys(keys.keys)), test.result === "granted");
+      });
+  });

@@ -1,0 +1,128 @@
+//! The file of settings, and the environment.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use human_oversight_client::Gate;
+use human_oversight_protocol::types::AGENT_CHARS;
+use serde::Deserialize;
+use serde::de::Error;
+
+use crate::claim_key::{ClaimKey, InvalidClaimKey};
+use crate::pattern::Pattern;
+use crate::span;
+use crate::template::{Filling, Texts};
+
+/// The file of settings.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Config {
+    /// The agent's name at the gate.
+    #[serde(deserialize_with = "agent")]
+    pub(crate) agent: String,
+    /// Tools that need approval although `pass` names them.
+    #[serde(default)]
+    hold: Vec<Pattern>,
+    /// Tools that need none.
+    #[serde(default)]
+    pass: Vec<Pattern>,
+    /// The time for a decision; the default is the gate's.
+    #[serde(default, deserialize_with = "timeout")]
+    pub(crate) timeout: Option<Duration>,
+    /// What people read as the action.
+    #[serde(default, deserialize_with = "action")]
+    action: Option<Texts>,
+    /// What people read first of the parameters.
+    #[serde(default)]
+    summary: Option<Texts>,
+}
+
+/// What cannot be used of the settings.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ConfigError {
+    #[error("{}: {source}", .file.display())]
+    Unreadable {
+        file: PathBuf,
+        source: std::io::Error,
+    },
+    #[error("{}: {}", .file.display(), .source.to_string().trim_end())]
+    Invalid {
+        file: PathBuf,
+        source: Box<toml::de::Error>,
+    },
+    #[error("HO_CLAIM_KEY is not set: it must be a key that `human-oversight-mcp keygen` prints")]
+    NoClaimKey,
+    #[error(transparent)]
+    ClaimKey(#[from] InvalidClaimKey),
+    #[error(transparent)]
+    Gate(#[from] human_oversight_client::Error),
+}
+
+impl Config {
+    /// Reads the file.
+    pub(crate) fn read(file: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(file).map_err(|source| ConfigError::Unreadable {
+            file: file.to_owned(),
+            source,
+        })?;
+        toml::from_str(&text).map_err(|source| ConfigError::Invalid {
+            file: file.to_owned(),
+            source: Box::new(source),
+        })
+    }
+
+    /// Whether calls of this tool need approval: all do but those of `pass`, and of those the ones of `hold`.
+    pub(crate) fn holds(&self, server: &str, tool: &str) -> bool {
+        let names = |patterns: &[Pattern]| patterns.iter().any(|it| it.matches(server, tool));
+        names(&self.hold) || !names(&self.pass)
+    }
+
+    /// What people read as the action.
+    pub(crate) fn action(&self, filling: &Filling<'_>) -> String {
+        let text = self.action.as_ref().and_then(|texts| texts.fill(filling));
+        text.unwrap_or_else(|| format!("Call {} of {}", filling.tool, filling.server))
+    }
+
+    /// What people read first of the parameters, if the file says.
+    pub(crate) fn summary(&self, filling: &Filling<'_>) -> Option<String> {
+        self.summary.as_ref()?.fill(filling)
+    }
+}
+
+/// The gate, and the key of claim secrets, as the environment names them.
+pub(crate) fn read_environment() -> Result<(Gate, ClaimKey), ConfigError> {
+    let key = std::env::var("HO_CLAIM_KEY").map_err(|_| ConfigError::NoClaimKey)?;
+    let key = ClaimKey::parse(&key)?;
+    Ok((Gate::from_env()?, key))
+}
+
+fn agent<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let agent = String::deserialize(deserializer)?;
+    if agent.is_empty() || agent.chars().count() > AGENT_CHARS {
+        let limit = format!("must have 1 to {AGENT_CHARS} characters");
+        return Err(D::Error::custom(limit));
+    }
+    Ok(agent)
+}
+
+fn timeout<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Duration>, D::Error> {
+    let timeout = span::parse(&String::deserialize(deserializer)?).map_err(D::Error::custom)?;
+    // The limits of the gate.
+    if !(Duration::from_secs(10)..=Duration::from_secs(30 * 86_400)).contains(&timeout) {
+        return Err(D::Error::custom("must be from 10s to 30d"));
+    }
+    Ok(Some(timeout))
+}
+
+fn action<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Texts>, D::Error> {
+    let texts = Texts::deserialize(deserializer)?;
+    if texts.has_arguments() {
+        // The gate's policy has rules for actions, and people recognise them by their words.
+        return Err(D::Error::custom(
+            "an action has the same words each time: arguments belong in `summary`",
+        ));
+    }
+    Ok(Some(texts))
+}

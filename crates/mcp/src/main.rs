@@ -1,0 +1,91 @@
+//! A proxy between an MCP client and a tool server: a tool runs only after a person approved exactly these arguments.
+//!
+//! It stands where the server stood: client and server speak through it over standard input and output, and everything but
+//! held calls passes byte for byte. So it reads lines and keeps them as bytes. The types of the crate `rmcp` would write
+//! what they read in another way, and each knows the revisions of its own time; of JSON-RPC the proxy needs a method, an id
+//! and the parameters of one request.
+//!
+//! # Map
+//!
+//! Each module imports only modules above it in this table.
+//!
+//! | module | contents |
+//! |---|---|
+//! | `span` | spans of time such as `45s` |
+//! | `pattern` | names of tools with `*` |
+//! | `template` | texts with placeholders |
+//! | `claim_key` | the key of names and claim secrets |
+//! | `message` | what the proxy must know of a line of JSON-RPC |
+//! | `call` | the content of a held call, and the message that runs it |
+//! | `config` | the file of settings, and the environment |
+//! | `cli` | the command line |
+//! | `tools` | what the server says of its tools |
+//! | `server` | the tool server as a child process |
+//! | `output` | the client's side |
+//! | `request` | a held call as a request at the gate |
+//! | `held` | the held calls, from the question to the result |
+//! | `words` | what a model reads |
+//! | `proxy` | between client and server |
+//! | `lifetime` | the start and the end of both |
+//!
+//! # Invariants
+//!
+//! 1. A call of a tool that `pass` does not name reaches the server only after a verified and claimed approval of exactly
+//!    its content, once, and while a caller waits for it.
+//! 2. What reaches the server then is made of what was approved, not of what the client sent.
+//! 3. A line that the server might read differently than the proxy does not reach it.
+//! 4. An answer of the proxy is always an error: a call that has not run never looks as if it had.
+//! 5. No argument, result, key or address is ever logged.
+
+mod call;
+mod claim_key;
+mod cli;
+mod config;
+mod held;
+mod lifetime;
+mod message;
+mod output;
+mod pattern;
+mod proxy;
+mod request;
+mod server;
+mod span;
+mod template;
+mod tools;
+mod words;
+
+use std::process::exit;
+
+use clap::Parser;
+use tracing::level_filters::LevelFilter;
+
+use claim_key::ClaimKey;
+use cli::{Arguments, Command};
+
+#[tokio::main]
+async fn main() {
+    let arguments = Arguments::parse();
+    if let Some(Command::Keygen) = arguments.command {
+        keygen();
+        return;
+    }
+    tracing_subscriber::fmt()
+        .with_max_level(LevelFilter::WARN)
+        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        .init();
+    let code = match lifetime::run(arguments).await {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("human-oversight-mcp: {error}");
+            2
+        }
+    };
+    // A thread may still read the standard input.
+    exit(code.into());
+}
+
+#[expect(clippy::print_stdout, reason = "this is its output")]
+fn keygen() {
+    println!("HO_CLAIM_KEY={}", ClaimKey::generate());
+}

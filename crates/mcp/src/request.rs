@@ -1,0 +1,215 @@
+//! One held call as a request at the gate.
+//!
+//! Its correlation id is derived from what people are asked, with a generation: the same call joins the request
+//! that is open, in this process or another, and is a new request when that one has finished.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use human_oversight_client::types::{Approval, ExecutionStatus, Status};
+use human_oversight_client::{Action, Client, Error, Handle, Permit, Reason, Refusal};
+use human_oversight_protocol::parameters::Parameters;
+use serde_json::json;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+use tokio::time::{Instant, sleep};
+
+use crate::claim_key::ClaimKey;
+
+/// What people are asked.
+pub(crate) struct Request {
+    client: Client,
+    action: Action,
+    pub(crate) parameters: Parameters,
+    key: Arc<ClaimKey>,
+    /// Of all generations.
+    pub(crate) name: String,
+}
+
+/// How long one status call waits for a decision.
+const LONG_POLL: Duration = Duration::from_secs(25);
+
+/// The pause between status calls, unless the gate asks for a longer one.
+const MIN_PAUSE: Duration = Duration::from_secs(1);
+const MAX_PAUSE: Duration = Duration::from_secs(10);
+
+/// How long a gate is called that does not answer whether the call is known to it.
+const OUTAGE: Duration = Duration::from_secs(30);
+
+/// Until when a process that does not know whether the end of a request was read takes it for unread.
+const UNREAD: Duration = Duration::from_secs(86_400);
+
+impl Request {
+    pub(crate) fn new(
+        client: Client,
+        action: Action,
+        words: &str,
+        parameters: Parameters,
+        key: Arc<ClaimKey>,
+    ) -> Self {
+        // Two texts, so that neither can be mistaken for a part of the other.
+        let content = json!([words, parameters.canonical()]).to_string();
+        let name = key.name(&content);
+        Self {
+            client,
+            action,
+            parameters,
+            key,
+            name,
+        }
+    }
+
+    /// The approval's id.
+    pub(crate) fn id(&self, generation: u32) -> String {
+        self.handle(generation).1.id
+    }
+
+    /// The generation to use, and how its request stands if there is one. `known` is the one that this process used
+    /// last; without it, the latest is searched for. Fails when the gate does not answer for 30 seconds; `on_outage` is called
+    /// when it does not answer.
+    pub(crate) async fn locate(
+        &self,
+        known: Option<u32>,
+        on_outage: impl Fn(),
+    ) -> Result<(u32, Option<Approval>), Refusal> {
+        let started = Instant::now();
+        let mut pause = MIN_PAUSE;
+        loop {
+            let found = match known {
+                Some(generation) => self.status(generation).await.map(|it| (generation, it)),
+                None => self.latest().await,
+            };
+            match found {
+                Err(error) if is_transient(&error) && started.elapsed() + pause < OUTAGE => {
+                    on_outage();
+                    sleep(pause).await;
+                    pause = (pause * 2).min(MAX_PAUSE);
+                }
+                found => return found.map_err(not_asked),
+            }
+        }
+    }
+
+    /// Submits the request of a generation. The client tries again while the gate does not answer.
+    pub(crate) async fn submit(&self, generation: u32) -> Result<Option<Approval>, Refusal> {
+        let (action, handle) = self.handle(generation);
+        let pending = action.submit_as(handle, self.parameters.object()).await?;
+        Ok(pending.approval().cloned())
+    }
+
+    /// Waits until the request of a generation is no longer pending.
+    pub(crate) async fn wait(
+        &self,
+        generation: u32,
+        on_pending: impl Fn(Approval),
+    ) -> Result<Approval, Refusal> {
+        let id = self.id(generation);
+        let mut pause = MIN_PAUSE;
+        loop {
+            // Where the host bills waiting calls, the gate asks for a longer pause, and the calls do not wait.
+            let wait = if pause <= MIN_PAUSE {
+                LONG_POLL
+            } else {
+                Duration::ZERO
+            };
+            pause = match self.client.status(&id, wait).await {
+                Ok((approval, _)) if approval.status != Status::Pending => return Ok(approval),
+                Ok((approval, retry_after)) => {
+                    on_pending(approval);
+                    retry_after.unwrap_or(MIN_PAUSE)
+                }
+                Err(Error::Unavailable {
+                    retry_after: Some(pause),
+                    ..
+                }) => pause,
+                Err(error) if is_transient(&error) => (pause * 2).min(MAX_PAUSE),
+                Err(error) => return Err(error.into()),
+            };
+            sleep(pause).await;
+        }
+    }
+
+    /// Claims the approval of a generation, if it is a verified one of exactly these parameters.
+    pub(crate) async fn claim(&self, generation: u32) -> Result<Permit, Refusal> {
+        let (action, handle) = self.handle(generation);
+        action.resume(handle).claim(self.parameters.object()).await
+    }
+
+    async fn status(&self, generation: u32) -> Result<Option<Approval>, Error> {
+        match self
+            .client
+            .status(&self.id(generation), Duration::ZERO)
+            .await
+        {
+            Ok((approval, _)) => Ok(Some(approval)),
+            Err(Error::Problem(problem)) if problem.status == 404 => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The latest generation, or the next one if the latest has finished and its end was read. Generations are
+    /// submitted in order, so the first one that is missing is found by halves.
+    async fn latest(&self) -> Result<(u32, Option<Approval>), Error> {
+        let Some(first) = self.status(0).await? else {
+            return Ok((0, None));
+        };
+        let (mut latest, mut approval, mut step) = (0, first, 1);
+        while let Some(found) = self.status(latest + step).await? {
+            (latest, approval, step) = (latest + step, found, step * 2);
+        }
+        let mut missing = latest + step;
+        while missing - latest > 1 {
+            let middle = latest + (missing - latest) / 2;
+            match self.status(middle).await? {
+                Some(found) => (latest, approval) = (middle, found),
+                None => missing = middle,
+            }
+        }
+        Ok(match is_unread(&approval) {
+            true => (latest, Some(approval)),
+            false => (missing, None),
+        })
+    }
+
+    fn handle(&self, generation: u32) -> (Action, Handle) {
+        let correlation_id = format!("mcp-{}-{generation}", self.name);
+        let action = self.action.clone().correlation_id(correlation_id);
+        let Handle { id, .. } = action.prepare();
+        let secret = self.key.claim_secret(&id);
+        (action, Handle { id, secret })
+    }
+}
+
+/// Whether a caller that this process does not know of may still want the end of this request. The result of a run went
+/// to the process that ran it.
+fn is_unread(approval: &Approval) -> bool {
+    let execution = approval.execution.as_ref();
+    let ended_at = match (approval.status, execution.map(|it| it.status)) {
+        (Status::Pending | Status::Unknown, _)
+        | (Status::Approved, None | Some(ExecutionStatus::Executing | ExecutionStatus::Unknown)) => {
+            return true;
+        }
+        (_, Some(ExecutionStatus::Executed | ExecutionStatus::ExecutionFailed)) => return false,
+        _ => execution
+            .map(|it| &it.timestamp)
+            .or(approval.response_timestamp.as_ref()),
+    };
+    let ended_at = ended_at.and_then(|at| OffsetDateTime::parse(at, &Rfc3339).ok());
+    ended_at.is_some_and(|at| OffsetDateTime::now_utc() - at < UNREAD)
+}
+
+fn is_transient(error: &Error) -> bool {
+    matches!(error, Error::Unreachable { .. } | Error::Unavailable { .. })
+}
+
+/// The refusal for an error before the gate can have known of the request.
+fn not_asked(error: Error) -> Refusal {
+    let reason = match &error {
+        Error::Unreachable { .. } | Error::Unavailable { .. } => Reason::Unreachable,
+        Error::Tls { .. } | Error::NoToken(_) | Error::InvalidResponse(_) => Reason::Misconfigured,
+        _ => return error.into(),
+    };
+    let mut refusal = Refusal::new(reason);
+    refusal.detail = Some(error.to_string());
+    refusal
+}

@@ -1,0 +1,126 @@
+//! The tool server: a child process, and the calls that the proxy itself has under way in it.
+
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::io;
+use std::process::{ExitStatus, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tokio::io::AsyncWriteExt;
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tokio::sync::{Mutex as AsyncMutex, oneshot};
+
+use crate::claim_key::random_hex;
+use crate::message::{Answer, Id, read_answer};
+
+/// What only the proxy needs of the environment.
+const SECRETS: [&str; 2] = ["HO_CLAIM_KEY", "HO_KEY"];
+
+/// The input of the server. Its standard error and its environment are the proxy's, but for the proxy's secrets.
+pub(crate) struct Server {
+    stdin: AsyncMutex<Option<ChildStdin>>,
+    /// Of the ids of the proxy's own calls.
+    prefix: String,
+    runs: Mutex<Runs>,
+}
+
+#[derive(Default)]
+struct Runs {
+    started: u64,
+    waiting: HashMap<Id, oneshot::Sender<Answer>>,
+    /// No answer will come any more.
+    has_ended: bool,
+}
+
+impl Server {
+    /// Starts the command.
+    pub(crate) fn start(command: &[OsString]) -> io::Result<(Self, Child, ChildStdout)> {
+        let (program, arguments) = command.split_first().ok_or(io::ErrorKind::InvalidInput)?;
+        let mut command = Command::new(program);
+        command
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped());
+        for secret in SECRETS {
+            command.env_remove(secret);
+        }
+        let mut child = command.spawn()?;
+        let stdout = child.stdout.take().expect("it is piped");
+        let server = Self {
+            stdin: AsyncMutex::new(child.stdin.take()),
+            prefix: random_hex::<8>(),
+            runs: Mutex::default(),
+        };
+        Ok((server, child, stdout))
+    }
+
+    /// Sends bytes as they are. An error means that the server no longer reads, and its end is near.
+    pub(crate) async fn send(&self, bytes: &[u8]) -> io::Result<()> {
+        match self.stdin.lock().await.as_mut() {
+            Some(stdin) => stdin.write_all(bytes).await,
+            None => Err(io::ErrorKind::BrokenPipe.into()),
+        }
+    }
+
+    /// Runs a call and waits for its answer; there is none if the server ends first.
+    pub(crate) async fn run(&self, line: impl FnOnce(&Id) -> String) -> Option<Answer> {
+        let (id, answer) = {
+            let mut runs = self.runs();
+            if runs.has_ended {
+                return None;
+            }
+            runs.started += 1;
+            let id = Id::own(&self.prefix, runs.started);
+            let (sender, answer) = oneshot::channel();
+            runs.waiting.insert(id.clone(), sender);
+            (id, answer)
+        };
+        if self.send(line(&id).as_bytes()).await.is_err() {
+            self.runs().waiting.remove(&id);
+            return None;
+        }
+        answer.await.ok()
+    }
+
+    /// Takes a line of the server if it answers a call of the proxy.
+    pub(crate) fn take_answer(&self, line: &[u8]) -> bool {
+        if self.runs().waiting.is_empty() {
+            return false;
+        }
+        let Some((id, answer)) = read_answer(line) else {
+            return false;
+        };
+        let Some(run) = self.runs().waiting.remove(&id) else {
+            return false;
+        };
+        run.send(answer).ok();
+        true
+    }
+
+    /// Closes the server's input, which asks it to end.
+    pub(crate) async fn close(&self) {
+        self.stdin.lock().await.take();
+    }
+
+    /// Gives up the calls under way.
+    pub(crate) fn give_up_runs(&self) {
+        let mut runs = self.runs();
+        runs.has_ended = true;
+        runs.waiting.clear();
+    }
+
+    fn runs(&self) -> MutexGuard<'_, Runs> {
+        // A panic cannot leave it half-written.
+        self.runs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The exit code that a shell would report.
+pub(crate) fn exit_code(status: ExitStatus) -> u8 {
+    #[cfg(unix)]
+    let signal = std::os::unix::process::ExitStatusExt::signal(&status);
+    #[cfg(not(unix))]
+    let signal: Option<i32> = None;
+    let code = status.code().or_else(|| Some(128 + signal?));
+    code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1)
+}

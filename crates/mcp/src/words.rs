@@ -1,0 +1,240 @@
+//! What a model reads of a call that was held, unless the tool itself answers.
+
+use human_oversight_client::types::{Approval, ExecutionStatus};
+use human_oversight_client::{Reason, Refusal};
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+
+use crate::call::CallError;
+use crate::held::{End, Stage};
+use crate::message::Answer;
+
+/// A result that tells of one call: it is always an error, so that no client takes it for the tool's.
+pub(crate) struct Words {
+    text: String,
+    /// For programs.
+    status: &'static str,
+    approval: Option<Value>,
+}
+
+/// How long a model should wait before it calls again, in seconds.
+const PAUSE: u32 = 60;
+
+/// What the client crate reports when a run was given up.
+const GIVEN_UP: &str = "given up while it ran";
+
+/// The words for a call that is answered before there is an end.
+pub(crate) fn unfinished(stage: &Stage) -> Words {
+    match stage {
+        Stage::Pending(approval) => Words {
+            text: format!(
+                "PENDING, not run yet: {}. Call the same tool again with exactly the same arguments to continue; no one \
+                 is asked twice. Wait at least {PAUSE} seconds before that, and do not do the same in another way.",
+                pending(approval)
+            ),
+            status: "pending",
+            approval: Some(facts(approval)),
+        },
+        Stage::Running | Stage::Ended(_) => Words::new(
+            "running",
+            "RUNNING: approved, and the tool has not answered yet. Call the same tool again with exactly the same \
+             arguments to get its result; it does not run twice.",
+        ),
+        Stage::Away => Words::new(
+            "unavailable",
+            "Not run: the gate, which asks people for approval, cannot be reached. Call the same tool again later, with \
+             exactly the same arguments, if it is still needed.",
+        ),
+        Stage::Asking => Words::new(
+            "asking",
+            "PENDING, not run yet: the gate has not confirmed the request for approval. Call the same tool again with \
+             exactly the same arguments to continue.",
+        ),
+    }
+}
+
+/// The message of a progress notification.
+pub(crate) fn progress(stage: &Stage) -> Option<String> {
+    match stage {
+        Stage::Pending(approval) => Some(format!("Not run yet: {}", pending(approval))),
+        Stage::Running => Some("Approved: the tool runs".to_owned()),
+        Stage::Asking | Stage::Away | Stage::Ended(_) => None,
+    }
+}
+
+/// The words for an end, if the tool itself has none.
+pub(crate) fn end(end: &End) -> Result<&Answer, Words> {
+    Err(match end {
+        End::Answered(answer) => return Ok(answer),
+        End::Lost => Words::new(
+            "unknown",
+            "The tool server ended while it ran this call: it may have run, or a part of it. It is not run again. Do not \
+             call it again: find out first.",
+        ),
+        End::Forgotten => Words::new(
+            "executed",
+            "Not run again: exactly this call was approved and ran more than 10 minutes ago, when nothing waited for its \
+             result, which is no longer kept. Find out what it did. Call again only if it must run once more: people \
+             are then asked again.",
+        ),
+        End::Refused { refusal, approval } => refused(refusal, approval.as_deref()),
+    })
+}
+
+/// The words for a call that cannot be put before people.
+pub(crate) fn unclear(error: &CallError) -> Words {
+    let text = format!(
+        "Not run, and no one was asked: the call cannot be shown to people exactly as it would run. {error}. Correct it \
+         before you call again."
+    );
+    Words {
+        text,
+        status: "invalid",
+        approval: None,
+    }
+}
+
+fn refused(refusal: &Refusal, approval: Option<&Approval>) -> Words {
+    let (status, text) = refusal_words(refusal, approval);
+    Words {
+        text,
+        status,
+        approval: approval.map(facts),
+    }
+}
+
+fn refusal_words(refusal: &Refusal, approval: Option<&Approval>) -> (&'static str, String) {
+    let again = "Call again only if it is still needed: people are then asked again.";
+    let is_lapsed = execution(approval).0 == Some(ExecutionStatus::Lapsed);
+    match refusal.reason {
+        Reason::Rejected => {
+            let by = refusal.by.as_deref().unwrap_or("an approver");
+            let comment = match &refusal.comment {
+                Some(comment) => format!(" The approver's comment: {}.", json!(comment)),
+                None => String::new(),
+            };
+            let text = format!(
+                "Not run: rejected by {by}.{comment} Do not call it again, and do not do the same in another way, unless \
+                 the comment asks for a change."
+            );
+            ("rejected", text)
+        }
+        Reason::Timeout if is_lapsed || refusal.detail.is_some() => {
+            let text =
+                format!("Not run: it was approved, but nothing called to run it in time. {again}");
+            ("lapsed", text)
+        }
+        Reason::Timeout => (
+            "expired",
+            format!("Not run: no one decided in time. {again}"),
+        ),
+        Reason::Cancelled => (
+            "withdrawn",
+            format!("Not run: the request was withdrawn. {again}"),
+        ),
+        Reason::Used => used(refusal, approval, again),
+        Reason::Denied => ("denied", refusal.to_string()),
+        Reason::RejectedBefore => ("rejected", refusal.to_string()),
+        Reason::Undeliverable => ("undeliverable", refusal.to_string()),
+        Reason::Revoked => ("revoked", refusal.to_string()),
+        Reason::Paused => ("paused", refusal.to_string()),
+        Reason::Invalid => ("invalid", refusal.to_string()),
+        _ => ("unavailable", refusal.to_string()),
+    }
+}
+
+/// The approval was claimed by another process, or by this one before it was interrupted.
+fn used(refusal: &Refusal, approval: Option<&Approval>, again: &str) -> (&'static str, String) {
+    let (_, error) = execution(approval);
+    let is_given_up = error.is_some_and(|error| error.starts_with(GIVEN_UP));
+    match refusal.execution {
+        Some(ExecutionStatus::Executed) => {
+            let text = format!(
+                "Not run again: another process used the approval and ran exactly this call; it has the result. {again}"
+            );
+            ("executed", text)
+        }
+        Some(ExecutionStatus::ExecutionFailed) if !is_given_up => {
+            let text = format!(
+                "Not run again: the approval was used before, and the call failed. {again}"
+            );
+            ("failed", text)
+        }
+        _ => {
+            let text = "Not run again: the approval was used before, by another process or before an interruption, and \
+                        the call may have run, or may still be running. Do not call it again: find out first.";
+            ("unknown", text.to_owned())
+        }
+    }
+}
+
+fn execution(approval: Option<&Approval>) -> (Option<ExecutionStatus>, Option<&str>) {
+    let execution = approval.and_then(|approval| approval.execution.as_ref());
+    (
+        execution.map(|execution| execution.status),
+        execution.and_then(|execution| execution.error.as_deref()),
+    )
+}
+
+fn pending(approval: &Approval) -> String {
+    let votes = match &approval.progress {
+        Some(progress) if progress.needed > 1 || progress.stages > 1 => format!(
+            " ({} of {} approvals, stage {} of {})",
+            progress.given, progress.needed, progress.stage, progress.stages
+        ),
+        _ => String::new(),
+    };
+    let people = match approval.notifications.as_slice() {
+        [] => "people must approve this call".to_owned(),
+        asked => {
+            let asked: Vec<&str> = asked.iter().map(|it| it.approver.as_str()).collect();
+            format!("{} must approve this call", shorten(&asked))
+        }
+    };
+    format!("{people}{votes}, until {}", approval.expires_at)
+}
+
+/// At most three addresses.
+fn shorten(asked: &[&str]) -> String {
+    match asked.len() {
+        0..=3 => asked.join(" or "),
+        count => format!("{} or {} others", asked[..2].join(", "), count - 2),
+    }
+}
+
+fn facts(approval: &Approval) -> Value {
+    json!({"id": approval.id, "expiresAt": approval.expires_at})
+}
+
+impl Words {
+    fn new(status: &'static str, text: &str) -> Self {
+        Self {
+            text: text.to_owned(),
+            status,
+            approval: None,
+        }
+    }
+
+    /// The result of `tools/call`. In stateless revisions of the protocol, each result names its type.
+    pub(crate) fn result(&self, is_stateless: bool) -> Answer {
+        let mut facts = json!({"status": self.status});
+        if let Some(Value::Object(approval)) = &self.approval {
+            for (name, value) in approval {
+                facts[name] = value.clone();
+            }
+        }
+        if self.status == "pending" {
+            facts["retryAfterSeconds"] = PAUSE.into();
+        }
+        let mut result = json!({
+            "content": [{"type": "text", "text": self.text}],
+            "isError": true,
+            "_meta": {"human-oversight/approval": facts},
+        });
+        if is_stateless {
+            result["resultType"] = "complete".into();
+        }
+        let raw = RawValue::from_string(result.to_string());
+        Answer::Result(raw.expect("a value is JSON"))
+    }
+}

@@ -1,0 +1,212 @@
+//! What a model reads of each end, and what follows from it.
+
+use serde_json::json;
+
+use crate::gate::Gate;
+use crate::harness::{Folder, SETTINGS, Session, eventually, proxy, with_server};
+
+#[test]
+fn a_rejection_is_read_with_its_comment_and_the_next_call_asks_again() {
+    let (gate, folder) = (Gate::start(), Folder::new());
+    let mut client = Session::start(&gate, &folder);
+    let id = client.call("delete_file", &json!({"path": "/a"}));
+    gate.reject(&gate.only_id(), "Not on a Friday.");
+    let (text, status) = client.told(id);
+    assert_eq!(status, "rejected");
+    let expected = "Not run: rejected by alice@example.com. The approver's comment: \"Not on a Friday.\". Do not call it \
+                    again, and do not do the same in another way, unless the comment asks for a change.";
+    assert_eq!(text, expected);
+    client.call("delete_file", &json!({"path": "/a"}));
+    eventually("a new request", || (gate.asked().len() == 2).then_some(()));
+    assert!(folder.runs().is_empty());
+}
+
+#[test]
+fn an_expiry_is_not_told_as_a_rejection() {
+    let (gate, folder) = (Gate::start(), Folder::new());
+    let settings = format!("{SETTINGS}timeout = \"10s\"\n");
+    let mut client = Session::spawn(with_server(
+        &mut proxy(&gate.url, &folder, &settings),
+        &folder,
+    ));
+    let id = client.call("delete_file", &json!({}));
+    gate.only_id();
+    let (text, status) = client.told(id);
+    assert_eq!(status, "expired");
+    assert!(
+        text.starts_with("Not run: no one decided in time."),
+        "{text}"
+    );
+    assert!(folder.runs().is_empty());
+}
+
+#[test]
+fn the_model_reads_that_the_gate_is_away_and_the_call_can_be_repeated() {
+    let (mut gate, folder) = (Gate::start(), Folder::new());
+    let mut client = Session::answering_within(&gate, &folder, "3s");
+    let id = client.call("delete_file", &json!({}));
+    client.told(id);
+    let asked = gate.only_id();
+    gate.kill();
+    let id = client.call("delete_file", &json!({}));
+    let (text, status) = client.told(id);
+    assert_eq!(status, "unavailable", "{text}");
+    assert!(text.starts_with("Not run: the gate"), "{text}");
+    // What needs no approval runs all the same.
+    let id = client.call("read_file", &json!({}));
+    assert!(client.answer(id)["result"]["isError"].is_null());
+    gate.restart();
+    gate.approve(&asked);
+    eventually("the run", || {
+        let id = client.call("delete_file", &json!({}));
+        client.answer(id)["result"]["isError"]
+            .is_null()
+            .then_some(())
+    });
+    assert_eq!(
+        folder
+            .runs()
+            .iter()
+            .filter(|run| run[0] == "delete_file")
+            .count(),
+        1
+    );
+}
+
+#[test]
+fn a_pause_has_its_own_words_and_does_not_end_the_request() {
+    let (gate, folder) = (Gate::start(), Folder::new());
+    let mut client = Session::answering_within(&gate, &folder, "3s");
+    let id = client.call("delete_file", &json!({}));
+    client.told(id);
+    let asked = gate.only_id();
+    gate.operate(&["pause", "--because", "An incident.", "--again-after", "1"]);
+    gate.approve(&asked);
+    let id = client.call("delete_file", &json!({}));
+    let (text, status) = client.told(id);
+    assert_eq!(status, "paused", "{text}");
+    gate.operate(&["resume"]);
+    let id = client.call("delete_file", &json!({}));
+    assert!(client.answer(id)["result"]["isError"].is_null());
+    assert_eq!((folder.runs().len(), gate.asked().len()), (1, 1));
+}
+
+#[test]
+fn a_revoked_approval_has_its_own_words() {
+    let (gate, folder) = (Gate::start(), Folder::new());
+    let mut client = Session::answering_within(&gate, &folder, "3s");
+    let id = client.call("delete_file", &json!({}));
+    client.told(id);
+    let asked = gate.only_id();
+    gate.approve(&asked);
+    gate.operate(&["revoke", &asked]);
+    let id = client.call("delete_file", &json!({}));
+    let (text, status) = client.told(id);
+    assert_eq!(status, "revoked", "{text}");
+    assert!(folder.runs().is_empty());
+}
+
+#[test]
+fn a_denial_of_the_policy_is_read_with_its_reason() {
+    let policy = "version = 1\n[[rule]]\nid = \"never\"\nactions = [\"*\"]\neffect = \"deny\"\nreason = \"Open a change instead.\"\n";
+    let (gate, folder) = (Gate::with_policy(policy), Folder::new());
+    let mut client = Session::start(&gate, &folder);
+    let id = client.call("delete_file", &json!({}));
+    let (text, status) = client.told(id);
+    assert_eq!(status, "denied");
+    assert!(
+        text.contains("Open a change instead.") && text.contains("Do not try again"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_tool_that_fails_is_reported_and_its_own_words_are_read() {
+    let (gate, folder) = (Gate::start(), Folder::new());
+    let mut client = Session::start(&gate, &folder);
+    for (tool, error) in [("fail", "no such file"), ("error", "broken")] {
+        let id = client.call(tool, &json!({}));
+        let asked = eventually("an email", || {
+            let open = |id: &String| gate.status(id)["status"] == "Pending";
+            gate.asked().into_iter().find(open)
+        });
+        gate.approve(&asked);
+        let answer = client.answer(id);
+        let text = answer.to_string();
+        assert!(
+            text.contains(error) && !text.contains("human-oversight"),
+            "{text}"
+        );
+        let execution = gate.await_execution(&asked, "ExecutionFailed");
+        assert_eq!(execution["error"], error);
+    }
+}
+
+#[test]
+fn a_server_that_ends_while_it_runs_a_call_may_have_run_it_and_is_not_asked_again() {
+    let (gate, folder) = (Gate::start(), Folder::new());
+    let mut client = Session::start(&gate, &folder);
+    let id = client.call("crash", &json!({}));
+    let asked = gate.only_id();
+    gate.approve(&asked);
+    let (text, status) = client.told(id);
+    assert_eq!(status, "unknown");
+    assert!(text.contains("may have run"), "{text}");
+    assert_eq!(client.end().code(), Some(3));
+    let execution = gate.await_execution(&asked, "ExecutionFailed");
+    assert!(
+        execution["error"]
+            .as_str()
+            .unwrap()
+            .contains("may have run")
+    );
+    assert_eq!(folder.runs().len(), 1);
+}
+
+#[test]
+fn a_proxy_that_was_killed_while_a_tool_ran_does_not_run_it_again() {
+    let (gate, folder) = (Gate::start(), Folder::new());
+    let mut client = Session::start(&gate, &folder);
+    client.call("slow", &json!({}));
+    let asked = gate.only_id();
+    gate.approve(&asked);
+    eventually("the run", || (folder.runs().len() == 1).then_some(()));
+    client.kill();
+    folder.go();
+    let mut client = Session::start(&gate, &folder);
+    for _ in 0..2 {
+        let id = client.call("slow", &json!({}));
+        let (text, status) = client.told(id);
+        assert_eq!(status, "unknown");
+        assert!(text.contains("may have run"), "{text}");
+    }
+    assert_eq!((folder.runs().len(), gate.asked().len()), (1, 1));
+}
+
+#[test]
+fn a_second_proxy_joins_the_request_and_reads_who_ran_it() {
+    let (gate, folder, other) = (Gate::start(), Folder::new(), Folder::new());
+    let mut first = Session::start(&gate, &folder);
+    let mut second = Session::start(&gate, &other);
+    let id = first.call("slow", &json!({}));
+    let asked = gate.only_id();
+    let again = second.call("slow", &json!({}));
+    second.settle();
+    folder.go();
+    other.go();
+    gate.approve(&asked);
+    let answers = [first.answer(id), second.answer(again)];
+    let ran = answers
+        .iter()
+        .filter(|it| it["result"]["isError"].is_null())
+        .count();
+    assert_eq!(ran, 1, "{answers:?}");
+    assert_eq!(folder.runs().len() + other.runs().len(), 1);
+    assert_eq!(gate.asked().len(), 1);
+    let text = answers
+        .iter()
+        .find(|it| it["result"]["isError"] == true)
+        .unwrap()
+        .to_string();
+    assert!(text.contains("Not run again"), "{text}");
+}

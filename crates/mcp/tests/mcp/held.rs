@@ -1,0 +1,272 @@
+//! A held call, from the question to the result.
+
+use serde_json::json;
+
+use crate::gate::Gate;
+use crate::harness::{Folder, SETTINGS, Session, eventually, proxy, with_server};
+
+#[test]
+fn an_approved_call_runs_once_and_its_result_is_the_tools() {
+    let (gate, folder) = (Gate::start(), Folder::new());
+    let mut client = Session::start(&gate, &folder);
+    let id = client.call("delete_file", &json!({"path": "/a", "n": 1.0}));
+    let asked = gate.only_id();
+    let email = gate.email(&asked);
+    for shown in ["Call delete_file of files", "delete_file", "/a", "Files"] {
+        assert!(email.contains(shown), "{shown} in {email}");
+    }
+    assert!(folder.runs().is_empty());
+    gate.approve(&asked);
+    let answer = client.answer(id);
+    assert_eq!(answer["result"]["more"], 1.0);
+    assert_eq!(answer["result"]["isError"], json!(null));
+    assert_eq!(
+        folder.runs(),
+        [json!(["delete_file", {"path": "/a", "n": 1}])]
+    );
+    gate.await_execution(&asked, "Executed");
+    assert_eq!(gate.asked().len(), 1);
+}
+
+#[test]
+fn without_a_decision_in_time_the_model_reads_to_call_again_and_the_call_runs_once() {
+    let (gate, folder) = (Gate::start(), Folder::new());
+    let mut client = Session::answering_within(&gate, &folder, "3s");
+    let arguments = json!({"path": "/b"});
+    let id = client.call("delete_file", &arguments);
+    let (text, status) = client.told(id);
+    assert_eq!(status, "pending");
+    assert!(
+        text.contains("not run yet") && text.contains("exactly the same arguments"),
+        "{text}"
+    );
+    let asked = gate.only_id();
+    let id = client.call("delete_file", &arguments);
+    gate.approve(&asked);
+    assert!(client.answer(id)["result"]["isError"].is_null());
+    assert_eq!(folder.runs().len(), 1);
+    // The same once more is a new request.
+    let id = client.call("delete_file", &arguments);
+    assert_eq!(client.told(id).1, "pending");
+    assert_eq!(
+        eventually("a second email", || Some(gate.asked())
+            .filter(|it| it.len() == 2))
+        .len(),
+        2
+    );
+    assert_eq!(folder.runs().len(), 1);
+}
+
+#[test]
+fn a_decision_between_two_calls_is_collected_also_by_a_proxy_that_was_restarted() {
+    let (gate, folder) = (Gate::start(), Folder::new());
+    let arguments = json!({"path": "/c"});
+    for (verdict, runs) in [("approve", 1), ("reject", 1)] {
+        let mut client = Session::answering_within(&gate, &folder, "3s");
+        let id = client.call("delete_file", &arguments);
+        let answer = client.answer(id);
+        let asked = answer["result"]["_meta"]["human-oversight/approval"]["id"].clone();
+        let asked = asked.as_str().unwrap();
+        client.kill();
+        match verdict {
+            "approve" => gate.approve(asked),
+            _ => gate.reject(asked, "Ask \"Legal\" first"),
+        }
+        let mut client = Session::answering_within(&gate, &folder, "10s");
+        let id = client.call("delete_file", &arguments);
+        match verdict {
+            "approve" => {
+                assert!(client.answer(id)["result"]["isError"].is_null());
+                gate.await_execution(asked, "Executed");
+            }
+            _ => {
+                let (text, status) = client.told(id);
+                assert_eq!(status, "rejected");
+                let comment = r#"The approver's comment: "Ask \"Legal\" first"."#;
+                assert!(text.contains(comment), "{text}");
+            }
+        }
+        assert_eq!(folder.runs().len(), runs);
+    }
+    assert_eq!(gate.asked().len(), 2);
+}
+
+#[test]
+fn the_same_call_several_times_at_once_is_one_request_and_one_run() {
+    let (gate, folder) = (Gate::start(), Folder::new());
+    let mut client = Session::start(&gate, &folder);
+    let ids = [(); 5].map(|()| client.call("delete_file", &json!({"path": "/d"})));
+    let asked = gate.only_id();
+    client.settle();
+    gate.approve(&asked);
+    for id in ids {
+        assert!(client.answer(id)["result"]["isError"].is_null());
+    }
+    assert_eq!(folder.runs().len(), 1);
+}
+
+#[test]
+fn a_result_that_no_call_waited_for_is_given_once_to_the_next_same_call() {
+    let (gate, folder) = (Gate::start(), Folder::new());
+    let mut client = Session::start(&gate, &folder);
+    let id = client.call("slow", &json!({}));
+    let asked = gate.only_id();
+    gate.approve(&asked);
+    eventually("the run", || (folder.runs().len() == 1).then_some(()));
+    let cancel =
+        json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": id}});
+    client.send(format!("{cancel}\n").as_bytes());
+    client.settle();
+    folder.go();
+    gate.await_execution(&asked, "Executed");
+    let again = client.call("slow", &json!({}));
+    assert_eq!(
+        client.answer(again)["result"]["content"][0]["text"],
+        "done slowly"
+    );
+    assert_eq!(folder.runs().len(), 1);
+    client.call("slow", &json!({}));
+    eventually("a new request", || (gate.asked().len() == 2).then_some(()));
+    let received = String::from_utf8(folder.received()).unwrap();
+    assert!(!received.contains("cancelled"), "{received}");
+}
+
+#[test]
+fn a_call_that_runs_longer_than_the_client_waits_is_collected_by_the_next() {
+    let (gate, folder) = (Gate::start(), Folder::new());
+    let mut client = Session::answering_within(&gate, &folder, "2s");
+    let id = client.call("slow", &json!({"n": 1}));
+    gate.approve(&gate.only_id());
+    let (text, status) = client.told(id);
+    assert_eq!(status, "running", "{text}");
+    let id = client.call("slow", &json!({"n": 1}));
+    client.settle();
+    folder.go();
+    assert_eq!(
+        client.answer(id)["result"]["content"][0]["text"],
+        "done slowly"
+    );
+    assert_eq!(folder.runs().len(), 1);
+}
+
+#[test]
+fn nothing_runs_when_the_client_has_gone_before_the_approval() {
+    let (gate, folder) = (Gate::start(), Folder::new());
+    let mut client = Session::start(&gate, &folder);
+    let id = client.call("delete_file", &json!({"path": "/e"}));
+    let asked = gate.only_id();
+    let cancel =
+        json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": id}});
+    client.send(format!("{cancel}\n").as_bytes());
+    client.settle();
+    gate.approve(&asked);
+    client.close_input();
+    client.end();
+    assert!(gate.status(&asked)["execution"].is_null());
+    assert!(folder.runs().is_empty());
+    // It is still there for a client that comes back.
+    let mut client = Session::start(&gate, &folder);
+    let id = client.call("delete_file", &json!({"path": "/e"}));
+    assert!(client.answer(id)["result"]["isError"].is_null());
+    assert_eq!(folder.runs().len(), 1);
+}
+
+#[test]
+fn progress_has_the_clients_token_and_grows() {
+    let (gate, folder) = (Gate::start(), Folder::new());
+    let mut client = Session::start(&gate, &folder);
+    let params = json!({"name": "progress", "arguments": {}, "_meta": {"progressToken": "p-1"}});
+    let id = client.request("tools/call", &params);
+    let is_progress = |message: &serde_json::Value| message["method"] == "notifications/progress";
+    let waiting = client.message(is_progress);
+    assert_eq!(waiting["params"]["progressToken"], "p-1");
+    let message = waiting["params"]["message"].as_str().unwrap();
+    assert!(message.contains("alice@example.com"), "{message}");
+    gate.approve(&gate.only_id());
+    client.answer(id);
+    let mut last = waiting["params"]["progress"].as_f64().unwrap();
+    loop {
+        let progress = client.message(is_progress);
+        assert_eq!(progress["params"]["progressToken"], "p-1");
+        let now = progress["params"]["progress"].as_f64().unwrap();
+        assert!(now > last, "{now} after {last}");
+        last = now;
+        if now == 1.0 {
+            break;
+        }
+    }
+}
+
+#[test]
+fn words_and_summary_of_the_settings_are_what_people_read() {
+    let (gate, folder) = (Gate::start(), Folder::new());
+    let settings = format!(
+        "{SETTINGS}timeout = \"1h\"\n[action]\n\"delete_*\" = \"Delete a file for good\"\n[summary]\n\"files/delete_*\" \
+         = \"Delete {{arguments.path}}\"\n"
+    );
+    let mut client = Session::spawn(with_server(
+        &mut proxy(&gate.url, &folder, &settings),
+        &folder,
+    ));
+    client.call("delete_file", &json!({"path": "/important"}));
+    let email = gate.email(&gate.only_id());
+    for shown in ["Delete a file for good", "Delete /important"] {
+        assert!(email.contains(shown), "{shown} in {email}");
+    }
+}
+
+#[test]
+fn what_runs_is_what_was_approved_with_the_protocols_own_metadata() {
+    let (gate, folder) = (Gate::start(), Folder::new());
+    let mut client = Session::start(&gate, &folder);
+    let meta = json!({"progressToken": 7, "io.modelcontextprotocol/protocolVersion": "2026-07-28", "vendor/hidden": true});
+    let params = json!({"name": "echo", "arguments": {"b": "é", "a": 1}, "requestState": "x", "_meta": meta});
+    let id = client.request("tools/call", &params);
+    let asked = gate.only_id();
+    assert!(gate.email(&asked).contains("requestState"));
+    gate.approve(&asked);
+    let answer = client.answer(id);
+    let text = answer["result"]["content"][0]["text"].as_str().unwrap();
+    let sent: serde_json::Value = serde_json::from_str(text).unwrap();
+    let expected = json!({
+        "name": "echo", "arguments": {"b": "é", "a": 1}, "requestState": "x",
+        "_meta": {"progressToken": 7, "io.modelcontextprotocol/protocolVersion": "2026-07-28"},
+    });
+    assert_eq!(sent["params"], expected);
+}
+
+#[test]
+fn two_hundred_calls_at_once_are_two_hundred_requests_and_runs() {
+    let policy = "version = 1\n[[rule]]\nid = \"all\"\nactions = [\"*\"]\neffect = \"approve\"\nignore = [\"\"]\n";
+    let (gate, folder) = (Gate::with_policy(policy), Folder::new());
+    let mut client = Session::start(&gate, &folder);
+    let ids: Vec<u64> = (0..200)
+        .map(|n| client.call("delete_file", &json!({"n": n})))
+        .collect();
+    for id in ids {
+        let answer = client.answer(id);
+        assert!(answer["result"]["isError"].is_null(), "{answer}");
+    }
+    let mut runs: Vec<_> = folder
+        .runs()
+        .into_iter()
+        .map(|run| run.to_string())
+        .collect();
+    runs.sort();
+    runs.dedup();
+    assert_eq!((runs.len(), folder.runs().len()), (200, 200));
+}
+
+#[test]
+fn what_the_server_says_of_a_tool_is_shown_as_not_verified_and_decides_nothing() {
+    let (gate, folder) = (Gate::start(), Folder::new());
+    let mut client = Session::start(&gate, &folder);
+    let list = client.request("tools/list", &json!({}));
+    client.answer(list);
+    client.call("delete_file", &json!({"path": "/a"}));
+    let email = gate.email(&gate.only_id());
+    let email = email.split_whitespace().collect::<Vec<_>>().join(" ");
+    let claim = "The tool server describes this tool as: Deletes a file. For good. The tool server calls it destructive.";
+    assert!(email.contains(claim), "{email}");
+    assert!(folder.runs().is_empty());
+}

@@ -1,0 +1,12 @@
+//! The proxy as a process, between a client of the tests and a server of the tests, with a real gate.
+
+mod gate;
+mod harness;
+
+mod docs;
+mod ends;
+mod held;
+mod hostile;
+mod kills;
+mod start;
+mod transparent;

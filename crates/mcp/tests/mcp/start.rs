@@ -1,0 +1,107 @@
+//! The command line and the file of settings.
+
+use std::process::Command;
+
+use crate::harness::{Folder, PROXY, SETTINGS, output, proxy, with_server};
+
+const NO_GATE: &str = "http://127.0.0.1:9";
+
+fn fails(settings: &str, change: impl FnOnce(&mut Command)) -> String {
+    let folder = Folder::new();
+    let mut command = proxy(NO_GATE, &folder, settings);
+    change(&mut command);
+    let (text, code) = output(with_server(&mut command, &folder));
+    assert_eq!(code, 2, "{text}");
+    assert!(!text.contains("stand-in server: started"), "{text}");
+    text
+}
+
+#[test]
+fn wrong_settings_end_the_start_with_their_line_and_cause() {
+    for (settings, causes) in [
+        (
+            "agent = \"A\"\nholds = []\n",
+            ["line 2", "unknown field `holds`"],
+        ),
+        ("pass = []\n", ["settings.toml", "missing field `agent`"]),
+        ("agent = \"\"\n", ["line 1", "1 to 128 characters"]),
+        (
+            "agent = \"A\"\ntimeout = \"5s\"\n",
+            ["line 2", "from 10s to 30d"],
+        ),
+        ("agent = \"A\"\ntimeout = 60\n", ["line 2", "string"]),
+        (
+            "agent = \"A\"\npass = [\"\"]\n",
+            ["line 2", "must not be empty"],
+        ),
+        (
+            "agent = \"A\"\naction = \"Delete {arguments.path}\"\n",
+            ["line 2", "belong in `summary`"],
+        ),
+        (
+            "agent = \"A\"\nsummary = \"Delete {path}\"\n",
+            ["line 2", "no placeholder `{path}`"],
+        ),
+        (
+            "agent = \"A\"\nagent = \"B\"\n",
+            ["line 2", "duplicate key"],
+        ),
+    ] {
+        let text = fails(settings, |_| {});
+        for cause in causes {
+            assert!(text.contains(cause), "{cause} in {text}");
+        }
+    }
+}
+
+#[test]
+fn wrong_environment_ends_the_start_without_showing_its_values() {
+    let text = fails(SETTINGS, |command| {
+        command.env_remove("HO_CLAIM_KEY");
+    });
+    assert!(text.contains("HO_CLAIM_KEY is not set"), "{text}");
+    let text = fails(SETTINGS, |command| {
+        command.env("HO_CLAIM_KEY", "hunter2");
+    });
+    assert!(
+        text.contains("64 hexadecimal digits") && !text.contains("hunter2"),
+        "{text}"
+    );
+    let text = fails(SETTINGS, |command| {
+        command.env_remove("HO_URL");
+    });
+    assert!(text.contains("HO_URL"), "{text}");
+}
+
+#[test]
+fn a_server_that_cannot_be_started_is_named() {
+    let folder = Folder::new();
+    let mut command = proxy(NO_GATE, &folder, SETTINGS);
+    let (text, code) = output(command.args(["--", "/no/such/server"]));
+    assert_eq!(code, 2);
+    assert!(text.contains("/no/such/server cannot be started"), "{text}");
+}
+
+#[test]
+fn keygen_prints_a_key_that_the_proxy_takes() {
+    let (text, code) = output(Command::new(PROXY).arg("keygen"));
+    assert_eq!(code, 0);
+    let key = text.trim().strip_prefix("HO_CLAIM_KEY=").unwrap();
+    let folder = Folder::new();
+    let mut command = proxy(NO_GATE, &folder, SETTINGS);
+    let (_, code) = output(with_server(command.env("HO_CLAIM_KEY", key), &folder));
+    assert_eq!(code, 0);
+}
+
+#[test]
+fn wrong_arguments_are_refused() {
+    for arguments in [
+        &["--answer-within", "45", "--", "x"][..],
+        &["--answer-within", "0s", "--", "x"],
+        &[],
+        &["x"],
+    ] {
+        let (text, code) = output(Command::new(PROXY).args(arguments));
+        assert_eq!(code, 2, "{arguments:?} {text}");
+    }
+}

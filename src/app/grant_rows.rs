@@ -1,0 +1,193 @@
+//! The rows of standing grants: reading, changing and listing them. The command line does it without the gate.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::attempts::back_off;
+use super::error::Error;
+use crate::domain::{Grant, GrantEnd, Grants, HeldGrant, PauseScope};
+use crate::store::{StandingKind, StandingRow, Store, StoreError, decode_grants, encode_grants};
+use crate::values::{ApprovalId, Owner, Timestamp};
+
+/// How long a change is retried while others change the same row.
+const RETRY_FOR: Duration = Duration::from_secs(10);
+
+/// The attempt from which on the pauses between attempts grow no longer.
+const LONGEST_PAUSE: u32 = 12;
+
+/// All standing grants that can be read.
+#[derive(Clone, Debug, Default)]
+pub struct GrantList {
+    pub grants: Vec<HeldGrant>,
+    /// The rows that cannot be trusted; their grants approve nothing.
+    pub unreadable: usize,
+}
+
+/// Lists the standing grants, also those that have ended, as long as their rows are kept.
+///
+/// # Errors
+/// The store's own.
+pub async fn list_grants(store: &Store) -> Result<GrantList, Error> {
+    store.prepare().await?;
+    let mut list = GrantList::default();
+    for row in store.standing_rows_of(StandingKind::Grant).await? {
+        match row.and_then(|row| decode_grants(&row.columns)) {
+            Ok(grants) => list.grants.extend(grants.held),
+            Err(_) => list.unreadable += 1,
+        }
+    }
+    Ok(list)
+}
+
+/// Ends a grant for the operator. Returns `false` if it had ended before.
+///
+/// # Errors
+/// [`Error::NotFound`] if there is no such grant, or the store's own.
+pub async fn end_grant(store: &Store, id: &str, now: Timestamp) -> Result<bool, Error> {
+    store.prepare().await?;
+    let is_meant = |grant: &Grant| grant.id == id;
+    let (found, ended) = end_where(store, GrantEnd::Operator, now, is_meant).await?;
+    if found {
+        Ok(ended)
+    } else {
+        Err(Error::NotFound)
+    }
+}
+
+/// Ends the grants that were given with the approval of a request.
+pub(super) async fn end_given_with(
+    store: &Store,
+    id: &ApprovalId,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let is_meant = |grant: &Grant| grant.given_with == *id;
+    end_where(store, GrantEnd::Operator, now, is_meant).await?;
+    Ok(())
+}
+
+/// Ends the grants that a pause covers.
+pub(super) async fn end_covered(
+    store: &Store,
+    scope: &PauseScope,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let is_meant = |grant: &Grant| {
+        let owner = &grant.scope.owner;
+        // The operator may name a key by its digest although HO_AGENT_KEYS gives it agents.
+        let may_be_key =
+            matches!(scope, PauseScope::Owner(Owner::Key(_))) && matches!(owner, Owner::Agents(_));
+        may_be_key || scope.covers(Some(owner), &grant.scope.agent)
+    };
+    end_where(store, GrantEnd::Pause, now, is_meant).await?;
+    Ok(())
+}
+
+/// Ends all grants that are meant. Returns whether there are any, and whether one of them was active.
+async fn end_where(
+    store: &Store,
+    by: GrantEnd,
+    now: Timestamp,
+    is_meant: impl Fn(&Grant) -> bool,
+) -> Result<(bool, bool), StoreError> {
+    let (mut found, mut ended) = (false, false);
+    for row in store.standing_rows_of(StandingKind::Grant).await? {
+        // What cannot be trusted approves nothing.
+        let Ok(row) = row else { continue };
+        let Ok(grants) = decode_grants(&row.columns) else {
+            continue;
+        };
+        let meant = |held: &&HeldGrant| is_meant(&held.signed.grant);
+        if !grants.held.iter().any(|held| meant(&held)) {
+            continue;
+        }
+        found = true;
+        let changed = change(
+            store,
+            &row.name,
+            || now,
+            |grants, now| {
+                let can_end = |held: &HeldGrant| meant(&held) && held.can_end(now);
+                let any = grants.held.iter().any(can_end);
+                any.then(|| grants.void(by, now, &is_meant))
+            },
+        );
+        ended |= changed.await?.is_some();
+    }
+    Ok((found, ended))
+}
+
+/// The grants of a row; none if there is none.
+pub(super) async fn read(store: &Store, name: &str) -> Result<Grants, StoreError> {
+    match store.standing(StandingKind::Grant, name).await? {
+        None => Ok(Grants::default()),
+        Some(row) => decode_grants(&row.columns),
+    }
+}
+
+/// Changes the grants of a row, on condition that it has not changed since it was read, and retries after a
+/// conflict. Nothing is written if `change` returns `None`. The time is the latest that any process wrote, so that
+/// a clock that is behind does not prolong a grant.
+pub(super) async fn change<T>(
+    store: &Store,
+    name: &str,
+    clock: impl Fn() -> Timestamp,
+    mut change: impl FnMut(&mut Grants, Timestamp) -> Option<T>,
+) -> Result<Option<T>, StoreError> {
+    let give_up_at = Instant::now() + RETRY_FOR;
+    let mut attempt = 0;
+    loop {
+        let row = store.standing(StandingKind::Grant, name).await?;
+        let mut grants = match &row {
+            None => Grants::default(),
+            Some(row) => decode_grants(&row.columns)?,
+        };
+        let written_at = row.as_ref().and_then(StandingRow::written_at);
+        let now = written_at.map_or_else(&clock, |written_at| written_at.max(clock()));
+        let Some(result) = change(&mut grants, now) else {
+            return Ok(None);
+        };
+        let new = || StandingRow::new(StandingKind::Grant, name, BTreeMap::new());
+        let mut row = row.unwrap_or_else(new);
+        row.columns = encode_grants(&grants);
+        match store.put_standing(row, now).await {
+            Ok(_) => return Ok(Some(result)),
+            Err(StoreError::Conflict | StoreError::AlreadyExists)
+                if Instant::now() < give_up_at =>
+            {
+                attempt = LONGEST_PAUSE.min(attempt + 1);
+                back_off(attempt).await;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Ends all grants of a row, and those that are about to be added to it; also of a row that cannot be trusted. A row
+/// that does not exist is written only if one `may_be_added`.
+pub(super) async fn void(
+    store: &Store,
+    name: &str,
+    by: GrantEnd,
+    may_be_added: bool,
+    clock: impl Fn() -> Timestamp,
+) -> Result<(), StoreError> {
+    let voided = change(store, name, &clock, |grants, now| {
+        let is_needed = may_be_added || *grants != Grants::default();
+        is_needed.then(|| grants.void(by, now, |_| true))
+    });
+    match voided.await {
+        Err(StoreError::Damaged(_)) => {
+            let now = clock();
+            let voided = now.unix_millis().unsigned_abs();
+            let grants = Grants {
+                voided,
+                ..Grants::default()
+            };
+            let row = StandingRow::new(StandingKind::Grant, name, encode_grants(&grants));
+            store.overwrite_standing(row, now).await
+        }
+        voided => voided.map(drop),
+    }
+}

@@ -1,0 +1,288 @@
+//! Standing grants: an approver gives one with an approval, and it approves later requests for exactly the same.
+
+use tokio::time::timeout;
+use tracing::Instrument;
+
+use std::time::Duration;
+
+use human_oversight_protocol::parameters::hex;
+
+use super::decide::CodeForm;
+use super::error::Error;
+use super::grant_rows;
+use super::identify::{Caller, Identified};
+use super::state::App;
+use super::submission::Submission;
+use crate::content;
+use crate::domain::{
+    Approval, Assurance, DecisionResult, GrantEnd, GrantScope, GrantTerms, GrantWish, HeldGrant,
+    Pause, Plan, Request, SignedGrant,
+};
+use crate::keys::{FormPurpose, check_grant, keyring};
+use crate::store::StoreError;
+use crate::values::{Address, ApprovalId, Owner};
+
+/// How long the response of a decision waits for the grant that is given with it.
+const GIVE_WITHIN: Duration = Duration::from_secs(15);
+
+impl App {
+    /// Takes one use of the standing grant for exactly what a submission asks; `None` where there is none that may
+    /// be used, or it cannot be read or written: then people are asked.
+    pub(super) async fn use_grant(
+        &self,
+        submission: &Submission,
+        owner: &Owner,
+        plan: &Plan,
+        people: &[Address],
+    ) -> Option<SignedGrant> {
+        let terms = plan.grants?;
+        let scope = GrantScope {
+            owner: owner.clone(),
+            agent: submission.id.agent().to_owned(),
+            action: submission.action.clone(),
+            digest: submission.parameters.digest,
+            on_behalf_of: submission.on_behalf_of.clone(),
+        };
+        let may_use = |signed: &SignedGrant| self.may_use(signed, terms, plan.sign_in, people);
+        let id = submission.id.to_string();
+        for name in self.grant_names(owner, &scope.action, &submission.parameters.json) {
+            let taking = grant_rows::change(
+                &self.store,
+                &name,
+                || self.now(),
+                |grants, now| grants.take(&scope, now, may_use),
+            );
+            match taking.await {
+                Ok(Some(signed)) => {
+                    let grant = &signed.grant.id;
+                    tracing::info!(id, grant, "a standing grant was used");
+                    return Some(signed);
+                }
+                Ok(None) => {}
+                Err(error) => {
+                    tracing::warn!(id, cause = %error, "standing grants cannot be used; people are asked");
+                }
+            }
+        }
+        None
+    }
+
+    /// Whether a grant may approve what it is for: a gate with these keys has signed it, today's rules are those
+    /// that allowed it, and its giver is still one of the people who would be asked.
+    fn may_use(
+        &self,
+        signed: &SignedGrant,
+        terms: GrantTerms,
+        plan_signs_in: bool,
+        people: &[Address],
+    ) -> bool {
+        let grant = &signed.grant;
+        let (giver, scope) = (&grant.giver, &grant.scope);
+        let needs_sign_in = plan_signs_in || self.needs_sign_in(&scope.action);
+        let acted_for = scope.on_behalf_of.as_ref();
+        check_grant(signed, self.receipt_keys.public()).is_ok()
+            && grant.rules == terms.rules
+            && self.is_allowed(giver, grant.assurance)
+            && (!needs_sign_in || grant.assurance.object_id().is_some())
+            && people.iter().any(|person| person.is_same_person(giver))
+            && !acted_for.is_some_and(|person| person.is_same_person(giver))
+    }
+
+    /// Whether the operator's list still has an approver who was identified so.
+    pub(super) fn is_allowed(&self, address: &Address, assurance: Assurance) -> bool {
+        let allowed = &self.config.allowed_approvers;
+        let object_id = assurance.object_id();
+        let is_member = object_id.and_then(|id| allowed.lists_object_id(address, id));
+        allowed.allows(address) && is_member != Some(false)
+    }
+
+    /// What a standing grant may be that an approver gives with the approval of this request now; `None` where
+    /// none may be given: then today's policy would not accept it.
+    pub fn grant_terms(&self, approval: &Approval) -> Option<GrantTerms> {
+        let terms = approval.plan.grants?;
+        let rules = &approval.plan.policy()?.rules;
+        let today = self.config.policy.as_ref()?.digest_of(rules);
+        (today == terms.rules).then_some(terms)
+    }
+
+    /// How often the grants for what reads like a request were ended; to be read before its approval is stored.
+    pub(super) async fn grants_voided(&self, request: &Request) -> Result<u64, StoreError> {
+        let name = self.request_grant_names(request).into_iter().next();
+        let grants = grant_rows::read(&self.store, &name.unwrap_or_default()).await?;
+        Ok(grants.voided)
+    }
+
+    /// Gives a grant with an approval that is stored. Returns whether it stands. Runs in its own task, so that a
+    /// disconnected caller does not interrupt it.
+    pub(super) async fn give_grant(
+        self: &std::sync::Arc<Self>,
+        approval: &Approval,
+        wish: GrantWish,
+        voided: Result<u64, StoreError>,
+    ) -> bool {
+        let (app, approval) = (self.clone(), approval.clone());
+        let id = approval.request.id.to_string();
+        let giving = async move { app.try_give_grant(&approval, wish, voided?).await };
+        let given = timeout(GIVE_WITHIN, tokio::spawn(giving.in_current_span())).await;
+        match given {
+            Ok(Ok(Ok(true))) => true,
+            Ok(Ok(Ok(false))) | Ok(Err(_)) | Err(_) => {
+                tracing::warn!(id, "a standing grant could not be given");
+                false
+            }
+            Ok(Ok(Err(error))) => {
+                tracing::warn!(id, cause = %error, "a standing grant could not be given");
+                false
+            }
+        }
+    }
+
+    async fn try_give_grant(
+        &self,
+        approval: &Approval,
+        wish: GrantWish,
+        voided: u64,
+    ) -> Result<bool, StoreError> {
+        let id = hex(&keyring::random_bytes::<8>());
+        let grant = approval.grant(wish, id.clone());
+        let Some(grant) = grant.filter(|_| self.grant_terms(approval).is_some()) else {
+            return Ok(false);
+        };
+        let scope = grant.scope.clone();
+        let Ok(signed) = self.receipt_keys.sign_grant(&self.base_url, grant) else {
+            return Ok(false);
+        };
+        let names = self.request_grant_names(&approval.request);
+        let name = names.first().map_or("", String::as_str);
+        let adding = grant_rows::change(
+            &self.store,
+            name,
+            || self.now(),
+            |grants, now| grants.add(signed.clone(), voided, now).ok(),
+        );
+        if adding.await?.is_none() {
+            return Ok(false);
+        }
+        tracing::info!(
+            id = approval.request.id.to_string(),
+            grant = id,
+            "a standing grant was given"
+        );
+        // A pause ends the grants that it finds. This one may have come too late for that.
+        let covers = |pause: &Pause| pause.scope.covers(Some(&scope.owner), &scope.agent);
+        let is_paused = match self.pauses().await {
+            Ok(pauses) => pauses.iter().any(covers),
+            Err(_) => true,
+        };
+        if is_paused {
+            self.end_grant_in(name, &id, GrantEnd::Pause).await?;
+        }
+        Ok(!is_paused)
+    }
+
+    /// Ends all grants for what reads like a request, before its rejection is stored. Whether a form `rejects` is asked
+    /// only where there may be grants.
+    pub(super) async fn void_grants_if(
+        &self,
+        request: &Request,
+        rejects: impl FnOnce() -> bool,
+    ) -> Result<(), Error> {
+        let policy = self.config.policy.as_ref();
+        let Some(policy) = policy.filter(|_| rejects()) else {
+            return Ok(());
+        };
+        let may_be_added = policy.allows_grants();
+        for name in self.request_grant_names(request) {
+            let (store, now) = (&self.store, || self.now());
+            grant_rows::void(store, &name, GrantEnd::Rejection, may_be_added, now).await?;
+        }
+        Ok(())
+    }
+
+    /// The grant that this approver gave with their approval of a request.
+    pub async fn grant_given_with(
+        &self,
+        approval: &Approval,
+        approver: usize,
+    ) -> Option<HeldGrant> {
+        approval.plan.grants?;
+        let by = approval.decision()?.by.person()?;
+        if *by != approval.approvers[approver].address {
+            return None;
+        }
+        match self.find_given(&approval.request).await {
+            Ok(found) => found.map(|(_, held)| held),
+            Err(error) => {
+                let id = approval.request.id.to_string();
+                tracing::warn!(id, cause = %error, "a standing grant could not be read");
+                None
+            }
+        }
+    }
+
+    /// Applies a form that ends the grant which its approver gave with their approval.
+    ///
+    /// # Errors
+    /// As [`App::load_for_approver`].
+    pub async fn revoke_grant(
+        &self,
+        id: &ApprovalId,
+        caller: &Caller,
+        form: &CodeForm,
+    ) -> Result<(Approval, (Identified, DecisionResult)), Error> {
+        let (row, _) = self.load_for_approver(id, caller).await?;
+        let checking = self.update(row, |approval, _| {
+            let identified = self.identify(approval, caller)?;
+            let checked = self.check_form(form, FormPurpose::Grant, identified, approval);
+            Ok((identified, approval.judge_grant_revocation(&checked)))
+        });
+        let (row, (identified, result)) = checking.await?;
+        if result == DecisionResult::GrantEnded
+            && let Some((name, held)) = self.find_given(&row.approval.request).await?
+        {
+            let id = &held.signed.grant.id;
+            self.end_grant_in(&name, id, GrantEnd::Giver).await?;
+            tracing::info!(grant = id, "a standing grant was revoked by its giver");
+        }
+        Ok((row.approval, (identified, result)))
+    }
+
+    async fn end_grant_in(&self, name: &str, id: &str, by: GrantEnd) -> Result<(), StoreError> {
+        let (store, now) = (&self.store, || self.now());
+        let ending = grant_rows::change(store, name, now, |grants, now| {
+            grants.end(id, by, now).then_some(())
+        });
+        ending.await.map(drop)
+    }
+
+    /// The grant that was given with the approval of a request, and the name of its row.
+    async fn find_given(
+        &self,
+        request: &Request,
+    ) -> Result<Option<(String, HeldGrant)>, StoreError> {
+        for name in self.request_grant_names(request) {
+            let held = grant_rows::read(&self.store, &name).await?.held;
+            let mut held = held.into_iter();
+            if let Some(held) = held.find(|it| it.signed.grant.given_with == request.id) {
+                return Ok(Some((name, held)));
+            }
+        }
+        Ok(None)
+    }
+
+    fn request_grant_names(&self, request: &Request) -> Vec<String> {
+        match &request.owner {
+            Some(owner) => self.grant_names(owner, &request.action, &request.parameters.json),
+            // A request without an owner has no grants.
+            None => Vec::new(),
+        }
+    }
+
+    /// The names of the rows with the grants for what reads the same, one for each link key; the first is that of
+    /// new rows.
+    fn grant_names(&self, owner: &Owner, action: &str, parameters: &str) -> Vec<String> {
+        let scope = self.account(owner).to_string();
+        let content = content::digest(action, parameters);
+        self.link_keys.content_names(&scope, &content)
+    }
+}

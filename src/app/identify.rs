@@ -1,0 +1,167 @@
+//! Identifying a caller of the decision page: which approver of a request they are, and how that is known.
+
+use std::time::Duration;
+
+use super::error::Error;
+use super::state::App;
+use crate::azure::{Member, NotSignedIn};
+use crate::domain::{Approval, Approver, Assurance};
+use crate::store::{ReadError, Versioned};
+use crate::values::{Address, ApprovalId, Timestamp};
+
+/// How long an approver's link opens a request after its end.
+const LINK_LIFETIME: Duration = Duration::from_secs(30 * 86_400);
+
+/// A caller of the decision page, not yet identified.
+pub struct Caller {
+    /// Their link token; empty without one.
+    pub link: String,
+    /// The member they are signed in as; `None` if sign-in is off.
+    pub member: Option<Result<Member, NotSignedIn>>,
+    /// Whether the platform names a program instead of a person.
+    pub is_agent: bool,
+}
+
+/// The approver that a caller was identified as.
+#[derive(Clone, Copy, Debug)]
+pub struct Identified {
+    /// The index of the approver.
+    pub approver: usize,
+    /// How they were identified.
+    pub assurance: Assurance,
+}
+
+impl Caller {
+    /// "Not found", or the demand to sign in for a caller who has not, so that the response does not reveal
+    /// whether the request exists.
+    pub fn not_found(&self) -> Error {
+        match self.member {
+            Some(Err(why)) => Error::SignIn(why),
+            Some(Ok(_)) | None => Error::NotFound,
+        }
+    }
+}
+
+impl App {
+    /// Loads a request for one of its approvers.
+    ///
+    /// # Errors
+    /// [`Error::Hidden`] when the caller is not an approver, whatever else is wrong with the row; otherwise as
+    /// [`App::load`].
+    pub async fn load_for_approver(
+        &self,
+        id: &ApprovalId,
+        caller: &Caller,
+    ) -> Result<(Versioned, Identified), Error> {
+        let row = self.store.read(id).await;
+        let row = row.map_err(|unread| self.hide_from_strangers(unread, caller))?;
+        let identified = self.identify(&row.approval, caller)?;
+        Ok((self.check_receipt(row)?, identified))
+    }
+
+    /// The error of a row that could not be read. It is for its approvers alone, by the columns as stored.
+    fn hide_from_strangers(&self, unread: ReadError, caller: &Caller) -> Error {
+        let Some(row) = unread.row else {
+            return unread.error.into();
+        };
+        let find = |action: &str| {
+            let needs_sign_in = self.needs_sign_in(action);
+            self.find_approver(&row.approvers, needs_sign_in, row.ended_at, caller)
+        };
+        if row.action.as_deref().and_then(find).is_some() {
+            unread.error.into()
+        } else {
+            Error::Hidden(Some(Box::new(unread.error.into())))
+        }
+    }
+
+    /// Identifies the caller as an approver.
+    ///
+    /// # Errors
+    /// When the caller is not an approver, or is one who may not decide: the operator's current list counts,
+    /// not the list at submit.
+    pub(super) fn identify(
+        &self,
+        approval: &Approval,
+        caller: &Caller,
+    ) -> Result<Identified, Error> {
+        let principal = approval.request.on_behalf_of.as_ref();
+        let identified = match &caller.member {
+            // Even with an approver's link, the person the agent acts for never decides.
+            Some(Ok(member))
+                if principal.is_some_and(|person| self.may_belong_to(person, member)) =>
+            {
+                return Err(Error::Hidden(None));
+            }
+            _ => {
+                let request = &approval.request;
+                let ended_at = approval.closed_at().unwrap_or(request.expires_at);
+                let needs_sign_in = approval.plan.sign_in || self.needs_sign_in(&request.action);
+                self.find_approver(&approval.approvers, needs_sign_in, Some(ended_at), caller)
+            }
+        };
+        let may_decide = |identified: &Identified| {
+            let address = &approval.approvers[identified.approver].address;
+            self.config.allowed_approvers.allows(address)
+                && !principal.is_some_and(|person| person.is_same_person(address))
+        };
+        identified.filter(may_decide).ok_or(Error::Hidden(None))
+    }
+
+    /// Whether the operator's settings demand sign-in for an action.
+    pub(super) fn needs_sign_in(&self, action: &str) -> bool {
+        let sign_in = self.config.sign_in.as_ref();
+        sign_in.is_some_and(|it| it.is_required_for(action))
+    }
+
+    /// The approver that the caller is by sign-in, or else by link.
+    fn find_approver(
+        &self,
+        approvers: &[Approver],
+        needs_sign_in: bool,
+        ended_at: Option<Timestamp>,
+        caller: &Caller,
+    ) -> Option<Identified> {
+        // Not even with an approver's link.
+        if caller.is_agent {
+            return None;
+        }
+        if let Some(Ok(member)) = &caller.member {
+            let is_member = |approver: &Approver| self.belongs_to(&approver.address, member);
+            if let Some(approver) = approvers.iter().position(is_member) {
+                let assurance = Assurance::Entra(member.object_id);
+                return Some(Identified {
+                    approver,
+                    assurance,
+                });
+            }
+        }
+        if needs_sign_in {
+            return None;
+        }
+        if ended_at.is_none_or(|ended_at| self.now() >= ended_at + LINK_LIFETIME) {
+            return None;
+        }
+        let approver = self.link_keys.link_holder(approvers, &caller.link)?;
+        Some(Identified {
+            approver,
+            assurance: Assurance::Link,
+        })
+    }
+
+    /// Whether an address may belong to a member, in any spelling.
+    fn may_belong_to(&self, address: &Address, member: &Member) -> bool {
+        let name = Address::from_known(&member.name);
+        self.belongs_to(address, member) || name.is_some_and(|name| name.is_same_person(address))
+    }
+
+    /// Whether an address belongs to a member: by object id if the operator's list has one, otherwise by the
+    /// name of the member.
+    pub(super) fn belongs_to(&self, address: &Address, member: &Member) -> bool {
+        let by_id = &self.config.allowed_approvers;
+        let by_id = by_id.lists_object_id(address, member.object_id);
+        by_id.unwrap_or_else(|| {
+            Address::from_known(&member.name).is_some_and(|name| name.is_same_mailbox(address))
+        })
+    }
+}

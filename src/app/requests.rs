@@ -1,0 +1,199 @@
+//! The list of a person who has signed in: the requests that ask them, and the standing grants that they gave. It
+//! changes nothing; each request is decided on its own page.
+
+use std::pin::pin;
+
+use futures_util::{StreamExt, stream};
+
+use super::error::Error;
+use super::grant_rows;
+use super::identify::Caller;
+use super::state::App;
+use crate::azure::{Member, NotSignedIn};
+use crate::domain::{Approval, Assurance, Choice, HeldGrant};
+use crate::keys::check_grant;
+use crate::policy::Policy;
+use crate::values::{Address, ApprovalId};
+
+/// The most open requests that are shown.
+const MOST_OPEN: usize = 500;
+
+/// The most rows that are read to find them: some entries of the due index name a person whom the row does not ask now.
+const MOST_READ: usize = 1_000;
+
+/// The most decisions that are shown.
+const MOST_DECIDED: u8 = 20;
+
+/// How many rows are read at a time.
+const CONCURRENCY: usize = 32;
+
+/// What concerns one person.
+#[derive(Default)]
+pub struct RequestList {
+    /// The requests that ask them now, by deadline.
+    pub open: Vec<ListedRequest>,
+    /// Whether there may be more open ones.
+    pub is_cut: bool,
+    /// The last requests that they decided, or voted on, the newest first.
+    pub decided: Vec<(Choice, ListedRequest)>,
+    /// The standing grants of theirs that are in force, with the requests with which they gave them.
+    pub grants: Vec<(HeldGrant, ListedRequest)>,
+    /// How many requests could not be read, or cannot be trusted.
+    pub unreadable: usize,
+}
+
+/// A request that has this person among its approvers.
+pub struct ListedRequest {
+    pub approval: Approval,
+    /// The index of the approver.
+    pub approver: usize,
+}
+
+/// A row could not be read, or cannot be trusted.
+struct Unreadable;
+
+impl App {
+    /// The list of a person who has signed in.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] where there is no sign-in, [`Error::SignIn`] for a caller who is not signed in as a member of
+    /// the directory, or the store's own.
+    pub async fn requests_of(&self, caller: &Caller) -> Result<RequestList, Error> {
+        let member = match &caller.member {
+            None => return Err(Error::NotFound),
+            Some(Err(why)) => return Err(Error::SignIn(*why)),
+            Some(Ok(_)) if caller.is_agent => return Err(Error::SignIn(NotSignedIn::Program)),
+            Some(Ok(member)) => member,
+        };
+        self.store.prepare().await?;
+        let mut list = RequestList::default();
+        self.list_open(&mut list, caller, member).await?;
+        self.list_decided(&mut list, caller, member).await?;
+        self.list_grants(&mut list, caller, member).await?;
+        Ok(list)
+    }
+
+    async fn list_open(
+        &self,
+        list: &mut RequestList,
+        caller: &Caller,
+        member: &Member,
+    ) -> Result<(), Error> {
+        let found = self.store.pending_for(&self.addresses_of(member)).await?;
+        list.is_cut = found.len() > MOST_READ;
+        let reading = found.into_iter().take(MOST_READ);
+        let reading = reading.map(|id| self.read_listed(id, caller));
+        let mut reading = pin!(stream::iter(reading).buffered(CONCURRENCY));
+        let now = self.now();
+        while let Some(read) = reading.next().await {
+            match read {
+                Ok(Some(it)) if it.approval.can_vote(it.approver, now) => list.open.push(it),
+                Ok(_) => {}
+                Err(Unreadable) => list.unreadable += 1,
+            }
+            if list.open.len() > MOST_OPEN {
+                list.open.truncate(MOST_OPEN);
+                list.is_cut = true;
+                break;
+            }
+        }
+        list.open.sort_by_key(|it| it.approval.request.expires_at);
+        Ok(())
+    }
+
+    async fn list_decided(
+        &self,
+        list: &mut RequestList,
+        caller: &Caller,
+        member: &Member,
+    ) -> Result<(), Error> {
+        let people = self.addresses_of(member);
+        let found = self.store.chosen_by(&people, MOST_DECIDED).await?;
+        let reading = found.into_iter().map(|id| self.read_listed(id, caller));
+        let mut reading = pin!(stream::iter(reading).buffered(CONCURRENCY));
+        while let Some(read) = reading.next().await {
+            let Ok(read) = read else {
+                list.unreadable += 1;
+                continue;
+            };
+            let own = read.and_then(|it| {
+                let choices = it.approval.choices();
+                let mut choices = choices.into_iter().rev();
+                Some((choices.find(|one| one.person == it.approver)?, it))
+            });
+            list.decided.extend(own);
+        }
+        Ok(())
+    }
+
+    async fn list_grants(
+        &self,
+        list: &mut RequestList,
+        caller: &Caller,
+        member: &Member,
+    ) -> Result<(), Error> {
+        let policy = self.config.policy.as_ref();
+        if !policy.is_some_and(Policy::allows_grants) {
+            return Ok(());
+        }
+        let mut held = grant_rows::list_grants(&self.store).await?.grants;
+        let now = self.now();
+        held.retain(|it| {
+            let grant = &it.signed.grant;
+            it.is_active(now)
+                && self.belongs_to(&grant.giver, member)
+                && self.is_allowed(&grant.giver, grant.assurance)
+                && check_grant(&it.signed, self.receipt_keys.public()).is_ok()
+        });
+        held.sort_by_key(|it| it.signed.grant.until);
+        let given_with = held.iter().map(|it| it.signed.grant.given_with.clone());
+        let reading: Vec<_> = given_with.map(|id| self.read_listed(id, caller)).collect();
+        let mut reading = pin!(stream::iter(reading).buffered(CONCURRENCY));
+        for held in held {
+            match reading.next().await {
+                // Other rules void it.
+                Some(Ok(Some(with))) if self.grant_terms(&with.approval).is_some() => {
+                    list.grants.push((held, with));
+                }
+                Some(Ok(_)) | None => {}
+                Some(Err(Unreadable)) => list.unreadable += 1,
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads a request if the caller is one of its approvers and may decide.
+    async fn read_listed(
+        &self,
+        id: ApprovalId,
+        caller: &Caller,
+    ) -> Result<Option<ListedRequest>, Unreadable> {
+        match self.load_for_approver(&id, caller).await {
+            Ok((row, identified)) => {
+                let is_signed_in = matches!(identified.assurance, Assurance::Entra(_));
+                Ok(is_signed_in.then_some(ListedRequest {
+                    approval: row.approval,
+                    approver: identified.approver,
+                }))
+            }
+            Err(Error::NotFound | Error::Hidden(_)) => Ok(None),
+            Err(error) => {
+                let id = id.to_string();
+                tracing::warn!(
+                    id,
+                    cause = error.cause(),
+                    "a listed request could not be read"
+                );
+                Err(Unreadable)
+            }
+        }
+    }
+
+    /// The addresses that may be a member's.
+    fn addresses_of(&self, member: &Member) -> Vec<Address> {
+        let allowed = &self.config.allowed_approvers;
+        let mut addresses = allowed.addresses_of(member.object_id);
+        addresses.extend(Address::from_known(&member.name));
+        addresses
+    }
+}

@@ -1,0 +1,31 @@
+//! Sending emails of a request again, for the operator. The command line does it without the gate.
+
+use std::time::Duration;
+
+use super::attempts::{MAX_WRITE_ATTEMPTS, back_off};
+use super::error::Error;
+use crate::store::{Store, StoreError};
+use crate::values::{ApprovalId, Clock};
+
+/// Queues emails of a request again, for the next sweep. Returns how many; 0 if there is nothing to send, or it waits
+/// for its turn already.
+///
+/// # Errors
+/// When the request does not exist, cannot be trusted or cannot be read.
+pub async fn resend(store: &Store, id: &ApprovalId, clock: &Clock) -> Result<usize, Error> {
+    for attempt in 0..MAX_WRITE_ATTEMPTS {
+        let mut row = store.get(id).await?;
+        let queued = row.approval.queue_again(clock());
+        if queued == 0 {
+            return Ok(0);
+        }
+        // If an outcome is awaited, the sweep finds the request early and stores the right time.
+        let due = row.approval.next_due(Duration::ZERO);
+        match store.replace(row, due).await {
+            Ok(_) => return Ok(queued),
+            Err(StoreError::Conflict) => back_off(attempt).await,
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(Error::gave_up(MAX_WRITE_ATTEMPTS))
+}

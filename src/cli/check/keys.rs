@@ -1,0 +1,156 @@
+//! The keys of the settings: their ages, which one signs, and until when one does.
+
+use std::time::Duration;
+
+use human_oversight::app::{Finding, SweepRecord};
+use human_oversight::config::{StoreConfig, TableSettings};
+use human_oversight::keys::{NamedKey, ReceiptKeys};
+use human_oversight::values::Timestamp;
+use human_oversight_protocol::types::{Key, KeyLife};
+
+use super::super::clock::now;
+use super::super::maintenance::named;
+
+/// How long a key may make new signatures and secrets before it should be rotated.
+const OLD_AFTER: Duration = Duration::from_secs(365 * 86_400);
+
+/// How long before the last receipt key ends the operator is warned.
+const WARN_BEFORE: Duration = Duration::from_secs(30 * 86_400);
+
+/// The keys of each setting, one of which makes new ones, and since when a sweep has had each.
+pub(super) fn check_keys(settings: &TableSettings, record: Option<&SweepRecord>) -> Vec<Finding> {
+    let ages = Ages { record, now: now() };
+    let mut found = Vec::new();
+    match read(settings, "HO_LINK_KEYS", &settings.link_keys, "link.keys") {
+        Ok(keys) => {
+            found.push(ages.list("HO_LINK_KEYS", "link", &keys));
+            found.extend(ages.judge("HO_LINK_KEYS", "link", &keys[0].kid));
+        }
+        Err(finding) => found.push(finding),
+    }
+    let (name, file) = ("HO_RECEIPT_KEYS", "receipt.keys");
+    match read(settings, name, &settings.receipt_keys, file) {
+        Ok(keys) => {
+            found.push(ages.list(name, "receipt", &keys));
+            found.extend(check_receipt_keys(&keys, &ages));
+        }
+        Err(finding) => found.push(finding),
+    }
+    found
+}
+
+fn read(
+    settings: &TableSettings,
+    name: &str,
+    configured: &Option<Vec<NamedKey>>,
+    file: &str,
+) -> Result<Vec<NamedKey>, Finding> {
+    match named(settings, configured, file) {
+        Ok(Some(keys)) => Ok(keys),
+        Ok(None) if matches!(settings.store, StoreConfig::Embedded(_)) => Err(Finding::ok(
+            format!("{name}: the gate generates a key at its start"),
+        )),
+        Ok(None) => Err(Finding::warning(format!("{name} is not known here"))),
+        Err(error) => Err(Finding::failed(format!("{name} cannot be used: {error:#}"))),
+    }
+}
+
+fn check_receipt_keys(keys: &[NamedKey], ages: &Ages<'_>) -> Vec<Finding> {
+    let name = "HO_RECEIPT_KEYS";
+    let keys = match ReceiptKeys::new(keys) {
+        Ok(keys) => keys,
+        Err(error) => return vec![Finding::failed(format!("{name} cannot be used: {error}"))],
+    };
+    let kid = match keys.signing_kid(ages.now) {
+        Ok(kid) => kid,
+        Err(error) => return vec![Finding::failed(error.to_string())],
+    };
+    let published = &keys.public().keys;
+    let mut found = Vec::new();
+    found.extend(
+        published
+            .iter()
+            .find(|key| key.kid == kid)
+            .map(|signs| check_algorithm(signs, published)),
+    );
+    found.extend(ages.judge(name, "receipt", kid));
+    let lapses_at = keys.lapses_at(ages.now);
+    if let Some(end) = lapses_at.filter(|end| *end <= (ages.now + WARN_BEFORE).unix_seconds()) {
+        found.push(Finding::warning(format!(
+            "{name}: from {} on no key is in force, and the gate signs nothing: add a key",
+            date(end)
+        )));
+    }
+    found
+}
+
+/// Clients of earlier versions refuse what they cannot verify, so that their agents would run nothing.
+fn check_algorithm(signs: &Key, published: &[Key]) -> Finding {
+    let detail = format!("HO_RECEIPT_KEYS: {} signs, with {}", signs.kid, signs.alg);
+    if signs.alg != "ES256" {
+        return Finding::ok(detail);
+    }
+    let detail = format!("{detail}, which Rust crates of earlier versions do not verify");
+    if published.iter().all(|key| key.alg == signs.alg) {
+        Finding::ok(detail)
+    } else {
+        Finding::warning(format!(
+            "{detail}, as they do the keys of before: upgrade every agent first"
+        ))
+    }
+}
+
+/// Since when a sweep has had each key.
+struct Ages<'a> {
+    record: Option<&'a SweepRecord>,
+    now: Timestamp,
+}
+
+impl Ages<'_> {
+    fn list(&self, name: &str, kind: &str, keys: &[NamedKey]) -> Finding {
+        let described = keys.iter().map(|key| {
+            let (kid, age) = (&key.kid, self.describe(kind, &key.kid));
+            format!("{kid} ({age}{})", life(key.life))
+        });
+        let described: Vec<String> = described.collect();
+        Finding::ok(format!("{name}: {}", described.join(", ")))
+    }
+
+    /// A warning if the key that makes new ones is old.
+    fn judge(&self, name: &str, kind: &str, kid: &str) -> Option<Finding> {
+        let since = self.since(kind, kid)?;
+        (self.now.since(since) > OLD_AFTER).then(|| {
+            let days = OLD_AFTER.as_secs() / 86_400;
+            Finding::warning(format!(
+                "{name}: {kid} has been in use for more than {days} days: rotate it"
+            ))
+        })
+    }
+
+    fn describe(&self, kind: &str, kid: &str) -> String {
+        match self.since(kind, kid) {
+            None => "not seen by a sweep yet".to_owned(),
+            Some(since) => {
+                let days = self.now.since(since).as_secs() / 86_400;
+                format!("in use for {days} days, since {since}")
+            }
+        }
+    }
+
+    fn since(&self, kind: &str, kid: &str) -> Option<Timestamp> {
+        let keys = &self.record?.keys;
+        keys.get(&format!("{kind} {kid}")).copied()
+    }
+}
+
+fn life(KeyLife { nbf, exp, revoked }: KeyLife) -> String {
+    let nbf = nbf.map(|at| format!("; in force from {}", date(at)));
+    let exp = exp.map(|at| format!("; until {}", date(at)));
+    let revoked = revoked.then(|| "; revoked".to_owned());
+    [nbf, exp, revoked].into_iter().flatten().collect()
+}
+
+fn date(seconds: i64) -> String {
+    let at = Timestamp::from_unix_millis(seconds.saturating_mul(1_000));
+    at.map_or_else(|| seconds.to_string(), |at| at.to_string())
+}

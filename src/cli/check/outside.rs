@@ -1,0 +1,105 @@
+//! What can be seen from outside: the address of the gate, its sign-in, and the transport of emails.
+
+use std::time::Duration;
+
+use human_oversight::app::Finding;
+use human_oversight::config::Config;
+use human_oversight::keys::keyring;
+use human_oversight::mailer::{MailError, Mailer};
+use human_oversight::render::render_test_email;
+use human_oversight::values::Address;
+use human_oversight_protocol::types::KeySet;
+
+use super::super::clock::{clock, now};
+
+/// The time for a call, and for an email.
+const CALL_TIMEOUT: Duration = Duration::from_secs(20);
+const MAIL_TIMEOUT: Duration = Duration::from_secs(45);
+
+/// Whether the gate answers at its public address, and with the keys of these settings.
+pub(super) async fn check_address(config: &Config, receipt_kid: Option<&str>) -> Finding {
+    let Some(url) = &config.base_url else {
+        return Finding::ok("HO_BASE_URL is not set: the gate is for this machine alone");
+    };
+    let (status, body) = match get(&format!("{url}/api/keys")).await {
+        Ok(answer) => answer,
+        Err(error) => return Finding::failed(format!("{url} cannot be reached: {error}")),
+    };
+    let Ok(published) = serde_json::from_slice::<KeySet>(&body) else {
+        return Finding::failed(format!(
+            "{url} answers {status}, and not as a gate does: is it the right address?"
+        ));
+    };
+    match receipt_kid {
+        Some(kid) if !published.keys.iter().any(|key| key.kid == kid) => Finding::failed(format!(
+            "{url} is a gate that does not have the receipt key {kid}: it has other settings"
+        )),
+        Some(_) => Finding::ok(format!("{url} answers with these receipt keys")),
+        None => Finding::ok(format!("{url} answers")),
+    }
+}
+
+/// Whether the platform leads to the sign-in of the directory.
+pub(super) async fn check_platform_sign_in(config: &Config) -> Option<Finding> {
+    let (sign_in, url) = (config.sign_in.as_ref()?, config.base_url.as_ref()?);
+    let tenant = sign_in.tenant.to_string();
+    let client = client().ok()?;
+    let answer = client.get(format!("{url}/.auth/login/aad")).send().await;
+    let location = answer.ok().and_then(|answer| {
+        let location = answer.headers().get("location")?;
+        location.to_str().ok().map(str::to_owned)
+    });
+    Some(match location {
+        Some(location) if location.contains(&tenant) => {
+            Finding::ok("the platform leads to the sign-in of the directory")
+        }
+        Some(_) => Finding::failed("the platform leads to the sign-in of another directory"),
+        None => Finding::failed("the platform does not lead to a sign-in: is it switched on?"),
+    })
+}
+
+/// The transport; with an address, a test email is sent to it.
+pub(super) async fn check_mail(config: &Config, to: Option<&Address>) -> Finding {
+    let transport = config.mail.name();
+    let Some(to) = to else {
+        return Finding::ok(format!(
+            "{transport}; not tried: --mail-to ADDRESS sends a test email"
+        ));
+    };
+    let (from, brand) = (config.mail_from.clone(), &config.brand);
+    let mailer = Mailer::new(&config.mail, from, &brand.name, Duration::ZERO, clock());
+    let mailer = match mailer {
+        Ok(mailer) => mailer,
+        Err(why) => return Finding::failed(format!("{transport} cannot be used: {why}")),
+    };
+    let number = u64::from_ne_bytes(keyring::random_bytes());
+    let name = format!("check-{number:016x}");
+    let url = config.base_url.as_deref().unwrap_or("this machine");
+    let email = render_test_email(to.clone(), &name, url, brand, now());
+    match mailer.send(&email, MAIL_TIMEOUT).await {
+        Ok(()) => Finding::ok(format!(
+            "{transport} has accepted a test email: see whether it arrives"
+        )),
+        Err(error @ MailError::OutcomeUnknown(_)) => {
+            Finding::warning(format!("{transport}: {error}"))
+        }
+        Err(error) => Finding::failed(format!("{transport}: {error}")),
+    }
+}
+
+fn client() -> reqwest::Result<reqwest::Client> {
+    rustls::crypto::ring::default_provider()
+        .install_default()
+        .ok();
+    reqwest::Client::builder()
+        .timeout(CALL_TIMEOUT)
+        .redirect(reqwest::redirect::Policy::none())
+        .build()
+}
+
+async fn get(url: &str) -> reqwest::Result<(u16, Vec<u8>)> {
+    let answer = client()?.get(url).send().await;
+    let answer = answer.map_err(reqwest::Error::without_url)?;
+    let status = answer.status().as_u16();
+    Ok((status, answer.bytes().await?.to_vec()))
+}

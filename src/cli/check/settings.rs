@@ -1,0 +1,151 @@
+//! Whether the settings can be used, and fit each other.
+
+use human_oversight::app::Finding;
+use human_oversight::config::{
+    Config, ConfigError, ConfigErrors, idle_settings, is_unknown_setting, nearest_setting,
+};
+use human_oversight::keys::KeyError;
+
+/// The settings as the program has them, and as the deployed gate would judge them.
+pub(super) struct Settings {
+    /// With the errors of the settings as they are judged.
+    pub(super) config: Config,
+    errors: ConfigErrors,
+    /// Whether they are of a gate in the cloud.
+    pub(super) is_deployed: bool,
+    /// Whether this program runs where the platform sets what only it knows.
+    is_on_platform: bool,
+}
+
+/// What only the platform sets, with the values that a deployed gate gets.
+const PLATFORM: [(&str, &str); 2] = [
+    ("FUNCTIONS_CUSTOMHANDLER_PORT", "7071"),
+    ("WEBSITE_AUTH_ENABLED", "True"),
+];
+
+impl Settings {
+    /// Reads the settings. Those with tables and an https address are judged as of a deployed gate.
+    pub(super) fn read(lookup: impl Fn(&str) -> Option<String>) -> Self {
+        let is = |name, value: &str| lookup(name).is_some_and(|it| it.trim() == value);
+        let has_address = lookup("HO_BASE_URL").is_some_and(|url| url.trim().starts_with("https:"));
+        let is_on_platform = lookup("WEBSITE_INSTANCE_ID").is_some();
+        let is_deployed =
+            is_on_platform || (is("HO_STORE", "tables") && has_address && !is("HO_LOCAL", "1"));
+        let (config, errors) = Config::inspect(&lookup);
+        if !is_deployed || is_on_platform {
+            return Self {
+                config,
+                errors,
+                is_deployed,
+                is_on_platform,
+            };
+        }
+        let (judged, errors) = Config::inspect(|name| {
+            let platform = || PLATFORM.into_iter().find(|(known, _)| *known == name);
+            lookup(name).or_else(|| platform().map(|(_, value)| value.to_owned()))
+        });
+        Self {
+            // The account that is signed in to the Azure CLI, not the gate's identity, works for this program.
+            config: Config {
+                store: config.store,
+                mail: config.mail,
+                ..judged
+            },
+            errors,
+            is_deployed,
+            is_on_platform,
+        }
+    }
+
+    /// Whether a setting whose name begins so cannot be used.
+    pub(super) fn has_error(&self, beginnings: &[&str]) -> bool {
+        let mut errors = self.errors.iter();
+        errors.any(|error| beginnings.iter().any(|it| error.name().starts_with(it)))
+    }
+
+    /// A line for each fault, or one that there is none.
+    pub(super) fn check(&self, lookup: impl Fn(&str) -> Option<String>) -> Vec<Finding> {
+        let mut found: Vec<Finding> = self.errors.iter().map(|it| self.judge(it)).collect();
+        let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+        let mut unknown: Vec<String> = names.filter(|name| is_unknown_setting(name)).collect();
+        unknown.sort();
+        found.extend(unknown.into_iter().map(|name| {
+            let nearest = nearest_setting(&name).map(|it| format!(": {it} may be meant"));
+            Finding::warning(format!(
+                "{name} is no setting and has no effect{}",
+                nearest.unwrap_or_default()
+            ))
+        }));
+        let idle = idle_settings(lookup).into_iter();
+        found.extend(idle.map(|(name, why)| Finding::warning(format!("{name}: {why}"))));
+        if found.is_empty() {
+            let judged = if self.is_deployed {
+                "those of a deployed gate"
+            } else {
+                "those of local development"
+            };
+            found.push(Finding::ok(format!("all can be used, judged as {judged}")));
+        }
+        found
+    }
+
+    /// Outside the app, a reference to the vault is no fault.
+    fn judge(&self, error: &ConfigError) -> Finding {
+        let is_reference = matches!(
+            error,
+            ConfigError::Keys {
+                error: KeyError::Unresolved,
+                ..
+            }
+        );
+        if is_reference && !self.is_on_platform {
+            let name = error.name();
+            Finding::warning(format!(
+                "{name} refers to the vault, which this program does not read"
+            ))
+        } else {
+            Finding::failed(error.to_string())
+        }
+    }
+
+    /// Who may decide, and how.
+    pub(super) fn check_sign_in(&self) -> Finding {
+        use human_oversight::azure::SignInPolicy;
+        let who = &self.config.allowed_approvers;
+        let by_link = match &self.config.sign_in {
+            _ if self.has_error(&["HO_IDENTITY", "HO_ENTRA", "HO_REQUIRE", "WEBSITE_AUTH"]) => {
+                return Finding::failed("its settings cannot be used");
+            }
+            None => "links and codes decide",
+            Some(it) if it.policy == SignInPolicy::Always => "every decision takes sign-in",
+            Some(_) => {
+                "actions of HO_REQUIRE_ENTRA_FOR take sign-in; links and codes decide others"
+            }
+        };
+        if who.has_pattern() {
+            Finding::warning(format!(
+                "{by_link}; a pattern in HO_ALLOWED_APPROVERS lets the agent choose the mailbox"
+            ))
+        } else {
+            Finding::ok(by_link)
+        }
+    }
+
+    /// The policy, with what is likely a mistake in it.
+    pub(super) fn check_policy(&self) -> Vec<Finding> {
+        if self.has_error(&["HO_POLICY"]) {
+            return vec![Finding::failed("it cannot be used: see the settings")];
+        }
+        let Some(policy) = &self.config.policy else {
+            return vec![Finding::ok("none: each request names its approvers")];
+        };
+        let (rules, digest) = (policy.rules(), policy.digest());
+        let mut found = vec![Finding::ok(format!("{rules} rules, digest {digest}"))];
+        let warnings = policy.warnings().into_iter();
+        found.extend(warnings.map(|it| {
+            let (line, message) = (it.line, it.message);
+            Finding::warning(format!("line {line}: {message}"))
+        }));
+        found
+    }
+}

@@ -1,0 +1,71 @@
+//! What the tables say: whether they can be used, the gate's id, the clock, the keys, the last sweep.
+
+use human_oversight::app::{Finding, check_clock, check_sweep, last_sweep};
+use human_oversight::config::{Config, TableSettings};
+use human_oversight::store::{Store, StoreError, TableState};
+
+use super::super::clock::{clock, now};
+use super::super::maintenance::{link_keys, open};
+use super::keys::check_keys;
+
+/// What was found, by topic.
+pub(super) struct StoreFindings {
+    pub(super) tables: Vec<Finding>,
+    pub(super) clock: Finding,
+    pub(super) keys: Vec<Finding>,
+    pub(super) sweep: Finding,
+}
+
+pub(super) async fn check(
+    config: &Config,
+    settings: &TableSettings,
+) -> anyhow::Result<StoreFindings> {
+    let keys = link_keys(settings).unwrap_or_default();
+    let has_keys = keys.is_some();
+    let store = open(settings, 0, clock(), keys)?;
+    let probe = store.probe().await;
+    let is_new = probe
+        .tables
+        .iter()
+        .all(|(_, it)| matches!(it, TableState::Missing));
+    let mut tables: Vec<Finding> = probe.tables.into_iter().map(table).collect();
+    let mut swept = Ok(None);
+    if has_keys && !is_new {
+        tables.push(gate_id(&store).await);
+        swept = last_sweep(&store).await;
+    }
+    let record = swept.as_ref().ok().cloned().flatten();
+    let sweep = if has_keys {
+        check_sweep(config, swept, now())
+    } else {
+        Finding::warning("unknown: reading its record takes HO_LINK_KEYS")
+    };
+    Ok(StoreFindings {
+        tables,
+        clock: check_clock(now(), probe.service_time),
+        keys: check_keys(settings, record.as_ref()),
+        sweep,
+    })
+}
+
+fn table((name, state): (String, TableState)) -> Finding {
+    match state {
+        TableState::Usable => Finding::ok(format!("{name} can be read and written")),
+        TableState::Missing => Finding::warning(format!(
+            "{name} does not exist: the gate creates it at its start"
+        )),
+        TableState::Unreadable(error) => Finding::failed(format!("{name} cannot be read: {error}")),
+        TableState::Unwritable(error) => {
+            Finding::failed(format!("{name} cannot be written: {error}"))
+        }
+    }
+}
+
+async fn gate_id(store: &Store) -> Finding {
+    match store.check_gate_id().await {
+        Ok(Some(id)) => Finding::ok(format!("the gate's id is {id}")),
+        Ok(None) => Finding::failed("the gate's id cannot be trusted: see `verify`"),
+        Err(error @ StoreError::GateId { .. }) => Finding::failed(error.to_string()),
+        Err(error) => Finding::warning(format!("the gate's id is not known: {error}")),
+    }
+}

@@ -1,0 +1,143 @@
+//! `human-oversight index rebuild`: keeps the decisions of all requests for later ones, as the gate does since it has
+//! the table of decisions; `index rebuild-lists`: the same for the lists
+//! of people who sign in; and `index rebuild-due`: writes the due index as the rows name it.
+
+use std::process::ExitCode;
+
+use anyhow::{Context, bail};
+use clap::Subcommand;
+use human_oversight::config::{StoreConfig, TableSettings};
+use human_oversight::store::{RowVersion, StoreError};
+use human_oversight::values::Clock;
+
+use super::maintenance::{for_each_row, link_keys, open, open_existing, say};
+
+#[derive(Subcommand)]
+pub(crate) enum IndexCommand {
+    /// Enter the decisions of all requests, with which later requests are compared
+    Rebuild,
+    /// Enter what each person decided, for the lists of people who sign in
+    RebuildLists,
+    /// Write the entries of the due index again, which a sweep also does once it notices that they are lost
+    RebuildDue,
+}
+
+/// # Errors
+/// When a table cannot be read or written. What was written stays; it can be run again.
+pub(crate) async fn run(
+    settings: TableSettings,
+    clock: Clock,
+    command: IndexCommand,
+) -> anyhow::Result<ExitCode> {
+    match command {
+        IndexCommand::Rebuild => rebuild(settings, clock).await,
+        IndexCommand::RebuildLists => rebuild_lists(settings, clock).await,
+        IndexCommand::RebuildDue => rebuild_due(settings, clock).await,
+    }
+}
+
+/// What was found.
+#[derive(Default)]
+struct Found {
+    kept: u64,
+    there: u64,
+    undecided: u64,
+    legacy: u64,
+    untrusted: u64,
+}
+
+/// Keeps every decision that is not kept yet. The exit code is 1 if rows cannot be trusted; those are left out, and
+/// named.
+///
+/// # Errors
+/// When a table cannot be read or written. What was kept stays; it can be run again.
+async fn rebuild(settings: TableSettings, clock: Clock) -> anyhow::Result<ExitCode> {
+    if settings.rows.version == RowVersion::V1 {
+        bail!("with HO_ROWS=1 no decision is kept");
+    }
+    let store = open_existing(&settings, clock)?;
+    let mut found = Found::default();
+    for_each_row(&store, async |row| {
+        match &row.approval {
+            Ok(approval) if approval.decision().is_some() => {
+                let kept = store.keep_decided(approval).await;
+                if kept.context("a decision cannot be kept")? {
+                    found.kept += 1;
+                } else {
+                    found.there += 1;
+                }
+            }
+            Ok(_) => found.undecided += 1,
+            Err(StoreError::Legacy) => found.legacy += 1,
+            Err(error) => {
+                let (partition, key) = &row.keys;
+                found.untrusted += 1;
+                say(&format!("{partition}/{key}: {error}"));
+            }
+        }
+        Ok(())
+    })
+    .await?;
+    let Found {
+        kept,
+        there,
+        undecided,
+        legacy,
+        untrusted,
+    } = found;
+    say(&format!(
+        "{kept} decisions were entered; {there} were there already. Left out: {undecided} requests without a \
+         decision, {legacy} rows of the legacy Logic App, {untrusted} rows that cannot be trusted."
+    ));
+    Ok(ExitCode::from(u8::from(untrusted > 0)))
+}
+
+/// Keeps what each person chose on every request. Rows that cannot be trusted are left out; `rebuild` names them.
+///
+/// # Errors
+/// When a table cannot be read or written. What was kept stays; it can be run again.
+async fn rebuild_lists(settings: TableSettings, clock: Clock) -> anyhow::Result<ExitCode> {
+    if settings.rows.version == RowVersion::V1 {
+        bail!("with HO_ROWS=1 no decision is kept");
+    }
+    let store = open_existing(&settings, clock)?;
+    let mut kept = 0;
+    for_each_row(&store, async |row| {
+        if let Ok(approval) = &row.approval {
+            let choices = approval.choices();
+            let keeping = store.keep_choices(approval, &choices).await;
+            keeping.context("a decision cannot be kept")?;
+            kept += choices.len();
+        }
+        Ok(())
+    })
+    .await?;
+    say(&format!(
+        "{kept} decisions are in the lists of the people who made them."
+    ));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Writes every entry that a row names, beside a gate that runs.
+///
+/// # Errors
+/// When a table cannot be read or written. What was written stays; it can be run again.
+async fn rebuild_due(settings: TableSettings, clock: Clock) -> anyhow::Result<ExitCode> {
+    if let StoreConfig::Embedded(_) = settings.store {
+        bail!("a file needs none: only HO_STORE=tables has a due index of its own");
+    }
+    // With keys, the entries have the hashes of people too.
+    let store = open(&settings, 0, clock, link_keys(&settings)?)?;
+    let (mut entries, mut place) = (0, None);
+    loop {
+        let written = store.rebuild_index(place).await;
+        let (count, next) = written.context("the due index cannot be written")?;
+        entries += count;
+        place = next;
+        if place.is_none() {
+            break;
+        }
+    }
+    say(&format!("{entries} entries of the due index were written."));
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,105 @@
+//! Casting a vote, and what it decides.
+
+use std::time::Duration;
+
+use super::approval::Approval;
+use super::decide::CheckedForm;
+use super::decision::{Assurance, Decider, Proposal, Verdict};
+use super::history::EventKind;
+use super::plan::{Tally, counted};
+use super::state::Status;
+use super::vote::{Ballot, Vote};
+use crate::values::Timestamp;
+
+impl Approval {
+    /// Whether this person, by any of their addresses, has voted; and how.
+    pub(super) fn vote_of(&self, form: &CheckedForm) -> Option<&Vote> {
+        let object_id = form.assurance.object_id();
+        let is_own = |vote: &&Vote| {
+            let is_same_id = vote.ballot.assurance.object_id() == object_id;
+            vote.ballot.person == form.approver || (object_id.is_some() && is_same_id)
+        };
+        self.votes.iter().rev().find(is_own)
+    }
+
+    /// Whether a vote of this approver would count now.
+    pub fn can_vote(&self, index: usize, now: Timestamp) -> bool {
+        self.status(now) == Status::Pending && self.place_of(index, now).is_some()
+    }
+
+    /// How many approvals the open stage lacks.
+    pub fn missing_votes(&self) -> usize {
+        let Tally::Open { stage } = self.plan.tally(&self.votes) else {
+            return 0;
+        };
+        let asks = self.plan.asks_of(stage, &self.votes).into_iter();
+        let missing = asks.map(|(ask, given)| usize::from(ask.needed.get()).saturating_sub(given));
+        missing.sum()
+    }
+
+    /// The votes to approve that count: those that were not taken back.
+    pub fn approving_ballots(&self) -> impl Iterator<Item = &Ballot> {
+        let ballots = counted(&self.votes).into_iter();
+        ballots.filter(|ballot| ballot.verdict == Verdict::Approve)
+    }
+
+    /// What a ballot decides, together with the votes so far; `None` while votes are missing.
+    pub fn proposal(&self, ballot: &Ballot, run_within: Duration) -> Option<Proposal> {
+        let mut ballots: Vec<&Ballot> = self.votes.iter().map(|vote| &vote.ballot).collect();
+        ballots.push(ballot);
+        let run_by = match self.plan.tally_ballots(&ballots) {
+            Tally::Open { .. } => return None,
+            Tally::Rejected => None,
+            Tally::Approved => Some(ballot.at + self.plan.run_within.unwrap_or(run_within)),
+        };
+        // An approval is as sure as the least sure of its votes.
+        let mut approvals = self.approving_ballots().chain([ballot]);
+        let by_link = approvals.any(|it| it.assurance == Assurance::Link);
+        let assurance = if run_by.is_some() && by_link {
+            Assurance::Link
+        } else {
+            ballot.assurance
+        };
+        Some(Proposal {
+            by: Decider::Person {
+                address: self.approvers[ballot.person].address.clone(),
+                assurance,
+            },
+            preset: ballot.preset.clone(),
+            comment: ballot.comment.clone(),
+            question: ballot.question.clone(),
+            at: ballot.at,
+            run_by,
+        })
+    }
+
+    /// Records a vote with its signed record, and asks the people of the next stage if it opens that.
+    pub fn record_vote(&mut self, ballot: Ballot, receipt: String) {
+        let now = ballot.at;
+        let before = self.plan.tally(&self.votes);
+        let by = self.approvers[ballot.person].address.clone();
+        let what = match ballot.verdict {
+            Verdict::Approve => EventKind::VotedToApprove,
+            Verdict::Reject => EventKind::VotedToReject,
+        };
+        self.votes.push(Vote { ballot, receipt });
+        self.log(now, what, Some(by));
+        if let (Tally::Open { stage: before }, Tally::Open { stage }) =
+            (before, self.plan.tally(&self.votes))
+        {
+            if stage > before {
+                self.open_stage(stage, now);
+            }
+            self.drop_needless_reminders(now);
+        }
+    }
+
+    /// Drops the reminders of people whose vote is no longer needed.
+    fn drop_needless_reminders(&mut self, now: Timestamp) {
+        for person in 0..self.approvers.len() {
+            if self.place_of(person, now).is_none() {
+                self.approvers[person].drop_reminders(now);
+            }
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! Who may vote at a time, and asking more people when a stage stays open.
+
+use super::approval::Approval;
+use super::approver::Approver;
+use super::history::EventKind;
+use super::plan::{Escalation, Tally};
+use super::seat::Role;
+use super::state::Status;
+use super::vote::{Place, Vote};
+use crate::values::Timestamp;
+
+impl Approval {
+    /// The ask for which a vote of this person would count at `now`: the first unmet one of the open stage that
+    /// names them or an absent person whom they substitute, or any unmet one if they are asked by escalation.
+    pub(super) fn place_of(&self, person: usize, now: Timestamp) -> Option<Place> {
+        self.place_after(person, &self.votes, now)
+    }
+
+    /// The same at `at`, after the votes `before`.
+    pub(super) fn place_after(
+        &self,
+        person: usize,
+        before: &[Vote],
+        at: Timestamp,
+    ) -> Option<Place> {
+        let places = self.plan.open_places(before);
+        let mut places = places.into_iter();
+        places.find(|&place| self.is_awaited(person, place, before, at))
+    }
+
+    /// The people whose vote an unmet ask of the open stage awaits at `now`.
+    pub fn voters_of(&self, place: Place, now: Timestamp) -> Vec<usize> {
+        let people = 0..self.approvers.len();
+        people
+            .filter(|&person| self.is_awaited(person, place, &self.votes, now))
+            .collect()
+    }
+
+    fn is_awaited(&self, person: usize, place: Place, before: &[Vote], at: Timestamp) -> bool {
+        let seat = self.plan.seat_of(person, place);
+        self.may_vote_for(person, place, before, at) && !self.plan.is_taken(seat, before)
+    }
+
+    /// Whether a person may vote for an ask at `at`, after the votes `before`.
+    fn may_vote_for(&self, person: usize, place: Place, before: &[Vote], at: Timestamp) -> bool {
+        if self.plan.hand_over_by(person).is_some() {
+            return false;
+        }
+        let opened_at = self.opened_at(place.stage, before);
+        match self.plan.role_of(person, place) {
+            Role::Member => true,
+            Role::Substitute(substitute) => substitute.covers(opened_at),
+            Role::Escalated => self.plan.escalation.as_ref().is_some_and(|escalation| {
+                self.plan.is_escalated_to(person) && at >= self.escalates_at(escalation, opened_at)
+            }),
+        }
+    }
+
+    /// When a stage was opened, after these votes.
+    pub(super) fn opened_at(&self, stage: usize, votes: &[Vote]) -> Timestamp {
+        let requested_at = self.request.requested_at;
+        self.plan.opened_at(stage, votes, requested_at)
+    }
+
+    /// When more people are asked, if a stage that opened at `opened_at` is still open.
+    fn escalates_at(&self, escalation: &Escalation, opened_at: Timestamp) -> Timestamp {
+        let life = self.request.expires_at.since(opened_at);
+        opened_at + life * u32::from(escalation.after_percent.get()) / 100
+    }
+
+    /// When the open stage is escalated; `None` if it is already, or never will be.
+    pub fn next_escalation(&self) -> Option<Timestamp> {
+        let escalation = self.plan.escalation.as_ref()?;
+        let Tally::Open { stage } = self.plan.tally(&self.votes) else {
+            return None;
+        };
+        let opened_at = self.opened_at(stage, &self.votes);
+        let is_done = self.escalations().any(|at| at > opened_at);
+        (!is_done).then(|| self.escalates_at(escalation, opened_at))
+    }
+
+    /// When stages were escalated, in order.
+    pub fn escalations(&self) -> impl Iterator<Item = Timestamp> {
+        let events = self.history.iter();
+        let events = events.filter(|event| event.what == EventKind::Escalated);
+        events.map(|event| event.at)
+    }
+
+    /// The people whom [`Approval::escalate`] would ask at `now`; empty if it is not due.
+    pub fn people_to_escalate_to(&self, now: Timestamp) -> Vec<&Approver> {
+        let people = self.due_escalation(now).into_iter();
+        let people = people.flat_map(|it| &it.to);
+        let people = people.map(|&seat| &self.approvers[self.plan.holder(seat)]);
+        people
+            .filter(|it| it.request_delivery().is_none())
+            .collect()
+    }
+
+    /// Asks more people if that is due, and tells those who were asked before.
+    pub fn escalate(&mut self, now: Timestamp) {
+        let Some(escalation) = self.due_escalation(now) else {
+            return;
+        };
+        let to = escalation.to.iter().map(|&seat| self.plan.holder(seat));
+        let to: Vec<usize> = to.collect();
+        self.log(now, EventKind::Escalated, None);
+        for approver in self.seated_approvers() {
+            approver.tell_of_escalation(now);
+        }
+        self.ask(&to, now);
+    }
+
+    fn due_escalation(&self, now: Timestamp) -> Option<&Escalation> {
+        let is_due = self.next_escalation().is_some_and(|at| at <= now);
+        let escalation = self.plan.escalation.as_ref();
+        escalation.filter(|_| is_due && self.status(now) == Status::Pending)
+    }
+
+    /// The people who are asked before any stage is escalated.
+    pub fn people_to_ask(&self) -> Vec<&Approver> {
+        let escalation = self.plan.escalation.as_ref();
+        let is_later = |person: usize| escalation.is_some_and(|it| it.to.contains(&person));
+        let people = self.approvers.iter().enumerate();
+        people
+            .filter(|(person, _)| !is_later(*person))
+            .map(|(_, it)| it)
+            .collect()
+    }
+}

@@ -1,0 +1,265 @@
+//! A standing grant: an approver allows an agent exactly the same again, until a time and a number of times.
+
+use std::time::Duration;
+
+use super::assurance::Assurance;
+use super::request::Request;
+use super::word::words;
+use crate::values::{Address, ApprovalId, Digest, Owner, Timestamp};
+
+/// What a plan allows a standing grant to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GrantTerms {
+    /// The longest time from the approval to the end of the grant.
+    pub longest: Duration,
+    /// The digest of the rules that allow it: other rules void it.
+    pub rules: Digest,
+}
+
+/// The grant that an approver wants to give with an approval.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GrantWish {
+    /// The time from the approval to the end of the grant.
+    pub lasts: Duration,
+    pub uses: u32,
+}
+
+/// What a grant is for: it approves a request that has exactly the same.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GrantScope {
+    pub owner: Owner,
+    pub agent: String,
+    pub action: String,
+    /// The digest of the parameters.
+    pub digest: Digest,
+    pub on_behalf_of: Option<Address>,
+}
+
+/// A standing grant, not yet signed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Grant {
+    pub id: String,
+    pub scope: GrantScope,
+    /// The digest of the rules that allow it.
+    pub rules: Digest,
+    /// The most requests that it approves.
+    pub uses: u16,
+    pub given_at: Timestamp,
+    /// From this moment on it approves nothing.
+    pub until: Timestamp,
+    /// The approver who gave it.
+    pub giver: Address,
+    /// How they were identified.
+    pub assurance: Assurance,
+    /// The request with whose approval it was given.
+    pub given_with: ApprovalId,
+}
+
+/// A grant with the signed record of it. It never changes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SignedGrant {
+    pub grant: Grant,
+    /// The signed record.
+    pub proof: String,
+}
+
+words! {
+    /// What ended a grant before its time.
+    pub enum GrantEnd {
+        /// Its giver revoked it.
+        Giver = "giver",
+        Operator = "operator",
+        /// An approver rejected what reads the same.
+        Rejection = "rejection",
+        /// The operator paused what it covers.
+        Pause = "pause",
+    }
+}
+
+/// A grant, and what became of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeldGrant {
+    pub signed: SignedGrant,
+    /// The requests that it has approved. One of which the insert failed counts too.
+    pub used: u16,
+    /// When and by what it was ended.
+    pub ended: Option<(Timestamp, GrantEnd)>,
+}
+
+/// The state of a grant at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GrantState {
+    /// It approves this many more requests.
+    Active {
+        left: u16,
+    },
+    UsedUp,
+    Expired,
+    Ended(Timestamp, GrantEnd),
+}
+
+impl GrantState {
+    /// The word in responses.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Active { .. } => "active",
+            Self::UsedUp => "used up",
+            Self::Expired => "expired",
+            Self::Ended(_, by) => by.word(),
+        }
+    }
+}
+
+/// The grants for what reads the same.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Grants {
+    pub held: Vec<HeldGrant>,
+    /// How often all of them were ended together, or one of them made room for another. One that was approved before
+    /// that, and is added after it, is void from the start.
+    pub voided: u64,
+}
+
+/// Why a grant that an approver gave does not stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotAdded {
+    #[error("such grants were ended, or another was given, at the same time")]
+    Voided,
+    #[error("there are as many grants already for what reads the same")]
+    Full,
+}
+
+/// How far the clocks of instances may be apart.
+const CLOCKS_APART: Duration = Duration::from_secs(300);
+
+impl GrantTerms {
+    /// The most uses of a grant.
+    pub const MOST_USES: u16 = 1_000;
+
+    /// Whether an approver may give such a grant. One that is too large is refused, never cut.
+    pub fn allows(&self, wish: GrantWish) -> bool {
+        let lasts = Duration::from_secs(1)..=self.longest;
+        lasts.contains(&wish.lasts) && (1..=u32::from(Self::MOST_USES)).contains(&wish.uses)
+    }
+}
+
+impl GrantScope {
+    /// The scope of a request; `None` if it was stored without an owner.
+    pub fn of(request: &Request) -> Option<Self> {
+        Some(Self {
+            owner: request.owner.clone()?,
+            agent: request.id.agent().to_owned(),
+            action: request.action.clone(),
+            digest: request.parameters.digest,
+            on_behalf_of: request.on_behalf_of.clone(),
+        })
+    }
+}
+
+impl HeldGrant {
+    pub fn state(&self, now: Timestamp) -> GrantState {
+        let grant = &self.signed.grant;
+        match self.ended {
+            Some((at, by)) => GrantState::Ended(at, by),
+            None if self.used >= grant.uses => GrantState::UsedUp,
+            None if now >= grant.until => GrantState::Expired,
+            None => GrantState::Active {
+                left: grant.uses - self.used,
+            },
+        }
+    }
+
+    pub fn is_active(&self, now: Timestamp) -> bool {
+        matches!(self.state(now), GrantState::Active { .. })
+    }
+
+    /// Whether it may approve something more. By another clock, which is behind, it may not have expired yet.
+    pub fn can_end(&self, now: Timestamp) -> bool {
+        let is_over = matches!(self.state(now), GrantState::UsedUp | GrantState::Ended(..));
+        !is_over && now < self.signed.grant.until + CLOCKS_APART
+    }
+
+    /// Ends it, if it can end.
+    fn end(&mut self, by: GrantEnd, now: Timestamp) -> bool {
+        let can_end = self.can_end(now);
+        if can_end {
+            self.ended = Some((now, by));
+        }
+        can_end
+    }
+}
+
+impl Grants {
+    /// The most that are kept for what reads the same, so that they fit into their row.
+    pub const MOST: usize = 5;
+
+    /// Adds a grant, in place of an earlier one for exactly the same. `voided` is what [`Grants::voided`] was before
+    /// the approval with which it is given was stored.
+    ///
+    /// # Errors
+    /// When it does not stand.
+    pub fn add(
+        &mut self,
+        signed: SignedGrant,
+        voided: u64,
+        now: Timestamp,
+    ) -> Result<(), NotAdded> {
+        // Its write may be repeated after a lost response, and must not take back uses.
+        if let Some(held) = self.held.iter().find(|held| held.signed == signed) {
+            return held.is_active(now).then_some(()).ok_or(NotAdded::Voided);
+        }
+        if self.voided != voided {
+            return Err(NotAdded::Voided);
+        }
+        let before = self.held.len();
+        let is_other = |held: &HeldGrant| held.signed.grant.scope != signed.grant.scope;
+        self.held.retain(is_other);
+        // Those that have ended stay for the operator's list, while there is room.
+        if self.held.len() >= Self::MOST {
+            let ended = self.held.iter().position(|held| !held.is_active(now));
+            self.held.remove(ended.ok_or(NotAdded::Full)?);
+        }
+        if self.held.len() < before {
+            // None of those that made room is added again.
+            self.voided += 1;
+        }
+        self.held.push(HeldGrant {
+            signed,
+            used: 0,
+            ended: None,
+        });
+        Ok(())
+    }
+
+    /// Takes one use of the grant for exactly this, if there is one that is active at `now` and `may_use` it.
+    pub fn take(
+        &mut self,
+        scope: &GrantScope,
+        now: Timestamp,
+        may_use: impl FnOnce(&SignedGrant) -> bool,
+    ) -> Option<SignedGrant> {
+        let mut held = self.held.iter_mut();
+        let held = held.find(|held| held.signed.grant.scope == *scope && held.is_active(now))?;
+        if !may_use(&held.signed) {
+            return None;
+        }
+        held.used += 1;
+        Some(held.signed.clone())
+    }
+
+    /// Ends one grant. Returns whether it was active.
+    pub fn end(&mut self, id: &str, by: GrantEnd, now: Timestamp) -> bool {
+        let mut held = self.held.iter_mut();
+        held.find(|held| held.signed.grant.id == id)
+            .is_some_and(|held| held.end(by, now))
+    }
+
+    /// Ends all grants that `is_meant`, and those that are about to be added.
+    pub fn void(&mut self, by: GrantEnd, now: Timestamp, is_meant: impl Fn(&Grant) -> bool) {
+        self.voided += 1;
+        for held in &mut self.held {
+            if is_meant(&held.signed.grant) {
+                held.end(by, now);
+            }
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! Sending again what may not have reached its recipient, for the operator.
+
+use super::approval::Approval;
+use super::delivery::{Delivery, DeliveryState, Notice};
+use super::state::Status;
+use crate::values::Timestamp;
+
+impl Approval {
+    /// Queues emails again: while the request is pending, the request for each person whose vote is needed; after its
+    /// end, the notices that were given up. What is being sent, or still waits for its turn, is left as it is. Returns how
+    /// many are sent again.
+    pub fn queue_again(&mut self, now: Timestamp) -> usize {
+        let is_pending = self.status(now) == Status::Pending;
+        let is_asked: Vec<bool> = (0..self.approvers.len())
+            .map(|index| self.can_vote(index, now))
+            .collect();
+        let mut queued = 0;
+        for (approver, is_asked) in self.approvers.iter_mut().zip(is_asked) {
+            for delivery in &mut approver.deliveries {
+                let is_wanted = if is_pending {
+                    is_asked && delivery.notice == Notice::Request
+                } else {
+                    !delivery.notice.asks() && delivery.was_given_up()
+                };
+                if is_wanted && !delivery.is_under_way(now) {
+                    *delivery = Delivery::queued(delivery.notice, now);
+                    queued += 1;
+                }
+            }
+        }
+        queued
+    }
+}
+
+impl Delivery {
+    fn was_given_up(&self) -> bool {
+        matches!(
+            self.state,
+            DeliveryState::Failed(_) | DeliveryState::Unknown(_)
+        )
+    }
+
+    fn is_under_way(&self, now: Timestamp) -> bool {
+        match self.state {
+            DeliveryState::Sending(until) => until > now,
+            DeliveryState::Queued(at) => at <= now,
+            _ => false,
+        }
+    }
+}

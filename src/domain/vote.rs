@@ -1,0 +1,85 @@
+//! The votes of the people who are asked.
+
+use super::decision::{Assurance, Verdict, join_words, question_for_agent, words_for_agent};
+use crate::values::Timestamp;
+
+/// The most characters of a comment with a question, and of one where votes are stored: all of a request fit in one
+/// column.
+pub const COMMENT_CHARS: usize = 2_000;
+pub(super) const VOTE_COMMENT_CHARS: usize = 1_000;
+
+/// The position of an ask in a plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    pub stage: usize,
+    pub ask: usize,
+}
+
+/// What a person chose, not yet signed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ballot {
+    /// The index of the approver.
+    pub person: usize,
+    /// The ask for which it counts.
+    pub place: Place,
+    /// How the person was identified.
+    pub assurance: Assurance,
+    pub verdict: Verdict,
+    /// The reason that they chose from the list, for a rejection.
+    pub preset: Option<String>,
+    pub comment: Option<String>,
+    /// The question for a changed request, for a rejection.
+    pub question: Option<String>,
+    pub at: Timestamp,
+}
+
+impl Ballot {
+    /// The rejection that replaces an approval when its person revokes it.
+    pub(super) fn revocation(&self, assurance: Assurance, at: Timestamp) -> Self {
+        Self {
+            person: self.person,
+            place: self.place,
+            assurance,
+            verdict: Verdict::Reject,
+            preset: None,
+            comment: None,
+            question: None,
+            at,
+        }
+    }
+
+    /// Whether it is that rejection.
+    pub(super) fn revokes(&self, earlier: &Self) -> bool {
+        let revocation = earlier.revocation(self.assurance, self.at);
+        earlier.verdict == Verdict::Approve && *self == revocation
+    }
+
+    /// The reason and the comment, for people.
+    pub fn words(&self) -> Option<String> {
+        join_words(self.preset.as_deref(), self.comment.as_deref())
+    }
+
+    /// What the agent gets of them.
+    pub fn words_for_agent(&self) -> Option<String> {
+        let (preset, comment) = (self.preset.as_deref(), self.comment.as_deref());
+        words_for_agent(Some(self.assurance), preset, comment)
+    }
+
+    /// The question, where the agent gets it.
+    pub fn question_for_agent(&self) -> Option<&str> {
+        question_for_agent(Some(self.assurance), self.question.as_deref())
+    }
+
+    /// Whether the agent gets any words of the person.
+    pub(super) fn tells_agent(&self) -> bool {
+        self.words_for_agent().is_some() || self.question_for_agent().is_some()
+    }
+}
+
+/// A vote as stored: it is never changed or removed. The last one of a person counts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Vote {
+    pub ballot: Ballot,
+    /// The signed record, made in the same write.
+    pub receipt: String,
+}

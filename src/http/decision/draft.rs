@@ -1,0 +1,350 @@
+//! What a form leaves behind for the page to which the browser is redirected: the message, and what was typed.
+//! It travels in an encrypted cookie of this request and approver, so that reloading a page sends no form again.
+
+use std::time::Duration;
+
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
+use serde::{Deserialize, Serialize};
+
+use super::form::Action;
+use crate::app::App;
+use crate::domain::{Approval, DecisionResult, GrantWish, HandOverWish};
+use crate::keys::FormPurpose;
+use crate::values::{Address, Timestamp};
+
+/// How long what was typed is kept, and how long hidden values can be shown once.
+const KEPT: Duration = Duration::from_secs(15 * 60);
+const SHOWN_WITHIN: Duration = Duration::from_secs(60);
+
+/// The cookies, the longest comment split over all of them; a browser takes 4,096 bytes each.
+const PARTS: usize = 3;
+const PART_BYTES: usize = 3_700;
+
+/// The state of a form.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Draft {
+    /// The result of the form; `None` once a page has shown it.
+    pub(super) result: Option<(FormPurpose, DecisionResult)>,
+    pub(super) preset: Option<String>,
+    pub(super) comment: Option<String>,
+    pub(super) grant: Option<GrantWish>,
+    /// What was typed beside the button that rejects.
+    pub(super) words: Option<String>,
+    pub(super) hand_over: Option<HandOverWish>,
+    /// The question for a changed request.
+    pub(super) question: Option<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Stored {
+    /// The end of the draft, in seconds since 1970.
+    until: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    result: Option<StoredResult>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    preset: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    comment: Option<String>,
+    /// The seconds and uses of a standing grant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    grant: Option<(u64, u32)>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    words: Option<String>,
+    /// The receiver of a hand-over, or nothing, and the reason.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    hand_over: Option<(String, String)>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    question: Option<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredResult {
+    form: char,
+    word: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    number: Option<i64>,
+}
+
+impl Draft {
+    /// Reads the draft of this request and approver. A cookie that is old, foreign or changed is none.
+    pub(super) fn read(
+        app: &App,
+        approval: &Approval,
+        approver: usize,
+        headers: &HeaderMap,
+    ) -> Self {
+        let name = cookie_name(app);
+        let mut sealed = String::new();
+        for part in 0..PARTS {
+            match find_cookie(headers, &part_name(name, part)) {
+                Some(text) => sealed.push_str(text),
+                None => break,
+            }
+        }
+        let open = || {
+            let sealed = BASE64URL.decode(&sealed).ok()?;
+            let place = place(approval, approver);
+            let text = app.link_keys.decrypt_draft(&place, &sealed)?;
+            let stored: Stored = serde_json::from_slice(&text).ok()?;
+            (app.now().unix_seconds() < stored.until).then_some(stored)
+        };
+        open().map_or_else(Self::default, |stored| Self {
+            result: stored.result.and_then(StoredResult::into_result),
+            preset: stored.preset,
+            comment: stored.comment,
+            grant: stored.grant.map(|(seconds, uses)| GrantWish {
+                lasts: Duration::from_secs(seconds),
+                uses,
+            }),
+            words: stored.words,
+            hand_over: stored.hand_over.map(|(to, reason)| HandOverWish {
+                to: Address::from_known(&to),
+                reason,
+            }),
+            question: stored.question,
+        })
+    }
+
+    /// What a form leaves behind. What the page shows for itself leaves nothing.
+    pub(super) fn after(action: Action, result: DecisionResult) -> Self {
+        match (result, action) {
+            (
+                DecisionResult::Recorded
+                | DecisionResult::Revoked
+                | DecisionResult::GrantEnded
+                | DecisionResult::HandedOver,
+                _,
+            ) => Self::default(),
+            (DecisionResult::GrantNotGiven, _) => {
+                Self::of(FormPurpose::Decision, DecisionResult::GrantNotGiven)
+            }
+            (result, Action::Decide(form)) => Self {
+                result: Some((FormPurpose::Decision, result)),
+                preset: form.preset,
+                comment: form.comment,
+                grant: form.grant,
+                words: form.words,
+                question: form.question,
+                hand_over: None,
+            },
+            (result, Action::Revoke(_)) => Self::of(FormPurpose::Revocation, result),
+            (result, Action::Reveal(_)) => Self::of(FormPurpose::Reveal, result),
+            (result, Action::RevokeGrant(_)) => Self::of(FormPurpose::Grant, result),
+            (result, Action::HandOver(_, wish)) => Self {
+                hand_over: Some(wish),
+                ..Self::of(FormPurpose::HandOver, result)
+            },
+        }
+    }
+
+    /// The result of a form in which nothing but a code is typed.
+    fn of(form: FormPurpose, result: DecisionResult) -> Self {
+        Self {
+            result: Some((form, result)),
+            ..Self::default()
+        }
+    }
+
+    /// Whether there is anything to keep.
+    pub(super) fn is_empty(&self) -> bool {
+        let typed = [&self.preset, &self.comment, &self.words, &self.question];
+        let is_typed = typed.iter().any(|it| it.is_some());
+        !is_typed && self.result.is_none() && self.grant.is_none() && self.hand_over.is_none()
+    }
+
+    /// The same without the result, which a page has shown.
+    pub(super) fn without_result(self) -> Self {
+        Self {
+            result: None,
+            ..self
+        }
+    }
+
+    /// The headers that set the cookies, or end them if there is nothing to keep.
+    pub(super) fn cookies(
+        &self,
+        app: &App,
+        approval: &Approval,
+        approver: usize,
+    ) -> Vec<(HeaderName, HeaderValue)> {
+        let kept = match self.result {
+            Some((_, DecisionResult::Revealed)) => SHOWN_WITHIN,
+            _ => KEPT,
+        };
+        let sealed = if self.is_empty() {
+            String::new()
+        } else {
+            let stored = Stored {
+                until: (app.now() + kept).unix_seconds(),
+                result: self.result.map(StoredResult::of),
+                preset: self.preset.clone(),
+                comment: self.comment.clone(),
+                grant: self.grant.map(|wish| (wish.lasts.as_secs(), wish.uses)),
+                words: self.words.clone(),
+                hand_over: self.hand_over.as_ref().map(|wish| {
+                    let to = wish.to.as_ref().map(Address::to_string);
+                    (to.unwrap_or_default(), wish.reason.clone())
+                }),
+                question: self.question.clone(),
+            };
+            let text = serde_json::to_vec(&stored).expect("texts are JSON");
+            let place = place(approval, approver);
+            BASE64URL.encode(app.link_keys.encrypt_draft(&place, &text))
+        };
+        let name = cookie_name(app);
+        let parts = (0..PARTS).map(|part| {
+            let rest = sealed.get(part * PART_BYTES..).unwrap_or_default();
+            let text = &rest[..rest.len().min(PART_BYTES)];
+            let age = if text.is_empty() { 0 } else { kept.as_secs() };
+            let secure = if is_secure(app) { "; Secure" } else { "" };
+            let name = part_name(name, part);
+            let cookie =
+                format!("{name}={text}; Path=/; Max-Age={age}; HttpOnly; SameSite=Lax{secure}");
+            let cookie = HeaderValue::from_str(&cookie).expect("plain ASCII");
+            (header::SET_COOKIE, cookie)
+        });
+        parts.collect()
+    }
+}
+
+impl StoredResult {
+    fn of((form, result): (FormPurpose, DecisionResult)) -> Self {
+        let (word, number) = match result {
+            DecisionResult::Recorded => ("recorded", None),
+            DecisionResult::AlreadyClosed => ("closed", None),
+            DecisionResult::Revealed => ("revealed", None),
+            DecisionResult::Revoked => ("revoked", None),
+            DecisionResult::AlreadyUsed => ("used", None),
+            DecisionResult::Late => ("late", None),
+            DecisionResult::InvalidForm => ("form", None),
+            DecisionResult::Locked => ("locked", None),
+            DecisionResult::CodeMissing => ("no-code", None),
+            DecisionResult::CodeWrong { left } => ("code", Some(i64::from(left))),
+            DecisionResult::AlreadyVoted => ("voted", None),
+            DecisionResult::NotNeeded => ("not-needed", None),
+            DecisionResult::SignInNeeded => ("sign-in", None),
+            DecisionResult::UnknownReason => ("reason", None),
+            DecisionResult::Contradictory => ("both", None),
+            DecisionResult::CommentMissing => ("comment", None),
+            DecisionResult::CommentTooLong { most } => ("long", i64::try_from(most).ok()),
+            DecisionResult::GrantRefused => ("grant", None),
+            DecisionResult::GrantNotGiven => ("no-grant", None),
+            DecisionResult::GrantEnded => ("grant-ended", None),
+            DecisionResult::HandedOver => ("handed-over", None),
+            DecisionResult::SeatGone => ("seat-gone", None),
+            DecisionResult::ReceiverMissing => ("no-receiver", None),
+            DecisionResult::ReceiverRefused => ("receiver", None),
+            DecisionResult::TooManyPeople { most } => ("people", i64::try_from(most).ok()),
+            DecisionResult::HandOverReasonMissing => ("no-why", None),
+            DecisionResult::HandOverReasonTooLong { most } => {
+                ("long-why", i64::try_from(most).ok())
+            }
+            DecisionResult::TooEarly { until } => ("early", Some(until.unix_millis())),
+        };
+        Self {
+            form: letter(form),
+            word: word.to_owned(),
+            number,
+        }
+    }
+
+    fn into_result(self) -> Option<(FormPurpose, DecisionResult)> {
+        let forms = [
+            FormPurpose::Decision,
+            FormPurpose::Revocation,
+            FormPurpose::Reveal,
+            FormPurpose::Grant,
+            FormPurpose::HandOver,
+        ];
+        let form = forms.into_iter().find(|&it| letter(it) == self.form)?;
+        let result = match (self.word.as_str(), self.number) {
+            ("recorded", _) => DecisionResult::Recorded,
+            ("closed", _) => DecisionResult::AlreadyClosed,
+            ("revealed", _) => DecisionResult::Revealed,
+            ("revoked", _) => DecisionResult::Revoked,
+            ("used", _) => DecisionResult::AlreadyUsed,
+            ("late", _) => DecisionResult::Late,
+            ("form", _) => DecisionResult::InvalidForm,
+            ("locked", _) => DecisionResult::Locked,
+            ("no-code", _) => DecisionResult::CodeMissing,
+            ("code", Some(left)) => DecisionResult::CodeWrong {
+                left: left.try_into().ok()?,
+            },
+            ("voted", _) => DecisionResult::AlreadyVoted,
+            ("not-needed", _) => DecisionResult::NotNeeded,
+            ("sign-in", _) => DecisionResult::SignInNeeded,
+            ("reason", _) => DecisionResult::UnknownReason,
+            ("both", _) => DecisionResult::Contradictory,
+            ("comment", _) => DecisionResult::CommentMissing,
+            ("long", Some(most)) => DecisionResult::CommentTooLong {
+                most: most.try_into().ok()?,
+            },
+            ("grant", _) => DecisionResult::GrantRefused,
+            ("no-grant", _) => DecisionResult::GrantNotGiven,
+            ("grant-ended", _) => DecisionResult::GrantEnded,
+            ("handed-over", _) => DecisionResult::HandedOver,
+            ("seat-gone", _) => DecisionResult::SeatGone,
+            ("no-receiver", _) => DecisionResult::ReceiverMissing,
+            ("receiver", _) => DecisionResult::ReceiverRefused,
+            ("people", Some(most)) => DecisionResult::TooManyPeople {
+                most: most.try_into().ok()?,
+            },
+            ("no-why", _) => DecisionResult::HandOverReasonMissing,
+            ("long-why", Some(most)) => DecisionResult::HandOverReasonTooLong {
+                most: most.try_into().ok()?,
+            },
+            ("early", Some(until)) => DecisionResult::TooEarly {
+                until: Timestamp::from_unix_millis(until)?,
+            },
+            _ => return None,
+        };
+        Some((form, result))
+    }
+}
+
+fn letter(form: FormPurpose) -> char {
+    match form {
+        FormPurpose::Decision => 'd',
+        FormPurpose::Revocation => 'r',
+        FormPurpose::Reveal => 's',
+        FormPurpose::Grant => 'g',
+        FormPurpose::HandOver => 'h',
+    }
+}
+
+/// What a draft is bound to.
+fn place(approval: &Approval, approver: usize) -> Vec<u8> {
+    format!("{}\n{approver}", approval.request.id).into_bytes()
+}
+
+fn is_secure(app: &App) -> bool {
+    app.base_url.starts_with("https://")
+}
+
+/// A browser takes a `__Host-` cookie from this host alone, over https.
+fn cookie_name(app: &App) -> &'static str {
+    if is_secure(app) {
+        "__Host-draft"
+    } else {
+        "draft"
+    }
+}
+
+fn part_name(name: &str, part: usize) -> String {
+    match part {
+        0 => name.to_owned(),
+        _ => format!("{name}-{part}"),
+    }
+}
+
+fn find_cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    let cookies = headers.get_all(header::COOKIE).iter();
+    let cookies = cookies.filter_map(|value| value.to_str().ok());
+    let mut cookies = cookies.flat_map(|value| value.split(';'));
+    cookies.find_map(|cookie| {
+        let (found, text) = cookie.trim().split_once('=')?;
+        (found == name).then_some(text)
+    })
+}

@@ -1,0 +1,172 @@
+//! What a page says about the result of the last form.
+
+use axum::http::StatusCode;
+
+use super::hand_over;
+use crate::domain::{Approval, DecisionResult, State};
+use crate::keys::FormPurpose;
+use crate::render::Zone;
+
+/// The status of a page with this result.
+pub(super) fn status_code(result: DecisionResult) -> StatusCode {
+    match result {
+        DecisionResult::Recorded
+        | DecisionResult::Revoked
+        | DecisionResult::Revealed
+        | DecisionResult::GrantEnded
+        | DecisionResult::HandedOver
+        | DecisionResult::GrantNotGiven => StatusCode::OK,
+        DecisionResult::AlreadyClosed
+        | DecisionResult::AlreadyUsed
+        | DecisionResult::AlreadyVoted
+        | DecisionResult::NotNeeded
+        | DecisionResult::TooEarly { .. }
+        | DecisionResult::SeatGone
+        | DecisionResult::InvalidForm => StatusCode::CONFLICT,
+        DecisionResult::Late => StatusCode::GONE,
+        DecisionResult::CommentMissing
+        | DecisionResult::CommentTooLong { .. }
+        | DecisionResult::UnknownReason
+        | DecisionResult::Contradictory
+        | DecisionResult::ReceiverMissing
+        | DecisionResult::ReceiverRefused
+        | DecisionResult::TooManyPeople { .. }
+        | DecisionResult::HandOverReasonMissing
+        | DecisionResult::HandOverReasonTooLong { .. }
+        | DecisionResult::GrantRefused => StatusCode::UNPROCESSABLE_ENTITY,
+        DecisionResult::SignInNeeded
+        | DecisionResult::Locked
+        | DecisionResult::CodeMissing
+        | DecisionResult::CodeWrong { .. } => StatusCode::FORBIDDEN,
+    }
+}
+
+/// What a page says about the result of the last form.
+pub(super) fn message(
+    result: DecisionResult,
+    approval: &Approval,
+    approver: usize,
+    form: FormPurpose,
+    zone: &Zone,
+) -> Option<String> {
+    let message = match result {
+        DecisionResult::Recorded
+        | DecisionResult::Revoked
+        | DecisionResult::Revealed
+        | DecisionResult::GrantEnded
+        | DecisionResult::HandedOver => return None,
+        DecisionResult::SeatGone
+        | DecisionResult::ReceiverMissing
+        | DecisionResult::ReceiverRefused
+        | DecisionResult::TooManyPeople { .. }
+        | DecisionResult::HandOverReasonMissing
+        | DecisionResult::HandOverReasonTooLong { .. } => return hand_over::message(result),
+        DecisionResult::GrantRefused => {
+            "Nothing was recorded: the policy allows no such standing grant. Choose one of the times, and 1 to 1,000 uses."
+        }
+        DecisionResult::GrantNotGiven => {
+            "Your approval is recorded, for this once. The standing grant was not given, or not yet: if it is, this page shows it when you open it again."
+        }
+        DecisionResult::AlreadyClosed => {
+            return Some(format!(
+                "{} {}",
+                what_came_first(approval, approver),
+                if form == FormPurpose::HandOver {
+                    "Nothing was handed over."
+                } else {
+                    "Your decision changed nothing."
+                }
+            ));
+        }
+        DecisionResult::AlreadyUsed => {
+            "This approval can no longer be revoked: the agent has started, or the approval has expired."
+        }
+        DecisionResult::AlreadyVoted => {
+            "You have voted before, and a vote cannot be changed. To take back an approval, revoke it."
+        }
+        DecisionResult::NotNeeded => {
+            "Your vote is not needed now: others have given the approvals, or an earlier stage is open. Nothing was recorded."
+        }
+        DecisionResult::SignInNeeded => {
+            "This request can be decided only by people who sign in. Nothing was recorded."
+        }
+        DecisionResult::Contradictory => {
+            "Nothing was recorded: you gave a reason to reject, and approved. To approve, choose “None of these”, and remove your own words and your question below “Reject…”."
+        }
+        DecisionResult::UnknownReason => {
+            "Nothing was recorded: this reason is not on the list any more. Choose another."
+        }
+        DecisionResult::CommentMissing => {
+            "Nothing was recorded: the policy asks for a comment, with the code from the mail."
+        }
+        DecisionResult::CommentTooLong { most } => {
+            return Some(format!(
+                "Nothing was recorded: a comment on this request, with a question, may have at most {most} characters."
+            ));
+        }
+        DecisionResult::TooEarly { until } => {
+            return Some(format!(
+                "Nothing was recorded: this request can be approved from {} on. Take the time to read it.",
+                zone.in_words(until)
+            ));
+        }
+        DecisionResult::Late => {
+            "You decided after the deadline. Your decision does not count, and nothing runs."
+        }
+        DecisionResult::InvalidForm => {
+            "That page was out of date. Nothing was recorded. Read the request again and decide here."
+        }
+        DecisionResult::Locked => {
+            "This form is locked after five wrong codes. No decision was recorded."
+        }
+        DecisionResult::CodeMissing => {
+            "Type the code from the email, six digits. No decision was recorded."
+        }
+        DecisionResult::CodeWrong { left: 0 } => {
+            "Wrong code. That was the fifth: this form now takes no code. No decision was recorded."
+        }
+        DecisionResult::CodeWrong { left: 1 } => {
+            "Wrong code. You have 1 try left. No decision was recorded."
+        }
+        DecisionResult::CodeWrong { left } => {
+            return Some(format!(
+                "Wrong code. You have {left} tries left. No decision was recorded."
+            ));
+        }
+    };
+    Some(message.to_owned())
+}
+
+/// Whether the field of the code must show.
+pub(super) fn is_about_code(result: DecisionResult) -> bool {
+    matches!(
+        result,
+        DecisionResult::CodeMissing | DecisionResult::CodeWrong { .. }
+    )
+}
+
+/// Whether the fields of a rejection must show.
+pub(super) fn is_about_reason(result: DecisionResult) -> bool {
+    matches!(
+        result,
+        DecisionResult::CommentMissing
+            | DecisionResult::UnknownReason
+            | DecisionResult::Contradictory
+    )
+}
+
+/// What ended a request before this approver's form came.
+fn what_came_first(approval: &Approval, approver: usize) -> String {
+    let address = &approval.approvers[approver].address;
+    let decision = approval.decision();
+    let has_voted = approval.votes.iter().any(|it| it.ballot.person == approver);
+    let by = decision.and_then(|it| it.by.person());
+    match (&approval.state, by) {
+        (State::Cancelled { .. }, _) => {
+            "The agent withdrew this request before you decided.".to_owned()
+        }
+        _ if has_voted || by == Some(address) => "You had decided before.".to_owned(),
+        (_, Some(other)) => format!("{other} decided before you."),
+        _ => "The request had ended before you decided.".to_owned(),
+    }
+}

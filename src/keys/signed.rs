@@ -1,0 +1,74 @@
+//! What the signed texts have in common.
+
+use std::fmt;
+
+use human_oversight_protocol::jws::Fault;
+use human_oversight_protocol::receipt::Assurance;
+
+use crate::domain;
+
+/// How a row contradicts what was signed: it was changed outside the gate. Votes are numbered from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Contradiction {
+    #[error("its receipt is {}", unproven(*.0))]
+    ReceiptSignature(Fault),
+    #[error("the stored request contradicts its receipt in {0}")]
+    Receipt(Part),
+    #[error("vote {0} is {why}", why = unproven(*.1))]
+    VoteSignature(usize, Fault),
+    #[error("vote {0} contradicts its signed record in {1}")]
+    Vote(usize, Part),
+    #[error("its revocation is {}", unproven(*.0))]
+    RevocationSignature(Fault),
+    #[error("the stored revocation contradicts its signed record")]
+    Revocation,
+    #[error("the standing grant that it names is {}", unproven(*.0))]
+    GrantSignature(Fault),
+    #[error("the standing grant that it names is changed, or for something else")]
+    Grant,
+}
+
+/// The part of a row that differs from what was signed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    PolicyDigest,
+    Plan,
+    Votes,
+    HandOvers,
+    /// The request, or the decision or vote itself.
+    Decision,
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::PolicyDigest => "the digest of the policy",
+            Self::Plan => "the plan",
+            Self::Votes => "the votes",
+            Self::HandOvers => "the hand-overs",
+            Self::Decision => "the request or what was decided",
+        })
+    }
+}
+
+fn unproven(fault: Fault) -> &'static str {
+    match fault {
+        Fault::Malformed | Fault::UnknownKey | Fault::BadSignature => {
+            "not signed by a key of the gate"
+        }
+        Fault::RevokedKey => "signed with a key that is revoked in HO_RECEIPT_KEYS",
+        Fault::KeyNotInForce => "dated outside the time of its key, by its nbf and exp",
+    }
+}
+
+pub(super) fn assurance(assurance: domain::Assurance) -> Assurance {
+    match assurance {
+        domain::Assurance::Link => Assurance::Link,
+        domain::Assurance::LinkOnly => Assurance::LinkOnly,
+        domain::Assurance::Entra(_) => Assurance::Entra,
+    }
+}
+
+pub(super) fn object_id(assurance: domain::Assurance) -> Option<String> {
+    assurance.object_id().map(|id| id.to_string())
+}

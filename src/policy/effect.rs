@@ -1,0 +1,56 @@
+//! What a policy says about a request.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::matched::Matched;
+use super::requirement::Requirement;
+use crate::values::Address;
+
+/// A request, as far as rules look at it.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
+    pub agent: &'a str,
+    pub action: &'a str,
+    /// The parameters, parsed from strict JSON: each number is exact.
+    pub parameters: &'a Value,
+    pub on_behalf_of: Option<&'a Address>,
+    /// The approvers whom the agent names.
+    pub requested: &'a [Address],
+}
+
+/// What becomes of a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// No rule applies, and the default leaves it to the approvers whom the agent names.
+    Requester,
+    /// The first candidate whose limit allows it approves; if none does, what the default says.
+    Approve {
+        /// The rules, in the order of the file.
+        candidates: Vec<Candidate>,
+        /// [`Effect::Requester`] or [`Effect::Deny`].
+        otherwise: Box<Self>,
+    },
+    Deny {
+        /// The rules, in the order of the file, or the default alone.
+        rules: Vec<Matched>,
+        /// The words of the first, for agent and people.
+        reason: String,
+    },
+    Require(Requirement),
+}
+
+/// An `approve` rule that applies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Candidate {
+    pub rule: Matched,
+    pub limit: Option<Limit>,
+}
+
+/// The most requests that an `approve` rule approves for one owner in any period of this length.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limit {
+    pub times: u32,
+    pub per: Duration,
+}

@@ -1,0 +1,203 @@
+//! Texts, compared as sent and as they read.
+
+use std::cell::OnceCell;
+
+use unicode_normalization::UnicodeNormalization;
+
+use super::truth::Truth;
+use crate::reveal;
+use crate::values::glob_matches;
+
+/// A text of a request.
+#[derive(Debug)]
+pub(super) struct Text<'a> {
+    pub(super) sent: &'a str,
+    folded: OnceCell<String>,
+    confusable: OnceCell<bool>,
+}
+
+impl<'a> Text<'a> {
+    pub(super) fn new(sent: &'a str) -> Self {
+        Self {
+            sent,
+            folded: OnceCell::new(),
+            confusable: OnceCell::new(),
+        }
+    }
+
+    /// In compatibility form, without regard to case, and with one space for any white space.
+    pub(super) fn folded(&self) -> &str {
+        let fold = || fold(self.sent).trim().to_owned();
+        self.folded.get_or_init(fold)
+    }
+
+    /// Whether it could be read as another text.
+    pub(super) fn is_confusable(&self) -> bool {
+        let is_confusable = || reveal::is_confusable(self.sent);
+        *self.confusable.get_or_init(is_confusable)
+    }
+
+    /// Whether a comparison holds that is made with the text as sent, or else as it reads: then it is unknown.
+    /// So is one with a text that could be read as another.
+    fn compare(&self, as_sent: bool, as_read: impl FnOnce(&str) -> bool) -> Truth {
+        if self.is_confusable() {
+            Truth::Unknown
+        } else if as_sent {
+            Truth::True
+        } else if as_read(self.folded()) {
+            Truth::Unknown
+        } else {
+            Truth::False
+        }
+    }
+}
+
+/// A text of a rule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Phrase {
+    pub(super) written: String,
+    folded: String,
+}
+
+impl Phrase {
+    pub(super) fn new(written: &str) -> Self {
+        Self {
+            written: written.to_owned(),
+            folded: fold(written),
+        }
+    }
+
+    pub(super) fn equals(&self, text: &Text<'_>) -> Truth {
+        if self.written == text.sent {
+            return Truth::True;
+        }
+        text.compare(false, |read| read == self.folded.trim())
+    }
+
+    pub(super) fn begins(&self, text: &Text<'_>) -> Truth {
+        let as_sent = text.sent.starts_with(&self.written);
+        text.compare(as_sent, |read| read.starts_with(&self.folded))
+    }
+}
+
+/// A pattern of a rule, in which `*` stands for any text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Glob {
+    pub(super) written: String,
+    folded: String,
+}
+
+impl Glob {
+    /// `None` if it has a character that is one of ASCII's `*` in compatibility form.
+    pub(super) fn new(written: &str) -> Option<Self> {
+        let folded = fold(written);
+        let stars = |text: &str| text.matches('*').count();
+        (stars(&folded) == stars(written)).then(|| Self {
+            written: written.to_owned(),
+            folded,
+        })
+    }
+
+    pub(super) fn matches(&self, text: &Text<'_>) -> Truth {
+        if self.is_any() {
+            return Truth::True;
+        }
+        let as_sent = glob_matches(&self.written, text.sent);
+        text.compare(as_sent, |read| glob_matches(&self.folded, read))
+    }
+
+    pub(super) fn is_any(&self) -> bool {
+        self.written.chars().all(|c| c == '*')
+    }
+
+    /// Whether every text that matches `other` matches it too.
+    pub(super) fn covers(&self, other: &Self) -> bool {
+        glob_matches(&self.written, &other.written)
+    }
+
+    /// Whether no text matches both, as far as their beginnings and ends tell.
+    pub(super) fn excludes(&self, other: &Self) -> bool {
+        let ends = |glob: &Self| {
+            let text = &glob.folded;
+            let beginning = text.split('*').next().unwrap_or_default().to_owned();
+            let end = text.rsplit('*').next().unwrap_or_default().to_owned();
+            (beginning, end)
+        };
+        let ((begins, ends_with), (begins_too, ends_too)) = (ends(self), ends(other));
+        let agree = begins.starts_with(&begins_too) || begins_too.starts_with(&begins);
+        let ends_agree = ends_with.ends_with(&ends_too) || ends_too.ends_with(&ends_with);
+        !agree || !ends_agree
+    }
+}
+
+/// A regular expression of a rule, which may match anywhere in a text.
+#[derive(Clone, Debug)]
+pub(super) struct Expression {
+    as_sent: regex::Regex,
+    as_read: regex::Regex,
+}
+
+/// The most bytes of a compiled expression.
+const EXPRESSION_BYTES: usize = 256 << 10;
+/// The most bytes of a text that is searched.
+const SEARCHED_BYTES: usize = 8 << 10;
+
+impl Expression {
+    /// # Errors
+    /// When the text is no regular expression, or one that is too large.
+    pub(super) fn new(written: &str) -> Result<Self, String> {
+        let build = |folds_case: bool| {
+            let mut builder = regex::RegexBuilder::new(written);
+            builder
+                .size_limit(EXPRESSION_BYTES)
+                .dfa_size_limit(EXPRESSION_BYTES);
+            let built = builder.case_insensitive(folds_case).build();
+            built.map_err(|error| match error {
+                regex::Error::CompiledTooBig(_) => "is too large an expression".to_owned(),
+                // The last line says what is wrong; those before it point at where.
+                error => {
+                    let text = error.to_string();
+                    let last = text.lines().last().unwrap_or_default().trim();
+                    format!("is no regular expression ({last})")
+                }
+            })
+        };
+        Ok(Self {
+            as_sent: build(false)?,
+            as_read: build(true)?,
+        })
+    }
+
+    pub(super) fn written(&self) -> &str {
+        self.as_sent.as_str()
+    }
+
+    pub(super) fn matches(&self, text: &Text<'_>) -> Truth {
+        if text.sent.len() > SEARCHED_BYTES {
+            return Truth::Unknown;
+        }
+        let as_sent = self.as_sent.is_match(text.sent);
+        text.compare(as_sent, |read| self.as_read.is_match(read))
+    }
+}
+
+impl PartialEq for Expression {
+    fn eq(&self, other: &Self) -> bool {
+        self.written() == other.written()
+    }
+}
+
+/// NFKC, full case folding by way of upper case, and one space for each run of white space.
+fn fold(text: &str) -> String {
+    let cased: String = text.nfkc().flat_map(char::to_uppercase).collect();
+    let cased = cased.chars().flat_map(char::to_lowercase);
+    let mut folded = String::with_capacity(text.len());
+    for c in cased.nfkc() {
+        if !c.is_whitespace() {
+            folded.push(c);
+        } else if !folded.ends_with(' ') {
+            folded.push(' ');
+        }
+    }
+    folded
+}

@@ -1,0 +1,119 @@
+//! Standing grants on the page: the offer beside an approval, and what became of the one that was given.
+
+use std::time::Duration;
+
+use super::time::{Sentence, Zone};
+use crate::domain::{GrantEnd, GrantState, GrantTerms, GrantWish, HeldGrant};
+use crate::values::Timestamp;
+
+/// The times that are offered, as far as the rule allows.
+const OFFERED: [Duration; 3] = [
+    Duration::from_secs(15 * 60),
+    Duration::from_secs(3_600),
+    Duration::from_secs(8 * 3_600),
+];
+
+/// The uses that the form begins with.
+const USES: u32 = 10;
+
+/// The choice of a standing grant in the form that decides.
+pub struct GrantOffer {
+    pub(super) choices: Vec<GrantChoice>,
+    pub(super) uses: u32,
+    pub(super) most_uses: u16,
+}
+
+pub(super) struct GrantChoice {
+    pub(super) seconds: u64,
+    pub(super) words: String,
+    pub(super) is_chosen: bool,
+}
+
+impl GrantOffer {
+    /// What the rule allows, with what was chosen before.
+    pub fn new(terms: GrantTerms, wish: Option<GrantWish>) -> Self {
+        let mut times: Vec<Duration> = OFFERED
+            .into_iter()
+            .filter(|it| *it < terms.longest)
+            .collect();
+        times.push(terms.longest);
+        let choices = times.into_iter().map(|time| GrantChoice {
+            seconds: time.as_secs(),
+            words: words(time),
+            is_chosen: wish.is_some_and(|wish| wish.lasts == time),
+        });
+        Self {
+            choices: choices.collect(),
+            uses: wish.map_or(USES, |wish| wish.uses),
+            most_uses: GrantTerms::MOST_USES,
+        }
+    }
+
+    pub(super) fn is_chosen(&self) -> bool {
+        self.choices.iter().any(|choice| choice.is_chosen)
+    }
+}
+
+/// The standing grant that an approver gave.
+pub struct GrantView {
+    pub(super) what: Sentence,
+    pub(super) is_active: bool,
+}
+
+impl GrantView {
+    pub fn new(held: &HeldGrant, zone: &Zone, now: Timestamp) -> Self {
+        let grant = &held.signed.grant;
+        let used = match held.used {
+            0 => "It has approved nothing yet.".to_owned(),
+            1 => "It has approved 1 request.".to_owned(),
+            used => format!("It has approved {used} requests."),
+        };
+        let state = held.state(now);
+        let what = match state {
+            GrantState::Active { left } => {
+                let times = if left == 1 { "once" } else { "times" };
+                let count = if left == 1 {
+                    String::new()
+                } else {
+                    format!("{left} ")
+                };
+                Sentence::new(format!(
+                    "You also allow this agent exactly the same, {count}{times} more, until "
+                ))
+                .time(zone.time(grant.until))
+                .words(".")
+            }
+            GrantState::UsedUp => Sentence::new("The standing grant that you gave is used up."),
+            GrantState::Expired => Sentence::new("The standing grant that you gave ended on ")
+                .time(zone.time(grant.until))
+                .words("."),
+            GrantState::Ended(at, by) => {
+                let by = match by {
+                    GrantEnd::Giver => "You ended",
+                    GrantEnd::Operator => "The operator ended",
+                    GrantEnd::Rejection => "The rejection of such a request ended",
+                    GrantEnd::Pause => "A pause by the operator ended",
+                };
+                Sentence::new(format!("{by} the standing grant that you gave, on "))
+                    .time(zone.time(at))
+                    .words(".")
+            }
+        };
+        Self {
+            what: what.words(format!(" {used}")),
+            is_active: matches!(state, GrantState::Active { .. }),
+        }
+    }
+}
+
+/// A time in the largest unit in which it is whole.
+fn words(time: Duration) -> String {
+    let seconds = time.as_secs();
+    let units = [(86_400, "day"), (3_600, "hour"), (60, "minute")];
+    let whole = units.iter().find(|(unit, _)| seconds.is_multiple_of(*unit));
+    let (unit, name) = whole.copied().unwrap_or((1, "second"));
+    match seconds / unit {
+        1 => format!("1 {name}"),
+        count => format!("{count} {name}s"),
+    }
+}

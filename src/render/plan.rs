@@ -1,0 +1,205 @@
+//! Who must agree to a request and who has, where the operator's policy says so.
+
+use askama::Template;
+
+use super::hand_over::describe_place;
+use super::template::render;
+use super::time::{Sentence, Zone};
+use crate::domain::{Approval, Ballot, Place, Plan, Role, Status, Tally, Verdict, join_lines};
+use crate::reveal;
+use crate::values::Timestamp;
+
+/// The plan of a request for display.
+#[derive(Template)]
+#[template(path = "plan.html")]
+pub(super) struct PlanView {
+    /// The rules that apply, and why.
+    pub(super) because: String,
+    /// What must be agreed, stage by stage; empty where the policy itself decided.
+    pub(super) stages: Vec<String>,
+    /// Who else can be asked: by escalation, and in place of absent people.
+    pub(super) notes: Vec<Sentence>,
+    pub(super) votes: Vec<VoteView>,
+    /// Whose approval is missing now.
+    pub(super) awaiting: Vec<String>,
+}
+
+pub(super) struct VoteView {
+    pub(super) what: Sentence,
+    pub(super) comment: Option<String>,
+    /// Whether anyone with the link of that approver can have voted and written the comment.
+    pub(super) by_link: bool,
+}
+
+impl PlanView {
+    /// The view at `now`; `None` where the agent named the approvers. The facts quote parameters, and are left
+    /// out unless `with_facts`. `show` makes the agent's texts and comments harmless.
+    pub(super) fn new(
+        approval: &Approval,
+        with_facts: bool,
+        zone: &Zone,
+        now: Timestamp,
+        mut show: impl FnMut(&str) -> String,
+    ) -> Option<Self> {
+        let plan = &approval.plan;
+        let policy = plan.policy()?;
+        // Two rules can apply for the same reason.
+        let mut facts: Vec<String> = Vec::new();
+        for fact in policy.facts.iter().filter(|_| with_facts) {
+            let fact = show(&reveal::prose(fact));
+            if !facts.contains(&fact) {
+                facts.push(fact);
+            }
+        }
+        let (rules, which) = match policy.rules.as_slice() {
+            [one] => (one.clone(), "rule"),
+            more => (more.join(", "), "rules"),
+        };
+        let because = if facts.is_empty() {
+            format!("The organisation's policy asks for this ({which} {rules}).")
+        } else {
+            format!(
+                "The organisation's policy asks for this ({which} {rules}): {}.",
+                facts.join("; ")
+            )
+        };
+        let ballots = approval.votes.iter().map(|vote| &vote.ballot);
+        let votes = ballots.map(|ballot| VoteView {
+            what: describe_vote(approval, ballot, zone),
+            comment: join_lines(ballot.words().as_deref(), ballot.question.as_deref())
+                .map(|it| show(&reveal::prose(&it))),
+            by_link: ballot.words_for_agent() != ballot.words()
+                || ballot.question_for_agent() != ballot.question.as_deref(),
+        });
+        Some(Self {
+            because,
+            stages: describe_stages(approval),
+            notes: notes(approval, zone, now),
+            votes: votes.collect(),
+            awaiting: awaiting(approval, now),
+        })
+    }
+
+    pub(super) fn on_page(&self) -> String {
+        render(self)
+    }
+}
+
+/// What is needed, in one line: `one approval is enough`, or how far each stage is.
+pub(super) fn describe_needed(approval: &Approval) -> String {
+    match approval.plan.policy() {
+        None => "one approval is enough".to_owned(),
+        Some(_) => describe_stages(approval).join("; "),
+    }
+}
+
+fn describe_stages(approval: &Approval) -> Vec<String> {
+    let stages = 0..approval.plan.stages.len();
+    stages.map(|it| describe_stage(approval, it)).collect()
+}
+
+/// `1. finance: 1 of 2 approvals`.
+fn describe_stage(approval: &Approval, stage: usize) -> String {
+    let plan = &approval.plan;
+    let asks = plan.asks_of(stage, &approval.votes).into_iter();
+    let asks = asks.map(|(ask, given)| {
+        let needed = ask.needed.get();
+        let approvals = if needed == 1 { "approval" } else { "approvals" };
+        format!("{}: {given} of {needed} {approvals}", source(&ask.from))
+    });
+    let asks: Vec<String> = asks.collect();
+    match plan.stages.len() {
+        1 => asks.join("; "),
+        _ => format!("{}. {}", stage + 1, asks.join("; ")),
+    }
+}
+
+fn source(from: &str) -> &str {
+    if from == Plan::REQUESTED {
+        "the people whom the agent names"
+    } else {
+        from
+    }
+}
+
+/// The people whose approval could be given now, ask by ask.
+fn awaiting(approval: &Approval, now: Timestamp) -> Vec<String> {
+    let plan = &approval.plan;
+    let Tally::Open { stage } = plan.tally(&approval.votes) else {
+        return Vec::new();
+    };
+    if approval.status(now) != Status::Pending {
+        return Vec::new();
+    }
+    let asks = plan.asks_of(stage, &approval.votes).into_iter().enumerate();
+    let unmet = asks.filter(|(_, (ask, given))| *given < ask.needed.get().into());
+    let words = unmet.map(|(ask, _)| {
+        let voters = approval.voters_of(Place { stage, ask }, now);
+        addresses(approval, &voters)
+    });
+    words.collect()
+}
+
+fn addresses(approval: &Approval, people: &[usize]) -> String {
+    let people = people.iter();
+    let people = people.map(|&person| approval.approvers[person].address.as_str());
+    people.collect::<Vec<_>>().join(", ")
+}
+
+/// Who was asked by the last escalation, if there was one.
+pub(super) fn describe_escalation(approval: &Approval, zone: &Zone) -> Option<Sentence> {
+    let escalation = approval.plan.escalation.as_ref()?;
+    let at = approval.escalations().last()?;
+    let holders = escalation.to.iter().map(|&seat| approval.plan.holder(seat));
+    let holders: Vec<usize> = holders.collect();
+    let (people, groups) = (addresses(approval, &holders), escalation.from.join(", "));
+    let words = format!(" there was no decision, so more people were asked: {people} ({groups}).");
+    Some(Sentence::new("By ").time(zone.time(at)).words(words))
+}
+
+fn notes(approval: &Approval, zone: &Zone, now: Timestamp) -> Vec<Sentence> {
+    let mut notes = Vec::new();
+    if let Some(escalation) = describe_escalation(approval, zone) {
+        notes.push(escalation);
+    } else if let Some(at) = approval.next_escalation()
+        && approval.status(now) == Status::Pending
+        && let Some(escalation) = &approval.plan.escalation
+    {
+        let groups = escalation.from.join(", ");
+        notes.push(
+            Sentence::new("If it is not decided by ")
+                .time(zone.time(at))
+                .words(format!(", {groups} will be asked too.")),
+        );
+    }
+    for substitute in &approval.plan.substitutes {
+        let [of, by] = [substitute.of, substitute.by].map(|it| &approval.approvers[it]);
+        if by.request_delivery().is_some() {
+            let words = format!(
+                "{} is asked in place of {}, who is absent until ",
+                by.address, of.address
+            );
+            let until = zone.time(substitute.until);
+            notes.push(Sentence::new(words).time(until).words("."));
+        }
+    }
+    notes
+}
+
+fn describe_vote(approval: &Approval, ballot: &Ballot, zone: &Zone) -> Sentence {
+    let address = &approval.approvers[ballot.person].address;
+    let verdict = match ballot.verdict {
+        Verdict::Approve => "approved",
+        Verdict::Reject => "rejected",
+    };
+    let from = source(&approval.plan.ask(ballot.place).from);
+    let role = match approval.plan.role_of(ballot.person, ballot.place) {
+        Role::Member => from.to_owned(),
+        Role::Substitute(it) => format!("{from}, for {}", approval.approvers[it.of].address),
+        Role::Escalated => format!("{from}, asked by escalation"),
+    };
+    let place = describe_place(approval, ballot.person);
+    Sentence::new(format!("{address}{place} {verdict} on "))
+        .time(zone.time(ballot.at))
+        .words(format!(" ({role})"))
+}

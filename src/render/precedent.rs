@@ -1,0 +1,162 @@
+//! The card that compares a request with earlier decisions on the same action of the same agent.
+
+use super::subject::grouped;
+use super::text::truncate;
+use crate::domain::{DeciderKind, Deviation, Finding, PastDecision, Precedent, Verdict};
+use crate::values::Decimal;
+
+/// The card for display.
+pub struct PrecedentView {
+    /// What stands out, one sentence each.
+    pub(super) findings: Vec<FindingView>,
+    /// How many more there are.
+    pub(super) more: usize,
+    /// The parameters that differ each time.
+    pub(super) usual: Vec<String>,
+    /// What is said if nothing stands out.
+    pub(super) familiar: Option<String>,
+    /// The number of the last decisions by verdict; `None` without any.
+    pub(super) summary: Option<String>,
+    pub(super) last: Vec<String>,
+}
+
+pub(super) struct FindingView {
+    pub(super) pointer: String,
+    pub(super) what: String,
+}
+
+/// The most findings and pointers that are shown; the parameters themselves are always whole.
+const MOST: usize = 10;
+
+const POINTER_CHARS: usize = 80;
+
+impl PrecedentView {
+    pub fn new(precedent: &Precedent) -> Self {
+        let count = precedent.past.len();
+        let (usual, striking): (Vec<_>, Vec<_>) = precedent
+            .findings
+            .iter()
+            .partition(|finding| finding.what.is_usual());
+        let shown = striking.iter().take(MOST).map(|finding| FindingView {
+            pointer: pointer(finding),
+            what: describe(finding, count),
+        });
+        let last = &precedent.past[..count.min(Precedent::SHOWN)];
+        Self {
+            findings: shown.collect(),
+            more: striking.len().saturating_sub(MOST),
+            usual: usual.iter().copied().take(MOST).map(pointer).collect(),
+            familiar: (count > 0 && precedent.is_familiar()).then(|| {
+                let except = if usual.is_empty() {
+                    ""
+                } else {
+                    " but for those that are new each time,"
+                };
+                let last = last_decisions(count, count);
+                format!(
+                    "Every value was in {last},{except} and every number is within their range."
+                )
+            }),
+            summary: (count > 0).then(|| summarize(last)),
+            last: last.iter().map(describe_decision).collect(),
+        }
+    }
+
+    /// Whether something of it belongs above the parameters. What is as usual stands below the form, so that
+    /// code and button stay on the first screen.
+    pub(super) fn stands_out(&self) -> bool {
+        !self.findings.is_empty()
+    }
+}
+
+/// A pointer of the agent's, cut.
+fn pointer(finding: &Finding) -> String {
+    truncate(&finding.pointer, POINTER_CHARS)
+}
+
+fn describe(finding: &Finding, count: usize) -> String {
+    let last = last_decisions(finding.compared, count);
+    match &finding.what {
+        Deviation::NewParameter => format!("not given in {last}"),
+        Deviation::NewValue { .. } => format!("a value not in {last}"),
+        Deviation::Larger(present, earlier) => {
+            let present = number(present);
+            match earlier {
+                Some(largest) => format!(
+                    "{present}, larger than in {last} (at most {})",
+                    number(largest)
+                ),
+                None => format!("{present}, larger than in {last}"),
+            }
+        }
+        Deviation::Smaller(present, earlier) => {
+            let present = number(present);
+            match earlier {
+                Some(smallest) => {
+                    format!(
+                        "{present}, smaller than in {last} (at least {})",
+                        number(smallest)
+                    )
+                }
+                None => format!("{present}, smaller than in {last}"),
+            }
+        }
+    }
+}
+
+/// The decisions that a parameter was compared with, of those that were read.
+fn last_decisions(compared: usize, count: usize) -> String {
+    match (compared, count) {
+        (1, 1) => "the last decision".to_owned(),
+        (compared, count) if compared == count => format!("the last {count} decisions"),
+        (compared, count) => format!("{compared} of the last {count} decisions"),
+    }
+}
+
+fn summarize(last: &[PastDecision]) -> String {
+    let approved = last.iter().filter(|it| it.verdict == Verdict::Approve);
+    let approved = approved.count();
+    match (last.len(), approved) {
+        (1, 1) => "The last decision: approved".to_owned(),
+        (1, _) => "The last decision: rejected".to_owned(),
+        (count, _) => {
+            let rejected = count - approved;
+            format!("The last {count} decisions: {approved} approved, {rejected} rejected")
+        }
+    }
+}
+
+fn describe_decision(decision: &PastDecision) -> String {
+    let verdict = match decision.verdict {
+        Verdict::Approve => "Approved",
+        Verdict::Reject => "Rejected",
+    };
+    let by = match decision.by {
+        DeciderKind::Person => "a person",
+        DeciderKind::Policy => "the policy",
+        DeciderKind::Grant => "a standing grant",
+    };
+    // Earlier rejections of the same have their own notice.
+    let alike = if decision.is_alike && decision.verdict == Verdict::Approve {
+        ", with the same content"
+    } else {
+        ""
+    };
+    format!("{verdict} by {by} on {}{alike}", decision.at.in_words())
+}
+
+/// A number with a comma before each three digits of its whole part.
+fn number(decimal: &Decimal) -> String {
+    let text = decimal.to_string();
+    if text.contains('e') {
+        return text;
+    }
+    let (sign, unsigned) = match text.strip_prefix('-') {
+        Some(unsigned) => ("-", unsigned),
+        None => ("", text.as_str()),
+    };
+    match unsigned.split_once('.') {
+        Some((whole, fraction)) => format!("{sign}{}.{fraction}", grouped(whole)),
+        None => format!("{sign}{}", grouped(unsigned)),
+    }
+}

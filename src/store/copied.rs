@@ -1,0 +1,42 @@
+//! Reading a request from a line of a backup, without a store.
+
+use serde_json::{Map, Value};
+
+use super::error::StoreError;
+use super::listing::{DECIDED, OF_GATE, OF_TABLE, STANDING};
+use super::row::{self, Columns, Format, v1};
+use crate::domain::Approval;
+use crate::keys::LinkKeys;
+
+/// The request that a line of a backup holds; `None` if the line holds another kind of row. With keys its row MAC is
+/// verified, for the gate and the table that the line names.
+///
+/// # Errors
+/// [`StoreError::Damaged`] if it is not as a gate with these keys stored it, or [`StoreError::Legacy`].
+pub fn read_copy(
+    copy: Map<String, Value>,
+    keys: Option<&LinkKeys>,
+) -> Option<Result<Approval, StoreError>> {
+    if copy.contains_key(STANDING) || copy.contains_key(DECIDED) {
+        return None;
+    }
+    Some(decode(copy, keys))
+}
+
+fn decode(copy: Map<String, Value>, keys: Option<&LinkKeys>) -> Result<Approval, StoreError> {
+    let annotation = |name: &str| {
+        let text = copy.get(name).and_then(Value::as_str).map(str::to_owned);
+        text.ok_or_else(|| StoreError::Damaged(name.to_owned()))
+    };
+    let (gate, table) = (annotation(OF_GATE), annotation(OF_TABLE));
+    let mut columns = Columns::from_entity(copy);
+    match (columns.format(), keys) {
+        (Format::Legacy, _) => return Err(StoreError::Legacy),
+        (Format::V1, keys) => columns = v1::check(&columns, keys)?,
+        (Format::V2, Some(keys)) => columns.check([gate?.as_str()], &table?, keys)?,
+        (Format::V2, None) => {}
+    }
+    let text = |name| columns.text(name).unwrap_or_default().to_owned();
+    let id = row::id(&(text("PartitionKey"), text("RowKey")))?;
+    row::decode(columns, &id).map(|(approval, _)| approval)
+}

@@ -1,0 +1,60 @@
+//! Probes for operators: whether each table can be read and written, and what time the service has. A probe
+//! changes no row of a gate.
+
+use super::backend::Backend;
+use super::embedded::Embedded;
+use super::error::StoreError;
+use super::handle::Store;
+use super::table_state::{StoreProbe, TableState, probe_row};
+use crate::values::Timestamp;
+
+impl Store {
+    /// Reads from each table and tries to write to it: in `standing…` and `open…` a row that no gate looks at, which
+    /// is deleted again; in the tables that reports read, on a condition that cannot hold.
+    pub async fn probe(&self) -> StoreProbe {
+        match &self.backend {
+            Backend::Tables(tables) => tables.probe().await,
+            Backend::Embedded(embedded) => StoreProbe {
+                tables: vec![("approvals.db".to_owned(), probe_file(embedded).await)],
+                service_time: None,
+            },
+        }
+    }
+
+    /// Reads from the table of requests; and the time of the service, if it said.
+    ///
+    /// # Errors
+    /// The store's own.
+    pub async fn look(&self) -> Result<Option<Timestamp>, StoreError> {
+        match &self.backend {
+            Backend::Tables(tables) => tables.look().await,
+            Backend::Embedded(embedded) => embedded.all(None).map(|_| None),
+        }
+    }
+
+    /// Whether the gate's id that the settings give is that of the table. Writes nothing.
+    ///
+    /// # Errors
+    /// [`StoreError::GateId`], or the store's own.
+    pub async fn check_gate_id(&self) -> Result<Option<String>, StoreError> {
+        let id = self.gate_id_to_list().await?;
+        Ok(id.map(|id| id.id.clone()))
+    }
+}
+
+async fn probe_file(embedded: &Embedded) -> TableState {
+    if !embedded.exists() {
+        return TableState::Missing;
+    }
+    if let Err(error) = embedded.all(None) {
+        return TableState::Unreadable(error);
+    }
+    let (keys, columns) = probe_row();
+    let written = async {
+        let etag = embedded.put_standing(keys.clone(), columns, None).await?;
+        embedded.delete_standing(&keys, &etag).await
+    };
+    written
+        .await
+        .map_or_else(TableState::Unwritable, |()| TableState::Usable)
+}

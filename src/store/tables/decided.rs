@@ -1,0 +1,54 @@
+//! The table of decisions.
+
+use super::client::Tables;
+use super::retry::{POINT, QUERY};
+use crate::store::error::StoreError;
+use crate::store::listing::{Place, RawRow};
+use crate::store::row::{Columns, Keys};
+use crate::store::versioned::ETag;
+
+impl Tables {
+    pub(in crate::store) async fn insert_decided(
+        &self,
+        keys: &Keys,
+        columns: &Columns,
+    ) -> Result<(), StoreError> {
+        let written = self.write(&self.decided, keys, columns, None).await;
+        written.map(drop).map_err(|failed| failed.error)
+    }
+
+    /// The first rows of a partition, in one query; none without the table.
+    pub(in crate::store) async fn list_decided_of(
+        &self,
+        partition: &str,
+        most: u32,
+    ) -> Result<Vec<RawRow>, StoreError> {
+        let query = || {
+            let query = self.decided.query();
+            query
+                .filter(format!("PartitionKey eq '{partition}'"))
+                .top(most)
+        };
+        match self.list(POINT, query, None).await {
+            Err(fault) if fault.is_code("TableNotFound") => Ok(Vec::new()),
+            listed => Ok(listed?.0),
+        }
+    }
+
+    /// A page of all rows; none without the table.
+    pub(in crate::store) async fn list_decided(
+        &self,
+        from: Option<Place>,
+    ) -> Result<(Vec<RawRow>, Option<Place>), StoreError> {
+        match self.list(QUERY, || self.decided.query(), from).await {
+            Err(fault) if fault.is_code("TableNotFound") => Ok((Vec::new(), None)),
+            listed => Ok(listed?),
+        }
+    }
+
+    /// Deletes a row, whatever it holds; also if there is none, or no table.
+    pub(in crate::store) async fn delete_decided(&self, keys: &Keys) -> Result<(), StoreError> {
+        let any = ETag("*".to_owned());
+        self.delete_from(&self.decided, keys, &any).await
+    }
+}

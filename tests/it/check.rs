@@ -1,0 +1,266 @@
+//! `human-oversight check` as a process: what works, and seeded faults, one line each.
+
+use human_oversight::app::{Grade, check_clock};
+use human_oversight::keys::keyring;
+use human_oversight::values::Timestamp;
+use serde_json::Value;
+
+use crate::azurite::{Table, azurite};
+use crate::backing_store;
+use crate::harness::{ALICE, TestGate, request};
+use crate::process::{Process, run};
+use crate::proxy::{Fault, Proxy};
+use crate::smtp::{Smtp, SmtpFault};
+
+/// The lines of a topic, each with its status.
+fn lines<'a>(said: &'a str, topic: &str) -> Vec<&'a str> {
+    let lines = said.lines();
+    lines
+        .filter(|line| line.split_whitespace().nth(1) == Some(topic))
+        .collect()
+}
+
+#[track_caller]
+fn assert_line(said: &str, status: &str, topic: &str, words: &str) {
+    let lines = lines(said, topic);
+    let has = |line: &&str| line.starts_with(status) && line.contains(words);
+    assert!(lines.iter().any(has), "{status} {topic} {words} in\n{said}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn everything_that_works_is_ok_and_a_gate_that_runs_notices_nothing() {
+    let settings = backing_store::tables(azurite().port);
+    let settings = backing_store::borrowed(&settings);
+    let dir = tempfile::tempdir().unwrap();
+    let mail = format!("file:{}", dir.path().join("mail").display());
+    let with_mail = [&settings[..], &[("HO_MAIL", mail.as_str())]].concat();
+    // Before the first start.
+    let (said, code) = run(&with_mail, &["check"]).await;
+    assert_eq!(code, 1, "{said}");
+    assert_line(
+        &said,
+        "warning",
+        "tables",
+        "does not exist: the gate creates it",
+    );
+    assert_line(&said, "ok", "settings", "all can be used");
+
+    let gate = Process::start(dir.path(), &with_mail).await;
+    let approval = gate.client().submit(&request()).await.unwrap();
+    let url = [("HO_BASE_URL", gate.url.as_str())];
+    let with_url = [&with_mail[..], &url].concat();
+    let tables = ["", "open", "standing", "decided"]
+        .map(|kind| Table::of(azurite().port, &format!("{kind}{}", settings[2].1)));
+    let (said, code) = crate::deadline::eventually(async || {
+        let (said, code) = run(&with_url, &["check"]).await;
+        // Its first sweep is recorded soon after the start.
+        (code == 0 || !said.contains("no sweep has ended yet")).then_some((said, code))
+    })
+    .await;
+    assert_eq!(code, 0, "{said}");
+    for table in &tables {
+        let name = format!(" {} can be read and written", table.name());
+        assert_line(&said, "ok", "tables", &name);
+    }
+    assert_line(&said, "ok", "tables", "the gate's id is local");
+    assert_line(&said, "ok", "clock", "the store's clock");
+    assert_line(&said, "ok", "keys", "HO_LINK_KEYS: ");
+    assert_line(&said, "ok", "keys", "in use for 0 days, since 2");
+    assert_line(&said, "ok", "mail", "file; not tried: --mail-to");
+    assert_line(&said, "ok", "address", "answers with these receipt keys");
+    assert_line(&said, "ok", "sweep", "complete: true");
+    assert_line(&said, "ok", "policy", "none");
+    assert_line(&said, "ok", "sign-in", "links and codes decide");
+    for table in &tables {
+        let rows = table.rows().await;
+        assert!(
+            rows.iter().all(|row| row["PartitionKey"] != "check"),
+            "{rows:?}"
+        );
+    }
+    let (status, _) = gate
+        .client()
+        .status(&approval.id, std::time::Duration::ZERO)
+        .await
+        .unwrap();
+    assert_eq!(status.id, approval.id);
+    let log = gate.kill().await;
+    assert!(!log.contains("WARN") && !log.contains("ERROR"), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_seeded_fault_is_found_and_said_in_its_line() {
+    let proxy = Proxy::start(azurite().port).await;
+    let settings = backing_store::tables(proxy.port);
+    let settings = backing_store::borrowed(&settings);
+    let gate = TestGate::with(&settings).await;
+    gate.sweep().await;
+    let check =
+        async |more: &[(&str, &str)]| run(&[&settings[..], more].concat(), &["check"]).await;
+
+    // A role that reads, and does not write.
+    const FORBIDDEN: &str =
+        r#"{"odata.error":{"code":"AuthorizationPermissionMismatch","message":{"value":"x"}}}"#;
+    let forbidden = || Fault::Answer {
+        status: 403,
+        retry_after: None,
+        body: FORBIDDEN,
+    };
+    let table = settings[2].1.to_owned();
+    for kind in ["/decided", "/open", "/standing"] {
+        let is_write = move |it: &str| !it.starts_with("GET") && it.contains(kind);
+        proxy.fault(is_write, forbidden());
+    }
+    let deletes = format!("/{table}(");
+    proxy.fault(
+        move |it: &str| it.starts_with("DELETE") && it.contains(&deletes),
+        forbidden(),
+    );
+    let (said, code) = check(&[]).await;
+    assert_eq!(code, 2, "{said}");
+    for kind in ["", "open", "standing", "decided"] {
+        let words = format!(
+            " {kind}{table} cannot be written: the store is not available: the service answered 403 \
+             AuthorizationPermissionMismatch"
+        );
+        assert_line(&said, "failed", "tables", &words);
+    }
+
+    // Another gate's tables, an unknown setting, settings without effect, keys of another gate.
+    let other_keys = keyring::generate_receipt_key();
+    let more = [
+        ("HO_GATE_ID", "other"),
+        ("HO_ALOWED_APPROVERS", "x"),
+        ("HO_SMTP_URL", "smtp://127.0.0.1:1?tls=none"),
+        ("HO_PAUSED", "1"),
+        ("HO_RECEIPT_KEYS", &other_keys),
+        ("HO_BASE_URL", &gate.url),
+        ("HO_OPEN_LIMIT", "topsecret"),
+        ("HO_ALLOWED_APPROVERS", "*@example.com"),
+    ];
+    let (said, code) = check(&more).await;
+    assert_eq!(code, 2, "{said}");
+    assert!(!said.contains("topsecret"), "{said}");
+    for (status, topic, words) in [
+        ("failed", "tables", "HO_GATE_ID is other, but the rows"),
+        ("warning", "settings", "HO_ALLOWED_APPROVERS may be meant"),
+        (
+            "warning",
+            "settings",
+            "HO_SMTP_URL: it has no effect: HO_MAIL is not smtp",
+        ),
+        ("warning", "settings", "HO_PAUSED: everything is paused"),
+        ("failed", "settings", "HO_OPEN_LIMIT cannot be used"),
+        (
+            "failed",
+            "address",
+            "is a gate that does not have the receipt key",
+        ),
+        ("warning", "sign-in", "a pattern in HO_ALLOWED_APPROVERS"),
+    ] {
+        assert_line(&said, status, topic, words);
+    }
+
+    // Nothing listens there; and a sweep that is overdue.
+    gate.back(std::time::Duration::from_secs(3_600));
+    gate.sweep().await;
+    let nowhere = [("HO_BASE_URL", "http://127.0.0.1:1")];
+    let (said, code) = check(&nowhere).await;
+    assert_eq!(code, 2, "{said}");
+    assert_line(&said, "failed", "address", "cannot be reached");
+    assert_line(&said, "failed", "sweep", "overdue: the last one ended at 2");
+    proxy.down(true);
+    let (said, code) = check(&[]).await;
+    assert_eq!(code, 2, "{said}");
+    assert_line(
+        &said,
+        "failed",
+        "tables",
+        "cannot be read: the store is not available",
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_test_email_shows_whether_the_transport_works() {
+    let smtp = Smtp::plain().await;
+    let dir = tempfile::tempdir().unwrap();
+    let store = format!("embedded:{}", dir.path().display());
+    let url = smtp.url();
+    let settings = [
+        ("HO_STORE", store.as_str()),
+        ("HO_MAIL", "smtp"),
+        ("HO_SMTP_URL", &url),
+        ("HO_MAIL_FROM", "gate@example.com"),
+    ];
+    let check = ["check", "--json", "--mail-to", ALICE];
+    let mail = |said: &str| -> Value {
+        let said: Value = serde_json::from_str(said).unwrap();
+        let checks = said["checks"].as_array().unwrap().clone();
+        checks.into_iter().find(|it| it["name"] == "mail").unwrap()
+    };
+    let (said, _) = run(&settings, &check).await;
+    assert_eq!(mail(&said)["status"], "ok", "{said}");
+    let received = smtp.received();
+    assert_eq!(received.len(), 1);
+    assert!(received[0].data.contains("[Test]"), "{received:?}");
+    assert_eq!(received[0].to, [ALICE]);
+
+    smtp.fault(SmtpFault::Rcpt550(ALICE));
+    let (said, code) = run(&settings, &check).await;
+    let found = mail(&said);
+    let detail = found["detail"].as_str().unwrap();
+    assert!(code == 2 && found["status"] == "failed", "{said}");
+    assert!(
+        detail.contains("refused permanently") && !detail.contains(ALICE),
+        "{detail}"
+    );
+    assert_eq!(smtp.received().len(), 1);
+
+    let (said, code) = run(&settings, &["check", "--mail-to", "alice"]).await;
+    assert!(code == 2 && said.contains("--mail-to"), "{said}");
+}
+
+/// Settings of a deployed gate, as an operator has them on another machine.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn settings_of_a_deployed_gate_are_judged_as_such() {
+    let reference = "@Microsoft.KeyVault(SecretUri=https://vault.example.com/secrets/x)";
+    let settings = [
+        ("HO_STORE", "tables"),
+        ("HO_TABLES_ENDPOINT", "https://127.0.0.1:1"),
+        ("HO_BASE_URL", "https://127.0.0.1:1"),
+        ("HO_LINK_KEYS", reference),
+        ("HO_RECEIPT_KEYS", reference),
+        ("HO_MAIL", "smtp"),
+        ("HO_SMTP_URL", "smtp://relay.example.com?tls=none"),
+        ("HO_MAIL_FROM", "gate@example.com"),
+    ];
+    let (said, code) = run(&settings, &["check"]).await;
+    assert_eq!(code, 2, "{said}");
+    for (status, words) in [
+        ("failed", "HO_MAIL cannot be used: production requires TLS"),
+        ("failed", "HO_ALLOWED_APPROVERS is not set"),
+        ("failed", "HO_SWEEP_SCHEDULE is not set"),
+        ("warning", "HO_LINK_KEYS refers to the vault"),
+        ("warning", "HO_RECEIPT_KEYS refers to the vault"),
+    ] {
+        assert_line(&said, status, "settings", words);
+    }
+    assert_line(&said, "failed", "mail", "its settings cannot be used");
+}
+
+#[test]
+fn a_clock_that_differs_from_the_stores_is_noticed() {
+    let now = Timestamp::parse("2026-11-27T10:00:00.900Z").unwrap();
+    let grade = |text: &str| check_clock(now, Timestamp::parse(text)).grade;
+    for (service_time, expected) in [
+        ("2026-11-27T10:00:00Z", Grade::Ok),
+        ("2026-11-27T09:59:55Z", Grade::Ok),
+        ("2026-11-27T10:00:06Z", Grade::Warning),
+        ("2026-11-27T09:59:00Z", Grade::Warning),
+        ("2026-11-27T10:10:00Z", Grade::Failed),
+        ("2026-11-27T09:50:00Z", Grade::Failed),
+    ] {
+        assert_eq!(grade(service_time), expected, "{service_time}");
+    }
+    assert_eq!(check_clock(now, None).grade, Grade::Ok);
+}

@@ -1,0 +1,172 @@
+//! `human-oversight list` and `resend` as processes, beside a gate that runs.
+
+use std::time::Duration;
+
+use human_oversight_client::types::{NewApproval, Status};
+use serde_json::{Value, json};
+
+use crate::azurite::{Table, azurite};
+use crate::backing_store;
+use crate::harness::{ALICE, BOB, TestGate, request};
+use crate::host::MASTER_KEY;
+use crate::process::run;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_open_unsent_and_damaged_is_listed() {
+    let settings = backing_store::tables(azurite().port);
+    let settings = backing_store::borrowed(&settings);
+    let gate = TestGate::with(&settings).await;
+    gate.sweep().await;
+    let (open, approved, damaged) = (gate.ask().await, gate.ask().await, gate.ask().await);
+    let rejected = gate.ask().await;
+    gate.approve(&approved, ALICE).await;
+    gate.reject(&rejected, BOB, "no").await;
+    let half = NewApproval {
+        approver_emails: vec![ALICE.to_owned(), "gone@example.invalid".to_owned()],
+        ..request()
+    };
+    let half = gate.client.submit(&half).await.unwrap();
+
+    let (said, code) = run(&settings, &["list", "--open"]).await;
+    assert_eq!(code, 0, "{said}");
+    for (id, words) in [
+        (&open.id, "Pending  until 2"),
+        (&approved.id, "Approved  until 2"),
+        (&half.id, "emails Degraded  UserManagerAgent"),
+    ] {
+        let is_it = |line: &str| line.starts_with(id.as_str()) && line.contains(words);
+        assert!(said.lines().any(is_it), "{id} {words} in {said}");
+    }
+    assert!(
+        !said.contains(&rejected.id) && said.ends_with("4 open.\n"),
+        "{said}"
+    );
+
+    let (said, code) = run(&settings, &["list", "--unsent", "--json"]).await;
+    assert_eq!(code, 0, "{said}");
+    let unsent: Vec<Value> = said
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    // The notices of what was decided wait for the sweep, and were not tried.
+    assert_eq!(unsent.len(), 1, "{said}");
+    assert_eq!(unsent[0]["id"], half.id);
+    assert_eq!(
+        (
+            &unsent[0]["kind"],
+            &unsent[0]["to"],
+            &unsent[0]["state"],
+            &unsent[0]["fault"]
+        ),
+        (
+            &json!("Question"),
+            &json!("gone@example.invalid"),
+            &json!("Failed"),
+            &json!("Refused")
+        )
+    );
+
+    let (said, code) = run(&settings, &["list", "--damaged"]).await;
+    assert_eq!((said.as_str(), code), ("0 cannot be trusted.\n", 0));
+    let rows = Table::of(azurite().port, settings[2].1);
+    let mut row = rows
+        .get("UserManagerAgent", &damaged.correlation_id)
+        .await
+        .unwrap();
+    row.as_object_mut()
+        .unwrap()
+        .retain(|name, _| !name.starts_with("odata."));
+    row["Reason"] = json!("another");
+    rows.put(&row).await;
+    let index = Table::of(azurite().port, &format!("open{}", settings[2].1));
+    let foreign = json!({
+        "PartitionKey": "0", "RowKey": "x", "Id": "?", "Due": "2026-01-01T00:00:00Z", "Due@odata.type": "Edm.DateTime",
+    });
+    index.put(&foreign).await;
+    let (said, code) = run(&settings, &["list", "--damaged"]).await;
+    assert_eq!(code, 1, "{said}");
+    let name = format!(
+        "row UserManagerAgent/{}: the row is damaged",
+        damaged.correlation_id
+    );
+    assert!(said.contains(&name), "{said}");
+    assert!(said.contains(": it is not of the gate"), "{said}");
+    assert!(said.ends_with("2 cannot be trusted.\n"), "{said}");
+
+    let (said, code) = run(&settings, &["list"]).await;
+    assert!(code == 2 && said.contains("--open"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_email_is_sent_again_to_those_whose_vote_is_needed() {
+    let gate = TestGate::start().await;
+    let settings = backing_store::settings(gate.dir.path());
+    let settings = backing_store::borrowed(&settings);
+    let approval = gate.ask().await;
+    std::fs::remove_dir_all(gate.mail_folder()).unwrap();
+    let resend = ["resend", approval.id.as_str()];
+    let (said, code) = run(&settings, &resend).await;
+    assert_eq!(code, 0, "{said}");
+    assert!(
+        said.starts_with("2 emails are sent again with the next sweep"),
+        "{said}"
+    );
+    let (said, code) = run(&settings, &resend).await;
+    assert!(code == 1 && said.starts_with("Nothing to send"), "{said}");
+    gate.sweep().await;
+    assert_eq!(gate.mails().len(), 2);
+    // The link and the code are the same as before.
+    gate.approve(&approval, ALICE).await;
+    gate.sweep().await;
+    let mails = gate.mails().len();
+    let (said, code) = run(&settings, &resend).await;
+    assert!(code == 1 && said.starts_with("Nothing to send"), "{said}");
+    gate.sweep().await;
+    assert_eq!(gate.mails().len(), mails);
+    // Through the gate, without a key of the store.
+    let waiting = gate.ask().await;
+    let key = [("HO_MASTER_KEY", MASTER_KEY)];
+    let through = ["resend", &waiting.id, "--url", &gate.url];
+    std::fs::remove_dir_all(gate.mail_folder()).unwrap();
+    let (said, code) = run(&key, &through).await;
+    assert!(code == 0 && said.starts_with("2 emails"), "{said}");
+    gate.sweep().await;
+    assert_eq!(gate.mails().len(), 2);
+    let unknown = ["resend", "YQ.unknown", "--url", &gate.url];
+    let (said, code) = run(&key, &unknown).await;
+    assert!(code != 0 && said.contains("the id of a request"), "{said}");
+    let (said, code) = run(&settings, &["resend", "YQ.unknown"]).await;
+    assert!(
+        code == 2 && said.contains("no request has this id"),
+        "{said}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_notice_that_was_given_up_is_sent_again() {
+    let gate = TestGate::start().await;
+    let settings = backing_store::settings(gate.dir.path());
+    let settings = backing_store::borrowed(&settings);
+    let approval = gate.ask().await;
+    gate.reject(&approval, BOB, "no").await;
+    std::fs::remove_dir_all(gate.mail_folder()).unwrap();
+    std::fs::write(gate.mail_folder(), "in the way").unwrap();
+    // The longest pause between two attempts is half an hour.
+    for _ in 0..13 {
+        gate.sweep().await;
+        gate.pass(Duration::from_secs(1_801));
+    }
+    std::fs::remove_file(gate.mail_folder()).unwrap();
+    gate.sweep().await;
+    assert!(gate.mails().is_empty());
+    let (said, code) = run(&settings, &["list", "--unsent"]).await;
+    assert!(
+        code == 0 && said.ends_with("2 not sent.\n") && said.contains("Failed 2"),
+        "{said}"
+    );
+    let (said, code) = run(&settings, &["resend", &approval.id]).await;
+    assert!(code == 0 && said.starts_with("2 emails"), "{said}");
+    gate.sweep().await;
+    assert_eq!(gate.mails().len(), 2);
+    assert_eq!(gate.status(&approval.id).await.status, Status::Rejected);
+}

@@ -1,0 +1,204 @@
+//! Requests that the policy decides without a person: how many there may be, and what they cost the store.
+
+use std::time::Duration;
+
+use human_oversight_client::Client;
+use human_oversight_client::types::{NewApproval, Status};
+use reqwest::StatusCode;
+use serde_json::json;
+
+use crate::azurite::azurite;
+use crate::backing_store;
+use crate::deadline::eventually;
+use crate::harness::{Page, TestGate, object, request};
+use crate::host::OTHER_KEY;
+use crate::proxy::Proxy;
+use crate::tables::operations;
+
+const POLICY: &str = r#"
+version = 1
+
+[groups]
+finance = ["alice@example.com", "bob@example.com"]
+
+[[rule]]
+id = "payments"
+actions = ["Pay *"]
+effect = "require"
+stages = [{ from = "finance", approvals = 2 }]
+
+[[rule]]
+id = "refunds"
+actions = ["Refund *"]
+ignore = ["/order"]
+effect = "approve"
+
+[[rule]]
+id = "vouchers"
+actions = ["Send a voucher"]
+ignore = ["/order"]
+effect = "approve"
+limit = { times = 1, per = "1h" }
+
+[[rule]]
+id = "never"
+actions = ["Delete *"]
+effect = "deny"
+reason = "Agents delete nothing."
+"#;
+
+fn new(action: &str) -> NewApproval {
+    NewApproval {
+        action_description: action.to_owned(),
+        parameters: object(json!({"order": "A-1"})),
+        approver_emails: Vec::new(),
+        ..request()
+    }
+}
+
+async fn submit(gate: &TestGate, action: &str) -> Page {
+    let body = serde_json::to_string(&new(action)).unwrap();
+    gate.post("/api/submit", body).await
+}
+
+async fn assert_decided(gate: &TestGate, action: &str, status: Status) {
+    let approval = gate.client.submit(&new(action)).await.unwrap();
+    assert_eq!(approval.status, status, "{action}");
+}
+
+async fn assert_refused(gate: &TestGate, action: &str, setting: &str) -> Page {
+    let refused = submit(gate, action).await;
+    let body = &refused.body;
+    assert_eq!(refused.status, StatusCode::TOO_MANY_REQUESTS, "{body}");
+    assert!(body.contains(setting), "{body}");
+    refused
+}
+
+#[tokio::test]
+async fn only_requests_that_wait_for_people_count_as_open() {
+    let tables = backing_store::tables(azurite().port);
+    for store in [Vec::new(), backing_store::borrowed(&tables)] {
+        let limit = [("HO_POLICY", POLICY), ("HO_OPEN_LIMIT", "1")];
+        let gate = TestGate::with(&[&store[..], &limit].concat()).await;
+        for _ in 0..3 {
+            // They wait to be claimed.
+            assert_decided(&gate, "Refund an order", Status::Approved).await;
+        }
+        assert_decided(&gate, "Pay an invoice", Status::Pending).await;
+        assert_refused(&gate, "Pay an invoice", "HO_OPEN_LIMIT").await;
+        assert_decided(&gate, "Refund an order", Status::Approved).await;
+        assert_decided(&gate, "Delete an order", Status::Rejected).await;
+        assert_refused(&gate, "Pay an invoice", "HO_OPEN_LIMIT").await;
+    }
+}
+
+#[tokio::test]
+async fn the_policy_decides_for_an_owner_as_often_as_its_budget_allows() {
+    let gate = TestGate::with(&[("HO_POLICY", POLICY), ("HO_POLICY_BUDGET", "2/60")]).await;
+    let named = NewApproval {
+        correlation_id: Some("mine".to_owned()),
+        ..new("Refund an order")
+    };
+    for _ in 0..4 {
+        // A repeat costs nothing.
+        let approval = gate.client.submit(&named).await.unwrap();
+        assert_eq!(approval.status, Status::Approved);
+    }
+    assert_decided(&gate, "Delete an order", Status::Rejected).await;
+    let rows = gate.stored().await;
+    for action in ["Refund an order", "Delete an order", "Send a voucher"] {
+        let refused = assert_refused(&gate, action, "HO_POLICY_BUDGET").await;
+        let seconds: u64 = refused.header("retry-after").parse().unwrap();
+        assert!((55..=60).contains(&seconds), "{seconds}");
+    }
+    assert_eq!(gate.stored().await, rows, "nothing is stored");
+    // A repeat is answered; people can be asked; another owner has a budget of its own.
+    let again = gate.client.submit(&named).await.unwrap();
+    assert_eq!(again.status, Status::Approved);
+    assert_decided(&gate, "Pay an invoice", Status::Pending).await;
+    let other = Client::new(&gate.url, Some(OTHER_KEY)).unwrap();
+    let approval = other.submit(&new("Refund an order")).await.unwrap();
+    assert_eq!(approval.status, Status::Approved);
+    // What was refused has not used up the rule's own limit.
+    gate.pass(Duration::from_secs(60));
+    assert_decided(&gate, "Send a voucher", Status::Approved).await;
+}
+
+#[tokio::test]
+async fn without_a_readable_budget_the_policy_decides_nothing() {
+    let store = backing_store::tables(azurite().port);
+    let policy = [("HO_POLICY", POLICY), ("HO_POLICY_BUDGET", "20/60")];
+    let gate = TestGate::with(&[&backing_store::borrowed(&store)[..], &policy].concat()).await;
+    assert_decided(&gate, "Refund an order", Status::Approved).await;
+    let standing = crate::azurite::Table::of(azurite().port, &format!("standing{}", store[2].1));
+    let rows = standing.rows().await;
+    let mut row = rows
+        .into_iter()
+        .find(|row| row["PartitionKey"] == "budget")
+        .unwrap();
+    row["PolicyFullTimestamp"] = "2020-01-01T00:00:00.000Z".into();
+    standing.put(&row).await;
+    let refused = submit(&gate, "Refund an order").await;
+    assert_eq!(
+        refused.status,
+        StatusCode::SERVICE_UNAVAILABLE,
+        "{}",
+        refused.body
+    );
+}
+
+/// People are asked under a policy at the price of no further operation; what the policy decides costs the budget,
+/// the entry and the row. Only a rule with a limit reads the row first, so that a repeat is never charged.
+#[tokio::test]
+async fn a_submit_under_a_policy_takes_the_expected_operations() {
+    let proxy = Proxy::start(azurite().port).await;
+    let store = backing_store::tables(proxy.port);
+    let settings = [
+        ("HO_POLICY", POLICY),
+        ("HO_MAIL_BUDGET", "25/60"),
+        ("HO_POLICY_BUDGET", "20/60"),
+    ];
+    let gate = TestGate::with(&[&backing_store::borrowed(&store)[..], &settings].concat()).await;
+    for action in ["Pay an invoice", "Refund an order"] {
+        gate.client.submit(&new(action)).await.unwrap();
+    }
+    gate.until_kept(1).await;
+    let decided = ["POST approvals", "POST decided", "PUT open", "PUT standing"];
+    let denied = ["POST approvals", "POST decided", "PUT standing"];
+    let limited = [
+        "GET approvals",
+        "GET standing",
+        "POST approvals",
+        "POST decided",
+        "POST standing",
+        "PUT open",
+        "PUT standing",
+    ];
+    let asked = [
+        "GET open",
+        "GET standing",
+        "POST approvals",
+        "PUT approvals",
+        "PUT open",
+        "PUT open",
+        "PUT standing",
+    ];
+    for (action, expected) in [
+        ("Pay an invoice", &asked[..]),
+        ("Refund an order", &decided),
+        ("Delete an order", &denied),
+        ("Send a voucher", &limited),
+    ] {
+        proxy.clear();
+        gate.client.submit(&new(action)).await.unwrap();
+        let mut found = Vec::new();
+        let all_came = async || {
+            found = operations(&proxy);
+            found.retain(|operation| operation != "GET pauses");
+            (found.len() >= expected.len()).then_some(())
+        };
+        eventually(all_came).await;
+        found.sort();
+        assert_eq!(found, expected, "{action}");
+    }
+}

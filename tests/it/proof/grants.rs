@@ -1,0 +1,335 @@
+//! Standing grants under every order of their writes: processes with clocks of their own read a row, change it and
+//! write it if it is unchanged; any of them may crash between two steps, or lose the response of a write.
+//!
+//! What is checked: a grant approves no more requests than its count; none after its end, by the clock of the process
+//! that approves; none after a rejection or a pause is acknowledged. Each seeded bug breaks one of these.
+
+use std::time::Duration;
+
+use human_oversight::domain::{Assurance, Grant, GrantEnd, GrantScope, Grants, SignedGrant};
+use human_oversight::values::{Address, ApprovalId, Digest, Owner, Timestamp};
+
+use super::dice::{Case, Dice, first};
+use super::{cases, record};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Bug {
+    None,
+    /// A use is written whatever the row has become since.
+    UnconditionalWrite,
+    /// The request is inserted before its use is taken.
+    InsertFirst,
+    /// A use is given back when the response of the insert is lost.
+    RefundAfterLostInsert,
+    /// A repeated write of a new grant begins its count anew.
+    GivenAgain,
+    /// A grant is added whatever was rejected since its approval.
+    RejectionForgotten,
+    /// A rejection is acknowledged, and the grants are ended after that.
+    RejectionFirst,
+    /// A pause is acknowledged, and the grants are ended after that.
+    PauseFirst,
+    /// The end of a grant is not looked at.
+    NoEnd,
+}
+
+/// What one process is about to do.
+enum Step {
+    Use,
+    WriteUse {
+        grants: Grants,
+        version: u64,
+        id: String,
+        at: Timestamp,
+    },
+    Insert {
+        id: String,
+        /// The use that the insert follows; `None` if it is still to be taken.
+        taken_at: Option<Timestamp>,
+    },
+    Refund(String),
+    /// The approval is stored; the grant is not yet.
+    Give {
+        signed: Box<SignedGrant>,
+        voided: u64,
+    },
+    /// Ends the grants, before or after that is acknowledged.
+    End(GrantEnd),
+    /// What ended these grants is acknowledged.
+    Acknowledge(GrantEnd, Vec<String>),
+}
+
+struct World {
+    bug: Bug,
+    dice: Dice,
+    time: Timestamp,
+    /// The row, with the time of its last write.
+    grants: Grants,
+    version: u64,
+    written_at: Timestamp,
+    /// What the processes are about to do.
+    steps: Vec<(usize, Step)>,
+    /// The grant of each request that was approved.
+    approved: Vec<String>,
+    /// The grants that were approved, and those of which the end is acknowledged.
+    known: Vec<String>,
+    ended: Vec<String>,
+    failure: Option<&'static str>,
+}
+
+const COUNT: &str = "a grant approves no more than its count";
+const END: &str = "a grant approves nothing after its end";
+const ENDED: &str = "a grant approves nothing after what ends it is acknowledged";
+
+const USES: u16 = 2;
+const LASTS: Duration = Duration::from_secs(100);
+
+fn start() -> Timestamp {
+    Timestamp::parse("2026-11-22T17:30:00.000Z").unwrap()
+}
+
+fn scope() -> GrantScope {
+    GrantScope {
+        owner: Owner::Local,
+        agent: "Agent".to_owned(),
+        action: "Restart".to_owned(),
+        digest: Digest([1; 32]),
+        on_behalf_of: None,
+    }
+}
+
+impl World {
+    fn new(bug: Bug, seed: u64) -> Self {
+        Self {
+            bug,
+            dice: Dice(seed),
+            time: start(),
+            grants: Grants::default(),
+            version: 0,
+            written_at: start(),
+            steps: Vec::new(),
+            approved: Vec::new(),
+            known: Vec::new(),
+            ended: Vec::new(),
+            failure: None,
+        }
+    }
+
+    /// What a process takes for the time: the clocks are up to 90 s apart, and none is behind the last write.
+    fn now(&self, process: usize) -> Timestamp {
+        let ahead = 45 * u64::try_from(process % 3).unwrap();
+        (self.time + Duration::from_secs(ahead)).max(self.written_at)
+    }
+
+    fn write(&mut self, grants: Grants, at: Timestamp) {
+        self.grants = grants;
+        self.version += 1;
+        self.written_at = self.written_at.max(at);
+    }
+
+    fn signed(&mut self, at: Timestamp) -> SignedGrant {
+        let id = format!("g{}", self.known.len());
+        self.known.push(id.clone());
+        let grant = Grant {
+            given_with: ApprovalId::new("Agent", &id).unwrap(),
+            id,
+            scope: scope(),
+            rules: Digest([2; 32]),
+            uses: USES,
+            given_at: at,
+            until: at + LASTS,
+            giver: Address::parse("alice@example.com").unwrap(),
+            assurance: Assurance::Link,
+        };
+        SignedGrant {
+            grant,
+            proof: String::new(),
+        }
+    }
+
+    /// Whether the bug acknowledges this before it ends the grants.
+    fn is_first(&self, by: GrantEnd) -> bool {
+        matches!(
+            (self.bug, by),
+            (Bug::RejectionFirst, GrantEnd::Rejection) | (Bug::PauseFirst, GrantEnd::Pause)
+        )
+    }
+
+    /// Begins what a process may do at any time.
+    fn begin(&mut self, process: usize) {
+        let step = match self.dice.below(12) {
+            0..3 => {
+                let voided = self.grants.voided;
+                let signed = Box::new(self.signed(self.now(process)));
+                Step::Give { signed, voided }
+            }
+            3 => self.ending(GrantEnd::Rejection),
+            4 => self.ending(GrantEnd::Pause),
+            _ => Step::Use,
+        };
+        self.steps.push((process, step));
+    }
+
+    fn ending(&self, by: GrantEnd) -> Step {
+        if self.is_first(by) {
+            Step::Acknowledge(by, self.known.clone())
+        } else {
+            Step::End(by)
+        }
+    }
+
+    fn play(&mut self, process: usize, step: Step) {
+        let next = match step {
+            Step::Use => self.take(process),
+            Step::WriteUse { version, .. }
+                if version != self.version && self.bug != Bug::UnconditionalWrite =>
+            {
+                Some(Step::Use)
+            }
+            Step::WriteUse { grants, id, at, .. } => {
+                self.check_use(&id, at);
+                self.write(grants, at);
+                let taken_at = Some(at);
+                (self.bug != Bug::InsertFirst).then_some(Step::Insert { id, taken_at })
+            }
+            Step::Insert { id, taken_at } => {
+                self.approved.push(id.clone());
+                let uses = self.approved.iter().filter(|it| **it == id).count();
+                if uses > usize::from(USES) {
+                    self.failure = Some(COUNT);
+                }
+                let refunds = self.bug == Bug::RefundAfterLostInsert && self.dice.below(4) == 0;
+                match taken_at {
+                    None => self.take(process),
+                    Some(_) => refunds.then_some(Step::Refund(id)),
+                }
+            }
+            Step::Refund(id) => {
+                let mut grants = self.grants.clone();
+                let mut held = grants.held.iter_mut();
+                if let Some(held) = held.find(|held| held.signed.grant.id == id) {
+                    held.used = held.used.saturating_sub(1);
+                }
+                self.write(grants, self.now(process));
+                None
+            }
+            Step::Give { signed, voided } => self.give(process, *signed, voided),
+            Step::End(by) => {
+                let mut grants = self.grants.clone();
+                grants.void(by, self.now(process), |_| true);
+                self.write(grants, self.now(process));
+                let known = self.known.clone();
+                (!self.is_first(by)).then_some(Step::Acknowledge(by, known))
+            }
+            Step::Acknowledge(by, known) => {
+                self.ended.extend(known);
+                self.is_first(by).then_some(Step::End(by))
+            }
+        };
+        // A process may crash between two steps; what it was about to do is not done.
+        if let Some(next) = next.filter(|_| self.dice.below(12) > 0) {
+            self.steps.push((process, next));
+        }
+    }
+
+    /// Reads the row, and takes a use of what it holds.
+    fn take(&mut self, process: usize) -> Option<Step> {
+        let (mut grants, version, at) = (self.grants.clone(), self.version, self.now(process));
+        let judged_at = if self.bug == Bug::NoEnd { start() } else { at };
+        let id = grants.take(&scope(), judged_at, |_| true)?.grant.id;
+        let inserts_first = self.bug == Bug::InsertFirst && self.dice.below(2) == 0;
+        Some(if inserts_first {
+            Step::Insert { id, taken_at: None }
+        } else {
+            Step::WriteUse {
+                grants,
+                version,
+                id,
+                at,
+            }
+        })
+    }
+
+    fn give(&mut self, process: usize, signed: SignedGrant, voided: u64) -> Option<Step> {
+        let mut grants = self.grants.clone();
+        let voided_before = match self.bug {
+            Bug::RejectionForgotten => grants.voided,
+            _ => voided,
+        };
+        if self.bug == Bug::GivenAgain {
+            grants.held.retain(|held| held.signed != signed);
+        }
+        let now = self.now(process);
+        grants.add(signed.clone(), voided_before, now).ok()?;
+        if grants != self.grants {
+            self.write(grants, now);
+        }
+        // The response of the write may be lost; then it is repeated.
+        let is_lost = self.dice.below(3) == 0;
+        let signed = Box::new(signed);
+        is_lost.then_some(Step::Give { signed, voided })
+    }
+
+    /// What must hold when a use is taken.
+    fn check_use(&mut self, id: &str, at: Timestamp) {
+        let mut held = self.grants.held.iter();
+        let held = held.find(|held| held.signed.grant.id == id);
+        if held.is_some_and(|held| at >= held.signed.grant.until) {
+            self.failure = Some(END);
+        }
+        if self.ended.iter().any(|ended| ended == id) {
+            self.failure = Some(ENDED);
+        }
+    }
+
+    /// Plays a number of steps, or until a guarantee is broken. Returns it, and the requests that were approved.
+    fn run(mut self) -> (Option<&'static str>, usize) {
+        for _ in 0..150 {
+            if self.steps.is_empty() || self.dice.below(3) == 0 {
+                let process = self.dice.below(5);
+                self.begin(process);
+            } else {
+                let chosen = self.dice.below(self.steps.len());
+                let (process, step) = self.steps.swap_remove(chosen);
+                self.play(process, step);
+            }
+            self.time = self.time + Duration::from_secs(self.dice.below(4) as u64);
+            if self.failure.is_some() {
+                break;
+            }
+        }
+        (self.failure, self.approved.len())
+    }
+}
+
+#[test]
+fn no_order_of_writes_gains_a_use_of_a_grant() {
+    let seeds = cases(5_000, 500_000);
+    let mut uses = 0;
+    for seed in first()..first() + seeds {
+        let _case = Case(seed);
+        let (failure, used) = World::new(Bug::None, seed).run();
+        assert_eq!(failure, None);
+        uses += used as u64;
+    }
+    assert!(uses > seeds, "{uses}");
+    record("grants", &[("orders", seeds), ("uses", uses)]);
+}
+
+#[test]
+fn each_seeded_bug_of_grants_is_found() {
+    for (bug, expected) in [
+        (Bug::UnconditionalWrite, COUNT),
+        (Bug::InsertFirst, COUNT),
+        (Bug::RefundAfterLostInsert, COUNT),
+        (Bug::GivenAgain, COUNT),
+        (Bug::RejectionForgotten, ENDED),
+        (Bug::RejectionFirst, ENDED),
+        (Bug::PauseFirst, ENDED),
+        (Bug::NoEnd, END),
+    ] {
+        let mut found = (first()..first() + 5_000).map(|seed| World::new(bug, seed).run().0);
+        let is_found = found.any(|failure| failure == Some(expected));
+        assert!(is_found, "{bug:?}: {expected}");
+    }
+}

@@ -1,0 +1,251 @@
+//! Votes at the wrong time, of the wrong person, or a second time.
+
+use std::time::Duration;
+
+use human_oversight_client::types::{Approval, NewApproval, Status};
+use reqwest::StatusCode;
+use serde_json::Value;
+
+use super::{CAROL, POLICY, asked, gate_with, page_of, payment, security_is_asked, submit};
+use crate::claim::claim;
+use crate::harness::{ALICE, BOB, Page, TestGate};
+use crate::host::SignIn;
+use crate::sign_in::{TENANT, approving, member, send, visit};
+
+const DAVE: &str = "dave@example.com";
+
+/// The form of a page, with the code to approve.
+async fn send_approval(gate: &TestGate, page: &Page, code: &str) -> Page {
+    let form = [("decision", "approve"), ("code", code)];
+    gate.send_form(page, &form).await
+}
+
+async fn votes_of(gate: &TestGate, approval: &Approval) -> Vec<Value> {
+    let row = gate.entity(&approval.id).await;
+    serde_json::from_str(row["Votes"].as_str().unwrap_or("[]")).unwrap()
+}
+
+#[tokio::test]
+async fn an_approval_does_not_count_for_a_stage_that_its_page_did_not_show() {
+    let gate = gate_with(POLICY).await;
+    let payment = submit(&gate, &payment(60)).await;
+    let dave = gate.question(&payment, DAVE);
+    let first_stage = gate.get(&dave.link).await;
+    for person in [ALICE, BOB] {
+        gate.approve(&payment, person).await;
+    }
+    // Dave is of security too, but has not seen what finance said.
+    let refused = send_approval(&gate, &first_stage, &dave.code).await;
+    assert_eq!(refused.status, StatusCode::CONFLICT, "{}", refused.body);
+    for words in ["That page was out of date", "alice@example.com approved"] {
+        assert!(refused.body.contains(words), "{words}: {}", refused.body);
+    }
+    assert_eq!(gate.status(&payment.id).await.status, Status::Pending);
+    assert_eq!(votes_of(&gate, &payment).await.len(), 2);
+
+    let approved = send_approval(&gate, &refused, &dave.code).await;
+    assert_eq!(approved.status, StatusCode::SEE_OTHER, "{}", approved.body);
+    assert_eq!(gate.status(&payment.id).await.status, Status::Approved);
+}
+
+#[tokio::test]
+async fn a_rejection_counts_in_whatever_stage_it_arrives() {
+    let gate = gate_with(POLICY).await;
+    let payment = submit(&gate, &payment(60)).await;
+    let dave = gate.question(&payment, DAVE);
+    let first_stage = gate.get(&dave.link).await;
+    for person in [ALICE, BOB] {
+        gate.approve(&payment, person).await;
+    }
+    let rejected = gate
+        .send_form(&first_stage, &[("decision", "reject")])
+        .await;
+    assert_eq!(rejected.status, StatusCode::SEE_OTHER, "{}", rejected.body);
+    assert_eq!(gate.status(&payment.id).await.status, Status::Rejected);
+}
+
+#[tokio::test]
+async fn the_stage_of_a_form_is_a_number() {
+    let gate = gate_with(POLICY).await;
+    let payment = submit(&gate, &payment(60)).await;
+    let alice = gate.question(&payment, ALICE);
+    let page = gate.get(&alice.link).await;
+    for stage in ["0", "-1", "one", "", "99999999999999999999999"] {
+        let form = [
+            ("decision", "approve"),
+            ("code", alice.code.as_str()),
+            ("stage", stage),
+        ];
+        let refused = gate.send_form(&page, &form).await;
+        assert_eq!(refused.status, StatusCode::BAD_REQUEST, "{stage}");
+    }
+    assert_eq!(votes_of(&gate, &payment).await.len(), 0);
+}
+
+#[tokio::test]
+async fn a_vote_that_is_sent_again_after_the_deadline_is_not_late() {
+    let gate = gate_with(POLICY).await;
+    let within_the_hour = NewApproval {
+        timeout_seconds: Some(3_600),
+        ..payment(60)
+    };
+    let payment = submit(&gate, &within_the_hour).await;
+    let alice = gate.question(&payment, ALICE);
+    let page = gate.get(&alice.link).await;
+    let first = send_approval(&gate, &page, &alice.code).await;
+    assert_eq!(first.status, StatusCode::SEE_OTHER);
+    gate.pass(Duration::from_secs(3_601));
+    // Her browser had lost the answer.
+    let again = send_approval(&gate, &page, &alice.code).await;
+    assert_eq!(again.status, StatusCode::SEE_OTHER, "{}", again.body);
+    let otherwise = gate.send_form(&page, &[("decision", "reject")]).await;
+    assert_eq!(otherwise.status, StatusCode::CONFLICT, "{}", otherwise.body);
+    let row = gate.entity(&payment.id).await;
+    assert!(!row.to_string().contains("AnsweredLate"), "{row}");
+    // Bob, who has not voted, is late.
+    let bob = gate.question(&payment, BOB);
+    let late = gate.get(&bob.link).await;
+    assert_eq!(late.status, StatusCode::GONE);
+}
+
+#[tokio::test]
+async fn what_a_person_took_back_is_not_asked_again_at_once() {
+    let policy = POLICY.replace("id = \"payments\"", "id = \"payments\"\nreask = \"refuse\"");
+    let gate = gate_with(&policy).await;
+    let named = |name: &str| NewApproval {
+        correlation_id: Some(name.to_owned()),
+        ..payment(60)
+    };
+    let first = submit(&gate, &named("first")).await;
+    gate.approve(&first, ALICE).await;
+    let alice = gate.question(&first, ALICE);
+    let revoke = [("decision", "revoke"), ("code", alice.code.as_str())];
+    let revoked = gate.decide(&alice, &revoke).await;
+    assert_eq!(revoked.status, StatusCode::SEE_OTHER, "{}", revoked.body);
+    assert_eq!(gate.status(&first.id).await.status, Status::Rejected);
+    let refused = gate.client.submit(&named("second")).await.unwrap_err();
+    assert!(refused.to_string().contains("first"), "{refused}");
+}
+
+#[tokio::test]
+async fn at_the_claim_the_list_counts_for_those_whose_approval_counted() {
+    let policy = POLICY.replace("id = \"payments\"", "id = \"payments\"\nrejections = 2");
+    let people = "alice@example.com,dave@example.com,carol@example.com,erin@example.com";
+    let all = format!("{people},{BOB}");
+    let dir = tempfile::tempdir().unwrap();
+    let with_bob = [
+        ("HO_POLICY", policy.as_str()),
+        ("HO_ALLOWED_APPROVERS", &all),
+    ];
+    let gate = TestGate::at(dir, &with_bob).await;
+    let payment = submit(&gate, &payment(60)).await;
+    gate.reject(&payment, BOB, "Not this one.").await;
+    for person in [ALICE, DAVE] {
+        gate.approve(&payment, person).await;
+    }
+    security_is_asked(&gate, &payment).await;
+    gate.approve(&payment, CAROL).await;
+    assert_eq!(gate.status(&payment.id).await.status, Status::Approved);
+
+    // The approver who rejected leaves, and then one who approved.
+    let without = |left: &str| {
+        let list = all.split(',').filter(|it| *it != left);
+        list.collect::<Vec<_>>().join(",")
+    };
+    let nonce = claim("a-nonce-of-the-agent");
+    let list = without(DAVE);
+    let gate = TestGate::at(gate.dir, &[("HO_ALLOWED_APPROVERS", &list)]).await;
+    let refused = gate.client.claim(&payment.id, &nonce).await.unwrap_err();
+    assert!(refused.to_string().contains("list"), "{refused}");
+    let list = without(BOB);
+    let gate = TestGate::at(gate.dir, &[("HO_ALLOWED_APPROVERS", &list)]).await;
+    gate.client.claim(&payment.id, &nonce).await.unwrap();
+}
+
+/// Sign-in is there, and no action demands it: links open the page too.
+const BESIDE_LINKS: [(&str, &str); 3] = [
+    ("HO_REQUIRE_ENTRA_FOR", "Never *"),
+    ("HO_ENTRA_TENANT", TENANT),
+    ("WEBSITE_AUTH_ENABLED", "True"),
+];
+
+const ID: &str = "11111111-1111-4111-8111-111111111111";
+
+#[tokio::test]
+async fn a_signed_in_person_votes_as_themself_whichever_link_they_open() {
+    let settings = [&BESIDE_LINKS[..], &[("HO_POLICY", POLICY)]].concat();
+    let gate = TestGate::with(&settings).await;
+    let payment = submit(&gate, &payment(60)).await;
+    let session = SignIn::session(&member(ALICE, ID));
+    let headers = [("cookie", session.as_str())];
+    let page = visit(&gate, &payment.id, &headers).await;
+    let form = approving(&page);
+    let first = send(&gate, &payment.id, &headers, &form).await;
+    assert_eq!(first.status, StatusCode::SEE_OTHER, "{}", first.body);
+    // Bob's page, opened without the session, and his link.
+    let bob = gate.question(&payment, BOB);
+    let bobs = approving(&gate.get(&bob.link).await);
+    let second = send(&gate, &payment.id, &headers, &bobs).await;
+    assert_eq!(second.status, StatusCode::SEE_OTHER);
+    let votes = votes_of(&gate, &payment).await;
+    assert_eq!(votes.len(), 1, "{votes:?}");
+    assert_eq!(gate.status(&payment.id).await.progress.unwrap().given, 1);
+}
+
+#[tokio::test]
+async fn one_object_id_under_two_names_votes_once() {
+    let policy = r#"
+version = 1
+[groups]
+first = ["alice@example.com", "bob@example.com"]
+second = ["a.work@example.com", "carol@example.com"]
+[[rule]]
+id = "both"
+effect = "require"
+stages = [{ from = "first" }, { from = "second" }]
+"#;
+    let settings = [&BESIDE_LINKS[..], &[("HO_POLICY", policy)]].concat();
+    let gate = TestGate::with(&settings).await;
+    let payment = submit(&gate, &payment(60)).await;
+    let mut answers = Vec::new();
+    for name in [ALICE, "a.work@example.com"] {
+        // Her account was given another name in between.
+        let session = SignIn::session(&member(name, ID));
+        let headers = [("cookie", session.as_str())];
+        let page = visit(&gate, &payment.id, &headers).await;
+        let answer = send(&gate, &payment.id, &headers, &approving(&page)).await;
+        answers.push(answer.status);
+    }
+    assert_eq!(answers[0], StatusCode::SEE_OTHER);
+    let status = gate.status(&payment.id).await;
+    let votes = votes_of(&gate, &payment).await;
+    assert_eq!(
+        (status.status, votes.len()),
+        (Status::Pending, 1),
+        "{votes:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_tagged_address_is_the_same_person_in_another_group() {
+    let policy = r#"
+version = 1
+[groups]
+first = ["alice@example.com", "bob@example.com"]
+second = ["Alice+sec@example.com", "carol@example.com"]
+[[rule]]
+id = "both"
+effect = "require"
+stages = [{ from = "first" }, { from = "second" }]
+"#;
+    let gate = gate_with(policy).await;
+    let payment = submit(&gate, &payment(60)).await;
+    gate.approve(&payment, ALICE).await;
+    security_is_asked(&gate, &payment).await;
+    assert_eq!(asked(&gate, &payment), [ALICE, BOB, CAROL]);
+    let page = page_of(&gate, &payment, ALICE).await;
+    assert!(!page.contains("value=\"approve\""), "{page}");
+    assert_eq!(gate.status(&payment.id).await.status, Status::Pending);
+    gate.approve(&payment, CAROL).await;
+    assert_eq!(gate.status(&payment.id).await.status, Status::Approved);
+}
