@@ -74,8 +74,9 @@ def principal(roles: list[str]) -> str:
 class Gate:
     """The gate as a process, with its folder of emails; where agents have identities, as behind the platform."""
 
-    def __init__(self, program: str, folder: Path, scenario: Json) -> None:
+    def __init__(self, program: str, folder: Path, scenario: Json | None = None) -> None:
         self.program, self.folder, self.port = program, folder, "0"
+        scenario = scenario or {}
         policy, people = scenario.get("policy"), scenario.get("people")
         self.more = {"HO_POLICY_FILE": str(FOLDER / policy)} if policy else {}
         self.more |= {"HO_ALLOWED_APPROVERS": ",".join(people)} if people else {}

@@ -143,7 +143,7 @@ def pair(client: list[str], command: list[str], calls: list[Json], after: float 
         prepared(folder)
         settings = folder / "settings.toml"
         settings.write_text('agent = "Tests"\n')
-        gate = Gate(str(TARGET / "human-oversight"), folder / "gate", {})
+        gate = Gate(str(TARGET / "human-oversight"), folder / "gate")
         approver = Approver(gate, after)
         approver.start()
         try:
