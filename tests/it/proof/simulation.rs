@@ -10,6 +10,7 @@
 //! run that differed. A failing seed may therefore have to be run more than once.
 
 mod actor;
+mod grants;
 mod ledger;
 mod plans;
 mod process;
@@ -32,7 +33,9 @@ use tokio::task::JoinHandle;
 use super::{cases, record};
 use crate::harness::mails;
 use actor::{Actor, new_actors};
+use grants::SeenGrants;
 use ledger::Ledger;
+use process::Scene;
 pub(super) use process::{Call, Response, Settings};
 use service::Fate;
 pub(super) use service::Service;
@@ -47,7 +50,7 @@ const STEP: Duration = Duration::from_secs(2);
 /// What the assertion about the pause says.
 const WHILE_PAUSED: &str = "while paused";
 
-/// The number of events before the faults end.
+/// The number of events before the faults end; twice as many where requests come one after another.
 const EVENTS: usize = 150;
 
 /// The random numbers of a seed.
@@ -101,6 +104,8 @@ struct Running {
     response: JoinHandle<Response>,
     /// The pause that stood when it began, if it is a claim or a submit.
     begun_under: Option<u64>,
+    /// Whether a standing grant was given before it began.
+    begun_with_grant: bool,
 }
 
 /// The result of running one seed.
@@ -120,6 +125,8 @@ struct SeedResult {
     ends: Vec<String>,
     /// What was seen of the votes, under a policy.
     votes: Option<quorum::Figures>,
+    /// The requests that a standing grant approved, where one is given.
+    grant_uses: Option<u64>,
 }
 
 struct Simulation<'a> {
@@ -137,6 +144,7 @@ struct Simulation<'a> {
     paused: Option<u64>,
     pauses: u64,
     ledger: Ledger,
+    grants: SeenGrants,
     seen: u64,
     log: Log,
     result: SeedResult,
@@ -145,7 +153,11 @@ struct Simulation<'a> {
 impl<'a> Simulation<'a> {
     fn new(seed: u64, settings: &'a Settings) -> Self {
         let mut random = Random(seed);
-        let actors = new_actors(&mut random, settings.has_policy());
+        let actors = match settings.scene {
+            Scene::Named => new_actors(&mut random, false),
+            Scene::Votes => new_actors(&mut random, true),
+            Scene::Grants(uses) => grants::new_actors(&mut random, uses),
+        };
         let mut skew = || random.of(&[0, 0, 0, 0, 1_000, -1_000, 29_000, -31_000]);
         let skews = [skew(), skew(), skew()];
         let service = Arc::new(Service::default());
@@ -163,7 +175,8 @@ impl<'a> Simulation<'a> {
             next_call: 0,
             paused: None,
             pauses: 0,
-            ledger: Ledger::new(settings.has_policy()),
+            ledger: Ledger::new(settings.scene == Scene::Votes),
+            grants: SeenGrants::new(settings.scene),
             seen: 0,
             log: Log {
                 seed,
@@ -210,6 +223,7 @@ impl<'a> Simulation<'a> {
                 actor,
                 response,
                 begun_under,
+                begun_with_grant,
             } = self.calls.remove(&call).unwrap();
             let response = response.await.unwrap();
             if begun_under.is_some() && begun_under == self.paused {
@@ -220,7 +234,8 @@ impl<'a> Simulation<'a> {
                 self.actors[actor], response.status
             ));
             self.result.unavailable += u64::from(response.status == 503);
-            if let Some(fact) = self.actors[actor].handle(&response) {
+            if let Some(fact) = self.actors[actor].handle(&response, &mut self.random) {
+                self.grants.add(&fact, begun_with_grant);
                 self.ledger.add(self.actors[actor].request(), fact);
                 self.check_rows().await;
             }
@@ -230,6 +245,10 @@ impl<'a> Simulation<'a> {
     /// Checks every row against all responses about it.
     async fn check_rows(&mut self) {
         self.ledger.check(&self.observer.store).await;
+        if let Scene::Grants(_) = self.settings.scene {
+            let uses = self.grants.check(&self.observer.store).await;
+            self.result.grant_uses = Some(uses);
+        }
     }
 
     /// Checks that the people of the open stage have their email, and those of a later one have none. Returns the
@@ -258,6 +277,11 @@ impl<'a> Simulation<'a> {
             self.check_rows().await;
             return;
         }
+        let submits = self.actors[actor].submits();
+        let number = self.actors[actor].request();
+        if submits && self.grants.waits(number, &mut self.random) {
+            return;
+        }
         let next = self.actors[actor].next(&self.observer, &mut self.random);
         let Some(request) = next.await else {
             return;
@@ -270,10 +294,14 @@ impl<'a> Simulation<'a> {
             .any(|path| request.path.starts_with(path));
         let begun_under = self.paused.filter(|_| is_paused);
         let response = tokio::spawn(request.send(self.gate(call)));
+        if submits {
+            self.grants.submit(number);
+        }
         let running = Running {
             actor,
             response,
             begun_under,
+            begun_with_grant: self.grants.is_given(),
         };
         self.calls.insert(call, running);
         self.settle().await;
@@ -304,7 +332,7 @@ impl<'a> Simulation<'a> {
             return;
         };
         response.abort();
-        self.actors[actor].handle(&Response::lost());
+        self.actors[actor].handle(&Response::lost(), &mut self.random);
         self.result.crashes += 1;
         self.settle().await;
     }
@@ -312,7 +340,7 @@ impl<'a> Simulation<'a> {
     /// Under a policy, the processes that have answered and are still at work: some send the emails of a stage.
     fn lingering(&self) -> Vec<usize> {
         let callers = self.service.callers().into_iter();
-        let callers = callers.filter(|_| self.settings.has_policy());
+        let callers = callers.filter(|_| self.settings.scene != Scene::Named);
         let lingering = callers.filter(|caller| !self.calls.contains_key(caller));
         lingering.collect()
     }
@@ -326,6 +354,7 @@ impl<'a> Simulation<'a> {
         }
         let pause = Pause::new(PauseScope::All, Some("a test"), self.now());
         self.observer.pause(pause.unwrap()).await.unwrap();
+        self.grants.pause();
         self.log("paused".to_owned());
         self.pauses += 1;
         self.paused = Some(self.pauses);
@@ -341,7 +370,8 @@ impl<'a> Simulation<'a> {
 
     async fn run(mut self) -> SeedResult {
         let mut in_outage = false;
-        for _ in 0..EVENTS {
+        let rounds = if self.grants.are_expected() { 2 } else { 1 };
+        for _ in 0..rounds * EVENTS {
             self.result.events += 1;
             in_outage ^= self.random.one_in(15);
             let idle = self.idle();
@@ -382,7 +412,7 @@ impl<'a> Simulation<'a> {
         self.calm().await;
         let sweeper = self.actors.len() - 1;
         let mut emails_by_the_sweep = 0;
-        if self.settings.has_policy() {
+        if self.settings.scene == Scene::Votes {
             // What a crashed process was to send is sent when its lease ends, by the slowest clock.
             for _ in 0..2 {
                 self.pass(WITHIN + Duration::from_secs(2)).await;
@@ -491,7 +521,8 @@ fn sums(seeds: &[u64], results: &[SeedResult]) -> BTreeMap<String, u64> {
             ("unsure answers", result.unavailable),
         ];
         let votes = result.votes.into_iter().flat_map(quorum::Figures::counts);
-        for (name, count) in counts.into_iter().chain(votes) {
+        let uses = result.grant_uses.map(|uses| ("uses of grants", uses));
+        for (name, count) in counts.into_iter().chain(votes).chain(uses) {
             *sums.entry(name.to_owned()).or_default() += count;
         }
         for end in &result.ends {

@@ -1,5 +1,6 @@
 //! The callers of the gate: two agents, the approvers and the operator for each request, and one sweep for
-//! all. Under a policy there is one request, and its approvers vote, also out of turn and a second time. An actor that gets no response, or 503, repeats the call.
+//! all. Under a policy there is one request, and its approvers vote, also out of turn and a second time, and hand their seats
+//! over. An actor that gets no response, or 503, repeats the call.
 
 use human_oversight::app::App;
 use human_oversight::domain::{DeliveryState, Status, Verdict};
@@ -7,15 +8,16 @@ use human_oversight::values::ApprovalId;
 use serde_json::json;
 
 use super::ledger::Fact;
+use super::quorum::RECEIVERS;
 use super::{Call, Random, Response};
 
-/// The number of concurrent requests.
-pub(super) const REQUESTS: usize = 2;
+/// The most concurrent requests.
+pub(super) const REQUESTS: usize = 4;
 
 const APPROVERS: [&str; 2] = ["alice@example.com", "bob@example.com"];
 
-/// The people of the policy.
-const VOTERS: usize = 5;
+/// The people of the policy: those of its stages, a lead, a substitute, and those to whom a seat is handed over.
+const VOTERS: usize = 7 + RECEIVERS.len();
 
 /// The amounts of a payment: one rejection ends the first, two the second.
 const AMOUNTS: [u32; 2] = [90, 5_000];
@@ -25,7 +27,7 @@ pub(super) fn id(request: usize) -> ApprovalId {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Role {
+pub(super) enum Role {
     /// Two agents share a request; one of them submits it.
     Agent {
         submits: bool,
@@ -38,7 +40,7 @@ enum Role {
 
 /// The next step of an actor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Next {
+pub(super) enum Next {
     Submit,
     Poll,
     Status,
@@ -46,6 +48,10 @@ enum Next {
     Withdraw,
     Run,
     Report,
+    HandOver,
+    /// Approves, and gives a standing grant of this many uses.
+    ApproveWithGrant(u16),
+    EndGrant,
     Approve,
     MistypeCode,
     Reject,
@@ -67,27 +73,21 @@ pub(super) struct Actor {
     revokes: bool,
     /// What an approver tries after their vote.
     again: Option<Verdict>,
+    /// To whom an approver hands their seat over, if they do.
+    receiver: &'static str,
     /// The amount of a payment under the policy; without one the agent names the approvers.
     amount: Option<u32>,
 }
 
-/// All actors; the sweep is the last.
+/// All actors, of whom the approvers decide without a grant; the sweep is the last.
 pub(super) fn new_actors(random: &mut Random, has_policy: bool) -> Vec<Actor> {
     let mut actors = Vec::new();
     let (requests, approvers) = match has_policy {
         true => (1, VOTERS),
-        false => (REQUESTS, APPROVERS.len()),
+        false => (2, APPROVERS.len()),
     };
     let amount = has_policy.then(|| random.of(&AMOUNTS));
-    let actor = |role, request, next| Actor {
-        role,
-        request,
-        next,
-        life: 0,
-        revokes: false,
-        again: None,
-        amount,
-    };
+    let actor = |role, request, next| Actor::new(role, request, next, amount);
     for request in 0..requests {
         actors.push(actor(Role::Agent { submits: true }, request, Next::Submit));
         actors.push(actor(Role::Agent { submits: false }, request, Next::Poll));
@@ -102,6 +102,7 @@ pub(super) fn new_actors(random: &mut Random, has_policy: bool) -> Vec<Actor> {
                 Next::Approve,
                 Next::Approve,
                 Next::Approve,
+                Next::HandOver,
                 Next::MistypeCode,
                 Next::Nothing,
             ];
@@ -110,6 +111,7 @@ pub(super) fn new_actors(random: &mut Random, has_policy: bool) -> Vec<Actor> {
             actors.push(Actor {
                 revokes: random.one_in(if has_policy { 8 } else { 4 }),
                 again: has_policy.then(|| random.of(&again)).flatten(),
+                receiver: random.of(&RECEIVERS),
                 ..actor(
                     Role::Approver(approver),
                     request,
@@ -127,6 +129,23 @@ pub(super) fn new_actors(random: &mut Random, has_policy: bool) -> Vec<Actor> {
 }
 
 impl Actor {
+    pub(super) fn new(role: Role, request: usize, next: Next, amount: Option<u32>) -> Self {
+        Self {
+            role,
+            request,
+            next,
+            life: 0,
+            revokes: false,
+            again: None,
+            receiver: RECEIVERS[0],
+            amount,
+        }
+    }
+
+    pub(super) fn submits(&self) -> bool {
+        self.next == Next::Submit
+    }
+
     fn nonce(&self) -> String {
         let Role::Agent { submits } = self.role else {
             unreachable!("an agent claims")
@@ -192,7 +211,14 @@ impl Actor {
                 let body = json!({"command": "revoke", "id": id.to_string()});
                 Call::post("/api/operate", &body)
             }
-            Next::Approve | Next::MistypeCode | Next::Reject | Next::VoteAgain | Next::Revoke => {
+            Next::HandOver
+            | Next::ApproveWithGrant(_)
+            | Next::EndGrant
+            | Next::Approve
+            | Next::MistypeCode
+            | Next::Reject
+            | Next::VoteAgain
+            | Next::Revoke => {
                 let Role::Approver(index) = self.role else {
                     unreachable!("an approver decides")
                 };
@@ -209,18 +235,31 @@ impl Actor {
                 let (decision, code) = match self.next {
                     Next::Reject => ("reject", String::new()),
                     Next::VoteAgain if self.again == Some(Verdict::Reject) => ("reject", code),
-                    Next::Approve | Next::VoteAgain => ("approve", code),
+                    Next::Approve | Next::ApproveWithGrant(_) | Next::VoteAgain => {
+                        ("approve", code)
+                    }
+                    Next::EndGrant => ("grant-revoke", code),
                     Next::Revoke => ("revoke", code),
+                    Next::HandOver => ("hand-over", code),
                     _ if code == "000000" => ("approve", "000001".to_owned()),
                     _ => ("approve", "000000".to_owned()),
                 };
-                Call::decide(gate, &row, index, decision, &code)
+                let call = Call::decide(gate, &row, index, decision, &code);
+                match self.next {
+                    Next::HandOver => {
+                        call.with(&[("hand_over", self.receiver), ("reason", "On leave")])
+                    }
+                    Next::ApproveWithGrant(uses) => {
+                        call.with(&[("grant", "900"), ("uses", &uses.to_string())])
+                    }
+                    _ => call,
+                }
             }
         })
     }
 
     /// Handles a response, and returns the fact that it establishes for good.
-    pub(super) fn handle(&mut self, response: &Response) -> Option<Fact> {
+    pub(super) fn handle(&mut self, response: &Response, random: &mut Random) -> Option<Fact> {
         let approver = || match self.role {
             Role::Approver(index) => index,
             _ => unreachable!("an approver decides"),
@@ -270,6 +309,21 @@ impl Actor {
             (Next::Revoke, 409) => (Next::Nothing, None),
             // There is nothing to revoke yet, or no longer.
             (next @ Next::RevokeAsOperator, 409 | 422) => (next, None),
+            (Next::ApproveWithGrant(_), 303) => (
+                random.of(&[Next::EndGrant, Next::EndGrant, Next::Revoke, Next::Nothing]),
+                Some(Fact::GrantGiven(approver())),
+            ),
+            // Approved, but the grant was not given.
+            (Next::ApproveWithGrant(_), 200) => (
+                Next::Nothing,
+                Some(Fact::Voted(approver(), Verdict::Approve)),
+            ),
+            (Next::ApproveWithGrant(_), _) => self.handle_vote(approver(), response),
+            (Next::EndGrant, 303) => (Next::Nothing, Some(Fact::GrantEnded)),
+            // They try to vote all the same.
+            (Next::HandOver, 303) => (Next::Approve, Some(Fact::HandedOver(approver()))),
+            // The receiver has another seat, or the seat has no vote any more.
+            (Next::HandOver, 409 | 422) => (Next::Approve, None),
             (Next::Approve | Next::MistypeCode | Next::Reject | Next::VoteAgain, _)
                 if self.amount.is_some() =>
             {
@@ -313,6 +367,7 @@ impl Actor {
             409 if says("Your vote is not needed now") => return (self.next, None),
             // Their page showed an earlier stage.
             409 if says("That page was out of date") => return (self.next, None),
+            409 if says("You have handed this over before") => return (Next::Nothing, None),
             409 if says("You had decided before") => Fact::Closed,
             409 if says("before you decided") || says(" decided before you") => Fact::Closed,
             410 => Fact::Late,

@@ -24,6 +24,12 @@ pub(super) enum Fact {
     VotedOtherwise(usize, Verdict),
     /// The approver has revoked their vote, or the approval.
     VoteRevoked(usize),
+    /// The approver at this index has handed their seat over.
+    HandedOver(usize),
+    /// The approver at this index has approved, and given a standing grant.
+    GrantGiven(usize),
+    /// The standing grant approves nothing any more.
+    GrantEnded,
     /// The request was closed before a vote.
     Closed,
     /// The decision was too late.
@@ -171,15 +177,17 @@ fn holds(fact: &Fact, row: &Approval) -> bool {
         _ => false,
     };
     match fact {
-        Fact::Submitted => true,
+        Fact::Submitted | Fact::GrantEnded => true,
         Fact::Decided(by, verdict) => decided(*by, *verdict),
         Fact::DecidedOtherwise(by, verdict) => {
             row.state != State::Pending && !decided(*by, *verdict)
         }
         Fact::Voted(by, verdict) => voted(*by, *verdict),
+        Fact::GrantGiven(by) => voted(*by, Verdict::Approve),
         Fact::VotedOtherwise(by, Verdict::Approve) => voted(*by, Verdict::Reject),
         Fact::VotedOtherwise(by, Verdict::Reject) => voted(*by, Verdict::Approve),
         Fact::VoteRevoked(by) => voted(*by, Verdict::Reject) || is_revoked(),
+        Fact::HandedOver(by) => row.plan.hand_overs.iter().any(|it| it.from == *by),
         Fact::Closed => row.state != State::Pending,
         Fact::Late => row.late.is_some() && row.state.status() == Status::Timeout,
         Fact::Final(status) => row.state.status() == *status,

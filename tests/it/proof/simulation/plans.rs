@@ -1,10 +1,11 @@
 //! Requests under a policy: two approvals of finance, then one of security, by different people through different
-//! processes.
+//! processes; with a lead who is asked by escalation, an absent person who has a substitute, and hand-overs.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
-use super::quorum::{ASKED, CLOSED, ONCE, QUORUM};
+use super::process::Scene;
+use super::quorum::{ASKED, CLOSED, ESCALATED, ONCE, QUORUM};
 use super::{
     Service, Settings, WITHIN, cases, record, record_sums, run_all, run_with, seeds, sums,
 };
@@ -24,23 +25,31 @@ version = 1
 [groups]
 finance = {finance}
 security = ["carol@example.com", "dave@example.com", "erin@example.com"]
+leads = ["lead@example.com"]
+[[absence]]
+person = "bob@example.com"
+from = 2026-11-01
+until = 2026-12-01
+substitute = "substitute@example.com"
 [[rule]]
 id = "small"
 when = [{{ parameter = "/amount", at_most = 1000 }}]
 effect = "require"
 stages = {stages}
+escalate = {{ after = "10%", to = "leads" }}
 [[rule]]
 id = "large"
 when = [{{ parameter = "/amount", more_than = 1000 }}]
 effect = "require"
 stages = {stages}
+escalate = {{ after = "10%", to = "leads" }}
 rejections = 2
 "#
     )
 }
 
 fn settings(dir: &Path, policy: &str) -> Settings {
-    Settings::with_policy(dir, LIFE, Some(policy))
+    Settings::with_policy(dir, LIFE, Scene::Votes, Some(policy))
 }
 
 #[test]
@@ -59,6 +68,11 @@ fn votes_stay_true_under_every_fault() {
             "Timeout",
             "second stages",
             "crashes after the answer",
+            "hand-overs",
+            "escalations",
+            "votes of receivers",
+            "votes of leads",
+            "votes of substitutes",
         ];
         for name in names.into_iter().chain(rare) {
             assert!(
@@ -95,6 +109,10 @@ effect = "require"
 stages = [{ from = "security" }]
 rejections = 2
 "#;
+    let substitute = r#""substitute@example.com", "dave@example.com"]"#;
+    let as_member = FINANCE.replace(r#""dave@example.com"]"#, substitute);
+    let substitute_as_member = policy(&as_member, STAGES);
+    let escalated_at_once = policy(FINANCE, STAGES).replace("10%", "1%");
     let side_by_side = policy(FINANCE, finance_alone) + security_at_once;
     let bugs = [
         with_policy("double vote", policy(two_addresses, STAGES), ONCE),
@@ -105,6 +123,12 @@ rejections = 2
         ),
         with_policy("zero needed", policy(FINANCE, finance_alone), QUORUM),
         with_policy("stage skipped", side_by_side, ASKED),
+        with_policy(
+            "substitute as a vote of their own",
+            substitute_as_member,
+            ONCE,
+        ),
+        with_policy("early escalation", escalated_at_once, ESCALATED),
         Bug {
             name: "vote after the end",
             policy: policy(FINANCE, STAGES),

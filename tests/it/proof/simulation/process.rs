@@ -25,6 +25,11 @@ use serde_json::Value;
 use super::service::{CallerWire, Service};
 use crate::harness::cookies;
 
+/// The people whom a policy may ask, and to whom a seat may be handed over.
+const ALLOWED: &str = "alice@example.com, a.work@example.com, bob@example.com, carol@example.com, \
+    dave@example.com, erin@example.com, frank@example.com, gina@example.com, lead@example.com, \
+    substitute@example.com";
+
 const BASE_URL: &str = "http://127.0.0.1:7071";
 
 /// The settings that all processes of the gate share.
@@ -35,17 +40,34 @@ pub(in crate::proof) struct Settings {
     pub(super) mail_folder: PathBuf,
     link_key: String,
     receipt_key: String,
+    pub(super) scene: Scene,
+}
+
+/// Who acts in a simulation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Scene {
+    /// The approvers whom the agent names: the first to decide counts.
+    Named,
+    /// Those of a policy, who vote in stages.
+    Votes,
+    /// Those of a policy, of whom one gives a standing grant of this many uses.
+    Grants(u16),
 }
 
 impl Settings {
     /// Emails go to `dir`. A request expires, an approval lapses and a missing outcome becomes unknown
     /// after `seconds`.
     pub(in crate::proof) fn new(dir: &Path, seconds: u64) -> Self {
-        Self::with_policy(dir, seconds, None)
+        Self::with_policy(dir, seconds, Scene::Named, None)
     }
 
     /// The same with a policy.
-    pub(super) fn with_policy(dir: &Path, seconds: u64, policy: Option<&str>) -> Self {
+    pub(super) fn with_policy(
+        dir: &Path,
+        seconds: u64,
+        scene: Scene,
+        policy: Option<&str>,
+    ) -> Self {
         let config = Config::read(|name| match name {
             "HO_MAIL" => Some(format!("file:{}", dir.display())),
             "HO_MAIL_BUDGET" | "HO_OWNER_BUDGET" | "HO_POLICY_BUDGET" => Some("off".to_owned()),
@@ -53,6 +75,7 @@ impl Settings {
                 Some(seconds.to_string())
             }
             "HO_POLICY" => policy.map(str::to_owned),
+            "HO_ALLOWED_APPROVERS" => policy.map(|_| ALLOWED.to_owned()),
             _ => None,
         });
         Self {
@@ -61,11 +84,8 @@ impl Settings {
             mail_folder: dir.to_owned(),
             link_key: keyring::generate_link_key(),
             receipt_key: keyring::generate_receipt_key(),
+            scene,
         }
-    }
-
-    pub(super) fn has_policy(&self) -> bool {
-        self.config.policy.is_some()
     }
 
     /// A process of the gate. Without a caller, its operations are served at once and without faults.
@@ -164,6 +184,8 @@ impl Call {
         let keys = &gate.link_keys;
         let purpose = match decision {
             "revoke" => FormPurpose::Revocation,
+            "hand-over" => FormPurpose::HandOver,
+            "grant-revoke" => FormPurpose::Grant,
             _ => FormPurpose::Decision,
         };
         let mut form = form_urlencoded::Serializer::new(String::new());
@@ -181,6 +203,16 @@ impl Call {
             form: true,
             body: form.finish(),
             ..Self::get(&format!("/api/decision/{}", row.request.id))
+        }
+    }
+
+    /// The form of [`Call::decide`] with these fields too.
+    pub(in crate::proof) fn with(self, fields: &[(&str, &str)]) -> Self {
+        let mut form = form_urlencoded::Serializer::new(self.body);
+        form.extend_pairs(fields);
+        Self {
+            body: form.finish(),
+            ..self
         }
     }
 

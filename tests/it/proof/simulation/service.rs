@@ -46,6 +46,8 @@ struct Inner {
     /// The seeded bug: callers find a request as it was while it was pending.
     hides_ends: bool,
     pending: Table,
+    /// The seeded bug: grants are stored as they were given.
+    forgets_changed_grants: bool,
     waiting: Vec<Waiting>,
     dead: BTreeSet<usize>,
 }
@@ -166,6 +168,11 @@ impl Service {
         self.inner().hides_ends = true;
     }
 
+    /// Seeds a bug: as if the gate did not store that a standing grant was used or has ended.
+    pub(super) fn forget_changed_grants(&self) {
+        self.inner().forgets_changed_grants = true;
+    }
+
     /// The callers that have operations waiting.
     pub(super) fn callers(&self) -> BTreeSet<usize> {
         let inner = self.inner();
@@ -275,6 +282,9 @@ impl Inner {
                 self.version += 1;
                 return response(204, "");
             }
+            ("PUT", Some((version, _))) if self.forgets_changed_grants && keys.0 == "grant" => {
+                return stored_as(*version);
+            }
             ("POST" | "PUT", _) => {}
             (other, _) => panic!("{other} is not simulated"),
         }
@@ -290,11 +300,7 @@ impl Inner {
             self.pending.insert(keys.clone(), pending);
         }
         table.insert(keys, (self.version, entity));
-        let mut response = response(204, "");
-        response
-            .headers_mut()
-            .insert("etag", etag(self.version).parse().unwrap());
-        response
+        stored_as(self.version)
     }
 }
 
@@ -345,6 +351,13 @@ fn found(body: Value) -> Response<String> {
 fn refusal(status: u16, code: &str) -> Response<String> {
     let body = json!({"odata.error": {"code": code}});
     response(status, &body.to_string())
+}
+
+fn stored_as(version: u64) -> Response<String> {
+    let mut response = response(204, "");
+    let etag = etag(version).parse().unwrap();
+    response.headers_mut().insert("etag", etag);
+    response
 }
 
 fn response(status: u16, body: &str) -> Response<String> {
