@@ -158,8 +158,9 @@ def prove(jws, kind, published, expected):
         if head != {"alg": alg, "kid": head["kid"], "typ": f"oversight-{kind}+jwt"} \
                 or not is_signed(key, f"{header}.{payload}".encode(), read_bytes(signature)):
             raise Refused(f"the {kind} is not signed by the gate")
-        if key.get("revoked", False) is not False \
-                or not key.get("nbf", claims["iat"]) <= claims["iat"] < key.get("exp", claims["iat"] + 1):
+        nbf, exp = ([key[name]] if key.get(name) is not None else [] for name in ("nbf", "exp"))
+        if key.get("revoked", False) is not False or any(type(limit) is not int for limit in nbf + exp) \
+                or any(claims["iat"] < limit for limit in nbf) or any(claims["iat"] >= limit for limit in exp):
             raise Refused(f"the key of the {kind} was not in force, or is revoked")
         other = [name for name, value in expected.items() if claims.get(name) != value]
         if other or claims["iss"] not in published["issuers"]:

@@ -18,7 +18,7 @@ type Approval = {
   id: string; status: string; approver: string | null; comment: string | null;
   execution: { status: string } | null; receipt: string | null; permit?: string;
 };
-type Jwk = JsonWebKey & { kid: string; nbf?: number; exp?: number; revoked?: boolean };
+type Jwk = JsonWebKey & { kid: string; nbf?: number | null; exp?: number | null; revoked?: boolean };
 type Published = { keys: Jwk[]; issuers?: string[] };
 type Claims = { [claim: string]: unknown };
 
@@ -109,7 +109,8 @@ function prove(
 ): Claims {
   const [header = "", payload = "", signature = "", ...more] = (jws ?? "").split(".");
   const { alg, typ, kid, ...others } = readJson(header);
-  const jwk = published.keys.find((one) => one.kid === kid);
+  const named = published.keys.filter((one) => one.kid === kid);
+  const jwk = named.length === 1 ? named[0] : undefined; // a name of two keys names neither
   const [algorithm, hash] = ALGORITHMS[`${jwk?.kty} ${jwk?.crv}`] ?? []; // the key's type decides, never the header
   const rest = Object.keys(others).length + more.length;
   const known = jwk && algorithm && alg === algorithm && typ === `oversight-${kind}+jwt` && rest === 0;
@@ -118,8 +119,10 @@ function prove(
   const key = known && { key: createPublicKey({ key: jwk, format: "jwk" }), dsaEncoding: "ieee-p1363" as const };
   if (!key || !verify(hash, signed, key, bytes)) throw new Refused(`the ${kind} is not signed by the gate`);
   const claims: Claims = readJson(payload);
-  const { nbf = -Infinity, exp = Infinity, revoked = false } = jwk;
-  if (revoked !== false || !(nbf <= Number(claims.iat) && Number(claims.iat) < exp))
+  const [nbf, exp] = [jwk.nbf ?? 0, jwk.exp ?? Number.MAX_SAFE_INTEGER];
+  const { revoked = false } = jwk;
+  if (revoked !== false || ![nbf, exp].every(Number.isSafeInteger)
+    || !(nbf <= Number(claims.iat) && Number(claims.iat) < exp))
     throw new Refused(`the key of the ${kind} was not in force, or is revoked`);
   const other = Object.keys(expected).filter((name) => claims[name] !== expected[name]);
   if (other.length > 0 || !published.issuers?.includes(String(claims.iss)))

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import rfc8785
-from vectors import es256, read
+from vectors import FILES, read
 
 from human_oversight.jws import NotSignedError, read_keys
 from human_oversight.parameters import Parameters, ParametersError
@@ -107,10 +107,16 @@ def test_a_receipt_of_a_p256_key_permits_what_the_vectors_say(case: dict[str, An
     assert is_permitted(case, read("es256")["keys"]) == (case["result"] == "permitted")
 
 
+@pytest.mark.parametrize("case", cases("keys", "receipts"))
+def test_a_receipt_counts_only_while_its_key_is_in_force(case: dict[str, Any]) -> None:
+    assert is_permitted(case, read("keys")["keys"]) == (case["result"] == "permitted")
+
+
 @pytest.mark.parametrize("case", cases("es256", "permits"))
 def test_a_permit_of_a_p256_key_grants_what_the_vectors_say(case: dict[str, Any]) -> None:
     assert is_granted(case, read("es256")["keys"]) == (case["result"] == "granted")
 
 
-def test_the_vectors_of_p256_keys_are_what_these_keys_sign() -> None:
-    assert read("es256") == es256()
+@pytest.mark.parametrize("file", FILES)
+def test_the_vectors_are_what_these_keys_sign(file: str) -> None:
+    assert read(file) == FILES[file]()

@@ -1,10 +1,10 @@
-"""The vectors in `conformance/`. Run as a program, it writes `es256.json`."""
+"""The vectors in `conformance/`. Run as a program, it writes `es256.json` and `keys.json`."""
 
 import json
 from pathlib import Path
 from typing import Any
 
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
 
@@ -13,11 +13,12 @@ from human_oversight.parameters import Parameters
 from human_oversight.receipts import PERMIT, RECEIPT, digest
 
 FOLDER = Path(__file__).parents[3] / "conformance"
-ES256 = FOLDER / "es256.json"
 
 _ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 _PARAMETERS = {"amount": 49.9, "currency": "EUR", "order": "A-1"}
 _AGENT, _ACTION = "RefundAgent", "Refund an order"
+_AT = 1_800_000_000
+_RUN = {"agent": _AGENT, "parameters": _PARAMETERS, "now": _AT + 60}
 
 
 def read(file: str) -> dict[str, Any]:
@@ -79,35 +80,43 @@ def _receipts(header: dict[str, str], claims: dict[str, Any]) -> dict[str, tuple
     }
 
 
-def es256() -> dict[str, Any]:
-    """The same forms as `receipts.json` and `permits.json`, signed by P-256 keys."""
-    exact = Parameters(_PARAMETERS)
-    receipt_header = {"alg": "ES256", "typ": RECEIPT, "kid": "present"}
-    about = {
+def _about() -> dict[str, Any]:
+    """The claims that receipt and permit have in common."""
+    return {
         "iss": "https://gate.example.com",
         "aud": _AGENT,
         "sub": "UmVmdW5kQWdlbnQ.order-1",
         "claimant": "07" * 32,
-        "parametersDigest": exact.digest,
-        "iat": 1_800_000_000,
-        "exp": 1_800_000_900,
+        "parametersDigest": Parameters(_PARAMETERS).digest,
+        "iat": _AT,
+        "exp": _AT + 900,
     }
-    decided = about | {
+
+
+def _decided() -> dict[str, Any]:
+    return _about() | {
         "actionDescription": _ACTION,
         "approver": "alice@example.com",
         "assurance": "link",
         "correlationId": "order-1",
         "decision": "Approved",
     }
+
+
+def _cases(receipts: dict[str, tuple[str, str]]) -> list[dict[str, Any]]:
+    run = {**_RUN, "action": _ACTION}
+    return [{"name": name, **run, "receipt": text, "result": it} for name, (text, it) in receipts.items()]
+
+
+def es256() -> dict[str, Any]:
+    """The same forms as `receipts.json` and `permits.json`, signed by P-256 keys."""
+    receipt_header = {"alg": "ES256", "typ": RECEIPT, "kid": "present"}
+    about = _about()
     off = _jwk("off", 1)
     off["y"] = off["x"]
     rsa = {"kty": "RSA", "alg": "RS256", "use": "sig", "kid": "rsa", "n": encode(b"\xff" * 256), "e": "AQAB"}
     keys = [_jwk("present", 1), _jwk("retired", 2), off, _jwk("p384", 1) | {"crv": "P-384"}, rsa]
-    run = {"agent": _AGENT, "parameters": _PARAMETERS, "now": 1_800_000_060}
-    receipts = [
-        {"name": name, **run, "action": _ACTION, "receipt": text, "result": result}
-        for name, (text, result) in _receipts(receipt_header, decided).items()
-    ]
+    receipts = _cases(_receipts(receipt_header, _decided()))
     receipt, nonce = receipts[0]["receipt"], "0123456789abcdef" * 2
     permit_header = receipt_header | {"typ": PERMIT}
     granted = about | {"jti": nonce, "receiptDigest": digest(receipt)}
@@ -118,7 +127,7 @@ def es256() -> dict[str, Any]:
         "the receipt as the permit": (receipt, "malformed"),
     }
     expected = {
-        **run,
+        **_RUN,
         "issuers": [about["iss"]],
         "id": about["sub"],
         "nonce": nonce,
@@ -133,5 +142,70 @@ def es256() -> dict[str, Any]:
     }
 
 
+def _edwards(byte: int) -> ed25519.Ed25519PrivateKey:
+    return ed25519.Ed25519PrivateKey.from_private_bytes(bytes([byte] * 32))
+
+
+def _edwards_jwk(kid: str, byte: int) -> dict[str, str]:
+    x = encode(_edwards(byte).public_key().public_bytes_raw())
+    return {"kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "use": "sig", "kid": kid, "x": x}
+
+
+def _edwards_jws(header: dict[str, Any], claims: dict[str, Any], byte: int) -> str:
+    signed = _signed(header, claims)[0]
+    return f"{signed}.{encode(_edwards(byte).sign(signed.encode()))}"
+
+
+# The members of a key that limit it, by its name, and what a receipt of the second `_AT` is then.
+_LIVES: dict[str, tuple[dict[str, Any], str]] = {
+    "in force from that second": ({"nbf": _AT}, "permitted"),
+    "in force from the next second": ({"nbf": _AT + 1}, "key-not-in-force"),
+    "in force until that second": ({"exp": _AT}, "key-not-in-force"),
+    "in force until the next second": ({"exp": _AT + 1}, "permitted"),
+    "in force for that second": ({"nbf": _AT, "exp": _AT + 1}, "permitted"),
+    "in force for no second": ({"nbf": _AT + 1, "exp": _AT}, "key-not-in-force"),
+    "not revoked": ({"revoked": False}, "permitted"),
+    "revoked": ({"revoked": True}, "revoked-key"),
+    "revoked, and its time is over": ({"exp": _AT, "revoked": True}, "revoked-key"),
+    "limits that are null": ({"nbf": None, "exp": None}, "permitted"),
+    "a limit in a string": ({"nbf": str(_AT)}, "unknown-key"),
+    "a limit with a fraction": ({"exp": _AT + 0.5}, "unknown-key"),
+    "a limit that is a boolean": ({"nbf": True}, "unknown-key"),
+    "revoked in a string": ({"revoked": "false"}, "unknown-key"),
+    "revoked is null": ({"revoked": None}, "unknown-key"),
+    "revoked is 0": ({"revoked": 0}, "unknown-key"),
+}
+
+
+def keys() -> dict[str, Any]:
+    """Receipts of a set with keys of both types, some with a life: the form of `receipts.json`."""
+    decided = _decided()
+    header = {"typ": RECEIPT}
+    es, ed = header | {"alg": "ES256"}, header | {"alg": "EdDSA"}
+    published = [_jwk("P-256", 1), _edwards_jwk("Ed25519", 2), _jwk("twice", 3), _edwards_jwk("twice", 4)]
+    receipts = {
+        "P-256 beside Ed25519": (_jws(es | {"kid": "P-256"}, decided, 1), "permitted"),
+        "Ed25519 beside P-256": (_edwards_jws(ed | {"kid": "Ed25519"}, decided, 2), "permitted"),
+        "EdDSA by the name of the key of P-256": (_edwards_jws(ed | {"kid": "P-256"}, decided, 2), "malformed"),
+        "ES256 by the name of the key of Ed25519": (_jws(es | {"kid": "Ed25519"}, decided, 1), "malformed"),
+        "Ed25519's signature as ES256": (_edwards_jws(es | {"kid": "P-256"}, decided, 2), "bad-signature"),
+        "P-256's signature as EdDSA": (_jws(ed | {"kid": "Ed25519"}, decided, 1), "bad-signature"),
+        "ES256 by a name of two keys": (_jws(es | {"kid": "twice"}, decided, 3), "unknown-key"),
+        "EdDSA by a name of two keys": (_edwards_jws(ed | {"kid": "twice"}, decided, 4), "unknown-key"),
+    }
+    for name, (life, result) in _LIVES.items():
+        for kind, kid in (("P-256", f"{name}, P-256"), ("Ed25519", f"{name}, Ed25519")):
+            if kind == "P-256":
+                key, text = _jwk(kid, 1), _jws(es | {"kid": kid}, decided, 1)
+            else:
+                key, text = _edwards_jwk(kid, 2), _edwards_jws(ed | {"kid": kid}, decided, 2)
+            published.append(key | life)
+            receipts[kid] = (text, result)
+    return {"keys": {"keys": published}, "receipts": _cases(receipts)}
+
+
+FILES = {"es256": es256, "keys": keys}
+
 if __name__ == "__main__":
-    ES256.write_text(json.dumps(es256(), indent=2) + "\n")
+    for file, vectors in FILES.items():
+        (FOLDER / f"{file}.json").write_text(json.dumps(vectors(), indent=2) + "\n")

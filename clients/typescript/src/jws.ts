@@ -58,8 +58,10 @@ export async function verify(kind: string, text: string, keys: readonly Key[]): 
   const [header, payload] = parts.slice(0, 2).map((part) => readPart(part));
   if (parts.length !== 3 || !isObject(header) || Object.keys(header).length !== 3 || header["typ"] !== kind)
     throw new NotSignedError(`it is not a compact JWS of type ${kind}`);
-  const key = keys.find((it) => it.kid === header["kid"] && it.algorithm === header["alg"]);
-  if (key === undefined) throw new NotSignedError("it names a key that the gate does not publish");
+  const [key, ...others] = keys.filter((it) => it.kid === header["kid"]);
+  // A name of two keys names neither.
+  if (key === undefined || others.length > 0 || key.algorithm !== header["alg"])
+    throw new NotSignedError("it names a key that the gate does not publish");
   decode(parts[2] ?? "");
   try {
     await compactVerify(text, key.public, { algorithms: [key.algorithm] });

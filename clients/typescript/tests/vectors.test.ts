@@ -125,6 +125,7 @@ async function isGranted(test: Signed, keys: readonly Key[]): Promise<boolean> {
 for (const [file, list] of [
   ["receipts", "cases"],
   ["es256", "receipts"],
+  ["keys", "receipts"],
 ] as const)
   describe(`receipts of ${file}.json`, () => {
     const { keys, [list]: cases } = vectors(file);

@@ -119,9 +119,12 @@ pub(crate) fn verify<T: DeserializeOwned>(
     if header.typ != typ {
         return Err(Fault::Malformed);
     }
-    let named = keys.keys.iter().find(|key| key.kid == header.kid);
-    let named = named.ok_or(Fault::UnknownKey)?;
-    let key = Verifier::read(named).ok_or(Fault::UnknownKey)?;
+    let named = keys.keys.iter().filter(|key| key.kid == header.kid);
+    let mut named = named.filter_map(|key| Some((key, Verifier::read(key)?)));
+    // A name of two keys names neither.
+    let (Some((named, key)), None) = (named.next(), named.next()) else {
+        return Err(Fault::UnknownKey);
+    };
     if header.alg != key.algorithm {
         return Err(Fault::Malformed);
     }

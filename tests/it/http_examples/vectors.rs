@@ -54,6 +54,7 @@ fn vectors() -> Vec<Vector> {
     let read = |text: &str| serde_json::from_str::<Value>(text).unwrap();
     let receipts = read(include_str!("../../../conformance/receipts.json"));
     let es256 = read(include_str!("../../../conformance/es256.json"));
+    let keys = read(include_str!("../../../conformance/keys.json"));
     let permits = read(include_str!("../../../conformance/permits.json"));
     let digest = |case: &Value| {
         let parameters: Map<String, Value> = case["parameters"].as_object().unwrap().clone();
@@ -80,8 +81,10 @@ fn vectors() -> Vec<Vector> {
     let of_receipts = of_receipts
         .filter(|case| case["result"] != "lapsed")
         .map(|case| receipt(&receipts["keys"], case));
-    let of_p256 = es256["receipts"].as_array().unwrap().iter();
-    let of_p256 = of_p256.map(|case| receipt(&es256["keys"], case));
+    let of_keys = [&es256, &keys].into_iter().flat_map(|file| {
+        let cases = file["receipts"].as_array().unwrap().iter();
+        cases.map(|case| receipt(&file["keys"], case))
+    });
     let of_permits = permits["cases"].as_array().unwrap().iter();
     let of_permits = of_permits
         .filter(|case| case["leeway"] == LEEWAY && !case["claimant"].is_null())
@@ -99,7 +102,7 @@ fn vectors() -> Vec<Vector> {
             });
             vector(case, "granted", rest)
         });
-    of_receipts.chain(of_p256).chain(of_permits).collect()
+    of_receipts.chain(of_keys).chain(of_permits).collect()
 }
 
 /// The names of the vectors that the program judges otherwise.

@@ -112,8 +112,9 @@ def verify(kind: str, text: str, keys: Iterable[Key]) -> dict[str, Any]:
         header = loads(decode(header_part))
         if not isinstance(header, dict) or set(header) != {"alg", "typ", "kid"} or header["typ"] != kind:
             raise NotSignedError(f"it is not a compact JWS of type {kind}")
-        key = next((it for it in keys if it.kid == header["kid"] and it.algorithm == header["alg"]), None)
-        if key is None:
+        named = [it for it in keys if it.kid == header["kid"]]
+        # A name of two keys names neither.
+        if len(named) != 1 or (key := named[0]).algorithm != header["alg"]:
             raise NotSignedError("it names a key that the gate does not publish")
         if not key.verifies(decode(signature), signed.encode()):
             raise NotSignedError("its signature is wrong")

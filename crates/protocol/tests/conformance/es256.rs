@@ -1,5 +1,5 @@
-//! Receipts and permits of P-256 keys, in `conformance/es256.json`. Words of refusals are not compared: they depend
-//! on the order of the checks.
+//! Receipts and permits of P-256 keys, in `conformance/es256.json`, and receipts of keys of both types, in `keys.json`.
+//! Words of refusals are not compared in the first: they depend on the order of the checks.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
@@ -29,6 +29,22 @@ fn a_key_of_p256_verifies_es256_and_nothing_else_does() {
     for case in &vectors.permits {
         let is_granted = permits::result(case, &vectors.keys) == "granted";
         assert_eq!(is_granted, case.result == "granted", "{}", case.name);
+    }
+}
+
+#[test]
+fn a_receipt_counts_only_while_its_key_is_in_force() {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Vectors {
+        keys: KeySet,
+        receipts: Vec<receipts::case::Case>,
+    }
+    let vectors: Vectors = read("keys.json");
+    assert!(vectors.receipts.len() >= 40);
+    for case in &vectors.receipts {
+        let result = receipts::result(case, &vectors.keys, 0, &[]);
+        assert_eq!(result, case.result, "{}", case.name);
     }
 }
 

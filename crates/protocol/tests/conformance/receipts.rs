@@ -64,6 +64,8 @@ pub(crate) fn result(
         Err(ReceiptError::Malformed) => return "malformed",
         Err(ReceiptError::UnknownKey) => return "unknown-key",
         Err(ReceiptError::BadSignature) => return "bad-signature",
+        Err(ReceiptError::RevokedKey) => return "revoked-key",
+        Err(ReceiptError::KeyNotInForce) => return "key-not-in-force",
         Err(other) => panic!("{other}"),
     };
     let parameters = Parameters::new(&case.parameters).unwrap();
