@@ -1,7 +1,9 @@
 """Receipts, permits and canonical JSON, against the vectors that every implementation reads."""
 
 import json
+import re
 import struct
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -120,3 +122,27 @@ def test_a_permit_of_a_p256_key_grants_what_the_vectors_say(case: dict[str, Any]
 @pytest.mark.parametrize("file", FILES)
 def test_the_vectors_are_what_these_keys_sign(file: str) -> None:
     assert read(file) == FILES[file]()
+
+
+def test_the_sample_of_the_documentation_verifies_what_the_vectors_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    page = (Path(__file__).parents[3] / "docs/receipts.md").read_text()
+    sample: dict[str, Any] = {}
+    exec(re.findall(r"```python\n(.*?)```", page, re.DOTALL)[0], sample)
+    file = read("permits")
+    results = set()
+    for case in file["cases"]:
+        # The sample takes from the receipt what the agent knows, and no lapsed receipt; its leeway is the default.
+        is_known = case["result"] not in ("other-nonce", "other-claimant", "other-request")
+        if not (is_known and case["claimant"] and case["leeway"] == 60 and case["now"] < 1_800_000_900):
+            continue
+        keys = {**file["keys"], "issuers": case["issuers"]}
+        monkeypatch.setattr("time.time", lambda now=case["now"]: now)
+        try:
+            found = sample["verify"](
+                case["receipt"], case["permit"], keys, case["agent"], "Refund an order", case["parameters"]
+            )
+        except (NotSignedError, NotPermittedError):
+            found = None
+        assert (found is not None) == (case["result"] == "granted"), case["name"]
+        results.add(case["result"])
+    assert {"granted", "other-agent", "other-parameters", "other-receipt", "bad-signature"} <= results

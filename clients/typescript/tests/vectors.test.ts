@@ -146,3 +146,27 @@ for (const [file, list] of [
         assert.equal(await isGranted(test, await readKeys(keys.keys)), test.result === "granted");
       });
   });
+
+it("the sample of the documentation verifies what the vectors say", async (test) => {
+  const [, sample = ""] = /```js\n(import .*?)```/s.exec(read("docs/receipts.md")) ?? [];
+  const path = new URL("../dist/receipts.js", import.meta.url).href;
+  const source = sample.replace('"human-oversight/receipts"', JSON.stringify(path));
+  const { verify } = (await import(`data:text/javascript,${encodeURIComponent(source)}`)) as {
+    verify: (...given: unknown[]) => Promise<string>;
+  };
+  const { keys, cases } = vectors("permits");
+  const results = new Set<string>();
+  for (const one of cases) {
+    // The sample takes from the receipt what the agent knows, and no lapsed receipt; its leeway is the default.
+    const isKnown = !["other-nonce", "other-claimant", "other-request"].includes(one.result);
+    if (!isKnown || one.claimant === null || one.leeway !== 60 || one.now >= 1_800_000_900) continue;
+    test.mock.method(Date, "now", () => one.now * 1000);
+    const published = { ...keys, issuers: one.issuers };
+    const given = [one.receipt, one.permit, published, one.agent, "Refund an order", one.parameters];
+    const isTaken = await verify(...given).then(Boolean, () => false);
+    assert.equal(isTaken, one.result === "granted", one.name);
+    results.add(one.result);
+  }
+  for (const result of ["granted", "other-agent", "other-parameters", "other-receipt", "bad-signature"])
+    assert.ok(results.has(result), result);
+});
