@@ -17,7 +17,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::process::{Child, ChildStderr, ChildStdout, Command};
 
 use crate::deadline::within;
-use crate::harness::{ALICE, BOB};
+use crate::harness::{ALICE, BOB, mails};
 use crate::process::{Process, binary, decide};
 
 const APPROVE: &str = "decision=approve&code=CODE";
@@ -277,6 +277,28 @@ async fn a_rejected_command_does_not_run_and_the_reason_is_printed() {
     let why = format!("Not run: rejected by {ALICE}. Their reason: Not on a Friday\n");
     assert!(said.ends_with(&why), "{said}");
     assert!(!fixture.has_run());
+}
+
+#[tokio::test]
+async fn the_approver_asks_for_changes_and_the_next_command_supersedes_the_request() {
+    let fixture = Fixture::with("touch ran").await;
+    let mut ask = fixture.start(&[], &["./deploy.sh"]).await;
+    let form = "decision=reject&code=CODE&revise=Use+the+canary+first.";
+    fixture.decide(&ask, form).await;
+    let (ended, _, said) = ask.wait().await;
+    assert_eq!(ended.code(), Some(3));
+    assert!(said.contains("try again: Use the canary first."), "{said}");
+
+    let earlier = ask.id;
+    let options = ["--supersedes", earlier.as_str()];
+    let mut ask = fixture.start(&options, &["./deploy.sh", "--canary"]).await;
+    let sent = mails(&fixture.dir.path().join("mail"));
+    let is_it = |text: &str| text.contains("Use the canary first.") && text.contains("--canary");
+    assert!(sent.iter().any(|mail| is_it(&mail.text)), "{sent:?}");
+    fixture.decide(&ask, APPROVE).await;
+    let (ended, _, said) = ask.wait().await;
+    assert!(ended.success(), "{said}");
+    assert!(fixture.has_run());
 }
 
 #[tokio::test]

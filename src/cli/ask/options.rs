@@ -37,6 +37,9 @@ pub(crate) struct Options {
     /// The person for whom the command runs, who is never an approver
     #[arg(long, value_name = "ADDRESS")]
     on_behalf_of: Option<String>,
+    /// The id of an earlier request of the agent, to which the approver asked for changes: its page shows what changed
+    #[arg(long, value_name = "ID", value_parser = NonEmptyStringValueParser::new())]
+    supersedes: Option<String>,
     /// Another file that the command uses and that must not change; repeat for more
     #[arg(long = "file", value_name = "PATH")]
     pub(crate) files: Vec<PathBuf>,
@@ -64,6 +67,9 @@ impl Options {
         }
         if let Some(person) = &self.on_behalf_of {
             action = action.on_behalf_of(person);
+        }
+        if let Some(id) = &self.supersedes {
+            action = action.supersedes(id);
         }
         Ok(action)
     }
