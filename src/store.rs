@@ -41,4 +41,4 @@ pub use standing::{StandingKind, StandingRow, StoredStandingRow};
 pub use table_state::{StoreProbe, TableState};
 pub use tables::{Account, Wire};
 pub use unverified::{ReadError, UnverifiedRow};
-pub use versioned::{ETag, Versioned};
+pub use versioned::{ETag, Reserved, Versioned};

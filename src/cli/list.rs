@@ -118,6 +118,7 @@ pub(crate) async fn resend(
             return Err(anyhow!("{cause}"));
         }
     };
+    store.settle().await;
     Ok(say_queued(queued, id))
 }
 

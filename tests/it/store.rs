@@ -360,6 +360,7 @@ async fn due_rows_are_listed_page_by_page(ground: Ground) {
     let first = ApprovalId::new("agent-0", "0000").unwrap();
     let row = store.get(&first).await.unwrap();
     store.replace(row, Some(at(1_000))).await.unwrap();
+    store.settle().await;
     assert!(
         !list_due(store, at(12)).await.contains(&first),
         "its entry was moved"

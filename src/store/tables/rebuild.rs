@@ -6,7 +6,6 @@ use serde_json::{Map, Value, json};
 
 use super::client::{Tables, beginning_at, entity, first_page};
 use super::retry::{POINT, QUERY, with_retry};
-use crate::keys::LinkKeys;
 use crate::store::entry::IndexEntry;
 use crate::store::error::StoreError;
 use crate::store::listing::Place;
@@ -35,9 +34,8 @@ impl Tables {
     pub(in crate::store) async fn rebuild_index(
         &self,
         from: Option<Place>,
-        keys: Option<&LinkKeys>,
     ) -> Result<(usize, Option<Place>), StoreError> {
-        let (entries, next) = self.named_entries(from, keys).await?;
+        let (entries, next) = self.named_entries(from).await?;
         let count = entries.len();
         // An entry whose row has gone on meanwhile is early or orphaned, and the sweep corrects it.
         stream::iter(entries)
@@ -56,7 +54,6 @@ impl Tables {
     async fn named_entries(
         &self,
         from: Option<Place>,
-        keys: Option<&LinkKeys>,
     ) -> Result<(Vec<(ApprovalId, IndexEntry)>, Option<Place>), StoreError> {
         let from = from.map(|place| place.keys);
         let (sent, _) = with_retry(QUERY, || {
@@ -74,7 +71,7 @@ impl Tables {
             let columns = Columns::from_entity(entity);
             let text = |name| columns.text(name).unwrap_or_default().to_owned();
             let id = row::id(&(text("PartitionKey"), text("RowKey"))).ok()?;
-            Some((id, IndexEntry::from_columns(&columns, keys).ok()??))
+            Some((id, IndexEntry::from_columns(&columns).ok()??))
         });
         Ok((entries.collect(), next))
     }
