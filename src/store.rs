@@ -36,7 +36,7 @@ pub use error::StoreError;
 pub use gate_id::{GateIdSetting, RowSettings, RowVersion};
 pub use grant_text::{decode_grants, encode_grants};
 pub use handle::Store;
-pub use listing::{Due, Place, StoredRow};
+pub use listing::{Due, DuePage, Place, StoredRow};
 pub use standing::{StandingKind, StandingRow, StoredStandingRow};
 pub use table_state::{StoreProbe, TableState};
 pub use tables::{Account, Wire};

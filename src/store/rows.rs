@@ -8,7 +8,7 @@ use super::entry::IndexEntry;
 use super::error::StoreError;
 use super::gate_id::RowVersion;
 use super::handle::Store;
-use super::listing::{Due, Place, StoredRow};
+use super::listing::{Due, DuePage, Place, StoredRow};
 use super::row::{self, Columns, Format};
 use super::unverified::ReadError;
 use super::versioned::{ETag, Reserved, Versioned};
@@ -228,16 +228,11 @@ impl Store {
         })
     }
 
-    /// A page of what is due at `now`, longest due first, after a position; and the next position, if
-    /// there is more.
+    /// A page of what is due at `now`, longest due first, after a position.
     ///
     /// # Errors
     /// The store's own.
-    pub async fn due(
-        &self,
-        now: Timestamp,
-        from: Option<Place>,
-    ) -> Result<(Vec<Due>, Option<Place>), StoreError> {
+    pub async fn due(&self, now: Timestamp, from: Option<Place>) -> Result<DuePage, StoreError> {
         match &self.backend {
             Backend::Embedded(embedded) => embedded.due(now, from),
             Backend::Tables(tables) => tables.due(now, from).await,

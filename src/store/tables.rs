@@ -14,6 +14,7 @@ mod corrections;
 mod decided;
 mod fault;
 mod index;
+mod marker;
 mod pending;
 mod probe;
 mod rebuild;

@@ -10,12 +10,13 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::client::{Tables, WriteError, beginning_at, entity, first_page};
+use super::marker::{MARKER, is_marker};
 use super::retry::{QUERY, correct_index, with_retry};
 use crate::domain::{Approval, Status};
 use crate::keys::LinkKeys;
 use crate::store::entry::{IndexEntry, People, SeenEntry};
 use crate::store::error::StoreError;
-use crate::store::listing::{Due, Place};
+use crate::store::listing::{Due, DuePage, Place};
 use crate::store::row::Columns;
 use crate::values::{Address, ApprovalId, Timestamp};
 
@@ -85,30 +86,35 @@ fn people_of(columns: &Columns) -> Option<People> {
 const ORPHAN_AFTER: Duration = Duration::from_secs(15 * 60);
 
 impl Tables {
-    /// A page of what is due, longest due first within the page.
+    /// A page of what is due, longest due first within the page; one of them has the marker, if there is one.
     pub(in crate::store) async fn due(
         &self,
         now: Timestamp,
         from: Option<Place>,
-    ) -> Result<(Vec<Due>, Option<Place>), StoreError> {
+    ) -> Result<DuePage, StoreError> {
         let (sent, _) = with_retry(QUERY, || {
             let query = self
                 .open
                 .query()
-                .filter(format!("Due le datetime'{now}'"))
+                .filter(format!(
+                    "Due le datetime'{now}' or RowKey eq '{}'",
+                    MARKER.1
+                ))
                 .select("PartitionKey,RowKey,Id,Due,Timestamp");
             first_page(beginning_at(query, from.as_ref().map(|place| &place.keys)))
         })
         .await;
         let page = sent?;
         let next = page.continuation().map(|keys| Place { due: None, keys });
-        let mut rows: Vec<(Timestamp, Due)> = page
-            .entities
-            .into_iter()
-            .map(|entity| due_of(entity, now))
-            .collect();
+        let (markers, entries): (Vec<_>, Vec<_>) = page.entities.into_iter().partition(is_marker);
+        let entries = entries.into_iter();
+        let mut rows: Vec<(Timestamp, Due)> = entries.map(|entity| due_of(entity, now)).collect();
         rows.sort_by_key(|(due, _)| *due);
-        Ok((rows.into_iter().map(|(_, due)| due).collect(), next))
+        Ok(DuePage {
+            due: rows.into_iter().map(|(_, due)| due).collect(),
+            next,
+            has_marker: !markers.is_empty(),
+        })
     }
 
     /// Whether the row that an entry was `seen` for is due by it; `named` is the entry that the row names. An

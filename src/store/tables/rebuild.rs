@@ -5,15 +5,13 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use serde_json::{Map, Value, json};
 
 use super::client::{Tables, beginning_at, entity, first_page};
+use super::marker::MARKER;
 use super::retry::{POINT, QUERY, with_retry};
 use crate::store::entry::IndexEntry;
 use crate::store::error::StoreError;
 use crate::store::listing::Place;
 use crate::store::row::{self, Columns};
 use crate::values::ApprovalId;
-
-/// The marker's partition and row. It has no time, so it is never due, and earlier gates never see it.
-const MARKER: (&str, &str) = ("index", "whole");
 
 /// Entries written at a time.
 const CONCURRENT_WRITES: usize = 16;
