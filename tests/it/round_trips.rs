@@ -6,13 +6,13 @@ use std::time::Duration;
 use reqwest::StatusCode;
 use tokio::time::Instant;
 
-use crate::azurite::azurite;
+use crate::azurite::{Table, azurite};
 use crate::backing_store;
 use crate::claim::claim;
 use crate::deadline::eventually;
-use crate::harness::{ALICE, TestGate};
+use crate::harness::{ALICE, TestGate, request};
 use crate::outcome::report;
-use crate::proxy::Proxy;
+use crate::proxy::{Fault, Proxy};
 use crate::tables::operations;
 
 /// Longer than the time between two operations that are sent side by side.
@@ -132,4 +132,37 @@ async fn no_step_of_a_lifecycle_has_a_longer_chain_of_operations() {
     gate.sweep().await;
     let idle = take_operations(&proxy, 2, false).await;
     assert_eq!(depth(&idle, Instant::now()), 2);
+}
+
+/// No answer waits for the removal of an index entry, by which open requests are counted; the next submit does, if it
+/// would be refused otherwise.
+#[tokio::test]
+async fn a_place_that_was_freed_is_free_for_the_next_submit() {
+    let proxy = Proxy::start(azurite().port).await;
+    let store = backing_store::tables(proxy.port);
+    let limit = [("HO_OPEN_LIMIT", "1")];
+    let gate = TestGate::with(&[&backing_store::borrowed(&store)[..], &limit].concat()).await;
+    let first = gate.ask().await;
+    gate.client.submit(&request()).await.unwrap_err();
+    let is_removal = |request: &str| request.starts_with("DELETE");
+    proxy.fault(is_removal, Fault::Delay(Duration::from_millis(600)));
+    let none = Default::default();
+    gate.client.withdraw(&first.id, &none).await.unwrap();
+    gate.ask().await;
+    assert!(proxy.all_faults_applied());
+}
+
+/// The owner is charged while the index entry is written.
+#[tokio::test]
+async fn a_submit_beyond_a_budget_leaves_no_index_entry() {
+    let store = backing_store::tables(azurite().port);
+    let open = Table::of(azurite().port, &format!("open{}", store[2].1));
+    let budget = [("HO_OWNER_BUDGET", "2/60"), ("HO_OPEN_LIMIT", "2")];
+    let gate = TestGate::with(&[&backing_store::borrowed(&store)[..], &budget].concat()).await;
+    gate.ask().await;
+    for _ in 0..3 {
+        gate.client.submit(&request()).await.unwrap_err();
+    }
+    assert_eq!(open.rows().await.len(), 1);
+    assert_eq!(gate.mails().len(), 2);
 }
