@@ -8,13 +8,14 @@ use crate::store::StoreError;
 
 impl App {
     /// Rebuilds the due index if it is not whole, at most until a time; the next sweep goes on from there. Without
-    /// an earlier sweep it is not lost but new.
+    /// an earlier sweep it is not lost but new. The marker is read unless this sweep has seen it.
     ///
     /// # Errors
     /// The store's own.
     pub(super) async fn restore_index(
         &self,
         has_swept: bool,
+        has_marker: bool,
         until: Instant,
     ) -> Result<(), StoreError> {
         // Another sweep of this process is at it.
@@ -22,7 +23,7 @@ impl App {
             return Ok(());
         };
         if progress.is_none() {
-            if self.store.is_index_whole().await? {
+            if has_marker || self.store.is_index_whole().await? {
                 return Ok(());
             }
             if has_swept {

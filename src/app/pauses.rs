@@ -103,9 +103,9 @@ pub async fn executing(
     let end_of_time = Timestamp::from_unix_millis(0).expect("1970") + Duration::MAX;
     let (mut ids, mut place) = (BTreeSet::new(), None);
     loop {
-        let (page, next) = store.due(end_of_time, place).await?;
-        ids.extend(page.into_iter().filter_map(|due| due.id.ok()));
-        place = next;
+        let page = store.due(end_of_time, place).await?;
+        ids.extend(page.due.into_iter().filter_map(|due| due.id.ok()));
+        place = page.next;
         if place.is_none() {
             break;
         }

@@ -212,16 +212,26 @@ impl App {
         owner: &Owner,
     ) -> Result<(Approval, bool), Error> {
         let charge = emails_to(approval.people_to_ask());
-        if let Err(refused) = self.charge(owner, &charge).await {
-            return self.find_repeat(identity, refused.into()).await;
-        }
         let submitted = approval.clone();
         // Leasing within the insert saves a write.
         let now = approval.request.requested_at;
         let attempts = approval.lease_deliveries(self.config.notifications, now);
         let due = approval.next_due(self.config.outcome_within);
-        let earlier = self.earlier(&submitted);
-        let (stored, earlier) = tokio::join!(self.store.insert(approval, due), earlier);
+        let (charged, reserved, earlier) = tokio::join!(
+            self.charge(owner, &charge),
+            self.store.reserve(approval, due),
+            self.earlier(&submitted),
+        );
+        if let Err(refused) = charged {
+            if let Ok(reserved) = &reserved {
+                self.store.release(reserved).await;
+            }
+            return self.find_repeat(identity, refused.into()).await;
+        }
+        let stored = match reserved {
+            Ok(reserved) => self.store.insert_reserved(reserved).await,
+            Err(error) => Err(error),
+        };
         match stored {
             Ok(stored) => {
                 log_events(&stored.approval, 0);

@@ -16,7 +16,7 @@ use super::error::Error;
 use super::state::App;
 use super::sweep_report::SweepReport;
 use crate::domain::Approval;
-use crate::store::{Due, Place, StoreError, Versioned};
+use crate::store::{Due, DuePage, Place, StoreError, Versioned};
 use crate::values::{ApprovalId, Timestamp};
 
 /// The time for one sweep; the next one continues.
@@ -85,7 +85,8 @@ impl App {
             let cause = error.to_string();
             tracing::error!(cause, "the sweep could not read the due index");
         }
-        if let Err(error) = self.finish_sweep(report, until).await {
+        let has_marker = *swept.as_ref().unwrap_or(&false);
+        if let Err(error) = self.finish_sweep(report, has_marker, until).await {
             let cause = error.to_string();
             tracing::error!(cause, "the sweep could not be recorded");
         }
@@ -94,24 +95,31 @@ impl App {
     }
 
     /// Looks whether the due index is whole, then records the sweep.
-    async fn finish_sweep(&self, report: SweepReport, until: Instant) -> Result<(), StoreError> {
+    async fn finish_sweep(
+        &self,
+        report: SweepReport,
+        has_marker: bool,
+        until: Instant,
+    ) -> Result<(), StoreError> {
         let has_swept = self.has_swept().await?;
-        self.restore_index(has_swept, until).await?;
+        self.restore_index(has_swept, has_marker, until).await?;
         self.record_sweep(report).await
     }
 
+    /// Returns whether it has seen the marker of the due index.
     async fn process_all_due(
         &self,
         report: &mut SweepReport,
         until: Instant,
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
         let started_at = self.now();
         let mut set_aside = HashSet::new();
-        let mut position = None;
+        let (mut position, mut has_marker) = (None, false);
         loop {
-            let (due, next) = self.collect_due(started_at, position).await?;
+            let page = self.collect_due(started_at, position).await?;
+            has_marker |= page.has_marker;
             // Concurrently: a mail service that does not respond must not delay other requests.
-            let due = in_turn(due).take_while(|_| Instant::now() < until);
+            let due = in_turn(page.due).take_while(|_| Instant::now() < until);
             let processing = due.map(|due| self.process(due));
             let mut processing = pin!(stream::iter(processing).buffer_unordered(CONCURRENCY));
             while let Some(processed) = processing.next().await {
@@ -128,9 +136,9 @@ impl App {
                     }
                 }
             }
-            position = next;
+            position = page.next;
             if Instant::now() >= until {
-                return Ok(());
+                return Ok(has_marker);
             }
             if position.is_none() {
                 report.complete = report.failed == 0;
@@ -140,24 +148,23 @@ impl App {
         if report.complete {
             self.set_aside.retain(set_aside);
         }
-        Ok(())
+        Ok(has_marker)
     }
 
-    /// Reads pages of what is due, up to a number of entries, from a position on; and the next position.
+    /// Reads pages of what is due, up to a number of entries, from a position on, as one page.
     async fn collect_due(
         &self,
         started_at: Timestamp,
-        mut position: Option<Place>,
-    ) -> Result<(Vec<Due>, Option<Place>), StoreError> {
-        let mut collected = Vec::new();
-        loop {
-            let (page, next) = self.store.due(started_at, position).await?;
-            collected.extend(page);
-            position = next;
-            if position.is_none() || collected.len() >= COLLECTED {
-                return Ok((collected, position));
-            }
+        position: Option<Place>,
+    ) -> Result<DuePage, StoreError> {
+        let mut collected = self.store.due(started_at, position).await?;
+        while collected.next.is_some() && collected.due.len() < COLLECTED {
+            let page = self.store.due(started_at, collected.next).await?;
+            collected.due.extend(page.due);
+            collected.next = page.next;
+            collected.has_marker |= page.has_marker;
         }
+        Ok(collected)
     }
 
     /// Processes an index entry. Logs an error, and once what it sets aside.

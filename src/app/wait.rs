@@ -49,7 +49,8 @@ impl App {
                 return Ok(approval);
             }
             let to_deadline = approval.request.expires_at.since(now) + Duration::from_millis(1);
-            let pause = left.min(self.store.reread_after()).min(to_deadline);
+            let waited = now.since(approval.request.requested_at);
+            let pause = left.min(self.store.reread_after(waited)).min(to_deadline);
             tokio::select! {
                 () = changed => {}
                 () = sleep(pause) => {}

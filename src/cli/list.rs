@@ -118,6 +118,7 @@ pub(crate) async fn resend(
             return Err(anyhow!("{cause}"));
         }
     };
+    store.settle().await;
     Ok(say_queued(queued, id))
 }
 
@@ -264,9 +265,9 @@ async fn foreign_entries(store: &Store, now: Timestamp) -> anyhow::Result<Vec<St
     let (mut entries, mut place) = (Vec::new(), None);
     loop {
         let listed = store.due(now, place).await;
-        let (page, next) = listed.context("the due index cannot be read")?;
-        entries.extend(page.into_iter().filter_map(|due| due.id.err()));
-        place = next;
+        let page = listed.context("the due index cannot be read")?;
+        entries.extend(page.due.into_iter().filter_map(|due| due.id.err()));
+        place = page.next;
         if place.is_none() {
             return Ok(entries);
         }

@@ -134,6 +134,7 @@ pub(crate) async fn serve(app: Arc<App>, listener: TcpListener) -> anyhow::Resul
         if !sweeping.is_finished() {
             sweeping.await.ok();
         }
+        app.store.settle().await;
     };
     let ended = tokio::time::timeout(STOP_WITHIN, ending).await;
     let (calls, ms) = (app.calls.open(), started.elapsed().as_millis());

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use axum::body::Body;
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tracing::Instrument;
@@ -39,7 +39,8 @@ struct LoggedCall<'a> {
     /// Only of a call that was refused.
     agent: Option<&'a str>,
     cause: Option<&'a str>,
-    function: &'a str,
+    /// Only [`tracing::Level::DEBUG`] has it, unless it failed.
+    is_routine: bool,
 }
 
 /// The longest name of an agent that is logged, in bytes.
@@ -141,6 +142,11 @@ fn log_response(
     function: &str,
 ) {
     let status = response.status();
+    // Most calls are status reads of requests that are still pending, and sweeps that have their own words. The host
+    // records each.
+    let is_still_pending = function == "status"
+        && status == StatusCode::OK
+        && response.headers().contains_key(header::RETRY_AFTER);
     let extensions = response.extensions_mut();
     let of_page = extensions.remove().map(|Cause(cause)| cause);
     let cause = error.map(cause_of).or(of_page);
@@ -153,7 +159,7 @@ fn log_response(
         ms: started.elapsed().as_millis(),
         agent: agent.as_deref().filter(|it| is_refused && is_plain(it)),
         cause: cause.as_deref(),
-        function,
+        is_routine: matches!(function, "ping" | "sweep") || is_still_pending,
     };
     log_call(&call, error);
 }
@@ -166,7 +172,7 @@ fn log_call(call: &LoggedCall<'_>, error: Option<&Error>) {
         ms,
         agent,
         cause,
-        function,
+        is_routine,
     } = *call;
     macro_rules! log {
         ($level:ident, $words:literal) => {
@@ -184,7 +190,7 @@ fn log_call(call: &LoggedCall<'_>, error: Option<&Error>) {
         Some(Error::Paused(_)) => log!(warn, "refused while paused"),
         Some(Error::SignIn(_)) => log!(info, "not signed in"),
         Some(Error::NotAnAgent(_)) => log!(info, "no agent identified"),
-        _ if function == "ping" => log!(debug, "answered"),
+        _ if is_routine => log!(debug, "answered"),
         _ => log!(info, "answered"),
     }
 }

@@ -22,7 +22,7 @@ use file::File;
 use queries::{OWNER, PAGE, WAITS, all, due, get};
 
 use super::error::StoreError;
-use super::listing::{Due, Place, RawRow, StoredRow};
+use super::listing::{Due, DuePage, Place, RawRow, StoredRow};
 use super::row::{self, Columns, Keys, Row};
 use super::versioned::ETag;
 use crate::values::{Address, ApprovalId, Timestamp};
@@ -219,11 +219,7 @@ impl Embedded {
     }
 
     /// A page of what is due, longest due first.
-    pub(super) fn due(
-        &self,
-        now: Timestamp,
-        from: Option<Place>,
-    ) -> Result<(Vec<Due>, Option<Place>), StoreError> {
+    pub(super) fn due(&self, now: Timestamp, from: Option<Place>) -> Result<DuePage, StoreError> {
         let rows = self.read(|connection| due(connection, now, from))?;
         let next = match rows.last() {
             Some((due, partition, row)) if rows.len() == PAGE => Some(Place {
@@ -237,7 +233,11 @@ impl Embedded {
             let id = row::id(&(partition, row)).or(foreign.id);
             Due { id, index: None }
         });
-        Ok((due.collect(), next))
+        Ok(DuePage {
+            due: due.collect(),
+            next,
+            has_marker: false,
+        })
     }
 
     /// The pending requests that may ask one of these people: when each is due, and its id.

@@ -20,8 +20,8 @@ pub(super) struct SeenEntry {
     pub(super) written_at: Timestamp,
 }
 
-/// The hashes of the people whom a pending request may ask, now or later; of none once it is decided. An entry
-/// without them, such as one of an earlier gate, may be about anyone.
+/// The people whom a pending request may ask, now or later; none once it is decided. They are hashed only when
+/// the entry is written: most rows that are read are not.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct People(BTreeSet<String>);
 
@@ -33,28 +33,21 @@ impl People {
         Self(BTreeSet::new())
     }
 
-    pub(super) fn of<'a>(
-        addresses: impl IntoIterator<Item = &'a Address>,
-        keys: &LinkKeys,
-    ) -> Option<Self> {
-        let addresses = addresses.into_iter();
-        let hashes: BTreeSet<String> = addresses.map(|it| keys.person_hash(it)).collect();
-        (hashes.len() <= Self::MOST).then_some(Self(hashes))
+    pub(super) fn of<'a>(addresses: impl IntoIterator<Item = &'a Address>) -> Option<Self> {
+        let people: BTreeSet<String> = addresses.into_iter().map(Address::person).collect();
+        (people.len() <= Self::MOST).then_some(Self(people))
     }
 
-    /// From the column of an entry.
-    pub(super) fn parse(column: &str) -> Self {
-        Self(column.split_whitespace().map(str::to_owned).collect())
-    }
-
-    /// The column of an entry.
-    pub(super) fn column(&self) -> String {
-        let hashes: Vec<&str> = self.0.iter().map(String::as_str).collect();
+    /// The column of an entry: their hashes.
+    pub(super) fn column(&self, keys: &LinkKeys) -> String {
+        let hashes: BTreeSet<String> = self.0.iter().map(|it| keys.person_hash(it)).collect();
+        let hashes: Vec<&str> = hashes.iter().map(String::as_str).collect();
         hashes.join(" ")
     }
+}
 
-    /// Whether one of these hashes is among them.
-    pub(super) fn has_any(&self, hashes: &BTreeSet<String>) -> bool {
-        !self.0.is_disjoint(hashes)
-    }
+/// Whether the column of an entry has one of these hashes. An entry without the column, such as one of an earlier
+/// gate, may be about anyone.
+pub(super) fn may_be_about(column: Option<&str>, hashes: &BTreeSet<String>) -> bool {
+    column.is_none_or(|column| column.split_whitespace().any(|it| hashes.contains(it)))
 }

@@ -54,7 +54,7 @@ impl Store {
     ) -> Self {
         let [standing, decided] = ["standing", "decided"].map(|kind| tables::table_of(kind, table));
         let names = [table, &standing, &decided];
-        let tables = Tables::new(account, names, wire, clock);
+        let tables = Tables::new(account, names, wire, clock, keys.clone());
         Self::new(Backend::Tables(Arc::new(tables)), names, open_limit, keys)
     }
 

@@ -17,6 +17,16 @@ pub(super) const OF_TABLE: &str = "odata.table";
 pub(super) const STANDING: &str = "odata.standing";
 pub(super) const DECIDED: &str = "odata.decided";
 
+/// A page of what is due.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DuePage {
+    pub due: Vec<Due>,
+    /// The next position, if there is more.
+    pub next: Option<Place>,
+    /// Whether it has the marker of an index that is whole. The embedded store has none.
+    pub has_marker: bool,
+}
+
 /// A due request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Due {

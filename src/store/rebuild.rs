@@ -32,7 +32,7 @@ impl Store {
     ) -> Result<(usize, Option<Place>), StoreError> {
         match &self.backend {
             Backend::Embedded(_) => Ok((0, None)),
-            Backend::Tables(tables) => tables.rebuild_index(from, self.keys.as_deref()).await,
+            Backend::Tables(tables) => tables.rebuild_index(from).await,
         }
     }
 }

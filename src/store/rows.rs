@@ -8,12 +8,16 @@ use super::entry::IndexEntry;
 use super::error::StoreError;
 use super::gate_id::RowVersion;
 use super::handle::Store;
-use super::listing::{Due, Place, StoredRow};
+use super::listing::{Due, DuePage, Place, StoredRow};
 use super::row::{self, Columns, Format};
 use super::unverified::ReadError;
-use super::versioned::{ETag, Versioned};
+use super::versioned::{ETag, Reserved, Versioned};
 use crate::domain::{Approval, Status};
 use crate::values::{ApprovalId, Timestamp};
+
+/// The limits of the time after which a row of the tables is read again.
+const SOONEST_REREAD: Duration = Duration::from_secs(1);
+const LATEST_REREAD: Duration = Duration::from_secs(8);
 
 impl Store {
     /// Prepares the store, once, and finds out whether it is usable. Only calls that read the standing table
@@ -59,19 +63,50 @@ impl Store {
         approval: Approval,
         due: Option<Timestamp>,
     ) -> Result<Versioned, StoreError> {
+        let reserved = self.reserve_in(version, approval, due).await?;
+        self.insert_reserved(reserved).await
+    }
+
+    /// Makes a row ready to be inserted. In tables that writes its index entry and counts the open requests: nothing
+    /// that can be seen, so that it may run side by side with what the insert depends on.
+    ///
+    /// # Errors
+    /// [`StoreError::OpenLimit`], or the store's own.
+    pub async fn reserve(
+        &self,
+        approval: Approval,
+        due: Option<Timestamp>,
+    ) -> Result<Reserved, StoreError> {
+        self.reserve_in(self.rows.version, approval, due).await
+    }
+
+    async fn reserve_in(
+        &self,
+        version: RowVersion,
+        approval: Approval,
+        due: Option<Timestamp>,
+    ) -> Result<Reserved, StoreError> {
         let row = self.seal(version, &approval, due, None, 1).await?;
+        if let Backend::Tables(tables) = &self.backend {
+            let id = &approval.request.id;
+            tables.reserve(id, &row, self.open_limit(&approval)).await?;
+        }
+        Ok(Reserved { approval, row })
+    }
+
+    /// Inserts a row that was made ready.
+    ///
+    /// # Errors
+    /// As [`Store::insert`].
+    pub async fn insert_reserved(&self, reserved: Reserved) -> Result<Versioned, StoreError> {
+        let Reserved { approval, row } = reserved;
         let entry = row.entry.clone();
-        // What is decided already, as by the policy, waits for no person.
-        let is_pending = approval.state.status() == Status::Pending;
-        let open_limit = is_pending.then_some(self.open_limit);
         let etag = match &self.backend {
             Backend::Embedded(embedded) => {
+                let open_limit = self.open_limit(&approval);
                 embedded.write(row, Condition::New { open_limit }).await?
             }
-            Backend::Tables(tables) => {
-                let id = &approval.request.id;
-                tables.insert(id, row, open_limit).await?
-            }
+            Backend::Tables(tables) => tables.insert(row).await?,
         };
         Ok(Versioned {
             approval,
@@ -79,6 +114,27 @@ impl Store {
             entry,
             revision: 1,
         })
+    }
+
+    /// Ends a reservation whose row is not inserted.
+    pub async fn release(&self, reserved: &Reserved) {
+        if let Backend::Tables(tables) = &self.backend {
+            tables.release(&reserved.row).await;
+        }
+    }
+
+    /// What is decided already, as by the policy, waits for no person.
+    fn open_limit(&self, approval: &Approval) -> Option<usize> {
+        let is_pending = approval.state.status() == Status::Pending;
+        is_pending.then_some(self.open_limit)
+    }
+
+    /// Waits until the corrections of the due index that are under way have ended. No call waits for them; one that
+    /// is lost costs the sweep a read.
+    pub async fn settle(&self) {
+        if let Backend::Tables(tables) = &self.backend {
+            tables.settle().await;
+        }
     }
 
     /// Reads a row.
@@ -123,7 +179,7 @@ impl Store {
     ) -> Result<Versioned, StoreError> {
         let entry = match &self.backend {
             Backend::Embedded(_) => None,
-            Backend::Tables(_) => IndexEntry::from_columns(&columns, self.keys.as_deref())?,
+            Backend::Tables(_) => IndexEntry::from_columns(&columns)?,
         };
         let (approval, revision) = self.verify_and_decode(columns, id).await?;
         Ok(Versioned {
@@ -172,16 +228,11 @@ impl Store {
         })
     }
 
-    /// A page of what is due at `now`, longest due first, after a position; and the next position, if
-    /// there is more.
+    /// A page of what is due at `now`, longest due first, after a position.
     ///
     /// # Errors
     /// The store's own.
-    pub async fn due(
-        &self,
-        now: Timestamp,
-        from: Option<Place>,
-    ) -> Result<(Vec<Due>, Option<Place>), StoreError> {
+    pub async fn due(&self, now: Timestamp, from: Option<Place>) -> Result<DuePage, StoreError> {
         match &self.backend {
             Backend::Embedded(embedded) => embedded.due(now, from),
             Backend::Tables(tables) => tables.due(now, from).await,
@@ -250,12 +301,13 @@ impl Store {
         }
     }
 
-    /// How long a subscription to a row may be relied on before the row is read again: another process
-    /// may have changed it.
-    pub fn reread_after(&self) -> Duration {
+    /// How long a subscription to the row of a request may be relied on before the row is read again, for a request
+    /// that has waited for this time: another process may have changed it. On tables, where that is likely, it is a
+    /// 120th of that time, from 1 s to 8 s: at most 720 reads in any hour.
+    pub fn reread_after(&self, waited: Duration) -> Duration {
         match &self.backend {
             Backend::Embedded(_) => Duration::from_secs(15),
-            Backend::Tables(_) => Duration::from_secs(5),
+            Backend::Tables(_) => (waited / 120).clamp(SOONEST_REREAD, LATEST_REREAD),
         }
     }
 }

@@ -10,9 +10,11 @@
 
 mod account;
 mod client;
+mod corrections;
 mod decided;
 mod fault;
 mod index;
+mod marker;
 mod pending;
 mod probe;
 mod rebuild;
@@ -62,23 +64,43 @@ impl Tables {
         Ok(())
     }
 
-    pub(super) async fn insert(
+    /// Writes the entry of a new row, and counts the open requests of its group.
+    pub(super) async fn reserve(
         &self,
         id: &ApprovalId,
-        row: Row,
+        row: &Row,
         open_limit: Option<usize>,
-    ) -> Result<ETag, StoreError> {
-        if let Some(entry) = &row.entry {
-            self.insert_entry(id, entry).await?;
-            if let Some(open_limit) = open_limit {
-                // Counting after the entry exists overlooks no concurrent insert.
-                let counted = self.count(entry, open_limit + 1).await;
-                if !matches!(counted, Ok(open) if open <= open_limit) {
-                    self.remove(&entry.key).await;
-                    return Err(counted.err().unwrap_or(StoreError::OpenLimit));
-                }
-            }
+    ) -> Result<(), StoreError> {
+        let Some(entry) = &row.entry else {
+            return Ok(());
+        };
+        self.insert_entry(id, entry).await?;
+        let Some(open_limit) = open_limit else {
+            return Ok(());
+        };
+        // Counting after the entry exists overlooks no concurrent insert.
+        let mut counted = self.count(entry, open_limit + 1).await;
+        if matches!(counted, Ok(open) if open > open_limit) {
+            // Without the entries that this process is removing.
+            self.settle().await;
+            counted = self.count(entry, open_limit + 1).await;
         }
+        if !matches!(counted, Ok(open) if open <= open_limit) {
+            self.remove(&entry.key).await;
+            return Err(counted.err().unwrap_or(StoreError::OpenLimit));
+        }
+        Ok(())
+    }
+
+    /// Removes the entry of a new row that is not inserted.
+    pub(super) async fn release(&self, row: &Row) {
+        if let Some(entry) = &row.entry {
+            self.remove(&entry.key).await;
+        }
+    }
+
+    /// Inserts a row whose entry is written.
+    pub(super) async fn insert(&self, row: Row) -> Result<ETag, StoreError> {
         let table = &self.approvals;
         match self.write(table, &row.keys, &row.columns, None).await {
             Ok(etag) => Ok(etag),
@@ -106,13 +128,18 @@ impl Tables {
         match (&was, entry) {
             (Some(was), Some(entry)) if was.key == entry.key => {
                 if entry.due >= was.due + SLACK {
-                    self.postpone(id, entry).await;
+                    self.corrections.begin(self.postpone(id, entry));
                 }
             }
-            (Some(was), _) => self.remove(&was.key).await,
+            (Some(was), _) => self.corrections.begin(self.remove(&was.key)),
             (None, _) => {}
         }
         Ok(etag)
+    }
+
+    /// Waits until the corrections of the index that are under way have ended.
+    pub(super) async fn settle(&self) {
+        self.corrections.settle().await;
     }
 
     pub(super) async fn get(&self, keys: &Keys) -> Result<(Columns, ETag), StoreError> {

@@ -2,6 +2,7 @@
 
 use super::entry::IndexEntry;
 use super::error::StoreError;
+use super::row::Row;
 use crate::domain::Approval;
 
 /// An approval and the version it was read at.
@@ -14,6 +15,13 @@ pub struct Versioned {
     pub(super) entry: Option<IndexEntry>,
     /// How often the row was written; 0 for one of version 1.
     pub(super) revision: u32,
+}
+
+/// An approval that is ready to be inserted.
+#[derive(Debug)]
+pub struct Reserved {
+    pub(super) approval: Approval,
+    pub(super) row: Row,
 }
 
 /// The version of a row.

@@ -9,16 +9,17 @@ use std::time::Duration;
 use tokio::process::Command;
 
 use crate::claim::claim;
-use crate::deadline::blocking_within;
+use crate::deadline::{blocking_within, eventually};
 use crate::end_to_end;
-use crate::harness::{ALICE, TestGate, for_alice, http};
+use crate::harness::{ALICE, TestGate, for_alice, http, mails, question};
+use crate::host::tick;
 use crate::outcome::report;
-use crate::process::{Process, decide};
+use crate::process::{Process, decide, decide_at};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_approval_takes_six_executions_and_one_per_poll() {
     let dir = tempfile::tempdir().unwrap();
-    let host = end_to_end::host(dir.path(), None, &[]).await;
+    let host = end_to_end::host(dir.path(), None, &[end_to_end::EVERY_CALL]).await;
     let gate = end_to_end::gate(&host);
     for approvals in [1, 2] {
         let asked = end_to_end::run_approval(&gate, &host, dir.path()).await;
@@ -43,6 +44,63 @@ async fn an_approval_takes_six_executions_and_one_per_poll() {
             .map(|(name, times)| (name.to_owned(), times))
             .into();
         assert_eq!(end_to_end::count_calls(&host, &expected).await, expected);
+    }
+}
+
+/// For each step of an approval by one approver, the lines that the gate logs, and their bytes at most. `scripts/cost`
+/// reads them here.
+const LOGGED: [(&str, usize, usize); 7] = [
+    ("submit", 3, 640),
+    ("status while it is pending", 0, 0),
+    ("the page, the decision, the page again", 4, 840),
+    ("status", 1, 210),
+    ("claim", 2, 420),
+    ("outcome", 2, 425),
+    ("sweep", 2, 410),
+];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_approval_logs_the_recorded_lines() {
+    let dir = tempfile::tempdir().unwrap();
+    let host = end_to_end::host(dir.path(), None, &[]).await;
+    let client = end_to_end::client(&host);
+    // What only the first call logs.
+    client.submit(&for_alice()).await.unwrap();
+    tick(host.handler, "sweep").await;
+    let mut seen = host.log().len();
+    let mut take = async |count: usize| {
+        let lines = eventually(async || {
+            let lines = host.log().split_off(seen);
+            (lines.len() >= count).then_some(lines)
+        })
+        .await;
+        seen += lines.len();
+        let bytes = lines.iter().map(|(_, line)| line.len() + 1).sum::<usize>();
+        (lines.len(), bytes)
+    };
+    let mut logged = Vec::new();
+    let [submit, pending, decision, decided, claimed, outcome, sweep] = LOGGED.map(|it| it.1);
+    let id = client.submit(&for_alice()).await.unwrap().id;
+    logged.push(take(submit).await);
+    client.status(&id, Duration::ZERO).await.unwrap();
+    logged.push(take(pending).await);
+    let asked = question(&mails(&dir.path().join("mail")), &id, ALICE);
+    let form = format!("decision=approve&code={}", asked.code);
+    assert_eq!(decide_at(&asked.link, &form).await.unwrap(), 303);
+    let browser = http().build().unwrap();
+    browser.get(&asked.link).send().await.unwrap();
+    logged.push(take(decision).await);
+    client.status(&id, Duration::ZERO).await.unwrap();
+    logged.push(take(decided).await);
+    client.claim(&id, &claim("0123456789abcdef")).await.unwrap();
+    logged.push(take(claimed).await);
+    client.outcome(&id, &report(None)).await.unwrap();
+    logged.push(take(outcome).await);
+    tick(host.handler, "sweep").await;
+    logged.push(take(sweep).await);
+    for ((step, lines, most), (found, bytes)) in LOGGED.into_iter().zip(logged) {
+        assert_eq!(found, lines, "{step}");
+        assert!(bytes <= most && bytes >= most * 4 / 5, "{step}: {bytes}");
     }
 }
 

@@ -73,6 +73,9 @@ pub(crate) async fn run_approval(gate: &Gate, host: &Host, dir: &Path) -> Questi
     question
 }
 
+/// With this, the gate logs routine calls too, which [`count_calls`] counts.
+pub(crate) const EVERY_CALL: (&str, &str) = ("HO_LOG", "debug");
+
 /// Counts the calls of each function in the host's log, as soon as the expected ones are there.
 pub(crate) async fn count_calls(
     host: &Host,
@@ -83,7 +86,9 @@ pub(crate) async fn count_calls(
         for (_, line) in host.log() {
             let function = line.split_once("function=\"");
             let function = function.and_then(|(_, rest)| rest.split_once('"'));
-            if let (true, Some((function, _))) = (line.contains(": answered "), function) {
+            if let (true, Some((function, _))) = (line.contains(": answered "), function)
+                && function != "ping"
+            {
                 *counts.entry(function.to_owned()).or_insert(0) += 1;
             }
         }
@@ -150,7 +155,7 @@ async fn call_every_function(host: &Host, dir: &Path) {
 async fn every_function_works_behind_a_proxying_and_a_forwarding_host() {
     for mode in [Mode::Proxying, Mode::Forwarding] {
         let dir = tempfile::tempdir().unwrap();
-        let host = host(dir.path(), Some(mode), &[]).await;
+        let host = host(dir.path(), Some(mode), &[EVERY_CALL]).await;
         call_every_function(&host, dir.path()).await;
     }
 }
@@ -164,7 +169,7 @@ async fn every_function_of_the_package_works() {
     let policy = repository().join("examples/policies/refunds.toml");
     std::fs::copy(policy, package.join("policy.toml")).unwrap();
     let dir = tempfile::tempdir().unwrap();
-    let settings = [("HO_POLICY_FILE", "policy.toml")];
+    let settings = [("HO_POLICY_FILE", "policy.toml"), EVERY_CALL];
     let host = host_for(package, dir.path(), None, &settings).await;
     call_every_function(&host, dir.path()).await;
     let refund = NewApproval {

@@ -99,6 +99,17 @@ fn host_json_enables_proxying_and_disables_dependency_tracking() {
         host["logging"]["applicationInsights"]["enableDependencyTracking"],
         false
     );
+    // Two lines for each call, which say nothing that the record of the call does not. The sweep's own words are
+    // what `alive.kql` and the alert `sweep-silent` look for.
+    let levels = &host["logging"]["logLevel"];
+    assert_eq!(levels["Function"], "Warning");
+    for kept in [
+        "Function.sweep.User",
+        "Host.Results",
+        "Host.Function.Console",
+    ] {
+        assert_eq!(levels[kept], "Information", "{kept}");
+    }
     assert_eq!(host["functionTimeout"], "00:05:00");
     assert_eq!(host["extensions"]["http"]["routePrefix"], "api");
     assert!(

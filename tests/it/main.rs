@@ -83,6 +83,7 @@ mod requests;
 mod revise;
 mod revoke;
 mod rolling;
+mod round_trips;
 mod runbooks;
 mod schemathesis;
 mod sign_in;

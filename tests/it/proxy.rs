@@ -13,7 +13,7 @@ use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use crate::deadline::TestDeadline;
 
@@ -96,6 +96,16 @@ impl Proxy {
         requests.zip(seen.bodies.iter().cloned()).collect()
     }
 
+    /// From now on each request takes at least this long, as over a network: what is sent side by side overlaps.
+    pub(crate) fn slow_down(&self, latency: Duration) {
+        self.shared.seen.lock().unwrap().latency = latency;
+    }
+
+    /// When each request arrived, and when it was answered, if it was.
+    pub(crate) fn spans(&self) -> Vec<(Instant, Option<Instant>)> {
+        self.shared.seen.lock().unwrap().spans.clone()
+    }
+
     /// Whether every queued fault was applied.
     pub(crate) fn all_faults_applied(&self) -> bool {
         self.shared.seen.lock().unwrap().faults.is_empty()
@@ -106,6 +116,7 @@ impl Proxy {
         let mut seen = self.shared.seen.lock().unwrap();
         seen.heads.clear();
         seen.bodies.clear();
+        seen.spans.clear();
     }
 
     /// The number of accepted connections, with those that were closed at once.
@@ -133,6 +144,10 @@ struct Seen {
     connections: usize,
     heads: Vec<String>,
     bodies: Vec<String>,
+    /// When each request arrived and was answered.
+    spans: Vec<(Instant, Option<Instant>)>,
+    /// How long each request takes at least.
+    latency: Duration,
     faults: VecDeque<(Matching, Fault)>,
 }
 
@@ -161,7 +176,8 @@ impl Shared {
     async fn serve(&self, mut client: BufReader<TcpStream>) -> io::Result<()> {
         loop {
             let request = Message::read(&mut client).await?;
-            let fault = self.take_fault(&request);
+            let (arrived_at, latency, fault) = self.record(&request);
+            sleep(latency).await;
             match &fault {
                 Some(Fault::CutBefore) => return Ok(()),
                 Some(Fault::Silence) => std::future::pending().await,
@@ -192,22 +208,32 @@ impl Shared {
                 }
                 _ => {}
             }
+            self.record_answer(arrived_at);
             answer.write(&mut client).await?;
         }
     }
 
-    /// Records the request, and removes the first fault that matches it.
-    fn take_fault(&self, request: &Message) -> Option<Fault> {
+    /// Records the request, and removes the first fault that matches it. Also returns when the request arrived, and
+    /// the latency.
+    fn record(&self, request: &Message) -> (Instant, Duration, Option<Fault>) {
         let mut seen = self.seen.lock().unwrap();
+        let arrived_at = Instant::now();
+        seen.spans.push((arrived_at, None));
         let line = request_of(&request.head);
         seen.heads.push(request.head.clone());
         let body = String::from_utf8_lossy(&request.body);
         seen.bodies.push(body.into_owned());
-        let waiting = seen
-            .faults
-            .iter()
-            .position(|(matching, _)| matching(&line))?;
-        seen.faults.remove(waiting).map(|(_, fault)| fault)
+        let waiting = seen.faults.iter().position(|(matching, _)| matching(&line));
+        let fault = waiting.and_then(|waiting| seen.faults.remove(waiting));
+        (arrived_at, seen.latency, fault.map(|(_, fault)| fault))
+    }
+
+    fn record_answer(&self, arrived_at: Instant) {
+        let mut seen = self.seen.lock().unwrap();
+        // Recorded requests may have been cleared meanwhile.
+        if let Some(span) = seen.spans.iter_mut().find(|span| span.0 == arrived_at) {
+            span.1 = Some(Instant::now());
+        }
     }
 }
 

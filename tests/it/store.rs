@@ -11,8 +11,8 @@ use futures_util::future::join_all;
 use human_oversight::domain::{Approval, Parameters, Request};
 use human_oversight::keys::{LinkKeys, NamedKey};
 use human_oversight::store::{
-    Account, GateIdSetting, RowSettings, RowVersion, StandingKind, StandingRow, Store, StoreError,
-    Versioned,
+    Account, DuePage, GateIdSetting, RowSettings, RowVersion, StandingKind, StandingRow, Store,
+    StoreError, Versioned,
 };
 use human_oversight::values::{ApprovalId, Digest, Timestamp};
 use human_oversight_client::parameters::sha256;
@@ -220,7 +220,9 @@ pub(crate) fn approval(agent: &str, correlation: &str) -> Approval {
 async fn list_due(store: &Store, now: Timestamp) -> Vec<ApprovalId> {
     let (mut seen, mut place) = (Vec::new(), None);
     loop {
-        let (page, next) = store.due(now, place).await.unwrap();
+        let DuePage {
+            due: page, next, ..
+        } = store.due(now, place).await.unwrap();
         seen.extend(page.into_iter().map(|due| due.id.unwrap()));
         if next.is_none() {
             return seen;
@@ -354,12 +356,13 @@ async fn due_rows_are_listed_page_by_page(ground: Ground) {
         BTreeSet::from_iter(names),
         expected.iter().map(String::as_str).collect()
     );
-    let (page, _) = store.due(at(12), None).await.unwrap();
+    let page = store.due(at(12), None).await.unwrap().due;
     assert!(page.len() <= 1_000);
 
     let first = ApprovalId::new("agent-0", "0000").unwrap();
     let row = store.get(&first).await.unwrap();
     store.replace(row, Some(at(1_000))).await.unwrap();
+    store.settle().await;
     assert!(
         !list_due(store, at(12)).await.contains(&first),
         "its entry was moved"
@@ -402,7 +405,7 @@ async fn concurrent_writes_and_sweeps_miss_no_due_row(ground: Ground) {
     let sweep = async || {
         let store = ground.open();
         for _ in 0..60 {
-            let (page, _) = store.due(at(7), None).await.unwrap();
+            let page = store.due(at(7), None).await.unwrap().due;
             for due in page {
                 let id = due.id.clone().unwrap();
                 store.get_if_due(&id, &due, at(7)).await.unwrap();
@@ -417,7 +420,7 @@ async fn concurrent_writes_and_sweeps_miss_no_due_row(ground: Ground) {
 
 /// Whether the index leads to the row.
 async fn is_due(store: &Store, id: &ApprovalId, now: Timestamp) -> bool {
-    let (page, _) = store.due(now, None).await.unwrap();
+    let page = store.due(now, None).await.unwrap().due;
     let entries = page.iter().filter(|due| due.id.as_ref() == Ok(id));
     for due in entries {
         if store.get_if_due(id, due, now).await.unwrap().is_some() {

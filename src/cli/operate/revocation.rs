@@ -27,6 +27,7 @@ pub(crate) async fn revoke(
 ) -> anyhow::Result<Revoked> {
     let revoked = app::revoke_for_operator(store, keys, rows, id, &clock()).await;
     let (approval, done) = revoked.map_err(refusal)?;
+    store.settle().await;
     match approval.execution(now()) {
         Some(Execution::Revoked { at, revocation }) => Ok(Revoked {
             done,

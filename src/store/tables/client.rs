@@ -10,10 +10,12 @@ use futures_util::StreamExt;
 use serde_json::{Map, Value};
 
 use super::account::Account;
+use super::corrections::Corrections;
 use super::fault::Fault;
 use super::retry::{POINT, with_retry};
 use super::sign_in;
 use super::transport::{Transport, Wire};
+use crate::keys::LinkKeys;
 use crate::store::error::StoreError;
 use crate::store::row::{Columns, Keys};
 use crate::store::versioned::ETag;
@@ -24,6 +26,9 @@ pub(in crate::store) struct Tables {
     pub(super) open: TableClient,
     pub(super) standing: TableClient,
     pub(super) decided: TableClient,
+    /// Hash the people of an index entry; without keys, entries name none.
+    pub(super) keys: Option<Arc<LinkKeys>>,
+    pub(super) corrections: Corrections,
 }
 
 impl Tables {
@@ -32,6 +37,7 @@ impl Tables {
         [table, standing, decided]: [&str; 3],
         wire: Arc<dyn Wire>,
         clock: Clock,
+        keys: Option<Arc<LinkKeys>>,
     ) -> Self {
         let credentials = sign_in::credentials(&account.sign_in, clock);
         let location = CloudLocation::Custom {
@@ -48,6 +54,8 @@ impl Tables {
             open: service.table_client(format!("open{table}")),
             standing: service.table_client(standing),
             decided: service.table_client(decided),
+            keys,
+            corrections: Corrections::default(),
         }
     }
 }

@@ -10,12 +10,13 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::client::{Tables, WriteError, beginning_at, entity, first_page};
+use super::marker::{MARKER, is_marker};
 use super::retry::{QUERY, correct_index, with_retry};
 use crate::domain::{Approval, Status};
 use crate::keys::LinkKeys;
 use crate::store::entry::{IndexEntry, People, SeenEntry};
 use crate::store::error::StoreError;
-use crate::store::listing::{Due, Place};
+use crate::store::listing::{Due, DuePage, Place};
 use crate::store::row::Columns;
 use crate::values::{Address, ApprovalId, Timestamp};
 
@@ -39,11 +40,10 @@ impl IndexEntry {
         due: Timestamp,
         was: Option<&Self>,
         operation_id: &str,
-        keys: &LinkKeys,
     ) -> Self {
         let group = group(approval);
         let people = match approval.state.status() {
-            Status::Pending => People::of(approval.approvers.iter().map(|it| &it.address), keys),
+            Status::Pending => People::of(approval.approvers.iter().map(|it| &it.address)),
             _ => Some(People::none()),
         };
         let kept = was.filter(|was| due >= was.due && was.group() == group && was.people == people);
@@ -59,11 +59,8 @@ impl IndexEntry {
         &self.key[..GROUP]
     }
 
-    /// The entry that a row names, without people if there are no keys.
-    pub(in crate::store) fn from_columns(
-        columns: &Columns,
-        keys: Option<&LinkKeys>,
-    ) -> Result<Option<Self>, StoreError> {
+    /// The entry that a row names.
+    pub(in crate::store) fn from_columns(columns: &Columns) -> Result<Option<Self>, StoreError> {
         let damaged = || StoreError::Damaged("DueTimestamp, DueEntry".to_owned());
         let (due, key) = match (columns.text("DueTimestamp"), columns.text("DueEntry")) {
             (None, None) => return Ok(None),
@@ -71,48 +68,53 @@ impl IndexEntry {
             _ => return Err(damaged()),
         };
         let due = Timestamp::parse(due).ok_or_else(damaged)?;
-        let people = keys.and_then(|keys| people_of(columns, keys));
+        let people = people_of(columns);
         Ok(Some(Self { due, key, people }))
     }
 }
 
-fn people_of(columns: &Columns, keys: &LinkKeys) -> Option<People> {
+fn people_of(columns: &Columns) -> Option<People> {
     if columns.text("Status") != Some(Status::Pending.word()) {
         return Some(People::none());
     }
     let addresses: Vec<String> = serde_json::from_str(columns.text("ApproverEmails")?).ok()?;
     let addresses = addresses.iter().map(|it| Address::from_known(it));
-    People::of(&addresses.collect::<Option<Vec<_>>>()?, keys)
+    People::of(&addresses.collect::<Option<Vec<_>>>()?)
 }
 
 /// The age from which an entry that no row names is orphaned: no write that inserted it can be under way.
 const ORPHAN_AFTER: Duration = Duration::from_secs(15 * 60);
 
 impl Tables {
-    /// A page of what is due, longest due first within the page.
+    /// A page of what is due, longest due first within the page; one of them has the marker, if there is one.
     pub(in crate::store) async fn due(
         &self,
         now: Timestamp,
         from: Option<Place>,
-    ) -> Result<(Vec<Due>, Option<Place>), StoreError> {
+    ) -> Result<DuePage, StoreError> {
         let (sent, _) = with_retry(QUERY, || {
             let query = self
                 .open
                 .query()
-                .filter(format!("Due le datetime'{now}'"))
+                .filter(format!(
+                    "Due le datetime'{now}' or RowKey eq '{}'",
+                    MARKER.1
+                ))
                 .select("PartitionKey,RowKey,Id,Due,Timestamp");
             first_page(beginning_at(query, from.as_ref().map(|place| &place.keys)))
         })
         .await;
         let page = sent?;
         let next = page.continuation().map(|keys| Place { due: None, keys });
-        let mut rows: Vec<(Timestamp, Due)> = page
-            .entities
-            .into_iter()
-            .map(|entity| due_of(entity, now))
-            .collect();
+        let (markers, entries): (Vec<_>, Vec<_>) = page.entities.into_iter().partition(is_marker);
+        let entries = entries.into_iter();
+        let mut rows: Vec<(Timestamp, Due)> = entries.map(|entity| due_of(entity, now)).collect();
         rows.sort_by_key(|(due, _)| *due);
-        Ok((rows.into_iter().map(|(_, due)| due).collect(), next))
+        Ok(DuePage {
+            due: rows.into_iter().map(|(_, due)| due).collect(),
+            next,
+            has_marker: !markers.is_empty(),
+        })
     }
 
     /// Whether the row that an entry was `seen` for is due by it; `named` is the entry that the row names. An
@@ -181,21 +183,25 @@ impl Tables {
         entry: &IndexEntry,
     ) -> Result<(), StoreError> {
         let client = self.entry(&entry.key);
-        let entity = index_entity(id, entry);
+        let entity = index_entity(id, entry, self.keys.as_deref());
         let insert = || async { client.insert_or_replace(&entity)?.await };
         self.with_retry_or_create(insert).await.0?;
         Ok(())
     }
 
-    /// Does not insert an entry that was removed.
-    pub(super) async fn postpone(&self, id: &ApprovalId, entry: &IndexEntry) {
+    /// Moves an entry to later. Does not insert one that was removed.
+    pub(super) fn postpone(
+        &self,
+        id: &ApprovalId,
+        entry: &IndexEntry,
+    ) -> impl Future<Output = ()> + Send + use<> {
         let client = self.entry(&entry.key);
-        let entity = index_entity(id, entry);
-        correct_index(async { client.update(&entity, IfMatchCondition::Any)?.await }).await;
+        let entity = index_entity(id, entry, self.keys.as_deref());
+        correct_index(async move { client.update(&entity, IfMatchCondition::Any)?.await })
     }
 
-    pub(super) async fn remove(&self, key: &str) {
-        correct_index(self.entry(key).delete().into_future()).await;
+    pub(super) fn remove(&self, key: &str) -> impl Future<Output = ()> + Send + use<> {
+        correct_index(self.entry(key).delete().into_future())
     }
 
     fn entry(&self, key: &str) -> EntityClient {
@@ -247,7 +253,7 @@ pub(super) const SHARDS: [&str; 16] = [
     "0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "a", "b", "c", "d", "e", "f",
 ];
 
-pub(super) fn index_entity(id: &ApprovalId, entry: &IndexEntry) -> Value {
+fn index_entity(id: &ApprovalId, entry: &IndexEntry, keys: Option<&LinkKeys>) -> Value {
     let mut entity = json!({
         "PartitionKey": shard(&entry.key),
         "RowKey": entry.key,
@@ -255,8 +261,8 @@ pub(super) fn index_entity(id: &ApprovalId, entry: &IndexEntry) -> Value {
         "Due": entry.due.to_string(),
         "Due@odata.type": "Edm.DateTime",
     });
-    if let Some(people) = &entry.people {
-        entity["People"] = people.column().into();
+    if let (Some(people), Some(keys)) = (&entry.people, keys) {
+        entity["People"] = people.column(keys).into();
     }
     entity
 }

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::client::{Tables, beginning_at, first_page};
 use super::index::SHARDS;
 use super::retry::{QUERY, with_retry};
-use crate::store::entry::People;
+use crate::store::entry::may_be_about;
 use crate::store::error::StoreError;
 use crate::values::{ApprovalId, Timestamp};
 
@@ -44,9 +44,9 @@ impl Tables {
             from = page.continuation();
             found.extend(page.entities.iter().filter_map(|entity| {
                 let text = |name| entity.get(name).and_then(Value::as_str);
-                let is_other = text("People").is_some_and(|it| !People::parse(it).has_any(hashes));
+                let is_theirs = may_be_about(text("People"), hashes);
                 // An entry that the gate did not write has no id; the sweep reports it.
-                let id = text("Id").filter(|_| !is_other)?.parse().ok()?;
+                let id = text("Id").filter(|_| is_theirs)?.parse().ok()?;
                 Some((Timestamp::parse(text("Due")?)?, id))
             }));
             if from.is_none() {

@@ -5,16 +5,13 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use serde_json::{Map, Value, json};
 
 use super::client::{Tables, beginning_at, entity, first_page};
+use super::marker::MARKER;
 use super::retry::{POINT, QUERY, with_retry};
-use crate::keys::LinkKeys;
 use crate::store::entry::IndexEntry;
 use crate::store::error::StoreError;
 use crate::store::listing::Place;
 use crate::store::row::{self, Columns};
 use crate::values::ApprovalId;
-
-/// The marker's partition and row. It has no time, so it is never due, and earlier gates never see it.
-const MARKER: (&str, &str) = ("index", "whole");
 
 /// Entries written at a time.
 const CONCURRENT_WRITES: usize = 16;
@@ -35,9 +32,8 @@ impl Tables {
     pub(in crate::store) async fn rebuild_index(
         &self,
         from: Option<Place>,
-        keys: Option<&LinkKeys>,
     ) -> Result<(usize, Option<Place>), StoreError> {
-        let (entries, next) = self.named_entries(from, keys).await?;
+        let (entries, next) = self.named_entries(from).await?;
         let count = entries.len();
         // An entry whose row has gone on meanwhile is early or orphaned, and the sweep corrects it.
         stream::iter(entries)
@@ -56,7 +52,6 @@ impl Tables {
     async fn named_entries(
         &self,
         from: Option<Place>,
-        keys: Option<&LinkKeys>,
     ) -> Result<(Vec<(ApprovalId, IndexEntry)>, Option<Place>), StoreError> {
         let from = from.map(|place| place.keys);
         let (sent, _) = with_retry(QUERY, || {
@@ -74,7 +69,7 @@ impl Tables {
             let columns = Columns::from_entity(entity);
             let text = |name| columns.text(name).unwrap_or_default().to_owned();
             let id = row::id(&(text("PartitionKey"), text("RowKey"))).ok()?;
-            Some((id, IndexEntry::from_columns(&columns, keys).ok()??))
+            Some((id, IndexEntry::from_columns(&columns).ok()??))
         });
         Ok((entries.collect(), next))
     }

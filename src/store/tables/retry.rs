@@ -13,7 +13,7 @@ pub(super) struct RetryPolicy {
     in_all: Duration,
 }
 
-/// For one row: a decision takes four operations, and its caller gives up after 30 s.
+/// For one row: a decision takes three operations before its answer, and its caller gives up after 30 s.
 pub(super) const POINT: RetryPolicy = RetryPolicy {
     answer: Duration::from_secs(3),
     in_all: Duration::from_secs(7),
@@ -25,8 +25,7 @@ pub(super) const QUERY: RetryPolicy = RetryPolicy {
     in_all: Duration::from_secs(15),
 };
 
-/// How long a correction of the index may take. It is tried once: a caller waits, and the sweep would do
-/// it too.
+/// How long a correction of the index may take. It is tried once: the sweep would do it too.
 const CORRECTION: Duration = Duration::from_secs(1);
 
 /// The first pause between attempts; each pause doubles, less jitter.

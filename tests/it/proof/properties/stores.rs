@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use human_oversight::domain::Approval;
-use human_oversight::store::{Store, StoreError, StoredRow, Versioned};
+use human_oversight::store::{DuePage, Store, StoreError, StoredRow, Versioned};
 use human_oversight::values::{ApprovalId, Timestamp};
 use proptest::prelude::*;
 
@@ -139,7 +139,9 @@ impl Comparison {
     async fn check_due(&self, now: Timestamp) {
         let (mut seen, mut place) = (BTreeSet::new(), None);
         loop {
-            let (page, next) = self.store.due(now, place).await.unwrap();
+            let DuePage {
+                due: page, next, ..
+            } = self.store.due(now, place).await.unwrap();
             for due in page {
                 let id = due.id.clone().unwrap();
                 if let Some(row) = self.store.get_if_due(&id, &due, now).await.unwrap() {

@@ -307,16 +307,17 @@ impl Inner {
 /// The rows that match a query, in a reproducible order.
 fn query(table: &Table, operation: &Operation) -> Vec<Value> {
     let filter = operation.query.get("$filter").map_or("", String::as_str);
-    let conditions: Vec<(&str, &str, &str)> = filter
-        .split(" and ")
-        .filter(|condition| !condition.is_empty())
-        .map(|condition| {
+    let conditions = filter.split(" or ").map(|all| {
+        let all = all.split(" and ").filter(|it| !it.is_empty());
+        let all = all.map(|condition| {
             let (column, rest) = condition.split_once(' ').unwrap();
             let (operator, value) = rest.split_once(' ').unwrap();
             let value = value.strip_prefix("datetime").unwrap_or(value);
             (column, operator, value.trim_matches('\''))
-        })
-        .collect();
+        });
+        all.collect()
+    });
+    let alternatives: Vec<Vec<(&str, &str, &str)>> = conditions.collect();
     let holds = |entity: &Entity, (column, operator, value): (&str, &str, &str)| {
         // As in the service, a row without the column does not match.
         let Some(stored) = entity.get(column).and_then(Value::as_str) else {
@@ -332,7 +333,10 @@ fn query(table: &Table, operation: &Operation) -> Vec<Value> {
     };
     let mut rows: Vec<&(u64, Entity)> = table
         .values()
-        .filter(|(_, entity)| conditions.iter().all(|condition| holds(entity, *condition)))
+        .filter(|(_, entity)| {
+            let mut alternatives = alternatives.iter();
+            alternatives.any(|all| all.iter().all(|condition| holds(entity, *condition)))
+        })
         .collect();
     rows.sort_by_key(|(version, _)| *version);
     rows.into_iter()

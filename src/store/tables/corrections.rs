@@ -1,0 +1,26 @@
+//! Corrections of the due index for which no caller waits: removing an entry that its row no longer names, and
+//! moving one to later. One that is lost costs the sweep a read.
+
+use std::sync::{Mutex, PoisonError};
+
+use tokio::task::JoinSet;
+use tracing::Instrument;
+
+/// The corrections that are under way.
+#[derive(Default)]
+pub(in crate::store) struct Corrections(Mutex<JoinSet<()>>);
+
+impl Corrections {
+    pub(super) fn begin(&self, correction: impl Future<Output = ()> + Send + 'static) {
+        let mut under_way = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        while under_way.try_join_next().is_some() {}
+        under_way.spawn(correction.in_current_span());
+    }
+
+    /// Waits until those that are under way have ended.
+    pub(super) async fn settle(&self) {
+        let mut under_way =
+            std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        while under_way.join_next().await.is_some() {}
+    }
+}
