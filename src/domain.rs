@@ -54,7 +54,8 @@ pub use choice::Choice;
 pub use claim::ClaimResult;
 pub use decide::{CheckedForm, CodeCheck, DecisionResult, DecisionStep};
 pub use decision::{
-    Assurance, Decider, Decision, LateDecision, Proposal, Verdict, join_lines, join_words,
+    Assurance, Decider, Decision, LateDecision, Proposal, SignInFault, SignedIn, Verdict,
+    join_lines, join_words,
 };
 pub use delivery::{
     Deliverable, Delivery, DeliveryFault, DeliveryState, MISCONFIGURED_PAUSE, Notice,

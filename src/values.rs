@@ -3,6 +3,7 @@
 mod address;
 mod allow_list;
 mod approval_id;
+mod auth_context;
 mod decimal;
 mod digest;
 mod glob;
@@ -12,6 +13,7 @@ mod timestamp;
 pub use address::{Address, InvalidAddress};
 pub use allow_list::{AllowList, AllowListEntry};
 pub use approval_id::{ApprovalId, InvalidId, is_plain_name};
+pub use auth_context::AuthContext;
 pub use decimal::Decimal;
 pub use digest::Digest;
 pub use glob::glob_matches;

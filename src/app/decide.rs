@@ -135,6 +135,8 @@ impl App {
         Identified {
             approver,
             assurance,
+            sign_in,
+            ..
         }: Identified,
         approval: &Approval,
     ) -> CheckedForm {
@@ -144,6 +146,7 @@ impl App {
             code: self.check_code(approval, approver, &form.code),
             approver,
             assurance,
+            sign_in,
             verdict: Verdict::Reject,
             preset: None,
             comment: None,
@@ -168,6 +171,8 @@ impl App {
         Identified {
             approver,
             assurance,
+            sign_in,
+            ..
         }: Identified,
         approval: &mut Approval,
         now: Timestamp,
@@ -184,6 +189,7 @@ impl App {
         let checked = CheckedForm {
             approver,
             assurance,
+            sign_in,
             has_valid_token: self.link_keys.verify_csrf_token(
                 approval,
                 approver,

@@ -59,6 +59,7 @@ impl App {
         Identified {
             approver,
             assurance,
+            ..
         }: Identified,
     ) -> Vec<Address> {
         let is_possible = approval.can_hand_over(approver, self.now());
@@ -82,7 +83,7 @@ impl App {
         let mut receivers = Vec::new();
         for person in groups.cloned().chain(listed) {
             let is_self = match assurance {
-                Assurance::Entra(id) => person.object_id == Some(id),
+                Assurance::Entra(it) => person.object_id == Some(it.object_id),
                 Assurance::Link | Assurance::LinkOnly => false,
             };
             let is_excluded = is_self || excluded.iter().any(|it| is_same_person(it, &person));

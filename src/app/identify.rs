@@ -5,12 +5,18 @@ use std::time::Duration;
 use super::error::Error;
 use super::state::App;
 use crate::azure::{Member, NotSignedIn};
-use crate::domain::{Approval, Approver, Assurance};
-use crate::store::{ReadError, Versioned};
+use crate::domain::{Approval, Approver, Assurance, SignInFault, SignedIn};
+use crate::store::{ReadError, RowVersion, Versioned};
 use crate::values::{Address, ApprovalId, Timestamp};
 
 /// How long an approver's link opens a request after its end.
 const LINK_LIFETIME: Duration = Duration::from_secs(30 * 86_400);
+
+/// How long a sign-in takes the place of the link in the email.
+const FRESH: Duration = Duration::from_secs(5 * 60);
+
+/// How far the clock of Entra may be ahead of this one.
+const CLOCK_TOLERANCE: Duration = Duration::from_secs(60);
 
 /// A caller of the decision page, not yet identified.
 pub struct Caller {
@@ -29,6 +35,10 @@ pub struct Identified {
     pub approver: usize,
     /// How they were identified.
     pub assurance: Assurance,
+    /// Whether they have the link of this approver's email.
+    pub has_link: bool,
+    /// Whether their sign-in is enough for a decision; always so without sign-in.
+    pub sign_in: Result<(), SignInFault>,
 }
 
 impl Caller {
@@ -105,7 +115,64 @@ impl App {
             self.config.allowed_approvers.allows(address)
                 && !principal.is_some_and(|person| person.is_same_person(address))
         };
-        identified.filter(may_decide).ok_or(Error::Hidden(None))
+        let identified = identified.filter(may_decide).ok_or(Error::Hidden(None))?;
+        let sign_in = self.check_sign_in(approval, identified);
+        let assurance = match identified.assurance {
+            // Its rows have no place for more.
+            Assurance::Entra(SignedIn { object_id, .. })
+                if self.config.rows.version == RowVersion::V1 =>
+            {
+                Assurance::Entra(SignedIn::as_member(object_id))
+            }
+            known => known,
+        };
+        Ok(Identified {
+            assurance,
+            sign_in,
+            ..identified
+        })
+    }
+
+    /// Whether a sign-in is enough for a decision: within the operator's time, and with the link of the email or
+    /// fresh, so that a program in a person's browser, which knows the address of the page, does not decide.
+    fn check_sign_in(
+        &self,
+        approval: &Approval,
+        identified: Identified,
+    ) -> Result<(), SignInFault> {
+        let (Some(signed_in), Some(settings)) = (
+            identified.assurance.signed_in(),
+            self.config.sign_in.as_ref(),
+        ) else {
+            return Ok(());
+        };
+        let now = self.now();
+        let is_within =
+            |age: Duration, at: Timestamp| at <= now + CLOCK_TOLERANCE && now.since(at) <= age;
+        if let Some(max_age) = settings.max_age {
+            let at = signed_in.auth_time.ok_or(SignInFault::TimeUnknown)?;
+            if !is_within(max_age, at) {
+                return Err(SignInFault::TooOld);
+            }
+        }
+        if !approval.request.needs_step_up || identified.has_link || signed_in.context.is_some() {
+            return Ok(());
+        }
+        match signed_in.auth_time {
+            Some(at) if is_within(FRESH, at) => Ok(()),
+            Some(_) => Err(SignInFault::LinkMissing),
+            None => Err(SignInFault::LinkMissingAndTimeUnknown),
+        }
+    }
+
+    /// What is known of a person's sign-in.
+    fn signed_in(&self, member: &Member) -> SignedIn {
+        let wanted = self.config.sign_in.as_ref().and_then(|it| it.auth_context);
+        SignedIn {
+            object_id: member.object_id,
+            auth_time: member.auth_time,
+            context: wanted.filter(|context| member.auth_contexts.contains(context)),
+        }
     }
 
     /// Whether the operator's settings demand sign-in for an action.
@@ -129,10 +196,12 @@ impl App {
         if let Some(Ok(member)) = &caller.member {
             let is_member = |approver: &Approver| self.belongs_to(&approver.address, member);
             if let Some(approver) = approvers.iter().position(is_member) {
-                let assurance = Assurance::Entra(member.object_id);
+                let holder = self.link_keys.link_holder(approvers, &caller.link);
                 return Some(Identified {
                     approver,
-                    assurance,
+                    assurance: Assurance::Entra(self.signed_in(member)),
+                    has_link: holder == Some(approver),
+                    sign_in: Ok(()),
                 });
             }
         }
@@ -146,6 +215,8 @@ impl App {
         Some(Identified {
             approver,
             assurance: Assurance::Link,
+            has_link: true,
+            sign_in: Ok(()),
         })
     }
 

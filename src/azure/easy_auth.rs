@@ -6,13 +6,15 @@
 //! settings and the platform turn it on.
 //! See <https://learn.microsoft.com/azure/app-service/configure-authentication-user-identities>.
 
+use std::time::Duration;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::Deserialize;
 use uuid::Uuid;
 
 use crate::reveal::is_confusable;
-use crate::values::glob_matches;
+use crate::values::{AuthContext, Timestamp, glob_matches};
 
 /// The settings of sign-in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +23,10 @@ pub struct SignIn {
     pub tenant: Uuid,
     /// The decisions that require sign-in; others can also be made by link.
     pub policy: SignInPolicy,
+    /// How long ago the person may have authenticated who decides; `None`: that does not matter.
+    pub max_age: Option<Duration>,
+    /// The authentication context that counts as a fresh sign-in.
+    pub auth_context: Option<AuthContext>,
 }
 
 /// The decisions that require sign-in.
@@ -39,6 +45,10 @@ pub struct Member {
     pub object_id: Uuid,
     /// The name they sign in with, usually their email address.
     pub name: String,
+    /// When they authenticated; `None` where the platform does not say one time.
+    pub auth_time: Option<Timestamp>,
+    /// The authentication contexts that their sign-in satisfied.
+    pub auth_contexts: Vec<AuthContext>,
 }
 
 /// Why no member counts as signed in.
@@ -139,6 +149,12 @@ const PROVIDER: &[&str] = &[
     "idp",
     "http://schemas.microsoft.com/identity/claims/identityprovider",
 ];
+/// Seconds since 1970; an optional claim of the app registration.
+const AUTH_TIME: &[&str] = &[
+    "auth_time",
+    "http://schemas.microsoft.com/ws/2008/06/identity/claims/authenticationinstant",
+];
+const AUTH_CONTEXTS: &[&str] = &["acrs"];
 /// Only the administrators of a directory can set these two; users can set `email` themselves.
 const USERNAME: &[&str] = &["preferred_username"];
 const UPN: &[&str] = &[
@@ -204,7 +220,15 @@ impl SignIn {
         if is_guest {
             Err(NotSignedIn::Outsider)
         } else {
-            Ok(Member { object_id, name })
+            Ok(Member {
+                object_id,
+                name,
+                auth_time: principal.auth_time(),
+                auth_contexts: principal
+                    .all(AUTH_CONTEXTS)
+                    .filter_map(AuthContext::parse)
+                    .collect(),
+            })
         }
     }
 }
@@ -272,6 +296,11 @@ impl ClientPrincipal {
         }
     }
 
+    fn auth_time(&self) -> Option<Timestamp> {
+        let seconds: i64 = self.one(AUTH_TIME).ok()??.parse().ok()?;
+        Timestamp::from_unix_millis(seconds.checked_mul(1_000)?)
+    }
+
     fn id(&self, names: &[&str]) -> Result<Option<Uuid>, Ambiguous> {
         let id = self.one(names)?.map(Uuid::parse_str).transpose();
         id.map_err(|_| Ambiguous)
@@ -298,6 +327,8 @@ mod tests {
         let sign_in = SignIn {
             tenant: Uuid::nil(),
             policy: SignInPolicy::For(vec![normalize("Delete  *")]),
+            max_age: None,
+            auth_context: None,
         };
         for action in [
             "Delete User",

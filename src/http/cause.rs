@@ -77,6 +77,7 @@ pub(super) fn cause_of_form(result: DecisionResult) -> Option<&'static str> {
         DecisionResult::AlreadyVoted => "this person has voted otherwise before",
         DecisionResult::NotNeeded => "the open stage does not need this person",
         DecisionResult::SignInNeeded => "the policy wants a signed-in person",
+        DecisionResult::SignInRefused(_) => "the sign-in is not enough",
         DecisionResult::UnknownReason => "the reason is not on the list",
         DecisionResult::Contradictory => "an approval with a reason for a rejection",
         DecisionResult::GrantRefused => "the plan allows no such standing grant",
