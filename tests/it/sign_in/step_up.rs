@@ -41,7 +41,7 @@ async fn form(gate: &TestGate, approval: &Approval) -> Vec<(String, String)> {
     approving(&page)
 }
 
-/// Asserts that this person is told `words` on the page, and cannot decide with a form that they have. Nothing is stored.
+/// Asserts that the page says `words` to this person, who cannot decide with a form that they have. Nothing is stored.
 async fn assert_refused(gate: &TestGate, approval: &Approval, person: &Value, words: &str) {
     let session = SignIn::session(person);
     let form = form(gate, approval).await;
@@ -156,7 +156,7 @@ async fn with_the_link_from_the_email_an_old_sign_in_decides() {
 }
 
 #[tokio::test]
-async fn the_page_gives_the_link_to_nobody_who_came_without_it() {
+async fn the_page_gives_no_link_to_a_person_who_came_without_it() {
     let gate = TestGate::with(&ON).await;
     let approval = gate.ask().await;
     let link = with_link(&gate, &approval, ALICE);
