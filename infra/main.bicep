@@ -13,7 +13,7 @@ param location string = resourceGroup().location
 @description('The tags of each resource, such as `{ costCenter: \'1234\' }`. A policy that demands tags refuses a resource without them.')
 param tags { *: string } = {}
 
-@description('The approvers that requests may name: `alice@contoso.com,bob@contoso.com`, each address optionally followed by `=` and an Entra object id. The gate does not start without it. `*@contoso.com` stands for every address of a domain; with `identity` `link` it needs `allowWildcardLinks`.')
+@description('The approvers that requests may name: `alice@contoso.com,bob@contoso.com`, each address optionally followed by `=` and an Entra object id. The gate does not start without it. `*@contoso.com` stands for every address of a domain; with `identity` `link` it needs `allowWildcardLinks`. `*@contoso.com=group:ID` and `*@contoso.com=role:NAME` are for members of a group of the directory and need sign-in.')
 @minLength(3)
 param allowedApprovers string
 

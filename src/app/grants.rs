@@ -93,7 +93,9 @@ impl App {
         let allowed = &self.config.allowed_approvers;
         let object_id = assurance.object_id();
         let is_member = object_id.and_then(|id| allowed.lists_object_id(address, id));
-        allowed.allows(address) && is_member != Some(false)
+        // Only a sign-in was held against the group.
+        let is_known = object_id.is_some() || !self.takes_group(address);
+        allowed.allows(address) && is_member != Some(false) && is_known
     }
 
     /// What a standing grant may be that an approver gives with the approval of this request now; `None` where

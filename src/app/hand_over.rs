@@ -72,6 +72,7 @@ impl App {
             None => Member {
                 address: address.clone(),
                 object_id: list.object_id(address),
+                group: None,
             },
         };
         let known = approval.approvers.iter().map(|it| member(&it.address));

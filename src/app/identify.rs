@@ -7,7 +7,7 @@ use super::state::App;
 use crate::azure::{Member, NotSignedIn};
 use crate::domain::{Approval, Approver, Assurance, SignInFault, SignedIn};
 use crate::store::{ReadError, RowVersion, Versioned};
-use crate::values::{Address, ApprovalId, Timestamp};
+use crate::values::{Address, ApprovalId, DirectoryGroup, Timestamp};
 
 /// How long an approver's link opens a request after its end.
 const LINK_LIFETIME: Duration = Duration::from_secs(30 * 86_400);
@@ -116,7 +116,10 @@ impl App {
                 && !principal.is_some_and(|person| person.is_same_person(address))
         };
         let identified = identified.filter(may_decide).ok_or(Error::Hidden(None))?;
-        let sign_in = self.check_sign_in(approval, identified);
+        let sign_in = match &caller.member {
+            Some(Ok(member)) => self.check_sign_in(approval, identified, member),
+            _ => Ok(()),
+        };
         let assurance = match identified.assurance {
             // Its rows have no place for more.
             Assurance::Entra(SignedIn { object_id, .. })
@@ -133,12 +136,13 @@ impl App {
         })
     }
 
-    /// Whether a sign-in is enough for a decision: within the operator's time, and with the link of the email or
+    /// Whether a sign-in is enough for a decision: of a member of the directory's groups, within the operator's time, and with the link of the email or
     /// fresh, so that a program in a person's browser, which knows the address of the page, does not decide.
     fn check_sign_in(
         &self,
         approval: &Approval,
         identified: Identified,
+        member: &Member,
     ) -> Result<(), SignInFault> {
         let (Some(signed_in), Some(settings)) = (
             identified.assurance.signed_in(),
@@ -146,6 +150,7 @@ impl App {
         ) else {
             return Ok(());
         };
+        self.check_groups(&approval.approvers[identified.approver].address, member)?;
         let now = self.now();
         let is_within =
             |age: Duration, at: Timestamp| at <= now + CLOCK_TOLERANCE && now.since(at) <= age;
@@ -163,6 +168,43 @@ impl App {
             Some(_) => Err(SignInFault::LinkMissing),
             None => Err(SignInFault::LinkMissingAndTimeUnknown),
         }
+    }
+
+    /// Whether a member has what the operator's list and the policy demand of an address today.
+    fn check_groups(&self, address: &Address, member: &Member) -> Result<(), SignInFault> {
+        for groups in self.demanded_groups(address) {
+            let mut known = groups.iter().map(|group| member.has(group));
+            if known.clone().any(|it| it == Some(true)) {
+                continue;
+            }
+            return Err(if known.any(|it| it.is_none()) {
+                SignInFault::GroupUnknown
+            } else {
+                SignInFault::NotInGroup
+            });
+        }
+        Ok(())
+    }
+
+    /// The groups and roles of the directory of which the holder of an address must have one of each set.
+    fn demanded_groups(&self, address: &Address) -> Vec<Vec<&DirectoryGroup>> {
+        let listed = self.config.allowed_approvers.groups_of(address);
+        let policy = self.config.policy.as_ref();
+        let of_policy = policy.and_then(|it| it.directory_group_of(address));
+        let sets = [listed, of_policy.into_iter().collect()];
+        sets.into_iter().filter(|set| !set.is_empty()).collect()
+    }
+
+    /// Whether an approver of a request can decide only signed in.
+    pub(super) fn must_sign_in(&self, approval: &Approval, approver: usize) -> bool {
+        approval.plan.sign_in
+            || self.needs_sign_in(&approval.request.action)
+            || self.takes_group(&approval.approvers[approver].address)
+    }
+
+    /// Whether the operator's list or the policy demands a group or role of the holder of an address.
+    pub(super) fn takes_group(&self, address: &Address) -> bool {
+        !self.demanded_groups(address).is_empty()
     }
 
     /// What is known of a person's sign-in.
@@ -212,6 +254,9 @@ impl App {
             return None;
         }
         let approver = self.link_keys.link_holder(approvers, &caller.link)?;
+        if self.takes_group(&approvers[approver].address) {
+            return None;
+        }
         Some(Identified {
             approver,
             assurance: Assurance::Link,

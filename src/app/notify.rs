@@ -122,7 +122,7 @@ impl App {
         let token = self.link_keys.link_token(approval, attempt.approver)?;
         let code = self.link_keys.one_time_code(approval, attempt.approver)?;
         let with_token = format!("{page}?k={token}");
-        let needs_sign_in = approval.plan.sign_in || self.needs_sign_in(&approval.request.action);
+        let needs_sign_in = self.must_sign_in(approval, attempt.approver);
         let secrets = if needs_sign_in {
             let takes_link = approval.request.needs_step_up;
             render::EmailSecrets {

@@ -13,6 +13,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::Deserialize;
 use uuid::Uuid;
 
+use super::member::Member;
 use crate::reveal::is_confusable;
 use crate::values::{AuthContext, Timestamp, glob_matches};
 
@@ -36,19 +37,6 @@ pub enum SignInPolicy {
     /// Decisions about actions whose description matches one of these patterns. They are in lower case; `*`
     /// stands for any text.
     For(Vec<String>),
-}
-
-/// A member of the directory.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Member {
-    /// Their immutable id in Entra.
-    pub object_id: Uuid,
-    /// The name they sign in with, usually their email address.
-    pub name: String,
-    /// When they authenticated; `None` where the platform does not say one time.
-    pub auth_time: Option<Timestamp>,
-    /// The authentication contexts that their sign-in satisfied.
-    pub auth_contexts: Vec<AuthContext>,
 }
 
 /// Why no member counts as signed in.
@@ -154,6 +142,9 @@ const AUTH_TIME: &[&str] = &[
     "auth_time",
     "http://schemas.microsoft.com/ws/2008/06/identity/claims/authenticationinstant",
 ];
+const GROUPS: &[&str] = &["groups"];
+/// In the place of `groups` where a person has more than a token holds.
+const MORE_GROUPS: &[&str] = &["_claim_names", "hasgroups"];
 const AUTH_CONTEXTS: &[&str] = &["acrs"];
 /// Only the administrators of a directory can set these two; users can set `email` themselves.
 const USERNAME: &[&str] = &["preferred_username"];
@@ -228,6 +219,12 @@ impl SignIn {
                     .all(AUTH_CONTEXTS)
                     .filter_map(AuthContext::parse)
                     .collect(),
+                groups: principal
+                    .all(GROUPS)
+                    .filter_map(|id| Uuid::parse_str(id).ok())
+                    .collect(),
+                has_more_groups: principal.any(MORE_GROUPS, |_| true),
+                roles: principal.all(ROLES).map(str::to_owned).collect(),
             })
         }
     }

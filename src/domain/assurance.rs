@@ -33,6 +33,10 @@ pub enum SignInFault {
     TooOld,
     /// The operator demands its time, which the platform does not say.
     TimeUnknown,
+    /// The person is not in a group of the directory, or lacks the role, that the operator demands.
+    NotInGroup,
+    /// The operator demands a group or role, and the platform does not say whether the person has it.
+    GroupUnknown,
     /// The link of the person's email is missing, and the sign-in is not fresh.
     LinkMissing,
     /// The link of the person's email is missing, and the platform does not say the time of the sign-in.

@@ -1,5 +1,6 @@
 //! Sign-in with Microsoft Entra ID: only a signed-in approver decides.
 
+mod groups;
 mod matrix;
 mod step_up;
 

@@ -305,7 +305,9 @@ impl StoredResult {
     }
 }
 
-const FAULTS: [SignInFault; 4] = [
+const FAULTS: [SignInFault; 6] = [
+    SignInFault::NotInGroup,
+    SignInFault::GroupUnknown,
     SignInFault::TooOld,
     SignInFault::TimeUnknown,
     SignInFault::LinkMissing,
@@ -316,6 +318,8 @@ fn fault_word(fault: SignInFault) -> &'static str {
     match fault {
         SignInFault::TooOld => "old-sign-in",
         SignInFault::TimeUnknown => "no-time",
+        SignInFault::NotInGroup => "no-group",
+        SignInFault::GroupUnknown => "group-unknown",
         SignInFault::LinkMissing => "no-link",
         SignInFault::LinkMissingAndTimeUnknown => "no-link-no-time",
     }

@@ -7,7 +7,8 @@ use super::draft::Draft;
 use super::result::{explain_fault, is_about_code, is_about_reason, message, status_code};
 use crate::app::{App, Identified};
 use crate::domain::{
-    Approval, Approver, Assurance, CommentRule, DecisionResult, MAX_WRONG_CODES, Status, Tally,
+    Approval, Approver, Assurance, CommentRule, DecisionResult, MAX_WRONG_CODES, SignInFault,
+    Status, Tally,
 };
 use crate::http::cause::{Cause, cause_of_form};
 use crate::http::page::{page, page_style};
@@ -215,7 +216,11 @@ pub(super) async fn show(
             decision_page.reveal = form(FormPurpose::Reveal);
         }
     }
-    if decision_page.hidden > 0 && is_signed_in && !is_handed_over {
+    let is_outside = matches!(
+        sign_in,
+        Err(SignInFault::NotInGroup | SignInFault::GroupUnknown)
+    );
+    if decision_page.hidden > 0 && is_signed_in && !is_handed_over && !is_outside {
         decision_page.fold_withheld_values(approval);
     }
     if let Err(fault) = sign_in {

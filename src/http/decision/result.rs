@@ -158,6 +158,17 @@ pub(super) fn explain_fault(fault: SignInFault, app: &App) -> String {
         SignInFault::TimeUnknown => format!(
             "this gate takes a decision only within {within} of the sign-in, and yours does not say when it was: {CLAIM}"
         ),
+        SignInFault::NotInGroup => {
+            "only members of a group of your directory, or people with a role in it, decide this, and your sign-in says \
+             that you are not one of them. If you have become one since, sign in again."
+                .to_owned()
+        }
+        SignInFault::GroupUnknown => {
+            "only members of a group of your directory, or people with a role in it, decide this, and your sign-in does \
+             not say whether you are one of them. The operator of this gate must assign the group to the app registration \
+             and add the optional claim groups, for assigned groups, to its ID token, or assign you the role."
+                .to_owned()
+        }
         SignInFault::LinkMissing => {
             "you came without the link in your email, and your sign-in is not from the last 5 minutes. Open that link, or \
              sign in again."

@@ -7,10 +7,11 @@ use human_oversight_client::types::{Approval, Status};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use super::{ON, alice, approving, send, visit, with_claim};
+use super::{ON, alice, approving, member, send, visit, with_claim};
 use crate::harness::{ALICE, BOB, TestGate};
 use crate::host::SignIn;
 
+const BOB_ID: &str = "3c9e7a10-0000-4000-8000-000000000b0b";
 const MAPPED: &str =
     "http://schemas.microsoft.com/ws/2008/06/identity/claims/authenticationinstant";
 
@@ -283,4 +284,83 @@ async fn what_was_typed_survives_the_sign_in_that_it_takes() {
     let form = approving(&page);
     send(&gate, &approval.id, &[("cookie", &again)], &form).await;
     assert_eq!(gate.status(&approval.id).await.status, Status::Approved);
+}
+
+#[tokio::test]
+async fn handing_over_takes_the_same_and_taking_back_does_not() {
+    let people = "alice@example.com,bob@example.com,carol@example.com";
+    let gate = gate_with(&[("HO_ALLOWED_APPROVERS", people)]).await;
+    let approval = gate.ask().await;
+    let fresh = SignIn::session(&signed_in(&gate, 0));
+    let old = SignIn::session(&signed_in(&gate, -600));
+    let page = visit(&gate, &approval.id, &[("cookie", &fresh)]).await;
+    let mut form = page.form_in("hand-over").unwrap();
+    for (name, value) in [
+        ("decision", "hand-over"),
+        ("hand_over", "carol@example.com"),
+        ("reason", "I am away."),
+    ] {
+        form.retain(|(n, _)| n != name);
+        form.push((name.to_owned(), value.to_owned()));
+    }
+    let before = gate.entity(&approval.id).await;
+    send(&gate, &approval.id, &[("cookie", &old)], &form).await;
+    assert_eq!(gate.entity(&approval.id).await, before);
+
+    let claims = approve(&gate, &approval, &approval.id, &signed_in(&gate, 0)).await;
+    assert!(claims.auth_time.is_some());
+    let page = visit(
+        &gate,
+        &format!("{}?forms=1", approval.id),
+        &[("cookie", &old)],
+    )
+    .await;
+    let mut form = page.form_in("revoke").unwrap();
+    form.push(("decision".to_owned(), "revoke".to_owned()));
+    send(&gate, &approval.id, &[("cookie", &old)], &form).await;
+    let revoked = gate.entity(&approval.id).await;
+    assert_eq!(revoked["ExecutionStatus"], "Revoked");
+}
+
+#[tokio::test]
+async fn votes_say_how_each_person_had_signed_in() {
+    let policy = r#"
+version = 1
+[groups]
+security = ["alice@example.com", "bob@example.com"]
+[[rule]]
+id = "both"
+effect = "require"
+stages = [{ from = "security", approvals = 2 }]
+"#;
+    let settings = [("HO_POLICY", policy), ("HO_ENTRA_AUTH_CONTEXT", "c3")];
+    let gate = gate_with(&settings).await;
+    let approval = gate.ask().await;
+    let alice = signed_in(&gate, -100);
+    let session = SignIn::session(&alice);
+    let page = visit(&gate, &approval.id, &[("cookie", &session)]).await;
+    send(
+        &gate,
+        &approval.id,
+        &[("cookie", &session)],
+        &approving(&page),
+    )
+    .await;
+    let bob = with_claim(member(BOB, BOB_ID), "auth_time", None);
+    let bob = with_claim(bob, "acrs", Some("c3"));
+    let claims = approve(&gate, &approval, &approval.id, &bob).await;
+    let votes = claims.votes.iter();
+    let votes: Vec<_> = votes
+        .map(|vote| (vote.auth_time.is_some(), vote.auth_context.as_deref()))
+        .collect();
+    assert_eq!(votes, [(true, None), (false, Some("c3"))]);
+    let row = gate.entity(&approval.id).await;
+    let changed = row["Votes"].as_str().unwrap().replace("c3", "c4");
+    gate.tamper(&approval.id, None, |row| row["Votes"] = json!(changed))
+        .await;
+    let status = format!("{}/api/status/{}", gate.url, approval.id);
+    assert_eq!(
+        gate.get(&status).await.status,
+        StatusCode::INTERNAL_SERVER_ERROR
+    );
 }
