@@ -230,7 +230,7 @@ fn a_group_without_sign_in_or_beside_its_whole_domain_does_not_start() {
                 &("HO_SWEEP_SCHEDULE", "0 * * * * *"),
             ]);
             let found = all.find(|(n, _)| *n == name).map(|(_, value)| *value);
-            let found = found.or((name == "HO_ALLOWED_APPROVERS").then_some(list));
+            let found = found.or_else(|| (name == "HO_ALLOWED_APPROVERS").then_some(list));
             found.map(str::to_owned)
         });
         let errors = errors.unwrap_err().to_string();
