@@ -46,6 +46,7 @@ mod vote;
 mod vote_fault;
 mod withdraw;
 mod word;
+mod wrong_codes;
 
 pub use approval::{Approval, InvalidTransition};
 pub use approver::{Approver, MAX_WRONG_CODES};
@@ -82,3 +83,4 @@ pub use state::{State, Status};
 pub use superseded::{Earlier, NotSuperseded, Superseded};
 pub use vote::{Ballot, COMMENT_CHARS, Place, Vote};
 pub use vote_fault::VoteFault;
+pub use wrong_codes::WrongCodes;

@@ -27,7 +27,13 @@ impl App {
         if self.config.rows.version == RowVersion::V1 {
             return Err(Error::Forbidden("With HO_ROWS=1 nothing is handed over."));
         }
-        let (row, _) = self.load_for_approver(id, caller).await?;
+        let (row, identified) = self.load_for_approver(id, caller).await?;
+        if let Some(held) = self
+            .check_hold(&row.approval, identified, &form.code)
+            .await?
+        {
+            return Ok((row.approval, (identified, held)));
+        }
         let (row, (handed_over, attempts)) = self
             .update(row, |approval, now| {
                 let identified = self.identify(approval, caller)?;
@@ -45,6 +51,10 @@ impl App {
                 Ok(((identified, DecisionResult::HandedOver), attempts))
             })
             .await?;
+        if handed_over.1.is_wrong_code() {
+            self.count_wrong_code(&row.approval, handed_over.0.approver)
+                .await?;
+        }
         let approval = row.approval.clone();
         self.notify_in_background(row, attempts);
         Ok((approval, handed_over))

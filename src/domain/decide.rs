@@ -76,6 +76,10 @@ pub enum DecisionResult {
     InvalidForm,
     /// Approving by this approver's link is locked.
     Locked,
+    /// No code of this person counts before this time, after too many wrong ones.
+    CodesHeld {
+        until: Timestamp,
+    },
     /// An approval by link needs the one-time code.
     CodeMissing,
     /// This person has voted otherwise before.
@@ -127,6 +131,13 @@ pub enum DecisionResult {
     CodeWrong {
         left: u32,
     },
+}
+
+impl DecisionResult {
+    /// Whether a code was wrong.
+    pub fn is_wrong_code(self) -> bool {
+        matches!(self, Self::CodeWrong { .. })
+    }
 }
 
 impl Approval {

@@ -72,6 +72,7 @@ pub(super) fn cause_of_form(result: DecisionResult) -> Option<&'static str> {
         DecisionResult::Late => "the deadline had passed",
         DecisionResult::InvalidForm => "the form is not of this request and approver",
         DecisionResult::Locked => "the link is locked",
+        DecisionResult::CodesHeld { .. } => "codes are held back after too many wrong ones",
         DecisionResult::CodeMissing => "the code is missing",
         DecisionResult::CodeWrong { .. } => "the code is wrong",
         DecisionResult::AlreadyVoted => "this person has voted otherwise before",

@@ -680,7 +680,7 @@ async fn each_step_of_a_lifecycle_takes_the_expected_operations() {
     eventually(async || is_kept().then_some(())).await;
     assert_eq!(
         take_operations(),
-        [read, "PUT open", write, "DELETE open", keep]
+        [read, "GET standing", "PUT open", write, "DELETE open", keep]
     );
     let claim = claim("0123456789abcdef");
     gate.client.claim(&approval.id, &claim).await.unwrap();

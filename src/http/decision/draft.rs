@@ -243,6 +243,7 @@ impl StoredResult {
                 ("long-why", i64::try_from(most).ok())
             }
             DecisionResult::TooEarly { until } => ("early", Some(until.unix_millis())),
+            DecisionResult::CodesHeld { until } => ("held", Some(until.unix_millis())),
         };
         Self {
             form: letter(form),
@@ -297,6 +298,9 @@ impl StoredResult {
                 most: most.try_into().ok()?,
             },
             ("early", Some(until)) => DecisionResult::TooEarly {
+                until: Timestamp::from_unix_millis(until)?,
+            },
+            ("held", Some(until)) => DecisionResult::CodesHeld {
                 until: Timestamp::from_unix_millis(until)?,
             },
             (word, _) => DecisionResult::SignInRefused(fault_of(word)?),

@@ -38,6 +38,7 @@ pub(super) fn status_code(result: DecisionResult) -> StatusCode {
         DecisionResult::SignInNeeded
         | DecisionResult::SignInRefused(_)
         | DecisionResult::Locked
+        | DecisionResult::CodesHeld { .. }
         | DecisionResult::CodeMissing
         | DecisionResult::CodeWrong { .. } => StatusCode::FORBIDDEN,
     }
@@ -116,6 +117,13 @@ pub(super) fn message(
             return Some(format!(
                 "Nothing was recorded: this request can be approved from {} on. Take the time to read it.",
                 app.config.brand.zone.in_words(until)
+            ));
+        }
+        DecisionResult::CodesHeld { until } => {
+            let until = app.config.brand.zone.in_words(until);
+            return Some(format!(
+                "Nothing was recorded: too many wrong codes were entered with links to your address. From {until} on, \
+                 codes count again. Rejecting without the code works now, and so does signing in, where this gate has that."
             ));
         }
         DecisionResult::Late => {
