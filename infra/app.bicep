@@ -52,6 +52,9 @@ param baseUrl string
 @description('The app registration for sign-in and for the identities of agents; empty: no authentication.')
 param entraClientId string
 
+@description('Whether the sign-in asks for the password each time, also where there is a session.')
+param asksAtSignIn bool
+
 @description('The directory whose members may sign in, and whose programs may ask.')
 param entraTenant string
 
@@ -190,6 +193,7 @@ resource app 'Microsoft.Web/sites@2025-03-01' = {
             clientSecretSettingName: 'OVERRIDE_USE_MI_FIC_ASSERTION_CLIENTID'
             openIdIssuer: '${environment().authentication.loginEndpoint}${entraTenant}/v2.0'
           }
+          login: { loginParameters: asksAtSignIn ? ['prompt=login'] : [] }
           // Of the access tokens of agents; the id tokens of people have the first.
           validation: { allowedAudiences: [entraClientId, 'api://${entraClientId}'] }
         }

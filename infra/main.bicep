@@ -13,7 +13,7 @@ param location string = resourceGroup().location
 @description('The tags of each resource, such as `{ costCenter: \'1234\' }`. A policy that demands tags refuses a resource without them.')
 param tags { *: string } = {}
 
-@description('The approvers that requests may name: `alice@contoso.com,bob@contoso.com`, each address optionally followed by `=` and an Entra object id. The gate does not start without it. `*@contoso.com` stands for every address of a domain; with `identity` `link` it needs `allowWildcardLinks`.')
+@description('The approvers that requests may name: `alice@contoso.com,bob@contoso.com`, each address optionally followed by `=` and an Entra object id. The gate does not start without it. `*@contoso.com` stands for every address of a domain; with `identity` `link` it needs `allowWildcardLinks`. `*@contoso.com=group:ID` and `*@contoso.com=role:NAME` are for members of a group of the directory and need sign-in.')
 @minLength(3)
 param allowedApprovers string
 
@@ -83,6 +83,14 @@ param entraClientId string = ''
 
 @description('The directory whose members may sign in, and whose programs may ask.')
 param entraTenant string = tenant().tenantId
+
+@description('How long ago a person may have authenticated who decides by sign-in, in seconds, at least 60; 0: that does not matter. The platform then asks for the password at each sign-in (`prompt=login`). Needs `hasAuthTimeClaim`.')
+@minValue(0)
+@maxValue(2592000)
+param entraMaxAge int = 0
+
+@description('Whether the app registration has the optional claim `auth_time` of the ID token (docs/deployment.md). Without it, a gate with `entraMaxAge` refuses every decision by sign-in.')
+param hasAuthTimeClaim bool = false
 
 @description('The table of requests, in lower case: Power BI does not find other names. The index is named `open` followed by this name.')
 @minLength(3)
@@ -251,6 +259,18 @@ var refusals = filter(
     {
       wrong: usesEntra && !isGuid(entraTenant)
       says: 'entraTenant must be the GUID of the directory.'
+    }
+    {
+      wrong: entraMaxAge > 0 && !(entraMaxAge > 59 && signIn)
+      says: 'entraMaxAge must be at least 60 seconds, and sign-in on: identity entra or requireEntraFor.'
+    }
+    {
+      wrong: entraMaxAge > 0 && !hasAuthTimeClaim
+      says: 'entraMaxAge needs hasAuthTimeClaim: add the optional claim auth_time to the ID token of the app registration.'
+    }
+    {
+      wrong: contains(settings, 'HO_ENTRA_MAX_AGE')
+      says: 'HO_ENTRA_MAX_AGE must be set by entraMaxAge, together with what it takes.'
     }
     {
       wrong: !empty(filter(readers, reader => !isGuid(reader)))
@@ -441,6 +461,7 @@ module app 'app.bicep' = {
     baseUrl: baseUrl
     entraClientId: usesEntra ? entraClientId : ''
     entraTenant: entraTenant
+    asksAtSignIn: entraMaxAge > 0
     // An empty setting counts as not set.
     settings: union(
       {
@@ -457,6 +478,7 @@ module app 'app.bicep' = {
         HO_IDENTITY: identity
         HO_REQUIRE_ENTRA_FOR: requireEntraFor
         HO_POLICY: policy
+        HO_ENTRA_MAX_AGE: entraMaxAge > 0 ? string(entraMaxAge) : ''
         HO_ENTRA_TENANT: usesEntra ? entraTenant : ''
         HO_AGENT_IDENTITY: agentIdentity
         HO_MAIL: mail

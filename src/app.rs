@@ -10,6 +10,7 @@ mod budgets;
 mod calls;
 mod changes;
 mod claim;
+mod code_holds;
 mod decide;
 mod earlier;
 mod error;

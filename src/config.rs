@@ -35,7 +35,7 @@ use address::{base_url, issuers};
 pub use agent_identity::AgentIdentity;
 use agent_identity::agent_identity;
 use agent_keys::agent_keys;
-use approvers::allowed_approvers;
+use approvers::{allowed_approvers, check_groups};
 use asking::{budgets, reask_after, reject_reasons};
 pub use error::{ConfigError, ConfigErrors};
 pub use idle::idle_settings;
@@ -196,6 +196,11 @@ impl Config {
             paused: errors.or(flag(&get, "HO_PAUSED"), true),
             reask_after: errors.or(reask_after(&get), None),
         };
+        check_groups(
+            &config.allowed_approvers,
+            config.sign_in.is_some(),
+            &mut errors,
+        );
         config.policy = policy(&get, &lookup, &config.surroundings(), &mut errors);
         if config.policy.is_some() && config.rows.version == RowVersion::V1 {
             errors.push(unusable(

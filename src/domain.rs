@@ -46,6 +46,7 @@ mod vote;
 mod vote_fault;
 mod withdraw;
 mod word;
+mod wrong_codes;
 
 pub use approval::{Approval, InvalidTransition};
 pub use approver::{Approver, MAX_WRONG_CODES};
@@ -54,7 +55,8 @@ pub use choice::Choice;
 pub use claim::ClaimResult;
 pub use decide::{CheckedForm, CodeCheck, DecisionResult, DecisionStep};
 pub use decision::{
-    Assurance, Decider, Decision, LateDecision, Proposal, Verdict, join_lines, join_words,
+    Assurance, Decider, Decision, LateDecision, Proposal, SignInFault, SignedIn, Verdict,
+    join_lines, join_words,
 };
 pub use delivery::{
     Deliverable, Delivery, DeliveryFault, DeliveryState, MISCONFIGURED_PAUSE, Notice,
@@ -81,3 +83,4 @@ pub use state::{State, Status};
 pub use superseded::{Earlier, NotSuperseded, Superseded};
 pub use vote::{Ballot, COMMENT_CHARS, Place, Vote};
 pub use vote_fault::VoteFault;
+pub use wrong_codes::WrongCodes;

@@ -36,7 +36,7 @@ use std::collections::BTreeMap;
 use human_oversight_protocol::parameters::sha256;
 use uuid::Uuid;
 
-use crate::values::{Address, AllowList, Digest, Timestamp};
+use crate::values::{Address, AllowList, Digest, DirectoryGroup, Timestamp};
 
 pub use absence::Absence;
 pub use effect::{Asked, Candidate, Effect, Limit};
@@ -60,6 +60,8 @@ pub struct Policy {
     allowed: AllowList,
     /// By address in lower case.
     object_ids: BTreeMap<String, Uuid>,
+    /// By address in lower case.
+    directory_groups: BTreeMap<String, DirectoryGroup>,
 }
 
 impl Policy {
@@ -76,6 +78,7 @@ impl Policy {
             digest: Digest(sha256(text.as_bytes())),
             allowed: surroundings.allowed.clone(),
             object_ids: groups::object_ids(&document.groups),
+            directory_groups: groups::directory_groups(&document.groups),
             document,
         })
     }
@@ -96,7 +99,7 @@ impl Policy {
         rules.map(|rule| (&rule.id, rule.kind.word()))
     }
 
-    /// Whether a rule takes sign-in.
+    /// Whether a rule, or a member of a group, takes sign-in.
     pub fn needs_sign_in(&self) -> bool {
         self.document.needs_sign_in()
     }
@@ -168,6 +171,14 @@ impl Policy {
         Member {
             address: address.clone(),
             object_id: known.copied().or_else(listed),
+            group: self.directory_group_of(address).cloned(),
         }
+    }
+
+    /// The group or role of the directory that the holder of an address must have when they decide, if a group of the
+    /// policy says so.
+    pub fn directory_group_of(&self, address: &Address) -> Option<&DirectoryGroup> {
+        let address = address.as_str().to_ascii_lowercase();
+        self.directory_groups.get(&address)
     }
 }

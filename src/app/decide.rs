@@ -6,14 +6,15 @@ use super::error::Error;
 use super::identify::{Caller, Identified};
 use super::state::App;
 use crate::domain::{
-    Approval, Ballot, CheckedForm, CodeCheck, DecisionResult, DecisionStep, GrantWish, State,
-    Verdict, join_lines, join_words,
+    Approval, Assurance, Ballot, CheckedForm, CodeCheck, DecisionResult, DecisionStep, GrantWish,
+    State, Verdict, join_lines, join_words,
 };
 use crate::keys::FormPurpose;
 use crate::store::RowVersion;
 use crate::values::{ApprovalId, Timestamp};
 
 /// A decision form as posted.
+#[derive(Clone)]
 pub struct DecisionForm {
     pub csrf_token: String,
     /// The one-time code; empty if the approver entered none.
@@ -51,6 +52,16 @@ impl App {
         form: &DecisionForm,
     ) -> Result<(Approval, (Identified, DecisionResult)), Error> {
         let (row, identified) = self.load_for_approver(id, caller).await?;
+        let held = self.check_hold(&row.approval, identified, &form.code);
+        // A rejection needs no code.
+        let form = &match (held.await?, form.verdict) {
+            (None, _) => form.clone(),
+            (Some(_), Verdict::Reject) => DecisionForm {
+                code: String::new(),
+                ..form.clone()
+            },
+            (Some(held), Verdict::Approve) => return Ok((row.approval, (identified, held))),
+        };
         let wish = form.grant.filter(|_| form.verdict == Verdict::Approve);
         let voided = match wish {
             Some(_) => self.grants_voided(&row.approval.request).await,
@@ -75,6 +86,16 @@ impl App {
                 Ok(((identified, result), attempts, is_new))
             })
             .await?;
+        // The row of a rejection shows whether its code was right.
+        let (identified, result) = decided;
+        let (approver, typed) = (identified.approver, &form.code);
+        let is_wrong_rejection = form.verdict == Verdict::Reject
+            && result == DecisionResult::Recorded
+            && identified.assurance == Assurance::Link
+            && self.check_code(&row.approval, approver, typed) == CodeCheck::Wrong;
+        if is_wrong_rejection || result.is_wrong_code() {
+            self.count_wrong_code(&row.approval, approver).await?;
+        }
         if decided.1 == DecisionResult::Recorded {
             self.keep_decision_in_background(&row.approval);
             self.keep_rejection(&row.approval).await;
@@ -112,13 +133,23 @@ impl App {
         if !self.withholds_values() {
             return Err(Error::Forbidden("With HO_ROWS=1 no value is withheld."));
         }
-        let (row, _) = self.load_for_approver(id, caller).await?;
+        let (row, identified) = self.load_for_approver(id, caller).await?;
+        if let Some(held) = self
+            .check_hold(&row.approval, identified, &form.code)
+            .await?
+        {
+            return Ok((row.approval, (identified, held)));
+        }
         let revealing = self.update(row, |approval, _| {
             let identified = self.identify(approval, caller)?;
             let checked = self.check_form(form, FormPurpose::Reveal, identified, approval);
             Ok((identified, approval.judge_reveal(&checked)))
         });
         let (row, revealed) = revealing.await?;
+        if revealed.1.is_wrong_code() {
+            self.count_wrong_code(&row.approval, revealed.0.approver)
+                .await?;
+        }
         Ok((row.approval, revealed))
     }
 
@@ -135,6 +166,8 @@ impl App {
         Identified {
             approver,
             assurance,
+            sign_in,
+            ..
         }: Identified,
         approval: &Approval,
     ) -> CheckedForm {
@@ -144,6 +177,7 @@ impl App {
             code: self.check_code(approval, approver, &form.code),
             approver,
             assurance,
+            sign_in,
             verdict: Verdict::Reject,
             preset: None,
             comment: None,
@@ -168,6 +202,8 @@ impl App {
         Identified {
             approver,
             assurance,
+            sign_in,
+            ..
         }: Identified,
         approval: &mut Approval,
         now: Timestamp,
@@ -184,6 +220,7 @@ impl App {
         let checked = CheckedForm {
             approver,
             assurance,
+            sign_in,
             has_valid_token: self.link_keys.verify_csrf_token(
                 approval,
                 approver,

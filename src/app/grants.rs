@@ -93,7 +93,9 @@ impl App {
         let allowed = &self.config.allowed_approvers;
         let object_id = assurance.object_id();
         let is_member = object_id.and_then(|id| allowed.lists_object_id(address, id));
-        allowed.allows(address) && is_member != Some(false)
+        // Only a sign-in was held against the group.
+        let is_known = object_id.is_some() || !self.takes_group(address);
+        allowed.allows(address) && is_member != Some(false) && is_known
     }
 
     /// What a standing grant may be that an approver gives with the approval of this request now; `None` where
@@ -230,13 +232,23 @@ impl App {
         caller: &Caller,
         form: &CodeForm,
     ) -> Result<(Approval, (Identified, DecisionResult)), Error> {
-        let (row, _) = self.load_for_approver(id, caller).await?;
+        let (row, identified) = self.load_for_approver(id, caller).await?;
+        if let Some(held) = self
+            .check_hold(&row.approval, identified, &form.code)
+            .await?
+        {
+            return Ok((row.approval, (identified, held)));
+        }
         let checking = self.update(row, |approval, _| {
             let identified = self.identify(approval, caller)?;
             let checked = self.check_form(form, FormPurpose::Grant, identified, approval);
             Ok((identified, approval.judge_grant_revocation(&checked)))
         });
         let (row, (identified, result)) = checking.await?;
+        if result.is_wrong_code() {
+            self.count_wrong_code(&row.approval, identified.approver)
+                .await?;
+        }
         if result == DecisionResult::GrantEnded
             && let Some((name, held)) = self.find_given(&row.approval.request).await?
         {

@@ -27,7 +27,13 @@ impl App {
         if self.config.rows.version == RowVersion::V1 {
             return Err(Error::Forbidden("With HO_ROWS=1 nothing is handed over."));
         }
-        let (row, _) = self.load_for_approver(id, caller).await?;
+        let (row, identified) = self.load_for_approver(id, caller).await?;
+        if let Some(held) = self
+            .check_hold(&row.approval, identified, &form.code)
+            .await?
+        {
+            return Ok((row.approval, (identified, held)));
+        }
         let (row, (handed_over, attempts)) = self
             .update(row, |approval, now| {
                 let identified = self.identify(approval, caller)?;
@@ -45,6 +51,10 @@ impl App {
                 Ok(((identified, DecisionResult::HandedOver), attempts))
             })
             .await?;
+        if handed_over.1.is_wrong_code() {
+            self.count_wrong_code(&row.approval, handed_over.0.approver)
+                .await?;
+        }
         let approval = row.approval.clone();
         self.notify_in_background(row, attempts);
         Ok((approval, handed_over))
@@ -59,6 +69,7 @@ impl App {
         Identified {
             approver,
             assurance,
+            ..
         }: Identified,
     ) -> Vec<Address> {
         let is_possible = approval.can_hand_over(approver, self.now());
@@ -71,6 +82,7 @@ impl App {
             None => Member {
                 address: address.clone(),
                 object_id: list.object_id(address),
+                group: None,
             },
         };
         let known = approval.approvers.iter().map(|it| member(&it.address));
@@ -82,7 +94,7 @@ impl App {
         let mut receivers = Vec::new();
         for person in groups.cloned().chain(listed) {
             let is_self = match assurance {
-                Assurance::Entra(id) => person.object_id == Some(id),
+                Assurance::Entra(it) => person.object_id == Some(it.object_id),
                 Assurance::Link | Assurance::LinkOnly => false,
             };
             let is_excluded = is_self || excluded.iter().any(|it| is_same_person(it, &person));

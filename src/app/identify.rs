@@ -5,12 +5,18 @@ use std::time::Duration;
 use super::error::Error;
 use super::state::App;
 use crate::azure::{Member, NotSignedIn};
-use crate::domain::{Approval, Approver, Assurance};
-use crate::store::{ReadError, Versioned};
-use crate::values::{Address, ApprovalId, Timestamp};
+use crate::domain::{Approval, Approver, Assurance, SignInFault, SignedIn};
+use crate::store::{ReadError, RowVersion, Versioned};
+use crate::values::{Address, ApprovalId, DirectoryGroup, Timestamp};
 
 /// How long an approver's link opens a request after its end.
 const LINK_LIFETIME: Duration = Duration::from_secs(30 * 86_400);
+
+/// How long a sign-in takes the place of the link in the email.
+const FRESH: Duration = Duration::from_secs(5 * 60);
+
+/// How far the clock of Entra may be ahead of this one.
+const CLOCK_TOLERANCE: Duration = Duration::from_secs(60);
 
 /// A caller of the decision page, not yet identified.
 pub struct Caller {
@@ -29,6 +35,10 @@ pub struct Identified {
     pub approver: usize,
     /// How they were identified.
     pub assurance: Assurance,
+    /// Whether they have the link of this approver's email.
+    pub has_link: bool,
+    /// Whether their sign-in is enough for a decision; always so without sign-in.
+    pub sign_in: Result<(), SignInFault>,
 }
 
 impl Caller {
@@ -105,7 +115,106 @@ impl App {
             self.config.allowed_approvers.allows(address)
                 && !principal.is_some_and(|person| person.is_same_person(address))
         };
-        identified.filter(may_decide).ok_or(Error::Hidden(None))
+        let identified = identified.filter(may_decide).ok_or(Error::Hidden(None))?;
+        let sign_in = match &caller.member {
+            Some(Ok(member)) => self.check_sign_in(approval, identified, member),
+            _ => Ok(()),
+        };
+        let assurance = match identified.assurance {
+            // Its rows have no place for more.
+            Assurance::Entra(SignedIn { object_id, .. })
+                if self.config.rows.version == RowVersion::V1 =>
+            {
+                Assurance::Entra(SignedIn::as_member(object_id))
+            }
+            known => known,
+        };
+        Ok(Identified {
+            assurance,
+            sign_in,
+            ..identified
+        })
+    }
+
+    /// Whether a sign-in is enough for a decision: of a member of the directory's groups, within the operator's time, and with the link of the email or
+    /// fresh, so that a program in a person's browser, which knows the address of the page, does not decide.
+    fn check_sign_in(
+        &self,
+        approval: &Approval,
+        identified: Identified,
+        member: &Member,
+    ) -> Result<(), SignInFault> {
+        let (Some(signed_in), Some(settings)) = (
+            identified.assurance.signed_in(),
+            self.config.sign_in.as_ref(),
+        ) else {
+            return Ok(());
+        };
+        self.check_groups(&approval.approvers[identified.approver].address, member)?;
+        let now = self.now();
+        let is_within =
+            |age: Duration, at: Timestamp| at <= now + CLOCK_TOLERANCE && now.since(at) <= age;
+        if let Some(max_age) = settings.max_age {
+            let at = signed_in.auth_time.ok_or(SignInFault::TimeUnknown)?;
+            if !is_within(max_age, at) {
+                return Err(SignInFault::TooOld);
+            }
+        }
+        if !approval.request.needs_step_up || identified.has_link || signed_in.context.is_some() {
+            return Ok(());
+        }
+        match signed_in.auth_time {
+            Some(at) if is_within(FRESH, at) => Ok(()),
+            Some(_) => Err(SignInFault::LinkMissing),
+            None => Err(SignInFault::LinkMissingAndTimeUnknown),
+        }
+    }
+
+    /// Whether a member has what the operator's list and the policy demand of an address today.
+    fn check_groups(&self, address: &Address, member: &Member) -> Result<(), SignInFault> {
+        for groups in self.demanded_groups(address) {
+            let mut known = groups.iter().map(|group| member.has(group));
+            if known.clone().any(|it| it == Some(true)) {
+                continue;
+            }
+            return Err(if known.any(|it| it.is_none()) {
+                SignInFault::GroupUnknown
+            } else {
+                SignInFault::NotInGroup
+            });
+        }
+        Ok(())
+    }
+
+    /// The groups and roles of the directory of which the holder of an address must have one of each set.
+    fn demanded_groups(&self, address: &Address) -> Vec<Vec<&DirectoryGroup>> {
+        let listed = self.config.allowed_approvers.groups_of(address);
+        let policy = self.config.policy.as_ref();
+        let of_policy = policy.and_then(|it| it.directory_group_of(address));
+        let sets = [listed, of_policy.into_iter().collect()];
+        sets.into_iter().filter(|set| !set.is_empty()).collect()
+    }
+
+    /// Whether an approver of a request can decide only signed in.
+    pub(super) fn must_sign_in(&self, approval: &Approval, approver: usize) -> bool {
+        approval.plan.sign_in
+            || self.needs_sign_in(&approval.request.action)
+            || self.takes_group(&approval.approvers[approver].address)
+    }
+
+    /// Whether the operator's list or the policy demands a group or role of the holder of an address.
+    pub(super) fn takes_group(&self, address: &Address) -> bool {
+        !self.demanded_groups(address).is_empty()
+    }
+
+    /// What is known of a person's sign-in.
+    fn signed_in(&self, member: &Member) -> SignedIn {
+        let wanted = self.config.sign_in.as_ref().and_then(|it| it.auth_context);
+        SignedIn {
+            object_id: member.object_id,
+            auth_time: member.auth_time,
+            context: wanted.filter(|context| member.auth_contexts.contains(context)),
+        }
     }
 
     /// Whether the operator's settings demand sign-in for an action.
@@ -129,10 +238,12 @@ impl App {
         if let Some(Ok(member)) = &caller.member {
             let is_member = |approver: &Approver| self.belongs_to(&approver.address, member);
             if let Some(approver) = approvers.iter().position(is_member) {
-                let assurance = Assurance::Entra(member.object_id);
+                let holder = self.link_keys.link_holder(approvers, &caller.link);
                 return Some(Identified {
                     approver,
-                    assurance,
+                    assurance: Assurance::Entra(self.signed_in(member)),
+                    has_link: holder == Some(approver),
+                    sign_in: Ok(()),
                 });
             }
         }
@@ -143,9 +254,14 @@ impl App {
             return None;
         }
         let approver = self.link_keys.link_holder(approvers, &caller.link)?;
+        if self.takes_group(&approvers[approver].address) {
+            return None;
+        }
         Some(Identified {
             approver,
             assurance: Assurance::Link,
+            has_link: true,
+            sign_in: Ok(()),
         })
     }
 

@@ -121,16 +121,18 @@ impl App {
         let page = format!("{}/api/decision/{}", self.base_url, approval.request.id);
         let token = self.link_keys.link_token(approval, attempt.approver)?;
         let code = self.link_keys.one_time_code(approval, attempt.approver)?;
-        let needs_sign_in = approval.plan.sign_in || self.needs_sign_in(&approval.request.action);
+        let with_token = format!("{page}?k={token}");
+        let needs_sign_in = self.must_sign_in(approval, attempt.approver);
         let secrets = if needs_sign_in {
+            let takes_link = approval.request.needs_step_up;
             render::EmailSecrets {
-                link: page,
+                link: if takes_link { with_token } else { page },
                 code: None,
                 list: Some(format!("{}/api/requests", self.base_url)),
             }
         } else {
             render::EmailSecrets {
-                link: format!("{page}?k={token}"),
+                link: with_token,
                 code: Some(code),
                 list: None,
             }

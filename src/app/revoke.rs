@@ -27,6 +27,12 @@ impl App {
     ) -> Result<(Approval, (Identified, DecisionResult)), Error> {
         check_rows_hold_revocations(&self.config.rows)?;
         let (row, identified) = self.load_for_approver(id, caller).await?;
+        if let Some(held) = self
+            .check_hold(&row.approval, identified, &form.code)
+            .await?
+        {
+            return Ok((row.approval, (identified, held)));
+        }
         let approval = &row.approval;
         let revokes = || {
             let checked = self.check_form(form, FormPurpose::Revocation, identified, approval);
@@ -48,6 +54,10 @@ impl App {
             Ok((identified, result))
         });
         let (row, revoked) = revoking.await?;
+        if revoked.1.is_wrong_code() {
+            self.count_wrong_code(&row.approval, revoked.0.approver)
+                .await?;
+        }
         // What was a vote may have rejected the request.
         if revoked.1 == DecisionResult::Revoked {
             self.keep_decision_in_background(&row.approval);

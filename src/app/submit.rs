@@ -138,6 +138,8 @@ impl App {
             owner: Some(owner).filter(|_| self.config.rows.version == RowVersion::V2),
             agent_object_id: submission.credential.object_id(),
             supersedes: submission.supersedes,
+            needs_step_up: self.config.sign_in.is_some()
+                && self.config.rows.version == RowVersion::V2,
             requested_at: now,
             expires_at: now + submission.timeout,
         };

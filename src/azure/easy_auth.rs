@@ -6,13 +6,16 @@
 //! settings and the platform turn it on.
 //! See <https://learn.microsoft.com/azure/app-service/configure-authentication-user-identities>.
 
+use std::time::Duration;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::Deserialize;
 use uuid::Uuid;
 
+use super::member::Member;
 use crate::reveal::is_confusable;
-use crate::values::glob_matches;
+use crate::values::{AuthContext, Timestamp, glob_matches};
 
 /// The settings of sign-in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +24,10 @@ pub struct SignIn {
     pub tenant: Uuid,
     /// The decisions that require sign-in; others can also be made by link.
     pub policy: SignInPolicy,
+    /// How long ago the person may have authenticated who decides; `None`: that does not matter.
+    pub max_age: Option<Duration>,
+    /// The authentication context that counts as a fresh sign-in.
+    pub auth_context: Option<AuthContext>,
 }
 
 /// The decisions that require sign-in.
@@ -30,15 +37,6 @@ pub enum SignInPolicy {
     /// Decisions about actions whose description matches one of these patterns. They are in lower case; `*`
     /// stands for any text.
     For(Vec<String>),
-}
-
-/// A member of the directory.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Member {
-    /// Their immutable id in Entra.
-    pub object_id: Uuid,
-    /// The name they sign in with, usually their email address.
-    pub name: String,
 }
 
 /// Why no member counts as signed in.
@@ -139,6 +137,15 @@ const PROVIDER: &[&str] = &[
     "idp",
     "http://schemas.microsoft.com/identity/claims/identityprovider",
 ];
+/// Seconds since 1970; an optional claim of the app registration.
+const AUTH_TIME: &[&str] = &[
+    "auth_time",
+    "http://schemas.microsoft.com/ws/2008/06/identity/claims/authenticationinstant",
+];
+const GROUPS: &[&str] = &["groups"];
+/// In the place of `groups` where a person has more than a token holds.
+const MORE_GROUPS: &[&str] = &["_claim_names", "hasgroups"];
+const AUTH_CONTEXTS: &[&str] = &["acrs"];
 /// Only the administrators of a directory can set these two; users can set `email` themselves.
 const USERNAME: &[&str] = &["preferred_username"];
 const UPN: &[&str] = &[
@@ -204,7 +211,21 @@ impl SignIn {
         if is_guest {
             Err(NotSignedIn::Outsider)
         } else {
-            Ok(Member { object_id, name })
+            Ok(Member {
+                object_id,
+                name,
+                auth_time: principal.auth_time(),
+                auth_contexts: principal
+                    .all(AUTH_CONTEXTS)
+                    .filter_map(AuthContext::parse)
+                    .collect(),
+                groups: principal
+                    .all(GROUPS)
+                    .filter_map(|id| Uuid::parse_str(id).ok())
+                    .collect(),
+                has_more_groups: principal.any(MORE_GROUPS, |_| true),
+                roles: principal.all(ROLES).map(str::to_owned).collect(),
+            })
         }
     }
 }
@@ -272,6 +293,11 @@ impl ClientPrincipal {
         }
     }
 
+    fn auth_time(&self) -> Option<Timestamp> {
+        let seconds: i64 = self.one(AUTH_TIME).ok()??.parse().ok()?;
+        Timestamp::from_unix_millis(seconds.checked_mul(1_000)?)
+    }
+
     fn id(&self, names: &[&str]) -> Result<Option<Uuid>, Ambiguous> {
         let id = self.one(names)?.map(Uuid::parse_str).transpose();
         id.map_err(|_| Ambiguous)
@@ -298,6 +324,8 @@ mod tests {
         let sign_in = SignIn {
             tenant: Uuid::nil(),
             policy: SignInPolicy::For(vec![normalize("Delete  *")]),
+            max_age: None,
+            auth_context: None,
         };
         for action in [
             "Delete User",

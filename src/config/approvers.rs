@@ -1,6 +1,6 @@
 //! The list of approvers.
 
-use super::error::ConfigError;
+use super::error::{ConfigError, ConfigErrors};
 use super::lookup::{Lookup, unusable};
 use crate::values::AllowList;
 
@@ -10,10 +10,26 @@ pub(super) fn allowed_approvers(get: &Lookup<'_>) -> Result<AllowList, ConfigErr
     };
     AllowList::parse(&list).map_err(|why| {
         let form = "it must be a list of addresses (optionally with `=` and an Entra object id) and `*@domain` \
-                    patterns, separated by commas";
+                    patterns (optionally with `=group:ID` or `=role:NAME`), separated by commas";
         unusable(
             "HO_ALLOWED_APPROVERS",
             &format!("{form}; an address {why}"),
         )
     })
+}
+
+/// Refuses groups of the directory without sign-in, and those that a pattern of the same domain makes void.
+pub(super) fn check_groups(list: &AllowList, signs_in: bool, errors: &mut ConfigErrors) {
+    if list.has_group() && !signs_in {
+        errors.push(unusable(
+            "HO_ALLOWED_APPROVERS",
+            "a group or role takes sign-in: set HO_IDENTITY=entra or HO_REQUIRE_ENTRA_FOR",
+        ));
+    }
+    if list.has_void_group() {
+        errors.push(unusable(
+            "HO_ALLOWED_APPROVERS",
+            "a domain is listed with a group or role and without, which makes the former void",
+        ));
+    }
 }

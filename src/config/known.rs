@@ -4,7 +4,7 @@
 const PREFIX: &str = "HO_";
 
 /// The settings of the gate, without the prefix.
-const GATE: [&str; 52] = [
+const GATE: [&str; 54] = [
     "ACS_CONNECTION_STRING",
     "ACS_ENDPOINT",
     "AGENT_IDENTITY",
@@ -17,6 +17,8 @@ const GATE: [&str; 52] = [
     "BRAND_FOOTER",
     "BRAND_NAME",
     "DEFAULT_TIMEOUT",
+    "ENTRA_AUTH_CONTEXT",
+    "ENTRA_MAX_AGE",
     "ENTRA_TENANT",
     "GATE_ID",
     "GRAPH_ENDPOINT",

@@ -1,15 +1,24 @@
 //! The settings of sign-in with Microsoft Entra ID.
 
+use std::time::Duration;
+
 use uuid::Uuid;
 
 use super::agent_identity;
 use super::authentication::{TENANT, is_authentication_on, tenant};
 use super::error::{ConfigError, ConfigErrors};
-use super::lookup::{Lookup, unusable};
+use super::lookup::{Lookup, seconds, unusable};
 use crate::azure::easy_auth::normalize;
 use crate::azure::{SignIn, SignInPolicy};
+use crate::values::AuthContext;
 
 const PATTERNS: &str = "HO_REQUIRE_ENTRA_FOR";
+const MAX_AGE: &str = "HO_ENTRA_MAX_AGE";
+const AUTH_CONTEXT: &str = "HO_ENTRA_AUTH_CONTEXT";
+
+/// The limits of `HO_ENTRA_MAX_AGE`, in seconds: a person must be able to read what they decide.
+const LEAST_AGE: u64 = 60;
+const MOST_AGE: u64 = 2_592_000;
 
 /// The settings of sign-in, or `None` if it is off. Incomplete settings would give less protection than the
 /// operator expects, so they are refused.
@@ -22,8 +31,18 @@ pub(super) fn sign_in(
     let policy = errors.or(policy(get, patterns), None);
     // Without a policy, a directory may be that of the agents alone.
     if policy.is_none() && (get(TENANT).is_none() || agent_identity::is_wanted(get)) {
+        for name in [MAX_AGE, AUTH_CONTEXT] {
+            if get(name).is_some() {
+                errors.push(unusable(
+                    name,
+                    "no setting requires sign-in: set HO_IDENTITY=entra or HO_REQUIRE_ENTRA_FOR",
+                ));
+            }
+        }
         return None;
     }
+    let max_age = errors.or(max_age(get), None);
+    let auth_context = errors.or(auth_context(get), None);
     let why = "sign-in needs the directory whose members may decide";
     let tenant = errors.or(tenant(get, why), Uuid::nil());
     let policy = policy?;
@@ -35,7 +54,32 @@ pub(super) fn sign_in(
              sets this to True where it is on",
         ));
     }
-    Some(SignIn { tenant, policy })
+    Some(SignIn {
+        tenant,
+        policy,
+        max_age,
+        auth_context,
+    })
+}
+
+/// How long ago people may have authenticated who decide; `None` if that does not matter.
+fn max_age(get: &Lookup<'_>) -> Result<Option<Duration>, ConfigError> {
+    if get(MAX_AGE).is_none() {
+        return Ok(None);
+    }
+    seconds(get, MAX_AGE, 0, LEAST_AGE..=MOST_AGE).map(Some)
+}
+
+fn auth_context(get: &Lookup<'_>) -> Result<Option<AuthContext>, ConfigError> {
+    let parse = |text: String| {
+        AuthContext::parse(&text).ok_or_else(|| {
+            unusable(
+                AUTH_CONTEXT,
+                "it must be the id of an authentication context, c1 to c99",
+            )
+        })
+    };
+    get(AUTH_CONTEXT).map(parse).transpose()
 }
 
 fn action_patterns(list: &str) -> Result<Vec<String>, ConfigError> {
@@ -120,6 +164,23 @@ mod tests {
                 "HO_REQUIRE_ENTRA_FOR",
             ),
             (vec![("HO_IDENTITY", "Entra"), TENANT, ON], "HO_IDENTITY"),
+            (
+                vec![entra, TENANT, ON, ("HO_ENTRA_MAX_AGE", "59")],
+                "HO_ENTRA_MAX_AGE",
+            ),
+            (
+                vec![entra, TENANT, ON, ("HO_ENTRA_MAX_AGE", "5m")],
+                "HO_ENTRA_MAX_AGE",
+            ),
+            (vec![("HO_ENTRA_MAX_AGE", "600")], "HO_ENTRA_MAX_AGE"),
+            (
+                vec![entra, TENANT, ON, ("HO_ENTRA_AUTH_CONTEXT", "c100")],
+                "HO_ENTRA_AUTH_CONTEXT",
+            ),
+            (
+                vec![("HO_ENTRA_AUTH_CONTEXT", "c1")],
+                "HO_ENTRA_AUTH_CONTEXT",
+            ),
         ] {
             let error = read(&[settings.as_slice(), &HOST].concat());
             let error = error.unwrap_err().to_string();

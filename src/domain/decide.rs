@@ -2,7 +2,9 @@
 
 use super::approval::Approval;
 use super::approver::MAX_WRONG_CODES;
-use super::decision::{Assurance, Decision, LateDecision, Proposal, Verdict, join_lines};
+use super::decision::{
+    Assurance, Decision, LateDecision, Proposal, SignInFault, Verdict, join_lines,
+};
 use super::execution::Execution;
 use super::grant::GrantWish;
 use super::history::EventKind;
@@ -17,6 +19,8 @@ pub struct CheckedForm {
     pub approver: usize,
     /// How they were identified.
     pub assurance: Assurance,
+    /// Whether a sign-in is enough for a decision.
+    pub sign_in: Result<(), SignInFault>,
     /// Whether its CSRF token is that of this request and approver.
     pub has_valid_token: bool,
     /// What it decides; a form that revokes rejects.
@@ -72,6 +76,10 @@ pub enum DecisionResult {
     InvalidForm,
     /// Approving by this approver's link is locked.
     Locked,
+    /// No code of this person counts before this time, after too many wrong ones.
+    CodesHeld {
+        until: Timestamp,
+    },
     /// An approval by link needs the one-time code.
     CodeMissing,
     /// This person has voted otherwise before.
@@ -80,6 +88,8 @@ pub enum DecisionResult {
     NotNeeded,
     /// The plan needs a signed-in person.
     SignInNeeded,
+    /// The sign-in is not enough.
+    SignInRefused(SignInFault),
     /// The reason is not on the list.
     UnknownReason,
     /// An approval with a reason for a rejection, chosen or typed: Enter approves from any field of the form.
@@ -123,6 +133,13 @@ pub enum DecisionResult {
     },
 }
 
+impl DecisionResult {
+    /// Whether a code was wrong.
+    pub fn is_wrong_code(self) -> bool {
+        matches!(self, Self::CodeWrong { .. })
+    }
+}
+
 impl Approval {
     /// Applies the rules of deciding to a form: a person votes once and in time, an approval by link needs the
     /// code, wrong codes are counted, and a late decision is recorded as late.
@@ -142,7 +159,7 @@ impl Approval {
             // A person who voted in time is not late.
             _ if self.vote_of(form).is_some() => DecisionResult::AlreadyClosed,
             Status::Timeout if self.late.is_some() => DecisionResult::Late,
-            Status::Timeout => match self.check_code(form, now) {
+            Status::Timeout => match self.check_proof(form, now) {
                 Ok(()) => {
                     self.record_late(form, now);
                     DecisionResult::Late
@@ -215,7 +232,8 @@ impl Approval {
     }
 
     /// A rejection needs no code, since a forged rejection is harmless.
-    fn check_code(&mut self, form: &CheckedForm, now: Timestamp) -> Result<(), DecisionResult> {
+    fn check_proof(&mut self, form: &CheckedForm, now: Timestamp) -> Result<(), DecisionResult> {
+        form.sign_in.map_err(DecisionResult::SignInRefused)?;
         if form.verdict == Verdict::Reject {
             return Ok(());
         }
@@ -270,7 +288,7 @@ impl Approval {
         if form.verdict == Verdict::Approve && form.grant.is_some_and(is_refused) {
             return Err(DecisionResult::GrantRefused);
         }
-        self.check_code(form, now)?;
+        self.check_proof(form, now)?;
         let ballot = Ballot {
             person: form.approver,
             place,

@@ -92,6 +92,7 @@ impl Approval {
             let most = HandOver::REASON_CHARS;
             return Err(DecisionResult::HandOverReasonTooLong { most });
         }
+        form.sign_in.map_err(DecisionResult::SignInRefused)?;
         let approver = &mut self.approvers[form.approver];
         verify_code(form, &mut approver.wrong_hand_over_codes)?;
         Ok(receiver.clone())

@@ -130,7 +130,7 @@ mod tests {
 
     #[test]
     fn the_last_rejection_of_each_person_is_kept_and_those_with_sign_in_the_longest() {
-        let member = Assurance::Entra(uuid::Uuid::nil());
+        let member = Assurance::from_word("Entra", Some(uuid::Uuid::nil())).unwrap();
         let join = |kept: &[Rejection], by: &str, assurance, second| {
             Rejection::join(kept, rejection(by, assurance, second))
         };

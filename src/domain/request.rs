@@ -29,6 +29,9 @@ pub struct Request {
     pub agent_object_id: Option<Uuid>,
     /// The earlier request of the same owner that this one takes the place of.
     pub supersedes: Option<ApprovalId>,
+    /// Whether a decision by sign-in takes the link from the email or a fresh sign-in. The emails of requests that were
+    /// submitted without sign-in, or to an earlier version, need not have such a link.
+    pub needs_step_up: bool,
     pub requested_at: Timestamp,
     /// The deadline: from this moment on no decision counts.
     pub expires_at: Timestamp,

@@ -1,6 +1,18 @@
 //! What a person reads who is not signed in as a member of the directory.
 
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+
 use crate::azure::NotSignedIn;
+
+/// What a page's address may not have within that of the sign-in.
+const RESERVED: &AsciiSet = &CONTROLS
+    .add(b' ')
+    .add(b'%')
+    .add(b'?')
+    .add(b'&')
+    .add(b'=')
+    .add(b'+')
+    .add(b'#');
 
 /// A link to the platform's sign-in.
 #[derive(Clone, Copy)]
@@ -13,6 +25,7 @@ pub(super) struct SignInLink {
 impl SignInLink {
     /// The label, and the address that leads back to a page of the gate.
     pub(super) fn to(self, page: &str) -> (&'static str, String) {
+        let page = utf8_percent_encode(page, RESERVED);
         (self.label, format!("/.auth/{}={page}", self.path))
     }
 }
@@ -20,6 +33,12 @@ impl SignInLink {
 const SIGN_IN: SignInLink = SignInLink {
     label: "Sign in",
     path: "login/aad?post_login_redirect_uri",
+};
+
+/// Asks for the password, or what the directory wants in its place, also where there is a session.
+pub(super) const SIGN_IN_AGAIN: SignInLink = SignInLink {
+    label: "Sign in again",
+    path: "login/aad?prompt=login&post_login_redirect_uri",
 };
 
 pub(super) const ANOTHER_ACCOUNT: SignInLink = SignInLink {

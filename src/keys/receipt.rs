@@ -15,7 +15,7 @@ use human_oversight_protocol::vote;
 use super::grant::{self, check_grant};
 pub use super::receipt_keys::{NoKeyInForce, ReceiptKeys};
 pub use super::signed::Contradiction;
-use super::signed::{Part, assurance, object_id};
+use super::signed::{Part, assurance, auth_context, auth_time, object_id};
 use crate::domain::{
     self, Approval, Ballot, Decider, Execution, Grant, GrantScope, Proposal, Revoker, SignedGrant,
     State, Verdict,
@@ -257,6 +257,8 @@ fn claims(issuer: &str, approval: &Approval, decided: &Proposal) -> Claims {
             Decider::Grant(_) => Assurance::Grant,
         },
         approver_object_id: decided.by.assurance().and_then(object_id),
+        auth_time: decided.by.assurance().and_then(auth_time),
+        auth_context: decided.by.assurance().and_then(auth_context),
         votes: approval
             .votes
             .iter()
@@ -313,6 +315,8 @@ fn signed_vote(approval: &Approval, ballot: &Ballot) -> receipt::Vote {
         approver: approval.approvers[ballot.person].address.to_string(),
         assurance: assurance(ballot.assurance),
         approver_object_id: object_id(ballot.assurance),
+        auth_time: auth_time(ballot.assurance),
+        auth_context: auth_context(ballot.assurance),
         decision: verdict(ballot.verdict),
         at: ballot.at.unix_seconds(),
         stage: stage_number(ballot),
@@ -343,5 +347,7 @@ fn vote_claims(issuer: &str, approval: &Approval, ballot: &Ballot) -> Option<vot
         approver: vote.approver,
         assurance: vote.assurance,
         approver_object_id: vote.approver_object_id,
+        auth_time: vote.auth_time,
+        auth_context: vote.auth_context,
     })
 }

@@ -6,6 +6,7 @@ use human_oversight_protocol::jws::Fault;
 use human_oversight_protocol::receipt::Assurance;
 
 use crate::domain;
+use crate::values::Timestamp;
 
 /// How a row contradicts what was signed: it was changed outside the gate. Votes are numbered from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -67,6 +68,15 @@ pub(super) fn assurance(assurance: domain::Assurance) -> Assurance {
         domain::Assurance::LinkOnly => Assurance::LinkOnly,
         domain::Assurance::Entra(_) => Assurance::Entra,
     }
+}
+
+/// When the person authenticated, in seconds since 1970.
+pub(super) fn auth_time(assurance: domain::Assurance) -> Option<i64> {
+    assurance.auth_time().map(Timestamp::unix_seconds)
+}
+
+pub(super) fn auth_context(assurance: domain::Assurance) -> Option<String> {
+    assurance.auth_context().map(|context| context.to_string())
 }
 
 pub(super) fn object_id(assurance: domain::Assurance) -> Option<String> {

@@ -66,6 +66,11 @@ fn read_absence(mut table: Members<'_>, node: &Node<'_>, allowed: &AllowList) ->
             .and_then(|node| read_member(&node, allowed))
     };
     let (absent, substitute) = (person("person"), person("substitute"));
+    for person in [&absent, &substitute].into_iter().flatten() {
+        if person.group.is_some() {
+            node.fault("names a group or a role of Microsoft Entra ID, which only the members of groups can have");
+        }
+    }
     let mut time = |name| table.require(name).and_then(|node| read_time(&node));
     let (from, until) = (time("from"), time("until"));
     table.finish();

@@ -8,7 +8,8 @@ use super::matched::{MAX_NAME, is_name};
 use super::people::{Member, is_same_person};
 use super::reader::{Members, Node};
 use super::requirement::MAX_PEOPLE;
-use crate::values::{Address, AllowList};
+use super::surroundings::Surroundings;
+use crate::values::{Address, AllowList, DirectoryGroup};
 
 /// The most groups of a policy.
 const MAX_GROUPS: usize = 100;
@@ -28,7 +29,7 @@ pub(super) struct Group {
 
 pub(super) type Groups = BTreeMap<String, Group>;
 
-pub(super) fn read(mut table: Members<'_>, allowed: &AllowList) -> Groups {
+pub(super) fn read(mut table: Members<'_>, surroundings: &Surroundings) -> Groups {
     let mut groups = Groups::new();
     for (name, line, mut node) in table.take_all() {
         node.name = format!("group `{}`", crate::reveal::line(name, MAX_NAME));
@@ -48,21 +49,29 @@ pub(super) fn read(mut table: Members<'_>, allowed: &AllowList) -> Groups {
         let entries = node.list().unwrap_or_default();
         let mut members: Vec<Member> = Vec::new();
         for entry in &entries {
-            let Some(member) = read_member(entry, allowed) else {
+            let Some(member) = read_member(entry, &surroundings.allowed) else {
                 continue;
             };
+            if member.group.is_some() && !surroundings.sign_in_configured {
+                entry.fault("names a group or a role, which takes sign-in, and that is not set up");
+            }
             if members.iter().any(|other| is_same_person(other, &member)) {
                 entry.fault("is the same person as an earlier item");
             }
             let id = member.object_id;
             let others = groups.values().flat_map(|group: &Group| &group.members);
-            let mut ids = others.filter(|other| other.address.is_same_mailbox(&member.address));
-            if ids.any(|other| {
-                other
-                    .object_id
-                    .is_some_and(|other| id.is_some_and(|id| id != other))
-            }) {
-                entry.fault("has another object id in another group");
+            let same = others.filter(|other| other.address.is_same_mailbox(&member.address));
+            for other in same {
+                let ids = other.object_id.zip(id);
+                if ids.is_some_and(|(other, id)| other != id) {
+                    entry.fault("has another object id in another group");
+                    break;
+                }
+                let named = other.group.as_ref().zip(member.group.as_ref());
+                if named.is_some_and(|(other, group)| other != group) {
+                    entry.fault("has another group or role in another group");
+                    break;
+                }
             }
             members.push(member);
         }
@@ -83,19 +92,17 @@ pub(super) fn read(mut table: Members<'_>, allowed: &AllowList) -> Groups {
 /// The fault names no address: it can end up in a log.
 pub(super) fn read_member(entry: &Node<'_>, allowed: &AllowList) -> Option<Member> {
     let text = entry.text(ENTRY_CHARS)?;
-    let (address, id) = match text.rsplit_once('=') {
-        None => (text, None),
-        Some((_, id)) if id.starts_with("group:") || id.starts_with("role:") => {
-            entry
-                .fault("names a group or a role of Microsoft Entra ID, which is not yet supported");
-            return None;
-        }
-        Some((address, id)) => {
-            let Ok(id) = Uuid::parse_str(id) else {
-                entry.fault("must have an object id of Microsoft Entra ID after the `=`");
+    let (address, id, group) = match text.rsplit_once('=') {
+        None => (text, None, None),
+        Some((address, what)) => {
+            let (id, group) = (Uuid::parse_str(what).ok(), DirectoryGroup::parse(what));
+            if id.is_none() && group.is_none() {
+                entry.fault(
+                    "must have an object id of Microsoft Entra ID after the `=`, or `group:ID` or `role:NAME`",
+                );
                 return None;
-            };
-            (address, Some(id))
+            }
+            (address, id, group)
         }
     };
     if address.starts_with("*@") {
@@ -118,7 +125,11 @@ pub(super) fn read_member(entry: &Node<'_>, allowed: &AllowList) -> Option<Membe
         return None;
     }
     let object_id = id.or_else(|| allowed.object_id(&address));
-    Some(Member { address, object_id })
+    Some(Member {
+        address,
+        object_id,
+        group,
+    })
 }
 
 /// Gives each address the object id that another group has for it.
@@ -137,6 +148,18 @@ pub(super) fn object_ids(groups: &Groups) -> BTreeMap<String, Uuid> {
         Some((
             member.address.as_str().to_ascii_lowercase(),
             member.object_id?,
+        ))
+    };
+    members.filter_map(entry).collect()
+}
+
+/// The groups and roles of the directory that members must have, by address in lower case.
+pub(super) fn directory_groups(groups: &Groups) -> BTreeMap<String, DirectoryGroup> {
+    let members = groups.values().flat_map(|group| &group.members);
+    let entry = |member: &Member| {
+        Some((
+            member.address.as_str().to_ascii_lowercase(),
+            member.group.clone()?,
         ))
     };
     members.filter_map(entry).collect()

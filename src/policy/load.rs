@@ -47,7 +47,8 @@ pub(super) enum DefaultEffect {
 impl Document {
     pub(super) fn needs_sign_in(&self) -> bool {
         let takes_it = |rule: &Rule| matches!(&rule.kind, Kind::Require(demand) if demand.sign_in);
-        self.rules.iter().any(takes_it)
+        let mut members = self.groups.values().flat_map(|group| &group.members);
+        self.rules.iter().any(takes_it) || members.any(|member| member.group.is_some())
     }
 
     pub(super) fn refuses_rejected(&self) -> bool {
@@ -94,9 +95,7 @@ fn read(reader: &Reader<'_>, text: &str, surroundings: &Surroundings) -> Option<
     let absences = members.take("absence");
     let absences = absences.map(|node| absence::read(&node, &surroundings.allowed));
     let groups = members.take("groups").and_then(|node| node.table());
-    let groups = groups.map_or_else(Groups::new, |table| {
-        groups::read(table, &surroundings.allowed)
-    });
+    let groups = groups.map_or_else(Groups::new, |table| groups::read(table, surroundings));
     let default = members.take("default").and_then(|node| node.table());
     let none = DefaultEffect::Require { escalate: None };
     let default = default.map_or(none, |table| read_default(table, &groups));

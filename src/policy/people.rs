@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use crate::values::Address;
+use crate::values::{Address, DirectoryGroup};
 
 /// A person who may be asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -10,6 +10,8 @@ pub struct Member {
     pub address: Address,
     /// The object id in Microsoft Entra ID, if the policy or the list of approvers has one.
     pub object_id: Option<Uuid>,
+    /// The group or role of the directory that they must have when they decide, if the policy names one.
+    pub group: Option<DirectoryGroup>,
 }
 
 /// Whether two entries are one person: their object ids are equal, or their addresses, without regard to case

@@ -9,5 +9,18 @@ pub enum Identification {
         /// Whether approving by this link is locked.
         locked: bool,
     },
-    SignedIn,
+    SignedIn {
+        /// The link token, if they came with it.
+        link: Option<String>,
+    },
+}
+
+impl Identification {
+    /// The link token, which the form sends back.
+    pub(super) fn link(&self) -> Option<&str> {
+        match self {
+            Self::Link { link, .. } => Some(link),
+            Self::SignedIn { link } => link.as_deref(),
+        }
+    }
 }

@@ -45,6 +45,8 @@ pub struct DecisionPage<'a> {
     brand: &'a Brand,
     /// A message above the request.
     pub notice: Option<String>,
+    /// The label and address of the sign-in, where this one is not enough to decide.
+    pub sign_in: Option<(&'static str, String)>,
     /// Whether the last form was not accepted.
     pub has_problem: bool,
     /// Since when the operator has paused what this request waits for.
@@ -193,6 +195,7 @@ impl<'a> DecisionPage<'a> {
             local: style.development,
             brand: style.brand,
             notice: None,
+            sign_in: None,
             has_problem: false,
             paused: None,
             precedent: None,

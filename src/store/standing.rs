@@ -28,6 +28,8 @@ pub enum StandingKind {
     Sweep,
     /// The standing grants for what reads the same.
     Grant,
+    /// The wrong codes that were entered with a person's links.
+    Code,
 }
 
 /// A row of the standing table.
@@ -79,13 +81,14 @@ const COMMON: [&str; 6] = [
 const ROW_KEY_CHARS: usize = 512;
 
 impl StandingKind {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 7] = [
         Self::Pause,
         Self::Budget,
         Self::Rejection,
         Self::Limit,
         Self::Sweep,
         Self::Grant,
+        Self::Code,
     ];
 
     /// The partition key.
@@ -97,6 +100,7 @@ impl StandingKind {
             Self::Limit => "limit",
             Self::Sweep => "sweep",
             Self::Grant => "grant",
+            Self::Code => "code",
         }
     }
 

@@ -3,6 +3,7 @@
 use uuid::Uuid;
 
 use super::address::{Address, InvalidAddress};
+use super::directory_group::DirectoryGroup;
 
 /// The addresses and `*@domain` patterns that a request may name as approvers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,14 +17,15 @@ pub enum AllowList {
 /// One entry of an [`AllowList`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AllowListEntry {
-    /// Every address at a domain, given in lower case and ASCII.
-    Domain(String),
+    /// Every address at a domain, given in lower case and ASCII; with a group, of people who are in it by sign-in.
+    Domain(String, Option<DirectoryGroup>),
     /// One address, with its holder's object id in Microsoft Entra ID if the list has one.
     Person(Address, Option<Uuid>),
 }
 
 impl AllowList {
-    /// Parses a comma-separated list of `address`, `address=object id` and `*@domain`.
+    /// Parses a comma-separated list of `address`, `address=object id`, `*@domain`, `*@domain=group:ID` and
+    /// `*@domain=role:NAME`.
     ///
     /// # Errors
     /// What is wrong with the first invalid entry.
@@ -42,40 +44,62 @@ impl AllowList {
         }
     }
 
-    /// Whether it contains a `*@domain` pattern.
+    /// Whether it contains a `*@domain` pattern without a group or role.
     pub fn has_pattern(&self) -> bool {
-        match self {
-            Self::Anyone => false,
-            Self::Entries(entries) => entries
-                .iter()
-                .any(|entry| matches!(entry, AllowListEntry::Domain(_))),
-        }
+        let mut entries = self.entries().iter();
+        entries.any(|entry| matches!(entry, AllowListEntry::Domain(_, None)))
+    }
+
+    /// Whether it contains a pattern with a group or role.
+    pub fn has_group(&self) -> bool {
+        let mut entries = self.entries().iter();
+        entries.any(|entry| matches!(entry, AllowListEntry::Domain(_, Some(_))))
+    }
+
+    /// Whether it allows a whole domain both with a group or role and without.
+    pub fn has_void_group(&self) -> bool {
+        let domains = |with_group| {
+            self.entries().iter().filter_map(move |entry| match entry {
+                AllowListEntry::Domain(domain, group) if group.is_some() == with_group => {
+                    Some(domain)
+                }
+                _ => None,
+            })
+        };
+        domains(true).any(|domain| domains(false).any(|other| other == domain))
+    }
+
+    /// The groups and roles of which the holder of an address must have one; none if the list allows it without.
+    pub fn groups_of(&self, address: &Address) -> Vec<&DirectoryGroup> {
+        let entries = self.entries().iter();
+        let groups = entries.filter(|it| it.allows(address)).map(|it| match it {
+            AllowListEntry::Domain(_, group) => group.as_ref(),
+            AllowListEntry::Person(..) => None,
+        });
+        groups.collect::<Option<_>>().unwrap_or_default()
     }
 
     /// Whether `address` may be an approver.
     pub fn allows(&self, address: &Address) -> bool {
         match self {
             Self::Anyone => true,
-            Self::Entries(entries) => entries.iter().any(|entry| match entry {
-                // A row of an earlier version may contain a route, which leads out of the domain.
-                AllowListEntry::Domain(domain) => {
-                    address.domain().eq_ignore_ascii_case(domain) && !address.is_route()
-                }
-                // With the `+tag`: another one may be another mailbox.
-                AllowListEntry::Person(person, _) => person.is_same_mailbox(address),
-            }),
+            Self::Entries(entries) => entries.iter().any(|entry| entry.allows(address)),
+        }
+    }
+
+    fn entries(&self) -> &[AllowListEntry] {
+        match self {
+            Self::Anyone => &[],
+            Self::Entries(entries) => entries,
         }
     }
 
     /// The people on the list, without the domains.
     pub fn people(&self) -> impl Iterator<Item = &Address> {
-        let entries = match self {
-            Self::Anyone => &[],
-            Self::Entries(entries) => entries.as_slice(),
-        };
+        let entries = self.entries();
         entries.iter().filter_map(|entry| match entry {
             AllowListEntry::Person(person, _) => Some(person),
-            AllowListEntry::Domain(_) => None,
+            AllowListEntry::Domain(..) => None,
         })
     }
 
@@ -94,10 +118,7 @@ impl AllowList {
 
     /// The addresses to which the list gives an object id.
     pub fn addresses_of(&self, object_id: Uuid) -> Vec<Address> {
-        let entries = match self {
-            Self::Anyone => &[],
-            Self::Entries(entries) => entries.as_slice(),
-        };
+        let entries = self.entries();
         let addresses = entries.iter().filter_map(|entry| match entry {
             AllowListEntry::Person(person, Some(id)) if *id == object_id => Some(person.clone()),
             _ => None,
@@ -107,10 +128,7 @@ impl AllowList {
 
     /// The object ids listed for an address.
     fn object_ids(&self, address: &Address) -> impl Iterator<Item = Uuid> {
-        let entries = match self {
-            Self::Anyone => &[],
-            Self::Entries(entries) => entries.as_slice(),
-        };
+        let entries = self.entries();
         entries.iter().filter_map(|entry| match entry {
             AllowListEntry::Person(person, id) if person.is_same_mailbox(address) => *id,
             _ => None,
@@ -119,11 +137,29 @@ impl AllowList {
 }
 
 impl AllowListEntry {
+    fn allows(&self, address: &Address) -> bool {
+        match self {
+            // A row of an earlier version may contain a route, which leads out of the domain.
+            Self::Domain(domain, _) => {
+                address.domain().eq_ignore_ascii_case(domain) && !address.is_route()
+            }
+            // With the `+tag`: another one may be another mailbox.
+            Self::Person(person, _) => person.is_same_mailbox(address),
+        }
+    }
+
     fn parse(text: &str) -> Result<Self, InvalidAddress> {
-        if let Some(domain) = text.strip_prefix("*@") {
+        if let Some(pattern) = text.strip_prefix("*@") {
+            let (domain, group) = match pattern.split_once('=') {
+                None => (pattern, None),
+                Some((domain, group)) => {
+                    let group = DirectoryGroup::parse(group).ok_or(InvalidAddress::NotPlain)?;
+                    (domain, Some(group))
+                }
+            };
             // A domain is valid if an address at it is.
             let address = Address::parse(&format!("a@{domain}"))?;
-            return Ok(Self::Domain(address.domain().to_ascii_lowercase()));
+            return Ok(Self::Domain(address.domain().to_ascii_lowercase(), group));
         }
         let id = text
             .rsplit_once('=')
@@ -180,8 +216,44 @@ mod tests {
             "mallory%evil.example@contoso.com",
             "mallory%evil.example@contoso.com=11111111-2222-3333-4444-555555555555",
             "*@contoso.com=11111111-2222-3333-4444-555555555555",
+            "*@contoso.com=",
+            "*@contoso.com=group:",
+            "*@contoso.com=group:approvers",
+            "*@contoso.com=role:",
+            "*@contoso.com=role:a b",
+            "*@contoso.com=role:a=b",
+            "*@contoso.com=team:a",
+            "alice@contoso.com=role:Approver",
         ] {
             assert!(AllowList::parse(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_group_is_demanded_only_where_no_entry_allows_the_address_without() {
+        let list = "*@contoso.com=role:Approver, *@contoso.com=group:11111111-2222-3333-4444-555555555555, \
+                    alice@contoso.com, *@fabrikam.com";
+        let list = AllowList::parse(list).unwrap();
+        let groups = |person| {
+            let groups = list.groups_of(&address(person)).into_iter();
+            groups.map(ToString::to_string).collect::<Vec<_>>()
+        };
+        let both = [
+            "role:Approver",
+            "group:11111111-2222-3333-4444-555555555555",
+        ];
+        assert_eq!(groups("bob@CONTOSO.com"), both);
+        assert_eq!(groups("alice+x@contoso.com"), both);
+        for without in ["alice@contoso.com", "bob@fabrikam.com", "bob@example.com"] {
+            assert!(groups(without).is_empty(), "{without}");
+        }
+        assert!(
+            AllowList::Anyone
+                .groups_of(&address("a@contoso.com"))
+                .is_empty()
+        );
+        assert!(list.allows(&address("bob@contoso.com")) && list.has_group() && list.has_pattern());
+        let list = AllowList::parse("*@contoso.com=role:Approver").unwrap();
+        assert!(!list.has_pattern());
     }
 }

@@ -368,6 +368,7 @@ class Start(unittest.TestCase):
             ({"mail": "smtp", "smtpUrl": "smtps://gate@relay.example.com", "smtpPassword": True, "mailFrom": "gate@example.com"}, {}),
             ({"identity": "entra", **registration}, on),
             ({"requireEntraFor": "Delete *", **registration}, on),
+            ({"identity": "entra", "entraMaxAge": 3600, "hasAuthTimeClaim": True, **registration}, on),
             ({"agentIdentity": "both", **registration}, on),
             ({"agentIdentity": "entra", "identity": "entra", **registration}, on),
             ({"allowedApprovers": "*@example.com", "allowWildcardLinks": True}, {}),

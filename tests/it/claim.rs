@@ -17,10 +17,10 @@ pub(crate) fn claim(nonce: &str) -> Claim {
     }
 }
 
-const NONCE: &str = "0123456789abcdef";
+pub(crate) const NONCE: &str = "0123456789abcdef";
 const OTHER_NONCE: &str = "fedcba9876543210";
 
-fn status_of(result: Result<impl std::fmt::Debug, Error>) -> u16 {
+pub(crate) fn status_of(result: Result<impl std::fmt::Debug, Error>) -> u16 {
     match result {
         Err(Error::Problem(problem)) => problem.status,
         other => panic!("{other:?}"),

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use human_oversight::domain::{
-    Approval, Assurance, Decider, Decision, Event, EventKind, Execution, Parameters, State,
+    Approval, Assurance, Decider, Decision, Event, EventKind, Execution, Parameters, SignedIn,
+    State,
 };
 use human_oversight::values::{Address, Digest};
 use human_oversight_client::parameters::sha256;
@@ -376,7 +377,10 @@ async fn the_link_keys_alone_forge_no_decision() {
         }),
         Box::new(|row| {
             let address = decision(row).by.person().unwrap().clone();
-            decision(row).by = person(address, Assurance::Entra(Uuid::from_u128(1)));
+            decision(row).by = person(
+                address,
+                Assurance::Entra(SignedIn::as_member(Uuid::from_u128(1))),
+            );
         }),
         Box::new(|row| decision(row).comment = Some("Gladly.".to_owned())),
         Box::new(move |row| decision(row).receipt = receipt.clone()),

@@ -29,6 +29,7 @@ mod call_limit;
 mod check;
 mod claim;
 mod client;
+mod code_holds;
 mod conformance;
 mod counts;
 mod decision;

@@ -221,6 +221,8 @@ fn approved_claims(parameters: &Parameters) -> Claims {
         approver: ALICE.to_owned(),
         assurance: Assurance::Link,
         approver_object_id: None,
+        auth_time: None,
+        auth_context: None,
         votes: Vec::new(),
         policy: None,
         handed_over: Vec::new(),

@@ -208,6 +208,7 @@ pub(crate) fn approval(agent: &str, correlation: &str) -> Approval {
         on_behalf_of: None,
         claimant: None,
         digest,
+        needs_step_up: false,
         requested_at: at(0),
         expires_at: at(3_600),
     };

@@ -223,6 +223,8 @@ impl MockServer {
             approver: approval.approver.clone().unwrap_or_default(),
             assurance: Assurance::Link,
             approver_object_id: None,
+            auth_time: None,
+            auth_context: None,
             votes: Vec::new(),
             policy: None,
             handed_over: Vec::new(),

@@ -59,6 +59,12 @@ pub struct Claims {
     /// The Entra object id of that person, if they signed in. It never changes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub approver_object_id: Option<String>,
+    /// When that person authenticated, in seconds since 1970, if they signed in and Entra said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auth_time: Option<i64>,
+    /// The operator's authentication context of Conditional Access, such as `c1`, if the sign-in satisfied it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auth_context: Option<String>,
     /// Where the policy asked for votes: all of them, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub votes: Vec<Vote>,
@@ -82,6 +88,12 @@ pub struct Vote {
     /// The Entra object id of that person, if they signed in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approver_object_id: Option<String>,
+    /// When that person authenticated, in seconds since 1970, if they signed in and Entra said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auth_time: Option<i64>,
+    /// The operator's authentication context that the sign-in satisfied, if it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auth_context: Option<String>,
     /// What they chose.
     pub decision: Decision,
     /// When, in seconds since 1970.

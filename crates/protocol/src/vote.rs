@@ -47,6 +47,12 @@ pub struct Claims {
     /// The Entra object id of that person, if they signed in.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub approver_object_id: Option<String>,
+    /// When that person authenticated, in seconds since 1970, if they signed in and Entra said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auth_time: Option<i64>,
+    /// The operator's authentication context that the sign-in satisfied, if it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auth_context: Option<String>,
 }
 
 jws::define_error!(VoteError, "vote");

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::form::Action;
 use crate::app::App;
-use crate::domain::{Approval, DecisionResult, GrantWish, HandOverWish};
+use crate::domain::{Approval, DecisionResult, GrantWish, HandOverWish, SignInFault};
 use crate::keys::FormPurpose;
 use crate::values::{Address, Timestamp};
 
@@ -225,6 +225,7 @@ impl StoredResult {
             DecisionResult::AlreadyVoted => ("voted", None),
             DecisionResult::NotNeeded => ("not-needed", None),
             DecisionResult::SignInNeeded => ("sign-in", None),
+            DecisionResult::SignInRefused(fault) => (fault_word(fault), None),
             DecisionResult::UnknownReason => ("reason", None),
             DecisionResult::Contradictory => ("both", None),
             DecisionResult::CommentMissing => ("comment", None),
@@ -242,6 +243,7 @@ impl StoredResult {
                 ("long-why", i64::try_from(most).ok())
             }
             DecisionResult::TooEarly { until } => ("early", Some(until.unix_millis())),
+            DecisionResult::CodesHeld { until } => ("held", Some(until.unix_millis())),
         };
         Self {
             form: letter(form),
@@ -298,10 +300,37 @@ impl StoredResult {
             ("early", Some(until)) => DecisionResult::TooEarly {
                 until: Timestamp::from_unix_millis(until)?,
             },
-            _ => return None,
+            ("held", Some(until)) => DecisionResult::CodesHeld {
+                until: Timestamp::from_unix_millis(until)?,
+            },
+            (word, _) => DecisionResult::SignInRefused(fault_of(word)?),
         };
         Some((form, result))
     }
+}
+
+const FAULTS: [SignInFault; 6] = [
+    SignInFault::NotInGroup,
+    SignInFault::GroupUnknown,
+    SignInFault::TooOld,
+    SignInFault::TimeUnknown,
+    SignInFault::LinkMissing,
+    SignInFault::LinkMissingAndTimeUnknown,
+];
+
+fn fault_word(fault: SignInFault) -> &'static str {
+    match fault {
+        SignInFault::TooOld => "old-sign-in",
+        SignInFault::TimeUnknown => "no-time",
+        SignInFault::NotInGroup => "no-group",
+        SignInFault::GroupUnknown => "group-unknown",
+        SignInFault::LinkMissing => "no-link",
+        SignInFault::LinkMissingAndTimeUnknown => "no-link-no-time",
+    }
+}
+
+fn fault_of(word: &str) -> Option<SignInFault> {
+    FAULTS.into_iter().find(|&fault| fault_word(fault) == word)
 }
 
 fn letter(form: FormPurpose) -> char {

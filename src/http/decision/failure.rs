@@ -4,6 +4,7 @@ use axum::http::{StatusCode, header};
 use axum::response::Response;
 
 use super::link::Missing;
+use super::pages::address;
 use crate::app::{App, Caller};
 use crate::http::error::Error;
 use crate::http::extract::Id;
@@ -49,7 +50,7 @@ pub(super) fn show_error(app: &App, caller: &Caller, id: Option<Id>, error: Erro
     let (heading, text, sign_in) = explain(&shown, caller);
     // A link, not a redirect, which would also send every link scanner there.
     let link = sign_in.zip(id);
-    let link = link.map(|(link, Id(id))| link.to(&format!("/api/decision/{id}")));
+    let link = link.map(|(link, Id(id))| link.to(&address(&id, &caller.link, &[])));
     let signed_in = match &caller.member {
         Some(Ok(member)) => format!(" You are signed in as {}.", reveal::line(&member.name, 254)),
         _ => String::new(),

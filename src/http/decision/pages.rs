@@ -4,15 +4,18 @@ use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{AppendHeaders, IntoResponse, Response};
 
 use super::draft::Draft;
-use super::result::{is_about_code, is_about_reason, message, status_code};
+use super::result::{explain_fault, is_about_code, is_about_reason, message, status_code};
 use crate::app::{App, Identified};
 use crate::domain::{
-    Approval, Approver, Assurance, CommentRule, DecisionResult, MAX_WRONG_CODES, Status, Tally,
+    Approval, Approver, Assurance, CommentRule, DecisionResult, MAX_WRONG_CODES, SignInFault,
+    Status, Tally,
 };
 use crate::http::cause::{Cause, cause_of_form};
 use crate::http::page::{page, page_style};
+use crate::http::sign_in_page::SIGN_IN_AGAIN;
 use crate::keys::FormPurpose;
 use crate::render::{self, DecisionPage, GrantOffer, GrantView, Identification, PrecedentView};
+use crate::values::ApprovalId;
 
 /// The parameter of the address that shows the forms of a page that otherwise refreshes itself.
 pub(super) const FORMS: &str = "forms";
@@ -116,10 +119,15 @@ impl Forms<'_> {
         let Identified {
             approver,
             assurance,
+            has_link,
+            ..
         } = self.identified;
         let link = self.app.link_keys.link_token(self.approval, approver)?;
         Some(match assurance {
-            Assurance::Entra(_) => Identification::SignedIn,
+            // Only who came with the link gets it back.
+            Assurance::Entra(_) => Identification::SignedIn {
+                link: Some(link).filter(|_| has_link),
+            },
             Assurance::Link | Assurance::LinkOnly => Identification::Link {
                 link,
                 locked: is_locked(&self.approval.approvers[approver], purpose),
@@ -147,12 +155,16 @@ pub(super) async fn show(
     let Identified {
         approver,
         assurance,
+        has_link,
+        sign_in,
     } = identified;
+    let id = &approval.request.id;
+    let link = app.link_keys.link_token(approval, approver);
+    let link = link.filter(|_| has_link).unwrap_or_default();
     let (sent, result) = draft.result.unzip();
-    let zone = &app.config.brand.zone;
     let message = draft
         .result
-        .and_then(|(form, it)| message(it, approval, approver, form, zone));
+        .and_then(|(form, it)| message(it, approval, approver, form, app));
     let (paused, earlier, precedent, given) = tokio::join!(
         app.paused_since(approval, now),
         app.earlier(approval),
@@ -189,9 +201,7 @@ pub(super) async fn show(
     let has_active_grant = given.as_ref().is_some_and(|held| held.is_active(now));
     decision_page.grant = given.map(|held| GrantView::new(&held, &app.config.brand.zone, now));
     if decision_page.refresh.is_some() {
-        let link = app.link_keys.link_token(approval, approver);
-        let link = link.filter(|_| !is_signed_in).unwrap_or_default();
-        decision_page.forms_page = Some(address(approval, &link, &[(FORMS, "1")]));
+        decision_page.forms_page = Some(address(id, &link, &[(FORMS, "1")]));
         decision_page.is_revocable = is_revocable;
         decision_page.can_hand_over = hand_over.is_some();
     } else {
@@ -206,8 +216,21 @@ pub(super) async fn show(
             decision_page.reveal = form(FormPurpose::Reveal);
         }
     }
-    if decision_page.hidden > 0 && is_signed_in && !is_handed_over {
+    let is_outside = matches!(
+        sign_in,
+        Err(SignInFault::NotInGroup | SignInFault::GroupUnknown)
+    );
+    if decision_page.hidden > 0 && is_signed_in && !is_handed_over && !is_outside {
         decision_page.fold_withheld_values(approval);
+    }
+    if let Err(fault) = sign_in {
+        let has_form = decision_page.form.take().is_some();
+        let has_hand_over = decision_page.hand_over.take().is_some();
+        if has_form || has_hand_over || std::mem::take(&mut decision_page.can_hand_over) {
+            decision_page.sign_in = Some(SIGN_IN_AGAIN.to(&address(id, &link, &[])));
+            let missing = explain_fault(fault, app);
+            decision_page.notice = Some(format!("You cannot decide yet: {missing}"));
+        }
     }
     // Show the error next to the form, if there is one.
     let has_form = match sent {
@@ -220,7 +243,9 @@ pub(super) async fn show(
     };
     let is_recorded = result == Some(DecisionResult::GrantNotGiven);
     decision_page.has_problem = message.is_some() && !is_recorded;
-    decision_page.notice = message.filter(|_| !has_form);
+    if let Some(message) = message.filter(|_| !has_form) {
+        decision_page.notice = Some(message);
+    }
     let code = match (result, approval.status(now)) {
         (None, Status::Timeout) => StatusCode::GONE,
         (None, _) => StatusCode::OK,
@@ -246,19 +271,19 @@ pub(super) fn redirect(
     link: &str,
     cookies: Vec<(HeaderName, HeaderValue)>,
 ) -> Response {
-    let location = address(approval, link, &[]);
+    let location = address(&approval.request.id, link, &[]);
     let location = [(header::LOCATION, location)];
     let cookies = AppendHeaders(cookies);
     (StatusCode::SEE_OTHER, location, cookies).into_response()
 }
 
 /// The page of the request, with the link token unless it is empty.
-fn address(approval: &Approval, link: &str, more: &[(&str, &str)]) -> String {
+pub(super) fn address(id: &ApprovalId, link: &str, more: &[(&str, &str)]) -> String {
     let token = Some(("k", link)).filter(|_| !link.is_empty());
     let mut query = form_urlencoded::Serializer::new(String::new());
     query.extend_pairs(token.iter().chain(more));
     let query = query.finish();
-    let page = format!("/api/decision/{}", approval.request.id);
+    let page = format!("/api/decision/{id}");
     if query.is_empty() {
         page
     } else {

@@ -3,9 +3,10 @@
 use axum::http::StatusCode;
 
 use super::hand_over;
-use crate::domain::{Approval, DecisionResult, State};
+use crate::app::App;
+use crate::domain::{Approval, DecisionResult, SignInFault, State};
 use crate::keys::FormPurpose;
-use crate::render::Zone;
+use crate::render::format_duration;
 
 /// The status of a page with this result.
 pub(super) fn status_code(result: DecisionResult) -> StatusCode {
@@ -35,7 +36,9 @@ pub(super) fn status_code(result: DecisionResult) -> StatusCode {
         | DecisionResult::HandOverReasonTooLong { .. }
         | DecisionResult::GrantRefused => StatusCode::UNPROCESSABLE_ENTITY,
         DecisionResult::SignInNeeded
+        | DecisionResult::SignInRefused(_)
         | DecisionResult::Locked
+        | DecisionResult::CodesHeld { .. }
         | DecisionResult::CodeMissing
         | DecisionResult::CodeWrong { .. } => StatusCode::FORBIDDEN,
     }
@@ -47,7 +50,7 @@ pub(super) fn message(
     approval: &Approval,
     approver: usize,
     form: FormPurpose,
-    zone: &Zone,
+    app: &App,
 ) -> Option<String> {
     let message = match result {
         DecisionResult::Recorded
@@ -90,6 +93,12 @@ pub(super) fn message(
         DecisionResult::SignInNeeded => {
             "This request can be decided only by people who sign in. Nothing was recorded."
         }
+        DecisionResult::SignInRefused(fault) => {
+            return Some(format!(
+                "Nothing was recorded: {}",
+                explain_fault(fault, app)
+            ));
+        }
         DecisionResult::Contradictory => {
             "Nothing was recorded: you gave a reason to reject, and approved. To approve, choose “None of these”, and remove your own words and your question below “Reject…”."
         }
@@ -107,7 +116,14 @@ pub(super) fn message(
         DecisionResult::TooEarly { until } => {
             return Some(format!(
                 "Nothing was recorded: this request can be approved from {} on. Take the time to read it.",
-                zone.in_words(until)
+                app.config.brand.zone.in_words(until)
+            ));
+        }
+        DecisionResult::CodesHeld { until } => {
+            let until = app.config.brand.zone.in_words(until);
+            return Some(format!(
+                "Nothing was recorded: too many wrong codes were entered with links to your address. From {until} on, \
+                 codes count again. Rejecting without the code works now, and so does signing in, where this gate has that."
             ));
         }
         DecisionResult::Late => {
@@ -135,6 +151,42 @@ pub(super) fn message(
         }
     };
     Some(message.to_owned())
+}
+
+/// Why a sign-in is not enough, and what helps.
+pub(super) fn explain_fault(fault: SignInFault, app: &App) -> String {
+    const CLAIM: &str = "the operator of this gate must add the optional claim auth_time to the ID token of the app \
+                         registration, and prompt=login to the loginParameters of the platform's sign-in.";
+    let max_age = app.config.sign_in.as_ref().and_then(|it| it.max_age);
+    let within = format_duration(max_age.unwrap_or_default());
+    match fault {
+        SignInFault::TooOld => format!(
+            "this gate takes a decision only within {within} of the sign-in, and yours is not from this time. Sign in again."
+        ),
+        SignInFault::TimeUnknown => format!(
+            "this gate takes a decision only within {within} of the sign-in, and yours does not say when it was: {CLAIM}"
+        ),
+        SignInFault::NotInGroup => {
+            "only members of a group of your directory, or people with a role in it, decide this, and your sign-in says \
+             that you are not one of them. If you have become one since, sign in again."
+                .to_owned()
+        }
+        SignInFault::GroupUnknown => {
+            "only members of a group of your directory, or people with a role in it, decide this, and your sign-in does \
+             not say whether you are one of them. The operator of this gate must assign the group to the app registration \
+             and add the optional claim groups, for assigned groups, to its ID token, or assign you the role."
+                .to_owned()
+        }
+        SignInFault::LinkMissing => {
+            "you came without the link in your email, and your sign-in is not from the last 5 minutes. Open that link, or \
+             sign in again."
+                .to_owned()
+        }
+        SignInFault::LinkMissingAndTimeUnknown => format!(
+            "you came without the link in your email, and your sign-in does not say when it was. Open that link. To \
+             decide without it, {CLAIM}"
+        ),
+    }
 }
 
 /// Whether the field of the code must show.

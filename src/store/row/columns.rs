@@ -16,11 +16,12 @@ use crate::values::Timestamp;
 pub(in crate::store) struct Columns(pub(in crate::store) Map<String, Value>);
 
 /// The columns that are points in time; Azure Table Storage and the report know them as such.
-pub(super) const TIMES: [&str; 8] = [
+pub(super) const TIMES: [&str; 9] = [
     "RequestTimestamp",
     "DeadlineTimestamp",
     "ResponseTimestamp",
     "RunBy",
+    AUTH_TIME,
     "ExecutionTimestamp",
     "LateResponseTimestamp",
     "NotifiedTimestamp",
@@ -43,6 +44,11 @@ pub(super) const CLAIM_PERMIT: &str = "ClaimPermit";
 /// The object id in Entra of the program that submitted the request.
 pub(super) const AGENT_OBJECT_ID: &str = "AgentObjectId";
 pub(super) const REVOCATION: &str = "Revocation";
+/// When the person who decided had signed in, and the authentication context.
+pub(super) const AUTH_TIME: &str = "AuthTime";
+pub(super) const AUTH_CONTEXT: &str = "AuthContext";
+/// `1` if a decision by sign-in takes the link or a fresh sign-in.
+pub(super) const STEP_UP: &str = "StepUp";
 
 /// How the seals of version 2 begin. A key's name has no colon.
 const V2: &str = "v2:";

@@ -6,8 +6,8 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::columns::{
-    AGENT_OBJECT_ID, CLAIM_PERMIT, Columns, DECIDER, GRANT, PRESET, QUESTION, REVISION, REVOCATION,
-    SUPERSEDES,
+    AGENT_OBJECT_ID, AUTH_CONTEXT, AUTH_TIME, CLAIM_PERMIT, Columns, DECIDER, GRANT, PRESET,
+    QUESTION, REVISION, REVOCATION, STEP_UP, SUPERSEDES,
 };
 use super::encode::{ApproverEntry, HistoryEntry, MailEntry, addresses};
 use super::{hand_overs, plan, votes};
@@ -21,7 +21,7 @@ use crate::store::unverified::UnverifiedRow;
 use crate::values::{ApprovalId, Digest, Timestamp};
 
 /// The columns of a decision and its execution, invalid in a request without a decision.
-const DECISION: [&str; 17] = [
+const DECISION: [&str; 19] = [
     DECIDER,
     GRANT,
     PRESET,
@@ -30,6 +30,8 @@ const DECISION: [&str; 17] = [
     "ApproverObjectId",
     "Comment",
     "Assurance",
+    AUTH_TIME,
+    AUTH_CONTEXT,
     "Receipt",
     "RunBy",
     "ClaimNonce",
@@ -142,9 +144,18 @@ fn request(columns: &mut Columns, id: &ApprovalId) -> Result<Request, &'static s
         owner: columns.take_optional("Owner")?,
         agent_object_id: columns.take_optional(AGENT_OBJECT_ID)?,
         supersedes: columns.take_optional(SUPERSEDES)?,
+        needs_step_up: needs_step_up(columns)?,
         requested_at: columns.take("RequestTimestamp")?,
         expires_at: columns.take("DeadlineTimestamp")?,
     })
+}
+
+fn needs_step_up(columns: &mut Columns) -> Result<bool, &'static str> {
+    match columns.take_optional::<String>(STEP_UP)?.as_deref() {
+        None => Ok(false),
+        Some("1") => Ok(true),
+        Some(_) => Err(STEP_UP),
+    }
 }
 
 fn parameters(columns: &mut Columns) -> Result<Parameters, &'static str> {
@@ -257,7 +268,10 @@ fn assurance(columns: &mut Columns) -> Result<Assurance, &'static str> {
         .map_err(|_| AT_FAULT)?;
     let word: Option<String> = columns.take_optional("Assurance").map_err(|_| AT_FAULT)?;
     let word = word.ok_or(AT_FAULT)?;
-    Assurance::from_word(&word, object_id).ok_or(AT_FAULT)
+    let assurance = Assurance::from_word(&word, object_id).ok_or(AT_FAULT)?;
+    let auth_time = columns.take_optional(AUTH_TIME)?;
+    let context = columns.take_optional(AUTH_CONTEXT)?;
+    assurance.with_sign_in(auth_time, context).ok_or(AT_FAULT)
 }
 
 fn execution(columns: &mut Columns) -> Result<Execution, &'static str> {

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::columns::{
-    AGENT_OBJECT_ID, CLAIM_PERMIT, Columns, DECIDER, GRANT, PRESET, QUESTION, REVOCATION,
-    SUPERSEDES,
+    AGENT_OBJECT_ID, AUTH_CONTEXT, AUTH_TIME, CLAIM_PERMIT, Columns, DECIDER, GRANT, PRESET,
+    QUESTION, REVOCATION, STEP_UP, SUPERSEDES,
 };
 use super::key::keys;
 use super::text::Text;
@@ -111,6 +111,9 @@ fn request(approval: &Approval, columns: &mut Columns) {
     columns.set_optional("Owner", request.owner.as_ref());
     columns.set_optional(AGENT_OBJECT_ID, request.agent_object_id.as_ref());
     columns.set_optional(SUPERSEDES, request.supersedes.as_ref());
+    if request.needs_step_up {
+        columns.set(STEP_UP, &"1".to_owned());
+    }
 }
 
 fn state(approval: &Approval, columns: &mut Columns) {
@@ -122,6 +125,8 @@ fn state(approval: &Approval, columns: &mut Columns) {
                 columns.set("Approver", address);
                 columns.set_optional("ApproverObjectId", assurance.object_id().as_ref());
                 columns.set("Assurance", &assurance.word().to_owned());
+                columns.set_optional(AUTH_TIME, assurance.auth_time().as_ref());
+                columns.set_optional(AUTH_CONTEXT, assurance.auth_context().as_ref());
             }
             policy @ Decider::Policy { .. } => columns.set(DECIDER, &policy.to_string()),
             decider @ Decider::Grant(signed) => {

@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use crate::domain::{CommentRule, DeliveryFault, EventKind, Notice, Revoker, Status, Verdict};
-use crate::values::{Address, ApprovalId, Digest, Owner, Timestamp};
+use crate::values::{Address, ApprovalId, AuthContext, Digest, Owner, Timestamp};
 
 /// A value that is stored as text.
 pub(in crate::store) trait Text: Sized {
@@ -44,6 +44,7 @@ text! {
     Owner: Owner::parse,
     Revoker: Revoker::parse,
     Uuid: |text: &str| Uuid::parse_str(text).ok(),
+    AuthContext: AuthContext::parse,
 }
 
 /// Enums with stored words.

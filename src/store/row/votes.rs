@@ -23,6 +23,10 @@ struct VoteEntry {
     assurance: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     object_id: Option<Uuid>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    auth_time: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    auth_context: Option<String>,
     vote: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     preset: Option<String>,
@@ -44,6 +48,8 @@ pub(super) fn encode(approval: &Approval, columns: &mut Columns) {
         ask: ballot.place.ask,
         assurance: ballot.assurance.word().to_owned(),
         object_id: ballot.assurance.object_id(),
+        auth_time: ballot.assurance.auth_time().map(|it| it.to_text()),
+        auth_context: ballot.assurance.auth_context().map(|it| it.to_text()),
         vote: ballot.verdict.to_text(),
         preset: ballot.preset.clone(),
         comment: ballot.comment.clone(),
@@ -76,13 +82,17 @@ pub(super) fn decode(columns: &mut Columns) -> Result<Vec<Vote>, &'static str> {
 
 impl VoteEntry {
     fn into_ballot(self) -> Option<Ballot> {
+        let auth_time = self.auth_time.as_deref().map(Text::from_text);
+        let context = self.auth_context.as_deref().map(Text::from_text);
+        let assurance = Assurance::from_word(&self.assurance, self.object_id)?
+            .with_sign_in(whole(auth_time)?, whole(context)?)?;
         Some(Ballot {
             person: self.person,
             place: Place {
                 stage: self.stage,
                 ask: self.ask,
             },
-            assurance: Assurance::from_word(&self.assurance, self.object_id)?,
+            assurance,
             verdict: Verdict::from_text(&self.vote)?,
             preset: self.preset,
             comment: self.comment,
@@ -90,6 +100,11 @@ impl VoteEntry {
             at: Timestamp::parse(&self.at)?,
         })
     }
+}
+
+/// What is there, unless it was not understood.
+fn whole<T>(read: Option<Option<T>>) -> Option<Option<T>> {
+    read.map_or(Some(None), |it| it.map(Some))
 }
 
 fn json(value: &impl Serialize) -> String {

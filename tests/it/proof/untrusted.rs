@@ -218,6 +218,8 @@ fn an_invalid_principal_is_never_a_sign_in() {
     let sign_in = SignIn {
         tenant: tenant.parse().unwrap(),
         policy: SignInPolicy::Always,
+        max_age: None,
+        auth_context: None,
     };
     let members = AtomicU64::new(0);
     each("principal", cases(20_000, 3_000_000), &[], |dice, input| {

@@ -49,6 +49,8 @@ pub(crate) fn claims() -> Claims {
         approver: "alice@example.com".to_owned(),
         assurance: Assurance::Link,
         approver_object_id: None,
+        auth_time: None,
+        auth_context: None,
         votes: Vec::new(),
         policy: None,
         handed_over: Vec::new(),

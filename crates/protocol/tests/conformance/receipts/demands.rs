@@ -37,6 +37,8 @@ fn vote(approver: &str, object_id: Option<&str>, decision: Decision) -> Vote {
         approver: approver.to_owned(),
         assurance: object_id.map_or(Assurance::Link, |_| Assurance::Entra),
         approver_object_id: object_id.map(str::to_owned),
+        auth_time: None,
+        auth_context: None,
         decision,
         at: DECIDED_AT,
         stage: 1,

@@ -20,6 +20,8 @@ fn approved() -> Vec<Case> {
     let signed_in = Claims {
         assurance: Assurance::Entra,
         approver_object_id: Some("11111111-2222-3333-4444-555555555555".to_owned()),
+        auth_time: None,
+        auth_context: None,
         comment_digest: Some(hex(&[8; 32])),
         claimant: None,
         ..claims()

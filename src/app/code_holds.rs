@@ -1,0 +1,124 @@
+//! Counting the wrong codes of a person over all requests, so that many requests, or a row that was put back, give no
+//! more guesses. Only codes are held back: signing in, and rejecting by the link alone, go on.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use human_oversight_protocol::parameters::{hex, sha256};
+use tokio::time::Instant;
+
+use super::attempts::back_off;
+use super::error::Error;
+use super::identify::Identified;
+use super::state::App;
+use crate::domain::{Approval, Assurance, DecisionResult, WrongCodes};
+use crate::store::{StandingKind, StandingRow, StoreError};
+use crate::values::{Address, Timestamp};
+
+/// How long a wrong code is counted again while others of the same person are counted.
+const RETRY_FOR: Duration = Duration::from_secs(10);
+
+/// The attempt from which on the pauses between attempts grow no longer.
+const LONGEST_PAUSE: u32 = 12;
+
+const COUNT: &str = "WrongCodes";
+const LAST_AT: &str = "WrongCodeTimestamp";
+
+impl App {
+    /// What becomes of a form while the codes of its approver are held back; `None` if it goes on, as without a code
+    /// and after sign-in.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] if it cannot be read whether they are.
+    pub(super) async fn check_hold(
+        &self,
+        approval: &Approval,
+        identified: Identified,
+        code: &str,
+    ) -> Result<Option<DecisionResult>, Error> {
+        if code.is_empty() || identified.assurance != Assurance::Link {
+            return Ok(None);
+        }
+        self.store.prepare().await?;
+        let address = &approval.approvers[identified.approver].address;
+        let read = self.read_wrong_codes(address).await;
+        let (_, codes) = read.map_err(unavailable)?;
+        let until = codes.and_then(|codes| codes.held_until(self.now()));
+        Ok(until.map(|until| DecisionResult::CodesHeld { until }))
+    }
+
+    /// Counts a wrong code, before the person learns that it was.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] if it cannot be counted.
+    pub(super) async fn count_wrong_code(
+        &self,
+        approval: &Approval,
+        approver: usize,
+    ) -> Result<(), Error> {
+        let address = &approval.approvers[approver].address;
+        let give_up_at = Instant::now() + RETRY_FOR;
+        let mut attempt = 0;
+        loop {
+            match self.try_count(address).await {
+                Ok(()) => return Ok(()),
+                Err(StoreError::Conflict | StoreError::AlreadyExists)
+                    if Instant::now() < give_up_at =>
+                {
+                    back_off(attempt).await;
+                    attempt = (attempt + 1).min(LONGEST_PAUSE);
+                }
+                Err(error) => return Err(unavailable(error)),
+            }
+        }
+    }
+
+    async fn try_count(&self, address: &Address) -> Result<(), StoreError> {
+        let now = self.now();
+        let (mut row, codes) = self.read_wrong_codes(address).await?;
+        row.columns = encode(WrongCodes::add(codes, now));
+        self.store.put_standing(row, now).await.map(drop)
+    }
+
+    /// The person's row, new if there is none, and what it says.
+    async fn read_wrong_codes(
+        &self,
+        address: &Address,
+    ) -> Result<(StandingRow, Option<WrongCodes>), StoreError> {
+        let name = hex(&sha256(address.person().as_bytes()));
+        match self.store.standing(StandingKind::Code, &name).await? {
+            None => Ok((
+                StandingRow::new(StandingKind::Code, &name, BTreeMap::new()),
+                None,
+            )),
+            Some(row) => {
+                let codes = decode(&row)?;
+                Ok((row, Some(codes)))
+            }
+        }
+    }
+}
+
+fn unavailable(error: StoreError) -> Error {
+    Error::Unavailable(format!("the wrong codes of a person: {error}"))
+}
+
+fn encode(codes: WrongCodes) -> BTreeMap<String, String> {
+    let columns = [
+        (COUNT, codes.count.to_string()),
+        (LAST_AT, codes.last_at.to_string()),
+    ];
+    columns.map(|(name, text)| (name.to_owned(), text)).into()
+}
+
+fn decode(row: &StandingRow) -> Result<WrongCodes, StoreError> {
+    let column = |name: &'static str| {
+        let text = row.columns.get(name).map(String::as_str);
+        text.ok_or_else(|| StoreError::Damaged(name.to_owned()))
+    };
+    let damaged = |name: &str| StoreError::Damaged(name.to_owned());
+    Ok(WrongCodes {
+        count: column(COUNT)?.parse().map_err(|_| damaged(COUNT))?,
+        last_at: Timestamp::parse(column(LAST_AT)?).ok_or_else(|| damaged(LAST_AT))?,
+    })
+}

@@ -1,0 +1,150 @@
+//! Wrong codes of a person count over all requests: many requests, or a row that was put back, give no more guesses.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use human_oversight_client::types::{Approval, Status};
+use reqwest::StatusCode;
+
+use crate::harness::{ALICE, BOB, Page, TestGate};
+use crate::host::SignIn;
+use crate::sign_in::{ON, alice, approving, send, visit};
+
+const HELD: &str = "too many wrong codes";
+
+/// A gate where links decide, and people may sign in.
+async fn gate() -> TestGate {
+    TestGate::with(&[("HO_REQUIRE_ENTRA_FOR", "Never *"), ON[1], ON[2]]).await
+}
+
+/// A code that is not this one.
+fn wrong(code: &str) -> &'static str {
+    if code == "000000" { "000001" } else { "000000" }
+}
+
+async fn enter(gate: &TestGate, approval: &Approval, person: &str, is_right: bool) -> Page {
+    let question = gate.question(approval, person);
+    let code = if is_right {
+        &question.code
+    } else {
+        wrong(&question.code)
+    };
+    gate.decide(&question, &[("decision", "approve"), ("code", code)])
+        .await
+}
+
+/// Enters twenty wrong codes with Alice's links: the first ones of two requests, and those of one whose row is put back
+/// after each five.
+async fn guess_twenty(gate: &TestGate) {
+    let approval = gate.ask().await;
+    let before = gate.entity(&approval.id).await;
+    for round in 0..3 {
+        for _ in 0..5 {
+            let answer = enter(gate, &approval, ALICE, false).await;
+            assert!(
+                answer.body.contains("Wrong code"),
+                "{round}: {}",
+                answer.body
+            );
+        }
+        let locked = enter(gate, &approval, ALICE, true).await;
+        assert!(locked.body.contains("locked"), "{}", locked.body);
+        gate.tamper(&approval.id, None, |row| *row = before.clone())
+            .await;
+    }
+    let other = gate.ask().await;
+    for _ in 0..5 {
+        enter(gate, &other, ALICE, false).await;
+    }
+}
+
+#[tokio::test]
+async fn after_twenty_wrong_codes_a_persons_codes_wait_and_nothing_else_does() {
+    let gate = gate().await;
+    guess_twenty(&gate).await;
+    let approval = gate.ask().await;
+    let before = gate.entity(&approval.id).await;
+    for is_right in [true, false] {
+        let held = enter(&gate, &approval, ALICE, is_right).await;
+        assert_eq!(held.status, StatusCode::FORBIDDEN);
+        assert!(held.body.contains(HELD), "{}", held.body);
+    }
+    assert_eq!(gate.entity(&approval.id).await, before, "nothing is stored");
+    // Another person's code counts, and so does signing in, and rejecting by the link alone.
+    enter(&gate, &approval, BOB, true).await;
+    assert_eq!(gate.status(&approval.id).await.status, Status::Approved);
+    let signed_in = gate.ask().await;
+    let session = SignIn::session(&alice());
+    let page = visit(&gate, &signed_in.id, &[("cookie", &session)]).await;
+    let headers = [("cookie", session.as_str())];
+    send(&gate, &signed_in.id, &headers, &approving(&page)).await;
+    assert_eq!(gate.status(&signed_in.id).await.status, Status::Approved);
+    let rejected = gate.ask().await;
+    let question = gate.question(&rejected, ALICE);
+    let form = [("decision", "reject"), ("code", question.code.as_str())];
+    gate.decide(&question, &form).await;
+    assert_eq!(gate.status(&rejected.id).await.status, Status::Rejected);
+    let row = gate.entity(&rejected.id).await;
+    assert_eq!(row["Assurance"], "LinkOnly", "the code was not looked at");
+
+    let late = gate.ask().await;
+    gate.pass(Duration::from_secs(61));
+    enter(&gate, &late, ALICE, true).await;
+    assert_eq!(gate.status(&late.id).await.status, Status::Approved);
+}
+
+#[tokio::test]
+async fn each_further_wrong_code_waits_longer_but_never_more_than_15_minutes() {
+    let gate = gate().await;
+    guess_twenty(&gate).await;
+    let approval = gate.ask().await;
+    for minutes in [1, 2, 4, 8] {
+        gate.pass(Duration::from_secs(minutes * 60 - 10));
+        let held = enter(&gate, &approval, ALICE, true).await;
+        assert!(held.body.contains(HELD), "{minutes}: {}", held.body);
+        gate.pass(Duration::from_secs(11));
+        let wrong = enter(&gate, &approval, ALICE, false).await;
+        assert!(wrong.body.contains("Wrong code"), "{}", wrong.body);
+    }
+    let approval = gate.ask().await;
+    gate.pass(Duration::from_secs(901));
+    enter(&gate, &approval, ALICE, true).await;
+    assert_eq!(gate.status(&approval.id).await.status, Status::Approved);
+}
+
+#[tokio::test]
+async fn wrong_codes_that_come_at_once_all_count() {
+    let gate = gate().await;
+    let mut asked = Vec::new();
+    for _ in 0..20 {
+        asked.push(gate.ask().await);
+    }
+    let guesses = asked.iter().map(|it| enter(&gate, it, ALICE, false));
+    for answer in join_all(guesses).await {
+        assert!(answer.body.contains("Wrong code"), "{}", answer.body);
+    }
+    let held = enter(&gate, &asked[0], ALICE, true).await;
+    assert!(held.body.contains(HELD), "{}", held.body);
+}
+
+#[tokio::test]
+async fn a_wrong_code_of_a_rejection_counts_for_each_spelling_of_the_address() {
+    let gate = gate().await;
+    for _ in 0..20 {
+        let approval = gate.ask().await;
+        let question = gate.question(&approval, ALICE);
+        let form = [("decision", "reject"), ("code", wrong(&question.code))];
+        gate.decide(&question, &form).await;
+        assert_eq!(gate.status(&approval.id).await.status, Status::Rejected);
+    }
+    let gate = TestGate::at(gate.dir, &[]).await;
+    let approval = gate.ask().await;
+    let held = enter(&gate, &approval, ALICE, true).await;
+    assert!(held.body.contains(HELD), "{}", held.body);
+    // Her address in another spelling is hers.
+    let mut new = crate::harness::request();
+    new.approver_emails = vec!["Alice+work@example.com".to_owned()];
+    let approval = gate.client.submit(&new).await.unwrap();
+    let held = enter(&gate, &approval, "Alice+work@example.com", true).await;
+    assert!(held.body.contains(HELD), "{}", held.body);
+}
