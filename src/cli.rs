@@ -14,6 +14,7 @@ mod maintenance;
 mod operate;
 mod policy;
 mod purge;
+mod reconcile;
 mod serve;
 mod value_parsers;
 mod verify;
@@ -76,6 +77,7 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         keys: Option<PathBuf>,
     },
+    Reconcile(reconcile::Options),
     /// Copy the table into a new file, one row per line
     Backup {
         /// The file to create
@@ -135,6 +137,9 @@ pub(crate) async fn main() -> ExitCode {
         Some(Command::Verify { keys }) => {
             let keys = keys.as_deref();
             use_table("verify", |settings| verify::run(settings, clock(), keys)).await
+        }
+        Some(Command::Reconcile(options)) => {
+            use_table("reconcile", |settings| reconcile::run(settings, &options)).await
         }
         Some(Command::Backup { file }) => {
             use_table("back up", |settings| backup::run(settings, clock(), &file)).await

@@ -20,6 +20,7 @@ mod cast;
 mod choice;
 mod claim;
 mod consistency;
+mod coverage;
 mod decide;
 mod decision;
 mod deliver;
@@ -53,6 +54,7 @@ pub use approver::{Approver, MAX_WRONG_CODES};
 pub use budget::{Bucket, Budget, Budgets, Charge, Exhausted, Usage};
 pub use choice::Choice;
 pub use claim::ClaimResult;
+pub use coverage::{Claimed, Counts, Coverage, Mismatch, Performed};
 pub use decide::{CheckedForm, CodeCheck, DecisionResult, DecisionStep};
 pub use decision::{
     Assurance, Decider, Decision, LateDecision, Proposal, SignInFault, SignedIn, Verdict,

@@ -1,0 +1,209 @@
+//! `human-oversight reconcile`: holds what really happened against the approvals that agents claimed.
+
+mod mapping;
+mod report;
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, stdin};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context, anyhow, bail};
+use clap::Args;
+use human_oversight::config::TableSettings;
+use human_oversight::domain::{Approval, Claimed, Coverage, Performed};
+use human_oversight::keys::LinkKeys;
+use human_oversight::store::{StoreError, read_copy};
+use human_oversight::values::Timestamp;
+use serde_json::{Map, Value};
+
+use super::clock::now;
+use super::maintenance::{ensure_store_exists, for_each_row, link_keys, open};
+use super::value_parsers::{date, seconds};
+use crate::cli::clock::clock;
+use mapping::{Mapping, Read as Line};
+use report::Report;
+
+/// The longest line that is read, in bytes.
+const MOST_BYTES: u64 = 1024 * 1024;
+
+/// Hold what really happened against the approvals that agents claimed
+///
+/// It reads actions, one JSON object a line in the order of time, and the store of the gate's settings, or a
+/// backup. The exit code is 2 if one of them cannot be read; 1 if an action has no approval of its own, an
+/// approval has no action, or a row cannot be trusted; or else 0.
+#[derive(Args)]
+pub(crate) struct Options {
+    /// The file with the actions; - reads them from the standard input
+    #[arg(long, value_name = "FILE")]
+    actions: PathBuf,
+    /// A file that says where a line has what (else: at, action, parameters, and perhaps id)
+    #[arg(long, value_name = "FILE")]
+    mapping: Option<PathBuf>,
+    /// The beginning of the time that the actions cover: 2026-11-01, or a time as in 2026-11-01T08:00:00Z
+    #[arg(long, value_name = "DATE", value_parser = date)]
+    since: Option<Timestamp>,
+    /// The end of that time, which is not part of it (else now)
+    #[arg(long, value_name = "DATE", value_parser = date)]
+    until: Option<Timestamp>,
+    /// By how much the times of the actions can differ from those of the gate (else 300)
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    slack: Option<Duration>,
+    /// Read this file, which `backup` wrote, instead of the store
+    #[arg(long, value_name = "FILE")]
+    backup: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// The approvals of the store, as far as they are compared.
+struct Approvals<'a> {
+    options: &'a Options,
+    mapping: &'a Mapping,
+    slack: Duration,
+    until: Timestamp,
+    found: Vec<Claimed>,
+    /// Rows that cannot be read or trusted.
+    unreadable: u64,
+}
+
+/// Prints each mismatch, and what was counted.
+///
+/// # Errors
+/// When the actions, the mapping or the rows cannot be read: then nothing is proved.
+pub(crate) async fn run(settings: TableSettings, options: &Options) -> anyhow::Result<ExitCode> {
+    let until = options.until.unwrap_or_else(now);
+    if options.since.is_some_and(|since| since >= until) {
+        bail!("--since must be before --until, and before now");
+    }
+    let mapping = Mapping::read(options.mapping.as_deref())?;
+    let mut approvals = Approvals {
+        options,
+        mapping: &mapping,
+        slack: options.slack.unwrap_or(Duration::from_secs(300)),
+        until,
+        found: Vec::new(),
+        unreadable: 0,
+    };
+    let keys = link_keys(&settings)?;
+    if keys.is_none() {
+        eprintln!("Without HO_LINK_KEYS the rows are taken as they are: nothing proves them.");
+    }
+    match &options.backup {
+        Some(file) => approvals.read(file, keys.as_deref())?,
+        None => {
+            ensure_store_exists(&settings)?;
+            let store = open(&settings, 0, clock(), keys)?;
+            for_each_row(&store, async |row| {
+                approvals.add(row.approval);
+                Ok(())
+            })
+            .await?;
+        }
+    }
+    let unreadable = approvals.unreadable;
+    let mut coverage = Coverage::new(approvals.found);
+    let mut report = Report::new(options.json, unreadable);
+    let source: Box<dyn Read> = match options.actions.to_str() {
+        Some("-") => Box::new(stdin()),
+        _ => Box::new(
+            File::open(&options.actions)
+                .with_context(|| format!("{} cannot be read", options.actions.display()))?,
+        ),
+    };
+    for_each_action(source, &mapping, |line| match line {
+        Line::Action(performed) if options.includes(performed.at, until) => {
+            if let Some(mismatch) = coverage.add(performed) {
+                report.print(&mismatch);
+            }
+        }
+        Line::Action(_) | Line::Other => report.ignored += 1,
+    })?;
+    let (mismatches, counts) = coverage.finish(until);
+    for mismatch in &mismatches {
+        report.print(mismatch);
+    }
+    Ok(report.finish(counts))
+}
+
+/// Calls `visit` with each line of actions. One line is in memory.
+fn for_each_action(
+    source: impl Read,
+    mapping: &Mapping,
+    mut visit: impl FnMut(Line),
+) -> anyhow::Result<()> {
+    let mut lines = BufReader::new(source);
+    let mut line = Vec::new();
+    for number in 1.. {
+        line.clear();
+        let read = (&mut lines).take(MOST_BYTES + 1).read_until(b'\n', &mut line);
+        let length = read.context("the actions cannot be read")?;
+        if length == 0 {
+            break;
+        }
+        if length as u64 > MOST_BYTES {
+            bail!("line {number} of the actions is longer than {MOST_BYTES} bytes");
+        }
+        if line.trim_ascii().is_empty() {
+            continue;
+        }
+        let value: Value = serde_json::from_slice(&line)
+            .map_err(|error| anyhow!("line {number} of the actions is no JSON: {error}"))?;
+        let action = mapping.action(number, &value);
+        visit(action.map_err(|why| anyhow!("line {number} of the actions: {why}"))?);
+    }
+    Ok(())
+}
+
+impl Options {
+    fn includes(&self, at: Timestamp, until: Timestamp) -> bool {
+        self.since.is_none_or(|since| since <= at) && at < until
+    }
+}
+
+impl Approvals<'_> {
+    /// Reads the rows of a backup.
+    fn read(&mut self, file: &Path, keys: Option<&LinkKeys>) -> anyhow::Result<()> {
+        let cannot = || format!("{} cannot be read", file.display());
+        let lines = File::open(file).with_context(cannot)?;
+        for (number, line) in (1..).zip(BufReader::new(lines).lines()) {
+            let columns: Map<String, Value> = serde_json::from_str(&line.with_context(cannot)?)
+                .map_err(|_| anyhow!("line {number} is no row: is the copy whole?"))?;
+            if let Some(approval) = read_copy(columns, keys) {
+                self.add(approval);
+            }
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, approval: Result<Approval, StoreError>) {
+        match approval {
+            Ok(approval) => self.found.extend(self.claimed(&approval)),
+            Err(StoreError::Legacy) => {}
+            Err(_) => self.unreadable += 1,
+        }
+    }
+
+    /// What is compared of an approval that was claimed, if its time is not wholly outside that of the actions.
+    fn claimed(&self, approval: &Approval) -> Option<Claimed> {
+        let (claimed_at, ended_at) = approval.claimed_during()?;
+        let (from, until) = (claimed_at - self.slack, ended_at + self.slack);
+        let is_earlier = self.options.since.is_some_and(|since| until < since);
+        if is_earlier || self.until <= from {
+            return None;
+        }
+        // Part of its time is before that of the actions: it may have run there.
+        let is_whole = self.options.since.is_none_or(|since| since <= from);
+        let parameters = serde_json::from_str(&approval.request.parameters.json).ok()?;
+        Some(Claimed {
+            id: approval.request.id.to_string(),
+            action: self.mapping.fold(&approval.request.action),
+            parameters: self.mapping.approved(&parameters),
+            from,
+            until,
+            has_run: is_whole && !approval.execution_failed(),
+        })
+    }
+}

@@ -1,0 +1,147 @@
+//! What `reconcile` prints.
+
+use std::process::ExitCode;
+
+use human_oversight::domain::{Counts, Coverage, Mismatch, Performed};
+use human_oversight::reveal;
+use serde_json::{Value, json};
+
+use crate::cli::maintenance::say;
+
+/// The longest name of an action that is shown in one line.
+const NAME_CHARS: usize = 200;
+
+/// Prints mismatches as they come, and the counts.
+pub(super) struct Report {
+    json: bool,
+    /// Rows that cannot be read or trusted.
+    unreadable: u64,
+    /// Lines that the mapping or the times left out.
+    pub(super) ignored: u64,
+    named: u64,
+}
+
+impl Report {
+    pub(super) fn new(json: bool, unreadable: u64) -> Self {
+        if json {
+            say("{\"mismatches\": [");
+        }
+        Self {
+            json,
+            unreadable,
+            ignored: 0,
+            named: 0,
+        }
+    }
+
+    pub(super) fn print(&mut self, mismatch: &Mismatch) {
+        let comma = if self.named == 0 { "" } else { "," };
+        self.named += 1;
+        if self.json {
+            say(&format!("{comma}{}", to_json(mismatch)));
+        } else {
+            say(&in_words(mismatch));
+        }
+    }
+
+    /// Prints what was counted.
+    pub(super) fn finish(self, counts: Counts) -> ExitCode {
+        let Counts {
+            matched,
+            never_approved,
+            other_parameters,
+            twice,
+            never_executed,
+        } = counts;
+        let (ignored, unreadable) = (self.ignored, self.unreadable);
+        let mismatches = never_approved + other_parameters + twice + never_executed;
+        if self.json {
+            let counts = json!({
+                "matched": matched, "neverApproved": never_approved, "otherParameters": other_parameters,
+                "executedTwice": twice, "neverExecuted": never_executed, "ignored": ignored,
+                "unreadableRows": unreadable,
+            });
+            say(&format!("], \"counts\": {counts}}}"));
+        } else {
+            let unnamed = mismatches - self.named;
+            if unnamed > 0 {
+                let most = Coverage::MOST_UNCOVERED;
+                say(&format!("{unnamed} more actions without an approval: the first {most} are named"));
+            }
+            say(&format!(
+                "{matched} matched, {never_approved} executed and never approved, {other_parameters} executed with other \
+                 parameters, {twice} executed twice, {never_executed} approved and never executed; {ignored} lines left out, \
+                 {unreadable} rows that cannot be trusted"
+            ));
+        }
+        ExitCode::from(u8::from(mismatches + unreadable > 0))
+    }
+}
+
+fn in_words(mismatch: &Mismatch) -> String {
+    match mismatch {
+        Mismatch::NeverApproved(performed) => {
+            format!("executed, never approved: {}", place(performed))
+        }
+        Mismatch::OtherParameters {
+            performed,
+            approval,
+        } => {
+            let place = place(performed);
+            format!("executed with other parameters: {place}; perhaps by approval {approval}")
+        }
+        Mismatch::Twice {
+            performed,
+            approval,
+            first,
+        } => {
+            let place = place(performed);
+            format!("executed twice: {place}; approval {approval} covers line {first}")
+        }
+        Mismatch::NeverExecuted { approval } => {
+            format!("approved, never executed: approval {approval}")
+        }
+    }
+}
+
+fn place(performed: &Performed) -> String {
+    let action = reveal::line(&performed.action, NAME_CHARS);
+    let name = performed.name.as_deref();
+    let name = name.map_or(String::new(), |it| {
+        format!(" ({})", reveal::line(it, NAME_CHARS))
+    });
+    let (number, at) = (performed.number, performed.at);
+    format!("line {number}{name}, {action}, at {at}")
+}
+
+fn to_json(mismatch: &Mismatch) -> Value {
+    let of = |kind: &str, performed: &Performed| {
+        json!({
+            "kind": kind, "line": performed.number, "id": performed.name, "action": performed.action,
+            "at": performed.at.to_string(),
+        })
+    };
+    match mismatch {
+        Mismatch::NeverApproved(performed) => of("neverApproved", performed),
+        Mismatch::OtherParameters {
+            performed,
+            approval,
+        } => with(of("otherParameters", performed), "approval", json!(approval)),
+        Mismatch::Twice {
+            performed,
+            approval,
+            first,
+        } => {
+            let found = with(of("executedTwice", performed), "approval", json!(approval));
+            with(found, "firstLine", json!(first))
+        }
+        Mismatch::NeverExecuted { approval } => {
+            json!({"kind": "neverExecuted", "approval": approval})
+        }
+    }
+}
+
+fn with(mut found: Value, name: &str, value: Value) -> Value {
+    found[name] = value;
+    found
+}
