@@ -155,14 +155,19 @@ async fn a_place_that_was_freed_is_free_for_the_next_submit() {
 /// The owner is charged while the index entry is written.
 #[tokio::test]
 async fn a_submit_beyond_a_budget_leaves_no_index_entry() {
-    let store = backing_store::tables(azurite().port);
+    let proxy = Proxy::start(azurite().port).await;
+    let store = backing_store::tables(proxy.port);
     let open = Table::of(azurite().port, &format!("open{}", store[2].1));
     let budget = [("HO_OWNER_BUDGET", "2/60"), ("HO_OPEN_LIMIT", "2")];
     let gate = TestGate::with(&[&backing_store::borrowed(&store)[..], &budget].concat()).await;
     gate.ask().await;
     for _ in 0..3 {
+        proxy.clear();
         gate.client.submit(&request()).await.unwrap_err();
     }
+    let mut taken = operations(&proxy);
+    taken.retain(|operation| operation != "GET pauses");
+    assert_eq!(taken.len(), 6, "{taken:?}");
     assert_eq!(open.rows().await.len(), 1);
     assert_eq!(gate.mails().len(), 2);
 }
