@@ -234,7 +234,7 @@ fn each_wrong_setting_is_named_once_and_none_that_only_follows_from_another() {
     assert_eq!(wrong, expected);
     // A pattern may be what the other setting was meant to allow.
     let wildcard = [host, ("HO_ALLOWED_APPROVERS", "*@example.com")];
-    assert!(names(&wildcard).contains(&"HO_ALLOWED_APPROVERS"));
+    assert!(names(&wildcard).contains(&"HO_ALLOWED_APPROVERS".to_owned()));
     let misspelt = [wildcard.as_slice(), &[("HO_IDENTITY", "entre")]].concat();
-    assert!(!names(&misspelt).contains(&"HO_ALLOWED_APPROVERS"));
+    assert!(!names(&misspelt).contains(&"HO_ALLOWED_APPROVERS".to_owned()));
 }

@@ -33,7 +33,7 @@ impl Channel {
 pub(super) fn read(mut table: Members<'_>) -> Vec<Channel> {
     let mut channels = Vec::new();
     let mut lines: BTreeMap<String, usize> = BTreeMap::new();
-    for (index, (name, _, mut node)) in table.take_all().into_iter().enumerate() {
+    for (index, (name, _, mut node)) in table.take_all().enumerate() {
         node.name = format!("channel `{}`", crate::reveal::line(name, MAX_NAME));
         if index == MAX_CHANNELS {
             node.fault(format!(
