@@ -6,6 +6,7 @@ mod agent_keys;
 mod approvers;
 mod asking;
 mod authentication;
+mod channels;
 mod error;
 mod idle;
 mod known;
@@ -22,6 +23,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::azure::{SignIn, SignInPolicy};
+use crate::channels::Webhook;
 use crate::domain::{Budgets, NotificationSettings};
 use crate::keys::keyring::is_vault_reference;
 use crate::keys::{AgentKeys, KeyError, LinkKeys, NamedKey, ReceiptKeys};
@@ -37,6 +39,7 @@ use agent_identity::agent_identity;
 use agent_keys::agent_keys;
 use approvers::{allowed_approvers, check_groups};
 use asking::{budgets, reask_after, reject_reasons};
+use channels::channels;
 pub use error::{ConfigError, ConfigErrors};
 pub use idle::idle_settings;
 pub use known::{is_unknown_setting, nearest_setting};
@@ -120,6 +123,8 @@ pub struct Config {
     pub reject_reasons: Vec<String>,
     /// The organisation's policy.
     pub policy: Option<Policy>,
+    /// The channels that the policy names.
+    pub channels: Vec<Webhook>,
     /// Whether everything is paused, whatever the store says.
     pub paused: bool,
 }
@@ -192,6 +197,7 @@ impl Config {
             budgets: budgets(&get, &mut errors),
             sweep_schedule: errors.or(sweep_schedule(&get, behind_host), None),
             policy: None,
+            channels: Vec::new(),
             reject_reasons: errors.or(reject_reasons(&get), Vec::new()),
             paused: errors.or(flag(&get, "HO_PAUSED"), true),
             reask_after: errors.or(reask_after(&get), None),
@@ -202,6 +208,8 @@ impl Config {
             &mut errors,
         );
         config.policy = policy(&get, &lookup, &config.surroundings(), &mut errors);
+        let allows_private = errors.or(flag(&get, "HO_CHANNELS_ALLOW_PRIVATE"), false);
+        config.channels = channels(config.policy.as_ref(), &lookup, allows_private, &mut errors);
         if config.policy.is_some() && config.rows.version == RowVersion::V1 {
             errors.push(unusable(
                 "HO_ROWS",

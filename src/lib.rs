@@ -21,6 +21,7 @@
 //! | [`azure`] | access tokens, HTTP clients, App Service authentication |
 //! | [`store`] | one row per request, written conditionally; Azure Tables or an embedded file |
 //! | [`mailer`] | sends email over SMTP, Azure Communication Services or Microsoft 365 |
+//! | [`channels`] | sends signed messages to webhooks of the organisation |
 //! | [`render`] | what people read: pages and emails |
 //! | [`config`] | the settings, read once from the environment |
 //! | [`app`] | the use cases: load, apply a transition, store, notify |
@@ -54,6 +55,7 @@
 
 pub mod app;
 pub mod azure;
+pub mod channels;
 pub mod config;
 pub mod content;
 pub mod domain;

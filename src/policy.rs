@@ -3,6 +3,7 @@
 //! Text in, values out: no I/O, no clock, no randomness.
 
 mod absence;
+mod channels;
 mod condition;
 mod content_digest;
 mod contradiction;
@@ -39,6 +40,7 @@ use uuid::Uuid;
 use crate::values::{Address, AllowList, Digest, DirectoryGroup, Timestamp};
 
 pub use absence::Absence;
+pub use channels::Channel;
 pub use effect::{Asked, Candidate, Effect, Limit};
 pub use explain::Explanation;
 pub use fault::Fault;
@@ -91,6 +93,11 @@ impl Policy {
     /// The number of rules.
     pub fn rules(&self) -> usize {
         self.document.rules.len()
+    }
+
+    /// The channels, in the order of their names.
+    pub fn channels(&self) -> &[Channel] {
+        &self.document.channels
     }
 
     /// The rules with their effects (`approve`, `deny` or `require`), in the order of the file.

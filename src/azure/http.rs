@@ -30,7 +30,8 @@ pub(crate) fn client_without_proxy() -> Result<Client, String> {
     builder.build().map_err(causes)
 }
 
-fn builder() -> ClientBuilder {
+/// The common settings of all clients: no redirects, short time to connect.
+pub(crate) fn builder() -> ClientBuilder {
     // Fails if it is installed already.
     rustls::crypto::ring::default_provider()
         .install_default()

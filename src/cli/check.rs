@@ -26,11 +26,14 @@ use settings::Settings;
 #[derive(Args)]
 pub(crate) struct Options {
     /// Only say what changes when this version replaces an earlier one: exit code 1 if something does
-    #[arg(long, conflicts_with_all = ["mail_to", "json"])]
+    #[arg(long, conflicts_with_all = ["mail_to", "channels", "json"])]
     upgrade: bool,
     /// Send a test email to this address
     #[arg(long, value_name = "ADDRESS", value_parser = value_parsers::address)]
     mail_to: Option<Address>,
+    /// Send a test event to each channel of the policy
+    #[arg(long)]
+    channels: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -104,6 +107,10 @@ async fn check(options: &Options) -> Vec<Named> {
         outside::check_mail(&settings.config, options.mail_to.as_ref()).await
     };
     add("mail", vec![mail]);
+    add(
+        "channels",
+        outside::check_channels(&settings.config.channels, options.channels).await,
+    );
     let address = outside::check_address(&settings.config, receipt_kid.as_deref());
     add("address", vec![address.await]);
     found

@@ -24,12 +24,21 @@ pub enum ConfigError {
         file: Option<String>,
         fault: Fault,
     },
+    #[error("{name} cannot be used: {why} (channel `{channel}`, line {line} of the policy)")]
+    Channel {
+        name: String,
+        channel: String,
+        /// The line of the policy that names the setting.
+        line: usize,
+        why: String,
+    },
 }
 
 impl ConfigError {
     /// The name of the setting.
-    pub fn name(&self) -> &'static str {
+    pub fn name(&self) -> &str {
         match self {
+            Self::Channel { name, .. } => name,
             Self::Missing { name, .. }
             | Self::Unusable { name, .. }
             | Self::Keys { name, .. }

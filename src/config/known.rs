@@ -4,7 +4,7 @@
 const PREFIX: &str = "HO_";
 
 /// The settings of the gate, without the prefix.
-const GATE: [&str; 54] = [
+const GATE: [&str; 55] = [
     "ACS_CONNECTION_STRING",
     "ACS_ENDPOINT",
     "AGENT_IDENTITY",
@@ -16,6 +16,7 @@ const GATE: [&str; 54] = [
     "BRAND_CONTACT",
     "BRAND_FOOTER",
     "BRAND_NAME",
+    "CHANNELS_ALLOW_PRIVATE",
     "DEFAULT_TIMEOUT",
     "ENTRA_AUTH_CONTEXT",
     "ENTRA_MAX_AGE",
@@ -61,13 +62,16 @@ const GATE: [&str; 54] = [
     "TIME_ZONE",
 ];
 
+/// What the names begin with that policies give to the settings of channels.
+const CHANNEL: &str = "CHANNEL_";
+
 /// The settings of agents and of the commands for operators, which may share an environment with a gate.
 const OTHERS: [&str; 6] = ["AUDIENCE", "ISSUER", "KEY", "KEYS", "MASTER_KEY", "URL"];
 
 /// Whether `name` looks like a setting and is none.
 pub fn is_unknown_setting(name: &str) -> bool {
     name.strip_prefix(PREFIX)
-        .is_some_and(|rest| !all().any(|known| known == rest))
+        .is_some_and(|rest| !rest.starts_with(CHANNEL) && !all().any(|known| known == rest))
 }
 
 /// The setting of the gate or of agents that `name` may be meant for: at most a third of the letters differ.
@@ -106,7 +110,7 @@ mod tests {
             assert!(is_unknown_setting(name));
             assert_eq!(nearest_setting(name).as_deref(), nearest, "{name}");
         }
-        for name in ["HO_URL", "HO_PORT", "PATH"] {
+        for name in ["HO_URL", "HO_PORT", "PATH", "HO_CHANNEL_FINANCE"] {
             assert!(!is_unknown_setting(name), "{name}");
         }
     }

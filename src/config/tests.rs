@@ -185,9 +185,9 @@ fn production_starts_with_everything_or_not_at_all() {
 
 #[test]
 fn each_wrong_setting_is_named_once_and_none_that_only_follows_from_another() {
-    let names = |settings: &[(&str, &str)]| -> Vec<&'static str> {
+    let names = |settings: &[(&str, &str)]| -> Vec<String> {
         let errors = read(settings).unwrap_err();
-        errors.iter().map(ConfigError::name).collect()
+        errors.iter().map(|it| it.name().to_owned()).collect()
     };
     let host = (HOST_PORT, "4711");
     let mut needed = names(&[host]);
@@ -234,7 +234,7 @@ fn each_wrong_setting_is_named_once_and_none_that_only_follows_from_another() {
     assert_eq!(wrong, expected);
     // A pattern may be what the other setting was meant to allow.
     let wildcard = [host, ("HO_ALLOWED_APPROVERS", "*@example.com")];
-    assert!(names(&wildcard).contains(&"HO_ALLOWED_APPROVERS"));
+    assert!(names(&wildcard).contains(&"HO_ALLOWED_APPROVERS".to_owned()));
     let misspelt = [wildcard.as_slice(), &[("HO_IDENTITY", "entre")]].concat();
-    assert!(!names(&misspelt).contains(&"HO_ALLOWED_APPROVERS"));
+    assert!(!names(&misspelt).contains(&"HO_ALLOWED_APPROVERS".to_owned()));
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::absence::{self, Absence};
+use super::channels::{self, Channel};
 use super::contradiction::contradiction;
 use super::demand::read_escalate;
 use super::fault::Fault;
@@ -27,6 +28,7 @@ const MAX_RULES: usize = 500;
 #[derive(Clone, Debug)]
 pub(super) struct Document {
     pub(super) groups: Groups,
+    pub(super) channels: Vec<Channel>,
     pub(super) default: DefaultEffect,
     pub(super) rules: Vec<Rule>,
     pub(super) absences: Vec<Absence>,
@@ -91,7 +93,8 @@ fn read(reader: &Reader<'_>, text: &str, surroundings: &Surroundings) -> Option<
     if let Some(version) = members.require("version") {
         version.whole(VERSION..=VERSION);
     }
-    members.refuse_unsupported(&["channels"]);
+    let channels = members.take("channels").and_then(|node| node.table());
+    let channels = channels.map_or_else(Vec::new, channels::read);
     let absences = members.take("absence");
     let absences = absences.map(|node| absence::read(&node, &surroundings.allowed));
     let groups = members.take("groups").and_then(|node| node.table());
@@ -137,6 +140,7 @@ fn read(reader: &Reader<'_>, text: &str, surroundings: &Surroundings) -> Option<
         rules: read,
         pointers: rule_reader.into_pointers(),
         groups,
+        channels,
     })
 }
 

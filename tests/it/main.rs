@@ -26,6 +26,7 @@ mod backup;
 mod bad_inputs;
 mod browser;
 mod call_limit;
+mod channels;
 mod check;
 mod claim;
 mod client;

@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 use human_oversight::app::Finding;
+use human_oversight::channels::{Message, Webhook};
 use human_oversight::config::Config;
 use human_oversight::keys::keyring;
 use human_oversight::mailer::{MailError, Mailer};
 use human_oversight::render::render_test_email;
 use human_oversight::values::Address;
 use human_oversight_protocol::types::KeySet;
+use serde_json::json;
 
 use super::super::clock::{clock, now};
 
@@ -85,6 +87,31 @@ pub(super) async fn check_mail(config: &Config, to: Option<&Address>) -> Finding
         }
         Err(error) => Finding::failed(format!("{transport}: {error}")),
     }
+}
+
+/// The channels whose settings can be used. With `sends`, a test event is sent to each.
+pub(super) async fn check_channels(channels: &[Webhook], sends: bool) -> Vec<Finding> {
+    let mut found = Vec::new();
+    for channel in channels {
+        let name = &channel.name;
+        if !sends {
+            let detail = format!("{name}; not tried: --channels sends a test event");
+            found.push(Finding::ok(detail));
+            continue;
+        }
+        let number = u64::from_ne_bytes(keyring::random_bytes());
+        let now = now();
+        let body = json!({"type": "channel.test", "timestamp": now.to_string(), "data": {"channel": name}});
+        let message = Message {
+            id: format!("check-{number:016x}"),
+            body: body.to_string(),
+        };
+        found.push(match channel.send(&message, now, CALL_TIMEOUT).await {
+            Ok(()) => Finding::ok(format!("{name} has accepted a test event")),
+            Err(error) => Finding::failed(format!("{name}: {error}")),
+        });
+    }
+    found
 }
 
 fn client() -> reqwest::Result<reqwest::Client> {

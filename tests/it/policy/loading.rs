@@ -116,8 +116,39 @@ fn a_rule_that_no_request_can_match_does_not_load() {
 }
 
 #[test]
+fn a_channel_names_the_setting_with_its_url() {
+    let rest = "[default]\neffect = \"deny\"\n";
+    let faults_of = |channels: &str| faults(&format!("version = 1\n{channels}{rest}"));
+    let channel = |name, url| format!("[channels.{name}]\nkind = \"webhook\"\nurl = \"{url}\"\n");
+    let two = channel("a", "HO_CHANNEL_A") + &channel("b-1", "HO_CHANNEL_B_1");
+    assert_eq!(faults_of(&two), [] as [&str; 0]);
+    for url in [
+        "https://hooks.example.com/topsecret",
+        "HO_CHANNEL_",
+        "HO_CHANNEL_a",
+        "HO_CHANNEL_A_SECRET",
+        "HO_SMTP_PASSWORD",
+    ] {
+        let found = faults_of(&channel("a", url));
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(
+            found[0].starts_with("4: `url` must be the name of the setting"),
+            "{found:?}"
+        );
+        assert!(!found[0].contains("topsecret"), "{found:?}");
+    }
+    let twice = channel("a", "HO_CHANNEL_A") + &channel("b", "HO_CHANNEL_A");
+    assert_eq!(
+        faults_of(&twice),
+        ["7: `url` is that of the channel in line 4"]
+    );
+    let other = "[channels.a]\nkind = \"pager\"\nurl = \"HO_CHANNEL_A\"\nsecret = \"x\"\n";
+    assert_eq!(faults_of(other).len(), 2, "{:?}", faults_of(other));
+}
+
+#[test]
 fn what_is_not_built_yet_is_refused() {
-    let top = "version = 1\n[channels.x]\nkind = \"teams\"\n[default]\neffect = \"deny\"\n";
+    let top = "version = 1\n[channels.x]\nkind = \"teams\"\nurl = \"HO_CHANNEL_X\"\n[default]\neffect = \"deny\"\n";
     let found = faults(top);
     assert_eq!(found.len(), 1, "{found:?}");
     assert!(

@@ -1,0 +1,93 @@
+//! The channels of a policy: other systems that can be told.
+
+use std::collections::BTreeMap;
+
+use super::matched::{MAX_NAME, is_name};
+use super::reader::{Members, Node};
+
+/// The most channels of a policy.
+const MAX_CHANNELS: usize = 20;
+/// The most characters of the name of a setting.
+const SETTING_CHARS: usize = 100;
+/// What the setting with a channel's URL begins with, and what the one with its secret ends with.
+const SETTING: &str = "HO_CHANNEL_";
+const SECRET: &str = "_SECRET";
+
+/// A webhook that the policy names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Channel {
+    pub name: String,
+    /// The line of its URL.
+    pub line: usize,
+    /// The name of the setting that holds its URL.
+    pub url_setting: String,
+}
+
+impl Channel {
+    /// The name of the setting that holds its secret.
+    pub fn secret_setting(&self) -> String {
+        format!("{}{SECRET}", self.url_setting)
+    }
+}
+
+pub(super) fn read(mut table: Members<'_>) -> Vec<Channel> {
+    let mut channels = Vec::new();
+    let mut lines: BTreeMap<String, usize> = BTreeMap::new();
+    for (index, (name, _, mut node)) in table.take_all().enumerate() {
+        node.name = format!("channel `{}`", crate::reveal::line(name, MAX_NAME));
+        if index == MAX_CHANNELS {
+            node.fault(format!(
+                "is one too many: a policy has at most {MAX_CHANNELS} channels"
+            ));
+            break;
+        }
+        if !is_name(name) {
+            node.fault(format!(
+                "must have a name of 1 to {MAX_NAME} letters and digits of ASCII, `-` and `_`"
+            ));
+        }
+        let Some(mut members) = node.table() else {
+            continue;
+        };
+        if let Some(kind) = members.require("kind") {
+            read_kind(&kind);
+        }
+        let url = members.require("url");
+        if let Some((line, url_setting)) = url.and_then(|node| read_setting(&node, &mut lines)) {
+            channels.push(Channel {
+                name: name.to_owned(),
+                line,
+                url_setting,
+            });
+        }
+        members.refuse_unsupported(&["callback_for"]);
+        members.finish();
+    }
+    channels
+}
+
+fn read_kind(node: &Node<'_>) {
+    if node.word(&[("webhook", false), ("teams", true)]) == Some(true) {
+        node.fault("is \"teams\", which is not yet supported");
+    }
+}
+
+/// The line, and the name of a setting that no other channel has.
+fn read_setting(node: &Node<'_>, lines: &mut BTreeMap<String, usize>) -> Option<(usize, String)> {
+    let text = node.text(SETTING_CHARS)?;
+    let rest = text.strip_prefix(SETTING).unwrap_or_default();
+    let is_plain = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
+    if rest.is_empty() || !rest.chars().all(is_plain) || rest.ends_with(SECRET) {
+        // The text may be the URL itself, which is a secret.
+        node.fault(format!(
+            "must be the name of the setting with the URL: {SETTING} and capitals, digits and `_`, without \
+             {SECRET} at the end"
+        ));
+        return None;
+    }
+    if let Some(earlier) = lines.insert(text.to_owned(), node.line) {
+        node.fault(format!("is that of the channel in line {earlier}"));
+        return None;
+    }
+    Some((node.line, text.to_owned()))
+}

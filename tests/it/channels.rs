@@ -1,0 +1,189 @@
+//! The channels of a policy: their settings, and the test event of `human-oversight check --channels`.
+
+use std::process::Stdio;
+use std::sync::Arc;
+
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Redirect;
+use axum::{Router, routing};
+use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpListener;
+use tokio::process::Command;
+use tokio::sync::Mutex;
+
+use crate::deadline::within;
+use crate::harness::repository;
+use crate::process::run;
+
+const POLICY: &str =
+    "version = 1\n[channels.finance]\nkind = \"webhook\"\nurl = \"HO_CHANNEL_FINANCE\"\n";
+/// 24 bytes.
+const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+
+type Received = Arc<Mutex<Vec<(HeaderMap, String)>>>;
+
+/// A receiver of webhooks: accepts at `/accepts`, fails at `/fails`, redirects to the former at `/redirects`.
+async fn receiver() -> (u16, Received) {
+    let received = Received::default();
+    let keep = received.clone();
+    let accept = move |headers: HeaderMap, body: String| async move {
+        keep.lock().await.push((headers, body));
+        StatusCode::NO_CONTENT
+    };
+    let redirect = || async { Redirect::temporary("/accepts") };
+    let fail = || async { (StatusCode::GONE, "topsecret") };
+    let router = Router::new()
+        .route("/accepts", routing::post(accept))
+        .route("/redirects", routing::any(redirect))
+        .route("/fails", routing::any(fail));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    (port, received)
+}
+
+/// What `check --channels` says in the lines that mention the channel.
+async fn check(url: &str, more: &[(&str, &str)]) -> Vec<String> {
+    let dir = tempfile::tempdir().unwrap();
+    let store = format!("embedded:{}", dir.path().display());
+    let mail = format!("file:{}", dir.path().join("mail").display());
+    let settings = [
+        ("HO_STORE", store.as_str()),
+        ("HO_MAIL", &mail),
+        ("HO_POLICY", POLICY),
+        ("HO_CHANNEL_FINANCE", url),
+        ("HO_CHANNEL_FINANCE_SECRET", SECRET),
+    ];
+    let (said, _) = run(&[&settings[..], more].concat(), &["check", "--channels"]).await;
+    assert!(
+        !said.contains("topsecret") && !said.contains(SECRET),
+        "{said}"
+    );
+    let lines = said
+        .lines()
+        .map(|it| it.split_whitespace().collect::<Vec<_>>().join(" "));
+    lines
+        .filter(|line| line.contains("finance") || line.contains("HO_CHANNEL"))
+        .collect()
+}
+
+const ALLOWED: (&str, &str) = ("HO_CHANNELS_ALLOW_PRIVATE", "1");
+
+#[tokio::test]
+async fn a_test_event_is_signed_as_standard_webhooks_say() {
+    let (port, received) = receiver().await;
+    let url = format!("http://127.0.0.1:{port}/accepts?sig=topsecret");
+    let said = check(&url, &[ALLOWED]).await;
+    assert_eq!(said, ["ok channels finance has accepted a test event"]);
+    let received = received.lock().await;
+    let [(headers, body)] = &received[..] else {
+        panic!("one event is received: {received:?}");
+    };
+    let header = |name: &str| headers[name].to_str().unwrap().to_owned();
+    assert_eq!(header("content-type"), "application/json");
+    let names = ["webhook-id", "webhook-timestamp", "webhook-signature"];
+    let headers: Value = names.iter().map(|name| (*name, header(name))).collect();
+    let event = verify(&headers, body)
+        .await
+        .expect("the signature is valid");
+    assert_eq!(event["type"], "channel.test");
+    assert_eq!(event["data"], json!({"channel": "finance"}));
+    assert_eq!(
+        verify(&headers, &body.replace("finance", "finances")).await,
+        None
+    );
+}
+
+/// The event, if an independent library verifies its signature.
+async fn verify(headers: &Value, body: &str) -> Option<Value> {
+    let python = repository().join(".tools/standardwebhooks/bin/python");
+    assert!(
+        python.is_file(),
+        "standardwebhooks is not installed: run scripts/test once"
+    );
+    let mut process = Command::new(python)
+        .arg(repository().join("tests/standardwebhooks/verify.py"))
+        .arg(SECRET)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let delivery = json!({"headers": headers, "body": body}).to_string();
+    let mut stdin = process.stdin.take().unwrap();
+    stdin.write_all(delivery.as_bytes()).await.unwrap();
+    drop(stdin);
+    let output = within(process.wait_with_output()).await.unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    if output.status.success() {
+        return Some(serde_json::from_slice(&output.stdout).unwrap());
+    }
+    assert!(said.contains("WebhookVerificationError"), "{said}");
+    None
+}
+
+#[tokio::test]
+async fn only_an_answer_of_success_counts_and_no_redirect_is_followed() {
+    let (port, received) = receiver().await;
+    for (path, status) in [("fails", 410), ("redirects", 307)] {
+        let said = check(&format!("http://127.0.0.1:{port}/{path}"), &[ALLOWED]).await;
+        let expected = format!("failed channels finance: it answers {status}; only 2xx counts");
+        assert_eq!(said, [expected]);
+    }
+    assert!(received.lock().await.is_empty());
+}
+
+#[tokio::test]
+async fn a_name_that_leads_into_the_own_network_is_not_called() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let said = check(&format!("https://localhost:{port}/topsecret"), &[]).await;
+    assert_eq!(said.len(), 1, "{said:?}");
+    assert!(
+        said[0].starts_with("failed channels finance: it cannot be reached"),
+        "{said:?}"
+    );
+    assert!(
+        said[0].ends_with("its host has an address that is not public"),
+        "{said:?}"
+    );
+    let connected = std::pin::pin!(listener.accept());
+    assert!(futures_util::FutureExt::now_or_never(connected).is_none());
+}
+
+#[tokio::test]
+async fn settings_of_a_channel_that_cannot_be_used_are_named_with_the_line_of_the_policy() {
+    let of = "(channel `finance`, line 4 of the policy)";
+    for (url, why) in [
+        ("", "it is not set"),
+        (
+            "http://hooks.example.com/topsecret",
+            "it must begin with https://",
+        ),
+        (
+            "https://169.254.169.254/topsecret",
+            "its host is an address that is not public",
+        ),
+    ] {
+        let said = check(url, &[]).await;
+        assert_eq!(
+            said,
+            [format!(
+                "failed settings HO_CHANNEL_FINANCE cannot be used: {why} {of}"
+            )]
+        );
+    }
+    let said = check(
+        "https://hooks.example.com/",
+        &[("HO_CHANNEL_FINANCE_SECRET", "topsecret")],
+    )
+    .await;
+    let why = "it must be `whsec_` and 24 to 64 bytes in base64";
+    assert_eq!(
+        said,
+        [format!(
+            "failed settings HO_CHANNEL_FINANCE_SECRET cannot be used: {why} {of}"
+        )]
+    );
+}
