@@ -12,7 +12,7 @@ use std::time::Duration;
 use anyhow::{Context, anyhow, bail};
 use clap::Args;
 use human_oversight::config::TableSettings;
-use human_oversight::domain::{Approval, Claimed, Coverage, Performed};
+use human_oversight::domain::{Approval, Claimed, Coverage};
 use human_oversight::keys::LinkKeys;
 use human_oversight::store::{StoreError, read_copy};
 use human_oversight::values::Timestamp;
@@ -138,7 +138,9 @@ fn for_each_action(
     let mut line = Vec::new();
     for number in 1.. {
         line.clear();
-        let read = (&mut lines).take(MOST_BYTES + 1).read_until(b'\n', &mut line);
+        let read = (&mut lines)
+            .take(MOST_BYTES + 1)
+            .read_until(b'\n', &mut line);
         let length = read.context("the actions cannot be read")?;
         if length == 0 {
             break;

@@ -78,6 +78,7 @@ mod races;
 mod readme;
 mod reask;
 mod receipt;
+mod reconcile;
 mod recording;
 mod rejected_before;
 mod report;

@@ -7,7 +7,7 @@ use anyhow::{Context, anyhow};
 use human_oversight::domain::Performed;
 use human_oversight::policy::Pointer;
 use human_oversight::values::{Digest, Timestamp};
-use human_oversight_protocol::parameters::{sha256, to_canonical};
+use human_oversight_protocol::parameters::sha256;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -86,7 +86,9 @@ impl Mapping {
         let only: anyhow::Result<_> = only.map(|(it, value)| Ok((pointer(&it)?, value))).collect();
         let fold = |text: &str| folded(text, file.ignore_case);
         let actions = file.actions.map(|actions| {
-            let folded = actions.iter().map(|(line, action)| (fold(line), fold(action)));
+            let folded = actions
+                .iter()
+                .map(|(line, action)| (fold(line), fold(action)));
             folded.collect()
         });
         Ok(Self {
@@ -159,7 +161,8 @@ impl Mapping {
             Some(value) => Value::String(folded(&text(value), self.ignore_case)),
         };
         let values: Vec<Value> = values.into_iter().map(compared).collect();
-        Digest(sha256(&to_canonical(&values)))
+        let canonical = serde_json_canonicalizer::to_vec(&values);
+        Digest(sha256(&canonical.expect("texts and parsed JSON are JSON")))
     }
 }
 

@@ -66,7 +66,9 @@ impl Report {
             let unnamed = mismatches - self.named;
             if unnamed > 0 {
                 let most = Coverage::MOST_UNCOVERED;
-                say(&format!("{unnamed} more actions without an approval: the first {most} are named"));
+                say(&format!(
+                    "{unnamed} more actions without an approval: the first {most} are named"
+                ));
             }
             say(&format!(
                 "{matched} matched, {never_approved} executed and never approved, {other_parameters} executed with other \
@@ -126,7 +128,11 @@ fn to_json(mismatch: &Mismatch) -> Value {
         Mismatch::OtherParameters {
             performed,
             approval,
-        } => with(of("otherParameters", performed), "approval", json!(approval)),
+        } => with(
+            of("otherParameters", performed),
+            "approval",
+            json!(approval),
+        ),
         Mismatch::Twice {
             performed,
             approval,

@@ -1,0 +1,273 @@
+//! `human-oversight reconcile`: what really happened, held against what was approved and claimed.
+
+mod coverage;
+
+use std::path::Path;
+use std::sync::Mutex;
+
+use human_oversight_client::Outcome;
+use serde_json::{Value, json};
+
+use crate::backing_store;
+use crate::harness::{ALICE, TestGate, repository};
+use crate::process::run;
+
+const ACTION: &str = "Delete User Account";
+
+/// A directory of users, which logs each deletion, also those that no one approved.
+struct Directory<'a> {
+    gate: &'a TestGate,
+    log: Mutex<Vec<Value>>,
+}
+
+impl Directory<'_> {
+    fn delete(&self, user: &str) {
+        let (at, parameters) = (self.gate.now().to_string(), json!({"user_id": user}));
+        let entry = json!({"at": at, "action": ACTION, "parameters": parameters, "id": format!("log-{user}")});
+        self.log.lock().unwrap().push(entry);
+    }
+
+    fn write(&self, name: &str) -> String {
+        let log = self.log.lock().unwrap();
+        let lines: String = log.iter().map(|entry| format!("{entry}\n")).collect();
+        write(self.gate.dir.path(), name, &lines)
+    }
+}
+
+fn write(folder: &Path, name: &str, text: &str) -> String {
+    let path = folder.join(name);
+    std::fs::write(&path, text).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+/// Deletes a user through the gate, as its agent does.
+async fn delete_approved(gate: &TestGate, directory: &Directory<'_>, user: &str) -> String {
+    let action = gate.gate().action(ACTION);
+    let parameters = json!({"user_id": user});
+    let pending = action.submit(&parameters).await.unwrap();
+    let approval = pending.approval().unwrap().clone();
+    gate.approve(&approval, ALICE).await;
+    let outcome = pending.run(&parameters, async |_| directory.delete(user));
+    assert!(matches!(outcome.await, Outcome::Executed(())));
+    approval.id
+}
+
+async fn reconcile(gate: &TestGate, more: &[&str]) -> (String, i32) {
+    let settings = backing_store::settings(gate.dir.path());
+    let until = gate.now() + std::time::Duration::from_secs(86_400);
+    let until = until.to_string();
+    let arguments = [&["reconcile", "--until", &until], more].concat();
+    run(&backing_store::borrowed(&settings), &arguments).await
+}
+
+/// The mismatches and counts of the output as JSON.
+fn parse(said: &str) -> (Vec<Value>, Value) {
+    let found: Value = serde_json::from_str(said).unwrap_or_else(|_| panic!("{said}"));
+    (
+        found["mismatches"].as_array().unwrap().clone(),
+        found["counts"].clone(),
+    )
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_agent_with_a_second_credential_is_found_by_what_it_deleted_around_the_gate() {
+    let gate = TestGate::start().await;
+    let directory = Directory {
+        gate: &gate,
+        log: Mutex::default(),
+    };
+    directory.delete("1");
+    delete_approved(&gate, &directory, "2").await;
+    directory.delete("3");
+    let actions = directory.write("actions.jsonl");
+
+    let (said, code) = reconcile(&gate, &["--actions", &actions, "--json"]).await;
+    assert_eq!(code, 1, "{said}");
+    let (mismatches, counts) = parse(&said);
+    let named: Vec<_> = mismatches
+        .iter()
+        .map(|it| (&it["kind"], &it["id"], &it["line"]))
+        .collect();
+    let never = json!("neverApproved");
+    assert_eq!(
+        named,
+        [
+            (&never, &json!("log-1"), &json!(1)),
+            (&never, &json!("log-3"), &json!(3))
+        ]
+    );
+    assert_eq!(
+        (&counts["matched"], &counts["neverApproved"]),
+        (&json!(1), &json!(2))
+    );
+
+    let (said, _) = reconcile(&gate, &["--actions", &actions]).await;
+    assert!(
+        said.contains("executed, never approved: line 1 (log-1), Delete User Account, at "),
+        "{said}"
+    );
+    // Nothing but the program's own words and what the log says.
+    assert!(!said.contains("user_id"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_kind_of_mismatch_names_the_line_and_the_approval() {
+    let gate = TestGate::start().await;
+    let directory = Directory {
+        gate: &gate,
+        log: Mutex::default(),
+    };
+    delete_approved(&gate, &directory, "1").await;
+    let twice = delete_approved(&gate, &directory, "2").await;
+    directory.delete("2");
+    // Approved for 4, and 5 is deleted.
+    let changed = delete_approved(&gate, &directory, "4").await;
+    *directory
+        .log
+        .lock()
+        .unwrap()
+        .last_mut()
+        .unwrap()
+        .pointer_mut("/parameters/user_id")
+        .unwrap() = json!("5");
+    let actions = directory.write("actions.jsonl");
+    let (said, code) = reconcile(&gate, &["--actions", &actions, "--json"]).await;
+    assert_eq!(code, 1, "{said}");
+    let (mismatches, counts) = parse(&said);
+    let found: Vec<_> = mismatches
+        .iter()
+        .map(|it| (it["kind"].clone(), it["approval"].clone()))
+        .collect();
+    assert_eq!(
+        found,
+        [
+            (json!("executedTwice"), json!(twice)),
+            (json!("otherParameters"), json!(changed))
+        ]
+    );
+    assert_eq!(mismatches[0]["firstLine"], 2);
+    assert_eq!(counts["matched"], 2);
+
+    // A log that lacks what was approved, from a backup and from the standard input's place.
+    let backup = gate.dir.path().join("copy.jsonl");
+    let backup = backup.to_str().unwrap();
+    let settings = backing_store::settings(gate.dir.path());
+    assert_eq!(
+        run(&backing_store::borrowed(&settings), &["backup", backup])
+            .await
+            .1,
+        0
+    );
+    let empty = write(gate.dir.path(), "empty.jsonl", "\n");
+    let arguments = ["--actions", &empty, "--backup", backup, "--json"];
+    let (said, code) = reconcile(&gate, &arguments).await;
+    assert_eq!(code, 1, "{said}");
+    let (mismatches, counts) = parse(&said);
+    assert_eq!(counts["neverExecuted"], 3);
+    assert!(mismatches.iter().all(|it| it["kind"] == "neverExecuted"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_mapping_reads_the_activity_log() {
+    let gate = TestGate::start().await;
+    let action = gate.gate().action("Delete a virtual machine");
+    let parameters = json!({"resource_id": "/subscriptions/1/vm/Build", "reason": "unused"});
+    let pending = action.submit(&parameters).await.unwrap();
+    gate.approve(&pending.approval().unwrap().clone(), ALICE)
+        .await;
+    assert!(matches!(
+        pending.run(&parameters, async |_| ()).await,
+        Outcome::Executed(())
+    ));
+    let at = gate.now().to_string();
+    let entry = |operation: &str, result: &str, resource: &str| {
+        json!({
+            "time": at, "operationName": operation, "resultType": result, "resourceId": resource,
+            "correlationId": "4c1a", "identity": {"claims": {}},
+        })
+    };
+    let delete = "MICROSOFT.COMPUTE/VIRTUALMACHINES/DELETE";
+    let lines = [
+        entry(delete, "Start", "/SUBSCRIPTIONS/1/VM/BUILD"),
+        entry(delete, "Success", "/SUBSCRIPTIONS/1/VM/BUILD"),
+        entry(
+            "MICROSOFT.COMPUTE/VIRTUALMACHINES/READ",
+            "Success",
+            "/SUBSCRIPTIONS/1/VM/OTHER",
+        ),
+    ];
+    let text: String = lines.iter().map(|it| format!("{it}\n")).collect();
+    let actions = write(gate.dir.path(), "activity.jsonl", &text);
+    let mapping = repository().join("examples/reconcile/activity-log.json");
+    let arguments = [
+        "--actions",
+        &actions,
+        "--mapping",
+        mapping.to_str().unwrap(),
+    ];
+    let (said, code) = reconcile(&gate, &arguments).await;
+    assert_eq!(code, 0, "{said}");
+    assert!(
+        said.ends_with("1 matched, 0 executed and never approved, 0 executed with other parameters, 0 executed twice, 0 approved and never executed; 2 lines left out, 0 rows that cannot be trusted\n"),
+        "{said}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_cannot_be_read_is_named_with_its_line_and_proves_nothing() {
+    let gate = TestGate::start().await;
+    gate.ask().await;
+    let good = json!({"at": "2026-11-01T08:00:00Z", "action": ACTION, "parameters": {}});
+    let cases = [
+        ("{\n", "line 2 of the actions is no JSON"),
+        (
+            r#"{"at": "2026-11-01T08:00:00Z", "parameters": {}}"#,
+            "line 2 of the actions: /action is missing",
+        ),
+        (
+            r#"{"at": "yesterday", "action": "x", "parameters": {}}"#,
+            "line 2 of the actions: /at must be a time such as 2026-11-01T08:00:00Z",
+        ),
+        (
+            r#"{"at": "2026-11-01T08:00:00Z", "action": "x"}"#,
+            "line 2 of the actions: /parameters is missing",
+        ),
+    ];
+    for (line, expected) in cases {
+        let actions = write(gate.dir.path(), "actions.jsonl", &format!("{good}\n{line}"));
+        let (said, code) = reconcile(&gate, &["--actions", &actions]).await;
+        assert_eq!(code, 2, "{said}");
+        assert!(said.contains(expected), "{said}");
+    }
+    let actions = write(gate.dir.path(), "actions.jsonl", "");
+    for (mapping, expected) in [
+        (
+            r#"{"at": "/at", "action": "/action", "parameters": {}}"#,
+            "`parameters` must name at least one",
+        ),
+        (
+            r#"{"at": "at", "action": "/action", "parameters": {"/a": "/b"}}"#,
+            "`at` is no JSON pointer",
+        ),
+        (
+            r#"{"at": "/at", "action": "/action", "parameters": {"/a": "/b"}, "extra": 1}"#,
+            "unknown field `extra`",
+        ),
+    ] {
+        let mapping = write(gate.dir.path(), "mapping.json", mapping);
+        let (said, code) = reconcile(&gate, &["--actions", &actions, "--mapping", &mapping]).await;
+        assert_eq!(code, 2, "{said}");
+        assert!(
+            said.contains("mapping.json is no mapping") && said.contains(expected),
+            "{said}"
+        );
+    }
+    let (said, code) = reconcile(&gate, &["--actions", "/nonexistent/actions"]).await;
+    assert_eq!(code, 2, "{said}");
+}
+
+#[test]
+fn the_page_contains_the_mapping() {
+    let mapping = include_str!("../../examples/reconcile/activity-log.json");
+    assert!(include_str!("../../docs/reconcile.md").contains(mapping));
+}
