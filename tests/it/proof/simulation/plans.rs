@@ -54,7 +54,7 @@ fn settings(dir: &Path, policy: &str) -> Settings {
 
 #[test]
 fn votes_stay_true_under_every_fault() {
-    let seeds = seeds(cases(120, 5_000));
+    let seeds = seeds(cases(60, 5_000));
     let policy = policy(FINANCE, STAGES);
     let results = run_all(&seeds, |dir| settings(dir, &policy));
     let sums = sums(&seeds, &results);
