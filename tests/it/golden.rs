@@ -5,6 +5,7 @@ mod cases;
 mod decided;
 mod grants;
 mod owned;
+mod people;
 mod planned;
 mod rejections;
 mod standing;
@@ -36,13 +37,20 @@ use cases::{Case, Step};
 const BASE_URL: &str = "https://gate.example.com";
 
 /// The versions that have golden files.
-const VERSIONS: [&str; 4] = ["v1", "v2", owned::VERSION, planned::VERSION];
+const VERSIONS: [&str; 5] = [
+    "v1",
+    "v2",
+    owned::VERSION,
+    planned::VERSION,
+    people::VERSION,
+];
 
 /// The requests in the files of a version.
 fn cases(version: &str) -> Vec<Case> {
     match version {
         owned::VERSION => owned::cases(),
         planned::VERSION => planned::cases(),
+        people::VERSION => people::cases(),
         _ => cases::cases(),
     }
 }
@@ -50,7 +58,7 @@ fn cases(version: &str) -> Vec<Case> {
 /// The function key in the calls of the agents of a version.
 fn key(version: &str) -> &'static str {
     match version {
-        owned::VERSION | planned::VERSION => KEY,
+        owned::VERSION | planned::VERSION | people::VERSION => KEY,
         _ => "",
     }
 }
@@ -221,7 +229,11 @@ impl Player {
         };
         let path = format!("/api/decision/{}?k={k}", self.id);
         let page = self.get(&with_forms(&path)).await;
-        let token = if form.starts_with("decision=revoke") || token.is_empty() {
+        let token = if form.starts_with("decision=hand-over") {
+            let fields = page.form_in("hand-over").unwrap();
+            let mut fields = fields.into_iter().filter(|(name, _)| name == "form");
+            fields.next().unwrap().1
+        } else if form.starts_with("decision=revoke") || token.is_empty() {
             form_token(&page).unwrap()
         } else {
             let has_form = page.status == StatusCode::OK && page.body.contains("<form");
@@ -385,8 +397,9 @@ async fn put_into_tables(version: &str, golden: &Value, port: u16) {
 
 /// Replays every case on a gate with this `HO_ROWS`.
 async fn replay_cases(backend: Backend, rows: &'static str) {
-    // Version 1 has no columns for plans.
-    let has_room = |version: &&str| rows == "2" || *version != planned::VERSION;
+    // Version 1 has no columns for plans, hand-overs and questions.
+    let has_room =
+        |version: &&str| rows == "2" || ![planned::VERSION, people::VERSION].contains(version);
     for version in VERSIONS.into_iter().filter(has_room) {
         let folder = folder(version).join("rows");
         let mut files = std::fs::read_dir(&folder).unwrap().count();
