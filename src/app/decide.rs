@@ -52,6 +52,7 @@ impl App {
         form: &DecisionForm,
     ) -> Result<(Approval, (Identified, DecisionResult)), Error> {
         let (row, identified) = self.load_for_approver(id, caller).await?;
+        self.check_clock()?;
         let held = self.check_hold(&row.approval, identified, &form.code);
         // A rejection needs no code.
         let form = &match (held.await?, form.verdict) {

@@ -28,6 +28,7 @@ impl App {
             return Err(Error::Forbidden("With HO_ROWS=1 nothing is handed over."));
         }
         let (row, identified) = self.load_for_approver(id, caller).await?;
+        self.check_clock()?;
         if let Some(held) = self
             .check_hold(&row.approval, identified, &form.code)
             .await?

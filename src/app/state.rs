@@ -22,6 +22,9 @@ use crate::mailer::Mailer;
 use crate::store::{Store, StoreError, Versioned};
 use crate::values::{ApprovalId, Clock, Timestamp};
 
+/// The seconds from which on a clock that differs from that of the store dates no decision and no claim.
+const CLOCK_LIMIT: u64 = 300;
+
 /// The parts of the gate.
 pub struct App {
     pub config: Config,
@@ -54,6 +57,16 @@ pub struct App {
 impl App {
     pub fn now(&self) -> Timestamp {
         (self.clock)()
+    }
+
+    /// Fails while the clock of this machine is so far off that what it dates would count wrongly.
+    pub(super) fn check_clock(&self) -> Result<(), Error> {
+        let ahead = self.store.clock_ahead();
+        if ahead.unsigned_abs() < CLOCK_LIMIT {
+            return Ok(());
+        }
+        let cause = format!("the clock of this machine is {ahead} s ahead of the table service's");
+        Err(Error::Unavailable(cause))
     }
 
     /// Loads an approval and checks its receipt; the store has checked its row MAC.

@@ -9,6 +9,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use human_oversight::config::TableSettings;
+use human_oversight::domain::Approval;
 use human_oversight::keys::check_grant;
 use human_oversight::keys::receipt::{self, ReceiptKeys};
 use human_oversight::store::{StandingKind, StandingRow, StoreError, decode_grants};
@@ -56,7 +57,7 @@ pub(crate) async fn run(
                 Ok(()) => {
                     found.decided += u64::from(approval.decision().is_some());
                     found.votes += approval.votes.len() as u64;
-                    None
+                    time_problem(approval)
                 }
                 Err(contradiction) => Some(contradiction.to_string()),
             },
@@ -104,6 +105,16 @@ pub(crate) async fn run(
         0 => ExitCode::SUCCESS,
         _ => ExitCode::FAILURE,
     })
+}
+
+/// What is wrong with the times of a row, if they run backwards.
+fn time_problem(approval: &Approval) -> Option<String> {
+    let (earlier, later) = approval.backward_step()?;
+    let (first, second) = (earlier.what.word(), later.what.word());
+    Some(format!(
+        "its times run backwards: {second} at {}, after {first} at {}: a clock was wrong",
+        later.at, earlier.at
+    ))
 }
 
 /// Why the standing grants of a row prove nothing, if it has any.

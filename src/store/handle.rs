@@ -77,6 +77,15 @@ impl Store {
         }
     }
 
+    /// The seconds by which the clock of this machine is ahead of the table service's, by the date of its last
+    /// answer; 0 where the store is a file, or has not answered.
+    pub fn clock_ahead(&self) -> i64 {
+        match &self.backend {
+            Backend::Tables(tables) => tables.clock_ahead(),
+            Backend::Embedded(_) => 0,
+        }
+    }
+
     /// The same store with other settings for rows.
     #[must_use]
     pub fn with_rows(self, rows: RowSettings) -> Self {

@@ -19,6 +19,7 @@ mod pending;
 mod probe;
 mod rebuild;
 mod retry;
+mod service_clock;
 mod sign_in;
 mod standing;
 mod transport;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
+use time::format_description::well_known::{Rfc2822, Rfc3339};
 use time::macros::format_description;
 
 /// Returns the current time; a function, so that tests can control it.
@@ -37,6 +37,12 @@ impl Timestamp {
     pub fn parse(text: &str) -> Option<Self> {
         let time = OffsetDateTime::parse(text, &Rfc3339).ok()?;
         Self::from_unix_millis(i64::try_from(time.unix_timestamp_nanos() / 1_000_000).ok()?)
+    }
+
+    /// Parses the date of an HTTP header: `Sun, 22 Nov 2026 17:30:00 GMT`.
+    pub fn parse_http(text: &str) -> Option<Self> {
+        let time = OffsetDateTime::parse(text, &Rfc2822).ok()?;
+        Self::from_unix_millis(time.unix_timestamp().checked_mul(1_000)?)
     }
 
     /// Formats the time for people: `Sun 22 Nov 2026, 17:30 UTC`.

@@ -89,6 +89,7 @@ mod rolling;
 mod round_trips;
 mod runbooks;
 mod schemathesis;
+mod service_clock;
 mod sign_in;
 mod standards;
 mod status;

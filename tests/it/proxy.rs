@@ -10,6 +10,8 @@ use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use ::time::OffsetDateTime;
+use ::time::macros::format_description;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
@@ -101,6 +103,11 @@ impl Proxy {
         self.shared.seen.lock().unwrap().latency = latency;
     }
 
+    /// From now on the clock of the server seems to be this many seconds ahead.
+    pub(crate) fn shift_clock(&self, seconds: i64) {
+        self.shared.seen.lock().unwrap().ahead = seconds;
+    }
+
     /// When each request arrived, and when it was answered, if it was.
     pub(crate) fn spans(&self) -> Vec<(Instant, Option<Instant>)> {
         self.shared.seen.lock().unwrap().spans.clone()
@@ -148,6 +155,8 @@ struct Seen {
     spans: Vec<(Instant, Option<Instant>)>,
     /// How long each request takes at least.
     latency: Duration,
+    /// The seconds that are added to the date of each response.
+    ahead: i64,
     faults: VecDeque<(Matching, Fault)>,
 }
 
@@ -207,6 +216,10 @@ impl Shared {
                     return answer.write(&mut client).await;
                 }
                 _ => {}
+            }
+            let ahead = self.seen.lock().unwrap().ahead;
+            if ahead != 0 {
+                answer.shift_date(ahead);
             }
             self.record_answer(arrived_at);
             answer.write(&mut client).await?;
@@ -309,6 +322,16 @@ impl Message {
         let mut lines = self.head.lines().filter_map(|line| line.split_once(':'));
         let (_, value) = lines.find(|(n, _)| n.eq_ignore_ascii_case(name))?;
         Some(value.trim())
+    }
+
+    fn shift_date(&mut self, seconds: i64) {
+        let date = OffsetDateTime::now_utc() + time::Duration::seconds(seconds);
+        let format = format_description!(
+            "[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT"
+        );
+        let date = date.format(format).unwrap();
+        self.remove(&["date"]);
+        self.head.push_str(&format!("date: {date}\r\n"));
     }
 
     fn remove(&mut self, names: &[&str]) {

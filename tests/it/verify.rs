@@ -309,3 +309,22 @@ async fn rows_of_the_legacy_logic_app_are_counted_separately() {
     assert_eq!(code, 0, "{said}");
     assert!(said.starts_with("2 rows: 0 decisions proved by their receipts, 1 rows of the legacy"));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn times_that_run_backwards_are_found() {
+    let gate = TestGate::start().await;
+    let (near, far) = (gate.ask().await, gate.ask().await);
+    gate.back(Duration::from_secs(590));
+    gate.approve(&near, ALICE).await;
+    let (said, code) = verify(&gate, Who::Operator, &[]).await;
+    assert_eq!(code, 0, "{said}");
+    gate.back(Duration::from_secs(20));
+    gate.approve(&far, ALICE).await;
+    let (said, code) = verify(&gate, Who::Operator, &[]).await;
+    assert_eq!(code, 1, "{said}");
+    assert!(
+        said.contains("its times run backwards: Approved at "),
+        "{said}"
+    );
+    assert!(said.contains(" 1 problems."), "{said}");
+}

@@ -13,6 +13,7 @@ use super::account::Account;
 use super::corrections::Corrections;
 use super::fault::Fault;
 use super::retry::{POINT, with_retry};
+use super::service_clock::ServiceClock;
 use super::sign_in;
 use super::transport::{Transport, Wire};
 use crate::keys::LinkKeys;
@@ -29,6 +30,7 @@ pub(in crate::store) struct Tables {
     /// Hash the people of an index entry; without keys, entries name none.
     pub(super) keys: Option<Arc<LinkKeys>>,
     pub(super) corrections: Corrections,
+    service_clock: Arc<ServiceClock>,
 }
 
 impl Tables {
@@ -45,8 +47,13 @@ impl Tables {
             account: String::new(),
             uri: account.endpoint.clone(),
         };
+        let service_clock = Arc::new(ServiceClock::default());
+        let transport = Transport {
+            wire,
+            service_clock: service_clock.clone(),
+        };
         let service = TableServiceClientBuilder::with_location(location, credentials)
-            .transport(TransportOptions::new(Arc::new(Transport(wire))))
+            .transport(TransportOptions::new(Arc::new(transport)))
             .retry(RetryOptions::none())
             .build();
         Self {
@@ -56,7 +63,13 @@ impl Tables {
             decided: service.table_client(decided),
             keys,
             corrections: Corrections::default(),
+            service_clock,
         }
+    }
+
+    /// The seconds by which the clock of this machine is ahead of the service's, by its last answer.
+    pub(in crate::store) fn clock_ahead(&self) -> i64 {
+        self.service_clock.ahead()
     }
 }
 

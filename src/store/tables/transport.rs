@@ -13,6 +13,7 @@ use reqwest::header::HeaderMap;
 use serde_json::Value;
 
 use super::fault::Fault;
+use super::service_clock::ServiceClock;
 use crate::azure::http::{causes, retry_after};
 
 /// Headers that the crate requires in every response, which a proxy may have removed. Their values are unused.
@@ -41,7 +42,10 @@ impl Wire for Client {
 }
 
 #[derive(Debug)]
-pub(super) struct Transport(pub(super) Arc<dyn Wire>);
+pub(super) struct Transport {
+    pub(super) wire: Arc<dyn Wire>,
+    pub(super) service_clock: Arc<ServiceClock>,
+}
 
 #[async_trait]
 impl HttpClient for Transport {
@@ -70,8 +74,9 @@ impl Transport {
         if let Body::Bytes(bytes) = request.body() {
             *sent.body_mut() = Some(bytes.clone().into());
         }
-        let answer = self.0.carry(sent).await.map_err(Fault::Lost)?;
+        let answer = self.wire.carry(sent).await.map_err(Fault::Lost)?;
         let (status, mut headers) = (answer.status(), answer.headers().clone());
+        self.service_clock.compare(&headers);
         let body = answer
             .bytes()
             .await
