@@ -32,7 +32,7 @@ pub(super) fn cases() -> Vec<Case> {
     vec![
         case("pending-handed-over", executed)
             .settings(&[LIST])
-            .life(&[to_carol.clone()])
+            .life(std::slice::from_ref(&to_carol))
             .next(&[approve(CAROL), CLAIM, EXECUTED]),
         case("approved-by-a-receiver", executed)
             .settings(&[LIST])
