@@ -5,7 +5,7 @@ mod report;
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, stdin};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -13,15 +13,13 @@ use anyhow::{Context, anyhow, bail};
 use clap::Args;
 use human_oversight::config::TableSettings;
 use human_oversight::domain::{Approval, Claimed, Coverage};
-use human_oversight::keys::LinkKeys;
-use human_oversight::store::{StoreError, read_copy};
+use human_oversight::store::StoreError;
 use human_oversight::values::Timestamp;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use super::clock::now;
-use super::maintenance::{ensure_store_exists, for_each_row, link_keys, open};
+use super::clock::{clock, now};
+use super::maintenance::{ensure_store_exists, for_each_copied_row, for_each_row, link_keys, open};
 use super::value_parsers::{date, seconds};
-use crate::cli::clock::clock;
 use mapping::{Mapping, Read as Line};
 use report::Report;
 
@@ -92,7 +90,10 @@ pub(crate) async fn run(settings: TableSettings, options: &Options) -> anyhow::R
         eprintln!("Without HO_LINK_KEYS the rows are taken as they are: nothing proves them.");
     }
     match &options.backup {
-        Some(file) => approvals.read(file, keys.as_deref())?,
+        Some(file) => for_each_copied_row(file, keys.as_deref(), |approval| {
+            approvals.add(approval);
+            Ok(())
+        })?,
         None => {
             ensure_store_exists(&settings)?;
             let store = open(&settings, 0, clock(), keys)?;
@@ -166,20 +167,6 @@ impl Options {
 }
 
 impl Approvals<'_> {
-    /// Reads the rows of a backup.
-    fn read(&mut self, file: &Path, keys: Option<&LinkKeys>) -> anyhow::Result<()> {
-        let cannot = || format!("{} cannot be read", file.display());
-        let lines = File::open(file).with_context(cannot)?;
-        for (number, line) in (1..).zip(BufReader::new(lines).lines()) {
-            let columns: Map<String, Value> = serde_json::from_str(&line.with_context(cannot)?)
-                .map_err(|_| anyhow!("line {number} is no row: is the copy whole?"))?;
-            if let Some(approval) = read_copy(columns, keys) {
-                self.add(approval);
-            }
-        }
-        Ok(())
-    }
-
     fn add(&mut self, approval: Result<Approval, StoreError>) {
         match approval {
             Ok(approval) => self.found.extend(self.claimed(&approval)),

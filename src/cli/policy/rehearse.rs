@@ -1,23 +1,22 @@
 //! What a policy would have done with the requests that a gate has stored. One row at a time is in memory.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::{Context, anyhow};
 use human_oversight::config::TableSettings;
 use human_oversight::domain::{Approval, Verdict};
-use human_oversight::keys::LinkKeys;
 use human_oversight::policy::{Effect, Policy, RuleId};
-use human_oversight::store::{StoreError, read_copy};
+use human_oversight::store::StoreError;
 use human_oversight::values::Timestamp;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::outcome::Outcome;
 use super::request::Request;
 use crate::cli::clock::clock;
-use crate::cli::maintenance::{ensure_store_exists, for_each_row, link_keys, open, say};
+use crate::cli::maintenance::{
+    ensure_store_exists, for_each_copied_row, for_each_row, link_keys, open, say,
+};
 
 /// What was found so far.
 struct Rehearsal<'a> {
@@ -74,7 +73,9 @@ pub(super) async fn run(
         say("{\"contradictions\": [");
     }
     match backup {
-        Some(file) => rehearsal.read(file, keys.as_deref())?,
+        Some(file) => {
+            for_each_copied_row(file, keys.as_deref(), |approval| rehearsal.add(approval))?;
+        }
         None => {
             ensure_store_exists(&settings)?;
             let store = open(&settings, 0, clock(), keys)?;
@@ -87,20 +88,6 @@ pub(super) async fn run(
 }
 
 impl Rehearsal<'_> {
-    /// Reads the requests of a backup.
-    fn read(&mut self, file: &Path, keys: Option<&LinkKeys>) -> anyhow::Result<()> {
-        let cannot = || format!("{} cannot be read", file.display());
-        let lines = std::fs::File::open(file).with_context(cannot)?;
-        for (number, line) in (1..).zip(BufReader::new(lines).lines()) {
-            let columns: Map<String, Value> = serde_json::from_str(&line.with_context(cannot)?)
-                .map_err(|_| anyhow!("line {number} is no row: is the copy whole?"))?;
-            if let Some(approval) = read_copy(columns, keys) {
-                self.add(approval)?;
-            }
-        }
-        Ok(())
-    }
-
     fn add(&mut self, approval: Result<Approval, StoreError>) -> anyhow::Result<()> {
         let approval = match approval {
             Ok(approval) => approval,
