@@ -13,13 +13,16 @@ use anyhow::{Context, anyhow, bail};
 use clap::Args;
 use human_oversight::config::TableSettings;
 use human_oversight::domain::{Approval, Claimed, Coverage};
+use human_oversight::keys::receipt;
 use human_oversight::store::StoreError;
 use human_oversight::values::Timestamp;
+use human_oversight_protocol::types::KeySet;
 use serde_json::Value;
 
 use super::clock::{clock, now};
 use super::maintenance::{ensure_store_exists, for_each_copied_row, for_each_row, link_keys, open};
 use super::value_parsers::{date, seconds};
+use super::verify::receipt_keys;
 use mapping::{Mapping, Read as Line};
 use report::Report;
 
@@ -48,6 +51,9 @@ pub(crate) struct Options {
     /// By how much the times of the actions can differ from those of the gate (else 300)
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     slack: Option<Duration>,
+    /// The public keys of the receipts, as /api/keys returns them (else HO_RECEIPT_KEYS)
+    #[arg(long, value_name = "FILE")]
+    keys: Option<PathBuf>,
     /// Read this file, which `backup` wrote, instead of the store
     #[arg(long, value_name = "FILE")]
     backup: Option<PathBuf>,
@@ -60,6 +66,7 @@ pub(crate) struct Options {
 struct Approvals<'a> {
     options: &'a Options,
     mapping: &'a Mapping,
+    receipt_keys: KeySet,
     slack: Duration,
     until: Timestamp,
     found: Vec<Claimed>,
@@ -80,6 +87,7 @@ pub(crate) async fn run(settings: TableSettings, options: &Options) -> anyhow::R
     let mut approvals = Approvals {
         options,
         mapping: &mapping,
+        receipt_keys: receipt_keys(&settings, options.keys.as_deref())?,
         slack: options.slack.unwrap_or(Duration::from_secs(300)),
         until,
         found: Vec::new(),
@@ -87,7 +95,9 @@ pub(crate) async fn run(settings: TableSettings, options: &Options) -> anyhow::R
     };
     let keys = link_keys(&settings)?;
     if keys.is_none() {
-        eprintln!("Without HO_LINK_KEYS the rows are taken as they are: nothing proves them.");
+        eprintln!(
+            "Without HO_LINK_KEYS the decisions are proved; all other columns are only consistent."
+        );
     }
     match &options.backup {
         Some(file) => for_each_copied_row(file, keys.as_deref(), |approval| {
@@ -169,6 +179,10 @@ impl Options {
 impl Approvals<'_> {
     fn add(&mut self, approval: Result<Approval, StoreError>) {
         match approval {
+            // Who can write the table could cover an action with a row of their own.
+            Ok(approval) if receipt::check(&approval, &self.receipt_keys).is_err() => {
+                self.unreadable += 1;
+            }
             Ok(approval) => self.found.extend(self.claimed(&approval)),
             Err(StoreError::Legacy) => {}
             Err(_) => self.unreadable += 1,

@@ -160,7 +160,10 @@ impl Found {
 }
 
 /// The public keys in a file as `/api/keys` gives them, or those of the gate's own settings.
-fn receipt_keys(settings: &TableSettings, file: Option<&Path>) -> anyhow::Result<KeySet> {
+pub(crate) fn receipt_keys(
+    settings: &TableSettings,
+    file: Option<&Path>,
+) -> anyhow::Result<KeySet> {
     if let Some(file) = file {
         let text =
             std::fs::read(file).with_context(|| format!("{} cannot be read", file.display()))?;

@@ -167,6 +167,29 @@ async fn each_kind_of_mismatch_names_the_line_and_the_approval() {
     assert!(mismatches.iter().all(|it| it["kind"] == "neverExecuted"));
 }
 
+/// As an auditor runs it, who has the public keys alone: another gate's keys prove nothing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_approval_without_a_valid_receipt_covers_no_action() {
+    let gate = TestGate::start().await;
+    let directory = Directory {
+        gate: &gate,
+        log: Mutex::default(),
+    };
+    delete_approved(&gate, &directory, "1").await;
+    let actions = directory.write("actions.jsonl");
+    let other = TestGate::start().await;
+    for (keys, expected) in [(&gate, 0), (&other, 1)] {
+        let published = keys.get(&format!("{}/api/keys", keys.url)).await.body;
+        let keys = write(gate.dir.path(), "keys.json", &published);
+        let arguments = ["--actions", &actions, "--keys", &keys, "--json"];
+        let (said, code) = reconcile(&gate, &arguments).await;
+        assert_eq!(code, expected, "{said}");
+        let (_, counts) = parse(&said);
+        assert_eq!(counts["neverApproved"], expected);
+        assert_eq!(counts["unreadableRows"], expected);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_mapping_reads_the_activity_log() {
     let gate = TestGate::start().await;
