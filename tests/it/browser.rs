@@ -28,16 +28,33 @@ pub(crate) struct Browser {
     _deadline: TestDeadline,
 }
 
-impl Browser {
-    /// `None` if chromedriver is not installed.
-    pub(crate) async fn open(width: u32, dark: bool) -> Option<Self> {
+/// Starts chromedriver. Returns it with its port; `None` if it is not installed.
+async fn start_driver() -> Option<(Child, String)> {
+    for _ in 0..5 {
         let driver = Command::new("chromedriver")
             .arg("--port=0")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .kill_on_drop(true)
             .spawn();
-        let Ok(mut driver) = driver else {
+        let mut driver = driver.ok()?;
+        let mut lines = BufReader::new(driver.stdout.take().unwrap()).lines();
+        // It ends if the port that it chose for one protocol is in use for the other.
+        while let Some(line) = within(lines.next_line()).await.unwrap() {
+            if let Some((_, port)) = line.split_once("successfully on port ") {
+                let port = port.trim_end_matches('.').to_owned();
+                tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+                return Some((driver, port));
+            }
+        }
+    }
+    panic!("chromedriver says its port");
+}
+
+impl Browser {
+    /// `None` if chromedriver is not installed.
+    pub(crate) async fn open(width: u32, dark: bool) -> Option<Self> {
+        let Some((driver, port)) = start_driver().await else {
             assert!(
                 std::env::var_os("CI").is_none(),
                 "CI must have chromedriver"
@@ -45,15 +62,6 @@ impl Browser {
             eprintln!("\n!! SKIPPED, as there is no chromedriver: a test in a real browser\n");
             return None;
         };
-        let mut lines = BufReader::new(driver.stdout.take().unwrap()).lines();
-        let port = loop {
-            let line = within(lines.next_line()).await.unwrap();
-            let line = line.expect("chromedriver says its port");
-            if let Some((_, port)) = line.split_once("successfully on port ") {
-                break port.trim_end_matches('.').to_owned();
-            }
-        };
-        tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
         let profile = tempfile::tempdir().unwrap();
         let mut arguments = vec![
             "--headless".to_owned(),
