@@ -167,6 +167,30 @@ async fn each_kind_of_mismatch_names_the_line_and_the_approval() {
     assert!(mismatches.iter().all(|it| it["kind"] == "neverExecuted"));
 }
 
+/// Else a mapping with wrong pointers would match actions by their names alone.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_parameter_that_both_sides_lack_matches_nothing() {
+    let gate = TestGate::start().await;
+    let directory = Directory {
+        gate: &gate,
+        log: Mutex::default(),
+    };
+    delete_approved(&gate, &directory, "1").await;
+    let actions = directory.write("actions.jsonl");
+    for (approved, line, code) in [
+        ("/user_id", "/parameters/user_id", 0),
+        ("/user_id", "/parameters/absent", 1),
+        ("/absent", "/parameters/user_id", 1),
+        ("/absent", "/parameters/absent", 1),
+    ] {
+        let mapping = json!({"at": "/at", "action": "/action", "parameters": {approved: line}});
+        let mapping = write(gate.dir.path(), "mapping.json", &mapping.to_string());
+        let arguments = ["--actions", &actions, "--mapping", &mapping];
+        let (said, found) = reconcile(&gate, &arguments).await;
+        assert_eq!(found, code, "{approved} {line}: {said}");
+    }
+}
+
 /// As an auditor runs it, who has the public keys alone: another gate's keys prove nothing.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_approval_without_a_valid_receipt_covers_no_action() {

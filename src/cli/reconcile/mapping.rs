@@ -109,9 +109,12 @@ impl Mapping {
 
     /// The approved parameters, as they are compared.
     pub(super) fn approved(&self, parameters: &Value) -> Digest {
+        let missing = json!({"missing": "in the approval"});
         match &self.parameters {
-            Compared::All(_) => self.digest([Some(parameters)]),
-            Compared::Some(pairs) => self.digest(pairs.iter().map(|(it, _)| it.find(parameters))),
+            Compared::All(_) => self.digest([Some(parameters)], &missing),
+            Compared::Some(pairs) => {
+                self.digest(pairs.iter().map(|(it, _)| it.find(parameters)), &missing)
+            }
         }
     }
 
@@ -136,12 +139,15 @@ impl Mapping {
             let place = self.at.as_str();
             format!("{place} must be a time such as 2026-11-01T08:00:00Z")
         })?;
+        let missing = json!({"missing": "in the line"});
         let parameters = match &self.parameters {
             Compared::All(place) => {
-                let missing = || format!("{} is missing", place.as_str());
-                self.digest([Some(place.find(line).ok_or_else(missing)?)])
+                let why = || format!("{} is missing", place.as_str());
+                self.digest([Some(place.find(line).ok_or_else(why)?)], &missing)
             }
-            Compared::Some(pairs) => self.digest(pairs.iter().map(|(_, it)| it.find(line))),
+            Compared::Some(pairs) => {
+                self.digest(pairs.iter().map(|(_, it)| it.find(line)), &missing)
+            }
         };
         let name = self.id.as_ref().and_then(|it| it.find(line)).map(text);
         Ok(Read::Action(Performed {
@@ -153,10 +159,15 @@ impl Mapping {
         }))
     }
 
-    /// A number and the text that says it are the same; what is missing is only the same as what is missing.
-    fn digest<'a>(&self, values: impl IntoIterator<Item = Option<&'a Value>>) -> Digest {
+    /// A number and the text that says it are the same. What is missing has another stand-in on each side: it is the same
+    /// as nothing, so that a mapping with a wrong pointer matches nothing.
+    fn digest<'a>(
+        &self,
+        values: impl IntoIterator<Item = Option<&'a Value>>,
+        missing: &Value,
+    ) -> Digest {
         let compared = |value: Option<&Value>| match value {
-            None => Value::Null,
+            None => missing.clone(),
             Some(Value::Object(_) | Value::Array(_)) => json!([value]),
             Some(value) => Value::String(folded(&text(value), self.ignore_case)),
         };
