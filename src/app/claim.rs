@@ -26,7 +26,7 @@ impl App {
     ) -> Result<Approval, Error> {
         let (approval, (claim, judged_at)) = self
             .update_unless_paused(id, credential, |approval, now| {
-                self.check_clock()?;
+                self.check_machine_clock()?;
                 self.check_owner(&approval.request, credential)?;
                 verify_secret(approval, secret)?;
                 self.check_decider(approval, now)?;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::code_form::CodeForm;
 use super::error::Error;
 use super::identify::{Caller, Identified};
 use super::state::App;
@@ -33,13 +34,6 @@ pub struct DecisionForm {
     pub question: Option<String>,
 }
 
-/// A form that revokes an approval, shows hidden values or hands a seat over, as posted.
-pub struct CodeForm {
-    pub csrf_token: String,
-    /// The one-time code; empty if the approver entered none.
-    pub code: String,
-}
-
 impl App {
     /// Applies a decision form.
     ///
@@ -52,15 +46,19 @@ impl App {
         form: &DecisionForm,
     ) -> Result<(Approval, (Identified, DecisionResult)), Error> {
         let (row, identified) = self.load_for_approver(id, caller).await?;
-        self.check_clock()?;
+        self.check_machine_clock()?;
         let held = self.check_hold(&row.approval, identified, &form.code);
-        // A rejection needs no code.
-        let form = &match (held.await?, form.verdict) {
-            (None, _) => form.clone(),
-            (Some(_), Verdict::Reject) => DecisionForm {
-                code: String::new(),
-                ..form.clone()
-            },
+        let without_code;
+        let form = match (held.await?, form.verdict) {
+            (None, _) => form,
+            // A rejection needs no code.
+            (Some(_), Verdict::Reject) => {
+                without_code = DecisionForm {
+                    code: String::new(),
+                    ..form.clone()
+                };
+                &without_code
+            }
             (Some(held), Verdict::Approve) => return Ok((row.approval, (identified, held))),
         };
         let wish = form.grant.filter(|_| form.verdict == Verdict::Approve);
@@ -134,59 +132,24 @@ impl App {
         if !self.withholds_values() {
             return Err(Error::Forbidden("With HO_ROWS=1 no value is withheld."));
         }
-        let (row, identified) = self.load_for_approver(id, caller).await?;
-        if let Some(held) = self
-            .check_hold(&row.approval, identified, &form.code)
-            .await?
-        {
-            return Ok((row.approval, (identified, held)));
-        }
-        let revealing = self.update(row, |approval, _| {
-            let identified = self.identify(approval, caller)?;
-            let checked = self.check_form(form, FormPurpose::Reveal, identified, approval);
-            Ok((identified, approval.judge_reveal(&checked)))
-        });
-        let (row, revealed) = revealing.await?;
-        if revealed.1.is_wrong_code() {
-            self.count_wrong_code(&row.approval, revealed.0.approver)
-                .await?;
-        }
+        let row = match self.load_for_code(id, caller, form).await? {
+            Ok((row, _)) => row,
+            Err(held) => return Ok(held),
+        };
+        let judging = self.judge_code_form(
+            row,
+            caller,
+            form,
+            FormPurpose::Reveal,
+            |approval, form, _| Ok(approval.judge_reveal(form)),
+        );
+        let (row, revealed) = judging.await?;
         Ok((row.approval, revealed))
     }
 
     /// Whether pages opened by link withhold values: a row of version 1 cannot count the codes that show them.
     pub fn withholds_values(&self) -> bool {
         self.config.rows.version == RowVersion::V2
-    }
-
-    /// Checks the secrets in a form that decides nothing.
-    pub(super) fn check_form(
-        &self,
-        form: &CodeForm,
-        purpose: FormPurpose,
-        Identified {
-            approver,
-            assurance,
-            sign_in,
-            ..
-        }: Identified,
-        approval: &Approval,
-    ) -> CheckedForm {
-        let (keys, token) = (&self.link_keys, &form.csrf_token);
-        CheckedForm {
-            has_valid_token: keys.verify_csrf_token(approval, approver, purpose, token),
-            code: self.check_code(approval, approver, &form.code),
-            approver,
-            assurance,
-            sign_in,
-            verdict: Verdict::Reject,
-            preset: None,
-            comment: None,
-            grant: None,
-            stage: None,
-            words: None,
-            question: None,
-        }
     }
 
     /// The reasons for a rejection that the page offers: those of the policy's rules, or the operator's.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use human_oversight_protocol::parameters::hex;
 
-use super::decide::CodeForm;
+use super::code_form::CodeForm;
 use super::error::Error;
 use super::grant_rows;
 use super::identify::{Caller, Identified};
@@ -232,23 +232,18 @@ impl App {
         caller: &Caller,
         form: &CodeForm,
     ) -> Result<(Approval, (Identified, DecisionResult)), Error> {
-        let (row, identified) = self.load_for_approver(id, caller).await?;
-        if let Some(held) = self
-            .check_hold(&row.approval, identified, &form.code)
-            .await?
-        {
-            return Ok((row.approval, (identified, held)));
-        }
-        let checking = self.update(row, |approval, _| {
-            let identified = self.identify(approval, caller)?;
-            let checked = self.check_form(form, FormPurpose::Grant, identified, approval);
-            Ok((identified, approval.judge_grant_revocation(&checked)))
-        });
-        let (row, (identified, result)) = checking.await?;
-        if result.is_wrong_code() {
-            self.count_wrong_code(&row.approval, identified.approver)
-                .await?;
-        }
+        let row = match self.load_for_code(id, caller, form).await? {
+            Ok((row, _)) => row,
+            Err(held) => return Ok(held),
+        };
+        let judging = self.judge_code_form(
+            row,
+            caller,
+            form,
+            FormPurpose::Grant,
+            |approval, form, _| Ok(approval.judge_grant_revocation(form)),
+        );
+        let (row, (identified, result)) = judging.await?;
         if result == DecisionResult::GrantEnded
             && let Some((name, held)) = self.find_given(&row.approval.request).await?
         {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::decide::CodeForm;
+use super::code_form::CodeForm;
 use super::error::Error;
 use super::identify::{Caller, Identified};
 use super::state::App;
@@ -27,35 +27,28 @@ impl App {
         if self.config.rows.version == RowVersion::V1 {
             return Err(Error::Forbidden("With HO_ROWS=1 nothing is handed over."));
         }
-        let (row, identified) = self.load_for_approver(id, caller).await?;
-        self.check_clock()?;
-        if let Some(held) = self
-            .check_hold(&row.approval, identified, &form.code)
-            .await?
-        {
-            return Ok((row.approval, (identified, held)));
-        }
-        let (row, (handed_over, attempts)) = self
-            .update(row, |approval, now| {
-                let identified = self.identify(approval, caller)?;
-                let checked = self.check_form(form, FormPurpose::HandOver, identified, approval);
-                let candidates = self.receivers(approval, identified);
-                let receiver = match approval.judge_hand_over(&checked, wish, &candidates, now) {
-                    HandOverStep::Record(receiver) => receiver,
-                    HandOverStep::Done(result) => return Ok(((identified, result), Vec::new())),
-                };
-                let receiver = self.new_approver(&approval.request, receiver);
-                let reason = wish.reason.clone();
-                approval.record_hand_over(identified.approver, receiver, reason, now);
-                // Leasing within the write asks the receiver at once.
-                let attempts = approval.lease_deliveries(self.config.notifications, now);
-                Ok(((identified, DecisionResult::HandedOver), attempts))
-            })
-            .await?;
-        if handed_over.1.is_wrong_code() {
-            self.count_wrong_code(&row.approval, handed_over.0.approver)
-                .await?;
-        }
+        let loaded = self.load_for_code(id, caller, form).await?;
+        self.check_machine_clock()?;
+        let row = match loaded {
+            Ok((row, _)) => row,
+            Err(held) => return Ok(held),
+        };
+        let mut attempts = Vec::new();
+        let purpose = FormPurpose::HandOver;
+        let handing = self.judge_code_form(row, caller, form, purpose, |approval, form, now| {
+            attempts.clear();
+            let candidates = self.receivers(approval, form.approver, form.assurance);
+            let receiver = match approval.judge_hand_over(form, wish, &candidates, now) {
+                HandOverStep::Record(receiver) => receiver,
+                HandOverStep::Done(result) => return Ok(result),
+            };
+            let receiver = self.new_approver(&approval.request, receiver);
+            approval.record_hand_over(form.approver, receiver, wish.reason.clone(), now);
+            // Leasing within the write asks the receiver at once.
+            attempts = approval.lease_deliveries(self.config.notifications, now);
+            Ok(DecisionResult::HandedOver)
+        });
+        let (row, handed_over) = handing.await?;
         let approval = row.approval.clone();
         self.notify_in_background(row, attempts);
         Ok((approval, handed_over))
@@ -67,11 +60,8 @@ impl App {
     pub fn receivers(
         &self,
         approval: &Approval,
-        Identified {
-            approver,
-            assurance,
-            ..
-        }: Identified,
+        approver: usize,
+        assurance: Assurance,
     ) -> Vec<Address> {
         let is_possible = approval.can_hand_over(approver, self.now());
         if !is_possible || self.config.rows.version == RowVersion::V1 {

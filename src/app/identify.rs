@@ -136,8 +136,9 @@ impl App {
         })
     }
 
-    /// Whether a sign-in is enough for a decision: of a member of the directory's groups, within the operator's time, and with the link of the email or
-    /// fresh, so that a program in a person's browser, which knows the address of the page, does not decide.
+    /// Whether a sign-in is enough for a decision: of a member of the directory's groups, within the operator's time, and
+    /// with the link of the email or fresh, so that a program in a person's browser, which knows the address of the page,
+    /// does not decide.
     fn check_sign_in(
         &self,
         approval: &Approval,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::attempts::{MAX_WRITE_ATTEMPTS, back_off};
-use super::decide::CodeForm;
+use super::code_form::CodeForm;
 use super::error::{ConflictReason, Error};
 use super::grant_rows;
 use super::identify::{Caller, Identified};
@@ -26,13 +26,10 @@ impl App {
         form: &CodeForm,
     ) -> Result<(Approval, (Identified, DecisionResult)), Error> {
         check_rows_hold_revocations(&self.config.rows)?;
-        let (row, identified) = self.load_for_approver(id, caller).await?;
-        if let Some(held) = self
-            .check_hold(&row.approval, identified, &form.code)
-            .await?
-        {
-            return Ok((row.approval, (identified, held)));
-        }
+        let (row, identified) = match self.load_for_code(id, caller, form).await? {
+            Ok(loaded) => loaded,
+            Err(held) => return Ok(held),
+        };
         let approval = &row.approval;
         let revokes = || {
             let checked = self.check_form(form, FormPurpose::Revocation, identified, approval);
@@ -40,24 +37,18 @@ impl App {
             !matches!(step, RevocationStep::Done(_))
         };
         self.void_grants_if(&approval.request, revokes).await?;
-        let revoking = self.update(row, |approval, now| {
-            let identified = self.identify(approval, caller)?;
-            let checked = self.check_form(form, FormPurpose::Revocation, identified, approval);
-            let result = match approval.judge_revocation(&checked, now) {
+        let purpose = FormPurpose::Revocation;
+        let revoking = self.judge_code_form(row, caller, form, purpose, |approval, form, now| {
+            Ok(match approval.judge_revocation(form, now) {
                 RevocationStep::Sign(by) => self.record_revocation(approval, by, now)?,
                 RevocationStep::Vote(ballot) => {
                     self.record_ballot(approval, ballot)?;
                     DecisionResult::Revoked
                 }
                 RevocationStep::Done(result) => result,
-            };
-            Ok((identified, result))
+            })
         });
         let (row, revoked) = revoking.await?;
-        if revoked.1.is_wrong_code() {
-            self.count_wrong_code(&row.approval, revoked.0.approver)
-                .await?;
-        }
         // What was a vote may have rejected the request.
         if revoked.1 == DecisionResult::Revoked {
             self.keep_decision_in_background(&row.approval);

@@ -60,7 +60,7 @@ impl App {
     }
 
     /// Fails while the clock of this machine is so far off that what it dates would count wrongly.
-    pub(super) fn check_clock(&self) -> Result<(), Error> {
+    pub(super) fn check_machine_clock(&self) -> Result<(), Error> {
         let ahead = self.store.clock_ahead();
         if ahead.unsigned_abs() < CLOCK_LIMIT {
             return Ok(());

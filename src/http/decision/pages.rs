@@ -89,7 +89,7 @@ impl Forms<'_> {
             draft,
             ..
         } = *self;
-        let receivers = app.receivers(approval, identified);
+        let receivers = app.receivers(approval, identified.approver, identified.assurance);
         if receivers.is_empty() {
             return None;
         }

@@ -1,0 +1,94 @@
+//! Forms that decide nothing and take the code of the email, such as one that revokes an approval.
+
+use super::error::Error;
+use super::identify::{Caller, Identified};
+use super::state::App;
+use crate::domain::{Approval, CheckedForm, DecisionResult, Verdict};
+use crate::keys::FormPurpose;
+use crate::store::Versioned;
+use crate::values::{ApprovalId, Timestamp};
+
+/// A form that revokes an approval, shows hidden values, ends a standing grant or hands a seat over, as posted.
+pub struct CodeForm {
+    pub csrf_token: String,
+    /// The one-time code; empty if the approver entered none.
+    pub code: String,
+}
+
+/// What a form did to a request.
+pub(super) type Judged = (Approval, (Identified, DecisionResult));
+
+impl App {
+    /// Loads a request for one of its approvers, unless their codes are held back: then what becomes of the form.
+    ///
+    /// # Errors
+    /// As [`App::load_for_approver`].
+    pub(super) async fn load_for_code(
+        &self,
+        id: &ApprovalId,
+        caller: &Caller,
+        form: &CodeForm,
+    ) -> Result<Result<(Versioned, Identified), Judged>, Error> {
+        let (row, identified) = self.load_for_approver(id, caller).await?;
+        let held = self.check_hold(&row.approval, identified, &form.code);
+        Ok(match held.await? {
+            None => Ok((row, identified)),
+            Some(held) => Err((row.approval, (identified, held))),
+        })
+    }
+
+    /// Applies a form by a rule of the domain, and counts a wrong code for its person.
+    ///
+    /// # Errors
+    /// As [`App::update`].
+    pub(super) async fn judge_code_form(
+        &self,
+        row: Versioned,
+        caller: &Caller,
+        form: &CodeForm,
+        purpose: FormPurpose,
+        mut judge: impl FnMut(&mut Approval, &CheckedForm, Timestamp) -> Result<DecisionResult, Error>,
+    ) -> Result<(Versioned, (Identified, DecisionResult)), Error> {
+        let judging = self.update(row, |approval, now| {
+            let identified = self.identify(approval, caller)?;
+            let checked = self.check_form(form, purpose, identified, approval);
+            Ok((identified, judge(approval, &checked, now)?))
+        });
+        let (row, (identified, result)) = judging.await?;
+        if result.is_wrong_code() {
+            self.count_wrong_code(&row.approval, identified.approver)
+                .await?;
+        }
+        Ok((row, (identified, result)))
+    }
+
+    /// Checks the secrets in a form that decides nothing.
+    pub(super) fn check_form(
+        &self,
+        form: &CodeForm,
+        purpose: FormPurpose,
+        Identified {
+            approver,
+            assurance,
+            sign_in,
+            ..
+        }: Identified,
+        approval: &Approval,
+    ) -> CheckedForm {
+        let (keys, token) = (&self.link_keys, &form.csrf_token);
+        CheckedForm {
+            has_valid_token: keys.verify_csrf_token(approval, approver, purpose, token),
+            code: self.check_code(approval, approver, &form.code),
+            approver,
+            assurance,
+            sign_in,
+            verdict: Verdict::Reject,
+            preset: None,
+            comment: None,
+            grant: None,
+            stage: None,
+            words: None,
+            question: None,
+        }
+    }
+}
