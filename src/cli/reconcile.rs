@@ -23,7 +23,7 @@ use super::clock::{clock, now};
 use super::maintenance::{ensure_store_exists, for_each_copied_row, for_each_row, link_keys, open};
 use super::value_parsers::{date, seconds};
 use super::verify::receipt_keys;
-use mapping::{Mapping, Read as Line};
+use mapping::{Line, Mapping};
 use report::Report;
 
 /// The longest line that is read, in bytes.

@@ -49,7 +49,7 @@ enum Compared {
 }
 
 /// What a line is.
-pub(super) enum Read {
+pub(super) enum Line {
     Action(Performed),
     /// One that the mapping leaves out.
     Other,
@@ -119,18 +119,18 @@ impl Mapping {
     }
 
     /// What a line says.
-    pub(super) fn action(&self, number: u64, line: &Value) -> Result<Read, String> {
+    pub(super) fn action(&self, number: u64, line: &Value) -> Result<Line, String> {
         let is_other = |(pointer, value): &(Pointer, String)| {
             pointer.find(line).is_none_or(|it| text(it) != *value)
         };
         if self.only.iter().any(is_other) {
-            return Ok(Read::Other);
+            return Ok(Line::Other);
         }
         let action = self.fold(&required(&self.action, line)?);
         let action = match &self.actions {
             None => action,
             Some(actions) => match actions.get(&action) {
-                None => return Ok(Read::Other),
+                None => return Ok(Line::Other),
                 Some(action) => action.clone(),
             },
         };
@@ -150,7 +150,7 @@ impl Mapping {
             }
         };
         let name = self.id.as_ref().and_then(|it| it.find(line)).map(text);
-        Ok(Read::Action(Performed {
+        Ok(Line::Action(Performed {
             number,
             name,
             action,
