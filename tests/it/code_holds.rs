@@ -8,7 +8,7 @@ use reqwest::StatusCode;
 
 use crate::harness::{ALICE, BOB, Page, TestGate};
 use crate::host::SignIn;
-use crate::sign_in::{ON, alice, approving, send, visit};
+use crate::sign_in::{ON, alice, visit_and_approve};
 
 const HELD: &str = "too many wrong codes";
 
@@ -75,9 +75,7 @@ async fn after_twenty_wrong_codes_a_persons_codes_wait_and_nothing_else_does() {
     assert_eq!(gate.status(&approval.id).await.status, Status::Approved);
     let signed_in = gate.ask().await;
     let session = SignIn::session(&alice());
-    let page = visit(&gate, &signed_in.id, &[("cookie", &session)]).await;
-    let headers = [("cookie", session.as_str())];
-    send(&gate, &signed_in.id, &headers, &approving(&page)).await;
+    visit_and_approve(&gate, &signed_in.id, &[("cookie", &session)]).await;
     assert_eq!(gate.status(&signed_in.id).await.status, Status::Approved);
     let rejected = gate.ask().await;
     let question = gate.question(&rejected, ALICE);

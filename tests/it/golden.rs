@@ -103,6 +103,27 @@ fn read(path: &Path) -> Value {
     serde_json::from_str(&text).unwrap()
 }
 
+/// Writes a file with what each store has then: once, by the gate of that version.
+async fn write_once(
+    version: &str,
+    file: &Path,
+    mut write: impl AsyncFnMut(Backend, &TempDir, &[(&'static str, String)]) -> Value,
+) {
+    assert!(!file.exists(), "golden files are never written again");
+    let azurite = Azurite::start(&[]);
+    let mut golden = json!({});
+    for backend in [Backend::Embedded, Backend::Tables(azurite.port)] {
+        let dir = tempfile::tempdir().unwrap();
+        if let Backend::Tables(port) = backend {
+            empty_tables(version, port).await;
+        }
+        let store = standing::settings(version, backend, &dir);
+        golden[backend.name()] = write(backend, &dir, &store).await;
+    }
+    let text = serde_json::to_string_pretty(&golden).unwrap();
+    std::fs::write(file, text + "\n").unwrap();
+}
+
 /// The test keys beside the files, as settings.
 fn keys(version: &str) -> Vec<(&'static str, String)> {
     let file = folder(version).join("keys.env");

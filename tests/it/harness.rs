@@ -265,6 +265,17 @@ impl TestGate {
         url: &str,
         fields: impl IntoIterator<Item = (&'a str, &'a str)>,
     ) -> Page {
+        let answer = self.post_fields(url, fields).await;
+        let open = |path: &str| self.http.get(format!("{}{path}", self.url));
+        answer.follow(open).await
+    }
+
+    /// Posts a form. Returns the answer itself.
+    pub(crate) async fn post_fields<'a>(
+        &self,
+        url: &str,
+        fields: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Page {
         let body: String = form_urlencoded::Serializer::new(String::new())
             .extend_pairs(fields)
             .finish();
@@ -274,9 +285,7 @@ impl TestGate {
             .header("origin", &self.url)
             .header("content-type", "application/x-www-form-urlencoded")
             .body(body);
-        let answer = Page::of(request.send().await.unwrap()).await;
-        let open = |path: &str| self.http.get(format!("{}{path}", self.url));
-        answer.follow(open).await
+        Page::of(request.send().await.unwrap()).await
     }
 
     pub(crate) async fn approve(&self, approval: &Approval, address: &str) {

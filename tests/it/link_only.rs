@@ -97,16 +97,10 @@ async fn a_copy_of_the_cookie_shows_withheld_values_for_60_seconds_and_decides_n
     let page = gate.get(&alice.link).await;
     let fields = page.hidden_fields();
     let of_form = fields[fields.len() - 2..].iter();
-    let body: String = form_urlencoded::Serializer::new(String::new())
-        .extend_pairs(of_form)
-        .extend_pairs([("decision", "reveal"), ("code", &alice.code)])
-        .finish();
-    let post = gate
-        .http
-        .post(format!("{}{}", gate.url, page.action()))
-        .header("origin", &gate.url)
-        .header("content-type", "application/x-www-form-urlencoded");
-    let answer = Page::of(post.body(body).send().await.unwrap()).await;
+    let of_form = of_form.map(|(name, value)| (name.as_str(), value.as_str()));
+    let form = [("decision", "reveal"), ("code", alice.code.as_str())];
+    let url = format!("{}{}", gate.url, page.action());
+    let answer = gate.post_fields(&url, of_form.chain(form)).await;
     assert_eq!(answer.status, StatusCode::SEE_OTHER);
     let cookies = answer.cookies();
     assert!(!cookies.contains(SECRET) && !cookies.contains(&alice.code));

@@ -39,6 +39,35 @@ pub(crate) fn cases(bounded: u64, full: u64) -> u64 {
     }
 }
 
+/// Checks every state of a model, and returns their number.
+fn check_all<M>(model: M) -> u64
+where
+    M: Model + Send + Sync + 'static,
+    M::State: Clone + Debug + Hash + PartialEq + Send + Sync + 'static,
+    M::Action: Clone + Debug + PartialEq,
+{
+    let checked = model.checker().threads(2).spawn_bfs().join();
+    checked.assert_properties();
+    assert!(checked.is_done());
+    checked.unique_state_count() as u64
+}
+
+/// Checks that the model with each bug violates the guarantee beside it, and records their number under this name.
+fn find_each<M, B>(name: &str, bugs: &[(B, &'static str)], model: impl Fn(B) -> M)
+where
+    M: Model + Send + Sync + 'static,
+    M::State: Clone + Debug + Hash + PartialEq + Send + Sync + 'static,
+    M::Action: Clone + Debug + PartialEq,
+    B: Copy + Debug,
+{
+    for &(bug, guarantee) in bugs {
+        let steps = steps_to_violate(model(bug), guarantee);
+        let steps = steps.unwrap_or_else(|| panic!("{bug:?} violates nothing"));
+        eprintln!("{bug:?}: violates \"{guarantee}\" in {steps} steps");
+    }
+    record(name, &[("seeded bugs found", bugs.len() as u64)]);
+}
+
 /// In how many steps a model violates a guarantee; `None` if it never does.
 fn steps_to_violate<M>(model: M, guarantee: &'static str) -> Option<usize>
 where

@@ -21,7 +21,7 @@ use tokio::process::{Child, Command};
 use crate::deadline::within;
 use crate::harness::{ALICE, Page, TestGate, http, repository};
 use crate::host::SignIn;
-use crate::sign_in::{self, approving, member, send, visit};
+use crate::sign_in::{self, member, visit_and_approve};
 
 /// The example, which has only the public keys of the gate.
 struct Payments {
@@ -188,8 +188,7 @@ async fn large_payments_require_a_signed_in_approver() {
     let id = pending.handle().id.clone();
     let session = SignIn::session(&member(ALICE, "3c9e7a10-0000-4000-8000-00000000a11c"));
     let cookie = [("cookie", session.as_str())];
-    let page = visit(&gate, &id, &cookie).await;
-    let decided = send(&gate, &id, &cookie, &approving(&page)).await;
+    let decided = visit_and_approve(&gate, &id, &cookie).await;
     assert_eq!(decided.status, StatusCode::SEE_OTHER);
     let permit = pending.claim(&payment).await.unwrap();
     let paid = payments.pay(&payment, &Proofs::of(&permit)).await;

@@ -20,7 +20,12 @@ struct Directory<'a> {
     log: Mutex<Vec<Value>>,
 }
 
-impl Directory<'_> {
+impl<'a> Directory<'a> {
+    fn new(gate: &'a TestGate) -> Self {
+        let log = Mutex::default();
+        Self { gate, log }
+    }
+
     fn delete(&self, user: &str) {
         let (at, parameters) = (self.gate.now().to_string(), json!({"user_id": user}));
         let entry = json!({"at": at, "action": ACTION, "parameters": parameters, "id": format!("log-{user}")});
@@ -72,10 +77,7 @@ fn parse(said: &str) -> (Vec<Value>, Value) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_agent_with_a_second_credential_is_found_by_what_it_deleted_around_the_gate() {
     let gate = TestGate::start().await;
-    let directory = Directory {
-        gate: &gate,
-        log: Mutex::default(),
-    };
+    let directory = Directory::new(&gate);
     directory.delete("1");
     delete_approved(&gate, &directory, "2").await;
     directory.delete("3");
@@ -113,10 +115,7 @@ async fn an_agent_with_a_second_credential_is_found_by_what_it_deleted_around_th
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_kind_of_mismatch_names_the_line_and_the_approval() {
     let gate = TestGate::start().await;
-    let directory = Directory {
-        gate: &gate,
-        log: Mutex::default(),
-    };
+    let directory = Directory::new(&gate);
     delete_approved(&gate, &directory, "1").await;
     let twice = delete_approved(&gate, &directory, "2").await;
     directory.delete("2");
@@ -171,10 +170,7 @@ async fn each_kind_of_mismatch_names_the_line_and_the_approval() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_parameter_that_both_sides_lack_matches_nothing() {
     let gate = TestGate::start().await;
-    let directory = Directory {
-        gate: &gate,
-        log: Mutex::default(),
-    };
+    let directory = Directory::new(&gate);
     delete_approved(&gate, &directory, "1").await;
     let actions = directory.write("actions.jsonl");
     for (approved, line, code) in [
@@ -195,10 +191,7 @@ async fn a_parameter_that_both_sides_lack_matches_nothing() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_approval_without_a_valid_receipt_covers_no_action() {
     let gate = TestGate::start().await;
-    let directory = Directory {
-        gate: &gate,
-        log: Mutex::default(),
-    };
+    let directory = Directory::new(&gate);
     delete_approved(&gate, &directory, "1").await;
     let actions = directory.write("actions.jsonl");
     let other = TestGate::start().await;

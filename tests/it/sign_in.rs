@@ -95,6 +95,12 @@ pub(crate) fn approving(page: &Page) -> Vec<(String, String)> {
     form
 }
 
+/// Opens the page with these headers, and approves.
+pub(crate) async fn visit_and_approve(gate: &TestGate, id: &str, headers: &[(&str, &str)]) -> Page {
+    let page = visit(gate, id, headers).await;
+    send(gate, id, headers, &approving(&page)).await
+}
+
 /// Panics if the page shows anything of the request.
 fn assert_shows_nothing(page: &Page, approval: &Approval) {
     for word in [
@@ -379,14 +385,7 @@ async fn only_actions_that_match_the_setting_require_sign_in() {
     assert_eq!(by_link.status, Status::Approved);
     // A signed-in approver decides other actions without the code, too.
     let approval = ask("Send Newsletter").await;
-    let page = visit(&gate, &approval.id, &[("cookie", &session)]).await;
-    let decided = send(
-        &gate,
-        &approval.id,
-        &[("cookie", &session)],
-        &approving(&page),
-    )
-    .await;
+    let decided = visit_and_approve(&gate, &approval.id, &[("cookie", &session)]).await;
     assert_eq!(decided.status, StatusCode::SEE_OTHER, "{}", decided.body);
 }
 

@@ -153,15 +153,8 @@ async fn reloading_after_a_wrong_code_costs_no_try_and_keeps_the_comment() {
         ("code", wrong(&alice)),
         ("comment", typed),
     ];
-    let body: String = form_urlencoded::Serializer::new(String::new())
-        .extend_pairs(fields.chain(form))
-        .finish();
-    let post = gate
-        .http
-        .post(format!("{}{}", gate.url, page.action()))
-        .header("origin", &gate.url)
-        .header("content-type", "application/x-www-form-urlencoded");
-    let answer = Page::of(post.body(body).send().await.unwrap()).await;
+    let url = format!("{}{}", gate.url, page.action());
+    let answer = gate.post_fields(&url, fields.chain(form)).await;
     assert_eq!(answer.status, StatusCode::SEE_OTHER);
     // The address still opens the page.
     assert_eq!(

@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 use super::owned::VERSION;
 use super::standing::{put, rows, rows_of, settings};
-use super::{Backend, Player, empty_tables, folder, key, read, table_name};
+use super::{Backend, Player, folder, key, read, table_name, write_once};
 use crate::azurite::{Azurite, Table};
 use crate::golden::cases::{Step, by_link, escaped_id};
 use crate::harness::{AGENT, ALICE, BOB, question};
@@ -95,15 +95,7 @@ async fn golden_decisions_are_precedent_for_later_requests() {
 #[ignore = "HO_GOLDEN=v2owned writes the file, once"]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn golden_decisions_are_written() {
-    assert!(!file().exists(), "golden files are never written again");
-    let azurite = Azurite::start(&[]);
-    let mut golden = json!({});
-    for backend in [Backend::Embedded, Backend::Tables(azurite.port)] {
-        let dir = tempfile::tempdir().unwrap();
-        if let Backend::Tables(port) = backend {
-            empty_tables(VERSION, port).await;
-        }
-        let store = settings(VERSION, backend, &dir);
+    write_once(VERSION, &file(), async |backend, dir, store| {
         for (correlation, parameters, form) in [
             (
                 "approved",
@@ -112,17 +104,16 @@ async fn golden_decisions_are_written() {
             ),
             ("rejected", parameters(180.0, "DE2"), "decision=reject"),
         ] {
-            let player = start(&store, correlation).await;
+            let player = start(store, correlation).await;
             let body = request(correlation, &parameters);
             let answer = player.post("/api/submit", &body).await;
             assert_eq!(answer.status, 202, "{}", answer.body);
             player.play(&[by_link(ALICE, form, 303), Step::Sweep]).await;
         }
-        let mut standing = rows(VERSION, backend, &dir).await;
+        let mut standing = rows(VERSION, backend, dir).await;
         standing.retain(|row| row["PartitionKey"] == "gate");
-        let decided = rows_of("decided", VERSION, backend, &dir).await;
-        golden[backend.name()] = json!({"standing": standing, "decided": decided});
-    }
-    let text = serde_json::to_string_pretty(&golden).unwrap();
-    std::fs::write(file(), text + "\n").unwrap();
+        let decided = rows_of("decided", VERSION, backend, dir).await;
+        json!({"standing": standing, "decided": decided})
+    })
+    .await;
 }

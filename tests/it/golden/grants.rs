@@ -7,9 +7,7 @@ use tempfile::TempDir;
 
 use super::owned::VERSION;
 use super::standing::{put, rows, settings};
-use super::{
-    Backend, Player, columns, empty_tables, folder, key, put_into_tables, read, table_name,
-};
+use super::{Backend, Player, columns, folder, key, put_into_tables, read, table_name, write_once};
 use crate::azurite::{Azurite, Table};
 use crate::golden::cases::{Step, by_link, escaped_id};
 use crate::grants::POLICY;
@@ -125,29 +123,20 @@ async fn a_golden_grant_goes_on_approving_and_its_use_is_claimed() {
 #[ignore = "HO_GOLDEN=v2owned writes the file, once"]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn golden_grants_are_written() {
-    assert!(!file().exists(), "golden files are never written again");
-    let azurite = Azurite::start(&[]);
-    let mut golden = json!({});
-    for backend in [Backend::Embedded, Backend::Tables(azurite.port)] {
-        let dir = tempfile::tempdir().unwrap();
-        if let Backend::Tables(port) = backend {
-            empty_tables(VERSION, port).await;
-        }
-        let store = settings(VERSION, backend, &dir);
-        let asked = start(&store, "asked").await;
+    write_once(VERSION, &file(), async |backend, dir, store| {
+        let asked = start(store, "asked").await;
         let answer = asked.post("/api/submit", &request("asked")).await;
         assert_eq!(answer.status, 202, "{}", answer.body);
         let form = "decision=approve&code=CODE&grant=28800&uses=3";
         asked.play(&[by_link(ALICE, form, 303), Step::Sweep]).await;
-        let used = start(&store, "use").await;
+        let used = start(store, "use").await;
         let answer = used.post("/api/submit", &request("use")).await;
         assert_eq!(answer.json()["decider"], "grant", "{}", answer.body);
-        golden[backend.name()] = json!({
-            "standing": rows(VERSION, backend, &dir).await,
-            "use": use_row(backend, &dir).await,
+        json!({
+            "standing": rows(VERSION, backend, dir).await,
+            "use": use_row(backend, dir).await,
             "answer": used.status().await.json(),
-        });
-    }
-    let text = serde_json::to_string_pretty(&golden).unwrap();
-    std::fs::write(file(), text + "\n").unwrap();
+        })
+    })
+    .await;
 }

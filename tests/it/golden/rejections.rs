@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::owned::VERSION;
 use super::standing::{put, rows, settings};
-use super::{Backend, Player, empty_tables, folder, key, read};
+use super::{Backend, Player, folder, key, read, write_once};
 use crate::azurite::Azurite;
 use crate::golden::cases::{Step, by_link, escaped_id, signed_in};
 use crate::harness::{AGENT, ALICE, BOB, question};
@@ -76,15 +76,7 @@ async fn golden_rejections_are_shown_when_the_same_is_asked_again() {
 #[ignore = "HO_GOLDEN=v2owned writes the file, once"]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn golden_rejections_are_written() {
-    assert!(!file().exists(), "golden files are never written again");
-    let azurite = Azurite::start(&[]);
-    let mut golden = json!({});
-    for backend in [Backend::Embedded, Backend::Tables(azurite.port)] {
-        let dir = tempfile::tempdir().unwrap();
-        if let Backend::Tables(port) = backend {
-            empty_tables(VERSION, port).await;
-        }
-        let store = settings(VERSION, backend, &dir);
+    write_once(VERSION, &file(), async |backend, dir, store| {
         let words: String = form_urlencoded::byte_serialize(WORDS.as_bytes()).collect();
         let form = &*format!("decision=reject&comment={words}").leak();
         for (action, settings, step) in [
@@ -92,15 +84,14 @@ async fn golden_rejections_are_written() {
             (ACTIONS[1], &sign_in::ON, signed_in(form)),
         ] {
             let correlation = action.replace(' ', "-");
-            let player = start(&store, settings, &correlation).await;
+            let player = start(store, settings, &correlation).await;
             let answer = player
                 .post("/api/submit", &request(action, &correlation))
                 .await;
             assert_eq!(answer.status, 202, "{}", answer.body);
             player.play(&[step, Step::Sweep]).await;
         }
-        golden[backend.name()] = rows(VERSION, backend, &dir).await.into();
-    }
-    let text = serde_json::to_string_pretty(&golden).unwrap();
-    std::fs::write(file(), text + "\n").unwrap();
+        rows(VERSION, backend, dir).await.into()
+    })
+    .await;
 }

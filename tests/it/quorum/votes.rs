@@ -10,7 +10,7 @@ use super::{CAROL, POLICY, asked, gate_with, page_of, payment, security_is_asked
 use crate::claim::claim;
 use crate::harness::{ALICE, BOB, Page, TestGate};
 use crate::host::SignIn;
-use crate::sign_in::{TENANT, approving, member, send, visit};
+use crate::sign_in::{TENANT, approving, member, send, visit, visit_and_approve};
 
 const DAVE: &str = "dave@example.com";
 
@@ -212,8 +212,7 @@ stages = [{ from = "first" }, { from = "second" }]
         // Her account was given another name in between.
         let session = SignIn::session(&member(name, ID));
         let headers = [("cookie", session.as_str())];
-        let page = visit(&gate, &payment.id, &headers).await;
-        let answer = send(&gate, &payment.id, &headers, &approving(&page)).await;
+        let answer = visit_and_approve(&gate, &payment.id, &headers).await;
         answers.push(answer.status);
     }
     assert_eq!(answers[0], StatusCode::SEE_OTHER);

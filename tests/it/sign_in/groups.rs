@@ -4,7 +4,7 @@ use human_oversight_client::types::{Approval, Status};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use super::{ON, alice, approving, member, send, visit, with_claim};
+use super::{ON, alice, approving, member, send, visit, visit_and_approve, with_claim};
 use crate::claim::{NONCE, claim, status_of};
 use crate::harness::{ALICE, BOB, TestGate, request};
 use crate::host::SignIn;
@@ -184,14 +184,7 @@ stages = [{{ from = "security", approvals = 2 }}]
     assert_refused(&gate, &approval, (with(&[("roles", "Approver")]), UNKNOWN)).await;
     assert_refused(&gate, &approval, (with(&[("groups", OTHER)]), NOT_IN)).await;
     let session = SignIn::session(&with(&[("groups", GROUP)]));
-    let page = visit(&gate, &approval.id, &[("cookie", &session)]).await;
-    send(
-        &gate,
-        &approval.id,
-        &[("cookie", &session)],
-        &approving(&page),
-    )
-    .await;
+    visit_and_approve(&gate, &approval.id, &[("cookie", &session)]).await;
     let given = gate.status(&approval.id).await.progress.unwrap().given;
     assert_eq!(given, 1);
     let mut bob = member(BOB, "3c9e7a10-0000-4000-8000-000000000b0b");

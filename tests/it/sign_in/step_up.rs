@@ -7,7 +7,7 @@ use human_oversight_client::types::{Approval, Status};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use super::{ON, alice, approving, member, send, visit, with_claim};
+use super::{ON, alice, approving, member, send, visit, visit_and_approve, with_claim};
 use crate::harness::{ALICE, BOB, TestGate};
 use crate::host::SignIn;
 
@@ -338,14 +338,7 @@ stages = [{ from = "security", approvals = 2 }]
     let approval = gate.ask().await;
     let alice = signed_in(&gate, -100);
     let session = SignIn::session(&alice);
-    let page = visit(&gate, &approval.id, &[("cookie", &session)]).await;
-    send(
-        &gate,
-        &approval.id,
-        &[("cookie", &session)],
-        &approving(&page),
-    )
-    .await;
+    visit_and_approve(&gate, &approval.id, &[("cookie", &session)]).await;
     let bob = with_claim(member(BOB, BOB_ID), "auth_time", None);
     let bob = with_claim(bob, "acrs", Some("c3"));
     let claims = approve(&gate, &approval, &approval.id, &bob).await;
