@@ -49,6 +49,22 @@ var rules = [
     threshold: 0
   }
   {
+    name: 'channel-off'
+    says: 'A channel is switched off, since its receiver answers 410. Its messages are dropped until `human-oversight webhooks enable`; `webhooks redeliver` sends them then.'
+    severity: 2
+    query: 'traces | where message contains "a channel is switched off"'
+    operator: 'GreaterThan'
+    threshold: 0
+  }
+  {
+    name: 'channel-failing'
+    says: 'A channel does not accept what it is told. It is retried for 28 hours; the log lines have the causes.'
+    severity: 3
+    query: 'traces | where message contains "channel not told"'
+    operator: 'GreaterThan'
+    threshold: 10
+  }
+  {
     name: 'index-lost'
     says: 'The due index was lost. The sweep rebuilds it by itself; emails and timeouts that were due meanwhile are late. Find out what has deleted the table.'
     severity: 1

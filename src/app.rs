@@ -1,7 +1,8 @@
 //! The use cases, without HTTP. Each one loads an approval, applies a transition of the
 //! [`domain`](crate::domain), and stores the result on condition that the row has not changed.
 //!
-//! A transition only queues emails: submit sends the first ones, the sweep all others.
+//! A transition only queues emails and the events for channels. Submit sends the first emails, the sweep all others;
+//! channels are notified after each write, and again by the sweep.
 
 mod accounts;
 mod assemble;
@@ -25,6 +26,7 @@ mod index;
 mod index_rebuild;
 mod limits;
 mod notify;
+mod off_channels;
 mod overview;
 mod owner;
 mod pause_cache;
@@ -44,6 +46,7 @@ mod submit;
 mod sweep;
 mod sweep_record;
 mod sweep_report;
+mod tell;
 mod wait;
 mod waits;
 
@@ -59,11 +62,12 @@ pub use grant_rows::{GrantList, end_grant, list_grants};
 pub use health::{Health, check_sweep};
 pub use identify::{Caller, Identified};
 pub use index_rebuild::IndexRebuild;
+pub use off_channels::{OffChannels, enable_channel, off_channels};
 pub use pause_cache::PauseCache;
 pub use pauses::{Executing, Running, executing, pause, pauses, resume};
 pub use rejections::lift_rejection;
 pub use requests::{ListedRequest, RequestList};
-pub use resend::resend;
+pub use resend::{redeliver, resend};
 pub use revoke::revoke_for_operator;
 pub use set_aside::SetAside;
 pub use state::App;
@@ -71,4 +75,5 @@ pub use submission::Submission;
 pub use sweep::sweep_forever;
 pub use sweep_record::{LastSweep, SweepRecord, last_sweep};
 pub use sweep_report::SweepReport;
+pub use tell::Teller;
 pub use waits::{Wait, Waits};

@@ -1,10 +1,15 @@
-//! Channels: webhooks of the organisation's other systems, signed by Standard Webhooks 1.0.
+//! Channels: other systems of the organisation that are notified of what happens to requests. Webhooks are signed by Standard
+//! Webhooks 1.0; workflows of Microsoft Teams get cards.
 
+mod channel;
+mod event;
 mod guard;
 mod secret;
+mod sender;
 mod url;
-mod webhook;
 
+pub use channel::{Channel, Receiver};
+pub use event::event;
 pub use secret::{InvalidSecret, WebhookSecret};
+pub use sender::{ChannelError, Message, Sender};
 pub use url::{ChannelUrl, InvalidUrl};
-pub use webhook::{Message, Webhook, WebhookError};

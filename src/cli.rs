@@ -18,6 +18,7 @@ mod reconcile;
 mod serve;
 mod value_parsers;
 mod verify;
+mod webhooks;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -113,6 +114,7 @@ enum Command {
     Revoke(operate::RevokeOptions),
     Allow(operate::AllowOptions),
     Grants(operate::GrantsOptions),
+    Webhooks(webhooks::Options),
     Check(check::Options),
     /// Check a policy, or say what it would do with a request
     #[command(subcommand)]
@@ -185,6 +187,9 @@ pub(crate) async fn main() -> ExitCode {
         Some(Command::Revoke(options)) => or_fail("revoke", operate::revoke(options).await),
         Some(Command::Grants(options)) => {
             or_fail("work on standing grants", operate::grants(options).await)
+        }
+        Some(Command::Webhooks(options)) => {
+            or_fail("work on channels", webhooks::run(options).await)
         }
         Some(Command::Allow(options)) => or_fail("allow", operate::allow(options).await),
         Some(Command::Policy(command)) => or_fail(command.name(), policy::run(command).await),

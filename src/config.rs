@@ -23,7 +23,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::azure::{SignIn, SignInPolicy};
-use crate::channels::Webhook;
+use crate::channels::Channel;
 use crate::domain::{Budgets, NotificationSettings};
 use crate::keys::keyring::is_vault_reference;
 use crate::keys::{AgentKeys, KeyError, LinkKeys, NamedKey, ReceiptKeys};
@@ -124,7 +124,9 @@ pub struct Config {
     /// The organisation's policy.
     pub policy: Option<Policy>,
     /// The channels that the policy names.
-    pub channels: Vec<Webhook>,
+    pub channels: Vec<Channel>,
+    /// Whether channels may lead to any address.
+    pub channels_allow_private: bool,
     /// Whether everything is paused, whatever the store says.
     pub paused: bool,
 }
@@ -198,6 +200,7 @@ impl Config {
             sweep_schedule: errors.or(sweep_schedule(&get, behind_host), None),
             policy: None,
             channels: Vec::new(),
+            channels_allow_private: errors.or(flag(&get, "HO_CHANNELS_ALLOW_PRIVATE"), false),
             reject_reasons: errors.or(reject_reasons(&get), Vec::new()),
             paused: errors.or(flag(&get, "HO_PAUSED"), true),
             reask_after: errors.or(reask_after(&get), None),
@@ -208,7 +211,7 @@ impl Config {
             &mut errors,
         );
         config.policy = policy(&get, &lookup, &config.surroundings(), &mut errors);
-        let allows_private = errors.or(flag(&get, "HO_CHANNELS_ALLOW_PRIVATE"), false);
+        let allows_private = config.channels_allow_private;
         config.channels = channels(config.policy.as_ref(), &lookup, allows_private, &mut errors);
         if config.policy.is_some() && config.rows.version == RowVersion::V1 {
             errors.push(unusable(

@@ -6,9 +6,9 @@
 //! [`Approval`], apply a transition, and store the result on condition that the stored row has not
 //! changed since it was read.
 //!
-//! Data: `request`, `plan`, `state`, `vote`, `choice`, `decision`, `execution`, `delivery`, `approver`, `history`, joined in
+//! Data: `request`, `plan`, `state`, `vote`, `choice`, `decision`, `execution`, `delivery`, `outbox`, `approver`, `history`, joined in
 //! `approval`. Transitions, one file each: `decide`, `cast`, `give`, `hand_over`, `revoke`, `claim`, `withdraw`,
-//! `deliver`, `resend`, `expire`. `seat` says who votes in which seat of a plan. `consistency` checks a stored approval
+//! `deliver`, `tell`, `resend`, `expire`. `seat` says who votes in which seat of a plan. `consistency` checks a stored approval
 //! against its own history. `pause`, `budget` and `grant` are about no single request, `rejection`, `superseded` and
 //! `precedent` about earlier ones.
 
@@ -33,6 +33,7 @@ mod grant;
 mod hand_over;
 mod history;
 mod limit;
+mod outbox;
 mod pause;
 mod plan;
 mod precedent;
@@ -43,6 +44,7 @@ mod revoke;
 mod seat;
 mod state;
 mod superseded;
+mod tell;
 mod vote;
 mod vote_fault;
 mod withdraw;
@@ -72,6 +74,7 @@ pub use grant::{
 pub use hand_over::{HandOverStep, HandOverWish};
 pub use history::{Event, EventKind};
 pub use limit::LimitUsage;
+pub use outbox::{Callback, ChannelAttempt, ChannelDelivery, ChannelEvent, ChannelResult, Purpose};
 pub use pause::{InvalidPause, Pause, PauseScope};
 pub use plan::{
     Ask, CommentRule, Escalation, HandOver, Origin, Plan, PolicyOrigin, Stage, Substitute, Tally,

@@ -21,7 +21,7 @@
 //! | [`azure`] | access tokens, HTTP clients, App Service authentication |
 //! | [`store`] | one row per request, written conditionally; Azure Tables or an embedded file |
 //! | [`mailer`] | sends email over SMTP, Azure Communication Services or Microsoft 365 |
-//! | [`channels`] | sends signed messages to webhooks of the organisation |
+//! | [`channels`] | tells other systems of the organisation: webhooks, rooms of Teams |
 //! | [`render`] | what people read: pages and emails |
 //! | [`config`] | the settings, read once from the environment |
 //! | [`app`] | the use cases: load, apply a transition, store, notify |
@@ -50,7 +50,7 @@
 //! 9. What is acknowledged is durable.
 //! 10. `domain` reads no clock, draws no randomness, does no I/O. axum appears only in `http`, SQLite and
 //!     Azure Tables only in `store`, lettre only in `mailer`, the environment only in `config`, wire types
-//!     only in `http` and receipts.
+//!     only in `http`, `channels` and receipts.
 //! 11. No key, token, code, email address, query string or body is ever logged.
 
 pub mod app;

@@ -6,6 +6,7 @@ mod block;
 mod block_html;
 mod block_text;
 mod brand;
+mod card;
 mod changes;
 mod diff;
 mod email;
@@ -29,6 +30,7 @@ mod text;
 mod time;
 
 pub use brand::Brand;
+pub use card::{render_card, render_test_card};
 pub use email::{EmailSecrets, ParameterDisclosure, render_email};
 pub use grant::{GrantOffer, GrantView};
 pub use hand_over::{HandOverForm, Receiver};

@@ -5,10 +5,13 @@ use std::sync::Arc;
 use super::accounts::OwnerAccounts;
 use super::calls::Calls;
 use super::index_rebuild::IndexRebuild;
+use super::off_channels::OffChannels;
 use super::pause_cache::PauseCache;
 use super::set_aside::SetAside;
 use super::state::App;
 use super::sweep_record::LastSweep;
+use super::tell::Teller;
+use crate::channels::Sender;
 use crate::config::{Config, ConfigError};
 use crate::domain::{MISCONFIGURED_PAUSE, Pause, PauseScope};
 use crate::keys::{KeyError, LinkKeys, NamedKey, ReceiptKeys, keyring};
@@ -68,6 +71,7 @@ impl App {
         let store = config
             .store
             .open(config.open_limit, clock.clone(), keys, rows);
+        let sender = Sender::new(config.channels_allow_private);
         let paused_by_setting = config.paused.then(|| Pause {
             scope: PauseScope::All,
             since: clock(),
@@ -90,6 +94,8 @@ impl App {
             set_aside: SetAside::default(),
             last_sweep: LastSweep::default(),
             index_rebuild: IndexRebuild::default(),
+            teller: Teller::new(sender.map_err(AssembleError::Http)?),
+            off_channels: OffChannels::default(),
             config,
         })
     }

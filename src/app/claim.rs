@@ -1,5 +1,7 @@
 //! What an agent can do with its own request: claim it, report its outcome, withdraw it.
 
+use std::sync::Arc;
+
 use human_oversight_protocol::parameters::sha256;
 use human_oversight_protocol::types::KeySet;
 use subtle::ConstantTimeEq;
@@ -18,7 +20,7 @@ impl App {
     /// When the caller is not the owner, the claimant's secret is wrong, the request cannot be claimed, the
     /// person who approved is no longer on the operator's list, or it is paused.
     pub async fn claim(
-        &self,
+        self: &Arc<Self>,
         id: &ApprovalId,
         credential: &AgentCredential,
         nonce: &str,
@@ -111,22 +113,22 @@ impl App {
     /// # Errors
     /// When the caller is not the owner, the claimant's secret is wrong, nothing was claimed, or another outcome was reported.
     pub async fn report_outcome(
-        &self,
+        self: &Arc<Self>,
         id: &ApprovalId,
         credential: &AgentCredential,
         report: Result<(), Option<String>>,
         secret: Option<&str>,
     ) -> Result<Approval, Error> {
         let row = self.load_owned(id, credential).await?;
-        let (row, ()) = self
-            .update(row, |approval, now| {
+        let (approval, ()) = self
+            .update_and_tell(row, |approval, now| {
                 self.check_owner(&approval.request, credential)?;
                 verify_secret(approval, secret)?;
                 let reported = approval.report(report.clone(), now);
                 reported.map_err(|_| Error::invalid_transition(approval, now))
             })
             .await?;
-        Ok(row.approval)
+        Ok(approval)
     }
 
     /// Withdraws a pending request.
@@ -134,21 +136,21 @@ impl App {
     /// # Errors
     /// When the caller is not the owner, the claimant's secret is wrong or the request is no longer pending.
     pub async fn withdraw(
-        &self,
+        self: &Arc<Self>,
         id: &ApprovalId,
         credential: &AgentCredential,
         secret: Option<&str>,
     ) -> Result<Approval, Error> {
         let row = self.load_owned(id, credential).await?;
-        let (row, ()) = self
-            .update(row, |approval, now| {
+        let (approval, ()) = self
+            .update_and_tell(row, |approval, now| {
                 self.check_owner(&approval.request, credential)?;
                 verify_secret(approval, secret)?;
                 let withdrawn = approval.withdraw(now);
                 withdrawn.map_err(|_| Error::invalid_transition(approval, now))
             })
             .await?;
-        Ok(row.approval)
+        Ok(approval)
     }
 }
 

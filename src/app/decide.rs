@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::code_form::CodeForm;
 use super::error::Error;
 use super::identify::{Caller, Identified};
+use super::notify::Leased;
 use super::state::App;
 use crate::domain::{
     Approval, Assurance, Ballot, CheckedForm, CodeCheck, DecisionResult, DecisionStep, GrantWish,
@@ -69,20 +70,20 @@ impl App {
         let approval = &row.approval;
         let rejects = || self.rejects(form, identified, approval);
         self.void_grants_if(&approval.request, rejects).await?;
-        let (row, (mut decided, attempts, is_new)) = self
+        let (row, (mut decided, leased, is_new)) = self
             .update(row, |approval, now| {
                 let identified = self.identify(approval, caller)?;
                 let was_decided = approval.decision().is_some();
                 let result = self.apply(form, identified, approval, now)?;
                 let is_new = !was_decided && approval.decision().is_some();
                 // Leasing within the write of a vote asks the next stage at once.
-                let attempts = match result {
+                let leased = match result {
                     DecisionResult::Recorded if approval.state == State::Pending => {
-                        approval.lease_deliveries(self.config.notifications, now)
+                        self.lease(approval, now)
                     }
-                    _ => Vec::new(),
+                    _ => Leased::of_channels(self.lease_for_channels(approval, now)),
                 };
-                Ok(((identified, result), attempts, is_new))
+                Ok(((identified, result), leased, is_new))
             })
             .await?;
         // The row of a rejection shows whether its code was right.
@@ -100,7 +101,7 @@ impl App {
             self.keep_rejection(&row.approval).await;
         }
         let approval = row.approval.clone();
-        self.notify_in_background(row, attempts);
+        self.notify_in_background(row, leased);
         if let Some(wish) = wish.filter(|_| is_new)
             && !self.give_grant(&approval, wish, voided).await
         {

@@ -27,6 +27,8 @@ pub enum Error {
     ApproversMissing,
     /// The policy wants to know on whose behalf the agent acts.
     PrincipalMissing,
+    /// The policy has no such channel that may call this agent back.
+    NoCallback,
     /// The policy asks for more people than there are, or than a request can have.
     Plan(PlanFault),
     /// An approver rejected what the request asks again, and a rule of the policy refuses that.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::code_form::CodeForm;
 use super::error::Error;
 use super::identify::{Caller, Identified};
+use super::notify::Leased;
 use super::state::App;
 use crate::domain::{Approval, Assurance, DecisionResult, HandOverStep, HandOverWish};
 use crate::keys::FormPurpose;
@@ -33,10 +34,10 @@ impl App {
             Ok((row, _)) => row,
             Err(held) => return Ok(held),
         };
-        let mut attempts = Vec::new();
+        let mut leased = Leased::default();
         let purpose = FormPurpose::HandOver;
         let handing = self.judge_code_form(row, caller, form, purpose, |approval, form, now| {
-            attempts.clear();
+            leased = Leased::default();
             let candidates = self.receivers(approval, form.approver, form.assurance);
             let receiver = match approval.judge_hand_over(form, wish, &candidates, now) {
                 HandOverStep::Record(receiver) => receiver,
@@ -45,12 +46,12 @@ impl App {
             let receiver = self.new_approver(&approval.request, receiver);
             approval.record_hand_over(form.approver, receiver, wish.reason.clone(), now);
             // Leasing within the write asks the receiver at once.
-            attempts = approval.lease_deliveries(self.config.notifications, now);
+            leased = self.lease(approval, now);
             Ok(DecisionResult::HandedOver)
         });
         let (row, handed_over) = handing.await?;
         let approval = row.approval.clone();
-        self.notify_in_background(row, attempts);
+        self.notify_in_background(row, leased);
         Ok((approval, handed_over))
     }
 

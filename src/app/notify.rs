@@ -1,5 +1,5 @@
-//! Sends the deliveries that this process has leased, and stores their results. A failed delivery does not
-//! fail the use case; the sweep retries it.
+//! Sends the deliveries that this process has leased, emails and the events for channels, and stores their results in one
+//! write. A failed delivery does not fail the use case; the sweep retries it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,10 +9,13 @@ use tracing::Instrument;
 
 use super::error::Error;
 use super::state::App;
-use crate::domain::{Approval, DeliveryFault, Earlier, Notice, SendAttempt, SendResult};
+use crate::domain::{
+    Approval, ChannelAttempt, DeliveryFault, Earlier, Notice, SendAttempt, SendResult,
+};
 use crate::mailer::{Email, MailError};
 use crate::render;
 use crate::store::Versioned;
+use crate::values::Timestamp;
 
 /// The timeout for an email while an agent waits for the response of submit.
 const SUBMIT_SEND_TIMEOUT: Duration = Duration::from_secs(5);
@@ -21,23 +24,57 @@ const SUBMIT_SEND_TIMEOUT: Duration = Duration::from_secs(5);
 /// 20 s, as some do to put off senders of spam.
 const BACKGROUND_SEND_TIMEOUT: Duration = Duration::from_secs(45);
 
+/// The deliveries that this process has leased.
+#[derive(Default)]
+pub(super) struct Leased {
+    pub(super) emails: Vec<SendAttempt>,
+    pub(super) channels: Vec<ChannelAttempt>,
+}
+
+impl Leased {
+    pub(super) fn of_channels(channels: Vec<ChannelAttempt>) -> Self {
+        Self {
+            channels,
+            ..Self::default()
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.emails.is_empty() && self.channels.is_empty()
+    }
+}
+
 impl App {
-    /// Sends `attempts` and stores the results. Those that ask show the `earlier` requests. Also returns how many
+    /// Leases every delivery that is due.
+    pub(super) fn lease(&self, approval: &mut Approval, now: Timestamp) -> Leased {
+        Leased {
+            emails: approval.lease_deliveries(self.config.notifications, now),
+            channels: self.lease_for_channels(approval, now),
+        }
+    }
+
+    /// Sends what is `leased` and stores the results. Emails that ask show the `earlier` requests. Also returns how many
     /// emails were accepted.
     pub(super) async fn notify(
-        &self,
+        self: &Arc<Self>,
         row: Versioned,
-        attempts: Vec<SendAttempt>,
+        leased: Leased,
         earlier: &Earlier,
     ) -> Result<(Approval, usize), Error> {
-        if attempts.is_empty() {
+        if leased.is_empty() {
             return Ok((row.approval, 0));
         }
-        let results = self.send(&row.approval, attempts, earlier).await;
+        let (results, told) = tokio::join!(
+            self.send(&row.approval, leased.emails, earlier),
+            self.tell(&row.approval, leased.channels),
+        );
         let (row, ()) = self
             .update(row, |approval, now| {
                 for (attempt, result) in &results {
                     approval.record_delivery_result(*attempt, *result, now);
+                }
+                for (attempt, result) in &told {
+                    approval.record_channel_result(attempt, *result, now);
                 }
                 Ok(())
             })
@@ -48,21 +85,17 @@ impl App {
 
     /// The same in its own task: the person who voted does not wait for it. What is not sent, the sweep sends
     /// when its lease ends.
-    pub(super) fn notify_in_background(
-        self: &Arc<Self>,
-        row: Versioned,
-        attempts: Vec<SendAttempt>,
-    ) {
-        if attempts.is_empty() {
+    pub(super) fn notify_in_background(self: &Arc<Self>, row: Versioned, leased: Leased) {
+        if leased.is_empty() {
             return;
         }
         let app = self.clone();
         let sending = async move {
             let id = row.approval.request.id.to_string();
-            let earlier = app.earlier_for(&row.approval, &attempts).await;
-            if let Err(error) = app.notify(row, attempts, &earlier).await {
+            let earlier = app.earlier_for(&row.approval, &leased.emails).await;
+            if let Err(error) = app.notify(row, leased, &earlier).await {
                 let cause = error.cause();
-                tracing::warn!(id, cause, "the results of the emails could not be stored");
+                tracing::warn!(id, cause, "the results of deliveries could not be stored");
             }
         };
         tokio::spawn(sending.in_current_span());

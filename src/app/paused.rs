@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use super::attempts::{MAX_WRITE_ATTEMPTS, back_off};
 use super::error::Error;
 use super::grant_rows;
+use super::notify::Leased;
 use super::pauses::{self, Executing};
 use super::state::App;
 use crate::domain::{Approval, ClaimResult, Pause, PauseScope};
@@ -112,7 +113,7 @@ impl App {
     /// paused, not even again. The pauses are read together with the row, in every attempt, and the write is
     /// sent at most 10 s later.
     pub(super) async fn update_unless_paused(
-        &self,
+        self: &Arc<Self>,
         id: &ApprovalId,
         credential: &AgentCredential,
         mut transition: impl FnMut(&mut Approval, Timestamp) -> Result<(ClaimResult, Timestamp), Error>,
@@ -136,9 +137,14 @@ impl App {
             if row.approval == before {
                 return Ok((before, result));
             }
+            let channels = self.lease_for_channels(&mut row.approval, result.1);
             let known = before.history.len();
             match self.replace(row, known, Some(send_by)).await {
-                Ok(stored) => return Ok((stored.approval, result)),
+                Ok(stored) => {
+                    let approval = stored.approval.clone();
+                    self.notify_in_background(stored, Leased::of_channels(channels));
+                    return Ok((approval, result));
+                }
                 Err(StoreError::Conflict) => back_off(attempt).await,
                 Err(error) => return Err(error.into()),
             }

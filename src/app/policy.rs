@@ -242,6 +242,7 @@ fn required(
         summary: requirement.summary.clone(),
         reject_reasons: requirement.reject_reasons.clone(),
         run_within: requirement.run_within,
+        tell: requirement.tell.clone(),
         grants: grant_terms(policy, &requirement),
         ..plan_of_rules(policy, &requirement.rules)
     };

@@ -1,11 +1,21 @@
-//! Sending emails of a request again, for the operator. The command line does it without the gate.
+//! Sending emails of a request again, or telling its channels, for the operator. The command line does it without the gate.
 
 use std::time::Duration;
 
 use super::attempts::{MAX_WRITE_ATTEMPTS, back_off};
 use super::error::Error;
+use crate::domain::Approval;
 use crate::store::{Store, StoreError};
 use crate::values::{ApprovalId, Clock};
+
+/// Queues again what channels were not told of a request, for the next sweep. Returns how many messages; 0 if there is
+/// nothing to tell again.
+///
+/// # Errors
+/// As [`resend`].
+pub async fn redeliver(store: &Store, id: &ApprovalId, clock: &Clock) -> Result<usize, Error> {
+    queue_again(store, id, |approval| approval.queue_channels_again(clock())).await
+}
 
 /// Queues emails of a request again, for the next sweep. Returns how many; 0 if there is nothing to send, or it waits
 /// for its turn already.
@@ -13,9 +23,17 @@ use crate::values::{ApprovalId, Clock};
 /// # Errors
 /// When the request does not exist, cannot be trusted or cannot be read.
 pub async fn resend(store: &Store, id: &ApprovalId, clock: &Clock) -> Result<usize, Error> {
+    queue_again(store, id, |approval| approval.queue_again(clock())).await
+}
+
+async fn queue_again(
+    store: &Store,
+    id: &ApprovalId,
+    mut queue: impl FnMut(&mut Approval) -> usize,
+) -> Result<usize, Error> {
     for attempt in 0..MAX_WRITE_ATTEMPTS {
         let mut row = store.get(id).await?;
-        let queued = row.approval.queue_again(clock());
+        let queued = queue(&mut row.approval);
         if queued == 0 {
             return Ok(0);
         }

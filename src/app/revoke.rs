@@ -1,5 +1,6 @@
 //! Revoking an approval before it is claimed: by the approver who gave it, or by the operator.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::attempts::{MAX_WRITE_ATTEMPTS, back_off};
@@ -7,6 +8,7 @@ use super::code_form::CodeForm;
 use super::error::{ConflictReason, Error};
 use super::grant_rows;
 use super::identify::{Caller, Identified};
+use super::notify::Leased;
 use super::state::{App, log_events};
 use crate::domain::{Approval, DecisionResult, Revocation, RevocationStep, Revoker};
 use crate::keys::FormPurpose;
@@ -20,7 +22,7 @@ impl App {
     /// # Errors
     /// As [`App::load_for_approver`].
     pub async fn revoke(
-        &self,
+        self: &Arc<Self>,
         id: &ApprovalId,
         caller: &Caller,
         form: &CodeForm,
@@ -38,15 +40,18 @@ impl App {
         };
         self.void_grants_if(&approval.request, revokes).await?;
         let purpose = FormPurpose::Revocation;
+        let mut channels = Vec::new();
         let revoking = self.judge_code_form(row, caller, form, purpose, |approval, form, now| {
-            Ok(match approval.judge_revocation(form, now) {
+            let result = match approval.judge_revocation(form, now) {
                 RevocationStep::Sign(by) => self.record_revocation(approval, by, now)?,
                 RevocationStep::Vote(ballot) => {
                     self.record_ballot(approval, ballot)?;
                     DecisionResult::Revoked
                 }
                 RevocationStep::Done(result) => result,
-            })
+            };
+            channels = self.lease_for_channels(approval, now);
+            Ok(result)
         });
         let (row, revoked) = revoking.await?;
         // What was a vote may have rejected the request.
@@ -54,7 +59,9 @@ impl App {
             self.keep_decision_in_background(&row.approval);
             self.keep_rejection(&row.approval).await;
         }
-        Ok((row.approval, revoked))
+        let approval = row.approval.clone();
+        self.notify_in_background(row, Leased::of_channels(channels));
+        Ok((approval, revoked))
     }
 
     /// Revokes an approval for the operator, as [`revoke_for_operator`].

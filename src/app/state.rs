@@ -11,9 +11,11 @@ use super::calls::Calls;
 use super::changes::ChangeNotifier;
 use super::error::Error;
 use super::index_rebuild::IndexRebuild;
+use super::off_channels::OffChannels;
 use super::pause_cache::PauseCache;
 use super::set_aside::SetAside;
 use super::sweep_record::LastSweep;
+use super::tell::Teller;
 use super::waits::Waits;
 use crate::config::Config;
 use crate::domain::{Approval, EventKind, Pause};
@@ -52,6 +54,9 @@ pub struct App {
     pub set_aside: SetAside,
     pub last_sweep: LastSweep,
     pub index_rebuild: IndexRebuild,
+    /// Tells channels.
+    pub teller: Teller,
+    pub off_channels: OffChannels,
 }
 
 impl App {

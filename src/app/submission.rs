@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::domain::{Parameters, Request};
+use crate::domain::{Callback, Parameters, Request};
 use crate::keys::AgentCredential;
 use crate::values::{Address, ApprovalId, Digest};
 
@@ -26,6 +26,8 @@ pub struct Submission {
     pub claimant: Option<Digest>,
     /// The earlier request that this one takes the place of.
     pub supersedes: Option<ApprovalId>,
+    /// How the agent is notified of the end.
+    pub callback: Option<Callback>,
     /// The digest of the body, which identifies a repeat.
     pub digest: Digest,
     /// The same with members that are `null`, as in the rows of earlier versions.

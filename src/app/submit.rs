@@ -6,6 +6,7 @@ use tracing::Instrument;
 
 use super::budgets::emails_to;
 use super::error::{ConflictReason, Error};
+use super::notify::Leased;
 use super::policy::{DecidedAlone, Ruling};
 use super::state::{App, log_events};
 use super::submission::{Identity, Submission};
@@ -43,7 +44,7 @@ impl App {
     /// A repeat is answered as stored, whatever the policy says today, and charges nothing. That it is one shows when it
     /// is inserted; the row is read before only where the policy refuses, or a limit or a grant may be used.
     async fn judge_and_insert(
-        &self,
+        self: &Arc<Self>,
         submission: Submission,
         owner: &Owner,
     ) -> Result<(Approval, bool), Error> {
@@ -52,6 +53,9 @@ impl App {
             && let Err(refused) = self.check_superseded(earlier, &submission.credential).await
         {
             return self.find_repeat(&identity, refused).await;
+        }
+        if !self.can_call_back(&submission) {
+            return self.find_repeat(&identity, Error::NoCallback).await;
         }
         match self.judge(&submission, owner).await {
             Ok(Ruling::Stored(approval)) => Ok((*approval, false)),
@@ -91,6 +95,16 @@ impl App {
             }
             Err(refused) => self.find_repeat(&identity, refused).await,
         }
+    }
+
+    /// Whether the policy lets the agent be told as it wishes.
+    fn can_call_back(&self, submission: &Submission) -> bool {
+        let Some(callback) = &submission.callback else {
+            return true;
+        };
+        let channels = self.config.policy.iter().flat_map(|it| it.channels());
+        let mut named = channels.filter(|channel| channel.name == callback.channel);
+        named.any(|channel| channel.can_call_back(submission.id.agent()))
     }
 
     /// A request that no person has decided.
@@ -138,6 +152,7 @@ impl App {
             owner: Some(owner).filter(|_| self.config.rows.version == RowVersion::V2),
             agent_object_id: submission.credential.object_id(),
             supersedes: submission.supersedes,
+            callback: submission.callback,
             needs_step_up: self.config.sign_in.is_some()
                 && self.config.rows.version == RowVersion::V2,
             requested_at: now,
@@ -166,7 +181,7 @@ impl App {
     /// Stores a request that is decided already. A use of a standing grant is not given back: whether it was stored is
     /// not always known.
     async fn insert_decided(
-        &self,
+        self: &Arc<Self>,
         submission: Submission,
         decided: DecidedAlone,
         identity: &Identity,
@@ -188,12 +203,17 @@ impl App {
             self.refund_limit(decided.charged).await;
             return self.find_repeat(identity, refused.into()).await;
         }
+        let mut approval = approval;
+        let now = approval.request.requested_at;
+        let leased = Leased::of_channels(self.lease_for_channels(&mut approval, now));
         let due = approval.next_due(self.config.outcome_within);
         match self.store.insert(approval, due).await {
             Ok(stored) => {
                 log_events(&stored.approval, 0);
                 self.keep_decision_in_background(&stored.approval);
-                Ok((stored.approval, true))
+                let approval = stored.approval.clone();
+                self.notify_in_background(stored, leased);
+                Ok((approval, true))
             }
             Err(taken @ StoreError::AlreadyExists) => {
                 if let Some(charge) = &charge {
@@ -208,7 +228,7 @@ impl App {
     }
 
     async fn insert(
-        &self,
+        self: &Arc<Self>,
         mut approval: Approval,
         identity: &Identity,
         owner: &Owner,
@@ -217,7 +237,7 @@ impl App {
         let submitted = approval.clone();
         // Leasing within the insert saves a write.
         let now = approval.request.requested_at;
-        let attempts = approval.lease_deliveries(self.config.notifications, now);
+        let leased = self.lease(&mut approval, now);
         let due = approval.next_due(self.config.outcome_within);
         let (charged, reserved, earlier) = tokio::join!(
             self.charge(owner, &charge),
@@ -237,12 +257,12 @@ impl App {
         match stored {
             Ok(stored) => {
                 log_events(&stored.approval, 0);
-                match self.notify(stored.clone(), attempts, &earlier).await {
+                match self.notify(stored.clone(), leased, &earlier).await {
                     Ok((approval, _)) => Ok((approval, true)),
                     // The request is stored, so it is accepted; the sweep retries the deliveries.
                     Err(error) => {
                         let (id, cause) = (identity.id.to_string(), error.cause());
-                        tracing::warn!(id, cause, "the results of the emails could not be stored");
+                        tracing::warn!(id, cause, "the results of deliveries could not be stored");
                         Ok((stored.approval, true))
                     }
                 }

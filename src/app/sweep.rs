@@ -65,7 +65,7 @@ impl App {
     ///
     /// # Errors
     /// When the due index cannot be read to its end. What was processed until then is stored.
-    pub async fn sweep(&self) -> Result<SweepReport, Error> {
+    pub async fn sweep(self: &Arc<Self>) -> Result<SweepReport, Error> {
         let until = Instant::now() + TIME_BUDGET;
         self.end_grants_paused_by_setting().await;
         let mut report = SweepReport::default();
@@ -108,7 +108,7 @@ impl App {
 
     /// Returns whether it has seen the marker of the due index.
     async fn process_all_due(
-        &self,
+        self: &Arc<Self>,
         report: &mut SweepReport,
         until: Instant,
     ) -> Result<bool, StoreError> {
@@ -168,7 +168,7 @@ impl App {
     }
 
     /// Processes an index entry. Logs an error, and once what it sets aside.
-    async fn process(&self, due: Due) -> Processed {
+    async fn process(self: &Arc<Self>, due: Due) -> Processed {
         let id = match &due.id {
             Ok(id) => id,
             Err(entry) => {
@@ -196,7 +196,7 @@ impl App {
     }
 
     /// Processes a due request: a write of timeouts and leases, the emails, a write of their results.
-    async fn process_due(&self, id: &ApprovalId, due: &Due) -> Result<Emails, Error> {
+    async fn process_due(self: &Arc<Self>, id: &ApprovalId, due: &Due) -> Result<Emails, Error> {
         let Some(row) = self.store.get_if_due(id, due, self.now()).await? else {
             return Ok(Emails::default());
         };
@@ -210,16 +210,16 @@ impl App {
         Ok(emails)
     }
 
-    async fn apply_due(&self, row: Versioned) -> Result<Emails, Error> {
+    async fn apply_due(self: &Arc<Self>, row: Versioned) -> Result<Emails, Error> {
         let before = row.approval.clone();
         let may_escalate = self.charge_escalation(&before).await;
-        let (row, attempts) = self
+        let (row, leased) = self
             .update(row, |approval, now| {
                 approval.apply_timeouts(self.config.outcome_within, now);
                 if may_escalate {
                     approval.escalate(now);
                 }
-                Ok(approval.lease_deliveries(self.config.notifications, now))
+                Ok(self.lease(approval, now))
             })
             .await?;
         if row.approval == before && !may_escalate {
@@ -232,9 +232,9 @@ impl App {
         }
         // The process that stored the decision may have died before it kept the rejection.
         self.keep_rejection(&row.approval).await;
-        let attempted = attempts.len();
-        let earlier = self.earlier_for(&row.approval, &attempts).await;
-        let (_, sent) = self.notify(row, attempts, &earlier).await?;
+        let attempted = leased.emails.len();
+        let earlier = self.earlier_for(&row.approval, &leased.emails).await;
+        let (_, sent) = self.notify(row, leased, &earlier).await?;
         let unsent = attempted - sent;
         Ok(Emails { sent, unsent })
     }

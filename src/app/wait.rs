@@ -4,6 +4,7 @@
 //! row is read again.
 
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use human_oversight_protocol::parameters::hex;
@@ -66,7 +67,7 @@ impl App {
     /// # Errors
     /// When the approval was claimed before or is paused, or as [`App::load_owned`].
     pub async fn wait_and_claim(
-        &self,
+        self: &Arc<Self>,
         id: &ApprovalId,
         credential: &AgentCredential,
         wait: Duration,

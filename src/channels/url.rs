@@ -8,10 +8,7 @@ use super::guard::is_public;
 
 /// The URL of a channel.
 #[derive(Clone, PartialEq, Eq)]
-pub struct ChannelUrl {
-    url: Url,
-    allows_private: bool,
-}
+pub struct ChannelUrl(Url);
 
 /// Why a text is not the URL of a channel; never the text itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -47,18 +44,11 @@ impl ChannelUrl {
         if !allows_private && address.is_ok_and(|address| !is_public(address)) {
             return Err(InvalidUrl::NotPublic);
         }
-        Ok(Self {
-            url,
-            allows_private,
-        })
+        Ok(Self(url))
     }
 
     pub(super) fn url(&self) -> &Url {
-        &self.url
-    }
-
-    pub(super) fn allows_private(&self) -> bool {
-        self.allows_private
+        &self.0
     }
 }
 

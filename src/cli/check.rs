@@ -109,7 +109,7 @@ async fn check(options: &Options) -> Vec<Named> {
     add("mail", vec![mail]);
     add(
         "channels",
-        outside::check_channels(&settings.config.channels, options.channels).await,
+        outside::check_channels(&settings.config, options.channels).await,
     );
     let address = outside::check_address(&settings.config, receipt_kid.as_deref());
     add("address", vec![address.await]);

@@ -95,7 +95,7 @@ enum GrantsCommand {
 }
 
 /// Where the commands work.
-enum Gate {
+pub(super) enum Gate {
     Store(Store),
     Remote(Remote),
 }
@@ -232,10 +232,7 @@ pub(crate) async fn allow(options: AllowOptions) -> anyhow::Result<ExitCode> {
 /// # Errors
 /// When there is no such grant, or the store or the gate cannot be used.
 pub(crate) async fn grants(options: GrantsOptions) -> anyhow::Result<ExitCode> {
-    let gate = match &options.url {
-        Some(url) => Gate::Remote(remote(url)?),
-        None => Gate::Store(open_store(&table_settings()?).await?),
-    };
+    let gate = open_gate(options.url.as_deref()).await?;
     let Some(GrantsCommand::Revoke { id }) = options.command else {
         grants::print(&match &gate {
             Gate::Store(store) => grants::list(store).await?,
@@ -264,11 +261,16 @@ impl Scope {
     }
 
     async fn gate(&self) -> anyhow::Result<Gate> {
-        Ok(match &self.url {
-            Some(url) => Gate::Remote(remote(url)?),
-            None => Gate::Store(open_store(&table_settings()?).await?),
-        })
+        open_gate(self.url.as_deref()).await
     }
+}
+
+/// The gate at this address, or the store.
+pub(super) async fn open_gate(url: Option<&str>) -> anyhow::Result<Gate> {
+    Ok(match url {
+        Some(url) => Gate::Remote(remote(url)?),
+        None => Gate::Store(open_store(&table_settings()?).await?),
+    })
 }
 
 /// The gate at this address.

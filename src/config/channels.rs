@@ -4,8 +4,8 @@ use std::fmt::Display;
 
 use super::error::{ConfigError, ConfigErrors};
 use super::lookup::non_empty;
-use crate::channels::{ChannelUrl, Webhook, WebhookSecret};
-use crate::policy::{Channel, Policy};
+use crate::channels::{Channel, ChannelUrl, Receiver, WebhookSecret};
+use crate::policy::{self, ChannelKind, Policy};
 
 /// The channels whose settings can be used. The errors of the others are recorded.
 pub(super) fn channels(
@@ -13,24 +13,34 @@ pub(super) fn channels(
     lookup: impl Fn(&str) -> Option<String>,
     allows_private: bool,
     errors: &mut ConfigErrors,
-) -> Vec<Webhook> {
+) -> Vec<Channel> {
     let parse_url = |text: &str| ChannelUrl::parse(text, allows_private);
-    let mut webhooks = Vec::new();
+    let mut channels = Vec::new();
     for channel in policy.map_or(&[][..], Policy::channels) {
         let url = setting(channel, channel.url_setting.clone(), &lookup, parse_url);
-        let secret = channel.secret_setting();
-        let secret = setting(channel, secret, &lookup, WebhookSecret::parse);
-        if let (Some(url), Some(secret)) = (errors.keep(url), errors.keep(secret)) {
+        let receiver = match channel.kind {
+            ChannelKind::Webhook => {
+                let secret = channel.secret_setting();
+                let secret = setting(channel, secret, &lookup, WebhookSecret::parse);
+                secret.map(Receiver::Webhook)
+            }
+            ChannelKind::Teams => Ok(Receiver::Teams),
+        };
+        if let (Some(url), Some(receiver)) = (errors.keep(url), errors.keep(receiver)) {
             let name = channel.name.clone();
-            webhooks.push(Webhook { name, url, secret });
+            channels.push(Channel {
+                name,
+                url,
+                receiver,
+            });
         }
     }
-    webhooks
+    channels
 }
 
 /// Reads one setting of a channel.
 fn setting<T, E: Display>(
-    channel: &Channel,
+    channel: &policy::Channel,
     name: String,
     lookup: impl Fn(&str) -> Option<String>,
     parse: impl Fn(&str) -> Result<T, E>,

@@ -5,6 +5,7 @@ use super::decision::{Decision, LateDecision, Proposal};
 use super::delivery::{Delivery, Notice};
 use super::execution::Execution;
 use super::history::{Event, EventKind};
+use super::outbox::ChannelDelivery;
 use super::plan::Plan;
 use super::request::Request;
 use super::state::{State, Status};
@@ -28,6 +29,8 @@ pub struct Approval {
     pub approvers: Vec<Approver>,
     /// The votes in order, where the plan keeps them.
     pub votes: Vec<Vote>,
+    /// The deliveries to channels, in the order of the events.
+    pub outbox: Vec<ChannelDelivery>,
     /// The first decision that arrived after the deadline.
     pub late: Option<LateDecision>,
     /// One event for each transition, in order.
@@ -55,6 +58,7 @@ impl Approval {
             plan,
             approvers,
             votes: Vec::new(),
+            outbox: Vec::new(),
             late: None,
             history: Vec::new(),
         };
@@ -193,5 +197,6 @@ impl Approval {
 
     pub(super) fn log(&mut self, at: Timestamp, what: EventKind, by: Option<Address>) {
         self.history.push(Event { at, what, by });
+        self.queue_for_channels();
     }
 }

@@ -9,7 +9,7 @@ use crate::values::Timestamp;
 /// How long a send lease lasts: time for one attempt, after which another instance may send. With the
 /// sweep's interval of a minute, a delivery interrupted by a crash is attempted again well within the
 /// 150 seconds that the gate guarantees.
-const SEND_LEASE: Duration = Duration::from_secs(60);
+pub(super) const SEND_LEASE: Duration = Duration::from_secs(60);
 
 /// The pause after the mail service rejected the gate's settings.
 pub const MISCONFIGURED_PAUSE: Duration = Duration::from_secs(300);
@@ -153,6 +153,27 @@ impl DeliveryState {
         }
     }
 
+    /// The state with this word, and the time that belongs to it.
+    pub fn from_word(word: &str, at: Timestamp) -> Option<Self> {
+        Some(match word {
+            "Queued" => Self::Queued(at),
+            "Sending" => Self::Sending(at),
+            "Sent" => Self::Sent(at),
+            "Failed" => Self::Failed(at),
+            "Unknown" => Self::Unknown(at),
+            "Dropped" => Self::Dropped(at),
+            _ => return None,
+        })
+    }
+
+    /// When it is to be sent, or sent again.
+    pub(super) fn due_at(self) -> Option<Timestamp> {
+        match self {
+            Self::Queued(at) | Self::Sending(at) => Some(at),
+            Self::Sent(_) | Self::Failed(_) | Self::Unknown(_) | Self::Dropped(_) => None,
+        }
+    }
+
     /// The time that belongs to it.
     pub fn at(self) -> Timestamp {
         match self {
@@ -195,18 +216,8 @@ impl Delivery {
         ) || self.fault == Some(DeliveryFault::Unclear)
     }
 
-    pub(super) fn due_at(&self) -> Option<Timestamp> {
-        match self.state {
-            DeliveryState::Queued(at) | DeliveryState::Sending(at) => Some(at),
-            DeliveryState::Sent(_)
-            | DeliveryState::Failed(_)
-            | DeliveryState::Unknown(_)
-            | DeliveryState::Dropped(_) => None,
-        }
-    }
-
     pub(super) fn is_due(&self, now: Timestamp) -> bool {
-        self.due_at().is_some_and(|at| at <= now)
+        self.state.due_at().is_some_and(|at| at <= now)
     }
 
     /// Starts an attempt under a lease.

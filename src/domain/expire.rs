@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::approval::Approval;
-use super::delivery::{Delivery, Notice};
+use super::delivery::Notice;
 use super::execution::Execution;
 use super::history::EventKind;
 use super::state::State;
@@ -48,10 +48,9 @@ impl Approval {
             _ => None,
         };
         let deliveries = self.approvers.iter().flat_map(|one| &one.deliveries);
-        by_state
-            .into_iter()
-            .chain(deliveries.filter_map(Delivery::due_at))
-            .min()
+        let deliveries = deliveries.filter_map(|it| it.state.due_at());
+        let outbox = self.outbox.iter().filter_map(|it| it.state.due_at());
+        by_state.into_iter().chain(deliveries).chain(outbox).min()
     }
 
     /// Closes a pending request once its deadline has passed.

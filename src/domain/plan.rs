@@ -37,6 +37,8 @@ pub struct Plan {
     pub escalation: Option<Escalation>,
     /// Who may vote in place of absent people.
     pub substitutes: Vec<Substitute>,
+    /// The channels to notify.
+    pub tell: Vec<String>,
     /// The seats that were handed over since, in order. Stored apart from the rest, which never changes.
     pub hand_overs: Vec<HandOver>,
 }
@@ -170,6 +172,7 @@ impl Plan {
             grants: None,
             escalation: None,
             substitutes: Vec::new(),
+            tell: Vec::new(),
             hand_overs: Vec::new(),
         }
     }

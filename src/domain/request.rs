@@ -29,12 +29,23 @@ pub struct Request {
     pub agent_object_id: Option<Uuid>,
     /// The earlier request of the same owner that this one takes the place of.
     pub supersedes: Option<ApprovalId>,
+    /// How the agent is notified of the end.
+    pub callback: Option<Callback>,
     /// Whether a decision by sign-in takes the link from the email or a fresh sign-in. The emails of requests that were
     /// submitted without sign-in, or to an earlier version, need not have such a link.
     pub needs_step_up: bool,
     pub requested_at: Timestamp,
     /// The deadline: from this moment on no decision counts.
     pub expires_at: Timestamp,
+}
+
+/// How the agent learns that its request has ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Callback {
+    /// The name of a channel that the policy lets the agent use.
+    pub channel: String,
+    /// The agent's own text, which comes back to it. Never shown to people.
+    pub state: Option<String>,
 }
 
 /// The arguments of an action in canonical form (RFC 8785), and the digest of that text.

@@ -302,6 +302,10 @@ impl From<app::Error> for Error {
                 "/onBehalfOf",
                 "is missing: the policy wants to know on whose behalf the agent acts",
             ),
+            app::Error::NoCallback => invalid(
+                "/callback/channel",
+                "is no channel that the policy lets this agent be called back by (callback_for)",
+            ),
             app::Error::Plan(fault) => Self::Plan(fault),
             app::Error::RejectedBefore { id, at } => Self::RejectedBefore { id, at },
             app::Error::NotSuperseded(why) => invalid("/supersedes", why.to_string()),

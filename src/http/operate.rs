@@ -3,14 +3,15 @@
 //! development the call needs no key, as all others.
 
 use std::cmp::Reverse;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use human_oversight_protocol::operate::{
-    self as wire_types, Allowed, Command, GrantRevoked, Operations, Resent, Revoked, StandingGrant,
-    StandingGrants,
+    self as wire_types, Allowed, Command, Enabled, GrantRevoked, OffChannel, OffChannels,
+    Operations, Resent, Revoked, StandingGrant, StandingGrants,
 };
 use serde_json::{Map, Value};
 
@@ -38,6 +39,9 @@ enum Operation {
     Resend(ApprovalId),
     Grants,
     RevokeGrant(String),
+    Channels,
+    Redeliver(ApprovalId),
+    Enable(String),
 }
 
 pub(super) async fn operate(
@@ -66,6 +70,18 @@ pub(super) async fn operate(
         Operation::RevokeGrant(id) => {
             return Ok(wire::json(&revoke_grant(&app, id).await?).into_response());
         }
+        Operation::Channels => {
+            let off = app::off_channels(&app.store).await?;
+            return Ok(wire::json(&off_channels(off)).into_response());
+        }
+        Operation::Redeliver(id) => {
+            let queued = app::redeliver(&app.store, &id, &app.clock).await;
+            return Ok(wire::json(&resent(queued, &id)?).into_response());
+        }
+        Operation::Enable(channel) => {
+            let done = app::enable_channel(&app.store, &channel).await?;
+            return Ok(wire::json(&Enabled { done, channel }).into_response());
+        }
     };
     Ok(wire::json(&respond(&app, done, &scope).await?).into_response())
 }
@@ -88,7 +104,8 @@ fn parse(body: Map<String, Value>) -> Result<Operation, Error> {
         if known.is_err() {
             fields.add_error(
                 "/command",
-                "must be pause, resume, executing, revoke, allow, resend, grants or revoke-grant",
+                "must be pause, resume, executing, revoke, allow, resend, grants, revoke-grant, channels, \
+                 redeliver or enable",
             );
         }
         known.ok()
@@ -100,14 +117,22 @@ fn parse(body: Map<String, Value>) -> Result<Operation, Error> {
             | Command::Allow
             | Command::Resend
             | Command::Grants
-            | Command::RevokeGrant,
+            | Command::RevokeGrant
+            | Command::Channels
+            | Command::Redeliver
+            | Command::Enable,
         ) => [None, None],
         _ => ["owner", "agent"].map(&mut optional),
     };
     let id = match command {
-        Some(Command::Revoke | Command::Allow | Command::Resend | Command::RevokeGrant) => {
-            fields.required_text("id", Text::Line, TEXT_CHARS)
-        }
+        Some(
+            Command::Revoke
+            | Command::Allow
+            | Command::Resend
+            | Command::RevokeGrant
+            | Command::Redeliver
+            | Command::Enable,
+        ) => fields.required_text("id", Text::Line, TEXT_CHARS),
         _ => None,
     };
     let because = match command {
@@ -133,6 +158,9 @@ fn parse(body: Map<String, Value>) -> Result<Operation, Error> {
         Command::Resend => Operation::Resend(approval_id()?),
         Command::Grants => Operation::Grants,
         Command::RevokeGrant => Operation::RevokeGrant(id.ok_or_else(incomplete)?),
+        Command::Channels => Operation::Channels,
+        Command::Redeliver => Operation::Redeliver(approval_id()?),
+        Command::Enable => Operation::Enable(id.ok_or_else(incomplete)?),
     })
 }
 
@@ -171,8 +199,21 @@ async fn allow(app: &App, id: &ApprovalId) -> Result<Allowed, Error> {
     Ok(Allowed { done, id })
 }
 
+/// The channels that are switched off, on the wire.
+pub(super) fn off_channels(off: BTreeMap<String, Timestamp>) -> OffChannels {
+    let off = off.into_iter().map(|(channel, since)| OffChannel {
+        channel,
+        since: since.to_string(),
+    });
+    OffChannels { off: off.collect() }
+}
+
 async fn resend(app: &App, id: &ApprovalId) -> Result<Resent, Error> {
-    let queued = match app::resend(&app.store, id, &app.clock).await {
+    resent(app::resend(&app.store, id, &app.clock).await, id)
+}
+
+fn resent(queued: Result<usize, app::Error>, id: &ApprovalId) -> Result<Resent, Error> {
+    let queued = match queued {
         Err(app::Error::NotFound) => return Err(invalid("/id", NO_ID)),
         queued => queued?,
     };

@@ -21,13 +21,14 @@ use super::fields::{Fields, Text};
 use super::json::Json;
 use super::wire::{About, AboutAgent, ApprovalResponse};
 use crate::app::{App, Submission};
-use crate::domain::{Parameters, Status};
+use crate::domain::{Callback, Parameters, Status};
 use crate::keys::AgentCredential;
 use crate::reveal;
 use crate::values::{Address, AllowList, ApprovalId, Digest, is_plain_name};
 
 const ACTION_CHARS: usize = 256;
 const REASON_CHARS: usize = 2_000;
+const STATE_CHARS: usize = 256;
 const PARAMETERS_BYTES: usize = 30 * 1024;
 const APPROVERS: usize = 20;
 const TIMEOUT_SECONDS: RangeInclusive<u64> = 10..=2_592_000;
@@ -117,7 +118,7 @@ async fn answer(
 
 /// The protocol of the legacy Logic App: the response is the decision.
 async fn synchronous(
-    app: &App,
+    app: &Arc<App>,
     id: &ApprovalId,
     credential: &AgentCredential,
     wait: Duration,
@@ -184,6 +185,7 @@ fn parse(
         digest
     });
     let supersedes = supersedes(&mut fields);
+    let callback = callback(&mut fields);
     fields.finish()?;
     let incomplete = || invalid("", "is incomplete");
     let (agent, correlation) = agent.zip(correlation).ok_or_else(incomplete)?;
@@ -197,6 +199,7 @@ fn parse(
         on_behalf_of,
         claimant,
         supersedes,
+        callback,
         digest,
         digest_as_sent,
         credential,
@@ -265,6 +268,38 @@ fn supersedes(fields: &mut Fields) -> Option<ApprovalId> {
         fields.add_error("/supersedes", "must be the id of a request");
     }
     id
+}
+
+/// The channel, and the agent's own text.
+fn callback(fields: &mut Fields) -> Option<Callback> {
+    let Value::Object(members) = fields.optional("callback")? else {
+        fields.add_error("/callback", "must be an object with `channel` and `state`");
+        return None;
+    };
+    let text = |name: &str| members.get(name).filter(|value| !value.is_null());
+    let unknown = members
+        .keys()
+        .find(|name| !["channel", "state"].contains(&name.as_str()));
+    if unknown.is_some() {
+        fields.add_error("/callback", "has a member besides `channel` and `state`");
+    }
+    let channel = text("channel").and_then(Value::as_str);
+    if channel.is_none() {
+        fields.add_error(
+            "/callback/channel",
+            "must be the name of a channel of the policy",
+        );
+    }
+    let state = text("state").map(Value::as_str);
+    let fits = |text: &str| text.chars().count() <= STATE_CHARS;
+    if !state.is_none_or(|state| state.is_some_and(fits)) {
+        let form = format!("must be a text of at most {STATE_CHARS} characters");
+        fields.add_error("/callback/state", form);
+    }
+    Some(Callback {
+        channel: channel?.to_owned(),
+        state: state.flatten().map(str::to_owned),
+    })
 }
 
 /// The digest of the members that have a value: `null` is as good as left out.

@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::matched::{MAX_NAME, is_name};
+use super::read_values::read_globs;
 use super::reader::{Members, Node};
+use super::text::{Glob, Text};
+use super::truth::Truth;
 
 /// The most channels of a policy.
 const MAX_CHANNELS: usize = 20;
@@ -13,17 +16,34 @@ const SETTING_CHARS: usize = 100;
 const SETTING: &str = "HO_CHANNEL_";
 const SECRET: &str = "_SECRET";
 
-/// A webhook that the policy names.
+/// A channel that the policy names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Channel {
     pub name: String,
+    pub kind: ChannelKind,
     /// The line of its URL.
     pub line: usize,
     /// The name of the setting that holds its URL.
     pub url_setting: String,
+    /// The agents that it can call back.
+    callback_for: Vec<Glob>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChannelKind {
+    Webhook,
+    /// A workflow of Microsoft Teams that posts cards.
+    Teams,
 }
 
 impl Channel {
+    /// Whether it can call this agent back: a name that may only be read as one of the list's is not enough.
+    pub fn can_call_back(&self, agent: &str) -> bool {
+        let agent = Text::new(agent);
+        let mut globs = self.callback_for.iter();
+        globs.any(|glob| glob.matches(&agent) == Truth::True)
+    }
+
     /// The name of the setting that holds its secret.
     pub fn secret_setting(&self) -> String {
         format!("{}{SECRET}", self.url_setting)
@@ -49,27 +69,32 @@ pub(super) fn read(mut table: Members<'_>) -> Vec<Channel> {
         let Some(mut members) = node.table() else {
             continue;
         };
-        if let Some(kind) = members.require("kind") {
-            read_kind(&kind);
+        let kind = members.require("kind").and_then(|node| {
+            node.word(&[
+                ("webhook", ChannelKind::Webhook),
+                ("teams", ChannelKind::Teams),
+            ])
+        });
+        let callback_for = members.take("callback_for");
+        if let Some(node) = &callback_for
+            && kind == Some(ChannelKind::Teams)
+        {
+            node.fault("belongs to a channel of the kind \"webhook\"");
         }
         let url = members.require("url");
-        if let Some((line, url_setting)) = url.and_then(|node| read_setting(&node, &mut lines)) {
+        let url = url.and_then(|node| read_setting(&node, &mut lines));
+        if let (Some(kind), Some((line, url_setting))) = (kind, url) {
             channels.push(Channel {
                 name: name.to_owned(),
+                kind,
                 line,
                 url_setting,
+                callback_for: callback_for.map_or_else(Vec::new, |node| read_globs(&node)),
             });
         }
-        members.refuse_unsupported(&["callback_for"]);
         members.finish();
     }
     channels
-}
-
-fn read_kind(node: &Node<'_>) {
-    if node.word(&[("webhook", false), ("teams", true)]) == Some(true) {
-        node.fault("is \"teams\", which is not yet supported");
-    }
 }
 
 /// The line, and the name of a setting that no other channel has.

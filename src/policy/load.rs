@@ -105,7 +105,7 @@ fn read(reader: &Reader<'_>, text: &str, surroundings: &Surroundings) -> Option<
     let rules = members.take("rule");
     members.finish();
 
-    let mut rule_reader = RuleReader::new(&groups, surroundings);
+    let mut rule_reader = RuleReader::new(&groups, &channels, surroundings);
     let mut read: Vec<Rule> = Vec::new();
     let mut lines: BTreeMap<RuleId, usize> = BTreeMap::new();
     let nodes = rules.and_then(|node| node.list()).unwrap_or_default();

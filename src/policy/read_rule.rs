@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::channels::Channel;
 use super::demand::read_demand;
 use super::effect::Limit;
 use super::groups::Groups;
@@ -19,7 +20,7 @@ const DAY: Duration = Duration::from_secs(86_400);
 /// The members that only some effects have.
 const OF_APPROVE: [&str; 2] = ["ignore", "limit"];
 const OF_DENY: [&str; 1] = ["reason"];
-const OF_REQUIRE: [&str; 14] = [
+const OF_REQUIRE: [&str; 15] = [
     "add_requested",
     "comment",
     "escalate",
@@ -33,6 +34,7 @@ const OF_REQUIRE: [&str; 14] = [
     "sign_in",
     "stages",
     "summary",
+    "tell",
     "timeout",
 ];
 
@@ -46,14 +48,20 @@ enum Effect {
 /// Reads rules, and gathers the pointers that they compare.
 pub(super) struct RuleReader<'a> {
     groups: &'a Groups,
+    channels: &'a [Channel],
     surroundings: &'a Surroundings,
     pointers: Vec<Pointer>,
 }
 
 impl<'a> RuleReader<'a> {
-    pub(super) fn new(groups: &'a Groups, surroundings: &'a Surroundings) -> Self {
+    pub(super) fn new(
+        groups: &'a Groups,
+        channels: &'a [Channel],
+        surroundings: &'a Surroundings,
+    ) -> Self {
         Self {
             groups,
+            channels,
             surroundings,
             pointers: Vec::new(),
         }
@@ -70,7 +78,6 @@ impl<'a> RuleReader<'a> {
         let agents = table.take("agents").map(|node| read_globs(&node));
         let actions = table.take("actions").map(|node| read_globs(&node));
         let when = table.take("when").map(|node| self.read_when(&node));
-        table.refuse_unsupported(&["tell"]);
         let effect = table.require("effect").and_then(|node| {
             node.word(&[
                 ("approve", Effect::Approve),
@@ -102,7 +109,7 @@ impl<'a> RuleReader<'a> {
                 reason: table.take("reason").and_then(|node| read_reason(&node)),
             },
             Effect::Require => {
-                let demand = read_demand(&mut table, self.groups, self.surroundings);
+                let demand = read_demand(&mut table, self.groups, self.channels, self.surroundings);
                 Kind::Require(Box::new(demand))
             }
         };

@@ -329,18 +329,6 @@ impl<'d> Members<'d> {
         left.map(|(name, (line, node))| (name, line, node))
     }
 
-    /// Refuses members that a later version will know.
-    pub(super) fn refuse_unsupported(&mut self, names: &[&'d str]) {
-        for name in names {
-            if let Some((line, _)) = self.left.remove(name) {
-                self.reader.fault(
-                    line,
-                    format!("`{name}` of {} is not yet supported", self.name),
-                );
-            }
-        }
-    }
-
     /// Refuses members that belong elsewhere.
     pub(super) fn refuse(&mut self, names: &[&'d str], why: &str) {
         for name in names {

@@ -9,6 +9,7 @@ mod decode;
 mod encode;
 mod hand_overs;
 mod key;
+mod outbox;
 mod plan;
 mod text;
 pub(super) mod v1;

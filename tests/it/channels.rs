@@ -95,21 +95,31 @@ async fn a_test_event_is_signed_as_standard_webhooks_say() {
     );
 }
 
-/// The event, if an independent library verifies its signature.
-async fn verify(headers: &Value, body: &str) -> Option<Value> {
-    let python = repository().join(".tools/standardwebhooks/bin/python");
-    assert!(
-        python.is_file(),
-        "standardwebhooks is not installed: run scripts/test once"
-    );
-    let mut process = Command::new(python)
-        .arg(repository().join("tests/standardwebhooks/verify.py"))
+/// The event, if the libraries of Standard Webhooks in Python and JavaScript both verify its signature; `None` if neither
+/// does.
+pub(crate) async fn verify(headers: &Value, body: &str) -> Option<Value> {
+    let tools = repository().join(".tools");
+    let scripts = repository().join("tests/standardwebhooks");
+    let mut python = Command::new(tools.join("standardwebhooks/bin/python"));
+    python.arg(scripts.join("verify.py"));
+    let mut javascript = Command::new("node");
+    javascript
+        .arg(scripts.join("verify.mjs"))
+        .arg(tools.join("standards"));
+    let by_python = verify_by(python, headers, body).await;
+    let by_javascript = verify_by(javascript, headers, body).await;
+    assert_eq!(by_python, by_javascript);
+    by_python
+}
+
+async fn verify_by(mut library: Command, headers: &Value, body: &str) -> Option<Value> {
+    let mut process = library
         .arg(SECRET)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
-        .unwrap();
+        .expect("the libraries are installed: run scripts/test once");
     let delivery = json!({"headers": headers, "body": body}).to_string();
     let mut stdin = process.stdin.take().unwrap();
     stdin.write_all(delivery.as_bytes()).await.unwrap();

@@ -13,6 +13,7 @@ use crate::deadline::eventually;
 use crate::harness::{TestGate, object};
 
 const PEOPLE: usize = 20;
+const CHANNELS: usize = 5;
 /// The limit of Azure Table Storage for a text column, in UTF-16 units.
 const COLUMN_LIMIT: usize = 32_768;
 
@@ -31,6 +32,10 @@ fn person(number: usize) -> String {
     let local = format!("{number:02}{}", "p".repeat(62));
     let label = |length| "d".repeat(length);
     format!("{local}@{}.{}.{}.example", label(63), label(63), label(53))
+}
+
+fn channel(number: usize) -> String {
+    format!("{}{number}", "c".repeat(63))
 }
 
 fn group(number: usize) -> String {
@@ -54,6 +59,11 @@ fn policy(script: char, approvals: [usize; 5], rejections: usize) -> String {
             )
         })
         .collect();
+    for number in 0..CHANNELS {
+        let name = channel(number);
+        text += &format!("[channels.{name}]\nkind = \"teams\"\nurl = \"HO_CHANNEL_{number}\"\n");
+    }
+    let channels: Vec<String> = (0..CHANNELS).map(channel).collect();
     let pointer = format!("/{}", text_of(script, 190));
     for rule in 0..50 {
         text += &format!(
@@ -62,7 +72,7 @@ fn policy(script: char, approvals: [usize; 5], rejections: usize) -> String {
             "r".repeat(62),
         );
         text += &match rule {
-            0 => format!("stages = [{}]\n", stages.join(", ")),
+            0 => format!("stages = [{}]\ntell = {channels:?}\n", stages.join(", ")),
             _ => format!("stages = [{{ from = \"{}\" }}]\n", group(0)),
         };
         if rule < 2 {
@@ -144,7 +154,16 @@ async fn assert_the_largest_plan_fits(store: &[(&str, &str)], script: char) {
     let table = table.map(|(_, table)| *table);
     for (approvals, rejections, revoked) in [([3, 3, 2, 2, 2], 1, 0), ([2, 2, 1, 1, 2], 3, 2)] {
         let policy = policy(script, approvals, rejections);
-        let gate = TestGate::with(&[store, &[("HO_POLICY", policy.as_str())]].concat()).await;
+        let settings: Vec<String> = (0..CHANNELS).map(|it| format!("HO_CHANNEL_{it}")).collect();
+        // No one accepts anything there.
+        let url = |setting| (setting, "http://127.0.0.1:1/");
+        let mut settings: Vec<(&str, &str)> =
+            settings.iter().map(String::as_str).map(url).collect();
+        settings.extend([
+            ("HO_POLICY", policy.as_str()),
+            ("HO_CHANNELS_ALLOW_PRIVATE", "1"),
+        ]);
+        let gate = TestGate::with(&[store, &settings[..]].concat()).await;
         let request = NewApproval {
             correlation_id: Some(format!("{}{rejections}", "c".repeat(63))),
             ..request(script)
@@ -188,6 +207,7 @@ async fn assert_the_largest_plan_fits(store: &[(&str, &str)], script: char) {
             "VoteReceipts",
             "Notifications",
             "History",
+            "Outbox",
             "Receipt",
         ];
         assert_fits(&row, &columns);

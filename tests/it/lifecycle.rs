@@ -38,6 +38,7 @@ pub(crate) fn request_of(now: Timestamp, lifetime: Duration) -> Request {
         owner: None,
         agent_object_id: None,
         supersedes: None,
+        callback: None,
         needs_step_up: false,
         id: ApprovalId::new("agent", "1").unwrap(),
         action: "Delete".to_owned(),

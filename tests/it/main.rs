@@ -62,6 +62,7 @@ mod moving;
 mod openapi;
 mod operate;
 mod operations;
+mod outbox;
 mod outcome;
 mod owner;
 mod parameters;

@@ -201,6 +201,7 @@ pub(crate) fn approval(agent: &str, correlation: &str) -> Approval {
         owner: None,
         agent_object_id: None,
         supersedes: None,
+        callback: None,
         id: ApprovalId::new(agent, correlation).unwrap(),
         action: "Delete".to_owned(),
         parameters: Parameters { json, digest },

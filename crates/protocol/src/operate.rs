@@ -16,8 +16,8 @@ pub struct Operation {
     /// Why; a pause needs it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub because: Option<String>,
-    /// The request to revoke, to allow or to send again, or the grant to revoke, and no other member; only these
-    /// commands have it.
+    /// The request to revoke, to allow, to send again or to redeliver, the grant to revoke, or the name of the channel
+    /// to enable, and no other member; only these commands have it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
 }
@@ -43,6 +43,12 @@ pub enum Command {
     /// Ends one standing grant.
     #[serde(rename = "revoke-grant")]
     RevokeGrant,
+    /// Lists the channels that are switched off.
+    Channels,
+    /// Tells channels again what they were not told of one request.
+    Redeliver,
+    /// Switches one channel on again.
+    Enable,
 }
 
 /// The response to an allowance.
@@ -61,6 +67,31 @@ pub struct Resent {
     pub queued: usize,
     /// The request's id.
     pub id: String,
+}
+
+/// The response to the list of channels that are switched off.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OffChannels {
+    /// The channels, by name.
+    pub off: Vec<OffChannel>,
+}
+
+/// A channel that is switched off, since its receiver answered 410.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OffChannel {
+    /// Its name in the policy.
+    pub channel: String,
+    /// Since when.
+    pub since: String,
+}
+
+/// The response to enabling a channel.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Enabled {
+    /// Whether this command switched it on; `false` if it was not off.
+    pub done: bool,
+    /// The channel's name.
+    pub channel: String,
 }
 
 /// The response to the list of standing grants.

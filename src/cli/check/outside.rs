@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use human_oversight::app::Finding;
-use human_oversight::channels::{Message, Webhook};
+use human_oversight::channels::{Channel, Message, Receiver, Sender};
 use human_oversight::config::Config;
 use human_oversight::keys::keyring;
 use human_oversight::mailer::{MailError, Mailer};
-use human_oversight::render::render_test_email;
-use human_oversight::values::Address;
+use human_oversight::render::{render_test_card, render_test_email};
+use human_oversight::values::{Address, Timestamp};
 use human_oversight_protocol::types::KeySet;
 use serde_json::json;
 
@@ -90,9 +90,13 @@ pub(super) async fn check_mail(config: &Config, to: Option<&Address>) -> Finding
 }
 
 /// The channels whose settings can be used. With `sends`, a test event is sent to each.
-pub(super) async fn check_channels(channels: &[Webhook], sends: bool) -> Vec<Finding> {
+pub(super) async fn check_channels(config: &Config, sends: bool) -> Vec<Finding> {
+    let sender = match Sender::new(config.channels_allow_private) {
+        Ok(sender) => sender,
+        Err(error) => return vec![Finding::failed(error)],
+    };
     let mut found = Vec::new();
-    for channel in channels {
+    for channel in &config.channels {
         let name = &channel.name;
         if !sends {
             let detail = format!("{name}; not tried: --channels sends a test event");
@@ -101,17 +105,28 @@ pub(super) async fn check_channels(channels: &[Webhook], sends: bool) -> Vec<Fin
         }
         let number = u64::from_ne_bytes(keyring::random_bytes());
         let now = now();
-        let body = json!({"type": "channel.test", "timestamp": now.to_string(), "data": {"channel": name}});
         let message = Message {
             id: format!("check-{number:016x}"),
-            body: body.to_string(),
+            body: test_body(channel, now),
         };
-        found.push(match channel.send(&message, now, CALL_TIMEOUT).await {
+        let sent = sender.send(channel, &message, now, CALL_TIMEOUT).await;
+        found.push(match sent {
             Ok(()) => Finding::ok(format!("{name} has accepted a test event")),
             Err(error) => Finding::failed(format!("{name}: {error}")),
         });
     }
     found
+}
+
+fn test_body(channel: &Channel, now: Timestamp) -> String {
+    let name = &channel.name;
+    match channel.receiver {
+        Receiver::Teams => render_test_card(name),
+        Receiver::Webhook(_) => {
+            let data = json!({"channel": name});
+            json!({"type": "channel.test", "timestamp": now.to_string(), "data": data}).to_string()
+        }
+    }
 }
 
 fn client() -> reqwest::Result<reqwest::Client> {

@@ -7,7 +7,8 @@ use human_oversight::app::{Executing, Running};
 use human_oversight::domain::{Pause, PauseScope};
 use human_oversight::values::{ApprovalId, Timestamp};
 use human_oversight_protocol::operate::{
-    self, Allowed, Command, GrantRevoked, Operation, Operations, Resent, Revoked, StandingGrants,
+    self, Allowed, Command, Enabled, GrantRevoked, OffChannels, Operation, Operations, Resent,
+    Revoked, StandingGrants,
 };
 use human_oversight_protocol::types::Problem;
 use reqwest::{StatusCode, Url};
@@ -107,6 +108,23 @@ impl Remote {
 
     pub(super) async fn revoke_grant(&self, id: &str) -> anyhow::Result<GrantRevoked> {
         self.call(&about(Command::RevokeGrant, Some(id))).await
+    }
+
+    /// By name, each with the time since when it is off.
+    pub(crate) async fn off_channels(&self) -> anyhow::Result<Vec<(String, String)>> {
+        let list: OffChannels = self.call(&about(Command::Channels, None)).await?;
+        let off = list.off.into_iter();
+        Ok(off.map(|it| (it.channel, it.since)).collect())
+    }
+
+    pub(crate) async fn enable_channel(&self, channel: &str) -> anyhow::Result<bool> {
+        let enabled: Enabled = self.call(&about(Command::Enable, Some(channel))).await?;
+        Ok(enabled.done)
+    }
+
+    pub(crate) async fn redeliver(&self, id: &ApprovalId) -> anyhow::Result<usize> {
+        let operation = about(Command::Redeliver, Some(&id.to_string()));
+        Ok(self.call::<Resent>(&operation).await?.queued)
     }
 
     async fn call<T: DeserializeOwned>(&self, operation: &Operation) -> anyhow::Result<T> {

@@ -10,7 +10,7 @@ use super::columns::{
     QUESTION, REVISION, REVOCATION, STEP_UP, SUPERSEDES,
 };
 use super::encode::{ApproverEntry, HistoryEntry, MailEntry, addresses};
-use super::{hand_overs, plan, votes};
+use super::{hand_overs, outbox, plan, votes};
 use crate::domain::{
     Approval, Approver, Assurance, Claim, Decider, Decision, Delivery, DeliveryState, Event,
     Execution, LateDecision, Notice, Parameters, Plan, Request, Revocation, State, Status,
@@ -107,6 +107,8 @@ fn take_approval(columns: &mut Columns, id: &ApprovalId) -> Result<Approval, &'s
     let plan = plan::decode(columns, planned.ok_or("HandOvers")?)?;
     let plan = Plan { hand_overs, ..plan };
     let votes = votes::decode(columns)?;
+    let history: Vec<Event> = history.into_iter().map(HistoryEntry::into_event).collect();
+    let outbox = outbox::decode(columns, &history)?;
     let state = state(columns, &plan)?;
     let late = late(columns)?;
     Ok(Approval {
@@ -115,8 +117,9 @@ fn take_approval(columns: &mut Columns, id: &ApprovalId) -> Result<Approval, &'s
         plan,
         approvers,
         votes,
+        outbox,
         late,
-        history: history.into_iter().map(HistoryEntry::into_event).collect(),
+        history,
     })
 }
 
@@ -144,6 +147,7 @@ fn request(columns: &mut Columns, id: &ApprovalId) -> Result<Request, &'static s
         owner: columns.take_optional("Owner")?,
         agent_object_id: columns.take_optional(AGENT_OBJECT_ID)?,
         supersedes: columns.take_optional(SUPERSEDES)?,
+        callback: outbox::decode_callback(columns)?,
         needs_step_up: needs_step_up(columns)?,
         requested_at: columns.take("RequestTimestamp")?,
         expires_at: columns.take("DeadlineTimestamp")?,
@@ -347,20 +351,10 @@ impl ApproverEntry {
 
 impl MailEntry {
     fn into_mail(self) -> Option<Delivery> {
-        let at = self.at;
-        let state = match self.state.as_str() {
-            "Queued" => DeliveryState::Queued(at),
-            "Sending" => DeliveryState::Sending(at),
-            "Sent" => DeliveryState::Sent(at),
-            "Failed" => DeliveryState::Failed(at),
-            "Unknown" => DeliveryState::Unknown(at),
-            "Dropped" => DeliveryState::Dropped(at),
-            _ => return None,
-        };
         Some(Delivery {
             notice: self.kind,
             attempts: self.attempts,
-            state,
+            state: DeliveryState::from_word(&self.state, self.at)?,
             fault: self.fault,
         })
     }

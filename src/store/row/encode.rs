@@ -8,7 +8,7 @@ use super::columns::{
 };
 use super::key::keys;
 use super::text::Text;
-use super::{hand_overs, plan, votes};
+use super::{hand_overs, outbox, plan, votes};
 use crate::domain::{
     Approval, Approver, Claim, Decider, Delivery, DeliveryFault, Event, EventKind, Execution,
     Notice, State,
@@ -85,6 +85,7 @@ pub(in crate::store) fn encode(
     hand_overs::encode(approval, &mut columns);
     state(approval, &mut columns);
     notifications(approval, &mut columns);
+    outbox::encode(approval, &mut columns);
     columns.set_optional("DueTimestamp", due.as_ref());
     columns.set_optional("DueEntry", entry.map(|entry| &entry.key));
     columns.set("OperationId", &operation_id.to_owned());
@@ -280,30 +281,35 @@ fn json(value: &impl Serialize) -> String {
 }
 
 /// Serialises [`Text`] values in JSON.
-mod text {
+pub(super) mod text {
     use super::*;
 
-    pub(super) fn serialize<T: Text, S: Serializer>(value: &T, to: S) -> Result<S::Ok, S::Error> {
+    pub(in crate::store::row) fn serialize<T: Text, S: Serializer>(
+        value: &T,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
         to.serialize_str(&value.to_text())
     }
 
-    pub(super) fn deserialize<'de, T: Text, D: Deserializer<'de>>(from: D) -> Result<T, D::Error> {
+    pub(in crate::store::row) fn deserialize<'de, T: Text, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<T, D::Error> {
         let text = String::deserialize(from)?;
         T::from_text(&text).ok_or_else(|| de::Error::custom("not understood"))
     }
 }
 
-mod optional_text {
+pub(super) mod optional_text {
     use super::*;
 
-    pub(super) fn serialize<T: Text, S: Serializer>(
+    pub(in crate::store::row) fn serialize<T: Text, S: Serializer>(
         value: &Option<T>,
         to: S,
     ) -> Result<S::Ok, S::Error> {
         value.as_ref().map(Text::to_text).serialize(to)
     }
 
-    pub(super) fn deserialize<'de, T: Text, D: Deserializer<'de>>(
+    pub(in crate::store::row) fn deserialize<'de, T: Text, D: Deserializer<'de>>(
         from: D,
     ) -> Result<Option<T>, D::Error> {
         let text = Option::<String>::deserialize(from)?;

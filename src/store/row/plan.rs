@@ -39,6 +39,8 @@ struct PlanEntry {
     escalation: Option<EscalationEntry>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     substitutes: Vec<SubstituteEntry>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    tell: Vec<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -106,6 +108,7 @@ pub(super) fn encode(approval: &Approval, columns: &mut Columns) {
             to: it.to.clone(),
         }),
         substitutes: plan.substitutes.iter().map(SubstituteEntry::new).collect(),
+        tell: plan.tell.clone(),
     };
     let text = serde_json::to_string(&entry).expect("plain structs are JSON");
     columns.set(COLUMN, &text);
@@ -154,6 +157,7 @@ pub(super) fn decode(columns: &mut Columns, approvers: usize) -> Result<Plan, &'
             to: it.to,
         }),
         substitutes: substitutes.collect::<Option<_>>().ok_or(COLUMN)?,
+        tell: entry.tell,
         hand_overs: Vec::new(),
     })
 }

@@ -2,7 +2,9 @@
 
 use uuid::Uuid;
 
-use crate::domain::{CommentRule, DeliveryFault, EventKind, Notice, Revoker, Status, Verdict};
+use crate::domain::{
+    CommentRule, DeliveryFault, EventKind, Notice, Purpose, Revoker, Status, Verdict,
+};
 use crate::values::{Address, ApprovalId, AuthContext, Digest, Owner, Timestamp};
 
 /// A value that is stored as text.
@@ -69,4 +71,5 @@ words! {
     DeliveryFault,
     EventKind,
     CommentRule,
+    Purpose,
 }

@@ -147,22 +147,40 @@ fn a_channel_names_the_setting_with_its_url() {
 }
 
 #[test]
-fn what_is_not_built_yet_is_refused() {
-    let top = "version = 1\n[channels.x]\nkind = \"teams\"\nurl = \"HO_CHANNEL_X\"\n[default]\neffect = \"deny\"\n";
-    let found = faults(top);
-    assert_eq!(found.len(), 1, "{found:?}");
-    assert!(
-        found.iter().all(|it| it.ends_with("not yet supported")),
-        "{found:?}"
-    );
+fn only_channels_of_the_policy_are_notified_and_only_webhooks_call_back() {
     let found = rule_faults(
         "effect = \"require\"\nstages = [{ from = \"finance\" }]\ntell = [\"finance\"]",
     );
     assert_eq!(found.len(), 1, "{found:?}");
     assert!(
-        found[0].ends_with("of rule `r` is not yet supported"),
+        found[0].contains("is no channel: there is no `finance` in [channels]"),
         "{found:?}"
     );
+    for effect in ["approve", "deny"] {
+        let found = rule_faults(&format!("effect = \"{effect}\"\ntell = [\"finance\"]"));
+        assert!(
+            found[0].contains("belongs to the effect \"require\""),
+            "{found:?}"
+        );
+    }
+    let teams = "version = 1\n[channels.x]\nkind = \"teams\"\nurl = \"HO_CHANNEL_X\"\ncallback_for = [\"*\"]\n";
+    let found = faults(teams);
+    assert_eq!(
+        found,
+        ["5: `callback_for` belongs to a channel of the kind \"webhook\""]
+    );
+    let channels: String = (0..6)
+        .map(|it| format!("[channels.c{it}]\nkind = \"teams\"\nurl = \"HO_CHANNEL_{it}\"\n"))
+        .collect();
+    let names: Vec<String> = (0..6).map(|it| format!("\"c{it}\"")).collect();
+    let rule = format!(
+        "[groups]\nfinance = [\"alice@example.com\"]\n[[rule]]\nid = \"r\"\neffect = \"require\"\n\
+         stages = [{{ from = \"finance\" }}]\ntell = [{}]\n",
+        names.join(", ")
+    );
+    let found = faults(&format!("version = 1\n{channels}{rule}"));
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].contains("6 channels"), "{found:?}");
 }
 
 #[test]

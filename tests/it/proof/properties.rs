@@ -96,6 +96,7 @@ impl Lifecycle {
             owner: None,
             agent_object_id: None,
             supersedes: None,
+            callback: None,
             needs_step_up: false,
             id: ApprovalId::new(agent, correlation).unwrap(),
             action: "Delete".to_owned(),

@@ -1,0 +1,88 @@
+//! The channels that are switched off, since their receiver answered that it is gone: a row of the table `standing…`
+//! each. The command line switches them on again without the gate.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use super::error::Error;
+use super::state::App;
+use crate::store::{StandingKind, StandingRow, Store, StoreError};
+use crate::values::Timestamp;
+
+/// How old a reading may be.
+const LONGEST: Duration = Duration::from_secs(60);
+
+const OFF_SINCE: &str = "OffSince";
+
+/// The last reading, and when it began.
+#[derive(Default)]
+pub struct OffChannels(Mutex<Option<(Timestamp, Arc<BTreeSet<String>>)>>);
+
+/// The channels that are switched off, by name, each with the time since when.
+///
+/// # Errors
+/// The store's own.
+pub async fn off_channels(store: &Store) -> Result<BTreeMap<String, Timestamp>, Error> {
+    store.prepare().await?;
+    let rows = store.standing_of(StandingKind::Channel).await?;
+    let off = rows.into_iter().map(|row| {
+        let since = row.columns.get(OFF_SINCE).map(String::as_str);
+        let since = since.and_then(Timestamp::parse);
+        let since = since.ok_or_else(|| StoreError::Damaged(OFF_SINCE.to_owned()))?;
+        Ok((row.name, since))
+    });
+    Ok(off.collect::<Result<_, StoreError>>()?)
+}
+
+/// Switches a channel on again. Returns `false` if it was not off.
+///
+/// # Errors
+/// The store's own.
+pub async fn enable_channel(store: &Store, channel: &str) -> Result<bool, Error> {
+    store.prepare().await?;
+    match store.standing(StandingKind::Channel, channel).await? {
+        None => Ok(false),
+        Some(row) => {
+            store.delete_standing(&row).await?;
+            Ok(true)
+        }
+    }
+}
+
+impl App {
+    /// The channels that are switched off, as read at most 60 s ago.
+    pub(super) async fn recent_off_channels(&self) -> Result<Arc<BTreeSet<String>>, Error> {
+        let cached = self.off_channels.lock().clone();
+        if let Some((began_at, off)) = cached
+            && self.now().since(began_at) < LONGEST
+        {
+            return Ok(off);
+        }
+        let began_at = self.now();
+        let off = off_channels(&self.store).await?;
+        let off: Arc<BTreeSet<String>> = Arc::new(off.into_keys().collect());
+        *self.off_channels.lock() = Some((began_at, off.clone()));
+        Ok(off)
+    }
+
+    /// Switches a channel off, until the operator switches it on.
+    pub(super) async fn switch_off(&self, channel: &str, now: Timestamp) {
+        tracing::error!(channel, "a channel is switched off: it answers 410 (gone)");
+        let columns = BTreeMap::from([(OFF_SINCE.to_owned(), now.to_string())]);
+        let row = StandingRow::new(StandingKind::Channel, channel, columns);
+        match self.store.put_standing(row, now).await {
+            Ok(_) | Err(StoreError::AlreadyExists | StoreError::Conflict) => {}
+            Err(error) => {
+                tracing::warn!(channel, cause = %error, "that a channel is off could not be stored");
+            }
+        }
+        *self.off_channels.lock() = None;
+    }
+}
+
+impl OffChannels {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<(Timestamp, Arc<BTreeSet<String>>)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

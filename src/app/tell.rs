@@ -1,0 +1,190 @@
+//! Tells channels what happened to a request: at once after the write that stores it, and again by the sweep.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+
+use super::error::Error;
+use super::notify::Leased;
+use super::state::App;
+use crate::channels::{Channel, ChannelError, Message, Receiver, Sender, event};
+use crate::domain::{
+    Approval, ChannelAttempt, ChannelEvent, ChannelResult, DeliveryFault, EventKind,
+};
+use crate::render::{ParameterDisclosure, render_card};
+use crate::store::Versioned;
+use crate::values::Timestamp;
+
+/// The timeout for a channel while an agent waits for the response of submit.
+const SUBMIT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The timeout at every other time: shorter than a send lease.
+const TIMEOUT: Duration = Duration::from_secs(20);
+
+/// How long a channel that did not answer is left alone, so that it does not hold up the others.
+const REST: Duration = Duration::from_secs(60);
+
+/// The channels, and those that are left alone for a time.
+pub struct Teller {
+    sender: Sender,
+    /// Until when, by name.
+    resting: Mutex<HashMap<String, Timestamp>>,
+}
+
+impl Teller {
+    /// A teller for which no channel rests.
+    pub fn new(sender: Sender) -> Self {
+        Self {
+            sender,
+            resting: Mutex::default(),
+        }
+    }
+
+    /// How long a channel is still left alone.
+    fn rest_of(&self, channel: &str, now: Timestamp) -> Option<Duration> {
+        let mut resting = self.resting.lock().unwrap_or_else(PoisonError::into_inner);
+        let left = resting.get(channel)?.since(now);
+        if left.is_zero() {
+            resting.remove(channel);
+        }
+        Some(left).filter(|left| !left.is_zero())
+    }
+
+    fn rest(&self, channel: &str, now: Timestamp) {
+        let mut resting = self.resting.lock().unwrap_or_else(PoisonError::into_inner);
+        resting.insert(channel.to_owned(), now + REST);
+    }
+}
+
+impl App {
+    /// Leases what channels are to be told.
+    pub(super) fn lease_for_channels(
+        &self,
+        approval: &mut Approval,
+        now: Timestamp,
+    ) -> Vec<ChannelAttempt> {
+        let shows_state = |name: &str| {
+            let channel = self.channel(name);
+            channel.is_some_and(|it| matches!(it.receiver, Receiver::Teams))
+        };
+        approval.lease_channel_deliveries(shows_state, now)
+    }
+
+    /// [`App::update`] for a transition of which channels are notified at once.
+    pub(super) async fn update_and_tell<T>(
+        self: &Arc<Self>,
+        row: Versioned,
+        mut transition: impl FnMut(&mut Approval, Timestamp) -> Result<T, Error>,
+    ) -> Result<(Approval, T), Error> {
+        let updating = self.update(row, |approval, now| {
+            let result = transition(approval, now)?;
+            Ok((result, self.lease_for_channels(approval, now)))
+        });
+        let (row, (result, channels)) = updating.await?;
+        let approval = row.approval.clone();
+        self.notify_in_background(row, Leased::of_channels(channels));
+        Ok((approval, result))
+    }
+
+    /// Tells the channels, side by side.
+    pub(super) async fn tell(
+        self: &Arc<Self>,
+        approval: &Approval,
+        attempts: Vec<ChannelAttempt>,
+    ) -> Vec<(ChannelAttempt, ChannelResult)> {
+        let mut telling = JoinSet::new();
+        let mut results = Vec::with_capacity(attempts.len());
+        for attempt in attempts {
+            let Some((channel, message)) = self.message(approval, &attempt) else {
+                results.push((attempt, ChannelResult::Off));
+                continue;
+            };
+            let app = self.clone();
+            let id = approval.request.id.to_string();
+            telling.spawn(async move {
+                let result = app.send_to(&channel, &message, &attempt, &id).await;
+                (attempt, result)
+            });
+        }
+        while let Some(told) = telling.join_next().await {
+            // After a panic the lease expires, and the sweep tries again.
+            results.extend(told);
+        }
+        results
+    }
+
+    async fn send_to(
+        &self,
+        channel: &Channel,
+        message: &Message,
+        attempt: &ChannelAttempt,
+        id: &str,
+    ) -> ChannelResult {
+        let name = channel.name.as_str();
+        let now = self.now();
+        match self.recent_off_channels().await {
+            Ok(off) if off.contains(name) => return ChannelResult::Off,
+            Ok(_) => {}
+            Err(error) => {
+                let cause = error.cause();
+                tracing::warn!(
+                    channel = name,
+                    cause,
+                    "whether a channel is off cannot be read"
+                );
+                return ChannelResult::Postponed(REST);
+            }
+        }
+        if let Some(rest) = self.teller.rest_of(name, now) {
+            return ChannelResult::Postponed(rest);
+        }
+        let is_awaited = attempt.event == 1 && attempt.number == 1;
+        let timeout = if is_awaited { SUBMIT_TIMEOUT } else { TIMEOUT };
+        match self
+            .teller
+            .sender
+            .send(channel, message, now, timeout)
+            .await
+        {
+            Ok(()) => {
+                tracing::info!(id, channel = name, sequence = attempt.event, "channel told");
+                ChannelResult::Sent
+            }
+            Err(error) if error.is_gone() => {
+                self.switch_off(name, now).await;
+                ChannelResult::Off
+            }
+            Err(error) => {
+                if matches!(error, ChannelError::Unreachable(_)) {
+                    self.teller.rest(name, now);
+                }
+                tracing::warn!(id, channel = name, sequence = attempt.event, cause = %error, "channel not told");
+                ChannelResult::Failed(DeliveryFault::Unavailable, error.retry_after())
+            }
+        }
+    }
+
+    /// The channel of an attempt and the message; `None` where the policy no longer has the channel.
+    fn message(&self, approval: &Approval, attempt: &ChannelAttempt) -> Option<(Channel, Message)> {
+        let channel = self.channel(&attempt.channel)?.clone();
+        let told = approval.told_event(attempt.event)?;
+        let mut message = event(approval, attempt, told, &self.base_url);
+        if matches!(channel.receiver, Receiver::Teams) {
+            message.body = self.card(approval, told.1, told.0.what);
+        }
+        Some((channel, message))
+    }
+
+    fn card(&self, approval: &Approval, kind: ChannelEvent, what: EventKind) -> String {
+        let with_parameters = self.config.parameter_disclosure != ParameterDisclosure::None;
+        let brand = &self.config.brand;
+        render_card(approval, kind, what, with_parameters, &self.base_url, brand)
+    }
+
+    fn channel(&self, name: &str) -> Option<&Channel> {
+        let mut channels = self.config.channels.iter();
+        channels.find(|channel| channel.name == name)
+    }
+}

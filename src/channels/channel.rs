@@ -1,0 +1,22 @@
+//! A channel of the organisation.
+
+use super::secret::WebhookSecret;
+use super::url::ChannelUrl;
+
+/// A channel.
+#[derive(Clone, Debug)]
+pub struct Channel {
+    /// Its name in the policy.
+    pub name: String,
+    pub url: ChannelUrl,
+    pub receiver: Receiver,
+}
+
+/// What receives the messages of a channel.
+#[derive(Clone, Debug)]
+pub enum Receiver {
+    /// A webhook, which verifies signatures made with its secret.
+    Webhook(WebhookSecret),
+    /// A workflow of Microsoft Teams, which posts cards.
+    Teams,
+}

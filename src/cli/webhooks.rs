@@ -1,0 +1,146 @@
+//! `human-oversight webhooks`: the channels that are switched off, and telling channels again: on the store, with its
+//! settings, or through the gate (`--url`).
+
+use std::process::ExitCode;
+
+use anyhow::{anyhow, bail};
+use clap::{Args, Subcommand};
+use human_oversight::app::{self, Error};
+use human_oversight::store::Store;
+use human_oversight::values::ApprovalId;
+
+use super::clock::clock;
+use super::maintenance::{for_each_row, say};
+use super::operate::{Gate, open_gate};
+
+/// List the channels that are switched off, switch one on, or tell channels again
+///
+/// A channel is switched off when its receiver answers 410, or when a workflow of Teams does. What would have been sent
+/// meanwhile is dropped, and can be redelivered.
+#[derive(Args)]
+pub(crate) struct Options {
+    #[command(subcommand)]
+    command: Option<Webhooks>,
+    /// Work through the gate at this address, with the host's master key in HO_MASTER_KEY
+    #[arg(long, value_name = "URL", global = true)]
+    url: Option<String>,
+}
+
+#[derive(Subcommand)]
+enum Webhooks {
+    /// Switch a channel on again
+    Enable {
+        /// Its name in the policy
+        channel: String,
+    },
+    /// Send again what channels were not told, with the next sweep
+    ///
+    /// What waits for its next attempt is sent at once, too. The exit code is 1 if there is nothing to send.
+    Redeliver(Redelivery),
+}
+
+#[derive(Args)]
+#[group(required = true, multiple = false)]
+struct Redelivery {
+    /// The request's id
+    id: Option<ApprovalId>,
+    /// Of all requests in the store; not through the gate
+    #[arg(long)]
+    all: bool,
+}
+
+/// # Errors
+/// When there is no such request, or the store or the gate cannot be used.
+pub(crate) async fn run(options: Options) -> anyhow::Result<ExitCode> {
+    let gate = open_gate(options.url.as_deref()).await?;
+    match options.command {
+        None => list(&gate).await,
+        Some(Webhooks::Enable { channel }) => enable(&gate, &channel).await,
+        Some(Webhooks::Redeliver(Redelivery { id: Some(id), .. })) => {
+            let queued = redeliver(&gate, &id).await?;
+            Ok(say_queued(queued, &format!(" of {id}")))
+        }
+        Some(Webhooks::Redeliver(Redelivery { id: None, .. })) => match gate {
+            Gate::Store(store) => redeliver_all(&store).await,
+            Gate::Remote(_) => bail!("--all works on the store, without --url"),
+        },
+    }
+}
+
+async fn list(gate: &Gate) -> anyhow::Result<ExitCode> {
+    let off = match gate {
+        Gate::Store(store) => {
+            let off = app::off_channels(store).await.map_err(unusable)?;
+            let off = off.into_iter();
+            off.map(|(channel, since)| (channel, since.to_string()))
+                .collect()
+        }
+        Gate::Remote(remote) => remote.off_channels().await?,
+    };
+    if off.is_empty() {
+        say("No channel is switched off.");
+    }
+    for (channel, since) in off {
+        say(&format!("{channel} is switched off since {since}"));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn enable(gate: &Gate, channel: &str) -> anyhow::Result<ExitCode> {
+    let done = match gate {
+        Gate::Store(store) => app::enable_channel(store, channel)
+            .await
+            .map_err(unusable)?,
+        Gate::Remote(remote) => remote.enable_channel(channel).await?,
+    };
+    say(&if done {
+        format!("Switched on: {channel}. Every instance of the gate uses it within a minute.")
+    } else {
+        format!("It was not switched off: {channel}")
+    });
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn redeliver(gate: &Gate, id: &ApprovalId) -> anyhow::Result<usize> {
+    match gate {
+        Gate::Store(store) => {
+            let queued = app::redeliver(store, id, &clock()).await;
+            store.settle().await;
+            queued.map_err(|error| match error {
+                Error::NotFound => anyhow!("no request has this id"),
+                error => unusable(error),
+            })
+        }
+        Gate::Remote(remote) => remote.redeliver(id).await,
+    }
+}
+
+async fn redeliver_all(store: &Store) -> anyhow::Result<ExitCode> {
+    let mut queued = 0;
+    for_each_row(store, async |row| {
+        if let Ok(approval) = &row.approval
+            && approval.has_untold_channels()
+        {
+            let again = app::redeliver(store, &approval.request.id, &clock()).await;
+            queued += again.map_err(unusable)?;
+        }
+        Ok(())
+    })
+    .await?;
+    store.settle().await;
+    Ok(say_queued(queued, ""))
+}
+
+fn say_queued(queued: usize, of: &str) -> ExitCode {
+    say(&match queued {
+        0 => format!("There is nothing to send again{of}."),
+        1 => format!("1 message{of} is sent again with the next sweep."),
+        _ => format!("{queued} messages{of} are sent again with the next sweep."),
+    });
+    ExitCode::from(u8::from(queued == 0))
+}
+
+fn unusable(error: Error) -> anyhow::Error {
+    let cause = error.cause().unwrap_or_default();
+    anyhow!("the store cannot be used: {cause}")
+}

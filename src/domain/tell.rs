@@ -1,0 +1,116 @@
+//! Queueing events for channels, leasing the deliveries that are due, and recording their results.
+//!
+//! Each event of the history that concerns other systems queues one delivery for each channel of the plan, and one
+//! for the callback once the request has ended.
+
+use super::approval::Approval;
+use super::delivery::{DeliveryState, SEND_LEASE};
+use super::history::Event;
+use super::outbox::{ChannelAttempt, ChannelDelivery, ChannelEvent, ChannelResult, Purpose};
+use crate::values::Timestamp;
+
+impl Approval {
+    /// The event that a delivery tells.
+    pub fn told_event(&self, number: usize) -> Option<(&Event, ChannelEvent)> {
+        let event = self.history.get(number.checked_sub(1)?)?;
+        Some((event, ChannelEvent::of(event.what)?))
+    }
+
+    /// Queues the last event of the history for the channels that it concerns.
+    pub(super) fn queue_for_channels(&mut self) {
+        let Some(Event { at, what, .. }) = self.history.last() else {
+            return;
+        };
+        let Some(event) = ChannelEvent::of(*what) else {
+            return;
+        };
+        let told = self.plan.tell.iter().map(|it| (it, Purpose::Tell));
+        let callback = self.request.callback.as_ref();
+        let callback = callback.filter(|_| event.wakes_agent());
+        let called_back = callback.map(|it| (&it.channel, Purpose::Callback));
+        let queued = told.chain(called_back).map(|(channel, purpose)| {
+            let channel = channel.clone();
+            ChannelDelivery {
+                channel,
+                purpose,
+                event: self.history.len(),
+                attempts: 0,
+                state: DeliveryState::Queued(*at),
+                fault: None,
+            }
+        });
+        let queued: Vec<_> = queued.collect();
+        self.outbox.extend(queued);
+    }
+
+    /// Leases the deliveries to channels that are due, so that no other instance sends them at the same time. Of the
+    /// events for a channel that `shows_state`, only the last one is sent.
+    pub fn lease_channel_deliveries(
+        &mut self,
+        shows_state: impl Fn(&str) -> bool,
+        now: Timestamp,
+    ) -> Vec<ChannelAttempt> {
+        // A claim is no state that people wait for.
+        let mut shown = (1..=self.history.len()).rev().filter(|&number| {
+            let event = self.told_event(number).map(|(_, event)| event);
+            event.is_some_and(|event| event != ChannelEvent::Claimed)
+        });
+        let last = shown.next();
+        let mut leased = Vec::new();
+        for delivery in self.outbox.iter_mut().filter(|it| it.is_due(now)) {
+            let is_obsolete = delivery.purpose == Purpose::Tell
+                && Some(delivery.event) != last
+                && shows_state(&delivery.channel);
+            if is_obsolete {
+                delivery.state = DeliveryState::Dropped(now);
+                continue;
+            }
+            delivery.state = DeliveryState::Sending(now + SEND_LEASE);
+            delivery.attempts += 1;
+            leased.push(ChannelAttempt {
+                channel: delivery.channel.clone(),
+                purpose: delivery.purpose,
+                event: delivery.event,
+                number: delivery.attempts,
+            });
+        }
+        leased
+    }
+
+    /// Records the result of an attempt, unless a later attempt has started.
+    pub fn record_channel_result(
+        &mut self,
+        attempt: &ChannelAttempt,
+        result: ChannelResult,
+        now: Timestamp,
+    ) {
+        let mut deliveries = self.outbox.iter_mut();
+        let leased = deliveries.find(|it| {
+            it.is_of(attempt)
+                && it.attempts == attempt.number
+                && matches!(it.state, DeliveryState::Sending(_))
+        });
+        if let Some(delivery) = leased {
+            delivery.record(result, now);
+        }
+    }
+
+    /// Whether a channel was not told something.
+    pub fn has_untold_channels(&self) -> bool {
+        self.outbox.iter().any(ChannelDelivery::is_untold)
+    }
+
+    /// Queues again what channels were not told: what has failed, waits for its next attempt, or was dropped. Returns how
+    /// many are queued.
+    pub fn queue_channels_again(&mut self, now: Timestamp) -> usize {
+        let mut queued = 0;
+        for delivery in self.outbox.iter_mut().filter(|it| it.is_untold()) {
+            if delivery.state != DeliveryState::Queued(now) {
+                delivery.state = DeliveryState::Queued(now);
+                delivery.attempts = 0;
+                queued += 1;
+            }
+        }
+        queued
+    }
+}

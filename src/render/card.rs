@@ -1,0 +1,145 @@
+//! Cards of Microsoft Teams (Adaptive Cards 1.4): what is asked, by whom, until when, and how far it is. They have no
+//! parameters but those that the policy names in `summary`, and no secret: the button leads to the page, which asks to
+//! sign in or to open the email.
+
+use serde_json::{Value, json};
+
+use super::brand::Brand;
+use super::plan::describe_needed;
+use super::request::parameters;
+use super::secrets::Withheld;
+use super::subject::short_id;
+use super::text::{Text, truncate};
+use crate::domain::{Approval, ChannelEvent, EventKind};
+use crate::reveal;
+
+/// The most characters of the agent's name and the action, of a parameter's name or value, and of the progress: with
+/// the longest of all, a card stays below the 16 kB that a card may have here.
+const NAME_CHARS: usize = 200;
+const VALUE_CHARS: usize = 120;
+const PROGRESS_CHARS: usize = 500;
+
+/// The message with the card for an event. `with_parameters`, it has those of the summary.
+pub fn render_card(
+    approval: &Approval,
+    kind: ChannelEvent,
+    what: EventKind,
+    with_parameters: bool,
+    base_url: &str,
+    brand: &Brand,
+) -> String {
+    let request = &approval.request;
+    let is_open = matches!(kind, ChannelEvent::Created | ChannelEvent::Progress);
+    let mut facts = vec![
+        ("Agent".to_owned(), line(request.id.agent(), NAME_CHARS)),
+        ("Action".to_owned(), line(&request.action, NAME_CHARS)),
+    ];
+    if with_parameters {
+        facts.extend(summary(approval));
+    }
+    if is_open {
+        let needed = truncate(&describe_needed(approval), PROGRESS_CHARS);
+        facts.push(("Progress".to_owned(), needed));
+        let deadline = brand.zone.in_words(request.expires_at);
+        facts.push(("Decide until".to_owned(), deadline));
+    }
+    facts.push(("Request".to_owned(), format!("#{}", short_id(&request.id))));
+    let mut body = vec![block(heading(kind, what), true)];
+    for (name, value) in facts {
+        body.push(json!({
+            "type": "RichTextBlock",
+            "inlines": [
+                {"type": "TextRun", "text": format!("{name}: "), "weight": "Bolder"},
+                {"type": "TextRun", "text": value},
+            ],
+        }));
+    }
+    let button = if is_open { "Open to decide" } else { "Open" };
+    let card = json!({
+        "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
+        "type": "AdaptiveCard",
+        "version": "1.4",
+        "body": body,
+        "actions": [{
+            "type": "Action.OpenUrl",
+            "title": button,
+            "url": format!("{base_url}/api/decision/{}", request.id),
+        }],
+    });
+    message(&card)
+}
+
+/// The message with the card that tries a channel.
+pub fn render_test_card(channel: &str) -> String {
+    let text = format!(
+        "A test of the channel {channel} by human-oversight check. There is nothing to do."
+    );
+    message(&json!({
+        "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
+        "type": "AdaptiveCard",
+        "version": "1.4",
+        "body": [block(&text, false)],
+    }))
+}
+
+fn message(card: &Value) -> String {
+    let attachment = json!({
+        "contentType": "application/vnd.microsoft.card.adaptive",
+        "contentUrl": null,
+        "content": card,
+    });
+    json!({"type": "message", "attachments": [attachment]}).to_string()
+}
+
+/// Runs of text have no Markdown, unlike text blocks.
+fn block(text: &str, is_heading: bool) -> Value {
+    let (size, weight) = if is_heading {
+        ("Large", "Bolder")
+    } else {
+        ("Default", "Default")
+    };
+    json!({
+        "type": "RichTextBlock",
+        "inlines": [{"type": "TextRun", "text": text, "size": size, "weight": weight}],
+    })
+}
+
+fn heading(kind: ChannelEvent, what: EventKind) -> &'static str {
+    match kind {
+        ChannelEvent::Created | ChannelEvent::Progress => "Waiting for approval",
+        ChannelEvent::Decided if what == EventKind::Approved => "Approved",
+        ChannelEvent::Decided => "Rejected",
+        ChannelEvent::Withdrawn => "Withdrawn by the agent",
+        ChannelEvent::Expired => "Expired without a decision",
+        ChannelEvent::Undeliverable => "Not delivered: no email reached an approver",
+        ChannelEvent::Claimed => "Running",
+        ChannelEvent::Lapsed => "Approval expired unused",
+        ChannelEvent::Revoked => "Approval revoked",
+        ChannelEvent::Executed => "Done",
+        ChannelEvent::Failed => "Approved, then failed",
+        ChannelEvent::Unknown => "Approved, outcome unknown: it may have run",
+    }
+}
+
+/// The parameters that the policy names in `summary`, each in one line.
+fn summary(approval: &Approval) -> Vec<(String, String)> {
+    let parameters = Withheld::InEmail.withhold(parameters(approval), &mut 0);
+    let named = approval.plan.summary.iter();
+    let named = named.filter_map(|pointer| {
+        let value = match pointer.find(&parameters)? {
+            Value::String(text) => text.clone(),
+            value => reveal::json(value),
+        };
+        let name = pointer.tokens().join(" › ");
+        Some((line(&name, VALUE_CHARS), line(&value, VALUE_CHARS)))
+    });
+    named.collect()
+}
+
+/// A text in one line, in which Teams finds no link and no expression, and in which what does not show is marked. A
+/// mention takes an entity beside the text, which no card has.
+fn line(text: &str, chars: usize) -> String {
+    let text = reveal::defang(&reveal::line(text, chars));
+    let text = Text::of_prose(&text).in_plain_text();
+    text.replace("{{", "{ {")
+}

@@ -1,0 +1,170 @@
+//! Cards of Microsoft Teams: a stand-in for a workflow that refuses what Teams would.
+
+use human_oversight_client::types::{Approval, NewApproval};
+use serde_json::{Value, json};
+
+use super::receiver::{Received, Receiver};
+use super::{gate_with, outbox, until_all};
+use crate::deadline::eventually;
+use crate::harness::{ALICE, BOB, TestGate, object, request};
+
+const POLICY: &str = r#"
+version = 1
+
+[groups]
+finance = ["alice@example.com", "bob@example.com"]
+
+[channels.room]
+kind = "teams"
+url = "HO_CHANNEL_ROOM"
+
+[[rule]]
+id = "payments"
+effect = "require"
+stages = [{ from = "finance", approvals = 2 }]
+tell = ["room"]
+summary = ["/beneficiary", "/amount", "/password"]
+"#;
+
+async fn gate_that_tells(receiver: &Receiver) -> TestGate {
+    receiver.answer_always(Some(202));
+    gate_with(POLICY, &[("HO_CHANNEL_ROOM", &receiver.url)]).await
+}
+
+async fn ask(gate: &TestGate, agent: &str, action: &str, parameters: Value) -> Approval {
+    let asked = NewApproval {
+        agent_name: agent.to_owned(),
+        action_description: action.to_owned(),
+        parameters: object(parameters),
+        ..request()
+    };
+    gate.client.submit(&asked).await.unwrap()
+}
+
+/// The card, if Teams would post it: a message with one Adaptive Card of at most version 1.4 and 16 kB, with no action but
+/// opening a URL.
+fn card(received: &Received) -> Value {
+    assert!(received.body.len() < 16_000, "{}", received.body.len());
+    assert!(!received.headers.contains_key("webhook-signature"));
+    let message = received.json();
+    assert_eq!(message["type"], "message");
+    let [attachment] = &message["attachments"].as_array().unwrap()[..] else {
+        panic!("one attachment: {message}");
+    };
+    assert_eq!(
+        attachment["contentType"],
+        "application/vnd.microsoft.card.adaptive"
+    );
+    let card = attachment["content"].clone();
+    assert_eq!(card["type"], "AdaptiveCard");
+    assert_eq!(card["version"], "1.4");
+    for element in card["body"].as_array().unwrap() {
+        // A text block would have Markdown.
+        assert_eq!(element["type"], "RichTextBlock");
+        for run in element["inlines"].as_array().unwrap() {
+            assert_eq!(run["type"], "TextRun");
+            assert!(run["selectAction"].is_null());
+        }
+    }
+    let actions = card["actions"].as_array().unwrap();
+    assert!(
+        actions
+            .iter()
+            .all(|action| action["type"] == "Action.OpenUrl")
+    );
+    card
+}
+
+/// The lines of a card.
+fn lines(card: &Value) -> Vec<String> {
+    let elements = card["body"].as_array().unwrap().iter();
+    let line = |element: &Value| {
+        let runs = element["inlines"].as_array().unwrap().iter();
+        runs.map(|run| run["text"].as_str().unwrap()).collect()
+    };
+    elements.map(line).collect()
+}
+
+#[tokio::test]
+async fn a_room_sees_each_state_once_with_the_summary_and_no_secret() {
+    let receiver = Receiver::start().await;
+    let gate = gate_that_tells(&receiver).await;
+    let parameters = json!({
+        "beneficiary": "Contoso Ltd", "amount": 18_000, "password": "hunter2", "note": "for your eyes",
+    });
+    let approval = ask(&gate, "PaymentAgent", "Pay Supplier Invoice", parameters).await;
+    receiver.until(1).await;
+    gate.approve(&approval, ALICE).await;
+    receiver.until(2).await;
+    gate.approve(&approval, BOB).await;
+    let received = receiver.until(3).await;
+    let cards: Vec<Value> = received.iter().map(card).collect();
+    let first = lines(&cards[0]);
+    assert_eq!(first[0], "Waiting for approval");
+    for line in [
+        "Agent: PaymentAgent",
+        "Action: Pay Supplier Invoice",
+        "beneficiary: Contoso Ltd",
+        "amount: 18000",
+        "password: «not shown in mail»",
+        "Progress: finance: 0 of 2 approvals",
+    ] {
+        assert!(first.iter().any(|it| it == line), "{line}: {first:?}");
+    }
+    assert!(first.iter().any(|it| it.starts_with("Decide until: ")));
+    assert!(lines(&cards[1]).contains(&"Progress: finance: 1 of 2 approvals".to_owned()));
+    assert_eq!(lines(&cards[2])[0], "Approved");
+    for (received, card) in received.iter().zip(&cards) {
+        for hidden in ["hunter2", "for your eyes", "?k=", "alice@", "bob@"] {
+            assert!(
+                !received.body.contains(hidden),
+                "{hidden}: {}",
+                received.body
+            );
+        }
+        let url = card["actions"][0]["url"].as_str().unwrap();
+        assert_eq!(url, format!("{}/api/decision/{}", gate.url, approval.id));
+    }
+    // The button leads to a page that shows nothing and says what to do.
+    let page = gate
+        .get(cards[0]["actions"][0]["url"].as_str().unwrap())
+        .await;
+    assert!(!page.body.contains("Contoso"), "{}", page.body);
+    // The last vote was one state with the decision, so it was not told.
+    let expected = ["Sent", "Sent", "Dropped", "Sent"];
+    let look = async || {
+        let states = outbox(&gate, &approval.id).await;
+        let states = states.iter().map(|it| it["state"].as_str().unwrap());
+        states.eq(expected).then_some(())
+    };
+    eventually(look).await;
+}
+
+#[tokio::test]
+async fn what_teams_accepts_reaches_no_approver() {
+    let receiver = Receiver::start().await;
+    let gate = gate_that_tells(&receiver).await;
+    let approval = ask(&gate, "A", "B", json!({})).await;
+    let before = gate.entity(&approval.id).await;
+    until_all(&gate, &approval.id, "Sent").await;
+    assert_eq!(gate.mails().len(), 2);
+    assert_eq!(before["NotificationStatus"], "Ok");
+}
+
+#[tokio::test]
+async fn hostile_text_is_inert_and_the_largest_card_fits() {
+    let receiver = Receiver::start().await;
+    let gate = gate_that_tells(&receiver).await;
+    let hostile =
+        "[click](https://evil.example) <at>all</at> {{DATE(2026-01-01)}} **bold** \u{202e}tnuocca";
+    let parameters = json!({"beneficiary": hostile, "amount": "\u{3042}".repeat(5_000)});
+    ask(&gate, "Agent", &"界".repeat(256), parameters).await;
+    let received = receiver.until(1).await;
+    let card = card(&received[0]);
+    let text = lines(&card).join("\n");
+    assert!(!text.contains("https://evil"), "{text}");
+    assert!(!text.contains("{{"), "{text}");
+    assert!(!text.contains('\u{202e}'), "{text}");
+    assert!(text.contains('\u{fffd}'), "{text}");
+    assert!(card.get("msteams").is_none());
+}
