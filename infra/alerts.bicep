@@ -58,7 +58,7 @@ var rules = [
   }
   {
     name: 'channel-failing'
-    says: 'A channel does not accept what it is told. It is retried for 28 hours; the log lines have the causes.'
+    says: 'A channel does not accept its messages. They are retried for 28 hours; the log lines have the causes.'
     severity: 3
     query: 'traces | where message contains "channel not told"'
     operator: 'GreaterThan'

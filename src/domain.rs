@@ -74,14 +74,14 @@ pub use grant::{
 pub use hand_over::{HandOverStep, HandOverWish};
 pub use history::{Event, EventKind};
 pub use limit::LimitUsage;
-pub use outbox::{Callback, ChannelAttempt, ChannelDelivery, ChannelEvent, ChannelResult, Purpose};
+pub use outbox::{ChannelAttempt, ChannelDelivery, ChannelEvent, ChannelResult, Purpose};
 pub use pause::{InvalidPause, Pause, PauseScope};
 pub use plan::{
     Ask, CommentRule, Escalation, HandOver, Origin, Plan, PolicyOrigin, Stage, Substitute, Tally,
 };
 pub use precedent::{DeciderKind, Deviation, Finding, PastDecision, Precedent, Range, Scalars};
 pub use rejection::{EarlierRejections, Rejection};
-pub use request::{Parameters, Request};
+pub use request::{Callback, Parameters, Request};
 pub use revoke::{NotRevocable, RevocationStep};
 pub use seat::Role;
 pub use state::{State, Status};

@@ -13,6 +13,7 @@ mod kills;
 mod load;
 mod model;
 mod model_row;
+mod outbox;
 mod plans;
 mod properties;
 mod requests;
