@@ -11,6 +11,7 @@ from datetime import date
 from decimal import Decimal
 from enum import Enum
 from typing import Any
+from unittest.mock import MagicMock
 
 import pytest
 
@@ -84,6 +85,96 @@ def test_methods_are_gated_without_their_object(mock: MockGate) -> None:
     assert asyncio.run(Users.purge("2")) == "2 of Users"
     assert Users.drop("3") == "3"
     assert [request["parameters"] for request in mock.requests] == [{"user_id": it} for it in "123"]
+
+
+def test_data_in_the_place_of_a_method_s_object_is_shown(mock: MockGate) -> None:
+    @gated
+    def drop(cls: str, user_id: str) -> str:
+        return f"{cls} {user_id}"
+
+    class Users:
+        @staticmethod
+        @gated
+        def drop(self: str) -> str:
+            return self
+
+    assert drop("all", "1") == "all 1"
+    assert shown(mock) == {"cls": "all", "user_id": "1"}
+    assert gated(lambda self: self)({"rows": 9}) == {"rows": 9}
+    assert shown(mock) == {"self": {"rows": 9}}
+    assert Users.drop("everyone") == "everyone"
+    assert shown(mock) == {"self": "everyone"}
+
+
+def test_a_method_of_a_base_class_is_gated_without_its_object(mock: MockGate) -> None:
+    class Base:
+        @gated
+        def delete(self, user_id: str) -> str:
+            return f"{user_id} of {type(self).__name__}"
+
+    @dataclasses.dataclass
+    class Users(Base):
+        secret: str
+
+    assert Users("x").delete("1") == "1 of Users"
+    assert gated(Users("x").delete)("2") == "2 of Users"
+    assert [request["parameters"] for request in mock.requests] == [{"user_id": it} for it in "122"]
+
+
+def test_defaults_that_are_replaced_later_are_those_that_are_shown(mock: MockGate) -> None:
+    def delete(user_id: str, force: bool = False, *, days: int = 1, tags: list[str] = []) -> Any:  # noqa: B006
+        tags.append("used")
+        return force, days
+
+    function = gated(delete)
+    delete.__defaults__ = (True,)
+    delete.__kwdefaults__["days"] = 30
+    for tags in ([], ["used"]):
+        assert function("1") == (True, 30)
+        assert shown(mock) == {"user_id": "1", "force": True, "days": 30, "tags": tags}
+
+
+def test_a_positional_argument_and_an_option_of_one_name_are_both_shown(mock: MockGate) -> None:
+    def delete(user: str, /, **options: Any) -> Any:
+        return user, options
+
+    assert gated(delete)("1", user="2", self=3) == ("1", {"user": "2", "self": 3})
+    assert shown(mock) == {"user": "1", "options": {"user": "2", "self": 3}}
+
+
+def test_a_value_that_poses_as_another_is_shown_as_it_is(mock: MockGate) -> None:
+    class Masked(str):
+        def __str__(self) -> str:
+            return "***"
+
+    class Small(int):
+        def __int__(self) -> int:
+            return 1
+
+    class Low(float):
+        def __float__(self) -> float:
+            return 0.5
+
+    value = {Masked("name"): [Masked("everyone"), Small(1_000), Low(99.5)]}
+    assert gated(lambda value: "ran")(value) == "ran"
+    assert shown(mock) == {"value": {"name": ["everyone", 1_000, 99.5]}}
+
+    class Tiny(int):
+        def __abs__(self) -> int:
+            return 0
+
+    assert gated(lambda value: "ran")(Tiny(2**60)).refused.reason is Reason.INVALID
+
+
+def test_two_keys_that_json_writes_alike_are_refused(mock: MockGate) -> None:
+    key = Enum("Key", {"NAME": "name"}).NAME
+    assert gated(lambda value: "ran")({key: "alice", "name": "bob"}).refused.reason is Reason.INVALID
+    assert mock.requests == []
+
+
+def test_an_object_that_has_every_member_is_refused(mock: MockGate) -> None:
+    assert gated(lambda value: "ran")(MagicMock()).refused.reason is Reason.INVALID
+    assert mock.requests == []
 
 
 def test_values_have_one_form_in_json(mock: MockGate) -> None:
