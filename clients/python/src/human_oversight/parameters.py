@@ -44,8 +44,8 @@ class Parameters:
 def to_plain(value: Any, depth: int = 0) -> Any:
     """Copies a value to dicts, lists, texts, numbers, booleans and `None`.
 
-    Dataclasses, Pydantic models (with the values of their fields, whatever their serializers make of them), enums, dates,
-    times, decimals, UUIDs, URLs and paths have one form each. Everything else, such as a set, has none.
+    Dataclasses, Pydantic models (with the values of their fields, whatever their serializers make of them), enums,
+    dates, times, decimals, UUIDs, URLs and paths have one form each. Everything else, such as a set, has none.
 
     Raises:
         ParametersError: if JSON would change it.
