@@ -2,7 +2,9 @@
 
 import asyncio
 import dataclasses
+import importlib
 import inspect
+import json
 import logging
 import math
 from collections.abc import Callable
@@ -17,6 +19,7 @@ import pytest
 
 from human_oversight import (
     DEFAULT_REFUSAL_VALUE,
+    ApprovalStatus,
     Gate,
     Reason,
     RefusalText,
@@ -25,7 +28,7 @@ from human_oversight import (
     current_proof,
     tool_call,
 )
-from human_oversight.mock import EXPIRE, PAUSE, MockGate, ask_for_changes, reject
+from human_oversight.mock import APPROVE, EXPIRE, PAUSE, MockGate, ask_for_changes, reject
 from human_oversight.receipts import HandOver, Receipt, Vote, verify_permit, verify_receipt
 
 gated = approval_gate("UserManagerAgent", "Delete User Account")
@@ -52,6 +55,29 @@ def test_a_function_runs_on_exactly_its_arguments_with_defaults(mock: MockGate) 
     delete(user_id="1")
     assert shown(mock) == {"user_id": "1", "others": [], "force": False, "options": {}}
     assert mock.outcomes == ["Executed", "Executed"]
+
+
+def test_programs_of_the_legacy_decorator_find_its_names_and_values() -> None:
+    names = importlib.import_module("human_oversight.constants")
+    for status in ("INITIATED", "APPROVED", "REJECTED", "TIMEOUT", "ERROR", "EXECUTED", "EXECUTION_FAILED"):
+        assert getattr(names, f"STATUS_{status}") is getattr(ApprovalStatus, status)
+    assert json.dumps([ApprovalStatus.EXECUTION_FAILED, names.STATUS_APPROVED]) == '["ExecutionFailed", "Approved"]'
+    assert importlib.import_module("human_oversight.decorator").approval_gate is approval_gate
+    assert names.TIMEOUT_SECONDS == 120
+
+    def operate(a: int, b: str, *args: str, c: str | None = None, **kwargs: Any) -> Any:
+        return a, b, args, c, kwargs
+
+    for verdict, expected in (
+        (APPROVE, (1, "t", ("x", "y"), "z", {"d": True})),
+        (reject("No."), DEFAULT_REFUSAL_VALUE),
+    ):
+        mock = MockGate(lambda _, verdict=verdict: verdict)  # type: ignore[misc]
+        with mock.gate.scope():
+            secured = approval_gate(
+                agent_name="SecurityAgent", action_description="Format", approver_emails=["alice@example.com"]
+            )(operate)
+            assert secured(1, "t", "x", "y", c="z", d=True) == expected
 
 
 def test_signature_name_and_docstring_stay() -> None:
