@@ -26,9 +26,19 @@ impl<'a> Text<'a> {
     }
 
     /// In compatibility form, without regard to case, and with one space for any white space.
-    pub(super) fn folded(&self) -> &str {
-        let fold = || fold(self.sent).trim().to_owned();
-        self.folded.get_or_init(fold)
+    fn folded(&self) -> &str {
+        self.folded.get_or_init(|| fold(self.sent))
+    }
+
+    /// Whether a comparison holds for the text as it reads, with or without white space at its ends.
+    fn reads(&self, compare: impl Fn(&str) -> bool) -> bool {
+        let read = self.folded();
+        let bare = read.trim();
+        compare(bare)
+            || bare.len() < read.len()
+                && [read, read.trim_start(), read.trim_end()]
+                    .into_iter()
+                    .any(compare)
     }
 
     /// Whether it could be read as another text.
@@ -39,12 +49,12 @@ impl<'a> Text<'a> {
 
     /// Whether a comparison holds that is made with the text as sent, or else as it reads: then it is unknown.
     /// So is one with a text that could be read as another.
-    fn compare(&self, as_sent: bool, as_read: impl FnOnce(&str) -> bool) -> Truth {
+    fn compare(&self, as_sent: bool, as_read: impl Fn(&str) -> bool) -> Truth {
         if self.is_confusable() {
             Truth::Unknown
         } else if as_sent {
             Truth::True
-        } else if as_read(self.folded()) {
+        } else if self.reads(as_read) {
             Truth::Unknown
         } else {
             Truth::False
@@ -76,7 +86,7 @@ impl Phrase {
 
     pub(super) fn begins(&self, text: &Text<'_>) -> Truth {
         let as_sent = text.sent.starts_with(&self.written);
-        text.compare(as_sent, |read| read.starts_with(&self.folded))
+        text.compare(as_sent, |read| read.starts_with(self.folded.trim_start()))
     }
 }
 
@@ -134,7 +144,8 @@ impl Glob {
 #[derive(Clone, Debug)]
 pub(super) struct Expression {
     as_sent: regex::Regex,
-    as_read: regex::Regex,
+    /// Without regard to case: as written, and as texts are folded but for the case, if that is another expression.
+    as_read: Vec<regex::Regex>,
 }
 
 /// The most bytes of a compiled expression.
@@ -146,7 +157,7 @@ impl Expression {
     /// # Errors
     /// When the text is no regular expression, or one that is too large.
     pub(super) fn new(written: &str) -> Result<Self, String> {
-        let build = |folds_case: bool| {
+        let build = |written: &str, folds_case: bool| {
             let mut builder = regex::RegexBuilder::new(written);
             builder
                 .size_limit(EXPRESSION_BYTES)
@@ -162,9 +173,14 @@ impl Expression {
                 }
             })
         };
+        let mut as_read = vec![build(written, true)?];
+        let compatible = collapse(written.nfkc());
+        if compatible != written {
+            as_read.extend(build(&compatible, true));
+        }
         Ok(Self {
-            as_sent: build(false)?,
-            as_read: build(true)?,
+            as_sent: build(written, false)?,
+            as_read,
         })
     }
 
@@ -177,7 +193,9 @@ impl Expression {
             return Truth::Unknown;
         }
         let as_sent = self.as_sent.is_match(text.sent);
-        text.compare(as_sent, |read| self.as_read.is_match(read))
+        let is_match = |read: &str| self.as_read.iter().any(|it| it.is_match(read));
+        // Folding makes `ss` of `ß`, so the text as sent is searched too.
+        text.compare(as_sent, |read| is_match(read) || is_match(text.sent))
     }
 }
 
@@ -191,13 +209,18 @@ impl PartialEq for Expression {
 fn fold(text: &str) -> String {
     let cased: String = text.nfkc().flat_map(char::to_uppercase).collect();
     let cased = cased.chars().flat_map(char::to_lowercase);
-    let mut folded = String::with_capacity(text.len());
-    for c in cased.nfkc() {
+    collapse(cased.nfkc())
+}
+
+/// One space for each run of white space.
+fn collapse(text: impl Iterator<Item = char>) -> String {
+    let mut collapsed = String::new();
+    for c in text {
         if !c.is_whitespace() {
-            folded.push(c);
-        } else if !folded.ends_with(' ') {
-            folded.push(' ');
+            collapsed.push(c);
+        } else if !collapsed.ends_with(' ') {
+            collapsed.push(' ');
         }
     }
-    folded
+    collapsed
 }

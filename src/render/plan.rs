@@ -22,6 +22,8 @@ pub(super) struct PlanView {
     pub(super) votes: Vec<VoteView>,
     /// Whose approval is missing now.
     pub(super) awaiting: Vec<String>,
+    /// SHA-256 of the policy's text.
+    pub(super) digest: String,
 }
 
 pub(super) struct VoteView {
@@ -77,6 +79,7 @@ impl PlanView {
             notes: notes(approval, zone, now),
             votes: votes.collect(),
             awaiting: awaiting(approval, now),
+            digest: policy.digest.to_string(),
         })
     }
 

@@ -52,6 +52,7 @@ mod integrity;
 mod key_life;
 mod keys;
 mod largest_plan;
+mod later_policy;
 mod lifecycle;
 mod link_only;
 mod list;

@@ -278,6 +278,27 @@ async fn someone_who_is_asked_anyway_or_for_whom_the_agent_acts_substitutes_no_o
 }
 
 #[tokio::test]
+async fn one_substitute_of_two_absent_people_has_one_vote() {
+    let clock = TestGate::start().await;
+    let policy = absent_around(&clock, HOUR, HOUR);
+    let (_, absence) = policy.split_once("[[absence]]").unwrap();
+    let bobs = absence.replace("Alice@example.com", BOB);
+    let policy = format!("{policy}[[absence]]{bobs}");
+    let gate = TestGate::with(&[("HO_POLICY", &policy)]).await;
+    let payment = submit(&gate, &payment()).await;
+    let mails = mails_to(&gate, CAROL);
+    assert_eq!(mails.len(), 1);
+    gate.approve(&payment, CAROL).await;
+    let progress = gate.status(&payment.id).await.progress.unwrap();
+    assert_eq!((progress.needed, progress.given), (2, 1));
+    assert!(!page_of(&gate, &payment, CAROL).await.contains(CAN_APPROVE));
+    // Bob has nobody else, so he votes himself; Alice's place has its vote.
+    assert!(!page_of(&gate, &payment, ALICE).await.contains(CAN_APPROVE));
+    gate.approve(&payment, BOB).await;
+    assert_eq!(gate.status(&payment.id).await.status, Status::Approved);
+}
+
+#[tokio::test]
 async fn a_person_whom_the_agent_names_has_a_substitute_too() {
     let gate = gate_with_absence(HOUR, HOUR).await;
     let named = NewApproval {

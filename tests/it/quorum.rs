@@ -1,5 +1,6 @@
 //! What the organisation's policy says about requests: who must agree, what needs no person, what is denied.
 
+mod reached;
 mod votes;
 
 use std::time::Duration;
@@ -117,6 +118,10 @@ async fn a_payment_needs_two_of_finance_and_then_one_of_security() {
     let page = page_of(&gate, &payment, ALICE).await;
     assert!(page.contains("0 of 2 approvals"), "{page}");
     assert!(page.contains("/amount is 18000"), "{page}");
+    assert!(
+        page.contains(&format!("SHA-256 of the policy: {}", policy.digest)),
+        "{page}"
+    );
 
     gate.approve(&payment, ALICE).await;
     let after_one = gate.status(&payment.id).await;

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import pytest
 
-from human_oversight import approval_gate
+from human_oversight import Reason, approval_gate
 from human_oversight.adapters.oversight import Oversight
 from human_oversight.mock import APPROVE, MockGate, Policy, reject
 
@@ -285,4 +285,44 @@ def test_arguments_that_json_cannot_carry_are_refused_before_anyone_is_asked() -
     with mock.gate.scope():
         text = oversight().run("delete_user", json.loads('{"user_id": NaN}'), (), lambda: "ran")
     assert text.startswith("Not run: the request is invalid.")
+    assert mock.requests == []
+
+
+def test_a_pydantic_model_is_shown_as_the_function_gets_it() -> None:
+    pydantic = pytest.importorskip("pydantic")
+
+    class Item(pydantic.BaseModel):
+        name: str = pydantic.Field(alias="the_name")
+
+    class Order(pydantic.BaseModel):
+        model_config = pydantic.ConfigDict(extra="allow")
+        items: list[Item]
+        amount: int
+        note: str = pydantic.Field("", exclude=True)
+        link: pydantic.HttpUrl = pydantic.HttpUrl("https://example.com/a")
+
+        @pydantic.field_serializer("amount")
+        def hide(self, amount: int) -> int:
+            return 0
+
+    mock = MockGate()
+    pay = approval_gate("A", "B")(lambda order, rows: "paid")
+    order = Order(items=[{"the_name": "x"}], amount=9, note="all of it", extra=1)
+    rows = pydantic.RootModel[list[int]]([1, 2])
+    with mock.gate.scope():
+        assert pay(order, rows) == "paid"
+    shown = {"items": [{"name": "x"}], "amount": 9, "note": "all of it", "link": "https://example.com/a", "extra": 1}
+    assert mock.requests[0]["parameters"] == {"order": shown, "rows": [1, 2]}
+
+
+def test_what_a_pydantic_model_hides_is_refused_before_anyone_is_asked() -> None:
+    pydantic = pytest.importorskip("pydantic")
+
+    class Login(pydantic.BaseModel):
+        secret: pydantic.SecretStr
+
+    mock = MockGate()
+    with mock.gate.scope():
+        text = approval_gate("A", "B")(lambda login: "ran")(Login(secret="x"))
+    assert text.refused.reason is Reason.INVALID
     assert mock.requests == []

@@ -2,7 +2,9 @@
 
 import asyncio
 import dataclasses
+import importlib
 import inspect
+import json
 import logging
 import math
 from collections.abc import Callable
@@ -11,11 +13,13 @@ from datetime import date
 from decimal import Decimal
 from enum import Enum
 from typing import Any
+from unittest.mock import MagicMock
 
 import pytest
 
 from human_oversight import (
     DEFAULT_REFUSAL_VALUE,
+    ApprovalStatus,
     Gate,
     Reason,
     RefusalText,
@@ -24,7 +28,7 @@ from human_oversight import (
     current_proof,
     tool_call,
 )
-from human_oversight.mock import EXPIRE, PAUSE, MockGate, ask_for_changes, reject
+from human_oversight.mock import APPROVE, EXPIRE, PAUSE, MockGate, ask_for_changes, reject
 from human_oversight.receipts import HandOver, Receipt, Vote, verify_permit, verify_receipt
 
 gated = approval_gate("UserManagerAgent", "Delete User Account")
@@ -51,6 +55,29 @@ def test_a_function_runs_on_exactly_its_arguments_with_defaults(mock: MockGate) 
     delete(user_id="1")
     assert shown(mock) == {"user_id": "1", "others": [], "force": False, "options": {}}
     assert mock.outcomes == ["Executed", "Executed"]
+
+
+def test_programs_of_the_legacy_decorator_find_its_names_and_values() -> None:
+    names = importlib.import_module("human_oversight.constants")
+    for status in ("INITIATED", "APPROVED", "REJECTED", "TIMEOUT", "ERROR", "EXECUTED", "EXECUTION_FAILED"):
+        assert getattr(names, f"STATUS_{status}") is getattr(ApprovalStatus, status)
+    assert json.dumps([ApprovalStatus.EXECUTION_FAILED, names.STATUS_APPROVED]) == '["ExecutionFailed", "Approved"]'
+    assert importlib.import_module("human_oversight.decorator").approval_gate is approval_gate
+    assert names.TIMEOUT_SECONDS == 120
+
+    def operate(a: int, b: str, *args: str, c: str | None = None, **kwargs: Any) -> Any:
+        return a, b, args, c, kwargs
+
+    for verdict, expected in (
+        (APPROVE, (1, "t", ("x", "y"), "z", {"d": True})),
+        (reject("No."), DEFAULT_REFUSAL_VALUE),
+    ):
+        mock = MockGate(lambda _, verdict=verdict: verdict)  # type: ignore[misc]
+        with mock.gate.scope():
+            secured = approval_gate(
+                agent_name="SecurityAgent", action_description="Format", approver_emails=["alice@example.com"]
+            )(operate)
+            assert secured(1, "t", "x", "y", c="z", d=True) == expected
 
 
 def test_signature_name_and_docstring_stay() -> None:
@@ -84,6 +111,96 @@ def test_methods_are_gated_without_their_object(mock: MockGate) -> None:
     assert asyncio.run(Users.purge("2")) == "2 of Users"
     assert Users.drop("3") == "3"
     assert [request["parameters"] for request in mock.requests] == [{"user_id": it} for it in "123"]
+
+
+def test_data_in_the_place_of_a_method_s_object_is_shown(mock: MockGate) -> None:
+    @gated
+    def drop(cls: str, user_id: str) -> str:
+        return f"{cls} {user_id}"
+
+    class Users:
+        @staticmethod
+        @gated
+        def drop(self: str) -> str:
+            return self
+
+    assert drop("all", "1") == "all 1"
+    assert shown(mock) == {"cls": "all", "user_id": "1"}
+    assert gated(lambda self: self)({"rows": 9}) == {"rows": 9}
+    assert shown(mock) == {"self": {"rows": 9}}
+    assert Users.drop("everyone") == "everyone"
+    assert shown(mock) == {"self": "everyone"}
+
+
+def test_a_method_of_a_base_class_is_gated_without_its_object(mock: MockGate) -> None:
+    class Base:
+        @gated
+        def delete(self, user_id: str) -> str:
+            return f"{user_id} of {type(self).__name__}"
+
+    @dataclasses.dataclass
+    class Users(Base):
+        secret: str
+
+    assert Users("x").delete("1") == "1 of Users"
+    assert gated(Users("x").delete)("2") == "2 of Users"
+    assert [request["parameters"] for request in mock.requests] == [{"user_id": it} for it in "122"]
+
+
+def test_defaults_that_are_replaced_later_are_those_that_are_shown(mock: MockGate) -> None:
+    def delete(user_id: str, force: bool = False, *, days: int = 1, tags: list[str] = []) -> Any:  # noqa: B006
+        tags.append("used")
+        return force, days
+
+    function = gated(delete)
+    delete.__defaults__ = (True,)
+    delete.__kwdefaults__["days"] = 30
+    for tags in ([], ["used"]):
+        assert function("1") == (True, 30)
+        assert shown(mock) == {"user_id": "1", "force": True, "days": 30, "tags": tags}
+
+
+def test_a_positional_argument_and_an_option_of_one_name_are_both_shown(mock: MockGate) -> None:
+    def delete(user: str, /, **options: Any) -> Any:
+        return user, options
+
+    assert gated(delete)("1", user="2", self=3) == ("1", {"user": "2", "self": 3})
+    assert shown(mock) == {"user": "1", "options": {"user": "2", "self": 3}}
+
+
+def test_a_value_that_poses_as_another_is_shown_as_it_is(mock: MockGate) -> None:
+    class Masked(str):
+        def __str__(self) -> str:
+            return "***"
+
+    class Small(int):
+        def __int__(self) -> int:
+            return 1
+
+    class Low(float):
+        def __float__(self) -> float:
+            return 0.5
+
+    value = {Masked("name"): [Masked("everyone"), Small(1_000), Low(99.5)]}
+    assert gated(lambda value: "ran")(value) == "ran"
+    assert shown(mock) == {"value": {"name": ["everyone", 1_000, 99.5]}}
+
+    class Tiny(int):
+        def __abs__(self) -> int:
+            return 0
+
+    assert gated(lambda value: "ran")(Tiny(2**60)).refused.reason is Reason.INVALID
+
+
+def test_two_keys_that_json_writes_alike_are_refused(mock: MockGate) -> None:
+    key = Enum("Key", {"NAME": "name"}).NAME
+    assert gated(lambda value: "ran")({key: "alice", "name": "bob"}).refused.reason is Reason.INVALID
+    assert mock.requests == []
+
+
+def test_an_object_that_has_every_member_is_refused(mock: MockGate) -> None:
+    assert gated(lambda value: "ran")(MagicMock()).refused.reason is Reason.INVALID
+    assert mock.requests == []
 
 
 def test_values_have_one_form_in_json(mock: MockGate) -> None:

@@ -74,7 +74,8 @@ function copyObject(value: object, at: string, depth: number): JsonObject {
 function copyList(value: unknown[], at: string, depth: number): Json[] {
   if (Object.keys(value).length !== value.length)
     throw new ParametersError(`${at} is a list with gaps or named members, which JSON cannot carry`);
-  return value.map((item, index) => copy(item, `${at}/${index}`, depth + 1));
+  // A list whatever its class, which could have a `map` or a `toJSON` of its own.
+  return Array.from({ length: value.length }, (_, index) => copy(value[index], `${at}/${index}`, depth + 1));
 }
 
 function copyNumber(value: number, at: string): number {

@@ -118,12 +118,23 @@ export async function verifyPermit(text: string, keys: readonly Key[]): Promise<
   };
 }
 
-/** Checks that a receipt is an approval of exactly this run that has not lapsed at `now`, in seconds since 1970, or
- * throws a `NotPermittedError`. It does not say whether the approval was claimed or revoked: only a permit does. */
-export function checkReceipt(
-  receipt: Receipt,
-  run: { agent: string; action: string; parameters: ExactParameters; now: number },
-): void {
+/** What a receipt must be an approval of. A service can demand more of people than the gate did. */
+export interface Demand {
+  readonly agent: string;
+  readonly action: string;
+  readonly parameters: ExactParameters;
+  /** In seconds since 1970. */
+  readonly now: number;
+  /** How many people approved, at least; 0 by default. */
+  readonly atLeast?: number;
+  /** The rules of the operator's policy that applied, each of them; none by default. */
+  readonly rules?: readonly string[];
+}
+
+/** Checks that a receipt is an approval of exactly this run that has not lapsed, and meets the demands, or throws a
+ * `NotPermittedError`. It does not say whether the approval was claimed or revoked: only a permit does. */
+export function checkReceipt(receipt: Receipt, run: Demand): void {
+  const { atLeast = 0, rules = [] } = run;
   demand(receipt.aud === run.agent, "the receipt is for another agent");
   demand(receipt.actionDescription === run.action, "the receipt is for another action");
   demand(
@@ -134,6 +145,12 @@ export function checkReceipt(
   // The link alone is enough for a rejection only. No gate signs this.
   demand(receipt.assurance !== "link-only", "the receipt is for an approval without the code");
   if (receipt.exp === undefined || run.now >= receipt.exp) throw new LapsedError("the approval has lapsed");
+  const approvals = countApprovals(receipt);
+  demand(approvals >= atLeast, `the receipt is for an approval by ${approvals} people, and this takes ${atLeast}`);
+  demand(
+    rules.every((rule) => receipt.rules?.includes(rule)),
+    "the receipt is for an approval to which another rule of the policy applied, or none",
+  );
 }
 
 /** What a permit must say. A service made no claim: it takes `jti` as the nonce, and stores `sub` to recognise a permit
@@ -185,7 +202,12 @@ export function findFirstHolder({ approver, handedOver }: Pick<Receipt, "approve
 
 function isByTheSame(vote: Vote, other: Vote): boolean {
   const isSameId = vote.approverObjectId !== undefined && vote.approverObjectId === other.approverObjectId;
-  return isSameId || vote.approver.toLowerCase() === other.approver.toLowerCase();
+  return isSameId || toPerson(vote.approver) === toPerson(other.approver);
+}
+
+/** A name that is equal for all addresses of one person: without regard to case and `+tag`. */
+function toPerson(address: string): string {
+  return address.toLowerCase().replace(/\+.*(?=@)/s, "");
 }
 
 function demand(isMet: boolean, why: string): void {

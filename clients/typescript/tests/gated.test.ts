@@ -100,6 +100,22 @@ describe("arguments", () => {
       assert(refused.message.startsWith(`${INVALID}${where}`), refused.message);
     });
 
+  it("a list of a class is shown, and given to the function, as a list", async () => {
+    class Quiet extends Array<string> {
+      toJSON() {
+        return [];
+      }
+      override map<U>(): U[] {
+        return [];
+      }
+    }
+    const mock = new MockGate();
+    const run = gated({ ...SETTINGS, gate: mock.gate }, ({ names }: { names: string[] }) => names);
+    const names = await run({ names: Quiet.of("alice", "bob") });
+    assert.deepEqual([names, shown(mock)], [["alice", "bob"], { names: ["alice", "bob"] }]);
+    assert(!(names instanceof Quiet));
+  });
+
   it("parameters that are no object are refused", async () => {
     const mock = new MockGate();
     const run = gated({ ...SETTINGS, gate: mock.gate }, (_: object) => "ran");

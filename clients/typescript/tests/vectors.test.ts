@@ -40,6 +40,8 @@ interface Signed {
   parameters: object;
   now: number;
   leeway: number;
+  atLeast?: number;
+  rules?: string[];
   result: string;
 }
 
@@ -100,9 +102,9 @@ describe("strict-json.json", () => {
 
 async function isPermitted(test: Signed, keys: readonly Key[]): Promise<boolean> {
   try {
-    const { agent, action, now } = test;
+    const { agent, action, now, atLeast = 0, rules = [] } = test;
     const parameters = new ExactParameters(test.parameters);
-    checkReceipt(await verifyReceipt(test.receipt, keys), { agent, action, parameters, now });
+    checkReceipt(await verifyReceipt(test.receipt, keys), { agent, action, parameters, now, atLeast, rules });
     return true;
   } catch (error) {
     if (error instanceof NotSignedError || error instanceof NotPermittedError) return false;
@@ -124,6 +126,7 @@ async function isGranted(test: Signed, keys: readonly Key[]): Promise<boolean> {
 
 for (const [file, list] of [
   ["receipts", "cases"],
+  ["demands", "cases"],
   ["es256", "receipts"],
   ["keys", "receipts"],
 ] as const)

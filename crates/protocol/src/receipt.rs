@@ -311,8 +311,8 @@ impl Claims {
         Ok(())
     }
 
-    /// The number of people who approved: distinct by object id where they signed in, else by address. 0 where
-    /// a rule of the policy or a standing grant approved.
+    /// The number of people who approved: distinct by object id where they signed in, else by address, without regard
+    /// to case and `+tag`. 0 where a rule of the policy or a standing grant approved.
     pub fn approvals(&self) -> usize {
         let is_by_person = !matches!(self.assurance, Assurance::Policy | Assurance::Grant);
         if self.decision != Decision::Approved || !is_by_person {
@@ -324,7 +324,7 @@ impl Claims {
         let mut people: Vec<&str> = Vec::new();
         for (index, vote) in self.votes.iter().enumerate() {
             let is_same = |it: &Vote| {
-                it.approver.eq_ignore_ascii_case(&vote.approver)
+                person(&it.approver) == person(&vote.approver)
                     || (it.approver_object_id.is_some()
                         && it.approver_object_id == vote.approver_object_id)
             };
@@ -359,6 +359,13 @@ impl Claims {
         let policy = self.policy.as_ref();
         policy.is_some_and(|policy| policy.rules.iter().any(|it| it == rule))
     }
+}
+
+/// A name that is equal for all addresses of one person: without regard to case and `+tag`.
+fn person(address: &str) -> String {
+    let (local, domain) = address.rsplit_once('@').unwrap_or((address, ""));
+    let local = local.split_once('+').map_or(local, |(name, _)| name);
+    format!("{local}@{domain}").to_lowercase()
 }
 
 /// The `typ` of a receipt's header.

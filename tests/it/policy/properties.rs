@@ -241,6 +241,27 @@ fn is_at_least_as_strict(tightened: &Effect, before: &Effect) -> bool {
     }
 }
 
+/// A character as one could write it so that it reads the same.
+fn respelt(letter: char, how: usize) -> String {
+    match (letter, how) {
+        (' ', 1) => "  ".to_owned(),
+        (' ', 2) => "\u{a0}".to_owned(),
+        (' ', 3) => "\t\u{3000}".to_owned(),
+        (_, 1) => letter.to_uppercase().collect(),
+        (_, 2) => letter.to_lowercase().collect(),
+        ('a'..='z' | 'E' | '/' | '-', 3) => {
+            let wide = char::from_u32(letter as u32 + 0xfee0);
+            wide.unwrap_or(letter).to_string()
+        }
+        ('é', 3) => "e\u{301}".to_owned(),
+        _ => letter.to_string(),
+    }
+}
+
+fn decomposed(text: &str) -> String {
+    text.replace('é', "e\u{301}")
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -287,6 +308,37 @@ proptest! {
             let lines = text.lines().count() + 1;
             prop_assert!(!faults.is_empty());
             prop_assert!(faults.iter().all(|fault| (1..=lines).contains(&fault.line)), "{faults:?}");
+        }
+    }
+
+    #[test]
+    fn a_text_that_reads_like_one_that_fits_is_never_said_not_to_fit(
+        letters in prop::collection::vec((prop::sample::select("abzEé \u{5e9}/-".chars().collect::<Vec<_>>()), 0..4usize), 1..12),
+        (begins, ends) in (0..12usize, 0..12usize),
+        is_padded in any::<[bool; 2]>(),
+    ) {
+        let text: String = letters.iter().map(|(letter, _)| letter).collect();
+        let sent: String = letters.iter().map(|(letter, how)| respelt(*letter, *how)).collect();
+        let [before_it, behind_it] = is_padded.map(|it| if it { " " } else { "" });
+        let sent = format!("{before_it}{sent}{behind_it}");
+        let chars: Vec<char> = text.chars().collect();
+        let (begins, ends) = (begins.min(chars.len()), ends.clamp(begins.min(chars.len()), chars.len()));
+        let [before, part, after] = [&chars[..begins], &chars[begins..ends], &chars[ends..]].map(|it| it.iter().collect::<String>());
+        let beginning = format!("{before}{part}");
+        let mut rules = vec![format!("when = [{{ parameter = \"/v\", is = {} }}]", json!(text))];
+        for (comparison, of) in [("starts_with", &beginning), ("matches", &part), ("matches", &decomposed(&part))] {
+            if !of.is_empty() {
+                rules.push(format!("when = [{{ parameter = \"/v\", {comparison} = {} }}]", json!(of)));
+            }
+        }
+        let globs = [format!("{beginning}*"), format!("*{part}{after}"), format!("{before}*{after}"), format!("*{part}*")];
+        rules.extend(globs.iter().filter(|it| it.trim() == *it).map(|glob| format!("actions = [{}]", json!(glob))));
+        for rule in rules {
+            let Some(policy) = load(&[(0, format!("effect = \"deny\"\n{rule}"))], &[], false) else {
+                continue;
+            };
+            let effect = evaluate(&policy, &(sent.clone(), json!({ "v": sent }), Vec::new()));
+            prop_assert!(matches!(effect, Effect::Deny { .. }), "{rule} {sent:?}");
         }
     }
 }

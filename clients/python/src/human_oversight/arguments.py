@@ -50,12 +50,13 @@ class Signature:
         """Raises:
         TypeError: if `skip` names what is no argument.
         """
-        self._signature = inspect.signature(function)
-        names = list(self._signature.parameters)
+        self._function = function
+        names = list(inspect.signature(function).parameters)
         if unknown := sorted(set(skip) - set(names)):
             raise TypeError(f"skip names {', '.join(unknown)}, which is no argument of {function.__qualname__}")
-        self._left_out = {*skip, *(name for name in names[:1] if name in ("self", "cls"))}
-        self._left_out.update(name for name, hint in _hints(function).items() if _is_context(hint))
+        self._left_out = {*skip, *(name for name, hint in _hints(function).items() if _is_context(hint))}
+        self._object = next((name for name in names[:1] if name in ("self", "cls")), None)
+        self._class = getattr(inspect.unwrap(function), "__qualname__", "").rpartition(".")[0]
 
     def parameters(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Parameters:
         """The parameters that people are shown.
@@ -64,15 +65,23 @@ class Signature:
             TypeError: if these are no arguments of the function.
             ParametersError: if JSON cannot carry one of them.
         """
-        bound = self._signature.bind(*args, **kwargs)
+        # A function's defaults can be replaced, so its signature is that of now.
+        bound = inspect.signature(self._function).bind(*args, **kwargs)
         bound.apply_defaults()
         return Parameters(
             {
                 name: value
                 for name, value in bound.arguments.items()
-                if name not in self._left_out and not _is_context_class(type(value))
+                if name not in self._left_out
+                and not self._is_object(name, value)
+                and not _is_context_class(type(value))
             }
         )
+
+    def _is_object(self, name: str, value: Any) -> bool:
+        """Whether an argument is the object, or the class, whose method is called."""
+        kinds = type(value).__mro__ + (value.__mro__ if isinstance(value, type) else ())
+        return name == self._object and any(kind.__qualname__ == self._class for kind in kinds)
 
 
 def _hints(function: Callable[..., Any]) -> dict[str, Any]:

@@ -19,3 +19,15 @@ class ApprovalStatus(str, Enum):
 
     EXECUTED = "Executed"
     EXECUTION_FAILED = "ExecutionFailed"
+
+
+TIMEOUT_SECONDS = 120
+"""How long the legacy decorator waited. Here, `timeout` says it."""
+
+STATUS_INITIATED = ApprovalStatus.INITIATED
+STATUS_APPROVED = ApprovalStatus.APPROVED
+STATUS_REJECTED = ApprovalStatus.REJECTED
+STATUS_TIMEOUT = ApprovalStatus.TIMEOUT
+STATUS_ERROR = ApprovalStatus.ERROR
+STATUS_EXECUTED = ApprovalStatus.EXECUTED
+STATUS_EXECUTION_FAILED = ApprovalStatus.EXECUTION_FAILED

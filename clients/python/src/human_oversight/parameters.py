@@ -44,8 +44,8 @@ class Parameters:
 def to_plain(value: Any, depth: int = 0) -> Any:
     """Copies a value to dicts, lists, texts, numbers, booleans and `None`.
 
-    Dataclasses, models with `model_dump` (Pydantic), enums, dates, times, decimals, UUIDs and paths have one
-    form each. Everything else, such as a set, has none.
+    Dataclasses, Pydantic models (with the values of their fields, whatever their serializers make of them), enums,
+    dates, times, decimals, UUIDs, URLs and paths have one form each. Everything else, such as a set, has none.
 
     Raises:
         ParametersError: if JSON would change it.
@@ -55,11 +55,15 @@ def to_plain(value: Any, depth: int = 0) -> Any:
     if isinstance(value, Enum):
         return to_plain(value.value, depth)
     if value is None or isinstance(value, (bool, str)):
-        return str(value) if isinstance(value, str) else value
+        return _plain_text(value) if isinstance(value, str) else value
     if isinstance(value, (int, float)):
         return _exact(value)
     if isinstance(value, Mapping):
-        return {_name(name): to_plain(item, depth + 1) for name, item in value.items()}
+        members = [(_name(name), to_plain(item, depth + 1)) for name, item in value.items()]
+        plain = dict(members)
+        if len(plain) != len(members):
+            raise ParametersError("two keys of a value are the same name in JSON")
+        return plain
     if isinstance(value, (list, tuple)):
         return [to_plain(item, depth + 1) for item in value]
     return to_plain(_convert(value), depth)
@@ -72,8 +76,11 @@ def _convert(value: Any) -> Any:
         return str(value)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
-    if callable(dump := getattr(value, "model_dump", None)) and not isinstance(value, type):
-        return dump(mode="json")
+    if _is_of(value, "pydantic") and callable(getattr(value, "unicode_string", None)):  # a URL
+        return str(value)
+    if isinstance(fields := getattr(type(value), "model_fields", None), dict):  # a model of Pydantic
+        members = {name: getattr(value, name) for name in fields} | (getattr(value, "__pydantic_extra__", None) or {})
+        return members["root"] if getattr(value, "__pydantic_root_model__", False) else members
     kind = type(value).__qualname__
     raise ParametersError(
         f"a value of the type {kind} cannot be shown to people: pass what JSON can carry, or name the argument in skip"
@@ -81,12 +88,23 @@ def _convert(value: Any) -> Any:
 
 
 def _exact(number: int | float) -> int | float:
+    # A class of its own can pose as another number.
+    number = float.__float__(number) if isinstance(number, float) else int.__int__(number)
     if isinstance(number, float) and not math.isfinite(number):
         raise ParametersError(f"{number} is not a number in JSON: send it as a string")
     # A float beyond it is whole.
     if abs(number) > MAX_INTEGER:
         raise ParametersError(f"{number} is beyond ±(2^53 - 1): send it as a string")
-    return float(number) if isinstance(number, float) else int(number)
+    return number
+
+
+def _plain_text(text: str) -> str:
+    """The text itself, also where its class would write another one."""
+    return str.__str__(text)
+
+
+def _is_of(value: Any, package: str) -> bool:
+    return type(value).__module__.partition(".")[0] in (package, f"{package}_core")
 
 
 def _name(name: Any) -> str:
@@ -94,4 +112,4 @@ def _name(name: Any) -> str:
         name = name.value
     if not isinstance(name, str):
         raise ParametersError(f"a key of the type {type(name).__qualname__} is no name in JSON: use texts")
-    return str(name)
+    return _plain_text(name)

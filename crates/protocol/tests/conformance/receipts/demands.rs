@@ -98,6 +98,8 @@ pub(super) fn cases() -> Vec<DemandCase> {
     ];
     let two_ids = [approve(alice, Some(ONE_ID)), approve(bob, Some(OTHER_ID))];
     let other_case = [one.clone(), approve("Alice@Example.com", None)];
+    let tags = [one.clone(), approve("Alice+erp@example.com", None)];
+    let tag_taken_back = vote("alice+erp@example.com", None, Decision::Rejected);
     let two_people = (2, &[][..]);
     vec![
         demanding("no demand", &claims(), (0, &[]), "permitted"),
@@ -120,6 +122,18 @@ pub(super) fn cases() -> Vec<DemandCase> {
         demanding(
             "one address in two cases",
             &approved_by(&other_case),
+            two_people,
+            "too-few-people",
+        ),
+        demanding(
+            "one address with two tags",
+            &approved_by(&tags),
+            two_people,
+            "too-few-people",
+        ),
+        demanding(
+            "a vote that is revoked from an address with a tag",
+            &approved_by(&[one.clone(), tag_taken_back, two.clone()]),
             two_people,
             "too-few-people",
         ),
