@@ -116,7 +116,8 @@ pub(crate) async fn run(settings: TableSettings, options: &Options) -> anyhow::R
     }
     let unreadable = approvals.unreadable;
     let mut coverage = Coverage::new(approvals.found);
-    let mut report = Report::new(options.json, unreadable);
+    let mut report = Report::new(options.json, unreadable)?;
+    let mut last = None;
     let source: Box<dyn Read> = match options.actions.to_str() {
         Some("-") => Box::new(stdin()),
         _ => Box::new(
@@ -126,24 +127,30 @@ pub(crate) async fn run(settings: TableSettings, options: &Options) -> anyhow::R
     };
     for_each_action(source, &mapping, |line| match line {
         Line::Action(performed) if options.includes(performed.at, until) => {
-            if let Some(mismatch) = coverage.add(performed) {
-                report.print(&mismatch);
+            let (number, at) = (performed.number, performed.at);
+            if let Some(last) = last.replace(at).filter(|&last| at < last) {
+                bail!(
+                    "line {number} of the actions is of {at}, and an earlier line of {last}: sort them by time"
+                );
             }
+            let found = coverage.add(performed);
+            found.iter().try_for_each(|it| report.print(it))
         }
-        Line::Action(_) | Line::Other => report.ignored += 1,
+        Line::Action(_) | Line::Other => {
+            report.ignored += 1;
+            Ok(())
+        }
     })?;
     let (mismatches, counts) = coverage.finish(until);
-    for mismatch in &mismatches {
-        report.print(mismatch);
-    }
-    Ok(report.finish(counts))
+    mismatches.iter().try_for_each(|it| report.print(it))?;
+    report.finish(counts)
 }
 
 /// Calls `visit` with each line of actions. One line is in memory.
 fn for_each_action(
     source: impl Read,
     mapping: &Mapping,
-    mut visit: impl FnMut(Line),
+    mut visit: impl FnMut(Line) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
     let mut lines = BufReader::new(source);
     let mut line = Vec::new();
@@ -165,7 +172,7 @@ fn for_each_action(
         let value: Value = serde_json::from_slice(&line)
             .map_err(|error| anyhow!("line {number} of the actions is no JSON: {error}"))?;
         let action = mapping.action(number, &value);
-        visit(action.map_err(|why| anyhow!("line {number} of the actions: {why}"))?);
+        visit(action.map_err(|why| anyhow!("line {number} of the actions: {why}"))?)?;
     }
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! `human-oversight reconcile`: what really happened, held against what was approved and claimed.
 
 mod coverage;
+mod year;
 
 use std::path::Path;
 use std::sync::Mutex;
@@ -9,8 +10,9 @@ use human_oversight_client::Outcome;
 use serde_json::{Value, json};
 
 use crate::backing_store;
+use crate::deadline::within;
 use crate::harness::{ALICE, TestGate, repository};
-use crate::process::run;
+use crate::process::{binary, run};
 
 const ACTION: &str = "Delete User Account";
 
@@ -304,6 +306,59 @@ async fn what_cannot_be_read_is_named_with_its_line_and_proves_nothing() {
     }
     let (said, code) = reconcile(&gate, &["--actions", "/nonexistent/actions"]).await;
     assert_eq!(code, 2, "{said}");
+}
+
+/// Each time is compared with those before, so lines that are not sorted would be taken for mismatches.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lines_that_are_not_sorted_by_time_are_refused() {
+    let gate = TestGate::start().await;
+    gate.ask().await;
+    let line = |at: &str| {
+        let line = json!({"at": at, "action": ACTION, "parameters": {}});
+        format!("{line}\n")
+    };
+    let times = [
+        "2026-11-01T08:00:02Z",
+        "2026-11-01T08:00:02Z",
+        "2026-11-01T08:00:01Z",
+    ];
+    let actions = write(gate.dir.path(), "actions.jsonl", &times.map(line).concat());
+    let (said, code) = reconcile(&gate, &["--actions", &actions]).await;
+    assert_eq!(code, 2, "{said}");
+    assert!(
+        said.contains("line 3 of the actions is of 2026-11-01T08:00:01.000Z, and an earlier line of 2026-11-01T08:00:02.000Z: sort them by time"),
+        "{said}"
+    );
+    // What is left out need not be sorted.
+    let arguments = ["--actions", &actions, "--since", "2026-11-01T08:00:02Z"];
+    let (said, code) = reconcile(&gate, &arguments).await;
+    assert_eq!(code, 1, "{said}");
+    assert!(said.contains("; 1 lines left out"), "{said}");
+}
+
+/// A reader that looks at the output alone is not shown a part of the mismatches as if it were all.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn actions_that_cannot_be_read_to_their_end_give_no_json() {
+    let gate = TestGate::start().await;
+    gate.ask().await;
+    let good = json!({"at": "2026-11-01T08:00:00Z", "action": ACTION, "parameters": {}});
+    let settings = backing_store::settings(gate.dir.path());
+    for (last, is_whole) in [("{", false), ("", true)] {
+        let text = format!("{good}\n{last}");
+        let actions = write(gate.dir.path(), "actions.jsonl", &text);
+        let mut command = binary();
+        command.args(["reconcile", "--json", "--actions", &actions]);
+        command.envs(backing_store::borrowed(&settings));
+        let output = within(command.output()).await.unwrap();
+        let printed = String::from_utf8(output.stdout).unwrap();
+        if is_whole {
+            assert_eq!(output.status.code(), Some(1));
+            assert_eq!(parse(&printed).1["neverApproved"], 1);
+        } else {
+            assert_eq!(output.status.code(), Some(2));
+            assert_eq!(printed, "");
+        }
+    }
 }
 
 #[test]
