@@ -18,6 +18,17 @@ pub fn create_folder(path: &Path) -> io::Result<()> {
     builder.recursive(true).create(path)
 }
 
+/// Creates a folder that does not exist, in one that does.
+///
+/// # Errors
+/// When it cannot be created, or exists.
+pub fn create_new_folder(path: &Path) -> io::Result<()> {
+    let mut builder = DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path)
+}
+
 /// Options that write a file, and with which a new one is private.
 pub fn options() -> OpenOptions {
     let mut options = OpenOptions::new();

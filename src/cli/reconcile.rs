@@ -100,7 +100,7 @@ pub(crate) async fn run(settings: TableSettings, options: &Options) -> anyhow::R
         );
     }
     match &options.backup {
-        Some(file) => for_each_copied_row(file, keys.as_deref(), |approval| {
+        Some(file) => for_each_copied_row(file, keys.as_deref(), |_, approval| {
             approvals.add(approval);
             Ok(())
         })?,

@@ -1,0 +1,1 @@
+//! The pages of docs/evidence.md name tests that exist.
