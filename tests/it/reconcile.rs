@@ -362,7 +362,12 @@ async fn actions_that_cannot_be_read_to_their_end_give_no_json() {
 }
 
 #[test]
-fn the_page_contains_the_mapping() {
-    let mapping = include_str!("../../examples/reconcile/activity-log.json");
-    assert!(include_str!("../../docs/reconcile.md").contains(mapping));
+fn the_page_contains_the_mappings() {
+    let page = include_str!("../../docs/reconcile.md");
+    for mapping in [
+        include_str!("../../examples/reconcile/activity-log.json"),
+        include_str!("../../examples/reconcile/payments.json"),
+    ] {
+        assert!(page.contains(mapping), "{mapping}");
+    }
 }
