@@ -179,6 +179,6 @@ fn the_preview_is_current() {
         read(folder.path()),
         read(&repository().join("report/preview")),
     );
-    assert_eq!(generated.len(), 4);
+    assert_eq!(generated.len(), 5);
     assert!(generated == committed, "run scripts/report-preview");
 }

@@ -95,18 +95,21 @@ async fn every_measure_is_right_over_gate_and_legacy_rows() {
     minutes.extend([111.0 / 60.0, 3.0 / 60.0]);
     minutes.sort_by(f64::total_cmp);
     let expected = json!({
-        "Requests": 52, "Approved": 22, "Rejected": 10, "Timed out": 5, "Withdrawn": 4,
+        "Requests": 54, "Approved": 22, "Rejected": 10, "Timed out": 5, "Withdrawn": 4,
         "Undeliverable": 1, "Decisions": 32, "Approval rate": 22.0 / 32.0,
         "Rejection rate": 10.0 / 32.0, "Timeout rate": 5.0 / 37.0,
         "Median minutes to decision": percentile(&minutes, 50),
         "P90 minutes to decision": percentile(&minutes, 90),
-        "As of (UTC)": as_of, "Pending now": 3, "Overdue now": 2, "Executed": 8, "Running now": 3,
+        "As of (UTC)": as_of, "Pending now": 3, "Overdue now": 2, "Executed": 10, "Running now": 3,
         "Approved, not executed": 9, "Executed without claim": 4, "Failed executions": 5,
         "Unknown outcomes": 4, "Late answers": 1, "Decisions under 5 seconds": 10,
         "Unsigned decisions": 2, "Busiest approver": ALICE, "Busiest approver share": 26.0 / 32.0,
         "Agents with one approver": 1, "Decided by the policy": 7, "Approved by the policy": 5,
         "Denied by the policy": 2, "Asked by the policy": 1, "Policy contradicted": 4,
         "Median minutes between votes": minutes_between_votes(&all), "Rules never used": 1,
+        "Share decided under 5 seconds": 10.0 / 32.0, "Approvals that failed": 4,
+        "Share of approvals that failed": 4.0 / 22.0, "Rejected, then asked again": 8,
+        "Grants used": 2, "Unanswered": 7, "Data from (UTC)": "2025-05-06T07:08:09.000",
     });
     assert_measures(&computed.measures[0], &expected);
     assert_eq!(
@@ -267,6 +270,8 @@ fn assert_columns(computed: &Computed, rows: &[Value]) {
         ("Requested date", json!("2025-05-06T00:00:00.000")),
         ("Requested at (UTC)", json!("2025-05-06T07:08:09.000")),
         ("Hour (UTC)", json!(7)),
+        ("Hour of decision (UTC)", json!(7)),
+        ("Asked again", json!(false)),
         ("Weekday number", json!(2)),
         ("Weekday", json!("Tue")),
         ("Minutes to decision", json!(111.0 / 60.0)),
@@ -281,6 +286,9 @@ fn assert_columns(computed: &Computed, rows: &[Value]) {
         );
     }
     assert_eq!(computed.cell("p3", "Approver"), &json!(null));
+    assert_eq!(computed.cell("p3", "Hour of decision (UTC)"), &json!(null));
+    assert_eq!(computed.cell("granted-1", "Decided by"), "grant");
+    assert_eq!(computed.cell("granted-1", "Deciding rule"), &json!(null));
     let mut exceptions: Vec<&str> = Vec::new();
     for row in rows.iter().filter(|row| row["RowKey"] != "p4") {
         let exception = computed.cell(row["RowKey"].as_str().unwrap(), "Exception");

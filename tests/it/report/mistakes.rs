@@ -143,6 +143,18 @@ fn each_kind_of_mistake_is_found() {
         ),
         (
             APPROVALS,
+            " and [RequestTimestamp] < RangeEnd",
+            "",
+            "M does not use RangeEnd",
+        ),
+        (
+            APPROVALS,
+            "Approvals[Asked again] =",
+            "Approvals[Repeated] =",
+            "no column Approvals[Repeated]",
+        ),
+        (
+            APPROVALS,
             "StorageAccount)",
             "Account)",
             "M does not use StorageAccount",
