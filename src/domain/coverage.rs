@@ -55,9 +55,7 @@ pub enum Mismatch {
         approval: String,
         first: u64,
     },
-    NeverExecuted {
-        approval: String,
-    },
+    NeverExecuted(Claimed),
 }
 
 /// How many there were of each kind.
@@ -122,7 +120,8 @@ impl Coverage {
     pub const MOST_WAITING: usize = 100_000;
 
     pub fn new(mut approvals: Vec<Claimed>) -> Self {
-        approvals.sort_by_key(|it| it.from);
+        // Of those with the same times, the last is used first: one whose agent did not report a failure.
+        approvals.sort_by_key(|it| (it.from, it.has_run));
         let mut slots: Vec<Slot> = Vec::with_capacity(approvals.len());
         let mut by_action: HashMap<String, Group> = HashMap::new();
         for (index, approval) in approvals.into_iter().enumerate() {
@@ -194,6 +193,11 @@ impl Coverage {
         found
     }
 
+    /// How many actions matched so far.
+    pub fn matched(&self) -> u64 {
+        self.counts.matched
+    }
+
     /// Ends the comparison at `until`: the mismatches that were left open, and the counts of all.
     pub fn finish(mut self, until: Timestamp) -> (Vec<Mismatch>, Counts) {
         let mut mismatches = self.compare_those_before(None);
@@ -201,8 +205,7 @@ impl Coverage {
             let is_over = slot.approval.until <= until;
             if !slot.is_used && slot.approval.has_run && is_over {
                 self.counts.never_executed += 1;
-                let approval = slot.approval.id;
-                mismatches.push(Mismatch::NeverExecuted { approval });
+                mismatches.push(Mismatch::NeverExecuted(slot.approval));
             }
         }
         (mismatches, self.counts)

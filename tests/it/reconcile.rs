@@ -3,6 +3,7 @@
 mod coverage;
 mod year;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Mutex;
 
@@ -13,6 +14,7 @@ use crate::backing_store;
 use crate::deadline::within;
 use crate::harness::{ALICE, TestGate, repository};
 use crate::process::{binary, run};
+use crate::report::kinds_in;
 
 const ACTION: &str = "Delete User Account";
 
@@ -166,6 +168,57 @@ async fn each_kind_of_mismatch_names_the_line_and_the_approval() {
     let (mismatches, counts) = parse(&said);
     assert_eq!(counts["neverExecuted"], 3);
     assert!(mismatches.iter().all(|it| it["kind"] == "neverExecuted"));
+}
+
+/// The file is read by the report, whose example of it has the same header and the same kinds.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_table_has_a_row_for_each_mismatch_and_counts_what_matched() {
+    let gate = TestGate::start().await;
+    let directory = Directory::new(&gate);
+    delete_approved(&gate, &directory, "1").await;
+    let twice = delete_approved(&gate, &directory, "2").await;
+    directory.delete("2");
+    let changed = delete_approved(&gate, &directory, "3").await;
+    directory.log.lock().unwrap().pop();
+    directory.delete("4");
+    directory.delete("5");
+    let actions = directory.write("actions.jsonl");
+    let table = gate.dir.path().join("coverage.csv");
+    std::fs::write(&table, "of an earlier run").unwrap();
+    let path = table.to_str().unwrap();
+    let (said, code) = reconcile(&gate, &["--actions", &actions, "--table", path]).await;
+    assert_eq!(code, 1, "{said}");
+    let written = std::fs::read_to_string(&table).unwrap();
+    let rows: Vec<Vec<&str>> = written
+        .lines()
+        .map(|line| line.split(',').map(|it| it.trim_matches('"')).collect())
+        .collect();
+    let named: Vec<_> = rows.iter().map(|row| row[1..].to_vec()).collect();
+    assert_eq!(
+        named,
+        [
+            ["Kind", "Action", "Line", "Name", "Approval", "Actions"],
+            ["executedTwice", ACTION, "3", "log-2", &twice, "1"],
+            ["otherParameters", ACTION, "4", "log-4", &changed, "1"],
+            ["neverApproved", ACTION, "5", "log-5", "", "1"],
+            ["matched", ACTION, "", "", "", "2"],
+        ]
+    );
+    let example = include_str!("../../examples/reconcile/coverage.csv");
+    assert_eq!(written.lines().next(), example.lines().next());
+
+    // What cannot be read replaces nothing.
+    let broken = write(gate.dir.path(), "broken.jsonl", "{");
+    let (_, code) = reconcile(&gate, &["--actions", &broken, "--table", path]).await;
+    assert_eq!(code, 2);
+    assert_eq!(std::fs::read_to_string(&table).unwrap(), written);
+
+    let empty = write(gate.dir.path(), "empty.jsonl", "");
+    let (_, code) = reconcile(&gate, &["--actions", &empty, "--table", path]).await;
+    assert_eq!(code, 1);
+    let missing = std::fs::read_to_string(&table).unwrap();
+    let kinds = kinds_in(&written).into_iter().chain(kinds_in(&missing));
+    assert_eq!(kinds.collect::<BTreeSet<_>>(), kinds_in(example));
 }
 
 /// Else a mapping with wrong pointers would match actions by their names alone.

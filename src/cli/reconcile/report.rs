@@ -6,9 +6,11 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use human_oversight::domain::{Counts, Coverage, Mismatch, Performed};
+use human_oversight::values::Timestamp;
 use human_oversight::{private_files, reveal};
 use serde_json::{Value, json};
 
+use super::table::Table;
 use crate::cli::maintenance::say;
 
 /// The longest name of an action that is shown in one line.
@@ -18,6 +20,7 @@ const NAME_CHARS: usize = 200;
 pub(super) struct Report {
     /// A file without a name, where the output is JSON: there may be more of it than fits in memory.
     json: Option<BufWriter<File>>,
+    table: Option<Table>,
     /// Rows that cannot be read or trusted.
     unreadable: u64,
     /// Lines that the mapping or the times left out.
@@ -26,7 +29,7 @@ pub(super) struct Report {
 }
 
 impl Report {
-    pub(super) fn new(json: bool, unreadable: u64) -> anyhow::Result<Self> {
+    pub(super) fn new(json: bool, table: Option<Table>, unreadable: u64) -> anyhow::Result<Self> {
         let json = if json {
             let file = private_files::unnamed().context("no temporary file can be made")?;
             let mut json = BufWriter::new(file);
@@ -37,6 +40,7 @@ impl Report {
         };
         Ok(Self {
             json,
+            table,
             unreadable,
             ignored: 0,
             named: 0,
@@ -46,6 +50,9 @@ impl Report {
     pub(super) fn print(&mut self, mismatch: &Mismatch) -> anyhow::Result<()> {
         let comma = if self.named == 0 { "" } else { "," };
         self.named += 1;
+        if let Some(table) = &mut self.table {
+            table.add(mismatch)?;
+        }
         match &mut self.json {
             Some(json) => writeln!(json, "{comma}{}", to_json(mismatch))?,
             None => say(&in_words(mismatch)),
@@ -53,8 +60,18 @@ impl Report {
         Ok(())
     }
 
-    /// Prints what was counted.
-    pub(super) fn finish(self, counts: Counts) -> anyhow::Result<ExitCode> {
+    /// Takes an action that matched.
+    pub(super) fn matched(&mut self, at: Timestamp, action: &str) {
+        if let Some(table) = &mut self.table {
+            table.matched(at, action);
+        }
+    }
+
+    /// Prints what was counted, after the table is written.
+    pub(super) fn finish(mut self, counts: Counts) -> anyhow::Result<ExitCode> {
+        if let Some(table) = self.table.take() {
+            table.finish()?;
+        }
         let Counts {
             matched,
             never_approved,
@@ -113,8 +130,8 @@ fn in_words(mismatch: &Mismatch) -> String {
             let place = place(performed);
             format!("executed twice: {place}; approval {approval} covers line {first}")
         }
-        Mismatch::NeverExecuted { approval } => {
-            format!("approved, never executed: approval {approval}")
+        Mismatch::NeverExecuted(claimed) => {
+            format!("approved, never executed: approval {}", claimed.id)
         }
     }
 }
@@ -154,8 +171,8 @@ fn to_json(mismatch: &Mismatch) -> Value {
             let found = with(of("executedTwice", performed), "approval", json!(approval));
             with(found, "firstLine", json!(first))
         }
-        Mismatch::NeverExecuted { approval } => {
-            json!({"kind": "neverExecuted", "approval": approval})
+        Mismatch::NeverExecuted(claimed) => {
+            json!({"kind": "neverExecuted", "approval": claimed.id})
         }
     }
 }

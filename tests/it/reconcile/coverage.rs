@@ -54,7 +54,13 @@ fn naive(approvals: &[Claimed], actions: &[Performed]) -> Counts {
     };
     let first = |used: &[bool], is_one: &dyn Fn(&Claimed) -> bool| {
         let all = (0..approvals.len()).filter(|&it| !used[it] && is_one(&approvals[it]));
-        all.min_by_key(|&it| (approvals[it].until, Reverse(approvals[it].from)))
+        all.min_by_key(|&it| {
+            (
+                approvals[it].until,
+                Reverse(approvals[it].from),
+                !approvals[it].has_run,
+            )
+        })
     };
     for performed in actions {
         let same = |it: &Claimed| fits(it, performed) && it.parameters == performed.parameters;
@@ -118,8 +124,8 @@ proptest! {
                     prop_assert!(lines.insert(performed.number) && *first < performed.number);
                     prop_assert!(same.action == performed.action && same.parameters == performed.parameters);
                 }
-                Mismatch::NeverExecuted { approval: id } => {
-                    prop_assert!(taken.insert(id.clone()) && approval(id).has_run);
+                Mismatch::NeverExecuted(missing) => {
+                    prop_assert!(taken.insert(missing.id.clone()) && missing.has_run);
                 }
             }
         }

@@ -27,6 +27,7 @@ fn the_copy_that_reads_a_dataflow_has_no_faults() {
     assert_eq!(
         parameters,
         [
+            "CoverageFolder",
             "DataflowId",
             "DataflowWorkspace",
             "PolicyRules",

@@ -3,6 +3,7 @@
 use super::faults::faults;
 use super::{APPROVALS, Files, MODEL, REPORT, microsofts_faults};
 
+const COVERAGE: &str = "ApprovalOversight.SemanticModel/definition/tables/Coverage.tmdl";
 const OVERSIGHT: &str = "d74101c3eb6f17639a92";
 const AUDIT: &str = "1673d96d732f7b060499";
 
@@ -145,13 +146,25 @@ fn each_kind_of_mistake_is_found() {
             APPROVALS,
             " and [RequestTimestamp] < RangeEnd",
             "",
-            "M does not use RangeEnd",
+            "more than since",
         ),
         (
             APPROVALS,
             "Approvals[Asked again] =",
             "Approvals[Repeated] =",
             "no column Approvals[Repeated]",
+        ),
+        (
+            APPROVALS,
+            "Coverage[Kind] = \"matched\"",
+            "Coverage[Sort] = \"matched\"",
+            "no column Coverage[Sort]",
+        ),
+        (
+            COVERAGE,
+            "sourceColumn: Actions",
+            "sourceColumn: Count",
+            "M does not make Count",
         ),
         (
             APPROVALS,
