@@ -4,14 +4,19 @@
 //! payment offline, with the gate's public keys and addresses, which its operator has configured. The receipt
 //! says that a person approved; the permit says that the approval was claimed, and so was not revoked.
 //!
+//! It appends each payment to its journal before it pays. `human-oversight reconcile` compares the journal with what people
+//! approved, by the mapping `examples/reconcile/payments.json`.
+//!
 //! ```sh
 //! curl -sS https://gate.example.com/api/keys > keys.json
-//! cargo run --example payments_api -- keys.json
+//! cargo run --example payments_api -- keys.json journal.jsonl
 //! ```
 
 #![expect(clippy::print_stdout, reason = "it prints its address")]
 
 use std::collections::HashSet;
+use std::fs::File;
+use std::io::Write;
 use std::sync::{Arc, Mutex};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -25,6 +30,9 @@ use human_oversight_client::permit::{self, Expected};
 use human_oversight_client::receipt::{self, Assurance, Run};
 use human_oversight_client::types::KeySet;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 /// The agent that may pay, and the description of the action that people approve.
 const AGENT: &str = "PaymentsAgent";
@@ -51,16 +59,18 @@ struct Service {
     /// The requests whose permits were used. A real service stores them in the transaction of the payment,
     /// until they expire.
     used: Mutex<HashSet<String>>,
+    /// What was paid, one JSON object a line. Lines are only appended.
+    journal: Mutex<File>,
 }
 
 impl Service {
-    /// Checks that receipt and permit are for this payment, and marks them as used.
+    /// Checks that receipt and permit are for this payment, and marks them as used. Returns the id of the approval.
     fn permit(
         &self,
         payment: &Payment,
         [receipt, permit]: [&str; 2],
         now: i64,
-    ) -> Result<(), Refused> {
+    ) -> Result<String, Refused> {
         let decided = receipt::verify(receipt, &self.gate)?;
         if !self.gate.issuers.contains(&decided.iss) {
             return Err("the receipt is from another gate".into());
@@ -89,11 +99,23 @@ impl Service {
         };
         granted.grant(&expected, now)?;
         let mut used = self.used.lock().expect("no panic while it is held");
-        if used.insert(granted.sub) {
-            Ok(())
+        if used.insert(granted.sub.clone()) {
+            Ok(granted.sub)
         } else {
             Err("this permit was used before".into())
         }
+    }
+}
+
+impl Service {
+    /// Appends a payment to the journal. It is on the disk before the payment is made.
+    fn record(&self, payment: &Payment, approval: &str) -> anyhow::Result<()> {
+        let paid_at = OffsetDateTime::now_utc().format(&Rfc3339)?;
+        let entry =
+            json!({"paidAt": paid_at, "kind": "payment", "payment": payment, "approval": approval});
+        let mut journal = self.journal.lock().expect("no panic while it is held");
+        journal.write_all(format!("{entry}\n").as_bytes())?;
+        Ok(journal.sync_data()?)
     }
 }
 
@@ -111,22 +133,29 @@ async fn pay(
     let since_1970 = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
-    match service.permit(&payment, proofs, since_1970.as_secs() as i64) {
-        Ok(()) => (
-            StatusCode::OK,
-            format!("paid {} to {}", payment.cents, payment.payee),
-        ),
-        Err(why) => (StatusCode::FORBIDDEN, why.to_string()),
+    let approval = match service.permit(&payment, proofs, since_1970.as_secs() as i64) {
+        Ok(approval) => approval,
+        Err(why) => return (StatusCode::FORBIDDEN, why.to_string()),
+    };
+    if service.record(&payment, &approval).is_err() {
+        let why = "the journal cannot be written: nothing was paid";
+        return (StatusCode::INTERNAL_SERVER_ERROR, why.to_owned());
     }
+    let said = format!("paid {} to {}", payment.cents, payment.payee);
+    (StatusCode::OK, said)
 }
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let mut arguments = std::env::args().skip(1);
-    let keys = arguments.next().context("usage: payments_api KEYS.json")?;
+    let usage = "usage: payments_api KEYS.json JOURNAL.jsonl";
+    let keys = arguments.next().context(usage)?;
+    let journal = arguments.next().context(usage)?;
+    let journal = File::options().append(true).create(true).open(journal)?;
     let service = Service {
         gate: serde_json::from_slice(&std::fs::read(&keys)?).context("no JWK set")?,
         used: Mutex::default(),
+        journal: Mutex::new(journal),
     };
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
     println!("paying at http://{}/payments", listener.local_addr()?);

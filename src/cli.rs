@@ -6,6 +6,7 @@ mod backup;
 mod check;
 mod clock;
 mod demo;
+mod evidence;
 mod index;
 mod keygen;
 mod list;
@@ -79,6 +80,7 @@ enum Command {
         keys: Option<PathBuf>,
     },
     Reconcile(reconcile::Options),
+    Evidence(evidence::Options),
     /// Copy the table into a new file, one row per line
     Backup {
         /// The file to create
@@ -142,6 +144,12 @@ pub(crate) async fn main() -> ExitCode {
         }
         Some(Command::Reconcile(options)) => {
             use_table("reconcile", |settings| reconcile::run(settings, &options)).await
+        }
+        Some(Command::Evidence(options)) => {
+            use_table("work on evidence", |settings| {
+                evidence::run(settings, &options)
+            })
+            .await
         }
         Some(Command::Backup { file }) => {
             use_table("back up", |settings| backup::run(settings, clock(), &file)).await

@@ -10,6 +10,7 @@ mod grant;
 mod key_life;
 pub mod keyring;
 mod link_keys;
+mod manifest;
 mod person_hash;
 pub mod receipt;
 mod receipt_keys;

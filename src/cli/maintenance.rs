@@ -63,19 +63,19 @@ pub(crate) async fn for_each_row(
     }
 }
 
-/// Calls `visit` with every request in a file that `backup` wrote, line by line.
+/// Calls `visit` with the columns of every request in a file that `backup` wrote, line by line.
 pub(crate) fn for_each_copied_row(
     file: &Path,
     keys: Option<&LinkKeys>,
-    mut visit: impl FnMut(Result<Approval, StoreError>) -> anyhow::Result<()>,
+    mut visit: impl FnMut(Map<String, Value>, Result<Approval, StoreError>) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
     let cannot = || format!("{} cannot be read", file.display());
     let lines = File::open(file).with_context(cannot)?;
     for (number, line) in (1..).zip(BufReader::new(lines).lines()) {
         let columns: Map<String, Value> = serde_json::from_str(&line.with_context(cannot)?)
             .map_err(|_| anyhow!("line {number} is no row: is the copy whole?"))?;
-        if let Some(approval) = read_copy(columns, keys) {
-            visit(approval)?;
+        if let Some(approval) = read_copy(columns.clone(), keys) {
+            visit(columns, approval)?;
         }
     }
     Ok(())

@@ -2,6 +2,7 @@
 
 mod mapping;
 mod report;
+mod table;
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, stdin};
@@ -25,6 +26,7 @@ use super::value_parsers::{date, seconds};
 use super::verify::receipt_keys;
 use mapping::{Line, Mapping};
 use report::Report;
+use table::Table;
 
 /// The longest line that is read, in bytes.
 const MOST_BYTES: u64 = 1024 * 1024;
@@ -57,6 +59,9 @@ pub(crate) struct Options {
     /// Read this file, which `backup` wrote, instead of the store
     #[arg(long, value_name = "FILE")]
     backup: Option<PathBuf>,
+    /// Write the table for the report into this file, as comma-separated values
+    #[arg(long, value_name = "FILE")]
+    table: Option<PathBuf>,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -84,39 +89,11 @@ pub(crate) async fn run(settings: TableSettings, options: &Options) -> anyhow::R
         bail!("--since must be before --until, and before now");
     }
     let mapping = Mapping::read(options.mapping.as_deref())?;
-    let mut approvals = Approvals {
-        options,
-        mapping: &mapping,
-        receipt_keys: receipt_keys(&settings, options.keys.as_deref())?,
-        slack: options.slack.unwrap_or(Duration::from_secs(300)),
-        until,
-        found: Vec::new(),
-        unreadable: 0,
-    };
-    let keys = link_keys(&settings)?;
-    if keys.is_none() {
-        eprintln!(
-            "Without HO_LINK_KEYS the decisions are proved; all other columns are only consistent."
-        );
-    }
-    match &options.backup {
-        Some(file) => for_each_copied_row(file, keys.as_deref(), |approval| {
-            approvals.add(approval);
-            Ok(())
-        })?,
-        None => {
-            ensure_store_exists(&settings)?;
-            let store = open(&settings, 0, clock(), keys)?;
-            for_each_row(&store, async |row| {
-                approvals.add(row.approval);
-                Ok(())
-            })
-            .await?;
-        }
-    }
-    let unreadable = approvals.unreadable;
-    let mut coverage = Coverage::new(approvals.found);
-    let mut report = Report::new(options.json, unreadable);
+    let (approvals, unreadable) = read_approvals(&settings, options, &mapping, until).await?;
+    let mut coverage = Coverage::new(approvals);
+    let table = options.table.as_deref().map(Table::new).transpose()?;
+    let mut report = Report::new(options.json, table, unreadable)?;
+    let mut last = None;
     let source: Box<dyn Read> = match options.actions.to_str() {
         Some("-") => Box::new(stdin()),
         _ => Box::new(
@@ -126,24 +103,74 @@ pub(crate) async fn run(settings: TableSettings, options: &Options) -> anyhow::R
     };
     for_each_action(source, &mapping, |line| match line {
         Line::Action(performed) if options.includes(performed.at, until) => {
-            if let Some(mismatch) = coverage.add(performed) {
-                report.print(&mismatch);
+            let (number, at) = (performed.number, performed.at);
+            if let Some(last) = last.replace(at).filter(|&last| at < last) {
+                bail!(
+                    "line {number} of the actions is of {at}, and an earlier line of {last}: sort them by time"
+                );
             }
+            let (matched, action) = (coverage.matched(), performed.action.clone());
+            let found = coverage.add(performed);
+            if coverage.matched() > matched {
+                report.matched(at, &action);
+            }
+            found.iter().try_for_each(|it| report.print(it))
         }
-        Line::Action(_) | Line::Other => report.ignored += 1,
+        Line::Action(_) | Line::Other => {
+            report.ignored += 1;
+            Ok(())
+        }
     })?;
     let (mismatches, counts) = coverage.finish(until);
-    for mismatch in &mismatches {
-        report.print(mismatch);
+    mismatches.iter().try_for_each(|it| report.print(it))?;
+    report.finish(counts)
+}
+
+/// The approvals that are compared, and the number of rows that cannot be trusted.
+async fn read_approvals(
+    settings: &TableSettings,
+    options: &Options,
+    mapping: &Mapping,
+    until: Timestamp,
+) -> anyhow::Result<(Vec<Claimed>, u64)> {
+    let mut approvals = Approvals {
+        options,
+        mapping,
+        receipt_keys: receipt_keys(settings, options.keys.as_deref())?,
+        slack: options.slack.unwrap_or(Duration::from_secs(300)),
+        until,
+        found: Vec::new(),
+        unreadable: 0,
+    };
+    let keys = link_keys(settings)?;
+    if keys.is_none() {
+        eprintln!(
+            "Without HO_LINK_KEYS the decisions are proved; all other columns are only consistent."
+        );
     }
-    Ok(report.finish(counts))
+    match &options.backup {
+        Some(file) => for_each_copied_row(file, keys.as_deref(), |_, approval| {
+            approvals.add(approval);
+            Ok(())
+        })?,
+        None => {
+            ensure_store_exists(settings)?;
+            let store = open(settings, 0, clock(), keys)?;
+            for_each_row(&store, async |row| {
+                approvals.add(row.approval);
+                Ok(())
+            })
+            .await?;
+        }
+    }
+    Ok((approvals.found, approvals.unreadable))
 }
 
 /// Calls `visit` with each line of actions. One line is in memory.
 fn for_each_action(
     source: impl Read,
     mapping: &Mapping,
-    mut visit: impl FnMut(Line),
+    mut visit: impl FnMut(Line) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
     let mut lines = BufReader::new(source);
     let mut line = Vec::new();
@@ -165,7 +192,7 @@ fn for_each_action(
         let value: Value = serde_json::from_slice(&line)
             .map_err(|error| anyhow!("line {number} of the actions is no JSON: {error}"))?;
         let action = mapping.action(number, &value);
-        visit(action.map_err(|why| anyhow!("line {number} of the actions: {why}"))?);
+        visit(action.map_err(|why| anyhow!("line {number} of the actions: {why}"))?)?;
     }
     Ok(())
 }

@@ -12,7 +12,7 @@ use human_oversight::config::TableSettings;
 use human_oversight::domain::Approval;
 use human_oversight::keys::check_grant;
 use human_oversight::keys::receipt::{self, ReceiptKeys};
-use human_oversight::store::{StandingKind, StandingRow, StoreError, decode_grants};
+use human_oversight::store::{StandingKind, StandingRow, Store, StoreError, decode_grants};
 use human_oversight::values::Clock;
 use human_oversight_protocol::types::KeySet;
 
@@ -21,15 +21,15 @@ use super::maintenance::{
     named, open, say,
 };
 
-/// What was found.
-#[derive(Default)]
-struct Found {
+/// What was verified, and what was found.
+pub(crate) struct Verification<'a> {
+    keys: &'a KeySet,
+    sealed: bool,
     rows: u64,
     decided: u64,
     votes: u64,
     legacy: u64,
     problems: u64,
-    sealed: bool,
 }
 
 /// Prints each row that cannot be trusted, and a summary.
@@ -44,67 +44,124 @@ pub(crate) async fn run(
     ensure_store_exists(&settings)?;
     let receipt_keys = receipt_keys(&settings, keys)?;
     let link_keys = link_keys(&settings)?;
-    let mut found = Found {
-        sealed: link_keys.is_some(),
-        ..Found::default()
-    };
+    let mut verification = Verification::new(&receipt_keys, link_keys.is_some());
     let store = open(&settings, 0, clock, link_keys)?;
     for_each_row(&store, async |stored| {
-        found.rows += 1;
-        let (partition, row) = &stored.keys;
-        let problem = match &stored.approval {
-            Ok(approval) => match receipt::check(approval, &receipt_keys) {
-                Ok(()) => {
-                    found.decided += u64::from(approval.decision().is_some());
-                    found.votes += approval.votes.len() as u64;
-                    time_problem(approval)
-                }
-                Err(contradiction) => Some(contradiction.to_string()),
-            },
-            Err(StoreError::Legacy) => {
-                found.legacy += 1;
-                None
-            }
-            Err(error) => Some(error.to_string()),
-        };
-        if let Some(problem) = problem {
-            found.problems += 1;
+        if let Some(problem) = verification.add(&stored.approval) {
+            let (partition, row) = &stored.keys;
             say(&format!("{partition}/{row}: {problem}"));
         }
         Ok(())
     })
     .await?;
-    // Without keys none can be told from another.
-    if found.sealed {
-        for_each_standing_row(&store, async |stored| {
+    verification.add_sealed_rows(&store, say).await?;
+    say(&verification.summary());
+    Ok(match verification.problems() {
+        0 => ExitCode::SUCCESS,
+        _ => ExitCode::FAILURE,
+    })
+}
+
+impl<'a> Verification<'a> {
+    /// `sealed` says whether the rows are read with the link keys, and so their MACs are verified.
+    pub(crate) fn new(keys: &'a KeySet, sealed: bool) -> Self {
+        Self {
+            keys,
+            sealed,
+            rows: 0,
+            decided: 0,
+            votes: 0,
+            legacy: 0,
+            problems: 0,
+        }
+    }
+
+    /// Takes a request. Returns why it cannot be trusted, if it cannot.
+    pub(crate) fn add(&mut self, approval: &Result<Approval, StoreError>) -> Option<String> {
+        self.rows += 1;
+        let problem = match approval {
+            Ok(approval) => match receipt::check(approval, self.keys) {
+                Ok(()) => {
+                    self.decided += u64::from(approval.decision().is_some());
+                    self.votes += approval.votes.len() as u64;
+                    time_problem(approval)
+                }
+                Err(contradiction) => Some(contradiction.to_string()),
+            },
+            Err(StoreError::Legacy) => {
+                self.legacy += 1;
+                None
+            }
+            Err(error) => Some(error.to_string()),
+        };
+        self.problems += u64::from(problem.is_some());
+        problem
+    }
+
+    /// Takes the rows of the standing table and of the table of decisions, and reports those that cannot be trusted.
+    /// Without the link keys none can be told from another.
+    pub(crate) async fn add_sealed_rows(
+        &mut self,
+        store: &Store,
+        mut report: impl FnMut(&str),
+    ) -> anyhow::Result<()> {
+        if !self.sealed {
+            return Ok(());
+        }
+        for_each_standing_row(store, async |stored| {
             let problem = match &stored.row {
                 Some(Err(error)) => Some(error.to_string()),
-                Some(Ok(row)) => grant_problem(row, &receipt_keys),
+                Some(Ok(row)) => grant_problem(row, self.keys),
                 None => None,
             };
             if let Some(problem) = problem {
                 let (partition, row) = &stored.keys;
-                found.problems += 1;
-                say(&format!("standing row {partition}/{row}: {problem}"));
+                self.problems += 1;
+                report(&format!("standing row {partition}/{row}: {problem}"));
             }
             Ok(())
         })
         .await?;
-        for_each_decided_row(&store, async |stored| {
+        for_each_decided_row(store, async |stored| {
             if let Err(error) = stored.checked {
                 let (partition, row) = &stored.keys;
-                found.problems += 1;
-                say(&format!("kept decision {partition}/{row}: {error}"));
+                self.problems += 1;
+                report(&format!("kept decision {partition}/{row}: {error}"));
             }
             Ok(())
         })
-        .await?;
+        .await
     }
-    say(&found.summary());
-    Ok(match found.problems {
-        0 => ExitCode::SUCCESS,
-        _ => ExitCode::FAILURE,
-    })
+
+    pub(crate) fn problems(&self) -> u64 {
+        self.problems
+    }
+
+    pub(crate) fn summary(&self) -> String {
+        let Self {
+            keys: _,
+            rows,
+            decided,
+            votes,
+            legacy,
+            problems,
+            sealed,
+        } = self;
+        let row_macs = if *sealed {
+            "All row MACs were verified."
+        } else {
+            "Row MACs were not verified, which takes HO_LINK_KEYS: the decisions are proved; all other \
+             columns are only consistent."
+        };
+        let votes = match votes {
+            0 => String::new(),
+            votes => format!("{votes} votes proved by their signed records.\n"),
+        };
+        format!(
+            "{rows} rows: {decided} decisions proved by their receipts, {legacy} rows of the \
+             legacy Logic App, which prove nothing, {problems} problems.\n{votes}{row_macs}"
+        )
+    }
 }
 
 /// What is wrong with the times of a row, if they run backwards.
@@ -129,33 +186,6 @@ fn grant_problem(row: &StandingRow, keys: &KeySet) -> Option<String> {
             let is_forged = held.any(|held| check_grant(&held.signed, keys).is_err());
             is_forged.then(|| "a standing grant contradicts its signed record".to_owned())
         }
-    }
-}
-
-impl Found {
-    fn summary(&self) -> String {
-        let Self {
-            rows,
-            decided,
-            votes,
-            legacy,
-            problems,
-            sealed,
-        } = self;
-        let row_macs = if *sealed {
-            "All row MACs were verified."
-        } else {
-            "Row MACs were not verified, which takes HO_LINK_KEYS: the decisions are proved; all other \
-             columns are only consistent."
-        };
-        let votes = match votes {
-            0 => String::new(),
-            votes => format!("{votes} votes proved by their signed records.\n"),
-        };
-        format!(
-            "{rows} rows: {decided} decisions proved by their receipts, {legacy} rows of the \
-             legacy Logic App, which prove nothing, {problems} problems.\n{votes}{row_macs}"
-        )
     }
 }
 

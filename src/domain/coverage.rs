@@ -1,9 +1,11 @@
 //! What really happened, held against what was approved and claimed.
 //!
-//! Actions come one after another and are not kept once they are matched, so memory grows with the approvals alone. Each
-//! approval covers one action.
+//! Actions come one after another, in the order of time, and are not kept once it is known what they are, so memory grows
+//! with the approvals alone. Each approval covers one action. Of several that fit an action, the one that ends first is
+//! used; the time this takes grows with the logarithm of their number.
 
-use std::collections::HashMap;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap, HashMap};
 
 use super::approval::Approval;
 use super::execution::Execution;
@@ -53,9 +55,7 @@ pub enum Mismatch {
         approval: String,
         first: u64,
     },
-    NeverExecuted {
-        approval: String,
-    },
+    NeverExecuted(Claimed),
 }
 
 /// How many there were of each kind.
@@ -66,127 +66,209 @@ pub struct Counts {
     pub other_parameters: u64,
     pub twice: u64,
     pub never_executed: u64,
+    /// Those of `never_approved` that were not compared with approvals for other parameters, since too many waited.
+    pub not_compared: u64,
 }
 
 /// The state of a comparison.
 #[derive(Debug)]
 pub struct Coverage {
-    approvals: Vec<Slot>,
-    by_content: HashMap<(String, Digest), Vec<usize>>,
-    by_action: HashMap<String, Vec<usize>>,
-    /// Actions that no approval covered, to be held against the approvals that are left.
-    uncovered: Vec<Performed>,
+    /// In the order in which they begin.
+    slots: Vec<Slot>,
+    by_action: HashMap<String, Group>,
+    /// Actions without an approval, by the time after which no other action can match what they are compared with.
+    waiting: BTreeMap<(Timestamp, u64), Performed>,
     counts: Counts,
 }
 
 #[derive(Debug)]
 struct Slot {
     approval: Claimed,
-    /// The number of the action that it covers.
-    covers: Option<u64>,
+    is_used: bool,
+    /// The latest end of this approval and of those of the same action that begin earlier.
+    reach: Timestamp,
+}
+
+/// The approvals of an action.
+#[derive(Debug, Default)]
+struct Group {
+    all: Queue,
+    by_parameters: HashMap<Digest, Same>,
+}
+
+/// The approvals of an action with the same parameters.
+#[derive(Debug, Default)]
+struct Same {
+    queue: Queue,
+    /// The one that ends last of those that cover an action, and the number of that action.
+    used: Option<(usize, u64)>,
+}
+
+/// Takes from approvals the one that fits a time and ends first. The times must not run backwards.
+#[derive(Debug, Default)]
+struct Queue {
+    /// In the order in which they begin.
+    slots: Vec<usize>,
+    /// How many have begun.
+    begun: usize,
+    /// Those that have begun and may be open, by their ends; of those that end together, the last to begin comes first.
+    open: BinaryHeap<(Reverse<Timestamp>, usize)>,
 }
 
 impl Coverage {
-    /// The most actions without an approval that are named; the others are counted as never approved.
-    pub const MOST_UNCOVERED: usize = 100_000;
+    /// The most actions without an approval that wait, which takes as long as approvals of the same action overlap.
+    pub const MOST_WAITING: usize = 100_000;
 
     pub fn new(mut approvals: Vec<Claimed>) -> Self {
-        // Of several that fit, the one that ends first is used first.
-        approvals.sort_by_key(|it| it.until);
-        let mut by_content: HashMap<_, Vec<_>> = HashMap::new();
-        let mut by_action: HashMap<_, Vec<_>> = HashMap::new();
-        for (index, it) in approvals.iter().enumerate() {
-            let content = (it.action.clone(), it.parameters);
-            by_content.entry(content).or_default().push(index);
-            by_action.entry(it.action.clone()).or_default().push(index);
+        // Of those with the same times, the last is used first: one whose agent did not report a failure.
+        approvals.sort_by_key(|it| (it.from, it.has_run));
+        let mut slots: Vec<Slot> = Vec::with_capacity(approvals.len());
+        let mut by_action: HashMap<String, Group> = HashMap::new();
+        for (index, approval) in approvals.into_iter().enumerate() {
+            if !by_action.contains_key(&approval.action) {
+                by_action.insert(approval.action.clone(), Group::default());
+            }
+            let group = by_action.get_mut(&approval.action);
+            let group = group.expect("it was inserted");
+            let before = group.all.slots.last().map(|&it| slots[it].reach);
+            group.all.slots.push(index);
+            let same = group.by_parameters.entry(approval.parameters).or_default();
+            same.queue.slots.push(index);
+            slots.push(Slot {
+                is_used: false,
+                reach: before.map_or(approval.until, |it| it.max(approval.until)),
+                approval,
+            });
         }
-        let slots = approvals.into_iter().map(|approval| Slot {
-            approval,
-            covers: None,
-        });
         Self {
-            approvals: slots.collect(),
-            by_content,
+            slots,
             by_action,
-            uncovered: Vec::new(),
+            waiting: BTreeMap::new(),
             counts: Counts::default(),
         }
     }
 
-    /// Takes the next action, in the order of time. Returns what is known to be wrong with it already.
-    pub fn add(&mut self, performed: Performed) -> Option<Mismatch> {
-        let content = (performed.action.clone(), performed.parameters);
-        let fitting = self.by_content.get(&content).into_iter().flatten();
-        let fitting = fitting.filter(|&&it| self.approvals[it].approval.covers(performed.at));
-        let mut used = None;
-        for &index in fitting {
-            match self.approvals[index].covers {
-                None => {
-                    self.approvals[index].covers = Some(performed.number);
-                    self.counts.matched += 1;
-                    return None;
+    /// Takes the next action, in the order of time. Returns what is known to be wrong by now.
+    pub fn add(&mut self, performed: Performed) -> Vec<Mismatch> {
+        let mut found = self.compare_those_before(Some(performed.at));
+        let Some(group) = self.by_action.get_mut(&performed.action) else {
+            found.push(self.never_approved(performed));
+            return found;
+        };
+        if let Some(same) = group.by_parameters.get_mut(&performed.parameters) {
+            if let Some(index) = same.queue.take(performed.at, &self.slots) {
+                let slot = &mut self.slots[index];
+                slot.is_used = true;
+                self.counts.matched += 1;
+                let until = slot.approval.until;
+                let ends_last = |(it, _): (usize, u64)| self.slots[it].approval.until <= until;
+                if same.used.is_none_or(ends_last) {
+                    same.used = Some((index, performed.number));
                 }
-                Some(first) => used = Some((index, first)),
+                return found;
+            }
+            if let Some((index, first)) = same.used
+                && performed.at <= self.slots[index].approval.until
+            {
+                self.counts.twice += 1;
+                let approval = self.slots[index].approval.id.clone();
+                found.push(Mismatch::Twice {
+                    performed,
+                    approval,
+                    first,
+                });
+                return found;
             }
         }
-        if let Some((index, first)) = used {
-            self.counts.twice += 1;
-            let approval = self.approvals[index].approval.id.clone();
-            return Some(Mismatch::Twice {
-                performed,
-                approval,
-                first,
-            });
+        match group.all.reach(performed.at, &self.slots) {
+            Some(_) if self.waiting.len() >= Self::MOST_WAITING => {
+                self.counts.not_compared += 1;
+                found.push(self.never_approved(performed));
+            }
+            Some(reach) => {
+                self.waiting.insert((reach, performed.number), performed);
+            }
+            None => found.push(self.never_approved(performed)),
         }
-        if self.uncovered.len() < Self::MOST_UNCOVERED {
-            self.uncovered.push(performed);
-        } else {
-            self.counts.never_approved += 1;
-        }
-        None
+        found
+    }
+
+    /// How many actions matched so far.
+    pub fn matched(&self) -> u64 {
+        self.counts.matched
     }
 
     /// Ends the comparison at `until`: the mismatches that were left open, and the counts of all.
     pub fn finish(mut self, until: Timestamp) -> (Vec<Mismatch>, Counts) {
-        let mut mismatches = Vec::new();
-        for performed in std::mem::take(&mut self.uncovered) {
-            let same = self.by_action.get(&performed.action).into_iter().flatten();
-            let mut same = same.copied().filter(|&it| {
-                let slot = &self.approvals[it];
-                slot.covers.is_none() && slot.approval.covers(performed.at)
-            });
-            match same.next() {
-                None => {
-                    self.counts.never_approved += 1;
-                    mismatches.push(Mismatch::NeverApproved(performed));
-                }
-                Some(index) => {
-                    self.counts.other_parameters += 1;
-                    let slot = &mut self.approvals[index];
-                    slot.covers = Some(performed.number);
-                    let approval = slot.approval.id.clone();
-                    mismatches.push(Mismatch::OtherParameters {
-                        performed,
-                        approval,
-                    });
-                }
-            }
-        }
-        for slot in self.approvals {
+        let mut mismatches = self.compare_those_before(None);
+        for slot in self.slots {
             let is_over = slot.approval.until <= until;
-            if slot.covers.is_none() && slot.approval.has_run && is_over {
+            if !slot.is_used && slot.approval.has_run && is_over {
                 self.counts.never_executed += 1;
-                let approval = slot.approval.id;
-                mismatches.push(Mismatch::NeverExecuted { approval });
+                mismatches.push(Mismatch::NeverExecuted(slot.approval));
             }
         }
         (mismatches, self.counts)
     }
+
+    /// Compares the actions that wait, or those that need not wait longer than until `now`, with the approvals that are
+    /// left.
+    fn compare_those_before(&mut self, now: Option<Timestamp>) -> Vec<Mismatch> {
+        let mut found = Vec::new();
+        while let Some(entry) = self.waiting.first_entry() {
+            if now.is_some_and(|now| now <= entry.key().0) {
+                break;
+            }
+            let performed = entry.remove();
+            let group = self.by_action.get_mut(&performed.action);
+            let left = group.and_then(|it| it.all.take(performed.at, &self.slots));
+            found.push(match left {
+                None => self.never_approved(performed),
+                Some(index) => {
+                    self.counts.other_parameters += 1;
+                    let slot = &mut self.slots[index];
+                    slot.is_used = true;
+                    let approval = slot.approval.id.clone();
+                    Mismatch::OtherParameters {
+                        performed,
+                        approval,
+                    }
+                }
+            });
+        }
+        found
+    }
+
+    fn never_approved(&mut self, performed: Performed) -> Mismatch {
+        self.counts.never_approved += 1;
+        Mismatch::NeverApproved(performed)
+    }
 }
 
-impl Claimed {
-    fn covers(&self, at: Timestamp) -> bool {
-        (self.from..=self.until).contains(&at)
+impl Queue {
+    fn take(&mut self, at: Timestamp, slots: &[Slot]) -> Option<usize> {
+        while let Some(&index) = self.slots.get(self.begun) {
+            let approval = &slots[index].approval;
+            if at < approval.from {
+                break;
+            }
+            self.open.push((Reverse(approval.until), index));
+            self.begun += 1;
+        }
+        while let Some((Reverse(until), index)) = self.open.pop() {
+            if at <= until && !slots[index].is_used {
+                return Some(index);
+            }
+        }
+        None
+    }
+
+    /// The latest end of the approvals that have begun at this time; `None` if none of them fits it.
+    fn reach(&self, at: Timestamp, slots: &[Slot]) -> Option<Timestamp> {
+        let begun = |&it: &usize| slots[it].approval.from <= at;
+        let last = self.slots.partition_point(begun).checked_sub(1)?;
+        let reach = slots[self.slots[last]].reach;
+        (at <= reach).then_some(reach)
     }
 }
 

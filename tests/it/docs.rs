@@ -22,6 +22,7 @@ fn every_test_named_in_the_docs_exists() {
     let tables = [
         include_str!("../../SECURITY.md"),
         include_str!("../../docs/reliability.md"),
+        include_str!("../../docs/evidence.md"),
     ];
     let named: Vec<&str> = tables
         .iter()

@@ -39,6 +39,7 @@ mod docs;
 mod edge;
 mod email_snapshots;
 mod end_to_end;
+mod evidence;
 mod forms;
 mod functions;
 mod gate_id;

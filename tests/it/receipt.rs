@@ -18,9 +18,11 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
+use crate::backing_store;
 use crate::deadline::within;
 use crate::harness::{ALICE, Page, TestGate, http, repository};
 use crate::host::SignIn;
+use crate::process::run;
 use crate::sign_in::{self, member, visit_and_approve};
 
 /// The example, which has only the public keys of the gate.
@@ -56,6 +58,7 @@ impl Payments {
         let built = tests.parent().unwrap().parent().unwrap();
         let mut process = Command::new(built.join("examples/payments_api"))
             .arg(keys)
+            .arg(gate.dir.path().join("journal.jsonl"))
             .stdout(Stdio::piped())
             .kill_on_drop(true)
             .spawn()
@@ -323,4 +326,47 @@ fn a_receipt_permits_one_action_until_it_lapses() {
         ..claims
     };
     assert_eq!(endless.permit(run, 1_000), Err(NotPermitted::Lapsed));
+}
+
+/// An attacker who has the service's own credential at the bank pays around the gate, in the same journal.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_journal_of_the_service_shows_what_was_paid_without_an_approval() {
+    let gate = TestGate::start().await;
+    let payments = Payments::start(&gate).await;
+    let payment = json!({"invoice": "2026-117", "payee": "supplier@example.com", "cents": 129_900});
+    let proofs = obtain_proofs(&gate, "PaymentsAgent", "Pay Invoice", &payment).await;
+    assert_eq!(payments.pay(&payment, &proofs).await.status, StatusCode::OK);
+    let refused = payments.pay(&payment, &proofs).await;
+    assert_eq!(refused.status, StatusCode::FORBIDDEN);
+
+    let journal = gate.dir.path().join("journal.jsonl");
+    let mapping = repository().join("examples/reconcile/payments.json");
+    let settings = backing_store::settings(gate.dir.path());
+    let [actions, by] = [&journal, &mapping].map(|it| it.to_str().unwrap());
+    let arguments = ["reconcile", "--actions", actions, "--mapping", by, "--json"];
+    let reconcile = async || {
+        let (said, code) = run(&backing_store::borrowed(&settings), &arguments).await;
+        (serde_json::from_str::<Value>(&said).expect(&said), code)
+    };
+    let (found, code) = reconcile().await;
+    assert_eq!(
+        (code, &found["counts"]["matched"]),
+        (0, &json!(1)),
+        "{found}"
+    );
+
+    let written = std::fs::read_to_string(&journal).unwrap();
+    let mut around: Value = serde_json::from_str(&written).unwrap();
+    around["payment"]["payee"] = json!("other.payee@example.com");
+    around["approval"] = json!("none");
+    std::fs::write(&journal, format!("{written}{around}\n")).unwrap();
+    let (found, code) = reconcile().await;
+    let mismatch = &found["mismatches"][0];
+    assert_eq!(code, 1, "{found}");
+    assert_eq!(
+        (&mismatch["kind"], &mismatch["line"]),
+        (&json!("neverApproved"), &json!(2))
+    );
+    assert_eq!(mismatch["id"], "none");
+    assert_eq!(found["counts"]["matched"], 1);
 }

@@ -1,7 +1,9 @@
 //! `human-oversight reconcile`: what really happened, held against what was approved and claimed.
 
 mod coverage;
+mod year;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Mutex;
 
@@ -9,8 +11,10 @@ use human_oversight_client::Outcome;
 use serde_json::{Value, json};
 
 use crate::backing_store;
+use crate::deadline::within;
 use crate::harness::{ALICE, TestGate, repository};
-use crate::process::run;
+use crate::process::{binary, run};
+use crate::report::kinds_in;
 
 const ACTION: &str = "Delete User Account";
 
@@ -166,6 +170,57 @@ async fn each_kind_of_mismatch_names_the_line_and_the_approval() {
     assert!(mismatches.iter().all(|it| it["kind"] == "neverExecuted"));
 }
 
+/// The file is read by the report, whose example of it has the same header and the same kinds.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_table_has_a_row_for_each_mismatch_and_counts_what_matched() {
+    let gate = TestGate::start().await;
+    let directory = Directory::new(&gate);
+    delete_approved(&gate, &directory, "1").await;
+    let twice = delete_approved(&gate, &directory, "2").await;
+    directory.delete("2");
+    let changed = delete_approved(&gate, &directory, "3").await;
+    directory.log.lock().unwrap().pop();
+    directory.delete("4");
+    directory.delete("5");
+    let actions = directory.write("actions.jsonl");
+    let table = gate.dir.path().join("coverage.csv");
+    std::fs::write(&table, "of an earlier run").unwrap();
+    let path = table.to_str().unwrap();
+    let (said, code) = reconcile(&gate, &["--actions", &actions, "--table", path]).await;
+    assert_eq!(code, 1, "{said}");
+    let written = std::fs::read_to_string(&table).unwrap();
+    let rows: Vec<Vec<&str>> = written
+        .lines()
+        .map(|line| line.split(',').map(|it| it.trim_matches('"')).collect())
+        .collect();
+    let named: Vec<_> = rows.iter().map(|row| row[1..].to_vec()).collect();
+    assert_eq!(
+        named,
+        [
+            ["Kind", "Action", "Line", "Name", "Approval", "Actions"],
+            ["executedTwice", ACTION, "3", "log-2", &twice, "1"],
+            ["otherParameters", ACTION, "4", "log-4", &changed, "1"],
+            ["neverApproved", ACTION, "5", "log-5", "", "1"],
+            ["matched", ACTION, "", "", "", "2"],
+        ]
+    );
+    let example = include_str!("../../examples/reconcile/coverage.csv");
+    assert_eq!(written.lines().next(), example.lines().next());
+
+    // What cannot be read replaces nothing.
+    let broken = write(gate.dir.path(), "broken.jsonl", "{");
+    let (_, code) = reconcile(&gate, &["--actions", &broken, "--table", path]).await;
+    assert_eq!(code, 2);
+    assert_eq!(std::fs::read_to_string(&table).unwrap(), written);
+
+    let empty = write(gate.dir.path(), "empty.jsonl", "");
+    let (_, code) = reconcile(&gate, &["--actions", &empty, "--table", path]).await;
+    assert_eq!(code, 1);
+    let missing = std::fs::read_to_string(&table).unwrap();
+    let kinds = kinds_in(&written).into_iter().chain(kinds_in(&missing));
+    assert_eq!(kinds.collect::<BTreeSet<_>>(), kinds_in(example));
+}
+
 /// Else a mapping with wrong pointers would match actions by their names alone.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_parameter_that_both_sides_lack_matches_nothing() {
@@ -306,8 +361,66 @@ async fn what_cannot_be_read_is_named_with_its_line_and_proves_nothing() {
     assert_eq!(code, 2, "{said}");
 }
 
+/// Each time is compared with those before, so lines that are not sorted would be taken for mismatches.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lines_that_are_not_sorted_by_time_are_refused() {
+    let gate = TestGate::start().await;
+    gate.ask().await;
+    let line = |at: &str| {
+        let line = json!({"at": at, "action": ACTION, "parameters": {}});
+        format!("{line}\n")
+    };
+    let times = [
+        "2026-11-01T08:00:02Z",
+        "2026-11-01T08:00:02Z",
+        "2026-11-01T08:00:01Z",
+    ];
+    let actions = write(gate.dir.path(), "actions.jsonl", &times.map(line).concat());
+    let (said, code) = reconcile(&gate, &["--actions", &actions]).await;
+    assert_eq!(code, 2, "{said}");
+    assert!(
+        said.contains("line 3 of the actions is of 2026-11-01T08:00:01.000Z, and an earlier line of 2026-11-01T08:00:02.000Z: sort them by time"),
+        "{said}"
+    );
+    // What is left out need not be sorted.
+    let arguments = ["--actions", &actions, "--since", "2026-11-01T08:00:02Z"];
+    let (said, code) = reconcile(&gate, &arguments).await;
+    assert_eq!(code, 1, "{said}");
+    assert!(said.contains("; 1 lines left out"), "{said}");
+}
+
+/// A reader that looks at the output alone is not shown a part of the mismatches as if it were all.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn actions_that_cannot_be_read_to_their_end_give_no_json() {
+    let gate = TestGate::start().await;
+    gate.ask().await;
+    let good = json!({"at": "2026-11-01T08:00:00Z", "action": ACTION, "parameters": {}});
+    let settings = backing_store::settings(gate.dir.path());
+    for (last, is_whole) in [("{", false), ("", true)] {
+        let text = format!("{good}\n{last}");
+        let actions = write(gate.dir.path(), "actions.jsonl", &text);
+        let mut command = binary();
+        command.args(["reconcile", "--json", "--actions", &actions]);
+        command.envs(backing_store::borrowed(&settings));
+        let output = within(command.output()).await.unwrap();
+        let printed = String::from_utf8(output.stdout).unwrap();
+        if is_whole {
+            assert_eq!(output.status.code(), Some(1));
+            assert_eq!(parse(&printed).1["neverApproved"], 1);
+        } else {
+            assert_eq!(output.status.code(), Some(2));
+            assert_eq!(printed, "");
+        }
+    }
+}
+
 #[test]
-fn the_page_contains_the_mapping() {
-    let mapping = include_str!("../../examples/reconcile/activity-log.json");
-    assert!(include_str!("../../docs/reconcile.md").contains(mapping));
+fn the_page_contains_the_mappings() {
+    let page = include_str!("../../docs/reconcile.md");
+    for mapping in [
+        include_str!("../../examples/reconcile/activity-log.json"),
+        include_str!("../../examples/reconcile/payments.json"),
+    ] {
+        assert!(page.contains(mapping), "{mapping}");
+    }
 }

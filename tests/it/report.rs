@@ -22,6 +22,7 @@ use serde_json::{Value, json};
 use crate::deadline::blocking_within;
 use crate::harness::repository;
 use faults::faults;
+pub(crate) use measures::kinds_in;
 use model::Model;
 
 const REPORT: &str = "ApprovalOversight.Report";
@@ -179,6 +180,6 @@ fn the_preview_is_current() {
         read(folder.path()),
         read(&repository().join("report/preview")),
     );
-    assert_eq!(generated.len(), 4);
+    assert_eq!(generated.len(), 6);
     assert!(generated == committed, "run scripts/report-preview");
 }

@@ -1,5 +1,5 @@
 //! What the gate and its clients share: wire types, canonical JSON with its digest, strict JSON,
-//! receipts, permits, grants and revocations.
+//! receipts, permits, grants, revocations and manifests.
 #![warn(missing_docs)]
 
 pub mod operate;
@@ -9,6 +9,8 @@ pub mod types;
 pub mod grant;
 #[cfg(feature = "receipt")]
 pub mod jws;
+#[cfg(feature = "receipt")]
+pub mod manifest;
 #[cfg(feature = "receipt")]
 pub mod parameters;
 #[cfg(feature = "receipt")]

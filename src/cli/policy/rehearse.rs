@@ -74,7 +74,7 @@ pub(super) async fn run(
     }
     match backup {
         Some(file) => {
-            for_each_copied_row(file, keys.as_deref(), |approval| rehearsal.add(approval))?;
+            for_each_copied_row(file, keys.as_deref(), |_, approval| rehearsal.add(approval))?;
         }
         None => {
             ensure_store_exists(&settings)?;

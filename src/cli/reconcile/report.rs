@@ -1,19 +1,26 @@
 //! What `reconcile` prints.
 
+use std::fs::File;
+use std::io::{BufWriter, Seek, Write, stdout};
 use std::process::ExitCode;
 
+use anyhow::Context;
 use human_oversight::domain::{Counts, Coverage, Mismatch, Performed};
-use human_oversight::reveal;
+use human_oversight::values::Timestamp;
+use human_oversight::{private_files, reveal};
 use serde_json::{Value, json};
 
+use super::table::Table;
 use crate::cli::maintenance::say;
 
 /// The longest name of an action that is shown in one line.
 const NAME_CHARS: usize = 200;
 
-/// Prints mismatches as they come, and the counts.
+/// Prints mismatches as they come, and the counts. JSON is printed at the end, or not at all.
 pub(super) struct Report {
-    json: bool,
+    /// A file without a name, where the output is JSON: there may be more of it than fits in memory.
+    json: Option<BufWriter<File>>,
+    table: Option<Table>,
     /// Rows that cannot be read or trusted.
     unreadable: u64,
     /// Lines that the mapping or the times left out.
@@ -22,52 +29,75 @@ pub(super) struct Report {
 }
 
 impl Report {
-    pub(super) fn new(json: bool, unreadable: u64) -> Self {
-        if json {
-            say("{\"mismatches\": [");
-        }
-        Self {
+    pub(super) fn new(json: bool, table: Option<Table>, unreadable: u64) -> anyhow::Result<Self> {
+        let json = if json {
+            let file = private_files::unnamed().context("no temporary file can be made")?;
+            let mut json = BufWriter::new(file);
+            json.write_all(b"{\"mismatches\": [\n")?;
+            Some(json)
+        } else {
+            None
+        };
+        Ok(Self {
             json,
+            table,
             unreadable,
             ignored: 0,
             named: 0,
-        }
+        })
     }
 
-    pub(super) fn print(&mut self, mismatch: &Mismatch) {
+    pub(super) fn print(&mut self, mismatch: &Mismatch) -> anyhow::Result<()> {
         let comma = if self.named == 0 { "" } else { "," };
         self.named += 1;
-        if self.json {
-            say(&format!("{comma}{}", to_json(mismatch)));
-        } else {
-            say(&in_words(mismatch));
+        if let Some(table) = &mut self.table {
+            table.add(mismatch)?;
+        }
+        match &mut self.json {
+            Some(json) => writeln!(json, "{comma}{}", to_json(mismatch))?,
+            None => say(&in_words(mismatch)),
+        }
+        Ok(())
+    }
+
+    /// Takes an action that matched.
+    pub(super) fn matched(&mut self, at: Timestamp, action: &str) {
+        if let Some(table) = &mut self.table {
+            table.matched(at, action);
         }
     }
 
-    /// Prints what was counted.
-    pub(super) fn finish(self, counts: Counts) -> ExitCode {
+    /// Prints what was counted, after the table is written.
+    pub(super) fn finish(mut self, counts: Counts) -> anyhow::Result<ExitCode> {
+        if let Some(table) = self.table.take() {
+            table.finish()?;
+        }
         let Counts {
             matched,
             never_approved,
             other_parameters,
             twice,
             never_executed,
+            not_compared,
         } = counts;
         let (ignored, unreadable) = (self.ignored, self.unreadable);
         let mismatches = never_approved + other_parameters + twice + never_executed;
-        if self.json {
+        if let Some(mut json) = self.json {
             let counts = json!({
                 "matched": matched, "neverApproved": never_approved, "otherParameters": other_parameters,
                 "executedTwice": twice, "neverExecuted": never_executed, "ignored": ignored,
-                "unreadableRows": unreadable,
+                "notCompared": not_compared, "unreadableRows": unreadable,
             });
-            say(&format!("], \"counts\": {counts}}}"));
+            writeln!(json, "], \"counts\": {counts}}}")?;
+            let mut json = json.into_inner().map_err(|error| error.into_error())?;
+            json.rewind()?;
+            std::io::copy(&mut json, &mut stdout().lock())?;
         } else {
-            let unnamed = mismatches - self.named;
-            if unnamed > 0 {
-                let most = Coverage::MOST_UNCOVERED;
+            if not_compared > 0 {
+                let most = Coverage::MOST_WAITING;
                 say(&format!(
-                    "{unnamed} more actions without an approval: the first {most} are named"
+                    "{not_compared} actions count as never approved without a search for an approval of other parameters: \
+                     more than {most} without an approval came in the time of approvals that overlap"
                 ));
             }
             say(&format!(
@@ -76,7 +106,7 @@ impl Report {
                  {unreadable} rows that cannot be trusted"
             ));
         }
-        ExitCode::from(u8::from(mismatches + unreadable > 0))
+        Ok(ExitCode::from(u8::from(mismatches + unreadable > 0)))
     }
 }
 
@@ -100,8 +130,8 @@ fn in_words(mismatch: &Mismatch) -> String {
             let place = place(performed);
             format!("executed twice: {place}; approval {approval} covers line {first}")
         }
-        Mismatch::NeverExecuted { approval } => {
-            format!("approved, never executed: approval {approval}")
+        Mismatch::NeverExecuted(claimed) => {
+            format!("approved, never executed: approval {}", claimed.id)
         }
     }
 }
@@ -141,8 +171,8 @@ fn to_json(mismatch: &Mismatch) -> Value {
             let found = with(of("executedTwice", performed), "approval", json!(approval));
             with(found, "firstLine", json!(first))
         }
-        Mismatch::NeverExecuted { approval } => {
-            json!({"kind": "neverExecuted", "approval": approval})
+        Mismatch::NeverExecuted(claimed) => {
+            json!({"kind": "neverExecuted", "approval": claimed.id})
         }
     }
 }

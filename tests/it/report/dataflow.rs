@@ -26,7 +26,15 @@ fn the_copy_that_reads_a_dataflow_has_no_faults() {
     let parameters: Vec<_> = model.parameters.keys().collect();
     assert_eq!(
         parameters,
-        ["DataflowId", "DataflowWorkspace", "PolicyRules", "Since"]
+        [
+            "CoverageFolder",
+            "DataflowId",
+            "DataflowWorkspace",
+            "PolicyRules",
+            "RangeEnd",
+            "RangeStart",
+            "Since"
+        ]
     );
     assert!(!files.text(APPROVALS).contains("AzureStorage"));
 }
@@ -47,7 +55,8 @@ fn the_query_of_the_dataflow_is_that_of_the_model() {
     assert_eq!(
         parameters,
         "let StorageAccount = \"https://example.table.core.windows.net/\", ApprovalsTable = \"approvals\", \
-         Since = #date(2025, 1, 1), "
+         Since = #date(2025, 1, 1), RangeStart = #datetime(2000, 1, 1, 0, 0, 0), \
+         RangeEnd = #datetime(2100, 1, 1, 0, 0, 0), "
     );
 }
 

@@ -82,6 +82,29 @@ fn of_plan_and_votes(row: &Value, source: &str) -> Option<Value> {
     }))
 }
 
+/// The rows of a file that `reconcile --table` writes, as the report's M loads them.
+pub(super) fn load_coverage(table: &Table, csv: &str) -> Vec<Vec<Value>> {
+    let lines: Vec<Vec<&str>> = csv
+        .lines()
+        .map(|line| line.split(',').map(|it| it.trim_matches('"')).collect())
+        .collect();
+    let (names, rows) = lines.split_first().unwrap();
+    assert_eq!(table.list("Names"), *names);
+    let cell = |row: &[&str], source: &str| {
+        let text = row[names.iter().position(|it| *it == source).unwrap()];
+        match source {
+            "At" => json!(&text[..19]),
+            "Actions" => json!(text.parse::<u64>().unwrap()),
+            _ => json!(text),
+        }
+    };
+    let sources = || table.columns.iter().map(|it| it.property("sourceColumn"));
+    let rows = rows
+        .iter()
+        .map(|row| sources().map(|it| cell(row, it)).collect());
+    rows.collect()
+}
+
 /// The result of the engine.
 pub(super) struct Computed {
     pub(super) tables: Value,
@@ -107,6 +130,7 @@ pub(super) async fn compute(
     model: &Model,
     rows: &[Vec<Value>],
     policy_rules: &[&str],
+    coverage: &[Vec<Value>],
     as_of: &str,
     selections: &Value,
 ) -> Result<Computed, String> {
@@ -146,6 +170,7 @@ pub(super) async fn compute(
         "tables": {
             "Approvals": {"columns": typed(approvals), "rows": rows},
             "Refresh": {"columns": typed(model.table("Refresh").unwrap()), "rows": [[as_of]]},
+            "Coverage": {"columns": typed(model.table("Coverage").unwrap()), "rows": coverage},
             "Rules": {"columns": typed(rules), "rows": policy_rules.iter().map(|rule| [rule]).collect::<Vec<_>>()},
         },
         "columns": calculated.collect::<Vec<_>>(),

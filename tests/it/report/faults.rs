@@ -337,7 +337,9 @@ fn m_faults(table: &Table) -> Vec<String> {
     let steps = [
         "each [Timestamp] >=",
         "ExpandRecordColumn",
-        "[RequestTimestamp] >=",
+        "[RequestTimestamp] >= Start",
+        "[RequestTimestamp] >= RangeStart",
+        "[RequestTimestamp] < RangeEnd",
     ]
     .map(at);
     if steps[1].is_some() && (steps.contains(&None) || !steps.is_sorted()) {

@@ -1,19 +1,39 @@
 //! The report's measures, computed over rows in Azurite: of a gate, of the legacy Logic App, and forged.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use human_oversight::values::Timestamp;
 use serde_json::{Value, json};
 
 use super::Files;
 use super::contract::{breaches, documented};
-use super::engine::{Computed, compute, load_rows};
+use super::engine::{Computed, compute, load_coverage, load_rows};
 use super::model::{Item, Model};
 use super::rows::{PAYMENTS, RULES, add_foreign_rows, create_requests, decide_by_policy};
 use crate::agent_identity;
 use crate::azurite::{self, azurite};
 use crate::backing_store;
-use crate::harness::{ALICE, TestGate};
+use crate::harness::{ALICE, TestGate, object};
+
+/// What `reconcile --table` writes; its own test compares the words.
+const COVERAGE: &str = include_str!("../../../examples/reconcile/coverage.csv");
+
+/// The kinds with which the measures compare.
+fn kinds_in_dax(model: &Model) -> BTreeSet<String> {
+    let parts = model.approvals().dax();
+    let parts = parts.flat_map(|dax| dax.split("Coverage[Kind] = \"").skip(1));
+    parts
+        .map(|rest| rest.split_once('"').unwrap().0.to_owned())
+        .collect()
+}
+
+/// The kinds in such a file.
+pub(crate) fn kinds_in(csv: &str) -> BTreeSet<String> {
+    let lines = csv.lines().skip(1);
+    lines
+        .map(|line| line.split("\",\"").nth(1).unwrap().to_owned())
+        .collect()
+}
 
 /// The minutes from request to decision.
 fn durations<'a>(rows: impl Iterator<Item = &'a Value>) -> Vec<f64> {
@@ -79,13 +99,15 @@ async fn every_measure_is_right_over_gate_and_legacy_rows() {
     let loaded = load_rows(model.approvals(), &all, since);
     assert_eq!(loaded.len(), all.len() - 1, "one row is older");
     let as_of = last.request_timestamp.as_str().trim_end_matches('Z');
+    let coverage = load_coverage(model.table("Coverage").unwrap(), COVERAGE);
+    assert_eq!(kinds_in_dax(&model), kinds_in(COVERAGE));
     let selections = json!([
         {},
         {"Approvals.Agent": [PAYMENTS]},
         {"Approvals.Status": ["Rejected"]},
         {"Calendar.Date": ["2025-05-06T00:00:00"]},
     ]);
-    let computed = compute(&model, &loaded, &RULES, as_of, &selections);
+    let computed = compute(&model, &loaded, &RULES, &coverage, as_of, &selections);
     let computed = computed.await.unwrap();
     assert_rules(&computed, &all);
 
@@ -94,13 +116,13 @@ async fn every_measure_is_right_over_gate_and_legacy_rows() {
     let mut minutes = durations(all.iter().filter(is_ours));
     minutes.extend([111.0 / 60.0, 3.0 / 60.0]);
     minutes.sort_by(f64::total_cmp);
-    let expected = json!({
-        "Requests": 52, "Approved": 22, "Rejected": 10, "Timed out": 5, "Withdrawn": 4,
+    let mut expected = json!({
+        "Requests": 54, "Approved": 22, "Rejected": 10, "Timed out": 5, "Withdrawn": 4,
         "Undeliverable": 1, "Decisions": 32, "Approval rate": 22.0 / 32.0,
         "Rejection rate": 10.0 / 32.0, "Timeout rate": 5.0 / 37.0,
         "Median minutes to decision": percentile(&minutes, 50),
         "P90 minutes to decision": percentile(&minutes, 90),
-        "As of (UTC)": as_of, "Pending now": 3, "Overdue now": 2, "Executed": 8, "Running now": 3,
+        "As of (UTC)": as_of, "Pending now": 3, "Overdue now": 2, "Executed": 10, "Running now": 3,
         "Approved, not executed": 9, "Executed without claim": 4, "Failed executions": 5,
         "Unknown outcomes": 4, "Late answers": 1, "Decisions under 5 seconds": 10,
         "Unsigned decisions": 2, "Busiest approver": ALICE, "Busiest approver share": 26.0 / 32.0,
@@ -108,6 +130,8 @@ async fn every_measure_is_right_over_gate_and_legacy_rows() {
         "Denied by the policy": 2, "Asked by the policy": 1, "Policy contradicted": 4,
         "Median minutes between votes": minutes_between_votes(&all), "Rules never used": 1,
     });
+    let judged = judged_and_compared();
+    expected.as_object_mut().unwrap().extend(judged);
     assert_measures(&computed.measures[0], &expected);
     assert_eq!(
         computed.measures[0].len(),
@@ -136,9 +160,16 @@ async fn every_measure_is_right_over_gate_and_legacy_rows() {
 
     // Every measure changes if one of its words is replaced.
     let (changed_model, originals) = replace_words(model);
-    let computed = compute(&changed_model, &loaded, &RULES, as_of, &json!([{}]))
-        .await
-        .unwrap();
+    let computed = compute(
+        &changed_model,
+        &loaded,
+        &RULES,
+        &coverage,
+        as_of,
+        &json!([{}]),
+    )
+    .await
+    .unwrap();
     for (changed, name) in originals {
         let value = &computed.measures[0][&changed];
         assert!(
@@ -153,12 +184,23 @@ async fn every_measure_is_right_over_gate_and_legacy_rows() {
         ("MEDIAN ( Approvals[", "MEDIAN ( Approvals[My "),
     ] {
         let broken = Model::parse(&files.with(super::APPROVALS, from, to));
-        let output = compute(&broken, &loaded, &RULES, as_of, &selections).await;
+        let output = compute(&broken, &loaded, &RULES, &coverage, as_of, &selections).await;
         assert!(
             output.is_err_and(|output| output.contains("could not compute")),
             "{to}"
         );
     }
+}
+
+/// The measures of the pages Judgement and Coverage.
+fn judged_and_compared() -> serde_json::Map<String, Value> {
+    object(json!({
+        "Share decided under 5 seconds": 10.0 / 32.0, "Approvals that failed": 4,
+        "Share of approvals that failed": 4.0 / 22.0, "Rejected, then asked again": 8,
+        "Ran as approved": 42, "Ran without approval": 2, "Ran with other parameters": 3, "Ran twice": 1,
+        "Approved, not in the logs": 4, "Logs compared until (UTC)": "2026-11-02T00:00:00.000",
+        "Grants used": 2, "Unanswered": 7, "Data from (UTC)": "2025-05-06T07:08:09.000",
+    }))
 }
 
 /// Adds a copy of each measure for every replacement of a word in it; returns the model, and the original
@@ -267,6 +309,8 @@ fn assert_columns(computed: &Computed, rows: &[Value]) {
         ("Requested date", json!("2025-05-06T00:00:00.000")),
         ("Requested at (UTC)", json!("2025-05-06T07:08:09.000")),
         ("Hour (UTC)", json!(7)),
+        ("Hour of decision (UTC)", json!(7)),
+        ("Asked again", json!(false)),
         ("Weekday number", json!(2)),
         ("Weekday", json!("Tue")),
         ("Minutes to decision", json!(111.0 / 60.0)),
@@ -281,6 +325,9 @@ fn assert_columns(computed: &Computed, rows: &[Value]) {
         );
     }
     assert_eq!(computed.cell("p3", "Approver"), &json!(null));
+    assert_eq!(computed.cell("p3", "Hour of decision (UTC)"), &json!(null));
+    assert_eq!(computed.cell("granted-1", "Decided by"), "grant");
+    assert_eq!(computed.cell("granted-1", "Deciding rule"), &json!(null));
     let mut exceptions: Vec<&str> = Vec::new();
     for row in rows.iter().filter(|row| row["RowKey"] != "p4") {
         let exception = computed.cell(row["RowKey"].as_str().unwrap(), "Exception");
@@ -368,7 +415,7 @@ fn assert_rules(computed: &Computed, rows: &[Value]) {
 async fn every_counter_is_0_over_an_empty_table() {
     let model = Model::parse(&Files::read());
     let as_of = "2026-11-22T10:11:12.345";
-    let computed = compute(&model, &[], &[], as_of, &json!([{}]))
+    let computed = compute(&model, &[], &[], &[], as_of, &json!([{}]))
         .await
         .unwrap();
     let days = &computed.tables["rows"]["Calendar"];

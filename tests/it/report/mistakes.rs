@@ -3,6 +3,7 @@
 use super::faults::faults;
 use super::{APPROVALS, Files, MODEL, REPORT, microsofts_faults};
 
+const COVERAGE: &str = "ApprovalOversight.SemanticModel/definition/tables/Coverage.tmdl";
 const OVERSIGHT: &str = "d74101c3eb6f17639a92";
 const AUDIT: &str = "1673d96d732f7b060499";
 
@@ -140,6 +141,30 @@ fn each_kind_of_mistake_is_found() {
             "\t/// Requests in the selection.\n",
             "",
             "no description: Requests",
+        ),
+        (
+            APPROVALS,
+            " and [RequestTimestamp] < RangeEnd",
+            "",
+            "more than since",
+        ),
+        (
+            APPROVALS,
+            "Approvals[Asked again] =",
+            "Approvals[Repeated] =",
+            "no column Approvals[Repeated]",
+        ),
+        (
+            APPROVALS,
+            "Coverage[Kind] = \"matched\"",
+            "Coverage[Sort] = \"matched\"",
+            "no column Coverage[Sort]",
+        ),
+        (
+            COVERAGE,
+            "sourceColumn: Actions",
+            "sourceColumn: Count",
+            "M does not make Count",
         ),
         (
             APPROVALS,

@@ -187,7 +187,8 @@ pub(super) async fn decide_by_policy(settings: &[(&str, &str)]) {
     run(&payment.id).await;
 }
 
-/// Adds rows of the legacy Logic App, and forged copies of a rejected request of the gate.
+/// Adds rows of the legacy Logic App, forged copies of a rejected request of the gate, and two of an approval as a
+/// standing grant makes them.
 pub(super) async fn add_foreign_rows(table: &Table, rows: &[Value]) {
     let legacy_row = |key: &str, status: &str, by: &str, requested: &str, responded: &str| {
         json!({
@@ -230,6 +231,15 @@ pub(super) async fn add_foreign_rows(table: &Table, rows: &[Value]) {
         table
             .put(&legacy_row(key, status, by, requested, responded))
             .await;
+    }
+    let of_policy =
+        |row: &&Value| row["ExecutionStatus"] == "Executed" && row["Decider"].is_string();
+    let mut granted = rows.iter().find(of_policy).unwrap().clone();
+    granted.as_object_mut().unwrap().remove("Plan");
+    granted["Decider"] = json!("grant:0b7e4c1a");
+    for key in ["granted-1", "granted-2"] {
+        granted["RowKey"] = json!(key);
+        table.put(&granted).await;
     }
     let mut forged = rows
         .iter()

@@ -1,0 +1,103 @@
+//! The table `coverage` of the report, as a file of comma-separated values.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{BufWriter, Seek, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use human_oversight::domain::{Mismatch, Performed};
+use human_oversight::values::Timestamp;
+use human_oversight::{private_files, reveal};
+
+const HEADER: &str = "At,Kind,Action,Line,Name,Approval,Actions";
+
+/// The longest text of a field.
+const TEXT_CHARS: usize = 1_000;
+
+/// A row for each mismatch, and one for each day and action with the number of actions that matched. The file is written
+/// at the end.
+pub(super) struct Table {
+    path: PathBuf,
+    /// A file without a name.
+    rows: BufWriter<File>,
+    matched: BTreeMap<(String, String), u64>,
+}
+
+impl Table {
+    pub(super) fn new(path: &Path) -> anyhow::Result<Self> {
+        let file = private_files::unnamed().context("no temporary file can be made")?;
+        let mut rows = BufWriter::new(file);
+        write!(rows, "{HEADER}\r\n")?;
+        Ok(Self {
+            path: path.to_owned(),
+            rows,
+            matched: BTreeMap::new(),
+        })
+    }
+
+    pub(super) fn add(&mut self, mismatch: &Mismatch) -> anyhow::Result<()> {
+        let (kind, performed, approval) = match mismatch {
+            Mismatch::NeverApproved(performed) => ("neverApproved", performed, ""),
+            Mismatch::OtherParameters {
+                performed,
+                approval,
+            } => ("otherParameters", performed, approval.as_str()),
+            Mismatch::Twice {
+                performed,
+                approval,
+                ..
+            } => ("executedTwice", performed, approval.as_str()),
+            Mismatch::NeverExecuted(claimed) => {
+                let (at, action) = (claimed.from.to_string(), claimed.action.as_str());
+                return self.row([&at, "neverExecuted", action, "", "", &claimed.id, "0"]);
+            }
+        };
+        let Performed {
+            number,
+            name,
+            action,
+            at,
+            ..
+        } = performed;
+        let (at, number) = (at.to_string(), number.to_string());
+        let name = name.as_deref().unwrap_or_default();
+        self.row([&at, kind, action, &number, name, approval, "1"])
+    }
+
+    pub(super) fn matched(&mut self, at: Timestamp, action: &str) {
+        let day = at.to_string()[..10].to_owned();
+        *self.matched.entry((day, action.to_owned())).or_default() += 1;
+    }
+
+    /// Writes the file, in place of one that is there.
+    pub(super) fn finish(mut self) -> anyhow::Result<()> {
+        for ((day, action), count) in std::mem::take(&mut self.matched) {
+            let (at, count) = (format!("{day}T00:00:00.000Z"), count.to_string());
+            self.row([&at, "matched", &action, "", "", "", &count])?;
+        }
+        let cannot = || format!("{} cannot be written", self.path.display());
+        let mut rows = self.rows.into_inner().map_err(|error| error.into_error())?;
+        rows.rewind()?;
+        let mut new = self.path.clone().into_os_string();
+        new.push(".new");
+        let file = private_files::options()
+            .create(true)
+            .truncate(true)
+            .open(&new);
+        let mut file = file.with_context(cannot)?;
+        std::io::copy(&mut rows, &mut file).with_context(cannot)?;
+        file.sync_all().with_context(cannot)?;
+        // A reader finds the earlier file or this one, whole.
+        std::fs::rename(&new, &self.path).with_context(cannot)
+    }
+
+    fn row(&mut self, fields: [&str; 7]) -> anyhow::Result<()> {
+        let quoted = fields.map(|field| {
+            let shown = reveal::line(field, TEXT_CHARS).to_string();
+            format!("\"{}\"", shown.replace('"', "\"\""))
+        });
+        write!(self.rows, "{}\r\n", quoted.join(","))?;
+        Ok(())
+    }
+}
