@@ -223,6 +223,40 @@ async fn a_test_email_shows_whether_the_transport_works() {
     assert!(code == 2 && said.contains("--mail-to"), "{said}");
 }
 
+#[tokio::test]
+async fn the_settings_in_force_are_printed_without_secrets() {
+    let (link, receipt) = (
+        keyring::generate_link_key(),
+        keyring::generate_receipt_key(),
+    );
+    let settings = [
+        ("HO_RUN_WITHIN", "600"),
+        ("HO_LINK_KEYS", link.as_str()),
+        ("HO_RECEIPT_KEYS", &receipt),
+        ("HO_SMTP_URL", "smtps://gate:topsecret@relay.example.com"),
+        ("HO_SMTP_PASSWORD", "topsecret"),
+        ("HO_ACS_CONNECTION_STRING", "topsecret"),
+        ("HO_TABLES_CONNECTION_STRING", "topsecret"),
+        ("HO_CHANNEL_FINANCE_SECRET", "topsecret"),
+        ("HO_MASTER_KEY", "topsecret"),
+        ("HO_BASE_URL", ""),
+    ];
+    let (said, code) = run(&settings, &["check", "--settings"]).await;
+    let expected = [
+        "HO_ACS_CONNECTION_STRING=(not shown)",
+        "HO_LINK_KEYS=(not shown)",
+        "HO_RECEIPT_KEYS=(not shown)",
+        "HO_RUN_WITHIN=600",
+        "HO_SMTP_PASSWORD=(not shown)",
+        "HO_SMTP_URL=(not shown)",
+        "HO_TABLES_CONNECTION_STRING=(not shown)",
+    ];
+    assert_eq!(
+        (said.lines().collect::<Vec<_>>(), code),
+        (expected.to_vec(), 0)
+    );
+}
+
 /// Settings of a deployed gate, as an operator has them on another machine.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn settings_of_a_deployed_gate_are_judged_as_such() {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use human_oversight_client::types::{Approval, ExecutionStatus, Status, Withdrawal};
 use tokio::process::Command;
+use tokio::sync::OnceCell;
 
 use crate::azurite::{Table, azurite};
 use crate::backing_store;
@@ -18,8 +19,13 @@ use crate::process::{self, Process, binary, decide_at};
 /// The last commit whose gate knows rows of version 1 only.
 const EARLIER: &str = "97a4bed";
 
-/// The program of that commit.
-async fn earlier_program() -> PathBuf {
+/// The program of that commit, which is built once.
+async fn earlier_program() -> &'static Path {
+    static BUILT: OnceCell<PathBuf> = OnceCell::const_new();
+    BUILT.get_or_init(build_earlier_program).await
+}
+
+async fn build_earlier_program() -> PathBuf {
     let folder = repository().join("target/rolling").join(EARLIER);
     let program = folder.join("build/debug/human-oversight");
     if !program.exists() {
@@ -225,7 +231,7 @@ async fn an_earlier_gate_and_this_one_share_a_table() {
     let once = [("HO_SWEEP_SECONDS", "86400")];
     let settings = [&backing_store::borrowed(&settings)[..], &once].concat();
     let version_1 = [&settings[..], &[("HO_ROWS", "1")]].concat();
-    let old = Instance::start(Some(&earlier), &version_1).await;
+    let old = Instance::start(Some(earlier), &version_1).await;
     let new = Instance::start(None, &version_1).await;
     let both = [&old, &new];
     for turns in 0..16 {
@@ -345,7 +351,7 @@ async fn the_runbook_of_upgrade_and_rollback_loses_nothing() {
     let copy = copy.to_str().unwrap();
 
     // 1. What changes, and a backup; both by the new program, beside the gate that runs.
-    let old = Instance::start(Some(&earlier), &settings).await;
+    let old = Instance::start(Some(earlier), &settings).await;
     let (left, url) = (Left::by(&old).await, old.gate.url.clone());
     let (said, code) = process::run(&version_1, &["check", "--upgrade"]).await;
     assert!(code == 1 && said.contains("HO_RUN_WITHIN"), "{said}");
@@ -362,7 +368,7 @@ async fn the_runbook_of_upgrade_and_rollback_loses_nothing() {
     new.gate.kill().await;
 
     // 4. Back to the earlier one, which reads all that the later one wrote.
-    let old = Instance::start(Some(&earlier), &settings).await;
+    let old = Instance::start(Some(earlier), &settings).await;
     left.end_on(&old, &url).await;
     old.gate.kill().await;
 
@@ -370,7 +376,7 @@ async fn the_runbook_of_upgrade_and_rollback_loses_nothing() {
     let new = Instance::start(None, &settings).await;
     let (left, url) = (Left::by(&new).await, new.gate.url.clone());
     new.gate.kill().await;
-    let old = Instance::start(Some(&earlier), &settings).await;
+    let old = Instance::start(Some(earlier), &settings).await;
     let all = [
         &left.open.0,
         &left.approved,
