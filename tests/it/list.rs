@@ -124,7 +124,7 @@ async fn a_list_through_the_gate_goes_on_where_its_part_before_ended() {
     // Each of the four tables is a part.
     let (mut next, mut parts) = (None, 1);
     loop {
-        let part = list(next.map_or(json!({}), |from: String| json!({"from": from}))).await;
+        let part = list(next.map_or_else(|| json!({}), |from: String| json!({"from": from}))).await;
         assert!(part.get("damaged").is_none(), "{part}");
         match part["next"].as_str() {
             Some(from) => next = Some(from.to_owned()),
