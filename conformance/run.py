@@ -339,6 +339,7 @@ class Scenario:
         self.request = json.loads((FOLDER / "scenarios.json").read_text())["request"]
         self.identity: Json | None = scenario.get("identity")
         self.folder = folder
+        self.endpoint: Any = None
         self.gate = Gate(program, folder, scenario)
         self.proxy = Proxy(self.gate, self.identity)
         self.agents: dict[str, Agent] = {}
@@ -355,6 +356,8 @@ class Scenario:
             for agent in self.agents.values():
                 agent.stop()
             self.proxy.shutdown()
+            if self.endpoint:
+                self.endpoint.shutdown()
             self.gate.stop()
 
     def step_start(self, name: str, step: Json) -> None:
@@ -369,10 +372,18 @@ class Scenario:
         self.agents[name] = Agent(self.command, order, env)
 
     def env_of_identity(self) -> Json:
-        """What a program finds in App Service, or with the Azure CLI."""
+        """What a program finds in App Service, in a cluster, with a client secret, or with the Azure CLI."""
         if self.identity is None:
             return {}
-        if self.identity.get("by") != "az":
+        by = self.identity.get("by")
+        if by in ("secret", "workload"):
+            # It needs a package that only agents with an identity need.
+            from token_endpoint import TokenEndpoint
+
+            token = TOKEN if self.identity.get("token", True) else None
+            self.endpoint = TokenEndpoint(self.folder, TENANT, AUDIENCE, token)
+            return self.endpoint.env(by)
+        if by != "az":
             endpoint = f"{self.proxy.url}/identity"
             return {"HO_AUDIENCE": AUDIENCE, "IDENTITY_ENDPOINT": endpoint, "IDENTITY_HEADER": IDENTITY_HEADER}
         token = {

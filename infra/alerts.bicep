@@ -66,9 +66,9 @@ var rules = [
   }
   {
     name: 'index-lost'
-    says: 'The due index was lost. The sweep rebuilds it by itself; emails and timeouts that were due meanwhile are late. Find out what has deleted the table.'
+    says: 'A table, or the due index in one, was lost. The index is rebuilt by the sweep; emails and timeouts that were due meanwhile are late. The rows of other tables come from the backup. Find out what has deleted it.'
     severity: 1
-    query: 'traces | where message contains "the due index was lost"'
+    query: 'traces | where message contains "the due index was lost" or message contains "a table was lost"'
     operator: 'GreaterThan'
     threshold: 0
   }

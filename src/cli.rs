@@ -94,15 +94,7 @@ enum Command {
         #[arg(long, value_name = "ID")]
         gate_id: Option<String>,
     },
-    /// Count the requests that ended long ago, or delete them
-    Purge {
-        /// Only requests that ended more than this number of days ago
-        #[arg(long, value_name = "DAYS", value_parser = value_parsers::days)]
-        older_than: u64,
-        /// Delete them, instead of only counting them
-        #[arg(long)]
-        delete: bool,
-    },
+    Purge(purge::Options),
     /// Work on what the gate looks up while a request is decided
     #[command(subcommand)]
     Index(index::IndexCommand),
@@ -161,19 +153,17 @@ pub(crate) async fn main() -> ExitCode {
             })
             .await
         }
-        Some(Command::Purge { older_than, delete }) => {
-            use_table("purge", |settings| {
-                purge::run(settings, clock(), older_than, delete)
-            })
-            .await
+        Some(Command::Purge(options)) => {
+            use_table("purge", |settings| purge::run(settings, clock(), options)).await
         }
         Some(Command::Index(command)) => {
             let name = "rebuild the index";
             use_table(name, |settings| index::run(settings, clock(), command)).await
         }
-        Some(Command::List(options)) => {
-            use_table("list", |settings| list::list(settings, clock(), options)).await
-        }
+        Some(Command::List(options)) => match &options.url {
+            Some(url) => or_fail("list", list::list_through(url, &options).await),
+            None => use_table("list", |settings| list::list(settings, clock(), &options)).await,
+        },
         Some(Command::Resend(options)) => match &options.url {
             Some(url) => or_fail(
                 "send it again",

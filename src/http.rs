@@ -18,6 +18,7 @@ mod home;
 mod inbox;
 mod json;
 mod keys;
+mod listed;
 mod log_limit;
 mod middleware;
 mod openapi;
@@ -44,6 +45,7 @@ use tokio::net::TcpListener;
 use crate::app::App;
 use crate::config::AgentIdentity;
 
+pub use listed::{inspection, listed};
 pub use operate::standing_grants;
 
 use error::Error;

@@ -6,6 +6,7 @@
 
 mod backend;
 mod choices;
+mod clock_difference;
 mod copied;
 mod decided;
 mod decided_row;
@@ -30,6 +31,7 @@ mod tables;
 mod unverified;
 mod versioned;
 
+pub use clock_difference::ClockDifference;
 pub use copied::read_copy;
 pub use decided::{DecidedBefore, StoredDecidedRow};
 pub use error::StoreError;

@@ -1,5 +1,9 @@
 //! What a check found, for operators.
 
+use std::time::Duration;
+
+use crate::keys::ReceiptKeys;
+use crate::store::ClockDifference;
 use crate::values::Timestamp;
 
 /// How a check ended; the worst one counts.
@@ -52,23 +56,35 @@ impl Finding {
     }
 }
 
-/// The differences of two clocks, in seconds, from which one is a warning and a failure. A service tells its time
-/// to the second.
-const CLOCK_WARNING: u64 = 5;
-const CLOCK_FAILURE: u64 = 60;
+/// How long before the last receipt key ends operators are warned.
+const WARN_BEFORE: Duration = Duration::from_secs(30 * 86_400);
 
-/// Compares a clock with that of the store's service.
-pub fn check_clock(now: Timestamp, service_time: Option<Timestamp>) -> Finding {
-    let Some(service_time) = service_time else {
-        return Finding::ok("not compared: the store has not told its time");
+/// Judges whether decisions can be signed, now and in the days to come.
+pub fn check_receipt_keys(keys: &ReceiptKeys, now: Timestamp) -> Finding {
+    let kid = match keys.signing_kid(now) {
+        Ok(kid) => kid,
+        Err(error) => return Finding::failed(error.to_string()),
     };
-    let seconds = now.unix_seconds() - service_time.unix_seconds();
-    let direction = if seconds < 0 { "behind" } else { "ahead of" };
-    let apart = seconds.unsigned_abs();
-    let detail = format!("{apart} s {direction} the store's clock");
-    match apart {
-        0..=CLOCK_WARNING => Finding::ok(detail),
-        _ if apart <= CLOCK_FAILURE => Finding::warning(detail),
-        _ => Finding::failed(format!("{detail}: deadlines count wrongly on this machine")),
+    let end = keys.lapses_at(now).and_then(|end| {
+        let end = Timestamp::from_unix_millis(end.saturating_mul(1_000))?;
+        (end <= now + WARN_BEFORE).then_some(end)
+    });
+    match end {
+        Some(end) => Finding::warning(format!(
+            "HO_RECEIPT_KEYS: from {end} on no key is in force, and the gate signs nothing: add a key"
+        )),
+        None => Finding::ok(format!("HO_RECEIPT_KEYS: {kid} signs")),
+    }
+}
+
+/// Judges the clock of this machine by that of the store's service.
+pub fn check_clock(difference: Option<ClockDifference>) -> Finding {
+    match difference {
+        None => Finding::ok("not compared: the store has not told its time"),
+        Some(it) if it.is_wrong() => Finding::failed(format!(
+            "{it}: this machine decides, claims and ends nothing until its clock is right"
+        )),
+        Some(it) if it.is_noticeable() => Finding::warning(it.to_string()),
+        Some(it) => Finding::ok(it.to_string()),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::finding::{Finding, Grade, check_clock};
+use super::finding::{Finding, Grade, check_clock, check_receipt_keys};
 use super::record::{MAIL_GRACE, all_mail_health};
 use super::state::App;
 use super::sweep_record::{SweepRecord, last_sweep};
@@ -17,7 +17,7 @@ const SWEEP_GRACE: Duration = Duration::from_secs(150);
 #[derive(Clone, Debug)]
 pub struct Health {
     /// The findings by name.
-    pub checks: [(&'static str, Finding); 5],
+    pub checks: [(&'static str, Finding); 6],
     pub last_sweep: Option<SweepRecord>,
     /// When the next sweep is due.
     pub next_sweep: Option<Timestamp>,
@@ -54,7 +54,8 @@ impl App {
                 ("store", self.check_store(&looked)),
                 ("index", check_index(is_whole)),
                 ("mail", self.check_mail(last.as_ref(), now)),
-                ("clock", check_clock(now, looked.ok().flatten())),
+                ("clock", check_clock(store.clock_difference())),
+                ("keys", check_receipt_keys(&self.receipt_keys, now)),
                 ("sweep", check_sweep(&self.config, swept, now)),
             ],
             next_sweep: next_sweep(&self.config, last.as_ref(), now),
@@ -63,7 +64,7 @@ impl App {
         }
     }
 
-    fn check_store(&self, looked: &Result<Option<Timestamp>, StoreError>) -> Finding {
+    fn check_store(&self, looked: &Result<(), StoreError>) -> Finding {
         match looked {
             Ok(_) => Finding::ok(self.config.store.name()),
             Err(error) => Finding::failed(error.to_string()),

@@ -95,6 +95,21 @@ impl App {
         }
     }
 
+    /// The keys by setting and id, with what ends the use of a receipt key at this time.
+    pub fn key_states(&self, now: Timestamp) -> Vec<String> {
+        let mut names = self.key_names();
+        let receipt = &self.receipt_keys.public().keys;
+        let first = names.len() - receipt.len();
+        for (name, key) in names[first..].iter_mut().zip(receipt) {
+            if key.life.revoked {
+                name.push_str(" (revoked)");
+            } else if !key.life.covers(now.unix_seconds()) {
+                name.push_str(" (not in force)");
+            }
+        }
+        names
+    }
+
     /// The keys in use, by setting and id.
     pub fn key_names(&self) -> Vec<String> {
         let link = self.link_keys.kids().map(|kid| format!("link {kid}"));

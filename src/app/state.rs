@@ -24,9 +24,6 @@ use crate::mailer::Mailer;
 use crate::store::{Store, StoreError, Versioned};
 use crate::values::{ApprovalId, Clock, Timestamp};
 
-/// The seconds from which on a clock that differs from that of the store dates no decision and no claim.
-const CLOCK_LIMIT: u64 = 300;
-
 /// The parts of the gate.
 pub struct App {
     pub config: Config,
@@ -66,12 +63,29 @@ impl App {
 
     /// Fails while the clock of this machine is so far off that what it dates would count wrongly.
     pub(super) fn check_machine_clock(&self) -> Result<(), Error> {
-        let ahead = self.store.clock_ahead();
-        if ahead.unsigned_abs() < CLOCK_LIMIT {
-            return Ok(());
+        match self.store.clock_difference() {
+            Some(it) if it.is_wrong() => Err(Error::Unavailable(format!(
+                "the clock of this machine is {it}"
+            ))),
+            _ => Ok(()),
         }
-        let cause = format!("the clock of this machine is {ahead} s ahead of the table service's");
-        Err(Error::Unavailable(cause))
+    }
+
+    /// The same for what a request is by the time alone: another machine, whose clock is right, may say otherwise.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub fn check_clock_of_end(&self, approval: &Approval) -> Result<(), Error> {
+        let Err(wrong) = self.check_machine_clock() else {
+            return Ok(());
+        };
+        let mut ended = approval.clone();
+        ended.apply_timeouts(self.config.outcome_within, self.now());
+        if ended == *approval {
+            Ok(())
+        } else {
+            Err(wrong)
+        }
     }
 
     /// Loads an approval and checks its receipt; the store has checked its row MAC.

@@ -23,7 +23,7 @@ impl App {
     ///
     /// # Errors
     /// When the caller may not act for the agent, operations are paused, the id was used by another owner or
-    /// for other content, the agent has too many open requests, or the store fails.
+    /// for other content, the agent has too many open requests, the clock of this machine is wrong, or the store fails.
     pub async fn submit(
         self: &Arc<Self>,
         submission: Submission,
@@ -35,6 +35,7 @@ impl App {
         ))?;
         self.check_not_paused(&submission.id, &owner, &credential)
             .await?;
+        self.check_machine_clock()?;
         let app = self.clone();
         let storing = async move { app.judge_and_insert(submission, &owner).await };
         let stored = tokio::spawn(storing.in_current_span()).await;

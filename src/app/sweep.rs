@@ -64,7 +64,8 @@ impl App {
     /// Processes everything due at the start of the sweep, and leaves a record of it.
     ///
     /// # Errors
-    /// When the due index cannot be read to its end. What was processed until then is stored.
+    /// When the due index cannot be read to its end, or the clock of this machine is wrong: the sweeps of others,
+    /// whose clocks are right, count. What was processed until then is stored.
     pub async fn sweep(self: &Arc<Self>) -> Result<SweepReport, Error> {
         let until = Instant::now() + TIME_BUDGET;
         self.end_grants_paused_by_setting().await;
@@ -84,6 +85,11 @@ impl App {
         if let Err(error) = &swept {
             let cause = error.to_string();
             tracing::error!(cause, "the sweep could not read the due index");
+        }
+        if let Err(error) = self.check_machine_clock() {
+            let cause = error.cause();
+            tracing::error!(cause, "the sweep ends nothing and sends nothing");
+            return Err(error);
         }
         let has_marker = *swept.as_ref().unwrap_or(&false);
         if let Err(error) = self.finish_sweep(report, has_marker, until).await {
@@ -118,6 +124,9 @@ impl App {
         loop {
             let page = self.collect_due(started_at, position).await?;
             has_marker |= page.has_marker;
+            if self.check_machine_clock().is_err() {
+                return Ok(has_marker);
+            }
             // Concurrently: a mail service that does not respond must not delay other requests.
             let due = in_turn(page.due).take_while(|_| Instant::now() < until);
             let processing = due.map(|due| self.process(due));

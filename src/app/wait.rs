@@ -85,6 +85,7 @@ impl App {
         let nonce = hex(&keyring::random_bytes::<16>());
         let (approval, (claim, judged_at)) = self
             .update_unless_paused(id, credential, |approval, now| {
+                self.check_machine_clock()?;
                 self.check_owner(&approval.request, credential)?;
                 self.check_decider(approval, now)?;
                 let claim = self.signed_claim(approval, &nonce, now)?;

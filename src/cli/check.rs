@@ -10,7 +10,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use human_oversight::app::{Finding, Grade};
-use human_oversight::config::{Config, TableSettings, upgrade_items};
+use human_oversight::config::{Config, TableSettings, settings_in_force, upgrade_items};
 use human_oversight::values::Address;
 use serde_json::{Value, json};
 
@@ -28,6 +28,9 @@ pub(crate) struct Options {
     /// Only say what changes when this version replaces an earlier one: exit code 1 if something does
     #[arg(long, conflicts_with_all = ["mail_to", "channels", "json"])]
     upgrade: bool,
+    /// Only print the settings that are set, without secrets; the others have their defaults
+    #[arg(long, conflicts_with_all = ["upgrade", "mail_to", "channels", "json"])]
+    settings: bool,
     /// Send a test email to this address
     #[arg(long, value_name = "ADDRESS", value_parser = value_parsers::address)]
     mail_to: Option<Address>,
@@ -45,6 +48,13 @@ type Named = (&'static str, Finding);
 pub(crate) async fn run(options: Options) -> ExitCode {
     if options.upgrade {
         return say_what_changes();
+    }
+    if options.settings {
+        for (name, value) in settings_in_force(|name| std::env::var(name).ok()) {
+            let value = value.as_deref().map_or("(not shown)", str::trim);
+            say(&format!("{name}={value}"));
+        }
+        return ExitCode::SUCCESS;
     }
     let findings = check(&options).await;
     let grade = Grade::worst(findings.iter().map(|(_, finding)| finding));

@@ -6,15 +6,13 @@ use anyhow::{Context, anyhow, bail};
 use clap::Args;
 use human_oversight::app;
 use human_oversight::config::TableSettings;
-use human_oversight::domain::{Approval, Delivery, DeliveryState};
-use human_oversight::keys::receipt::{self, ReceiptKeys};
-use human_oversight::store::{Store, StoreError};
-use human_oversight::values::{ApprovalId, Clock, Timestamp};
-use serde_json::{Value, json};
+use human_oversight::http::{inspection, listed};
+use human_oversight::keys::ReceiptKeys;
+use human_oversight::values::{ApprovalId, Clock};
+use human_oversight_protocol::operate::{Listed, What};
+use serde::Serialize;
 
-use super::maintenance::{
-    for_each_decided_row, for_each_row, for_each_standing_row, named, open_existing, say,
-};
+use super::maintenance::{named, open_existing, say};
 use super::operate::remote;
 
 /// List requests: what is open, what is not sent, or what cannot be trusted
@@ -23,15 +21,18 @@ use super::operate::remote;
 #[derive(Args)]
 pub(crate) struct ListOptions {
     #[command(flatten)]
-    what: What,
+    what: Listing,
     /// Print JSON, one object a line
     #[arg(long)]
     json: bool,
+    /// Work through the gate at this address, with the host's master key in HO_MASTER_KEY
+    #[arg(long, value_name = "URL")]
+    pub(crate) url: Option<String>,
 }
 
 #[derive(Args)]
 #[group(required = true, multiple = false)]
-struct What {
+struct Listing {
     /// What waits for a decision or a claim
     #[arg(long)]
     open: bool,
@@ -64,39 +65,40 @@ pub(crate) struct ResendOptions {
 pub(crate) async fn list(
     settings: TableSettings,
     clock: Clock,
-    options: ListOptions,
+    options: &ListOptions,
 ) -> anyhow::Result<ExitCode> {
     let store = open_existing(&settings, clock.clone())?;
-    let mut printer = Printer {
-        json: options.json,
-        printed: 0,
-    };
-    let now = clock();
-    if options.what.damaged {
-        let keys = named(&settings, &settings.receipt_keys, "receipt.keys")?;
-        let keys = keys.map(|keys| ReceiptKeys::new(&keys)).transpose();
-        let keys = keys.context("HO_RECEIPT_KEYS cannot be used")?;
-        list_damaged(&store, keys.as_ref(), now, &mut printer).await?;
-        printer.total("cannot be trusted");
-        return Ok(ExitCode::from(u8::from(printer.printed > 0)));
-    }
-    for_each_row(&store, async |row| {
-        if let Ok(approval) = &row.approval {
-            if options.what.open && approval.is_open(now) {
-                print_open(approval, now, &mut printer);
-            } else if options.what.unsent {
-                print_unsent(approval, &mut printer);
-            }
+    let keys = named(&settings, &settings.receipt_keys, "receipt.keys")?;
+    let keys = keys.map(|keys| ReceiptKeys::new(&keys)).transpose();
+    let keys = keys.context("HO_RECEIPT_KEYS cannot be used")?;
+    let what = inspection(options.what.wire());
+    let (mut printer, mut from, now) = (Printer::new(options), None, clock());
+    loop {
+        let page = app::inspect(&store, keys.as_ref(), what, from, now).await;
+        let page = page.context("a table cannot be read")?;
+        printer.print_page(&listed(what, &page, now));
+        from = page.next;
+        if from.is_none() {
+            return Ok(printer.end());
         }
-        Ok(())
-    })
-    .await?;
-    printer.total(if options.what.open {
-        "open"
-    } else {
-        "not sent"
-    });
-    Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// The same through the gate at this address.
+///
+/// # Errors
+/// When the gate cannot be used, or refuses.
+pub(crate) async fn list_through(url: &str, options: &ListOptions) -> anyhow::Result<ExitCode> {
+    let (gate, what) = (remote(url)?, options.what.wire());
+    let (mut printer, mut from) = (Printer::new(options), None);
+    loop {
+        let page = gate.list(what, from).await?;
+        printer.print_page(&page);
+        from = page.next;
+        if from.is_none() {
+            return Ok(printer.end());
+        }
+    }
 }
 
 /// Queues the emails of a request again.
@@ -140,136 +142,72 @@ fn say_queued(queued: usize, id: &ApprovalId) -> ExitCode {
     ExitCode::from(u8::from(queued == 0))
 }
 
+impl Listing {
+    fn wire(&self) -> What {
+        match self {
+            Self { open: true, .. } => What::Open,
+            Self { unsent: true, .. } => What::Unsent,
+            Self { .. } => What::Damaged,
+        }
+    }
+}
+
 /// Prints one line for each thing.
 struct Printer {
+    what: What,
     json: bool,
     printed: usize,
 }
 
 impl Printer {
-    fn print(&mut self, text: &str, json: &Value) {
-        self.printed += 1;
-        say(&if self.json {
-            json.to_string()
-        } else {
-            text.to_owned()
-        });
+    fn new(options: &ListOptions) -> Self {
+        Self {
+            what: options.what.wire(),
+            json: options.json,
+            printed: 0,
+        }
     }
 
-    fn total(&self, what: &str) {
+    fn print_page(&mut self, page: &Listed) {
+        for open in &page.open {
+            let (id, status, until) = (&open.id, &open.status, &open.expires_at);
+            let (delivered, agent) = (&open.deliverable, &open.agent_name);
+            let text = format!("{id}  {status}  until {until}  emails {delivered}  {agent}");
+            self.print(&text, open);
+        }
+        for unsent in &page.unsent {
+            let (id, kind, to) = (&unsent.id, &unsent.kind, &unsent.to);
+            let (state, at, attempts) = (&unsent.state, &unsent.at, unsent.attempts);
+            let fault = unsent.fault.as_deref().unwrap_or_default();
+            let text = format!("{id}  {kind}  {to}  {state} {at}  attempts {attempts}  {fault}");
+            self.print(text.trim_end(), unsent);
+        }
+        for damaged in &page.damaged {
+            let (table, row, cause) = (&damaged.table, &damaged.row, &damaged.cause);
+            self.print(&format!("{table} {row}: {cause}"), damaged);
+        }
+    }
+
+    fn print(&mut self, text: &str, json: &impl Serialize) {
+        self.printed += 1;
+        if self.json {
+            say(&serde_json::to_string(json).expect("plain structs are JSON"));
+        } else {
+            say(text);
+        }
+    }
+
+    /// Prints how much it was.
+    fn end(self) -> ExitCode {
+        let what = match self.what {
+            What::Open => "open",
+            What::Unsent => "not sent",
+            What::Damaged => "cannot be trusted",
+        };
         if !self.json {
             say(&format!("{} {what}.", self.printed));
         }
-    }
-}
-
-fn print_open(approval: &Approval, now: Timestamp, printer: &mut Printer) {
-    let request = &approval.request;
-    let (id, until) = (request.id.to_string(), request.expires_at.to_string());
-    let (status, delivered) = (approval.status(now).word(), approval.deliverable().word());
-    let agent = request.id.agent();
-    let text = format!("{id}  {status}  until {until}  emails {delivered}  {agent}");
-    let json = json!({
-        "id": id, "agentName": agent, "status": status, "expiresAt": until, "deliverable": delivered,
-    });
-    printer.print(&text, &json);
-}
-
-fn print_unsent(approval: &Approval, printer: &mut Printer) {
-    let id = approval.request.id.to_string();
-    for approver in &approval.approvers {
-        let unsent = approver.deliveries.iter();
-        for delivery in unsent.filter(|delivery| is_unsent(delivery)) {
-            let (state, at) = (delivery.state.word(), delivery.state.at());
-            let (kind, at) = (delivery.notice.word(), at.to_string());
-            let fault = delivery.fault.map_or("", |fault| fault.word());
-            let (to, attempts) = (approver.address.to_string(), delivery.attempts);
-            let text = format!("{id}  {kind}  {to}  {state} {at}  attempts {attempts}  {fault}");
-            let json = json!({
-                "id": id, "kind": kind, "to": to, "state": state, "at": at, "attempts": attempts,
-                "fault": delivery.fault.map(|fault| fault.word()),
-            });
-            printer.print(text.trim_end(), &json);
-        }
-    }
-}
-
-/// Whether an email was tried and not accepted, or given up. A reminder that is not due yet was not tried.
-fn is_unsent(delivery: &Delivery) -> bool {
-    match delivery.state {
-        DeliveryState::Queued(_) => delivery.fault.is_some(),
-        DeliveryState::Sending(_) | DeliveryState::Failed(_) | DeliveryState::Unknown(_) => true,
-        DeliveryState::Sent(_) | DeliveryState::Dropped(_) => false,
-    }
-}
-
-/// Prints every row that cannot be trusted, and every due entry that is not of the gate.
-async fn list_damaged(
-    store: &Store,
-    keys: Option<&ReceiptKeys>,
-    now: Timestamp,
-    printer: &mut Printer,
-) -> anyhow::Result<()> {
-    let mut print = |table: &str, name: &str, cause: &str| {
-        let json = json!({"table": table, "row": name, "cause": cause});
-        printer.print(&format!("{table} {name}: {cause}"), &json);
-    };
-    for_each_row(store, async |row| {
-        let (partition, key) = &row.keys;
-        let cause = match &row.approval {
-            Err(StoreError::Legacy) => None,
-            Err(error) => Some(error.to_string()),
-            Ok(approval) => keys.and_then(|keys| {
-                let checked = receipt::check(approval, keys.public());
-                checked.err().map(|contradiction| contradiction.to_string())
-            }),
-        };
-        if let Some(cause) = cause {
-            print("row", &format!("{partition}/{key}"), &cause);
-        }
-        Ok(())
-    })
-    .await?;
-    for_each_standing_row(store, async |row| {
-        if let Some(Err(error)) = &row.row {
-            let (partition, key) = &row.keys;
-            print(
-                "standing row",
-                &format!("{partition}/{key}"),
-                &error.to_string(),
-            );
-        }
-        Ok(())
-    })
-    .await?;
-    for_each_decided_row(store, async |row| {
-        if let Err(error) = &row.checked {
-            let (partition, key) = &row.keys;
-            print(
-                "kept decision",
-                &format!("{partition}/{key}"),
-                &error.to_string(),
-            );
-        }
-        Ok(())
-    })
-    .await?;
-    for entry in foreign_entries(store, now).await? {
-        print("due entry", &entry, "it is not of the gate");
-    }
-    Ok(())
-}
-
-/// The due entries that the gate did not write.
-async fn foreign_entries(store: &Store, now: Timestamp) -> anyhow::Result<Vec<String>> {
-    let (mut entries, mut place) = (Vec::new(), None);
-    loop {
-        let listed = store.due(now, place).await;
-        let page = listed.context("the due index cannot be read")?;
-        entries.extend(page.due.into_iter().filter_map(|due| due.id.err()));
-        place = page.next;
-        if place.is_none() {
-            return Ok(entries);
-        }
+        let has_damage = self.what == What::Damaged && self.printed > 0;
+        ExitCode::from(u8::from(has_damage))
     }
 }

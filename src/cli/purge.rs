@@ -1,26 +1,49 @@
 //! `human-oversight purge`: deletes old rows, for the personal data in them, with their kept decisions.
 //!
-//! Without `--delete` it only reports what it would do. Rows in the due index, and
-//! rows that cannot be trusted, stay: an operator should inspect those first.
+//! Without `--delete` it only reports what it would do. Rows in the due index stay; and, without `--damaged`, rows that
+//! cannot be trusted, since an operator should inspect those first.
 
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context;
+use clap::Args;
 use human_oversight::config::TableSettings;
-use human_oversight::store::{StandingKind, StoreError, StoredRow, StoredStandingRow};
+use human_oversight::store::{StandingKind, Store, StoreError, StoredRow, StoredStandingRow};
 use human_oversight::values::{Clock, Timestamp};
 
-use super::maintenance::{for_each_row, for_each_standing_row, open, required_link_keys, say};
+use super::maintenance::{
+    for_each_decided_row, for_each_row, for_each_standing_row, open, required_link_keys, say,
+};
+use super::value_parsers;
+
+/// Count the requests that ended long ago, or delete them
+#[derive(Args)]
+pub(crate) struct Options {
+    /// Only requests that ended more than this number of days ago
+    #[arg(long, value_name = "DAYS", value_parser = value_parsers::days)]
+    older_than: u64,
+    /// Also what cannot be trusted and was last written before that, such as what was sealed with a link key that is gone
+    #[arg(long)]
+    damaged: bool,
+    /// Delete them, instead of only counting them
+    #[arg(long)]
+    delete: bool,
+}
 
 /// What can be deleted.
 #[derive(Default)]
 struct Found {
+    /// Whether damaged rows count.
+    takes_damaged: bool,
     rows: u64,
     old: u64,
     legacy: u64,
     open: u64,
+    /// Rows that cannot be trusted and stay.
     untrusted: u64,
+    /// Rows of any table that cannot be trusted and do not stay.
+    damaged: u64,
     changed: u64,
     /// Rows of the standing table.
     unused: u64,
@@ -29,20 +52,27 @@ struct Found {
 /// From when on a row of the standing table that was not written counts as unused.
 const UNUSED_AFTER: Duration = Duration::from_secs(30 * 86_400);
 
-/// Deletes requests that ended more than `days` days ago, or reports how many those are.
+/// Deletes requests that ended long ago, or reports how many those are.
 ///
 /// # Errors
 /// When the table cannot be read or written; what was deleted before is deleted.
 pub(crate) async fn run(
     settings: TableSettings,
     clock: Clock,
-    days: u64,
-    delete: bool,
+    options: Options,
 ) -> anyhow::Result<ExitCode> {
+    let Options {
+        older_than: days,
+        damaged,
+        delete,
+    } = options;
     let (now, age) = (clock(), Duration::from_secs(days.saturating_mul(86_400)));
     let link_keys = required_link_keys(&settings)?;
     let store = open(&settings, 0, clock, Some(link_keys))?;
-    let mut found = Found::default();
+    let mut found = Found {
+        takes_damaged: damaged,
+        ..Found::default()
+    };
     for_each_row(&store, async |row| {
         found.rows += 1;
         if found.is_old(&row, now, age) && delete {
@@ -57,8 +87,10 @@ pub(crate) async fn run(
     })
     .await?;
     for_each_standing_row(&store, async |row| {
-        if is_unused(&row, now) {
-            found.unused += 1;
+        let is_damaged = damaged && is_damaged(&row, now, age);
+        found.damaged += u64::from(is_damaged);
+        if is_damaged || is_unused(&row, now) {
+            found.unused += u64::from(!is_damaged);
             if delete {
                 let deleted = store.delete_stored_standing(&row).await;
                 found.count(deleted)?;
@@ -67,8 +99,45 @@ pub(crate) async fn run(
         Ok(())
     })
     .await?;
+    if damaged {
+        found.damaged += purge_damaged_decisions(&store, now, age, delete).await?;
+    }
     say(&found.summary(days, delete));
     Ok(ExitCode::SUCCESS)
+}
+
+/// Returns how many there are.
+async fn purge_damaged_decisions(
+    store: &Store,
+    now: Timestamp,
+    age: Duration,
+    delete: bool,
+) -> anyhow::Result<u64> {
+    let mut damaged = 0;
+    for_each_decided_row(store, async |row| {
+        let is_damaged = matches!(row.checked, Err(StoreError::Damaged(_)));
+        if is_damaged && is_older(row.written_at, now, age) {
+            damaged += 1;
+            if delete {
+                let deleted = store.delete_stored_decided(&row).await;
+                deleted.context("a kept decision cannot be deleted")?;
+            }
+        }
+        Ok(())
+    })
+    .await?;
+    Ok(damaged)
+}
+
+/// A damaged pause stops everything until an operator replaces it.
+fn is_damaged(row: &StoredStandingRow, now: Timestamp, age: Duration) -> bool {
+    matches!(row.row, Some(Err(StoreError::Damaged(_))))
+        && row.kind != Some(StandingKind::Pause)
+        && is_older(row.written_at, now, age)
+}
+
+fn is_older(at: Option<Timestamp>, now: Timestamp, age: Duration) -> bool {
+    at.is_some_and(|at| now.since(at) > age)
 }
 
 /// Whether a row of the standing table can be deleted: not a pause, nor what cannot be trusted or is of an
@@ -94,6 +163,13 @@ impl Found {
     /// Whether a row can be deleted: it can be trusted, and ended long enough ago.
     fn is_old(&mut self, row: &StoredRow, now: Timestamp, age: Duration) -> bool {
         let (count, last) = match &row.approval {
+            // What is due for a row that is gone is taken out of the index by the sweep.
+            Err(StoreError::Damaged(_)) if self.takes_damaged => {
+                let is_old = is_older(row.written_at, now, age);
+                self.damaged += u64::from(is_old);
+                self.untrusted += u64::from(!is_old);
+                return is_old;
+            }
             _ if row.is_due => {
                 self.open += 1;
                 return false;
@@ -108,7 +184,7 @@ impl Found {
                 return false;
             }
         };
-        let is_old = last.is_some_and(|last| now.since(last) > age);
+        let is_old = is_older(last, now, age);
         *count += u64::from(is_old);
         is_old
     }
@@ -122,6 +198,8 @@ impl Found {
             untrusted,
             changed,
             unused,
+            damaged,
+            ..
         } = self;
         let what = format!(
             "{old} requests that ended, and {legacy} rows of the legacy Logic App that were written, more \
@@ -130,6 +208,10 @@ impl Found {
         let what = match unused {
             0 => what,
             _ => format!("{what}, and {unused} standing rows unused for 30 days"),
+        };
+        let what = match damaged {
+            0 => what,
+            _ => format!("{what}, and {damaged} rows that cannot be trusted"),
         };
         let done = if delete {
             format!("{what}, were deleted; {changed} of them were written meanwhile and stay.")

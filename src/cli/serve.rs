@@ -35,7 +35,7 @@ pub(crate) async fn run() -> anyhow::Result<()> {
     }
     let url = &app.base_url;
     let (version, store) = (VERSION.as_str(), app.config.store.name());
-    let (mail, keys) = (app.config.mail.name(), app.key_names().join(", "));
+    let (mail, keys) = (app.config.mail.name(), app.key_states(app.now()).join(", "));
     macro_rules! log_start {
         ($words:literal $(, $inbox:ident)?) => {
             tracing::info!(url, $($inbox,)? version, store, mail, keys, $words)

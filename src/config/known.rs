@@ -62,6 +62,18 @@ const GATE: [&str; 55] = [
     "TIME_ZONE",
 ];
 
+/// Those whose values are secrets, or hold some.
+const SECRET: [&str; 8] = [
+    "ACS_CONNECTION_STRING",
+    "AGENT_KEYS",
+    "LINK_KEYS",
+    "POLICY",
+    "RECEIPT_KEYS",
+    "SMTP_PASSWORD",
+    "SMTP_URL",
+    "TABLES_CONNECTION_STRING",
+];
+
 /// What the names begin with that policies give to the settings of channels.
 const CHANNEL: &str = "CHANNEL_";
 
@@ -80,6 +92,17 @@ pub fn nearest_setting(name: &str) -> Option<String> {
     let distances = all().map(|known| (strsim::damerau_levenshtein(known, rest), known));
     let (distance, nearest) = distances.min()?;
     (distance <= rest.len() / 3).then(|| format!("{PREFIX}{nearest}"))
+}
+
+/// The settings of the gate that are set, with their values; `None` stands for one that is not to be shown.
+pub fn settings_in_force(
+    lookup: impl Fn(&str) -> Option<String>,
+) -> impl Iterator<Item = (String, Option<String>)> {
+    GATE.into_iter().filter_map(move |rest| {
+        let name = format!("{PREFIX}{rest}");
+        let value = lookup(&name).filter(|value| !value.trim().is_empty())?;
+        Some((name, Some(value).filter(|_| !SECRET.contains(&rest))))
+    })
 }
 
 /// The settings of the gate whose names begin so, without `HO_`.

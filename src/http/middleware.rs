@@ -152,7 +152,8 @@ fn log_response(
     let cause = error.map(cause_of).or(of_page);
     let named = extensions.remove().map(|AboutAgent(agent)| agent);
     let agent = named.or_else(|| id.as_ref().map(|id| id.agent().to_owned()));
-    let is_refused = status.is_client_error() || status.is_server_error();
+    // After a form that was not accepted, a page follows.
+    let is_refused = status.is_client_error() || status.is_server_error() || cause.is_some();
     let call = LoggedCall {
         status: status.as_u16(),
         id: id.map(|id| id.to_string()).unwrap_or_default(),

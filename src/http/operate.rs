@@ -10,8 +10,8 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use human_oversight_protocol::operate::{
-    self as wire_types, Allowed, Command, Enabled, GrantRevoked, OffChannel, OffChannels,
-    Operations, Resent, Revoked, StandingGrant, StandingGrants,
+    self as wire_types, Allowed, Command, Enabled, GrantRevoked, Listed, OffChannel, OffChannels,
+    Operations, Resent, Revoked, StandingGrant, StandingGrants, What,
 };
 use serde_json::{Map, Value};
 
@@ -19,24 +19,34 @@ use super::error::{Error, invalid};
 use super::fields::{Fields, Text};
 use super::forwarding;
 use super::json::Json;
+use super::listed::{inspection, listed};
 use super::wire;
-use crate::app::{self, App, GrantList};
+use crate::app::{self, App, GrantList, Inspection, Position};
 use crate::domain::{Execution, HeldGrant, InvalidPause, Pause, PauseScope};
 use crate::values::{ApprovalId, Timestamp};
 
 const TEXT_CHARS: usize = 500;
+/// Keys of a row, of at most 1 KiB each, and a time.
+const POSITION_CHARS: usize = 4_000;
 const NO_GRANT: &str = "must be the id of a standing grant";
 const NO_ID: &str = "must be the id of a request";
 const NOT_KEPT: &str = "must be the id of a rejected request, as the refusal names it: no rejection of this one is kept";
 
 /// A valid command.
 enum Operation {
-    Pause { scope: PauseScope, reason: String },
+    Pause {
+        scope: PauseScope,
+        reason: String,
+    },
     Resume(PauseScope),
     Executing(PauseScope),
     Revoke(ApprovalId),
     Allow(ApprovalId),
     Resend(ApprovalId),
+    List {
+        what: Inspection,
+        from: Option<Position>,
+    },
     Grants,
     RevokeGrant(String),
     Channels,
@@ -63,6 +73,9 @@ pub(super) async fn operate(
         Operation::Allow(id) => return Ok(wire::json(&allow(&app, &id).await?).into_response()),
         Operation::Resend(id) => return Ok(wire::json(&resend(&app, &id).await?).into_response()),
         Operation::Revoke(id) => return Ok(wire::json(&revoke(&app, &id).await?).into_response()),
+        Operation::List { what, from } => {
+            return Ok(wire::json(&list(&app, what, from).await?).into_response());
+        }
         Operation::Grants => {
             let list = app::list_grants(&app.store).await?;
             return Ok(wire::json(&standing_grants(&list, app.now())).into_response());
@@ -104,8 +117,8 @@ fn parse(body: Map<String, Value>) -> Result<Operation, Error> {
         if known.is_err() {
             fields.add_error(
                 "/command",
-                "must be pause, resume, executing, revoke, allow, resend, grants, revoke-grant, channels, \
-                 redeliver or enable",
+                "must be pause, resume, executing, revoke, allow, resend, list, grants, revoke-grant, \
+                 channels, redeliver or enable",
             );
         }
         known.ok()
@@ -116,6 +129,7 @@ fn parse(body: Map<String, Value>) -> Result<Operation, Error> {
             Command::Revoke
             | Command::Allow
             | Command::Resend
+            | Command::List
             | Command::Grants
             | Command::RevokeGrant
             | Command::Channels
@@ -133,6 +147,10 @@ fn parse(body: Map<String, Value>) -> Result<Operation, Error> {
             | Command::Redeliver
             | Command::Enable,
         ) => fields.required_text("id", Text::Line, TEXT_CHARS),
+        _ => None,
+    };
+    let list = match command {
+        Some(Command::List) => list_fields(&mut fields),
         _ => None,
     };
     let because = match command {
@@ -156,11 +174,31 @@ fn parse(body: Map<String, Value>) -> Result<Operation, Error> {
         Command::Revoke => Operation::Revoke(approval_id()?),
         Command::Allow => Operation::Allow(approval_id()?),
         Command::Resend => Operation::Resend(approval_id()?),
+        Command::List => list.ok_or_else(incomplete)?,
         Command::Grants => Operation::Grants,
         Command::RevokeGrant => Operation::RevokeGrant(id.ok_or_else(incomplete)?),
         Command::Channels => Operation::Channels,
         Command::Redeliver => Operation::Redeliver(approval_id()?),
         Command::Enable => Operation::Enable(id.ok_or_else(incomplete)?),
+    })
+}
+
+fn list_fields(fields: &mut Fields) -> Option<Operation> {
+    let what = fields.required("what").map(serde_json::from_value);
+    let what: Option<What> = what.and_then(|what| {
+        if what.is_err() {
+            fields.add_error("/what", "must be open, unsent or damaged");
+        }
+        what.ok()
+    });
+    let from = fields.optional_text("from", Text::Line, POSITION_CHARS);
+    let from = from.map(|from| Position::decode(&from));
+    if from == Some(None) {
+        fields.add_error("/from", "must be the `next` of the part before");
+    }
+    Some(Operation::List {
+        what: inspection(what?),
+        from: from.flatten(),
     })
 }
 
@@ -219,6 +257,12 @@ fn resent(queued: Result<usize, app::Error>, id: &ApprovalId) -> Result<Resent, 
     };
     let id = id.to_string();
     Ok(Resent { queued, id })
+}
+
+async fn list(app: &App, what: Inspection, from: Option<Position>) -> Result<Listed, Error> {
+    let (keys, now) = (Some(&app.receipt_keys), app.now());
+    let page = app::inspect(&app.store, keys, what, from, now).await;
+    Ok(listed(what, &page.map_err(app::Error::from)?, now))
 }
 
 async fn revoke_grant(app: &App, id: String) -> Result<GrantRevoked, Error> {

@@ -24,5 +24,6 @@ pub(super) async fn status(
         }
         None => app.load_owned(&id, &credential).await?.approval,
     };
+    app.check_clock_of_end(&approval)?;
     Ok(ApprovalResponse::new(&app, StatusCode::OK, &approval))
 }

@@ -167,7 +167,9 @@ pub fn load_or_create(path: &Path, generate: impl Fn() -> String) -> io::Result<
         text => {
             let text = text?;
             if !private_files::is_private(&fs::metadata(path)?) {
+                let file = path.file_name().and_then(|name| name.to_str());
                 tracing::warn!(
+                    file,
                     "other users of this machine can access a key file: chmod 600 ends that"
                 );
             }

@@ -13,7 +13,7 @@ use super::handle::Store;
 use super::listing::{DECIDED, OF_GATE, OF_TABLE, Place};
 use super::row::{Columns, Keys, Scope};
 use crate::domain::{Approval, PastDecision, Precedent, Request};
-use crate::values::Address;
+use crate::values::{Address, Timestamp};
 
 /// Earlier decisions, newest first.
 #[derive(Clone, Debug)]
@@ -32,6 +32,8 @@ pub struct StoredDecidedRow {
     pub columns: Map<String, Value>,
     /// Why it cannot be trusted. Without keys none is.
     pub checked: Result<(), StoreError>,
+    /// The time of the last write, if the store knows it.
+    pub written_at: Option<Timestamp>,
 }
 
 impl Store {
@@ -115,6 +117,14 @@ impl Store {
         }
     }
 
+    /// Deletes a listed row, also one that cannot be trusted.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`], or the store's own.
+    pub async fn delete_stored_decided(&self, row: &StoredDecidedRow) -> Result<(), StoreError> {
+        self.backend.delete_decided(&row.keys).await
+    }
+
     /// A page of all rows, after a position; and the next position, if there is more.
     ///
     /// # Errors
@@ -144,6 +154,7 @@ impl Store {
                 checked: checked.and_then(|()| check_keys(&raw.keys, &raw.columns)),
                 keys: raw.keys,
                 columns,
+                written_at: raw.written_at,
             }
         });
         Ok((rows.collect(), next))

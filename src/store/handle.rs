@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tokio::sync::OnceCell;
 
 use super::backend::Backend;
+use super::clock_difference::ClockDifference;
 use super::embedded::{self, Embedded};
 use super::gate_id::{GateId, RowSettings};
 use super::tables::{self, Account, Tables, Wire};
@@ -77,12 +78,12 @@ impl Store {
         }
     }
 
-    /// The seconds by which the clock of this machine is ahead of the table service's, by the date of its last
-    /// answer; 0 where the store is a file, or has not answered.
-    pub fn clock_ahead(&self) -> i64 {
+    /// The difference between the clock of this machine and that of the table service, by the date of its last
+    /// answer; `None` where the store is a file, or has not told its time.
+    pub fn clock_difference(&self) -> Option<ClockDifference> {
         match &self.backend {
-            Backend::Tables(tables) => tables.clock_ahead(),
-            Backend::Embedded(_) => 0,
+            Backend::Tables(tables) => tables.clock_difference(),
+            Backend::Embedded(_) => None,
         }
     }
 

@@ -1,7 +1,7 @@
 //! What the store lists: due requests, and all rows.
 
 use human_oversight_protocol::parameters::{hex, sha256};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::entry::SeenEntry;
 use super::error::StoreError;
@@ -79,4 +79,23 @@ pub struct Place {
     /// The due time of the last row, in a listing of due rows.
     pub(super) due: Option<Timestamp>,
     pub(super) keys: (String, Option<String>),
+}
+
+impl Place {
+    /// The place as a text, for [`Place::decode`].
+    pub fn encode(&self) -> String {
+        let due = self.due.map(|due| due.to_string());
+        json!([due, self.keys.0, self.keys.1]).to_string()
+    }
+
+    /// `None` if it is no place.
+    pub fn decode(text: &str) -> Option<Self> {
+        let (due, partition, row): (Option<String>, _, _) = serde_json::from_str(text).ok()?;
+        let due = match due {
+            None => None,
+            Some(due) => Some(Timestamp::parse(&due)?),
+        };
+        let keys = (partition, row);
+        Some(Self { due, keys })
+    }
 }

@@ -1,12 +1,10 @@
-//! Probes for operators: whether each table can be read and written, and what time the service has. A probe
-//! changes no row of a gate.
+//! Probes for operators: whether each table can be read and written. A probe changes no row of a gate.
 
 use super::backend::Backend;
 use super::embedded::Embedded;
 use super::error::StoreError;
 use super::handle::Store;
 use super::table_state::{StoreProbe, TableState, probe_row};
-use crate::values::Timestamp;
 
 impl Store {
     /// Reads from each table and tries to write to it: in `standing…` and `open…` a row that no gate looks at, which
@@ -16,19 +14,18 @@ impl Store {
             Backend::Tables(tables) => tables.probe().await,
             Backend::Embedded(embedded) => StoreProbe {
                 tables: vec![("approvals.db".to_owned(), probe_file(embedded).await)],
-                service_time: None,
             },
         }
     }
 
-    /// Reads from the table of requests; and the time of the service, if it said.
+    /// Reads from the table of requests.
     ///
     /// # Errors
     /// The store's own.
-    pub async fn look(&self) -> Result<Option<Timestamp>, StoreError> {
+    pub async fn look(&self) -> Result<(), StoreError> {
         match &self.backend {
             Backend::Tables(tables) => tables.look().await,
-            Backend::Embedded(embedded) => embedded.all(None).map(|_| None),
+            Backend::Embedded(embedded) => embedded.all(None).map(drop),
         }
     }
 

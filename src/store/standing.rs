@@ -65,6 +65,8 @@ pub struct StoredStandingRow {
     pub columns: Map<String, Value>,
     /// The row, or why it cannot be trusted; `None` if it is of no [`StandingKind`].
     pub row: Option<Result<StandingRow, StoreError>>,
+    /// The time of the last write, if the store knows it.
+    pub written_at: Option<Timestamp>,
     etag: ETag,
 }
 
@@ -297,6 +299,7 @@ impl Store {
                 kind,
                 columns,
                 row,
+                written_at: raw.written_at,
                 etag: raw.etag,
             });
         }

@@ -2,7 +2,6 @@
 
 use super::error::StoreError;
 use super::row::{self, Columns, Keys};
-use crate::values::Timestamp;
 
 /// The state of a table.
 #[derive(Clone, Debug)]
@@ -20,8 +19,6 @@ pub enum TableState {
 pub struct StoreProbe {
     /// The tables by name.
     pub tables: Vec<(String, TableState)>,
-    /// The time of the service, to the second, if it said.
-    pub service_time: Option<Timestamp>,
 }
 
 /// A row of a kind that no gate knows, under keys of its own.

@@ -24,6 +24,7 @@ mod sign_in;
 mod standing;
 mod transport;
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use azure_core_legacy::Continuable;
@@ -56,6 +57,7 @@ impl Tables {
         for table in [&self.approvals, &self.open] {
             self.prepare_table(table).await?;
         }
+        self.has_tables.store(true, Ordering::Relaxed);
         Ok(())
     }
 
@@ -317,9 +319,16 @@ impl Tables {
     async fn create_tables(&self) -> Result<(), Fault> {
         for table in [&self.approvals, &self.open, &self.standing, &self.decided] {
             let (created, _) = with_retry(POINT, || table.create().into_future()).await;
+            let table = table.table_name();
             match created {
-                Err(fault) if !fault.is_code("TableAlreadyExists") => return Err(fault),
-                _ => {}
+                Err(fault) if fault.is_code("TableAlreadyExists") => {}
+                Err(fault) => return Err(fault),
+                // Its rows, if there were any, are gone.
+                Ok(_) if self.has_tables.load(Ordering::Relaxed) => tracing::error!(
+                    table,
+                    "a table was lost: it has been created anew, without its rows"
+                ),
+                Ok(_) => tracing::info!(table, "a table was created"),
             }
         }
         Ok(())

@@ -183,11 +183,17 @@ async fn a_lost_index_is_noticed_and_the_next_sweep_rebuilds_it() {
         "{found}"
     );
     // A submit makes the table anew before the sweep can miss it.
-    let later = gate.ask().await;
     let log = Log::default();
     let collecting = log.collect();
+    let later = gate.ask().await;
     gate.sweep().await;
     drop(collecting);
+    let lost = format!(
+        "a table was lost: it has been created anew, without its rows table=\"{}\"",
+        index.name()
+    );
+    assert_eq!(log.count(&lost), 1, "{:#?}", log.lines());
+    assert_eq!(log.count("a table was lost"), 1);
     assert_eq!(log.count("the due index was lost: it is being rebuilt"), 1);
     assert_eq!(log.count("the due index was rebuilt entries=2"), 1);
     let keys = |rows: &[Value]| -> Vec<String> {

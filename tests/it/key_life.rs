@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use crate::backing_store;
 use crate::claim::claim;
 use crate::harness::{ALICE, Log, TestGate};
-use crate::process::run;
+use crate::process::{Process, run};
 
 const HOUR: Duration = Duration::from_secs(3_600);
 const DAY: Duration = Duration::from_secs(86_400);
@@ -374,4 +374,57 @@ async fn an_end_that_comes_soon_is_warned_of() {
 
 fn unix_now() -> Duration {
     std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap()
+}
+
+#[tokio::test]
+async fn health_warns_before_the_last_key_ends_and_fails_after() {
+    let end = |days: u32| {
+        let key = keyring::generate_receipt_key();
+        let end = Timestamp::from_unix_millis(0).unwrap() + unix_now() + DAY * days;
+        with_life(&key, &format!("exp={}", written(end)))
+    };
+    for (days, status) in [(40, "ok"), (20, "warning")] {
+        let keys = end(days);
+        let gate = TestGate::with(&[("HO_RECEIPT_KEYS", &keys)]).await;
+        gate.sweep().await;
+        let health = async || gate.get(&format!("{}/api/health", gate.url)).await;
+        let found = health().await.json();
+        assert_eq!(found["checks"]["keys"]["status"], status, "{found}");
+        gate.pass(DAY * days);
+        gate.sweep().await;
+        let answer = health().await;
+        let found = answer.json();
+        assert_eq!(answer.status, 503, "{found}");
+        let keys = &found["checks"]["keys"];
+        assert_eq!(keys["status"], "failed", "{found}");
+        let detail = keys["detail"].as_str().unwrap();
+        assert!(
+            detail.starts_with("nothing can be signed: no private key of"),
+            "{found}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_start_says_which_receipt_keys_sign_nothing() {
+    let (new, old, later) = (
+        keyring::generate_receipt_key(),
+        keyring::generate_receipt_key(),
+        keyring::generate_receipt_key(),
+    );
+    let keys = format!(
+        "{new},{},{}",
+        with_life(&old, "revoked"),
+        with_life(&later, "nbf=2999-01-01T00:00:00Z")
+    );
+    let dir = tempfile::tempdir().unwrap();
+    let gate = Process::start(dir.path(), &[("HO_RECEIPT_KEYS", &keys)]).await;
+    let log = gate.kill().await;
+    let words = format!(
+        "receipt {}, receipt {} (revoked), receipt {} (not in force)\"",
+        kid(&new),
+        kid(&old),
+        kid(&later)
+    );
+    assert!(log.contains(&words), "{words} in {log}");
 }

@@ -35,7 +35,7 @@ fn person(number: usize) -> String {
 }
 
 fn channel(number: usize) -> String {
-    format!("{}{number}", "c".repeat(63))
+    format!("{}{number}", "x".repeat(63))
 }
 
 fn group(number: usize) -> String {

@@ -7,8 +7,9 @@ use serde_json::{Value, json};
 
 use crate::azurite::{Table, azurite};
 use crate::backing_store;
-use crate::harness::{ALICE, BOB, TestGate, request};
+use crate::harness::{ALICE, BOB, TestGate, object, request};
 use crate::host::MASTER_KEY;
+use crate::operate::{operate, send};
 use crate::process::run;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -93,8 +94,62 @@ async fn what_is_open_unsent_and_damaged_is_listed() {
     assert!(said.contains(": it is not of the gate"), "{said}");
     assert!(said.ends_with("2 cannot be trusted.\n"), "{said}");
 
+    // Through the gate, without a key of the store: the same.
+    let key = [("HO_MASTER_KEY", MASTER_KEY)];
+    for what in ["--open", "--unsent", "--damaged"] {
+        for form in [[].as_slice(), &["--json"]] {
+            let list = [&["list", what], form].concat();
+            let on_store = run(&settings, &list).await;
+            let through = [&list[..], &["--url", &gate.url]].concat();
+            assert_eq!(run(&key, &through).await, on_store, "{what}");
+        }
+    }
+    let wrong = [("HO_MASTER_KEY", "a key of an agent")];
+    let (said, code) = run(&wrong, &["list", "--unsent", "--url", &gate.url]).await;
+    assert!(code == 2 && said.contains("takes the master key"), "{said}");
+
     let (said, code) = run(&settings, &["list"]).await;
     assert!(code == 2 && said.contains("--open"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_list_through_the_gate_goes_on_where_its_part_before_ended() {
+    let gate = TestGate::start().await;
+    gate.ask().await;
+    let list = async |more: Value| {
+        let mut body = json!({"command": "list", "what": "damaged"});
+        body.as_object_mut().unwrap().extend(object(more));
+        operate(&gate, body).await
+    };
+    // Each of the four tables is a part.
+    let (mut next, mut parts) = (None, 1);
+    loop {
+        let part = list(next.map_or_else(|| json!({}), |from: String| json!({"from": from}))).await;
+        assert!(part.get("damaged").is_none(), "{part}");
+        match part["next"].as_str() {
+            Some(from) => next = Some(from.to_owned()),
+            None => break,
+        }
+        parts += 1;
+    }
+    assert_eq!(parts, 4);
+    for (member, value) in [
+        ("from", json!("requests")),
+        ("from", json!("nowhere:")),
+        ("from", json!("due:[1]")),
+        ("what", json!("all")),
+        ("id", json!("YQ.b")),
+    ] {
+        let mut body = json!({"command": "list", "what": "open"});
+        body[member] = value;
+        let answer = send(&gate, Some(MASTER_KEY), &body).await;
+        assert_eq!(answer.status, 422, "{body}: {}", answer.body);
+        assert!(
+            answer.body.contains(&format!("\"/{member}\"")),
+            "{}",
+            answer.body
+        );
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

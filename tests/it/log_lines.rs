@@ -84,7 +84,7 @@ async fn every_refused_call_says_of_which_agent_and_why() {
         ("answered status=404 id=\"\"".to_owned(), "cause=\"there is no such address\"".to_owned()),
         (
             format!("answered status=303 id=\"{}\"", approval.id),
-            "cause=\"the code is wrong\"".to_owned(),
+            format!("{agent} cause=\"the code is wrong\""),
         ),
         (
             format!("answered status=403 id=\"{}\"", approval.id),

@@ -13,7 +13,7 @@ use crate::host::{KEY, MASTER_KEY};
 const NONCE: &str = "0123456789abcdef";
 
 /// Sends a command with a key, as the operator's tool does.
-async fn send(gate: &TestGate, key: Option<&str>, body: &Value) -> Page {
+pub(crate) async fn send(gate: &TestGate, key: Option<&str>, body: &Value) -> Page {
     let mut call = http()
         .build()
         .unwrap()

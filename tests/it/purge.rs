@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use human_oversight::keys::keyring;
 use human_oversight::store::{StandingKind, StandingRow};
 use serde_json::json;
 
@@ -152,4 +153,60 @@ async fn standing_rows_unused_for_30_days_are_deleted_but_never_a_pause() {
     assert_eq!(names().await, ["young", "young", "all"]);
     let (said, code) = run(&settings, &["verify"]).await;
     assert_eq!(code, 0, "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_sealed_with_a_leaked_key_is_deleted_on_request() {
+    let settings = backing_store::tables(azurite().port);
+    let gate = TestGate::with(&backing_store::borrowed(&settings)).await;
+    let (open, rejected) = (gate.ask().await, gate.ask().await);
+    gate.reject(&rejected, ALICE, "no").await;
+    gate.sweep().await;
+    gate.until_kept(1).await;
+    // The leak drill: a new key in the place of the old one.
+    let settings = settings.map(|(name, value)| match name {
+        "HO_LINK_KEYS" => (name, keyring::generate_link_key()),
+        _ => (name, value),
+    });
+    let settings = backing_store::borrowed(&settings);
+    let after = TestGate::with(&settings).await;
+    let kept = after.ask().await;
+    let (said, code) = purge(&settings, &["--older-than", "0", "--delete"]).await;
+    assert!(
+        code == 0 && said.starts_with("0 requests that ended"),
+        "{said}"
+    );
+    let (said, code) = purge(&settings, &["--older-than", "1", "--damaged", "--delete"]).await;
+    assert!(
+        code == 0 && !said.contains("rows that cannot be trusted,"),
+        "{said}"
+    );
+    let damaged = ["--older-than", "0", "--damaged"];
+    let (said, code) = purge(&settings, &damaged).await;
+    assert!(
+        code == 0 && said.contains("rows that cannot be trusted, would be deleted"),
+        "{said}"
+    );
+    let (said, code) = purge(&settings, &[&damaged[..], &["--delete"]].concat()).await;
+    assert!(
+        code == 0 && said.contains("rows that cannot be trusted, were deleted"),
+        "{said}"
+    );
+    let (said, code) = run(&settings, &["list", "--damaged"]).await;
+    assert_eq!((said.as_str(), code), ("0 cannot be trusted.\n", 0));
+    assert_eq!(after.status(&kept.id).await.id, kept.id);
+    for gone in [&open, &rejected] {
+        let status = format!("{}/api/status/{}", after.url, gone.id);
+        assert_eq!(after.get(&status).await.status, 404);
+    }
+    // What was due for the rows that are gone leaves the index by itself.
+    after.pass(Duration::from_secs(3_700));
+    let swept = after.sweep().await;
+    assert!(swept.contains("0 set aside, complete: true"), "{swept}");
+    let index = Table::of(azurite().port, &format!("open{}", settings[2].1));
+    let due = index.rows().await;
+    assert!(
+        due.iter().all(|row| row["Id"] != open.id.as_str()),
+        "{due:?}"
+    );
 }

@@ -7,19 +7,25 @@ use std::time::Duration;
 
 use human_oversight_client::types::{Approval, ExecutionStatus, Status, Withdrawal};
 use tokio::process::Command;
+use tokio::sync::OnceCell;
 
 use crate::azurite::{Table, azurite};
 use crate::backing_store;
 use crate::claim::claim;
 use crate::harness::{ALICE, Question, for_alice, http, mails, question, repository};
 use crate::outcome::report;
-use crate::process::{Process, binary, decide_at};
+use crate::process::{self, Process, binary, decide_at};
 
 /// The last commit whose gate knows rows of version 1 only.
 const EARLIER: &str = "97a4bed";
 
-/// The program of that commit.
-async fn earlier_program() -> PathBuf {
+/// The program of that commit, which is built once.
+async fn earlier_program() -> &'static Path {
+    static BUILT: OnceCell<PathBuf> = OnceCell::const_new();
+    BUILT.get_or_init(build_earlier_program).await
+}
+
+async fn build_earlier_program() -> PathBuf {
     let folder = repository().join("target/rolling").join(EARLIER);
     let program = folder.join("build/debug/human-oversight");
     if !program.exists() {
@@ -225,7 +231,7 @@ async fn an_earlier_gate_and_this_one_share_a_table() {
     let once = [("HO_SWEEP_SECONDS", "86400")];
     let settings = [&backing_store::borrowed(&settings)[..], &once].concat();
     let version_1 = [&settings[..], &[("HO_ROWS", "1")]].concat();
-    let old = Instance::start(Some(&earlier), &version_1).await;
+    let old = Instance::start(Some(earlier), &version_1).await;
     let new = Instance::start(None, &version_1).await;
     let both = [&old, &new];
     for turns in 0..16 {
@@ -275,4 +281,122 @@ async fn an_earlier_gate_and_this_one_share_a_table() {
     for instance in [old, new, newest] {
         instance.gate.kill().await;
     }
+}
+
+/// What a runbook leaves behind at a step, and what it becomes at the next, on an instance of the other version.
+struct Left {
+    open: (Approval, Question),
+    approved: Approval,
+    executing: Approval,
+    rejected: Approval,
+}
+
+impl Left {
+    async fn by(instance: &Instance) -> Self {
+        let decided = async |form: &str| {
+            let (approval, question) = instance.submit().await;
+            assert_eq!(instance.decide(instance, &question, form).await, 303);
+            approval
+        };
+        let approve = "decision=approve&code=CODE";
+        let executing = decided(approve).await;
+        let client = instance.gate.client();
+        client.claim(&executing.id, &claim(NONCE)).await.unwrap();
+        Self {
+            open: instance.submit().await,
+            approved: decided(approve).await,
+            executing,
+            rejected: decided("decision=reject&comment=no").await,
+        }
+    }
+
+    /// Ends all on an instance that has replaced the one that wrote it.
+    async fn end_on(&self, later: &Instance, earlier_url: &str) {
+        let client = later.gate.client();
+        let (open, question) = &self.open;
+        let link = question.link.replace(earlier_url, &later.gate.url);
+        let form = format!("decision=approve&code={}", question.code);
+        assert_eq!(decide_at(&link, &form).await.unwrap(), 303);
+        for approval in [open, &self.approved] {
+            client.claim(&approval.id, &claim(NONCE)).await.unwrap();
+        }
+        for approval in [open, &self.approved, &self.executing] {
+            client.outcome(&approval.id, &report(None)).await.unwrap();
+            let ended = later.status(&approval.id).await;
+            let execution = ended.execution.unwrap().status;
+            assert_eq!(
+                (ended.status, execution),
+                (Status::Approved, ExecutionStatus::Executed)
+            );
+        }
+        assert_eq!(
+            later.status(&self.rejected.id).await.status,
+            Status::Rejected
+        );
+        let refused = client.claim(&self.rejected.id, &claim(NONCE)).await;
+        refused.unwrap_err();
+    }
+}
+
+/// *Upgrade and rollback* of docs/operations.md, with one instance after the other.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "scripts/test --all runs it: it builds an earlier gate from the repository's history"]
+async fn the_runbook_of_upgrade_and_rollback_loses_nothing() {
+    let earlier = earlier_program().await;
+    let settings = backing_store::tables(azurite().port);
+    let settings = backing_store::borrowed(&settings);
+    let version_1 = [&settings[..], &[("HO_ROWS", "1")]].concat();
+    let folder = tempfile::tempdir().unwrap();
+    let copy = folder.path().join("approvals.jsonl");
+    let copy = copy.to_str().unwrap();
+
+    // 1. What changes, and a backup; both by the new program, beside the gate that runs.
+    let old = Instance::start(Some(earlier), &settings).await;
+    let (left, url) = (Left::by(&old).await, old.gate.url.clone());
+    let (said, code) = process::run(&version_1, &["check", "--upgrade"]).await;
+    assert!(code == 1 && said.contains("HO_RUN_WITHIN"), "{said}");
+    let (said, code) = process::run(&settings, &["backup", copy]).await;
+    assert!(code == 0 && said.contains("4 rows were copied"), "{said}");
+    old.gate.kill().await;
+
+    // 2. and 3. The new version with rows of version 1; `check` finds nothing that fails.
+    let new = Instance::start(None, &version_1).await;
+    left.end_on(&new, &url).await;
+    let (said, code) = process::run(&version_1, &["check"]).await;
+    assert!(code < 2, "{said}");
+    let (left, url) = (Left::by(&new).await, new.gate.url.clone());
+    new.gate.kill().await;
+
+    // 4. Back to the earlier one, which reads all that the later one wrote.
+    let old = Instance::start(Some(earlier), &settings).await;
+    left.end_on(&old, &url).await;
+    old.gate.kill().await;
+
+    // Without the setting, the rows of the later version wait, unchanged, until it is back.
+    let new = Instance::start(None, &settings).await;
+    let (left, url) = (Left::by(&new).await, new.gate.url.clone());
+    new.gate.kill().await;
+    let old = Instance::start(Some(earlier), &settings).await;
+    let all = [
+        &left.open.0,
+        &left.approved,
+        &left.executing,
+        &left.rejected,
+    ];
+    for approval in all {
+        assert_eq!(old.call_status("status", &approval.id, None).await, 500);
+    }
+    old.gate.kill().await;
+    let new = Instance::start(None, &settings).await;
+    left.end_on(&new, &url).await;
+    new.gate.kill().await;
+    let (said, code) = process::run(&settings, &["verify"]).await;
+    assert!(code == 0 && said.contains("0 problems"), "{said}");
+    // The copy of before is still one that can be restored.
+    let elsewhere = [&settings[..], &[("HO_TABLE", "copied")]].concat();
+    let (said, code) = process::run(&elsewhere, &["restore", copy]).await;
+    assert!(
+        code == 0 && said.starts_with("4 rows were put back"),
+        "{said}"
+    );
 }

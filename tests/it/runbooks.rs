@@ -1,14 +1,17 @@
 //! The runbooks of docs/operations.md, as they are written there.
 
+use std::time::{Duration, Instant};
+
 use human_oversight::keys::keyring;
-use human_oversight_client::types::Status;
+use human_oversight_client::types::{Deliverable, Status};
 use serde_json::json;
 
 use crate::azurite::{Table, azurite, fresh_table};
 use crate::backing_store;
 use crate::claim::claim;
-use crate::harness::{ALICE, TestGate};
+use crate::harness::{ALICE, Log, TestGate};
 use crate::process::run;
+use crate::proxy::Proxy;
 
 /// Submits at one instance, decides at another, and claims at the first.
 async fn pass_between(one: &TestGate, other: &TestGate) -> Result<(), String> {
@@ -232,4 +235,142 @@ async fn a_gate_is_restored_elsewhere_with_its_keys() {
     assert_eq!(there.send_form(&page, &form).await.status, 303);
     let swept = there.sweep().await;
     assert!(swept.ends_with("complete: true"), "{swept}");
+}
+
+#[tokio::test]
+async fn while_email_is_down_requests_wait_and_another_transport_sends_them() {
+    let settings = backing_store::tables(azurite().port);
+    let settings = backing_store::borrowed(&settings);
+    let nowhere = [
+        ("HO_MAIL", "smtp"),
+        ("HO_SMTP_URL", "smtp://127.0.0.1:1?tls=none"),
+        ("HO_MAIL_FROM", "gate@example.com"),
+    ];
+    let down = [&settings[..], &nowhere].concat();
+    let gate = TestGate::with(&down).await;
+    let approval = gate.ask().await;
+    assert_eq!(approval.deliverable, Deliverable::None);
+    gate.sweep().await;
+    // 1. and 2.
+    let (said, code) = run(&down, &["check", "--mail-to", ALICE]).await;
+    let is_cause = |line: &str| line.contains(" mail ") && line.contains("temporarily unavailable");
+    assert!(code == 2 && said.lines().any(is_cause), "{said}");
+    let (said, code) = run(&down, &["list", "--unsent"]).await;
+    assert_eq!(code, 0, "{said}");
+    let waiting = said.lines().filter(|line| line.starts_with(&approval.id));
+    assert_eq!(
+        waiting.filter(|line| line.ends_with("Unavailable")).count(),
+        2,
+        "{said}"
+    );
+    // 3. The gate of the tests writes files.
+    let log = Log::default();
+    let collecting = log.collect();
+    let after = TestGate::with(&settings).await;
+    after.pass(Duration::from_secs(60));
+    after.sweep().await;
+    after.sweep().await;
+    drop(collecting);
+    after.approve(&approval, ALICE).await;
+    // 5.
+    assert_eq!(log.count("email works again"), 1, "{:#?}", log.lines());
+    let (said, _) = run(&settings, &["list", "--unsent"]).await;
+    assert_eq!(said, "0 not sent.\n");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_the_tables_are_down_calls_are_503_and_what_was_due_comes_after() {
+    let proxy = Proxy::start(azurite().port).await;
+    let settings = backing_store::tables(proxy.port);
+    let settings = backing_store::borrowed(&settings);
+    let gate = TestGate::with(&settings).await;
+    let approval = gate.ask().await;
+    gate.sweep().await;
+    proxy.down(true);
+    let began = Instant::now();
+    let answer = gate
+        .get(&format!("{}/api/status/{}", gate.url, approval.id))
+        .await;
+    assert_eq!(answer.status, 503, "{}", answer.body);
+    assert!(
+        answer.body.contains("Nothing is half-done"),
+        "{}",
+        answer.body
+    );
+    assert!(
+        began.elapsed() < Duration::from_secs(8),
+        "{:?}",
+        began.elapsed()
+    );
+    // 1.
+    let (said, code) = run(&settings, &["check"]).await;
+    let is_cause = |line: &str| line.starts_with("failed") && line.contains("there was no answer");
+    assert!(code == 2 && said.lines().any(is_cause), "{said}");
+    // 2. and 3. The reminders of the half-time and of the end were due meanwhile.
+    gate.pass(Duration::from_secs(1_900));
+    let mails = gate.mails().len();
+    proxy.down(false);
+    gate.sweep().await;
+    assert_eq!(gate.mails().len(), mails + 2);
+    let health = gate.get(&format!("{}/api/health", gate.url)).await;
+    assert_eq!(
+        (health.status.as_u16(), &health.json()["status"]),
+        (200, &json!("ok"))
+    );
+    gate.approve(&approval, ALICE).await;
+}
+
+#[tokio::test]
+async fn after_a_leak_of_the_link_keys_nothing_sealed_with_them_runs() {
+    let settings = backing_store::tables(azurite().port);
+    let old = TestGate::with(&backing_store::borrowed(&settings)).await;
+    let (approved, open) = (old.ask().await, old.ask().await);
+    old.approve(&approved, ALICE).await;
+    let question = old.question(&open, ALICE);
+    // In the place of the old key, not before it.
+    let settings = settings.map(|(name, value)| match name {
+        "HO_LINK_KEYS" => (name, keyring::generate_link_key()),
+        _ => (name, value),
+    });
+    let settings = backing_store::borrowed(&settings);
+    let log = Log::default();
+    let collecting = log.collect();
+    let new = TestGate::with(&settings).await;
+    new.pass(Duration::from_secs(3_700));
+    for _ in 0..2 {
+        let swept = new.sweep().await;
+        assert!(swept.ends_with("2 set aside, complete: true"), "{swept}");
+    }
+    drop(collecting);
+    let cause = "the row MAC was made with a key that is not in HO_LINK_KEYS";
+    let integrity = |line: &&String| line.contains("integrity problem") && line.contains(cause);
+    assert_eq!(
+        log.lines().iter().filter(integrity).count(),
+        2,
+        "{:#?}",
+        log.lines()
+    );
+    let refused = new
+        .client
+        .claim(&approved.id, &claim("0123456789abcdef"))
+        .await;
+    refused.unwrap_err();
+    let link = question.link.replace(&old.url, &new.url);
+    assert_ne!(new.get(&link).await.status, 200);
+    // Agents submit again, and earlier decisions are proved by their receipts.
+    let again = new.ask().await;
+    new.approve(&again, ALICE).await;
+    let keys = new.get(&format!("{}/api/keys", new.url)).await.body;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("keys.json");
+    std::fs::write(&file, keys).unwrap();
+    let without: Vec<_> = settings
+        .into_iter()
+        .filter(|(name, _)| *name != "HO_LINK_KEYS")
+        .collect();
+    let (said, code) = run(&without, &["verify", "--keys", file.to_str().unwrap()]).await;
+    assert!(
+        code == 0 && said.contains("2 decisions proved by their receipts"),
+        "{said}"
+    );
 }

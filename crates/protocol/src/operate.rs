@@ -20,6 +20,24 @@ pub struct Operation {
     /// to enable, and no other member; only these commands have it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
+    /// What to list; only that command has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub what: Option<What>,
+    /// Where a list goes on: the `next` of its part before. Only that command has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+}
+
+/// What is listed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum What {
+    /// What waits for a decision or a claim.
+    Open,
+    /// Emails that were not accepted, or perhaps not.
+    Unsent,
+    /// Rows and due entries that cannot be trusted.
+    Damaged,
 }
 
 /// The commands.
@@ -38,6 +56,8 @@ pub enum Command {
     Allow,
     /// Sends the emails of one request again.
     Resend,
+    /// Lists requests or rows.
+    List,
     /// Lists the standing grants.
     Grants,
     /// Ends one standing grant.
@@ -92,6 +112,69 @@ pub struct Enabled {
     pub done: bool,
     /// The channel's name.
     pub channel: String,
+}
+
+/// The response to a list: a part of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Listed {
+    /// What waits for a decision or a claim.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub open: Vec<OpenRequest>,
+    /// Emails that were not accepted, or perhaps not.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unsent: Vec<UnsentEmail>,
+    /// What cannot be trusted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub damaged: Vec<DamagedRow>,
+    /// Where the list goes on; absent at its end. A part may be empty.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}
+
+/// A request that waits for a decision or a claim.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OpenRequest {
+    /// The request's id.
+    pub id: String,
+    /// The agent.
+    pub agent_name: String,
+    /// `Pending` or `Approved`.
+    pub status: String,
+    /// The deadline of the decision.
+    pub expires_at: String,
+    /// Whether its emails were accepted: `Ok`, `Degraded` or `None`.
+    pub deliverable: String,
+}
+
+/// An email that was tried and not accepted, or perhaps not.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnsentEmail {
+    /// The request's id.
+    pub id: String,
+    /// What it tells.
+    pub kind: String,
+    /// The address.
+    pub to: String,
+    /// What has become of it.
+    pub state: String,
+    /// Since when, or when it is tried again.
+    pub at: String,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// Why it was not accepted, as far as that is known.
+    pub fault: Option<String>,
+}
+
+/// A row, or a due entry, that cannot be trusted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DamagedRow {
+    /// `row`, `standing row`, `kept decision` or `due entry`.
+    pub table: String,
+    /// Its keys; of a due entry their digest.
+    pub row: String,
+    /// Why it cannot be trusted.
+    pub cause: String,
 }
 
 /// The response to the list of standing grants.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use human_oversight::app::{Finding, SweepRecord};
+use human_oversight::app::{self, Finding, Grade, SweepRecord};
 use human_oversight::config::{StoreConfig, TableSettings};
 use human_oversight::keys::{NamedKey, ReceiptKeys};
 use human_oversight::values::Timestamp;
@@ -13,9 +13,6 @@ use super::super::maintenance::named;
 
 /// How long a key may make new signatures and secrets before it should be rotated.
 const OLD_AFTER: Duration = Duration::from_secs(365 * 86_400);
-
-/// How long before the last receipt key ends the operator is warned.
-const WARN_BEFORE: Duration = Duration::from_secs(30 * 86_400);
 
 /// The keys of each setting, one of which makes new ones, and since when a sweep has had each.
 pub(super) fn check_keys(settings: &TableSettings, record: Option<&SweepRecord>) -> Vec<Finding> {
@@ -74,13 +71,7 @@ fn check_receipt_keys(keys: &[NamedKey], ages: &Ages<'_>) -> Vec<Finding> {
             .map(|signs| check_algorithm(signs, published)),
     );
     found.extend(ages.judge(name, "receipt", kid));
-    let lapses_at = keys.lapses_at(ages.now);
-    if let Some(end) = lapses_at.filter(|end| *end <= (ages.now + WARN_BEFORE).unix_seconds()) {
-        found.push(Finding::warning(format!(
-            "{name}: from {} on no key is in force, and the gate signs nothing: add a key",
-            date(end)
-        )));
-    }
+    found.extend(Some(app::check_receipt_keys(&keys, ages.now)).filter(|it| it.grade != Grade::Ok));
     found
 }
 

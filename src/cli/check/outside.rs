@@ -10,6 +10,7 @@ use human_oversight::mailer::{MailError, Mailer};
 use human_oversight::render::{render_test_card, render_test_email};
 use human_oversight::values::{Address, Timestamp};
 use human_oversight_protocol::types::KeySet;
+use reqwest::Url;
 use serde_json::json;
 
 use super::super::clock::{clock, now};
@@ -17,6 +18,14 @@ use super::super::clock::{clock, now};
 /// The time for a call, and for an email.
 const CALL_TIMEOUT: Duration = Duration::from_secs(20);
 const MAIL_TIMEOUT: Duration = Duration::from_secs(45);
+
+/// Where people sign in, in the clouds of Azure.
+const SIGN_IN_HOSTS: [&str; 4] = [
+    "login.microsoftonline.com",
+    "login.windows.net",
+    "login.microsoftonline.us",
+    "login.partner.microsoftonline.cn",
+];
 
 /// Whether the gate answers at its public address, and with the keys of these settings.
 pub(super) async fn check_address(config: &Config, receipt_kid: Option<&str>) -> Finding {
@@ -41,23 +50,55 @@ pub(super) async fn check_address(config: &Config, receipt_kid: Option<&str>) ->
     }
 }
 
-/// Whether the platform leads to the sign-in of the directory.
+/// Whether the platform in front of the gate leads to the sign-in of the directory, and back to the gate.
 pub(super) async fn check_platform_sign_in(config: &Config) -> Option<Finding> {
     let (sign_in, url) = (config.sign_in.as_ref()?, config.base_url.as_ref()?);
-    let tenant = sign_in.tenant.to_string();
-    let client = client().ok()?;
-    let answer = client.get(format!("{url}/.auth/login/aad")).send().await;
-    let location = answer.ok().and_then(|answer| {
-        let location = answer.headers().get("location")?;
-        location.to_str().ok().map(str::to_owned)
-    });
-    Some(match location {
-        Some(location) if location.contains(&tenant) => {
-            Finding::ok("the platform leads to the sign-in of the directory")
+    let page = format!("{url}/.auth/login/aad");
+    let answer = match client() {
+        Ok(client) => client.get(&page).send().await,
+        Err(error) => Err(error),
+    };
+    let answer = match answer.map_err(reqwest::Error::without_url) {
+        Ok(answer) => answer,
+        Err(error) => {
+            return Some(Finding::failed(format!(
+                "{page} cannot be reached: {error}"
+            )));
         }
-        Some(_) => Finding::failed("the platform leads to the sign-in of another directory"),
-        None => Finding::failed("the platform does not lead to a sign-in: is it switched on?"),
-    })
+    };
+    let location = answer.headers().get("location");
+    let location = location.and_then(|location| Url::parse(location.to_str().ok()?).ok());
+    let Some(location) = location else {
+        let status = answer.status().as_u16();
+        return Some(Finding::failed(format!(
+            "{page} answers {status} and does not lead to a sign-in: is App Service authentication on?"
+        )));
+    };
+    Some(judge_sign_in(&location, &sign_in.tenant.to_string(), url))
+}
+
+/// Judges where the platform sends people who are to sign in.
+fn judge_sign_in(location: &Url, tenant: &str, url: &str) -> Finding {
+    let host = location.host_str().unwrap_or_default();
+    let directory = location.path_segments().and_then(|mut it| it.next());
+    if location.scheme() != "https" || !SIGN_IN_HOSTS.contains(&host) {
+        return Finding::failed(format!(
+            "the platform leads to {host}, which is no sign-in of Entra"
+        ));
+    }
+    if directory != Some(tenant) {
+        return Finding::failed("the platform leads to the sign-in of another directory");
+    }
+    let mut query = location.query_pairs();
+    let back = query.find_map(|(name, value)| (name == "redirect_uri").then(|| Url::parse(&value)));
+    let back = back.and_then(Result::ok).map(|back| back.origin());
+    match (back, Url::parse(url).map(|url| url.origin())) {
+        (Some(back), Ok(own)) if back != own => Finding::failed(format!(
+            "after the sign-in the platform sends people to {}, not to HO_BASE_URL",
+            back.ascii_serialization()
+        )),
+        _ => Finding::ok("the platform leads to the sign-in of the directory"),
+    }
 }
 
 /// The transport; with an address, a test email is sent to it.

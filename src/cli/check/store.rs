@@ -42,7 +42,7 @@ pub(super) async fn check(
     };
     Ok(StoreFindings {
         tables,
-        clock: check_clock(now(), probe.service_time),
+        clock: check_clock(store.clock_difference()),
         keys: check_keys(settings, record.as_ref()),
         sweep,
     })

@@ -7,8 +7,8 @@ use human_oversight::app::{Executing, Running};
 use human_oversight::domain::{Pause, PauseScope};
 use human_oversight::values::{ApprovalId, Timestamp};
 use human_oversight_protocol::operate::{
-    self, Allowed, Command, Enabled, GrantRevoked, OffChannels, Operation, Operations, Resent,
-    Revoked, StandingGrants,
+    self, Allowed, Command, Enabled, GrantRevoked, Listed, OffChannels, Operation, Operations,
+    Resent, Revoked, StandingGrants, What,
 };
 use human_oversight_protocol::types::Problem;
 use reqwest::{StatusCode, Url};
@@ -82,7 +82,7 @@ impl Remote {
             owner,
             agent,
             because,
-            id: None,
+            ..about(command, None)
         };
         report(self.call(&operation).await?).ok_or_else(unknown)
     }
@@ -100,6 +100,15 @@ impl Remote {
     pub(crate) async fn resend(&self, id: &ApprovalId) -> anyhow::Result<Resent> {
         self.call(&about(Command::Resend, Some(&id.to_string())))
             .await
+    }
+
+    pub(crate) async fn list(&self, what: What, from: Option<String>) -> anyhow::Result<Listed> {
+        let operation = Operation {
+            what: Some(what),
+            from,
+            ..about(Command::List, None)
+        };
+        self.call(&operation).await
     }
 
     pub(super) async fn grants(&self) -> anyhow::Result<StandingGrants> {
@@ -158,6 +167,8 @@ fn about(command: Command, id: Option<&str>) -> Operation {
         agent: None,
         because: None,
         id: id.map(str::to_owned),
+        what: None,
+        from: None,
     }
 }
 

@@ -105,7 +105,7 @@ fn explain(error: &Error, caller: &Caller) -> (&'static str, &'static str, Optio
         ),
         Error::Unavailable(_) => (
             "Please try again in a minute",
-            "The gate cannot reach its store at the moment. Your link stays valid: open it again to \
+            "The gate cannot record anything at the moment. Your link stays valid: open it again to \
              see whether your decision was recorded.",
             None,
         ),

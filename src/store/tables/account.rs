@@ -79,6 +79,13 @@ impl Account {
     }
 
     fn new(url: Url, sign_in: SignIn) -> Result<Self, &'static str> {
+        let service = url.host_str().and_then(|host| host.split('.').nth(1));
+        if matches!(service, Some("blob" | "dfs" | "file" | "queue" | "web")) {
+            return Err(
+                "it is the address of another service of the account: that of its tables is \
+                 https://ACCOUNT.table.core.windows.net",
+            );
+        }
         match (url.scheme(), url.host(), is_bare(&url)) {
             ("http" | "https", Some(_), true) => Ok(Self {
                 endpoint: url.as_str().trim_end_matches('/').to_owned(),
@@ -143,6 +150,25 @@ impl Parts<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_address_of_another_service_is_refused() {
+        for service in ["blob", "queue", "file", "dfs"] {
+            let address = format!("https://store1.{service}.core.windows.net");
+            let error = Account::at(&address, Principal::AzureCli).unwrap_err();
+            assert!(
+                error.starts_with("it is the address of another service"),
+                "{error}"
+            );
+            let text = format!("AccountName=store1;AccountKey=a2V5;TableEndpoint={address}");
+            assert_eq!(Account::from_connection_string(&text).unwrap_err(), error);
+        }
+        Account::at(
+            "https://store1.privatelink.table.core.windows.net",
+            Principal::AzureCli,
+        )
+        .unwrap();
+    }
 
     #[test]
     fn reads_the_strings_that_people_have() {

@@ -1,6 +1,7 @@
 //! The clients of the tables, and what their operations share.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use azure_core_legacy::{RetryOptions, TransportOptions};
 use azure_data_tables::clients::{EntityClient, TableClient, TableServiceClientBuilder};
@@ -17,6 +18,7 @@ use super::service_clock::ServiceClock;
 use super::sign_in;
 use super::transport::{Transport, Wire};
 use crate::keys::LinkKeys;
+use crate::store::clock_difference::ClockDifference;
 use crate::store::error::StoreError;
 use crate::store::row::{Columns, Keys};
 use crate::store::versioned::ETag;
@@ -30,6 +32,8 @@ pub(in crate::store) struct Tables {
     /// Hash the people of an index entry; without keys, entries name none.
     pub(super) keys: Option<Arc<LinkKeys>>,
     pub(super) corrections: Corrections,
+    /// Whether this process has seen the tables.
+    pub(super) has_tables: AtomicBool,
     service_clock: Arc<ServiceClock>,
 }
 
@@ -63,13 +67,14 @@ impl Tables {
             decided: service.table_client(decided),
             keys,
             corrections: Corrections::default(),
+            has_tables: AtomicBool::new(false),
             service_clock,
         }
     }
 
-    /// The seconds by which the clock of this machine is ahead of the service's, by its last answer.
-    pub(in crate::store) fn clock_ahead(&self) -> i64 {
-        self.service_clock.ahead()
+    /// The difference of the clocks by the service's last answer.
+    pub(in crate::store) fn clock_difference(&self) -> Option<ClockDifference> {
+        self.service_clock.difference()
     }
 }
 

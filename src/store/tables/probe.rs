@@ -8,17 +8,13 @@ use super::fault::Fault;
 use super::retry::{POINT, with_retry};
 use crate::store::error::StoreError;
 use crate::store::table_state::{StoreProbe, TableState, probe_row};
-use crate::values::Timestamp;
 
 /// No row has this version.
 const NO_VERSION: &str = "W/\"datetime'2000-01-01T00%3A00%3A00.0000000Z'\"";
 
 impl Tables {
     pub(in crate::store) async fn probe(&self) -> StoreProbe {
-        let mut probe = StoreProbe {
-            tables: Vec::new(),
-            service_time: None,
-        };
+        let mut probe = StoreProbe { tables: Vec::new() };
         for (table, is_reported) in [
             (&self.approvals, true),
             (&self.open, false),
@@ -28,8 +24,7 @@ impl Tables {
             let state = match read(table).await {
                 Err(fault) if fault.is_code("TableNotFound") => TableState::Missing,
                 Err(fault) => TableState::Unreadable(fault.into()),
-                Ok(time) => {
-                    probe.service_time = time.or(probe.service_time);
+                Ok(()) => {
                     let written = if is_reported {
                         delete_nothing(table).await.map_err(StoreError::from)
                     } else {
@@ -43,7 +38,7 @@ impl Tables {
         probe
     }
 
-    pub(in crate::store) async fn look(&self) -> Result<Option<Timestamp>, StoreError> {
+    pub(in crate::store) async fn look(&self) -> Result<(), StoreError> {
         Ok(read(&self.approvals).await?)
     }
 
@@ -55,14 +50,10 @@ impl Tables {
     }
 }
 
-/// Reads a row, and returns the time of the service.
-async fn read(table: &TableClient) -> Result<Option<Timestamp>, Fault> {
+/// Reads a row.
+async fn read(table: &TableClient) -> Result<(), Fault> {
     let read = || first_page(table.query().top(1_u32).select("RowKey"));
-    let (page, _) = with_retry(POINT, read).await;
-    let date = page?.common_storage_response_headers.date;
-    // The time of 1970 stands for a header that a proxy has removed.
-    let seconds = Some(date.unix_timestamp()).filter(|seconds| *seconds > 0);
-    Ok(seconds.and_then(|seconds| Timestamp::from_unix_millis(seconds * 1_000)))
+    with_retry(POINT, read).await.0.map(drop)
 }
 
 /// Deletes a row that does not exist: the service refuses that as not found only to those who may delete.

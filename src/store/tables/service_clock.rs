@@ -1,24 +1,25 @@
-//! How far the clock of this machine is off that of the table service, by the dates of its answers.
+//! Compares the clock of this machine with that of the table service, by the dates of its answers.
 
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use reqwest::header::{DATE, HeaderMap};
 
+use crate::store::clock_difference::ClockDifference;
 use crate::values::Timestamp;
-
-/// From this many seconds on it is logged.
-const LOGGED_FROM: u64 = 30;
 
 const LOGGED_EVERY: Duration = Duration::from_secs(15 * 60);
 
 /// The difference that the last answer showed.
 #[derive(Debug, Default)]
-pub(super) struct ServiceClock {
-    /// The seconds by which this machine is ahead.
-    ahead: AtomicI64,
-    logged_at: Mutex<Option<Instant>>,
+pub(super) struct ServiceClock(Mutex<Seen>);
+
+#[derive(Debug, Default)]
+struct Seen {
+    difference: Option<ClockDifference>,
+    logged_at: Option<Instant>,
+    /// Whether the end of a difference that was logged is to be logged.
+    is_logged: bool,
 }
 
 impl ServiceClock {
@@ -30,30 +31,26 @@ impl ServiceClock {
         };
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
         let now = now.map_or(0, |it| i64::try_from(it.as_secs()).unwrap_or(i64::MAX));
-        let ahead = now - date.unix_seconds();
-        self.ahead.store(ahead, Ordering::Relaxed);
-        if ahead.unsigned_abs() > LOGGED_FROM && self.is_to_be_logged() {
+        let difference = ClockDifference::new(now - date.unix_seconds());
+        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.difference = Some(difference);
+        if !difference.is_noticeable() {
+            if std::mem::take(&mut seen.is_logged) {
+                tracing::info!(
+                    "the clock of this machine agrees with that of the table service again"
+                );
+            }
+        } else if seen.logged_at.is_none_or(|at| at.elapsed() >= LOGGED_EVERY) {
+            (seen.logged_at, seen.is_logged) = (Some(Instant::now()), true);
             tracing::error!(
-                ahead_s = ahead,
+                ahead_s = difference.ahead(),
                 "the clock of this machine differs from that of the table service"
             );
         }
     }
 
-    /// The seconds by which this machine is ahead of the service, as far as it is known.
-    pub(super) fn ahead(&self) -> i64 {
-        self.ahead.load(Ordering::Relaxed)
-    }
-
-    fn is_to_be_logged(&self) -> bool {
-        let mut logged_at = self
-            .logged_at
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let is_due = logged_at.is_none_or(|at| at.elapsed() >= LOGGED_EVERY);
-        if is_due {
-            *logged_at = Some(Instant::now());
-        }
-        is_due
+    pub(super) fn difference(&self) -> Option<ClockDifference> {
+        let seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.difference
     }
 }

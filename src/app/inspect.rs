@@ -1,0 +1,217 @@
+//! What operators list, page by page: what is open, what is not sent, what cannot be trusted.
+
+use crate::domain::{Approval, Delivery, DeliveryState};
+use crate::keys::{ReceiptKeys, receipt};
+use crate::store::{Place, Store, StoreError};
+use crate::values::Timestamp;
+
+/// What is listed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Inspection {
+    /// What waits for a decision or a claim.
+    Open,
+    /// Emails that were not accepted, or perhaps not.
+    Unsent,
+    /// Rows and due entries that cannot be trusted.
+    Damaged,
+}
+
+/// A row, or a due entry, that cannot be trusted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DamagedRow {
+    /// `row`, `standing row`, `kept decision` or `due entry`.
+    pub table: &'static str,
+    /// Its keys; of a due entry their digest.
+    pub row: String,
+    pub cause: String,
+}
+
+/// Where a listing goes on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Position {
+    table: Table,
+    place: Option<Place>,
+}
+
+/// A page of a listing.
+#[derive(Clone, Debug, Default)]
+pub struct Inspected {
+    /// The requests that are open, or of which an email [is not sent](is_unsent).
+    pub requests: Vec<Approval>,
+    pub damaged: Vec<DamagedRow>,
+    /// `None` at the end.
+    pub next: Option<Position>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Table {
+    Requests,
+    Standing,
+    Decided,
+    Due,
+}
+
+/// Reads one page. Without receipt keys, receipts are not checked.
+///
+/// # Errors
+/// The store's own.
+pub async fn inspect(
+    store: &Store,
+    keys: Option<&ReceiptKeys>,
+    what: Inspection,
+    from: Option<Position>,
+    now: Timestamp,
+) -> Result<Inspected, StoreError> {
+    let Position { table, place } = from.unwrap_or_default();
+    let mut found = Inspected::default();
+    let next = match table {
+        Table::Requests => {
+            let (page, next) = store.all(place).await?;
+            for row in page {
+                match (what, row.approval) {
+                    (Inspection::Open, Ok(approval)) if approval.is_open(now) => {
+                        found.requests.push(approval);
+                    }
+                    (Inspection::Unsent, Ok(approval)) if has_unsent(&approval) => {
+                        found.requests.push(approval);
+                    }
+                    (Inspection::Damaged, read) => {
+                        let damage = cause_of_damage(read, keys);
+                        found.add("row", &row.keys, damage);
+                    }
+                    _ => {}
+                }
+            }
+            next
+        }
+        Table::Standing => {
+            let (page, next) = store.all_standing(place).await?;
+            for row in page {
+                let damage = row.row.and_then(Result::err);
+                found.add("standing row", &row.keys, damage.map(|it| it.to_string()));
+            }
+            next
+        }
+        Table::Decided => {
+            let (page, next) = store.all_decided(place).await?;
+            for row in page {
+                let damage = row.checked.err();
+                found.add("kept decision", &row.keys, damage.map(|it| it.to_string()));
+            }
+            next
+        }
+        Table::Due => {
+            let page = store.due(now, place).await?;
+            let foreign = page.due.into_iter().filter_map(|due| due.id.err());
+            found.damaged.extend(foreign.map(|row| DamagedRow {
+                table: "due entry",
+                row,
+                cause: "it is not of the gate".to_owned(),
+            }));
+            page.next
+        }
+    };
+    found.next = match next {
+        Some(place) => Some(Position {
+            table,
+            place: Some(place),
+        }),
+        None if what == Inspection::Damaged => table.next().map(Position::beginning),
+        None => None,
+    };
+    Ok(found)
+}
+
+/// Whether an email was tried and not accepted, or given up. A reminder that is not due yet was not tried.
+pub fn is_unsent(delivery: &Delivery) -> bool {
+    match delivery.state {
+        DeliveryState::Queued(_) => delivery.fault.is_some(),
+        DeliveryState::Sending(_) | DeliveryState::Failed(_) | DeliveryState::Unknown(_) => true,
+        DeliveryState::Sent(_) | DeliveryState::Dropped(_) => false,
+    }
+}
+
+fn has_unsent(approval: &Approval) -> bool {
+    let mut deliveries = approval.approvers.iter().flat_map(|one| &one.deliveries);
+    deliveries.any(is_unsent)
+}
+
+fn cause_of_damage(
+    read: Result<Approval, StoreError>,
+    keys: Option<&ReceiptKeys>,
+) -> Option<String> {
+    match (read, keys) {
+        (Err(StoreError::Legacy), _) | (Ok(_), None) => None,
+        (Err(error), _) => Some(error.to_string()),
+        (Ok(approval), Some(keys)) => {
+            let checked = receipt::check(&approval, keys.public());
+            checked.err().map(|contradiction| contradiction.to_string())
+        }
+    }
+}
+
+impl Inspected {
+    fn add(
+        &mut self,
+        table: &'static str,
+        (partition, row): &(String, String),
+        cause: Option<String>,
+    ) {
+        self.damaged.extend(cause.map(|cause| DamagedRow {
+            table,
+            row: format!("{partition}/{row}"),
+            cause,
+        }));
+    }
+}
+
+impl Position {
+    fn beginning(table: Table) -> Self {
+        Self { table, place: None }
+    }
+
+    /// The position as a text, for [`Position::decode`].
+    pub fn encode(&self) -> String {
+        let place = self.place.as_ref().map(Place::encode).unwrap_or_default();
+        format!("{}:{place}", self.table.word())
+    }
+
+    /// `None` if it is no position.
+    pub fn decode(text: &str) -> Option<Self> {
+        let (word, place) = text.split_once(':')?;
+        let mut tables = Table::ALL.into_iter();
+        let table = tables.find(|table| table.word() == word)?;
+        Some(match place {
+            "" => Self::beginning(table),
+            place => Self {
+                table,
+                place: Some(Place::decode(place)?),
+            },
+        })
+    }
+}
+
+impl Default for Position {
+    fn default() -> Self {
+        Self::beginning(Table::Requests)
+    }
+}
+
+impl Table {
+    const ALL: [Self; 4] = [Self::Requests, Self::Standing, Self::Decided, Self::Due];
+
+    fn next(self) -> Option<Self> {
+        let mut tables = Self::ALL.into_iter();
+        tables.find(|table| *table == self)?;
+        tables.next()
+    }
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::Requests => "requests",
+            Self::Standing => "standing",
+            Self::Decided => "decided",
+            Self::Due => "due",
+        }
+    }
+}

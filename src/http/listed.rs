@@ -1,0 +1,67 @@
+//! The lists of operators on the wire.
+
+use human_oversight_protocol::operate::{DamagedRow, Listed, OpenRequest, UnsentEmail, What};
+
+use crate::app::{self, Inspected, Inspection};
+use crate::domain::Approval;
+use crate::values::Timestamp;
+
+/// What is listed, on the wire.
+pub fn inspection(what: What) -> Inspection {
+    match what {
+        What::Open => Inspection::Open,
+        What::Unsent => Inspection::Unsent,
+        What::Damaged => Inspection::Damaged,
+    }
+}
+
+/// A page of a list, on the wire.
+pub fn listed(what: Inspection, page: &Inspected, now: Timestamp) -> Listed {
+    let requests = page.requests.iter();
+    let damaged = page.damaged.iter().map(|damaged| DamagedRow {
+        table: damaged.table.to_owned(),
+        row: damaged.row.clone(),
+        cause: damaged.cause.clone(),
+    });
+    let (mut open, mut unsent) = (Vec::new(), Vec::new());
+    match what {
+        Inspection::Open => open.extend(requests.map(|approval| open_request(approval, now))),
+        Inspection::Unsent => unsent.extend(requests.flat_map(unsent_emails)),
+        Inspection::Damaged => {}
+    }
+    Listed {
+        open,
+        unsent,
+        damaged: damaged.collect(),
+        next: page.next.as_ref().map(app::Position::encode),
+    }
+}
+
+fn open_request(approval: &Approval, now: Timestamp) -> OpenRequest {
+    let request = &approval.request;
+    OpenRequest {
+        id: request.id.to_string(),
+        agent_name: request.id.agent().to_owned(),
+        status: approval.status(now).word().to_owned(),
+        expires_at: request.expires_at.to_string(),
+        deliverable: approval.deliverable().word().to_owned(),
+    }
+}
+
+fn unsent_emails(approval: &Approval) -> impl Iterator<Item = UnsentEmail> {
+    let id = approval.request.id.to_string();
+    approval.approvers.iter().flat_map(move |approver| {
+        let unsent = approver.deliveries.iter();
+        let unsent = unsent.filter(|delivery| app::is_unsent(delivery));
+        let id = id.clone();
+        unsent.map(move |delivery| UnsentEmail {
+            id: id.clone(),
+            kind: delivery.notice.word().to_owned(),
+            to: approver.address.to_string(),
+            state: delivery.state.word().to_owned(),
+            at: delivery.state.at().to_string(),
+            attempts: delivery.attempts,
+            fault: delivery.fault.map(|fault| fault.word().to_owned()),
+        })
+    })
+}
