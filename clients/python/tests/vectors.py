@@ -224,7 +224,13 @@ def _delivery(body: bytes, at: str = str(_AT), id_: str = "msg-1", secret: bytes
 
 def callbacks() -> dict[str, Any]:
     """Callbacks, as an agent's web server gets them."""
-    data = {"agentName": _AGENT, "correlationId": "order-1", "sequence": 2, "status": "Approved", "state": "thread é 17"}
+    data = {
+        "agentName": _AGENT,
+        "correlationId": "order-1",
+        "sequence": 2,
+        "status": "Approved",
+        "state": "thread é 17",
+    }
     event = {"type": "request.decided", "timestamp": "2027-01-15T08:00:00.000Z", "data": data}
 
     def encoded(value: Any) -> bytes:
