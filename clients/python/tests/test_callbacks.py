@@ -1,8 +1,10 @@
 """Callbacks: which count, and an agent that does not wait."""
 
+import re
 from typing import Any
 
 import pytest
+from conftest import REPOSITORY
 from vectors import read
 
 from human_oversight import (
@@ -135,6 +137,76 @@ def test_a_gated_function_names_its_channel() -> None:
         approval_gate("A", "Delete")(lambda user: user)("1")
     assert "callback" not in mock.requests[-1]
     assert len(mock.callbacks()) == 2
+
+
+@pytest.mark.parametrize(
+    ("policy", "says"), [(None, "User 1 deleted."), (reject("Not her."), "Their reason: Not her.")], ids=["yes", "no"]
+)
+def test_the_example_of_the_readme_settles_what_it_asked(
+    policy: Any, says: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mock, _ = agent(lambda _: policy) if policy else agent()
+    monkeypatch.setenv("HO_CALLBACK_SECRET", mock.callback_secret)
+    example: dict[str, Any] = {}
+    with mock.gate.scope():
+        exec(python_of("clients/python/README.md", "## Callbacks"), example)
+    example["ask"]("1")
+    assert (len(example["stored"]), mock.outcomes) == (1, [None])
+    [(headers, body)] = mock.callbacks()
+    assert example["on_callback"](headers, body + b" ") == 401
+    for _ in range(3):
+        assert example["on_callback"](headers, body) == 204
+    assert (example["stored"], mock.outcomes) == ({}, [None if policy else "Executed"])
+    [said] = capsys.readouterr().out.splitlines()
+    assert said.endswith(says)
+
+
+def test_the_example_of_the_readme_keeps_what_is_not_settled(monkeypatch: pytest.MonkeyPatch) -> None:
+    mock, _ = agent()
+    monkeypatch.setenv("HO_CALLBACK_SECRET", mock.callback_secret)
+    example: dict[str, Any] = {}
+    with mock.gate.scope():
+        exec(python_of("clients/python/README.md", "## Callbacks"), example)
+    example["ask"]("1")
+    [(headers, body)] = mock.callbacks()
+    pending = example["action"].resume(Handle("other", "secret"), {})
+    for why in (Undecided(pending), Refused(Reason.PAUSED), Refused(Reason.UNAVAILABLE)):
+        with monkeypatch.context() as patch:
+            patch.setattr("human_oversight.pending.Pending.claim", raising(why))
+            assert example["on_callback"](headers, body) == 503
+    assert example["on_callback"](headers, body) == 204
+
+
+def raising(error: Exception) -> Any:
+    def claim(*_: Any, **__: Any) -> None:
+        raise error
+
+    return claim
+
+
+def python_of(page: str, heading: str) -> str:
+    text = (REPOSITORY / page).read_text().split(f"\n{heading}\n")[1]
+    return re.findall(r"```python\n(.*?)```", text, re.DOTALL)[0]
+
+
+@pytest.mark.parametrize("case", named([it for it in VECTORS["cases"] if "body" in it]))
+def test_the_sample_of_the_documentation_verifies_what_the_vectors_say(
+    case: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("time.time", lambda: VECTORS["now"])
+    monkeypatch.setenv("HO_CALLBACK_SECRET", VECTORS["secret"])
+    sample: dict[str, Any] = {}
+    exec(python_of("docs/http.md", "### Callbacks"), sample)
+    headers = {name.lower(): value for name, value in case["headers"].items()}
+    if case["result"] == "verified":
+        callback = case["callback"]
+        expected = (callback["correlationId"], callback["state"])
+        assert sample["read_callback"](headers, case["body"].encode()) == expected
+    elif case["result"] == "bad-header":
+        with pytest.raises((KeyError, ValueError)):
+            sample["read_callback"](headers, case["body"].encode())
+    elif case["result"] != "malformed":
+        assert sample["read_callback"](headers, case["body"].encode()) is None
 
 
 def test_without_a_decision_a_callback_ends_nothing(real: Any) -> None:

@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import ts from "typescript";
 import {
   CallbackError,
   gated,
@@ -126,4 +127,47 @@ it("a gated function names its channel", async () => {
   const named = mock.requests.map(({ callback }) => callback);
   assert.deepEqual(named, [{ channel: "agents" }, { channel: "agents", state: "thread of 1" }, undefined]);
   assert.equal(mock.callbacks().length, 2);
+});
+
+interface Example {
+  ask(user: { user_id: string }): Promise<void>;
+  onCallback(headers: Record<string, string>, body: Buffer): Promise<number>;
+  stored: Map<string, unknown>;
+}
+
+/** The example of the README, with this mock. */
+async function readExample(mock: MockGate): Promise<Example> {
+  const [, section = ""] = read("clients/typescript/README.md").split("\n## Callbacks\n");
+  const [, block = ""] = /```ts\n(.*?)```/s.exec(section) ?? [];
+  const { outputText } = ts.transpileModule(`${block}\nexport { ask, onCallback, stored };`, {
+    compilerOptions: { module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ES2022 },
+  });
+  const path = new URL("../dist/index.js", import.meta.url).href;
+  // A module of its own for each mock.
+  const source = `${outputText.replace('"human-oversight"', JSON.stringify(path))}\n// ${mock.callbackSecret}`;
+  const load = () => import(`data:text/javascript,${encodeURIComponent(source)}`) as Promise<Example>;
+  return mock.gate.scope(load);
+}
+
+describe("the example of the README", () => {
+  for (const [answer, outcome] of [
+    [approve, "Executed"],
+    [reject("Not her."), undefined],
+  ] as const)
+    it(`settles what it asked: ${answer.status}`, async (test) => {
+      const mock = new MockGate(() => answer);
+      process.env["HO_CALLBACK_SECRET"] = mock.callbackSecret;
+      test.after(() => delete process.env["HO_CALLBACK_SECRET"]);
+      const log = test.mock.method(console, "log", () => undefined);
+      const { ask, onCallback, stored } = await readExample(mock);
+      await ask({ user_id: "1" });
+      assert.deepEqual([stored.size, mock.outcomes], [1, [undefined]]);
+      const [delivery] = mock.callbacks();
+      assert(delivery);
+      const { headers, body } = delivery;
+      assert.equal(await onCallback(headers, Buffer.from(`${body} `)), 401);
+      for (let times = 0; times < 3; times++) assert.equal(await onCallback(headers, Buffer.from(body)), 204);
+      assert.deepEqual([stored.size, mock.outcomes], [0, [outcome]]);
+      assert.equal(log.mock.callCount(), 1);
+    });
 });

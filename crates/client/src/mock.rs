@@ -19,7 +19,8 @@
 //! ```
 //!
 //! The client is the real one: it waits, verifies signed receipts (each mock has a key of its own), claims
-//! and reports. Only the network is missing.
+//! and reports. Only the network is missing. [`MockGate::callbacks`] are what the gate would send to an agent that does
+//! not wait.
 
 use std::fmt;
 use std::sync::Arc;

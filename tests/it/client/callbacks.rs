@@ -177,7 +177,7 @@ async fn a_callback_of_a_request_that_is_not_approved_runs_nothing() {
     pending.withdraw().await.unwrap();
     let revoked = agent.submit().await;
     gate.approve(&gate.status(&revoked.id).await, ALICE).await;
-    let command = json!({"command": "revoke", "id": revoked.id, "because": "x"});
+    let command = json!({"command": "revoke", "id": revoked.id});
     operate(&gate, command).await;
     let lapsed = agent.submit().await;
     gate.approve(&gate.status(&lapsed.id).await, ALICE).await;
