@@ -1,6 +1,7 @@
 //! Callbacks: an agent that does not wait, and a sender whose signatures an independent library makes.
 
 use std::process::Stdio;
+use std::slice::from_ref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -26,6 +27,9 @@ use crate::operate::operate;
 
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
+/// Why a callback ran nothing.
+type Refused = (Reason, Option<ExecutionStatus>);
+
 /// An agent with a web server, as the crate's README has it.
 #[derive(Clone)]
 struct Agent {
@@ -33,7 +37,7 @@ struct Agent {
     action: Action,
     stored: Arc<Mutex<Vec<Handle>>>,
     runs: Arc<AtomicU32>,
-    refusals: Arc<Mutex<Vec<(Reason, Option<ExecutionStatus>)>>>,
+    refusals: Arc<Mutex<Vec<Refused>>>,
 }
 
 impl Agent {
@@ -63,7 +67,7 @@ impl Agent {
         serve(router).await
     }
 
-    async fn refusals(&self) -> Vec<(Reason, Option<ExecutionStatus>)> {
+    async fn refusals(&self) -> Vec<Refused> {
         std::mem::take(&mut *self.refusals.lock().await)
     }
 
@@ -148,10 +152,10 @@ async fn a_request_that_nothing_waits_for_runs_once_when_its_callback_comes() {
     let (handle, other) = (agent.submit().await, agent.submit().await);
     let about = body(&handle);
     // It claims a decision, and there is none.
-    assert_eq!(deliver(&url, SECRET, &[about.clone()]).await, [503]);
+    assert_eq!(deliver(&url, SECRET, from_ref(&about)).await, [503]);
     gate.approve(&gate.status(&handle.id).await, ALICE).await;
     let strangers = "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
-    assert_eq!(deliver(&url, strangers, &[about.clone()]).await, [401]);
+    assert_eq!(deliver(&url, strangers, from_ref(&about)).await, [401]);
     assert!(gate.status(&handle.id).await.execution.is_none());
     let unknown = about.replace(&handle.id[handle.id.len() - 8..], "00000000");
     let deliveries = [about.clone(), about, unknown, body(&other)];
