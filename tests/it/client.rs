@@ -1,5 +1,6 @@
 //! The client's `Gate`: which actions run, and which do not.
 
+mod callbacks;
 mod network;
 pub(crate) mod permits;
 mod refusals;

@@ -8,7 +8,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
 use boon::{Compiler, Schemas};
 use human_oversight_client::parameters::{hex, sha256};
 use human_oversight_client::types::{
-    Approval, Claim, ExecutionStatus, NewApproval, Report, Withdrawal,
+    Approval, Claim, ExecutionStatus, NewApproval, NewCallback, Report, Withdrawal,
 };
 use reqwest::{Method, StatusCode};
 use serde_json::{Map, Value, json};
@@ -371,6 +371,10 @@ fn request_bodies_have_exactly_the_members_of_the_client() {
         on_behalf_of: some(),
         claimant: some(),
         supersedes: some(),
+        callback: Some(NewCallback {
+            channel: String::new(),
+            state: some(),
+        }),
     };
     let claim = Claim {
         nonce: String::new(),
@@ -385,6 +389,7 @@ fn request_bodies_have_exactly_the_members_of_the_client() {
     for (schema, body, more) in [
         // Agents of the legacy Logic App send `timestamp`.
         ("NewApproval", json!(new), Some("timestamp")),
+        ("NewCallback", json!(new)["callback"].clone(), None),
         ("Claim", json!(claim), None),
         ("Report", json!(report), None),
         ("Withdrawal", json!(withdrawal), None),

@@ -25,6 +25,8 @@ def filter_case(context, case):
         or ("wait" in case.query and body.get("claimant"))
         # Of the right form, and no request that has ended.
         or ID.fullmatch(str(body.get("supersedes")))
+        # Of the right form, and no channel that there is.
+        or "callback" in body
         or is_inexact(body)
     )
 

@@ -1,5 +1,8 @@
-"""The vectors in `conformance/`. Run as a program, it writes `es256.json` and `keys.json`."""
+"""The vectors in `conformance/`. Run as a program, it writes `callbacks.json`, `es256.json` and `keys.json`."""
 
+import base64
+import hashlib
+import hmac
 import json
 from pathlib import Path
 from typing import Any
@@ -204,7 +207,133 @@ def keys() -> dict[str, Any]:
     return {"keys": {"keys": published}, "receipts": _cases(receipts)}
 
 
-FILES = {"es256": es256, "keys": keys}
+_SECRET = b"The secret of a channel."
+_OTHER_SECRET = b"The secret of another one"
+
+
+def _secret(content: bytes) -> str:
+    return f"whsec_{base64.b64encode(content).decode()}"
+
+
+def _delivery(body: bytes, at: str = str(_AT), id_: str = "msg-1", secret: bytes = _SECRET) -> dict[str, str]:
+    """The headers of a callback."""
+    tag = hmac.digest(secret, f"{id_}.{at}.".encode() + body, hashlib.sha256)
+    signature = f"v1,{base64.b64encode(tag).decode()}"
+    return {"webhook-id": id_, "webhook-timestamp": at, "webhook-signature": signature}
+
+
+def callbacks() -> dict[str, Any]:
+    """Callbacks, as an agent's web server gets them."""
+    data = {
+        "agentName": _AGENT,
+        "correlationId": "order-1",
+        "sequence": 2,
+        "status": "Approved",
+        "state": "thread é 17",
+    }
+    event = {"type": "request.decided", "timestamp": "2027-01-15T08:00:00.000Z", "data": data}
+
+    def encoded(value: Any) -> bytes:
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+
+    def without(name: str) -> dict[str, str]:
+        return {other: value for other, value in good.items() if other != name}
+
+    def signed_by(*signatures: str) -> dict[str, str]:
+        return good | {"webhook-signature": " ".join(signatures)}
+
+    body = encoded(event)
+    good = _delivery(body)
+    signature = good["webhook-signature"]
+    other = _delivery(body, secret=_OTHER_SECRET)["webhook-signature"]
+    stateless = encoded(event | {"data": {name: value for name, value in data.items() if name != "state"}})
+    later = encoded(event | {"type": "request.later", "more": [1], "data": data | {"status": "Later", "more": {}}})
+    cases: dict[str, tuple[dict[str, str], bytes, str]] = {
+        "a decision": (good, body, "verified"),
+        "without a state": (_delivery(stateless), stateless, "verified"),
+        "an event, a status and members of a later version": (_delivery(later), later, "verified"),
+        "names of headers in another case": ({name.title(): value for name, value in good.items()}, body, "verified"),
+        "five minutes old": (_delivery(body, str(_AT - 300)), body, "verified"),
+        "five minutes ahead": (_delivery(body, str(_AT + 300)), body, "verified"),
+        "several signatures, the second of which counts": (signed_by(other, signature), body, "verified"),
+        "several signatures, one of another version": (signed_by("v1a,AAAA", signature), body, "verified"),
+        "stale": (_delivery(body, str(_AT - 301)), body, "not-fresh"),
+        "of the future": (_delivery(body, str(_AT + 301)), body, "not-fresh"),
+        "a stale one with a newer time": (
+            _delivery(body, str(_AT - 301)) | {"webhook-timestamp": str(_AT)},
+            body,
+            "bad-signature",
+        ),
+        "a time in milliseconds": (_delivery(body, str(_AT * 1000)), body, "not-fresh"),
+        "a time with a fraction": (_delivery(body, f"{_AT}.5"), body, "bad-header"),
+        "a time that is no number": (_delivery(body, "now"), body, "bad-header"),
+        "a time that is empty": (_delivery(body, ""), body, "bad-header"),
+        "signed by another secret": (signed_by(other), body, "bad-signature"),
+        "several signatures, none of which counts": (signed_by(other, other), body, "bad-signature"),
+        "another id": (good | {"webhook-id": "msg-2"}, body, "bad-signature"),
+        "an altered body": (good, body.replace(b"order-1", b"order-2"), "bad-signature"),
+        "a blank after the body": (good, body + b" ", "bad-signature"),
+        "an empty body": (good, b"", "bad-signature"),
+        "the signature in base64url": (
+            signed_by(signature.replace("+", "-").replace("/", "_").rstrip("=")),
+            body,
+            "bad-signature",
+        ),
+        "the signature is cut off": (signed_by(signature[:20]), body, "bad-signature"),
+        "the signature has no version": (signed_by(signature.removeprefix("v1,")), body, "bad-signature"),
+        "the signature is of another version": (signed_by(signature.replace("v1,", "v2,")), body, "bad-signature"),
+        "the signature is empty": (signed_by("v1,"), body, "bad-signature"),
+        "no id": (without("webhook-id"), body, "bad-header"),
+        "no time": (without("webhook-timestamp"), body, "bad-header"),
+        "no signature": (without("webhook-signature"), body, "bad-header"),
+        "no header at all": ({}, body, "bad-header"),
+        "signed, and not JSON": (_delivery(b"order-1"), b"order-1", "malformed"),
+        "signed, and not an object": (_delivery(b"[]"), b"[]", "malformed"),
+        "signed, and without a request": (_delivery(b"{}"), b"{}", "malformed"),
+        "signed, and not UTF-8": (_delivery(b"\xff" + body), b"\xff" + body, "malformed"),
+    }
+    for name, wrong in {"a correlation id that is a number": 1, "a correlation id that is null": None}.items():
+        text = encoded(event | {"data": data | {"correlationId": wrong}})
+        cases[name] = (_delivery(text), text, "malformed")
+    text = encoded(event | {"data": data | {"state": ["thread"]}})
+    cases["a state that is a list"] = (_delivery(text), text, "malformed")
+    secrets = {
+        "24 bytes": (_secret(bytes(24)), True),
+        "64 bytes": (_secret(bytes(64)), True),
+        "23 bytes": (_secret(bytes(23)), False),
+        "65 bytes": (_secret(bytes(65)), False),
+        "no prefix": (_secret(bytes(32)).removeprefix("whsec_"), False),
+        "a public key": (_secret(bytes(32)).replace("whsec_", "whpk_"), False),
+        "base64url": (_secret(b"\xff" * 24).replace("/", "_"), False),
+        "no base64": ("whsec_a secret of twenty-four and more characters", False),
+        "empty": ("", False),
+    }
+    return {
+        "secret": _secret(_SECRET),
+        "now": _AT,
+        "secrets": [{"name": name, "secret": it, "valid": valid} for name, (it, valid) in secrets.items()],
+        "cases": [_callback(name, *case) for name, case in cases.items()],
+    }
+
+
+def _callback(name: str, headers: dict[str, str], body: bytes, result: str) -> dict[str, Any]:
+    try:
+        text = {"body": body.decode()}
+    except UnicodeDecodeError:
+        text = {"hex": body.hex()}
+    case: dict[str, Any] = {"name": name, "headers": headers, **text, "result": result}
+    if result == "verified":
+        data = json.loads(body)["data"]
+        case["callback"] = {
+            "id": f"{encode(_AGENT.encode())}.{data['correlationId']}",
+            "agentName": data["agentName"],
+            "correlationId": data["correlationId"],
+            "state": data.get("state"),
+        }
+    return case
+
+
+FILES = {"callbacks": callbacks, "es256": es256, "keys": keys}
 
 if __name__ == "__main__":
     for file, vectors in FILES.items():

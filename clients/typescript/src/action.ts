@@ -14,6 +14,14 @@ import { afterSubmit, beforeSubmit, invalid, Refused, unverified } from "./refus
 import { retryFirstContact } from "./retry.js";
 import type { JsonObject } from "./strict-json.js";
 
+/** Where the gate calls when there is news of a request. */
+export interface NewCallback {
+  /** The name of a channel of the operator's. */
+  readonly channel: string;
+  /** A text that the callback repeats, at most 256 characters. */
+  readonly state?: string;
+}
+
 export interface ActionOptions {
   /** The agent's name, 1 to 128 characters. */
   readonly agent: string;
@@ -32,6 +40,9 @@ export interface ActionOptions {
   /** The id of an earlier request of this agent that was rejected, withdrawn or not decided in time, such as `Refused.id`:
    * this one takes its place, and the approvers see what changed. */
   readonly supersedes?: string | undefined;
+  /** Where the gate calls when there is news of the request: the name of a channel, or with a text that the callback
+   * repeats. The agent's web server passes the call to `verifyCallback`. */
+  readonly callback?: string | NewCallback | undefined;
   /** Called when the request was submitted, and now and then while it is pending. */
   readonly onPending?: OnPending | undefined;
 }
@@ -152,7 +163,9 @@ export class Action {
 
   #request({ handle, parameters }: Run): NewApproval {
     const { agent, action, approvers, timeoutSeconds, reason, onBehalfOf, supersedes } = this.options;
-    const texts = [agent, action, reason, onBehalfOf, supersedes, handle.correlationId, ...approvers];
+    const callback = toCallback(this.options.callback);
+    const called = [callback?.channel, callback?.state];
+    const texts = [agent, action, reason, onBehalfOf, supersedes, handle.correlationId, ...approvers, ...called];
     if (texts.some((text) => text?.isWellFormed() === false))
       throw invalid("a setting cannot be written as JSON: a text has half of a surrogate pair");
     return {
@@ -167,8 +180,13 @@ export class Action {
       ...(reason === undefined ? {} : { reason }),
       ...(onBehalfOf === undefined ? {} : { onBehalfOf }),
       ...(supersedes === undefined ? {} : { supersedes }),
+      ...(callback === undefined ? {} : { callback }),
     };
   }
+}
+
+function toCallback(callback: string | NewCallback | undefined): NewCallback | undefined {
+  return typeof callback === "string" ? { channel: callback } : callback;
 }
 
 /** The exact parameters, or throws a `Refused`. */

@@ -1,6 +1,6 @@
 // `gated`: a function that runs only after a person approved exactly its arguments.
 
-import { toExact, type Action } from "./action.js";
+import { toExact, type Action, type NewCallback } from "./action.js";
 import { currentCorrelationId, proofScope } from "./context.js";
 import { SettingsError } from "./errors.js";
 import { Gate } from "./gate.js";
@@ -30,6 +30,8 @@ export interface GatedOptions<Args extends object, Context extends unknown[]> {
   readonly correlationId?: Setting<Args, Context, string | undefined>;
   /** The id of the earlier request whose place the call takes, such as `Refused.id`: the approvers see what changed. */
   readonly supersedes?: Setting<Args, Context, string | undefined>;
+  /** Where the gate calls when there is news of the request. With `waitSeconds`, the same call again then goes on. */
+  readonly callback?: Setting<Args, Context, string | NewCallback | undefined>;
   /** Members of the arguments that are not part of the decision, such as a connection. */
   readonly skip?: readonly (keyof Args & string)[] | undefined;
   /** Seconds: without a decision by then, the call throws an `Undecided`. The same call again, under the same
@@ -143,6 +145,7 @@ async function prepare<Args extends object, Context extends unknown[]>(
     reason: value(options.reason),
     onBehalfOf: value(options.onBehalfOf),
     supersedes: value(options.supersedes),
+    callback: value(options.callback),
     correlationId: value(options.correlationId) ?? currentCorrelationId(),
     onPending: options.onPending,
   });

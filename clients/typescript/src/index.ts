@@ -7,9 +7,10 @@
 //       ({ user_id }: { user_id: string }) => `User ${user_id} deleted.`,
 //     );
 
-export type { Action, ActionOptions, ClaimOptions } from "./action.js";
+export type { Action, ActionOptions, ClaimOptions, NewCallback } from "./action.js";
 export type { Approval, Progress } from "./approval.js";
 export { flush } from "./background.js";
+export { CallbackError, verifyCallback, type Callback, type CallbackHeaders } from "./callback.js";
 export { currentProof, toolCall } from "./context.js";
 export type { AccessToken, TokenCredential } from "./entra.js";
 export {

@@ -6,7 +6,9 @@
 // The client is the real one: it waits, verifies signed receipts and permits (each mock has a key of its own), claims and
 // reports. Only the network is missing.
 
-import { generateKeyPairSync, sign } from "node:crypto";
+import { generateKeyPairSync, randomBytes, sign } from "node:crypto";
+import type { NewCallback } from "./action.js";
+import { signCallback } from "./callback.js";
 import type { Fetch } from "./client.js";
 import { Gate } from "./gate.js";
 import { approvalId } from "./handle.js";
@@ -57,6 +59,13 @@ export interface MockRequest {
   readonly reason?: string;
   readonly onBehalfOf?: string;
   readonly supersedes?: string;
+  readonly callback?: NewCallback;
+}
+
+/** A call that the gate would make. */
+export interface MockCallback {
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
 }
 
 interface Stored {
@@ -80,6 +89,7 @@ export class MockGate {
   readonly requests: MockRequest[] = [];
   readonly #policy: (request: MockRequest) => Answer;
   readonly #key = generateKeyPairSync("ed25519");
+  readonly #callbackKey = randomBytes(32);
   readonly #approvals = new Map<string, Stored>();
   readonly #claims = new Map<string, JsonObject>();
 
@@ -99,6 +109,28 @@ export class MockGate {
   /** What became of each request: `Executed`, `ExecutionFailed`, or nothing. */
   get outcomes(): (string | undefined)[] {
     return [...this.#approvals.values()].map(({ execution }) => execution?.status);
+  }
+
+  /** The secret of the channels, for `verifyCallback`. */
+  get callbackSecret(): string {
+    return `whsec_${this.#callbackKey.toString("base64")}`;
+  }
+
+  /** The callbacks of those requests that name a channel, in order, signed now. Each call is another delivery of all of
+   * them. */
+  callbacks(): MockCallback[] {
+    return this.requests.flatMap((request) => (request.callback ? [this.#callback(request, request.callback)] : []));
+  }
+
+  #callback({ agentName, correlationId }: MockRequest, { state }: NewCallback): MockCallback {
+    const status = this.#approvals.get(approvalId(agentName, correlationId))?.status;
+    const data = { agentName, correlationId, sequence: 1, status, state };
+    const type = status === "Timeout" ? "request.expired" : "request.decided";
+    const now = new Date();
+    const body = JSON.stringify({ type, timestamp: now.toISOString(), data });
+    const [id, sent] = [`${correlationId}-1`, String(Math.floor(now.getTime() / 1000))];
+    const signature = signCallback(this.#callbackKey, id, sent, Buffer.from(body));
+    return { headers: { "webhook-id": id, "webhook-timestamp": sent, "webhook-signature": signature }, body };
   }
 
   #respond(path: string, sent: unknown): Response {

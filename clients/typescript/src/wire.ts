@@ -12,7 +12,12 @@ export interface components {
       onBehalfOf?: components["schemas"]["NewAddress"] | null;
       claimant?: string | null;
       supersedes?: components["schemas"]["Id"] | null;
+      callback?: components["schemas"]["NewCallback"] | null;
       timestamp?: unknown;
+    };
+    NewCallback: {
+      channel: string;
+      state?: string | null;
     };
     Claim: {
       nonce: string;

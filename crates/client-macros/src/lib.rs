@@ -39,6 +39,7 @@ use settings::{Refusal, Settings};
 /// | `reason`, `on_behalf_of`, `on_pending` | as on `Action` |
 /// | `correlation_id` | as on `Action`: a name of your own for each call, such as the id of the model's tool call. A second call with the same name and arguments is the same request, whose approval is used once |
 /// | `supersedes` | as on `Action`: the id of the earlier request whose place the call takes |
+/// | `callback` | as on `Action`: the channel by which the gate wakes this process, if that passes the call to `Gate::on_callback` |
 /// | `gate` | the `Gate`; the default is that of `Gate::scope`, or of the environment (`HO_URL`, `HO_KEY`) |
 ///
 /// A setting is an expression, and may name arguments and `self`.

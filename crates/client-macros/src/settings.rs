@@ -16,6 +16,7 @@ pub(crate) struct Settings {
     on_pending: Option<Expr>,
     correlation_id: Option<Expr>,
     supersedes: Option<Expr>,
+    callback: Option<Expr>,
     /// An expression of a `Result<Gate, Error>`.
     pub(crate) gate: TokenStream,
     pub(crate) refusal: Refusal,
@@ -33,7 +34,7 @@ pub(crate) enum Refusal {
 }
 
 const KNOWN: &str = "agent_name, action_description, approver_emails, refusal_return_value, timeout, \
-                     reason, on_behalf_of, on_pending, correlation_id, supersedes and gate";
+                     reason, on_behalf_of, on_pending, correlation_id, supersedes, callback and gate";
 
 impl Parse for Settings {
     fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
@@ -72,6 +73,7 @@ impl Parse for Settings {
             on_pending: take("on_pending"),
             correlation_id: take("correlation_id"),
             supersedes: take("supersedes"),
+            callback: take("callback"),
             gate: match take("gate") {
                 Some(gate) => quote! {
                     ::core::result::Result::Ok(::core::clone::Clone::clone(&#gate))
@@ -121,6 +123,7 @@ impl Settings {
             (quote!(on_pending), &self.on_pending),
             (quote!(correlation_id), &self.correlation_id),
             (quote!(supersedes), &self.supersedes),
+            (quote!(callback), &self.callback),
         ] {
             if let Some(value) = value {
                 action = quote!(#action.#method(#value));

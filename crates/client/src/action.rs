@@ -3,7 +3,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use human_oversight_protocol::types::Approval;
+use human_oversight_protocol::types::{Approval, NewCallback};
 
 use crate::gate::Gate;
 
@@ -17,6 +17,7 @@ pub struct Action {
     pub(crate) on_behalf_of: Option<String>,
     pub(crate) correlation_id: Option<String>,
     pub(crate) supersedes: Option<String>,
+    pub(crate) callback: Option<NewCallback>,
     on_pending: Option<Arc<OnPending>>,
 }
 
@@ -33,6 +34,7 @@ impl Gate {
             on_behalf_of: None,
             correlation_id: None,
             supersedes: None,
+            callback: None,
             on_pending: None,
         }
     }
@@ -90,6 +92,15 @@ impl Action {
     #[must_use]
     pub fn supersedes(mut self, id: impl Into<String>) -> Self {
         self.supersedes = Some(id.into());
+        self
+    }
+
+    /// Where the gate calls when there is news of the request: the name of a channel of the operator's, or a
+    /// [`NewCallback`] with a text that the callback repeats. The agent's web server passes the call to
+    /// [`Gate::on_callback`].
+    #[must_use]
+    pub fn callback(mut self, callback: impl Into<NewCallback>) -> Self {
+        self.callback = Some(callback.into());
         self
     }
 

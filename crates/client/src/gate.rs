@@ -1,3 +1,4 @@
+use human_oversight_protocol::callback::Secret;
 use human_oversight_protocol::types::KeySet;
 
 use crate::client::Client;
@@ -11,6 +12,7 @@ pub struct Gate {
     pub(crate) trust: Trust,
     pub(crate) agent: String,
     pub(crate) approvers: Vec<String>,
+    pub(crate) callback_secret: Option<Secret>,
 }
 
 impl Gate {
@@ -21,17 +23,20 @@ impl Gate {
             trust: Trust::default(),
             agent: "agent".to_owned(),
             approvers: Vec::new(),
+            callback_secret: None,
         }
     }
 
     /// The gate that the environment names: `HO_URL`, `HO_KEY` (the Functions key; optional) or `HO_AUDIENCE` (the
     /// application id URI of the gate's app registration, for access tokens in its place; needs the feature `entra`),
     /// `APPROVER_EMAILS` (comma-separated; optional), `HO_KEYS` (the only keys to trust: the file of a JWK
-    /// set, or thumbprints as RFC 7638 defines them, comma-separated; optional) and `HO_ISSUER` (the
-    /// gate's public address, or several, comma-separated; with thumbprints it is required).
+    /// set, or thumbprints as RFC 7638 defines them, comma-separated; optional), `HO_ISSUER` (the
+    /// gate's public address, or several, comma-separated; with thumbprints it is required) and
+    /// `HO_CALLBACK_SECRET` (optional; see [`Gate::on_callback`]).
     ///
     /// # Errors
-    /// When `HO_URL` is missing or not an absolute address, or `HO_KEYS` or `HO_AUDIENCE` cannot be used.
+    /// When `HO_URL` is missing or not an absolute address, or `HO_KEYS`, `HO_AUDIENCE` or `HO_CALLBACK_SECRET` cannot
+    /// be used.
     pub fn from_env() -> Result<Self, Error> {
         let setting = |name| {
             let value = std::env::var(name).ok()?.trim().to_owned();
@@ -58,6 +63,9 @@ impl Gate {
         if let Some(keys) = setting("HO_KEYS") {
             gate.trust.pin_setting(&keys)?;
             gate.trust.check_settings()?;
+        }
+        if let Some(secret) = setting("HO_CALLBACK_SECRET") {
+            gate = gate.callback_secret(&secret)?;
         }
         Ok(gate.approvers(list("APPROVER_EMAILS")))
     }

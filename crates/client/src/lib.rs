@@ -51,10 +51,16 @@ mod action;
 mod verify;
 
 #[cfg(feature = "http")]
+mod wake;
+
+#[cfg(feature = "http")]
 mod pending;
 
 #[cfg(feature = "http")]
 mod submit;
+
+#[cfg(feature = "http")]
+mod settle;
 
 #[cfg(feature = "http")]
 mod blocking;
@@ -69,6 +75,9 @@ mod scope;
 #[doc(hidden)]
 #[path = "gated.rs"]
 pub mod __gated;
+
+#[cfg(feature = "mock")]
+mod mock_callback;
 
 #[cfg(feature = "mock")]
 pub mod mock;
@@ -89,7 +98,7 @@ pub use handle::Handle;
 pub use human_oversight_client_macros::approval_gate;
 pub use human_oversight_protocol::types;
 #[cfg(feature = "receipt")]
-pub use human_oversight_protocol::{parameters, permit, receipt};
+pub use human_oversight_protocol::{callback, parameters, permit, receipt};
 #[cfg(feature = "http")]
 pub use outcome::{Outcome, Reason, Refusal};
 #[cfg(feature = "http")]
@@ -98,3 +107,5 @@ pub use pending::Pending;
 pub use run_permit::{Permit, Proof};
 #[cfg(feature = "http")]
 pub use runtime::{flush, flush_blocking};
+#[cfg(feature = "http")]
+pub use settle::{Callback, CallbackError};

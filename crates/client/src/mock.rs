@@ -19,7 +19,8 @@
 //! ```
 //!
 //! The client is the real one: it waits, verifies signed receipts (each mock has a key of its own), claims
-//! and reports. Only the network is missing.
+//! and reports. Only the network is missing. [`MockGate::callbacks`] are what the gate would send to an agent that does
+//! not wait.
 
 use std::fmt;
 use std::sync::Arc;
@@ -28,6 +29,8 @@ use human_oversight_protocol::types::{Approval, NewApproval};
 
 use crate::client::Client;
 use crate::gate::Gate;
+pub use crate::mock_callback::MockCallback;
+use crate::mock_callback::callback;
 pub use crate::mock_server::Answer;
 use crate::mock_server::MockServer;
 
@@ -49,7 +52,9 @@ impl MockGate {
 
     /// The gate, for an agent under test.
     pub fn gate(&self) -> Gate {
-        Gate::new(Client::mock(self.0.clone()))
+        let mut gate = Gate::new(Client::mock(self.0.clone()));
+        gate.callback_secret = Some(self.0.callback_secret());
+        gate
     }
 
     /// The requests that were accepted, in order.
@@ -60,6 +65,18 @@ impl MockGate {
     /// The approvals of these requests, in the same order, with the outcomes that were reported.
     pub fn approvals(&self) -> Vec<Approval> {
         self.0.approvals()
+    }
+
+    /// The callbacks of those requests that name a channel, in the same order, signed now: for the handler that calls
+    /// [`Gate::on_callback`]. Each call of this method is another delivery of all of them.
+    pub fn callbacks(&self) -> Vec<MockCallback> {
+        let secret = self.0.callback_secret();
+        let requests = self.requests().into_iter().zip(self.approvals());
+        requests
+            .filter_map(|(request, approval)| {
+                Some(callback(&request.callback?, &approval, &secret))
+            })
+            .collect()
     }
 }
 

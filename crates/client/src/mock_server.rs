@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use human_oversight_protocol::callback::Secret;
 use human_oversight_protocol::parameters::{Parameters, hex};
 use human_oversight_protocol::permit;
 use human_oversight_protocol::receipt::{self, Assurance, Claims, Decision};
@@ -45,6 +46,7 @@ const OPEN: Duration = Duration::from_secs(3_600);
 pub(crate) struct MockServer {
     policy: Box<dyn Fn(&NewApproval) -> Answer + Send + Sync>,
     key: SigningKey,
+    callback_secret: Secret,
     state: Mutex<State>,
 }
 
@@ -62,12 +64,17 @@ impl MockServer {
         Self {
             policy: Box::new(policy),
             key: SigningKey::Ed25519(key),
+            callback_secret: Secret::generate(),
             state: Mutex::default(),
         }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn callback_secret(&self) -> Secret {
+        self.callback_secret.clone()
     }
 
     pub(crate) fn requests(&self) -> Vec<NewApproval> {

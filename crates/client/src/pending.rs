@@ -18,6 +18,7 @@ use crate::retry::{OUTAGE_RETRY_WINDOW, OutageLog, retry_transient};
 use crate::run_permit::{Permit, Proof};
 use crate::runtime::{self, sleep};
 use crate::verify::CLOCK_LEEWAY_SECONDS;
+use crate::wake::Alarm;
 use crate::withdraw::WithdrawOnDrop;
 
 /// How long one status call waits for a decision, where the gate lets calls wait.
@@ -38,6 +39,8 @@ pub struct Pending {
     action: Action,
     handle: Handle,
     approval: Option<Approval>,
+    /// Whether `approval` is what the claim goes by, without another wait.
+    is_decided: bool,
     detached: bool,
 }
 
@@ -48,6 +51,7 @@ impl Pending {
             action,
             handle,
             approval,
+            is_decided: false,
             detached: true,
         }
     }
@@ -237,13 +241,27 @@ impl Pending {
         Permit::new(client, self.handle.clone(), proof)
     }
 
+    /// Asks the gate once. There is nothing if the request is pending, and its deadline has not passed.
+    pub(crate) async fn look(mut self) -> Result<Option<Self>, Refusal> {
+        let client = &self.action.gate.client;
+        let status = client.status(&self.handle.id, Duration::ZERO).await;
+        let (approval, _) = status.map_err(Refusal::after_submit)?;
+        self.is_decided = approval.status != Status::Pending || is_over(&approval)?;
+        self.approval = Some(approval);
+        Ok(self.is_decided.then_some(self))
+    }
+
     /// Waits until the gate says that the request is no longer pending, or its deadline has passed.
     async fn wait_for_decision(&mut self) -> Result<Approval, Refusal> {
+        if let Some(approval) = self.approval.as_ref().filter(|_| self.is_decided) {
+            return Ok(approval.clone());
+        }
         let client = self.action.gate.client.clone();
         // Also after an error: without a waiting agent the request needs no decision.
         let withdraw = (!self.detached).then(|| WithdrawOnDrop::new(&client, &self.handle));
         let started = Instant::now();
         let mut pause = MIN_PAUSE;
+        let mut alarm = Alarm::new(&self.handle.id);
         let mut outage = OutageLog::default();
         loop {
             let wait = if pause <= MIN_PAUSE {
@@ -276,7 +294,7 @@ impl Pending {
                 }
                 Err(error) => return Err(Refusal::after_submit(error)),
             }
-            sleep(pause).await;
+            alarm = alarm.sleep(pause).await;
         }
     }
 }

@@ -218,6 +218,7 @@ impl Action {
             on_behalf_of: self.on_behalf_of.clone(),
             claimant: Some(handle.claimant()),
             supersedes: self.supersedes.clone(),
+            callback: self.callback.clone(),
         })
     }
 }

@@ -1,10 +1,12 @@
 //! What the gate and its clients share: wire types, canonical JSON with its digest, strict JSON,
-//! receipts, permits, grants, revocations and manifests.
+//! receipts, permits, grants, revocations, manifests and callbacks.
 #![warn(missing_docs)]
 
 pub mod operate;
 pub mod types;
 
+#[cfg(feature = "receipt")]
+pub mod callback;
 #[cfg(feature = "receipt")]
 pub mod grant;
 #[cfg(feature = "receipt")]

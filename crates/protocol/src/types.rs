@@ -51,6 +51,28 @@ pub struct NewApproval {
     /// the approvers see what changed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub supersedes: Option<String>,
+    /// Where the gate calls when there is news of this request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub callback: Option<NewCallback>,
+}
+
+/// Where the gate calls when there is news of a request.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewCallback {
+    /// The name of a channel of the operator's, 1 to 64 characters, which takes callbacks for this agent.
+    pub channel: String,
+    /// A text of the agent's own, at most 256 characters, which each callback repeats and no person is shown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<String>,
+}
+
+impl From<&str> for NewCallback {
+    fn from(channel: &str) -> Self {
+        Self {
+            channel: channel.to_owned(),
+            state: None,
+        }
+    }
 }
 
 /// The response of submit, status, claim, outcome and withdraw.

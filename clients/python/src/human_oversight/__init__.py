@@ -9,6 +9,7 @@ def delete_user(user_id: str) -> str:
 
 from .action import Action
 from .approval import Approval, Progress
+from .callback import Callback, CallbackError, verify_callback
 from .constants import DEFAULT_REFUSAL_VALUE, ApprovalStatus
 from .context import current_proof, tool_call
 from .decorator import approval_gate
@@ -26,6 +27,8 @@ __all__ = [
     "Action",
     "Approval",
     "ApprovalStatus",
+    "Callback",
+    "CallbackError",
     "Gate",
     "GateError",
     "Handle",
@@ -41,4 +44,5 @@ __all__ = [
     "current_proof",
     "flush",
     "tool_call",
+    "verify_callback",
 ]

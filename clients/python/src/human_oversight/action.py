@@ -1,7 +1,7 @@
 """One kind of action behind the gate."""
 
 import dataclasses
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import rfc8785
@@ -36,6 +36,7 @@ class Action:
     correlation_id: str | None = None
     on_pending: OnPending | None = dataclasses.field(default=None, repr=False)
     supersedes: str | None = None
+    callback: str | Mapping[str, str] | None = None
 
     def prepare(self) -> Handle:
         """A name and a secret for one request, to be stored before it is submitted: `submit` under it and `resume`
@@ -148,6 +149,11 @@ class Action:
         except GateError as error:
             raise (after_submit(error) if may_be_accepted else before_submit(error)) from None
 
+    def _callback(self) -> dict[str, str] | None:
+        if isinstance(self.callback, str):
+            return {"channel": self.callback}
+        return None if self.callback is None else dict(self.callback)
+
     def _request(self, run: Run) -> dict[str, Any]:
         request = {
             "agentName": self.agent,
@@ -161,6 +167,7 @@ class Action:
             "reason": self.reason,
             "onBehalfOf": self.on_behalf_of,
             "supersedes": self.supersedes,
+            "callback": self._callback(),
         }
         request = {name: value for name, value in request.items() if value is not None}
         try:

@@ -2,7 +2,7 @@
 
 import functools
 import inspect
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, Literal, ParamSpec, TypeVar, cast
 
 from .arguments import Signature
@@ -39,6 +39,7 @@ def approval_gate(
     on_behalf_of: str | Callable[..., str] | None = None,
     on_pending: OnPending | None = None,
     supersedes: str | Callable[..., str | None] | None = None,
+    callback: str | Mapping[str, str] | Callable[..., str | Mapping[str, str]] | None = None,
 ) -> Callable[[Callable[P, T]], Callable[P, T]]:
     """Gates a function, a method or a coroutine function. Put it innermost, below a framework's own decorator.
 
@@ -65,9 +66,11 @@ def approval_gate(
         on_pending: called when the request was submitted, and while it is pending. It must not block.
         supersedes: the id of the earlier request whose place the call takes, such as `Refused.id`: the approvers see
             what changed.
+        callback: where the gate calls when there is news of the request, as in `Gate.action`. With `wait=False`, the
+            same call again then goes on.
 
-    `action_description`, `reason`, `correlation_id`, `on_behalf_of` and `supersedes` may be functions of the call's
-    arguments.
+    `action_description`, `reason`, `correlation_id`, `on_behalf_of`, `supersedes` and `callback` may be functions of
+    the call's arguments.
     """
     if on_refusal not in ("return", "raise"):
         raise ValueError('on_refusal must be "return" or "raise"')
@@ -94,6 +97,7 @@ def approval_gate(
                 correlation_id=value(correlation_id) or current_correlation_id(),
                 on_pending=on_pending,
                 supersedes=value(supersedes),
+                callback=value(callback),
             )
             return Call(action, parameters, lambda: signature.parameters(args, kwargs), _seconds(wait))
 

@@ -3,7 +3,7 @@
 import secrets
 import ssl
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
@@ -130,6 +130,7 @@ class Gate:
         correlation_id: str | None = None,
         on_pending: OnPending | None = None,
         supersedes: str | None = None,
+        callback: str | Mapping[str, str] | None = None,
     ) -> Action:
         """An action that needs approval.
 
@@ -145,6 +146,9 @@ class Gate:
                 own thread. It must not block.
             supersedes: the id of an earlier request of this agent that was rejected, withdrawn or not decided in time,
                 such as `Refused.id`: this one takes its place, and the approvers see what changed.
+            callback: where the gate calls when there is news of the request: the name of a channel of the operator's,
+                or `{"channel": …, "state": …}` with a text that the callback repeats. The agent's web server passes the
+                call to `verify_callback`.
         """
         return Action(
             self._connection,
@@ -158,6 +162,7 @@ class Gate:
             correlation_id,
             on_pending,
             supersedes,
+            callback,
         )
 
     def check(self) -> None:

@@ -9,7 +9,9 @@ The client is the real one: it waits, verifies signed receipts and permits (each
 reports. Only the network is missing.
 """
 
+import base64
 import json
+import secrets
 import threading
 import time
 from collections.abc import Callable
@@ -21,6 +23,7 @@ import httpx
 import rfc8785
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from .callback import sign
 from .gate import Gate
 from .handle import approval_id
 from .jws import encode
@@ -70,6 +73,7 @@ class MockGate:
     def __init__(self, policy: Policy = lambda _: APPROVE) -> None:
         self._policy = policy
         self._key = Ed25519PrivateKey.generate()
+        self._callback_key = secrets.token_bytes(32)
         self._lock = threading.Lock()
         self._approvals: dict[str, dict[str, Any]] = {}
         self._claims: dict[str, dict[str, Any]] = {}
@@ -85,6 +89,30 @@ class MockGate:
         with self._lock:
             executions = [approval["execution"] for approval in self._approvals.values()]
         return [execution and execution["status"] for execution in executions]
+
+    @property
+    def callback_secret(self) -> str:
+        """The secret of the channels, for `verify_callback`."""
+        return f"whsec_{base64.b64encode(self._callback_key).decode()}"
+
+    def callbacks(self) -> list[tuple[dict[str, str], bytes]]:
+        """Headers and bodies of the callbacks of those requests that name a channel, in order, signed now. Each call is
+        another delivery of all of them."""
+        with self._lock:
+            requests = [request for request in self.requests if request.get("callback")]
+            return [self._callback(request) for request in requests]
+
+    def _callback(self, request: Request) -> tuple[dict[str, str], bytes]:
+        status = self._approvals[approval_id(request["agentName"], request["correlationId"])]["status"]
+        now = datetime.now(timezone.utc)
+        data = {name: request[name] for name in ("agentName", "correlationId")} | {"sequence": 1, "status": status}
+        if "state" in request["callback"]:
+            data["state"] = request["callback"]["state"]
+        kind = "request.expired" if status == "Timeout" else "request.decided"
+        body = json.dumps({"type": kind, "timestamp": now.isoformat(), "data": data}).encode()
+        id_, at = f"{request['correlationId']}-1", str(int(now.timestamp()))
+        signature = sign(self._callback_key, id_, at, body)
+        return {"webhook-id": id_, "webhook-timestamp": at, "webhook-signature": signature}, body
 
     def _respond(self, http: httpx.Request) -> httpx.Response:
         function, _, id_ = http.url.path.removeprefix("/api/").partition("/")

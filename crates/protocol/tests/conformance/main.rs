@@ -1,5 +1,6 @@
 //! The vectors in `conformance/`; its README describes them.
 
+mod callbacks;
 mod es256;
 mod permits;
 mod receipts;
