@@ -4,12 +4,10 @@
 mod channel;
 mod event;
 mod guard;
-mod secret;
 mod sender;
 mod url;
 
 pub use channel::{Channel, Receiver};
 pub use event::event;
-pub use secret::{InvalidSecret, WebhookSecret};
 pub use sender::{ChannelError, Message, Sender};
 pub use url::{ChannelUrl, InvalidUrl};

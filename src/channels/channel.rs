@@ -1,6 +1,7 @@
 //! A channel of the organisation.
 
-use super::secret::WebhookSecret;
+use human_oversight_protocol::callback::Secret;
+
 use super::url::ChannelUrl;
 
 /// A channel.
@@ -16,7 +17,7 @@ pub struct Channel {
 #[derive(Clone, Debug)]
 pub enum Receiver {
     /// A webhook, which verifies signatures made with its secret.
-    Webhook(WebhookSecret),
+    Webhook(Secret),
     /// A workflow of Microsoft Teams, which posts cards.
     Teams,
 }

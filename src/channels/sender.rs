@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use human_oversight_protocol::callback;
 use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
 use reqwest::{Client, StatusCode};
 
@@ -64,11 +65,11 @@ impl Sender {
             .timeout(timeout)
             .header(CONTENT_TYPE, "application/json");
         if let Receiver::Webhook(secret) = &channel.receiver {
-            let at = now.unix_seconds();
+            let at = now.unix_seconds().to_string();
             request = request
-                .header("webhook-id", id)
-                .header("webhook-timestamp", at)
-                .header("webhook-signature", secret.sign(id, at, body));
+                .header(callback::ID, id)
+                .header(callback::TIMESTAMP, &at)
+                .header(callback::SIGNATURE, secret.sign(id, &at, body.as_bytes()));
         }
         let sent = request.body(body.clone()).send().await;
         let answer = sent.map_err(|error| ChannelError::Unreachable(causes(error)))?;

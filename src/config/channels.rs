@@ -2,9 +2,11 @@
 
 use std::fmt::Display;
 
+use human_oversight_protocol::callback::Secret;
+
 use super::error::{ConfigError, ConfigErrors};
 use super::lookup::non_empty;
-use crate::channels::{Channel, ChannelUrl, Receiver, WebhookSecret};
+use crate::channels::{Channel, ChannelUrl, Receiver};
 use crate::policy::{self, ChannelKind, Policy};
 
 /// The channels whose settings can be used. The errors of the others are recorded.
@@ -21,7 +23,7 @@ pub(super) fn channels(
         let receiver = match channel.kind {
             ChannelKind::Webhook => {
                 let secret = channel.secret_setting();
-                let secret = setting(channel, secret, &lookup, WebhookSecret::parse);
+                let secret = setting(channel, secret, &lookup, Secret::parse);
                 secret.map(Receiver::Webhook)
             }
             ChannelKind::Teams => Ok(Receiver::Teams),
