@@ -33,7 +33,10 @@ impl App {
         if attempts.is_empty() {
             return Ok((row.approval, 0));
         }
-        let results = self.send(&row.approval, attempts, earlier).await;
+        let is_first = |it: &SendAttempt| it.notice == Notice::Request && it.number == 1;
+        let keeping = self.keep_message_group(&row.approval, attempts.iter().any(is_first));
+        let sending = self.send(&row.approval, attempts, earlier);
+        let (results, ()) = tokio::join!(sending, keeping);
         let (row, ()) = self
             .update(row, |approval, now| {
                 for (attempt, result) in &results {
@@ -121,17 +124,22 @@ impl App {
         let page = format!("{}/api/decision/{}", self.base_url, approval.request.id);
         let token = self.link_keys.link_token(approval, attempt.approver)?;
         let code = self.link_keys.one_time_code(approval, attempt.approver)?;
+        let message_id = self
+            .link_keys
+            .message_id(approval, attempt.approver, attempt.notice)?;
         let with_token = format!("{page}?k={token}");
         let needs_sign_in = self.must_sign_in(approval, attempt.approver);
         let secrets = if needs_sign_in {
             let takes_link = approval.request.needs_step_up;
             render::EmailSecrets {
+                message_id,
                 link: if takes_link { with_token } else { page },
                 code: None,
                 list: Some(format!("{}/api/requests", self.base_url)),
             }
         } else {
             render::EmailSecrets {
+                message_id,
                 link: with_token,
                 code: Some(code),
                 list: None,

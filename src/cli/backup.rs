@@ -179,7 +179,10 @@ async fn restore_line(
             return Ok(Restored::Grants(decode_grants(&row.columns)?.held.len()));
         }
         StandingKind::Pause => Restored::Pause,
-        StandingKind::Rejection | StandingKind::Limit | StandingKind::Code => Restored::Row,
+        StandingKind::Rejection
+        | StandingKind::Limit
+        | StandingKind::Code
+        | StandingKind::Delivery => Restored::Row,
     };
     store.put_standing(row, written_at).await?;
     Ok(restored)

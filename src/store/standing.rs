@@ -30,6 +30,8 @@ pub enum StandingKind {
     Grant,
     /// The wrong codes that were entered with a person's links.
     Code,
+    /// Which request the emails are about that delivery reports name.
+    Delivery,
 }
 
 /// A row of the standing table.
@@ -81,7 +83,7 @@ const COMMON: [&str; 6] = [
 const ROW_KEY_CHARS: usize = 512;
 
 impl StandingKind {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::Pause,
         Self::Budget,
         Self::Rejection,
@@ -89,6 +91,7 @@ impl StandingKind {
         Self::Sweep,
         Self::Grant,
         Self::Code,
+        Self::Delivery,
     ];
 
     /// The partition key.
@@ -101,6 +104,7 @@ impl StandingKind {
             Self::Sweep => "sweep",
             Self::Grant => "grant",
             Self::Code => "code",
+            Self::Delivery => "delivery",
         }
     }
 
