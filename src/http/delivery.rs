@@ -34,7 +34,8 @@ enum Event {
     /// Event Grid asks whether the address takes events; the answer is this code.
     Validation(String),
     NotDelivered(NonDelivery),
-    /// It changes nothing: an email that was opened, a link that was clicked, and what the gate does not know.
+    /// It changes nothing: an email that was opened, a link that was clicked, an id that is none of the gate's, and what
+    /// the gate does not know.
     Other,
 }
 
@@ -93,15 +94,15 @@ fn parse(event: &Value) -> Result<Event, &'static str> {
             let status = text("/data/status")?;
             let message = text("/data/messageId")?;
             let recipient = text("/data/recipient")?;
-            let message = message.parse().map_err(|_| "/data/messageId")?;
             let status = NOT_DELIVERED.into_iter().find(|it| *it == status);
-            Ok(status.map_or(Event::Other, |status| {
-                Event::NotDelivered(NonDelivery {
+            Ok(match (message.parse(), status) {
+                (Ok(message), Some(status)) => Event::NotDelivered(NonDelivery {
                     message,
                     recipient: recipient.to_owned(),
                     status,
-                })
-            }))
+                }),
+                _ => Event::Other,
+            })
         }
         _ => Ok(Event::Other),
     }

@@ -211,6 +211,7 @@ async fn what_is_no_report_of_an_email_that_the_gate_sent_changes_nothing() {
         (&alice, BOB, "Bounced"),
         (&alice, "mallory@example.com", "Bounced"),
         (&alice, "alice", "Bounced"),
+        ("not-an-id", ALICE, "Bounced"),
         (&alice, "alice+x@example.com", "Bounced"),
         // Unknown: another request, and another email of this one.
         ("00000000-0000-0000-0000-000000000000", ALICE, "Bounced"),
@@ -342,7 +343,7 @@ async fn what_cannot_be_read_is_named_after_the_rest_is_recorded() {
     for (pointer, value) in [
         ("/data/status", json!(1)),
         ("/data/status", Value::Null),
-        ("/data/messageId", json!("x")),
+        ("/data/messageId", json!(1)),
         ("/data/recipient", json!(["alice@example.com"])),
         ("/eventType", Value::Null),
         ("/data", json!("x")),
