@@ -57,14 +57,16 @@ pub(super) async fn call(gate: &App, row: &Approval, approver: usize) -> Option<
     Some(Call::post("/api/delivery", &json!([report])))
 }
 
-/// Whether the bounce of an approver's email is recorded, and the request not left waiting without one that arrived.
+/// Whether the bounce of an approver's email is recorded, and the request not left waiting, in time, without one that
+/// arrived.
 pub(super) fn holds(row: &Approval, approver: usize) -> bool {
-    let has_failed = |it: usize| {
-        let delivery = row.approvers[it].request_delivery();
-        delivery.is_some_and(|it| matches!(it.state, DeliveryState::Failed(_)))
+    let failed_at = |it: usize| match row.approvers[it].request_delivery()?.state {
+        DeliveryState::Failed(at) => Some(at),
+        _ => None,
     };
-    let is_stuck = row.state == State::Pending && (0..row.approvers.len()).all(has_failed);
-    has_failed(approver) && !is_stuck
+    let in_time = |it: usize| failed_at(it).is_some_and(|at| at < row.request.expires_at);
+    let is_stuck = row.state == State::Pending && (0..row.approvers.len()).all(in_time);
+    failed_at(approver).is_some() && !is_stuck
 }
 
 fn settings(dir: &Path) -> Settings {
