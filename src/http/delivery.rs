@@ -59,7 +59,7 @@ pub(super) async fn receive(
             Ok(Event::Validation(code)) => answer = json!({"validationResponse": code}),
             Ok(Event::NotDelivered(report)) => {
                 let recorded = app.record_non_delivery(&report).await;
-                failed = failed.or(recorded.err());
+                failed = failed.or_else(|| recorded.err());
             }
             Ok(Event::Other) => {}
             Err(pointer) => unreadable = unreadable.or(Some((index, pointer))),
