@@ -3,8 +3,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::State;
-use axum::http::HeaderMap;
+use axum::extract::{FromRequest, Request, State};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
@@ -43,12 +42,12 @@ enum Event {
 /// is answered with 400 or 413, and every one for up to 24 h that is answered with 503.
 pub(super) async fn receive(
     State(app): State<Arc<App>>,
-    headers: HeaderMap,
-    JsonList(events): JsonList,
+    request: Request,
 ) -> Result<Response, Error> {
     if app.config.production {
-        forwarding::check_reports(&headers)?;
+        forwarding::check_reports(request.headers())?;
     }
+    let JsonList(events) = JsonList::from_request(request, &()).await?;
     if events.len() > MAX_EVENTS {
         let detail = format!("A call may have at most {MAX_EVENTS} events.");
         return Err(Error::TooLarge(detail));
