@@ -83,6 +83,9 @@ resource record 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = if 
   }
 }
 
+@description('The id of the resource.')
+output id string = communication.id
+
 @description('The endpoint that accepts email.')
 output endpoint string = 'https://${communication.properties.hostName}'
 

@@ -52,6 +52,9 @@ param mailDomainVerified bool = false
 ])
 param mailDataLocation string = 'Europe'
 
+@description('For `acs`: whether the gate learns of emails that did not arrive, from Event Grid. Only once the package is published: Event Grid asks the gate for its consent.')
+param deliveryReports bool = false
+
 @description('The sender of emails. For `acs`: if it is not DoNotReply@ the domain. For `smtp`: always.')
 param mailFrom string = ''
 
@@ -293,6 +296,10 @@ var refusals = filter(
       says: 'mailbox must be an email address.'
     }
     {
+      wrong: deliveryReports && (mail != 'acs' || privateApp || !empty(callerIps))
+      says: 'deliveryReports needs mail acs, and an app that Event Grid reaches: neither privateApp nor callerIps.'
+    }
+    {
       wrong: mailDomainVerified && empty(mailDomain)
       says: 'mailDomainVerified needs mailDomain.'
     }
@@ -495,6 +502,16 @@ module app 'app.bicep' = {
     )
     diagnostics: diagnostics
     workspaceId: workspaceId
+  }
+}
+
+module reports 'reports.bicep' = if (deliveryReports) {
+  params: {
+    name: '${prefix}-${token}'
+    tags: tags
+    communicationId: communication!.outputs.id
+    appName: app.outputs.name
+    baseUrl: app.outputs.baseUrl
   }
 }
 

@@ -8,6 +8,7 @@ mod caller;
 mod cause;
 mod claim;
 mod decision;
+mod delivery;
 mod development;
 mod error;
 mod extract;
@@ -112,6 +113,7 @@ fn functions(agents: AgentIdentity) -> Vec<(&'static str, MethodRouter<Arc<App>>
         ("/api/keys", get(keys::keys)),
         ("/api/openapi.json", get(openapi::openapi)),
         ("/api/operate", post(operate::operate)),
+        ("/api/delivery", post(delivery::receive)),
         ("/api/health", get(health::health)),
     ];
     let by_key = by_key.into_iter().filter(|_| agents.takes_keys());

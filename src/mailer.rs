@@ -166,6 +166,11 @@ impl Mailer {
         sent
     }
 
+    /// Whether the mail service reports later what became of an email.
+    pub fn reports_deliveries(&self) -> bool {
+        matches!(self.0.transport, Transport::Acs(_))
+    }
+
     /// Whether email gets through, as far as this process knows.
     pub fn health(&self) -> MailHealth {
         self.state().health.clone()

@@ -1,9 +1,11 @@
-// Email from a domain of your own, once its records are verified; in three zones, with all that can be recorded.
+// Email from a domain of your own, once its records are verified, with reports on what did not arrive; in three zones,
+// with all that can be recorded.
 using '../main.bicep'
 
 param allowedApprovers = 'alice@example.com'
 param mailDomain = 'mail.example.com'
 param mailDomainVerified = true
+param deliveryReports = true
 param mailFrom = 'gate@mail.example.com'
 param baseUrl = 'https://gate.example.com'
 param redundancy = 'Standard_GZRS'

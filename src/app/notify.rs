@@ -64,9 +64,12 @@ impl App {
         if leased.is_empty() {
             return Ok((row.approval, 0));
         }
-        let (results, told) = tokio::join!(
+        let is_first = |it: &SendAttempt| it.notice == Notice::Request && it.number == 1;
+        let asks_anew = leased.emails.iter().any(is_first);
+        let (results, told, ()) = tokio::join!(
             self.send(&row.approval, leased.emails, earlier),
             self.tell(&row.approval, leased.channels),
+            self.keep_message_group(&row.approval, asks_anew),
         );
         let (row, ()) = self
             .update(row, |approval, now| {
@@ -154,17 +157,22 @@ impl App {
         let page = format!("{}/api/decision/{}", self.base_url, approval.request.id);
         let token = self.link_keys.link_token(approval, attempt.approver)?;
         let code = self.link_keys.one_time_code(approval, attempt.approver)?;
+        let message_id = self
+            .link_keys
+            .message_id(approval, attempt.approver, attempt.notice)?;
         let with_token = format!("{page}?k={token}");
         let needs_sign_in = self.must_sign_in(approval, attempt.approver);
         let secrets = if needs_sign_in {
             let takes_link = approval.request.needs_step_up;
             render::EmailSecrets {
+                message_id,
                 link: if takes_link { with_token } else { page },
                 code: None,
                 list: Some(format!("{}/api/requests", self.base_url)),
             }
         } else {
             render::EmailSecrets {
+                message_id,
                 link: with_token,
                 code: Some(code),
                 list: None,

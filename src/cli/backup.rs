@@ -182,7 +182,8 @@ async fn restore_line(
         StandingKind::Rejection
         | StandingKind::Limit
         | StandingKind::Code
-        | StandingKind::Channel => Restored::Row,
+        | StandingKind::Channel
+        | StandingKind::Delivery => Restored::Row,
     };
     store.put_standing(row, written_at).await?;
     Ok(restored)

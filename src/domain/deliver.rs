@@ -87,8 +87,8 @@ impl Approval {
         leased
     }
 
-    /// Records the result of an attempt, unless a later attempt has started. Closes a pending request
-    /// of which an ask can no longer be met, since delivery has failed permanently.
+    /// Records the result of an attempt, unless a later attempt has started or the delivery was reported as failed.
+    /// Closes a pending request of which an ask can no longer be met, since delivery has failed permanently.
     pub fn record_delivery_result(
         &mut self,
         attempt: SendAttempt,
@@ -103,6 +103,11 @@ impl Approval {
         });
         let Some(delivery) = leased else { return };
         delivery.record(result, now);
+        self.close_if_unreachable(now);
+    }
+
+    /// Closes a pending request of which an ask can no longer be met, since delivery has failed permanently.
+    pub(super) fn close_if_unreachable(&mut self, now: Timestamp) {
         let has_failed = |person: usize| {
             let request = self.approvers[person].request_delivery();
             request.map(|it| matches!(it.state, DeliveryState::Failed(_)))

@@ -21,6 +21,15 @@ pub(super) fn check_operator(headers: &HeaderMap) -> Result<(), Error> {
     )
 }
 
+/// Refuses a forwarded call of Event Grid.
+pub(super) fn check_reports(headers: &HeaderMap) -> Result<(), Error> {
+    refuse_forwarded(
+        headers,
+        "This host forwards calls under decoded paths, so its check of the key may be of another function. \
+         Use a host that proxies.",
+    )
+}
+
 /// Refuses a forwarded call of an agent, for a gate that knows no keys itself.
 pub(super) fn check_agent(headers: &HeaderMap) -> Result<(), Error> {
     refuse_forwarded(

@@ -12,16 +12,28 @@ use super::error::{Error, invalid};
 /// A body that is a JSON object.
 pub(super) struct Json(pub(super) Map<String, Value>);
 
+/// A body that is a JSON array.
+pub(super) struct JsonList(pub(super) Vec<Value>);
+
 impl<S: Send + Sync> FromRequest<S> for Json {
     type Rejection = Error;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Error> {
-        let json = content_type(request.headers())
-            .is_some_and(|kind| kind == "application/json" || kind.ends_with("+json"));
-        if !json {
-            return Err(Error::MediaType("Send the body as application/json."));
+        match read(&request)? {
+            Value::Object(members) => Ok(Self(members)),
+            _ => Err(invalid("", "must be a JSON object")),
         }
-        parse(&body::of(request.extensions())?).map(Self)
+    }
+}
+
+impl<S: Send + Sync> FromRequest<S> for JsonList {
+    type Rejection = Error;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Error> {
+        match read(&request)? {
+            Value::Array(values) => Ok(Self(values)),
+            _ => Err(invalid("", "must be a JSON array")),
+        }
     }
 }
 
@@ -38,11 +50,14 @@ pub(super) fn content_type(headers: &HeaderMap) -> Option<String> {
     )
 }
 
-fn parse(bytes: &[u8]) -> Result<Map<String, Value>, Error> {
-    match strict_json::parse(bytes).map_err(json_error)? {
-        Value::Object(members) => Ok(members),
-        _ => Err(invalid("", "must be a JSON object")),
+fn read(request: &Request) -> Result<Value, Error> {
+    let json = content_type(request.headers())
+        .is_some_and(|kind| kind == "application/json" || kind.ends_with("+json"));
+    if !json {
+        return Err(Error::MediaType("Send the body as application/json."));
     }
+    let body = body::of(request.extensions())?;
+    strict_json::parse(&body).map_err(json_error)
 }
 
 fn json_error(error: StrictError) -> Error {

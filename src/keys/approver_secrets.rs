@@ -122,7 +122,7 @@ impl LinkKeys {
             .is_some_and(|form| bool::from(form.as_bytes().ct_eq(token.as_bytes())))
     }
 
-    fn derive(&self, purpose: &str, approver: &Approver) -> Option<hmac::Tag> {
+    pub(super) fn derive(&self, purpose: &str, approver: &Approver) -> Option<hmac::Tag> {
         let key = self.find(&approver.link_key)?;
         Some(key.mac([purpose, &key.kid, &approver.mac].map(str::as_bytes)))
     }

@@ -12,7 +12,6 @@ use ring::hmac;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 use time::macros::format_description;
-use uuid::Uuid;
 
 use super::email::{Email, MailError};
 use super::rest::{post, token};
@@ -126,13 +125,11 @@ impl Acs {
 
     async fn post_email(&self, email: &Email, from: &Address) -> Result<(), MailError> {
         let body = body(email, from).to_string();
-        let operation = sha256(email.name.as_bytes());
-        let operation = Uuid::new_v8(operation[..16].try_into().expect("32 bytes"));
         let request = self
             .http
             .post(self.url.clone())
             .header("content-type", "application/json")
-            .header("operation-id", operation.to_string());
+            .header("operation-id", email.message_id.to_string());
         let request = self.authenticate(request, &body).await?.body(body);
         post(request, true).await
     }

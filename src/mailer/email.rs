@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use uuid::Uuid;
+
 use crate::reveal;
 use crate::values::{Address, Timestamp};
 
@@ -14,6 +16,9 @@ pub struct Email {
     pub subject: String,
     /// The local part of the `Message-ID`, of `[A-Za-z0-9._-]`; the same for every attempt.
     pub name: String,
+    /// The id under which Communication Services send it, and by which their delivery reports name it; the same for
+    /// every attempt.
+    pub message_id: Uuid,
     /// The name of the email to which this one replies.
     pub in_reply_to: Option<String>,
     /// Whether it is marked as important.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use askama::Template;
 use serde_json::Value;
+use uuid::Uuid;
 
 use super::brand::Brand;
 use super::changes::{Changed, ChangesView};
@@ -43,6 +44,8 @@ pub enum ParameterDisclosure {
 
 /// The parts of an email that are different for each approver.
 pub struct EmailSecrets {
+    /// The id by which delivery reports name it.
+    pub message_id: Uuid,
     /// The link to the decision page; with the link token unless the approver signs in.
     pub link: String,
     /// The one-time code, unless the approver signs in.
@@ -196,6 +199,7 @@ pub fn render_email(
         },
         subject: subject(approval, attempt.notice, parameters.as_ref(), brand, now),
         name: name(attempt.notice),
+        message_id: secrets.message_id,
         in_reply_to: (!is_first).then(|| name(Notice::Request)),
         urgent: attempt.notice == Notice::FinalReminder,
         date: now,

@@ -1,5 +1,7 @@
 //! The email of `human-oversight check --mail-to`.
 
+use uuid::Uuid;
+
 use super::brand::Brand;
 use crate::mailer::Email;
 use crate::values::{Address, Timestamp};
@@ -35,6 +37,7 @@ pub fn render_test_email(
             |prefix| format!("{prefix} {subject}"),
         ),
         name: name.to_owned(),
+        message_id: Uuid::now_v7(),
         in_reply_to: None,
         urgent: false,
         date: now,

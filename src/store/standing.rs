@@ -32,6 +32,8 @@ pub enum StandingKind {
     Code,
     /// A channel that is switched off.
     Channel,
+    /// Which request the emails are about that delivery reports name.
+    Delivery,
 }
 
 /// A row of the standing table.
@@ -85,7 +87,7 @@ const COMMON: [&str; 6] = [
 const ROW_KEY_CHARS: usize = 512;
 
 impl StandingKind {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::Pause,
         Self::Budget,
         Self::Rejection,
@@ -94,6 +96,7 @@ impl StandingKind {
         Self::Grant,
         Self::Code,
         Self::Channel,
+        Self::Delivery,
     ];
 
     /// The partition key.
@@ -107,6 +110,7 @@ impl StandingKind {
             Self::Grant => "grant",
             Self::Code => "code",
             Self::Channel => "channel",
+            Self::Delivery => "delivery",
         }
     }
 

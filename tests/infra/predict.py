@@ -22,6 +22,7 @@ BUILT_IN = {
     "environment().suffixes.storage": "core.windows.net",
     "environment().suffixes.keyvaultDns": ".vault.azure.net",
     "environment().authentication.loginEndpoint": "https://login.microsoftonline.com/",
+    "app::delivery.listKeys().default": "[listKeys('functions/delivery').default]",
     "null": None,
     "any": lambda value: value,
     "guid": lambda *parts: "[guid(" + ", ".join(f"'{part}'" for part in parts) + ")]",

@@ -12,6 +12,7 @@ ROLES = json.loads((HERE / "roles.json").read_text())
 NAMES = {
     "Microsoft.Communication/communicationServices": r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?",
     "Microsoft.Communication/emailServices": r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?",
+    "Microsoft.EventGrid/systemTopics": r"[A-Za-z0-9-]{3,128}",
     "Microsoft.Insights/actionGroups": r"[^:<>+/&%\\?|]{1,259}[^:<>+/&%\\?| .]",
     "Microsoft.Insights/components": r"[^%&\\?/]{1,259}[^%&\\?/ .]",
     "Microsoft.Insights/scheduledQueryRules": r"[^*#&+:<>?@%{}\\/]{1,259}[^*#&+:<>?@%{}\\/ .]",
@@ -40,7 +41,7 @@ ASSIGNED = {
 
 # What has no tags of its own: it belongs to something that has.
 WITHOUT_TAGS = re.compile(
-    r"Microsoft\.(Authorization|Web/sites/|Insights/diagnosticSettings|Storage/storageAccounts/|OperationalInsights/workspaces/"
+    r"Microsoft\.(Authorization|EventGrid/systemTopics/|Web/sites/|Insights/diagnosticSettings|Storage/storageAccounts/|OperationalInsights/workspaces/"
     r"|Network/privateEndpoints/|Network/virtualNetworks/)"
 )
 

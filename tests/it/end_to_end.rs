@@ -134,6 +134,13 @@ async fn call_every_function(host: &Host, dir: &Path) {
         .header("content-type", "application/json")
         .body(r#"{"command":"executing"}"#);
     assert_eq!(operate.send().await.unwrap().status(), 200);
+    let reports = http()
+        .build()
+        .unwrap()
+        .post(format!("{}/api/delivery?code={KEY}", host.url))
+        .header("content-type", "application/json")
+        .body("[]");
+    assert_eq!(reports.send().await.unwrap().status(), 200);
     let (status, _) = client(host)
         .status(&withdrawn.id, Duration::from_secs(5))
         .await

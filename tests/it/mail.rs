@@ -1,6 +1,6 @@
 //! Email by each transport, and the failures in the table of docs/mail.md, row by row.
 
-mod azure;
+pub(crate) mod azure;
 mod clients;
 mod failures;
 mod hostile_text;
@@ -47,7 +47,7 @@ fn first_delivery(approval: &Approval) -> (MailState, Option<MailFault>, Deliver
     )
 }
 
-async fn approve(gate: &TestGate, emails: &[Mail], approval: &Approval, address: &str) {
+pub(crate) async fn approve(gate: &TestGate, emails: &[Mail], approval: &Approval, address: &str) {
     let question = question(emails, &approval.id, address);
     let form = [("decision", "approve"), ("code", question.code.as_str())];
     let answer = gate.decide(&question, &form).await;

@@ -34,6 +34,7 @@ mod code_holds;
 mod conformance;
 mod counts;
 mod decision;
+mod delivery;
 mod demo;
 mod docs;
 mod edge;

@@ -302,12 +302,13 @@ async fn what_a_host_forwards_in_production_needs_a_key_that_the_gate_knows() {
         let forwarded = "x/1 Azure-Functions-Host/4.1037.0.0";
         for path in [
             "/api/operate",
+            "/api/delivery",
             "/api/submit",
             "/api/claim/YQ.b",
             "/api/outcome/YQ.b",
         ] {
             let (status, text) = send(path, forwarded).await;
-            let is_refused = path == "/api/operate" || !is_listed;
+            let is_refused = ["/api/operate", "/api/delivery"].contains(&path) || !is_listed;
             // The body is judged after that.
             assert_eq!(status, if is_refused { 403 } else { 422 }, "{path}: {text}");
             if is_refused {

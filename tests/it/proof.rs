@@ -5,6 +5,7 @@
 
 mod away;
 mod clock;
+mod delivery;
 mod dice;
 mod disk;
 mod grants;

@@ -119,7 +119,11 @@ async fn standing_rows_unused_for_30_days_are_deleted_but_never_a_pause() {
         gate.store.put_standing(row, gate.now()).await.unwrap();
         gate.pass(Duration::from_secs(days * 86_400));
     };
-    for kind in [StandingKind::Budget, StandingKind::Rejection] {
+    for kind in [
+        StandingKind::Budget,
+        StandingKind::Rejection,
+        StandingKind::Delivery,
+    ] {
         put(kind, "old", 31).await;
         put(kind, "young", 29).await;
     }
@@ -132,6 +136,7 @@ async fn standing_rows_unused_for_30_days_are_deleted_but_never_a_pause() {
         for kind in [
             StandingKind::Budget,
             StandingKind::Rejection,
+            StandingKind::Delivery,
             StandingKind::Pause,
         ] {
             let rows = gate.store.standing_of(kind).await.unwrap();
@@ -141,16 +146,16 @@ async fn standing_rows_unused_for_30_days_are_deleted_but_never_a_pause() {
     };
     let (said, _) = purge(&settings, &["--older-than", "1"]).await;
     assert!(
-        said.contains("and 2 standing rows unused for 30 days, would be deleted"),
+        said.contains("and 3 standing rows unused for 30 days, would be deleted"),
         "{said}"
     );
-    assert_eq!(names().await.len(), 5);
+    assert_eq!(names().await.len(), 7);
     let (said, code) = purge(&settings, &["--older-than", "1", "--delete"]).await;
     assert!(
         code == 0 && said.contains("were deleted; 0 of them"),
         "{said}"
     );
-    assert_eq!(names().await, ["young", "young", "all"]);
+    assert_eq!(names().await, ["young", "young", "young", "all"]);
     let (said, code) = run(&settings, &["verify"]).await;
     assert_eq!(code, 0, "{said}");
 }

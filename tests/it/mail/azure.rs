@@ -24,7 +24,7 @@ async fn acs_gate(acs: &Acs) -> TestGate {
 }
 
 /// A message of Communication Services as an email.
-fn email_of(message: &Value) -> Mail {
+pub(crate) fn email_of(message: &Value) -> Mail {
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     let headers = &message["headers"];
     Mail {

@@ -10,6 +10,7 @@
 //! run that differed. A failing seed may therefore have to be run more than once.
 
 mod actor;
+mod delivery;
 mod grants;
 mod ledger;
 mod plans;
@@ -156,6 +157,7 @@ impl<'a> Simulation<'a> {
         let actors = match settings.scene {
             Scene::Named => new_actors(&mut random, false),
             Scene::Votes => new_actors(&mut random, true),
+            Scene::Bounces => delivery::new_actors(&mut random),
             Scene::Grants(uses) => grants::new_actors(&mut random, uses),
         };
         let mut skew = || random.of(&[0, 0, 0, 0, 1_000, -1_000, 29_000, -31_000]);
@@ -340,7 +342,8 @@ impl<'a> Simulation<'a> {
     /// Under a policy, the processes that have answered and are still at work: some send the emails of a stage.
     fn lingering(&self) -> Vec<usize> {
         let callers = self.service.callers().into_iter();
-        let callers = callers.filter(|_| self.settings.scene != Scene::Named);
+        let callers =
+            callers.filter(|_| !matches!(self.settings.scene, Scene::Named | Scene::Bounces));
         let lingering = callers.filter(|caller| !self.calls.contains_key(caller));
         lingering.collect()
     }

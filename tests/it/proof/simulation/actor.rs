@@ -7,6 +7,7 @@ use human_oversight::domain::{DeliveryState, Status, Verdict};
 use human_oversight::values::ApprovalId;
 use serde_json::json;
 
+use super::delivery;
 use super::ledger::Fact;
 use super::quorum::RECEIVERS;
 use super::{Call, Random, Response};
@@ -35,6 +36,8 @@ pub(super) enum Role {
     Approver(usize),
     /// Revokes the approval, if there is one.
     Operator,
+    /// Reports on the emails.
+    MailService,
     Sweep,
 }
 
@@ -58,6 +61,8 @@ pub(super) enum Next {
     VoteAgain,
     Revoke,
     RevokeAsOperator,
+    /// Reports that the email to the approver at this index bounced.
+    Bounce(usize),
     Sweep,
     Nothing,
 }
@@ -142,6 +147,10 @@ impl Actor {
         }
     }
 
+    pub(super) fn is_approver(&self) -> bool {
+        matches!(self.role, Role::Approver(_))
+    }
+
     pub(super) fn submits(&self) -> bool {
         self.next == Next::Submit
     }
@@ -211,6 +220,10 @@ impl Actor {
                 let body = json!({"command": "revoke", "id": id.to_string()});
                 Call::post("/api/operate", &body)
             }
+            Next::Bounce(approver) => {
+                let row = gate.store.get(&id).await.ok()?.approval;
+                delivery::call(gate, &row, approver).await?
+            }
             Next::HandOver
             | Next::ApproveWithGrant(_)
             | Next::EndGrant
@@ -268,6 +281,9 @@ impl Actor {
         let (next, fact) = match (self.next, response.status) {
             (next, 503) => (next, None),
             (Next::Sweep, 200) => (Next::Sweep, None),
+            (Next::Bounce(approver), 200) => {
+                (delivery::next(random), Some(Fact::Bounced(approver)))
+            }
             (Next::Submit, 200 | 202) => (Next::Poll, Some(Fact::Submitted)),
             // While paused.
             (next @ Next::Submit, 403) => (next, None),

@@ -7,6 +7,7 @@ use human_oversight::domain::{Approval, Event, EventKind, Execution, State, Stat
 use human_oversight::store::{Store, StoreError};
 
 use super::actor::{REQUESTS, id};
+use super::delivery;
 use super::quorum::{Figures, SeenVotes};
 
 /// A fact that a response established, and that must stay true.
@@ -30,6 +31,8 @@ pub(super) enum Fact {
     GrantGiven(usize),
     /// The standing grant approves nothing any more.
     GrantEnded,
+    /// The email to the approver at this index is recorded as bounced.
+    Bounced(usize),
     /// The request was closed before a vote.
     Closed,
     /// The decision was too late.
@@ -146,7 +149,11 @@ fn check_invariants(row: &Approval, past: &[Event]) {
     let ends = row.history.iter().filter(|event| {
         matches!(
             event.what,
-            EventKind::Approved | EventKind::Rejected | EventKind::TimedOut | EventKind::Cancelled
+            EventKind::Approved
+                | EventKind::Rejected
+                | EventKind::TimedOut
+                | EventKind::Cancelled
+                | EventKind::Undeliverable
         )
     });
     assert!(ends.count() <= 1, "{row:?}");
@@ -188,6 +195,7 @@ fn holds(fact: &Fact, row: &Approval) -> bool {
         Fact::VotedOtherwise(by, Verdict::Reject) => voted(*by, Verdict::Approve),
         Fact::VoteRevoked(by) => voted(*by, Verdict::Reject) || is_revoked(),
         Fact::HandedOver(by) => row.plan.hand_overs.iter().any(|it| it.from == *by),
+        Fact::Bounced(approver) => delivery::holds(row, *approver),
         Fact::Closed => row.state != State::Pending,
         Fact::Late => row.late.is_some() && row.state.status() == Status::Timeout,
         Fact::Final(status) => row.state.status() == *status,

@@ -49,6 +49,8 @@ pub(in crate::proof) struct Settings {
 pub(super) enum Scene {
     /// The approvers whom the agent names: the first to decide counts.
     Named,
+    /// The same, while emails bounce.
+    Bounces,
     /// Those of a policy, who vote in stages.
     Votes,
     /// Those of a policy, of whom one gives a standing grant of this many uses.

@@ -48,6 +48,8 @@ struct Inner {
     pending: Table,
     /// The seeded bug: grants are stored as they were given.
     forgets_changed_grants: bool,
+    /// The seeded bug: what failed is not stored.
+    forgets_bounces: bool,
     waiting: Vec<Waiting>,
     dead: BTreeSet<usize>,
 }
@@ -173,6 +175,11 @@ impl Service {
         self.inner().forgets_changed_grants = true;
     }
 
+    /// Seeds a bug: as if the gate answered a report, and did not store what it says.
+    pub(super) fn forget_bounces(&self) {
+        self.inner().forgets_bounces = true;
+    }
+
     /// The callers that have operations waiting.
     pub(super) fn callers(&self) -> BTreeSet<usize> {
         let inner = self.inner();
@@ -283,6 +290,14 @@ impl Inner {
                 return response(204, "");
             }
             ("PUT", Some((version, _))) if self.forgets_changed_grants && keys.0 == "grant" => {
+                return stored_as(*version);
+            }
+            ("PUT", Some((version, _)))
+                if self.forgets_bounces
+                    && Value::from(operation.body.clone())
+                        .to_string()
+                        .contains("Failed") =>
+            {
                 return stored_as(*version);
             }
             ("POST" | "PUT", _) => {}
