@@ -292,7 +292,7 @@ async fn one_substitute_of_two_absent_people_has_one_vote() {
     let progress = gate.status(&payment.id).await.progress.unwrap();
     assert_eq!((progress.needed, progress.given), (2, 1));
     assert!(!page_of(&gate, &payment, CAROL).await.contains(CAN_APPROVE));
-    // Bob has nobody else, so he votes himself; Alice's place has its vote.
+    // The place of Alice has its vote; Bob has no substitute, and votes.
     assert!(!page_of(&gate, &payment, ALICE).await.contains(CAN_APPROVE));
     gate.approve(&payment, BOB).await;
     assert_eq!(gate.status(&payment.id).await.status, Status::Approved);
