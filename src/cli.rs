@@ -65,8 +65,8 @@ struct Arguments {
 enum Command {
     /// Run the gate and an example agent whose request you decide in the inbox
     Demo {
-        /// The time for the decision
-        #[arg(long, value_name = "SECONDS", default_value = "600", value_parser = value_parsers::seconds)]
+        /// The time for the decision, 10 to 2592000
+        #[arg(long, value_name = "SECONDS", default_value = "600", value_parser = value_parsers::timeout)]
         timeout: Duration,
     },
     #[cfg(unix)]

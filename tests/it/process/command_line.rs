@@ -147,6 +147,8 @@ async fn wrong_arguments_are_named_with_exit_code_2() {
         (vec!["keygen", "dance"], "'dance'"),
         (vec!["demo", "--timeout"], "'--timeout <SECONDS>'"),
         (vec!["demo", "--timeout=soon"], "a whole number of seconds"),
+        (vec!["demo", "--timeout=5"], "from 10 to 2592000"),
+        (vec!["demo", "--timeout="], "from 10 to 2592000"),
         (vec!["verify", "--keys"], "'--keys <FILE>'"),
         (vec!["backup"], "<FILE>"),
         (vec!["restore"], "<FILE>"),
@@ -162,6 +164,19 @@ async fn wrong_arguments_are_named_with_exit_code_2() {
         assert_eq!(output.status.code(), Some(2), "{arguments:?}: {error}");
         assert!(error.contains(words), "{arguments:?}: {error}");
         assert!(output.stdout.is_empty());
+    }
+}
+
+/// Such as `keygen | head -1`.
+#[tokio::test]
+async fn a_reader_that_stops_reading_ends_a_command_without_a_word() {
+    for arguments in [["keygen"].as_slice(), &["--help"], &["--version"]] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut command = binary();
+        let output = within(command.args(arguments).stdout(writer).output()).await;
+        let said = String::from_utf8(output.unwrap().stderr).unwrap();
+        assert_eq!(said, "", "{arguments:?}");
     }
 }
 
