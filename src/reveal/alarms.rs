@@ -361,13 +361,15 @@ mod tests {
         ];
         let mut tried = 0;
         for c in ('\u{80}'..'\u{1d800}').filter(|c| !ordinary.contains(*c)) {
-            let mut like = skeleton(&c.to_string()).collect::<Vec<char>>();
-            let Some(letter) = like
-                .pop()
-                .filter(|c| like.is_empty() && c.is_ascii_alphabetic())
-            else {
+            let like: String = skeleton(&c.to_string()).collect();
+            // UTS 39 has two letters for `m`.
+            let like = if like == "rn" { "m" } else { &like };
+            let Ok(letter) = like.parse::<char>() else {
                 continue;
             };
+            if !letter.is_ascii_alphabetic() {
+                continue;
+            }
             for word in words.iter().filter(|word| word.contains(letter)) {
                 let forged = word.replacen(letter, &c.to_string(), 1);
                 assert!(!alarms(&forged).is_empty(), "{forged} {}", code(c));

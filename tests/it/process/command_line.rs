@@ -2,7 +2,7 @@
 
 use human_oversight::keys::keyring;
 
-use super::binary;
+use super::{Process, binary};
 use crate::canary;
 use crate::deadline::within;
 use crate::harness::repository;
@@ -165,6 +165,35 @@ async fn wrong_arguments_are_named_with_exit_code_2() {
         assert!(error.contains(words), "{arguments:?}: {error}");
         assert!(output.stdout.is_empty());
     }
+}
+
+#[tokio::test]
+async fn settings_that_are_none_are_named_without_their_values_by_gate_and_commands() {
+    let unknown = [
+        ("HO_ALOWED_APPROVERS", "topsecret"),
+        ("ho_port", "topsecret"),
+        ("HO_X", "1"),
+    ];
+    let dir = tempfile::tempdir().unwrap();
+    let log = Process::start(dir.path(), &unknown).await.kill().await;
+    for words in [
+        r#"name="HO_ALOWED_APPROVERS" nearest="HO_ALLOWED_APPROVERS""#,
+        r#"name="ho_port" nearest="HO_PORT""#,
+        r#"name="HO_X""#,
+    ] {
+        assert!(log.contains(words), "{words} in {log}");
+    }
+    let mut keygen = binary();
+    let output = within(keygen.arg("keygen").envs(unknown).output())
+        .await
+        .unwrap();
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(error.lines().count(), 3, "{error}");
+    let named =
+        "HO_ALOWED_APPROVERS is no setting and has no effect: HO_ALLOWED_APPROVERS may be meant";
+    assert!(error.contains(named), "{error}");
+    assert!(output.status.success() && !output.stdout.is_empty());
+    assert!(!log.contains("topsecret") && !error.contains("topsecret"));
 }
 
 /// Such as `keygen | head -1`.
