@@ -67,7 +67,7 @@ impl Alarms {
             self.add(word, || list(letters, describe_letter));
         }
         let has_words = text.split_whitespace().nth(1).is_some();
-        let is_wide = text.chars().any(is_east_asian);
+        let is_wide = !text.is_ascii() && text.chars().any(is_east_asian);
         for part in text.split_whitespace().filter(|part| !part.is_ascii()) {
             let is_prose = has_words || !is_identifier(part);
             let found = look_alikes(part, Context { is_prose, is_wide });
