@@ -1,5 +1,7 @@
 //! What a reader must be told before deciding.
 
+use std::collections::HashSet;
+
 use serde_json::Value;
 use unicode_normalization::UnicodeNormalization;
 use unicode_script::{Script, UnicodeScript};
@@ -86,8 +88,8 @@ impl Alarms {
             }
             if !is_usual_form(part) {
                 self.add(part, || {
-                    let usual: String = part.nfc().collect();
-                    let changed = part.chars().filter(|c| !usual.contains(*c)).collect();
+                    let usual: HashSet<char> = part.nfc().collect();
+                    let changed = part.chars().filter(|c| !usual.contains(c)).collect();
                     let changed = list(changed, code);
                     format!("has characters that are not in the usual form ({changed})")
                 });
@@ -178,13 +180,17 @@ fn around(word: &str, c: char) -> &str {
     &word[start.map_or(at, |(start, _)| start)..]
 }
 
+/// More than the length of an encoded word, in bytes.
+const ENCODED_WORD: usize = 256;
+
 /// Encoded words of RFC 2047, such as `=?utf-8?q?x?=`, also with spaces, which some programs decode.
 fn encoded_words(text: &str) -> impl Iterator<Item = &str> {
     let mut rest = text;
     std::iter::from_fn(move || {
         loop {
             rest = &rest[rest.find("=?")?..];
-            let line = rest.lines().next().unwrap_or_default();
+            let line = &rest[..rest.floor_char_boundary(ENCODED_WORD)];
+            let line = line.lines().next().unwrap_or_default();
             let mut parts = line.splitn(4, '?').skip(2);
             let is_encoding = parts
                 .next()

@@ -95,18 +95,25 @@ fn letter_before(chars: &[char], at: usize) -> Option<char> {
     chars[..at].iter().rev().find(|c| !is_mark(c)).copied()
 }
 
+/// How far from a mark of direction its letters are.
+const NEAR: usize = 16;
+
 /// Whether a mark of direction stands between letters of that direction, or beside one at either end.
 fn continues_right_to_left(chars: &[char], at: usize) -> bool {
     let is_letter =
         |c: &char| matches!(bidi_class(*c), BidiClass::R | BidiClass::AL) && c.is_alphabetic();
-    let before = &chars[..at];
-    let is_alone = before
+    let (before, after) = (&chars[..at], &chars[at + 1..]);
+    if before
         .last()
-        .is_none_or(|c| c.general_category() != GeneralCategory::Format);
-    let earlier = before.iter().rfind(|c| c.is_alphanumeric());
-    let later = chars[at + 1..].iter().find(|c| c.is_alphanumeric());
+        .is_some_and(|c| c.general_category() == GeneralCategory::Format)
+    {
+        return false;
+    }
+    // A text may have thousands of them.
+    let earlier = before.iter().rev().take(NEAR).find(|c| c.is_alphanumeric());
+    let later = after.iter().take(NEAR).find(|c| c.is_alphanumeric());
     let is_beside = earlier.is_some() || later.is_some();
-    is_alone && is_beside && earlier.is_none_or(is_letter) && later.is_none_or(is_letter)
+    is_beside && earlier.is_none_or(is_letter) && later.is_none_or(is_letter)
 }
 
 /// An emoji that needs no selector to be one; digits are emoji characters too.

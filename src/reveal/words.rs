@@ -3,6 +3,8 @@
 //! What resembles what is taken from the confusables of Unicode (UTS 39), what a letter is from its scripts and
 //! from the identifier status of UTS 39.
 
+use std::cell::LazyCell;
+
 use unicode_normalization::is_nfc;
 use unicode_properties::UnicodeEmoji;
 use unicode_script::{Script, UnicodeScript};
@@ -26,9 +28,16 @@ const ROMAN_LAST: char = '\u{217F}';
 /// resembles if it does.
 pub(super) fn forged_words(text: &str) -> Vec<(&str, Vec<char>)> {
     let mut found = Vec::new();
+    let language = LazyCell::new(|| Language::of(text));
     for part in text.split_whitespace().filter(|part| !part.is_ascii()) {
+        let place = LazyCell::new(|| Place::of(part));
         for word in words(part).filter(|word| !word.is_ascii()) {
-            let letters = forged_letters(word, || is_among_latin(text, part, word));
+            let is_among_latin = || match place.beside(word) {
+                Some(Beside::Letters) => !is_term(text, part, word),
+                Some(Beside::Digits) => !is_numbered(&language, word),
+                None => language.reads_as_latin(),
+            };
+            let letters = forged_letters(word, is_among_latin);
             if !letters.is_empty() {
                 found.push((word, letters));
             }
@@ -125,26 +134,72 @@ fn stands_for_zero(word: &str) -> bool {
     chars.iter().any(is_digit) && chars.iter().all(|c| is_digit(c) || is_zero(*c))
 }
 
-/// Whether a word stands in a host or an identifier with Latin letters or digits, or among words that are Latin or read
-/// as such.
-fn is_among_latin(text: &str, part: &str, word: &str) -> bool {
-    let others = |text: &str| text.replacen(word, "", 1);
-    let is_name = |c: char| matches!(c, '.' | '@' | '/' | '\\' | '_' | '-' | ':');
-    let (beside, rest) = (others(part), others(text));
-    if beside.contains(is_name) && beside.contains(|c: char| c.is_ascii_alphabetic()) {
-        return !is_term(text, part, word);
+/// The letters of a text, each looked up once, since a text may have thousands of words.
+struct Language {
+    has_ascii: bool,
+    /// The scripts of the letters that cannot be read as Latin.
+    others: Vec<Script>,
+}
+
+impl Language {
+    fn of(text: &str) -> Self {
+        let mut others = Vec::new();
+        for c in text.chars().filter(|c| c.is_alphabetic()) {
+            let script = c.script();
+            if script != Script::Latin && !others.contains(&script) && !is_like_ascii(c) {
+                others.push(script);
+            }
+        }
+        let has_ascii = text.contains(|c: char| c.is_ascii_alphabetic());
+        Self { has_ascii, others }
     }
-    if beside.contains(is_name) && beside.contains(|c: char| c.is_ascii_digit()) {
-        return !is_numbered(&rest, word);
+
+    /// Whether all words of the text are Latin or read as such.
+    fn reads_as_latin(&self) -> bool {
+        self.has_ascii && self.others.is_empty()
     }
-    let mut letters = rest.chars().filter(|c| c.is_alphabetic());
-    rest.contains(|c: char| c.is_ascii_alphabetic())
-        && letters.all(|c| c.script() == Script::Latin || is_like_ascii(c))
+}
+
+/// Whether a part of a text could be a host or an identifier, and what of ASCII it has.
+struct Place {
+    is_name: bool,
+    has_letters: bool,
+    digits: usize,
+}
+
+enum Beside {
+    Letters,
+    Digits,
+}
+
+impl Place {
+    fn of(part: &str) -> Self {
+        Self {
+            is_name: part.contains(['.', '@', '/', '\\', '_', '-', ':']),
+            has_letters: part.contains(|c: char| c.is_ascii_alphabetic()),
+            digits: digits(part),
+        }
+    }
+
+    /// What stands in a host or an identifier beside a word without letters of ASCII.
+    fn beside(&self, word: &str) -> Option<Beside> {
+        if !self.is_name {
+            None
+        } else if self.has_letters {
+            Some(Beside::Letters)
+        } else {
+            (self.digits > digits(word)).then_some(Beside::Digits)
+        }
+    }
+}
+
+fn digits(text: &str) -> usize {
+    text.chars().filter(char::is_ascii_digit).count()
 }
 
 /// Whether a word in a sentence is the Greek letter of a term, such as `\u{3b1}-particles`.
 fn is_term(text: &str, part: &str, word: &str) -> bool {
-    let is_sentence = text.split_whitespace().nth(1).is_some();
+    let is_sentence = part.len() < text.trim().len();
     let term = part
         .strip_prefix(word)
         .and_then(|rest| rest.strip_prefix('-'));
@@ -161,14 +216,13 @@ fn is_term(text: &str, part: &str, word: &str) -> bool {
 
 /// Whether a word beside numbers is ordinary: one letter, as of a house or an ordinal, or a word in a text of its
 /// language, such as the name of a type.
-fn is_numbered(rest: &str, word: &str) -> bool {
+fn is_numbered(language: &Language, word: &str) -> bool {
     let mut letters = word.chars().filter(|c| c.is_alphabetic());
     let Some(first) = letters.next() else {
         return false;
     };
-    let is_language = |c: char| c.script() == first.script() && !is_like_ascii(c);
     let is_letter = letters.next().is_none() && !matches!(like_ascii(first), Some('o' | 'O'));
-    is_letter || rest.chars().any(is_language)
+    is_letter || language.others.contains(&first.script())
 }
 
 /// A script with letters that look Latin.

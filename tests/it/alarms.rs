@@ -163,3 +163,33 @@ fn encoded_words_are_found_with_spaces_too() {
     ]);
     assert_ordinary(&["a =? b", "x=?a&b=?c", "why=?utf-8?=", "=?utf-8?x?y?="]);
 }
+
+/// Each is as long as a request may be. A text of quadratic time takes more than 10 s of a debug build.
+#[test]
+fn long_texts_of_any_kind_take_linear_time() {
+    let started = std::time::Instant::now();
+    for part in [
+        "со ",
+        "со,",
+        "со.1,",
+        "а1",
+        "\u{200f}",
+        "\u{200f} ",
+        "=?",
+        "=?q",
+        "م\u{200c}",
+        "a\u{301}",
+        "໐a",
+        "１a，",
+        "ع 1-",
+        "١1.",
+        "\t x",
+        "α-",
+    ] {
+        let text = part.repeat(30_000 / part.len());
+        alarms(&text);
+        alarms(&format!("x.{text}"));
+    }
+    let taken = started.elapsed();
+    assert!(taken.as_secs() < 30, "{taken:?}");
+}
