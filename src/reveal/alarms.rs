@@ -180,7 +180,7 @@ fn around(word: &str, c: char) -> &str {
     &word[start.map_or(at, |(start, _)| start)..]
 }
 
-/// More than the length of an encoded word, in bytes.
+/// More than the length of an encoded word, in characters.
 const ENCODED_WORD: usize = 256;
 
 /// Encoded words of RFC 2047, such as `=?utf-8?q?x?=`, also with spaces, which some programs decode.
@@ -189,8 +189,9 @@ fn encoded_words(text: &str) -> impl Iterator<Item = &str> {
     std::iter::from_fn(move || {
         loop {
             rest = &rest[rest.find("=?")?..];
-            let line = &rest[..rest.floor_char_boundary(ENCODED_WORD)];
-            let line = line.lines().next().unwrap_or_default();
+            let end = rest.char_indices().nth(ENCODED_WORD).map(|(at, _)| at);
+            let line = rest[..end.unwrap_or(rest.len())].lines().next();
+            let line = line.unwrap_or_default();
             let mut parts = line.splitn(4, '?').skip(2);
             let is_encoding = parts
                 .next()
