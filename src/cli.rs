@@ -26,7 +26,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
-use human_oversight::config::TableSettings;
+use human_oversight::config::{TableSettings, unknown_settings};
 use human_oversight::version::VERSION;
 
 use clock::clock;
@@ -67,8 +67,8 @@ struct Arguments {
 enum Command {
     /// Run the gate and an example agent whose request you decide in the inbox
     Demo {
-        /// The time for the decision
-        #[arg(long, value_name = "SECONDS", default_value = "600", value_parser = value_parsers::seconds)]
+        /// The time for the decision, 10 to 2592000
+        #[arg(long, value_name = "SECONDS", default_value = "600", value_parser = value_parsers::timeout)]
         timeout: Duration,
     },
     #[cfg(unix)]
@@ -125,7 +125,12 @@ enum Command {
 
 /// Runs the command that the arguments name. Wrong arguments end the process with exit code 2.
 pub(crate) async fn main() -> ExitCode {
-    match Arguments::parse().command {
+    let command = Arguments::parse().command;
+    // The gate has them in its log, and `check` among its findings.
+    if !matches!(command, None | Some(Command::Check(_))) {
+        print_unknown_settings();
+    }
+    match command {
         None => run_gate(serve::run()).await,
         Some(Command::Demo { timeout }) => run_gate(demo::run(timeout)).await,
         #[cfg(unix)]
@@ -230,6 +235,18 @@ fn or_fail(name: &str, result: anyhow::Result<ExitCode>) -> ExitCode {
         print_lines(&format!("human-oversight cannot {name}"), &error);
         ExitCode::from(2)
     })
+}
+
+/// Names settings that have no effect, never their values.
+fn print_unknown_settings() {
+    for setting in unknown_settings(std::env::vars_os().map(|(name, _)| name)) {
+        let nearest = setting.nearest.map(|it| format!(": {it} may be meant"));
+        let nearest = nearest.unwrap_or_default();
+        eprintln!(
+            "human-oversight: {} is no setting and has no effect{nearest}",
+            setting.name
+        );
+    }
 }
 
 /// Each line tells by itself what it is about: the Functions host logs each alone.

@@ -42,7 +42,7 @@ use asking::{budgets, reask_after, reject_reasons};
 use channels::channels;
 pub use error::{ConfigError, ConfigErrors};
 pub use idle::idle_settings;
-pub use known::{is_unknown_setting, nearest_setting, settings_in_force};
+pub use known::{UnknownSetting, settings_in_force, unknown_settings};
 pub use log::LogFormat;
 use log::{log_filter, log_format};
 use lookup::{Lookup, flag, non_empty, number, port, seconds, unusable};

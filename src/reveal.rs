@@ -5,6 +5,8 @@ mod alarms;
 mod hidden;
 mod line;
 mod links;
+mod marks;
+mod numbers;
 mod punctuation;
 mod secret_names;
 mod words;

@@ -7,6 +7,7 @@ mod command_line;
 mod messages;
 mod options;
 mod permit;
+mod program;
 mod signals;
 
 use std::os::unix::process::ExitStatusExt;

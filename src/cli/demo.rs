@@ -17,6 +17,7 @@ use human_oversight_protocol::receipt;
 use human_oversight_protocol::types::Approval;
 use serde::Serialize;
 
+use super::maintenance::say;
 use super::serve;
 
 const AGENT: &str = "UserManagerAgent";
@@ -69,9 +70,9 @@ async fn demonstrate(url: &str, timeout: Duration) -> anyhow::Result<()> {
         ("2", "accounting@example.com"),
         ("3", "support@example.com"),
     ]));
-    println!("The gate is listening at {url}\n");
-    println!("{AGENT}: list_users() -> {}", users.list());
-    println!("{AGENT}: delete_user(1) needs an approval");
+    say(&format!("The gate is listening at {url}\n"));
+    say(&format!("{AGENT}: list_users() -> {}", users.list()));
+    say(&format!("{AGENT}: delete_user(1) needs an approval"));
 
     let client = Client::new(url, None)?;
     let action = Gate::new(client.clone())
@@ -87,7 +88,9 @@ async fn demonstrate(url: &str, timeout: Duration) -> anyhow::Result<()> {
     };
     let pending = action.submit(&user).await?;
     let id = pending.handle().id.clone();
-    println!("\nYou are {APPROVER}. Open your inbox and decide:\n\n    {url}/inbox\n");
+    say(&format!(
+        "\nYou are {APPROVER}. Open your inbox and decide:\n\n    {url}/inbox\n"
+    ));
 
     let spinner = tokio::spawn(show_remaining_time(timeout));
     let outcome = pending.run(&user, async |user| users.delete(user)).await;
@@ -102,12 +105,12 @@ async fn demonstrate(url: &str, timeout: Duration) -> anyhow::Result<()> {
             result
         }
         Outcome::Refused(refusal) => {
-            println!("{refusal}");
+            say(&refusal.to_string());
             DENIED.to_owned()
         }
     };
-    println!("{AGENT}: delete_user(1) -> {result}");
-    println!("{AGENT}: list_users() -> {}", users.list());
+    say(&format!("{AGENT}: delete_user(1) -> {result}"));
+    say(&format!("{AGENT}: list_users() -> {}", users.list()));
     keep_running().await;
     Ok(())
 }
@@ -115,7 +118,7 @@ async fn demonstrate(url: &str, timeout: Duration) -> anyhow::Result<()> {
 /// Keeps the gate running for the approver's browser, which is about to load the result.
 async fn keep_running() {
     if std::io::stdout().is_terminal() {
-        println!("\nThe gate keeps running so that you can look around. Press Ctrl-C to stop it.");
+        say("\nThe gate keeps running so that you can look around. Press Ctrl-C to stop it.");
         std::future::pending().await
     }
     tokio::time::sleep(Duration::from_secs(3)).await;
@@ -128,15 +131,18 @@ async fn show_receipt(client: &Client, approval: &Approval) -> anyhow::Result<()
         .as_deref()
         .context("the approval has no receipt")?;
     let claims = receipt::verify(signed, &client.keys().await?)?;
-    println!(
+    say(&format!(
         "Receipt verified: {:?} by {}",
         claims.decision, claims.approver
-    );
-    println!("    for {} of {}", claims.action_description, claims.aud);
-    println!(
+    ));
+    say(&format!(
+        "    for {} of {}",
+        claims.action_description, claims.aud
+    ));
+    say(&format!(
         "    with parameters of SHA-256 {}",
         claims.parameters_digest
-    );
+    ));
     Ok(())
 }
 
@@ -144,10 +150,10 @@ async fn show_receipt(client: &Client, approval: &Approval) -> anyhow::Result<()
 async fn show_remaining_time(timeout: Duration) {
     let started = Instant::now();
     if !std::io::stdout().is_terminal() {
-        println!(
+        say(&format!(
             "Waiting for your decision, {} at most.",
             format_duration(timeout)
-        );
+        ));
         return;
     }
     for frame in FRAMES.into_iter().cycle() {

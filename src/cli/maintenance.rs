@@ -1,7 +1,7 @@
 //! What the commands for the table share.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::io::{self, BufRead, BufReader, Write};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -149,7 +149,9 @@ pub(crate) fn named(
     }
 }
 
-#[expect(clippy::print_stdout, reason = "this is what the commands are for")]
+/// Prints a line. Behind a pipe that its reader has closed, as `| head` does, the process ends.
 pub(crate) fn say(line: &str) {
-    println!("{line}");
+    if writeln!(io::stdout(), "{line}").is_err() {
+        std::process::exit(2);
+    }
 }

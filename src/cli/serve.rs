@@ -166,18 +166,13 @@ async fn stop_signal() -> io::Result<&'static str> {
 
 /// Names settings that have no effect, never their values.
 fn warn_of_unknown_settings() {
-    let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
-    for name in names.filter(|name| config::is_unknown_setting(name)) {
-        match config::nearest_setting(&name) {
-            Some(nearest) => {
-                tracing::warn!(
-                    name,
-                    nearest,
-                    "there is no setting of this name: it has no effect"
-                );
-            }
-            None => tracing::warn!(name, "there is no setting of this name: it has no effect"),
-        }
+    for setting in config::unknown_settings(std::env::vars_os().map(|(name, _)| name)) {
+        let (name, nearest) = (setting.name, setting.nearest);
+        tracing::warn!(
+            name,
+            nearest,
+            "there is no setting of this name: it has no effect"
+        );
     }
 }
 

@@ -11,6 +11,13 @@ pub(crate) fn seconds(value: &str) -> Result<Duration, &'static str> {
         .map_err(|_| "it must be a whole number of seconds")
 }
 
+/// The time for a decision, in the limits of the gate.
+pub(crate) fn timeout(value: &str) -> Result<Duration, &'static str> {
+    let is_allowed = |time: &Duration| (10..=2_592_000).contains(&time.as_secs());
+    let time = seconds(value).ok().filter(is_allowed);
+    time.ok_or("it must be a whole number of seconds from 10 to 2592000 (30 days)")
+}
+
 pub(crate) fn days(value: &str) -> Result<u64, &'static str> {
     let days = value.parse();
     days.map_err(|_| "it must be a whole number of days")

@@ -1,5 +1,7 @@
 //! The names of all settings, to notice one that is misspelt.
 
+use std::ffi::OsString;
+
 /// What every name begins with.
 const PREFIX: &str = "HO_";
 
@@ -78,20 +80,36 @@ const SECRET: [&str; 8] = [
 const CHANNEL: &str = "CHANNEL_";
 
 /// The settings of agents and of the commands for operators, which may share an environment with a gate.
-const OTHERS: [&str; 6] = ["AUDIENCE", "ISSUER", "KEY", "KEYS", "MASTER_KEY", "URL"];
+const AGENTS: [&str; 6] = ["AUDIENCE", "CLAIM_KEY", "ISSUER", "KEY", "KEYS", "URL"];
+const OPERATORS: [&str; 1] = ["MASTER_KEY"];
 
-/// Whether `name` looks like a setting and is none.
-pub fn is_unknown_setting(name: &str) -> bool {
-    name.strip_prefix(PREFIX)
-        .is_some_and(|rest| !rest.starts_with(CHANNEL) && !all().any(|known| known == rest))
+/// A name in the environment that looks like a setting and is none.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct UnknownSetting {
+    pub name: String,
+    /// The setting of the gate or of agents that may be meant: at most a third of the letters differ.
+    pub nearest: Option<String>,
 }
 
-/// The setting of the gate or of agents that `name` may be meant for: at most a third of the letters differ.
-pub fn nearest_setting(name: &str) -> Option<String> {
-    let rest = name.strip_prefix(PREFIX)?;
-    let distances = all().map(|known| (strsim::damerau_levenshtein(known, rest), known));
+/// The unknown settings among the names of an environment, by name. Names in other letters than capitals are none.
+pub fn unknown_settings(names: impl IntoIterator<Item = OsString>) -> Vec<UnknownSetting> {
+    let names = names.into_iter().filter_map(|name| name.into_string().ok());
+    let mut unknown: Vec<_> = names.filter_map(unknown_setting).collect();
+    unknown.sort();
+    unknown
+}
+
+fn unknown_setting(name: String) -> Option<UnknownSetting> {
+    let (prefix, rest) = name.split_at_checked(PREFIX.len())?;
+    let is_known = prefix == PREFIX && (rest.starts_with(CHANNEL) || all().any(|it| it == rest));
+    if !prefix.eq_ignore_ascii_case(PREFIX) || is_known {
+        return None;
+    }
+    let capitals = rest.to_ascii_uppercase();
+    let distances = all().map(|known| (strsim::damerau_levenshtein(known, &capitals), known));
     let (distance, nearest) = distances.min()?;
-    (distance <= rest.len() / 3).then(|| format!("{PREFIX}{nearest}"))
+    let nearest = (distance <= rest.len() / 3).then(|| format!("{PREFIX}{nearest}"));
+    Some(UnknownSetting { name, nearest })
 }
 
 /// The settings of the gate that are set, with their values; `None` stands for one that is not to be shown.
@@ -114,7 +132,7 @@ pub(super) fn settings_of(beginning: &str) -> impl Iterator<Item = String> {
 }
 
 fn all() -> impl Iterator<Item = &'static str> {
-    GATE.into_iter().chain(OTHERS)
+    GATE.into_iter().chain(AGENTS).chain(OPERATORS)
 }
 
 #[cfg(test)]
@@ -123,18 +141,29 @@ mod tests {
 
     #[test]
     fn a_misspelt_setting_is_unknown_and_its_nearest_one_is_found() {
+        let unknown = |name: &str| unknown_settings([OsString::from(name)]).pop();
         for (name, nearest) in [
             ("HO_ALOWED_APPROVERS", Some("HO_ALLOWED_APPROVERS")),
             ("HO_BASEURL", Some("HO_BASE_URL")),
             ("HO_PROT", Some("HO_PORT")),
+            ("HO_Log", Some("HO_LOG")),
+            ("ho_port", Some("HO_PORT")),
             ("HO_FOO", None),
             ("HO_SOMETHING_ELSE", None),
+            ("HO_", None),
         ] {
-            assert!(is_unknown_setting(name));
-            assert_eq!(nearest_setting(name).as_deref(), nearest, "{name}");
+            let found = unknown(name).unwrap();
+            assert_eq!((&*found.name, found.nearest.as_deref()), (name, nearest));
         }
-        for name in ["HO_URL", "HO_PORT", "PATH", "HO_CHANNEL_FINANCE"] {
-            assert!(!is_unknown_setting(name), "{name}");
+        for name in [
+            "HO_URL",
+            "HO_PORT",
+            "PATH",
+            "HO_CHANNEL_FINANCE",
+            "HOME",
+            "H\u{d6}",
+        ] {
+            assert_eq!(unknown(name), None, "{name}");
         }
     }
 }

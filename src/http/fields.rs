@@ -4,12 +4,14 @@ use human_oversight_protocol::types::FieldError;
 use serde_json::{Map, Value};
 
 use super::error::Error;
+use crate::reveal;
 
 const SECRET_CHARS: usize = 256;
 
-/// The number of unknown members that an error names, and the length of such a name, in characters.
+/// The number of unknown members that an error names, and the characters of such a name, and the digits among them.
 const NAMED_MEMBERS: usize = 20;
 const MEMBER_NAME_CHARS: usize = 40;
+const MEMBER_NAME_DIGITS: usize = 4;
 
 /// The members of a body. Errors are collected, so that one response lists all of them.
 pub(super) struct Fields {
@@ -145,11 +147,16 @@ impl Fields {
 }
 
 /// The JSON pointer (RFC 6901) to an unknown member, if its name is one that a programmer would give it; what
-/// else a caller sends is not repeated.
+/// else a caller sends, such as a code or a key in the wrong place, is not repeated.
 fn unknown_member(name: &str) -> Option<String> {
-    let is_plain = |b: u8| b.is_ascii_alphabetic() || matches!(b, b'_' | b'-');
-    (name.len() <= MEMBER_NAME_CHARS && name.bytes().all(is_plain) && !name.is_empty())
-        .then(|| format!("/{name}"))
+    let is_usual = |c: char| c.is_alphanumeric() || " _-.$@:/~".contains(c);
+    let digits = name.chars().filter(|c| c.is_numeric()).count();
+    let is_named = !name.is_empty()
+        && name.chars().count() <= MEMBER_NAME_CHARS
+        && digits <= MEMBER_NAME_DIGITS
+        && name.chars().all(is_usual)
+        && reveal::is_plain(name);
+    is_named.then(|| format!("/{}", name.replace('~', "~0").replace('/', "~1")))
 }
 
 /// Bidirectional controls, and the line and paragraph separators.

@@ -1,14 +1,16 @@
 //! What a reader must be told before deciding.
 
+use std::collections::HashSet;
+
 use serde_json::Value;
-use unicode_bidi::{BidiClass, bidi_class};
-use unicode_normalization::{UnicodeNormalization, is_nfc};
-use unicode_properties::{GeneralCategory, UnicodeGeneralCategory};
-use unicode_script::UnicodeScript;
+use unicode_normalization::UnicodeNormalization;
+use unicode_script::{Script, UnicodeScript};
 
 use super::hidden::characters;
 use super::line::line;
-use super::punctuation::look_alikes;
+use super::marks::{is_usual_form, wrong_marks};
+use super::numbers::{mixed_number, mixes_directions};
+use super::punctuation::{Context, look_alikes};
 use super::words::{forged_words, is_unusual, stand_ins};
 
 /// The alarms about the texts of a request. Ordinary text of any language raises none.
@@ -37,9 +39,8 @@ const NAMED: usize = 8;
 const DESCRIBED: usize = 8;
 const EXCERPT_CHARS: usize = 60;
 
-/// More marks on one letter than any language writes, and more blank characters or lines than a reader follows.
-const STACKED_MARKS: usize = 5;
-const BLANK_CHARS: usize = 40;
+/// More blank space than a reader follows: columns within a line, and lines.
+const BLANK_COLUMNS: usize = 40;
 const BLANK_LINES: usize = 10;
 
 const RIGHT_TO_LEFT: &str = "has numbers beside right-to-left text, which other programs may show reversed: compare \
@@ -67,9 +68,11 @@ impl Alarms {
         for (word, letters) in forged_words(text) {
             self.add(word, || list(letters, describe_letter));
         }
-        let has_words = text.split_whitespace().count() > 1;
+        let has_words = text.split_whitespace().nth(1).is_some();
+        let is_wide = !text.is_ascii() && text.chars().any(is_east_asian);
         for part in text.split_whitespace().filter(|part| !part.is_ascii()) {
-            let found = look_alikes(part, has_words || !is_identifier(part));
+            let is_prose = has_words || !is_identifier(part);
+            let found = look_alikes(part, Context { is_prose, is_wide });
             if let Some(&(first, _)) = found.first() {
                 self.add(around(part, first), || {
                     list(found, |(c, original)| {
@@ -85,14 +88,17 @@ impl Alarms {
             }
             if !is_usual_form(part) {
                 self.add(part, || {
-                    let usual: String = part.nfc().collect();
-                    let changed = part.chars().filter(|c| !usual.contains(*c)).collect();
+                    let usual: HashSet<char> = part.nfc().collect();
+                    let changed = part.chars().filter(|c| !usual.contains(c)).collect();
                     let changed = list(changed, code);
                     format!("has characters that are not in the usual form ({changed})")
                 });
             }
-            if most_marks(part) >= STACKED_MARKS {
-                self.add(part, || "has many marks on one letter".to_owned());
+            if let Some(what) = wrong_marks(part) {
+                self.add(part, || what);
+            }
+            if let Some(number) = mixed_number(part) {
+                self.add(&number, || "has digits of two kinds".to_owned());
             }
         }
         for part in encoded_words(text) {
@@ -150,17 +156,13 @@ fn list<T: PartialEq + Copy>(items: Vec<T>, describe: impl Fn(T) -> String) -> S
     described.join(", ")
 }
 
-/// Whether a text is in NFC, but for letters of which NFC makes two: Bengali, Hindi and Hebrew keyboards have such.
-fn is_usual_form(text: &str) -> bool {
-    let take_apart = |c: char| {
-        let parts: String = std::iter::once(c).nfc().collect();
-        if parts.chars().count() > 1 {
-            parts
-        } else {
-            c.to_string()
-        }
-    };
-    is_nfc(text) || is_nfc(&text.chars().map(take_apart).collect::<String>())
+/// Whether a character is a letter of Chinese, Japanese or Korean.
+fn is_east_asian(c: char) -> bool {
+    use Script as S;
+    matches!(
+        c.script(),
+        S::Han | S::Hiragana | S::Katakana | S::Hangul | S::Bopomofo
+    )
 }
 
 /// Whether a text of one word could be an identifier or a path, rather than a name of a person or a place.
@@ -178,45 +180,32 @@ fn around(word: &str, c: char) -> &str {
     &word[start.map_or(at, |(start, _)| start)..]
 }
 
-/// The most marks that follow one another.
-fn most_marks(text: &str) -> usize {
-    let is_mark = |c: &char| {
-        matches!(
-            c.general_category(),
-            GeneralCategory::NonspacingMark | GeneralCategory::EnclosingMark
-        )
-    };
-    let chars: Vec<char> = text.chars().collect();
-    let runs = chars.chunk_by(|one, next| is_mark(one) == is_mark(next));
-    let runs = runs.filter(|run| run.first().is_some_and(is_mark));
-    runs.map(<[char]>::len).max().unwrap_or(0)
-}
+/// More than the length of an encoded word, in characters.
+const ENCODED_WORD: usize = 256;
 
-/// Encoded words of RFC 2047, such as `=?utf-8?q?x?=`.
+/// Encoded words of RFC 2047, such as `=?utf-8?q?x?=`, also with spaces, which some programs decode.
 fn encoded_words(text: &str) -> impl Iterator<Item = &str> {
-    text.split_whitespace().filter(|part| {
-        part.split_once("=?")
-            .is_some_and(|(_, rest)| rest.contains("?=") && rest.matches('?').count() >= 3)
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        loop {
+            rest = &rest[rest.find("=?")?..];
+            let end = rest.char_indices().nth(ENCODED_WORD).map(|(at, _)| at);
+            let line = rest[..end.unwrap_or(rest.len())].lines().next();
+            let line = line.unwrap_or_default();
+            let mut parts = line.splitn(4, '?').skip(2);
+            let is_encoding = parts
+                .next()
+                .is_some_and(|it| ["q", "b"].contains(&it.to_lowercase().as_str()));
+            let word = parts
+                .next()
+                .and_then(|it| it.find("?=").map(|end| line.len() - it.len() + end + 2));
+            let (word, behind) = rest.split_at(word.filter(|_| is_encoding).unwrap_or(2));
+            rest = behind;
+            if word.len() > 2 {
+                return Some(word);
+            }
+        }
     })
-}
-
-/// Whether numbers that belong together, such as those of a date, stand beside right-to-left text, which can change
-/// their order.
-fn mixes_directions(line: &str) -> bool {
-    if line.is_ascii() {
-        return false;
-    }
-    let is_digit = |c: char| matches!(bidi_class(c), BidiClass::EN | BidiClass::AN);
-    let is_letter = |c: char| matches!(bidi_class(c), BidiClass::L | BidiClass::R | BidiClass::AL);
-    let has_several = |part: &str| {
-        part.split(|c| !is_digit(c))
-            .filter(|it| !it.is_empty())
-            .count()
-            > 1
-    };
-    line.chars()
-        .any(|c| matches!(bidi_class(c), BidiClass::R | BidiClass::AL))
-        && line.split(is_letter).any(has_several)
 }
 
 /// What follows many blank characters within a line, or many blank lines.
@@ -234,13 +223,23 @@ fn behind_blanks(text: &str) -> Option<&str> {
         let mut rest = line.trim_end();
         while let Some(at) = rest.find(char::is_whitespace) {
             let behind = rest[at..].trim_start();
-            if rest[at..].chars().count() - behind.chars().count() >= BLANK_CHARS {
+            let blank = &rest[at..rest.len() - behind.len()];
+            if blank.chars().map(columns).sum::<usize>() >= BLANK_COLUMNS {
                 return Some(behind);
             }
             rest = behind;
         }
     }
     None
+}
+
+/// How many spaces are as wide as a blank character.
+fn columns(c: char) -> usize {
+    match c {
+        '\t' => 4,
+        '\u{3000}' | '\u{2003}' => 2,
+        _ => 1,
+    }
 }
 
 #[cfg(test)]
@@ -369,13 +368,15 @@ mod tests {
         ];
         let mut tried = 0;
         for c in ('\u{80}'..'\u{1d800}').filter(|c| !ordinary.contains(*c)) {
-            let mut like = skeleton(&c.to_string()).collect::<Vec<char>>();
-            let Some(letter) = like
-                .pop()
-                .filter(|c| like.is_empty() && c.is_ascii_alphabetic())
-            else {
+            let like: String = skeleton(&c.to_string()).collect();
+            // UTS 39 has two letters for `m`.
+            let like = if like == "rn" { "m" } else { &like };
+            let Ok(letter) = like.parse::<char>() else {
                 continue;
             };
+            if !letter.is_ascii_alphabetic() {
+                continue;
+            }
             for word in words.iter().filter(|word| word.contains(letter)) {
                 let forged = word.replacen(letter, &c.to_string(), 1);
                 assert!(!alarms(&forged).is_empty(), "{forged} {}", code(c));

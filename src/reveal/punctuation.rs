@@ -16,9 +16,18 @@ const ORDINARY: [char; 18] = [
 /// letters.
 const ORDINARY_WIDE: [char; 10] = ['！', '％', '（', '）', '＋', '，', '－', '：', '；', '？'];
 
-/// The characters of a word that resemble ASCII punctuation, with what they resemble. In prose a typographic hyphen
-/// is ordinary.
-pub(super) fn look_alikes(text: &str, is_prose: bool) -> Vec<(char, char)> {
+/// What a word is part of, as far as its punctuation depends on that.
+#[derive(Clone, Copy)]
+pub(super) struct Context {
+    /// Several words, in which a typographic hyphen is ordinary.
+    pub(super) is_prose: bool,
+    /// A text with letters of East Asia, in which full-width punctuation is ordinary.
+    pub(super) is_wide: bool,
+}
+
+/// The characters of a word that resemble ASCII punctuation, with what they resemble.
+pub(super) fn look_alikes(text: &str, context: Context) -> Vec<(char, char)> {
+    let is_prose = context.is_prose;
     let chars: Vec<char> = text.chars().collect();
     let mut found: Vec<(char, char)> = Vec::new();
     for (at, &c) in chars.iter().enumerate() {
@@ -28,6 +37,10 @@ pub(super) fn look_alikes(text: &str, is_prose: bool) -> Vec<(char, char)> {
         let before = at.checked_sub(1).and_then(|at| chars.get(at));
         let neighbours = [before, chars.get(at + 1)];
         let is_in_wide_text = neighbours.into_iter().flatten().any(|c| *c >= '\u{2E80}');
+        if let Some(original) = within_latin(c, neighbours, context.is_wide) {
+            found.push((c, original));
+            continue;
+        }
         let is_hyphen = matches!(c, '\u{2010}' | '\u{2011}');
         if is_hyphen && is_prose && before.is_none_or(|c| !c.is_ascii_punctuation()) {
             continue;
@@ -47,6 +60,38 @@ pub(super) fn look_alikes(text: &str, is_prose: bool) -> Vec<(char, char)> {
         }
     }
     found
+}
+
+/// What a character resembles between letters or digits of ASCII, where no language writes it: in a host, a number or
+/// an identifier.
+fn within_latin(c: char, neighbours: [Option<&char>; 2], is_wide_text: bool) -> Option<char> {
+    let [before, after] = neighbours;
+    // A letter of phonetics, between letters alone.
+    if matches!(c, '\u{2D0}' | '\u{2F8}') {
+        return after
+            .filter(|c| c.is_ascii() && !c.is_alphabetic())
+            .map(|_| ':');
+    }
+    if !before.is_some_and(char::is_ascii_alphanumeric)
+        || !after.is_some_and(char::is_ascii_alphanumeric)
+    {
+        return None;
+    }
+    match c {
+        // Names of hosts may have these dots.
+        '\u{3002}' | '\u{FF61}' if !is_wide_text => Some('.'),
+        _ if is_wide(c) && !is_wide_text => punctuation(c.to_string().nfkc()),
+        // The low quote.
+        '\u{201A}' => Some(','),
+        // Arabic separators of numbers, the full stops of Armenian and others.
+        '\u{589}'
+        | '\u{5C3}'
+        | '\u{60D}'
+        | '\u{66A}'..='\u{66D}'
+        | '\u{6D4}'
+        | '\u{700}'..='\u{703}' => Some(punctuation(skeleton(&c.to_string())).unwrap_or(',')),
+        _ => None,
+    }
 }
 
 fn is_wide(c: char) -> bool {

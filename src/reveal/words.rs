@@ -3,6 +3,8 @@
 //! What resembles what is taken from the confusables of Unicode (UTS 39), what a letter is from its scripts and
 //! from the identifier status of UTS 39.
 
+use std::cell::LazyCell;
+
 use unicode_normalization::is_nfc;
 use unicode_properties::UnicodeEmoji;
 use unicode_script::{Script, UnicodeScript};
@@ -11,18 +13,31 @@ use unicode_security::{
 };
 
 use super::hidden::is_hidden;
-use super::punctuation::look_alikes;
+use super::punctuation::{Context, look_alikes};
 
 /// A word of fewer letters of ASCII may be a formula, such as `L\u{d7}W`.
 const STAND_IN_LETTERS: usize = 3;
+
+/// Full-width letters, and Roman numerals of one character: forgeries in a word with letters of ASCII alone.
+const FULL_WIDTH_FIRST: char = '\u{FF21}';
+const FULL_WIDTH_LAST: char = '\u{FF5A}';
+const ROMAN_FIRST: char = '\u{2160}';
+const ROMAN_LAST: char = '\u{217F}';
 
 /// The letters of a text that could be mistaken for others, by words, each with the letter of ASCII that it
 /// resembles if it does.
 pub(super) fn forged_words(text: &str) -> Vec<(&str, Vec<char>)> {
     let mut found = Vec::new();
+    let language = LazyCell::new(|| Language::of(text));
     for part in text.split_whitespace().filter(|part| !part.is_ascii()) {
+        let place = LazyCell::new(|| Place::of(part));
         for word in words(part).filter(|word| !word.is_ascii()) {
-            let letters = forged_letters(word, || is_among_latin(text, part, word));
+            let is_among_latin = || match place.beside(word) {
+                Some(Beside::Letters) => !is_term(text, part, word),
+                Some(Beside::Digits) => !is_numbered(&language, word),
+                None => language.reads_as_latin(),
+            };
+            let letters = forged_letters(word, is_among_latin);
             if !letters.is_empty() {
                 found.push((word, letters));
             }
@@ -39,48 +54,175 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
 
 fn forged_letters(word: &str, is_among_latin: impl Fn() -> bool) -> Vec<char> {
     let letters = || word.chars().filter(|c| c.is_alphabetic());
+    let has_ascii = letters().any(|c| c.is_ascii());
     // Forms that no language spells its words with, such as those of mathematics.
-    let unusual: Vec<char> = word
-        .char_indices()
-        .filter(|(at, c)| is_unusual(*c) && !follows_digit(word, *at))
-        .map(|(_, c)| c)
-        .collect();
+    let is_forged = |&(at, c): &(usize, char)| match c {
+        FULL_WIDTH_FIRST..=FULL_WIDTH_LAST | ROMAN_FIRST..=ROMAN_LAST => {
+            has_ascii && c.is_alphanumeric()
+        }
+        // A symbol of units and sets, such as `\u{211d}`, by itself.
+        '\u{2100}'..='\u{214F}' if word.chars().nth(1).is_none() => false,
+        _ => is_unusual(c) && !follows_digit(word, at),
+    };
+    let unusual = word.char_indices().filter(is_forged);
+    let unusual: Vec<char> = unusual.map(|(_, c)| c).collect();
     if !unusual.is_empty() {
         return unusual;
     }
-    let scripts = |is: fn(Script) -> bool| letters().any(|c| is(c.script()));
-    let foreign = letters().filter(|c| has_look_alikes(c.script()));
-    let alike: Vec<char> = foreign.filter(|c| is_like_ascii(*c)).collect();
-    if scripts(|script| script == Script::Latin) {
+    let foreign = || letters().filter(|c| has_look_alikes(c.script()));
+    if letters().any(|c| c.script() == Script::Latin) {
+        let alike = alike_among_latin(word);
         if !alike.is_empty() {
             return alike;
         }
         // A Latin letter in a word of such a script.
         let borrowed = letters().filter(|c| c.is_ascii() && is_like_cyrillic_or_greek(*c));
-        return match letters().filter(|c| has_look_alikes(c.script())).count() {
-            2.. => borrowed.collect(),
-            _ => Vec::new(),
-        };
+        let borrowed: Vec<char> = borrowed.collect();
+        if foreign().filter(|c| is_of_latin_shape(*c)).nth(1).is_some() && !borrowed.is_empty() {
+            return borrowed;
+        }
+        return foreign().filter(|c| is_like_small_capital(*c)).collect();
     }
-    // The whole word reads as Latin: ordinary in its own language, a forgery in a host or an identifier.
-    if !alike.is_empty() && skeleton(word).all(|c| c.is_ascii()) && is_among_latin() {
-        return alike;
+    let is_alike = |c: char| c.is_ascii_alphanumeric() || is_like_ascii(c);
+    let mut scripts = foreign().map(|c| c.script());
+    let is_mixed = scripts
+        .next()
+        .is_some_and(|first| scripts.any(|script| script != first));
+    // The whole word reads as Latin: ordinary in its own language, a forgery in a host or an identifier, or if it
+    // is of two languages.
+    if word.chars().all(is_alike)
+        && foreign().next().is_some()
+        && (is_mixed || stands_for_zero(word) || is_among_latin())
+    {
+        return foreign().filter(|c| is_like_ascii(*c)).collect();
     }
     Vec::new()
 }
 
-/// Whether a word stands in a host or an identifier with Latin letters or digits, or as the only one of its script
-/// among Latin words.
-fn is_among_latin(text: &str, part: &str, word: &str) -> bool {
-    let others = |text: &str| text.replacen(word, "", 1);
-    let is_name = |c: char| matches!(c, '.' | '@' | '/' | '\\' | '_' | '-' | ':');
-    let beside = others(part);
-    if beside.contains(is_name) && beside.contains(|c: char| c.is_ascii_alphanumeric()) {
-        return true;
+/// The letters of a word with Latin ones that could be mistaken for Latin. Those of an alphabet of another shape, such
+/// as Arabic or Thai, are ordinary beside a Latin name, unless all that stand together could be.
+fn alike_among_latin(word: &str) -> Vec<char> {
+    let chars: Vec<char> = word.chars().filter(|c| c.is_alphabetic()).collect();
+    let is_foreign = |c: &char| has_look_alikes(c.script());
+    let runs = chars.chunk_by(|one, next| is_foreign(one) == is_foreign(next));
+    let runs = runs.filter(|run| run.first().is_some_and(is_foreign));
+    let forged = runs.filter(|run| {
+        run.iter()
+            .all(|c| is_of_latin_shape(*c) || is_like_ascii(*c))
+    });
+    forged
+        .flatten()
+        .copied()
+        .filter(|c| is_like_ascii(*c))
+        .collect()
+}
+
+/// Whether a letter is of an alphabet that shares the shapes of its letters with Latin.
+fn is_of_latin_shape(c: char) -> bool {
+    use Script as S;
+    matches!(
+        c.script(),
+        S::Cyrillic | S::Greek | S::Coptic | S::Armenian | S::Cherokee | S::Lisu
+    )
+}
+
+/// Whether a word is a number in which a letter stands for a zero, such as `1\u{41e}0`.
+fn stands_for_zero(word: &str) -> bool {
+    let chars: Vec<char> = word.chars().collect();
+    let is_zero = |c: char| is_of_latin_shape(c) && matches!(like_ascii(c), Some('o' | 'O'));
+    let is_digit = char::is_ascii_digit;
+    chars.iter().any(is_digit) && chars.iter().all(|c| is_digit(c) || is_zero(*c))
+}
+
+/// The letters of a text, each looked up once, since a text may have thousands of words.
+struct Language {
+    has_ascii: bool,
+    /// The scripts of the letters that cannot be read as Latin.
+    others: Vec<Script>,
+}
+
+impl Language {
+    fn of(text: &str) -> Self {
+        let mut others = Vec::new();
+        for c in text.chars().filter(|c| c.is_alphabetic()) {
+            let script = c.script();
+            if script != Script::Latin && !others.contains(&script) && !is_like_ascii(c) {
+                others.push(script);
+            }
+        }
+        let has_ascii = text.contains(|c: char| c.is_ascii_alphabetic());
+        Self { has_ascii, others }
     }
-    let rest = others(text);
-    let mut letters = rest.chars().filter(|c| c.is_alphabetic()).peekable();
-    letters.peek().is_some() && letters.all(|c| c.script() == Script::Latin)
+
+    /// Whether all words of the text are Latin or read as such.
+    fn reads_as_latin(&self) -> bool {
+        self.has_ascii && self.others.is_empty()
+    }
+}
+
+/// Whether a part of a text could be a host or an identifier, and what of ASCII it has.
+struct Place {
+    is_name: bool,
+    has_letters: bool,
+    digits: usize,
+}
+
+enum Beside {
+    Letters,
+    Digits,
+}
+
+impl Place {
+    fn of(part: &str) -> Self {
+        Self {
+            is_name: part.contains(['.', '@', '/', '\\', '_', '-', ':']),
+            has_letters: part.contains(|c: char| c.is_ascii_alphabetic()),
+            digits: digits(part),
+        }
+    }
+
+    /// What stands in a host or an identifier beside a word without letters of ASCII.
+    fn beside(&self, word: &str) -> Option<Beside> {
+        if !self.is_name {
+            None
+        } else if self.has_letters {
+            Some(Beside::Letters)
+        } else {
+            (self.digits > digits(word)).then_some(Beside::Digits)
+        }
+    }
+}
+
+fn digits(text: &str) -> usize {
+    text.chars().filter(char::is_ascii_digit).count()
+}
+
+/// Whether a word in a sentence is the Greek letter of a term, such as `\u{3b1}-particles`.
+fn is_term(text: &str, part: &str, word: &str) -> bool {
+    let is_sentence = part.len() < text.trim().len();
+    let term = part
+        .strip_prefix(word)
+        .and_then(|rest| rest.strip_prefix('-'));
+    is_sentence
+        && matches!(
+            word,
+            "\u{3b1}" | "\u{3b3}" | "\u{3bd}" | "\u{3c1}" | "\u{3c3}"
+        )
+        && term.is_some_and(|rest| {
+            rest.chars()
+                .all(|c| c.is_ascii_alphabetic() || ",;:!?".contains(c))
+        })
+}
+
+/// Whether a word beside numbers is ordinary: one letter, as of a house or an ordinal, or a word in a text of its
+/// language, such as the name of a type.
+fn is_numbered(language: &Language, word: &str) -> bool {
+    let mut letters = word.chars().filter(|c| c.is_alphabetic());
+    let Some(first) = letters.next() else {
+        return false;
+    };
+    let is_letter = letters.next().is_none() && !matches!(like_ascii(first), Some('o' | 'O'));
+    is_letter || language.others.contains(&first.script())
 }
 
 /// A script with letters that look Latin.
@@ -101,7 +243,27 @@ fn has_look_alikes(script: Script) -> bool {
 
 /// Whether a letter resembles one of ASCII.
 fn is_like_ascii(c: char) -> bool {
-    !c.is_ascii() && single(skeleton(&c.to_string())).is_some_and(|c| c.is_ascii_alphanumeric())
+    like_ascii(c).is_some()
+}
+
+/// The letter or digit of ASCII that another character resembles.
+fn like_ascii(c: char) -> Option<char> {
+    let like = like(c).filter(char::is_ascii_alphanumeric);
+    like.filter(|_| !c.is_ascii())
+}
+
+/// Whether a letter is one of the Cyrillic ones that resemble Latin small capitals, such as `к`.
+fn is_like_small_capital(c: char) -> bool {
+    c.script() == Script::Cyrillic && like(c).is_some_and(|c| c.script() == Script::Latin)
+}
+
+/// The one character that another resembles. UTS 39 has two for `m`, which resembles `rn`.
+fn like(c: char) -> Option<char> {
+    let text = c.to_string();
+    if skeleton(&text).eq(['r', 'n']) {
+        return Some('m');
+    }
+    single(skeleton(&text))
 }
 
 fn is_like_cyrillic_or_greek(c: char) -> bool {
@@ -138,7 +300,7 @@ pub(super) fn is_unusual(c: char) -> bool {
         && !c.identifier_allowed()
         && !c.is_emoji_char()
         && !matches!(c, '\u{FF00}'..='\u{FFEF}')
-        && (single(skeleton(&c.to_string())).is_some_and(|c| c.is_ascii_alphanumeric()))
+        && is_like_ascii(c)
 }
 
 /// An ordinal, such as `1ª` and `2º`, or an exponent.
@@ -159,23 +321,34 @@ pub(super) fn stand_ins(part: &str) -> Vec<char> {
     if chars.iter().filter(|c| is_letter(c)).count() < STAND_IN_LETTERS {
         return Vec::new();
     }
-    let at = |at: Option<usize>| at.and_then(|at| chars.get(at));
-    let stands_in = |(index, c): &(usize, &char)| {
-        let beside = [at(index.checked_sub(1)), at(Some(index + 1))];
-        // In Spanish `¡` begins an exclamation.
-        let begins = **c == '¡' && beside[0].is_none();
-        let is_in_word = beside.iter().flatten().all(|c| is_letter(c)) && !begins;
+    let is_candidate = |c: &char| {
         let is_foreign = c.is_alphabetic() && has_look_alikes(c.script());
         let is_latin = c.script() == Script::Latin && !matches!(c, '\u{FF00}'..='\u{FFEF}');
-        is_in_word && !is_foreign && !is_latin && is_like_letter(**c)
+        let like = like_ascii(*c).is_some_and(|c| c.is_ascii_alphabetic());
+        like && !is_foreign && !is_latin
     };
-    let found = chars.iter().enumerate().filter(stands_in);
-    found.map(|(_, c)| *c).collect()
+    let runs: Vec<&[char]> = chars
+        .chunk_by(|one, next| is_candidate(one) == is_candidate(next))
+        .collect();
+    let mut found = Vec::new();
+    for (index, run) in runs.iter().enumerate() {
+        let before = index.checked_sub(1).and_then(|index| runs[index].last());
+        let after = runs.get(index + 1).and_then(|run| run.first());
+        // In Spanish `¡` begins an exclamation.
+        let begins = run[0] == '¡' && before.is_none();
+        if is_candidate(&run[0]) && [before, after].into_iter().flatten().all(is_letter) && !begins
+        {
+            found.extend_from_slice(run);
+        }
+    }
+    found
 }
 
-fn is_like_letter(c: char) -> bool {
-    !c.is_ascii() && single(skeleton(&c.to_string())).is_some_and(|c| c.is_ascii_alphabetic())
-}
+/// A text that is judged without its language.
+const PLAIN: Context = Context {
+    is_prose: false,
+    is_wide: true,
+};
 
 /// Whether a text could be read as another: stricter than an alarm, for a rule that must not be evaded. Ordinary
 /// words, such as `Вера`, can be read as others too.
@@ -188,6 +361,6 @@ pub fn is_confusable(text: &str) -> bool {
     let mut words = text.split(|c: char| !c.is_alphanumeric() && c != '-' && c != '_');
     text.chars().any(is_hidden)
         || !is_nfc(text)
-        || !look_alikes(text, false).is_empty()
+        || !look_alikes(text, PLAIN).is_empty()
         || words.any(|word| !word.is_ascii() && is_confusable(word))
 }

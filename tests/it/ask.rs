@@ -220,7 +220,7 @@ async fn the_exit_code_and_signal_of_the_command_are_returned_and_reported() {
     }
     // An executable file may still not start; a bare name is resolved through PATH.
     let data = fixture.work.path().join("data");
-    std::fs::write(&data, "#!/no/such/interpreter\n").unwrap();
+    std::fs::write(&data, "\x7fELF").unwrap();
     std::fs::set_permissions(&data, std::fs::Permissions::from_mode(0o755)).unwrap();
     let mut ask = fixture.start(&[], &["./data"]).await;
     fixture.decide(&ask, APPROVE).await;

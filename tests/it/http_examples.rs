@@ -180,14 +180,17 @@ async fn approved_agents_run_once_and_report() {
 
 #[tokio::test]
 async fn rejected_agents_do_not_run_and_print_the_reason() {
-    for agent in AGENTS {
+    let comments = ["Ask Legal first", ""].into_iter();
+    for (agent, comment) in comments.flat_map(|comment| AGENTS.map(|agent| (agent, comment))) {
         let waiting = Waiting::start(agent).await;
-        waiting
-            .gate
-            .reject(&waiting.approval, ALICE, "Ask Legal first")
-            .await;
+        let (gate, approval) = (&waiting.gate, &waiting.approval);
+        gate.reject(approval, ALICE, comment).await;
         let (_, folder, printed, approval) = waiting.end().await;
-        let why = format!("Rejected by {ALICE}: Ask Legal first\n");
+        // Without a comment, no `None` and no `null` stands in its place.
+        let why = match comment {
+            "" => format!("Rejected by {ALICE}\n"),
+            comment => format!("Rejected by {ALICE}: {comment}\n"),
+        };
         assert!(
             printed.starts_with("DENIED: ") && printed.ends_with(&why),
             "{printed}"

@@ -19,6 +19,7 @@ mod service;
 mod smtp;
 
 mod agent_keys;
+mod alarms;
 mod approval_gate;
 mod ask;
 mod authorization;

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf, absolute};
 
 use anyhow::{Context, anyhow, bail};
@@ -11,6 +10,8 @@ use human_oversight_protocol::parameters::hex;
 use ring::digest::{self, SHA256};
 use serde::Serialize;
 use tokio::process::{Child, Command};
+
+use super::program::{ensure_startable, find_program};
 
 /// The parameters of the request.
 #[derive(PartialEq, Serialize)]
@@ -25,6 +26,7 @@ impl CommandLine {
     pub(crate) fn read(command: &[String], files: &[PathBuf]) -> anyhow::Result<Self> {
         let directory = std::env::current_dir().context("the working directory is unknown")?;
         let program = find_program(&command[0])?;
+        ensure_startable(&program)?;
         let mut digests = BTreeMap::new();
         for file in files.iter().chain([&program]) {
             digests.insert(utf8(absolute(file)?)?, sha256(file)?);
@@ -56,27 +58,6 @@ impl CommandLine {
         command.arg0(&self.command[0]).args(&self.command[1..]);
         Ok(command.spawn()?)
     }
-}
-
-/// Finds the file of a program as shells do.
-fn find_program(name: &str) -> anyhow::Result<PathBuf> {
-    let is_executable = |file: &PathBuf| {
-        let metadata = file.metadata();
-        metadata.is_ok_and(|it| it.is_file() && it.permissions().mode() & 0o111 != 0)
-    };
-    if name.contains('/') {
-        let file = PathBuf::from(name);
-        // Of another file, the digest says what is wrong.
-        if file.is_file() && !is_executable(&file) {
-            bail!("{name} is not executable");
-        }
-        return Ok(file);
-    }
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let mut files = std::env::split_paths(&path).map(|folder| folder.join(name));
-    let found = files.find(is_executable);
-    let found = found.with_context(|| format!("there is no program {name} in PATH"))?;
-    Ok(absolute(found)?)
 }
 
 fn sha256(file: &Path) -> anyhow::Result<String> {

@@ -8,7 +8,7 @@ use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
 use human_oversight_client::{Action, Gate};
 
-use super::super::value_parsers::seconds;
+use super::super::value_parsers::timeout;
 
 /// Run a command only after a person has approved exactly this command line
 #[derive(Args)]
@@ -26,16 +26,16 @@ pub(crate) struct Options {
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true, value_parser = NonEmptyStringValueParser::new())]
     action: String,
     /// An approver; repeat for more (else APPROVER_EMAILS)
-    #[arg(long = "approver", value_name = "ADDRESS")]
+    #[arg(long = "approver", value_name = "ADDRESS", value_parser = NonEmptyStringValueParser::new())]
     approvers: Vec<String>,
     /// The time for the decision, 10 to 2592000 (else the default of the gate)
-    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", value_parser = timeout)]
     timeout: Option<Duration>,
     /// Why the command should run, shown to the approvers as not verified
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     reason: Option<String>,
     /// The person for whom the command runs, who is never an approver
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, value_name = "ADDRESS", value_parser = NonEmptyStringValueParser::new())]
     on_behalf_of: Option<String>,
     /// The id of an earlier request of the agent, to which the approver asked for changes: its page shows what changed
     #[arg(long, value_name = "ID", value_parser = NonEmptyStringValueParser::new())]

@@ -2,7 +2,7 @@
 
 use human_oversight::app::Finding;
 use human_oversight::config::{
-    Config, ConfigError, ConfigErrors, idle_settings, is_unknown_setting, nearest_setting,
+    Config, ConfigError, ConfigErrors, UnknownSetting, idle_settings, unknown_settings,
 };
 use human_oversight::keys::KeyError;
 
@@ -66,11 +66,9 @@ impl Settings {
     /// A line for each fault, or one that there is none.
     pub(super) fn check(&self, lookup: impl Fn(&str) -> Option<String>) -> Vec<Finding> {
         let mut found: Vec<Finding> = self.errors.iter().map(|it| self.judge(it)).collect();
-        let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
-        let mut unknown: Vec<String> = names.filter(|name| is_unknown_setting(name)).collect();
-        unknown.sort();
-        found.extend(unknown.into_iter().map(|name| {
-            let nearest = nearest_setting(&name).map(|it| format!(": {it} may be meant"));
+        let unknown = unknown_settings(std::env::vars_os().map(|(name, _)| name));
+        found.extend(unknown.into_iter().map(|UnknownSetting { name, nearest }| {
+            let nearest = nearest.map(|it| format!(": {it} may be meant"));
             Finding::warning(format!(
                 "{name} is no setting and has no effect{}",
                 nearest.unwrap_or_default()

@@ -31,7 +31,7 @@ pub(super) enum Missing {
 impl Link {
     /// Reads the last segment of the path, decoded once, and the query as it arrived.
     pub(super) fn parse(segment: &str, query: &str) -> Self {
-        let segment = decode(segment);
+        let segment = from_url_defense(decode(segment));
         // A question mark that was encoded leaves the query in the path.
         let end = segment.find(['?', '&', ';', '#']);
         let (id, in_path) = segment.split_at(end.unwrap_or(segment.len()));
@@ -67,12 +67,23 @@ fn decode(text: &str) -> String {
     text
 }
 
+/// The text as it was before Proofpoint's URL Defense, version 2, wrote `-` for `%` of each character that it encoded: a
+/// link that was copied out of such a one.
+fn from_url_defense(text: String) -> String {
+    if !text.contains("-3Fk-3D") {
+        return text;
+    }
+    let text = text.replace('_', "/").replace('-', "%");
+    percent_decode_str(&text).decode_utf8_lossy().into_owned()
+}
+
 /// The token in a query: that of `k`, or what is left of it.
 fn find_token(query: &str) -> Option<String> {
     let mut text = query.to_owned();
     for _ in 0..ENCODINGS {
         // Quoted-printable writes `=` as `=3D`, and breaks lines by `=`.
         let plain = text.replace("=3D", "=").replace("=3d", "=");
+        let plain = plain.replace("&equals;", "=");
         let mut parameters = plain.split(['&', '?', ';', '#']);
         if let Some(token) = parameters.find_map(token_of) {
             return Some(token);
@@ -182,6 +193,7 @@ mod tests {
             "amp;k=",
             "utm_source=mail&k=",
             "a=b&amp;k=",
+            "k&equals;",
             "%6B=",
         ] {
             assert!(is_found(ID, &format!("{before}{TOKEN}")), "{before}");
@@ -215,6 +227,18 @@ mod tests {
         for mark in ["?", "%3F"] {
             assert!(is_found(&format!("{ID}{mark}k={TOKEN}"), ""), "{mark}");
         }
+    }
+
+    /// `https://urldefense.proofpoint.com/v2/url?u=LINK&d=…`, of which the link was copied.
+    #[test]
+    fn a_link_in_the_spelling_of_url_defense_is_read() {
+        let encode = |text: &str| text.replace('-', "-2D").replace('_', "-5F");
+        let link = format!("{}-3Fk-3D{}", encode(ID), encode(TOKEN));
+        for more in ["", "&d=DwMFaQ&c=euGZstcaTDllvimEN8b7jXrwqOf-v5A", "."] {
+            assert!(is_found(&format!("{link}{more}"), ""), "{more}");
+        }
+        // Version 3 puts its marks behind the link.
+        assert!(is_found(ID, &format!("k={TOKEN}__;!!Ab-c_12!x$")));
     }
 
     #[test]

@@ -35,21 +35,20 @@ async fn without_a_gate_the_command_does_not_run() {
         canary::assert_no_secret(&said);
     }
     // A reachable gate refuses the request.
-    let mut short = fixture.command(&["--timeout", "9"], &["./deploy.sh"]);
-    let output = within(short.output()).await.unwrap();
+    let mut wrong = fixture.command(&["--on-behalf-of", "unknown"], &["./deploy.sh"]);
+    let output = within(wrong.output()).await.unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(2), "no request was submitted");
-    assert!(
-        said.contains("/timeoutSeconds must be a whole number from 10"),
-        "{said}"
-    );
+    assert!(said.contains("/onBehalfOf "), "{said}");
     assert!(!fixture.has_run());
 }
 
 #[tokio::test]
 async fn wrong_usage_submits_no_request() {
     use std::ffi::OsStr;
+    use std::fs::Permissions;
     use std::os::unix::ffi::OsStrExt;
+    use std::os::unix::fs::PermissionsExt;
     let fixture = Fixture::with("touch ran").await;
     let with = |arguments: &[&str]| {
         let mut ask = fixture.command(&[], &[]);
@@ -71,6 +70,15 @@ async fn wrong_usage_submits_no_request() {
     file.arg(OsStr::from_bytes(b"\xff")).args(whole);
     std::fs::write(fixture.work.path().join(OsStr::from_bytes(b"\xff")), "").unwrap();
     std::fs::write(fixture.work.path().join("data"), "no program").unwrap();
+    for (name, content) in [
+        ("no-interpreter", "#! /no/such/interpreter -x\necho"),
+        ("no-python", "#!/usr/bin/env -S A=1 no-such-python -u\n"),
+        ("no-first-line", "echo hello\n"),
+    ] {
+        let file = fixture.work.path().join(name);
+        std::fs::write(&file, content).unwrap();
+        std::fs::set_permissions(&file, Permissions::from_mode(0o755)).unwrap();
+    }
     let mut no_url = with(&whole);
     no_url.env_remove("HO_URL");
     let mut no_approver = with(&whole);
@@ -105,6 +113,14 @@ async fn wrong_usage_submits_no_request() {
             vec!["'soon' for '--timeout <SECONDS>'", "a whole number"],
         ),
         (
+            with(&["--timeout=9", "--", "true"]),
+            vec!["'9' for '--timeout <SECONDS>'", "from 10 to 2592000"],
+        ),
+        (
+            with(&["--approver=", "--", "true"]),
+            vec!["a value is required for '--approver <ADDRESS>'"],
+        ),
+        (
             with(&[&whole[..5], &["no-such-command"]].concat()),
             vec!["no program no-such-command in PATH"],
         ),
@@ -119,6 +135,18 @@ async fn wrong_usage_submits_no_request() {
         (
             with(&[&whole[..5], &["/dev/null"]].concat()),
             vec!["/dev/null is not a regular file"],
+        ),
+        (
+            with(&[&whole[..5], &["./no-interpreter"]].concat()),
+            vec!["no-interpreter is a script for /no/such/interpreter, which cannot be found"],
+        ),
+        (
+            with(&[&whole[..5], &["./no-python"]].concat()),
+            vec!["no-python is a script for no-such-python, which cannot be found"],
+        ),
+        (
+            with(&[&whole[..5], &["./no-first-line"]].concat()),
+            vec!["no-first-line is neither a program nor a script"],
         ),
         (bytes, vec!["invalid UTF-8"]),
         (file, vec!["the path /", "is not UTF-8"]),

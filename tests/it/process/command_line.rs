@@ -2,7 +2,7 @@
 
 use human_oversight::keys::keyring;
 
-use super::binary;
+use super::{Process, binary};
 use crate::canary;
 use crate::deadline::within;
 use crate::harness::repository;
@@ -147,6 +147,8 @@ async fn wrong_arguments_are_named_with_exit_code_2() {
         (vec!["keygen", "dance"], "'dance'"),
         (vec!["demo", "--timeout"], "'--timeout <SECONDS>'"),
         (vec!["demo", "--timeout=soon"], "a whole number of seconds"),
+        (vec!["demo", "--timeout=5"], "from 10 to 2592000"),
+        (vec!["demo", "--timeout="], "from 10 to 2592000"),
         (vec!["verify", "--keys"], "'--keys <FILE>'"),
         (vec!["backup"], "<FILE>"),
         (vec!["restore"], "<FILE>"),
@@ -162,6 +164,48 @@ async fn wrong_arguments_are_named_with_exit_code_2() {
         assert_eq!(output.status.code(), Some(2), "{arguments:?}: {error}");
         assert!(error.contains(words), "{arguments:?}: {error}");
         assert!(output.stdout.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn settings_that_are_none_are_named_without_their_values_by_gate_and_commands() {
+    let unknown = [
+        ("HO_ALOWED_APPROVERS", "topsecret"),
+        ("ho_port", "topsecret"),
+        ("HO_X", "1"),
+    ];
+    let dir = tempfile::tempdir().unwrap();
+    let log = Process::start(dir.path(), &unknown).await.kill().await;
+    for words in [
+        r#"name="HO_ALOWED_APPROVERS" nearest="HO_ALLOWED_APPROVERS""#,
+        r#"name="ho_port" nearest="HO_PORT""#,
+        r#"name="HO_X""#,
+    ] {
+        assert!(log.contains(words), "{words} in {log}");
+    }
+    let mut keygen = binary();
+    let output = within(keygen.arg("keygen").envs(unknown).output())
+        .await
+        .unwrap();
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(error.lines().count(), 3, "{error}");
+    let named =
+        "HO_ALOWED_APPROVERS is no setting and has no effect: HO_ALLOWED_APPROVERS may be meant";
+    assert!(error.contains(named), "{error}");
+    assert!(output.status.success() && !output.stdout.is_empty());
+    assert!(!log.contains("topsecret") && !error.contains("topsecret"));
+}
+
+/// Such as `keygen | head -1`.
+#[tokio::test]
+async fn a_reader_that_stops_reading_ends_a_command_without_a_word() {
+    for arguments in [["keygen"].as_slice(), &["--help"], &["--version"]] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut command = binary();
+        let output = within(command.args(arguments).stdout(writer).output()).await;
+        let said = String::from_utf8(output.unwrap().stderr).unwrap();
+        assert_eq!(said, "", "{arguments:?}");
     }
 }
 
