@@ -75,7 +75,9 @@ pub use grant::{
 pub use hand_over::{HandOverStep, HandOverWish};
 pub use history::{Event, EventKind};
 pub use limit::LimitUsage;
-pub use outbox::{ChannelAttempt, ChannelDelivery, ChannelEvent, ChannelResult, Purpose};
+pub use outbox::{
+    ChannelAttempt, ChannelDelivery, ChannelEvent, ChannelReadiness, ChannelResult, Purpose,
+};
 pub use pause::{InvalidPause, Pause, PauseScope};
 pub use plan::{
     Ask, CommentRule, Escalation, HandOver, Origin, Plan, PolicyOrigin, Stage, Substitute, Tally,

@@ -44,7 +44,7 @@ pub use channels::{Channel, ChannelKind};
 pub use effect::{Asked, Candidate, Effect, Limit};
 pub use explain::Explanation;
 pub use fault::Fault;
-pub use matched::{Matched, RuleId};
+pub use matched::{Matched, RuleId, tell_of};
 pub use people::{Member, group_by_person, is_same_person};
 pub use pointer::{InvalidPointer, Pointer};
 pub use requirement::{

@@ -71,7 +71,10 @@ impl App {
         let store = config
             .store
             .open(config.open_limit, clock.clone(), keys, rows);
-        let sender = Sender::new(config.channels_allow_private);
+        // Certificates are read only where there is something to send.
+        let sender = (!config.channels.is_empty())
+            .then(|| Sender::new(config.channels_allow_private))
+            .transpose();
         let paused_by_setting = config.paused.then(|| Pause {
             scope: PauseScope::All,
             since: clock(),

@@ -4,6 +4,7 @@
 //! leads from that beginning to the request, whose emails have ids that can be derived again.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use uuid::Uuid;
 
@@ -61,7 +62,7 @@ impl App {
     ///
     /// # Errors
     /// When the rows cannot be read, trusted or written; then the report must be made again.
-    pub async fn record_non_delivery(&self, report: &NonDelivery) -> Result<(), Error> {
+    pub async fn record_non_delivery(self: &Arc<Self>, report: &NonDelivery) -> Result<(), Error> {
         let Some(id) = self.find_request(report.message).await? else {
             tracing::info!("a delivery report names no known email");
             return Ok(());
@@ -85,7 +86,7 @@ impl App {
             return Ok(());
         }
         let (_, is_new) = self
-            .update(row, |approval, now| {
+            .update_and_tell(row, |approval, now| {
                 Ok(approval.record_non_delivery(approver, notice, now))
             })
             .await?;

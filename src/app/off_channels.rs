@@ -19,20 +19,20 @@ const OFF_SINCE: &str = "OffSince";
 #[derive(Default)]
 pub struct OffChannels(Mutex<Option<(Timestamp, Arc<BTreeSet<String>>)>>);
 
-/// The channels that are switched off, by name, each with the time since when.
+/// The channels that are switched off, by name, each with the time since when. A row that cannot be trusted, such as one
+/// under a key that was removed, switches nothing off.
 ///
 /// # Errors
 /// The store's own.
 pub async fn off_channels(store: &Store) -> Result<BTreeMap<String, Timestamp>, Error> {
     store.prepare().await?;
-    let rows = store.standing_of(StandingKind::Channel).await?;
-    let off = rows.into_iter().map(|row| {
-        let since = row.columns.get(OFF_SINCE).map(String::as_str);
-        let since = since.and_then(Timestamp::parse);
-        let since = since.ok_or_else(|| StoreError::Damaged(OFF_SINCE.to_owned()))?;
-        Ok((row.name, since))
+    let rows = store.standing_rows_of(StandingKind::Channel).await?;
+    let rows = rows.into_iter().filter_map(Result::ok);
+    let off = rows.filter_map(|row| {
+        let since = row.columns.get(OFF_SINCE)?;
+        Some((row.name, Timestamp::parse(since)?))
     });
-    Ok(off.collect::<Result<_, StoreError>>()?)
+    Ok(off.collect())
 }
 
 /// Switches a channel on again. Returns `false` if it was not off.
@@ -41,29 +41,28 @@ pub async fn off_channels(store: &Store) -> Result<BTreeMap<String, Timestamp>, 
 /// The store's own.
 pub async fn enable_channel(store: &Store, channel: &str) -> Result<bool, Error> {
     store.prepare().await?;
-    match store.standing(StandingKind::Channel, channel).await? {
-        None => Ok(false),
-        Some(row) => {
-            store.delete_standing(&row).await?;
-            Ok(true)
-        }
-    }
+    Ok(store
+        .remove_standing(StandingKind::Channel, channel)
+        .await?)
 }
 
 impl App {
-    /// The channels that are switched off, as read at most 60 s ago.
-    pub(super) async fn recent_off_channels(&self) -> Result<Arc<BTreeSet<String>>, Error> {
+    /// Whether a channel is switched off: that it is not, as read at most 60 s ago; that it is, as read now, since the
+    /// operator may have switched it on.
+    pub(super) async fn is_off(&self, channel: &str) -> Result<bool, Error> {
         let cached = self.off_channels.lock().clone();
         if let Some((began_at, off)) = cached
             && self.now().since(began_at) < LONGEST
+            && !off.contains(channel)
         {
-            return Ok(off);
+            return Ok(false);
         }
         let began_at = self.now();
         let off = off_channels(&self.store).await?;
         let off: Arc<BTreeSet<String>> = Arc::new(off.into_keys().collect());
-        *self.off_channels.lock() = Some((began_at, off.clone()));
-        Ok(off)
+        let is_off = off.contains(channel);
+        *self.off_channels.lock() = Some((began_at, off));
+        Ok(is_off)
     }
 
     /// Switches a channel off, until the operator switches it on.
@@ -71,8 +70,8 @@ impl App {
         tracing::error!(channel, "a channel is switched off: it answers 410 (gone)");
         let columns = BTreeMap::from([(OFF_SINCE.to_owned(), now.to_string())]);
         let row = StandingRow::new(StandingKind::Channel, channel, columns);
-        match self.store.put_standing(row, now).await {
-            Ok(_) | Err(StoreError::AlreadyExists | StoreError::Conflict) => {}
+        match self.store.overwrite_standing(row, now).await {
+            Ok(()) | Err(StoreError::Conflict) => {}
             Err(error) => {
                 tracing::warn!(channel, cause = %error, "that a channel is off could not be stored");
             }

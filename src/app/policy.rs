@@ -15,7 +15,7 @@ use crate::domain::{
 };
 use crate::policy::{
     Absence, Asked, Comment, Effect, MAX_PEOPLE, Matched, Member, Policy, Reask, Requirement,
-    RuleId, group_by_person, is_same_person,
+    RuleId, group_by_person, is_same_person, tell_of,
 };
 use crate::values::{Address, Owner, Timestamp};
 
@@ -23,6 +23,9 @@ use crate::values::{Address, Owner, Timestamp};
 /// others may match every rule of a policy.
 const MAX_RULES: usize = 50;
 const MAX_FACTS: usize = 50;
+
+/// The most channels that a request notifies: only several rules that deny can name more.
+const MAX_TOLD: usize = 5;
 
 /// What becomes of a request when it is submitted.
 pub(super) enum Ruling {
@@ -242,7 +245,6 @@ fn required(
         summary: requirement.summary.clone(),
         reject_reasons: requirement.reject_reasons.clone(),
         run_within: requirement.run_within,
-        tell: requirement.tell.clone(),
         grants: grant_terms(policy, &requirement),
         ..plan_of_rules(policy, &requirement.rules)
     };
@@ -337,6 +339,7 @@ fn plan_of_rules(policy: &Policy, rules: &[Matched]) -> Plan {
                 .collect(),
         }),
         stages: Vec::new(),
+        tell: tell_of(rules).into_iter().take(MAX_TOLD).collect(),
         ..Plan::of_requester(0)
     }
 }

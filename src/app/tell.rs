@@ -5,13 +5,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use super::error::Error;
 use super::notify::Leased;
 use super::state::App;
 use crate::channels::{Channel, ChannelError, Message, Receiver, Sender, event};
 use crate::domain::{
-    Approval, ChannelAttempt, ChannelEvent, ChannelResult, DeliveryFault, EventKind,
+    Approval, ChannelAttempt, ChannelEvent, ChannelReadiness, ChannelResult, DeliveryFault,
+    EventKind,
 };
 use crate::render::{ParameterDisclosure, render_card};
 use crate::store::Versioned;
@@ -23,19 +25,24 @@ const SUBMIT_TIMEOUT: Duration = Duration::from_secs(5);
 /// The timeout at every other time: shorter than a send lease.
 const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// How long a channel that did not answer is left alone, so that it does not hold up the others.
-const REST: Duration = Duration::from_secs(60);
+/// How long a channel that did not answer, or slowly, is left alone, so that it does not hold up the others: for more than
+/// one sweep.
+const REST: Duration = Duration::from_secs(120);
+
+/// An answer that takes longer is slow.
+const SLOW: Duration = Duration::from_secs(5);
 
 /// The channels, and those that are left alone for a time.
 pub struct Teller {
-    sender: Sender,
+    /// `None` where there are no channels.
+    sender: Option<Sender>,
     /// Until when, by name.
     resting: Mutex<HashMap<String, Timestamp>>,
 }
 
 impl Teller {
     /// A teller for which no channel rests.
-    pub fn new(sender: Sender) -> Self {
+    pub fn new(sender: Option<Sender>) -> Self {
         Self {
             sender,
             resting: Mutex::default(),
@@ -44,11 +51,8 @@ impl Teller {
 
     /// How long a channel is still left alone.
     fn rest_of(&self, channel: &str, now: Timestamp) -> Option<Duration> {
-        let mut resting = self.resting.lock().unwrap_or_else(PoisonError::into_inner);
+        let resting = self.resting.lock().unwrap_or_else(PoisonError::into_inner);
         let left = resting.get(channel)?.since(now);
-        if left.is_zero() {
-            resting.remove(channel);
-        }
         Some(left).filter(|left| !left.is_zero())
     }
 
@@ -65,11 +69,14 @@ impl App {
         approval: &mut Approval,
         now: Timestamp,
     ) -> Vec<ChannelAttempt> {
-        let shows_state = |name: &str| {
+        let readiness = |name: &str| {
             let channel = self.channel(name);
-            channel.is_some_and(|it| matches!(it.receiver, Receiver::Teams))
+            ChannelReadiness {
+                shows_state: channel.is_some_and(|it| matches!(it.receiver, Receiver::Teams)),
+                rests: self.teller.rest_of(name, now),
+            }
         };
-        approval.lease_channel_deliveries(shows_state, now)
+        approval.lease_channel_deliveries(readiness, now)
     }
 
     /// [`App::update`] for a transition of which channels are notified at once.
@@ -98,7 +105,18 @@ impl App {
         let mut results = Vec::with_capacity(attempts.len());
         for attempt in attempts {
             let Some((channel, message)) = self.message(approval, &attempt) else {
-                results.push((attempt, ChannelResult::Off));
+                // An instance with another policy may have it.
+                let (id, name) = (approval.request.id.to_string(), attempt.channel.as_str());
+                let cause = "the policy has no such channel";
+                tracing::warn!(
+                    id,
+                    channel = name,
+                    sequence = attempt.event,
+                    cause,
+                    "channel not told"
+                );
+                let failed = ChannelResult::Failed(DeliveryFault::Misconfigured, None);
+                results.push((attempt, failed));
                 continue;
             };
             let app = self.clone();
@@ -124,9 +142,9 @@ impl App {
     ) -> ChannelResult {
         let name = channel.name.as_str();
         let now = self.now();
-        match self.recent_off_channels().await {
-            Ok(off) if off.contains(name) => return ChannelResult::Off,
-            Ok(_) => {}
+        match self.is_off(name).await {
+            Ok(true) => return ChannelResult::Off,
+            Ok(false) => {}
             Err(error) => {
                 let cause = error.cause();
                 tracing::warn!(
@@ -140,14 +158,18 @@ impl App {
         if let Some(rest) = self.teller.rest_of(name, now) {
             return ChannelResult::Postponed(rest);
         }
+        let Some(sender) = &self.teller.sender else {
+            return ChannelResult::Off;
+        };
         let is_awaited = attempt.event == 1 && attempt.number == 1;
         let timeout = if is_awaited { SUBMIT_TIMEOUT } else { TIMEOUT };
-        match self
-            .teller
-            .sender
-            .send(channel, message, now, timeout)
-            .await
-        {
+        let began_at = Instant::now();
+        let sent = sender.send(channel, message, now, timeout).await;
+        let is_unreachable = matches!(sent, Err(ChannelError::Unreachable(_)));
+        if is_unreachable || began_at.elapsed() > SLOW {
+            self.teller.rest(name, self.now());
+        }
+        match sent {
             Ok(()) => {
                 tracing::info!(id, channel = name, sequence = attempt.event, "channel told");
                 ChannelResult::Sent
@@ -157,9 +179,6 @@ impl App {
                 ChannelResult::Off
             }
             Err(error) => {
-                if matches!(error, ChannelError::Unreachable(_)) {
-                    self.teller.rest(name, now);
-                }
                 tracing::warn!(id, channel = name, sequence = attempt.event, cause = %error, "channel not told");
                 ChannelResult::Failed(DeliveryFault::Unavailable, error.retry_after())
             }

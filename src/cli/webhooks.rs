@@ -117,17 +117,21 @@ async fn redeliver(gate: &Gate, id: &ApprovalId) -> anyhow::Result<usize> {
 
 async fn redeliver_all(store: &Store) -> anyhow::Result<ExitCode> {
     let mut queued = 0;
-    for_each_row(store, async |row| {
+    let visited = for_each_row(store, async |row| {
         if let Ok(approval) = &row.approval
             && approval.has_untold_channels()
         {
-            let again = app::redeliver(store, &approval.request.id, &clock()).await;
-            queued += again.map_err(unusable)?;
+            queued += match app::redeliver(store, &approval.request.id, &clock()).await {
+                // It was purged meanwhile.
+                Err(Error::NotFound) => 0,
+                again => again.map_err(unusable)?,
+            };
         }
         Ok(())
-    })
-    .await?;
+    });
+    let visited = visited.await;
     store.settle().await;
+    visited?;
     Ok(say_queued(queued, ""))
 }
 

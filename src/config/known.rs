@@ -80,7 +80,15 @@ const SECRET: [&str; 8] = [
 const CHANNEL: &str = "CHANNEL_";
 
 /// The settings of agents and of the commands for operators, which may share an environment with a gate.
-const AGENTS: [&str; 6] = ["AUDIENCE", "CLAIM_KEY", "ISSUER", "KEY", "KEYS", "URL"];
+const AGENTS: [&str; 7] = [
+    "AUDIENCE",
+    "CALLBACK_SECRET",
+    "CLAIM_KEY",
+    "ISSUER",
+    "KEY",
+    "KEYS",
+    "URL",
+];
 const OPERATORS: [&str; 1] = ["MASTER_KEY"];
 
 /// A name in the environment that looks like a setting and is none.

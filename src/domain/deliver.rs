@@ -88,7 +88,8 @@ impl Approval {
     }
 
     /// Records the result of an attempt, unless a later attempt has started or the delivery was reported as failed.
-    /// Closes a pending request of which an ask can no longer be met, since delivery has failed permanently.
+    /// Closes a pending request of which an ask can no longer be met, since delivery has failed permanently. Where people
+    /// sign in, their list reaches them without an email.
     pub fn record_delivery_result(
         &mut self,
         attempt: SendAttempt,
@@ -119,7 +120,8 @@ impl Approval {
                 || substitutes.any(|it| it.of == seat && has_failed(it.by) == Some(false))
         };
         let is_deliverable = self.plan.can_be_reached(&self.votes, is_reachable);
-        if !is_deliverable && self.status(now) == Status::Pending {
+        let has_list = self.request.needs_step_up;
+        if !is_deliverable && !has_list && self.status(now) == Status::Pending {
             let state = State::Undeliverable { at: now };
             self.close(state, EventKind::Undeliverable, None, now);
         }

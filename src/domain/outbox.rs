@@ -56,6 +56,15 @@ words! {
     }
 }
 
+/// What matters of a channel when its deliveries are leased.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ChannelReadiness {
+    /// Whether it shows how a request is, so that the last event is enough.
+    pub shows_state: bool,
+    /// How long it is left alone.
+    pub rests: Option<Duration>,
+}
+
 /// An attempt for which this process holds the send lease.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChannelAttempt {

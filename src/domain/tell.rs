@@ -6,7 +6,9 @@
 use super::approval::Approval;
 use super::delivery::{DeliveryState, SEND_LEASE};
 use super::history::Event;
-use super::outbox::{ChannelAttempt, ChannelDelivery, ChannelEvent, ChannelResult, Purpose};
+use super::outbox::{
+    ChannelAttempt, ChannelDelivery, ChannelEvent, ChannelReadiness, ChannelResult, Purpose,
+};
 use crate::values::Timestamp;
 
 impl Approval {
@@ -44,10 +46,10 @@ impl Approval {
     }
 
     /// Leases the deliveries to channels that are due, so that no other instance sends them at the same time. Of the
-    /// events for a channel that `shows_state`, only the last one is sent.
+    /// events for a channel that shows the state, only the last one stays; those for one that rests wait for its end.
     pub fn lease_channel_deliveries(
         &mut self,
-        shows_state: impl Fn(&str) -> bool,
+        readiness: impl Fn(&str) -> ChannelReadiness,
         now: Timestamp,
     ) -> Vec<ChannelAttempt> {
         // A claim is no state that people wait for.
@@ -56,13 +58,14 @@ impl Approval {
             event.is_some_and(|event| event != ChannelEvent::Claimed)
         });
         let last = shown.next();
+        self.outbox.retain(|delivery| {
+            let is_superseded = delivery.purpose == Purpose::Tell && Some(delivery.event) != last;
+            !(is_superseded && delivery.is_due(now) && readiness(&delivery.channel).shows_state)
+        });
         let mut leased = Vec::new();
         for delivery in self.outbox.iter_mut().filter(|it| it.is_due(now)) {
-            let is_obsolete = delivery.purpose == Purpose::Tell
-                && Some(delivery.event) != last
-                && shows_state(&delivery.channel);
-            if is_obsolete {
-                delivery.state = DeliveryState::Dropped(now);
+            if let Some(rest) = readiness(&delivery.channel).rests {
+                delivery.state = DeliveryState::Queued(now + rest);
                 continue;
             }
             delivery.state = DeliveryState::Sending(now + SEND_LEASE);

@@ -13,16 +13,18 @@ use crate::domain::DecisionResult;
 pub(super) struct Cause(pub(super) Cow<'static, str>);
 
 /// The members of bodies whose names may be logged.
-const MEMBERS: [&str; 19] = [
+const MEMBERS: [&str; 22] = [
     "actionDescription",
     "agent",
     "agentName",
     "approverEmails",
     "because",
+    "callback",
     "claimant",
     "command",
     "correlationId",
     "error",
+    "from",
     "id",
     "nonce",
     "onBehalfOf",
@@ -33,6 +35,7 @@ const MEMBERS: [&str; 19] = [
     "status",
     "supersedes",
     "timeoutSeconds",
+    "what",
 ];
 
 /// How many invalid members are logged.

@@ -10,6 +10,8 @@ use super::truth::Truth;
 
 /// The most channels of a policy.
 const MAX_CHANNELS: usize = 20;
+/// The most channels that are notified of a request.
+pub(super) const MAX_TOLD: usize = 5;
 /// The most characters of the name of a setting.
 const SETTING_CHARS: usize = 100;
 /// What the setting with a channel's URL begins with, and what the one with its secret ends with.
@@ -115,4 +117,25 @@ fn read_setting(node: &Node<'_>, lines: &mut BTreeMap<String, usize>) -> Option<
         return None;
     }
     Some((node.line, text.to_owned()))
+}
+
+/// The names of channels, sorted.
+pub(super) fn read_tell(node: &Node<'_>, channels: &[Channel]) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for (item, name) in node.texts(1..=MAX_NAME) {
+        if channels.iter().any(|channel| channel.name == name) {
+            names.push(name.to_owned());
+        } else {
+            item.fault(format!(
+                "is no channel: there is no `{}` in [channels]",
+                crate::reveal::line(name, MAX_NAME)
+            ));
+        }
+    }
+    names.sort();
+    names.dedup();
+    if names.len() > MAX_TOLD {
+        node.fault(format!("must have at most {MAX_TOLD} items"));
+    }
+    names
 }

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use super::channels::Channel;
 use super::groups::{Groups, REQUESTED};
 use super::matched::MAX_NAME;
 use super::people::Member;
@@ -29,7 +28,6 @@ const MAX_GRANT: Duration = Duration::from_secs(7 * 86_400);
 pub(super) fn read_demand(
     table: &mut Members<'_>,
     groups: &Groups,
-    channels: &[Channel],
     surroundings: &Surroundings,
 ) -> Requirement {
     let rejections = table
@@ -66,8 +64,6 @@ pub(super) fn read_demand(
         .take("summary")
         .map(|node| read_pointers(&node, MAX_SUMMARY));
     let reject_reasons = table.take("reject_reasons").map(|node| read_reasons(&node));
-    let tell = table.take("tell");
-    let tell = tell.map(|node| read_tell(&node, channels));
     let sign_in = sign_in.unwrap_or(false);
     let mut demand = Requirement {
         rules: Vec::new(),
@@ -82,7 +78,6 @@ pub(super) fn read_demand(
         summary: summary.unwrap_or_default(),
         reject_reasons: reject_reasons.unwrap_or_default(),
         reask: reask.unwrap_or_default(),
-        tell: tell.unwrap_or_default(),
         grants,
         escalate: table
             .take("escalate")
@@ -99,24 +94,6 @@ fn read_reasons(node: &Node<'_>) -> Vec<String> {
         node.fault(format!("must have at most {MAX_REASONS} items"));
     }
     texts.iter().map(|(_, text)| (*text).to_owned()).collect()
-}
-
-/// The names of channels, sorted.
-fn read_tell(node: &Node<'_>, channels: &[Channel]) -> Vec<String> {
-    let mut names: Vec<String> = Vec::new();
-    for (item, name) in node.texts(1..=MAX_NAME) {
-        if channels.iter().any(|channel| channel.name == name) {
-            names.push(name.to_owned());
-        } else {
-            item.fault(format!(
-                "is no channel: there is no `{}` in [channels]",
-                crate::reveal::line(name, MAX_NAME)
-            ));
-        }
-    }
-    names.sort();
-    names.dedup();
-    names
 }
 
 fn read_stages(table: &mut Members<'_>, groups: &Groups, sign_in: bool) -> Vec<Vec<Ask>> {

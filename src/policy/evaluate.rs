@@ -96,6 +96,7 @@ impl Document {
             rule: RuleId::default_rule(),
             is_certain: true,
             facts: vec!["no rule applies".to_owned()],
+            tell: Vec::new(),
         });
         fill(&mut demand, asked, member);
         demand
@@ -125,6 +126,7 @@ impl Document {
                 rule: RuleId::default_rule(),
                 is_certain: true,
                 facts: facts.collect(),
+                tell: Vec::new(),
             }],
             reason: reason.clone().unwrap_or_else(|| DEFAULT_REASON.to_owned()),
         }
@@ -137,6 +139,7 @@ impl Rule {
             rule: self.id.clone(),
             is_certain: truth == Truth::True,
             facts: self.facts(facets),
+            tell: self.tell.clone(),
         }
     }
 }

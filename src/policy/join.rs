@@ -37,8 +37,6 @@ impl Requirement {
         unite(&mut self.summary, &other.summary);
         unite(&mut self.reject_reasons, &other.reject_reasons);
         self.reask = self.reask.max(other.reask);
-        unite(&mut self.tell, &other.tell);
-        self.tell.sort();
         self.grants = self.grants.min(other.grants);
         self.join_escalate(other.escalate.as_ref());
     }

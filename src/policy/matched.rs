@@ -48,4 +48,14 @@ pub struct Matched {
     pub is_certain: bool,
     /// Why, in words for people: `/amount is 18000, more than 50`. They quote no value with the name of a secret.
     pub facts: Vec<String>,
+    /// The names of the channels to notify, sorted.
+    pub tell: Vec<String>,
+}
+
+/// The names of the channels that these rules notify, sorted.
+pub fn tell_of(rules: &[Matched]) -> Vec<String> {
+    let mut names: Vec<String> = rules.iter().flat_map(|it| it.tell.clone()).collect();
+    names.sort();
+    names.dedup();
+    names
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::channels::Channel;
+use super::channels::{Channel, read_tell};
 use super::demand::read_demand;
 use super::effect::Limit;
 use super::groups::Groups;
@@ -20,7 +20,7 @@ const DAY: Duration = Duration::from_secs(86_400);
 /// The members that only some effects have.
 const OF_APPROVE: [&str; 2] = ["ignore", "limit"];
 const OF_DENY: [&str; 1] = ["reason"];
-const OF_REQUIRE: [&str; 15] = [
+const OF_REQUIRE: [&str; 14] = [
     "add_requested",
     "comment",
     "escalate",
@@ -34,7 +34,6 @@ const OF_REQUIRE: [&str; 15] = [
     "sign_in",
     "stages",
     "summary",
-    "tell",
     "timeout",
 ];
 
@@ -78,6 +77,8 @@ impl<'a> RuleReader<'a> {
         let agents = table.take("agents").map(|node| read_globs(&node));
         let actions = table.take("actions").map(|node| read_globs(&node));
         let when = table.take("when").map(|node| self.read_when(&node));
+        let tell = table.take("tell");
+        let tell = tell.map(|node| read_tell(&node, self.channels));
         let effect = table.require("effect").and_then(|node| {
             node.word(&[
                 ("approve", Effect::Approve),
@@ -109,7 +110,7 @@ impl<'a> RuleReader<'a> {
                 reason: table.take("reason").and_then(|node| read_reason(&node)),
             },
             Effect::Require => {
-                let demand = read_demand(&mut table, self.groups, self.channels, self.surroundings);
+                let demand = read_demand(&mut table, self.groups, self.surroundings);
                 Kind::Require(Box::new(demand))
             }
         };
@@ -121,6 +122,7 @@ impl<'a> RuleReader<'a> {
             agents,
             actions,
             when: when.unwrap_or_default(),
+            tell: tell.unwrap_or_default(),
             kind,
         })
     }

@@ -3,7 +3,8 @@
 use std::num::NonZeroU8;
 use std::time::Duration;
 
-use super::matched::Matched;
+use super::channels::MAX_TOLD;
+use super::matched::{Matched, tell_of};
 use super::people::{Member, group_by_person, is_same_person};
 use super::pointer::Pointer;
 
@@ -13,8 +14,6 @@ pub const MAX_STAGES: usize = 5;
 pub const MAX_PEOPLE: usize = 20;
 /// The most votes that a plan can get before it is decided.
 pub const MAX_VOTES: usize = 12;
-/// The most channels that are notified of a request.
-const MAX_TOLD: usize = 5;
 /// The most reasons for a rejection that the page of a plan offers.
 pub(super) const MAX_REASONS: usize = 20;
 
@@ -44,8 +43,6 @@ pub struct Requirement {
     /// The reasons for a rejection that the page offers.
     pub reject_reasons: Vec<String>,
     pub reask: Reask,
-    /// The names of the channels to notify, sorted.
-    pub tell: Vec<String>,
     /// The longest standing grant that an approver may give; `None` where one may not be given.
     pub grants: Option<Duration>,
     /// Who is asked too when a stage stays open.
@@ -149,7 +146,6 @@ impl Requirement {
             summary: Vec::new(),
             reject_reasons: Vec::new(),
             reask: Reask::default(),
-            tell: Vec::new(),
             grants: None,
             escalate,
         };
@@ -223,7 +219,7 @@ impl Requirement {
                 self.reject_reasons.len(),
                 MAX_REASONS,
             ),
-            ("channels", self.tell.len(), MAX_TOLD),
+            ("channels", tell_of(&self.rules).len(), MAX_TOLD),
             (
                 "people",
                 group_by_person(people.iter().copied()).len(),

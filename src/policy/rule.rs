@@ -31,6 +31,8 @@ pub(super) struct Rule {
     /// Patterns of actions; `None` matches all.
     pub(super) actions: Option<Vec<Glob>>,
     pub(super) when: Vec<Clause>,
+    /// The names of the channels to notify, sorted.
+    pub(super) tell: Vec<String>,
     pub(super) kind: Kind,
 }
 

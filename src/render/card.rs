@@ -140,6 +140,9 @@ fn summary(approval: &Approval) -> Vec<(String, String)> {
 /// mention takes an entity beside the text, which no card has.
 fn line(text: &str, chars: usize) -> String {
     let text = reveal::defang(&reveal::line(text, chars));
-    let text = Text::of_prose(&text).in_plain_text();
-    text.replace("{{", "{ {")
+    let mut text = Text::of_prose(&text).in_plain_text();
+    while text.contains("{{") {
+        text = text.replace("{{", "{ {");
+    }
+    text
 }

@@ -98,11 +98,17 @@ fn letter_before(chars: &[char], at: usize) -> Option<char> {
 /// How far from a mark of direction its letters are.
 const NEAR: usize = 16;
 
-/// Whether a mark of direction stands between letters of that direction, or beside one at either end.
+/// Whether a mark of direction stands between words of that direction, or beside one at either end. Inside a word it
+/// could make two of one.
 fn continues_right_to_left(chars: &[char], at: usize) -> bool {
     let is_letter =
         |c: &char| matches!(bidi_class(*c), BidiClass::R | BidiClass::AL) && c.is_alphabetic();
     let (before, after) = (&chars[..at], &chars[at + 1..]);
+    let is_inside_a_word =
+        before.last().is_some_and(is_letter) && after.first().is_some_and(is_letter);
+    if is_inside_a_word {
+        return false;
+    }
     if before
         .last()
         .is_some_and(|c| c.general_category() == GeneralCategory::Format)

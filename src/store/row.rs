@@ -12,6 +12,7 @@ mod key;
 mod outbox;
 mod plan;
 mod text;
+mod text_json;
 pub(super) mod v1;
 mod votes;
 

@@ -286,7 +286,7 @@ async fn a_complete_lifecycle_logs_no_secret() {
     gate.sweep().await;
     for (path, body) in [
         ("/api/submit?code=canary", "{\"canary\":"),
-        ("/api/submit", "{\"canary 1\": \"canary\"}"),
+        ("/api/submit", "{\"canary!\": \"canary\"}"),
         ("/api/submit?wait=canary", "canary"),
         ("/api/claim/canary", "canary"),
         ("/api/outcome/YQ.b", "canary"),

@@ -84,6 +84,15 @@ fn policy(script: char, approvals: [usize; 5], rejections: usize) -> String {
     text
 }
 
+/// A gate whose channels accept nothing.
+async fn gate_with(policy: &str, store: &[(&str, &str)]) -> TestGate {
+    let names: Vec<String> = (0..CHANNELS).map(|it| format!("HO_CHANNEL_{it}")).collect();
+    let url = |name| (name, "http://127.0.0.1:1/");
+    let mut settings: Vec<(&str, &str)> = names.iter().map(String::as_str).map(url).collect();
+    settings.extend([("HO_POLICY", policy), ("HO_CHANNELS_ALLOW_PRIVATE", "1")]);
+    TestGate::with(&[store, &settings[..]].concat()).await
+}
+
 fn request(script: char) -> NewApproval {
     let parameters = BTreeMap::from([(text_of(script, 190), 1)]);
     NewApproval {
@@ -154,16 +163,7 @@ async fn assert_the_largest_plan_fits(store: &[(&str, &str)], script: char) {
     let table = table.map(|(_, table)| *table);
     for (approvals, rejections, revoked) in [([3, 3, 2, 2, 2], 1, 0), ([2, 2, 1, 1, 2], 3, 2)] {
         let policy = policy(script, approvals, rejections);
-        let settings: Vec<String> = (0..CHANNELS).map(|it| format!("HO_CHANNEL_{it}")).collect();
-        // No one accepts anything there.
-        let url = |setting| (setting, "http://127.0.0.1:1/");
-        let mut settings: Vec<(&str, &str)> =
-            settings.iter().map(String::as_str).map(url).collect();
-        settings.extend([
-            ("HO_POLICY", policy.as_str()),
-            ("HO_CHANNELS_ALLOW_PRIVATE", "1"),
-        ]);
-        let gate = TestGate::with(&[store, &settings[..]].concat()).await;
+        let gate = gate_with(&policy, store).await;
         let request = NewApproval {
             correlation_id: Some(format!("{}{rejections}", "c".repeat(63))),
             ..request(script)
@@ -234,7 +234,7 @@ async fn the_largest_plan_fits_in_a_row_of_a_table() {
 #[tokio::test]
 async fn a_comment_on_a_vote_has_at_most_1000_characters() {
     let policy = policy(WIDE, [1, 1, 1, 1, 1], 1);
-    let gate = TestGate::with(&[("HO_POLICY", policy.as_str())]).await;
+    let gate = gate_with(&policy, &[]).await;
     let approval = gate.client.submit(&request(WIDE)).await.unwrap();
     let question = gate.question(&approval, &person(0));
     let page = gate.get(&question.link).await;

@@ -13,9 +13,19 @@ use crate::harness::{repository, request};
 use crate::host::tick;
 
 /// The log of a gate at its host: an approval, a refused email, a call by identity, a sweep, a failure.
+/// Every event is for a channel that cannot be reached.
+const POLICY: &str = "version = 1\n[channels.room]\nkind = \"teams\"\nurl = \"HO_CHANNEL_ROOM\"\n\
+    [[rule]]\nid = \"all\"\neffect = \"require\"\nstages = [{ from = \"requested\" }]\ntell = [\"room\"]\n";
+
 async fn log_lines() -> String {
     let dir = tempfile::tempdir().unwrap();
-    let host = end_to_end::host(dir.path(), None, &agent_identity::BOTH).await;
+    let channel = [
+        ("HO_POLICY", POLICY),
+        ("HO_CHANNEL_ROOM", "http://127.0.0.1:1/"),
+        ("HO_CHANNELS_ALLOW_PRIVATE", "1"),
+    ];
+    let settings = [&agent_identity::BOTH[..], &channel].concat();
+    let host = end_to_end::host(dir.path(), None, &settings).await;
     end_to_end::run_approval(&end_to_end::gate(&host), &host, dir.path()).await;
     let unreachable = NewApproval {
         approver_emails: vec!["gone@example.invalid".to_owned()],

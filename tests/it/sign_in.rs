@@ -16,7 +16,7 @@ use crate::host::{PRINCIPAL, SignIn};
 
 pub(crate) const TENANT: &str = "8a4f1c62-5d3e-4b7a-9c10-2f6e0d8b7a31";
 const OTHER_TENANT: &str = "00000000-5d3e-4b7a-9c10-2f6e0d8b7a31";
-const ALICE_ID: &str = "3c9e7a10-0000-4000-8000-00000000a11c";
+pub(crate) const ALICE_ID: &str = "3c9e7a10-0000-4000-8000-00000000a11c";
 const OBJECT: &str = "http://schemas.microsoft.com/identity/claims/objectidentifier";
 const TENANT_CLAIM: &str = "http://schemas.microsoft.com/identity/claims/tenantid";
 

@@ -1,13 +1,13 @@
 //! Encodes an approval into columns: flat ones for the report, JSON ones for the gate.
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde::{Deserialize, Serialize};
 
 use super::columns::{
     AGENT_OBJECT_ID, AUTH_CONTEXT, AUTH_TIME, CLAIM_PERMIT, Columns, DECIDER, GRANT, PRESET,
     QUESTION, REVOCATION, STEP_UP, SUPERSEDES,
 };
 use super::key::keys;
-use super::text::Text;
+use super::text_json::{optional_text, text};
 use super::{hand_overs, outbox, plan, votes};
 use crate::domain::{
     Approval, Approver, Claim, Decider, Delivery, DeliveryFault, Event, EventKind, Execution,
@@ -207,6 +207,7 @@ fn fits(columns: &Columns) -> Result<(), StoreError> {
         "Votes",
         "VoteReceipts",
         hand_overs::HAND_OVERS,
+        outbox::OUTBOX,
         "Notifications",
         "History",
     ] {
@@ -278,43 +279,4 @@ impl HistoryEntry {
 
 fn json(value: &impl Serialize) -> String {
     serde_json::to_string(value).expect("plain structs are JSON")
-}
-
-/// Serialises [`Text`] values in JSON.
-pub(super) mod text {
-    use super::*;
-
-    pub(in crate::store::row) fn serialize<T: Text, S: Serializer>(
-        value: &T,
-        to: S,
-    ) -> Result<S::Ok, S::Error> {
-        to.serialize_str(&value.to_text())
-    }
-
-    pub(in crate::store::row) fn deserialize<'de, T: Text, D: Deserializer<'de>>(
-        from: D,
-    ) -> Result<T, D::Error> {
-        let text = String::deserialize(from)?;
-        T::from_text(&text).ok_or_else(|| de::Error::custom("not understood"))
-    }
-}
-
-pub(super) mod optional_text {
-    use super::*;
-
-    pub(in crate::store::row) fn serialize<T: Text, S: Serializer>(
-        value: &Option<T>,
-        to: S,
-    ) -> Result<S::Ok, S::Error> {
-        value.as_ref().map(Text::to_text).serialize(to)
-    }
-
-    pub(in crate::store::row) fn deserialize<'de, T: Text, D: Deserializer<'de>>(
-        from: D,
-    ) -> Result<Option<T>, D::Error> {
-        let text = Option::<String>::deserialize(from)?;
-        let read =
-            |text: String| T::from_text(&text).ok_or_else(|| de::Error::custom("not understood"));
-        text.map(read).transpose()
-    }
 }

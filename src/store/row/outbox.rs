@@ -3,14 +3,14 @@
 use serde::{Deserialize, Serialize};
 
 use super::columns::Columns;
-use super::encode::{optional_text, text};
+use super::text_json::{optional_text, text};
 use crate::domain::{
     Approval, Callback, ChannelDelivery, ChannelEvent, DeliveryFault, DeliveryState, Event, Purpose,
 };
 use crate::values::Timestamp;
 
 const CALLBACK: &str = "Callback";
-const OUTBOX: &str = "Outbox";
+pub(super) const OUTBOX: &str = "Outbox";
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

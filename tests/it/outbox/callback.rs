@@ -8,8 +8,12 @@ use serde_json::{Value, json};
 
 use super::receiver::Receiver;
 use super::{gate_with, signed_headers};
+use crate::azurite::azurite;
+use crate::backing_store;
 use crate::channels::verify;
 use crate::harness::{AGENT, ALICE, TestGate, request};
+use crate::proxy::Proxy;
+use crate::tables::operations;
 
 const POLICY: &str = r#"
 version = 1
@@ -137,4 +141,42 @@ async fn only_a_channel_that_the_policy_gives_to_the_agent_calls_it_back() {
         )
         .await;
     assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY);
+}
+
+/// The count that `scripts/cost` takes: the write of the lease is that of the decision, so a callback costs the list of
+/// channels that are switched off, once a minute, and the write of its result with the entry of the due index.
+#[tokio::test]
+async fn a_callback_costs_four_operations_of_tables() {
+    let receiver = Receiver::start().await;
+    let mut counts = Vec::new();
+    for callback in [None, Some(json!({"channel": "agents"}))] {
+        let proxy = Proxy::start(azurite().port).await;
+        let tables = backing_store::tables(proxy.port);
+        let urls = [
+            ("HO_CHANNEL_AGENTS", receiver.url.as_str()),
+            ("HO_CHANNEL_LEDGER", "https://hooks.example.com/"),
+        ];
+        let settings = [&backing_store::borrowed(&tables)[..], &urls].concat();
+        let gate = gate_with(POLICY, &settings).await;
+        let awaited = callback.is_some();
+        let approval = match callback {
+            None => gate.ask().await,
+            Some(callback) => submit(&gate, callback).await,
+        };
+        let question = gate.question(&approval, ALICE);
+        proxy.clear();
+        gate.decide(&question, &[("decision", "reject")]).await;
+        gate.until_kept(1).await;
+        if awaited {
+            super::until_all(&gate, &approval.id, "Sent").await;
+        }
+        let done = operations(&proxy);
+        // The reads of the test itself.
+        let done = done.iter().filter(|it| *it != "GET approvals");
+        counts.push(done.cloned().collect::<Vec<_>>());
+    }
+    let [without, with] = &counts[..] else {
+        panic!("two counts");
+    };
+    assert_eq!(with.len() - without.len(), 4, "{without:#?} {with:#?}");
 }

@@ -98,7 +98,8 @@ async fn a_thousand_requests_for_three_channels_cost_four_operations_each() {
     );
     assert_eq!(receiver.received().len(), 5 * REQUESTS);
     let of_rows = done.iter().filter(|it| it.ends_with("approvals"));
-    assert_eq!(of_rows.count(), 3 * REQUESTS);
+    // The first sweep reads the table once, to mark the index as whole.
+    assert_eq!(of_rows.count(), 3 * REQUESTS + 1);
     let of_entries = done
         .iter()
         .filter(|it| *it != "GET open" && it.ends_with("open"));

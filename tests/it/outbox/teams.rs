@@ -130,8 +130,8 @@ async fn a_room_sees_each_state_once_with_the_summary_and_no_secret() {
         .get(cards[0]["actions"][0]["url"].as_str().unwrap())
         .await;
     assert!(!page.body.contains("Contoso"), "{}", page.body);
-    // The last vote was one state with the decision, so it was not told.
-    let expected = ["Sent", "Sent", "Dropped", "Sent"];
+    // The last vote was one state with the decision, so it was not sent.
+    let expected = ["Sent", "Sent", "Sent"];
     let look = async || {
         let states = outbox(&gate, &approval.id).await;
         let states = states.iter().map(|it| it["state"].as_str().unwrap());
@@ -155,8 +155,7 @@ async fn what_teams_accepts_reaches_no_approver() {
 async fn hostile_text_is_inert_and_the_largest_card_fits() {
     let receiver = Receiver::start().await;
     let gate = gate_that_tells(&receiver).await;
-    let hostile =
-        "[click](https://evil.example) <at>all</at> {{DATE(2026-01-01)}} **bold** \u{202e}tnuocca";
+    let hostile = "[click](https://evil.example) <at>all</at> {{{DATE(2026-01-01)}} {{{{x **bold** \u{202e}tnuocca";
     let parameters = json!({"beneficiary": hostile, "amount": "\u{3042}".repeat(5_000)});
     ask(&gate, "Agent", &"界".repeat(256), parameters).await;
     let received = receiver.until(1).await;

@@ -5,8 +5,8 @@ use std::num::NonZeroU8;
 use std::time::Duration;
 
 use human_oversight::domain::{
-    Approval, Ask, ChannelAttempt, ChannelResult, DeliveryFault, DeliveryState, Origin, Plan,
-    PolicyOrigin, Stage,
+    Approval, Ask, ChannelAttempt, ChannelReadiness, ChannelResult, DeliveryFault, DeliveryState,
+    Origin, Plan, PolicyOrigin, Stage,
 };
 use human_oversight::values::{Digest, Timestamp};
 use stateright::{Model, Property};
@@ -123,7 +123,7 @@ impl Gate {
                 delivery.state = DeliveryState::Queued(now);
             }
         }
-        let leased = row.lease_channel_deliveries(|_| false, now);
+        let leased = row.lease_channel_deliveries(|_| ChannelReadiness::default(), now);
         // One message a process: what else was leased is sent when its lease ends.
         let attempt = leased.into_iter().next()?;
         if attempt.number > ATTEMPTS {
@@ -171,9 +171,11 @@ impl Gate {
             (false, Bug::RefusalIsFinal) => ChannelResult::Off,
             (false, _) => ChannelResult::Failed(DeliveryFault::Unavailable, None),
         };
-        let index = usize::from(held.attempt.event > 1);
-        world.recorded[index] |= result == ChannelResult::Sent;
+        let before = world.row.clone();
         world.row.record_channel_result(&held.attempt, result, now);
+        // The result of an attempt that another one has followed is not recorded.
+        let is_recorded = world.row != before && result == ChannelResult::Sent;
+        world.recorded[usize::from(held.attempt.event > 1)] |= is_recorded;
         Some(())
     }
 }

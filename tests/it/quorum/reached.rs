@@ -6,6 +6,8 @@ use human_oversight_client::types::{Approval, Deliverable, NewApproval, Status};
 
 use super::{gate_with, payment};
 use crate::harness::{ALICE, BOB, TestGate};
+use crate::requests::list;
+use crate::sign_in::{ALICE_ID, ON, member};
 
 const CAROL: &str = "carol@example.com";
 
@@ -42,6 +44,22 @@ async fn a_stage_that_cannot_be_met_by_those_who_are_reached_is_undeliverable() 
         let (_, asked) = submit(rule).await;
         assert_eq!(asked.status, Status::Undeliverable, "{rule}");
     }
+}
+
+/// Whose email bounces finds the request in the list, and decides there.
+#[tokio::test]
+async fn people_who_sign_in_are_reached_by_their_list() {
+    let policy = policy("stages = [{ from = \"gone\" }]");
+    let gate = TestGate::with(&[&ON[..], &[("HO_POLICY", policy.as_str())]].concat()).await;
+    let asked = gate.client.submit(&payment(60)).await.unwrap();
+    gate.sweep().await;
+    let asked = gate.status(&asked.id).await;
+    assert_eq!(
+        (asked.status, asked.deliverable),
+        (Status::Pending, Deliverable::None)
+    );
+    let list = list(&gate, &member("gone@example.invalid", ALICE_ID)).await;
+    assert!(list.body.contains(&asked.id), "{}", list.body);
 }
 
 #[tokio::test]

@@ -8,7 +8,6 @@ use std::time::Duration;
 use axum::body::Body;
 use http_body_util::BodyExt;
 use human_oversight::app::{App, PauseCache, SetAside, Teller};
-use human_oversight::channels::Sender;
 use human_oversight::config::Config;
 use human_oversight::domain::{Approval, MISCONFIGURED_PAUSE, Status, Tally};
 use human_oversight::http::router;
@@ -144,7 +143,7 @@ impl Settings {
             set_aside: SetAside::default(),
             last_sweep: Default::default(),
             index_rebuild: Default::default(),
-            teller: Teller::new(Sender::new(true).unwrap()),
+            teller: Teller::new(None),
             off_channels: Default::default(),
             config,
         }

@@ -1,0 +1,45 @@
+//! [`Text`](super::text::Text) values in the JSON of columns.
+
+/// A value.
+pub(super) mod text {
+    use serde::{Deserialize, Deserializer, Serializer, de};
+
+    use crate::store::row::text::Text;
+
+    pub(in crate::store::row) fn serialize<T: Text, S: Serializer>(
+        value: &T,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        to.serialize_str(&value.to_text())
+    }
+
+    pub(in crate::store::row) fn deserialize<'de, T: Text, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<T, D::Error> {
+        let text = String::deserialize(from)?;
+        T::from_text(&text).ok_or_else(|| de::Error::custom("not understood"))
+    }
+}
+
+/// A value that may be missing.
+pub(super) mod optional_text {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+    use crate::store::row::text::Text;
+
+    pub(in crate::store::row) fn serialize<T: Text, S: Serializer>(
+        value: &Option<T>,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        value.as_ref().map(Text::to_text).serialize(to)
+    }
+
+    pub(in crate::store::row) fn deserialize<'de, T: Text, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Option<T>, D::Error> {
+        let text = Option::<String>::deserialize(from)?;
+        let read =
+            |text: String| T::from_text(&text).ok_or_else(|| de::Error::custom("not understood"));
+        text.map(read).transpose()
+    }
+}
