@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use super::accounts::OwnerAccounts;
 use super::calls::Calls;
+use super::channel_cache::ChannelCache;
 use super::index_rebuild::IndexRebuild;
-use super::off_channels::OffChannels;
 use super::pause_cache::PauseCache;
 use super::set_aside::SetAside;
 use super::state::App;
 use super::sweep_record::LastSweep;
-use super::tell::Teller;
+use super::teller::Teller;
 use crate::channels::Sender;
 use crate::config::{Config, ConfigError};
 use crate::domain::{MISCONFIGURED_PAUSE, Pause, PauseScope};
@@ -98,7 +98,7 @@ impl App {
             last_sweep: LastSweep::default(),
             index_rebuild: IndexRebuild::default(),
             teller: Teller::new(sender.map_err(AssembleError::Http)?),
-            off_channels: OffChannels::default(),
+            off_channels: ChannelCache::default(),
             config,
         })
     }

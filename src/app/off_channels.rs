@@ -1,23 +1,14 @@
 //! The channels that are switched off, since their receiver answered that it is gone: a row of the table `standing…`
 //! each. The command line switches them on again without the gate.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::collections::BTreeMap;
 
 use super::error::Error;
 use super::state::App;
 use crate::store::{StandingKind, StandingRow, Store, StoreError};
 use crate::values::Timestamp;
 
-/// How old a reading may be.
-const LONGEST: Duration = Duration::from_secs(60);
-
 const OFF_SINCE: &str = "OffSince";
-
-/// The last reading, and when it began.
-#[derive(Default)]
-pub struct OffChannels(Mutex<Option<(Timestamp, Arc<BTreeSet<String>>)>>);
 
 /// The channels that are switched off, by name, each with the time since when. A row that cannot be trusted, such as one
 /// under a key that was removed, switches nothing off.
@@ -50,18 +41,13 @@ impl App {
     /// Whether a channel is switched off: that it is not, as read at most 60 s ago; that it is, as read now, since the
     /// operator may have switched it on.
     pub(super) async fn is_off(&self, channel: &str) -> Result<bool, Error> {
-        let cached = self.off_channels.lock().clone();
-        if let Some((began_at, off)) = cached
-            && self.now().since(began_at) < LONGEST
-            && !off.contains(channel)
-        {
+        if self.off_channels.has_on(channel, self.now()) {
             return Ok(false);
         }
         let began_at = self.now();
         let off = off_channels(&self.store).await?;
-        let off: Arc<BTreeSet<String>> = Arc::new(off.into_keys().collect());
-        let is_off = off.contains(channel);
-        *self.off_channels.lock() = Some((began_at, off));
+        let is_off = off.contains_key(channel);
+        self.off_channels.set(began_at, off.into_keys().collect());
         Ok(is_off)
     }
 
@@ -76,12 +62,6 @@ impl App {
                 tracing::warn!(channel, cause = %error, "that a channel is off could not be stored");
             }
         }
-        *self.off_channels.lock() = None;
-    }
-}
-
-impl OffChannels {
-    fn lock(&self) -> std::sync::MutexGuard<'_, Option<(Timestamp, Arc<BTreeSet<String>>)>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.off_channels.clear();
     }
 }

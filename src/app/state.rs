@@ -9,13 +9,13 @@ use super::accounts::OwnerAccounts;
 use super::attempts::{MAX_WRITE_ATTEMPTS, back_off};
 use super::calls::Calls;
 use super::changes::ChangeNotifier;
+use super::channel_cache::ChannelCache;
 use super::error::Error;
 use super::index_rebuild::IndexRebuild;
-use super::off_channels::OffChannels;
 use super::pause_cache::PauseCache;
 use super::set_aside::SetAside;
 use super::sweep_record::LastSweep;
-use super::tell::Teller;
+use super::teller::Teller;
 use super::waits::Waits;
 use crate::config::Config;
 use crate::domain::{Approval, EventKind, Pause};
@@ -53,7 +53,7 @@ pub struct App {
     pub index_rebuild: IndexRebuild,
     /// Tells channels.
     pub teller: Teller,
-    pub off_channels: OffChannels,
+    pub off_channels: ChannelCache,
 }
 
 impl App {

@@ -1,7 +1,6 @@
 //! Tells channels what happened to a request: at once after the write that stores it, and again by the sweep.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
@@ -10,7 +9,8 @@ use tokio::time::Instant;
 use super::error::Error;
 use super::notify::Leased;
 use super::state::App;
-use crate::channels::{Channel, ChannelError, Message, Receiver, Sender, event};
+use super::teller::REST;
+use crate::channels::{Channel, ChannelError, Message, Receiver, event};
 use crate::domain::{
     Approval, ChannelAttempt, ChannelEvent, ChannelReadiness, ChannelResult, DeliveryFault,
     EventKind,
@@ -25,42 +25,8 @@ const SUBMIT_TIMEOUT: Duration = Duration::from_secs(5);
 /// The timeout at every other time: shorter than a send lease.
 const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// How long a channel that did not answer, or slowly, is left alone, so that it does not hold up the others: for more than
-/// one sweep.
-const REST: Duration = Duration::from_secs(120);
-
 /// An answer that takes longer is slow.
 const SLOW: Duration = Duration::from_secs(5);
-
-/// The channels, and those that are left alone for a time.
-pub struct Teller {
-    /// `None` where there are no channels.
-    sender: Option<Sender>,
-    /// Until when, by name.
-    resting: Mutex<HashMap<String, Timestamp>>,
-}
-
-impl Teller {
-    /// A teller for which no channel rests.
-    pub fn new(sender: Option<Sender>) -> Self {
-        Self {
-            sender,
-            resting: Mutex::default(),
-        }
-    }
-
-    /// How long a channel is still left alone.
-    fn rest_of(&self, channel: &str, now: Timestamp) -> Option<Duration> {
-        let resting = self.resting.lock().unwrap_or_else(PoisonError::into_inner);
-        let left = resting.get(channel)?.since(now);
-        Some(left).filter(|left| !left.is_zero())
-    }
-
-    fn rest(&self, channel: &str, now: Timestamp) {
-        let mut resting = self.resting.lock().unwrap_or_else(PoisonError::into_inner);
-        resting.insert(channel.to_owned(), now + REST);
-    }
-}
 
 impl App {
     /// Leases what channels are to be told.
