@@ -8,7 +8,7 @@
 //!
 //! Data: `request`, `plan`, `state`, `vote`, `choice`, `decision`, `execution`, `delivery`, `outbox`, `approver`, `history`, joined in
 //! `approval`. Transitions, one file each: `decide`, `cast`, `give`, `hand_over`, `revoke`, `claim`, `withdraw`,
-//! `deliver`, `non_delivery`, `tell`, `resend`, `expire`. `seat` says who votes in which seat of a plan. `consistency` checks a stored approval
+//! `deliver`, `non_delivery`, `notices`, `tell`, `resend`, `expire`. `seat` says who votes in which seat of a plan. `consistency` checks a stored approval
 //! against its own history. `pause`, `budget` and `grant` are about no single request, `rejection`, `superseded` and
 //! `precedent` about earlier ones.
 
@@ -34,6 +34,7 @@ mod hand_over;
 mod history;
 mod limit;
 mod non_delivery;
+mod notices;
 mod outbox;
 mod pause;
 mod plan;

@@ -3,6 +3,7 @@
 use tokio::time::timeout;
 use tracing::Instrument;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use human_oversight_protocol::parameters::hex;
@@ -15,8 +16,8 @@ use super::state::App;
 use super::submission::Submission;
 use crate::content;
 use crate::domain::{
-    Approval, Assurance, DecisionResult, GrantEnd, GrantScope, GrantTerms, GrantWish, HeldGrant,
-    Pause, Plan, Request, SignedGrant,
+    Approval, Assurance, DecisionResult, GrantEnd, GrantScope, GrantState, GrantTerms, GrantWish,
+    HeldGrant, Pause, Plan, Request, SignedGrant,
 };
 use crate::keys::{FormPurpose, check_grant, keyring};
 use crate::store::StoreError;
@@ -29,7 +30,7 @@ impl App {
     /// Takes one use of the standing grant for exactly what a submission asks; `None` where there is none that may
     /// be used, or it cannot be read or written: then people are asked.
     pub(super) async fn use_grant(
-        &self,
+        self: &Arc<Self>,
         submission: &Submission,
         owner: &Owner,
         plan: &Plan,
@@ -50,12 +51,23 @@ impl App {
                 &self.store,
                 &name,
                 || self.now(),
-                |grants, now| grants.take(&scope, now, may_use),
+                |grants, now| {
+                    let signed = grants.take(&scope, now, may_use)?;
+                    let id = &signed.grant.id;
+                    let mut held = grants.held.iter().filter(|it| it.signed.grant.id == *id);
+                    let is_used_up = held.all(|it| it.state(now) == GrantState::UsedUp);
+                    Some((signed, is_used_up))
+                },
             );
             match taking.await {
-                Ok(Some(signed)) => {
+                Ok(Some((signed, is_used_up))) => {
                     let grant = &signed.grant.id;
                     tracing::info!(id, grant, "a standing grant was used");
+                    if is_used_up {
+                        self.queue_in_background(&signed.grant.given_with, |approval, now| {
+                            approval.hasten_grant_end(false, now);
+                        });
+                    }
                     return Some(signed);
                 }
                 Ok(None) => {}
@@ -117,7 +129,7 @@ impl App {
     /// Gives a grant with an approval that is stored. Returns whether it stands. Runs in its own task, so that a
     /// disconnected caller does not interrupt it.
     pub(super) async fn give_grant(
-        self: &std::sync::Arc<Self>,
+        self: &Arc<Self>,
         approval: &Approval,
         wish: GrantWish,
         voided: Result<u64, StoreError>,
@@ -140,7 +152,7 @@ impl App {
     }
 
     async fn try_give_grant(
-        &self,
+        self: &Arc<Self>,
         approval: &Approval,
         wish: GrantWish,
         voided: u64,
@@ -150,7 +162,7 @@ impl App {
         let Some(grant) = grant.filter(|_| self.grant_terms(approval).is_some()) else {
             return Ok(false);
         };
-        let scope = grant.scope.clone();
+        let (scope, giver, until) = (grant.scope.clone(), grant.giver.clone(), grant.until);
         let Ok(signed) = self.receipt_keys.sign_grant(&self.base_url, grant) else {
             return Ok(false);
         };
@@ -178,6 +190,10 @@ impl App {
         };
         if is_paused {
             self.end_grant_in(name, &id, GrantEnd::Pause).await?;
+        } else {
+            self.queue_in_background(&approval.request.id, move |approval, _| {
+                approval.queue_grant_end(&giver, until);
+            });
         }
         Ok(!is_paused)
     }
@@ -227,7 +243,7 @@ impl App {
     /// # Errors
     /// As [`App::load_for_approver`].
     pub async fn revoke_grant(
-        &self,
+        self: &Arc<Self>,
         id: &ApprovalId,
         caller: &Caller,
         form: &CodeForm,
@@ -250,6 +266,9 @@ impl App {
             let id = &held.signed.grant.id;
             self.end_grant_in(&name, id, GrantEnd::Giver).await?;
             tracing::info!(grant = id, "a standing grant was revoked by its giver");
+            self.queue_in_background(&row.approval.request.id, |approval, now| {
+                approval.hasten_grant_end(true, now);
+            });
         }
         Ok((row.approval, (identified, result)))
     }

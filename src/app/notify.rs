@@ -15,7 +15,7 @@ use crate::domain::{
 use crate::mailer::{Email, MailError};
 use crate::render;
 use crate::store::Versioned;
-use crate::values::Timestamp;
+use crate::values::{ApprovalId, Timestamp};
 
 /// The timeout for an email while an agent waits for the response of submit.
 const SUBMIT_SEND_TIMEOUT: Duration = Duration::from_secs(5);
@@ -102,6 +102,30 @@ impl App {
             }
         };
         tokio::spawn(sending.in_current_span());
+    }
+
+    /// Queues an email about an earlier request, for the next sweep, in its own task: no one waits for it.
+    pub(super) fn queue_in_background(
+        self: &Arc<Self>,
+        id: &ApprovalId,
+        queue: impl Fn(&mut Approval, Timestamp) + Send + Sync + 'static,
+    ) {
+        let (app, id) = (self.clone(), id.clone());
+        let queueing = async move {
+            let row = app.load(&id).await?;
+            let updating = app.update(row, |approval, now| {
+                queue(approval, now);
+                Ok(())
+            });
+            updating.await.map(drop)
+        };
+        let queueing = async move {
+            let queued: Result<(), Error> = queueing.await;
+            if let Err(error) = queued {
+                tracing::warn!(cause = error.cause(), "a notice could not be queued");
+            }
+        };
+        tokio::spawn(queueing.in_current_span());
     }
 
     async fn send(

@@ -10,7 +10,9 @@ use super::notify::Leased;
 use super::policy::{DecidedAlone, Ruling};
 use super::state::{App, log_events};
 use super::submission::{Identity, Submission};
-use crate::domain::{Approval, Approver, Charge, Decider, Plan, Proposal, Request, Verdict};
+use crate::domain::{
+    Approval, Approver, Charge, Decider, Earlier, Plan, Proposal, Request, Verdict,
+};
 use crate::policy::Reask;
 use crate::store::{RowVersion, StoreError};
 use crate::values::{Address, Owner};
@@ -258,6 +260,7 @@ impl App {
         match stored {
             Ok(stored) => {
                 log_events(&stored.approval, 0);
+                self.notify_rejecters(&stored.approval, &earlier);
                 match self.notify(stored.clone(), leased, &earlier).await {
                     Ok((approval, _)) => Ok((approval, true)),
                     // The request is stored, so it is accepted; the sweep retries the deliveries.
@@ -277,6 +280,22 @@ impl App {
                 self.find_repeat(identity, refused).await
             }
             Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Notifies those who rejected the same and are not asked now. Rows of version 1 have no place for that.
+    fn notify_rejecters(self: &Arc<Self>, approval: &Approval, earlier: &Earlier) {
+        if self.config.rows.version == RowVersion::V1 {
+            return;
+        }
+        for rejection in &earlier.rejections.known {
+            let by = rejection.by.clone();
+            let mut asked = approval.approvers.iter();
+            if !asked.any(|it| it.address.is_same_person(&by)) {
+                self.queue_in_background(&rejection.id, move |rejected, now| {
+                    rejected.queue_asked_again(&by, now);
+                });
+            }
         }
     }
 

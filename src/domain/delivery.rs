@@ -50,6 +50,10 @@ words! {
         /// The notice that the approved action failed, or may have. Rows name it `Outcome` too: the second one of
         /// an approver.
         Failure,
+        /// The notice to the person who rejected it that others are asked the same.
+        AskedAgain,
+        /// The notice to the person who gave a standing grant with it that the grant has ended.
+        GrantEnd,
     }
 }
 
@@ -125,7 +129,14 @@ impl NotificationSettings {
             (Notice::Request, _) => true,
             (Notice::Reminder | Notice::FinalReminder | Notice::Escalation, _) => self.reminders,
             (Notice::Outcome, Status::Cancelled) => self.withdrawn,
-            (Notice::Outcome | Notice::Revocation | Notice::Failure, _) => self.outcome,
+            (
+                Notice::Outcome
+                | Notice::Revocation
+                | Notice::Failure
+                | Notice::AskedAgain
+                | Notice::GrantEnd,
+                _,
+            ) => self.outcome,
         }
     }
 }

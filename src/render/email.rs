@@ -173,14 +173,20 @@ pub fn render_email(
         let id = format!("{} {}", request.id, request.requested_at);
         let id = human_oversight_protocol::parameters::sha256(id.as_bytes());
         let id = human_oversight_protocol::parameters::hex(&id[..16]);
+        // One a day, each with a name of its own.
+        let day = now.unix_seconds() / 86_400;
+        let day = (notice == Notice::AskedAgain).then(|| format!(".{day}"));
         format!(
-            "{id}.{}.{}",
+            "{id}.{}.{}{}",
             attempt.approver,
-            notice.word().to_ascii_lowercase()
+            notice.word().to_ascii_lowercase(),
+            day.unwrap_or_default()
         )
     };
     let (text, html) = match attempt.notice {
         Notice::Escalation => render_escalation(approval, attempt, secrets, brand, now),
+        Notice::AskedAgain => render_later(approval, ASKED_AGAIN, secrets, brand, now),
+        Notice::GrantEnd => render_later(approval, GRANT_ENDED, secrets, brand, now),
         Notice::Outcome | Notice::Revocation | Notice::Failure => {
             render_outcome(approval, attempt, secrets, brand, now)
         }
@@ -360,6 +366,31 @@ fn render_news(
         render(&OutcomeText { mail: &email }),
         render(&OutcomeHtml { mail: &email }),
     )
+}
+
+/// What the person who rejected a request reads when others are asked the same, and the one who gave a standing grant
+/// when it ends.
+const ASKED_AGAIN: &str =
+    "An agent asks others for what you rejected. They see your rejection and your words.";
+const GRANT_ENDED: &str =
+    "The standing grant that you gave with this approval has ended: people are asked again.";
+
+fn render_later(
+    approval: &Approval,
+    what: &str,
+    secrets: &EmailSecrets,
+    brand: &Brand,
+    now: Timestamp,
+) -> (String, String) {
+    let news = News {
+        what: Sentence::new(what),
+        before: describe_ending(approval, None, &brand.zone, now),
+        comment: None,
+        question: None,
+        error: None,
+        advice: None,
+    };
+    render_news(approval, news, secrets, brand)
 }
 
 fn render_escalation(

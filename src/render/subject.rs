@@ -54,6 +54,8 @@ fn state(approval: &Approval, notice: Notice, now: Timestamp) -> &'static str {
         (Notice::Reminder | Notice::FinalReminder, _) => "Reminder",
         (Notice::Escalation, _) => "Escalated",
         (Notice::Revocation, _) => "Revoked",
+        (Notice::AskedAgain, _) => "Asked again",
+        (Notice::GrantEnd, _) => "Grant ended",
         (Notice::Failure, _) => match approval.execution(now) {
             Some(Execution::Failed { .. }) => "Failed",
             _ => "Unknown",

@@ -893,3 +893,65 @@ async fn the_setting_that_pauses_ends_all_grants() {
     assert_asks(&gate).await;
     assert_eq!(list(&gate).await[0]["state"], "pause");
 }
+
+/// The emails about the end of a grant.
+fn end_mails(gate: &TestGate) -> usize {
+    let mails = gate.mails();
+    let is_end = |subject: &str| subject.contains("[Grant ended]");
+    mails.iter().filter(|it| is_end(&it.subject)).count()
+}
+
+async fn until_announced(gate: &TestGate, asked: &Approval) {
+    let look = async || {
+        let row = gate.entity(&asked.id).await;
+        let notifications = row["Notifications"].as_str().unwrap();
+        notifications.contains("GrantEnd").then_some(())
+    };
+    eventually(look).await;
+}
+
+#[tokio::test]
+async fn its_giver_gets_an_email_when_a_grant_is_used_up_or_expires() {
+    let gate = gate_with(POLICY).await;
+    let asked = given(&gate, "1").await;
+    until_announced(&gate, &asked).await;
+    assert_eq!(end_mails(&gate), 0);
+    assert_approves(&gate).await;
+    let look = async || {
+        gate.sweep().await;
+        (end_mails(&gate) == 1).then_some(())
+    };
+    eventually(look).await;
+    let mails = gate.mails();
+    let mail = mails.iter().find(|it| it.subject.contains("[Grant ended]"));
+    let mail = mail.unwrap();
+    assert_eq!(mail.to, ALICE);
+    assert!(
+        mail.text.contains("people are asked again"),
+        "{}",
+        mail.text
+    );
+    let second = given(&gate, "5").await;
+    until_announced(&gate, &second).await;
+    gate.pass(Duration::from_secs(3_601));
+    gate.sweep().await;
+    assert_eq!(end_mails(&gate), 2);
+}
+
+#[tokio::test]
+async fn a_giver_who_ends_a_grant_gets_no_email_about_that() {
+    let gate = gate_with(POLICY).await;
+    let asked = given(&gate, "5").await;
+    until_announced(&gate, &asked).await;
+    let code = gate.question(&asked, ALICE).code;
+    end_by_form(&gate, &asked, Some(&code)).await;
+    let look = async || {
+        let row = gate.entity(&asked.id).await;
+        let notifications = row["Notifications"].as_str().unwrap();
+        notifications.contains("Dropped").then_some(())
+    };
+    eventually(look).await;
+    gate.pass(Duration::from_secs(3_601));
+    gate.sweep().await;
+    assert_eq!(end_mails(&gate), 0);
+}

@@ -451,3 +451,45 @@ async fn what_cannot_be_read_or_kept_stops_neither_a_request_nor_a_rejection() {
     })
     .await;
 }
+
+/// Those whom the new request does not ask learn of it, once a day.
+#[tokio::test]
+async fn the_rejecter_is_notified_once_a_day_that_others_are_asked_the_same() {
+    let gate = TestGate::with(&[("HO_REASK_AFTER", "864000")]).await;
+    reject_once(&gate, "Not this one.").await;
+    let again = || {
+        let mails = gate.mails();
+        let mails = mails
+            .into_iter()
+            .filter(|it| it.subject.contains("[Asked again]"));
+        mails.collect::<Vec<Mail>>()
+    };
+    submit(&gate, to(BOB)).await;
+    let look = async || {
+        gate.sweep().await;
+        (again().len() == 1).then_some(())
+    };
+    eventually(look).await;
+    let mail = again().remove(0);
+    assert_eq!(mail.to, ALICE);
+    assert!(
+        mail.text
+            .contains("An agent asks others for what you rejected."),
+        "{}",
+        mail.text
+    );
+    submit(&gate, to(BOB)).await;
+    // Who is asked sees it in the email that asks.
+    submit(&gate, to(ALICE)).await;
+    gate.pass(Duration::from_secs(DAY + 1));
+    submit(&gate, to(BOB)).await;
+    let look = async || {
+        gate.sweep().await;
+        (again().len() >= 2).then_some(())
+    };
+    eventually(look).await;
+    gate.sweep().await;
+    let ids: Vec<String> = again().into_iter().map(|it| it.message_id).collect();
+    assert_eq!(ids.len(), 2);
+    assert_ne!(ids[0], ids[1]);
+}

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures_util::future::join_all;
+use human_oversight::domain::Notice;
 use human_oversight::store::{Account, Store, StoreError, Versioned};
 use human_oversight::values::{ApprovalId, Timestamp};
 use human_oversight_client::parameters::{hex, sha256};
@@ -907,6 +908,17 @@ async fn a_standing_grant_takes_one_read_and_a_use_of_it_one_write() {
     ];
     with.decide(&question, &form).await;
     with.until_kept(1).await;
+    // The email about its end is queued after the answer.
+    let id = asked.id.parse().unwrap();
+    let is_announced = async || {
+        let row = with.store.get(&id).await.unwrap();
+        let mut deliveries = row.approval.approvers.iter().flat_map(|it| &it.deliveries);
+        deliveries
+            .any(|it| it.notice == Notice::GrantEnd)
+            .then_some(())
+    };
+    eventually(is_announced).await;
+    with.store.settle().await;
     take_operations();
     assert_eq!(submit(&with).await.status, Status::Approved);
     with.until_kept(2).await;

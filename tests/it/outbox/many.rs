@@ -72,7 +72,7 @@ async fn fill(gate: &TestGate) {
 /// For each request: its row is read, written with the leases, written with the results, and its entry removed. A webhook
 /// gets both events, a room the last one.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_thousand_requests_for_three_channels_cost_four_operations_each() {
+async fn a_thousand_requests_for_three_channels_cost_three_operations_and_their_entries() {
     let receiver = Receiver::start().await;
     let proxy = Proxy::start(azurite().port).await;
     let tables = backing_store::tables(proxy.port);

@@ -1,0 +1,61 @@
+//! Notices about what comes after a request: it is asked again, or the standing grant given with it ends.
+
+use std::time::Duration;
+
+use super::approval::Approval;
+use super::delivery::{Delivery, DeliveryState, Notice};
+use crate::values::{Address, Timestamp};
+
+/// How often a person is notified that what they rejected is asked again.
+const ONCE_IN: Duration = Duration::from_secs(86_400);
+
+impl Approval {
+    /// Queues the notice to the approver who rejected this request that others are asked the same, at most once a day.
+    pub fn queue_asked_again(&mut self, rejecter: &Address, now: Timestamp) {
+        let mut approvers = self.approvers.iter_mut();
+        let Some(approver) = approvers.find(|it| it.address.is_same_mailbox(rejecter)) else {
+            return;
+        };
+        let earlier = approver.deliveries.iter_mut();
+        let mut earlier = earlier.filter(|it| it.notice == Notice::AskedAgain);
+        match earlier.next() {
+            None => {
+                let queued = Delivery::queued(Notice::AskedAgain, now);
+                approver.deliveries.push(queued);
+            }
+            Some(delivery) => {
+                let is_over = delivery.state.due_at().is_none();
+                if is_over && now.since(delivery.state.at()) >= ONCE_IN {
+                    *delivery = Delivery::queued(Notice::AskedAgain, now);
+                }
+            }
+        }
+    }
+
+    /// Queues the notice to the approver who gave a standing grant with this request that it ends, at its latest end.
+    pub fn queue_grant_end(&mut self, giver: &Address, until: Timestamp) {
+        let mut approvers = self.approvers.iter_mut();
+        let Some(approver) = approvers.find(|it| it.address.is_same_mailbox(giver)) else {
+            return;
+        };
+        let mut deliveries = approver.deliveries.iter();
+        if !deliveries.any(|it| it.notice == Notice::GrantEnd) {
+            let queued = Delivery::queued(Notice::GrantEnd, until);
+            approver.deliveries.push(queued);
+        }
+    }
+
+    /// The grant has ended before its latest end, so the notice is due. Its giver needs none who ended it.
+    pub fn hasten_grant_end(&mut self, by_giver: bool, now: Timestamp) {
+        let deliveries = self.approvers.iter_mut().flat_map(|it| &mut it.deliveries);
+        for delivery in deliveries.filter(|it| it.notice == Notice::GrantEnd) {
+            if matches!(delivery.state, DeliveryState::Queued(at) if at > now) {
+                delivery.state = if by_giver {
+                    DeliveryState::Dropped(now)
+                } else {
+                    DeliveryState::Queued(now)
+                };
+            }
+        }
+    }
+}
