@@ -2,6 +2,7 @@
 //! their requests continue. `tests/golden/README.md` describes how they were made.
 
 mod cases;
+mod channels;
 mod decided;
 mod grants;
 mod owned;
@@ -37,12 +38,13 @@ use cases::{Case, Step};
 const BASE_URL: &str = "https://gate.example.com";
 
 /// The versions that have golden files.
-const VERSIONS: [&str; 5] = [
+const VERSIONS: [&str; 6] = [
     "v1",
     "v2",
     owned::VERSION,
     planned::VERSION,
     people::VERSION,
+    channels::VERSION,
 ];
 
 /// The requests in the files of a version.
@@ -51,6 +53,7 @@ fn cases(version: &str) -> Vec<Case> {
         owned::VERSION => owned::cases(),
         planned::VERSION => planned::cases(),
         people::VERSION => people::cases(),
+        channels::VERSION => channels::cases(),
         _ => cases::cases(),
     }
 }
@@ -58,7 +61,7 @@ fn cases(version: &str) -> Vec<Case> {
 /// The function key in the calls of the agents of a version.
 fn key(version: &str) -> &'static str {
     match version {
-        owned::VERSION | planned::VERSION | people::VERSION => KEY,
+        owned::VERSION | planned::VERSION | people::VERSION | channels::VERSION => KEY,
         _ => "",
     }
 }
@@ -419,8 +422,9 @@ async fn put_into_tables(version: &str, golden: &Value, port: u16) {
 /// Replays every case on a gate with this `HO_ROWS`.
 async fn replay_cases(backend: Backend, rows: &'static str) {
     // Version 1 has no columns for plans, hand-overs and questions.
-    let has_room =
-        |version: &&str| rows == "2" || ![planned::VERSION, people::VERSION].contains(version);
+    let has_room = |version: &&str| {
+        rows == "2" || ![planned::VERSION, people::VERSION, channels::VERSION].contains(version)
+    };
     for version in VERSIONS.into_iter().filter(has_room) {
         let folder = folder(version).join("rows");
         let mut files = std::fs::read_dir(&folder).unwrap().count();

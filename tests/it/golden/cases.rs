@@ -130,7 +130,7 @@ pub(super) fn case(name: &'static str, end: (&'static str, Option<&'static str>)
 }
 
 impl Case {
-    fn with(mut self, member: &str, value: Value) -> Self {
+    pub(super) fn with(mut self, member: &str, value: Value) -> Self {
         self.request[member] = value;
         self
     }

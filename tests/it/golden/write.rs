@@ -69,8 +69,9 @@ impl Place {
     /// The same, once no email is under way: a vote that opens a stage is answered before its emails are sent.
     async fn settled_row(&self, path: &Path) -> Option<Value> {
         let golden = self.row(path).await?;
-        let notifications = columns_of(&golden)["Notifications"].to_string();
-        (!notifications.contains("Sending")).then_some(golden)
+        let columns = columns_of(&golden);
+        let is_sending = |column: &str| columns[column].to_string().contains("Sending");
+        (!is_sending("Notifications") && !is_sending("Outbox")).then_some(golden)
     }
 
     async fn in_tables(&self, port: u16) -> Option<Value> {
