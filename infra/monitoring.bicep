@@ -60,6 +60,7 @@ var questions = [
   { name: 'request', asks: 'What happened to this request?', query: loadTextContent('queries/request.kql') }
   { name: 'invocation', asks: 'What happened in this call?', query: loadTextContent('queries/invocation.kql') }
   { name: 'mail', asks: 'Is email accepted?', query: loadTextContent('queries/mail.kql') }
+  { name: 'channels', asks: 'Do channels accept their messages?', query: loadTextContent('queries/channels.kql') }
   { name: 'decisions', asks: 'How long do decisions take?', query: loadTextContent('queries/decisions.kql') }
   { name: 'endings', asks: 'How do requests end?', query: loadTextContent('queries/endings.kql') }
   { name: 'agents', asks: 'Which agents submit, and how often?', query: loadTextContent('queries/agents.kql') }
