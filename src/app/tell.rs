@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 use tokio::time::Instant;
+use tracing::Instrument;
 
 use super::error::Error;
 use super::notify::Leased;
@@ -87,10 +88,11 @@ impl App {
             };
             let app = self.clone();
             let id = approval.request.id.to_string();
-            telling.spawn(async move {
+            let sending = async move {
                 let result = app.send_to(&channel, &message, &attempt, &id).await;
                 (attempt, result)
-            });
+            };
+            telling.spawn(sending.in_current_span());
         }
         while let Some(told) = telling.join_next().await {
             // After a panic the lease expires, and the sweep tries again.

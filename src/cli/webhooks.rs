@@ -94,7 +94,7 @@ async fn enable(gate: &Gate, channel: &str) -> anyhow::Result<ExitCode> {
         Gate::Remote(remote) => remote.enable_channel(channel).await?,
     };
     say(&if done {
-        format!("Switched on: {channel}. Every instance of the gate uses it within a minute.")
+        format!("Switched on: {channel}")
     } else {
         format!("It was not switched off: {channel}")
     });
