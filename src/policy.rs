@@ -40,7 +40,7 @@ use uuid::Uuid;
 use crate::values::{Address, AllowList, Digest, DirectoryGroup, Timestamp};
 
 pub use absence::Absence;
-pub use channels::{Channel, ChannelKind};
+pub use channels::{Channel, ChannelKind, MAX_TOLD};
 pub use effect::{Asked, Candidate, Effect, Limit};
 pub use explain::Explanation;
 pub use fault::Fault;

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use super::code_form::CodeForm;
 use super::error::Error;
 use super::identify::{Caller, Identified};
-use super::notify::Leased;
 use super::state::App;
 use crate::domain::{
     Approval, Assurance, Ballot, CheckedForm, CodeCheck, DecisionResult, DecisionStep, GrantWish,
@@ -81,27 +80,26 @@ impl App {
                     DecisionResult::Recorded if approval.state == State::Pending => {
                         self.lease(approval, now)
                     }
-                    _ => Leased::of_channels(self.lease_for_channels(approval, now)),
+                    _ => self.lease_for_channels(approval, now),
                 };
                 Ok(((identified, result), leased, is_new))
             })
             .await?;
+        let approval = self.notify_in_background(row, leased);
         // The row of a rejection shows whether its code was right.
         let (identified, result) = decided;
         let (approver, typed) = (identified.approver, &form.code);
         let is_wrong_rejection = form.verdict == Verdict::Reject
             && result == DecisionResult::Recorded
             && identified.assurance == Assurance::Link
-            && self.check_code(&row.approval, approver, typed) == CodeCheck::Wrong;
+            && self.check_code(&approval, approver, typed) == CodeCheck::Wrong;
         if is_wrong_rejection || result.is_wrong_code() {
-            self.count_wrong_code(&row.approval, approver).await?;
+            self.count_wrong_code(&approval, approver).await?;
         }
         if decided.1 == DecisionResult::Recorded {
-            self.keep_decision_in_background(&row.approval);
-            self.keep_rejection(&row.approval).await;
+            self.keep_decision_in_background(&approval);
+            self.keep_rejection(&approval).await;
         }
-        let approval = row.approval.clone();
-        self.notify_in_background(row, leased);
         if let Some(wish) = wish.filter(|_| is_new)
             && !self.give_grant(&approval, wish, voided).await
         {

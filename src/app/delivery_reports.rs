@@ -43,14 +43,15 @@ impl App {
     }
 
     async fn try_keep(&self, approval: &Approval) -> Result<(), StoreError> {
-        let Some(message) = self.link_keys.message_id(approval, 0, Notice::Request) else {
+        let now = self.now();
+        let Some(message) = self.link_keys.message_id(approval, 0, Notice::Request, now) else {
             return Ok(());
         };
         self.store.prepare().await?;
         let id = approval.request.id.to_string();
         let columns = BTreeMap::from([(REQUEST.to_owned(), id)]);
         let row = StandingRow::new(StandingKind::Delivery, &message_group(message), columns);
-        match self.store.put_standing(row, self.now()).await {
+        match self.store.put_standing(row, now).await {
             // The people of an earlier stage had emails before.
             Err(StoreError::AlreadyExists) => Ok(()),
             stored => stored.map(drop),
@@ -113,10 +114,15 @@ impl App {
         let approvers = approval.approvers.iter().enumerate();
         let mut emails = approvers.flat_map(|(index, approver)| {
             let deliveries = approver.deliveries.iter();
-            deliveries.map(move |delivery| (index, delivery.notice))
+            deliveries.map(move |delivery| (index, delivery))
         });
-        emails.find(|&(index, notice)| {
-            self.link_keys.message_id(approval, index, notice) == Some(message)
-        })
+        let (index, delivery) = emails.find(|(index, delivery)| {
+            let sent_at = delivery.state.at();
+            let id = self
+                .link_keys
+                .message_id(approval, *index, delivery.notice, sent_at);
+            id == Some(message)
+        })?;
+        Some((index, delivery.notice))
     }
 }

@@ -53,9 +53,9 @@ impl App {
                 || self.now(),
                 |grants, now| {
                     let signed = grants.take(&scope, now, may_use)?;
-                    let id = &signed.grant.id;
-                    let mut held = grants.held.iter().filter(|it| it.signed.grant.id == *id);
-                    let is_used_up = held.all(|it| it.state(now) == GrantState::UsedUp);
+                    let is_used_up =
+                        |it: &HeldGrant| it.signed == signed && it.state(now) == GrantState::UsedUp;
+                    let is_used_up = grants.held.iter().any(is_used_up);
                     Some((signed, is_used_up))
                 },
             );

@@ -50,9 +50,7 @@ impl App {
             Ok(DecisionResult::HandedOver)
         });
         let (row, handed_over) = handing.await?;
-        let approval = row.approval.clone();
-        self.notify_in_background(row, leased);
-        Ok((approval, handed_over))
+        Ok((self.notify_in_background(row, leased), handed_over))
     }
 
     /// The people to whom an approver may hand their seat: of the groups that were asked for it, as the policy has them

@@ -32,13 +32,6 @@ pub(super) struct Leased {
 }
 
 impl Leased {
-    pub(super) fn of_channels(channels: Vec<ChannelAttempt>) -> Self {
-        Self {
-            channels,
-            ..Self::default()
-        }
-    }
-
     fn is_empty(&self) -> bool {
         self.emails.is_empty() && self.channels.is_empty()
     }
@@ -49,7 +42,7 @@ impl App {
     pub(super) fn lease(&self, approval: &mut Approval, now: Timestamp) -> Leased {
         Leased {
             emails: approval.lease_deliveries(self.config.notifications, now),
-            channels: self.lease_for_channels(approval, now),
+            ..self.lease_for_channels(approval, now)
         }
     }
 
@@ -87,12 +80,16 @@ impl App {
     }
 
     /// The same in its own task: the person who voted does not wait for it. What is not sent, the sweep sends
-    /// when its lease ends.
-    pub(super) fn notify_in_background(self: &Arc<Self>, row: Versioned, leased: Leased) {
+    /// when its lease ends. Returns the approval as it is before.
+    pub(super) fn notify_in_background(
+        self: &Arc<Self>,
+        row: Versioned,
+        leased: Leased,
+    ) -> Approval {
         if leased.is_empty() {
-            return;
+            return row.approval;
         }
-        let app = self.clone();
+        let (app, approval) = (self.clone(), row.approval.clone());
         let sending = async move {
             let id = row.approval.request.id.to_string();
             let earlier = app.earlier_for(&row.approval, &leased.emails).await;
@@ -102,6 +99,7 @@ impl App {
             }
         };
         tokio::spawn(sending.in_current_span());
+        approval
     }
 
     /// Queues an email about an earlier request, for the next sweep, in its own task: no one waits for it.
@@ -181,9 +179,10 @@ impl App {
         let page = format!("{}/api/decision/{}", self.base_url, approval.request.id);
         let token = self.link_keys.link_token(approval, attempt.approver)?;
         let code = self.link_keys.one_time_code(approval, attempt.approver)?;
-        let message_id = self
-            .link_keys
-            .message_id(approval, attempt.approver, attempt.notice)?;
+        let now = self.now();
+        let message_id =
+            self.link_keys
+                .message_id(approval, attempt.approver, attempt.notice, now)?;
         let with_token = format!("{page}?k={token}");
         let needs_sign_in = self.must_sign_in(approval, attempt.approver);
         let secrets = if needs_sign_in {
@@ -204,7 +203,6 @@ impl App {
         };
         let disclosure = self.config.parameter_disclosure;
         let brand = &self.config.brand;
-        let now = self.now();
         Some(render::render_email(
             approval, attempt, earlier, &secrets, disclosure, brand, now,
         ))

@@ -8,7 +8,6 @@ use tokio::time::Instant;
 use super::attempts::{MAX_WRITE_ATTEMPTS, back_off};
 use super::error::Error;
 use super::grant_rows;
-use super::notify::Leased;
 use super::pauses::{self, Executing};
 use super::state::App;
 use crate::domain::{Approval, ClaimResult, Pause, PauseScope};
@@ -137,14 +136,10 @@ impl App {
             if row.approval == before {
                 return Ok((before, result));
             }
-            let channels = self.lease_for_channels(&mut row.approval, result.1);
+            let leased = self.lease_for_channels(&mut row.approval, result.1);
             let known = before.history.len();
             match self.replace(row, known, Some(send_by)).await {
-                Ok(stored) => {
-                    let approval = stored.approval.clone();
-                    self.notify_in_background(stored, Leased::of_channels(channels));
-                    return Ok((approval, result));
-                }
+                Ok(stored) => return Ok((self.notify_in_background(stored, leased), result)),
                 Err(StoreError::Conflict) => back_off(attempt).await,
                 Err(error) => return Err(error.into()),
             }

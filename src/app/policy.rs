@@ -14,8 +14,8 @@ use crate::domain::{
     SignedGrant, Stage, Substitute, Verdict,
 };
 use crate::policy::{
-    Absence, Asked, Comment, Effect, MAX_PEOPLE, Matched, Member, Policy, Reask, Requirement,
-    RuleId, group_by_person, is_same_person, tell_of,
+    Absence, Asked, Comment, Effect, MAX_PEOPLE, MAX_TOLD, Matched, Member, Policy, Reask,
+    Requirement, RuleId, group_by_person, is_same_person, tell_of,
 };
 use crate::values::{Address, Owner, Timestamp};
 
@@ -23,9 +23,6 @@ use crate::values::{Address, Owner, Timestamp};
 /// others may match every rule of a policy.
 const MAX_RULES: usize = 50;
 const MAX_FACTS: usize = 50;
-
-/// The most channels that a request notifies: only several rules that deny can name more.
-const MAX_TOLD: usize = 5;
 
 /// What becomes of a request when it is submitted.
 pub(super) enum Ruling {
@@ -339,6 +336,7 @@ fn plan_of_rules(policy: &Policy, rules: &[Matched]) -> Plan {
                 .collect(),
         }),
         stages: Vec::new(),
+        // Only several rules that deny can name more.
         tell: tell_of(rules).into_iter().take(MAX_TOLD).collect(),
         ..Plan::of_requester(0)
     }

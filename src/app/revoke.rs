@@ -40,7 +40,7 @@ impl App {
         };
         self.void_grants_if(&approval.request, revokes).await?;
         let purpose = FormPurpose::Revocation;
-        let mut channels = Vec::new();
+        let mut leased = Leased::default();
         let revoking = self.judge_code_form(row, caller, form, purpose, |approval, form, now| {
             let result = match approval.judge_revocation(form, now) {
                 RevocationStep::Sign(by) => self.record_revocation(approval, by, now)?,
@@ -50,17 +50,16 @@ impl App {
                 }
                 RevocationStep::Done(result) => result,
             };
-            channels = self.lease_for_channels(approval, now);
+            leased = self.lease_for_channels(approval, now);
             Ok(result)
         });
         let (row, revoked) = revoking.await?;
+        let approval = self.notify_in_background(row, leased);
         // What was a vote may have rejected the request.
         if revoked.1 == DecisionResult::Revoked {
-            self.keep_decision_in_background(&row.approval);
-            self.keep_rejection(&row.approval).await;
+            self.keep_decision_in_background(&approval);
+            self.keep_rejection(&approval).await;
         }
-        let approval = row.approval.clone();
-        self.notify_in_background(row, Leased::of_channels(channels));
         Ok((approval, revoked))
     }
 

@@ -6,7 +6,6 @@ use tracing::Instrument;
 
 use super::budgets::emails_to;
 use super::error::{ConflictReason, Error};
-use super::notify::Leased;
 use super::policy::{DecidedAlone, Ruling};
 use super::state::{App, log_events};
 use super::submission::{Identity, Submission};
@@ -190,7 +189,7 @@ impl App {
         identity: &Identity,
         owner: &Owner,
     ) -> Result<(Approval, bool), Error> {
-        let approval = match self.decided_approval(submission, &decided, owner.clone()) {
+        let mut approval = match self.decided_approval(submission, &decided, owner.clone()) {
             Ok(approval) => approval,
             Err(unsigned) => {
                 self.refund_limit(decided.charged).await;
@@ -206,17 +205,14 @@ impl App {
             self.refund_limit(decided.charged).await;
             return self.find_repeat(identity, refused.into()).await;
         }
-        let mut approval = approval;
         let now = approval.request.requested_at;
-        let leased = Leased::of_channels(self.lease_for_channels(&mut approval, now));
+        let leased = self.lease_for_channels(&mut approval, now);
         let due = approval.next_due(self.config.outcome_within);
         match self.store.insert(approval, due).await {
             Ok(stored) => {
                 log_events(&stored.approval, 0);
                 self.keep_decision_in_background(&stored.approval);
-                let approval = stored.approval.clone();
-                self.notify_in_background(stored, leased);
-                Ok((approval, true))
+                Ok((self.notify_in_background(stored, leased), true))
             }
             Err(taken @ StoreError::AlreadyExists) => {
                 if let Some(charge) = &charge {

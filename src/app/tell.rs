@@ -31,11 +31,7 @@ const SLOW: Duration = Duration::from_secs(5);
 
 impl App {
     /// Leases what channels are to be told.
-    pub(super) fn lease_for_channels(
-        &self,
-        approval: &mut Approval,
-        now: Timestamp,
-    ) -> Vec<ChannelAttempt> {
+    pub(super) fn lease_for_channels(&self, approval: &mut Approval, now: Timestamp) -> Leased {
         let readiness = |name: &str| {
             let channel = self.channel(name);
             ChannelReadiness {
@@ -43,7 +39,10 @@ impl App {
                 rests: self.teller.rest_of(name, now),
             }
         };
-        approval.lease_channel_deliveries(readiness, now)
+        Leased {
+            channels: approval.lease_channel_deliveries(readiness, now),
+            ..Leased::default()
+        }
     }
 
     /// [`App::update`] for a transition of which channels are notified at once.
@@ -56,10 +55,8 @@ impl App {
             let result = transition(approval, now)?;
             Ok((result, self.lease_for_channels(approval, now)))
         });
-        let (row, (result, channels)) = updating.await?;
-        let approval = row.approval.clone();
-        self.notify_in_background(row, Leased::of_channels(channels));
-        Ok((approval, result))
+        let (row, (result, leased)) = updating.await?;
+        Ok((self.notify_in_background(row, leased), result))
     }
 
     /// Tells the channels, side by side.

@@ -3,8 +3,10 @@
 use std::error::Error;
 use std::time::Duration;
 
-use reqwest::header::{HeaderMap, RETRY_AFTER};
+use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
 use reqwest::{Client, ClientBuilder, Url};
+
+use crate::values::Timestamp;
 
 /// The timeout of a request to the local identity endpoint. For other services, callers set their own.
 const IDENTITY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -42,10 +44,16 @@ pub(crate) fn builder() -> ClientBuilder {
         .redirect(reqwest::redirect::Policy::none())
 }
 
-/// The pause that a service requests.
+/// The pause that a service requests: in seconds, or until a date, which is compared with that of the answer (RFC 9110,
+/// section 10.2.3).
 pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?;
-    seconds.parse().ok().map(Duration::from_secs)
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    let pause = text(RETRY_AFTER)?;
+    if let Ok(seconds) = pause.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let [until, now] = [Some(pause), text(DATE)].map(|date| date.and_then(Timestamp::parse_http));
+    Some(until?.since(now?))
 }
 
 /// Whether a URL has no credentials, query or fragment.

@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use human_oversight_protocol::callback;
-use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
+use reqwest::header::CONTENT_TYPE;
 use reqwest::{Client, StatusCode};
 
 use super::channel::{Channel, Receiver};
 use super::guard::PublicResolver;
-use crate::azure::http::{builder, causes};
+use crate::azure::http::{builder, causes, retry_after};
 use crate::values::Timestamp;
 
 /// Sends messages to channels. Follows no redirect and uses no proxy; cheap to clone.
@@ -77,10 +77,7 @@ impl Sender {
         if status.is_success() {
             return Ok(());
         }
-        let asked = answer.headers().get(RETRY_AFTER);
-        let asked = asked.and_then(|it| it.to_str().ok());
-        let pause = asked.and_then(|it| retry_after(it, now));
-        Err(ChannelError::Status(status, pause))
+        Err(ChannelError::Status(status, retry_after(answer.headers())))
     }
 }
 
@@ -97,12 +94,4 @@ impl ChannelError {
             Self::Unreachable(_) => None,
         }
     }
-}
-
-/// Seconds, or a date of HTTP (RFC 9110).
-fn retry_after(text: &str, now: Timestamp) -> Option<Duration> {
-    if let Ok(seconds) = text.parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    Some(Timestamp::parse_http(text)?.since(now))
 }

@@ -155,3 +155,9 @@ pub(crate) fn say(line: &str) {
         std::process::exit(2);
     }
 }
+
+/// Why the store cannot be used, in the words of the program.
+pub(crate) fn unusable(error: human_oversight::app::Error) -> anyhow::Error {
+    let cause = error.cause().unwrap_or_default();
+    anyhow::anyhow!("the store cannot be used: {cause}")
+}

@@ -10,7 +10,7 @@ use human_oversight::store::Store;
 use human_oversight::values::ApprovalId;
 
 use super::clock::clock;
-use super::maintenance::{for_each_row, say};
+use super::maintenance::{for_each_row, say, unusable};
 use super::operate::{Gate, open_gate};
 
 /// List the channels that are switched off, switch one on, or tell channels again
@@ -142,9 +142,4 @@ fn say_queued(queued: usize, of: &str) -> ExitCode {
         _ => format!("{queued} messages{of} are sent again with the next sweep."),
     });
     ExitCode::from(u8::from(queued == 0))
-}
-
-fn unusable(error: Error) -> anyhow::Error {
-    let cause = error.cause().unwrap_or_default();
-    anyhow!("the store cannot be used: {cause}")
 }

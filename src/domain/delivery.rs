@@ -199,6 +199,15 @@ impl DeliveryState {
 }
 
 impl Notice {
+    /// The name of an email with it that is sent at a time: one that can be sent on several days has a name for each day.
+    pub fn name_at(self, at: Timestamp) -> String {
+        let word = self.word();
+        match self {
+            Self::AskedAgain => format!("{word}.{}", at.unix_seconds() / 86_400),
+            _ => word.to_owned(),
+        }
+    }
+
     /// Whether it asks for a decision.
     pub fn asks(self) -> bool {
         matches!(self, Self::Request | Self::Escalation) || self.is_reminder()

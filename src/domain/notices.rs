@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::approval::Approval;
+use super::approver::Approver;
 use super::delivery::{Delivery, DeliveryState, Notice};
 use crate::values::{Address, Timestamp};
 
@@ -12,8 +13,7 @@ const ONCE_IN: Duration = Duration::from_secs(86_400);
 impl Approval {
     /// Queues the notice to the approver who rejected this request that others are asked the same, at most once a day.
     pub fn queue_asked_again(&mut self, rejecter: &Address, now: Timestamp) {
-        let mut approvers = self.approvers.iter_mut();
-        let Some(approver) = approvers.find(|it| it.address.is_same_mailbox(rejecter)) else {
+        let Some(approver) = self.approver_at(rejecter) else {
             return;
         };
         let earlier = approver.deliveries.iter_mut();
@@ -34,8 +34,7 @@ impl Approval {
 
     /// Queues the notice to the approver who gave a standing grant with this request that it ends, at its latest end.
     pub fn queue_grant_end(&mut self, giver: &Address, until: Timestamp) {
-        let mut approvers = self.approvers.iter_mut();
-        let Some(approver) = approvers.find(|it| it.address.is_same_mailbox(giver)) else {
+        let Some(approver) = self.approver_at(giver) else {
             return;
         };
         let mut deliveries = approver.deliveries.iter();
@@ -57,5 +56,10 @@ impl Approval {
                 };
             }
         }
+    }
+
+    fn approver_at(&mut self, address: &Address) -> Option<&mut Approver> {
+        let mut approvers = self.approvers.iter_mut();
+        approvers.find(|it| it.address.is_same_mailbox(address))
     }
 }

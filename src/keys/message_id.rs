@@ -6,16 +6,23 @@ use uuid::Uuid;
 
 use super::link_keys::LinkKeys;
 use crate::domain::{Approval, Notice};
+use crate::values::Timestamp;
 
 /// What the ids of all emails of a request begin with, in bytes.
 const GROUP_BYTES: usize = 8;
 
 impl LinkKeys {
-    /// The id of the email with which an approver gets a notice, the same for every attempt. `None` if a key is no
-    /// longer configured.
-    pub fn message_id(&self, approval: &Approval, approver: usize, notice: Notice) -> Option<Uuid> {
+    /// The id of the email with which an approver gets a notice at a time, the same for every attempt of that day. `None`
+    /// if a key is no longer configured.
+    pub fn message_id(
+        &self,
+        approval: &Approval,
+        approver: usize,
+        notice: Notice,
+        at: Timestamp,
+    ) -> Option<Uuid> {
         let group = self.derive("oversight request of a message 1", &approval.approvers[0])?;
-        let label = format!("oversight message 1 {}", notice.word());
+        let label = format!("oversight message 1 {}", notice.name_at(at));
         let message = self.derive(&label, &approval.approvers[approver])?;
         let mut bytes = [0; 16];
         bytes[..GROUP_BYTES].copy_from_slice(&group.as_ref()[..GROUP_BYTES]);

@@ -11,7 +11,7 @@ use super::truth::Truth;
 /// The most channels of a policy.
 const MAX_CHANNELS: usize = 20;
 /// The most channels that are notified of a request.
-pub(super) const MAX_TOLD: usize = 5;
+pub const MAX_TOLD: usize = 5;
 /// The most characters of the name of a setting.
 const SETTING_CHARS: usize = 100;
 /// What the setting with a channel's URL begins with, and what the one with its secret ends with.

@@ -173,14 +173,10 @@ pub fn render_email(
         let id = format!("{} {}", request.id, request.requested_at);
         let id = human_oversight_protocol::parameters::sha256(id.as_bytes());
         let id = human_oversight_protocol::parameters::hex(&id[..16]);
-        // One a day, each with a name of its own.
-        let day = now.unix_seconds() / 86_400;
-        let day = (notice == Notice::AskedAgain).then(|| format!(".{day}"));
         format!(
-            "{id}.{}.{}{}",
+            "{id}.{}.{}",
             attempt.approver,
-            notice.word().to_ascii_lowercase(),
-            day.unwrap_or_default()
+            notice.name_at(now).to_ascii_lowercase()
         )
     };
     let (text, html) = match attempt.notice {

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
+use human_oversight::domain::Notice;
+use human_oversight::keys::{LinkKeys, keyring};
 use human_oversight::store::StandingKind;
+use human_oversight::values::Timestamp;
 use human_oversight_client::types::{
     Approval, Deliverable, MailFault, MailState, NewApproval, Notification, Status,
 };
@@ -16,6 +19,7 @@ use crate::host::KEY;
 use crate::mail::{approve, azure::email_of};
 use crate::people::payment;
 use crate::service::said;
+use crate::store::approval as stored;
 
 const SENDER: &str = "approvals@notify.example.com";
 
@@ -411,4 +415,28 @@ async fn one_row_for_each_request_and_none_without_reports() {
     gate.ask().await;
     gate.store.prepare().await.unwrap();
     assert_eq!(rows(&gate).await, 0);
+}
+
+/// The mail service sends what has an id that it knows only once.
+#[test]
+fn a_notice_that_comes_again_on_another_day_has_an_id_of_its_own() {
+    let keys = LinkKeys::new(&keyring::parse(&keyring::generate_link_key()).unwrap()).unwrap();
+    let mut rejected = stored("Agent", "1");
+    rejected.approvers[0].link_key = keys.current_kid().to_owned();
+    let at = |text: &str| Timestamp::parse(text).unwrap();
+    let [morning, evening, next] = [
+        at("2026-11-22T06:00:00.000Z"),
+        at("2026-11-22T18:00:00.000Z"),
+        at("2026-11-23T06:00:00.000Z"),
+    ];
+    let id = |notice, at| keys.message_id(&rejected, 0, notice, at).unwrap();
+    assert_eq!(id(Notice::Request, morning), id(Notice::Request, next));
+    assert_eq!(
+        id(Notice::AskedAgain, morning),
+        id(Notice::AskedAgain, evening)
+    );
+    assert_ne!(
+        id(Notice::AskedAgain, morning),
+        id(Notice::AskedAgain, next)
+    );
 }

@@ -241,8 +241,11 @@ async fn a_pause_that_the_receiver_asks_for_is_kept() {
     let receiver = Receiver::start().await;
     let gate = gate_that_tells(&receiver).await;
     receiver.answer_once(503, Some(("retry-after", "600".to_owned())));
-    // As a date, and shorter than the schedule's own pause.
+    // Shorter than the schedule's own pause.
     receiver.answer_once(429, Some(("retry-after", "1".to_owned())));
+    // A date, long after that of the answer.
+    let date = "Fri, 31 Dec 2999 23:59:59 GMT".to_owned();
+    receiver.answer_once(503, Some(("retry-after", date)));
     let approval = ask(&gate).await;
     gate.pass(Duration::from_secs(599));
     gate.sweep().await;
@@ -256,6 +259,13 @@ async fn a_pause_that_the_receiver_asks_for_is_kept() {
     gate.pass(Duration::from_secs(1));
     gate.sweep().await;
     receiver.until(3).await;
+    // At most a day.
+    gate.pass(Duration::from_secs(86_399));
+    gate.sweep().await;
+    receiver.until(3).await;
+    gate.pass(Duration::from_secs(1));
+    gate.sweep().await;
+    receiver.until(4).await;
     assert_eq!(outbox(&gate, &approval.id).await[0]["state"], "Sent");
 }
 

@@ -8,7 +8,7 @@ use human_oversight::store::Store;
 use human_oversight_protocol::operate::{GrantRevoked, StandingGrant, StandingGrants};
 
 use super::super::clock::now;
-use super::super::maintenance::say;
+use super::super::maintenance::{say, unusable};
 
 /// The most characters of an action that are printed.
 const ACTION_CHARS: usize = 100;
@@ -58,11 +58,4 @@ pub(crate) fn print(list: &StandingGrants) {
             "{count} rows with standing grants cannot be trusted and approve nothing: see `verify`."
         ));
     }
-}
-
-fn unusable(error: Error) -> anyhow::Error {
-    anyhow!(
-        "the store cannot be used: {}",
-        error.cause().unwrap_or_default()
-    )
 }

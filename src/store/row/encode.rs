@@ -7,7 +7,7 @@ use super::columns::{
     QUESTION, REVOCATION, STEP_UP, SUPERSEDES,
 };
 use super::key::keys;
-use super::text_json::{optional_text, text};
+use super::text_json::{json, optional_text, text};
 use super::{hand_overs, outbox, plan, votes};
 use crate::domain::{
     Approval, Approver, Claim, Decider, Delivery, DeliveryFault, Event, EventKind, Execution,
@@ -275,8 +275,4 @@ impl HistoryEntry {
             by: event.by.clone(),
         }
     }
-}
-
-fn json(value: &impl Serialize) -> String {
-    serde_json::to_string(value).expect("plain structs are JSON")
 }

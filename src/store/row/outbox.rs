@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::columns::Columns;
-use super::text_json::{optional_text, text};
+use super::text_json::{json, optional_text, text};
 use crate::domain::{
     Approval, Callback, ChannelDelivery, ChannelEvent, DeliveryFault, DeliveryState, Event, Purpose,
 };
@@ -88,8 +88,4 @@ pub(super) fn decode(
         })
     });
     deliveries.collect::<Option<_>>().ok_or(OUTBOX)
-}
-
-fn json(value: &impl Serialize) -> String {
-    serde_json::to_string(value).expect("plain structs are JSON")
 }

@@ -1,4 +1,10 @@
-//! [`Text`](super::text::Text) values in the JSON of columns.
+//! The JSON of columns, and [`Text`](super::text::Text) values in it.
+
+use serde::Serialize;
+
+pub(super) fn json(value: &impl Serialize) -> String {
+    serde_json::to_string(value).expect("plain structs are JSON")
+}
 
 /// A value.
 pub(super) mod text {

@@ -5,6 +5,7 @@ use uuid::Uuid;
 
 use super::columns::Columns;
 use super::text::Text;
+use super::text_json::json;
 use crate::domain::{Approval, Assurance, Ballot, Place, Verdict, Vote};
 use crate::values::Timestamp;
 
@@ -105,8 +106,4 @@ impl VoteEntry {
 /// What is there, unless it was not understood.
 fn whole<T>(read: Option<Option<T>>) -> Option<Option<T>> {
     read.map_or(Some(None), |it| it.map(Some))
-}
-
-fn json(value: &impl Serialize) -> String {
-    serde_json::to_string(value).expect("plain structs are JSON")
 }

@@ -48,7 +48,9 @@ pub(super) async fn call(gate: &App, row: &Approval, approver: usize) -> Option<
     ) {
         return None;
     }
-    let message = gate.link_keys.message_id(row, approver, Notice::Request)?;
+    let message =
+        gate.link_keys
+            .message_id(row, approver, Notice::Request, row.request.requested_at)?;
     let columns = BTreeMap::from([("Request".to_owned(), row.request.id.to_string())]);
     let kept = StandingRow::new(StandingKind::Delivery, &message_group(message), columns);
     gate.store.put_standing(kept, gate.now()).await.ok();
