@@ -1,5 +1,6 @@
 """Settings, and what a network does."""
 
+import asyncio
 import json
 import ssl
 import threading
@@ -16,7 +17,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from human_oversight import Gate, Reason, Refused
+from human_oversight import Gate, Reason, Refused, flush
 from human_oversight.address import is_same_person
 from human_oversight.errors import GateError, SettingsError, TlsError
 
@@ -119,6 +120,32 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *_: Any) -> None: ...
+
+
+def test_flush_waits_for_the_withdrawal_of_a_call_whose_connection_closes_slowly() -> None:
+    calls: list[str] = []
+    is_called = threading.Event()
+
+    async def answer(request: httpx.Request) -> httpx.Response:
+        calls.append(request.url.path.split("/")[2])
+        is_called.set()
+        if calls == ["keys"]:
+            try:
+                await asyncio.sleep(60)
+            finally:
+                await asyncio.sleep(0.2)
+        return httpx.Response(204)
+
+    gate = Gate(URL, approvers=["a@b.example"], http=httpx.AsyncClient(transport=httpx.MockTransport(answer)))
+
+    async def cancel() -> None:
+        call = asyncio.ensure_future(gate.action("A", "Delete").claim_async({}))
+        await asyncio.to_thread(is_called.wait)
+        call.cancel()
+
+    asyncio.run(cancel())
+    assert flush(10)
+    assert calls == ["keys", "withdraw"]
 
 
 @pytest.fixture

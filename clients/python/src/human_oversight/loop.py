@@ -10,6 +10,7 @@ import concurrent.futures
 import concurrent.futures.thread  # first, so that its hook at the end of the program runs last
 import os
 import threading
+import time
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
@@ -43,13 +44,29 @@ def wait(work: Coroutine[Any, Any, T]) -> T:
     try:
         return future.result()
     except BaseException:
-        future.cancel()
+        _cancel(future, work)
         raise
 
 
 async def join(work: Coroutine[Any, Any, T]) -> T:
     """Runs `work` and awaits it. Cancelling the caller cancels the work."""
-    return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, get()))
+    future = asyncio.run_coroutine_threadsafe(work, get())
+    try:
+        return await asyncio.wrap_future(future)
+    except BaseException:
+        _cancel(future, work)
+        raise
+
+
+def _cancel(future: "concurrent.futures.Future[T]", work: Coroutine[Any, Any, T]) -> None:
+    """Cancels `work`, unless it is done. Its future ends at once, and the work, which may spawn a withdrawal, later."""
+    if future.cancel():
+        spawn(_ended(work))
+
+
+async def _ended(work: Coroutine[Any, Any, T]) -> None:
+    if tasks := [task for task in asyncio.all_tasks() if task.get_coro() is work]:
+        await asyncio.wait(tasks)
 
 
 def spawn(work: Coroutine[Any, Any, None]) -> "concurrent.futures.Future[None]":
@@ -65,10 +82,13 @@ def flush(timeout: float | None = None) -> bool:
 
     A program that ends waits for five seconds by itself. Returns whether all is done.
     """
-    if _loop is not None:  # a call that was just cancelled has yet to withdraw its request
-        settled = asyncio.run_coroutine_threadsafe(asyncio.sleep(0.02), _loop)
-        concurrent.futures.wait([settled], timeout)
-    return not concurrent.futures.wait(list(_background), timeout).not_done
+    ends = None if timeout is None else time.monotonic() + timeout
+    while pending := list(_background):  # what ends may have spawned more
+        left = None if ends is None else max(0, ends - time.monotonic())
+        if concurrent.futures.wait(pending, left).not_done:
+            return False
+        _background.difference_update(pending)
+    return True
 
 
 def _forget() -> None:
