@@ -258,3 +258,28 @@ pub(crate) async fn live_for(
     }
     Ok((lives, started.elapsed()))
 }
+
+/// Runs this number of lives on each of the connections, at once.
+pub(crate) async fn live_times(
+    kind: &Kind,
+    port: u16,
+    connections: usize,
+    number: usize,
+) -> anyhow::Result<()> {
+    let mut workers = tokio::task::JoinSet::new();
+    for n in 0..connections {
+        let kind = kind.clone();
+        workers.spawn(async move {
+            let mut http = Connection::open(port).await?;
+            let agent = format!("Agent{n}");
+            for _ in 0..number {
+                kind.live(&mut http, &agent).await?;
+            }
+            anyhow::Ok(())
+        });
+    }
+    while let Some(worker) = workers.join_next().await {
+        worker??;
+    }
+    Ok(())
+}

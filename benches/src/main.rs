@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use life::{Kind, live_times};
 use measure::{Programs, Spread, Throughput};
 use serde_json::json;
 
@@ -20,10 +21,10 @@ async fn main() -> anyhow::Result<()> {
             .map(PathBuf::from)
             .with_context(|| format!("{name} is not set"))
     };
-    let gate = path("BENCH_GATE")?;
     match arguments.first().map(String::as_str) {
         form @ (Some("all") | Some("quick")) => {
-            let (bare, python, peer) = (
+            let (gate, bare, python, peer) = (
+                path("BENCH_GATE")?,
                 path("BENCH_BARE")?,
                 path("BENCH_PYTHON")?,
                 path("BENCH_PEER")?,
@@ -36,8 +37,19 @@ async fn main() -> anyhow::Result<()> {
             };
             all(&programs, form == Some("quick")).await
         }
-        _ => bail!("all, or quick"),
+        Some("lives") => lives(&arguments[1..]).await,
+        _ => bail!("all, quick, or lives PORT MAILS CONNECTIONS NUMBER"),
     }
+}
+
+/// Runs this number of lives on each connection, at a gate that runs already: for `benches/profile.py`.
+async fn lives(arguments: &[String]) -> anyhow::Result<()> {
+    let [port, mails, connections, number] = arguments else {
+        bail!("lives PORT MAILS CONNECTIONS NUMBER");
+    };
+    let kind = Kind::Gate(PathBuf::from(mails));
+    let number = number.parse()?;
+    live_times(&kind, port.parse()?, connections.parse()?, number).await
 }
 
 /// Prints each figure when it is measured, and all of them as JSON at the end.
