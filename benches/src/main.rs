@@ -1,5 +1,6 @@
 //! The gate beside a hand-rolled alternative. `scripts/bench` builds all of it and runs this.
 
+mod cases;
 mod life;
 mod measure;
 mod policy;
@@ -22,7 +23,7 @@ async fn main() -> anyhow::Result<()> {
             .with_context(|| format!("{name} is not set"))
     };
     match arguments.first().map(String::as_str) {
-        form @ (Some("all") | Some("quick")) => {
+        form @ (Some("all") | Some("quick") | Some("features")) => {
             let (gate, bare, python, peer) = (
                 path("BENCH_GATE")?,
                 path("BENCH_BARE")?,
@@ -35,10 +36,14 @@ async fn main() -> anyhow::Result<()> {
                 python: &python,
                 peer: &peer,
             };
+            if form == Some("features") {
+                let mut figures = json!({});
+                return features(&programs, false, &mut figures).await;
+            }
             all(&programs, form == Some("quick")).await
         }
         Some("lives") => lives(&arguments[1..]).await,
-        _ => bail!("all, quick, or lives PORT MAILS CONNECTIONS NUMBER"),
+        _ => bail!("all, quick, features, or lives PORT MAILS CONNECTIONS NUMBER"),
     }
 }
 
@@ -120,7 +125,33 @@ async fn all(programs: &Programs<'_>, quick: bool) -> anyhow::Result<()> {
     let evaluation = policy::evaluation(programs.gate, rounds, requests)?;
     figures["policy"] = json!({"evaluation ms": spread(evaluation)});
     eprintln!("policy: {}", figures["policy"]);
+    features(programs, quick, &mut figures).await?;
     println!("{figures:#}");
+    Ok(())
+}
+
+/// What a plain approval does not use.
+async fn features(
+    programs: &Programs<'_>,
+    quick: bool,
+    figures: &mut serde_json::Value,
+) -> anyhow::Result<()> {
+    let rows: &[u64] = if quick {
+        &[1_000]
+    } else {
+        &[1_000, 10_000, 100_000, 1_000_000]
+    };
+    let of = cases::cases(programs, if quick { (1, 5) } else { (5, 60) }).await?;
+    figures["cases"] = json!({
+        "plain CPU ms": spread(of.plain), "precedent CPU ms": spread(of.precedent), "quorum CPU ms": spread(of.quorum),
+    });
+    eprintln!("cases: {}", figures["cases"]);
+    let pages = cases::precedents(programs, rows).await?;
+    let pages = pages
+        .iter()
+        .map(|(rows, ms)| json!({"rows": rows, "page ms": ms}));
+    figures["precedents"] = pages.collect();
+    eprintln!("precedents: {}", figures["precedents"]);
     Ok(())
 }
 

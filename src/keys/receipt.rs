@@ -7,9 +7,7 @@
 use human_oversight_protocol::grant as signed_grant;
 use human_oversight_protocol::parameters::{hex, sha256};
 use human_oversight_protocol::permit;
-use human_oversight_protocol::receipt::{
-    self, Assurance, Claims, Decision, ReceiptError, verify,
-};
+use human_oversight_protocol::receipt::{self, Assurance, Claims, Decision, ReceiptError, verify};
 use human_oversight_protocol::revocation;
 use human_oversight_protocol::types::KeySet;
 use human_oversight_protocol::vote;
@@ -159,8 +157,7 @@ fn check_by(
     if let Decider::Grant(signed) = &decided.by {
         check_use(approval, &decided, signed, keys)?;
     }
-    let signed =
-        verify(receipt).map_err(|error| Contradiction::ReceiptSignature(error.into()))?;
+    let signed = verify(receipt).map_err(|error| Contradiction::ReceiptSignature(error.into()))?;
     // Takes the issuer from the receipt, since the gate's address may have changed.
     let stored = claims(&signed.iss, approval, &decided);
     if signed == stored {

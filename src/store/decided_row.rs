@@ -203,10 +203,7 @@ impl<'a> Reading<'a> {
                 let hash = hash(HashPurpose::Value { pointer }, text)?;
                 Ok((text.clone(), hash))
             });
-            values.insert(
-                pointer.clone(),
-                hashed.collect::<Result<_, StoreError>>()?,
-            );
+            values.insert(pointer.clone(), hashed.collect::<Result<_, StoreError>>()?);
         }
         Ok(HashedReading {
             content: hash(HashPurpose::Content, &self.content)?,

@@ -76,8 +76,13 @@ pub(in crate::store) fn unverified_columns(columns: &Columns) -> Columns {
         "Owner",
         "ActionDescription",
     ];
-    let read = read.iter().filter_map(|&name| columns.0.get_key_value(name));
-    Columns(read.map(|(name, value)| (name.clone(), value.clone())).collect())
+    let read = read
+        .iter()
+        .filter_map(|&name| columns.0.get_key_value(name));
+    Columns(
+        read.map(|(name, value)| (name.clone(), value.clone()))
+            .collect(),
+    )
 }
 
 /// What can be read of a row that is no approval.
