@@ -91,6 +91,20 @@ def due(f):
                f"| {of['longest s']:.1f} |")
 
 
+def cases(f):
+    of = f["cases"]
+    yield "| approval, 8 concurrent | CPU ms |"
+    yield "|---|---:|"
+    for name, key in (("nothing decided before", "plain"), ("50 kept decisions, of which the page tells", "precedent"),
+                      ("by two of a policy's group: two emails, pages and forms", "quorum")):
+        yield f"| {name} | {spread(of[f'{key} CPU ms'], 2)} |"
+    yield ""
+    yield "| kept decisions of other agents | the page with 50 of its own, ms |"
+    yield "|---:|---:|"
+    for of in f["precedents"]:
+        yield f"| {of['rows']:,} | {of['page ms']:.2f} |"
+
+
 def machine():
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True)
     cpus = Path("/proc/cpuinfo").read_text()
@@ -160,7 +174,8 @@ def svg(title, width, height, content):
 def main():
     figures = json.loads(Path(sys.argv[1]).read_text())
     text = DOC.read_text()
-    for name, made in {"machine": machine, "targets": targets, "absolute": absolute, "sizes": sizes, "due": due}.items():
+    for name, made in {"machine": machine, "targets": targets, "absolute": absolute, "sizes": sizes, "due": due,
+                       "cases": cases}.items():
         block = "\n".join(made() if name == "machine" else made(figures))
         text, found = re.subn(rf"(<!-- {name} -->\n).*?(<!-- end -->)", lambda m: f"{m[1]}{block}\n{m[2]}", text, flags=re.S)
         assert found == 1, name

@@ -108,6 +108,9 @@ fn look_of_word(word: &str) -> String {
 /// A text in compatibility form with ASCII digits, without what does not show.
 fn shown(text: &str) -> String {
     let is_shown = |c: &char| c.is_whitespace() || !reveal::is_hidden(*c);
+    if text.is_ascii() {
+        return text.chars().filter(is_shown).collect();
+    }
     text.nfkc()
         .filter(is_shown)
         .map(|c| digit(c).unwrap_or(c))

@@ -9,6 +9,7 @@ mod function_key;
 mod grant;
 mod key_life;
 pub mod keyring;
+mod known_receipts;
 mod link_keys;
 mod manifest;
 mod message_id;

@@ -110,9 +110,15 @@ impl Connection {
 /// A pending request.
 pub(crate) struct Asked {
     pub(crate) id: String,
-    /// The path of the page, with its link token; and the one-time code.
-    page: String,
-    code: String,
+    /// For each approver, the path of the page, with its link token; and the one-time code.
+    pages: Vec<(String, String)>,
+}
+
+impl Asked {
+    /// The path of the first approver's page.
+    pub(crate) fn page(&self) -> &str {
+        &self.pages[0].0
+    }
 }
 
 /// The body of a request.
@@ -128,7 +134,16 @@ pub(crate) fn request(agent: &str) -> Value {
 
 impl Kind {
     pub(crate) async fn submit(&self, http: &mut Connection, agent: &str) -> anyhow::Result<Asked> {
-        let mut request = request(agent);
+        self.submit_to(http, request(agent), 1).await
+    }
+
+    /// Submits a request that asks this number of approvers.
+    pub(crate) async fn submit_to(
+        &self,
+        http: &mut Connection,
+        mut request: Value,
+        approvers: usize,
+    ) -> anyhow::Result<Asked> {
         if let Self::Gate(_) = self {
             request["claimant"] = hex(&sha256(b"secret")).into();
         }
@@ -138,40 +153,46 @@ impl Kind {
             .expect(202)?
             .json()?;
         let id = asked["id"].as_str().context("an id")?.to_owned();
-        let (page, code) = match self {
+        let mut pages = Vec::new();
+        match self {
             Self::Gate(mails) => {
                 let at = asked["requestTimestamp"].as_str().context("a time")?;
                 let digest = hex(&sha256(format!("{id} {at}").as_bytes())[..16]);
-                question(&mails.join(format!("{digest}.0.question.eml"))).await?
+                for approver in 0..approvers {
+                    let mail = mails.join(format!("{digest}.{approver}.question.eml"));
+                    pages.push(question(&mail).await?);
+                }
             }
             Self::HandRolled(mails) => {
                 let mail = tokio::fs::read_to_string(mails.join(format!("{id}.question"))).await?;
                 let page = mail.split_once(": ").context("a link")?.1.to_owned();
-                (page, String::new())
+                pages.push((page, String::new()));
             }
-        };
-        Ok(Asked { id, page, code })
+        }
+        Ok(Asked { id, pages })
     }
 
     pub(crate) async fn approve(&self, http: &mut Connection, asked: &Asked) -> anyhow::Result<()> {
-        let page = http.get(&asked.page).await?;
-        let (path, k) = asked.page.split_once("?k=").context("a token")?;
-        let form = match self {
-            Self::Gate(_) => {
-                let form = page
-                    .text()?
-                    .split_once("name=\"form\" value=\"")
-                    .context("a form")?
-                    .1;
-                let form = form.split('"').next().context("a form")?;
-                format!("k={k}&form={form}&decision=approve&code={}", asked.code)
-            }
-            Self::HandRolled(_) => format!("k={k}&decision=approve"),
-        };
-        let form_type = "application/x-www-form-urlencoded";
-        http.send(Method::POST, path, form_type, form)
-            .await?
-            .expect(303)?;
+        for (address, code) in &asked.pages {
+            let page = http.get(address).await?;
+            let (path, k) = address.split_once("?k=").context("a token")?;
+            let form = match self {
+                Self::Gate(_) => {
+                    let form = page
+                        .text()?
+                        .split_once("name=\"form\" value=\"")
+                        .context("a form")?
+                        .1;
+                    let form = form.split('"').next().context("a form")?;
+                    format!("k={k}&form={form}&decision=approve&code={code}")
+                }
+                Self::HandRolled(_) => format!("k={k}&decision=approve"),
+            };
+            let form_type = "application/x-www-form-urlencoded";
+            http.send(Method::POST, path, form_type, form)
+                .await?
+                .expect(303)?;
+        }
         Ok(())
     }
 
@@ -257,4 +278,29 @@ pub(crate) async fn live_for(
         lives += worker??;
     }
     Ok((lives, started.elapsed()))
+}
+
+/// Runs this number of lives on each of the connections, at once.
+pub(crate) async fn live_times(
+    kind: &Kind,
+    port: u16,
+    connections: usize,
+    number: usize,
+) -> anyhow::Result<()> {
+    let mut workers = tokio::task::JoinSet::new();
+    for n in 0..connections {
+        let kind = kind.clone();
+        workers.spawn(async move {
+            let mut http = Connection::open(port).await?;
+            let agent = format!("Agent{n}");
+            for _ in 0..number {
+                kind.live(&mut http, &agent).await?;
+            }
+            anyhow::Ok(())
+        });
+    }
+    while let Some(worker) = workers.join_next().await {
+        worker??;
+    }
+    Ok(())
 }

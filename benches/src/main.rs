@@ -1,5 +1,6 @@
 //! The gate beside a hand-rolled alternative. `scripts/bench` builds all of it and runs this.
 
+mod cases;
 mod life;
 mod measure;
 mod policy;
@@ -9,6 +10,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use life::{Kind, live_times};
 use measure::{Programs, Spread, Throughput};
 use serde_json::json;
 
@@ -20,10 +22,10 @@ async fn main() -> anyhow::Result<()> {
             .map(PathBuf::from)
             .with_context(|| format!("{name} is not set"))
     };
-    let gate = path("BENCH_GATE")?;
     match arguments.first().map(String::as_str) {
-        form @ (Some("all") | Some("quick")) => {
-            let (bare, python, peer) = (
+        form @ (Some("all") | Some("quick") | Some("features")) => {
+            let (gate, bare, python, peer) = (
+                path("BENCH_GATE")?,
                 path("BENCH_BARE")?,
                 path("BENCH_PYTHON")?,
                 path("BENCH_PEER")?,
@@ -34,10 +36,25 @@ async fn main() -> anyhow::Result<()> {
                 python: &python,
                 peer: &peer,
             };
+            if form == Some("features") {
+                let mut figures = json!({});
+                return features(&programs, false, &mut figures).await;
+            }
             all(&programs, form == Some("quick")).await
         }
-        _ => bail!("all, or quick"),
+        Some("lives") => lives(&arguments[1..]).await,
+        _ => bail!("all, quick, features, or lives PORT MAILS CONNECTIONS NUMBER"),
     }
+}
+
+/// Runs this number of lives on each connection, at a gate that runs already: for `benches/profile.py`.
+async fn lives(arguments: &[String]) -> anyhow::Result<()> {
+    let [port, mails, connections, number] = arguments else {
+        bail!("lives PORT MAILS CONNECTIONS NUMBER");
+    };
+    let kind = Kind::Gate(PathBuf::from(mails));
+    let number = number.parse()?;
+    live_times(&kind, port.parse()?, connections.parse()?, number).await
 }
 
 /// Prints each figure when it is measured, and all of them as JSON at the end.
@@ -108,7 +125,33 @@ async fn all(programs: &Programs<'_>, quick: bool) -> anyhow::Result<()> {
     let evaluation = policy::evaluation(programs.gate, rounds, requests)?;
     figures["policy"] = json!({"evaluation ms": spread(evaluation)});
     eprintln!("policy: {}", figures["policy"]);
+    features(programs, quick, &mut figures).await?;
     println!("{figures:#}");
+    Ok(())
+}
+
+/// What a plain approval does not use.
+async fn features(
+    programs: &Programs<'_>,
+    quick: bool,
+    figures: &mut serde_json::Value,
+) -> anyhow::Result<()> {
+    let rows: &[u64] = if quick {
+        &[1_000]
+    } else {
+        &[1_000, 10_000, 100_000, 1_000_000]
+    };
+    let of = cases::cases(programs, if quick { (1, 5) } else { (5, 60) }).await?;
+    figures["cases"] = json!({
+        "plain CPU ms": spread(of.plain), "precedent CPU ms": spread(of.precedent), "quorum CPU ms": spread(of.quorum),
+    });
+    eprintln!("cases: {}", figures["cases"]);
+    let pages = cases::precedents(programs, rows).await?;
+    let pages = pages
+        .iter()
+        .map(|(rows, ms)| json!({"rows": rows, "page ms": ms}));
+    figures["precedents"] = pages.collect();
+    eprintln!("precedents: {}", figures["precedents"]);
     Ok(())
 }
 

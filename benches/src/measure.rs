@@ -29,8 +29,17 @@ pub(crate) struct Running {
 
 impl Programs<'_> {
     pub(crate) async fn gate(&self) -> anyhow::Result<Running> {
+        self.gate_with(|_| ()).await
+    }
+
+    pub(crate) async fn gate_with(
+        &self,
+        settings: impl Fn(&mut Command),
+    ) -> anyhow::Result<Running> {
         let dir = tempfile::tempdir()?;
-        let server = Server::start(&mut gate(self.gate, dir.path())).await?;
+        let mut command = gate(self.gate, dir.path());
+        settings(&mut command);
+        let server = Server::start(&mut command).await?;
         let kind = Kind::Gate(dir.path().join("mail"));
         Ok(Running { kind, server, dir })
     }
@@ -64,6 +73,15 @@ impl Programs<'_> {
         let server = Server::at(port, &mut command).await?;
         let kind = Kind::HandRolled(dir.path().join("mail"));
         Ok(Running { kind, server, dir })
+    }
+}
+
+impl Running {
+    /// The file of the gate's store.
+    pub(crate) fn file(&self) -> anyhow::Result<rusqlite::Connection> {
+        let file = rusqlite::Connection::open(self.dir.path().join("approvals.db"))?;
+        file.busy_timeout(Duration::from_secs(60))?;
+        Ok(file)
     }
 }
 
@@ -316,8 +334,7 @@ pub(crate) async fn history(programs: &Programs<'_>, sizes: &[u64]) -> anyhow::R
     running.kind.live(&mut http, "Past").await?;
     let mut measured = Vec::new();
     for &rows in sizes {
-        let file = rusqlite::Connection::open(running.dir.path().join("approvals.db"))?;
-        file.busy_timeout(Duration::from_secs(60))?;
+        let file = running.file()?;
         // These rows are never read, so they may be empty.
         file.execute(
             "WITH RECURSIVE n(i) AS (SELECT (SELECT count(*) FROM approvals) UNION ALL SELECT i + 1 FROM n WHERE i < ?1)

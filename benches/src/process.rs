@@ -110,6 +110,9 @@ pub(crate) fn gate(binary: &Path, dir: &Path) -> Command {
         .env("HO_STORE", format!("embedded:{}", dir.display()))
         .env("HO_MAIL", format!("file:{}", dir.join("mail").display()))
         .env("HO_OPEN_LIMIT", "10000")
+        // The hand-rolled gate has none.
+        .env("HO_MAIL_BUDGET", "off")
+        .env("HO_OWNER_BUDGET", "off")
         // Outcome notices are part of a life, so they are sent during the measurement.
         .env("HO_SWEEP_SECONDS", "1");
     command

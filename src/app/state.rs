@@ -19,7 +19,7 @@ use super::teller::Teller;
 use super::waits::Waits;
 use crate::config::Config;
 use crate::domain::{Approval, EventKind, Pause};
-use crate::keys::{LinkKeys, ReceiptKeys, receipt};
+use crate::keys::{LinkKeys, ReceiptKeys};
 use crate::mailer::Mailer;
 use crate::store::{Store, StoreError, Versioned};
 use crate::values::{ApprovalId, Clock, Timestamp};
@@ -97,7 +97,7 @@ impl App {
     }
 
     pub(super) fn check_receipt(&self, row: Versioned) -> Result<Versioned, Error> {
-        match receipt::check(&row.approval, self.receipt_keys.public()) {
+        match self.receipt_keys.check(&row.approval) {
             Ok(()) => Ok(row),
             Err(contradiction) => Err(Error::Integrity(contradiction.to_string())),
         }

@@ -7,7 +7,7 @@
 use human_oversight_protocol::grant as signed_grant;
 use human_oversight_protocol::parameters::{hex, sha256};
 use human_oversight_protocol::permit;
-use human_oversight_protocol::receipt::{self, Assurance, Claims, Decision, verify};
+use human_oversight_protocol::receipt::{self, Assurance, Claims, Decision, ReceiptError, verify};
 use human_oversight_protocol::revocation;
 use human_oversight_protocol::types::KeySet;
 use human_oversight_protocol::vote;
@@ -126,6 +126,15 @@ impl ReceiptKeys {
         let (_, receipt) = approval.signed_decision()?;
         verify(receipt, self.public()).ok().map(|claims| claims.iss)
     }
+
+    /// As [`check`], with the keys of this gate. The signature of a receipt is computed once for the same text.
+    ///
+    /// # Errors
+    /// As [`check`].
+    pub fn check(&self, approval: &Approval) -> Result<(), Contradiction> {
+        let keys = self.public();
+        check_by(approval, keys, |receipt| self.known.verify(receipt, keys))
+    }
 }
 
 /// Checks stored votes and a stored decision against what was signed, with the public keys of the gate that signed it.
@@ -133,6 +142,14 @@ impl ReceiptKeys {
 /// # Errors
 /// When the receipt does not verify, or its claims differ from the row.
 pub fn check(approval: &Approval, keys: &KeySet) -> Result<(), Contradiction> {
+    check_by(approval, keys, |receipt| verify(receipt, keys))
+}
+
+fn check_by(
+    approval: &Approval,
+    keys: &KeySet,
+    verify: impl Fn(&str) -> Result<Claims, ReceiptError>,
+) -> Result<(), Contradiction> {
     check_votes(approval, keys)?;
     let Some((decided, receipt)) = approval.signed_decision() else {
         return Ok(());
@@ -140,8 +157,7 @@ pub fn check(approval: &Approval, keys: &KeySet) -> Result<(), Contradiction> {
     if let Decider::Grant(signed) = &decided.by {
         check_use(approval, &decided, signed, keys)?;
     }
-    let signed =
-        verify(receipt, keys).map_err(|error| Contradiction::ReceiptSignature(error.into()))?;
+    let signed = verify(receipt).map_err(|error| Contradiction::ReceiptSignature(error.into()))?;
     // Takes the issuer from the receipt, since the gate's address may have changed.
     let stored = claims(&signed.iss, approval, &decided);
     if signed == stored {

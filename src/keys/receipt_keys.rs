@@ -6,6 +6,7 @@ use ring::agreement::{self, ECDH_P256, EphemeralPrivateKey, agree_ephemeral};
 use ring::rand::SystemRandom;
 
 use super::keyring::{KeyError, NamedKey};
+use super::known_receipts::KnownReceipts;
 use crate::values::Timestamp;
 
 /// The first private key that is in force signs; the public halves of all of them verify what they signed while
@@ -13,6 +14,7 @@ use crate::values::Timestamp;
 pub struct ReceiptKeys {
     private: Vec<PrivateKey>,
     public: KeySet,
+    pub(super) known: KnownReceipts,
 }
 
 struct PrivateKey {
@@ -81,6 +83,7 @@ impl ReceiptKeys {
                     .collect(),
                 issuers: Vec::new(),
             },
+            known: KnownReceipts::default(),
         })
     }
 

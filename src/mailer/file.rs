@@ -1,6 +1,6 @@
 //! Writes emails as `.eml` files into a folder, the inbox of local development.
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -20,9 +20,17 @@ impl Folder {
     pub(super) fn write(&self, name: &str, message: &[u8]) -> Result<(), MailError> {
         let path = self.0.join(format!("{name}.eml"));
         let partial = self.0.join(format!("{name}.part"));
-        let mut options = private_files::options();
-        private_files::create_folder(&self.0)
-            .and_then(|()| options.create(true).truncate(true).open(&partial))
+        let open = || {
+            let mut options = private_files::options();
+            options.create(true).truncate(true).open(&partial)
+        };
+        let opened = match open() {
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                private_files::create_folder(&self.0).and_then(|()| open())
+            }
+            opened => opened,
+        };
+        opened
             .and_then(|mut file| file.write_all(message))
             .and_then(|()| std::fs::rename(&partial, &path))
             .map_err(|error| MailError::Unavailable(error.to_string(), None))

@@ -99,13 +99,9 @@ impl Backend {
         &self,
         partition: &str,
         most: u8,
-    ) -> Result<Vec<RawRow>, StoreError> {
+    ) -> Result<Vec<(Keys, Columns)>, StoreError> {
         match self {
-            Self::Embedded(embedded) => {
-                let (mut rows, _) = embedded.list_decided(Some(partition), None)?;
-                rows.truncate(most.into());
-                Ok(rows)
-            }
+            Self::Embedded(embedded) => embedded.list_decided_of(partition, most.into()),
             Self::Tables(tables) => tables.list_decided_of(partition, most.into()).await,
         }
     }
@@ -116,7 +112,7 @@ impl Backend {
         from: Option<Place>,
     ) -> Result<(Vec<RawRow>, Option<Place>), StoreError> {
         match self {
-            Self::Embedded(embedded) => embedded.list_decided(None, from),
+            Self::Embedded(embedded) => embedded.list_decided(from),
             Self::Tables(tables) => tables.list_decided(from).await,
         }
     }

@@ -58,9 +58,9 @@ impl Store {
             .iter()
             .map(|partition| self.backend.list_decided_of(partition, most));
         let rows = try_join_all(listing).await?.into_iter().flatten();
-        let found = rows.filter_map(|row| {
-            let id = row.columns.text("Id")?.parse().ok()?;
-            Some((row.keys.1, id))
+        let found = rows.filter_map(|((_, row), columns)| {
+            let id = columns.text("Id")?.parse().ok()?;
+            Some((row, id))
         });
         let mut found: Vec<(String, ApprovalId)> = found.collect();
         found.sort();

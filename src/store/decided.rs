@@ -91,10 +91,10 @@ impl Store {
             return Ok(before);
         }
         let gate = self.gate_id_to_read().await?;
-        let reading = Reading::new(request, reader);
-        for raw in rows {
-            let checked = raw.columns.check(gate.all(), &self.decided, keys);
-            match checked.and_then(|()| decode(&raw.keys, &raw.columns, &reading, keys)) {
+        let mut reading = Reading::new(request, reader);
+        for (row, columns) in rows {
+            let checked = columns.check(gate.all(), &self.decided, keys);
+            match checked.and_then(|()| decode(&row, &columns, &mut reading, keys)) {
                 Ok(decision) => before.decisions.push(decision),
                 Err(_) => before.untrusted += 1,
             }

@@ -153,6 +153,16 @@ pub(super) struct Reading<'a> {
     scalars: Scalars,
     content: String,
     reader: &'a Address,
+    /// By the id of the key.
+    hashed: BTreeMap<String, HashedReading>,
+}
+
+/// The hashes under one key, which are the same for all rows of a partition.
+struct HashedReading {
+    content: String,
+    reader: String,
+    /// Each value with its hash, by pointer.
+    values: BTreeMap<String, Vec<(String, String)>>,
 }
 
 impl<'a> Reading<'a> {
@@ -161,28 +171,65 @@ impl<'a> Reading<'a> {
             scalars: scalars(request),
             content: content_of(request),
             reader,
+            hashed: BTreeMap::new(),
         }
+    }
+
+    fn hashed(
+        &mut self,
+        link_keys: &LinkKeys,
+        kid: &str,
+        scope: &str,
+    ) -> Result<&HashedReading, StoreError> {
+        if !self.hashed.contains_key(kid) {
+            let hashed = self.hash(link_keys, kid, scope)?;
+            self.hashed.insert(kid.to_owned(), hashed);
+        }
+        Ok(&self.hashed[kid])
+    }
+
+    fn hash(
+        &self,
+        link_keys: &LinkKeys,
+        kid: &str,
+        scope: &str,
+    ) -> Result<HashedReading, StoreError> {
+        let hash =
+            |purpose: HashPurpose<'_>, part: &str| hash(link_keys, kid, purpose, (scope, part));
+        let mut values = BTreeMap::new();
+        for (pointer, texts) in &self.scalars.values {
+            let texts = texts.iter();
+            let hashed = texts.map(|text| {
+                let hash = hash(HashPurpose::Value { pointer }, text)?;
+                Ok((text.clone(), hash))
+            });
+            values.insert(pointer.clone(), hashed.collect::<Result<_, StoreError>>()?);
+        }
+        Ok(HashedReading {
+            content: hash(HashPurpose::Content, &self.content)?,
+            reader: hash(HashPurpose::Person, &self.reader.person())?,
+            values,
+        })
     }
 }
 
 pub(super) fn decode(
     keys: &Keys,
     columns: &Columns,
-    reading: &Reading<'_>,
+    reading: &mut Reading<'_>,
     link_keys: &LinkKeys,
 ) -> Result<PastDecision, StoreError> {
     check_keys(keys, columns)?;
-    let kid: String = parsed(columns, "HashKey", |text| Some(text.to_owned()))?;
-    let scope = keys.0.as_str();
-    let hash = |purpose: HashPurpose<'_>, part: &str| hash(link_keys, &kid, purpose, (scope, part));
+    let kid = columns.text("HashKey").ok_or_else(|| damaged("HashKey"))?;
+    let hashed = reading.hashed(link_keys, kid, &keys.0)?;
     let hashes: Hashes = parsed_json(columns, "Values")?;
     let mut shared: Hashes = BTreeMap::new();
     for (pointer, known) in &hashes {
-        for value in reading.scalars.values.get(pointer).into_iter().flatten() {
-            if known.contains(&hash(HashPurpose::Value { pointer }, value)?) {
-                let values = shared.entry(pointer.clone()).or_default();
-                values.insert(value.clone());
-            }
+        let values = hashed.values.get(pointer).into_iter().flatten();
+        let values = values.filter(|(_, hash)| known.contains(hash));
+        let values: BTreeSet<String> = values.map(|(value, _)| value.clone()).collect();
+        if !values.is_empty() {
+            shared.insert(pointer.clone(), values);
         }
     }
     let bounds: BTreeMap<String, [String; 2]> = parsed_json(columns, "Numbers")?;
@@ -196,14 +243,12 @@ pub(super) fn decode(
     });
     let numbers: Option<BTreeMap<String, Range>> = numbers.collect();
     let asked: BTreeSet<String> = parsed_json(columns, "Asked")?;
-    let reader = hash(HashPurpose::Person, &reading.reader.person())?;
-    let content = hash(HashPurpose::Content, &reading.content)?;
     Ok(PastDecision {
         verdict: parsed(columns, "Verdict", Verdict::from_word)?,
         by: parsed(columns, "DeciderKind", DeciderKind::from_word)?,
         at: parsed(columns, "DecidedTimestamp", Timestamp::parse)?,
-        is_alike: columns.text("ContentHash") == Some(&content),
-        reader_was_asked: asked.contains(&reader),
+        is_alike: columns.text("ContentHash") == Some(&hashed.content),
+        reader_was_asked: asked.contains(&hashed.reader),
         hashes,
         shared,
         numbers: numbers.ok_or_else(|| damaged("Numbers"))?,

@@ -188,13 +188,26 @@ impl Embedded {
         sent.await.map(drop)
     }
 
-    /// A page of the rows, of one partition or of all, in the order of their keys.
+    /// The first rows of a partition, in the order of their keys.
+    pub(super) fn list_decided_of(
+        &self,
+        partition: &str,
+        most: usize,
+    ) -> Result<Vec<(Keys, Columns)>, StoreError> {
+        let rows = self.read(|connection| all(connection, DECIDED, Some(partition), None, most))?;
+        let rows = rows.into_iter().map(|(keys, _, entity)| {
+            let columns = serde_json::from_str(&entity).unwrap_or_default();
+            (keys, Columns(columns))
+        });
+        Ok(rows.collect())
+    }
+
+    /// A page of the rows, in the order of their keys.
     pub(super) fn list_decided(
         &self,
-        partition: Option<&str>,
         from: Option<Place>,
     ) -> Result<(Vec<RawRow>, Option<Place>), StoreError> {
-        self.list(DECIDED, partition, from)
+        self.list(DECIDED, None, from)
     }
 
     /// Deletes a row, whatever it holds; also if there is none.
@@ -262,7 +275,7 @@ impl Embedded {
         partition: Option<&str>,
         from: Option<Place>,
     ) -> Result<(Vec<RawRow>, Option<Place>), StoreError> {
-        let rows = self.read(|connection| all(connection, table, partition, from))?;
+        let rows = self.read(|connection| all(connection, table, partition, from, PAGE))?;
         let next = match rows.last() {
             Some(((partition, row), ..)) if rows.len() == PAGE => Some(Place {
                 due: None,

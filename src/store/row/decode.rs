@@ -67,6 +67,24 @@ pub(in crate::store) fn decode(
     }
 }
 
+/// The columns of [`unverified`], for a row that may turn out to be no approval.
+pub(in crate::store) fn unverified_columns(columns: &Columns) -> Columns {
+    let read = [
+        "Notifications",
+        "ResponseTimestamp",
+        "DeadlineTimestamp",
+        "Owner",
+        "ActionDescription",
+    ];
+    let read = read
+        .iter()
+        .filter_map(|&name| columns.0.get_key_value(name));
+    Columns(
+        read.map(|(name, value)| (name.clone(), value.clone()))
+            .collect(),
+    )
+}
+
 /// What can be read of a row that is no approval.
 pub(in crate::store) fn unverified(mut columns: Columns) -> UnverifiedRow {
     let approvers: Result<Vec<ApproverEntry>, _> = json(&mut columns, "Notifications");

@@ -22,7 +22,7 @@ impl Tables {
         &self,
         partition: &str,
         most: u32,
-    ) -> Result<Vec<RawRow>, StoreError> {
+    ) -> Result<Vec<(Keys, Columns)>, StoreError> {
         let query = || {
             let query = self.decided.query();
             query
@@ -31,7 +31,10 @@ impl Tables {
         };
         match self.list(POINT, query, None).await {
             Err(fault) if fault.is_code("TableNotFound") => Ok(Vec::new()),
-            listed => Ok(listed?.0),
+            listed => {
+                let rows = listed?.0.into_iter();
+                Ok(rows.map(|row| (row.keys, row.columns)).collect())
+            }
         }
     }
 
