@@ -12,6 +12,7 @@ pub mod keyring;
 mod link_keys;
 mod manifest;
 mod message_id;
+mod page_token;
 mod person_hash;
 pub mod receipt;
 mod receipt_keys;

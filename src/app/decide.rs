@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::code_form::CodeForm;
 use super::error::Error;
+use super::form_load::{FormKind, LoadedForm};
 use super::identify::{Caller, Identified};
 use super::state::App;
 use crate::domain::{
@@ -18,6 +19,8 @@ use crate::values::{ApprovalId, Timestamp};
 #[derive(Clone)]
 pub struct DecisionForm {
     pub csrf_token: String,
+    /// Empty in the form of an earlier gate.
+    pub page_token: String,
     /// The one-time code; empty if the approver entered none.
     pub code: String,
     pub verdict: Verdict,
@@ -34,6 +37,18 @@ pub struct DecisionForm {
     pub question: Option<String>,
 }
 
+impl DecisionForm {
+    fn kind(&self, caller: &Caller) -> FormKind<'_> {
+        let is_signed_in = matches!(caller.member, Some(Ok(_)));
+        FormKind {
+            page_token: &self.page_token,
+            code: &self.code,
+            // A link approves nothing without a code.
+            may_decide: is_signed_in || !self.code.is_empty() || self.verdict == Verdict::Reject,
+        }
+    }
+}
+
 impl App {
     /// Applies a decision form.
     ///
@@ -45,11 +60,15 @@ impl App {
         caller: &Caller,
         form: &DecisionForm,
     ) -> Result<(Approval, (Identified, DecisionResult)), Error> {
-        let (row, identified) = self.load_for_approver(id, caller).await?;
+        let LoadedForm {
+            row,
+            identified,
+            held,
+            announcement,
+        } = self.load_for_form(id, caller, form.kind(caller)).await?;
         self.check_machine_clock()?;
-        let held = self.check_hold(&row.approval, identified, &form.code);
         let without_code;
-        let form = match (held.await?, form.verdict) {
+        let form = match (held, form.verdict) {
             (None, _) => form,
             // A rejection needs no code.
             (Some(_), Verdict::Reject) => {
@@ -70,7 +89,7 @@ impl App {
         let rejects = || self.rejects(form, identified, approval);
         self.void_grants_if(&approval.request, rejects).await?;
         let (row, (mut decided, leased, is_new)) = self
-            .update(row, |approval, now| {
+            .update_announced(row, announcement, |approval, now| {
                 let identified = self.identify(approval, caller)?;
                 let was_decided = approval.decision().is_some();
                 let result = self.apply(form, identified, approval, now)?;

@@ -236,7 +236,7 @@ impl App {
         }
         if row.approval == before {
             // Due by a stored time that today's settings no longer give: store the new one.
-            self.replace(row, before.history.len(), None).await?;
+            self.replace(row, before.history.len(), None, None).await?;
             return Ok(Emails::default());
         }
         // The process that stored the decision may have died before it kept the rejection.

@@ -7,10 +7,11 @@ use unicode_normalization::UnicodeNormalization;
 
 use super::hand_over::read_wish;
 use super::words::read_words;
-use crate::app::{CodeForm, DecisionForm};
-use crate::domain::{COMMENT_CHARS, GrantWish, HandOverWish, Verdict};
+use crate::app::{App, CodeForm, DecisionForm};
+use crate::domain::{Approval, COMMENT_CHARS, GrantWish, HandOverWish, Verdict};
 use crate::http::error::Error;
 use crate::http::extract::parameter;
+use crate::keys::FormPurpose;
 
 /// The maximum length of a reason from the list, in characters.
 const PRESET_CHARS: usize = 100;
@@ -51,15 +52,16 @@ pub(super) fn parse(body: &[u8]) -> Result<Form, Error> {
         return Err(Error::BadRequest(limit));
     }
     let stage = read_stage(body)?;
-    let csrf_token = required("form")?;
+    let [csrf_token, page_token] = form_tokens(&required("form")?);
     let code = six_digits(&parameter(body, "code").unwrap_or_default());
     let grant = grant_wish(body)?;
     let wish = read_wish(body)?;
-    let decide = |verdict, csrf_token, code| {
+    let decide = |verdict, secrets: CodeForm| {
         Action::Decide(DecisionForm {
             grant: grant.filter(|_| verdict == Verdict::Approve),
-            csrf_token,
-            code,
+            csrf_token: secrets.csrf_token,
+            page_token: secrets.page_token,
+            code: secrets.code,
             verdict,
             preset: Some(preset).filter(|preset| !preset.is_empty()),
             comment,
@@ -68,13 +70,18 @@ pub(super) fn parse(body: &[u8]) -> Result<Form, Error> {
             stage,
         })
     };
+    let secrets = CodeForm {
+        csrf_token,
+        page_token,
+        code,
+    };
     let action = match decision.as_str() {
-        "approve" => decide(Verdict::Approve, csrf_token, code),
-        "reject" => decide(Verdict::Reject, csrf_token, code),
-        "revoke" => Action::Revoke(CodeForm { csrf_token, code }),
-        "reveal" => Action::Reveal(CodeForm { csrf_token, code }),
-        "grant-revoke" => Action::RevokeGrant(CodeForm { csrf_token, code }),
-        "hand-over" => Action::HandOver(CodeForm { csrf_token, code }, wish),
+        "approve" => decide(Verdict::Approve, secrets),
+        "reject" => decide(Verdict::Reject, secrets),
+        "revoke" => Action::Revoke(secrets),
+        "reveal" => Action::Reveal(secrets),
+        "grant-revoke" => Action::RevokeGrant(secrets),
+        "hand-over" => Action::HandOver(secrets, wish),
         _ => {
             return Err(Error::BadRequest(
                 "The decision must be approve, reject, revoke, reveal, grant-revoke or hand-over."
@@ -149,6 +156,23 @@ fn grant_wish(body: &str) -> Result<Option<GrantWish>, Error> {
         lasts: Duration::from_secs(seconds.into()),
         uses,
     }))
+}
+
+/// The CSRF token and the page token of a form, as [`form_token`] joins them.
+fn form_tokens(joined: &str) -> [String; 2] {
+    let (csrf_token, page_token) = joined.split_once('.').unwrap_or((joined, ""));
+    [csrf_token, page_token].map(str::to_owned)
+}
+
+/// The tokens of a form of a request that is shown to this approver.
+pub(super) fn form_token(
+    app: &App,
+    approval: &Approval,
+    approver: usize,
+    purpose: FormPurpose,
+) -> Option<String> {
+    let csrf_token = app.link_keys.csrf_token(approval, approver, purpose)?;
+    Some(format!("{csrf_token}.{}", app.page_token(approval, approver)))
 }
 
 /// The digits of a code, however a keyboard writes them and whatever was copied with them. Empty if they are not six:

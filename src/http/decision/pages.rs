@@ -4,6 +4,7 @@ use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{AppendHeaders, IntoResponse, Response};
 
 use super::draft::Draft;
+use super::form::form_token;
 use super::result::{explain_fault, is_about_code, is_about_reason, message, status_code};
 use crate::app::{App, Identified};
 use crate::domain::{
@@ -57,7 +58,7 @@ impl Forms<'_> {
         let terms = app.grant_terms(approval);
         Some(render::Form {
             action: format!("/api/decision/{}", approval.request.id),
-            token: app.link_keys.csrf_token(approval, approver, purpose)?,
+            token: form_token(app, approval, approver, purpose)?,
             stage: match approval.plan.tally(&approval.votes) {
                 Tally::Open { stage } => stage + 1,
                 Tally::Approved | Tally::Rejected => 1,
@@ -102,9 +103,7 @@ impl Forms<'_> {
         });
         Some(render::HandOverForm {
             action: format!("/api/decision/{}", approval.request.id),
-            token: app
-                .link_keys
-                .csrf_token(approval, identified.approver, purpose)?,
+            token: form_token(app, approval, identified.approver, purpose)?,
             receivers: receivers.collect(),
             reason: wish.map_or_else(String::new, |wish| wish.reason.clone()),
             identification: self.identification(purpose)?,
