@@ -60,26 +60,36 @@ impl App {
         caller: &Caller,
         form: &DecisionForm,
     ) -> Result<(Approval, (Identified, DecisionResult)), Error> {
+        let loaded = self.load_for_form(id, caller, form.kind(caller)).await?;
+        self.check_machine_clock()?;
+        match (loaded.held, form.verdict) {
+            (None, _) => self.record_form(loaded, caller, form).await,
+            // A rejection needs no code.
+            (Some(_), Verdict::Reject) => {
+                let code = String::new();
+                let form = &DecisionForm {
+                    code,
+                    ..form.clone()
+                };
+                self.record_form(loaded, caller, form).await
+            }
+            (Some(held), Verdict::Approve) => Ok((loaded.row.approval, (loaded.identified, held))),
+        }
+    }
+
+    /// Applies a form whose code is not held back, and stores the result.
+    async fn record_form(
+        self: &Arc<Self>,
+        loaded: LoadedForm,
+        caller: &Caller,
+        form: &DecisionForm,
+    ) -> Result<(Approval, (Identified, DecisionResult)), Error> {
         let LoadedForm {
             row,
             identified,
-            held,
             announcement,
-        } = self.load_for_form(id, caller, form.kind(caller)).await?;
-        self.check_machine_clock()?;
-        let without_code;
-        let form = match (held, form.verdict) {
-            (None, _) => form,
-            // A rejection needs no code.
-            (Some(_), Verdict::Reject) => {
-                without_code = DecisionForm {
-                    code: String::new(),
-                    ..form.clone()
-                };
-                &without_code
-            }
-            (Some(held), Verdict::Approve) => return Ok((row.approval, (identified, held))),
-        };
+            ..
+        } = loaded;
         let wish = form.grant.filter(|_| form.verdict == Verdict::Approve);
         let voided = match wish {
             Some(_) => self.grants_voided(&row.approval.request).await,
@@ -88,22 +98,26 @@ impl App {
         let approval = &row.approval;
         let rejects = || self.rejects(form, identified, approval);
         self.void_grants_if(&approval.request, rejects).await?;
-        let (row, (mut decided, leased, is_new)) = self
-            .update_announced(row, announcement, |approval, now| {
-                let identified = self.identify(approval, caller)?;
-                let was_decided = approval.decision().is_some();
-                let result = self.apply(form, identified, approval, now)?;
-                let is_new = !was_decided && approval.decision().is_some();
-                // Leasing within the write of a vote asks the next stage at once.
-                let leased = match result {
-                    DecisionResult::Recorded if approval.state == State::Pending => {
-                        self.lease(approval, now)
-                    }
-                    _ => self.lease_for_channels(approval, now),
-                };
-                Ok(((identified, result), leased, is_new))
-            })
-            .await?;
+        let known = match form.verdict {
+            Verdict::Reject => Some(self.rejections_name(&approval.request)),
+            Verdict::Approve => None,
+        };
+        let updating = self.update_announced(row, announcement, |approval, now| {
+            let identified = self.identify(approval, caller)?;
+            let was_decided = approval.decision().is_some();
+            let result = self.apply(form, identified, approval, now)?;
+            let is_new = !was_decided && approval.decision().is_some();
+            // Leasing within the write of a vote asks the next stage at once.
+            let leased = match result {
+                DecisionResult::Recorded if approval.state == State::Pending => {
+                    self.lease(approval, now)
+                }
+                _ => self.lease_for_channels(approval, now),
+            };
+            Ok(((identified, result), leased, is_new))
+        });
+        let (updated, known) = tokio::join!(updating, self.read_rejections(known));
+        let (row, (mut decided, leased, is_new)) = updated?;
         let approval = self.notify_in_background(row, leased);
         // The row of a rejection shows whether its code was right.
         let (identified, result) = decided;
@@ -117,7 +131,7 @@ impl App {
         }
         if decided.1 == DecisionResult::Recorded {
             self.keep_decision_in_background(&approval);
-            self.keep_rejection(&approval).await;
+            self.keep_rejection(&approval, known).await;
         }
         if let Some(wish) = wish.filter(|_| is_new)
             && !self.give_grant(&approval, wish, voided).await

@@ -8,7 +8,7 @@ use crate::domain::{Approval, DecisionResult};
 use crate::store::{Announcement, Versioned};
 use crate::values::ApprovalId;
 
-/// What a form says of itself before its row is read.
+/// What is known of a form before its row is read.
 #[derive(Clone, Copy)]
 pub(super) struct FormKind<'a> {
     pub(super) page_token: &'a str,

@@ -240,7 +240,7 @@ impl App {
             return Ok(Emails::default());
         }
         // The process that stored the decision may have died before it kept the rejection.
-        self.keep_rejection(&row.approval).await;
+        self.keep_rejection(&row.approval, None).await;
         let attempted = leased.emails.len();
         let earlier = self.earlier_for(&row.approval, &leased.emails).await;
         let (_, sent) = self.notify(row, leased, &earlier).await?;

@@ -238,7 +238,11 @@ impl Store {
         let known: Vec<&IndexEntry> = announced.into_iter().chain(was.as_ref()).collect();
         let row = self.seal(version, &approval, due, &known, revision).await?;
         let entry = row.entry.clone();
-        let names = |it: &Announcement| entry.as_ref().is_some_and(|named| named.key == it.entry.key);
+        let names = |it: &Announcement| {
+            entry
+                .as_ref()
+                .is_some_and(|named| named.key == it.entry.key)
+        };
         let taken_over = announcement.filter(names).map(Announcement::take_over);
         let etag = match &self.backend {
             Backend::Embedded(embedded) => {

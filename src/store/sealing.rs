@@ -27,7 +27,9 @@ impl Store {
         let keys = self.link_keys()?;
         let entry = match &self.backend {
             Backend::Embedded(_) => None,
-            Backend::Tables(_) => due.map(|due| IndexEntry::new(approval, due, known, &operation_id)),
+            Backend::Tables(_) => {
+                due.map(|due| IndexEntry::new(approval, due, known, &operation_id))
+            }
         };
         let columns = row::encode(approval, due, entry.as_ref(), &operation_id)?;
         let columns = match version {

@@ -1,6 +1,8 @@
 //! How many operations on tables follow one another, each sent after the answer of the one before: on Azure each is
 //! a round trip, so that the longest chain, not the number of operations, is what a caller waits for.
 
+mod forms;
+
 use std::time::Duration;
 
 use reqwest::StatusCode;
@@ -46,6 +48,19 @@ async fn take_operations(proxy: &Proxy, count: usize, is_claim: bool) -> Vec<Ope
     let names: Vec<&str> = taken.iter().map(|it| it.name.as_str()).collect();
     assert_eq!(names.len(), count, "{names:?}");
     taken
+}
+
+/// The operations since the last call that have been answered, in the order of their arrival.
+fn answered(proxy: &Proxy) -> Vec<Operation> {
+    let all = operations(proxy).into_iter().zip(proxy.spans());
+    let answered = all.map(|(name, (arrived_at, answered_at))| {
+        Some(Operation {
+            name,
+            arrived_at,
+            answered_at: answered_at?,
+        })
+    });
+    answered.flatten().collect()
 }
 
 /// The length of the longest chain among the operations that were answered by then.

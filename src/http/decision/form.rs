@@ -172,7 +172,10 @@ pub(super) fn form_token(
     purpose: FormPurpose,
 ) -> Option<String> {
     let csrf_token = app.link_keys.csrf_token(approval, approver, purpose)?;
-    Some(format!("{csrf_token}.{}", app.page_token(approval, approver)))
+    Some(format!(
+        "{csrf_token}.{}",
+        app.page_token(approval, approver)
+    ))
 }
 
 /// The digits of a code, however a keyboard writes them and whatever was copied with them. Empty if they are not six:
