@@ -155,25 +155,23 @@ async fn a_form_with_the_page_of_another_person_or_request_is_held_as_well() {
     let (approval, other) = (gate.ask().await, gate.ask().await);
     let alice = gate.question(&approval, ALICE);
     let page = gate.get(&alice.link).await;
-    let token_of = |page: &Page| {
-        let hidden = page.first_form().into_iter();
-        let mut tokens = hidden.filter(|(name, _)| name == "form");
-        let (_, joined) = tokens.next().unwrap();
-        let (csrf, page) = joined.split_once('.').unwrap();
-        (csrf.to_owned(), page.to_owned())
+    let field = |page: &Page, name| {
+        let mut hidden = page.first_form().into_iter();
+        hidden.find(|it| it.0 == name).unwrap().1
     };
-    let (csrf, own) = token_of(&page);
-    let of_bob = token_of(&gate.get(&gate.question(&approval, BOB).link).await).1;
-    let of_other = token_of(&gate.get(&gate.question(&other, ALICE).link).await).1;
+    let token_of = |page: &Page| field(page, "page");
+    let (csrf, own) = (field(&page, "form"), token_of(&page));
+    let of_bob = token_of(&gate.get(&gate.question(&approval, BOB).link).await);
+    let of_other = token_of(&gate.get(&gate.question(&other, ALICE).link).await);
     let (_, mac) = own.split_once('.').unwrap();
     let forged = format!("{}.{mac}", of_bob.split_once('.').unwrap().0);
     let before = gate.entity(&approval.id).await;
     for token in [own.as_str(), &of_bob, &of_other, &forged, "", "x", "."] {
-        let joined = format!("{csrf}.{token}");
         let (_, link) = alice.link.split_once("?k=").unwrap();
         let fields = [
             ("k", link),
-            ("form", &joined),
+            ("form", &csrf),
+            ("page", token),
             ("decision", "approve"),
             ("code", &alice.code),
         ];

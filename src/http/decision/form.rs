@@ -7,11 +7,10 @@ use unicode_normalization::UnicodeNormalization;
 
 use super::hand_over::read_wish;
 use super::words::read_words;
-use crate::app::{App, CodeForm, DecisionForm};
-use crate::domain::{Approval, COMMENT_CHARS, GrantWish, HandOverWish, Verdict};
+use crate::app::{CodeForm, DecisionForm};
+use crate::domain::{COMMENT_CHARS, GrantWish, HandOverWish, Verdict};
 use crate::http::error::Error;
 use crate::http::extract::parameter;
-use crate::keys::FormPurpose;
 
 /// The maximum length of a reason from the list, in characters.
 const PRESET_CHARS: usize = 100;
@@ -52,7 +51,9 @@ pub(super) fn parse(body: &[u8]) -> Result<Form, Error> {
         return Err(Error::BadRequest(limit));
     }
     let stage = read_stage(body)?;
-    let [csrf_token, page_token] = form_tokens(&required("form")?);
+    let csrf_token = required("form")?;
+    // A page of an earlier gate has none.
+    let page_token = parameter(body, "page").unwrap_or_default();
     let code = six_digits(&parameter(body, "code").unwrap_or_default());
     let grant = grant_wish(body)?;
     let wish = read_wish(body)?;
@@ -95,9 +96,10 @@ pub(super) fn parse(body: &[u8]) -> Result<Form, Error> {
 
 /// A page sends each of these once. Of two decisions neither counts.
 fn check_single_fields(body: &str) -> Result<(), Error> {
-    const NAMES: [&str; 10] = [
+    const NAMES: [&str; 11] = [
         "k",
         "form",
+        "page",
         "decision",
         "code",
         "preset",
@@ -156,26 +158,6 @@ fn grant_wish(body: &str) -> Result<Option<GrantWish>, Error> {
         lasts: Duration::from_secs(seconds.into()),
         uses,
     }))
-}
-
-/// The CSRF token and the page token of a form, as [`form_token`] joins them.
-fn form_tokens(joined: &str) -> [String; 2] {
-    let (csrf_token, page_token) = joined.split_once('.').unwrap_or((joined, ""));
-    [csrf_token, page_token].map(str::to_owned)
-}
-
-/// The tokens of a form of a request that is shown to this approver.
-pub(super) fn form_token(
-    app: &App,
-    approval: &Approval,
-    approver: usize,
-    purpose: FormPurpose,
-) -> Option<String> {
-    let csrf_token = app.link_keys.csrf_token(approval, approver, purpose)?;
-    Some(format!(
-        "{csrf_token}.{}",
-        app.page_token(approval, approver)
-    ))
 }
 
 /// The digits of a code, however a keyboard writes them and whatever was copied with them. Empty if they are not six:

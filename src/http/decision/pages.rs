@@ -4,7 +4,6 @@ use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{AppendHeaders, IntoResponse, Response};
 
 use super::draft::Draft;
-use super::form::form_token;
 use super::result::{explain_fault, is_about_code, is_about_reason, message, status_code};
 use crate::app::{App, Identified};
 use crate::domain::{
@@ -58,7 +57,8 @@ impl Forms<'_> {
         let terms = app.grant_terms(approval);
         Some(render::Form {
             action: format!("/api/decision/{}", approval.request.id),
-            token: form_token(app, approval, approver, purpose)?,
+            token: app.link_keys.csrf_token(approval, approver, purpose)?,
+            page_token: app.page_token(approval, approver),
             stage: match approval.plan.tally(&approval.votes) {
                 Tally::Open { stage } => stage + 1,
                 Tally::Approved | Tally::Rejected => 1,
@@ -103,7 +103,10 @@ impl Forms<'_> {
         });
         Some(render::HandOverForm {
             action: format!("/api/decision/{}", approval.request.id),
-            token: form_token(app, approval, identified.approver, purpose)?,
+            token: app
+                .link_keys
+                .csrf_token(approval, identified.approver, purpose)?,
+            page_token: app.page_token(approval, identified.approver),
             receivers: receivers.collect(),
             reason: wish.map_or_else(String::new, |wish| wish.reason.clone()),
             identification: self.identification(purpose)?,

@@ -1,6 +1,6 @@
 //! Exhaustive model of the due index under decisions whose entry is written before their row is read: two forms, a
 //! sweep, and a crash of any of them between any two operations; a write may take effect although its caller does not
-//! learn of it. An entry is a name; a row names one, and is due from its decision until the sweep has told everybody.
+//! learn of it. An entry is a name; a row names one, and is due from its decision until the sweep has sent the outcome notice.
 
 use stateright::{Model, Property};
 
@@ -27,7 +27,7 @@ enum Step {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct World {
     version: u8,
-    /// The entry that the row names; none once everybody is told.
+    /// The entry that the row names; none once the notice is sent.
     named: Option<u8>,
     is_decided: bool,
     /// The entries of the index. Each form has a name of its own.
@@ -107,7 +107,7 @@ impl Gate {
         }
     }
 
-    /// The sweep tells everybody of a decision, and removes an entry that no row names once it is old.
+    /// The sweep sends the notice of a decision, and removes an entry that no row names once it is old.
     fn sweep(&self, world: &mut World, entry: u8) {
         if world.named == Some(entry) {
             if world.is_decided {
@@ -223,7 +223,7 @@ impl Model for Gate {
                 let mut index = world.index.iter();
                 !world.is_late || index.all(|it| may_sweep(it) || is_named(it))
             }),
-            sometimes("a decision of which everybody is told", |_, world| {
+            sometimes("a decision whose notice is sent", |_, world| {
                 world.is_decided && world.named.is_none()
             }),
             sometimes("a stray entry", |_, world| {
