@@ -2,6 +2,7 @@
 //! a round trip, so that the longest chain, not the number of operations, is what a caller waits for.
 
 mod forms;
+mod scale;
 
 use std::time::Duration;
 
@@ -18,7 +19,7 @@ use crate::proxy::{Fault, Proxy};
 use crate::tables::operations;
 
 /// Longer than the time between two operations that are sent side by side.
-const LATENCY: Duration = Duration::from_millis(60);
+const LATENCY: Duration = Duration::from_millis(150);
 
 /// An operation that the proxy has answered.
 struct Operation {
