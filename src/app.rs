@@ -19,6 +19,7 @@ mod delivery_reports;
 mod earlier;
 mod error;
 mod finding;
+mod form_load;
 mod grant_rows;
 mod grants;
 mod hand_over;

@@ -13,6 +13,7 @@ mod known_receipts;
 mod link_keys;
 mod manifest;
 mod message_id;
+mod page_token;
 mod person_hash;
 pub mod receipt;
 mod receipt_keys;

@@ -4,6 +4,7 @@
 //! was read. What is acknowledged is durable. To seal a row is to write its row MAC into `RowSeal`. The
 //! backends store sealed rows; this module seals them and verifies what comes back.
 
+mod announcement;
 mod backend;
 mod choices;
 mod clock_difference;
@@ -31,6 +32,7 @@ mod tables;
 mod unverified;
 mod versioned;
 
+pub use announcement::Announcement;
 pub use clock_difference::ClockDifference;
 pub use copied::read_copy;
 pub use decided::{DecidedBefore, StoredDecidedRow};

@@ -1,6 +1,7 @@
 //! Forms that decide nothing and take the code of the email, such as one that revokes an approval.
 
 use super::error::Error;
+use super::form_load::FormKind;
 use super::identify::{Caller, Identified};
 use super::state::App;
 use crate::domain::{Approval, CheckedForm, DecisionResult, Verdict};
@@ -11,6 +12,8 @@ use crate::values::{ApprovalId, Timestamp};
 /// A form that revokes an approval, shows hidden values, ends a standing grant or hands a seat over, as posted.
 pub struct CodeForm {
     pub csrf_token: String,
+    /// Empty in the form of an earlier gate.
+    pub page_token: String,
     /// The one-time code; empty if the approver entered none.
     pub code: String,
 }
@@ -29,9 +32,14 @@ impl App {
         caller: &Caller,
         form: &CodeForm,
     ) -> Result<Result<(Versioned, Identified), Judged>, Error> {
-        let (row, identified) = self.load_for_approver(id, caller).await?;
-        let held = self.check_hold(&row.approval, identified, &form.code);
-        Ok(match held.await? {
+        let kind = FormKind {
+            page_token: &form.page_token,
+            code: &form.code,
+            may_decide: false,
+        };
+        let loaded = self.load_for_form(id, caller, kind).await?;
+        let (row, identified) = (loaded.row, loaded.identified);
+        Ok(match loaded.held {
             None => Ok((row, identified)),
             Some(held) => Err((row.approval, (identified, held))),
         })

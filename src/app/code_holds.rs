@@ -24,9 +24,22 @@ const LONGEST_PAUSE: u32 = 12;
 const COUNT: &str = "WrongCodes";
 const LAST_AT: &str = "WrongCodeTimestamp";
 
+/// The wrong codes of the person of this name, as they were read.
+pub(super) struct CodesRead {
+    name: String,
+    codes: Result<Option<WrongCodes>, StoreError>,
+}
+
+impl CodesRead {
+    /// The name of a person's row.
+    pub(super) fn name_of(address: &Address) -> String {
+        hex(&sha256(address.person().as_bytes()))
+    }
+}
+
 impl App {
     /// What becomes of a form while the codes of its approver are held back; `None` if it goes on, as without a code
-    /// and after sign-in.
+    /// and after sign-in. What was `read` beside the row is not read again, if it is this person's.
     ///
     /// # Errors
     /// [`Error::Unavailable`] if it cannot be read whether they are.
@@ -35,16 +48,30 @@ impl App {
         approval: &Approval,
         identified: Identified,
         code: &str,
+        read: Option<CodesRead>,
     ) -> Result<Option<DecisionResult>, Error> {
         if code.is_empty() || identified.assurance != Assurance::Link {
             return Ok(None);
         }
-        self.store.prepare().await?;
-        let address = &approval.approvers[identified.approver].address;
-        let read = self.read_wrong_codes(address).await;
-        let (_, codes) = read.map_err(unavailable)?;
+        let name = CodesRead::name_of(&approval.approvers[identified.approver].address);
+        let read = match read.filter(|it| it.name == name) {
+            Some(read) => read,
+            None => self.read_codes(&name).await,
+        };
+        let codes = read.codes.map_err(unavailable)?;
         let until = codes.and_then(|codes| codes.held_until(self.now()));
         Ok(until.map(|until| DecisionResult::CodesHeld { until }))
+    }
+
+    /// Reads the wrong codes of a person.
+    pub(super) async fn read_codes(&self, name: &str) -> CodesRead {
+        let reading = async {
+            self.store.prepare().await?;
+            self.read_wrong_codes(name).await
+        };
+        let codes = reading.await.map(|(_, codes)| codes);
+        let name = name.to_owned();
+        CodesRead { name, codes }
     }
 
     /// Counts a wrong code, before the person learns that it was.
@@ -75,7 +102,8 @@ impl App {
 
     async fn try_count(&self, address: &Address) -> Result<(), StoreError> {
         let now = self.now();
-        let (mut row, codes) = self.read_wrong_codes(address).await?;
+        let name = CodesRead::name_of(address);
+        let (mut row, codes) = self.read_wrong_codes(&name).await?;
         row.columns = encode(WrongCodes::add(codes, now));
         self.store.put_standing(row, now).await.map(drop)
     }
@@ -83,12 +111,11 @@ impl App {
     /// The person's row, new if there is none, and what it says.
     async fn read_wrong_codes(
         &self,
-        address: &Address,
+        name: &str,
     ) -> Result<(StandingRow, Option<WrongCodes>), StoreError> {
-        let name = hex(&sha256(address.person().as_bytes()));
-        match self.store.standing(StandingKind::Code, &name).await? {
+        match self.store.standing(StandingKind::Code, name).await? {
             None => Ok((
-                StandingRow::new(StandingKind::Code, &name, BTreeMap::new()),
+                StandingRow::new(StandingKind::Code, name, BTreeMap::new()),
                 None,
             )),
             Some(row) => {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::code_form::CodeForm;
 use super::error::Error;
+use super::form_load::{FormKind, LoadedForm};
 use super::identify::{Caller, Identified};
 use super::state::App;
 use crate::domain::{
@@ -18,6 +19,8 @@ use crate::values::{ApprovalId, Timestamp};
 #[derive(Clone)]
 pub struct DecisionForm {
     pub csrf_token: String,
+    /// Empty in the form of an earlier gate.
+    pub page_token: String,
     /// The one-time code; empty if the approver entered none.
     pub code: String,
     pub verdict: Verdict,
@@ -34,6 +37,18 @@ pub struct DecisionForm {
     pub question: Option<String>,
 }
 
+impl DecisionForm {
+    fn kind(&self, caller: &Caller) -> FormKind<'_> {
+        let is_signed_in = matches!(caller.member, Some(Ok(_)));
+        FormKind {
+            page_token: &self.page_token,
+            code: &self.code,
+            // A link approves nothing without a code.
+            may_decide: is_signed_in || !self.code.is_empty() || self.verdict == Verdict::Reject,
+        }
+    }
+}
+
 impl App {
     /// Applies a decision form.
     ///
@@ -45,22 +60,36 @@ impl App {
         caller: &Caller,
         form: &DecisionForm,
     ) -> Result<(Approval, (Identified, DecisionResult)), Error> {
-        let (row, identified) = self.load_for_approver(id, caller).await?;
+        let loaded = self.load_for_form(id, caller, form.kind(caller)).await?;
         self.check_machine_clock()?;
-        let held = self.check_hold(&row.approval, identified, &form.code);
-        let without_code;
-        let form = match (held.await?, form.verdict) {
-            (None, _) => form,
+        match (loaded.held, form.verdict) {
+            (None, _) => self.record_form(loaded, caller, form).await,
             // A rejection needs no code.
             (Some(_), Verdict::Reject) => {
-                without_code = DecisionForm {
-                    code: String::new(),
+                let code = String::new();
+                let form = &DecisionForm {
+                    code,
                     ..form.clone()
                 };
-                &without_code
+                self.record_form(loaded, caller, form).await
             }
-            (Some(held), Verdict::Approve) => return Ok((row.approval, (identified, held))),
-        };
+            (Some(held), Verdict::Approve) => Ok((loaded.row.approval, (loaded.identified, held))),
+        }
+    }
+
+    /// Applies a form whose code is not held back, and stores the result.
+    async fn record_form(
+        self: &Arc<Self>,
+        loaded: LoadedForm,
+        caller: &Caller,
+        form: &DecisionForm,
+    ) -> Result<(Approval, (Identified, DecisionResult)), Error> {
+        let LoadedForm {
+            row,
+            identified,
+            announcement,
+            ..
+        } = loaded;
         let wish = form.grant.filter(|_| form.verdict == Verdict::Approve);
         let voided = match wish {
             Some(_) => self.grants_voided(&row.approval.request).await,
@@ -69,22 +98,26 @@ impl App {
         let approval = &row.approval;
         let rejects = || self.rejects(form, identified, approval);
         self.void_grants_if(&approval.request, rejects).await?;
-        let (row, (mut decided, leased, is_new)) = self
-            .update(row, |approval, now| {
-                let identified = self.identify(approval, caller)?;
-                let was_decided = approval.decision().is_some();
-                let result = self.apply(form, identified, approval, now)?;
-                let is_new = !was_decided && approval.decision().is_some();
-                // Leasing within the write of a vote asks the next stage at once.
-                let leased = match result {
-                    DecisionResult::Recorded if approval.state == State::Pending => {
-                        self.lease(approval, now)
-                    }
-                    _ => self.lease_for_channels(approval, now),
-                };
-                Ok(((identified, result), leased, is_new))
-            })
-            .await?;
+        let known = match form.verdict {
+            Verdict::Reject => Some(self.rejections_name(&approval.request)),
+            Verdict::Approve => None,
+        };
+        let updating = self.update_announced(row, announcement, |approval, now| {
+            let identified = self.identify(approval, caller)?;
+            let was_decided = approval.decision().is_some();
+            let result = self.apply(form, identified, approval, now)?;
+            let is_new = !was_decided && approval.decision().is_some();
+            // Leasing within the write of a vote asks the next stage at once.
+            let leased = match result {
+                DecisionResult::Recorded if approval.state == State::Pending => {
+                    self.lease(approval, now)
+                }
+                _ => self.lease_for_channels(approval, now),
+            };
+            Ok(((identified, result), leased, is_new))
+        });
+        let (updated, known) = tokio::join!(updating, self.read_rejections(known));
+        let (row, (mut decided, leased, is_new)) = updated?;
         let approval = self.notify_in_background(row, leased);
         // The row of a rejection shows whether its code was right.
         let (identified, result) = decided;
@@ -98,7 +131,7 @@ impl App {
         }
         if decided.1 == DecisionResult::Recorded {
             self.keep_decision_in_background(&approval);
-            self.keep_rejection(&approval).await;
+            self.keep_rejection(&approval, known).await;
         }
         if let Some(wish) = wish.filter(|_| is_new)
             && !self.give_grant(&approval, wish, voided).await

@@ -138,7 +138,7 @@ impl App {
             }
             let leased = self.lease_for_channels(&mut row.approval, result.1);
             let known = before.history.len();
-            match self.replace(row, known, Some(send_by)).await {
+            match self.replace(row, known, None, Some(send_by)).await {
                 Ok(stored) => return Ok((self.notify_in_background(stored, leased), result)),
                 Err(StoreError::Conflict) => back_off(attempt).await,
                 Err(error) => return Err(error.into()),

@@ -41,6 +41,9 @@ struct RejectionEntry {
     comment: Option<String>,
 }
 
+/// What a row keeps: the rejections, and the row itself, unless there is none.
+pub(super) type Kept = Result<(Vec<Rejection>, Option<StandingRow>), StoreError>;
+
 impl App {
     /// The rejections of like content in the time of `HO_REASK_AFTER`, while there is something to decide.
     /// What cannot be read is part of the result: silence would be what an attacker wants.
@@ -76,9 +79,9 @@ impl App {
     }
 
     /// Keeps the rejection of a request, if it was rejected. A failure is logged and costs the next approvers
-    /// the notice, never this one the decision. Runs in its own task, so that a disconnected caller does not
+    /// the notice, never this one the decision. `known` is what was read meanwhile. Runs in its own task, so that a disconnected caller does not
     /// interrupt it.
-    pub(super) async fn keep_rejection(&self, approval: &Approval) {
+    pub(super) async fn keep_rejection(&self, approval: &Approval, known: Option<Kept>) {
         let rejection = Rejection::of(approval).zip(self.config.reask_after);
         let Some((rejection, within)) = rejection else {
             return;
@@ -87,15 +90,26 @@ impl App {
         if !rejection.is_recent(within, now) {
             return;
         }
-        let name = self.names_of(&approval.request).swap_remove(0);
+        let name = self.rejections_name(&approval.request);
         let (store, id) = (self.store.clone(), rejection.id.to_string());
         let keeping = async move {
-            if let Err(error) = keep(&store, &name, &rejection, within, now).await {
+            if let Err(error) = keep(&store, &name, &rejection, within, now, known).await {
                 tracing::warn!(id, cause = %error, "a rejection could not be kept for later requests");
             }
         };
         let keeping = tokio::spawn(keeping.in_current_span());
         timeout(KEEP_WITHIN, keeping).await.ok();
+    }
+
+    /// The name of the row that keeps a rejection of this request.
+    pub(super) fn rejections_name(&self, request: &Request) -> String {
+        self.names_of(request).swap_remove(0)
+    }
+
+    /// Reads the rejections that a row keeps, side by side with the write of another one.
+    pub(super) async fn read_rejections(&self, name: Option<String>) -> Option<Kept> {
+        self.config.reask_after?;
+        Some(read(&self.store, &name?).await)
     }
 
     /// Checks that nothing refuses what a submission asks again (`reask = "refuse"`).
@@ -207,10 +221,15 @@ async fn keep(
     rejection: &Rejection,
     within: Duration,
     now: Timestamp,
+    mut known: Option<Kept>,
 ) -> Result<(), StoreError> {
     for attempt in 0..MAX_WRITE_ATTEMPTS {
         let new = || StandingRow::new(StandingKind::Rejection, name, BTreeMap::new());
-        let read = match read(store, name).await {
+        let found = match known.take() {
+            Some(known) => known,
+            None => read(store, name).await,
+        };
+        let read = match found {
             // One that cannot be trusted is replaced.
             Err(StoreError::Damaged(_)) => None,
             read => Some(read?),
@@ -237,10 +256,7 @@ async fn keep(
 }
 
 /// The rejections of a row, and the row; none if there is none.
-async fn read(
-    store: &Store,
-    name: &str,
-) -> Result<(Vec<Rejection>, Option<StandingRow>), StoreError> {
+async fn read(store: &Store, name: &str) -> Kept {
     match store.standing(StandingKind::Rejection, name).await? {
         None => Ok((Vec::new(), None)),
         Some(row) => {

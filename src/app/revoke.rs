@@ -58,7 +58,7 @@ impl App {
         // What was a vote may have rejected the request.
         if revoked.1 == DecisionResult::Revoked {
             self.keep_decision_in_background(&approval);
-            self.keep_rejection(&approval).await;
+            self.keep_rejection(&approval, None).await;
         }
         Ok((approval, revoked))
     }

@@ -21,7 +21,7 @@ use crate::config::Config;
 use crate::domain::{Approval, EventKind, Pause};
 use crate::keys::{LinkKeys, ReceiptKeys};
 use crate::mailer::Mailer;
-use crate::store::{Store, StoreError, Versioned};
+use crate::store::{Announcement, Store, StoreError, Versioned};
 use crate::values::{ApprovalId, Clock, Timestamp};
 
 /// The parts of the gate.
@@ -108,7 +108,17 @@ impl App {
     /// it, the transition is applied again although it was stored.
     pub(super) async fn update<T>(
         &self,
+        row: Versioned,
+        transition: impl FnMut(&mut Approval, Timestamp) -> Result<T, Error>,
+    ) -> Result<(Versioned, T), Error> {
+        self.update_announced(row, None, transition).await
+    }
+
+    /// The same for a decision that may be announced. After a conflict it is not any more.
+    pub(super) async fn update_announced<T>(
+        &self,
         mut row: Versioned,
+        mut announcement: Option<Announcement>,
         mut transition: impl FnMut(&mut Approval, Timestamp) -> Result<T, Error>,
     ) -> Result<(Versioned, T), Error> {
         for attempt in 0..MAX_WRITE_ATTEMPTS {
@@ -117,7 +127,9 @@ impl App {
             if row.approval == before.approval {
                 return Ok((before, result));
             }
-            match self.replace(row, before.approval.history.len(), None).await {
+            let known = before.approval.history.len();
+            let announcement = announcement.take();
+            match self.replace(row, known, announcement, None).await {
                 Ok(stored) => return Ok((stored, result)),
                 Err(StoreError::Conflict) => {
                     back_off(attempt).await;
@@ -136,6 +148,7 @@ impl App {
         &self,
         row: Versioned,
         known: usize,
+        announcement: Option<Announcement>,
         send_by: Option<Instant>,
     ) -> Result<Versioned, StoreError> {
         let due = match new_decision(&row.approval, known) {
@@ -145,7 +158,7 @@ impl App {
         };
         let (store, changes) = (self.store.clone(), self.changes.clone());
         let storing = async move {
-            let storing = store.replace(row, due);
+            let storing = store.replace_announced(row, due, announcement);
             let stored = match send_by {
                 None => storing.await?,
                 Some(send_by) => timeout_at(send_by, storing)

@@ -236,11 +236,11 @@ impl App {
         }
         if row.approval == before {
             // Due by a stored time that today's settings no longer give: store the new one.
-            self.replace(row, before.history.len(), None).await?;
+            self.replace(row, before.history.len(), None, None).await?;
             return Ok(Emails::default());
         }
         // The process that stored the decision may have died before it kept the rejection.
-        self.keep_rejection(&row.approval).await;
+        self.keep_rejection(&row.approval, None).await;
         let attempted = leased.emails.len();
         let earlier = self.earlier_for(&row.approval, &leased.emails).await;
         let (_, sent) = self.notify(row, leased, &earlier).await?;

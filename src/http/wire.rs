@@ -70,8 +70,14 @@ pub(super) fn json(value: &impl serde::Serialize) -> ([(HeaderName, &'static str
     ([(header::CONTENT_TYPE, "application/json")], body)
 }
 
-/// The pause before the next call, in seconds. Without the host a call costs nothing, so it is short. Behind
-/// the host it grows with the age of the request, so that an agent learns of the decision after at most a
+/// When an agent asks first, in seconds after its request: no one has read the email and the page before that.
+const FIRST_LOOK: u64 = 15;
+
+/// Of a longer pause than a second, clients do not hold the call.
+const NOT_HELD: u64 = 2;
+
+/// The pause before the next call, in seconds. In local development a call costs nothing, so it is short. In
+/// production it grows with the age of the request, so that an agent learns of the decision after at most a
 /// tenth more of the time; but it never exceeds the deadline or half of the time to claim.
 fn retry_after(app: &App, approval: &Approval, now: Timestamp) -> u64 {
     let Request {
@@ -79,13 +85,18 @@ fn retry_after(app: &App, approval: &Approval, now: Timestamp) -> u64 {
         expires_at,
         ..
     } = approval.request;
-    if !app.config.behind_host {
+    if !app.config.production {
         return 1;
     }
-    let by_age = now.since(requested_at).as_secs() / 10;
+    let age = now.since(requested_at).as_secs();
+    let by_age = age.div_ceil(10).max(FIRST_LOOK.saturating_sub(age));
     let to_deadline = expires_at.since(now).as_secs() + 1;
     let to_claim = app.config.run_within.as_secs() / 2;
-    by_age.min(900).min(to_deadline).min(to_claim).max(1)
+    by_age
+        .clamp(NOT_HELD, 900)
+        .min(to_deadline)
+        .min(to_claim)
+        .max(1)
 }
 
 fn view(app: &App, approval: &Approval, now: Timestamp) -> types::Approval {

@@ -18,6 +18,8 @@ pub struct HandOverForm {
     pub action: String,
     /// The CSRF token.
     pub token: String,
+    /// Says to whom the page was shown.
+    pub page_token: String,
     pub receivers: Vec<Receiver>,
     /// The content of the field for the reason.
     pub reason: String,

@@ -116,6 +116,8 @@ pub struct Form {
     pub action: String,
     /// The CSRF token.
     pub token: String,
+    /// Says to whom the page was shown.
+    pub page_token: String,
     /// The stage that the page shows as open, from 1.
     pub stage: usize,
     /// The content of the comment field.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::announcement::Announcement;
 use super::backend::Backend;
 use super::embedded::Condition;
 use super::entry::IndexEntry;
@@ -86,7 +87,7 @@ impl Store {
         approval: Approval,
         due: Option<Timestamp>,
     ) -> Result<Reserved, StoreError> {
-        let row = self.seal(version, &approval, due, None, 1).await?;
+        let row = self.seal(version, &approval, due, &[], 1).await?;
         if let Backend::Tables(tables) = &self.backend {
             let id = &approval.request.id;
             tables.reserve(id, &row, self.open_limit(&approval)).await?;
@@ -190,6 +191,19 @@ impl Store {
         })
     }
 
+    /// Writes the index entry of a decision that may follow, in tables: side by side with the read of its row, so that
+    /// the decision does not wait for it. What the caller may not have proven is that the decision is theirs; until a
+    /// row names the entry, the sweep reads that row in vain.
+    pub async fn announce_decision(&self, id: &ApprovalId, at: Timestamp) -> Option<Announcement> {
+        let Backend::Tables(tables) = &self.backend else {
+            return None;
+        };
+        let entry = IndexEntry::of_decision(id, at, &row::operation_id());
+        let announcement = Announcement::new(tables.clone(), entry);
+        let written = tables.insert_entry(id, &announcement.entry).await;
+        written.is_ok().then_some(announcement)
+    }
+
     /// Replaces a row, if it is unchanged since it was read.
     ///
     /// # Errors
@@ -199,6 +213,19 @@ impl Store {
         row: Versioned,
         due: Option<Timestamp>,
     ) -> Result<Versioned, StoreError> {
+        self.replace_announced(row, due, None).await
+    }
+
+    /// The same for a row whose decision may be announced.
+    ///
+    /// # Errors
+    /// As [`Store::replace`].
+    pub async fn replace_announced(
+        &self,
+        row: Versioned,
+        due: Option<Timestamp>,
+        announcement: Option<Announcement>,
+    ) -> Result<Versioned, StoreError> {
         let Versioned {
             approval,
             etag,
@@ -207,17 +234,24 @@ impl Store {
         } = row;
         let revision = revision.saturating_add(1);
         let version = self.rows.version;
-        let row = self
-            .seal(version, &approval, due, was.as_ref(), revision)
-            .await?;
+        let announced = announcement.as_ref().map(|it| &it.entry);
+        let known: Vec<&IndexEntry> = announced.into_iter().chain(was.as_ref()).collect();
+        let row = self.seal(version, &approval, due, &known, revision).await?;
         let entry = row.entry.clone();
+        let names = |it: &Announcement| {
+            entry
+                .as_ref()
+                .is_some_and(|named| named.key == it.entry.key)
+        };
+        let taken_over = announcement.filter(names).map(Announcement::take_over);
         let etag = match &self.backend {
             Backend::Embedded(embedded) => {
                 embedded.write(row, Condition::Is(etag.version()?)).await?
             }
             Backend::Tables(tables) => {
                 let id = &approval.request.id;
-                tables.replace(id, row, (&etag, was)).await?
+                let is_announced = taken_over.is_some();
+                tables.replace(id, row, (&etag, was), is_announced).await?
             }
         };
         Ok(Versioned {

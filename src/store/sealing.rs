@@ -12,13 +12,14 @@ use crate::keys::LinkKeys;
 use crate::values::{ApprovalId, Timestamp};
 
 impl Store {
-    /// The sealed row of an approval. `was` is its index entry before this write.
+    /// The sealed row of an approval. `known` are the index entries that it may keep: one that is announced, and its
+    /// entry before this write.
     pub(super) async fn seal(
         &self,
         version: RowVersion,
         approval: &Approval,
         due: Option<Timestamp>,
-        was: Option<&IndexEntry>,
+        known: &[&IndexEntry],
         revision: u32,
     ) -> Result<Row, StoreError> {
         let operation_id = row::operation_id();
@@ -26,7 +27,9 @@ impl Store {
         let keys = self.link_keys()?;
         let entry = match &self.backend {
             Backend::Embedded(_) => None,
-            Backend::Tables(_) => due.map(|due| IndexEntry::new(approval, due, was, &operation_id)),
+            Backend::Tables(_) => {
+                due.map(|due| IndexEntry::new(approval, due, known, &operation_id))
+            }
         };
         let columns = row::encode(approval, due, entry.as_ref(), &operation_id)?;
         let columns = match version {

@@ -116,11 +116,14 @@ impl Tables {
         id: &ApprovalId,
         row: Row,
         (etag, was): (&ETag, Option<IndexEntry>),
+        is_announced: bool,
     ) -> Result<ETag, StoreError> {
         let entry = row.entry.as_ref();
         let is_kept = |entry: &&IndexEntry| was.as_ref().is_some_and(|was| was.key == entry.key);
         let new = entry.filter(|entry| !is_kept(entry));
-        if let Some(entry) = new {
+        if let Some(entry) = new
+            && !is_announced
+        {
             self.insert_entry(id, entry).await?;
         }
         let (table, etag) = (&self.approvals, Some(etag));
@@ -134,10 +137,15 @@ impl Tables {
                     self.corrections.begin(self.postpone(id, entry));
                 }
             }
-            (Some(was), _) => self.corrections.begin(self.remove(&was.key)),
+            (Some(was), _) => self.begin_removal(was),
             (None, _) => {}
         }
         Ok(etag)
+    }
+
+    /// Removes an entry. No caller waits for it.
+    pub(super) fn begin_removal(&self, entry: &IndexEntry) {
+        self.corrections.begin(self.remove(&entry.key));
     }
 
     /// Waits until the corrections of the index that are under way have ended.

@@ -146,3 +146,39 @@ async fn a_wrong_code_of_a_rejection_counts_for_each_spelling_of_the_address() {
     let held = enter(&gate, &approval, "Alice+work@example.com", true).await;
     assert!(held.body.contains(HELD), "{}", held.body);
 }
+
+/// The codes of whom the page was shown to are read before it is known whose link the form has.
+#[tokio::test]
+async fn a_form_with_the_page_of_another_person_or_request_is_held_as_well() {
+    let gate = gate().await;
+    guess_twenty(&gate).await;
+    let (approval, other) = (gate.ask().await, gate.ask().await);
+    let alice = gate.question(&approval, ALICE);
+    let page = gate.get(&alice.link).await;
+    let field = |page: &Page, name| {
+        let mut hidden = page.first_form().into_iter();
+        hidden.find(|it| it.0 == name).unwrap().1
+    };
+    let token_of = |page: &Page| field(page, "page");
+    let (csrf, own) = (field(&page, "form"), token_of(&page));
+    let of_bob = token_of(&gate.get(&gate.question(&approval, BOB).link).await);
+    let of_other = token_of(&gate.get(&gate.question(&other, ALICE).link).await);
+    let (_, mac) = own.split_once('.').unwrap();
+    let forged = format!("{}.{mac}", of_bob.split_once('.').unwrap().0);
+    let before = gate.entity(&approval.id).await;
+    for token in [own.as_str(), &of_bob, &of_other, &forged, "", "x", "."] {
+        let (_, link) = alice.link.split_once("?k=").unwrap();
+        let fields = [
+            ("k", link),
+            ("form", &csrf),
+            ("page", token),
+            ("decision", "approve"),
+            ("code", &alice.code),
+        ];
+        let url = format!("{}{}", gate.url, page.action());
+        let held = gate.post_form(&url, fields).await;
+        assert_eq!(held.status, StatusCode::FORBIDDEN, "{token}");
+        assert!(held.body.contains(HELD), "{token}: {}", held.body);
+    }
+    assert_eq!(gate.entity(&approval.id).await, before, "nothing is stored");
+}

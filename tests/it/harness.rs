@@ -34,6 +34,8 @@ pub(crate) use mailbox::{Mail, Question, mails, question};
 pub(crate) use page::{Page, cookies};
 
 pub(crate) const AGENT: &str = "UserManagerAgent";
+/// For a gate that answers as in production, where calls that wait are billed. It is no setting.
+pub(crate) const IN_PRODUCTION: (&str, &str) = ("production", "1");
 pub(crate) const ALICE: &str = "alice@example.com";
 pub(crate) const BOB: &str = "bob@example.com";
 
@@ -101,7 +103,7 @@ impl TestGate {
         canary::watch();
         let (kept, of_store) = BackingStore::select(dir.path());
         let mail = format!("file:{}", dir.path().join("mail").display());
-        let config = Config::read(|name| {
+        let mut config = Config::read(|name| {
             let own = settings
                 .iter()
                 .find(|(n, _)| *n == name)
@@ -117,6 +119,7 @@ impl TestGate {
             })
         })
         .unwrap();
+        config.production |= settings.contains(&IN_PRODUCTION);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let handler = listener.local_addr().unwrap();
         let ahead = Arc::new(AtomicI64::new(0));

@@ -8,6 +8,7 @@ mod clock;
 mod delivery;
 mod dice;
 mod disk;
+mod due_index;
 mod grants;
 mod hand_over;
 mod kills;

@@ -9,7 +9,7 @@ use human_oversight_client::{Client, Error};
 use reqwest::StatusCode;
 
 use crate::deadline::within;
-use crate::harness::{ALICE, Page, TestGate, for_alice, request};
+use crate::harness::{ALICE, IN_PRODUCTION, Page, TestGate, for_alice, request};
 use crate::host::{KEY, OTHER_KEY};
 
 #[tokio::test]
@@ -32,9 +32,11 @@ async fn a_decision_ends_the_wait_at_once() {
 }
 
 #[tokio::test]
-async fn retry_after_grows_with_age_on_functions() {
-    let (functions, alone) = (TestGate::start().await, TestGate::alone().await);
-    for (gate, expected) in [(functions, [1, 10, 60, 450, 3]), (alone, [1; 5])] {
+async fn retry_after_grows_with_age_in_production() {
+    let production = TestGate::with(&[IN_PRODUCTION]).await;
+    let (local, alone) = (TestGate::start().await, TestGate::alone().await);
+    let growing = [15, 10, 60, 450, 3];
+    for (gate, expected) in [(production, growing), (local, [1; 5]), (alone, [1; 5])] {
         let mut new = request();
         new.timeout_seconds = Some(7_200);
         let approval = gate.client.submit(&new).await.unwrap();

@@ -17,7 +17,7 @@ import type { Known } from "./trust.js";
 const LONG_POLL = 25;
 
 /** The pause between calls that wait. Where the host bills waiting calls, the gate sends a longer `Retry-After`, and the
- * calls do not wait. */
+ * calls do not wait; the first call finds that out. */
 const MIN_PAUSE = 1;
 
 const GIVEN_UP = "given up while it ran: it may have run, or a part of it";
@@ -161,16 +161,20 @@ export class Pending {
     const started = monotonic();
     const outage = new OutageLog(this.#connection.logger);
     let pause = MIN_PAUSE;
+    let mayHold = false;
     for (;;) {
       signal?.throwIfAborted();
       const left = waitSeconds - (monotonic() - started);
       try {
-        const hold = pause <= MIN_PAUSE ? Math.floor(Math.max(0, Math.min(LONG_POLL, left))) : 0;
+        const wasHeld = mayHold;
+        const hold = wasHeld ? Math.floor(Math.max(0, Math.min(LONG_POLL, left))) : 0;
         const { approval, retryAfter } = await this.#connection.client.status(this.handle.id, hold, signal);
         this.#approval = approval;
         if (approval.status !== "Pending" || isOver(approval)) return approval;
         notify(this.#options.onPending, approval, this.#connection.logger);
         pause = Math.max(retryAfter ?? MIN_PAUSE, MIN_PAUSE);
+        mayHold = pause <= MIN_PAUSE;
+        if (mayHold && !wasHeld) continue;
       } catch (error) {
         if (!(error instanceof GateError)) throw error;
         // The deadline of the last response holds during an outage too.
@@ -178,6 +182,7 @@ export class Pending {
         if (!error.isTransient || (isLate && monotonic() - started > OUTAGE_SECONDS)) throw afterSubmit(error);
         outage.warn(error);
         pause = error.retryAfter ?? Math.min(pause * 2, OUTAGE_SECONDS);
+        mayHold = false;
       }
       if (monotonic() - started + pause >= waitSeconds) throw new Undecided(this);
       await pauseFor(pause, signal);

@@ -25,7 +25,7 @@ use crate::withdraw::WithdrawOnDrop;
 const LONG_POLL: Duration = Duration::from_secs(25);
 
 /// The pause between calls that wait. Where the host bills waiting calls, the gate sends a longer
-/// `Retry-After`, and the calls do not wait.
+/// `Retry-After`, and the calls do not wait; the first call finds that out.
 const MIN_PAUSE: Duration = Duration::from_secs(1);
 
 /// A pending request.
@@ -261,14 +261,11 @@ impl Pending {
         let withdraw = (!self.detached).then(|| WithdrawOnDrop::new(&client, &self.handle));
         let started = Instant::now();
         let mut pause = MIN_PAUSE;
+        let mut may_wait = false;
         let mut alarm = Alarm::new(&self.handle.id);
         let mut outage = OutageLog::default();
         loop {
-            let wait = if pause <= MIN_PAUSE {
-                LONG_POLL
-            } else {
-                Duration::ZERO
-            };
+            let wait = if may_wait { LONG_POLL } else { Duration::ZERO };
             match client.status(&self.handle.id, wait).await {
                 Ok((approval, retry_after)) => {
                     let is_over = is_over(&approval)?;
@@ -281,6 +278,10 @@ impl Pending {
                     }
                     self.action.notify_pending(&approval);
                     pause = retry_after.unwrap_or(MIN_PAUSE);
+                    let has_waited = std::mem::replace(&mut may_wait, pause <= MIN_PAUSE);
+                    if may_wait && !has_waited {
+                        continue;
+                    }
                 }
                 Err(error) if error.is_transient() => {
                     // The deadline of the last response holds during an outage too.
@@ -291,6 +292,7 @@ impl Pending {
                     outage.warn(&error);
                     let next = (pause * 2).min(OUTAGE_RETRY_WINDOW);
                     pause = error.retry_after().unwrap_or(next);
+                    may_wait = false;
                 }
                 Err(error) => return Err(Refusal::after_submit(error)),
             }

@@ -105,18 +105,22 @@ impl Request {
     ) -> Result<Approval, Refusal> {
         let id = self.id(generation);
         let mut pause = MIN_PAUSE;
+        // Where the host bills waiting calls, the gate asks for a longer pause, and the calls do not wait. The first
+        // call finds that out.
+        let mut may_wait = false;
         loop {
-            // Where the host bills waiting calls, the gate asks for a longer pause, and the calls do not wait.
-            let wait = if pause <= MIN_PAUSE {
-                LONG_POLL
-            } else {
-                Duration::ZERO
-            };
+            let wait = if may_wait { LONG_POLL } else { Duration::ZERO };
+            let has_waited = std::mem::take(&mut may_wait);
             pause = match self.client.status(&id, wait).await {
                 Ok((approval, _)) if approval.status != Status::Pending => return Ok(approval),
                 Ok((approval, retry_after)) => {
                     on_pending(approval);
-                    retry_after.unwrap_or(MIN_PAUSE)
+                    let pause = retry_after.unwrap_or(MIN_PAUSE);
+                    may_wait = pause <= MIN_PAUSE;
+                    if may_wait && !has_waited {
+                        continue;
+                    }
+                    pause
                 }
                 Err(Error::Unavailable {
                     retry_after: Some(pause),

@@ -52,14 +52,17 @@ pub(super) fn parse(body: &[u8]) -> Result<Form, Error> {
     }
     let stage = read_stage(body)?;
     let csrf_token = required("form")?;
+    // A page of an earlier gate has none.
+    let page_token = parameter(body, "page").unwrap_or_default();
     let code = six_digits(&parameter(body, "code").unwrap_or_default());
     let grant = grant_wish(body)?;
     let wish = read_wish(body)?;
-    let decide = |verdict, csrf_token, code| {
+    let decide = |verdict, secrets: CodeForm| {
         Action::Decide(DecisionForm {
             grant: grant.filter(|_| verdict == Verdict::Approve),
-            csrf_token,
-            code,
+            csrf_token: secrets.csrf_token,
+            page_token: secrets.page_token,
+            code: secrets.code,
             verdict,
             preset: Some(preset).filter(|preset| !preset.is_empty()),
             comment,
@@ -68,13 +71,18 @@ pub(super) fn parse(body: &[u8]) -> Result<Form, Error> {
             stage,
         })
     };
+    let secrets = CodeForm {
+        csrf_token,
+        page_token,
+        code,
+    };
     let action = match decision.as_str() {
-        "approve" => decide(Verdict::Approve, csrf_token, code),
-        "reject" => decide(Verdict::Reject, csrf_token, code),
-        "revoke" => Action::Revoke(CodeForm { csrf_token, code }),
-        "reveal" => Action::Reveal(CodeForm { csrf_token, code }),
-        "grant-revoke" => Action::RevokeGrant(CodeForm { csrf_token, code }),
-        "hand-over" => Action::HandOver(CodeForm { csrf_token, code }, wish),
+        "approve" => decide(Verdict::Approve, secrets),
+        "reject" => decide(Verdict::Reject, secrets),
+        "revoke" => Action::Revoke(secrets),
+        "reveal" => Action::Reveal(secrets),
+        "grant-revoke" => Action::RevokeGrant(secrets),
+        "hand-over" => Action::HandOver(secrets, wish),
         _ => {
             return Err(Error::BadRequest(
                 "The decision must be approve, reject, revoke, reveal, grant-revoke or hand-over."
@@ -88,9 +96,10 @@ pub(super) fn parse(body: &[u8]) -> Result<Form, Error> {
 
 /// A page sends each of these once. Of two decisions neither counts.
 fn check_single_fields(body: &str) -> Result<(), Error> {
-    const NAMES: [&str; 10] = [
+    const NAMES: [&str; 11] = [
         "k",
         "form",
+        "page",
         "decision",
         "code",
         "preset",

@@ -58,6 +58,7 @@ impl Forms<'_> {
         Some(render::Form {
             action: format!("/api/decision/{}", approval.request.id),
             token: app.link_keys.csrf_token(approval, approver, purpose)?,
+            page_token: app.page_token(approval, approver),
             stage: match approval.plan.tally(&approval.votes) {
                 Tally::Open { stage } => stage + 1,
                 Tally::Approved | Tally::Rejected => 1,
@@ -105,6 +106,7 @@ impl Forms<'_> {
             token: app
                 .link_keys
                 .csrf_token(approval, identified.approver, purpose)?,
+            page_token: app.page_token(approval, identified.approver),
             receivers: receivers.collect(),
             reason: wish.map_or_else(String::new, |wish| wish.reason.clone()),
             identification: self.identification(purpose)?,

@@ -33,25 +33,42 @@ struct IndexEntity {
 
 impl IndexEntry {
     /// The entry of a write. An entry can be moved to later when its row is written, never to earlier, nor out
-    /// of the entries that are counted, nor to other people: then the write gets a new one, named after its group
-    /// and itself.
+    /// of the entries that are counted, nor to other people: if none of those that are `known` can, the write gets a
+    /// new one, named after its group and itself.
     pub(in crate::store) fn new(
         approval: &Approval,
         due: Timestamp,
-        was: Option<&Self>,
+        known: &[&Self],
         operation_id: &str,
     ) -> Self {
-        let group = group(approval);
+        let group = match approval.state.status() {
+            Status::Pending => group_of_pending(approval),
+            _ => group_of_ended(&approval.request.id),
+        };
         let people = match approval.state.status() {
             Status::Pending => People::of(approval.approvers.iter().map(|it| &it.address)),
             _ => Some(People::none()),
         };
-        let kept = was.filter(|was| due >= was.due && was.group() == group && was.people == people);
+        let is_kept = |it: &&&Self| due >= it.due && it.group() == group && it.people == people;
+        let kept = known.iter().find(is_kept);
         let key = match kept {
-            Some(was) => was.key.clone(),
+            Some(kept) => kept.key.clone(),
             None => format!("{group}{operation_id}"),
         };
         Self { due, key, people }
+    }
+
+    /// The entry of a request that is about to be decided at `due`.
+    pub(in crate::store) fn of_decision(
+        id: &ApprovalId,
+        due: Timestamp,
+        operation_id: &str,
+    ) -> Self {
+        Self {
+            due,
+            key: format!("{}{operation_id}", group_of_ended(id)),
+            people: Some(People::none()),
+        }
     }
 
     /// The beginning of its key, by which it is counted.
@@ -177,7 +194,7 @@ impl Tables {
     }
 
     /// Inserts an entry under a unique key.
-    pub(super) async fn insert_entry(
+    pub(in crate::store) async fn insert_entry(
         &self,
         id: &ApprovalId,
         entry: &IndexEntry,
@@ -209,15 +226,22 @@ impl Tables {
     }
 }
 
-/// The group of an approval's entry: those that wait for a person are counted for each owner and agent.
-fn group(approval: &Approval) -> String {
+/// The group of the entries that wait for a person, which are counted for each owner and agent.
+fn group_of_pending(approval: &Approval) -> String {
     let agent = approval.request.id.agent();
-    let name = match (approval.state.status(), &approval.request.owner) {
-        (Status::Pending, None) => agent.to_owned(),
+    match &approval.request.owner {
+        None => group(agent),
         // No agent's name has a line feed.
-        (Status::Pending, Some(owner)) => format!("{owner}\n{agent}"),
-        _ => format!("\n{agent}"),
-    };
+        Some(owner) => group(&format!("{owner}\n{agent}")),
+    }
+}
+
+/// The group of all other entries of an agent.
+fn group_of_ended(id: &ApprovalId) -> String {
+    group(&format!("\n{}", id.agent()))
+}
+
+fn group(name: &str) -> String {
     hex(&sha256(name.as_bytes())[..GROUP / 2])
 }
 

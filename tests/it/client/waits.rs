@@ -7,13 +7,15 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use human_oversight_client::types::{ExecutionStatus, Status};
-use human_oversight_client::{Handle, Outcome, Reason};
+use human_oversight_client::{Client, Gate, Handle, Outcome, Reason};
 use serde_json::json;
 
 use super::{DeleteUser, approved, must_not_run, refusal, user};
 use crate::deadline::{eventually, within};
-use crate::harness::{ALICE, TestGate};
+use crate::harness::{AGENT, ALICE, IN_PRODUCTION, TestGate};
+use crate::host::KEY;
 use crate::operate::operate;
+use crate::proxy::Proxy;
 
 /// Agent frameworks run each call in a task that may move between threads.
 #[tokio::test]
@@ -40,6 +42,32 @@ async fn a_stored_handle_resumes_the_wait() {
     let handle: Handle = serde_json::from_str(&stored).unwrap();
     let outcome = action.resume(handle).run(&user(), async |_| "done").await;
     assert_eq!(outcome, Outcome::Executed("done"));
+}
+
+/// In production calls that wait are billed: the first call asks, and is not held.
+#[tokio::test]
+async fn a_call_is_held_only_where_the_gate_says_that_it_may() {
+    for (settings, may_hold) in [(&[][..], true), (&[IN_PRODUCTION], false)] {
+        let gate = TestGate::with(settings).await;
+        let (_, port) = gate.url.rsplit_once(':').unwrap();
+        let proxy = Proxy::start(port.parse().unwrap()).await;
+        let client = Client::new(&format!("http://127.0.0.1:{}", proxy.port), Some(KEY)).unwrap();
+        let agent = Gate::new(client).agent(AGENT).approvers([ALICE]);
+        let action = agent.action("Delete User Account");
+        let pending = action.submit(&user()).await.unwrap().detach();
+        let status = format!("GET /api/status/{}", pending.handle().id);
+        let held = format!("{status}?wait=25");
+        let waiting = tokio::spawn(async move { pending.claim(&user()).await.is_ok() });
+        let calls = async || {
+            let calls = proxy.requests().into_iter();
+            let calls: Vec<String> = calls.filter(|it| it.starts_with(&status)).collect();
+            (calls.len() > usize::from(may_hold)).then_some(calls)
+        };
+        let calls = eventually(calls).await;
+        let expected = [status.clone(), held];
+        assert_eq!(calls, expected[..=usize::from(may_hold)]);
+        waiting.abort();
+    }
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 //! call runs in a separate process of the gate, with its own clock. A seed determines which actor calls
 //! when, which operation is served next and with what result, when time passes, and which process
 //! crashes, and when the operator pauses and resumes. After each write, every earlier response is checked
-//! against the row. No claim or submit that began while paused is granted before the resume, and no agent
+//! against the row, and each row has its entry in the due index. No claim or submit that began while paused is granted before the resume, and no agent
 //! runs what is acknowledged as revoked.
 //!
 //! A failing seed is printed, and can be replayed with `HO_PROOF_SEED=n`. Random values inside the gate
@@ -11,6 +11,7 @@
 
 mod actor;
 mod delivery;
+mod due_index;
 mod grants;
 mod ledger;
 mod plans;
@@ -317,6 +318,8 @@ impl<'a> Simulation<'a> {
         if self.service.version() != self.seen {
             self.seen = self.service.version();
             self.result.writes += 1;
+            let unindexed = self.service.unindexed();
+            assert_eq!(unindexed, None, "{}", due_index::LEADS_TO_EACH_ROW);
             self.check_rows().await;
         }
         self.settle().await;

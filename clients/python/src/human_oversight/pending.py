@@ -26,7 +26,7 @@ _LONG_POLL = 25
 
 _MIN_PAUSE = 1.0
 """The pause between calls that wait. Where the host bills waiting calls, the gate sends a longer `Retry-After`,
-and the calls do not wait."""
+and the calls do not wait; the first call finds that out."""
 
 _log = logging.getLogger("human_oversight")
 
@@ -170,18 +170,21 @@ class Pending:
 
     async def _poll(self, wait: float | None) -> Approval:
         started = time.monotonic()
-        pause = _MIN_PAUSE
+        pause, may_hold = _MIN_PAUSE, False
         outage = OutageLog()
         while True:
             left = math.inf if wait is None else wait - (time.monotonic() - started)
             try:
-                hold = int(max(0, min(_LONG_POLL, left))) if pause <= _MIN_PAUSE else 0
+                hold = int(max(0, min(_LONG_POLL, left))) if may_hold else 0
                 approval, retry_after = await self._connection.client.status(self.handle.id, hold)
                 self.approval = approval
                 if approval.status != "Pending" or _is_over(approval):
                     return approval
                 notify(self._on_pending, approval)
                 pause = _MIN_PAUSE if retry_after is None else max(retry_after, _MIN_PAUSE)
+                was_held, may_hold = may_hold, pause <= _MIN_PAUSE
+                if may_hold and not was_held:
+                    continue
             except GateError as error:
                 # The deadline of the last response holds during an outage too.
                 is_over = self.approval is None or _is_over(self.approval)
@@ -190,6 +193,7 @@ class Pending:
                     raise after_submit(error) from None
                 outage.warn(error)
                 pause = min(pause * 2, OUTAGE_SECONDS) if error.retry_after is None else error.retry_after
+                may_hold = False
             if wait is not None and time.monotonic() - started + pause >= wait:
                 raise Undecided(self)
             await asyncio.sleep(pause)

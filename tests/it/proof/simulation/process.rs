@@ -195,6 +195,7 @@ impl Call {
         let mut form = form_urlencoded::Serializer::new(String::new());
         form.append_pair("k", &keys.link_token(row, index).unwrap());
         form.append_pair("form", &keys.csrf_token(row, index, purpose).unwrap());
+        form.append_pair("page", &gate.page_token(row, index));
         let stage = match row.plan.tally(&row.votes) {
             Tally::Open { stage } => stage + 1,
             _ => 1,

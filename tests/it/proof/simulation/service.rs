@@ -50,6 +50,10 @@ struct Inner {
     forgets_changed_grants: bool,
     /// The seeded bug: what failed is not stored.
     forgets_bounces: bool,
+    /// The seeded bug: the entry of a decision is stored after the row.
+    stores_entries_late: bool,
+    late_entries: Vec<Operation>,
+    is_row_stored: bool,
     waiting: Vec<Waiting>,
     dead: BTreeSet<usize>,
 }
@@ -62,7 +66,7 @@ struct Waiting {
     reply: Option<oneshot::Sender<OperationResult>>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Operation {
     method: Method,
     table: String,
@@ -180,6 +184,29 @@ impl Service {
         self.inner().forgets_bounces = true;
     }
 
+    /// Seeds a bug: as if the gate wrote the row of a decision before the entry that it names.
+    pub(super) fn store_entries_late(&self) {
+        self.inner().stores_entries_late = true;
+    }
+
+    /// A row that names an entry which is not in the due index, or which is due later than the row.
+    pub(super) fn unindexed(&self) -> Option<String> {
+        let inner = self.inner();
+        let of = |name| inner.tables.get(name).into_iter().flatten();
+        let text = |row: &Entity, name| row.get(name).and_then(Value::as_str).map(str::to_owned);
+        let leads = |key: &str, due: &str| {
+            let mut entries = of("openapprovals");
+            entries.any(|((_, it), (_, entry))| {
+                it == key && text(entry, "Due").is_some_and(|it| *it <= *due)
+            })
+        };
+        let mut rows = of("approvals").filter_map(|((_, row_key), (_, row))| {
+            let (key, due) = (text(row, "DueEntry")?, text(row, "DueTimestamp")?);
+            (!leads(&key, &due)).then(|| row_key.clone())
+        });
+        rows.next()
+    }
+
     /// The callers that have operations waiting.
     pub(super) fn callers(&self) -> BTreeSet<usize> {
         let inner = self.inner();
@@ -250,6 +277,21 @@ impl Operation {
 
 impl Inner {
     fn serve(&mut self, operation: &Operation, now: Timestamp) -> Response<String> {
+        if mem::take(&mut self.is_row_stored) {
+            for entry in mem::take(&mut self.late_entries) {
+                self.serve_at_once(&entry, now);
+            }
+        }
+        let is_of_decision = operation.body.get("People").is_some_and(|it| it == "");
+        if self.stores_entries_late && is_of_decision && operation.if_match.is_none() {
+            self.late_entries.push(operation.clone());
+            return stored_as(self.version);
+        }
+        self.is_row_stored = operation.table == "approvals" && operation.method == Method::PUT;
+        self.serve_at_once(operation, now)
+    }
+
+    fn serve_at_once(&mut self, operation: &Operation, now: Timestamp) -> Response<String> {
         let table = self.tables.entry(operation.table.clone()).or_default();
         let keys = operation.keys.clone().or_else(|| {
             let key = |name: &str| Some(operation.body.get(name)?.as_str()?.to_owned());
