@@ -107,40 +107,56 @@ impl Opened {
     }
 }
 
+/// Checks the longest chain. Other work of the machine can only lengthen what is measured, so the shortest of three
+/// measurements counts.
+async fn assert_depth(expected: usize, measure: impl AsyncFn() -> usize) {
+    let mut depths = Vec::new();
+    while depths.len() < 3 && !depths.contains(&expected) {
+        depths.push(measure().await);
+    }
+    assert_eq!(depths.iter().min(), Some(&expected), "{depths:?}");
+}
+
 const APPROVE: (&str, &str) = ("decision", "approve");
 const REJECT: (&str, &str) = ("decision", "reject");
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_approval_is_answered_after_two_round_trips() {
-    let by_link = open(&[]).await;
-    let code = ("code", by_link.code.as_str());
-    assert_eq!(by_link.decide(&[APPROVE, code]).await, 2);
-
-    let signed_in = open(&sign_in::ON).await;
-    assert_eq!(signed_in.decide(&[APPROVE]).await, 2);
-
+    let by_link = async || {
+        let page = open(&[]).await;
+        page.decide(&[APPROVE, ("code", &page.code)]).await
+    };
+    assert_depth(2, by_link).await;
+    let signed_in = async || open(&sign_in::ON).await.decide(&[APPROVE]).await;
+    assert_depth(2, signed_in).await;
     // The first of three: the request stays pending, and the announced entry goes.
-    let vote = open(&[("HO_POLICY", quorum::POLICY)]).await;
-    let code = ("code", vote.code.as_str());
-    assert_eq!(vote.decide(&[APPROVE, code]).await, 2);
-    vote.gate.store.settle().await;
-    let is_removal = |it: &&String| it.starts_with("DELETE");
-    assert_eq!(vote.proxy.requests().iter().filter(is_removal).count(), 1);
+    let vote = async || {
+        let page = open(&[("HO_POLICY", quorum::POLICY)]).await;
+        let depth = page.decide(&[APPROVE, ("code", &page.code)]).await;
+        page.gate.store.settle().await;
+        let is_removal = |it: &&String| it.starts_with("DELETE");
+        assert_eq!(page.proxy.requests().iter().filter(is_removal).count(), 1);
+        depth
+    };
+    assert_depth(2, vote).await;
 }
 
 /// The rejections that are kept of its content are read while the row is written, and written after it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_rejection_is_answered_after_three_round_trips() {
-    let by_link = open(&[]).await;
-    assert_eq!(by_link.decide(&[REJECT]).await, 3);
-
-    let with_question = open(&[]).await;
-    let code = ("code", with_question.code.as_str());
-    let asks = [REJECT, code, ("revise", "Only the mailbox?")];
-    assert_eq!(with_question.decide(&asks).await, 3);
-
-    let signed_in = open(&sign_in::ON).await;
-    assert_eq!(signed_in.decide(&[REJECT]).await, 3);
+    assert_depth(3, async || open(&[]).await.decide(&[REJECT]).await).await;
+    let with_question = async || {
+        let page = open(&[]).await;
+        let asks = [
+            REJECT,
+            ("code", &page.code),
+            ("revise", "Only the mailbox?"),
+        ];
+        page.decide(&asks).await
+    };
+    assert_depth(3, with_question).await;
+    let signed_in = async || open(&sign_in::ON).await.decide(&[REJECT]).await;
+    assert_depth(3, signed_in).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
