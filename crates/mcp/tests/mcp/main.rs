@@ -9,4 +9,5 @@ mod held;
 mod hostile;
 mod kills;
 mod start;
+mod tasks;
 mod transparent;
