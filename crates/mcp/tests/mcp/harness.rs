@@ -158,6 +158,15 @@ impl Session {
         self.request("tools/call", &json!({"name": tool, "arguments": arguments}))
     }
 
+    /// Gives a request up, and waits until the proxy knows.
+    pub(crate) fn cancel(&mut self, id: u64) {
+        let params = json!({"requestId": id});
+        let cancel =
+            json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": params});
+        self.send(format!("{cancel}\n").as_bytes());
+        self.settle();
+    }
+
     /// Waits for the answer to a request.
     pub(crate) fn answer(&mut self, id: u64) -> Value {
         self.message(|message| message["id"] == id && message["method"].is_null())

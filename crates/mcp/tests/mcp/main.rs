@@ -8,6 +8,7 @@ mod ends;
 mod held;
 mod hostile;
 mod kills;
+mod relay;
 mod start;
 mod tasks;
 mod transparent;
