@@ -92,8 +92,9 @@ struct Kept {
 /// How long a result is kept for a client that went away.
 const KEEP: Duration = Duration::from_secs(600);
 
-/// How long an approval is kept that was claimed for a client that went away meanwhile.
-const HOLD: Duration = Duration::from_secs(120);
+/// How long an approval is kept that was claimed for a client that went away meanwhile: not longer than the clocks of gate
+/// and client may differ, so that it is still valid.
+const HOLD: Duration = Duration::from_secs(60);
 
 impl HeldCalls {
     pub(crate) fn new(server: Arc<Server>) -> Self {
