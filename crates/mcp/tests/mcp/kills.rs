@@ -6,13 +6,13 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use human_oversight_protocol::parameters::{Parameters, hex};
 use serde_json::{Value, json};
 
 use crate::gate::Gate;
-use crate::harness::{Folder, Session, eventually};
+use crate::harness::{Folder, Session, draw, eventually, seed, setting};
 
 /// What ran, and the digests of the approvals that were claimed.
 struct Outcome {
@@ -20,14 +20,9 @@ struct Outcome {
     claimed: Vec<String>,
 }
 
-fn setting(name: &str) -> Option<u64> {
-    std::env::var(name).ok()?.parse().ok()
-}
-
 #[test]
 fn nothing_runs_without_approval_and_nothing_twice_whatever_is_killed() {
-    let seed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-    let seed = setting("HO_MCP_SEED").unwrap_or(seed.as_nanos() as u64);
+    let seed = seed();
     for round in 0..setting("HO_MCP_KILLS").unwrap_or(6) {
         let outcome = play(seed.wrapping_add(round));
         assert!(!outcome.runs.is_empty());
@@ -85,15 +80,6 @@ impl Outcome {
 fn digest(run: &Value) -> String {
     let parameters = json!({"server": "files", "tool": run[0], "arguments": run[1]});
     hex(&Parameters::new(&parameters).unwrap().digest())
-}
-
-/// The next of a sequence of numbers (SplitMix64).
-fn draw(state: &mut u64, below: u64) -> u64 {
-    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let mut z = *state;
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    (z ^ (z >> 31)) % below
 }
 
 fn play(seed: u64) -> Outcome {

@@ -5,6 +5,7 @@ mod harness;
 
 mod docs;
 mod ends;
+mod fuzz;
 mod held;
 mod hostile;
 mod kills;
