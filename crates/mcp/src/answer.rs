@@ -1,10 +1,10 @@
 //! Answers to requests.
 
-use serde_json::Value;
 use serde_json::value::RawValue;
+use serde_json::{Value, json};
 
 use crate::members::Members;
-use crate::message::Id;
+use crate::message::{INVALID_PARAMS, Id};
 
 /// The server's answer to a request: the value of `result` or of `error`, as the server wrote it.
 #[derive(Clone, Debug)]
@@ -37,6 +37,22 @@ pub(crate) fn answer_line(id: &Id, answer: &Answer) -> String {
     };
     let id = id.as_json();
     format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"{member}\":{value}}}\n")
+}
+
+/// An answer of the proxy.
+pub(crate) fn answer(result: Value) -> Answer {
+    raw(result.to_string())
+}
+
+/// An answer of this JSON.
+pub(crate) fn raw(result: String) -> Answer {
+    Answer::Result(RawValue::from_string(result).expect("it is made of JSON"))
+}
+
+/// An error of the proxy.
+pub(crate) fn error(why: &str) -> Answer {
+    let error = json!({"code": INVALID_PARAMS, "message": format!("human-oversight-mcp: {why}")});
+    Answer::Error(RawValue::from_string(error.to_string()).expect("a value is JSON"))
 }
 
 impl Answer {

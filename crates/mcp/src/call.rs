@@ -18,7 +18,7 @@ pub(crate) struct Content {
 }
 
 /// Metadata of a call that its caller's program adds, not what is approved.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Meta {
     /// The members that are sent on.
     passed: Vec<(String, Box<RawValue>)>,
@@ -153,11 +153,8 @@ impl Meta {
     /// the server something that people do not see. Tasks are the proxy's affair, not the server's.
     pub(crate) fn read(call: &ToolCall<'_>) -> Result<Self, CallError> {
         let mut meta = Self {
-            passed: Vec::new(),
-            progress_token: None,
-            is_stateless: false,
             task: call.params.get("task").map(read_task).transpose()?,
-            needs_task: false,
+            ..Self::default()
         };
         let Some(raw) = call.params.get("_meta") else {
             return Ok(meta);

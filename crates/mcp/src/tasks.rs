@@ -14,12 +14,12 @@ use time::format_description::well_known::Rfc3339;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use crate::answer::Answer;
+use crate::answer::{Answer, answer, error, raw};
 use crate::call::{Meta, TaskForm};
 use crate::claim_key::random_hex;
 use crate::held::{HeldCalls, Joined, Stage};
 use crate::members::Members;
-use crate::message::{INVALID_PARAMS, TaskMethod};
+use crate::message::TaskMethod;
 use crate::output::Output;
 use crate::progress::{PERIOD, Progress};
 use crate::words;
@@ -199,7 +199,7 @@ impl Task {
                     return self.notify(output).await;
                 }
                 () = seat.changed() => {}
-                () = self.is_forgotten() => { self.give_up(words::FORGOTTEN); }
+                () = self.is_forgotten(FORGOTTEN) => { self.give_up(words::FORGOTTEN); }
                 () = sleep(PERIOD) => {}
             }
         }
@@ -307,10 +307,10 @@ impl Task {
         self.asked.send_replace(Instant::now());
     }
 
-    /// Waits until the client has not asked for long.
-    async fn is_forgotten(&self) {
+    /// Waits until the client has not asked for so long.
+    async fn is_forgotten(&self, patience: Duration) {
         loop {
-            let until = *self.asked.borrow() + FORGOTTEN;
+            let until = *self.asked.borrow() + patience;
             if until <= Instant::now() {
                 return;
             }
@@ -361,15 +361,40 @@ fn ttl(form: TaskForm) -> Duration {
     TTL.max(Duration::from_millis(asked)).min(TTL * 10)
 }
 
-fn answer(result: Value) -> Answer {
-    raw(result.to_string())
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-fn raw(result: String) -> Answer {
-    Answer::Result(RawValue::from_string(result).expect("it is made of JSON"))
-}
+    #[tokio::test]
+    async fn a_task_is_forgotten_when_no_one_has_asked_for_long_enough() {
+        let task = Tasks::default().begin(TaskForm::Extension, Arc::default());
+        let patience = Duration::from_millis(200);
+        let asking = async {
+            sleep(patience / 2).await;
+            task.found();
+            Instant::now()
+        };
+        let ((), asked) = tokio::join!(task.is_forgotten(patience), asking);
+        assert!(asked.elapsed() >= patience);
+        assert!(task.give_up(words::FORGOTTEN));
+        // Then it takes no result any more.
+        assert!(!task.complete(error("late")));
+        assert!(
+            task.facts()["statusMessage"]
+                .as_str()
+                .unwrap()
+                .contains("call the tool again")
+        );
+    }
 
-fn error(why: &str) -> Answer {
-    let error = json!({"code": INVALID_PARAMS, "message": format!("human-oversight-mcp: {why}")});
-    Answer::Error(RawValue::from_string(error.to_string()).expect("a value is JSON"))
+    #[test]
+    fn a_task_lives_as_long_as_people_may_take_and_no_client_makes_it_live_for_ever() {
+        assert_eq!(ttl(TaskForm::Core { ttl: Some(1) }), TTL);
+        assert_eq!(
+            ttl(TaskForm::Core {
+                ttl: Some(u64::MAX)
+            }),
+            TTL * 10
+        );
+    }
 }

@@ -2,13 +2,11 @@
 
 use human_oversight_client::types::{Approval, ExecutionStatus};
 use human_oversight_client::{Reason, Refusal};
-use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use crate::answer::Answer;
+use crate::answer::{Answer, answer, error};
 use crate::call::CallError;
 use crate::held::{End, Stage};
-use crate::message::INVALID_PARAMS;
 
 /// A result that tells of one call: it is always an error, so that no client takes it for the tool's.
 pub(crate) struct Words {
@@ -237,8 +235,7 @@ impl Words {
 
     /// The error of a request that asked for a task, and gets none.
     pub(crate) fn error(&self) -> Answer {
-        let error = json!({"code": INVALID_PARAMS, "message": self.text});
-        Answer::Error(RawValue::from_string(error.to_string()).expect("a value is JSON"))
+        error(&self.text)
     }
 
     /// The result of `tools/call`. In stateless revisions of the protocol, each result names its type.
@@ -260,7 +257,6 @@ impl Words {
         if is_stateless {
             result["resultType"] = "complete".into();
         }
-        let raw = RawValue::from_string(result.to_string());
-        Answer::Result(raw.expect("a value is JSON"))
+        answer(result)
     }
 }

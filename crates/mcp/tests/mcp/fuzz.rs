@@ -90,7 +90,11 @@ fn no_damaged_line_of_a_client_makes_a_held_tool_run_or_ends_the_proxy() {
     }
     // An id that no damaged line has: an open one of the same id would be answered first.
     client.send(b"{\"jsonrpc\":\"2.0\",\"id\":\"over-and-out\",\"method\":\"ping\"}\n");
-    while !client.line().windows(12).any(|part| part == b"over-and-out") {}
+    while !client
+        .line()
+        .windows(12)
+        .any(|part| part == b"over-and-out")
+    {}
     let received = folder.received();
     let passed: Vec<&[u8]> = received.split(|byte| *byte == b'\n').collect();
     assert!(
