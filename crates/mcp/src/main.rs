@@ -29,7 +29,7 @@
 //! | `words` | what a model reads |
 //! | `progress` | what a client reads while people decide |
 //! | `tasks` | held calls as tasks of the proxy |
-//! | `support` | what clients of tasks are told of them |
+//! | `support` | what the server says of tasks, with what the proxy adds |
 //! | `proxy` | between client and server |
 //! | `lifetime` | the start and the end of both |
 //!
