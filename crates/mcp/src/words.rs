@@ -260,3 +260,40 @@ impl Words {
         answer(result)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_reason_has_its_own_status_and_says_that_nothing_ran() {
+        let reasons = [
+            (Reason::Rejected, "rejected"),
+            (Reason::Timeout, "expired"),
+            (Reason::Cancelled, "withdrawn"),
+            (Reason::Denied, "denied"),
+            (Reason::Undeliverable, "undeliverable"),
+            (Reason::Revoked, "revoked"),
+            (Reason::Paused, "paused"),
+            (Reason::Invalid, "invalid"),
+            (Reason::Unreachable, "unavailable"),
+            (Reason::Misconfigured, "unavailable"),
+            (Reason::Unverified, "unavailable"),
+        ];
+        for (reason, status) in reasons {
+            let refusal = Refusal::new(reason);
+            let words = refused(&refusal, None);
+            assert_eq!(words.status, status);
+            assert!(words.text.starts_with("Not run"), "{}", words.text);
+            let Answer::Result(result) = words.result(false) else {
+                panic!("{status}");
+            };
+            let result: Value = serde_json::from_str(result.get()).unwrap();
+            assert_eq!(result["isError"], true);
+            assert_eq!(
+                result["_meta"]["human-oversight/approval"]["status"],
+                status
+            );
+        }
+    }
+}
