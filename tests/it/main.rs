@@ -62,6 +62,7 @@ mod list;
 mod log_lines;
 mod mail;
 mod mail_scanners;
+mod mcp;
 mod moving;
 mod openapi;
 mod operate;

@@ -1,6 +1,6 @@
 // A client of the TypeScript SDK: reads an order as JSON from the standard input, and prints what it got.
 //
-//     client.mjs 1 | 2 legacy | 2 2026-07-28
+//     client.mjs 1 | 1 tasks | 2 legacy | 2 2026-07-28
 import { createRequire } from "node:module";
 import { pathToFileURL } from "node:url";
 
@@ -18,7 +18,8 @@ async function connect() {
   if (version === "1") {
     const { Client } = await load("@modelcontextprotocol/sdk/client/index.js");
     const { StdioClientTransport } = await load("@modelcontextprotocol/sdk/client/stdio.js");
-    return [new Client(info), new StdioClientTransport({ command: program, args, env })];
+    const capabilities = mode === "tasks" ? { tasks: { list: {} } } : {};
+    return [new Client(info, { capabilities }), new StdioClientTransport({ command: program, args, env })];
   }
   const { Client } = await load("@modelcontextprotocol/client");
   const { StdioClientTransport } = await load("@modelcontextprotocol/client/stdio");
@@ -31,7 +32,21 @@ const [client, transport] = await connect();
 await client.connect(transport);
 const { tools } = await client.listTools();
 const results = [];
-let rounds = 0;
+let [rounds, tasks] = [0, 0];
+
+async function callAsTask(call, options) {
+  for await (const message of client.experimental.tasks.callToolStream(call, undefined, options)) {
+    if (message.type === "taskCreated") tasks += 1;
+    if (message.type === "result") return message.result;
+    if (message.type === "error") throw message.error;
+  }
+}
+
+function callOnce(call, options) {
+  if (version !== "1") return client.callTool(call, options);
+  return mode === "tasks" ? callAsTask(call, options) : client.callTool(call, undefined, options);
+}
+
 for (const call of calls) {
   for (;;) {
     rounds += 1;
@@ -39,7 +54,7 @@ for (const call of calls) {
     const options = { timeout: patience * 1000, onprogress: (it) => progress.push(it.progress) };
     let result;
     try {
-      result = version === "1" ? await client.callTool(call, undefined, options) : await client.callTool(call, options);
+      result = await callOnce(call, options);
     } catch (error) {
       if (/time(d )?\s?out/i.test(error.message)) continue;
       throw error;
@@ -52,5 +67,5 @@ for (const call of calls) {
   }
 }
 await client.close();
-console.log(JSON.stringify({ tools, results, rounds }));
+console.log(JSON.stringify({ tools, results, rounds, tasks }));
 process.exit(0);

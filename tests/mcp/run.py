@@ -40,6 +40,11 @@ CLIENTS = {
     "TypeScript 2, 2025-11-25": ["node", str(HERE / "client.mjs"), "2", "legacy"],
     "TypeScript 2, 2026-07-28": ["node", str(HERE / "client.mjs"), "2", "2026-07-28"],
 }
+# With these, each held call is a task.
+TASK_CLIENTS = {
+    "Python 1, 2025-11-25 with tasks": [PYTHON_1, "-B", str(HERE / "client.py"), "tasks"],
+    "TypeScript 1, 2025-11-25 with tasks": ["node", str(HERE / "client.mjs"), "1", "tasks"],
+}
 NOTES = [
     {"name": "take_note", "arguments": {"text": "Grüße 😀", "tags": ["a", "b"]}},
     {"name": "fail", "arguments": {}},
@@ -93,6 +98,9 @@ REFERENCES: dict[str, tuple[list[str], list[Json]]] = {
 }
 
 
+RESEARCH = [{"name": "simulate-research-query", "arguments": {"topic": "tides"}}]
+
+
 class Approver(threading.Thread):
     """Approves what people are asked, some time after the email."""
 
@@ -129,8 +137,28 @@ def prepared(folder: Path) -> Path:
     return place
 
 
-def pair(client: list[str], command: list[str], calls: list[Json], after: float = 0.0, patience: float = 60.0) -> str:
-    """Plays the calls without and with the proxy. Returns how often the client called."""
+def without_tasks(told: Json) -> Json:
+    """What the proxy adds for clients of tasks is left out."""
+    told = json.loads(json.dumps(told))
+    for tool in told["tools"]:
+        tool.pop("execution", None)
+    for result in told["results"]:
+        meta = result.get("_meta", {})
+        meta.pop("io.modelcontextprotocol/related-task", None)
+        if not meta:
+            result.pop("_meta", None)
+    return told
+
+
+def pair(
+    client: list[str],
+    command: list[str],
+    calls: list[Json],
+    after: float = 0.0,
+    patience: float = 60.0,
+    tasks: int = 0,
+) -> str:
+    """Plays the calls without and with the proxy. Returns how often the client called, and how many calls were tasks."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         place = str(folder / "place")
@@ -154,13 +182,16 @@ def pair(client: list[str], command: list[str], calls: list[Json], after: float 
         finally:
             approver.is_over = True
             gate.stop()
+        assert behind.get("tasks", 0) == tasks, behind
+        if tasks:
+            direct, behind = without_tasks(direct), without_tasks(behind)
         assert behind["tools"] == direct["tools"], (direct["tools"], behind["tools"])
         assert behind["results"] == direct["results"], (direct["results"], behind["results"])
         ran_behind = (folder / "place/runs").read_text() if ran else ""
         assert ran_behind == ran, (ran, ran_behind)
         emails = len(gate.questions())
         assert emails == len(calls), f"{emails} emails for {len(calls)} calls"
-        return f"{behind['rounds']} calls"
+        return f"{behind['rounds']} calls" + (f", {tasks} as tasks" if tasks else "")
 
 
 def cases() -> dict[str, tuple[Any, ...]]:
@@ -172,6 +203,13 @@ def cases() -> dict[str, tuple[Any, ...]]:
                 found[f"{client}: server of {server}"] = (program, command, NOTES)
         # The decision takes longer than the client waits.
         found[f"{client}: gives up, and calls again"] = (program, SERVERS["Python 2"][0], NOTES[:1], 4.0, 1.5)
+    for client, program in TASK_CLIENTS.items():
+        # The decision takes longer than the client waits for an answer.
+        found[f"{client}: server of Python 1"] = (program, SERVERS["Python 1"][0], NOTES, 4.0, 1.5, 2)
+        for server in ("filesystem", "everything"):
+            command, calls = REFERENCES[server]
+            calls = calls + RESEARCH if server == "everything" else calls
+            found[f"{client}: reference server {server}"] = (program, command, calls, 0.0, 60.0, len(calls))
     for server, (command, calls) in REFERENCES.items():
         for client in ("Python 2, automatic", "TypeScript 1, 2025-11-25", "TypeScript 2, 2025-11-25"):
             found[f"{client}: reference server {server}"] = (CLIENTS[client], command, calls)

@@ -66,7 +66,21 @@ fn take(folder: &Path, message: Value, line: &[u8]) {
                 "description": "Deletes a file.\n\tFor good.",
                 "inputSchema": {"type": "object"},
                 "annotations": {"readOnlyHint": false, "destructiveHint": true, "title": "Delete"},
+            }, {
+                "name": "read_file",
+                "inputSchema": {"type": "object"},
+            }, {
+                "name": "research",
+                "inputSchema": {"type": "object"},
+                "execution": {"taskSupport": "required"},
             }]}),
+        ),
+        Some("tasks/result") => answer(
+            &id,
+            &json!({
+                "content": [{"type": "text", "text": "found"}],
+                "_meta": {"other": 1, "io.modelcontextprotocol/related-task": {"taskId": message["params"]["taskId"]}},
+            }),
         ),
         Some("test/say") => say(message["params"]["text"].as_str().unwrap_or_default()),
         Some("tools/call") => {
@@ -107,6 +121,10 @@ fn call(folder: &Path, id: &Value, params: &Value, line: &str) {
             ));
             answer(id, &text("done"));
         }
+        "research" if params["task"].is_object() => answer(
+            id,
+            &json!({"task": {"taskId": "theirs-1", "status": "working", "ttl": null}}),
+        ),
         "secrets" => {
             let is_set = |name: &&str| std::env::var_os(name).is_some();
             let set: Vec<&str> = ["HO_KEY", "HO_CLAIM_KEY", "STAND_IN_TOKEN"]

@@ -5,19 +5,20 @@ use human_oversight_protocol::strict_json::{self, StrictError};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
-use crate::message::{Id, Members, ToolCall};
+use crate::members::Members;
+use crate::message::{Id, ToolCall};
 
 /// The content of a held call.
 #[derive(Debug)]
 pub(crate) struct Content {
     pub(crate) tool: String,
     pub(crate) arguments: Map<String, Value>,
-    /// The members of `params` that the protocol has besides, such as `task`: they change what runs too.
+    /// The members of `params` that the protocol has besides, such as `requestState`: they change what runs too.
     more: Map<String, Value>,
 }
 
 /// Metadata of a call that its caller's program adds, not what is approved.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Meta {
     /// The members that are sent on.
     passed: Vec<(String, Box<RawValue>)>,
@@ -25,6 +26,19 @@ pub(crate) struct Meta {
     pub(crate) progress_token: Option<Box<RawValue>>,
     /// The client speaks a revision in which each request names it: results have a type there.
     pub(crate) is_stateless: bool,
+    /// The client takes a task in place of the result.
+    pub(crate) task: Option<TaskForm>,
+    /// The server runs this tool as a task only.
+    pub(crate) needs_task: bool,
+}
+
+/// How a client speaks of tasks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TaskForm {
+    /// As revision 2025-11-25 does: the call asks for a task that lives as long as this, in milliseconds.
+    Core { ttl: Option<u64> },
+    /// As the extension `io.modelcontextprotocol/tasks` does, which the call declares.
+    Extension,
 }
 
 /// Why a call cannot be held, and so is not run.
@@ -36,11 +50,15 @@ pub(crate) enum CallError {
     Unclear { member: String, source: StrictError },
     #[error("_meta must be an object in which no name occurs twice")]
     Meta,
+    #[error("task must be an object, with a time in milliseconds as its ttl")]
+    Task,
     #[error(transparent)]
     Parameters(#[from] ParametersError),
 }
 
 const VERSION: &str = "io.modelcontextprotocol/protocolVersion";
+const CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
+const TASKS: &str = "io.modelcontextprotocol/tasks";
 
 impl Content {
     /// Reads the members of `params`.
@@ -58,7 +76,8 @@ impl Content {
                 })
             };
             match name {
-                "name" | "_meta" => {}
+                // How the result is to be given, not what runs.
+                "name" | "_meta" | "task" => {}
                 "arguments" => match strict()? {
                     Value::Object(arguments) => content.arguments = arguments,
                     _ => return Err(CallError::NotAnObject),
@@ -106,6 +125,9 @@ pub(crate) fn run_line(id: &Id, approved: &Parameters, meta: &Meta) -> String {
             object.get(of).cloned().unwrap_or_default(),
         );
     }
+    if meta.needs_task && meta.task.is_some() {
+        params.insert("task".to_owned(), json!({}));
+    }
     let mut params = Value::Object(params).to_string();
     if !meta.passed.is_empty() {
         let members = meta.passed.iter();
@@ -118,14 +140,21 @@ pub(crate) fn run_line(id: &Id, approved: &Parameters, meta: &Meta) -> String {
     format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"method\":\"tools/call\",\"params\":{params}}}\n")
 }
 
+/// The line that asks for the result of a task of the server.
+pub(crate) fn task_result_line(id: &Id, task: &str) -> String {
+    let (id, task) = (id.as_json(), json!(task));
+    format!(
+        "{{\"jsonrpc\":\"2.0\",\"id\":{id},\"method\":\"tasks/result\",\"params\":{{\"taskId\":{task}}}}}\n"
+    )
+}
+
 impl Meta {
-    /// Reads `_meta`. What the protocol defines is sent on, and the context of traces; other members might tell the
-    /// server something that people do not see.
+    /// Reads `_meta` and `task`. What the protocol defines is sent on, and the context of traces; other members might tell
+    /// the server something that people do not see. Tasks are the proxy's affair, not the server's.
     pub(crate) fn read(call: &ToolCall<'_>) -> Result<Self, CallError> {
         let mut meta = Self {
-            passed: Vec::new(),
-            progress_token: None,
-            is_stateless: false,
+            task: call.params.get("task").map(read_task).transpose()?,
+            ..Self::default()
         };
         let Some(raw) = call.params.get("_meta") else {
             return Ok(meta);
@@ -140,10 +169,32 @@ impl Meta {
                 name,
                 "progressToken" | "traceparent" | "tracestate" | "baggage"
             );
-            if is_known || name.starts_with("io.modelcontextprotocol/") {
+            if name == CAPABILITIES
+                && let Some(others) = without_tasks(value)
+            {
+                meta.task = Some(TaskForm::Extension);
+                meta.passed.push((name.to_owned(), others));
+            } else if is_known || name.starts_with("io.modelcontextprotocol/") {
                 meta.passed.push((name.to_owned(), value.to_owned()));
             }
         }
         Ok(meta)
     }
+}
+
+fn read_task(raw: &RawValue) -> Result<TaskForm, CallError> {
+    let task: Value = serde_json::from_str(raw.get()).map_err(|_| CallError::Task)?;
+    let ttl = task.as_object().ok_or(CallError::Task)?.get("ttl");
+    let ttl = ttl.filter(|ttl| !ttl.is_null());
+    let ttl = ttl.map(|ttl| ttl.as_u64().ok_or(CallError::Task));
+    let ttl = ttl.transpose()?;
+    Ok(TaskForm::Core { ttl })
+}
+
+/// What a client can do but for tasks, if it can deal with them.
+fn without_tasks(capabilities: &RawValue) -> Option<Box<RawValue>> {
+    let mut capabilities: Value = serde_json::from_str(capabilities.get()).ok()?;
+    let extensions = capabilities.get_mut("extensions")?.as_object_mut()?;
+    extensions.remove(TASKS)?;
+    RawValue::from_string(capabilities.to_string()).ok()
 }

@@ -9,10 +9,11 @@ use std::time::{Duration, Instant};
 
 use human_oversight_client::types::{Approval, ExecutionStatus, Status};
 use human_oversight_client::{Permit, Reason, Refusal};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
+use tokio::time::timeout_at;
 
-use crate::call::{Meta, run_line};
-use crate::message::Answer;
+use crate::answer::Answer;
+use crate::call::Meta;
 use crate::request::Request;
 use crate::server::Server;
 
@@ -59,6 +60,8 @@ pub(crate) struct Seat {
 pub(crate) struct HeldCalls {
     server: Arc<Server>,
     state: Mutex<State>,
+    /// A call has joined, or the client has closed its end.
+    news: Notify,
     /// How many requests are being worked on.
     busy: watch::Sender<usize>,
 }
@@ -71,6 +74,8 @@ struct State {
     generations: HashMap<String, u32>,
     /// Results that no call has got.
     kept: HashMap<String, Kept>,
+    /// No call will come any more.
+    is_over: bool,
 }
 
 struct Open {
@@ -87,11 +92,16 @@ struct Kept {
 /// How long a result is kept for a client that went away.
 const KEEP: Duration = Duration::from_secs(600);
 
+/// How long an approval is kept that was claimed for a client that went away meanwhile: not longer than the clocks of gate
+/// and client may differ, so that it is still valid.
+const HOLD: Duration = Duration::from_secs(60);
+
 impl HeldCalls {
     pub(crate) fn new(server: Arc<Server>) -> Self {
         Self {
             server,
             state: Mutex::default(),
+            news: Notify::new(),
             busy: watch::Sender::default(),
         }
     }
@@ -107,6 +117,7 @@ impl HeldCalls {
         if let Some(open) = state.open.get_mut(&name) {
             open.meta = meta;
             let stage = open.stage.subscribe();
+            self.news.notify_waiters();
             return Joined::Seat(Seat { name, stage });
         }
         let (sender, stage) = watch::channel(Stage::Asking);
@@ -145,6 +156,12 @@ impl HeldCalls {
         }
     }
 
+    /// Nothing runs from now on that does not run yet.
+    pub(crate) fn close(&self) {
+        self.state().is_over = true;
+        self.news.notify_waiters();
+    }
+
     /// Waits until nothing is being claimed, run or reported.
     pub(crate) async fn idle(&self) {
         // An error means that the sender is gone, which `self` owns.
@@ -155,7 +172,7 @@ impl HeldCalls {
         let decided = loop {
             tokio::select! {
                 decided = self.ask(request, stage) => break decided,
-                () = stage.closed() => if self.close(request, stage) { return },
+                () = stage.closed() => if self.give_up(request, stage) { return },
             }
         };
         let (generation, approval) = match decided {
@@ -163,7 +180,7 @@ impl HeldCalls {
             Err(refusal) => return self.refuse(request, stage, refusal, None),
         };
         // A claim uses the approval up.
-        if self.close(request, stage) {
+        if self.give_up(request, stage) {
             return;
         }
         match request.claim(generation).await {
@@ -200,7 +217,7 @@ impl HeldCalls {
     }
 
     /// Gives the request up if no call waits for it any more. It stays open at the gate.
-    fn close(&self, request: &Request, stage: &watch::Sender<Stage>) -> bool {
+    fn give_up(&self, request: &Request, stage: &watch::Sender<Stage>) -> bool {
         let mut state = self.state();
         let is_alone = stage.receiver_count() == 0;
         if is_alone {
@@ -216,24 +233,12 @@ impl HeldCalls {
         generation: u32,
         permit: Permit,
     ) {
-        let meta = {
-            let mut state = self.state();
-            if stage.receiver_count() == 0 {
-                state.open.remove(&request.name);
-                state.set_generation(request, generation + 1);
-                None
-            } else {
-                stage.send_replace(Stage::Running);
-                state.open.get(&request.name).map(|open| open.meta.clone())
-            }
-        };
-        let Some(meta) = meta else {
+        let Some(meta) = self.caller(request, stage, generation).await else {
             return permit
                 .failed("not run: no call waited for it any more")
                 .await;
         };
-        let line = |id: &_| run_line(id, &request.parameters, &meta);
-        match self.server.run(line).await {
+        match self.server.run(&request.parameters, &meta).await {
             Some(answer) => {
                 let failure = answer.failure();
                 self.end(request, stage, Some(generation + 1), End::Answered(answer));
@@ -247,6 +252,33 @@ impl HeldCalls {
                 drop(permit);
                 self.end(request, stage, Some(generation + 1), End::Lost);
             }
+        }
+    }
+
+    /// The call to run for. If its client went away while the approval was claimed, the next same call is awaited.
+    async fn caller(
+        &self,
+        request: &Request,
+        stage: &watch::Sender<Stage>,
+        generation: u32,
+    ) -> Option<Arc<Meta>> {
+        let deadline = tokio::time::Instant::now() + HOLD;
+        let mut is_late = false;
+        loop {
+            let news = self.news.notified();
+            {
+                let mut state = self.state();
+                if stage.receiver_count() > 0 && !state.is_over {
+                    stage.send_replace(Stage::Running);
+                    return state.open.get(&request.name).map(|open| open.meta.clone());
+                }
+                if is_late || state.is_over {
+                    state.open.remove(&request.name);
+                    state.set_generation(request, generation + 1);
+                    return None;
+                }
+            }
+            is_late = timeout_at(deadline, news).await.is_err();
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::io;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use crate::held::HeldCalls;
 use crate::output::Output;
 use crate::proxy::Proxy;
 use crate::server::{Server, exit_code};
+use crate::tasks::Tasks;
 use crate::tools::Tools;
 
 #[derive(Debug, thiserror::Error)]
@@ -53,6 +55,10 @@ pub(crate) async fn run(arguments: Arguments) -> Result<u8, StartError> {
         server: server.clone(),
         held: held.clone(),
         tools: Tools::default(),
+        tasks: Tasks::default(),
+        asked: Mutex::default(),
+        has_tasks: AtomicBool::new(false),
+        server_lists_tasks: AtomicBool::new(false),
         output: Output::new(),
         callers: Mutex::default(),
     });
@@ -60,6 +66,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<u8, StartError> {
     let from_client = proxy.read_client(tokio::io::stdin());
     let code = wait(&mut child, &server, from_client, from_server).await;
     server.give_up_runs();
+    held.close();
     timeout(REPORT, async {
         held.idle().await;
         flush().await;

@@ -15,7 +15,9 @@
 //! | `pattern` | names of tools with `*` |
 //! | `template` | texts with placeholders |
 //! | `claim_key` | the key of names and claim secrets |
+//! | `members` | the members of a JSON object, as written |
 //! | `message` | what the proxy must know of a line of JSON-RPC |
+//! | `answer` | answers to requests |
 //! | `call` | the content of a held call, and the message that runs it |
 //! | `config` | the file of settings, and the environment |
 //! | `cli` | the command line |
@@ -25,6 +27,9 @@
 //! | `request` | a held call as a request at the gate |
 //! | `held` | the held calls, from the question to the result |
 //! | `words` | what a model reads |
+//! | `progress` | what a client reads while people decide |
+//! | `tasks` | held calls as tasks of the proxy |
+//! | `support` | what the server says of tasks, with what the proxy adds |
 //! | `proxy` | between client and server |
 //! | `lifetime` | the start and the end of both |
 //!
@@ -34,22 +39,27 @@
 //!    its content, once, and while a caller waits for it.
 //! 2. What reaches the server then is made of what was approved, not of what the client sent.
 //! 3. A line that the server might read differently than the proxy does not reach it.
-//! 4. An answer of the proxy is always an error: a call that has not run never looks as if it had.
+//! 4. An answer of the proxy is an error, or a task that has not ended: a call that has not run never looks as if it had.
 //! 5. No argument, result, key or address is ever logged.
 
+mod answer;
 mod call;
 mod claim_key;
 mod cli;
 mod config;
 mod held;
 mod lifetime;
+mod members;
 mod message;
 mod output;
 mod pattern;
+mod progress;
 mod proxy;
 mod request;
 mod server;
 mod span;
+mod support;
+mod tasks;
 mod template;
 mod tools;
 mod words;

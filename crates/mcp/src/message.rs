@@ -4,11 +4,10 @@
 //! takes the first of two members, ignores case, or begins a line at a carriage return, would otherwise find a
 //! tool call where the proxy finds none.
 
-use std::fmt;
-
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 use serde_json::value::RawValue;
+
+use crate::members::Members;
 
 /// What a line of the client is.
 #[derive(Debug)]
@@ -17,8 +16,10 @@ pub(crate) enum Line<'a> {
     Other,
     /// A call of a tool.
     Call(ToolCall<'a>),
-    /// A request of this id for the list of tools.
-    List(Id),
+    /// A request whose answer the proxy reads.
+    Asked(Id, Asked),
+    /// A request about one task.
+    Task(TaskRequest),
     /// The client no longer waits for the answer to the request of this id.
     Cancelled(Id),
     /// Several messages in one line, as the revision 2025-03-26 permits.
@@ -37,6 +38,35 @@ pub(crate) struct ToolCall<'a> {
     pub(crate) params: Members<'a>,
 }
 
+/// What a request asks of the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Asked {
+    /// The revision and what each side can do.
+    Initialize {
+        /// The client can deal with tasks, as of revision 2025-11-25.
+        has_tasks: bool,
+    },
+    Tools,
+    /// The first page of the tasks.
+    Tasks,
+}
+
+/// A request about a task, which may be one of the proxy's.
+#[derive(Debug)]
+pub(crate) struct TaskRequest {
+    pub(crate) id: Id,
+    pub(crate) method: TaskMethod,
+    pub(crate) task: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TaskMethod {
+    Get,
+    Result,
+    Cancel,
+    Update,
+}
+
 /// The id of a request: a string or a number, as JSON.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Id(String);
@@ -49,20 +79,9 @@ pub(crate) struct Invalid {
     pub(crate) why: &'static str,
 }
 
-/// The server's answer to a request: the value of `result` or of `error`, as the server wrote it.
-#[derive(Clone, Debug)]
-pub(crate) enum Answer {
-    Result(Box<RawValue>),
-    Error(Box<RawValue>),
-}
-
-/// The members of an object in their order.
-#[derive(Debug)]
-pub(crate) struct Members<'a>(Vec<(String, &'a RawValue)>);
-
 const PARSE_ERROR: i32 = -32_700;
 const INVALID_REQUEST: i32 = -32_600;
-const INVALID_PARAMS: i32 = -32_602;
+pub(crate) const INVALID_PARAMS: i32 = -32_602;
 
 const MESSAGE: [&str; 6] = ["jsonrpc", "id", "method", "params", "result", "error"];
 const PARAMS: [&str; 3] = ["name", "arguments", "_meta"];
@@ -127,7 +146,15 @@ fn read_message(raw: &RawValue) -> Line<'_> {
                 }
             }
         }
-        "tools/list" => id.map_or(Line::Other, Line::List),
+        "initialize" | "tools/list" | "tasks/list" => {
+            let asked = read_asked(&method, message.get("params"));
+            id.zip(asked)
+                .map_or(Line::Other, |(id, asked)| Line::Asked(id, asked))
+        }
+        "tasks/get" | "tasks/result" | "tasks/cancel" | "tasks/update" => {
+            let request = id.and_then(|id| read_task(id, &method, message.get("params")?));
+            request.map_or(Line::Other, Line::Task)
+        }
         "notifications/cancelled" => {
             let params = message
                 .get("params")
@@ -145,30 +172,30 @@ fn read_call(params: &RawValue) -> Option<(String, Members<'_>)> {
     Some((tool, params))
 }
 
-/// The answer in a line of the server, and the id of the request that it is for.
-pub(crate) fn read_answer(line: &[u8]) -> Option<(Id, Answer)> {
-    let raw: &RawValue = serde_json::from_slice(line).ok()?;
-    let message = Members::read(raw, &[])?;
-    if message.get("method").is_some() {
-        return None;
+fn read_asked(method: &str, params: Option<&RawValue>) -> Option<Asked> {
+    let params: Value = params
+        .and_then(|raw| serde_json::from_str(raw.get()).ok())
+        .unwrap_or_default();
+    match method {
+        "initialize" => {
+            let has_tasks = params["capabilities"]["tasks"].is_object();
+            Some(Asked::Initialize { has_tasks })
+        }
+        "tools/list" => Some(Asked::Tools),
+        _ => params["cursor"].is_null().then_some(Asked::Tasks),
     }
-    let id = Id::read(message.get("id")?)?;
-    let answer = match (message.get("result"), message.get("error")) {
-        (_, Some(error)) => Answer::Error(error.to_owned()),
-        (Some(result), None) => Answer::Result(result.to_owned()),
-        (None, None) => return None,
-    };
-    Some((id, answer))
 }
 
-/// The line that answers a request.
-pub(crate) fn answer_line(id: &Id, answer: &Answer) -> String {
-    let (member, value) = match answer {
-        Answer::Result(result) => ("result", result),
-        Answer::Error(error) => ("error", error),
+fn read_task(id: Id, method: &str, params: &RawValue) -> Option<TaskRequest> {
+    let params: Value = serde_json::from_str(params.get()).ok()?;
+    let method = match method {
+        "tasks/get" => TaskMethod::Get,
+        "tasks/result" => TaskMethod::Result,
+        "tasks/cancel" => TaskMethod::Cancel,
+        _ => TaskMethod::Update,
     };
-    let Id(id) = id;
-    format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"{member}\":{value}}}\n")
+    let task = params["taskId"].as_str()?.to_owned();
+    Some(TaskRequest { id, method, task })
 }
 
 /// The line that answers an invalid message.
@@ -192,7 +219,7 @@ impl Line<'_> {
 }
 
 impl Id {
-    fn read(raw: &RawValue) -> Option<Self> {
+    pub(crate) fn read(raw: &RawValue) -> Option<Self> {
         match serde_json::from_str(raw.get()).ok()? {
             // As JSON, in one spelling.
             id @ Value::String(_) => Some(Self(id.to_string())),
@@ -212,87 +239,12 @@ impl Id {
     }
 }
 
-impl<'a> Members<'a> {
-    /// The members of an object. There are none if a name occurs twice, or one is spelt nearly as one of `names`.
-    pub(crate) fn read(object: &'a RawValue, names: &[&str]) -> Option<Self> {
-        let members: Self = serde_json::from_str(object.get()).ok()?;
-        let is_clear = |at: usize, name: &str| {
-            let is_near = names.iter().any(|it| *it != name && fold(name) == *it);
-            !is_near && !members.0[..at].iter().any(|(before, _)| before == name)
-        };
-        let mut named = members.0.iter().enumerate();
-        named
-            .all(|(at, (name, _))| is_clear(at, name))
-            .then_some(members)
-    }
-
-    pub(crate) fn get(&self, name: &str) -> Option<&'a RawValue> {
-        let found = self.0.iter().find(|(member, _)| member == name);
-        found.map(|(_, value)| *value)
-    }
-
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &'a RawValue)> {
-        self.0.iter().map(|(name, value)| (name.as_str(), *value))
-    }
-}
-
-/// A name as readers see it that ignore case, in Unicode too: `ſ` is an `s` to them, and the Kelvin sign a `k`.
-fn fold(name: &str) -> String {
-    let folded = name.chars().flat_map(char::to_uppercase);
-    folded.flat_map(char::to_lowercase).collect()
-}
-
-impl<'de> Deserialize<'de> for Members<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Collect;
-        impl<'de> Visitor<'de> for Collect {
-            type Value = Members<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut members = Vec::new();
-                while let Some(member) = map.next_entry()? {
-                    members.push(member);
-                }
-                Ok(Members(members))
-            }
-        }
-        deserializer.deserialize_map(Collect)
-    }
-}
-
-impl Answer {
-    /// The error, if the call failed.
-    pub(crate) fn failure(&self) -> Option<String> {
-        match self {
-            Self::Error(error) => {
-                let error: Value = serde_json::from_str(error.get()).unwrap_or_default();
-                let message = error["message"]
-                    .as_str()
-                    .unwrap_or("an error without a message");
-                Some(message.to_owned())
-            }
-            Self::Result(result) => {
-                let result: Value = serde_json::from_str(result.get()).unwrap_or_default();
-                if result["isError"] != true {
-                    return None;
-                }
-                let texts = result["content"].as_array().into_iter().flatten();
-                let texts = texts.filter_map(|part| part["text"].as_str());
-                Some(texts.collect::<Vec<_>>().join("\n"))
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::members::fold;
 
     /// Whether a lenient reader might find a call of a tool in these bytes: one that begins a line at each carriage
     /// return, knows batches, ignores the case of names, and takes any of several members of one name.
@@ -368,7 +320,7 @@ mod tests {
         fn no_line_passes_in_which_a_server_may_find_a_call(line in line(), cut in 0..200_usize) {
             let cut: String = line.chars().enumerate().filter(|(at, _)| *at != cut).map(|(_, c)| c).collect();
             for line in [line, cut] {
-                let passes = matches!(read_line(line.as_bytes()), Line::Other | Line::List(_) | Line::Cancelled(_));
+                let passes = matches!(read_line(line.as_bytes()), Line::Other | Line::Asked(..) | Line::Task(_) | Line::Cancelled(_));
                 prop_assert!(!(passes && may_be_a_call(&line)), "{line}");
             }
         }
@@ -376,7 +328,7 @@ mod tests {
         #[test]
         fn no_bytes_break_the_reader(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
             read_line(&bytes);
-            read_answer(&bytes);
+            crate::answer::read_answer(&bytes);
         }
     }
 }

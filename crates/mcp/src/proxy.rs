@@ -1,24 +1,27 @@
 //! Between client and server: every line goes on as it is, but for calls that are held and what belongs to them.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use human_oversight_client::Gate;
-use serde_json::json;
-use serde_json::value::RawValue;
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use crate::call::{CallError, Content, Meta};
+use crate::answer::{Answer, answer_line, read_answer};
+use crate::call::{CallError, Content, Meta, TaskForm};
 use crate::claim_key::ClaimKey;
 use crate::config::Config;
 use crate::held::{HeldCalls, Joined, Seat, Stage};
-use crate::message::{Answer, Id, Invalid, Line, ToolCall, answer_line, invalid_line, read_line};
+use crate::message::{Asked, Id, Invalid, Line, TaskRequest, ToolCall, invalid_line, read_line};
 use crate::output::Output;
+use crate::progress::{PERIOD, Progress};
 use crate::request::Request;
 use crate::server::Server;
+use crate::support;
+use crate::tasks::Tasks;
 use crate::template::Filling;
 use crate::tools::Tools;
 use crate::words;
@@ -33,13 +36,16 @@ pub(crate) struct Proxy {
     pub(crate) server: Arc<Server>,
     pub(crate) held: Arc<HeldCalls>,
     pub(crate) tools: Tools,
+    pub(crate) tasks: Tasks,
     pub(crate) output: Output,
-    /// The held calls that have no answer yet, each with what cancels it.
+    /// The client's requests that the server has not answered, and whose answers the proxy reads.
+    pub(crate) asked: Mutex<HashMap<Id, Asked>>,
+    /// The client has declared tasks, as revision 2025-11-25 does.
+    pub(crate) has_tasks: AtomicBool,
+    pub(crate) server_lists_tasks: AtomicBool,
+    /// The requests that the proxy answers and has not answered yet, each with what cancels it.
     pub(crate) callers: Mutex<HashMap<Id, oneshot::Sender<()>>>,
 }
-
-/// How often a client reads of progress.
-const PROGRESS: Duration = Duration::from_secs(5);
 
 impl Proxy {
     /// Reads the client's lines until it closes its end.
@@ -52,6 +58,8 @@ impl Proxy {
         }
         // What waits has no caller any more.
         self.callers().clear();
+        self.tasks.clear();
+        self.held.close();
     }
 
     /// Reads the server's lines until it closes its end.
@@ -60,8 +68,10 @@ impl Proxy {
         let mut line = Vec::new();
         while matches!(output.read_until(b'\n', &mut line).await, Ok(1..)) {
             if !self.server.take_answer(&line) {
-                self.tools.note(&line);
-                self.output.write(&line).await;
+                match self.change(&line) {
+                    Some(changed) => self.output.write(changed.as_bytes()).await,
+                    None => self.output.write(&line).await,
+                }
             }
             line.clear();
             if self.output.is_broken() {
@@ -86,15 +96,78 @@ impl Proxy {
                     return;
                 }
             }
-            Line::List(id) => self.tools.ask(id.clone()),
+            Line::Asked(id, asked) => {
+                if let Some(answer) = self.note(id, *asked) {
+                    return self.output.write(answer_line(id, &answer).as_bytes()).await;
+                }
+            }
+            Line::Task(request) if Tasks::is_own(&request.task) => {
+                return self.take_task(request).await;
+            }
             Line::Batch(lines) if lines.iter().any(|line| !self.passes(line)) => {
                 return self.refuse_batch(lines).await;
             }
             Line::Invalid(invalid) => return self.refuse(invalid).await,
-            Line::Call(_) | Line::Batch(_) | Line::Other => {}
+            Line::Call(_) | Line::Task(_) | Line::Batch(_) | Line::Other => {}
         }
         // An error means that the server is about to end, which ends the proxy.
         self.server.send(whole).await.ok();
+    }
+
+    /// Notes a request whose answer is to be read, unless the proxy itself answers it.
+    fn note(&self, id: &Id, asked: Asked) -> Option<Answer> {
+        match asked {
+            Asked::Tasks if self.server_lists_tasks.load(Ordering::Relaxed) => {}
+            Asked::Tasks if self.tasks.is_empty() && !self.has_tasks.load(Ordering::Relaxed) => {
+                return None;
+            }
+            Asked::Tasks => return self.tasks.list(None),
+            Asked::Initialize { .. } | Asked::Tools => {}
+        }
+        lock(&self.asked).insert(id.clone(), asked);
+        None
+    }
+
+    /// Reads a line of the server if it answers such a request. Returns the line in its place where the client is to read
+    /// of tasks.
+    fn change(&self, line: &[u8]) -> Option<String> {
+        if lock(&self.asked).is_empty() {
+            return None;
+        }
+        let (id, answer) = read_answer(line)?;
+        let asked = lock(&self.asked).remove(&id)?;
+        let Answer::Result(result) = answer else {
+            return None;
+        };
+        let changed = match asked {
+            Asked::Initialize { has_tasks } => {
+                self.server_lists_tasks
+                    .store(support::lists_tasks(&result), Ordering::Relaxed);
+                let changed = support::with_tasks(&result).filter(|_| has_tasks);
+                self.has_tasks.store(changed.is_some(), Ordering::Relaxed);
+                changed
+            }
+            Asked::Tools => {
+                self.tools.note(&result);
+                let is_held = |tool: &str| self.config.holds(&self.name, tool);
+                let has_tasks = self.has_tasks.load(Ordering::Relaxed);
+                has_tasks.then(|| support::with_task_support(&result, is_held))?
+            }
+            Asked::Tasks => self.tasks.list(Some(&result)),
+        };
+        Some(answer_line(&id, &changed?))
+    }
+
+    async fn take_task(self: &Arc<Self>, request: &TaskRequest) {
+        let (method, task) = (request.method, request.task.clone());
+        let proxy = self.clone();
+        self.take(request.id.clone(), |mut cancelled| async move {
+            tokio::select! {
+                answer = proxy.tasks.answer(&task, method) => Some(answer),
+                _ = &mut cancelled => None,
+            }
+        })
+        .await;
     }
 
     /// Whether a message of a batch needs no approval.
@@ -103,7 +176,7 @@ impl Proxy {
             Line::Call(call) => !self.config.holds(&self.name, &call.tool),
             Line::Invalid(_) => false,
             Line::Cancelled(id) => !self.callers().contains_key(id),
-            Line::Other | Line::List(_) | Line::Batch(_) => true,
+            Line::Other | Line::Asked(..) | Line::Task(_) | Line::Batch(_) => true,
         }
     }
 
@@ -127,6 +200,27 @@ impl Proxy {
             tracing::warn!("a tool call without an id, which cannot be answered, is not run");
             return;
         };
+        let wants_task = call.params.get("task").is_some();
+        let prepared = self.prepare(call);
+        let proxy = self.clone();
+        self.take(id, |cancelled| async move {
+            match prepared {
+                Ok((request, meta)) => match meta.task {
+                    Some(form) => Some(proxy.begin_task(request, meta, form)),
+                    None => proxy.answer(request, meta, cancelled).await,
+                },
+                Err((error, _)) if wants_task => Some(words::unclear(&error).error()),
+                Err((error, is_stateless)) => Some(words::unclear(&error).result(is_stateless)),
+            }
+        })
+        .await;
+    }
+
+    /// Answers a request of the client, unless it is cancelled before.
+    async fn take<A>(self: &Arc<Self>, id: Id, answer: impl FnOnce(oneshot::Receiver<()>) -> A)
+    where
+        A: Future<Output = Option<Answer>> + Send + 'static,
+    {
         let (cancel, cancelled) = oneshot::channel();
         let is_new = {
             let mut callers = self.callers();
@@ -141,13 +235,10 @@ impl Proxy {
             let id = Some(id);
             return self.refuse(&Invalid { id, code, why }).await;
         }
-        let prepared = self.prepare(call);
+        let answer = answer(cancelled);
         let proxy = self.clone();
         tokio::spawn(async move {
-            let answer = match prepared {
-                Ok((request, meta)) => proxy.answer(request, meta, cancelled).await,
-                Err((error, is_stateless)) => Some(words::unclear(&error).result(is_stateless)),
-            };
+            let answer = answer.await;
             proxy.callers().remove(&id);
             if let Some(answer) = answer {
                 let line = answer_line(&id, &answer);
@@ -156,9 +247,20 @@ impl Proxy {
         });
     }
 
+    /// The task of a held call, which waits in its place.
+    fn begin_task(self: &Arc<Self>, request: Request, meta: Arc<Meta>, form: TaskForm) -> Answer {
+        let joined = self.held.join(request, meta.clone());
+        let task = self.tasks.begin(form, meta);
+        let created = task.created();
+        let proxy = self.clone();
+        tokio::spawn(async move { task.attend(joined, &proxy.held, &proxy.output).await });
+        created
+    }
+
     /// What people are asked for a call.
     fn prepare(&self, call: &ToolCall<'_>) -> Result<(Request, Arc<Meta>), (CallError, bool)> {
-        let meta = Meta::read(call).map_err(|error| (error, false))?;
+        let mut meta = Meta::read(call).map_err(|error| (error, false))?;
+        meta.needs_task = self.tools.needs_task(&call.tool);
         let with_era = |error| (error, meta.is_stateless);
         let content = Content::read(call).map_err(with_era)?;
         let filling = Filling {
@@ -192,13 +294,13 @@ impl Proxy {
         let deadline = Instant::now() + self.answer_within;
         let mut seat = match self.held.join(request, meta.clone()) {
             Joined::Seat(seat) => seat,
-            Joined::Kept(end) => return Some(finish(&end, meta.is_stateless)),
+            Joined::Kept(end) => return Some(words::end(&end, meta.is_stateless)),
         };
         let mut progress = Progress::new(&meta);
         loop {
             let stage = seat.stage();
             if let Stage::Ended(end) = stage {
-                return Some(finish(&end, meta.is_stateless));
+                return Some(words::end(&end, meta.is_stateless));
             }
             if let Some(line) = progress.line(&stage) {
                 self.output.write(line.as_bytes()).await;
@@ -212,53 +314,24 @@ impl Proxy {
                 }
                 () = seat.changed() => {}
                 () = sleep_until(deadline) => return Some(self.unfinished(seat, &stage, &meta)),
-                () = sleep(PROGRESS) => {}
+                () = sleep(PERIOD) => {}
             }
         }
     }
 
     fn unfinished(&self, seat: Seat, stage: &Stage, meta: &Meta) -> Answer {
         match self.held.leave(seat) {
-            Some(end) => finish(&end, meta.is_stateless),
+            Some(end) => words::end(&end, meta.is_stateless),
             None => words::unfinished(stage).result(meta.is_stateless),
         }
     }
 
     fn callers(&self) -> MutexGuard<'_, HashMap<Id, oneshot::Sender<()>>> {
-        // A panic cannot leave it half-written.
-        self.callers.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.callers)
     }
 }
 
-fn finish(end: &crate::held::End, is_stateless: bool) -> Answer {
-    match words::end(end) {
-        Ok(answer) => answer.clone(),
-        Err(words) => words.result(is_stateless),
-    }
-}
-
-/// Progress notifications for one call.
-struct Progress<'a> {
-    token: Option<&'a RawValue>,
-    count: u32,
-}
-
-impl<'a> Progress<'a> {
-    fn new(meta: &'a Meta) -> Self {
-        let token = meta.progress_token.as_deref();
-        Self { token, count: 0 }
-    }
-
-    /// The next notification, if the client wants some. Its progress must grow, and the tool's own comes after it, so that
-    /// it grows by millionths.
-    fn line(&mut self, stage: &Stage) -> Option<String> {
-        let (token, message) = (self.token?, words::progress(stage)?);
-        self.count += 1;
-        let progress = f64::from(self.count) / 1e6;
-        let message = json!(message);
-        Some(format!(
-            "{{\"jsonrpc\":\"2.0\",\"method\":\"notifications/progress\",\"params\":{{\"progressToken\":{token},\
-             \"progress\":{progress},\"message\":{message}}}}}\n"
-        ))
-    }
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // A panic cannot leave it half-written.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -6,12 +6,15 @@ use std::io;
 use std::process::{ExitStatus, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use human_oversight_protocol::parameters::Parameters;
 use tokio::io::AsyncWriteExt;
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::sync::{Mutex as AsyncMutex, oneshot};
 
+use crate::answer::{Answer, read_answer};
+use crate::call::{Meta, run_line, task_result_line};
 use crate::claim_key::random_hex;
-use crate::message::{Answer, Id, read_answer};
+use crate::message::Id;
 
 /// What only the proxy needs of the environment.
 const SECRETS: [&str; 2] = ["HO_CLAIM_KEY", "HO_KEY"];
@@ -62,8 +65,17 @@ impl Server {
         }
     }
 
-    /// Runs a call and waits for its answer; there is none if the server ends first.
-    pub(crate) async fn run(&self, line: impl FnOnce(&Id) -> String) -> Option<Answer> {
+    /// Runs a call and waits for its result; there is none if the server ends first.
+    pub(crate) async fn run(&self, approved: &Parameters, meta: &Meta) -> Option<Answer> {
+        let answer = self.ask(|id| run_line(id, approved, meta)).await?;
+        match answer.task().filter(|_| meta.needs_task) {
+            // The server answers when the task has ended.
+            Some(task) => self.ask(|id| task_result_line(id, &task)).await,
+            None => Some(answer),
+        }
+    }
+
+    async fn ask(&self, line: impl FnOnce(&Id) -> String) -> Option<Answer> {
         let (id, answer) = {
             let mut runs = self.runs();
             if runs.has_ended {

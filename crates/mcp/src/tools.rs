@@ -1,22 +1,21 @@
 //! What the server says of its tools, read from its answers to `tools/list`. It is the server's claim: people are shown it
-//! as such, and nothing else depends on it.
+//! as such, and nothing else depends on it but the way in which the server is asked.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde_json::Value;
-
-use crate::message::{Answer, Id, read_answer};
+use serde_json::value::RawValue;
 
 #[derive(Default)]
 pub(crate) struct Tools(Mutex<State>);
 
 #[derive(Default)]
 struct State {
-    /// The client's requests that the server has not answered.
-    asked: HashSet<Id>,
     /// By the tool's name.
     claims: HashMap<String, String>,
+    /// The tools that the server runs as tasks only.
+    tasks: HashSet<String>,
 }
 
 /// The longest description that people are shown, in characters.
@@ -31,27 +30,26 @@ const HINTS: [(&str, bool, &str); 5] = [
 ];
 
 impl Tools {
-    /// The client asks for a list.
-    pub(crate) fn ask(&self, id: Id) {
-        self.state().asked.insert(id);
+    /// Reads an answer to `tools/list`.
+    pub(crate) fn note(&self, result: &RawValue) {
+        let result: Value = serde_json::from_str(result.get()).unwrap_or_default();
+        let mut state = self.state();
+        for tool in result["tools"].as_array().into_iter().flatten() {
+            let Some(name) = tool["name"].as_str() else {
+                continue;
+            };
+            if let Some(claim) = claim(tool) {
+                state.claims.insert(name.to_owned(), claim);
+            }
+            if tool["execution"]["taskSupport"] == "required" {
+                state.tasks.insert(name.to_owned());
+            }
+        }
     }
 
-    /// Reads a line of the server if it is the answer.
-    pub(crate) fn note(&self, line: &[u8]) {
-        if self.state().asked.is_empty() {
-            return;
-        }
-        let Some((id, answer)) = read_answer(line) else {
-            return;
-        };
-        let mut state = self.state();
-        if let (true, Answer::Result(result)) = (state.asked.remove(&id), answer) {
-            let result: Value = serde_json::from_str(result.get()).unwrap_or_default();
-            let tools = result["tools"].as_array().into_iter().flatten();
-            let claims =
-                tools.filter_map(|tool| Some((tool["name"].as_str()?.to_owned(), claim(tool)?)));
-            state.claims.extend(claims);
-        }
+    /// Whether the server runs this tool as a task only.
+    pub(crate) fn needs_task(&self, tool: &str) -> bool {
+        self.state().tasks.contains(tool)
     }
 
     /// What the server says of a tool.

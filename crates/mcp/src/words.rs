@@ -2,12 +2,11 @@
 
 use human_oversight_client::types::{Approval, ExecutionStatus};
 use human_oversight_client::{Reason, Refusal};
-use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
+use crate::answer::{Answer, answer, error};
 use crate::call::CallError;
 use crate::held::{End, Stage};
-use crate::message::Answer;
 
 /// A result that tells of one call: it is always an error, so that no client takes it for the tool's.
 pub(crate) struct Words {
@@ -22,6 +21,17 @@ const PAUSE: u32 = 60;
 
 /// What the client crate reports when a run was given up.
 const GIVEN_UP: &str = "given up while it ran";
+
+/// What a model may read of a call that goes on as a task.
+pub(crate) const TASK: &str = "PENDING, not run yet: people must approve this call. It goes on as a task, which has its \
+                               result later. Do not call it again meanwhile, and do not do the same in another way.";
+
+/// Why a task has ended that its client has not asked about for long.
+pub(crate) const FORGOTTEN: &str = "no one has asked about this task for 2 minutes: call the tool again with exactly the \
+                                    same arguments to continue; no one is asked twice";
+
+/// What is reported when nothing ran.
+const NOT_RUN: &str = "not run";
 
 /// The words for a call that is answered before there is an end.
 pub(crate) fn unfinished(stage: &Stage) -> Words {
@@ -62,10 +72,10 @@ pub(crate) fn progress(stage: &Stage) -> Option<String> {
     }
 }
 
-/// The words for an end, if the tool itself has none.
-pub(crate) fn end(end: &End) -> Result<&Answer, Words> {
-    Err(match end {
-        End::Answered(answer) => return Ok(answer),
+/// The answer of a call that has ended: the tool's own, if it has one.
+pub(crate) fn end(end: &End, is_stateless: bool) -> Answer {
+    let words = match end {
+        End::Answered(answer) => return answer.clone(),
         End::Lost => Words::new(
             "unknown",
             "The tool server ended while it ran this call: it may have run, or a part of it. It is not run again. Do not \
@@ -78,7 +88,8 @@ pub(crate) fn end(end: &End) -> Result<&Answer, Words> {
              are then asked again.",
         ),
         End::Refused { refusal, approval } => refused(refusal, approval.as_deref()),
-    })
+    };
+    words.result(is_stateless)
 }
 
 /// The words for a call that cannot be put before people.
@@ -146,6 +157,7 @@ fn refusal_words(refusal: &Refusal, approval: Option<&Approval>) -> (&'static st
 /// The approval was claimed by another process, or by this one before it was interrupted.
 fn used(refusal: &Refusal, approval: Option<&Approval>, again: &str) -> (&'static str, String) {
     let (_, error) = execution(approval);
+    let is_unused = error.is_some_and(|error| error.starts_with(NOT_RUN));
     let is_given_up = error.is_some_and(|error| error.starts_with(GIVEN_UP));
     match refusal.execution {
         Some(ExecutionStatus::Executed) => {
@@ -153,6 +165,12 @@ fn used(refusal: &Refusal, approval: Option<&Approval>, again: &str) -> (&'stati
                 "Not run again: another process used the approval and ran exactly this call; it has the result. {again}"
             );
             ("executed", text)
+        }
+        Some(ExecutionStatus::ExecutionFailed) if is_unused => {
+            let text = format!(
+                "Not run: the approval was used up by another process, whose client went away before it ran. {again}"
+            );
+            ("lapsed", text)
         }
         Some(ExecutionStatus::ExecutionFailed) if !is_given_up => {
             let text = format!(
@@ -215,6 +233,11 @@ impl Words {
         }
     }
 
+    /// The error of a request that asked for a task, and gets none.
+    pub(crate) fn error(&self) -> Answer {
+        error(&self.text)
+    }
+
     /// The result of `tools/call`. In stateless revisions of the protocol, each result names its type.
     pub(crate) fn result(&self, is_stateless: bool) -> Answer {
         let mut facts = json!({"status": self.status});
@@ -234,7 +257,43 @@ impl Words {
         if is_stateless {
             result["resultType"] = "complete".into();
         }
-        let raw = RawValue::from_string(result.to_string());
-        Answer::Result(raw.expect("a value is JSON"))
+        answer(result)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_reason_has_its_own_status_and_says_that_nothing_ran() {
+        let reasons = [
+            (Reason::Rejected, "rejected"),
+            (Reason::Timeout, "expired"),
+            (Reason::Cancelled, "withdrawn"),
+            (Reason::Denied, "denied"),
+            (Reason::Undeliverable, "undeliverable"),
+            (Reason::Revoked, "revoked"),
+            (Reason::Paused, "paused"),
+            (Reason::Invalid, "invalid"),
+            (Reason::Unreachable, "unavailable"),
+            (Reason::Misconfigured, "unavailable"),
+            (Reason::Unverified, "unavailable"),
+        ];
+        for (reason, status) in reasons {
+            let refusal = Refusal::new(reason);
+            let words = refused(&refusal, None);
+            assert_eq!(words.status, status);
+            assert!(words.text.starts_with("Not run"), "{}", words.text);
+            let Answer::Result(result) = words.result(false) else {
+                panic!("{status}");
+            };
+            let result: Value = serde_json::from_str(result.get()).unwrap();
+            assert_eq!(result["isError"], true);
+            assert_eq!(
+                result["_meta"]["human-oversight/approval"]["status"],
+                status
+            );
+        }
     }
 }

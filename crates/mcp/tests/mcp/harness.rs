@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -45,6 +45,26 @@ pub(crate) fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> 
         assert!(started.elapsed() < PATIENCE, "not in time: {what}");
         thread::sleep(Duration::from_millis(20));
     }
+}
+
+/// A number of the environment.
+pub(crate) fn setting(name: &str) -> Option<u64> {
+    std::env::var(name).ok()?.parse().ok()
+}
+
+/// Where random choices begin; `HO_MCP_SEED` repeats a run.
+pub(crate) fn seed() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    setting("HO_MCP_SEED").unwrap_or(now.as_nanos() as u64)
+}
+
+/// The next of a sequence of numbers (SplitMix64).
+pub(crate) fn draw(state: &mut u64, below: u64) -> u64 {
+    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let mut z = *state;
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    (z ^ (z >> 31)) % below
 }
 
 /// The folder of a stand-in server, which notes there what it receives and runs.
@@ -156,6 +176,15 @@ impl Session {
 
     pub(crate) fn call(&mut self, tool: &str, arguments: &Value) -> u64 {
         self.request("tools/call", &json!({"name": tool, "arguments": arguments}))
+    }
+
+    /// Gives a request up, and waits until the proxy knows.
+    pub(crate) fn cancel(&mut self, id: u64) {
+        let params = json!({"requestId": id});
+        let cancel =
+            json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": params});
+        self.send(format!("{cancel}\n").as_bytes());
+        self.settle();
     }
 
     /// Waits for the answer to a request.

@@ -4,6 +4,7 @@ use serde_json::json;
 
 use crate::gate::Gate;
 use crate::harness::{Folder, SETTINGS, Session, eventually, proxy, with_server};
+use crate::relay::Relay;
 
 #[test]
 fn an_approved_call_runs_once_and_its_result_is_the_tools() {
@@ -113,10 +114,7 @@ fn a_result_that_no_call_waited_for_is_given_once_to_the_next_same_call() {
     let asked = gate.only_id();
     gate.approve(&asked);
     eventually("the run", || (folder.runs().len() == 1).then_some(()));
-    let cancel =
-        json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": id}});
-    client.send(format!("{cancel}\n").as_bytes());
-    client.settle();
+    client.cancel(id);
     folder.go();
     gate.await_execution(&asked, "Executed");
     let again = client.call("slow", &json!({}));
@@ -155,10 +153,7 @@ fn nothing_runs_when_the_client_has_gone_before_the_approval() {
     let mut client = Session::start(&gate, &folder);
     let id = client.call("delete_file", &json!({"path": "/e"}));
     let asked = gate.only_id();
-    let cancel =
-        json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": id}});
-    client.send(format!("{cancel}\n").as_bytes());
-    client.settle();
+    client.cancel(id);
     gate.approve(&asked);
     client.close_input();
     client.end();
@@ -169,6 +164,56 @@ fn nothing_runs_when_the_client_has_gone_before_the_approval() {
     let id = client.call("delete_file", &json!({"path": "/e"}));
     assert!(client.answer(id)["result"]["isError"].is_null());
     assert_eq!(folder.runs().len(), 1);
+}
+
+#[test]
+fn an_approval_that_was_claimed_for_a_client_that_left_is_kept_for_the_next_same_call() {
+    let (gate, folder) = (Gate::start(), Folder::new());
+    let relay = Relay::before_claims(&gate.url);
+    let mut client = Session::spawn(with_server(
+        &mut proxy(&relay.url, &folder, SETTINGS),
+        &folder,
+    ));
+    let id = client.call("delete_file", &json!({"path": "/e"}));
+    let asked = gate.only_id();
+    gate.approve(&asked);
+    relay.await_claim();
+    client.cancel(id);
+    relay.open();
+    gate.await_execution(&asked, "Executing");
+    assert!(folder.runs().is_empty());
+    let id = client.call("delete_file", &json!({"path": "/e"}));
+    assert!(client.answer(id)["result"]["isError"].is_null());
+    gate.await_execution(&asked, "Executed");
+    assert_eq!((folder.runs().len(), gate.asked().len()), (1, 1));
+}
+
+#[test]
+fn an_approval_that_was_claimed_in_vain_is_reported_as_not_run_and_the_next_same_call_asks_again() {
+    let (gate, folder) = (Gate::start(), Folder::new());
+    let relay = Relay::before_claims(&gate.url);
+    let mut client = Session::spawn(with_server(
+        &mut proxy(&relay.url, &folder, SETTINGS),
+        &folder,
+    ));
+    let id = client.call("delete_file", &json!({"path": "/e"}));
+    let asked = gate.only_id();
+    gate.approve(&asked);
+    relay.await_claim();
+    client.cancel(id);
+    relay.open();
+    gate.await_execution(&asked, "Executing");
+    client.close_input();
+    client.end();
+    let execution = gate.await_execution(&asked, "ExecutionFailed");
+    assert_eq!(
+        execution["error"],
+        "not run: no call waited for it any more"
+    );
+    let mut client = Session::start(&gate, &folder);
+    client.call("delete_file", &json!({"path": "/e"}));
+    eventually("a new request", || (gate.asked().len() == 2).then_some(()));
+    assert!(folder.runs().is_empty());
 }
 
 #[test]

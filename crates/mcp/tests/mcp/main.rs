@@ -5,8 +5,11 @@ mod harness;
 
 mod docs;
 mod ends;
+mod fuzz;
 mod held;
 mod hostile;
 mod kills;
+mod relay;
 mod start;
+mod tasks;
 mod transparent;

@@ -150,26 +150,29 @@ fn the_server_gets_its_own_environment_without_the_proxys_secrets() {
     assert_eq!(answer["result"]["content"][0]["text"], "STAND_IN_TOKEN");
 }
 
-/// `cargo test --release -p human-oversight-mcp -- --ignored --nocapture`, after the same without `--release` has built
-/// the rest: how much longer a call takes that is not held.
+/// The least of several medians, as the machine has other work too. A release build takes less.
 #[test]
-#[ignore = "it measures"]
 fn a_call_that_is_not_held_takes_less_than_a_millisecond_more() {
-    let median = |command: &mut Command| {
-        let mut session = Session::spawn(command);
+    let folder = Folder::new();
+    let median = |session: &mut Session| {
         let mut call = || {
             let started = Instant::now();
             let id = session.call("read_file", &json!({"path": "/a"}));
             session.answer(id);
             started.elapsed()
         };
-        let mut times: Vec<Duration> = (0..2_000).map(|_| call()).collect();
+        let mut times: Vec<Duration> = (0..200).map(|_| call()).collect();
         times.sort();
         times[times.len() / 2]
     };
-    let folder = Folder::new();
-    let direct = median(Command::new(stand_in_server()).arg(folder.path()));
-    let behind = median(with_server(&mut proxy(NO_GATE, &folder, SETTINGS), &folder));
+    let mut direct = Session::spawn(Command::new(stand_in_server()).arg(folder.path()));
+    let mut behind = without_gate(&folder);
+    let medians = (0..10).map(|_| (median(&mut direct), median(&mut behind)));
+    let (direct, behind): (Vec<_>, Vec<_>) = medians.unzip();
+    let [direct, behind] = [direct, behind].map(|it| it.into_iter().min().unwrap());
     eprintln!("median: {direct:?} direct, {behind:?} behind the proxy");
-    assert!(behind - direct < Duration::from_millis(1));
+    assert!(
+        behind < direct + Duration::from_millis(1),
+        "{direct:?} {behind:?}"
+    );
 }

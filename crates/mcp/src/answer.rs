@@ -1,0 +1,89 @@
+//! Answers to requests.
+
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+
+use crate::members::Members;
+use crate::message::{INVALID_PARAMS, Id};
+
+/// The server's answer to a request: the value of `result` or of `error`, as the server wrote it.
+#[derive(Clone, Debug)]
+pub(crate) enum Answer {
+    Result(Box<RawValue>),
+    Error(Box<RawValue>),
+}
+
+/// The answer in a line of the server, and the id of the request that it is for.
+pub(crate) fn read_answer(line: &[u8]) -> Option<(Id, Answer)> {
+    let raw: &RawValue = serde_json::from_slice(line).ok()?;
+    let message = Members::read(raw, &[])?;
+    if message.get("method").is_some() {
+        return None;
+    }
+    let id = Id::read(message.get("id")?)?;
+    let answer = match (message.get("result"), message.get("error")) {
+        (_, Some(error)) => Answer::Error(error.to_owned()),
+        (Some(result), None) => Answer::Result(result.to_owned()),
+        (None, None) => return None,
+    };
+    Some((id, answer))
+}
+
+/// The line that answers a request.
+pub(crate) fn answer_line(id: &Id, answer: &Answer) -> String {
+    let (member, value) = match answer {
+        Answer::Result(result) => ("result", result),
+        Answer::Error(error) => ("error", error),
+    };
+    let id = id.as_json();
+    format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"{member}\":{value}}}\n")
+}
+
+/// An answer of the proxy.
+pub(crate) fn answer(result: Value) -> Answer {
+    raw(result.to_string())
+}
+
+/// An answer of this JSON.
+pub(crate) fn raw(result: String) -> Answer {
+    Answer::Result(RawValue::from_string(result).expect("it is made of JSON"))
+}
+
+/// An error of the proxy.
+pub(crate) fn error(why: &str) -> Answer {
+    let error = json!({"code": INVALID_PARAMS, "message": format!("human-oversight-mcp: {why}")});
+    Answer::Error(RawValue::from_string(error.to_string()).expect("a value is JSON"))
+}
+
+impl Answer {
+    /// The id of the server's task that is to have the result, as revision 2025-11-25 has it.
+    pub(crate) fn task(&self) -> Option<String> {
+        let Self::Result(result) = self else {
+            return None;
+        };
+        let result: Value = serde_json::from_str(result.get()).ok()?;
+        Some(result["task"]["taskId"].as_str()?.to_owned())
+    }
+
+    /// The error, if the call failed.
+    pub(crate) fn failure(&self) -> Option<String> {
+        match self {
+            Self::Error(error) => {
+                let error: Value = serde_json::from_str(error.get()).unwrap_or_default();
+                let message = error["message"]
+                    .as_str()
+                    .unwrap_or("an error without a message");
+                Some(message.to_owned())
+            }
+            Self::Result(result) => {
+                let result: Value = serde_json::from_str(result.get()).unwrap_or_default();
+                if result["isError"] != true {
+                    return None;
+                }
+                let texts = result["content"].as_array().into_iter().flatten();
+                let texts = texts.filter_map(|part| part["text"].as_str());
+                Some(texts.collect::<Vec<_>>().join("\n"))
+            }
+        }
+    }
+}
