@@ -11,6 +11,7 @@ use serde_json::Value;
 use tokio::net::TcpListener;
 
 use crate::deadline::eventually;
+use crate::openapi::check_webhook;
 
 /// The secret of every channel: 24 bytes.
 pub(super) const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
@@ -91,14 +92,20 @@ impl Receiver {
         *self.always.lock().unwrap() = status.map(|status| (status, None));
     }
 
+    /// What it has received, each of which is as the interface's description says.
     pub(super) fn received(&self) -> Vec<Received> {
-        self.received.lock().unwrap().clone()
+        let received = self.received.lock().unwrap().clone();
+        for Received { headers, body } in &received {
+            check_webhook(headers, body);
+        }
+        received
     }
 
     /// What it has received, once it has received that number.
     pub(super) async fn until(&self, count: usize) -> Vec<Received> {
-        let look = async || Some(self.received()).filter(|it| it.len() >= count);
-        let received = eventually(look).await;
+        let look = async || (self.received.lock().unwrap().len() >= count).then_some(());
+        eventually(look).await;
+        let received = self.received();
         assert_eq!(received.len(), count, "{received:?}");
         received
     }
