@@ -30,6 +30,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from callback_receiver import CallbackReceiver, made_up
+
 FOLDER = Path(__file__).parent
 SECONDS = 60
 Json = dict[str, Any]
@@ -74,11 +76,11 @@ def principal(roles: list[str]) -> str:
 class Gate:
     """The gate as a process, with its folder of emails; where agents have identities, as behind the platform."""
 
-    def __init__(self, program: str, folder: Path, scenario: Json | None = None) -> None:
+    def __init__(self, program: str, folder: Path, scenario: Json | None = None, more: Json | None = None) -> None:
         self.program, self.folder, self.port = program, folder, "0"
         scenario = scenario or {}
         policy, people = scenario.get("policy"), scenario.get("people")
-        self.more = {"HO_POLICY_FILE": str(FOLDER / policy)} if policy else {}
+        self.more = dict(more or {}) | ({"HO_POLICY_FILE": str(FOLDER / policy)} if policy else {})
         self.more |= {"HO_ALLOWED_APPROVERS": ",".join(people)} if people else {}
         identity = scenario.get("identity")
         self.agent_headers: dict[str, str] = {}
@@ -340,7 +342,8 @@ class Scenario:
         self.identity: Json | None = scenario.get("identity")
         self.folder = folder
         self.endpoint: Any = None
-        self.gate = Gate(program, folder, scenario)
+        self.receiver = CallbackReceiver()
+        self.gate = Gate(program, folder, scenario, self.receiver.settings_of_gate())
         self.proxy = Proxy(self.gate, self.identity)
         self.agents: dict[str, Agent] = {}
         self.requests: dict[str, Json] = {}
@@ -356,6 +359,7 @@ class Scenario:
             for agent in self.agents.values():
                 agent.stop()
             self.proxy.shutdown()
+            self.receiver.shutdown()
             if self.endpoint:
                 self.endpoint.shutdown()
             self.gate.stop()
@@ -368,7 +372,12 @@ class Scenario:
             order["handle"] = self.handles[name][0]
         if superseded := step.get("supersedes"):  # the id that the refusal has
             order["supersedes"] = self.agents[superseded].of("end")[0]["id"]
-        env = {"HO_URL": self.proxy.url} | self.env_of_identity() | step.get("env", {})
+        env = (
+            {"HO_URL": self.proxy.url}
+            | self.receiver.settings_of_agent()
+            | self.env_of_identity()
+            | step.get("env", {})
+        )
         self.agents[name] = Agent(self.command, order, env)
 
     def env_of_identity(self) -> Json:
@@ -449,6 +458,20 @@ class Scenario:
     def step_progress(self, name: str, step: Json) -> None:
         votes = {"event": "progress", "given": step["given"], "needed": step["needed"]}
         eventually(f"{votes}", lambda: votes in self.agents[name].of("progress"))
+
+    def step_callback(self, name: str, step: Json) -> None:
+        """The agent's web server gets the gate's callback about a request, or one that is made up."""
+        agent = self.agents[name]
+        id_ = self.handles[step.get("about", name)][0]["id"]
+        if "lie" in step:
+            call = made_up(self.request["agentName"], id_, **step["lie"])
+        else:
+            call = eventually(f"a callback about {id_}", lambda: self.receiver.of(id_))
+        earlier = len(agent.of("callback"))
+        agent.tell({"callback": call})
+        told = eventually("a result", lambda: agent.of("callback")[earlier:] or agent.process.poll())
+        assert told[0]["result"] == step["result"], agent.events
+        assert told[0]["result"] == "settled" or not agent.of("ran") + agent.of("end"), agent.events
 
     def step_gate(self, name: str, step: Json) -> None:
         """The gate's own status. A report of a process that has ended is there; one in the background may come."""

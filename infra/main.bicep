@@ -77,6 +77,10 @@ param requireEntraFor string = ''
 @description('The text of the organisation\'s policy (docs/policy.md), at most 64 KiB: `loadTextContent(\'policy.toml\')`. Empty: the approvers whom the agent names decide.')
 param policy string = ''
 
+@description('The URLs and secrets of the channels that the policy names, by their settings, such as `{ HO_CHANNEL_LEDGER: \'https://…\', HO_CHANNEL_LEDGER_SECRET: \'whsec_…\' }`. They go into the vault, and the gate gets references. docs/notifications.md has more.')
+@secure()
+param channels { *: string } = {}
+
 @description('How agents identify themselves: by function keys (`key`), by access tokens of Microsoft Entra ID (`entra`), or by either (`both`).')
 @allowed(['key', 'entra', 'both'])
 param agentIdentity string = 'key'
@@ -239,6 +243,10 @@ func isGroupId(id string) bool =>
 func isSubnetId(id string) bool =>
   length(split(id, '/')) == 11 && segmentOf(id, 7) == 'virtualNetworks' && segmentOf(id, 9) == 'subnets'
 func networkOf(subnetId string) string => join(take(split(subnetId, '/'), 9), '/')
+func isChannel(name string) bool =>
+  startsWith(name, 'HO_CHANNEL_') && isOf(skip(name, 11), 'ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_') && length(name) > 11
+func urlOf(name string) string => join(take(split(name, '_SECRET'), 1), '')
+func isOfChannel(text string) bool => startsWith(text, 'https://') || startsWith(text, 'whsec_')
 func isEmail(text string) bool => length(split(text, '@')) == 2 && !contains(text, ' ')
 
 var refusals = filter(
@@ -290,6 +298,18 @@ var refusals = filter(
     {
       wrong: mail == 'smtp' && empty(mailFrom) && !contains(settings, 'HO_MAIL_FROM')
       says: 'mail smtp needs mailFrom, the sender of emails.'
+    }
+    {
+      wrong: !empty(filter(items(channels), channel => !isChannel(channel.key)))
+      says: 'channels must have names of settings: HO_CHANNEL_ and capitals, digits and _, as the policy has them.'
+    }
+    {
+      wrong: !empty(filter(items(channels), channel => !isOfChannel(channel.value)))
+      says: 'channels must be URLs that begin with https://, and secrets that begin with whsec_.'
+    }
+    {
+      wrong: !empty(policy) && !empty(filter(items(channels), it => !contains(policy, urlOf(it.key))))
+      says: 'channels must be those that the policy names.'
     }
     {
       wrong: !empty(mailbox) && !isEmail(mailbox)
@@ -387,6 +407,13 @@ module monitoring 'monitoring.bicep' = {
   }
 }
 
+var vaultName = 'kv-${prefix}-${token}'
+// By the vault's name, since its address is known only when it is made. vault.bicep makes the same names of secrets.
+var channelReferences = toObject(
+  items(channels),
+  channel => channel.key,
+  channel => '@Microsoft.KeyVault(VaultName=${vaultName};SecretName=${toLower(replace(channel.key, '_', '-'))})'
+)
 var workspaceId = empty(diagnosticsWorkspace) ? monitoring.outputs.workspaceId : diagnosticsWorkspace
 
 module storage 'storage.bicep' = {
@@ -410,13 +437,14 @@ module storage 'storage.bicep' = {
 
 module vault 'vault.bicep' = {
   params: {
-    name: 'kv-${prefix}-${token}'
+    name: vaultName
     location: location
     tags: tags
     principalId: gate.properties.principalId
     keyWriter: empty(keyWriter) || isGuid(keyWriter)
       ? keyWriter
       : fail('keyWriter must be the object id, a GUID, of the account that deploys, or empty.')
+    channels: channels
     purgeProtection: purgeProtection
     privateNetwork: privateNetwork && !publicVault
     operatorIps: operatorIps
@@ -498,6 +526,7 @@ module app 'app.bicep' = {
         HO_TIME_ZONE: timeZone
         HO_REJECT_REASONS: rejectReasons
       },
+      channelReferences,
       settings
     )
     diagnostics: diagnostics

@@ -1,4 +1,5 @@
-// The keys of links and receipts. scripts/vault-keys generates and writes them; no template contains one.
+// The keys of links and receipts, which scripts/vault-keys generates and writes (no template contains one), and the
+// secrets of channels, which the parameter of that name brings.
 
 @description('The name of the vault.')
 param name string
@@ -14,6 +15,10 @@ param principalId string
 
 @description('The object id that may write the keys until scripts/vault-keys ends that; empty: none.')
 param keyWriter string
+
+@description('The URLs and secrets of channels, by their settings.')
+@secure()
+param channels { *: string }
 
 @description('Whether deleted secrets can be purged only after 90 days.')
 param purgeProtection bool
@@ -55,6 +60,18 @@ resource vault 'Microsoft.KeyVault/vaults@2025-05-01' = {
     }
   }
 }
+
+// Resource Manager writes them, also into a vault that is closed to the deployer's network.
+resource channelSecrets 'Microsoft.KeyVault/vaults/secrets@2025-05-01' = [
+  for channel in items(channels): {
+    parent: vault
+    name: toLower(replace(channel.key, '_', '-'))
+    properties: {
+      value: channel.value
+      contentType: 'The setting ${channel.key} of the gate'
+    }
+  }
+]
 
 resource mayRead 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   name: guid(vault.id, principalId, secretsUser)

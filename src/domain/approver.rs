@@ -33,6 +33,20 @@ impl Approver {
         self.wrong_codes >= MAX_WRONG_CODES
     }
 
+    /// The name of the email with which this person gets a notice at a time. It is the same for every attempt, and
+    /// another one each time that the operator has it sent again, since what has a known name is not delivered twice.
+    pub fn email_name(&self, notice: Notice, at: Timestamp) -> String {
+        let mut deliveries = self.deliveries.iter();
+        let name = notice.name_at(at);
+        match deliveries.find(|it| it.notice == notice) {
+            Some(Delivery {
+                resends: again @ 1..,
+                ..
+            }) => format!("{name}.{again}"),
+            _ => name,
+        }
+    }
+
     /// The delivery of the request itself; `None` until their stage opens.
     pub fn request_delivery(&self) -> Option<&Delivery> {
         let mut deliveries = self.deliveries.iter();

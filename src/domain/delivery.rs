@@ -30,6 +30,8 @@ pub struct Delivery {
     pub state: DeliveryState,
     /// Why the last attempt failed.
     pub fault: Option<DeliveryFault>,
+    /// How often the operator had it sent again.
+    pub resends: u32,
 }
 
 words! {
@@ -200,7 +202,7 @@ impl DeliveryState {
 
 impl Notice {
     /// The name of an email with it that is sent at a time: one that can be sent on several days has a name for each day.
-    pub fn name_at(self, at: Timestamp) -> String {
+    pub(super) fn name_at(self, at: Timestamp) -> String {
         let word = self.word();
         match self {
             Self::AskedAgain => format!("{word}.{}", at.unix_seconds() / 86_400),
@@ -225,6 +227,7 @@ impl Delivery {
             attempts: 0,
             state: DeliveryState::Queued(at),
             fault: None,
+            resends: 0,
         }
     }
 

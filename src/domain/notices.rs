@@ -26,7 +26,10 @@ impl Approval {
             Some(delivery) => {
                 let is_over = delivery.state.due_at().is_none();
                 if is_over && now.since(delivery.state.at()) >= ONCE_IN {
-                    *delivery = Delivery::queued(Notice::AskedAgain, now);
+                    *delivery = Delivery {
+                        resends: delivery.resends,
+                        ..Delivery::queued(Notice::AskedAgain, now)
+                    };
                 }
             }
         }

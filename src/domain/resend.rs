@@ -23,7 +23,10 @@ impl Approval {
                     !delivery.notice.asks() && delivery.was_given_up()
                 };
                 if is_wanted && !delivery.is_under_way(now) {
-                    *delivery = Delivery::queued(delivery.notice, now);
+                    *delivery = Delivery {
+                        resends: delivery.resends + 1,
+                        ..Delivery::queued(delivery.notice, now)
+                    };
                     queued += 1;
                 }
             }

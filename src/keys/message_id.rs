@@ -12,8 +12,8 @@ use crate::values::Timestamp;
 const GROUP_BYTES: usize = 8;
 
 impl LinkKeys {
-    /// The id of the email with which an approver gets a notice at a time, the same for every attempt of that day. `None`
-    /// if a key is no longer configured.
+    /// The id of the email with which an approver gets a notice at a time, the same for every attempt of that day, until
+    /// the operator has it sent again. `None` if a key is no longer configured.
     pub fn message_id(
         &self,
         approval: &Approval,
@@ -22,8 +22,9 @@ impl LinkKeys {
         at: Timestamp,
     ) -> Option<Uuid> {
         let group = self.derive("oversight request of a message 1", &approval.approvers[0])?;
-        let label = format!("oversight message 1 {}", notice.name_at(at));
-        let message = self.derive(&label, &approval.approvers[approver])?;
+        let approver = &approval.approvers[approver];
+        let label = format!("oversight message 1 {}", approver.email_name(notice, at));
+        let message = self.derive(&label, approver)?;
         let mut bytes = [0; 16];
         bytes[..GROUP_BYTES].copy_from_slice(&group.as_ref()[..GROUP_BYTES]);
         bytes[GROUP_BYTES..].copy_from_slice(&message.as_ref()[..GROUP_BYTES]);

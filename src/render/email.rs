@@ -173,11 +173,8 @@ pub fn render_email(
         let id = format!("{} {}", request.id, request.requested_at);
         let id = human_oversight_protocol::parameters::sha256(id.as_bytes());
         let id = human_oversight_protocol::parameters::hex(&id[..16]);
-        format!(
-            "{id}.{}.{}",
-            attempt.approver,
-            notice.name_at(now).to_ascii_lowercase()
-        )
+        let name = approval.approvers[attempt.approver].email_name(notice, now);
+        format!("{id}.{}.{}", attempt.approver, name.to_ascii_lowercase())
     };
     let (text, html) = match attempt.notice {
         Notice::Escalation => render_escalation(approval, attempt, secrets, brand, now),

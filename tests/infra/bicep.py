@@ -108,6 +108,7 @@ CALLS = {
     "empty": lambda value: not value,
     "fail": fail,
     "filter": lambda items, is_kept: [item for item in items if is_kept(item)],
+    "items": lambda value: [{"key": key, "value": value[key]} for key in sorted(value)],
     "join": lambda items, between: between.join(items),
     "length": len,
     "map": lambda items, change: [change(item) for item in items],
@@ -120,6 +121,7 @@ CALLS = {
     "substring": lambda value, start, count: value[start : start + count],
     "take": lambda value, count: value[:count],
     "toLower": str.lower,
+    "toObject": lambda items, name, value: {name(item): value(item) for item in items},
 }
 
 

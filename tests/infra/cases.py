@@ -4,6 +4,8 @@ CLIENT = {"entraClientId": "22222222-3333-4444-5555-666666666666"}
 SMTP = {"mail": "smtp", "smtpUrl": "smtps://relay.example.com", "mailFrom": "gate@example.com"}
 GROUP = "/subscriptions/00000000-0000-0000-0000-000000000009/resourceGroups/rg-hub"
 SUBNET = f"{GROUP}/providers/Microsoft.Network/virtualNetworks/vnet-hub/subnets/gate"
+LEDGER = {"HO_CHANNEL_LEDGER": "https://ledger.example.com/hooks", "HO_CHANNEL_LEDGER_SECRET": "whsec_bm9uZQ=="}
+POLICY = 'channels.ledger = { kind = "webhook", url = "HO_CHANNEL_LEDGER" }'
 REQUIRED = {"allowedApprovers": "alice@example.com"}
 
 # By the template's own words.
@@ -50,6 +52,12 @@ REFUSED = [
     ({"callerIps": ["2001:db8::/129"]}, "callerIps must"),
     ({"callerIps": ["10.0.0.0/8", "gate:8080/24"]}, "callerIps must"),
     ({"mail": "graph", "mailbox": "gate"}, "mailbox must"),
+    ({"channels": {"ledger": "https://ledger.example.com/hooks"}}, "channels must have names"),
+    ({"channels": {"HO_CHANNEL_": "https://ledger.example.com/hooks"}}, "channels must have names"),
+    ({"channels": {"HO_CHANNEL_LEDGER-1": "https://ledger.example.com/hooks"}}, "channels must have names"),
+    ({"channels": {"HO_CHANNEL_LEDGER": "http://ledger.example.com/hooks"}}, "channels must be URLs"),
+    ({"channels": {"HO_CHANNEL_LEDGER": ""}}, "channels must be URLs"),
+    ({"channels": {**LEDGER, "HO_CHANNEL_PAGER": "https://pager.example.com"}, "policy": POLICY}, "that the policy names"),
     ({"mailDomain": "gate@example.com"}, "mailDomain must"),
     ({"baseUrl": "gate.example.com"}, "baseUrl must"),
     ({"alertEmails": ["operators"]}, "alertEmails must"),
@@ -97,6 +105,8 @@ TAKEN = [
     {"mail": "smtp", "smtpUrl": "smtps://relay.example.com", "mailFrom": "gate@example.com"},
     {"mailDomain": "example.com", "mailDomainVerified": True},
     {"deliveryReports": True},
+    {"channels": LEDGER},
+    {"channels": LEDGER, "policy": POLICY},
     {"privateNetwork": True, "privateApp": True, "networkAddresses": "10.0.0.0/16"},
     {"networkAddresses": "10.0.0.0/8"},
     {"operatorIps": ["198.51.100.7"]},

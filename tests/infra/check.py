@@ -194,9 +194,16 @@ class Bicep(unittest.TestCase):
         for name, file in FILES.items():
             # Event Grid sends this key in the address, and shows it to no one who reads the subscription.
             allowed = ["listKeys("] if name == "reports.bicep" else []
-            self.assertEqual(re.findall(r"\blist[A-Z]\w*\(|@secure|AccountKey|SharedAccess\w*=", file.source), allowed, name)
+            self.assertEqual(re.findall(r"\blist[A-Z]\w*\(|AccountKey|SharedAccess\w*=", file.source), allowed, name)
+            # What is secret comes in by one parameter, which only the vault gets; the app gets references by its names.
+            secure = re.findall(r"^@secure\(\)\nparam (\w+) ", file.source, re.M)
+            self.assertEqual(secure, ["channels"] if name in ("main.bicep", "vault.bicep") else [], name)
+            self.assertEqual(len(secure), file.source.count("@secure"), name)
             for output, value in file.outputs.items():
                 self.assertNotIn("KeyVault", text(value), output)
+                self.assertNotIn("channel", text(value), output)
+        given = {symbol for symbol, (_, body) in MAIN.modules.items() if "channels" in names_used(body)}
+        self.assertEqual(given, {"vault"})
 
     def test_every_query_is_saved_where_operators_look(self):
         loaded = re.findall(r"loadTextContent\('queries/(\w+)\.kql'\)", FILES["monitoring.bicep"].source)
@@ -290,7 +297,8 @@ def names_of(given):
     names = {**AZURES, **MAIN.functions, "deployer().objectId": "", "resourceGroup().location": "westeurope"}
     for name, (_, default) in MAIN.params.items():
         names[name] = given[name] if name in given else evaluate(default, names)
-    for name in ["signIn", "usesEntra", "refusals"]:
+    names["vaultName"] = "kv-oversight"
+    for name in ["signIn", "usesEntra", "refusals", "channelReferences"]:
         names[name] = evaluate(MAIN.vars[name], names)
     return names
 
@@ -343,7 +351,7 @@ class Start(unittest.TestCase):
     def start(self, given, more):
         self.assertTrue(GATE.exists(), "build the gate first")
         printed = subprocess.run([GATE, "keygen"], capture_output=True, text=True, timeout=20).stdout
-        keys = dict(line.split("=", 1) for line in printed.splitlines())
+        keys = {**dict(line.split("=", 1) for line in printed.splitlines()), **given.get("channels", {})}
         settings = settings_of(given)
         for name, value in settings.items():
             # The platform puts in what the vault holds.

@@ -83,7 +83,8 @@ def written(value):
     if isinstance(value, list):
         return f"[{', '.join(map(written, value))}]"
     if isinstance(value, dict):
-        return "{ " + ", ".join(f"{name}: {written(v)}" for name, v in value.items()) + " }"
+        named = lambda name: name if re.fullmatch(r"[A-Za-z_]\w*", name) else written(name)
+        return "{ " + ", ".join(f"{named(name)}: {written(v)}" for name, v in value.items()) + " }"
     return str(value) if isinstance(value, int) else "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 

@@ -16,6 +16,7 @@ NAMES = {
     "Microsoft.Insights/actionGroups": r"[^:<>+/&%\\?|]{1,259}[^:<>+/&%\\?| .]",
     "Microsoft.Insights/components": r"[^%&\\?/]{1,259}[^%&\\?/ .]",
     "Microsoft.Insights/scheduledQueryRules": r"[^*#&+:<>?@%{}\\/]{1,259}[^*#&+:<>?@%{}\\/ .]",
+    "Microsoft.KeyVault/vaults/secrets": r"[A-Za-z0-9-]{1,127}",
     "Microsoft.KeyVault/vaults": r"[A-Za-z](?!.*--)[A-Za-z0-9-]{1,22}[A-Za-z0-9]",
     "Microsoft.ManagedIdentity/userAssignedIdentities": r"[A-Za-z0-9][A-Za-z0-9_-]{2,127}",
     "Microsoft.Network/networkSecurityGroups": r"[A-Za-z0-9][A-Za-z0-9_.-]{0,78}[A-Za-z0-9_]",
@@ -41,7 +42,7 @@ ASSIGNED = {
 
 # What has no tags of its own: it belongs to something that has.
 WITHOUT_TAGS = re.compile(
-    r"Microsoft\.(Authorization|EventGrid/systemTopics/|Web/sites/|Insights/diagnosticSettings|Storage/storageAccounts/|OperationalInsights/workspaces/"
+    r"Microsoft\.(Authorization|EventGrid/systemTopics/|KeyVault/vaults/|Web/sites/|Insights/diagnosticSettings|Storage/storageAccounts/|OperationalInsights/workspaces/"
     r"|Network/privateEndpoints/|Network/virtualNetworks/)"
 )
 
@@ -89,7 +90,7 @@ def faults(snapshot, given, known):
     whole = Snapshot(snapshot)
     for diagnostic in whole.diagnostics:
         yield f"diagnostic: {diagnostic}"
-    for check in (_site, _settings, _names, _roles, _public, _recorded, _tags, _networks):
+    for check in (_site, _settings, _secrets, _names, _roles, _public, _recorded, _tags, _networks):
         yield from check(whole, given, known)
 
 
@@ -108,12 +109,38 @@ def _settings(whole, given, known):
         if by.startswith("Bicep") and name not in settings:
             yield f"settings: {name} is missing"
     for name, value in settings.items():
-        if name not in known:
+        if name.startswith("HO_CHANNEL_"):
+            yield from _channel(whole, given, name, value)
+        elif name not in known:
             yield f"settings: {name} is read by nothing"
         elif not known[name].startswith("Bicep") and name not in given.get("settings", {}):
             yield f"settings: {name} must not be set"
         if name in SECRETS and value and f"secrets/{SECRETS[name]}" not in value:
             yield f"settings: {name} is no reference to the vault"
+
+
+def _channel(whole, given, name, value):
+    """One that `channels` brings is a reference to what the vault gets of it, and to nothing else."""
+    if name in given.get("settings", {}):
+        return
+    vault = whole.one("Microsoft.KeyVault/vaults")["name"]
+    kept = {r["name"]: r["properties"]["value"] for r in whole.of("Microsoft.KeyVault/vaults/secrets")}
+    named = re.fullmatch(r"@Microsoft\.KeyVault\(VaultName=([^;]+);SecretName=([^;)]+)\)", value)
+    secret = named and f"{named[1]}/{named[2]}"
+    if not named or named[1] != vault or secret not in kept:
+        yield f"settings: {name} is no reference to the vault"
+    elif kept[secret] != given["channels"].get(name):
+        yield f"settings: {name} refers to the secret of another"
+
+
+def _secrets(whole, given, known):
+    """What is secret is written into the vault, and nowhere else."""
+    for resource in whole.resources:
+        found = json.dumps(resource)
+        for name, value in given.get("channels", {}).items():
+            is_kept = resource["type"] == "Microsoft.KeyVault/vaults/secrets" and found.count(value) == 1
+            if value in found and not is_kept:
+                yield f"secrets: {resource['type']} {resource['name']} shows {name}"
 
 
 def _names(whole, given, known):

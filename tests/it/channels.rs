@@ -14,6 +14,7 @@ use tokio::sync::Mutex;
 
 use crate::deadline::within;
 use crate::harness::repository;
+use crate::openapi::check_webhook;
 use crate::process::run;
 
 const POLICY: &str =
@@ -80,6 +81,7 @@ async fn a_test_event_is_signed_as_standard_webhooks_say() {
     let [(headers, body)] = &received[..] else {
         panic!("one event is received: {received:?}");
     };
+    check_webhook(headers, body);
     let header = |name: &str| headers[name].to_str().unwrap().to_owned();
     assert_eq!(header("content-type"), "application/json");
     let names = ["webhook-id", "webhook-timestamp", "webhook-signature"];

@@ -1,5 +1,6 @@
 //! Delivery reports of Communication Services, as Event Grid delivers them.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use human_oversight::domain::Notice;
@@ -17,6 +18,7 @@ use crate::claim::{NONCE, claim};
 use crate::harness::{ALICE, BOB, Log, Page, TestGate, for_alice, request};
 use crate::host::KEY;
 use crate::mail::{approve, azure::email_of};
+use crate::operate::operate;
 use crate::people::payment;
 use crate::service::said;
 use crate::store::approval as stored;
@@ -415,6 +417,47 @@ async fn one_row_for_each_request_and_none_without_reports() {
     gate.ask().await;
     gate.store.prepare().await.unwrap();
     assert_eq!(rows(&gate).await, 0);
+}
+
+#[tokio::test]
+async fn what_is_sent_again_has_a_new_id_that_its_retries_keep() {
+    let acs = Acs::start().await;
+    let gate = start(&acs, &[]).await;
+    let approval = gate.client.submit(&for_alice()).await.unwrap();
+    let resend = json!({"command": "resend", "id": approval.id});
+    let mut known = vec![message_ids(&acs, ALICE).remove(0)];
+    for again in 1..=2 {
+        let said = operate(&gate, resend.clone()).await;
+        assert_eq!(said["queued"], 1, "{said}");
+        acs.answer(503, None, "ServiceUnavailable");
+        gate.sweep().await;
+        assert_eq!(acs.sent().len(), again);
+        gate.pass(Duration::from_secs(60));
+        gate.sweep().await;
+        assert_eq!(acs.sent().len(), again + 1);
+        let ids = message_ids(&acs, ALICE);
+        let [.., refused, accepted] = &ids[..] else {
+            panic!("{ids:?}");
+        };
+        assert_eq!(refused, accepted);
+        assert!(!known.contains(accepted), "{ids:?}");
+        known.push(accepted.clone());
+    }
+    let headers: HashSet<_> = acs
+        .sent()
+        .into_iter()
+        .map(|it| it["headers"]["Message-ID"].to_string())
+        .collect();
+    assert_eq!(headers.len(), 3, "{headers:?}");
+
+    // A report of an earlier email says nothing about the last one.
+    tell(&gate, &known[0], ALICE, "Bounced").await;
+    let after = gate.status(&approval.id).await;
+    assert_eq!(state(&after, ALICE), (MailState::Sent, None));
+    tell(&gate, &known[2], ALICE, "Bounced").await;
+    let after = gate.status(&approval.id).await;
+    assert_eq!(state(&after, ALICE), NOT_DELIVERED);
+    assert_eq!(after.status, Status::Undeliverable);
 }
 
 /// The mail service sends what has an id that it knows only once.

@@ -1,11 +1,13 @@
 //! `GET /api/openapi.json`: the document describes every function and matches every response.
 
+mod webhooks;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
-use boon::{Compiler, Schemas};
+use boon::{Compiler, SchemaIndex, Schemas};
 use human_oversight_client::parameters::{hex, sha256};
 use human_oversight_client::types::{
     Approval, Claim, ExecutionStatus, NewApproval, NewCallback, Report, Withdrawal,
@@ -17,6 +19,8 @@ use crate::agent_identity;
 use crate::harness::{ALICE, Page, TestGate, repository, request};
 use crate::host::{AuthLevel, FunctionApp, SignIn, Trigger};
 use crate::sign_in::{self, alice, approving, send, visit};
+
+pub(crate) use webhooks::check_webhook;
 
 const NONCE: &str = "0123456789abcdef";
 
@@ -56,13 +60,20 @@ impl Document {
 
     /// The validation errors of a value under a schema.
     fn faults(&self, schema: &str, value: &Value) -> Option<String> {
+        let mut schemas = Schemas::new();
+        let schema = self.compile(&format!("/components/schemas/{schema}"), &mut schemas);
+        let faults = schemas.validate(value, schema).err()?;
+        Some(faults.to_string())
+    }
+
+    /// Compiles the schema at a pointer.
+    fn compile(&self, pointer: &str, schemas: &mut Schemas) -> SchemaIndex {
         let mut compiler = Compiler::new();
         compiler.enable_format_assertions();
-        let (url, mut schemas) = ("http://example.com/openapi.json", Schemas::new());
+        let url = "http://example.com/openapi.json";
         compiler.add_resource(url, self.0.clone()).unwrap();
-        let schema = compiler.compile(&format!("{url}#/components/schemas/{schema}"), &mut schemas);
-        let faults = schemas.validate(value, schema.unwrap()).err()?;
-        Some(faults.to_string())
+        let schema = compiler.compile(&format!("{url}#{pointer}"), schemas);
+        schema.unwrap()
     }
 
     /// The values of an enum schema.

@@ -2,7 +2,7 @@
 
 mod callback;
 mod many;
-mod receiver;
+pub(crate) mod receiver;
 mod teams;
 
 use std::collections::HashSet;

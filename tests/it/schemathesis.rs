@@ -1,9 +1,11 @@
 //! Schemathesis, which reads the interface's description and tries what that says, and what it does
 //! not say, on the real binary behind the stand-in host.
 
+use std::fs;
 use std::process::Stdio;
 
 use human_oversight_client::Client;
+use human_oversight_client::types::NewApproval;
 use serde_json::json;
 use tokio::process::Command;
 
@@ -11,7 +13,17 @@ use crate::deadline::within;
 use crate::end_to_end;
 use crate::harness::{ALICE, mails, question, repository, request};
 use crate::host::KEY;
+use crate::outbox::receiver::{Receiver, SECRET};
 use crate::process::decide_at;
+
+const POLICY: &str = r#"
+version = 1
+
+[channels.agents]
+kind = "webhook"
+url = "HO_CHANNEL_AGENTS"
+callback_for = ["*"]
+"#;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_gate_is_as_its_document_says() {
@@ -20,11 +32,22 @@ async fn the_gate_is_as_its_document_says() {
         "Schemathesis is not installed: run scripts/test once"
     );
     let dir = tempfile::tempdir().unwrap();
-    let host = end_to_end::host(dir.path(), None, &[]).await;
+    let receiver = Receiver::start().await;
+    let channel = [
+        ("HO_POLICY", POLICY),
+        ("HO_CHANNELS_ALLOW_PRIVATE", "1"),
+        ("HO_CHANNEL_AGENTS", &receiver.url),
+        ("HO_CHANNEL_AGENTS_SECRET", SECRET),
+    ];
+    let host = end_to_end::host(dir.path(), None, &channel).await;
     let client = Client::new(&host.url, Some(KEY)).unwrap();
     let mut requests = Vec::new();
     for decision in ["approve", "reject", ""].repeat(5) {
-        let id = client.submit(&request()).await.unwrap().id;
+        let asked = NewApproval {
+            callback: Some("agents".into()),
+            ..request()
+        };
+        let id = client.submit(&asked).await.unwrap().id;
         let asked = question(&mails(&dir.path().join("mail")), &id, ALICE);
         if !decision.is_empty() {
             let form = format!("decision={decision}&code={}", asked.code);
@@ -41,6 +64,8 @@ async fn the_gate_is_as_its_document_says() {
         .arg(format!("{}/api/openapi.json", host.url))
         .current_dir(repository().join("tests/schemathesis"))
         .env("REQUESTS", json!(requests).to_string())
+        .env("CHANNEL", "agents")
+        .env("CALLBACKS", dir.path().join("callbacks"))
         .env("PYTHONDONTWRITEBYTECODE", "1")
         .stdin(Stdio::null())
         .kill_on_drop(true)
@@ -48,4 +73,9 @@ async fn the_gate_is_as_its_document_says() {
     let run = within(run).await.unwrap();
     let [said, wrong] = [run.stdout, run.stderr].map(|text| String::from_utf8(text).unwrap());
     assert!(run.status.success(), "{said}{wrong}");
+    let answers = fs::read_to_string(dir.path().join("callbacks")).unwrap();
+    let accepted = answers.lines().filter(|answer| *answer == "202");
+    assert!(accepted.count() >= 10, "{answers}");
+    // Of the requests above, at least those that were decided; what is received is held against the document.
+    assert!(receiver.received().len() >= 10);
 }

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 type Imports = BTreeSet<(String, String)>;
 
 /// The sources of a crate by module.
-fn sources(root: &Path) -> BTreeMap<String, String> {
+pub(crate) fn sources(root: &Path) -> BTreeMap<String, String> {
     fn collect(dir: &Path, prefix: &str, sources: &mut BTreeMap<String, String>) {
         for entry in fs::read_dir(dir).unwrap() {
             let path = entry.unwrap().path();

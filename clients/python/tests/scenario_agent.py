@@ -7,7 +7,18 @@ import sys
 import threading
 from typing import Any
 
-from human_oversight import Approval, Gate, Handle, Refused, flush
+from human_oversight import (
+    Action,
+    Approval,
+    CallbackError,
+    Gate,
+    Handle,
+    Permit,
+    Refused,
+    Undecided,
+    flush,
+    verify_callback,
+)
 
 ORDER: dict[str, Any] = json.loads(sys.stdin.readline())
 
@@ -19,7 +30,7 @@ def tell(event: str, **members: Any) -> None:
 async def run(gate: Gate) -> None:
     handle = Handle(**ORDER["handle"]) if ORDER.get("handle") else None
 
-    told = False
+    told = "callback" in ORDER
     votes = None
 
     def on_pending(approval: Approval) -> None:
@@ -36,23 +47,58 @@ async def run(gate: Gate) -> None:
         ORDER["approverEmails"],
         timeout=ORDER["timeoutSeconds"],
         supersedes=ORDER.get("supersedes"),
+        callback=ORDER.get("callback"),
         on_pending=on_pending,
     )
     prepared = handle or action.prepare()
     try:
+        if "callback" in ORDER:
+            await await_callback(action, prepared)
+            return
         pending = await action.submit_async(ORDER["parameters"], prepared)
         pending.detached = handle is not None
-        permit = await pending.claim_async()
-        tell("ran", parameters=ORDER["parameters"])
-        if ORDER["fails"]:
-            await permit.failed_async(ORDER["fails"])
-            tell("end", outcome="failed")
-        else:
-            await permit.executed_async()
-            tell("end", outcome="executed", comment=permit.proof.comment)
+        await run_under(await pending.claim_async())
     except Refused as refused:
         question = refused.question
         tell("end", outcome="refused", reason=refused.reason.value, text=str(refused), question=question, id=refused.id)
+
+
+async def run_under(permit: Permit) -> None:
+    tell("ran", parameters=ORDER["parameters"])
+    if ORDER["fails"]:
+        await permit.failed_async(ORDER["fails"])
+        tell("end", outcome="failed")
+    else:
+        await permit.executed_async()
+        tell("end", outcome="executed", comment=permit.proof.comment)
+
+
+async def await_callback(action: Action, handle: Handle) -> None:
+    """Submits the request, unless it was before, and claims when a callback about it finds a decision."""
+    if "handle" not in ORDER:
+        await action.submit_async(ORDER["parameters"], handle)
+        tell("pending", handle={"id": handle.id, "secret": handle.secret})
+    while True:
+        call = json.loads(await asyncio.to_thread(sys.stdin.readline))["callback"]
+        try:
+            callback = verify_callback(call["headers"], call["body"].encode())
+        except CallbackError:
+            tell("callback", result="not-verified")
+            continue
+        if callback.id != handle.id:
+            tell("callback", result="unknown")
+            continue
+        try:
+            permit = await action.resume(handle, ORDER["parameters"]).claim_async(wait=0)
+        except Undecided:
+            tell("callback", result="undecided")
+            continue
+        except Refused:
+            tell("callback", result="settled")
+            raise
+        tell("callback", result="settled")
+        await run_under(permit)
+        return
 
 
 async def main() -> None:
@@ -64,7 +110,8 @@ async def main() -> None:
         if sys.stdin.readline():
             loop.call_soon_threadsafe(agents.cancel)
 
-    threading.Thread(target=await_cancel, daemon=True).start()
+    if "callback" not in ORDER:  # else each line is one
+        threading.Thread(target=await_cancel, daemon=True).start()
     try:
         await agents
     except asyncio.CancelledError:

@@ -24,7 +24,7 @@ function need(name) {
 ROOTS.forEach(need);
 const schemas = Object.fromEntries(Object.entries(all).filter(([name]) => needed.has(name)));
 const types = astToString(
-  await openapiTS({ ...description, paths: {}, components: { schemas } }, { defaultNonNullable: false }),
+  await openapiTS({ ...description, paths: {}, webhooks: {}, components: { schemas } }, { defaultNonNullable: false }),
 );
 const begin = types.indexOf("export interface components");
 const end = types.indexOf("\nexport ", begin + 1);

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use human_oversight_client::types::{Approval, NewApproval, Status};
-use human_oversight_client::{Action, Gate, Handle, Pending, Reason, Refusal, flush};
+use human_oversight_client::{Action, Gate, Handle, Outcome, Pending, Reason, Refusal, flush};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
@@ -21,9 +21,23 @@ struct Order {
     handle: Option<Handle>,
 }
 
+/// A further line of it, where the request names a callback.
+#[derive(Deserialize)]
+struct Line {
+    callback: Call,
+}
+
+/// What the agent's web server gets.
+#[derive(Deserialize)]
+struct Call {
+    headers: Vec<(String, String)>,
+    body: String,
+}
+
 #[tokio::main]
 async fn main() {
     let order: Order = serde_json::from_str(&read_line()).expect("an order");
+    let has_callback = order.request.callback.is_some();
     let cancel = Arc::new(Notify::new());
     let agents = match Gate::from_env() {
         Ok(gate) => (0..order.copies)
@@ -36,11 +50,13 @@ async fn main() {
     };
     let aborts: Vec<_> = agents.iter().map(|agent| agent.abort_handle()).collect();
     let cancelled = cancel.clone();
-    std::thread::spawn(move || {
-        if !read_line().is_empty() {
-            cancelled.notify_one();
-        }
-    });
+    if !has_callback {
+        std::thread::spawn(move || {
+            if !read_line().is_empty() {
+                cancelled.notify_one();
+            }
+        });
+    }
     tokio::spawn(async move {
         cancel.notified().await;
         aborts.iter().for_each(|agent| agent.abort());
@@ -67,6 +83,7 @@ async fn run_or_refuse(gate: Gate, order: Order) -> Result<(), Refusal> {
     let Order { request, fails, .. } = order;
     let votes = Mutex::new(None);
     let mut action = gate
+        .clone()
         .agent(request.agent_name)
         .action(request.action_description)
         .approvers(request.approver_emails)
@@ -78,6 +95,10 @@ async fn run_or_refuse(gate: Gate, order: Order) -> Result<(), Refusal> {
         action = action.supersedes(id);
     }
     let parameters = Value::Object(request.parameters);
+    if let Some(callback) = request.callback {
+        let action = action.callback(callback);
+        return await_callback(&gate, &action, order.handle, &parameters).await;
+    }
     let pending = submit(&action, order.handle, &parameters).await?;
     if is_pending(&pending) {
         tell(json!({"event": "pending", "handle": pending.handle()}));
@@ -96,6 +117,49 @@ async fn run_or_refuse(gate: Gate, order: Order) -> Result<(), Refusal> {
         }
     }
     Ok(())
+}
+
+/// Submits the request, unless it was before, and settles it when a callback is about it.
+async fn await_callback(
+    gate: &Gate,
+    action: &Action,
+    stored: Option<Handle>,
+    parameters: &Value,
+) -> Result<(), Refusal> {
+    let handle = match stored {
+        Some(handle) => handle,
+        None => {
+            let pending = action.submit_as(action.prepare(), parameters).await?;
+            tell(json!({"event": "pending", "handle": pending.handle()}));
+            pending.handle().clone()
+        }
+    };
+    loop {
+        let line = tokio::task::spawn_blocking(read_line).await;
+        let Line { callback: call } =
+            serde_json::from_str(&line.expect("a line")).expect("a callback");
+        let result = match gate.on_callback(call.headers, call.body) {
+            Err(_) => "not-verified",
+            Ok(callback) if callback.id != handle.id => "unknown",
+            Ok(_) => match settle(action, handle.clone(), parameters).await {
+                None => "undecided",
+                Some(outcome) => {
+                    tell(json!({"event": "callback", "result": "settled"}));
+                    return outcome.into_result();
+                }
+            },
+        };
+        tell(json!({"event": "callback", "result": result}));
+    }
+}
+
+async fn settle(action: &Action, handle: Handle, parameters: &Value) -> Option<Outcome<()>> {
+    let run = async |parameters| tell(json!({"event": "ran", "parameters": parameters}));
+    let outcome = action.settle(handle, parameters, run).await;
+    if let Some(Outcome::Executed(())) = outcome {
+        tell(json!({"event": "end", "outcome": "executed"}));
+    }
+    outcome
 }
 
 async fn submit(

@@ -374,6 +374,7 @@ impl MailEntry {
             attempts: self.attempts,
             state: DeliveryState::from_word(&self.state, self.at)?,
             fault: self.fault,
+            resends: self.resends,
         })
     }
 }

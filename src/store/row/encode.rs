@@ -54,6 +54,8 @@ pub(super) struct MailEntry {
         skip_serializing_if = "Option::is_none"
     )]
     pub(super) fault: Option<DeliveryFault>,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(super) resends: u32,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -263,6 +265,7 @@ impl MailEntry {
             state: mail.state.word().to_owned(),
             at: mail.state.at(),
             fault: mail.fault,
+            resends: mail.resends,
         }
     }
 }
