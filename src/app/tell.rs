@@ -1,4 +1,4 @@
-//! Tells channels what happened to a request: at once after the write that stores it, and again by the sweep.
+//! Tells channels what happened, such as to a request: at once after the write that stores it, and again by the sweep.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,16 +32,18 @@ const SLOW: Duration = Duration::from_secs(5);
 impl App {
     /// Leases what channels are to be told.
     pub(super) fn lease_for_channels(&self, approval: &mut Approval, now: Timestamp) -> Leased {
-        let readiness = |name: &str| {
-            let channel = self.channel(name);
-            ChannelReadiness {
-                shows_state: channel.is_some_and(|it| matches!(it.receiver, Receiver::Teams)),
-                rests: self.teller.rest_of(name, now),
-            }
-        };
+        let readiness = |name: &str| self.readiness_of(name, now);
         Leased {
             channels: approval.lease_channel_deliveries(readiness, now),
             ..Leased::default()
+        }
+    }
+
+    pub(super) fn readiness_of(&self, name: &str, now: Timestamp) -> ChannelReadiness {
+        let channel = self.channel(name);
+        ChannelReadiness {
+            shows_state: channel.is_some_and(|it| matches!(it.receiver, Receiver::Teams)),
+            rests: self.teller.rest_of(name, now),
         }
     }
 
@@ -59,18 +61,32 @@ impl App {
         Ok((self.notify_in_background(row, leased), result))
     }
 
-    /// Tells the channels, side by side.
-    pub(super) async fn tell(
+    /// Tells the channels what happened to a request.
+    pub(super) async fn tell_of_request(
         self: &Arc<Self>,
         approval: &Approval,
         attempts: Vec<ChannelAttempt>,
     ) -> Vec<(ChannelAttempt, ChannelResult)> {
+        let id = approval.request.id.to_string();
+        let attempts = attempts.into_iter().map(|attempt| {
+            let message = self.message(approval, &attempt);
+            (attempt, id.clone(), message)
+        });
+        self.tell(attempts.collect()).await
+    }
+
+    /// Sends messages to channels, side by side. Each attempt comes with the id for the log, and with its channel and
+    /// message, unless the policy no longer has the channel.
+    pub(super) async fn tell(
+        self: &Arc<Self>,
+        attempts: Vec<(ChannelAttempt, String, Option<(Channel, Message)>)>,
+    ) -> Vec<(ChannelAttempt, ChannelResult)> {
         let mut telling = JoinSet::new();
         let mut results = Vec::with_capacity(attempts.len());
-        for attempt in attempts {
-            let Some((channel, message)) = self.message(approval, &attempt) else {
+        for (attempt, id, message) in attempts {
+            let Some((channel, message)) = message else {
                 // An instance with another policy may have it.
-                let (id, name) = (approval.request.id.to_string(), attempt.channel.as_str());
+                let name = attempt.channel.as_str();
                 let cause = "the policy has no such channel";
                 tracing::warn!(
                     id,
@@ -84,7 +100,6 @@ impl App {
                 continue;
             };
             let app = self.clone();
-            let id = approval.request.id.to_string();
             let sending = async move {
                 let result = app.send_to(&channel, &message, &attempt, &id).await;
                 (attempt, result)
@@ -167,7 +182,7 @@ impl App {
         render_card(approval, kind, what, with_parameters, &self.base_url, brand)
     }
 
-    fn channel(&self, name: &str) -> Option<&Channel> {
+    pub(super) fn channel(&self, name: &str) -> Option<&Channel> {
         let mut channels = self.config.channels.iter();
         channels.find(|channel| channel.name == name)
     }

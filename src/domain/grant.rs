@@ -1,9 +1,11 @@
 //! A standing grant: an approver allows an agent exactly the same again, until a time and a number of times.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::assurance::Assurance;
 use super::request::Request;
+use super::standing_outbox::{GrantEnding, GrantSummary, StandingFact, StandingOutbox};
 use super::word::words;
 use crate::values::{Address, ApprovalId, Digest, Owner, Timestamp};
 
@@ -117,6 +119,9 @@ pub struct Grants {
     /// How often all of them were ended together, or one of them made room for another. One that was approved before
     /// that, and is added after it, is void from the start.
     pub voided: u64,
+    /// The channels that get the end of a grant, by its id, until it has ended.
+    pub tell: BTreeMap<String, Vec<String>>,
+    pub outbox: StandingOutbox,
 }
 
 /// Why a grant that an approver gave does not stand.
@@ -152,6 +157,22 @@ impl GrantScope {
             digest: request.parameters.digest,
             on_behalf_of: request.on_behalf_of.clone(),
         })
+    }
+}
+
+impl Grant {
+    /// What events say about it once it was used this often.
+    fn summary(&self, used: u16) -> GrantSummary {
+        GrantSummary {
+            id: self.id.clone(),
+            agent: self.scope.agent.clone(),
+            action: self.scope.action.clone(),
+            given_with: self.given_with.clone(),
+            giver: self.giver.clone(),
+            uses: self.uses,
+            used,
+            until: self.until,
+        }
     }
 }
 
@@ -193,7 +214,7 @@ impl Grants {
     pub const MOST: usize = 5;
 
     /// Adds a grant, in place of an earlier one for exactly the same. `voided` is what [`Grants::voided`] was before
-    /// the approval with which it is given was stored.
+    /// the approval with which it is given was stored; `tell` are the channels that get its events.
     ///
     /// # Errors
     /// When it does not stand.
@@ -201,6 +222,7 @@ impl Grants {
         &mut self,
         signed: SignedGrant,
         voided: u64,
+        tell: &[String],
         now: Timestamp,
     ) -> Result<(), NotAdded> {
         // Its write may be repeated after a lost response, and must not take back uses.
@@ -210,9 +232,13 @@ impl Grants {
         if self.voided != voided {
             return Err(NotAdded::Voided);
         }
+        self.expire(now);
         let before = self.held.len();
-        let is_other = |held: &HeldGrant| held.signed.grant.scope != signed.grant.scope;
-        self.held.retain(is_other);
+        let is_same = |held: &mut HeldGrant| held.signed.grant.scope == signed.grant.scope;
+        let replaced: Vec<HeldGrant> = self.held.extract_if(.., is_same).collect();
+        for held in replaced.iter().filter(|held| held.is_active(now)) {
+            self.announce_end(held, GrantEnding::Replacement, now);
+        }
         // Those that have ended stay for the operator's list, while there is room.
         if self.held.len() >= Self::MOST {
             let ended = self.held.iter().position(|held| !held.is_active(now));
@@ -222,6 +248,12 @@ impl Grants {
             // None of those that made room is added again.
             self.voided += 1;
         }
+        let grant = &signed.grant;
+        if !tell.is_empty() {
+            self.tell.insert(grant.id.clone(), tell.to_vec());
+        }
+        let given = StandingFact::GrantGiven(grant.summary(0));
+        self.outbox.push(given, true, tell, grant.given_at);
         self.held.push(HeldGrant {
             signed,
             used: 0,
@@ -243,23 +275,77 @@ impl Grants {
             return None;
         }
         held.used += 1;
-        Some(held.signed.clone())
+        let held = held.clone();
+        if held.state(now) == GrantState::UsedUp {
+            self.announce_end(&held, GrantEnding::Uses, now);
+        }
+        Some(held.signed)
     }
 
     /// Ends one grant. Returns whether it was active.
     pub fn end(&mut self, id: &str, by: GrantEnd, now: Timestamp) -> bool {
-        let mut held = self.held.iter_mut();
-        held.find(|held| held.signed.grant.id == id)
-            .is_some_and(|held| held.end(by, now))
+        self.end_where(by, now, |grant| grant.id == id)
     }
 
     /// Ends all grants that `is_meant`, and those that are about to be added.
     pub fn void(&mut self, by: GrantEnd, now: Timestamp, is_meant: impl Fn(&Grant) -> bool) {
         self.voided += 1;
-        for held in &mut self.held {
-            if is_meant(&held.signed.grant) {
-                held.end(by, now);
-            }
+        self.end_where(by, now, is_meant);
+    }
+
+    /// Announces the end of the grants whose time is over.
+    pub fn expire(&mut self, now: Timestamp) {
+        let expired = self.held.iter().filter(|held| self.has_expired(held, now));
+        for held in expired.cloned().collect::<Vec<_>>() {
+            self.announce_end(&held, GrantEnding::Time, held.signed.grant.until);
+        }
+    }
+
+    /// Whether there is something to announce or to send.
+    pub fn is_due(&self, now: Timestamp) -> bool {
+        self.outbox.is_due(now) || self.held.iter().any(|held| self.has_expired(held, now))
+    }
+
+    /// Whether channels have yet to get that its time is over.
+    fn has_expired(&self, held: &HeldGrant, now: Timestamp) -> bool {
+        let is_awaited = self.tell.contains_key(&held.signed.grant.id);
+        is_awaited && held.state(now) == GrantState::Expired
+    }
+
+    fn end_where(
+        &mut self,
+        by: GrantEnd,
+        now: Timestamp,
+        is_meant: impl Fn(&Grant) -> bool,
+    ) -> bool {
+        let meant = self.held.iter_mut();
+        let meant = meant.filter(|held| is_meant(&held.signed.grant));
+        let ended: Vec<HeldGrant> = meant
+            .filter_map(|held| held.end(by, now).then(|| held.clone()))
+            .collect();
+        for held in &ended {
+            self.announce_end(held, by.into(), now);
+        }
+        !ended.is_empty()
+    }
+
+    fn announce_end(&mut self, held: &HeldGrant, by: GrantEnding, at: Timestamp) {
+        let grant = &held.signed.grant;
+        let channels = self.tell.remove(&grant.id).unwrap_or_default();
+        // The notice at the latest end is queued from the start.
+        let concerns_giver = by != GrantEnding::Time;
+        let ended = StandingFact::GrantEnded(grant.summary(held.used), by);
+        self.outbox.push(ended, concerns_giver, &channels, at);
+    }
+}
+
+impl From<GrantEnd> for GrantEnding {
+    fn from(by: GrantEnd) -> Self {
+        match by {
+            GrantEnd::Giver => Self::Giver,
+            GrantEnd::Operator => Self::Operator,
+            GrantEnd::Rejection => Self::Rejection,
+            GrantEnd::Pause => Self::Pause,
         }
     }
 }

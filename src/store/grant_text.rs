@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::error::StoreError;
+use super::standing_outbox_text::{self, OUTBOX};
 use crate::domain::{Assurance, Grant, GrantEnd, GrantScope, Grants, HeldGrant, SignedGrant};
 use crate::values::{Address, Digest, Owner, Timestamp};
 
@@ -13,6 +14,8 @@ use crate::values::{Address, Digest, Owner, Timestamp};
 const GRANTS: &str = "Grants";
 /// [`Grants::voided`].
 const VOIDED: &str = "Voided";
+/// [`Grants::tell`], as JSON.
+const TELL: &str = "Tell";
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -55,11 +58,19 @@ pub fn encode_grants(grants: &Grants) -> BTreeMap<String, String> {
             .map(|(at, by)| (at.to_string(), by.word().to_owned())),
     });
     let entries: Vec<HeldEntry> = entries.collect();
-    let json = serde_json::to_string(&entries).expect("plain structs are JSON");
-    BTreeMap::from([
-        (GRANTS.to_owned(), json),
+    let mut columns = BTreeMap::from([
+        (GRANTS.to_owned(), standing_outbox_text::json(&entries)),
         (VOIDED.to_owned(), grants.voided.to_string()),
-    ])
+    ]);
+    if !grants.tell.is_empty() {
+        let tell = standing_outbox_text::json(&grants.tell);
+        columns.insert(TELL.to_owned(), tell);
+    }
+    if grants.outbox.last > 0 {
+        let outbox = standing_outbox_text::encode(&grants.outbox);
+        columns.insert(OUTBOX.to_owned(), outbox);
+    }
+    columns
 }
 
 /// The grants in the columns of a row.
@@ -72,14 +83,21 @@ pub fn decode_grants(columns: &BTreeMap<String, String>) -> Result<Grants, Store
     let entries: Vec<HeldEntry> =
         serde_json::from_str(text(GRANTS)?).map_err(|_| damaged(GRANTS))?;
     let held = entries.into_iter().map(HeldEntry::into_held);
+    // Rows that earlier gates wrote have no outbox.
+    let tell = columns.get(TELL).map(|json| serde_json::from_str(json));
+    let tell = tell.transpose().map_err(|_| damaged(TELL))?;
+    let outbox = columns.get(OUTBOX);
+    let outbox = outbox.map(|json| standing_outbox_text::decode(json));
     Ok(Grants {
         held: held.collect::<Option<_>>().ok_or_else(|| damaged(GRANTS))?,
         voided: text(VOIDED)?.parse().map_err(|_| damaged(VOIDED))?,
+        tell: tell.unwrap_or_default(),
+        outbox: outbox.transpose()?.unwrap_or_default(),
     })
 }
 
 pub(super) fn grant_text(signed: &SignedGrant) -> String {
-    serde_json::to_string(&GrantEntry::of(signed)).expect("plain structs are JSON")
+    standing_outbox_text::json(&GrantEntry::of(signed))
 }
 
 pub(super) fn parse_grant(text: &str) -> Option<SignedGrant> {

@@ -50,7 +50,7 @@ pub(crate) fn restart() -> NewApproval {
     }
 }
 
-async fn submit(gate: &TestGate) -> Approval {
+pub(crate) async fn submit(gate: &TestGate) -> Approval {
     gate.client.submit(&restart()).await.unwrap()
 }
 
@@ -67,7 +67,7 @@ async fn approve_with_grant(gate: &TestGate, asked: &Approval, seconds: &str, us
 }
 
 /// Submits a request, and approves it with a grant of an hour.
-async fn given(gate: &TestGate, uses: &str) -> Approval {
+pub(crate) async fn given(gate: &TestGate, uses: &str) -> Approval {
     let asked = submit(gate).await;
     assert_eq!(asked.status, Status::Pending);
     let answer = approve_with_grant(gate, &asked, "3600", uses).await;
@@ -92,7 +92,7 @@ async fn assert_asks(gate: &TestGate) {
     assert_eq!(submit(gate).await.status, Status::Pending);
 }
 
-async fn assert_approves(gate: &TestGate) -> Approval {
+pub(crate) async fn assert_approves(gate: &TestGate) -> Approval {
     let approval = submit(gate).await;
     assert_eq!(
         (approval.status, approval.decider),
@@ -324,7 +324,7 @@ async fn sixty_four_uses_at_once_of_a_grant_with_10_left_run_exactly_10() {
 }
 
 /// Ends the grant by the form on the page of the request with which it was given.
-async fn end_by_form(gate: &TestGate, asked: &Approval, code: Option<&str>) -> Page {
+pub(crate) async fn end_by_form(gate: &TestGate, asked: &Approval, code: Option<&str>) -> Page {
     let question = gate.question(asked, ALICE);
     let page = gate.get(&with_forms(&question.link)).await;
     let (_, card) = page
@@ -340,7 +340,7 @@ async fn end_by_form(gate: &TestGate, asked: &Approval, code: Option<&str>) -> P
         .await
 }
 
-async fn list(gate: &TestGate) -> Vec<Value> {
+pub(crate) async fn list(gate: &TestGate) -> Vec<Value> {
     let listed = operate(gate, json!({"command": "grants"})).await;
     listed["grants"].as_array().unwrap().clone()
 }
@@ -895,7 +895,7 @@ async fn the_setting_that_pauses_ends_all_grants() {
 }
 
 /// The emails about the end of a grant.
-fn end_mails(gate: &TestGate) -> usize {
+pub(crate) fn end_mails(gate: &TestGate) -> usize {
     let mails = gate.mails();
     let is_end = |subject: &str| subject.contains("[Grant ended]");
     mails.iter().filter(|it| is_end(&it.subject)).count()

@@ -3,6 +3,7 @@
 mod callback;
 mod many;
 mod receiver;
+mod standing;
 mod teams;
 
 use std::collections::HashSet;
