@@ -9,7 +9,7 @@
 //! Data: `request`, `plan`, `state`, `vote`, `choice`, `decision`, `execution`, `delivery`, `outbox`, `approver`, `history`, joined in
 //! `approval`. Transitions, one file each: `decide`, `cast`, `give`, `hand_over`, `revoke`, `claim`, `withdraw`,
 //! `deliver`, `non_delivery`, `notices`, `tell`, `resend`, `expire`. `seat` says who votes in which seat of a plan. `consistency` checks a stored approval
-//! against its own history. `pause`, `budget` and `grant` are about no single request, with `standing_outbox` and
+//! against its own history. `pause`, `budget`, `grant` and `grants` are about no single request, with `standing_outbox` and
 //! `pause_log` for what channels get of them; `rejection`, `superseded` and `precedent` about earlier ones.
 
 mod approval;
@@ -30,6 +30,7 @@ mod execution;
 mod expire;
 mod give;
 mod grant;
+mod grants;
 mod hand_over;
 mod history;
 mod limit;
@@ -71,10 +72,8 @@ pub use delivery::{
     NotificationSettings, SendAttempt, SendResult,
 };
 pub use execution::{Claim, Execution, Revocation, Revoker};
-pub use grant::{
-    Grant, GrantEnd, GrantScope, GrantState, GrantTerms, GrantWish, Grants, HeldGrant, NotAdded,
-    SignedGrant,
-};
+pub use grant::{Grant, GrantEnd, GrantScope, GrantTerms, GrantWish, SignedGrant};
+pub use grants::{GrantState, Grants, HeldGrant, NotAdded};
 pub use hand_over::{HandOverStep, HandOverWish};
 pub use history::{Event, EventKind};
 pub use limit::LimitUsage;

@@ -29,6 +29,15 @@ const TIMEOUT: Duration = Duration::from_secs(20);
 /// An answer that takes longer is slow.
 const SLOW: Duration = Duration::from_secs(5);
 
+/// A message that is to be sent.
+pub(super) struct Outgoing {
+    pub(super) attempt: ChannelAttempt,
+    /// What it is about, for the log.
+    pub(super) id: String,
+    /// `None` where the policy no longer has the channel.
+    pub(super) message: Option<(Channel, Message)>,
+}
+
 impl App {
     /// Leases what channels are to be told.
     pub(super) fn lease_for_channels(&self, approval: &mut Approval, now: Timestamp) -> Leased {
@@ -68,22 +77,27 @@ impl App {
         attempts: Vec<ChannelAttempt>,
     ) -> Vec<(ChannelAttempt, ChannelResult)> {
         let id = approval.request.id.to_string();
-        let attempts = attempts.into_iter().map(|attempt| {
-            let message = self.message(approval, &attempt);
-            (attempt, id.clone(), message)
+        let messages = attempts.into_iter().map(|attempt| Outgoing {
+            id: id.clone(),
+            message: self.message(approval, &attempt),
+            attempt,
         });
-        self.tell(attempts.collect()).await
+        self.tell(messages.collect()).await
     }
 
-    /// Sends messages to channels, side by side. Each attempt comes with the id for the log, and with its channel and
-    /// message, unless the policy no longer has the channel.
+    /// Sends messages to channels, side by side.
     pub(super) async fn tell(
         self: &Arc<Self>,
-        attempts: Vec<(ChannelAttempt, String, Option<(Channel, Message)>)>,
+        messages: Vec<Outgoing>,
     ) -> Vec<(ChannelAttempt, ChannelResult)> {
         let mut telling = JoinSet::new();
-        let mut results = Vec::with_capacity(attempts.len());
-        for (attempt, id, message) in attempts {
+        let mut results = Vec::with_capacity(messages.len());
+        for outgoing in messages {
+            let Outgoing {
+                attempt,
+                id,
+                message,
+            } = outgoing;
             let Some((channel, message)) = message else {
                 // An instance with another policy may have it.
                 let name = attempt.channel.as_str();

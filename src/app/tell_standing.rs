@@ -10,6 +10,7 @@ use super::error::Error;
 use super::grant_rows;
 use super::pause_log::{self, change_log};
 use super::state::App;
+use super::tell::Outgoing;
 use crate::channels::{Channel, Message, Receiver, standing_event};
 use crate::domain::{
     ChannelAttempt, ChannelResult, Grants, StandingEvent, StandingFact, StandingOutbox,
@@ -204,13 +205,15 @@ impl App {
         outbox: &StandingOutbox,
         leased: Vec<ChannelAttempt>,
     ) -> Vec<(ChannelAttempt, ChannelResult)> {
-        let attempts = leased.into_iter().map(|attempt| {
+        let messages = leased.into_iter().map(|attempt| {
             let event = outbox.event(attempt.event);
-            let message = event.and_then(|event| self.standing_message(event, &attempt.channel));
-            let id = event.map_or("", |event| id_of(&event.fact));
-            (attempt, id.to_owned(), message)
+            Outgoing {
+                id: event.map_or("", |event| id_of(&event.fact)).to_owned(),
+                message: event.and_then(|it| self.standing_message(it, &attempt.channel)),
+                attempt,
+            }
         });
-        self.tell(attempts.collect()).await
+        self.tell(messages.collect()).await
     }
 
     /// The channel and the message for it; `None` where the policy no longer has the channel.

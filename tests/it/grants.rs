@@ -855,6 +855,13 @@ async fn grants_unused_for_30_days_are_purged() {
     let gate = gate_with(POLICY).await;
     gate.back(Duration::from_secs(31 * 86_400));
     given(&gate, "10").await;
+    // The row is written once more, when the giver's notice is queued.
+    let look = async || {
+        let rows = gate.store.standing_of(StandingKind::Grant).await.unwrap();
+        let outbox = &rows[0].columns["Outbox"];
+        outbox.contains("\"concernsGiver\":false").then_some(())
+    };
+    eventually(look).await;
     gate.pass(Duration::from_secs(31 * 86_400));
     let settings = backing_store::settings(gate.dir.path());
     let settings = backing_store::borrowed(&settings);

@@ -2,8 +2,8 @@
 
 mod callback;
 mod many;
-mod receiver;
-mod standing;
+pub(crate) mod receiver;
+pub(crate) mod standing;
 mod teams;
 
 use std::collections::HashSet;

@@ -13,42 +13,42 @@ use tokio::net::TcpListener;
 use crate::deadline::eventually;
 
 /// The secret of every channel: 24 bytes.
-pub(super) const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+pub(crate) const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
 #[derive(Clone, Debug)]
-pub(super) struct Received {
-    pub(super) headers: HeaderMap,
-    pub(super) body: String,
+pub(crate) struct Received {
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: String,
 }
 
 impl Received {
-    pub(super) fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap()
     }
 
-    pub(super) fn header(&self, name: &str) -> String {
+    pub(crate) fn header(&self, name: &str) -> String {
         self.headers[name].to_str().unwrap().to_owned()
     }
 
     /// The event's type.
-    pub(super) fn kind(&self) -> String {
+    pub(crate) fn kind(&self) -> String {
         self.json()["type"].as_str().unwrap().to_owned()
     }
 }
 
 /// Accepts everything, unless it has another answer.
 #[derive(Clone, Default)]
-pub(super) struct Receiver {
-    pub(super) url: String,
+pub(crate) struct Receiver {
+    pub(crate) url: String,
     received: Arc<Mutex<Vec<Received>>>,
     answers: Arc<Mutex<VecDeque<Answer>>>,
     always: Arc<Mutex<Option<Answer>>>,
 }
 
-pub(super) type Answer = (u16, Option<(&'static str, String)>);
+pub(crate) type Answer = (u16, Option<(&'static str, String)>);
 
 impl Receiver {
-    pub(super) async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let receiver = Self {
             url: format!(
@@ -82,21 +82,21 @@ impl Receiver {
     }
 
     /// Answers the next message like this.
-    pub(super) fn answer_once(&self, status: u16, header: Option<(&'static str, String)>) {
+    pub(crate) fn answer_once(&self, status: u16, header: Option<(&'static str, String)>) {
         self.answers.lock().unwrap().push_back((status, header));
     }
 
     /// Answers every message like this from now on; `None` accepts them.
-    pub(super) fn answer_always(&self, status: Option<u16>) {
+    pub(crate) fn answer_always(&self, status: Option<u16>) {
         *self.always.lock().unwrap() = status.map(|status| (status, None));
     }
 
-    pub(super) fn received(&self) -> Vec<Received> {
+    pub(crate) fn received(&self) -> Vec<Received> {
         self.received.lock().unwrap().clone()
     }
 
     /// What it has received, once it has received that number.
-    pub(super) async fn until(&self, count: usize) -> Vec<Received> {
+    pub(crate) async fn until(&self, count: usize) -> Vec<Received> {
         let look = async || Some(self.received()).filter(|it| it.len() >= count);
         let received = eventually(look).await;
         assert_eq!(received.len(), count, "{received:?}");
@@ -104,7 +104,7 @@ impl Receiver {
     }
 
     /// The types of the events, sorted.
-    pub(super) fn kinds(&self) -> Vec<String> {
+    pub(crate) fn kinds(&self) -> Vec<String> {
         let mut kinds: Vec<String> = self.received().iter().map(Received::kind).collect();
         kinds.sort();
         kinds

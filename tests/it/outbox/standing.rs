@@ -17,7 +17,7 @@ use crate::harness::{ALICE, BOB, Log, TestGate};
 use crate::operate::operate;
 use crate::process::run;
 
-const POLICY: &str = r#"
+pub(crate) const POLICY: &str = r#"
 version = 1
 
 [groups]
