@@ -80,6 +80,16 @@ pub(crate) async fn given(gate: &TestGate, uses: &str) -> Approval {
     asked
 }
 
+/// Waits until the giver's notice is queued: the row of a new grant is written once more then.
+async fn until_settled(gate: &TestGate) {
+    let look = async || {
+        let rows = gate.store.standing_of(StandingKind::Grant).await.unwrap();
+        let outbox = &rows[0].columns["Outbox"];
+        outbox.contains("\"concernsGiver\":false").then_some(())
+    };
+    eventually(look).await;
+}
+
 /// The page of a request for the approver who decides it.
 async fn page_of(gate: &TestGate, asked: &Approval) -> String {
     let page = gate.get(&gate.question(asked, ALICE).link).await;
@@ -669,6 +679,7 @@ async fn a_grant_ends_with_its_giver_and_with_its_rule() {
 async fn where_grants_cannot_be_trusted_people_are_asked() {
     let gate = gate_with(POLICY).await;
     given(&gate, "10").await;
+    until_settled(&gate).await;
     let row = async || {
         let rows = gate.store.standing_of(StandingKind::Grant).await.unwrap();
         rows.into_iter().next().unwrap()
@@ -855,13 +866,7 @@ async fn grants_unused_for_30_days_are_purged() {
     let gate = gate_with(POLICY).await;
     gate.back(Duration::from_secs(31 * 86_400));
     given(&gate, "10").await;
-    // The row is written once more, when the giver's notice is queued.
-    let look = async || {
-        let rows = gate.store.standing_of(StandingKind::Grant).await.unwrap();
-        let outbox = &rows[0].columns["Outbox"];
-        outbox.contains("\"concernsGiver\":false").then_some(())
-    };
-    eventually(look).await;
+    until_settled(&gate).await;
     gate.pass(Duration::from_secs(31 * 86_400));
     let settings = backing_store::settings(gate.dir.path());
     let settings = backing_store::borrowed(&settings);
