@@ -5,9 +5,11 @@ mod channel;
 mod event;
 mod guard;
 mod sender;
+mod standing_event;
 mod url;
 
 pub use channel::{Channel, Receiver};
 pub use event::event;
 pub use sender::{ChannelError, Message, Sender};
+pub use standing_event::standing_event;
 pub use url::{ChannelUrl, InvalidUrl};

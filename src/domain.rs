@@ -9,8 +9,8 @@
 //! Data: `request`, `plan`, `state`, `vote`, `choice`, `decision`, `execution`, `delivery`, `outbox`, `approver`, `history`, joined in
 //! `approval`. Transitions, one file each: `decide`, `cast`, `give`, `hand_over`, `revoke`, `claim`, `withdraw`,
 //! `deliver`, `non_delivery`, `notices`, `tell`, `resend`, `expire`. `seat` says who votes in which seat of a plan. `consistency` checks a stored approval
-//! against its own history. `pause`, `budget` and `grant` are about no single request, `rejection`, `superseded` and
-//! `precedent` about earlier ones.
+//! against its own history. `pause`, `budget`, `grant` and `grants` are about no single request, with `standing_outbox` and
+//! `pause_log` for what channels get of them; `rejection`, `superseded` and `precedent` about earlier ones.
 
 mod approval;
 mod approver;
@@ -30,6 +30,7 @@ mod execution;
 mod expire;
 mod give;
 mod grant;
+mod grants;
 mod hand_over;
 mod history;
 mod limit;
@@ -37,6 +38,7 @@ mod non_delivery;
 mod notices;
 mod outbox;
 mod pause;
+mod pause_log;
 mod plan;
 mod precedent;
 mod rejection;
@@ -44,6 +46,7 @@ mod request;
 mod resend;
 mod revoke;
 mod seat;
+mod standing_outbox;
 mod state;
 mod superseded;
 mod tell;
@@ -69,10 +72,8 @@ pub use delivery::{
     NotificationSettings, SendAttempt, SendResult,
 };
 pub use execution::{Claim, Execution, Revocation, Revoker};
-pub use grant::{
-    Grant, GrantEnd, GrantScope, GrantState, GrantTerms, GrantWish, Grants, HeldGrant, NotAdded,
-    SignedGrant,
-};
+pub use grant::{Grant, GrantEnd, GrantScope, GrantTerms, GrantWish, SignedGrant};
+pub use grants::{GrantState, Grants, HeldGrant, NotAdded};
 pub use hand_over::{HandOverStep, HandOverWish};
 pub use history::{Event, EventKind};
 pub use limit::LimitUsage;
@@ -80,6 +81,7 @@ pub use outbox::{
     ChannelAttempt, ChannelDelivery, ChannelEvent, ChannelReadiness, ChannelResult, Purpose,
 };
 pub use pause::{InvalidPause, Pause, PauseScope};
+pub use pause_log::PauseLog;
 pub use plan::{
     Ask, CommentRule, Escalation, HandOver, Origin, Plan, PolicyOrigin, Stage, Substitute, Tally,
 };
@@ -88,6 +90,9 @@ pub use rejection::{EarlierRejections, Rejection};
 pub use request::{Callback, Parameters, Request};
 pub use revoke::{NotRevocable, RevocationStep};
 pub use seat::Role;
+pub use standing_outbox::{
+    GrantEnding, GrantSummary, StandingEvent, StandingFact, StandingOutbox, StandingPause,
+};
 pub use state::{State, Status};
 pub use superseded::{Earlier, NotSuperseded, Superseded};
 pub use vote::{Ballot, COMMENT_CHARS, Place, Vote};

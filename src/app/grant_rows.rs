@@ -165,17 +165,21 @@ pub(super) async fn change<T>(
 }
 
 /// Ends all grants of a row, and those that are about to be added to it; also of a row that cannot be trusted. A row
-/// that does not exist is written only if one `may_be_added`.
+/// that does not exist is written only if one `may_be_added`. Returns whether one was active.
 pub(super) async fn void(
     store: &Store,
     name: &str,
     by: GrantEnd,
     may_be_added: bool,
     clock: impl Fn() -> Timestamp,
-) -> Result<(), StoreError> {
+) -> Result<bool, StoreError> {
     let voided = change(store, name, &clock, |grants, now| {
         let is_needed = may_be_added || *grants != Grants::default();
-        is_needed.then(|| grants.void(by, now, |_| true))
+        let any = grants.held.iter().any(|held| held.can_end(now));
+        is_needed.then(|| {
+            grants.void(by, now, |_| true);
+            any
+        })
     });
     match voided.await {
         Err(StoreError::Damaged(_)) => {
@@ -186,8 +190,9 @@ pub(super) async fn void(
                 ..Grants::default()
             };
             let row = StandingRow::new(StandingKind::Grant, name, encode_grants(&grants));
-            store.overwrite_standing(row, now).await
+            store.overwrite_standing(row, now).await?;
+            Ok(false)
         }
-        voided => voided.map(drop),
+        voided => voided.map(|any| any == Some(true)),
     }
 }

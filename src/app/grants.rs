@@ -64,9 +64,7 @@ impl App {
                     let grant = &signed.grant.id;
                     tracing::info!(id, grant, "a standing grant was used");
                     if is_used_up {
-                        self.queue_in_background(&signed.grant.given_with, |approval, now| {
-                            approval.hasten_grant_end(false, now);
-                        });
+                        self.tell_standing_in_background();
                     }
                     return Some(signed);
                 }
@@ -162,7 +160,7 @@ impl App {
         let Some(grant) = grant.filter(|_| self.grant_terms(approval).is_some()) else {
             return Ok(false);
         };
-        let (scope, giver, until) = (grant.scope.clone(), grant.giver.clone(), grant.until);
+        let scope = grant.scope.clone();
         let Ok(signed) = self.receipt_keys.sign_grant(&self.base_url, grant) else {
             return Ok(false);
         };
@@ -172,7 +170,10 @@ impl App {
             &self.store,
             name,
             || self.now(),
-            |grants, now| grants.add(signed.clone(), voided, now).ok(),
+            |grants, now| {
+                let added = grants.add(signed.clone(), voided, &approval.plan.tell, now);
+                added.ok()
+            },
         );
         if adding.await?.is_none() {
             return Ok(false);
@@ -190,18 +191,15 @@ impl App {
         };
         if is_paused {
             self.end_grant_in(name, &id, GrantEnd::Pause).await?;
-        } else {
-            self.queue_in_background(&approval.request.id, move |approval, _| {
-                approval.queue_grant_end(&giver, until);
-            });
         }
+        self.tell_standing_in_background();
         Ok(!is_paused)
     }
 
     /// Ends all grants for what reads like a request, before its rejection is stored. Whether a form `rejects` is asked
     /// only where there may be grants.
     pub(super) async fn void_grants_if(
-        &self,
+        self: &Arc<Self>,
         request: &Request,
         rejects: impl FnOnce() -> bool,
     ) -> Result<(), Error> {
@@ -210,9 +208,13 @@ impl App {
             return Ok(());
         };
         let may_be_added = policy.allows_grants();
+        let mut any = false;
         for name in self.request_grant_names(request) {
             let (store, now) = (&self.store, || self.now());
-            grant_rows::void(store, &name, GrantEnd::Rejection, may_be_added, now).await?;
+            any |= grant_rows::void(store, &name, GrantEnd::Rejection, may_be_added, now).await?;
+        }
+        if any {
+            self.tell_standing_in_background();
         }
         Ok(())
     }
@@ -266,11 +268,19 @@ impl App {
             let id = &held.signed.grant.id;
             self.end_grant_in(&name, id, GrantEnd::Giver).await?;
             tracing::info!(grant = id, "a standing grant was revoked by its giver");
-            self.queue_in_background(&row.approval.request.id, |approval, now| {
-                approval.hasten_grant_end(true, now);
-            });
+            self.tell_standing_in_background();
         }
         Ok((row.approval, (identified, result)))
+    }
+
+    /// Ends a grant for the operator. Returns `false` if it had ended before.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if there is no such grant, or the store's own.
+    pub async fn end_grant(self: &Arc<Self>, id: &str) -> Result<bool, Error> {
+        let done = grant_rows::end_grant(&self.store, id, self.now()).await?;
+        self.tell_standing_in_background();
+        Ok(done)
     }
 
     async fn end_grant_in(&self, name: &str, id: &str, by: GrantEnd) -> Result<(), StoreError> {

@@ -61,7 +61,7 @@ impl App {
         let asks_anew = leased.emails.iter().any(is_first);
         let (results, told, ()) = tokio::join!(
             self.send(&row.approval, leased.emails, earlier),
-            self.tell(&row.approval, leased.channels),
+            self.tell_of_request(&row.approval, leased.channels),
             self.keep_message_group(&row.approval, asks_anew),
         );
         let (row, ()) = self

@@ -60,11 +60,12 @@ impl App {
     ///
     /// # Errors
     /// The store's. The pause may stand nevertheless.
-    pub async fn pause(&self, pause: Pause) -> Result<(), Error> {
+    pub async fn pause(self: &Arc<Self>, pause: Pause) -> Result<(), Error> {
         let pause = pauses::pause(&self.store, pause, self.now()).await?;
         self.pause_cache.clear();
         // Neither the name, which may be the hash of a key, nor the operator's words.
         tracing::warn!(scope = pause.scope.word(), "operations paused");
+        self.tell_standing_in_background();
         Ok(())
     }
 
@@ -72,10 +73,11 @@ impl App {
     ///
     /// # Errors
     /// The store's. The pause may have ended nevertheless.
-    pub async fn resume(&self, scope: &PauseScope) -> Result<bool, Error> {
+    pub async fn resume(self: &Arc<Self>, scope: &PauseScope) -> Result<bool, Error> {
         let done = pauses::resume(&self.store, scope, self.now()).await?;
         self.pause_cache.clear();
         tracing::warn!(scope = scope.word(), done, "operations resumed");
+        self.tell_standing_in_background();
         Ok(done)
     }
 

@@ -1,15 +1,16 @@
 //! The pauses in the store: the operator stops claims and submits, and lets them go on. The command line
 //! does it without the gate.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
-use human_oversight_protocol::parameters::{hex, sha256};
 
 use super::attempts::{MAX_WRITE_ATTEMPTS, back_off};
 use super::error::Error;
 use super::grant_rows;
+use super::pause_log;
+use super::pause_rows::{decode, encode, row_name, standing};
 use crate::domain::{Approval, Execution, Pause, PauseScope, Request, State};
 use crate::store::{StandingKind, StandingRow, Store, StoreError};
 use crate::values::{ApprovalId, Timestamp};
@@ -40,14 +41,8 @@ pub struct Executing {
 /// # Errors
 /// [`Error::Unavailable`] if one of them cannot be read or trusted: that is never "not paused".
 pub async fn pauses(store: &Store) -> Result<Vec<Pause>, Error> {
-    let read = async {
-        // The start of this process creates the table; no later call does.
-        store.prepare().await?;
-        let rows = store.standing_of(StandingKind::Pause).await?;
-        rows.iter().map(decode).collect::<Result<Vec<_>, _>>()
-    };
-    read.await
-        .map_err(|error| Error::Unavailable(format!("the pauses: {error}")))
+    let pauses = standing(store).await;
+    pauses.map_err(|error| Error::Unavailable(format!("the pauses: {error}")))
 }
 
 /// Sets a pause, from the moment at which this returns. One with the same scope keeps its time and gets the
@@ -69,6 +64,7 @@ pub async fn pause(store: &Store, mut pause: Pause, now: Timestamp) -> Result<Pa
             Ok(()) => {
                 // None of them is used after this returns, nor after the resume.
                 grant_rows::end_covered(store, &pause.scope, now).await?;
+                log_pauses(store, now).await;
                 return Ok(pause);
             }
             Err(StoreError::Conflict) => back_off(attempt).await,
@@ -86,8 +82,19 @@ pub async fn pause(store: &Store, mut pause: Pause, now: Timestamp) -> Result<Pa
 pub async fn resume(store: &Store, scope: &PauseScope, now: Timestamp) -> Result<bool, StoreError> {
     // Also those that were given meanwhile.
     grant_rows::end_covered(store, scope, now).await?;
+    // A pause that no one has seen yet has a beginning, too.
+    log_pauses(store, now).await;
     let name = row_name(scope);
-    store.remove_standing(StandingKind::Pause, &name).await
+    let done = store.remove_standing(StandingKind::Pause, &name).await?;
+    log_pauses(store, now).await;
+    Ok(done)
+}
+
+/// What cannot be stored, the next sweep finds.
+async fn log_pauses(store: &Store, now: Timestamp) {
+    if let Err(error) = pause_log::observe(store, None, now).await {
+        tracing::warn!(cause = %error, "the events of pauses cannot be stored");
+    }
 }
 
 /// What agents may be running now: claimed, and no outcome reported yet; and how many requests are open.
@@ -145,45 +152,4 @@ fn may_cover(scope: &PauseScope, request: &Request) -> bool {
     let owner = request.owner.as_ref();
     scope.covers(owner, request.id.agent())
         || (owner.is_none() && matches!(scope, PauseScope::Owner(_)))
-}
-
-/// The name of the row. Names of owners and agents can be longer than keys.
-fn row_name(scope: &PauseScope) -> String {
-    let digest = |name: &str| hex(&sha256(name.as_bytes()));
-    match scope {
-        PauseScope::All => "all".to_owned(),
-        PauseScope::Owner(owner) => format!("owner-{}", digest(&owner.to_string())),
-        PauseScope::Agent(name) => format!("agent-{}", digest(&name.to_lowercase())),
-    }
-}
-
-fn encode(pause: &Pause) -> BTreeMap<String, String> {
-    let columns = [
-        ("Scope", Some(pause.scope.word().to_owned())),
-        ("ScopeName", pause.scope.name()),
-        ("PausedTimestamp", Some(pause.since.to_string())),
-        ("Reason", pause.reason.clone()),
-    ];
-    let columns = columns.into_iter();
-    columns
-        .filter_map(|(name, text)| Some((name.to_owned(), text?)))
-        .collect()
-}
-
-fn decode(row: &StandingRow) -> Result<Pause, StoreError> {
-    let text = |name: &str| row.columns.get(name).map(String::as_str);
-    let damaged = |column: &str| StoreError::Damaged(column.to_owned());
-    let name = text("ScopeName");
-    let scope = match text("Scope") {
-        Some("all") => PauseScope::new(None, None),
-        Some("owner") => PauseScope::new(name.or(Some("")), None),
-        Some("agent") => PauseScope::new(None, name.or(Some(""))),
-        _ => return Err(damaged("Scope")),
-    };
-    let since = text("PausedTimestamp").and_then(Timestamp::parse);
-    Ok(Pause {
-        scope: scope.map_err(|_| damaged("ScopeName"))?,
-        since: since.ok_or_else(|| damaged("PausedTimestamp"))?,
-        reason: text("Reason").map(str::to_owned),
-    })
 }

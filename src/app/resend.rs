@@ -1,4 +1,4 @@
-//! Sending emails of a request again, or telling its channels, for the operator. The command line does it without the gate.
+//! Sending emails of a request again for the operator. The command line does it without the gate.
 
 use std::time::Duration;
 
@@ -7,15 +7,6 @@ use super::error::Error;
 use crate::domain::Approval;
 use crate::store::{Store, StoreError};
 use crate::values::{ApprovalId, Clock};
-
-/// Queues again what channels were not told of a request, for the next sweep. Returns how many messages; 0 if there is
-/// nothing to tell again.
-///
-/// # Errors
-/// As [`resend`].
-pub async fn redeliver(store: &Store, id: &ApprovalId, clock: &Clock) -> Result<usize, Error> {
-    queue_again(store, id, |approval| approval.queue_channels_again(clock())).await
-}
 
 /// Queues emails of a request again, for the next sweep. Returns how many; 0 if there is nothing to send, or it waits
 /// for its turn already.
@@ -26,7 +17,8 @@ pub async fn resend(store: &Store, id: &ApprovalId, clock: &Clock) -> Result<usi
     queue_again(store, id, |approval| approval.queue_again(clock())).await
 }
 
-async fn queue_again(
+/// Queues something of a request again, for the next sweep. Returns what `queue` does.
+pub(super) async fn queue_again(
     store: &Store,
     id: &ApprovalId,
     mut queue: impl FnMut(&mut Approval) -> usize,

@@ -67,10 +67,15 @@ impl App {
     ///
     /// # Errors
     /// The same.
-    pub async fn revoke_for_operator(&self, id: &ApprovalId) -> Result<(Approval, bool), Error> {
+    pub async fn revoke_for_operator(
+        self: &Arc<Self>,
+        id: &ApprovalId,
+    ) -> Result<(Approval, bool), Error> {
         let (store, keys, rows) = (&self.store, &self.receipt_keys, &self.config.rows);
         let (approval, done) = revoke_for_operator(store, keys, rows, id, &self.clock).await?;
         self.changes.wake(id);
+        // Of the grant that ends with it.
+        self.tell_standing_in_background();
         tracing::warn!(
             id = id.to_string(),
             done,

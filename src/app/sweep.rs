@@ -70,7 +70,12 @@ impl App {
         let until = Instant::now() + TIME_BUDGET;
         self.end_grants_paused_by_setting().await;
         let mut report = SweepReport::default();
-        let swept = self.process_all_due(&mut report, until).await;
+        // Before the due index is read, so that this sweep sends the notices that it queues.
+        let standing = self.find_standing_work().await;
+        let (swept, ()) = tokio::join!(
+            self.process_all_due(&mut report, until),
+            self.tell_standing(standing)
+        );
         if report.processed > 0 {
             tracing::info!(
                 looked_at = report.processed,

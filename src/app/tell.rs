@@ -1,4 +1,4 @@
-//! Tells channels what happened to a request: at once after the write that stores it, and again by the sweep.
+//! Tells channels what happened, such as to a request: at once after the write that stores it, and again by the sweep.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,19 +29,30 @@ const TIMEOUT: Duration = Duration::from_secs(20);
 /// An answer that takes longer is slow.
 const SLOW: Duration = Duration::from_secs(5);
 
+/// A message that is to be sent.
+pub(super) struct Outgoing {
+    pub(super) attempt: ChannelAttempt,
+    /// What it is about, for the log.
+    pub(super) id: String,
+    /// `None` where the policy no longer has the channel.
+    pub(super) message: Option<(Channel, Message)>,
+}
+
 impl App {
     /// Leases what channels are to be told.
     pub(super) fn lease_for_channels(&self, approval: &mut Approval, now: Timestamp) -> Leased {
-        let readiness = |name: &str| {
-            let channel = self.channel(name);
-            ChannelReadiness {
-                shows_state: channel.is_some_and(|it| matches!(it.receiver, Receiver::Teams)),
-                rests: self.teller.rest_of(name, now),
-            }
-        };
+        let readiness = |name: &str| self.readiness_of(name, now);
         Leased {
             channels: approval.lease_channel_deliveries(readiness, now),
             ..Leased::default()
+        }
+    }
+
+    pub(super) fn readiness_of(&self, name: &str, now: Timestamp) -> ChannelReadiness {
+        let channel = self.channel(name);
+        ChannelReadiness {
+            shows_state: channel.is_some_and(|it| matches!(it.receiver, Receiver::Teams)),
+            rests: self.teller.rest_of(name, now),
         }
     }
 
@@ -59,18 +70,37 @@ impl App {
         Ok((self.notify_in_background(row, leased), result))
     }
 
-    /// Tells the channels, side by side.
-    pub(super) async fn tell(
+    /// Tells the channels what happened to a request.
+    pub(super) async fn tell_of_request(
         self: &Arc<Self>,
         approval: &Approval,
         attempts: Vec<ChannelAttempt>,
     ) -> Vec<(ChannelAttempt, ChannelResult)> {
+        let id = approval.request.id.to_string();
+        let messages = attempts.into_iter().map(|attempt| Outgoing {
+            id: id.clone(),
+            message: self.message(approval, &attempt),
+            attempt,
+        });
+        self.tell(messages.collect()).await
+    }
+
+    /// Sends messages to channels, side by side.
+    pub(super) async fn tell(
+        self: &Arc<Self>,
+        messages: Vec<Outgoing>,
+    ) -> Vec<(ChannelAttempt, ChannelResult)> {
         let mut telling = JoinSet::new();
-        let mut results = Vec::with_capacity(attempts.len());
-        for attempt in attempts {
-            let Some((channel, message)) = self.message(approval, &attempt) else {
+        let mut results = Vec::with_capacity(messages.len());
+        for outgoing in messages {
+            let Outgoing {
+                attempt,
+                id,
+                message,
+            } = outgoing;
+            let Some((channel, message)) = message else {
                 // An instance with another policy may have it.
-                let (id, name) = (approval.request.id.to_string(), attempt.channel.as_str());
+                let name = attempt.channel.as_str();
                 let cause = "the policy has no such channel";
                 tracing::warn!(
                     id,
@@ -84,7 +114,6 @@ impl App {
                 continue;
             };
             let app = self.clone();
-            let id = approval.request.id.to_string();
             let sending = async move {
                 let result = app.send_to(&channel, &message, &attempt, &id).await;
                 (attempt, result)
@@ -167,7 +196,7 @@ impl App {
         render_card(approval, kind, what, with_parameters, &self.base_url, brand)
     }
 
-    fn channel(&self, name: &str) -> Option<&Channel> {
+    pub(super) fn channel(&self, name: &str) -> Option<&Channel> {
         let mut channels = self.config.channels.iter();
         channels.find(|channel| channel.name == name)
     }

@@ -11,6 +11,8 @@ pub struct Channel {
     pub name: String,
     pub url: ChannelUrl,
     pub receiver: Receiver,
+    /// Whether it gets the pauses of operations.
+    pub gets_pauses: bool,
 }
 
 /// What receives the messages of a channel.

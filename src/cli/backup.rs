@@ -183,7 +183,8 @@ async fn restore_line(
         | StandingKind::Limit
         | StandingKind::Code
         | StandingKind::Channel
-        | StandingKind::Delivery => Restored::Row,
+        | StandingKind::Delivery
+        | StandingKind::PauseLog => Restored::Row,
     };
     store.put_standing(row, written_at).await?;
     Ok(restored)

@@ -140,15 +140,15 @@ fn is_older(at: Option<Timestamp>, now: Timestamp, age: Duration) -> bool {
     at.is_some_and(|at| now.since(at) > age)
 }
 
-/// Whether a row of the standing table can be deleted: not a pause, nor what cannot be trusted or is of an
-/// unknown kind.
+/// Whether a row of the standing table can be deleted: not a pause, nor what channels got of it, nor what cannot be
+/// trusted or is of an unknown kind.
 fn is_unused(row: &StoredStandingRow, now: Timestamp) -> bool {
-    match &row.row {
-        Some(Ok(row)) if row.kind != StandingKind::Pause => row
-            .written_at()
-            .is_some_and(|written_at| now.since(written_at) > UNUSED_AFTER),
-        _ => false,
-    }
+    let Some(Ok(row)) = &row.row else {
+        return false;
+    };
+    let is_kept = matches!(row.kind, StandingKind::Pause | StandingKind::PauseLog);
+    let written_at = row.written_at();
+    !is_kept && written_at.is_some_and(|written_at| now.since(written_at) > UNUSED_AFTER)
 }
 
 impl Found {

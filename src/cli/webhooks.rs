@@ -5,9 +5,8 @@ use std::process::ExitCode;
 
 use anyhow::{anyhow, bail};
 use clap::{Args, Subcommand};
-use human_oversight::app::{self, Error};
+use human_oversight::app::{self, Error, Untold};
 use human_oversight::store::Store;
-use human_oversight::values::ApprovalId;
 
 use super::clock::clock;
 use super::maintenance::{for_each_row, say, unusable};
@@ -42,9 +41,9 @@ enum Webhooks {
 #[derive(Args)]
 #[group(required = true, multiple = false)]
 struct Redelivery {
-    /// The request's id
-    id: Option<ApprovalId>,
-    /// Of all requests in the store; not through the gate
+    /// The request's id; `standing` for standing grants and pauses
+    id: Option<Untold>,
+    /// Of everything in the store; not through the gate
     #[arg(long)]
     all: bool,
 }
@@ -101,27 +100,29 @@ async fn enable(gate: &Gate, channel: &str) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn redeliver(gate: &Gate, id: &ApprovalId) -> anyhow::Result<usize> {
+async fn redeliver(gate: &Gate, untold: &Untold) -> anyhow::Result<usize> {
     match gate {
         Gate::Store(store) => {
-            let queued = app::redeliver(store, id, &clock()).await;
+            let queued = app::redeliver(store, untold, &clock()).await;
             store.settle().await;
             queued.map_err(|error| match error {
                 Error::NotFound => anyhow!("no request has this id"),
                 error => unusable(error),
             })
         }
-        Gate::Remote(remote) => remote.redeliver(id).await,
+        Gate::Remote(remote) => remote.redeliver(untold).await,
     }
 }
 
 async fn redeliver_all(store: &Store) -> anyhow::Result<ExitCode> {
-    let mut queued = 0;
+    let standing = app::redeliver(store, &Untold::Standing, &clock()).await;
+    let mut queued = standing.map_err(unusable)?;
     let visited = for_each_row(store, async |row| {
         if let Ok(approval) = &row.approval
             && approval.has_untold_channels()
         {
-            queued += match app::redeliver(store, &approval.request.id, &clock()).await {
+            let untold = Untold::Request(approval.request.id.clone());
+            queued += match app::redeliver(store, &untold, &clock()).await {
                 // It was purged meanwhile.
                 Err(Error::NotFound) => 0,
                 again => again.map_err(unusable)?,

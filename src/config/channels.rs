@@ -34,6 +34,7 @@ pub(super) fn channels(
                 name,
                 url,
                 receiver,
+                gets_pauses: channel.gets_pauses,
             });
         }
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::approval::Approval;
 use super::approver::Approver;
 use super::delivery::{Delivery, DeliveryState, Notice};
+use super::standing_outbox::{GrantEnding, GrantSummary};
 use crate::values::{Address, Timestamp};
 
 /// How often a person is notified that what they rejected is asked again.
@@ -47,12 +48,15 @@ impl Approval {
         }
     }
 
-    /// The grant has ended before its latest end, so the notice is due. Its giver needs none who ended it.
-    pub fn hasten_grant_end(&mut self, by_giver: bool, now: Timestamp) {
+    /// The grant has ended before its latest end, so the notice is due, once. Its giver gets none who ended it, or where
+    /// another one took its place.
+    pub fn hasten_grant_end(&mut self, grant: &GrantSummary, by: GrantEnding, now: Timestamp) {
+        self.queue_grant_end(&grant.giver, grant.until);
+        let is_needless = matches!(by, GrantEnding::Giver | GrantEnding::Replacement);
         let deliveries = self.approvers.iter_mut().flat_map(|it| &mut it.deliveries);
         for delivery in deliveries.filter(|it| it.notice == Notice::GrantEnd) {
             if matches!(delivery.state, DeliveryState::Queued(at) if at > now) {
-                delivery.state = if by_giver {
+                delivery.state = if is_needless {
                     DeliveryState::Dropped(now)
                 } else {
                     DeliveryState::Queued(now)

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::delivery::{DeliveryFault, DeliveryState};
+use super::delivery::{DeliveryFault, DeliveryState, SEND_LEASE};
 use super::history::EventKind;
 use super::word::words;
 use crate::values::Timestamp;
@@ -21,8 +21,12 @@ pub struct ChannelDelivery {
     pub purpose: Purpose,
     /// The number of the event in the history, from 1.
     pub event: usize,
-    /// The number of attempts started.
+    /// The number of attempts started. It only rises, so that the result of an earlier attempt is never taken for that
+    /// of a later one.
     pub attempts: u32,
+    /// How many of them do not count in the schedule: those of which nothing was sent, and those before it was queued
+    /// again by the operator.
+    pub uncounted: u32,
     pub state: DeliveryState,
     /// Why the last attempt failed.
     pub fault: Option<DeliveryFault>,
@@ -129,16 +133,21 @@ impl ChannelEvent {
 }
 
 impl ChannelDelivery {
-    pub(super) fn is_of(&self, attempt: &ChannelAttempt) -> bool {
+    fn is_of(&self, attempt: &ChannelAttempt) -> bool {
         self.channel == attempt.channel
             && self.purpose == attempt.purpose
             && self.event == attempt.event
     }
 
+    /// The number of attempts that count in the schedule.
+    fn counted(&self) -> u32 {
+        self.attempts.saturating_sub(self.uncounted)
+    }
+
     pub(super) fn is_untold(&self) -> bool {
         match self.state {
             DeliveryState::Failed(_) | DeliveryState::Dropped(_) => true,
-            DeliveryState::Queued(_) => self.attempts > 0,
+            DeliveryState::Queued(_) => self.counted() > 0,
             DeliveryState::Sending(_) | DeliveryState::Sent(_) | DeliveryState::Unknown(_) => false,
         }
     }
@@ -147,17 +156,11 @@ impl ChannelDelivery {
         self.state.due_at().is_some_and(|at| at <= now)
     }
 
-    pub(super) fn record(&mut self, result: ChannelResult, now: Timestamp) {
-        let pause = |attempts: u32| {
-            let index = (attempts as usize).checked_sub(1)?;
-            RETRY_PAUSES
-                .get(index)
-                .map(|&seconds| Duration::from_secs(seconds))
-        };
+    fn record(&mut self, result: ChannelResult, now: Timestamp) {
         self.state = match result {
             ChannelResult::Sent => DeliveryState::Sent(now),
             ChannelResult::Off => DeliveryState::Dropped(now),
-            ChannelResult::Failed(_, asked) => match pause(self.attempts) {
+            ChannelResult::Failed(_, asked) => match pause_after(self.counted()) {
                 None => DeliveryState::Failed(now),
                 Some(pause) => {
                     let asked = asked.unwrap_or_default().min(MAX_RETRY_AFTER);
@@ -166,7 +169,7 @@ impl ChannelDelivery {
             },
             // Nothing was sent, so the attempt does not count.
             ChannelResult::Postponed(pause) => {
-                self.attempts -= 1;
+                self.uncounted += 1;
                 DeliveryState::Queued(now + pause)
             }
         };
@@ -176,4 +179,66 @@ impl ChannelDelivery {
             ChannelResult::Postponed(_) | ChannelResult::Off => self.fault,
         };
     }
+}
+
+/// The pause after this number of attempts that count; `None` after the last one.
+fn pause_after(attempts: u32) -> Option<Duration> {
+    let index = (attempts as usize).checked_sub(1)?;
+    RETRY_PAUSES
+        .get(index)
+        .map(|&seconds| Duration::from_secs(seconds))
+}
+
+/// Leases the deliveries that are due. Those for a channel that rests wait for its end.
+pub(super) fn lease(
+    deliveries: &mut [ChannelDelivery],
+    readiness: impl Fn(&str) -> ChannelReadiness,
+    now: Timestamp,
+) -> Vec<ChannelAttempt> {
+    let mut leased = Vec::new();
+    for delivery in deliveries.iter_mut().filter(|it| it.is_due(now)) {
+        if let Some(rest) = readiness(&delivery.channel).rests {
+            delivery.state = DeliveryState::Queued(now + rest);
+            continue;
+        }
+        delivery.state = DeliveryState::Sending(now + SEND_LEASE);
+        delivery.attempts += 1;
+        leased.push(ChannelAttempt {
+            channel: delivery.channel.clone(),
+            purpose: delivery.purpose,
+            event: delivery.event,
+            number: delivery.attempts,
+        });
+    }
+    leased
+}
+
+/// Records the result of an attempt, unless a later attempt has started.
+pub(super) fn record(
+    deliveries: &mut [ChannelDelivery],
+    attempt: &ChannelAttempt,
+    result: ChannelResult,
+    now: Timestamp,
+) {
+    let leased = deliveries.iter_mut().find(|it| {
+        it.is_of(attempt)
+            && it.attempts == attempt.number
+            && matches!(it.state, DeliveryState::Sending(_))
+    });
+    if let Some(delivery) = leased {
+        delivery.record(result, now);
+    }
+}
+
+/// Queues again what has failed, waits for its next attempt, or was dropped. Returns how many are queued.
+pub(super) fn queue_again(deliveries: &mut [ChannelDelivery], now: Timestamp) -> usize {
+    let mut queued = 0;
+    for delivery in deliveries.iter_mut().filter(|it| it.is_untold()) {
+        if delivery.state != DeliveryState::Queued(now) {
+            delivery.state = DeliveryState::Queued(now);
+            delivery.uncounted = delivery.attempts;
+            queued += 1;
+        }
+    }
+    queued
 }

@@ -4,10 +4,10 @@
 //! for the callback once the request has ended.
 
 use super::approval::Approval;
-use super::delivery::{DeliveryState, SEND_LEASE};
+use super::delivery::DeliveryState;
 use super::history::Event;
 use super::outbox::{
-    ChannelAttempt, ChannelDelivery, ChannelEvent, ChannelReadiness, ChannelResult, Purpose,
+    self, ChannelAttempt, ChannelDelivery, ChannelEvent, ChannelReadiness, ChannelResult, Purpose,
 };
 use crate::values::Timestamp;
 
@@ -37,6 +37,7 @@ impl Approval {
                 purpose,
                 event: self.history.len(),
                 attempts: 0,
+                uncounted: 0,
                 state: DeliveryState::Queued(*at),
                 fault: None,
             }
@@ -62,22 +63,7 @@ impl Approval {
             let is_superseded = delivery.purpose == Purpose::Tell && Some(delivery.event) != last;
             !(is_superseded && delivery.is_due(now) && readiness(&delivery.channel).shows_state)
         });
-        let mut leased = Vec::new();
-        for delivery in self.outbox.iter_mut().filter(|it| it.is_due(now)) {
-            if let Some(rest) = readiness(&delivery.channel).rests {
-                delivery.state = DeliveryState::Queued(now + rest);
-                continue;
-            }
-            delivery.state = DeliveryState::Sending(now + SEND_LEASE);
-            delivery.attempts += 1;
-            leased.push(ChannelAttempt {
-                channel: delivery.channel.clone(),
-                purpose: delivery.purpose,
-                event: delivery.event,
-                number: delivery.attempts,
-            });
-        }
-        leased
+        outbox::lease(&mut self.outbox, readiness, now)
     }
 
     /// Records the result of an attempt, unless a later attempt has started.
@@ -87,15 +73,7 @@ impl Approval {
         result: ChannelResult,
         now: Timestamp,
     ) {
-        let mut deliveries = self.outbox.iter_mut();
-        let leased = deliveries.find(|it| {
-            it.is_of(attempt)
-                && it.attempts == attempt.number
-                && matches!(it.state, DeliveryState::Sending(_))
-        });
-        if let Some(delivery) = leased {
-            delivery.record(result, now);
-        }
+        outbox::record(&mut self.outbox, attempt, result, now);
     }
 
     /// Whether a channel was not told something.
@@ -106,14 +84,6 @@ impl Approval {
     /// Queues again what channels were not told: what has failed, waits for its next attempt, or was dropped. Returns how
     /// many are queued.
     pub fn queue_channels_again(&mut self, now: Timestamp) -> usize {
-        let mut queued = 0;
-        for delivery in self.outbox.iter_mut().filter(|it| it.is_untold()) {
-            if delivery.state != DeliveryState::Queued(now) {
-                delivery.state = DeliveryState::Queued(now);
-                delivery.attempts = 0;
-                queued += 1;
-            }
-        }
-        queued
+        outbox::queue_again(&mut self.outbox, now)
     }
 }

@@ -4,6 +4,7 @@
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::sync::Arc;
 
 use axum::extract::State;
@@ -21,7 +22,7 @@ use super::forwarding;
 use super::json::Json;
 use super::listed::{inspection, listed};
 use super::wire;
-use crate::app::{self, App, GrantList, Inspection, Position};
+use crate::app::{self, App, GrantList, Inspection, InvalidUntold, Position, Untold};
 use crate::domain::{Execution, HeldGrant, InvalidPause, Pause, PauseScope};
 use crate::values::{ApprovalId, Timestamp};
 
@@ -50,7 +51,7 @@ enum Operation {
     Grants,
     RevokeGrant(String),
     Channels,
-    Redeliver(ApprovalId),
+    Redeliver(Untold),
     Enable(String),
 }
 
@@ -87,9 +88,9 @@ pub(super) async fn operate(
             let off = app::off_channels(&app.store).await?;
             return Ok(wire::json(&off_channels(off)).into_response());
         }
-        Operation::Redeliver(id) => {
-            let queued = app::redeliver(&app.store, &id, &app.clock).await;
-            return Ok(wire::json(&resent(queued, &id)?).into_response());
+        Operation::Redeliver(untold) => {
+            let queued = app::redeliver(&app.store, &untold, &app.clock).await;
+            return Ok(wire::json(&resent(queued, &untold)?).into_response());
         }
         Operation::Enable(channel) => {
             let done = app::enable_channel(&app.store, &channel).await?;
@@ -178,7 +179,11 @@ fn parse(body: Map<String, Value>) -> Result<Operation, Error> {
         Command::Grants => Operation::Grants,
         Command::RevokeGrant => Operation::RevokeGrant(id.ok_or_else(incomplete)?),
         Command::Channels => Operation::Channels,
-        Command::Redeliver => Operation::Redeliver(approval_id()?),
+        Command::Redeliver => {
+            let untold = id.as_deref().ok_or_else(incomplete)?.parse();
+            let untold = untold.map_err(|why: InvalidUntold| invalid("/id", why.to_string()))?;
+            Operation::Redeliver(untold)
+        }
         Command::Enable => Operation::Enable(id.ok_or_else(incomplete)?),
     })
 }
@@ -212,7 +217,7 @@ fn error_of(error: InvalidPause) -> Error {
     invalid(pointer, format!("cannot be used: {error}"))
 }
 
-async fn revoke(app: &App, id: &ApprovalId) -> Result<Revoked, Error> {
+async fn revoke(app: &Arc<App>, id: &ApprovalId) -> Result<Revoked, Error> {
     let (approval, done) = match app.revoke_for_operator(id).await {
         Err(app::Error::NotFound) => return Err(invalid("/id", NO_ID)),
         result => result?,
@@ -250,7 +255,7 @@ async fn resend(app: &App, id: &ApprovalId) -> Result<Resent, Error> {
     resent(app::resend(&app.store, id, &app.clock).await, id)
 }
 
-fn resent(queued: Result<usize, app::Error>, id: &ApprovalId) -> Result<Resent, Error> {
+fn resent(queued: Result<usize, app::Error>, id: impl Display) -> Result<Resent, Error> {
     let queued = match queued {
         Err(app::Error::NotFound) => return Err(invalid("/id", NO_ID)),
         queued => queued?,
@@ -265,8 +270,8 @@ async fn list(app: &App, what: Inspection, from: Option<Position>) -> Result<Lis
     Ok(listed(what, &page.map_err(app::Error::from)?, now))
 }
 
-async fn revoke_grant(app: &App, id: String) -> Result<GrantRevoked, Error> {
-    let done = match app::end_grant(&app.store, &id, app.now()).await {
+async fn revoke_grant(app: &Arc<App>, id: String) -> Result<GrantRevoked, Error> {
+    let done = match app.end_grant(&id).await {
         Err(app::Error::NotFound) => return Err(invalid("/id", NO_GRANT)),
         done => done?,
     };

@@ -10,7 +10,7 @@ use super::truth::Truth;
 
 /// The most channels of a policy.
 const MAX_CHANNELS: usize = 20;
-/// The most channels that are notified of a request.
+/// The most channels that are notified of a request, or of pauses.
 pub const MAX_TOLD: usize = 5;
 /// The most characters of the name of a setting.
 const SETTING_CHARS: usize = 100;
@@ -27,6 +27,8 @@ pub struct Channel {
     pub line: usize,
     /// The name of the setting that holds its URL.
     pub url_setting: String,
+    /// Whether it gets the pauses of operations.
+    pub gets_pauses: bool,
     /// The agents that it can call back.
     callback_for: Vec<Glob>,
 }
@@ -83,6 +85,14 @@ pub(super) fn read(mut table: Members<'_>) -> Vec<Channel> {
         {
             node.fault("belongs to a channel of the kind \"webhook\"");
         }
+        let pauses = members.take("pauses");
+        let gets_pauses = pauses.as_ref().and_then(Node::boolean) == Some(true);
+        let others = channels.iter().filter(|it: &&Channel| it.gets_pauses);
+        if let Some(node) = pauses.filter(|_| gets_pauses && others.count() == MAX_TOLD) {
+            node.fault(format!(
+                "is one too many: at most {MAX_TOLD} channels get pauses"
+            ));
+        }
         let url = members.require("url");
         let url = url.and_then(|node| read_setting(&node, &mut lines));
         if let (Some(kind), Some((line, url_setting))) = (kind, url) {
@@ -91,6 +101,7 @@ pub(super) fn read(mut table: Members<'_>) -> Vec<Channel> {
                 kind,
                 line,
                 url_setting,
+                gets_pauses,
                 callback_for: callback_for.map_or_else(Vec::new, |node| read_globs(&node)),
             });
         }

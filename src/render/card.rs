@@ -45,28 +45,10 @@ pub fn render_card(
     }
     facts.push(("Request".to_owned(), format!("#{}", short_id(&request.id))));
     let mut body = vec![block(heading(kind, what), true)];
-    for (name, value) in facts {
-        body.push(json!({
-            "type": "RichTextBlock",
-            "inlines": [
-                {"type": "TextRun", "text": format!("{name}: "), "weight": "Bolder"},
-                {"type": "TextRun", "text": value},
-            ],
-        }));
-    }
+    body.extend(facts.iter().map(|(name, value)| fact(name, value)));
     let button = if is_open { "Open to decide" } else { "Open" };
-    let card = json!({
-        "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
-        "type": "AdaptiveCard",
-        "version": "1.4",
-        "body": body,
-        "actions": [{
-            "type": "Action.OpenUrl",
-            "title": button,
-            "url": format!("{base_url}/api/decision/{}", request.id),
-        }],
-    });
-    message(&card)
+    let url = format!("{base_url}/api/decision/{}", request.id);
+    message(&card(body, Some((button, &url))))
 }
 
 /// The message with the card that tries a channel.
@@ -74,15 +56,35 @@ pub fn render_test_card(channel: &str) -> String {
     let text = format!(
         "A test of the channel {channel} by human-oversight check. There is nothing to do."
     );
-    message(&json!({
+    message(&card(vec![block(&text, false)], None))
+}
+
+/// A card, perhaps with a button that opens a page.
+pub(super) fn card(body: Vec<Value>, button: Option<(&str, &str)>) -> Value {
+    let mut card = json!({
         "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
         "type": "AdaptiveCard",
         "version": "1.4",
-        "body": [block(&text, false)],
-    }))
+        "body": body,
+    });
+    if let Some((title, url)) = button {
+        card["actions"] = json!([{"type": "Action.OpenUrl", "title": title, "url": url}]);
+    }
+    card
 }
 
-fn message(card: &Value) -> String {
+/// A name and its value, which Teams does not interpret.
+pub(super) fn fact(name: &str, value: &str) -> Value {
+    json!({
+        "type": "RichTextBlock",
+        "inlines": [
+            {"type": "TextRun", "text": format!("{name}: "), "weight": "Bolder"},
+            {"type": "TextRun", "text": value},
+        ],
+    })
+}
+
+pub(super) fn message(card: &Value) -> String {
     let attachment = json!({
         "contentType": "application/vnd.microsoft.card.adaptive",
         "contentUrl": null,
@@ -92,7 +94,7 @@ fn message(card: &Value) -> String {
 }
 
 /// Runs of text have no Markdown, unlike text blocks.
-fn block(text: &str, is_heading: bool) -> Value {
+pub(super) fn block(text: &str, is_heading: bool) -> Value {
     let (size, weight) = if is_heading {
         ("Large", "Bolder")
     } else {
@@ -138,7 +140,7 @@ fn summary(approval: &Approval) -> Vec<(String, String)> {
 
 /// A text in one line, in which Teams finds no link and no expression, and in which what does not show is marked. A
 /// mention takes an entity beside the text, which no card has.
-fn line(text: &str, chars: usize) -> String {
+pub(super) fn line(text: &str, chars: usize) -> String {
     let text = reveal::defang(&reveal::line(text, chars));
     let mut text = Text::of_prose(&text).in_plain_text();
     while text.contains("{{") {

@@ -1,22 +1,14 @@
-//! Standing grants as JSON: in the column `Grants` of a standing row, and in `Grant` of a request that one approved.
-
-use std::collections::BTreeMap;
+//! A standing grant as JSON: in the column `Grants` of a standing row, and in `Grant` of a request that it approved.
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::error::StoreError;
-use crate::domain::{Assurance, Grant, GrantEnd, GrantScope, Grants, HeldGrant, SignedGrant};
+use crate::domain::{Assurance, Grant, GrantScope, SignedGrant};
 use crate::values::{Address, Digest, Owner, Timestamp};
-
-/// The grants of a row, as JSON.
-const GRANTS: &str = "Grants";
-/// [`Grants::voided`].
-const VOIDED: &str = "Voided";
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct GrantEntry {
+pub(super) struct GrantEntry {
     id: String,
     owner: String,
     agent: String,
@@ -36,48 +28,6 @@ struct GrantEntry {
     proof: String,
 }
 
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct HeldEntry {
-    grant: GrantEntry,
-    used: u16,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    ended: Option<(String, String)>,
-}
-
-/// The columns of a row with these grants.
-pub fn encode_grants(grants: &Grants) -> BTreeMap<String, String> {
-    let entries = grants.held.iter().map(|held| HeldEntry {
-        grant: GrantEntry::of(&held.signed),
-        used: held.used,
-        ended: held
-            .ended
-            .map(|(at, by)| (at.to_string(), by.word().to_owned())),
-    });
-    let entries: Vec<HeldEntry> = entries.collect();
-    let json = serde_json::to_string(&entries).expect("plain structs are JSON");
-    BTreeMap::from([
-        (GRANTS.to_owned(), json),
-        (VOIDED.to_owned(), grants.voided.to_string()),
-    ])
-}
-
-/// The grants in the columns of a row.
-///
-/// # Errors
-/// [`StoreError::Damaged`] if it has not the form of such a row.
-pub fn decode_grants(columns: &BTreeMap<String, String>) -> Result<Grants, StoreError> {
-    let damaged = |column: &str| StoreError::Damaged(column.to_owned());
-    let text = |column: &'static str| columns.get(column).ok_or_else(|| damaged(column));
-    let entries: Vec<HeldEntry> =
-        serde_json::from_str(text(GRANTS)?).map_err(|_| damaged(GRANTS))?;
-    let held = entries.into_iter().map(HeldEntry::into_held);
-    Ok(Grants {
-        held: held.collect::<Option<_>>().ok_or_else(|| damaged(GRANTS))?,
-        voided: text(VOIDED)?.parse().map_err(|_| damaged(VOIDED))?,
-    })
-}
-
 pub(super) fn grant_text(signed: &SignedGrant) -> String {
     serde_json::to_string(&GrantEntry::of(signed)).expect("plain structs are JSON")
 }
@@ -88,7 +38,7 @@ pub(super) fn parse_grant(text: &str) -> Option<SignedGrant> {
 }
 
 impl GrantEntry {
-    fn of(SignedGrant { grant, proof }: &SignedGrant) -> Self {
+    pub(super) fn of(SignedGrant { grant, proof }: &SignedGrant) -> Self {
         let scope = &grant.scope;
         Self {
             id: grant.id.clone(),
@@ -109,7 +59,7 @@ impl GrantEntry {
         }
     }
 
-    fn into_signed(self) -> Option<SignedGrant> {
+    pub(super) fn into_signed(self) -> Option<SignedGrant> {
         let on_behalf_of = match self.on_behalf_of {
             None => None,
             Some(person) => Some(Address::from_known(&person)?),
@@ -134,20 +84,6 @@ impl GrantEntry {
         Some(SignedGrant {
             grant,
             proof: self.proof,
-        })
-    }
-}
-
-impl HeldEntry {
-    fn into_held(self) -> Option<HeldGrant> {
-        let ended = match self.ended {
-            None => None,
-            Some((at, by)) => Some((Timestamp::parse(&at)?, GrantEnd::from_word(&by)?)),
-        };
-        Some(HeldGrant {
-            signed: self.grant.into_signed()?,
-            used: self.used,
-            ended,
         })
     }
 }

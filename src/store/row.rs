@@ -20,6 +20,7 @@ pub(super) use columns::{Columns, Format, Scope};
 pub(super) use decode::{decode, unverified, unverified_columns};
 pub(super) use encode::encode;
 pub(super) use key::{Keys, decode_key, encode_key, id, keys, operation_id};
+pub(super) use outbox::{DeliveryEntry, delivery_entries};
 
 use super::entry::IndexEntry;
 use crate::values::Timestamp;

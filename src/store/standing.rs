@@ -34,6 +34,8 @@ pub enum StandingKind {
     Channel,
     /// Which request the emails are about that delivery reports name.
     Delivery,
+    /// What channels get of pauses.
+    PauseLog,
 }
 
 /// A row of the standing table.
@@ -87,7 +89,7 @@ const COMMON: [&str; 6] = [
 const ROW_KEY_CHARS: usize = 512;
 
 impl StandingKind {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::Pause,
         Self::Budget,
         Self::Rejection,
@@ -97,6 +99,7 @@ impl StandingKind {
         Self::Code,
         Self::Channel,
         Self::Delivery,
+        Self::PauseLog,
     ];
 
     /// The partition key.
@@ -111,6 +114,7 @@ impl StandingKind {
             Self::Code => "code",
             Self::Channel => "channel",
             Self::Delivery => "delivery",
+            Self::PauseLog => "pause-log",
         }
     }
 

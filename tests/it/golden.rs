@@ -5,6 +5,7 @@ mod cases;
 mod channels;
 mod decided;
 mod grants;
+mod outboxes;
 mod owned;
 mod people;
 mod planned;

@@ -50,7 +50,7 @@ pub(crate) fn restart() -> NewApproval {
     }
 }
 
-async fn submit(gate: &TestGate) -> Approval {
+pub(crate) async fn submit(gate: &TestGate) -> Approval {
     gate.client.submit(&restart()).await.unwrap()
 }
 
@@ -67,7 +67,7 @@ async fn approve_with_grant(gate: &TestGate, asked: &Approval, seconds: &str, us
 }
 
 /// Submits a request, and approves it with a grant of an hour.
-async fn given(gate: &TestGate, uses: &str) -> Approval {
+pub(crate) async fn given(gate: &TestGate, uses: &str) -> Approval {
     let asked = submit(gate).await;
     assert_eq!(asked.status, Status::Pending);
     let answer = approve_with_grant(gate, &asked, "3600", uses).await;
@@ -78,6 +78,16 @@ async fn given(gate: &TestGate, uses: &str) -> Approval {
         "{page}"
     );
     asked
+}
+
+/// Waits until the giver's notice is queued: the row of a new grant is written once more then.
+async fn until_settled(gate: &TestGate) {
+    let look = async || {
+        let rows = gate.store.standing_of(StandingKind::Grant).await.unwrap();
+        let outbox = &rows[0].columns["Outbox"];
+        outbox.contains("\"concernsGiver\":false").then_some(())
+    };
+    eventually(look).await;
 }
 
 /// The page of a request for the approver who decides it.
@@ -92,7 +102,7 @@ async fn assert_asks(gate: &TestGate) {
     assert_eq!(submit(gate).await.status, Status::Pending);
 }
 
-async fn assert_approves(gate: &TestGate) -> Approval {
+pub(crate) async fn assert_approves(gate: &TestGate) -> Approval {
     let approval = submit(gate).await;
     assert_eq!(
         (approval.status, approval.decider),
@@ -324,7 +334,7 @@ async fn sixty_four_uses_at_once_of_a_grant_with_10_left_run_exactly_10() {
 }
 
 /// Ends the grant by the form on the page of the request with which it was given.
-async fn end_by_form(gate: &TestGate, asked: &Approval, code: Option<&str>) -> Page {
+pub(crate) async fn end_by_form(gate: &TestGate, asked: &Approval, code: Option<&str>) -> Page {
     let question = gate.question(asked, ALICE);
     let page = gate.get(&with_forms(&question.link)).await;
     let (_, card) = page
@@ -340,7 +350,7 @@ async fn end_by_form(gate: &TestGate, asked: &Approval, code: Option<&str>) -> P
         .await
 }
 
-async fn list(gate: &TestGate) -> Vec<Value> {
+pub(crate) async fn list(gate: &TestGate) -> Vec<Value> {
     let listed = operate(gate, json!({"command": "grants"})).await;
     listed["grants"].as_array().unwrap().clone()
 }
@@ -669,6 +679,7 @@ async fn a_grant_ends_with_its_giver_and_with_its_rule() {
 async fn where_grants_cannot_be_trusted_people_are_asked() {
     let gate = gate_with(POLICY).await;
     given(&gate, "10").await;
+    until_settled(&gate).await;
     let row = async || {
         let rows = gate.store.standing_of(StandingKind::Grant).await.unwrap();
         rows.into_iter().next().unwrap()
@@ -855,6 +866,7 @@ async fn grants_unused_for_30_days_are_purged() {
     let gate = gate_with(POLICY).await;
     gate.back(Duration::from_secs(31 * 86_400));
     given(&gate, "10").await;
+    until_settled(&gate).await;
     gate.pass(Duration::from_secs(31 * 86_400));
     let settings = backing_store::settings(gate.dir.path());
     let settings = backing_store::borrowed(&settings);
@@ -895,7 +907,7 @@ async fn the_setting_that_pauses_ends_all_grants() {
 }
 
 /// The emails about the end of a grant.
-fn end_mails(gate: &TestGate) -> usize {
+pub(crate) fn end_mails(gate: &TestGate) -> usize {
     let mails = gate.mails();
     let is_end = |subject: &str| subject.contains("[Grant ended]");
     mails.iter().filter(|it| is_end(&it.subject)).count()

@@ -3,6 +3,7 @@
 mod callback;
 mod many;
 pub(crate) mod receiver;
+pub(crate) mod standing;
 mod teams;
 
 use std::collections::HashSet;

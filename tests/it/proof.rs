@@ -21,6 +21,7 @@ mod properties;
 mod requests;
 mod responses;
 mod simulation;
+mod standing;
 mod supply;
 mod untrusted;
 mod votes;

@@ -16,8 +16,8 @@ pub struct Operation {
     /// Why; a pause needs it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub because: Option<String>,
-    /// The request to revoke, to allow, to send again or to redeliver, the grant to revoke, or the name of the channel
-    /// to enable, and no other member; only these commands have it.
+    /// The request to revoke, to allow, to send again or to redeliver (or `standing`), the grant to revoke, or the name of
+    /// the channel to enable, and no other member; only these commands have it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
     /// What to list; only that command has it.

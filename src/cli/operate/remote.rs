@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
-use human_oversight::app::{Executing, Running};
+use human_oversight::app::{Executing, Running, Untold};
 use human_oversight::domain::{Pause, PauseScope};
 use human_oversight::values::{ApprovalId, Timestamp};
 use human_oversight_protocol::operate::{
@@ -131,8 +131,8 @@ impl Remote {
         Ok(enabled.done)
     }
 
-    pub(crate) async fn redeliver(&self, id: &ApprovalId) -> anyhow::Result<usize> {
-        let operation = about(Command::Redeliver, Some(&id.to_string()));
+    pub(crate) async fn redeliver(&self, untold: &Untold) -> anyhow::Result<usize> {
+        let operation = about(Command::Redeliver, Some(&untold.to_string()));
         Ok(self.call::<Resent>(&operation).await?.queued)
     }
 

@@ -22,12 +22,14 @@ struct CallbackEntry {
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct DeliveryEntry {
+pub(in crate::store) struct DeliveryEntry {
     channel: String,
     #[serde(with = "text")]
     purpose: Purpose,
     event: usize,
     attempts: u32,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    uncounted: u32,
     state: String,
     #[serde(with = "text")]
     at: Timestamp,
@@ -46,16 +48,40 @@ pub(super) fn encode(approval: &Approval, columns: &mut Columns) {
     if approval.outbox.is_empty() {
         return;
     }
-    let entries = approval.outbox.iter().map(|it| DeliveryEntry {
+    columns.set(OUTBOX, &json(&delivery_entries(&approval.outbox)));
+}
+
+pub(in crate::store) fn delivery_entries(deliveries: &[ChannelDelivery]) -> Vec<DeliveryEntry> {
+    let entries = deliveries.iter().map(|it| DeliveryEntry {
         channel: it.channel.clone(),
         purpose: it.purpose,
         event: it.event,
         attempts: it.attempts,
+        uncounted: it.uncounted,
         state: it.state.word().to_owned(),
         at: it.state.at(),
         fault: it.fault,
     });
-    columns.set(OUTBOX, &json(&entries.collect::<Vec<_>>()));
+    entries.collect()
+}
+
+impl DeliveryEntry {
+    pub(in crate::store) fn into_delivery(self) -> Option<ChannelDelivery> {
+        Some(ChannelDelivery {
+            channel: self.channel,
+            purpose: self.purpose,
+            event: self.event,
+            attempts: self.attempts,
+            uncounted: self.uncounted,
+            state: DeliveryState::from_word(&self.state, self.at)?,
+            fault: self.fault,
+        })
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes it so")]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 pub(super) fn decode_callback(columns: &mut Columns) -> Result<Option<Callback>, &'static str> {
@@ -78,14 +104,7 @@ pub(super) fn decode(
     let deliveries = entries.into_iter().map(|it| {
         let event = history.get(it.event.checked_sub(1)?)?;
         ChannelEvent::of(event.what)?;
-        Some(ChannelDelivery {
-            channel: it.channel,
-            purpose: it.purpose,
-            event: it.event,
-            attempts: it.attempts,
-            state: DeliveryState::from_word(&it.state, it.at)?,
-            fault: it.fault,
-        })
+        it.into_delivery()
     });
     deliveries.collect::<Option<_>>().ok_or(OUTBOX)
 }

@@ -1,5 +1,7 @@
 //! Cards of Microsoft Teams: a stand-in for a workflow that refuses what Teams would.
 
+use std::collections::BTreeSet;
+
 use human_oversight_client::types::{Approval, NewApproval};
 use serde_json::{Value, json};
 
@@ -7,6 +9,7 @@ use super::receiver::{Received, Receiver};
 use super::{gate_with, outbox, until_all};
 use crate::deadline::eventually;
 use crate::harness::{ALICE, BOB, TestGate, object, request};
+use crate::operate::operate;
 
 const POLICY: &str = r#"
 version = 1
@@ -66,12 +69,10 @@ fn card(received: &Received) -> Value {
             assert!(run["selectAction"].is_null());
         }
     }
-    let actions = card["actions"].as_array().unwrap();
-    assert!(
-        actions
-            .iter()
-            .all(|action| action["type"] == "Action.OpenUrl")
-    );
+    let actions = card["actions"].as_array().into_iter().flatten();
+    for action in actions {
+        assert_eq!(action["type"], "Action.OpenUrl");
+    }
     card
 }
 
@@ -166,4 +167,72 @@ async fn hostile_text_is_inert_and_the_largest_card_fits() {
     assert!(!text.contains('\u{202e}'), "{text}");
     assert!(text.contains('\u{fffd}'), "{text}");
     assert!(card.get("msteams").is_none());
+}
+
+#[tokio::test]
+async fn a_room_sees_grants_and_pauses_without_parameters_and_hostile_text_is_inert() {
+    let receiver = Receiver::start().await;
+    receiver.answer_always(Some(202));
+    let policy = POLICY
+        .replace("approvals = 2", "approvals = 1")
+        .replace("kind = \"teams\"", "kind = \"teams\"\npauses = true");
+    let policy = policy + "grants = \"8h\"\n";
+    let gate = gate_with(&policy, &[("HO_CHANNEL_ROOM", &receiver.url)]).await;
+    let hostile = format!(
+        "Pay [now](https://evil.example.com) <at>all</at> {{{{DATE(0)}}}} {}",
+        "\u{1f600}".repeat(150)
+    );
+    let parameters = json!({"beneficiary": "Contoso Ltd", "amount": 18_000});
+    let approval = ask(&gate, "PaymentAgent", &hostile, parameters).await;
+    let question = gate.question(&approval, ALICE);
+    let form = [
+        ("decision", "approve"),
+        ("code", question.code.as_str()),
+        ("grant", "3600"),
+        ("uses", "1"),
+    ];
+    assert_eq!(gate.decide(&question, &form).await.status, 303);
+    receiver.until(3).await;
+    let pause = json!({"command": "pause", "agent": hostile.chars().take(128).collect::<String>(),
+                       "because": "x"});
+    operate(&gate, pause).await;
+    receiver.until(4).await;
+    operate(&gate, json!({"command": "pause", "because": "x"})).await;
+    receiver.until(6).await;
+    operate(&gate, json!({"command": "resume"})).await;
+    let received = receiver.until(7).await;
+    let cards: Vec<Value> = received.iter().map(card).collect();
+    let headings: BTreeSet<String> = cards.iter().map(|it| lines(it)[0].clone()).collect();
+    let expected = [
+        "Approved",
+        "Paused by the operator",
+        "Resumed by the operator",
+        "Standing grant ended",
+        "Standing grant given",
+        "Waiting for approval",
+    ];
+    assert_eq!(headings, expected.map(str::to_owned).into());
+    for card in &cards[2..] {
+        let text = lines(card).join("\n");
+        for refused in [
+            "Contoso",
+            "18000",
+            "https://",
+            "evil.example.com",
+            "{{",
+            ALICE,
+        ] {
+            assert!(!text.contains(refused), "{refused}: {text}");
+        }
+    }
+    let ended = cards
+        .iter()
+        .find(|it| lines(it)[0] == "Standing grant ended");
+    let ended = lines(ended.unwrap());
+    for line in [
+        "Has approved: 0 requests",
+        "Ended by: a pause by the operator",
+    ] {
+        assert!(ended.contains(&line.to_owned()), "{ended:?}");
+    }
 }

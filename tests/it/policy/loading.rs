@@ -156,6 +156,16 @@ fn only_channels_of_the_policy_are_notified_and_only_webhooks_call_back() {
         found[0].contains("is no channel: there is no `finance` in [channels]"),
         "{found:?}"
     );
+    let channel = |number| {
+        format!(
+            "[channels.x{number}]\nkind = \"teams\"\nurl = \"HO_CHANNEL_{number}\"\npauses = true\n"
+        )
+    };
+    let channels: String = (0..6).map(channel).collect();
+    assert_eq!(
+        faults(&format!("version = 1\n{channels}")),
+        ["25: `pauses` is one too many: at most 5 channels get pauses"]
+    );
     let teams = "version = 1\n[channels.x]\nkind = \"teams\"\nurl = \"HO_CHANNEL_X\"\ncallback_for = [\"*\"]\n";
     let found = faults(teams);
     assert_eq!(

@@ -135,7 +135,7 @@ struct Simulation<'a> {
     settings: &'a Settings,
     service: Arc<Service>,
     /// A process that only reads, without faults.
-    observer: App,
+    observer: Arc<App>,
     millis: Arc<AtomicI64>,
     skews: [i64; 3],
     random: Random,
@@ -166,7 +166,7 @@ impl<'a> Simulation<'a> {
         let service = Arc::new(Service::default());
         let start = Timestamp::parse("2026-11-22T17:30:00.000Z").unwrap();
         let millis = Arc::new(AtomicI64::new(start.unix_millis()));
-        let observer = settings.gate(&service, None, &millis, 0);
+        let observer = Arc::new(settings.gate(&service, None, &millis, 0));
         let mut simulation = Self {
             settings,
             observer,

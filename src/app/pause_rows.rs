@@ -1,0 +1,61 @@
+//! The rows of pauses: their names and columns.
+
+use std::collections::BTreeMap;
+
+use human_oversight_protocol::parameters::{hex, sha256};
+
+use crate::domain::{Pause, PauseScope};
+use crate::store::{StandingKind, StandingRow, Store, StoreError};
+use crate::values::Timestamp;
+
+/// The pauses that stand.
+///
+/// # Errors
+/// The store's own, also where one of them cannot be trusted.
+pub(super) async fn standing(store: &Store) -> Result<Vec<Pause>, StoreError> {
+    // The start of this process creates the table; no later call does.
+    store.prepare().await?;
+    let rows = store.standing_of(StandingKind::Pause).await?;
+    rows.iter().map(decode).collect()
+}
+
+/// The name of the row. Names of owners and agents can be longer than keys.
+pub(super) fn row_name(scope: &PauseScope) -> String {
+    let digest = |name: &str| hex(&sha256(name.as_bytes()));
+    match scope {
+        PauseScope::All => "all".to_owned(),
+        PauseScope::Owner(owner) => format!("owner-{}", digest(&owner.to_string())),
+        PauseScope::Agent(name) => format!("agent-{}", digest(&name.to_lowercase())),
+    }
+}
+
+pub(super) fn encode(pause: &Pause) -> BTreeMap<String, String> {
+    let columns = [
+        ("Scope", Some(pause.scope.word().to_owned())),
+        ("ScopeName", pause.scope.name()),
+        ("PausedTimestamp", Some(pause.since.to_string())),
+        ("Reason", pause.reason.clone()),
+    ];
+    let columns = columns.into_iter();
+    columns
+        .filter_map(|(name, text)| Some((name.to_owned(), text?)))
+        .collect()
+}
+
+pub(super) fn decode(row: &StandingRow) -> Result<Pause, StoreError> {
+    let text = |name: &str| row.columns.get(name).map(String::as_str);
+    let damaged = |column: &str| StoreError::Damaged(column.to_owned());
+    let name = text("ScopeName");
+    let scope = match text("Scope") {
+        Some("all") => PauseScope::new(None, None),
+        Some("owner") => PauseScope::new(name.or(Some("")), None),
+        Some("agent") => PauseScope::new(None, name.or(Some(""))),
+        _ => return Err(damaged("Scope")),
+    };
+    let since = text("PausedTimestamp").and_then(Timestamp::parse);
+    Ok(Pause {
+        scope: scope.map_err(|_| damaged("ScopeName"))?,
+        since: since.ok_or_else(|| damaged("PausedTimestamp"))?,
+        reason: text("Reason").map(str::to_owned),
+    })
+}

@@ -1,0 +1,260 @@
+//! The standing grants for what reads the same: their uses and ends, and the events of both for channels and givers.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::grant::{Grant, GrantEnd, GrantScope, SignedGrant};
+use super::standing_outbox::{GrantEnding, GrantSummary, StandingFact, StandingOutbox};
+use crate::values::Timestamp;
+
+/// A grant, and what became of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeldGrant {
+    pub signed: SignedGrant,
+    /// The requests that it has approved. One of which the insert failed counts too.
+    pub used: u16,
+    /// When and by what it was ended.
+    pub ended: Option<(Timestamp, GrantEnd)>,
+}
+
+/// The state of a grant at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GrantState {
+    /// It approves this many more requests.
+    Active {
+        left: u16,
+    },
+    UsedUp,
+    Expired,
+    Ended(Timestamp, GrantEnd),
+}
+
+impl GrantState {
+    /// The word in responses.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Active { .. } => "active",
+            Self::UsedUp => "used up",
+            Self::Expired => "expired",
+            Self::Ended(_, by) => by.word(),
+        }
+    }
+}
+
+/// The grants for what reads the same.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Grants {
+    pub held: Vec<HeldGrant>,
+    /// How often all of them were ended together, or one of them made room for another. One that was approved before
+    /// that, and is added after it, is void from the start.
+    pub voided: u64,
+    /// The channels that get the end of a grant, by its id, until it has ended.
+    pub tell: BTreeMap<String, Vec<String>>,
+    pub outbox: StandingOutbox,
+}
+
+/// Why a grant that an approver gave does not stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotAdded {
+    #[error("such grants were ended, or another was given, at the same time")]
+    Voided,
+    #[error("there are as many grants already for what reads the same")]
+    Full,
+}
+
+/// How far the clocks of instances may be apart.
+const CLOCKS_APART: Duration = Duration::from_secs(300);
+
+impl HeldGrant {
+    pub fn state(&self, now: Timestamp) -> GrantState {
+        let grant = &self.signed.grant;
+        match self.ended {
+            Some((at, by)) => GrantState::Ended(at, by),
+            None if self.used >= grant.uses => GrantState::UsedUp,
+            None if now >= grant.until => GrantState::Expired,
+            None => GrantState::Active {
+                left: grant.uses - self.used,
+            },
+        }
+    }
+
+    pub fn is_active(&self, now: Timestamp) -> bool {
+        matches!(self.state(now), GrantState::Active { .. })
+    }
+
+    /// Whether it may approve something more. By another clock, which is behind, it may not have expired yet.
+    pub fn can_end(&self, now: Timestamp) -> bool {
+        let is_over = matches!(self.state(now), GrantState::UsedUp | GrantState::Ended(..));
+        !is_over && now < self.signed.grant.until + CLOCKS_APART
+    }
+
+    /// Ends it, if it can end.
+    fn end(&mut self, by: GrantEnd, now: Timestamp) -> bool {
+        let can_end = self.can_end(now);
+        if can_end {
+            self.ended = Some((now, by));
+        }
+        can_end
+    }
+}
+
+impl Grants {
+    /// The most that are kept for what reads the same, so that they fit into their row.
+    pub const MOST: usize = 5;
+
+    /// Adds a grant, in place of an earlier one for exactly the same. `voided` is what [`Grants::voided`] was before
+    /// the approval with which it is given was stored; `tell` are the channels that get its events.
+    ///
+    /// # Errors
+    /// When it does not stand.
+    pub fn add(
+        &mut self,
+        signed: SignedGrant,
+        voided: u64,
+        tell: &[String],
+        now: Timestamp,
+    ) -> Result<(), NotAdded> {
+        // Its write may be repeated after a lost response, and must not take back uses.
+        if let Some(held) = self.held.iter().find(|held| held.signed == signed) {
+            return held.is_active(now).then_some(()).ok_or(NotAdded::Voided);
+        }
+        if self.voided != voided {
+            return Err(NotAdded::Voided);
+        }
+        self.expire(now);
+        let before = self.held.len();
+        let is_same = |held: &mut HeldGrant| held.signed.grant.scope == signed.grant.scope;
+        let replaced: Vec<HeldGrant> = self.held.extract_if(.., is_same).collect();
+        for held in replaced.iter().filter(|held| held.is_active(now)) {
+            self.announce_end(held, GrantEnding::Replacement, now);
+        }
+        // Those that have ended stay for the operator's list, while there is room.
+        if self.held.len() >= Self::MOST {
+            let ended = self.held.iter().position(|held| !held.is_active(now));
+            self.held.remove(ended.ok_or(NotAdded::Full)?);
+        }
+        if self.held.len() < before {
+            // None of those that made room is added again.
+            self.voided += 1;
+        }
+        let grant = &signed.grant;
+        if !tell.is_empty() {
+            self.tell.insert(grant.id.clone(), tell.to_vec());
+        }
+        let given = StandingFact::GrantGiven(summary(grant, 0));
+        self.outbox.push(given, true, tell, grant.given_at);
+        self.held.push(HeldGrant {
+            signed,
+            used: 0,
+            ended: None,
+        });
+        Ok(())
+    }
+
+    /// Takes one use of the grant for exactly this, if there is one that is active at `now` and `may_use` it.
+    pub fn take(
+        &mut self,
+        scope: &GrantScope,
+        now: Timestamp,
+        may_use: impl FnOnce(&SignedGrant) -> bool,
+    ) -> Option<SignedGrant> {
+        let mut held = self.held.iter_mut();
+        let held = held.find(|held| held.signed.grant.scope == *scope && held.is_active(now))?;
+        if !may_use(&held.signed) {
+            return None;
+        }
+        held.used += 1;
+        let held = held.clone();
+        if held.state(now) == GrantState::UsedUp {
+            self.announce_end(&held, GrantEnding::Uses, now);
+        }
+        Some(held.signed)
+    }
+
+    /// Ends one grant. Returns whether it was active.
+    pub fn end(&mut self, id: &str, by: GrantEnd, now: Timestamp) -> bool {
+        self.end_where(by, now, |grant| grant.id == id)
+    }
+
+    /// Ends all grants that `is_meant`, and those that are about to be added.
+    pub fn void(&mut self, by: GrantEnd, now: Timestamp, is_meant: impl Fn(&Grant) -> bool) {
+        self.voided += 1;
+        self.end_where(by, now, is_meant);
+    }
+
+    /// Announces the end of the grants whose time is over.
+    pub fn expire(&mut self, now: Timestamp) {
+        let expired = self.held.iter().filter(|held| self.has_expired(held, now));
+        for held in expired.cloned().collect::<Vec<_>>() {
+            self.announce_end(&held, GrantEnding::Time, held.signed.grant.until);
+        }
+    }
+
+    /// Whether there is something to announce or to send.
+    pub fn is_due(&self, now: Timestamp) -> bool {
+        self.outbox.is_due(now) || self.held.iter().any(|held| self.has_expired(held, now))
+    }
+
+    /// Whether channels have yet to get that its time is over.
+    fn has_expired(&self, held: &HeldGrant, now: Timestamp) -> bool {
+        let is_awaited = self.tell.contains_key(&held.signed.grant.id);
+        is_awaited && held.state(now) == GrantState::Expired
+    }
+
+    fn end_where(
+        &mut self,
+        by: GrantEnd,
+        now: Timestamp,
+        is_meant: impl Fn(&Grant) -> bool,
+    ) -> bool {
+        // One whose time is over ends for clocks that are behind, but that is no news.
+        self.expire(now);
+        let (mut any, mut news) = (false, Vec::new());
+        let held = self.held.iter_mut();
+        for held in held.filter(|held| is_meant(&held.signed.grant)) {
+            let was_active = held.is_active(now);
+            any |= held.end(by, now);
+            if was_active {
+                news.push(held.clone());
+            }
+        }
+        for held in &news {
+            self.announce_end(held, by.into(), now);
+        }
+        any
+    }
+
+    fn announce_end(&mut self, held: &HeldGrant, by: GrantEnding, at: Timestamp) {
+        let grant = &held.signed.grant;
+        let channels = self.tell.remove(&grant.id).unwrap_or_default();
+        // The notice at the latest end is queued from the start.
+        let concerns_giver = by != GrantEnding::Time;
+        let ended = StandingFact::GrantEnded(summary(grant, held.used), by);
+        self.outbox.push(ended, concerns_giver, &channels, at);
+    }
+}
+
+/// What events say about a grant once it was used this often.
+fn summary(grant: &Grant, used: u16) -> GrantSummary {
+    GrantSummary {
+        id: grant.id.clone(),
+        agent: grant.scope.agent.clone(),
+        action: grant.scope.action.clone(),
+        given_with: grant.given_with.clone(),
+        giver: grant.giver.clone(),
+        uses: grant.uses,
+        used,
+        until: grant.until,
+    }
+}
+
+impl From<GrantEnd> for GrantEnding {
+    fn from(by: GrantEnd) -> Self {
+        match by {
+            GrantEnd::Giver => Self::Giver,
+            GrantEnd::Operator => Self::Operator,
+            GrantEnd::Rejection => Self::Rejection,
+            GrantEnd::Pause => Self::Pause,
+        }
+    }
+}

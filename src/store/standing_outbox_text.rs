@@ -1,0 +1,224 @@
+//! The outbox of a standing row as JSON, and the row of what channels get of pauses.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{from_str, to_string};
+
+use super::error::StoreError;
+use super::row::{DeliveryEntry, delivery_entries};
+use crate::domain::{
+    GrantEnding, GrantSummary, PauseLog, PauseScope, StandingEvent, StandingFact, StandingOutbox,
+    StandingPause,
+};
+use crate::values::{Address, Timestamp};
+
+pub(super) const OUTBOX: &str = "Outbox";
+/// The pauses that were seen to stand, and the channels that get their events.
+const PAUSES: &str = "Pauses";
+const CHANNELS: &str = "Channels";
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct OutboxEntry {
+    last: usize,
+    events: Vec<EventEntry>,
+    deliveries: Vec<DeliveryEntry>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct EventEntry {
+    number: usize,
+    at: String,
+    #[serde(rename = "type")]
+    word: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    grant: Option<SummaryEntry>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    ended_by: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pause: Option<PauseEntry>,
+    concerns_giver: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct SummaryEntry {
+    id: String,
+    agent: String,
+    action: String,
+    given_with: String,
+    by: String,
+    uses: u16,
+    used: u16,
+    until: String,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct PauseEntry {
+    scope: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    since: String,
+}
+
+/// The columns of the row of what channels get of pauses.
+pub fn encode_pause_log(log: &PauseLog) -> BTreeMap<String, String> {
+    let pauses: Vec<PauseEntry> = log.standing.iter().map(PauseEntry::of).collect();
+    let columns = [
+        (PAUSES, json(&pauses)),
+        (CHANNELS, json(&log.channels)),
+        (OUTBOX, encode(&log.outbox)),
+    ];
+    columns.map(|(name, text)| (name.to_owned(), text)).into()
+}
+
+/// What channels get of pauses, in the columns of its row.
+///
+/// # Errors
+/// [`StoreError::Damaged`] if it has not the form of such a row.
+pub fn decode_pause_log(columns: &BTreeMap<String, String>) -> Result<PauseLog, StoreError> {
+    let damaged = |column: &str| StoreError::Damaged(column.to_owned());
+    let text = |column: &'static str| columns.get(column).ok_or_else(|| damaged(column));
+    let pauses: Vec<PauseEntry> = from_str(text(PAUSES)?).map_err(|_| damaged(PAUSES))?;
+    let pauses = pauses.into_iter().map(PauseEntry::into_pause);
+    let pauses: Option<_> = pauses.collect();
+    Ok(PauseLog {
+        standing: pauses.ok_or_else(|| damaged(PAUSES))?,
+        channels: from_str(text(CHANNELS)?).map_err(|_| damaged(CHANNELS))?,
+        outbox: decode(text(OUTBOX)?)?,
+    })
+}
+
+pub(super) fn encode(outbox: &StandingOutbox) -> String {
+    json(&OutboxEntry {
+        last: outbox.last,
+        events: outbox.events.iter().map(EventEntry::of).collect(),
+        deliveries: delivery_entries(&outbox.deliveries),
+    })
+}
+
+/// # Errors
+/// [`StoreError::Damaged`] if it has not the form of an outbox.
+pub(super) fn decode(text: &str) -> Result<StandingOutbox, StoreError> {
+    let read = || {
+        let entry: OutboxEntry = from_str(text).ok()?;
+        let events = entry.events.into_iter().map(EventEntry::into_event);
+        let deliveries = entry.deliveries.into_iter();
+        let deliveries = deliveries.map(DeliveryEntry::into_delivery);
+        let outbox = StandingOutbox {
+            last: entry.last,
+            events: events.collect::<Option<_>>()?,
+            deliveries: deliveries.collect::<Option<_>>()?,
+        };
+        let mut told = outbox.deliveries.iter();
+        told.all(|it| outbox.event(it.event).is_some())
+            .then_some(outbox)
+    };
+    read().ok_or_else(|| StoreError::Damaged(OUTBOX.to_owned()))
+}
+
+pub(super) fn json(value: &impl Serialize) -> String {
+    to_string(value).expect("plain structs are JSON")
+}
+
+impl EventEntry {
+    fn of(event: &StandingEvent) -> Self {
+        let (grant, ended_by, pause) = match &event.fact {
+            StandingFact::GrantGiven(grant) => (Some(grant), None, None),
+            StandingFact::GrantEnded(grant, by) => (Some(grant), Some(by.word()), None),
+            StandingFact::PauseStarted(pause) | StandingFact::PauseEnded(pause) => {
+                (None, None, Some(pause))
+            }
+        };
+        Self {
+            number: event.number,
+            at: event.at.to_string(),
+            word: event.fact.word().to_owned(),
+            grant: grant.map(SummaryEntry::of),
+            ended_by: ended_by.map(str::to_owned),
+            pause: pause.map(PauseEntry::of),
+            concerns_giver: event.concerns_giver,
+        }
+    }
+
+    fn into_event(self) -> Option<StandingEvent> {
+        let grant = self.grant.map(SummaryEntry::into_summary);
+        let by = self.ended_by.as_deref().map(GrantEnding::from_word);
+        let pause = self.pause.map(PauseEntry::into_pause);
+        let fact = match (grant, by, pause) {
+            (Some(grant), None, None) => StandingFact::GrantGiven(grant?),
+            (Some(grant), Some(by), None) => StandingFact::GrantEnded(grant?, by?),
+            (None, None, Some(pause)) => {
+                let pause = pause?;
+                let started = StandingFact::PauseStarted(pause.clone());
+                if started.word() == self.word {
+                    started
+                } else {
+                    StandingFact::PauseEnded(pause)
+                }
+            }
+            _ => return None,
+        };
+        Some(StandingEvent {
+            number: self.number,
+            at: Timestamp::parse(&self.at)?,
+            fact: Some(fact).filter(|fact| fact.word() == self.word)?,
+            concerns_giver: self.concerns_giver,
+        })
+    }
+}
+
+impl SummaryEntry {
+    fn of(grant: &GrantSummary) -> Self {
+        Self {
+            id: grant.id.clone(),
+            agent: grant.agent.clone(),
+            action: grant.action.clone(),
+            given_with: grant.given_with.to_string(),
+            by: grant.giver.to_string(),
+            uses: grant.uses,
+            used: grant.used,
+            until: grant.until.to_string(),
+        }
+    }
+
+    fn into_summary(self) -> Option<GrantSummary> {
+        Some(GrantSummary {
+            id: self.id,
+            agent: self.agent,
+            action: self.action,
+            given_with: self.given_with.parse().ok()?,
+            giver: Address::from_known(&self.by)?,
+            uses: self.uses,
+            used: self.used,
+            until: Timestamp::parse(&self.until)?,
+        })
+    }
+}
+
+impl PauseEntry {
+    fn of(pause: &StandingPause) -> Self {
+        Self {
+            scope: pause.scope.word().to_owned(),
+            name: pause.scope.name(),
+            since: pause.since.to_string(),
+        }
+    }
+
+    fn into_pause(self) -> Option<StandingPause> {
+        let name = self.name.as_deref();
+        let scope = match self.scope.as_str() {
+            "all" => PauseScope::new(None, None),
+            "owner" => PauseScope::new(Some(name?), None),
+            "agent" => PauseScope::new(None, Some(name?)),
+            _ => return None,
+        };
+        Some(StandingPause {
+            scope: scope.ok()?,
+            since: Timestamp::parse(&self.since)?,
+        })
+    }
+}
