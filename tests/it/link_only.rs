@@ -96,7 +96,7 @@ async fn a_copy_of_the_cookie_shows_withheld_values_for_60_seconds_and_decides_n
     let alice = gate.question(&approval, ALICE);
     let page = gate.get(&alice.link).await;
     let fields = page.hidden_fields();
-    let of_form = fields[fields.len() - 2..].iter();
+    let of_form = of_last_form(&fields).iter();
     let of_form = of_form.map(|(name, value)| (name.as_str(), value.as_str()));
     let form = [("decision", "reveal"), ("code", alice.code.as_str())];
     let url = format!("{}{}", gate.url, page.action());
@@ -174,9 +174,14 @@ async fn with_rows_of_version_1_a_link_does_what_it_did() {
 }
 
 /// Sends the last form of a page.
+/// The last form of a page has the link's token, the CSRF token and the page token.
+fn of_last_form(fields: &[(String, String)]) -> &[(String, String)] {
+    &fields[fields.len() - 3..]
+}
+
 async fn send(gate: &TestGate, page: &Page, decision: &str, code: &str) -> Page {
     let fields = page.hidden_fields();
-    let of_form = &fields[fields.len() - 2..];
+    let of_form = of_last_form(&fields);
     let fields = of_form
         .iter()
         .map(|(name, value)| (name.as_str(), value.as_str()));
