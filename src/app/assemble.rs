@@ -4,9 +4,8 @@ use std::sync::Arc;
 
 use super::accounts::OwnerAccounts;
 use super::calls::Calls;
-use super::channel_cache::ChannelCache;
 use super::index_rebuild::IndexRebuild;
-use super::pause_cache::PauseCache;
+use super::last_reading::LastReading;
 use super::set_aside::SetAside;
 use super::state::App;
 use super::sweep_record::LastSweep;
@@ -93,12 +92,12 @@ impl App {
             waits: Arc::default(),
             accounts: OwnerAccounts::default(),
             paused_by_setting,
-            pause_cache: PauseCache::default(),
+            last_pauses: LastReading::of_pauses(),
             set_aside: SetAside::default(),
             last_sweep: LastSweep::default(),
             index_rebuild: IndexRebuild::default(),
             teller: Teller::new(sender.map_err(AssembleError::Http)?),
-            off_channels: ChannelCache::default(),
+            last_off_channels: LastReading::of_off_channels(),
             config,
         })
     }

@@ -1,9 +1,13 @@
 //! The channels that are switched off, since their receiver answered that it is gone: a row of the table `standing…`
 //! each. The command line switches them on again without the gate.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::error::Error;
+use super::last_reading::LastReading;
 use super::state::App;
 use crate::store::{StandingKind, StandingRow, Store, StoreError};
 use crate::values::Timestamp;
@@ -37,17 +41,25 @@ pub async fn enable_channel(store: &Store, channel: &str) -> Result<bool, Error>
         .await?)
 }
 
+impl LastReading<BTreeSet<String>> {
+    /// The channels that are switched off, as read at most 60 s ago.
+    pub fn of_off_channels() -> Self {
+        Self::for_at_most(Duration::from_secs(60))
+    }
+}
+
 impl App {
     /// Whether a channel is switched off: that it is not, as read at most 60 s ago; that it is, as read now, since the
     /// operator may have switched it on.
     pub(super) async fn is_off(&self, channel: &str) -> Result<bool, Error> {
-        if self.off_channels.has_on(channel, self.now()) {
+        let last = self.last_off_channels.get();
+        if last.is_some_and(|off| !off.contains(channel)) {
             return Ok(false);
         }
-        let began_at = self.now();
-        let off = off_channels(&self.store).await?;
-        let is_off = off.contains_key(channel);
-        self.off_channels.set(began_at, off.into_keys().collect());
+        let began_at = Instant::now();
+        let off: BTreeSet<String> = off_channels(&self.store).await?.into_keys().collect();
+        let is_off = off.contains(channel);
+        self.last_off_channels.set(began_at, off.into());
         Ok(is_off)
     }
 
@@ -62,6 +74,6 @@ impl App {
                 tracing::warn!(channel, cause = %error, "that a channel is off could not be stored");
             }
         }
-        self.off_channels.clear();
+        self.last_off_channels.clear();
     }
 }

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use super::attempts::{MAX_WRITE_ATTEMPTS, back_off};
 use super::error::Error;
 use super::grant_rows;
+use super::last_reading::LastReading;
 use super::pauses::{self, Executing};
 use super::state::App;
 use crate::domain::{Approval, ClaimResult, Pause, PauseScope};
@@ -17,6 +18,13 @@ use crate::values::{ApprovalId, Owner, Timestamp};
 
 /// How old the reading of the pauses may be when the write of a claim is sent.
 const CLAIM_WITHIN: Duration = Duration::from_secs(10);
+
+impl LastReading<[Pause]> {
+    /// The pauses, as read at most 5 s ago.
+    pub fn of_pauses() -> Self {
+        Self::for_at_most(Duration::from_secs(5))
+    }
+}
 
 impl App {
     /// The pauses that stand, with that of `HO_PAUSED`.
@@ -34,12 +42,12 @@ impl App {
     /// # Errors
     /// As [`App::pauses`].
     pub async fn recent_pauses(&self) -> Result<Arc<[Pause]>, Error> {
-        if let Some(pauses) = self.pause_cache.get() {
+        if let Some(pauses) = self.last_pauses.get() {
             return Ok(pauses);
         }
         let began_at = Instant::now();
         let pauses: Arc<[Pause]> = self.pauses().await?.into();
-        self.pause_cache.set(began_at, pauses.clone());
+        self.last_pauses.set(began_at, pauses.clone());
         Ok(pauses)
     }
 
@@ -62,7 +70,7 @@ impl App {
     /// The store's. The pause may stand nevertheless.
     pub async fn pause(self: &Arc<Self>, pause: Pause) -> Result<(), Error> {
         let pause = pauses::pause(&self.store, pause, self.now()).await?;
-        self.pause_cache.clear();
+        self.last_pauses.clear();
         // Neither the name, which may be the hash of a key, nor the operator's words.
         tracing::warn!(scope = pause.scope.word(), "operations paused");
         self.tell_standing_in_background();
@@ -75,7 +83,7 @@ impl App {
     /// The store's. The pause may have ended nevertheless.
     pub async fn resume(self: &Arc<Self>, scope: &PauseScope) -> Result<bool, Error> {
         let done = pauses::resume(&self.store, scope, self.now()).await?;
-        self.pause_cache.clear();
+        self.last_pauses.clear();
         tracing::warn!(scope = scope.word(), done, "operations resumed");
         self.tell_standing_in_background();
         Ok(done)

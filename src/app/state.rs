@@ -1,5 +1,6 @@
 //! What the use cases share: the parts of the gate, and loading and updating an approval.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tokio::time::{Instant, timeout_at};
@@ -9,10 +10,9 @@ use super::accounts::OwnerAccounts;
 use super::attempts::{MAX_WRITE_ATTEMPTS, back_off};
 use super::calls::Calls;
 use super::changes::ChangeNotifier;
-use super::channel_cache::ChannelCache;
 use super::error::Error;
 use super::index_rebuild::IndexRebuild;
-use super::pause_cache::PauseCache;
+use super::last_reading::LastReading;
 use super::set_aside::SetAside;
 use super::sweep_record::LastSweep;
 use super::teller::Teller;
@@ -46,14 +46,16 @@ pub struct App {
     pub accounts: OwnerAccounts,
     /// The pause of `HO_PAUSED`.
     pub paused_by_setting: Option<Pause>,
-    pub pause_cache: PauseCache,
+    /// The pauses, for submits and pages.
+    pub last_pauses: LastReading<[Pause]>,
     /// What the sweep cannot trust.
     pub set_aside: SetAside,
     pub last_sweep: LastSweep,
     pub index_rebuild: IndexRebuild,
     /// Tells channels.
     pub teller: Teller,
-    pub off_channels: ChannelCache,
+    /// The channels that are switched off.
+    pub last_off_channels: LastReading<BTreeSet<String>>,
 }
 
 impl App {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use http_body_util::BodyExt;
-use human_oversight::app::{App, PauseCache, SetAside, Teller};
+use human_oversight::app::{App, LastReading, SetAside, Teller};
 use human_oversight::config::Config;
 use human_oversight::domain::{Approval, MISCONFIGURED_PAUSE, Status, Tally};
 use human_oversight::http::router;
@@ -139,12 +139,12 @@ impl Settings {
             waits: Arc::default(),
             accounts: Default::default(),
             paused_by_setting: None,
-            pause_cache: PauseCache::default(),
+            last_pauses: LastReading::of_pauses(),
             set_aside: SetAside::default(),
             last_sweep: Default::default(),
             index_rebuild: Default::default(),
             teller: Teller::new(None),
-            off_channels: Default::default(),
+            last_off_channels: LastReading::of_off_channels(),
             config,
         }
     }
