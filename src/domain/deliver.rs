@@ -2,7 +2,7 @@
 
 use super::approval::Approval;
 use super::delivery::{
-    Deliverable, DeliveryState, Notice, NotificationSettings, SendAttempt, SendResult,
+    Deliverable, Delivery, DeliveryState, Notice, NotificationSettings, SendAttempt, SendResult,
 };
 use super::execution::Execution;
 use super::history::EventKind;
@@ -111,7 +111,7 @@ impl Approval {
     pub(super) fn close_if_unreachable(&mut self, now: Timestamp) {
         let has_failed = |person: usize| {
             let request = self.approvers[person].request_delivery();
-            request.map(|it| matches!(it.state, DeliveryState::Failed(_)))
+            request.map(Delivery::has_failed)
         };
         let is_reachable = |seat: usize| {
             let mut substitutes = self.plan.substitutes.iter();

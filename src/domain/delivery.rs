@@ -32,6 +32,8 @@ pub struct Delivery {
     pub fault: Option<DeliveryFault>,
     /// How often the operator had it sent again.
     pub resends: u32,
+    /// Whether one may have arrived before it was sent again.
+    pub arrived_before: bool,
 }
 
 words! {
@@ -228,6 +230,7 @@ impl Delivery {
             state: DeliveryState::Queued(at),
             fault: None,
             resends: 0,
+            arrived_before: false,
         }
     }
 
@@ -237,6 +240,12 @@ impl Delivery {
             self.state,
             DeliveryState::Sent(_) | DeliveryState::Unknown(_)
         ) || self.fault == Some(DeliveryFault::Unclear)
+            || self.arrived_before
+    }
+
+    /// Whether none has arrived or will.
+    pub(super) fn has_failed(&self) -> bool {
+        matches!(self.state, DeliveryState::Failed(_)) && !self.arrived_before
     }
 
     pub(super) fn is_due(&self, now: Timestamp) -> bool {

@@ -25,6 +25,7 @@ impl Approval {
                 if is_wanted && !delivery.is_under_way(now) {
                     *delivery = Delivery {
                         resends: delivery.resends + 1,
+                        arrived_before: delivery.may_have_arrived(),
                         ..Delivery::queued(delivery.notice, now)
                     };
                     queued += 1;

@@ -80,18 +80,15 @@ const NOT_HELD: u64 = 2;
 /// production it grows with the age of the request, so that an agent learns of the decision after at most a
 /// tenth more of the time; but it never exceeds the deadline or half of the time to claim.
 fn retry_after(app: &App, approval: &Approval, now: Timestamp) -> u64 {
-    let Request {
-        requested_at,
-        expires_at,
-        ..
-    } = approval.request;
+    let (requested_at, expires_at) = (approval.request.requested_at, approval.request.expires_at);
     if !app.config.production {
         return 1;
     }
     let age = now.since(requested_at).as_secs();
     let by_age = age.div_ceil(10).max(FIRST_LOOK.saturating_sub(age));
     let to_deadline = expires_at.since(now).as_secs() + 1;
-    let to_claim = app.config.run_within.as_secs() / 2;
+    let run_within = approval.plan.run_within.unwrap_or(app.config.run_within);
+    let to_claim = run_within.as_secs() / 2;
     by_age
         .clamp(NOT_HELD, 900)
         .min(to_deadline)

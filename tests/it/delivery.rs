@@ -457,7 +457,8 @@ async fn what_is_sent_again_has_a_new_id_that_its_retries_keep() {
     tell(&gate, &known[2], ALICE, "Bounced").await;
     let after = gate.status(&approval.id).await;
     assert_eq!(state(&after, ALICE), NOT_DELIVERED);
-    assert_eq!(after.status, Status::Undeliverable);
+    // The second may have arrived.
+    assert_eq!(after.status, Status::Pending);
 }
 
 /// The mail service sends what has an id that it knows only once.

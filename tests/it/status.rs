@@ -58,6 +58,25 @@ async fn retry_after_grows_with_age_in_production() {
     }
 }
 
+/// Else the approval could lapse before the agent learns of it.
+#[tokio::test]
+async fn retry_after_is_at_most_half_of_the_time_to_claim_that_a_rule_sets() {
+    for (run_within, expected) in [("10s", 5), ("5m", 150), ("1h", 500)] {
+        let policy = format!(
+            "version = 1\n[[rule]]\nid = \"soon\"\neffect = \"require\"\n\
+             stages = [{{ from = \"requested\" }}]\nrun_within = \"{run_within}\"\n"
+        );
+        let gate = TestGate::with(&[IN_PRODUCTION, ("HO_POLICY", &policy)]).await;
+        let mut new = request();
+        new.timeout_seconds = Some(7_200);
+        let approval = gate.client.submit(&new).await.unwrap();
+        gate.pass(Duration::from_secs(5_000));
+        let read = gate.client.status(&approval.id, Duration::ZERO).await;
+        let (_, pause) = read.unwrap();
+        assert_eq!(pause, Some(Duration::from_secs(expected)), "{run_within}");
+    }
+}
+
 #[tokio::test]
 async fn a_wait_ends_at_its_limit_the_deadline_or_a_decision() {
     let gate = TestGate::start().await;

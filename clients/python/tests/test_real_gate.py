@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -15,7 +16,8 @@ from conftest import REPOSITORY
 from run import Gate as RealGate
 from run import eventually
 
-from human_oversight import Gate, Handle, Reason, Refused, Undecided, approval_gate, flush, tool_call
+from human_oversight import Approval, Gate, Handle, Reason, Refused, Undecided, approval_gate, flush, tool_call
+from human_oversight.client import Client
 
 MIGRATION = (REPOSITORY / "docs/migration.md").read_text()
 PROGRAM = MIGRATION.split("```python\n")[1].split("```")[0] + 'print(delete_user(user_id="1"))'
@@ -81,6 +83,25 @@ def test_a_function_that_does_not_wait_is_called_again(real: RealGate, monkeypat
     assert ran == ["1"]
     assert call().refused.execution == "Executed"
     assert (len(real.questions()), ran) == (1, ["1"])
+
+
+def test_a_wait_is_waited_out_where_the_gate_asks_for_a_longer_pause(
+    real: RealGate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    status, looks = Client.status, 0
+
+    async def in_production(self: Client, id: str, wait: int = 0) -> tuple[Approval, float]:  # noqa: A002
+        nonlocal looks
+        looks += 1
+        return (await status(self, id))[0], 15.0
+
+    monkeypatch.setattr(Client, "status", in_production)
+    pending = Gate.from_env().action("A", "Delete").submit({})
+    began = time.monotonic()
+    with pytest.raises(Undecided):
+        pending.claim(wait=1)
+    assert looks == 2
+    assert time.monotonic() - began >= 1
 
 
 def test_a_repeated_tool_call_is_the_same_request_within_a_process(real: RealGate) -> None:

@@ -184,8 +184,9 @@ export class Pending {
         pause = error.retryAfter ?? Math.min(pause * 2, OUTAGE_SECONDS);
         mayHold = false;
       }
-      if (monotonic() - started + pause >= waitSeconds) throw new Undecided(this);
-      await pauseFor(pause, signal);
+      const remaining = waitSeconds - (monotonic() - started);
+      if (remaining <= 0) throw new Undecided(this);
+      await pauseFor(Math.min(pause, remaining), signal);
     }
   }
 }

@@ -375,6 +375,7 @@ impl MailEntry {
             state: DeliveryState::from_word(&self.state, self.at)?,
             fault: self.fault,
             resends: self.resends,
+            arrived_before: self.arrived_before,
         })
     }
 }

@@ -56,6 +56,8 @@ pub(super) struct MailEntry {
     pub(super) fault: Option<DeliveryFault>,
     #[serde(default, skip_serializing_if = "is_zero")]
     pub(super) resends: u32,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) arrived_before: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -266,6 +268,7 @@ impl MailEntry {
             at: mail.state.at(),
             fault: mail.fault,
             resends: mail.resends,
+            arrived_before: mail.arrived_before,
         }
     }
 }

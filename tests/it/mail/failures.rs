@@ -9,6 +9,7 @@ use serde_json::json;
 use super::{MINUTE, approve, first_delivery, gate, received};
 use crate::certificate::Certificate;
 use crate::harness::{ALICE, BOB, TestGate, for_alice, question};
+use crate::operate::operate;
 use crate::smtp::{Smtp, SmtpFault};
 
 /// A transient error is retried, and shown until then.
@@ -144,6 +145,32 @@ async fn a_permanently_refused_approver_does_not_block_the_others() {
         assert_eq!(emails.len(), 1, "no retry");
         approve(&gate, &emails, &approval, &emails[0].to).await;
     }
+}
+
+/// Who has the first email can decide, and gets to know the outcome.
+#[tokio::test]
+async fn what_arrived_before_it_was_sent_again_still_counts() {
+    let smtp = Smtp::start().await;
+    let gate = gate(&smtp, &[]).await;
+    let approval = gate.client.submit(&for_alice()).await.unwrap();
+    let said = operate(&gate, json!({"command": "resend", "id": approval.id})).await;
+    assert_eq!(said["queued"], 1, "{said}");
+    smtp.always(Some(SmtpFault::Rcpt550(ALICE)));
+    gate.sweep().await;
+    smtp.always(None);
+    let refused = gate.status(&approval.id).await;
+    assert_eq!(
+        first_delivery(&refused),
+        (
+            MailState::Failed,
+            Some(MailFault::Refused),
+            Deliverable::Degraded,
+            Status::Pending
+        )
+    );
+    approve(&gate, &received(&smtp), &approval, ALICE).await;
+    gate.sweep().await;
+    assert_eq!(received(&smtp).len(), 2, "the outcome");
 }
 
 #[tokio::test]

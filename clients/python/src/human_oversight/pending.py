@@ -194,9 +194,10 @@ class Pending:
                 outage.warn(error)
                 pause = min(pause * 2, OUTAGE_SECONDS) if error.retry_after is None else error.retry_after
                 may_hold = False
-            if wait is not None and time.monotonic() - started + pause >= wait:
+            left = math.inf if wait is None else wait - (time.monotonic() - started)
+            if left <= 0:
                 raise Undecided(self)
-            await asyncio.sleep(pause)
+            await asyncio.sleep(min(pause, left))
 
 
 def execute(permit: Permit, function: Callable[[], T]) -> T:

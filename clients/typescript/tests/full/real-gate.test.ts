@@ -36,6 +36,21 @@ it("a function that does not wait is called again", async () => {
   assert.deepEqual([ran, (await real.questions()).length], [["1"], 1]);
 });
 
+it("a wait is waited out where the gate asks for a longer pause", async () => {
+  let looks = 0;
+  const inProduction: typeof fetch = async (input, init) => {
+    const response = await fetch(input, init);
+    if (!String(input).includes("/status/")) return response;
+    looks += 1;
+    return new Response(response.body, { status: response.status, headers: { "retry-after": "15" } });
+  };
+  const pending = await connect({ fetch: inProduction }).action(settings).submit({});
+  const began = performance.now();
+  await assert.rejects(pending.claim({ waitSeconds: 1 }), (error) => error instanceof Undecided);
+  assert.equal(looks, 2);
+  assert.ok(performance.now() - began >= 990);
+});
+
 it("a stored handle outlives its process", async () => {
   const action = connect().action(settings);
   const handle = action.prepare();
