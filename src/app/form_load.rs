@@ -39,7 +39,9 @@ impl App {
         caller: &Caller,
         form: FormKind<'_>,
     ) -> Result<LoadedForm, Error> {
-        let shown_to = self.link_keys.verify_page_token(id, form.page_token);
+        let shown_to = self
+            .link_keys
+            .verify_page_token(id, form.page_token, self.now());
         let is_signed_in = matches!(caller.member, Some(Ok(_)));
         let reading = async {
             let person = shown_to.filter(|_| !is_signed_in && !form.code.is_empty())?;
@@ -64,6 +66,7 @@ impl App {
     /// The token of pages that are shown to an approver.
     pub fn page_token(&self, approval: &Approval, approver: usize) -> String {
         let person = CodesRead::name_of(&approval.approvers[approver].address);
-        self.link_keys.page_token(&approval.request.id, &person)
+        self.link_keys
+            .page_token(&approval.request.id, &person, self.now())
     }
 }
