@@ -85,8 +85,8 @@ def map_case(context, case):
 
 @schemathesis.hook
 def after_call(context, case, response):
-    """Keeps how each callback was answered, a line each."""
+    """Keeps the id of each request with a callback that was accepted, a line each."""
     body = case.body if isinstance(case.body, dict) else {}
-    if body.get("callback"):
+    if body.get("callback") and response.status_code == 202:
         with open(os.environ["CALLBACKS"], "a") as answers:
-            answers.write(f"{response.status_code}\n")
+            answers.write(f"{response.json()['id']}\n")
