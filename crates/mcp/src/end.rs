@@ -1,0 +1,52 @@
+//! What became of a held call, and whether a call has got it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use human_oversight_client::Refusal;
+use human_oversight_client::types::Approval;
+
+use crate::answer::Answer;
+
+/// What became of a held call.
+pub(crate) enum End {
+    /// It ran.
+    Answered(Answer),
+    Refused {
+        refusal: Refusal,
+        /// What the gate said last of the request.
+        approval: Option<Box<Approval>>,
+    },
+    /// The server ended while it ran.
+    Lost,
+    /// It ran for a call whose client went away, and the result is no longer kept.
+    Forgotten,
+}
+
+/// An end, and whether a call has got it.
+pub(crate) struct Ended {
+    end: End,
+    is_read: AtomicBool,
+}
+
+impl Ended {
+    pub(crate) fn new(end: End) -> Arc<Self> {
+        let is_read = AtomicBool::new(false);
+        Arc::new(Self { end, is_read })
+    }
+
+    /// Without giving it to a call.
+    pub(crate) fn end(&self) -> &End {
+        &self.end
+    }
+
+    /// A call gets the end: the next same call is a new one.
+    pub(crate) fn read(&self) -> &End {
+        self.is_read.store(true, Ordering::Relaxed);
+        &self.end
+    }
+
+    pub(crate) fn is_read(&self) -> bool {
+        self.is_read.load(Ordering::Relaxed)
+    }
+}
