@@ -19,19 +19,19 @@ pub(crate) enum End {
     },
     /// The server ended while it ran.
     Lost,
-    /// It ran for a call whose client went away, and the result is no longer kept.
+    /// It ran, and the result, which no call has got, is no longer kept.
     Forgotten,
 }
 
 /// An end, and whether a call has got it.
 pub(crate) struct Ended {
     end: End,
-    is_read: AtomicBool,
+    is_read: Arc<AtomicBool>,
 }
 
 impl Ended {
     pub(crate) fn new(end: End) -> Arc<Self> {
-        let is_read = AtomicBool::new(false);
+        let is_read = Arc::default();
         Arc::new(Self { end, is_read })
     }
 
@@ -44,6 +44,13 @@ impl Ended {
     pub(crate) fn read(&self) -> &End {
         self.is_read.store(true, Ordering::Relaxed);
         &self.end
+    }
+
+    /// The same end without its result.
+    pub(crate) fn forgotten(&self) -> Arc<Self> {
+        let is_read = self.is_read.clone();
+        let end = End::Forgotten;
+        Arc::new(Self { end, is_read })
     }
 
     pub(crate) fn is_read(&self) -> bool {

@@ -68,7 +68,7 @@ struct Kept {
     ended: Arc<Ended>,
 }
 
-/// How long a result is kept that no call has got.
+/// How long an end is kept that no call has got.
 const KEEP: Duration = Duration::from_secs(600);
 
 impl HeldCalls {
@@ -83,7 +83,7 @@ impl HeldCalls {
     /// Joins the request, or begins it.
     pub(crate) fn join(self: &Arc<Self>, request: Request, meta: Arc<Meta>) -> Joined {
         let mut state = self.state();
-        state.forget();
+        state.forget(Instant::now());
         if let Some(kept) = state.kept.get(&request.name) {
             return Joined::Kept(kept.ended.clone());
         }
@@ -283,12 +283,16 @@ impl State {
         self.kept.insert(name, Kept { since, ended });
     }
 
-    /// Drops ends that a call has got, and results that were kept long enough, but not that there were some.
-    fn forget(&mut self) {
-        self.kept.retain(|_, kept| !kept.ended.is_read());
-        for kept in self.kept.values_mut() {
-            if kept.since.elapsed() > KEEP && matches!(kept.ended.end(), End::Answered(_)) {
-                kept.ended = Ended::new(End::Forgotten);
+    /// Drops ends that a call has got. Of others that were kept long enough it drops the contents, but not that there was
+    /// a run.
+    fn forget(&mut self, now: Instant) {
+        self.kept.retain(|_, Kept { since, ended }| {
+            let has_run = !matches!(ended.end(), End::Refused { .. });
+            !ended.is_read() && (has_run || now - *since <= KEEP)
+        });
+        for Kept { since, ended } in self.kept.values_mut() {
+            if now - *since > KEEP {
+                *ended = ended.forgotten();
             }
         }
     }
@@ -357,10 +361,32 @@ mod tests {
         // Two calls have it. One of them leaves without having read it.
         let (first, second) = (ended.clone(), ended);
         drop(second);
-        state.forget();
+        state.forget(Instant::now());
         assert_eq!(state.kept.len(), 1);
         first.read();
-        state.forget();
+        state.forget(Instant::now());
+        assert!(state.kept.is_empty());
+    }
+
+    #[test]
+    fn after_ten_minutes_a_run_is_known_without_its_result_and_a_refusal_no_more() {
+        let refusal = Refusal::new(Reason::Rejected);
+        let refused = End::Refused {
+            refusal,
+            approval: None,
+        };
+        let ran = Ended::new(End::Answered(error("the result")));
+        let mut state = State::default();
+        let later = Instant::now() + KEEP + Duration::from_secs(1);
+        for (name, ended) in [("ran", ran.clone()), ("refused", Ended::new(refused))] {
+            state.keep(name.to_owned(), ended);
+        }
+        state.forget(later);
+        let kept: Vec<_> = state.kept.values().map(|kept| kept.ended.end()).collect();
+        assert!(matches!(kept[..], [End::Forgotten]));
+        // A task has the result still, and is asked for it.
+        ran.read();
+        state.forget(later);
         assert!(state.kept.is_empty());
     }
 }

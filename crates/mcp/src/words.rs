@@ -96,7 +96,7 @@ pub(crate) fn end(end: &End, is_stateless: bool) -> Answer {
         ),
         End::Forgotten => Words::new(
             "executed",
-            "Not run again: exactly this call was approved and ran more than 10 minutes ago, when nothing waited for its \
+            "Not run again: exactly this call was approved and ran more than 10 minutes ago, and nothing has asked for its \
              result, which is no longer kept. Find out what it did. Call again only if it must run once more: people \
              are then asked again.",
         ),

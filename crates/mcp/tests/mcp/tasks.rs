@@ -95,6 +95,9 @@ fn a_call_as_a_task_is_answered_at_once_and_runs_once_after_the_approval() {
     assert_eq!(again, result);
     assert_eq!(folder.runs(), [json!(["delete_file", {"path": "/a"}])]);
     gate.await_execution(&asked, "Executed");
+    // Who has the result and calls once more means another run.
+    client.call("delete_file", &json!({"path": "/a"}));
+    eventually("a new request", || (gate.asked().len() == 2).then_some(()));
     // The task was not the server's.
     assert!(received(&folder, "tasks/get").is_empty());
     assert!(received(&folder, "tools/call")[0]["params"]["task"].is_null());
@@ -478,6 +481,8 @@ fn a_call_that_declares_the_extension_is_a_task_with_its_result_inside() {
         json!({"resultType": "complete"})
     );
     assert_eq!(status(&mut client, &task), "completed");
+    client.request("tools/call", &params);
+    eventually("a new request", || (gate.asked().len() == 2).then_some(()));
     assert_eq!(folder.runs().len(), 1);
 }
 
