@@ -125,7 +125,7 @@ pub(crate) fn run_line(id: &Id, approved: &Parameters, meta: &Meta) -> String {
             object.get(of).cloned().unwrap_or_default(),
         );
     }
-    if meta.needs_task && meta.task.is_some() {
+    if meta.needs_task {
         params.insert("task".to_owned(), json!({}));
     }
     let mut params = Value::Object(params).to_string();

@@ -9,11 +9,10 @@ use std::time::{Duration, Instant};
 
 use human_oversight_client::types::{Approval, ExecutionStatus, Status};
 use human_oversight_client::{Permit, Reason, Refusal};
-use tokio::sync::{Notify, watch};
-use tokio::time::timeout_at;
+use tokio::sync::watch;
 
-use crate::answer::Answer;
 use crate::call::Meta;
+use crate::end::{End, Ended};
 use crate::request::Request;
 use crate::server::Server;
 
@@ -26,42 +25,22 @@ pub(crate) enum Stage {
     Away,
     Pending(Box<Approval>),
     Running,
-    Ended(Arc<End>),
-}
-
-/// What became of a held call.
-pub(crate) enum End {
-    /// It ran.
-    Answered(Answer),
-    Refused {
-        refusal: Refusal,
-        /// What the gate said last of the request.
-        approval: Option<Box<Approval>>,
-    },
-    /// The server ended while it ran.
-    Lost,
-    /// It ran for a call whose client went away, and the result is no longer kept.
-    Forgotten,
+    Ended(Arc<Ended>),
 }
 
 /// What a call that joins gets.
 pub(crate) enum Joined {
     Seat(Seat),
-    /// The end of a call whose client went away.
-    Kept(Arc<End>),
+    /// The end that no call has got.
+    Kept(Arc<Ended>),
 }
 
-/// A call that waits.
-pub(crate) struct Seat {
-    name: String,
-    stage: watch::Receiver<Stage>,
-}
+/// A call that waits, until it is dropped.
+pub(crate) struct Seat(watch::Receiver<Stage>);
 
 pub(crate) struct HeldCalls {
     server: Arc<Server>,
     state: Mutex<State>,
-    /// A call has joined, or the client has closed its end.
-    news: Notify,
     /// How many requests are being worked on.
     busy: watch::Sender<usize>,
 }
@@ -72,7 +51,7 @@ struct State {
     open: HashMap<String, Open>,
     /// The generation that each request used last, or must use next.
     generations: HashMap<String, u32>,
-    /// Results that no call has got.
+    /// Ends that no call has got when they came.
     kept: HashMap<String, Kept>,
     /// No call will come any more.
     is_over: bool,
@@ -86,22 +65,17 @@ struct Open {
 
 struct Kept {
     since: Instant,
-    end: Option<Arc<End>>,
+    ended: Arc<Ended>,
 }
 
-/// How long a result is kept for a client that went away.
+/// How long an end is kept that no call has got.
 const KEEP: Duration = Duration::from_secs(600);
-
-/// How long an approval is kept that was claimed for a client that went away meanwhile: not longer than the clocks of gate
-/// and client may differ, so that it is still valid.
-const HOLD: Duration = Duration::from_secs(60);
 
 impl HeldCalls {
     pub(crate) fn new(server: Arc<Server>) -> Self {
         Self {
             server,
             state: Mutex::default(),
-            news: Notify::new(),
             busy: watch::Sender::default(),
         }
     }
@@ -109,16 +83,14 @@ impl HeldCalls {
     /// Joins the request, or begins it.
     pub(crate) fn join(self: &Arc<Self>, request: Request, meta: Arc<Meta>) -> Joined {
         let mut state = self.state();
-        state.forget();
-        if let Some(Kept { end, .. }) = state.kept.remove(&request.name) {
-            return Joined::Kept(end.unwrap_or_else(|| Arc::new(End::Forgotten)));
+        state.forget(Instant::now());
+        if let Some(kept) = state.kept.get(&request.name) {
+            return Joined::Kept(kept.ended.clone());
         }
         let name = request.name.clone();
         if let Some(open) = state.open.get_mut(&name) {
             open.meta = meta;
-            let stage = open.stage.subscribe();
-            self.news.notify_waiters();
-            return Joined::Seat(Seat { name, stage });
+            return Joined::Seat(Seat(open.stage.subscribe()));
         }
         let (sender, stage) = watch::channel(Stage::Asking);
         let sender = Arc::new(sender);
@@ -126,40 +98,32 @@ impl HeldCalls {
             stage: sender.clone(),
             meta,
         };
-        state.open.insert(name.clone(), open);
+        state.open.insert(name, open);
         self.busy.send_modify(|busy| *busy += 1);
         let held = self.clone();
         tokio::spawn(async move {
             held.work(&request, &sender).await;
             held.busy.send_modify(|busy| *busy -= 1);
         });
-        Joined::Seat(Seat { name, stage })
+        Joined::Seat(Seat(stage))
     }
 
-    /// Stops waiting. Returns the end if it has come meanwhile.
-    pub(crate) fn leave(&self, seat: Seat) -> Option<Arc<End>> {
-        // Locked, so that a result is either returned here or kept.
+    /// Stops waiting. Whether the call was run, or has run: nothing runs for it after this.
+    pub(crate) fn leave(&self, seat: Seat) -> bool {
+        // Locked, so that it does not begin to run between the look and the leave.
         let _state = self.state();
-        match &*seat.stage.borrow() {
-            Stage::Ended(end) => Some(end.clone()),
-            _ => None,
-        }
-    }
-
-    /// Stops waiting for a client that went away.
-    pub(crate) fn abandon(&self, seat: Seat) {
-        let name = seat.name.clone();
-        if let Some(end) = self.leave(seat)
-            && matches!(*end, End::Answered(_))
-        {
-            self.state().keep(name, end);
-        }
+        let has_run = match &*seat.0.borrow() {
+            Stage::Running => true,
+            Stage::Ended(ended) => matches!(ended.end(), End::Answered(_) | End::Lost),
+            Stage::Asking | Stage::Away | Stage::Pending(_) => false,
+        };
+        drop(seat);
+        has_run
     }
 
     /// Nothing runs from now on that does not run yet.
     pub(crate) fn close(&self) {
         self.state().is_over = true;
-        self.news.notify_waiters();
     }
 
     /// Waits until nothing is being claimed, run or reported.
@@ -233,7 +197,7 @@ impl HeldCalls {
         generation: u32,
         permit: Permit,
     ) {
-        let Some(meta) = self.caller(request, stage, generation).await else {
+        let Some(meta) = self.caller(request, stage, generation) else {
             return permit
                 .failed("not run: no call waited for it any more")
                 .await;
@@ -255,31 +219,22 @@ impl HeldCalls {
         }
     }
 
-    /// The call to run for. If its client went away while the approval was claimed, the next same call is awaited.
-    async fn caller(
+    /// The call to run for, unless each client went away while the approval was claimed. It is not kept for a later call:
+    /// an operator may have paused operations by then.
+    fn caller(
         &self,
         request: &Request,
         stage: &watch::Sender<Stage>,
         generation: u32,
     ) -> Option<Arc<Meta>> {
-        let deadline = tokio::time::Instant::now() + HOLD;
-        let mut is_late = false;
-        loop {
-            let news = self.news.notified();
-            {
-                let mut state = self.state();
-                if stage.receiver_count() > 0 && !state.is_over {
-                    stage.send_replace(Stage::Running);
-                    return state.open.get(&request.name).map(|open| open.meta.clone());
-                }
-                if is_late || state.is_over {
-                    state.open.remove(&request.name);
-                    state.set_generation(request, generation + 1);
-                    return None;
-                }
-            }
-            is_late = timeout_at(deadline, news).await.is_err();
+        let mut state = self.state();
+        if stage.receiver_count() > 0 && !state.is_over {
+            stage.send_replace(Stage::Running);
+            return state.open.get(&request.name).map(|open| open.meta.clone());
         }
+        state.open.remove(&request.name);
+        state.set_generation(request, generation + 1);
+        None
     }
 
     fn refuse(
@@ -300,20 +255,16 @@ impl HeldCalls {
     }
 
     /// Ends the request for the calls that wait. `next` is the generation of the next request, where this one has
-    /// finished: an end that no call has read is read again by the next one.
+    /// finished: its end is kept until a call has got it.
     fn end(&self, request: &Request, stage: &watch::Sender<Stage>, next: Option<u32>, end: End) {
         let mut state = self.state();
         state.open.remove(&request.name);
-        let end = Arc::new(end);
-        let is_read = stage.receiver_count() > 0;
-        let is_answer = matches!(*end, End::Answered(_));
-        if let Some(next) = next.filter(|_| is_read || is_answer) {
+        let ended = Ended::new(end);
+        if let Some(next) = next {
             state.set_generation(request, next);
+            state.keep(request.name.clone(), ended.clone());
         }
-        if is_answer && !is_read {
-            state.keep(request.name.clone(), end.clone());
-        }
-        stage.send_replace(Stage::Ended(end));
+        stage.send_replace(Stage::Ended(ended));
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -327,28 +278,34 @@ impl State {
         self.generations.insert(request.name.clone(), generation);
     }
 
-    fn keep(&mut self, name: String, end: Arc<End>) {
+    fn keep(&mut self, name: String, ended: Arc<Ended>) {
         let since = Instant::now();
-        let end = Some(end);
-        self.kept.insert(name, Kept { since, end });
+        self.kept.insert(name, Kept { since, ended });
     }
 
-    /// Drops results that were kept long enough, but not that there were some.
-    fn forget(&mut self) {
-        let old = self.kept.values_mut();
-        old.filter(|kept| kept.since.elapsed() > KEEP)
-            .for_each(|kept| kept.end = None);
+    /// Drops ends that a call has got. Of others that were kept long enough it drops the contents, but not that there was
+    /// a run.
+    fn forget(&mut self, now: Instant) {
+        self.kept.retain(|_, Kept { since, ended }| {
+            let has_run = !matches!(ended.end(), End::Refused { .. });
+            !ended.is_read() && (has_run || now - *since <= KEEP)
+        });
+        for Kept { since, ended } in self.kept.values_mut() {
+            if now - *since > KEEP {
+                *ended = ended.forgotten();
+            }
+        }
     }
 }
 
 impl Seat {
     pub(crate) fn stage(&mut self) -> Stage {
-        self.stage.borrow_and_update().clone()
+        self.0.borrow_and_update().clone()
     }
 
     /// Waits for the next stage.
     pub(crate) async fn changed(&mut self) {
-        if self.stage.changed().await.is_err() {
+        if self.0.changed().await.is_err() {
             // The sender is gone only after the end, which `stage` returns.
             std::future::pending::<()>().await;
         }
@@ -388,5 +345,48 @@ fn log(refusal: &Refusal) {
             let detail = words.collect::<Vec<_>>().join(" ");
             tracing::warn!(?reason, detail, "not run");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::answer::error;
+
+    #[test]
+    fn an_end_is_kept_until_one_of_its_calls_has_got_it() {
+        let mut state = State::default();
+        let ended = Ended::new(End::Answered(error("the result")));
+        state.keep("name".to_owned(), ended.clone());
+        // Two calls have it. One of them leaves without having read it.
+        let (first, second) = (ended.clone(), ended);
+        drop(second);
+        state.forget(Instant::now());
+        assert_eq!(state.kept.len(), 1);
+        first.read();
+        state.forget(Instant::now());
+        assert!(state.kept.is_empty());
+    }
+
+    #[test]
+    fn after_ten_minutes_a_run_is_known_without_its_result_and_a_refusal_no_more() {
+        let refusal = Refusal::new(Reason::Rejected);
+        let refused = End::Refused {
+            refusal,
+            approval: None,
+        };
+        let ran = Ended::new(End::Answered(error("the result")));
+        let mut state = State::default();
+        let later = Instant::now() + KEEP + Duration::from_secs(1);
+        for (name, ended) in [("ran", ran.clone()), ("refused", Ended::new(refused))] {
+            state.keep(name.to_owned(), ended);
+        }
+        state.forget(later);
+        let kept: Vec<_> = state.kept.values().map(|kept| kept.ended.end()).collect();
+        assert!(matches!(kept[..], [End::Forgotten]));
+        // A task has the result still, and is asked for it.
+        ran.read();
+        state.forget(later);
+        assert!(state.kept.is_empty());
     }
 }

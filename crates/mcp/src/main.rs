@@ -25,10 +25,12 @@
 //! | `server` | the tool server as a child process |
 //! | `output` | the client's side |
 //! | `request` | a held call as a request at the gate |
+//! | `end` | what became of a held call |
 //! | `held` | the held calls, from the question to the result |
 //! | `words` | what a model reads |
 //! | `progress` | what a client reads while people decide |
-//! | `tasks` | held calls as tasks of the proxy |
+//! | `task` | a held call as a task of the proxy |
+//! | `tasks` | all tasks of the proxy |
 //! | `support` | what the server says of tasks, with what the proxy adds |
 //! | `proxy` | between client and server |
 //! | `lifetime` | the start and the end of both |
@@ -47,6 +49,7 @@ mod call;
 mod claim_key;
 mod cli;
 mod config;
+mod end;
 mod held;
 mod lifetime;
 mod members;
@@ -59,6 +62,7 @@ mod request;
 mod server;
 mod span;
 mod support;
+mod task;
 mod tasks;
 mod template;
 mod tools;

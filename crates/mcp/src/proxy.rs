@@ -14,7 +14,7 @@ use crate::answer::{Answer, answer_line, read_answer};
 use crate::call::{CallError, Content, Meta, TaskForm};
 use crate::claim_key::ClaimKey;
 use crate::config::Config;
-use crate::held::{HeldCalls, Joined, Seat, Stage};
+use crate::held::{HeldCalls, Joined, Stage};
 use crate::message::{Asked, Id, Invalid, Line, TaskRequest, ToolCall, invalid_line, read_line};
 use crate::output::Output;
 use crate::progress::{PERIOD, Progress};
@@ -90,6 +90,7 @@ impl Proxy {
                 return self.hold(call).await;
             }
             Line::Cancelled(id) => {
+                lock(&self.asked).remove(id);
                 // The server does not know of a call that is held.
                 if let Some(cancel) = self.callers().remove(id) {
                     cancel.send(()).ok();
@@ -249,8 +250,11 @@ impl Proxy {
 
     /// The task of a held call, which waits in its place.
     fn begin_task(self: &Arc<Self>, request: Request, meta: Arc<Meta>, form: TaskForm) -> Answer {
-        let joined = self.held.join(request, meta.clone());
-        let task = self.tasks.begin(form, meta);
+        let task = match self.tasks.begin(form, meta.clone()) {
+            Ok(task) => task,
+            Err(refusal) => return refusal,
+        };
+        let joined = self.held.join(request, meta);
         let created = task.created();
         let proxy = self.clone();
         tokio::spawn(async move { task.attend(joined, &proxy.held, &proxy.output).await });
@@ -294,35 +298,27 @@ impl Proxy {
         let deadline = Instant::now() + self.answer_within;
         let mut seat = match self.held.join(request, meta.clone()) {
             Joined::Seat(seat) => seat,
-            Joined::Kept(end) => return Some(words::end(&end, meta.is_stateless)),
+            Joined::Kept(ended) => return Some(words::end(ended.read(), meta.is_stateless)),
         };
         let mut progress = Progress::new(&meta);
         loop {
             let stage = seat.stage();
-            if let Stage::Ended(end) = stage {
-                return Some(words::end(&end, meta.is_stateless));
+            if let Stage::Ended(ended) = stage {
+                return Some(words::end(ended.read(), meta.is_stateless));
             }
             if let Some(line) = progress.line(&stage) {
                 self.output.write(line.as_bytes()).await;
             }
             tokio::select! {
-                biased;
-                // Also when the client has closed its end.
-                _ = &mut cancelled => {
-                    self.held.abandon(seat);
-                    return None;
-                }
-                () = seat.changed() => {}
-                () = sleep_until(deadline) => return Some(self.unfinished(seat, &stage, &meta)),
-                () = sleep(PERIOD) => {}
+                        biased;
+                        // Also when the client has closed its end.
+                        _ = &mut cancelled => return None,
+                        () = seat.changed() => {}
+                        () = sleep_until(deadline) => {
+                return Some(words::so_far(&seat.stage(), meta.is_stateless));
             }
-        }
-    }
-
-    fn unfinished(&self, seat: Seat, stage: &Stage, meta: &Meta) -> Answer {
-        match self.held.leave(seat) {
-            Some(end) => words::end(&end, meta.is_stateless),
-            None => words::unfinished(stage).result(meta.is_stateless),
+                        () = sleep(PERIOD) => {}
+                    }
         }
     }
 

@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 
 use crate::answer::{Answer, answer, error};
 use crate::call::CallError;
-use crate::held::{End, Stage};
+use crate::end::End;
+use crate::held::Stage;
 
 /// A result that tells of one call: it is always an error, so that no client takes it for the tool's.
 pub(crate) struct Words {
@@ -30,12 +31,22 @@ pub(crate) const TASK: &str = "PENDING, not run yet: people must approve this ca
 pub(crate) const FORGOTTEN: &str = "no one has asked about this task for 2 minutes: call the tool again with exactly the \
                                     same arguments to continue; no one is asked twice";
 
+/// What is said of a task that its client has cancelled, and whether the call had begun to run.
+pub(crate) fn cancelled(has_run: bool) -> &'static str {
+    match has_run {
+        true => {
+            "it was running already, and may have run: call the tool again with exactly the same arguments for its result"
+        }
+        false => "cancelled by the client: not run",
+    }
+}
+
 /// What is reported when nothing ran.
 const NOT_RUN: &str = "not run";
 
-/// The words for a call that is answered before there is an end.
-pub(crate) fn unfinished(stage: &Stage) -> Words {
-    match stage {
+/// The answer of a call whose time is over.
+pub(crate) fn so_far(stage: &Stage, is_stateless: bool) -> Answer {
+    let words = match stage {
         Stage::Pending(approval) => Words {
             text: format!(
                 "PENDING, not run yet: {}. Call the same tool again with exactly the same arguments to continue; no one \
@@ -45,7 +56,7 @@ pub(crate) fn unfinished(stage: &Stage) -> Words {
             status: "pending",
             approval: Some(facts(approval)),
         },
-        Stage::Running | Stage::Ended(_) => Words::new(
+        Stage::Running => Words::new(
             "running",
             "RUNNING: approved, and the tool has not answered yet. Call the same tool again with exactly the same \
              arguments to get its result; it does not run twice.",
@@ -60,7 +71,9 @@ pub(crate) fn unfinished(stage: &Stage) -> Words {
             "PENDING, not run yet: the gate has not confirmed the request for approval. Call the same tool again with \
              exactly the same arguments to continue.",
         ),
-    }
+        Stage::Ended(ended) => return end(ended.read(), is_stateless),
+    };
+    words.result(is_stateless)
 }
 
 /// The message of a progress notification.
@@ -83,7 +96,7 @@ pub(crate) fn end(end: &End, is_stateless: bool) -> Answer {
         ),
         End::Forgotten => Words::new(
             "executed",
-            "Not run again: exactly this call was approved and ran more than 10 minutes ago, when nothing waited for its \
+            "Not run again: exactly this call was approved and ran more than 10 minutes ago, and nothing has asked for its \
              result, which is no longer kept. Find out what it did. Call again only if it must run once more: people \
              are then asked again.",
         ),

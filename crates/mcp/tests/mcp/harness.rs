@@ -255,6 +255,14 @@ impl Session {
         rest
     }
 
+    /// The id of the process that the proxy has started, while it runs.
+    pub(crate) fn server(&self) -> Option<String> {
+        let id = self.child.id();
+        let children = format!("/proc/{id}/task/{id}/children");
+        let children = std::fs::read_to_string(children).unwrap_or_default();
+        children.split_whitespace().next().map(str::to_owned)
+    }
+
     pub(crate) fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();

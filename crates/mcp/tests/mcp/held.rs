@@ -167,28 +167,6 @@ fn nothing_runs_when_the_client_has_gone_before_the_approval() {
 }
 
 #[test]
-fn an_approval_that_was_claimed_for_a_client_that_left_is_kept_for_the_next_same_call() {
-    let (gate, folder) = (Gate::start(), Folder::new());
-    let relay = Relay::before_claims(&gate.url);
-    let mut client = Session::spawn(with_server(
-        &mut proxy(&relay.url, &folder, SETTINGS),
-        &folder,
-    ));
-    let id = client.call("delete_file", &json!({"path": "/e"}));
-    let asked = gate.only_id();
-    gate.approve(&asked);
-    relay.await_claim();
-    client.cancel(id);
-    relay.open();
-    gate.await_execution(&asked, "Executing");
-    assert!(folder.runs().is_empty());
-    let id = client.call("delete_file", &json!({"path": "/e"}));
-    assert!(client.answer(id)["result"]["isError"].is_null());
-    gate.await_execution(&asked, "Executed");
-    assert_eq!((folder.runs().len(), gate.asked().len()), (1, 1));
-}
-
-#[test]
 fn an_approval_that_was_claimed_in_vain_is_reported_as_not_run_and_the_next_same_call_asks_again() {
     let (gate, folder) = (Gate::start(), Folder::new());
     let relay = Relay::before_claims(&gate.url);
@@ -202,17 +180,56 @@ fn an_approval_that_was_claimed_in_vain_is_reported_as_not_run_and_the_next_same
     relay.await_claim();
     client.cancel(id);
     relay.open();
-    gate.await_execution(&asked, "Executing");
-    client.close_input();
-    client.end();
     let execution = gate.await_execution(&asked, "ExecutionFailed");
     assert_eq!(
         execution["error"],
         "not run: no call waited for it any more"
     );
-    let mut client = Session::start(&gate, &folder);
     client.call("delete_file", &json!({"path": "/e"}));
     eventually("a new request", || (gate.asked().len() == 2).then_some(()));
+    assert!(folder.runs().is_empty());
+}
+
+#[test]
+fn a_call_that_comes_while_the_approval_is_claimed_runs_for_one_that_left() {
+    let (gate, folder) = (Gate::start(), Folder::new());
+    let relay = Relay::before_claims(&gate.url);
+    let mut client = Session::spawn(with_server(
+        &mut proxy(&relay.url, &folder, SETTINGS),
+        &folder,
+    ));
+    let id = client.call("delete_file", &json!({"path": "/e"}));
+    let asked = gate.only_id();
+    gate.approve(&asked);
+    relay.await_claim();
+    client.cancel(id);
+    let id = client.call("delete_file", &json!({"path": "/e"}));
+    client.settle();
+    relay.open();
+    assert!(client.answer(id)["result"]["isError"].is_null());
+    gate.await_execution(&asked, "Executed");
+    assert_eq!((folder.runs().len(), gate.asked().len()), (1, 1));
+}
+
+#[test]
+fn what_was_claimed_for_a_client_that_left_does_not_run_after_a_pause() {
+    let (gate, folder) = (Gate::start(), Folder::new());
+    let relay = Relay::before_claims(&gate.url);
+    let mut command = proxy(&relay.url, &folder, SETTINGS);
+    command.args(["--answer-within", "3s"]);
+    let mut client = Session::spawn(with_server(&mut command, &folder));
+    let id = client.call("delete_file", &json!({"path": "/e"}));
+    let asked = gate.only_id();
+    gate.approve(&asked);
+    relay.await_claim();
+    client.cancel(id);
+    relay.open();
+    eventually("the claim", || {
+        (!gate.status(&asked)["execution"].is_null()).then_some(())
+    });
+    gate.operate(&["pause", "--because", "An incident.", "--again-after", "1"]);
+    let id = client.call("delete_file", &json!({"path": "/e"}));
+    assert_eq!(client.answer(id)["result"]["isError"], true);
     assert!(folder.runs().is_empty());
 }
 

@@ -55,6 +55,18 @@ fn a_run_of_other_arguments_and_a_second_run_are_found() {
     }
 }
 
+#[test]
+fn an_approval_that_was_reported_as_not_run_permits_no_run() {
+    let row = |execution: Value| json!({"status": "Approved", "execution": execution});
+    let failed = |error: &str| row(json!({"status": "ExecutionFailed", "error": error}));
+    assert!(may_have_run(&failed("no such file")));
+    assert!(may_have_run(&row(json!({"status": "Executing"}))));
+    assert!(!may_have_run(&failed(
+        "not run: no call waited for it any more"
+    )));
+    assert!(!may_have_run(&row(Value::Null)));
+}
+
 impl Outcome {
     /// The calls that ran more often than approvals of exactly their content were claimed.
     fn faults(&self) -> Vec<String> {
@@ -80,6 +92,12 @@ impl Outcome {
 fn digest(run: &Value) -> String {
     let parameters = json!({"server": "files", "tool": run[0], "arguments": run[1]});
     hex(&Parameters::new(&parameters).unwrap().digest())
+}
+
+/// Whether the approval was claimed, and not reported as not run.
+fn may_have_run(row: &Value) -> bool {
+    let error = row["execution"]["error"].as_str().unwrap_or_default();
+    row["status"] == "Approved" && !row["execution"].is_null() && !error.starts_with("not run")
 }
 
 fn play(seed: u64) -> Outcome {
@@ -127,7 +145,7 @@ fn play(seed: u64) -> Outcome {
     });
     let gate = gate.into_inner().unwrap();
     let rows = gate.asked().into_iter().map(|id| gate.status(&id));
-    let claimed = rows.filter(|row| row["status"] == "Approved" && !row["execution"].is_null());
+    let claimed = rows.filter(may_have_run);
     let digest = |row: Value| row["parametersDigest"].as_str().unwrap().to_owned();
     Outcome {
         claimed: claimed.map(digest).collect(),
@@ -168,12 +186,9 @@ fn decide_all(gate: &Mutex<Gate>, is_over: &AtomicBool) {
 
 /// Kills the process that the proxy has started.
 fn kill_server(client: &Session) {
-    let id = client.child.id();
-    let children =
-        std::fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap_or_default();
-    if let Some(child) = children.split_whitespace().next() {
+    if let Some(server) = client.server() {
         std::process::Command::new("kill")
-            .args(["-KILL", child])
+            .args(["-KILL", &server])
             .status()
             .unwrap();
     }

@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 
 use crate::gate::Gate;
-use crate::harness::{Folder, Session, eventually};
+use crate::harness::{Folder, SETTINGS, Session, eventually, proxy, with_server};
+use crate::relay::Relay;
 
 const VERSION: &str = "io.modelcontextprotocol/protocolVersion";
 const CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
@@ -94,6 +95,9 @@ fn a_call_as_a_task_is_answered_at_once_and_runs_once_after_the_approval() {
     assert_eq!(again, result);
     assert_eq!(folder.runs(), [json!(["delete_file", {"path": "/a"}])]);
     gate.await_execution(&asked, "Executed");
+    // Who has the result and calls once more means another run.
+    client.call("delete_file", &json!({"path": "/a"}));
+    eventually("a new request", || (gate.asked().len() == 2).then_some(()));
     // The task was not the server's.
     assert!(received(&folder, "tasks/get").is_empty());
     assert!(received(&folder, "tools/call")[0]["params"]["task"].is_null());
@@ -142,6 +146,10 @@ fn a_cancelled_task_runs_nothing_and_the_next_same_call_finds_its_request() {
     let waiting = client.request("tasks/result", &json!({"taskId": task}));
     let cancelled = ask(&mut client, "tasks/cancel", &task);
     assert_eq!(cancelled["result"]["status"], "cancelled");
+    assert_eq!(
+        cancelled["result"]["statusMessage"],
+        "cancelled by the client: not run"
+    );
     assert!(client.answer(waiting)["error"]["message"].is_string());
     assert_eq!(
         ask(&mut client, "tasks/cancel", &task)["error"]["code"],
@@ -171,7 +179,10 @@ fn a_result_that_came_after_its_task_was_cancelled_is_given_to_the_next_same_cal
     let asked = gate.only_id();
     gate.approve(&asked);
     eventually("the run", || (folder.runs().len() == 1).then_some(()));
-    ask(&mut client, "tasks/cancel", &task);
+    let cancelled = ask(&mut client, "tasks/cancel", &task)["result"].clone();
+    assert_eq!(cancelled["status"], "cancelled");
+    let message = cancelled["statusMessage"].as_str().unwrap();
+    assert!(message.contains("may have run"), "{message}");
     folder.go();
     gate.await_execution(&asked, "Executed");
     let id = client.call("slow", &json!({}));
@@ -235,16 +246,65 @@ fn after_a_restart_the_task_is_gone_and_the_same_call_collects_its_approval() {
 }
 
 #[test]
-fn nothing_runs_for_a_task_whose_client_has_closed_its_end() {
+fn nothing_runs_for_a_task_whose_client_closes_its_end_while_the_approval_is_claimed() {
     let (gate, folder) = (Gate::start(), Folder::new());
-    let mut client = Session::start(&gate, &folder);
+    let relay = Relay::before_claims(&gate.url);
+    let mut client = Session::spawn(with_server(
+        &mut proxy(&relay.url, &folder, SETTINGS),
+        &folder,
+    ));
     call_as_task(&mut client, "delete_file", &json!({}));
     let asked = gate.only_id();
-    client.close_input();
-    client.end();
     gate.approve(&asked);
-    assert!(gate.status(&asked)["execution"].is_null());
+    relay.await_claim();
+    client.close_input();
+    // So the proxy knows.
+    eventually("the end of the server", || {
+        client.server().is_none().then_some(())
+    });
+    relay.open();
+    client.end();
+    let execution = gate.await_execution(&asked, "ExecutionFailed");
+    assert_eq!(
+        execution["error"],
+        "not run: no call waited for it any more"
+    );
     assert!(folder.runs().is_empty());
+}
+
+#[test]
+fn the_end_of_a_task_that_no_one_has_fetched_is_given_once_to_the_next_same_call() {
+    let (gate, folder) = (Gate::start(), Folder::new());
+    let mut client = Session::start(&gate, &folder);
+    let arguments = json!({"path": "/f"});
+    for (verdict, is_task) in [("approve", false), ("reject", false), ("approve", true)] {
+        let earlier = gate.asked();
+        let task = task_id(&call_as_task(&mut client, "delete_file", &arguments));
+        let asked = eventually("an email", || {
+            gate.asked().into_iter().find(|it| !earlier.contains(it))
+        });
+        match verdict {
+            "approve" => gate.approve(&asked),
+            _ => gate.reject(&asked, ""),
+        }
+        eventually("the end", || {
+            (status(&mut client, &task) == "completed").then_some(())
+        });
+        let result = if is_task {
+            let next = task_id(&call_as_task(&mut client, "delete_file", &arguments));
+            ask(&mut client, "tasks/result", &next)["result"].clone()
+        } else {
+            let id = client.call("delete_file", &arguments);
+            client.answer(id)["result"].clone()
+        };
+        assert_eq!(
+            result["isError"].is_null(),
+            verdict == "approve",
+            "{result}"
+        );
+        assert_eq!(gate.asked().len(), earlier.len() + 1);
+    }
+    assert_eq!(folder.runs().len(), 2);
 }
 
 #[test]
@@ -294,6 +354,38 @@ fn a_tool_that_runs_as_a_task_only_is_asked_for_one_after_the_approval() {
         "theirs-1"
     );
     assert_eq!(folder.runs().len(), 1);
+}
+
+#[test]
+fn a_plain_call_of_a_tool_that_runs_as_a_task_only_gets_its_result_too() {
+    let (gate, folder) = (Gate::start(), Folder::new());
+    let mut client = Session::start(&gate, &folder);
+    declare(&mut client);
+    let list = client.request("tools/list", &json!({}));
+    client.answer(list);
+    let task = task_id(&call_as_task(&mut client, "research", &json!({})));
+    let asked = gate.only_id();
+    let id = client.call("research", &json!({}));
+    client.settle();
+    gate.approve(&asked);
+    let result = client.answer(id)["result"].clone();
+    assert_eq!(result["content"][0]["text"], "found", "{result}");
+    let result = ask(&mut client, "tasks/result", &task)["result"].clone();
+    assert_eq!(result["content"][0]["text"], "found", "{result}");
+    assert_eq!(folder.runs().len(), 1);
+}
+
+#[test]
+fn what_answers_a_request_that_was_cancelled_is_not_read_or_changed() {
+    let (gate, folder) = (Gate::start(), Folder::new());
+    let mut client = Session::start(&gate, &folder);
+    declare(&mut client);
+    let id = client.request("tools/list", &json!({"cursor": "no answer"}));
+    client.cancel(id);
+    let line =
+        format!("{{\"id\":{id},\"result\": {{\"tools\":[{{\"name\":\"delete_file\"}}]}}}}\n");
+    client.request("test/say", &json!({"text": line}));
+    assert_eq!(String::from_utf8(client.line()).unwrap(), line);
 }
 
 #[test]
@@ -389,6 +481,8 @@ fn a_call_that_declares_the_extension_is_a_task_with_its_result_inside() {
         json!({"resultType": "complete"})
     );
     assert_eq!(status(&mut client, &task), "completed");
+    client.request("tools/call", &params);
+    eventually("a new request", || (gate.asked().len() == 2).then_some(()));
     assert_eq!(folder.runs().len(), 1);
 }
 
