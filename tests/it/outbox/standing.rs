@@ -170,6 +170,7 @@ async fn every_end_of_a_grant_is_sent_once() {
             "giver" => assert_eq!(end_by_form(&gate, &asked, None).await.status, 303),
             "uses" => drop(assert_approves(&gate).await),
             "time" => {
+                standing(&receiver, expected.len()).await;
                 // What is under way would be sent again after its lease.
                 outboxes(&gate, StandingKind::Grant).await;
                 gate.pass(Duration::from_secs(3_600));
