@@ -55,6 +55,7 @@ mod sweep_report;
 mod tell;
 mod tell_standing;
 mod teller;
+mod unseen_changes;
 mod wait;
 mod waits;
 
@@ -87,4 +88,5 @@ pub use sweep::sweep_forever;
 pub use sweep_record::{LastSweep, SweepRecord, last_sweep};
 pub use sweep_report::SweepReport;
 pub use teller::Teller;
+pub use unseen_changes::UnseenChanges;
 pub use waits::{Wait, Waits};

@@ -10,6 +10,7 @@ use super::set_aside::SetAside;
 use super::state::App;
 use super::sweep_record::LastSweep;
 use super::teller::Teller;
+use super::unseen_changes::UnseenChanges;
 use crate::channels::Sender;
 use crate::config::{Config, ConfigError};
 use crate::domain::{MISCONFIGURED_PAUSE, Pause, PauseScope};
@@ -98,6 +99,7 @@ impl App {
             index_rebuild: IndexRebuild::default(),
             teller: Teller::new(sender.map_err(AssembleError::Http)?),
             last_off_channels: LastReading::of_off_channels(),
+            unseen_changes: UnseenChanges::default(),
             config,
         })
     }

@@ -143,6 +143,7 @@ pub(super) async fn change<T>(
             None => Grants::default(),
             Some(row) => decode_grants(&row.columns)?,
         };
+        let outbox = grants.outbox.clone();
         let written_at = row.as_ref().and_then(StandingRow::written_at);
         let now = written_at.map_or_else(&clock, |written_at| written_at.max(clock()));
         let Some(result) = change(&mut grants, now) else {
@@ -152,7 +153,13 @@ pub(super) async fn change<T>(
         let mut row = row.unwrap_or_else(new);
         row.columns = encode_grants(&grants);
         match store.put_standing(row, now).await {
-            Ok(_) => return Ok(Some(result)),
+            Ok(_) => {
+                let lost = grants.outbox.lost_since(&outbox);
+                if lost > 0 {
+                    tracing::warn!(lost, "events of standing grants were dropped unsent");
+                }
+                return Ok(Some(result));
+            }
             Err(StoreError::Conflict | StoreError::AlreadyExists)
                 if Instant::now() < give_up_at =>
             {

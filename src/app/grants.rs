@@ -279,7 +279,9 @@ impl App {
     /// [`Error::NotFound`] if there is no such grant, or the store's own.
     pub async fn end_grant(self: &Arc<Self>, id: &str) -> Result<bool, Error> {
         let done = grant_rows::end_grant(&self.store, id, self.now()).await?;
-        self.tell_standing_in_background();
+        if done {
+            self.tell_standing_in_background();
+        }
         Ok(done)
     }
 

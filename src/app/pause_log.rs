@@ -41,6 +41,11 @@ pub(super) async fn observe(
             return Ok(());
         }
         match write(store, row, &log, now).await {
+            Ok(()) if log.is_full() && !before.is_full() => {
+                let most = PauseLog::MOST;
+                tracing::warn!(most, "channels get no further pauses");
+                return Ok(());
+            }
             Err(StoreError::Conflict | StoreError::AlreadyExists) => back_off(attempt).await,
             written => return written,
         }
@@ -74,15 +79,16 @@ pub(super) async fn change_log<T>(
 /// The log and its row. One that cannot be trusted, such as one under a key that was removed, begins anew: what it had is
 /// sent again under the same ids.
 async fn read(store: &Store) -> Result<Option<(PauseLog, StandingRow)>, StoreError> {
-    let row = match store.standing(StandingKind::PauseLog, NAME).await {
-        Err(StoreError::Damaged(_)) => {
-            store.remove_standing(StandingKind::PauseLog, NAME).await?;
-            None
-        }
-        row => row?,
-    };
-    let read = row.map(|row| Ok((decode_pause_log(&row.columns)?, row)));
-    read.transpose()
+    let row = store.standing(StandingKind::PauseLog, NAME).await;
+    let read = row.and_then(|row| {
+        let read = row.map(|row| Ok((decode_pause_log(&row.columns)?, row)));
+        read.transpose()
+    });
+    if let Err(StoreError::Damaged(_)) = read {
+        store.remove_standing(StandingKind::PauseLog, NAME).await?;
+        return Ok(None);
+    }
+    read
 }
 
 fn new() -> (PauseLog, StandingRow) {

@@ -21,11 +21,9 @@ pub(super) async fn standing(store: &Store) -> Result<Vec<Pause>, StoreError> {
 
 /// The name of the row. Names of owners and agents can be longer than keys.
 pub(super) fn row_name(scope: &PauseScope) -> String {
-    let digest = |name: &str| hex(&sha256(name.as_bytes()));
-    match scope {
-        PauseScope::All => "all".to_owned(),
-        PauseScope::Owner(owner) => format!("owner-{}", digest(&owner.to_string())),
-        PauseScope::Agent(name) => format!("agent-{}", digest(&name.to_lowercase())),
+    match scope.key() {
+        (word, None) => word.to_owned(),
+        (word, Some(name)) => format!("{word}-{}", hex(&sha256(name.as_bytes()))),
     }
 }
 

@@ -94,6 +94,9 @@ impl App {
         let Some(pause) = &self.paused_by_setting else {
             return;
         };
+        if self.check_machine_clock().is_err() {
+            return;
+        }
         if let Err(error) = grant_rows::end_covered(&self.store, &pause.scope, self.now()).await {
             tracing::error!(cause = %error, "standing grants that are paused could not be ended");
         }

@@ -75,7 +75,9 @@ impl App {
         let (approval, done) = revoke_for_operator(store, keys, rows, id, &self.clock).await?;
         self.changes.wake(id);
         // Of the grant that ends with it.
-        self.tell_standing_in_background();
+        if done && approval.plan.grants.is_some() {
+            self.tell_standing_in_background();
+        }
         tracing::warn!(
             id = id.to_string(),
             done,

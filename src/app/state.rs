@@ -16,6 +16,7 @@ use super::last_reading::LastReading;
 use super::set_aside::SetAside;
 use super::sweep_record::LastSweep;
 use super::teller::Teller;
+use super::unseen_changes::UnseenChanges;
 use super::waits::Waits;
 use crate::config::Config;
 use crate::domain::{Approval, EventKind, Pause};
@@ -56,6 +57,8 @@ pub struct App {
     pub teller: Teller,
     /// The channels that are switched off.
     pub last_off_channels: LastReading<BTreeSet<String>>,
+    /// Of standing grants and pauses, by this process.
+    pub unseen_changes: UnseenChanges,
 }
 
 impl App {

@@ -74,7 +74,7 @@ impl App {
         let standing = self.find_standing_work().await;
         let (swept, ()) = tokio::join!(
             self.process_all_due(&mut report, until),
-            self.tell_standing(standing)
+            self.tell_standing(standing, until)
         );
         if report.processed > 0 {
             tracing::info!(

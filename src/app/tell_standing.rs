@@ -2,8 +2,10 @@
 //! requests: at once after what this process changes, and by the sweep, also after the command line changed it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
+use tokio::time::Instant;
 use tracing::Instrument;
 
 use super::error::Error;
@@ -25,6 +27,12 @@ const PAUSES: &str = "pauses";
 /// The rows that are processed side by side.
 const CONCURRENCY: usize = 8;
 
+/// The time for queueing notices to givers; the next sweep continues.
+const FIND_WITHIN: Duration = Duration::from_secs(10);
+
+/// The time for telling channels what changed; the next sweep continues.
+const TELL_WITHIN: Duration = Duration::from_secs(50);
+
 /// The standing rows that have something for channels.
 pub(super) struct StandingWork {
     /// The names of rows with grants.
@@ -42,12 +50,14 @@ impl App {
         StandingWork { grants }
     }
 
-    /// Tells channels what is due.
-    pub(super) async fn tell_standing(self: &Arc<Self>, work: StandingWork) {
+    /// Tells channels what is due, and begins nothing after `until`.
+    pub(super) async fn tell_standing(self: &Arc<Self>, work: StandingWork, until: Instant) {
         if self.check_machine_clock().is_err() {
             return;
         }
-        let telling = stream::iter(work.grants).map(async |name| {
+        let grants = work.grants.into_iter();
+        let grants = grants.take_while(|_| Instant::now() < until);
+        let telling = stream::iter(grants).map(async |name| {
             if let Err(error) = self.tell_of_grants(&name).await {
                 tracing::warn!(cause = %error, "the events of standing grants cannot be stored");
             }
@@ -62,14 +72,31 @@ impl App {
         }
     }
 
-    /// Both in their own task: no one waits for it.
+    /// Both in their own task: no one waits for it. One such look is under way at a time.
     pub(super) fn tell_standing_in_background(self: &Arc<Self>) {
+        if !self.unseen_changes.add() {
+            return;
+        }
         let app = self.clone();
-        let telling = async move {
-            let work = app.find_standing_work().await;
-            app.tell_standing(work).await;
+        let looking = async move {
+            loop {
+                let count = app.unseen_changes.count();
+                let finder = app.clone();
+                let finding = async move { finder.find_standing_work().await };
+                // In its own task, so that a panic does not end the loop.
+                let finding = tokio::spawn(finding.in_current_span());
+                if let Ok(work) = finding.await {
+                    let teller = app.clone();
+                    let until = Instant::now() + TELL_WITHIN;
+                    let telling = async move { teller.tell_standing(work, until).await };
+                    tokio::spawn(telling.in_current_span());
+                }
+                if app.unseen_changes.are_seen(count) {
+                    return;
+                }
+            }
         };
-        tokio::spawn(telling.in_current_span());
+        tokio::spawn(looking.in_current_span());
     }
 
     async fn find_due_grants(self: &Arc<Self>) -> Result<Vec<String>, StoreError> {
@@ -79,18 +106,25 @@ impl App {
         }
         self.store.prepare().await?;
         let rows = self.store.standing_rows_of(StandingKind::Grant).await?;
-        let mut due = Vec::new();
-        // What cannot be trusted approves nothing.
-        for row in rows.into_iter().filter_map(Result::ok) {
-            let Ok(grants) = decode_grants(&row.columns) else {
-                continue;
-            };
-            if grants.is_due(self.now()) {
-                self.notify_givers(&row.name, &grants).await?;
-                due.push(row.name);
-            }
+        // The reading has measured the clock.
+        if self.check_machine_clock().is_err() {
+            return Ok(Vec::new());
         }
-        Ok(due)
+        let (now, until) = (self.now(), Instant::now() + FIND_WITHIN);
+        // What cannot be trusted approves nothing.
+        let rows = rows.into_iter().filter_map(Result::ok);
+        let due = rows.filter_map(|row| {
+            let grants = decode_grants(&row.columns).ok()?;
+            grants.is_due(now).then_some((row.name, grants))
+        });
+        let due = due.take_while(|_| Instant::now() < until);
+        let notifying = stream::iter(due).map(async |(name, grants)| {
+            if let Err(error) = self.notify_givers(&name, &grants).await {
+                tracing::warn!(cause = %error, "the events of standing grants cannot be stored");
+            }
+            name
+        });
+        Ok(notifying.buffer_unordered(CONCURRENCY).collect().await)
     }
 
     /// Queues the notice of a grant's end in the row of the request with which it was given. A repetition after a crash
@@ -106,7 +140,9 @@ impl App {
                 Ok(()) => done.push(event.number),
                 Err(error) => {
                     tracing::warn!(cause = error.cause(), "a notice could not be queued");
-                    break;
+                    if matches!(error, Error::Integrity(_)) {
+                        done.push(event.number);
+                    }
                 }
             }
         }
@@ -175,7 +211,10 @@ impl App {
             return Ok(());
         }
         let (store, clock) = (&self.store, || self.now());
-        pause_log::observe(store, Some(&channels), self.now()).await?;
+        // What is queued is sent also while a pause cannot be read.
+        if let Err(error) = pause_log::observe(store, Some(&channels), self.now()).await {
+            tracing::warn!(cause = %error, "the events of pauses cannot be stored");
+        }
         let leasing = change_log(store, clock, |log, now| {
             let before = log.clone();
             let leased = self.lease_standing(&mut log.outbox, now);

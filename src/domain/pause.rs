@@ -81,6 +81,16 @@ impl PauseScope {
         }
     }
 
+    /// What tells it from the scopes of other pauses: an agent's name in any capitals is one.
+    pub fn key(&self) -> (&'static str, Option<String>) {
+        let name = self.name();
+        let key = match self {
+            Self::Agent(_) => name.map(|name| name.to_lowercase()),
+            Self::All | Self::Owner(_) => name,
+        };
+        (self.word(), key)
+    }
+
     /// Whether it covers a request of this owner, if it has one, and this agent.
     pub fn covers(&self, owner: Option<&Owner>, agent: &str) -> bool {
         match self {

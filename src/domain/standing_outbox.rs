@@ -147,8 +147,21 @@ impl StandingOutbox {
 
     fn is_settled(&self, event: &StandingEvent) -> bool {
         let mut deliveries = self.deliveries.iter();
-        let is_sent = |it: &ChannelDelivery| matches!(it.state, DeliveryState::Sent(_));
-        !event.concerns_giver && deliveries.all(|it| it.event != event.number || is_sent(it))
+        let is_over = |it: &ChannelDelivery| it.state.due_at().is_none();
+        !event.concerns_giver && deliveries.all(|it| it.event != event.number || is_over(it))
+    }
+
+    /// Whether an event can be added without dropping one that has yet to be sent.
+    pub(super) fn has_room(&self) -> bool {
+        self.events.len() < Self::MOST || self.events.iter().any(|event| self.is_settled(event))
+    }
+
+    /// The number of events that were dropped since `before` although they had yet to be sent.
+    pub fn lost_since(&self, before: &Self) -> usize {
+        let earlier = before.events.iter().filter(|it| !before.is_settled(it));
+        let numbers = earlier.map(|event| event.number);
+        let numbers = numbers.chain(before.last + 1..=self.last);
+        numbers.filter(|&it| self.event(it).is_none()).count()
     }
 
     /// The event with this number, if it is still kept.

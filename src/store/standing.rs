@@ -184,6 +184,8 @@ impl Store {
                 let row = self.verify_standing(kind, &raw.keys, raw.columns, raw.etag);
                 rows.push(row.await);
             }
+            // Of many rows, so that others get their turn.
+            tokio::task::yield_now().await;
             place = next;
             if place.is_none() {
                 return Ok(rows);

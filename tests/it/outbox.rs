@@ -4,6 +4,7 @@ mod callback;
 mod many;
 pub(crate) mod receiver;
 pub(crate) mod standing;
+mod standing_faults;
 mod teams;
 
 use std::collections::HashSet;

@@ -38,9 +38,9 @@ tell = ["ledger"]
 "#;
 
 /// Without channels.
-const QUIET: &str = crate::grants::POLICY;
+pub(super) const QUIET: &str = crate::grants::POLICY;
 
-async fn gate_that_tells(receiver: &Receiver) -> TestGate {
+pub(super) async fn gate_that_tells(receiver: &Receiver) -> TestGate {
     gate_with(POLICY, &[("HO_CHANNEL_LEDGER", &receiver.url)]).await
 }
 
@@ -49,7 +49,7 @@ fn is_standing(received: &Received) -> bool {
 }
 
 /// What the receiver has of grants and pauses, in the order of their numbers, once it is that number.
-async fn standing(receiver: &Receiver, count: usize) -> Vec<Value> {
+pub(super) async fn standing(receiver: &Receiver, count: usize) -> Vec<Value> {
     let look = async || {
         let received = receiver.received();
         let standing: Vec<Value> = received
@@ -66,7 +66,7 @@ async fn standing(receiver: &Receiver, count: usize) -> Vec<Value> {
 }
 
 /// What the receiver has of grants and pauses, as `type by`.
-async fn told(receiver: &Receiver, count: usize) -> Vec<String> {
+pub(super) async fn told(receiver: &Receiver, count: usize) -> Vec<String> {
     let word = |event: &Value| {
         let by = event["data"]["endedBy"].as_str();
         let kind = event["type"].as_str().unwrap();
@@ -76,7 +76,7 @@ async fn told(receiver: &Receiver, count: usize) -> Vec<String> {
 }
 
 /// The outboxes in the standing rows of this kind, once no delivery is under way or due.
-async fn outboxes(gate: &TestGate, kind: StandingKind) -> Vec<Value> {
+pub(super) async fn outboxes(gate: &TestGate, kind: StandingKind) -> Vec<Value> {
     let look = async || {
         let rows = gate.store.standing_of(kind).await.unwrap();
         let outboxes = rows.iter().filter_map(|row| row.columns.get("Outbox"));
@@ -89,14 +89,14 @@ async fn outboxes(gate: &TestGate, kind: StandingKind) -> Vec<Value> {
     eventually(look).await
 }
 
-async fn revoke_grant(gate: &TestGate) {
+pub(super) async fn revoke_grant(gate: &TestGate) {
     let active = list(gate).await;
     let active = active.iter().find(|grant| grant["state"] == "active");
     let revoke = json!({"command": "revoke-grant", "id": active.unwrap()["id"]});
     assert_eq!(operate(gate, revoke).await["done"], true);
 }
 
-async fn pause(gate: &TestGate) {
+pub(super) async fn pause(gate: &TestGate) {
     operate(
         gate,
         json!({"command": "pause", "because": "a secret incident"}),
@@ -170,6 +170,7 @@ async fn every_end_of_a_grant_is_sent_once() {
             "giver" => assert_eq!(end_by_form(&gate, &asked, None).await.status, 303),
             "uses" => drop(assert_approves(&gate).await),
             "time" => {
+                standing(&receiver, expected.len()).await;
                 // What is under way would be sent again after its lease.
                 outboxes(&gate, StandingKind::Grant).await;
                 gate.pass(Duration::from_secs(3_600));

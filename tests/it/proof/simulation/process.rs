@@ -145,6 +145,7 @@ impl Settings {
             index_rebuild: Default::default(),
             teller: Teller::new(None),
             last_off_channels: LastReading::of_off_channels(),
+            unseen_changes: Default::default(),
             config,
         }
     }
