@@ -55,13 +55,11 @@ impl Approval {
         let is_needless = matches!(by, GrantEnding::Giver | GrantEnding::Replacement);
         let deliveries = self.approvers.iter_mut().flat_map(|it| &mut it.deliveries);
         for delivery in deliveries.filter(|it| it.notice == Notice::GrantEnd) {
-            if matches!(delivery.state, DeliveryState::Queued(at) if at > now) {
-                delivery.state = if is_needless {
-                    DeliveryState::Dropped(now)
-                } else {
-                    DeliveryState::Queued(now)
-                };
-            }
+            delivery.state = match delivery.state {
+                DeliveryState::Queued(_) if is_needless => DeliveryState::Dropped(now),
+                DeliveryState::Queued(at) => DeliveryState::Queued(at.min(now)),
+                state => state,
+            };
         }
     }
 
