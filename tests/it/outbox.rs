@@ -249,25 +249,18 @@ async fn a_pause_that_the_receiver_asks_for_is_kept() {
     let date = "Fri, 31 Dec 2999 23:59:59 GMT".to_owned();
     receiver.answer_once(503, Some(("retry-after", date)));
     let approval = ask(&gate).await;
-    gate.pass(Duration::from_secs(599));
-    gate.sweep().await;
-    receiver.until(1).await;
-    gate.pass(Duration::from_secs(1));
-    gate.sweep().await;
-    receiver.until(2).await;
-    gate.pass(Duration::from_secs(299));
-    gate.sweep().await;
-    receiver.until(2).await;
-    gate.pass(Duration::from_secs(1));
-    gate.sweep().await;
-    receiver.until(3).await;
+    let has_received = async |count: usize, after: u64| {
+        gate.pass(Duration::from_secs(after));
+        gate.sweep().await;
+        receiver.until(count).await;
+    };
+    has_received(1, 599).await;
+    has_received(2, 1).await;
+    has_received(2, 299).await;
+    has_received(3, 1).await;
     // At most a day.
-    gate.pass(Duration::from_secs(86_399));
-    gate.sweep().await;
-    receiver.until(3).await;
-    gate.pass(Duration::from_secs(1));
-    gate.sweep().await;
-    receiver.until(4).await;
+    has_received(3, 86_399).await;
+    has_received(4, 1).await;
     assert_eq!(outbox(&gate, &approval.id).await[0]["state"], "Sent");
 }
 

@@ -45,7 +45,10 @@ def in_thread(function: Callable[[], Any]) -> tuple[threading.Thread, list[Any]]
 def start(env: dict[str, str]) -> subprocess.Popen[str]:
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("HO_")}
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    return subprocess.Popen([sys.executable, "-c", PROGRAM], env=inherited | env, text=True, **pipes)  # type: ignore[call-overload]
+    # What runs in the background of a shell ignores interrupts, and so do the programs that it starts.
+    interruptible = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    command = [sys.executable, "-c", interruptible + PROGRAM]
+    return subprocess.Popen(command, env=inherited | env, text=True, **pipes)  # type: ignore[call-overload]
 
 
 def test_a_program_of_the_legacy_decorator_runs_unchanged(real: RealGate) -> None:
