@@ -16,6 +16,7 @@ use human_oversight::config::Config;
 use human_oversight::http::serve;
 use human_oversight::store::Store;
 use human_oversight::values::Timestamp;
+use human_oversight_client::parameters::{hex, sha256};
 use human_oversight_client::types::{Approval, NewApproval};
 use human_oversight_client::{Client, Gate};
 use reqwest::StatusCode;
@@ -103,6 +104,7 @@ impl TestGate {
         canary::watch();
         let (kept, of_store) = BackingStore::select(dir.path());
         let mail = format!("file:{}", dir.path().join("mail").display());
+        let in_production = settings.contains(&IN_PRODUCTION);
         let mut config = Config::read(|name| {
             let own = settings
                 .iter()
@@ -112,6 +114,10 @@ impl TestGate {
                 "HO_MAIL" => Some(mail.clone()),
                 // Most tests ask the same people often; `budgets` is about these settings.
                 "HO_MAIL_BUDGET" | "HO_OWNER_BUDGET" | "HO_POLICY_BUDGET" => Some("off".to_owned()),
+                // Without, a gate in production refuses agents behind a host that forwards.
+                "HO_AGENT_KEYS" if in_production => {
+                    Some(format!("{}={AGENT}", hex(&sha256(KEY.as_bytes()))))
+                }
                 _ => of_store
                     .iter()
                     .find(|(n, _)| *n == name)
@@ -119,7 +125,7 @@ impl TestGate {
             })
         })
         .unwrap();
-        config.production |= settings.contains(&IN_PRODUCTION);
+        config.production |= in_production;
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let handler = listener.local_addr().unwrap();
         let ahead = Arc::new(AtomicI64::new(0));
