@@ -4,7 +4,7 @@ import asyncio
 import json
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import datetime, timedelta, timezone
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from ipaddress import ip_address
@@ -144,6 +144,31 @@ def test_flush_waits_for_the_withdrawal_of_a_call_whose_connection_closes_slowly
         call.cancel()
 
     asyncio.run(cancel())
+    assert flush(10)
+    assert calls == ["keys", "withdraw"]
+
+
+class CancelsAtItsEnd(httpx.AsyncByteStream):
+    """The body of a response, with whose end the calls that wait for it are cancelled."""
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        yield b"{}"
+
+    async def aclose(self) -> None:
+        for task in asyncio.all_tasks() - {asyncio.current_task()}:
+            asyncio.get_running_loop().call_soon(task.cancel)
+
+
+def test_a_cancellation_that_comes_with_a_response_withdraws_too() -> None:
+    calls: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        calls.append(request.url.path.split("/")[2])
+        return httpx.Response(200, stream=CancelsAtItsEnd()) if calls == ["keys"] else httpx.Response(204)
+
+    gate = Gate(URL, approvers=["a@b.example"], http=httpx.AsyncClient(transport=httpx.MockTransport(answer)))
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(gate.action("A", "Delete").claim_async({}))
     assert flush(10)
     assert calls == ["keys", "withdraw"]
 

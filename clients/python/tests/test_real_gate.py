@@ -64,8 +64,9 @@ def test_an_interrupt_withdraws_before_the_program_ends(real: RealGate) -> None:
     program = start({"HO_URL": real.url})
     id_ = first_id(real)
     program.send_signal(signal.SIGINT)
-    assert "KeyboardInterrupt" in program.communicate()[1]
-    assert real.status(id_)["status"] == "Cancelled"
+    errors = program.communicate()[1]
+    assert "KeyboardInterrupt" in errors
+    assert real.status(id_)["status"] == "Cancelled", errors
 
 
 def test_a_function_that_does_not_wait_is_called_again(real: RealGate, monkeypatch: pytest.MonkeyPatch) -> None:

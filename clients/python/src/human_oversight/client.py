@@ -9,6 +9,7 @@ from urllib.parse import quote
 import httpx
 import rfc8785
 
+from . import loop
 from .address import is_loopback, parse_gate
 from .approval import Approval
 from .entra import Tokens
@@ -129,7 +130,7 @@ class Client:
             timeout=httpx.Timeout(seconds, connect=_CONNECT_SECONDS, pool=None),
         )
         try:
-            response = await asyncio.wait_for(self._send(request), seconds + _CONNECT_SECONDS)
+            response = await loop.within(seconds + _CONNECT_SECONDS, self._send(request))
         except httpx.HTTPError as error:
             raise _from_transport(error) from None
         except asyncio.TimeoutError:

@@ -4,6 +4,7 @@ import asyncio
 import time
 from typing import TYPE_CHECKING
 
+from . import loop
 from .errors import NoTokenError, SettingsError
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ class Tokens:
         try:
             # The credentials of azure-identity block.
             signing_in = asyncio.to_thread(self._credential.get_token, self._scope)
-            return await asyncio.wait_for(signing_in, _SIGN_IN_SECONDS)
+            return await loop.within(_SIGN_IN_SECONDS, signing_in)
         except asyncio.TimeoutError:
             raise NoTokenError("the sign-in took too long") from None
         except Exception as error:

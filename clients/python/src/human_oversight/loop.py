@@ -58,6 +58,24 @@ async def join(work: Coroutine[Any, Any, T]) -> T:
         raise
 
 
+async def within(seconds: float, work: Coroutine[Any, Any, T]) -> T:
+    """Awaits `work`, and cancels it after so many seconds. `asyncio.wait_for` forgets, before Python 3.12, a
+    cancellation that comes with the result.
+
+    Raises:
+        asyncio.TimeoutError: if it took longer.
+    """
+    task = asyncio.ensure_future(work)
+    try:
+        if not (await asyncio.wait([task], timeout=seconds))[0]:
+            raise asyncio.TimeoutError
+        return task.result()
+    finally:
+        if not task.done():
+            task.cancel()
+            await asyncio.wait([task])
+
+
 def _cancel(future: "concurrent.futures.Future[T]", work: Coroutine[Any, Any, T]) -> None:
     """Cancels `work`, unless it is done. Its future ends at once, and the work, which may spawn a withdrawal, later."""
     if future.cancel():
