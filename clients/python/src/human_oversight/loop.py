@@ -59,7 +59,7 @@ async def join(work: Coroutine[Any, Any, T]) -> T:
 
 
 async def within(seconds: float, work: Coroutine[Any, Any, T]) -> T:
-    """Awaits `work`, and cancels it after so many seconds. `asyncio.wait_for` forgets, before Python 3.12, a
+    """Awaits `work`, and cancels it when the seconds have passed. `asyncio.wait_for` forgets, before Python 3.12, a
     cancellation that comes with the result.
 
     Raises:
