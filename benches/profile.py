@@ -45,13 +45,13 @@ PLUMBING = r"^(core|std|alloc|tokio|futures\w*|axum|axum_core|tower\w*|hyper|hyp
 
 
 class Gate:
-    """A gate that runs, with the seconds of its sweep as in scripts/bench."""
+    """A gate that runs, with its emails in memory as in scripts/bench."""
 
     def __init__(self, program, under=()):
-        self.dir = tempfile.TemporaryDirectory()
+        self.dir, self.mail = tempfile.TemporaryDirectory(), tempfile.TemporaryDirectory(dir="/dev/shm")
         env = {
             "PATH": os.environ["PATH"], "HO_PORT": "0", "HO_STORE": f"embedded:{self.dir.name}",
-            "HO_MAIL": f"file:{self.dir.name}/mail", "HO_OPEN_LIMIT": "10000", "HO_SWEEP_SECONDS": "86400",
+            "HO_MAIL": f"file:{self.mail.name}", "HO_OPEN_LIMIT": "10000", "HO_SWEEP_SECONDS": "86400",
             "HO_MAIL_BUDGET": "off", "HO_OWNER_BUDGET": "off", "HO_POLICY_BUDGET": "off",
         }
         self.log = Path(self.dir.name) / "log"
@@ -62,7 +62,7 @@ class Gate:
         self.port = url[1]
 
     def live(self, connections, number):
-        subprocess.run([BENCH, "lives", self.port, f"{self.dir.name}/mail", str(connections), str(number)], check=True)
+        subprocess.run([BENCH, "lives", self.port, self.mail.name, str(connections), str(number)], check=True)
 
     def ticks(self):
         fields = Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
@@ -72,6 +72,7 @@ class Gate:
         self.process.send_signal(signal.SIGTERM)
         self.process.wait()
         self.dir.cleanup()
+        self.mail.cleanup()
 
 
 def instructions(program):

@@ -1,6 +1,9 @@
 //! The content of a request: its action and parameters in a form in which what reads alike is alike, so that it
 //! is recognised when it is asked again with changes that mean nothing.
 
+use std::borrow::Cow;
+use std::sync::LazyLock;
+
 use human_oversight_protocol::parameters::sha256;
 use serde_json::{Value, json};
 use unicode_normalization::UnicodeNormalization;
@@ -22,7 +25,8 @@ const EXACT_DIGITS: usize = 15;
 pub fn digest(action: &str, parameters: &str) -> Digest {
     let parameters = serde_json::from_str(parameters).expect("canonical JSON parses");
     let content = json!({"action": text(action), "parameters": normal_form(&parameters)});
-    let canonical = serde_json_canonicalizer::to_vec(&content).expect("parsed JSON can be written");
+    // Of texts alone, under ASCII names in order, this is canonical JSON.
+    let canonical = serde_json::to_vec(&content).expect("parsed JSON can be written");
     Digest(sha256(&canonical))
 }
 
@@ -67,10 +71,11 @@ fn sorted(mut items: Vec<Value>) -> Option<Vec<Value>> {
 
 /// A text as the number that it is, or as its letters and digits, or, if it has none, as its signs.
 fn text(text: &str) -> String {
-    let look = || look(text);
-    number(shown(text).trim()).unwrap_or_else(|| {
-        let letters: String = look().chars().filter(|c| c.is_alphanumeric()).collect();
-        if letters.is_empty() { look() } else { letters }
+    let shown = shown(text);
+    number(shown.trim()).unwrap_or_else(|| {
+        let look = look_of_shown(&shown);
+        let letters: String = look.chars().filter(|c| c.is_alphanumeric()).collect();
+        if letters.is_empty() { look } else { letters }
     })
 }
 
@@ -84,9 +89,30 @@ fn number(text: &str) -> Option<String> {
 
 /// A text with everything that reads alike in one form, and one space between words.
 fn look(text: &str) -> String {
-    let words: Vec<String> = shown(text).split_whitespace().map(look_of_word).collect();
-    words.join(" ")
+    look_of_shown(&shown(text))
 }
+
+fn look_of_shown(shown: &str) -> String {
+    let mut look = String::with_capacity(shown.len());
+    for (n, word) in shown.split_whitespace().enumerate() {
+        if n > 0 {
+            look.push(' ');
+        }
+        if word.is_ascii() {
+            look.extend(
+                word.bytes()
+                    .map(|byte| LOOKS_OF_ASCII[usize::from(byte)].as_str()),
+            );
+        } else {
+            look.push_str(&look_of_word(word));
+        }
+    }
+    look
+}
+
+/// What each ASCII character reads like, by its number. In a word of them, none changes what another reads like.
+static LOOKS_OF_ASCII: LazyLock<[String; 128]> =
+    LazyLock::new(|| std::array::from_fn(|n| look_of_word(&char::from(n as u8).to_string())));
 
 fn look_of_word(word: &str) -> String {
     // In other scripts, capitals resemble more Latin letters. A letter among Latin ones is meant to be taken for
@@ -106,9 +132,12 @@ fn look_of_word(word: &str) -> String {
 }
 
 /// A text in compatibility form with ASCII digits, without what does not show.
-fn shown(text: &str) -> String {
+fn shown(text: &str) -> Cow<'_, str> {
     let is_shown = |c: &char| c.is_whitespace() || !reveal::is_hidden(*c);
     if text.is_ascii() {
+        if text.chars().all(|c| is_shown(&c)) {
+            return text.into();
+        }
         return text.chars().filter(is_shown).collect();
     }
     text.nfkc()
@@ -187,6 +216,19 @@ mod tests {
             ["12345678901234567890", "12345678901234567891"],
         ] {
             assert_ne!(text(one), text(other));
+        }
+    }
+
+    #[test]
+    fn ascii_characters_do_not_change_what_their_neighbours_read_like() {
+        let ascii = || (0..128).map(char::from);
+        for pair in ascii().flat_map(|one| ascii().map(move |other| [one, other])) {
+            let each = pair.map(|c| look_of_word(&c.to_string()));
+            assert_eq!(
+                look_of_word(&String::from_iter(pair)),
+                each.concat(),
+                "{pair:?}"
+            );
         }
     }
 

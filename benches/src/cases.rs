@@ -5,7 +5,7 @@ use std::time::Instant;
 use tokio::process::Command;
 
 use crate::life::{Connection, request};
-use crate::measure::{Programs, Running, Spread};
+use crate::measure::{Programs, Running, Spread, fill};
 
 /// Two of finance must approve a payment.
 const QUORUM: &str = r#"
@@ -26,9 +26,10 @@ pub(crate) struct Cases {
     pub(crate) quorum: Spread,
 }
 
-/// The kinds of approvals take turns, 8 at once.
+/// The kinds of approvals take turns, 8 at once, at gates with this number of open requests.
 pub(crate) async fn cases(
     programs: &Programs<'_>,
+    open: u64,
     (rounds, lives): (usize, usize),
 ) -> anyhow::Result<Cases> {
     let with_policy = |command: &mut Command| {
@@ -39,6 +40,9 @@ pub(crate) async fn cases(
         programs.gate().await?,
         programs.gate_with(with_policy).await?,
     ];
+    for gate in &gates {
+        fill(gate.server.port, open, 3_600).await?;
+    }
     let mut measured: [Vec<f64>; 3] = Default::default();
     for round in 0..=rounds {
         for (case, (running, measured)) in gates.iter().zip(&mut measured).enumerate() {

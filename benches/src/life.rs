@@ -39,7 +39,7 @@ impl Answer {
         Ok(serde_json::from_slice(&self.1)?)
     }
 
-    fn text(&self) -> anyhow::Result<&str> {
+    pub(crate) fn text(&self) -> anyhow::Result<&str> {
         Ok(std::str::from_utf8(&self.1)?)
     }
 
@@ -77,15 +77,28 @@ impl Connection {
         kind: &str,
         body: String,
     ) -> anyhow::Result<Answer> {
+        self.send_with(method, path, &[("content-type", kind)], body)
+            .await
+    }
+
+    pub(crate) async fn send_with(
+        &mut self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: String,
+    ) -> anyhow::Result<Answer> {
         let origin = format!("http://127.0.0.1:{}", self.port);
-        let request = Request::builder()
+        let mut request = Request::builder()
             .method(method)
             .uri(path)
             .header("host", format!("127.0.0.1:{}", self.port))
             .header("origin", origin)
-            .header("x-functions-key", &self.key)
-            .header("content-type", kind)
-            .body(Full::new(Bytes::from(body)))?;
+            .header("x-functions-key", &self.key);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(Full::new(Bytes::from(body)))?;
         self.sender.ready().await?;
         let answer = self.sender.send_request(request).await?;
         let status = answer.status().as_u16();

@@ -2,9 +2,11 @@
 
 mod cases;
 mod life;
+mod list;
 mod measure;
 mod policy;
 mod process;
+mod tables;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -24,17 +26,19 @@ async fn main() -> anyhow::Result<()> {
     };
     match arguments.first().map(String::as_str) {
         form @ (Some("all") | Some("quick") | Some("features")) => {
-            let (gate, bare, python, peer) = (
+            let (gate, bare, python, peer, azurite) = (
                 path("BENCH_GATE")?,
                 path("BENCH_BARE")?,
                 path("BENCH_PYTHON")?,
                 path("BENCH_PEER")?,
+                path("BENCH_AZURITE")?,
             );
             let programs = Programs {
                 gate: &gate,
                 bare: &bare,
                 python: &python,
                 peer: &peer,
+                azurite: &azurite,
             };
             if form == Some("features") {
                 let mut figures = json!({});
@@ -141,11 +145,29 @@ async fn features(
     } else {
         &[1_000, 10_000, 100_000, 1_000_000]
     };
-    let of = cases::cases(programs, if quick { (1, 5) } else { (5, 60) }).await?;
-    figures["cases"] = json!({
-        "plain CPU ms": spread(of.plain), "precedent CPU ms": spread(of.precedent), "quorum CPU ms": spread(of.quorum),
+    let (rounds, many) = if quick {
+        ((1, 5), 128)
+    } else {
+        ((5, 60), 10_240)
+    };
+    for (name, open) in [("cases", 0), ("cases among many", many)] {
+        let of = cases::cases(programs, open, rounds).await?;
+        figures[name] = json!({
+            "open": open, "plain CPU ms": spread(of.plain), "precedent CPU ms": spread(of.precedent),
+            "quorum CPU ms": spread(of.quorum),
+        });
+        eprintln!("{name}: {}", figures[name]);
+    }
+    let on_tables = tables::tables(programs, rounds).await?;
+    figures["tables"] = json!({"CPU ms of a call": spread(on_tables)});
+    eprintln!("tables: {}", figures["tables"]);
+    let sizes: &[u64] = if quick { &[20] } else { &[20, 500, 10_240] };
+    let lists = list::list(programs, sizes).await?;
+    let lists = lists.iter().map(|(rows, took, cpu)| {
+        json!({"rows": rows, "list ms": spread(*took), "CPU ms": (cpu * 100.0).round() / 100.0})
     });
-    eprintln!("cases: {}", figures["cases"]);
+    figures["lists"] = lists.collect();
+    eprintln!("lists: {}", figures["lists"]);
     let pages = cases::precedents(programs, rows).await?;
     let pages = pages
         .iter()

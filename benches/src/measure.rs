@@ -5,11 +5,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use serde_json::{Value, json};
-use tempfile::TempDir;
 use tokio::process::Command;
 
 use crate::life::{Connection, KEY, Kind, live_for, request};
-use crate::process::{Server, free_port, gate};
+use crate::process::{Folder, Server, free_port, gate};
 
 /// Where the programs are.
 pub(crate) struct Programs<'a> {
@@ -18,13 +17,15 @@ pub(crate) struct Programs<'a> {
     /// Python with FastAPI.
     pub(crate) python: &'a Path,
     pub(crate) peer: &'a Path,
+    /// The script that runs Azurite.
+    pub(crate) azurite: &'a Path,
 }
 
 /// A server with a fresh folder.
 pub(crate) struct Running {
     pub(crate) kind: Kind,
     pub(crate) server: Server,
-    dir: TempDir,
+    dir: Folder,
 }
 
 impl Programs<'_> {
@@ -36,7 +37,7 @@ impl Programs<'_> {
         &self,
         settings: impl Fn(&mut Command),
     ) -> anyhow::Result<Running> {
-        let dir = tempfile::tempdir()?;
+        let dir = Folder::new()?;
         let mut command = gate(self.gate, dir.path());
         settings(&mut command);
         let server = Server::start(&mut command).await?;
@@ -45,7 +46,7 @@ impl Programs<'_> {
     }
 
     pub(crate) async fn hand_rolled(&self) -> anyhow::Result<Running> {
-        let dir = tempfile::tempdir()?;
+        let dir = Folder::new()?;
         let port = free_port();
         let mut command = Command::new(self.python);
         command
@@ -203,7 +204,7 @@ pub(crate) struct Start {
 pub(crate) async fn start(programs: &Programs<'_>, times: usize) -> anyhow::Result<Start> {
     let (mut gates, mut cpus, mut bares) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..times {
-        let dir = tempfile::tempdir()?;
+        let dir = Folder::new()?;
         let (took, server) = first_answer(&mut gate(programs.gate, dir.path())).await?;
         gates.push(took);
         cpus.push(server.cpu().as_secs_f64() * 1e3);
@@ -360,7 +361,7 @@ pub(crate) async fn open(programs: &Programs<'_>, sizes: &[u64]) -> anyhow::Resu
 }
 
 /// Submits requests with this timeout.
-async fn fill(port: u16, rows: u64, seconds: u32) -> anyhow::Result<()> {
+pub(crate) async fn fill(port: u16, rows: u64, seconds: u32) -> anyhow::Result<()> {
     let mut workers = tokio::task::JoinSet::new();
     for n in 0..32 {
         let mine = rows / 32 + u64::from(n < rows % 32);
@@ -400,7 +401,7 @@ pub(crate) struct Sweeps {
 
 /// With expired requests: each is stored as timed out, its approver notified, and the delivery stored.
 pub(crate) async fn due(programs: &Programs<'_>, rows: u64) -> anyhow::Result<Sweeps> {
-    let dir = tempfile::tempdir()?;
+    let dir = Folder::new()?;
     // Only the sweeps below run.
     let mut command = gate(programs.gate, dir.path());
     let server = Server::start(command.env("HO_SWEEP_SECONDS", "86400")).await?;

@@ -1,12 +1,33 @@
 //! A server as a process, with its costs from /proc.
 
+use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
+use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
+
+/// The folder of a server. Its emails are in memory: they stand for those that a network takes, and what a file system
+/// needs to create a file differs tenfold with what was deleted before.
+pub(crate) struct Folder {
+    dir: TempDir,
+    _mails: TempDir,
+}
+
+impl Folder {
+    pub(crate) fn new() -> anyhow::Result<Self> {
+        let (dir, mails) = (tempfile::tempdir()?, tempfile::tempdir_in("/dev/shm")?);
+        symlink(mails.path(), dir.path().join("mail"))?;
+        Ok(Self { dir, _mails: mails })
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.dir.path()
+    }
+}
 
 /// A local server, which is killed when this is dropped.
 pub(crate) struct Server {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::embedded::Embedded;
 use super::error::StoreError;
-use super::listing::{Place, RawRow};
+use super::listing::{KeyedRows, Place, RawRow};
 use super::row::{Columns, Keys};
 use super::tables::Tables;
 use super::versioned::ETag;
@@ -99,7 +99,7 @@ impl Backend {
         &self,
         partition: &str,
         most: u8,
-    ) -> Result<Vec<(Keys, Columns)>, StoreError> {
+    ) -> Result<KeyedRows, StoreError> {
         match self {
             Self::Embedded(embedded) => embedded.list_decided_of(partition, most.into()),
             Self::Tables(tables) => tables.list_decided_of(partition, most.into()).await,

@@ -82,12 +82,12 @@ impl Store {
     ) -> Result<DecidedBefore, StoreError> {
         let (partition, keys) = (partition_of(request), self.link_keys()?);
         let listed = self.backend.list_decided_of(&partition, Precedent::MOST);
-        let rows = listed.await?;
+        let mut rows = listed.await?.peekable();
         let mut before = DecidedBefore {
-            decisions: Vec::with_capacity(rows.len()),
+            decisions: Vec::new(),
             untrusted: 0,
         };
-        if rows.is_empty() {
+        if rows.peek().is_none() {
             return Ok(before);
         }
         let gate = self.gate_id_to_read().await?;

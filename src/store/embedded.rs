@@ -22,7 +22,7 @@ use file::File;
 use queries::{OWNER, PAGE, WAITS, all, due, get};
 
 use super::error::StoreError;
-use super::listing::{Due, DuePage, Place, RawRow, StoredRow};
+use super::listing::{Due, DuePage, KeyedRows, Place, RawRow, StoredRow};
 use super::row::{self, Columns, Keys, Row};
 use super::versioned::ETag;
 use crate::values::{Address, ApprovalId, Timestamp};
@@ -193,13 +193,13 @@ impl Embedded {
         &self,
         partition: &str,
         most: usize,
-    ) -> Result<Vec<(Keys, Columns)>, StoreError> {
+    ) -> Result<KeyedRows, StoreError> {
         let rows = self.read(|connection| all(connection, DECIDED, Some(partition), None, most))?;
         let rows = rows.into_iter().map(|(keys, _, entity)| {
             let columns = serde_json::from_str(&entity).unwrap_or_default();
             (keys, Columns(columns))
         });
-        Ok(rows.collect())
+        Ok(Box::new(rows))
     }
 
     /// A page of the rows, in the order of their keys.

@@ -17,6 +17,9 @@ pub(super) const OF_TABLE: &str = "odata.table";
 pub(super) const STANDING: &str = "odata.standing";
 pub(super) const DECIDED: &str = "odata.decided";
 
+/// Rows of one query, of any content: each is parsed when its turn comes, and dropped before the next.
+pub(super) type KeyedRows = Box<dyn Iterator<Item = (Keys, Columns)> + Send>;
+
 /// A page of what is due.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DuePage {

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use serde::Serializer;
 use serde_json::{Map, Value};
 
 use super::text::Text;
@@ -148,18 +149,17 @@ impl Columns {
     /// Of texts under ASCII names in order, that is how `serde_json` writes them, in a third of the time.
     fn canonical(&self) -> Vec<u8> {
         let columns = self.0.iter().filter(|(name, _)| *name != SEAL);
-        let columns: BTreeMap<_, _> = columns
-            .map(|(name, value)| match value {
-                Value::Number(_) | Value::Bool(_) => (name, Cow::Owned(value.to_string().into())),
-                _ => (name, Cow::Borrowed(value)),
-            })
-            .collect();
-        let mut sorted = columns.iter();
-        let is_plain = sorted.all(|(name, value)| name.is_ascii() && value.is_string());
+        let columns = columns.map(|(name, value)| match value {
+            Value::Number(_) | Value::Bool(_) => (name, Cow::Owned(value.to_string().into())),
+            _ => (name, Cow::Borrowed(value)),
+        });
+        let mut all = columns.clone();
+        let is_plain = all.all(|(name, value)| name.is_ascii() && value.is_string());
         let mut canonical = Vec::with_capacity(USUAL_BYTES);
         let written = if is_plain {
-            serde_json::to_writer(&mut canonical, &columns)
+            serde_json::Serializer::new(&mut canonical).collect_map(columns)
         } else {
+            let columns: BTreeMap<_, _> = columns.collect();
             serde_json_canonicalizer::to_writer(&columns, &mut canonical)
         };
         written.expect("parsed JSON can be written");
@@ -253,7 +253,7 @@ mod tests {
 
     #[test]
     fn texts_under_ascii_names_are_canonical_as_serde_json_writes_them() {
-        let names = ["", "A", "Z_", "a", "a\"\\\n", "z~"];
+        let names = ["z~", "", "a\"\\\n", "a", "Z_", "A"];
         let all: String = (0..=0x2_FFFF).filter_map(char::from_u32).collect();
         let columns = names.map(|name| (name.to_owned(), all.clone().into()));
         let columns = Columns(columns.into_iter().collect());

@@ -1,9 +1,11 @@
 //! The table of decisions.
 
+use std::iter;
+
 use super::client::Tables;
 use super::retry::{POINT, QUERY};
 use crate::store::error::StoreError;
-use crate::store::listing::{Place, RawRow};
+use crate::store::listing::{KeyedRows, Place, RawRow};
 use crate::store::row::{Columns, Keys};
 use crate::store::versioned::ETag;
 
@@ -22,7 +24,7 @@ impl Tables {
         &self,
         partition: &str,
         most: u32,
-    ) -> Result<Vec<(Keys, Columns)>, StoreError> {
+    ) -> Result<KeyedRows, StoreError> {
         let query = || {
             let query = self.decided.query();
             query
@@ -30,10 +32,10 @@ impl Tables {
                 .top(most)
         };
         match self.list(POINT, query, None).await {
-            Err(fault) if fault.is_code("TableNotFound") => Ok(Vec::new()),
+            Err(fault) if fault.is_code("TableNotFound") => Ok(Box::new(iter::empty())),
             listed => {
                 let rows = listed?.0.into_iter();
-                Ok(rows.map(|row| (row.keys, row.columns)).collect())
+                Ok(Box::new(rows.map(|row| (row.keys, row.columns))))
             }
         }
     }
