@@ -272,6 +272,7 @@ async fn a_row_is_inserted_once_and_replaced_only_with_its_etag(ground: Ground) 
             Err(StoreError::Conflict)
         ));
         assert_eq!(store.get(&id).await.unwrap(), second);
+        store.settle().await;
         assert_eq!(list_due(&store, at(1_000)).await, []);
     }
     // A row that does not exist cannot be replaced.
