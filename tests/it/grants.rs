@@ -54,9 +54,14 @@ pub(crate) async fn submit(gate: &TestGate) -> Approval {
     gate.client.submit(&restart()).await.unwrap()
 }
 
-/// Approves a request, with a standing grant of this many seconds and uses.
-async fn approve_with_grant(gate: &TestGate, asked: &Approval, seconds: &str, uses: &str) -> Page {
-    let question = gate.question(asked, ALICE);
+/// Approves a request as this person, with a standing grant of this many seconds and uses.
+pub(crate) async fn approve_with_grant(
+    gate: &TestGate,
+    asked: &Approval,
+    giver: &str,
+    [seconds, uses]: [&str; 2],
+) -> Page {
+    let question = gate.question(asked, giver);
     let form = [
         ("decision", "approve"),
         ("code", question.code.as_str()),
@@ -70,7 +75,7 @@ async fn approve_with_grant(gate: &TestGate, asked: &Approval, seconds: &str, us
 pub(crate) async fn given(gate: &TestGate, uses: &str) -> Approval {
     let asked = submit(gate).await;
     assert_eq!(asked.status, Status::Pending);
-    let answer = approve_with_grant(gate, &asked, "3600", uses).await;
+    let answer = approve_with_grant(gate, &asked, ALICE, ["3600", uses]).await;
     assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.body);
     let page = page_of(gate, &asked).await;
     assert!(
@@ -213,7 +218,7 @@ async fn a_grant_beyond_what_the_rule_allows_is_refused_and_never_cut() {
         ("3600", "1001"),
         ("31536000", "1"),
     ] {
-        let refused = approve_with_grant(&gate, &asked, seconds, uses).await;
+        let refused = approve_with_grant(&gate, &asked, ALICE, [seconds, uses]).await;
         assert_eq!(
             refused.status,
             StatusCode::UNPROCESSABLE_ENTITY,
@@ -234,12 +239,12 @@ async fn a_grant_beyond_what_the_rule_allows_is_refused_and_never_cut() {
         ("3600", "1.5"),
         ("4294967296", "1"),
     ] {
-        let refused = approve_with_grant(&gate, &asked, seconds, uses).await;
+        let refused = approve_with_grant(&gate, &asked, ALICE, [seconds, uses]).await;
         assert_eq!(refused.status, StatusCode::BAD_REQUEST, "{}", refused.body);
     }
     assert_eq!(gate.status(&asked.id).await.status, Status::Pending);
     // The longest of the rule, and the most uses, are not beyond it.
-    let answer = approve_with_grant(&gate, &asked, "28800", "1000").await;
+    let answer = approve_with_grant(&gate, &asked, ALICE, ["28800", "1000"]).await;
     assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.body);
     assert_approves(&gate).await;
     gate.pass(Duration::from_secs(28_800));
@@ -276,7 +281,7 @@ async fn a_grant_is_offered_only_where_a_rule_allows_it_and_one_vote_decides() {
         let page = page_of(&gate, &asked).await;
         assert_eq!(page.contains("name=\"grant\""), offered, "{more}: {page}");
         assert_eq!(page.contains(">2 hours<"), offered, "{more}: {page}");
-        let answer = approve_with_grant(&gate, &asked, "3600", "1").await;
+        let answer = approve_with_grant(&gate, &asked, ALICE, ["3600", "1"]).await;
         let refused = answer
             .body
             .contains("the policy allows no such standing grant");

@@ -898,15 +898,7 @@ async fn a_standing_grant_takes_one_read_and_a_use_of_it_one_write() {
     expected.extend(["GET approvals", "GET standing"].map(str::to_owned));
     expected.sort();
     assert_eq!(take_operations(), expected);
-    let question = with.question(&asked, ALICE);
-    let code = question.code.as_str();
-    let form = [
-        ("decision", "approve"),
-        ("code", code),
-        ("grant", "3600"),
-        ("uses", "9"),
-    ];
-    with.decide(&question, &form).await;
+    crate::grants::approve_with_grant(&with, &asked, ALICE, ["3600", "9"]).await;
     with.until_kept(1).await;
     // After the answer, the email about its end is queued, and what channels are due is read last.
     let is_announced = async || {

@@ -1,8 +1,6 @@
 //! The members of a JSON object, each as it was written.
 
-use std::fmt;
-
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use human_oversight_protocol::strict_json;
 use serde_json::json;
 use serde_json::value::RawValue;
 
@@ -13,15 +11,15 @@ pub(crate) struct Members<'a>(Vec<(String, &'a RawValue)>);
 impl<'a> Members<'a> {
     /// The members of an object. There are none if a name occurs twice, or one is spelt nearly as one of `names`.
     pub(crate) fn read(object: &'a RawValue, names: &[&str]) -> Option<Self> {
-        let members: Self = serde_json::from_str(object.get()).ok()?;
+        let strict_json::Members(members) = serde_json::from_str(object.get()).ok()?;
         let is_clear = |at: usize, name: &str| {
             let is_near = names.iter().any(|it| *it != name && fold(name) == *it);
-            !is_near && !members.0[..at].iter().any(|(before, _)| before == name)
+            !is_near && !members[..at].iter().any(|(before, _)| before == name)
         };
-        let mut named = members.0.iter().enumerate();
+        let mut named = members.iter().enumerate();
         named
             .all(|(at, (name, _))| is_clear(at, name))
-            .then_some(members)
+            .then_some(Self(members))
     }
 
     pub(crate) fn get(&self, name: &str) -> Option<&'a RawValue> {
@@ -50,26 +48,4 @@ impl<'a> Members<'a> {
 pub(crate) fn fold(name: &str) -> String {
     let folded = name.chars().flat_map(char::to_uppercase);
     folded.flat_map(char::to_lowercase).collect()
-}
-
-impl<'de> Deserialize<'de> for Members<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Collect;
-        impl<'de> Visitor<'de> for Collect {
-            type Value = Members<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut members = Vec::new();
-                while let Some(member) = map.next_entry()? {
-                    members.push(member);
-                }
-                Ok(Members(members))
-            }
-        }
-        deserializer.deserialize_map(Collect)
-    }
 }

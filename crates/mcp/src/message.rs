@@ -241,6 +241,7 @@ impl Id {
 
 #[cfg(test)]
 mod tests {
+    use human_oversight_protocol::strict_json;
     use proptest::prelude::*;
 
     use super::*;
@@ -257,8 +258,9 @@ mod tests {
                 _ => Vec::new(),
             };
             messages.into_iter().any(|message| {
-                let members: Result<Members<'_>, _> = serde_json::from_str(message.get());
-                members.is_ok_and(|members| {
+                let members: Result<strict_json::Members<'_>, _> =
+                    serde_json::from_str(message.get());
+                members.is_ok_and(|strict_json::Members(members)| {
                     members.iter().any(|(name, value)| {
                         let method = serde_json::from_str::<String>(value.get());
                         fold(name) == "method" && method.is_ok_and(|it| it == "tools/call")

@@ -146,8 +146,8 @@ fn decimal(text: &str) -> (bool, String, i64) {
     (whole.starts_with('-'), significant.to_owned(), exponent)
 }
 
-/// The members of an object in their order, duplicates included.
-struct Members<'a>(Vec<(String, &'a RawValue)>);
+/// The members of an object in their order, duplicates included, each value as it was written.
+pub struct Members<'a>(pub Vec<(String, &'a RawValue)>);
 
 impl<'de> Deserialize<'de> for Members<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

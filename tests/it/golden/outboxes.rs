@@ -11,7 +11,7 @@ use super::{Backend, folder, read, write_once};
 use crate::azurite::Azurite;
 use crate::backing_store;
 use crate::deadline::eventually;
-use crate::grants::{given, submit};
+use crate::grants::{approve_with_grant, given, submit};
 use crate::harness::{BOB, TestGate};
 use crate::operate::operate;
 use crate::outbox::receiver::{Received, Receiver, SECRET};
@@ -83,14 +83,8 @@ async fn golden_outboxes_are_written() {
         gate.back(Duration::from_secs(86_400));
         let first = submit(&gate).await;
         given(&gate, "5").await;
-        let question = gate.question(&first, BOB);
-        let form = [
-            ("decision", "approve"),
-            ("code", question.code.as_str()),
-            ("grant", "900"),
-            ("uses", "1"),
-        ];
-        assert_eq!(gate.decide(&question, &form).await.status, 303);
+        let answer = approve_with_grant(&gate, &first, BOB, ["900", "1"]).await;
+        assert_eq!(answer.status, 303);
         let pause = json!({"command": "pause", "agent": "OtherAgent", "because": "a rehearsal"});
         operate(&gate, pause).await;
         let settled = async || {

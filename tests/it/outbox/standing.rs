@@ -12,7 +12,9 @@ use crate::azurite::azurite;
 use crate::backing_store;
 use crate::channels::verify;
 use crate::deadline::eventually;
-use crate::grants::{assert_approves, end_by_form, end_mails, given, list, submit};
+use crate::grants::{
+    approve_with_grant, assert_approves, end_by_form, end_mails, given, list, submit,
+};
 use crate::harness::{ALICE, BOB, Log, TestGate};
 use crate::operate::operate;
 use crate::process::run;
@@ -193,14 +195,8 @@ async fn a_grant_in_place_of_another_ends_it() {
     let gate = gate_that_tells(&receiver).await;
     let first = submit(&gate).await;
     given(&gate, "5").await;
-    let question = gate.question(&first, BOB);
-    let form = [
-        ("decision", "approve"),
-        ("code", question.code.as_str()),
-        ("grant", "900"),
-        ("uses", "1"),
-    ];
-    assert_eq!(gate.decide(&question, &form).await.status, 303);
+    let answer = approve_with_grant(&gate, &first, BOB, ["900", "1"]).await;
+    assert_eq!(answer.status, 303);
     assert_eq!(
         told(&receiver, 3).await,
         ["grant.given", "grant.ended replacement", "grant.given"]

@@ -12,7 +12,7 @@ use super::standing::{QUIET, gate_that_tells, outboxes, pause, revoke_grant, sta
 use crate::azurite::azurite;
 use crate::backing_store;
 use crate::deadline::eventually;
-use crate::grants::{end_mails, given, list, submit};
+use crate::grants::{approve_with_grant, end_mails, given, list, submit};
 use crate::harness::{BOB, Log, TestGate};
 use crate::host::{Invocation, tick};
 use crate::operate::operate;
@@ -136,14 +136,8 @@ async fn a_request_that_cannot_be_trusted_holds_up_no_other_notice_of_its_row() 
         .await;
     let log = Log::default();
     let collecting = log.collect();
-    let question = gate.question(&second, BOB);
-    let form = [
-        ("decision", "approve"),
-        ("code", question.code.as_str()),
-        ("grant", "900"),
-        ("uses", "1"),
-    ];
-    assert_eq!(gate.decide(&question, &form).await.status, 303);
+    let answer = approve_with_grant(&gate, &second, BOB, ["900", "1"]).await;
+    assert_eq!(answer.status, 303);
     revoke_grant(&gate).await;
     let look = async || {
         gate.pass(Duration::from_secs(60));

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::receiver::{Received, Receiver};
 use super::{gate_with, outbox, until_all};
 use crate::deadline::eventually;
+use crate::grants::approve_with_grant;
 use crate::harness::{ALICE, BOB, TestGate, object, request};
 use crate::operate::operate;
 
@@ -184,14 +185,8 @@ async fn a_room_sees_grants_and_pauses_without_parameters_and_hostile_text_is_in
     );
     let parameters = json!({"beneficiary": "Contoso Ltd", "amount": 18_000});
     let approval = ask(&gate, "PaymentAgent", &hostile, parameters).await;
-    let question = gate.question(&approval, ALICE);
-    let form = [
-        ("decision", "approve"),
-        ("code", question.code.as_str()),
-        ("grant", "3600"),
-        ("uses", "1"),
-    ];
-    assert_eq!(gate.decide(&question, &form).await.status, 303);
+    let answer = approve_with_grant(&gate, &approval, ALICE, ["3600", "1"]).await;
+    assert_eq!(answer.status, 303);
     receiver.until(3).await;
     let pause = json!({"command": "pause", "agent": hostile.chars().take(128).collect::<String>(),
                        "because": "x"});

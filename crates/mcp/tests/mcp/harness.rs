@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::gate::{ALICE, Gate};
+use crate::relay::Relay;
 
 pub(crate) const PROXY: &str = env!("CARGO_BIN_EXE_human-oversight-mcp");
 
@@ -132,6 +133,14 @@ impl Session {
         let mut command = proxy(&gate.url, folder, SETTINGS);
         command.args(["--answer-within", time]);
         Self::spawn(with_server(&mut command, folder))
+    }
+
+    /// Starts a proxy whose way to the gate is this relay.
+    pub(crate) fn through(relay: &Relay, folder: &Folder) -> Self {
+        Self::spawn(with_server(
+            &mut proxy(&relay.url, folder, SETTINGS),
+            folder,
+        ))
     }
 
     pub(crate) fn spawn(command: &mut Command) -> Self {

@@ -170,10 +170,7 @@ fn nothing_runs_when_the_client_has_gone_before_the_approval() {
 fn an_approval_that_was_claimed_in_vain_is_reported_as_not_run_and_the_next_same_call_asks_again() {
     let (gate, folder) = (Gate::start(), Folder::new());
     let relay = Relay::before_claims(&gate.url);
-    let mut client = Session::spawn(with_server(
-        &mut proxy(&relay.url, &folder, SETTINGS),
-        &folder,
-    ));
+    let mut client = Session::through(&relay, &folder);
     let id = client.call("delete_file", &json!({"path": "/e"}));
     let asked = gate.only_id();
     gate.approve(&asked);
@@ -194,10 +191,7 @@ fn an_approval_that_was_claimed_in_vain_is_reported_as_not_run_and_the_next_same
 fn a_call_that_comes_while_the_approval_is_claimed_runs_for_one_that_left() {
     let (gate, folder) = (Gate::start(), Folder::new());
     let relay = Relay::before_claims(&gate.url);
-    let mut client = Session::spawn(with_server(
-        &mut proxy(&relay.url, &folder, SETTINGS),
-        &folder,
-    ));
+    let mut client = Session::through(&relay, &folder);
     let id = client.call("delete_file", &json!({"path": "/e"}));
     let asked = gate.only_id();
     gate.approve(&asked);

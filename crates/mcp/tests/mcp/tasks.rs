@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::gate::Gate;
-use crate::harness::{Folder, SETTINGS, Session, eventually, proxy, with_server};
+use crate::harness::{Folder, Session, eventually};
 use crate::relay::Relay;
 
 const VERSION: &str = "io.modelcontextprotocol/protocolVersion";
@@ -249,10 +249,7 @@ fn after_a_restart_the_task_is_gone_and_the_same_call_collects_its_approval() {
 fn nothing_runs_for_a_task_whose_client_closes_its_end_while_the_approval_is_claimed() {
     let (gate, folder) = (Gate::start(), Folder::new());
     let relay = Relay::before_claims(&gate.url);
-    let mut client = Session::spawn(with_server(
-        &mut proxy(&relay.url, &folder, SETTINGS),
-        &folder,
-    ));
+    let mut client = Session::through(&relay, &folder);
     call_as_task(&mut client, "delete_file", &json!({}));
     let asked = gate.only_id();
     gate.approve(&asked);
