@@ -28,7 +28,7 @@ IN_KERNEL = [
 ]
 KERNEL = r"^(entry_SYSCALL|asm_|ret_from_fork|__x64_sys)"
 CAUSES = [
-    ("memory", r"^(_int_\w+|malloc\w*|cfree|free|realloc|calloc|__mem\w+|unlink_chunk\w*|sysmalloc)"),
+    ("memory", r"^(_?mi_\w+|_int_\w+|malloc\w*|cfree|free|realloc|calloc|__mem\w+|unlink_chunk\w*|sysmalloc)"),
     ("log", r"^(tracing\w*|sharded_slab|matchers|thread_local)\b"),
     ("SHA-256 and HMAC", r"^ring::(digest|hmac)|sha256"),
     ("signatures", r"ring::(ec|signature|limb)|25519|_ge_|^ge_|^fe_|fiat_|sha512|p256|bn_"),
