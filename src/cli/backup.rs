@@ -131,12 +131,12 @@ pub(crate) async fn restore(
     }
     if budgets > 0 {
         say(&format!(
-            "{budgets} budgets are void: the owners begin with full ones."
+            "{budgets} budgets were not put back: an owner that has none in this store begins with a full one."
         ));
     }
     if grants > 0 {
         say(&format!(
-            "{grants} standing grants are void: people are asked until they give new ones."
+            "{grants} standing grants were not put back: those in this store stay in force, and people are asked until they give new ones."
         ));
     }
     Ok(ExitCode::from(u8::from(unsound > 0)))

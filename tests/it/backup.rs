@@ -218,7 +218,7 @@ async fn a_pause_and_rejections_are_restored_and_budgets_are_void() {
         "line 2: the row is damaged",
         "2 rows were put back; 0 were there already and stay as they are; 2 were left out.",
         "1 pauses were put back, and stand until `resume`.",
-        "1 budgets are void: the owners begin with full ones.",
+        "1 budgets were not put back: an owner that has none in this store begins with a full one.",
     ] {
         assert!(said.contains(words), "{words}: {said}");
     }
