@@ -113,6 +113,9 @@ fn print_refusal(refusal: &Refusal) -> u8 {
         (None, _) | (_, Reason::Invalid) => print(refusal),
         (Some(detail), _) => print(format_args!("{refusal} ({detail})")),
     }
+    if (refusal.detail.iter()).any(|it| it.starts_with("/approverEmails is missing")) {
+        print("give --approver, or set APPROVER_EMAILS: no policy of the gate names the approvers");
+    }
     match refusal.reason {
         Reason::Invalid | Reason::Misconfigured | Reason::Unreachable => NOT_SUBMITTED,
         _ => REFUSED,

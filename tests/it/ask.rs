@@ -31,8 +31,12 @@ struct Fixture {
 
 impl Fixture {
     async fn with(script: &str) -> Self {
+        Self::under(&[], script).await
+    }
+
+    async fn under(settings: &[(&str, &str)], script: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let gate = Process::start(dir.path(), &[]).await;
+        let gate = Process::start(dir.path(), settings).await;
         let work = tempfile::tempdir().unwrap();
         write(&work.path().join("deploy.sh"), script);
         Self { gate, dir, work }

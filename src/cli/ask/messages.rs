@@ -43,7 +43,11 @@ pub(crate) fn print(message: impl Display) {
     eprintln!("{PREFIX}{message}");
 }
 
+/// Says who is asked. A policy may have decided without people.
 pub(crate) fn print_request(approval: &Approval, expires_at: Timestamp) {
+    if approval.notifications.is_empty() {
+        return;
+    }
     let deliveries = approval.notifications.iter();
     let approvers: Vec<&str> = deliveries.map(|it| it.approver.as_str()).collect();
     print(format_args!(

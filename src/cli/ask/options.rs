@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::bail;
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
 use human_oversight_client::{Action, Gate};
@@ -25,7 +24,7 @@ pub(crate) struct Options {
     /// What the command does, in words for people
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true, value_parser = NonEmptyStringValueParser::new())]
     action: String,
-    /// An approver; repeat for more (else APPROVER_EMAILS)
+    /// An approver; repeat for more (else APPROVER_EMAILS, or the people whom the gate's policy names)
     #[arg(long = "approver", value_name = "ADDRESS", value_parser = NonEmptyStringValueParser::new())]
     approvers: Vec<String>,
     /// The time for the decision, 10 to 2592000 (else the default of the gate)
@@ -52,11 +51,8 @@ impl Options {
     /// The request's action, at the gate that the environment names.
     pub(crate) fn action(&self) -> anyhow::Result<Action> {
         let mut gate = Gate::from_env()?.agent(&self.agent);
-        let default_approvers = std::env::var("APPROVER_EMAILS").unwrap_or_default();
         if !self.approvers.is_empty() {
             gate = gate.approvers(&self.approvers);
-        } else if default_approvers.trim().is_empty() {
-            bail!("there is no approver: give --approver, or set APPROVER_EMAILS");
         }
         let mut action = gate.action(&self.action);
         if let Some(timeout) = self.timeout {

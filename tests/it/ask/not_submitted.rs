@@ -1,6 +1,8 @@
 //! What ends `ask` before a request is submitted.
 
-use super::Fixture;
+use std::process::Stdio;
+
+use super::{AskProcess, Fixture};
 use crate::canary;
 use crate::deadline::within;
 use crate::process::binary;
@@ -41,6 +43,38 @@ async fn without_a_gate_the_command_does_not_run() {
     assert_eq!(output.status.code(), Some(2), "no request was submitted");
     assert!(said.contains("/onBehalfOf "), "{said}");
     assert!(!fixture.has_run());
+}
+
+#[tokio::test]
+async fn a_policy_names_the_approvers_or_decides_without_them() {
+    const POLICY: &str = "
+version = 1
+[groups]
+finance = [\"bob@example.com\"]
+[[rule]]
+id = \"never\"
+actions = [\"Deploy*\"]
+effect = \"deny\"
+[[rule]]
+id = \"payments\"
+actions = [\"Pay*\"]
+effect = \"require\"
+stages = [{ from = \"finance\" }]
+";
+    let fixture = Fixture::under(&[("HO_POLICY", POLICY)], "touch ran").await;
+    let denied = fixture.command(&[], &["./deploy.sh"]).output();
+    let output = within(denied).await.unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(3), "{said}");
+    assert!(!said.contains("may approve"), "{said}");
+
+    let mut pay = binary();
+    let arguments = ["ask", "--agent", "ci", "--action", "Pay", "--", "/bin/true"];
+    pay.args(arguments).env("HO_URL", &fixture.gate.url);
+    pay.stderr(Stdio::piped()).stdout(Stdio::piped());
+    let ask = AskProcess::start(pay).await;
+    let approvers = fixture.row(&ask).await.notifications;
+    assert_eq!(approvers[0].approver, "bob@example.com");
 }
 
 #[tokio::test]
