@@ -185,7 +185,12 @@ impl Refusal {
             Status::Undeliverable => Self::new(Reason::Undeliverable),
             Status::Cancelled => Self::new(Reason::Cancelled),
             Status::Approved => Self::from_execution(approval),
-            // Pending, or a status that this version does not know.
+            Status::Pending => {
+                let detail = "the request is still pending at the gate, and its deadline has passed here: \
+                              this machine's clock may be ahead of the gate's";
+                Self::with_detail(Reason::Unavailable, detail)
+            }
+            // One that this version does not know.
             status => {
                 let detail = format!("the gate's status is {status:?}");
                 Self::with_detail(Reason::Unavailable, detail)

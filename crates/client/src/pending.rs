@@ -229,6 +229,10 @@ impl Pending {
             // The clocks of two instances of the gate may differ slightly: the first claim made the gate
             // store the state that the second one finds.
             if is_second_try || approval.status != Status::Timeout {
+                if approval.status == Status::Pending && !self.detached {
+                    // Nothing waits for its decision any more.
+                    drop(WithdrawOnDrop::new(client, &self.handle));
+                }
                 return Err(Refusal::from_status(&approval));
             }
             is_second_try = true;

@@ -82,7 +82,7 @@ impl Trust {
     /// The keys and issuers that count.
     ///
     /// # Errors
-    /// When there are none, so that no approval could be verified.
+    /// When there are none, or none that both sides name, so that no approval could be verified.
     pub(crate) fn known(&self) -> Result<KeySet, Error> {
         self.check_settings()?;
         let mut known = self.published().clone();
@@ -110,6 +110,13 @@ impl Trust {
             ));
         }
         if !self.issuers.is_empty() {
+            if !self.issuers.iter().any(|it| known.issuers.contains(it)) {
+                return Err(Error::Untrusted(format!(
+                    "this client trusts the issuer {} (HO_ISSUER), and the gate signs as {}",
+                    self.issuers.join(", "),
+                    known.issuers.join(", ")
+                )));
+            }
             known.issuers.clone_from(&self.issuers);
         }
         Ok(known)

@@ -23,6 +23,7 @@ async fn a_gate_is_trusted_as_the_settings_say() {
         (&[("HO_KEYS", "no-such-file")], 2, "HO_KEYS must be"),
         (&[("HO_KEYS", "/dev/null")], 2, "no JWK set"),
         (&[("HO_KEYS", &other), ("HO_ISSUER", issuer)], 3, "HO_KEYS"),
+        (&[("HO_ISSUER", wrong)], 3, "HO_ISSUER"),
     ] {
         let mut ask = fixture.command(&[], &["./deploy.sh"]);
         let output = within(ask.envs(settings.iter().copied()).output())
@@ -33,24 +34,20 @@ async fn a_gate_is_trusted_as_the_settings_say() {
         assert!(said.contains(why), "{settings:?}: {said}");
     }
     assert_eq!(mails(&fixture.dir.path().join("mail")).len(), 0);
-    for (settings, code) in [
-        (&[("HO_KEYS", file)][..], 0),
-        (&[("HO_KEYS", &both), ("HO_ISSUER", issuer)], 0),
+    for settings in [
+        &[("HO_KEYS", file)][..],
+        &[("HO_KEYS", &both), ("HO_ISSUER", issuer)],
         // An address without a listener: what is on this machine is called without a proxy.
-        (
-            &[
-                ("http_proxy", "http://127.0.0.1:9"),
-                ("ALL_PROXY", "http://127.0.0.1:9"),
-            ],
-            0,
-        ),
-        (&[("HO_ISSUER", wrong)], 3),
+        &[
+            ("http_proxy", "http://127.0.0.1:9"),
+            ("ALL_PROXY", "http://127.0.0.1:9"),
+        ],
     ] {
         let mut command = fixture.command(&[], &["./deploy.sh"]);
         command.envs(settings.iter().copied());
         let mut ask = AskProcess::start(command).await;
         fixture.decide(&ask, APPROVE).await;
         let (ended, _, said) = ask.wait().await;
-        assert_eq!(ended.code(), Some(code), "{settings:?}: {said}");
+        assert_eq!(ended.code(), Some(0), "{settings:?}: {said}");
     }
 }

@@ -139,6 +139,21 @@ async fn a_gate_without_permits_is_refused_before_anyone_is_asked() {
 }
 
 #[tokio::test]
+async fn a_gate_of_another_issuer_is_refused_before_people_are_asked() {
+    let gate = TestGate::start().await;
+    let elsewhere = gate.gate().issuers(["https://elsewhere.example.com/"]);
+    let error = elsewhere.check().await.unwrap_err().to_string();
+    assert!(
+        error.contains("HO_ISSUER") && error.contains(&gate.url),
+        "{error}"
+    );
+    let action = elsewhere.action("Delete User Account").approvers([ALICE]);
+    let refused = refusal(action.run(&user(), must_not_run).await);
+    assert_eq!(refused.reason, Reason::Unverified);
+    assert!(gate.stored().await.is_empty());
+}
+
+#[tokio::test]
 async fn a_receipt_of_another_issuer_is_refused_before_the_claim() {
     let gate = TestGate::start().await;
     let pending = approved(&gate).await;
