@@ -134,6 +134,8 @@ pub struct Form {
     pub preset: String,
     /// Whether an approval needs a comment too.
     pub needs_comment: bool,
+    /// Whether a rejection needs words that the agent gets.
+    pub needs_reason: bool,
     /// The standing grant that may be given with an approval.
     pub grants: Option<GrantOffer>,
     pub identification: Identification,
@@ -146,6 +148,11 @@ pub struct Form {
 }
 
 impl Form {
+    /// Whether a rejection needs the person's own words: there is no list of reasons.
+    fn needs_own_words(&self) -> bool {
+        self.needs_reason && self.reasons.is_empty()
+    }
+
     /// Whether what belongs to a rejection shows without another click.
     fn is_rejecting(&self) -> bool {
         let typed = [&self.preset, &self.words, &self.question];

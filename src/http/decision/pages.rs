@@ -70,6 +70,7 @@ impl Forms<'_> {
             reasons: app.reject_reasons(approval).to_vec(),
             preset: draft.preset.clone().unwrap_or_default(),
             needs_comment: approval.plan.comment == CommentRule::Always,
+            needs_reason: approval.plan.comment != CommentRule::Never,
             // What is given during a pause would end with it.
             grants: terms
                 .filter(|_| !self.is_paused)

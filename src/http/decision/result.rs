@@ -106,7 +106,11 @@ pub(super) fn message(
             "Nothing was recorded: this reason is not on the list any more. Choose another."
         }
         DecisionResult::CommentMissing => {
-            "Nothing was recorded: the policy asks for a comment, with the code from the mail."
+            let mut message = "Nothing was recorded: the policy asks for your own words. They count with the code from the email, or when you are signed in.".to_owned();
+            if !app.reject_reasons(approval).is_empty() {
+                message.push_str(" To reject, a reason from the list is enough.");
+            }
+            return Some(message);
         }
         DecisionResult::CommentTooLong { most } => {
             return Some(format!(

@@ -285,6 +285,51 @@ async fn words_typed_to_reject_stay_where_they_were_typed() {
     );
 }
 
+/// A policy whose rejections need words, without the list of reasons of the settings or with it.
+#[tokio::test]
+async fn a_page_says_what_a_rejection_needs() {
+    const POLICY: &str = r#"
+version = 1
+[groups]
+all = ["alice@example.com", "bob@example.com"]
+[[rule]]
+id = "all"
+effect = "require"
+stages = [{ from = "all" }]
+comment = "on-reject"
+"#;
+    for (reasons, needs, remedy) in [
+        (
+            REASON,
+            "Rejecting needs a reason from the list, or your own words with the code from the email.",
+            "To reject, a reason from the list is enough.",
+        ),
+        (
+            "off",
+            "Rejecting needs your own words, with the code from the email.",
+            "They count with the code from the email",
+        ),
+    ] {
+        let gate = TestGate::with(&[("HO_POLICY", POLICY), ("HO_REJECT_REASONS", reasons)]).await;
+        let approval = gate.ask().await;
+        let alice = gate.question(&approval, ALICE);
+        let page = gate.get(&alice.link).await;
+        assert!(page.body.contains(needs), "{}", page.body);
+        for words in [
+            "Rejecting needs no code",
+            "(optional",
+            "rejected all the same",
+        ] {
+            assert!(!page.body.contains(words), "{words}\n{}", page.body);
+        }
+        let reject = [("decision", "reject"), ("words", "Ask Bern.")];
+        let page = gate.decide(&alice, &reject).await;
+        assert_eq!(page.status, StatusCode::UNPROCESSABLE_ENTITY);
+        assert!(page.body.contains(remedy), "{}", page.body);
+        assert_eq!(gate.status(&approval.id).await.status, Status::Pending);
+    }
+}
+
 #[tokio::test]
 async fn the_field_of_the_code_is_wrong_only_if_the_code_was() {
     let gate = TestGate::start().await;
