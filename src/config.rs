@@ -148,12 +148,13 @@ impl Config {
     pub fn inspect(lookup: impl Fn(&str) -> Option<String>) -> (Self, ConfigErrors) {
         let get = |name| non_empty(&lookup, name);
         let behind_host = get(HOST_PORT).is_some();
+        let mut errors = ConfigErrors::default();
+        let local = errors.or(flag(&get, "HO_LOCAL"), false);
         // `HO_LOCAL` has no effect in the cloud.
         let in_cloud = get("WEBSITE_INSTANCE_ID").is_some();
-        let local = get("HO_LOCAL").as_deref() == Some("1") && !in_cloud;
+        let local = local && !in_cloud;
         let production = behind_host && !local;
 
-        let mut errors = ConfigErrors::default();
         let TableSettings {
             store,
             mut rows,

@@ -38,6 +38,7 @@ pub use announcement::Announcement;
 pub use clock_difference::ClockDifference;
 pub use copied::read_copy;
 pub use decided::{DecidedBefore, StoredDecidedRow};
+pub use embedded::EMBEDDED_FILE;
 pub use error::StoreError;
 pub use gate_id::{GateIdSetting, RowSettings, RowVersion};
 pub use grants_text::{decode_grants, encode_grants};

@@ -28,8 +28,11 @@ pub enum AssembleError {
     Http(String),
     #[error("the mail transport cannot be used: {0}")]
     Mail(String),
-    #[error("the key files of local development cannot be used")]
-    LocalKeys(#[source] std::io::Error),
+    #[error("the key file `{file}` of local development cannot be used")]
+    LocalKeys {
+        file: &'static str,
+        source: std::io::Error,
+    },
 }
 
 impl App {
@@ -40,11 +43,11 @@ impl App {
     /// When a setting or a key file cannot be used.
     pub fn assemble(config: Config, port: u16, clock: Clock) -> Result<Self, AssembleError> {
         let dir = &config.home;
-        let load = |keys: &Option<Vec<NamedKey>>, file: &str, generate: fn() -> String| match keys {
+        let may_create = config.store.file().is_none_or(|file| !file.exists());
+        let load = |keys: &Option<Vec<NamedKey>>, file, generate: fn() -> String| match keys {
             Some(keys) => Ok(keys.clone()),
-            None => {
-                keyring::load_or_create(&dir.join(file), generate).map_err(AssembleError::LocalKeys)
-            }
+            None => keyring::load_or_create(&dir.join(file), may_create, generate)
+                .map_err(|source| AssembleError::LocalKeys { file, source }),
         };
         let link_keys = load(&config.link_keys, "link.keys", keyring::generate_link_key)?;
         let receipt_keys = load(

@@ -31,7 +31,7 @@ pub(crate) fn open(
 /// Fails if the file does not exist, since opening would create it.
 pub(crate) fn ensure_store_exists(settings: &TableSettings) -> anyhow::Result<()> {
     match &settings.store {
-        StoreConfig::Embedded(dir) if !dir.join("approvals.db").is_file() => {
+        StoreConfig::Embedded(dir) if !settings.store.file().is_some_and(|file| file.is_file()) => {
             bail!("there is no store in {}", dir.display());
         }
         _ => Ok(()),

@@ -143,13 +143,24 @@ pub fn generate_es256_key() -> String {
     format!("{}:{}", generate_kid(), BASE64.encode(der.as_ref()))
 }
 
-/// Loads the keys in the file at `path`, which is created with a generated key if it does not exist. Only
-/// for local development.
+/// Loads the keys in the file at `path`. If it does not exist and may be created, it is, with a generated key. Only for
+/// local development.
 ///
 /// # Errors
 /// When the file cannot be read, parsed or created.
-pub fn load_or_create(path: &Path, generate: impl Fn() -> String) -> io::Result<Vec<NamedKey>> {
+pub fn load_or_create(
+    path: &Path,
+    may_create: bool,
+    generate: impl Fn() -> String,
+) -> io::Result<Vec<NamedKey>> {
     match fs::read_to_string(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound && !may_create => {
+            Err(io::Error::new(
+                error.kind(),
+                "it is missing, and with a new key no row of the store beside it could be trusted: put it back, \
+                 or set its keys as the setting HO_LINK_KEYS or HO_RECEIPT_KEYS",
+            ))
+        }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             if let Some(dir) = path.parent() {
                 private_files::create_folder(dir)?;
@@ -162,7 +173,7 @@ pub fn load_or_create(path: &Path, generate: impl Fn() -> String) -> io::Result<
                 Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
                 _ => fs::remove_file(&temporary)?,
             }
-            load_or_create(path, generate)
+            load_or_create(path, may_create, generate)
         }
         text => {
             let text = text?;

@@ -34,6 +34,9 @@ pub(super) struct Embedded {
     reader: Arc<Mutex<File>>,
 }
 
+/// The name of the file.
+pub const EMBEDDED_FILE: &str = "approvals.db";
+
 /// The tables of the file.
 pub(super) const REQUESTS: &str = "approvals";
 pub(super) const STANDING: &str = "standingapprovals";
@@ -73,7 +76,7 @@ impl Condition {
 
 impl Embedded {
     pub(super) fn new(dir: &Path) -> Self {
-        let path = dir.join("approvals.db");
+        let path = dir.join(EMBEDDED_FILE);
         let (writer, writes) = channel();
         let opening = Arc::new(Mutex::new(()));
         let file = || File {

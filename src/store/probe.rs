@@ -1,7 +1,7 @@
 //! Probes for operators: whether each table can be read and written. A probe changes no row of a gate.
 
 use super::backend::Backend;
-use super::embedded::Embedded;
+use super::embedded::{EMBEDDED_FILE, Embedded};
 use super::error::StoreError;
 use super::handle::Store;
 use super::table_state::{StoreProbe, TableState, probe_row};
@@ -13,7 +13,7 @@ impl Store {
         match &self.backend {
             Backend::Tables(tables) => tables.probe().await,
             Backend::Embedded(embedded) => StoreProbe {
-                tables: vec![("approvals.db".to_owned(), probe_file(embedded).await)],
+                tables: vec![(EMBEDDED_FILE.to_owned(), probe_file(embedded).await)],
             },
         }
     }

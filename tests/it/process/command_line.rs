@@ -5,7 +5,7 @@ use human_oversight::keys::keyring;
 use super::{Process, binary};
 use crate::canary;
 use crate::deadline::within;
-use crate::harness::repository;
+use crate::harness::{repository, request};
 
 #[tokio::test]
 async fn an_unusable_setting_ends_the_start_with_one_line_and_exit_code_1() {
@@ -28,6 +28,10 @@ async fn an_unusable_setting_ends_the_start_with_one_line_and_exit_code_1() {
             "HO_BASE_URL cannot be used",
         ),
         (
+            vec![("HO_LOCAL", "true")],
+            "HO_LOCAL cannot be used: it must be `1`, or not set",
+        ),
+        (
             vec![("FUNCTIONS_CUSTOMHANDLER_PORT", "4711"), ("HO_LOCAL", "1")],
             "HO_SWEEP_SCHEDULE is not set: without it the host never triggers the sweep",
         ),
@@ -41,7 +45,7 @@ async fn an_unusable_setting_ends_the_start_with_one_line_and_exit_code_1() {
         ),
         (
             vec![("HO_STORE", "embedded:/proc/none")],
-            "the key files of local development",
+            "the key file `link.keys` of local development",
         ),
         (
             vec![
@@ -70,6 +74,26 @@ async fn an_unusable_setting_ends_the_start_with_one_line_and_exit_code_1() {
         );
         canary::assert_no_secret(&error);
         assert!(output.stdout.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_store_whose_key_file_is_gone_gets_no_new_key() {
+    for file in ["link.keys", "receipt.keys"] {
+        let dir = tempfile::tempdir().unwrap();
+        let gate = Process::start(dir.path(), &[]).await;
+        gate.client().submit(&request()).await.unwrap();
+        gate.kill().await;
+        std::fs::remove_file(dir.path().join(file)).unwrap();
+        let store = format!("embedded:{}", dir.path().display());
+        let mut gate = binary();
+        gate.env("HO_PORT", "0").env("HO_STORE", store);
+        let output = within(gate.output()).await.unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert!(error.contains(&format!("the key file `{file}`")), "{error}");
+        assert!(error.contains("put it back"), "{error}");
+        assert!(!dir.path().join(file).exists());
     }
 }
 
