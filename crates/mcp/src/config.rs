@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use human_oversight_client::Gate;
-use human_oversight_protocol::types::AGENT_CHARS;
+use human_oversight_protocol::types::{AGENT_BYTES, AGENT_CHARS};
 use serde::Deserialize;
 use serde::de::Error;
 
@@ -98,9 +98,11 @@ pub(crate) fn read_environment() -> Result<(Gate, ClaimKey), ConfigError> {
 
 fn agent<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     let agent = String::deserialize(deserializer)?;
-    if agent.is_empty() || agent.chars().count() > AGENT_CHARS {
-        let limit = format!("must have 1 to {AGENT_CHARS} characters");
-        return Err(D::Error::custom(limit));
+    let fits = (1..=AGENT_CHARS).contains(&agent.chars().count()) && agent.len() <= AGENT_BYTES;
+    if !fits || agent.trim() != agent || agent.chars().any(char::is_control) {
+        return Err(D::Error::custom(format!(
+            "must have 1 to {AGENT_CHARS} characters on one line (at most {AGENT_BYTES} bytes), without blanks at its ends"
+        )));
     }
     Ok(agent)
 }
@@ -123,6 +125,9 @@ fn action<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Te
         return Err(D::Error::custom(
             "an action has the same words each time: arguments belong in `summary`",
         ));
+    }
+    if !texts.are_lines() {
+        return Err(D::Error::custom("must have characters, on one line"));
     }
     Ok(Some(texts))
 }

@@ -52,6 +52,18 @@ impl Texts {
         Some(template.fill(filling))
     }
 
+    /// Whether each text has characters, on one line.
+    pub(crate) fn are_lines(&self) -> bool {
+        self.0.values().all(|template| {
+            let mut texts = template.0.iter().map(|part| match part {
+                Part::Text(text) => text.as_str(),
+                Part::Server | Part::Tool | Part::Argument(_) => "x",
+            });
+            let has_characters = texts.clone().any(|text| !text.trim().is_empty());
+            has_characters && !texts.any(|text| text.contains(char::is_control))
+        })
+    }
+
     /// Whether a text contains arguments.
     pub(crate) fn has_arguments(&self) -> bool {
         let mut parts = self.0.values().flat_map(|template| &template.0);

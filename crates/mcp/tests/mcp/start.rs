@@ -25,6 +25,16 @@ fn wrong_settings_end_the_start_with_their_line_and_cause() {
         ),
         ("pass = []\n", ["settings.toml", "missing field `agent`"]),
         ("agent = \"\"\n", ["line 1", "1 to 128 characters"]),
+        ("agent = \" A\"\n", ["line 1", "without blanks"]),
+        ("agent = \"A\\nB\"\n", ["line 1", "on one line"]),
+        (
+            "agent = \"A\"\naction = \"\"\n",
+            ["line 2", "must have characters"],
+        ),
+        (
+            "agent = \"A\"\naction = \"x\\u0000y\"\n",
+            ["line 2", "on one line"],
+        ),
         (
             "agent = \"A\"\ntimeout = \"5s\"\n",
             ["line 2", "from 10s to 30d"],
