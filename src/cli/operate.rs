@@ -369,7 +369,9 @@ fn describe(pause: &Pause) -> String {
 fn print_open(open: Option<usize>) {
     match open {
         None => {}
-        Some(0) => say("No open request in this scope: check the name, if there should be one."),
+        Some(0) => {
+            say("No open request in this scope. If it names an owner or an agent, check the name.")
+        }
         Some(1) => say("1 open request in this scope."),
         Some(number) => say(&format!("{number} open requests in this scope.")),
     }

@@ -92,11 +92,12 @@ async fn enable(gate: &Gate, channel: &str) -> anyhow::Result<ExitCode> {
             .map_err(unusable)?,
         Gate::Remote(remote) => remote.enable_channel(channel).await?,
     };
-    say(&if done {
-        format!("Switched on: {channel}")
-    } else {
-        format!("It was not switched off: {channel}")
-    });
+    if !done {
+        say(&format!("It was not switched off: {channel}"));
+        list(gate).await?;
+        return Ok(ExitCode::FAILURE);
+    }
+    say(&format!("Switched on: {channel}"));
     Ok(ExitCode::SUCCESS)
 }
 

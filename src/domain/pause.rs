@@ -32,7 +32,7 @@ pub enum PauseScope {
 pub enum InvalidPause {
     #[error("a pause is for one owner or for one agent, not for both")]
     TwoScopes,
-    #[error("an owner is `agents:NAME`, `key:SHA256` or `local`")]
+    #[error("an owner is `agents:NAME`, `key:SHA256`, `entra:OBJECT-ID` or `local`")]
     Owner,
     #[error("an agent has 1 to 128 characters on one line")]
     Agent,

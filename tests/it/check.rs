@@ -37,6 +37,8 @@ async fn everything_that_works_is_ok_and_a_gate_that_runs_notices_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let mail = format!("file:{}", dir.path().join("mail").display());
     let with_mail = [&settings[..], &[("HO_MAIL", mail.as_str())]].concat();
+    let (said, _) = run(&with_mail, &["check", "--channels"]).await;
+    assert_line(&said, "warning", "channels", "names none");
     // Before the first start.
     let (said, code) = run(&with_mail, &["check"]).await;
     assert_eq!(code, 1, "{said}");

@@ -17,10 +17,12 @@ use human_oversight_client::types::{
 };
 use serde_json::{Value, json};
 
+use crate::backing_store;
 use crate::channels::verify;
 use crate::deadline::eventually;
 use crate::harness::{ALICE, BOB, Log, TestGate, request};
 use crate::operate::operate;
+use crate::process::run;
 use receiver::{Received, Receiver, SECRET};
 
 const POLICY: &str = r#"
@@ -282,6 +284,13 @@ async fn a_channel_that_is_gone_is_switched_off_until_the_operator_switches_it_o
     drop(collecting);
     let off = operate(&gate, json!({"command": "channels"})).await;
     assert_eq!(off["off"][0]["channel"], "ledger");
+    let settings = backing_store::settings(gate.dir.path());
+    let settings = backing_store::borrowed(&settings);
+    let (said, code) = run(&settings, &["webhooks", "enable", "leger"]).await;
+    assert_eq!(code, 1, "{said}");
+    for words in ["not switched off: leger", "ledger is switched off since"] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
     for done in [true, false] {
         let enabled = operate(&gate, json!({"command": "enable", "id": "ledger"})).await;
         assert_eq!(enabled, json!({"done": done, "channel": "ledger"}));
