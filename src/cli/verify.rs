@@ -197,8 +197,12 @@ pub(crate) fn receipt_keys(
     if let Some(file) = file {
         let text =
             std::fs::read(file).with_context(|| format!("{} cannot be read", file.display()))?;
-        return serde_json::from_slice(&text)
-            .with_context(|| format!("{} is no JWK set of receipt keys", file.display()));
+        let keys: KeySet = serde_json::from_slice(&text)
+            .with_context(|| format!("{} is no JWK set of receipt keys", file.display()))?;
+        if keys.keys.is_empty() {
+            bail!("{} has no receipt keys", file.display());
+        }
+        return Ok(keys);
     }
     match named(settings, &settings.receipt_keys, "receipt.keys")? {
         Some(keys) => Ok(ReceiptKeys::new(&keys)

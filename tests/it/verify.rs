@@ -255,10 +255,14 @@ async fn keys_of_another_gate_prove_nothing_and_unusable_keys_are_reported() {
     );
 
     // Unusable keys are an error, not a success.
-    for contents in ["{}", "<html>"] {
+    for (contents, words) in [
+        ("{}", "is no JWK set"),
+        ("<html>", "is no JWK set"),
+        (r#"{"keys":[]}"#, "has no receipt keys"),
+    ] {
         std::fs::write(&file, contents).unwrap();
         let (said, code) = verify(&gate, Who::Auditor, &keys).await;
-        assert_eq!((code, said.contains("is no JWK set")), (2, true), "{said}");
+        assert_eq!((code, said.contains(words)), (2, true), "{said}");
     }
     let (said, code) = verify(&gate, Who::Operator, &["--keys", "/nowhere"]).await;
     assert_eq!(
