@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import math
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, Literal, ParamSpec, TypeVar, cast
 
@@ -74,8 +75,7 @@ def approval_gate(
     """
     if on_refusal not in ("return", "raise"):
         raise ValueError('on_refusal must be "return" or "raise"')
-    if isinstance(approver_emails, str):
-        raise TypeError("approver_emails must be a list of addresses, not one text")
+    _check_types(agent_name, approver_emails, skip, gate, wait)
     approvers = None if approver_emails is None else list(approver_emails)
 
     def decorate(function: Callable[P, T]) -> Callable[P, T]:
