@@ -219,7 +219,7 @@ class TestLangGraph:
         from human_oversight import Gate
         from human_oversight.adapters.langgraph import wrap
 
-        monkeypatch.setenv("HO_CLAIM_KEY", "a secret of the agent's")
+        monkeypatch.setenv("HO_CLAIM_KEY", "5a" * 32)
 
         def model(_: Any) -> Any:
             call = {"name": "delete_user", "args": {"user_id": "1"}, "id": "call_1"}

@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from human_oversight import Gate, Reason, Refused, flush
 from human_oversight.address import is_same_person
 from human_oversight.errors import GateError, SettingsError, TlsError
+from human_oversight.mock import MockGate
 
 URL = "https://gate.example.com"
 
@@ -59,6 +60,44 @@ def test_keys_without_an_issuer_are_refused(tmp_path: Path) -> None:
         Gate(URL, keys="A" * 43)
     with pytest.raises(SettingsError, match="No such file"):
         Gate(URL, keys=str(tmp_path / "absent.json"), issuers=[URL])
+
+
+def test_issuers_of_which_the_gate_publishes_none_are_found_before_anyone_is_asked() -> None:
+    mock = MockGate()
+    http = httpx.AsyncClient(transport=httpx.MockTransport(mock._respond))
+    gate = Gate("https://mock.invalid", approvers=["a@b.example"], issuers=[URL, f"{URL}/b"], http=http)
+    for _ in range(2):
+        with pytest.raises(SettingsError, match=f"HO_ISSUER .*{URL}, {URL}/b.* https://mock.invalid"):
+            gate.check()
+        with pytest.raises(Refused) as refused:
+            gate.action("A", "B").submit({})
+        assert refused.value.reason is Reason.MISCONFIGURED
+    assert mock.requests == []
+
+
+def test_one_issuer_that_the_gate_publishes_is_enough() -> None:
+    http = httpx.AsyncClient(transport=httpx.MockTransport(MockGate()._respond))
+    issuers = [URL, "https://mock.invalid/"]
+    gate = Gate("https://mock.invalid", approvers=["a@b.example"], issuers=issuers, http=http)
+    assert gate.action("A", "B").run({}, lambda: "ran") == "ran"
+
+
+@pytest.mark.parametrize("claim_key", ["a secret", "0" * 63, "0" * 63 + "g", "0" * 65, "é" * 64, "0" * 62 + "٣٣"])
+def test_a_claim_key_is_64_hexadecimal_digits(claim_key: str) -> None:
+    with pytest.raises(SettingsError, match="HO_CLAIM_KEY must be 64 hexadecimal digits") as error:
+        Gate(URL, claim_key=claim_key)
+    assert claim_key not in str(error.value)
+    Gate(URL, claim_key="5aB0" * 16)
+
+
+def test_one_text_is_no_list_of_settings() -> None:
+    for name in ("approvers", "issuers"):
+        with pytest.raises(TypeError, match=f"{name} must be a list"):
+            Gate(URL, **{name: URL})
+    with pytest.raises(TypeError, match="approvers must be a list"):
+        Gate(URL).action("A", "B", "alice@example.com")
+    with pytest.raises(TypeError, match="agent must be a text"):
+        Gate(URL).action(None, "B")
 
 
 def test_an_address_differs_in_case_and_in_the_form_of_its_domain() -> None:

@@ -410,6 +410,22 @@ def test_one_text_is_no_list_of_approvers() -> None:
         approval_gate("A", "B", "alice@example.com")
 
 
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("agent_name", None),
+        ("agent_name", 5),
+        ("gate", "http://localhost"),
+        ("skip", "connection"),
+        ("wait", "5"),
+        ("wait", math.nan),
+    ],
+)
+def test_a_setting_of_another_type_is_refused_at_once(setting: str, value: Any) -> None:
+    with pytest.raises(TypeError, match=setting):
+        approval_gate(**{"agent_name": "A", "action_description": "B", setting: value})
+
+
 def test_a_coroutine_function_stays_one_behind_other_decorators(mock: MockGate) -> None:
     async def delete(user_id: str) -> str:
         return user_id
@@ -474,12 +490,12 @@ def test_threads_loops_and_a_running_loop_share_a_gate(mock: MockGate) -> None:
 
 
 def test_no_text_of_a_gate_or_handle_has_its_secret(mock: MockGate) -> None:
-    gate = Gate("https://gate.example.com", "the-key", claim_key="the-claim-key")
+    gate = Gate("https://gate.example.com", "the-key", claim_key="5a" * 32)
     action = gate.action("A", "B", ["a@example.com"])
     handle = action.prepare()
     for text in (repr(gate), repr(action), repr(handle)):
         assert "the-key" not in text
-        assert "the-claim-key" not in text
+        assert "5a" * 32 not in text
         assert handle.secret not in text
 
 

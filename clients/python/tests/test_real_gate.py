@@ -70,7 +70,7 @@ def test_an_interrupt_withdraws_before_the_program_ends(real: RealGate) -> None:
 
 
 def test_a_function_that_does_not_wait_is_called_again(real: RealGate, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HO_CLAIM_KEY", "a secret of the agent's")
+    monkeypatch.setenv("HO_CLAIM_KEY", "5a" * 32)
     ran: list[str] = []
 
     def call() -> Any:

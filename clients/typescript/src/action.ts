@@ -6,6 +6,7 @@ import type { NewApproval } from "./client.js";
 import type { Connection } from "./connection.js";
 import { GateError } from "./errors.js";
 import { Handle } from "./handle.js";
+import { checkSeconds } from "./options.js";
 import { ExactParameters, ParametersError } from "./parameters.js";
 import { executeUnder, notify, Pending, withdraw, type OnPending, type WaitOptions } from "./pending.js";
 import type { Permit } from "./permit.js";
@@ -46,6 +47,19 @@ export interface ActionOptions {
   /** Called when the request was submitted, and now and then while it is pending. */
   readonly onPending?: OnPending | undefined;
 }
+
+export const ACTION_OPTIONS: Readonly<Record<keyof ActionOptions, true>> = {
+  agent: true,
+  action: true,
+  approvers: true,
+  timeoutSeconds: true,
+  reason: true,
+  onBehalfOf: true,
+  correlationId: true,
+  supersedes: true,
+  callback: true,
+  onPending: true,
+};
 
 export interface ClaimOptions extends WaitOptions {
   /** A stored handle: it submits the request or resumes it, wherever the program was interrupted. */
@@ -102,6 +116,7 @@ export class Action {
   /** Requests approval of exactly these parameters, waits, and claims the approval: see `Pending.claim`. With
    * `waitSeconds`, the request stays open when the caller stops waiting. */
   async claim(parameters: object, options: ClaimOptions = {}): Promise<Permit> {
+    checkSeconds("waitSeconds", options.waitSeconds); // before anyone is asked
     return (await this.submit(parameters, options)).claim(options);
   }
 

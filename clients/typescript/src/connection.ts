@@ -2,7 +2,7 @@
 
 import type { Approval } from "./approval.js";
 import type { Bodies, Client } from "./client.js";
-import { UntrustedError } from "./errors.js";
+import { SettingsError, UntrustedError } from "./errors.js";
 import type { Handle } from "./handle.js";
 import { NotSignedError } from "./jws.js";
 import type { Logger } from "./logs.js";
@@ -22,7 +22,7 @@ export class Connection {
     try {
       return this.trust.known();
     } catch (error) {
-      if (!(error instanceof UntrustedError)) throw error;
+      if (!isUntrusted(error)) throw error;
     }
     await this.trust.learn(await retryFirstContact(() => this.client.keys(signal), this.logger, signal));
     return this.trust.known();
@@ -36,7 +36,7 @@ export class Connection {
       if (receipt !== null) await verifyReceipt(receipt, known.keys);
       return known;
     } catch (error) {
-      if (!(error instanceof UntrustedError || error instanceof NotSignedError)) throw error;
+      if (!(isUntrusted(error) || error instanceof NotSignedError)) throw error;
     }
     await this.trust.learn(await retryTransient(() => this.client.keys(signal), this.logger, signal));
     return this.trust.known();
@@ -52,4 +52,9 @@ export class Connection {
   async status(handle: Handle): Promise<Approval> {
     return (await retryTransient(() => this.client.status(handle.id), this.logger)).approval;
   }
+}
+
+/** Whether what the gate published before is nothing to verify with. */
+function isUntrusted(error: unknown): boolean {
+  return error instanceof UntrustedError || error instanceof SettingsError;
 }

@@ -2,13 +2,14 @@
 
 import { AsyncLocalStorage } from "node:async_hooks";
 import { randomBytes } from "node:crypto";
-import { Action, type ActionOptions } from "./action.js";
+import { Action, ACTION_OPTIONS, type ActionOptions } from "./action.js";
 import { Client, type Fetch } from "./client.js";
 import { Connection } from "./connection.js";
 import { Tokens, type TokenCredential } from "./entra.js";
 import { InvalidResponseError, ProblemError, SettingsError } from "./errors.js";
 import { approvalId } from "./handle.js";
 import type { Logger } from "./logs.js";
+import { checkNames, checkSeconds, toList } from "./options.js";
 import { retryFirstContact } from "./retry.js";
 import { readSettings } from "./settings.js";
 import { Trust } from "./trust.js";
@@ -30,14 +31,16 @@ export interface GateOptions {
   readonly keys?: string | undefined;
   /** The gate's public addresses; required with thumbprints. */
   readonly issuers?: readonly string[] | undefined;
-  /** A secret of the agent's. With it, a request with a correlation id has the same handle in every process, so that
-   * nothing need be stored to resume it. */
+  /** A secret of the agent's, 64 hexadecimal digits. With it, a request with a correlation id has the same handle in every
+   * process, so that nothing need be stored to resume it. */
   readonly claimKey?: string | undefined;
   /** How to call the gate; the default is Node's `fetch`. */
   readonly fetch?: Fetch | undefined;
   /** What to log to; the default is `console`. */
   readonly logger?: Logger | undefined;
 }
+
+const CLAIM_KEY = /^[0-9A-Fa-f]{64}$/;
 
 const scope = new AsyncLocalStorage<Gate>();
 let ofEnvironment: Gate | undefined;
@@ -51,13 +54,19 @@ export class Gate {
 
   /** Connects to nothing yet. Throws a `SettingsError` if a setting cannot be used. */
   constructor(options: GateOptions) {
-    this.approvers = toAddresses(options.approvers ?? []);
+    this.approvers = toList("approvers", options.approvers ?? []);
     this.logger = options.logger ?? console;
     if (options.key && options.audience)
       throw new SettingsError("HO_KEY and HO_AUDIENCE are two proofs of who the agent is: set one");
+    if (options.claimKey && !CLAIM_KEY.test(options.claimKey))
+      throw new SettingsError("HO_CLAIM_KEY must be 64 hexadecimal digits, as `openssl rand -hex 32` prints them");
     const tokens = options.audience ? new Tokens(options.audience, options.credential) : undefined;
     const client = new Client({ url: options.url, key: options.key, tokens, fetch: options.fetch });
-    this.#connection = new Connection(client, new Trust(options.keys, options.issuers), this.logger);
+    this.#connection = new Connection(
+      client,
+      new Trust(options.keys, toList("issuers", options.issuers ?? [])),
+      this.logger,
+    );
     // Without one, a repeated call is the same request within this process alone.
     this.#claimKey = options.claimKey || randomBytes(32).toString("hex");
   }
@@ -85,7 +94,9 @@ export class Gate {
 
   /** An action that needs approval. */
   action(options: ActionOptions): Action {
-    const approvers = options.approvers ? toAddresses(options.approvers) : this.approvers;
+    checkNames(options, ACTION_OPTIONS);
+    checkSeconds("timeoutSeconds", options.timeoutSeconds);
+    const approvers = options.approvers ? toList("approvers", options.approvers) : this.approvers;
     return new Action(this.#connection, this.#claimKey, { ...options, approvers });
   }
 
@@ -105,9 +116,4 @@ export class Gate {
     }
     throw new InvalidResponseError("the status of a request that does not exist");
   }
-}
-
-function toAddresses(approvers: readonly string[]): readonly string[] {
-  if (!Array.isArray(approvers)) throw new TypeError("approvers must be a list of addresses");
-  return [...(approvers as readonly string[])];
 }

@@ -1,12 +1,14 @@
 // `gated`: a function that runs only after a person approved exactly its arguments.
 
-import { toExact, type Action, type NewCallback } from "./action.js";
+import { ACTION_OPTIONS, toExact, type Action, type NewCallback } from "./action.js";
 import { currentCorrelationId, proofScope } from "./context.js";
 import { SettingsError } from "./errors.js";
 import { Gate } from "./gate.js";
 import { logRefusal } from "./logs.js";
 import { executeUnder, type OnPending } from "./pending.js";
+import { checkNames, checkSeconds } from "./options.js";
 import { isPlainObject } from "./parameters.js";
+import { toText } from "./permit.js";
 import { fromError, invalid, Refused } from "./refusal.js";
 import { isObject } from "./strict-json.js";
 
@@ -95,6 +97,9 @@ export function gated<Args extends object, Context extends unknown[], Result>(
 ): Gated<object, Context, Result, RefusalWord, unknown> {
   checkFunction(execute);
   checkOptions({ approvers: undefined, onRefusal: undefined, ...options });
+  checkNames(options, OPTIONS);
+  checkSeconds("waitSeconds", options.waitSeconds);
+  checkSeconds("timeoutSeconds", options.timeoutSeconds);
   const { onRefusal = "return" } = options;
   const refuse = (refused: Refused): unknown => {
     logRefusal(options.gate?.logger ?? loggerOfScope(), refused);
@@ -177,7 +182,7 @@ async function complete<Args extends object>(
   try {
     return await parse(args);
   } catch (error) {
-    throw error instanceof Refused ? error : invalid(error instanceof Error ? error.message : String(error));
+    throw error instanceof Refused ? error : invalid(toText(error));
   }
 }
 
@@ -202,6 +207,19 @@ function findSignal(context: readonly unknown[]): AbortSignal | undefined {
   const members = context.map((it) => (isObject(it) ? [it, it["abortSignal"], it["signal"]] : []));
   return members.flat().find((it): it is AbortSignal => it instanceof AbortSignal);
 }
+
+type AnyOptions = GatedOptions<object, unknown[]> &
+  ParsedOptions<object, object> &
+  RefusalOptions<RefusalWord, unknown>;
+
+const OPTIONS: Readonly<Record<keyof AnyOptions, true>> = {
+  ...ACTION_OPTIONS,
+  skip: true,
+  waitSeconds: true,
+  gate: true,
+  parse: true,
+  onRefusal: true,
+};
 
 type OptionToCheck = "agent" | "action" | "approvers" | "onRefusal";
 

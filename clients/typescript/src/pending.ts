@@ -4,10 +4,12 @@ import { randomBytes } from "node:crypto";
 import type { Approval } from "./approval.js";
 import { background } from "./background.js";
 import type { Connection } from "./connection.js";
+import { refuseDeferred } from "./deferred.js";
 import { GateError, ProblemError } from "./errors.js";
 import type { Handle } from "./handle.js";
 import { toLoggable, type Logger } from "./logs.js";
-import { Permit, report } from "./permit.js";
+import { checkSeconds } from "./options.js";
+import { Permit, report, toText } from "./permit.js";
 import { CLOCK_LEEWAY_SECONDS, type Run } from "./proof.js";
 import { afterSubmit, fromStatus } from "./refusal.js";
 import { monotonic, OUTAGE_SECONDS, OutageLog, pauseFor } from "./retry.js";
@@ -76,6 +78,7 @@ export class Pending {
   /** Waits for the decision, verifies it, claims the approval, and verifies the permit. Throws a `Refused` if it is
    * anything but a verified approval of exactly these parameters. */
   async claim({ waitSeconds, signal }: WaitOptions = {}): Promise<Permit> {
+    checkSeconds("waitSeconds", waitSeconds);
     const decided = await this.#waitForDecision(waitSeconds, signal);
     if (decided.status === "Approved" && decided.execution !== null) throw fromStatus(decided); // no claim is granted
     // A `Timeout` may be provisional, and a `Pending` past its deadline not stored yet: the claim settles both.
@@ -84,7 +87,7 @@ export class Pending {
     // Before the claim, so that a mistake of this process does not use up the approval.
     if (decided.status === "Approved") await this.#run.verifyReceipt(decided, known);
     signal?.throwIfAborted();
-    const claiming = this.#claimVerified(known);
+    const claiming = this.#claimVerified(known, this.#staysOpen(waitSeconds));
     if (signal === undefined) return claiming;
     try {
       return await unlessAborted(claiming, signal);
@@ -112,10 +115,15 @@ export class Pending {
     return this.#connection.post("withdraw", this.handle, {});
   }
 
-  async #claimVerified(known: Known): Promise<Permit> {
+  /** Whether the request stays open when nothing waits for it any more. */
+  #staysOpen(waitSeconds: number | undefined): boolean {
+    return this.#options.isDetached || waitSeconds !== undefined;
+  }
+
+  async #claimVerified(known: Known, staysOpen: boolean): Promise<Permit> {
     // In memory alone, and for this claim alone: an answer that was recorded from another is none to it.
     const nonce = randomBytes(16).toString("hex");
-    const approval = await this.#callClaim(nonce);
+    const approval = await this.#callClaim(nonce, staysOpen);
     try {
       return new Permit(this.#connection, this.handle, await this.#run.verifyClaim(approval, nonce, known));
     } catch (error) {
@@ -124,7 +132,7 @@ export class Pending {
     }
   }
 
-  async #callClaim(nonce: string): Promise<Approval> {
+  async #callClaim(nonce: string, staysOpen: boolean): Promise<Approval> {
     for (let attempt = 1; ; attempt++) {
       try {
         return await this.#connection.post("claim", this.handle, { nonce });
@@ -140,7 +148,10 @@ export class Pending {
       const settled = await orRefuse(this.#connection.status(this.handle));
       // The clocks of two instances of the gate may differ slightly: the first claim made the gate store the state that
       // the second one finds.
-      if (attempt === 2 || settled.status !== "Timeout") throw fromStatus(settled);
+      if (attempt === 2 || settled.status !== "Timeout") {
+        if (settled.status === "Pending" && !staysOpen) background(withdraw(this.#connection, this.handle));
+        throw fromStatus(settled);
+      }
       await pauseFor(1);
     }
   }
@@ -151,7 +162,7 @@ export class Pending {
       return await this.#poll(waitSeconds, signal);
     } catch (error) {
       // Also after an error: without a waiting agent the request needs no decision.
-      if (!(error instanceof Undecided) && !this.#options.isDetached && waitSeconds === undefined)
+      if (!(error instanceof Undecided) && !this.#staysOpen(waitSeconds))
         background(withdraw(this.#connection, this.handle));
       throw error;
     }
@@ -196,6 +207,7 @@ export async function executeUnder<T>(permit: Permit, execute: () => T, signal?:
   let result: Awaited<T>;
   try {
     result = await execute();
+    await refuseDeferred(result);
   } catch (error) {
     await permit.failed(signal?.aborted ? GIVEN_UP : error);
     throw error;
@@ -204,12 +216,13 @@ export async function executeUnder<T>(permit: Permit, execute: () => T, signal?:
   return result;
 }
 
-/** Withdraws a request for which nothing waits any more, or logs that it could not be withdrawn. */
+/** Withdraws a request for which nothing waits any more, if there is one, or logs that it could not be withdrawn. */
 export async function withdraw(connection: Connection, handle: Handle): Promise<void> {
   try {
     await connection.post("withdraw", handle, {});
   } catch (error) {
     if (!(error instanceof GateError)) throw error;
+    if (error instanceof ProblemError && error.status === 404) return;
     connection.logger.warn(`the request ${handle.id} could not be withdrawn: ${toLoggable(error.message)}`);
   }
 }
@@ -219,7 +232,7 @@ export function notify(callback: OnPending | undefined, approval: Approval, logg
   try {
     callback?.(approval);
   } catch (error) {
-    logger.warn(`onPending failed: ${toLoggable(String(error))}`);
+    logger.warn(`onPending failed: ${toLoggable(toText(error))}`);
   }
 }
 

@@ -30,13 +30,22 @@ export class Permit {
 
   /** Reports that the action failed, with the first 2,000 characters of the error. */
   async failed(error: unknown): Promise<void> {
-    await this.#reportOnce(error instanceof Error ? error.message : String(error));
+    await this.#reportOnce(toText(error));
   }
 
   async #reportOnce(error?: string): Promise<void> {
     if (this.#isReported) return;
     this.#isReported = true;
     await report(this.#connection, this.#handle, error);
+  }
+}
+
+/** The text of what was thrown, or words in its place if it has none. */
+export function toText(thrown: unknown): string {
+  try {
+    return String(thrown instanceof Error ? thrown.message : thrown);
+  } catch {
+    return `${typeof thrown} without a text`;
   }
 }
 

@@ -168,7 +168,11 @@ export function fromStatus(approval: Approval): Refused {
       return new Refused("cancelled", { id });
     case "Approved":
       return fromExecution(id, approval.execution);
-    default: // Pending, or one that this version does not know
+    case "Pending": {
+      const detail = "the gate's status is Pending after the deadline: this machine's clock may be ahead of the gate's";
+      return new Refused("unavailable", { id, detail });
+    }
+    default: // one that this version does not know
       return new Refused("unavailable", { id, detail: `the gate's status is ${status}` });
   }
 }

@@ -32,15 +32,15 @@ export class Trust {
       );
   }
 
-  /** Keeps what the gate published. The issuers are those of the first time. */
+  /** Keeps what the gate published. The issuers that count are those of the settings, or of the first time. */
   async learn(published: unknown): Promise<void> {
     const { keys, issuers } = readSet(published);
     this.#published = await readKeys(keys);
-    if (this.#publishedIssuers.length === 0) this.#publishedIssuers = issuers;
+    if (this.#issuers.length > 0 || this.#publishedIssuers.length === 0) this.#publishedIssuers = issuers;
   }
 
   /** The keys and issuers that count. Throws an `UntrustedError` if there are none, so that no approval could be
-   * verified. */
+   * verified, and a `SettingsError` if the gate publishes none of the issuers that the settings name. */
   known(): Known {
     if (this.#publishedIssuers.length === 0)
       throw new UntrustedError(
@@ -51,6 +51,11 @@ export class Trust {
     const keys = pinned ? this.#published.flatMap((key) => pin(key, pinned)) : this.#published;
     if (keys.length === 0)
       throw new UntrustedError("the gate publishes none of the keys that this client trusts (HO_KEYS)");
+    if (this.#issuers.length > 0 && !this.#issuers.some((issuer) => this.#publishedIssuers.includes(issuer)))
+      throw new SettingsError(
+        `HO_ISSUER (or the file of HO_KEYS) names ${this.#issuers.join(", ")}, but the issuers of the gate are ` +
+          this.#publishedIssuers.join(", "),
+      );
     return { keys, issuers: this.#issuers.length > 0 ? this.#issuers : this.#publishedIssuers };
   }
 }

@@ -11,6 +11,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { Gate, InvalidResponseError, Refused, SettingsError, TlsError, type Reason } from "human-oversight";
+import { MockGate } from "human-oversight/mock";
 import { isSamePerson } from "../dist/address.js";
 
 const url = "https://gate.example.com";
@@ -47,6 +48,34 @@ describe("settings", () => {
     assert.throws(() => new Gate({ url, keys: "A".repeat(43) }), /HO_ISSUER/);
     assert.throws(() => new Gate({ url, keys: "/absent.json", issuers: [url] }), /no such file/);
     assert.throws(() => new Gate({ url, key: "schlüssel" }), SettingsError);
+    assert.throws(() => new Gate({ url, issuers: url as unknown as string[] }), /issuers must be a list/);
+  });
+
+  it("a claim key is 64 hexadecimal digits", () => {
+    for (const claimKey of ["a secret", "0".repeat(63), `${"0".repeat(63)}g`, "0".repeat(65), "é".repeat(64)])
+      assert.throws(
+        () => new Gate({ url, claimKey }),
+        ({ name, message }: Error) => {
+          assert.match(message, /^HO_CLAIM_KEY must be 64 hexadecimal digits/);
+          return name === "SettingsError" && !message.includes(claimKey);
+        },
+      );
+    new Gate({ url, claimKey: "5aB0".repeat(16) });
+  });
+
+  it("issuers of which the gate publishes none are found before anyone is asked", async () => {
+    const { fetch, requests } = new MockGate();
+    const of = (...issuers: string[]) =>
+      new Gate({ url: "https://mock.invalid", approvers: ["a@b.example"], issuers, fetch });
+    const gate = of(url, `${url}/b`);
+    for (let attempt = 0; attempt < 2; attempt++) {
+      const message = /HO_ISSUER .*gate\.example\.com, .*\/b.* https:\/\/mock\.invalid/;
+      await assert.rejects(gate.check(), { name: "SettingsError", message });
+      await assert.rejects(gate.action({ agent: "A", action: "B" }).submit({}), { reason: "misconfigured" });
+    }
+    assert.deepEqual(requests, []);
+    const action = of(url, "https://mock.invalid/").action({ agent: "A", action: "B" });
+    assert.equal(await action.run({}, () => "ran"), "ran");
   });
 
   it("an address differs in case and in the form of its domain", () => {

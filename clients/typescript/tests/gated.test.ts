@@ -222,6 +222,24 @@ describe("what cannot be gated is refused at once", () => {
     assert.throws(() => gated({ agent: "A" } as typeof SETTINGS, () => 1), /agent and action/);
     assert.throws(() => new MockGate().gate.action({ ...SETTINGS, approvers }), /approvers must be a list/);
   });
+  it("an option that there is not", () => {
+    const misspelt = { ...SETTINGS, onBehalfof: "alice@example.com" };
+    const error = { name: "TypeError", message: "there is no option onBehalfof" };
+    assert.throws(() => gated(misspelt, () => 1), error);
+    assert.throws(() => new MockGate().gate.action(misspelt), error);
+    assert.throws(() => new MockGate().gate.action({ ...SETTINGS, ...{ skip: [] } }), /there is no option skip/);
+  });
+  it("seconds that are none", async () => {
+    const { gate, requests } = new MockGate();
+    for (const seconds of [NaN, "5", null, new Date(0)] as number[]) {
+      assert.throws(() => gated({ ...SETTINGS, waitSeconds: seconds }, () => 1), /waitSeconds must be a number/);
+      assert.throws(() => gated({ ...SETTINGS, timeoutSeconds: seconds }, () => 1), /timeoutSeconds must be a number/);
+      assert.throws(() => gate.action({ ...SETTINGS, timeoutSeconds: seconds }), /timeoutSeconds must be a number/);
+      await assert.rejects(gate.action(SETTINGS).claim({}, { waitSeconds: seconds }), /waitSeconds must be a number/);
+    }
+    assert.deepEqual(requests, []);
+    assert.equal(await gate.action(SETTINGS).run({}, () => "ran", { waitSeconds: Infinity }), "ran");
+  });
 });
 
 describe("outcomes", () => {
@@ -362,12 +380,12 @@ describe("logs", () => {
     const policy = (request: MockRequest) => (request.reason ? reject() : approve);
     const mock = new MockGate(policy, logger);
     const url = "https://gate.example.com";
-    const gate = new Gate({ url, key: "the-key", claimKey: "the-claim-key", approvers: ["alice@example.com"], logger });
+    const gate = new Gate({ url, key: "the-key", claimKey: "5a".repeat(32), approvers: ["alice@example.com"], logger });
     const action = gate.action({ agent: "A", action: "B" });
     const handle = action.prepare();
     await gated({ ...SETTINGS, gate: mock.gate, approvers: [] }, () => "ran")({ user_id: "the-user" });
     const texts = [inspect({ gate, action, handle }, { depth: 9 }), JSON.stringify({ gate, action, handle })];
-    for (const secret of ["the-key", "the-claim-key", "the-user", handle.secret])
+    for (const secret of ["the-key", "5a".repeat(32), "the-user", handle.secret])
       assert(![...texts, ...logger.lines].join("\n").includes(secret), secret);
     assert.equal(Handle.parse(handle.serialize()).secret, handle.secret);
     assert.throws(() => Handle.parse("{}"), TypeError);

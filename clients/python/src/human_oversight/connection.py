@@ -6,7 +6,7 @@ from typing import Any
 
 from .approval import Approval
 from .client import Client
-from .errors import UntrustedError
+from .errors import SettingsError, UntrustedError
 from .handle import Handle
 from .jws import NotSignedError
 from .receipts import verify_receipt
@@ -26,7 +26,7 @@ class Connection:
             known = self.trust.known()
             if receipt is not None:
                 verify_receipt(receipt, known.keys)
-        except (UntrustedError, NotSignedError):
+        except (UntrustedError, SettingsError, NotSignedError):
             retry = retry_first_contact if receipt is None else retry_transient
             self.trust.learn(await retry(self.client.keys))
             known = self.trust.known()

@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import math
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, Literal, ParamSpec, TypeVar, cast
 
@@ -74,8 +75,7 @@ def approval_gate(
     """
     if on_refusal not in ("return", "raise"):
         raise ValueError('on_refusal must be "return" or "raise"')
-    if isinstance(approver_emails, str):
-        raise TypeError("approver_emails must be a list of addresses, not one text")
+    _check_types(agent_name, approver_emails, skip, gate, wait)
     approvers = None if approver_emails is None else list(approver_emails)
 
     def decorate(function: Callable[P, T]) -> Callable[P, T]:
@@ -147,13 +147,26 @@ def _seconds(wait: bool | float) -> float | None:
     return 0.0 if wait is False else wait
 
 
+def _check_types(agent_name: Any, approver_emails: Any, skip: Any, gate: Any, wait: Any) -> None:
+    if not isinstance(agent_name, str):
+        raise TypeError("agent_name must be a text")
+    if isinstance(approver_emails, str):
+        raise TypeError("approver_emails must be a list of addresses, not one text")
+    if isinstance(skip, str):
+        raise TypeError("skip must be a list of names, not one text")
+    if gate is not None and not isinstance(gate, Gate):
+        raise TypeError("gate must be a Gate")
+    if not isinstance(wait, int | float) or math.isnan(wait):
+        raise TypeError("wait must be True, False or seconds")
+
+
 def _check_function(function: Any) -> None:
     if isinstance(function, (staticmethod, classmethod)):
         raise TypeError(f"put @approval_gate below @{type(function).__name__}")
     if not callable(function) or inspect.isclass(function):
         raise TypeError("approval_gate gates functions: put it innermost, below a framework's decorator")
-    inner = inspect.unwrap(function)
-    if inspect.isgeneratorfunction(inner) or inspect.isasyncgenfunction(inner):
+    called = (inspect.unwrap(function), inspect.unwrap(type(function).__call__))
+    if any(inspect.isgeneratorfunction(it) or inspect.isasyncgenfunction(it) for it in called):
         raise TypeError(
             "approval_gate cannot gate a generator: it runs when no one can know any more what was approved"
         )

@@ -1,5 +1,6 @@
 """A gate as an agent uses it."""
 
+import re
 import secrets
 import ssl
 import threading
@@ -15,7 +16,7 @@ from .action import Action
 from .client import Client
 from .connection import Connection, OnPending
 from .entra import Tokens, credential_of_environment
-from .errors import InvalidResponseError, ProblemError
+from .errors import InvalidResponseError, ProblemError, SettingsError
 from .handle import approval_id
 from .retry import retry_first_contact
 from .settings import Settings
@@ -23,6 +24,8 @@ from .trust import Trust
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
+
+_CLAIM_KEY = re.compile(r"[0-9A-Fa-f]{64}")
 
 _scope: ContextVar["Gate | None"] = ContextVar("human_oversight_gate", default=None)
 _lock = threading.Lock()
@@ -59,8 +62,8 @@ class Gate:
             approvers: the approvers of actions that name none of their own.
             keys: the only keys to trust: thumbprints (RFC 7638), separated by commas, or the file of a JWK set.
             issuers: the gate's public addresses; required with thumbprints.
-            claim_key: a secret of the agent's. With it, a request with a correlation id has the same handle in every
-                process, so that nothing need be stored to resume it.
+            claim_key: a secret of the agent's, 64 hexadecimal digits. With it, a request with a correlation id has the
+                same handle in every process, so that nothing need be stored to resume it.
             verify: how to verify the gate's certificate; the default reads `SSL_CERT_FILE`.
             proxy: a proxy; the default reads `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY`.
             http: an HTTP client instead, which nothing else may use: it runs on the client's own event loop.
@@ -68,10 +71,12 @@ class Gate:
         Raises:
             SettingsError: if a setting cannot be used.
         """
+        if claim_key and not _CLAIM_KEY.fullmatch(claim_key):
+            raise SettingsError("HO_CLAIM_KEY must be 64 hexadecimal digits, as `openssl rand -hex 32` prints them")
         tokens = Tokens(credential or credential_of_environment(), audience) if audience else None
         client = Client(url, key, tokens=tokens, verify=verify, proxy=proxy, http=http)
-        self._connection = Connection(client, Trust(keys, issuers))
-        self.approvers = list(approvers)
+        self._connection = Connection(client, Trust(keys, _to_list("issuers", issuers)))
+        self.approvers = _to_list("approvers", approvers)
         # Without one, a repeated call is the same request within this process alone.
         self._claim_key = claim_key or secrets.token_hex(32)
 
@@ -150,11 +155,13 @@ class Gate:
                 or `{"channel": …, "state": …}` with a text that the callback repeats. The agent's web server passes the
                 call to `verify_callback`.
         """
+        if not isinstance(agent, str):
+            raise TypeError("agent must be a text")
         return Action(
             self._connection,
             agent,
             description,
-            self.approvers if approvers is None else list(approvers),
+            self.approvers if approvers is None else _to_list("approvers", approvers),
             self._claim_key,
             timeout,
             reason,
@@ -192,3 +199,9 @@ class Gate:
 
     def __repr__(self) -> str:
         return f"Gate({str(self._connection.client.base)!r})"
+
+
+def _to_list(name: str, values: Iterable[str]) -> list[str]:
+    if isinstance(values, str):
+        raise TypeError(f"{name} must be a list, not one text")
+    return list(values)

@@ -12,6 +12,7 @@ from typing import TypeVar
 from . import loop
 from .approval import Approval
 from .connection import Connection, OnPending
+from .deferred import refuse_deferred
 from .errors import GateError, ProblemError
 from .permit import Permit, report
 from .proof import CLOCK_LEEWAY_SECONDS, Run
@@ -146,6 +147,8 @@ class Pending:
             # The clocks of two instances of the gate may differ slightly: the first claim made the gate store the
             # state that the second one finds.
             if is_last or approval.status != "Timeout":
+                if approval.status == "Pending" and not self.detached:
+                    loop.spawn(withdraw(self._connection, self._run))
                 raise from_status(approval)
             await asyncio.sleep(1)
         raise AssertionError("the loop returns or raises")
@@ -204,6 +207,7 @@ def execute(permit: Permit, function: Callable[[], T]) -> T:
     """Runs a function under a permit, and reports the outcome."""
     try:
         result = function()
+        refuse_deferred(result)
     except Exception as error:
         permit.failed(error)
         raise
@@ -218,6 +222,7 @@ async def execute_async(permit: Permit, function: Callable[[], Awaitable[T]]) ->
     """Like `execute`."""
     try:
         result = await function()
+        refuse_deferred(result)
     except Exception as error:
         await permit.failed_async(error)
         raise
@@ -229,10 +234,12 @@ async def execute_async(permit: Permit, function: Callable[[], Awaitable[T]]) ->
 
 
 async def withdraw(connection: Connection, run: Run) -> None:
-    """Withdraws a request for which nothing waits any more, or logs that it could not be withdrawn."""
+    """Withdraws a request for which nothing waits any more, if there is one, or logs that it could not be withdrawn."""
     try:
         await connection.post("withdraw", run.handle)
     except GateError as error:
+        if isinstance(error, ProblemError) and error.status == 404:
+            return
         _log.warning("the request %s could not be withdrawn: %s", run.handle.id, error)
 
 

@@ -43,8 +43,9 @@ class Permit:
 
     def failed(self, error: object) -> None:
         """Reports that the action failed, with the first 2,000 characters of the error."""
+        text = _text(error)
         if self._dropped.detach():
-            loop.spawn(report(*self._report_to, str(error))).result()
+            loop.spawn(report(*self._report_to, text)).result()
 
     async def executed_async(self) -> None:
         """Like `executed`. The report is made also if the caller is cancelled."""
@@ -53,8 +54,9 @@ class Permit:
 
     async def failed_async(self, error: object) -> None:
         """Like `failed`. The report is made also if the caller is cancelled."""
+        text = _text(error)
         if self._dropped.detach():
-            await _finish(loop.spawn(report(*self._report_to, str(error))))
+            await _finish(loop.spawn(report(*self._report_to, text)))
 
     def give_up(self) -> None:
         """Reports in the background that the action was given up while it ran."""
@@ -77,6 +79,14 @@ def spawn_failure(connection: Connection, handle: Handle, why: str) -> None:
 
 async def _finish(work: "concurrent.futures.Future[None]") -> None:
     await asyncio.shield(asyncio.wrap_future(work))
+
+
+def _text(error: object) -> str:
+    """The error's text, or the name of its type if the text cannot be had."""
+    try:
+        return str(error)
+    except Exception:
+        return type(error).__name__
 
 
 def _sanitize(text: str) -> str:

@@ -188,7 +188,10 @@ def _from_status(approval: Approval) -> Refused:
             return Refused(Reason.CANCELLED)
         case "Approved":
             return _from_execution(approval.execution)
-        case status:  # Pending, or one that this version does not know
+        case "Pending":
+            detail = "the gate's status is Pending after the deadline: this machine's clock may be ahead of the gate's"
+            return Refused(Reason.UNAVAILABLE, detail)
+        case status:  # one that this version does not know
             return Refused(Reason.UNAVAILABLE, f"the gate's status is {status}")
 
 

@@ -59,7 +59,7 @@ class Trust:
             )
 
     def learn(self, published: Any) -> None:
-        """Keeps what the gate published. The issuers are those of the first time.
+        """Keeps what the gate published. The issuers that count are those of the settings, or of the first time.
 
         Raises:
             InvalidResponseError: if it is no JWK set.
@@ -67,13 +67,15 @@ class Trust:
         keys, issuers = _read_set(published)
         with self._lock:
             self._published = keys
-            self._published_issuers = self._published_issuers or issuers
+            if self._issuers or not self._published_issuers:
+                self._published_issuers = issuers
 
     def known(self) -> Known:
         """The keys and issuers that count.
 
         Raises:
             UntrustedError: if there are none, so that no approval could be verified.
+            SettingsError: if the gate publishes none of the issuers that the settings name.
         """
         with self._lock:
             keys, issuers = self._published, self._published_issuers
@@ -86,6 +88,11 @@ class Trust:
             keys = [self._narrow(key, self._pinned[key.thumbprint]) for key in keys if key.thumbprint in self._pinned]
         if not keys:
             raise UntrustedError("the gate publishes none of the keys that this client trusts (HO_KEYS)")
+        if self._issuers and not set(self._issuers) & set(issuers):
+            raise SettingsError(
+                f"HO_ISSUER (or the file of HO_KEYS) names {', '.join(self._issuers)}, but the issuers of the gate are "
+                f"{', '.join(issuers)}"
+            )
         return Known(keys, self._issuers or issuers)
 
     @staticmethod

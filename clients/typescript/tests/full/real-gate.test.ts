@@ -24,7 +24,7 @@ it("a function that does not wait is called again", async () => {
   const ran: string[] = [];
   // A gate of its own for each call, as after a restart: the claim key gives the same handle.
   const call = () => {
-    const gate = connect({ claimKey: "a secret of the agent's" });
+    const gate = connect({ claimKey: "5a".repeat(32) });
     const run = gated({ ...settings, waitSeconds: 0, gate }, ({ id }: { id: string }) => ran.push(id));
     return toolCall(["thread 7", "call_1"], () => run({ id: "1" }));
   };

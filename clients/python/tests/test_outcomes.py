@@ -1,0 +1,168 @@
+"""What is reported of a function that ran, and what becomes of a request that did not end in an approval."""
+
+import asyncio
+import json
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import httpx
+import pytest
+
+from human_oversight import Gate, Reason, Refused, approval_gate, flush
+from human_oversight.mock import PAUSE, MockGate
+
+gated = approval_gate("UserManagerAgent", "Delete User Account")
+ran: list[Any] = []
+
+
+@pytest.fixture
+def mock() -> Any:
+    ran.clear()
+    mock = MockGate()
+    with mock.gate.scope():
+        yield mock
+
+
+async def delete(user_id: str) -> None:
+    ran.append(user_id)
+
+
+async def stream(user_id: str) -> Any:
+    ran.append(user_id)
+    yield user_id
+
+
+def generate(user_id: str) -> Iterator[str]:
+    ran.append(user_id)
+    yield user_id
+
+
+async def give_coroutine(user_id: str) -> Any:
+    return delete(user_id)
+
+
+async def give_generator(user_id: str) -> Any:
+    return generate(user_id)
+
+
+async def give_stream(user_id: str) -> Any:
+    return stream(user_id)
+
+
+def traced(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A decorator that does not say what it wraps."""
+
+    def wrapper(user_id: str) -> Any:
+        return function(user_id)
+
+    return wrapper
+
+
+@pytest.mark.parametrize("function", [delete, generate, stream], ids=lambda it: it.__name__)
+def test_a_function_whose_result_would_run_later_is_reported_as_failed(mock: MockGate, function: Any) -> None:
+    with pytest.raises(TypeError, match="no one can know any more what was approved"):
+        gated(traced(function))("1")
+    assert (ran, mock.outcomes) == ([], ["ExecutionFailed"])
+
+
+@pytest.mark.parametrize("function", [give_coroutine, give_generator, give_stream], ids=lambda it: it.__name__)
+def test_so_is_a_coroutine_function_with_such_a_result(mock: MockGate, function: Any) -> None:
+    with pytest.raises(TypeError, match="no one can know any more what was approved"):
+        asyncio.run(gated(function)("1"))
+    assert (ran, mock.outcomes) == ([], ["ExecutionFailed"])
+
+
+def test_a_task_is_cancelled(mock: MockGate) -> None:
+    async def call() -> None:
+        with pytest.raises(TypeError, match="a coroutine function"):
+            gated(lambda user_id: asyncio.ensure_future(delete(user_id)))("1")
+        await asyncio.sleep(0)
+
+    asyncio.run(call())
+    assert (ran, mock.outcomes) == ([], ["ExecutionFailed"])
+
+
+def test_lists_and_iterators_are_results(mock: MockGate) -> None:
+    assert list(gated(lambda user_id: iter([user_id]))("1")) == ["1"]
+    assert gated(lambda user_id: range(2))("1") == range(2)
+    assert mock.outcomes == ["Executed", "Executed"]
+
+
+class Generate:
+    def __call__(self, user_id: str) -> Any:
+        yield user_id
+
+
+class Stream:
+    async def __call__(self, user_id: str) -> Any:
+        yield user_id
+
+
+@pytest.mark.parametrize("kind", [Generate, Stream])
+def test_an_object_that_is_called_as_a_generator_is_refused_at_once(kind: Any) -> None:
+    with pytest.raises(TypeError, match="cannot gate a generator"):
+        gated(kind())
+
+
+class SilentError(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+
+def test_an_exception_without_a_text_is_reported_and_raised(mock: MockGate) -> None:
+    def fail() -> None:
+        raise SilentError
+
+    async def fail_async() -> None:
+        raise SilentError
+
+    with pytest.raises(SilentError):
+        gated(fail)()
+    with pytest.raises(SilentError):
+        asyncio.run(gated(fail_async)())
+    assert mock.outcomes == ["ExecutionFailed", "ExecutionFailed"]
+
+
+def test_a_request_that_no_gate_took_is_withdrawn_without_a_line(caplog: pytest.LogCaptureFixture) -> None:
+    with MockGate(lambda _: PAUSE).gate.scope():
+        gated(lambda: "ran")()
+    assert flush(10)
+    assert "withdrawn" not in caplog.text
+
+
+def test_what_is_pending_past_its_deadline_is_withdrawn() -> None:
+    calls: list[str] = []
+    mock = MockGate()
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        calls.append(request.url.path.split("/")[2])
+        if calls[-1] == "claim":
+            problem = {
+                "type": "urn:human-oversight:problem:conflict",
+                "title": "Conflict",
+                "status": 409,
+                "detail": "No.",
+            }
+            return httpx.Response(409, json=problem)
+        response = mock._respond(request)
+        if calls[-1] not in ("submit", "status"):
+            return response
+        expired = datetime.now(timezone.utc) - timedelta(hours=1)
+        pending = {"status": "Pending", "receipt": None, "approver": None, "expiresAt": expired.isoformat()}
+        return httpx.Response(response.status_code, json=json.loads(response.content) | pending)
+
+    http = httpx.AsyncClient(transport=httpx.MockTransport(answer))
+    action = Gate("https://mock.invalid", approvers=["a@b.example"], http=http).action("A", "B")
+    with pytest.raises(Refused) as refused:
+        action.claim({})
+    assert refused.value.reason is Reason.UNAVAILABLE
+    assert "clock may be ahead" in (refused.value.detail or "")
+    assert flush(10)
+    assert calls == ["keys", "submit", "status", "claim", "status", "withdraw"]
+
+    calls.clear()
+    with pytest.raises(Refused):
+        action.claim({}, action.prepare())
+    assert flush(10)
+    assert "withdraw" not in calls

@@ -1,0 +1,118 @@
+// What is reported of a function that ran, and what becomes of a request that did not end in an approval.
+
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { flush, Gate, gated, Refused, type Logger } from "human-oversight";
+import { MockGate, pause } from "human-oversight/mock";
+
+const SETTINGS = { agent: "UserManagerAgent", action: "Delete User Account" };
+
+function logTo(lines: string[]): Logger {
+  return { warn: (line) => void lines.push(line), error: (line) => void lines.push(line) };
+}
+
+describe("a result that would run later", () => {
+  const ran: string[] = [];
+  function* generate() {
+    ran.push("generate");
+    yield 1;
+  }
+  async function* stream() {
+    ran.push("stream");
+    yield 1;
+  }
+  const functions = { generate: () => generate(), stream: () => stream(), "async generate": async () => generate() };
+  for (const [name, execute] of Object.entries(functions))
+    it(`is reported as failed: ${name}`, async () => {
+      const mock = new MockGate();
+      await assert.rejects(gated({ ...SETTINGS, gate: mock.gate }, execute as () => unknown)({}), {
+        name: "TypeError",
+        message: /no one can know any more what was approved/,
+      });
+      assert.deepEqual([ran, mock.outcomes], [[], ["ExecutionFailed"]]);
+    });
+
+  it("and one that is there is a result", async () => {
+    const mock = new MockGate();
+    const results = [[1], new Map([[1, 2]]), [1].values(), { next: () => 1 }, new ReadableStream(), "text", null];
+    for (const result of results)
+      assert.equal(await gated({ ...SETTINGS, gate: mock.gate }, (): unknown => result)({}), result);
+    assert.deepEqual(
+      mock.outcomes,
+      results.map(() => "Executed"),
+    );
+  });
+});
+
+describe("what is thrown without a text is reported, and thrown", () => {
+  const silent = {
+    toString: () => {
+      throw new RangeError("no text");
+    },
+  };
+  const thrown = {
+    "an object without a prototype": Object.create(null) as object,
+    "an object whose toString throws": silent,
+    "an error whose message is no text": Object.assign(new Error(), { message: silent }),
+  };
+  for (const [name, error] of Object.entries(thrown))
+    it(name, async () => {
+      const mock = new MockGate();
+      const fail = () => {
+        throw error;
+      };
+      await assert.rejects(gated({ ...SETTINGS, gate: mock.gate }, fail)({}), (it) => it === error);
+      assert.deepEqual(mock.outcomes, ["ExecutionFailed"]);
+    });
+
+  it("by a callback, too", async () => {
+    const lines: string[] = [];
+    const mock = new MockGate(undefined, logTo(lines));
+    const fetch: typeof globalThis.fetch = async (url, init) => {
+      const response = await mock.fetch(url, init);
+      if (!String(url).endsWith("/submit")) return response;
+      return Response.json({ ...((await response.json()) as object), status: "Pending" }, { status: 202 });
+    };
+    const onPending = () => {
+      throw Object.create(null);
+    };
+    const gate = new Gate({ url: "https://mock.invalid", approvers: ["a@b.example"], fetch, logger: logTo(lines) });
+    assert.equal(await gated({ ...SETTINGS, gate, onPending }, () => "ran")({}), "ran");
+    assert.match(lines.join(), /^onPending failed: /);
+  });
+});
+
+it("a request that no gate took is withdrawn without a line", async () => {
+  const lines: string[] = [];
+  await gated({ ...SETTINGS, gate: new MockGate(() => pause, logTo(lines)).gate }, () => "ran")({});
+  await flush();
+  assert.doesNotMatch(lines.join(), /withdrawn/);
+});
+
+it("what is pending past its deadline is withdrawn, unless it is detached", async () => {
+  const mock = new MockGate();
+  const calls: (string | undefined)[] = [];
+  const problem = { type: "urn:human-oversight:problem:conflict", title: "Conflict", status: 409, detail: "No." };
+  const fetch: typeof globalThis.fetch = async (url, init) => {
+    const call = String(url).split("/")[4];
+    calls.push(call);
+    if (call === "claim" || call === "withdraw") return Response.json(problem, { status: 409 });
+    const response = await mock.fetch(url, init);
+    if (call === "keys") return response;
+    const expiresAt = new Date(Date.now() - 3_600_000).toISOString();
+    return Response.json({ ...((await response.json()) as object), status: "Pending", receipt: null, expiresAt });
+  };
+  const gate = new Gate({ url: "https://mock.invalid", approvers: ["a@b.example"], fetch, logger: logTo([]) });
+  const action = gate.action(SETTINGS);
+  const isRefused = (error: unknown) =>
+    error instanceof Refused && error.reason === "unavailable" && /clock may be ahead/.test(error.detail ?? "");
+  await assert.rejects(action.claim({}), isRefused);
+  await flush();
+  assert.deepEqual(calls, ["keys", "submit", "status", "claim", "status", "withdraw"]);
+  for (const options of [{ handle: action.prepare() }, { waitSeconds: 9 }]) {
+    calls.length = 0;
+    await assert.rejects(action.claim({}, options), isRefused);
+    await flush();
+    assert(!calls.includes("withdraw"));
+  }
+});
