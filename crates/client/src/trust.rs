@@ -70,11 +70,12 @@ impl Trust {
         Ok(())
     }
 
-    /// Keeps what the gate published. The issuers are those of the first time.
+    /// Keeps what the gate published. The issuers are those of the first time, unless the settings name the ones that
+    /// count.
     pub(crate) fn learn(&self, published: KeySet) {
         let mut known = self.published();
         known.keys = published.keys;
-        if known.issuers.is_empty() {
+        if known.issuers.is_empty() || !self.issuers.is_empty() {
             known.issuers = published.issuers;
         }
     }
@@ -111,8 +112,8 @@ impl Trust {
         }
         if !self.issuers.is_empty() {
             if !self.issuers.iter().any(|it| known.issuers.contains(it)) {
-                return Err(Error::Untrusted(format!(
-                    "this client trusts the issuer {} (HO_ISSUER), and the gate signs as {}",
+                return Err(Error::Settings(format!(
+                    "no approval could be verified: this client trusts the issuer {} (HO_ISSUER), and the gate signs as {}",
                     self.issuers.join(", "),
                     known.issuers.join(", ")
                 )));

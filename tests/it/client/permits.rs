@@ -149,7 +149,7 @@ async fn a_gate_of_another_issuer_is_refused_before_people_are_asked() {
     );
     let action = elsewhere.action("Delete User Account").approvers([ALICE]);
     let refused = refusal(action.run(&user(), must_not_run).await);
-    assert_eq!(refused.reason, Reason::Unverified);
+    assert_eq!(refused.reason, Reason::Misconfigured);
     assert!(gate.stored().await.is_empty());
 }
 
@@ -166,8 +166,8 @@ async fn a_receipt_of_another_issuer_is_refused_before_the_claim() {
             .run(&user(), must_not_run)
             .await,
     );
-    assert_eq!(refused.reason, Reason::Unverified);
-    assert!(refused.detail.unwrap().contains("issuer"));
+    assert_eq!(refused.reason, Reason::Unavailable);
+    assert!(refused.detail.unwrap().contains("HO_ISSUER"));
     assert_eq!(gate.status(&handle.id).await.execution, None);
 
     // The gate has moved: its earlier address counts where the operator says so.
