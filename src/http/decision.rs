@@ -18,7 +18,9 @@ use std::sync::Arc;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, Request, State};
 use axum::http::HeaderMap;
+use axum::http::request::Parts;
 use axum::response::Response;
+use tracing::Instrument;
 
 use draft::Draft;
 use form::{Action, Form};
@@ -31,7 +33,9 @@ use super::error::Error;
 use super::extract::{Id, parameter};
 use super::json::content_type;
 use super::origin;
-use crate::app::App;
+use crate::app::{self, App, Caller, Identified};
+use crate::domain::Approval;
+use crate::values::ApprovalId;
 
 pub(super) async fn open(
     State(app): State<Arc<App>>,
@@ -65,31 +69,13 @@ pub(super) async fn decide(
 ) -> Response {
     let (parts, _) = request.into_parts();
     let mut caller = caller(&app, &parts.headers, None);
-    let decided = async {
-        let Id(id) = id.clone()?;
-        if !origin::is_own(&parts.headers, &app.base_url) {
-            return Err(Error::Forbidden(
-                "The form must be sent from the gate's own page.",
-            ));
-        }
-        if content_type(&parts.headers).as_deref() != Some("application/x-www-form-urlencoded") {
-            return Err(Error::MediaType(
-                "Send the form as application/x-www-form-urlencoded.",
-            ));
-        }
-        let Form { link, action } = form::parse(&body::of(&parts.extensions)?)?;
-        caller.link = link;
-        let (approval, (identified, result)) = match &action {
-            Action::Decide(form) => app.decide(&id, &caller, form).await?,
-            Action::Revoke(form) => app.revoke(&id, &caller, form).await?,
-            Action::Reveal(form) => app.reveal_values(&id, &caller, form).await?,
-            Action::RevokeGrant(form) => app.revoke_grant(&id, &caller, form).await?,
-            Action::HandOver(form, wish) => app.hand_over(&id, &caller, form, wish).await?,
-        };
-        let draft = Draft::after(action, result);
-        Ok((approval, identified, draft))
+    let (id, Form { link, action }) = match read_form(&app, id.clone(), &parts) {
+        Ok(read) => read,
+        Err(error) => return failure::show_error(&app, &caller, id.ok(), error),
     };
-    match decided.await {
+    caller.link = link;
+    let caller = Arc::new(caller);
+    match apply(&app, &id, &caller, action).await {
         Ok((approval, identified, draft)) => {
             let cookies = draft.cookies(&app, &approval, identified.approver);
             let mut response = pages::redirect(&approval, &caller.link, cookies);
@@ -98,8 +84,46 @@ pub(super) async fn decide(
             }
             to_approver(response)
         }
-        Err(error) => failure::show_error(&app, &caller, id.ok(), error),
+        Err(error) => failure::show_error(&app, &caller, Some(Id(id)), error),
     }
+}
+
+fn read_form(app: &App, id: Result<Id, Error>, parts: &Parts) -> Result<(ApprovalId, Form), Error> {
+    let Id(id) = id?;
+    if !origin::is_own(&parts.headers, &app.base_url) {
+        return Err(Error::Forbidden(
+            "The form must be sent from the gate's own page.",
+        ));
+    }
+    if content_type(&parts.headers).as_deref() != Some("application/x-www-form-urlencoded") {
+        return Err(Error::MediaType(
+            "Send the form as application/x-www-form-urlencoded.",
+        ));
+    }
+    Ok((id, form::parse(&body::of(&parts.extensions)?)?))
+}
+
+/// Applies a form in a task of its own, which ends also if the sender disconnects: what follows the write of the row,
+/// such as counting a wrong code for its person, must not depend on that.
+async fn apply(
+    app: &Arc<App>,
+    id: &ApprovalId,
+    caller: &Arc<Caller>,
+    action: Action,
+) -> Result<(Approval, Identified, Draft), Error> {
+    let (app, id, caller) = (app.clone(), id.clone(), caller.clone());
+    let applying = async move {
+        let (approval, (identified, result)) = match &action {
+            Action::Decide(form) => app.decide(&id, &caller, form).await?,
+            Action::Revoke(form) => app.revoke(&id, &caller, form).await?,
+            Action::Reveal(form) => app.reveal_values(&id, &caller, form).await?,
+            Action::RevokeGrant(form) => app.revoke_grant(&id, &caller, form).await?,
+            Action::HandOver(form, wish) => app.hand_over(&id, &caller, form, wish).await?,
+        };
+        Ok((approval, identified, Draft::after(action, result)))
+    };
+    let applied = tokio::spawn(applying.in_current_span()).await;
+    applied.unwrap_or_else(|_| Err(app::Error::Bug.into()))
 }
 
 fn to_approver(mut response: Response) -> Response {

@@ -3,12 +3,16 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use human_oversight::store::StandingKind;
 use human_oversight_client::types::{Approval, Status};
 use reqwest::StatusCode;
 
-use crate::harness::{ALICE, BOB, Page, TestGate};
+use crate::deadline::eventually;
+use crate::harness::{ALICE, BOB, Page, TestGate, with_forms};
 use crate::host::SignIn;
+use crate::proxy::Fault;
 use crate::sign_in::{ON, alice, visit_and_approve};
+use crate::tables::behind_a_proxy;
 
 const HELD: &str = "too many wrong codes";
 
@@ -181,4 +185,49 @@ async fn a_form_with_the_page_of_another_person_or_request_is_held_as_well() {
         assert!(held.body.contains(HELD), "{token}: {}", held.body);
     }
     assert_eq!(gate.entity(&approval.id).await, before, "nothing is stored");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_wrong_code_counts_although_its_sender_disconnects() {
+    let (gate, proxy) = behind_a_proxy(&[]).await;
+    let approval = gate.ask().await;
+    gate.store.settle().await;
+    let question = gate.question(&approval, ALICE);
+    let page = gate.get(&with_forms(&question.link)).await;
+    let mut form = page.first_form();
+    form.push(("decision".to_owned(), "approve".to_owned()));
+    form.push(("code".to_owned(), wrong(&question.code).to_owned()));
+    let body: String = form_urlencoded::Serializer::new(String::new())
+        .extend_pairs(form)
+        .finish();
+    let writes_row = |request: &str| {
+        request.starts_with("PUT")
+            && !["/open", "/standing", "/decided"]
+                .iter()
+                .any(|table| request.contains(table))
+    };
+    proxy.clear();
+    proxy.fault(writes_row, Fault::Delay(Duration::from_millis(200)));
+    let post = gate
+        .http
+        .post(format!("{}{}", gate.url, page.action()))
+        .header("origin", &gate.url)
+        .header("content-type", "application/x-www-form-urlencoded")
+        .body(body);
+    let sending = tokio::spawn(post.send());
+    eventually(async || {
+        proxy
+            .requests()
+            .iter()
+            .any(|it| writes_row(it))
+            .then_some(())
+    })
+    .await;
+    sending.abort();
+    assert!(sending.await.unwrap_err().is_cancelled());
+    let count = eventually(async || {
+        let codes = gate.store.standing_of(StandingKind::Code).await.unwrap();
+        codes.first().map(|row| row.columns["WrongCodes"].clone())
+    });
+    assert_eq!(count.await, "1");
 }

@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 use human_oversight::store::{Account, Store, StoreError, Versioned};
 use human_oversight::values::{ApprovalId, Timestamp};
 use human_oversight_client::parameters::{hex, sha256};
-use human_oversight_client::types::Status;
+use human_oversight_client::types::{Status, Withdrawal};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
@@ -64,6 +64,14 @@ impl FaultyStore {
     fn operations(&self) -> Vec<String> {
         operations(&self.proxy)
     }
+}
+
+/// A gate that reaches its tables through a proxy.
+pub(crate) async fn behind_a_proxy(settings: &[(&str, &str)]) -> (TestGate, Proxy) {
+    let proxy = Proxy::start(azurite().port).await;
+    let store = backing_store::tables(proxy.port);
+    let settings = [&backing_store::borrowed(&store)[..], settings].concat();
+    (TestGate::with(&settings).await, proxy)
 }
 
 /// Method and table of each request, such as `PUT approvals`.
@@ -925,4 +933,19 @@ async fn a_standing_grant_takes_one_read_and_a_use_of_it_one_write() {
             "PUT standing"
         ]
     );
+}
+
+#[tokio::test]
+async fn submits_at_once_wait_for_the_same_removals_before_they_are_refused() {
+    let (gate, proxy) = behind_a_proxy(&[("HO_OPEN_LIMIT", "2")]).await;
+    for approval in [gate.ask().await, gate.ask().await] {
+        let is_removal = |request: &str| request.starts_with("DELETE");
+        proxy.fault(is_removal, Fault::Delay(Duration::from_millis(500)));
+        let withdrawal = Withdrawal::default();
+        gate.client
+            .withdraw(&approval.id, &withdrawal)
+            .await
+            .unwrap();
+    }
+    tokio::join!(gate.ask(), gate.ask());
 }
