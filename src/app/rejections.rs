@@ -78,27 +78,28 @@ impl App {
         }
     }
 
-    /// Keeps the rejection of a request, if it was rejected. A failure is logged and costs the next approvers
-    /// the notice, never this one the decision. `known` is what was read meanwhile. Runs in its own task, so that a disconnected caller does not
-    /// interrupt it.
-    pub(super) async fn keep_rejection(&self, approval: &Approval, known: Option<Kept>) {
+    /// Keeps the rejection of a request, if it was rejected; returns whether that is done. A failure is logged and never
+    /// costs this approver the decision. `known` is what was read meanwhile. Runs in its own task, so that a
+    /// disconnected caller does not interrupt it.
+    pub(super) async fn keep_rejection(&self, approval: &Approval, known: Option<Kept>) -> bool {
         let rejection = Rejection::of(approval).zip(self.config.reask_after);
         let Some((rejection, within)) = rejection else {
-            return;
+            return true;
         };
         let now = self.now();
         if !rejection.is_recent(within, now) {
-            return;
+            return true;
         }
         let name = self.rejections_name(&approval.request);
         let (store, id) = (self.store.clone(), rejection.id.to_string());
         let keeping = async move {
-            if let Err(error) = keep(&store, &name, &rejection, within, now, known).await {
+            let kept = keep(&store, &name, &rejection, within, now, known).await;
+            kept.inspect_err(|error| {
                 tracing::warn!(id, cause = %error, "a rejection could not be kept for later requests");
-            }
+            })
         };
         let keeping = tokio::spawn(keeping.in_current_span());
-        timeout(KEEP_WITHIN, keeping).await.ok();
+        matches!(timeout(KEEP_WITHIN, keeping).await, Ok(Ok(Ok(_))))
     }
 
     /// The name of the row that keeps a rejection of this request.

@@ -216,9 +216,12 @@ impl App {
         };
         let row = self.check_receipt(row)?;
         // Before the write that can end its being due: the process that stored the decision may have died.
-        let is_kept = self.keep_decision(&row.approval).await;
+        let (decision, rejection) = tokio::join!(
+            self.keep_decision(&row.approval),
+            self.keep_rejection(&row.approval, None)
+        );
         let emails = self.apply_due(row).await?;
-        if !is_kept {
+        if !(decision && rejection) {
             self.keep_decision_later(id).await?;
         }
         Ok(emails)
@@ -244,8 +247,6 @@ impl App {
             self.replace(row, before.history.len(), None, None).await?;
             return Ok(Emails::default());
         }
-        // The process that stored the decision may have died before it kept the rejection.
-        self.keep_rejection(&row.approval, None).await;
         let attempted = leased.emails.len();
         let earlier = self.earlier_for(&row.approval, &leased.emails).await;
         let (_, sent) = self.notify(row, leased, &earlier).await?;
