@@ -249,11 +249,15 @@ impl App {
             }
             return self.find_repeat(identity, refused.into()).await;
         }
-        let stored = match reserved {
-            Ok(reserved) => self.store.insert_reserved(reserved).await,
-            Err(error) => Err(error),
+        let reserved = match reserved {
+            Ok(reserved) => reserved,
+            // Nothing was sent that could be stored.
+            Err(error) => {
+                self.refund(owner, &charge).await;
+                return self.find_repeat(identity, self.not_inserted(error)).await;
+            }
         };
-        match stored {
+        match self.store.insert_reserved(reserved).await {
             Ok(stored) => {
                 log_events(&stored.approval, 0);
                 self.notify_rejecters(&stored.approval, &earlier);
@@ -269,13 +273,17 @@ impl App {
             }
             Err(refused @ (StoreError::AlreadyExists | StoreError::OpenLimit)) => {
                 self.refund(owner, &charge).await;
-                let refused = match refused {
-                    StoreError::OpenLimit => Error::TooManyOpen(self.config.open_limit),
-                    refused => refused.into(),
-                };
-                self.find_repeat(identity, refused).await
+                self.find_repeat(identity, self.not_inserted(refused)).await
             }
+            // It may be stored all the same, so what was charged stays charged.
             Err(error) => Err(error.into()),
+        }
+    }
+
+    fn not_inserted(&self, error: StoreError) -> Error {
+        match error {
+            StoreError::OpenLimit => Error::TooManyOpen(self.config.open_limit),
+            error => error.into(),
         }
     }
 

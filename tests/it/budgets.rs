@@ -11,6 +11,8 @@ use crate::azurite::{Table, azurite};
 use crate::backing_store;
 use crate::harness::{ALICE, BOB, Page, TestGate, request};
 use crate::host::OTHER_KEY;
+use crate::proxy::Fault;
+use crate::tables::behind_a_proxy;
 
 const DEFAULTS: [(&str, &str); 2] = [("HO_MAIL_BUDGET", "25/60"), ("HO_OWNER_BUDGET", "200/1200")];
 
@@ -167,4 +169,28 @@ async fn without_readable_budgets_nothing_is_submitted() {
         "{}",
         refused.body
     );
+}
+
+#[tokio::test]
+async fn a_request_whose_index_entry_is_not_written_costs_nothing() {
+    let (gate, proxy) = behind_a_proxy(&[("HO_OWNER_BUDGET", "2/60")]).await;
+    let writes_entry = |request: &str| request.starts_with("PUT") && request.contains("/open");
+    for _ in 0..2 {
+        let refused = Fault::Answer {
+            status: 400,
+            retry_after: None,
+            body: "",
+        };
+        proxy.fault(writes_entry, refused);
+        let failed = submit(&gate, &for_people(&[ALICE])).await;
+        assert_eq!(
+            failed.status,
+            StatusCode::SERVICE_UNAVAILABLE,
+            "{}",
+            failed.body
+        );
+    }
+    assert!(proxy.all_faults_applied());
+    let asked = submit(&gate, &for_people(&[ALICE, BOB])).await;
+    assert_eq!(asked.status, StatusCode::ACCEPTED, "{}", asked.body);
 }
