@@ -378,7 +378,7 @@ async fn wrong_arguments_of_the_commands_do_nothing() {
         (
             vec![],
             vec!["resume", "--owner", "a"],
-            "`agents:NAME`, `key:SHA256` or `local`",
+            "`agents:NAME`, `key:SHA256`, `entra:OBJECT-ID` or `local`",
         ),
         (
             vec![],

@@ -8,19 +8,32 @@ use tracing::Instrument;
 
 /// The corrections that are under way.
 #[derive(Default)]
-pub(in crate::store) struct Corrections(Mutex<JoinSet<()>>);
+pub(in crate::store) struct Corrections {
+    under_way: Mutex<JoinSet<()>>,
+    /// Held by what waits for those that it has taken out, so that what comes later waits for them too.
+    settling: tokio::sync::Mutex<()>,
+}
 
 impl Corrections {
     pub(super) fn begin(&self, correction: impl Future<Output = ()> + Send + 'static) {
-        let mut under_way = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut under_way = self
+            .under_way
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         while under_way.try_join_next().is_some() {}
         under_way.spawn(correction.in_current_span());
     }
 
     /// Waits until those that are under way have ended.
     pub(super) async fn settle(&self) {
-        let mut under_way =
-            std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        let _alone = self.settling.lock().await;
+        let mut under_way = {
+            let mut under_way = self
+                .under_way
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            std::mem::take(&mut *under_way)
+        };
         while under_way.join_next().await.is_some() {}
     }
 }
