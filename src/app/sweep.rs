@@ -216,15 +216,21 @@ impl App {
         };
         let row = self.check_receipt(row)?;
         // Before the write that can end its being due: the process that stored the decision may have died.
-        let (decision, rejection) = tokio::join!(
-            self.keep_decision(&row.approval),
-            self.keep_rejection(&row.approval, None)
-        );
+        let is_kept = self.keep_for_later(&row.approval).await;
         let emails = self.apply_due(row).await?;
-        if !(decision && rejection) {
+        if !is_kept {
             self.keep_decision_later(id).await?;
         }
         Ok(emails)
+    }
+
+    /// Keeps the decision of a request, and its rejection, if it has one; returns whether that is done.
+    async fn keep_for_later(&self, approval: &Approval) -> bool {
+        let (decision, rejection) = tokio::join!(
+            self.keep_decision(approval),
+            self.keep_rejection(approval, None)
+        );
+        decision && rejection
     }
 
     async fn apply_due(self: &Arc<Self>, row: Versioned) -> Result<Emails, Error> {
@@ -246,6 +252,10 @@ impl App {
             // Due by a stored time that today's settings no longer give: store the new one.
             self.replace(row, before.history.len(), None, None).await?;
             return Ok(Emails::default());
+        }
+        if before.decision().is_none() {
+            // It was decided meanwhile, by a process that may have died since.
+            self.keep_for_later(&row.approval).await;
         }
         let attempted = leased.emails.len();
         let earlier = self.earlier_for(&row.approval, &leased.emails).await;
