@@ -12,10 +12,11 @@ use super::sweep_record::LastSweep;
 use super::teller::Teller;
 use super::unseen_changes::UnseenChanges;
 use crate::channels::Sender;
-use crate::config::{Config, ConfigError};
+use crate::config::{Config, ConfigError, StoreConfig};
 use crate::domain::{MISCONFIGURED_PAUSE, Pause, PauseScope};
 use crate::keys::{KeyError, LinkKeys, NamedKey, ReceiptKeys, keyring};
 use crate::mailer::Mailer;
+use crate::store::EMBEDDED_FILE;
 use crate::values::Clock;
 
 /// Why the gate cannot be built.
@@ -43,10 +44,12 @@ impl App {
     /// When a setting or a key file cannot be used.
     pub fn assemble(config: Config, port: u16, clock: Clock) -> Result<Self, AssembleError> {
         let dir = &config.home;
-        let may_create = config.store.file().is_none_or(|file| !file.exists());
+        // Its rows are sealed and signed with the keys that it has.
+        let has_rows =
+            matches!(&config.store, StoreConfig::Embedded(dir) if dir.join(EMBEDDED_FILE).exists());
         let load = |keys: &Option<Vec<NamedKey>>, file, generate: fn() -> String| match keys {
             Some(keys) => Ok(keys.clone()),
-            None => keyring::load_or_create(&dir.join(file), may_create, generate)
+            None => keyring::load_or_create(&dir.join(file), !has_rows, generate)
                 .map_err(|source| AssembleError::LocalKeys { file, source }),
         };
         let link_keys = load(&config.link_keys, "link.keys", keyring::generate_link_key)?;

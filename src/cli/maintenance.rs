@@ -11,7 +11,7 @@ use human_oversight::domain::Approval;
 use human_oversight::keys::LinkKeys;
 use human_oversight::keys::keyring::{self, NamedKey};
 use human_oversight::store::{
-    Store, StoreError, StoredDecidedRow, StoredRow, StoredStandingRow, read_copy,
+    EMBEDDED_FILE, Store, StoreError, StoredDecidedRow, StoredRow, StoredStandingRow, read_copy,
 };
 use human_oversight::values::Clock;
 use serde_json::{Map, Value};
@@ -31,7 +31,7 @@ pub(crate) fn open(
 /// Fails if the file does not exist, since opening would create it.
 pub(crate) fn ensure_store_exists(settings: &TableSettings) -> anyhow::Result<()> {
     match &settings.store {
-        StoreConfig::Embedded(dir) if !settings.store.file().is_some_and(|file| file.is_file()) => {
+        StoreConfig::Embedded(dir) if !dir.join(EMBEDDED_FILE).is_file() => {
             bail!("there is no store in {}", dir.display());
         }
         _ => Ok(()),

@@ -8,7 +8,7 @@ use super::error::{ConfigError, ConfigErrors};
 use super::lookup::{HOME, Lookup, non_empty, principal, resource, unusable};
 use crate::azure::http;
 use crate::keys::{LinkKeys, NamedKey, keyring};
-use crate::store::{Account, EMBEDDED_FILE, GateIdSetting, RowSettings, RowVersion, Store};
+use crate::store::{Account, GateIdSetting, RowSettings, RowVersion, Store};
 use crate::values::{Clock, is_plain_name};
 
 /// Where requests are kept.
@@ -40,16 +40,6 @@ pub struct TableSettings {
     pub link_keys: Option<Vec<NamedKey>>,
     /// The keys of receipts.
     pub receipt_keys: Option<Vec<NamedKey>>,
-}
-
-impl StoreConfig {
-    /// The file, if it is one.
-    pub fn file(&self) -> Option<PathBuf> {
-        match self {
-            Self::Embedded(dir) => Some(dir.join(EMBEDDED_FILE)),
-            Self::Tables { .. } => None,
-        }
-    }
 }
 
 impl TableSettings {
