@@ -136,7 +136,7 @@ pub(crate) async fn restore(
     }
     if grants > 0 {
         say(&format!(
-            "{grants} standing grants were not put back: those in this store stay in force, and people are asked until they give new ones."
+            "{grants} standing grants were not put back: those that this store has stay in force, and for the others people are asked."
         ));
     }
     Ok(ExitCode::from(u8::from(unsound > 0)))

@@ -839,7 +839,7 @@ async fn a_backup_has_grants_and_a_restore_voids_them() {
     assert_eq!(code, 0, "{said}");
     let (said, code) = command(&other, &["restore", copy]).await;
     assert_eq!(code, 0, "{said}");
-    let words = "1 standing grants were not put back: those in this store stay in force, and people are asked until they give new ones.";
+    let words = "1 standing grants were not put back: those that this store has stay in force, and for the others people are asked.";
     assert!(said.contains(words), "{said}");
     assert_asks(&other).await;
     // What it had approved is as it was.
