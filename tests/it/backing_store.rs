@@ -8,7 +8,8 @@ use human_oversight::values::Timestamp;
 use serde_json::{Value, json};
 
 use crate::azurite::{self, Table};
-use crate::harness::ALICE;
+use crate::harness::{ALICE, TestGate};
+use crate::proxy::Proxy;
 
 /// The settings of a gate with new tables at this port.
 pub(crate) fn tables(port: u16) -> [(&'static str, String); 5] {
@@ -158,4 +159,12 @@ fn load_or_store(dir: &Path, name: &str, fresh: String) -> String {
         std::fs::write(&file, &fresh).unwrap();
         fresh
     })
+}
+
+/// A gate that reaches its tables through a proxy.
+pub(crate) async fn behind_a_proxy(settings: &[(&str, &str)]) -> (TestGate, Proxy) {
+    let proxy = Proxy::start(azurite::azurite().port).await;
+    let store = tables(proxy.port);
+    let settings = [&borrowed(&store)[..], settings].concat();
+    (TestGate::with(&settings).await, proxy)
 }

@@ -8,11 +8,11 @@ use human_oversight_client::{Client, Error};
 use reqwest::StatusCode;
 
 use crate::azurite::{Table, azurite};
-use crate::backing_store;
+use crate::backing_store::{self, behind_a_proxy};
 use crate::harness::{ALICE, BOB, Page, TestGate, request};
 use crate::host::OTHER_KEY;
 use crate::proxy::Fault;
-use crate::tables::behind_a_proxy;
+use crate::tables::operation;
 
 const DEFAULTS: [(&str, &str); 2] = [("HO_MAIL_BUDGET", "25/60"), ("HO_OWNER_BUDGET", "200/1200")];
 
@@ -174,7 +174,7 @@ async fn without_readable_budgets_nothing_is_submitted() {
 #[tokio::test]
 async fn a_request_whose_index_entry_is_not_written_costs_nothing() {
     let (gate, proxy) = behind_a_proxy(&[("HO_OWNER_BUDGET", "2/60")]).await;
-    let writes_entry = |request: &str| request.starts_with("PUT") && request.contains("/open");
+    let writes_entry = |request: &str| operation(request) == "PUT open";
     for _ in 0..2 {
         let refused = Fault::Answer {
             status: 400,

@@ -7,12 +7,13 @@ use human_oversight::store::StandingKind;
 use human_oversight_client::types::{Approval, Status};
 use reqwest::StatusCode;
 
+use crate::backing_store::behind_a_proxy;
 use crate::deadline::eventually;
 use crate::harness::{ALICE, BOB, Page, TestGate, with_forms};
 use crate::host::SignIn;
 use crate::proxy::Fault;
 use crate::sign_in::{ON, alice, visit_and_approve};
-use crate::tables::behind_a_proxy;
+use crate::tables::operation;
 
 const HELD: &str = "too many wrong codes";
 
@@ -197,34 +198,18 @@ async fn a_wrong_code_counts_although_its_sender_disconnects() {
     let mut form = page.first_form();
     form.push(("decision".to_owned(), "approve".to_owned()));
     form.push(("code".to_owned(), wrong(&question.code).to_owned()));
-    let body: String = form_urlencoded::Serializer::new(String::new())
-        .extend_pairs(form)
-        .finish();
-    let writes_row = |request: &str| {
-        request.starts_with("PUT")
-            && !["/open", "/standing", "/decided"]
-                .iter()
-                .any(|table| request.contains(table))
-    };
+    let form = form.iter().map(|(name, value)| (&**name, &**value));
+    let writes_row = |request: &str| operation(request) == "PUT approvals";
     proxy.clear();
     proxy.fault(writes_row, Fault::Delay(Duration::from_millis(200)));
-    let post = gate
-        .http
-        .post(format!("{}{}", gate.url, page.action()))
-        .header("origin", &gate.url)
-        .header("content-type", "application/x-www-form-urlencoded")
-        .body(body);
-    let sending = tokio::spawn(post.send());
-    eventually(async || {
-        proxy
-            .requests()
-            .iter()
-            .any(|it| writes_row(it))
-            .then_some(())
-    })
-    .await;
-    sending.abort();
-    assert!(sending.await.unwrap_err().is_cancelled());
+    let url = format!("{}{}", gate.url, page.action());
+    tokio::select! {
+        answer = gate.post_fields(&url, form) => panic!("{}", answer.body),
+        () = eventually(async || {
+            let mut requests = proxy.requests().into_iter();
+            requests.any(|it| writes_row(&it)).then_some(())
+        }) => {}
+    }
     let count = eventually(async || {
         let codes = gate.store.standing_of(StandingKind::Code).await.unwrap();
         codes.first().map(|row| row.columns["WrongCodes"].clone())

@@ -8,7 +8,6 @@ use serde_json::Value;
 use crate::azurite::{Table, azurite};
 use crate::backing_store;
 use crate::harness::{ALICE, Log, TestGate};
-use crate::proxy::Proxy;
 
 /// The status code and the body.
 async fn health(gate: &TestGate) -> (u16, Value) {
@@ -84,9 +83,7 @@ async fn a_sweep_that_does_not_come_is_a_failure_after_two_minutes_and_a_half() 
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_outage_of_the_store_is_a_failure_of_what_depends_on_it() {
-    let proxy = Proxy::start(azurite().port).await;
-    let settings = backing_store::tables(proxy.port);
-    let gate = TestGate::with(&backing_store::borrowed(&settings)).await;
+    let (gate, proxy) = backing_store::behind_a_proxy(&[]).await;
     gate.sweep().await;
     let (status, found) = health(&gate).await;
     assert_eq!(status, 200, "{found}");

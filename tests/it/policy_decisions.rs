@@ -12,7 +12,6 @@ use crate::backing_store;
 use crate::deadline::eventually;
 use crate::harness::{Page, TestGate, object, request};
 use crate::host::OTHER_KEY;
-use crate::proxy::Proxy;
 use crate::tables::operations;
 
 const POLICY: &str = r#"
@@ -151,14 +150,12 @@ async fn without_a_readable_budget_the_policy_decides_nothing() {
 /// the entry and the row. Only a rule with a limit reads the row first, so that a repeat is never charged.
 #[tokio::test]
 async fn a_submit_under_a_policy_takes_the_expected_operations() {
-    let proxy = Proxy::start(azurite().port).await;
-    let store = backing_store::tables(proxy.port);
     let settings = [
         ("HO_POLICY", POLICY),
         ("HO_MAIL_BUDGET", "25/60"),
         ("HO_POLICY_BUDGET", "20/60"),
     ];
-    let gate = TestGate::with(&[&backing_store::borrowed(&store)[..], &settings].concat()).await;
+    let (gate, proxy) = backing_store::behind_a_proxy(&settings).await;
     for action in ["Pay an invoice", "Refund an order"] {
         gate.client.submit(&new(action)).await.unwrap();
     }

@@ -7,13 +7,12 @@ use human_oversight_client::types::Approval;
 use reqwest::StatusCode;
 use serde_json::{Map, Value, json};
 
-use crate::azurite::{azurite, connection_string};
 use crate::backing_store;
 use crate::deadline::eventually;
 use crate::harness::{AGENT, ALICE, BOB, Log, TestGate};
 use crate::host::OTHER_KEY;
 use crate::process::run;
-use crate::proxy::{Fault, Proxy};
+use crate::proxy::Fault;
 
 const CARD: &str = "Compared with earlier decisions";
 const NOTHING: &str = "No earlier decision on this action of this agent is on record.";
@@ -224,15 +223,6 @@ async fn the_sweep_keeps_what_the_process_that_decided_did_not() {
 }
 
 /// A gate on tables behind a proxy, in which the decided table answers as the faults say.
-async fn behind_proxy() -> (TestGate, Proxy) {
-    let settings = backing_store::tables(azurite().port);
-    let proxy = Proxy::start(azurite().port).await;
-    let connection = connection_string(proxy.port);
-    let mut through = backing_store::borrowed(&settings);
-    through[1].1 = &connection;
-    (TestGate::with(&through).await, proxy)
-}
-
 fn is_decided(method: &'static str) -> impl Fn(&str) -> bool + Send + Sync + 'static {
     move |request| request.starts_with(method) && request.contains("/decided")
 }
@@ -249,7 +239,7 @@ fn refusal() -> Fault {
 async fn the_page_comes_without_the_card_when_reading_takes_too_long_or_fails() {
     let log = Log::default();
     let _collected = log.collect();
-    let (gate, proxy) = behind_proxy().await;
+    let (gate, proxy) = backing_store::behind_a_proxy(&[]).await;
     let approval = submit(&gate, &payment(180.0, "DE1"), ALICE).await;
     let link = gate.question(&approval, ALICE).link;
     proxy.fault(is_decided("GET "), Fault::Silence);
@@ -275,7 +265,7 @@ async fn the_page_comes_without_the_card_when_reading_takes_too_long_or_fails() 
 
 #[tokio::test]
 async fn a_decision_that_cannot_be_kept_stands_and_is_kept_later() {
-    let (gate, proxy) = behind_proxy().await;
+    let (gate, proxy) = backing_store::behind_a_proxy(&[]).await;
     let approval = submit(&gate, &payment(180.0, "DE1"), ALICE).await;
     // Of the process that decides, and of the sweep.
     proxy.fault(is_decided("POST "), refusal());

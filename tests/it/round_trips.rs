@@ -154,10 +154,7 @@ async fn no_step_of_a_lifecycle_has_a_longer_chain_of_operations() {
 /// would be refused otherwise.
 #[tokio::test]
 async fn a_place_that_was_freed_is_free_for_the_next_submit() {
-    let proxy = Proxy::start(azurite().port).await;
-    let store = backing_store::tables(proxy.port);
-    let limit = [("HO_OPEN_LIMIT", "1")];
-    let gate = TestGate::with(&[&backing_store::borrowed(&store)[..], &limit].concat()).await;
+    let (gate, proxy) = backing_store::behind_a_proxy(&[("HO_OPEN_LIMIT", "1")]).await;
     let first = gate.ask().await;
     gate.client.submit(&request()).await.unwrap_err();
     let is_removal = |request: &str| request.starts_with("DELETE");

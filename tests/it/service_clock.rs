@@ -15,9 +15,7 @@ use crate::proxy::Proxy;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_gate_with_a_wrong_clock_dates_no_decision_and_no_claim() {
-    let proxy = Proxy::start(azurite().port).await;
-    let store = backing_store::tables(proxy.port);
-    let gate = TestGate::with(&backing_store::borrowed(&store)).await;
+    let (gate, proxy) = backing_store::behind_a_proxy(&[]).await;
     let (open, approved) = (gate.ask().await, gate.ask().await);
     gate.approve(&approved, ALICE).await;
     let question = gate.question(&open, ALICE);
@@ -69,9 +67,7 @@ async fn a_gate_with_a_wrong_clock_dates_no_decision_and_no_claim() {
 
 #[tokio::test]
 async fn a_gate_with_a_wrong_clock_ends_nothing_by_the_time() {
-    let proxy = Proxy::start(azurite().port).await;
-    let store = backing_store::tables(proxy.port);
-    let gate = TestGate::with(&backing_store::borrowed(&store)).await;
+    let (gate, proxy) = backing_store::behind_a_proxy(&[]).await;
     let approval = gate.ask().await;
     gate.sweep().await;
     gate.pass(Duration::from_secs(3_700));

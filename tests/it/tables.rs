@@ -15,7 +15,7 @@ use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
 
 use crate::azurite::{Table, azurite, connection_string, fresh_table};
-use crate::backing_store;
+use crate::backing_store::{self, behind_a_proxy};
 use crate::claim::claim;
 use crate::deadline::eventually;
 use crate::harness::{AGENT, ALICE, BOB, TestGate, http, request};
@@ -66,31 +66,25 @@ impl FaultyStore {
     }
 }
 
-/// A gate that reaches its tables through a proxy.
-pub(crate) async fn behind_a_proxy(settings: &[(&str, &str)]) -> (TestGate, Proxy) {
-    let proxy = Proxy::start(azurite().port).await;
-    let store = backing_store::tables(proxy.port);
-    let settings = [&backing_store::borrowed(&store)[..], settings].concat();
-    (TestGate::with(&settings).await, proxy)
-}
-
 /// Method and table of each request, such as `PUT approvals`.
 pub(crate) fn operations(proxy: &Proxy) -> Vec<String> {
-    let of = |request: &String| {
-        let (method, path) = request.split_once(' ').unwrap();
-        let table = path.split(['/', '(', '?']).nth(2).unwrap();
-        let table = match table {
-            "Tables" => "Tables",
-            open if open.starts_with("open") => "open",
-            // Only the pauses are read as a list.
-            standing if standing.starts_with("standing") && path.contains("()") => "pauses",
-            standing if standing.starts_with("standing") => "standing",
-            decided if decided.starts_with("decided") => "decided",
-            _ => "approvals",
-        };
-        format!("{method} {table}")
+    proxy.requests().iter().map(|it| operation(it)).collect()
+}
+
+/// Method and table of a request.
+pub(crate) fn operation(request: &str) -> String {
+    let (method, path) = request.split_once(' ').unwrap();
+    let table = path.split(['/', '(', '?']).nth(2).unwrap();
+    let table = match table {
+        "Tables" => "Tables",
+        open if open.starts_with("open") => "open",
+        // Only the pauses are read as a list.
+        standing if standing.starts_with("standing") && path.contains("()") => "pauses",
+        standing if standing.starts_with("standing") => "standing",
+        decided if decided.starts_with("decided") => "decided",
+        _ => "approvals",
     };
-    proxy.requests().iter().map(of).collect()
+    format!("{method} {table}")
 }
 
 fn now() -> Timestamp {

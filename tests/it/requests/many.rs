@@ -9,11 +9,9 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use super::{bob, ids, list, waiting};
-use crate::azurite::azurite;
 use crate::backing_store;
 use crate::browser::Browser;
 use crate::harness::{ALICE, BOB, TestGate, for_alice};
-use crate::proxy::Proxy;
 use crate::sign_in::{ON, alice};
 use crate::store::approval;
 use crate::tables::operations;
@@ -48,10 +46,7 @@ async fn fill(gate: &TestGate, person: &str, count: usize) {
 /// One query for each shard of the due index, one read for each row that is shown, and one query for the decisions.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_list_of_500_costs_one_query_per_shard_and_one_read_per_row() {
-    let proxy = Proxy::start(azurite().port).await;
-    let tables = backing_store::tables(proxy.port);
-    let settings = [&backing_store::borrowed(&tables)[..], &ON].concat();
-    let gate = TestGate::with(&settings).await;
+    let (gate, proxy) = backing_store::behind_a_proxy(&ON).await;
     fill(&gate, BOB, 100).await;
     fill(&gate, ALICE, 500).await;
     proxy.clear();

@@ -4,7 +4,6 @@ use reqwest::StatusCode;
 use tokio::time::Instant;
 
 use super::{LATENCY, answered, depth};
-use crate::azurite::azurite;
 use crate::backing_store;
 use crate::deadline::eventually;
 use crate::harness::{ALICE, Page, TestGate, with_forms};
@@ -25,10 +24,7 @@ struct Opened {
 
 /// Opens the page of a request, of the policy if there is one.
 async fn open(settings: &[(&str, &str)]) -> Opened {
-    let proxy = Proxy::start(azurite().port).await;
-    let store = backing_store::tables(proxy.port);
-    let all = [&backing_store::borrowed(&store)[..], settings].concat();
-    let gate = TestGate::with(&all).await;
+    let (gate, proxy) = backing_store::behind_a_proxy(settings).await;
     let is_on = |name| settings.iter().any(|it| it.0 == name);
     gate.sweep().await;
     let approval = match is_on("HO_POLICY") {

@@ -4,7 +4,6 @@
 use futures_util::future::join_all;
 use human_oversight_client::types::Approval;
 
-use crate::azurite::azurite;
 use crate::backing_store;
 use crate::claim::claim;
 use crate::deadline::eventually;
@@ -73,10 +72,7 @@ async fn life(gate: &TestGate, proxy: &Proxy, kept: usize) -> Vec<usize> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_step_takes_more_operations_among_many_requests() {
-    let proxy = Proxy::start(azurite().port).await;
-    let store = backing_store::tables(proxy.port);
-    let policy = [("HO_POLICY", POLICY)];
-    let gate = TestGate::with(&[&backing_store::borrowed(&store)[..], &policy].concat()).await;
+    let (gate, proxy) = backing_store::behind_a_proxy(&[("HO_POLICY", POLICY)]).await;
     let alone = life(&gate, &proxy, 1).await;
     for round in 0..DECIDED {
         let approval = gate.client.submit(&payment(100)).await.unwrap();
