@@ -101,9 +101,7 @@ fn call(folder: &Path, id: &Value, params: &Value, line: &str) {
     match params["name"].as_str().unwrap_or_default() {
         "crash" => exit(3),
         "slow" => {
-            while !folder.join("go").exists() {
-                thread::sleep(Duration::from_millis(10));
-            }
+            await_go(folder);
             answer(id, &text("done slowly"));
         }
         "fail" => answer(
@@ -114,13 +112,13 @@ fn call(folder: &Path, id: &Value, params: &Value, line: &str) {
             "{{\"jsonrpc\":\"2.0\",\"id\":{id},\"error\":{{\"code\":-32000,\"message\":\"broken\"}}}}\n"
         )),
         "progress" => {
-            let token = &params["_meta"]["progressToken"];
-            say(&format!(
-                "{}\n",
-                json!({"jsonrpc": "2.0", "method": "notifications/progress", "params":
-                    {"progressToken": token, "progress": 1, "total": 2}})
-            ));
+            say_progress(params);
             answer(id, &text("done"));
+        }
+        "progress, then slow" => {
+            say_progress(params);
+            await_go(folder);
+            answer(id, &text("done slowly"));
         }
         "research" if params["task"].is_object() => answer(
             id,
@@ -135,5 +133,18 @@ fn call(folder: &Path, id: &Value, params: &Value, line: &str) {
             answer(id, &text(&set.join(" ")));
         }
         _ => answer(id, &text(line)),
+    }
+}
+
+fn say_progress(params: &Value) {
+    let token = &params["_meta"]["progressToken"];
+    let params = json!({"progressToken": token, "progress": 1, "total": 2});
+    let line = json!({"jsonrpc": "2.0", "method": "notifications/progress", "params": params});
+    say(&format!("{line}\n"));
+}
+
+fn await_go(folder: &Path) {
+    while !folder.join("go").exists() {
+        thread::sleep(Duration::from_millis(10));
     }
 }

@@ -14,6 +14,7 @@ use crate::cli::Arguments;
 use crate::config::{Config, ConfigError, read_environment};
 use crate::held::HeldCalls;
 use crate::output::Output;
+use crate::progress::Tokens;
 use crate::proxy::Proxy;
 use crate::server::{Server, exit_code};
 use crate::tasks::Tasks;
@@ -60,6 +61,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<u8, StartError> {
         has_tasks: AtomicBool::new(false),
         server_lists_tasks: AtomicBool::new(false),
         output: Output::new(),
+        progress_tokens: Tokens::default(),
         callers: Mutex::default(),
     });
     let from_server = tokio::spawn(proxy.clone().read_server(stdout));

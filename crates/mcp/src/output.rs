@@ -20,15 +20,26 @@ impl Output {
 
     /// Writes bytes as they are. What the client no longer reads is lost.
     pub(crate) async fn write(&self, line: &[u8]) {
+        self.write_to(&mut *self.stdout.lock().await, line).await;
+    }
+
+    /// Writes bytes unless this holds once no other line is being written.
+    pub(crate) async fn write_unless(&self, is_off: &AtomicBool, line: &[u8]) {
         let mut stdout = self.stdout.lock().await;
-        let written = stdout.write_all(line).await;
-        if written.is_err() || stdout.flush().await.is_err() {
-            self.is_broken.store(true, Ordering::Relaxed);
+        if !is_off.load(Ordering::Relaxed) {
+            self.write_to(&mut stdout, line).await;
         }
     }
 
     /// Whether the client has closed its end.
     pub(crate) fn is_broken(&self) -> bool {
         self.is_broken.load(Ordering::Relaxed)
+    }
+
+    async fn write_to(&self, stdout: &mut Stdout, line: &[u8]) {
+        let written = stdout.write_all(line).await;
+        if written.is_err() || stdout.flush().await.is_err() {
+            self.is_broken.store(true, Ordering::Relaxed);
+        }
     }
 }

@@ -17,7 +17,7 @@ use crate::config::Config;
 use crate::held::{HeldCalls, Joined, Stage};
 use crate::message::{Asked, Id, Invalid, Line, TaskRequest, ToolCall, invalid_line, read_line};
 use crate::output::Output;
-use crate::progress::{PERIOD, Progress};
+use crate::progress::{PERIOD, Progress, Tokens};
 use crate::request::Request;
 use crate::server::Server;
 use crate::support;
@@ -38,6 +38,7 @@ pub(crate) struct Proxy {
     pub(crate) tools: Tools,
     pub(crate) tasks: Tasks,
     pub(crate) output: Output,
+    pub(crate) progress_tokens: Tokens,
     /// The client's requests that the server has not answered, and whose answers the proxy reads.
     pub(crate) asked: Mutex<HashMap<Id, Asked>>,
     /// The client has declared tasks, as revision 2025-11-25 does.
@@ -68,6 +69,7 @@ impl Proxy {
         let mut line = Vec::new();
         while matches!(output.read_until(b'\n', &mut line).await, Ok(1..)) {
             if !self.server.take_answer(&line) {
+                self.progress_tokens.note(&line);
                 match self.change(&line) {
                     Some(changed) => self.output.write(changed.as_bytes()).await,
                     None => self.output.write(&line).await,
@@ -257,7 +259,11 @@ impl Proxy {
         let joined = self.held.join(request, meta);
         let created = task.created();
         let proxy = self.clone();
-        tokio::spawn(async move { task.attend(joined, &proxy.held, &proxy.output).await });
+        tokio::spawn(async move {
+            let (held, output) = (&proxy.held, &proxy.output);
+            task.attend(joined, held, output, &proxy.progress_tokens)
+                .await;
+        });
         created
     }
 
@@ -300,25 +306,23 @@ impl Proxy {
             Joined::Seat(seat) => seat,
             Joined::Kept(ended) => return Some(words::end(ended.read(), meta.is_stateless)),
         };
-        let mut progress = Progress::new(&meta);
+        let mut progress = Progress::new(&meta, &self.output, &self.progress_tokens);
         loop {
             let stage = seat.stage();
             if let Stage::Ended(ended) = stage {
                 return Some(words::end(ended.read(), meta.is_stateless));
             }
-            if let Some(line) = progress.line(&stage) {
-                self.output.write(line.as_bytes()).await;
-            }
+            progress.write(&stage).await;
             tokio::select! {
-                        biased;
-                        // Also when the client has closed its end.
-                        _ = &mut cancelled => return None,
-                        () = seat.changed() => {}
-                        () = sleep_until(deadline) => {
-                return Some(words::so_far(&seat.stage(), meta.is_stateless));
+                biased;
+                // Also when the client has closed its end.
+                _ = &mut cancelled => return None,
+                () = seat.changed() => {}
+                () = sleep_until(deadline) => {
+                    return Some(words::so_far(&seat.stage(), meta.is_stateless));
+                }
+                () = sleep(PERIOD) => {}
             }
-                        () = sleep(PERIOD) => {}
-                    }
         }
     }
 

@@ -19,7 +19,7 @@ use crate::end::Ended;
 use crate::held::{HeldCalls, Joined, Stage};
 use crate::members::Members;
 use crate::output::Output;
-use crate::progress::{PERIOD, Progress};
+use crate::progress::{PERIOD, Progress, Tokens};
 use crate::words;
 
 pub(crate) struct Task {
@@ -106,7 +106,13 @@ impl Task {
     }
 
     /// Waits in the place of the call.
-    pub(crate) async fn attend(&self, joined: Joined, held: &HeldCalls, output: &Output) {
+    pub(crate) async fn attend(
+        &self,
+        joined: Joined,
+        held: &HeldCalls,
+        output: &Output,
+        tokens: &Tokens,
+    ) {
         let mut seat = match joined {
             Joined::Seat(seat) => seat,
             Joined::Kept(ended) => {
@@ -114,7 +120,7 @@ impl Task {
                 return;
             }
         };
-        let mut progress = Progress::new(&self.meta);
+        let mut progress = Progress::new(&self.meta, output, tokens);
         loop {
             let stage = seat.stage();
             if let Stage::Ended(ended) = &stage {
@@ -125,9 +131,7 @@ impl Task {
                 if self.note(words::progress(&stage)) {
                     self.notify(output).await;
                 }
-                if let Some(line) = progress.line(&stage) {
-                    output.write(line.as_bytes()).await;
-                }
+                progress.write(&stage).await;
             }
             tokio::select! {
                 biased;
