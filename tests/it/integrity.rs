@@ -606,7 +606,10 @@ async fn an_authentic_row_with_an_unknown_column_is_left_to_a_later_version() {
     let answer = gate.send_form(&page, &form).await;
     assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
     gate.pass(Duration::from_secs(3_600));
-    assert!(gate.sweep().await.contains("1 failed"));
+    // The entry that the email's record replaced may still be on its way out.
+    gate.store.settle().await;
+    let swept = gate.sweep().await;
+    assert!(swept.contains("1 failed"), "{swept}");
     assert_eq!(gate.stored().await, before);
 }
 
