@@ -13,6 +13,7 @@ mod changes;
 mod claim;
 mod code_form;
 mod code_holds;
+mod code_turns;
 mod decide;
 mod delivery_reports;
 mod earlier;

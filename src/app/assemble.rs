@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::accounts::OwnerAccounts;
 use super::calls::Calls;
+use super::code_turns::CodeTurns;
 use super::index_rebuild::IndexRebuild;
 use super::last_reading::LastReading;
 use super::set_aside::SetAside;
@@ -97,6 +98,7 @@ impl App {
             changes: Arc::default(),
             calls: Calls::default(),
             waits: Arc::default(),
+            code_turns: CodeTurns::default(),
             accounts: OwnerAccounts::default(),
             paused_by_setting,
             last_pauses: LastReading::of_pauses(),

@@ -1,7 +1,7 @@
 //! Forms that decide nothing and take the code of the email, such as one that revokes an approval.
 
 use super::error::Error;
-use super::form_load::FormKind;
+use super::form_load::{FormKind, LoadedForm};
 use super::identify::{Caller, Identified};
 use super::state::App;
 use crate::domain::{Approval, CheckedForm, DecisionResult, Verdict};
@@ -31,17 +31,16 @@ impl App {
         id: &ApprovalId,
         caller: &Caller,
         form: &CodeForm,
-    ) -> Result<Result<(Versioned, Identified), Judged>, Error> {
+    ) -> Result<Result<LoadedForm, Judged>, Error> {
         let kind = FormKind {
             page_token: &form.page_token,
             code: &form.code,
             may_decide: false,
         };
         let loaded = self.load_for_form(id, caller, kind).await?;
-        let (row, identified) = (loaded.row, loaded.identified);
-        Ok(match loaded.held {
-            None => Ok((row, identified)),
-            Some(held) => Err((row.approval, (identified, held))),
+        Ok(match loaded.hold.held {
+            None => Ok(loaded),
+            Some(held) => Err((loaded.row.approval, (loaded.identified, held))),
         })
     }
 
@@ -51,12 +50,13 @@ impl App {
     /// As [`App::update`].
     pub(super) async fn judge_code_form(
         &self,
-        row: Versioned,
+        loaded: LoadedForm,
         caller: &Caller,
         form: &CodeForm,
         purpose: FormPurpose,
         mut judge: impl FnMut(&mut Approval, &CheckedForm, Timestamp) -> Result<DecisionResult, Error>,
     ) -> Result<(Versioned, (Identified, DecisionResult)), Error> {
+        let LoadedForm { row, hold, .. } = loaded;
         let judging = self.update(row, |approval, now| {
             let identified = self.identify(approval, caller)?;
             let checked = self.check_form(form, purpose, identified, approval);
@@ -67,6 +67,7 @@ impl App {
             self.count_wrong_code(&row.approval, identified.approver)
                 .await?;
         }
+        drop(hold);
         Ok((row, (identified, result)))
     }
 

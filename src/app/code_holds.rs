@@ -8,6 +8,7 @@ use human_oversight_protocol::parameters::{hex, sha256};
 use tokio::time::Instant;
 
 use super::attempts::back_off;
+use super::code_turns::CodeTurn;
 use super::error::Error;
 use super::identify::Identified;
 use super::state::App;
@@ -24,10 +25,19 @@ const LONGEST_PAUSE: u32 = 12;
 const COUNT: &str = "WrongCodes";
 const LAST_AT: &str = "WrongCodeTimestamp";
 
-/// The wrong codes of the person of this name, as they were read.
+/// The wrong codes of the person of this name, as they were read in the turn of a form.
 pub(super) struct CodesRead {
     name: String,
     codes: Result<Option<WrongCodes>, StoreError>,
+    turn: CodeTurn,
+}
+
+/// Whether the codes of a form's approver are held back.
+pub(super) struct CodeHold {
+    /// What becomes of the form if they are.
+    pub(super) held: Option<DecisionResult>,
+    /// Until the form's code is counted; `None` for a form whose code is not looked at.
+    pub(super) _turn: Option<CodeTurn>,
 }
 
 impl CodesRead {
@@ -38,8 +48,8 @@ impl CodesRead {
 }
 
 impl App {
-    /// What becomes of a form while the codes of its approver are held back; `None` if it goes on, as without a code
-    /// and after sign-in. What was `read` beside the row is not read again, if it is this person's.
+    /// Whether the codes of a form's approver are held back: never without a code, or after sign-in. What was `read`
+    /// beside the row is not read again, if it is this person's.
     ///
     /// # Errors
     /// [`Error::Unavailable`] if it cannot be read whether they are.
@@ -49,9 +59,12 @@ impl App {
         identified: Identified,
         code: &str,
         read: Option<CodesRead>,
-    ) -> Result<Option<DecisionResult>, Error> {
+    ) -> Result<CodeHold, Error> {
         if code.is_empty() || identified.assurance != Assurance::Link {
-            return Ok(None);
+            return Ok(CodeHold {
+                held: None,
+                _turn: None,
+            });
         }
         let name = CodesRead::name_of(&approval.approvers[identified.approver].address);
         let read = match read.filter(|it| it.name == name) {
@@ -60,18 +73,22 @@ impl App {
         };
         let codes = read.codes.map_err(unavailable)?;
         let until = codes.and_then(|codes| codes.held_until(self.now()));
-        Ok(until.map(|until| DecisionResult::CodesHeld { until }))
+        Ok(CodeHold {
+            held: until.map(|until| DecisionResult::CodesHeld { until }),
+            _turn: Some(read.turn),
+        })
     }
 
-    /// Reads the wrong codes of a person.
+    /// Reads the wrong codes of a person, once it is this form's turn.
     pub(super) async fn read_codes(&self, name: &str) -> CodesRead {
+        let turn = self.code_turns.take(name).await;
         let reading = async {
             self.store.prepare().await?;
             self.read_wrong_codes(name).await
         };
         let codes = reading.await.map(|(_, codes)| codes);
         let name = name.to_owned();
-        CodesRead { name, codes }
+        CodesRead { name, codes, turn }
     }
 
     /// Counts a wrong code, before the person learns that it was.

@@ -62,7 +62,7 @@ impl App {
     ) -> Result<(Approval, (Identified, DecisionResult)), Error> {
         let loaded = self.load_for_form(id, caller, form.kind(caller)).await?;
         self.check_machine_clock()?;
-        match (loaded.held, form.verdict) {
+        match (loaded.hold.held, form.verdict) {
             (None, _) => self.record_form(loaded, caller, form).await,
             // A rejection needs no code.
             (Some(_), Verdict::Reject) => {
@@ -88,7 +88,7 @@ impl App {
             row,
             identified,
             announcement,
-            ..
+            hold,
         } = loaded;
         let wish = form.grant.filter(|_| form.verdict == Verdict::Approve);
         let voided = match wish {
@@ -129,6 +129,7 @@ impl App {
         if is_wrong_rejection || result.is_wrong_code() {
             self.count_wrong_code(&approval, approver).await?;
         }
+        drop(hold);
         if decided.1 == DecisionResult::Recorded {
             self.keep_decision_in_background(&approval);
             self.keep_rejection(&approval, known).await;
@@ -164,12 +165,12 @@ impl App {
         if !self.withholds_values() {
             return Err(Error::Forbidden("With HO_ROWS=1 no value is withheld."));
         }
-        let row = match self.load_for_code(id, caller, form).await? {
-            Ok((row, _)) => row,
+        let loaded = match self.load_for_code(id, caller, form).await? {
+            Ok(loaded) => loaded,
             Err(held) => return Ok(held),
         };
         let judging = self.judge_code_form(
-            row,
+            loaded,
             caller,
             form,
             FormPurpose::Reveal,

@@ -1,10 +1,10 @@
 //! Loads the request of a form, and side by side with its row what the form may need: on tables each is a round trip.
 
-use super::code_holds::CodesRead;
+use super::code_holds::{CodeHold, CodesRead};
 use super::error::Error;
 use super::identify::{Caller, Identified};
 use super::state::App;
-use crate::domain::{Approval, DecisionResult};
+use crate::domain::Approval;
 use crate::store::{Announcement, Versioned};
 use crate::values::ApprovalId;
 
@@ -22,8 +22,7 @@ pub(super) struct FormKind<'a> {
 pub(super) struct LoadedForm {
     pub(super) row: Versioned,
     pub(super) identified: Identified,
-    /// What becomes of the form if the approver's codes are held back.
-    pub(super) held: Option<DecisionResult>,
+    pub(super) hold: CodeHold,
     /// The index entry of the decision, if it may decide and the gate has shown the page to the sender.
     pub(super) announcement: Option<Announcement>,
 }
@@ -54,9 +53,9 @@ impl App {
         let loading = self.load_for_approver(id, caller);
         let (loaded, codes, announcement) = tokio::join!(loading, reading, announcing);
         let (row, identified) = loaded?;
-        let held = self.check_hold(&row.approval, identified, form.code, codes);
+        let hold = self.check_hold(&row.approval, identified, form.code, codes);
         Ok(LoadedForm {
-            held: held.await?,
+            hold: hold.await?,
             row,
             identified,
             announcement,

@@ -250,12 +250,12 @@ impl App {
         caller: &Caller,
         form: &CodeForm,
     ) -> Result<(Approval, (Identified, DecisionResult)), Error> {
-        let row = match self.load_for_code(id, caller, form).await? {
-            Ok((row, _)) => row,
+        let loaded = match self.load_for_code(id, caller, form).await? {
+            Ok(loaded) => loaded,
             Err(held) => return Ok(held),
         };
         let judging = self.judge_code_form(
-            row,
+            loaded,
             caller,
             form,
             FormPurpose::Grant,

@@ -30,13 +30,13 @@ impl App {
         }
         let loaded = self.load_for_code(id, caller, form).await?;
         self.check_machine_clock()?;
-        let row = match loaded {
-            Ok((row, _)) => row,
+        let loaded = match loaded {
+            Ok(loaded) => loaded,
             Err(held) => return Ok(held),
         };
         let mut leased = Leased::default();
         let purpose = FormPurpose::HandOver;
-        let handing = self.judge_code_form(row, caller, form, purpose, |approval, form, now| {
+        let handing = self.judge_code_form(loaded, caller, form, purpose, |approval, form, now| {
             leased = Leased::default();
             let candidates = self.receivers(approval, form.approver, form.assurance);
             let receiver = match approval.judge_hand_over(form, wish, &candidates, now) {

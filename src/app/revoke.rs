@@ -28,11 +28,11 @@ impl App {
         form: &CodeForm,
     ) -> Result<(Approval, (Identified, DecisionResult)), Error> {
         check_rows_hold_revocations(&self.config.rows)?;
-        let (row, identified) = match self.load_for_code(id, caller, form).await? {
+        let loaded = match self.load_for_code(id, caller, form).await? {
             Ok(loaded) => loaded,
             Err(held) => return Ok(held),
         };
-        let approval = &row.approval;
+        let (approval, identified) = (&loaded.row.approval, loaded.identified);
         let revokes = || {
             let checked = self.check_form(form, FormPurpose::Revocation, identified, approval);
             let step = approval.clone().judge_revocation(&checked, self.now());
@@ -41,18 +41,19 @@ impl App {
         self.void_grants_if(&approval.request, revokes).await?;
         let purpose = FormPurpose::Revocation;
         let mut leased = Leased::default();
-        let revoking = self.judge_code_form(row, caller, form, purpose, |approval, form, now| {
-            let result = match approval.judge_revocation(form, now) {
-                RevocationStep::Sign(by) => self.record_revocation(approval, by, now)?,
-                RevocationStep::Vote(ballot) => {
-                    self.record_ballot(approval, ballot)?;
-                    DecisionResult::Revoked
-                }
-                RevocationStep::Done(result) => result,
-            };
-            leased = self.lease_for_channels(approval, now);
-            Ok(result)
-        });
+        let revoking =
+            self.judge_code_form(loaded, caller, form, purpose, |approval, form, now| {
+                let result = match approval.judge_revocation(form, now) {
+                    RevocationStep::Sign(by) => self.record_revocation(approval, by, now)?,
+                    RevocationStep::Vote(ballot) => {
+                        self.record_ballot(approval, ballot)?;
+                        DecisionResult::Revoked
+                    }
+                    RevocationStep::Done(result) => result,
+                };
+                leased = self.lease_for_channels(approval, now);
+                Ok(result)
+            });
         let (row, revoked) = revoking.await?;
         let approval = self.notify_in_background(row, leased);
         // What was a vote may have rejected the request.

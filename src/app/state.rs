@@ -10,6 +10,7 @@ use super::accounts::OwnerAccounts;
 use super::attempts::{MAX_WRITE_ATTEMPTS, back_off};
 use super::calls::Calls;
 use super::changes::ChangeNotifier;
+use super::code_turns::CodeTurns;
 use super::error::Error;
 use super::index_rebuild::IndexRebuild;
 use super::last_reading::LastReading;
@@ -43,6 +44,8 @@ pub struct App {
     pub calls: Calls,
     /// The calls that wait, by caller.
     pub waits: Arc<Waits>,
+    /// The forms with a code that are being applied, by person.
+    pub code_turns: CodeTurns,
     /// What owners have used of their budgets.
     pub accounts: OwnerAccounts,
     /// The pause of `HO_PAUSED`.

@@ -131,6 +131,19 @@ async fn wrong_codes_that_come_at_once_all_count() {
 }
 
 #[tokio::test]
+async fn of_many_codes_sent_at_once_only_twenty_are_looked_at() {
+    let gate = gate().await;
+    let mut asked = Vec::new();
+    for _ in 0..40 {
+        asked.push(gate.ask().await);
+    }
+    let guesses = asked.iter().map(|it| enter(&gate, it, ALICE, false));
+    let answers = join_all(guesses).await;
+    let count = |words| answers.iter().filter(|it| it.body.contains(words)).count();
+    assert_eq!((count("Wrong code"), count(HELD)), (20, 20));
+}
+
+#[tokio::test]
 async fn a_wrong_code_of_a_rejection_counts_for_each_spelling_of_the_address() {
     let gate = gate().await;
     for _ in 0..20 {

@@ -137,6 +137,7 @@ impl Settings {
             changes: Arc::default(),
             calls: Default::default(),
             waits: Arc::default(),
+            code_turns: Default::default(),
             accounts: Default::default(),
             paused_by_setting: None,
             last_pauses: LastReading::of_pauses(),
