@@ -11,12 +11,14 @@ use crate::reveal::is_secret_name;
 use crate::values::{Decimal, Timestamp};
 
 /// The scalars among the parameters of a request, by pointer: a JSON Pointer (RFC 6901) in which `*` stands for
-/// every index of a list. Values under names that suggest a secret are not among them.
+/// every index of a list. Values under names that suggest a secret are not among them, nor are empty lists and objects.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Scalars {
     /// Texts, booleans and nulls, as JSON.
     pub values: BTreeMap<String, BTreeSet<String>>,
     pub numbers: BTreeMap<String, Range>,
+    /// Whether something of the parameters is not among them.
+    pub is_partial: bool,
 }
 
 /// The smallest and the largest number at a pointer.
@@ -43,14 +45,16 @@ pub struct PastDecision {
     pub verdict: Verdict,
     pub by: DeciderKind,
     pub at: Timestamp,
-    /// Whether what was asked reads the same as what is asked now.
-    pub is_alike: bool,
+    /// Whether what was asked is exactly what is asked now.
+    pub is_same: bool,
     /// Whether the reader was among those who were asked then. Only they see its numbers.
     pub reader_was_asked: bool,
     /// The hashes of its values, by pointer.
     pub hashes: BTreeMap<String, BTreeSet<String>>,
     /// Those of the present request's values that it had too.
     pub shared: BTreeMap<String, BTreeSet<String>>,
+    /// The hashes of its values that the present request has not.
+    pub missing: BTreeMap<String, BTreeSet<String>>,
     pub numbers: BTreeMap<String, Range>,
     /// Whether parameters were left out, because there were too many.
     pub is_cut: bool,
@@ -61,14 +65,19 @@ pub struct PastDecision {
 pub struct Precedent {
     /// The earlier decisions, newest first, up to a number of [`Precedent::MOST`].
     pub past: Vec<PastDecision>,
+    /// The number of those that are approvals by people: the request is compared with these alone, so that an agent
+    /// makes nothing familiar by what is rejected, or decided without a person.
+    pub approvals: usize,
     pub findings: Vec<Finding>,
+    /// Whether every parameter was compared, and nothing stands out.
+    pub is_familiar: bool,
 }
 
-/// A parameter that differs from those of the earlier requests.
+/// A parameter that differs from those of the requests that people approved.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
     pub pointer: String,
-    /// The number of earlier decisions whose parameters it was compared with.
+    /// The number of approvals whose parameters it was compared with.
     pub compared: usize,
     pub what: Deviation,
 }
@@ -87,6 +96,10 @@ pub enum Deviation {
     Larger(Decimal, Option<Decimal>),
     /// The same below all earlier ones.
     Smaller(Decimal, Option<Decimal>),
+    /// Each earlier request had this parameter, and this one has not.
+    MissingParameter,
+    /// Each earlier request had a value there that this one has not, as in a longer list.
+    MissingValue,
 }
 
 /// From how many earlier values on it can be told that they are different each time.
@@ -103,13 +116,18 @@ impl Scalars {
     fn add(&mut self, pointer: &str, value: &Value) {
         match value {
             Value::Object(members) => {
-                let members = members.iter().filter(|(name, _)| !is_secret_name(name));
+                self.is_partial |= members.is_empty();
                 for (name, member) in members {
+                    if is_secret_name(name) {
+                        self.is_partial = true;
+                        continue;
+                    }
                     let name = name.replace('~', "~0").replace('/', "~1");
                     self.add(&format!("{pointer}/{name}"), member);
                 }
             }
             Value::Array(items) => {
+                self.is_partial |= items.is_empty();
                 let pointer = format!("{pointer}/*");
                 for item in items {
                     self.add(&pointer, item);
@@ -157,6 +175,10 @@ impl DeciderKind {
 }
 
 impl PastDecision {
+    fn is_approval_by_person(&self) -> bool {
+        self.verdict == Verdict::Approve && self.by == DeciderKind::Person
+    }
+
     fn has(&self, pointer: &str) -> bool {
         self.hashes.contains_key(pointer) || self.numbers.contains_key(pointer)
     }
@@ -168,27 +190,35 @@ impl PastDecision {
 }
 
 impl Precedent {
-    /// The most earlier decisions that a request is compared with.
+    /// The most earlier decisions that are read for a request.
     pub const MOST: u8 = 50;
 
     /// The most earlier decisions that are shown.
     pub const SHOWN: usize = 5;
 
-    /// Compares a request with the earlier decisions, newest first.
+    /// Compares a request with the approvals by people among the earlier decisions, newest first.
     pub fn new(present: &Scalars, past: Vec<PastDecision>) -> Self {
+        let approvals = past.iter().filter(|it| it.is_approval_by_person());
+        let approvals: Vec<&PastDecision> = approvals.collect();
         let numbers = present.numbers.iter();
-        let numbers = numbers.flat_map(|(pointer, range)| compare_numbers(pointer, range, &past));
+        let numbers =
+            numbers.flat_map(|(pointer, range)| compare_numbers(pointer, range, &approvals));
         let values = present.values.iter();
-        let values = values.filter_map(|(pointer, values)| compare_values(pointer, values, &past));
+        let values =
+            values.filter_map(|(pointer, values)| compare_values(pointer, values, &approvals));
         let mut findings: Vec<Finding> = numbers.chain(values).collect();
+        findings.extend(find_missing(present, &approvals, &findings));
         findings.sort_by_key(|finding| finding.what.is_usual());
-        Self { past, findings }
-    }
-
-    /// Whether every parameter was compared, and nothing stands out.
-    pub fn is_familiar(&self) -> bool {
-        self.findings.iter().all(|finding| finding.what.is_usual())
-            && !self.past.iter().any(|past| past.is_cut)
+        let is_familiar = !approvals.is_empty()
+            && !present.is_partial
+            && !approvals.iter().any(|it| it.is_cut)
+            && findings.iter().all(|it| it.what.is_usual());
+        Self {
+            approvals: approvals.len(),
+            findings,
+            is_familiar,
+            past,
+        }
     }
 }
 
@@ -199,16 +229,53 @@ impl Deviation {
     }
 }
 
-fn comparable<'a>(pointer: &str, past: &'a [PastDecision]) -> Vec<&'a PastDecision> {
-    past.iter().filter(|past| past.is_known(pointer)).collect()
+fn comparable<'a>(pointer: &str, approvals: &[&'a PastDecision]) -> Vec<&'a PastDecision> {
+    let approvals = approvals.iter().copied();
+    approvals.filter(|it| it.is_known(pointer)).collect()
+}
+
+/// What each approval had and the request has not, where nothing else was found.
+fn find_missing(present: &Scalars, approvals: &[&PastDecision], found: &[Finding]) -> Vec<Finding> {
+    let hashes = approvals.iter().flat_map(|it| it.hashes.keys());
+    let numbers = approvals.iter().flat_map(|it| it.numbers.keys());
+    let pointers: BTreeSet<&String> = hashes.chain(numbers).collect();
+    let missing = pointers.into_iter().filter_map(|pointer| {
+        let past = comparable(pointer, approvals);
+        if found.iter().any(|it| it.pointer == *pointer) || !past.iter().all(|it| it.has(pointer)) {
+            return None;
+        }
+        let has_numbers = present.numbers.contains_key(pointer);
+        let what = if !has_numbers && !present.values.contains_key(pointer) {
+            Deviation::MissingParameter
+        } else if misses_value(pointer, &past)
+            || !has_numbers && past.iter().all(|it| it.numbers.contains_key(pointer))
+        {
+            Deviation::MissingValue
+        } else {
+            return None;
+        };
+        Some(finding(pointer, &past, what))
+    });
+    missing.collect()
+}
+
+/// Whether each approval had the same value that the request has not.
+fn misses_value(pointer: &str, approvals: &[&PastDecision]) -> bool {
+    let missing = approvals.iter().map(|it| it.missing.get(pointer));
+    let missing: Option<Vec<_>> = missing.collect();
+    let Some((first, others)) = missing.as_deref().and_then(|it| it.split_first()) else {
+        return false;
+    };
+    let mut of_first = first.iter();
+    of_first.any(|hash| others.iter().all(|other| other.contains(hash)))
 }
 
 fn compare_values(
     pointer: &str,
     values: &BTreeSet<String>,
-    past: &[PastDecision],
+    approvals: &[&PastDecision],
 ) -> Option<Finding> {
-    let past = comparable(pointer, past);
+    let past = comparable(pointer, approvals);
     let is_shared = |value| {
         let mut shared = past.iter().filter_map(|past| past.shared.get(pointer));
         shared.any(|shared| shared.contains(value))
@@ -231,8 +298,8 @@ fn compare_values(
     Some(finding(pointer, &past, what))
 }
 
-fn compare_numbers(pointer: &str, present: &Range, past: &[PastDecision]) -> Vec<Finding> {
-    let past = comparable(pointer, past);
+fn compare_numbers(pointer: &str, present: &Range, approvals: &[&PastDecision]) -> Vec<Finding> {
+    let past = comparable(pointer, approvals);
     let ranges = past.iter();
     let ranges = ranges.filter_map(|it| Some((it.numbers.get(pointer)?, it.reader_was_asked)));
     let ranges: Vec<(&Range, bool)> = ranges.collect();
@@ -280,16 +347,22 @@ mod tests {
     /// A decision on a request with these parameters, as seen from one with those of `present`.
     fn past(present: &Value, parameters: &Value) -> PastDecision {
         let (present, earlier) = (Scalars::of(present), Scalars::of(parameters));
+        let present_values = present.values.clone();
         let shared = present.values.into_iter().map(|(pointer, values)| {
             let known = earlier.values.get(&pointer).cloned().unwrap_or_default();
             let shared = values.intersection(&known).cloned().collect();
             (pointer, shared)
         });
+        let missing = earlier.values.iter().map(|(pointer, known)| {
+            let had = present_values.get(pointer).cloned().unwrap_or_default();
+            (pointer.clone(), known.difference(&had).cloned().collect())
+        });
         PastDecision {
             verdict: Verdict::Approve,
             by: DeciderKind::Person,
             at: Timestamp::from_unix_millis(0).unwrap(),
-            is_alike: false,
+            is_same: false,
+            missing: missing.collect(),
             reader_was_asked: true,
             shared: shared.collect(),
             hashes: earlier.values,
@@ -371,7 +444,10 @@ mod tests {
         let found = ["/copies/*", "/to/iban", "/urgent"].map(|it| (it.to_owned(), NEW));
         assert_eq!(compare(&other, &earlier), found);
         let more = json!({"to": {"iban": "DE1"}, "a/b~c": 1, "note": null});
-        let found = ["/a~1b~0c", "/note"].map(|it| (it.to_owned(), Deviation::NewParameter));
+        let new = ["/a~1b~0c", "/note"].map(|it| (it.to_owned(), Deviation::NewParameter));
+        let missing = ["/to/name", "/urgent"];
+        let missing = missing.map(|it| (it.to_owned(), Deviation::MissingParameter));
+        let found = [new, missing].concat();
         assert_eq!(compare(&more, &earlier), found);
     }
 
@@ -400,8 +476,71 @@ mod tests {
     fn values_under_the_name_of_a_secret_are_left_out_numbers_included() {
         let secrets =
             json!({"pin": 4711, "card": {"cvc": 123, "password": {"a": "b"}}, "tokens": [1, "x"]});
-        assert_eq!(Scalars::of(&secrets), Scalars::default());
+        let nothing = Scalars {
+            is_partial: true,
+            ..Scalars::default()
+        };
+        assert_eq!(Scalars::of(&secrets), nothing);
         assert_eq!(compare(&secrets, &[json!({})]), []);
+    }
+
+    #[test]
+    fn what_each_approval_had_and_the_request_has_not_is_found() {
+        let missing = |pointer: &str, what| vec![(pointer.to_owned(), what)];
+        let earlier = [
+            json!({"n": 1, "dry_run": true, "to": ["a", "b"], "at": [1, "x"]}),
+            json!({"n": 1, "dry_run": false, "to": ["b", "c"], "at": [2, "x"]}),
+        ];
+        let present = json!({"n": 1, "to": ["b"], "at": [1, "x"]});
+        let found = missing("/dry_run", Deviation::MissingParameter);
+        assert_eq!(compare(&present, &earlier), found);
+        for (to, at, found) in [
+            (json!(["b", "a"]), json!([2, "x"]), vec![]),
+            (
+                json!(["a"]),
+                json!([2, "x"]),
+                missing("/to/*", Deviation::MissingValue),
+            ),
+            (
+                json!([]),
+                json!([2, "x"]),
+                missing("/to/*", Deviation::MissingParameter),
+            ),
+            (
+                json!(["b"]),
+                json!([2]),
+                missing("/at/*", Deviation::MissingValue),
+            ),
+            (
+                json!(["b"]),
+                json!(["x"]),
+                missing("/at/*", Deviation::MissingValue),
+            ),
+        ] {
+            let present = json!({"n": 1, "dry_run": true, "to": to, "at": at});
+            assert_eq!(compare(&present, &earlier), found, "{present}");
+        }
+    }
+
+    #[test]
+    fn only_what_a_person_approved_makes_a_request_familiar() {
+        let present = json!({"to": "A", "n": 5});
+        let familiar = |change: fn(&mut PastDecision)| {
+            let mut past = past(&present, &present);
+            change(&mut past);
+            let precedent = Precedent::new(&Scalars::of(&present), vec![past]);
+            assert_eq!(precedent.findings, []);
+            (precedent.approvals, precedent.is_familiar)
+        };
+        assert_eq!(familiar(|_| ()), (1, true));
+        assert_eq!(familiar(|it| it.verdict = Verdict::Reject), (0, false));
+        assert_eq!(familiar(|it| it.by = DeciderKind::Policy), (0, false));
+        assert_eq!(familiar(|it| it.by = DeciderKind::Grant), (0, false));
+        for partial in [json!({"pin": 1}), json!({"a": []}), json!({"a": {}})] {
+            let same = past(&partial, &partial);
+            let precedent = Precedent::new(&Scalars::of(&partial), vec![same]);
+            assert!(!precedent.is_familiar, "{partial}");
+        }
     }
 
     #[test]
@@ -411,7 +550,7 @@ mod tests {
         cut.is_cut = true;
         let precedent = Precedent::new(&Scalars::of(&present), vec![cut]);
         assert_eq!(precedent.findings, []);
-        assert!(!precedent.is_familiar());
+        assert!(!precedent.is_familiar);
         // Without earlier decisions nothing can be new.
         assert_eq!(compare(&present, &[]), []);
     }

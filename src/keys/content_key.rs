@@ -9,6 +9,7 @@ use crate::values::Digest;
 /// What a hash is of.
 #[derive(Clone, Copy)]
 pub enum HashPurpose<'a> {
+    /// Action and parameters as they are. (Earlier gates hashed their normal form, as the purpose "content".)
     Content,
     /// A value among the parameters.
     Value {
@@ -37,7 +38,7 @@ impl LinkKeys {
         part: &str,
     ) -> Option<String> {
         let (purpose, pointer) = match purpose {
-            HashPurpose::Content => ("content", ""),
+            HashPurpose::Content => ("exact content", ""),
             HashPurpose::Value { pointer } => ("value", pointer),
             HashPurpose::Person => ("person", ""),
         };

@@ -13,8 +13,8 @@ pub struct PrecedentView {
     pub(super) more: usize,
     /// The parameters that differ each time.
     pub(super) usual: Vec<String>,
-    /// What is said if nothing stands out.
-    pub(super) familiar: Option<String>,
+    /// What is said if nothing stands out, or nothing could be compared.
+    pub(super) overall: Option<String>,
     /// The number of the last decisions by verdict; `None` without any.
     pub(super) summary: Option<String>,
     pub(super) last: Vec<String>,
@@ -39,24 +39,14 @@ impl PrecedentView {
             .partition(|finding| finding.what.is_usual());
         let shown = striking.iter().take(MOST).map(|finding| FindingView {
             pointer: pointer(finding),
-            what: describe(finding, count),
+            what: describe(finding, precedent.approvals),
         });
         let last = &precedent.past[..count.min(Precedent::SHOWN)];
         Self {
             findings: shown.collect(),
             more: striking.len().saturating_sub(MOST),
             usual: usual.iter().copied().take(MOST).map(pointer).collect(),
-            familiar: (count > 0 && precedent.is_familiar()).then(|| {
-                let except = if usual.is_empty() {
-                    ""
-                } else {
-                    " but for those that are new each time,"
-                };
-                let last = last_decisions(count, count);
-                format!(
-                    "Every value was in {last},{except} and every number is within their range."
-                )
-            }),
+            overall: describe_overall(precedent, !usual.is_empty()),
             summary: (count > 0).then(|| summarize(last)),
             last: last.iter().map(describe_decision).collect(),
         }
@@ -74,8 +64,25 @@ fn pointer(finding: &Finding) -> String {
     truncate(&finding.pointer, POINTER_CHARS)
 }
 
-fn describe(finding: &Finding, count: usize) -> String {
-    let last = last_decisions(finding.compared, count);
+fn describe_overall(precedent: &Precedent, has_usual: bool) -> Option<String> {
+    if precedent.approvals == 0 {
+        let nothing =
+            "No approval by a person is among the last decisions, so nothing is compared.";
+        return (!precedent.past.is_empty()).then(|| nothing.to_owned());
+    }
+    precedent.is_familiar.then(|| {
+        let except = if has_usual {
+            " but for those that are new each time,"
+        } else {
+            ""
+        };
+        let last = last_approvals(precedent.approvals, precedent.approvals);
+        format!("Every value was in {last},{except} and every number is within their range.")
+    })
+}
+
+fn describe(finding: &Finding, approvals: usize) -> String {
+    let last = last_approvals(finding.compared, approvals);
     match &finding.what {
         Deviation::NewParameter => format!("not given in {last}"),
         Deviation::NewValue { .. } => format!("a value not in {last}"),
@@ -101,15 +108,17 @@ fn describe(finding: &Finding, count: usize) -> String {
                 None => format!("{present}, smaller than in {last}"),
             }
         }
+        Deviation::MissingParameter => format!("given in {last}, and not now"),
+        Deviation::MissingValue => format!("without a value that was in {last}"),
     }
 }
 
-/// The decisions that a parameter was compared with, of those that were read.
-fn last_decisions(compared: usize, count: usize) -> String {
+/// The approvals that a parameter was compared with, of those that were read.
+fn last_approvals(compared: usize, count: usize) -> String {
     match (compared, count) {
-        (1, 1) => "the last decision".to_owned(),
-        (compared, count) if compared == count => format!("the last {count} decisions"),
-        (compared, count) => format!("{compared} of the last {count} decisions"),
+        (1, 1) => "the last approval".to_owned(),
+        (compared, count) if compared == count => format!("the last {count} approvals"),
+        (compared, count) => format!("{compared} of the last {count} approvals"),
     }
 }
 
@@ -137,12 +146,12 @@ fn describe_decision(decision: &PastDecision) -> String {
         DeciderKind::Grant => "a standing grant",
     };
     // Earlier rejections of the same have their own notice.
-    let alike = if decision.is_alike && decision.verdict == Verdict::Approve {
-        ", with the same content"
+    let same = if decision.is_same && decision.verdict == Verdict::Approve {
+        ", with exactly the same content"
     } else {
         ""
     };
-    format!("{verdict} by {by} on {}{alike}", decision.at.in_words())
+    format!("{verdict} by {by} on {}{same}", decision.at.in_words())
 }
 
 /// A number with a comma before each three digits of its whole part.

@@ -63,8 +63,9 @@ fn hash(
     hash.ok_or_else(|| damaged("HashKey"))
 }
 
+/// The content of a request, exactly.
 fn content_of(request: &Request) -> String {
-    content::digest(&request.action, &request.parameters.json).to_string()
+    json(&(&request.action, &request.parameters.json))
 }
 
 pub(super) fn encode(
@@ -223,13 +224,17 @@ pub(super) fn decode(
     let kid = columns.text("HashKey").ok_or_else(|| damaged("HashKey"))?;
     let hashed = reading.hashed(link_keys, kid, &keys.0)?;
     let hashes: Hashes = parsed_json(columns, "Values")?;
-    let mut shared: Hashes = BTreeMap::new();
+    let (mut shared, mut missing) = (Hashes::new(), Hashes::new());
     for (pointer, known) in &hashes {
-        let values = hashed.values.get(pointer).into_iter().flatten();
-        let values = values.filter(|(_, hash)| known.contains(hash));
+        let present = hashed.values.get(pointer).map_or(&[][..], Vec::as_slice);
+        let values = present.iter().filter(|(_, hash)| known.contains(hash));
         let values: BTreeSet<String> = values.map(|(value, _)| value.clone()).collect();
-        if !values.is_empty() {
-            shared.insert(pointer.clone(), values);
+        let is_present = |hash: &str| present.iter().any(|(_, it)| it == hash);
+        let gone: BTreeSet<String> = known.iter().filter(|it| !is_present(it)).cloned().collect();
+        for (all, of_pointer) in [(&mut shared, values), (&mut missing, gone)] {
+            if !of_pointer.is_empty() {
+                all.insert(pointer.clone(), of_pointer);
+            }
         }
     }
     let bounds: BTreeMap<String, [String; 2]> = parsed_json(columns, "Numbers")?;
@@ -247,10 +252,11 @@ pub(super) fn decode(
         verdict: parsed(columns, "Verdict", Verdict::from_word)?,
         by: parsed(columns, "DeciderKind", DeciderKind::from_word)?,
         at: parsed(columns, "DecidedTimestamp", Timestamp::parse)?,
-        is_alike: columns.text("ContentHash") == Some(&hashed.content),
+        is_same: columns.text("ContentHash") == Some(&hashed.content),
         reader_was_asked: asked.contains(&hashed.reader),
         hashes,
         shared,
+        missing,
         numbers: numbers.ok_or_else(|| damaged("Numbers"))?,
         is_cut: parsed(columns, "Cut", |text| text.parse().ok())?,
     })

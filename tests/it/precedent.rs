@@ -92,8 +92,8 @@ async fn the_page_says_what_is_new_and_out_of_range_among_the_parameters() {
     let words = card_of(&gate, &payment(9400.5, "DE2"), ALICE).await;
     assert!(
         words.starts_with(
-            "/amount: 9,400.5, larger than in the last decision (at most 180) \
-             /to/iban: a value not in the last decision The last decision: approved"
+            "/amount: 9,400.5, larger than in the last approval (at most 180) \
+             /to/iban: a value not in the last approval The last decision: approved"
         ),
         "{words}"
     );
@@ -104,8 +104,8 @@ async fn the_page_says_what_is_new_and_out_of_range_among_the_parameters() {
     let words = card_of(&gate, &payment(18_000.0, "DE3"), ALICE).await;
     assert!(
         words.starts_with(
-            "/amount: 18,000, larger than in the last 3 decisions (at most 9,400.5) \
-             /to/iban: a value not in the last 3 decisions \
+            "/amount: 18,000, larger than in the last 2 approvals (at most 9,400.5) \
+             /to/iban: a value not in the last 2 approvals \
              The last 3 decisions: 2 approved, 1 rejected Rejected by a person on "
         ),
         "{words}"
@@ -115,11 +115,70 @@ async fn the_page_says_what_is_new_and_out_of_range_among_the_parameters() {
     let words = card_of(&gate, &payment(180.0, "DE1"), ALICE).await;
     assert!(
         words.starts_with(
-            "Every value was in the last 3 decisions, and every number is within their range."
+            "Every value was in the last 2 approvals, and every number is within their range."
         ),
         "{words}"
     );
-    assert!(words.contains("with the same content"), "{words}");
+    assert!(words.contains("with exactly the same content"), "{words}");
+}
+
+#[tokio::test]
+async fn what_no_person_approved_makes_nothing_familiar() {
+    let gate = TestGate::start().await;
+    let rejected = submit(&gate, &payment(18_000.0, "DE9"), ALICE).await;
+    gate.reject(&rejected, ALICE, "").await;
+    gate.until_kept(1).await;
+    let words = card_of(&gate, &payment(18_000.0, "DE9"), ALICE).await;
+    assert!(
+        words.starts_with("No approval by a person is among the last decisions, so nothing is compared. The last decision: rejected"),
+        "{words}"
+    );
+    approve(&gate, &payment(180.0, "DE1")).await;
+    let words = card_of(&gate, &payment(18_000.0, "DE9"), ALICE).await;
+    assert!(
+        words.starts_with(
+            "/amount: 18,000, larger than in the last approval (at most 180) \
+             /to/iban: a value not in the last approval "
+        ),
+        "{words}"
+    );
+}
+
+#[tokio::test]
+async fn the_page_says_what_each_approval_had_and_this_request_has_not() {
+    let gate = TestGate::start().await;
+    let earlier = json!({"dry_run": true, "to": ["team@example.com", "audit@example.com"]});
+    approve(&gate, &earlier).await;
+    let words = card_of(&gate, &json!({"to": ["team@example.com"]}), ALICE).await;
+    assert!(
+        words.starts_with(
+            "/dry_run: given in the last approval, and not now \
+             /to/*: without a value that was in the last approval The last"
+        ),
+        "{words}"
+    );
+}
+
+#[tokio::test]
+async fn only_exactly_the_same_content_is_called_the_same() {
+    let gate = TestGate::start().await;
+    let earlier = json!({"to": "lena@example.com"});
+    approve(&gate, &earlier).await;
+    let same = "with exactly the same content";
+    let words = card_of(&gate, &earlier, ALICE).await;
+    assert!(words.contains(same), "{words}");
+    for other in ["Lena@example.com", "lena@example.com ", "lena@exаmple.com"] {
+        let words = card_of(&gate, &json!({ "to": other }), ALICE).await;
+        assert!(!words.contains(same), "{other}: {words}");
+        assert!(
+            words.contains("/to: a value not in the last approval"),
+            "{words}"
+        );
+    }
+    let mut other = body(&earlier, ALICE);
+    other["actionDescription"] = json!("PAY supplier invoice");
+    let words = card(&gate, &submit_body(&gate, &other).await, ALICE).await;
+    assert!(!words.contains(same), "{words}");
 }
 
 #[tokio::test]
@@ -151,7 +210,7 @@ async fn numbers_of_earlier_requests_are_only_for_those_who_were_asked_then() {
     let gate = TestGate::start().await;
     approve(&gate, &payment(180.0, "DE1")).await;
     let words = card_of(&gate, &payment(18_000.0, "DE1"), BOB).await;
-    let found = "/amount: 18,000, larger than in the last decision The last decision";
+    let found = "/amount: 18,000, larger than in the last approval The last decision";
     assert!(words.starts_with(found), "{words}");
     assert!(!words.contains("180)"), "{words}");
     let words = card_of(&gate, &payment(18_000.0, "DE1"), ALICE).await;

@@ -82,8 +82,8 @@ async fn golden_decisions_are_precedent_for_later_requests() {
         let (_, k) = mail.link.split_once("?k=").unwrap();
         let page = player.get(&format!("/api/decision/{id}?k={k}")).await.body;
         for words in [
-            "9,400.75, larger than in the last 2 decisions (at most 9,400.5)",
-            "<code><bdi>/to/iban</bdi></code>: a value not in the last 2 decisions",
+            "9,400.75, larger than in the last approval (at most 9,400.5)",
+            "<code><bdi>/to/iban</bdi></code>: a value not in the last approval",
             "The last 2 decisions: 1 approved, 1 rejected",
         ] {
             assert!(page.contains(words), "{words}: {page}");
