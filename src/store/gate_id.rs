@@ -20,9 +20,9 @@ pub struct RowSettings {
 /// Who opens the store: the keys of a gate are right by definition, those of a command may be another gate's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OpenedBy {
-    /// The gate, which stores its id and seals it anew.
+    /// The gate, which replaces its id and seals it anew.
     Gate,
-    /// A command, which reads the stored id.
+    /// A command, which leaves a stored id as it is.
     Command,
 }
 

@@ -28,18 +28,13 @@ impl Store {
         }
     }
 
-    /// The id for writing rows. The first start of a gate stores it; a command does not.
+    /// The id for writing rows. The first start of a gate stores it, or a command before that, which replaces none.
     pub(super) async fn gate_id_to_write(&self) -> Result<Arc<GateId>, StoreError> {
-        if self.rows.opened_by == OpenedBy::Command {
-            self.backend.prepare_standing().await?;
-            return self.gate_id_to_read().await;
-        }
         let keep = || self.load_or_keep_gate_id(self.rows.default_gate_id.as_deref());
         self.gate_id.get_or_try_init(keep).await.cloned()
     }
 
-    /// The same with a `fallback`, if neither the table nor the settings have an id. Also a command stores the first
-    /// id of a table, and replaces none.
+    /// The same with a `fallback`, if neither the table nor the settings have an id.
     pub(super) async fn gate_id_or(&self, fallback: &str) -> Result<Arc<GateId>, StoreError> {
         let keep = || self.load_or_keep_gate_id(Some(fallback));
         self.gate_id.get_or_try_init(keep).await.cloned()

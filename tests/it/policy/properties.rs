@@ -349,7 +349,7 @@ proptest! {
 
     #[test]
     fn a_text_whose_letters_look_like_those_of_one_that_fits_is_never_said_not_to_fit(
-        letters in prop::collection::vec((prop::sample::select("liomwrnvE /-".chars().collect::<Vec<_>>()), 0..6usize), 1..12),
+        letters in prop::collection::vec((prop::sample::select("liomwrnvE/-".chars().collect::<Vec<_>>()), 0..6usize), 1..12),
         (begins, ends) in (0..12usize, 0..12usize),
         is_padded in any::<[bool; 2]>(),
     ) {
@@ -362,10 +362,8 @@ proptest! {
         let [before, part, after] = [&chars[..begins], &chars[begins..ends], &chars[ends..]].map(|it| it.iter().collect::<String>());
         let beginning = format!("{before}{part}");
         let mut rules = vec![format!("when = [{{ parameter = \"/v\", is = {} }}]", json!(text))];
-        for (comparison, of) in [("starts_with", &beginning)] {
-            if !of.is_empty() {
-                rules.push(format!("when = [{{ parameter = \"/v\", {comparison} = {} }}]", json!(of)));
-            }
+        if !beginning.is_empty() {
+            rules.push(format!("when = [{{ parameter = \"/v\", starts_with = {} }}]", json!(beginning)));
         }
         let globs = [format!("{beginning}*"), format!("*{part}{after}"), format!("{before}*{after}"), format!("*{part}*")];
         rules.extend(globs.iter().filter(|it| it.trim() == *it).map(|glob| format!("actions = [{}]", json!(glob))));
