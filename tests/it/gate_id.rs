@@ -79,11 +79,13 @@ async fn a_command_with_the_link_key_of_another_gate_changes_nothing() {
         let (said, code) = run(&settings, command).await;
         assert_ne!(code, 0, "{command:?}: {said}");
         if command[0] != "list" && command[0] != "verify" {
-            let why =
-                "the gate's id \"local\" is sealed with a link key that is not in HO_LINK_KEYS";
+            let why = "the gate's id \"local\" is sealed with a key that is not in HO_LINK_KEYS";
             assert!(said.contains(why), "{command:?}: {said}");
         }
     }
+    let purge = ["purge", "--older-than", "0", "--damaged", "--delete"];
+    let (said, code) = run(&settings, &purge).await;
+    assert!(code == 0 && said.contains("cannot be trusted"), "{said}");
     gate.kill().await;
     let gate = Process::start(dir.path(), &[]).await;
     gate.client()
@@ -108,7 +110,7 @@ async fn a_gate_whose_key_was_replaced_takes_its_id_over_only_as_its_settings_gi
     let refused = gate.client().submit(&request()).await.unwrap_err();
     assert!(refused.to_string().contains("503"), "{refused}");
     let log = gate.kill().await;
-    let why = "the gate's id \"first\" is sealed with a link key that is not in HO_LINK_KEYS";
+    let why = "the gate's id \"first\" is sealed with a key that is not in HO_LINK_KEYS";
     assert!(log.contains(why), "{log}");
     assert!(log.contains("takes HO_GATE_ID with this id"), "{log}");
     let gate = Process::start(dir.path(), &[replaced[0], named[0]]).await;
