@@ -30,7 +30,7 @@ use crate::keys::{AgentKeys, KeyError, LinkKeys, NamedKey, ReceiptKeys};
 use crate::mailer::TransportConfig;
 use crate::policy::{Policy, Surroundings};
 use crate::render::{Brand, ParameterDisclosure};
-use crate::store::{RowSettings, RowVersion};
+use crate::store::{OpenedBy, RowSettings, RowVersion};
 use crate::values::{Address, AllowList};
 
 use address::{base_url, issuers};
@@ -167,6 +167,7 @@ impl Config {
         let base_url = errors.or(base_url(&get, production), None);
         let public_url = base_url.as_deref().filter(|_| production);
         rows.default_gate_id = Some(public_url.map_or_else(|| "local".to_owned(), gate_id_of));
+        rows.opened_by = OpenedBy::Gate;
         let mut time =
             |name, default, range| errors.or(seconds(&get, name, default, range), Duration::ZERO);
         let mut config = Self {

@@ -5,6 +5,7 @@ mod alarms;
 mod hidden;
 mod line;
 mod links;
+mod look;
 mod marks;
 mod numbers;
 mod punctuation;
@@ -18,6 +19,7 @@ pub use alarms::{Alarm, Alarms};
 pub use hidden::{characters, is_hidden};
 pub use line::line;
 pub use links::defang;
+pub use look::Look;
 pub use secret_names::is_secret_name;
 pub use words::is_confusable;
 

@@ -40,7 +40,7 @@ pub use copied::read_copy;
 pub use decided::{DecidedBefore, StoredDecidedRow};
 pub use embedded::EMBEDDED_FILE;
 pub use error::StoreError;
-pub use gate_id::{GateIdSetting, RowSettings, RowVersion};
+pub use gate_id::{GateIdSetting, OpenedBy, RowSettings, RowVersion};
 pub use grants_text::{decode_grants, encode_grants};
 pub use handle::Store;
 pub use listing::{Due, DuePage, Place, StoredRow};

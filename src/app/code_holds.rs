@@ -135,6 +135,8 @@ impl App {
                 StandingRow::new(StandingKind::Code, name, BTreeMap::new()),
                 None,
             )),
+            // Its key is gone: the count begins anew.
+            Some(row) if row.columns.is_empty() => Ok((row, None)),
             Some(row) => {
                 let codes = decode(&row)?;
                 Ok((row, Some(codes)))

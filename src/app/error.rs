@@ -114,6 +114,7 @@ impl From<StoreError> for Error {
             | StoreError::NeedsVersion2
             | StoreError::OtherGate(_)
             | StoreError::GateId { .. }
+            | StoreError::GateIdOfOtherKey(_)
             | StoreError::Unavailable(_) => Self::Unavailable(error.to_string()),
         }
     }

@@ -14,7 +14,7 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use super::member::Member;
-use crate::reveal::is_confusable;
+use crate::reveal::{Look, is_confusable};
 use crate::values::{AuthContext, Timestamp, glob_matches};
 
 /// The settings of sign-in.
@@ -163,10 +163,11 @@ impl SignIn {
         // Such as a typographic dash or a combining mark, which resemble characters of a keyboard.
         let unusual = |c: char| !c.is_ascii() && !c.is_alphanumeric() && !c.is_whitespace();
         let action_words = normalize(action);
-        let mut patterns = patterns.iter();
-        is_confusable(action)
-            || action.contains(unusual)
-            || patterns.any(|pattern| glob_matches(pattern, &action_words))
+        let look = Look::new(&action_words);
+        let covers = |pattern: &String| {
+            glob_matches(pattern, &action_words) || Look::new(pattern).compare(&look, glob_matches)
+        };
+        is_confusable(action) || action.contains(unusual) || patterns.iter().any(covers)
     }
 
     /// The member of the directory whom the platform's header names, signed in with a browser.
@@ -323,7 +324,7 @@ mod tests {
     fn spelling_does_not_evade_the_patterns() {
         let sign_in = SignIn {
             tenant: Uuid::nil(),
-            policy: SignInPolicy::For(vec![normalize("Delete  *")]),
+            policy: SignInPolicy::For(vec![normalize("Delete  *"), normalize("Overwrite *")]),
             max_age: None,
             auth_context: None,
         };
@@ -335,6 +336,9 @@ mod tests {
             "Delete\u{200b} user",
             "Dele\u{332}te user",
             "Re\u{2010}deploy",
+            "DeIete user",
+            "De1ete user",
+            "0vervvrite user",
         ] {
             assert!(sign_in.is_required_for(action), "{action}");
         }

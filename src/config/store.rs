@@ -8,7 +8,7 @@ use super::error::{ConfigError, ConfigErrors};
 use super::lookup::{HOME, Lookup, non_empty, principal, resource, unusable};
 use crate::azure::http;
 use crate::keys::{LinkKeys, NamedKey, keyring};
-use crate::store::{Account, GateIdSetting, RowSettings, RowVersion, Store};
+use crate::store::{Account, GateIdSetting, OpenedBy, RowSettings, RowVersion, Store};
 use crate::values::{Clock, is_plain_name};
 
 /// Where requests are kept.
@@ -193,6 +193,7 @@ fn rows(get: &Lookup<'_>, errors: &mut ConfigErrors) -> RowSettings {
         version: errors.or(version, RowVersion::V2),
         gate_id: get("HO_GATE_ID").and_then(|text| errors.keep(gate_id(&text))),
         default_gate_id: None,
+        opened_by: OpenedBy::Command,
     }
 }
 

@@ -5,14 +5,14 @@ use std::cell::OnceCell;
 use unicode_normalization::UnicodeNormalization;
 
 use super::truth::Truth;
-use crate::reveal;
+use crate::reveal::{self, Look};
 use crate::values::glob_matches;
 
 /// A text of a request.
 #[derive(Debug)]
 pub(super) struct Text<'a> {
     pub(super) sent: &'a str,
-    folded: OnceCell<String>,
+    forms: OnceCell<Forms>,
     confusable: OnceCell<bool>,
 }
 
@@ -20,25 +20,20 @@ impl<'a> Text<'a> {
     pub(super) fn new(sent: &'a str) -> Self {
         Self {
             sent,
-            folded: OnceCell::new(),
+            forms: OnceCell::new(),
             confusable: OnceCell::new(),
         }
     }
 
-    /// In compatibility form, without regard to case, and with one space for any white space.
-    fn folded(&self) -> &str {
-        self.folded.get_or_init(|| fold(self.sent))
+    fn forms(&self) -> &Forms {
+        self.forms.get_or_init(|| Forms::new(self.sent))
     }
 
-    /// Whether a comparison holds for the text as it reads, with or without white space at its ends.
-    fn reads(&self, compare: impl Fn(&str) -> bool) -> bool {
-        let read = self.folded();
-        let bare = read.trim();
-        compare(bare)
-            || bare.len() < read.len()
-                && [read, read.trim_start(), read.trim_end()]
-                    .into_iter()
-                    .any(compare)
+    /// Whether a comparison with a rule's text holds as both read, or as both look.
+    fn reads_as(&self, of_rule: &Forms, compare: impl Fn(&str, &str) -> bool) -> bool {
+        let compare = |read: &str, of_rule: &str| reads(read, |read| compare(read, of_rule));
+        let forms = self.forms();
+        compare(&forms.folded, &of_rule.folded) || forms.look.compare(&of_rule.look, compare)
     }
 
     /// Whether it could be read as another text.
@@ -49,15 +44,43 @@ impl<'a> Text<'a> {
 
     /// Whether a comparison holds that is made with the text as sent, or else as it reads: then it is unknown.
     /// So is one with a text that could be read as another.
-    fn compare(&self, as_sent: bool, as_read: impl Fn(&str) -> bool) -> Truth {
+    fn compare(&self, as_sent: bool, as_read: impl FnOnce() -> bool) -> Truth {
         if self.is_confusable() {
             Truth::Unknown
         } else if as_sent {
             Truth::True
-        } else if self.reads(as_read) {
+        } else if as_read() {
             Truth::Unknown
         } else {
             Truth::False
+        }
+    }
+}
+
+/// Whether a comparison holds for a text with or without white space at its ends.
+fn reads(read: &str, compare: impl Fn(&str) -> bool) -> bool {
+    let bare = read.trim();
+    compare(bare)
+        || bare.len() < read.len()
+            && [read, read.trim_start(), read.trim_end()]
+                .into_iter()
+                .any(compare)
+}
+
+/// How a text reads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Forms {
+    /// In compatibility form, without regard to case, and with one space for any white space.
+    folded: String,
+    look: Look,
+}
+
+impl Forms {
+    fn new(text: &str) -> Self {
+        let folded = fold(text);
+        Self {
+            look: Look::new(&folded),
+            folded,
         }
     }
 }
@@ -66,14 +89,14 @@ impl<'a> Text<'a> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Phrase {
     pub(super) written: String,
-    folded: String,
+    forms: Forms,
 }
 
 impl Phrase {
     pub(super) fn new(written: &str) -> Self {
         Self {
             written: written.to_owned(),
-            folded: fold(written),
+            forms: Forms::new(written),
         }
     }
 
@@ -81,12 +104,18 @@ impl Phrase {
         if self.written == text.sent {
             return Truth::True;
         }
-        text.compare(false, |read| read == self.folded.trim())
+        text.compare(false, || {
+            text.reads_as(&self.forms, |read, phrase| read == phrase.trim())
+        })
     }
 
     pub(super) fn begins(&self, text: &Text<'_>) -> Truth {
         let as_sent = text.sent.starts_with(&self.written);
-        text.compare(as_sent, |read| read.starts_with(self.folded.trim_start()))
+        text.compare(as_sent, || {
+            text.reads_as(&self.forms, |read, phrase| {
+                read.starts_with(phrase.trim_start())
+            })
+        })
     }
 }
 
@@ -94,17 +123,17 @@ impl Phrase {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Glob {
     pub(super) written: String,
-    folded: String,
+    forms: Forms,
 }
 
 impl Glob {
     /// `None` if it has a character that is one of ASCII's `*` in compatibility form.
     pub(super) fn new(written: &str) -> Option<Self> {
-        let folded = fold(written);
+        let forms = Forms::new(written);
         let stars = |text: &str| text.matches('*').count();
-        (stars(&folded) == stars(written)).then(|| Self {
+        (stars(&forms.folded) == stars(written)).then(|| Self {
             written: written.to_owned(),
-            folded,
+            forms,
         })
     }
 
@@ -113,7 +142,9 @@ impl Glob {
             return Truth::True;
         }
         let as_sent = glob_matches(&self.written, text.sent);
-        text.compare(as_sent, |read| glob_matches(&self.folded, read))
+        text.compare(as_sent, || {
+            text.reads_as(&self.forms, |read, glob| glob_matches(glob, read))
+        })
     }
 
     pub(super) fn is_any(&self) -> bool {
@@ -128,7 +159,7 @@ impl Glob {
     /// Whether no text matches both, as far as their beginnings and ends tell.
     pub(super) fn excludes(&self, other: &Self) -> bool {
         let ends = |glob: &Self| {
-            let text = &glob.folded;
+            let text = &glob.forms.folded;
             let beginning = text.split('*').next().unwrap_or_default().to_owned();
             let end = text.rsplit('*').next().unwrap_or_default().to_owned();
             (beginning, end)
@@ -195,7 +226,9 @@ impl Expression {
         let as_sent = self.as_sent.is_match(text.sent);
         let is_match = |read: &str| self.as_read.iter().any(|it| it.is_match(read));
         // Folding makes `ss` of `ß`, so the text as sent is searched too.
-        text.compare(as_sent, |read| is_match(read) || is_match(text.sent))
+        text.compare(as_sent, || {
+            reads(&text.forms().folded, is_match) || is_match(text.sent)
+        })
     }
 }
 

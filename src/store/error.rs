@@ -44,6 +44,12 @@ pub enum StoreError {
         /// The stored id.
         kept: String,
     },
+    /// The stored id of the gate cannot be verified: its key is not among the link keys.
+    #[error(
+        "the gate's id {0:?} is sealed with a key that is not in HO_LINK_KEYS. A command takes the link keys of \
+         the gate. A gate whose key was replaced takes HO_GATE_ID with this id"
+    )]
+    GateIdOfOtherKey(String),
     /// A column exceeds its limit.
     #[error("the row is too large: {column} has {size} of {limit} characters")]
     TooLarge {

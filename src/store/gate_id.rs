@@ -13,6 +13,17 @@ pub struct RowSettings {
     pub gate_id: Option<GateIdSetting>,
     /// The id for the first start of a gate without `HO_GATE_ID`; `None` outside the gate itself.
     pub default_gate_id: Option<String>,
+    /// Who opens the store.
+    pub opened_by: OpenedBy,
+}
+
+/// Who opens the store: the keys of a gate are right by definition, those of a command may be another gate's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OpenedBy {
+    /// The gate, which replaces its id and seals it anew.
+    Gate,
+    /// A command, which leaves a stored id as it is.
+    Command,
 }
 
 /// The version of the rows that are written. Both are read.
@@ -40,6 +51,7 @@ impl Default for RowSettings {
             version: RowVersion::V2,
             gate_id: None,
             default_gate_id: Some("local".to_owned()),
+            opened_by: OpenedBy::Gate,
         }
     }
 }
@@ -57,6 +69,15 @@ impl GateId {
         Self {
             id: id.to_owned(),
             former: Vec::new(),
+        }
+    }
+
+    /// Whether the settings give this id, or name it as the one to be replaced.
+    pub(super) fn is_set_in(&self, settings: &RowSettings) -> bool {
+        let id = Some(self.id.as_str());
+        match &settings.gate_id {
+            Some(setting) => id == Some(&setting.id) || id == setting.replaces.as_deref(),
+            None => id == settings.default_gate_id.as_deref(),
         }
     }
 

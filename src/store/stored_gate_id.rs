@@ -6,11 +6,10 @@
 use std::sync::Arc;
 
 use super::error::StoreError;
-use super::gate_id::{GateId, RowVersion, keys_of_row};
+use super::gate_id::{GateId, OpenedBy, RowVersion, keys_of_row};
 use super::handle::Store;
 use super::row::{Columns, Scope};
 use super::versioned::ETag;
-use crate::keys::LinkKeys;
 
 /// Maximum attempts at storing the id while other instances do the same.
 const ATTEMPTS: u32 = 5;
@@ -22,12 +21,14 @@ impl Store {
             return self.gate_id_to_write().await.map(drop);
         }
         self.backend.prepare_standing().await?;
-        let kept = self.load_gate_id().await?;
-        let id = kept.as_ref().map(|kept| &kept.id);
-        GateId::next(id, &self.rows).map(drop)
+        match self.load_gate_id().await {
+            // Standing rows are of version 2 all the same.
+            Err(StoreError::GateIdOfOtherKey(_)) => self.gate_id_to_write().await.map(drop),
+            kept => GateId::next(kept?.map(|kept| kept.id).as_ref(), &self.rows).map(drop),
+        }
     }
 
-    /// The id for writing rows. The first start of a gate stores it.
+    /// The id for writing rows. The first start of a gate stores it, or a command before that, which replaces none.
     pub(super) async fn gate_id_to_write(&self) -> Result<Arc<GateId>, StoreError> {
         let keep = || self.load_or_keep_gate_id(self.rows.default_gate_id.as_deref());
         self.gate_id.get_or_try_init(keep).await.cloned()
@@ -45,11 +46,14 @@ impl Store {
             return Ok(id.clone());
         }
         let kept = self.load_gate_id().await?.map(|kept| kept.id);
-        let id = match GateId::next(kept.as_ref(), &self.rows)? {
-            Some(id) => Arc::new(id),
-            None => return Err(unknown()),
+        let next = GateId::next(kept.as_ref(), &self.rows)?;
+        let id = match (self.rows.opened_by, &kept) {
+            // The gate has yet to replace it.
+            (OpenedBy::Command, Some(kept)) => Some(kept.clone()),
+            _ => next,
         };
-        if kept.as_ref() == Some(&id) {
+        let id = Arc::new(id.ok_or_else(unknown)?);
+        if kept.as_ref() == Some(&*id) {
             self.gate_id.set(id.clone()).ok();
         }
         Ok(id)
@@ -61,7 +65,7 @@ impl Store {
             Ok(id) => Ok(Some(id)),
             // Without keys nothing is checked.
             Err(StoreError::Unavailable(_)) if self.keys.is_none() => Ok(None),
-            Err(StoreError::Damaged(_)) => Ok(None),
+            Err(StoreError::Damaged(_) | StoreError::GateIdOfOtherKey(_)) => Ok(None),
             Err(error) => Err(error),
         }
     }
@@ -70,20 +74,16 @@ impl Store {
         &self,
         fallback: Option<&str>,
     ) -> Result<Arc<GateId>, StoreError> {
-        let keys = self.link_keys()?;
         self.backend.prepare_standing().await?;
         // After a conflict with another instance, its row is read.
         for _ in 0..ATTEMPTS {
             let found = self.backend.get_standing(&keys_of_row()).await?;
             let kept = match &found {
                 None => None,
-                Some((columns, _)) if is_orphaned(columns, keys) => {
-                    tracing::warn!(
-                        "the gate's id is sealed with a key that is gone: it is kept anew"
-                    );
-                    None
-                }
-                Some((columns, _)) => Some(self.kept(columns)?),
+                Some((columns, _)) => match self.kept(columns) {
+                    Err(StoreError::GateIdOfOtherKey(id)) => Some(self.taken_over(id)?),
+                    kept => Some(kept?),
+                },
             };
             let is_current = kept.as_ref().is_some_and(|kept| kept.by_current_key);
             let kept = kept.map(|kept| kept.id);
@@ -91,8 +91,12 @@ impl Store {
             let next = next
                 .or_else(|| fallback.map(GateId::new))
                 .ok_or_else(unknown)?;
-            if is_current && kept.as_ref() == Some(&next) {
-                return Ok(Arc::new(next));
+            match kept {
+                Some(kept) if self.rows.opened_by == OpenedBy::Command => {
+                    return Ok(Arc::new(kept));
+                }
+                Some(kept) if is_current && kept == next => return Ok(Arc::new(next)),
+                _ => {}
             }
             match self.keep_gate_id(&next, found).await {
                 Ok(()) => return Ok(Arc::new(next)),
@@ -116,11 +120,28 @@ impl Store {
                 by_current_key: true,
             });
         };
+        if columns.is_orphaned(keys) {
+            return Err(StoreError::GateIdOfOtherKey(id.id));
+        }
         let checked = columns.check([id.id.as_str()], &self.standing, keys);
         checked.map_err(|error| StoreError::Damaged(format!("the gate's id: {error}")))?;
         Ok(Kept {
             id,
             by_current_key: columns.sealed_with() == Some(keys.current_kid()),
+        })
+    }
+
+    /// An id whose key is gone, which a gate stores anew if its own settings give the same one: the row proves
+    /// nothing.
+    fn taken_over(&self, id: String) -> Result<Kept, StoreError> {
+        let kept = GateId::new(&id);
+        if self.rows.opened_by == OpenedBy::Command || !kept.is_set_in(&self.rows) {
+            return Err(StoreError::GateIdOfOtherKey(id));
+        }
+        tracing::warn!("the gate's id is sealed with a key that is gone: it is kept anew");
+        Ok(Kept {
+            id: kept,
+            by_current_key: false,
         })
     }
 
@@ -151,11 +172,6 @@ struct Kept {
     id: GateId,
     /// If not, it is sealed again, so that the older key can be retired.
     by_current_key: bool,
-}
-
-/// Whether the key of a row is no longer configured. Then no row that it sealed is valid any more.
-fn is_orphaned(columns: &Columns, keys: &LinkKeys) -> bool {
-    columns.sealed_with().is_some_and(|kid| !keys.has(kid))
 }
 
 /// Without an id, rows of version 2 can be neither written nor verified.

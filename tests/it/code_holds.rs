@@ -3,14 +3,16 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use human_oversight::keys::keyring;
 use human_oversight::store::StandingKind;
 use human_oversight_client::types::{Approval, Status};
 use reqwest::StatusCode;
 
 use crate::backing_store::behind_a_proxy;
 use crate::deadline::eventually;
-use crate::harness::{ALICE, BOB, Page, TestGate, with_forms};
+use crate::harness::{ALICE, BOB, Page, TestGate, mails, question, request, with_forms};
 use crate::host::SignIn;
+use crate::process::{Process, decide_at};
 use crate::proxy::Fault;
 use crate::sign_in::{ON, alice, visit_and_approve};
 use crate::tables::operation;
@@ -20,6 +22,32 @@ const HELD: &str = "too many wrong codes";
 /// A gate where links decide, and people may sign in.
 async fn gate() -> TestGate {
     TestGate::with(&[("HO_REQUIRE_ENTRA_FOR", "Never *"), ON[1], ON[2]]).await
+}
+
+/// Budgets and wrong codes are sealed with the link keys: when a key that had leaked was replaced, none of them counts.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn after_a_leaked_key_was_replaced_codes_and_budgets_count_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    let keys = [keyring::generate_link_key(), keyring::generate_link_key()];
+    let mut answers = Vec::new();
+    for key in &keys {
+        let settings = [
+            ("HO_LINK_KEYS", &**key),
+            ("HO_MAIL_BUDGET", "9/60"),
+            ("HO_OWNER_BUDGET", "9/60"),
+        ];
+        let gate = Process::start(dir.path(), &settings).await;
+        let asked = gate.client().submit(&request()).await.unwrap();
+        let question = question(&mails(&dir.path().join("mail")), &asked.id, ALICE);
+        let form = format!("decision=approve&code={}", wrong(&question.code));
+        answers.push(decide_at(&question.link, &form).await.unwrap());
+        let form = format!("decision=approve&code={}", question.code);
+        decide_at(&question.link, &form).await.unwrap();
+        let status = gate.client().status(&asked.id, Duration::ZERO).await;
+        assert_eq!(status.unwrap().0.status, Status::Approved);
+        gate.kill().await;
+    }
+    assert_eq!(answers, [403, 403]);
 }
 
 /// A code that is not this one.
@@ -158,7 +186,7 @@ async fn a_wrong_code_of_a_rejection_counts_for_each_spelling_of_the_address() {
     let held = enter(&gate, &approval, ALICE, true).await;
     assert!(held.body.contains(HELD), "{}", held.body);
     // Her address in another spelling is hers.
-    let mut new = crate::harness::request();
+    let mut new = request();
     new.approver_emails = vec!["Alice+work@example.com".to_owned()];
     let approval = gate.client.submit(&new).await.unwrap();
     let held = enter(&gate, &approval, "Alice+work@example.com", true).await;

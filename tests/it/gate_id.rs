@@ -59,6 +59,69 @@ async fn rows_of_another_gate_id_end_the_start_with_one_line_that_names_both() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_command_with_the_link_key_of_another_gate_changes_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let gate = Process::start(dir.path(), &[]).await;
+    let asked = gate.client().submit(&request()).await.unwrap();
+    let (store, other) = (
+        format!("embedded:{}", dir.path().display()),
+        keyring::generate_link_key(),
+    );
+    let settings = [("HO_STORE", &*store), ("HO_LINK_KEYS", &*other)];
+    for command in [
+        &["pause", "--because", "drill"][..],
+        &["resume"],
+        &["executing"],
+        &["grants"],
+        &["list"],
+        &["verify"],
+    ] {
+        let (said, code) = run(&settings, command).await;
+        assert_ne!(code, 0, "{command:?}: {said}");
+        if command[0] != "list" && command[0] != "verify" {
+            let why = "the gate's id \"local\" is sealed with a key that is not in HO_LINK_KEYS";
+            assert!(said.contains(why), "{command:?}: {said}");
+        }
+    }
+    let purge = ["purge", "--older-than", "0", "--damaged", "--delete"];
+    let (said, code) = run(&settings, &purge).await;
+    assert!(code == 0 && said.contains("cannot be trusted"), "{said}");
+    gate.kill().await;
+    let gate = Process::start(dir.path(), &[]).await;
+    gate.client()
+        .status(&asked.id, std::time::Duration::ZERO)
+        .await
+        .unwrap();
+    gate.client().submit(&request()).await.unwrap();
+    let log = gate.kill().await;
+    assert!(!log.contains("it is kept anew"), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_gate_whose_key_was_replaced_takes_its_id_over_only_as_its_settings_give_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let named = [("HO_GATE_ID", "first")];
+    let gate = Process::start(dir.path(), &named).await;
+    gate.client().submit(&request()).await.unwrap();
+    gate.kill().await;
+    let new = keyring::generate_link_key();
+    let replaced = [("HO_LINK_KEYS", &*new)];
+    let gate = Process::start(dir.path(), &replaced).await;
+    let refused = gate.client().submit(&request()).await.unwrap_err();
+    assert!(refused.to_string().contains("503"), "{refused}");
+    let log = gate.kill().await;
+    let why = "the gate's id \"first\" is sealed with a key that is not in HO_LINK_KEYS";
+    assert!(log.contains(why), "{log}");
+    assert!(log.contains("takes HO_GATE_ID with this id"), "{log}");
+    let gate = Process::start(dir.path(), &[replaced[0], named[0]]).await;
+    gate.client().submit(&request()).await.unwrap();
+    gate.kill().await;
+    // Once it is stored anew, the setting may go.
+    let gate = Process::start(dir.path(), &replaced).await;
+    gate.client().submit(&request()).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rows_of_another_gate_are_restored_only_when_that_gate_is_named() {
     let (link_key, receipt_key) = (
         keyring::generate_link_key(),

@@ -11,8 +11,8 @@ use futures_util::future::join_all;
 use human_oversight::domain::{Approval, Parameters, Request};
 use human_oversight::keys::{LinkKeys, NamedKey};
 use human_oversight::store::{
-    Account, DuePage, GateIdSetting, RowSettings, RowVersion, StandingKind, StandingRow, Store,
-    StoreError, Versioned,
+    Account, DuePage, GateIdSetting, OpenedBy, RowSettings, RowVersion, StandingKind, StandingRow,
+    Store, StoreError, Versioned,
 };
 use human_oversight::values::{ApprovalId, Digest, Timestamp};
 use human_oversight_client::parameters::sha256;
@@ -180,6 +180,7 @@ contract! {
     gates_that_start_concurrently_agree_on_their_id,
     rows_of_version_1_have_no_gate_id_and_rows_of_version_2_are_read,
     a_key_change_renews_the_mac_of_the_gate_id_unless_the_id_was_changed,
+    a_count_whose_key_is_gone_begins_anew_and_no_other_row_does,
     a_standing_row_is_inserted_once_and_replaced_or_deleted_only_as_it_was_read,
     of_64_concurrent_writers_of_a_standing_row_one_wins_each_round,
     standing_rows_of_a_kind_are_listed_page_by_page,
@@ -693,7 +694,28 @@ async fn a_key_change_renews_the_mac_of_the_gate_id_unless_the_id_was_changed(gr
         );
     }
     // All keys are replaced: no earlier MAC is trusted, neither of the rows nor of the id.
-    let store = with(&[("m", 9)], "fresh");
+    let commands = || RowSettings {
+        opened_by: OpenedBy::Command,
+        ..default_id("another")
+    };
+    let refused = |store: Store| async move {
+        for refused in [
+            store.prepare().await,
+            store.get(id).await.map(drop),
+            store.insert(approval("a", "y"), None).await.map(drop),
+        ] {
+            assert!(
+                matches!(&refused, Err(StoreError::GateIdOfOtherKey(id)) if id == "another"),
+                "{refused:?}"
+            );
+        }
+    };
+    // Neither a command nor a gate with another id takes the stored one over.
+    let foreign = || ground.with_keys(OPEN_LIMIT, keys_named(&[("m", 9)]));
+    refused(foreign().with_rows(commands())).await;
+    refused(foreign().with_rows(default_id("fresh"))).await;
+    refused(foreign().with_rows(set_id("fresh", Some("former")))).await;
+    let store = with(&[("m", 9)], "another");
     store.prepare().await.unwrap();
     assert!(matches!(store.get(id).await, Err(StoreError::Damaged(_))));
     let row = store.insert(approval("a", "z"), None).await.unwrap();
@@ -852,6 +874,42 @@ async fn a_standing_row_that_was_changed_or_moved_is_damaged_and_never_absent(gr
     assert!(matches!(moved, Err(StoreError::Damaged(_))), "{moved:?}");
 }
 
+/// As after the leak of a key: the new one takes its place.
+async fn a_count_whose_key_is_gone_begins_anew_and_no_other_row_does(ground: Ground) {
+    use StandingKind::{Budget, Code, Limit, Pause, Rejection};
+    let before = ground.open();
+    for kind in [Budget, Code, Limit, Pause, Rejection] {
+        let row = standing(kind, "x", &[("Count", "7")]);
+        before.put_standing(row, at(0)).await.unwrap();
+    }
+    let keys = keys_named(&[("m", 9)]);
+    let after = ground.with_keys(OPEN_LIMIT, keys);
+    after.prepare().await.unwrap();
+    for kind in [Limit, Pause, Rejection] {
+        let read = after.standing(kind, "x").await;
+        assert!(matches!(read, Err(StoreError::Damaged(_))), "{read:?}");
+    }
+    for kind in [Budget, Code] {
+        let word = if kind == Budget { "budget" } else { "code" };
+        let mut row = after.standing(kind, "x").await.unwrap().unwrap();
+        assert!(row.columns.is_empty(), "{row:?}");
+        row.columns = standing(kind, "x", &[("Count", "1")]).columns;
+        after.put_standing(row, at(1)).await.unwrap();
+        let row = after.standing(kind, "x").await.unwrap().unwrap();
+        assert_eq!(row.columns["Count"], "1");
+        // A count that was changed is none, nor is one without a key's name.
+        for seal in [None, Some("v2:m.AAAA"), Some("v2:AAAA")] {
+            let change = |row: &mut Value| match seal {
+                None => row["Count"] = json!("0"),
+                Some(seal) => row["RowSeal"] = json!(seal),
+            };
+            ground.tamper_with_standing((word, "x"), change).await;
+            let read = after.standing(kind, "x").await;
+            assert!(matches!(read, Err(StoreError::Damaged(_))), "{read:?}");
+        }
+    }
+}
+
 async fn standing_rows_are_sealed_for_the_gate_whatever_the_version_of_rows(ground: Ground) {
     let old = ground.with_rows(RowSettings {
         version: RowVersion::V1,
@@ -873,7 +931,7 @@ async fn standing_rows_are_sealed_for_the_gate_whatever_the_version_of_rows(grou
     let without = keys_named(&[("l", 8)]);
     let unknown = find(&ground.with_keys(OPEN_LIMIT, without)).await;
     assert!(
-        matches!(unknown, Err(StoreError::Damaged(_))),
+        matches!(&unknown, Err(StoreError::GateIdOfOtherKey(id)) if id == "new"),
         "{unknown:?}"
     );
     let unread = find(&ground.with_keys(OPEN_LIMIT, None)).await;

@@ -172,6 +172,11 @@ impl Columns {
         seal.rsplit_once('.').map(|(kid, _)| kid)
     }
 
+    /// Whether the key of the row is no longer configured. Then no row that it sealed is valid any more.
+    pub(in crate::store) fn is_orphaned(&self, keys: &LinkKeys) -> bool {
+        self.sealed_with().is_some_and(|kid| !keys.has(kid))
+    }
+
     /// The columns of an entity that Azure Table Storage returned: without what the service adds, and with
     /// times in the form that was written.
     pub(in crate::store) fn from_entity(entity: Map<String, Value>) -> Self {

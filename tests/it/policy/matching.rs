@@ -221,6 +221,30 @@ fn a_text_is_equal_as_sent_or_unknown_if_it_reads_the_same() {
             (json!("c"), "yes"),
         ],
     );
+    check(
+        "is = \"prod1\"",
+        &[
+            (json!("prod1"), "yes"),
+            (json!("prodl"), "unknown"),
+            (json!("PRODI"), "unknown"),
+            (json!("pr0d|"), "unknown"),
+            (json!("prod2"), "no"),
+            (json!("prod"), "no"),
+            (json!("prod11"), "no"),
+        ],
+    );
+    check(
+        "none_of = [\"Io\", \"arm\"]",
+        &[
+            (json!("Io"), "no"),
+            (json!("10"), "unknown"),
+            (json!("arrn"), "unknown"),
+            (json!("11"), "yes"),
+        ],
+    );
+    // A number is compared as one.
+    check("is = 10", &[(json!("10"), "yes"), (json!("lO"), "unknown")]);
+    check("is = 10", &[(json!(11), "no"), (json!("11"), "no")]);
     // Ordinary words of many languages have an answer.
     for word in [
         "Müller",
@@ -253,8 +277,20 @@ fn beginnings_and_expressions_match_as_sent_or_unknown() {
             (json!("/SRV/data/x"), "unknown"),
             (json!("/srv/data\u{2215}x"), "unknown"),
             (json!("  /srv/data/x"), "unknown"),
+            (json!("/srv/data/1"), "yes"),
+            (json!("/srv/date/"), "no"),
         ],
     );
+    check(
+        "starts_with = \"/live/\"",
+        &[
+            (json!("/live/x"), "yes"),
+            (json!("/Iive/x"), "unknown"),
+            (json!("/1ive/x"), "unknown"),
+        ],
+    );
+    // An expression says itself which letters it takes.
+    check("matches = \"live\"", &[(json!("/1ive/x"), "no")]);
     check(
         "matches = \"^(dev|test)-[a-z]+$\"",
         &[

@@ -254,6 +254,11 @@ fn respelt(letter: char, how: usize) -> String {
             wide.unwrap_or(letter).to_string()
         }
         ('é', 3) => "e\u{301}".to_owned(),
+        ('l' | 'i', 4) => "1".to_owned(),
+        ('l' | 'i', 5) => "I".to_owned(),
+        ('o', 4) => "0".to_owned(),
+        ('m', 4) => "rn".to_owned(),
+        ('w', 4) => "VV".to_owned(),
         _ => letter.to_string(),
     }
 }
@@ -330,6 +335,35 @@ proptest! {
             if !of.is_empty() {
                 rules.push(format!("when = [{{ parameter = \"/v\", {comparison} = {} }}]", json!(of)));
             }
+        }
+        let globs = [format!("{beginning}*"), format!("*{part}{after}"), format!("{before}*{after}"), format!("*{part}*")];
+        rules.extend(globs.iter().filter(|it| it.trim() == *it).map(|glob| format!("actions = [{}]", json!(glob))));
+        for rule in rules {
+            let Some(policy) = load(&[(0, format!("effect = \"deny\"\n{rule}"))], &[], false) else {
+                continue;
+            };
+            let effect = evaluate(&policy, &(sent.clone(), json!({ "v": sent }), Vec::new()));
+            prop_assert!(matches!(effect, Effect::Deny { .. }), "{rule} {sent:?}");
+        }
+    }
+
+    #[test]
+    fn a_text_whose_letters_look_like_those_of_one_that_fits_is_never_said_not_to_fit(
+        letters in prop::collection::vec((prop::sample::select("liomwrnvE/-".chars().collect::<Vec<_>>()), 0..6usize), 1..12),
+        (begins, ends) in (0..12usize, 0..12usize),
+        is_padded in any::<[bool; 2]>(),
+    ) {
+        let text: String = letters.iter().map(|(letter, _)| letter).collect();
+        let sent: String = letters.iter().map(|(letter, how)| respelt(*letter, *how)).collect();
+        let [before_it, behind_it] = is_padded.map(|it| if it { " " } else { "" });
+        let sent = format!("{before_it}{sent}{behind_it}");
+        let chars: Vec<char> = text.chars().collect();
+        let (begins, ends) = (begins.min(chars.len()), ends.clamp(begins.min(chars.len()), chars.len()));
+        let [before, part, after] = [&chars[..begins], &chars[begins..ends], &chars[ends..]].map(|it| it.iter().collect::<String>());
+        let beginning = format!("{before}{part}");
+        let mut rules = vec![format!("when = [{{ parameter = \"/v\", is = {} }}]", json!(text))];
+        if !beginning.is_empty() {
+            rules.push(format!("when = [{{ parameter = \"/v\", starts_with = {} }}]", json!(beginning)));
         }
         let globs = [format!("{beginning}*"), format!("*{part}{after}"), format!("{before}*{after}"), format!("*{part}*")];
         rules.extend(globs.iter().filter(|it| it.trim() == *it).map(|glob| format!("actions = [{}]", json!(glob))));

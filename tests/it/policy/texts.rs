@@ -45,6 +45,17 @@ fn actions_match_patterns_as_sent_or_unknown() {
         ("[ab]", "a", "no"),
         ("a?", "ab", "no"),
         ("ΟΔΟΣ*", "οδοσσ", "unknown"),
+        // Letters of ASCII that look alike, one by one and in pairs.
+        ("*Delete*production*", "DeIete production db", "unknown"),
+        ("*Delete*production*", "DELETE PR0DUCTlON DB", "unknown"),
+        ("*Delete*production*", "De|ete produc7ion db", "no"),
+        ("Terminate r*", "Terrninate r1", "unknown"),
+        ("Terminate r*", "Terrninate rn", "unknown"),
+        ("Terminate r*", "Terminate m", "no"),
+        ("v*", "web", "no"),
+        ("Overwrite *", "Overvvrite disk", "unknown"),
+        ("Read *", "Reacl file", "no"),
+        ("Delete *", "Depart", "no"),
     ] {
         assert_eq!(
             action_matches(pattern, action),
