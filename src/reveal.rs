@@ -6,6 +6,7 @@ mod hidden;
 mod line;
 mod links;
 mod marks;
+mod names;
 mod numbers;
 mod punctuation;
 mod secret_names;
@@ -18,6 +19,7 @@ pub use alarms::{Alarm, Alarms};
 pub use hidden::{characters, is_hidden};
 pub use line::line;
 pub use links::defang;
+pub use names::name_characters;
 pub use secret_names::is_secret_name;
 pub use words::is_confusable;
 

@@ -83,7 +83,7 @@ impl Block {
             Value::Object(members) => Self::Members(
                 members
                     .iter()
-                    .map(|(name, member)| (Text::new(&write(name)), Self::new(member, write)))
+                    .map(|(name, member)| (Text::of_name(&write(name)), Self::new(member, write)))
                     .collect(),
             ),
         }
@@ -124,7 +124,7 @@ impl Block {
                     .collect(),
                 names: names
                     .into_iter()
-                    .map(|name| Text::new(&write(name)))
+                    .map(|name| Text::of_name(&write(name)))
                     .collect(),
                 more: 0,
             });

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use askama::Template;
 use unicode_bidi::{BidiClass, bidi_class};
 
-use crate::reveal::characters;
+use crate::reveal::{characters, name_characters};
 
 /// A text as the spans of a page.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Template)]
@@ -39,18 +39,33 @@ pub(super) struct MailText<'a> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Span {
     Plain(String),
-    /// The code of a character that does not show.
+    /// The code of a character that does not show, or what stands for an empty name.
     Hidden(String),
     RightToLeft(String),
     /// Digits whose order depends on what is around them, such as the Arabic-Indic ones.
     Number(String),
 }
 
+/// What stands for an empty name.
+const EMPTY_NAME: &str = "«empty name»";
+
 impl Text {
     pub(super) fn new(text: &str) -> Self {
-        let chars = characters(text);
+        Self::of_characters(&characters(text))
+    }
+
+    /// The name of a member, on one line: its white space is marked too, and so is that it is empty.
+    pub(super) fn of_name(name: &str) -> Self {
+        if name.is_empty() {
+            return Self {
+                spans: vec![Span::Hidden(EMPTY_NAME.to_owned())],
+            };
+        }
+        Self::of_characters(&name_characters(name))
+    }
+
+    fn of_characters(mut rest: &[(char, bool)]) -> Self {
         let mut spans: Vec<Span> = Vec::new();
-        let mut rest = chars.as_slice();
         while let Some(&(first, hidden)) = rest.first() {
             let length = match kind(first, hidden) {
                 Kind::Hidden => 1,
@@ -180,6 +195,16 @@ pub(super) fn truncate(text: &str, chars: usize) -> String {
     match text.char_indices().nth(chars) {
         None => text.to_owned(),
         Some((end, _)) => format!("{}…", &text[..end]),
+    }
+}
+
+/// A text that does not change the order of what stands around it, in the subject of an email.
+pub(super) fn isolate(text: &str) -> String {
+    let is_neutral = |c: char| kind(c, false) == Kind::Plain;
+    if text.chars().all(is_neutral) {
+        text.to_owned()
+    } else {
+        format!("\u{2068}{text}\u{2069}")
     }
 }
 
