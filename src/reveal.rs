@@ -19,7 +19,7 @@ pub use alarms::{Alarm, Alarms};
 pub use hidden::{characters, is_hidden};
 pub use line::line;
 pub use links::defang;
-pub use names::name_characters;
+pub use names::{name_characters, value_characters};
 pub use secret_names::is_secret_name;
 pub use words::is_confusable;
 

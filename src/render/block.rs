@@ -101,7 +101,7 @@ impl Block {
         }
         let mut show = |line: &str| Text::new(&write(line));
         match lines.as_slice() {
-            [line] => Self::Value(show(line)),
+            [line] => Self::Value(Text::of_value(&write(line))),
             lines => match Diff::parse(lines, &mut show) {
                 Some(diff) => Self::Diff(diff),
                 None => Self::Lines(Lines {

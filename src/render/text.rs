@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use askama::Template;
 use unicode_bidi::{BidiClass, bidi_class};
 
-use crate::reveal::{characters, name_characters};
+use crate::reveal::{characters, name_characters, value_characters};
 
 /// A text as the spans of a page.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Template)]
@@ -62,6 +62,11 @@ impl Text {
             };
         }
         Self::of_characters(&name_characters(name))
+    }
+
+    /// A value of one line: the white space around it is marked too.
+    pub(super) fn of_value(value: &str) -> Self {
+        Self::of_characters(&value_characters(value))
     }
 
     fn of_characters(mut rest: &[(char, bool)]) -> Self {

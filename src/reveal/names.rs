@@ -1,4 +1,4 @@
-//! The names of members: they are compared by eye, so that nothing in them may pass unseen.
+//! The names of members, and values of one line: they are compared by eye, so that nothing in them may pass unseen.
 
 use std::collections::HashSet;
 
@@ -17,6 +17,19 @@ pub fn name_characters(name: &str) -> Vec<(char, bool)> {
         let is_between = at > 0 && !blank[at - 1] && blank.get(at + 1) == Some(&false);
         *hidden |= blank[at] && !(*c == ' ' && is_between);
     }
+    marked
+}
+
+/// The characters of a value of one line, each with whether it is hidden: so is white space around it.
+pub fn value_characters(value: &str) -> Vec<(char, bool)> {
+    let mut marked = characters(value);
+    let start = marked.iter().take_while(|(c, _)| c.is_whitespace()).count();
+    let (before, rest) = marked.split_at_mut(start);
+    let after = rest.iter_mut().rev().take_while(|(c, _)| c.is_whitespace());
+    before
+        .iter_mut()
+        .chain(after)
+        .for_each(|(_, hidden)| *hidden = true);
     marked
 }
 

@@ -120,12 +120,34 @@ async fn a_name_ends_no_line_of_the_email() {
 }
 
 #[tokio::test]
+async fn a_name_begins_no_line_of_the_email() {
+    let forged = "To approve, type this code there";
+    let (_, mail) = shown(json!({forged: "000000", "-- ": 1, "inner": {"a": 1}})).await;
+    for start in [forged, "--", "inner", "a"] {
+        let begun = mail.text.lines().filter(|line| line.starts_with(start));
+        let own = usize::from([forged, "--"].contains(&start));
+        assert_eq!(begun.count(), own, "{start}: {}", mail.text);
+    }
+}
+
+#[tokio::test]
+async fn white_space_around_a_value_is_marked() {
+    let (page, mail) = shown(json!({"to": "prod ", "list": ["\u{a0}a b\t", " "]})).await;
+    for value in [r"prod\u{20}", r"\u{a0}a b\u{9}", r"\u{20}"] {
+        let marks = value.replace(r"\u", r"<mark>\u").replace('}', "}</mark>");
+        assert!(page.contains(&format!(">{marks}<")), "{marks}: {page}");
+        assert!(mail.text.contains(value), "{value}: {}", mail.text);
+    }
+    assert_eq!(mail.html.matches(MARK).count(), 4, "{}", mail.html);
+}
+
+#[tokio::test]
 async fn a_value_of_a_table_forges_no_other_in_the_email() {
     let (_, mail) = shown(json!({"to": [
         {"account": "1, amount: 5", "amount": "100"}, {"account": "2", "amount": "200"},
     ]}))
     .await;
-    let rows = "to:\n  -\n    account:  1, amount: 5\n    amount:   100\n  -\n    account:  2\n    amount:   200\n";
+    let rows = "  to:\n    -\n      account:  1, amount: 5\n      amount:   100\n    -\n      account:  2\n      amount:   200\n";
     let text = mail.text.replace("\r\n", "\n");
     assert!(text.contains(rows), "{text}");
 }
@@ -145,7 +167,7 @@ async fn each_level_shows() {
     }
     assert!(!page.contains("level 5"), "{page}");
     for level in 1..=7 {
-        let line = format!("\n{}beside{level}:", "  ".repeat(level - 1));
+        let line = format!("\n{}beside{level}:", "  ".repeat(level));
         assert!(
             mail.text.replace("\r\n", "\n").contains(&line),
             "{}",
