@@ -175,6 +175,14 @@ async fn each_level_shows() {
         );
     }
 
+    let table = json!([{"cell": 1}, {"cell": 2}]);
+    let table = (0..6).fold(table, |it, _| json!({"inner": it}));
+    let (page, _) = shown(table).await;
+    assert!(
+        page.contains("<em>level 7</em> <table class=\"rows\">"),
+        "{page}"
+    );
+
     let lists = (0..6).fold(json!("end"), |it, _| json!([it, 1]));
     let (page, mail) = shown(json!({"a": lists})).await;
     for level in 6..=7 {
