@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::brand::Brand;
-use super::text::isolate;
+use super::text::Text;
 use crate::domain::{Approval, Execution, Notice, Status};
 use crate::reveal;
 use crate::values::{ApprovalId, Timestamp};
@@ -28,7 +28,7 @@ pub(super) fn subject(
 ) -> String {
     let request = &approval.request;
     let action = reveal::defang(&reveal::line(&request.action, ACTION_CHARS));
-    let action = isolate(&without_separators(&action));
+    let action = Text::isolated_prose(&without_separators(&action));
     let sum = parameters.and_then(Value::as_object).and_then(sum_of_money);
     let id = Some(format!("#{}", short_id(&request.id)));
     let parts: Vec<String> = [Some(action), sum, id].into_iter().flatten().collect();

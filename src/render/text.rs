@@ -131,6 +131,16 @@ impl Text {
         Self { spans }
     }
 
+    /// A sentence in plain text that does not change the order of what stands around it.
+    pub(super) fn isolated_prose(text: &str) -> String {
+        let shown = Self::of_prose(text).in_plain_text();
+        if text.chars().all(|c| kind(c, false) == Kind::Plain) {
+            shown
+        } else {
+            format!("\u{2068}{shown}\u{2069}")
+        }
+    }
+
     pub(super) fn for_mail(&self) -> MailText<'_> {
         MailText {
             text: Cow::Borrowed(self),
@@ -200,16 +210,6 @@ pub(super) fn truncate(text: &str, chars: usize) -> String {
     match text.char_indices().nth(chars) {
         None => text.to_owned(),
         Some((end, _)) => format!("{}…", &text[..end]),
-    }
-}
-
-/// A text that does not change the order of what stands around it, in the subject of an email.
-pub(super) fn isolate(text: &str) -> String {
-    let is_neutral = |c: char| kind(c, false) == Kind::Plain;
-    if text.chars().all(is_neutral) {
-        text.to_owned()
-    } else {
-        format!("\u{2068}{text}\u{2069}")
     }
 }
 

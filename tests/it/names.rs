@@ -277,6 +277,33 @@ async fn right_to_left_text_does_not_reorder_the_parts_of_a_subject() {
 }
 
 #[tokio::test]
+async fn numbers_beside_right_to_left_text_keep_their_order_in_subject_and_text() {
+    let gate = TestGate::start().await;
+    let new = NewApproval {
+        agent_name: "סוכן 12".to_owned(),
+        action_description: "Pay חשבון 100-200".to_owned(),
+        reason: Some("חשבון 111-222".to_owned()),
+        ..for_alice()
+    };
+    gate.client.submit(&new).await.unwrap();
+    let mail = gate.mails().remove(0);
+    let action = "Pay חשבון \u{2066}100-200\u{2069}";
+    let subject = format!("[Approve?] \u{2068}{action}\u{2069} · #");
+    assert!(mail.subject.starts_with(&subject), "{:?}", mail.subject);
+    for line in [
+        &format!("“{action}”"),
+        "Agent:     \u{2068}סוכן \u{2066}12\u{2069}\u{2069} (not verified)",
+        "> חשבון \u{2066}111-222\u{2069}",
+    ] {
+        assert!(
+            mail.text.lines().any(|it| it == line),
+            "{line:?}: {}",
+            mail.text
+        );
+    }
+}
+
+#[tokio::test]
 async fn an_action_imitates_no_part_of_a_subject() {
     for (action, shown) in [
         ("Pay · 5 EUR · #K7Q2ZD", "Pay - 5 EUR - #K7Q2ZD"),
