@@ -7,6 +7,7 @@ mod line;
 mod links;
 mod look;
 mod marks;
+mod names;
 mod numbers;
 mod punctuation;
 mod secret_names;
@@ -20,6 +21,7 @@ pub use hidden::{characters, is_hidden};
 pub use line::line;
 pub use links::defang;
 pub use look::Look;
+pub use names::{name_characters, value_characters};
 pub use secret_names::is_secret_name;
 pub use words::is_confusable;
 

@@ -4,15 +4,17 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use crate::reveal;
 use crate::values::{Address, Timestamp};
+
+/// The most characters of a subject.
+const SUBJECT_CHARS: usize = 200;
 
 /// An email to one person.
 pub struct Email {
     pub to: Address,
     /// The queue in which it waits for its turn: whose request it is about.
     pub queue: String,
-    /// One line.
+    /// One line, in which nothing is hidden but the isolates around right-to-left text.
     pub subject: String,
     /// The local part of the `Message-ID`, of `[A-Za-z0-9._-]`; the same for every attempt.
     pub name: String,
@@ -50,7 +52,11 @@ pub enum MailError {
 impl Email {
     /// The subject, made safe for a header.
     pub(super) fn subject(&self) -> String {
-        reveal::line(&self.subject, 200)
+        let line = self.subject.replace(char::is_control, " ");
+        match line.char_indices().nth(SUBJECT_CHARS) {
+            None => line,
+            Some(_) => line.chars().take(SUBJECT_CHARS - 1).chain(['…']).collect(),
+        }
     }
 
     /// The headers that every transport sends.

@@ -83,7 +83,7 @@ impl Block {
             Value::Object(members) => Self::Members(
                 members
                     .iter()
-                    .map(|(name, member)| (Text::new(&write(name)), Self::new(member, write)))
+                    .map(|(name, member)| (Text::of_name(&write(name)), Self::new(member, write)))
                     .collect(),
             ),
         }
@@ -101,7 +101,7 @@ impl Block {
         }
         let mut show = |line: &str| Text::new(&write(line));
         match lines.as_slice() {
-            [line] => Self::Value(show(line)),
+            [line] => Self::Value(Text::of_value(&write(line))),
             lines => match Diff::parse(lines, &mut show) {
                 Some(diff) => Self::Diff(diff),
                 None => Self::Lines(Lines {
@@ -124,7 +124,7 @@ impl Block {
                     .collect(),
                 names: names
                     .into_iter()
-                    .map(|name| Text::new(&write(name)))
+                    .map(|name| Text::of_name(&write(name)))
                     .collect(),
                 more: 0,
             });

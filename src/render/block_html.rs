@@ -9,11 +9,16 @@ use super::text::Text;
 /// The width of a name that stays whole on a phone, in digits.
 const WORD: usize = 16;
 
+/// How many levels a page indents: a phone has no room for more.
+const INDENTED: usize = 5;
+
 /// A block of a page.
 #[derive(Template)]
 #[template(path = "block.html")]
 struct PageBlock<'a> {
     block: &'a Block,
+    /// How deep it is nested.
+    depth: usize,
     /// Whether its values of one line are large.
     is_large: bool,
 }
@@ -27,6 +32,27 @@ pub(super) struct MailBlock<'a> {
     depth: usize,
     /// Whether its values of one line are large.
     is_large: bool,
+}
+
+impl PageBlock<'_> {
+    /// Whether it is too deep to be indented on a phone: a number says its level.
+    fn is_deep(&self) -> bool {
+        self.depth >= INDENTED
+    }
+
+    /// The same of what is nested in it.
+    fn has_deep(&self) -> bool {
+        self.depth + 1 >= INDENTED
+    }
+
+    /// The level of its members or items, where indentation does not show it.
+    fn level(&self) -> String {
+        if self.is_deep() {
+            format!("<em>level {}</em> ", self.depth + 1)
+        } else {
+            String::new()
+        }
+    }
 }
 
 impl MailBlock<'_> {
@@ -43,8 +69,13 @@ impl MailBlock<'_> {
 impl Block {
     /// The HTML of a page.
     pub(super) fn on_page(&self) -> impl std::fmt::Display + '_ {
+        self.on_page_at(0)
+    }
+
+    fn on_page_at(&self, depth: usize) -> PageBlock<'_> {
         PageBlock {
             block: self,
+            depth,
             is_large: false,
         }
     }
@@ -53,6 +84,7 @@ impl Block {
     pub(super) fn on_page_large(&self) -> impl std::fmt::Display + '_ {
         PageBlock {
             block: self,
+            depth: 0,
             is_large: true,
         }
     }

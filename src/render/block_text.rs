@@ -15,7 +15,7 @@ impl Block {
     }
 
     fn write(&self, indent: usize, out: &mut Vec<String>) {
-        let pad = " ".repeat(indent.min(16));
+        let pad = " ".repeat(indent);
         let mut numbered = |lines: &mut dyn Iterator<Item = &Text>, more: usize| {
             for (number, line) in (1..).zip(lines) {
                 out.push(format!("{pad}{number:>4}  {}", line.in_plain_text()));
@@ -30,14 +30,15 @@ impl Block {
                 numbered(&mut diff.lines.iter().map(|line| &line.text), diff.more);
                 out.push(format!("{pad}      ({})", diff.totals()));
             }
-            Self::Members(members) => write_members(members, indent, out),
+            Self::Members(members) => {
+                let members = members.iter().map(|(name, member)| (name, member));
+                write_members(&members.collect::<Vec<_>>(), indent, out);
+            }
             Self::Table(table) => {
                 for row in &table.rows {
-                    let cells =
-                        table.names.iter().zip(row).map(|(name, cell)| {
-                            format!("{}: {}", name.in_plain_text(), cell.line())
-                        });
-                    out.push(format!("{pad}- {}", cells.collect::<Vec<_>>().join(", ")));
+                    let cells: Vec<_> = table.names.iter().zip(row).collect();
+                    out.push(format!("{pad}-"));
+                    write_members(&cells, indent + 2, out);
                 }
                 if table.more > 0 {
                     out.push(format!("{pad}({} more rows on the page)", table.more));
@@ -68,8 +69,8 @@ impl Block {
     }
 }
 
-fn write_members(members: &[(Text, Block)], indent: usize, out: &mut Vec<String>) {
-    let pad = " ".repeat(indent.min(16));
+fn write_members(members: &[(&Text, &Block)], indent: usize, out: &mut Vec<String>) {
+    let pad = " ".repeat(indent);
     let widths = members.iter().filter(|(_, member)| member.is_line());
     let width = widths.map(|(name, _)| name.chars()).max().unwrap_or(0);
     let width = width.min(ALIGNED_CHARS);

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::brand::Brand;
 use super::plan::describe_needed;
 use super::request::parameters;
-use super::secrets::Withheld;
+use super::secrets::{Hidden, Withheld};
 use super::subject::short_id;
 use super::text::{Text, truncate};
 use crate::domain::{Approval, ChannelEvent, EventKind};
@@ -125,7 +125,7 @@ fn heading(kind: ChannelEvent, what: EventKind) -> &'static str {
 
 /// The parameters that the policy names in `summary`, each in one line.
 fn summary(approval: &Approval) -> Vec<(String, String)> {
-    let parameters = Withheld::InEmail.withhold(parameters(approval), &mut 0);
+    let parameters = Withheld::InEmail.withhold(parameters(approval), &mut Hidden::default());
     let named = approval.plan.summary.iter();
     let named = named.filter_map(|pointer| {
         let value = match pointer.find(&parameters)? {

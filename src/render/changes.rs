@@ -8,7 +8,7 @@ use super::block::Block;
 use super::diff::Diff;
 use super::fold::fold_changes;
 use super::request::parameters;
-use super::secrets::Withheld;
+use super::secrets::{Hidden, Withheld};
 use super::subject::short_id;
 use super::text::Text;
 use super::time::{Sentence, Zone};
@@ -188,7 +188,7 @@ fn compare_members(
             (None, Some(now)) => label("added", now, withheld, write),
             (None, None) => continue,
         };
-        members.push((Text::new(&write(name)), block));
+        members.push((Text::of_name(&write(name)), block));
     }
     Block::Members(members)
 }
@@ -243,7 +243,10 @@ fn label(
 }
 
 fn show(value: &Value, withheld: Withheld, write: &mut impl FnMut(&str) -> String) -> Block {
-    Block::new(&withheld.withhold(value.clone(), &mut 0), write)
+    Block::new(
+        &withheld.withhold(value.clone(), &mut Hidden::default()),
+        write,
+    )
 }
 
 #[cfg(test)]

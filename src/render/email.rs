@@ -217,7 +217,11 @@ fn render_request(
     now: Timestamp,
 ) -> (String, String) {
     let request = &approval.request;
-    let withheld = (disclosure == ParameterDisclosure::Redacted).then_some(Withheld::InEmail);
+    let withheld = match disclosure {
+        ParameterDisclosure::Full => None,
+        ParameterDisclosure::Redacted => Some(Withheld::InEmail),
+        ParameterDisclosure::None => Some(Withheld::All),
+    };
     let RequestView {
         agent,
         is_known_agent,
@@ -232,9 +236,12 @@ fn render_request(
     }
     let (parameters, omission) = match disclosure {
         ParameterDisclosure::None => (None, None),
-        ParameterDisclosure::Full | ParameterDisclosure::Redacted => {
-            shorten(&parameters, &approval.plan.summary, hidden, &mut defanger)
-        }
+        ParameterDisclosure::Full | ParameterDisclosure::Redacted => shorten(
+            &parameters,
+            &approval.plan.summary,
+            hidden.count,
+            &mut defanger,
+        ),
     };
     let lead = match attempt.notice {
         Notice::Reminder => "Reminder: an agent is waiting for your approval",

@@ -164,6 +164,8 @@ impl Form {
 struct Whole {
     parameters: ParametersView,
     json: String,
+    /// The alarms about those values.
+    alarms: Alarms,
 }
 
 /// How a request ended.
@@ -221,7 +223,7 @@ impl<'a> DecisionPage<'a> {
             forms_page: None,
             reveal: None,
             whole: None,
-            hidden: view.hidden,
+            hidden: view.hidden.count,
             has_list: false,
             heading: heading(approval, index, now),
             ending: describe_ending(approval, Some(index), zone, now).map(|what| Ending {
@@ -273,9 +275,11 @@ impl<'a> DecisionPage<'a> {
     /// Adds the values that are withheld, behind a fold.
     pub fn fold_withheld_values(&mut self, approval: &Approval) {
         let view = RequestView::new(approval, None);
+        let withheld = RequestView::new(approval, Some(Withheld::OnPage));
         self.whole = Some(Whole {
             parameters: ParametersView::new(&view.parameters, &[], &mut str::to_owned),
             json: reveal::json(&view.parameters),
+            alarms: withheld.hidden.alarms,
         });
     }
 

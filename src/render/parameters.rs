@@ -41,7 +41,7 @@ impl ParametersView {
                 ([member], Value::Object(members)) => drop(members.remove(member)),
                 _ => {}
             }
-            first.push((Text::new(&write(&name)), block));
+            first.push((Text::of_name(&write(&name)), block));
         }
         let has_rest = first.is_empty() || rest.as_object().is_none_or(|it| !it.is_empty());
         Self {

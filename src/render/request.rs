@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::hand_over::describe_place;
 use super::plan::describe_needed;
-use super::secrets::Withheld;
+use super::secrets::{Hidden, Withheld};
 use super::time::{Sentence, Zone};
 use crate::domain::{
     Approval, Decision, EarlierRejections, Execution, LateDecision, Revoker, State, Status, Verdict,
@@ -21,8 +21,8 @@ pub(super) struct RequestView {
     pub(super) is_known_agent: bool,
     pub(super) action: String,
     pub(super) parameters: Value,
-    /// How many values are withheld.
-    pub(super) hidden: usize,
+    /// What is withheld.
+    pub(super) hidden: Hidden,
     pub(super) alarms: Alarms,
 }
 
@@ -31,11 +31,14 @@ impl RequestView {
     pub(super) fn new(approval: &Approval, withheld: Option<Withheld>) -> Self {
         let request = &approval.request;
         let mut parameters = parameters(approval);
-        let mut hidden = 0;
+        let mut hidden = Hidden::default();
         if let Some(withheld) = withheld {
             parameters = withheld.withhold(parameters, &mut hidden);
         }
-        let mut alarms = Alarms::default();
+        let mut alarms = Alarms {
+            withheld: !hidden.alarms.is_empty(),
+            ..Alarms::default()
+        };
         alarms.scan(request.id.agent());
         alarms.scan(&request.action);
         alarms.scan_value(&parameters);

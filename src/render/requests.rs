@@ -8,7 +8,7 @@ use super::brand::Brand;
 use super::grant::GrantView;
 use super::page::PageStyle;
 use super::request::{format_duration, parameters};
-use super::secrets::Withheld;
+use super::secrets::{Hidden, Withheld};
 use super::subject::sum_of_money;
 use super::template::render;
 use super::text::{Text, truncate};
@@ -188,7 +188,7 @@ fn describe_state(approval: &Approval, now: Timestamp) -> &'static str {
 /// The parameters that say what it is about: those that the policy names first, else the agent's summary, else a sum
 /// of money. Never a value that looks like a secret.
 fn summary(approval: &Approval) -> Vec<Parameter> {
-    let parameters = Withheld::OnPage.withhold(parameters(approval), &mut 0);
+    let parameters = Withheld::OnPage.withhold(parameters(approval), &mut Hidden::default());
     let pointers = approval.plan.summary.iter();
     let named = pointers.filter_map(|pointer| {
         let value = match pointer.find(&parameters)? {

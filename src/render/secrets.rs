@@ -2,36 +2,59 @@
 
 use serde_json::{Map, Value};
 
-use crate::reveal::is_secret_name;
+use crate::reveal::{Alarms, is_secret_name};
 
 /// Where values are withheld.
 #[derive(Clone, Copy)]
 pub(super) enum Withheld {
     InEmail,
+    /// All of them, in an email that shows no parameters.
+    All,
     /// On a page that was opened by the link alone.
     OnPage,
 }
 
+/// What was withheld.
+#[derive(Default)]
+pub(super) struct Hidden {
+    /// How many values.
+    pub(super) count: usize,
+    /// The alarms about them, which quote them.
+    pub(super) alarms: Alarms,
+}
+
+/// What is said of a value beside which there would be an alarm.
+const ALARMING: &str = "; some characters do not show or mislead";
+
 impl Withheld {
     /// What is shown instead of a value.
-    fn text(self, value: &Value) -> String {
-        match (self, value) {
-            (Self::InEmail, _) => "«not shown in mail»".to_owned(),
+    fn replace(self, value: &Value, hidden: &mut Hidden) -> Value {
+        let alarms = hidden.alarms.count();
+        hidden.alarms.scan_value(value);
+        hidden.count += 1;
+        let alarming = if hidden.alarms.count() > alarms {
+            ALARMING
+        } else {
+            ""
+        };
+        let words = match (self, value) {
+            (Self::InEmail | Self::All, _) => "not shown in mail".to_owned(),
             (Self::OnPage, Value::String(text)) => {
-                format!("«withheld, {} characters»", text.chars().count())
+                format!("withheld, {} characters", text.chars().count())
             }
-            (Self::OnPage, _) => "«withheld»".to_owned(),
-        }
+            (Self::OnPage, _) => "withheld".to_owned(),
+        };
+        format!("«{words}{alarming}»").into()
     }
 
-    /// Replaces the values, and counts them in `hidden`.
-    pub(super) fn withhold(self, value: Value, hidden: &mut usize) -> Value {
+    /// Replaces the values, and notes them in `hidden`.
+    pub(super) fn withhold(self, value: Value, hidden: &mut Hidden) -> Value {
         match value {
+            whole if matches!(self, Self::All) => self.replace(&whole, hidden),
             Value::Object(members) => {
                 let members = members.into_iter().map(|(name, member)| {
                     let member = if is_secret_name(&name) && !member.is_null() {
-                        *hidden += 1;
-                        self.text(&member).into()
+                        self.replace(&member, hidden)
                     } else {
                         self.withhold(member, hidden)
                     };
@@ -57,14 +80,14 @@ mod tests {
     fn values_with_the_name_of_a_secret_are_withheld() {
         let value = json!({"user": "1", "Password": "x", "nested": [{"api-key": "yz", "monkey": "z"}],
                            "sshKey": "s", "partitionKey": "p", "connection_string": {"deep": 1}, "token": null});
-        let mut hidden = 0;
+        let mut hidden = Hidden::default();
         let dots = "«not shown in mail»";
         assert_eq!(
             Withheld::InEmail.withhold(value.clone(), &mut hidden),
             json!({"user": "1", "Password": dots, "nested": [{"api-key": dots, "monkey": "z"}],
                    "sshKey": dots, "partitionKey": "p", "connection_string": dots, "token": null})
         );
-        assert_eq!(hidden, 4);
+        assert_eq!(hidden.count, 4);
         let shown = Withheld::OnPage.withhold(value, &mut hidden);
         assert_eq!(shown["nested"][0]["api-key"], "«withheld, 2 characters»");
         assert_eq!(shown["connection_string"], "«withheld»");

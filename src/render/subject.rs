@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::brand::Brand;
+use super::text::Text;
 use crate::domain::{Approval, Execution, Notice, Status};
 use crate::reveal;
 use crate::values::{ApprovalId, Timestamp};
@@ -27,6 +28,7 @@ pub(super) fn subject(
 ) -> String {
     let request = &approval.request;
     let action = reveal::defang(&reveal::line(&request.action, ACTION_CHARS));
+    let action = Text::isolated_prose(&without_separators(&action));
     let sum = parameters.and_then(Value::as_object).and_then(sum_of_money);
     let id = Some(format!("#{}", short_id(&request.id)));
     let parts: Vec<String> = [Some(action), sum, id].into_iter().flatten().collect();
@@ -37,6 +39,28 @@ pub(super) fn subject(
         state(approval, notice, now),
         parts.join(" · ")
     )
+}
+
+/// The dot between the parts, and what resembles it.
+const DOTS: [char; 12] = [
+    '\u{b7}', '\u{387}', '\u{1427}', '\u{16eb}', '\u{2022}', '\u{2024}', '\u{2027}', '\u{2219}',
+    '\u{22c5}', '\u{30fb}', '\u{a78f}', '\u{ff65}',
+];
+
+/// A line in which a hyphen stands for each such dot at an end of a word, so that it is one part of a subject.
+fn without_separators(line: &str) -> String {
+    let words = line.split(' ').map(|word| {
+        let rest = word.trim_start_matches(DOTS);
+        let inner = rest.trim_end_matches(DOTS);
+        let start = &word[..word.len() - rest.len()];
+        let end = &rest[inner.len()..];
+        format!("{}{inner}{}", hyphens(start), hyphens(end))
+    });
+    words.collect::<Vec<_>>().join(" ")
+}
+
+fn hyphens(dots: &str) -> String {
+    "-".repeat(dots.chars().count())
 }
 
 /// Six characters that tell a person's requests apart.

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use askama::Template;
 use unicode_bidi::{BidiClass, bidi_class};
 
-use crate::reveal::characters;
+use crate::reveal::{characters, name_characters, value_characters};
 
 /// A text as the spans of a page.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Template)]
@@ -39,18 +39,38 @@ pub(super) struct MailText<'a> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Span {
     Plain(String),
-    /// The code of a character that does not show.
+    /// The code of a character that does not show, or what stands for an empty name.
     Hidden(String),
     RightToLeft(String),
     /// Digits whose order depends on what is around them, such as the Arabic-Indic ones.
     Number(String),
 }
 
+/// What stands for an empty name.
+const EMPTY_NAME: &str = "«empty name»";
+
 impl Text {
     pub(super) fn new(text: &str) -> Self {
-        let chars = characters(text);
+        Self::of_characters(&characters(text))
+    }
+
+    /// The name of a member, on one line: its white space is marked too, and so is that it is empty.
+    pub(super) fn of_name(name: &str) -> Self {
+        if name.is_empty() {
+            return Self {
+                spans: vec![Span::Hidden(EMPTY_NAME.to_owned())],
+            };
+        }
+        Self::of_characters(&name_characters(name))
+    }
+
+    /// A value of one line: the white space around it is marked too.
+    pub(super) fn of_value(value: &str) -> Self {
+        Self::of_characters(&value_characters(value))
+    }
+
+    fn of_characters(mut rest: &[(char, bool)]) -> Self {
         let mut spans: Vec<Span> = Vec::new();
-        let mut rest = chars.as_slice();
         while let Some(&(first, hidden)) = rest.first() {
             let length = match kind(first, hidden) {
                 Kind::Hidden => 1,
@@ -109,6 +129,16 @@ impl Text {
             add_plain(&mut spans, after);
         }
         Self { spans }
+    }
+
+    /// A sentence in plain text that does not change the order of what stands around it.
+    pub(super) fn isolated_prose(text: &str) -> String {
+        let shown = Self::of_prose(text).in_plain_text();
+        if text.chars().all(|c| kind(c, false) == Kind::Plain) {
+            shown
+        } else {
+            format!("\u{2068}{shown}\u{2069}")
+        }
     }
 
     pub(super) fn for_mail(&self) -> MailText<'_> {

@@ -6,7 +6,7 @@ use serde_json::Value;
 use unicode_normalization::UnicodeNormalization;
 use unicode_script::{Script, UnicodeScript};
 
-use super::hidden::characters;
+use super::hidden::{characters, count_hidden};
 use super::line::line;
 use super::marks::{is_usual_form, wrong_marks};
 use super::numbers::{mixed_number, mixes_directions};
@@ -22,6 +22,8 @@ pub struct Alarms {
     pub named: Vec<Alarm>,
     /// The number of others beyond those.
     pub more: usize,
+    /// Whether there are any about what is withheld from the reader, which none may quote.
+    pub withheld: bool,
 }
 
 /// What is wrong with a part of a text.
@@ -52,19 +54,20 @@ impl Alarms {
         match value {
             Value::String(text) => self.scan(text),
             Value::Array(items) => items.iter().for_each(|item| self.scan_value(item)),
-            Value::Object(members) => members.iter().for_each(|(name, member)| {
-                self.scan(name);
-                self.scan_value(member);
-            }),
+            Value::Object(members) => {
+                self.scan_names(members);
+                members.values().for_each(|member| self.scan_value(member));
+            }
             _ => {}
         }
     }
 
     pub fn scan(&mut self, text: &str) {
-        self.hidden += characters(text)
-            .iter()
-            .filter(|(_, hidden)| *hidden)
-            .count();
+        self.hidden += count_hidden(&characters(text));
+        self.scan_words(text);
+    }
+
+    pub(super) fn scan_words(&mut self, text: &str) {
         for (word, letters) in forged_words(text) {
             self.add(word, || list(letters, describe_letter));
         }
@@ -114,7 +117,7 @@ impl Alarms {
         }
     }
 
-    fn add(&mut self, excerpt: &str, what: impl FnOnce() -> String) {
+    pub(super) fn add(&mut self, excerpt: &str, what: impl FnOnce() -> String) {
         if self.named.len() == NAMED {
             self.more += 1;
         } else {
@@ -127,7 +130,12 @@ impl Alarms {
 
     /// Whether there is nothing to tell.
     pub fn is_empty(&self) -> bool {
-        self.hidden == 0 && self.named.is_empty()
+        self.count() == 0 && !self.withheld
+    }
+
+    /// How many there are about what may be quoted.
+    pub fn count(&self) -> usize {
+        self.hidden + self.named.len() + self.more
     }
 }
 

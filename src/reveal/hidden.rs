@@ -53,6 +53,11 @@ pub fn characters(text: &str) -> Vec<(char, bool)> {
     marked
 }
 
+/// How many of these are hidden.
+pub(super) fn count_hidden(characters: &[(char, bool)]) -> usize {
+    characters.iter().filter(|(_, hidden)| *hidden).count()
+}
+
 fn is_ordinary(chars: &[char], at: usize) -> bool {
     let before = at.checked_sub(1).and_then(|at| chars.get(at)).copied();
     let after = chars.get(at + 1).copied();

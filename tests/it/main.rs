@@ -64,6 +64,7 @@ mod mail;
 mod mail_scanners;
 mod mcp;
 mod moving;
+mod names;
 mod openapi;
 mod operate;
 mod operations;
