@@ -5,6 +5,7 @@ mod ask;
 mod backup;
 mod check;
 mod clock;
+mod copied;
 mod demo;
 mod evidence;
 mod index;
@@ -26,7 +27,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
-use human_oversight::config::{TableSettings, unknown_settings};
+use human_oversight::config::{ConfigErrors, TableSettings, ensure_text, unknown_settings};
 use human_oversight::version::VERSION;
 
 use clock::clock;
@@ -126,6 +127,11 @@ enum Command {
 /// Runs the command that the arguments name. Wrong arguments end the process with exit code 2.
 pub(crate) async fn main() -> ExitCode {
     let command = Arguments::parse().command;
+    if let Err(errors) = ensure_text(std::env::vars_os())
+        && !command.as_ref().is_some_and(Command::reads_no_setting)
+    {
+        return refuse(command, errors);
+    }
     // The gate has them in its log, and `check` among its findings.
     if !matches!(command, None | Some(Command::Check(_))) {
         print_unknown_settings();
@@ -207,14 +213,37 @@ pub(crate) async fn main() -> ExitCode {
     }
 }
 
+impl Command {
+    /// Whether it reads no setting of the gate. The client has settings of its own, which it checks itself.
+    fn reads_no_setting(&self) -> bool {
+        match self {
+            #[cfg(unix)]
+            Self::Ask(_) => true,
+            Self::Keygen { .. } => true,
+            _ => false,
+        }
+    }
+}
+
+/// Ends a command whose settings cannot be read.
+fn refuse(command: Option<Command>, errors: ConfigErrors) -> ExitCode {
+    match command {
+        None | Some(Command::Demo { .. }) => does_not_start(&errors.into()),
+        Some(Command::Check(options)) => check::refuse(&options, &errors),
+        Some(_) => or_fail("read its settings", Err(errors.into())),
+    }
+}
+
 async fn run_gate(gate: impl Future<Output = anyhow::Result<()>>) -> ExitCode {
     match gate.await {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            print_lines("human-oversight does not start", &error);
-            ExitCode::FAILURE
-        }
+        Err(error) => does_not_start(&error),
     }
+}
+
+fn does_not_start(error: &anyhow::Error) -> ExitCode {
+    print_lines("human-oversight does not start", error);
+    ExitCode::FAILURE
 }
 
 /// Runs a command that works on the table without the gate. Its exit code is 2 if the command fails.

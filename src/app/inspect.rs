@@ -39,6 +39,8 @@ pub struct Inspected {
     /// The requests that are open, or of which an email [is not sent](is_unsent).
     pub requests: Vec<Approval>,
     pub damaged: Vec<DamagedRow>,
+    /// Requests that cannot be read, in a listing that does not name them; each may belong there.
+    pub unreadable: usize,
     /// `None` at the end.
     pub next: Option<Position>,
 }
@@ -79,7 +81,8 @@ pub async fn inspect(
                         let damage = cause_of_damage(read, keys);
                         found.add("row", &row.keys, damage);
                     }
-                    _ => {}
+                    (_, Ok(_) | Err(StoreError::Legacy)) => {}
+                    (_, Err(_)) => found.unreadable += 1,
                 }
             }
             next

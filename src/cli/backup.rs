@@ -4,17 +4,19 @@
 //! Each line is a row in JSON, with the service's type annotations, and with the gate and the table that a
 //! row MAC of version 2 covers. The due index is not copied: `restore` rebuilds it.
 
-use std::io::{BufRead, BufReader, BufWriter, Write};
+use std::fs::File;
+use std::io::{BufWriter, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::{Context, anyhow};
+use anyhow::{Context, bail};
 use human_oversight::config::TableSettings;
 use human_oversight::private_files;
 use human_oversight::store::{StandingKind, Store, StoreError, decode_grants};
 use human_oversight::values::Clock;
 use serde_json::{Map, Value};
 
+use super::copied::copied_lines;
 use super::maintenance::{
     ensure_store_exists, for_each_decided_row, for_each_row, for_each_standing_row, open,
     required_link_keys, say,
@@ -24,57 +26,90 @@ use super::maintenance::{
 /// if the gate works meanwhile.
 ///
 /// # Errors
-/// When the file exists, or the table cannot be read to its end: then the file is no backup.
+/// When the file exists, or the table cannot be read to its end: then there is no file.
 pub(crate) async fn run(
     settings: TableSettings,
     clock: Clock,
     file: &Path,
 ) -> anyhow::Result<ExitCode> {
     ensure_store_exists(&settings)?;
+    if file.as_os_str() == "-" {
+        bail!("a backup is a file: name one");
+    }
+    let cannot = || format!("{} cannot be made", file.display());
+    if file.try_exists().with_context(cannot)? {
+        bail!("{}: it exists", cannot());
+    }
     let store = open(&settings, 0, clock, None)?;
+    let mut partial = file.as_os_str().to_owned();
+    partial.push(".partial");
+    let partial = Path::new(&partial);
     // The file contains personal data.
-    let opened = private_files::options().create_new(true).open(file);
-    let opened = opened.with_context(|| format!("{} cannot be made", file.display()))?;
-    let mut copy = BufWriter::new(opened);
-    let mut rows = 0_u64;
-    for_each_row(&store, async |row| {
-        serde_json::to_writer(&mut copy, &row.columns)?;
-        copy.write_all(b"\n")?;
-        rows += 1;
-        Ok(())
+    let opened = private_files::options().create_new(true).open(partial);
+    let opened = opened.with_context(|| format!("{} cannot be made", partial.display()))?;
+    let copied = match copy(&store, opened).await {
+        Ok(copied) => std::fs::rename(partial, file)
+            .map(|()| copied)
+            .with_context(cannot),
+        Err(error) => Err(error),
+    };
+    let copied = copied.inspect_err(|_| {
+        std::fs::remove_file(partial).ok();
+    })?;
+    say(&format!("{} rows were copied.", copied.rows));
+    if copied.standing > 0 {
+        say(&format!(
+            "{} standing rows were copied too.",
+            copied.standing
+        ));
+    }
+    if copied.decided > 0 {
+        say(&format!(
+            "{} kept decisions were copied too.",
+            copied.decided
+        ));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// How many rows of each table were copied.
+#[derive(Default)]
+struct Copied {
+    rows: u64,
+    standing: u64,
+    decided: u64,
+}
+
+async fn copy(store: &Store, file: File) -> anyhow::Result<Copied> {
+    let (mut copy, mut copied) = (BufWriter::new(file), Copied::default());
+    for_each_row(store, async |row| {
+        copied.rows += 1;
+        write_line(&mut copy, &row.columns)
     })
     .await?;
-    let mut standing = 0_u64;
-    for_each_standing_row(&store, async |row| {
+    for_each_standing_row(store, async |row| {
         // It says what the gate did last, which a restored one has not done.
         if row.kind == Some(StandingKind::Sweep) {
             return Ok(());
         }
-        serde_json::to_writer(&mut copy, &row.columns)?;
-        copy.write_all(b"\n")?;
-        standing += 1;
-        Ok(())
+        copied.standing += 1;
+        write_line(&mut copy, &row.columns)
     })
     .await?;
-    let mut decided = 0_u64;
-    for_each_decided_row(&store, async |row| {
-        serde_json::to_writer(&mut copy, &row.columns)?;
-        copy.write_all(b"\n")?;
-        decided += 1;
-        Ok(())
+    for_each_decided_row(store, async |row| {
+        copied.decided += 1;
+        write_line(&mut copy, &row.columns)
     })
     .await?;
     copy.into_inner()
         .map_err(|error| error.into_error())?
         .sync_all()?;
-    say(&format!("{rows} rows were copied."));
-    if standing > 0 {
-        say(&format!("{standing} standing rows were copied too."));
-    }
-    if decided > 0 {
-        say(&format!("{decided} kept decisions were copied too."));
-    }
-    Ok(ExitCode::SUCCESS)
+    Ok(copied)
+}
+
+fn write_line(copy: &mut impl Write, columns: &Map<String, Value>) -> anyhow::Result<()> {
+    serde_json::to_writer(&mut *copy, columns)?;
+    Ok(copy.write_all(b"\n")?)
 }
 
 /// Restores the rows that do not exist. Skips rows whose row MAC is not of this gate or `other_gate`, and
@@ -91,55 +126,89 @@ pub(crate) async fn restore(
     let link_keys = required_link_keys(&settings)?;
     // The limit of open requests is for agents only.
     let store = open(&settings, u32::MAX as usize, clock, Some(link_keys))?;
-    let copy = std::fs::File::open(file).with_context(|| format!("{}", file.display()))?;
-    let (mut put_back, mut there, mut unsound) = (0_u64, 0_u64, 0_u64);
-    let (mut pauses, mut budgets, mut decisions) = (0_u64, 0_u64, 0_u64);
-    let mut grants = 0_usize;
-    for (number, line) in (1..).zip(BufReader::new(copy).lines()) {
-        let columns: Map<String, Value> = serde_json::from_str(&line?)
-            .map_err(|_| anyhow!("line {number} is no row: is the copy whole?"))?;
-        match restore_line(&store, columns, other_gate).await {
-            Ok(Restored::Row) => put_back += 1,
-            Ok(Restored::Decision) => decisions += 1,
-            Ok(Restored::Pause) => pauses += 1,
-            Ok(Restored::Budget) => budgets += 1,
+    let mut summary = Summary::default();
+    let restored = restore_lines(&store, file, other_gate, &mut summary).await;
+    summary.say();
+    restored?;
+    Ok(ExitCode::from(u8::from(summary.unsound > 0)))
+}
+
+async fn restore_lines(
+    store: &Store,
+    file: &Path,
+    other_gate: Option<&str>,
+    summary: &mut Summary,
+) -> anyhow::Result<()> {
+    for line in copied_lines(file)? {
+        let (number, columns) = line?;
+        match restore_line(store, columns, other_gate).await {
+            Ok(Restored::Row) => summary.put_back += 1,
+            Ok(Restored::Decision) => summary.decisions += 1,
+            Ok(Restored::Pause) => summary.pauses += 1,
+            Ok(Restored::Budget) => summary.budgets += 1,
             Ok(Restored::Nothing) => {}
-            Ok(Restored::Grants(number)) => grants += number,
-            Err(StoreError::AlreadyExists) => there += 1,
+            Ok(Restored::Grants(number)) => summary.grants += number,
+            Err(StoreError::AlreadyExists) => summary.there += 1,
             Err(
                 error @ (StoreError::Damaged(_)
                 | StoreError::LaterVersion(_)
                 | StoreError::OtherGate(_)
                 | StoreError::Legacy),
             ) => {
-                unsound += 1;
+                summary.unsound += 1;
                 say(&format!("line {number}: {error}"));
             }
             Err(error) => return Err(error).context(format!("line {number} cannot be stored")),
         }
     }
-    say(&format!(
-        "{put_back} rows were put back; {there} were there already and stay as they are; {unsound} were left out."
-    ));
-    if decisions > 0 {
-        say(&format!("{decisions} kept decisions were put back."));
-    }
-    if pauses > 0 {
+    Ok(())
+}
+
+/// What became of the lines.
+#[derive(Default)]
+struct Summary {
+    put_back: u64,
+    there: u64,
+    unsound: u64,
+    decisions: u64,
+    pauses: u64,
+    budgets: u64,
+    grants: usize,
+}
+
+impl Summary {
+    fn say(&self) {
+        let Self {
+            put_back,
+            there,
+            unsound,
+            decisions,
+            pauses,
+            budgets,
+            grants,
+        } = *self;
         say(&format!(
-            "{pauses} pauses were put back, and stand until `resume`."
+            "{put_back} rows were put back; {there} were there already and stay as they are; {unsound} were left out."
         ));
+        if decisions > 0 {
+            say(&format!("{decisions} kept decisions were put back."));
+        }
+        if pauses > 0 {
+            say(&format!(
+                "{pauses} pauses were put back, and stand until `resume`."
+            ));
+        }
+        if budgets > 0 {
+            say(&format!(
+                "{budgets} budgets were not put back: an owner that has none in this store begins with a full one."
+            ));
+        }
+        if grants > 0 {
+            say(&format!(
+                "{grants} standing grants were not put back: those that this store has stay in force, and for the others people are asked."
+            ));
+        }
     }
-    if budgets > 0 {
-        say(&format!(
-            "{budgets} budgets were not put back: an owner that has none in this store begins with a full one."
-        ));
-    }
-    if grants > 0 {
-        say(&format!(
-            "{grants} standing grants were not put back: those that this store has stay in force, and for the others people are asked."
-        ));
-    }
-    Ok(ExitCode::from(u8::from(unsound > 0)))
 }
 
 /// What became of a line.

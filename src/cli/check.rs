@@ -10,7 +10,9 @@ use std::process::ExitCode;
 
 use clap::Args;
 use human_oversight::app::{Finding, Grade};
-use human_oversight::config::{Config, TableSettings, settings_in_force, upgrade_items};
+use human_oversight::config::{
+    Config, ConfigErrors, TableSettings, settings_in_force, upgrade_items,
+};
 use human_oversight::values::Address;
 use serde_json::{Value, json};
 
@@ -56,7 +58,24 @@ pub(crate) async fn run(options: Options) -> ExitCode {
         }
         return ExitCode::SUCCESS;
     }
-    let findings = check(&options).await;
+    print(&options, &check(&options).await)
+}
+
+/// Says which settings cannot be read, and checks nothing else.
+pub(crate) fn refuse(options: &Options, errors: &ConfigErrors) -> ExitCode {
+    if options.upgrade || options.settings {
+        for error in errors.iter() {
+            eprintln!("human-oversight check: {error}");
+        }
+        return ExitCode::from(2);
+    }
+    let failed = errors.iter().map(|it| Finding::failed(it.to_string()));
+    let findings: Vec<Named> = failed.map(|finding| ("settings", finding)).collect();
+    print(options, &findings)
+}
+
+/// Prints the findings. The exit code says which is the worst.
+fn print(options: &Options, findings: &[Named]) -> ExitCode {
     let grade = Grade::worst(findings.iter().map(|(_, finding)| finding));
     if options.json {
         let checks = findings.iter().map(|(name, finding)| {
@@ -68,7 +87,7 @@ pub(crate) async fn run(options: Options) -> ExitCode {
             json!({"status": grade.word(), "checks": checks})
         ));
     } else {
-        for (name, Finding { grade, detail }) in &findings {
+        for (name, Finding { grade, detail }) in findings {
             say(&format!("{:<8} {name:<9} {detail}", grade.word()));
         }
     }

@@ -17,9 +17,8 @@ use human_oversight_protocol::manifest;
 use human_oversight_protocol::types::KeySet;
 
 use super::clock::{clock, now};
-use super::maintenance::{
-    ensure_store_exists, for_each_copied_row, for_each_row, link_keys, named, open, say,
-};
+use super::copied::for_each_copied_row;
+use super::maintenance::{ensure_store_exists, for_each_row, link_keys, named, open, say};
 use super::value_parsers::date;
 use super::verify::{Verification, receipt_keys};
 use content::{Content, Period};

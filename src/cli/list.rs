@@ -11,13 +11,14 @@ use human_oversight::keys::ReceiptKeys;
 use human_oversight::values::{ApprovalId, Clock};
 use human_oversight_protocol::operate::{Listed, What};
 use serde::Serialize;
+use serde_json::json;
 
 use super::maintenance::{named, open_existing, say};
 use super::operate::remote;
 
 /// List requests: what is open, what is not sent, or what cannot be trusted
 ///
-/// The exit code is 1 if --damaged finds something; 2 if a table cannot be read; or else 0.
+/// The exit code is 1 if --damaged finds something, or if requests cannot be read; 2 if a table cannot be read; or else 0.
 #[derive(Args)]
 pub(crate) struct ListOptions {
     #[command(flatten)]
@@ -157,6 +158,8 @@ struct Printer {
     what: What,
     json: bool,
     printed: usize,
+    /// Requests that are in no line since they cannot be read.
+    unreadable: usize,
 }
 
 impl Printer {
@@ -165,12 +168,15 @@ impl Printer {
             what: options.what.wire(),
             json: options.json,
             printed: 0,
+            unreadable: 0,
         }
     }
 
     fn print_page(&mut self, page: &Listed) {
+        self.unreadable += page.unreadable;
         for open in &page.open {
-            let (id, status, until) = (&open.id, &open.status, &open.expires_at);
+            let (id, status) = (&open.id, &open.status);
+            let until = open.claim_by.as_ref().unwrap_or(&open.expires_at);
             let (delivered, agent) = (&open.deliverable, &open.agent_name);
             let text = format!("{id}  {status}  until {until}  emails {delivered}  {agent}");
             self.print(&text, open);
@@ -204,10 +210,18 @@ impl Printer {
             What::Unsent => "not sent",
             What::Damaged => "cannot be trusted",
         };
-        if !self.json {
-            say(&format!("{} {what}.", self.printed));
+        let unreadable = self.unreadable;
+        match (self.json, unreadable) {
+            (true, 0) => {}
+            (true, _) => say(&json!({"unreadable": unreadable}).to_string()),
+            (false, _) => say(&format!("{} {what}.", self.printed)),
+        }
+        if !self.json && unreadable > 0 {
+            say(&format!(
+                "{unreadable} requests cannot be read; each of them may be {what}: see `verify`."
+            ));
         }
         let has_damage = self.what == What::Damaged && self.printed > 0;
-        ExitCode::from(u8::from(has_damage))
+        ExitCode::from(u8::from(has_damage || unreadable > 0))
     }
 }

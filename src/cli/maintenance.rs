@@ -1,20 +1,16 @@
 //! What the commands for the table share.
 
-use std::fs::File;
-use std::io::{self, BufRead, BufReader, Write};
-use std::path::Path;
+use std::io::{self, Write};
 use std::sync::Arc;
 
 use anyhow::{Context, anyhow, bail};
 use human_oversight::config::{StoreConfig, TableSettings};
-use human_oversight::domain::Approval;
 use human_oversight::keys::LinkKeys;
 use human_oversight::keys::keyring::{self, NamedKey};
 use human_oversight::store::{
-    EMBEDDED_FILE, Store, StoreError, StoredDecidedRow, StoredRow, StoredStandingRow, read_copy,
+    EMBEDDED_FILE, Store, StoredDecidedRow, StoredRow, StoredStandingRow,
 };
 use human_oversight::values::Clock;
-use serde_json::{Map, Value};
 
 /// Opens the table; for the limit and the keys see [`Store::embedded`].
 pub(crate) fn open(
@@ -61,24 +57,6 @@ pub(crate) async fn for_each_row(
             return Ok(());
         }
     }
-}
-
-/// Calls `visit` with the columns of every request in a file that `backup` wrote, line by line.
-pub(crate) fn for_each_copied_row(
-    file: &Path,
-    keys: Option<&LinkKeys>,
-    mut visit: impl FnMut(Map<String, Value>, Result<Approval, StoreError>) -> anyhow::Result<()>,
-) -> anyhow::Result<()> {
-    let cannot = || format!("{} cannot be read", file.display());
-    let lines = File::open(file).with_context(cannot)?;
-    for (number, line) in (1..).zip(BufReader::new(lines).lines()) {
-        let columns: Map<String, Value> = serde_json::from_str(&line.with_context(cannot)?)
-            .map_err(|_| anyhow!("line {number} is no row: is the copy whole?"))?;
-        if let Some(approval) = read_copy(columns.clone(), keys) {
-            visit(columns, approval)?;
-        }
-    }
-    Ok(())
 }
 
 /// As [`for_each_row`], with the rows of the standing table.

@@ -13,14 +13,14 @@ use human_oversight::store::{StandingKind, Store, StoreError, StoredRow, StoredS
 use human_oversight::values::{Clock, Timestamp};
 
 use super::maintenance::{
-    for_each_decided_row, for_each_row, for_each_standing_row, open, required_link_keys, say,
+    for_each_decided_row, for_each_row, for_each_standing_row, open_existing, say,
 };
 use super::value_parsers;
 
 /// Count the requests that ended long ago, or delete them
 #[derive(Args)]
 pub(crate) struct Options {
-    /// Only requests that ended more than this number of days ago
+    /// Only requests that ended more than this number of days ago; 0 for all that ended
     #[arg(long, value_name = "DAYS", value_parser = value_parsers::days)]
     older_than: u64,
     /// Also what cannot be trusted and was last written before that, such as what was sealed with a link key that is gone
@@ -67,8 +67,7 @@ pub(crate) async fn run(
         delete,
     } = options;
     let (now, age) = (clock(), Duration::from_secs(days.saturating_mul(86_400)));
-    let link_keys = required_link_keys(&settings)?;
-    let store = open(&settings, 0, clock, Some(link_keys))?;
+    let store = open_existing(&settings, clock)?;
     let mut found = Found {
         takes_damaged: damaged,
         ..Found::default()
@@ -136,8 +135,9 @@ fn is_damaged(row: &StoredStandingRow, now: Timestamp, age: Duration) -> bool {
         && is_older(row.written_at, now, age)
 }
 
+/// "Older than 0 days" is everything, also what has no time that is known.
 fn is_older(at: Option<Timestamp>, now: Timestamp, age: Duration) -> bool {
-    at.is_some_and(|at| now.since(at) > age)
+    age.is_zero() || at.is_some_and(|at| now.since(at) > age)
 }
 
 /// Whether a row of the standing table can be deleted: not a pause, nor what channels got of it, nor what cannot be

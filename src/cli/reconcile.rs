@@ -21,7 +21,8 @@ use human_oversight_protocol::types::KeySet;
 use serde_json::Value;
 
 use super::clock::{clock, now};
-use super::maintenance::{ensure_store_exists, for_each_copied_row, for_each_row, link_keys, open};
+use super::copied::for_each_copied_row;
+use super::maintenance::{ensure_store_exists, for_each_row, link_keys, open};
 use super::value_parsers::{date, seconds};
 use super::verify::receipt_keys;
 use mapping::{Line, Mapping};

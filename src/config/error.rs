@@ -15,6 +15,8 @@ pub enum ConfigError {
     },
     #[error("{name} cannot be used: {why}")]
     Unusable { name: &'static str, why: String },
+    #[error("{name} cannot be used: its value is not UTF-8")]
+    NotText { name: String },
     #[error("{name} cannot be used: {error}")]
     Keys { name: &'static str, error: KeyError },
     #[error("{name} cannot be used: {}{fault}", in_file(file))]
@@ -38,7 +40,7 @@ impl ConfigError {
     /// The name of the setting.
     pub fn name(&self) -> &str {
         match self {
-            Self::Channel { name, .. } => name,
+            Self::Channel { name, .. } | Self::NotText { name } => name,
             Self::Missing { name, .. }
             | Self::Unusable { name, .. }
             | Self::Keys { name, .. }

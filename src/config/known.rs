@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 
 /// What every name begins with.
-const PREFIX: &str = "HO_";
+pub(super) const PREFIX: &str = "HO_";
 
 /// The settings of the gate, without the prefix.
 const GATE: [&str; 55] = [

@@ -3,7 +3,7 @@
 use human_oversight_protocol::operate::{DamagedRow, Listed, OpenRequest, UnsentEmail, What};
 
 use crate::app::{self, Inspected, Inspection};
-use crate::domain::Approval;
+use crate::domain::{Approval, State};
 use crate::values::Timestamp;
 
 /// What is listed, on the wire.
@@ -33,6 +33,7 @@ pub fn listed(what: Inspection, page: &Inspected, now: Timestamp) -> Listed {
         open,
         unsent,
         damaged: damaged.collect(),
+        unreadable: page.unreadable,
         next: page.next.as_ref().map(app::Position::encode),
     }
 }
@@ -44,6 +45,10 @@ fn open_request(approval: &Approval, now: Timestamp) -> OpenRequest {
         agent_name: request.id.agent().to_owned(),
         status: approval.status(now).word().to_owned(),
         expires_at: request.expires_at.to_string(),
+        claim_by: match &approval.state {
+            State::Approved { run_by, .. } => Some(run_by.to_string()),
+            _ => None,
+        },
         deliverable: approval.deliverable().word().to_owned(),
     }
 }

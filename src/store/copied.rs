@@ -23,6 +23,18 @@ pub fn read_copy(
     Some(decode(copy, keys))
 }
 
+/// The table and the keys of the row that a line of a backup holds; `None` if the line holds no row.
+pub fn place_of_copy(copy: &Map<String, Value>) -> Option<[&str; 3]> {
+    let text = |name| copy.get(name).and_then(Value::as_str);
+    let mut kinds = [STANDING, DECIDED].into_iter();
+    let table = kinds.find(|kind| copy.contains_key(*kind));
+    Some([
+        table.unwrap_or_default(),
+        text("PartitionKey")?,
+        text("RowKey")?,
+    ])
+}
+
 fn decode(copy: Map<String, Value>, keys: Option<&LinkKeys>) -> Result<Approval, StoreError> {
     let annotation = |name: &str| {
         let text = copy.get(name).and_then(Value::as_str).map(str::to_owned);

@@ -13,7 +13,7 @@ use crate::azurite::{self, Table, azurite};
 use crate::backing_store;
 use crate::harness::{ALICE, TestGate, request};
 use crate::operate::operate;
-use crate::process::run;
+use crate::process::{Process, run};
 
 /// The approval without its status URL, which contains the gate's address.
 fn without_status_url(approval: Approval) -> Approval {
@@ -232,4 +232,130 @@ async fn a_pause_and_rejections_are_restored_and_budgets_are_void() {
     let resumed = operate(&other, json!({"command": "resume"})).await;
     assert_eq!(resumed["done"], true);
     other.client.submit(&request()).await.unwrap();
+}
+
+/// An approval that is there twice would cover two actions.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_with_a_row_twice_or_with_none_is_no_backup() {
+    let gate = TestGate::start().await;
+    let settings = backing_store::settings(gate.dir.path());
+    let settings = backing_store::borrowed(&settings);
+    gate.ask().await;
+    operate(&gate, json!({"command": "pause", "because": "x"})).await;
+    let path = |name: &str| gate.dir.path().join(name).to_str().unwrap().to_owned();
+    let (copy, policy, actions) = (
+        path("copy.jsonl"),
+        path("policy.toml"),
+        path("actions.jsonl"),
+    );
+    assert_eq!(run(&settings, &["backup", &copy]).await.1, 0);
+    std::fs::write(&policy, "version = 1\n").unwrap();
+    std::fs::write(&actions, "").unwrap();
+    let lines = std::fs::read_to_string(&copy).unwrap();
+    let count = lines.lines().count();
+    let row = lines
+        .lines()
+        .find(|it| it.contains("\"AgentName\""))
+        .unwrap();
+    let standing = lines
+        .lines()
+        .find(|it| !it.contains("\"AgentName\""))
+        .unwrap();
+    // As one with access to the file could hide it.
+    let reordered = row.replacen('{', "{ ", 1);
+    for (name, text, words) in [
+        (
+            "twice",
+            format!("{lines}{reordered}\n"),
+            format!("line {} has the same row as an earlier line", count + 1),
+        ),
+        (
+            "standing",
+            format!("{standing}\n{standing}\n"),
+            "line 2 has the same row as an earlier line".to_owned(),
+        ),
+        (
+            "empty",
+            String::new(),
+            "it has no row, so it is no backup".to_owned(),
+        ),
+        (
+            "other",
+            "{\"at\": \"2026-11-01T08:00:00Z\"}\n".to_owned(),
+            "line 1 is no row".to_owned(),
+        ),
+    ] {
+        let file = path(name);
+        std::fs::write(&file, text).unwrap();
+        let folder = path(&format!("{name}.evidence"));
+        for reader in [
+            &["reconcile", "--actions", &actions, "--backup", &file][..],
+            &["policy", "rehearse", &policy, "--backup", &file],
+            &[
+                "evidence",
+                "--since",
+                "2020-01-01",
+                "--until",
+                "2020-02-01",
+                "--output",
+                &folder,
+                "--backup",
+                &file,
+            ],
+        ] {
+            let (said, code) = run(&settings, reader).await;
+            assert!(
+                code == 2 && said.contains(&words),
+                "{name} {reader:?}: {said}"
+            );
+        }
+    }
+    let (said, code) = run(&settings, &["restore", &path("empty")]).await;
+    assert!(code == 2 && said.contains("it is no backup"), "{said}");
+    // Two files in one: what is there already stays as it is.
+    let (said, code) = run(&settings, &["restore", &path("twice")]).await;
+    assert!(
+        code == 0 && said.starts_with("0 rows were put back"),
+        "{said}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backup_that_fails_leaves_no_file_and_a_restore_that_fails_says_what_it_did() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = format!("embedded:{}", dir.path().display());
+    let settings = [("HO_STORE", store.as_str())];
+    let gate = Process::start(dir.path(), &[]).await;
+    gate.client().submit(&request()).await.unwrap();
+    gate.kill().await;
+    let [copy, partial] = ["copy.jsonl", "copy.jsonl.partial"].map(|name| dir.path().join(name));
+    let backup = ["backup", copy.to_str().unwrap()];
+    let file = rusqlite::Connection::open(dir.path().join("approvals.db")).unwrap();
+    let rename = |from: &str, to: &str| {
+        file.execute_batch(&format!(
+            "ALTER TABLE decidedapprovals RENAME {from} TO {to}"
+        ))
+        .unwrap();
+    };
+    rename("Entity", "Spoilt");
+    let (said, code) = run(&settings, &backup).await;
+    assert!(
+        code == 2 && said.contains("the table of decisions cannot be read"),
+        "{said}"
+    );
+    assert!(!copy.exists() && !partial.exists());
+    rename("Spoilt", "Entity");
+    let (said, code) = run(&settings, &backup).await;
+    assert_eq!(code, 0, "{said}");
+    assert!(!partial.exists());
+    let (said, code) = run(&settings, &["backup", "-"]).await;
+    assert!(code == 2 && said.contains("a backup is a file"), "{said}");
+
+    let lines = std::fs::read_to_string(&copy).unwrap();
+    std::fs::write(&copy, format!("{lines}{{\"PartitionKey\":")).unwrap();
+    let (said, code) = run(&settings, &["restore", backup[1]]).await;
+    let torn = format!("line {} is no row", lines.lines().count() + 1);
+    assert!(code == 2 && said.contains(&torn), "{said}");
+    let there = format!("0 rows were put back; {} were there", lines.lines().count());
+    assert!(said.starts_with(&there), "{said}");
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use human_oversight::values::Timestamp;
 use human_oversight_client::types::{NewApproval, Status};
 use serde_json::{Value, json};
 
@@ -110,6 +111,44 @@ async fn what_is_open_unsent_and_damaged_is_listed() {
 
     let (said, code) = run(&settings, &["list"]).await;
     assert!(code == 2 && said.contains("--open"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_list_says_how_much_it_could_not_read_and_until_when_an_approval_can_be_claimed() {
+    let gate = TestGate::start().await;
+    let settings = backing_store::settings(gate.dir.path());
+    let settings = backing_store::borrowed(&settings);
+    let (approved, damaged) = (gate.ask().await, gate.ask().await);
+    gate.approve(&approved, ALICE).await;
+    gate.tamper(&damaged.id, None, |row| row["Reason"] = json!("another"))
+        .await;
+    gate.store.settle().await;
+    let until = gate.entity(&approved.id).await["RunBy"].clone();
+    let until = Timestamp::parse(until.as_str().unwrap()).unwrap();
+
+    let key = [("HO_MASTER_KEY", MASTER_KEY)];
+    let list = async |what: &[&str]| {
+        let list = [&["list"], what].concat();
+        let on_store = run(&settings, &list).await;
+        let through = [&list[..], &["--url", &gate.url]].concat();
+        assert_eq!(run(&key, &through).await, on_store, "{what:?}");
+        on_store
+    };
+    let (said, code) = list(&["--open"]).await;
+    let line = format!("{}  Approved  until {until}  ", approved.id);
+    assert!(code == 1 && said.starts_with(&line), "{line} in {said}");
+    let end = "1 open.\n1 requests cannot be read; each of them may be open: see `verify`.\n";
+    assert!(said.ends_with(end), "{said}");
+    let (said, code) = list(&["--open", "--json"]).await;
+    let lines: Vec<Value> = said
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!((lines.len(), code), (2, 1), "{said}");
+    assert_eq!(lines[0]["claimBy"], until.to_string());
+    assert_eq!(lines[1], json!({"unreadable": 1}));
+    let (said, code) = list(&["--unsent", "--json"]).await;
+    assert_eq!((said.as_str(), code), ("{\"unreadable\":1}\n", 1));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -3,6 +3,7 @@
 mod banner;
 mod command_line;
 mod form;
+mod not_text;
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;

@@ -11,7 +11,7 @@ use crate::azurite::{Table, azurite};
 use crate::backing_store;
 use crate::harness::{ALICE, TestGate, request};
 use crate::operate::operate;
-use crate::process::run;
+use crate::process::{Process, run};
 
 async fn purge(settings: &[(&str, &str)], arguments: &[&str]) -> (String, i32) {
     run(settings, &[&["purge"], arguments].concat()).await
@@ -214,4 +214,56 @@ async fn what_was_sealed_with_a_leaked_key_is_deleted_on_request() {
         due.iter().all(|row| row["Id"] != open.id.as_str()),
         "{due:?}"
     );
+}
+
+/// A file keeps no times of writes: only "older than 0 days", which is everything, covers what has no time of its own.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_damaged_in_a_file_has_no_age_and_is_deleted_with_everything() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = format!("embedded:{}", dir.path().display());
+    let settings = [("HO_STORE", store.as_str())];
+    let gate = Process::start(dir.path(), &[]).await;
+    let sound = gate.client().submit(&request()).await.unwrap();
+    let damaged = gate.client().submit(&request()).await.unwrap();
+    gate.kill().await;
+    let file = rusqlite::Connection::open(dir.path().join("approvals.db")).unwrap();
+    let spoilt = file.execute(
+        "UPDATE approvals SET Entity = replace(Entity, 'Pending', 'Approved') WHERE RowKey = ?1",
+        [&damaged.correlation_id],
+    );
+    assert_eq!(spoilt.unwrap(), 1);
+    drop(file);
+
+    let old = ["--older-than", "1", "--damaged", "--delete"];
+    let (said, code) = purge(&settings, &old).await;
+    assert!(
+        code == 0 && said.contains("1 that cannot be trusted stay"),
+        "{said}"
+    );
+    let everything = ["--older-than", "0", "--damaged"];
+    let (said, _) = purge(&settings, &everything).await;
+    let counted = "and 1 rows that cannot be trusted, would be deleted";
+    assert!(said.contains(counted), "{said}");
+    let (said, code) = purge(&settings, &[&everything[..], &["--delete"]].concat()).await;
+    let done = "and 1 rows that cannot be trusted, were deleted; 0 of them";
+    assert!(code == 0 && said.contains(done), "{said}");
+    let (said, _) = run(&settings, &["list", "--damaged"]).await;
+    assert_eq!(said, "0 cannot be trusted.\n");
+    let (said, _) = run(&settings, &["list", "--open"]).await;
+    assert!(
+        said.contains(&sound.id) && said.ends_with("1 open.\n"),
+        "{said}"
+    );
+}
+
+#[tokio::test]
+async fn a_store_that_is_not_there_is_not_made_to_delete_from_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("none");
+    let store = format!("embedded:{}", folder.display());
+    let link_key = keyring::generate_link_key();
+    let settings = [("HO_STORE", store.as_str()), ("HO_LINK_KEYS", &link_key)];
+    let (said, code) = purge(&settings, &["--older-than", "1", "--delete"]).await;
+    assert!(code == 2 && said.contains("there is no store in"), "{said}");
+    assert!(!folder.exists());
 }

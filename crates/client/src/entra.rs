@@ -1,6 +1,5 @@
 //! Access tokens of Microsoft Entra ID, in place of a Functions key.
 
-use std::env;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +14,7 @@ use time::OffsetDateTime;
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 
+use crate::environment::setting;
 use crate::error::Error;
 
 /// A token is renewed when less than this remains of its life.
@@ -25,6 +25,17 @@ const SIGN_IN_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The Azure SDKs read it too: which credential a program uses.
 const KIND: &str = "AZURE_TOKEN_CREDENTIALS";
+
+/// What is read here. One that is no text must not lead to another identity.
+const VARIABLES: [&str; 7] = [
+    KIND,
+    "AZURE_TENANT_ID",
+    "AZURE_CLIENT_ID",
+    "AZURE_CLIENT_SECRET",
+    "AZURE_FEDERATED_TOKEN_FILE",
+    "IDENTITY_ENDPOINT",
+    "MSI_ENDPOINT",
+];
 
 /// The access tokens of one program for one gate. Clones share the token that is held.
 #[derive(Clone)]
@@ -70,8 +81,11 @@ impl Tokens {
 /// name them, in this order: a client secret, a workload identity, a managed identity; else the account of the Azure
 /// CLI.
 pub(crate) fn credential_of_environment() -> Result<Arc<dyn TokenCredential>, Error> {
+    for name in VARIABLES {
+        setting(name)?;
+    }
     let any = |names: &[&str]| names.iter().any(|name| !variable(name).is_empty());
-    let kind = env::var(KIND).unwrap_or_default().trim().to_lowercase();
+    let kind = variable(KIND).to_lowercase();
     let credential = match kind.as_str() {
         "environmentcredential" => client_secret(),
         "workloadidentitycredential" => workload_identity(),
@@ -133,8 +147,9 @@ fn azure_cli() -> Credential {
     Ok(AzureCliCredential::new(None)?)
 }
 
+/// The value of one of the [`VARIABLES`], which are text.
 fn variable(name: &str) -> String {
-    env::var(name).unwrap_or_default()
+    setting(name).ok().flatten().unwrap_or_default()
 }
 
 /// The identity endpoint of a machine speaks plain HTTP, which no proxy may see.

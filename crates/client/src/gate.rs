@@ -2,6 +2,7 @@ use human_oversight_protocol::callback::Secret;
 use human_oversight_protocol::types::KeySet;
 
 use crate::client::Client;
+use crate::environment::setting;
 use crate::error::Error;
 use crate::trust::Trust;
 
@@ -36,21 +37,17 @@ impl Gate {
     ///
     /// # Errors
     /// When `HO_URL` is missing or not an absolute address, or `HO_KEYS`, `HO_AUDIENCE` or `HO_CALLBACK_SECRET` cannot
-    /// be used.
+    /// be used; or when one of these settings is not UTF-8.
     pub fn from_env() -> Result<Self, Error> {
-        let setting = |name| {
-            let value = std::env::var(name).ok()?.trim().to_owned();
-            Some(value).filter(|value| !value.is_empty())
-        };
         let list = |name| {
-            let list = setting(name).unwrap_or_default();
+            let list = setting(name)?.unwrap_or_default();
             let items = list.split(',').map(str::trim).filter(|it| !it.is_empty());
-            items.map(str::to_owned).collect::<Vec<_>>()
+            Ok::<_, Error>(items.map(str::to_owned).collect::<Vec<_>>())
         };
-        let url = setting("HO_URL").ok_or_else(|| {
+        let url = setting("HO_URL")?.ok_or_else(|| {
             Error::Settings("HO_URL is not set: it must be the gate's address".to_owned())
         })?;
-        let client = match (setting("HO_KEY"), setting("HO_AUDIENCE")) {
+        let client = match (setting("HO_KEY")?, setting("HO_AUDIENCE")?) {
             (Some(_), Some(_)) => {
                 return Err(Error::Settings(
                     "HO_KEY and HO_AUDIENCE are two proofs of who the agent is: set one".to_owned(),
@@ -59,15 +56,15 @@ impl Gate {
             (None, Some(audience)) => Client::with_credential_of_environment(&url, &audience)?,
             (key, None) => Client::new(&url, key.as_deref())?,
         };
-        let mut gate = Self::new(client).issuers(list("HO_ISSUER"));
-        if let Some(keys) = setting("HO_KEYS") {
+        let mut gate = Self::new(client).issuers(list("HO_ISSUER")?);
+        if let Some(keys) = setting("HO_KEYS")? {
             gate.trust.pin_setting(&keys)?;
             gate.trust.check_settings()?;
         }
-        if let Some(secret) = setting("HO_CALLBACK_SECRET") {
+        if let Some(secret) = setting("HO_CALLBACK_SECRET")? {
             gate = gate.callback_secret(&secret)?;
         }
-        Ok(gate.approvers(list("APPROVER_EMAILS")))
+        Ok(gate.approvers(list("APPROVER_EMAILS")?))
     }
 
     /// The client through which this gate is reached, for calls that [`Gate`] has no method for.

@@ -12,6 +12,9 @@ mod error;
 mod retry;
 
 #[cfg(feature = "http")]
+mod environment;
+
+#[cfg(feature = "http")]
 mod address;
 
 #[cfg(feature = "http")]

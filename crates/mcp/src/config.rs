@@ -91,8 +91,8 @@ impl Config {
 
 /// The gate, and the key of claim secrets, as the environment names them.
 pub(crate) fn read_environment() -> Result<(Gate, ClaimKey), ConfigError> {
-    let key = std::env::var("HO_CLAIM_KEY").map_err(|_| ConfigError::NoClaimKey)?;
-    let key = ClaimKey::parse(&key)?;
+    let key = std::env::var_os("HO_CLAIM_KEY").ok_or(ConfigError::NoClaimKey)?;
+    let key = ClaimKey::parse(key.to_str().ok_or(InvalidClaimKey)?)?;
     Ok((Gate::from_env()?, key))
 }
 

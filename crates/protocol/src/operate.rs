@@ -126,9 +126,16 @@ pub struct Listed {
     /// What cannot be trusted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub damaged: Vec<DamagedRow>,
+    /// Requests of this part that cannot be read; each may be open, or have an email that is not sent.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub unreadable: usize,
     /// Where the list goes on; absent at its end. A part may be empty.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,
+}
+
+fn is_none(count: &usize) -> bool {
+    *count == 0
 }
 
 /// A request that waits for a decision or a claim.
@@ -143,6 +150,9 @@ pub struct OpenRequest {
     pub status: String,
     /// The deadline of the decision.
     pub expires_at: String,
+    /// The end of the time to claim, of an approval; an older gate does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claim_by: Option<String>,
     /// Whether its emails were accepted: `Ok`, `Degraded` or `None`.
     pub deliverable: String,
 }

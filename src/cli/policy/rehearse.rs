@@ -14,9 +14,8 @@ use serde_json::{Value, json};
 use super::outcome::Outcome;
 use super::request::Request;
 use crate::cli::clock::clock;
-use crate::cli::maintenance::{
-    ensure_store_exists, for_each_copied_row, for_each_row, link_keys, open, say,
-};
+use crate::cli::copied::for_each_copied_row;
+use crate::cli::maintenance::{ensure_store_exists, for_each_row, link_keys, open, say};
 
 /// What was found so far.
 struct Rehearsal<'a> {

@@ -1,0 +1,66 @@
+//! Reading a file that `backup` wrote.
+
+use std::collections::HashSet;
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+
+use anyhow::{Context, anyhow, bail};
+use human_oversight::domain::Approval;
+use human_oversight::keys::LinkKeys;
+use human_oversight::store::{StoreError, place_of_copy, read_copy};
+use human_oversight_protocol::parameters::sha256;
+use serde_json::{Map, Value};
+
+/// Calls `visit` with the columns of every request, line by line.
+///
+/// # Errors
+/// When the file is no backup; or when it has a row twice, which would count twice.
+pub(crate) fn for_each_copied_row(
+    file: &Path,
+    keys: Option<&LinkKeys>,
+    mut visit: impl FnMut(Map<String, Value>, Result<Approval, StoreError>) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    // A digest of each row's place: rows are many, and their names can be long.
+    let mut places = HashSet::new();
+    for line in copied_lines(file)? {
+        let (number, columns) = line?;
+        let place = sha256(json_of_place(&columns).as_bytes());
+        if !places.insert(place) {
+            bail!(
+                "line {number} has the same row as an earlier line: nothing is read of such a file"
+            );
+        }
+        if let Some(approval) = read_copy(columns.clone(), keys) {
+            visit(columns, approval)?;
+        }
+    }
+    Ok(())
+}
+
+/// The columns of each row, with the number of its line.
+///
+/// # Errors
+/// When the file cannot be read, or has no row.
+pub(crate) fn copied_lines(
+    file: &Path,
+) -> anyhow::Result<impl Iterator<Item = anyhow::Result<(u64, Map<String, Value>)>>> {
+    let cannot = format!("{} cannot be read", file.display());
+    let opened = File::open(file).with_context(|| cannot.clone())?;
+    let mut lines = BufReader::new(opened).lines();
+    let first = lines.next().with_context(|| {
+        let file = file.display();
+        format!("{file} cannot be used: it has no row, so it is no backup")
+    })?;
+    let lines = (1..).zip(std::iter::once(first).chain(lines));
+    Ok(lines.map(move |(number, line)| {
+        let columns = serde_json::from_str(&line.with_context(|| cannot.clone())?).ok();
+        let row = columns.filter(|columns| place_of_copy(columns).is_some());
+        let row = row.ok_or_else(|| anyhow!("line {number} is no row: is the copy whole?"))?;
+        Ok((number, row))
+    }))
+}
+
+fn json_of_place(columns: &Map<String, Value>) -> String {
+    serde_json::to_string(&place_of_copy(columns)).expect("texts are JSON")
+}
