@@ -120,8 +120,8 @@ pub(crate) fn named(
     match (configured, &settings.store) {
         (Some(keys), _) => Ok(Some(keys.clone())),
         (None, StoreConfig::Embedded(_)) if file.exists() => {
-            let text = std::fs::read_to_string(&file)?;
-            Ok(Some(keyring::parse(text.trim())?))
+            let read = || anyhow::Ok(keyring::parse(std::fs::read_to_string(&file)?.trim())?);
+            read().map(Some).with_context(|| file.display().to_string())
         }
         _ => Ok(None),
     }

@@ -52,6 +52,9 @@ pub(crate) async fn run() -> anyhow::Result<()> {
     } else {
         log_start!("listening (development mode)");
     }
+    if app.config.paused {
+        tracing::warn!("HO_PAUSED is set: every operation is paused");
+    }
     if let Some(schedule) = &app.config.sweep_schedule
         && app.config.behind_host
     {

@@ -31,14 +31,16 @@ impl<S: Send + Sync> FromRequestParts<S> for Id {
 
 /// The query parameter `wait`, in seconds.
 pub(super) fn wait_parameter(query: Option<&str>) -> Result<Option<Duration>, Error> {
-    let Some(text) = parameter(query.unwrap_or_default(), "wait") else {
+    let given = form_urlencoded::parse(query.unwrap_or_default().as_bytes());
+    let mut given = given.filter(|(name, _)| name == "wait");
+    let Some((_, text)) = given.next() else {
         return Ok(None);
     };
-    let seconds = text.parse().ok();
+    let seconds = text.parse().ok().filter(|_| given.next().is_none());
     match seconds.filter(|seconds| WAIT_SECONDS.contains(seconds)) {
         Some(seconds) => Ok(Some(Duration::from_secs(seconds))),
         None => Err(Error::BadRequest(format!(
-            "The query parameter wait must be a whole number of seconds from {} to {}.",
+            "The query parameter wait must be a whole number of seconds from {} to {}, given once.",
             WAIT_SECONDS.start(),
             WAIT_SECONDS.end()
         ))),

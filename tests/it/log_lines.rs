@@ -200,6 +200,16 @@ async fn the_start_says_version_store_transport_and_the_ids_of_the_keys() {
     assert!(log.contains("listening") && log.contains(&words), "{log}");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_start_says_that_the_setting_pauses_everything() {
+    let dir = tempfile::tempdir().unwrap();
+    let words = "HO_PAUSED is set: every operation is paused";
+    for (paused, settings) in [(false, &[][..]), (true, &[("HO_PAUSED", "1")])] {
+        let log = Process::start(dir.path(), settings).await.kill().await;
+        assert_eq!(log.contains(words), paused, "{log}");
+    }
+}
+
 /// The words of every warning and error that the gate can log.
 fn words_of_faults() -> Vec<String> {
     let mut words = Vec::new();

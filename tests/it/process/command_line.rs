@@ -2,7 +2,7 @@
 
 use human_oversight::keys::keyring;
 
-use super::{Process, binary};
+use super::{Process, binary, run};
 use crate::canary;
 use crate::deadline::within;
 use crate::harness::{repository, request};
@@ -75,6 +75,18 @@ async fn an_unusable_setting_ends_the_start_with_one_line_and_exit_code_1() {
         canary::assert_no_secret(&error);
         assert!(output.stdout.is_empty());
     }
+}
+
+#[tokio::test]
+async fn a_command_names_the_key_file_that_it_cannot_use() {
+    let dir = tempfile::tempdir().unwrap();
+    let gate = Process::start(dir.path(), &[]).await;
+    gate.client().submit(&request()).await.unwrap();
+    gate.kill().await;
+    std::fs::write(dir.path().join("link.keys"), "k:no key").unwrap();
+    let store = format!("embedded:{}", dir.path().display());
+    let (said, code) = run(&[("HO_STORE", store.as_str())], &["list", "--open"]).await;
+    assert!(code == 2 && said.contains("link.keys"), "{said}");
 }
 
 #[tokio::test]
