@@ -121,6 +121,7 @@ async fn check(options: &Options) -> Vec<Named> {
             match store::check(&settings.config, &tables).await {
                 Ok(it) => {
                     add("tables", it.tables);
+                    add("pauses", it.pauses);
                     add("clock", vec![it.clock]);
                     add("keys", it.keys);
                     add("sweep", vec![it.sweep]);

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::{anyhow, bail};
 use clap::{Args, Subcommand};
 use human_oversight::app::{self, Error, Untold};
-use human_oversight::store::Store;
+use human_oversight::store::{Store, StoreError};
 
 use super::clock::clock;
 use super::maintenance::{for_each_row, say, unusable};
@@ -117,24 +117,33 @@ async fn redeliver(gate: &Gate, untold: &Untold) -> anyhow::Result<usize> {
 
 async fn redeliver_all(store: &Store) -> anyhow::Result<ExitCode> {
     let standing = app::redeliver(store, &Untold::Standing, &clock()).await;
-    let mut queued = standing.map_err(unusable)?;
+    let (mut queued, mut unreadable) = (standing.map_err(unusable)?, 0);
     let visited = for_each_row(store, async |row| {
-        if let Ok(approval) = &row.approval
-            && approval.has_untold_channels()
-        {
-            let untold = Untold::Request(approval.request.id.clone());
-            queued += match app::redeliver(store, &untold, &clock()).await {
-                // It was purged meanwhile.
-                Err(Error::NotFound) => 0,
-                again => again.map_err(unusable)?,
-            };
+        match &row.approval {
+            Ok(approval) if approval.has_untold_channels() => {
+                let untold = Untold::Request(approval.request.id.clone());
+                queued += match app::redeliver(store, &untold, &clock()).await {
+                    // It was purged meanwhile.
+                    Err(Error::NotFound) => 0,
+                    again => again.map_err(unusable)?,
+                };
+            }
+            Ok(_) | Err(StoreError::Legacy) => {}
+            Err(_) => unreadable += 1,
         }
         Ok(())
     });
     let visited = visited.await;
     store.settle().await;
     visited?;
-    Ok(say_queued(queued, ""))
+    let code = say_queued(queued, "");
+    if unreadable == 0 {
+        return Ok(code);
+    }
+    say(&format!(
+        "{unreadable} requests cannot be read, and were left out: see `verify`."
+    ));
+    Ok(ExitCode::FAILURE)
 }
 
 fn say_queued(queued: usize, of: &str) -> ExitCode {

@@ -3,7 +3,7 @@
 use human_oversight::app::{Grade, check_clock};
 use human_oversight::keys::keyring;
 use human_oversight::store::ClockDifference;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
@@ -68,6 +68,7 @@ async fn everything_that_works_is_ok_and_a_gate_that_runs_notices_nothing() {
         assert_line(&said, "ok", "tables", &name);
     }
     assert_line(&said, "ok", "tables", "the gate's id is local");
+    assert_line(&said, "ok", "pauses", "none stands");
     assert_line(&said, "ok", "clock", "the store's clock");
     assert_line(&said, "ok", "keys", "HO_LINK_KEYS: ");
     assert_line(&said, "ok", "keys", "in use for 0 days, since 2");
@@ -183,6 +184,48 @@ async fn each_seeded_fault_is_found_and_said_in_its_line() {
         "tables",
         "cannot be read: the store is not available",
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pauses_that_stand_are_found_and_one_that_cannot_be_trusted_fails() {
+    let settings = backing_store::tables(azurite().port);
+    let settings = backing_store::borrowed(&settings);
+    let gate = TestGate::with(&settings).await;
+    gate.ask().await;
+    for scope in [&[][..], &["--agent", "RefundAgent"]] {
+        let pause = ["pause", "--because", "an incident", "--again-after", "0"];
+        run(&settings, &[&pause[..], scope].concat()).await;
+    }
+    let (said, _) = run(&settings, &["check"]).await;
+    assert_line(&said, "warning", "pauses", "everything is paused since 2");
+    assert_line(
+        &said,
+        "warning",
+        "pauses",
+        "the agent RefundAgent is paused since 2",
+    );
+    let standing = Table::of(azurite().port, &format!("standing{}", settings[2].1));
+    let rows = standing.rows().await.into_iter();
+    let mut pauses = rows.filter(|row| row["PartitionKey"] == "pause");
+    let mut row = pauses.next().unwrap();
+    row["Reason"] = json!("another");
+    standing.put(&row).await;
+    let (said, code) = run(&settings, &["check"]).await;
+    assert_eq!(code, 2, "{said}");
+    assert_line(&said, "failed", "pauses", "everything is paused: ");
+}
+
+#[tokio::test]
+async fn a_transport_that_cannot_be_set_up_is_found_without_a_test_email() {
+    let settings = [
+        ("HO_MAIL", "smtp"),
+        ("HO_SMTP_URL", "smtps://127.0.0.1:1"),
+        ("HO_SMTP_CA", "/proc/none"),
+        ("HO_MAIL_FROM", "gate@example.com"),
+    ];
+    let (said, code) = run(&settings, &["check"]).await;
+    assert_eq!(code, 2, "{said}");
+    assert_line(&said, "failed", "mail", "smtp cannot be used: ");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -104,16 +104,16 @@ fn judge_sign_in(location: &Url, tenant: &str, url: &str) -> Finding {
 /// The transport; with an address, a test email is sent to it.
 pub(super) async fn check_mail(config: &Config, to: Option<&Address>) -> Finding {
     let transport = config.mail.name();
-    let Some(to) = to else {
-        return Finding::ok(format!(
-            "{transport}; not tried: --mail-to ADDRESS sends a test email"
-        ));
-    };
     let (from, brand) = (config.mail_from.clone(), &config.brand);
     let mailer = Mailer::new(&config.mail, from, &brand.name, Duration::ZERO, clock());
     let mailer = match mailer {
         Ok(mailer) => mailer,
         Err(why) => return Finding::failed(format!("{transport} cannot be used: {why}")),
+    };
+    let Some(to) = to else {
+        return Finding::ok(format!(
+            "{transport}; not tried: --mail-to ADDRESS sends a test email"
+        ));
     };
     let number = u64::from_ne_bytes(keyring::random_bytes());
     let name = format!("check-{number:016x}");

@@ -1,16 +1,17 @@
 //! What the tables say: whether they can be used, the gate's id, the clock, the keys, the last sweep.
 
-use human_oversight::app::{Finding, check_clock, check_sweep, last_sweep};
+use human_oversight::app::{Finding, check_clock, check_sweep, last_sweep, pauses};
 use human_oversight::config::{Config, TableSettings};
 use human_oversight::store::{Store, StoreError, TableState};
 
 use super::super::clock::{clock, now};
-use super::super::maintenance::{link_keys, open};
+use super::super::maintenance::{link_keys, open, unusable};
 use super::keys::check_keys;
 
 /// What was found, by topic.
 pub(super) struct StoreFindings {
     pub(super) tables: Vec<Finding>,
+    pub(super) pauses: Vec<Finding>,
     pub(super) clock: Finding,
     pub(super) keys: Vec<Finding>,
     pub(super) sweep: Finding,
@@ -29,9 +30,10 @@ pub(super) async fn check(
         .iter()
         .all(|(_, it)| matches!(it, TableState::Missing));
     let mut tables: Vec<Finding> = probe.tables.into_iter().map(table).collect();
-    let mut swept = Ok(None);
+    let (mut pauses, mut swept) = (Vec::new(), Ok(None));
     if has_keys && !is_new {
         tables.push(gate_id(&store).await);
+        pauses = check_pauses(&store).await;
         swept = last_sweep(&store).await;
     }
     let record = swept.as_ref().ok().cloned().flatten();
@@ -42,6 +44,7 @@ pub(super) async fn check(
     };
     Ok(StoreFindings {
         tables,
+        pauses,
         clock: check_clock(store.clock_difference()),
         keys: check_keys(settings, record.as_ref()),
         sweep,
@@ -58,6 +61,22 @@ fn table((name, state): (String, TableState)) -> Finding {
         TableState::Unwritable(error) => {
             Finding::failed(format!("{name} cannot be written: {error}"))
         }
+    }
+}
+
+/// A pause that cannot be read or trusted stops everything.
+async fn check_pauses(store: &Store) -> Vec<Finding> {
+    match pauses(store).await {
+        Ok(standing) if standing.is_empty() => vec![Finding::ok("none stands")],
+        Ok(standing) => {
+            let standing = standing.into_iter();
+            let paused = standing.map(|it| format!("{} is paused since {}", it.scope, it.since));
+            paused.map(Finding::warning).collect()
+        }
+        Err(error) => vec![Finding::failed(format!(
+            "everything is paused: {:#}",
+            unusable(error)
+        ))],
     }
 }
 
