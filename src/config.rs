@@ -50,7 +50,6 @@ use log::{log_filter, log_format};
 use lookup::{Lookup, flag, non_empty, number, port, seconds, unusable};
 use mail::{brand, local_sender, mail_from, notifications, parameter_disclosure, transport};
 use policy::policy;
-pub use policy::policy_surroundings;
 pub use schedule::SweepSchedule;
 use schedule::sweep_schedule;
 use sign_in::sign_in;
@@ -254,6 +253,16 @@ impl Config {
             Ok(_) => Vec::new(),
             Err(errors) => errors.into_iter().filter(is_known).collect(),
         }
+    }
+
+    /// What of settings that need not be whole a policy depends on.
+    ///
+    /// # Errors
+    /// Those of them that are set and cannot be used.
+    pub fn read_surroundings(
+        lookup: impl Fn(&str) -> Option<String>,
+    ) -> Result<Surroundings, ConfigErrors> {
+        policy::surroundings(&lookup, Self::unusable_settings(&lookup))
     }
 
     /// What of the settings a policy depends on.

@@ -11,7 +11,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{Args, Subcommand};
-use human_oversight::config::policy_surroundings;
+use human_oversight::config::Config;
 use human_oversight::policy::{Fault, Policy, Surroundings};
 use human_oversight::values::{AllowList, Timestamp};
 use serde_json::{Value, json};
@@ -139,7 +139,7 @@ impl PolicyFile {
     fn load(&self) -> anyhow::Result<Result<Policy, Vec<Fault>>> {
         let text = read(&self.file)?;
         let surroundings = if self.settings {
-            policy_surroundings(|name| std::env::var(name).ok())
+            Config::read_surroundings(|name| std::env::var(name).ok())?
         } else {
             // Whatever the gate may have.
             Surroundings {

@@ -12,6 +12,15 @@ use crate::values::AllowList;
 const FILE: &str = "HO_POLICY_FILE";
 const TEXT: &str = "HO_POLICY";
 
+/// The settings on which a policy depends.
+const SURROUNDINGS: [&str; 5] = [
+    "HO_AGENT_KEYS",
+    "HO_ALLOWED_APPROVERS",
+    "HO_IDENTITY",
+    "HO_LOCAL",
+    "HO_REQUIRE_ENTRA_FOR",
+];
+
 /// The policy, if one is set. All its faults are recorded.
 pub(super) fn policy(
     get: &Lookup<'_>,
@@ -52,18 +61,27 @@ pub(super) fn policy(
     }
 }
 
-/// What of the settings a policy depends on, for a check that also runs where only some of them are set. One that
-/// cannot be used counts as not set.
-pub fn policy_surroundings(lookup: impl Fn(&str) -> Option<String>) -> Surroundings {
+/// What of the settings a policy depends on, for a check that also runs where only some of them are set. A reference to
+/// the vault counts as not set.
+///
+/// # Errors
+/// Those of them that are among the `unusable` ones.
+pub(super) fn surroundings(
+    lookup: impl Fn(&str) -> Option<String>,
+    unusable: Vec<ConfigError>,
+) -> Result<Surroundings, ConfigErrors> {
+    let mut errors = ConfigErrors::default();
+    let is_one = |error: &ConfigError| SURROUNDINGS.contains(&error.name());
+    errors.push_all(unusable.into_iter().filter(is_one));
     let get = |name| non_empty(&lookup, name);
     let signs_in =
         get("HO_IDENTITY").as_deref() == Some("entra") || get("HO_REQUIRE_ENTRA_FOR").is_some();
-    Surroundings {
+    errors.finish(Surroundings {
         allowed: allowed_approvers(&get).unwrap_or(AllowList::Anyone),
         sign_in_configured: signs_in,
         names_bound: agent_keys(&get).is_ok_and(|keys| keys.is_some()),
         development: get("HO_LOCAL").as_deref() == Some("1"),
-    }
+    })
 }
 
 fn read(path: &str) -> Result<String, String> {

@@ -130,6 +130,21 @@ fn a_check_with_the_settings_is_as_strict_as_the_start_of_the_gate() {
     assert_eq!(code(&[entra]), 0);
     assert_eq!(code(&[entra, ("HO_ALLOWED_APPROVERS", "*@example.com")]), 0);
     assert_eq!(code(&[entra, ("HO_ALLOWED_APPROVERS", "*@example.org")]), 2);
+    for unusable in [
+        ("HO_ALLOWED_APPROVERS", "topsecret"),
+        ("HO_REQUIRE_ENTRA_FOR", "Delete *"),
+        ("HO_AGENT_KEYS", "topsecret"),
+        ("HO_LOCAL", "topsecret"),
+    ] {
+        let output = run(&["check", policy, "--settings"], &[entra, unusable]);
+        let error = String::from_utf8(output.stderr).unwrap();
+        let words = format!("{} cannot be used: ", unusable.0);
+        assert!(
+            output.status.code() == Some(2) && error.contains(&words),
+            "{error}"
+        );
+        assert!(!error.contains("topsecret"), "{error}");
+    }
     let refunds = repository().join("examples/policies/refunds.toml");
     let refunds = refunds.to_str().unwrap();
     let code = |settings: &[_]| {
