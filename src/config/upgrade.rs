@@ -7,7 +7,7 @@ use super::error::ConfigError;
 use super::lookup::{Lookup, flag, non_empty};
 use super::schedule::{SweepSchedule, sweep_schedule};
 use crate::keys::AgentKeys;
-use crate::values::AllowList;
+use crate::values::{AllowList, ROUTING};
 
 /// One change that affects a gate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,7 +27,9 @@ struct Settings {
     signs_in_always: bool,
     wildcard_links_allowed: bool,
     sets_run_within: bool,
-    agent_keys: Option<AgentKeys>,
+    /// Whether the list of approvers has a character that an address can no longer contain.
+    lists_route: bool,
+    agent_keys: Result<Option<AgentKeys>, ConfigError>,
     schedule: Result<Option<SweepSchedule>, ConfigError>,
 }
 
@@ -42,7 +44,7 @@ const ITEMS: [fn(&Settings) -> Option<UpgradeItem>; 8] = [
     schedule,
 ];
 
-/// The changes that affect a gate with these settings. One that cannot be used counts as not set.
+/// The changes that affect a gate with these settings. None explains a setting that could not be used before either.
 pub fn upgrade_items(lookup: impl Fn(&str) -> Option<String>) -> Vec<UpgradeItem> {
     let settings = Settings::read(&|name| non_empty(&lookup, name));
     ITEMS.iter().filter_map(|item| item(&settings)).collect()
@@ -58,7 +60,8 @@ impl Settings {
             signs_in_always: get("HO_IDENTITY").as_deref() == Some("entra"),
             wildcard_links_allowed: flag(get, "HO_ALLOW_WILDCARD_LINKS").unwrap_or(false),
             sets_run_within: get("HO_RUN_WITHIN").is_some(),
-            agent_keys: agent_keys(get).ok().flatten(),
+            lists_route: get("HO_ALLOWED_APPROVERS").is_some_and(|list| list.contains(ROUTING)),
+            agent_keys: agent_keys(get),
         }
     }
 }
@@ -79,7 +82,7 @@ fn wildcard_links(settings: &Settings) -> Option<UpgradeItem> {
 }
 
 fn listed_routes(settings: &Settings) -> Option<UpgradeItem> {
-    let is_affected = settings.allowed_approvers.is_err();
+    let is_affected = settings.allowed_approvers.is_err() && settings.lists_route;
     is_affected.then_some(UpgradeItem {
         setting: "HO_ALLOWED_APPROVERS",
         change: "The gate does not start with this list. An address can no longer contain any of \
@@ -107,7 +110,7 @@ fn schedule(settings: &Settings) -> Option<UpgradeItem> {
 }
 
 fn owners(settings: &Settings) -> Option<UpgradeItem> {
-    (!settings.local && settings.agent_keys.is_none()).then_some(UpgradeItem {
+    (!settings.local && settings.agent_keys == Ok(None)).then_some(UpgradeItem {
         setting: "HO_AGENT_KEYS",
         change: "A request belongs to the function key that submitted it. Other keys get 404 for it, and \
                  replacing a key leaves its open requests without an owner. Agents with one key are one owner, \
@@ -119,7 +122,7 @@ fn owners(settings: &Settings) -> Option<UpgradeItem> {
 }
 
 fn owners_of_several_agents(settings: &Settings) -> Option<UpgradeItem> {
-    let keys = settings.agent_keys.as_ref()?;
+    let keys = settings.agent_keys.as_ref().ok()?.as_ref()?;
     keys.has_prefixes().then_some(UpgradeItem {
         setting: "HO_AGENT_KEYS",
         change: "An entry ends with `*`. All agents with such names are one owner: each can claim, report and \
@@ -130,7 +133,7 @@ fn owners_of_several_agents(settings: &Settings) -> Option<UpgradeItem> {
 }
 
 fn owners_with_several_keys(settings: &Settings) -> Option<UpgradeItem> {
-    let keys = settings.agent_keys.as_ref()?;
+    let keys = settings.agent_keys.as_ref().ok()?.as_ref()?;
     keys.has_shared_owners().then_some(UpgradeItem {
         setting: "HO_AGENT_KEYS",
         change: "Entries of several keys have the same right-hand side. These keys are one owner: each can claim, \
@@ -141,7 +144,7 @@ fn owners_with_several_keys(settings: &Settings) -> Option<UpgradeItem> {
 }
 
 fn accounts(settings: &Settings) -> Option<UpgradeItem> {
-    let keys = settings.agent_keys.as_ref()?;
+    let keys = settings.agent_keys.as_ref().ok()?.as_ref()?;
     keys.has_shared_accounts().then_some(UpgradeItem {
         setting: "HO_AGENT_KEYS",
         change: "A key has several entries. Their agents share one budget, and what was rejected for one of \

@@ -132,6 +132,14 @@ async fn the_check_says_what_changes_with_the_upgrade() {
         code == 1 && output.contains("does not start with this list") && !output.contains("a=b"),
         "{output}"
     );
+    for (name, value) in [
+        ("HO_ALLOWED_APPROVERS", "topsecret"),
+        ("HO_AGENT_KEYS", "topsecret"),
+    ] {
+        let (output, code) = run(&[(name, value)], &check).await;
+        let words = format!("{name} cannot be used");
+        assert!(code == 2 && output.contains(&words), "{output}");
+    }
     let (output, code) = run(&[("HO_ALLOW_WILDCARD_LINKS", "yes")], &check).await;
     assert!(
         code == 2 && output.contains("HO_ALLOW_WILDCARD_LINKS cannot be used"),
