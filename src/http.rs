@@ -48,6 +48,7 @@ use crate::config::AgentIdentity;
 
 pub use listed::{inspection, listed};
 pub use operate::standing_grants;
+pub use submit::read_submission;
 
 use error::Error;
 use log_limit::LogLimit;

@@ -75,10 +75,15 @@ impl Error {
             status: status.as_u16(),
             detail: self.detail(),
             invocation_id: invocation_id.to_owned(),
-            errors: match self {
-                Self::Invalid(errors) => errors.clone(),
-                _ => Vec::new(),
-            },
+            errors: self.fields().to_vec(),
+        }
+    }
+
+    /// The fields that are invalid.
+    pub(super) fn fields(&self) -> &[FieldError] {
+        match self {
+            Self::Invalid(errors) => errors,
+            _ => &[],
         }
     }
 

@@ -9,7 +9,7 @@ use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use human_oversight_protocol::parameters::sha256;
-use human_oversight_protocol::types::{AGENT_BYTES, AGENT_CHARS, CORRELATION_CHARS};
+use human_oversight_protocol::types::{AGENT_BYTES, AGENT_CHARS, CORRELATION_CHARS, FieldError};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use uuid::Uuid;
@@ -22,7 +22,7 @@ use super::json::Json;
 use super::wire::{About, AboutAgent, ApprovalResponse};
 use crate::app::{App, Submission};
 use crate::domain::{Callback, Parameters, Status};
-use crate::keys::AgentCredential;
+use crate::keys::{AgentCredential, FunctionKey};
 use crate::reveal;
 use crate::values::{Address, AllowList, ApprovalId, Digest, is_plain_name};
 
@@ -144,6 +144,19 @@ fn prefer_wait(headers: &HeaderMap) -> Option<Duration> {
         .flat_map(|value| value.split([',', ';']))
         .find_map(|preference| preference.trim().strip_prefix("wait=")?.parse().ok())?;
     (seconds >= 1).then(|| Duration::from_secs(seconds.min(100)))
+}
+
+/// Reads the body of a submit to a gate with a policy, for any list of approvers.
+///
+/// # Errors
+/// Everything that is invalid.
+pub fn read_submission(
+    body: Map<String, Value>,
+    default_timeout: Duration,
+) -> Result<Submission, Vec<FieldError>> {
+    let credential = AgentCredential::Key(FunctionKey::new(String::new()));
+    let read = parse(body, &AllowList::Anyone, default_timeout, true, credential);
+    read.map_err(|error| error.fields().to_vec())
 }
 
 /// Validates a body; the error lists everything that is invalid.

@@ -4,16 +4,16 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context, anyhow};
+use anyhow::{Context, anyhow, bail};
 use human_oversight::domain::Approval;
+use human_oversight::http::read_submission;
 use human_oversight::policy::Asked;
 use human_oversight::values::Address;
 use human_oversight_protocol::strict_json;
-use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 /// The time to decide that the gate gives by default.
-const DEFAULT_TIME: u64 = 3_600;
+const DEFAULT_TIME: Duration = Duration::from_secs(3_600);
 
 /// The body of a submit, as far as a policy looks at it.
 pub(super) struct Request {
@@ -25,29 +25,6 @@ pub(super) struct Request {
     pub(super) time: Duration,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Body {
-    agent_name: String,
-    action_description: String,
-    parameters: Map<String, Value>,
-    #[serde(default)]
-    approver_emails: Vec<String>,
-    on_behalf_of: Option<String>,
-    timeout_seconds: Option<u64>,
-    // What a policy does not look at.
-    #[serde(rename = "correlationId")]
-    _correlation_id: Option<Value>,
-    #[serde(rename = "reason")]
-    _reason: Option<Value>,
-    #[serde(rename = "claimant")]
-    _claimant: Option<Value>,
-    #[serde(rename = "supersedes")]
-    _supersedes: Option<Value>,
-    #[serde(rename = "timestamp")]
-    _timestamp: Option<Value>,
-}
-
 impl Request {
     pub(super) fn read(file: &Path) -> anyhow::Result<Self> {
         let bytes = fs::read(file).with_context(|| format!("{} cannot be read", file.display()))?;
@@ -56,24 +33,27 @@ impl Request {
         request.with_context(|| format!("{} is no request", file.display()))
     }
 
-    /// Parses the body of a submit.
+    /// Reads the body of a submit, as the gate does.
+    ///
+    /// # Errors
+    /// Everything for which the gate would refuse it.
     pub(super) fn parse(body: Value) -> anyhow::Result<Self> {
-        let body: Body = serde_json::from_value(body)?;
-        let address = |name: &str, text: &str| {
-            Address::parse(text.trim()).map_err(|why| anyhow!("an address in `{name}` {why}"))
+        let Value::Object(body) = body else {
+            bail!("it is no JSON object");
         };
-        let on_behalf_of = body.on_behalf_of.map(|text| address("onBehalfOf", &text));
-        let requested = body
-            .approver_emails
-            .iter()
-            .map(|text| address("approverEmails", text));
+        let submission = read_submission(body, DEFAULT_TIME).map_err(|errors| {
+            let errors = errors
+                .iter()
+                .map(|it| format!("{} {}", it.pointer, it.detail));
+            anyhow!("{}", errors.collect::<Vec<_>>().join("; "))
+        })?;
         Ok(Self {
-            requested: requested.collect::<anyhow::Result<_>>()?,
-            on_behalf_of: on_behalf_of.transpose()?,
-            agent: body.agent_name,
-            action: body.action_description,
-            parameters: Value::Object(body.parameters),
-            time: Duration::from_secs(body.timeout_seconds.unwrap_or(DEFAULT_TIME)),
+            agent: submission.id.agent().to_owned(),
+            action: submission.action,
+            parameters: serde_json::from_str(&submission.parameters.json)?,
+            on_behalf_of: submission.on_behalf_of,
+            requested: submission.approvers.unwrap_or_default(),
+            time: submission.timeout,
         })
     }
 

@@ -218,10 +218,21 @@ fn a_request_that_the_gate_would_refuse_ends_a_test_with_1() {
     );
     request["onBehalfOf"] = json!("z@example.com");
     assert_eq!(test(&request).0, 0);
+    let callback = json!({"channel": "agent", "state": "y"});
+    let mut with_callback = request.clone();
+    with_callback["callback"] = callback;
+    assert_eq!(test(&with_callback).0, 0);
     for (name, value) in [
         ("onBehalfOf", json!("x")),
         ("approver", json!("x")),
         ("parameters", json!([])),
+        ("actionDescription", json!("two\nlines")),
+        ("agentName", json!("")),
+        ("timeoutSeconds", json!(1)),
+        ("approverEmails", json!([])),
+        ("approverEmails", json!(["z@example.com"])),
+        ("supersedes", json!(1)),
+        ("reason", json!("x".repeat(2_001))),
     ] {
         let mut request = request.clone();
         request[name] = value;
