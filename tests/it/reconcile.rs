@@ -242,6 +242,30 @@ async fn a_parameter_that_both_sides_lack_matches_nothing() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_number_is_the_same_however_a_log_writes_it_and_a_text_is_not() {
+    let gate = TestGate::start().await;
+    let directory = Directory::new(&gate);
+    delete_approved(&gate, &directory, "100").await;
+    let actions = std::fs::read_to_string(directory.write("actions.jsonl")).unwrap();
+    let pairs = json!({"/user_id": "/parameters/user_id"});
+    let mapping = json!({"at": "/at", "action": "/action", "parameters": pairs});
+    let mapping = write(gate.dir.path(), "mapping.json", &mapping.to_string());
+    for (written, code) in [
+        ("\"100\"", 0),
+        ("100", 0),
+        ("100.0", 0),
+        ("1e2", 0),
+        ("100.5", 1),
+        ("\"100.0\"", 1),
+    ] {
+        let line = actions.replace("\"user_id\":\"100\"", &format!("\"user_id\":{written}"));
+        let actions = write(gate.dir.path(), "written.jsonl", &line);
+        let (said, found) = reconcile(&gate, &["--actions", &actions, "--mapping", &mapping]).await;
+        assert_eq!(found, code, "{written}: {said}");
+    }
+}
+
 /// As an auditor runs it, who has the public keys alone: another gate's keys prove nothing.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_approval_without_a_valid_receipt_covers_no_action() {
@@ -347,6 +371,10 @@ async fn what_cannot_be_read_is_named_with_its_line_and_proves_nothing() {
         (
             r#"{"at": "/at", "action": "/action", "parameters": {"/a": "/b"}, "extra": 1}"#,
             "unknown field `extra`",
+        ),
+        (
+            r#"{"at": "/at", "action": "/action", "parameters": {"/a": "/b", "/a": "/c"}}"#,
+            "two members of the same name",
         ),
     ] {
         let mapping = write(gate.dir.path(), "mapping.json", mapping);

@@ -6,8 +6,9 @@ use std::path::Path;
 use anyhow::{Context, anyhow};
 use human_oversight::domain::Performed;
 use human_oversight::policy::Pointer;
-use human_oversight::values::{Digest, Timestamp};
+use human_oversight::values::{Decimal, Digest, Timestamp};
 use human_oversight_protocol::parameters::sha256;
+use human_oversight_protocol::strict_json;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -71,8 +72,9 @@ impl Mapping {
         };
         let cannot = || format!("{} cannot be read", path.display());
         let text = std::fs::read(path).with_context(cannot)?;
-        let file: File = serde_json::from_slice(&text)
-            .map_err(|error| anyhow!("{} is no mapping: {error}", path.display()))?;
+        let file = strict_json::parse(&text).map_err(|error| anyhow!("{error}"));
+        let file = file.and_then(|file| Ok(serde_json::from_value::<File>(file)?));
+        let file = file.map_err(|error| anyhow!("{} is no mapping: {error}", path.display()))?;
         Self::new(file).with_context(|| format!("{} is no mapping", path.display()))
     }
 
@@ -159,7 +161,7 @@ impl Mapping {
         }))
     }
 
-    /// A number and the text that says it are the same. What is missing has another stand-in on each side: it is the same
+    /// A number, however it is written, and the text that says it are the same. What is missing has another stand-in on each side: it is the same
     /// as nothing, so that a mapping with a wrong pointer matches nothing.
     fn digest<'a>(
         &self,
@@ -169,6 +171,10 @@ impl Mapping {
         let compared = |value: Option<&Value>| match value {
             None => missing.clone(),
             Some(Value::Object(_) | Value::Array(_)) => json!([value]),
+            Some(Value::Number(number)) => {
+                let number = number.to_string();
+                Value::String(Decimal::parse(&number).map_or(number, |it| it.to_string()))
+            }
             Some(value) => Value::String(folded(&text(value), self.ignore_case)),
         };
         let values: Vec<Value> = values.into_iter().map(compared).collect();
