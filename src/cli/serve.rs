@@ -33,6 +33,9 @@ pub(crate) async fn run() -> anyhow::Result<()> {
         let (digest, rules) = (policy.digest(), policy.rules());
         tracing::info!(%digest, version = Policy::VERSION, rules, "the policy is in force");
     }
+    if app.config.paused {
+        tracing::warn!("HO_PAUSED is set: every operation is paused");
+    }
     let url = &app.base_url;
     let (version, store) = (VERSION.as_str(), app.config.store.name());
     let (mail, keys) = (app.config.mail.name(), app.key_states(app.now()).join(", "));
@@ -51,9 +54,6 @@ pub(crate) async fn run() -> anyhow::Result<()> {
         );
     } else {
         log_start!("listening (development mode)");
-    }
-    if app.config.paused {
-        tracing::warn!("HO_PAUSED is set: every operation is paused");
     }
     if let Some(schedule) = &app.config.sweep_schedule
         && app.config.behind_host
