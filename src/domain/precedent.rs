@@ -239,9 +239,10 @@ fn find_missing(present: &Scalars, approvals: &[&PastDecision], found: &[Finding
     let hashes = approvals.iter().flat_map(|it| it.hashes.keys());
     let numbers = approvals.iter().flat_map(|it| it.numbers.keys());
     let pointers: BTreeSet<&String> = hashes.chain(numbers).collect();
+    let found: BTreeSet<&String> = found.iter().map(|it| &it.pointer).collect();
     let missing = pointers.into_iter().filter_map(|pointer| {
         let past = comparable(pointer, approvals);
-        if found.iter().any(|it| it.pointer == *pointer) || !past.iter().all(|it| it.has(pointer)) {
+        if found.contains(pointer) || !past.iter().all(|it| it.has(pointer)) {
             return None;
         }
         let has_numbers = present.numbers.contains_key(pointer);

@@ -227,10 +227,9 @@ pub(super) fn decode(
     let (mut shared, mut missing) = (Hashes::new(), Hashes::new());
     for (pointer, known) in &hashes {
         let present = hashed.values.get(pointer).map_or(&[][..], Vec::as_slice);
-        let values = present.iter().filter(|(_, hash)| known.contains(hash));
-        let values: BTreeSet<String> = values.map(|(value, _)| value.clone()).collect();
-        let is_present = |hash: &str| present.iter().any(|(_, it)| it == hash);
-        let gone: BTreeSet<String> = known.iter().filter(|it| !is_present(it)).cloned().collect();
+        let both = present.iter().filter(|(_, hash)| known.contains(hash));
+        let (values, kept): (BTreeSet<String>, BTreeSet<String>) = both.cloned().unzip();
+        let gone = known.difference(&kept).cloned().collect();
         for (all, of_pointer) in [(&mut shared, values), (&mut missing, gone)] {
             if !of_pointer.is_empty() {
                 all.insert(pointer.clone(), of_pointer);
