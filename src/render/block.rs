@@ -13,8 +13,10 @@ use super::text::Text;
 pub(super) enum Block {
     /// One line of text, or a number.
     Value(Text),
-    /// What has no text of its own: `true`, `false`, `null`, or something empty.
+    /// `true`, `false` or `null`.
     Word(&'static str),
+    /// Words of the gate's, about what has no text of its own, such as something empty.
+    Label(&'static str),
     /// A text of several lines.
     Lines(Lines),
     Diff(Diff),
@@ -79,7 +81,7 @@ impl Block {
             Value::Number(number) => Self::Value(Text::new(&write(&number.to_string()))),
             Value::String(text) => Self::of_text(text, write),
             Value::Array(items) => Self::of_array(items, write),
-            Value::Object(members) if members.is_empty() => Self::Word("no members"),
+            Value::Object(members) if members.is_empty() => Self::Label("no members"),
             Value::Object(members) => Self::Members(
                 members
                     .iter()
@@ -91,30 +93,29 @@ impl Block {
 
     fn of_text(text: &str, write: &mut impl FnMut(&str) -> String) -> Self {
         if text.is_empty() {
-            return Self::Word("empty text");
+            return Self::Label("empty text");
         }
-        let text = text.replace("\r\n", "\n");
         let mut lines: Vec<&str> = text.split('\n').collect();
         // What ends the last line is no further line.
         if lines.len() > 2 && lines.last() == Some(&"") {
             lines.pop();
         }
+        if let [line] = lines.as_slice() {
+            return Self::Value(Text::of_value(line, write));
+        }
         let mut show = |line: &str| Text::new(&write(line));
-        match lines.as_slice() {
-            [line] => Self::Value(Text::of_value(&write(line))),
-            lines => match Diff::parse(lines, &mut show) {
-                Some(diff) => Self::Diff(diff),
-                None => Self::Lines(Lines {
-                    lines: lines.iter().map(|line| show(line)).collect(),
-                    more: 0,
-                }),
-            },
+        match Diff::parse(&lines, &mut show) {
+            Some(diff) => Self::Diff(diff),
+            None => Self::Lines(Lines {
+                lines: lines.iter().map(|line| show(line)).collect(),
+                more: 0,
+            }),
         }
     }
 
     fn of_array(items: &[Value], write: &mut impl FnMut(&str) -> String) -> Self {
         if items.is_empty() {
-            return Self::Word("empty list");
+            return Self::Label("empty list");
         }
         if let Some(names) = columns(items) {
             let rows = items.iter().filter_map(Value::as_object);
@@ -139,7 +140,7 @@ impl Block {
             Self::Items(items) => items.iter().map(Self::count).sum(),
             Self::Table(table) => table.names.len() * (table.rows.len() + table.more),
             Self::Folded(values) => *values,
-            Self::Value(_) | Self::Word(_) | Self::Lines(_) | Self::Diff(_) => 1,
+            Self::Value(_) | Self::Word(_) | Self::Label(_) | Self::Lines(_) | Self::Diff(_) => 1,
         }
     }
 
@@ -147,7 +148,7 @@ impl Block {
     pub(super) fn height(&self) -> usize {
         match self {
             Self::Value(text) => 1 + text.chars() / 22,
-            Self::Word(_) | Self::Folded(_) => 1,
+            Self::Word(_) | Self::Label(_) | Self::Folded(_) => 1,
             Self::Lines(lines) => lines.lines.iter().map(|line| 1 + line.chars() / 36).sum(),
             Self::Diff(diff) => diff.lines.len(),
             Self::Members(members) => {
@@ -161,7 +162,10 @@ impl Block {
 
     /// Whether it is one line, which can stand beside its name.
     pub(super) fn is_line(&self) -> bool {
-        matches!(self, Self::Value(_) | Self::Word(_) | Self::Folded(_))
+        matches!(
+            self,
+            Self::Value(_) | Self::Word(_) | Self::Label(_) | Self::Folded(_)
+        )
     }
 }
 

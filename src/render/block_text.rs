@@ -1,7 +1,7 @@
 //! Blocks in the plain part of an email.
 
 use super::block::Block;
-use super::text::Text;
+use super::text::{Text, label};
 
 /// The longest name that its value is aligned with.
 const ALIGNED_CHARS: usize = 24;
@@ -21,14 +21,15 @@ impl Block {
                 out.push(format!("{pad}{number:>4}  {}", line.in_plain_text()));
             }
             if more > 0 {
-                out.push(format!("{pad}      ({more} more lines on the page)"));
+                let more = label(&format!("{more} more lines on the page"));
+                out.push(format!("{pad}      {more}"));
             }
         };
         match self {
             Self::Lines(lines) => numbered(&mut lines.lines.iter(), lines.more),
             Self::Diff(diff) => {
                 numbered(&mut diff.lines.iter().map(|line| &line.text), diff.more);
-                out.push(format!("{pad}      ({})", diff.totals()));
+                out.push(format!("{pad}      {}", label(&diff.totals())));
             }
             Self::Members(members) => {
                 let members = members.iter().map(|(name, member)| (name, member));
@@ -41,7 +42,8 @@ impl Block {
                     write_members(&cells, indent + 2, out);
                 }
                 if table.more > 0 {
-                    out.push(format!("{pad}({} more rows on the page)", table.more));
+                    let more = label(&format!("{} more rows on the page", table.more));
+                    out.push(format!("{pad}{more}"));
                 }
             }
             Self::Items(items) => {
@@ -63,7 +65,8 @@ impl Block {
         match self {
             Self::Value(text) => text.in_plain_text(),
             Self::Word(word) => (*word).to_owned(),
-            Self::Folded(values) => format!("({values} more on the page)"),
+            Self::Label(words) => label(words),
+            Self::Folded(values) => label(&format!("{values} more on the page")),
             _ => String::new(),
         }
     }

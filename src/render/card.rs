@@ -9,7 +9,7 @@ use super::plan::describe_needed;
 use super::request::parameters;
 use super::secrets::{Hidden, Withheld};
 use super::subject::short_id;
-use super::text::{Text, truncate};
+use super::text::{Text, quoted, truncate};
 use crate::domain::{Approval, ChannelEvent, EventKind};
 use crate::reveal;
 
@@ -129,11 +129,11 @@ fn summary(approval: &Approval) -> Vec<(String, String)> {
     let named = approval.plan.summary.iter();
     let named = named.filter_map(|pointer| {
         let value = match pointer.find(&parameters)? {
-            Value::String(text) => text.clone(),
-            value => reveal::json(value),
+            Value::String(text) => quoted(text, line(text, VALUE_CHARS)),
+            value => line(&reveal::json(value), VALUE_CHARS),
         };
         let name = pointer.tokens().join(" › ");
-        Some((line(&name, VALUE_CHARS), line(&value, VALUE_CHARS)))
+        Some((line(&name, VALUE_CHARS), value))
     });
     named.collect()
 }

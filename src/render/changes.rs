@@ -160,7 +160,7 @@ fn compare(
         }
         _ => {
             let values = [("before", before), ("now", now)];
-            let values = values.map(|(name, it)| (Text::new(name), show(it, withheld, write)));
+            let values = values.map(|(name, it)| (Text::label(name), show(it, withheld, write)));
             Some(Block::Members(values.into()))
         }
     }
@@ -177,9 +177,9 @@ fn compare_members(
     for name in names {
         let block = match (before.get(name), now.get(name)) {
             (Some(before), Some(now)) if before == now => continue,
-            (Some(_), Some(_)) if is_secret_name(name) => Block::Word("changed, and withheld"),
-            (Some(_), None) if is_secret_name(name) => Block::Word("removed, and withheld"),
-            (None, Some(_)) if is_secret_name(name) => Block::Word("added, and withheld"),
+            (Some(_), Some(_)) if is_secret_name(name) => Block::Label("changed, and withheld"),
+            (Some(_), None) if is_secret_name(name) => Block::Label("removed, and withheld"),
+            (None, Some(_)) if is_secret_name(name) => Block::Label("added, and withheld"),
             (Some(before), Some(now)) => match compare(before, now, withheld, write) {
                 Some(block) => block,
                 None => continue,
@@ -211,14 +211,14 @@ fn compare_items(
     if removed.len() == added.len() {
         for (number, (before, now)) in (start + 1..).zip(removed.iter().zip(added)) {
             if let Some(block) = compare(before, now, withheld, write) {
-                items.push((Text::new(&format!("item {number}")), block));
+                items.push((Text::label(&format!("item {number}")), block));
             }
         }
     } else {
         for (what, from) in [("removed", removed), ("added", added)] {
             if let Some(name) = name_items(start, from.len()) {
                 let values = Value::Array(from.to_vec());
-                items.push((Text::new(&name), label(what, &values, withheld, write)));
+                items.push((Text::label(&name), label(what, &values, withheld, write)));
             }
         }
     }
@@ -239,7 +239,7 @@ fn label(
     withheld: Withheld,
     write: &mut impl FnMut(&str) -> String,
 ) -> Block {
-    Block::Members(vec![(Text::new(what), show(value, withheld, write))])
+    Block::Members(vec![(Text::label(what), show(value, withheld, write))])
 }
 
 fn show(value: &Value, withheld: Withheld, write: &mut impl FnMut(&str) -> String) -> Block {
@@ -265,14 +265,14 @@ mod tests {
         let now = json!({"amount": 12_000, "bank": {"iban": "DE2", "name": "N"}, "parts": 2, "same": [1, {}]});
         assert_eq!(
             changes(before.clone(), now),
-            "amount:\n  before:  18000\n  now:     12000\nbank:\n  iban:\n    before:  DE1\n    now:     DE2\nnote:\n  \
-             removed:  x\nparts:\n  added:  2"
+            "amount:\n  (before):  18000\n  (now):     12000\nbank:\n  iban:\n    (before):  DE1\n    (now):     DE2\nnote:\n  \
+             (removed):  x\nparts:\n  (added):  2"
         );
         assert_eq!(changes(before.clone(), before), "");
         // Another type is another value.
         assert_eq!(
             changes(json!({"a": 1}), json!({"a": "1"})),
-            "a:\n  before:  1\n  now:     1"
+            "a:\n  (before):  1\n  (now):     \"1\""
         );
     }
 
@@ -283,18 +283,18 @@ mod tests {
                 json!({"to": ["a", "b", "c"]}),
                 json!({"to": ["a", "x", "c"]})
             ),
-            "to:\n  item 2:\n    before:  b\n    now:     x"
+            "to:\n  (item 2):\n    (before):  b\n    (now):     x"
         );
         assert_eq!(
             changes(
                 json!({"to": ["a", "b", "c", "d"]}),
                 json!({"to": ["a", "d"]})
             ),
-            "to:\n  items 2 to 3:\n    removed:\n      - b\n      - c"
+            "to:\n  (items 2 to 3):\n    (removed):\n      - b\n      - c"
         );
         assert_eq!(
             changes(json!({"to": []}), json!({"to": ["a"]})),
-            "to:\n  item 1:\n    added:\n      - a"
+            "to:\n  (item 1):\n    (added):\n      - a"
         );
     }
 
@@ -304,9 +304,9 @@ mod tests {
         let now = json!({"password": "two", "secret": 1, "other": {"token": "t"}});
         let shown = changes(before, now);
         for line in [
-            "apiKey:    removed, and withheld",
-            "password:  changed, and withheld",
-            "secret:    added, and withheld",
+            "apiKey:    (removed, and withheld)",
+            "password:  (changed, and withheld)",
+            "secret:    (added, and withheld)",
             "    token:  «withheld, 1 characters»",
         ] {
             assert!(shown.lines().any(|it| it == line), "{shown}");

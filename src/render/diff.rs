@@ -45,7 +45,8 @@ impl Diff {
         // The lines that the hunk still has, of the old file and of the new one.
         let mut left = (0, 0);
         for line in lines {
-            let kind = match (left, line.chars().next()) {
+            let content = line.strip_suffix('\r').unwrap_or(line);
+            let kind = match (left, content.chars().next()) {
                 ((0, 0), _) => {
                     if let Some(lengths) = hunk_lengths(line) {
                         left = lengths;

@@ -33,7 +33,7 @@ impl ParametersView {
                 Some(value) => Block::new(value, write),
                 // It may be inside what is withheld.
                 None if path.iter().any(|name| is_secret_name(name)) => continue,
-                None => Block::Word(ABSENT),
+                None => Block::Label(ABSENT),
             };
             let name = path.join(" › ");
             match (path, &mut rest) {
@@ -106,7 +106,7 @@ mod tests {
                 payment.clone(),
                 &["/to", "/amount", "/bank/iban", "/currency"]
             ),
-            "to:           N\namount:       5\nbank › iban:  DE\ncurrency:     not in this request\n\nbank:\n  iban:  DE\n  \
+            "to:           N\namount:       5\nbank › iban:  DE\ncurrency:     (not in this request)\n\nbank:\n  iban:  DE\n  \
              name:  N\nnote:  x"
         );
         assert_eq!(
@@ -119,7 +119,7 @@ note:    x
 to:      N"
         );
         assert_eq!(shown(json!({"to": "N"}), &["/to"]), "to:  N");
-        assert_eq!(shown(json!({}), &["/to"]), "to:  not in this request");
+        assert_eq!(shown(json!({}), &["/to"]), "to:  (not in this request)");
         assert_eq!(shown(json!({"to": "N"}), &[""]), "to:  N");
         // What is withheld is in the request.
         let withheld = json!({"credentials": "«withheld»"});

@@ -11,7 +11,7 @@ use super::request::{format_duration, parameters};
 use super::secrets::{Hidden, Withheld};
 use super::subject::sum_of_money;
 use super::template::render;
-use super::text::{Text, truncate};
+use super::text::{Text, quoted, truncate};
 use super::time::{Sentence, Time, Zone};
 use crate::domain::{Approval, Choice, Execution, HeldGrant, Status, Verdict};
 use crate::reveal::{self, Alarms};
@@ -192,14 +192,12 @@ fn summary(approval: &Approval) -> Vec<Parameter> {
     let pointers = approval.plan.summary.iter();
     let named = pointers.filter_map(|pointer| {
         let value = match pointer.find(&parameters)? {
-            Value::String(text) => text.clone(),
+            Value::String(text) => quoted(text, truncate(text, VALUE_CHARS)),
             value @ (Value::Number(_) | Value::Bool(_)) => value.to_string(),
             _ => return None,
         };
-        Some(Parameter {
-            name: Some(pointer.tokens().join(" › ")),
-            value: truncate(&value, VALUE_CHARS),
-        })
+        let name = Some(pointer.tokens().join(" › "));
+        Some(Parameter { name, value })
     });
     let summary: Vec<Parameter> = named.collect();
     if !summary.is_empty() {

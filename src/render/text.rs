@@ -1,9 +1,8 @@
 //! A text of an agent's for display: what does not show is marked in its place, and each run of right-to-left
 //! text is isolated, so that it does not change the order of anything around it.
 
-use std::borrow::Cow;
-
 use askama::Template;
+use serde::de::IgnoredAny;
 use unicode_bidi::{BidiClass, bidi_class};
 
 use crate::reveal::{characters, name_characters, value_characters};
@@ -16,6 +15,7 @@ use crate::reveal::{characters, name_characters, value_characters};
               {% when Span::Hidden(code) %}<mark>{{ code }}</mark>\
               {% when Span::RightToLeft(text) %}<bdi dir=\"rtl\">{{ text }}</bdi>\
               {% when Span::Number(text) %}<bdi dir=\"ltr\">{{ text }}</bdi>\
+              {% when Span::Label(words) %}<em>{{ words }}</em>\
               {% endmatch %}{% endfor %}"
 )]
 pub(super) struct Text {
@@ -26,14 +26,15 @@ pub(super) struct Text {
 #[derive(Template)]
 #[template(
     ext = "html",
-    source = "{% for span in text.spans %}{% match span %}{% when Span::Plain(text) %}{{ text }}\
+    source = "{% for span in spans %}{% match span %}{% when Span::Plain(text) %}{{ text }}\
               {% when Span::Hidden(code) %}<span style=\"background:#ffe08a;color:#1b1b1f\">{{ code }}</span>\
               {% when Span::RightToLeft(text) %}<span dir=\"rtl\">{{ text }}</span>\
               {% when Span::Number(text) %}<span dir=\"ltr\">{{ text }}</span>\
+              {% when Span::Label(words) %}<em>{{ words }}</em>\
               {% endmatch %}{% endfor %}"
 )]
-pub(super) struct MailText<'a> {
-    text: Cow<'a, Text>,
+pub(super) struct MailText {
+    spans: Vec<Span>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,6 +45,27 @@ enum Span {
     RightToLeft(String),
     /// Digits whose order depends on what is around them, such as the Arabic-Indic ones.
     Number(String),
+    /// Words of the gate's own.
+    Label(String),
+}
+
+impl Span {
+    fn text(&self) -> &str {
+        match self {
+            Self::Plain(text) | Self::Hidden(text) | Self::Label(text) => text,
+            Self::RightToLeft(text) | Self::Number(text) => text,
+        }
+    }
+
+    /// The same for the plain part of an email, with Unicode's own isolates.
+    fn in_plain_text(&self) -> String {
+        match self {
+            Self::Plain(text) | Self::Hidden(text) => text.clone(),
+            Self::RightToLeft(text) => format!("\u{2067}{text}\u{2069}"),
+            Self::Number(text) => format!("\u{2066}{text}\u{2069}"),
+            Self::Label(words) => label(words),
+        }
+    }
 }
 
 /// What stands for an empty name.
@@ -61,12 +83,33 @@ impl Text {
                 spans: vec![Span::Hidden(EMPTY_NAME.to_owned())],
             };
         }
-        Self::of_characters(&name_characters(name))
+        Self::of_line(name).quoted_if(is_like_label(name))
     }
 
-    /// A value of one line: the white space around it is marked too.
-    pub(super) fn of_value(value: &str) -> Self {
-        Self::of_characters(&value_characters(value))
+    /// A text among others on one line: its white space is marked too.
+    pub(super) fn of_line(text: &str) -> Self {
+        Self::of_characters(&name_characters(text))
+    }
+
+    /// A text that is a value of one line: the white space around it is marked too. It stands in quotes if it could be
+    /// read as a value of another kind, or as words of the gate's. `write` prepares it: a mail defangs it.
+    pub(super) fn of_value(value: &str, write: &mut impl FnMut(&str) -> String) -> Self {
+        Self::of_characters(&value_characters(&write(value))).quoted_if(needs_quotes(value))
+    }
+
+    /// Words of the gate's own, among names and values of an agent.
+    pub(super) fn label(words: &str) -> Self {
+        Self {
+            spans: vec![Span::Label(words.to_owned())],
+        }
+    }
+
+    fn quoted_if(mut self, is_quoted: bool) -> Self {
+        if is_quoted {
+            self.spans.insert(0, Span::Plain("\"".to_owned()));
+            self.spans.push(Span::Plain("\"".to_owned()));
+        }
+        self
     }
 
     fn of_characters(mut rest: &[(char, bool)]) -> Self {
@@ -141,68 +184,94 @@ impl Text {
         }
     }
 
-    pub(super) fn for_mail(&self) -> MailText<'_> {
-        MailText {
-            text: Cow::Borrowed(self),
+    pub(super) fn for_mail(&self) -> MailText {
+        let mut spans = self.spans.clone();
+        for (at, span) in spans.iter_mut().enumerate() {
+            if let Span::Plain(text) | Span::RightToLeft(text) = span {
+                *text = with_each_space(text, at == 0);
+            }
         }
+        MailText { spans }
     }
 
-    /// The same for a line of several: its indentation is of no-break spaces, since Outlook shows no other.
-    pub(super) fn for_mail_line(&self) -> MailText<'_> {
-        let mut line = self.clone();
-        if let Some(Span::Plain(text)) = line.spans.first_mut() {
-            let rest = text.trim_start_matches([' ', '\t']);
-            let indent = &text[..text.len() - rest.len()];
-            let indent = indent.replace('\t', "    ").replace(' ', "\u{a0}");
-            *text = format!("{indent}{rest}");
-        }
-        MailText {
-            text: Cow::Owned(line),
-        }
-    }
-
-    /// The same for the plain part of an email, with Unicode's own isolates.
+    /// The same for the plain part of an email.
     pub(super) fn in_plain_text(&self) -> String {
-        let spans = self.spans.iter().map(|span| match span {
-            Span::Plain(text) | Span::Hidden(text) => text.clone(),
-            Span::RightToLeft(text) => format!("\u{2067}{text}\u{2069}"),
-            Span::Number(text) => format!("\u{2066}{text}\u{2069}"),
-        });
-        spans.collect()
+        self.spans.iter().map(Span::in_plain_text).collect()
     }
 
     /// The number of bytes, as shown.
     pub(super) fn bytes(&self) -> usize {
-        let spans = self.spans.iter().map(|span| match span {
-            Span::Plain(text) | Span::Hidden(text) => text.len(),
-            Span::RightToLeft(text) | Span::Number(text) => text.len(),
-        });
-        spans.sum()
+        self.spans.iter().map(|span| span.text().len()).sum()
     }
 
     /// About how wide it is, in digits.
     pub(super) fn width(&self) -> usize {
-        let spans = self.spans.iter().map(|span| match span {
-            Span::Plain(text) | Span::Hidden(text) => text,
-            Span::RightToLeft(text) | Span::Number(text) => text,
-        });
         let tenths = |c: char| match c {
             'm' | 'w' | 'A'..='L' | 'N'..='V' | 'X'..='Z' => 15,
             ' '..='~' if !matches!(c, 'M' | 'W' | '@' | '%') => 10,
             _ => 20,
         };
-        let tenths: usize = spans.flat_map(|text| text.chars()).map(tenths).sum();
+        let chars = self.spans.iter().flat_map(|span| span.text().chars());
+        let tenths: usize = chars.map(tenths).sum();
         tenths.div_ceil(10)
     }
 
     /// The number of characters, as shown.
     pub(super) fn chars(&self) -> usize {
         let spans = self.spans.iter().map(|span| match span {
-            Span::Plain(text) | Span::Hidden(text) => text.chars().count(),
-            Span::RightToLeft(text) | Span::Number(text) => text.chars().count(),
+            Span::Label(words) => label(words).chars().count(),
+            span => span.text().chars().count(),
         });
         spans.sum()
     }
+}
+
+/// Words of the gate's own in plain text: they stand in parentheses, and what an agent writes so stands in quotes.
+pub(super) fn label(words: &str) -> String {
+    format!("({words})")
+}
+
+/// Whether a name could be read as words of the gate's, or as one in quotes.
+fn is_like_label(name: &str) -> bool {
+    name.starts_with(['"', '«']) || name.starts_with('(') && name.ends_with(')')
+}
+
+/// Whether a text could be read as a value of another kind, as words of the gate's, or as one in quotes.
+fn needs_quotes(value: &str) -> bool {
+    let value = value.trim();
+    let is_like_label = value.starts_with('(') && value.ends_with(')');
+    is_like_label || value.starts_with('"') || serde_json::from_str::<IgnoredAny>(value).is_ok()
+}
+
+/// A text as `shown`, which may be a part of it, in quotes if it needs them.
+pub(super) fn quoted(value: &str, shown: String) -> String {
+    if needs_quotes(value) {
+        format!("\"{shown}\"")
+    } else {
+        shown
+    }
+}
+
+/// A text in which each space shows: of several, mail programs show one, and of those at the start of a line none.
+fn with_each_space(text: &str, is_start: bool) -> String {
+    let mut is_after_space = is_start;
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        let spaces = match c {
+            ' ' => 1,
+            '\t' => 4,
+            _ => 0,
+        };
+        for _ in 0..spaces {
+            out.push(if is_after_space { '\u{a0}' } else { ' ' });
+            is_after_space = true;
+        }
+        if spaces == 0 {
+            out.push(c);
+            is_after_space = false;
+        }
+    }
+    out
 }
 
 /// The beginning of a text that has more characters than these, with an ellipsis.

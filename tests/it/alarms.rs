@@ -193,3 +193,15 @@ fn long_texts_of_any_kind_take_linear_time() {
     let taken = started.elapsed();
     assert!(taken.as_secs() < 30, "{taken:?}");
 }
+
+#[test]
+fn harmless_alarms_leave_room_for_a_serious_one() {
+    let harmless = "Zoe\u{308} ".repeat(9);
+    let found = alarms(&format!(
+        "{harmless}=?utf-8?q?Pay?= =?utf-8?q?Ask?= p\u{430}ypal"
+    ));
+    let excerpts: Vec<&str> = found.named.iter().map(|it| it.excerpt.as_str()).collect();
+    let serious = ["p\u{430}ypal", "=?utf-8?q?Pay?=", "=?utf-8?q?Ask?="];
+    assert_eq!(excerpts, [&serious[..], &["Zoe\u{308}"; 5]].concat());
+    assert_eq!(found.more, 4);
+}

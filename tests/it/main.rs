@@ -57,6 +57,7 @@ mod keys;
 mod largest_plan;
 mod later_policy;
 mod lifecycle;
+mod likeness;
 mod link_only;
 mod list;
 mod log_lines;

@@ -10,7 +10,7 @@ use crate::sign_in::{self, ON, visit};
 
 const MARK: &str = "background:#ffe08a";
 
-async fn ask(gate: &TestGate, parameters: Value) -> Approval {
+pub(crate) async fn ask(gate: &TestGate, parameters: Value) -> Approval {
     let new = NewApproval {
         parameters: object(parameters),
         ..for_alice()
@@ -19,7 +19,7 @@ async fn ask(gate: &TestGate, parameters: Value) -> Approval {
 }
 
 /// The page of a request and its email.
-async fn seen(gate: &TestGate, approval: &Approval) -> (String, Mail) {
+pub(crate) async fn seen(gate: &TestGate, approval: &Approval) -> (String, Mail) {
     let page = gate.get(&gate.question(approval, ALICE).link).await.body;
     let mut mails = gate.mails().into_iter();
     let is_it = |mail: &Mail| mail.text.contains(&approval.id);
@@ -147,7 +147,7 @@ async fn a_value_of_a_table_forges_no_other_in_the_email() {
         {"account": "1, amount: 5", "amount": "100"}, {"account": "2", "amount": "200"},
     ]}))
     .await;
-    let rows = "  to:\n    -\n      account:  1, amount: 5\n      amount:   100\n    -\n      account:  2\n      amount:   200\n";
+    let rows = "  to:\n    -\n      account:  1, amount: 5\n      amount:   \"100\"\n    -\n      account:  \"2\"\n      amount:   \"200\"\n";
     let text = mail.text.replace("\r\n", "\n");
     assert!(text.contains(rows), "{text}");
 }
