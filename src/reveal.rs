@@ -1,6 +1,7 @@
 //! Makes text from an agent safe to read: escapes invisible characters, finds words and punctuation that
 //! could be mistaken for others, and leaves no link for mail clients to find.
 
+mod alarm;
 mod alarms;
 mod hidden;
 mod line;
@@ -16,7 +17,8 @@ mod words;
 use serde_json::Value;
 use unicode_normalization::is_nfc;
 
-pub use alarms::{Alarm, Alarms};
+pub use alarm::{Alarm, Deception};
+pub use alarms::Alarms;
 pub use hidden::{characters, is_hidden};
 pub use line::line;
 pub use links::defang;

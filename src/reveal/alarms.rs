@@ -6,6 +6,7 @@ use serde_json::Value;
 use unicode_normalization::UnicodeNormalization;
 use unicode_script::{Script, UnicodeScript};
 
+use super::alarm::{Alarm, Deception};
 use super::hidden::{characters, count_hidden};
 use super::line::line;
 use super::marks::{is_usual_form, wrong_marks};
@@ -18,20 +19,12 @@ use super::words::{forged_words, is_unusual, stand_ins};
 pub struct Alarms {
     /// The number of hidden characters.
     pub hidden: usize,
-    /// The others, at most eight.
+    /// The others, at most eight, the most serious first.
     pub named: Vec<Alarm>,
-    /// The number of others beyond those.
+    /// The number of others beyond those, none of them more serious.
     pub more: usize,
     /// Whether there are any about what is withheld from the reader, which none may quote.
     pub withheld: bool,
-}
-
-/// What is wrong with a part of a text.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Alarm {
-    pub excerpt: String,
-    /// A sentence about the excerpt, without a subject and a full stop.
-    pub what: String,
 }
 
 /// The maximum number of alarms with an excerpt.
@@ -69,7 +62,8 @@ impl Alarms {
 
     pub(super) fn scan_words(&mut self, text: &str) {
         for (word, letters) in forged_words(text) {
-            self.add(word, || list(letters, describe_letter));
+            let what = || list(letters, describe_letter);
+            self.add(Deception::Letters, word, what);
         }
         let has_words = text.split_whitespace().nth(1).is_some();
         let is_wide = !text.is_ascii() && text.chars().any(is_east_asian);
@@ -77,7 +71,7 @@ impl Alarms {
             let is_prose = has_words || !is_identifier(part);
             let found = look_alikes(part, Context { is_prose, is_wide });
             if let Some(&(first, _)) = found.first() {
-                self.add(around(part, first), || {
+                self.add(Deception::Punctuation, around(part, first), || {
                     list(found, |(c, original)| {
                         format!("‘{c}’ ({}) is not ‘{original}’", code(c))
                     })
@@ -85,12 +79,12 @@ impl Alarms {
             }
             let found = stand_ins(part);
             if !found.is_empty() {
-                self.add(part, || {
+                self.add(Deception::StandIns, part, || {
                     list(found, |c| format!("‘{c}’ ({}) is not a letter", code(c)))
                 });
             }
             if !is_usual_form(part) {
-                self.add(part, || {
+                self.add(Deception::Form, part, || {
                     let usual: HashSet<char> = part.nfc().collect();
                     let changed = part.chars().filter(|c| !usual.contains(c)).collect();
                     let changed = list(changed, code);
@@ -98,33 +92,45 @@ impl Alarms {
                 });
             }
             if let Some(what) = wrong_marks(part) {
-                self.add(part, || what);
+                self.add(Deception::Marks, part, || what);
             }
             if let Some(number) = mixed_number(part) {
-                self.add(&number, || "has digits of two kinds".to_owned());
+                let what = || "has digits of two kinds".to_owned();
+                self.add(Deception::Digits, &number, what);
             }
         }
         for part in encoded_words(text) {
-            self.add(part, || {
-                "is encoded, as in the header of an email".to_owned()
-            });
+            let what = || "is encoded, as in the header of an email".to_owned();
+            self.add(Deception::Encoding, part, what);
         }
         for line in text.lines().filter(|line| mixes_directions(line)) {
-            self.add(line, || RIGHT_TO_LEFT.to_owned());
+            self.add(Deception::Direction, line, || RIGHT_TO_LEFT.to_owned());
         }
         if let Some(behind) = behind_blanks(text) {
-            self.add(behind, || "stands behind a long blank space".to_owned());
+            let what = || "stands behind a long blank space".to_owned();
+            self.add(Deception::Blanks, behind, what);
         }
     }
 
-    pub(super) fn add(&mut self, excerpt: &str, what: impl FnOnce() -> String) {
-        if self.named.len() == NAMED {
-            self.more += 1;
-        } else {
-            self.named.push(Alarm {
+    /// Adds an alarm behind those that are as serious. What is beyond the maximum is counted.
+    pub(super) fn add(
+        &mut self,
+        deception: Deception,
+        excerpt: &str,
+        what: impl FnOnce() -> String,
+    ) {
+        let at = self.named.partition_point(|it| it.deception <= deception);
+        if at < NAMED {
+            let alarm = Alarm {
+                deception,
                 excerpt: line(excerpt, EXCERPT_CHARS),
                 what: what(),
-            });
+            };
+            self.named.insert(at, alarm);
+        }
+        if self.named.len() > NAMED || at == NAMED {
+            self.named.truncate(NAMED);
+            self.more += 1;
         }
     }
 

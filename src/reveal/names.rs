@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use serde_json::{Map, Value};
 use unicode_security::skeleton;
 
+use super::alarm::Deception;
 use super::alarms::Alarms;
 use super::hidden::{characters, count_hidden, is_hidden};
 
@@ -40,7 +41,8 @@ impl Alarms {
         for name in members.keys() {
             self.scan_name(name);
             if !alike.insert(look(name)) {
-                self.add(name, || "looks like another name beside it".to_owned());
+                let what = || "looks like another name beside it".to_owned();
+                self.add(Deception::Names, name, what);
             }
         }
     }
