@@ -1,0 +1,65 @@
+//! The decision on an earlier request, as a later one is compared with it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::scalars::Range;
+use crate::domain::decision::{Decider, Verdict};
+use crate::domain::word::words;
+use crate::values::Timestamp;
+
+words! {
+    /// Who decided.
+    pub enum DeciderKind {
+        Person,
+        /// A rule of the operator's policy.
+        Policy,
+        /// A standing grant.
+        Grant,
+    }
+}
+
+/// A decision on an earlier request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PastDecision {
+    pub verdict: Verdict,
+    pub by: DeciderKind,
+    pub at: Timestamp,
+    /// Whether what was asked is exactly what is asked now.
+    pub is_same: bool,
+    /// Whether the reader was among those who were asked then. Only they see its numbers.
+    pub reader_was_asked: bool,
+    /// The hashes of its values, by pointer.
+    pub hashes: BTreeMap<String, BTreeSet<String>>,
+    /// Those of the present request's values that it had too.
+    pub shared: BTreeMap<String, BTreeSet<String>>,
+    /// The hashes of its values that the present request has not.
+    pub missing: BTreeMap<String, BTreeSet<String>>,
+    pub numbers: BTreeMap<String, Range>,
+    /// Whether parameters were left out, because there were too many.
+    pub is_cut: bool,
+}
+
+impl DeciderKind {
+    pub fn of(decider: &Decider) -> Self {
+        match decider {
+            Decider::Person { .. } => Self::Person,
+            Decider::Policy { .. } => Self::Policy,
+            Decider::Grant(_) => Self::Grant,
+        }
+    }
+}
+
+impl PastDecision {
+    pub(super) fn is_approval_by_person(&self) -> bool {
+        self.verdict == Verdict::Approve && self.by == DeciderKind::Person
+    }
+
+    pub(super) fn has(&self, pointer: &str) -> bool {
+        self.hashes.contains_key(pointer) || self.numbers.contains_key(pointer)
+    }
+
+    /// Whether it is known what it had at a pointer, if anything.
+    pub(super) fn is_known(&self, pointer: &str) -> bool {
+        !self.is_cut || self.has(pointer)
+    }
+}
