@@ -20,6 +20,7 @@ mod page;
 mod parameters;
 mod plan;
 mod precedent;
+mod quotes;
 mod request;
 mod requests;
 mod secrets;

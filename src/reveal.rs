@@ -3,6 +3,7 @@
 
 mod alarm;
 mod alarms;
+mod encoded;
 mod hidden;
 mod line;
 mod links;

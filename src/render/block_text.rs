@@ -1,7 +1,8 @@
 //! Blocks in the plain part of an email.
 
 use super::block::Block;
-use super::text::{Text, label};
+use super::quotes::label;
+use super::text::Text;
 
 /// The longest name that its value is aligned with.
 const ALIGNED_CHARS: usize = 24;

@@ -6,10 +6,11 @@ use serde_json::{Value, json};
 
 use super::brand::Brand;
 use super::plan::describe_needed;
+use super::quotes::quoted;
 use super::request::parameters;
 use super::secrets::{Hidden, Withheld};
 use super::subject::short_id;
-use super::text::{Text, quoted, truncate};
+use super::text::{Text, truncate};
 use crate::domain::{Approval, ChannelEvent, EventKind};
 use crate::reveal;
 

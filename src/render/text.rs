@@ -2,9 +2,9 @@
 //! text is isolated, so that it does not change the order of anything around it.
 
 use askama::Template;
-use serde::de::IgnoredAny;
 use unicode_bidi::{BidiClass, bidi_class};
 
+use super::quotes::{is_like_label, label, needs_quotes};
 use crate::reveal::{characters, name_characters, value_characters};
 
 /// A text as the spans of a page.
@@ -223,32 +223,6 @@ impl Text {
             span => span.text().chars().count(),
         });
         spans.sum()
-    }
-}
-
-/// Words of the gate's own in plain text: they stand in parentheses, and what an agent writes so stands in quotes.
-pub(super) fn label(words: &str) -> String {
-    format!("({words})")
-}
-
-/// Whether a name could be read as words of the gate's, or as one in quotes.
-fn is_like_label(name: &str) -> bool {
-    name.starts_with(['"', '«']) || name.starts_with('(') && name.ends_with(')')
-}
-
-/// Whether a text could be read as a value of another kind, as words of the gate's, or as one in quotes.
-fn needs_quotes(value: &str) -> bool {
-    let value = value.trim();
-    let is_like_label = value.starts_with('(') && value.ends_with(')');
-    is_like_label || value.starts_with('"') || serde_json::from_str::<IgnoredAny>(value).is_ok()
-}
-
-/// A text as `shown`, which may be a part of it, in quotes if it needs them.
-pub(super) fn quoted(value: &str, shown: String) -> String {
-    if needs_quotes(value) {
-        format!("\"{shown}\"")
-    } else {
-        shown
     }
 }
 

@@ -7,6 +7,7 @@ use unicode_normalization::UnicodeNormalization;
 use unicode_script::{Script, UnicodeScript};
 
 use super::alarm::{Alarm, Deception};
+use super::encoded::encoded_words;
 use super::hidden::{characters, count_hidden};
 use super::line::line;
 use super::marks::{is_usual_form, wrong_marks};
@@ -192,34 +193,6 @@ fn around(word: &str, c: char) -> &str {
     let before = word[..at].char_indices().rev();
     let start = before.take(EXCERPT_CHARS / 3).last();
     &word[start.map_or(at, |(start, _)| start)..]
-}
-
-/// More than the length of an encoded word, in characters.
-const ENCODED_WORD: usize = 256;
-
-/// Encoded words of RFC 2047, such as `=?utf-8?q?x?=`, also with spaces, which some programs decode.
-fn encoded_words(text: &str) -> impl Iterator<Item = &str> {
-    let mut rest = text;
-    std::iter::from_fn(move || {
-        loop {
-            rest = &rest[rest.find("=?")?..];
-            let end = rest.char_indices().nth(ENCODED_WORD).map(|(at, _)| at);
-            let line = rest[..end.unwrap_or(rest.len())].lines().next();
-            let line = line.unwrap_or_default();
-            let mut parts = line.splitn(4, '?').skip(2);
-            let is_encoding = parts
-                .next()
-                .is_some_and(|it| ["q", "b"].contains(&it.to_lowercase().as_str()));
-            let word = parts
-                .next()
-                .and_then(|it| it.find("?=").map(|end| line.len() - it.len() + end + 2));
-            let (word, behind) = rest.split_at(word.filter(|_| is_encoding).unwrap_or(2));
-            rest = behind;
-            if word.len() > 2 {
-                return Some(word);
-            }
-        }
-    })
 }
 
 /// What follows many blank characters within a line, or many blank lines.
