@@ -106,12 +106,10 @@ async fn an_expired_demo_does_not_run() {
 /// Settings of the person's own gate would refuse the approver, the agent or the decision.
 #[tokio::test]
 async fn the_demo_leaves_out_settings_that_are_in_its_way_and_names_them() {
+    let agent_keys = format!("{}=OtherAgent", "0".repeat(64));
     let more = [
         ("HO_ALLOWED_APPROVERS", "alice@example.com"),
-        (
-            "HO_AGENT_KEYS",
-            "OtherAgent=0123456789abcdef0123456789abcdef",
-        ),
+        ("HO_AGENT_KEYS", agent_keys.as_str()),
         ("HO_BASE_URL", "https://gate.example.com"),
         ("HO_PAUSED", "1"),
         ("HO_BRAND_NAME", "Example"),
