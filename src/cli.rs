@@ -8,6 +8,7 @@ mod clock;
 mod copied;
 mod demo;
 mod evidence;
+mod held;
 mod index;
 mod keygen;
 mod list;

@@ -61,7 +61,7 @@ pub use approver::{Approver, MAX_WRONG_CODES};
 pub use budget::{Bucket, Budget, Budgets, Charge, Exhausted, Usage};
 pub use choice::Choice;
 pub use claim::ClaimResult;
-pub use coverage::{Claimed, Counts, Coverage, Mismatch, Performed};
+pub use coverage::{Claimed, Counts, Coverage, Mismatch, Performed, Unsettled};
 pub use decide::{CheckedForm, CodeCheck, DecisionResult, DecisionStep};
 pub use decision::{
     Assurance, Decider, Decision, LateDecision, Proposal, SignInFault, SignedIn, Verdict,

@@ -104,7 +104,7 @@ impl Mailer {
         clock: Clock,
     ) -> Result<Self, String> {
         let transport = match config {
-            TransportConfig::File(dir) => Transport::File(file::Folder::new(dir)),
+            TransportConfig::File(dir) => Transport::File(file::Folder::new(dir)?),
             TransportConfig::Smtp(config) => {
                 Transport::Smtp(smtp::Smtp::new(config, from.domain())?)
             }

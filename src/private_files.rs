@@ -29,6 +29,20 @@ pub fn create_new_folder(path: &Path) -> io::Result<()> {
     builder.create(path)
 }
 
+/// Tries whether files can be made in a folder, or in the nearest one above it if it does not exist. Leaves nothing behind.
+///
+/// # Errors
+/// When they cannot.
+pub fn try_folder(path: &Path) -> io::Result<()> {
+    let mut existing = path.ancestors();
+    let existing = existing.find(|it| it.symlink_metadata().is_ok());
+    // A relative path is in the current folder.
+    let existing = existing.unwrap_or_else(|| Path::new("."));
+    let file = existing.join(format!(".human-oversight-{}", Uuid::now_v7()));
+    options().create_new(true).open(&file)?;
+    std::fs::remove_file(&file)
+}
+
 /// Options that write a file, and with which a new one is private.
 pub fn options() -> OpenOptions {
     let mut options = OpenOptions::new();

@@ -43,7 +43,7 @@ pub use error::StoreError;
 pub use gate_id::{GateIdSetting, OpenedBy, RowSettings, RowVersion};
 pub use grants_text::{decode_grants, encode_grants};
 pub use handle::Store;
-pub use listing::{Due, DuePage, Place, StoredRow};
+pub use listing::{Due, DuePage, Place, StoredRow, ensure_readable};
 pub use standing::{StandingKind, StandingRow, StoredStandingRow};
 pub use standing_outbox_text::{decode_pause_log, encode_pause_log};
 pub use table_state::{StoreProbe, TableState};

@@ -12,18 +12,19 @@ use std::process::ExitCode;
 use anyhow::{Context, bail};
 use human_oversight::config::TableSettings;
 use human_oversight::private_files;
-use human_oversight::store::{StandingKind, Store, StoreError, decode_grants};
+use human_oversight::store::{StandingKind, Store, StoreError, decode_grants, ensure_readable};
 use human_oversight::values::Clock;
 use serde_json::{Map, Value};
 
-use super::copied::copied_lines;
+use super::copied::{copied_lines, ensure_no_row_twice};
 use super::maintenance::{
     ensure_store_exists, for_each_decided_row, for_each_row, for_each_standing_row, open,
     required_link_keys, say,
 };
 
 /// Copies all rows into a new `file`. Each is a consistent state of its request; the copy as a whole is not,
-/// if the gate works meanwhile.
+/// if the gate works meanwhile. Of a row that cannot be read the copy has only the keys, which are named; the exit
+/// code is then 1.
 ///
 /// # Errors
 /// When the file exists, or the table cannot be read to its end: then there is no file.
@@ -69,7 +70,7 @@ pub(crate) async fn run(
             copied.decided
         ));
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(ExitCode::from(u8::from(copied.unreadable > 0)))
 }
 
 /// How many rows of each table were copied.
@@ -78,13 +79,15 @@ struct Copied {
     rows: u64,
     standing: u64,
     decided: u64,
+    /// Those of them of which the copy has only the keys.
+    unreadable: u64,
 }
 
 async fn copy(store: &Store, file: File) -> anyhow::Result<Copied> {
     let (mut copy, mut copied) = (BufWriter::new(file), Copied::default());
     for_each_row(store, async |row| {
         copied.rows += 1;
-        write_line(&mut copy, &row.columns)
+        copied.write_line(&mut copy, &row.keys, &row.columns)
     })
     .await?;
     for_each_standing_row(store, async |row| {
@@ -93,12 +96,12 @@ async fn copy(store: &Store, file: File) -> anyhow::Result<Copied> {
             return Ok(());
         }
         copied.standing += 1;
-        write_line(&mut copy, &row.columns)
+        copied.write_line(&mut copy, &row.keys, &row.columns)
     })
     .await?;
     for_each_decided_row(store, async |row| {
         copied.decided += 1;
-        write_line(&mut copy, &row.columns)
+        copied.write_line(&mut copy, &row.keys, &row.columns)
     })
     .await?;
     copy.into_inner()
@@ -107,16 +110,28 @@ async fn copy(store: &Store, file: File) -> anyhow::Result<Copied> {
     Ok(copied)
 }
 
-fn write_line(copy: &mut impl Write, columns: &Map<String, Value>) -> anyhow::Result<()> {
-    serde_json::to_writer(&mut *copy, columns)?;
-    Ok(copy.write_all(b"\n")?)
+impl Copied {
+    fn write_line(
+        &mut self,
+        copy: &mut impl Write,
+        (partition, row): &(String, String),
+        columns: &Map<String, Value>,
+    ) -> anyhow::Result<()> {
+        if let Err(error) = ensure_readable(columns) {
+            self.unreadable += 1;
+            say(&format!("{partition}/{row}: {error}"));
+        }
+        serde_json::to_writer(&mut *copy, columns)?;
+        Ok(copy.write_all(b"\n")?)
+    }
 }
 
 /// Restores the rows that do not exist. Skips rows whose row MAC is not of this gate or `other_gate`, and
 /// reports their lines; the exit code is then 1.
 ///
 /// # Errors
-/// When the file or the table cannot be read or written. Restored rows stay; it can be run again.
+/// When the file has a row twice: then nothing is stored. When the file or the table cannot be read or written:
+/// restored rows stay; it can be run again.
 pub(crate) async fn restore(
     settings: TableSettings,
     clock: Clock,
@@ -124,6 +139,7 @@ pub(crate) async fn restore(
     other_gate: Option<&str>,
 ) -> anyhow::Result<ExitCode> {
     let link_keys = required_link_keys(&settings)?;
+    ensure_no_row_twice(file)?;
     // The limit of open requests is for agents only.
     let store = open(&settings, u32::MAX as usize, clock, Some(link_keys))?;
     let mut summary = Summary::default();
@@ -231,6 +247,7 @@ async fn restore_line(
     columns: Map<String, Value>,
     other_gate: Option<&str>,
 ) -> Result<Restored, StoreError> {
+    ensure_readable(&columns)?;
     match store.restore_decided(&columns, other_gate).await? {
         Some(true) => return Ok(Restored::Decision),
         Some(false) => return Err(StoreError::AlreadyExists),

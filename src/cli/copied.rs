@@ -21,19 +21,23 @@ pub(crate) fn for_each_copied_row(
     keys: Option<&LinkKeys>,
     mut visit: impl FnMut(Map<String, Value>, Result<Approval, StoreError>) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
-    // A digest of each row's place: rows are many, and their names can be long.
-    let mut places = HashSet::new();
+    let mut places = Places::default();
     for line in copied_lines(file)? {
         let (number, columns) = line?;
-        let place = sha256(json_of_place(&columns).as_bytes());
-        if !places.insert(place) {
-            bail!(
-                "line {number} has the same row as an earlier line: nothing is read of such a file"
-            );
-        }
+        places.add(number, &columns)?;
         if let Some(approval) = read_copy(columns.clone(), keys) {
             visit(columns, approval)?;
         }
+    }
+    Ok(())
+}
+
+/// # Errors
+/// When the file cannot be read, or has a row twice up to the first line that is no row.
+pub(crate) fn ensure_no_row_twice(file: &Path) -> anyhow::Result<()> {
+    let mut places = Places::default();
+    for (number, columns) in copied_lines(file)?.map_while(Result::ok) {
+        places.add(number, &columns)?;
     }
     Ok(())
 }
@@ -61,6 +65,18 @@ pub(crate) fn copied_lines(
     }))
 }
 
-fn json_of_place(columns: &Map<String, Value>) -> String {
-    serde_json::to_string(&place_of_copy(columns)).expect("texts are JSON")
+/// The digest of each row's table and keys: rows are many, and their names can be long.
+#[derive(Default)]
+struct Places(HashSet<[u8; 32]>);
+
+impl Places {
+    fn add(&mut self, number: u64, columns: &Map<String, Value>) -> anyhow::Result<()> {
+        let place = serde_json::to_vec(&place_of_copy(columns)).expect("texts are JSON");
+        if !self.0.insert(sha256(&place)) {
+            bail!(
+                "line {number} has the same row as an earlier line: nothing is read of such a file"
+            );
+        }
+        Ok(())
+    }
 }

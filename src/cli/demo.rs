@@ -10,7 +10,8 @@ use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
+use human_oversight::config::{Config, settings_in_force};
 use human_oversight::render::format_duration;
 use human_oversight_client::{Client, Gate, Outcome};
 use human_oversight_protocol::receipt;
@@ -55,12 +56,53 @@ impl Users {
 }
 
 pub(crate) async fn run(timeout: Duration) -> anyhow::Result<()> {
-    let (app, listener) = serve::open(serve::settings()?).await?;
+    let (app, listener) = serve::open(settings()?).await?;
     let url = app.base_url.clone();
     tokio::select! {
         ended = demonstrate(&url, timeout) => ended,
         stopped = serve::serve(app, listener) => stopped,
     }
+}
+
+/// The settings of a gate on this machine, which takes from the environment only what cannot stop the demo. Says what is
+/// left out: it may be meant for another gate.
+fn settings() -> anyhow::Result<Config> {
+    for (name, beginning) in [("HO_STORE", "embedded:"), ("HO_MAIL", "file:")] {
+        if set(name).is_some_and(|value| !value.trim_start().starts_with(beginning)) {
+            bail!("the demo cannot be used with this {name}: unset it, or set {beginning}FOLDER");
+        }
+    }
+    // A setting that cannot be used is a fault, also one that is left out.
+    serve::settings()?;
+    let left_out: Vec<String> = settings_in_force(set)
+        .map(|(name, _)| name)
+        .filter(|name| !is_taken(name))
+        .collect();
+    if !left_out.is_empty() {
+        let left_out = left_out.join(", ");
+        say(&format!("The demo leaves out these settings: {left_out}"));
+    }
+    Ok(Config::read(|name| set(name).filter(|_| is_taken(name)))?)
+}
+
+fn is_taken(name: &str) -> bool {
+    let taken = [
+        "HO_STORE",
+        "HO_MAIL",
+        "HO_PORT",
+        "HO_GATE_ID",
+        "HO_TIME_ZONE",
+    ];
+    taken.contains(&name)
+        || ["HO_BRAND_", "HO_LINK_KEYS", "HO_RECEIPT_KEYS"]
+            .iter()
+            .any(|beginning| name.starts_with(beginning))
+}
+
+fn set(name: &str) -> Option<String> {
+    std::env::var(name)
+        .ok()
+        .filter(|value| !value.trim().is_empty())
 }
 
 /// The example agent, at the gate at `url`.

@@ -1,6 +1,7 @@
 //! `human-oversight reconcile`: holds what really happened against the approvals that agents claimed.
 
 mod mapping;
+mod repeated;
 mod report;
 mod table;
 
@@ -26,6 +27,7 @@ use super::maintenance::{ensure_store_exists, for_each_row, link_keys, open};
 use super::value_parsers::{date, seconds};
 use super::verify::receipt_keys;
 use mapping::{Line, Mapping};
+use repeated::repeated_member;
 use report::Report;
 use table::Table;
 
@@ -51,6 +53,9 @@ pub(crate) struct Options {
     /// The end of that time, which is not part of it (else now)
     #[arg(long, value_name = "DATE", value_parser = date)]
     until: Option<Timestamp>,
+    /// Where the file begins, if before --since: its lines from then on say which approvals are used (else --since)
+    #[arg(long, value_name = "DATE", value_parser = date, requires = "since")]
+    lines_since: Option<Timestamp>,
     /// By how much the times of the actions can differ from those of the gate (else 300)
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     slack: Option<Duration>,
@@ -89,6 +94,12 @@ pub(crate) async fn run(settings: TableSettings, options: &Options) -> anyhow::R
     if options.since.is_some_and(|since| since >= until) {
         bail!("--since must be before --until, and before now");
     }
+    if options
+        .lines_since
+        .is_some_and(|it| options.since < Some(it))
+    {
+        bail!("--lines-since must be before --since");
+    }
     let mapping = Mapping::read(options.mapping.as_deref())?;
     let (approvals, unreadable) = read_approvals(&settings, options, &mapping, until).await?;
     let mut coverage = Coverage::new(approvals);
@@ -103,12 +114,17 @@ pub(crate) async fn run(settings: TableSettings, options: &Options) -> anyhow::R
         ),
     };
     for_each_action(source, &mapping, |line| match line {
-        Line::Action(performed) if options.includes(performed.at, until) => {
+        Line::Action(performed) if options.reads(performed.at, until) => {
             let (number, at) = (performed.number, performed.at);
             if let Some(last) = last.replace(at).filter(|&last| at < last) {
                 bail!(
                     "line {number} of the actions is of {at}, and an earlier line of {last}: sort them by time"
                 );
+            }
+            if Some(at) < options.since {
+                coverage.add_judged(&performed);
+                report.ignored += 1;
+                return Ok(());
             }
             let (matched, action) = (coverage.matched(), performed.action.clone());
             let found = coverage.add(performed);
@@ -122,9 +138,9 @@ pub(crate) async fn run(settings: TableSettings, options: &Options) -> anyhow::R
             Ok(())
         }
     })?;
-    let (mismatches, counts) = coverage.finish(until);
+    let (mismatches, unsettled, counts) = coverage.finish(until);
     mismatches.iter().try_for_each(|it| report.print(it))?;
-    report.finish(counts)
+    report.finish(&unsettled, counts)
 }
 
 /// The approvals that are compared, and the number of rows that cannot be trusted.
@@ -192,6 +208,9 @@ fn for_each_action(
         }
         let value: Value = serde_json::from_slice(&line)
             .map_err(|error| anyhow!("line {number} of the actions is no JSON: {error}"))?;
+        if let Some(member) = repeated_member(&line) {
+            bail!("line {number} of the actions has two members of one name: {member}");
+        }
         let action = mapping.action(number, &value);
         visit(action.map_err(|why| anyhow!("line {number} of the actions: {why}"))?)?;
     }
@@ -199,8 +218,13 @@ fn for_each_action(
 }
 
 impl Options {
-    fn includes(&self, at: Timestamp, until: Timestamp) -> bool {
-        self.since.is_none_or(|since| since <= at) && at < until
+    /// Where the lines that are read begin.
+    fn lines_since(&self) -> Option<Timestamp> {
+        self.lines_since.or(self.since)
+    }
+
+    fn reads(&self, at: Timestamp, until: Timestamp) -> bool {
+        self.lines_since() <= Some(at) && at < until
     }
 }
 
@@ -217,16 +241,16 @@ impl Approvals<'_> {
         }
     }
 
-    /// What is compared of an approval that was claimed, if its time is not wholly outside that of the actions.
+    /// What is compared of an approval that was claimed, if its time is not wholly outside that of the lines.
     fn claimed(&self, approval: &Approval) -> Option<Claimed> {
         let (claimed_at, ended_at) = approval.claimed_during()?;
         let (from, until) = (claimed_at - self.slack, ended_at + self.slack);
-        let is_earlier = self.options.since.is_some_and(|since| until < since);
-        if is_earlier || self.until <= from {
+        let begin = self.options.lines_since();
+        if Some(until) < begin || self.until <= from {
             return None;
         }
-        // Part of its time is before that of the actions: it may have run there.
-        let is_whole = self.options.since.is_none_or(|since| since <= from);
+        // One that ended before is for the comparison of that time to judge.
+        let is_judged = self.options.since < Some(until);
         let parameters = serde_json::from_str(&approval.request.parameters.json).ok()?;
         Some(Claimed {
             id: approval.request.id.to_string(),
@@ -234,7 +258,8 @@ impl Approvals<'_> {
             parameters: self.mapping.approved(&parameters),
             from,
             until,
-            has_run: is_whole && !approval.execution_failed(),
+            has_run: is_judged && !approval.execution_failed(),
+            is_whole: begin <= Some(from),
         })
     }
 }

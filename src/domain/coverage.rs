@@ -25,6 +25,8 @@ pub struct Claimed {
     pub until: Timestamp,
     /// Whether an action is missing if there is none: not where the agent reported that it failed.
     pub has_run: bool,
+    /// Whether the actions that are compared cover its beginning.
+    pub is_whole: bool,
 }
 
 /// An action that happened.
@@ -56,6 +58,15 @@ pub enum Mismatch {
         first: u64,
     },
     NeverExecuted(Claimed),
+}
+
+/// An approval without an action, which may be among actions that are not compared.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unsettled {
+    /// Its time began before that of the actions.
+    BeganBefore(Claimed),
+    /// Its time ends after that of the actions.
+    NotOver(Claimed),
 }
 
 /// How many there were of each kind.
@@ -148,37 +159,34 @@ impl Coverage {
         }
     }
 
+    /// Takes an action that an earlier comparison judged: it uses its approval, and is counted nowhere.
+    pub fn add_judged(&mut self, performed: &Performed) {
+        self.cover(performed);
+    }
+
     /// Takes the next action, in the order of time. Returns what is known to be wrong by now.
     pub fn add(&mut self, performed: Performed) -> Vec<Mismatch> {
         let mut found = self.compare_those_before(Some(performed.at));
+        if self.cover(&performed) {
+            self.counts.matched += 1;
+            return found;
+        }
         let Some(group) = self.by_action.get_mut(&performed.action) else {
             found.push(self.never_approved(performed));
             return found;
         };
-        if let Some(same) = group.by_parameters.get_mut(&performed.parameters) {
-            if let Some(index) = same.queue.take(performed.at, &self.slots) {
-                let slot = &mut self.slots[index];
-                slot.is_used = true;
-                self.counts.matched += 1;
-                let until = slot.approval.until;
-                let ends_last = |(it, _): (usize, u64)| self.slots[it].approval.until <= until;
-                if same.used.is_none_or(ends_last) {
-                    same.used = Some((index, performed.number));
-                }
-                return found;
-            }
-            if let Some((index, first)) = same.used
-                && performed.at <= self.slots[index].approval.until
-            {
-                self.counts.twice += 1;
-                let approval = self.slots[index].approval.id.clone();
-                found.push(Mismatch::Twice {
-                    performed,
-                    approval,
-                    first,
-                });
-                return found;
-            }
+        let same = group.by_parameters.get(&performed.parameters);
+        if let Some((index, first)) = same.and_then(|same| same.used)
+            && performed.at <= self.slots[index].approval.until
+        {
+            self.counts.twice += 1;
+            let approval = self.slots[index].approval.id.clone();
+            found.push(Mismatch::Twice {
+                performed,
+                approval,
+                first,
+            });
+            return found;
         }
         match group.all.reach(performed.at, &self.slots) {
             Some(_) if self.waiting.len() >= Self::MOST_WAITING => {
@@ -198,17 +206,48 @@ impl Coverage {
         self.counts.matched
     }
 
-    /// Ends the comparison at `until`: the mismatches that were left open, and the counts of all.
-    pub fn finish(mut self, until: Timestamp) -> (Vec<Mismatch>, Counts) {
+    /// Ends the comparison at `until`: the mismatches that were left open, the approvals of which nothing is known, and
+    /// the counts of all.
+    pub fn finish(mut self, until: Timestamp) -> (Vec<Mismatch>, Vec<Unsettled>, Counts) {
         let mut mismatches = self.compare_those_before(None);
-        for slot in self.slots {
-            let is_over = slot.approval.until <= until;
-            if !slot.is_used && slot.approval.has_run && is_over {
+        let mut unsettled = Vec::new();
+        for Slot {
+            approval, is_used, ..
+        } in self.slots
+        {
+            if is_used || !approval.has_run {
+                continue;
+            }
+            if until < approval.until {
+                unsettled.push(Unsettled::NotOver(approval));
+            } else if !approval.is_whole {
+                unsettled.push(Unsettled::BeganBefore(approval));
+            } else {
                 self.counts.never_executed += 1;
-                mismatches.push(Mismatch::NeverExecuted(slot.approval));
+                mismatches.push(Mismatch::NeverExecuted(approval));
             }
         }
-        (mismatches, self.counts)
+        (mismatches, unsettled, self.counts)
+    }
+
+    /// Uses the approval of exactly this action, if one is left.
+    fn cover(&mut self, performed: &Performed) -> bool {
+        let group = self.by_action.get_mut(&performed.action);
+        let same = group.and_then(|it| it.by_parameters.get_mut(&performed.parameters));
+        let Some(same) = same else {
+            return false;
+        };
+        let Some(index) = same.queue.take(performed.at, &self.slots) else {
+            return false;
+        };
+        let slot = &mut self.slots[index];
+        slot.is_used = true;
+        let until = slot.approval.until;
+        let ends_last = |(it, _): (usize, u64)| self.slots[it].approval.until <= until;
+        if same.used.is_none_or(ends_last) {
+            same.used = Some((index, performed.number));
+        }
+        true
     }
 
     /// Compares the actions that wait, or those that need not wait longer than until `now`, with the approvals that are

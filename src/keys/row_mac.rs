@@ -12,7 +12,9 @@ pub enum RowMacError {
     /// The row was changed after the gate stored it.
     #[error("the row does not match its row MAC")]
     Mismatch,
-    #[error("the row MAC was made with a key that is not in HO_LINK_KEYS")]
+    #[error(
+        "the row MAC was made with a key that is not in HO_LINK_KEYS: see docs/operations.md#keys-and-key-rotation"
+    )]
     UnknownKey,
 }
 

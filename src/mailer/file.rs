@@ -11,8 +11,18 @@ use crate::private_files;
 pub(super) struct Folder(Arc<PathBuf>);
 
 impl Folder {
-    pub(super) fn new(dir: &Path) -> Self {
-        Self(Arc::new(dir.to_owned()))
+    /// The folder is created with the first email.
+    ///
+    /// # Errors
+    /// Why no email could be written there.
+    pub(super) fn new(dir: &Path) -> Result<Self, String> {
+        match private_files::try_folder(dir) {
+            Ok(()) => Ok(Self(Arc::new(dir.to_owned()))),
+            Err(error) => Err(format!(
+                "the folder {} cannot be written: {error}",
+                dir.display()
+            )),
+        }
     }
 
     /// Writes under a temporary name first, so that no reader sees half an email; a later attempt replaces

@@ -143,7 +143,7 @@ impl Glob {
         }
         let as_sent = glob_matches(&self.written, text.sent);
         text.compare(as_sent, || {
-            text.reads_as(&self.forms, |read, glob| glob_matches(glob, read))
+            text.reads_as(&self.forms, |read, glob| glob_reads(glob, read))
         })
     }
 
@@ -169,6 +169,35 @@ impl Glob {
         let ends_agree = ends_with.ends_with(&ends_too) || ends_too.ends_with(&ends_with);
         !agree || !ends_agree
     }
+}
+
+/// Whether a text whose white space is collapsed matches a pattern in which each `*` stands for a text before that. So
+/// `*` can be nothing between two spaces, which are then one, or between a space and an end, where there is none.
+fn glob_reads(glob: &str, read: &str) -> bool {
+    if !glob.contains("* ") && !glob.contains(" *") {
+        return glob_matches(glob, read);
+    }
+    // Each space is as wide as all spaces beside asterisks that can become it.
+    let width = glob.matches('*').count() + 1;
+    let wide = " ".repeat(width);
+    let end = |is_open: bool| if is_open { wide.as_str() } else { "" };
+    let text = [
+        end(glob.starts_with('*')),
+        &read.replace(' ', &wide),
+        end(glob.ends_with('*')),
+    ];
+    let mut pattern = String::new();
+    let mut before = None;
+    let mut characters = glob.chars().peekable();
+    while let Some(c) = characters.next() {
+        let is_beside = before == Some('*') || characters.peek() == Some(&'*');
+        match c {
+            ' ' if !is_beside => pattern.push_str(&wide),
+            c => pattern.push(c),
+        }
+        before = Some(c);
+    }
+    glob_matches(&pattern, &text.concat())
 }
 
 /// A regular expression of a rule, which may match anywhere in a text.

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::error::StoreError;
-use super::listing::{DECIDED, OF_GATE, OF_TABLE, STANDING};
+use super::listing::{DECIDED, OF_GATE, OF_TABLE, STANDING, ensure_readable};
 use super::row::{self, Columns, Format, v1};
 use crate::domain::Approval;
 use crate::keys::LinkKeys;
@@ -36,6 +36,7 @@ pub fn place_of_copy(copy: &Map<String, Value>) -> Option<[&str; 3]> {
 }
 
 fn decode(copy: Map<String, Value>, keys: Option<&LinkKeys>) -> Result<Approval, StoreError> {
+    ensure_readable(&copy)?;
     let annotation = |name: &str| {
         let text = copy.get(name).and_then(Value::as_str).map(str::to_owned);
         text.ok_or_else(|| StoreError::Damaged(name.to_owned()))

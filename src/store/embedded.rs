@@ -22,9 +22,10 @@ use file::File;
 use queries::{OWNER, PAGE, WAITS, all, due, get};
 
 use super::error::StoreError;
-use super::listing::{Due, DuePage, KeyedRows, Place, RawRow, StoredRow};
+use super::listing::{Due, DuePage, KeyedRows, Place, RawRow, StoredRow, unreadable};
 use super::row::{self, Columns, Keys, Row};
 use super::versioned::ETag;
+use crate::private_files;
 use crate::values::{Address, ApprovalId, Timestamp};
 
 #[derive(Clone)]
@@ -95,6 +96,12 @@ impl Embedded {
 
     pub(super) fn exists(&self) -> bool {
         self.path.exists()
+    }
+
+    /// Whether the file, which does not exist, can be created.
+    pub(super) fn try_creating(&self) -> Result<(), StoreError> {
+        private_files::try_folder(&self.path)
+            .map_err(|error| StoreError::Unavailable(error.to_string()))
     }
 
     fn read<T>(
@@ -287,7 +294,8 @@ impl Embedded {
             _ => None,
         };
         let rows = rows.into_iter().map(|(keys, version, entity)| {
-            let columns: Map<String, Value> = serde_json::from_str(&entity).unwrap_or_default();
+            let columns: Map<String, Value> =
+                serde_json::from_str(&entity).unwrap_or_else(|_| unreadable(&keys));
             RawRow {
                 keys,
                 entity: columns.clone(),

@@ -47,7 +47,8 @@ pub enum StoreError {
     /// The stored id of the gate cannot be verified: its key is not among the link keys.
     #[error(
         "the gate's id {0:?} is sealed with a key that is not in HO_LINK_KEYS. A command takes the link keys of \
-         the gate. A gate whose key was replaced takes HO_GATE_ID with this id"
+         the gate. A gate whose key was replaced takes HO_GATE_ID with this id: see \
+         docs/operations.md#keys-and-key-rotation"
     )]
     GateIdOfOtherKey(String),
     /// A column exceeds its limit.

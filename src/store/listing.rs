@@ -17,6 +17,9 @@ pub(super) const OF_TABLE: &str = "odata.table";
 pub(super) const STANDING: &str = "odata.standing";
 pub(super) const DECIDED: &str = "odata.decided";
 
+/// Stands in place of columns that are not JSON, which only a row of the embedded store can have.
+const UNREADABLE: &str = "odata.unreadable";
+
 /// Rows of one query, of any content: each is parsed when its turn comes, and dropped before the next.
 pub(super) type KeyedRows = Box<dyn Iterator<Item = (Keys, Columns)> + Send>;
 
@@ -101,4 +104,24 @@ impl Place {
         let keys = (partition, row);
         Some(Self { due, keys })
     }
+}
+
+/// The columns of a row whose stored columns are not JSON: its keys.
+pub(super) fn unreadable((partition, row): &Keys) -> Map<String, Value> {
+    Map::from_iter([
+        ("PartitionKey".to_owned(), partition.as_str().into()),
+        ("RowKey".to_owned(), row.as_str().into()),
+        (UNREADABLE.to_owned(), true.into()),
+    ])
+}
+
+/// Refuses the columns of a listed or copied row that are only its keys, since the others were not JSON.
+///
+/// # Errors
+/// [`StoreError::Damaged`].
+pub fn ensure_readable(columns: &Map<String, Value>) -> Result<(), StoreError> {
+    if columns.contains_key(UNREADABLE) {
+        return Err(StoreError::Damaged("it is not JSON".to_owned()));
+    }
+    Ok(())
 }

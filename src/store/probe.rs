@@ -41,7 +41,10 @@ impl Store {
 
 async fn probe_file(embedded: &Embedded) -> TableState {
     if !embedded.exists() {
-        return TableState::Missing;
+        return match embedded.try_creating() {
+            Ok(()) => TableState::Missing,
+            Err(error) => TableState::Unwritable(error),
+        };
     }
     if let Err(error) = embedded.all(None) {
         return TableState::Unreadable(error);

@@ -5,7 +5,7 @@ use super::entry::IndexEntry;
 use super::error::StoreError;
 use super::gate_id::{GateId, RowVersion};
 use super::handle::Store;
-use super::listing::{OF_GATE, OF_TABLE, RawRow, StoredRow};
+use super::listing::{OF_GATE, OF_TABLE, RawRow, StoredRow, ensure_readable};
 use super::row::{self, Columns, Format, Row, Scope, v1};
 use crate::domain::Approval;
 use crate::keys::LinkKeys;
@@ -62,6 +62,7 @@ impl Store {
         columns: Columns,
         id: &ApprovalId,
     ) -> Result<(Approval, u32), StoreError> {
+        ensure_readable(&columns.0)?;
         let keys = self.keys.as_deref();
         match (columns.format(), keys) {
             (Format::Legacy, _) => Err(StoreError::Legacy),

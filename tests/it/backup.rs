@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use human_oversight::keys::keyring;
 use human_oversight::store::{StandingKind, StandingRow};
+use human_oversight::values::ApprovalId;
 use human_oversight_client::types::{Approval, Status};
 use serde_json::json;
 
@@ -58,25 +59,40 @@ async fn lost_rows_are_restored_and_continue() {
         "{said}"
     );
 
-    // An empty store; and a copy with a forged line.
+    // An empty store; and a copy with a row twice, of which nothing is taken.
     let other = TestGate::with(&keys).await;
     let settings = of(&other);
     let settings = [&backing_store::borrowed(&settings)[..], &keys].concat();
     let lines = std::fs::read_to_string(&file).unwrap();
-    let forged = lines
+    let sound = lines
         .lines()
         .find(|line| line.contains("\"Rejected\""))
         .unwrap();
-    let forged = forged.replace("\"Rejected\"", "\"Approved\"");
+    let forged = sound.replace("\"Rejected\"", "\"Approved\"");
     std::fs::write(&file, format!("{forged}\n{lines}")).unwrap();
     let (said, code) = run(&settings, &["restore", copy]).await;
-    assert_eq!(code, 1, "{said}");
-    assert!(said.contains("line 1: the row is damaged"), "{said}");
+    assert_eq!(code, 2, "{said}");
     assert!(
-        said.contains("4 rows were put back; 0 were there already"),
+        said.contains("has the same row as an earlier line"),
+        "{said}"
+    );
+    // One with a forged line.
+    std::fs::write(&file, lines.replace(sound, &forged)).unwrap();
+    let (said, code) = run(&settings, &["restore", copy]).await;
+    assert_eq!(code, 1, "{said}");
+    assert!(said.contains(": the row is damaged"), "{said}");
+    assert!(
+        said.contains("3 rows were put back; 0 were there already"),
         "{said}"
     );
     assert!(said.contains("2 kept decisions were put back."), "{said}");
+    std::fs::write(&file, &lines).unwrap();
+    let (said, code) = run(&settings, &["restore", copy]).await;
+    assert_eq!(code, 0, "{said}");
+    assert!(
+        said.contains("1 rows were put back; 5 were there already"),
+        "{said}"
+    );
     other.until_kept(2).await;
     for id in ids {
         assert_eq!(
@@ -207,7 +223,7 @@ async fn a_pause_and_rejections_are_restored_and_budgets_are_void() {
         .filter(|line| line.contains("a drill") || line.contains("\"plan\""))
         .collect();
     assert_eq!(forged.len(), 2);
-    std::fs::write(&file, format!("{}\n{lines}", forged.join("\n"))).unwrap();
+    std::fs::write(&file, forged.join("\n")).unwrap();
     let other = TestGate::with(&keys).await;
     let settings = of(&other);
     let settings = [&backing_store::borrowed(&settings)[..], &keys].concat();
@@ -216,7 +232,15 @@ async fn a_pause_and_rejections_are_restored_and_budgets_are_void() {
     for words in [
         "line 1: the row is damaged",
         "line 2: the row is damaged",
-        "2 rows were put back; 0 were there already and stay as they are; 2 were left out.",
+        "0 rows were put back; 0 were there already and stay as they are; 2 were left out.",
+    ] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+    std::fs::write(&file, &lines).unwrap();
+    let (said, code) = run(&settings, &["restore", copy]).await;
+    assert_eq!(code, 0, "{said}");
+    for words in [
+        "2 rows were put back; 0 were there already and stay as they are; 0 were left out.",
         "1 pauses were put back, and stand until `resume`.",
         "1 budgets were not put back: an owner that has none in this store begins with a full one.",
     ] {
@@ -312,12 +336,15 @@ async fn a_file_with_a_row_twice_or_with_none_is_no_backup() {
     }
     let (said, code) = run(&settings, &["restore", &path("empty")]).await;
     assert!(code == 2 && said.contains("it is no backup"), "{said}");
-    // Two files in one: what is there already stays as it is.
-    let (said, code) = run(&settings, &["restore", &path("twice")]).await;
-    assert!(
-        code == 0 && said.starts_with("0 rows were put back"),
-        "{said}"
-    );
+    // Two files in one: of two states of a row, the earlier one could be approved or claimed again.
+    for name in ["twice", "standing"] {
+        let (said, code) = run(&settings, &["restore", &path(name)]).await;
+        assert!(
+            code == 2 && said.contains("has the same row as an earlier line"),
+            "{said}"
+        );
+        assert!(!said.contains("put back"), "{said}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -358,4 +385,56 @@ async fn a_backup_that_fails_leaves_no_file_and_a_restore_that_fails_says_what_i
     assert!(code == 2 && said.contains(&torn), "{said}");
     let there = format!("0 rows were put back; {} were there", lines.lines().count());
     assert!(said.starts_with(&there), "{said}");
+}
+
+/// Without its keys, no one could find the row that a copy or the evidence lacks.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_row_that_is_no_json_is_named_by_its_keys() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = format!("embedded:{}", dir.path().display());
+    let settings = [("HO_STORE", store.as_str())];
+    let gate = Process::start(dir.path(), &[]).await;
+    gate.client().submit(&request()).await.unwrap();
+    let spoilt = gate.client().submit(&request()).await.unwrap();
+    gate.kill().await;
+    let file = rusqlite::Connection::open(dir.path().join("approvals.db")).unwrap();
+    let id: ApprovalId = spoilt.id.parse().unwrap();
+    let changed = file
+        .execute(
+            "UPDATE approvals SET Entity = '{\"Parameters' WHERE RowKey = ?1",
+            [id.correlation()],
+        )
+        .unwrap();
+    assert_eq!(changed, 1);
+    let row = format!(
+        "{}/{}: the row is damaged: it is not JSON",
+        id.agent(),
+        id.correlation()
+    );
+
+    let copy = dir.path().join("copy.jsonl");
+    let copy = copy.to_str().unwrap();
+    let (said, code) = run(&settings, &["backup", copy]).await;
+    assert_eq!(code, 1, "{said}");
+    assert!(said.contains(&row), "{said}");
+    assert!(said.contains("2 rows were copied."), "{said}");
+    let (said, code) = run(&settings, &["restore", copy]).await;
+    assert_eq!(code, 1, "{said}");
+    assert!(
+        said.contains(": the row is damaged: it is not JSON"),
+        "{said}"
+    );
+
+    for (number, more) in [&[][..], &["--backup", copy]].into_iter().enumerate() {
+        let folder = dir.path().join(format!("evidence-{number}"));
+        let output = folder.to_str().unwrap();
+        let time = ["evidence", "--since", "2020-01-01", "--until", "2100-01-01"];
+        let arguments = [&time[..], &["--output", output], more].concat();
+        let (said, code) = run(&settings, &arguments).await;
+        assert_eq!(code, 1, "{said}");
+        let verification = std::fs::read_to_string(folder.join("verification.txt")).unwrap();
+        assert!(verification.contains(&row), "{verification}");
+        let rows = std::fs::read_to_string(folder.join("rows.jsonl")).unwrap();
+        assert!(rows.contains(id.correlation()), "{rows}");
+    }
 }

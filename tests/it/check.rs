@@ -438,3 +438,41 @@ fn a_clock_that_differs_from_the_stores_is_noticed() {
     }
     assert_eq!(check_clock(None).grade, Grade::Ok);
 }
+
+/// A gate with such settings would not start, or could not keep a request or send an email.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn folders_that_cannot_be_made_fail_and_a_check_makes_none() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    let of = |kind: &str, place: &std::path::Path| format!("{kind}:{}", place.display());
+    let (good, bad) = (dir.path().join("new/folder"), file.join("folder"));
+    let settings = [of("embedded", &good), of("file", &good)];
+    let [store, mail] = settings.each_ref().map(String::as_str);
+    let (said, code) = run(&[("HO_STORE", store), ("HO_MAIL", mail)], &["check"]).await;
+    assert_eq!(code, 1, "{said}");
+    assert_line(
+        &said,
+        "warning",
+        "tables",
+        "does not exist: the gate creates it",
+    );
+    assert_line(&said, "ok", "mail", "file; not tried");
+    assert!(!dir.path().join("new").exists());
+
+    let unusable = [of("embedded", &bad), of("file", &bad)];
+    let [no_store, no_mail] = unusable.each_ref().map(String::as_str);
+    let (said, code) = run(&[("HO_STORE", no_store), ("HO_MAIL", no_mail)], &["check"]).await;
+    assert_eq!(code, 2, "{said}");
+    assert_line(&said, "failed", "tables", "approvals.db cannot be written");
+    assert_line(&said, "failed", "mail", "file cannot be used: the folder ");
+
+    let start = [("HO_STORE", store), ("HO_MAIL", no_mail), ("HO_PORT", "0")];
+    let (said, code) = run(&start, &[]).await;
+    assert_ne!(code, 0, "{said}");
+    let words = format!(
+        "the mail transport cannot be used: the folder {} cannot be",
+        bad.display()
+    );
+    assert!(said.contains(&words), "{said}");
+}

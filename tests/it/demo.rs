@@ -7,12 +7,12 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use crate::canary;
 use crate::deadline::within;
 use crate::harness::{http, mails};
-use crate::process::binary;
+use crate::process::{binary, run};
 
 const APPROVER: &str = "approver@example.com";
 
 /// Runs the demo, sends `form` as the decision if there is one, and returns the output.
-async fn demo(timeout: &str, form: Option<&str>) -> String {
+async fn demo(timeout: &str, form: Option<&str>, more: &[(&str, &str)]) -> String {
     let dir = tempfile::tempdir().unwrap();
     let mut child = binary()
         .args(["demo", "--timeout", timeout])
@@ -22,6 +22,7 @@ async fn demo(timeout: &str, form: Option<&str>) -> String {
             "HO_MAIL",
             format!("file:{}", dir.path().join("mail").display()),
         )
+        .envs(more.iter().copied())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
@@ -63,7 +64,7 @@ async fn demo(timeout: &str, form: Option<&str>) -> String {
 
 #[tokio::test]
 async fn an_approved_demo_shows_the_receipt_and_runs() {
-    let printed = demo("120", Some("decision=approve&code=CODE")).await;
+    let printed = demo("120", Some("decision=approve&code=CODE"), &[]).await;
     for line in [
         "UserManagerAgent: list_users() -> 1: former-contractor@example.com, ",
         "Receipt verified: Approved by approver@example.com",
@@ -80,6 +81,7 @@ async fn a_rejected_demo_shows_the_reason_and_does_not_run() {
     let printed = demo(
         "120",
         Some("decision=reject&code=CODE&comment=Ask+Legal+first"),
+        &[],
     )
     .await;
     for line in [
@@ -93,10 +95,41 @@ async fn a_rejected_demo_shows_the_reason_and_does_not_run() {
 
 #[tokio::test]
 async fn an_expired_demo_does_not_run() {
-    let printed = demo("10", None).await;
+    let printed = demo("10", None, &[]).await;
     assert!(
         printed.contains("Not run: not approved, or not used, in time."),
         "{printed}"
     );
     assert!(printed.contains("DENIED: User deletion was not approved."));
+}
+
+/// Settings of the person's own gate would refuse the approver, the agent or the decision.
+#[tokio::test]
+async fn the_demo_leaves_out_settings_that_are_in_its_way_and_names_them() {
+    let agent_keys = format!("{}=OtherAgent", "0".repeat(64));
+    let more = [
+        ("HO_ALLOWED_APPROVERS", "alice@example.com"),
+        ("HO_AGENT_KEYS", agent_keys.as_str()),
+        ("HO_BASE_URL", "https://gate.example.com"),
+        ("HO_PAUSED", "1"),
+        ("HO_BRAND_NAME", "Example"),
+    ];
+    let printed = demo("120", Some("decision=approve&code=CODE"), &more).await;
+    for line in [
+        "The demo leaves out these settings: HO_AGENT_KEYS, HO_ALLOWED_APPROVERS, HO_BASE_URL, HO_PAUSED\n",
+        "User 1 (former-contractor@example.com) deleted.",
+    ] {
+        assert!(printed.contains(line), "{line}\n{printed}");
+    }
+    assert!(!printed.contains("alice@example.com"), "{printed}");
+}
+
+/// It has no inbox, or would leave its request in tables that others use.
+#[tokio::test]
+async fn the_demo_takes_only_a_store_and_an_inbox_of_this_machine() {
+    for (name, value) in [("HO_STORE", "tables"), ("HO_MAIL", "smtp")] {
+        let (said, code) = run(&[(name, value)], &["demo"]).await;
+        let why = format!("the demo cannot be used with this {name}");
+        assert!(code != 0 && said.contains(&why), "{said}");
+    }
 }

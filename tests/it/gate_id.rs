@@ -220,3 +220,39 @@ async fn version_1_stores_no_gate_id() {
     let standing = Table::of(azurite().port, &format!("standing{table}"));
     assert_eq!(standing.rows().await.len(), 0);
 }
+
+/// What a key that was replaced leaves behind says where to read on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_an_unknown_link_key_sealed_leads_to_the_page_about_keys() {
+    let page = include_str!("../../docs/operations.md");
+    assert!(page.contains("\n## Keys and key rotation\n"));
+    let dir = tempfile::tempdir().unwrap();
+    let store = format!("embedded:{}", dir.path().display());
+    let keys = [keyring::generate_link_key(), keyring::generate_link_key()];
+    let of = |key: usize| {
+        [
+            ("HO_STORE", store.as_str()),
+            ("HO_LINK_KEYS", keys[key].as_str()),
+            ("HO_GATE_ID", "local"),
+        ]
+    };
+    let gate = Process::start(dir.path(), &of(0)).await;
+    gate.client().submit(&request()).await.unwrap();
+    gate.kill().await;
+    let (said, code) = run(&of(1)[..2], &["verify"]).await;
+    assert_eq!(code, 1, "{said}");
+    let link = "see docs/operations.md#keys-and-key-rotation";
+    assert!(
+        said.contains(&format!("takes HO_GATE_ID with this id: {link}")),
+        "{said}"
+    );
+    let gate = Process::start(dir.path(), &of(1)).await;
+    gate.client().submit(&request()).await.unwrap();
+    gate.kill().await;
+    let (said, code) = run(&of(1)[..2], &["verify"]).await;
+    assert_eq!(code, 1, "{said}");
+    assert!(
+        said.contains(&format!("not in HO_LINK_KEYS: {link}")),
+        "{said}"
+    );
+}

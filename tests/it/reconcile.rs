@@ -69,6 +69,15 @@ async fn reconcile(gate: &TestGate, more: &[&str]) -> (String, i32) {
     run(&backing_store::borrowed(&settings), &arguments).await
 }
 
+/// Compares the actions with the approvals of a time; returns the parsed output and the exit code.
+async fn reconcile_time(gate: &TestGate, actions: &str, time: &[&str]) -> (Value, i32) {
+    let settings = backing_store::settings(gate.dir.path());
+    let arguments = [&["reconcile", "--json", "--actions", actions], time].concat();
+    let (said, code) = run(&backing_store::borrowed(&settings), &arguments).await;
+    let found = serde_json::from_str(&said).unwrap_or_else(|_| panic!("{said}"));
+    (found, code)
+}
+
 /// The mismatches and counts of the output as JSON.
 fn parse(said: &str) -> (Vec<Value>, Value) {
     let found: Value = serde_json::from_str(said).unwrap_or_else(|_| panic!("{said}"));
@@ -168,6 +177,82 @@ async fn each_kind_of_mismatch_names_the_line_and_the_approval() {
     let (mismatches, counts) = parse(&said);
     assert_eq!(counts["neverExecuted"], 3);
     assert!(mismatches.iter().all(|it| it["kind"] == "neverExecuted"));
+}
+
+/// Each of two days is compared on its own, and an approval that is in both is judged in the second.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_approval_that_crosses_midnight_is_judged_once() {
+    let gate = TestGate::start().await;
+    let directory = Directory::new(&gate);
+    let id = delete_approved(&gate, &directory, "1").await;
+    let second = std::time::Duration::from_secs(1);
+    let (midnight, day) = (gate.now() + second, 86_400 * second);
+    let times = [midnight - day, midnight, midnight + day].map(|it| it.to_string());
+    let [before, midnight, after] = times.each_ref().map(String::as_str);
+    let first = ["--since", before, "--until", midnight];
+    let second = ["--since", midnight, "--until", after];
+    let second_with_lines = [&second[..], &["--lines-since", before]].concat();
+
+    // The log has the action: of the first day.
+    let actions = directory.write("actions.jsonl");
+    let (found, code) = reconcile_time(&gate, &actions, &first).await;
+    assert_eq!((&found["counts"]["matched"], code), (&json!(1), 0));
+    let (found, code) = reconcile_time(&gate, &actions, &second).await;
+    let open = json!([{"kind": "beganBefore", "approval": id}]);
+    assert_eq!((&found["unsettled"], code), (&open, 0), "{found}");
+    let (found, code) = reconcile_time(&gate, &actions, &second_with_lines).await;
+    assert_eq!((&found["unsettled"], code), (&json!([]), 0), "{found}");
+    assert_eq!(found["counts"]["ignored"], 1);
+
+    // Nothing is its action.
+    let empty = write(gate.dir.path(), "empty.jsonl", "");
+    let (found, code) = reconcile_time(&gate, &empty, &first).await;
+    let open = json!([{"kind": "notOver", "approval": id}]);
+    assert_eq!((&found["unsettled"], code), (&open, 0), "{found}");
+    assert_eq!(found["counts"]["notOver"], 1);
+    let (found, code) = reconcile_time(&gate, &empty, &second_with_lines).await;
+    let missing = json!([{"kind": "neverExecuted", "approval": id}]);
+    assert_eq!((&found["mismatches"], code), (&missing, 1), "{found}");
+
+    // It ran before midnight and once more after.
+    let mut again = directory.log.lock().unwrap()[0].clone();
+    again["at"] = json!(midnight);
+    directory.log.lock().unwrap().push(again);
+    let actions = directory.write("actions.jsonl");
+    let (found, code) = reconcile_time(&gate, &actions, &second_with_lines).await;
+    assert_eq!(code, 1, "{found}");
+    let twice = &found["mismatches"][0];
+    assert_eq!(
+        (
+            &twice["kind"],
+            &twice["line"],
+            &twice["firstLine"],
+            &twice["approval"]
+        ),
+        (&json!("executedTwice"), &json!(2), &json!(1), &json!(id))
+    );
+
+    // A day with nothing of it.
+    let later = [
+        "--since",
+        after,
+        "--until",
+        "2100-01-01",
+        "--lines-since",
+        midnight,
+    ];
+    let (found, code) = reconcile_time(&gate, &empty, &later).await;
+    assert_eq!((&found["unsettled"], code), (&json!([]), 0), "{found}");
+    let wrong = [&first[..], &["--lines-since", after]].concat();
+    let (said, code) = reconcile(
+        &gate,
+        &[&["--actions", &empty][..], &wrong[..2], &wrong[4..]].concat(),
+    )
+    .await;
+    assert!(
+        code == 2 && said.contains("--lines-since must be before --since"),
+        "{said}"
+    );
 }
 
 /// The file is read by the report, whose example of it has the same header and the same kinds.
@@ -350,6 +435,14 @@ async fn what_cannot_be_read_is_named_with_its_line_and_proves_nothing() {
         (
             r#"{"at": "2026-11-01T08:00:00Z", "action": "x"}"#,
             "line 2 of the actions: /parameters is missing",
+        ),
+        (
+            r#"{"at": "2026-11-01T08:00:00Z", "action": "x", "parameters": {}, "action": "y"}"#,
+            "line 2 of the actions has two members of one name: /action",
+        ),
+        (
+            r#"{"at": "2026-11-01T08:00:00Z", "action": "x", "parameters": {"of": [0, {"a/b": 1, "a\u002fb": 2.5}]}}"#,
+            "line 2 of the actions has two members of one name: /parameters/of/1/a~1b",
         ),
     ];
     for (line, expected) in cases {

@@ -15,13 +15,14 @@ use super::outcome::Outcome;
 use super::request::Request;
 use crate::cli::clock::clock;
 use crate::cli::copied::for_each_copied_row;
+use crate::cli::held::HeldOutput;
 use crate::cli::maintenance::{ensure_store_exists, for_each_row, link_keys, open, say};
 
 /// What was found so far.
 struct Rehearsal<'a> {
     policy: &'a Policy,
     since: Option<Timestamp>,
-    json: bool,
+    json: Option<HeldOutput>,
     requests: u64,
     contradicted: u64,
     /// Rows that cannot be read or trusted.
@@ -58,7 +59,7 @@ pub(super) async fn run(
     let mut rehearsal = Rehearsal {
         policy,
         since,
-        json,
+        json: json.then(HeldOutput::new).transpose()?,
         requests: 0,
         contradicted: 0,
         unreadable: 0,
@@ -68,8 +69,8 @@ pub(super) async fn run(
     if keys.is_none() {
         eprintln!("Without HO_LINK_KEYS the rows are taken as they are: nothing proves them.");
     }
-    if json {
-        say("{\"contradictions\": [");
+    if let Some(json) = &mut rehearsal.json {
+        json.line("{\"contradictions\": [")?;
     }
     match backup {
         Some(file) => {
@@ -81,8 +82,8 @@ pub(super) async fn run(
             for_each_row(&store, async |row| rehearsal.add(row.approval)).await?;
         }
     }
-    rehearsal.finish();
     let is_clean = rehearsal.contradicted == 0 && rehearsal.unreadable == 0;
+    rehearsal.finish()?;
     Ok(ExitCode::from(u8::from(!is_clean)))
 }
 
@@ -117,13 +118,18 @@ impl Rehearsal<'_> {
         }
         if let Some(verdict) = verdict.filter(|_| is_contradicted) {
             self.contradicted += 1;
-            self.print(&approval, verdict, &outcome);
+            self.print(&approval, verdict, &outcome)?;
         }
         Ok(())
     }
 
     /// Prints a decision that the policy contradicts.
-    fn print(&self, approval: &Approval, verdict: Verdict, outcome: &Outcome) {
+    fn print(
+        &mut self,
+        approval: &Approval,
+        verdict: Verdict,
+        outcome: &Outcome,
+    ) -> anyhow::Result<()> {
         let rules: Vec<String> = deciding(outcome)
             .map(|(rule, _)| rule.to_string())
             .collect();
@@ -136,17 +142,20 @@ impl Rehearsal<'_> {
             None => outcome.word(),
         };
         let id = approval.request.id.to_string();
-        say(&if self.json {
+        if let Some(json) = &mut self.json {
             let comma = if self.contradicted > 1 { "," } else { "" };
             let found = json!({"id": id, "verdict": verdict, "policy": would, "rules": rules});
-            format!("{comma}{found}")
-        } else {
-            let rules = rules.join(", ");
-            format!("{id}: a person {verdict} it, the policy would {would} it (rule {rules})")
-        });
+            return json.line(&format!("{comma}{found}"));
+        }
+        let rules = rules.join(", ");
+        say(&format!(
+            "{id}: a person {verdict} it, the policy would {would} it (rule {rules})"
+        ));
+        Ok(())
     }
 
-    fn finish(&self) {
+    /// Prints what was counted; as JSON, all that was found.
+    fn finish(self) -> anyhow::Result<()> {
         let none = Count::default();
         let by_default = self.counts.get(&RuleId::default_rule());
         let default = by_default.map(|count| (RuleId::default_rule(), "default", count));
@@ -157,7 +166,7 @@ impl Rehearsal<'_> {
         let rules: Vec<_> = rules.chain(default).collect();
         let unused = rules.iter().filter(|(_, _, count)| count.requests == 0);
         let unused: Vec<&str> = unused.map(|(rule, ..)| rule.as_str()).collect();
-        if self.json {
+        if let Some(mut json) = self.json {
             let rules = rules
                 .iter()
                 .map(|(rule, effect, count)| count.json(rule, effect));
@@ -170,8 +179,8 @@ impl Rehearsal<'_> {
                 "rules": rules.collect::<Vec<_>>(),
                 "unused": unused,
             });
-            say(&format!("],{}", &rest.to_string()[1..]));
-            return;
+            json.line(&format!("],{}", &rest.to_string()[1..]))?;
+            return json.print();
         }
         for (rule, effect, count) in &rules {
             say(&count.text(rule, effect));
@@ -189,6 +198,7 @@ impl Rehearsal<'_> {
                 self.unreadable, self.legacy
             ));
         }
+        Ok(())
     }
 }
 

@@ -1,16 +1,14 @@
 //! What `reconcile` prints.
 
-use std::fs::File;
-use std::io::{BufWriter, Seek, Write, stdout};
 use std::process::ExitCode;
 
-use anyhow::Context;
-use human_oversight::domain::{Counts, Coverage, Mismatch, Performed};
+use human_oversight::domain::{Counts, Coverage, Mismatch, Performed, Unsettled};
+use human_oversight::reveal;
 use human_oversight::values::Timestamp;
-use human_oversight::{private_files, reveal};
 use serde_json::{Value, json};
 
 use super::table::Table;
+use crate::cli::held::HeldOutput;
 use crate::cli::maintenance::say;
 
 /// The longest name of an action that is shown in one line.
@@ -18,8 +16,7 @@ const NAME_CHARS: usize = 200;
 
 /// Prints mismatches as they come, and the counts. JSON is printed at the end, or not at all.
 pub(super) struct Report {
-    /// A file without a name, where the output is JSON: there may be more of it than fits in memory.
-    json: Option<BufWriter<File>>,
+    json: Option<HeldOutput>,
     table: Option<Table>,
     /// Rows that cannot be read or trusted.
     unreadable: u64,
@@ -30,14 +27,10 @@ pub(super) struct Report {
 
 impl Report {
     pub(super) fn new(json: bool, table: Option<Table>, unreadable: u64) -> anyhow::Result<Self> {
-        let json = if json {
-            let file = private_files::unnamed().context("no temporary file can be made")?;
-            let mut json = BufWriter::new(file);
-            json.write_all(b"{\"mismatches\": [\n")?;
-            Some(json)
-        } else {
-            None
-        };
+        let mut json = json.then(HeldOutput::new).transpose()?;
+        if let Some(json) = &mut json {
+            json.line("{\"mismatches\": [")?;
+        }
         Ok(Self {
             json,
             table,
@@ -54,7 +47,7 @@ impl Report {
             table.add(mismatch)?;
         }
         match &mut self.json {
-            Some(json) => writeln!(json, "{comma}{}", to_json(mismatch))?,
+            Some(json) => json.line(&format!("{comma}{}", to_json(mismatch)))?,
             None => say(&in_words(mismatch)),
         }
         Ok(())
@@ -67,8 +60,12 @@ impl Report {
         }
     }
 
-    /// Prints what was counted, after the table is written.
-    pub(super) fn finish(mut self, counts: Counts) -> anyhow::Result<ExitCode> {
+    /// Prints what is not settled and what was counted, after the table is written.
+    pub(super) fn finish(
+        mut self,
+        unsettled: &[Unsettled],
+        counts: Counts,
+    ) -> anyhow::Result<ExitCode> {
         if let Some(table) = self.table.take() {
             table.finish()?;
         }
@@ -82,17 +79,22 @@ impl Report {
         } = counts;
         let (ignored, unreadable) = (self.ignored, self.unreadable);
         let mismatches = never_approved + other_parameters + twice + never_executed;
+        let is_over = |it: &&Unsettled| matches!(it, Unsettled::BeganBefore(_));
+        let began_before = unsettled.iter().filter(is_over).count();
+        let not_over = unsettled.len() - began_before;
         if let Some(mut json) = self.json {
             let counts = json!({
                 "matched": matched, "neverApproved": never_approved, "otherParameters": other_parameters,
-                "executedTwice": twice, "neverExecuted": never_executed, "ignored": ignored,
-                "notCompared": not_compared, "unreadableRows": unreadable,
+                "executedTwice": twice, "neverExecuted": never_executed, "beganBefore": began_before,
+                "notOver": not_over, "ignored": ignored, "notCompared": not_compared, "unreadableRows": unreadable,
             });
-            writeln!(json, "], \"counts\": {counts}}}")?;
-            let mut json = json.into_inner().map_err(|error| error.into_error())?;
-            json.rewind()?;
-            std::io::copy(&mut json, &mut stdout().lock())?;
+            let unsettled: Value = unsettled.iter().map(unsettled_json).collect();
+            json.line(&format!(
+                "], \"unsettled\": {unsettled}, \"counts\": {counts}}}"
+            ))?;
+            json.print()?;
         } else {
+            unsettled.iter().for_each(|it| say(&unsettled_words(it)));
             if not_compared > 0 {
                 let most = Coverage::MOST_WAITING;
                 say(&format!(
@@ -108,6 +110,27 @@ impl Report {
         }
         Ok(ExitCode::from(u8::from(mismatches + unreadable > 0)))
     }
+}
+
+fn unsettled_words(unsettled: &Unsettled) -> String {
+    match unsettled {
+        Unsettled::BeganBefore(claimed) => format!(
+            "approved, perhaps executed before these lines: approval {}",
+            claimed.id
+        ),
+        Unsettled::NotOver(claimed) => format!(
+            "approved, not executed yet: approval {}, until {}",
+            claimed.id, claimed.until
+        ),
+    }
+}
+
+fn unsettled_json(unsettled: &Unsettled) -> Value {
+    let (kind, claimed) = match unsettled {
+        Unsettled::BeganBefore(claimed) => ("beganBefore", claimed),
+        Unsettled::NotOver(claimed) => ("notOver", claimed),
+    };
+    json!({"kind": kind, "approval": claimed.id})
 }
 
 fn in_words(mismatch: &Mismatch) -> String {

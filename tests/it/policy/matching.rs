@@ -365,3 +365,37 @@ when = [{ parameter = "/a", at_least = 1, at_most = 5 }, { parameter = "/b", is 
         assert_eq!(effect == "deny r", denied, "{parameters}");
     }
 }
+
+/// A `*` between two spaces, or at an end, can stand for nothing: the space that is left reads the same as two or none.
+#[test]
+fn a_pattern_may_match_an_action_in_which_its_asterisk_is_nothing() {
+    let judge = |pattern: &str, action: &str| {
+        let applies = |effect: &str, rest: &str| {
+            let policy = parse(&format!(
+                "version = 1\n[[rule]]\nid = \"r\"\nactions = [\"{pattern}\"]\neffect = \"{effect}\"\n{rest}"
+            ));
+            short(&policy.evaluate(&asked(action, &json!({})))) != "requester"
+        };
+        (applies("approve", "ignore = [\"\"]"), applies("deny", ""))
+    };
+    let (yes, unknown, no) = ((true, true), (false, true), (false, false));
+    for (pattern, action, expected) in [
+        ("delete * user", "delete a user", yes),
+        ("delete * user", "delete  user", yes),
+        ("delete * user", "delete user", unknown),
+        ("delete * user", "Delete\u{a0}user", unknown),
+        ("delete * user", "delete superuser", no),
+        ("delete * user", "deleteuser", no),
+        ("delete * * user", "delete user", unknown),
+        ("delete * * user", "delete a user", unknown),
+        ("delete all * user", "delete all user", unknown),
+        ("delete all * user", "deleteall user", no),
+        ("delete *", "delete", unknown),
+        ("delete *", "deletes", no),
+        ("* user", "user", unknown),
+        ("* user", "superuser", no),
+        ("delete*user", "delete user", yes),
+    ] {
+        assert_eq!(judge(pattern, action), expected, "{pattern} {action}");
+    }
+}

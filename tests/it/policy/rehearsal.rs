@@ -6,8 +6,9 @@ use serde_json::{Value, json};
 
 use super::tools::write;
 use crate::backing_store;
+use crate::deadline::within;
 use crate::harness::{ALICE, TestGate, object, request};
-use crate::process::run;
+use crate::process::{binary, run};
 
 const POLICY: &str = r#"
 version = 1
@@ -176,4 +177,28 @@ async fn a_rehearsal_begins_at_a_date_and_says_what_it_cannot_use() {
         said.contains("Left out: 1 rows that cannot be trusted"),
         "{said}"
     );
+}
+
+/// A reader that looks at the output alone is not shown a part of the contradictions as if it were all.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn requests_that_cannot_be_read_to_their_end_give_no_json() {
+    let gate = TestGate::start().await;
+    history(&gate).await;
+    let settings = backing_store::settings(gate.dir.path());
+    let settings = backing_store::borrowed(&settings);
+    let policy = write(gate.dir.path(), "policy.toml", POLICY);
+    let backup = gate.dir.path().join("copy.jsonl");
+    let copy = backup.to_str().unwrap();
+    assert_eq!(run(&settings, &["backup", copy]).await.1, 0);
+    let mut torn = std::fs::read_to_string(&backup).unwrap();
+    torn.push('{');
+    std::fs::write(&backup, torn).unwrap();
+    let mut command = binary();
+    command.args(["policy", "rehearse", &policy, "--backup", copy, "--json"]);
+    command.envs(settings.iter().copied());
+    let output = within(command.output()).await.unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), "");
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("is no row: is the copy whole?"), "{said}");
 }

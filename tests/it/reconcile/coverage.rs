@@ -24,6 +24,7 @@ fn claimed(
         from: at(from),
         until: at(from + length),
         has_run,
+        is_whole: true,
     }
 }
 
@@ -104,7 +105,8 @@ proptest! {
         for performed in actions_of(&actions) {
             found.extend(coverage.add(performed));
         }
-        let (rest, counts) = coverage.finish(at(1_000));
+        let (rest, unsettled, counts) = coverage.finish(at(1_000));
+        prop_assert!(unsettled.is_empty());
         found.extend(rest);
         let of_actions = counts.matched + counts.never_approved + counts.other_parameters + counts.twice;
         prop_assert_eq!(of_actions, total);
@@ -146,7 +148,7 @@ fn a_million_actions_without_an_approval_are_all_named_while_none_waits() {
         let found = coverage.add(performed(number, (1, 1, 11)));
         assert!(matches!(found[..], [Mismatch::NeverApproved(_)]));
     }
-    let (mismatches, counts) = coverage.finish(at(1_000));
+    let (mismatches, _, counts) = coverage.finish(at(1_000));
     assert_eq!(mismatches.len(), 1);
     assert_eq!((counts.never_approved, counts.never_executed), (total, 1));
     assert_eq!(counts.not_compared, 0);
@@ -160,7 +162,7 @@ fn actions_that_are_not_compared_are_counted() {
     let (total, most) = (1_000_000, Coverage::MOST_WAITING as u64);
     let named = (1..=total).map(|number| coverage.add(performed(number, (1, 1, 5))).len());
     assert_eq!(named.sum::<usize>() as u64, total - most);
-    let (mismatches, counts) = coverage.finish(at(1_000));
+    let (mismatches, _, counts) = coverage.finish(at(1_000));
     assert_eq!(mismatches.len() as u64, most);
     let uncovered = (counts.never_approved, counts.other_parameters);
     assert_eq!(uncovered, (total - 1, 1));
@@ -177,7 +179,7 @@ fn many_mismatches_of_one_action_take_little_longer_than_few() {
     for number in 0..count {
         found += coverage.add(performed(number + 1, (0, 1, number))).len();
     }
-    let (mismatches, counts) = coverage.finish(at(10 * count));
+    let (mismatches, _, counts) = coverage.finish(at(10 * count));
     assert_eq!(counts.other_parameters, count);
     assert_eq!((found + mismatches.len()) as u64, count);
 
@@ -187,6 +189,6 @@ fn many_mismatches_of_one_action_take_little_longer_than_few() {
     for number in 0..2 * count {
         coverage.add(performed(number + 1, (0, 0, number / 2)));
     }
-    let (_, counts) = coverage.finish(at(10 * count));
+    let (_, _, counts) = coverage.finish(at(10 * count));
     assert_eq!((counts.matched, counts.twice), (count, count));
 }
