@@ -244,7 +244,7 @@ class Settings(unittest.TestCase):
         hook = dict(re.findall(r"^ *put (\w+) ([\w-]+)$", (ROOT / "scripts/vault-keys").read_text(), re.M))
         secrets = {name: re.search(r"secrets/([\w-]+)", reference)[1] for name, reference in references.items()}
         # The relay's password is not ours to make.
-        self.assertIn(f"--name {secrets.pop('HO_SMTP_PASSWORD')} ", (ROOT / "docs/deployment.md").read_text())
+        self.assertIn(f"put_password {secrets.pop('HO_SMTP_PASSWORD')}\n", (ROOT / "scripts/vault-keys").read_text())
         self.assertEqual(secrets, hook)
 
     def test_azd_runs_what_is_there(self):
@@ -624,6 +624,33 @@ class Hook(unittest.TestCase):
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertIn("the vault stays as it is", done.stdout)
         self.assertEqual([c[:3] for c in self.calls()], [["rest", "--method", "get"]])
+
+    def test_the_password_of_a_relay_is_in_the_vault_before_the_role_ends(self):
+        given = self.home / "password"
+        given.write_text("a word, and more\n")
+        done = self.run_hook(AZURE_RELAY_PASSWORD="true", RELAY_PASSWORD_FILE=str(given))
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(self.vault()["smtp-password"], "a word, and more")
+        calls = self.calls()
+        self.assertNotIn("a word", done.stdout + done.stderr + json.dumps(calls))
+        self.assertEqual([c[:3] for c in calls].count(["keyvault", "secret", "set"]), 3)
+        self.assertGreater(
+            [c[:3] for c in calls].index(["role", "assignment", "delete"]),
+            max(n for n, c in enumerate(calls) if c[:3] == ["keyvault", "secret", "set"]),
+        )
+        # It stays, and the file is not needed again.
+        done = self.run_hook(AZURE_RELAY_PASSWORD="true")
+        self.assertEqual((done.returncode, self.vault()["smtp-password"]), (0, "a word, and more"), done.stderr)
+
+    def test_the_role_stays_until_the_password_of_a_relay_is_given(self):
+        for file in ["", str(self.home / "nowhere"), str(self.home / "empty")]:
+            with self.subTest(file):
+                (self.home / "empty").write_text("\n")
+                done = self.run_hook(AZURE_RELAY_PASSWORD="true", RELAY_PASSWORD_FILE=file)
+                self.assertEqual(done.returncode, 1, done.stderr)
+                self.assertIn("RELAY_PASSWORD_FILE", done.stderr)
+                self.assertNotIn(["role", "assignment", "delete"], [c[:3] for c in self.calls()])
+                self.assertNotIn("smtp-password", self.vault())
 
     def test_keys_expire_when_the_deployment_says_so(self):
         self.run_hook()
