@@ -163,9 +163,7 @@ async fn a_log_in_json_has_one_object_a_line_with_the_same_words() {
     assert_eq!(decide_at(&asked.link, &form).await.unwrap(), 303);
     client.status("YQ.b", Duration::ZERO).await.unwrap_err();
     gate.start_kill().unwrap();
-    let output = crate::deadline::within(gate.wait_with_output())
-        .await
-        .unwrap();
+    let output = within(gate.wait_with_output()).await.unwrap();
     let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
     let lines: Vec<Value> = text
         .lines()
