@@ -15,12 +15,18 @@ param insightsId string
 @description('The email addresses that receive alerts.')
 param emails string[]
 
+// Finds records by their level and their first words, in both forms of the log. What follows is not searched: callers
+// choose what stands in fields, such as ids and names of agents.
+func says(level string, words string[]) string =>
+  'traces | where message matches regex @\'^(\\S+Z +${level} (call\\{[^{}]*\\}: )?|\\{"timestamp":"[^"]+","level":"${level}","message":")(${join(words, '|')})\''
+
 var rules = [
   {
     name: 'sweep-silent'
     says: 'No sweep has completed for 15 minutes: the app is down, or its store cannot be used. Emails, reminders and the recording of timeouts are delayed.'
     severity: 1
-    query: 'traces | where message contains "complete: true"'
+    // The sweep's answer to the host, which is a record of its own.
+    query: 'traces | where message matches regex @\'^\\d+ due, .*, complete: true$\''
     operator: 'LessThan'
     threshold: 1
   }
@@ -28,7 +34,7 @@ var rules = [
     name: 'mail-failing'
     says: 'Email has failed for five minutes or longer, however few there are, or the gate is misconfigured: a password, a certificate, a role or the sender is wrong. The log line has the cause. It resolves once an email is accepted.'
     severity: 1
-    query: 'traces | where message contains "email cannot be sent with these settings" or message contains "email keeps failing"'
+    query: says('ERROR', ['email cannot be sent with these settings', 'email keeps failing'])
     operator: 'GreaterThan'
     threshold: 0
   }
@@ -36,7 +42,7 @@ var rules = [
     name: 'mail-delayed'
     says: 'Emails are not accepted. They are retried; the log lines have the causes.'
     severity: 2
-    query: 'traces | where message contains "email not sent"'
+    query: says('WARN', ['email not sent'])
     operator: 'GreaterThan'
     threshold: 10
   }
@@ -44,7 +50,7 @@ var rules = [
     name: 'undeliverable'
     says: 'A request has ended because none of the addresses whose approval it needs takes email. The log line has the request; the lines before it have the causes.'
     severity: 2
-    query: 'traces | where message contains "Undeliverable"'
+    query: says('INFO', ['stored event="Undeliverable"', 'stored","event":"Undeliverable"'])
     operator: 'GreaterThan'
     threshold: 0
   }
@@ -52,7 +58,7 @@ var rules = [
     name: 'channel-off'
     says: 'A channel is switched off, since its receiver answers 410. Its messages are dropped until `human-oversight webhooks enable`; `webhooks redeliver` sends them then.'
     severity: 2
-    query: 'traces | where message contains "a channel is switched off"'
+    query: says('ERROR', ['a channel is switched off'])
     operator: 'GreaterThan'
     threshold: 0
   }
@@ -60,7 +66,7 @@ var rules = [
     name: 'channel-failing'
     says: 'A channel does not accept its messages. They are retried for 28 hours; the log lines have the causes.'
     severity: 3
-    query: 'traces | where message contains "channel not told"'
+    query: says('WARN', ['channel not told'])
     operator: 'GreaterThan'
     threshold: 10
   }
@@ -68,7 +74,7 @@ var rules = [
     name: 'index-lost'
     says: 'A table, or the due index in one, was lost. The index is rebuilt by the sweep; emails and timeouts that were due meanwhile are late. The rows of other tables come from the backup. Find out what has deleted it.'
     severity: 1
-    query: 'traces | where message contains "the due index was lost" or message contains "a table was lost"'
+    query: says('ERROR', ['the due index was lost', 'a table was lost'])
     operator: 'GreaterThan'
     threshold: 0
   }
@@ -76,7 +82,7 @@ var rules = [
     name: 'integrity'
     says: 'A row does not match its row MAC, or the due index has an entry of another program: the tables were changed outside the gate, or a key was removed. The log line has the request and the cause; each is logged once by the sweep, which sets it aside.'
     severity: 0
-    query: 'traces | where message contains "integrity problem"'
+    query: says('ERROR', ['integrity problem'])
     operator: 'GreaterThan'
     threshold: 0
   }
@@ -84,7 +90,7 @@ var rules = [
     name: 'paused'
     says: 'An operator has paused operations through the gate, or the gate refuses claims and submits because of a pause.'
     severity: 1
-    query: 'traces | where message contains "refused while paused" or message contains "operations paused"'
+    query: says('WARN', ['refused while paused', 'operations paused'])
     operator: 'GreaterThan'
     threshold: 0
   }

@@ -55,7 +55,7 @@ param mailDataLocation string = 'Europe'
 @description('For `acs`: whether the gate learns of emails that did not arrive, from Event Grid. Only once the package is published: Event Grid asks the gate for its consent.')
 param deliveryReports bool = false
 
-@description('The sender of emails. For `acs`: if it is not DoNotReply@ the domain. For `smtp`: always.')
+@description('The sender of emails. For `acs`: if it is not DoNotReply@ `mailDomain`; create it first (docs/deployment.md). For `smtp`: always.')
 param mailFrom string = ''
 
 @description('For `graph`: the mailbox that sends.')
@@ -114,7 +114,7 @@ param redundancy string = 'Standard_LRS'
 @description('The object ids of the users, groups and identities that may read the requests: auditors, and what refreshes the report.')
 param readers string[] = []
 
-@description('The base address of links, if the app has a domain of its own: `https://gate.contoso.com`.')
+@description('The base address of links, if the app has a domain of its own: `https://gate.contoso.com`, without a path.')
 param baseUrl string = ''
 
 @description('Earlier base addresses, separated by commas: agents go on accepting what the gate signed under them.')
@@ -136,7 +136,7 @@ param rejectReasons string = ''
 @description('Additional settings of the gate by name, such as `{ HO_OPEN_LIMIT: \'5000\' }`, each a string. They take precedence over the settings made here.')
 param settings { *: string } = {}
 
-@description('The schedule of the sweep, as NCRONTAB with seconds. Every minute by default: retried emails, reminders and the recording of timeouts wait for it.')
+@description('The schedule of the sweep, as NCRONTAB with seconds. Every minute by default: retried emails, reminders and the recording of timeouts wait for it. With `alertEmails`, at least every 7 minutes: the alert `sweep-silent` fires after 15 minutes without a sweep.')
 param sweepSchedule string = '0 * * * * *'
 
 @description('The memory of an instance, in MB.')
@@ -217,6 +217,11 @@ param secretDays int = 0
 
 var token = take(uniqueString(subscription().id, resourceGroup().id, stem), 8)
 var signIn = identity == 'entra' || !empty(requireEntraFor)
+var approvers = partsOf(allowedApprovers, ',')
+var setsIdentity = contains(settings, 'HO_IDENTITY')
+var takesPatterns = allowWildcardLinks || setsIdentity || contains(settings, 'HO_ALLOW_WILDCARD_LINKS')
+var hasPassword = contains(userOf(smtpUrl), ':') || contains(settings, 'HO_SMTP_PASSWORD')
+var publicUrl = empty(baseUrl) ? '' : 'https://${segmentOf(baseUrl, 2)}'
 var makesNetwork = privateNetwork && empty(appSubnetId)
 var usesEntra = signIn || agentIdentity != 'key'
 
@@ -243,11 +248,31 @@ func isGroupId(id string) bool =>
 func isSubnetId(id string) bool =>
   length(split(id, '/')) == 11 && segmentOf(id, 7) == 'virtualNetworks' && segmentOf(id, 9) == 'subnets'
 func networkOf(subnetId string) string => join(take(split(subnetId, '/'), 9), '/')
+func partsOf(text string, sign string) string[] =>
+  filter(map(split(text, sign), part => trim(part)), part => !empty(part))
 func isChannel(name string) bool =>
   startsWith(name, 'HO_CHANNEL_') && isOf(skip(name, 11), 'ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_') && length(name) > 11
-func urlOf(name string) string => join(take(split(name, '_SECRET'), 1), '')
+func isIn(policy string, name string) bool => contains(policy, '"${name}"') || contains(policy, '\'${name}\'')
+func urlOf(name string) string => endsWith(name, '_SECRET') ? take(name, length(name) - 7) : name
+func names(policy string, name string) bool => isIn(policy, name) || isIn(policy, urlOf(name))
 func isOfChannel(text string) bool => startsWith(text, 'https://') || startsWith(text, 'whsec_')
+func areIds(list string) bool => length(split(list, ',')) < 3 && empty(filter(split(list, ','), id => !isId(trim(id))))
 func isEmail(text string) bool => length(split(text, '@')) == 2 && !contains(text, ' ')
+func isApprover(text string) bool => length(split(text, '@')) == 2 && !contains(text, ';')
+func isPattern(text string) bool => startsWith(text, '*@') && !contains(text, '=')
+func isOfDirectory(text string) bool => contains(text, '=group:') || contains(text, '=role:')
+func isId(text string) bool => !empty(text) && isOf(toLower(text), 'abcdefghijklmnopqrstuvwxyz0123456789._-')
+func isRelay(text string) bool => contains(['smtp:', 'smtps:'], segmentOf(text, 0)) && !contains(text, '?')
+func userOf(url string) string => contains(url, '@') ? join(take(split(segmentOf(url, 2), '@'), 1), '') : ''
+func pathOf(url string) string => join(filter(skip(split(url, '/'), 3), part => !empty(part)), '/')
+func isHost(text string) bool => !empty(text) && empty(filter(['@', '?', '#', ' '], sign => contains(text, sign)))
+func isBase(url string) bool =>
+  startsWith(url, 'https://') && isHost(segmentOf(url, 2)) && contains(['', 'api'], pathOf(url))
+func areReasons(list string) bool =>
+  contains(numbers(1, 10), string(length(partsOf(list, ';')))) && !contains(replace(list, ' ', ''), ';;')
+func isSpan(text string) bool => isOf(text, '0123456789:') && contains([2, 3], length(split(text, ':')))
+func isCron(text string) bool =>
+  contains([5, 6], length(split(text, ' '))) && isOf(toLower(text), 'abcdefghijklmnopqrstuvwxyz0123456789*,-/ ')
 
 var refusals = filter(
   [
@@ -308,7 +333,7 @@ var refusals = filter(
       says: 'channels must be URLs that begin with https://, and secrets that begin with whsec_.'
     }
     {
-      wrong: !empty(policy) && !empty(filter(items(channels), it => !contains(policy, urlOf(it.key))))
+      wrong: !empty(policy) && !empty(filter(items(channels), it => !names(policy, it.key)))
       says: 'channels must be those that the policy names.'
     }
     {
@@ -328,8 +353,52 @@ var refusals = filter(
       says: 'mailDomain must be a domain such as contoso.com, without an @.'
     }
     {
-      wrong: !empty(baseUrl) && !startsWith(baseUrl, 'https://')
-      says: 'baseUrl must begin with https://.'
+      wrong: !empty(baseUrl) && !isBase(baseUrl)
+      says: 'baseUrl must be https://HOST, without a path.'
+    }
+    {
+      wrong: !empty(filter(partsOf(issuers, ','), issuer => !isBase(issuer)))
+      says: 'issuers must be earlier base addresses, https://HOST, separated by commas.'
+    }
+    {
+      wrong: empty(approvers) || !empty(filter(approvers, it => !isApprover(it)))
+      says: 'allowedApprovers must be addresses and *@DOMAIN patterns, separated by commas.'
+    }
+    {
+      wrong: identity == 'link' && !takesPatterns && !empty(filter(approvers, it => isPattern(it)))
+      says: 'allowedApprovers with *@DOMAIN needs identity entra, or allowWildcardLinks: the agent then chooses the mailbox that gets link and code.'
+    }
+    {
+      wrong: !signIn && !setsIdentity && isOfDirectory(allowedApprovers)
+      says: 'allowedApprovers with a group or role needs sign-in: identity entra or requireEntraFor.'
+    }
+    {
+      wrong: !empty(mailFrom) && !isEmail(mailFrom)
+      says: 'mailFrom must be an email address.'
+    }
+    {
+      wrong: mail == 'acs' && isEmail(mailFrom) && !endsWith(toLower(mailFrom), '@${toLower(mailDomain)}')
+      says: 'mailFrom needs mail smtp or graph, or the domain of mailDomain: an Azure-managed domain sends as DoNotReply@ alone.'
+    }
+    {
+      wrong: !empty(smtpUrl) && !isRelay(smtpUrl)
+      says: 'smtpUrl must be smtps://USER@HOST:465 or smtp://USER@HOST:587, which use TLS.'
+    }
+    {
+      wrong: mail == 'smtp' && isRelay(smtpUrl) && !hasPassword && empty(userOf(smtpUrl)) == smtpPassword
+      says: 'smtpUrl with a user needs smtpPassword, and the other way round.'
+    }
+    {
+      wrong: rows == '1' && (agentIdentity != 'key' || !empty(policy))
+      says: 'rows must be 2 with a policy, or with agentIdentity entra or both.'
+    }
+    {
+      wrong: !empty(gateId) && !areIds(gateId)
+      says: 'gateId must be an id of letters, digits and ._-, or NEW,OLD.'
+    }
+    {
+      wrong: !empty(rejectReasons) && !areReasons(rejectReasons)
+      says: 'rejectReasons must be 1 to 10 reasons, separated by semicolons, or off.'
     }
     {
       wrong: privateApp && !privateNetwork
@@ -380,7 +449,7 @@ var refusals = filter(
       says: 'alertEmails must be email addresses.'
     }
     {
-      wrong: !contains(sweepSchedule, ':') && !contains([5, 6], length(split(sweepSchedule, ' ')))
+      wrong: !isCron(sweepSchedule) && !isSpan(sweepSchedule)
       says: 'sweepSchedule must have 5 or 6 fields, separated by one space, or be a time span such as 00:01:00.'
     }
   ],
@@ -493,7 +562,7 @@ module app 'app.bicep' = {
     operatorIps: operatorIps
     subnetId: makesNetwork ? network!.outputs.appSubnetId : appSubnetId
     isPrivate: privateNetwork && privateApp
-    baseUrl: baseUrl
+    baseUrl: publicUrl
     entraClientId: usesEntra ? entraClientId : ''
     entraTenant: entraTenant
     asksAtSignIn: entraMaxAge > 0
@@ -627,6 +696,9 @@ output AZURE_RESOURCE_GROUP string = resourceGroup().name
 
 @description('The role assignment that lets the account that deploys write the keys; `scripts/vault-keys` ends it. Empty: none.')
 output AZURE_KEY_WRITER_ROLE string = vault.outputs.writerRole
+
+@description('Whether the vault needs the password of the relay, which `scripts/vault-keys` takes from a file.')
+output AZURE_RELAY_PASSWORD bool = smtpPassword
 
 @description('The number of days after which new keys expire; 0: never.')
 output AZURE_SECRET_DAYS int = secretDays

@@ -45,7 +45,7 @@ pub use environment::ensure_text;
 pub use error::{ConfigError, ConfigErrors};
 pub use idle::idle_settings;
 pub use known::{UnknownSetting, settings_in_force, unknown_settings};
-pub use log::LogFormat;
+pub use log::{LogFormat, hides_events};
 use log::{log_filter, log_format};
 use lookup::{Lookup, flag, non_empty, number, port, seconds, unusable};
 use mail::{brand, local_sender, mail_from, notifications, parameter_disclosure, transport};

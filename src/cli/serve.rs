@@ -28,6 +28,10 @@ pub(crate) async fn run() -> anyhow::Result<()> {
     let config = settings()?;
     log::init(&config.log, config.log_format)?;
     warn_of_unknown_settings();
+    if config::hides_events(&config.log) {
+        // At a level that such a filter passes on.
+        tracing::error!("HO_LOG leaves out lines that alerts and saved queries look for");
+    }
     let (app, listener) = open(config).await?;
     if let Some(policy) = &app.config.policy {
         let (digest, rules) = (policy.digest(), policy.rules());

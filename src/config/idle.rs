@@ -2,7 +2,11 @@
 
 use super::approvers::allowed_approvers;
 use super::known::settings_of;
+use super::log::hides_events;
 use super::lookup::non_empty;
+
+const HIDES_EVENTS: &str =
+    "it leaves out lines that alerts and saved queries look for: they need `info`";
 
 /// The names of such settings, each with the reason.
 pub fn idle_settings(lookup: impl Fn(&str) -> Option<String>) -> Vec<(String, &'static str)> {
@@ -52,5 +56,7 @@ pub fn idle_settings(lookup: impl Fn(&str) -> Option<String>) -> Vec<(String, &'
     let found = of_others.into_iter().filter(|(_, is_idle, _)| *is_idle);
     let named =
         found.flat_map(|(beginning, _, why)| settings_of(beginning).map(move |name| (name, why)));
-    named.filter(|(name, _)| is_set(name)).collect()
+    let log = get("HO_LOG").filter(|filter| hides_events(filter));
+    let log = log.map(|_| ("HO_LOG".to_owned(), HIDES_EVENTS));
+    named.filter(|(name, _)| is_set(name)).chain(log).collect()
 }

@@ -36,6 +36,13 @@ pub(super) fn log_filter(get: &Lookup<'_>) -> Result<String, ConfigError> {
     }
 }
 
+/// Whether a filter leaves out events of the lifecycle, which alerts and saved queries look for.
+pub fn hides_events(filter: &str) -> bool {
+    let filter = EnvFilter::builder().parse(filter);
+    let most = filter.ok().and_then(|filter| filter.max_level_hint());
+    most.is_some_and(|most| most < LevelFilter::INFO)
+}
+
 /// Whether a part of a filter is a level or contains one. The library takes a misspelt level for a target, and
 /// then logs nothing else.
 fn names_level(part: &str) -> bool {

@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from operator import add, eq, gt, ne, sub
+from operator import add, eq, gt, lt, ne, sub
 from pathlib import Path
 
 import tree_sitter
@@ -31,10 +31,19 @@ def walk(node):
         yield from walk(child)
 
 
+# What a string has besides the expressions in it.
+LITERAL = {"string_content", "escape_sequence"}
+
+
+def unescaped(content):
+    """What stands in a string, without its escapes."""
+    return re.sub(r"\\(['\\$])", r"\1", content)
+
+
 def literal(node):
     """A string's value, if it has no parts that are only known later."""
-    if node.type == "string" and all(c.type == "string_content" for c in node.named_children):
-        return text(node)[1:-1].replace("\\'", "'")
+    if node.type == "string" and all(c.type in LITERAL for c in node.named_children):
+        return unescaped(text(node)[1:-1])
     return None
 
 
@@ -106,6 +115,7 @@ CALLS = {
     "concat": lambda *lists: [item for items in lists for item in items],
     "contains": lambda where, what: what in where,
     "empty": lambda value: not value,
+    "endsWith": lambda value, end: value.endswith(end),
     "fail": fail,
     "filter": lambda items, is_kept: [item for item in items if is_kept(item)],
     "items": lambda value: [{"key": key, "value": value[key]} for key in sorted(value)],
@@ -121,6 +131,7 @@ CALLS = {
     "substring": lambda value, start, count: value[start : start + count],
     "take": lambda value, count: value[:count],
     "toLower": str.lower,
+    "trim": str.strip,
     "toObject": lambda items, name, value: {name(item): value(item) for item in items},
 }
 
@@ -140,7 +151,8 @@ def evaluate(node, names):
     if node.type == "string":
         if literal(node) is not None:
             return literal(node)
-        parts = [text(c) if c.type == "string_content" else str(evaluate(c.named_children[0], names)) for c in node.named_children]
+        of = lambda c: unescaped(text(c)) if c.type in LITERAL else str(evaluate(c.named_children[0], names))
+        parts = [of(c) for c in node.named_children]
         return "".join(parts)
     if node.type == "boolean":
         return text(node) == "true"
@@ -163,7 +175,7 @@ def evaluate(node, names):
         operator = next(text(c) for c in node.children if not c.is_named)
         if operator in ("&&", "||"):
             return (left() and right()) if operator == "&&" else (left() or right())
-        compare = {"==": eq, "!=": ne, ">": gt, "+": add, "-": sub}.get(operator)
+        compare = {"==": eq, "!=": ne, ">": gt, "<": lt, "+": add, "-": sub}.get(operator)
         if compare:
             return compare(left(), right())
     if node.type == "member_expression" and part("object").type == "ternary_expression":

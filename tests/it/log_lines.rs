@@ -6,7 +6,10 @@ use human_oversight_client::parameters::{hex, sha256};
 use human_oversight_client::types::NewApproval;
 use serde_json::{Value, json};
 
+use tokio::io::{AsyncBufReadExt, BufReader};
+
 use crate::claim::claim;
+use crate::deadline::within;
 use crate::harness::{AGENT, ALICE, Log, TestGate, http, mails, question, repository, request};
 use crate::host::{KEY, OTHER_KEY};
 use crate::process::{Process, decide_at};
@@ -160,9 +163,7 @@ async fn a_log_in_json_has_one_object_a_line_with_the_same_words() {
     assert_eq!(decide_at(&asked.link, &form).await.unwrap(), 303);
     client.status("YQ.b", Duration::ZERO).await.unwrap_err();
     gate.start_kill().unwrap();
-    let output = crate::deadline::within(gate.wait_with_output())
-        .await
-        .unwrap();
+    let output = within(gate.wait_with_output()).await.unwrap();
     let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
     let lines: Vec<Value> = text
         .lines()
@@ -207,6 +208,48 @@ async fn the_start_says_that_the_setting_pauses_everything() {
     for (paused, settings) in [(false, &[][..]), (true, &[("HO_PAUSED", "1")])] {
         let log = Process::start(dir.path(), settings).await.kill().await;
         assert_eq!(log.contains(words), paused, "{log}");
+    }
+}
+
+/// At the start, and in `check`.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_level_that_hides_what_alerts_look_for_is_said() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = format!("embedded:{}", dir.path().display());
+    for level in ["warn", "error", "warn,human_oversight=error"] {
+        let mut gate = crate::process::binary()
+            .envs([
+                ("HO_STORE", store.as_str()),
+                ("HO_LOG", level),
+                ("HO_PORT", "0"),
+            ])
+            .stderr(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(gate.stderr.take().unwrap()).lines();
+        let words = "HO_LOG leaves out lines that alerts and saved queries look for";
+        let said = within(async {
+            while let Some(line) = lines.next_line().await.unwrap() {
+                if line.contains(words) {
+                    return true;
+                }
+            }
+            false
+        });
+        assert!(said.await, "{level}");
+        gate.start_kill().unwrap();
+        gate.wait().await.unwrap();
+    }
+    for (level, is_said) in [
+        ("warn", true),
+        ("off", true),
+        ("warn,human_oversight=info", false),
+        ("debug", false),
+    ] {
+        let settings = [("HO_STORE", store.as_str()), ("HO_LOG", level)];
+        let (said, _) = crate::process::run(&settings, &["check"]).await;
+        let words = "HO_LOG: it leaves out lines that alerts and saved queries look for";
+        assert_eq!(said.contains(words), is_said, "{level}: {said}");
     }
 }
 

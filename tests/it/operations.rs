@@ -4,18 +4,52 @@ use std::io::Write;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
 use human_oversight_client::types::NewApproval;
 
 use crate::agent_identity;
 use crate::deadline::blocking_within;
 use crate::end_to_end;
-use crate::harness::{repository, request};
-use crate::host::tick;
+use crate::harness::{http, repository, request};
+use crate::host::{Host, tick};
 
 /// The log of a gate at its host: an approval, a refused email, a call by identity, a sweep, a failure.
 /// Every event is for a channel that cannot be reached.
 const POLICY: &str = "version = 1\n[channels.room]\nkind = \"teams\"\nurl = \"HO_CHANNEL_ROOM\"\n\
     [[rule]]\nid = \"all\"\neffect = \"require\"\nstages = [{ from = \"requested\" }]\ntell = [\"room\"]\n";
+
+/// What anyone may write into the log, as the name of an agent in an id: the words that alerts look for.
+const FORGED: &[&str] = &[
+    "a channel is switched off",
+    "a table was lost",
+    "channel not told",
+    "email cannot be sent with these settings",
+    "email keeps failing",
+    "email not sent",
+    "integrity problem",
+    "operations paused",
+    "refused while paused",
+    "the due index was lost",
+];
+
+/// Asks, without a key, for a request that does not exist.
+async fn ask_for(host: &Host, agent: &str, correlation_id: &str) {
+    let id = format!("{}.{correlation_id}", BASE64URL.encode(agent));
+    let asked = http()
+        .build()
+        .unwrap()
+        .get(format!("{}/api/decision/{id}", host.url));
+    assert_eq!(asked.send().await.unwrap().status(), 404);
+}
+
+async fn submit_unreachable(host: &Host) {
+    let new = NewApproval {
+        approver_emails: vec!["gone@example.invalid".to_owned()],
+        ..request()
+    };
+    end_to_end::client(host).submit(&new).await.unwrap();
+}
 
 async fn log_lines() -> String {
     let dir = tempfile::tempdir().unwrap();
@@ -27,16 +61,16 @@ async fn log_lines() -> String {
     let settings = [&agent_identity::BOTH[..], &channel].concat();
     let host = end_to_end::host(dir.path(), None, &settings).await;
     end_to_end::run_approval(&end_to_end::gate(&host), &host, dir.path()).await;
-    let unreachable = NewApproval {
-        approver_emails: vec!["gone@example.invalid".to_owned()],
-        ..request()
-    };
-    end_to_end::client(&host)
-        .submit(&unreachable)
-        .await
-        .unwrap();
+    submit_unreachable(&host).await;
     agent_identity::ask_past_the_host(host.handler).await;
     tick(host.handler, "sweep").await;
+    for agent in FORGED {
+        ask_for(&host, agent, "Undeliverable").await;
+    }
+    let json = tempfile::tempdir().unwrap();
+    let in_json = end_to_end::host(json.path(), None, &[("HO_LOG_FORMAT", "json")]).await;
+    submit_unreachable(&in_json).await;
+    ask_for(&in_json, "integrity problem", "Undeliverable").await;
     for file in ["approvals.db", "approvals.db-wal", "approvals.db-shm"] {
         std::fs::remove_file(dir.path().join(file)).ok();
     }
@@ -46,7 +80,7 @@ async fn log_lines() -> String {
         .status("YQ.b", Duration::ZERO)
         .await
         .unwrap_err();
-    let logs = [host.log(), broken.log()].concat();
+    let logs = [host.log(), in_json.log(), broken.log()].concat();
     logs.into_iter().map(|(_, line)| line + "\n").collect()
 }
 

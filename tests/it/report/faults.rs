@@ -337,6 +337,7 @@ fn m_faults(table: &Table) -> Vec<String> {
     let steps = [
         "each [Timestamp] >=",
         "ExpandRecordColumn",
+        "[RequestTimestamp] = null and RangeStart <= Start and Start < RangeEnd or",
         "[RequestTimestamp] >= Start",
         "[RequestTimestamp] >= RangeStart",
         "[RequestTimestamp] < RangeEnd",
