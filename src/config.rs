@@ -19,6 +19,7 @@ mod schedule;
 mod sign_in;
 mod store;
 mod upgrade;
+mod vault;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -26,7 +27,6 @@ use std::time::Duration;
 use crate::azure::{SignIn, SignInPolicy};
 use crate::channels::Channel;
 use crate::domain::{Budgets, NotificationSettings};
-use crate::keys::keyring::is_vault_reference;
 use crate::keys::{AgentKeys, KeyError, LinkKeys, NamedKey, ReceiptKeys};
 use crate::mailer::TransportConfig;
 use crate::policy::{Policy, Surroundings};
@@ -56,6 +56,8 @@ use sign_in::sign_in;
 use store::gate_id_of;
 pub use store::{StoreConfig, TableSettings};
 pub use upgrade::{UpgradeItem, upgrade_items};
+use vault::References;
+pub use vault::is_vault_reference;
 
 /// The settings of a gate.
 #[derive(Clone, Debug)]
@@ -147,9 +149,16 @@ impl Config {
 
     /// Reads the settings as [`Config::read`] does, for a check: with placeholders for those that cannot be used.
     pub fn inspect(lookup: impl Fn(&str) -> Option<String>) -> (Self, ConfigErrors) {
+        let references = References::default();
+        let mut errors = ConfigErrors::default();
+        let config = Self::parse(references.noting(lookup), &mut errors);
+        references.refuse(&mut errors);
+        (config, errors)
+    }
+
+    fn parse(lookup: impl Fn(&str) -> Option<String>, errors: &mut ConfigErrors) -> Self {
         let get = |name| non_empty(&lookup, name);
         let behind_host = get(HOST_PORT).is_some();
-        let mut errors = ConfigErrors::default();
         let local = errors.or(flag(&get, "HO_LOCAL"), false);
         // `HO_LOCAL` has no effect in the cloud.
         let in_cloud = get("WEBSITE_INSTANCE_ID").is_some();
@@ -163,8 +172,8 @@ impl Config {
             home,
             link_keys,
             receipt_keys,
-        } = TableSettings::parse(&get, production, &mut errors);
-        let mail = transport(&get, production, &mut errors);
+        } = TableSettings::parse(&get, production, errors);
+        let mail = transport(&get, production, errors);
         let base_url = errors.or(base_url(&get, production), None);
         let public_url = base_url.as_deref().filter(|_| production);
         rows.default_gate_id = Some(public_url.map_or_else(|| "local".to_owned(), gate_id_of));
@@ -189,17 +198,17 @@ impl Config {
             mail_from: errors.or(mail_from(&get, mail.as_ref()), local_sender()),
             mail: mail.unwrap_or_else(|| TransportConfig::File(PathBuf::new())),
             notifications: errors.or(notifications(&get), NotificationSettings::ALL),
-            brand: brand(&get, &mut errors),
+            brand: brand(&get, errors),
             parameter_disclosure: errors.or(parameter_disclosure(&get), ParameterDisclosure::None),
             allowed_approvers: errors.or(allowed_approvers(&get), AllowList::Anyone),
             wildcard_links_allowed: errors.or(flag(&get, "HO_ALLOW_WILDCARD_LINKS"), false),
-            sign_in: sign_in(&get, behind_host, &mut errors),
+            sign_in: sign_in(&get, behind_host, errors),
             open_limit: errors.or(open_limit(&get), 0),
-            agent_identity: agent_identity(&get, behind_host, &mut errors),
+            agent_identity: agent_identity(&get, behind_host, errors),
             agent_keys: errors.or(agent_keys(&get), None),
             link_keys,
             receipt_keys,
-            budgets: budgets(&get, &mut errors),
+            budgets: budgets(&get, errors),
             sweep_schedule: errors.or(sweep_schedule(&get, behind_host), None),
             policy: None,
             channels: Vec::new(),
@@ -208,14 +217,10 @@ impl Config {
             paused: errors.or(flag(&get, "HO_PAUSED"), true),
             reask_after: errors.or(reask_after(&get), None),
         };
-        check_groups(
-            &config.allowed_approvers,
-            config.sign_in.is_some(),
-            &mut errors,
-        );
-        config.policy = policy(&get, &lookup, &config.surroundings(), &mut errors);
+        check_groups(&config.allowed_approvers, config.sign_in.is_some(), errors);
+        config.policy = policy(&get, &lookup, &config.surroundings(), errors);
         let allows_private = config.channels_allow_private;
-        config.channels = channels(config.policy.as_ref(), &lookup, allows_private, &mut errors);
+        config.channels = channels(config.policy.as_ref(), &lookup, allows_private, errors);
         if config.policy.is_some() && config.rows.version == RowVersion::V1 {
             errors.push(unusable(
                 "HO_ROWS",
@@ -236,18 +241,19 @@ impl Config {
                 "a rule of the policy has `reask = \"refuse\"`, so it must be the time for which a rejection is kept",
             ));
         }
-        config.check_keys(&mut errors);
+        config.check_keys(errors);
         if production {
-            config.check_for_production(&mut errors);
+            config.check_for_production(errors);
         }
-        (config, errors)
+        config
     }
 
     /// The settings that cannot be used, of those that `lookup` knows: the keys of a gate in the cloud, for one,
     /// are known only there.
     pub fn unusable_settings(lookup: impl Fn(&str) -> Option<String>) -> Vec<ConfigError> {
         let is_known = |error: &ConfigError| {
-            non_empty(&lookup, error.name()).is_some_and(|value| !is_vault_reference(&value))
+            !matches!(error, ConfigError::Unresolved { .. })
+                && non_empty(&lookup, error.name()).is_some()
         };
         match Self::read(&lookup) {
             Ok(_) => Vec::new(),

@@ -171,28 +171,31 @@ impl TokenCache {
             .chars()
             .take(200)
             .collect();
-        TokenError(match (&self.principal, http_status(error)) {
-            (Principal::ManagedIdentity(_), Some(status)) => {
-                format!("the identity service answered {status}")
-            }
-            (Principal::ManagedIdentity(_), None) => {
-                "the identity service sent no valid response".to_owned()
-            }
-            (Principal::AzureCli, _) => message,
+        TokenError(match &self.principal {
+            Principal::AzureCli => message,
+            Principal::ManagedIdentity(_) => describe(error),
         })
     }
 }
 
-fn http_status(error: &azure_core::Error) -> Option<u16> {
-    let mut source: Option<&(dyn std::error::Error + 'static)> = Some(error);
-    while let Some(inner) = source {
-        let inner_error = inner.downcast_ref::<azure_core::Error>();
-        if let Some(status) = inner_error.and_then(azure_core::Error::http_status) {
-            return Some(status.into());
-        }
-        source = inner.source();
+/// Why the identity service gave no token.
+fn describe(error: &azure_core::Error) -> String {
+    let status =
+        http::chain(error).find_map(|it| it.downcast_ref::<azure_core::Error>()?.http_status());
+    if let Some(status) = status {
+        return format!("the identity service answered {}", u16::from(status));
     }
-    None
+    match http::chain(error).find_map(|it| it.downcast_ref::<reqwest::Error>()) {
+        Some(failed) if failed.is_connect() || failed.is_timeout() => {
+            // The texts before the last one only say that a request failed; the first has the URL.
+            let cause = http::chain(failed)
+                .last()
+                .filter(|it| !it.is::<reqwest::Error>());
+            let cause = cause.map_or_else(|| "timed out".to_owned(), ToString::to_string);
+            format!("the identity service cannot be reached: {cause}")
+        }
+        _ => "the identity service sent no valid response".to_owned(),
+    }
 }
 
 fn expiry(token: &AccessToken) -> Timestamp {

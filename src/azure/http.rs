@@ -44,16 +44,23 @@ pub(crate) fn builder() -> ClientBuilder {
         .redirect(reqwest::redirect::Policy::none())
 }
 
-/// The pause that a service requests: in seconds, or until a date, which is compared with that of the answer (RFC 9110,
-/// section 10.2.3).
+/// The longest pause that a service can request.
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(86_400);
+
+/// The pause that a service requests, at most a day: in seconds, or until a date, which is compared with that of the
+/// answer (RFC 9110, section 10.2.3).
 pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
-    let pause = text(RETRY_AFTER)?;
-    if let Ok(seconds) = pause.parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let [until, now] = [Some(pause), text(DATE)].map(|date| date.and_then(Timestamp::parse_http));
-    Some(until?.since(now?))
+    let text_of_pause = text(RETRY_AFTER)?;
+    let pause = match text_of_pause.parse() {
+        Ok(seconds) => Duration::from_secs(seconds),
+        Err(_) => {
+            let [until, now] =
+                [Some(text_of_pause), text(DATE)].map(|date| date.and_then(Timestamp::parse_http));
+            until?.since(now?)
+        }
+    };
+    Some(pause.min(MAX_RETRY_AFTER))
 }
 
 /// Whether a URL has no credentials, query or fragment.
@@ -84,11 +91,13 @@ pub(crate) fn parse_endpoint(text: &str) -> Result<Url, &'static str> {
 /// The whole chain of causes, without the URL: the first one only says that a request failed.
 pub(crate) fn causes(error: reqwest::Error) -> String {
     let error = error.without_url();
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
+    let texts: Vec<String> = chain(&error).map(ToString::to_string).collect();
+    texts.join(": ")
+}
+
+/// An error and its sources, the first cause last.
+pub(crate) fn chain<'a>(
+    error: &'a (dyn Error + 'static),
+) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |&error| error.source())
 }

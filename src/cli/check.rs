@@ -114,8 +114,11 @@ async fn check(options: &Options) -> Vec<Named> {
     add("policy", settings.check_policy());
     let mut receipt_kid = None;
     let skipped = "not checked, because its settings cannot be used";
-    match TableSettings::read(lookup) {
-        Ok(tables) if !settings.has_error(&["HO_STORE", "HO_TABLE"]) => {
+    let known = |name: &str| lookup(name).filter(|value| settings.is_value(value));
+    let fault = settings.fault(&["HO_STORE", "HO_TABLE"], skipped);
+    match (fault, TableSettings::read(known)) {
+        (Some(fault), _) => add("tables", vec![fault]),
+        (None, Ok(tables)) => {
             let keys = named(&tables, &tables.receipt_keys, "receipt.keys");
             receipt_kid = keys.ok().flatten().map(|keys| keys[0].kid.clone());
             match store::check(&settings.config, &tables).await {
@@ -129,12 +132,11 @@ async fn check(options: &Options) -> Vec<Named> {
                 Err(error) => add("tables", vec![Finding::failed(format!("{error:#}"))]),
             }
         }
-        Ok(_) | Err(_) => add("tables", vec![Finding::failed(skipped)]),
+        (None, Err(_)) => add("tables", vec![Finding::failed(skipped)]),
     }
-    let mail = if settings.has_error(&["HO_MAIL", "HO_SMTP", "HO_ACS", "HO_GRAPH"]) {
-        Finding::failed(skipped)
-    } else {
-        outside::check_mail(&settings.config, options.mail_to.as_ref()).await
+    let mail = match settings.fault(&["HO_MAIL", "HO_SMTP", "HO_ACS", "HO_GRAPH"], skipped) {
+        Some(fault) => fault,
+        None => outside::check_mail(&settings.config, options.mail_to.as_ref()).await,
     };
     add("mail", vec![mail]);
     add(

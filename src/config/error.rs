@@ -17,6 +17,12 @@ pub enum ConfigError {
     Unusable { name: &'static str, why: String },
     #[error("{name} cannot be used: its value is not UTF-8")]
     NotText { name: String },
+    /// The value is a reference to the vault, because the platform could not read the secret, or this program does
+    /// not run there.
+    #[error(
+        "{name} cannot be used: the Key Vault reference was not resolved: check the name of the vault, the name of the secret, and the app's access to it"
+    )]
+    Unresolved { name: String },
     #[error("{name} cannot be used: {error}")]
     Keys { name: &'static str, error: KeyError },
     #[error("{name} cannot be used: {}{fault}", in_file(file))]
@@ -40,7 +46,7 @@ impl ConfigError {
     /// The name of the setting.
     pub fn name(&self) -> &str {
         match self {
-            Self::Channel { name, .. } | Self::NotText { name } => name,
+            Self::Channel { name, .. } | Self::NotText { name } | Self::Unresolved { name } => name,
             Self::Missing { name, .. }
             | Self::Unusable { name, .. }
             | Self::Keys { name, .. }
@@ -72,6 +78,14 @@ impl ConfigErrors {
     /// Records several errors of one setting.
     pub(super) fn push_all(&mut self, errors: impl IntoIterator<Item = ConfigError>) {
         self.0.extend(errors);
+    }
+
+    /// Records the only error of a setting, in place of those that it has.
+    pub(super) fn replace(&mut self, error: ConfigError) {
+        let of_setting = |it: &ConfigError| it.name() == error.name();
+        let at = self.0.iter().position(of_setting);
+        self.0.retain(|it| !of_setting(it));
+        self.0.insert(at.unwrap_or(self.0.len()), error);
     }
 
     /// Whether the setting of this name has an error.

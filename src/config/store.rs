@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::address::base_url;
 use super::error::{ConfigError, ConfigErrors};
 use super::lookup::{HOME, Lookup, non_empty, principal, resource, unusable};
+use super::vault::References;
 use crate::azure::http;
 use crate::keys::{LinkKeys, NamedKey, keyring};
 use crate::store::{Account, GateIdSetting, OpenedBy, RowSettings, RowVersion, Store};
@@ -48,6 +49,8 @@ impl TableSettings {
     /// # Errors
     /// When one is missing or cannot be used.
     pub fn read(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigErrors> {
+        let references = References::default();
+        let lookup = references.noting(lookup);
         let get = |name| non_empty(&lookup, name);
         let mut errors = ConfigErrors::default();
         let settings = Self::parse(&get, false, &mut errors);
@@ -57,6 +60,8 @@ impl TableSettings {
                 .or(base_url(&get, false), None)
                 .map(|url| gate_id_of(&url)),
         };
+        drop(lookup);
+        references.refuse(&mut errors);
         errors.finish(Self {
             default_gate_id,
             ..settings

@@ -6,6 +6,7 @@ use super::approvers::allowed_approvers;
 use super::error::ConfigError;
 use super::lookup::{Lookup, flag, non_empty};
 use super::schedule::{SweepSchedule, sweep_schedule};
+use super::vault::is_vault_reference;
 use crate::keys::AgentKeys;
 use crate::values::{AllowList, ROUTING};
 
@@ -60,7 +61,8 @@ impl Settings {
             signs_in_always: get("HO_IDENTITY").as_deref() == Some("entra"),
             wildcard_links_allowed: flag(get, "HO_ALLOW_WILDCARD_LINKS").unwrap_or(false),
             sets_run_within: get("HO_RUN_WITHIN").is_some(),
-            lists_route: get("HO_ALLOWED_APPROVERS").is_some_and(|list| list.contains(ROUTING)),
+            lists_route: get("HO_ALLOWED_APPROVERS")
+                .is_some_and(|list| !is_vault_reference(&list) && list.contains(ROUTING)),
             agent_keys: agent_keys(get),
         }
     }

@@ -10,9 +10,6 @@ use crate::values::Timestamp;
 /// The pauses after each attempt that failed, of Standard Webhooks 1.0; after the last one it has failed.
 const RETRY_PAUSES: [u64; 7] = [5, 300, 1_800, 7_200, 18_000, 36_000, 36_000];
 
-/// The longest pause that a channel can ask for.
-const MAX_RETRY_AFTER: Duration = Duration::from_secs(86_400);
-
 /// An event for a channel, and the progress of its delivery.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChannelDelivery {
@@ -162,10 +159,7 @@ impl ChannelDelivery {
             ChannelResult::Off => DeliveryState::Dropped(now),
             ChannelResult::Failed(_, asked) => match pause_after(self.counted()) {
                 None => DeliveryState::Failed(now),
-                Some(pause) => {
-                    let asked = asked.unwrap_or_default().min(MAX_RETRY_AFTER);
-                    DeliveryState::Queued(now + pause.max(asked))
-                }
+                Some(pause) => DeliveryState::Queued(now + pause.max(asked.unwrap_or_default())),
             },
             // Nothing was sent, so the attempt does not count.
             ChannelResult::Postponed(pause) => {

@@ -37,11 +37,6 @@ impl fmt::Debug for NamedKey {
 pub enum KeyError {
     #[error("it contains no key")]
     Empty,
-    /// The value is still a reference, because the Functions host could not read the secret.
-    #[error(
-        "the Key Vault reference was not resolved: check the name of the vault, the name of the secret, and the app's access to it"
-    )]
-    Unresolved,
     #[error(
         "entry {entry} is not `kid:base64`, with a kid of 1 to 16 characters of [A-Za-z0-9._-]"
     )]
@@ -86,9 +81,6 @@ pub enum KeyError {
 /// # Errors
 /// When the list has another form.
 pub fn parse(list: &str) -> Result<Vec<NamedKey>, KeyError> {
-    if is_vault_reference(list) {
-        return Err(KeyError::Unresolved);
-    }
     let mut keys: Vec<NamedKey> = Vec::new();
     for (index, entry) in list.split(',').map(str::trim).enumerate() {
         let entry_number = index + 1;
@@ -115,11 +107,6 @@ pub fn parse(list: &str) -> Result<Vec<NamedKey>, KeyError> {
         keys.push(key);
     }
     Ok(keys)
-}
-
-/// Whether a setting is a Key Vault reference that the platform has not replaced by its value.
-pub fn is_vault_reference(value: &str) -> bool {
-    value.trim_start().starts_with("@Microsoft.KeyVault(")
 }
 
 /// Generates a link key in the form of `HO_LINK_KEYS`.
@@ -235,10 +222,6 @@ mod tests {
 
     #[test]
     fn an_invalid_list_gives_an_error_without_the_key() {
-        assert_eq!(
-            parse("@Microsoft.KeyVault(SecretUri=https://x)"),
-            Err(KeyError::Unresolved)
-        );
         for (list, entry) in [
             ("", 1),
             ("a", 1),

@@ -1,5 +1,6 @@
 //! What the mail services with a REST API share: access tokens, timeouts, and the meaning of responses.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -45,23 +46,87 @@ pub(super) async fn post(request: RequestBuilder, idempotent: bool) -> Result<()
     if status == StatusCode::ACCEPTED {
         return Ok(());
     }
-    let cause = describe(response).await;
-    Err(match status.as_u16() {
-        401 | 403 | 404 => MailError::Misconfigured(cause),
-        400 | 413 | 422 => MailError::Refused(cause),
-        500 | 502 | 504 if !idempotent => MailError::OutcomeUnknown(cause),
+    let refusal = Refusal::read(response).await;
+    let about = refusal.about();
+    let cause = refusal.to_string();
+    Err(match (status.as_u16(), about) {
+        (400 | 422, About::Sender) | (401 | 403 | 404, _) => MailError::Misconfigured(cause),
+        (400 | 422, About::Email) | (413, _) => MailError::Refused(cause),
+        (500 | 502 | 504, _) if !idempotent => MailError::OutcomeUnknown(cause),
+        // Among them the refusals for a reason that the gate does not know. To take them for wrong settings would let
+        // one email that is never accepted hold up all others; each is tried again by itself.
         _ => MailError::Unavailable(cause, pause),
     })
 }
 
-/// The status and the error code; the message may repeat an address.
-async fn describe(response: Response) -> String {
-    let status = response.status().as_u16();
-    let body = response.bytes().await.unwrap_or_default();
-    let body: Value = serde_json::from_slice(&body).unwrap_or_default();
-    let code = body["error"]["code"].as_str().unwrap_or_default();
-    // A single word, which cannot contain an address.
-    let is_word = code.len() <= 64 && code.bytes().all(|b| b.is_ascii_alphabetic());
-    let code = if is_word { code } else { "" };
-    format!("the service answered {status} {code}")
+/// The status of a refusal, and the error in its body.
+struct Refusal {
+    status: StatusCode,
+    /// A single word, which cannot contain an address; otherwise empty.
+    code: String,
+    /// It may repeat an address.
+    message: String,
+}
+
+/// What a refusal is about, as far as the gate can tell.
+enum About {
+    /// The recipient, or this email alone.
+    Email,
+    /// The sender, which every email has.
+    Sender,
+    Unknown,
+}
+
+/// The codes of Communication Services and of Graph for a recipient or an email that they do not accept.
+const OF_EMAIL: [&str; 4] = [
+    "EmailDroppedAllRecipientsSuppressed",
+    "ErrorInvalidRecipients",
+    "ErrorMessageSizeExceeded",
+    "InvalidRecipient",
+];
+
+/// Their codes for a sender that they do not accept.
+const OF_SENDER: [&str; 3] = [
+    "DomainNotLinked",
+    "ErrorSendAsDenied",
+    "InvalidSenderUserName",
+];
+
+/// The member of a request to Communication Services with the sender, which their message names.
+const SENDER_MEMBER: &str = "senderAddress";
+
+impl Refusal {
+    async fn read(response: Response) -> Self {
+        let status = response.status();
+        let body = response.bytes().await.unwrap_or_default();
+        let body: Value = serde_json::from_slice(&body).unwrap_or_default();
+        let text = |name: &str| body["error"][name].as_str().unwrap_or_default().to_owned();
+        let mut code = text("code");
+        if code.len() > 64 || !code.bytes().all(|b| b.is_ascii_alphabetic()) {
+            code.clear();
+        }
+        Self {
+            status,
+            code,
+            message: text("message"),
+        }
+    }
+
+    fn about(&self) -> About {
+        let is_one = |codes: &[&str]| codes.contains(&self.code.as_str());
+        if is_one(&OF_EMAIL) {
+            About::Email
+        } else if is_one(&OF_SENDER) || self.message.contains(SENDER_MEMBER) {
+            About::Sender
+        } else {
+            About::Unknown
+        }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { status, code, .. } = self;
+        write!(f, "the service answered {} {code}", status.as_u16())
+    }
 }

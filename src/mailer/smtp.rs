@@ -171,6 +171,9 @@ impl Smtp {
         let mail = Mail::new(envelope.from().cloned(), Vec::new());
         // A refused sender is a wrong setting of the gate.
         connection.command(mail).await.map_err(settings_error)?;
+        // Each email has one recipient.
+        let to = envelope.to().first().map(ToString::to_string);
+        let message_error = |error| message_error(error, to.as_deref().unwrap_or_default());
         for to in envelope.to() {
             let recipient = Rcpt::new(to.clone(), Vec::new());
             connection.command(recipient).await.map_err(message_error)?;
@@ -259,19 +262,42 @@ fn settings_error(error: Error) -> MailError {
     }
 }
 
-/// An error of this message or its recipient. A refusal for a reason of the relay (RFC 3463: authentication
-/// and policy 5.7, quotas 5.4.5 and Exchange's 5.2.25x) is transient: it does not concern the address.
-fn message_error(error: Error) -> MailError {
+/// An error of this message or its recipient. Relays also answer about the sender and about themselves here.
+fn message_error(error: Error, recipient: &str) -> MailError {
     let cause = describe(&error);
-    let enhanced = enhanced_code(&error).unwrap_or_default();
-    let relay_codes = ["5.7.", "5.4.5", "5.2.25"];
-    let is_of_relay = error.status().is_some_and(|code| code.to_string() == "530")
-        || relay_codes.iter().any(|code| enhanced.starts_with(code));
-    if error.is_permanent() && !is_of_relay {
-        MailError::Refused(cause)
-    } else {
-        MailError::Unavailable(cause, None)
+    if !error.is_permanent() {
+        return MailError::Unavailable(cause, None);
     }
+    match enhanced_code(&error).filter(|code| !code.starts_with("5.0.")) {
+        Some(code) if SENDER_CODES.contains(&code.as_str()) => MailError::Misconfigured(cause),
+        Some(code) if is_of_relay(&code) => MailError::Unavailable(cause, None),
+        Some(_) => MailError::Refused(cause),
+        None if names_relay(&error, recipient) => MailError::Unavailable(cause, None),
+        None => MailError::Refused(cause),
+    }
+}
+
+/// The enhanced codes for a sender that is not accepted.
+const SENDER_CODES: [&str; 2] = ["5.1.7", "5.1.8"];
+
+/// Whether an enhanced code is a reason of the relay, which does not concern the address: its state (RFC 3463: 5.3,
+/// without the size of a message), the protocol (5.5.1, 5.5.2), authentication and policy (5.7), and quotas (5.4.5, and
+/// Exchange's 5.1.90 and 5.2.25x).
+fn is_of_relay(code: &str) -> bool {
+    let reasons = ["5.3.", "5.7.", "5.2.25"];
+    let codes = ["5.1.90", "5.4.5", "5.5.1", "5.5.2"];
+    code != "5.3.4" && (codes.contains(&code) || reasons.iter().any(|it| code.starts_with(it)))
+}
+
+/// Whether a response without an enhanced code is about the relay: by its code (RFC 5321, RFC 7504), or by words that
+/// are not those of the address.
+fn names_relay(error: &Error, recipient: &str) -> bool {
+    let code = error.status().map(|code| code.to_string());
+    let of_relay = ["500", "502", "503", "504", "521", "530", "535", "555"];
+    let text = error.to_string().to_lowercase();
+    let text = text.replace(&recipient.to_lowercase(), "");
+    code.is_some_and(|code| of_relay.contains(&code.as_str()))
+        || ["relay", "sender"].iter().any(|word| text.contains(word))
 }
 
 /// The codes of a response without its text, which may repeat an address; otherwise the error itself.
@@ -284,13 +310,20 @@ fn describe(error: &Error) -> String {
     }
 }
 
-/// The enhanced status code (RFC 3463) at the start of a response's text, such as `5.1.1`.
+/// The enhanced status code (RFC 3463) of a response, such as `5.1.1`: at the start of its text, or as `(#5.1.1)`.
 fn enhanced_code(error: &Error) -> Option<String> {
     let text = error.to_string();
     let (_, response) = text.split_once("): ")?;
-    let code = response.split([' ', '\n']).next()?;
-    let is_code = code.split('.').count() == 3
-        && code.bytes().all(|b| b.is_ascii_digit() || b == b'.')
-        && code.len() <= 9;
-    is_code.then(|| code.to_owned())
+    let first = response.split([' ', '\n']).next()?;
+    let in_brackets = response
+        .split_once("(#")
+        .and_then(|(_, it)| it.split_once(')'));
+    let is_code = |code: &&str| {
+        code.split('.').count() == 3
+            && code.bytes().all(|b| b.is_ascii_digit() || b == b'.')
+            && code.len() <= 9
+    };
+    let code = Some(first).filter(is_code);
+    let code = code.or_else(|| in_brackets.map(|(code, _)| code).filter(is_code));
+    code.map(str::to_owned)
 }

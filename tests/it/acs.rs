@@ -56,6 +56,21 @@ impl Acs {
     pub(crate) fn answer(&self, status: u16, retry_after: Option<u64>, code: &'static str) {
         self.answer_with(error(status, retry_after, code, "as the test says"));
     }
+
+    /// Queues an error with this message for the next request.
+    pub(crate) fn answer_saying(&self, status: u16, code: &'static str, why: &str) {
+        self.answer_with(error(status, None, code, why));
+    }
+
+    /// Queues a 429 with this `Retry-After` for the next request.
+    pub(crate) fn answer_busy_until(&self, retry_after: &str) {
+        let mut answer = error(429, None, "TooManyRequests", "as the test says");
+        let retry_after = retry_after.parse().unwrap();
+        answer
+            .headers_mut()
+            .insert(header::RETRY_AFTER, retry_after);
+        self.answer_with(answer);
+    }
 }
 
 /// The signature of a request.

@@ -4,6 +4,7 @@ pub(crate) mod azure;
 mod clients;
 mod failures;
 mod hostile_text;
+mod recipients;
 
 use std::time::Duration;
 

@@ -111,6 +111,7 @@ mod sweep;
 mod tables;
 mod two_gates;
 mod upgrade;
+mod vault_references;
 mod verify;
 mod vocabulary;
 mod withdraw;

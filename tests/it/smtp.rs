@@ -57,6 +57,8 @@ pub(crate) enum SmtpFault {
     Rcpt550(&'static str),
     /// This recipient is refused temporarily.
     Rcpt451(&'static str),
+    /// Each recipient gets this answer, in which `TO` stands for its address.
+    RcptAnswer(&'static str),
     /// The connection is cut at DATA.
     DropBeforeData,
     /// The email is refused temporarily after DATA.

@@ -1,10 +1,10 @@
 //! Whether the settings can be used, and fit each other.
 
-use human_oversight::app::Finding;
+use human_oversight::app::{Finding, Grade};
 use human_oversight::config::{
-    Config, ConfigError, ConfigErrors, UnknownSetting, idle_settings, unknown_settings,
+    Config, ConfigError, ConfigErrors, UnknownSetting, idle_settings, is_vault_reference,
+    unknown_settings,
 };
-use human_oversight::keys::KeyError;
 
 /// The settings as the program has them, and as the deployed gate would judge them.
 pub(super) struct Settings {
@@ -57,10 +57,27 @@ impl Settings {
         }
     }
 
-    /// Whether a setting whose name begins so cannot be used.
-    pub(super) fn has_error(&self, beginnings: &[&str]) -> bool {
-        let mut errors = self.errors.iter();
-        errors.any(|error| beginnings.iter().any(|it| error.name().starts_with(it)))
+    /// What is said of that for which settings are needed whose names begin so: nothing if they can be used, and this
+    /// failure if one cannot. A reference to the vault is none outside the app.
+    pub(super) fn fault(&self, beginnings: &[&str], failure: &str) -> Option<Finding> {
+        let is_one =
+            |error: &&ConfigError| beginnings.iter().any(|it| error.name().starts_with(it));
+        let judged = self
+            .errors
+            .iter()
+            .filter(is_one)
+            .map(|it| self.judge(it).grade);
+        match judged.max()? {
+            Grade::Failed => Some(Finding::failed(failure)),
+            _ => Some(Finding::warning(
+                "not checked: a setting refers to the vault",
+            )),
+        }
+    }
+
+    /// Whether this is the value of a setting. Outside the app, a reference to the vault stands for one that is not known.
+    pub(super) fn is_value(&self, value: &str) -> bool {
+        self.is_on_platform || !is_vault_reference(value)
     }
 
     /// A line for each fault, or one that there is none.
@@ -89,14 +106,7 @@ impl Settings {
 
     /// Outside the app, a reference to the vault is no fault.
     fn judge(&self, error: &ConfigError) -> Finding {
-        let is_reference = matches!(
-            error,
-            ConfigError::Keys {
-                error: KeyError::Unresolved,
-                ..
-            }
-        );
-        if is_reference && !self.is_on_platform {
+        if matches!(error, ConfigError::Unresolved { .. }) && !self.is_on_platform {
             let name = error.name();
             Finding::warning(format!(
                 "{name} refers to the vault, which this program does not read"
@@ -109,11 +119,12 @@ impl Settings {
     /// Who may decide, and how.
     pub(super) fn check_sign_in(&self) -> Finding {
         use human_oversight::azure::SignInPolicy;
+        let beginnings = ["HO_IDENTITY", "HO_ENTRA", "HO_REQUIRE", "WEBSITE_AUTH"];
+        if let Some(fault) = self.fault(&beginnings, "its settings cannot be used") {
+            return fault;
+        }
         let who = &self.config.allowed_approvers;
         let by_link = match &self.config.sign_in {
-            _ if self.has_error(&["HO_IDENTITY", "HO_ENTRA", "HO_REQUIRE", "WEBSITE_AUTH"]) => {
-                return Finding::failed("its settings cannot be used");
-            }
             None => "links and codes decide",
             Some(it) if it.policy == SignInPolicy::Always => "every decision takes sign-in",
             Some(_) => {
@@ -131,8 +142,8 @@ impl Settings {
 
     /// The policy, with what is likely a mistake in it.
     pub(super) fn check_policy(&self) -> Vec<Finding> {
-        if self.has_error(&["HO_POLICY"]) {
-            return vec![Finding::failed("it cannot be used: see the settings")];
+        if let Some(fault) = self.fault(&["HO_POLICY"], "it cannot be used: see the settings") {
+            return vec![fault];
         }
         let Some(policy) = &self.config.policy else {
             return vec![Finding::ok("none: each request names its approvers")];

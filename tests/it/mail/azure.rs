@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use human_oversight_client::types::{MailFault, MailState};
+use human_oversight_client::types::{Deliverable, MailFault, MailState, NewApproval, Status};
 use serde_json::Value;
 
-use super::{MINUTE, approve};
+use super::{MINUTE, approve, first_delivery};
 use crate::acs::{self, Acs};
 use crate::graph::{Graph, MAILBOX};
-use crate::harness::{ALICE, Mail, TestGate, for_alice, question};
+use crate::harness::{ALICE, Log, Mail, TestGate, for_alice, question};
 use crate::identity::identity_service;
 use crate::process::{Process, decide_at};
 
@@ -103,6 +103,26 @@ async fn acs_errors_are_classified() {
             Some(MailFault::Refused),
         ),
         (
+            vec![(400, "EmailDroppedAllRecipientsSuppressed")],
+            MailState::Failed,
+            Some(MailFault::Refused),
+        ),
+        (
+            vec![(413, "RequestEntityTooLarge")],
+            MailState::Failed,
+            Some(MailFault::Refused),
+        ),
+        (
+            vec![(400, "BadRequest")],
+            MailState::Queued,
+            Some(MailFault::Unavailable),
+        ),
+        (
+            vec![(422, "UnprocessableEntity")],
+            MailState::Queued,
+            Some(MailFault::Unavailable),
+        ),
+        (
             vec![(503, "Unavailable")],
             MailState::Queued,
             Some(MailFault::Unavailable),
@@ -117,6 +137,109 @@ async fn acs_errors_are_classified() {
         let first = &approval.notifications[0];
         assert_eq!((first.state, first.fault), (state, fault), "{answers:?}");
     }
+}
+
+/// No approver is given up for it, the log has an error, and the email goes out once the sender is right.
+#[tokio::test]
+async fn a_wrong_sender_ends_no_request() {
+    for (code, why) in [
+        ("InvalidSenderUserName", "Invalid email sender username."),
+        (
+            "BadRequest",
+            "Request body validation error. See property 'senderAddress'",
+        ),
+    ] {
+        let acs = Acs::start().await;
+        let gate = acs_gate(&acs).await;
+        let log = Log::default();
+        let collecting = log.collect();
+        // Communication Services are asked once more before their refusal counts.
+        for _ in 0..2 {
+            acs.answer_saying(400, code, why);
+        }
+        let approval = gate.client.submit(&for_alice()).await.unwrap();
+        assert_eq!(
+            first_delivery(&approval),
+            (
+                MailState::Queued,
+                Some(MailFault::Misconfigured),
+                Deliverable::None,
+                Status::Pending
+            ),
+            "{code}"
+        );
+        assert_eq!(log.count("email cannot be sent with these settings"), 1);
+        drop(collecting);
+        for _ in 0..6 {
+            gate.pass(MINUTE);
+            gate.sweep().await;
+        }
+        assert_eq!(gate.status(&approval.id).await.deliverable, Deliverable::Ok);
+    }
+}
+
+/// What is refused without a word about recipient or sender is tried again by itself: it may be this one message.
+#[tokio::test]
+async fn an_email_that_is_refused_for_an_unknown_reason_holds_up_no_other() {
+    let acs = Acs::start().await;
+    let gate = acs_gate(&acs).await;
+    acs.answer(400, None, "BadRequest");
+    let first = gate.client.submit(&for_alice()).await.unwrap();
+    assert_eq!(first.notifications[0].fault, Some(MailFault::Unavailable));
+    let second = gate.client.submit(&for_alice()).await.unwrap();
+    assert_eq!(second.notifications[0].state, MailState::Sent);
+    gate.pass(Duration::from_secs(31));
+    gate.sweep().await;
+    assert_eq!(gate.status(&first.id).await.deliverable, Deliverable::Ok);
+}
+
+#[tokio::test]
+async fn acs_is_called_after_a_day_however_long_a_pause_it_asks_for() {
+    for pause in ["99999999999", "Fri, 31 Dec 2999 23:59:59 GMT"] {
+        let acs = Acs::start().await;
+        let gate = acs_gate(&acs).await;
+        acs.answer_busy_until(pause);
+        let long = NewApproval {
+            timeout_seconds: Some(5 * 86_400),
+            ..for_alice()
+        };
+        let approval = gate.client.submit(&long).await.unwrap();
+        gate.pass(Duration::from_secs(86_399));
+        gate.sweep().await;
+        assert_eq!(acs.requests().len(), 1, "{pause}");
+        // The stand-in would refuse a signature of tomorrow.
+        acs.answer(202, None, "Accepted");
+        gate.pass(Duration::from_secs(1));
+        gate.sweep().await;
+        let approval = gate.status(&approval.id).await;
+        assert_eq!(approval.notifications[0].state, MailState::Sent, "{pause}");
+    }
+}
+
+/// The other answers of the identity endpoint are in `identity.rs`.
+#[tokio::test]
+async fn an_identity_endpoint_that_cannot_be_reached_is_named_with_the_cause() {
+    let (acs, dir) = (Acs::start().await, tempfile::tempdir().unwrap());
+    let gate = Process::start(
+        dir.path(),
+        &[
+            ("HO_MAIL", "acs"),
+            ("HO_ACS_ENDPOINT", acs.url()),
+            ("HO_MAIL_FROM", "approvals@notify.example.com"),
+            ("IDENTITY_ENDPOINT", "http://127.0.0.1:1/msi/token"),
+            ("IDENTITY_HEADER", "header-secret"),
+        ],
+    )
+    .await;
+    gate.client().submit(&for_alice()).await.unwrap();
+    let log = gate.kill().await;
+    assert!(
+        log.contains("the identity service cannot be reached: ")
+            && log.contains("Connection refused"),
+        "{log}"
+    );
+    assert!(!log.contains("no valid response"), "{log}");
+    assert!(!log.contains("header-secret"), "{log}");
 }
 
 #[tokio::test]
@@ -191,6 +314,8 @@ async fn graph_sends_the_email_from_a_mailbox() {
     for (status, code, fault) in [
         (429, "ApplicationThrottled", MailFault::Unavailable),
         (400, "ErrorInvalidRecipients", MailFault::Refused),
+        (400, "ErrorMessageSizeExceeded", MailFault::Refused),
+        (400, "ErrorMimeContentInvalid", MailFault::Unavailable),
         (403, "ErrorAccessDenied", MailFault::Misconfigured),
     ] {
         graph.answer(status, Some(300), code);

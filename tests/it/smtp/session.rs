@@ -187,11 +187,13 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Session<'a, S> {
         };
         let refused = |fault: &_| match fault {
             SmtpFault::Rcpt550(address) | SmtpFault::Rcpt451(address) => *address == to,
+            SmtpFault::RcptAnswer(_) => true,
             _ => false,
         };
         // As real servers do, the reply repeats the address.
         let answer = match self.server.take_fault(refused) {
             Some(SmtpFault::Rcpt550(_)) => format!("550 5.1.1 <{to}>: no such user"),
+            Some(SmtpFault::RcptAnswer(answer)) => answer.replace("TO", &to),
             Some(_) => format!("451 4.2.1 <{to}>: not now"),
             None => {
                 mail.to.push(to);

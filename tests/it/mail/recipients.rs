@@ -1,0 +1,82 @@
+//! Refusals at RCPT: of the recipient, of the sender, and those that are about the relay.
+
+use human_oversight_client::types::{Deliverable, MailFault, MailState, NewApproval, Status};
+
+use super::{first_delivery, gate};
+use crate::harness::for_alice;
+use crate::smtp::{Smtp, SmtpFault};
+
+/// Many relays check the sender, and whether they relay for the client, only at RCPT.
+#[tokio::test]
+async fn only_a_refusal_that_is_about_the_recipient_gives_an_approver_up() {
+    use MailFault::{Misconfigured, Refused, Unavailable};
+    for (answer, expected) in [
+        (
+            "550 5.1.8 <gate@example.com>: Sender address rejected: Domain not found",
+            Misconfigured,
+        ),
+        (
+            "553 5.1.7 <gate@example.com>: Sender address rejected",
+            Misconfigured,
+        ),
+        (
+            "553 5.7.1 <gate@example.com>: Sender address rejected: not owned by user",
+            Unavailable,
+        ),
+        ("554 5.7.1 <TO>: Relay access denied", Unavailable),
+        ("550 5.7.1 Relaying denied", Unavailable),
+        ("550 Relaying denied", Unavailable),
+        ("550 relay not permitted", Unavailable),
+        ("550 Sender verify failed", Unavailable),
+        (
+            "553 that domain isn't in my list of allowed rcpthosts (#5.7.1)",
+            Unavailable,
+        ),
+        (
+            "521 5.3.2 System not accepting network messages",
+            Unavailable,
+        ),
+        ("521 localhost does not accept mail", Unavailable),
+        ("530 Authentication required", Unavailable),
+        (
+            "550 5.1.90 The daily limit for message recipients is reached",
+            Unavailable,
+        ),
+        ("503 5.5.1 Bad sequence of commands", Unavailable),
+        ("550 5.1.1 <TO>: no such user", Refused),
+        ("550 <TO>: no such user", Refused),
+        ("550 5.1.10 Recipient not found", Refused),
+        ("550 5.2.1 This mailbox is disabled", Refused),
+        ("553 5.1.3 <TO>: Bad recipient address syntax", Refused),
+        ("550 No such user (#5.1.1)", Refused),
+        ("556 5.1.10 The domain does not accept mail", Refused),
+    ] {
+        let smtp = Smtp::start().await;
+        let gate = gate(&smtp, &[]).await;
+        smtp.fault(SmtpFault::RcptAnswer(answer));
+        let approval = gate.client.submit(&for_alice()).await.unwrap();
+        let (state, status) = match expected {
+            Refused => (MailState::Failed, Status::Undeliverable),
+            _ => (MailState::Queued, Status::Pending),
+        };
+        assert_eq!(
+            first_delivery(&approval),
+            (state, Some(expected), Deliverable::None, status),
+            "{answer}"
+        );
+    }
+}
+
+/// An address with such words in it is an address all the same.
+#[tokio::test]
+async fn the_words_of_an_address_are_no_reason_of_the_relay() {
+    let smtp = Smtp::start().await;
+    let gate = gate(&smtp, &[]).await;
+    smtp.fault(SmtpFault::RcptAnswer("550 <TO>: no such user"));
+    let request = NewApproval {
+        approver_emails: vec!["Relay-Sender@example.com".to_owned()],
+        ..for_alice()
+    };
+    let approval = gate.client.submit(&request).await.unwrap();
+    assert_eq!(approval.notifications[0].fault, Some(MailFault::Refused));
+}
