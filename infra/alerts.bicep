@@ -16,9 +16,9 @@ param insightsId string
 param emails string[]
 
 // Finds records by their level and their first words, in both forms of the log. What follows is not searched: callers
-// choose what stands in fields, such as ids and names of agents.
+// choose what stands in fields, such as ids and names of agents. Before them the host may add what has no field.
 func says(level string, words string[]) string =>
-  'traces | where message matches regex @\'^(\\S+Z +${level} (call\\{[^{}]*\\}: )?|\\{"timestamp":"[^"]+","level":"${level}","message":")(${join(words, '|')})\''
+  'traces | where message matches regex @\'^[^={"]*(\\S+Z +${level} (call\\{[^{}]*\\}: )?|\\{"timestamp":"[^"]+","level":"${level}","message":")(${join(words, '|')})\''
 
 var rules = [
   {
@@ -26,7 +26,7 @@ var rules = [
     says: 'No sweep has completed for 15 minutes: the app is down, or its store cannot be used. Emails, reminders and the recording of timeouts are delayed.'
     severity: 1
     // The sweep's answer to the host, which is a record of its own.
-    query: 'traces | where message matches regex @\'^\\d+ due, .*, complete: true$\''
+    query: 'traces | where message matches regex @\'^[^={"]*\\d+ due, [^={"]*, complete: true\''
     operator: 'LessThan'
     threshold: 1
   }
