@@ -64,14 +64,20 @@ impl App {
         self.check_machine_clock()?;
         match (loaded.hold.held, form.verdict) {
             (None, _) => self.record_form(loaded, caller, form).await,
-            // A rejection needs no code.
-            (Some(_), Verdict::Reject) => {
+            // A rejection needs no code, unless it needs own words.
+            (Some(held), Verdict::Reject) => {
                 let code = String::new();
+                let has_code = !form.code.is_empty();
                 let form = &DecisionForm {
                     code,
                     ..form.clone()
                 };
-                self.record_form(loaded, caller, form).await
+                let mut rejected = self.record_form(loaded, caller, form).await?;
+                let result = &mut rejected.1.1;
+                if has_code && *result == DecisionResult::CommentMissing {
+                    *result = held;
+                }
+                Ok(rejected)
             }
             (Some(held), Verdict::Approve) => Ok((loaded.row.approval, (loaded.identified, held))),
         }

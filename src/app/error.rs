@@ -62,6 +62,8 @@ pub enum ConflictReason {
     OtherContent,
     /// The person who approved is no longer on the operator's list.
     ApproverNotAllowed,
+    /// The standing grant that approved was ended before its time.
+    GrantEnded,
     /// It has no approval to revoke.
     NotRevocable(NotRevocable),
     /// It belongs to the legacy Logic App.

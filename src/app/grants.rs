@@ -9,15 +9,15 @@ use std::time::Duration;
 use human_oversight_protocol::parameters::hex;
 
 use super::code_form::CodeForm;
-use super::error::Error;
+use super::error::{ConflictReason, Error};
 use super::grant_rows;
 use super::identify::{Caller, Identified};
 use super::state::App;
 use super::submission::Submission;
 use crate::content;
 use crate::domain::{
-    Approval, Assurance, DecisionResult, GrantEnd, GrantScope, GrantState, GrantTerms, GrantWish,
-    HeldGrant, Pause, Plan, Request, SignedGrant,
+    Approval, Assurance, Decider, DecisionResult, GrantEnd, GrantScope, GrantState, GrantTerms,
+    GrantWish, HeldGrant, Pause, Plan, Request, SignedGrant,
 };
 use crate::keys::{FormPurpose, check_grant, keyring};
 use crate::store::StoreError;
@@ -96,6 +96,27 @@ impl App {
             && (!needs_sign_in || grant.assurance.object_id().is_some())
             && people.iter().any(|person| person.is_same_person(giver))
             && !acted_for.is_some_and(|person| person.is_same_person(giver))
+    }
+
+    /// Fails if the standing grant that approved a request was ended before its time: what it has approved and is not
+    /// claimed ends with it.
+    pub(super) async fn check_grant(&self, approval: &Approval) -> Result<(), Error> {
+        let Some(Decider::Grant(signed)) = approval.decision().map(|decision| &decision.by) else {
+            return Ok(());
+        };
+        for name in self.request_grant_names(&approval.request) {
+            let grants = grant_rows::read(&self.store, &name).await?;
+            let is_meant = |held: &&HeldGrant| held.signed.grant.id == signed.grant.id;
+            if grants
+                .held
+                .iter()
+                .filter(is_meant)
+                .any(|it| it.ended.is_some())
+            {
+                return Err(Error::Conflict(ConflictReason::GrantEnded));
+            }
+        }
+        Ok(())
     }
 
     /// Whether the operator's list still has an approver who was identified so.

@@ -149,6 +149,7 @@ impl App {
             if row.approval == before {
                 return Ok((before, result));
             }
+            self.check_grant(&before).await?;
             let leased = self.lease_for_channels(&mut row.approval, result.1);
             let known = before.history.len();
             match self.replace(row, known, None, Some(send_by)).await {

@@ -80,11 +80,17 @@ pub async fn pause(store: &Store, mut pause: Pause, now: Timestamp) -> Result<Pa
 /// [`StoreError::Conflict`] if it was set again meanwhile, or the store's own. The pause may have ended
 /// nevertheless.
 pub async fn resume(store: &Store, scope: &PauseScope, now: Timestamp) -> Result<bool, StoreError> {
+    let name = row_name(scope);
+    match store.standing(StandingKind::Pause, &name).await {
+        // Grants that no pause has covered go on.
+        Ok(None) => return Ok(false),
+        Ok(Some(_)) | Err(StoreError::Damaged(_)) => {}
+        Err(error) => return Err(error),
+    }
     // Also those that were given meanwhile.
     grant_rows::end_covered(store, scope, now).await?;
     // A pause that no one has seen yet has a beginning, too.
     log_pauses(store, now).await;
-    let name = row_name(scope);
     let done = store.remove_standing(StandingKind::Pause, &name).await?;
     log_pauses(store, now).await;
     Ok(done)

@@ -159,7 +159,7 @@ impl Approval {
             // A person who voted in time is not late.
             _ if self.vote_of(form).is_some() => DecisionResult::AlreadyClosed,
             Status::Timeout if self.late.is_some() => DecisionResult::Late,
-            Status::Timeout => match self.check_proof(form, now) {
+            Status::Timeout => match self.check_late_proof(form, now) {
                 Ok(()) => {
                     self.record_late(form, now);
                     DecisionResult::Late
@@ -231,12 +231,42 @@ impl Approval {
         DecisionResult::Recorded
     }
 
-    /// A rejection needs no code, since a forged rejection is harmless.
-    fn check_proof(&mut self, form: &CheckedForm, now: Timestamp) -> Result<(), DecisionResult> {
+    /// A rejection that only people read needs no code, since a forged one is harmless.
+    fn check_late_proof(
+        &mut self,
+        form: &CheckedForm,
+        now: Timestamp,
+    ) -> Result<(), DecisionResult> {
         form.sign_in.map_err(DecisionResult::SignInRefused)?;
-        if form.verdict == Verdict::Reject {
+        match form.verdict {
+            Verdict::Approve => self.check_code(form, now),
+            Verdict::Reject => Ok(()),
+        }
+    }
+
+    /// Checks what proves who sends a vote, and that it has the words that the plan wants. Whatever the result, a wrong
+    /// code counts if a right one would have another: else each form would be a free guess.
+    fn check_vote_proof(
+        &mut self,
+        form: &CheckedForm,
+        has_words: bool,
+        now: Timestamp,
+    ) -> Result<(), DecisionResult> {
+        form.sign_in.map_err(DecisionResult::SignInRefused)?;
+        // A reason from the list reaches the agent without a code.
+        let needs_words = self.plan.comment.applies_to(form.verdict) && form.preset.is_none();
+        let is_rejection = form.verdict == Verdict::Reject;
+        let is_link_only = form.assurance == Assurance::Link && form.code == CodeCheck::Missing;
+        if needs_words && (!has_words || is_rejection && is_link_only) {
+            return Err(DecisionResult::CommentMissing);
+        }
+        if is_rejection && !needs_words {
             return Ok(());
         }
+        self.check_code(form, now)
+    }
+
+    fn check_code(&mut self, form: &CheckedForm, now: Timestamp) -> Result<(), DecisionResult> {
         let approver = &mut self.approvers[form.approver];
         let checked = verify_code(form, &mut approver.wrong_codes);
         if checked == Err(DecisionResult::CodeWrong { left: 0 }) {
@@ -288,8 +318,9 @@ impl Approval {
         if form.verdict == Verdict::Approve && form.grant.is_some_and(is_refused) {
             return Err(DecisionResult::GrantRefused);
         }
-        self.check_proof(form, now)?;
-        let ballot = Ballot {
+        let has_words = comment.is_some() || form.question.is_some();
+        self.check_vote_proof(form, has_words, now)?;
+        Ok(Ballot {
             person: form.approver,
             place,
             assurance: match (form.assurance, form.code) {
@@ -304,12 +335,7 @@ impl Approval {
             comment,
             question: form.question.clone(),
             at: now,
-        };
-        let needs_comment = self.plan.comment.applies_to(form.verdict);
-        if needs_comment && !ballot.tells_agent() {
-            return Err(DecisionResult::CommentMissing);
-        }
-        Ok(ballot)
+        })
     }
 
     fn record_late(&mut self, form: &CheckedForm, now: Timestamp) {

@@ -106,7 +106,7 @@ impl Error {
                 "too-slow",
                 "The request arrived too slowly",
             ),
-            Self::Conflict(ConflictReason::ApproverNotAllowed) => (
+            Self::Conflict(ConflictReason::ApproverNotAllowed | ConflictReason::GrantEnded) => (
                 S::CONFLICT,
                 "approver_not_allowed",
                 "The person who approved may no longer approve",
@@ -267,6 +267,11 @@ fn conflict_detail(reason: &ConflictReason) -> String {
         ConflictReason::ApproverNotAllowed => {
             "The person who approved is no longer on the operator's list (HO_ALLOWED_APPROVERS). Nothing \
              was stored: the approval can be claimed once they are listed again, until it lapses."
+                .to_owned()
+        }
+        ConflictReason::GrantEnded => {
+            "The standing grant that approved this was ended: by its giver, the operator, a pause, or a rejection of the \
+             same content. Submit it again, so that people are asked."
                 .to_owned()
         }
     }

@@ -257,3 +257,109 @@ async fn a_wrong_code_counts_although_its_sender_disconnects() {
     });
     assert_eq!(count.await, "1");
 }
+
+/// A policy in which words are needed by this rule.
+fn needs_words(rule: &str) -> String {
+    format!(
+        "version = 1\n[groups]\nall = [\"{ALICE}\", \"{BOB}\"]\n[[rule]]\nid = \"all\"\neffect = \"require\"\n\
+         stages = [{{ from = \"all\" }}]\ncomment = \"{rule}\"\n"
+    )
+}
+
+/// Whatever else a form says: if a right code would decide, wrong ones are counted until the link is locked.
+#[tokio::test]
+async fn no_form_tells_a_right_code_from_more_than_five_wrong_ones() {
+    let mut locked = Vec::new();
+    for rule in ["never", "on-reject", "always"] {
+        for (verdict, preset, words) in [
+            ("approve", None, None),
+            ("approve", None, Some("comment")),
+            ("reject", None, None),
+            ("reject", None, Some("comment")),
+            ("reject", None, Some("words")),
+            ("reject", None, Some("revise")),
+            ("reject", Some("Too risky"), None),
+            ("reject", Some("Too risky"), Some("words")),
+        ] {
+            let gate = TestGate::with(&[("HO_POLICY", &needs_words(rule))]).await;
+            let (guessed, known) = (gate.ask().await, gate.ask().await);
+            let send = async |approval: &Approval, is_right: bool| {
+                let question = gate.question(approval, ALICE);
+                let code = if is_right {
+                    &question.code
+                } else {
+                    wrong(&question.code)
+                };
+                let mut form = vec![("decision", verdict), ("code", code)];
+                form.extend(preset.map(|it| ("preset", it)));
+                form.extend(words.map(|name| (name, "Ask Bern.")));
+                gate.decide(&question, &form).await;
+                gate.status(&approval.id).await
+            };
+            let by_code = send(&known, true).await.status;
+            let mut found = send(&guessed, false).await;
+            if found.status == by_code {
+                continue;
+            }
+            for _ in 0..4 {
+                assert!(!found.notifications[0].locked);
+                found = send(&guessed, false).await;
+            }
+            let case = (rule, verdict, words);
+            assert!(found.notifications[0].locked, "{case:?}");
+            assert_eq!(
+                send(&guessed, true).await.status,
+                Status::Pending,
+                "{case:?}"
+            );
+            locked.push(case);
+        }
+    }
+    let expected = [
+        ("never", "approve", None),
+        ("never", "approve", Some("comment")),
+        ("on-reject", "approve", None),
+        ("on-reject", "approve", Some("comment")),
+        ("on-reject", "reject", Some("comment")),
+        ("on-reject", "reject", Some("words")),
+        ("on-reject", "reject", Some("revise")),
+        ("always", "approve", Some("comment")),
+        ("always", "reject", Some("comment")),
+        ("always", "reject", Some("words")),
+        ("always", "reject", Some("revise")),
+    ];
+    assert_eq!(locked, expected);
+}
+
+#[tokio::test]
+async fn while_codes_are_held_a_rejection_that_needs_words_says_so() {
+    for (reasons, works) in [
+        (
+            "Too risky",
+            "Rejecting with a reason from the list works now",
+        ),
+        ("off", "codes count again. Signing in works now"),
+    ] {
+        let policy = needs_words("on-reject");
+        let settings = [("HO_POLICY", &*policy), ("HO_REJECT_REASONS", reasons)];
+        let gate = TestGate::with(&settings).await;
+        guess_twenty(&gate).await;
+        let approval = gate.ask().await;
+        let question = gate.question(&approval, ALICE);
+        let before = gate.entity(&approval.id).await;
+        for code in [&*question.code, wrong(&question.code)] {
+            let form = [
+                ("decision", "reject"),
+                ("words", "Ask Bern."),
+                ("code", code),
+            ];
+            let held = gate.decide(&question, &form).await;
+            assert!(
+                held.body.contains(HELD) && held.body.contains(works),
+                "{}",
+                held.body
+            );
+        }
+        assert_eq!(gate.entity(&approval.id).await, before, "nothing is stored");
+    }
+}

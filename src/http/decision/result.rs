@@ -4,7 +4,7 @@ use axum::http::StatusCode;
 
 use super::hand_over;
 use crate::app::App;
-use crate::domain::{Approval, DecisionResult, SignInFault, State};
+use crate::domain::{Approval, CommentRule, DecisionResult, SignInFault, State};
 use crate::keys::FormPurpose;
 use crate::render::format_duration;
 
@@ -125,9 +125,16 @@ pub(super) fn message(
         }
         DecisionResult::CodesHeld { until } => {
             let until = app.config.brand.zone.in_words(until);
+            let without_code = match approval.plan.comment {
+                CommentRule::Never => {
+                    "Rejecting without the code works now, and so does signing in"
+                }
+                _ if app.reject_reasons(approval).is_empty() => "Signing in works now",
+                _ => "Rejecting with a reason from the list works now, and so does signing in",
+            };
             return Some(format!(
                 "Nothing was recorded: too many wrong codes were entered with links to your address. From {until} on, \
-                 codes count again. Rejecting without the code works now, and so does signing in, where this gate has that."
+                 codes count again. {without_code}, where this gate has that."
             ));
         }
         DecisionResult::Late => {

@@ -295,10 +295,14 @@ impl<'a> Simulation<'a> {
         let is_paused = ["/api/claim/", "/api/submit"]
             .iter()
             .any(|path| request.path.starts_with(path));
+        let is_claim = request.path.starts_with("/api/claim/");
         let begun_under = self.paused.filter(|_| is_paused);
         let response = tokio::spawn(request.send(self.gate(call)));
         if submits {
             self.grants.submit(number);
+        }
+        if is_claim {
+            self.grants.claim(number);
         }
         let running = Running {
             actor,

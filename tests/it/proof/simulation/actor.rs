@@ -302,6 +302,10 @@ impl Actor {
                 }
             }
             (Next::Claim, 200) => (Next::Run, Some(Fact::Claimed(self.nonce()))),
+            // The standing grant was ended.
+            (Next::Claim, 409) if response.body.contains("approver_not_allowed") => {
+                (Next::Nothing, None)
+            }
             (Next::Claim, 409) => match response.status_in_conflict() {
                 Status::Pending => (Next::Poll, None),
                 Status::Approved => (Next::Nothing, Some(Fact::Refused(self.nonce()))),

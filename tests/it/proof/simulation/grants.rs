@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
-use human_oversight::domain::{Decider, Verdict};
+use human_oversight::domain::{Decider, State, Verdict};
 use human_oversight::store::Store;
 
 use super::actor::{Actor, Next, REQUESTS, Role, id};
@@ -17,6 +17,7 @@ use super::{
 
 const COUNT: &str = "a grant approves no more than its count";
 const ENDED: &str = "a grant approves nothing after what ends it is acknowledged";
+const CLAIMED: &str = "what a grant approved is not claimed after what ends it is acknowledged";
 
 /// The uses of the grant.
 const USES: u16 = 2;
@@ -42,6 +43,9 @@ pub(super) struct SeenGrants {
     /// The requests that were submitted, and those of them that were submitted after the end.
     submitted: BTreeSet<usize>,
     late: BTreeSet<usize>,
+    /// The same of claims.
+    claimed: BTreeSet<usize>,
+    claimed_late: BTreeSet<usize>,
 }
 
 /// The actors: the approver of the first request gives a grant of this many uses; those of the others decide little.
@@ -93,6 +97,13 @@ impl SeenGrants {
         }
     }
 
+    /// A request is about to be claimed, perhaps not for the first time.
+    pub(super) fn claim(&mut self, request: usize) {
+        if self.claimed.insert(request) && self.has_ended {
+            self.claimed_late.insert(request);
+        }
+    }
+
     /// Takes a fact of a call, which began after the grant was given or not. A call that ends grants ends only those that
     /// were given before.
     pub(super) fn add(&mut self, fact: &Fact, begun_with_grant: bool) {
@@ -112,7 +123,7 @@ impl SeenGrants {
 
     /// Checks what the grant has approved. Returns how many requests that are.
     pub(super) async fn check(&self, store: &Store) -> u64 {
-        let mut uses = 0;
+        let (mut uses, mut claimed_late) = (0, None);
         for request in 0..REQUESTS {
             let Ok(row) = store.get(&id(request)).await else {
                 continue;
@@ -121,7 +132,19 @@ impl SeenGrants {
             if decision.is_some_and(|it| matches!(it.by, Decider::Grant(_))) {
                 uses += 1;
                 assert!(!self.late.contains(&request), "{ENDED}: request {request}");
+                let execution = match &row.approval.state {
+                    State::Approved { execution, .. } => execution.word(),
+                    _ => None,
+                };
+                let is_claimed = execution.is_some_and(|it| !["Lapsed", "Revoked"].contains(&it));
+                if is_claimed && self.claimed_late.contains(&request) {
+                    claimed_late = Some(request);
+                }
             }
+        }
+        // One that is used up has ended before.
+        if uses < u64::from(USES) {
+            assert_eq!(claimed_late, None, "{CLAIMED}");
         }
         assert!(uses <= u64::from(USES), "{COUNT}: {uses}");
         uses
@@ -147,7 +170,7 @@ fn grants_stay_true_under_every_fault() {
 #[test]
 fn each_bug_seeded_into_grants_is_found() {
     type Bug = (&'static str, u16, fn(&Service), &'static str);
-    let bugs: [Bug; 3] = [
+    let bugs: [Bug; 4] = [
         ("one use too many", USES + 1, |_| {}, COUNT),
         (
             "uses forgotten",
@@ -156,6 +179,12 @@ fn each_bug_seeded_into_grants_is_found() {
             COUNT,
         ),
         ("end forgotten", USES, Service::forget_changed_grants, ENDED),
+        (
+            "end forgotten at the claim",
+            USES,
+            Service::forget_changed_grants,
+            CLAIMED,
+        ),
     ];
     for (name, uses, change, violates) in bugs {
         let found = (0..200).find(|&seed| {
