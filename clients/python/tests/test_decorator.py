@@ -1,17 +1,20 @@
 """`approval_gate`: what people are shown, what runs, and what a refused call returns."""
 
 import asyncio
+import collections
 import dataclasses
 import importlib
 import inspect
 import json
 import logging
 import math
+import typing
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from decimal import Decimal
 from enum import Enum
+from pathlib import Path, PurePosixPath
 from typing import Any
 from unittest.mock import MagicMock
 
@@ -190,6 +193,134 @@ def test_a_value_that_poses_as_another_is_shown_as_it_is(mock: MockGate) -> None
             return 0
 
     assert gated(lambda value: "ran")(Tiny(2**60)).refused.reason is Reason.INVALID
+
+
+@dataclasses.dataclass
+class Order:
+    amount: int = 1
+
+
+@dataclasses.dataclass(slots=True)
+class Slotted:
+    amount: int = 1
+
+
+class Extended(Order):
+    def __init__(self, target: str) -> None:
+        super().__init__()
+        self.target = target
+
+
+class ExtendedSlotted(Slotted):
+    __slots__ = ("target",)
+
+    def __init__(self, target: str) -> None:
+        super().__init__()
+        self.target = target
+
+
+@dataclasses.dataclass
+class Failure(Exception):  # noqa: N818 (it holds its `args`)
+    amount: int = 1
+
+
+@dataclasses.dataclass
+class Members(dict[str, Any]):
+    amount: int = 1
+
+
+class ExtendedOnly(Order):
+    """It has methods of its own, and holds nothing of its own."""
+
+
+class Listed(list[str]):
+    def __iter__(self) -> Any:
+        return iter(["shown"])
+
+
+class Keyed(dict[str, Any]):
+    def items(self) -> Any:
+        return {"shown": 1}.items()
+
+
+class Named(typing.NamedTuple):
+    amount: int
+
+    def __iter__(self) -> Any:
+        return iter([1])
+
+
+class Noted(str):
+    pass
+
+
+class NotedNumber(int):
+    pass
+
+
+class NotedDay(date):
+    pass
+
+
+class NotedPath(PurePosixPath):
+    __slots__ = ("target",)
+
+
+def with_attribute(value: Any) -> Any:
+    value.target = "evil"
+    return value
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        Extended("evil"),
+        ExtendedSlotted("evil"),
+        with_attribute(Order()),
+        Failure(),
+        Members(amount=1),
+        Listed(["real"]),
+        Keyed(real=2),
+        collections.defaultdict(lambda: "evil"),
+        collections.UserDict(real=2),
+        with_attribute(collections.OrderedDict(a=1)),
+        Named(1_000),
+        with_attribute(Noted("a")),
+        {with_attribute(Noted("a")): 1},
+        with_attribute(NotedNumber(1)),
+        with_attribute(NotedDay(2026, 1, 2)),
+        with_attribute(NotedPath("a")),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_would_not_be_shown_whole_is_refused_before_anyone_is_asked(mock: MockGate, value: Any) -> None:
+    refused = gated(lambda value: "ran")(value).refused
+    assert refused.reason is Reason.INVALID
+    assert "name the argument in skip" in refused.detail
+    assert mock.requests == []
+
+
+def test_what_is_shown_whole_is_no_matter_of_its_class(mock: MockGate) -> None:
+    @dataclasses.dataclass
+    class Box(Order, typing.Generic[typing.TypeVar("V")]):  # type: ignore[misc]
+        unit: str = dataclasses.field(default="kg", init=False)
+
+    class Day(date):
+        def isoformat(self) -> str:
+            return "never"
+
+    pair = collections.namedtuple("pair", "a b")(1, 2)
+    value = [Box[int](3), Slotted(2), ExtendedOnly(2)]
+    value += [pair, collections.OrderedDict(a=1), Day(2026, 1, 2), PurePosixPath("a/b"), Path("c")]
+    assert gated(lambda value: "ran")(value) == "ran"
+    whole = [{"amount": 3, "unit": "kg"}, {"amount": 2}, {"amount": 2}]
+    assert shown(mock) == {"value": [*whole, [1, 2], {"a": 1}, "2026-01-02", "a/b", "c"]}
+
+
+def test_a_field_that_is_not_set_is_refused(mock: MockGate) -> None:
+    order = Slotted()
+    del order.amount
+    assert gated(lambda order: "ran")(order).refused.reason is Reason.INVALID
 
 
 def test_two_keys_that_json_writes_alike_are_refused(mock: MockGate) -> None:
