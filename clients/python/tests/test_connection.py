@@ -17,7 +17,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from human_oversight import Gate, Reason, Refused, flush
+from human_oversight import Gate, Reason, Refused, approval_gate, flush
 from human_oversight.address import is_same_person
 from human_oversight.errors import GateError, SettingsError, TlsError
 from human_oversight.mock import MockGate
@@ -130,6 +130,15 @@ def test_what_is_no_gate_is_found_before_anyone_is_asked(status: int, body: Any,
     with pytest.raises(Refused) as refused:
         answering(status, body, headers).action("A", "B").submit({})
     assert refused.value.reason is reason
+    assert refused.value.no_one_was_asked
+
+
+def test_a_gate_that_is_not_trusted_is_logged_as_one_that_was_not_asked(caplog: pytest.LogCaptureFixture) -> None:
+    gate = answering(200, {"keys": []})
+    assert approval_gate("A", "B", gate=gate)(lambda: "ran")().refused.reason is Reason.UNVERIFIED
+    (line,) = caplog.records
+    assert line.levelname == "ERROR"
+    assert line.getMessage().startswith("not run, and no one was asked: unverified: the gate does not say")
 
 
 def certificate() -> tuple[bytes, bytes]:

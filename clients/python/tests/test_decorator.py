@@ -391,6 +391,16 @@ def test_arguments_that_change_while_people_decide_run_nothing() -> None:
     assert (ran, mock.outcomes) == ([], ["ExecutionFailed"])
 
 
+def test_a_function_that_gives_a_setting_and_changes_the_arguments_asks_no_one(
+    mock: MockGate, caplog: pytest.LogCaptureFixture
+) -> None:
+    for setting in ("action_description", "reason", "correlation_id"):
+        settings: dict[str, Any] = {"action_description": "B", setting: lambda users: users.pop()}
+        assert approval_gate("A", **settings)(lambda users: "ran")(["1", "2"]).refused.reason is Reason.MISCONFIGURED
+    assert "a function of the settings has changed the arguments" in caplog.text
+    assert mock.requests == []
+
+
 def test_skipped_arguments_are_not_shown(mock: MockGate) -> None:
     @approval_gate("A", "B", skip=["connection"])
     def delete(connection: object, user_id: str) -> str:
@@ -548,6 +558,7 @@ def test_one_text_is_no_list_of_approvers() -> None:
         ("agent_name", 5),
         ("gate", "http://localhost"),
         ("skip", "connection"),
+        ("on_pending", asyncio.sleep),
         ("wait", "5"),
         ("wait", math.nan),
     ],

@@ -124,6 +124,45 @@ def test_an_exception_without_a_text_is_reported_and_raised(mock: MockGate) -> N
     assert mock.outcomes == ["ExecutionFailed", "ExecutionFailed"]
 
 
+def answering(mock: MockGate, change: Callable[[str, dict[str, Any]], dict[str, Any]], calls: list[str]) -> Gate:
+    """A gate whose answers are those of the mock, changed."""
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        calls.append(request.url.path.split("/")[2])
+        response = mock._respond(request)
+        return httpx.Response(response.status_code, json=change(calls[-1], json.loads(response.content)))
+
+    http = httpx.AsyncClient(transport=httpx.MockTransport(answer))
+    return Gate("https://mock.invalid", approvers=["a@b.example"], http=http)
+
+
+def test_a_callback_that_fails_or_is_not_run_ends_nothing(mock: MockGate, caplog: pytest.LogCaptureFixture) -> None:
+    async def later(_: Any) -> None:
+        raise AssertionError("it ran")
+
+    def fail(_: Any) -> None:
+        raise LookupError("no terminal")
+
+    gate = answering(mock, lambda call, it: it | ({"status": "Pending"} if call == "submit" else {}), [])
+    for on_pending, line in (
+        (fail, "on_pending failed"),
+        (lambda it: later(it), "on_pending must not be asynchronous"),
+    ):
+        caplog.clear()
+        assert approval_gate("A", "B", gate=gate, on_pending=on_pending)(lambda: "ran")() == "ran"
+        assert [it.getMessage() for it in caplog.records] == [line]
+
+
+def test_a_request_that_the_gate_took_otherwise_than_it_was_submitted_is_withdrawn(mock: MockGate) -> None:
+    calls: list[str] = []
+    gate = answering(mock, lambda call, it: it | ({"parametersDigest": "0" * 64} if call == "submit" else {}), calls)
+    with pytest.raises(Refused) as refused:
+        gate.action("A", "B").claim({})
+    assert refused.value.reason is Reason.UNVERIFIED
+    assert flush(10)
+    assert calls == ["keys", "submit", "withdraw"]
+
+
 def test_a_request_that_no_gate_took_is_withdrawn_without_a_line(caplog: pytest.LogCaptureFixture) -> None:
     with MockGate(lambda _: PAUSE).gate.scope():
         gated(lambda: "ran")()

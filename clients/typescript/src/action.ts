@@ -99,8 +99,7 @@ export class Action {
       return this.#pending(run, detached, approval);
     } catch (error) {
       // The response was lost, or nothing waits for it: the request may exist.
-      const isNo = error instanceof Refused && !["unavailable", "paused"].includes(error.reason);
-      if (!detached && !isNo) background(withdraw(this.#connection, run.handle));
+      if (!detached && !isNo(error)) background(withdraw(this.#connection, run.handle));
       throw error;
     }
   }
@@ -198,6 +197,12 @@ export class Action {
       ...(callback === undefined ? {} : { callback }),
     };
   }
+}
+
+/** Whether it says that the gate has no request, or has refused it. */
+function isNo(error: unknown): boolean {
+  const mayExist = ["unavailable", "paused", "unverified"];
+  return error instanceof Refused && (error.noOneWasAsked || !mayExist.includes(error.reason));
 }
 
 function toCallback(callback: string | NewCallback | undefined): NewCallback | undefined {

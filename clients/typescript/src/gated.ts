@@ -139,38 +139,45 @@ async function prepare<Args extends object, Context extends unknown[]>(
   args: object,
   context: Context,
 ): Promise<Prepared<Args>> {
-  const { exact, approved } = readArguments(await complete(options.parse, args), options.skip);
-  const value = <T>(setting: Setting<Args, Context, T>): T =>
-    typeof setting === "function" ? (setting as (...given: [Args, ...Context]) => T)(approved, ...context) : setting;
+  const { exact, skipped } = readArguments(await complete(options.parse, args), options.skip);
+  // Each function has a copy of its own, so that none changes what people see.
+  const copy = () => ({ ...structuredClone(exact.object), ...skipped }) as Args;
+  const value = <T>(name: string, setting: Setting<Args, Context, T>): T =>
+    typeof setting === "function"
+      ? present(name, (setting as (...given: [Args, ...Context]) => T)(copy(), ...context))
+      : setting;
   const action = currentGate(options.gate).action({
     agent: options.agent,
-    action: value(options.action),
+    action: value("action", options.action),
     approvers: options.approvers,
     timeoutSeconds: options.timeoutSeconds,
-    reason: value(options.reason),
-    onBehalfOf: value(options.onBehalfOf),
-    supersedes: value(options.supersedes),
-    callback: value(options.callback),
-    correlationId: value(options.correlationId) ?? currentCorrelationId(),
+    reason: value("reason", options.reason),
+    onBehalfOf: value("onBehalfOf", options.onBehalfOf),
+    supersedes: value("supersedes", options.supersedes),
+    callback: value("callback", options.callback),
+    correlationId: value("correlationId", options.correlationId) ?? currentCorrelationId(),
     onPending: options.onPending,
   });
-  return { action, exact, approved };
+  return { action, exact, approved: copy() };
 }
 
-/** What people see, and what the function gets: a copy of it, with the members that people do not see. */
+/** What a function gave as a setting, or throws a `TypeError` if it gives it later. */
+function present<T>(name: string, given: T): T {
+  if (!isObject(given) || typeof given["then"] !== "function") return given;
+  Promise.resolve(given).catch(() => undefined);
+  throw new TypeError(`${name} must not be asynchronous`);
+}
+
+/** What people see, and the members that they do not see. */
 function readArguments<Args extends object>(
   args: Args,
   skip: readonly (keyof Args & string)[] = [],
-): Omit<Prepared<Args>, "action"> {
-  if (skip.length === 0 || !isPlainObject(args)) {
-    const exact = toExact(args);
-    return { exact, approved: exact.object as Args };
-  }
+): { readonly exact: Prepared<Args>["exact"]; readonly skipped: Partial<Args> } {
+  if (skip.length === 0 || !isPlainObject(args)) return { exact: toExact(args), skipped: {} };
   const shown: Partial<Args> = { ...args };
   for (const name of skip) delete shown[name];
-  const exact = toExact(shown);
   const skipped = skip.filter((name) => name in args).map((name) => [name, args[name]]);
-  return { exact, approved: { ...exact.object, ...Object.fromEntries(skipped) } as Args };
+  return { exact: toExact(shown), skipped: Object.fromEntries(skipped) as Partial<Args> };
 }
 
 /** The arguments that `parse` gives; a function that is called without arguments has none. */

@@ -204,6 +204,30 @@ describe("arguments", () => {
     assert.deepEqual(request?.approverEmails, ["bob@example.com"]);
   });
 
+  it("a function that gives a setting gets a copy of the arguments", async () => {
+    const mock = new MockGate();
+    const clear = (args: { users: string[]; n?: number }) => {
+      args.n = args.users.length;
+      args.users.length = 0;
+      return `n-${args.n}`;
+    };
+    const options = { agent: "A", action: clear, reason: clear, correlationId: clear, gate: mock.gate };
+    const ran = await gated(options, (args: { users: string[]; n?: number }) => args)({ users: ["1", "2"] });
+    assert.deepEqual([ran, shown(mock)], [{ users: ["1", "2"] }, { users: ["1", "2"] }]);
+    const [request] = mock.requests;
+    assert.deepEqual([request?.actionDescription, request?.reason, request?.correlationId], ["n-2", "n-2", "n-2"]);
+  });
+
+  it("a function that gives a setting later is none", async () => {
+    const mock = new MockGate();
+    const reason = (async () => {
+      throw new Error("later");
+    }) as unknown as () => string;
+    const run = gated({ ...SETTINGS, reason, gate: mock.gate }, () => "ran");
+    await assert.rejects(run({}), { name: "TypeError", message: /reason must not be asynchronous/ });
+    assert.deepEqual(mock.requests, []);
+  });
+
   it("a setting that JSON cannot carry is refused", async () => {
     const { gate } = new MockGate();
     assert.match(await gated({ agent: "A", action: "Delete \ud800", gate }, () => "ran")({}), /surrogate/);
@@ -358,6 +382,16 @@ describe("logs", () => {
       line.mock.calls.map((call) => call.arguments as unknown[]),
       [["not run, and no one was asked: misconfigured: HO_URL is not set: it must be the gate's address"]],
     );
+  });
+
+  it("a gate that is not trusted before anyone is asked is an error", async () => {
+    const logger = new Lines();
+    const fetch = async () => Response.json({ keys: [] });
+    const gate = new Gate({ url: "https://gate.example.com", approvers: ["a@b.example"], fetch, logger });
+    assert.match(await gated({ ...SETTINGS, gate }, () => "ran")({}), /could not be verified/);
+    const [line, ...others] = logger.lines;
+    assert.match(line ?? "", /^error not run, and no one was asked: unverified: the gate does not say/);
+    assert.deepEqual(others, []);
   });
 
   it("a pause has words of its own", async () => {

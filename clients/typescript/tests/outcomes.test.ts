@@ -65,21 +65,48 @@ describe("what is thrown without a text is reported, and thrown", () => {
       assert.deepEqual(mock.outcomes, ["ExecutionFailed"]);
     });
 
-  it("by a callback, too", async () => {
-    const lines: string[] = [];
-    const mock = new MockGate(undefined, logTo(lines));
-    const fetch: typeof globalThis.fetch = async (url, init) => {
-      const response = await mock.fetch(url, init);
-      if (!String(url).endsWith("/submit")) return response;
-      return Response.json({ ...((await response.json()) as object), status: "Pending" }, { status: 202 });
-    };
-    const onPending = () => {
+  const callbacks = {
+    "a callback": () => {
       throw Object.create(null);
-    };
-    const gate = new Gate({ url: "https://mock.invalid", approvers: ["a@b.example"], fetch, logger: logTo(lines) });
-    assert.equal(await gated({ ...SETTINGS, gate, onPending }, () => "ran")({}), "ran");
-    assert.match(lines.join(), /^onPending failed: /);
-  });
+    },
+    "an asynchronous callback": async () => {
+      await Promise.resolve();
+      throw Object.create(null);
+    },
+  };
+  for (const [name, onPending] of Object.entries(callbacks))
+    it(`by ${name}, too`, async () => {
+      const lines: string[] = [];
+      const gate = pendingAtFirst(lines);
+      assert.equal(await gated({ ...SETTINGS, gate, onPending }, () => "ran")({}), "ran");
+      assert.match(lines.join(), /^onPending failed: /);
+    });
+});
+
+/** A gate that says of each request that it is pending when it was submitted. */
+function pendingAtFirst(lines: string[]): Gate {
+  const mock = new MockGate();
+  const fetch: typeof globalThis.fetch = async (url, init) => {
+    const response = await mock.fetch(url, init);
+    if (!String(url).endsWith("/submit")) return response;
+    return Response.json({ ...((await response.json()) as object), status: "Pending" }, { status: 202 });
+  };
+  return new Gate({ url: "https://mock.invalid", approvers: ["a@b.example"], fetch, logger: logTo(lines) });
+}
+
+it("a request that the gate took otherwise than it was submitted is withdrawn", async () => {
+  const mock = new MockGate();
+  const calls: (string | undefined)[] = [];
+  const fetch: typeof globalThis.fetch = async (url, init) => {
+    calls.push(String(url).split("/")[4]);
+    const response = await mock.fetch(url, init);
+    if (!String(url).endsWith("/submit")) return response;
+    return Response.json({ ...((await response.json()) as object), parametersDigest: "0".repeat(64) });
+  };
+  const gate = new Gate({ url: "https://mock.invalid", approvers: ["a@b.example"], fetch, logger: logTo([]) });
+  await assert.rejects(gate.action(SETTINGS).claim({}), { name: "Refused", reason: "unverified" });
+  await flush();
+  assert.deepEqual(calls, ["keys", "submit", "withdraw"]);
 });
 
 it("a request that no gate took is withdrawn without a line", async () => {

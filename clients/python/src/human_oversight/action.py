@@ -114,8 +114,7 @@ class Action:
             approval = await self._submit_run(run)
         except BaseException as error:
             # The response was lost, or nothing waits for it: the request may exist.
-            is_no = isinstance(error, Refused) and error.reason not in (Reason.UNAVAILABLE, Reason.PAUSED)
-            if stored is None and not is_no:
+            if stored is None and not _is_no(error):
                 loop.spawn(withdraw(self.connection, run))
             raise
         return Pending(self.connection, run, approval=approval, on_pending=self.on_pending, detached=stored is not None)
@@ -175,3 +174,9 @@ class Action:
         except rfc8785.CanonicalizationError as error:  # half of a surrogate pair, or NaN, in a setting
             raise Refused(Reason.INVALID, f"a setting cannot be written as JSON: {error}") from None
         return request
+
+
+def _is_no(error: BaseException) -> bool:
+    """Whether it says that the gate has no request, or has refused it."""
+    may_exist = (Reason.UNAVAILABLE, Reason.PAUSED, Reason.UNVERIFIED)
+    return isinstance(error, Refused) and (error.no_one_was_asked or error.reason not in may_exist)

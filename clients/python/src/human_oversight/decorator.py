@@ -76,6 +76,8 @@ def approval_gate(
     if on_refusal not in ("return", "raise"):
         raise ValueError('on_refusal must be "return" or "raise"')
     _check_types(agent_name, approver_emails, skip, gate, wait)
+    if inspect.iscoroutinefunction(on_pending):
+        raise TypeError("on_pending must not be asynchronous")
     approvers = None if approver_emails is None else list(approver_emails)
 
     def decorate(function: Callable[P, T]) -> Callable[P, T]:
@@ -99,6 +101,8 @@ def approval_gate(
                 supersedes=value(supersedes),
                 callback=value(callback),
             )
+            if signature.parameters(args, kwargs).digest != parameters.digest:
+                raise SettingsError("a function of the settings has changed the arguments of the call")
             return Call(action, parameters, lambda: signature.parameters(args, kwargs), _seconds(wait))
 
         def refuse(refused: Refused) -> Any:

@@ -1,6 +1,7 @@
 """A request that waits for its decision."""
 
 import asyncio
+import inspect
 import logging
 import math
 import secrets
@@ -246,8 +247,10 @@ async def withdraw(connection: Connection, run: Run) -> None:
 def notify(callback: OnPending | None, approval: Approval) -> None:
     """Calls back; a callback that fails must not end the wait."""
     try:
-        if callback:
-            callback(approval)
+        result: object = callback(approval) if callback else None
+        if inspect.iscoroutine(result):
+            result.close()
+            _log.warning("on_pending must not be asynchronous")
     except Exception:
         _log.warning("on_pending failed", exc_info=True)
 
