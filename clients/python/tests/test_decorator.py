@@ -598,6 +598,33 @@ def test_a_tool_call_names_the_request(mock: MockGate) -> None:
     assert (len(mock.requests), ran) == (2, ["1", "1"])
 
 
+def test_a_tool_call_names_the_outer_of_two_gated_functions(mock: MockGate) -> None:
+    @gated
+    def inner(n: int) -> str:
+        return f"inner {n}"
+
+    @gated
+    async def inner_async() -> str:
+        return "inner"
+
+    @gated
+    def outer() -> list[str]:
+        return [inner(1), inner(2)]
+
+    @gated
+    async def outer_async() -> str:
+        return await inner_async()
+
+    with tool_call("call_1"):
+        assert outer() == ["inner 1", "inner 2"]
+        assert outer().refused.reason is Reason.USED
+    with tool_call("call_2"):
+        assert asyncio.run(outer_async()) == "inner"
+    names = [request["correlationId"] for request in mock.requests]
+    assert (names[0], names[3]) == ("call_1", "call_2")
+    assert len(set(names)) == 5
+
+
 def test_the_proof_is_there_while_the_function_runs(mock: MockGate) -> None:
     def read() -> Any:
         return current_proof()

@@ -344,6 +344,16 @@ describe("outcomes", () => {
     assert.equal(mock.requests.length, 2);
   });
 
+  it("a tool call names the outer of two gated functions", async () => {
+    const mock = new MockGate();
+    const inner = gated({ ...SETTINGS, gate: mock.gate }, ({ n }: { n: number }) => `inner ${n}`);
+    const outer = gated({ ...SETTINGS, gate: mock.gate }, async () => [await inner({ n: 1 }), await inner({ n: 2 })]);
+    assert.deepEqual(await toolCall("call_1", () => outer({})), ["inner 1", "inner 2"]);
+    const names = mock.requests.map(({ correlationId }) => correlationId);
+    assert.equal(names[0], "call_1");
+    assert.equal(new Set(names).size, 3);
+  });
+
   it("the proof is there while the function runs", async () => {
     const mock = new MockGate();
     const proof = await gated({ ...SETTINGS, gate: mock.gate }, () => currentProof())({});
