@@ -561,6 +561,16 @@ def test_one_text_is_no_list_of_approvers() -> None:
         ("on_pending", asyncio.sleep),
         ("wait", "5"),
         ("wait", math.nan),
+        ("wait", -1),
+        ("action_description", 5),
+        ("approver_emails", [7]),
+        ("timeout", "60"),
+        ("reason", 5),
+        ("on_behalf_of", ["a@b.example"]),
+        ("correlation_id", 5),
+        ("supersedes", 5),
+        ("callback", ["x"]),
+        ("on_pending", "x"),
     ],
 )
 def test_a_setting_of_another_type_is_refused_at_once(setting: str, value: Any) -> None:

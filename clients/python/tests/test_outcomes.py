@@ -1,9 +1,12 @@
 """What is reported of a function that ran, and what becomes of a request that did not end in an approval."""
 
 import asyncio
+import io
+import itertools
 import json
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -83,10 +86,29 @@ def test_a_task_is_cancelled(mock: MockGate) -> None:
     assert (ran, mock.outcomes) == ([], ["ExecutionFailed"])
 
 
-def test_lists_and_iterators_are_results(mock: MockGate) -> None:
-    assert list(gated(lambda user_id: iter([user_id]))("1")) == ["1"]
-    assert gated(lambda user_id: range(2))("1") == range(2)
-    assert mock.outcomes == ["Executed", "Executed"]
+@pytest.mark.parametrize(
+    "lazy",
+    [
+        lambda user_id: map(ran.append, [user_id]),
+        lambda user_id: filter(ran.append, [user_id]),
+        lambda user_id: zip(generate(user_id)),
+        lambda user_id: itertools.chain(generate(user_id)),
+        lambda user_id: enumerate(generate(user_id)),
+    ],
+)
+def test_an_iterator_that_computes_its_items_would_run_later(mock: MockGate, lazy: Any) -> None:
+    with pytest.raises(TypeError, match="no one can know any more what was approved"):
+        gated(lazy)("1")
+    assert (ran, mock.outcomes) == ([], ["ExecutionFailed"])
+
+
+def test_what_is_there_already_is_a_result(mock: MockGate, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("1")
+    with open(tmp_path / "file") as file:
+        results: list[Any] = [["1"], range(2), {}, file, io.StringIO("1")]
+        for result in results:
+            assert gated(lambda user_id: result)("1") is result  # noqa: B023
+    assert mock.outcomes == ["Executed"] * len(results)
 
 
 class Generate:
@@ -161,6 +183,21 @@ def test_a_request_that_the_gate_took_otherwise_than_it_was_submitted_is_withdra
     assert refused.value.reason is Reason.UNVERIFIED
     assert flush(10)
     assert calls == ["keys", "submit", "withdraw"]
+
+
+@pytest.mark.parametrize("error", [StopIteration(), TimeoutError(), ValueError("  "), KeyError()])
+def test_a_failure_without_words_is_reported_by_its_type(error: Exception) -> None:
+    mock, reports = MockGate(), []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if "/outcome/" in request.url.path:
+            reports.append(json.loads(request.content)["error"])
+        return mock._respond(request)
+
+    http = httpx.AsyncClient(transport=httpx.MockTransport(answer))
+    permit = Gate("https://mock.invalid", approvers=["a@b.example"], http=http).action("A", "B").claim({})
+    permit.failed(error)
+    assert reports == [type(error).__name__]
 
 
 def test_a_request_that_no_gate_took_is_withdrawn_without_a_line(caplog: pytest.LogCaptureFixture) -> None:

@@ -10,7 +10,8 @@ from . import loop
 from .approval import Approval
 from .connection import Connection, OnPending
 from .errors import GateError
-from .handle import Handle
+from .handle import CORRELATION_ID, Handle
+from .options import check_seconds
 from .parameters import Parameters, ParametersError
 from .pending import Pending, execute, execute_async, notify, withdraw
 from .permit import Permit
@@ -40,7 +41,15 @@ class Action:
 
     def prepare(self) -> Handle:
         """A name and a secret for one request, to be stored before it is submitted: `submit` under it and `resume`
-        find the same request after a restart."""
+        find the same request after a restart.
+
+        Raises:
+            Refused: if the correlation id is none.
+        """
+        if self.correlation_id is not None and not CORRELATION_ID.fullmatch(self.correlation_id):
+            raise Refused(
+                Reason.INVALID, "the correlation id must be 1 to 64 letters, digits, dots, dashes or underscores"
+            )
         return Handle.create(self.agent, self.correlation_id, self.claim_key)
 
     def submit(self, parameters: Any, handle: Handle | None = None) -> Pending:
@@ -96,6 +105,7 @@ class Action:
         return permit
 
     async def _claim(self, parameters: Any, stored: Handle | None, wait: float | None) -> Permit:
+        check_seconds("wait", wait)  # before anyone is asked
         # One task: an interrupt cannot come between submit and wait, and leave a request that nothing withdraws.
         pending = await self._submit(parameters, stored)
         pending.detached |= wait is not None

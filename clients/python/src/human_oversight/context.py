@@ -16,8 +16,8 @@ def tool_call(*names: str) -> Iterator[None]:
     """Names the requests of gated functions that are called within after a tool call of the model.
 
     The same call again is the same request, and asks no one again. So two gated functions in one tool call, one beside
-    the other, need a `correlation_id` each; a gated function that another one calls has a name of its own. Ids of tool calls are not unique everywhere: name
-    the run, or the thread of the conversation, too.
+    the other, need a `correlation_id` each; a gated function that another one calls has a name of its own. Ids of tool
+    calls are not unique everywhere: name the run, or the thread of the conversation, too.
 
         with tool_call(run_id, call_id):
             delete_user("1")

@@ -15,6 +15,7 @@ from .approval import Approval
 from .connection import Connection, OnPending
 from .deferred import refuse_deferred
 from .errors import GateError, ProblemError
+from .options import check_seconds
 from .permit import Permit, report
 from .proof import CLOCK_LEEWAY_SECONDS, Run
 from .refusal import Refused, after_submit, from_status
@@ -106,6 +107,7 @@ class Pending:
 
     async def claim_on_loop(self, wait: float | None) -> Permit:
         """Like `claim`, on the client's own loop."""
+        check_seconds("wait", wait)
         decided = await self._wait_for_decision(wait)
         if decided.status == "Approved" and decided.execution is not None:
             raise from_status(decided)  # claimed before, lapsed or revoked: no claim would be granted
