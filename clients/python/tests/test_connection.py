@@ -17,7 +17,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from human_oversight import Gate, Reason, Refused, approval_gate, flush
+from human_oversight import Gate, Reason, Refused, approval_gate, flush, loop
 from human_oversight.address import is_same_person
 from human_oversight.errors import GateError, SettingsError, TlsError
 from human_oversight.mock import MockGate

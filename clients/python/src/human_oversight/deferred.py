@@ -44,8 +44,8 @@ def refuse_deferred(result: Any) -> None:
 
 
 def _is_lazy(result: Any) -> bool:
-    """Whether it is an iterator such as `map`. What can be closed, such as a file or a cursor, is open by then, and is a
-    result."""
+    """Whether it is an iterator such as `map`. What can be closed, such as a file or a cursor, is open by then: it is
+    a result."""
     kind = type(result)
     is_iterator = hasattr(kind, "__next__") or hasattr(kind, "__anext__")
     return is_iterator and not hasattr(kind, "close") and not isinstance(result, _OF_CONTAINERS)
