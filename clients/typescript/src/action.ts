@@ -5,7 +5,7 @@ import { background } from "./background.js";
 import type { NewApproval } from "./client.js";
 import type { Connection } from "./connection.js";
 import { GateError } from "./errors.js";
-import { Handle } from "./handle.js";
+import { CORRELATION_ID, Handle } from "./handle.js";
 import { checkSeconds } from "./options.js";
 import { ExactParameters, ParametersError } from "./parameters.js";
 import { executeUnder, notify, Pending, withdraw, type OnPending, type WaitOptions } from "./pending.js";
@@ -83,8 +83,10 @@ export class Action {
   }
 
   /** A name and a secret for one request, to be stored before it is submitted: `submit` under it and `resume` find the
-   * same request after a restart. */
+   * same request after a restart. Throws a `Refused` if the correlation id is none. */
   prepare(): Handle {
+    if (this.options.correlationId !== undefined && !CORRELATION_ID.test(this.options.correlationId))
+      throw invalid("the correlation id must be 1 to 64 letters, digits, dots, dashes or underscores");
     return Handle.create(this.options.agent, this.options.correlationId, this.#claimKey);
   }
 

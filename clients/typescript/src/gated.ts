@@ -6,7 +6,7 @@ import { SettingsError } from "./errors.js";
 import { Gate } from "./gate.js";
 import { logRefusal } from "./logs.js";
 import { executeUnder, type OnPending } from "./pending.js";
-import { checkNames, checkSeconds } from "./options.js";
+import { checkCallback, checkFunction, checkNames, checkSeconds, checkText, TEXTS, toList } from "./options.js";
 import { isPlainObject } from "./parameters.js";
 import { toText } from "./permit.js";
 import { fromError, invalid, Refused } from "./refusal.js";
@@ -95,8 +95,8 @@ export function gated<Args extends object, Context extends unknown[], Result>(
   options: GatedOptions<Args, Context> & Partial<ParsedOptions<object, Args>> & RefusalOptions<RefusalWord, unknown>,
   execute: (args: Args, ...context: Context) => Result,
 ): Gated<object, Context, Result, RefusalWord, unknown> {
-  checkFunction(execute);
-  checkOptions({ approvers: undefined, onRefusal: undefined, ...options });
+  checkExecute(execute);
+  checkOptions(options);
   checkNames(options, OPTIONS);
   checkSeconds("waitSeconds", options.waitSeconds);
   checkSeconds("timeoutSeconds", options.timeoutSeconds);
@@ -228,19 +228,23 @@ const OPTIONS: Readonly<Record<keyof AnyOptions, true>> = {
   onRefusal: true,
 };
 
-type OptionToCheck = "agent" | "action" | "approvers" | "onRefusal";
-
 /** What the types say, for programs without types. */
-function checkOptions({ agent, action, approvers, onRefusal }: Readonly<Record<OptionToCheck, unknown>>): void {
+function checkOptions(options: Partial<Record<keyof AnyOptions, unknown>>): void {
+  const { agent, action, approvers, skip, gate, parse, callback, onPending, onRefusal } = options;
   if (typeof agent !== "string" || !["string", "function"].includes(typeof action))
     throw new TypeError("gated needs the options agent and action");
-  if (approvers !== undefined && !Array.isArray(approvers))
-    throw new TypeError("approvers must be a list of addresses");
+  if (approvers !== undefined) toList("approvers", approvers as readonly string[]);
+  if (skip !== undefined) toList("skip", skip as readonly string[]);
+  if (gate !== undefined && !(gate instanceof Gate)) throw new TypeError("gate must be a Gate");
+  for (const name of TEXTS) if (typeof options[name] !== "function") checkText(name, options[name]);
+  if (typeof callback !== "function") checkCallback(callback);
+  checkFunction("parse", parse);
+  checkFunction("onPending", onPending);
   if (![undefined, "return", "throw"].includes(onRefusal as undefined) && typeof onRefusal !== "function")
     throw new TypeError('onRefusal must be "return", "throw" or a function');
 }
 
-function checkFunction(execute: unknown): void {
+function checkExecute(execute: unknown): void {
   if (typeof execute !== "function")
     throw new TypeError("gated gates functions: wrap the function, not the tool that a framework makes of it");
   if (/Generator/.test(Object.prototype.toString.call(execute)))

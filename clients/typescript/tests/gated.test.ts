@@ -253,9 +253,50 @@ describe("what cannot be gated is refused at once", () => {
     assert.throws(() => new MockGate().gate.action(misspelt), error);
     assert.throws(() => new MockGate().gate.action({ ...SETTINGS, ...{ skip: [] } }), /there is no option skip/);
   });
+  it("an option of another type is refused by its name", () => {
+    const { gate } = new MockGate();
+    const options: Record<string, unknown[]> = {
+      agent: [5],
+      action: [5, null],
+      approvers: [[7], "a@b.example"],
+      reason: [5, null],
+      onBehalfOf: [["a@b.example"]],
+      correlationId: [5],
+      supersedes: [5],
+      callback: [["x"], 5, { channel: 5 }, {}, { channel: "a", state: 5 }],
+      onPending: ["x"],
+      skip: ["abc", [5]],
+      gate: [{}, "https://gate.example.com"],
+      parse: [{}],
+      onRefusal: [5],
+    };
+    for (const [name, values] of Object.entries(options))
+      for (const value of values) {
+        const message = new RegExp(`\\b${name}\\b.* must be|needs the options .*\\b${name}\\b`);
+        assert.throws(() => gated({ ...SETTINGS, [name]: value }, () => 1), { name: "TypeError", message });
+        if (!["skip", "gate", "parse", "onRefusal"].includes(name))
+          assert.throws(() => gate.action({ ...SETTINGS, [name]: value }), { name: "TypeError", message });
+      }
+  });
+  it("what a function gives as an option of another type is refused by its name", async () => {
+    const { gate, requests } = new MockGate();
+    const run = gated({ ...SETTINGS, gate, reason: (() => 5) as unknown as () => string }, () => "ran");
+    await assert.rejects(run({}), { name: "TypeError", message: "reason must be a text" });
+    assert.deepEqual(requests, []);
+  });
+  it("a correlation id that is none", async () => {
+    const { gate, requests } = new MockGate();
+    for (const correlationId of ["", "a b", "x".repeat(65)]) {
+      const text = await gated({ ...SETTINGS, correlationId: () => correlationId, gate }, () => "ran")({});
+      assert.match(text, /correlation id/);
+      const claim = gate.action({ ...SETTINGS, correlationId }).claim({});
+      await assert.rejects(claim, { name: "Refused", reason: "invalid" });
+    }
+    assert.deepEqual(requests, []);
+  });
   it("seconds that are none", async () => {
     const { gate, requests } = new MockGate();
-    for (const seconds of [NaN, "5", null, new Date(0)] as number[]) {
+    for (const seconds of [NaN, "5", null, new Date(0), -1] as number[]) {
       assert.throws(() => gated({ ...SETTINGS, waitSeconds: seconds }, () => 1), /waitSeconds must be a number/);
       assert.throws(() => gated({ ...SETTINGS, timeoutSeconds: seconds }, () => 1), /timeoutSeconds must be a number/);
       assert.throws(() => gate.action({ ...SETTINGS, timeoutSeconds: seconds }), /timeoutSeconds must be a number/);
