@@ -147,7 +147,7 @@ def test_a_gate_that_is_not_trusted_is_logged_as_one_that_was_not_asked(caplog: 
 
 
 @pytest.mark.parametrize("path", ["keys", "submit"])
-def test_an_answer_that_cannot_be_decoded_is_told_at_once(path: str) -> None:
+def test_an_answer_that_cannot_be_decoded_is_an_error_at_once(path: str) -> None:
     mock, calls = MockGate(), []
 
     def answer(request: httpx.Request) -> httpx.Response:

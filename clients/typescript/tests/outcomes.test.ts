@@ -147,7 +147,7 @@ it("a failure without a text is reported by its type", async () => {
   assert.deepEqual(reports, ["RangeError", "Error", "string", "undefined", "object without a text"]);
 });
 
-it("an answer that cannot be decoded is told at once", async () => {
+it("an answer that cannot be decoded is an error at once", async () => {
   const server = createServer((_, response) => {
     response.writeHead(200, { "content-encoding": "gzip" }).end("no gzip");
   });
