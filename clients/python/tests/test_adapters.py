@@ -326,3 +326,38 @@ def test_what_a_pydantic_model_hides_is_refused_before_anyone_is_asked() -> None
         text = approval_gate("A", "B")(lambda login: "ran")(Login(secret="x"))
     assert text.refused.reason is Reason.INVALID
     assert mock.requests == []
+
+
+def test_a_pydantic_model_that_holds_more_than_its_fields_is_refused() -> None:
+    pydantic = pytest.importorskip("pydantic")
+
+    class Private(pydantic.BaseModel):
+        amount: int = 1
+        _target: str = pydantic.PrivateAttr("evil")
+
+    class Aliased(pydantic.BaseModel):
+        model_config = pydantic.ConfigDict(extra="allow")
+        name: str = pydantic.Field(alias="the_name")
+
+    class Plain(pydantic.BaseModel):
+        amount: int = 1
+
+    class Root(pydantic.RootModel[int]):
+        _target: str = pydantic.PrivateAttr("evil")
+
+    @pydantic.dataclasses.dataclass(config=pydantic.ConfigDict(extra="allow"))
+    class Extended:
+        amount: int = 1
+
+    plain, link = Plain(), pydantic.HttpUrl("https://example.com/a")
+    plain.__dict__["target"] = "evil"
+    link.target = "evil"
+    shadowed = Aliased.model_validate({"the_name": "real", "name": "shown"})
+    mock = MockGate()
+    with mock.gate.scope():
+        run = approval_gate("A", "B")(lambda value: "ran")
+        for value in (Private(), shadowed, plain, Root(1), Extended(amount=1, target="evil"), link):
+            assert run(value).refused.reason is Reason.INVALID, value
+        assert mock.requests == []
+        assert run([Plain(), pydantic.HttpUrl("https://example.com/a"), pydantic.RootModel[int](2)]) == "ran"
+    assert mock.requests[0]["parameters"] == {"value": [{"amount": 1}, "https://example.com/a", 2]}

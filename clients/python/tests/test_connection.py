@@ -17,7 +17,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from human_oversight import Gate, Reason, Refused, flush
+from human_oversight import Gate, Reason, Refused, approval_gate, flush, loop
 from human_oversight.address import is_same_person
 from human_oversight.errors import GateError, SettingsError, TlsError
 from human_oversight.mock import MockGate
@@ -31,6 +31,9 @@ URL = "https://gate.example.com"
         ("", "absolute https URL"),
         ("gate.example.com", "absolute https URL"),
         ("ftp://gate.example.com", "absolute https URL"),
+        ("http://127.0.0.1:99999", "absolute https URL"),
+        ("http://127.0.0.1:0", "absolute https URL"),
+        (None, "absolute https URL"),
         ("http://gate.example.com", "unless the gate is on this machine"),
         ("https://user:key@gate.example.com", "must not contain a key"),
         ("https://gate.example.com?code=key", "must not contain a key"),
@@ -58,6 +61,8 @@ def test_people_paste_the_address_in_several_forms(url: str) -> None:
 def test_keys_without_an_issuer_are_refused(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="HO_ISSUER"):
         Gate(URL, keys="A" * 43)
+    with pytest.raises(SettingsError, match="HO_KEYS must be thumbprints"):
+        Gate(URL, keys="a\0b", issuers=[URL])
     with pytest.raises(SettingsError, match="No such file"):
         Gate(URL, keys=str(tmp_path / "absent.json"), issuers=[URL])
 
@@ -130,6 +135,77 @@ def test_what_is_no_gate_is_found_before_anyone_is_asked(status: int, body: Any,
     with pytest.raises(Refused) as refused:
         answering(status, body, headers).action("A", "B").submit({})
     assert refused.value.reason is reason
+    assert refused.value.no_one_was_asked
+
+
+def test_a_gate_that_is_not_trusted_is_logged_as_one_that_was_not_asked(caplog: pytest.LogCaptureFixture) -> None:
+    gate = answering(200, {"keys": []})
+    assert approval_gate("A", "B", gate=gate)(lambda: "ran")().refused.reason is Reason.UNVERIFIED
+    (line,) = caplog.records
+    assert line.levelname == "ERROR"
+    assert line.getMessage().startswith("not run, and no one was asked: unverified: the gate does not say")
+
+
+@pytest.mark.parametrize("path", ["keys", "submit"])
+def test_an_answer_that_cannot_be_decoded_is_an_error_at_once(path: str) -> None:
+    mock, calls = MockGate(), []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        calls.append(request.url.path.split("/")[2])
+        if calls[-1] == path:
+            stream = httpx.ByteStream(b"no gzip")
+            return httpx.Response(200, headers={"content-encoding": "gzip"}, stream=stream)
+        return mock._respond(request)
+
+    http = httpx.AsyncClient(transport=httpx.MockTransport(answer))
+    gate = Gate("https://mock.invalid", approvers=["a@b.example"], http=http)
+    with pytest.raises(Refused, match=r"set up wrongly|no approval could be obtained") as refused:
+        gate.action("A", "B").claim({})
+    assert "cannot be decoded" in (refused.value.detail or "")
+    assert flush(10)
+    assert calls == (["keys"] if path == "keys" else ["keys", "submit", "withdraw"])
+
+
+def test_any_failure_of_the_connection_is_an_error_of_the_client() -> None:
+    def answer(_: httpx.Request) -> httpx.Response:
+        raise OverflowError("port out of range")
+
+    gate = Gate(URL, http=httpx.AsyncClient(transport=httpx.MockTransport(answer)))
+    with pytest.raises(GateError, match="OverflowError: port out of range"):
+        loop.wait(gate._connection.client.keys())
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("description", 5),
+        ("approvers", [7]),
+        ("reason", 5),
+        ("on_behalf_of", ["a@b.example"]),
+        ("correlation_id", 5),
+        ("supersedes", 5),
+        ("timeout", "60"),
+        ("callback", ["x"]),
+        ("callback", {"channel": 5}),
+    ],
+)
+def test_a_setting_of_an_action_of_another_type_is_refused_by_its_name(setting: str, value: Any) -> None:
+    with pytest.raises(TypeError, match=f"{setting} must be"):
+        Gate(URL).action(**{"agent": "A", "description": "B", setting: value})
+
+
+def test_a_wait_or_a_correlation_id_that_is_none_asks_no_one() -> None:
+    mock = MockGate()
+    for wait in (-1, float("nan"), "5"):
+        with pytest.raises(TypeError, match="wait must be"):
+            mock.gate.action("A", "B").claim({}, wait=wait)
+    for name in ("", "a b", "x" * 65):
+        with pytest.raises(Refused, match="correlation id") as refused:
+            mock.gate.action("A", "B", correlation_id=name).claim({})
+        assert refused.value.reason is Reason.INVALID
+        gated = approval_gate("A", "B", gate=mock.gate, correlation_id=lambda name=name: name)
+        assert gated(lambda: "ran")().refused.reason is Reason.INVALID
+    assert mock.requests == []
 
 
 def certificate() -> tuple[bytes, bytes]:

@@ -1,17 +1,20 @@
 """`approval_gate`: what people are shown, what runs, and what a refused call returns."""
 
 import asyncio
+import collections
 import dataclasses
 import importlib
 import inspect
 import json
 import logging
 import math
+import typing
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from decimal import Decimal
 from enum import Enum
+from pathlib import Path, PurePosixPath
 from typing import Any
 from unittest.mock import MagicMock
 
@@ -192,6 +195,134 @@ def test_a_value_that_poses_as_another_is_shown_as_it_is(mock: MockGate) -> None
     assert gated(lambda value: "ran")(Tiny(2**60)).refused.reason is Reason.INVALID
 
 
+@dataclasses.dataclass
+class Order:
+    amount: int = 1
+
+
+@dataclasses.dataclass(slots=True)
+class Slotted:
+    amount: int = 1
+
+
+class Extended(Order):
+    def __init__(self, target: str) -> None:
+        super().__init__()
+        self.target = target
+
+
+class ExtendedSlotted(Slotted):
+    __slots__ = ("target",)
+
+    def __init__(self, target: str) -> None:
+        super().__init__()
+        self.target = target
+
+
+@dataclasses.dataclass
+class Failure(Exception):  # noqa: N818 (it holds its `args`)
+    amount: int = 1
+
+
+@dataclasses.dataclass
+class Members(dict[str, Any]):
+    amount: int = 1
+
+
+class ExtendedOnly(Order):
+    """It has methods of its own, and holds nothing of its own."""
+
+
+class Listed(list[str]):
+    def __iter__(self) -> Any:
+        return iter(["shown"])
+
+
+class Keyed(dict[str, Any]):
+    def items(self) -> Any:
+        return {"shown": 1}.items()
+
+
+class Named(typing.NamedTuple):
+    amount: int
+
+    def __iter__(self) -> Any:
+        return iter([1])
+
+
+class Noted(str):
+    pass
+
+
+class NotedNumber(int):
+    pass
+
+
+class NotedDay(date):
+    pass
+
+
+class NotedPath(PurePosixPath):
+    __slots__ = ("target",)
+
+
+def with_attribute(value: Any) -> Any:
+    value.target = "evil"
+    return value
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        Extended("evil"),
+        ExtendedSlotted("evil"),
+        with_attribute(Order()),
+        Failure(),
+        Members(amount=1),
+        Listed(["real"]),
+        Keyed(real=2),
+        collections.defaultdict(lambda: "evil"),
+        collections.UserDict(real=2),
+        with_attribute(collections.OrderedDict(a=1)),
+        Named(1_000),
+        with_attribute(Noted("a")),
+        {with_attribute(Noted("a")): 1},
+        with_attribute(NotedNumber(1)),
+        with_attribute(NotedDay(2026, 1, 2)),
+        with_attribute(NotedPath("a")),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_would_not_be_shown_whole_is_refused_before_anyone_is_asked(mock: MockGate, value: Any) -> None:
+    refused = gated(lambda value: "ran")(value).refused
+    assert refused.reason is Reason.INVALID
+    assert "name the argument in skip" in refused.detail
+    assert mock.requests == []
+
+
+def test_what_is_shown_whole_is_no_matter_of_its_class(mock: MockGate) -> None:
+    @dataclasses.dataclass
+    class Box(Order, typing.Generic[typing.TypeVar("V")]):  # type: ignore[misc]
+        unit: str = dataclasses.field(default="kg", init=False)
+
+    class Day(date):
+        def isoformat(self) -> str:
+            return "never"
+
+    pair = collections.namedtuple("pair", "a b")(1, 2)
+    value = [Box[int](3), Slotted(2), ExtendedOnly(2)]
+    value += [pair, collections.OrderedDict(a=1), Day(2026, 1, 2), PurePosixPath("a/b"), Path("c")]
+    assert gated(lambda value: "ran")(value) == "ran"
+    whole = [{"amount": 3, "unit": "kg"}, {"amount": 2}, {"amount": 2}]
+    assert shown(mock) == {"value": [*whole, [1, 2], {"a": 1}, "2026-01-02", "a/b", "c"]}
+
+
+def test_a_field_that_is_not_set_is_refused(mock: MockGate) -> None:
+    order = Slotted()
+    del order.amount
+    assert gated(lambda order: "ran")(order).refused.reason is Reason.INVALID
+
+
 def test_two_keys_that_json_writes_alike_are_refused(mock: MockGate) -> None:
     key = Enum("Key", {"NAME": "name"}).NAME
     assert gated(lambda value: "ran")({key: "alice", "name": "bob"}).refused.reason is Reason.INVALID
@@ -258,6 +389,16 @@ def test_arguments_that_change_while_people_decide_run_nothing() -> None:
         text = gated(lambda amounts: ran.append(amounts))(amounts)
     assert text.refused.reason is Reason.UNVERIFIED
     assert (ran, mock.outcomes) == ([], ["ExecutionFailed"])
+
+
+def test_a_function_that_gives_a_setting_and_changes_the_arguments_asks_no_one(
+    mock: MockGate, caplog: pytest.LogCaptureFixture
+) -> None:
+    for setting in ("action_description", "reason", "correlation_id"):
+        settings: dict[str, Any] = {"action_description": "B", setting: lambda users: users.pop()}
+        assert approval_gate("A", **settings)(lambda users: "ran")(["1", "2"]).refused.reason is Reason.MISCONFIGURED
+    assert "a function of the settings has changed the arguments" in caplog.text
+    assert mock.requests == []
 
 
 def test_skipped_arguments_are_not_shown(mock: MockGate) -> None:
@@ -417,8 +558,19 @@ def test_one_text_is_no_list_of_approvers() -> None:
         ("agent_name", 5),
         ("gate", "http://localhost"),
         ("skip", "connection"),
+        ("on_pending", asyncio.sleep),
         ("wait", "5"),
         ("wait", math.nan),
+        ("wait", -1),
+        ("action_description", 5),
+        ("approver_emails", [7]),
+        ("timeout", "60"),
+        ("reason", 5),
+        ("on_behalf_of", ["a@b.example"]),
+        ("correlation_id", 5),
+        ("supersedes", 5),
+        ("callback", ["x"]),
+        ("on_pending", "x"),
     ],
 )
 def test_a_setting_of_another_type_is_refused_at_once(setting: str, value: Any) -> None:
@@ -454,6 +606,33 @@ def test_a_tool_call_names_the_request(mock: MockGate) -> None:
         delete("1")
     assert mock.requests[0]["correlationId"] == "call_1"
     assert (len(mock.requests), ran) == (2, ["1", "1"])
+
+
+def test_a_tool_call_names_the_outer_of_two_gated_functions(mock: MockGate) -> None:
+    @gated
+    def inner(n: int) -> str:
+        return f"inner {n}"
+
+    @gated
+    async def inner_async() -> str:
+        return "inner"
+
+    @gated
+    def outer() -> list[str]:
+        return [inner(1), inner(2)]
+
+    @gated
+    async def outer_async() -> str:
+        return await inner_async()
+
+    with tool_call("call_1"):
+        assert outer() == ["inner 1", "inner 2"]
+        assert outer().refused.reason is Reason.USED
+    with tool_call("call_2"):
+        assert asyncio.run(outer_async()) == "inner"
+    names = [request["correlationId"] for request in mock.requests]
+    assert (names[0], names[3]) == ("call_1", "call_2")
+    assert len(set(names)) == 5
 
 
 def test_the_proof_is_there_while_the_function_runs(mock: MockGate) -> None:

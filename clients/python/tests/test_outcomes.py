@@ -1,9 +1,12 @@
 """What is reported of a function that ran, and what becomes of a request that did not end in an approval."""
 
 import asyncio
+import io
+import itertools
 import json
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -83,10 +86,29 @@ def test_a_task_is_cancelled(mock: MockGate) -> None:
     assert (ran, mock.outcomes) == ([], ["ExecutionFailed"])
 
 
-def test_lists_and_iterators_are_results(mock: MockGate) -> None:
-    assert list(gated(lambda user_id: iter([user_id]))("1")) == ["1"]
-    assert gated(lambda user_id: range(2))("1") == range(2)
-    assert mock.outcomes == ["Executed", "Executed"]
+@pytest.mark.parametrize(
+    "lazy",
+    [
+        lambda user_id: map(ran.append, [user_id]),
+        lambda user_id: filter(ran.append, [user_id]),
+        lambda user_id: zip(generate(user_id)),
+        lambda user_id: itertools.chain(generate(user_id)),
+        lambda user_id: enumerate(generate(user_id)),
+    ],
+)
+def test_an_iterator_that_computes_its_items_would_run_later(mock: MockGate, lazy: Any) -> None:
+    with pytest.raises(TypeError, match="no one can know any more what was approved"):
+        gated(lazy)("1")
+    assert (ran, mock.outcomes) == ([], ["ExecutionFailed"])
+
+
+def test_what_is_there_already_is_a_result(mock: MockGate, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("1")
+    with open(tmp_path / "file") as file:
+        results: list[Any] = [["1"], range(2), {}, file, io.StringIO("1")]
+        for result in results:
+            assert gated(lambda user_id: result)("1") is result  # noqa: B023
+    assert mock.outcomes == ["Executed"] * len(results)
 
 
 class Generate:
@@ -122,6 +144,60 @@ def test_an_exception_without_a_text_is_reported_and_raised(mock: MockGate) -> N
     with pytest.raises(SilentError):
         asyncio.run(gated(fail_async)())
     assert mock.outcomes == ["ExecutionFailed", "ExecutionFailed"]
+
+
+def answering(mock: MockGate, change: Callable[[str, dict[str, Any]], dict[str, Any]], calls: list[str]) -> Gate:
+    """A gate whose answers are those of the mock, changed."""
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        calls.append(request.url.path.split("/")[2])
+        response = mock._respond(request)
+        return httpx.Response(response.status_code, json=change(calls[-1], json.loads(response.content)))
+
+    http = httpx.AsyncClient(transport=httpx.MockTransport(answer))
+    return Gate("https://mock.invalid", approvers=["a@b.example"], http=http)
+
+
+def test_a_callback_that_fails_or_is_not_run_ends_nothing(mock: MockGate, caplog: pytest.LogCaptureFixture) -> None:
+    async def later(_: Any) -> None:
+        raise AssertionError("it ran")
+
+    def fail(_: Any) -> None:
+        raise LookupError("no terminal")
+
+    gate = answering(mock, lambda call, it: it | ({"status": "Pending"} if call == "submit" else {}), [])
+    for on_pending, line in (
+        (fail, "on_pending failed"),
+        (lambda it: later(it), "on_pending must not be asynchronous"),
+    ):
+        caplog.clear()
+        assert approval_gate("A", "B", gate=gate, on_pending=on_pending)(lambda: "ran")() == "ran"
+        assert [it.getMessage() for it in caplog.records] == [line]
+
+
+def test_a_request_that_the_gate_took_otherwise_than_it_was_submitted_is_withdrawn(mock: MockGate) -> None:
+    calls: list[str] = []
+    gate = answering(mock, lambda call, it: it | ({"parametersDigest": "0" * 64} if call == "submit" else {}), calls)
+    with pytest.raises(Refused) as refused:
+        gate.action("A", "B").claim({})
+    assert refused.value.reason is Reason.UNVERIFIED
+    assert flush(10)
+    assert calls == ["keys", "submit", "withdraw"]
+
+
+@pytest.mark.parametrize("error", [StopIteration(), TimeoutError(), ValueError("  "), KeyError()])
+def test_a_failure_without_words_is_reported_by_its_type(error: Exception) -> None:
+    mock, reports = MockGate(), []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if "/outcome/" in request.url.path:
+            reports.append(json.loads(request.content)["error"])
+        return mock._respond(request)
+
+    http = httpx.AsyncClient(transport=httpx.MockTransport(answer))
+    permit = Gate("https://mock.invalid", approvers=["a@b.example"], http=http).action("A", "B").claim({})
+    permit.failed(error)
+    assert reports == [type(error).__name__]
 
 
 def test_a_request_that_no_gate_took_is_withdrawn_without_a_line(caplog: pytest.LogCaptureFixture) -> None:

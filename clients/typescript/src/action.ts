@@ -5,7 +5,7 @@ import { background } from "./background.js";
 import type { NewApproval } from "./client.js";
 import type { Connection } from "./connection.js";
 import { GateError } from "./errors.js";
-import { Handle } from "./handle.js";
+import { CORRELATION_ID, Handle } from "./handle.js";
 import { checkSeconds } from "./options.js";
 import { ExactParameters, ParametersError } from "./parameters.js";
 import { executeUnder, notify, Pending, withdraw, type OnPending, type WaitOptions } from "./pending.js";
@@ -83,8 +83,10 @@ export class Action {
   }
 
   /** A name and a secret for one request, to be stored before it is submitted: `submit` under it and `resume` find the
-   * same request after a restart. */
+   * same request after a restart. Throws a `Refused` if the correlation id is none. */
   prepare(): Handle {
+    if (this.options.correlationId !== undefined && !CORRELATION_ID.test(this.options.correlationId))
+      throw invalid("the correlation id must be 1 to 64 letters, digits, dots, dashes or underscores");
     return Handle.create(this.options.agent, this.options.correlationId, this.#claimKey);
   }
 
@@ -99,8 +101,7 @@ export class Action {
       return this.#pending(run, detached, approval);
     } catch (error) {
       // The response was lost, or nothing waits for it: the request may exist.
-      const isNo = error instanceof Refused && !["unavailable", "paused"].includes(error.reason);
-      if (!detached && !isNo) background(withdraw(this.#connection, run.handle));
+      if (!detached && !isNo(error)) background(withdraw(this.#connection, run.handle));
       throw error;
     }
   }
@@ -198,6 +199,12 @@ export class Action {
       ...(callback === undefined ? {} : { callback }),
     };
   }
+}
+
+/** Whether it says that the gate has no request, or has refused it. */
+function isNo(error: unknown): boolean {
+  const mayExist = ["unavailable", "paused", "unverified"];
+  return error instanceof Refused && (error.noOneWasAsked || !mayExist.includes(error.reason));
 }
 
 function toCallback(callback: string | NewCallback | undefined): NewCallback | undefined {

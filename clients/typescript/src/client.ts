@@ -192,6 +192,7 @@ function fromTransport(error: unknown): GateError {
   for (let cause = error; cause instanceof Error; cause = cause.cause) {
     const code = "code" in cause ? String(cause.code) : "";
     why = cause.message.includes(code) ? cause.message : `${code} ${cause.message}`.trim();
+    if (code.startsWith("Z_")) return new InvalidResponseError(`it cannot be decoded: ${why}`);
     if (TLS.test(code)) return new TlsError(why);
     if (code !== "") return new UnreachableError(why, !NOT_SENT.test(code));
   }

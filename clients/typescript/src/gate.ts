@@ -9,7 +9,7 @@ import { Tokens, type TokenCredential } from "./entra.js";
 import { InvalidResponseError, ProblemError, SettingsError } from "./errors.js";
 import { approvalId } from "./handle.js";
 import type { Logger } from "./logs.js";
-import { checkNames, checkSeconds, toList } from "./options.js";
+import { checkCallback, checkFunction, checkNames, checkSeconds, checkText, TEXTS, toList } from "./options.js";
 import { retryFirstContact } from "./retry.js";
 import { readSettings } from "./settings.js";
 import { Trust } from "./trust.js";
@@ -96,6 +96,11 @@ export class Gate {
   action(options: ActionOptions): Action {
     checkNames(options, ACTION_OPTIONS);
     checkSeconds("timeoutSeconds", options.timeoutSeconds);
+    if (typeof options.agent !== "string" || typeof options.action !== "string")
+      throw new TypeError(`${typeof options.agent === "string" ? "action" : "agent"} must be a text`);
+    for (const name of TEXTS) checkText(name, options[name]);
+    checkCallback(options.callback);
+    checkFunction("onPending", options.onPending);
     const approvers = options.approvers ? toList("approvers", options.approvers) : this.approvers;
     return new Action(this.#connection, this.#claimKey, { ...options, approvers });
   }

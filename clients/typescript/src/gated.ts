@@ -6,7 +6,7 @@ import { SettingsError } from "./errors.js";
 import { Gate } from "./gate.js";
 import { logRefusal } from "./logs.js";
 import { executeUnder, type OnPending } from "./pending.js";
-import { checkNames, checkSeconds } from "./options.js";
+import { checkCallback, checkFunction, checkNames, checkSeconds, checkText, TEXTS, toList } from "./options.js";
 import { isPlainObject } from "./parameters.js";
 import { toText } from "./permit.js";
 import { fromError, invalid, Refused } from "./refusal.js";
@@ -95,8 +95,8 @@ export function gated<Args extends object, Context extends unknown[], Result>(
   options: GatedOptions<Args, Context> & Partial<ParsedOptions<object, Args>> & RefusalOptions<RefusalWord, unknown>,
   execute: (args: Args, ...context: Context) => Result,
 ): Gated<object, Context, Result, RefusalWord, unknown> {
-  checkFunction(execute);
-  checkOptions({ approvers: undefined, onRefusal: undefined, ...options });
+  checkExecute(execute);
+  checkOptions(options);
   checkNames(options, OPTIONS);
   checkSeconds("waitSeconds", options.waitSeconds);
   checkSeconds("timeoutSeconds", options.timeoutSeconds);
@@ -139,38 +139,45 @@ async function prepare<Args extends object, Context extends unknown[]>(
   args: object,
   context: Context,
 ): Promise<Prepared<Args>> {
-  const { exact, approved } = readArguments(await complete(options.parse, args), options.skip);
-  const value = <T>(setting: Setting<Args, Context, T>): T =>
-    typeof setting === "function" ? (setting as (...given: [Args, ...Context]) => T)(approved, ...context) : setting;
+  const { exact, skipped } = readArguments(await complete(options.parse, args), options.skip);
+  // Each function has a copy of its own, so that none changes what people see.
+  const copy = () => ({ ...structuredClone(exact.object), ...skipped }) as Args;
+  const value = <T>(name: string, setting: Setting<Args, Context, T>): T =>
+    typeof setting === "function"
+      ? present(name, (setting as (...given: [Args, ...Context]) => T)(copy(), ...context))
+      : setting;
   const action = currentGate(options.gate).action({
     agent: options.agent,
-    action: value(options.action),
+    action: value("action", options.action),
     approvers: options.approvers,
     timeoutSeconds: options.timeoutSeconds,
-    reason: value(options.reason),
-    onBehalfOf: value(options.onBehalfOf),
-    supersedes: value(options.supersedes),
-    callback: value(options.callback),
-    correlationId: value(options.correlationId) ?? currentCorrelationId(),
+    reason: value("reason", options.reason),
+    onBehalfOf: value("onBehalfOf", options.onBehalfOf),
+    supersedes: value("supersedes", options.supersedes),
+    callback: value("callback", options.callback),
+    correlationId: value("correlationId", options.correlationId) ?? currentCorrelationId(),
     onPending: options.onPending,
   });
-  return { action, exact, approved };
+  return { action, exact, approved: copy() };
 }
 
-/** What people see, and what the function gets: a copy of it, with the members that people do not see. */
+/** What a function gave as a setting, or throws a `TypeError` if it gives it later. */
+function present<T>(name: string, given: T): T {
+  if (!isObject(given) || typeof given["then"] !== "function") return given;
+  Promise.resolve(given).catch(() => undefined);
+  throw new TypeError(`${name} must not be asynchronous`);
+}
+
+/** What people see, and the members that they do not see. */
 function readArguments<Args extends object>(
   args: Args,
   skip: readonly (keyof Args & string)[] = [],
-): Omit<Prepared<Args>, "action"> {
-  if (skip.length === 0 || !isPlainObject(args)) {
-    const exact = toExact(args);
-    return { exact, approved: exact.object as Args };
-  }
+): { readonly exact: Prepared<Args>["exact"]; readonly skipped: Partial<Args> } {
+  if (skip.length === 0 || !isPlainObject(args)) return { exact: toExact(args), skipped: {} };
   const shown: Partial<Args> = { ...args };
   for (const name of skip) delete shown[name];
-  const exact = toExact(shown);
   const skipped = skip.filter((name) => name in args).map((name) => [name, args[name]]);
-  return { exact, approved: { ...exact.object, ...Object.fromEntries(skipped) } as Args };
+  return { exact: toExact(shown), skipped: Object.fromEntries(skipped) as Partial<Args> };
 }
 
 /** The arguments that `parse` gives; a function that is called without arguments has none. */
@@ -221,19 +228,23 @@ const OPTIONS: Readonly<Record<keyof AnyOptions, true>> = {
   onRefusal: true,
 };
 
-type OptionToCheck = "agent" | "action" | "approvers" | "onRefusal";
-
 /** What the types say, for programs without types. */
-function checkOptions({ agent, action, approvers, onRefusal }: Readonly<Record<OptionToCheck, unknown>>): void {
+function checkOptions(options: Partial<Record<keyof AnyOptions, unknown>>): void {
+  const { agent, action, approvers, skip, gate, parse, callback, onPending, onRefusal } = options;
   if (typeof agent !== "string" || !["string", "function"].includes(typeof action))
     throw new TypeError("gated needs the options agent and action");
-  if (approvers !== undefined && !Array.isArray(approvers))
-    throw new TypeError("approvers must be a list of addresses");
+  if (approvers !== undefined) toList("approvers", approvers as readonly string[]);
+  if (skip !== undefined) toList("skip", skip as readonly string[]);
+  if (gate !== undefined && !(gate instanceof Gate)) throw new TypeError("gate must be a Gate");
+  for (const name of TEXTS) if (typeof options[name] !== "function") checkText(name, options[name]);
+  if (typeof callback !== "function") checkCallback(callback);
+  checkFunction("parse", parse);
+  checkFunction("onPending", onPending);
   if (![undefined, "return", "throw"].includes(onRefusal as undefined) && typeof onRefusal !== "function")
     throw new TypeError('onRefusal must be "return", "throw" or a function');
 }
 
-function checkFunction(execute: unknown): void {
+function checkExecute(execute: unknown): void {
   if (typeof execute !== "function")
     throw new TypeError("gated gates functions: wrap the function, not the tool that a framework makes of it");
   if (/Generator/.test(Object.prototype.toString.call(execute)))

@@ -4,7 +4,7 @@ import { createHmac, randomBytes, randomUUID } from "node:crypto";
 import { sha256 } from "./parameters.js";
 import { isObject } from "./strict-json.js";
 
-const CORRELATION_ID = /^[A-Za-z0-9._-]{1,64}$/;
+export const CORRELATION_ID = /^[A-Za-z0-9._-]{1,64}$/;
 
 /** The name and the secret of one request.
  *

@@ -9,13 +9,12 @@ export interface Logger {
 }
 
 const DECIDED = ["rejected", "denied", "timeout", "cancelled"];
-const NOT_ASKED = ["misconfigured", "unreachable"];
 
 /** Writes one line, unless a person, the policy or the deadline decided: the caller may get nothing but a value that
  * looks like a rejection. */
-export function logRefusal(logger: Logger, { reason, detail = "" }: Refused): void {
+export function logRefusal(logger: Logger, { reason, detail = "", noOneWasAsked }: Refused): void {
   if (DECIDED.includes(reason)) return;
-  if (NOT_ASKED.includes(reason)) logger.error(`not run, and no one was asked: ${reason}: ${toLoggable(detail)}`);
+  if (noOneWasAsked) logger.error(`not run, and no one was asked: ${reason}: ${toLoggable(detail)}`);
   else logger.warn(`not run: ${reason}: ${toLoggable(detail)}`);
 }
 

@@ -26,7 +26,7 @@ const GIVEN_UP = "given up while it ran: it may have run, or a part of it";
 const NOT_WAITED_FOR = "not run: nothing waited for the approval any more";
 
 /** Called when the request was submitted, and now and then while it is pending. */
-export type OnPending = (approval: Approval) => void;
+export type OnPending = (approval: Approval) => void | Promise<void>;
 
 export interface WaitOptions {
   /** How long to wait for a decision; without one by then, an `Undecided` is thrown. */
@@ -227,13 +227,10 @@ export async function withdraw(connection: Connection, handle: Handle): Promise<
   }
 }
 
-/** Calls back; a callback that fails must not end the wait. */
+/** Calls back; a callback that fails, at once or later, must not end the wait. */
 export function notify(callback: OnPending | undefined, approval: Approval, logger: Logger): void {
-  try {
-    callback?.(approval);
-  } catch (error) {
-    logger.warn(`onPending failed: ${toLoggable(toText(error))}`);
-  }
+  const called = (async () => callback?.(approval))();
+  called.catch((error: unknown) => logger.warn(`onPending failed: ${toLoggable(toText(error))}`));
 }
 
 async function orRefuse<T>(call: Promise<T>): Promise<T> {

@@ -40,10 +40,12 @@ export class Permit {
   }
 }
 
-/** The text of what was thrown, or words in its place if it has none. */
+/** The text of what was thrown, or the name of its type if it has none. */
 export function toText(thrown: unknown): string {
   try {
-    return String(thrown instanceof Error ? thrown.message : thrown);
+    const text = String(thrown instanceof Error ? thrown.message : thrown);
+    if (text.trim() !== "") return text;
+    return thrown instanceof Error ? String(thrown.name) || "Error" : typeof thrown;
   } catch {
     return `${typeof thrown} without a text`;
   }

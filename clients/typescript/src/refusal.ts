@@ -84,6 +84,8 @@ export interface RefusalDetails {
   readonly execution?: string | null;
   /** For `denied`: the rules of the operator's policy that applied. */
   readonly rules?: readonly string[];
+  /** The gate was not asked at all, because of what it is, or of how it can be reached. */
+  readonly noOneWasAsked?: boolean;
 }
 
 /** An action did not run. Its `message` is for a model, and says whether to try again. */
@@ -99,6 +101,8 @@ export class Refused extends Error {
   readonly id: string | null;
   readonly execution: string | null;
   readonly rules: readonly string[];
+  /** Whether the gate was not asked at all, because of what it is, or of how it can be reached. */
+  readonly noOneWasAsked: boolean;
 
   constructor(
     readonly reason: Reason,
@@ -112,6 +116,7 @@ export class Refused extends Error {
     this.id = details.id ?? null;
     this.execution = details.execution ?? null;
     this.rules = details.rules ?? [];
+    this.noOneWasAsked = details.noOneWasAsked ?? ["misconfigured", "unreachable"].includes(reason);
   }
 }
 
@@ -189,6 +194,7 @@ export function beforeSubmit(error: GateError): Refused {
     return new Refused("unreachable", { detail: error.message });
   if (error instanceof TlsError || error instanceof NoTokenError || error instanceof InvalidResponseError)
     return new Refused("misconfigured", { detail: error.message });
+  if (error instanceof UntrustedError) return new Refused("unverified", { detail: error.message, noOneWasAsked: true });
   return fromError(error);
 }
 

@@ -204,6 +204,30 @@ describe("arguments", () => {
     assert.deepEqual(request?.approverEmails, ["bob@example.com"]);
   });
 
+  it("a function that gives a setting gets a copy of the arguments", async () => {
+    const mock = new MockGate();
+    const clear = (args: { users: string[]; n?: number }) => {
+      args.n = args.users.length;
+      args.users.length = 0;
+      return `n-${args.n}`;
+    };
+    const options = { agent: "A", action: clear, reason: clear, correlationId: clear, gate: mock.gate };
+    const ran = await gated(options, (args: { users: string[]; n?: number }) => args)({ users: ["1", "2"] });
+    assert.deepEqual([ran, shown(mock)], [{ users: ["1", "2"] }, { users: ["1", "2"] }]);
+    const [request] = mock.requests;
+    assert.deepEqual([request?.actionDescription, request?.reason, request?.correlationId], ["n-2", "n-2", "n-2"]);
+  });
+
+  it("a function that gives a setting later is none", async () => {
+    const mock = new MockGate();
+    const reason = (async () => {
+      throw new Error("later");
+    }) as unknown as () => string;
+    const run = gated({ ...SETTINGS, reason, gate: mock.gate }, () => "ran");
+    await assert.rejects(run({}), { name: "TypeError", message: /reason must not be asynchronous/ });
+    assert.deepEqual(mock.requests, []);
+  });
+
   it("a setting that JSON cannot carry is refused", async () => {
     const { gate } = new MockGate();
     assert.match(await gated({ agent: "A", action: "Delete \ud800", gate }, () => "ran")({}), /surrogate/);
@@ -229,9 +253,50 @@ describe("what cannot be gated is refused at once", () => {
     assert.throws(() => new MockGate().gate.action(misspelt), error);
     assert.throws(() => new MockGate().gate.action({ ...SETTINGS, ...{ skip: [] } }), /there is no option skip/);
   });
+  it("an option of another type is refused by its name", () => {
+    const { gate } = new MockGate();
+    const options: Record<string, unknown[]> = {
+      agent: [5],
+      action: [5, null],
+      approvers: [[7], "a@b.example"],
+      reason: [5, null],
+      onBehalfOf: [["a@b.example"]],
+      correlationId: [5],
+      supersedes: [5],
+      callback: [["x"], 5, { channel: 5 }, {}, { channel: "a", state: 5 }],
+      onPending: ["x"],
+      skip: ["abc", [5]],
+      gate: [{}, "https://gate.example.com"],
+      parse: [{}],
+      onRefusal: [5],
+    };
+    for (const [name, values] of Object.entries(options))
+      for (const value of values) {
+        const message = new RegExp(`\\b${name}\\b.* must be|needs the options .*\\b${name}\\b`);
+        assert.throws(() => gated({ ...SETTINGS, [name]: value }, () => 1), { name: "TypeError", message });
+        if (!["skip", "gate", "parse", "onRefusal"].includes(name))
+          assert.throws(() => gate.action({ ...SETTINGS, [name]: value }), { name: "TypeError", message });
+      }
+  });
+  it("what a function gives as an option of another type is refused by its name", async () => {
+    const { gate, requests } = new MockGate();
+    const run = gated({ ...SETTINGS, gate, reason: (() => 5) as unknown as () => string }, () => "ran");
+    await assert.rejects(run({}), { name: "TypeError", message: "reason must be a text" });
+    assert.deepEqual(requests, []);
+  });
+  it("a correlation id that is none", async () => {
+    const { gate, requests } = new MockGate();
+    for (const correlationId of ["", "a b", "x".repeat(65)]) {
+      const text = await gated({ ...SETTINGS, correlationId: () => correlationId, gate }, () => "ran")({});
+      assert.match(text, /correlation id/);
+      const claim = gate.action({ ...SETTINGS, correlationId }).claim({});
+      await assert.rejects(claim, { name: "Refused", reason: "invalid" });
+    }
+    assert.deepEqual(requests, []);
+  });
   it("seconds that are none", async () => {
     const { gate, requests } = new MockGate();
-    for (const seconds of [NaN, "5", null, new Date(0)] as number[]) {
+    for (const seconds of [NaN, "5", null, new Date(0), -1] as number[]) {
       assert.throws(() => gated({ ...SETTINGS, waitSeconds: seconds }, () => 1), /waitSeconds must be a number/);
       assert.throws(() => gated({ ...SETTINGS, timeoutSeconds: seconds }, () => 1), /timeoutSeconds must be a number/);
       assert.throws(() => gate.action({ ...SETTINGS, timeoutSeconds: seconds }), /timeoutSeconds must be a number/);
@@ -320,6 +385,16 @@ describe("outcomes", () => {
     assert.equal(mock.requests.length, 2);
   });
 
+  it("a tool call names the outer of two gated functions", async () => {
+    const mock = new MockGate();
+    const inner = gated({ ...SETTINGS, gate: mock.gate }, ({ n }: { n: number }) => `inner ${n}`);
+    const outer = gated({ ...SETTINGS, gate: mock.gate }, async () => [await inner({ n: 1 }), await inner({ n: 2 })]);
+    assert.deepEqual(await toolCall("call_1", () => outer({})), ["inner 1", "inner 2"]);
+    const names = mock.requests.map(({ correlationId }) => correlationId);
+    assert.equal(names[0], "call_1");
+    assert.equal(new Set(names).size, 3);
+  });
+
   it("the proof is there while the function runs", async () => {
     const mock = new MockGate();
     const proof = await gated({ ...SETTINGS, gate: mock.gate }, () => currentProof())({});
@@ -358,6 +433,16 @@ describe("logs", () => {
       line.mock.calls.map((call) => call.arguments as unknown[]),
       [["not run, and no one was asked: misconfigured: HO_URL is not set: it must be the gate's address"]],
     );
+  });
+
+  it("a gate that is not trusted before anyone is asked is an error", async () => {
+    const logger = new Lines();
+    const fetch = async () => Response.json({ keys: [] });
+    const gate = new Gate({ url: "https://gate.example.com", approvers: ["a@b.example"], fetch, logger });
+    assert.match(await gated({ ...SETTINGS, gate }, () => "ran")({}), /could not be verified/);
+    const [line, ...others] = logger.lines;
+    assert.match(line ?? "", /^error not run, and no one was asked: unverified: the gate does not say/);
+    assert.deepEqual(others, []);
   });
 
   it("a pause has words of its own", async () => {

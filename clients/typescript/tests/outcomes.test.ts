@@ -1,6 +1,9 @@
 // What is reported of a function that ran, and what becomes of a request that did not end in an approval.
 
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { describe, it } from "node:test";
 import { flush, Gate, gated, Refused, type Logger } from "human-oversight";
 import { MockGate, pause } from "human-oversight/mock";
@@ -21,7 +24,18 @@ describe("a result that would run later", () => {
     ran.push("stream");
     yield 1;
   }
-  const functions = { generate: () => generate(), stream: () => stream(), "async generate": async () => generate() };
+  const lazy = {
+    next: () => ({ done: ran.push("lazy") > 0, value: 1 }),
+    [Symbol.iterator]: () => lazy,
+  };
+  const readable = new ReadableStream({ pull: () => void ran.push("readable") }, { highWaterMark: 0 });
+  const functions = {
+    generate: () => generate(),
+    stream: () => stream(),
+    "async generate": async () => generate(),
+    "an iterator of one's own": () => lazy,
+    "a stream that runs when it is read": () => readable,
+  };
   for (const [name, execute] of Object.entries(functions))
     it(`is reported as failed: ${name}`, async () => {
       const mock = new MockGate();
@@ -34,7 +48,16 @@ describe("a result that would run later", () => {
 
   it("and one that is there is a result", async () => {
     const mock = new MockGate();
-    const results = [[1], new Map([[1, 2]]), [1].values(), { next: () => 1 }, new ReadableStream(), "text", null];
+    const results = [
+      [1],
+      new Map([[1, 2]]),
+      [1].values(),
+      { next: () => 1 },
+      new Map().entries(),
+      new Response("a"),
+      "text",
+      null,
+    ];
     for (const result of results)
       assert.equal(await gated({ ...SETTINGS, gate: mock.gate }, (): unknown => result)({}), result);
     assert.deepEqual(
@@ -53,6 +76,7 @@ describe("what is thrown without a text is reported, and thrown", () => {
   const thrown = {
     "an object without a prototype": Object.create(null) as object,
     "an object whose toString throws": silent,
+    "an error without a message": new RangeError(),
     "an error whose message is no text": Object.assign(new Error(), { message: silent }),
   };
   for (const [name, error] of Object.entries(thrown))
@@ -65,21 +89,72 @@ describe("what is thrown without a text is reported, and thrown", () => {
       assert.deepEqual(mock.outcomes, ["ExecutionFailed"]);
     });
 
-  it("by a callback, too", async () => {
-    const lines: string[] = [];
-    const mock = new MockGate(undefined, logTo(lines));
-    const fetch: typeof globalThis.fetch = async (url, init) => {
-      const response = await mock.fetch(url, init);
-      if (!String(url).endsWith("/submit")) return response;
-      return Response.json({ ...((await response.json()) as object), status: "Pending" }, { status: 202 });
-    };
-    const onPending = () => {
+  const callbacks = {
+    "a callback": () => {
       throw Object.create(null);
-    };
-    const gate = new Gate({ url: "https://mock.invalid", approvers: ["a@b.example"], fetch, logger: logTo(lines) });
-    assert.equal(await gated({ ...SETTINGS, gate, onPending }, () => "ran")({}), "ran");
-    assert.match(lines.join(), /^onPending failed: /);
+    },
+    "an asynchronous callback": async () => {
+      await Promise.resolve();
+      throw Object.create(null);
+    },
+  };
+  for (const [name, onPending] of Object.entries(callbacks))
+    it(`by ${name}, too`, async () => {
+      const lines: string[] = [];
+      const gate = pendingAtFirst(lines);
+      assert.equal(await gated({ ...SETTINGS, gate, onPending }, () => "ran")({}), "ran");
+      assert.match(lines.join(), /^onPending failed: /);
+    });
+});
+
+/** A gate that says of each request that it is pending when it was submitted. */
+function pendingAtFirst(lines: string[]): Gate {
+  const mock = new MockGate();
+  const fetch: typeof globalThis.fetch = async (url, init) => {
+    const response = await mock.fetch(url, init);
+    if (!String(url).endsWith("/submit")) return response;
+    return Response.json({ ...((await response.json()) as object), status: "Pending" }, { status: 202 });
+  };
+  return new Gate({ url: "https://mock.invalid", approvers: ["a@b.example"], fetch, logger: logTo(lines) });
+}
+
+it("a request that the gate took otherwise than it was submitted is withdrawn", async () => {
+  const mock = new MockGate();
+  const calls: (string | undefined)[] = [];
+  const fetch: typeof globalThis.fetch = async (url, init) => {
+    calls.push(String(url).split("/")[4]);
+    const response = await mock.fetch(url, init);
+    if (!String(url).endsWith("/submit")) return response;
+    return Response.json({ ...((await response.json()) as object), parametersDigest: "0".repeat(64) });
+  };
+  const gate = new Gate({ url: "https://mock.invalid", approvers: ["a@b.example"], fetch, logger: logTo([]) });
+  await assert.rejects(gate.action(SETTINGS).claim({}), { name: "Refused", reason: "unverified" });
+  await flush();
+  assert.deepEqual(calls, ["keys", "submit", "withdraw"]);
+});
+
+it("a failure without a text is reported by its type", async () => {
+  const mock = new MockGate();
+  const reports: unknown[] = [];
+  const fetch: typeof globalThis.fetch = async (url, init) => {
+    if (String(url).includes("/outcome/")) reports.push((JSON.parse(String(init?.body)) as { error: string }).error);
+    return mock.fetch(url, init);
+  };
+  const gate = new Gate({ url: "https://mock.invalid", approvers: ["a@b.example"], fetch });
+  const unnamed = Object.create(null) as object;
+  for (const error of [new RangeError(), new Error("  "), "", undefined, unnamed])
+    await (await gate.action(SETTINGS).claim({})).failed(error);
+  assert.deepEqual(reports, ["RangeError", "Error", "string", "undefined", "object without a text"]);
+});
+
+it("an answer that cannot be decoded is an error at once", async () => {
+  const server = createServer((_, response) => {
+    response.writeHead(200, { "content-encoding": "gzip" }).end("no gzip");
   });
+  await once(server.listen(0, "127.0.0.1"), "listening");
+  const gate = new Gate({ url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` });
+  await assert.rejects(gate.check(), { name: "InvalidResponseError", message: /cannot be decoded/ });
+  server.close();
 });
 
 it("a request that no gate took is withdrawn without a line", async () => {

@@ -19,10 +19,10 @@ impl Refusal {
         let detail = self.detail.as_deref().map(loggable).unwrap_or_default();
         match reason {
             Reason::Rejected | Reason::Timeout | Reason::Cancelled => {}
-            Reason::Misconfigured | Reason::Unreachable if nothing_is_logged() => {
+            _ if self.no_one_was_asked() && nothing_is_logged() => {
                 eprintln!("human-oversight: not run, and no one was asked: {detail}");
             }
-            Reason::Misconfigured | Reason::Unreachable => {
+            _ if self.no_one_was_asked() => {
                 tracing::error!(?reason, detail, "not run, and no one was asked");
             }
             _ => tracing::warn!(?reason, detail, "not run"),

@@ -63,6 +63,8 @@ pub struct Refusal {
     /// For [`Reason::Used`]: what became of the action, as far as the gate knows.
     pub execution: Option<ExecutionStatus>,
     request: Option<Box<RefusedRequest>>,
+    /// The gate was not trusted, before anyone was asked.
+    is_untrusted: bool,
 }
 
 /// The request that ended in a refusal.
@@ -120,6 +122,7 @@ impl Refusal {
             rules: Vec::new(),
             execution: None,
             request: None,
+            is_untrusted: false,
         }
     }
 
@@ -132,6 +135,20 @@ impl Refusal {
     /// [`Action::supersedes`](crate::Action::supersedes) and [`Refusal::id`].
     pub fn question(&self) -> Option<&str> {
         self.request.as_ref()?.question.as_deref()
+    }
+
+    /// Whether the gate was not asked at all, because of what it is, or of how it can be reached.
+    pub fn no_one_was_asked(&self) -> bool {
+        self.is_untrusted || matches!(self.reason, Reason::Misconfigured | Reason::Unreachable)
+    }
+
+    /// Whether the gate may have the request all the same.
+    pub(crate) fn leaves_a_request(&self) -> bool {
+        let may_exist = matches!(
+            self.reason,
+            Reason::Unavailable | Reason::Paused | Reason::Unverified
+        );
+        may_exist && !self.no_one_was_asked()
     }
 
     fn with_detail(reason: Reason, detail: impl Into<String>) -> Self {
@@ -217,6 +234,12 @@ impl Refusal {
             Error::Unreachable { .. } | Error::Unavailable { .. } => Reason::Unreachable,
             Error::Tls { .. } | Error::NoToken(_) | Error::InvalidResponse(_) => {
                 Reason::Misconfigured
+            }
+            Error::Untrusted(_) => {
+                return Self {
+                    is_untrusted: true,
+                    ..error.into()
+                };
             }
             _ => return error.into(),
         };

@@ -12,7 +12,7 @@ use uuid::Uuid;
 use crate::action::Action;
 use crate::error::Error;
 use crate::handle::Handle;
-use crate::outcome::{Outcome, Reason, Refusal};
+use crate::outcome::{Outcome, Refusal};
 use crate::pending::{Pending, infallible};
 use crate::retry::retry_first_contact;
 use crate::run_permit::Permit;
@@ -156,10 +156,8 @@ impl Action {
         let withdraw = WithdrawOnDrop::new(&self.gate.client, &handle);
         let pending = self.submit_under(handle, parameters).await;
         match &pending {
-            // The response was lost: the request may exist.
-            Err(refusal) if matches!(refusal.reason, Reason::Unavailable | Reason::Paused) => {
-                drop(withdraw);
-            }
+            // The response was lost, or not that of this request.
+            Err(refusal) if refusal.leaves_a_request() => drop(withdraw),
             _ => withdraw.disarm(),
         }
         pending.map(Pending::attach)

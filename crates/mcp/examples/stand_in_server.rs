@@ -108,6 +108,10 @@ fn call(folder: &Path, id: &Value, params: &Value, line: &str) {
             id,
             &json!({"content": [{"type": "text", "text": "no such file"}], "isError": true}),
         ),
+        "twice" => {
+            answer(id, &text("once"));
+            answer(id, &text("again"));
+        }
         "error" => say(&format!(
             "{{\"jsonrpc\":\"2.0\",\"id\":{id},\"error\":{{\"code\":-32000,\"message\":\"broken\"}}}}\n"
         )),

@@ -37,7 +37,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "TIME", default_value = "45s", value_parser = answer_within)]
     pub(crate) answer_within: Duration,
     /// The server's name for people and patterns [default: the file name of COMMAND]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = server_name)]
     server: Option<String>,
     /// The tool server, which speaks on its standard input and output, with its arguments
     #[arg(last = true, required = true, value_name = "COMMAND")]
@@ -59,6 +59,13 @@ impl Arguments {
             stem.to_string_lossy().into_owned()
         };
         self.server.clone().unwrap_or_else(file_name)
+    }
+}
+
+fn server_name(text: &str) -> Result<String, &'static str> {
+    match text.trim() {
+        "" => Err("must not be blank"),
+        _ => Ok(text.to_owned()),
     }
 }
 

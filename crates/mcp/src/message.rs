@@ -23,9 +23,17 @@ pub(crate) enum Line<'a> {
     /// The client no longer waits for the answer to the request of this id.
     Cancelled(Id),
     /// Several messages in one line, as the revision 2025-03-26 permits.
-    Batch(Vec<Self>),
+    Batch(Vec<Part<'a>>),
     /// Not to be sent on.
     Invalid(Invalid),
+}
+
+/// A message of a batch.
+#[derive(Debug)]
+pub(crate) struct Part<'a> {
+    /// Of a request, as far as it can be read.
+    pub(crate) id: Option<Id>,
+    pub(crate) line: Line<'a>,
 }
 
 /// A request `tools/call`.
@@ -109,11 +117,20 @@ pub(crate) fn read_line(line: &[u8]) -> Line<'_> {
         b'{' => read_message(raw),
         b'[' => match serde_json::from_str::<Vec<&RawValue>>(raw.get()) {
             Ok(batch) if !batch.is_empty() => {
-                Line::Batch(batch.into_iter().map(read_message).collect())
+                Line::Batch(batch.into_iter().map(read_part).collect())
             }
             _ => invalid(INVALID_REQUEST, "an empty batch"),
         },
         _ => invalid(INVALID_REQUEST, "a message must be an object"),
+    }
+}
+
+fn read_part(raw: &RawValue) -> Part<'_> {
+    let members = Members::read(raw, &MESSAGE);
+    let request = members.filter(|message| message.get("method").is_some());
+    Part {
+        id: request.and_then(|request| Id::read(request.get("id")?)),
+        line: read_message(raw),
     }
 }
 
@@ -205,16 +222,24 @@ pub(crate) fn invalid_line(Invalid { id, code, why }: &Invalid) -> String {
     format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"error\":{error}}}\n")
 }
 
-impl Line<'_> {
-    /// The requests of a batch, with their ids as far as they can be read, refused for one reason.
-    pub(crate) fn refuse(&self, why: &'static str) -> Invalid {
-        let id = match self {
-            Line::Call(call) => call.id.clone(),
-            Line::Invalid(invalid) => invalid.id.clone(),
-            _ => None,
-        };
-        let code = INVALID_REQUEST;
-        Invalid { id, code, why }
+/// A batch refused: one answer to each of its requests, or to none of them where no id can be read.
+pub(crate) fn refuse_batch(parts: &[Part<'_>], why: &'static str) -> Vec<Invalid> {
+    let code = INVALID_REQUEST;
+    let ids = parts.iter().filter_map(|part| part.id.clone());
+    let refused: Vec<_> = ids
+        .map(|id| Invalid {
+            id: Some(id),
+            code,
+            why,
+        })
+        .collect();
+    match refused.is_empty() {
+        true => vec![Invalid {
+            id: None,
+            code,
+            why,
+        }],
+        false => refused,
     }
 }
 
@@ -231,6 +256,11 @@ impl Id {
     /// An id of the proxy's own. `prefix` is one that no client can guess.
     pub(crate) fn own(prefix: &str, number: u64) -> Self {
         Self(format!("\"held-{prefix}-{number}\""))
+    }
+
+    /// Whether it is one of the proxy's own, whatever its number.
+    pub(crate) fn is_own(&self, prefix: &str) -> bool {
+        self.0.starts_with(&format!("\"held-{prefix}-"))
     }
 
     /// As JSON.

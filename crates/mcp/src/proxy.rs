@@ -15,7 +15,9 @@ use crate::call::{CallError, Content, Meta, TaskForm};
 use crate::claim_key::ClaimKey;
 use crate::config::Config;
 use crate::held::{HeldCalls, Joined, Stage};
-use crate::message::{Asked, Id, Invalid, Line, TaskRequest, ToolCall, invalid_line, read_line};
+use crate::message::{
+    Asked, Id, Invalid, Line, Part, TaskRequest, ToolCall, invalid_line, read_line, refuse_batch,
+};
 use crate::output::Output;
 use crate::progress::{PERIOD, Progress, Tokens};
 use crate::request::Request;
@@ -107,8 +109,8 @@ impl Proxy {
             Line::Task(request) if Tasks::is_own(&request.task) => {
                 return self.take_task(request).await;
             }
-            Line::Batch(lines) if lines.iter().any(|line| !self.passes(line)) => {
-                return self.refuse_batch(lines).await;
+            Line::Batch(parts) if parts.iter().any(|part| !self.passes(&part.line)) => {
+                return self.refuse_batch(parts).await;
             }
             Line::Invalid(invalid) => return self.refuse(invalid).await,
             Line::Call(_) | Line::Task(_) | Line::Batch(_) | Line::Other => {}
@@ -187,13 +189,10 @@ impl Proxy {
         self.output.write(invalid_line(invalid).as_bytes()).await;
     }
 
-    async fn refuse_batch(&self, lines: &[Line<'_>]) {
-        let why = "a batch with a tool call that needs approval: send its messages one by one";
-        let mut refused = lines.iter().map(|line| line.refuse(why)).peekable();
-        if refused.peek().is_none() {
-            return;
-        }
-        for invalid in refused.filter(|invalid| invalid.id.is_some()) {
+    async fn refuse_batch(&self, parts: &[Part<'_>]) {
+        let why = "a batch with a tool call that needs approval, or with a message that is not clear: send its \
+                   messages one by one";
+        for invalid in refuse_batch(parts, why) {
             self.refuse(&invalid).await;
         }
     }

@@ -94,18 +94,20 @@ impl Server {
         answer.await.ok()
     }
 
-    /// Takes a line of the server if it answers a call of the proxy.
+    /// Takes a line of the server if it answers a call of the proxy, whose ids the client does not know.
     pub(crate) fn take_answer(&self, line: &[u8]) -> bool {
-        if self.runs().waiting.is_empty() {
+        if self.runs().started == 0 {
             return false;
         }
-        let Some((id, answer)) = read_answer(line) else {
+        let Some((id, answer)) = read_answer(line).filter(|(id, _)| id.is_own(&self.prefix)) else {
             return false;
         };
-        let Some(run) = self.runs().waiting.remove(&id) else {
-            return false;
-        };
-        run.send(answer).ok();
+        match self.runs().waiting.remove(&id) {
+            Some(run) => drop(run.send(answer)),
+            None => {
+                tracing::warn!("the server answered a call again: the second answer is dropped")
+            }
+        }
         true
     }
 

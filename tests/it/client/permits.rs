@@ -133,6 +133,7 @@ async fn a_gate_without_permits_is_refused_before_anyone_is_asked() {
     let action = gate.gate().action("Delete User Account");
     let refusal = action.submit(&user()).await.unwrap_err();
     assert_eq!(refusal.reason, Reason::Unverified);
+    assert!(refusal.no_one_was_asked());
     let detail = refusal.detail.unwrap();
     assert!(detail.contains("upgrade the gate"), "{detail}");
     assert!(gate.stored().await.is_empty());

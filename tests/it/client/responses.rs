@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::any;
-use human_oversight_client::types::{ExecutionStatus, KeySet};
+use human_oversight_client::types::{ExecutionStatus, KeySet, Status};
 use human_oversight_client::{Action, Client, Gate, Outcome, Reason};
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -219,4 +220,25 @@ async fn a_genuine_receipt_in_an_altered_response_runs_nothing() {
             "{member}"
         );
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_that_was_accepted_otherwise_than_it_was_submitted_is_withdrawn() {
+    let gate = TestGate::start().await;
+    let altering = alter_responses(&gate, |path, status, body| {
+        if path != "/api/submit" {
+            return (status, body);
+        }
+        let mut answer: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        answer["parametersDigest"] = json!("0".repeat(64));
+        (status, answer.to_string().into_bytes())
+    });
+    let action = altering.await.action("Delete User Account");
+    let action = action.correlation_id("altered");
+    let id = action.prepare().id;
+    let refusal = action.submit(&user()).await.unwrap_err();
+    assert_eq!(refusal.reason, Reason::Unverified);
+    assert!(!refusal.no_one_was_asked());
+    let wait = gate.client.status(&id, Duration::from_secs(10));
+    assert_eq!(wait.await.unwrap().0.status, Status::Cancelled);
 }

@@ -10,7 +10,8 @@ from . import loop
 from .approval import Approval
 from .connection import Connection, OnPending
 from .errors import GateError
-from .handle import Handle
+from .handle import CORRELATION_ID, Handle
+from .options import check_seconds
 from .parameters import Parameters, ParametersError
 from .pending import Pending, execute, execute_async, notify, withdraw
 from .permit import Permit
@@ -40,7 +41,15 @@ class Action:
 
     def prepare(self) -> Handle:
         """A name and a secret for one request, to be stored before it is submitted: `submit` under it and `resume`
-        find the same request after a restart."""
+        find the same request after a restart.
+
+        Raises:
+            Refused: if the correlation id is none.
+        """
+        if self.correlation_id is not None and not CORRELATION_ID.fullmatch(self.correlation_id):
+            raise Refused(
+                Reason.INVALID, "the correlation id must be 1 to 64 letters, digits, dots, dashes or underscores"
+            )
         return Handle.create(self.agent, self.correlation_id, self.claim_key)
 
     def submit(self, parameters: Any, handle: Handle | None = None) -> Pending:
@@ -96,6 +105,7 @@ class Action:
         return permit
 
     async def _claim(self, parameters: Any, stored: Handle | None, wait: float | None) -> Permit:
+        check_seconds("wait", wait)  # before anyone is asked
         # One task: an interrupt cannot come between submit and wait, and leave a request that nothing withdraws.
         pending = await self._submit(parameters, stored)
         pending.detached |= wait is not None
@@ -114,8 +124,7 @@ class Action:
             approval = await self._submit_run(run)
         except BaseException as error:
             # The response was lost, or nothing waits for it: the request may exist.
-            is_no = isinstance(error, Refused) and error.reason not in (Reason.UNAVAILABLE, Reason.PAUSED)
-            if stored is None and not is_no:
+            if stored is None and not _is_no(error):
                 loop.spawn(withdraw(self.connection, run))
             raise
         return Pending(self.connection, run, approval=approval, on_pending=self.on_pending, detached=stored is not None)
@@ -175,3 +184,9 @@ class Action:
         except rfc8785.CanonicalizationError as error:  # half of a surrogate pair, or NaN, in a setting
             raise Refused(Reason.INVALID, f"a setting cannot be written as JSON: {error}") from None
         return request
+
+
+def _is_no(error: BaseException) -> bool:
+    """Whether it says that the gate has no request, or has refused it."""
+    may_exist = (Reason.UNAVAILABLE, Reason.PAUSED, Reason.UNVERIFIED)
+    return isinstance(error, Refused) and (error.no_one_was_asked or error.reason not in may_exist)

@@ -15,9 +15,9 @@ def parse_gate(text: str) -> httpx.URL:
     """
     try:
         url = httpx.URL(text.strip())
-    except httpx.InvalidURL:
+    except (httpx.InvalidURL, AttributeError):
         url = httpx.URL("")
-    if url.scheme not in ("http", "https") or not url.host:
+    if url.scheme not in ("http", "https") or not url.host or not _is_port(url.port):
         raise SettingsError("the gate's address (HO_URL) must be an absolute https URL")
     if url.query or url.userinfo:
         raise SettingsError("the gate's address must not contain a key: set HO_KEY instead")
@@ -28,6 +28,10 @@ def parse_gate(text: str) -> httpx.URL:
         )
     # People paste `https://host/api` and `https://host/` for `https://host`.
     return url.copy_with(path=url.path.rstrip("/").removesuffix("/api") or "/", fragment=None)
+
+
+def _is_port(port: int | None) -> bool:
+    return port is None or 0 < port < 65_536
 
 
 def is_loopback(url: httpx.URL) -> bool:

@@ -131,10 +131,16 @@ class Client:
         )
         try:
             response = await loop.within(seconds + _CONNECT_SECONDS, self._send(request))
+        except httpx.DecodingError as error:
+            raise InvalidResponseError(f"it cannot be decoded: {error}") from None
         except httpx.HTTPError as error:
             raise _from_transport(error) from None
         except asyncio.TimeoutError:
             raise UnreachableError("no response in time", may_be_accepted=True) from None
+        except GateError:
+            raise
+        except Exception as error:  # a group of exceptions, for example, of what makes the connection
+            raise UnreachableError(f"{type(error).__name__}: {error}", may_be_accepted=True) from None
         try:
             return _read(response, path), _retry_after(response)
         except SettingsError:

@@ -15,8 +15,9 @@ _proof: ContextVar[Proof | None] = ContextVar("human_oversight_proof", default=N
 def tool_call(*names: str) -> Iterator[None]:
     """Names the requests of gated functions that are called within after a tool call of the model.
 
-    The same call again is the same request, and asks no one again. Ids of tool calls are not unique everywhere: name
-    the run, or the thread of the conversation, too.
+    The same call again is the same request, and asks no one again. So two gated functions in one tool call, one beside
+    the other, need a `correlation_id` each; a gated function that another one calls has a name of its own. Ids of tool
+    calls are not unique everywhere: name the run, or the thread of the conversation, too.
 
         with tool_call(run_id, call_id):
             delete_user("1")
@@ -39,8 +40,10 @@ def current_proof() -> Proof | None:
 
 @contextmanager
 def proof_scope(proof: Proof) -> Iterator[None]:
-    token = _proof.set(proof)
+    """While a gated function runs. The name of the tool call is that of its request, and of no other within."""
+    token, named = _proof.set(proof), _tool_call.set(None)
     try:
         yield
     finally:
+        _tool_call.reset(named)
         _proof.reset(token)

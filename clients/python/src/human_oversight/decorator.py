@@ -2,7 +2,6 @@
 
 import functools
 import inspect
-import math
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, Literal, ParamSpec, TypeVar, cast
 
@@ -13,6 +12,7 @@ from .context import current_correlation_id, proof_scope
 from .errors import SettingsError
 from .gate import Gate
 from .logs import log_refusal
+from .options import check_callback, check_on_pending, check_seconds, check_text, to_list
 from .parameters import ParametersError
 from .pending import execute, execute_async
 from .refusal import Reason, RefusalText, Refused, from_error
@@ -75,8 +75,14 @@ def approval_gate(
     """
     if on_refusal not in ("return", "raise"):
         raise ValueError('on_refusal must be "return" or "raise"')
-    _check_types(agent_name, approver_emails, skip, gate, wait)
-    approvers = None if approver_emails is None else list(approver_emails)
+    _check_types(agent_name, skip, gate, wait)
+    approvers = None if approver_emails is None else to_list("approver_emails", approver_emails)
+    texts = {"action_description": action_description, "reason": reason, "correlation_id": correlation_id}
+    for name, text in (texts | {"on_behalf_of": on_behalf_of, "supersedes": supersedes}).items():
+        check_text(name, None if callable(text) else text)
+    check_seconds("timeout", timeout)
+    check_callback(None if callable(callback) else callback)
+    check_on_pending(on_pending)
 
     def decorate(function: Callable[P, T]) -> Callable[P, T]:
         _check_function(function)
@@ -94,11 +100,13 @@ def approval_gate(
                 timeout=timeout,
                 reason=value(reason),
                 on_behalf_of=value(on_behalf_of),
-                correlation_id=value(correlation_id) or current_correlation_id(),
+                correlation_id=current_correlation_id() if (named := value(correlation_id)) is None else named,
                 on_pending=on_pending,
                 supersedes=value(supersedes),
                 callback=value(callback),
             )
+            if signature.parameters(args, kwargs).digest != parameters.digest:
+                raise SettingsError("a function of the settings has changed the arguments of the call")
             return Call(action, parameters, lambda: signature.parameters(args, kwargs), _seconds(wait))
 
         def refuse(refused: Refused) -> Any:
@@ -147,17 +155,15 @@ def _seconds(wait: bool | float) -> float | None:
     return 0.0 if wait is False else wait
 
 
-def _check_types(agent_name: Any, approver_emails: Any, skip: Any, gate: Any, wait: Any) -> None:
+def _check_types(agent_name: Any, skip: Any, gate: Any, wait: Any) -> None:
     if not isinstance(agent_name, str):
         raise TypeError("agent_name must be a text")
-    if isinstance(approver_emails, str):
-        raise TypeError("approver_emails must be a list of addresses, not one text")
     if isinstance(skip, str):
         raise TypeError("skip must be a list of names, not one text")
     if gate is not None and not isinstance(gate, Gate):
         raise TypeError("gate must be a Gate")
-    if not isinstance(wait, int | float) or math.isnan(wait):
-        raise TypeError("wait must be True, False or seconds")
+    if not isinstance(wait, int | float) or not wait >= 0:  # as NaN is not
+        raise TypeError("wait must be True, False or seconds, and not negative")
 
 
 def _check_function(function: Any) -> None:

@@ -18,6 +18,7 @@ from .connection import Connection, OnPending
 from .entra import Tokens, credential_of_environment
 from .errors import InvalidResponseError, ProblemError, SettingsError
 from .handle import approval_id
+from .options import check_callback, check_on_pending, check_seconds, check_text, to_list
 from .retry import retry_first_contact
 from .settings import Settings
 from .trust import Trust
@@ -75,8 +76,8 @@ class Gate:
             raise SettingsError("HO_CLAIM_KEY must be 64 hexadecimal digits, as `openssl rand -hex 32` prints them")
         tokens = Tokens(credential or credential_of_environment(), audience) if audience else None
         client = Client(url, key, tokens=tokens, verify=verify, proxy=proxy, http=http)
-        self._connection = Connection(client, Trust(keys, _to_list("issuers", issuers)))
-        self.approvers = _to_list("approvers", approvers)
+        self._connection = Connection(client, Trust(keys, to_list("issuers", issuers)))
+        self.approvers = to_list("approvers", approvers)
         # Without one, a repeated call is the same request within this process alone.
         self._claim_key = claim_key or secrets.token_hex(32)
 
@@ -155,13 +156,20 @@ class Gate:
                 or `{"channel": …, "state": …}` with a text that the callback repeats. The agent's web server passes the
                 call to `verify_callback`.
         """
-        if not isinstance(agent, str):
-            raise TypeError("agent must be a text")
+        required = {"agent": agent, "description": description}
+        if missing := [name for name, text in required.items() if not isinstance(text, str)]:
+            raise TypeError(f"{missing[0]} must be a text")
+        texts = {"reason": reason, "on_behalf_of": on_behalf_of, "correlation_id": correlation_id}
+        for name, text in (texts | {"supersedes": supersedes}).items():
+            check_text(name, text)
+        check_seconds("timeout", timeout)
+        check_callback(callback)
+        check_on_pending(on_pending)
         return Action(
             self._connection,
             agent,
             description,
-            self.approvers if approvers is None else _to_list("approvers", approvers),
+            self.approvers if approvers is None else to_list("approvers", approvers),
             self._claim_key,
             timeout,
             reason,
@@ -199,9 +207,3 @@ class Gate:
 
     def __repr__(self) -> str:
         return f"Gate({str(self._connection.client.base)!r})"
-
-
-def _to_list(name: str, values: Iterable[str]) -> list[str]:
-    if isinstance(values, str):
-        raise TypeError(f"{name} must be a list, not one text")
-    return list(values)

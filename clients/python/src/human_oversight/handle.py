@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from .jws import encode
 
-_CORRELATION_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
+CORRELATION_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 
 
 @dataclass(frozen=True, repr=False)
@@ -67,6 +67,6 @@ def approval_id(agent: str, correlation_id: str) -> str:
 
 def to_correlation_id(*names: str) -> str:
     """A correlation id for names of a framework, such as those of a run and of a tool call."""
-    if len(names) == 1 and _CORRELATION_ID.fullmatch(names[0]):
+    if len(names) == 1 and CORRELATION_ID.fullmatch(names[0]):
         return names[0]
     return hashlib.sha256(json.dumps(names).encode()).hexdigest()[:32]

@@ -7,7 +7,6 @@ from .refusal import Reason, Refused
 _log = logging.getLogger("human_oversight")
 
 _DECIDED = (Reason.REJECTED, Reason.DENIED, Reason.TIMEOUT, Reason.CANCELLED)
-_NOT_ASKED = (Reason.MISCONFIGURED, Reason.UNREACHABLE)
 
 
 def log_refusal(refused: Refused) -> None:
@@ -16,7 +15,7 @@ def log_refusal(refused: Refused) -> None:
     if refused.reason in _DECIDED:
         return
     level, what = logging.WARNING, "not run"
-    if refused.reason in _NOT_ASKED:
+    if refused.no_one_was_asked:
         level, what = logging.ERROR, "not run, and no one was asked"
     _log.log(level, "%s: %s: %s", what, refused.reason.value, _loggable(refused.detail or ""))
 

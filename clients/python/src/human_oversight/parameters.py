@@ -3,7 +3,8 @@
 import dataclasses
 import hashlib
 import math
-from collections.abc import Mapping
+from collections import OrderedDict
+from collections.abc import Callable
 from datetime import date, datetime, time
 from decimal import Decimal
 from enum import Enum
@@ -13,11 +14,8 @@ from uuid import UUID
 
 import rfc8785
 
+from .state import ParametersError, check_state, read_fields, refuse
 from .strict_json import MAX_DEPTH, MAX_INTEGER, StrictJsonError, check
-
-
-class ParametersError(ValueError):
-    """A value cannot be the parameters of a request: JSON cannot carry it, or would change it."""
 
 
 class Parameters:
@@ -45,7 +43,8 @@ def to_plain(value: Any, depth: int = 0) -> Any:
     """Copies a value to dicts, lists, texts, numbers, booleans and `None`.
 
     Dataclasses, Pydantic models (with the values of their fields, whatever their serializers make of them), enums,
-    dates, times, decimals, UUIDs, URLs and paths have one form each. Everything else, such as a set, has none.
+    dates, times, decimals, UUIDs, URLs and paths have one form each. Everything else, such as a set, has none; nor has
+    a value that holds more than its form shows.
 
     Raises:
         ParametersError: if JSON would change it.
@@ -58,36 +57,54 @@ def to_plain(value: Any, depth: int = 0) -> Any:
         return _plain_text(value) if isinstance(value, str) else value
     if isinstance(value, (int, float)):
         return _exact(value)
-    if isinstance(value, Mapping):
+    if type(value) in (dict, OrderedDict):
+        check_state(value)
         members = [(_name(name), to_plain(item, depth + 1)) for name, item in value.items()]
         plain = dict(members)
         if len(plain) != len(members):
             raise ParametersError("two keys of a value are the same name in JSON")
         return plain
-    if isinstance(value, (list, tuple)):
+    if type(value) in (list, tuple) or _is_named_tuple(value):
+        check_state(value)
         return [to_plain(item, depth + 1) for item in value]
     return to_plain(_convert(value), depth)
 
 
 def _convert(value: Any) -> Any:
-    if isinstance(value, (datetime, date, time)):
-        return value.isoformat()
-    if isinstance(value, (Decimal, UUID, PurePath)):
-        return str(value)
+    for kind, write in _WRITTEN.items():
+        if isinstance(value, kind):
+            check_state(value, of=kind)
+            return write(value)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+        return read_fields(value, [field.name for field in dataclasses.fields(value)])
     if _is_of(value, "pydantic") and callable(getattr(value, "unicode_string", None)):  # a URL
+        check_state(value, but=("_url",))
         return str(value)
     if isinstance(fields := getattr(type(value), "model_fields", None), dict):  # a model of Pydantic
-        members = {name: getattr(value, name) for name in fields} | (getattr(value, "__pydantic_extra__", None) or {})
+        members = read_fields(value, fields)
         return members["root"] if getattr(value, "__pydantic_root_model__", False) else members
-    kind = type(value).__qualname__
-    raise ParametersError(
-        f"a value of the type {kind} cannot be shown to people: pass what JSON can carry, or name the argument in skip"
-    )
+    raise refuse(value, "cannot be shown to people")
+
+
+_WRITTEN: dict[type, Callable[[Any], str]] = {
+    datetime: datetime.isoformat,  # first, for it is a date too
+    date: date.isoformat,
+    time: time.isoformat,
+    Decimal: Decimal.__str__,
+    UUID: UUID.__str__,
+    PurePath: PurePath.__str__,
+}
+"""What is written as a text: as its base class writes it, also where a class of its own would write another one."""
+
+
+def _is_named_tuple(value: Any) -> bool:
+    """A class of its own could read its items otherwise."""
+    kind = type(value)
+    return isinstance(value, tuple) and hasattr(kind, "_fields") and kind.__iter__ is tuple.__iter__
 
 
 def _exact(number: int | float) -> int | float:
+    check_state(number)
     # A class of its own can pose as another number.
     number = float.__float__(number) if isinstance(number, float) else int.__int__(number)
     if isinstance(number, float) and not math.isfinite(number):
@@ -100,6 +117,7 @@ def _exact(number: int | float) -> int | float:
 
 def _plain_text(text: str) -> str:
     """The text itself, also where its class would write another one."""
+    check_state(text)
     return str.__str__(text)
 
 
@@ -113,3 +131,6 @@ def _name(name: Any) -> str:
     if not isinstance(name, str):
         raise ParametersError(f"a key of the type {type(name).__qualname__} is no name in JSON: use texts")
     return _plain_text(name)
+
+
+__all__ = ["Parameters", "ParametersError", "to_plain"]

@@ -1,6 +1,7 @@
 """A request that waits for its decision."""
 
 import asyncio
+import inspect
 import logging
 import math
 import secrets
@@ -14,6 +15,7 @@ from .approval import Approval
 from .connection import Connection, OnPending
 from .deferred import refuse_deferred
 from .errors import GateError, ProblemError
+from .options import check_seconds
 from .permit import Permit, report
 from .proof import CLOCK_LEEWAY_SECONDS, Run
 from .refusal import Refused, after_submit, from_status
@@ -105,6 +107,7 @@ class Pending:
 
     async def claim_on_loop(self, wait: float | None) -> Permit:
         """Like `claim`, on the client's own loop."""
+        check_seconds("wait", wait)
         decided = await self._wait_for_decision(wait)
         if decided.status == "Approved" and decided.execution is not None:
             raise from_status(decided)  # claimed before, lapsed or revoked: no claim would be granted
@@ -246,8 +249,10 @@ async def withdraw(connection: Connection, run: Run) -> None:
 def notify(callback: OnPending | None, approval: Approval) -> None:
     """Calls back; a callback that fails must not end the wait."""
     try:
-        if callback:
-            callback(approval)
+        result: object = callback(approval) if callback else None
+        if inspect.iscoroutine(result):
+            result.close()
+            _log.warning("on_pending must not be asynchronous")
     except Exception:
         _log.warning("on_pending failed", exc_info=True)
 

@@ -82,11 +82,13 @@ async def _finish(work: "concurrent.futures.Future[None]") -> None:
 
 
 def _text(error: object) -> str:
-    """The error's text, or the name of its type if the text cannot be had."""
+    """The error's text, or the name of its type if it has none."""
+    name = type(error).__name__
     try:
-        return str(error)
+        text = str(error)
     except Exception:
-        return type(error).__name__
+        return name
+    return text if text.strip() else name
 
 
 def _sanitize(text: str) -> str:

@@ -108,6 +108,8 @@ class Refused(Exception):  # noqa: N818 (it is no error: a person may say no)
         """For `Reason.USED`: what became of the action, as far as the gate knows."""
         self.rules = rules
         """For `Reason.DENIED`: the rules of the operator's policy that applied."""
+        self.no_one_was_asked = reason in (Reason.MISCONFIGURED, Reason.UNREACHABLE)
+        """Whether the gate was not asked at all, because of what it is, or of how it can be reached."""
 
     def __str__(self) -> str:
         if self.reason is Reason.REJECTED:
@@ -210,6 +212,10 @@ def before_submit(error: GateError) -> Refused:
             return Refused(Reason.UNREACHABLE, str(error))
         case TlsError() | NoTokenError() | InvalidResponseError():
             return Refused(Reason.MISCONFIGURED, str(error))
+        case UntrustedError():
+            refused = unverified(str(error))
+            refused.no_one_was_asked = True
+            return refused
         case _:
             return from_error(error)
 

@@ -46,7 +46,7 @@ class Trust:
         else:
             try:
                 pinned, issuers = _read_set(loads(Path(setting).read_bytes()))
-            except (OSError, StrictJsonError, InvalidResponseError) as error:
+            except (OSError, ValueError, StrictJsonError, InvalidResponseError) as error:
                 raise SettingsError(
                     "HO_KEYS must be thumbprints of 43 characters, separated by commas, or the file of a JWK set: "
                     f"{error}"

@@ -1,6 +1,6 @@
 //! Lines that a server might read differently than the proxy does.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::gate::Gate;
 use crate::harness::{Folder, SETTINGS, Session, proxy, with_server};
@@ -54,6 +54,49 @@ fn a_batch_with_a_call_that_needs_approval_is_refused_by_the_ids_of_its_requests
     let call = r#"{"id":7,"jsonrpc":"2.0","method":"tools/call","params":{"name":"delete_file"}}"#;
     let answer = refused(&format!(r#"[{{"jsonrpc":"2.0","method":"b"}},{call}]"#));
     assert_eq!(answer["id"], 7);
+}
+
+#[test]
+fn a_batch_that_is_refused_leaves_no_request_without_an_answer() {
+    let call = r#"{"id":7,"jsonrpc":"2.0","method":"tools/call","params":{"name":"delete_file"}}"#;
+    let ping = r#"{"id":23,"jsonrpc":"2.0","method":"ping"}"#;
+    let tools = r#"{"id":"a","jsonrpc":"2.0","method":"tools/list"}"#;
+    let notice = r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#;
+    let theirs = r#"{"id":9,"jsonrpc":"2.0","result":{}}"#;
+    let nameless = r#"{"jsonrpc":"2.0","method":"tools/call","params":{"name":"delete_file"}}"#;
+    for (batch, ids) in [
+        (vec![ping, call, notice, tools, theirs], json!([23, 7, "a"])),
+        (vec![ping, "1"], json!([23])),
+        (vec!["[]"], json!([null])),
+        (vec![nameless, notice], json!([null])),
+    ] {
+        let folder = Folder::new();
+        let mut client =
+            Session::spawn(with_server(&mut proxy(NO_GATE, &folder, SETTINGS), &folder));
+        client.send(format!("[{}]\n", batch.join(",")).as_bytes());
+        for id in ids.as_array().unwrap() {
+            let answer: Value = serde_json::from_slice(&client.line()).unwrap();
+            assert_eq!(
+                (&answer["id"], &answer["error"]["code"]),
+                (id, &json!(-32_600))
+            );
+        }
+        client.settle();
+    }
+}
+
+#[test]
+fn a_second_answer_to_a_held_call_does_not_reach_the_client() {
+    let (gate, folder) = (Gate::start(), Folder::new());
+    let mut client = Session::start(&gate, &folder);
+    let id = client.call("twice", &json!({}));
+    gate.approve(&gate.only_id());
+    assert_eq!(client.answer(id)["result"]["content"][0]["text"], "once");
+    client.settle();
+    client.close_input();
+    client.end();
+    let rest = String::from_utf8(client.rest()).unwrap();
+    assert!(!rest.contains("held-"), "{rest}");
 }
 
 #[test]

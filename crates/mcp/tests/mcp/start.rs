@@ -108,6 +108,8 @@ fn wrong_arguments_are_refused() {
     for arguments in [
         &["--answer-within", "45", "--", "x"][..],
         &["--answer-within", "0s", "--", "x"],
+        &["--server", "", "--", "x"],
+        &["--server", " \t", "--", "x"],
         &[],
         &["x"],
     ] {
