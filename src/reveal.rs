@@ -2,6 +2,7 @@
 //! could be mistaken for others, and leaves no link for mail clients to find.
 
 mod alarms;
+mod confusable;
 mod hidden;
 mod line;
 mod links;
@@ -17,13 +18,13 @@ use serde_json::Value;
 use unicode_normalization::is_nfc;
 
 pub use alarms::{Alarm, Alarms};
+pub use confusable::is_confusable;
 pub use hidden::{characters, is_hidden};
 pub use line::line;
 pub use links::defang;
 pub use look::Look;
 pub use names::{name_characters, value_characters};
 pub use secret_names::is_secret_name;
-pub use words::is_confusable;
 
 /// Whether a text is written in the one way that its readers see: in NFC, and without hidden characters or
 /// white space around it.
