@@ -45,9 +45,8 @@ fn is_part(c: char) -> bool {
 /// it is ordinary, as in `3×4`; at an end of a word punctuation is, such as `¡` and the danda.
 fn has_symbol_for_letters(text: &str) -> bool {
     let chars: Vec<char> = text.chars().collect();
-    let is_letter = |c: &&char| {
-        c.is_alphabetic() && (c.script() == Script::Latin || is_of_latin_shape(**c))
-    };
+    let is_letter =
+        |c: &&char| c.is_alphabetic() && (c.script() == Script::Latin || is_of_latin_shape(**c));
     let stands_for_letters = |(at, &c): (usize, &char)| {
         if c.is_ascii() || c.is_alphanumeric() {
             return false;
