@@ -3,6 +3,7 @@
 
 mod alarm;
 mod alarms;
+mod confusable;
 mod encoded;
 mod hidden;
 mod line;
@@ -20,13 +21,13 @@ use unicode_normalization::is_nfc;
 
 pub use alarm::{Alarm, Deception};
 pub use alarms::Alarms;
+pub use confusable::is_confusable;
 pub use hidden::{characters, is_hidden};
 pub use line::line;
 pub use links::defang;
 pub use look::Look;
 pub use names::{name_characters, value_characters};
 pub use secret_names::is_secret_name;
-pub use words::is_confusable;
 
 /// Whether a text is written in the one way that its readers see: in NFC, and without hidden characters or
 /// white space around it.

@@ -44,6 +44,7 @@ pub use gate_id::{GateIdSetting, OpenedBy, RowSettings, RowVersion};
 pub use grants_text::{decode_grants, encode_grants};
 pub use handle::Store;
 pub use listing::{Due, DuePage, Place, StoredRow, ensure_readable};
+pub(crate) use row::COLUMN_LIMIT;
 pub use standing::{StandingKind, StandingRow, StoredStandingRow};
 pub use standing_outbox_text::{decode_pause_log, encode_pause_log};
 pub use table_state::{StoreProbe, TableState};

@@ -9,11 +9,17 @@ use super::attempts::{MAX_WRITE_ATTEMPTS, back_off};
 use super::state::App;
 use crate::domain::LimitUsage;
 use crate::policy::{Limit, RuleId};
-use crate::store::{StandingKind, StandingRow, StoreError};
+use crate::store::{COLUMN_LIMIT, StandingKind, StandingRow, StoreError};
 use crate::values::{Owner, Timestamp};
 
-/// The column with the times of the uses that still count, in milliseconds since 1970.
+/// The column with the times of the uses that still count, in milliseconds since 1970; with more than a column holds,
+/// the first of several, such as `Uses1`.
 const USES: &str = "Uses";
+
+/// Begins a text of many uses, in base 36 and in order, each but the first as the time since the one before. A gate
+/// that does not know it takes the row for damaged and approves nothing.
+const PACKED: char = '~';
+const BASE: u32 = 36;
 
 /// A use that was charged.
 pub(super) struct LimitCharge {
@@ -92,17 +98,103 @@ impl App {
 fn encode(usage: &LimitUsage) -> BTreeMap<String, String> {
     let uses = usage.uses().iter();
     let uses: Vec<String> = uses.map(|at| format!("{:x}", at.unix_millis())).collect();
-    BTreeMap::from([(USES.to_owned(), uses.join(","))])
+    let text = uses.join(",");
+    if text.len() <= COLUMN_LIMIT {
+        return BTreeMap::from([(USES.to_owned(), text)]);
+    }
+    let mut rest = pack(usage);
+    let mut columns = BTreeMap::new();
+    for number in 0.. {
+        let next = rest.split_off(rest.len().min(COLUMN_LIMIT));
+        columns.insert(column(number), rest);
+        if next.is_empty() {
+            break;
+        }
+        rest = next;
+    }
+    columns
 }
 
 fn decode(row: &StandingRow) -> Result<LimitUsage, StoreError> {
-    let uses = row.columns.get(USES).map_or("", String::as_str);
-    let uses = uses.split(',').filter(|entry| !entry.is_empty());
-    let uses = uses.map(|entry| {
-        let millis = i64::from_str_radix(entry, 16).ok()?;
-        Timestamp::from_unix_millis(millis)
-    });
-    let uses: Option<Vec<Timestamp>> = uses.collect();
+    let texts = (0..).map_while(|number| row.columns.get(&column(number)));
+    let text: String = texts.map(String::as_str).collect();
+    let uses = match text.strip_prefix(PACKED) {
+        Some(gaps) => unpack(gaps),
+        None => entries(&text, 16)
+            .map(|millis| Timestamp::from_unix_millis(millis?))
+            .collect(),
+    };
     uses.map(LimitUsage::new)
         .ok_or_else(|| StoreError::Damaged(USES.to_owned()))
+}
+
+fn column(number: usize) -> String {
+    match number {
+        0 => USES.to_owned(),
+        number => format!("{USES}{number}"),
+    }
+}
+
+fn entries(text: &str, base: u32) -> impl Iterator<Item = Option<i64>> {
+    let entries = text.split(',').filter(|entry| !entry.is_empty());
+    entries.map(move |entry| i64::from_str_radix(entry, base).ok())
+}
+
+fn pack(usage: &LimitUsage) -> String {
+    let mut uses: Vec<i64> = usage.uses().iter().map(|at| at.unix_millis()).collect();
+    uses.sort_unstable();
+    let mut before = 0;
+    let gaps = uses.into_iter().map(|at| {
+        let gap = at - before;
+        before = at;
+        in_base(gap.unsigned_abs())
+    });
+    format!("{PACKED}{}", gaps.collect::<Vec<_>>().join(","))
+}
+
+fn unpack(gaps: &str) -> Option<Vec<Timestamp>> {
+    let mut at = 0_i64;
+    let uses = entries(gaps, BASE).map(|gap| {
+        at = at.checked_add(gap?)?;
+        Timestamp::from_unix_millis(at)
+    });
+    uses.collect()
+}
+
+fn in_base(mut number: u64) -> String {
+    let mut digits = Vec::new();
+    loop {
+        let digit = u32::try_from(number % u64::from(BASE)).unwrap_or_default();
+        digits.extend(char::from_digit(digit, BASE));
+        number /= u64::from(BASE);
+        if number == 0 {
+            return digits.iter().rev().collect();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The most uses of the longest period, whose gaps take as many digits as they can.
+    #[test]
+    fn the_most_uses_fit_in_a_row_of_azure_tables() {
+        let now = 1_800_000_000_000;
+        let mut at = now - 31 * 86_400_000;
+        let mut uses = Vec::new();
+        for number in 0..100_000 {
+            at += if number % 9 < 5 { 46_656 } else { 1_296 };
+            uses.extend(Timestamp::from_unix_millis(at));
+        }
+        assert!(at < now && uses.len() == 100_000);
+        let usage = LimitUsage::new(uses);
+        let columns = encode(&usage);
+        assert!(columns.values().all(|text| text.len() <= COLUMN_LIMIT));
+        // An entity has 1 MiB, in which a character takes two bytes.
+        let size: usize = columns.values().map(|text| 2 * text.len()).sum();
+        assert!(size < 950_000, "{size}");
+        let row = StandingRow::new(StandingKind::Limit, "name", columns);
+        assert_eq!(decode(&row).unwrap(), usage);
+    }
 }

@@ -37,24 +37,32 @@ impl<S: Send + Sync> FromRequest<S> for JsonList {
     }
 }
 
-/// The media type without its parameters, in lower case.
+/// The media type without its parameters, in lower case; `None` where it is sent twice or names another charset than
+/// UTF-8 and its part ASCII.
 pub(super) fn content_type(headers: &HeaderMap) -> Option<String> {
-    let value = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
-    Some(
-        value
-            .split(';')
-            .next()
-            .unwrap_or_default()
-            .trim()
-            .to_ascii_lowercase(),
-    )
+    let mut values = headers.get_all(header::CONTENT_TYPE).iter();
+    let value = values.next().filter(|_| values.next().is_none())?;
+    let value = value.to_str().ok()?.to_ascii_lowercase();
+    let mut parts = value.split(';').map(str::trim);
+    let kind = parts.next()?;
+    let is_utf8 = |charset: &str| {
+        let charset = charset.trim().trim_matches('"');
+        matches!(charset, "utf-8" | "utf8" | "us-ascii")
+    };
+    let is_readable = |parameter: &str| match parameter.split_once('=') {
+        Some((name, value)) => name.trim() != "charset" || is_utf8(value),
+        None => true,
+    };
+    parts.all(is_readable).then(|| kind.to_owned())
 }
 
 fn read(request: &Request) -> Result<Value, Error> {
     let json = content_type(request.headers())
         .is_some_and(|kind| kind == "application/json" || kind.ends_with("+json"));
     if !json {
-        return Err(Error::MediaType("Send the body as application/json."));
+        return Err(Error::MediaType(
+            "Send the body as application/json, in UTF-8.",
+        ));
     }
     let body = body::of(request.extensions())?;
     strict_json::parse(&body).map_err(json_error)

@@ -11,6 +11,7 @@ use super::requirement::{
     Ask, Comment, Escalate, MAX_STAGES, MAX_VOTES, Reask, Requirement, Source,
 };
 use super::surroundings::Surroundings;
+use crate::reveal::is_hidden;
 
 /// The most parameters that are shown first, the most offered reasons, and the most characters of one.
 const MAX_SUMMARY: usize = 10;
@@ -92,6 +93,11 @@ fn read_reasons(node: &Node<'_>) -> Vec<String> {
     let texts = node.texts(1..=REASON_CHARS);
     if texts.len() > MAX_REASONS {
         node.fault(format!("must have at most {MAX_REASONS} items"));
+    }
+    for (item, text) in &texts {
+        if text.chars().all(|c| c.is_whitespace() || is_hidden(c)) {
+            item.fault("has nothing that shows");
+        }
     }
     texts.iter().map(|(_, text)| (*text).to_owned()).collect()
 }

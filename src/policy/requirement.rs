@@ -177,11 +177,12 @@ impl Requirement {
         self.check_time(time)
     }
 
-    /// Checks what is known before an agent names approvers.
+    /// Checks what is known before an agent names approvers: two asks of those have the same members.
     pub(super) fn check_alone(&self, time: Duration) -> Result<(), PlanFault> {
         self.check_size()?;
-        let groups = |(_, ask): &(usize, &Ask)| ask.from != Source::Requested;
-        for (stage, ask) in self.asks().filter(groups) {
+        let is_requested = |(_, ask): &(usize, &Ask)| ask.from == Source::Requested;
+        let are_shared = self.asks().filter(is_requested).nth(1).is_some();
+        for (stage, ask) in self.asks().filter(|ask| are_shared || !is_requested(ask)) {
             self.check_ask(stage, ask)?;
         }
         self.check_time(time)

@@ -374,6 +374,17 @@ mod tests {
     }
 
     #[test]
+    fn a_symbol_that_resembles_several_letters_is_found_in_a_word() {
+        for (word, what) in [
+            ("b\u{221e}kings", "‘∞’ (U+221E) is not a letter"),
+            ("se\u{2225}er", "‘∥’ (U+2225) is not a letter"),
+        ] {
+            assert_eq!(alarms(word).named[0].what, what);
+        }
+        assert_eq!(alarms("№ABC 5㎏ ∞"), Alarms::default());
+    }
+
+    #[test]
     fn alarms_are_short_and_counted() {
         let many = alarms(&"p\u{430}y ".repeat(10));
         assert_eq!((many.named.len(), many.more), (8, 2));

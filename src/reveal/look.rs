@@ -1,7 +1,9 @@
-//! What a text of ASCII looks like.
+//! What a text looks like.
 
-/// What a text looks like, whose characters of ASCII can be taken for others: `I`, `l`, `1` and `|`, `O` and `0`, and
-/// `rn` for `m` and `vv` for `w`.
+use super::words::symbol_like;
+
+/// What a text looks like, whose characters can be taken for others: `I`, `l`, `1` and `|`, `O` and `0`, `rn` for `m` and
+/// `vv` for `w`, and symbols for those of ASCII that they resemble.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Look {
     /// With one character for all that look alike.
@@ -14,7 +16,8 @@ pub struct Look {
 impl Look {
     /// The look of a text in lower case. The case changes which characters look alike, so `i` is one of them.
     pub fn new(folded: &str) -> Self {
-        let characters = folded.replace(['i', '1', '|'], "l").replace('0', "o");
+        let characters = without_symbols(folded);
+        let characters = characters.replace(['i', '1', '|'], "l").replace('0', "o");
         Self {
             pairs: characters.replace('m', "rn").replace('w', "vv"),
             has_pair: ["rn", "vv"].iter().any(|pair| characters.contains(pair)),
@@ -27,4 +30,18 @@ impl Look {
         compare(&self.characters, &other.characters)
             || (self.has_pair || other.has_pair) && compare(&self.pairs, &other.pairs)
     }
+}
+
+/// A text with what symbols resemble instead of them. Curly quotes resemble two apostrophes, so straight ones do too.
+/// What resembles `*` is none.
+fn without_symbols(text: &str) -> String {
+    let mut plain = String::new();
+    for c in text.chars() {
+        match symbol_like(c).filter(|like| like != "*") {
+            Some(like) => plain.push_str(&like.to_ascii_lowercase()),
+            None if c == '"' => plain.push_str("''"),
+            None => plain.push(c),
+        }
+    }
+    plain
 }

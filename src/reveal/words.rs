@@ -5,15 +5,9 @@
 
 use std::cell::LazyCell;
 
-use unicode_normalization::is_nfc;
 use unicode_properties::UnicodeEmoji;
 use unicode_script::{Script, UnicodeScript};
-use unicode_security::{
-    GeneralSecurityProfile, MixedScript, RestrictionLevel, RestrictionLevelDetection, skeleton,
-};
-
-use super::hidden::is_hidden;
-use super::punctuation::{Context, look_alikes};
+use unicode_security::{GeneralSecurityProfile, skeleton};
 
 /// A word of fewer letters of ASCII may be a formula, such as `L\u{d7}W`.
 const STAND_IN_LETTERS: usize = 3;
@@ -118,7 +112,7 @@ fn alike_among_latin(word: &str) -> Vec<char> {
 }
 
 /// Whether a letter is of an alphabet that shares the shapes of its letters with Latin.
-fn is_of_latin_shape(c: char) -> bool {
+pub(super) fn is_of_latin_shape(c: char) -> bool {
     use Script as S;
     matches!(
         c.script(),
@@ -252,6 +246,21 @@ fn like_ascii(c: char) -> Option<char> {
     like.filter(|_| !c.is_ascii())
 }
 
+/// Whether a symbol resembles letters of ASCII, one or several.
+fn is_like_letters(c: char) -> bool {
+    let letters = symbol_like(c);
+    letters.is_some_and(|text| text.chars().all(|c| c.is_ascii_alphabetic()))
+}
+
+/// What of ASCII a symbol, or punctuation, of other characters resembles.
+pub(super) fn symbol_like(c: char) -> Option<String> {
+    if c.is_ascii() || c.is_alphanumeric() {
+        return None;
+    }
+    let like: String = skeleton(&c.to_string()).collect();
+    (like.is_ascii() && !like.is_empty()).then_some(like)
+}
+
 /// Whether a letter is one of the Cyrillic ones that resemble Latin small capitals, such as `к`.
 fn is_like_small_capital(c: char) -> bool {
     c.script() == Script::Cyrillic && like(c).is_some_and(|c| c.script() == Script::Latin)
@@ -324,8 +333,8 @@ pub(super) fn stand_ins(part: &str) -> Vec<char> {
     let is_candidate = |c: &char| {
         let is_foreign = c.is_alphabetic() && has_look_alikes(c.script());
         let is_latin = c.script() == Script::Latin && !matches!(c, '\u{FF00}'..='\u{FFEF}');
-        let like = like_ascii(*c).is_some_and(|c| c.is_ascii_alphabetic());
-        like && !is_foreign && !is_latin
+        let is_like = like_ascii(*c).is_some_and(|c| c.is_ascii_alphabetic());
+        (is_like || is_like_letters(*c)) && !is_foreign && !is_latin
     };
     let runs: Vec<&[char]> = chars
         .chunk_by(|one, next| is_candidate(one) == is_candidate(next))
@@ -334,33 +343,12 @@ pub(super) fn stand_ins(part: &str) -> Vec<char> {
     for (index, run) in runs.iter().enumerate() {
         let before = index.checked_sub(1).and_then(|index| runs[index].last());
         let after = runs.get(index + 1).and_then(|run| run.first());
-        // In Spanish `¡` begins an exclamation.
-        let begins = run[0] == '¡' && before.is_none();
+        // In Spanish `¡` begins an exclamation, in Russian `№` a number.
+        let begins = matches!(run[0], '¡' | '№') && before.is_none();
         if is_candidate(&run[0]) && [before, after].into_iter().flatten().all(is_letter) && !begins
         {
             found.extend_from_slice(run);
         }
     }
     found
-}
-
-/// A text that is judged without its language.
-const PLAIN: Context = Context {
-    is_prose: false,
-    is_wide: true,
-};
-
-/// Whether a text could be read as another: stricter than an alarm, for a rule that must not be evaded. Ordinary
-/// words, such as `Вера`, can be read as others too.
-pub fn is_confusable(text: &str) -> bool {
-    let is_confusable = |word: &str| {
-        !word.is_single_script()
-            || !word.check_restriction_level(RestrictionLevel::HighlyRestrictive)
-            || skeleton(word).all(|c| c.is_ascii())
-    };
-    let mut words = text.split(|c: char| !c.is_alphanumeric() && c != '-' && c != '_');
-    text.chars().any(is_hidden)
-        || !is_nfc(text)
-        || !look_alikes(text, PLAIN).is_empty()
-        || words.any(|word| !word.is_ascii() && is_confusable(word))
 }

@@ -18,6 +18,7 @@ mod votes;
 
 pub(super) use columns::{Columns, Format, Scope};
 pub(super) use decode::{decode, unverified, unverified_columns};
+pub(crate) use encode::COLUMN_LIMIT;
 pub(super) use encode::encode;
 pub(super) use key::{Keys, decode_key, encode_key, id, keys, operation_id};
 pub(super) use outbox::{DeliveryEntry, delivery_entries};

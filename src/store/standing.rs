@@ -216,6 +216,7 @@ impl Store {
         now: Timestamp,
     ) -> Result<StandingRow, StoreError> {
         let keys = keys_of(row.kind, &row.name)?;
+        check_size(&row)?;
         let (etag, revision) = match &row.version {
             None => (None, 0),
             Some(version) => (Some(version.etag.clone()), version.revision),
@@ -369,6 +370,19 @@ fn keys_of(kind: StandingKind, name: &str) -> Result<Keys, StoreError> {
         });
     }
     Ok((kind.word().to_owned(), key))
+}
+
+/// Holds every store to the limit of Azure Tables.
+fn check_size(row: &StandingRow) -> Result<(), StoreError> {
+    let sizes = row.columns.values().map(|text| text.encode_utf16().count());
+    match sizes.max() {
+        Some(size) if size > row::COLUMN_LIMIT => Err(StoreError::TooLarge {
+            column: row.kind.word(),
+            size,
+            limit: row::COLUMN_LIMIT,
+        }),
+        _ => Ok(()),
+    }
 }
 
 fn encode((partition, key): &Keys, row: &StandingRow, now: Timestamp) -> Columns {

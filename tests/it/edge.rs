@@ -507,3 +507,38 @@ pub(crate) async fn raw(gate: &TestGate, request: impl AsRef<[u8]>) -> String {
     within(stream.read_to_end(&mut answer)).await.ok();
     String::from_utf8_lossy(&answer).into_owned()
 }
+
+#[tokio::test]
+async fn a_body_of_two_kinds_or_another_charset_is_refused() {
+    let gate = TestGate::alone().await;
+    let body = serde_json::to_vec(&request()).unwrap();
+    let send = async |kinds: &[&str]| {
+        let mut call = gate.http.post(format!("{}/api/submit", gate.url));
+        for kind in kinds {
+            call = call.header("content-type", *kind);
+        }
+        Page::of(call.body(body.clone()).send().await.unwrap()).await
+    };
+    let refused: [&[&str]; 4] = [
+        &["application/json", "text/plain"],
+        &["application/json", "application/json"],
+        &["application/json; charset=utf-16"],
+        &["application/json; charset=utf-8; Charset=\"UTF-16\""],
+    ];
+    for kinds in refused {
+        let answer = send(kinds).await;
+        assert_eq!(
+            answer.status,
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "{kinds:?}"
+        );
+        answer.problem();
+    }
+    for kind in [
+        "application/json;charset=utf-8",
+        "Application/JSON; charset=\"UTF-8\"",
+        "application/problem+json; profile=x; charset=utf8;",
+    ] {
+        assert_eq!(send(&[kind]).await.status, StatusCode::ACCEPTED, "{kind}");
+    }
+}

@@ -7,6 +7,7 @@ mod others;
 mod plans;
 mod properties;
 mod rehearsal;
+mod symbols;
 mod texts;
 mod tools;
 

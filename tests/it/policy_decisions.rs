@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use human_oversight::store::StandingKind;
 use human_oversight_client::Client;
 use human_oversight_client::types::{NewApproval, Status};
 use reqwest::StatusCode;
@@ -38,6 +39,13 @@ actions = ["Send a voucher"]
 ignore = ["/order"]
 effect = "approve"
 limit = { times = 1, per = "1h" }
+
+[[rule]]
+id = "letters"
+actions = ["Send a letter"]
+ignore = ["/order"]
+effect = "approve"
+limit = { times = 2733, per = "1d" }
 
 [[rule]]
 id = "never"
@@ -198,4 +206,21 @@ async fn a_submit_under_a_policy_takes_the_expected_operations() {
         found.sort();
         assert_eq!(found, expected, "{action}");
     }
+}
+
+/// A column of Azure Tables holds 2,730 uses as they were written before.
+#[tokio::test]
+async fn a_limit_counts_more_uses_than_a_column_holds() {
+    let gate = TestGate::with(&[("HO_POLICY", POLICY)]).await;
+    let is_approved = async || submit(&gate, "Send a letter").await.json()["status"] == "Approved";
+    assert!(is_approved().await);
+    let mut rows = gate.store.standing_of(StandingKind::Limit).await.unwrap();
+    let mut row = rows.pop().unwrap();
+    let uses = row.columns.get_mut("Uses").unwrap();
+    *uses = vec![uses.clone(); 2_730].join(",");
+    gate.store.put_standing(row, gate.now()).await.unwrap();
+    for _ in 0..3 {
+        assert!(is_approved().await);
+    }
+    assert!(!is_approved().await);
 }

@@ -772,6 +772,15 @@ async fn a_standing_row_is_inserted_once_and_replaced_or_deleted_only_as_it_was_
         let gone = store.put_standing(newer, at(5)).await;
         assert!(matches!(gone, Err(StoreError::Conflict)), "{gone:?}");
     }
+    let text = "x".repeat(32_769);
+    let large = standing(kind, "large", &[("Left", &text)]);
+    let refused = store.put_standing(large, at(0)).await;
+    assert!(matches!(
+        refused,
+        Err(StoreError::TooLarge { size: 32_769, .. })
+    ));
+    let full = standing(kind, "full", &[("Left", &text[1..])]);
+    store.put_standing(full, at(0)).await.unwrap();
     let long = standing(kind, &"x".repeat(513), &[]);
     let refused = store.put_standing(long, at(0)).await;
     assert!(matches!(

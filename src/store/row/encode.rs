@@ -20,7 +20,7 @@ use crate::values::{Address, Timestamp};
 
 /// The limit of Azure Table Storage for a text column, in UTF-16 units; enforced for both backends, so that
 /// local development fails where production would.
-const COLUMN_LIMIT: usize = 32_768;
+pub(crate) const COLUMN_LIMIT: usize = 32_768;
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

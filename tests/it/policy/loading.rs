@@ -310,6 +310,14 @@ fn what_a_rule_may_say_has_limits() {
         (format!("{require}timeout = \"99999999999999999999d\""), "`timeout`"),
         (format!("{require}not_before = \"1h\"\ntimeout = \"1h\""), "rule `r` can never be met"),
         (format!("{require}run_within = \"0s\""), "`run_within`"),
+        (
+            format!("{require}reject_reasons = [\"No\", \" \"]"),
+            "item 2 of `reject_reasons` has nothing that shows",
+        ),
+        (
+            format!("{require}reject_reasons = [\"\\u200B\\u2800\"]"),
+            "item 1 of `reject_reasons` has nothing that shows",
+        ),
         (format!("{require}on_behalf_of = true"), "`on_behalf_of`"),
         (format!("{require}reask = \"never\""), "`reask`"),
         (format!("{require}add_requested = true"), "`add_requested`"),

@@ -176,3 +176,38 @@ fn an_approval_is_bound_to_all_parameters() {
         "requester"
     );
 }
+
+#[test]
+fn approvers_whom_the_agent_names_are_asked_in_one_stage() {
+    let rule = |id: &str, lines: &str| {
+        format!("[[rule]]\nid = \"{id}\"\neffect = \"require\"\nsign_in = true\n{lines}\n")
+    };
+    let twice =
+        "stages = [{ from = \"requested\" }, { from = \"finance\" }, { from = \"requested\" }]";
+    let later = "stages = [{ from = \"finance\" }, { from = \"requested\" }]";
+    for lines in [twice, &format!("{later}\nadd_requested = true")] {
+        let found = faults(&format!("{}{}", super::GROUPS, rule("r", lines)));
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(
+            found[0].contains("can never be met: stage 1 needs 1 of the approvers whom the agent"),
+            "{found:?}"
+        );
+    }
+    let first = "stages = [{ from = \"requested\", approvals = 2 }]";
+    let both = rules(&format!("{}{}", rule("first", first), rule("later", later)));
+    let expected = "rule `later` and rule `first` in line 7 is refused: stage 1 needs 2";
+    let warnings = both.warnings();
+    assert!(
+        warnings.iter().any(|it| it.message.contains(expected)),
+        "{warnings:?}"
+    );
+    // As `policy test` and the gate say, however many approvers the request names.
+    let named: Vec<_> = ["a", "b", "c", "d"]
+        .map(|name| address(&format!("{name}@example.com")))
+        .to_vec();
+    let demand = requirement(both.evaluate(&Asked {
+        requested: &named,
+        ..asked("act", &json!({}))
+    }));
+    assert!(demand.check(Duration::from_secs(86_400)).is_err());
+}

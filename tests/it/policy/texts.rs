@@ -6,10 +6,11 @@ use serde_json::{Value, json};
 use super::{asked, parse, rules, short};
 
 /// Whether patterns of actions match: `yes`, `no` or `unknown`.
-fn action_matches(pattern: &str, action: &str) -> &'static str {
+pub(super) fn action_matches(pattern: &str, action: &str) -> &'static str {
     let outcome = |effect: &str| {
         let policy = parse(&format!(
-            "version = 1\n[[rule]]\nid = \"r\"\neffect = \"{effect}\"\nactions = [{pattern:?}]"
+            "version = 1\n[[rule]]\nid = \"r\"\neffect = \"{effect}\"\nactions = [{}]",
+            json!(pattern)
         ));
         short(&policy.evaluate(&asked(action, &json!({})))) != "requester"
     };
