@@ -11,7 +11,6 @@ use super::requirement::{
     Ask, Comment, Escalate, MAX_STAGES, MAX_VOTES, Reask, Requirement, Source,
 };
 use super::surroundings::Surroundings;
-use crate::reveal::is_hidden;
 
 /// The most parameters that are shown first, the most offered reasons, and the most characters of one.
 const MAX_SUMMARY: usize = 10;
@@ -95,7 +94,7 @@ fn read_reasons(node: &Node<'_>) -> Vec<String> {
         node.fault(format!("must have at most {MAX_REASONS} items"));
     }
     for (item, text) in &texts {
-        if text.chars().all(|c| c.is_whitespace() || is_hidden(c)) {
+        if text.trim().is_empty() {
             item.fault("has nothing that shows");
         }
     }

@@ -316,7 +316,7 @@ fn what_a_rule_may_say_has_limits() {
         ),
         (
             format!("{require}reject_reasons = [\"\\u200B\\u2800\"]"),
-            "item 1 of `reject_reasons` has nothing that shows",
+            "item 1 of `reject_reasons` has a character that does not show",
         ),
         (format!("{require}on_behalf_of = true"), "`on_behalf_of`"),
         (format!("{require}reask = \"never\""), "`reask`"),
