@@ -144,7 +144,7 @@ async fn what_the_policy_names_is_large_and_above_code_and_button_on_the_first_s
         // Each value with its size and its place.
         let values = view
             .browser
-            .js("return ['18000.50', 'EUR', 'DE89 3704 0044 0532 0130 00', '2026-1187'].map(value => {
+            .js("return ['\"18000.50\"', 'EUR', 'DE89 3704 0044 0532 0130 00', '2026-1187'].map(value => {
                      const cell = [...document.querySelectorAll('td')].find(it => it.textContent === value);
                      const inner = cell.querySelector('.value') ?? cell;
                      return [parseFloat(getComputedStyle(inner).fontSize), cell.getBoundingClientRect().bottom + scrollY];
