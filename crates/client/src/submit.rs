@@ -63,8 +63,8 @@ impl Action {
     /// another process has, and resumes it then. So a program can call it with the same handle and the same
     /// parameters after every restart, wherever it was interrupted.
     ///
-    /// An approval that was claimed before an interruption is refused as [`Reason::Used`]: the action may have
-    /// run. Dropping the future leaves the request pending.
+    /// An approval that was claimed before an interruption is refused as
+    /// [`Reason::Used`](crate::Reason::Used): the action may have run. Dropping the future leaves the request pending.
     pub async fn run_as<'p, P, T, F, Fut>(
         &self,
         handle: Handle,
