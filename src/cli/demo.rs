@@ -67,14 +67,16 @@ pub(crate) async fn run(timeout: Duration) -> anyhow::Result<()> {
 /// The settings of a gate on this machine, which takes from the environment only what cannot stop the demo. Says what is
 /// left out: it may be meant for another gate.
 fn settings() -> anyhow::Result<Config> {
+    let lookup = |name: &str| std::env::var(name).ok();
     for (name, beginning) in [("HO_STORE", "embedded:"), ("HO_MAIL", "file:")] {
-        if set(name).is_some_and(|value| !value.trim_start().starts_with(beginning)) {
+        let value = lookup(name).unwrap_or_default();
+        if !value.trim().is_empty() && !value.trim_start().starts_with(beginning) {
             bail!("the demo cannot be used with this {name}: unset it, or set {beginning}FOLDER");
         }
     }
     // A setting that cannot be used is a fault, also one that is left out.
     serve::settings()?;
-    let left_out: Vec<String> = settings_in_force(set)
+    let left_out: Vec<String> = settings_in_force(lookup)
         .map(|(name, _)| name)
         .filter(|name| !is_taken(name))
         .collect();
@@ -82,7 +84,9 @@ fn settings() -> anyhow::Result<Config> {
         let left_out = left_out.join(", ");
         say(&format!("The demo leaves out these settings: {left_out}"));
     }
-    Ok(Config::read(|name| set(name).filter(|_| is_taken(name)))?)
+    Ok(Config::read(|name| {
+        lookup(name).filter(|_| is_taken(name))
+    })?)
 }
 
 fn is_taken(name: &str) -> bool {
@@ -97,12 +101,6 @@ fn is_taken(name: &str) -> bool {
         || ["HO_BRAND_", "HO_LINK_KEYS", "HO_RECEIPT_KEYS"]
             .iter()
             .any(|beginning| name.starts_with(beginning))
-}
-
-fn set(name: &str) -> Option<String> {
-    std::env::var(name)
-        .ok()
-        .filter(|value| !value.trim().is_empty())
 }
 
 /// The example agent, at the gate at `url`.

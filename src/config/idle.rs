@@ -1,4 +1,4 @@
-//! Settings that are set and have no effect beside the others, or that an operator may have forgotten.
+//! Settings that are set and have no effect beside the others, that an operator may have forgotten, or that blind alerts.
 
 use super::approvers::allowed_approvers;
 use super::known::settings_of;

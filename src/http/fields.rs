@@ -1,5 +1,6 @@
 //! Reads the members of a JSON body.
 
+use human_oversight_protocol::strict_json::member_pointer;
 use human_oversight_protocol::types::FieldError;
 use serde_json::{Map, Value};
 
@@ -156,7 +157,7 @@ fn unknown_member(name: &str) -> Option<String> {
         && digits <= MEMBER_NAME_DIGITS
         && name.chars().all(is_usual)
         && reveal::is_plain(name);
-    is_named.then(|| format!("/{}", name.replace('~', "~0").replace('/', "~1")))
+    is_named.then(|| member_pointer("", name))
 }
 
 /// Bidirectional controls, and the line and paragraph separators.

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use human_oversight_protocol::strict_json::member_pointer;
 use serde_json::Value;
 
 use super::pointer::Pointer;
@@ -66,8 +67,7 @@ fn is_empty(parameters: &Value) -> bool {
 }
 
 fn pointer_to(path: &[Cow<'_, str>]) -> String {
-    let tokens = path
-        .iter()
-        .map(|name| name.replace('~', "~0").replace('/', "~1"));
-    tokens.map(|token| format!("/{token}")).collect()
+    let above = String::new();
+    path.iter()
+        .fold(above, |pointer, name| member_pointer(&pointer, name))
 }

@@ -68,6 +68,11 @@ pub fn parse(bytes: &[u8]) -> Result<Value, StrictError> {
     parse_value(raw, "", 0)
 }
 
+/// The JSON pointer (RFC 6901) to the member of this name of the object at `pointer`.
+pub fn member_pointer(pointer: &str, name: &str) -> String {
+    format!("{pointer}/{}", name.replace('~', "~0").replace('/', "~1"))
+}
+
 fn parse_value(raw: &RawValue, pointer: &str, depth: usize) -> Result<Value, StrictError> {
     if depth > MAX_DEPTH {
         return Err(StrictError::TooDeep);
@@ -94,7 +99,7 @@ fn parse_object(text: &str, pointer: &str, depth: usize) -> Result<Value, Strict
     let Members(members) = parse_checked(text)?;
     let mut object = Map::new();
     for (name, member) in members {
-        let pointer = format!("{pointer}/{}", name.replace('~', "~0").replace('/', "~1"));
+        let pointer = member_pointer(pointer, &name);
         if name.starts_with(RESERVED_PREFIX) {
             return Err(StrictError::ReservedName { pointer });
         }

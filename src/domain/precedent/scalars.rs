@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use human_oversight_protocol::strict_json::member_pointer;
 use serde_json::Value;
 
 use crate::reveal::is_secret_name;
@@ -42,8 +43,7 @@ impl Scalars {
                         self.is_partial = true;
                         continue;
                     }
-                    let name = name.replace('~', "~0").replace('/', "~1");
-                    self.add(&format!("{pointer}/{name}"), member);
+                    self.add(&member_pointer(pointer, name), member);
                 }
             }
             Value::Array(items) => {
