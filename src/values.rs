@@ -11,7 +11,7 @@ mod glob;
 mod owner;
 mod timestamp;
 
-pub use address::{Address, InvalidAddress, ROUTING};
+pub use address::{Address, InvalidAddress};
 pub use allow_list::{AllowList, AllowListEntry};
 pub use approval_id::{ApprovalId, InvalidId, is_plain_name};
 pub use auth_context::AuthContext;

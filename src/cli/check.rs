@@ -115,7 +115,7 @@ async fn check(options: &Options) -> Vec<Named> {
     let mut receipt_kid = None;
     let skipped = "not checked, because its settings cannot be used";
     let known = |name: &str| lookup(name).filter(|value| settings.is_value(value));
-    let fault = settings.fault(&["HO_STORE", "HO_TABLE"], skipped);
+    let fault = settings.fault(&["HO_STORE", "HO_TABLE", "HO_TABLES_"], skipped);
     match (fault, TableSettings::read(known)) {
         (Some(fault), _) => add("tables", vec![fault]),
         (None, Ok(tables)) => {
@@ -134,17 +134,26 @@ async fn check(options: &Options) -> Vec<Named> {
         }
         (None, Err(_)) => add("tables", vec![Finding::failed(skipped)]),
     }
-    let mail = match settings.fault(&["HO_MAIL", "HO_SMTP", "HO_ACS", "HO_GRAPH"], skipped) {
+    let transport = [
+        "HO_MAIL",
+        "HO_MAIL_FROM",
+        "HO_SMTP_",
+        "HO_ACS_",
+        "HO_GRAPH_",
+    ];
+    let mail = match settings.fault(&transport, skipped) {
         Some(fault) => fault,
         None => outside::check_mail(&settings.config, options.mail_to.as_ref()).await,
     };
     add("mail", vec![mail]);
-    add(
-        "channels",
-        outside::check_channels(&settings.config, options.channels).await,
-    );
-    let address = outside::check_address(&settings.config, receipt_kid.as_deref());
-    add("address", vec![address.await]);
+    let mut channels = settings.check_channels(options.channels);
+    channels.extend(outside::check_channels(&settings.config, options.channels).await);
+    add("channels", channels);
+    let address = match settings.fault(&["HO_BASE_URL"], skipped) {
+        Some(fault) => fault,
+        None => outside::check_address(&settings.config, receipt_kid.as_deref()).await,
+    };
+    add("address", vec![address]);
     found
 }
 

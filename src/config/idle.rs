@@ -1,6 +1,7 @@
 //! Settings that are set and have no effect beside the others, that an operator may have forgotten, or that blind alerts.
 
 use super::approvers::allowed_approvers;
+use super::error::ConfigErrors;
 use super::known::settings_of;
 use super::log::hides_events;
 use super::lookup::non_empty;
@@ -8,8 +9,11 @@ use super::lookup::non_empty;
 const HIDES_EVENTS: &str =
     "it leaves out lines that alerts and saved queries look for: they need `info`";
 
-/// The names of such settings, each with the reason.
-pub fn idle_settings(lookup: impl Fn(&str) -> Option<String>) -> Vec<(String, &'static str)> {
+/// The names of such settings, each with the reason. None depends on a setting that has an error.
+pub fn idle_settings(
+    lookup: impl Fn(&str) -> Option<String>,
+    errors: &ConfigErrors,
+) -> Vec<(String, &'static str)> {
     let get = |name| non_empty(&lookup, name);
     let is_set = |name: &str| non_empty(&lookup, name).is_some();
     let mail = get("HO_MAIL").unwrap_or_default();
@@ -18,45 +22,59 @@ pub fn idle_settings(lookup: impl Fn(&str) -> Option<String>) -> Vec<(String, &'
     let of_others = [
         (
             "SMTP_",
+            "HO_MAIL",
             mail != "smtp",
             "it has no effect: HO_MAIL is not smtp",
         ),
         (
             "ACS_",
+            "HO_MAIL",
             mail != "acs",
             "it has no effect: HO_MAIL is not acs",
         ),
         (
             "GRAPH_",
+            "HO_MAIL",
             mail != "graph",
             "it has no effect: HO_MAIL is not graph",
         ),
         (
             "TABLE",
+            "HO_STORE",
             is_embedded,
             "it has no effect: HO_STORE is not tables",
         ),
         (
             "SWEEP_SECONDS",
+            "HO_SWEEP_SCHEDULE",
             is_set("HO_SWEEP_SCHEDULE"),
             "it has no effect beside HO_SWEEP_SCHEDULE: the host triggers the sweep",
         ),
         (
             "ALLOW_WILDCARD_LINKS",
+            "HO_ALLOWED_APPROVERS",
             !has_pattern,
             "it has no effect: HO_ALLOWED_APPROVERS has no pattern",
         ),
-        ("PAUSED", true, "everything is paused until it is removed"),
+        (
+            "PAUSED",
+            "HO_PAUSED",
+            true,
+            "everything is paused until it is removed",
+        ),
         (
             "ROWS",
+            "HO_ROWS",
             get("HO_ROWS").as_deref() == Some("1"),
             "rows of version 1 keep no revocation, permit, vote or earlier decision",
         ),
     ];
-    let found = of_others.into_iter().filter(|(_, is_idle, _)| *is_idle);
-    let named =
-        found.flat_map(|(beginning, _, why)| settings_of(beginning).map(move |name| (name, why)));
-    let log = get("HO_LOG").filter(|filter| hides_events(filter));
+    let found = of_others.into_iter();
+    let found =
+        found.filter(|(_, depends_on, is_idle, _)| *is_idle && !errors.contains(depends_on));
+    let named = found
+        .flat_map(|(beginning, _, _, why)| settings_of(beginning).map(move |name| (name, why)));
+    let log = get("HO_LOG").filter(|filter| hides_events(filter) && !errors.contains("HO_LOG"));
     let log = log.map(|_| ("HO_LOG".to_owned(), HIDES_EVENTS));
     named.filter(|(name, _)| is_set(name)).chain(log).collect()
 }

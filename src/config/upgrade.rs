@@ -6,9 +6,8 @@ use super::approvers::allowed_approvers;
 use super::error::ConfigError;
 use super::lookup::{Lookup, flag, non_empty};
 use super::schedule::{SweepSchedule, sweep_schedule};
-use super::vault::is_vault_reference;
 use crate::keys::AgentKeys;
-use crate::values::{AllowList, ROUTING};
+use crate::values::{AllowList, InvalidAddress};
 
 /// One change that affects a gate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,7 +27,7 @@ struct Settings {
     signs_in_always: bool,
     wildcard_links_allowed: bool,
     sets_run_within: bool,
-    /// Whether the list of approvers has a character that an address can no longer contain.
+    /// Whether the list of approvers has addresses that can no longer be used, and no other fault.
     lists_route: bool,
     agent_keys: Result<Option<AgentKeys>, ConfigError>,
     schedule: Result<Option<SweepSchedule>, ConfigError>,
@@ -61,11 +60,18 @@ impl Settings {
             signs_in_always: get("HO_IDENTITY").as_deref() == Some("entra"),
             wildcard_links_allowed: flag(get, "HO_ALLOW_WILDCARD_LINKS").unwrap_or(false),
             sets_run_within: get("HO_RUN_WITHIN").is_some(),
-            lists_route: get("HO_ALLOWED_APPROVERS")
-                .is_some_and(|list| !is_vault_reference(&list) && list.contains(ROUTING)),
+            lists_route: get("HO_ALLOWED_APPROVERS").is_some_and(|list| lists_route(&list)),
             agent_keys: agent_keys(get),
         }
     }
+}
+
+fn lists_route(list: &str) -> bool {
+    let entries = list.split(',').filter(|entry| !entry.trim().is_empty());
+    let mut faults = entries
+        .filter_map(|entry| AllowList::parse(entry).err())
+        .peekable();
+    faults.peek().is_some() && faults.all(|fault| fault == InvalidAddress::Route)
 }
 
 fn wildcard_links(settings: &Settings) -> Option<UpgradeItem> {

@@ -23,7 +23,7 @@ pub enum InvalidAddress {
 /// The characters before the `@` that mail servers can read as a route: `user%host` and `host!user`
 /// (RFC 5321, section 3.6.1 and appendix F.2), the attributes of X.400 (`/S=user/`), and the characters of
 /// gateways and shells.
-pub const ROUTING: &[char] = &['%', '!', '/', '=', '|', '{', '}', '`'];
+const ROUTING: &[char] = &['%', '!', '/', '=', '|', '{', '}', '`'];
 
 impl Address {
     /// Parses an address that is entered: in a request, or in a setting.

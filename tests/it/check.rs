@@ -16,7 +16,7 @@ use crate::proxy::{Fault, Proxy};
 use crate::smtp::{Smtp, SmtpFault};
 
 /// The lines of a topic, each with its status.
-fn lines<'a>(said: &'a str, topic: &str) -> Vec<&'a str> {
+pub(crate) fn lines<'a>(said: &'a str, topic: &str) -> Vec<&'a str> {
     let lines = said.lines();
     lines
         .filter(|line| line.split_whitespace().nth(1) == Some(topic))
@@ -24,7 +24,7 @@ fn lines<'a>(said: &'a str, topic: &str) -> Vec<&'a str> {
 }
 
 #[track_caller]
-fn assert_line(said: &str, status: &str, topic: &str, words: &str) {
+pub(crate) fn assert_line(said: &str, status: &str, topic: &str, words: &str) {
     let lines = lines(said, topic);
     let has = |line: &&str| line.starts_with(status) && line.contains(words);
     assert!(lines.iter().any(has), "{status} {topic} {words} in\n{said}");

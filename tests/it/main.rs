@@ -29,6 +29,7 @@ mod browser;
 mod call_limit;
 mod channels;
 mod check;
+mod check_faults;
 mod claim;
 mod client;
 mod code_holds;

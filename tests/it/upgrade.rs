@@ -146,3 +146,24 @@ async fn the_check_says_what_changes_with_the_upgrade() {
         "{output}"
     );
 }
+
+/// A change explains the fault that it makes, and no other.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_change_hides_no_other_fault_of_its_setting() {
+    for (list, code, is_fault) in [
+        ("a%b@example.com", 1, false),
+        ("a%b@example.com, alice", 2, true),
+        ("alice, a%b@example.com", 2, true),
+        (
+            "bob@example.com=11111111-2222-3333-4444-555555555555, alice",
+            2,
+            true,
+        ),
+    ] {
+        let settings = [("HO_ALLOWED_APPROVERS", list)];
+        let (said, exit) = run(&settings, &["check", "--upgrade"]).await;
+        assert_eq!(exit, code, "{list}: {said}");
+        let fault = "HO_ALLOWED_APPROVERS cannot be used";
+        assert_eq!(said.contains(fault), is_fault, "{list}: {said}");
+    }
+}

@@ -5,6 +5,7 @@ use human_oversight::config::{
     Config, ConfigError, ConfigErrors, UnknownSetting, idle_settings, is_vault_reference,
     unknown_settings,
 };
+use human_oversight::policy::Policy;
 
 /// The settings as the program has them, and as the deployed gate would judge them.
 pub(super) struct Settings {
@@ -57,11 +58,15 @@ impl Settings {
         }
     }
 
-    /// What is said of that for which settings are needed whose names begin so: nothing if they can be used, and this
-    /// failure if one cannot. A reference to the vault is none outside the app.
-    pub(super) fn fault(&self, beginnings: &[&str], failure: &str) -> Option<Finding> {
-        let is_one =
-            |error: &&ConfigError| beginnings.iter().any(|it| error.name().starts_with(it));
+    /// What is said of that for which settings of these names are needed, or that begin so if `_` ends it: nothing if
+    /// they can be used, and this failure if one cannot. A reference to the vault is none outside the app.
+    pub(super) fn fault(&self, names: &[&str], failure: &str) -> Option<Finding> {
+        let is_one = |error: &&ConfigError| {
+            let named = |it: &&str| {
+                error.name() == *it || it.ends_with('_') && error.name().starts_with(*it)
+            };
+            names.iter().any(named)
+        };
         let judged = self
             .errors
             .iter()
@@ -91,7 +96,7 @@ impl Settings {
                 nearest.unwrap_or_default()
             ))
         }));
-        let idle = idle_settings(lookup).into_iter();
+        let idle = idle_settings(lookup, &self.errors).into_iter();
         found.extend(idle.map(|(name, why)| Finding::warning(format!("{name}: {why}"))));
         if found.is_empty() {
             let judged = if self.is_deployed {
@@ -119,8 +124,15 @@ impl Settings {
     /// Who may decide, and how.
     pub(super) fn check_sign_in(&self) -> Finding {
         use human_oversight::azure::SignInPolicy;
-        let beginnings = ["HO_IDENTITY", "HO_ENTRA", "HO_REQUIRE", "WEBSITE_AUTH"];
-        if let Some(fault) = self.fault(&beginnings, "its settings cannot be used") {
+        let names = [
+            "HO_IDENTITY",
+            "HO_ENTRA_",
+            "HO_REQUIRE_ENTRA_FOR",
+            "HO_ALLOWED_APPROVERS",
+            "HO_ALLOW_WILDCARD_LINKS",
+            "WEBSITE_AUTH_ENABLED",
+        ];
+        if let Some(fault) = self.fault(&names, "its settings cannot be used") {
             return fault;
         }
         let who = &self.config.allowed_approvers;
@@ -140,9 +152,39 @@ impl Settings {
         }
     }
 
+    /// What is said in place of the policy.
+    pub(super) fn policy_fault(&self) -> Option<Finding> {
+        let names = ["HO_POLICY", "HO_POLICY_FILE"];
+        self.fault(&names, "the policy cannot be used: see the settings")
+    }
+
+    /// Why channels are not tried, where each is to be told.
+    pub(super) fn check_channels(&self, is_asked: bool) -> Vec<Finding> {
+        if !is_asked {
+            return Vec::new();
+        }
+        if let Some(fault) = self.policy_fault() {
+            return vec![fault];
+        }
+        let policy = self.config.policy.as_ref();
+        let named = policy.map_or(&[][..], Policy::channels);
+        if named.is_empty() {
+            return vec![Finding::warning("the policy of these settings names none")];
+        }
+        let faults = named.iter().filter_map(|channel| {
+            let failure = format!(
+                "{}: not tried, because its settings cannot be used",
+                channel.name
+            );
+            let settings = [channel.url_setting.as_str(), &channel.secret_setting()];
+            self.fault(&settings, &failure)
+        });
+        faults.collect()
+    }
+
     /// The policy, with what is likely a mistake in it.
     pub(super) fn check_policy(&self) -> Vec<Finding> {
-        if let Some(fault) = self.fault(&["HO_POLICY"], "it cannot be used: see the settings") {
+        if let Some(fault) = self.policy_fault() {
             return vec![fault];
         }
         let Some(policy) = &self.config.policy else {
