@@ -46,7 +46,8 @@ use settings::{Refusal, Settings};
 ///
 /// An argument marked `#[approval(redact)]` is shown as «redacted», for secrets: people do not approve its
 /// value, but it must not change before the function runs. An argument marked `#[approval(skip)]` is
-/// ignored: for what is not part of the decision, such as a connection.
+/// ignored: for what is not part of the decision, such as a connection. So is what a type's `Serialize` leaves out, such
+/// as a field with `#[serde(skip)]`: it can differ from call to call without approval.
 ///
 /// It works on methods of `#[async_trait]` too, in the trait's implementation, and on a function that is nothing
 /// but `Box::pin(async move { … })`. In the body, `Proof::current()` is the proof that it may run.
