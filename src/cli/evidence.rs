@@ -73,8 +73,9 @@ pub(crate) async fn run(settings: TableSettings, options: &Options) -> anyhow::R
     let (Some(since), Some(until)) = (options.since, options.until) else {
         bail!("it takes --since and --until");
     };
-    if since >= until {
-        bail!("--since must be before --until");
+    let begun = now();
+    if since >= until || since >= begun {
+        bail!("--since must be before --until, and before now");
     }
     let signing = named(&settings, &settings.receipt_keys, "receipt.keys")?;
     let signing = signing.context("without HO_RECEIPT_KEYS the manifest cannot be signed")?;
@@ -92,6 +93,15 @@ pub(crate) async fn run(settings: TableSettings, options: &Options) -> anyhow::R
     }
     let problems = written?;
     say(&format!("{} was written.", path.display()));
+    if begun < until {
+        say(&check::not_ended(begun));
+    }
+    if problems > 0 {
+        say(&format!(
+            "{problems} rows cannot be trusted: {} names them.",
+            path.join("verification.txt").display()
+        ));
+    }
     Ok(ExitCode::from(u8::from(problems > 0)))
 }
 

@@ -178,7 +178,12 @@ impl Printer {
             let (id, status) = (&open.id, &open.status);
             let until = open.claim_by.as_ref().unwrap_or(&open.expires_at);
             let (delivered, agent) = (&open.deliverable, &open.agent_name);
-            let text = format!("{id}  {status}  until {until}  emails {delivered}  {agent}");
+            let locked = match open.locked {
+                0 => String::new(),
+                locked => format!("  locked links {locked}"),
+            };
+            let text =
+                format!("{id}  {status}  until {until}  emails {delivered}{locked}  {agent}");
             self.print(&text, open);
         }
         for unsent in &page.unsent {

@@ -147,11 +147,15 @@ impl<'a> Verification<'a> {
             problems,
             sealed,
         } = self;
-        let row_macs = if *sealed {
-            "All row MACs were verified."
-        } else {
-            "Row MACs were not verified, which takes HO_LINK_KEYS: the decisions are proved; all other \
-             columns are only consistent."
+        let row_macs = match (sealed, problems) {
+            (true, 0) => "All row MACs were verified.",
+            (true, _) => {
+                "Row MACs were checked too: one that does not verify is among the problems."
+            }
+            (false, _) => {
+                "Row MACs were not verified, which takes HO_LINK_KEYS: the decisions are proved; all other \
+                 columns are only consistent."
+            }
         };
         let votes = match votes {
             0 => String::new(),

@@ -50,6 +50,11 @@ fn open_request(approval: &Approval, now: Timestamp) -> OpenRequest {
             _ => None,
         },
         deliverable: approval.deliverable().word().to_owned(),
+        locked: approval
+            .approvers
+            .iter()
+            .filter(|it| it.is_locked())
+            .count(),
     }
 }
 

@@ -301,9 +301,18 @@ async fn a_row_that_was_changed_is_named_in_the_folder() {
     let folder = gate.dir.path().join("evidence");
     let (said, code) = evidence(&gate, &folder, &[]).await;
     assert_eq!(code, 1, "{said}");
+    let names = "1 rows cannot be trusted: ";
+    assert!(
+        said.contains(names) && said.contains("verification.txt names them"),
+        "{said}"
+    );
     let verified = read(&folder, "verification.txt");
     assert!(verified.contains(&changed.correlation_id), "{verified}");
     assert!(verified.contains("1 problems"), "{verified}");
+    assert!(
+        !verified.contains("All row MACs were verified"),
+        "{verified}"
+    );
     let counts: Value = serde_json::from_str(&read(&folder, "counts.json")).unwrap();
     assert_eq!(
         (&counts["requests"], &counts["untrustedRows"]),
@@ -352,4 +361,34 @@ async fn what_cannot_be_written_whole_is_not_written() {
     assert!(!folder.exists());
     let (said, code) = run(&[], &["evidence", "--since", "2026-11-01"]).await;
     assert!(code == 2 && said.contains("--until"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_time_that_has_not_ended_is_said_to_be_so_and_one_to_come_is_refused() {
+    let gate = history().await;
+    let folder = gate.dir.path().join("evidence");
+    let settings = backing_store::settings(gate.dir.path());
+    let settings = backing_store::borrowed(&settings);
+    let write = async |since: &str, until: &str| {
+        let output = folder.to_str().unwrap();
+        let arguments = [
+            "evidence", "--since", since, "--until", until, "--output", output,
+        ];
+        run(&settings, &arguments).await
+    };
+    let (said, code) = write("2999-01-01", "2999-02-01").await;
+    assert!(code == 2 && said.contains("before now"), "{said}");
+    assert!(!folder.exists());
+
+    let not_ended = "before the end of that time: what was submitted later is missing";
+    let (said, code) = write("2026-01-01", "2999-01-01").await;
+    assert!(code == 0 && said.contains(not_ended), "{said}");
+    let (said, code) = check(&gate, &folder).await;
+    assert!(code == 0 && said.contains(not_ended), "{said}");
+
+    std::fs::remove_dir_all(&folder).unwrap();
+    let (said, code) = write("2026-01-01", "2026-02-01").await;
+    assert!(code == 0 && !said.contains(not_ended), "{said}");
+    let (said, code) = check(&gate, &folder).await;
+    assert!(code == 0 && !said.contains(not_ended), "{said}");
 }

@@ -28,11 +28,22 @@ async fn what_is_open_unsent_and_damaged_is_listed() {
         ..request()
     };
     let half = gate.client.submit(&half).await.unwrap();
+    let alice = gate.question(&open, ALICE);
+    let wrong = if alice.code == "000000" {
+        "000001"
+    } else {
+        "000000"
+    };
+    for _ in 0..5 {
+        gate.decide(&alice, &[("decision", "approve"), ("code", wrong)])
+            .await;
+    }
 
     let (said, code) = run(&settings, &["list", "--open"]).await;
     assert_eq!(code, 0, "{said}");
     for (id, words) in [
         (&open.id, "Pending  until 2"),
+        (&open.id, "emails Ok  locked links 1  UserManagerAgent"),
         (&approved.id, "Approved  until 2"),
         (&half.id, "emails Degraded  UserManagerAgent"),
     ] {

@@ -155,6 +155,9 @@ pub struct OpenRequest {
     pub claim_by: Option<String>,
     /// Whether its emails were accepted: `Ok`, `Degraded` or `None`.
     pub deliverable: String,
+    /// How many of its people can no longer approve by link, after five wrong codes.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub locked: usize,
 }
 
 /// An email that was tried and not accepted, or perhaps not.

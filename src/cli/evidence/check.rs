@@ -8,6 +8,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use human_oversight::reveal;
+use human_oversight::values::Timestamp;
 use human_oversight_protocol::manifest;
 use human_oversight_protocol::types::KeySet;
 
@@ -59,7 +60,21 @@ pub(super) fn run(dir: &Path, keys: &KeySet) -> anyhow::Result<ExitCode> {
     say(&format!(
         "{count} files of requests from {since} to {until} are signed; {faults} are not as they were."
     ));
+    let (iat, until) = (
+        Timestamp::from_unix_millis(signed.iat.saturating_mul(1_000)),
+        Timestamp::parse(until),
+    );
+    if let Some(iat) = iat.filter(|iat| until.is_some_and(|until| *iat < until)) {
+        say(&not_ended(iat));
+    }
     Ok(ExitCode::from(u8::from(faults > 0)))
+}
+
+/// What is said of a folder that was written at this time, before the end of the time that it is of.
+pub(super) fn not_ended(at: Timestamp) -> String {
+    format!(
+        "It was written at {at}, before the end of that time: what was submitted later is missing."
+    )
 }
 
 /// The names of all files below a folder. A link is its own name, and never followed: none is signed.
