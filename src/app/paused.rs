@@ -84,7 +84,9 @@ impl App {
     pub async fn resume(self: &Arc<Self>, scope: &PauseScope) -> Result<bool, Error> {
         let done = pauses::resume(&self.store, scope, self.now()).await?;
         self.last_pauses.clear();
-        tracing::warn!(scope = scope.word(), done, "operations resumed");
+        if done {
+            tracing::warn!(scope = scope.word(), "operations resumed");
+        }
         self.tell_standing_in_background();
         Ok(done)
     }

@@ -11,9 +11,10 @@ use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use human_oversight::config::TableSettings;
+use human_oversight::domain::Approval;
 use human_oversight::private_files;
 use human_oversight::store::{StandingKind, Store, StoreError, decode_grants, ensure_readable};
-use human_oversight::values::Clock;
+use human_oversight::values::{Clock, Timestamp};
 use serde_json::{Map, Value};
 
 use super::copied::{copied_lines, ensure_no_row_twice};
@@ -141,9 +142,10 @@ pub(crate) async fn restore(
     let link_keys = required_link_keys(&settings)?;
     ensure_no_row_twice(file)?;
     // The limit of open requests is for agents only.
+    let now = clock();
     let store = open(&settings, u32::MAX as usize, clock, Some(link_keys))?;
     let mut summary = Summary::default();
-    let restored = restore_lines(&store, file, other_gate, &mut summary).await;
+    let restored = restore_lines(&store, file, other_gate, now, &mut summary).await;
     summary.say();
     restored?;
     Ok(ExitCode::from(u8::from(summary.unsound > 0)))
@@ -153,11 +155,16 @@ async fn restore_lines(
     store: &Store,
     file: &Path,
     other_gate: Option<&str>,
+    now: Timestamp,
     summary: &mut Summary,
 ) -> anyhow::Result<()> {
     for line in copied_lines(file)? {
         let (number, columns) = line?;
         match restore_line(store, columns, other_gate).await {
+            Ok(Restored::Request(request)) => {
+                summary.put_back += 1;
+                summary.open += u64::from(request.is_some_and(|it| it.is_open(now)));
+            }
             Ok(Restored::Row) => summary.put_back += 1,
             Ok(Restored::Decision) => summary.decisions += 1,
             Ok(Restored::Pause) => summary.pauses += 1,
@@ -184,6 +191,8 @@ async fn restore_lines(
 #[derive(Default)]
 struct Summary {
     put_back: u64,
+    /// Those of them that wait for a decision or a claim.
+    open: u64,
     there: u64,
     unsound: u64,
     decisions: u64,
@@ -196,6 +205,7 @@ impl Summary {
     fn say(&self) {
         let Self {
             put_back,
+            open,
             there,
             unsound,
             decisions,
@@ -206,6 +216,12 @@ impl Summary {
         say(&format!(
             "{put_back} rows were put back; {there} were there already and stay as they are; {unsound} were left out."
         ));
+        if open > 0 {
+            say(&format!(
+                "{open} of them wait for a decision or a claim. What an agent has run since the copy was made can be claimed \
+                 once more: `list --open` names them, and `revoke` ends an approval."
+            ));
+        }
         if decisions > 0 {
             say(&format!("{decisions} kept decisions were put back."));
         }
@@ -229,7 +245,9 @@ impl Summary {
 
 /// What became of a line.
 enum Restored {
-    /// A request, or a rejection to be shown when the same is asked again.
+    /// A request; `None` for one of the legacy Logic App.
+    Request(Option<Box<Approval>>),
+    /// A rejection to be shown when the same is asked again, or another standing row.
     Row,
     Pause,
     /// A decision, with which later requests are compared.
@@ -254,8 +272,8 @@ async fn restore_line(
         None => {}
     }
     let Some((row, written_at)) = store.standing_copy(&columns, other_gate).await? else {
-        store.restore(columns, other_gate).await?;
-        return Ok(Restored::Row);
+        let request = store.restore(columns, other_gate).await?;
+        return Ok(Restored::Request(request.map(Box::new)));
     };
     let restored = match row.kind {
         StandingKind::Budget => return Ok(Restored::Budget),

@@ -9,12 +9,13 @@ use super::handle::Store;
 use super::listing::{OF_GATE, OF_TABLE, STANDING};
 use super::row::{self, Columns, Format, v1};
 use super::standing::{self, StandingKind, StandingRow};
+use crate::domain::Approval;
 use crate::values::Timestamp;
 
 impl Store {
     /// Restores a row of a backup, with its index entry; never replaces a row. The row gets a new row MAC: for
     /// this gate and table, or in version 1 if it was of version 1. A row of another gate is accepted only if
-    /// `other_gate` names that gate.
+    /// `other_gate` names that gate. Returns the request; `None` for one of the legacy Logic App.
     ///
     /// # Errors
     /// [`StoreError::AlreadyExists`]; [`StoreError::Damaged`] if it is not as a gate with these keys
@@ -24,7 +25,7 @@ impl Store {
         &self,
         mut copy: Map<String, Value>,
         other_gate: Option<&str>,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Option<Approval>, StoreError> {
         let mut annotation = |name| match copy.remove(name) {
             Some(Value::String(text)) => Some(text),
             _ => None,
@@ -33,7 +34,8 @@ impl Store {
         let mut columns = Columns::from_entity(copy.clone());
         let version = match (columns.format(), &self.backend) {
             (Format::Legacy, Backend::Tables(tables)) => {
-                return tables.insert_as_it_is(&copy).await;
+                tables.insert_as_it_is(&copy).await?;
+                return Ok(None);
             }
             (Format::Legacy, Backend::Embedded(_)) => return Err(StoreError::Legacy),
             (Format::V1, _) => {
@@ -51,8 +53,8 @@ impl Store {
         let id = row::id(&(text("PartitionKey"), text("RowKey")))?;
         let due = columns.due()?;
         let (approval, _) = row::decode(columns, &id)?;
-        self.insert_in(version, approval, due).await?;
-        Ok(())
+        let stored = self.insert_in(version, approval, due).await?;
+        Ok(Some(stored.approval))
     }
 
     /// The row of the standing table that a line of a backup holds, not stored yet, and the time of its last

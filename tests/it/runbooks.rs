@@ -163,9 +163,18 @@ async fn a_damaged_row_is_found_kept_as_evidence_and_put_back_from_the_backup() 
     );
     // `az storage entity delete`
     rows.remove("UserManagerAgent", key).await;
-    let (said, code) = run(&settings, &["restore", &copy]).await;
+    // `grep -F`
+    let lines = std::fs::read_to_string(&copy).unwrap();
+    let is_it = |line: &&str| line.contains(&format!("\"RowKey\":\"{key}\""));
+    let line: Vec<&str> = lines.lines().filter(is_it).collect();
+    assert_eq!(line.len(), 1, "{lines}");
+    let row = path("row.jsonl");
+    std::fs::write(&row, line[0]).unwrap();
+    let (said, code) = run(&settings, &["restore", &row]).await;
     assert_eq!(code, 0, "{said}");
-    assert!(said.starts_with("1 rows were put back"), "{said}");
+    let open = "1 rows were put back; 0 were there already and stay as they are; 0 were left out.\n\
+                1 of them wait for a decision or a claim.";
+    assert!(said.starts_with(open), "{said}");
     let (said, code) = run(&settings, &["list", "--damaged"]).await;
     assert_eq!(code, 0, "{said}");
     gate.approve(&approval, ALICE).await;
@@ -204,10 +213,11 @@ async fn a_gate_is_restored_elsewhere_with_its_keys() {
     let settings = backing_store::tables(azurite().port);
     let settings = backing_store::borrowed(&settings);
     let gate = TestGate::with(&settings).await;
-    let (decided, open) = (gate.ask().await, gate.ask().await);
+    let (decided, open, approved) = (gate.ask().await, gate.ask().await, gate.ask().await);
     gate.reject(&decided, ALICE, "no").await;
+    gate.approve(&approved, ALICE).await;
     gate.sweep().await;
-    gate.until_kept(1).await;
+    gate.until_kept(2).await;
     let folder = tempfile::tempdir().unwrap();
     let copy = folder.path().join("approvals.jsonl");
     let copy = copy.to_str().unwrap();
@@ -223,7 +233,14 @@ async fn a_gate_is_restored_elsewhere_with_its_keys() {
     let mut elsewhere = settings.clone();
     elsewhere[2].1 = &table;
     let (said, code) = run(&elsewhere, &["restore", copy]).await;
-    assert_eq!(code, 0, "{said}");
+    assert!(code == 0 && said.contains("2 of them wait"), "{said}");
+    // Nothing that ran since the copy is claimed once more while the setting stands.
+    let paused = [&elsewhere[..], &[("HO_PAUSED", "1")]].concat();
+    let there = TestGate::with(&paused).await;
+    let nonce = claim("0123456789abcdef");
+    let refused = there.client.claim(&approved.id, &nonce).await.unwrap_err();
+    assert!(refused.to_string().contains("paused"), "{refused}");
+    drop(there);
     let there = TestGate::with(&elsewhere).await;
     let (said, code) = run(&elsewhere, &["list", "--damaged"]).await;
     assert_eq!(code, 0, "{said}");

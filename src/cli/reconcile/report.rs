@@ -102,6 +102,12 @@ impl Report {
                      more than {most} without an approval came in the time of approvals that overlap"
                 ));
             }
+            if never_approved > 0 && unreadable > 0 {
+                say(
+                    "an action that was never approved may have its approval in a row that cannot be trusted: `verify` names \
+                     these rows",
+                );
+            }
             say(&format!(
                 "{matched} matched, {never_approved} executed and never approved, {other_parameters} executed with other \
                  parameters, {twice} executed twice, {never_executed} approved and never executed; {ignored} lines left out, \
