@@ -54,6 +54,15 @@ async fn a_setting_that_cannot_be_used_makes_no_other_line_wrong() {
         assert_eq!(lines(&said, "settings").len(), 1, "{said}");
     }
 
+    let (said, _) = check(&[("HO_RECEIPT_KEYS", "a:AAAA")], &[]).await;
+    let keys = lines(&said, "keys");
+    let of_receipts = keys.iter().filter(|line| line.contains("HO_RECEIPT_KEYS"));
+    assert!(of_receipts.clone().count() == 1, "{said}");
+    assert!(
+        of_receipts.clone().all(|line| line.starts_with("failed")),
+        "{said}"
+    );
+
     let policy = "version = 1\n[channels.ops]\nkind = \"teams\"\nurl = \"HO_CHANNEL_OPS_URL\"\n";
     for (settings, words) in [
         (

@@ -27,10 +27,7 @@ pub(super) fn check_keys(settings: &TableSettings, record: Option<&SweepRecord>)
     }
     let (name, file) = ("HO_RECEIPT_KEYS", "receipt.keys");
     match read(settings, name, &settings.receipt_keys, file) {
-        Ok(keys) => {
-            found.push(ages.list(name, "receipt", &keys));
-            found.extend(check_receipt_keys(&keys, &ages));
-        }
+        Ok(keys) => found.extend(check_receipt_keys(&keys, &ages)),
         Err(finding) => found.push(finding),
     }
     found
@@ -54,16 +51,17 @@ fn read(
 
 fn check_receipt_keys(keys: &[NamedKey], ages: &Ages<'_>) -> Vec<Finding> {
     let name = "HO_RECEIPT_KEYS";
+    let listed = ages.list(name, "receipt", keys);
     let keys = match ReceiptKeys::new(keys) {
         Ok(keys) => keys,
         Err(error) => return vec![Finding::failed(format!("{name} cannot be used: {error}"))],
     };
     let kid = match keys.signing_kid(ages.now) {
         Ok(kid) => kid,
-        Err(error) => return vec![Finding::failed(error.to_string())],
+        Err(error) => return vec![listed, Finding::failed(error.to_string())],
     };
     let published = &keys.public().keys;
-    let mut found = Vec::new();
+    let mut found = vec![listed];
     found.extend(
         published
             .iter()
