@@ -2,7 +2,7 @@
 
 use super::approvers::allowed_approvers;
 use super::known::settings_of;
-use super::log::hides_events;
+use super::log::{hides_events, parse};
 use super::lookup::non_empty;
 
 const HIDES_EVENTS: &str =
@@ -56,7 +56,7 @@ pub fn idle_settings(lookup: impl Fn(&str) -> Option<String>) -> Vec<(String, &'
     let found = of_others.into_iter().filter(|(_, is_idle, _)| *is_idle);
     let named =
         found.flat_map(|(beginning, _, why)| settings_of(beginning).map(move |name| (name, why)));
-    let log = get("HO_LOG").filter(|filter| hides_events(filter));
+    let log = get("HO_LOG").filter(|filter| parse(filter).is_some_and(|it| hides_events(&it)));
     let log = log.map(|_| ("HO_LOG".to_owned(), HIDES_EVENTS));
     named.filter(|(name, _)| is_set(name)).chain(log).collect()
 }
