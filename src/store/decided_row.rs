@@ -10,7 +10,8 @@ use super::error::StoreError;
 use super::row::{self, Columns, Keys};
 use crate::content;
 use crate::domain::{
-    Approval, DeciderKind, Decision, PastDecision, Range, Request, Scalars, State, Verdict,
+    Approval, DeciderKind, Decision, PastDecision, PastValues, Range, Request, Scalars, State,
+    Verdict,
 };
 use crate::keys::{HashPurpose, LinkKeys};
 use crate::values::{Address, ApprovalId, Decimal, Timestamp};
@@ -224,18 +225,18 @@ pub(super) fn decode(
     let kid = columns.text("HashKey").ok_or_else(|| damaged("HashKey"))?;
     let hashed = reading.hashed(link_keys, kid, &keys.0)?;
     let hashes: Hashes = parsed_json(columns, "Values")?;
-    let (mut shared, mut missing) = (Hashes::new(), Hashes::new());
-    for (pointer, known) in &hashes {
-        let present = hashed.values.get(pointer).map_or(&[][..], Vec::as_slice);
-        let both = present.iter().filter(|(_, hash)| known.contains(hash));
-        let (values, kept): (BTreeSet<String>, BTreeSet<String>) = both.cloned().unzip();
-        let gone = known.difference(&kept).cloned().collect();
-        for (all, of_pointer) in [(&mut shared, values), (&mut missing, gone)] {
-            if !of_pointer.is_empty() {
-                all.insert(pointer.clone(), of_pointer);
-            }
-        }
-    }
+    let values = hashes.into_iter().map(|(pointer, hashes)| {
+        let present = hashed.values.get(&pointer).map_or(&[][..], Vec::as_slice);
+        let shared = present.iter().filter(|(_, hash)| hashes.contains(hash));
+        let is_missing = |hash: &&String| present.iter().all(|(_, it)| it != *hash);
+        let values = PastValues {
+            shared: shared.map(|(value, _)| value.clone()).collect(),
+            missing: hashes.iter().filter(is_missing).cloned().collect(),
+            hashes,
+        };
+        (pointer, values)
+    });
+    let values = values.collect();
     let bounds: BTreeMap<String, [String; 2]> = parsed_json(columns, "Numbers")?;
     let numbers = bounds.into_iter().map(|(pointer, bounds)| {
         let [smallest, largest] = bounds.map(|text| Decimal::parse(&text));
@@ -253,9 +254,7 @@ pub(super) fn decode(
         at: parsed(columns, "DecidedTimestamp", Timestamp::parse)?,
         is_same: columns.text("ContentHash") == Some(&hashed.content),
         reader_was_asked: asked.contains(&hashed.reader),
-        hashes,
-        shared,
-        missing,
+        values,
         numbers: numbers.ok_or_else(|| damaged("Numbers"))?,
         is_cut: parsed(columns, "Cut", |text| text.parse().ok())?,
     })

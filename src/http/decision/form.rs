@@ -135,7 +135,9 @@ fn read_texts(fields: &FormFields<'_>) -> Result<[Option<String>; 3], Error> {
 
 /// The stage that the page showed as open, from 0. A page of the first one does not say it.
 fn read_stage(fields: &FormFields<'_>) -> Result<usize, Error> {
-    let stage = fields.first("stage").map_or(Ok(1), |it| it.parse::<usize>());
+    let stage = fields
+        .first("stage")
+        .map_or(Ok(1), |it| it.parse::<usize>());
     let stage = stage.ok().and_then(|it| it.checked_sub(1));
     stage.ok_or_else(|| {
         Error::BadRequest("The stage of the form must be a number from 1.".to_owned())
