@@ -38,8 +38,7 @@ const SCHEMA: &str = "
     ) STRICT;
     CREATE INDEX IF NOT EXISTS openapprovals ON approvals (Due, PartitionKey, RowKey)
         WHERE Due IS NOT NULL;
-    DROP INDEX IF EXISTS openagents;
-    DROP INDEX IF EXISTS waitingapprovals;";
+    DROP INDEX IF EXISTS openagents;";
 
 /// The file, opened when it is needed and again after it failed.
 pub(super) struct File {
@@ -87,7 +86,7 @@ fn open(path: &Path) -> rusqlite::Result<Connection> {
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.execute_batch(SCHEMA)?;
     connection.execute_batch(&format!(
-        "CREATE INDEX IF NOT EXISTS waitingrequests ON approvals (PartitionKey, {OWNER}) WHERE {WAITS}"
+        "CREATE INDEX IF NOT EXISTS waitingapprovals ON approvals (PartitionKey, {OWNER}) WHERE {WAITS}"
     ))?;
     Ok(connection)
 }

@@ -13,7 +13,7 @@ pub(super) fn pending_for(
 ) -> rusqlite::Result<Vec<(Timestamp, ApprovalId)>> {
     let mut select = connection.prepare_cached(&format!(
         "SELECT Due, PartitionKey, RowKey, json_extract(Entity, '$.ApproverEmails')
-         FROM approvals WHERE {WAITS} AND json_valid(Entity)"
+         FROM approvals WHERE {WAITS}"
     ))?;
     let mut rows = select.query([])?;
     let mut found = Vec::new();

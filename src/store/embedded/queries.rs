@@ -6,10 +6,11 @@ use crate::store::listing::Place;
 use crate::store::row::Keys;
 use crate::values::Timestamp;
 
-/// The owner in a row, which a damaged row has not, and whether the row waits for a person: no value has an unescaped
-/// quotation mark in it. An index uses the same texts.
+/// The owner in a row, and whether the row waits for a person. An index uses the same texts. A damaged row has
+/// neither.
 pub(super) const OWNER: &str = "json_extract(iif(json_valid(Entity), Entity, NULL), '$.Owner')";
-pub(super) const WAITS: &str = "Due IS NOT NULL AND instr(Entity, '\"Status\":\"Pending\"') > 0";
+pub(super) const WAITS: &str = "Due IS NOT NULL \
+    AND json_extract(iif(json_valid(Entity), Entity, NULL), '$.Status') = 'Pending'";
 
 /// When, and the keys.
 pub(super) type DueRow = (i64, String, String);
