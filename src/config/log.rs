@@ -40,11 +40,43 @@ pub fn hides_events(filter: &Targets) -> bool {
     most < Some(LevelFilter::INFO)
 }
 
-/// The library takes a misspelt level for a target, and then logs nothing else: so each part must have a level.
+/// The library takes a misspelt level for a target, and then logs nothing else: so each part must have a level. Fields
+/// and spans are in brackets.
 pub(super) fn parse(filter: &str) -> Option<Targets> {
     let parts = filter.split(',').map(str::trim);
     let parts: Vec<&str> = parts.filter(|part| !part.is_empty()).collect();
-    let has_level = |part: &&str| part.contains('=') || part.parse::<LevelFilter>().is_ok();
+    let has_level = |part: &&str| {
+        let is_target = part.contains('=') && !part.contains(['[', '{']);
+        is_target || part.parse::<LevelFilter>().is_ok()
+    };
     let is_filter = !parts.is_empty() && parts.iter().all(has_level);
     parts.join(",").parse().ok().filter(|_| is_filter)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_part_of_a_filter_has_a_level() {
+        let filters = [
+            ("off", LevelFilter::OFF),
+            ("human_oversight=debug, warn,", LevelFilter::WARN),
+        ];
+        for (filter, level) in filters {
+            let levels = parse(filter).unwrap().default_level();
+            assert_eq!(levels, Some(level), "{filter}");
+        }
+        let refused = [
+            ",",
+            "inof",
+            "human_oversight",
+            "human_oversight=inof",
+            "[call]=debug",
+            "human_oversight[{id}]=debug",
+        ];
+        for filter in refused {
+            assert!(parse(filter).is_none(), "{filter}");
+        }
+    }
 }
