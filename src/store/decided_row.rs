@@ -16,9 +16,6 @@ use crate::domain::{
 use crate::keys::{HashPurpose, LinkKeys};
 use crate::values::{Address, ApprovalId, Decimal, Timestamp};
 
-/// Values by pointer.
-type Hashes = BTreeMap<String, BTreeSet<String>>;
-
 /// The most bytes that the parameters of a request take in a row, so that it has 4 KiB at most.
 const PARAMETER_BYTES: usize = 2_400;
 
@@ -92,10 +89,10 @@ pub(super) fn encode(
         let bounds = [smallest.to_string(), largest.to_string()];
         take(&mut left, &mut is_cut, &mut numbers, (pointer, bounds));
     }
-    let mut values: Hashes = BTreeMap::new();
+    let mut values = BTreeMap::new();
     for (pointer, texts) in scalars.values {
         let purpose = HashPurpose::Value { pointer: &pointer };
-        let hashes = texts.iter().map(|text| hash(purpose, text)).collect();
+        let hashes: BTreeSet<String> = texts.iter().map(|text| hash(purpose, text)).collect();
         take(&mut left, &mut is_cut, &mut values, (pointer, hashes));
     }
     let mut columns = Columns::default();
@@ -224,7 +221,7 @@ pub(super) fn decode(
     check_keys(keys, columns)?;
     let kid = columns.text("HashKey").ok_or_else(|| damaged("HashKey"))?;
     let hashed = reading.hashed(link_keys, kid, &keys.0)?;
-    let hashes: Hashes = parsed_json(columns, "Values")?;
+    let hashes: BTreeMap<String, Vec<String>> = parsed_json(columns, "Values")?;
     let values = hashes.into_iter().map(|(pointer, hashes)| {
         let present = hashed.values.get(&pointer).map_or(&[][..], Vec::as_slice);
         let shared = present.iter().filter(|(_, hash)| hashes.contains(hash));
@@ -247,7 +244,7 @@ pub(super) fn decode(
         Some((pointer, range))
     });
     let numbers: Option<BTreeMap<String, Range>> = numbers.collect();
-    let asked: BTreeSet<String> = parsed_json(columns, "Asked")?;
+    let asked: Vec<String> = parsed_json(columns, "Asked")?;
     Ok(PastDecision {
         verdict: parsed(columns, "Verdict", Verdict::from_word)?,
         by: parsed(columns, "DeciderKind", DeciderKind::from_word)?,

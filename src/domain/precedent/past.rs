@@ -1,6 +1,6 @@
 //! The decision on an earlier request, as a later one is compared with it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::scalars::Range;
 use crate::domain::decision::{Decider, Verdict};
@@ -35,14 +35,15 @@ pub struct PastDecision {
     pub is_cut: bool,
 }
 
-/// The values that an earlier request had at a pointer.
+/// The values that an earlier request had at a pointer, each once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PastValues {
-    pub hashes: BTreeSet<String>,
+    /// In order.
+    pub hashes: Vec<String>,
     /// Those of the present request's values that it had too.
-    pub shared: BTreeSet<String>,
+    pub shared: Vec<String>,
     /// The hashes of those that the present request has not.
-    pub missing: BTreeSet<String>,
+    pub missing: Vec<String>,
 }
 
 impl DeciderKind {

@@ -12,7 +12,7 @@ fn past(present: &Value, parameters: &Value) -> PastDecision {
         let values = PastValues {
             shared: has.intersection(&hashes).cloned().collect(),
             missing: hashes.difference(&has).cloned().collect(),
-            hashes,
+            hashes: hashes.into_iter().collect(),
         };
         (pointer, values)
     });
