@@ -24,6 +24,8 @@ mod vault;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use tracing_subscriber::filter::Targets;
+
 use crate::azure::{SignIn, SignInPolicy};
 use crate::channels::Channel;
 use crate::domain::{Budgets, NotificationSettings};
@@ -67,8 +69,8 @@ pub struct Config {
     pub production: bool,
     /// Whether requests come through the Functions host.
     pub behind_host: bool,
-    /// The filter of the log, in the syntax of `tracing`.
-    pub log: String,
+    /// The filter of the log.
+    pub log: Targets,
     /// The form of its lines.
     pub log_format: LogFormat,
     /// The port to listen on, on loopback; 0 for any free port.
@@ -187,7 +189,7 @@ impl Config {
             sweep_every: time("HO_SWEEP_SECONDS", 60, 1..=86_400),
             production,
             behind_host,
-            log: errors.or(log_filter(&get), String::new()),
+            log: errors.or(log_filter(&get), Targets::new()),
             log_format: errors.or(log_format(&get), LogFormat::Text),
             port: errors.or(listening_port(&get), 0),
             base_url,

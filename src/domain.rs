@@ -85,7 +85,9 @@ pub use pause_log::PauseLog;
 pub use plan::{
     Ask, CommentRule, Escalation, HandOver, Origin, Plan, PolicyOrigin, Stage, Substitute, Tally,
 };
-pub use precedent::{DeciderKind, Deviation, Finding, PastDecision, Precedent, Range, Scalars};
+pub use precedent::{
+    DeciderKind, Deviation, Finding, PastDecision, PastValues, Precedent, Range, Scalars,
+};
 pub use rejection::{EarlierRejections, Rejection};
 pub use request::{Callback, Parameters, Request};
 pub use revoke::{NotRevocable, RevocationStep};

@@ -40,6 +40,7 @@ mod withdraw;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{MethodRouter, get, post};
 use tokio::net::TcpListener;
 
@@ -77,14 +78,14 @@ pub fn router(app: Arc<App>) -> Router {
     router
         .fallback(async || Error::NotFound("there is no such address"))
         .method_not_allowed_fallback(async || Error::MethodNotAllowed)
-        .layer(axum::middleware::from_fn_with_state(
-            (app.clone(), Arc::new(LogLimit::default())),
-            middleware::respond,
-        ))
-        .layer(axum::middleware::from_fn(body::read))
-        .layer(axum::middleware::from_fn_with_state(
-            app.clone(),
-            call_limit::begin,
+        // The first is the outermost.
+        .layer((
+            from_fn_with_state(app.clone(), call_limit::begin),
+            from_fn(body::read),
+            from_fn_with_state(
+                (app.clone(), Arc::new(LogLimit::default())),
+                middleware::respond,
+            ),
         ))
         .with_state(app)
 }

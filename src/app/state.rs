@@ -165,7 +165,8 @@ impl App {
             None => row.approval.next_due(self.config.outcome_within),
         };
         let (store, changes) = (self.store.clone(), self.changes.clone());
-        let storing = async move {
+        // Boxed, since the task moves it.
+        let storing = Box::pin(async move {
             let storing = store.replace_announced(row, due, announcement);
             let stored = match send_by {
                 None => storing.await?,
@@ -176,7 +177,7 @@ impl App {
             log_events(&stored.approval, known);
             changes.wake(&stored.approval.request.id);
             Ok(stored)
-        };
+        });
         let stored = tokio::spawn(storing.in_current_span()).await;
         stored.unwrap_or_else(|panic| Err(StoreError::Unavailable(panic.to_string())))
     }

@@ -43,15 +43,19 @@ impl App {
             // Subscribe before reading, so that no change in between is missed.
             let mut changed = pin!(subscription.changed.notified());
             changed.as_mut().enable();
-            let approval = self.load_owned(id, credential).await?.approval;
-            let now = self.now();
-            let left = until.saturating_duration_since(Instant::now());
-            if approval.status(now) != Status::Pending || left.is_zero() {
-                return Ok(approval);
-            }
-            let to_deadline = approval.request.expires_at.since(now) + Duration::from_millis(1);
-            let waited = now.since(approval.request.requested_at);
-            let pause = left.min(self.store.reread_after(waited)).min(to_deadline);
+            let pause = {
+                let approval = self.load_owned(id, credential).await?.approval;
+                let now = self.now();
+                let left = until.saturating_duration_since(Instant::now());
+                if approval.status(now) != Status::Pending || left.is_zero() {
+                    return Ok(approval);
+                }
+                let request = &approval.request;
+                let to_deadline = request.expires_at.since(now) + Duration::from_millis(1);
+                let waited = now.since(request.requested_at);
+                left.min(self.store.reread_after(waited)).min(to_deadline)
+            };
+            // Holds nothing that it has read.
             tokio::select! {
                 () = changed => {}
                 () = sleep(pause) => {}

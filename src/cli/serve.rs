@@ -26,7 +26,7 @@ const STOP_WITHIN: Duration = Duration::from_secs(10);
 /// handler that ended without one.
 pub(crate) async fn run() -> anyhow::Result<()> {
     let config = settings()?;
-    log::init(&config.log, config.log_format)?;
+    log::init(config.log.clone(), config.log_format);
     warn_of_unknown_settings();
     if config::hides_events(&config.log) {
         // At a level that such a filter passes on.

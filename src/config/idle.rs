@@ -3,7 +3,7 @@
 use super::approvers::allowed_approvers;
 use super::error::ConfigErrors;
 use super::known::settings_of;
-use super::log::hides_events;
+use super::log::{hides_events, parse};
 use super::lookup::non_empty;
 
 const HIDES_EVENTS: &str =
@@ -74,7 +74,7 @@ pub fn idle_settings(
         found.filter(|(_, depends_on, is_idle, _)| *is_idle && !errors.contains(depends_on));
     let named = found
         .flat_map(|(beginning, _, _, why)| settings_of(beginning).map(move |name| (name, why)));
-    let log = get("HO_LOG").filter(|filter| hides_events(filter) && !errors.contains("HO_LOG"));
+    let log = get("HO_LOG").filter(|filter| parse(filter).is_some_and(|it| hides_events(&it)));
     let log = log.map(|_| ("HO_LOG".to_owned(), HIDES_EVENTS));
     named.filter(|(name, _)| is_set(name)).chain(log).collect()
 }

@@ -1,7 +1,7 @@
 //! The filter and the form of the log.
 
 use tracing::level_filters::LevelFilter;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::Targets;
 
 use super::error::ConfigError;
 use super::lookup::{Lookup, unusable};
@@ -23,28 +23,60 @@ pub(super) fn log_format(get: &Lookup<'_>) -> Result<LogFormat, ConfigError> {
     }
 }
 
-pub(super) fn log_filter(get: &Lookup<'_>) -> Result<String, ConfigError> {
+pub(super) fn log_filter(get: &Lookup<'_>) -> Result<Targets, ConfigError> {
     let filter = get("HO_LOG").unwrap_or_else(|| "info".to_owned());
-    let is_filter = EnvFilter::builder().parse(&filter).is_ok();
-    if is_filter && filter.split(',').all(names_level) {
-        Ok(filter)
-    } else {
-        Err(unusable(
+    parse(&filter).ok_or_else(|| {
+        unusable(
             "HO_LOG",
             "it must be off, error, warn, info, debug or trace, or a list of TARGET=LEVEL, separated by commas",
-        ))
-    }
+        )
+    })
 }
 
 /// Whether a filter leaves out events of the lifecycle, which alerts and saved queries look for.
-pub fn hides_events(filter: &str) -> bool {
-    let filter = EnvFilter::builder().parse(filter);
-    let most = filter.ok().and_then(|filter| filter.max_level_hint());
-    most.is_some_and(|most| most < LevelFilter::INFO)
+pub fn hides_events(filter: &Targets) -> bool {
+    let levels = filter.iter().map(|(_, level)| level);
+    let most = levels.chain(filter.default_level()).max();
+    most < Some(LevelFilter::INFO)
 }
 
-/// Whether a part of a filter is a level or contains one. The library takes a misspelt level for a target, and
-/// then logs nothing else.
-fn names_level(part: &str) -> bool {
-    part.contains(['=', '[', ']', '{', '}']) || part.trim().parse::<LevelFilter>().is_ok()
+/// The library takes a misspelt level for a target, and then logs nothing else: so each part must have a level. Fields
+/// and spans are in brackets.
+pub(super) fn parse(filter: &str) -> Option<Targets> {
+    let parts = filter.split(',').map(str::trim);
+    let parts: Vec<&str> = parts.filter(|part| !part.is_empty()).collect();
+    let has_level = |part: &&str| {
+        let is_target = part.contains('=') && !part.contains(['[', '{']);
+        is_target || part.parse::<LevelFilter>().is_ok()
+    };
+    let is_filter = !parts.is_empty() && parts.iter().all(has_level);
+    parts.join(",").parse().ok().filter(|_| is_filter)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_part_of_a_filter_has_a_level() {
+        let filters = [
+            ("off", LevelFilter::OFF),
+            ("human_oversight=debug, warn,", LevelFilter::WARN),
+        ];
+        for (filter, level) in filters {
+            let levels = parse(filter).unwrap().default_level();
+            assert_eq!(levels, Some(level), "{filter}");
+        }
+        let refused = [
+            ",",
+            "inof",
+            "human_oversight",
+            "human_oversight=inof",
+            "[call]=debug",
+            "human_oversight[{id}]=debug",
+        ];
+        for filter in refused {
+            assert!(parse(filter).is_none(), "{filter}");
+        }
+    }
 }

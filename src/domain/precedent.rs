@@ -8,7 +8,7 @@ mod scalars;
 
 use compare::compare;
 pub use finding::{Deviation, Finding};
-pub use past::{DeciderKind, PastDecision};
+pub use past::{DeciderKind, PastDecision, PastValues};
 pub use scalars::{Range, Scalars};
 
 /// What earlier decisions say about a request.

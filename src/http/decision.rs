@@ -112,7 +112,8 @@ async fn apply(
     action: Action,
 ) -> Result<(Approval, Identified, Draft), Error> {
     let (app, id, caller) = (app.clone(), id.clone(), caller.clone());
-    let applying = async move {
+    // Boxed, since the task moves it.
+    let applying = Box::pin(async move {
         let (approval, (identified, result)) = match &action {
             Action::Decide(form) => app.decide(&id, &caller, form).await?,
             Action::Revoke(form) => app.revoke(&id, &caller, form).await?,
@@ -121,7 +122,7 @@ async fn apply(
             Action::HandOver(form, wish) => app.hand_over(&id, &caller, form, wish).await?,
         };
         Ok((approval, identified, Draft::after(action, result)))
-    };
+    });
     let applied = tokio::spawn(applying.in_current_span()).await;
     applied.unwrap_or_else(|_| Err(app::Error::Bug.into()))
 }

@@ -1,5 +1,7 @@
 //! HTML responses, with a content security policy that allows one style sheet and the form.
 
+use std::sync::LazyLock;
+
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
@@ -10,12 +12,16 @@ use crate::app::App;
 use crate::mailer::TransportConfig;
 use crate::render::{self, PageStyle};
 
+/// The digest of the style sheet, the same for all pages.
+static STYLE_DIGEST: LazyLock<String> =
+    LazyLock::new(|| BASE64.encode(sha256(render::STYLE.trim_end().as_bytes())));
+
 /// A page without scripts, images, external resources or framing; `more` extends the policy.
 pub(super) fn page(status: StatusCode, more: &str, html: String) -> Response {
-    let style = BASE64.encode(sha256(render::STYLE.trim_end().as_bytes()));
     let policy = format!(
-        "default-src 'none'; style-src 'sha256-{style}'; form-action 'self'; base-uri 'none'; \
-         {more}frame-ancestors 'none'"
+        "default-src 'none'; style-src 'sha256-{}'; form-action 'self'; base-uri 'none'; \
+         {more}frame-ancestors 'none'",
+        *STYLE_DIGEST
     );
     let headers: [(HeaderName, HeaderValue); 2] = [
         (

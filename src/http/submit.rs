@@ -170,7 +170,11 @@ fn parse(
     // Clients of the Logic App send their own time; it is ignored and not part of the content.
     body.remove("timestamp");
     let digest_as_sent = body_digest(&body);
-    let digest = digest_without_nulls(&body);
+    let digest = if body.values().any(Value::is_null) {
+        digest_without_nulls(&body)
+    } else {
+        digest_as_sent
+    };
     let names_approvers = |value: &Value| !value.is_null();
     let has_approvers = body.get("approverEmails").is_some_and(names_approvers);
     let mut fields = Fields::new(body);

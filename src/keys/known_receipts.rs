@@ -1,4 +1,4 @@
-//! The receipts whose signatures this process has verified.
+//! The receipts whose signatures this process has made or verified.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -9,8 +9,9 @@ use human_oversight_protocol::types::KeySet;
 /// The most receipts that are remembered, of about 3 kB each.
 const MOST: usize = 128;
 
-/// The claims of receipts that verified, by their whole text: the same text verifies again under the same keys, which a
-/// process never changes. An agent reads its decision, claims it and reports the outcome, and each call reads the receipt.
+/// The claims of receipts that were signed here or verified, by their whole text: the same text verifies again under the
+/// same keys, which a process never changes. An agent reads its decision, claims it and reports the outcome, and each call
+/// reads the receipt.
 #[derive(Default)]
 pub(super) struct KnownReceipts(Mutex<HashMap<String, Claims>>);
 
@@ -21,12 +22,17 @@ impl KnownReceipts {
             return Ok(claims.clone());
         }
         let claims = verify(receipt, keys)?;
+        self.add(receipt.to_owned(), claims.clone());
+        Ok(claims)
+    }
+
+    /// Remembers a receipt that one of the keys signed.
+    pub(super) fn add(&self, receipt: String, claims: Claims) {
         let mut known = self.known();
         if known.len() == MOST {
             known.clear();
         }
-        known.insert(receipt.to_owned(), claims.clone());
-        Ok(claims)
+        known.insert(receipt, claims);
     }
 
     fn known(&self) -> MutexGuard<'_, HashMap<String, Claims>> {

@@ -35,7 +35,9 @@ impl ReceiptKeys {
     ) -> Result<String, NoKeyInForce> {
         let claims = claims(issuer, approval, proposal);
         let (kid, key) = self.signer(claims.iat)?;
-        Ok(receipt::sign(&claims, kid, key))
+        let receipt = receipt::sign(&claims, kid, key);
+        self.known.add(receipt.clone(), claims);
+        Ok(receipt)
     }
 
     /// Signs a vote; `None` where the plan keeps none. Like a receipt, it is kept only if its write succeeds.
@@ -127,7 +129,8 @@ impl ReceiptKeys {
         verify(receipt, self.public()).ok().map(|claims| claims.iss)
     }
 
-    /// As [`check`], with the keys of this gate. The signature of a receipt is computed once for the same text.
+    /// As [`check`], with the keys of this gate. The signature of a receipt is computed once for the same text, and
+    /// not again for one that was signed here.
     ///
     /// # Errors
     /// As [`check`].

@@ -10,13 +10,11 @@ use super::error::StoreError;
 use super::row::{self, Columns, Keys};
 use crate::content;
 use crate::domain::{
-    Approval, DeciderKind, Decision, PastDecision, Range, Request, Scalars, State, Verdict,
+    Approval, DeciderKind, Decision, PastDecision, PastValues, Range, Request, Scalars, State,
+    Verdict,
 };
 use crate::keys::{HashPurpose, LinkKeys};
 use crate::values::{Address, ApprovalId, Decimal, Timestamp};
-
-/// Values by pointer.
-type Hashes = BTreeMap<String, BTreeSet<String>>;
 
 /// The most bytes that the parameters of a request take in a row, so that it has 4 KiB at most.
 const PARAMETER_BYTES: usize = 2_400;
@@ -91,10 +89,10 @@ pub(super) fn encode(
         let bounds = [smallest.to_string(), largest.to_string()];
         take(&mut left, &mut is_cut, &mut numbers, (pointer, bounds));
     }
-    let mut values: Hashes = BTreeMap::new();
+    let mut values = BTreeMap::new();
     for (pointer, texts) in scalars.values {
         let purpose = HashPurpose::Value { pointer: &pointer };
-        let hashes = texts.iter().map(|text| hash(purpose, text)).collect();
+        let hashes: BTreeSet<String> = texts.iter().map(|text| hash(purpose, text)).collect();
         take(&mut left, &mut is_cut, &mut values, (pointer, hashes));
     }
     let mut columns = Columns::default();
@@ -223,19 +221,19 @@ pub(super) fn decode(
     check_keys(keys, columns)?;
     let kid = columns.text("HashKey").ok_or_else(|| damaged("HashKey"))?;
     let hashed = reading.hashed(link_keys, kid, &keys.0)?;
-    let hashes: Hashes = parsed_json(columns, "Values")?;
-    let (mut shared, mut missing) = (Hashes::new(), Hashes::new());
-    for (pointer, known) in &hashes {
-        let present = hashed.values.get(pointer).map_or(&[][..], Vec::as_slice);
-        let both = present.iter().filter(|(_, hash)| known.contains(hash));
-        let (values, kept): (BTreeSet<String>, BTreeSet<String>) = both.cloned().unzip();
-        let gone = known.difference(&kept).cloned().collect();
-        for (all, of_pointer) in [(&mut shared, values), (&mut missing, gone)] {
-            if !of_pointer.is_empty() {
-                all.insert(pointer.clone(), of_pointer);
-            }
-        }
-    }
+    let hashes: BTreeMap<String, Vec<String>> = parsed_json(columns, "Values")?;
+    let values = hashes.into_iter().map(|(pointer, hashes)| {
+        let present = hashed.values.get(&pointer).map_or(&[][..], Vec::as_slice);
+        let shared = present.iter().filter(|(_, hash)| hashes.contains(hash));
+        let is_missing = |hash: &&String| present.iter().all(|(_, it)| it != *hash);
+        let values = PastValues {
+            shared: shared.map(|(value, _)| value.clone()).collect(),
+            missing: hashes.iter().filter(is_missing).cloned().collect(),
+            hashes,
+        };
+        (pointer, values)
+    });
+    let values = values.collect();
     let bounds: BTreeMap<String, [String; 2]> = parsed_json(columns, "Numbers")?;
     let numbers = bounds.into_iter().map(|(pointer, bounds)| {
         let [smallest, largest] = bounds.map(|text| Decimal::parse(&text));
@@ -246,16 +244,14 @@ pub(super) fn decode(
         Some((pointer, range))
     });
     let numbers: Option<BTreeMap<String, Range>> = numbers.collect();
-    let asked: BTreeSet<String> = parsed_json(columns, "Asked")?;
+    let asked: Vec<String> = parsed_json(columns, "Asked")?;
     Ok(PastDecision {
         verdict: parsed(columns, "Verdict", Verdict::from_word)?,
         by: parsed(columns, "DeciderKind", DeciderKind::from_word)?,
         at: parsed(columns, "DecidedTimestamp", Timestamp::parse)?,
         is_same: columns.text("ContentHash") == Some(&hashed.content),
         reader_was_asked: asked.contains(&hashed.reader),
-        hashes,
-        shared,
-        missing,
+        values,
         numbers: numbers.ok_or_else(|| damaged("Numbers"))?,
         is_cut: parsed(columns, "Cut", |text| text.parse().ok())?,
     })

@@ -38,7 +38,7 @@ impl Decimal {
         if !is_canonical || !is_digits(whole) || !is_digits(fraction) {
             return None;
         }
-        let all = format!("{whole}{fraction}");
+        let all = [whole, fraction].concat();
         let significant = all.trim_start_matches('0');
         let leading = all.len() - significant.len();
         let digits = significant.trim_end_matches('0').to_owned();

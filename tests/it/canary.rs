@@ -12,7 +12,10 @@ use human_oversight_client::types::NewApproval;
 use human_oversight_client::{Gate, Outcome};
 use reqwest::StatusCode;
 use serde_json::json;
-use tracing_subscriber::EnvFilter;
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 use uuid::Uuid;
 
 use crate::deadline::blocking_within;
@@ -136,11 +139,14 @@ pub(crate) fn watch() {
     ONCE.call_once(|| {
         let quiet_libraries = "azure_core=warn,azure_data_tables=warn,azure_identity=warn,azure_storage=warn,\
                          typespec_client_core=warn";
+        let filter: Targets = format!("trace,{quiet_libraries}").parse().unwrap();
         tracing_subscriber::fmt()
-            .with_env_filter(EnvFilter::new(format!("trace,{quiet_libraries}")))
+            .with_max_level(LevelFilter::TRACE)
             .with_writer(|| Watcher)
             .with_ansi(false)
             .without_time()
+            .finish()
+            .with(filter)
             .init();
     });
 }

@@ -63,15 +63,15 @@ fn compare_values(
 ) -> Option<Finding> {
     let past = comparable(pointer, approvals);
     let is_shared = |value| {
-        let mut shared = past.iter().filter_map(|past| past.shared.get(pointer));
-        shared.any(|shared| shared.contains(value))
+        let mut earlier = past.iter().filter_map(|past| past.values.get(pointer));
+        earlier.any(|earlier| earlier.shared.contains(value))
     };
     if past.is_empty() || values.iter().all(is_shared) {
         return None;
     }
     let earlier: Vec<_> = past
         .iter()
-        .filter_map(|it| it.hashes.get(pointer))
+        .filter_map(|it| Some(&it.values.get(pointer)?.hashes))
         .collect();
     let distinct: BTreeSet<_> = earlier.iter().copied().collect();
     let what = if past.iter().any(|past| past.has(pointer)) {
@@ -86,9 +86,9 @@ fn compare_values(
 
 /// What each approval had and the request has not, where nothing else was found.
 fn find_missing(present: &Scalars, approvals: &[&PastDecision], found: &[Finding]) -> Vec<Finding> {
-    let hashes = approvals.iter().flat_map(|it| it.hashes.keys());
+    let values = approvals.iter().flat_map(|it| it.values.keys());
     let numbers = approvals.iter().flat_map(|it| it.numbers.keys());
-    let pointers: BTreeSet<&String> = hashes.chain(numbers).collect();
+    let pointers: BTreeSet<&String> = values.chain(numbers).collect();
     let found: BTreeSet<&String> = found.iter().map(|it| &it.pointer).collect();
     let missing = pointers.into_iter().filter_map(|pointer| {
         let past = comparable(pointer, approvals);
@@ -112,7 +112,9 @@ fn find_missing(present: &Scalars, approvals: &[&PastDecision], found: &[Finding
 
 /// Whether each approval had the same value that the request has not.
 fn misses_value(pointer: &str, approvals: &[&PastDecision]) -> bool {
-    let missing = approvals.iter().map(|it| it.missing.get(pointer));
+    let missing = approvals
+        .iter()
+        .map(|it| Some(&it.values.get(pointer)?.missing));
     let missing: Option<Vec<_>> = missing.collect();
     let Some((first, others)) = missing.as_deref().and_then(|it| it.split_first()) else {
         return false;

@@ -1,6 +1,6 @@
 //! The decision on an earlier request, as a later one is compared with it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::scalars::Range;
 use crate::domain::decision::{Decider, Verdict};
@@ -28,15 +28,22 @@ pub struct PastDecision {
     pub is_same: bool,
     /// Whether the reader was among those who were asked then. Only they see its numbers.
     pub reader_was_asked: bool,
-    /// The hashes of its values, by pointer.
-    pub hashes: BTreeMap<String, BTreeSet<String>>,
-    /// Those of the present request's values that it had too.
-    pub shared: BTreeMap<String, BTreeSet<String>>,
-    /// The hashes of its values that the present request has not.
-    pub missing: BTreeMap<String, BTreeSet<String>>,
+    /// By pointer.
+    pub values: BTreeMap<String, PastValues>,
     pub numbers: BTreeMap<String, Range>,
     /// Whether parameters were left out, because there were too many.
     pub is_cut: bool,
+}
+
+/// The values that an earlier request had at a pointer, each once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PastValues {
+    /// In order.
+    pub hashes: Vec<String>,
+    /// Those of the present request's values that it had too.
+    pub shared: Vec<String>,
+    /// The hashes of those that the present request has not.
+    pub missing: Vec<String>,
 }
 
 impl DeciderKind {
@@ -55,7 +62,7 @@ impl PastDecision {
     }
 
     pub(super) fn has(&self, pointer: &str) -> bool {
-        self.hashes.contains_key(pointer) || self.numbers.contains_key(pointer)
+        self.values.contains_key(pointer) || self.numbers.contains_key(pointer)
     }
 
     /// Whether it is known what it had at a pointer, if anything.

@@ -7,25 +7,22 @@ use crate::values::{Decimal, Timestamp};
 /// A decision on a request with these parameters, as seen from one with those of `present`.
 fn past(present: &Value, parameters: &Value) -> PastDecision {
     let (present, earlier) = (Scalars::of(present), Scalars::of(parameters));
-    let present_values = present.values.clone();
-    let shared = present.values.into_iter().map(|(pointer, values)| {
-        let known = earlier.values.get(&pointer).cloned().unwrap_or_default();
-        let shared = values.intersection(&known).cloned().collect();
-        (pointer, shared)
-    });
-    let missing = earlier.values.iter().map(|(pointer, known)| {
-        let had = present_values.get(pointer).cloned().unwrap_or_default();
-        (pointer.clone(), known.difference(&had).cloned().collect())
+    let values = earlier.values.into_iter().map(|(pointer, hashes)| {
+        let has = present.values.get(&pointer).cloned().unwrap_or_default();
+        let values = PastValues {
+            shared: has.intersection(&hashes).cloned().collect(),
+            missing: hashes.difference(&has).cloned().collect(),
+            hashes: hashes.into_iter().collect(),
+        };
+        (pointer, values)
     });
     PastDecision {
         verdict: Verdict::Approve,
         by: DeciderKind::Person,
         at: Timestamp::from_unix_millis(0).unwrap(),
         is_same: false,
-        missing: missing.collect(),
+        values: values.collect(),
         reader_was_asked: true,
-        shared: shared.collect(),
-        hashes: earlier.values,
         numbers: earlier.numbers,
         is_cut: false,
     }

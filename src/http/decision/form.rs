@@ -6,11 +6,10 @@ use std::time::Duration;
 use unicode_normalization::UnicodeNormalization;
 
 use super::hand_over::read_wish;
-use super::words::read_words;
+use super::words::FormFields;
 use crate::app::{CodeForm, DecisionForm};
 use crate::domain::{COMMENT_CHARS, GrantWish, HandOverWish, Verdict};
 use crate::http::error::Error;
-use crate::http::extract::parameter;
 
 /// The maximum length of a reason from the list, in characters.
 const PRESET_CHARS: usize = 100;
@@ -39,24 +38,27 @@ pub(super) enum Action {
 pub(super) fn parse(body: &[u8]) -> Result<Form, Error> {
     let body = std::str::from_utf8(body)
         .map_err(|_| Error::BadRequest("The form is not UTF-8.".to_owned()))?;
-    check_single_fields(body)?;
+    let fields = FormFields::parse(body);
+    check_single_fields(&fields)?;
     let required = |name: &str| {
-        parameter(body, name).ok_or_else(|| Error::BadRequest(format!("The form has no {name}.")))
+        let missing = || Error::BadRequest(format!("The form has no {name}."));
+        fields.first(name).ok_or_else(missing)
     };
+    let optional = |name: &str| fields.first(name).unwrap_or_default();
     let decision = required("decision")?;
-    let [comment, words, question] = read_texts(body)?;
-    let preset = parameter(body, "preset").unwrap_or_default();
+    let [comment, words, question] = read_texts(&fields)?;
+    let preset = optional("preset");
     if preset.chars().count() > PRESET_CHARS {
         let limit = format!("A reason may have at most {PRESET_CHARS} characters.");
         return Err(Error::BadRequest(limit));
     }
-    let stage = read_stage(body)?;
-    let csrf_token = required("form")?;
+    let stage = read_stage(&fields)?;
+    let csrf_token = required("form")?.to_owned();
     // A page of an earlier gate has none.
-    let page_token = parameter(body, "page").unwrap_or_default();
-    let code = six_digits(&parameter(body, "code").unwrap_or_default());
-    let grant = grant_wish(body)?;
-    let wish = read_wish(body)?;
+    let page_token = optional("page").to_owned();
+    let code = six_digits(optional("code"));
+    let grant = grant_wish(&fields)?;
+    let wish = read_wish(&fields)?;
     let decide = |verdict, secrets: CodeForm| {
         Action::Decide(DecisionForm {
             grant: grant.filter(|_| verdict == Verdict::Approve),
@@ -64,7 +66,7 @@ pub(super) fn parse(body: &[u8]) -> Result<Form, Error> {
             page_token: secrets.page_token,
             code: secrets.code,
             verdict,
-            preset: Some(preset).filter(|preset| !preset.is_empty()),
+            preset: Some(preset.to_owned()).filter(|preset| !preset.is_empty()),
             comment,
             words,
             question,
@@ -76,7 +78,7 @@ pub(super) fn parse(body: &[u8]) -> Result<Form, Error> {
         page_token,
         code,
     };
-    let action = match decision.as_str() {
+    let action = match decision {
         "approve" => decide(Verdict::Approve, secrets),
         "reject" => decide(Verdict::Reject, secrets),
         "revoke" => Action::Revoke(secrets),
@@ -90,12 +92,12 @@ pub(super) fn parse(body: &[u8]) -> Result<Form, Error> {
             ));
         }
     };
-    let link = parameter(body, "k").unwrap_or_default();
+    let link = optional("k").to_owned();
     Ok(Form { link, action })
 }
 
 /// A page sends each of these once. Of two decisions neither counts.
-fn check_single_fields(body: &str) -> Result<(), Error> {
+fn check_single_fields(fields: &FormFields<'_>) -> Result<(), Error> {
     const NAMES: [&str; 11] = [
         "k",
         "form",
@@ -110,9 +112,8 @@ fn check_single_fields(body: &str) -> Result<(), Error> {
         "reason",
     ];
     let mut seen = HashSet::new();
-    let fields = form_urlencoded::parse(body.as_bytes());
-    let mut fields = fields.filter(|(name, _)| NAMES.contains(&name.as_ref()));
-    if fields.any(|(name, _)| !seen.insert(name)) {
+    let mut names = fields.names().filter(|name| NAMES.contains(name));
+    if names.any(|name| !seen.insert(name)) {
         return Err(Error::BadRequest("The form has a field twice.".to_owned()));
     }
     Ok(())
@@ -120,8 +121,8 @@ fn check_single_fields(body: &str) -> Result<(), Error> {
 
 /// The comment, the words beside the button that rejects, and the question. A rejection has all of them; the first two
 /// in two lines.
-fn read_texts(body: &str) -> Result<[Option<String>; 3], Error> {
-    let texts = ["comment", "words", "revise"].map(|name| read_words(body, name));
+fn read_texts(fields: &FormFields<'_>) -> Result<[Option<String>; 3], Error> {
+    let texts = ["comment", "words", "revise"].map(|name| fields.words(name));
     let lengths = texts.iter().flatten().map(|it| it.chars().count() + 1);
     if lengths.sum::<usize>() > COMMENT_CHARS + 1 {
         let limit = format!(
@@ -133,8 +134,10 @@ fn read_texts(body: &str) -> Result<[Option<String>; 3], Error> {
 }
 
 /// The stage that the page showed as open, from 0. A page of the first one does not say it.
-fn read_stage(body: &str) -> Result<usize, Error> {
-    let stage = parameter(body, "stage").map_or(Ok(1), |it| it.parse::<usize>());
+fn read_stage(fields: &FormFields<'_>) -> Result<usize, Error> {
+    let stage = fields
+        .first("stage")
+        .map_or(Ok(1), |it| it.parse::<usize>());
     let stage = stage.ok().and_then(|it| it.checked_sub(1));
     stage.ok_or_else(|| {
         Error::BadRequest("The stage of the form must be a number from 1.".to_owned())
@@ -142,10 +145,9 @@ fn read_stage(body: &str) -> Result<usize, Error> {
 }
 
 /// The standing grant that is asked for: its seconds, or nothing, and its uses.
-fn grant_wish(body: &str) -> Result<Option<GrantWish>, Error> {
+fn grant_wish(fields: &FormFields<'_>) -> Result<Option<GrantWish>, Error> {
     let whole = |name: &str, otherwise| {
-        let text = parameter(body, name).unwrap_or_default();
-        let text = text.trim();
+        let text = fields.first(name).unwrap_or_default().trim();
         if text.is_empty() {
             return Ok(otherwise);
         }

@@ -1,17 +1,16 @@
 //! The form that hands an approver's place over: what it says, and what a page says about its result.
 
-use super::words::read_words;
+use super::words::FormFields;
 use crate::domain::{COMMENT_CHARS, DecisionResult, HandOver, HandOverWish};
 use crate::http::error::Error;
-use crate::http::extract::parameter;
 use crate::values::Address;
 
 /// The receiver and the reason. What is no address is none of those offered. A reason that is a little too long comes
 /// back on the page; one that is longer than any comment is refused.
-pub(super) fn read_wish(body: &str) -> Result<HandOverWish, Error> {
-    let to = parameter(body, "hand_over").unwrap_or_default();
+pub(super) fn read_wish(fields: &FormFields<'_>) -> Result<HandOverWish, Error> {
+    let to = fields.first("hand_over").unwrap_or_default();
     let to = Address::parse(to.trim()).ok();
-    let reason = read_words(body, "reason").unwrap_or_default();
+    let reason = fields.words("reason").unwrap_or_default();
     if reason.chars().count() > COMMENT_CHARS {
         let most = HandOver::REASON_CHARS;
         let limit = format!("The reason may have at most {most} characters.");

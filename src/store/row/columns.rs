@@ -153,8 +153,9 @@ impl Columns {
             Value::Number(_) | Value::Bool(_) => (name, Cow::Owned(value.to_string().into())),
             _ => (name, Cow::Borrowed(value)),
         });
-        let mut all = columns.clone();
-        let is_plain = all.all(|(name, value)| name.is_ascii() && value.is_string());
+        let is_plain = self.0.iter().all(|(name, value)| {
+            name.is_ascii() && !matches!(value, Value::Null | Value::Array(_) | Value::Object(_))
+        });
         let mut canonical = Vec::with_capacity(USUAL_BYTES);
         let written = if is_plain {
             serde_json::Serializer::new(&mut canonical).collect_map(columns)
