@@ -1,13 +1,14 @@
 """What is reported of a function that ran, and what becomes of a request that did not end in an approval."""
 
 import asyncio
+import contextlib
 import io
 import itertools
 import json
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import httpx
 import pytest
@@ -102,13 +103,49 @@ def test_an_iterator_that_computes_its_items_would_run_later(mock: MockGate, laz
     assert (ran, mock.outcomes) == ([], ["ExecutionFailed"])
 
 
+@contextlib.contextmanager
+def within(user_id: str) -> Iterator[None]:
+    ran.append(user_id)
+    yield
+
+
+@contextlib.asynccontextmanager
+async def within_async(user_id: str) -> Any:
+    ran.append(user_id)
+    yield
+
+
+@pytest.mark.parametrize("manager", [within, within_async])
+def test_a_context_manager_whose_body_is_a_generator_would_run_later(mock: MockGate, manager: Any) -> None:
+    with pytest.raises(TypeError, match="no one can know any more what was approved"):
+        gated(lambda user_id: manager(user_id))("1")
+    assert (ran, mock.outcomes) == ([], ["ExecutionFailed"])
+
+
+@pytest.mark.parametrize(
+    "hold",
+    [lambda it: (1, it), lambda it: [it], lambda it: {"it": it}, lambda it: Pair(1, it)],
+    ids=["tuple", "list", "dict", "named tuple"],
+)
+@pytest.mark.parametrize("later", [delete, stream, generate, within, lambda user_id: map(ran.append, [user_id])])
+def test_a_list_that_holds_what_would_run_later_is_reported_as_failed(mock: MockGate, hold: Any, later: Any) -> None:
+    with pytest.raises(TypeError, match=r"in a (tuple|list|dict|Pair): it runs when no one can know any more what was"):
+        gated(lambda user_id: hold(later(user_id)))("1")
+    assert (ran, mock.outcomes) == ([], ["ExecutionFailed"])
+
+
 def test_what_is_there_already_is_a_result(mock: MockGate, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("1")
     with open(tmp_path / "file") as file:
-        results: list[Any] = [["1"], range(2), {}, file, io.StringIO("1")]
+        results: list[Any] = [["1"], range(2), {}, file, io.StringIO("1"), (file, [1]), {"of": iter([1])}]
         for result in results:
             assert gated(lambda user_id: result)("1") is result  # noqa: B023
     assert mock.outcomes == ["Executed"] * len(results)
+
+
+class Pair(NamedTuple):
+    first: Any
+    second: Any
 
 
 class Generate:

@@ -35,6 +35,11 @@ describe("a result that would run later", () => {
     "async generate": async () => generate(),
     "an iterator of one's own": () => lazy,
     "a stream that runs when it is read": () => readable,
+    "a list with a promise": () => [1, Promise.resolve(1)],
+    "a list with a promise that fails": () => [Promise.reject(new Error("later"))],
+    "a list with a generator": () => [generate()],
+    "an object with a stream": () => ({ stream: stream() }),
+    "an object with what runs when it is awaited": () => ({ query: { then: () => void ran.push("query") } }),
   };
   for (const [name, execute] of Object.entries(functions))
     it(`is reported as failed: ${name}`, async () => {
@@ -57,6 +62,12 @@ describe("a result that would run later", () => {
       new Response("a"),
       "text",
       null,
+      [1, [2], { then: 1 }, null],
+      {
+        get later() {
+          throw new Error("it was read");
+        },
+      },
     ];
     for (const result of results)
       assert.equal(await gated({ ...SETTINGS, gate: mock.gate }, (): unknown => result)({}), result);
