@@ -86,3 +86,26 @@ impl OutageLog {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_gate_that_asks_for_a_longer_wait_is_called_once_more() {
+        let calls = AtomicU32::new(0);
+        let busy = async || {
+            calls.fetch_add(1, Ordering::Relaxed);
+            Err::<(), _>(Error::Unavailable {
+                status: 503,
+                retry_after: Some(Duration::from_secs(900)),
+            })
+        };
+        let window = Duration::from_millis(50);
+        let error = retry(busy, |_| window).await.unwrap_err();
+        assert!(matches!(error, Error::Unavailable { status: 503, .. }));
+        assert_eq!(calls.into_inner(), 2);
+    }
+}
