@@ -23,6 +23,7 @@ from human_oversight.errors import GateError, SettingsError, TlsError
 from human_oversight.mock import MockGate
 
 URL = "https://gate.example.com"
+NO_REQUEST = {"type": "urn:human-oversight:problem:not-found", "title": "Not found", "status": 404, "detail": "None."}
 
 
 @pytest.mark.parametrize(
@@ -249,7 +250,7 @@ def test_flush_waits_for_the_withdrawal_of_a_call_whose_connection_closes_slowly
                 await asyncio.sleep(60)
             finally:
                 await asyncio.sleep(0.2)
-        return httpx.Response(204)
+        return httpx.Response(404, json=NO_REQUEST)
 
     gate = Gate(URL, approvers=["a@b.example"], http=httpx.AsyncClient(transport=httpx.MockTransport(answer)))
 
@@ -279,7 +280,9 @@ def test_a_cancellation_that_comes_with_a_response_withdraws_too() -> None:
 
     def answer(request: httpx.Request) -> httpx.Response:
         calls.append(request.url.path.split("/")[2])
-        return httpx.Response(200, stream=CancelsAtItsEnd()) if calls == ["keys"] else httpx.Response(204)
+        return (
+            httpx.Response(200, stream=CancelsAtItsEnd()) if calls == ["keys"] else httpx.Response(404, json=NO_REQUEST)
+        )
 
     gate = Gate(URL, approvers=["a@b.example"], http=httpx.AsyncClient(transport=httpx.MockTransport(answer)))
     with pytest.raises(asyncio.CancelledError):

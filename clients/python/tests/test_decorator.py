@@ -11,12 +11,13 @@ import math
 import typing
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import date
+from datetime import date, datetime, time, timedelta, timezone, tzinfo
 from decimal import Decimal
 from enum import Enum
 from pathlib import Path, PurePosixPath
 from typing import Any
 from unittest.mock import MagicMock
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -350,6 +351,54 @@ def test_values_have_one_form_in_json(mock: MockGate) -> None:
     assert pay(Order(Decimal("1.10"), date(2026, 1, 2)), Color.RED, 0.5, ("a", "b")) == "paid"
     order = {"amount": "1.10", "day": "2026-01-02"}
     assert shown(mock) == {"order": order, "color": "red", "ratio": 0.5, "names": ["a", "b"]}
+
+
+NAIVE = datetime.fromisoformat("2026-10-25T02:30:00")
+
+
+class Unsaid(tzinfo):
+    """A zone that does not say its offset."""
+
+    def utcoffset(self, _: datetime | None) -> None: ...
+
+    def dst(self, _: datetime | None) -> None: ...
+
+
+class Posing(datetime):
+    def utcoffset(self) -> timedelta:
+        return timedelta(hours=1)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        time(2, 30, tzinfo=ZoneInfo("Europe/Berlin")),
+        time(2, 30, tzinfo=Unsaid()),
+        time(2, 30, fold=1),
+        datetime(2026, 10, 25, 2, 30, tzinfo=Unsaid()),
+        NAIVE.replace(fold=1),
+        Posing(2026, 10, 25, 2, 30, fold=1),
+        [{"at": time(2, 30, tzinfo=ZoneInfo("America/New_York"))}],
+    ],
+    ids=repr,
+)
+def test_a_zone_or_a_fold_that_a_text_does_not_carry_is_refused(mock: MockGate, value: Any) -> None:
+    refused = gated(lambda value: "ran")(value).refused
+    assert refused.reason is Reason.INVALID
+    assert "name the argument in skip" in refused.detail
+    assert mock.requests == []
+
+
+def test_a_moment_is_shown_with_its_offset_from_utc(mock: MockGate) -> None:
+    berlin = ZoneInfo("Europe/Berlin")
+    first = datetime(2026, 10, 25, 2, 30, tzinfo=berlin)
+    fixed = timezone(timedelta(hours=2))
+    value = [first, first.replace(fold=1), first.astimezone(fixed), time(2, 30, tzinfo=fixed, fold=1)]
+    value += [NAIVE, time(2, 30), time(2, 30, tzinfo=ZoneInfo("UTC"))]
+    assert gated(lambda value: "ran")(value) == "ran"
+    day = "2026-10-25T02:30:00"
+    texts = [f"{day}+02:00", f"{day}+01:00", f"{day}+02:00", "02:30:00+02:00", day, "02:30:00", "02:30:00+00:00"]
+    assert shown(mock) == {"value": texts}
 
 
 @pytest.mark.parametrize(

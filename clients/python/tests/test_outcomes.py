@@ -1,13 +1,14 @@
 """What is reported of a function that ran, and what becomes of a request that did not end in an approval."""
 
 import asyncio
+import contextlib
 import io
 import itertools
 import json
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import httpx
 import pytest
@@ -102,13 +103,49 @@ def test_an_iterator_that_computes_its_items_would_run_later(mock: MockGate, laz
     assert (ran, mock.outcomes) == ([], ["ExecutionFailed"])
 
 
+@contextlib.contextmanager
+def within(user_id: str) -> Iterator[None]:
+    ran.append(user_id)
+    yield
+
+
+@contextlib.asynccontextmanager
+async def within_async(user_id: str) -> Any:
+    ran.append(user_id)
+    yield
+
+
+@pytest.mark.parametrize("manager", [within, within_async])
+def test_a_context_manager_whose_body_is_a_generator_would_run_later(mock: MockGate, manager: Any) -> None:
+    with pytest.raises(TypeError, match="no one can know any more what was approved"):
+        gated(lambda user_id: manager(user_id))("1")
+    assert (ran, mock.outcomes) == ([], ["ExecutionFailed"])
+
+
+@pytest.mark.parametrize(
+    "hold",
+    [lambda it: (1, it), lambda it: [it], lambda it: {"it": it}, lambda it: Pair(1, it)],
+    ids=["tuple", "list", "dict", "named tuple"],
+)
+@pytest.mark.parametrize("later", [delete, stream, generate, within, lambda user_id: map(ran.append, [user_id])])
+def test_a_list_that_holds_what_would_run_later_is_reported_as_failed(mock: MockGate, hold: Any, later: Any) -> None:
+    with pytest.raises(TypeError, match=r"in a (tuple|list|dict|Pair): it runs when no one can know any more what was"):
+        gated(lambda user_id: hold(later(user_id)))("1")
+    assert (ran, mock.outcomes) == ([], ["ExecutionFailed"])
+
+
 def test_what_is_there_already_is_a_result(mock: MockGate, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("1")
     with open(tmp_path / "file") as file:
-        results: list[Any] = [["1"], range(2), {}, file, io.StringIO("1")]
+        results: list[Any] = [["1"], range(2), {}, file, io.StringIO("1"), (file, [1]), {"of": iter([1])}]
         for result in results:
             assert gated(lambda user_id: result)("1") is result  # noqa: B023
     assert mock.outcomes == ["Executed"] * len(results)
+
+
+class Pair(NamedTuple):
+    first: Any
+    second: Any
 
 
 class Generate:
@@ -242,3 +279,80 @@ def test_what_is_pending_past_its_deadline_is_withdrawn() -> None:
         action.claim({}, action.prepare())
     assert flush(10)
     assert "withdraw" not in calls
+
+
+def behind(mock: MockGate, front: Callable[[str, int], httpx.Response | None]) -> tuple[Gate, list[str]]:
+    """A gate behind a front that answers some calls itself, and the calls. It gets the name of each, and its number."""
+    calls: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        calls.append(request.url.path.split("/")[2])
+        response = mock._respond(request)  # the gate got the call, whatever the front answers
+        return front(calls[-1], calls.count(calls[-1])) or response
+
+    http = httpx.AsyncClient(transport=httpx.MockTransport(answer))
+    return Gate("https://mock.invalid", approvers=["a@b.example"], http=http), calls
+
+
+UNREADABLE: dict[str, Callable[[], httpx.Response]] = {
+    "empty": lambda: httpx.Response(200),
+    "no content": lambda: httpx.Response(204),
+    "not JSON": lambda: httpx.Response(200, text="<html>Be right back.</html>"),
+    "twice": lambda: httpx.Response(200, text="{}{}"),
+    "a redirect": lambda: httpx.Response(302, headers={"location": "https://other.example.com"}),
+    "no gate's": lambda: httpx.Response(200, json={"message": "OK"}),
+    "not decoded": lambda: httpx.Response(
+        200, headers={"content-encoding": "gzip"}, stream=httpx.ByteStream(b"no gzip")
+    ),
+    "too long": lambda: httpx.Response(200, text="x" * 300_000),
+    "no problem": lambda: httpx.Response(403, text="blocked"),
+}
+
+
+class AnyClaimGate(MockGate):
+    """A mock that answers a claim again, as the gate does by its nonce."""
+
+    def _respond(self, http: httpx.Request) -> httpx.Response:
+        known = self._answers.get(http.url.path) if "/claim/" in http.url.path else None
+        answer = known or super()._respond(http)
+        self._answers[http.url.path] = answer
+        return httpx.Response(answer.status_code, content=answer.content)
+
+    def __init__(self) -> None:
+        self._answers: dict[str, httpx.Response] = {}
+        super().__init__()
+
+
+@pytest.mark.parametrize(
+    ("call", "unreadable"),
+    [("status", UNREADABLE["not JSON"]), *((call, it) for call in ("claim", "outcome") for it in UNREADABLE.values())],
+)
+def test_an_answer_that_is_no_gate_s_is_asked_for_again(call: str, unreadable: Any) -> None:
+    mock = AnyClaimGate()
+    gate, calls = behind(mock, lambda name, times: unreadable() if (name, times) == (call, 1) else None)
+    assert approval_gate("A", "B", gate=gate)(lambda: "ran")() == "ran"
+    assert mock.outcomes == ["Executed"]
+    assert calls.count(call) == 2
+
+
+def test_a_claim_whose_answers_stay_unreadable_runs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("human_oversight.retry.OUTAGE_SECONDS", 0.3)
+    mock = AnyClaimGate()
+    gate, calls = behind(mock, lambda name, _: httpx.Response(200) if name == "claim" else None)
+    refused = approval_gate("A", "B", gate=gate)(lambda: "ran")().refused  # type: ignore[attr-defined]
+    assert refused.reason is Reason.UNAVAILABLE
+    assert calls.count("claim") > 1
+    assert mock.outcomes == ["ExecutionFailed"]
+
+
+@pytest.mark.parametrize("call", ["claim", "outcome"])
+def test_a_gate_that_asks_for_a_longer_wait_is_called_once_more(call: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("human_oversight.retry.OUTAGE_SECONDS", 0.3)
+    mock = AnyClaimGate()
+    busy = {"retry-after": "70"}
+    gate, calls = behind(
+        mock, lambda it, times: httpx.Response(503, headers=busy) if (it, times) == (call, 1) else None
+    )
+    assert approval_gate("A", "B", gate=gate)(lambda: "ran")() == "ran"
+    assert mock.outcomes == ["Executed"]
+    assert calls.count(call) == 2

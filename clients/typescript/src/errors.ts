@@ -93,9 +93,10 @@ export class UnavailableError extends GateError {
   }
 }
 
-/** The response is not one that the gate sends. */
+/** The response is not one that the gate sends, but perhaps what stands before it. */
 export class InvalidResponseError extends GateError {
   override readonly name = "InvalidResponseError";
+  override readonly isTransient = true;
   override readonly mayBeAccepted = true;
 
   constructor(why: string) {

@@ -1,7 +1,7 @@
 // Repeating calls that fail for a while. All routes of the gate are idempotent.
 
 import { setTimeout as sleep } from "node:timers/promises";
-import { GateError, NoTokenError, TlsError, UnreachableError } from "./errors.js";
+import { GateError, InvalidResponseError, NoTokenError, TlsError, UnreachableError } from "./errors.js";
 import { toLoggable, type Logger } from "./logs.js";
 
 /** How long a call is retried while the gate is unavailable, where the call has no deadline of its own. */
@@ -20,8 +20,8 @@ export function retryTransient<T>(call: Call<T>, logger: Logger, signal?: AbortS
   return retry(call, () => OUTAGE_SECONDS, logger, signal);
 }
 
-/** The same before anything was submitted: a gate that does not respond is given up earlier, and one whose certificate
- * is not accepted at once. */
+/** The same before anything was submitted: a gate that does not respond is given up earlier, and at once what is no gate,
+ * or has a certificate that is not accepted. */
 export function retryFirstContact<T>(call: Call<T>, logger: Logger, signal?: AbortSignal): Promise<T> {
   return retry(call, firstContactWindow, logger, signal);
 }
@@ -42,7 +42,7 @@ export async function pauseFor(seconds: number, signal?: AbortSignal): Promise<v
 }
 
 function firstContactWindow(error: GateError): number {
-  if (error instanceof TlsError || error instanceof NoTokenError) return 0;
+  if (error instanceof TlsError || error instanceof NoTokenError || error instanceof InvalidResponseError) return 0;
   return error instanceof UnreachableError ? FIRST_CONTACT_SECONDS : OUTAGE_SECONDS;
 }
 
@@ -61,8 +61,9 @@ async function retry<T>(
     } catch (error) {
       if (!(error instanceof GateError)) throw error;
       const left = window(error) - (monotonic() - started);
-      wait = error.retryAfter ?? Math.min(pause, left);
-      if (!error.isTransient || left <= 0 || wait > left) throw error;
+      if (!error.isTransient || left <= 0) throw error;
+      // Whatever the gate asks for, it is called once more at the end.
+      wait = Math.min(error.retryAfter ?? pause, left);
       outage.warn(error);
     }
     await pauseFor(wait, signal);

@@ -35,6 +35,11 @@ describe("a result that would run later", () => {
     "async generate": async () => generate(),
     "an iterator of one's own": () => lazy,
     "a stream that runs when it is read": () => readable,
+    "a list with a promise": () => [1, Promise.resolve(1)],
+    "a list with a promise that fails": () => [Promise.reject(new Error("later"))],
+    "a list with a generator": () => [generate()],
+    "an object with a stream": () => ({ stream: stream() }),
+    "an object with what runs when it is awaited": () => ({ query: { then: () => void ran.push("query") } }),
   };
   for (const [name, execute] of Object.entries(functions))
     it(`is reported as failed: ${name}`, async () => {
@@ -57,6 +62,12 @@ describe("a result that would run later", () => {
       new Response("a"),
       "text",
       null,
+      [1, [2], { then: 1 }, null],
+      {
+        get later() {
+          throw new Error("it was read");
+        },
+      },
     ];
     for (const result of results)
       assert.equal(await gated({ ...SETTINGS, gate: mock.gate }, (): unknown => result)({}), result);
@@ -190,4 +201,66 @@ it("what is pending past its deadline is withdrawn, unless it is detached", asyn
     await flush();
     assert(!calls.includes("withdraw"));
   }
+});
+
+/** A gate behind a front that answers some calls itself, and the calls. The gate gets each call, and answers a claim
+ * again, as it does by its nonce. */
+function behind(mock: MockGate, front: (call: string, times: number) => Response | undefined) {
+  const calls: string[] = [];
+  const answers = new Map<string, Response>();
+  const fetch: typeof globalThis.fetch = async (url, init) => {
+    const call = String(url).split("/")[4] ?? "";
+    calls.push(call);
+    const answer = (call === "claim" && answers.get(call)) || (await mock.fetch(url, init));
+    answers.set(call, answer);
+    return front(call, calls.filter((it) => it === call).length) ?? answer.clone();
+  };
+  return {
+    gate: new Gate({ url: "https://mock.invalid", approvers: ["a@b.example"], fetch, logger: logTo([]) }),
+    calls,
+  };
+}
+
+describe("an answer that is no gate's is asked for again", () => {
+  const unreadable = {
+    empty: () => new Response(""),
+    "no content": () => new Response(null, { status: 204 }),
+    "not JSON": () => new Response("<html>Be right back.</html>"),
+    "a redirect": () => new Response(null, { status: 302, headers: { location: "https://other.example.com" } }),
+    "no gate's": () => Response.json({ message: "OK" }),
+    "too long": () => new Response("x".repeat(300_000)),
+    "no problem": () => new Response("blocked", { status: 403 }),
+  };
+  const cases: [string, () => Response][] = [
+    ["status", unreadable["not JSON"]],
+    ...["claim", "outcome"].flatMap((call) =>
+      Object.values(unreadable).map((it): [string, () => Response] => [call, it]),
+    ),
+  ];
+  for (const [call, answer] of cases)
+    it(`${call}: ${answer.toString()}`, async () => {
+      const mock = new MockGate();
+      const { gate, calls } = behind(mock, (name, times) => (name === call && times === 1 ? answer() : undefined));
+      assert.equal(await gated({ ...SETTINGS, gate }, () => "ran")({}), "ran");
+      assert.deepEqual(mock.outcomes, ["Executed"]);
+      assert.equal(calls.filter((it) => it === call).length, 2);
+    });
+});
+
+describe("a gate that asks for a longer wait than a call is retried is called once more", () => {
+  for (const call of ["claim", "outcome"])
+    it(call, async (test) => {
+      const mock = new MockGate();
+      const now = performance.now.bind(performance);
+      let skipped = 0;
+      test.mock.method(performance, "now", () => now() + skipped);
+      const { gate, calls } = behind(mock, (name, times) => {
+        if (name !== call || times !== 1) return undefined;
+        skipped = 59_900; // of the 60 seconds in which a call is retried
+        return new Response("", { status: 503, headers: { "retry-after": "70" } });
+      });
+      assert.equal(await gated({ ...SETTINGS, gate }, () => "ran")({}), "ran");
+      assert.deepEqual(mock.outcomes, ["Executed"]);
+      assert.equal(calls.filter((it) => it === call).length, 2);
+    });
 });

@@ -44,7 +44,7 @@ pub enum Error {
         /// How long the gate asks to wait before a retry.
         retry_after: Option<Duration>,
     },
-    /// The response is not one that the gate sends.
+    /// The response is not one that the gate sends, but perhaps what stands before it.
     #[error("not a response of the gate: {0}")]
     InvalidResponse(String),
     /// The settings are incomplete or invalid.
@@ -125,6 +125,7 @@ impl Error {
                 | Self::Tls { .. }
                 | Self::NoToken(_)
                 | Self::Unavailable { .. }
+                | Self::InvalidResponse(_)
         )
     }
 

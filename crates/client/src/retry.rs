@@ -26,13 +26,13 @@ where
 }
 
 /// The same for a call before anything was submitted: a gate that does not respond is given up earlier,
-/// and at once if its certificate is not accepted, or there is no access token for it.
+/// and at once if what answers is no gate, its certificate is not accepted, or there is no access token for it.
 pub(crate) async fn retry_first_contact<T, Fut>(call: impl Fn() -> Fut) -> Result<T, Error>
 where
     Fut: Future<Output = Result<T, Error>>,
 {
     let window = |error: &Error| match error {
-        Error::Tls { .. } | Error::NoToken(_) => Duration::ZERO,
+        Error::Tls { .. } | Error::NoToken(_) | Error::InvalidResponse(_) => Duration::ZERO,
         Error::Unreachable { .. } => FIRST_CONTACT_WINDOW,
         _ => OUTAGE_RETRY_WINDOW,
     };
@@ -53,12 +53,12 @@ where
         match call().await {
             Err(error) if error.is_transient() => {
                 let left = window(&error).saturating_sub(started.elapsed());
-                let wait = error.retry_after().unwrap_or_else(|| pause.min(left));
-                if left.is_zero() || wait > left {
+                if left.is_zero() {
                     return Err(error);
                 }
                 outage.warn(&error);
-                sleep(wait).await;
+                // Whatever the gate asks for, it is called once more at the end.
+                sleep(error.retry_after().unwrap_or(pause).min(left)).await;
                 pause = (pause * 2).min(MAX_PAUSE);
             }
             result => return result,
@@ -84,5 +84,28 @@ impl OutageLog {
                 error.with_causes()
             );
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_gate_that_asks_for_a_longer_wait_is_called_once_more() {
+        let calls = AtomicU32::new(0);
+        let busy = async || {
+            calls.fetch_add(1, Ordering::Relaxed);
+            Err::<(), _>(Error::Unavailable {
+                status: 503,
+                retry_after: Some(Duration::from_secs(900)),
+            })
+        };
+        let window = Duration::from_millis(50);
+        let error = retry(busy, |_| window).await.unwrap_err();
+        assert!(matches!(error, Error::Unavailable { status: 503, .. }));
+        assert_eq!(calls.into_inner(), 2);
     }
 }

@@ -126,7 +126,12 @@ impl Request {
                     retry_after: Some(pause),
                     ..
                 }) => pause,
-                Err(error) if is_transient(&error) => (pause * 2).min(MAX_PAUSE),
+                // The gate has the request, so what answers otherwise stands before it.
+                Err(error)
+                    if is_transient(&error) || matches!(error, Error::InvalidResponse(_)) =>
+                {
+                    (pause * 2).min(MAX_PAUSE)
+                }
                 Err(error) => return Err(error.into()),
             };
             sleep(pause).await;

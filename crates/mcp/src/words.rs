@@ -192,9 +192,14 @@ fn used(refusal: &Refusal, approval: Option<&Approval>, again: &str) -> (&'stati
             ("failed", text)
         }
         _ => {
-            let text = "Not run again: the approval was used before, by another process or before an interruption, and \
-                        the call may have run, or may still be running. Do not call it again: find out first.";
-            ("unknown", text.to_owned())
+            let mut text = "Not run again: the approval was used before, by another process or before an interruption, \
+                            and the call may have run, or may still be running. Do not call it again: find out first."
+                .to_owned();
+            if refusal.execution == Some(ExecutionStatus::Executing) {
+                text += " The same call gets this answer until the gate has an outcome, or no longer expects one (after \
+                         a day, by default).";
+            }
+            ("unknown", text)
         }
     }
 }
@@ -306,6 +311,23 @@ mod tests {
             assert_eq!(
                 result["_meta"]["human-oversight/approval"]["status"],
                 status
+            );
+        }
+    }
+
+    #[test]
+    fn an_end_that_is_repeated_says_until_when() {
+        for (execution, is_repeated) in [
+            (ExecutionStatus::Executing, true),
+            (ExecutionStatus::ExecutionUnknown, false),
+        ] {
+            let mut refusal = Refusal::new(Reason::Used);
+            refusal.execution = Some(execution);
+            let words = refused(&refusal, None);
+            assert_eq!(words.status, "unknown");
+            assert_eq!(
+                words.text.contains("until the gate has an outcome"),
+                is_repeated
             );
         }
     }

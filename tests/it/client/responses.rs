@@ -1,7 +1,7 @@
 //! Responses that are forged, altered or lost.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -185,6 +185,38 @@ async fn lost_responses_are_retried_without_a_second_request() {
         ExecutionStatus::Executed
     );
     assert!(answers.load(Ordering::SeqCst) >= 8);
+}
+
+#[tokio::test]
+async fn an_answer_that_is_no_gates_is_asked_for_again() {
+    let gate = TestGate::start().await;
+    let page = b"<html>Be right back.</html>".to_vec();
+    for (call, status, body) in [
+        ("/api/status/", StatusCode::OK, page.clone()),
+        ("/api/claim/", StatusCode::OK, page.clone()),
+        ("/api/claim/", StatusCode::OK, Vec::new()),
+        ("/api/claim/", StatusCode::OK, b"{}".to_vec()),
+        ("/api/claim/", StatusCode::FOUND, Vec::new()),
+        ("/api/claim/", StatusCode::FORBIDDEN, page.clone()),
+        ("/api/outcome/", StatusCode::OK, page.clone()),
+        ("/api/outcome/", StatusCode::FOUND, Vec::new()),
+    ] {
+        let is_first = Arc::new(AtomicBool::new(true));
+        let altering = alter_responses(&gate, move |path, real, answer| {
+            match path.starts_with(call) && is_first.swap(false, Ordering::SeqCst) {
+                true => (status, body.clone()),
+                false => (real, answer),
+            }
+        });
+        let action = altering.await.action("Delete User Account");
+        let pending = action.submit(&user()).await.unwrap();
+        gate.approve(pending.approval().unwrap(), ALICE).await;
+        let id = pending.handle().id.clone();
+        let outcome = pending.run(&user(), async |_| "ran").await;
+        assert_eq!(outcome, Outcome::Executed("ran"), "{call} {status}");
+        let execution = gate.status(&id).await.execution.unwrap();
+        assert_eq!(execution.status, ExecutionStatus::Executed);
+    }
 }
 
 #[tokio::test]

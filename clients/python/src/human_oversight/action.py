@@ -13,7 +13,7 @@ from .errors import GateError
 from .handle import CORRELATION_ID, Handle
 from .options import check_seconds
 from .parameters import Parameters, ParametersError
-from .pending import Pending, execute, execute_async, notify, withdraw
+from .pending import Pending, execute, execute_async, notify, spawn_withdrawal
 from .permit import Permit
 from .proof import Run
 from .refusal import Reason, Refused, after_submit, before_submit, unverified
@@ -125,7 +125,7 @@ class Action:
         except BaseException as error:
             # The response was lost, or nothing waits for it: the request may exist.
             if stored is None and not _is_no(error):
-                loop.spawn(withdraw(self.connection, run))
+                spawn_withdrawal(self.connection, run)
             raise
         return Pending(self.connection, run, approval=approval, on_pending=self.on_pending, detached=stored is not None)
 

@@ -89,8 +89,9 @@ class UnavailableError(GateError):
 
 
 class InvalidResponseError(GateError):
-    """The response is not one that the gate sends."""
+    """The response is not one that the gate sends, but perhaps what stands before it."""
 
+    is_transient = True
     may_be_accepted = True
 
     def __init__(self, why: str) -> None:

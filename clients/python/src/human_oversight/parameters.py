@@ -86,10 +86,22 @@ def _convert(value: Any) -> Any:
     raise refuse(value, "cannot be shown to people")
 
 
+def _clock(kind: Any) -> Callable[[Any], str]:
+    """How a `datetime` or a `time` is written. The text has an offset from UTC, or none: it names no zone, and does not
+    say which of two equal times of the night in which clocks are set back (`fold`)."""
+
+    def write(value: Any) -> str:
+        if kind.utcoffset(value) is None and (kind.tzinfo.__get__(value) is not None or kind.fold.__get__(value)):
+            raise refuse(value, "has a zone or a fold without an offset from UTC, which people would not be shown")
+        return str(kind.isoformat(value))
+
+    return write
+
+
 _WRITTEN: dict[type, Callable[[Any], str]] = {
-    datetime: datetime.isoformat,  # first, for it is a date too
+    datetime: _clock(datetime),  # first, for it is a date too
     date: date.isoformat,
-    time: time.isoformat,
+    time: _clock(time),
     Decimal: Decimal.__str__,
     UUID: UUID.__str__,
     PurePath: PurePath.__str__,

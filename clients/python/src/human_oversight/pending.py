@@ -4,6 +4,7 @@ import asyncio
 import inspect
 import logging
 import math
+import os
 import secrets
 import time
 from collections.abc import Awaitable, Callable
@@ -151,7 +152,7 @@ class Pending:
             # state that the second one finds.
             if is_last or approval.status != "Timeout":
                 if approval.status == "Pending" and not self.detached:
-                    loop.spawn(withdraw(self._connection, self._run))
+                    spawn_withdrawal(self._connection, self._run)
                 raise from_status(approval)
             await asyncio.sleep(1)
         raise AssertionError("the loop returns or raises")
@@ -171,7 +172,7 @@ class Pending:
         except BaseException:
             # Also after an error: without a waiting agent the request needs no decision.
             if not self.detached:
-                loop.spawn(withdraw(self._connection, self._run))
+                spawn_withdrawal(self._connection, self._run)
             raise
 
     async def _poll(self, wait: float | None) -> Approval:
@@ -236,8 +237,14 @@ async def execute_async(permit: Permit, function: Callable[[], Awaitable[T]]) ->
     return result
 
 
-async def withdraw(connection: Connection, run: Run) -> None:
-    """Withdraws a request for which nothing waits any more, if there is one, or logs that it could not be withdrawn."""
+def spawn_withdrawal(connection: Connection, run: Run) -> None:
+    """Withdraws in the background a request for which nothing waits any more. A forked process leaves its parent's."""
+    if run.process == os.getpid():
+        loop.spawn(_withdraw(connection, run))
+
+
+async def _withdraw(connection: Connection, run: Run) -> None:
+    """Withdraws a request, if there is one, or logs that it could not be withdrawn."""
     try:
         await connection.post("withdraw", run.handle)
     except GateError as error:

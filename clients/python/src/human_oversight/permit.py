@@ -3,6 +3,7 @@
 import asyncio
 import concurrent.futures
 import logging
+import os
 import unicodedata
 import weakref
 
@@ -23,45 +24,54 @@ _NOT_WAITED_FOR = "not run: nothing waited for the approval any more"
 class Permit:
     """A verified and claimed approval. The gate expects a report of the outcome.
 
-    A permit that is dropped without one is reported as an action that was given up.
+    A permit that is dropped without one is reported as an action that was given up. In a process that was forked
+    meanwhile it reports nothing: what that one does is not the action's outcome.
     """
 
     def __init__(self, connection: Connection, handle: Handle, proof: Proof) -> None:
         self.proof = proof
         self._report_to = (connection, handle)
-        self._dropped = weakref.finalize(self, spawn_failure, connection, handle, _NOT_WAITED_FOR)
+        self._process = os.getpid()
+        self._dropped = self._when_dropped(_NOT_WAITED_FOR)
 
     def hand_out(self) -> None:
         """Marks the point from which the action may have started."""
         self._dropped.detach()
-        self._dropped = weakref.finalize(self, spawn_failure, *self._report_to, _GIVEN_UP)
+        self._dropped = self._when_dropped(_GIVEN_UP)
 
     def executed(self) -> None:
         """Reports that the action ran. An interrupt does not stop the report."""
-        if self._dropped.detach():
+        if self._is_due():
             loop.spawn(report(*self._report_to)).result()
 
     def failed(self, error: object) -> None:
         """Reports that the action failed, with the first 2,000 characters of the error."""
         text = _text(error)
-        if self._dropped.detach():
+        if self._is_due():
             loop.spawn(report(*self._report_to, text)).result()
 
     async def executed_async(self) -> None:
         """Like `executed`. The report is made also if the caller is cancelled."""
-        if self._dropped.detach():
+        if self._is_due():
             await _finish(loop.spawn(report(*self._report_to)))
 
     async def failed_async(self, error: object) -> None:
         """Like `failed`. The report is made also if the caller is cancelled."""
         text = _text(error)
-        if self._dropped.detach():
+        if self._is_due():
             await _finish(loop.spawn(report(*self._report_to, text)))
 
     def give_up(self) -> None:
         """Reports in the background that the action was given up while it ran."""
-        if self._dropped.detach():
-            spawn_failure(*self._report_to, _GIVEN_UP)
+        if self._is_due():
+            _spawn_failure(self._process, *self._report_to, _GIVEN_UP)
+
+    def _when_dropped(self, why: str) -> "weakref.finalize[..., Permit]":
+        return weakref.finalize(self, _spawn_failure, self._process, *self._report_to, why)
+
+    def _is_due(self) -> bool:
+        """Whether there was no report yet, and this is the process that claimed."""
+        return self._dropped.detach() is not None and self._process == os.getpid()
 
 
 async def report(connection: Connection, handle: Handle, error: str | None = None) -> None:
@@ -73,8 +83,9 @@ async def report(connection: Connection, handle: Handle, error: str | None = Non
         _log.warning("the outcome of %s could not be reported: %s", handle.id, unreported)
 
 
-def spawn_failure(connection: Connection, handle: Handle, why: str) -> None:
-    loop.spawn(report(connection, handle, why))
+def _spawn_failure(process: int, connection: Connection, handle: Handle, why: str) -> None:
+    if process == os.getpid():
+        loop.spawn(report(connection, handle, why))
 
 
 async def _finish(work: "concurrent.futures.Future[None]") -> None:

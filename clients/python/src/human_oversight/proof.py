@@ -1,8 +1,9 @@
 """What proves the right to run an action, and whether it does."""
 
+import os
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .address import is_same_person
 from .approval import Approval
@@ -47,6 +48,8 @@ class Run:
     approvers: Sequence[str]
     handle: Handle
     parameters: Parameters
+    process: int = field(default_factory=os.getpid)
+    """The process that submitted the request, and alone gives it up."""
 
     def verify_receipt(self, approval: Approval, known: Known) -> Receipt:
         """The claims of the approval's receipt, if it permits this run now.

@@ -6,7 +6,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from .errors import GateError, NoTokenError, TlsError, UnreachableError
+from .errors import GateError, InvalidResponseError, NoTokenError, TlsError, UnreachableError
 
 T = TypeVar("T")
 
@@ -28,13 +28,13 @@ async def retry_transient(call: Callable[[], Awaitable[T]]) -> T:
 
 
 async def retry_first_contact(call: Callable[[], Awaitable[T]]) -> T:
-    """The same before anything was submitted: a gate that does not respond is given up earlier, and one whose
-    certificate is not accepted at once."""
+    """The same before anything was submitted: a gate that does not respond is given up earlier, and at once what is
+    no gate, or has a certificate that is not accepted."""
     return await _retry(call, _first_contact_window)
 
 
 def _first_contact_window(error: GateError) -> float:
-    if isinstance(error, TlsError | NoTokenError):
+    if isinstance(error, TlsError | NoTokenError | InvalidResponseError):
         return 0
     return _FIRST_CONTACT_SECONDS if isinstance(error, UnreachableError) else OUTAGE_SECONDS
 
@@ -48,9 +48,10 @@ async def _retry(call: Callable[[], Awaitable[T]], window: Callable[[GateError],
             return await call()
         except GateError as error:
             left = window(error) - (time.monotonic() - started)
-            wait = min(pause, left) if error.retry_after is None else error.retry_after
-            if not error.is_transient or left <= 0 or wait > left:
+            if not error.is_transient or left <= 0:
                 raise
+            # Whatever the gate asks for, it is called once more at the end.
+            wait = min(pause if error.retry_after is None else error.retry_after, left)
             outage.warn(error)
         await asyncio.sleep(wait)
         pause = min(pause * 2, _MAX_PAUSE)
