@@ -224,11 +224,16 @@ pub(super) fn decode(
     let hashes: BTreeMap<String, Vec<String>> = parsed_json(columns, "Values")?;
     let values = hashes.into_iter().map(|(pointer, hashes)| {
         let present = hashed.values.get(&pointer).map_or(&[][..], Vec::as_slice);
-        let shared = present.iter().filter(|(_, hash)| hashes.contains(hash));
-        let is_missing = |hash: &&String| present.iter().all(|(_, it)| it != *hash);
+        let mut is_missing = vec![true; hashes.len()];
+        let shared = present.iter().filter_map(|(value, hash)| {
+            is_missing[hashes.binary_search(hash).ok()?] = false;
+            Some(value.clone())
+        });
+        let shared = shared.collect();
+        let missing = hashes.iter().zip(is_missing).filter(|(_, it)| *it);
         let values = PastValues {
-            shared: shared.map(|(value, _)| value.clone()).collect(),
-            missing: hashes.iter().filter(is_missing).cloned().collect(),
+            shared,
+            missing: missing.map(|(hash, _)| hash.clone()).collect(),
             hashes,
         };
         (pointer, values)

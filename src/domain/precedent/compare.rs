@@ -64,7 +64,7 @@ fn compare_values(
     let past = comparable(pointer, approvals);
     let is_shared = |value| {
         let mut earlier = past.iter().filter_map(|past| past.values.get(pointer));
-        earlier.any(|earlier| earlier.shared.contains(value))
+        earlier.any(|earlier| earlier.shared.binary_search(value).is_ok())
     };
     if past.is_empty() || values.iter().all(is_shared) {
         return None;
@@ -120,7 +120,7 @@ fn misses_value(pointer: &str, approvals: &[&PastDecision]) -> bool {
         return false;
     };
     let mut of_first = first.iter();
-    of_first.any(|hash| others.iter().all(|other| other.contains(hash)))
+    of_first.any(|hash| others.iter().all(|other| other.binary_search(hash).is_ok()))
 }
 
 fn comparable<'a>(pointer: &str, approvals: &[&'a PastDecision]) -> Vec<&'a PastDecision> {

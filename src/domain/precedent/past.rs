@@ -35,10 +35,9 @@ pub struct PastDecision {
     pub is_cut: bool,
 }
 
-/// The values that an earlier request had at a pointer, each once.
+/// The values that an earlier request had at a pointer, each once and in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PastValues {
-    /// In order.
     pub hashes: Vec<String>,
     /// Those of the present request's values that it had too.
     pub shared: Vec<String>,
