@@ -92,6 +92,8 @@ struct RequestEmail<'a> {
     is_defanged: bool,
     link: &'a str,
     code: Option<&'a str>,
+    /// Whether approving by this link is locked.
+    is_locked: bool,
     list: Option<&'a str>,
 }
 
@@ -293,6 +295,7 @@ fn render_request(
         is_defanged: defanger.changed,
         link: &secrets.link,
         code: secrets.code.as_deref(),
+        is_locked: approval.approvers[attempt.approver].is_locked(),
         list: secrets.list.as_deref(),
     };
     (

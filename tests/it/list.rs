@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::azurite::{Table, azurite};
 use crate::backing_store;
-use crate::harness::{ALICE, BOB, TestGate, object, request};
+use crate::harness::{ALICE, BOB, Question, TestGate, object, request};
 use crate::host::MASTER_KEY;
 use crate::operate::{operate, send};
 use crate::process::run;
@@ -28,16 +28,7 @@ async fn what_is_open_unsent_and_damaged_is_listed() {
         ..request()
     };
     let half = gate.client.submit(&half).await.unwrap();
-    let alice = gate.question(&open, ALICE);
-    let wrong = if alice.code == "000000" {
-        "000001"
-    } else {
-        "000000"
-    };
-    for _ in 0..5 {
-        gate.decide(&alice, &[("decision", "approve"), ("code", wrong)])
-            .await;
-    }
+    lock(&gate, &gate.question(&open, ALICE)).await;
 
     let (said, code) = run(&settings, &["list", "--open"]).await;
     assert_eq!(code, 0, "{said}");
@@ -199,6 +190,39 @@ async fn a_list_through_the_gate_goes_on_where_its_part_before_ended() {
             "{}",
             answer.body
         );
+    }
+}
+
+/// Enters five wrong codes.
+async fn lock(gate: &TestGate, question: &Question) {
+    let wrong = if question.code == "000000" {
+        "000001"
+    } else {
+        "000000"
+    };
+    for _ in 0..5 {
+        let form = [("decision", "approve"), ("code", wrong)];
+        gate.decide(question, &form).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_email_that_is_sent_again_asks_for_no_code_that_is_taken_no_longer() {
+    let gate = TestGate::start().await;
+    let settings = backing_store::settings(gate.dir.path());
+    let settings = backing_store::borrowed(&settings);
+    let approval = gate.ask().await;
+    let alice = gate.question(&approval, ALICE);
+    lock(&gate, &alice).await;
+    std::fs::remove_dir_all(gate.mail_folder()).unwrap();
+    let (said, code) = run(&settings, &["resend", &approval.id]).await;
+    assert_eq!(code, 0, "{said}");
+    gate.sweep().await;
+    let mails = gate.mails();
+    let mail = mails.iter().find(|mail| mail.to == ALICE).unwrap();
+    for text in [&mail.text, &mail.html] {
+        assert!(text.contains("Approving by this link is locked"), "{text}");
+        assert!(!text.contains(&alice.code), "{text}");
     }
 }
 
