@@ -141,8 +141,8 @@ pub(crate) async fn restore(
 ) -> anyhow::Result<ExitCode> {
     let link_keys = required_link_keys(&settings)?;
     ensure_no_row_twice(file)?;
-    // The limit of open requests is for agents only.
     let now = clock();
+    // The limit of open requests is for agents only.
     let store = open(&settings, u32::MAX as usize, clock, Some(link_keys))?;
     let mut summary = Summary::default();
     let restored = restore_lines(&store, file, other_gate, now, &mut summary).await;

@@ -150,7 +150,7 @@ impl<'a> Verification<'a> {
         let row_macs = match (sealed, problems) {
             (true, 0) => "All row MACs were verified.",
             (true, _) => {
-                "Row MACs were checked too: one that does not verify is among the problems."
+                "Row MACs were checked too: each that does not verify is among the problems."
             }
             (false, _) => {
                 "Row MACs were not verified, which takes HO_LINK_KEYS: the decisions are proved; all other \

@@ -39,7 +39,7 @@ async fn after_a_leaked_key_was_replaced_codes_and_budgets_count_anew() {
         let gate = Process::start(dir.path(), &settings).await;
         let asked = gate.client().submit(&request()).await.unwrap();
         let question = question(&mails(&dir.path().join("mail")), &asked.id, ALICE);
-        let form = format!("decision=approve&code={}", wrong(&question.code));
+        let form = format!("decision=approve&code={}", question.wrong_code());
         answers.push(decide_at(&question.link, &form).await.unwrap());
         let form = format!("decision=approve&code={}", question.code);
         decide_at(&question.link, &form).await.unwrap();
@@ -50,17 +50,12 @@ async fn after_a_leaked_key_was_replaced_codes_and_budgets_count_anew() {
     assert_eq!(answers, [403, 403]);
 }
 
-/// A code that is not this one.
-fn wrong(code: &str) -> &'static str {
-    if code == "000000" { "000001" } else { "000000" }
-}
-
 async fn enter(gate: &TestGate, approval: &Approval, person: &str, is_right: bool) -> Page {
     let question = gate.question(approval, person);
     let code = if is_right {
         &question.code
     } else {
-        wrong(&question.code)
+        question.wrong_code()
     };
     gate.decide(&question, &[("decision", "approve"), ("code", code)])
         .await
@@ -177,7 +172,7 @@ async fn a_wrong_code_of_a_rejection_counts_for_each_spelling_of_the_address() {
     for _ in 0..20 {
         let approval = gate.ask().await;
         let question = gate.question(&approval, ALICE);
-        let form = [("decision", "reject"), ("code", wrong(&question.code))];
+        let form = [("decision", "reject"), ("code", question.wrong_code())];
         gate.decide(&question, &form).await;
         assert_eq!(gate.status(&approval.id).await.status, Status::Rejected);
     }
@@ -238,7 +233,7 @@ async fn a_wrong_code_counts_although_its_sender_disconnects() {
     let page = gate.get(&with_forms(&question.link)).await;
     let mut form = page.first_form();
     form.push(("decision".to_owned(), "approve".to_owned()));
-    form.push(("code".to_owned(), wrong(&question.code).to_owned()));
+    form.push(("code".to_owned(), question.wrong_code().to_owned()));
     let form = form.iter().map(|(name, value)| (&**name, &**value));
     let writes_row = |request: &str| operation(request) == "PUT approvals";
     proxy.clear();
@@ -288,7 +283,7 @@ async fn no_form_tells_a_right_code_from_more_than_five_wrong_ones() {
                 let code = if is_right {
                     &question.code
                 } else {
-                    wrong(&question.code)
+                    question.wrong_code()
                 };
                 let mut form = vec![("decision", verdict), ("code", code)];
                 form.extend(preset.map(|it| ("preset", it)));
@@ -347,7 +342,7 @@ async fn while_codes_are_held_a_rejection_that_needs_words_says_so() {
         let approval = gate.ask().await;
         let question = gate.question(&approval, ALICE);
         let before = gate.entity(&approval.id).await;
-        for code in [&*question.code, wrong(&question.code)] {
+        for code in [&*question.code, question.wrong_code()] {
             let form = [
                 ("decision", "reject"),
                 ("words", "Ask Bern."),

@@ -124,11 +124,7 @@ async fn five_wrong_codes_lock_approval_through_that_link_only() {
         gate.question(&approval, ALICE),
         gate.question(&approval, BOB),
     );
-    let wrong = if alice.code == "000000" {
-        "000001"
-    } else {
-        "000000"
-    };
+    let wrong = alice.wrong_code();
     // The code of another approver is wrong, too.
     for (code, expected) in [
         (wrong, "4 tries left"),

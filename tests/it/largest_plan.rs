@@ -126,8 +126,7 @@ async fn play(gate: &TestGate, approval: &Approval, who: usize, what: Move, scri
     let code = question.code.as_str();
     // One wrong code less than what locks the link.
     for _ in 1..MAX_WRONG_CODES {
-        let wrong = if code == "000000" { "000001" } else { "000000" };
-        let form = [("decision", "approve"), ("code", wrong)];
+        let form = [("decision", "approve"), ("code", question.wrong_code())];
         assert_eq!(
             gate.decide(&question, &form).await.status,
             StatusCode::FORBIDDEN

@@ -195,13 +195,8 @@ async fn a_list_through_the_gate_goes_on_where_its_part_before_ended() {
 
 /// Enters five wrong codes.
 async fn lock(gate: &TestGate, question: &Question) {
-    let wrong = if question.code == "000000" {
-        "000001"
-    } else {
-        "000000"
-    };
     for _ in 0..5 {
-        let form = [("decision", "approve"), ("code", wrong)];
+        let form = [("decision", "approve"), ("code", question.wrong_code())];
         gate.decide(question, &form).await;
     }
 }

@@ -38,11 +38,7 @@ async fn an_approver_revokes_their_approval_with_the_code() {
     assert!(!page.body.contains("http-equiv=\"refresh\""));
     let without_code = gate.send_form(&page, &[("decision", "revoke")]).await;
     assert_eq!(without_code.status, StatusCode::FORBIDDEN);
-    let wrong = if alice.code == "000000" {
-        "000001"
-    } else {
-        "000000"
-    };
+    let wrong = alice.wrong_code();
     let wrong = [("decision", "revoke"), ("code", wrong)];
     let wrong = gate.send_form(&page, &wrong).await;
     assert_eq!(wrong.status, StatusCode::FORBIDDEN);

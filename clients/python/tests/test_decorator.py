@@ -49,6 +49,13 @@ def shown(mock: MockGate) -> Any:
     return mock.requests[-1]["parameters"]
 
 
+def assert_refused_before_anyone_is_asked(mock: MockGate, value: Any) -> None:
+    refused = gated(lambda value: "ran")(value).refused
+    assert refused.reason is Reason.INVALID
+    assert "name the argument in skip" in refused.detail
+    assert mock.requests == []
+
+
 def test_a_function_runs_on_exactly_its_arguments_with_defaults(mock: MockGate) -> None:
     @gated
     def delete(user_id: str, *others: str, force: bool = False, **options: int) -> str:
@@ -295,10 +302,7 @@ def with_attribute(value: Any) -> Any:
     ids=lambda value: type(value).__name__,
 )
 def test_what_would_not_be_shown_whole_is_refused_before_anyone_is_asked(mock: MockGate, value: Any) -> None:
-    refused = gated(lambda value: "ran")(value).refused
-    assert refused.reason is Reason.INVALID
-    assert "name the argument in skip" in refused.detail
-    assert mock.requests == []
+    assert_refused_before_anyone_is_asked(mock, value)
 
 
 def test_what_is_shown_whole_is_no_matter_of_its_class(mock: MockGate) -> None:
@@ -383,10 +387,7 @@ class Posing(datetime):
     ids=repr,
 )
 def test_a_zone_or_a_fold_that_a_text_does_not_carry_is_refused(mock: MockGate, value: Any) -> None:
-    refused = gated(lambda value: "ran")(value).refused
-    assert refused.reason is Reason.INVALID
-    assert "name the argument in skip" in refused.detail
-    assert mock.requests == []
+    assert_refused_before_anyone_is_asked(mock, value)
 
 
 def test_a_moment_is_shown_with_its_offset_from_utc(mock: MockGate) -> None:

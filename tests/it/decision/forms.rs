@@ -12,14 +12,6 @@ use crate::harness::{ALICE, BOB, Page, Question, TestGate};
 
 const REASON: &str = "Too risky";
 
-fn wrong(question: &Question) -> &'static str {
-    if question.code == "000000" {
-        "000001"
-    } else {
-        "000000"
-    }
-}
-
 /// Opens the page again, as a browser with these cookies does.
 async fn open(gate: &TestGate, question: &Question, cookies: &str) -> Page {
     let request = gate.http.get(&question.link).header("cookie", cookies);
@@ -150,7 +142,7 @@ async fn reloading_after_a_wrong_code_costs_no_try_and_keeps_the_comment() {
         .map(|(name, value)| (name.as_str(), value.as_str()));
     let form = [
         ("decision", "approve"),
-        ("code", wrong(&alice)),
+        ("code", alice.wrong_code()),
         ("comment", typed),
     ];
     let url = format!("{}{}", gate.url, page.action());
@@ -162,7 +154,7 @@ async fn reloading_after_a_wrong_code_costs_no_try_and_keeps_the_comment() {
         alice.link
     );
     let cookies = answer.cookies();
-    for secret in [wrong(&alice), "1 pm", "MSBwbQ"] {
+    for secret in [alice.wrong_code(), "1 pm", "MSBwbQ"] {
         assert!(!cookies.contains(secret), "{cookies}");
     }
     let set = answer.header("set-cookie");
@@ -218,7 +210,7 @@ async fn the_longest_comment_is_kept_and_hostile_cookies_are_ignored() {
     let longest = "𠮷".repeat(2_000);
     let form = [
         ("decision", "approve"),
-        ("code", wrong(&alice)),
+        ("code", alice.wrong_code()),
         ("comment", &longest),
     ];
     let shown = gate.decide(&alice, &form).await;
@@ -335,7 +327,7 @@ async fn the_field_of_the_code_is_wrong_only_if_the_code_was() {
     let gate = TestGate::start().await;
     let approval = gate.ask().await;
     let alice = gate.question(&approval, ALICE);
-    let (right, wrong) = (alice.code.as_str(), wrong(&alice));
+    let (right, wrong) = (alice.code.as_str(), alice.wrong_code());
     for (form, is_wrong) in [
         (vec![("decision", "approve"), ("code", wrong)], true),
         (vec![("decision", "approve"), ("code", "")], true),

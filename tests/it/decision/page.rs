@@ -433,11 +433,7 @@ async fn a_locked_link_is_shown_to_the_other_approvers() {
     let gate = TestGate::start().await;
     let approval = gate.ask().await;
     let alice = gate.question(&approval, ALICE);
-    let wrong = if alice.code == "000000" {
-        "000001"
-    } else {
-        "000000"
-    };
+    let wrong = alice.wrong_code();
     for _ in 0..5 {
         gate.decide(&alice, &[("decision", "approve"), ("code", wrong)])
             .await;

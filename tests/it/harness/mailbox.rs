@@ -52,6 +52,17 @@ pub(crate) struct Question {
     pub(crate) code: String,
 }
 
+impl Question {
+    /// A code that is not this one.
+    pub(crate) fn wrong_code(&self) -> &'static str {
+        if self.code == "000000" {
+            "000001"
+        } else {
+            "000000"
+        }
+    }
+}
+
 pub(crate) fn question(mails: &[Mail], id: &str, address: &str) -> Question {
     let mail = mails
         .iter()

@@ -64,7 +64,7 @@ class Permit:
     def give_up(self) -> None:
         """Reports in the background that the action was given up while it ran."""
         if self._is_due():
-            _spawn_failure(self._process, *self._report_to, _GIVEN_UP)
+            loop.spawn(report(*self._report_to, _GIVEN_UP))
 
     def _when_dropped(self, why: str) -> "weakref.finalize[..., Permit]":
         return weakref.finalize(self, _spawn_failure, self._process, *self._report_to, why)
