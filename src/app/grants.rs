@@ -16,12 +16,13 @@ use super::state::App;
 use super::submission::Submission;
 use crate::content;
 use crate::domain::{
-    Approval, Assurance, Decider, DecisionResult, GrantEnd, GrantScope, GrantState, GrantTerms,
-    GrantWish, HeldGrant, Pause, Plan, Request, SignedGrant,
+    Approval, Assurance, Decider, DecisionResult, Grant, GrantEnd, GrantScope, GrantState,
+    GrantTerms, GrantWish, HeldGrant, Pause, Plan, Request, SignedGrant,
 };
 use crate::keys::{FormPurpose, check_grant, keyring};
+use crate::policy::{Absence, Member, Policy, is_same_person};
 use crate::store::StoreError;
-use crate::values::{Address, ApprovalId, Owner};
+use crate::values::{Address, ApprovalId, Owner, Timestamp};
 
 /// How long the response of a decision waits for the grant that is given with it.
 const GIVE_WITHIN: Duration = Duration::from_secs(15);
@@ -131,11 +132,12 @@ impl App {
 
     /// What a standing grant may be that an approver gives with the approval of this request now; `None` where
     /// none may be given: then today's policy would not accept it.
-    pub fn grant_terms(&self, approval: &Approval) -> Option<GrantTerms> {
+    pub fn grant_terms(&self, approval: &Approval, giver: &Address) -> Option<GrantTerms> {
         let terms = approval.plan.grants?;
-        let rules = &approval.plan.policy()?.rules;
-        let today = self.config.policy.as_ref()?.digest_of(rules);
-        (today == terms.rules).then_some(terms)
+        let policy = self.config.policy.as_ref()?;
+        let is_same = policy.digest_of(&approval.plan.policy()?.rules) == terms.rules;
+        let giver = policy.member(giver);
+        (is_same && asks_again(policy, approval, &giver, self.now())).then_some(terms)
     }
 
     /// How often the grants for what reads like a request were ended; to be read before its approval is stored.
@@ -178,7 +180,8 @@ impl App {
     ) -> Result<bool, StoreError> {
         let id = hex(&keyring::random_bytes::<8>());
         let grant = approval.grant(wish, id.clone());
-        let Some(grant) = grant.filter(|_| self.grant_terms(approval).is_some()) else {
+        let is_accepted = |it: &Grant| self.grant_terms(approval, &it.giver).is_some();
+        let Some(grant) = grant.filter(is_accepted) else {
             return Ok(false);
         };
         let scope = grant.scope.clone();
@@ -344,4 +347,25 @@ impl App {
         let content = content::digest(action, parameters);
         self.link_keys.content_names(&scope, &content)
     }
+}
+
+/// Whether a person is among those whom today's policy asks for the same as a request, by the rules of its plan: not
+/// one who has a seat only because it was handed over, or because someone was absent then.
+fn asks_again(policy: &Policy, approval: &Approval, person: &Member, now: Timestamp) -> bool {
+    let plan = &approval.plan;
+    let asks = plan.stages.iter().flat_map(|stage| &stage.asks);
+    let requested = { asks.clone() }.filter(|ask| ask.from == Plan::REQUESTED);
+    let requested = requested.flat_map(|ask| &ask.members);
+    let requested = requested.map(|&it| policy.member(&approval.approvers[it].address));
+    let groups = asks.map(|ask| &ask.from);
+    let groups = groups.chain(plan.escalation.iter().flat_map(|it| &it.from));
+    let members = groups.flat_map(|group| policy.group(group)).cloned();
+    let asked: Vec<Member> = members.chain(requested).collect();
+    let is_asked = |person: &Member| asked.iter().any(|it| is_same_person(it, person));
+    let substitutes = |absence: &Absence| {
+        is_same_person(&absence.substitute, person) && is_asked(&absence.person)
+    };
+    let request = &approval.request;
+    let until = now + request.expires_at.since(request.requested_at);
+    is_asked(person) || policy.absences(now, until).any(substitutes)
 }

@@ -151,8 +151,10 @@ impl App {
         let mut reading = pin!(stream::iter(reading).buffered(CONCURRENCY));
         for held in held {
             match reading.next().await {
-                // Other rules void it.
-                Some(Ok(Some(with))) if self.grant_terms(&with.approval).is_some() => {
+                // Other rules void it, and so do other people.
+                Some(Ok(Some(with)))
+                    if { self.grant_terms(&with.approval, &held.signed.grant.giver) }.is_some() =>
+                {
                     list.grants.push((held, with));
                 }
                 Some(Ok(_)) | None => {}

@@ -174,25 +174,30 @@ impl Approval {
         self.close_deliveries(now);
     }
 
+    /// Drops the unsent deliveries that ask for a decision, and queues the outcome notice.
     pub(super) fn close_deliveries(&mut self, now: Timestamp) {
-        for approver in self.seated_approvers() {
-            approver.close_deliveries(now);
+        for (_, approver) in self.seated_approvers() {
+            approver.drop_requests(now);
         }
+        self.queue_once(Notice::Outcome, now);
     }
 
-    /// Queues a notice, of which there is one, to all who were asked and have not handed their seat over.
+    /// Queues a notice, of which there is one, to all whom the request may have reached or who chose without it, by
+    /// sign-in, and who have not handed their seat over.
     pub(super) fn queue_once(&mut self, notice: Notice, now: Timestamp) {
-        for approver in self.seated_approvers() {
-            approver.queue_once(notice, now);
+        let choices = self.choices();
+        for (person, approver) in self.seated_approvers() {
+            if approver.was_asked() || choices.iter().any(|it| it.person == person) {
+                approver.queue_once(notice, now);
+            }
         }
     }
 
-    /// The approvers who have not handed their seat over.
-    pub(super) fn seated_approvers(&mut self) -> impl Iterator<Item = &mut Approver> {
+    /// The approvers who have not handed their seat over, with their indexes.
+    pub(super) fn seated_approvers(&mut self) -> impl Iterator<Item = (usize, &mut Approver)> {
         let plan = &self.plan;
         let approvers = self.approvers.iter_mut().enumerate();
-        let seated = approvers.filter(|(person, _)| plan.hand_over_by(*person).is_none());
-        seated.map(|(_, approver)| approver)
+        approvers.filter(|(person, _)| plan.hand_over_by(*person).is_none())
     }
 
     pub(super) fn log(&mut self, at: Timestamp, what: EventKind, by: Option<Address>) {

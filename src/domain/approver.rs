@@ -60,12 +60,6 @@ impl Approver {
             .any(|delivery| delivery.notice == Notice::Request && delivery.may_have_arrived())
     }
 
-    /// Drops unsent deliveries, and queues an outcome notice if the request may have arrived.
-    pub(super) fn close_deliveries(&mut self, now: Timestamp) {
-        self.drop_requests(now);
-        self.queue_once(Notice::Outcome, now);
-    }
-
     /// Drops the unsent deliveries that ask for a decision.
     pub(super) fn drop_requests(&mut self, now: Timestamp) {
         for delivery in &mut self.deliveries {
@@ -80,10 +74,10 @@ impl Approver {
         }
     }
 
-    /// Queues a notice if the request may have arrived and there is none yet.
+    /// Queues a notice if there is none yet.
     pub(super) fn queue_once(&mut self, notice: Notice, now: Timestamp) {
         let has_it = self.deliveries.iter().any(|one| one.notice == notice);
-        if self.was_asked() && !has_it {
+        if !has_it {
             self.deliveries.push(Delivery::queued(notice, now));
         }
     }
@@ -100,8 +94,10 @@ impl Approver {
 
     /// Queues the news that more people were asked, which takes the place of a reminder that is due.
     pub(super) fn tell_of_escalation(&mut self, now: Timestamp) {
-        self.queue_once(Notice::Escalation, now);
         let was_asked = self.was_asked();
+        if was_asked {
+            self.queue_once(Notice::Escalation, now);
+        }
         self.deliveries.retain(|delivery| {
             !was_asked || !delivery.is_due(now) || !delivery.notice.is_reminder()
         });

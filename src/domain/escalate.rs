@@ -104,7 +104,7 @@ impl Approval {
         let to = escalation.to.iter().map(|&seat| self.plan.holder(seat));
         let to: Vec<usize> = to.collect();
         self.log(now, EventKind::Escalated, None);
-        for approver in self.seated_approvers() {
+        for (_, approver) in self.seated_approvers() {
             approver.tell_of_escalation(now);
         }
         self.ask(&to, now);

@@ -54,7 +54,7 @@ impl Forms<'_> {
         let is_sent = sent == Some(purpose);
         let is_result =
             |is_about: fn(DecisionResult) -> bool| is_sent && result.is_some_and(is_about);
-        let terms = app.grant_terms(approval);
+        let terms = app.grant_terms(approval, &approval.approvers[approver].address);
         Some(render::Form {
             action: format!("/api/decision/{}", approval.request.id),
             token: app.link_keys.csrf_token(approval, approver, purpose)?,
