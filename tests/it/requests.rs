@@ -11,12 +11,14 @@ use serde_json::{Value, json};
 use crate::agent_identity::{AGENT_ID, program, token};
 use crate::azurite::{Table, azurite};
 use crate::backing_store;
+use crate::claim::{NONCE, claim};
 use crate::deadline::eventually;
 use crate::grants;
 use crate::harness::{AGENT, ALICE, BOB, Page, TestGate, for_alice, object, request};
 use crate::host::{PRINCIPAL, SignIn};
+use crate::outcome::report;
 use crate::quorum::{CAROL, POLICY, payment};
-use crate::sign_in::{ON, TENANT, alice, approving, member, send, visit};
+use crate::sign_in::{ON, TENANT, alice, approving, member, send, visit, with_claim};
 
 const HOUR: Duration = Duration::from_secs(3_600);
 
@@ -401,6 +403,27 @@ async fn a_person_of_an_escalation_has_the_request_once_they_are_asked() {
             assert!(page.body.contains(words), "{words}: {}", page.body);
         }
         assert!(!page.body.contains("hunter2") && !page.body.contains("<b>"));
+    }
+}
+
+#[tokio::test]
+async fn who_votes_before_the_email_of_the_escalation_gets_the_emails_about_the_outcome() {
+    for gate in gates(&[("HO_POLICY", ESCALATED)]).await {
+        let asked = submit(&gate, &payment(900)).await;
+        gate.pass(HOUR / 2);
+        let now = (gate.now().unix_millis() / 1_000).to_string();
+        let carol = with_claim(carol(), "auth_time", Some(&now));
+        vote(&gate, &carol, &asked.id, "approve").await;
+        gate.client.claim(&asked.id, &claim(NONCE)).await.unwrap();
+        let failed = report(Some("half done"));
+        gate.client.outcome(&asked.id, &failed).await.unwrap();
+        gate.sweep().await;
+        let mails = gate.mails();
+        let to_carol: Vec<_> = mails.iter().filter(|mail| mail.to == CAROL).collect();
+        assert_eq!(to_carol.len(), 2, "{to_carol:?}");
+        for kind in ["[Approved]", "[Failed]"] {
+            assert!(to_carol.iter().any(|mail| mail.subject.starts_with(kind)));
+        }
     }
 }
 

@@ -12,6 +12,7 @@ use super::{
 };
 use crate::azurite::azurite;
 use crate::backing_store::{borrowed, tables};
+use crate::grants;
 use crate::harness::Question;
 use crate::host::SignIn;
 use crate::people::payment;
@@ -258,4 +259,35 @@ async fn two_gates_on_one_table_move_a_place_once() {
     one.approve(&asked, keeper).await;
     let progress = other.status(&asked.id).await.progress.unwrap();
     assert_eq!((progress.stage, progress.given), (2, 0));
+}
+
+#[tokio::test]
+async fn a_person_whom_the_policy_asks_no_more_is_offered_no_standing_grant() {
+    let clock = TestGate::start().await;
+    let absence = format!(
+        "{}[[absence]]\nperson = \"bob@example.com\"\nfrom = {}\nuntil = {}\nsubstitute = \"dave@example.com\"\n",
+        grants::POLICY,
+        clock.now() - HOUR,
+        clock.now() + HOUR / 2
+    );
+    let offers = async |gate: &TestGate, asked: &Approval, person: &str| {
+        let page = page_of(gate, asked, person).await;
+        assert!(page.body.contains(CAN_APPROVE), "{}", page.body);
+        page.body.contains("name=\"grant\"")
+    };
+    let gate = TestGate::with(&[("HO_POLICY", &absence), LIST]).await;
+    let asked = grants::submit(&gate).await;
+    assert!(offers(&gate, &asked, ALICE).await);
+    hand_over(&gate, &asked, ALICE, CAROL).await;
+    mail_to(&gate, CAROL).await;
+    assert!(!offers(&gate, &asked, CAROL).await);
+    // Nor does a form that asks for one all the same give any: the approval is for this once.
+    let answer = grants::approve_with_grant(&gate, &asked, CAROL, ["3600", "10"]).await;
+    assert!(answer.body.contains("The standing grant was not given"));
+    let asked = grants::submit(&gate).await;
+    assert_eq!(asked.status, Status::Pending);
+    assert!(offers(&gate, &asked, DAVE).await);
+    gate.pass(HOUR / 2);
+    assert!(!offers(&gate, &asked, DAVE).await);
+    assert!(offers(&gate, &asked, ALICE).await);
 }
