@@ -47,12 +47,17 @@ impl Approval {
             return false;
         }
         let opened_at = self.opened_at(place.stage, before);
+        let escalation = self.plan.escalation.as_ref();
+        let escalated_at = escalation.map(|it| self.escalates_at(it, opened_at));
+        let is_escalated = escalated_at.is_some_and(|it| at >= it);
         match self.plan.role_of(person, place) {
-            Role::Member => true,
-            Role::Substitute(substitute) => substitute.covers(opened_at),
-            Role::Escalated => self.plan.escalation.as_ref().is_some_and(|escalation| {
-                self.plan.is_escalated_to(person) && at >= self.escalates_at(escalation, opened_at)
-            }),
+            None => false,
+            Some(Role::Member) => true,
+            Some(Role::Substitute(substitute)) => substitute.covers(opened_at),
+            Some(Role::Escalated) => is_escalated,
+            Some(Role::EscalatedFor(substitute)) => {
+                is_escalated && escalated_at.is_some_and(|it| substitute.covers(it))
+            }
         }
     }
 
@@ -88,9 +93,8 @@ impl Approval {
 
     /// The people whom [`Approval::escalate`] would ask at `now`; empty if it is not due.
     pub fn people_to_escalate_to(&self, now: Timestamp) -> Vec<&Approver> {
-        let people = self.due_escalation(now).into_iter();
-        let people = people.flat_map(|it| &it.to);
-        let people = people.map(|&seat| &self.approvers[self.plan.holder(seat)]);
+        let people = self.due_escalation(now).unwrap_or_default().into_iter();
+        let people = people.map(|it| &self.approvers[it]);
         people
             .filter(|it| it.request_delivery().is_none())
             .collect()
@@ -98,11 +102,9 @@ impl Approval {
 
     /// Asks more people if that is due, and tells those who were asked before.
     pub fn escalate(&mut self, now: Timestamp) {
-        let Some(escalation) = self.due_escalation(now) else {
+        let Some(to) = self.due_escalation(now) else {
             return;
         };
-        let to = escalation.to.iter().map(|&seat| self.plan.holder(seat));
-        let to: Vec<usize> = to.collect();
         self.log(now, EventKind::Escalated, None);
         for (_, approver) in self.seated_approvers() {
             approver.tell_of_escalation(now);
@@ -110,19 +112,18 @@ impl Approval {
         self.ask(&to, now);
     }
 
-    fn due_escalation(&self, now: Timestamp) -> Option<&Escalation> {
-        let is_due = self.next_escalation().is_some_and(|at| at <= now);
-        let escalation = self.plan.escalation.as_ref();
-        escalation.filter(|_| is_due && self.status(now) == Status::Pending)
+    /// The people whom an escalation asks that is due.
+    fn due_escalation(&self, now: Timestamp) -> Option<Vec<usize>> {
+        let at = self.next_escalation().filter(|at| *at <= now)?;
+        let is_pending = self.status(now) == Status::Pending;
+        is_pending.then(|| self.plan.people_escalated_to(at, &self.votes))
     }
 
     /// The people who are asked before any stage is escalated.
     pub fn people_to_ask(&self) -> Vec<&Approver> {
-        let escalation = self.plan.escalation.as_ref();
-        let is_later = |person: usize| escalation.is_some_and(|it| it.to.contains(&person));
         let people = self.approvers.iter().enumerate();
         people
-            .filter(|(person, _)| !is_later(*person))
+            .filter(|(person, _)| !self.plan.is_escalated_to(*person))
             .map(|(_, it)| it)
             .collect()
     }

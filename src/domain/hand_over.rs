@@ -111,11 +111,7 @@ impl Approval {
         let ballots = counted(&self.votes);
         let mut places = self.plan.unmet(&ballots);
         places.any(|place| {
-            let is_seat = match self.plan.role_of(person, place) {
-                Role::Member | Role::Substitute(_) => true,
-                Role::Escalated => self.plan.is_escalated_to(person),
-            };
-            is_seat
+            self.plan.role_of(person, place).is_some()
                 && !self
                     .plan
                     .is_taken(self.plan.seat_of(person, place), &self.votes)
@@ -208,7 +204,8 @@ impl Plan {
         let mut groups = Vec::new();
         for (stage, it) in self.stages.iter().enumerate() {
             for (ask, it) in it.asks.iter().enumerate() {
-                if !matches!(self.role_of(person, Place { stage, ask }), Role::Escalated) {
+                let role = self.role_of(person, Place { stage, ask });
+                if matches!(role, Some(Role::Member | Role::Substitute(_))) {
                     groups.push(it.from.as_str());
                 }
             }

@@ -3,6 +3,7 @@
 
 use super::plan::{Plan, Substitute, ballots_of};
 use super::vote::{Ballot, Place, Vote};
+use crate::values::Timestamp;
 
 /// Why a person can vote for an ask.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,6 +12,8 @@ pub enum Role<'a> {
     Substitute(&'a Substitute),
     /// Asked by escalation.
     Escalated,
+    /// The substitute of an absent person who is asked by escalation.
+    EscalatedFor(&'a Substitute),
 }
 
 impl Plan {
@@ -38,24 +41,33 @@ impl Plan {
         })
     }
 
-    /// Why a person, or the one whose seat they have, can vote for an ask.
-    pub fn role_of(&self, person: usize, place: Place) -> Role<'_> {
+    /// Why a person, or the one whose seat they have, can vote for an ask; `None` if they never can.
+    pub fn role_of(&self, person: usize, place: Place) -> Option<Role<'_>> {
         let members = &self.ask(place).members;
-        let person = self.first_holder(person);
-        let mut substitutes = self.substitutes.iter();
-        match substitutes.find(|it| it.by == person && members.contains(&it.of)) {
-            _ if members.contains(&person) => Role::Member,
-            Some(substitute) => Role::Substitute(substitute),
-            None => Role::Escalated,
+        let seat = self.first_holder(person);
+        if members.contains(&seat) {
+            Some(Role::Member)
+        } else if let Some(substitute) = self.substitute_for(members, seat) {
+            Some(Role::Substitute(substitute))
+        } else if self.escalated().contains(&seat) {
+            Some(Role::Escalated)
+        } else {
+            self.substitute_for(self.escalated(), seat)
+                .map(Role::EscalatedFor)
         }
     }
 
     /// The seat in which a person votes for an ask, often their own.
     pub(super) fn seat_of(&self, person: usize, place: Place) -> usize {
         match self.role_of(person, place) {
-            Role::Substitute(substitute) => substitute.of,
-            Role::Member | Role::Escalated => self.first_holder(person),
+            Some(Role::Substitute(substitute) | Role::EscalatedFor(substitute)) => substitute.of,
+            Some(Role::Member | Role::Escalated) | None => self.first_holder(person),
         }
+    }
+
+    fn substitute_for(&self, absent: &[usize], by: usize) -> Option<&Substitute> {
+        let mut substitutes = self.substitutes.iter();
+        substitutes.find(|it| it.by == by && absent.contains(&it.of))
     }
 
     /// Whether the seat has a vote.
@@ -68,16 +80,31 @@ impl Plan {
         ballots.any(|it| self.seat_of(it.person, it.place) == seat)
     }
 
-    /// Whether a person is asked by escalation, or has the seat of one who is.
+    fn escalated(&self) -> &[usize] {
+        self.escalation.as_ref().map_or(&[], |it| &it.to)
+    }
+
+    /// Whether a person is asked by escalation, themselves or as a substitute, or has the seat of one who is.
     pub(super) fn is_escalated_to(&self, person: usize) -> bool {
-        let escalation = self.escalation.as_ref();
-        escalation.is_some_and(|it| it.to.contains(&self.first_holder(person)))
+        let (escalated, seat) = (self.escalated(), self.first_holder(person));
+        escalated.contains(&seat) || self.substitute_for(escalated, seat).is_some()
+    }
+
+    /// The people who are asked by an escalation at `at`, after these votes: those whose seats have none, and the
+    /// substitutes of those of them who are absent then.
+    pub(super) fn people_escalated_to(&self, at: Timestamp, votes: &[Vote]) -> Vec<usize> {
+        let seats = self.escalated().iter().copied();
+        let seats: Vec<usize> = seats.filter(|&it| !self.is_taken(it, votes)).collect();
+        let substitutes = self.substitutes.iter();
+        let substitutes = substitutes.filter(|it| seats.contains(&it.of) && it.covers(at));
+        let people = seats.iter().copied().chain(substitutes.map(|it| it.by));
+        people.map(|person| self.holder(person)).collect()
     }
 
     /// The seats in which an approval of an ask can be given: those of its members, and of those who are or will be
     /// asked by escalation.
     pub(super) fn seats_of(&self, place: Place) -> impl Iterator<Item = usize> {
-        let escalated = self.escalation.iter().flat_map(|it| &it.to);
-        self.ask(place).members.iter().chain(escalated).copied()
+        let members = self.ask(place).members.iter();
+        members.chain(self.escalated()).copied()
     }
 }

@@ -190,16 +190,20 @@ fn notes(approval: &Approval, zone: &Zone, now: Timestamp) -> Vec<Sentence> {
 }
 
 fn describe_vote(approval: &Approval, ballot: &Ballot, zone: &Zone) -> Sentence {
-    let address = &approval.approvers[ballot.person].address;
+    let address_of = |person: usize| &approval.approvers[person].address;
+    let address = address_of(ballot.person);
     let verdict = match ballot.verdict {
         Verdict::Approve => "approved",
         Verdict::Reject => "rejected",
     };
     let from = source(&approval.plan.ask(ballot.place).from);
     let role = match approval.plan.role_of(ballot.person, ballot.place) {
-        Role::Member => from.to_owned(),
-        Role::Substitute(it) => format!("{from}, for {}", approval.approvers[it.of].address),
-        Role::Escalated => format!("{from}, asked by escalation"),
+        Some(Role::Member) | None => from.to_owned(),
+        Some(Role::Substitute(it)) => format!("{from}, for {}", address_of(it.of)),
+        Some(Role::Escalated) => format!("{from}, asked by escalation"),
+        Some(Role::EscalatedFor(it)) => {
+            format!("{from}, asked by escalation, for {}", address_of(it.of))
+        }
     };
     let place = describe_place(approval, ballot.person);
     Sentence::new(format!("{address}{place} {verdict} on "))

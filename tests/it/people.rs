@@ -257,6 +257,49 @@ async fn a_substitute_is_asked_for_a_stage_that_opens_in_the_absence_alone() {
 }
 
 #[tokio::test]
+async fn the_escalation_asks_the_substitute_of_an_absent_person_too_and_of_the_two_one_votes() {
+    let clock = TestGate::start().await;
+    let policy = absent_around(&clock, HOUR, HOUR).replace(
+        "approvals = 2 }]\n",
+        "approvals = 1 }]\nescalate = { after = \"50%\", to = \"leads\" }\n",
+    );
+    let policy = policy
+        .replace("[[rule]]", &format!("leads = [{CFO:?}]\n[[rule]]"))
+        .replace("Alice@example.com", CFO);
+    for first in [CFO, CAROL] {
+        let gate = TestGate::with(&[("HO_POLICY", &policy)]).await;
+        let new = NewApproval {
+            timeout_seconds: Some(HOUR.as_secs() as u32),
+            ..payment()
+        };
+        let payment = submit(&gate, &new).await;
+        assert!(mails_to(&gate, CAROL).is_empty());
+        gate.pass(HOUR / 2);
+        gate.sweep().await;
+        for person in [CFO, CAROL] {
+            assert_eq!(mails_to(&gate, person).len(), 1, "{person}");
+        }
+        let page = page_of(&gate, &payment, first).await.to_lowercase();
+        let words = format!("{CAROL} is asked in place of {CFO}, who is absent until");
+        assert!(page.contains(&words), "{page}");
+        gate.approve(&payment, first).await;
+        let done = gate.status(&payment.id).await;
+        assert_eq!(
+            (done.status, done.approver.as_deref()),
+            (Status::Approved, Some(first))
+        );
+        let second = if first == CFO { CAROL } else { CFO };
+        let page = page_of(&gate, &payment, second).await.to_lowercase();
+        let words = if first == CFO {
+            "(finance, asked by escalation)".to_owned()
+        } else {
+            format!("(finance, asked by escalation, for {CFO})")
+        };
+        assert!(page.contains(&words), "{page}");
+    }
+}
+
+#[tokio::test]
 async fn someone_who_is_asked_anyway_or_for_whom_the_agent_acts_substitutes_no_one() {
     let gate = gate_with_absence(HOUR, HOUR).await;
     let for_carol = NewApproval {

@@ -1,5 +1,5 @@
-//! Exhaustive model of people who are away: two approvals of two people of finance, of whom the first is absent and
-//! has a substitute, and a lead who is asked by escalation. They vote and revoke in every order; time passes, and the
+//! Exhaustive model of people who are away: two approvals of two people of finance, and a lead who is asked by
+//! escalation. The first of finance, or the lead, is absent and has a substitute. They vote and revoke in every order; time passes, and the
 //! sweep runs or does not. The guarantees are derived from the votes and the emails anew.
 
 use std::num::NonZeroU8;
@@ -19,7 +19,7 @@ use crate::lifecycle::{approver, request_of};
 
 const LIFE: Duration = Duration::from_secs(400);
 
-const ABSENT: usize = 0;
+const FIRST: usize = 0;
 const LEAD: usize = 2;
 const SUBSTITUTE: usize = 3;
 const PEOPLE: usize = 4;
@@ -33,7 +33,7 @@ fn at(tick: u8) -> Timestamp {
     requested_at + LIFE / 2 * u32::from(tick)
 }
 
-fn plan(rejections: u8) -> Plan {
+fn plan(rejections: u8, absent: usize) -> Plan {
     let needed = |count| NonZeroU8::new(count).unwrap();
     let ask = Ask {
         from: "finance".to_owned(),
@@ -54,10 +54,11 @@ fn plan(rejections: u8) -> Plan {
             to: vec![LEAD],
         }),
         substitutes: vec![Substitute {
-            of: ABSENT,
+            of: absent,
             by: SUBSTITUTE,
             from: at(0),
-            until: at(1),
+            // The absence covers the opening of the stage, or its escalation.
+            until: at(if absent == LEAD { 2 } else { 1 }),
         }],
         ..Plan::of_requester(0)
     }
@@ -93,10 +94,15 @@ enum Bug {
     ApprovedByEscalation,
     /// The rejection of one ends what the lead could still approve.
     LeadForgotten,
+    /// The substitute of the lead votes before the escalation.
+    EarlySubstitute,
+    /// The escalation does not ask the substitute of the lead.
+    SubstituteForgotten,
 }
 
 struct Gate {
     rejections: u8,
+    absent: usize,
     bug: Bug,
 }
 
@@ -105,9 +111,14 @@ impl Gate {
         let mut judged = row.clone();
         match self.bug {
             Bug::PairVotesTwice if person == SUBSTITUTE => {
-                judged.votes.retain(|vote| vote.ballot.person != ABSENT);
+                judged
+                    .votes
+                    .retain(|vote| vote.ballot.person != self.absent);
             }
             Bug::EarlyVote if person == LEAD => {
+                judged.plan.stages[0].asks[0].members.push(LEAD);
+            }
+            Bug::EarlySubstitute if person == SUBSTITUTE => {
                 judged.plan.stages[0].asks[0].members.push(LEAD);
             }
             _ => {}
@@ -133,11 +144,15 @@ impl Gate {
             history.extend_from_slice(&row.history[kept..]);
             row.history = history;
         }
+        if self.bug == Bug::SubstituteForgotten {
+            row.plan.substitutes.clear();
+        }
         if self.bug == Bug::EarlyEscalation {
             row.escalate(at(ESCALATION));
         }
         let before = row.history.len();
         row.escalate(now);
+        row.plan.substitutes = plan(self.rejections, self.absent).substitutes;
         if self.bug == Bug::ApprovedByEscalation && row.history.len() > before {
             let ballot = Ballot {
                 person: LEAD,
@@ -151,7 +166,7 @@ impl Gate {
             };
             row.plan.stages[0].asks.clear();
             record_ballot(row, ballot, LIFE);
-            row.plan = plan(self.rejections);
+            row.plan = plan(self.rejections, self.absent);
         }
     }
 }
@@ -164,7 +179,11 @@ impl Model for Gate {
         let approvers =
             ["a", "b", "lead", "substitute"].map(|name| approver(&format!("{name}@example.com")));
         let request = request_of(at(0), LIFE);
-        let approval = Approval::with_plan(request, plan(self.rejections), approvers.into());
+        let approval = Approval::with_plan(
+            request,
+            plan(self.rejections, self.absent),
+            approvers.into(),
+        );
         vec![World {
             tick: 0,
             row: Row::of(approval, 0),
@@ -204,31 +223,35 @@ impl Model for Gate {
         let always = Property::<Self>::always;
         let sometimes = Property::<Self>::sometimes;
         vec![
-            always(TWO_PEOPLE, |_, world| {
+            always(TWO_PEOPLE, |gate, world| {
                 let approved = status(world) == Status::Approved;
-                !approved || seats(world, Verdict::Approve).len() == 2
+                !approved || gate.seats(world, Verdict::Approve).len() == 2
             }),
-            always(ONE_OF_THE_PAIR, |_, world| {
-                let pair = [ABSENT, SUBSTITUTE];
+            always(ONE_OF_THE_PAIR, |gate, world| {
+                let pair = [gate.absent, SUBSTITUTE];
                 pair.iter()
                     .filter(|person| ballots(world).any(|it| it.person == **person))
                     .count()
                     < 2
             }),
-            always(NOT_BEFORE, |_, world| {
-                ballots(world).all(|it| it.person != LEAD || it.at >= at(ESCALATION))
+            always(NOT_BEFORE, |gate, world| {
+                ballots(world).all(|it| gate.seat(it.person) != LEAD || it.at >= at(ESCALATION))
             }),
-            always(ASKED_IN_TIME, |_, world| {
+            always(ASKED_IN_TIME, |gate, world| {
                 let events = &world.row.approval.history;
                 let mut asked = events.iter().filter(|it| it.what == EventKind::Escalated);
-                let is_asked = !world.row.approval.approvers[LEAD].deliveries.is_empty();
+                let lead = &world.row.approval.approvers[LEAD];
+                let is_asked = lead.request_delivery().is_some();
+                let substitute = &world.row.approval.approvers[SUBSTITUTE];
+                let substitute_is_asked = substitute.request_delivery().is_some();
                 let first = asked.next();
-                let has_voted = ballots(world).any(|it| it.person == LEAD);
+                let has_voted = ballots(world).any(|it| gate.seat(it.person) == LEAD);
                 asked.next().is_none()
                     && (is_asked || has_voted || first.is_none())
                     && (first.is_some() || !is_asked)
                     && first.is_none_or(|it| (at(ESCALATION)..at(DEADLINE)).contains(&it.at))
                     && (!is_asked || world.tick >= ESCALATION)
+                    && (gate.absent != LEAD || is_asked == substitute_is_asked)
             }),
             always(TOLD_ONCE, |_, world| {
                 let people = &world.row.approval.approvers;
@@ -244,7 +267,7 @@ impl Model for Gate {
                 })
             }),
             always(OPEN_WHILE_POSSIBLE, |gate, world| {
-                let rejections = seats(world, Verdict::Reject).len();
+                let rejections = gate.seats(world, Verdict::Reject).len();
                 let is_rejected = matches!(world.row.approval.state, State::Rejected(_));
                 // Three seats, of which two must approve: one rejection leaves enough.
                 !is_rejected || rejections >= usize::from(gate.rejections)
@@ -253,12 +276,16 @@ impl Model for Gate {
                 let row = &world.row.approval;
                 row.history_is_consistent() && row.check_votes().is_ok()
             }),
-            sometimes("approved by the lead and the substitute", |_, world| {
-                let by = |person| ballots(world).any(|it| it.person == person);
-                status(world) == Status::Approved && by(LEAD) && by(SUBSTITUTE)
-            }),
-            sometimes("approved after a rejection", |_, world| {
-                status(world) == Status::Approved && !seats(world, Verdict::Reject).is_empty()
+            sometimes(
+                "approved by the escalation and the substitute",
+                |gate, world| {
+                    let by = |person| ballots(world).any(|it| it.person == person);
+                    let is_escalated = gate.absent == LEAD || by(LEAD);
+                    status(world) == Status::Approved && is_escalated && by(SUBSTITUTE)
+                },
+            ),
+            sometimes("approved after a rejection", |gate, world| {
+                status(world) == Status::Approved && !gate.seats(world, Verdict::Reject).is_empty()
                     || world.row.approval.plan.rejections.get() == 1
             }),
         ]
@@ -268,9 +295,8 @@ impl Model for Gate {
 const TWO_PEOPLE: &str =
     "approved only by two people, of whom the absent person and the substitute are one";
 const ONE_OF_THE_PAIR: &str = "of the absent person and the substitute one votes";
-const NOT_BEFORE: &str = "the lead votes only after the escalation";
-const ASKED_IN_TIME: &str =
-    "the lead is asked once, when the escalation is due and before the deadline";
+const NOT_BEFORE: &str = "the lead and the lead's substitute vote only after the escalation";
+const ASKED_IN_TIME: &str = "the lead, with the lead's substitute, is asked once, when the escalation is due and before the deadline";
 const TOLD_ONCE: &str = "each person is asked once and told of the escalation once";
 const OPEN_WHILE_POSSIBLE: &str = "what the lead can still approve stays open";
 const CONSISTENT: &str = "the history and the votes explain the state";
@@ -283,22 +309,41 @@ fn status(world: &World) -> Status {
     world.row.approval.state.status()
 }
 
-/// The seats whose last ballot is this.
-fn seats(world: &World, verdict: Verdict) -> Vec<usize> {
-    let seat = |person| if person == SUBSTITUTE { ABSENT } else { person };
-    let last = |of| ballots(world).filter(|it| seat(it.person) == of).last();
-    let people = [ABSENT, 1, LEAD].into_iter();
-    people
-        .filter(|&it| last(it).is_some_and(|ballot| ballot.verdict == verdict))
-        .collect()
+impl Gate {
+    fn seat(&self, person: usize) -> usize {
+        if person == SUBSTITUTE {
+            self.absent
+        } else {
+            person
+        }
+    }
+
+    /// The seats whose last ballot is this.
+    fn seats(&self, world: &World, verdict: Verdict) -> Vec<usize> {
+        let last = |of| {
+            ballots(world)
+                .filter(|it| self.seat(it.person) == of)
+                .last()
+        };
+        let people = [FIRST, 1, LEAD].into_iter();
+        people
+            .filter(|&it| last(it).is_some_and(|ballot| ballot.verdict == verdict))
+            .collect()
+    }
 }
 
 #[test]
 fn every_order_of_votes_sweeps_and_times_keeps_the_guarantees() {
     let mut states = 0;
     for rejections in [1, 2] {
-        let bug = Bug::None;
-        states += check_all(Gate { rejections, bug });
+        for absent in [FIRST, LEAD] {
+            let bug = Bug::None;
+            states += check_all(Gate {
+                rejections,
+                absent,
+                bug,
+            });
+        }
     }
     record("away", &[("states", states)]);
 }
@@ -312,7 +357,16 @@ fn each_bug_seeded_into_escalation_and_absence_is_found() {
         (Bug::RepeatedEscalation, ASKED_IN_TIME),
         (Bug::ApprovedByEscalation, TWO_PEOPLE),
         (Bug::LeadForgotten, OPEN_WHILE_POSSIBLE),
+        (Bug::EarlySubstitute, NOT_BEFORE),
+        (Bug::SubstituteForgotten, ASKED_IN_TIME),
     ];
-    let with = |bug| Gate { rejections: 2, bug };
+    let with = |bug| Gate {
+        rejections: 2,
+        absent: match bug {
+            Bug::EarlySubstitute | Bug::SubstituteForgotten => LEAD,
+            _ => FIRST,
+        },
+        bug,
+    };
     find_each("away-bugs", &found, with);
 }
