@@ -118,10 +118,10 @@ impl Approval {
             .collect()
     }
 
-    /// Asks more people if that is due, and tells those who were asked before.
-    pub fn escalate(&mut self, now: Timestamp) {
+    /// Asks more people if that is due, and tells those who were asked before. Returns whether it did.
+    pub fn escalate(&mut self, now: Timestamp) -> bool {
         let Some(escalation) = self.due_escalation(now) else {
-            return;
+            return false;
         };
         let to = escalation.to.iter().map(|&seat| self.plan.holder(seat));
         let to: Vec<usize> = to.collect();
@@ -130,6 +130,7 @@ impl Approval {
             approver.tell_of_escalation(now);
         }
         self.ask(&to, now);
+        true
     }
 
     fn due_escalation(&self, now: Timestamp) -> Option<&Escalation> {

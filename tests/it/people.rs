@@ -12,7 +12,7 @@ const CFO: &str = "cfo@example.com";
 const CONTROLLER: &str = "controller@example.com";
 
 /// Two of finance; after half of the time one of the leads may give what is missing.
-const ESCALATED: &str = r#"
+pub(crate) const ESCALATED: &str = r#"
 version = 1
 
 [groups]
