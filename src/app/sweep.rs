@@ -15,9 +15,9 @@ use super::budgets::emails_to;
 use super::error::Error;
 use super::state::App;
 use super::sweep_report::SweepReport;
-use crate::domain::Approval;
+use crate::domain::{Approval, Charge};
 use crate::store::{Due, DuePage, Place, StoreError, Versioned};
-use crate::values::{ApprovalId, Timestamp};
+use crate::values::{ApprovalId, Owner, Timestamp};
 
 /// The time for one sweep; the next one continues.
 const TIME_BUDGET: Duration = Duration::from_secs(50);
@@ -43,6 +43,15 @@ enum Processed {
 struct Emails {
     sent: usize,
     unsent: usize,
+}
+
+/// Whether a request may be escalated if that is due.
+enum Escalating {
+    /// No one is to be asked by it, or no owner pays.
+    Free,
+    Charged(Owner, Charge),
+    /// The owner's budget is used up.
+    Delayed,
 }
 
 /// Sweeps at the configured interval until the process ends, for a gate without the Functions host.
@@ -235,16 +244,19 @@ impl App {
 
     async fn apply_due(self: &Arc<Self>, row: Versioned) -> Result<Emails, Error> {
         let before = row.approval.clone();
-        let may_escalate = self.charge_escalation(&before).await;
-        let (row, leased) = self
+        let escalating = self.charge_escalation(&before).await;
+        let may_escalate = !matches!(escalating, Escalating::Delayed);
+        let (row, (is_escalated, leased)) = self
             .update(row, |approval, now| {
                 approval.apply_timeouts(self.config.outcome_within, now);
-                if may_escalate {
-                    approval.escalate(now);
-                }
-                Ok(self.lease(approval, now))
+                let is_escalated = may_escalate && approval.escalate(now);
+                Ok((is_escalated, self.lease(approval, now)))
             })
             .await?;
+        if let (false, Escalating::Charged(owner, charge)) = (is_escalated, escalating) {
+            // Another sweep escalated it, or it ended meanwhile.
+            self.refund(&owner, &charge).await;
+        }
         if row.approval == before && !may_escalate {
             return Ok(Emails::default());
         }
@@ -264,24 +276,21 @@ impl App {
         Ok(Emails { sent, unsent })
     }
 
-    /// Charges the emails of an escalation that is due; `false` where the owner's budget delays it.
-    async fn charge_escalation(&self, approval: &Approval) -> bool {
+    /// Charges the emails of an escalation that is due.
+    async fn charge_escalation(&self, approval: &Approval) -> Escalating {
         let people = approval.people_to_escalate_to(self.now());
-        let Some(owner) = approval
-            .request
-            .owner
-            .as_ref()
-            .filter(|_| !people.is_empty())
-        else {
-            return true;
+        let owner = approval.request.owner.as_ref();
+        let Some(owner) = owner.filter(|_| !people.is_empty()) else {
+            return Escalating::Free;
         };
-        match self.charge(owner, &emails_to(people)).await {
-            Ok(()) => true,
+        let charge = emails_to(people);
+        match self.charge(owner, &charge).await {
+            Ok(()) => Escalating::Charged(owner.clone(), charge),
             Err(refused) => {
                 let (id, error) = (approval.request.id.to_string(), Error::from(refused));
                 let cause = error.cause();
                 tracing::warn!(id, cause, "an escalation is delayed");
-                false
+                Escalating::Delayed
             }
         }
     }

@@ -79,9 +79,31 @@ impl Approval {
         let Tally::Open { stage } = self.plan.tally(&self.votes) else {
             return None;
         };
-        let opened_at = self.opened_at(stage, &self.votes);
-        let is_done = self.escalations().any(|at| at > opened_at);
-        (!is_done).then(|| self.escalates_at(escalation, opened_at))
+        let is_done = self.escalated_at(stage).is_some();
+        (!is_done).then(|| self.escalates_at(escalation, self.opened_at(stage, &self.votes)))
+    }
+
+    /// When the open stage was escalated; once none is open, when the last one was.
+    pub fn last_escalation(&self) -> Option<Timestamp> {
+        match self.plan.tally(&self.votes) {
+            Tally::Open { stage } => self.escalated_at(stage),
+            Tally::Approved | Tally::Rejected => self.escalations().last(),
+        }
+    }
+
+    /// When a stage was escalated since it opened: after the vote that opened it, in the order of the history. The times
+    /// do not tell, since they are of several clocks.
+    fn escalated_at(&self, stage: usize) -> Option<Timestamp> {
+        let is_earlier = |vote: &Vote| vote.ballot.place.stage < stage;
+        let opened_by = self.votes.iter().rposition(is_earlier);
+        let opened_by = opened_by.map_or(0, |index| index + 1);
+        let mut votes = 0;
+        let mut events = self.history.iter();
+        let escalated = events.find(|event| {
+            votes += usize::from(event.what.is_vote());
+            votes >= opened_by && event.what == EventKind::Escalated
+        });
+        escalated.map(|event| event.at)
     }
 
     /// When stages were escalated, in order.
@@ -100,16 +122,17 @@ impl Approval {
             .collect()
     }
 
-    /// Asks more people if that is due, and tells those who were asked before.
-    pub fn escalate(&mut self, now: Timestamp) {
+    /// Asks more people if that is due, and tells those who were asked before. Returns whether it did.
+    pub fn escalate(&mut self, now: Timestamp) -> bool {
         let Some(to) = self.due_escalation(now) else {
-            return;
+            return false;
         };
         self.log(now, EventKind::Escalated, None);
         for (_, approver) in self.seated_approvers() {
             approver.tell_of_escalation(now);
         }
         self.ask(&to, now);
+        true
     }
 
     /// The people whom an escalation asks that is due.

@@ -40,3 +40,10 @@ words! {
         ReportedLate,
     }
 }
+
+impl EventKind {
+    /// Whether it is a vote of a plan that keeps votes: the history has one event for each.
+    pub(super) fn is_vote(self) -> bool {
+        matches!(self, Self::VotedToApprove | Self::VotedToReject)
+    }
+}

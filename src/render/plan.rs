@@ -149,10 +149,10 @@ fn addresses(approval: &Approval, people: &[usize]) -> String {
     people.collect::<Vec<_>>().join(", ")
 }
 
-/// Who was asked by the last escalation, if there was one.
+/// Who was asked by the escalation of the open stage, or of the last one, if there was one.
 pub(super) fn describe_escalation(approval: &Approval, zone: &Zone) -> Option<Sentence> {
     let escalation = approval.plan.escalation.as_ref()?;
-    let at = approval.escalations().last()?;
+    let at = approval.last_escalation()?;
     let holders = escalation.to.iter().map(|&seat| approval.plan.holder(seat));
     let holders: Vec<usize> = holders.collect();
     let (people, groups) = (addresses(approval, &holders), escalation.from.join(", "));

@@ -1,17 +1,21 @@
 //! The budgets of an owner: how often it may have people asked.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
 use human_oversight_client::types::NewApproval;
 use human_oversight_client::{Client, Error};
 use reqwest::StatusCode;
+use tokio::sync::Semaphore;
 
 use crate::azurite::{Table, azurite};
 use crate::backing_store::{self, behind_a_proxy};
+use crate::deadline::eventually;
 use crate::harness::{ALICE, BOB, Page, TestGate, request};
 use crate::host::OTHER_KEY;
-use crate::proxy::Fault;
+use crate::people::{ESCALATED, payment};
+use crate::proxy::{Fault, Proxy};
 use crate::tables::operation;
 
 const DEFAULTS: [(&str, &str); 2] = [("HO_MAIL_BUDGET", "25/60"), ("HO_OWNER_BUDGET", "200/1200")];
@@ -145,6 +149,46 @@ async fn instances_share_the_budgets() {
     let count = |status| answers.iter().filter(|answer| **answer == status).count();
     assert_eq!(count(StatusCode::ACCEPTED), 25, "{answers:?}");
     assert_eq!(count(StatusCode::TOO_MANY_REQUESTS), 35, "{answers:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_sweeps_at_once_the_one_that_escalates_is_charged() {
+    let proxy = Proxy::start(azurite().port).await;
+    let store = backing_store::tables(proxy.port);
+    let direct = azurite().connection_string();
+    // For the four people of a request, and the two of another one.
+    let own = [("HO_POLICY", ESCALATED), ("HO_OWNER_BUDGET", "6/1")];
+    let slow = [&backing_store::borrowed(&store)[..], &own].concat();
+    let fast = [&[("HO_TABLES_CONNECTION_STRING", &*direct)], &slow[..]].concat();
+    let (slow, fast) = (TestGate::with(&slow).await, TestGate::with(&fast).await);
+    slow.client.submit(&payment()).await.unwrap();
+    for gate in [&slow, &fast] {
+        gate.pass(Duration::from_secs(1_800));
+    }
+    let is_swept = Arc::new(Semaphore::new(0));
+    let writes_row = |request: &str| operation(request) == "PUT approvals";
+    proxy.fault(writes_row, Fault::Hold(is_swept.clone()));
+    let overtaking = async {
+        eventually(async || proxy.all_faults_applied().then_some(())).await;
+        fast.sweep().await;
+        is_swept.add_permits(1);
+    };
+    tokio::join!(slow.sweep(), overtaking);
+    assert!(slow.mails().iter().all(|it| it.to != "cfo@example.com"));
+    assert!(fast.mails().iter().any(|it| it.to == "cfo@example.com"));
+    let again = |correlation: &str| NewApproval {
+        correlation_id: Some(correlation.to_owned()),
+        ..payment()
+    };
+    let asked = submit(&slow, &again("second")).await;
+    assert_eq!(asked.status, StatusCode::ACCEPTED, "{}", asked.body);
+    let refused = submit(&slow, &again("third")).await;
+    assert_eq!(
+        refused.status,
+        StatusCode::TOO_MANY_REQUESTS,
+        "{}",
+        refused.body
+    );
 }
 
 #[tokio::test]

@@ -5,13 +5,14 @@ use std::time::Duration;
 use human_oversight_client::types::{Approval, NewApproval, Status};
 use serde_json::{Value, json};
 
+use crate::deadline::eventually;
 use crate::harness::{ALICE, BOB, Mail, TestGate, object, request};
 
 const CFO: &str = "cfo@example.com";
 const CONTROLLER: &str = "controller@example.com";
 
 /// Two of finance; after half of the time one of the leads may give what is missing.
-const ESCALATED: &str = r#"
+pub(crate) const ESCALATED: &str = r#"
 version = 1
 
 [groups]
@@ -113,6 +114,43 @@ async fn a_stage_that_stays_open_is_escalated_once_and_an_email_tells_all_who_we
     );
     let page = page_of(&gate, &payment, BOB).await;
     assert!(page.contains("(finance, asked by escalation)"), "{page}");
+}
+
+/// The same, with two stages of one person each.
+fn in_two_stages() -> String {
+    let stages = r#"[{ from = "finance" }, { from = "security" }]"#;
+    let security = "leads = [\"cfo@example.com\"]\nsecurity = [\"erin@example.com\"]";
+    let (groups, rule) = ESCALATED.split_once("leads = ").unwrap();
+    let (_, rule) = rule.split_once('\n').unwrap();
+    let rule = rule.replace(r#"[{ from = "finance", approvals = 2 }]"#, stages);
+    format!("{groups}{security}\n{rule}")
+}
+
+#[tokio::test]
+async fn each_stage_is_escalated_although_the_clock_of_the_vote_was_behind() {
+    let gate = TestGate::with(&[("HO_POLICY", &in_two_stages())]).await;
+    let minute = Duration::from_secs(60);
+    let payment = submit(&gate, &payment()).await;
+    gate.pass(HOUR / 2);
+    gate.sweep().await;
+    let to_erin = |word: &str| {
+        let mails = mails_to(&gate, "erin@example.com").into_iter();
+        mails.filter(|mail| mail.subject.contains(word)).count()
+    };
+    assert_eq!(mails_to(&gate, CFO).len(), 1);
+    // Alice votes at an instance whose clock is behind that of the sweep.
+    gate.back(minute);
+    gate.approve(&payment, ALICE).await;
+    eventually(async || (to_erin("[Approve?]") == 1).then_some(())).await;
+    let page = page_of(&gate, &payment, "erin@example.com").await;
+    assert!(page.contains("leads will be asked too"), "{page}");
+    assert!(!page.contains("more people were asked"), "{page}");
+    gate.pass(minute + HOUR / 4);
+    gate.sweep().await;
+    gate.sweep().await;
+    assert_eq!(to_erin("[Escalated]"), 1);
+    let page = page_of(&gate, &payment, "erin@example.com").await;
+    assert!(page.contains("more people were asked"), "{page}");
 }
 
 #[tokio::test]

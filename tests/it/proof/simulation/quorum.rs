@@ -5,10 +5,11 @@
 
 use std::collections::BTreeSet;
 
-use human_oversight::domain::{Approval, DeliveryState, HandOver, State, Verdict, Vote};
+use human_oversight::domain::{Approval, DeliveryState, EventKind, HandOver, State, Verdict, Vote};
 use human_oversight::values::Timestamp;
 use serde_json::Value;
 
+use super::WITHIN;
 use crate::harness::Mail;
 
 pub(super) const ONCE: &str = "a seat has one vote";
@@ -78,6 +79,8 @@ struct Tally {
     first_ended: Option<Timestamp>,
     /// How often the second stage was opened: again once an approval of the first is revoked and given anew.
     openings: usize,
+    /// The number of votes with which it was opened the last time.
+    opened_by: usize,
 }
 
 /// An approval that was given.
@@ -217,11 +220,15 @@ impl SeenVotes {
 }
 
 /// Checks the emails of a request some time after the last fault: those who vote in a seat of the open stage have
-/// theirs, and no one of a later stage. Returns how many of a second stage took a second attempt.
+/// theirs, and no one of a later stage; and a stage that has stayed open is escalated, whichever clocks the votes and
+/// the sweep have. Returns how many of a second stage took a second attempt.
 pub(super) fn check_mails(row: &Approval, mails: &[Mail], now: Timestamp) -> u64 {
     let tally = Tally::of(row);
     let is_pending = row.state == State::Pending && now < row.request.expires_at;
     let is_escalated = row.escalations().next().is_some();
+    if is_pending && tally.is_overdue(row, now - WITHIN) {
+        assert!(tally.is_escalated(row), "{ESCALATED}, in the end: {row:?}");
+    }
     let mut by_the_sweep = 0;
     for (index, approver) in row.approvers.iter().enumerate() {
         let seat = seat(row, index);
@@ -254,7 +261,7 @@ impl Tally {
     /// Adds the votes of a row one by one, and checks each.
     fn of(row: &Approval) -> Self {
         let mut tally = Self::default();
-        for vote in &row.votes {
+        for (index, vote) in row.votes.iter().enumerate() {
             let Result::Open(open) = tally.result(row) else {
                 panic!("{CLOSED}: {row:?}");
             };
@@ -286,6 +293,7 @@ impl Tally {
             }
             if open == 0 && tally.result(row) == Result::Open(1) {
                 tally.openings += 1;
+                tally.opened_by = index + 1;
             }
         }
         tally
@@ -331,6 +339,19 @@ impl Tally {
         let last = usize::from(self.openings > 0);
         let mut opened = STAGES[..=last].iter();
         opened.any(|(people, _)| people.contains(&seat))
+    }
+
+    /// Whether the stage that is open was escalated, after the vote that opened it.
+    fn is_escalated(&self, row: &Approval) -> bool {
+        let opened_by = if self.missing(0) == 0 {
+            self.opened_by
+        } else {
+            0
+        };
+        let votes = [EventKind::VotedToApprove, EventKind::VotedToReject];
+        let events = row.history.split_inclusive(|it| votes.contains(&it.what));
+        let mut since = events.skip(opened_by).flatten();
+        since.any(|it| it.what == EventKind::Escalated)
     }
 
     /// Whether the stage that is open has stayed open for so long that a lead is asked.
