@@ -114,6 +114,30 @@ class TestOpenAIAgents:
         check(mock, {"user_id": "1"})
         assert mock.requests[0]["correlationId"] == "call_1"
 
+    def test_a_named_tool_that_cannot_be_gated_is_refused(self) -> None:
+        agents = pytest.importorskip("agents")
+        from agents.tool import CustomTool, LocalShellTool, ShellTool
+
+        from human_oversight.adapters.openai_agents import gate_tools
+
+        async def execute(*_: Any) -> str:
+            raise AssertionError("it ran")
+
+        others = {
+            "shell": ShellTool(executor=execute),
+            "local_shell": LocalShellTool(executor=execute),
+            "delete_user": CustomTool(name="delete_user", description="Deletes.", on_invoke_tool=execute),
+            "web_search": agents.WebSearchTool(),
+        }
+        function = agents.function_tool(delete_user)
+        for name, tool in others.items():
+            with pytest.raises(TypeError, match=name):
+                gate_tools([function, tool], Oversight("UserManager", {"delete_user": "Delete", name: "Run"}))
+        with pytest.raises(TypeError, match="delete_users"):
+            gate_tools([function], Oversight("UserManager", {"delete_user": "Delete", "delete_users": "Delete"}))
+        kept = gate_tools([function, others["shell"]], oversight())
+        assert kept[1] is others["shell"]
+
 
 class TestPydanticAI:
     @staticmethod

@@ -40,6 +40,16 @@ class Oversight:
     def __contains__(self, tool: str) -> bool:
         return tool in self._actions
 
+    def require(self, gated: Iterable[str]) -> None:
+        """Checks that each named tool is one of these: the framework would run another without an approval.
+
+        Raises:
+            TypeError: if one is not.
+        """
+        missing = self._actions.keys() - set(gated)
+        if missing:
+            raise TypeError(f"there is no tool {', '.join(sorted(missing))} with a function to gate")
+
     def run(self, tool: str, arguments: Any, names: Iterable[str | None], execute: Callable[[], T]) -> T | str:
         """The result of `execute`, or the refusal in words.
 
