@@ -240,3 +240,15 @@ fn a_fresh_call_does_not_get_the_end_of_another_sessions_earlier_call() {
     assert!(answer["result"]["isError"].is_null(), "{answer}");
     assert_eq!(folder.runs().len(), 4);
 }
+
+#[test]
+fn an_error_of_null_is_none() {
+    let (gate, folder) = (Gate::start(), Folder::new());
+    let mut client = Session::start(&gate, &folder);
+    let id = client.call("no error", &json!({}));
+    let asked = gate.only_id();
+    gate.approve(&asked);
+    let answer = client.answer(id);
+    assert_eq!(answer["result"]["content"][0]["text"], "done", "{answer}");
+    gate.await_execution(&asked, "Executed");
+}
