@@ -187,8 +187,8 @@ class TestPydanticAI:
 
 class TestLangGraph:
     @staticmethod
-    def run(node: Any) -> str:
-        from langchain_core.messages import AIMessage, HumanMessage
+    def graph(node: Any, saver: Any = None) -> Any:
+        from langchain_core.messages import AIMessage
         from langgraph.graph import START, MessagesState, StateGraph
 
         def model(_: Any) -> Any:
@@ -196,20 +196,29 @@ class TestLangGraph:
             return {"messages": [AIMessage("", tool_calls=[call])]}
 
         graph = StateGraph(MessagesState).add_node("model", model).add_node("tools", node)
-        compiled = graph.add_edge(START, "model").add_edge("model", "tools").compile()
-        state = asyncio.run(compiled.ainvoke({"messages": [HumanMessage("Delete user 1.")]}))
+        return graph.add_edge(START, "model").add_edge("model", "tools").compile(checkpointer=saver)
+
+    @classmethod
+    def run(cls, node: Any, is_async: bool = True) -> str:
+        graph, messages = cls.graph(node), {"messages": []}
+        state = asyncio.run(graph.ainvoke(messages)) if is_async else graph.invoke(messages)
         return str(state["messages"][-1].content)
 
-    def test_the_calls_of_a_tool_node_are_gated(self, case: Any) -> None:
+    @pytest.mark.parametrize("is_async", [True, False])
+    def test_the_calls_of_a_tool_node_are_gated(self, case: Any, is_async: bool) -> None:
         pytest.importorskip("langgraph")
-        from langgraph.prebuilt import ToolNode
-
-        from human_oversight.adapters.langgraph import awrap, wrap
+        from human_oversight.adapters.langgraph import tool_node
 
         mock, words = case
-        node = ToolNode([delete_user], wrap_tool_call=wrap(oversight()), awrap_tool_call=awrap(oversight()))
-        assert self.run(node) == words
+        assert self.run(tool_node([delete_user], oversight()), is_async) == words
         check(mock, {"user_id": "1"})
+
+    def test_a_named_tool_that_there_is_not_is_refused(self) -> None:
+        pytest.importorskip("langgraph")
+        from human_oversight.adapters.langgraph import tool_node
+
+        with pytest.raises(TypeError, match="delete_users"):
+            tool_node([delete_user], Oversight("UserManager", {"delete_users": "Delete User Account"}))
 
     def test_a_gated_function_is_a_tool_and_what_is_injected_is_not_shown(self, case: Any) -> None:
         pytest.importorskip("langgraph")
@@ -234,26 +243,17 @@ class TestLangGraph:
         self, real: Any, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         pytest.importorskip("langgraph")
-        from langchain_core.messages import AIMessage
         from langgraph.checkpoint.memory import InMemorySaver
-        from langgraph.graph import START, MessagesState, StateGraph
-        from langgraph.prebuilt import ToolNode
         from langgraph.types import Command
 
         from human_oversight import Gate
-        from human_oversight.adapters.langgraph import wrap
+        from human_oversight.adapters.langgraph import tool_node
 
         monkeypatch.setenv("HO_CLAIM_KEY", "5a" * 32)
 
-        def model(_: Any) -> Any:
-            call = {"name": "delete_user", "args": {"user_id": "1"}, "id": "call_1"}
-            return {"messages": [AIMessage("", tool_calls=[call])]}
-
         def compiled() -> Any:
             # As after a restart: nothing but the checkpoint and the claim key stays.
-            node = ToolNode([delete_user], wrap_tool_call=wrap(oversight(wait=0, gate=Gate.from_env())))
-            graph = StateGraph(MessagesState).add_node("model", model).add_node("tools", node)
-            return graph.add_edge(START, "model").add_edge("model", "tools").compile(checkpointer=saver)
+            return self.graph(tool_node([delete_user], oversight(wait=0, gate=Gate.from_env())), saver)
 
         saver, config = InMemorySaver(), {"configurable": {"thread_id": "7"}}
         (interrupt,) = compiled().invoke({"messages": []}, config)["__interrupt__"]
