@@ -213,6 +213,43 @@ class TestLangGraph:
         assert self.run(tool_node([delete_user], oversight()), is_async) == words
         check(mock, {"user_id": "1"})
 
+    @pytest.mark.parametrize("is_async", [True, False])
+    def test_a_call_that_the_node_answers_with_an_error_is_reported_as_failed(self, is_async: bool) -> None:
+        pytest.importorskip("langgraph")
+        from human_oversight.adapters.langgraph import tool_node
+
+        def other(uid: str) -> str:
+            """Deletes a user."""
+            raise AssertionError("it ran")
+
+        def fails(user_id: str) -> str:
+            """Deletes a user."""
+            raise ValueError("no such user")
+
+        other.__name__ = fails.__name__ = "delete_user"
+        for function, words in ((other, "uid"), (fails, "no such user")):
+            mock = MockGate()
+            with mock.gate.scope():
+                node = tool_node([function], oversight(), handle_tool_errors=True)
+                assert words in self.run(node, is_async)
+            assert mock.outcomes == ["ExecutionFailed"]
+
+    @pytest.mark.parametrize("is_async", [True, False])
+    def test_a_gated_tool_cannot_interrupt_the_graph(self, is_async: bool) -> None:
+        pytest.importorskip("langgraph")
+        from langgraph.types import interrupt
+
+        from human_oversight.adapters.langgraph import tool_node
+
+        def delete_user(user_id: str) -> str:
+            """Deletes a user."""
+            return str(interrupt("Really?"))
+
+        mock = MockGate()
+        with mock.gate.scope(), pytest.raises(RuntimeError, match="cannot interrupt"):
+            self.run(tool_node([delete_user], oversight()), is_async)
+        assert mock.outcomes == ["ExecutionFailed"]
+
     def test_a_named_tool_that_there_is_not_is_refused(self) -> None:
         pytest.importorskip("langgraph")
         from human_oversight.adapters.langgraph import tool_node

@@ -5,6 +5,9 @@
 With `Oversight(…, wait=0)` a call without a decision interrupts the graph, and a resume collects the decision. That
 needs a checkpointer, `HO_CLAIM_KEY`, and one tool call in each task of the node (as `Send` makes them): an interrupt
 throws away the results of the other calls of its task.
+
+A gated tool cannot interrupt the graph itself: its approval is used up when it begins, so a resume could not run it
+again. Let a node before it, or a tool that is not gated, ask with `interrupt`.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -13,7 +16,7 @@ from typing import Any
 from langgraph.prebuilt import ToolNode
 from langgraph.prebuilt.tool_node import ToolCallRequest as Request
 
-from .langgraph_calls import describe, interrupting, message
+from .langgraph_calls import describe, interrupting, message, running, succeeded
 from .oversight import Oversight
 
 __all__ = ["Oversight", "tool_node"]
@@ -27,15 +30,23 @@ def tool_node(tools: Sequence[Any], oversight: Oversight, **settings: Any) -> To
     """
 
     def call(request: Request, execute: Callable[[Request], Any]) -> Any:
+        def run() -> Any:
+            with running():
+                return succeeded(execute(request))
+
         while request.tool_call["name"] in oversight:
             with interrupting(request):
-                return message(request, oversight.run(*describe(request), lambda: execute(request)))
+                return message(request, oversight.run(*describe(request), run))
         return execute(request)
 
     async def call_async(request: Request, execute: Callable[[Request], Awaitable[Any]]) -> Any:
+        async def run() -> Any:
+            with running():
+                return succeeded(await execute(request))
+
         while request.tool_call["name"] in oversight:
             with interrupting(request):
-                return message(request, await oversight.run_async(*describe(request), lambda: execute(request)))
+                return message(request, await oversight.run_async(*describe(request), run))
         return await execute(request)
 
     # Both: with one alone, LangGraph may run a call past it.
