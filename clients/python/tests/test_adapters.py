@@ -170,6 +170,18 @@ class TestPydanticAI:
         assert self.run(HumanOversight(FunctionToolset([delete_user]), oversight())) == words
         check(mock, {"user_id": "1", "force": False})
 
+    def test_a_named_tool_that_cannot_be_gated_ends_the_run(self) -> None:
+        pytest.importorskip("pydantic_ai")
+        from pydantic_ai.tools import ToolDefinition
+        from pydantic_ai.toolsets import ExternalToolset, FunctionToolset
+
+        from human_oversight.adapters.pydantic_ai import HumanOversight
+
+        external = ExternalToolset([ToolDefinition(name="delete_user")])
+        for toolset in (FunctionToolset([delete_user]).prefixed("x"), external):
+            with pytest.raises(TypeError, match="delete_user"):
+                self.run(HumanOversight(toolset, oversight()))
+
     def test_a_gated_function_is_a_tool_and_its_context_is_not_shown(self, case: Any) -> None:
         pytest.importorskip("pydantic_ai")
         from pydantic_ai import RunContext
