@@ -316,7 +316,7 @@ class TestLangGraph:
 
 class TestAgentFramework:
     @staticmethod
-    def run(tools: list[Any], middleware: list[Any]) -> str:
+    def run(tools: list[Any], middleware: list[Any], of_run: Any = None) -> str:
         framework = pytest.importorskip("agent_framework")
         read: list[str] = []
 
@@ -332,7 +332,7 @@ class TestAgentFramework:
                 return respond()
 
         agent = framework.Agent(Client(), tools=tools, middleware=middleware)
-        asyncio.run(agent.run("Delete user 1."))
+        asyncio.run(agent.run("Delete user 1.", middleware=of_run))
         (text,) = read
         return text
 
@@ -344,6 +344,34 @@ class TestAgentFramework:
         middleware = HumanOversight("UserManager", {"delete_user": "Delete User Account"})
         assert self.run([delete_user], [middleware]) == words
         check(mock, {"user_id": "1"})
+
+    def test_a_named_tool_that_cannot_be_gated_ends_the_run(self) -> None:
+        framework = pytest.importorskip("agent_framework")
+        from human_oversight.adapters.agent_framework import HumanOversight
+
+        def delete_user(user_id: str) -> None:
+            """Deletes a user."""
+            raise AssertionError("it ran")
+
+        of_the_host = framework.FunctionTool(name="delete_users", description="Deletes users.", func=None)
+        for others in ([], [of_the_host], [{"type": "delete_users"}]):
+            with pytest.raises(framework.MiddlewareFailure, match="delete_users"):
+                self.run([delete_user, *others], [HumanOversight("UserManager", {"delete_users": "Delete"})])
+
+    def test_a_run_with_other_arguments_than_were_approved_is_reported_as_failed(self) -> None:
+        framework = pytest.importorskip("agent_framework")
+        from human_oversight.adapters.agent_framework import HumanOversight
+
+        @framework.function_middleware
+        async def change(context: Any, call_next: Any) -> None:
+            context.arguments["user_id"] = "2"
+            await call_next()
+
+        mock = MockGate()
+        middleware = HumanOversight("UserManager", {"delete_user": "Delete User Account"})
+        with mock.gate.scope():
+            assert "User 2 deleted" not in self.run([delete_user], [middleware], [change])
+        assert mock.outcomes == ["ExecutionFailed"]
 
     def test_a_gated_function_is_a_tool(self, case: Any) -> None:
         pytest.importorskip("agent_framework")
