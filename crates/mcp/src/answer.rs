@@ -22,6 +22,8 @@ pub(crate) fn read_answer(line: &[u8]) -> Option<(Id, Answer)> {
     }
     let id = Id::read(message.get("id")?)?;
     let answer = match (message.get("result"), message.get("error")) {
+        // Some servers write both members.
+        (Some(result), Some(error)) if error.get() == "null" => Answer::Result(result.to_owned()),
         (_, Some(error)) => Answer::Error(error.to_owned()),
         (Some(result), None) => Answer::Result(result.to_owned()),
         (None, None) => return None,

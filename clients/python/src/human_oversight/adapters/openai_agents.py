@@ -23,7 +23,13 @@ def gate_tools(tools: Iterable[Tool], oversight: Oversight) -> list[Tool]:
     """The tools, of which the named ones run after a person approved exactly their arguments.
 
     A tool that returns its failure as text, as this SDK's tools do by default, counts as executed.
+
+    Raises:
+        TypeError: if a named tool is not among them, or has no function to gate, as a shell or a hosted tool.
     """
+    tools = list(tools)
+    others = {tool.name for tool in tools if not isinstance(tool, FunctionTool)}
+    oversight.require({tool.name for tool in tools} - others)
     return [
         _gate(tool, oversight) if isinstance(tool, FunctionTool) and tool.name in oversight else tool for tool in tools
     ]

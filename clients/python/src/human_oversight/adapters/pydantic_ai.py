@@ -16,9 +16,18 @@ __all__ = ["HumanOversight", "Oversight"]
 
 @dataclass
 class HumanOversight(WrapperToolset[Any]):
-    """Runs the named tools after a person approved exactly their arguments; the model reads why one did not run."""
+    """Runs the named tools after a person approved exactly their arguments; the model reads why one did not run.
+
+    Each named tool must be among those of the toolset in every step, with the name it has there, and not be external,
+    or the run ends with a `TypeError`. What renames or leaves out tools belongs around this wrapper.
+    """
 
     oversight: Oversight
+
+    async def get_tools(self, ctx: RunContext[Any]) -> dict[str, ToolsetTool[Any]]:
+        tools: dict[str, ToolsetTool[Any]] = await self.wrapped.get_tools(ctx)
+        self.oversight.require(name for name, tool in tools.items() if tool.tool_def.kind != "external")
+        return tools
 
     async def call_tool(
         self, name: str, tool_args: dict[str, Any], ctx: RunContext[Any], tool: ToolsetTool[Any]
