@@ -182,6 +182,35 @@ class TestPydanticAI:
             with pytest.raises(TypeError, match="delete_user"):
                 self.run(HumanOversight(toolset, oversight()))
 
+    def test_a_stored_call_is_the_same_request_and_that_of_another_conversation_is_none(self) -> None:
+        pytest.importorskip("pydantic_ai")
+        from pydantic_ai import Agent, ModelResponse, TextPart, ToolCallPart
+        from pydantic_ai.messages import ModelMessagesTypeAdapter, ToolReturnPart
+        from pydantic_ai.models.function import FunctionModel
+        from pydantic_ai.toolsets import FunctionToolset
+
+        from human_oversight.adapters.pydantic_ai import HumanOversight
+
+        def model(messages: Any, _: Any) -> Any:
+            results = [part.content for part in messages[-1].parts if isinstance(part, ToolReturnPart)]
+            call = ToolCallPart("delete_user", {"user_id": "1"}, tool_call_id="call_1")
+            return ModelResponse(parts=[TextPart(results[0])] if results else [call])
+
+        def run(prompt: str | None, history: Any = None) -> Any:
+            toolset = HumanOversight(FunctionToolset([delete_user]), oversight())
+            return asyncio.run(Agent(FunctionModel(model), toolsets=[toolset]).run(prompt, message_history=history))
+
+        mock = MockGate()
+        with mock.gate.scope():
+            first = run("Delete user 1.")
+            assert first.output == "User 1 deleted."
+            stored = ModelMessagesTypeAdapter.dump_json(first.all_messages()[:2])  # to the call, without its result
+            again = run(None, ModelMessagesTypeAdapter.validate_json(stored))
+            assert again.output == "Not run again: the approval was used before, and the action ran."
+            assert len(mock.requests) == 1
+            assert run("Delete user 1.").output == "User 1 deleted."
+            assert len(mock.requests) == 2
+
     def test_a_gated_function_is_a_tool_and_its_context_is_not_shown(self, case: Any) -> None:
         pytest.importorskip("pydantic_ai")
         from pydantic_ai import RunContext

@@ -20,6 +20,9 @@ class HumanOversight(WrapperToolset[Any]):
 
     Each named tool must be among those of the toolset in every step, with the name it has there, and not be external,
     or the run ends with a `TypeError`. What renames or leaves out tools belongs around this wrapper.
+
+    The same tool call in the same conversation is the same request, also in a later run with the stored messages, which
+    hold the conversation's name. If they do not, give it to `agent.run(…, conversation_id=…)`.
     """
 
     oversight: Oversight
@@ -37,5 +40,5 @@ class HumanOversight(WrapperToolset[Any]):
 
         if name not in self.oversight:
             return await execute()
-        names = (ctx.run_id, ctx.tool_call_id) if ctx.tool_call_id else ()
+        names = (ctx.conversation_id, ctx.tool_call_id) if ctx.tool_call_id else ()
         return await self.oversight.run_async(name, tool_args, names, execute)
