@@ -1,6 +1,7 @@
 """The adapters, each with its real framework and a model that follows a script. Without a framework, its tests skip."""
 
 import asyncio
+import contextlib
 import json
 from pathlib import Path
 from typing import Annotated, Any
@@ -387,19 +388,74 @@ class TestAgentFramework:
             with pytest.raises(framework.MiddlewareFailure, match="delete_users"):
                 self.run([delete_user, *others], [HumanOversight("UserManager", {"delete_users": "Delete"})])
 
-    def test_a_run_with_other_arguments_than_were_approved_is_reported_as_failed(self) -> None:
+    @pytest.mark.parametrize("kind", ["item", "arguments", "nested"])
+    def test_what_a_later_middleware_changes_does_not_run(self, kind: str) -> None:
         framework = pytest.importorskip("agent_framework")
         from human_oversight.adapters.agent_framework import HumanOversight
 
+        def delete_user(user_id: str, groups: list[str] | None = None) -> None:
+            """Deletes a user."""
+            raise AssertionError("it ran")
+
+        @framework.function_middleware
+        async def prepare(context: Any, call_next: Any) -> None:
+            context.arguments["groups"] = ["staff"]
+            await call_next()
+
         @framework.function_middleware
         async def change(context: Any, call_next: Any) -> None:
-            context.arguments["user_id"] = "2"
+            if kind == "item":
+                context.arguments["user_id"] = "2"
+            elif kind == "arguments":
+                context.arguments = {"user_id": "2"}
+            else:
+                context.arguments["groups"].append("admins")
             await call_next()
 
         mock = MockGate()
         middleware = HumanOversight("UserManager", {"delete_user": "Delete User Account"})
         with mock.gate.scope():
-            assert "User 2 deleted" not in self.run([delete_user], [middleware], [change])
+            text = self.run([delete_user], [prepare, middleware], [change])
+        assert text == "Not run: the approval could not be verified. Do not try again: tell the operator."
+        check(mock, {"user_id": "1", "groups": ["staff"]})
+        assert mock.outcomes == ["ExecutionFailed"]
+
+    def test_a_function_runs_once_though_a_later_middleware_repeats_it(self) -> None:
+        framework = pytest.importorskip("agent_framework")
+        from human_oversight.adapters.agent_framework import HumanOversight
+
+        runs: list[str] = []
+
+        def delete_user(user_id: str) -> None:
+            """Deletes a user."""
+            runs.append(user_id)
+            raise ValueError("no such user")
+
+        @framework.function_middleware
+        async def repeat(_: Any, call_next: Any) -> None:
+            with contextlib.suppress(ValueError):
+                await call_next()
+            await call_next()
+
+        mock = MockGate()
+        middleware = HumanOversight("UserManager", {"delete_user": "Delete User Account"})
+        with mock.gate.scope():
+            self.run([delete_user], [middleware], [repeat])
+        assert runs == ["1"]
+        assert mock.outcomes == ["ExecutionFailed"]
+
+    def test_a_function_that_a_later_middleware_keeps_from_running_is_not_reported_as_executed(self) -> None:
+        framework = pytest.importorskip("agent_framework")
+        from human_oversight.adapters.agent_framework import HumanOversight
+
+        @framework.function_middleware
+        async def instead(context: Any, _: Any) -> None:
+            context.result = "Already gone."
+
+        mock = MockGate()
+        middleware = HumanOversight("UserManager", {"delete_user": "Delete User Account"})
+        with mock.gate.scope():
+            assert "Already gone." in self.run([delete_user], [middleware], [instead])
         assert mock.outcomes == ["ExecutionFailed"]
 
     def test_a_gated_function_is_a_tool(self, case: Any) -> None:

@@ -6,17 +6,18 @@
 Each named tool must be a function among the agent's tools whenever a function is called, or the run ends. Tools that
 the model's provider runs cannot be gated; on tools that are added during a run, put `@approval_gate`.
 
-Name it last: a middleware behind it can change what was approved, as can that of `agent.run(…)`, which stands behind
-all others. A run with changed arguments is reported as failed. `@approval_gate` binds what really runs.
+Name it last. A middleware behind it, such as that of `agent.run(…)`, cannot change what was approved: with other
+arguments, or a second time, the function does not run. `@approval_gate` shows people what such a middleware makes of
+the arguments.
 """
 
+import functools
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from agent_framework import FunctionInvocationContext, FunctionMiddleware, FunctionTool, MiddlewareFailure
 
-from human_oversight.parameters import Parameters
-
+from . import agent_framework_calls as calls
 from .oversight import Oversight
 
 
@@ -27,12 +28,6 @@ class HumanOversight(FunctionMiddleware):
         self._oversight = Oversight(agent_name, actions, *args, **settings)
 
     async def process(self, context: FunctionInvocationContext, call_next: Callable[[], Awaitable[None]]) -> None:
-        async def execute() -> None:
-            approved = Parameters(context.arguments).digest
-            await call_next()
-            if Parameters(context.arguments).digest != approved:
-                raise RuntimeError("it ran with other arguments than were approved: a later middleware changed them")
-
         self._check(context.tools)
         tool = context.function.name
         if tool not in self._oversight:
@@ -41,6 +36,7 @@ class HumanOversight(FunctionMiddleware):
         call = context.metadata.get("call_id")
         session = context.session.session_id if context.session else None
         names = (session, call) if call else ()
+        execute = functools.partial(calls.run, context, call_next)
         refusal = await self._oversight.run_async(tool, context.arguments, names, execute)
         if refusal is not None:
             context.result = refusal

@@ -66,7 +66,7 @@ class Oversight:
         try:
             permit = self._call(tool, arguments, names).claim()
         except Refused as refused:
-            return _words(refused)
+            return words(refused)
         with proof_scope(permit.proof):
             try:
                 return execute_under(permit, execute)
@@ -80,7 +80,7 @@ class Oversight:
         try:
             permit = await self._call(tool, arguments, names).claim_async()
         except Refused as refused:
-            return _words(refused)
+            return words(refused)
         with proof_scope(permit.proof):
             try:
                 return await execute_under_async(permit, execute)
@@ -104,6 +104,7 @@ class Oversight:
             raise from_error(error) from None
 
 
-def _words(refused: Refused) -> str:
+def words(refused: Refused) -> str:
+    """What a model reads. Logs what no person decided."""
     log_refusal(refused)
     return str(refused)
