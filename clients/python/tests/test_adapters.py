@@ -114,6 +114,29 @@ class TestOpenAIAgents:
         check(mock, {"user_id": "1"})
         assert mock.requests[0]["correlationId"] == "call_1"
 
+    def test_a_failure_of_which_the_sdk_makes_a_text_is_reported_as_failed(self) -> None:
+        agents = pytest.importorskip("agents")
+        from human_oversight.adapters.openai_agents import gate_tools
+
+        @agents.function_tool(name_override="delete_user")
+        def fails(user_id: str) -> str:
+            raise ValueError("no such user")
+
+        @agents.function_tool(name_override="delete_user", failure_error_function=lambda _, error: f"Oh: {error}")
+        def explains(user_id: str) -> str:
+            raise ValueError("no such user")
+
+        @agents.function_tool(name_override="delete_user")
+        def other(uid: str) -> str:
+            raise AssertionError("it ran")
+
+        for function, words in ((fails, "An error"), (explains, "Oh: no such user"), (other, "An error")):
+            mock = MockGate()
+            with mock.gate.scope():
+                (tool,) = gate_tools([function], oversight())
+                assert words in self.run(tool)
+            assert mock.outcomes == ["ExecutionFailed"]
+
     def test_a_named_tool_that_cannot_be_gated_is_refused(self) -> None:
         agents = pytest.importorskip("agents")
         from agents.tool import CustomTool, LocalShellTool, ShellTool
