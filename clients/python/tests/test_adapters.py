@@ -164,7 +164,7 @@ class TestOpenAIAgents:
 
 class TestPydanticAI:
     @staticmethod
-    def run(toolset: Any) -> str:
+    def run(toolset: Any, history: Any = None) -> str:
         pytest.importorskip("pydantic_ai")
         from pydantic_ai import Agent, ModelResponse, TextPart, ToolCallPart
         from pydantic_ai.messages import ToolReturnPart
@@ -179,9 +179,26 @@ class TestPydanticAI:
             return ModelResponse(parts=[TextPart("done")] if results else [call])
 
         agent = Agent(FunctionModel(model), toolsets=[toolset])
-        asyncio.run(agent.run("Delete user 1."))
+        asyncio.run(agent.run(None if history else "Delete user 1.", message_history=history))
         (text,) = read
         return text
+
+    def test_a_call_of_a_stored_history_is_one_request(self) -> None:
+        pytest.importorskip("pydantic_ai")
+        from pydantic_ai import ModelRequest, ModelResponse, ToolCallPart, UserPromptPart
+        from pydantic_ai.toolsets import FunctionToolset
+
+        from human_oversight.adapters.pydantic_ai import HumanOversight
+
+        call = ToolCallPart("delete_user", {"user_id": "1"}, tool_call_id="call_1")
+        question = ModelRequest([UserPromptPart("Delete user 1.")], conversation_id="7")
+        history = [question, ModelResponse([call], conversation_id="7")]
+        toolset = HumanOversight(FunctionToolset([delete_user]), oversight())
+        mock = MockGate()
+        with mock.gate.scope():
+            assert self.run(toolset, history) == "User 1 deleted."
+            assert self.run(toolset, history).startswith("Not run again: ")
+        assert len(mock.requests) == 1
 
     def test_a_toolset_is_gated(self, case: Any) -> None:
         pytest.importorskip("pydantic_ai")
