@@ -115,6 +115,29 @@ class TestOpenAIAgents:
         check(mock, {"user_id": "1"})
         assert mock.requests[0]["correlationId"] == "call_1"
 
+    def test_a_failure_of_which_the_sdk_makes_a_text_is_reported_as_failed(self) -> None:
+        agents = pytest.importorskip("agents")
+        from human_oversight.adapters.openai_agents import gate_tools
+
+        @agents.function_tool(name_override="delete_user")
+        def fails(user_id: str) -> str:
+            raise ValueError("no such user")
+
+        @agents.function_tool(name_override="delete_user", failure_error_function=lambda _, error: f"Oh: {error}")
+        def explains(user_id: str) -> str:
+            raise ValueError("no such user")
+
+        @agents.function_tool(name_override="delete_user")
+        def other(uid: str) -> str:
+            raise AssertionError("it ran")
+
+        for function, words in ((fails, "An error"), (explains, "Oh: no such user"), (other, "An error")):
+            mock = MockGate()
+            with mock.gate.scope():
+                (tool,) = gate_tools([function], oversight())
+                assert words in self.run(tool)
+            assert mock.outcomes == ["ExecutionFailed"]
+
     def test_a_named_tool_that_cannot_be_gated_is_refused(self) -> None:
         agents = pytest.importorskip("agents")
         from agents.tool import CustomTool, LocalShellTool, ShellTool
@@ -142,7 +165,7 @@ class TestOpenAIAgents:
 
 class TestPydanticAI:
     @staticmethod
-    def run(toolset: Any) -> str:
+    def run(toolset: Any, history: Any = None) -> str:
         pytest.importorskip("pydantic_ai")
         from pydantic_ai import Agent, ModelResponse, TextPart, ToolCallPart
         from pydantic_ai.messages import ToolReturnPart
@@ -157,9 +180,28 @@ class TestPydanticAI:
             return ModelResponse(parts=[TextPart("done")] if results else [call])
 
         agent = Agent(FunctionModel(model), toolsets=[toolset])
-        asyncio.run(agent.run("Delete user 1."))
+        asyncio.run(agent.run(None if history else "Delete user 1.", message_history=history))
         (text,) = read
         return text
+
+    def test_a_call_of_a_stored_history_is_one_request(self) -> None:
+        pytest.importorskip("pydantic_ai")
+        from pydantic_ai import ModelRequest, ModelResponse, ToolCallPart, UserPromptPart
+        from pydantic_ai.toolsets import FunctionToolset
+
+        from human_oversight.adapters.pydantic_ai import HumanOversight
+
+        call = ToolCallPart("delete_user", {"user_id": "1"}, tool_call_id="call_1")
+        question = ModelRequest([UserPromptPart("Delete user 1.")], conversation_id="7")
+        history = [question, ModelResponse([call], conversation_id="7")]
+        toolset = HumanOversight(FunctionToolset([delete_user]), oversight())
+        mock = MockGate()
+        with mock.gate.scope():
+            assert self.run(toolset, history) == "User 1 deleted."
+            assert self.run(toolset, history).startswith("Not run again: ")
+            assert len(mock.requests) == 1
+            assert self.run(toolset) == "User 1 deleted."  # another conversation, whose call has the same id
+            assert len(mock.requests) == 2
 
     def test_a_toolset_is_gated(self, case: Any) -> None:
         pytest.importorskip("pydantic_ai")
@@ -182,35 +224,6 @@ class TestPydanticAI:
         for toolset in (FunctionToolset([delete_user]).prefixed("x"), external):
             with pytest.raises(TypeError, match="delete_user"):
                 self.run(HumanOversight(toolset, oversight()))
-
-    def test_a_stored_call_is_the_same_request_and_that_of_another_conversation_is_none(self) -> None:
-        pytest.importorskip("pydantic_ai")
-        from pydantic_ai import Agent, ModelResponse, TextPart, ToolCallPart
-        from pydantic_ai.messages import ModelMessagesTypeAdapter, ToolReturnPart
-        from pydantic_ai.models.function import FunctionModel
-        from pydantic_ai.toolsets import FunctionToolset
-
-        from human_oversight.adapters.pydantic_ai import HumanOversight
-
-        def model(messages: Any, _: Any) -> Any:
-            results = [part.content for part in messages[-1].parts if isinstance(part, ToolReturnPart)]
-            call = ToolCallPart("delete_user", {"user_id": "1"}, tool_call_id="call_1")
-            return ModelResponse(parts=[TextPart(results[0])] if results else [call])
-
-        def run(prompt: str | None, history: Any = None) -> Any:
-            toolset = HumanOversight(FunctionToolset([delete_user]), oversight())
-            return asyncio.run(Agent(FunctionModel(model), toolsets=[toolset]).run(prompt, message_history=history))
-
-        mock = MockGate()
-        with mock.gate.scope():
-            first = run("Delete user 1.")
-            assert first.output == "User 1 deleted."
-            stored = ModelMessagesTypeAdapter.dump_json(first.all_messages()[:2])  # to the call, without its result
-            again = run(None, ModelMessagesTypeAdapter.validate_json(stored))
-            assert again.output == "Not run again: the approval was used before, and the action ran."
-            assert len(mock.requests) == 1
-            assert run("Delete user 1.").output == "User 1 deleted."
-            assert len(mock.requests) == 2
 
     def test_a_gated_function_is_a_tool_and_its_context_is_not_shown(self, case: Any) -> None:
         pytest.importorskip("pydantic_ai")

@@ -72,10 +72,8 @@ impl Answer {
         match self {
             Self::Error(error) => {
                 let error: Value = serde_json::from_str(error.get()).unwrap_or_default();
-                let message = error["message"]
-                    .as_str()
-                    .unwrap_or("an error without a message");
-                Some(message.to_owned())
+                let message = error["message"].as_str().or(error.as_str());
+                Some(message.unwrap_or("an error without a message").to_owned())
             }
             Self::Result(result) => {
                 let result: Value = serde_json::from_str(result.get()).unwrap_or_default();

@@ -252,3 +252,15 @@ fn an_error_of_null_is_none() {
     assert_eq!(answer["result"]["content"][0]["text"], "done", "{answer}");
     gate.await_execution(&asked, "Executed");
 }
+
+#[test]
+fn an_error_that_is_a_text_is_reported_in_its_words() {
+    let (gate, folder) = (Gate::start(), Folder::new());
+    let mut client = Session::start(&gate, &folder);
+    let id = client.call("error as text", &json!({}));
+    let asked = gate.only_id();
+    gate.approve(&asked);
+    assert_eq!(client.answer(id)["error"], "broken");
+    let execution = gate.await_execution(&asked, "ExecutionFailed");
+    assert_eq!(execution["error"], "broken");
+}

@@ -40,5 +40,5 @@ class HumanOversight(WrapperToolset[Any]):
 
         if name not in self.oversight:
             return await execute()
-        names = (ctx.conversation_id, ctx.tool_call_id) if ctx.tool_call_id else ()
+        names = (ctx.conversation_id or ctx.run_id, ctx.tool_call_id) if ctx.tool_call_id else ()
         return await self.oversight.run_async(name, tool_args, names, execute)
