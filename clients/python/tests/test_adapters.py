@@ -1,6 +1,7 @@
 """The adapters, each with its real framework and a model that follows a script. Without a framework, its tests skip."""
 
 import asyncio
+import contextlib
 import json
 from pathlib import Path
 from typing import Annotated, Any
@@ -114,10 +115,57 @@ class TestOpenAIAgents:
         check(mock, {"user_id": "1"})
         assert mock.requests[0]["correlationId"] == "call_1"
 
+    def test_a_failure_of_which_the_sdk_makes_a_text_is_reported_as_failed(self) -> None:
+        agents = pytest.importorskip("agents")
+        from human_oversight.adapters.openai_agents import gate_tools
+
+        @agents.function_tool(name_override="delete_user")
+        def fails(user_id: str) -> str:
+            raise ValueError("no such user")
+
+        @agents.function_tool(name_override="delete_user", failure_error_function=lambda _, error: f"Oh: {error}")
+        def explains(user_id: str) -> str:
+            raise ValueError("no such user")
+
+        @agents.function_tool(name_override="delete_user")
+        def other(uid: str) -> str:
+            raise AssertionError("it ran")
+
+        for function, words in ((fails, "An error"), (explains, "Oh: no such user"), (other, "An error")):
+            mock = MockGate()
+            with mock.gate.scope():
+                (tool,) = gate_tools([function], oversight())
+                assert words in self.run(tool)
+            assert mock.outcomes == ["ExecutionFailed"]
+
+    def test_a_named_tool_that_cannot_be_gated_is_refused(self) -> None:
+        agents = pytest.importorskip("agents")
+        from agents.tool import CustomTool, LocalShellTool, ShellTool
+
+        from human_oversight.adapters.openai_agents import gate_tools
+
+        async def execute(*_: Any) -> str:
+            raise AssertionError("it ran")
+
+        others = {
+            "shell": ShellTool(executor=execute),
+            "local_shell": LocalShellTool(executor=execute),
+            "delete_user": CustomTool(name="delete_user", description="Deletes.", on_invoke_tool=execute),
+            "web_search": agents.WebSearchTool(),
+        }
+        function = agents.function_tool(delete_user)
+        for name, tool in others.items():
+            with pytest.raises(TypeError, match=name):
+                gate_tools([function, tool], Oversight("UserManager", {"delete_user": "Delete", name: "Run"}))
+        with pytest.raises(TypeError, match="delete_users"):
+            gate_tools([function], Oversight("UserManager", {"delete_user": "Delete", "delete_users": "Delete"}))
+        kept = gate_tools([function, others["shell"]], oversight())
+        assert kept[1] is others["shell"]
+
 
 class TestPydanticAI:
     @staticmethod
-    def run(toolset: Any) -> str:
+    def run(toolset: Any, history: Any = None) -> str:
         pytest.importorskip("pydantic_ai")
         from pydantic_ai import Agent, ModelResponse, TextPart, ToolCallPart
         from pydantic_ai.messages import ToolReturnPart
@@ -132,9 +180,28 @@ class TestPydanticAI:
             return ModelResponse(parts=[TextPart("done")] if results else [call])
 
         agent = Agent(FunctionModel(model), toolsets=[toolset])
-        asyncio.run(agent.run("Delete user 1."))
+        asyncio.run(agent.run(None if history else "Delete user 1.", message_history=history))
         (text,) = read
         return text
+
+    def test_a_call_of_a_stored_history_is_one_request(self) -> None:
+        pytest.importorskip("pydantic_ai")
+        from pydantic_ai import ModelRequest, ModelResponse, ToolCallPart, UserPromptPart
+        from pydantic_ai.toolsets import FunctionToolset
+
+        from human_oversight.adapters.pydantic_ai import HumanOversight
+
+        call = ToolCallPart("delete_user", {"user_id": "1"}, tool_call_id="call_1")
+        question = ModelRequest([UserPromptPart("Delete user 1.")], conversation_id="7")
+        history = [question, ModelResponse([call], conversation_id="7")]
+        toolset = HumanOversight(FunctionToolset([delete_user]), oversight())
+        mock = MockGate()
+        with mock.gate.scope():
+            assert self.run(toolset, history) == "User 1 deleted."
+            assert self.run(toolset, history).startswith("Not run again: ")
+            assert len(mock.requests) == 1
+            assert self.run(toolset) == "User 1 deleted."  # another conversation, whose call has the same id
+            assert len(mock.requests) == 2
 
     def test_a_toolset_is_gated(self, case: Any) -> None:
         pytest.importorskip("pydantic_ai")
@@ -145,6 +212,18 @@ class TestPydanticAI:
         mock, words = case
         assert self.run(HumanOversight(FunctionToolset([delete_user]), oversight())) == words
         check(mock, {"user_id": "1", "force": False})
+
+    def test_a_named_tool_that_cannot_be_gated_ends_the_run(self) -> None:
+        pytest.importorskip("pydantic_ai")
+        from pydantic_ai.tools import ToolDefinition
+        from pydantic_ai.toolsets import ExternalToolset, FunctionToolset
+
+        from human_oversight.adapters.pydantic_ai import HumanOversight
+
+        external = ExternalToolset([ToolDefinition(name="delete_user")])
+        for toolset in (FunctionToolset([delete_user]).prefixed("x"), external):
+            with pytest.raises(TypeError, match="delete_user"):
+                self.run(HumanOversight(toolset, oversight()))
 
     def test_a_gated_function_is_a_tool_and_its_context_is_not_shown(self, case: Any) -> None:
         pytest.importorskip("pydantic_ai")
@@ -163,8 +242,8 @@ class TestPydanticAI:
 
 class TestLangGraph:
     @staticmethod
-    def run(node: Any) -> str:
-        from langchain_core.messages import AIMessage, HumanMessage
+    def graph(node: Any, saver: Any = None) -> Any:
+        from langchain_core.messages import AIMessage
         from langgraph.graph import START, MessagesState, StateGraph
 
         def model(_: Any) -> Any:
@@ -172,20 +251,66 @@ class TestLangGraph:
             return {"messages": [AIMessage("", tool_calls=[call])]}
 
         graph = StateGraph(MessagesState).add_node("model", model).add_node("tools", node)
-        compiled = graph.add_edge(START, "model").add_edge("model", "tools").compile()
-        state = asyncio.run(compiled.ainvoke({"messages": [HumanMessage("Delete user 1.")]}))
+        return graph.add_edge(START, "model").add_edge("model", "tools").compile(checkpointer=saver)
+
+    @classmethod
+    def run(cls, node: Any, is_async: bool = True) -> str:
+        graph, messages = cls.graph(node), {"messages": []}
+        state = asyncio.run(graph.ainvoke(messages)) if is_async else graph.invoke(messages)
         return str(state["messages"][-1].content)
 
-    def test_the_calls_of_a_tool_node_are_gated(self, case: Any) -> None:
+    @pytest.mark.parametrize("is_async", [True, False])
+    def test_the_calls_of_a_tool_node_are_gated(self, case: Any, is_async: bool) -> None:
         pytest.importorskip("langgraph")
-        from langgraph.prebuilt import ToolNode
-
-        from human_oversight.adapters.langgraph import awrap, wrap
+        from human_oversight.adapters.langgraph import tool_node
 
         mock, words = case
-        node = ToolNode([delete_user], wrap_tool_call=wrap(oversight()), awrap_tool_call=awrap(oversight()))
-        assert self.run(node) == words
+        assert self.run(tool_node([delete_user], oversight()), is_async) == words
         check(mock, {"user_id": "1"})
+
+    @pytest.mark.parametrize("is_async", [True, False])
+    def test_a_call_that_the_node_answers_with_an_error_is_reported_as_failed(self, is_async: bool) -> None:
+        pytest.importorskip("langgraph")
+        from human_oversight.adapters.langgraph import tool_node
+
+        def other(uid: str) -> str:
+            """Deletes a user."""
+            raise AssertionError("it ran")
+
+        def fails(user_id: str) -> str:
+            """Deletes a user."""
+            raise ValueError("no such user")
+
+        other.__name__ = fails.__name__ = "delete_user"
+        for function, words in ((other, "uid"), (fails, "no such user")):
+            mock = MockGate()
+            with mock.gate.scope():
+                node = tool_node([function], oversight(), handle_tool_errors=True)
+                assert words in self.run(node, is_async)
+            assert mock.outcomes == ["ExecutionFailed"]
+
+    @pytest.mark.parametrize("is_async", [True, False])
+    def test_a_gated_tool_cannot_interrupt_the_graph(self, is_async: bool) -> None:
+        pytest.importorskip("langgraph")
+        from langgraph.types import interrupt
+
+        from human_oversight.adapters.langgraph import tool_node
+
+        def delete_user(user_id: str) -> str:
+            """Deletes a user."""
+            return str(interrupt("Really?"))
+
+        mock = MockGate()
+        with mock.gate.scope(), pytest.raises(RuntimeError, match="cannot interrupt"):
+            self.run(tool_node([delete_user], oversight()), is_async)
+        assert mock.outcomes == ["ExecutionFailed"]
+
+    def test_a_named_tool_that_there_is_not_is_refused(self) -> None:
+        pytest.importorskip("langgraph")
+        from human_oversight.adapters.langgraph import tool_node
+
+        with pytest.raises(TypeError, match="delete_users"):
+            tool_node([delete_user], Oversight("UserManager", {"delete_users": "Delete User Account"}))
 
     def test_a_gated_function_is_a_tool_and_what_is_injected_is_not_shown(self, case: Any) -> None:
         pytest.importorskip("langgraph")
@@ -210,26 +335,17 @@ class TestLangGraph:
         self, real: Any, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         pytest.importorskip("langgraph")
-        from langchain_core.messages import AIMessage
         from langgraph.checkpoint.memory import InMemorySaver
-        from langgraph.graph import START, MessagesState, StateGraph
-        from langgraph.prebuilt import ToolNode
         from langgraph.types import Command
 
         from human_oversight import Gate
-        from human_oversight.adapters.langgraph import wrap
+        from human_oversight.adapters.langgraph import tool_node
 
         monkeypatch.setenv("HO_CLAIM_KEY", "5a" * 32)
 
-        def model(_: Any) -> Any:
-            call = {"name": "delete_user", "args": {"user_id": "1"}, "id": "call_1"}
-            return {"messages": [AIMessage("", tool_calls=[call])]}
-
         def compiled() -> Any:
             # As after a restart: nothing but the checkpoint and the claim key stays.
-            node = ToolNode([delete_user], wrap_tool_call=wrap(oversight(wait=0, gate=Gate.from_env())))
-            graph = StateGraph(MessagesState).add_node("model", model).add_node("tools", node)
-            return graph.add_edge(START, "model").add_edge("model", "tools").compile(checkpointer=saver)
+            return self.graph(tool_node([delete_user], oversight(wait=0, gate=Gate.from_env())), saver)
 
         saver, config = InMemorySaver(), {"configurable": {"thread_id": "7"}}
         (interrupt,) = compiled().invoke({"messages": []}, config)["__interrupt__"]
@@ -243,7 +359,7 @@ class TestLangGraph:
 
 class TestAgentFramework:
     @staticmethod
-    def run(tools: list[Any], middleware: list[Any]) -> str:
+    def run(tools: list[Any], middleware: list[Any], of_run: Any = None) -> str:
         framework = pytest.importorskip("agent_framework")
         read: list[str] = []
 
@@ -259,7 +375,7 @@ class TestAgentFramework:
                 return respond()
 
         agent = framework.Agent(Client(), tools=tools, middleware=middleware)
-        asyncio.run(agent.run("Delete user 1."))
+        asyncio.run(agent.run("Delete user 1.", middleware=of_run))
         (text,) = read
         return text
 
@@ -271,6 +387,89 @@ class TestAgentFramework:
         middleware = HumanOversight("UserManager", {"delete_user": "Delete User Account"})
         assert self.run([delete_user], [middleware]) == words
         check(mock, {"user_id": "1"})
+
+    def test_a_named_tool_that_cannot_be_gated_ends_the_run(self) -> None:
+        framework = pytest.importorskip("agent_framework")
+        from human_oversight.adapters.agent_framework import HumanOversight
+
+        def delete_user(user_id: str) -> None:
+            """Deletes a user."""
+            raise AssertionError("it ran")
+
+        of_the_host = framework.FunctionTool(name="delete_users", description="Deletes users.", func=None)
+        for others in ([], [of_the_host], [{"type": "delete_users"}]):
+            with pytest.raises(framework.MiddlewareFailure, match="delete_users"):
+                self.run([delete_user, *others], [HumanOversight("UserManager", {"delete_users": "Delete"})])
+
+    @pytest.mark.parametrize("kind", ["item", "arguments", "nested"])
+    def test_what_a_later_middleware_changes_does_not_run(self, kind: str) -> None:
+        framework = pytest.importorskip("agent_framework")
+        from human_oversight.adapters.agent_framework import HumanOversight
+
+        def delete_user(user_id: str, groups: list[str] | None = None) -> None:
+            """Deletes a user."""
+            raise AssertionError("it ran")
+
+        @framework.function_middleware
+        async def prepare(context: Any, call_next: Any) -> None:
+            context.arguments["groups"] = ["staff"]
+            await call_next()
+
+        @framework.function_middleware
+        async def change(context: Any, call_next: Any) -> None:
+            if kind == "item":
+                context.arguments["user_id"] = "2"
+            elif kind == "arguments":
+                context.arguments = {"user_id": "2"}
+            else:
+                context.arguments["groups"].append("admins")
+            await call_next()
+
+        mock = MockGate()
+        middleware = HumanOversight("UserManager", {"delete_user": "Delete User Account"})
+        with mock.gate.scope():
+            text = self.run([delete_user], [prepare, middleware], [change])
+        assert text == "Not run: the approval could not be verified. Do not try again: tell the operator."
+        check(mock, {"user_id": "1", "groups": ["staff"]})
+        assert mock.outcomes == ["ExecutionFailed"]
+
+    def test_a_function_runs_once_though_a_later_middleware_repeats_it(self) -> None:
+        framework = pytest.importorskip("agent_framework")
+        from human_oversight.adapters.agent_framework import HumanOversight
+
+        runs: list[str] = []
+
+        def delete_user(user_id: str) -> None:
+            """Deletes a user."""
+            runs.append(user_id)
+            raise ValueError("no such user")
+
+        @framework.function_middleware
+        async def repeat(_: Any, call_next: Any) -> None:
+            with contextlib.suppress(ValueError):
+                await call_next()
+            await call_next()
+
+        mock = MockGate()
+        middleware = HumanOversight("UserManager", {"delete_user": "Delete User Account"})
+        with mock.gate.scope():
+            self.run([delete_user], [middleware], [repeat])
+        assert runs == ["1"]
+        assert mock.outcomes == ["ExecutionFailed"]
+
+    def test_a_function_that_a_later_middleware_keeps_from_running_is_not_reported_as_executed(self) -> None:
+        framework = pytest.importorskip("agent_framework")
+        from human_oversight.adapters.agent_framework import HumanOversight
+
+        @framework.function_middleware
+        async def instead(context: Any, _: Any) -> None:
+            context.result = "Already gone."
+
+        mock = MockGate()
+        middleware = HumanOversight("UserManager", {"delete_user": "Delete User Account"})
+        with mock.gate.scope():
+            assert "Already gone." in self.run([delete_user], [middleware], [instead])
+        assert mock.outcomes == ["ExecutionFailed"]
 
     def test_a_gated_function_is_a_tool(self, case: Any) -> None:
         pytest.importorskip("agent_framework")

@@ -8,6 +8,7 @@ import type { Tool, ToolExecutionOptions, ToolSet } from "ai";
 import type { Gate } from "./gate.js";
 import { gated } from "./gated.js";
 import { toCorrelationId } from "./handle.js";
+import { last, members, ofResults } from "./tool.js";
 
 /** Which tools of an agent need approval. */
 export interface Oversight<Name extends string> {
@@ -39,20 +40,13 @@ export function gateTools<Tools extends ToolSet, Name extends keyof Tools & stri
 ): GatedTools<Tools, Name> {
   const gatedTools: ToolSet = { ...tools };
   for (const [name, action] of Object.entries<string>(actions)) {
-    const execute = tools[name]?.execute;
+    const { execute, toModelOutput, ...tool }: Partial<Tool> = members(tools[name] ?? {});
     if (!execute) throw new TypeError(`there is no tool ${name} with a function to gate`);
     const correlationId = (_: object, { toolCallId }: ToolExecutionOptions) =>
       toCorrelationId(...(conversation ? [conversation, toolCallId] : [toolCallId]));
     const run = async (input: object, call: ToolExecutionOptions) => last(await execute(input, call));
-    gatedTools[name] = { ...tools[name], execute: gated({ ...options, action, correlationId }, run) } as Tool;
+    gatedTools[name] = { ...tool, execute: gated({ ...options, action, correlationId }, run) } as Tool;
+    if (toModelOutput) gatedTools[name].toModelOutput = ofResults(toModelOutput);
   }
   return gatedTools as GatedTools<Tools, Name>;
-}
-
-/** The result of a tool that may stream preliminary ones: the last. */
-async function last(output: unknown): Promise<unknown> {
-  if (typeof output !== "object" || output === null || !(Symbol.asyncIterator in output)) return output;
-  let result: unknown;
-  for await (result of output as AsyncIterable<unknown>);
-  return result;
 }

@@ -120,6 +120,11 @@ export class Refused extends Error {
   }
 }
 
+/** Whether a text is the `message` of a `Refused`. */
+export function isRefusalText(value: unknown): value is string {
+  return typeof value === "string" && /^Not run(?: again)?: /.test(value);
+}
+
 function toWords(reason: Reason, details: RefusalDetails): string {
   const { detail, comment, by, question, execution, rules = [] } = details;
   switch (reason) {

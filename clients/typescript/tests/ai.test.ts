@@ -2,10 +2,19 @@
 
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { generateText, stepCountIs, streamText, tool, type Tool, type ToolSet } from "ai";
+import {
+  convertToModelMessages,
+  generateText,
+  stepCountIs,
+  streamText,
+  tool,
+  type Tool,
+  type ToolSet,
+  type UIMessage,
+} from "ai";
 import { MockLanguageModelV3, simulateReadableStream } from "ai/test";
 import { z } from "zod";
-import { gated } from "human-oversight";
+import { gated, Refused, type Reason } from "human-oversight";
 import { gateTools } from "human-oversight/ai";
 import { approve, MockGate, reject, type Answer } from "human-oversight/mock";
 import { read } from "./repository.js";
@@ -114,6 +123,76 @@ it("a stream of text has gated tools too", async () => {
   assert.equal(output, "deleted");
   check(mock, "call_1");
 });
+
+for (const [name, answer, words] of CASES)
+  it(`${name}: a tool with words of its own for a model says them of results alone`, async () => {
+    const mock = new MockGate(() => answer);
+    const delete_user = tool({
+      inputSchema,
+      execute: ({ user_id }) => ({ rows: [user_id] }),
+      toModelOutput: ({ output }) => ({ type: "text", value: `User ${output.rows.join()} deleted.` }),
+    });
+    const tools = gateTools({ delete_user }, { ...oversight, gate: mock.gate });
+    assert.equal(await run(tools), words);
+
+    // As after a restart: nothing but the stored messages stays.
+    const output = name === "approved" ? { rows: ["1"] } : words;
+    const part = { type: "tool-delete_user", toolCallId: "call_1", state: "output-available", input: {}, output };
+    const messages = [{ role: "assistant", parts: [part] }] as UIMessage[];
+    const later = gateTools({ delete_user }, { ...oversight, gate: mock.gate });
+    const [, result] = await convertToModelMessages(messages, { tools: later });
+    assert.deepEqual(result?.role === "tool" && result.content, [
+      { type: "tool-result", toolCallId: "call_1", toolName: "delete_user", output: { type: "text", value: words } },
+    ]);
+  });
+
+it("of every refusal a model reads the words", async () => {
+  const reasons: Record<Reason, true> = {
+    rejected: true,
+    denied: true,
+    "rejected-before": true,
+    timeout: true,
+    undeliverable: true,
+    cancelled: true,
+    used: true,
+    revoked: true,
+    paused: true,
+    unreachable: true,
+    misconfigured: true,
+    unavailable: true,
+    invalid: true,
+    unverified: true,
+  };
+  const toModelOutput = () => ({ type: "text" as const, value: "Deleted." });
+  const delete_user = tool({ inputSchema, execute: () => "deleted", toModelOutput });
+  const gatedTool: Tool = gateTools({ delete_user }, oversight).delete_user;
+  for (const reason of Object.keys(reasons) as Reason[]) {
+    const { message } = new Refused(reason);
+    const call = { toolCallId: "call_1", input: {}, output: message };
+    assert.deepEqual(await gatedTool.toModelOutput?.(call), { type: "text", value: message });
+  }
+});
+
+for (const [name, answer, words] of CASES)
+  it(`${name}: a tool of a class keeps what its class gives it`, async () => {
+    class Deletion {
+      readonly #users = { delete: (user_id: string) => `User ${user_id} deleted.` };
+      get inputSchema() {
+        return inputSchema;
+      }
+      execute({ user_id }: z.infer<typeof inputSchema>) {
+        return this.#users.delete(user_id);
+      }
+      toModelOutput({ output }: { output: string }) {
+        return { type: "text" as const, value: this.#users && output };
+      }
+    }
+    const mock = new MockGate(() => answer);
+    const delete_user: Tool<z.infer<typeof inputSchema>, string> = new Deletion();
+    assert.equal(await run(gateTools({ delete_user }, { ...oversight, gate: mock.gate })), words);
+    check(mock, "call_1");
+    assert.deepEqual(mock.outcomes, [name === "approved" ? "Executed" : undefined]);
+  });
 
 it("other tools are left alone, and a name of no tool is refused", () => {
   const tools = { list: tool({ inputSchema, execute: () => "list" }), ask: { inputSchema } as Tool };

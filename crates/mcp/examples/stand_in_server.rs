@@ -115,6 +115,13 @@ fn call(folder: &Path, id: &Value, params: &Value, line: &str) {
         "error" => say(&format!(
             "{{\"jsonrpc\":\"2.0\",\"id\":{id},\"error\":{{\"code\":-32000,\"message\":\"broken\"}}}}\n"
         )),
+        "error as text" => say(&format!(
+            "{{\"jsonrpc\":\"2.0\",\"id\":{id},\"error\":\"broken\"}}\n"
+        )),
+        "no error" => say(&format!(
+            "{{\"jsonrpc\":\"2.0\",\"id\":{id},\"result\":{},\"error\":null}}\n",
+            text("done")
+        )),
         "progress" => {
             say_progress(params);
             answer(id, &text("done"));

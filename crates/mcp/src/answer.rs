@@ -22,6 +22,8 @@ pub(crate) fn read_answer(line: &[u8]) -> Option<(Id, Answer)> {
     }
     let id = Id::read(message.get("id")?)?;
     let answer = match (message.get("result"), message.get("error")) {
+        // Some servers write both members.
+        (Some(result), Some(error)) if error.get() == "null" => Answer::Result(result.to_owned()),
         (_, Some(error)) => Answer::Error(error.to_owned()),
         (Some(result), None) => Answer::Result(result.to_owned()),
         (None, None) => return None,
@@ -70,10 +72,8 @@ impl Answer {
         match self {
             Self::Error(error) => {
                 let error: Value = serde_json::from_str(error.get()).unwrap_or_default();
-                let message = error["message"]
-                    .as_str()
-                    .unwrap_or("an error without a message");
-                Some(message.to_owned())
+                let message = error["message"].as_str().or(error.as_str());
+                Some(message.unwrap_or("an error without a message").to_owned())
             }
             Self::Result(result) => {
                 let result: Value = serde_json::from_str(result.get()).unwrap_or_default();

@@ -13,7 +13,7 @@ use tokio::sync::watch;
 
 use crate::call::Meta;
 use crate::end::{End, Ended};
-use crate::request::Request;
+use crate::request::{Generation, Request};
 use crate::server::Server;
 
 /// How far a held call is.
@@ -49,8 +49,7 @@ pub(crate) struct HeldCalls {
 struct State {
     /// The requests that calls wait for, by name.
     open: HashMap<String, Open>,
-    /// The generation that each request used last, or must use next.
-    generations: HashMap<String, u32>,
+    generations: HashMap<String, Generation>,
     /// Ends that no call has got when they came.
     kept: HashMap<String, Kept>,
     /// No call will come any more.
@@ -165,7 +164,7 @@ impl HeldCalls {
                 stage.send_replace(Stage::Away);
             })
             .await?;
-        self.state().set_generation(request, generation);
+        self.state().know(request, Generation::Used(generation));
         let on_pending = |approval| {
             stage.send_replace(Stage::Pending(Box::new(approval)));
         };
@@ -233,7 +232,7 @@ impl HeldCalls {
             return state.open.get(&request.name).map(|open| open.meta.clone());
         }
         state.open.remove(&request.name);
-        state.set_generation(request, generation + 1);
+        state.know(request, Generation::Next(generation + 1));
         None
     }
 
@@ -247,8 +246,10 @@ impl HeldCalls {
         log(&refusal);
         let next = {
             let state = self.state();
-            let generation = state.generations.get(&request.name).copied();
-            generation.filter(|_| is_final(&refusal)).map(|it| it + 1)
+            match state.generations.get(&request.name) {
+                Some(Generation::Used(used)) if is_final(&refusal) => Some(used + 1),
+                _ => None,
+            }
         };
         let approval = approval.map(Box::new);
         self.end(request, stage, next, End::Refused { refusal, approval });
@@ -261,7 +262,7 @@ impl HeldCalls {
         state.open.remove(&request.name);
         let ended = Ended::new(end);
         if let Some(next) = next {
-            state.set_generation(request, next);
+            state.know(request, Generation::Next(next));
             state.keep(request.name.clone(), ended.clone());
         }
         stage.send_replace(Stage::Ended(ended));
@@ -274,7 +275,7 @@ impl HeldCalls {
 }
 
 impl State {
-    fn set_generation(&mut self, request: &Request, generation: u32) {
+    fn know(&mut self, request: &Request, generation: Generation) {
         self.generations.insert(request.name.clone(), generation);
     }
 

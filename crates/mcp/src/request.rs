@@ -26,6 +26,15 @@ pub(crate) struct Request {
     pub(crate) name: String,
 }
 
+/// What a process knows of the generations of a request.
+#[derive(Clone, Copy)]
+pub(crate) enum Generation {
+    /// It used this one last, and has not got its end.
+    Used(u32),
+    /// It got the ends of those before this one; later ones that have ended were other processes'.
+    Next(u32),
+}
+
 /// How long one status call waits for a decision.
 const LONG_POLL: Duration = Duration::from_secs(25);
 
@@ -64,20 +73,20 @@ impl Request {
         self.handle(generation).1.id
     }
 
-    /// The generation to use, and how its request stands if there is one. `known` is the one that this process used
-    /// last; without it, the latest is searched for. Fails when the gate does not answer for 30 seconds; `on_outage` is called
-    /// when it does not answer.
+    /// The generation to use, and how its request stands if there is one. Fails when the gate does not answer for 30
+    /// seconds; `on_outage` is called when it does not answer.
     pub(crate) async fn locate(
         &self,
-        known: Option<u32>,
+        known: Option<Generation>,
         on_outage: impl Fn(),
     ) -> Result<(u32, Option<Approval>), Refusal> {
         let started = Instant::now();
         let mut pause = MIN_PAUSE;
         loop {
             let found = match known {
-                Some(generation) => self.status(generation).await.map(|it| (generation, it)),
-                None => self.latest().await,
+                Some(Generation::Used(used)) => self.status(used).await.map(|it| (used, it)),
+                Some(Generation::Next(next)) => self.latest(next, is_open).await,
+                None => self.latest(0, is_unread).await,
             };
             match found {
                 Err(error) if is_transient(&error) && started.elapsed() + pause < OUTAGE => {
@@ -156,13 +165,17 @@ impl Request {
         }
     }
 
-    /// The latest generation, or the next one if the latest has finished and its end was read. Generations are
-    /// submitted in order, so the first one that is missing is found by halves.
-    async fn latest(&self) -> Result<(u32, Option<Approval>), Error> {
-        let Some(first) = self.status(0).await? else {
-            return Ok((0, None));
+    /// The latest generation from `first` on if its request is wanted, or else the next one. Generations are submitted
+    /// in order, so the first one that is missing is found by halves.
+    async fn latest(
+        &self,
+        first: u32,
+        is_wanted: impl Fn(&Approval) -> bool,
+    ) -> Result<(u32, Option<Approval>), Error> {
+        let Some(approval) = self.status(first).await? else {
+            return Ok((first, None));
         };
-        let (mut latest, mut approval, mut step) = (0, first, 1);
+        let (mut latest, mut approval, mut step) = (first, approval, 1);
         while let Some(found) = self.status(latest + step).await? {
             (latest, approval, step) = (latest + step, found, step * 2);
         }
@@ -174,7 +187,7 @@ impl Request {
                 None => missing = middle,
             }
         }
-        Ok(match is_unread(&approval) {
+        Ok(match is_wanted(&approval) {
             true => (latest, Some(approval)),
             false => (missing, None),
         })
@@ -189,16 +202,28 @@ impl Request {
     }
 }
 
+/// Whether the request has not ended.
+fn is_open(approval: &Approval) -> bool {
+    let execution = approval.execution.as_ref().map(|it| it.status);
+    matches!(
+        (approval.status, execution),
+        (Status::Pending | Status::Unknown, _)
+            | (
+                Status::Approved,
+                None | Some(ExecutionStatus::Executing | ExecutionStatus::Unknown)
+            )
+    )
+}
+
 /// Whether a caller that this process does not know of may still want the end of this request. The result of a run went
 /// to the process that ran it.
 fn is_unread(approval: &Approval) -> bool {
+    if is_open(approval) {
+        return true;
+    }
     let execution = approval.execution.as_ref();
-    let ended_at = match (approval.status, execution.map(|it| it.status)) {
-        (Status::Pending | Status::Unknown, _)
-        | (Status::Approved, None | Some(ExecutionStatus::Executing | ExecutionStatus::Unknown)) => {
-            return true;
-        }
-        (_, Some(ExecutionStatus::Executed | ExecutionStatus::ExecutionFailed)) => return false,
+    let ended_at = match execution.map(|it| it.status) {
+        Some(ExecutionStatus::Executed | ExecutionStatus::ExecutionFailed) => return false,
         _ => execution
             .map(|it| &it.timestamp)
             .or(approval.response_timestamp.as_ref()),

@@ -210,3 +210,57 @@ fn a_second_proxy_joins_the_request_and_reads_who_ran_it() {
         .to_string();
     assert!(text.contains("Not run again"), "{text}");
 }
+
+#[test]
+fn a_fresh_call_does_not_get_the_end_of_another_sessions_earlier_call() {
+    let (gate, folder) = (Gate::start(), Folder::new());
+    let [mut first, mut second] = [(); 2].map(|()| Session::start(&gate, &folder));
+    let call = |client: &mut Session, decide: &dyn Fn(&str)| {
+        let before = gate.asked();
+        let id = client.call("delete_file", &json!({"path": "/a"}));
+        let asked = eventually("a new request", || {
+            gate.asked().into_iter().find(|it| !before.contains(it))
+        });
+        decide(&asked);
+        client.answer(id)
+    };
+    let approve = |asked: &str| gate.approve(asked);
+    let run = |client: &mut Session| {
+        let answer = call(client, &approve);
+        assert!(answer["result"]["isError"].is_null(), "{answer}");
+        let executions = gate.asked().into_iter();
+        executions.for_each(|id| drop(gate.await_execution(&id, "Executed")));
+    };
+    run(&mut first);
+    run(&mut second);
+    run(&mut first);
+    let answer = call(&mut second, &|asked| gate.reject(asked, ""));
+    assert_eq!(answer["result"]["isError"], true, "{answer}");
+    let answer = call(&mut first, &approve);
+    assert!(answer["result"]["isError"].is_null(), "{answer}");
+    assert_eq!(folder.runs().len(), 4);
+}
+
+#[test]
+fn an_error_of_null_is_none() {
+    let (gate, folder) = (Gate::start(), Folder::new());
+    let mut client = Session::start(&gate, &folder);
+    let id = client.call("no error", &json!({}));
+    let asked = gate.only_id();
+    gate.approve(&asked);
+    let answer = client.answer(id);
+    assert_eq!(answer["result"]["content"][0]["text"], "done", "{answer}");
+    gate.await_execution(&asked, "Executed");
+}
+
+#[test]
+fn an_error_that_is_a_text_is_reported_in_its_words() {
+    let (gate, folder) = (Gate::start(), Folder::new());
+    let mut client = Session::start(&gate, &folder);
+    let id = client.call("error as text", &json!({}));
+    let asked = gate.only_id();
+    gate.approve(&asked);
+    assert_eq!(client.answer(id)["error"], "broken");
+    let execution = gate.await_execution(&asked, "ExecutionFailed");
+    assert_eq!(execution["error"], "broken");
+}

@@ -1,56 +1,55 @@
-"""LangGraph: wrappers of the calls of a `ToolNode`.
+"""LangGraph: a `ToolNode` whose calls are gated.
 
-    ToolNode(tools, wrap_tool_call=wrap(oversight), awrap_tool_call=awrap(oversight))
+    StateGraph(MessagesState).add_node("tools", tool_node([delete_user], oversight))
 
 With `Oversight(…, wait=0)` a call without a decision interrupts the graph, and a resume collects the decision. That
 needs a checkpointer, `HO_CLAIM_KEY`, and one tool call in each task of the node (as `Send` makes them): an interrupt
 throws away the results of the other calls of its task.
+
+A gated tool cannot interrupt the graph itself: its approval is used up when it begins, so a resume could not run it
+again. Let a node before it, or a tool that is not gated, ask with `interrupt`.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from langchain_core.messages import ToolMessage
+from langgraph.prebuilt import ToolNode
 from langgraph.prebuilt.tool_node import ToolCallRequest as Request
-from langgraph.types import interrupt
 
-from human_oversight.pending import Undecided
-
+from .langgraph_calls import describe, interrupting, message, running, succeeded
 from .oversight import Oversight
 
-__all__ = ["Oversight", "awrap", "wrap"]
+__all__ = ["Oversight", "tool_node"]
 
 
-def wrap(oversight: Oversight) -> Callable[[Request, Callable[[Request], Any]], Any]:
+def tool_node(tools: Sequence[Any], oversight: Oversight, **settings: Any) -> ToolNode:
+    """A `ToolNode`, of whose tools the named ones run after a person approved exactly their arguments.
+
+    Raises:
+        TypeError: if a named tool is not among them.
+    """
+
     def call(request: Request, execute: Callable[[Request], Any]) -> Any:
+        def run() -> Any:
+            with running():
+                return succeeded(execute(request))
+
         while request.tool_call["name"] in oversight:
-            try:
-                return _message(request, oversight.run(*_describe(request), lambda: execute(request)))
-            except Undecided as undecided:
-                interrupt({"tool": request.tool_call["name"], "request": undecided.pending.handle.id})
+            with interrupting(request):
+                return message(request, oversight.run(*describe(request), run))
         return execute(request)
 
-    return call
+    async def call_async(request: Request, execute: Callable[[Request], Awaitable[Any]]) -> Any:
+        async def run() -> Any:
+            with running():
+                return succeeded(await execute(request))
 
-
-def awrap(oversight: Oversight) -> Callable[[Request, Callable[[Request], Awaitable[Any]]], Any]:
-    async def call(request: Request, execute: Callable[[Request], Awaitable[Any]]) -> Any:
         while request.tool_call["name"] in oversight:
-            try:
-                return _message(request, await oversight.run_async(*_describe(request), lambda: execute(request)))
-            except Undecided as undecided:
-                interrupt({"tool": request.tool_call["name"], "request": undecided.pending.handle.id})
+            with interrupting(request):
+                return message(request, await oversight.run_async(*describe(request), run))
         return await execute(request)
 
-    return call
-
-
-def _describe(request: Request) -> tuple[str, dict[str, Any], tuple[str | None, ...]]:
-    thread = request.runtime.config.get("configurable", {}).get("thread_id")
-    return request.tool_call["name"], request.tool_call["args"], (thread, request.tool_call["id"])
-
-
-def _message(request: Request, result: Any) -> Any:
-    call = request.tool_call
-    is_refusal = isinstance(result, str)
-    return ToolMessage(result, name=call["name"], tool_call_id=call["id"], status="error") if is_refusal else result
+    # Both: with one alone, LangGraph may run a call past it.
+    node = ToolNode(tools, wrap_tool_call=call, awrap_tool_call=call_async, **settings)
+    oversight.require(node.tools_by_name)
+    return node

@@ -1,7 +1,7 @@
 """Which tools of an agent need approval, and how a call of one gets it."""
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from human_oversight.call import Call
 from human_oversight.context import proof_scope
@@ -15,6 +15,14 @@ from human_oversight.pending import execute_async as execute_under_async
 from human_oversight.refusal import Reason, Refused, from_error
 
 T = TypeVar("T")
+
+
+class Failed(Exception):  # noqa: N818 (what the model reads is in `result`)
+    """An action failed, and its framework made a result of that. The text is reported."""
+
+    def __init__(self, text: str, result: Any) -> None:
+        super().__init__(text)
+        self.result = result
 
 
 class Oversight:
@@ -40,17 +48,30 @@ class Oversight:
     def __contains__(self, tool: str) -> bool:
         return tool in self._actions
 
+    def require(self, gated: Iterable[str]) -> None:
+        """Checks that each named tool is one of these: the framework would run another without an approval.
+
+        Raises:
+            TypeError: if one is not.
+        """
+        missing = self._actions.keys() - set(gated)
+        if missing:
+            raise TypeError(f"there is no tool {', '.join(sorted(missing))} with a function to gate")
+
     def run(self, tool: str, arguments: Any, names: Iterable[str | None], execute: Callable[[], T]) -> T | str:
-        """The result of `execute`, or the refusal in words.
+        """The result of `execute`, or the refusal in words. `execute` may raise `Failed`.
 
         `names` are the framework's names of this call: if there are any, the same call again is the same request.
         """
         try:
             permit = self._call(tool, arguments, names).claim()
         except Refused as refused:
-            return _words(refused)
+            return words(refused)
         with proof_scope(permit.proof):
-            return execute_under(permit, execute)
+            try:
+                return execute_under(permit, execute)
+            except Failed as failed:
+                return cast(T, failed.result)
 
     async def run_async(
         self, tool: str, arguments: Any, names: Iterable[str | None], execute: Callable[[], Awaitable[T]]
@@ -59,9 +80,12 @@ class Oversight:
         try:
             permit = await self._call(tool, arguments, names).claim_async()
         except Refused as refused:
-            return _words(refused)
+            return words(refused)
         with proof_scope(permit.proof):
-            return await execute_under_async(permit, execute)
+            try:
+                return await execute_under_async(permit, execute)
+            except Failed as failed:
+                return cast(T, failed.result)
 
     def _call(self, tool: str, arguments: Any, names: Iterable[str | None]) -> Call:
         known = [name for name in names if name]
@@ -80,6 +104,7 @@ class Oversight:
             raise from_error(error) from None
 
 
-def _words(refused: Refused) -> str:
+def words(refused: Refused) -> str:
+    """What a model reads. Logs what no person decided."""
     log_refusal(refused)
     return str(refused)

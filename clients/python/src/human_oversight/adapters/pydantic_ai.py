@@ -16,9 +16,21 @@ __all__ = ["HumanOversight", "Oversight"]
 
 @dataclass
 class HumanOversight(WrapperToolset[Any]):
-    """Runs the named tools after a person approved exactly their arguments; the model reads why one did not run."""
+    """Runs the named tools after a person approved exactly their arguments; the model reads why one did not run.
+
+    Each named tool must be among those of the toolset in every step, with the name it has there, and not be external,
+    or the run ends with a `TypeError`. What renames or leaves out tools belongs around this wrapper.
+
+    The same tool call in the same conversation is the same request, also in a later run with the stored messages, which
+    hold the conversation's name. If they do not, give it to `agent.run(…, conversation_id=…)`.
+    """
 
     oversight: Oversight
+
+    async def get_tools(self, ctx: RunContext[Any]) -> dict[str, ToolsetTool[Any]]:
+        tools: dict[str, ToolsetTool[Any]] = await self.wrapped.get_tools(ctx)
+        self.oversight.require(name for name, tool in tools.items() if tool.tool_def.kind != "external")
+        return tools
 
     async def call_tool(
         self, name: str, tool_args: dict[str, Any], ctx: RunContext[Any], tool: ToolsetTool[Any]
@@ -28,5 +40,5 @@ class HumanOversight(WrapperToolset[Any]):
 
         if name not in self.oversight:
             return await execute()
-        names = (ctx.run_id, ctx.tool_call_id) if ctx.tool_call_id else ()
+        names = (ctx.conversation_id or ctx.run_id, ctx.tool_call_id) if ctx.tool_call_id else ()
         return await self.oversight.run_async(name, tool_args, names, execute)

@@ -1,0 +1,57 @@
+"""Microsoft Agent Framework: an approved call of a function, whatever a middleware behind the gate makes of it."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from agent_framework import FunctionInvocationContext, FunctionTool
+
+from human_oversight.parameters import Parameters
+from human_oversight.refusal import Reason, Refused, unverified
+
+from .oversight import Failed, words
+
+_APPROVED = "human_oversight"  # in the metadata of a call
+
+
+async def run(context: FunctionInvocationContext, call_next: Callable[[], Awaitable[None]]) -> None:
+    """Calls the function, whose arguments are now those that were approved."""
+    approved = _Approved(context.arguments)
+    context.metadata.setdefault(_APPROVED, []).append(approved)
+    if not isinstance(context.function.invoke, _Invoke):
+        context.function.invoke = _Invoke(context.function)
+    try:
+        await call_next()
+    finally:
+        context.metadata[_APPROVED].remove(approved)
+    if not approved.has_run:
+        raise Failed("not run: a later middleware kept the function from running", context.result)
+
+
+class _Approved:
+    """The arguments with which a function may run, once."""
+
+    def __init__(self, arguments: Any) -> None:
+        self._digest = Parameters(arguments).digest
+        self.has_run = False
+
+    def use(self, arguments: Any) -> None:
+        refused = None
+        if self.has_run:
+            refused = Refused(Reason.USED, "a later middleware called the function twice")
+        elif Parameters(arguments).digest != self._digest:
+            refused = unverified("a later middleware changed the arguments")
+        if refused:
+            raise Failed(f"not run: {refused.detail}", words(refused))
+        self.has_run = True
+
+
+class _Invoke:
+    """A function's `invoke`, which runs an approved call only as it was approved."""
+
+    def __init__(self, tool: FunctionTool) -> None:
+        self._invoke = tool.invoke
+
+    async def __call__(self, *, arguments: Any = None, context: Any = None, **settings: Any) -> Any:
+        for approved in context.metadata.get(_APPROVED, ()) if context else ():
+            approved.use(context.arguments if arguments is None else arguments)
+        return await self._invoke(arguments=arguments, context=context, **settings)
