@@ -390,11 +390,49 @@ async fn a_number_is_the_same_however_a_log_writes_it_and_a_text_is_not() {
         ("1e2", 0),
         ("100.5", 1),
         ("\"100.0\"", 1),
+        ("[100]", 1),
     ] {
         let line = actions.replace("\"user_id\":\"100\"", &format!("\"user_id\":{written}"));
         let actions = write(gate.dir.path(), "written.jsonl", &line);
-        let (said, found) = reconcile(&gate, &["--actions", &actions, "--mapping", &mapping]).await;
-        assert_eq!(found, code, "{written}: {said}");
+        for mapping in [&["--mapping", mapping.as_str()][..], &[]] {
+            let arguments = [&["--actions", actions.as_str()], mapping].concat();
+            let (said, found) = reconcile(&gate, &arguments).await;
+            assert_eq!(found, code, "{written} {mapping:?}: {said}");
+        }
+    }
+}
+
+/// What is in a value is compared as the value is.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_nested_is_compared_in_the_same_way() {
+    let gate = TestGate::start().await;
+    let parameters = json!({"of": {"ids": [100, "B7"], "note": "Alice"}});
+    let pending = gate
+        .gate()
+        .action(ACTION)
+        .submit(&parameters)
+        .await
+        .unwrap();
+    gate.approve(pending.approval().unwrap(), ALICE).await;
+    let outcome = pending.run(&parameters, async |_| ()).await;
+    assert!(matches!(outcome, Outcome::Executed(())));
+    let mapping = json!({"at": "/at", "action": "/action", "ignoreCase": true, "parameters": {"/of": "/parameters/of"}});
+    let mapping = write(gate.dir.path(), "mapping.json", &mapping.to_string());
+    for (of, mapped, whole) in [
+        (json!({"ids": [100, "B7"], "note": "Alice"}), 0, 0),
+        (json!({"note": "Alice", "ids": ["100", "B7"]}), 0, 0),
+        (json!({"ids": [100, "b7"], "note": "ALICE"}), 0, 1),
+        (json!({"ids": ["100.0", "B7"], "note": "Alice"}), 1, 1),
+        (json!({"ids": ["B7", 100], "note": "Alice"}), 1, 1),
+        (json!({"ids": [100, "B7"], "Note": "Alice"}), 1, 1),
+        (json!({"ids": "[100,\"B7\"]", "note": "Alice"}), 1, 1),
+    ] {
+        let (at, parameters) = (gate.now().to_string(), json!({"of": of}));
+        let line = json!({"at": at, "action": ACTION, "parameters": parameters});
+        let actions = write(gate.dir.path(), "nested.jsonl", &line.to_string());
+        let arguments = ["--actions", &actions, "--mapping", &mapping];
+        assert_eq!(reconcile(&gate, &arguments).await.1, mapped, "{line}");
+        assert_eq!(reconcile(&gate, &arguments[..2]).await.1, whole, "{line}");
     }
 }
 
