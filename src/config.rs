@@ -49,7 +49,7 @@ pub use idle::idle_settings;
 pub use known::{UnknownSetting, settings_in_force, unknown_settings};
 pub use log::{LogFormat, hides_events};
 use log::{log_filter, log_format};
-use lookup::{Lookup, flag, non_empty, number, port, seconds, unusable};
+use lookup::{Lookup, explain_quotes, flag, non_empty, number, port, seconds, unusable};
 use mail::{brand, local_sender, mail_from, notifications, parameter_disclosure, transport};
 use policy::policy;
 pub use schedule::SweepSchedule;
@@ -153,8 +153,9 @@ impl Config {
     pub fn inspect(lookup: impl Fn(&str) -> Option<String>) -> (Self, ConfigErrors) {
         let references = References::default();
         let mut errors = ConfigErrors::default();
-        let config = Self::parse(references.noting(lookup), &mut errors);
+        let config = Self::parse(references.noting(&lookup), &mut errors);
         references.refuse(&mut errors);
+        explain_quotes(&mut errors, lookup);
         (config, errors)
     }
 

@@ -6,7 +6,7 @@ use super::error::Error;
 use super::state::App;
 use crate::azure::{Member, NotSignedIn};
 use crate::domain::{Approval, Approver, Assurance, SignInFault, SignedIn};
-use crate::store::{ReadError, RowVersion, Versioned};
+use crate::store::{ClockDifference, ReadError, RowVersion, Versioned};
 use crate::values::{Address, ApprovalId, DirectoryGroup, Timestamp};
 
 /// How long an approver's link opens a request after its end.
@@ -15,8 +15,8 @@ const LINK_LIFETIME: Duration = Duration::from_secs(30 * 86_400);
 /// How long a sign-in takes the place of the link in the email.
 const FRESH: Duration = Duration::from_secs(5 * 60);
 
-/// How far the clock of Entra may be ahead of this one.
-const CLOCK_TOLERANCE: Duration = Duration::from_secs(60);
+/// A sign-in cannot be so far ahead of this clock: with a difference of that size an instance decides nothing.
+const CLOCKS_APART: Duration = Duration::from_secs(ClockDifference::WRONG_FROM);
 
 /// A caller of the decision page, not yet identified.
 pub struct Caller {
@@ -153,19 +153,21 @@ impl App {
         };
         self.check_groups(&approval.approvers[identified.approver].address, member)?;
         let now = self.now();
-        let is_within =
-            |age: Duration, at: Timestamp| at <= now + CLOCK_TOLERANCE && now.since(at) <= age;
+        let is_ahead = |at: Timestamp| at >= now + CLOCKS_APART;
         if let Some(max_age) = settings.max_age {
-            let at = signed_in.auth_time.ok_or(SignInFault::TimeUnknown)?;
-            if !is_within(max_age, at) {
-                return Err(SignInFault::TooOld);
+            match signed_in.auth_time {
+                None => return Err(SignInFault::TimeUnknown),
+                Some(at) if is_ahead(at) => return Err(SignInFault::Ahead),
+                Some(at) if now.since(at) > max_age => return Err(SignInFault::TooOld),
+                Some(_) => {}
             }
         }
         if !approval.request.needs_step_up || identified.has_link || signed_in.context.is_some() {
             return Ok(());
         }
         match signed_in.auth_time {
-            Some(at) if is_within(FRESH, at) => Ok(()),
+            Some(at) if is_ahead(at) => Err(SignInFault::Ahead),
+            Some(at) if now.since(at) <= FRESH => Ok(()),
             Some(_) => Err(SignInFault::LinkMissing),
             None => Err(SignInFault::LinkMissingAndTimeUnknown),
         }

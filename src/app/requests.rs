@@ -18,9 +18,6 @@ use crate::values::{Address, ApprovalId};
 /// The most open requests that are shown.
 const MOST_OPEN: usize = 500;
 
-/// The most rows that are read to find them: some entries of the due index name a person whom the row does not ask now.
-const MOST_READ: usize = 1_000;
-
 /// The most decisions that are shown.
 const MOST_DECIDED: u8 = 20;
 
@@ -32,7 +29,7 @@ const CONCURRENCY: usize = 32;
 pub struct RequestList {
     /// The requests that ask them now, by deadline.
     pub open: Vec<ListedRequest>,
-    /// Whether there may be more open ones.
+    /// Whether there are more open ones.
     pub is_cut: bool,
     /// The last requests that they decided, or voted on, the newest first.
     pub decided: Vec<(Choice, ListedRequest)>,
@@ -80,9 +77,8 @@ impl App {
         member: &Member,
     ) -> Result<(), Error> {
         let found = self.store.pending_for(&self.addresses_of(member)).await?;
-        list.is_cut = found.len() > MOST_READ;
-        let reading = found.into_iter().take(MOST_READ);
-        let reading = reading.map(|id| self.read_listed(id, caller));
+        // Some name a person whom the row does not ask now: an end before all are read would hide what waits behind them.
+        let reading = found.into_iter().map(|id| self.read_listed(id, caller));
         let mut reading = pin!(stream::iter(reading).buffered(CONCURRENCY));
         let now = self.now();
         while let Some(read) = reading.next().await {

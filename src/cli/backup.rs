@@ -22,6 +22,7 @@ use super::maintenance::{
     ensure_store_exists, for_each_decided_row, for_each_row, for_each_standing_row, open,
     required_link_keys, say,
 };
+use super::unfinished::Unfinished;
 
 /// Copies all rows into a new `file`. Each is a consistent state of its request; the copy as a whole is not,
 /// if the gate works meanwhile. Of a row that cannot be read the copy has only the keys, which are named; the exit
@@ -48,7 +49,14 @@ pub(crate) async fn run(
     let partial = Path::new(&partial);
     // The file contains personal data.
     let opened = private_files::options().create_new(true).open(partial);
-    let opened = opened.with_context(|| format!("{} cannot be made", partial.display()))?;
+    let opened = opened.with_context(|| match partial.exists() {
+        true => format!(
+            "{} exists: an earlier backup was stopped, or one is running: delete the file if none is",
+            partial.display()
+        ),
+        false => format!("{} cannot be made", partial.display()),
+    })?;
+    let unfinished = Unfinished::new(partial);
     let copied = match copy(&store, opened).await {
         Ok(copied) => std::fs::rename(partial, file)
             .map(|()| copied)
@@ -58,6 +66,7 @@ pub(crate) async fn run(
     let copied = copied.inspect_err(|_| {
         std::fs::remove_file(partial).ok();
     })?;
+    unfinished.end();
     say(&format!("{} rows were copied.", copied.rows));
     if copied.standing > 0 {
         say(&format!(

@@ -52,13 +52,33 @@ pub(crate) async fn run(options: Options) -> ExitCode {
         return say_what_changes();
     }
     if options.settings {
-        for (name, value) in settings_in_force(|name| std::env::var(name).ok()) {
-            let value = value.as_deref().map_or("(not shown)", str::trim);
-            say(&format!("{name}={value}"));
-        }
+        print_settings();
         return ExitCode::SUCCESS;
     }
     print(&options, &check(&options).await)
+}
+
+/// Prints the settings that are set, but no secret, also where another setting has it by mistake.
+fn print_settings() {
+    let lookup = |name: &str| std::env::var(name).ok();
+    let settings = Settings::read(lookup);
+    for (name, value) in settings_in_force(lookup) {
+        let shown = match value.as_deref().map(str::trim) {
+            None => "(not shown)",
+            Some(_) if settings.cannot_use(&name) => "(not shown, because it cannot be used)",
+            Some(value) if may_have_secret(value) => "(not shown, because it may have a secret)",
+            Some(value) => value,
+        };
+        say(&format!("{name}={shown}"));
+    }
+}
+
+/// Whether a value is an address with a user or a query, or a connection string.
+fn may_have_secret(value: &str) -> bool {
+    let mut after_schemes = value.split("://").skip(1);
+    let lower = value.to_ascii_lowercase();
+    after_schemes.any(|rest| rest.contains(['@', '?']))
+        || ["key=", "sig="].iter().any(|name| lower.contains(name))
 }
 
 /// Says which settings cannot be read, and checks nothing else.

@@ -19,6 +19,7 @@ use human_oversight_protocol::types::KeySet;
 use super::clock::{clock, now};
 use super::copied::for_each_copied_row;
 use super::maintenance::{ensure_store_exists, for_each_row, link_keys, named, open, say};
+use super::unfinished::Unfinished;
 use super::value_parsers::date;
 use super::verify::{Verification, receipt_keys};
 use content::{Content, Period};
@@ -85,12 +86,14 @@ pub(crate) async fn run(settings: TableSettings, options: &Options) -> anyhow::R
         PathBuf::from(format!("evidence-{}-{}", day(since), day(until)))
     });
     let mut folder = Folder::create(&path)?;
+    let unfinished = Unfinished::new(&path);
     let period = Period { since, until };
     let written = write(&settings, options, period, (&public, &signing), &mut folder).await;
     if written.is_err() {
         // A part of it is no evidence.
         folder.discard();
     }
+    unfinished.end();
     let problems = written?;
     say(&format!("{} was written.", path.display()));
     if begun < until {

@@ -65,7 +65,7 @@ pub(crate) struct Options {
     /// Read this file, which `backup` wrote, instead of the store
     #[arg(long, value_name = "FILE")]
     backup: Option<PathBuf>,
-    /// Write the table for the report into this file, as comma-separated values
+    /// Write the table for the report into this file, as comma-separated values, in place of an earlier table only
     #[arg(long, value_name = "FILE")]
     table: Option<PathBuf>,
     /// Print JSON
@@ -100,10 +100,10 @@ pub(crate) async fn run(settings: TableSettings, options: &Options) -> anyhow::R
     {
         bail!("--lines-since must be before --since");
     }
+    let table = options.table.as_deref().map(Table::new).transpose()?;
     let mapping = Mapping::read(options.mapping.as_deref())?;
     let (approvals, unreadable) = read_approvals(&settings, options, &mapping, until).await?;
     let mut coverage = Coverage::new(approvals);
-    let table = options.table.as_deref().map(Table::new).transpose()?;
     let mut report = Report::new(options.json, table, unreadable)?;
     let mut last = None;
     let source: Box<dyn Read> = match options.actions.to_str() {

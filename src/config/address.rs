@@ -3,7 +3,7 @@
 use reqwest::Url;
 
 use super::error::ConfigError;
-use super::lookup::{Lookup, unusable};
+use super::lookup::{Lookup, first_unusable, unusable};
 
 pub(super) fn base_url(get: &Lookup<'_>, production: bool) -> Result<Option<String>, ConfigError> {
     let url = get("HO_BASE_URL").map(|url| {
@@ -18,10 +18,10 @@ pub(super) fn issuers(get: &Lookup<'_>, production: bool) -> Result<Vec<String>,
     let items = list.split(',').map(str::trim).filter(|it| !it.is_empty());
     let addresses: Option<_> = items.map(|it| address(it, production)).collect();
     addresses.ok_or_else(|| {
-        unusable(
-            "HO_ISSUERS",
-            "it must be a list of earlier values of HO_BASE_URL, `https://HOST`, separated by commas",
-        )
+        let form = "it must be a list of earlier values of HO_BASE_URL, `https://HOST`, separated by commas";
+        let wrong = first_unusable(&list, |it| address(it, production).is_some());
+        let what = wrong.map(|(number, _)| format!("; entry {number} is none"));
+        unusable("HO_ISSUERS", &(form.to_owned() + &what.unwrap_or_default()))
     })
 }
 

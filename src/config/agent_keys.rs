@@ -1,7 +1,7 @@
 //! The agents that function keys and identities may act for.
 
 use super::error::ConfigError;
-use super::lookup::{Lookup, unusable};
+use super::lookup::{Lookup, first_unusable, unusable};
 use crate::keys::AgentKeys;
 
 pub(super) fn agent_keys(get: &Lookup<'_>) -> Result<Option<AgentKeys>, ConfigError> {
@@ -9,11 +9,11 @@ pub(super) fn agent_keys(get: &Lookup<'_>) -> Result<Option<AgentKeys>, ConfigEr
         return Ok(None);
     };
     let keys = AgentKeys::parse(&list).ok_or_else(|| {
-        unusable(
-            "HO_AGENT_KEYS",
-            "it must be a list of SHA256=AGENT or OBJECT-ID=AGENT, separated by commas: the SHA-256 of a function \
-             key, or the object id of a program in Entra, and the name of an agent",
-        )
+        let form = "it must be a list of SHA256=AGENT or OBJECT-ID=AGENT, separated by commas: the SHA-256 of a \
+                    function key, or the object id of a program in Entra, and the name of an agent";
+        let wrong = first_unusable(&list, |entry| AgentKeys::parse(entry).is_some());
+        let what = wrong.map(|(number, _)| format!("; entry {number} is none"));
+        unusable("HO_AGENT_KEYS", &(form.to_owned() + &what.unwrap_or_default()))
     });
     keys.map(Some)
 }

@@ -1,7 +1,7 @@
 //! The list of approvers.
 
 use super::error::{ConfigError, ConfigErrors};
-use super::lookup::{Lookup, unusable};
+use super::lookup::{Lookup, first_unusable, unusable};
 use crate::values::AllowList;
 
 pub(super) fn allowed_approvers(get: &Lookup<'_>) -> Result<AllowList, ConfigError> {
@@ -11,11 +11,24 @@ pub(super) fn allowed_approvers(get: &Lookup<'_>) -> Result<AllowList, ConfigErr
     AllowList::parse(&list).map_err(|why| {
         let form = "it must be a list of addresses (optionally with `=` and an Entra object id) and `*@domain` \
                     patterns (optionally with `=group:ID` or `=role:NAME`), separated by commas";
-        unusable(
-            "HO_ALLOWED_APPROVERS",
-            &format!("{form}; an address {why}"),
-        )
+        let wrong = first_unusable(&list, |entry| AllowList::parse(entry).is_ok());
+        let what = match wrong {
+            None => "it has no entry".to_owned(),
+            Some((number, entry)) => match foreign_character(entry) {
+                Some(' ') => format!("entry {number} has a space"),
+                Some(c) if c.is_ascii_graphic() => format!("entry {number} has the character `{c}`"),
+                Some(c) => format!("entry {number} has the character U+{:04X}", u32::from(c)),
+                None => format!("entry {number} {why}"),
+            },
+        };
+        unusable("HO_ALLOWED_APPROVERS", &format!("{what}; {form}"))
     })
+}
+
+/// The first character that no entry has: quotes, another separator, or one that does not show.
+fn foreign_character(entry: &str) -> Option<char> {
+    let is_of_entries = |c: char| c.is_alphanumeric() || "!#$%&'*+-/=?^_`{|}~.@:".contains(c);
+    entry.chars().find(|&c| !is_of_entries(c))
 }
 
 /// Refuses groups of the directory without sign-in, and those that a pattern of the same domain makes void.

@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use super::error::ConfigError;
+use super::error::{ConfigError, ConfigErrors};
 use crate::azure::Principal;
 
 /// The default folder of local development.
@@ -18,6 +18,11 @@ pub(super) fn resource<T>(
     from_endpoint: impl Fn(&str) -> Result<T, &'static str>,
     from_connection_string: impl Fn(&str) -> Result<T, &'static str>,
 ) -> Result<T, ConfigError> {
+    for name in [endpoint, connection_string] {
+        if get(name).is_some_and(|text| text.contains(['"', '\''])) {
+            return Err(unusable(name, "it has a quote"));
+        }
+    }
     match (get(endpoint), get(connection_string)) {
         (Some(address), None) => from_endpoint(&address).map_err(|why| unusable(endpoint, why)),
         (None, Some(text)) => {
@@ -47,6 +52,36 @@ pub(super) fn principal(get: &Lookup<'_>, production: bool) -> Principal {
 pub(super) fn non_empty(lookup: impl Fn(&str) -> Option<String>, name: &str) -> Option<String> {
     let value = lookup(name).map(|value| value.trim().to_owned());
     value.filter(|value| !value.is_empty())
+}
+
+/// The first entry of a list that cannot be used, with its number.
+pub(super) fn first_unusable(
+    list: &str,
+    is_usable: impl Fn(&str) -> bool,
+) -> Option<(usize, &str)> {
+    let entries = list.split(',').map(str::trim).filter(|it| !it.is_empty());
+    (1..).zip(entries).find(|(_, entry)| !is_usable(entry))
+}
+
+/// Whether a value is in quotes, which a shell takes away and a file of settings or a portal does not.
+fn is_quoted(value: &str) -> bool {
+    let value = value.trim();
+    let in_quotes = |quote| value.len() > 1 && value.starts_with(quote) && value.ends_with(quote);
+    in_quotes('"') || in_quotes('\'')
+}
+
+/// Says of each setting that cannot be used, and is in quotes, that they are the reason.
+pub(super) fn explain_quotes(errors: &mut ConfigErrors, lookup: impl Fn(&str) -> Option<String>) {
+    let of_quotes = |error: &ConfigError| match error {
+        ConfigError::Unusable { name, .. } | ConfigError::Keys { name, .. } => Some(*name),
+        _ => None,
+    };
+    let names: Vec<&'static str> = errors.iter().filter_map(of_quotes).collect();
+    for name in names {
+        if lookup(name).as_deref().is_some_and(is_quoted) {
+            errors.replace(unusable(name, "its value is in quotes: leave them out"));
+        }
+    }
 }
 
 /// Returns the value of a setting, if it is set.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::address::base_url;
 use super::error::{ConfigError, ConfigErrors};
-use super::lookup::{HOME, Lookup, non_empty, principal, resource, unusable};
+use super::lookup::{HOME, Lookup, explain_quotes, non_empty, principal, resource, unusable};
 use super::vault::References;
 use crate::azure::http;
 use crate::keys::{LinkKeys, NamedKey, keyring};
@@ -50,8 +50,8 @@ impl TableSettings {
     /// When one is missing or cannot be used.
     pub fn read(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigErrors> {
         let references = References::default();
-        let lookup = references.noting(lookup);
-        let get = |name| non_empty(&lookup, name);
+        let noted = references.noting(&lookup);
+        let get = |name| non_empty(&noted, name);
         let mut errors = ConfigErrors::default();
         let settings = Self::parse(&get, false, &mut errors);
         let default_gate_id = match &settings.store {
@@ -60,8 +60,9 @@ impl TableSettings {
                 .or(base_url(&get, false), None)
                 .map(|url| gate_id_of(&url)),
         };
-        drop(lookup);
+        drop(noted);
         references.refuse(&mut errors);
+        explain_quotes(&mut errors, lookup);
         errors.finish(Self {
             default_gate_id,
             ..settings

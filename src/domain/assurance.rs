@@ -31,6 +31,8 @@ pub struct SignedIn {
 pub enum SignInFault {
     /// It is not of the time that the operator demands.
     TooOld,
+    /// Its time counts, and is further in the future than clocks may differ.
+    Ahead,
     /// The operator demands its time, which the platform does not say.
     TimeUnknown,
     /// The person is not in a group of the directory, or lacks the role, that the operator demands.

@@ -377,6 +377,15 @@ async fn a_backup_that_fails_leaves_no_file_and_a_restore_that_fails_says_what_i
     assert!(!partial.exists());
     let (said, code) = run(&settings, &["backup", "-"]).await;
     assert!(code == 2 && said.contains("a backup is a file"), "{said}");
+    // What a killed run left is not taken for a copy, and the next one says what to do.
+    let again = dir.path().join("again.jsonl");
+    std::fs::write(dir.path().join("again.jsonl.partial"), "{").unwrap();
+    let (said, code) = run(&settings, &["backup", again.to_str().unwrap()]).await;
+    let words = "an earlier backup was stopped, or one is running: delete the file if none is";
+    assert!(
+        code == 2 && said.contains(words) && !again.exists(),
+        "{said}"
+    );
 
     let lines = std::fs::read_to_string(&copy).unwrap();
     std::fs::write(&copy, format!("{lines}{{\"PartitionKey\":")).unwrap();

@@ -302,6 +302,40 @@ async fn the_settings_in_force_are_printed_without_secrets() {
     );
 }
 
+/// An operator may put a connection string, or an address with a password, where an address belongs.
+#[tokio::test]
+async fn a_secret_in_another_setting_is_not_printed() {
+    let of_acs = "endpoint=https://x.communication.azure.com/;accesskey=topsecret";
+    let settings = [
+        ("HO_ACS_ENDPOINT", of_acs),
+        ("HO_BASE_URL", "https://gate:topsecret@gate.example.com"),
+        ("HO_BRAND_CONTACT", "help@example.com"),
+        ("HO_GRAPH_ENDPOINT", "https://gate:topsecret@graph"),
+        (
+            "HO_ISSUERS",
+            "https://old.example.com, https://topsecret@b.example.com",
+        ),
+        ("HO_MAIL", "smtp://gate:topsecret@relay.example.com"),
+        ("HO_OPEN_LIMIT", "topsecret"),
+        ("HO_STORE", "tables"),
+        (
+            "HO_TABLES_ENDPOINT",
+            "https://acct.table.core.windows.net/?sv=1&sig=topsecret",
+        ),
+    ];
+    let (said, code) = run(&settings, &["check", "--settings"]).await;
+    assert_eq!(code, 0, "{said}");
+    assert!(!said.contains("topsecret"), "{said}");
+    for line in [
+        "HO_BRAND_CONTACT=help@example.com",
+        "HO_STORE=tables",
+        "HO_OPEN_LIMIT=(not shown, because it cannot be used)",
+        "HO_ACS_ENDPOINT=(not shown, because it may have a secret)",
+    ] {
+        assert!(said.lines().any(|it| it == line), "{line}: {said}");
+    }
+}
+
 /// Settings of a deployed gate, as an operator has them on another machine.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn settings_of_a_deployed_gate_are_judged_as_such() {

@@ -81,3 +81,102 @@ async fn a_setting_that_cannot_be_used_makes_no_other_line_wrong() {
         assert!(channels[0].contains(words), "{said}");
     }
 }
+
+/// A shell takes quotes away; a file of settings and the portal do not.
+#[tokio::test]
+async fn a_setting_in_quotes_is_refused_with_that_reason() {
+    let azurite = "AccountName=devstoreaccount1;AccountKey=c2VjcmV0;TableEndpoint=http://127.0.0.1:1/devstoreaccount1";
+    for quote in ['"', '\''] {
+        for (name, value, others) in [
+            (
+                "HO_TABLES_CONNECTION_STRING",
+                azurite,
+                &[("HO_STORE", "tables")][..],
+            ),
+            (
+                "HO_TABLES_CONNECTION_STRING",
+                "UseDevelopmentStorage=true",
+                &[("HO_STORE", "tables")],
+            ),
+            ("HO_BASE_URL", "https://gate.example.com", &[]),
+            ("HO_MAIL", "graph", &[]),
+            ("HO_ALLOWED_APPROVERS", "alice@example.com", &[]),
+            ("HO_RUN_WITHIN", "600", &[]),
+            ("HO_PAUSED", "1", &[]),
+        ] {
+            let value = format!("{quote}{value}{quote}");
+            let settings = [&[(name, value.as_str())], others].concat();
+            let (said, code) = run(&settings, &["check"]).await;
+            assert_eq!(code, 2, "{said}");
+            let words = format!("{name} cannot be used: its value is in quotes: leave them out");
+            assert_line(&said, "failed", "settings", &words);
+        }
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let store = format!("embedded:{}", dir.path().display());
+    let brand = [
+        ("HO_STORE", store.as_str()),
+        ("HO_BRAND_NAME", "\"Contoso\""),
+    ];
+    let (said, _) = run(&brand, &["check"]).await;
+    assert_line(&said, "ok", "settings", "all can be used");
+}
+
+/// In a list of hundreds, and without a value in the log.
+#[tokio::test]
+async fn an_entry_of_a_list_that_cannot_be_used_is_named_by_its_number() {
+    let key = "ab".repeat(32);
+    for (name, list, words) in [
+        (
+            "HO_ALLOWED_APPROVERS",
+            "a@example.com, bob".to_owned(),
+            "entry 2 must be a plain email address",
+        ),
+        (
+            "HO_ALLOWED_APPROVERS",
+            "\u{feff}a@example.com,b@example.com".to_owned(),
+            "entry 1 has the character U+FEFF",
+        ),
+        (
+            "HO_ALLOWED_APPROVERS",
+            "a@example.com,b@example.com;bob@example.com".to_owned(),
+            "entry 2 has the character `;`",
+        ),
+        (
+            "HO_ALLOWED_APPROVERS",
+            "a@example.com,,Bob <bob@example.com>".to_owned(),
+            "entry 2 has a space",
+        ),
+        (
+            "HO_ALLOWED_APPROVERS",
+            "a@example.com,\"bob@example.com".to_owned(),
+            "entry 2 has the character `\"`",
+        ),
+        (
+            "HO_ALLOWED_APPROVERS",
+            "a@example.com,bob%evil.example@example.com".to_owned(),
+            "entry 2 must be an address without any of",
+        ),
+        (
+            "HO_ISSUERS",
+            "https://a.example.com,https://bob.example.com/x".to_owned(),
+            "entry 2 is none",
+        ),
+        (
+            "HO_AGENT_KEYS",
+            format!("{key}=Agent,{key}=Other,bob=Agent"),
+            "entry 3 is none",
+        ),
+    ] {
+        let (said, code) = run(&[(name, list.as_str())], &["check"]).await;
+        assert_eq!(code, 2, "{said}");
+        let failed = lines(&said, "settings");
+        assert!(
+            failed
+                .iter()
+                .any(|line| line.contains(name) && line.contains(words)),
+            "{words}: {said}"
+        );
+        assert!(failed.iter().all(|line| !line.contains("bob")), "{said}");
+    }
+}

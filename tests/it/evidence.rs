@@ -12,9 +12,10 @@ use serde_json::{Value, json};
 
 use crate::backing_store;
 use crate::claim::claim;
+use crate::deadline::within;
 use crate::harness::{ALICE, TestGate, object, request};
 use crate::outcome::report;
-use crate::process::run;
+use crate::process::{binary, run};
 
 const POLICY: &str = r#"
 version = 1
@@ -369,6 +370,50 @@ async fn what_cannot_be_written_whole_is_not_written() {
     assert!(!folder.exists());
     let (said, code) = run(&[], &["evidence", "--since", "2026-11-01"]).await;
     assert!(code == 2 && said.contains("--until"), "{said}");
+}
+
+/// A job that runs too long is stopped: what it wrote has rows, which may be personal data, and is no evidence.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_command_that_is_stopped_leaves_no_folder() {
+    let gate = history().await;
+    let folder = gate.dir.path().join("evidence");
+    let fifo = gate.dir.path().join("fifo");
+    let made = std::process::Command::new("mkfifo").arg(&fifo).status();
+    assert!(made.unwrap().success());
+    let settings = backing_store::settings(gate.dir.path());
+    for signal in ["TERM", "INT"] {
+        let mut command = binary();
+        let running = command
+            .args(["evidence", "--since", "2026-01-01", "--until", "2026-02-01"])
+            .args(["--output", folder.to_str().unwrap()])
+            .args(["--backup", fifo.to_str().unwrap()])
+            .envs(backing_store::borrowed(&settings))
+            .spawn();
+        let mut running = running.unwrap();
+        // It has opened the copy, of which nothing comes.
+        let pipe = fifo.clone();
+        let open = move || std::fs::OpenOptions::new().write(true).open(pipe);
+        let _pipe = within(tokio::task::spawn_blocking(open))
+            .await
+            .unwrap()
+            .unwrap();
+        assert!(folder.exists());
+        let id = running.id().unwrap().to_string();
+        let sent = std::process::Command::new("kill")
+            .args([&format!("-{signal}"), &id])
+            .status();
+        assert!(sent.unwrap().success());
+        let ended = within(running.wait()).await.unwrap();
+        assert!(!ended.success(), "{ended}");
+        assert!(!folder.exists(), "{signal}");
+    }
+    // What SIGKILL leaves is said to be perhaps that.
+    std::fs::create_dir(&folder).unwrap();
+    let (said, code) = evidence(&gate, &folder, &[]).await;
+    assert!(
+        code == 2 && said.contains("an earlier run may have been stopped: delete it"),
+        "{said}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -269,7 +269,8 @@ async fn the_table_has_a_row_for_each_mismatch_and_counts_what_matched() {
     directory.delete("5");
     let actions = directory.write("actions.jsonl");
     let table = gate.dir.path().join("coverage.csv");
-    std::fs::write(&table, "of an earlier run").unwrap();
+    let earlier = "At,Kind,Action,Line,Name,Approval,Actions\r\nof an earlier run";
+    std::fs::write(&table, earlier).unwrap();
     let path = table.to_str().unwrap();
     let (said, code) = reconcile(&gate, &["--actions", &actions, "--table", path]).await;
     assert_eq!(code, 1, "{said}");
@@ -304,6 +305,52 @@ async fn the_table_has_a_row_for_each_mismatch_and_counts_what_matched() {
     let missing = std::fs::read_to_string(&table).unwrap();
     let kinds = kinds_in(&written).into_iter().chain(kinds_in(&missing));
     assert_eq!(kinds.collect::<BTreeSet<_>>(), kinds_in(example));
+}
+
+/// A wrong path would lose the log, or the only backup.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_table_replaces_no_file_that_is_no_table() {
+    let gate = TestGate::start().await;
+    gate.ask().await;
+    let folder = gate.dir.path().to_owned();
+    let in_folder = |name: &str| folder.join(name).to_str().unwrap().to_owned();
+    let line = r#"{"at": "2026-11-01T08:00:00Z", "action": "x", "parameters": {}}"#;
+    let actions = write(&folder, "actions.jsonl", line);
+    let new = write(&folder, "coverage.csv.new", line);
+    let linked = in_folder("linked.csv");
+    std::os::unix::fs::symlink("actions.jsonl", &linked).unwrap();
+    let by_another_way = in_folder("./../");
+    let name = folder.file_name().unwrap().to_str().unwrap();
+    let by_another_way = format!("{by_another_way}{name}/actions.jsonl");
+    for table in [
+        &actions,
+        &linked,
+        &by_another_way,
+        &in_folder("coverage.csv"),
+    ] {
+        let (said, code) = reconcile(&gate, &["--actions", &actions, "--table", table]).await;
+        assert_eq!(code, 2, "{table}: {said}");
+        assert!(said.contains("is no table of an earlier run"), "{said}");
+        for file in [&actions, &new] {
+            assert_eq!(std::fs::read_to_string(file).unwrap(), line, "{table}");
+        }
+    }
+    let (said, code) = reconcile(&gate, &["--actions", &actions, "--table", &in_folder("")]).await;
+    assert!(code == 2 && said.contains("is no table"), "{said}");
+
+    // A table behind a link is replaced there, and what an interrupted run left is no obstacle.
+    std::fs::remove_file(&linked).unwrap();
+    let month = write(&folder, "month.csv", "");
+    write(&folder, "month.csv.new", "At,Kind,Act");
+    std::os::unix::fs::symlink("month.csv", &linked).unwrap();
+    for _ in 0..2 {
+        let (said, code) = reconcile(&gate, &["--actions", &actions, "--table", &linked]).await;
+        assert_eq!(code, 1, "{said}");
+        let written = std::fs::read_to_string(&month).unwrap();
+        assert!(written.contains("\"neverApproved\""), "{written}");
+        assert!(std::fs::symlink_metadata(&linked).unwrap().is_symlink());
+        std::fs::write(&month, "At,Kind,Action,Line,Name,Approval,Actions\r\n").unwrap();
+    }
 }
 
 /// Else a mapping with wrong pointers would match actions by their names alone.
@@ -343,11 +390,49 @@ async fn a_number_is_the_same_however_a_log_writes_it_and_a_text_is_not() {
         ("1e2", 0),
         ("100.5", 1),
         ("\"100.0\"", 1),
+        ("[100]", 1),
     ] {
         let line = actions.replace("\"user_id\":\"100\"", &format!("\"user_id\":{written}"));
         let actions = write(gate.dir.path(), "written.jsonl", &line);
-        let (said, found) = reconcile(&gate, &["--actions", &actions, "--mapping", &mapping]).await;
-        assert_eq!(found, code, "{written}: {said}");
+        for mapping in [&["--mapping", mapping.as_str()][..], &[]] {
+            let arguments = [&["--actions", actions.as_str()], mapping].concat();
+            let (said, found) = reconcile(&gate, &arguments).await;
+            assert_eq!(found, code, "{written} {mapping:?}: {said}");
+        }
+    }
+}
+
+/// What is in a value is compared as the value is.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_nested_is_compared_in_the_same_way() {
+    let gate = TestGate::start().await;
+    let parameters = json!({"of": {"ids": [100, "B7"], "note": "Alice"}});
+    let pending = gate
+        .gate()
+        .action(ACTION)
+        .submit(&parameters)
+        .await
+        .unwrap();
+    gate.approve(pending.approval().unwrap(), ALICE).await;
+    let outcome = pending.run(&parameters, async |_| ()).await;
+    assert!(matches!(outcome, Outcome::Executed(())));
+    let mapping = json!({"at": "/at", "action": "/action", "ignoreCase": true, "parameters": {"/of": "/parameters/of"}});
+    let mapping = write(gate.dir.path(), "mapping.json", &mapping.to_string());
+    for (of, mapped, whole) in [
+        (json!({"ids": [100, "B7"], "note": "Alice"}), 0, 0),
+        (json!({"note": "Alice", "ids": ["100", "B7"]}), 0, 0),
+        (json!({"ids": [100, "b7"], "note": "ALICE"}), 0, 1),
+        (json!({"ids": ["100.0", "B7"], "note": "Alice"}), 1, 1),
+        (json!({"ids": ["B7", 100], "note": "Alice"}), 1, 1),
+        (json!({"ids": [100, "B7"], "Note": "Alice"}), 1, 1),
+        (json!({"ids": "[100,\"B7\"]", "note": "Alice"}), 1, 1),
+    ] {
+        let (at, parameters) = (gate.now().to_string(), json!({"of": of}));
+        let line = json!({"at": at, "action": ACTION, "parameters": parameters});
+        let actions = write(gate.dir.path(), "nested.jsonl", &line.to_string());
+        let arguments = ["--actions", &actions, "--mapping", &mapping];
+        assert_eq!(reconcile(&gate, &arguments).await.1, mapped, "{line}");
+        assert_eq!(reconcile(&gate, &arguments[..2]).await.1, whole, "{line}");
     }
 }
 

@@ -25,6 +25,11 @@ const PLATFORM: [(&str, &str); 2] = [
 ];
 
 impl Settings {
+    /// Whether the setting of this name has an error.
+    pub(super) fn cannot_use(&self, name: &str) -> bool {
+        self.errors.iter().any(|error| error.name() == name)
+    }
+
     /// Reads the settings. Those with tables and an https address are judged as of a deployed gate.
     pub(super) fn read(lookup: impl Fn(&str) -> Option<String>) -> Self {
         let is = |name, value: &str| lookup(name).is_some_and(|it| it.trim() == value);

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use human_oversight::private_files;
 use human_oversight_protocol::parameters::hex;
 use ring::digest::{self, SHA256};
@@ -30,8 +30,15 @@ impl Folder {
     /// # Errors
     /// When it exists, or cannot be created.
     pub(super) fn create(path: &Path) -> anyhow::Result<Self> {
-        private_files::create_new_folder(path)
-            .with_context(|| format!("{} cannot be made", path.display()))?;
+        let cannot = || format!("{} cannot be made", path.display());
+        if path.try_exists().with_context(cannot)? && !path.join(MANIFEST).exists() {
+            bail!(
+                "{}: it exists without a {MANIFEST}, so an earlier run may have been stopped: delete it, if none is \
+                 running",
+                cannot()
+            );
+        }
+        private_files::create_new_folder(path).with_context(cannot)?;
         Ok(Self {
             path: path.to_owned(),
             sums: BTreeMap::new(),

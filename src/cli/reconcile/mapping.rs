@@ -161,25 +161,38 @@ impl Mapping {
         }))
     }
 
-    /// A number, however it is written, and the text that says it are the same. What is missing has another stand-in on each side: it is the same
-    /// as nothing, so that a mapping with a wrong pointer matches nothing.
+    /// What is missing has another stand-in on each side: it is the same as nothing, so that a mapping with a wrong pointer
+    /// matches nothing.
     fn digest<'a>(
         &self,
         values: impl IntoIterator<Item = Option<&'a Value>>,
         missing: &Value,
     ) -> Digest {
-        let compared = |value: Option<&Value>| match value {
+        let values = values.into_iter().map(|value| match value {
             None => missing.clone(),
-            Some(Value::Object(_) | Value::Array(_)) => json!([value]),
-            Some(Value::Number(number)) => {
+            // No object stands for what is missing.
+            Some(value) => json!([self.compared(value)]),
+        });
+        let values: Vec<Value> = values.collect();
+        let canonical = serde_json_canonicalizer::to_vec(&values);
+        Digest(sha256(&canonical.expect("texts and parsed JSON are JSON")))
+    }
+
+    /// A value as it is compared: a number, however it is written, and the text that says it are the same.
+    fn compared(&self, value: &Value) -> Value {
+        match value {
+            Value::Object(members) => {
+                let members = members.iter();
+                let members = members.map(|(name, it)| (name.clone(), self.compared(it)));
+                Value::Object(members.collect())
+            }
+            Value::Array(items) => items.iter().map(|it| self.compared(it)).collect(),
+            Value::Number(number) => {
                 let number = number.to_string();
                 Value::String(Decimal::parse(&number).map_or(number, |it| it.to_string()))
             }
-            Some(value) => Value::String(folded(&text(value), self.ignore_case)),
-        };
-        let values: Vec<Value> = values.into_iter().map(compared).collect();
-        let canonical = serde_json_canonicalizer::to_vec(&values);
-        Digest(sha256(&canonical.expect("texts and parsed JSON are JSON")))
+            value => Value::String(folded(&text(value), self.ignore_case)),
+        }
     }
 }
 

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{BufWriter, Seek, Write};
+use std::io::{self, BufWriter, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use human_oversight::domain::{Mismatch, Performed};
 use human_oversight::values::Timestamp;
 use human_oversight::{private_files, reveal};
@@ -25,12 +25,25 @@ pub(super) struct Table {
 }
 
 impl Table {
+    /// # Errors
+    /// When another file would be replaced than a table of an earlier run, such as the actions.
     pub(super) fn new(path: &Path) -> anyhow::Result<Self> {
+        // The file behind a link is replaced, not the link.
+        let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        for file in [&path, &unfinished(&path)] {
+            let is_table = may_be_table(file);
+            if !is_table.with_context(|| format!("{} cannot be read", file.display()))? {
+                bail!(
+                    "{} is no table of an earlier run, and is not replaced",
+                    file.display()
+                );
+            }
+        }
         let file = private_files::unnamed().context("no temporary file can be made")?;
         let mut rows = BufWriter::new(file);
         write!(rows, "{HEADER}\r\n")?;
         Ok(Self {
-            path: path.to_owned(),
+            path,
             rows,
             matched: BTreeMap::new(),
         })
@@ -79,14 +92,13 @@ impl Table {
         let cannot = || format!("{} cannot be written", self.path.display());
         let mut rows = self.rows.into_inner().map_err(|error| error.into_error())?;
         rows.rewind()?;
-        let mut new = self.path.clone().into_os_string();
-        new.push(".new");
+        let new = unfinished(&self.path);
         let file = private_files::options()
             .create(true)
             .truncate(true)
             .open(&new);
         let mut file = file.with_context(cannot)?;
-        std::io::copy(&mut rows, &mut file).with_context(cannot)?;
+        io::copy(&mut rows, &mut file).with_context(cannot)?;
         file.sync_all().with_context(cannot)?;
         // A reader finds the earlier file or this one, whole.
         std::fs::rename(&new, &self.path).with_context(cannot)
@@ -100,4 +112,25 @@ impl Table {
         write!(self.rows, "{}\r\n", quoted.join(","))?;
         Ok(())
     }
+}
+
+/// The file that becomes the table once it is whole.
+fn unfinished(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".new");
+    name.into()
+}
+
+/// Whether there is no file, an empty one, or one that begins as a table does, perhaps of a run that was stopped.
+fn may_be_table(path: &Path) -> io::Result<bool> {
+    match path.metadata() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(true),
+        Err(error) => return Err(error),
+        Ok(file) if !file.is_file() => return Ok(false),
+        Ok(_) => {}
+    }
+    let mut start = Vec::new();
+    let most = HEADER.len() as u64;
+    File::open(path)?.take(most).read_to_end(&mut start)?;
+    Ok(HEADER.as_bytes().starts_with(&start))
 }

@@ -309,10 +309,11 @@ impl StoredResult {
     }
 }
 
-const FAULTS: [SignInFault; 6] = [
+const FAULTS: [SignInFault; 7] = [
     SignInFault::NotInGroup,
     SignInFault::GroupUnknown,
     SignInFault::TooOld,
+    SignInFault::Ahead,
     SignInFault::TimeUnknown,
     SignInFault::LinkMissing,
     SignInFault::LinkMissingAndTimeUnknown,
@@ -321,6 +322,7 @@ const FAULTS: [SignInFault; 6] = [
 fn fault_word(fault: SignInFault) -> &'static str {
     match fault {
         SignInFault::TooOld => "old-sign-in",
+        SignInFault::Ahead => "sign-in-ahead",
         SignInFault::TimeUnknown => "no-time",
         SignInFault::NotInGroup => "no-group",
         SignInFault::GroupUnknown => "group-unknown",

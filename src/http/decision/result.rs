@@ -174,6 +174,11 @@ pub(super) fn explain_fault(fault: SignInFault, app: &App) -> String {
         SignInFault::TooOld => format!(
             "this gate takes a decision only within {within} of the sign-in, and yours is not from this time. Sign in again."
         ),
+        SignInFault::Ahead => {
+            "the time of your sign-in is 5 minutes or more ahead of this gate's clock, so one of the two clocks is wrong. \
+             Nothing is lost: tell the operator of this gate, and open this page again later."
+                .to_owned()
+        }
         SignInFault::TimeUnknown => format!(
             "this gate takes a decision only within {within} of the sign-in, and yours does not say when it was: {CLAIM}"
         ),

@@ -4,14 +4,15 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use human_oversight::domain::Approval;
-use human_oversight::values::Address;
+use human_oversight::values::{Address, ApprovalId};
 use serde_json::json;
 use tokio::time::Instant;
 
-use super::{bob, ids, list, waiting};
+use super::{bob, carol, ids, list, submit, waiting};
 use crate::backing_store;
 use crate::browser::Browser;
 use crate::harness::{ALICE, BOB, TestGate, for_alice};
+use crate::quorum::{CAROL, POLICY, payment};
 use crate::sign_in::{ON, alice};
 use crate::store::approval;
 use crate::tables::operations;
@@ -32,6 +33,10 @@ async fn fill(gate: &TestGate, person: &str, count: usize) {
             Approval::new(approval.request, approval.approvers)
         })
         .collect();
+    insert(gate, &requests).await;
+}
+
+async fn insert(gate: &TestGate, requests: &[Approval]) {
     for some in requests.chunks(50) {
         let inserting = some.iter().map(|approval| {
             let due = approval.request.expires_at;
@@ -86,6 +91,33 @@ async fn a_list_of_500_costs_one_query_per_shard_and_one_read_per_row() {
             .contains("More requests wait than this page shows")
     );
     assert_eq!(waiting(&gate, &bob()).await.len(), 100);
+}
+
+/// Requests whose first stage is open name the people of the second, and do not ask them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_that_waits_is_listed_however_many_earlier_ones_do_not_ask_yet() {
+    let gate = TestGate::with(&[&ON[..], &[("HO_POLICY", POLICY)]].concat()).await;
+    let first = submit(&gate, &payment(900)).await.id.parse().unwrap();
+    let first = gate.store.read(&first).await.unwrap().approval;
+    let requests: Vec<Approval> = (0..1_010)
+        .map(|number| {
+            let mut approval = first.clone();
+            let agent = format!("Agent{}", number % 40);
+            approval.request.id = ApprovalId::new(&agent, &number.to_string()).unwrap();
+            approval
+        })
+        .collect();
+    insert(&gate, &requests).await;
+    let page = list(&gate, &carol()).await;
+    assert!(ids(&page, "Waiting for your decision: 0<").is_empty());
+    assert!(page.body.contains("Nothing waits for your decision now."));
+    // Its deadline is later than theirs.
+    fill(&gate, CAROL, 1).await;
+    let page = list(&gate, &carol()).await;
+    assert_eq!(ids(&page, "Waiting for your decision: 1<").len(), 1);
+    for words in ["More requests wait", "Nothing waits"] {
+        assert!(!page.body.contains(words), "{words}: {}", page.body);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

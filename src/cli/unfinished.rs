@@ -1,0 +1,67 @@
+//! What a command is writing, and deletes if it is stopped: a part of it is of no use, and may be personal data.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// A file or folder that is deleted when SIGINT, SIGTERM or SIGHUP ends the program.
+pub(crate) struct Unfinished(Arc<Mutex<Option<PathBuf>>>);
+
+impl Unfinished {
+    /// From now on those signals delete it. Where they cannot be received, they end the program as ever.
+    pub(crate) fn new(path: &Path) -> Self {
+        let unfinished = Arc::new(Mutex::new(Some(path.to_owned())));
+        #[cfg(unix)]
+        unix::delete_when_stopped(unfinished.clone()).ok();
+        Self(unfinished)
+    }
+
+    /// It is whole, or gone.
+    pub(crate) fn end(self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+}
+
+#[cfg(unix)]
+mod unix {
+    use std::fs::{remove_dir_all, remove_file};
+    use std::path::PathBuf;
+    use std::sync::{Arc, Mutex, PoisonError, mpsc};
+    use std::{io, thread};
+
+    use tokio::runtime::Builder;
+    use tokio::signal::unix::{SignalKind, signal};
+
+    /// Listens in a thread of its own: the program's only one may wait for a file.
+    pub(super) fn delete_when_stopped(unfinished: Arc<Mutex<Option<PathBuf>>>) -> io::Result<()> {
+        let runtime = Builder::new_current_thread().enable_io().build()?;
+        let (listening, is_listening) = mpsc::channel();
+        thread::spawn(move || {
+            runtime.block_on(async {
+                let kinds = [
+                    SignalKind::interrupt(),
+                    SignalKind::terminate(),
+                    SignalKind::hangup(),
+                ];
+                let [Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)] = kinds.map(signal)
+                else {
+                    return;
+                };
+                listening.send(()).ok();
+                let kind = tokio::select! {
+                    _ = interrupt.recv() => kinds[0],
+                    _ = terminate.recv() => kinds[1],
+                    _ = hangup.recv() => kinds[2],
+                };
+                // Held to the end, so that what is whole meanwhile stays.
+                let path = unfinished.lock().unwrap_or_else(PoisonError::into_inner);
+                if let Some(path) = path.as_ref() {
+                    remove_file(path).or_else(|_| remove_dir_all(path)).ok();
+                }
+                std::process::exit(128 + kind.as_raw_value());
+            });
+        });
+        // Without an answer the thread has ended.
+        is_listening.recv().ok();
+        Ok(())
+    }
+}
