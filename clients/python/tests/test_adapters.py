@@ -270,6 +270,16 @@ class TestLangGraph:
         check(mock, {"user_id": "1"})
 
     @pytest.mark.parametrize("is_async", [True, False])
+    def test_the_calls_of_a_node_with_both_wrappers_are_gated(self, case: Any, is_async: bool) -> None:
+        prebuilt = pytest.importorskip("langgraph.prebuilt")
+        from human_oversight.adapters.langgraph import awrap, wrap
+
+        mock, words = case
+        wrappers = {"wrap_tool_call": wrap(oversight()), "awrap_tool_call": awrap(oversight())}
+        assert self.run(prebuilt.ToolNode([delete_user], **wrappers), is_async) == words
+        check(mock, {"user_id": "1"})
+
+    @pytest.mark.parametrize("is_async", [True, False])
     def test_a_call_that_the_node_answers_with_an_error_is_reported_as_failed(self, is_async: bool) -> None:
         pytest.importorskip("langgraph")
         from human_oversight.adapters.langgraph import tool_node

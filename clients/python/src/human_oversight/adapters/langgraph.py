@@ -16,44 +16,43 @@ from typing import Any
 from langgraph.prebuilt import ToolNode
 from langgraph.prebuilt.tool_node import ToolCallRequest as Request
 
-from .langgraph_calls import describe, interrupting, message, refuse_among_others, running, succeeded
+from .langgraph_calls import describe, interrupting, message, refuse_among_others
+from .langgraph_runs import arun, run
 from .oversight import Oversight
 
-__all__ = ["Oversight", "tool_node"]
+__all__ = ["Oversight", "awrap", "tool_node", "wrap"]
 
 
 def tool_node(tools: Sequence[Any], oversight: Oversight, **settings: Any) -> ToolNode:
-    """A `ToolNode`, of whose tools the named ones run after a person approved exactly their arguments.
-
-    Raises:
-        TypeError: if a named tool is not among them.
-    """
-
-    def call(request: Request, execute: Callable[[Request], Any]) -> Any:
-        def run() -> Any:
-            with running():
-                return succeeded(execute(request))
-
-        while request.tool_call["name"] in oversight:
-            if oversight.may_end_undecided and (refusal := refuse_among_others(request)):
-                return refusal
-            with interrupting(request):
-                return message(request, oversight.run(*describe(request), run))
-        return execute(request)
-
-    async def call_async(request: Request, execute: Callable[[Request], Awaitable[Any]]) -> Any:
-        async def run() -> Any:
-            with running():
-                return succeeded(await execute(request))
-
-        while request.tool_call["name"] in oversight:
-            if oversight.may_end_undecided and (refusal := refuse_among_others(request)):
-                return refusal
-            with interrupting(request):
-                return message(request, await oversight.run_async(*describe(request), run))
-        return await execute(request)
-
-    # Both: with one alone, LangGraph may run a call past it.
-    node = ToolNode(tools, wrap_tool_call=call, awrap_tool_call=call_async, **settings)
+    """A `ToolNode`, of whose tools the named ones run after approval; a `TypeError` if one is not among them."""
+    node = ToolNode(tools, wrap_tool_call=wrap(oversight), awrap_tool_call=awrap(oversight), **settings)
     oversight.require(node.tools_by_name)
     return node
+
+
+def wrap(oversight: Oversight) -> Callable[[Request, Callable[[Request], Any]], Any]:
+    """For a `ToolNode` made otherwise, which must get `awrap` too: past one alone, LangGraph may run a call."""
+
+    def call(request: Request, execute: Callable[[Request], Any]) -> Any:
+        while request.tool_call["name"] in oversight:
+            if oversight.may_end_undecided and (refusal := refuse_among_others(request)):
+                return refusal
+            with interrupting(request):
+                return message(request, oversight.run(*describe(request), lambda: run(request, execute)))
+        return execute(request)
+
+    return call
+
+
+def awrap(oversight: Oversight) -> Callable[[Request, Callable[[Request], Awaitable[Any]]], Any]:
+    """The same of asynchronous calls."""
+
+    async def call(request: Request, execute: Callable[[Request], Awaitable[Any]]) -> Any:
+        while request.tool_call["name"] in oversight:
+            if oversight.may_end_undecided and (refusal := refuse_among_others(request)):
+                return refusal
+            with interrupting(request):
+                return message(request, await oversight.run_async(*describe(request), lambda: arun(request, execute)))
+        return await execute(request)
+
+    return call
