@@ -6,8 +6,7 @@ With `Oversight(…, wait=0)` a call without a decision interrupts the graph, an
 needs a checkpointer, `HO_CLAIM_KEY`, and one tool call in each task of the node (as `Send` makes them): an interrupt
 throws away the results of the other calls of its task. So a call that has others beside it is refused.
 
-A gated tool cannot interrupt the graph itself: its approval is used up when it begins, so a resume could not run it
-again. Let a node before it, or a tool that is not gated, ask with `interrupt`.
+A gated tool cannot interrupt the graph itself, since a resume could not run it again. Ask in a node before it.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -16,7 +15,8 @@ from typing import Any
 from langgraph.prebuilt import ToolNode
 from langgraph.prebuilt.tool_node import ToolCallRequest as Request
 
-from .langgraph_calls import describe, interrupting, message, refuse_among_others, running, succeeded
+from .langgraph_calls import describe, message, succeeded
+from .langgraph_interrupts import interrupting, refuse_among_others, running
 from .oversight import Oversight
 
 __all__ = ["Oversight", "tool_node"]
@@ -31,7 +31,7 @@ def tool_node(tools: Sequence[Any], oversight: Oversight, **settings: Any) -> To
 
     def call(request: Request, execute: Callable[[Request], Any]) -> Any:
         def run() -> Any:
-            with running():
+            with running(request, is_resumed=oversight.may_end_undecided):
                 return succeeded(execute(request))
 
         while request.tool_call["name"] in oversight:
@@ -43,7 +43,7 @@ def tool_node(tools: Sequence[Any], oversight: Oversight, **settings: Any) -> To
 
     async def call_async(request: Request, execute: Callable[[Request], Awaitable[Any]]) -> Any:
         async def run() -> Any:
-            with running():
+            with running(request, is_resumed=oversight.may_end_undecided):
                 return succeeded(await execute(request))
 
         while request.tool_call["name"] in oversight:
