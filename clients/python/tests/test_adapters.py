@@ -389,6 +389,28 @@ class TestLangGraph:
         assert state["messages"][-1].content == "User 1 deleted."
         assert len(real.questions()) == 1
 
+    def test_the_resume_that_collects_a_decision_does_not_answer_the_tools_own_interrupt(
+        self, real: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        pytest.importorskip("langgraph")
+        from langgraph.checkpoint.memory import InMemorySaver
+        from langgraph.types import Command, interrupt
+
+        from human_oversight import Gate
+        from human_oversight.adapters.langgraph import tool_node
+
+        def delete_user(user_id: str) -> str:
+            """Deletes a user."""
+            return f"answered: {interrupt('Really?')}"
+
+        monkeypatch.setenv("HO_CLAIM_KEY", "5a" * 32)
+        graph = self.graph(tool_node([delete_user], oversight(wait=0, gate=Gate.from_env())), InMemorySaver())
+        config = {"configurable": {"thread_id": "7"}}
+        (pending,) = graph.invoke({"messages": []}, config)["__interrupt__"]
+        real.decide(pending.value["request"], "approve", "")
+        with pytest.raises(RuntimeError, match="cannot interrupt"):
+            graph.invoke(Command(resume=True), config)
+
 
 class TestAgentFramework:
     @staticmethod

@@ -6,8 +6,7 @@ With `Oversight(…, wait=0)` a call without a decision interrupts the graph, an
 needs a checkpointer, `HO_CLAIM_KEY`, and one tool call in each task of the node (as `Send` makes them): an interrupt
 throws away the results of the other calls of its task. So a call that has others beside it is refused.
 
-A gated tool cannot interrupt the graph itself: its approval is used up when it begins, so a resume could not run it
-again. Let a node before it, or a tool that is not gated, ask with `interrupt`.
+A gated tool cannot interrupt the graph itself, since a resume could not run it again. Ask in a node before it.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -16,7 +15,8 @@ from typing import Any
 from langgraph.prebuilt import ToolNode
 from langgraph.prebuilt.tool_node import ToolCallRequest as Request
 
-from .langgraph_calls import describe, interrupting, message, refuse_among_others
+from .langgraph_calls import describe, message
+from .langgraph_interrupts import interrupting, refuse_among_others
 from .langgraph_runs import arun, run
 from .oversight import Oversight
 
@@ -38,7 +38,7 @@ def wrap(oversight: Oversight) -> Callable[[Request, Callable[[Request], Any]], 
             if oversight.may_end_undecided and (refusal := refuse_among_others(request)):
                 return refusal
             with interrupting(request):
-                return message(request, oversight.run(*describe(request), lambda: run(request, execute)))
+                return message(request, oversight.run(*describe(request), lambda: run(request, execute, oversight)))
         return execute(request)
 
     return call
@@ -52,7 +52,8 @@ def awrap(oversight: Oversight) -> Callable[[Request, Callable[[Request], Awaita
             if oversight.may_end_undecided and (refusal := refuse_among_others(request)):
                 return refusal
             with interrupting(request):
-                return message(request, await oversight.run_async(*describe(request), lambda: arun(request, execute)))
+                result = await oversight.run_async(*describe(request), lambda: arun(request, execute, oversight))
+                return message(request, result)
         return await execute(request)
 
     return call
