@@ -242,16 +242,17 @@ class TestPydanticAI:
 
 class TestLangGraph:
     @staticmethod
-    def graph(node: Any, saver: Any = None) -> Any:
+    def graph(node: Any, saver: Any = None, users: str = "1", route: Any = None) -> Any:
         from langchain_core.messages import AIMessage
         from langgraph.graph import START, MessagesState, StateGraph
 
         def model(_: Any) -> Any:
-            call = {"name": "delete_user", "args": {"user_id": "1"}, "id": "call_1"}
-            return {"messages": [AIMessage("", tool_calls=[call])]}
+            calls = [{"name": "delete_user", "args": {"user_id": user}, "id": f"call_{user}"} for user in users]
+            return {"messages": [AIMessage("", tool_calls=calls)]}
 
-        graph = StateGraph(MessagesState).add_node("model", model).add_node("tools", node)
-        return graph.add_edge(START, "model").add_edge("model", "tools").compile(checkpointer=saver)
+        graph = StateGraph(MessagesState).add_node("model", model).add_node("tools", node).add_edge(START, "model")
+        graph = graph.add_conditional_edges("model", route or (lambda _: "tools"), ["tools"])
+        return graph.compile(checkpointer=saver)
 
     @classmethod
     def run(cls, node: Any, is_async: bool = True) -> str:
@@ -288,6 +289,28 @@ class TestLangGraph:
                 node = tool_node([function], oversight(), handle_tool_errors=True)
                 assert words in self.run(node, is_async)
             assert mock.outcomes == ["ExecutionFailed"]
+
+    @pytest.mark.parametrize("is_async", [True, False])
+    def test_a_call_that_may_interrupt_runs_in_a_task_of_its_own(self, is_async: bool) -> None:
+        pytest.importorskip("langgraph")
+        from langgraph.types import Send
+
+        from human_oversight.adapters.langgraph import tool_node
+
+        def results(**settings: Any) -> list[str]:
+            graph = self.graph(tool_node([delete_user], oversight(wait=0)), users="12", **settings)
+            messages = {"messages": []}
+            state = asyncio.run(graph.ainvoke(messages)) if is_async else graph.invoke(messages)
+            return [message.content for message in state["messages"][1:]]
+
+        def send(state: Any) -> Any:
+            return [Send("tools", [call]) for call in state["messages"][-1].tool_calls]
+
+        mock = MockGate()
+        with mock.gate.scope():
+            assert all(text.startswith("Not run: call this tool alone.") for text in results())
+            assert mock.requests == []
+            assert results(route=send) == ["User 1 deleted.", "User 2 deleted."]
 
     @pytest.mark.parametrize("is_async", [True, False])
     def test_a_gated_tool_cannot_interrupt_the_graph(self, is_async: bool) -> None:

@@ -19,6 +19,15 @@ def describe(request: Request) -> tuple[str, dict[str, Any], tuple[str | None, .
     return request.tool_call["name"], request.tool_call["args"], (thread, request.tool_call["id"])
 
 
+def refuse_among_others(request: Request) -> Any:
+    """A refusal, if the task may have other calls, whose results an interrupt would throw away."""
+    is_sent, state = request.runtime.config["metadata"]["langgraph_path"][0] == "__pregel_push", request.state
+    members = state if isinstance(state, dict) else {"messages": state} if isinstance(state, list) else vars(state)
+    messages = members.get("messages")
+    is_alone = is_sent or (messages and len(messages[-1].tool_calls) == 1)
+    return None if is_alone else message(request, "Not run: call this tool alone. No one was asked.")
+
+
 @contextmanager
 def interrupting(request: Request) -> Iterator[None]:
     """Interrupts the graph if there is no decision yet."""
@@ -46,6 +55,5 @@ def succeeded(result: Any) -> Any:
 
 
 def message(request: Request, result: Any) -> Any:
-    call = request.tool_call
-    is_refusal = isinstance(result, str)
-    return ToolMessage(result, name=call["name"], tool_call_id=call["id"], status="error") if is_refusal else result
+    name, id_ = request.tool_call["name"], request.tool_call["id"]
+    return ToolMessage(result, name=name, tool_call_id=id_, status="error") if isinstance(result, str) else result

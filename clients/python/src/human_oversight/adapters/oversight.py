@@ -48,6 +48,11 @@ class Oversight:
     def __contains__(self, tool: str) -> bool:
         return tool in self._actions
 
+    @property
+    def may_end_undecided(self) -> bool:
+        """Whether a call may end as `Undecided`."""
+        return self._wait is not None
+
     def require(self, gated: Iterable[str]) -> None:
         """Checks that each named tool is one of these: the framework would run another without an approval.
 
