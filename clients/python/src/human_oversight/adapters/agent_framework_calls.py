@@ -37,11 +37,11 @@ class _Approved:
     def use(self, arguments: Any) -> None:
         refused = None
         if self.has_run:
-            refused = Refused(Reason.USED, "a later middleware called the function twice")
+            refused = Refused(Reason.USED, "a later middleware called the function again, which ran once")
         elif Parameters(arguments).digest != self._digest:
-            refused = unverified("a later middleware changed the arguments")
+            refused = unverified("not run: a later middleware changed the arguments")
         if refused:
-            raise Failed(f"not run: {refused.detail}", words(refused))
+            raise Failed(str(refused.detail), words(refused))
         self.has_run = True
 
 
