@@ -19,7 +19,7 @@ export function members(tool: object): object {
   return found;
 }
 
-/** What a model reads: a refusal as it is, everything else as the tool puts it. A stored refusal is told by its words,
+/** What a model reads: a refusal as it is, everything else as the tool puts it. A stored refusal is known by its words,
  * since nothing else of it is stored. */
 export function ofResults(toModelOutput: ToModelOutput): ToModelOutput {
   return (given) => {
