@@ -15,7 +15,7 @@ use human_oversight::domain::Approval;
 use human_oversight::private_files;
 use human_oversight::store::{StandingKind, Store, StoreError, decode_grants, ensure_readable};
 use human_oversight::values::{Clock, Timestamp};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::copied::{copied_lines, ensure_no_row_twice};
 use super::maintenance::{
@@ -97,7 +97,7 @@ async fn copy(store: &Store, file: File) -> anyhow::Result<Copied> {
     let (mut copy, mut copied) = (BufWriter::new(file), Copied::default());
     for_each_row(store, async |row| {
         copied.rows += 1;
-        copied.write_line(&mut copy, &row.keys, &row.columns)
+        copied.write_line(&mut copy, &row.keys, row.columns)
     })
     .await?;
     for_each_standing_row(store, async |row| {
@@ -106,12 +106,12 @@ async fn copy(store: &Store, file: File) -> anyhow::Result<Copied> {
             return Ok(());
         }
         copied.standing += 1;
-        copied.write_line(&mut copy, &row.keys, &row.columns)
+        copied.write_line(&mut copy, &row.keys, row.columns)
     })
     .await?;
     for_each_decided_row(store, async |row| {
         copied.decided += 1;
-        copied.write_line(&mut copy, &row.keys, &row.columns)
+        copied.write_line(&mut copy, &row.keys, row.columns)
     })
     .await?;
     copy.into_inner()
@@ -125,13 +125,27 @@ impl Copied {
         &mut self,
         copy: &mut impl Write,
         (partition, row): &(String, String),
-        columns: &Map<String, Value>,
+        mut columns: Map<String, Value>,
     ) -> anyhow::Result<()> {
-        if let Err(error) = ensure_readable(columns) {
+        let of_row = [("PartitionKey", partition), ("RowKey", row)];
+        let problem = match ensure_readable(&columns) {
+            Err(error) => Some(error.to_string()),
+            Ok(())
+                if of_row
+                    .iter()
+                    .any(|(name, key)| columns.get(*name) != Some(&json!(key))) =>
+            {
+                Some("its columns name another row".to_owned())
+            }
+            Ok(()) => None,
+        };
+        if let Some(problem) = problem {
             self.unreadable += 1;
-            say(&format!("{partition}/{row}: {error}"));
+            say(&format!("{partition}/{row}: {problem}"));
         }
-        serde_json::to_writer(&mut *copy, columns)?;
+        // Else the copy could have the other row twice.
+        columns.extend(of_row.map(|(name, key)| (name.to_owned(), json!(key))));
+        serde_json::to_writer(&mut *copy, &columns)?;
         Ok(copy.write_all(b"\n")?)
     }
 }
