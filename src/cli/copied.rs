@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::io::BufRead;
 use std::path::Path;
 
 use anyhow::{Context, anyhow, bail};
@@ -11,6 +11,8 @@ use human_oversight::keys::LinkKeys;
 use human_oversight::store::{StoreError, place_of_copy, read_copy};
 use human_oversight_protocol::parameters::sha256;
 use serde_json::{Map, Value};
+
+use super::text;
 
 /// Calls `visit` with the columns of every request, line by line.
 ///
@@ -51,7 +53,8 @@ pub(crate) fn copied_lines(
 ) -> anyhow::Result<impl Iterator<Item = anyhow::Result<(u64, Map<String, Value>)>>> {
     let cannot = format!("{} cannot be read", file.display());
     let opened = File::open(file).with_context(|| cannot.clone())?;
-    let mut lines = BufReader::new(opened).lines();
+    let lines = text::buffered(opened).with_context(|| cannot.clone())?;
+    let mut lines = lines.lines();
     let first = lines.next().with_context(|| {
         let file = file.display();
         format!("{file} cannot be used: it has no row, so it is no backup")
