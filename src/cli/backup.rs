@@ -15,9 +15,9 @@ use human_oversight::domain::Approval;
 use human_oversight::private_files;
 use human_oversight::store::{StandingKind, Store, StoreError, decode_grants, ensure_readable};
 use human_oversight::values::{Clock, Timestamp};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
-use super::copied::{copied_lines, ensure_no_row_twice};
+use super::copied::{copied_lines, ensure_no_row_twice, set_keys};
 use super::maintenance::{
     ensure_store_exists, for_each_decided_row, for_each_row, for_each_standing_row, open,
     required_link_keys, say,
@@ -124,27 +124,18 @@ impl Copied {
     fn write_line(
         &mut self,
         copy: &mut impl Write,
-        (partition, row): &(String, String),
+        keys: &(String, String),
         mut columns: Map<String, Value>,
     ) -> anyhow::Result<()> {
-        let of_row = [("PartitionKey", partition), ("RowKey", row)];
+        let names_another = set_keys(&mut columns, keys);
         let problem = match ensure_readable(&columns) {
             Err(error) => Some(error.to_string()),
-            Ok(())
-                if of_row
-                    .iter()
-                    .any(|(name, key)| columns.get(*name) != Some(&json!(key))) =>
-            {
-                Some("its columns name another row".to_owned())
-            }
-            Ok(()) => None,
+            Ok(()) => names_another.then(|| "its columns name another row".to_owned()),
         };
         if let Some(problem) = problem {
             self.unreadable += 1;
-            say(&format!("{partition}/{row}: {problem}"));
+            say(&format!("{}/{}: {problem}", keys.0, keys.1));
         }
-        // Else the copy could have the other row twice.
-        columns.extend(of_row.map(|(name, key)| (name.to_owned(), json!(key))));
         serde_json::to_writer(&mut *copy, &columns)?;
         Ok(copy.write_all(b"\n")?)
     }

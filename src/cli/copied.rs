@@ -10,7 +10,7 @@ use human_oversight::domain::Approval;
 use human_oversight::keys::LinkKeys;
 use human_oversight::store::{StoreError, place_of_copy, read_copy};
 use human_oversight_protocol::parameters::sha256;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::text;
 
@@ -32,6 +32,18 @@ pub(crate) fn for_each_copied_row(
         }
     }
     Ok(())
+}
+
+/// Puts the keys under which a row is stored into its columns. Returns whether they named another row, which a copy would
+/// then have twice.
+pub(crate) fn set_keys(
+    columns: &mut Map<String, Value>,
+    (partition, row): &(String, String),
+) -> bool {
+    let keys = [("PartitionKey", partition), ("RowKey", row)];
+    let set =
+        keys.map(|(name, key)| columns.insert(name.to_owned(), json!(key)) != Some(json!(key)));
+    set.contains(&true)
 }
 
 /// # Errors

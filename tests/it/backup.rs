@@ -418,16 +418,19 @@ async fn a_row_whose_columns_name_another_is_copied_under_its_own_keys() {
     assert!(code == 1 && said.contains(&named), "{said}");
     let (said, code) = run(&settings, &["restore", copy]).await;
     assert!(code == 1 && said.contains("1 were there"), "{said}");
-    let folder = dir.path().join("evidence");
-    let time = ["evidence", "--since", "2020-01-01", "--until", "2100-01-01"];
-    let output = ["--output", folder.to_str().unwrap(), "--backup", copy];
-    let (said, code) = run(&settings, &[&time[..], &output].concat()).await;
-    assert_eq!(code, 1, "{said}");
-    let verification = std::fs::read_to_string(folder.join("verification.txt")).unwrap();
-    assert!(
-        verification.contains(&format!("Other/{}: ", id.correlation())),
-        "{verification}"
-    );
+    for (number, more) in [&[][..], &["--backup", copy]].into_iter().enumerate() {
+        let folder = dir.path().join(format!("evidence-{number}"));
+        let output = folder.to_str().unwrap();
+        let time = ["evidence", "--since", "2020-01-01", "--until", "2100-01-01"];
+        let arguments = [&time[..], &["--output", output], more].concat();
+        let (said, code) = run(&settings, &arguments).await;
+        assert_eq!(code, 1, "{said}");
+        let verification = std::fs::read_to_string(folder.join("verification.txt")).unwrap();
+        let named = format!("Other/{}: ", id.correlation());
+        assert!(verification.contains(&named), "{verification}");
+        let sound = format!("{}/{}: ", id.agent(), id.correlation());
+        assert!(!verification.contains(&sound), "{verification}");
+    }
 }
 
 /// Without its keys, no one could find the row that a copy or the evidence lacks.
