@@ -19,6 +19,7 @@ mod policy;
 mod purge;
 mod reconcile;
 mod serve;
+mod text;
 mod unfinished;
 mod value_parsers;
 mod verify;

@@ -17,7 +17,7 @@ use human_oversight::store::{StandingKind, Store, StoreError, decode_grants, ens
 use human_oversight::values::{Clock, Timestamp};
 use serde_json::{Map, Value};
 
-use super::copied::{copied_lines, ensure_no_row_twice};
+use super::copied::{copied_lines, ensure_no_row_twice, set_keys};
 use super::maintenance::{
     ensure_store_exists, for_each_decided_row, for_each_row, for_each_standing_row, open,
     required_link_keys, say,
@@ -97,7 +97,7 @@ async fn copy(store: &Store, file: File) -> anyhow::Result<Copied> {
     let (mut copy, mut copied) = (BufWriter::new(file), Copied::default());
     for_each_row(store, async |row| {
         copied.rows += 1;
-        copied.write_line(&mut copy, &row.keys, &row.columns)
+        copied.write_line(&mut copy, &row.keys, row.columns)
     })
     .await?;
     for_each_standing_row(store, async |row| {
@@ -106,12 +106,12 @@ async fn copy(store: &Store, file: File) -> anyhow::Result<Copied> {
             return Ok(());
         }
         copied.standing += 1;
-        copied.write_line(&mut copy, &row.keys, &row.columns)
+        copied.write_line(&mut copy, &row.keys, row.columns)
     })
     .await?;
     for_each_decided_row(store, async |row| {
         copied.decided += 1;
-        copied.write_line(&mut copy, &row.keys, &row.columns)
+        copied.write_line(&mut copy, &row.keys, row.columns)
     })
     .await?;
     copy.into_inner()
@@ -124,14 +124,19 @@ impl Copied {
     fn write_line(
         &mut self,
         copy: &mut impl Write,
-        (partition, row): &(String, String),
-        columns: &Map<String, Value>,
+        keys: &(String, String),
+        mut columns: Map<String, Value>,
     ) -> anyhow::Result<()> {
-        if let Err(error) = ensure_readable(columns) {
+        let names_another = set_keys(&mut columns, keys);
+        let problem = match ensure_readable(&columns) {
+            Err(error) => Some(error.to_string()),
+            Ok(()) => names_another.then(|| "its columns name another row".to_owned()),
+        };
+        if let Some(problem) = problem {
             self.unreadable += 1;
-            say(&format!("{partition}/{row}: {error}"));
+            say(&format!("{}/{}: {problem}", keys.0, keys.1));
         }
-        serde_json::to_writer(&mut *copy, columns)?;
+        serde_json::to_writer(&mut *copy, &columns)?;
         Ok(copy.write_all(b"\n")?)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::io::BufRead;
 use std::path::Path;
 
 use anyhow::{Context, anyhow, bail};
@@ -10,7 +10,9 @@ use human_oversight::domain::Approval;
 use human_oversight::keys::LinkKeys;
 use human_oversight::store::{StoreError, place_of_copy, read_copy};
 use human_oversight_protocol::parameters::sha256;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
+
+use super::text;
 
 /// Calls `visit` with the columns of every request, line by line.
 ///
@@ -32,6 +34,18 @@ pub(crate) fn for_each_copied_row(
     Ok(())
 }
 
+/// Puts the keys under which a row is stored into its columns. Returns whether they named another row, which a copy would
+/// then have twice.
+pub(crate) fn set_keys(
+    columns: &mut Map<String, Value>,
+    (partition, row): &(String, String),
+) -> bool {
+    let keys = [("PartitionKey", partition), ("RowKey", row)];
+    let set =
+        keys.map(|(name, key)| columns.insert(name.to_owned(), json!(key)) != Some(json!(key)));
+    set.contains(&true)
+}
+
 /// # Errors
 /// When the file cannot be read, or has a row twice up to the first line that is no row.
 pub(crate) fn ensure_no_row_twice(file: &Path) -> anyhow::Result<()> {
@@ -51,7 +65,8 @@ pub(crate) fn copied_lines(
 ) -> anyhow::Result<impl Iterator<Item = anyhow::Result<(u64, Map<String, Value>)>>> {
     let cannot = format!("{} cannot be read", file.display());
     let opened = File::open(file).with_context(|| cannot.clone())?;
-    let mut lines = BufReader::new(opened).lines();
+    let lines = text::buffered(opened).with_context(|| cannot.clone())?;
+    let mut lines = lines.lines();
     let first = lines.next().with_context(|| {
         let file = file.display();
         format!("{file} cannot be used: it has no row, so it is no backup")

@@ -17,7 +17,7 @@ use human_oversight_protocol::manifest;
 use human_oversight_protocol::types::KeySet;
 
 use super::clock::{clock, now};
-use super::copied::for_each_copied_row;
+use super::copied::{for_each_copied_row, set_keys};
 use super::maintenance::{ensure_store_exists, for_each_row, link_keys, named, open, say};
 use super::unfinished::Unfinished;
 use super::value_parsers::date;
@@ -130,7 +130,8 @@ async fn write(
         None => {
             ensure_store_exists(settings)?;
             let store = open(settings, 0, clock(), keys)?;
-            for_each_row(&store, async |row| {
+            for_each_row(&store, async |mut row| {
+                set_keys(&mut row.columns, &row.keys);
                 let problem = verification.add(&row.approval);
                 content.add(row.columns, &row.approval, problem)
             })

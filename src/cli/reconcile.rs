@@ -6,7 +6,7 @@ mod report;
 mod table;
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read, stdin};
+use std::io::{BufRead, Read, stdin};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -24,6 +24,7 @@ use serde_json::Value;
 use super::clock::{clock, now};
 use super::copied::for_each_copied_row;
 use super::maintenance::{ensure_store_exists, for_each_row, link_keys, open};
+use super::text;
 use super::value_parsers::{date, seconds};
 use super::verify::receipt_keys;
 use mapping::{Line, Mapping};
@@ -189,7 +190,7 @@ fn for_each_action(
     mapping: &Mapping,
     mut visit: impl FnMut(Line) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
-    let mut lines = BufReader::new(source);
+    let mut lines = text::buffered(source).context("the actions cannot be read")?;
     let mut line = Vec::new();
     for number in 1.. {
         line.clear();

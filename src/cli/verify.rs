@@ -20,6 +20,7 @@ use super::maintenance::{
     ensure_store_exists, for_each_decided_row, for_each_row, for_each_standing_row, link_keys,
     named, open, say,
 };
+use super::text;
 
 /// What was verified, and what was found.
 pub(crate) struct Verification<'a> {
@@ -199,8 +200,7 @@ pub(crate) fn receipt_keys(
     file: Option<&Path>,
 ) -> anyhow::Result<KeySet> {
     if let Some(file) = file {
-        let text =
-            std::fs::read(file).with_context(|| format!("{} cannot be read", file.display()))?;
+        let text = text::read(file)?;
         let keys: KeySet = serde_json::from_slice(&text)
             .with_context(|| format!("{} is no JWK set of receipt keys", file.display()))?;
         if keys.keys.is_empty() {

@@ -87,7 +87,11 @@ fn parse_reasons(text: &str) -> Result<Vec<String>, String> {
             return Err(format!("reason {number} has {length} characters"));
         }
         let reason = Brand::parse_line(reason, REASON_CHARS)
-            .map_err(|_| format!("reason {number} has characters that do not show, or `=?`"))?;
+            .map_err(|_| {
+                format!(
+                    "reason {number} has characters that do not show, or `=?`, or several spaces in a row"
+                )
+            })?;
         let same = reasons.iter().position(|it| reads_the_same(it, &reason));
         if let Some(other) = same {
             return Err(format!("reasons {} and {number} are the same", other + 1));
@@ -141,6 +145,7 @@ mod tests {
                 "other;se\u{202e}cret",
                 "reason 2 has characters that do not show",
             ),
+            ("too  secret", "several spaces in a row"),
             ("se\tcret", "reason 1 has characters that do not show"),
             (
                 "=?utf-8?q?secret?=",

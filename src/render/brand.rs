@@ -48,7 +48,7 @@ impl Brand {
             Ok(line)
         } else {
             Err(format!(
-                "it must be one line of at most {longest} characters, without hidden ones and `=?`"
+                "it must be one line of at most {longest} characters, without hidden ones, several spaces in a row and `=?`"
             ))
         }
     }

@@ -396,6 +396,43 @@ async fn a_backup_that_fails_leaves_no_file_and_a_restore_that_fails_says_what_i
     assert!(said.starts_with(&there), "{said}");
 }
 
+/// Else the copy would have a row twice, and no command would read it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_row_whose_columns_name_another_is_copied_under_its_own_keys() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = format!("embedded:{}", dir.path().display());
+    let settings = [("HO_STORE", store.as_str())];
+    let gate = Process::start(dir.path(), &[]).await;
+    let sound = gate.client().submit(&request()).await.unwrap();
+    gate.kill().await;
+    let file = rusqlite::Connection::open(dir.path().join("approvals.db")).unwrap();
+    file.execute_batch(
+        "INSERT INTO approvals SELECT 'Other', RowKey, ETag, Due, Entity FROM approvals",
+    )
+    .unwrap();
+    let id: ApprovalId = sound.id.parse().unwrap();
+    let copy = dir.path().join("copy.jsonl");
+    let copy = copy.to_str().unwrap();
+    let (said, code) = run(&settings, &["backup", copy]).await;
+    let named = format!("Other/{}: its columns name another row", id.correlation());
+    assert!(code == 1 && said.contains(&named), "{said}");
+    let (said, code) = run(&settings, &["restore", copy]).await;
+    assert!(code == 1 && said.contains("1 were there"), "{said}");
+    for (number, more) in [&[][..], &["--backup", copy]].into_iter().enumerate() {
+        let folder = dir.path().join(format!("evidence-{number}"));
+        let output = folder.to_str().unwrap();
+        let time = ["evidence", "--since", "2020-01-01", "--until", "2100-01-01"];
+        let arguments = [&time[..], &["--output", output], more].concat();
+        let (said, code) = run(&settings, &arguments).await;
+        assert_eq!(code, 1, "{said}");
+        let verification = std::fs::read_to_string(folder.join("verification.txt")).unwrap();
+        let named = format!("Other/{}: ", id.correlation());
+        assert!(verification.contains(&named), "{verification}");
+        let sound = format!("{}/{}: ", id.agent(), id.correlation());
+        assert!(!verification.contains(&sound), "{verification}");
+    }
+}
+
 /// Without its keys, no one could find the row that a copy or the evidence lacks.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_row_that_is_no_json_is_named_by_its_keys() {

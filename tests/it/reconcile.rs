@@ -567,6 +567,50 @@ async fn what_cannot_be_read_is_named_with_its_line_and_proves_nothing() {
     assert_eq!(code, 2, "{said}");
 }
 
+/// PowerShell and Excel put a mark before a text.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn files_with_the_mark_of_utf_8_are_read_and_those_in_utf_16_are_named() {
+    let gate = TestGate::start().await;
+    let directory = Directory::new(&gate);
+    delete_approved(&gate, &directory, "1").await;
+    let folder = gate.dir.path();
+    let keys = gate.get(&format!("{}/api/keys", gate.url)).await.body;
+    let mapping =
+        r#"{"at": "/at", "action": "/action", "parameters": {"/user_id": "/parameters/user_id"}}"#;
+    let actions = std::fs::read_to_string(directory.write("actions.jsonl")).unwrap();
+    let copy = folder.join("copy.jsonl");
+    let settings = backing_store::settings(folder);
+    let backup = ["backup", copy.to_str().unwrap()];
+    run(&backing_store::borrowed(&settings), &backup).await;
+    let copy = std::fs::read_to_string(&copy).unwrap();
+    let files = [
+        ("--actions", actions.as_str()),
+        ("--mapping", mapping),
+        ("--keys", &keys),
+        ("--backup", &copy),
+    ];
+    let marked = files.map(|(option, text)| {
+        let name = format!("marked{option}");
+        (option, write(folder, &name, &format!("\u{feff}{text}")))
+    });
+    let arguments: Vec<&str> = marked
+        .iter()
+        .flat_map(|(option, file)| [*option, file])
+        .collect();
+    let (said, code) = reconcile(&gate, &arguments).await;
+    assert!(code == 0 && said.contains("1 matched"), "{said}");
+    for (option, text) in files {
+        let wide = folder.join("wide");
+        let units = "\u{feff}".encode_utf16().chain(text.encode_utf16());
+        std::fs::write(&wide, units.flat_map(u16::to_le_bytes).collect::<Vec<u8>>()).unwrap();
+        let mut arguments = arguments.clone();
+        let at = arguments.iter().position(|it| *it == option).unwrap();
+        arguments[at + 1] = wide.to_str().unwrap();
+        let (said, code) = reconcile(&gate, &arguments).await;
+        assert!(code == 2 && said.contains("UTF-16"), "{option}: {said}");
+    }
+}
+
 /// Each time is compared with those before, so lines that are not sorted would be taken for mismatches.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn lines_that_are_not_sorted_by_time_are_refused() {

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use super::outcome::Outcome;
 use super::request::Request;
 use crate::cli::maintenance::say;
+use crate::cli::text;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -29,8 +30,7 @@ struct Example {
 
 /// Prints each example whose outcome is another one.
 pub(super) fn run(policy: &Policy, file: &Path, json: bool) -> anyhow::Result<ExitCode> {
-    let bytes =
-        std::fs::read(file).with_context(|| format!("{} cannot be read", file.display()))?;
+    let bytes = text::read(file)?;
     let no_list = || format!("{} is no list of examples", file.display());
     let list = strict_json::parse(&bytes).with_context(no_list)?;
     let examples: Vec<Example> = serde_json::from_value(list).with_context(no_list)?;

@@ -1,6 +1,5 @@
 //! The request that a policy is tried on.
 
-use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
@@ -11,6 +10,8 @@ use human_oversight::policy::Asked;
 use human_oversight::values::Address;
 use human_oversight_protocol::strict_json;
 use serde_json::Value;
+
+use crate::cli::text;
 
 /// The time to decide that the gate gives by default.
 const DEFAULT_TIME: Duration = Duration::from_secs(3_600);
@@ -27,7 +28,7 @@ pub(super) struct Request {
 
 impl Request {
     pub(super) fn read(file: &Path) -> anyhow::Result<Self> {
-        let bytes = fs::read(file).with_context(|| format!("{} cannot be read", file.display()))?;
+        let bytes = text::read(file)?;
         let value = strict_json::parse(&bytes).map_err(|error| anyhow!("{error}"));
         let request = value.and_then(Self::parse);
         request.with_context(|| format!("{} is no request", file.display()))

@@ -12,6 +12,8 @@ use human_oversight_protocol::strict_json;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::cli::text::read;
+
 /// As a file says it. Each text that begins with `/` is a JSON pointer (RFC 6901) into a line.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
@@ -70,8 +72,7 @@ impl Mapping {
                 ignore_case: false,
             });
         };
-        let cannot = || format!("{} cannot be read", path.display());
-        let text = std::fs::read(path).with_context(cannot)?;
+        let text = read(path)?;
         let file = strict_json::parse(&text).map_err(|error| anyhow!("{error}"));
         let file = file.and_then(|file| Ok(serde_json::from_value::<File>(file)?));
         let file = file.map_err(|error| anyhow!("{} is no mapping: {error}", path.display()))?;
