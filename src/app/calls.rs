@@ -1,18 +1,24 @@
-//! The calls that are being answered, and the end of the process, which waits for them.
+//! The calls that are being answered, what they leave to tasks, and the end of the process, which waits for both.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::watch;
+use tracing::Instrument;
 
 /// Counts calls, and announces that the process ends.
 #[derive(Default)]
 pub struct Calls {
     open: AtomicUsize,
     ending: watch::Sender<bool>,
+    /// The number of tasks for which no call waits.
+    tasks: watch::Sender<usize>,
 }
 
 /// A call that is being answered, as long as it lives.
 pub struct Call<'a>(&'a Calls);
+
+/// A task that runs, as long as this lives.
+struct Task(watch::Sender<usize>);
 
 impl Calls {
     pub fn begin(&self) -> Call<'_> {
@@ -35,6 +41,29 @@ impl Calls {
         let mut ending = self.ending.subscribe();
         // The sender lives as long as this, so there is no error.
         ending.wait_for(|is_ending| *is_ending).await.ok();
+    }
+
+    /// Runs a task for which no call waits, but the end of the process.
+    pub(super) fn in_background(&self, work: impl Future<Output = ()> + Send + 'static) {
+        let task = Task(self.tasks.clone());
+        self.tasks.send_modify(|count| *count += 1);
+        let working = async move {
+            let _task = task;
+            work.await;
+        };
+        tokio::spawn(working.in_current_span());
+    }
+
+    /// Waits until no such task runs.
+    pub async fn settle(&self) {
+        let mut tasks = self.tasks.subscribe();
+        tasks.wait_for(|count| *count == 0).await.ok();
+    }
+}
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        self.0.send_modify(|count| *count -= 1);
     }
 }
 

@@ -1,16 +1,19 @@
-//! Sends the deliveries that this process has leased, emails and the events for channels, and stores their results in one
-//! write. A failed delivery does not fail the use case; the sweep retries it.
+//! Sends the deliveries that this process has leased, emails and the events for channels, and stores their results: in one
+//! write, unless a channel is slow. A failed delivery does not fail the use case; the sweep retries it.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::{Either, select};
 use tokio::task::JoinSet;
-use tracing::Instrument;
+use tokio::time::timeout;
 
 use super::error::Error;
 use super::state::App;
 use crate::domain::{
-    Approval, ChannelAttempt, DeliveryFault, Earlier, Notice, SendAttempt, SendResult,
+    Approval, ChannelAttempt, ChannelResult, DeliveryFault, Earlier, Notice, SendAttempt,
+    SendResult,
 };
 use crate::mailer::{Email, MailError};
 use crate::render;
@@ -23,6 +26,10 @@ const SUBMIT_SEND_TIMEOUT: Duration = Duration::from_secs(5);
 /// The timeout for every other email: shorter than a send lease, and long enough for a relay that greets after
 /// 20 s, as some do to put off senders of spam.
 const BACKGROUND_SEND_TIMEOUT: Duration = Duration::from_secs(45);
+
+/// How long the results of emails wait for those of channels. What is sent and not stored is sent again if the process
+/// ends, and a channel can take long.
+const ONE_WRITE: Duration = Duration::from_secs(1);
 
 /// The deliveries that this process has leased.
 #[derive(Default)]
@@ -57,26 +64,46 @@ impl App {
         if leased.is_empty() {
             return Ok((row.approval, 0));
         }
-        let is_first = |it: &SendAttempt| it.notice == Notice::Request && it.number == 1;
-        let asks_anew = leased.emails.iter().any(is_first);
-        let (results, told, ()) = tokio::join!(
-            self.send(&row.approval, leased.emails, earlier),
-            self.tell_of_request(&row.approval, leased.channels),
-            self.keep_message_group(&row.approval, asks_anew),
-        );
-        let (row, ()) = self
-            .update(row, |approval, now| {
-                for (attempt, result) in &results {
-                    approval.record_delivery_result(*attempt, *result, now);
-                }
-                for (attempt, result) in &told {
-                    approval.record_channel_result(attempt, *result, now);
-                }
-                Ok(())
-            })
-            .await?;
-        let sent = results.iter().filter(|(_, it)| *it == SendResult::Sent);
-        Ok((row.approval, sent.count()))
+        let messages = self.messages(&row.approval, leased.channels);
+        let mut telling = pin!(self.tell(messages));
+        let (sent, told) = {
+            let sending = pin!(self.send(&row.approval, leased.emails, earlier));
+            match select(sending, telling.as_mut()).await {
+                Either::Left((sent, telling)) => (sent, timeout(ONE_WRITE, telling).await.ok()),
+                Either::Right((told, sending)) => (sending.await, Some(told)),
+            }
+        };
+        let count = sent
+            .iter()
+            .filter(|(_, it)| *it == SendResult::Sent)
+            .count();
+        let row = match told {
+            Some(told) => self.record(row, &sent, &told).await?,
+            None => {
+                let row = self.record(row, &sent, &[]).await?;
+                self.record(row, &[], &telling.await).await?
+            }
+        };
+        Ok((row.approval, count))
+    }
+
+    /// Stores the results of attempts.
+    async fn record(
+        &self,
+        row: Versioned,
+        sent: &[(SendAttempt, SendResult)],
+        told: &[(ChannelAttempt, ChannelResult)],
+    ) -> Result<Versioned, Error> {
+        let recording = self.update(row, |approval, now| {
+            for (attempt, result) in sent {
+                approval.record_delivery_result(*attempt, *result, now);
+            }
+            for (attempt, result) in told {
+                approval.record_channel_result(attempt, *result, now);
+            }
+            Ok(())
+        });
+        recording.await.map(|(row, ())| row)
     }
 
     /// The same in its own task: the person who voted does not wait for it. What is not sent, the sweep sends
@@ -98,7 +125,7 @@ impl App {
                 tracing::warn!(id, cause, "the results of deliveries could not be stored");
             }
         };
-        tokio::spawn(sending.in_current_span());
+        self.calls.in_background(sending);
         approval
     }
 
@@ -123,10 +150,25 @@ impl App {
                 tracing::warn!(cause = error.cause(), "a notice could not be queued");
             }
         };
-        tokio::spawn(queueing.in_current_span());
+        self.calls.in_background(queueing);
     }
 
     async fn send(
+        &self,
+        approval: &Approval,
+        attempts: Vec<SendAttempt>,
+        earlier: &Earlier,
+    ) -> Vec<(SendAttempt, SendResult)> {
+        let is_first = |it: &SendAttempt| it.notice == Notice::Request && it.number == 1;
+        let asks_anew = attempts.iter().any(is_first);
+        let (results, ()) = tokio::join!(
+            self.send_emails(approval, attempts, earlier),
+            self.keep_message_group(approval, asks_anew),
+        );
+        results
+    }
+
+    async fn send_emails(
         &self,
         approval: &Approval,
         attempts: Vec<SendAttempt>,

@@ -70,19 +70,19 @@ impl App {
         Ok((self.notify_in_background(row, leased), result))
     }
 
-    /// Tells the channels what happened to a request.
-    pub(super) async fn tell_of_request(
-        self: &Arc<Self>,
+    /// What tells the channels what happened to a request.
+    pub(super) fn messages(
+        &self,
         approval: &Approval,
         attempts: Vec<ChannelAttempt>,
-    ) -> Vec<(ChannelAttempt, ChannelResult)> {
+    ) -> Vec<Outgoing> {
         let id = approval.request.id.to_string();
         let messages = attempts.into_iter().map(|attempt| Outgoing {
             id: id.clone(),
             message: self.message(approval, &attempt),
             attempt,
         });
-        self.tell(messages.collect()).await
+        messages.collect()
     }
 
     /// Sends messages to channels, side by side.

@@ -141,6 +141,7 @@ pub(crate) async fn serve(app: Arc<App>, listener: TcpListener) -> anyhow::Resul
         if !sweeping.is_finished() {
             sweeping.await.ok();
         }
+        app.calls.settle().await;
         app.store.settle().await;
     };
     let ended = tokio::time::timeout(STOP_WITHIN, ending).await;

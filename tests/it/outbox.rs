@@ -8,6 +8,7 @@ mod standing_faults;
 mod teams;
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -16,6 +17,7 @@ use human_oversight_client::types::{
     Approval, Claim, ExecutionStatus, NewApproval, Report, Status, Withdrawal,
 };
 use serde_json::{Value, json};
+use tokio::sync::Semaphore;
 
 use crate::backing_store;
 use crate::channels::verify;
@@ -23,7 +25,7 @@ use crate::deadline::eventually;
 use crate::harness::{ALICE, BOB, Log, TestGate, request};
 use crate::operate::operate;
 use crate::process::run;
-use receiver::{Received, Receiver, SECRET};
+use receiver::{Received, Receiver, SECRET, holding};
 
 const POLICY: &str = r#"
 version = 1
@@ -41,6 +43,13 @@ effect = "require"
 stages = [{ from = "finance", approvals = 2 }]
 tell = ["ledger"]
 "#;
+
+/// The same, with two stages of one person each.
+pub(crate) fn in_two_stages() -> String {
+    let stages = r#"[{ from = "finance" }, { from = "security" }]"#;
+    let policy = POLICY.replace(r#"[{ from = "finance", approvals = 2 }]"#, stages);
+    policy.replace("[groups]", "[groups]\nsecurity = [\"carol@example.com\"]")
+}
 
 /// The pauses of Standard Webhooks between the attempts, in seconds.
 const PAUSES: [u64; 7] = [5, 300, 1_800, 7_200, 18_000, 36_000, 36_000];
@@ -366,4 +375,28 @@ async fn a_channel_that_cannot_be_reached_holds_up_nothing_and_is_tried_again() 
         .fold(0, async |sum, one| sum + one)
         .await;
     assert!(attempts >= 2, "{attempts}");
+}
+
+#[tokio::test]
+async fn a_channel_that_does_not_answer_keeps_no_email_from_being_recorded() {
+    // The first event is accepted.
+    let permits = Arc::new(Semaphore::new(1));
+    let url = holding(permits.clone()).await;
+    let gate = gate_with(&in_two_stages(), &[("HO_CHANNEL_LEDGER", &url)]).await;
+    let asked = ask(&gate).await;
+    gate.approve(&asked, ALICE).await;
+    let recorded = eventually(async || {
+        let entity = gate.entity(&asked.id).await;
+        let people: Value = serde_json::from_str(entity["Notifications"].as_str()?).unwrap();
+        let people = people.as_array().unwrap();
+        let carol = people
+            .iter()
+            .find(|it| it["approver"] == "carol@example.com");
+        let is_sent = carol.unwrap()["mails"][0]["state"] == "Sent";
+        is_sent.then_some(entity["Outbox"].as_str().unwrap().to_owned())
+    });
+    let outbox: Value = serde_json::from_str(&recorded.await).unwrap();
+    assert_eq!(outbox[1]["state"], "Sending", "{outbox}");
+    permits.add_permits(1);
+    until_all(&gate, &asked.id, "Sent").await;
 }

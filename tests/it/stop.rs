@@ -1,15 +1,19 @@
 //! SIGTERM and SIGINT: the process answers the calls it has, and ends.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use human_oversight_client::types::Status;
+use human_oversight_client::types::{MailState, Status};
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
 
 use crate::deadline::{eventually, within};
-use crate::harness::{http, request};
-use crate::process::Process;
+use crate::harness::{ALICE, http, mails, question, request};
+use crate::outbox::in_two_stages;
+use crate::outbox::receiver::{SECRET, holding};
+use crate::process::{Process, decide_at};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_signal_lets_calls_finish_answers_those_that_wait_and_ends_with_code_0() {
@@ -89,4 +93,37 @@ async fn a_call_that_does_not_finish_holds_up_the_end_for_at_most_10_seconds() {
         log.contains("signal=\"SIGTERM\" calls=1 waiting=0"),
         "{log}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_end_waits_until_it_is_stored_what_a_decision_has_sent() {
+    let dir = tempfile::tempdir().unwrap();
+    // The first event is accepted.
+    let permits = Arc::new(Semaphore::new(1));
+    let (policy, url) = (in_two_stages(), holding(permits.clone()).await);
+    let settings = [
+        ("HO_POLICY", policy.as_str()),
+        ("HO_CHANNELS_ALLOW_PRIVATE", "1"),
+        ("HO_CHANNEL_LEDGER", url.as_str()),
+        ("HO_CHANNEL_LEDGER_SECRET", SECRET),
+        ("HO_SWEEP_SECONDS", "86400"),
+    ];
+    let gate = Process::start(dir.path(), &settings).await;
+    let asked = gate.client().submit(&request()).await.unwrap();
+    let alice = question(&mails(&dir.path().join("mail")), &asked.id, ALICE);
+    let approving = format!("decision=approve&code={}", alice.code);
+    assert_eq!(decide_at(&alice.link, &approving).await.unwrap(), 303);
+    gate.signal("TERM");
+    let address = gate.url.strip_prefix("http://").unwrap().to_owned();
+    eventually(async || TcpStream::connect(&address).await.err()).await;
+    permits.add_permits(1);
+    let (code, log) = gate.end().await;
+    assert_eq!(code, Some(0), "{log}");
+
+    let gate = Process::start(dir.path(), &settings).await;
+    let after = gate.client().status(&asked.id, Duration::ZERO).await;
+    let (after, _) = after.unwrap();
+    let mut people = after.notifications.iter();
+    let carol = people.find(|it| it.approver == "carol@example.com");
+    assert_eq!(carol.unwrap().state, MailState::Sent);
 }

@@ -9,6 +9,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::Value;
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 
 use crate::deadline::eventually;
 use crate::openapi::check_webhook;
@@ -47,6 +48,16 @@ pub(crate) struct Receiver {
 }
 
 pub(crate) type Answer = (u16, Option<(&'static str, String)>);
+
+/// The URL of a receiver that accepts a message when the semaphore grants a permit.
+pub(crate) async fn holding(permits: Arc<Semaphore>) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/hook", listener.local_addr().unwrap());
+    let receive = || async move { permits.acquire().await.unwrap().forget() };
+    let router = Router::new().fallback(receive);
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    url
+}
 
 impl Receiver {
     pub(crate) async fn start() -> Self {
