@@ -79,6 +79,7 @@ impl App {
             .count();
         let row = match told {
             Some(told) => self.record(row, &sent, &told).await?,
+            None if sent.is_empty() => self.record(row, &[], &telling.await).await?,
             None => {
                 let row = self.record(row, &sent, &[]).await?;
                 self.record(row, &[], &telling.await).await?
