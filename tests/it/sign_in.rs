@@ -45,7 +45,7 @@ pub(crate) fn member(name: &str, object_id: &str) -> Value {
 }
 
 /// The principal with this value of a claim; `None` removes the claim.
-fn with_claim(mut principal: Value, typ: &str, val: Option<&str>) -> Value {
+pub(crate) fn with_claim(mut principal: Value, typ: &str, val: Option<&str>) -> Value {
     let claims = principal["claims"].as_array_mut().unwrap();
     claims.retain(|claim| claim["typ"] != typ);
     claims.extend(val.map(|val| json!({"typ": typ, "val": val})));
