@@ -45,8 +45,16 @@ impl Leased {
 }
 
 impl App {
-    /// Leases every delivery that is due.
+    /// Leases every delivery that is due, but for reminders.
     pub(super) fn lease(&self, approval: &mut Approval, now: Timestamp) -> Leased {
+        Leased {
+            emails: approval.lease_all_but_reminders(self.config.notifications, now),
+            ..self.lease_for_channels(approval, now)
+        }
+    }
+
+    /// Leases every delivery that is due.
+    pub(super) fn lease_all(&self, approval: &mut Approval, now: Timestamp) -> Leased {
         Leased {
             emails: approval.lease_deliveries(self.config.notifications, now),
             ..self.lease_for_channels(approval, now)

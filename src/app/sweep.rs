@@ -250,7 +250,7 @@ impl App {
             .update(row, |approval, now| {
                 approval.apply_timeouts(self.config.outcome_within, now);
                 let is_escalated = may_escalate && approval.escalate(now);
-                Ok((is_escalated, self.lease(approval, now)))
+                Ok((is_escalated, self.lease_all(approval, now)))
             })
             .await?;
         if let (false, Escalating::Charged(owner, charge)) = (is_escalated, escalating) {

@@ -57,6 +57,25 @@ impl Approval {
         settings: NotificationSettings,
         now: Timestamp,
     ) -> Vec<SendAttempt> {
+        self.lease_those(|_| true, settings, now)
+    }
+
+    /// The same but for reminders, which are left to the sweep: it knows whether the news of an escalation takes their
+    /// place.
+    pub fn lease_all_but_reminders(
+        &mut self,
+        settings: NotificationSettings,
+        now: Timestamp,
+    ) -> Vec<SendAttempt> {
+        self.lease_those(|notice| !notice.is_reminder(), settings, now)
+    }
+
+    fn lease_those(
+        &mut self,
+        is_meant: impl Fn(Notice) -> bool,
+        settings: NotificationSettings,
+        now: Timestamp,
+    ) -> Vec<SendAttempt> {
         if self.state != State::Pending {
             self.close_deliveries(now);
         }
@@ -69,7 +88,7 @@ impl Approval {
         for (index, approver) in self.approvers.iter_mut().enumerate() {
             approver.drop_pointless_reminders(now);
             let due = approver.deliveries.iter_mut().filter(|one| one.is_due(now));
-            for delivery in due {
+            for delivery in due.filter(|it| is_meant(it.notice)) {
                 // Success may have been reported since.
                 let is_obsolete = delivery.notice == Notice::Failure && !has_failed;
                 if is_obsolete || !settings.includes(delivery.notice, status) {

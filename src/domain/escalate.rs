@@ -127,9 +127,13 @@ impl Approval {
         let Some(to) = self.due_escalation(now) else {
             return false;
         };
+        let is_first = self.escalations().next().is_none();
         self.log(now, EventKind::Escalated, None);
-        for (_, approver) in self.seated_approvers() {
-            approver.tell_of_escalation(now);
+        for (person, approver) in self.seated_approvers() {
+            // Those who received a seat of these people meanwhile have just been asked.
+            if !(is_first && to.contains(&person)) {
+                approver.tell_of_escalation(now);
+            }
         }
         self.ask(&to, now);
         true

@@ -165,6 +165,7 @@ fn notes(approval: &Approval, zone: &Zone, now: Timestamp) -> Vec<Sentence> {
     if let Some(escalation) = describe_escalation(approval, zone) {
         notes.push(escalation);
     } else if let Some(at) = approval.next_escalation()
+        && at > now
         && approval.status(now) == Status::Pending
         && let Some(escalation) = &approval.plan.escalation
     {

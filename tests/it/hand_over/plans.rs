@@ -16,7 +16,7 @@ use crate::grants;
 use crate::harness::Question;
 use crate::host::SignIn;
 use crate::people::payment;
-use crate::sign_in::{ON, member, send, visit};
+use crate::sign_in::{ON, member, send, visit, with_claim};
 
 const ERIN: &str = "erin@example.com";
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -152,6 +152,42 @@ async fn a_place_of_the_escalation_moves_too() {
     gate.approve(&asked, ALICE).await;
     let progress = gate.status(&asked.id).await.progress.unwrap();
     assert_eq!(progress.stage, 2);
+}
+
+#[tokio::test]
+async fn the_receiver_of_a_place_of_the_escalation_is_not_told_of_it_when_it_is_due() {
+    let settings = [&ON[..], &[("HO_POLICY", POLICY), LIST]].concat();
+    let (gate, asked) = submit(&settings).await;
+    gate.pass(HOUR / 2);
+    let id = "3c9e7a10-0000-4000-8000-000000000001";
+    let signed_in_at = gate.now().unix_seconds().to_string();
+    let person = member("lead@example.com", id);
+    let session = SignIn::session(&with_claim(person, "auth_time", Some(&signed_in_at)));
+    let lead = [("cookie", session.as_str())];
+    let page = visit(&gate, &format!("{}?forms=1", asked.id), &lead).await;
+    let mut form = page.form_in("hand-over").expect("a form");
+    for (name, value) in [
+        ("decision", "hand-over"),
+        ("hand_over", CAROL),
+        ("reason", "Leave"),
+    ] {
+        form.push((name.to_owned(), value.to_owned()));
+    }
+    let answer = send(&gate, &asked.id, &lead, &form).await;
+    assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.body);
+    let mail = mail_to(&gate, CAROL).await;
+    assert!(!mail.text.contains("will be asked too"), "{}", mail.text);
+    gate.sweep().await;
+    assert_eq!(mails_to(&gate, CAROL).len(), 1);
+    for person in [ALICE, BOB] {
+        let subjects = mails_to(&gate, person).into_iter().map(|mail| mail.subject);
+        let later: Vec<String> = subjects.filter(|it| !it.contains("[Approve?]")).collect();
+        // It takes the place of the reminder.
+        assert!(
+            matches!(&*later, [one] if one.contains("[Escalated]")),
+            "{later:?}"
+        );
+    }
 }
 
 #[tokio::test]
