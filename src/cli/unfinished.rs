@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// A file or folder that is deleted when SIGINT, SIGTERM or SIGHUP ends the program.
+/// A file or folder that is deleted when SIGINT or SIGTERM ends the program. SIGHUP is left alone: `nohup` has it ignored.
 pub(crate) struct Unfinished(Arc<Mutex<Option<PathBuf>>>);
 
 impl Unfinished {
@@ -37,20 +37,14 @@ mod unix {
         let (listening, is_listening) = mpsc::channel();
         thread::spawn(move || {
             runtime.block_on(async {
-                let kinds = [
-                    SignalKind::interrupt(),
-                    SignalKind::terminate(),
-                    SignalKind::hangup(),
-                ];
-                let [Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)] = kinds.map(signal)
-                else {
+                let kinds = [SignalKind::interrupt(), SignalKind::terminate()];
+                let [Ok(mut interrupt), Ok(mut terminate)] = kinds.map(signal) else {
                     return;
                 };
                 listening.send(()).ok();
                 let kind = tokio::select! {
                     _ = interrupt.recv() => kinds[0],
                     _ = terminate.recv() => kinds[1],
-                    _ = hangup.recv() => kinds[2],
                 };
                 // Held to the end, so that what is whole meanwhile stays.
                 let path = unfinished.lock().unwrap_or_else(PoisonError::into_inner);

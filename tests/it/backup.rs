@@ -12,9 +12,10 @@ use serde_json::json;
 
 use crate::azurite::{self, Table, azurite};
 use crate::backing_store;
+use crate::deadline::within;
 use crate::harness::{ALICE, TestGate, request};
 use crate::operate::operate;
-use crate::process::{Process, run};
+use crate::process::{Process, binary, run};
 
 /// The approval without its status URL, which contains the gate's address.
 fn without_status_url(approval: Approval) -> Approval {
@@ -394,6 +395,30 @@ async fn a_backup_that_fails_leaves_no_file_and_a_restore_that_fails_says_what_i
     assert!(code == 2 && said.contains(&torn), "{said}");
     let there = format!("0 rows were put back; {} were there", lines.lines().count());
     assert!(said.starts_with(&there), "{said}");
+}
+
+/// A nightly job that is stopped once would find its own rest in the way of each later backup.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backup_that_is_stopped_leaves_no_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let [copy, partial] = ["copy.jsonl", "copy.jsonl.partial"].map(|name| dir.path().join(name));
+    // It takes connections and answers nothing.
+    let store = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let settings = backing_store::tables(store.local_addr().unwrap().port());
+    let mut running = binary()
+        .args(["backup", copy.to_str().unwrap()])
+        .envs(backing_store::borrowed(&settings))
+        .spawn()
+        .unwrap();
+    let _connection = within(store.accept()).await.unwrap();
+    assert!(partial.exists());
+    let id = running.id().unwrap().to_string();
+    let sent = std::process::Command::new("kill")
+        .args(["-TERM", &id])
+        .status();
+    assert!(sent.unwrap().success());
+    assert_eq!(within(running.wait()).await.unwrap().code(), Some(143));
+    assert!(!partial.exists() && !copy.exists());
 }
 
 /// Else the copy would have a row twice, and no command would read it.
