@@ -153,24 +153,25 @@ impl App {
         };
         self.check_groups(&approval.approvers[identified.approver].address, member)?;
         let now = self.now();
-        let is_ahead = |at: Timestamp| at >= now + CLOCKS_APART;
-        if let Some(max_age) = settings.max_age {
-            match signed_in.auth_time {
-                None => return Err(SignInFault::TimeUnknown),
-                Some(at) if is_ahead(at) => return Err(SignInFault::Ahead),
-                Some(at) if now.since(at) > max_age => return Err(SignInFault::TooOld),
-                Some(_) => {}
+        let check_age = |at: Timestamp, age: Duration, too_old: SignInFault| {
+            if at >= now + CLOCKS_APART {
+                Err(SignInFault::Ahead)
+            } else if now.since(at) > age {
+                Err(too_old)
+            } else {
+                Ok(())
             }
+        };
+        if let Some(max_age) = settings.max_age {
+            let at = signed_in.auth_time.ok_or(SignInFault::TimeUnknown)?;
+            check_age(at, max_age, SignInFault::TooOld)?;
         }
         if !approval.request.needs_step_up || identified.has_link || signed_in.context.is_some() {
             return Ok(());
         }
-        match signed_in.auth_time {
-            Some(at) if is_ahead(at) => Err(SignInFault::Ahead),
-            Some(at) if now.since(at) <= FRESH => Ok(()),
-            Some(_) => Err(SignInFault::LinkMissing),
-            None => Err(SignInFault::LinkMissingAndTimeUnknown),
-        }
+        let at = signed_in.auth_time;
+        let at = at.ok_or(SignInFault::LinkMissingAndTimeUnknown)?;
+        check_age(at, FRESH, SignInFault::LinkMissing)
     }
 
     /// Whether a member has what the operator's list and the policy demand of an address today.
