@@ -353,14 +353,17 @@ impl App {
 /// one who has a seat only because it was handed over, or because someone was absent then.
 fn asks_again(policy: &Policy, approval: &Approval, person: &Member, now: Timestamp) -> bool {
     let plan = &approval.plan;
-    let asks = plan.stages.iter().flat_map(|stage| &stage.asks);
-    let requested = { asks.clone() }.filter(|ask| ask.from == Plan::REQUESTED);
-    let requested = requested.flat_map(|ask| &ask.members);
-    let requested = requested.map(|&it| policy.member(&approval.approvers[it].address));
-    let groups = asks.map(|ask| &ask.from);
-    let groups = groups.chain(plan.escalation.iter().flat_map(|it| &it.from));
-    let members = groups.flat_map(|group| policy.group(group)).cloned();
-    let asked: Vec<Member> = members.chain(requested).collect();
+    let mut asked: Vec<Member> = Vec::new();
+    for ask in plan.stages.iter().flat_map(|stage| &stage.asks) {
+        if ask.from == Plan::REQUESTED {
+            let people = ask.members.iter().map(|&it| &approval.approvers[it]);
+            asked.extend(people.map(|it| policy.member(&it.address)));
+        } else {
+            asked.extend_from_slice(policy.group(&ask.from));
+        }
+    }
+    let escalated = plan.escalation.iter().flat_map(|it| &it.from);
+    asked.extend(escalated.flat_map(|group| policy.group(group)).cloned());
     let is_asked = |person: &Member| asked.iter().any(|it| is_same_person(it, person));
     let substitutes = |absence: &Absence| {
         is_same_person(&absence.substitute, person) && is_asked(&absence.person)

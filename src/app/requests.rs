@@ -146,11 +146,10 @@ impl App {
         let reading: Vec<_> = given_with.map(|id| self.read_listed(id, caller)).collect();
         let mut reading = pin!(stream::iter(reading).buffered(CONCURRENCY));
         for held in held {
+            let giver = &held.signed.grant.giver;
             match reading.next().await {
                 // Other rules void it, and so do other people.
-                Some(Ok(Some(with)))
-                    if { self.grant_terms(&with.approval, &held.signed.grant.giver) }.is_some() =>
-                {
+                Some(Ok(Some(with))) if self.grant_terms(&with.approval, giver).is_some() => {
                     list.grants.push((held, with));
                 }
                 Some(Ok(_)) | None => {}
