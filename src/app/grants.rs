@@ -88,15 +88,24 @@ impl App {
         people: &[Address],
     ) -> bool {
         let grant = &signed.grant;
-        let (giver, scope) = (&grant.giver, &grant.scope);
-        let needs_sign_in = plan_signs_in || self.needs_sign_in(&scope.action);
-        let acted_for = scope.on_behalf_of.as_ref();
+        let Some(policy) = &self.config.policy else {
+            return false;
+        };
+        let giver = policy.member(&grant.giver);
+        let mut asked = people.iter().map(|person| policy.member(person));
+        let acted_for = grant.scope.on_behalf_of.as_ref();
         check_grant(signed, self.receipt_keys.public()).is_ok()
             && grant.rules == terms.rules
-            && self.is_allowed(giver, grant.assurance)
+            && self.may_give(grant, plan_signs_in)
+            && asked.any(|person| is_same_person(&person, &giver))
+            && !acted_for.is_some_and(|person| person.is_same_person(&grant.giver))
+    }
+
+    /// Whether the operator's list has the giver of a grant, who signed in if that is needed today.
+    fn may_give(&self, grant: &Grant, plan_signs_in: bool) -> bool {
+        let needs_sign_in = plan_signs_in || self.needs_sign_in(&grant.scope.action);
+        self.is_allowed(&grant.giver, grant.assurance)
             && (!needs_sign_in || grant.assurance.object_id().is_some())
-            && people.iter().any(|person| person.is_same_person(giver))
-            && !acted_for.is_some_and(|person| person.is_same_person(giver))
     }
 
     /// Fails if the standing grant that approved a request was ended before its time: what it has approved and is not
@@ -138,6 +147,12 @@ impl App {
         let is_same = policy.digest_of(&approval.plan.policy()?.rules) == terms.rules;
         let giver = policy.member(giver);
         (is_same && asks_again(policy, approval, &giver, self.now())).then_some(terms)
+    }
+
+    /// Whether a grant that was given with a request would approve the same again today, in its time and uses.
+    pub fn accepts_grant(&self, grant: &Grant, given_with: &Approval) -> bool {
+        self.grant_terms(given_with, &grant.giver).is_some()
+            && self.may_give(grant, given_with.plan.sign_in)
     }
 
     /// How often the grants for what reads like a request were ended; to be read before its approval is stored.

@@ -138,7 +138,6 @@ impl App {
             let grant = &it.signed.grant;
             it.is_active(now)
                 && self.belongs_to(&grant.giver, member)
-                && self.is_allowed(&grant.giver, grant.assurance)
                 && check_grant(&it.signed, self.receipt_keys.public()).is_ok()
         });
         held.sort_by_key(|it| it.signed.grant.until);
@@ -146,10 +145,9 @@ impl App {
         let reading: Vec<_> = given_with.map(|id| self.read_listed(id, caller)).collect();
         let mut reading = pin!(stream::iter(reading).buffered(CONCURRENCY));
         for held in held {
-            let giver = &held.signed.grant.giver;
+            let grant = &held.signed.grant;
             match reading.next().await {
-                // Other rules void it, and so do other people.
-                Some(Ok(Some(with))) if self.grant_terms(&with.approval, giver).is_some() => {
+                Some(Ok(Some(with))) if self.accepts_grant(grant, &with.approval) => {
                     list.grants.push((held, with));
                 }
                 Some(Ok(_)) | None => {}

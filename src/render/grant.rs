@@ -61,7 +61,8 @@ pub struct GrantView {
 }
 
 impl GrantView {
-    pub fn new(held: &HeldGrant, zone: &Zone, now: Timestamp) -> Self {
+    /// `is_accepted` says whether it would approve the same again today.
+    pub fn new(held: &HeldGrant, is_accepted: bool, zone: &Zone, now: Timestamp) -> Self {
         let grant = &held.signed.grant;
         let used = match held.used {
             0 => "It has approved nothing yet.".to_owned(),
@@ -70,6 +71,12 @@ impl GrantView {
         };
         let state = held.state(now);
         let what = match state {
+            GrantState::Active { .. } if !is_accepted => Sentence::new(
+                "The standing grant that you gave approves nothing now: the organisation's rules, or the people whom they \
+                 ask, have changed. It lasts until ",
+            )
+            .time(zone.time(grant.until))
+            .words("."),
             GrantState::Active { left } => {
                 let times = if left == 1 { "once" } else { "times" };
                 let count = if left == 1 {

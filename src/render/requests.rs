@@ -161,7 +161,7 @@ impl OwnGrant {
     ) -> Self {
         Self {
             what: What::new(approval),
-            view: GrantView::new(held, zone, now),
+            view: GrantView::new(held, true, zone, now),
             token,
         }
     }

@@ -758,6 +758,29 @@ async fn a_grant_ends_with_its_giver_and_with_its_rule() {
 }
 
 #[tokio::test]
+async fn the_page_says_when_a_grant_approves_nothing_today() {
+    let list = ("HO_ALLOWED_APPROVERS", "alice@example.com,bob@example.com");
+    let store = backing_store::tables(azurite().port);
+    let store = backing_store::borrowed(&store);
+    let gate = TestGate::with(&[&store[..], &[("HO_POLICY", POLICY), list]].concat()).await;
+    let asked = given(&gate, "100").await;
+    let link = gate.question(&asked, ALICE).link;
+    let without_alice = POLICY.replace("\"alice@example.com\", ", "");
+    for (policy, is_accepted) in [(POLICY, true), (&without_alice, false)] {
+        let settings = [("HO_POLICY", policy), list];
+        let other = TestGate::with(&[&store[..], &settings].concat()).await;
+        let page = other.get(&link.replace(&gate.url, &other.url)).await.body;
+        let says = |words: &str| page.contains(words);
+        assert_eq!(
+            says("exactly the same, 100 times more"),
+            is_accepted,
+            "{page}"
+        );
+        assert_eq!(says("approves nothing now"), !is_accepted, "{page}");
+    }
+}
+
+#[tokio::test]
 async fn where_grants_cannot_be_trusted_people_are_asked() {
     let gate = gate_with(POLICY).await;
     given(&gate, "10").await;

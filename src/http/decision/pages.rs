@@ -202,7 +202,10 @@ pub(super) async fn show(
     let is_handed_over = approval.plan.hand_over_by(approver).is_some();
     let hand_over = forms.hand_over();
     let has_active_grant = given.as_ref().is_some_and(|held| held.is_active(now));
-    decision_page.grant = given.map(|held| GrantView::new(&held, &app.config.brand.zone, now));
+    decision_page.grant = given.map(|held| {
+        let is_accepted = app.accepts_grant(&held.signed.grant, approval);
+        GrantView::new(&held, is_accepted, &app.config.brand.zone, now)
+    });
     if decision_page.refresh.is_some() {
         decision_page.forms_page = Some(address(id, &link, &[(FORMS, "1")]));
         decision_page.is_revocable = is_revocable;
