@@ -285,29 +285,34 @@ fn substitutes<'a>(
     let acted_for = submission.on_behalf_of.as_ref();
     let acted_for = acted_for.map(|person| policy.member(person));
     let asked = people.len();
-    let mut substitutes = Vec::new();
+    let mut substitutes: Vec<Substitute> = Vec::new();
     for absence in absences {
         let by = &absence.substitute;
         let is = |person: &Member, entries: &[&Member]| {
             entries.iter().any(|it| is_same_person(it, person))
         };
-        let of = people[..asked]
-            .iter()
-            .position(|it| is(&absence.person, it));
+        let mut of = people[..asked].iter();
+        let Some(of) = of.position(|it| is(&absence.person, it)) else {
+            continue;
+        };
         let is_excluded = people.iter().any(|it| is(by, it))
             || acted_for.as_ref().is_some_and(|it| is_same_person(it, by));
-        if let Some(of) = of
-            && !is_excluded
-            && people.len() < MAX_PEOPLE
-        {
-            substitutes.push(Substitute {
-                of,
-                by: people.len(),
-                from: absence.from,
-                until: absence.until,
-            });
-            people.push(vec![by]);
-        }
+        let mut earlier = substitutes.iter();
+        let by = match earlier.find(|it| it.of == of && is(by, &people[it.by])) {
+            // The person is absent more than once.
+            Some(earlier) => earlier.by,
+            None if is_excluded || people.len() >= MAX_PEOPLE => continue,
+            None => {
+                people.push(vec![by]);
+                people.len() - 1
+            }
+        };
+        substitutes.push(Substitute {
+            of,
+            by,
+            from: absence.from,
+            until: absence.until,
+        });
     }
     substitutes
 }

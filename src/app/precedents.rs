@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use tokio::time::timeout;
-use tracing::Instrument;
 
 use super::error::Error;
 use super::state::App;
@@ -65,7 +64,7 @@ impl App {
                 warn(&approval.request.id, &error);
             }
         };
-        tokio::spawn(keeping.in_current_span());
+        self.calls.in_background(keeping);
     }
 
     /// Keeps the decision of a due request, if it has one; returns whether that is done.

@@ -89,14 +89,14 @@ impl App {
                     let teller = app.clone();
                     let until = Instant::now() + TELL_WITHIN;
                     let telling = async move { teller.tell_standing(work, until).await };
-                    tokio::spawn(telling.in_current_span());
+                    app.calls.in_background(telling);
                 }
                 if app.unseen_changes.are_seen(count) {
                     return;
                 }
             }
         };
-        tokio::spawn(looking.in_current_span());
+        self.calls.in_background(looking);
     }
 
     async fn find_due_grants(self: &Arc<Self>) -> Result<Vec<String>, StoreError> {

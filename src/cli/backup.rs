@@ -48,25 +48,27 @@ pub(crate) async fn run(
     partial.push(".partial");
     let partial = Path::new(&partial);
     // The file contains personal data.
-    let opened = private_files::options().create_new(true).open(partial);
-    let opened = opened.with_context(|| match partial.exists() {
-        true => format!(
-            "{} exists: an earlier backup was stopped, or one is running: delete the file if none is",
-            partial.display()
-        ),
-        false => format!("{} cannot be made", partial.display()),
+    let (unfinished, opened) = Unfinished::make(partial, || {
+        let opened = private_files::options().create_new(true).open(partial);
+        opened.with_context(|| match partial.exists() {
+            true => format!(
+                "{} exists: an earlier backup was stopped, or one is running: delete the file if none is",
+                partial.display()
+            ),
+            false => format!("{} cannot be made", partial.display()),
+        })
     })?;
-    let unfinished = Unfinished::new(partial);
     let copied = match copy(&store, opened).await {
         Ok(copied) => std::fs::rename(partial, file)
             .map(|()| copied)
             .with_context(cannot),
         Err(error) => Err(error),
     };
-    let copied = copied.inspect_err(|_| {
+    if copied.is_err() {
         std::fs::remove_file(partial).ok();
-    })?;
+    }
     unfinished.end();
+    let copied = copied?;
     say(&format!("{} rows were copied.", copied.rows));
     if copied.standing > 0 {
         say(&format!(

@@ -85,8 +85,7 @@ pub(crate) async fn run(settings: TableSettings, options: &Options) -> anyhow::R
         let day = |at: Timestamp| at.to_string()[..10].to_owned();
         PathBuf::from(format!("evidence-{}-{}", day(since), day(until)))
     });
-    let mut folder = Folder::create(&path)?;
-    let unfinished = Unfinished::new(&path);
+    let (unfinished, mut folder) = Unfinished::make(&path, || Folder::create(&path))?;
     let period = Period { since, until };
     let written = write(&settings, options, period, (&public, &signing), &mut folder).await;
     if written.is_err() {

@@ -7,12 +7,20 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub(crate) struct Unfinished(Arc<Mutex<Option<PathBuf>>>);
 
 impl Unfinished {
-    /// From now on those signals delete it. Where they cannot be received, they end the program as ever.
-    pub(crate) fn new(path: &Path) -> Self {
-        let unfinished = Arc::new(Mutex::new(Some(path.to_owned())));
+    /// Makes it. From then on those signals delete it; where they cannot be received, they end the program as ever.
+    pub(crate) fn make<T>(
+        path: &Path,
+        make: impl FnOnce() -> anyhow::Result<T>,
+    ) -> anyhow::Result<(Self, T)> {
+        let unfinished = Arc::new(Mutex::new(None));
         #[cfg(unix)]
         unix::delete_when_stopped(unfinished.clone()).ok();
-        Self(unfinished)
+        // Locked, so that a signal finds nothing or what is to be deleted.
+        let mut to_delete = unfinished.lock().unwrap_or_else(PoisonError::into_inner);
+        let made = make()?;
+        *to_delete = Some(path.to_owned());
+        drop(to_delete);
+        Ok((Self(unfinished), made))
     }
 
     /// It is whole, or gone.
@@ -23,8 +31,8 @@ impl Unfinished {
 
 #[cfg(unix)]
 mod unix {
-    use std::fs::{remove_dir_all, remove_file};
-    use std::path::PathBuf;
+    use std::fs::{remove_dir_all, remove_file, rename};
+    use std::path::{Path, PathBuf};
     use std::sync::{Arc, Mutex, PoisonError, mpsc};
     use std::{io, thread};
 
@@ -49,7 +57,7 @@ mod unix {
                 // Held to the end, so that what is whole meanwhile stays.
                 let path = unfinished.lock().unwrap_or_else(PoisonError::into_inner);
                 if let Some(path) = path.as_ref() {
-                    remove_file(path).or_else(|_| remove_dir_all(path)).ok();
+                    delete(path);
                 }
                 std::process::exit(128 + kind.as_raw_value());
             });
@@ -57,5 +65,16 @@ mod unix {
         // Without an answer the thread has ended.
         is_listening.recv().ok();
         Ok(())
+    }
+
+    /// Deletes a file or folder under another name: nothing is written into that meanwhile.
+    fn delete(path: &Path) {
+        let mut aside = path.as_os_str().to_owned();
+        aside.push(".stopped");
+        let path = match rename(path, &aside) {
+            Ok(()) => Path::new(&aside),
+            Err(_) => path,
+        };
+        remove_file(path).or_else(|_| remove_dir_all(path)).ok();
     }
 }

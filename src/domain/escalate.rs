@@ -53,10 +53,10 @@ impl Approval {
         match self.plan.role_of(person, place) {
             None => false,
             Some(Role::Member) => true,
-            Some(Role::Substitute(substitute)) => substitute.covers(opened_at),
+            Some(Role::Substitute(substitute)) => self.plan.is_absent(substitute, opened_at),
             Some(Role::Escalated) => is_escalated,
             Some(Role::EscalatedFor(substitute)) => {
-                is_escalated && escalated_at.is_some_and(|it| substitute.covers(it))
+                is_escalated && escalated_at.is_some_and(|it| self.plan.is_absent(substitute, it))
             }
         }
     }
@@ -79,31 +79,40 @@ impl Approval {
         let Tally::Open { stage } = self.plan.tally(&self.votes) else {
             return None;
         };
-        let is_done = self.escalated_at(stage).is_some();
-        (!is_done).then(|| self.escalates_at(escalation, self.opened_at(stage, &self.votes)))
+        let at = self.escalates_at(escalation, self.opened_at(stage, &self.votes));
+        let asks = !self.plan.people_escalated_to(at, &self.votes).is_empty();
+        (asks && self.escalated(stage).is_none()).then_some(at)
     }
 
-    /// When the open stage was escalated; once none is open, when the last one was.
-    pub fn last_escalation(&self) -> Option<Timestamp> {
-        match self.plan.tally(&self.votes) {
-            Tally::Open { stage } => self.escalated_at(stage),
-            Tally::Approved | Tally::Rejected => self.escalations().last(),
-        }
+    /// When the open stage was escalated, or the last one once none is open; and the people whom that asked.
+    pub fn last_escalation(&self) -> Option<(Timestamp, Vec<usize>)> {
+        let (at, votes) = match self.plan.tally(&self.votes) {
+            Tally::Open { stage } => self.escalated(stage)?,
+            Tally::Approved | Tally::Rejected => self.escalations_after_votes().last()?,
+        };
+        let votes = self.votes.get(..votes).unwrap_or(&self.votes);
+        let mut people = self.plan.people_escalated_to(at, votes);
+        people.retain(|&person| self.approvers[person].request_delivery().is_some());
+        Some((at, people))
     }
 
-    /// When a stage was escalated since it opened: after the vote that opened it, in the order of the history. The times
-    /// do not tell, since they are of several clocks.
-    fn escalated_at(&self, stage: usize) -> Option<Timestamp> {
+    /// When a stage was escalated since it opened, and the number of votes before that: after the vote that opened it, in
+    /// the order of the history. The times do not tell, since they are of several clocks.
+    fn escalated(&self, stage: usize) -> Option<(Timestamp, usize)> {
         let is_earlier = |vote: &Vote| vote.ballot.place.stage < stage;
         let opened_by = self.votes.iter().rposition(is_earlier);
         let opened_by = opened_by.map_or(0, |index| index + 1);
+        self.escalations_after_votes()
+            .find(|(_, votes)| *votes >= opened_by)
+    }
+
+    /// When stages were escalated, each with the number of votes before it.
+    fn escalations_after_votes(&self) -> impl Iterator<Item = (Timestamp, usize)> {
         let mut votes = 0;
-        let mut events = self.history.iter();
-        let escalated = events.find(|event| {
+        self.history.iter().filter_map(move |event| {
             votes += usize::from(event.what.is_vote());
-            votes >= opened_by && event.what == EventKind::Escalated
-        });
-        escalated.map(|event| event.at)
+            (event.what == EventKind::Escalated).then_some((event.at, votes))
+        })
     }
 
     /// When stages were escalated, in order.

@@ -65,6 +65,13 @@ impl Plan {
         }
     }
 
+    /// Whether the absent person of a substitute is absent at `at`: they may be more than once.
+    pub(super) fn is_absent(&self, substitute: &Substitute, at: Timestamp) -> bool {
+        let pair = (substitute.of, substitute.by);
+        let mut absences = self.substitutes.iter();
+        absences.any(|it| (it.of, it.by) == pair && it.covers(at))
+    }
+
     fn substitute_for(&self, absent: &[usize], by: usize) -> Option<&Substitute> {
         let mut substitutes = self.substitutes.iter();
         substitutes.find(|it| it.by == by && absent.contains(&it.of))

@@ -141,8 +141,7 @@ struct News {
 }
 
 /// What people who can still vote do with the news of an escalation.
-const STILL_OPEN: &str =
-    "You can still decide, with the link and the code in the email that asked you.";
+const STILL_OPEN: &str = "You can still decide, as the email that asked you says.";
 
 /// Defangs the texts of an email, and notes whether that changed one.
 #[derive(Default)]

@@ -152,10 +152,11 @@ fn addresses(approval: &Approval, people: &[usize]) -> String {
 /// Who was asked by the escalation of the open stage, or of the last one, if there was one.
 pub(super) fn describe_escalation(approval: &Approval, zone: &Zone) -> Option<Sentence> {
     let escalation = approval.plan.escalation.as_ref()?;
-    let at = approval.last_escalation()?;
-    let holders = escalation.to.iter().map(|&seat| approval.plan.holder(seat));
-    let holders: Vec<usize> = holders.collect();
-    let (people, groups) = (addresses(approval, &holders), escalation.from.join(", "));
+    let (at, people) = approval.last_escalation()?;
+    if people.is_empty() {
+        return None;
+    }
+    let (people, groups) = (addresses(approval, &people), escalation.from.join(", "));
     let words = format!(" there was no decision, so more people were asked: {people} ({groups}).");
     Some(Sentence::new("By ").time(zone.time(at)).words(words))
 }
@@ -178,7 +179,7 @@ fn notes(approval: &Approval, zone: &Zone, now: Timestamp) -> Vec<Sentence> {
     }
     for substitute in &approval.plan.substitutes {
         let [of, by] = [substitute.of, substitute.by].map(|it| &approval.approvers[it]);
-        if by.request_delivery().is_some() {
+        if by.request_delivery().is_some() && substitute.from <= now {
             let words = format!(
                 "{} is asked in place of {}, who is absent until ",
                 by.address, of.address

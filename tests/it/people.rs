@@ -338,6 +338,75 @@ async fn the_escalation_asks_the_substitute_of_an_absent_person_too_and_of_the_t
 }
 
 #[tokio::test]
+async fn a_person_who_is_absent_twice_has_the_substitute_in_both_times() {
+    let clock = TestGate::start().await;
+    let policy = absent_around(&clock, HOUR, HOUR / 4);
+    let (_, absence) = policy.split_once("[[absence]]").unwrap();
+    let (first, later) = (clock.now() + HOUR / 4, clock.now() + HOUR / 2);
+    let later = format!("from = {later}\nuntil = {}", clock.now() + 2 * HOUR);
+    let lines = absence.lines().filter(|line| !line.starts_with("until"));
+    let second = lines.map(|line| {
+        if line.starts_with("from") {
+            &later
+        } else {
+            line
+        }
+    });
+    let second: Vec<&str> = second.collect();
+    assert!(absence.contains(&format!("until = {first}")));
+    let policy = format!("{policy}[[absence]]{}\n", second.join("\n"))
+        .replace(
+            "approvals = 2 }]\n",
+            "approvals = 1 }]\nescalate = { after = \"75%\", to = \"leads\" }\n",
+        )
+        .replace("[[rule]]", &format!("leads = [{CFO:?}]\n[[rule]]"))
+        .replace("Alice@example.com", CFO);
+    let gate = TestGate::with(&[("HO_POLICY", &policy)]).await;
+    let new = NewApproval {
+        timeout_seconds: Some(HOUR.as_secs() as u32),
+        ..payment()
+    };
+    let payment = submit(&gate, &new).await;
+    gate.pass(HOUR * 3 / 4);
+    gate.sweep().await;
+    assert_eq!(mails_to(&gate, CAROL).len(), 1);
+    gate.approve(&payment, CAROL).await;
+    assert_eq!(gate.status(&payment.id).await.status, Status::Approved);
+}
+
+#[tokio::test]
+async fn a_stage_whose_escalation_has_no_one_left_is_not_escalated() {
+    let policy = r#"
+version = 1
+[groups]
+finance = ["alice@example.com"]
+security = ["bob@example.com"]
+leads = ["cfo@example.com"]
+[[rule]]
+id = "payments"
+actions = ["Pay *"]
+effect = "require"
+stages = [{ from = "finance" }, { from = "security" }]
+escalate = { after = "50%", to = "leads" }
+"#;
+    let gate = TestGate::with(&[("HO_POLICY", policy)]).await;
+    let new = NewApproval {
+        timeout_seconds: Some(HOUR.as_secs() as u32),
+        ..payment()
+    };
+    let payment = submit(&gate, &new).await;
+    gate.pass(HOUR / 2);
+    gate.sweep().await;
+    gate.approve(&payment, CFO).await;
+    let page = page_of(&gate, &payment, BOB).await;
+    assert!(!page.contains("leads will be asked too"), "{page}");
+    gate.pass(HOUR * 3 / 8);
+    gate.sweep().await;
+    let mut mails = mails_to(&gate, BOB).into_iter();
+    assert!(mails.all(|mail| !mail.subject.starts_with("[Escalated]")));
+}
+
+#[tokio::test]
 async fn someone_who_is_asked_anyway_or_for_whom_the_agent_acts_substitutes_no_one() {
     let gate = gate_with_absence(HOUR, HOUR).await;
     let for_carol = NewApproval {

@@ -164,14 +164,18 @@ impl HeldCalls {
                 stage.send_replace(Stage::Away);
             })
             .await?;
-        self.state().know(request, Generation::Used(generation));
         let on_pending = |approval| {
             stage.send_replace(Stage::Pending(Box::new(approval)));
         };
         let stored = match found {
-            None => request.submit(generation).await?,
+            None => {
+                // A request that is not stored has no end, so a later one is another session's.
+                self.state().know(request, Generation::Next(generation));
+                request.submit(generation).await?
+            }
             found => found,
         };
+        self.state().know(request, Generation::Used(generation));
         stored
             .filter(|approval| approval.status == Status::Pending)
             .map(on_pending);
