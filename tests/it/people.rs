@@ -398,6 +398,7 @@ escalate = { after = "50%", to = "leads" }
     gate.pass(HOUR / 2);
     gate.sweep().await;
     gate.approve(&payment, CFO).await;
+    eventually(async || mails_to(&gate, BOB).pop()).await;
     let page = page_of(&gate, &payment, BOB).await;
     assert!(!page.contains("leads will be asked too"), "{page}");
     gate.pass(HOUR * 3 / 8);
