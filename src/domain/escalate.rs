@@ -49,14 +49,14 @@ impl Approval {
         let opened_at = self.opened_at(place.stage, before);
         let escalation = self.plan.escalation.as_ref();
         let escalated_at = escalation.map(|it| self.escalates_at(it, opened_at));
-        let is_escalated = escalated_at.is_some_and(|it| at >= it);
+        let escalated_at = escalated_at.filter(|it| at >= *it);
         match self.plan.role_of(person, place) {
             None => false,
             Some(Role::Member) => true,
             Some(Role::Substitute(substitute)) => self.plan.is_absent(substitute, opened_at),
-            Some(Role::Escalated) => is_escalated,
+            Some(Role::Escalated) => escalated_at.is_some(),
             Some(Role::EscalatedFor(substitute)) => {
-                is_escalated && escalated_at.is_some_and(|it| self.plan.is_absent(substitute, it))
+                escalated_at.is_some_and(|it| self.plan.is_absent(substitute, it))
             }
         }
     }
@@ -117,9 +117,7 @@ impl Approval {
 
     /// When stages were escalated, in order.
     pub fn escalations(&self) -> impl Iterator<Item = Timestamp> {
-        let events = self.history.iter();
-        let events = events.filter(|event| event.what == EventKind::Escalated);
-        events.map(|event| event.at)
+        self.escalations_after_votes().map(|(at, _)| at)
     }
 
     /// The people whom [`Approval::escalate`] would ask at `now`; empty if it is not due.

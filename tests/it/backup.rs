@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use human_oversight::keys::keyring;
@@ -421,6 +422,19 @@ async fn a_backup_that_is_stopped_leaves_no_file() {
     assert!(!partial.exists() && !copy.exists());
 }
 
+/// Writes the evidence of the store, and of a copy of it: the exit code says that rows cannot be trusted.
+async fn evidence_with_problems(settings: &[(&str, &str)], dir: &Path, copy: &str) -> [PathBuf; 2] {
+    let folders = ["of-the-store", "of-the-copy"].map(|name| dir.join(name));
+    for (folder, more) in folders.iter().zip([&[][..], &["--backup", copy]]) {
+        let output = folder.to_str().unwrap();
+        let time = ["evidence", "--since", "2020-01-01", "--until", "2100-01-01"];
+        let arguments = [&time[..], &["--output", output], more].concat();
+        let (said, code) = run(settings, &arguments).await;
+        assert_eq!(code, 1, "{said}");
+    }
+    folders
+}
+
 /// Else the copy would have a row twice, and no command would read it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_row_whose_columns_name_another_is_copied_under_its_own_keys() {
@@ -443,13 +457,7 @@ async fn a_row_whose_columns_name_another_is_copied_under_its_own_keys() {
     assert!(code == 1 && said.contains(&named), "{said}");
     let (said, code) = run(&settings, &["restore", copy]).await;
     assert!(code == 1 && said.contains("1 were there"), "{said}");
-    for (number, more) in [&[][..], &["--backup", copy]].into_iter().enumerate() {
-        let folder = dir.path().join(format!("evidence-{number}"));
-        let output = folder.to_str().unwrap();
-        let time = ["evidence", "--since", "2020-01-01", "--until", "2100-01-01"];
-        let arguments = [&time[..], &["--output", output], more].concat();
-        let (said, code) = run(&settings, &arguments).await;
-        assert_eq!(code, 1, "{said}");
+    for folder in evidence_with_problems(&settings, dir.path(), copy).await {
         let verification = std::fs::read_to_string(folder.join("verification.txt")).unwrap();
         let named = format!("Other/{}: ", id.correlation());
         assert!(verification.contains(&named), "{verification}");
@@ -496,13 +504,7 @@ async fn a_row_that_is_no_json_is_named_by_its_keys() {
         "{said}"
     );
 
-    for (number, more) in [&[][..], &["--backup", copy]].into_iter().enumerate() {
-        let folder = dir.path().join(format!("evidence-{number}"));
-        let output = folder.to_str().unwrap();
-        let time = ["evidence", "--since", "2020-01-01", "--until", "2100-01-01"];
-        let arguments = [&time[..], &["--output", output], more].concat();
-        let (said, code) = run(&settings, &arguments).await;
-        assert_eq!(code, 1, "{said}");
+    for folder in evidence_with_problems(&settings, dir.path(), copy).await {
         let verification = std::fs::read_to_string(folder.join("verification.txt")).unwrap();
         assert!(verification.contains(&row), "{verification}");
         let rows = std::fs::read_to_string(folder.join("rows.jsonl")).unwrap();

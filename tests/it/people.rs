@@ -294,23 +294,23 @@ async fn a_substitute_is_asked_for_a_stage_that_opens_in_the_absence_alone() {
     }
 }
 
+/// The policy with one approval, and with the CFO absent in place of Alice, who is asked by escalation after this share.
+fn absent_lead(policy: &str, after: &str) -> String {
+    let escalate =
+        format!("approvals = 1 }}]\nescalate = {{ after = {after:?}, to = \"leads\" }}\n");
+    policy
+        .replace("approvals = 2 }]\n", &escalate)
+        .replace("[[rule]]", &format!("leads = [{CFO:?}]\n[[rule]]"))
+        .replace("Alice@example.com", CFO)
+}
+
 #[tokio::test]
 async fn the_escalation_asks_the_substitute_of_an_absent_person_too_and_of_the_two_one_votes() {
     let clock = TestGate::start().await;
-    let policy = absent_around(&clock, HOUR, HOUR).replace(
-        "approvals = 2 }]\n",
-        "approvals = 1 }]\nescalate = { after = \"50%\", to = \"leads\" }\n",
-    );
-    let policy = policy
-        .replace("[[rule]]", &format!("leads = [{CFO:?}]\n[[rule]]"))
-        .replace("Alice@example.com", CFO);
+    let policy = absent_lead(&absent_around(&clock, HOUR, HOUR), "50%");
     for first in [CFO, CAROL] {
         let gate = TestGate::with(&[("HO_POLICY", &policy)]).await;
-        let new = NewApproval {
-            timeout_seconds: Some(HOUR.as_secs() as u32),
-            ..payment()
-        };
-        let payment = submit(&gate, &new).await;
+        let payment = submit(&gate, &payment()).await;
         assert!(mails_to(&gate, CAROL).is_empty());
         gate.pass(HOUR / 2);
         gate.sweep().await;
@@ -354,19 +354,10 @@ async fn a_person_who_is_absent_twice_has_the_substitute_in_both_times() {
     });
     let second: Vec<&str> = second.collect();
     assert!(absence.contains(&format!("until = {first}")));
-    let policy = format!("{policy}[[absence]]{}\n", second.join("\n"))
-        .replace(
-            "approvals = 2 }]\n",
-            "approvals = 1 }]\nescalate = { after = \"75%\", to = \"leads\" }\n",
-        )
-        .replace("[[rule]]", &format!("leads = [{CFO:?}]\n[[rule]]"))
-        .replace("Alice@example.com", CFO);
+    let policy = format!("{policy}[[absence]]{}\n", second.join("\n"));
+    let policy = absent_lead(&policy, "75%");
     let gate = TestGate::with(&[("HO_POLICY", &policy)]).await;
-    let new = NewApproval {
-        timeout_seconds: Some(HOUR.as_secs() as u32),
-        ..payment()
-    };
-    let payment = submit(&gate, &new).await;
+    let payment = submit(&gate, &payment()).await;
     gate.pass(HOUR * 3 / 4);
     gate.sweep().await;
     assert_eq!(mails_to(&gate, CAROL).len(), 1);
@@ -376,34 +367,18 @@ async fn a_person_who_is_absent_twice_has_the_substitute_in_both_times() {
 
 #[tokio::test]
 async fn a_stage_whose_escalation_has_no_one_left_is_not_escalated() {
-    let policy = r#"
-version = 1
-[groups]
-finance = ["alice@example.com"]
-security = ["bob@example.com"]
-leads = ["cfo@example.com"]
-[[rule]]
-id = "payments"
-actions = ["Pay *"]
-effect = "require"
-stages = [{ from = "finance" }, { from = "security" }]
-escalate = { after = "50%", to = "leads" }
-"#;
-    let gate = TestGate::with(&[("HO_POLICY", policy)]).await;
-    let new = NewApproval {
-        timeout_seconds: Some(HOUR.as_secs() as u32),
-        ..payment()
-    };
-    let payment = submit(&gate, &new).await;
+    let gate = TestGate::with(&[("HO_POLICY", &in_two_stages())]).await;
+    let erin = "erin@example.com";
+    let payment = submit(&gate, &payment()).await;
     gate.pass(HOUR / 2);
     gate.sweep().await;
     gate.approve(&payment, CFO).await;
-    eventually(async || mails_to(&gate, BOB).pop()).await;
-    let page = page_of(&gate, &payment, BOB).await;
+    eventually(async || mails_to(&gate, erin).pop()).await;
+    let page = page_of(&gate, &payment, erin).await;
     assert!(!page.contains("leads will be asked too"), "{page}");
     gate.pass(HOUR * 3 / 8);
     gate.sweep().await;
-    let mut mails = mails_to(&gate, BOB).into_iter();
+    let mut mails = mails_to(&gate, erin).into_iter();
     assert!(mails.all(|mail| !mail.subject.starts_with("[Escalated]")));
 }
 
