@@ -242,7 +242,7 @@ class TestPydanticAI:
 
 class TestLangGraph:
     @staticmethod
-    def graph(node: Any, saver: Any = None, users: str = "1", route: Any = None) -> Any:
+    def graph(node: Any, saver: Any = None, users: str = "1", route: Any = None, others: Any = None) -> Any:
         from langchain_core.messages import AIMessage
         from langgraph.graph import START, MessagesState, StateGraph
 
@@ -252,6 +252,8 @@ class TestLangGraph:
 
         graph = StateGraph(MessagesState).add_node("model", model).add_node("tools", node).add_edge(START, "model")
         graph = graph.add_conditional_edges("model", route or (lambda _: "tools"), ["tools"])
+        for name, function in (others or {}).items():
+            graph.add_node(name, function)
         return graph.compile(checkpointer=saver)
 
     @classmethod
@@ -337,6 +339,30 @@ class TestLangGraph:
         with mock.gate.scope(), pytest.raises(RuntimeError, match="cannot interrupt"):
             self.run(tool_node([delete_user], oversight()), is_async)
         assert mock.outcomes == ["ExecutionFailed"]
+
+    @pytest.mark.parametrize("is_async", [True, False])
+    def test_a_tool_whose_graph_goes_on_elsewhere_has_run(self, is_async: bool) -> None:
+        pytest.importorskip("langgraph")
+        from langgraph.graph import START, MessagesState, StateGraph
+        from langgraph.types import Command
+
+        from human_oversight.adapters.langgraph import tool_node
+
+        def leave(_: Any) -> Any:
+            return Command(graph=Command.PARENT, goto="elsewhere", update={"messages": [("ai", "User 1 deleted.")]})
+
+        inner = StateGraph(MessagesState).add_node("leave", leave).add_edge(START, "leave").compile()
+
+        def delete_user(user_id: str) -> Any:
+            """Deletes a user."""
+            return inner.invoke({"messages": []})
+
+        graph = self.graph(tool_node([delete_user], oversight()), others={"elsewhere": lambda _: None})
+        mock = MockGate()
+        with mock.gate.scope():
+            state = asyncio.run(graph.ainvoke({"messages": []})) if is_async else graph.invoke({"messages": []})
+        assert state["messages"][-1].content == "User 1 deleted."
+        assert mock.outcomes == ["Executed"]
 
     def test_a_named_tool_that_there_is_not_is_refused(self) -> None:
         pytest.importorskip("langgraph")

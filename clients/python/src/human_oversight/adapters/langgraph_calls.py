@@ -3,6 +3,7 @@
 from typing import Any
 
 from langchain_core.messages import ToolMessage
+from langgraph.errors import ParentCommand
 from langgraph.prebuilt.tool_node import ToolCallRequest as Request
 
 from .oversight import Failed
@@ -22,6 +23,8 @@ def succeeded(result: Any) -> Any:
 
 
 def message(request: Request, result: Any) -> Any:
-    """The result, or a message that has the words of a refusal."""
+    """The result, or a message that has the words of a refusal. Raises what the tool ended with instead of a result."""
+    if isinstance(result, ParentCommand):
+        raise result
     name, id_ = request.tool_call["name"], request.tool_call["id"]
     return ToolMessage(result, name=name, tool_call_id=id_, status="error") if isinstance(result, str) else result
