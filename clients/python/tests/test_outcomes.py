@@ -5,6 +5,7 @@ import contextlib
 import io
 import itertools
 import json
+import sys
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -205,6 +206,7 @@ def test_a_callback_that_fails_or_is_not_run_ends_nothing(mock: MockGate, caplog
     gate = answering(mock, lambda call, it: it | ({"status": "Pending"} if call == "submit" else {}), [])
     for on_pending, line in (
         (fail, "on_pending failed"),
+        (lambda _: sys.exit("come back later"), "on_pending failed"),
         (lambda it: later(it), "on_pending must not be asynchronous"),
     ):
         caplog.clear()

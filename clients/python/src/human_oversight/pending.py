@@ -260,7 +260,7 @@ def notify(callback: OnPending | None, approval: Approval) -> None:
         if inspect.iscoroutine(result):
             result.close()
             _log.warning("on_pending must not be asynchronous")
-    except Exception:
+    except BaseException:  # a `SystemExit` would end the thread of all calls
         _log.warning("on_pending failed", exc_info=True)
 
 
