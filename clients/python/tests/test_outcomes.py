@@ -308,6 +308,8 @@ UNREADABLE: dict[str, Callable[[], httpx.Response]] = {
     ),
     "too long": lambda: httpx.Response(200, text="x" * 300_000),
     "no problem": lambda: httpx.Response(403, text="blocked"),
+    "no key": lambda: httpx.Response(401),
+    "no route": lambda: httpx.Response(404, text="<html>Restarting</html>"),
 }
 
 
@@ -327,7 +329,10 @@ class AnyClaimGate(MockGate):
 
 @pytest.mark.parametrize(
     ("call", "unreadable"),
-    [("status", UNREADABLE["not JSON"]), *((call, it) for call in ("claim", "outcome") for it in UNREADABLE.values())],
+    [
+        *(("status", UNREADABLE[it]) for it in ("not JSON", "no key", "no route")),
+        *((call, it) for call in ("claim", "outcome") for it in UNREADABLE.values()),
+    ],
 )
 def test_an_answer_that_is_no_gate_s_is_asked_for_again(call: str, unreadable: Any) -> None:
     mock = AnyClaimGate()

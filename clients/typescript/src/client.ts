@@ -177,10 +177,11 @@ function fromStatus(
 ): GateError {
   const isFinal = FINAL_KINDS.some((kind) => problem?.says(kind));
   if ((status === 408 || status === 429 || status >= 500) && !isFinal) return new UnavailableError(status, retryAfter);
-  if (status === 401)
+  // The calls that come first find a wrong address or key. Later, such an answer is from what stands before the gate.
+  const isFirst = path === "keys" || path === "submit";
+  if (isFirst && status === 401)
     return new SettingsError("the gate's host does not accept the Functions key: HO_KEY is missing or wrong");
-  // Every gate has the routes that are called first, so without them the address is wrong.
-  if (status === 404 && (problem === undefined || path === "keys" || path === "submit"))
+  if (isFirst && status === 404)
     return new SettingsError("there is no gate at this address (HO_URL): the answer is 404 Not Found");
   return problem ?? new InvalidResponseError(`status ${status} without a problem document`);
 }

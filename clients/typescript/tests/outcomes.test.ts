@@ -230,9 +230,13 @@ describe("an answer that is no gate's is asked for again", () => {
     "no gate's": () => Response.json({ message: "OK" }),
     "too long": () => new Response("x".repeat(300_000)),
     "no problem": () => new Response("blocked", { status: 403 }),
+    "no key": () => new Response("", { status: 401 }),
+    "no route": () => new Response("<html>Restarting</html>", { status: 404 }),
   };
   const cases: [string, () => Response][] = [
     ["status", unreadable["not JSON"]],
+    ["status", unreadable["no key"]],
+    ["status", unreadable["no route"]],
     ...["claim", "outcome"].flatMap((call) =>
       Object.values(unreadable).map((it): [string, () => Response] => [call, it]),
     ),

@@ -198,11 +198,12 @@ def _from_status(response: httpx.Response, answer: Any, path: str) -> GateError:
     is_final = problem is not None and any(problem.says(kind) for kind in _FINAL_KINDS)
     if (status in (408, 429) or status >= 500) and not is_final:
         return UnavailableError(status, _retry_after(response))
-    if status == 401:
-        return SettingsError("the gate's host does not accept the Functions key: HO_KEY is missing or wrong")
-    # Every gate has the routes that are called first, so without them the address is wrong.
-    if status == 404 and (problem is None or path in ("keys", "submit")):
-        return SettingsError("there is no gate at this address (HO_URL): the answer is 404 Not Found")
+    # The calls that come first find a wrong address or key. Later, such an answer is from what stands before the gate.
+    if path in ("keys", "submit"):
+        if status == 401:
+            return SettingsError("the gate's host does not accept the Functions key: HO_KEY is missing or wrong")
+        if status == 404:
+            return SettingsError("there is no gate at this address (HO_URL): the answer is 404 Not Found")
     return problem or InvalidResponseError(f"status {status} without a problem document")
 
 
