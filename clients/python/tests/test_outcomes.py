@@ -6,9 +6,11 @@ import io
 import itertools
 import json
 import sys
+import time
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import httpx
@@ -206,12 +208,33 @@ def test_a_callback_that_fails_or_is_not_run_ends_nothing(mock: MockGate, caplog
     gate = answering(mock, lambda call, it: it | ({"status": "Pending"} if call == "submit" else {}), [])
     for on_pending, line in (
         (fail, "on_pending failed"),
-        (lambda _: sys.exit("come back later"), "on_pending failed"),
         (lambda it: later(it), "on_pending must not be asynchronous"),
     ):
         caplog.clear()
         assert approval_gate("A", "B", gate=gate, on_pending=on_pending)(lambda: "ran")() == "ran"
         assert [it.getMessage() for it in caplog.records] == [line]
+
+
+def test_a_callback_that_exits_ends_its_call_and_no_other(mock: MockGate) -> None:
+    calls: list[str] = []
+    gate = answering(mock, lambda call, it: it | ({"status": "Pending"} if call == "submit" else {}), calls)
+    exits = approval_gate("A", "B", gate=gate, on_pending=lambda _: sys.exit("come back later"))
+    for _ in range(2):
+        with pytest.raises(SystemExit, match="come back later"):
+            exits(lambda: "ran")()
+    assert flush(10)
+    assert approval_gate("A", "B", gate=gate)(lambda: "ran")() == "ran"
+    assert (calls.count("withdraw"), calls.count("outcome")) == (2, 1)
+
+
+def test_an_approval_that_only_this_clock_takes_for_lapsed_is_no_timeout(
+    mock: MockGate, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("human_oversight.proof.time", SimpleNamespace(time=lambda: time.time() + 7_200))
+    refused = gated(lambda: ran.append("ran"))().refused  # type: ignore[attr-defined]
+    assert refused.reason is Reason.UNAVAILABLE
+    assert "clock, which may be ahead" in caplog.text
+    assert (ran, mock.outcomes) == ([], [None])
 
 
 def test_a_request_that_the_gate_took_otherwise_than_it_was_submitted_is_withdrawn(mock: MockGate) -> None:
@@ -363,3 +386,11 @@ def test_a_gate_that_asks_for_a_longer_wait_is_called_once_more(call: str, monke
     assert approval_gate("A", "B", gate=gate)(lambda: "ran")() == "ran"
     assert mock.outcomes == ["Executed"]
     assert calls.count(call) == 2
+
+
+def test_a_wait_for_which_the_host_asks_while_people_decide_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("human_oversight.pending.OUTAGE_SECONDS", 0.1)
+    busy = httpx.Response(503, headers={"retry-after": "900"})
+    gate, calls = behind(MockGate(), lambda it, times: busy if (it, times) == ("status", 1) else None)
+    assert approval_gate("A", "B", gate=gate)(lambda: "ran")() == "ran"
+    assert calls.count("status") == 2

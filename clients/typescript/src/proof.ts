@@ -15,7 +15,7 @@ import {
   verifyReceipt,
   type Receipt,
 } from "./receipts.js";
-import { lapsed, unverified } from "./refusal.js";
+import { lapsedHere, unverified } from "./refusal.js";
 import type { Known } from "./trust.js";
 
 /** By how many seconds the clocks of agent and gate may differ. */
@@ -103,7 +103,7 @@ async function orRefuse<T>(kind: "receipt" | "permit", verify: () => Promise<T>)
   try {
     return await verify();
   } catch (error) {
-    if (error instanceof LapsedError) throw lapsed();
+    if (error instanceof LapsedError) throw lapsedHere();
     if (error instanceof NotSignedError) throw unverified(`not a ${kind} of the gate: ${error.message}`);
     if (error instanceof NotPermittedError) throw unverified(error.message);
     throw error;

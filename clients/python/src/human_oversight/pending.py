@@ -199,7 +199,7 @@ class Pending:
                 if not error.is_transient or is_given_up:
                     raise after_submit(error) from None
                 outage.warn(error)
-                pause = min(pause * 2, OUTAGE_SECONDS) if error.retry_after is None else error.retry_after
+                pause = min(pause * 2 if error.retry_after is None else error.retry_after, OUTAGE_SECONDS)
                 may_hold = False
             left = math.inf if wait is None else wait - (time.monotonic() - started)
             if left <= 0:
@@ -260,7 +260,7 @@ def notify(callback: OnPending | None, approval: Approval) -> None:
         if inspect.iscoroutine(result):
             result.close()
             _log.warning("on_pending must not be asynchronous")
-    except BaseException:  # a `SystemExit` would end the thread of all calls
+    except Exception:
         _log.warning("on_pending failed", exc_info=True)
 
 
