@@ -190,7 +190,11 @@ def test_a_wrapper_that_passes_on_what_it_gets_is_shown_as_what_it_wraps(mock: M
         assert mock.requests[-1]["parameters"] == {"user_id": "1", "force": False}
 
 
-@pytest.mark.parametrize("function", [Users.bound, max], ids=["partialmethod", "of C"])
+@pytest.mark.parametrize(
+    "function",
+    [Users.bound, functools.singledispatch(delete), passing(functools.singledispatch(delete)), max],
+    ids=["partialmethod", "singledispatch", "singledispatch behind a wrapper", "of C"],
+)
 def test_what_cannot_be_known_is_refused_at_once(function: Any) -> None:
     with pytest.raises(TypeError, match="approval_gate cannot"):
         gated(function)

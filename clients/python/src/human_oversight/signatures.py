@@ -49,6 +49,8 @@ def what_runs(function: Callable[..., Any]) -> Runs:
     for name in ("__partialmethod__", "_partialmethod"):
         if isinstance(getattr(function, name, None), functools.partialmethod):
             raise TypeError("approval_gate cannot see what a partialmethod binds: gate it as a method of an object")
+    if isinstance(getattr(function, "registry", None), types.MappingProxyType):
+        raise TypeError("approval_gate cannot know which function a singledispatch runs: gate a function that calls it")
     code, declared = _of_code(function), _declared(function)
     if declared and (code is None or _passes_on(code, declared)):
         return declared
