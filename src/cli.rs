@@ -25,6 +25,7 @@ mod value_parsers;
 mod verify;
 mod webhooks;
 
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -274,10 +275,11 @@ fn print_unknown_settings() {
     for setting in unknown_settings(std::env::vars_os().map(|(name, _)| name)) {
         let nearest = setting.nearest.map(|it| format!(": {it} may be meant"));
         let nearest = nearest.unwrap_or_default();
-        eprintln!(
-            "human-oversight: {} is no setting and has no effect{nearest}",
-            setting.name
-        );
+        // What cannot be written is lost: the log of the gate may be on a full disk.
+        let name = setting.name;
+        let line =
+            format_args!("human-oversight: {name} is no setting and has no effect{nearest}\n");
+        std::io::stderr().write_fmt(line).ok();
     }
 }
 

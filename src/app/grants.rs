@@ -17,7 +17,7 @@ use super::submission::Submission;
 use crate::content;
 use crate::domain::{
     Approval, Assurance, Decider, DecisionResult, Grant, GrantEnd, GrantScope, GrantState,
-    GrantTerms, GrantWish, HeldGrant, Pause, Plan, Request, SignedGrant,
+    GrantTerms, GrantWish, Grants, HeldGrant, Pause, Plan, Request, SignedGrant,
 };
 use crate::keys::{FormPurpose, check_grant, keyring};
 use crate::policy::{Absence, Member, Policy, is_same_person};
@@ -205,6 +205,11 @@ impl App {
         };
         let names = self.request_grant_names(&approval.request);
         let name = names.first().map_or("", String::as_str);
+        // What it replaces may be in the row of another link key.
+        for name in names.iter().skip(1) {
+            let replacing = |grants: &mut Grants, now| grants.remove(&scope, now).then_some(());
+            grant_rows::change(&self.store, name, || self.now(), replacing).await?;
+        }
         let adding = grant_rows::change(
             &self.store,
             name,

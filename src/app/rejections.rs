@@ -1,7 +1,7 @@
 //! Rejections in the standing table, one row for each content and owner's account: approvers who are asked the
 //! same again, or what reads the same, learn that it was rejected.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -90,10 +90,10 @@ impl App {
         if !rejection.is_recent(within, now) {
             return true;
         }
-        let name = self.rejections_name(&approval.request);
+        let names = self.names_of(&approval.request);
         let (store, id) = (self.store.clone(), rejection.id.to_string());
         let keeping = async move {
-            let kept = keep(&store, &name, &rejection, within, now, known).await;
+            let kept = keep_by_names(&store, &names, rejection, within, now, known).await;
             kept.inspect_err(|error| {
                 tracing::warn!(id, cause = %error, "a rejection could not be kept for later requests");
             })
@@ -178,42 +178,77 @@ impl App {
 /// [`Error::NotFound`] if no rejection of this request is kept, or the store's own.
 pub async fn lift_rejection(store: &Store, id: &ApprovalId, now: Timestamp) -> Result<bool, Error> {
     for attempt in 0..MAX_WRITE_ATTEMPTS {
-        let (mut kept, mut row) = find(store, id).await?.ok_or(Error::NotFound)?;
-        if kept.iter().all(|it| it.is_lifted) {
-            return Ok(false);
+        let mut rows = find(store, id).await?;
+        if rows.is_empty() {
+            return Err(Error::NotFound);
         }
-        kept.iter_mut().for_each(|it| it.is_lifted = true);
-        row.columns = encode(&kept);
-        match store.put_standing(row, now).await {
-            Ok(_) => return Ok(true),
-            Err(StoreError::Conflict) => back_off(attempt).await,
-            Err(error) => return Err(error.into()),
+        rows.retain(|(kept, _)| kept.iter().any(|it| !it.is_lifted));
+        if rows.is_empty() {
+            return Ok(attempt > 0);
         }
+        for (mut kept, mut row) in rows {
+            kept.iter_mut().for_each(|it| it.is_lifted = true);
+            row.columns = encode(&kept);
+            match store.put_standing(row, now).await {
+                Ok(_) | Err(StoreError::Conflict) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        // Another process may have kept a rejection meanwhile: the rows are read again.
+        back_off(attempt).await;
     }
     Err(Error::gave_up(MAX_WRITE_ATTEMPTS))
 }
 
-/// The row that keeps the rejection of this request. It is looked for in all rows: their names take the settings of
-/// the gate.
+/// The rows that keep rejections of the content of a rejected request: several after a rotation of the link keys. They
+/// are looked for among all rows, by the requests that they share: their names take the settings of the gate.
 async fn find(
     store: &Store,
     id: &ApprovalId,
-) -> Result<Option<(Vec<Rejection>, StandingRow)>, StoreError> {
-    let mut place = None;
+) -> Result<Vec<(Vec<Rejection>, StandingRow)>, StoreError> {
+    let mut ids = BTreeSet::from([id.clone()]);
     loop {
-        let (page, next) = store.all_standing(place).await?;
-        let rows = page.into_iter().filter_map(|it| it.row?.ok());
-        for row in rows.filter(|row| row.kind == StandingKind::Rejection) {
-            let rejections = decode(&row).unwrap_or_default();
-            if rejections.iter().any(|it| it.id == *id) {
-                return Ok(Some((rejections, row)));
-            }
+        let rows = store.standing_rows_of(StandingKind::Rejection).await?;
+        let rows = rows.into_iter().filter_map(Result::ok);
+        let rows = rows.filter_map(|row| Some((decode(&row)?, row)));
+        let is_meant = |(kept, _): &(Vec<Rejection>, _)| kept.iter().any(|it| ids.contains(&it.id));
+        let rows: Vec<_> = rows.filter(is_meant).collect();
+        let found = rows.iter().flat_map(|(kept, _)| kept);
+        let found: BTreeSet<ApprovalId> = found.map(|it| it.id.clone()).collect();
+        if found.is_subset(&ids) {
+            return Ok(rows);
         }
-        place = next;
-        if place.is_none() {
-            return Ok(None);
+        ids = found;
+    }
+}
+
+/// Keeps a rejection in the row of the first name, and in the rows of the others that exist: while instances have
+/// different first keys, each adds to rows of its own, and what is lifted must be in none of them unlifted.
+async fn keep_by_names(
+    store: &Store,
+    names: &[String],
+    mut rejection: Rejection,
+    within: Duration,
+    now: Timestamp,
+    known: Option<Kept>,
+) -> Result<(), StoreError> {
+    let mut keeping = vec![(&names[0], known)];
+    for name in &names[1..] {
+        match read(store, name).await {
+            Ok((_, None)) => {}
+            Ok((kept, row)) => {
+                let is_lifted = |it: &Rejection| it.id == rejection.id && it.is_lifted;
+                rejection.is_lifted |= kept.iter().any(is_lifted);
+                keeping.push((name, Some(Ok((kept, row)))));
+            }
+            Err(StoreError::Damaged(_)) => keeping.push((name, None)),
+            Err(error) => return Err(error),
         }
     }
+    for (name, known) in keeping {
+        keep(store, name, &rejection, within, now, known).await?;
+    }
+    Ok(())
 }
 
 async fn keep(

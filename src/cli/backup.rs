@@ -184,6 +184,7 @@ async fn restore_lines(
             Ok(Restored::Row) => summary.put_back += 1,
             Ok(Restored::Decision) => summary.decisions += 1,
             Ok(Restored::Pause) => summary.pauses += 1,
+            Ok(Restored::Channel) => summary.channels += 1,
             Ok(Restored::Budget) => summary.budgets += 1,
             Ok(Restored::Nothing) => {}
             Ok(Restored::Grants(number)) => summary.grants += number,
@@ -213,6 +214,7 @@ struct Summary {
     unsound: u64,
     decisions: u64,
     pauses: u64,
+    channels: u64,
     budgets: u64,
     grants: usize,
 }
@@ -226,6 +228,7 @@ impl Summary {
             unsound,
             decisions,
             pauses,
+            channels,
             budgets,
             grants,
         } = *self;
@@ -244,6 +247,12 @@ impl Summary {
         if pauses > 0 {
             say(&format!(
                 "{pauses} pauses were put back, and stand until `resume`."
+            ));
+        }
+        if channels > 0 {
+            say(&format!(
+                "{channels} channels are off as they were when the copy was made: `webhooks` names them, and \
+                 `webhooks enable` turns one on."
             ));
         }
         if budgets > 0 {
@@ -266,6 +275,8 @@ enum Restored {
     /// A rejection to be shown when the same is asked again, or another standing row.
     Row,
     Pause,
+    /// A channel that was switched off.
+    Channel,
     /// A decision, with which later requests are compared.
     Decision,
     /// Not stored: it says what was left at the time of the backup.
@@ -299,10 +310,10 @@ async fn restore_line(
             return Ok(Restored::Grants(decode_grants(&row.columns)?.held.len()));
         }
         StandingKind::Pause => Restored::Pause,
+        StandingKind::Channel => Restored::Channel,
         StandingKind::Rejection
         | StandingKind::Limit
         | StandingKind::Code
-        | StandingKind::Channel
         | StandingKind::Delivery
         | StandingKind::PauseLog => Restored::Row,
     };

@@ -29,6 +29,8 @@ pub(crate) fn init(filter: Targets, format: LogFormat) {
     let log = tracing_subscriber::fmt()
         .with_max_level(LevelFilter::TRACE)
         .with_writer(by_level)
+        // A line that cannot be written is lost: the disk may be full, or the reader of a pipe gone.
+        .log_internal_errors(false)
         .with_ansi(false)
         .with_target(false);
     match format {

@@ -301,7 +301,8 @@ impl Gate {
     async fn pause(&self, pause: &Pause) -> anyhow::Result<Report> {
         match self {
             Self::Store(store) => {
-                app::pause(store, pause.clone(), now()).await?;
+                let paused = app::pause(store, pause.clone(), now()).await;
+                paused.context("it may be paused nevertheless, so repeat the command")?;
                 report(store, true, &pause.scope).await
             }
             Self::Remote(remote) => {
@@ -314,7 +315,9 @@ impl Gate {
     async fn resume(&self, scope: &PauseScope) -> anyhow::Result<Report> {
         match self {
             Self::Store(store) => {
-                let done = app::resume(store, scope, now()).await?;
+                let resumed = app::resume(store, scope, now()).await;
+                let done = resumed
+                    .context("it may be resumed nevertheless: `executing` lists the pauses")?;
                 report(store, done, scope).await
             }
             Self::Remote(remote) => remote.send(Command::Resume, scope, None).await,

@@ -4,16 +4,17 @@
 //! neither the gate nor anyone who can write the table. With the gate's own keys it also verifies the row MACs.
 //! It changes no row.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use human_oversight::config::TableSettings;
 use human_oversight::domain::Approval;
-use human_oversight::keys::check_grant;
 use human_oversight::keys::receipt::{self, ReceiptKeys};
+use human_oversight::keys::{LinkKeys, check_grant};
 use human_oversight::store::{StandingKind, StandingRow, Store, StoreError, decode_grants};
-use human_oversight::values::Clock;
+use human_oversight::values::{Clock, Timestamp};
 use human_oversight_protocol::types::KeySet;
 
 use super::maintenance::{
@@ -46,9 +47,14 @@ pub(crate) async fn run(
     let receipt_keys = receipt_keys(&settings, keys)?;
     let link_keys = link_keys(&settings)?;
     let mut verification = Verification::new(&receipt_keys, link_keys.is_some());
-    let store = open(&settings, 0, clock, link_keys)?;
+    let now = clock();
+    let store = open(&settings, 0, clock, link_keys.clone())?;
     for_each_row(&store, async |stored| {
-        if let Some(problem) = verification.add(&stored.approval) {
+        let problem = verification.add(&stored.approval).or_else(|| {
+            let approval = stored.approval.as_ref().ok()?;
+            verification.add_links(approval, link_keys.as_ref()?, now)
+        });
+        if let Some(problem) = problem {
             let (partition, row) = &stored.keys;
             say(&format!("{partition}/{row}: {problem}"));
         }
@@ -97,6 +103,25 @@ impl<'a> Verification<'a> {
         };
         self.problems += u64::from(problem.is_some());
         problem
+    }
+
+    /// Takes the links of a request that waits for a decision. Returns which keys are missing, if any are.
+    fn add_links(
+        &mut self,
+        approval: &Approval,
+        keys: &LinkKeys,
+        now: Timestamp,
+    ) -> Option<String> {
+        let links = approval.approvers.iter().map(|it| it.link_key.as_str());
+        let missing: BTreeSet<&str> = links.filter(|kid| !keys.has(kid)).collect();
+        if missing.is_empty() || !approval.is_open(now) {
+            return None;
+        }
+        self.problems += 1;
+        Some(format!(
+            "it is open, and the links of its approvers are of a key that is not in HO_LINK_KEYS: {}",
+            missing.into_iter().collect::<Vec<_>>().join(", ")
+        ))
     }
 
     /// Takes the rows of the standing table and of the table of decisions, and reports those that cannot be trusted.

@@ -123,11 +123,7 @@ impl Grants {
         }
         self.expire(now);
         let before = self.held.len();
-        let is_same = |held: &mut HeldGrant| held.signed.grant.scope == signed.grant.scope;
-        let replaced: Vec<HeldGrant> = self.held.extract_if(.., is_same).collect();
-        for held in replaced.iter().filter(|held| held.is_active(now)) {
-            self.announce_end(held, GrantEnding::Replacement, now);
-        }
+        self.remove(&signed.grant.scope, now);
         // Those that have ended stay for the operator's list, while there is room.
         if self.held.len() >= Self::MOST {
             let ended = self.held.iter().position(|held| !held.is_active(now));
@@ -149,6 +145,16 @@ impl Grants {
             ended: None,
         });
         Ok(())
+    }
+
+    /// Removes the grant for exactly this, which another one replaces. Returns whether there was one.
+    pub fn remove(&mut self, scope: &GrantScope, now: Timestamp) -> bool {
+        let is_same = |held: &mut HeldGrant| held.signed.grant.scope == *scope;
+        let replaced: Vec<HeldGrant> = self.held.extract_if(.., is_same).collect();
+        for held in replaced.iter().filter(|held| held.is_active(now)) {
+            self.announce_end(held, GrantEnding::Replacement, now);
+        }
+        !replaced.is_empty()
     }
 
     /// Takes one use of the grant for exactly this, if there is one that is active at `now` and `may_use` it.

@@ -87,6 +87,12 @@ impl Approval {
         Ok(earlier.revocation(form.assurance, now))
     }
 
+    /// Whether the last vote of the approver at `index` is a rejection.
+    pub fn has_rejected(&self, index: usize) -> bool {
+        let own = self.votes.iter().rev().find(|it| it.ballot.person == index);
+        own.is_some_and(|vote| vote.ballot.verdict == Verdict::Reject)
+    }
+
     /// Whether the approver at `index` can revoke an approval of their own: their vote, while votes are
     /// missing or until the request is claimed.
     pub fn is_revocable_by(&self, index: usize, now: Timestamp) -> bool {

@@ -8,7 +8,7 @@ use super::grant::{GrantOffer, GrantView};
 use super::hand_over::{HandOverForm, HandOverView};
 use super::identification::Identification;
 use super::parameters::ParametersView;
-use super::plan::PlanView;
+use super::plan::{PlanView, describe_rejections};
 use super::precedent::PrecedentView;
 use super::request::{
     EarlierView, Heading, RequestView, describe_ending, describe_execution, describe_others,
@@ -53,6 +53,8 @@ pub struct DecisionPage<'a> {
     paused: Option<Time>,
     /// What earlier decisions say about the request.
     pub precedent: Option<PrecedentView>,
+    /// How many rejections reject the request, where one more does not.
+    rejections: Option<String>,
     /// The form, while the request is pending.
     pub form: Option<Form>,
     /// The form that revokes this approver's approval, until it is claimed.
@@ -210,6 +212,8 @@ impl<'a> DecisionPage<'a> {
             has_problem: false,
             paused: None,
             precedent: None,
+            rejections: describe_rejections(approval, now)
+                .filter(|_| approval.plan.missing_rejections(&approval.votes) > 1),
             form: None,
             revocation: None,
             is_revocable: false,

@@ -125,6 +125,23 @@ fn source(from: &str) -> &str {
     }
 }
 
+/// How many rejections there must be, while one is not enough.
+pub(super) fn describe_rejections(approval: &Approval, now: Timestamp) -> Option<String> {
+    let plan = &approval.plan;
+    let needed = usize::from(plan.rejections.get());
+    if needed == 1 || approval.status(now) != Status::Pending {
+        return None;
+    }
+    let words = match needed - plan.missing_rejections(&approval.votes) {
+        0 => "none is given".to_owned(),
+        1 => "1 is given".to_owned(),
+        given => format!("{given} are given"),
+    };
+    Some(format!(
+        "It takes {needed} rejections to reject this; {words}."
+    ))
+}
+
 /// The people whose approval could be given now, ask by ask.
 fn awaiting(approval: &Approval, now: Timestamp) -> Vec<String> {
     let plan = &approval.plan;
@@ -163,6 +180,7 @@ pub(super) fn describe_escalation(approval: &Approval, zone: &Zone) -> Option<Se
 
 fn notes(approval: &Approval, zone: &Zone, now: Timestamp) -> Vec<Sentence> {
     let mut notes = Vec::new();
+    notes.extend(describe_rejections(approval, now).map(Sentence::new));
     if let Some(escalation) = describe_escalation(approval, zone) {
         notes.push(escalation);
     } else if let Some(at) = approval.next_escalation()

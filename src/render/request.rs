@@ -166,6 +166,11 @@ pub(super) fn heading(approval: &Approval, index: usize, now: Timestamp) -> Head
             "✓",
             "yes",
         ),
+        (Status::Pending, _) if approval.has_rejected(index) => (
+            fixed("You rejected this; others can still approve"),
+            "✕",
+            "no",
+        ),
         (Status::Pending, _) => (fixed("Your decision is not needed now"), "", ""),
         (_, Some(Execution::Revoked { .. })) => (fixed("Revoked: it does not run"), "✕", "no"),
         (_, Some(Execution::Lapsed { .. })) => (fixed("Approved, and expired unused"), "✕", "no"),

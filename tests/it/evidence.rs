@@ -411,7 +411,7 @@ async fn a_command_that_is_stopped_leaves_no_folder() {
     std::fs::create_dir(&folder).unwrap();
     let (said, code) = evidence(&gate, &folder, &[]).await;
     assert!(
-        code == 2 && said.contains("an earlier run may have been stopped: delete it"),
+        code == 2 && said.contains("if an earlier run was stopped there, delete what it left"),
         "{said}"
     );
 }

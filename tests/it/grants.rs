@@ -909,6 +909,24 @@ async fn a_gate_that_is_killed_between_the_two_writes_loses_a_use_and_never_gain
     }
 }
 
+/// Two instances, of which one names new rows by the old key and one by the new one.
+#[tokio::test]
+async fn a_grant_replaces_the_one_for_exactly_the_same_in_a_rotation_of_the_link_keys() {
+    let [old, new] = [(); 2].map(|()| keyring::generate_link_key());
+    let keys = keyring::generate_receipt_key();
+    let at = async |dir, links: String| {
+        let keys = [("HO_LINK_KEYS", links.as_str()), ("HO_RECEIPT_KEYS", &keys)];
+        TestGate::at(dir, &[&keys[..], &[("HO_POLICY", POLICY)]].concat()).await
+    };
+    let gate = at(tempfile::tempdir().unwrap(), format!("{old},{new}")).await;
+    let asked = [submit(&gate).await, submit(&gate).await];
+    approve_with_grant(&gate, &asked[0], ALICE, ["3600", "10"]).await;
+    let gate = at(gate.dir, format!("{new},{old}")).await;
+    approve_with_grant(&gate, &asked[1], ALICE, ["3600", "1"]).await;
+    assert_approves(&gate).await;
+    assert_asks(&gate).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_backup_has_grants_and_a_restore_voids_them() {
     let keys = [

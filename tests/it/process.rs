@@ -16,7 +16,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::process::{Child, Command};
 
 use crate::canary;
-use crate::deadline::{TestDeadline, within};
+use crate::deadline::{TestDeadline, eventually, within};
 use crate::harness::{ALICE, http, mails, question, request};
 use crate::host::ReservedPort;
 
@@ -340,6 +340,43 @@ async fn production_starts_before_its_services_are_reachable_and_has_no_inbox() 
     let next = log.split_once("the host triggers the sweep next=\"");
     let (_, next) = next.expect(&log);
     assert_eq!(&next[16..24], ":00.000Z", "the next minute: {next}");
+}
+
+/// Such as on a disk that is full, or behind a pipe whose reader has ended.
+#[tokio::test]
+async fn a_log_that_cannot_be_written_stops_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let reserved = ReservedPort::new();
+    let full = || {
+        Stdio::from(
+            std::fs::File::options()
+                .write(true)
+                .open("/dev/full")
+                .unwrap(),
+        )
+    };
+    let mut gate = binary()
+        .env("HO_PORT", reserved.number.to_string())
+        .env("HO_STORE", format!("embedded:{}", dir.path().display()))
+        .env(
+            "HO_MAIL",
+            format!("file:{}", dir.path().join("mail").display()),
+        )
+        .env("HO_UNKNOWN", "1")
+        .stdout(full())
+        .stderr(full())
+        .spawn()
+        .unwrap();
+    let client = Client::new(&format!("http://127.0.0.1:{}", reserved.number), None).unwrap();
+    let submit = async || client.submit(&request()).await.ok();
+    let asked = eventually(submit).await;
+    assert!(
+        client
+            .status(&asked.id, std::time::Duration::ZERO)
+            .await
+            .is_ok()
+    );
+    assert!(gate.try_wait().unwrap().is_none(), "it ended");
 }
 
 /// Local development makes no TLS connection, so it needs no CA certificates.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use human_oversight::keys::keyring;
 use human_oversight::store::{StandingKind, StandingRow};
 use human_oversight_client::Error;
 use human_oversight_client::types::{Approval, NewApproval, Problem};
@@ -146,6 +147,41 @@ async fn the_operator_allows_it_until_the_next_rejection() {
     assert_eq!(allow(&second.id).await["done"], true);
     gate.sweep().await;
     assert!(!is_refused(&gate, "third").await);
+}
+
+/// Two instances, of which one names new rows by the old key and one by the new one.
+#[tokio::test]
+async fn what_is_allowed_stays_allowed_in_a_rotation_of_the_link_keys() {
+    let [old, new] = [(); 2].map(|()| keyring::generate_link_key());
+    let orders = [format!("{old},{new}"), format!("{new},{old}")];
+    let restart = async |gate: TestGate, keys: &str| {
+        TestGate::at(gate.dir, &[("HO_POLICY", POLICY), ("HO_LINK_KEYS", keys)]).await
+    };
+    let allow = async |gate: &TestGate, id: &str| {
+        operate(gate, json!({"command": "allow", "id": id})).await["done"] == true
+    };
+    for is_allowed_first in [false, true] {
+        let gate = restart(gate().await, &orders[0]).await;
+        let [first, second] = [submit(&gate, "first").await, submit(&gate, "second").await];
+        gate.reject(&first, ALICE, "No.").await;
+        if is_allowed_first {
+            assert!(allow(&gate, &first.id).await);
+        }
+        let gate = restart(gate, &orders[1]).await;
+        gate.sweep().await;
+        if !is_allowed_first {
+            assert!(is_refused(&gate, "third").await);
+            assert!(allow(&gate, &first.id).await);
+        }
+        assert!(!is_refused(&gate, "third").await);
+        assert!(!allow(&gate, &first.id).await);
+        // What is rejected through one of them is allowed for both, by either request.
+        gate.reject(&second, ALICE, "No.").await;
+        assert!(is_refused(&gate, "fourth").await);
+        assert!(allow(&gate, &second.id).await);
+        let gate = restart(gate, &orders[0]).await;
+        assert!(!is_refused(&gate, "fourth").await);
+    }
 }
 
 #[tokio::test]

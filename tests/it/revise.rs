@@ -12,7 +12,7 @@ use crate::sign_in::{ON, alice, send, visit};
 
 const QUESTION: &str = "Only for the first 10 users, please.";
 const PEOPLE_ONLY: &str =
-    "Without the code, this is rejected all the same, and only people read it.";
+    "Without the code, this counts as a rejection all the same, and only people read it.";
 
 async fn reject(gate: &TestGate, approval: &Approval, more: &[(&str, &str)]) {
     let question = gate.question(approval, ALICE);

@@ -1,5 +1,7 @@
 //! The log line of a refusal that no person decided.
 
+use std::io::Write;
+
 use crate::outcome::{Outcome, Reason, Refusal};
 
 impl<T> Outcome<T> {
@@ -20,7 +22,10 @@ impl Refusal {
         match reason {
             Reason::Rejected | Reason::Timeout | Reason::Cancelled => {}
             _ if self.no_one_was_asked() && nothing_is_logged() => {
-                eprintln!("human-oversight: not run, and no one was asked: {detail}");
+                // What cannot be written is lost.
+                let line =
+                    format_args!("human-oversight: not run, and no one was asked: {detail}\n");
+                std::io::stderr().write_fmt(line).ok();
             }
             _ if self.no_one_was_asked() => {
                 tracing::error!(?reason, detail, "not run, and no one was asked");

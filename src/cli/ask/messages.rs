@@ -1,8 +1,8 @@
 //! What `ask` writes to stderr.
 
 use std::convert::Infallible;
-use std::fmt::Display;
-use std::io::{IsTerminal, stderr};
+use std::fmt::{self, Display};
+use std::io::{IsTerminal, Write, stderr};
 use std::time::Duration;
 
 use human_oversight::render::format_duration;
@@ -26,7 +26,7 @@ const COMMENT_CHARS: usize = 2_000;
 pub(crate) fn init_log() {
     let writer = || {
         clear_line();
-        eprint!("{PREFIX}");
+        write(format_args!("{PREFIX}"));
         stderr()
     };
     tracing_subscriber::fmt()
@@ -40,7 +40,12 @@ pub(crate) fn init_log() {
 }
 
 pub(crate) fn print(message: impl Display) {
-    eprintln!("{PREFIX}{message}");
+    write(format_args!("{PREFIX}{message}\n"));
+}
+
+/// What cannot be written is lost: the disk may be full, or the reader of a pipe gone.
+fn write(text: fmt::Arguments<'_>) {
+    stderr().write_fmt(text).ok();
 }
 
 /// Says who is asked. A policy may have decided without people.
@@ -87,7 +92,9 @@ pub(crate) async fn show_remaining_time(expires_at: Timestamp) -> Infallible {
         tokio::time::sleep(interval).await;
         let left = format_duration(expires_at.since(now()));
         if is_terminal {
-            eprint!("\r\x1b[2K{PREFIX}waiting for a decision ({left} left)");
+            write(format_args!(
+                "\r\x1b[2K{PREFIX}waiting for a decision ({left} left)"
+            ));
         } else {
             print(format_args!("waiting for a decision ({left} left)"));
         }
@@ -97,6 +104,6 @@ pub(crate) async fn show_remaining_time(expires_at: Timestamp) -> Infallible {
 /// Removes the line of [`show_remaining_time`] from a terminal.
 pub(crate) fn clear_line() {
     if stderr().is_terminal() {
-        eprint!("\r\x1b[2K");
+        write(format_args!("\r\x1b[2K"));
     }
 }

@@ -33,8 +33,8 @@ impl Folder {
         let cannot = || format!("{} cannot be made", path.display());
         if path.try_exists().with_context(cannot)? && !path.join(MANIFEST).exists() {
             bail!(
-                "{}: it exists without a {MANIFEST}, so an earlier run may have been stopped: delete it, if none is \
-                 running",
+                "{}: it exists without a {MANIFEST}: name a new folder; if an earlier run was stopped there, delete \
+                 what it left",
                 cannot()
             );
         }

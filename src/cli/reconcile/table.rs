@@ -107,7 +107,13 @@ impl Table {
     fn row(&mut self, fields: [&str; 7]) -> anyhow::Result<()> {
         let quoted = fields.map(|field| {
             let shown = reveal::line(field, TEXT_CHARS).to_string();
-            format!("\"{}\"", shown.replace('"', "\"\""))
+            // What a spreadsheet would take for a formula is a text to it behind this.
+            let mark = if shown.starts_with(['=', '+', '-', '@']) {
+                "'"
+            } else {
+                ""
+            };
+            format!("\"{mark}{}\"", shown.replace('"', "\"\""))
         });
         write!(self.rows, "{}\r\n", quoted.join(","))?;
         Ok(())
@@ -133,4 +139,27 @@ fn may_be_table(path: &Path) -> io::Result<bool> {
     let most = HEADER.len() as u64;
     File::open(path)?.take(most).read_to_end(&mut start)?;
     Ok(HEADER.as_bytes().starts_with(&start))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_field_is_a_formula() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("coverage.csv");
+        let mut table = Table::new(&path).unwrap();
+        for action in ["=1+2", "+1", "-1", "@SUM(1)", "Pay =1"] {
+            table.matched(Timestamp::from_unix_millis(0).unwrap(), action);
+        }
+        table.finish().unwrap();
+        let text = std::fs::read_to_string(&path).unwrap();
+        let actions = text
+            .lines()
+            .skip(1)
+            .map(|row| row.split('"').nth(5).unwrap());
+        let actions: Vec<&str> = actions.collect();
+        assert_eq!(actions, ["'+1", "'-1", "'=1+2", "'@SUM(1)", "Pay =1"]);
+    }
 }

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::{CAROL, POLICY, asked, gate_with, page_of, payment, security_is_asked, submit};
 use crate::claim::claim;
-use crate::harness::{ALICE, BOB, Page, TestGate};
+use crate::harness::{ALICE, BOB, Page, TestGate, with_forms};
 use crate::host::SignIn;
 use crate::sign_in::{TENANT, approving, member, send, visit, visit_and_approve};
 
@@ -125,6 +125,59 @@ async fn what_a_person_took_back_is_not_asked_again_at_once() {
     assert_eq!(gate.status(&first.id).await.status, Status::Rejected);
     let refused = gate.client.submit(&named("second")).await.unwrap_err();
     assert!(refused.to_string().contains("first"), "{refused}");
+}
+
+/// Finance has Alice, Bob and Dave, of whom two approve.
+#[tokio::test]
+async fn where_one_rejection_does_not_end_a_request_no_button_says_that_it_does() {
+    const ENDS: [&str; 2] = ["Reject: it does not run", "Revoke: it does not run"];
+    let policy = POLICY.replace("id = \"payments\"", "id = \"payments\"\nrejections = 2");
+    let gate = gate_with(&policy).await;
+    let payment = submit(&gate, &payment(60)).await;
+    let page_of = async |person| {
+        gate.get(&with_forms(&gate.question(&payment, person).link))
+            .await
+            .body
+    };
+    let none = "It takes 2 rejections to reject this; none is given.";
+    let page = page_of(ALICE).await;
+    assert!(
+        page.contains(none) && page.contains(">Reject</button>"),
+        "{page}"
+    );
+    let mails = gate.mails();
+    let mail = mails.iter().find(|it| it.to == ALICE).unwrap();
+    assert!(
+        mail.text.replace("\r\n", " ").contains(none),
+        "{}",
+        mail.text
+    );
+    gate.approve(&payment, ALICE).await;
+    let page = page_of(ALICE).await;
+    let counts = "this counts as a rejection. It takes 2 rejections";
+    assert!(
+        page.contains(counts) && page.contains(">Revoke</button>"),
+        "{page}"
+    );
+    assert!(ENDS.iter().all(|words| !page.contains(words)), "{page}");
+
+    let alice = gate.question(&payment, ALICE);
+    let revoke = [("decision", "revoke"), ("code", alice.code.as_str())];
+    gate.decide(&alice, &revoke).await;
+    let page = page_of(ALICE).await;
+    assert!(
+        page.contains("You rejected this; others can still approve"),
+        "{page}"
+    );
+    // The next one ends it.
+    let page = page_of(BOB).await;
+    assert!(
+        page.contains("to reject this; 1 is given.") && page.contains(ENDS[0]),
+        "{page}"
+    );
+    gate.approve(&payment, BOB).await;
+    let page = page_of(BOB).await;
+    assert!(page.contains(ENDS[1]), "{page}");
 }
 
 #[tokio::test]

@@ -1,9 +1,11 @@
 //! `verify` on rows with a plan: what an auditor reads of plans, votes and policies that were changed.
 
+use human_oversight::keys::keyring;
 use human_oversight_client::types::{Approval, NewApproval};
 use serde_json::{Value, json};
 
-use super::{Who, verify};
+use super::{Who, verify, verify_with};
+use crate::backing_store;
 use crate::deadline::eventually;
 use crate::harness::{ALICE, BOB, TestGate, object, request};
 
@@ -50,6 +52,53 @@ async fn requests(gate: &TestGate) -> [Approval; 3] {
     let by_policy = gate.client.submit(&new("Refund an order")).await.unwrap();
     gate.until_kept(3).await;
     [approved, rejected, by_policy]
+}
+
+/// A vote seals the row with the new key; the links stay those of the old one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_open_request_whose_links_are_of_a_missing_key_is_a_problem() {
+    let [old, new] = [(); 2].map(|()| keyring::generate_link_key());
+    let both = format!("{new},{old}");
+    let with = |keys| [("HO_POLICY", POLICY), ("HO_LINK_KEYS", keys)];
+    let gate = TestGate::with(&with(old.as_str())).await;
+    let payment = NewApproval {
+        action_description: "Pay an invoice".to_owned(),
+        approver_emails: Vec::new(),
+        ..request()
+    };
+    let asked = gate.client.submit(&payment).await.unwrap();
+    let first = gate.url.clone();
+    let gate = TestGate::at(gate.dir, &with(&both)).await;
+    let decide = async |person, verdict| {
+        let mut question = gate.question(&asked, person);
+        question.link = question.link.replace(&first, &gate.url);
+        let form = [("decision", verdict), ("code", question.code.as_str())];
+        gate.decide(&question, &form).await;
+    };
+    decide(ALICE, "approve").await;
+    let verify = async |gate: &TestGate, keys: &str| {
+        let mut settings = backing_store::settings(gate.dir.path());
+        settings.retain(|(name, _)| *name != "HO_LINK_KEYS");
+        settings.push(("HO_LINK_KEYS", keys.to_owned()));
+        verify_with(
+            gate,
+            Who::Operator,
+            &[],
+            &backing_store::borrowed(&settings),
+        )
+        .await
+    };
+    let (said, code) = verify(&gate, &both).await;
+    assert_eq!(code, 0, "{said}");
+    let (said, code) = verify(&gate, &new).await;
+    let words = "the links of its approvers are of a key that is not in HO_LINK_KEYS";
+    assert!(
+        code == 1 && said.contains(words) && said.contains(" 1 problems."),
+        "{said}"
+    );
+    decide(BOB, "reject").await;
+    let (said, _) = verify(&gate, &new).await;
+    assert!(!said.contains(words), "{said}");
 }
 
 /// Changes the JSON in a column.
