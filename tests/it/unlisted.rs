@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use human_oversight_client::types::{Approval, Status};
+use serde_json::json;
 
 use crate::deadline::eventually;
 use crate::harness::{ALICE, BOB, Log, Mail, TestGate};
+use crate::operate::operate;
 use crate::people::{ESCALATED, payment};
 
 const CAROL: &str = "carol@example.com";
@@ -72,6 +74,22 @@ async fn a_later_stage_asks_only_those_who_are_still_on_the_list() {
     let words = "cause=\"not on the list of approvers any more\"";
     assert_eq!(log.count(words), 1, "{:?}", log.lines());
     approve(&gate, &payment, CAROL).await;
+    assert_eq!(gate.status(&payment.id).await.status, Status::Approved);
+}
+
+#[tokio::test]
+async fn who_is_put_back_on_the_list_is_asked_when_the_operator_sends_it_again() {
+    let (gate, payment) = restarted(IN_STAGES, &[ALICE, BOB, CAROL]).await;
+    approve(&gate, &payment, ALICE).await;
+    eventually(async || mails_to(&gate, CAROL).pop()).await;
+    let list = ("HO_ALLOWED_APPROVERS", &*[ALICE, CAROL, ERIN].join(","));
+    let gate = TestGate::at(gate.dir, &[list]).await;
+    gate.sweep().await;
+    assert_eq!(mails_to(&gate, ERIN).len(), 0);
+    operate(&gate, json!({"command": "resend", "id": payment.id})).await;
+    gate.sweep().await;
+    assert_eq!(mails_to(&gate, ERIN).len(), 1);
+    approve(&gate, &payment, ERIN).await;
     assert_eq!(gate.status(&payment.id).await.status, Status::Approved);
 }
 
