@@ -75,7 +75,7 @@ pub use identify::{Caller, Identified};
 pub use index_rebuild::IndexRebuild;
 pub use inspect::{DamagedRow, Inspected, Inspection, Position, inspect, is_unsent};
 pub use last_reading::LastReading;
-pub use off_channels::{enable_channel, off_channels};
+pub use off_channels::{enable_channel, look_for_off_channels, off_channels};
 pub use pauses::{Executing, Running, executing, pause, pauses, resume};
 pub use redeliver::{InvalidUntold, Untold, redeliver};
 pub use rejections::lift_rejection;

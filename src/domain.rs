@@ -8,7 +8,7 @@
 //!
 //! Data: `request`, `plan`, `state`, `vote`, `choice`, `decision`, `execution`, `delivery`, `outbox`, `approver`, `history`, joined in
 //! `approval`. Transitions, one file each: `decide`, `cast`, `give`, `hand_over`, `revoke`, `claim`, `withdraw`,
-//! `deliver`, `non_delivery`, `notices`, `tell`, `resend`, `expire`. `seat` says who votes in which seat of a plan. `consistency` checks a stored approval
+//! `deliver`, `non_delivery`, `unlisted`, `notices`, `tell`, `resend`, `expire`. `seat` says who votes in which seat of a plan. `consistency` checks a stored approval
 //! against its own history. `pause`, `budget`, `grant` and `grants` are about no single request, with `standing_outbox` and
 //! `pause_log` for what channels get of them; `rejection`, `superseded` and `precedent` about earlier ones.
 
@@ -50,6 +50,7 @@ mod standing_outbox;
 mod state;
 mod superseded;
 mod tell;
+mod unlisted;
 mod vote;
 mod vote_fault;
 mod withdraw;

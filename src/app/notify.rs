@@ -47,6 +47,7 @@ impl Leased {
 impl App {
     /// Leases every delivery that is due, but for reminders.
     pub(super) fn lease(&self, approval: &mut Approval, now: Timestamp) -> Leased {
+        self.give_up_unlisted(approval, now);
         Leased {
             emails: approval.lease_all_but_reminders(self.config.notifications, now),
             ..self.lease_for_channels(approval, now)
@@ -55,9 +56,22 @@ impl App {
 
     /// Leases every delivery that is due.
     pub(super) fn lease_all(&self, approval: &mut Approval, now: Timestamp) -> Leased {
+        self.give_up_unlisted(approval, now);
         Leased {
             emails: approval.lease_deliveries(self.config.notifications, now),
             ..self.lease_for_channels(approval, now)
+        }
+    }
+
+    /// Gives up the emails to people who have left the operator's list.
+    fn give_up_unlisted(&self, approval: &mut Approval, now: Timestamp) {
+        let list = &self.config.allowed_approvers;
+        let given_up = approval.give_up_unlisted(|address| list.allows(address), now);
+        for (person, notice) in given_up {
+            let id = approval.request.id.to_string();
+            let (kind, approver) = (notice.word(), person + 1);
+            let cause = "not on the list of approvers any more";
+            tracing::warn!(id, kind, approver, cause, "email not sent");
         }
     }
 

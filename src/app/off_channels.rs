@@ -21,6 +21,16 @@ const OFF_SINCE: &str = "OffSince";
 /// The store's own.
 pub async fn off_channels(store: &Store) -> Result<BTreeMap<String, Timestamp>, Error> {
     store.prepare().await?;
+    Ok(look_for_off_channels(store).await?)
+}
+
+/// The same for a check, which prepares no table.
+///
+/// # Errors
+/// The store's own.
+pub async fn look_for_off_channels(
+    store: &Store,
+) -> Result<BTreeMap<String, Timestamp>, StoreError> {
     let rows = store.standing_rows_of(StandingKind::Channel).await?;
     let rows = rows.into_iter().filter_map(Result::ok);
     let off = rows.filter_map(|row| {

@@ -278,7 +278,8 @@ impl App {
 
     /// Charges the emails of an escalation that is due.
     async fn charge_escalation(&self, approval: &Approval) -> Escalating {
-        let people = approval.people_to_escalate_to(self.now());
+        let mut people = approval.people_to_escalate_to(self.now());
+        people.retain(|it| self.config.allowed_approvers.allows(&it.address));
         let owner = approval.request.owner.as_ref();
         let Some(owner) = owner.filter(|_| !people.is_empty()) else {
             return Escalating::Free;

@@ -6,6 +6,7 @@ mod outside;
 mod settings;
 mod store;
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use clap::Args;
@@ -132,7 +133,7 @@ async fn check(options: &Options) -> Vec<Named> {
     }
     add("sign-in", sign_in);
     add("policy", settings.check_policy());
-    let mut receipt_kid = None;
+    let (mut receipt_kid, mut off) = (None, Ok(BTreeMap::new()));
     let skipped = "not checked, because its settings cannot be used";
     let known = |name: &str| lookup(name).filter(|value| settings.is_value(value));
     let fault = settings.fault(&["HO_STORE", "HO_TABLE", "HO_TABLES_"], skipped);
@@ -148,6 +149,7 @@ async fn check(options: &Options) -> Vec<Named> {
                     add("clock", vec![it.clock]);
                     add("keys", it.keys);
                     add("sweep", vec![it.sweep]);
+                    off = it.off;
                 }
                 Err(error) => add("tables", vec![Finding::failed(format!("{error:#}"))]),
             }
@@ -167,7 +169,7 @@ async fn check(options: &Options) -> Vec<Named> {
     };
     add("mail", vec![mail]);
     let mut channels = settings.check_channels(options.channels);
-    channels.extend(outside::check_channels(&settings.config, options.channels).await);
+    channels.extend(outside::check_channels(&settings.config, &off, options.channels).await);
     add("channels", channels);
     let address = match settings.fault(&["HO_BASE_URL"], skipped) {
         Some(fault) => fault,

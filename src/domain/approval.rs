@@ -1,15 +1,15 @@
 //! The aggregate: a request, its approvers and its state, with its history.
 
 use super::approver::Approver;
-use super::decision::{Decision, LateDecision, Proposal};
+use super::decision::{Decision, LateDecision, Proposal, Verdict};
 use super::delivery::{Delivery, Notice};
 use super::execution::Execution;
 use super::history::{Event, EventKind};
 use super::outbox::ChannelDelivery;
-use super::plan::Plan;
+use super::plan::{Plan, counted};
 use super::request::Request;
 use super::state::{State, Status};
-use super::vote::Vote;
+use super::vote::{Ballot, Vote};
 use crate::values::{Address, Timestamp};
 use std::time::Duration;
 
@@ -123,6 +123,18 @@ impl Approval {
             State::Approved { decision, .. } | State::Rejected(decision) => Some(decision),
             _ => None,
         }
+    }
+
+    /// The question for a changed request that the agent gets: of the rejections that count, the last one that asks.
+    pub fn question_for_agent(&self) -> Option<&str> {
+        let State::Rejected(decision) = &self.state else {
+            return None;
+        };
+        decision.question_for_agent().or_else(|| {
+            let ballots = counted(&self.votes).into_iter().rev();
+            let mut rejections = ballots.filter(|it| it.verdict == Verdict::Reject);
+            rejections.find_map(Ballot::question_for_agent)
+        })
     }
 
     /// The proposal that was signed, and its receipt.

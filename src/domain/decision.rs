@@ -93,6 +93,11 @@ impl Decision {
     pub fn question_for_agent(&self) -> Option<&str> {
         question_for_agent(self.by.assurance(), self.question.as_deref())
     }
+
+    /// Whether anyone with the link can have written its words.
+    pub fn has_unproven_words(&self) -> bool {
+        !is_known(self.by.assurance()) && (self.comment.is_some() || self.question.is_some())
+    }
 }
 
 /// A decision that the rules allow, not yet signed and stored.

@@ -2,12 +2,12 @@
 
 use super::approval::Approval;
 use super::delivery::{
-    Deliverable, Delivery, DeliveryState, Notice, NotificationSettings, SendAttempt, SendResult,
+    Deliverable, DeliveryState, Notice, NotificationSettings, SendAttempt, SendResult,
 };
 use super::execution::Execution;
 use super::history::EventKind;
 use super::state::{State, Status};
-use crate::values::Timestamp;
+use crate::values::{Address, Timestamp};
 
 impl Approval {
     /// Whether the request reached all, some or none of the approvers who have not handed their seat over.
@@ -123,24 +123,29 @@ impl Approval {
         });
         let Some(delivery) = leased else { return };
         delivery.record(result, now);
-        self.close_if_unreachable(now);
+        self.close_if_unreachable(|_| true, now);
     }
 
-    /// Closes a pending request of which an ask can no longer be met, since delivery has failed permanently.
-    pub(super) fn close_if_unreachable(&mut self, now: Timestamp) {
-        let has_failed = |person: usize| {
-            let request = self.approvers[person].request_delivery();
-            request.map(Delivery::has_failed)
+    /// Closes a pending request of which an ask can no longer be met, since delivery has failed permanently, or the people
+    /// who were asked have left the operator's list.
+    pub(super) fn close_if_unreachable(
+        &mut self,
+        is_listed: impl Fn(&Address) -> bool,
+        now: Timestamp,
+    ) {
+        let has_list = self.request.needs_step_up;
+        let is_lost = |seat: usize| {
+            let approver = &self.approvers[self.plan.holder(seat)];
+            let request = approver.request_delivery()?;
+            Some(!is_listed(&approver.address) || request.has_failed() && !has_list)
         };
         let is_reachable = |seat: usize| {
             let mut substitutes = self.plan.substitutes.iter();
-            let has_failed = |seat: usize| has_failed(self.plan.holder(seat));
-            has_failed(seat) != Some(true)
-                || substitutes.any(|it| it.of == seat && has_failed(it.by) == Some(false))
+            is_lost(seat) != Some(true)
+                || substitutes.any(|it| it.of == seat && is_lost(it.by) == Some(false))
         };
         let is_deliverable = self.plan.can_be_reached(&self.votes, is_reachable);
-        let has_list = self.request.needs_step_up;
-        if !is_deliverable && !has_list && self.status(now) == Status::Pending {
+        if !is_deliverable && self.status(now) == Status::Pending {
             let state = State::Undeliverable { at: now };
             self.close(state, EventKind::Undeliverable, None, now);
         }

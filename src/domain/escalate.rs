@@ -92,7 +92,7 @@ impl Approval {
         };
         let votes = self.votes.get(..votes).unwrap_or(&self.votes);
         let mut people = self.plan.people_escalated_to(at, votes);
-        people.retain(|&person| self.approvers[person].request_delivery().is_some());
+        people.retain(|&person| self.approvers[person].is_asked());
         Some((at, people))
     }
 

@@ -20,7 +20,7 @@ impl Approval {
         let Some(delivery) = sent else { return false };
         delivery.state = DeliveryState::Failed(now);
         delivery.fault = Some(DeliveryFault::Refused);
-        self.close_if_unreachable(now);
+        self.close_if_unreachable(|_| true, now);
         true
     }
 }

@@ -123,11 +123,9 @@ fn view(app: &App, approval: &Approval, now: Timestamp) -> types::Approval {
             .and_then(|decision| decision.by.person())
             .map(ToString::to_string),
         comment: decision.and_then(Decision::words_for_agent),
-        revise: decision
-            .and_then(Decision::question_for_agent)
-            .map(|question| types::Revise {
-                question: question.to_owned(),
-            }),
+        revise: approval.question_for_agent().map(|question| types::Revise {
+            question: question.to_owned(),
+        }),
         request_timestamp: request.requested_at.to_string(),
         expires_at: request.expires_at.to_string(),
         response_timestamp: closed_at.map(|at| at.to_string()),

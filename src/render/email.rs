@@ -121,6 +121,8 @@ struct OutcomeEmail<'a> {
     comment: Option<String>,
     /// What the approver asks for a changed request.
     question: Option<String>,
+    /// Whether anyone with the link can have written these.
+    is_unproven: bool,
     /// What the agent says about a failure.
     error: Option<String>,
     /// What is left for the approver to do.
@@ -136,6 +138,7 @@ struct News {
     before: Option<Sentence>,
     comment: Option<String>,
     question: Option<String>,
+    is_unproven: bool,
     error: Option<String>,
     advice: Option<&'static str>,
 }
@@ -330,6 +333,9 @@ fn render_outcome(
         before,
         comment: approval.decision().and_then(Decision::words),
         question: approval.decision().and_then(|it| it.question.clone()),
+        is_unproven: approval
+            .decision()
+            .is_some_and(Decision::has_unproven_words),
         error: error_text(approval, now).filter(|_| attempt.notice == Notice::Failure),
         advice: (attempt.notice == Notice::Failure).then_some(ADVICE),
     };
@@ -359,6 +365,7 @@ fn render_news(
         question: news
             .question
             .map(|words| defanger.defang(&reveal::prose(&words))),
+        is_unproven: news.is_unproven,
         error: news.error.map(|error| defanger.defang(&error)),
         advice: news.advice,
         is_defanged: defanger.changed,
@@ -389,6 +396,7 @@ fn render_later(
         before: describe_ending(approval, None, &brand.zone, now),
         comment: None,
         question: None,
+        is_unproven: false,
         error: None,
         advice: None,
     };
@@ -409,6 +417,7 @@ fn render_escalation(
         before: None,
         comment: None,
         question: None,
+        is_unproven: false,
         error: None,
         advice: can_vote.then_some(STILL_OPEN),
     };

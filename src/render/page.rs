@@ -19,9 +19,9 @@ use super::subject::short_id;
 use super::template::render;
 use super::text::Text;
 use super::time::{Sentence, Time};
-use crate::domain::{Approval, Assurance, Decision, Earlier, Execution, Status};
+use crate::domain::{Approval, Decision, Earlier, Execution, Status};
 use crate::reveal::{self, Alarms};
-use crate::values::Timestamp;
+use crate::values::{Address, Timestamp};
 
 /// The style sheet of all pages; their content security policy allows it by its hash.
 pub const STYLE: &str = include_str!("../../templates/pages.css");
@@ -134,6 +134,8 @@ pub struct Form {
     pub reasons: Vec<String>,
     /// The one that is chosen.
     pub preset: String,
+    /// How many rejections end the request.
+    pub rejections: u8,
     /// Whether an approval needs a comment too.
     pub needs_comment: bool,
     /// Whether a rejection needs words that the agent gets.
@@ -232,10 +234,9 @@ impl<'a> DecisionPage<'a> {
             heading: heading(approval, index, now),
             ending: describe_ending(approval, Some(index), zone, now).map(|what| Ending {
                 what,
-                unproven: approval.decision().is_some_and(|decision| {
-                    let by_link = decision.by.assurance() == Some(Assurance::LinkOnly);
-                    by_link && (decision.comment.is_some() || decision.question.is_some())
-                }),
+                unproven: approval
+                    .decision()
+                    .is_some_and(Decision::has_unproven_words),
                 question: approval
                     .decision()
                     .and_then(|decision| decision.question.as_deref())
@@ -268,6 +269,18 @@ impl<'a> DecisionPage<'a> {
             reason: request.reason.as_deref().map(reveal::prose),
             locked: locked_addresses(approval, index),
             plan: PlanView::new(approval, true, zone, now, str::to_owned),
+        }
+    }
+
+    /// Shows whose approval is missing now, of the people whom `is_listed` has.
+    pub fn show_awaited(
+        &mut self,
+        approval: &Approval,
+        is_listed: impl Fn(&Address) -> bool,
+        now: Timestamp,
+    ) {
+        if let Some(plan) = &mut self.plan {
+            plan.show_awaited(approval, is_listed, now);
         }
     }
 

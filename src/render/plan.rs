@@ -7,7 +7,7 @@ use super::template::render;
 use super::time::{Sentence, Zone};
 use crate::domain::{Approval, Ballot, Place, Plan, Role, Status, Tally, Verdict, join_lines};
 use crate::reveal;
-use crate::values::Timestamp;
+use crate::values::{Address, Timestamp};
 
 /// The plan of a request for display.
 #[derive(Template)]
@@ -20,7 +20,7 @@ pub(super) struct PlanView {
     /// Who else can be asked: by escalation, and in place of absent people.
     pub(super) notes: Vec<Sentence>,
     pub(super) votes: Vec<VoteView>,
-    /// Whose approval is missing now.
+    /// Whose approval is missing now; only on the page.
     pub(super) awaiting: Vec<String>,
     /// SHA-256 of the policy's text.
     pub(super) digest: String,
@@ -78,9 +78,27 @@ impl PlanView {
             stages: describe_stages(approval),
             notes: notes(approval, zone, now),
             votes: votes.collect(),
-            awaiting: awaiting(approval, now),
+            awaiting: Vec::new(),
             digest: policy.digest.to_string(),
         })
+    }
+
+    /// Shows the people of `is_listed` whose approval could be given now, ask by ask.
+    pub(super) fn show_awaited(
+        &mut self,
+        approval: &Approval,
+        is_listed: impl Fn(&Address) -> bool,
+        now: Timestamp,
+    ) {
+        let asks = awaiting(approval, now).into_iter().map(|mut voters| {
+            voters.retain(|&person| is_listed(&approval.approvers[person].address));
+            if voters.is_empty() {
+                "people who have left the list of approvers".to_owned()
+            } else {
+                addresses(approval, &voters)
+            }
+        });
+        self.awaiting = asks.collect();
     }
 
     pub(super) fn on_page(&self) -> String {
@@ -143,7 +161,7 @@ pub(super) fn describe_rejections(approval: &Approval, now: Timestamp) -> Option
 }
 
 /// The people whose approval could be given now, ask by ask.
-fn awaiting(approval: &Approval, now: Timestamp) -> Vec<String> {
+fn awaiting(approval: &Approval, now: Timestamp) -> Vec<Vec<usize>> {
     let plan = &approval.plan;
     let Tally::Open { stage } = plan.tally(&approval.votes) else {
         return Vec::new();
@@ -153,11 +171,9 @@ fn awaiting(approval: &Approval, now: Timestamp) -> Vec<String> {
     }
     let asks = plan.asks_of(stage, &approval.votes).into_iter().enumerate();
     let unmet = asks.filter(|(_, (ask, given))| *given < ask.needed.get().into());
-    let words = unmet.map(|(ask, _)| {
-        let voters = approval.voters_of(Place { stage, ask }, now);
-        addresses(approval, &voters)
-    });
-    words.collect()
+    unmet
+        .map(|(ask, _)| approval.voters_of(Place { stage, ask }, now))
+        .collect()
 }
 
 fn addresses(approval: &Approval, people: &[usize]) -> String {
@@ -197,7 +213,7 @@ fn notes(approval: &Approval, zone: &Zone, now: Timestamp) -> Vec<Sentence> {
     }
     for substitute in &approval.plan.substitutes {
         let [of, by] = [substitute.of, substitute.by].map(|it| &approval.approvers[it]);
-        if by.request_delivery().is_some() && substitute.from <= now {
+        if by.is_asked() && substitute.from <= now {
             let words = format!(
                 "{} is asked in place of {}, who is absent until ",
                 by.address, of.address

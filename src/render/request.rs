@@ -115,7 +115,7 @@ pub(super) fn describe_others(
     let approvers = approval.approvers.iter().enumerate();
     let others = approvers.filter(|(other, _)| *other != index);
     let seated = others.filter(|(other, _)| approval.plan.hand_over_by(*other).is_none());
-    let asked = seated.filter(|(_, approver)| approver.request_delivery().is_some());
+    let asked = seated.filter(|(_, approver)| approver.is_asked());
     let mut others: Vec<String> = asked
         .map(|(_, approver)| approver.address.to_string())
         .collect();

@@ -63,13 +63,17 @@ fn hyphens(dots: &str) -> String {
     "-".repeat(dots.chars().count())
 }
 
-/// Six characters that tell a person's requests apart.
+/// Six characters that tell a person's requests apart. They are never six digits, as a one-time code is.
 pub(super) fn short_id(id: &ApprovalId) -> String {
     let digest = human_oversight_protocol::parameters::sha256(id.to_string().as_bytes());
-    let characters = digest.iter().take(SHORT_ID_CHARS);
-    characters
-        .map(|byte| char::from(SHORT_ID_ALPHABET[usize::from(byte % 32)]))
-        .collect()
+    let character = |byte: u8| SHORT_ID_ALPHABET[usize::from(byte) % SHORT_ID_ALPHABET.len()];
+    let mut characters: Vec<u8> = digest.into_iter().map(character).collect();
+    characters.truncate(SHORT_ID_CHARS);
+    if characters.iter().all(u8::is_ascii_digit) {
+        let letters = &SHORT_ID_ALPHABET[10..];
+        characters[0] = letters[usize::from(digest[0]) % letters.len()];
+    }
+    characters.into_iter().map(char::from).collect()
 }
 
 fn state(approval: &Approval, notice: Notice, now: Timestamp) -> &'static str {
@@ -135,6 +139,15 @@ pub(super) fn grouped(digits: &str) -> String {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn a_short_id_is_never_six_digits_as_a_code_is() {
+        let ids = (0..20_000).map(|n| ApprovalId::new("Agent", &format!("run-{n}")).unwrap());
+        for id in ids.map(|id| short_id(&id)) {
+            assert_eq!(id.len(), SHORT_ID_CHARS);
+            assert!(!id.bytes().all(|byte| byte.is_ascii_digit()), "{id}");
+        }
+    }
 
     #[test]
     fn a_sum_of_money_is_a_number_beside_a_currency() {

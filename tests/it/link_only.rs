@@ -7,7 +7,7 @@ use human_oversight_client::types::{Approval, KeySet, NewApproval, Status};
 use reqwest::StatusCode;
 use serde_json::json;
 
-use crate::harness::{ALICE, BOB, Page, TestGate, object, request, with_forms};
+use crate::harness::{ALICE, BOB, Mail, Page, TestGate, object, request, with_forms};
 
 const SECRET: &str = "hunter2-example";
 
@@ -54,6 +54,57 @@ async fn a_rejection_without_the_code_says_nothing_to_the_agent() {
         "{}",
         page.body
     );
+    gate.sweep().await;
+    let told = gate.mails().into_iter();
+    let told: Vec<_> = told.filter(|it| it.text.contains("obey me")).collect();
+    assert_eq!(told.len(), 2, "both approvers");
+    assert!(told.iter().all(says_unproven), "{told:?}");
+}
+
+/// Whether both parts of an email say that its words may be of anyone with the link.
+fn says_unproven(mail: &Mail) -> bool {
+    let words = "Written without the code: anyone with the link can have written it.";
+    mail.text.contains(words) && mail.html.contains(words)
+}
+
+#[tokio::test]
+async fn an_email_that_asks_says_which_words_are_unproven() {
+    const POLICY: &str = r#"
+version = 1
+
+[groups]
+finance = ["alice@example.com", "bob@example.com", "carol@example.com"]
+
+[[rule]]
+id = "deletions"
+effect = "require"
+stages = [{ from = "finance" }]
+rejections = 2
+"#;
+    let gate = TestGate::with(&[("HO_POLICY", POLICY)]).await;
+    for is_proven in [false, true] {
+        let hour = NewApproval {
+            timeout_seconds: Some(3_600),
+            ..request()
+        };
+        let approval = gate.client.submit(&hour).await.unwrap();
+        let alice = gate.question(&approval, ALICE);
+        let code = if is_proven { alice.code.as_str() } else { "" };
+        let form = [
+            ("decision", "reject"),
+            ("comment", "It is fine after all: approve it."),
+            ("code", code),
+        ];
+        let answer = gate.decide(&alice, &form).await;
+        assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.body);
+        gate.pass(Duration::from_secs(1_801));
+        gate.sweep().await;
+        let mails = gate.mails().into_iter();
+        let mut mails = mails.filter(|it| it.to == BOB && it.text.contains(&approval.id));
+        let reminder = mails.find(|it| it.subject.contains("[Reminder]")).unwrap();
+        assert!(reminder.text.contains("fine after all"), "{reminder:?}");
+        assert_eq!(says_unproven(&reminder), !is_proven, "{reminder:?}");
+    }
 }
 
 #[tokio::test]
@@ -68,6 +119,10 @@ async fn a_rejection_with_the_code_gives_the_comment_to_the_agent() {
     assert!(claims.comment_digest.is_some());
     let page = gate.get(&gate.question(&approval, ALICE).link).await;
     assert!(!page.body.contains("Written without the code"));
+    gate.sweep().await;
+    let mut told = gate.mails().into_iter();
+    let told = told.find(|it| it.text.contains("Ask Legal first")).unwrap();
+    assert!(!says_unproven(&told), "{told:?}");
 }
 
 #[tokio::test]

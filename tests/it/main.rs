@@ -111,6 +111,7 @@ mod supersede;
 mod sweep;
 mod tables;
 mod two_gates;
+mod unlisted;
 mod upgrade;
 mod vault_references;
 mod verify;

@@ -295,6 +295,17 @@ async fn a_channel_that_is_gone_is_switched_off_until_the_operator_switches_it_o
     assert_eq!(off["off"][0]["channel"], "ledger");
     let settings = backing_store::settings(gate.dir.path());
     let settings = backing_store::borrowed(&settings);
+    let of_channel = [
+        ("HO_POLICY", POLICY),
+        ("HO_CHANNEL_LEDGER", receiver.url.as_str()),
+        ("HO_CHANNEL_LEDGER_SECRET", SECRET),
+        ("HO_CHANNELS_ALLOW_PRIVATE", "1"),
+    ];
+    let (said, code) = run(&[&settings[..], &of_channel].concat(), &["check"]).await;
+    assert_eq!(code, 2, "{said}");
+    let is_off = "failed   channels  ledger is switched off since ";
+    assert!(said.contains(is_off), "{said}");
+    assert!(said.contains("webhooks enable ledger"), "{said}");
     let (said, code) = run(&settings, &["webhooks", "enable", "leger"]).await;
     assert_eq!(code, 1, "{said}");
     for words in ["not switched off: leger", "ledger is switched off since"] {
@@ -304,6 +315,8 @@ async fn a_channel_that_is_gone_is_switched_off_until_the_operator_switches_it_o
         let enabled = operate(&gate, json!({"command": "enable", "id": "ledger"})).await;
         assert_eq!(enabled, json!({"done": done, "channel": "ledger"}));
     }
+    let (said, _) = run(&[&settings[..], &of_channel].concat(), &["check"]).await;
+    assert!(said.contains("ok       channels  ledger"), "{said}");
     for approval in [&first, &second] {
         assert_eq!(redeliver(&gate, &approval.id).await, 1);
     }

@@ -252,6 +252,38 @@ async fn a_vote_carries_the_question_and_it_meets_a_rule_that_wants_words() {
     assert!(page.contains(QUESTION), "{page}");
 }
 
+/// Where several rejections end a request, the last question of a known person counts.
+#[tokio::test]
+async fn the_agent_gets_the_question_of_an_earlier_rejection() {
+    let policy = POLICY.replace("approvals = 2 }]", "approvals = 1 }]\nrejections = 2");
+    let policy = policy.replace("comment = \"on-reject\"\n", "");
+    let gate = TestGate::with(&[("HO_POLICY", &policy)]).await;
+    let other = "Leave out the administrators, please.";
+    for (with_code, last, expected) in [
+        (true, "", Some(QUESTION)),
+        (true, other, Some(other)),
+        (false, "", None),
+    ] {
+        let approval = gate.ask().await;
+        let code = code(&gate, &approval);
+        let page = page(&gate, &approval, ALICE).await.body;
+        assert!(page.contains("Of several rejections, the agent gets"), "{page}");
+        let code = if with_code { &code } else { "" };
+        reject(&gate, &approval, &[("code", code), ("revise", QUESTION)]).await;
+        let bob = gate.question(&approval, BOB);
+        let form = [
+            ("decision", "reject"),
+            ("code", bob.code.as_str()),
+            ("revise", last),
+        ];
+        gate.decide(&bob, &form).await;
+        let status = gate.status(&approval.id).await;
+        assert_eq!(status.status, Status::Rejected);
+        let revise = status.revise.map(|it| it.question);
+        assert_eq!(revise.as_deref(), expected, "{with_code} {last}");
+    }
+}
+
 #[tokio::test]
 async fn with_rows_of_version_1_a_question_is_part_of_the_comment() {
     let gate = TestGate::with(&[("HO_ROWS", "1")]).await;

@@ -1,5 +1,6 @@
 //! What can be seen from outside: the address of the gate, its sign-in, and the transport of emails.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use human_oversight::app::Finding;
@@ -8,6 +9,7 @@ use human_oversight::config::Config;
 use human_oversight::keys::keyring;
 use human_oversight::mailer::{MailError, Mailer};
 use human_oversight::render::{render_test_card, render_test_email};
+use human_oversight::store::StoreError;
 use human_oversight::values::{Address, Timestamp};
 use human_oversight_protocol::types::KeySet;
 use reqwest::Url;
@@ -130,8 +132,12 @@ pub(super) async fn check_mail(config: &Config, to: Option<&Address>) -> Finding
     }
 }
 
-/// The channels whose settings can be used. With `sends`, a test event is sent to each.
-pub(super) async fn check_channels(config: &Config, sends: bool) -> Vec<Finding> {
+/// The channels whose settings can be used, and which of them are `off`. With `sends`, a test event is sent to each.
+pub(super) async fn check_channels(
+    config: &Config,
+    off: &Result<BTreeMap<String, Timestamp>, StoreError>,
+    sends: bool,
+) -> Vec<Finding> {
     let sender = match Sender::new(config.channels_allow_private) {
         Ok(sender) => sender,
         Err(error) => return vec![Finding::failed(error)],
@@ -139,6 +145,15 @@ pub(super) async fn check_channels(config: &Config, sends: bool) -> Vec<Finding>
     let mut found = Vec::new();
     for channel in &config.channels {
         let name = &channel.name;
+        match off.as_ref().map(|off| off.get(name)) {
+            Ok(None) => {}
+            Ok(Some(since)) => found.push(Finding::failed(format!(
+                "{name} is switched off since {since}, and gets nothing: human-oversight webhooks enable {name}"
+            ))),
+            Err(error) => found.push(Finding::failed(format!(
+                "{name}: whether it is switched off is unknown: {error}"
+            ))),
+        }
         if !sends {
             let detail = format!("{name}; not tried: --channels sends a test event");
             found.push(Finding::ok(detail));

@@ -1,8 +1,13 @@
 //! What the tables say: whether they can be used, the gate's id, the clock, the keys, the last sweep.
 
-use human_oversight::app::{Finding, check_clock, check_sweep, last_sweep, pauses};
+use std::collections::BTreeMap;
+
+use human_oversight::app::{
+    Finding, check_clock, check_sweep, last_sweep, look_for_off_channels, pauses,
+};
 use human_oversight::config::{Config, TableSettings};
 use human_oversight::store::{Store, StoreError, TableState};
+use human_oversight::values::Timestamp;
 
 use super::super::clock::{clock, now};
 use super::super::maintenance::{link_keys, open, unusable};
@@ -15,6 +20,8 @@ pub(super) struct StoreFindings {
     pub(super) clock: Finding,
     pub(super) keys: Vec<Finding>,
     pub(super) sweep: Finding,
+    /// The channels that are switched off, and since when.
+    pub(super) off: Result<BTreeMap<String, Timestamp>, StoreError>,
 }
 
 pub(super) async fn check(
@@ -31,10 +38,12 @@ pub(super) async fn check(
         .all(|(_, it)| matches!(it, TableState::Missing));
     let mut tables: Vec<Finding> = probe.tables.into_iter().map(table).collect();
     let (mut pauses, mut swept) = (Vec::new(), Ok(None));
+    let mut off = Ok(BTreeMap::new());
     if has_keys && !is_new {
         tables.push(gate_id(&store).await);
         pauses = check_pauses(&store).await;
         swept = last_sweep(&store).await;
+        off = look_for_off_channels(&store).await;
     }
     let record = swept.as_ref().ok().cloned().flatten();
     let sweep = if has_keys {
@@ -48,6 +57,7 @@ pub(super) async fn check(
         clock: check_clock(store.clock_difference()),
         keys: check_keys(settings, record.as_ref()),
         sweep,
+        off,
     })
 }
 

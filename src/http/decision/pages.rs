@@ -69,6 +69,7 @@ impl Forms<'_> {
             longest_comment: approval.plan.longest_comment(),
             reasons: app.reject_reasons(approval).to_vec(),
             preset: draft.preset.clone().unwrap_or_default(),
+            rejections: approval.plan.rejections.get(),
             needs_comment: approval.plan.comment == CommentRule::Always,
             needs_reason: approval.plan.comment != CommentRule::Never,
             // What is given during a pause would end with it.
@@ -178,6 +179,8 @@ pub(super) async fn show(
     let withheld = app.withholds_values() && result != Some(DecisionResult::Revealed);
     let style = page_style(app);
     let mut decision_page = DecisionPage::new(approval, &earlier, approver, withheld, now, style);
+    let list = &app.config.allowed_approvers;
+    decision_page.show_awaited(approval, |address| list.allows(address), now);
     if let Some(since) = paused {
         decision_page.show_pause(since);
     }

@@ -1,0 +1,161 @@
+//! People who leave the operator's list of approvers while a request is open.
+
+use std::time::Duration;
+
+use human_oversight_client::types::{Approval, Status};
+use serde_json::json;
+
+use crate::deadline::eventually;
+use crate::harness::{ALICE, BOB, Log, Mail, TestGate};
+use crate::operate::operate;
+use crate::people::{ESCALATED, payment};
+
+const CAROL: &str = "carol@example.com";
+const ERIN: &str = "erin@example.com";
+const CFO: &str = "cfo@example.com";
+
+const IN_STAGES: &str = r#"
+version = 1
+
+[groups]
+finance = ["alice@example.com", "bob@example.com"]
+security = ["carol@example.com", "erin@example.com"]
+
+[[rule]]
+id = "payments"
+actions = ["Pay *"]
+effect = "require"
+stages = [{ from = "finance" }, { from = "security" }]
+"#;
+
+/// A gate with a request under `policy`, started again with `people` as the list and no policy.
+async fn restarted(policy: &str, people: &[&str]) -> (TestGate, Approval) {
+    let gate = TestGate::with(&[("HO_POLICY", policy)]).await;
+    let approval = gate.client.submit(&payment()).await.unwrap();
+    let list = ("HO_ALLOWED_APPROVERS", &*people.join(","));
+    (TestGate::at(gate.dir, &[list]).await, approval)
+}
+
+fn mails_to(gate: &TestGate, person: &str) -> Vec<Mail> {
+    let mails = gate.mails().into_iter();
+    mails.filter(|mail| mail.to == person).collect()
+}
+
+async fn page_of(gate: &TestGate, approval: &Approval, person: &str) -> String {
+    let link = gate.question(approval, person).link;
+    let path = link.split_once("/api/").unwrap().1.to_owned();
+    gate.get(&format!("{}/api/{path}", gate.url)).await.body
+}
+
+async fn approve(gate: &TestGate, approval: &Approval, person: &str) {
+    let mut question = gate.question(approval, person);
+    let path = question.link.split_once("/api/").unwrap().1.to_owned();
+    question.link = format!("{}/api/{path}", gate.url);
+    let form = [("decision", "approve"), ("code", question.code.as_str())];
+    let answer = gate.decide(&question, &form).await;
+    assert_eq!(answer.status, 303, "{}", answer.body);
+}
+
+#[tokio::test]
+async fn a_later_stage_asks_only_those_who_are_still_on_the_list() {
+    let log = Log::default();
+    let collecting = log.collect();
+    let (gate, payment) = restarted(IN_STAGES, &[ALICE, BOB, CAROL]).await;
+    approve(&gate, &payment, ALICE).await;
+    eventually(async || mails_to(&gate, CAROL).pop()).await;
+    drop(collecting);
+    assert_eq!(mails_to(&gate, ERIN).len(), 0);
+    let page = page_of(&gate, &payment, CAROL).await;
+    assert!(
+        page.contains("Still needed, from: carol@example.com."),
+        "{page}"
+    );
+    assert!(!page.contains(ERIN), "{page}");
+    let words = "cause=\"not on the list of approvers any more\"";
+    assert_eq!(log.count(words), 1, "{:?}", log.lines());
+    approve(&gate, &payment, CAROL).await;
+    assert_eq!(gate.status(&payment.id).await.status, Status::Approved);
+}
+
+#[tokio::test]
+async fn who_is_put_back_on_the_list_is_asked_when_the_operator_sends_it_again() {
+    let (gate, payment) = restarted(IN_STAGES, &[ALICE, BOB, CAROL]).await;
+    approve(&gate, &payment, ALICE).await;
+    eventually(async || mails_to(&gate, CAROL).pop()).await;
+    let list = ("HO_ALLOWED_APPROVERS", &*[ALICE, CAROL, ERIN].join(","));
+    let gate = TestGate::at(gate.dir, &[list]).await;
+    gate.sweep().await;
+    assert_eq!(mails_to(&gate, ERIN).len(), 0);
+    operate(&gate, json!({"command": "resend", "id": payment.id})).await;
+    gate.sweep().await;
+    assert_eq!(mails_to(&gate, ERIN).len(), 1);
+    approve(&gate, &payment, ERIN).await;
+    assert_eq!(gate.status(&payment.id).await.status, Status::Approved);
+}
+
+#[tokio::test]
+async fn a_stage_without_people_on_the_list_ends_the_request() {
+    let (gate, payment) = restarted(IN_STAGES, &[ALICE, BOB]).await;
+    approve(&gate, &payment, ALICE).await;
+    assert_eq!(gate.status(&payment.id).await.status, Status::Undeliverable);
+    for person in [CAROL, ERIN] {
+        assert_eq!(mails_to(&gate, person).len(), 0, "{person}");
+    }
+}
+
+#[tokio::test]
+async fn people_who_were_asked_and_left_get_no_reminder() {
+    let (gate, payment) = restarted(IN_STAGES, &[ALICE, CAROL]).await;
+    let page = page_of(&gate, &payment, ALICE).await;
+    assert!(
+        page.contains("Still needed, from: alice@example.com."),
+        "{page}"
+    );
+    gate.pass(Duration::from_secs(1_801));
+    gate.sweep().await;
+    let reminded = mails_to(&gate, ALICE);
+    let last = reminded.last().unwrap();
+    assert!(last.subject.contains("[Reminder]"), "{}", last.subject);
+    assert_eq!(mails_to(&gate, BOB).len(), 1);
+    assert_eq!(gate.status(&payment.id).await.status, Status::Pending);
+}
+
+#[tokio::test]
+async fn a_request_whose_people_have_all_left_ends() {
+    let (gate, payment) = restarted(IN_STAGES, &[CAROL, ERIN]).await;
+    gate.pass(Duration::from_secs(1_801));
+    gate.sweep().await;
+    assert_eq!(gate.status(&payment.id).await.status, Status::Undeliverable);
+    for person in [ALICE, BOB] {
+        assert_eq!(mails_to(&gate, person).len(), 1, "{person}");
+    }
+}
+
+#[tokio::test]
+async fn an_escalation_asks_and_names_only_those_who_are_still_on_the_list() {
+    let (gate, _) = restarted(ESCALATED, &[ALICE, BOB, CFO]).await;
+    gate.pass(Duration::from_secs(1_801));
+    gate.sweep().await;
+    assert_eq!(mails_to(&gate, "controller@example.com").len(), 0);
+    assert_eq!(mails_to(&gate, CFO).len(), 1);
+    let mut mails = mails_to(&gate, ALICE).into_iter();
+    let news = mails.find(|mail| mail.subject.contains("[Escalated]"));
+    let news = news.unwrap();
+    assert!(news.text.contains("were asked: cfo@"), "{}", news.text);
+    assert!(!news.text.contains("controller@"), "{}", news.text);
+}
+
+#[tokio::test]
+async fn an_escalation_to_people_who_have_left_is_no_news() {
+    let (gate, payment) = restarted(ESCALATED, &[ALICE, BOB]).await;
+    gate.pass(Duration::from_secs(1_801));
+    gate.sweep().await;
+    for person in [ALICE, BOB] {
+        let mails = mails_to(&gate, person).into_iter();
+        let subjects: Vec<String> = mails.map(|mail| mail.subject).collect();
+        let is_news = |it: &String| it.contains("[Escalated]");
+        assert!(!subjects.iter().any(is_news), "{subjects:?}");
+    }
+    let page = page_of(&gate, &payment, ALICE).await;
+    assert!(!page.contains("more people were asked"), "{page}");
+}
