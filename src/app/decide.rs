@@ -140,10 +140,15 @@ impl App {
             self.keep_decision_in_background(&approval);
             self.keep_rejection(&approval, known).await;
         }
-        if let Some(wish) = wish.filter(|_| is_new)
-            && !self.give_grant(&approval, wish, voided).await
-        {
-            decided.1 = DecisionResult::GrantNotGiven;
+        if let Some(wish) = wish.filter(|_| decided.1 == DecisionResult::Recorded) {
+            // A form that was sent again, after a lost answer, gives nothing.
+            let is_given = match is_new {
+                true => self.give_grant(&approval, wish, voided).await,
+                false => self.grant_given_with(&approval, approver).await.is_some(),
+            };
+            if !is_given {
+                decided.1 = DecisionResult::GrantNotGiven;
+            }
         }
         Ok((approval, decided))
     }

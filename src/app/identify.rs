@@ -112,8 +112,9 @@ impl App {
         };
         let may_decide = |identified: &Identified| {
             let address = &approval.approvers[identified.approver].address;
-            self.config.allowed_approvers.allows(address)
-                && !principal.is_some_and(|person| person.is_same_person(address))
+            let allowed = &self.config.allowed_approvers;
+            allowed.allows(address)
+                && !principal.is_some_and(|person| allowed.is_same_person(person, address))
         };
         let identified = identified.filter(may_decide).ok_or(Error::Hidden(None))?;
         let sign_in = match &caller.member {

@@ -378,7 +378,7 @@ fn approvers(
         let Some(address) = address(fields, &pointer, item.as_str().map(str::trim)) else {
             continue;
         };
-        if on_behalf_of.is_some_and(|person| person.is_same_person(&address)) {
+        if on_behalf_of.is_some_and(|person| allowed.is_same_person(person, &address)) {
             fields.add_error(
                 pointer,
                 "is the person the agent acts for, who cannot approve",

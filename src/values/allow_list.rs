@@ -116,6 +116,12 @@ impl AllowList {
         ids.all(|id| id == first).then_some(first)
     }
 
+    /// Whether two addresses belong to one person, by the addresses or by the object ids that the list gives them.
+    pub fn is_same_person(&self, one: &Address, other: &Address) -> bool {
+        let mut ids = self.object_ids(one);
+        one.is_same_person(other) || ids.any(|id| self.lists_object_id(other, id) == Some(true))
+    }
+
     /// The addresses to which the list gives an object id.
     pub fn addresses_of(&self, object_id: Uuid) -> Vec<Address> {
         let entries = self.entries();

@@ -909,6 +909,30 @@ async fn a_gate_that_is_killed_between_the_two_writes_loses_a_use_and_never_gain
     }
 }
 
+/// Such as after an answer that was lost, when the approval was stored and the grant was not.
+#[tokio::test]
+async fn an_approval_that_is_sent_again_says_whether_its_grant_was_given() {
+    let gate = gate_with(POLICY).await;
+    for gives in [false, true] {
+        let asked = submit(&gate).await;
+        let question = gate.question(&asked, ALICE);
+        let page = gate.get(&with_forms(&question.link)).await;
+        let approval = [("decision", "approve"), ("code", question.code.as_str())];
+        let with_grant = [&approval[..], &[("grant", "3600"), ("uses", "5")]].concat();
+        let first = if gives { &with_grant[..] } else { &approval };
+        let answer = gate.send_form(&page, first).await;
+        assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.body);
+        let again = gate.send_form(&page, &with_grant).await;
+        let says = again.body.contains("The standing grant was not given");
+        assert_eq!(
+            (again.status == StatusCode::SEE_OTHER, says),
+            (gives, !gives),
+            "{}",
+            again.body
+        );
+    }
+}
+
 /// Two instances, of which one names new rows by the old key and one by the new one.
 #[tokio::test]
 async fn a_grant_replaces_the_one_for_exactly_the_same_in_a_rotation_of_the_link_keys() {

@@ -441,6 +441,22 @@ async fn a_request_on_behalf_of_a_person_is_accepted() {
     assert_eq!(approval.status, Status::Pending);
 }
 
+#[tokio::test]
+async fn the_person_whom_an_agent_acts_for_approves_by_no_other_address_of_the_list() {
+    let id = "11111111-1111-4111-8111-111111111111";
+    let list = format!("{ALICE}={id},alice.b@example.com={id},{BOB}");
+    let gate = TestGate::with(&[("HO_ALLOWED_APPROVERS", &list)]).await;
+    let mut request = request();
+    request.on_behalf_of = Some("Alice.B@example.com".to_owned());
+    let refused = gate.client.submit(&request).await.unwrap_err().to_string();
+    assert!(
+        refused.contains("the person the agent acts for"),
+        "{refused}"
+    );
+    request.approver_emails = vec![BOB.to_owned()];
+    gate.client.submit(&request).await.unwrap();
+}
+
 // The legacy protocol: one call that returns the decision.
 
 impl TestGate {
