@@ -136,7 +136,10 @@ impl Approval {
             let mut substitutes = self.plan.substitutes.iter();
             let has_failed = |seat: usize| has_failed(self.plan.holder(seat));
             has_failed(seat) != Some(true)
-                || substitutes.any(|it| it.of == seat && has_failed(it.by) == Some(false))
+                || substitutes.any(|it| {
+                    let has_voted = self.votes.iter().any(|vote| vote.ballot.person == it.by);
+                    it.of == seat && !has_voted && has_failed(it.by) == Some(false)
+                })
         };
         let is_deliverable = self.plan.can_be_reached(&self.votes, is_reachable);
         let has_list = self.request.needs_step_up;
