@@ -85,10 +85,11 @@ async fn an_approval_counts_for_the_ask_that_others_cannot_meet() {
 #[tokio::test]
 async fn an_approval_of_the_escalation_counts_for_the_ask_that_others_cannot_meet() {
     let groups = "finance = [\"alice@example.com\", \"bob@example.com\"]\n\
-                  security = [\"carol@example.com\"]\nleads = [\"dave@example.com\"]";
+                  security = [\"carol@example.com\"]\nleads = [\"dave@example.com\"]\n\
+                  audit = [\"erin@example.com\"]";
     let rules = [
         "stages = [{ from = \"finance\" }]\nrejections = 2\nescalate = { after = \"50%\", to = \"leads\" }",
-        "stages = [{ from = \"security\" }]\nrejections = 2",
+        "stages = [{ from = \"security\" }, { from = \"audit\" }]\nrejections = 2",
     ];
     let gate = gate_with(&policy(groups, &rules)).await;
     let payment = submit(&gate, &long_payment()).await;
@@ -98,6 +99,8 @@ async fn an_approval_of_the_escalation_counts_for_the_ask_that_others_cannot_mee
     gate.approve(&payment, DAVE).await;
     assert_eq!(status(&gate, &payment).await, Status::Pending);
     gate.approve(&payment, ALICE).await;
+    until_asked(&gate, ERIN, 1).await;
+    gate.approve(&payment, ERIN).await;
     assert_eq!(status(&gate, &payment).await, Status::Approved);
 }
 
@@ -158,7 +161,7 @@ async fn a_stage_that_opens_again_asks_again_and_is_reminded_of_and_escalated() 
 #[tokio::test]
 async fn an_ask_that_is_open_again_beside_another_asks_again() {
     let groups = "finance = [\"alice@example.com\", \"bob@example.com\"]\n\
-                  security = [\"carol@example.com\"]";
+                  security = [\"carol@example.com\", \"erin@example.com\"]";
     let rules = [
         "stages = [{ from = \"finance\" }]\nrejections = 2",
         "stages = [{ from = \"security\" }]\nrejections = 2",
