@@ -92,7 +92,7 @@ impl Approval {
         let mut best = seats.clone();
         let best = best.find(|&seat| self.plan.can_be_met_after(before, place, seat));
         let named = || self.plan.roles_of(person, place).map(|(seat, _)| seat);
-        best.or(seats.clone().next())
+        best.or_else(|| seats.clone().next())
             .or_else(|| named().next())
             .unwrap_or(person)
     }
