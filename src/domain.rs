@@ -41,6 +41,7 @@ mod pause;
 mod pause_log;
 mod plan;
 mod precedent;
+mod reach;
 mod rejection;
 mod request;
 mod resend;

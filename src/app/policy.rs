@@ -298,8 +298,8 @@ fn substitutes<'a>(
         let is_excluded = people.iter().any(|it| is(by, it))
             || acted_for.as_ref().is_some_and(|it| is_same_person(it, by));
         let mut earlier = substitutes.iter();
-        let by = match earlier.find(|it| it.of == of && is(by, &people[it.by])) {
-            // The person is absent more than once.
+        let by = match earlier.find(|it| is(by, &people[it.by])) {
+            // The person is absent more than once, or the substitute is that of another one too.
             Some(earlier) => earlier.by,
             None if is_excluded || people.len() >= MAX_PEOPLE => continue,
             None => {

@@ -10,7 +10,7 @@ use super::grant_rows;
 use super::identify::{Caller, Identified};
 use super::notify::Leased;
 use super::state::{App, log_events};
-use crate::domain::{Approval, DecisionResult, Revocation, RevocationStep, Revoker};
+use crate::domain::{Approval, DecisionResult, Revocation, RevocationStep, Revoker, State};
 use crate::keys::FormPurpose;
 use crate::keys::receipt::{self, Contradiction, ReceiptKeys};
 use crate::store::{RowSettings, RowVersion, Store, StoreError};
@@ -51,7 +51,13 @@ impl App {
                     }
                     RevocationStep::Done(result) => result,
                 };
-                leased = self.lease_for_channels(approval, now);
+                // What opens a stage again asks its people at once.
+                leased = match result {
+                    DecisionResult::Revoked if approval.state == State::Pending => {
+                        self.lease(approval, now)
+                    }
+                    _ => self.lease_for_channels(approval, now),
+                };
                 Ok(result)
             });
         let (row, revoked) = revoking.await?;

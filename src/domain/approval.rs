@@ -75,12 +75,7 @@ impl Approval {
 
     /// Queues the request, and reminders of it, to people who have not been asked and have not voted.
     pub(super) fn ask(&mut self, people: &[usize], now: Timestamp) {
-        let life = self.request.expires_at.since(now);
-        let mut notices = vec![(Notice::Request, now)];
-        if life >= REMINDERS_FROM {
-            notices.push((Notice::Reminder, now + life / 2));
-            notices.push((Notice::FinalReminder, now + life * 85 / 100));
-        }
+        let notices = self.notices_from(now);
         for &person in people {
             let has_voted = self.votes.iter().any(|vote| vote.ballot.person == person);
             let approver = &mut self.approvers[person];
@@ -90,6 +85,28 @@ impl Approval {
                 approver.deliveries.extend(queued);
             }
         }
+    }
+
+    /// Queues the request again, and reminders of it, to a person who was asked and whose vote is needed again.
+    pub(super) fn ask_again(&mut self, person: usize, now: Timestamp) {
+        let notices = self.notices_from(now);
+        let approver = &mut self.approvers[person];
+        if approver.request_delivery().is_some() {
+            for (notice, at) in notices {
+                approver.queue_again(notice, at, now);
+            }
+        }
+    }
+
+    /// What asks a person from `now` on, and when.
+    fn notices_from(&self, now: Timestamp) -> Vec<(Notice, Timestamp)> {
+        let life = self.request.expires_at.since(now);
+        let mut notices = vec![(Notice::Request, now)];
+        if life >= REMINDERS_FROM {
+            notices.push((Notice::Reminder, now + life / 2));
+            notices.push((Notice::FinalReminder, now + life * 85 / 100));
+        }
+        notices
     }
 
     /// The status at `now`: a deadline that has passed counts before the timeout is stored.

@@ -82,6 +82,16 @@ impl Approver {
         }
     }
 
+    /// Queues a notice again, unless it is under way, or for the first time.
+    pub(super) fn queue_again(&mut self, notice: Notice, at: Timestamp, now: Timestamp) {
+        let mut deliveries = self.deliveries.iter_mut();
+        match deliveries.find(|one| one.notice == notice) {
+            Some(delivery) if delivery.is_under_way(now) => {}
+            Some(delivery) => *delivery = delivery.again(at),
+            None => self.deliveries.push(Delivery::queued(notice, at)),
+        }
+    }
+
     /// Drops the reminders that are still to be sent.
     pub(super) fn drop_reminders(&mut self, now: Timestamp) {
         for delivery in &mut self.deliveries {

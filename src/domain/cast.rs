@@ -73,10 +73,12 @@ impl Approval {
         })
     }
 
-    /// Records a vote with its signed record, and asks the people of the next stage if it opens that.
+    /// Records a vote with its signed record. Asks the people of the next stage if it opens that; and those again whose
+    /// vote was not needed before it, as after a vote that is taken back.
     pub fn record_vote(&mut self, ballot: Ballot, receipt: String) {
         let now = ballot.at;
         let before = self.plan.tally(&self.votes);
+        let were_needed = self.people_needed(now);
         let by = self.approvers[ballot.person].address.clone();
         let what = match ballot.verdict {
             Verdict::Approve => EventKind::VotedToApprove,
@@ -87,19 +89,24 @@ impl Approval {
         if let (Tally::Open { stage: before }, Tally::Open { stage }) =
             (before, self.plan.tally(&self.votes))
         {
-            if stage > before {
+            let are_needed = self.people_needed(now);
+            for (person, is_needed) in are_needed.iter().enumerate() {
+                if !is_needed {
+                    self.approvers[person].drop_reminders(now);
+                } else if !were_needed[person] {
+                    self.ask_again(person, now);
+                }
+            }
+            if stage != before {
                 self.open_stage(stage, now);
             }
-            self.drop_needless_reminders(now);
         }
     }
 
-    /// Drops the reminders of people whose vote is no longer needed.
-    fn drop_needless_reminders(&mut self, now: Timestamp) {
-        for person in 0..self.approvers.len() {
-            if self.place_of(person, now).is_none() {
-                self.approvers[person].drop_reminders(now);
-            }
-        }
+    /// Whether the open stage needs the vote of each person.
+    fn people_needed(&self, now: Timestamp) -> Vec<bool> {
+        let people = 0..self.approvers.len();
+        let needed = people.map(|person| self.place_of(person, now).is_some());
+        needed.collect()
     }
 }

@@ -286,7 +286,7 @@ impl Approval {
             });
         }
         let place = self.place_of(form.approver, now);
-        let place = place.ok_or(DecisionResult::NotNeeded)?;
+        let (place, seat) = place.ok_or(DecisionResult::NotNeeded)?;
         // An approver of a stage has seen the votes before it.
         let is_outdated = form.stage.is_some_and(|shown| shown != place.stage);
         if form.verdict == Verdict::Approve && is_outdated {
@@ -323,6 +323,7 @@ impl Approval {
         Ok(Ballot {
             person: form.approver,
             place,
+            seat,
             assurance: match (form.assurance, form.code) {
                 (Assurance::Link, CodeCheck::Missing | CodeCheck::Wrong) => Assurance::LinkOnly,
                 (assurance, _) => assurance,

@@ -142,7 +142,10 @@ impl Approval {
         let is_reachable = |seat: usize| {
             let mut substitutes = self.plan.substitutes.iter();
             is_lost(seat) != Some(true)
-                || substitutes.any(|it| it.of == seat && is_lost(it.by) == Some(false))
+                || substitutes.any(|it| {
+                    let has_voted = self.votes.iter().any(|vote| vote.ballot.person == it.by);
+                    it.of == seat && !has_voted && is_lost(it.by) == Some(false)
+                })
         };
         let is_deliverable = self.plan.can_be_reached(&self.votes, is_reachable);
         if !is_deliverable && self.status(now) == Status::Pending {

@@ -30,7 +30,7 @@ pub struct Delivery {
     pub state: DeliveryState,
     /// Why the last attempt failed.
     pub fault: Option<DeliveryFault>,
-    /// How often the operator had it sent again.
+    /// How often it was sent again: by the operator, or since the person's vote was needed again.
     pub resends: u32,
     /// Whether one may have arrived before it was sent again.
     pub arrived_before: bool,

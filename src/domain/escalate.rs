@@ -6,59 +6,95 @@ use super::history::EventKind;
 use super::plan::{Escalation, Tally};
 use super::seat::Role;
 use super::state::Status;
-use super::vote::{Place, Vote};
+use super::vote::{Ballot, Place, Vote};
 use crate::values::Timestamp;
 
 impl Approval {
-    /// The ask for which a vote of this person would count at `now`: the first unmet one of the open stage that
-    /// names them or an absent person whom they substitute, or any unmet one if they are asked by escalation.
-    pub(super) fn place_of(&self, person: usize, now: Timestamp) -> Option<Place> {
-        self.place_after(person, &self.votes, now)
-    }
-
-    /// The same at `at`, after the votes `before`.
-    pub(super) fn place_after(
-        &self,
-        person: usize,
-        before: &[Vote],
-        at: Timestamp,
-    ) -> Option<Place> {
-        let places = self.plan.open_places(before);
-        let mut places = places.into_iter();
-        places.find(|&place| self.is_awaited(person, place, before, at))
+    /// The ask for which a vote of this person would count at `now`, and the seat in which it is cast: of the unmet asks
+    /// of the open stage that await them, the first that they can approve so that the plan can still be met. `None` too
+    /// for a person without whom a later stage cannot be met: they vote there.
+    pub(super) fn place_of(&self, person: usize, now: Timestamp) -> Option<(Place, usize)> {
+        let awaiting = self.awaiting(person, &self.votes, now);
+        awaiting.into_iter().find(|it| self.keeps_open(*it))
     }
 
     /// The people whose vote an unmet ask of the open stage awaits at `now`.
     pub fn voters_of(&self, place: Place, now: Timestamp) -> Vec<usize> {
         let people = 0..self.approvers.len();
-        people
-            .filter(|&person| self.is_awaited(person, place, &self.votes, now))
-            .collect()
+        let is_voter = |person: &usize| {
+            let mut awaiting = self.awaiting(*person, &self.votes, now).into_iter();
+            awaiting.any(|it| it.0 == place && self.keeps_open(it))
+        };
+        people.filter(is_voter).collect()
     }
 
-    fn is_awaited(&self, person: usize, place: Place, before: &[Vote], at: Timestamp) -> bool {
-        let seat = self.plan.seat_of(person, place);
-        self.may_vote_for(person, place, before, at) && !self.plan.is_taken(seat, before)
+    fn keeps_open(&self, (place, seat): (Place, usize)) -> bool {
+        self.plan.can_be_met_after(&self.votes, place, seat)
     }
 
-    /// Whether a person may vote for an ask at `at`, after the votes `before`.
-    fn may_vote_for(&self, person: usize, place: Place, before: &[Vote], at: Timestamp) -> bool {
-        if self.plan.hand_over_by(person).is_some() {
-            return false;
+    /// The unmet asks of the open stage for which a person may vote at `at`, after the votes `before`, and the seats
+    /// without a vote in which they do.
+    pub(super) fn awaiting(
+        &self,
+        person: usize,
+        before: &[Vote],
+        at: Timestamp,
+    ) -> Vec<(Place, usize)> {
+        let places = self.plan.open_places(before).into_iter();
+        let seats = places.flat_map(|place| {
+            let seats = self.seats_for(person, place, before, at).into_iter();
+            seats.map(move |seat| (place, seat))
+        });
+        seats.collect()
+    }
+
+    /// The seats without a vote in which a person may vote for an ask at `at`, after the votes `before`.
+    fn seats_for(&self, person: usize, place: Place, before: &[Vote], at: Timestamp) -> Vec<usize> {
+        let has_voted = before.iter().any(|vote| vote.ballot.person == person);
+        if has_voted || self.plan.hand_over_by(person).is_some() {
+            return Vec::new();
         }
         let opened_at = self.opened_at(place.stage, before);
         let escalation = self.plan.escalation.as_ref();
         let escalated_at = escalation.map(|it| self.escalates_at(it, opened_at));
         let escalated_at = escalated_at.filter(|it| at >= *it);
-        match self.plan.role_of(person, place) {
-            None => false,
-            Some(Role::Member) => true,
-            Some(Role::Substitute(substitute)) => self.plan.is_absent(substitute, opened_at),
-            Some(Role::Escalated) => escalated_at.is_some(),
-            Some(Role::EscalatedFor(substitute)) => {
-                escalated_at.is_some_and(|it| self.plan.is_absent(substitute, it))
-            }
+        let may_vote = |role: Role<'_>| match role {
+            Role::Member => true,
+            Role::Substitute(substitute) => substitute.covers(opened_at),
+            Role::Escalated => escalated_at.is_some(),
+            Role::EscalatedFor(substitute) => escalated_at.is_some_and(|it| substitute.covers(it)),
+        };
+        let roles = self.plan.roles_of(person, place);
+        let open =
+            roles.filter(|(seat, role)| may_vote(*role) && !self.plan.is_taken(*seat, before));
+        open.map(|(seat, _)| seat).collect()
+    }
+
+    /// Finds the seats of stored votes, in order, as they were found when they were cast.
+    pub fn seat_votes(&mut self) {
+        for index in 0..self.votes.len() {
+            let (before, ballot) = (&self.votes[..index], &self.votes[index].ballot);
+            self.votes[index].ballot.seat = self.seat_after(before, ballot);
         }
+    }
+
+    fn seat_after(&self, before: &[Vote], ballot: &Ballot) -> usize {
+        let (person, place) = (ballot.person, ballot.place);
+        let mut earlier = before.iter().map(|vote| &vote.ballot);
+        if let Some(earlier) = earlier.find(|it| it.person == person) {
+            return earlier.seat;
+        }
+        let stage = self.plan.stages.get(place.stage);
+        if stage.is_none_or(|it| place.ask >= it.asks.len()) {
+            return person;
+        }
+        let seats = self.seats_for(person, place, before, ballot.at).into_iter();
+        let mut best = seats.clone();
+        let best = best.find(|&seat| self.plan.can_be_met_after(before, place, seat));
+        let named = || self.plan.roles_of(person, place).map(|(seat, _)| seat);
+        best.or_else(|| seats.clone().next())
+            .or_else(|| named().next())
+            .unwrap_or(person)
     }
 
     /// When a stage was opened, after these votes.

@@ -109,13 +109,10 @@ impl Approval {
     /// Whether an unmet ask, of the open stage or of a later one, can take a vote from this person's seat.
     fn has_seat_to_vote_in(&self, person: usize) -> bool {
         let ballots = counted(&self.votes);
-        let mut places = self.plan.unmet(&ballots);
-        places.any(|place| {
-            self.plan.role_of(person, place).is_some()
-                && !self
-                    .plan
-                    .is_taken(self.plan.seat_of(person, place), &self.votes)
-        })
+        let has_voted = self.votes.iter().any(|vote| vote.ballot.person == person);
+        let seats = self.plan.unmet(&ballots);
+        let mut seats = seats.flat_map(|place| self.plan.roles_of(person, place));
+        !has_voted && seats.any(|(seat, _)| !self.plan.is_taken(seat, &self.votes))
     }
 
     /// Whether an address is that of a person who is not yet among the approvers, and for whom the agent does not act.
@@ -204,8 +201,8 @@ impl Plan {
         let mut groups = Vec::new();
         for (stage, it) in self.stages.iter().enumerate() {
             for (ask, it) in it.asks.iter().enumerate() {
-                let role = self.role_of(person, Place { stage, ask });
-                if matches!(role, Some(Role::Member | Role::Substitute(_))) {
+                let mut roles = self.roles_of(person, Place { stage, ask });
+                if roles.any(|(_, role)| matches!(role, Role::Member | Role::Substitute(_))) {
                     groups.push(it.from.as_str());
                 }
             }

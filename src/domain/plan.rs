@@ -93,7 +93,8 @@ pub struct Escalation {
 }
 
 /// A person who may vote in place of another one, of whom the policy says that they are absent, in each stage that
-/// opens in that time. Of the two, one vote counts. No ask names the substitute.
+/// opens in that time. Of the two, one vote counts. No ask names the substitute, who may be that of several people, and
+/// votes in the place of one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Substitute {
     /// The index of the absent person.
@@ -286,43 +287,16 @@ impl Plan {
         people
     }
 
-    /// Whether those who can still be reached, or will be asked, are enough for each ask of the open stage.
-    pub(super) fn can_be_reached(
-        &self,
-        votes: &[Vote],
-        is_reachable: impl Fn(usize) -> bool,
-    ) -> bool {
-        let ballots = counted(votes);
-        self.open_places(votes).into_iter().all(|place| {
-            let waiting = self.seats_of(place);
-            let waiting = waiting.filter(|&it| !self.has_voted(it, &ballots) && is_reachable(it));
-            given(place, &ballots) + waiting.count() >= self.ask(place).needed.get().into()
-        })
-    }
-
     pub(super) fn unmet<'a>(&'a self, ballots: &'a [&Ballot]) -> impl Iterator<Item = Place> + 'a {
-        let stages = self.stages.iter().enumerate();
-        let places = stages.flat_map(|(stage, it)| {
-            let asks = 0..it.asks.len();
-            asks.map(move |ask| Place { stage, ask })
-        });
+        let places = self.places();
         places.filter(|&place| given(place, ballots) < self.ask(place).needed.get().into())
     }
 
-    /// Whether people who have not voted can still meet every unmet ask, each person one: a matching of open
-    /// seats with people (augmenting paths).
-    fn can_be_met(&self, ballots: &[&Ballot]) -> bool {
-        let mut seats: Vec<Vec<usize>> = Vec::new();
-        for place in self.unmet(ballots) {
-            let waiting = self.seats_of(place);
-            let waiting = waiting.filter(|&it| !self.has_voted(it, ballots));
-            let missing = usize::from(self.ask(place).needed.get()) - given(place, ballots);
-            seats.extend(std::iter::repeat_n(waiting.collect::<Vec<_>>(), missing));
-        }
-        let mut seat_of = vec![None; seats.iter().flatten().max().map_or(0, |most| most + 1)];
-        (0..seats.len()).all(|seat| {
-            let mut tried = vec![false; seat_of.len()];
-            fill(seat, &seats, &mut seat_of, &mut tried)
+    pub(super) fn places(&self) -> impl Iterator<Item = Place> {
+        let stages = self.stages.iter().enumerate();
+        stages.flat_map(|(stage, it)| {
+            let asks = 0..it.asks.len();
+            asks.map(move |ask| Place { stage, ask })
         })
     }
 }
@@ -359,29 +333,7 @@ fn effective<'a>(ballots: &[&'a Ballot]) -> Vec<&'a Ballot> {
     counted.map(|(_, ballot)| *ballot).collect()
 }
 
-fn given(place: Place, ballots: &[&Ballot]) -> usize {
+pub(super) fn given(place: Place, ballots: &[&Ballot]) -> usize {
     let approvals = ballots.iter().filter(|it| it.verdict == Verdict::Approve);
     approvals.filter(|ballot| ballot.place == place).count()
-}
-
-/// Finds a person for a seat, moving the person who has it to another seat if need be.
-fn fill(
-    seat: usize,
-    seats: &[Vec<usize>],
-    seat_of: &mut [Option<usize>],
-    tried: &mut [bool],
-) -> bool {
-    seats[seat].iter().any(|&person| {
-        if std::mem::replace(&mut tried[person], true) {
-            return false;
-        }
-        let is_free = match seat_of[person] {
-            None => true,
-            Some(other) => fill(other, seats, seat_of, tried),
-        };
-        if is_free {
-            seat_of[person] = Some(seat);
-        }
-        is_free
-    })
 }

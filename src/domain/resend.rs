@@ -23,11 +23,7 @@ impl Approval {
                     !delivery.notice.asks() && delivery.was_given_up()
                 };
                 if is_wanted && !delivery.is_under_way(now) {
-                    *delivery = Delivery {
-                        resends: delivery.resends + 1,
-                        arrived_before: delivery.may_have_arrived(),
-                        ..Delivery::queued(delivery.notice, now)
-                    };
+                    *delivery = delivery.again(now);
                     queued += 1;
                 }
             }
@@ -44,7 +40,16 @@ impl Delivery {
         )
     }
 
-    fn is_under_way(&self, now: Timestamp) -> bool {
+    /// It, to be sent again at `at`.
+    pub(super) fn again(&self, at: Timestamp) -> Self {
+        Self {
+            resends: self.resends + 1,
+            arrived_before: self.may_have_arrived(),
+            ..Self::queued(self.notice, at)
+        }
+    }
+
+    pub(super) fn is_under_way(&self, now: Timestamp) -> bool {
         match self.state {
             DeliveryState::Sending(until) => until > now,
             DeliveryState::Queued(at) => at <= now,

@@ -41,40 +41,39 @@ impl Plan {
         })
     }
 
-    /// Why a person, or the one whose seat they have, can vote for an ask; `None` if they never can.
-    pub fn role_of(&self, person: usize, place: Place) -> Option<Role<'_>> {
-        let members = &self.ask(place).members;
-        let seat = self.first_holder(person);
-        if members.contains(&seat) {
-            Some(Role::Member)
-        } else if let Some(substitute) = self.substitute_for(members, seat) {
-            Some(Role::Substitute(substitute))
-        } else if self.escalated().contains(&seat) {
-            Some(Role::Escalated)
-        } else {
-            self.substitute_for(self.escalated(), seat)
-                .map(Role::EscalatedFor)
-        }
+    /// Why a person voted for an ask; `None` if it is not one of theirs.
+    pub fn role_of(&self, ballot: &Ballot) -> Option<Role<'_>> {
+        let mut roles = self.roles_of(ballot.person, ballot.place);
+        let (_, role) = roles.find(|(seat, _)| *seat == ballot.seat)?;
+        Some(role)
     }
 
-    /// The seat in which a person votes for an ask, often their own.
-    pub(super) fn seat_of(&self, person: usize, place: Place) -> usize {
-        match self.role_of(person, place) {
-            Some(Role::Substitute(substitute) | Role::EscalatedFor(substitute)) => substitute.of,
-            Some(Role::Member | Role::Escalated) | None => self.first_holder(person),
-        }
+    /// The seats in which a person, or the one whose seat they have, can vote for an ask, and why; none if they never
+    /// can. More than one are those of people whom they substitute.
+    pub(super) fn roles_of(
+        &self,
+        person: usize,
+        place: Place,
+    ) -> impl Iterator<Item = (usize, Role<'_>)> {
+        let (members, escalated) = (&self.ask(place).members, self.escalated());
+        let own = self.first_holder(person);
+        let has_own = move |seats: &[usize]| seats.contains(&own);
+        let member = has_own(members).then_some((own, Role::Member));
+        let asked = has_own(escalated).then_some((own, Role::Escalated));
+        let substitute = |absent| self.substitutes_for(absent, own);
+        let substituted = substitute(members).map(|it| (it.of, Role::Substitute(it)));
+        let asked_for = substitute(escalated).map(|it| (it.of, Role::EscalatedFor(it)));
+        let roles = member.into_iter().chain(substituted);
+        roles.chain(asked).chain(asked_for)
     }
 
-    /// Whether the absent person of a substitute is absent at `at`: they may be more than once.
-    pub(super) fn is_absent(&self, substitute: &Substitute, at: Timestamp) -> bool {
-        let pair = (substitute.of, substitute.by);
-        let mut absences = self.substitutes.iter();
-        absences.any(|it| (it.of, it.by) == pair && it.covers(at))
-    }
-
-    fn substitute_for(&self, absent: &[usize], by: usize) -> Option<&Substitute> {
-        let mut substitutes = self.substitutes.iter();
-        substitutes.find(|it| it.by == by && absent.contains(&it.of))
+    fn substitutes_for<'a>(
+        &'a self,
+        absent: &'a [usize],
+        by: usize,
+    ) -> impl Iterator<Item = &'a Substitute> {
+        let substitutes = self.substitutes.iter();
+        substitutes.filter(move |it| it.by == by && absent.contains(&it.of))
     }
 
     /// Whether the seat has a vote.
@@ -84,28 +83,43 @@ impl Plan {
 
     pub(super) fn has_voted(&self, seat: usize, ballots: &[&Ballot]) -> bool {
         let mut ballots = ballots.iter();
-        ballots.any(|it| self.seat_of(it.person, it.place) == seat)
+        ballots.any(|it| it.seat == seat)
     }
 
     fn escalated(&self) -> &[usize] {
         self.escalation.as_ref().map_or(&[], |it| &it.to)
     }
 
-    /// Whether a person is asked by escalation, themselves or as a substitute, or has the seat of one who is.
+    /// Whether a person is asked by escalation alone, themselves or as a substitute, or has the seat of one who is.
     pub(super) fn is_escalated_to(&self, person: usize) -> bool {
         let (escalated, seat) = (self.escalated(), self.first_holder(person));
-        escalated.contains(&seat) || self.substitute_for(escalated, seat).is_some()
+        let mut substituted = self
+            .substitutes
+            .iter()
+            .filter(|it| it.by == seat)
+            .peekable();
+        let is_substitute = substituted.peek().is_some();
+        escalated.contains(&seat)
+            || is_substitute && substituted.all(|it| escalated.contains(&it.of))
     }
 
     /// The people who are asked by an escalation at `at`, after these votes: those whose seats have none, and the
-    /// substitutes of those of them who are absent then.
+    /// substitutes of those of them who are absent then; each once.
     pub(super) fn people_escalated_to(&self, at: Timestamp, votes: &[Vote]) -> Vec<usize> {
         let seats = self.escalated().iter().copied();
         let seats: Vec<usize> = seats.filter(|&it| !self.is_taken(it, votes)).collect();
         let substitutes = self.substitutes.iter();
         let substitutes = substitutes.filter(|it| seats.contains(&it.of) && it.covers(at));
-        let people = seats.iter().copied().chain(substitutes.map(|it| it.by));
-        people.map(|person| self.holder(person)).collect()
+        let substitutes = substitutes.map(|it| it.by);
+        let mut people = Vec::new();
+        for person in seats.iter().copied().chain(substitutes) {
+            let person = self.holder(person);
+            let has_voted = votes.iter().any(|it| it.ballot.person == person);
+            if !has_voted && !people.contains(&person) {
+                people.push(person);
+            }
+        }
+        people
     }
 
     /// The seats in which an approval of an ask can be given: those of its members, and of those who are or will be

@@ -22,6 +22,9 @@ pub struct Ballot {
     pub person: usize,
     /// The ask for which it counts.
     pub place: Place,
+    /// The seat in which it is cast: that of a person whom the plan names. It is not stored, since it follows from the
+    /// votes before it.
+    pub seat: usize,
     /// How the person was identified.
     pub assurance: Assurance,
     pub verdict: Verdict,
@@ -39,6 +42,7 @@ impl Ballot {
         Self {
             person: self.person,
             place: self.place,
+            seat: self.seat,
             assurance,
             verdict: Verdict::Reject,
             preset: None,

@@ -109,7 +109,8 @@ impl Approval {
                 Err(VoteFault::SecondVote(number))
             };
         }
-        if self.place_after(ballot.person, before, ballot.at) != Some(ballot.place) {
+        let awaiting = self.awaiting(ballot.person, before, ballot.at);
+        if !awaiting.contains(&(ballot.place, ballot.seat)) {
             return Err(VoteFault::Misplaced(number));
         }
         if plan.sign_in && object_id.is_none() {

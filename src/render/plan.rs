@@ -233,7 +233,7 @@ fn describe_vote(approval: &Approval, ballot: &Ballot, zone: &Zone) -> Sentence 
         Verdict::Reject => "rejected",
     };
     let from = source(&approval.plan.ask(ballot.place).from);
-    let role = match approval.plan.role_of(ballot.person, ballot.place) {
+    let role = match approval.plan.role_of(ballot) {
         Some(Role::Member) | None => from.to_owned(),
         Some(Role::Substitute(it)) => format!("{from}, for {}", address_of(it.of)),
         Some(Role::Escalated) => format!("{from}, asked by escalation"),

@@ -1,5 +1,7 @@
 //! People who are away: escalation to others, and substitutes of those who are absent.
 
+mod substitutes;
+
 use std::time::Duration;
 
 use human_oversight_client::types::{Approval, NewApproval, Status};

@@ -52,7 +52,8 @@ pub(in crate::store) fn decode(
     let revision = columns.revision()?;
     columns.0.remove(REVISION);
     let damaged = |column: &str| StoreError::Damaged(column.to_owned());
-    let approval = take_approval(&mut columns, id).map_err(damaged)?;
+    let mut approval = take_approval(&mut columns, id).map_err(damaged)?;
+    approval.seat_votes();
     if let Err(fault) = approval.check_votes() {
         return Err(damaged(&format!("Plan, Votes: {fault}")));
     }

@@ -93,6 +93,8 @@ impl VoteEntry {
                 stage: self.stage,
                 ask: self.ask,
             },
+            // Known once all of the row is read.
+            seat: self.person,
             assurance,
             verdict: Verdict::from_text(&self.vote)?,
             preset: self.preset,

@@ -157,6 +157,7 @@ impl Gate {
             let ballot = Ballot {
                 person: LEAD,
                 place: super::votes::place(0),
+                seat: LEAD,
                 assurance: human_oversight::domain::Assurance::Link,
                 verdict: Verdict::Approve,
                 preset: None,
