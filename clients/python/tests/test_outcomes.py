@@ -306,6 +306,9 @@ UNREADABLE: dict[str, Callable[[], httpx.Response]] = {
     ),
     "too long": lambda: httpx.Response(200, text="x" * 300_000),
     "no problem": lambda: httpx.Response(403, text="blocked"),
+    # The request was submitted, so the address and the key were right.
+    "not found": lambda: httpx.Response(404, text="<html>Not here.</html>"),
+    "not authorised": lambda: httpx.Response(401),
 }
 
 
@@ -325,7 +328,10 @@ class AnyClaimGate(MockGate):
 
 @pytest.mark.parametrize(
     ("call", "unreadable"),
-    [("status", UNREADABLE["not JSON"]), *((call, it) for call in ("claim", "outcome") for it in UNREADABLE.values())],
+    [
+        *(("status", UNREADABLE[name]) for name in ("not JSON", "not found", "not authorised")),
+        *((call, it) for call in ("claim", "outcome") for it in UNREADABLE.values()),
+    ],
 )
 def test_an_answer_that_is_no_gate_s_is_asked_for_again(call: str, unreadable: Any) -> None:
     mock = AnyClaimGate()

@@ -177,12 +177,15 @@ function fromStatus(
 ): GateError {
   const isFinal = FINAL_KINDS.some((kind) => problem?.says(kind));
   if ((status === 408 || status === 429 || status >= 500) && !isFinal) return new UnavailableError(status, retryAfter);
-  if (status === 401)
+  // Every gate has the routes that are called first, so without them the address is wrong. The other calls are about a
+  // request, which a gate has accepted: what answers otherwise stands before it.
+  const isFirst = path === "keys" || path === "submit";
+  if (status === 401 && (isFirst || problem))
     return new SettingsError("the gate's host does not accept the Functions key: HO_KEY is missing or wrong");
-  // Every gate has the routes that are called first, so without them the address is wrong.
-  if (status === 404 && (problem === undefined || path === "keys" || path === "submit"))
+  if (status === 404 && isFirst)
     return new SettingsError("there is no gate at this address (HO_URL): the answer is 404 Not Found");
-  return problem ?? new InvalidResponseError(`status ${status} without a problem document`);
+  const cause = status === 401 || status === 404 ? ": if it lasts, HO_URL or HO_KEY is wrong" : "";
+  return problem ?? new InvalidResponseError(`status ${status} without a problem document${cause}`);
 }
 
 /** A failure of `fetch`, whose cause has a code, perhaps deep inside. */

@@ -21,6 +21,9 @@ import type { Known } from "./trust.js";
 /** By how many seconds the clocks of agent and gate may differ. */
 export const CLOCK_LEEWAY_SECONDS = 60;
 
+const CLOCK_AHEAD =
+  "by this machine's clock the approval has lapsed, and by the gate's it can be used: this clock may be ahead";
+
 /** Receipt and permit, for a service that demands them before it acts. */
 export interface Proof {
   /** The signed receipt, a compact JWS. */
@@ -56,7 +59,13 @@ export class Run {
       if (receipt.sub !== this.handle.id) throw new NotPermittedError("the receipt is for another request");
       if (receipt.claimant !== this.handle.claimant) throw new NotPermittedError("the receipt is for another claimant");
       const now = Date.now() / 1000 - CLOCK_LEEWAY_SECONDS;
-      checkReceipt(receipt, { agent: this.agent, action: this.action, parameters: this.parameters, now });
+      try {
+        checkReceipt(receipt, { agent: this.agent, action: this.action, parameters: this.parameters, now });
+      } catch (error) {
+        // The gate would say that it has lapsed.
+        if (error instanceof LapsedError && approval.execution === null) throw unverified(CLOCK_AHEAD);
+        throw error;
+      }
       return receipt;
     });
     // Where the gate's policy says who must agree, the receipt says so, and by which votes.

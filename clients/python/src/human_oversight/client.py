@@ -198,12 +198,15 @@ def _from_status(response: httpx.Response, answer: Any, path: str) -> GateError:
     is_final = problem is not None and any(problem.says(kind) for kind in _FINAL_KINDS)
     if (status in (408, 429) or status >= 500) and not is_final:
         return UnavailableError(status, _retry_after(response))
-    if status == 401:
+    # Every gate has the routes that are called first, so without them the address is wrong. The other calls are about a
+    # request, which a gate has accepted: what answers otherwise stands before it.
+    is_first = path in ("keys", "submit")
+    if status == 401 and (is_first or problem):
         return SettingsError("the gate's host does not accept the Functions key: HO_KEY is missing or wrong")
-    # Every gate has the routes that are called first, so without them the address is wrong.
-    if status == 404 and (problem is None or path in ("keys", "submit")):
+    if status == 404 and is_first:
         return SettingsError("there is no gate at this address (HO_URL): the answer is 404 Not Found")
-    return problem or InvalidResponseError(f"status {status} without a problem document")
+    cause = ": if it lasts, HO_URL or HO_KEY is wrong" if status in (401, 404) else ""
+    return problem or InvalidResponseError(f"status {status} without a problem document{cause}")
 
 
 def _retry_after(response: httpx.Response) -> float | None:

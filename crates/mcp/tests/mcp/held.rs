@@ -356,20 +356,6 @@ fn two_hundred_calls_at_once_are_two_hundred_requests_and_runs() {
     assert_eq!((runs.len(), folder.runs().len()), (200, 200));
 }
 
-#[test]
-fn what_the_server_says_of_a_tool_is_shown_as_not_verified_and_decides_nothing() {
-    let (gate, folder) = (Gate::start(), Folder::new());
-    let mut client = Session::start(&gate, &folder);
-    let list = client.request("tools/list", &json!({}));
-    client.answer(list);
-    client.call("delete_file", &json!({"path": "/a"}));
-    let email = gate.email(&gate.only_id());
-    let email = email.split_whitespace().collect::<Vec<_>>().join(" ");
-    let claim = "The tool server describes this tool as: Deletes a file. For good. The tool server calls it destructive.";
-    assert!(email.contains(claim), "{email}");
-    assert!(folder.runs().is_empty());
-}
-
 fn with_token(tool: &str, token: impl Into<serde_json::Value>) -> serde_json::Value {
     json!({"name": tool, "arguments": {}, "_meta": {"progressToken": token.into()}})
 }
