@@ -184,7 +184,7 @@ function fromStatus(
     return new SettingsError("the gate's host does not accept the Functions key: HO_KEY is missing or wrong");
   if (status === 404 && isFirst)
     return new SettingsError("there is no gate at this address (HO_URL): the answer is 404 Not Found");
-  const cause = status === 401 || status === 404 ? ": if it lasts, HO_URL or HO_KEY is wrong" : "";
+  const cause = status === 401 || status === 404 ? ": if it lasts, HO_URL, HO_KEY or HO_AUDIENCE is wrong" : "";
   return problem ?? new InvalidResponseError(`status ${status} without a problem document${cause}`);
 }
 

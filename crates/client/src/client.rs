@@ -417,7 +417,7 @@ fn refusal(
         (_, Some(problem)) => Error::Problem(Box::new(problem)),
         (StatusCode::UNAUTHORIZED | StatusCode::NOT_FOUND, None) => {
             Error::InvalidResponse(format!(
-                "status {status} without a problem document: if it lasts, HO_URL or HO_KEY is wrong"
+                "status {status} without a problem document: if it lasts, HO_URL, HO_KEY or HO_AUDIENCE is wrong"
             ))
         }
         (_, None) => Error::InvalidResponse(format!("status {status} without a problem document")),

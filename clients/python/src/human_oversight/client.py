@@ -205,7 +205,7 @@ def _from_status(response: httpx.Response, answer: Any, path: str) -> GateError:
         return SettingsError("the gate's host does not accept the Functions key: HO_KEY is missing or wrong")
     if status == 404 and is_first:
         return SettingsError("there is no gate at this address (HO_URL): the answer is 404 Not Found")
-    cause = ": if it lasts, HO_URL or HO_KEY is wrong" if status in (401, 404) else ""
+    cause = ": if it lasts, HO_URL, HO_KEY or HO_AUDIENCE is wrong" if status in (401, 404) else ""
     return problem or InvalidResponseError(f"status {status} without a problem document{cause}")
 
 

@@ -228,6 +228,37 @@ fn what_was_claimed_for_a_client_that_left_does_not_run_after_a_pause() {
 }
 
 #[test]
+fn a_page_of_a_front_in_the_place_of_any_answer_about_a_request_is_asked_for_again() {
+    let (gate, folder) = (Gate::start(), Folder::new());
+    let relay = Relay::open_to(&gate.url);
+    let mut command = proxy(&relay.url, &folder, SETTINGS);
+    command.args(["--answer-within", "4s"]);
+    let mut client = Session::spawn(with_server(&mut command, &folder));
+    let id = client.call("delete_file", &json!({"path": "/e"}));
+    let asked = gate.only_id();
+    assert_eq!(client.told(id).1, "pending");
+    relay.answer_next("/status/");
+    let id = client.call("delete_file", &json!({"path": "/e"}));
+    assert_eq!(client.told(id).1, "pending");
+    assert!(relay.has_answered());
+    assert_eq!(gate.only_id(), asked);
+    let mut client = Session::through(&relay, &folder);
+    for part in ["/claim/", "/outcome/"] {
+        relay.answer_next(part);
+        let id = client.call("delete_file", &json!({"path": part}));
+        let asked = eventually("an email", || {
+            gate.asked()
+                .into_iter()
+                .find(|it| gate.email(it).contains(part))
+        });
+        gate.approve(&asked);
+        assert!(client.answer(id)["result"]["isError"].is_null());
+        gate.await_execution(&asked, "Executed");
+        assert!(relay.has_answered(), "{part}");
+    }
+}
+
+#[test]
 fn progress_has_the_clients_token_and_grows_until_the_answer() {
     let (gate, folder) = (Gate::start(), Folder::new());
     let mut client = Session::start(&gate, &folder);
