@@ -53,12 +53,12 @@ def test_an_adapter_has_fewer_than_60_lines(path: Path) -> None:
 
 class TestOpenAIAgents:
     @staticmethod
-    def run(tool: Any) -> str:
+    def agent(tool: Any, read: list[str], arguments: str = '{"user_id": "1"}') -> Any:
+        """An agent that calls the tool, and notes what it reads."""
         agents = pytest.importorskip("agents")
         from openai.types.responses import ResponseFunctionToolCall, ResponseOutputMessage, ResponseOutputText
 
         agents.set_tracing_disabled(True)
-        read: list[str] = []
 
         class Model(agents.Model):  # type: ignore[name-defined, misc]
             async def get_response(self, system_instructions: Any, input: Any, *_: Any, **__: Any) -> Any:  # noqa: A002
@@ -67,7 +67,7 @@ class TestOpenAIAgents:
                 ]
                 read.extend(results)
                 call = ResponseFunctionToolCall(
-                    type="function_call", name="delete_user", call_id="call_1", arguments='{"user_id": "1"}'
+                    type="function_call", name=tool.name, call_id="call_1", arguments=arguments
                 )
                 text = ResponseOutputText(type="output_text", text="done", annotations=[])
                 message = ResponseOutputMessage(
@@ -79,8 +79,13 @@ class TestOpenAIAgents:
             def stream_response(self, *_: Any, **__: Any) -> Any:
                 raise NotImplementedError
 
-        agent = agents.Agent("UserManager", model=Model(), tools=[tool])
-        asyncio.run(agents.Runner.run(agent, "Delete user 1."))
+        return agents.Agent("UserManager", model=Model(), tools=[tool])
+
+    @classmethod
+    def run(cls, tool: Any, arguments: str = '{"user_id": "1"}', **settings: Any) -> str:
+        agents = pytest.importorskip("agents")
+        read: list[str] = []
+        asyncio.run(agents.Runner.run(cls.agent(tool, read, arguments), "Delete user 1.", **settings))
         (text,) = read
         return text
 
@@ -114,6 +119,36 @@ class TestOpenAIAgents:
         assert self.run(tool) == words
         check(mock, {"user_id": "1"})
         assert mock.requests[0]["correlationId"] == "call_1"
+
+    def test_a_call_is_that_of_its_conversation_if_the_run_names_it(self) -> None:
+        agents = pytest.importorskip("agents")
+        from human_oversight.adapters.openai_agents import gate_tools
+
+        (tool,) = gate_tools([agents.function_tool(delete_user)], oversight())
+        mock = MockGate()
+        with mock.gate.scope():
+            for thread, user in (("7", "1"), ("8", "2")):  # the model gives both calls the same id
+                config = agents.RunConfig(group_id=thread)
+                assert self.run(tool, f'{{"user_id": "{user}"}}', run_config=config) == f"User {user} deleted."
+            again = self.run(tool, run_config=agents.RunConfig(group_id="7"))
+        assert again.startswith("Not run again: ")
+        assert [it["parameters"] for it in mock.requests] == [{"user_id": "1"}, {"user_id": "2"}]
+
+    def test_a_gated_agent_cannot_wait_for_an_approval_of_the_sdk(self) -> None:
+        agents = pytest.importorskip("agents")
+        from human_oversight.adapters.openai_agents import gate_tools
+
+        def gate(needs_approval: bool) -> Any:
+            inner = agents.function_tool(delete_user, needs_approval=needs_approval)
+            agent = self.agent(inner, [])
+            return gate_tools([agent.as_tool("manage", "Manages users.")], Oversight("A", {"manage": "Manage"}))[0]
+
+        mock = MockGate()
+        with mock.gate.scope():
+            assert self.run(gate(needs_approval=False), '{"input": "1"}') == "done"
+            with pytest.raises(agents.UserError, match="cannot wait for an approval of the SDK"):
+                self.run(gate(needs_approval=True), '{"input": "2"}', run_config=agents.RunConfig(group_id="2"))
+        assert mock.outcomes == ["Executed", "ExecutionFailed"]
 
     def test_a_failure_of_which_the_sdk_makes_a_text_is_reported_as_failed(self) -> None:
         agents = pytest.importorskip("agents")
@@ -212,6 +247,51 @@ class TestPydanticAI:
         mock, words = case
         assert self.run(HumanOversight(FunctionToolset([delete_user]), oversight())) == words
         check(mock, {"user_id": "1", "force": False})
+
+    @pytest.mark.parametrize("is_inside", [True, False])
+    def test_a_gated_tool_cannot_ask_for_an_approval_of_the_framework(self, is_inside: bool) -> None:
+        ai = pytest.importorskip("pydantic_ai")
+        from pydantic_ai.models.test import TestModel
+        from pydantic_ai.toolsets import FunctionToolset
+
+        from human_oversight.adapters.pydantic_ai import HumanOversight
+
+        def ask(toolset: Any) -> Any:
+            return toolset.approval_required()
+
+        functions = FunctionToolset([delete_user])
+        toolset = (
+            HumanOversight(ask(functions), oversight()) if is_inside else ask(HumanOversight(functions, oversight()))
+        )
+        agent = ai.Agent(TestModel(), toolsets=[toolset], output_type=[str, ai.DeferredToolRequests])
+        mock = MockGate()
+        with mock.gate.scope():
+            if is_inside:
+                with pytest.raises(RuntimeError, match="cannot ask for approval"):
+                    asyncio.run(agent.run("Delete user 1."))
+            else:
+                asked = asyncio.run(agent.run("Delete user 1."))
+                approvals = ai.DeferredToolResults(approvals={it.tool_call_id: True for it in asked.output.approvals})
+                asyncio.run(agent.run(message_history=asked.all_messages(), deferred_tool_results=approvals))
+        assert mock.outcomes == ["ExecutionFailed" if is_inside else "Executed"]
+
+    def test_a_tool_that_has_started_its_job_has_run(self) -> None:
+        ai = pytest.importorskip("pydantic_ai")
+        from pydantic_ai.models.test import TestModel
+        from pydantic_ai.toolsets import FunctionToolset
+
+        from human_oversight.adapters.pydantic_ai import HumanOversight
+
+        def delete_user(user_id: str) -> str:
+            raise ai.CallDeferred(metadata={"job": "9"})
+
+        toolset = HumanOversight(FunctionToolset([delete_user]), oversight())
+        agent = ai.Agent(TestModel(), toolsets=[toolset], output_type=[str, ai.DeferredToolRequests])
+        mock = MockGate()
+        with mock.gate.scope():
+            output = asyncio.run(agent.run("Delete user 1.")).output
+        assert [output.metadata[it.tool_call_id] for it in output.calls] == [{"job": "9"}]
+        assert mock.outcomes == ["Executed"]
 
     def test_a_named_tool_that_cannot_be_gated_ends_the_run(self) -> None:
         pytest.importorskip("pydantic_ai")
@@ -536,6 +616,20 @@ class TestAgentFramework:
         with mock.gate.scope():
             self.run([delete_user], [middleware], [repeat])
         assert runs == ["1"]
+        assert mock.outcomes == ["ExecutionFailed"]
+
+    def test_a_gated_function_cannot_ask_the_user(self) -> None:
+        framework = pytest.importorskip("agent_framework")
+        from human_oversight.adapters.agent_framework import HumanOversight
+
+        def delete_user(user_id: str) -> str:
+            """Deletes a user."""
+            raise framework.UserInputRequiredException([framework.Content.from_text("Really?")])
+
+        mock = MockGate()
+        middleware = HumanOversight("UserManager", {"delete_user": "Delete User Account"})
+        with mock.gate.scope(), pytest.raises(framework.MiddlewareFailure, match="cannot ask the user"):
+            self.run([delete_user], [middleware])
         assert mock.outcomes == ["ExecutionFailed"]
 
     def test_a_function_that_a_later_middleware_keeps_from_running_is_not_reported_as_executed(self) -> None:

@@ -5,9 +5,12 @@ import contextlib
 import io
 import itertools
 import json
+import sys
+import time
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import httpx
@@ -212,6 +215,28 @@ def test_a_callback_that_fails_or_is_not_run_ends_nothing(mock: MockGate, caplog
         assert [it.getMessage() for it in caplog.records] == [line]
 
 
+def test_a_callback_that_exits_ends_its_call_and_no_other(mock: MockGate) -> None:
+    calls: list[str] = []
+    gate = answering(mock, lambda call, it: it | ({"status": "Pending"} if call == "submit" else {}), calls)
+    exits = approval_gate("A", "B", gate=gate, on_pending=lambda _: sys.exit("come back later"))
+    for _ in range(2):
+        with pytest.raises(SystemExit, match="come back later"):
+            exits(lambda: "ran")()
+    assert flush(10)
+    assert approval_gate("A", "B", gate=gate)(lambda: "ran")() == "ran"
+    assert (calls.count("withdraw"), calls.count("outcome")) == (2, 1)
+
+
+def test_an_approval_that_only_this_clock_takes_for_lapsed_is_no_timeout(
+    mock: MockGate, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("human_oversight.proof.time", SimpleNamespace(time=lambda: time.time() + 7_200))
+    refused = gated(lambda: ran.append("ran"))().refused  # type: ignore[attr-defined]
+    assert refused.reason is Reason.UNVERIFIED
+    assert "clock, which may be ahead" in caplog.text
+    assert (ran, mock.outcomes) == ([], [None])
+
+
 def test_a_request_that_the_gate_took_otherwise_than_it_was_submitted_is_withdrawn(mock: MockGate) -> None:
     calls: list[str] = []
     gate = answering(mock, lambda call, it: it | ({"parametersDigest": "0" * 64} if call == "submit" else {}), calls)
@@ -306,9 +331,8 @@ UNREADABLE: dict[str, Callable[[], httpx.Response]] = {
     ),
     "too long": lambda: httpx.Response(200, text="x" * 300_000),
     "no problem": lambda: httpx.Response(403, text="blocked"),
-    # The request was submitted, so the address and the key were right.
-    "not found": lambda: httpx.Response(404, text="<html>Not here.</html>"),
-    "not authorised": lambda: httpx.Response(401),
+    "no key": lambda: httpx.Response(401),
+    "no route": lambda: httpx.Response(404, text="<html>Restarting</html>"),
 }
 
 
@@ -329,7 +353,7 @@ class AnyClaimGate(MockGate):
 @pytest.mark.parametrize(
     ("call", "unreadable"),
     [
-        *(("status", UNREADABLE[name]) for name in ("not JSON", "not found", "not authorised")),
+        *(("status", UNREADABLE[it]) for it in ("not JSON", "no key", "no route")),
         *((call, it) for call in ("claim", "outcome") for it in UNREADABLE.values()),
     ],
 )
@@ -362,3 +386,11 @@ def test_a_gate_that_asks_for_a_longer_wait_is_called_once_more(call: str, monke
     assert approval_gate("A", "B", gate=gate)(lambda: "ran")() == "ran"
     assert mock.outcomes == ["Executed"]
     assert calls.count(call) == 2
+
+
+def test_a_wait_for_which_the_host_asks_while_people_decide_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("human_oversight.pending.OUTAGE_SECONDS", 0.1)
+    busy = httpx.Response(503, headers={"retry-after": "900"})
+    gate, calls = behind(MockGate(), lambda it, times: busy if (it, times) == ("status", 1) else None)
+    assert approval_gate("A", "B", gate=gate)(lambda: "ran")() == "ran"
+    assert calls.count("status") == 2

@@ -192,7 +192,7 @@ export class Pending {
         const isLate = this.#approval === undefined || isOver(this.#approval);
         if (!error.isTransient || (isLate && monotonic() - started > OUTAGE_SECONDS)) throw afterSubmit(error);
         outage.warn(error);
-        pause = error.retryAfter ?? Math.min(pause * 2, OUTAGE_SECONDS);
+        pause = Math.min(error.retryAfter ?? pause * 2, OUTAGE_SECONDS);
         mayHold = false;
       }
       const remaining = waitSeconds - (monotonic() - started);

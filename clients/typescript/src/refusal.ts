@@ -156,8 +156,14 @@ export function invalid(detail: string): Refused {
   return new Refused("invalid", { detail });
 }
 
-export function lapsed(id: string | null = null): Refused {
+function lapsed(id: string | null): Refused {
   return new Refused("timeout", { id, detail: "the approval lapsed before it was claimed" });
+}
+
+/** The gate still takes the approval for valid. */
+export function lapsedHere(): Refused {
+  const detail = "the approval has lapsed by this machine's clock, which may be ahead of the gate's";
+  return unverified(detail);
 }
 
 /** Why a request that is over permits nothing. */

@@ -175,6 +175,20 @@ it("a request that no gate took is withdrawn without a line", async () => {
   assert.doesNotMatch(lines.join(), /withdrawn/);
 });
 
+it("an approval that only this clock takes for lapsed is no timeout", async (test) => {
+  const mock = new MockGate();
+  const now = Date.now.bind(Date);
+  const { gate } = behind(mock, (call) => {
+    if (call === "status") test.mock.method(Date, "now", () => now() + 7_200_000);
+    return undefined;
+  });
+  await assert.rejects(
+    gate.action(SETTINGS).run({}, () => "ran"),
+    (error) => error instanceof Refused && error.reason === "unverified" && /clock/.test(error.detail ?? ""),
+  );
+  assert.deepEqual(mock.outcomes, [undefined]);
+});
+
 it("what is pending past its deadline is withdrawn, unless it is detached", async () => {
   const mock = new MockGate();
   const calls: (string | undefined)[] = [];
@@ -230,14 +244,13 @@ describe("an answer that is no gate's is asked for again", () => {
     "no gate's": () => Response.json({ message: "OK" }),
     "too long": () => new Response("x".repeat(300_000)),
     "no problem": () => new Response("blocked", { status: 403 }),
-    // The request was submitted, so the address and the key were right.
-    "not found": () => new Response("<html>Not here.</html>", { status: 404 }),
-    "not authorised": () => new Response("", { status: 401 }),
+    "no key": () => new Response("", { status: 401 }),
+    "no route": () => new Response("<html>Restarting</html>", { status: 404 }),
   };
   const cases: [string, () => Response][] = [
     ["status", unreadable["not JSON"]],
-    ["status", unreadable["not found"]],
-    ["status", unreadable["not authorised"]],
+    ["status", unreadable["no key"]],
+    ["status", unreadable["no route"]],
     ...["claim", "outcome"].flatMap((call) =>
       Object.values(unreadable).map((it): [string, () => Response] => [call, it]),
     ),
@@ -268,20 +281,4 @@ describe("a gate that asks for a longer wait than a call is retried is called on
       assert.deepEqual(mock.outcomes, ["Executed"]);
       assert.equal(calls.filter((it) => it === call).length, 2);
     });
-});
-
-it("an approval that the gate says can be used, and has lapsed by this clock, names the clock", async (test) => {
-  const mock = new MockGate();
-  const lines: string[] = [];
-  const now = Date.now.bind(Date);
-  const fetch: typeof globalThis.fetch = async (url, init) => {
-    const response = await mock.fetch(url, init);
-    if (String(url).endsWith("/submit")) test.mock.method(Date, "now", () => now() + 7_200_000);
-    return response;
-  };
-  const gate = new Gate({ url: "https://mock.invalid", approvers: ["a@b.example"], fetch, logger: logTo(lines) });
-  const told = await gated({ ...SETTINGS, gate }, () => "ran")({});
-  assert.equal(told, "Not run: the approval could not be verified. Do not try again: tell the operator.");
-  assert.match(lines.join(), /^not run: unverified: by this machine's clock .* this clock may be ahead$/);
-  assert.deepEqual(mock.outcomes, [undefined]);
 });

@@ -72,7 +72,7 @@ const MAX_RESPONSE_BYTES: usize = 256 * 1024;
 /// Whether the address and the key are known to be right.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Contact {
-    /// Every gate has the routes that are called first, so what has not is none.
+    /// Neither is: what answers without a problem document is no gate, or does not accept the key.
     First,
     /// A call about a request, which a gate has accepted: what answers otherwise stands before it.
     Later,
@@ -189,9 +189,21 @@ impl Client {
         wait: Duration,
     ) -> Result<(Approval, Option<Duration>), Error> {
         match &self.0 {
-            Transport::Http(http) => http.status(id, wait).await,
+            Transport::Http(http) => http.status(id, wait, Contact::Later).await,
             #[cfg(feature = "mock")]
             Transport::Mock(server) => Ok((server.status(id)?, None)),
+        }
+    }
+
+    /// The same, before the gate has accepted a request.
+    pub(crate) async fn first_status(&self, id: &str) -> Result<Approval, Error> {
+        match &self.0 {
+            Transport::Http(http) => {
+                let answer = http.status(id, Duration::ZERO, Contact::First).await;
+                Ok(answer?.0)
+            }
+            #[cfg(feature = "mock")]
+            Transport::Mock(server) => server.status(id),
         }
     }
 
@@ -238,6 +250,7 @@ impl Http {
         &self,
         id: &str,
         wait: Duration,
+        contact: Contact,
     ) -> Result<(Approval, Option<Duration>), Error> {
         let wait = wait.min(MAX_WAIT);
         let seconds = wait.as_secs();
@@ -248,17 +261,21 @@ impl Http {
         }
         let request = self.http.request(Method::GET, url);
         let request = request.timeout(wait + RESPONSE_TIMEOUT);
-        self.call(request, Contact::Later).await
+        self.call(request, contact).await
     }
 
     async fn keys(&self) -> Result<KeySet, Error> {
         let request = self.http.request(Method::GET, self.url("keys", None));
         let request = request.timeout(KEYS_TIMEOUT);
-        Ok(self.call(request, Contact::First).await?.0)
+        let response = self.call(request, Contact::First).await;
+        Ok(response
+            .map_err(|error| self.proof.explain(not_a_gate(error)))?
+            .0)
     }
 
     async fn submit(&self, request: &NewApproval) -> Result<Approval, Error> {
-        self.post("submit", None, request).await
+        let response = self.post("submit", None, request).await;
+        response.map_err(|error| self.proof.explain(not_a_gate(error)))
     }
 
     async fn post<T: DeserializeOwned + Send + 'static>(
@@ -388,6 +405,20 @@ async fn read<T: DeserializeOwned>(
     Err(refusal(status, retry_after, &body, contact))
 }
 
+/// Every gate has the routes that are called first, so without them the address is wrong.
+fn not_a_gate(error: Error) -> Error {
+    match error {
+        Error::Problem(problem) if problem.status == StatusCode::NOT_FOUND => no_gate(),
+        error => error,
+    }
+}
+
+fn no_gate() -> Error {
+    Error::Settings(
+        "there is no gate at this address (HO_URL): the answer is 404 Not Found".to_owned(),
+    )
+}
+
 fn refusal(
     status: StatusCode,
     retry_after: Option<Duration>,
@@ -411,9 +442,7 @@ fn refusal(
             "the gate's host does not accept the Functions key: HO_KEY is missing or wrong"
                 .to_owned(),
         ),
-        (StatusCode::NOT_FOUND, _) if is_first => Error::Settings(
-            "there is no gate at this address (HO_URL): the answer is 404 Not Found".to_owned(),
-        ),
+        (StatusCode::NOT_FOUND, None) if is_first => no_gate(),
         (_, Some(problem)) => Error::Problem(Box::new(problem)),
         (StatusCode::UNAUTHORIZED | StatusCode::NOT_FOUND, None) => {
             Error::InvalidResponse(format!(

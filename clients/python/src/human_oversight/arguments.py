@@ -1,12 +1,12 @@
 """The arguments of a call, by name and with defaults, without what is a framework's own."""
 
-import inspect
 import types
 import typing
 from collections.abc import Callable, Collection
 from typing import Any
 
 from .parameters import Parameters, ParametersError
+from .signatures import what_runs
 
 _FRAMEWORKS = (
     "agent_framework",
@@ -48,15 +48,18 @@ class Signature:
 
     def __init__(self, function: Callable[..., Any], skip: Collection[str]) -> None:
         """Raises:
-        TypeError: if `skip` names what is no argument.
+        TypeError: if what the function runs cannot be known, or `skip` names what is no argument.
         """
         self._function = function
-        names = list(inspect.signature(function).parameters)
+        runs = what_runs(function)
+        names = list(runs.signature.parameters)
         if unknown := sorted(set(skip) - set(names)):
-            raise TypeError(f"skip names {', '.join(unknown)}, which is no argument of {function.__qualname__}")
-        self._left_out = {*skip, *(name for name, hint in _hints(function).items() if _is_context(hint))}
+            name = getattr(function, "__qualname__", repr(function))
+            raise TypeError(f"skip names {', '.join(unknown)}, which is no argument of {name}")
+        hints = _hints(runs.function) if runs.is_annotated else {}
+        self._left_out = {*skip, *(name for name, hint in hints.items() if _is_context(hint))}
         self._object = next((name for name in names[:1] if name in ("self", "cls")), None)
-        self._class = getattr(inspect.unwrap(function), "__qualname__", "").rpartition(".")[0]
+        self._class = getattr(runs.function, "__qualname__", "").rpartition(".")[0]
 
     def parameters(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Parameters:
         """The parameters that people are shown.
@@ -65,13 +68,10 @@ class Signature:
             TypeError: if these are no arguments of the function.
             ParametersError: if JSON cannot carry one of them.
         """
-        # A function's defaults can be replaced, so its signature is that of now.
-        bound = inspect.signature(self._function).bind(*args, **kwargs)
-        bound.apply_defaults()
         return Parameters(
             {
                 name: value
-                for name, value in bound.arguments.items()
+                for name, value in what_runs(self._function).arguments(args, kwargs).items()
                 if name not in self._left_out
                 and not self._is_object(name, value)
                 and not _is_context_class(type(value))
@@ -86,7 +86,7 @@ class Signature:
 
 def _hints(function: Callable[..., Any]) -> dict[str, Any]:
     try:
-        return typing.get_type_hints(inspect.unwrap(function), include_extras=True)
+        return typing.get_type_hints(function, include_extras=True)
     except (NameError, TypeError, AttributeError):  # a name that exists for type checkers only
         return {}
 

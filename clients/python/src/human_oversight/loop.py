@@ -30,9 +30,19 @@ def get() -> asyncio.AbstractEventLoop:
     with _lock:
         if _loop is None:
             _loop = asyncio.new_event_loop()
-            _thread = threading.Thread(target=_loop.run_forever, name="human-oversight", daemon=True)
+            _thread = threading.Thread(target=_run, args=[_loop, os.getpid()], name="human-oversight", daemon=True)
             _thread.start()
         return _loop
+
+
+def _run(running: asyncio.AbstractEventLoop, process: int) -> None:
+    """Runs the loop also after a callback that exits: its call ends so, and no other."""
+    while True:
+        try:
+            running.run_forever()
+        except BaseException:
+            if os.getpid() != process:  # a fork, where this thread is the only one
+                raise
 
 
 def wait(work: Coroutine[Any, Any, T]) -> T:

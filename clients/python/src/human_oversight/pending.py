@@ -199,7 +199,7 @@ class Pending:
                 if not error.is_transient or is_given_up:
                     raise after_submit(error) from None
                 outage.warn(error)
-                pause = min(pause * 2, OUTAGE_SECONDS) if error.retry_after is None else error.retry_after
+                pause = min(pause * 2 if error.retry_after is None else error.retry_after, OUTAGE_SECONDS)
                 may_hold = False
             left = math.inf if wait is None else wait - (time.monotonic() - started)
             if left <= 0:

@@ -18,7 +18,7 @@ from .receipts import (
     verify_permit,
     verify_receipt,
 )
-from .refusal import lapsed, unverified
+from .refusal import lapsed_here, unverified
 from .trust import Known
 
 CLOCK_LEEWAY_SECONDS = 60
@@ -73,7 +73,7 @@ class Run:
             now = time.time() - CLOCK_LEEWAY_SECONDS
             receipt.permit(agent=self.agent, action=self.action, parameters=self.parameters, now=now)
         except LapsedError:
-            raise lapsed() from None
+            raise lapsed_here() from None
         except NotSignedError as error:
             raise unverified(f"not a receipt of the gate: {error}") from None
         except NotPermittedError as error:
@@ -114,7 +114,7 @@ class Run:
                 leeway=CLOCK_LEEWAY_SECONDS,
             )
         except LapsedError:
-            raise lapsed() from None
+            raise lapsed_here() from None
         except NotSignedError as error:
             raise unverified(f"not a permit of the gate: {error}") from None
         except NotPermittedError as error:

@@ -167,6 +167,12 @@ def lapsed() -> Refused:
     return Refused(Reason.TIMEOUT, "the approval lapsed before it was claimed")
 
 
+def lapsed_here() -> Refused:
+    """The gate still takes the approval for valid."""
+    detail = "the approval has lapsed by this machine's clock, which may be ahead of the gate's"
+    return Refused(Reason.UNVERIFIED, detail)
+
+
 def from_status(approval: Approval) -> Refused:
     """Why a request that is over permits nothing."""
     refused = _from_status(approval)

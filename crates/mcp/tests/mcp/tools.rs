@@ -25,7 +25,7 @@ fn people_read_what_the_server_says_of_a_tool_now_and_it_is_run_so() {
     let mut client = Session::start(&gate, &folder);
     let list = client.request("tools/list", &json!({}));
     client.answer(list);
-    // The one says nothing of itself any more, the other is no task.
+    // The one is not described any more, the other is no task.
     folder.list(&json!({"tools": [{"name": "delete_file"}, {"name": "research"}]}));
     let list = client.request("tools/list", &json!({}));
     client.answer(list);

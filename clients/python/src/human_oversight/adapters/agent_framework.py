@@ -8,7 +8,7 @@ the model's provider runs cannot be gated; on tools that are added during a run,
 
 Name it last. A middleware behind it, such as that of `agent.run(…)`, cannot change what was approved: with other
 arguments, or a second time, the function does not run. `@approval_gate` shows people what such a middleware makes of
-the arguments.
+the arguments. A gated function that asks the user (`UserInputRequiredException`) ends the run.
 """
 
 import functools

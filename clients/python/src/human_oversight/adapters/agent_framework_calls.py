@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from agent_framework import FunctionInvocationContext, FunctionTool
+from agent_framework import FunctionInvocationContext, FunctionTool, MiddlewareFailure, UserInputRequiredException
 
 from human_oversight.parameters import Parameters
 from human_oversight.refusal import Reason, Refused, unverified
@@ -21,6 +21,8 @@ async def run(context: FunctionInvocationContext, call_next: Callable[[], Awaita
         context.function.invoke = _Invoke(context.function)
     try:
         await call_next()
+    except UserInputRequiredException:  # whose resume would find the approval used up
+        raise MiddlewareFailure("a gated function cannot ask the user: ask before it, or in another one") from None
     finally:
         context.metadata[_APPROVED].remove(approved)
     if not approved.has_run:

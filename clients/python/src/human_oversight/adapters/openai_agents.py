@@ -3,21 +3,26 @@
     Agent("UserManager", tools=gate_tools([delete_user], oversight))
 
 The function of your own needs none of this: put `@function_tool` above `@approval_gate`.
+
+Some models number the calls of each conversation alike. Name the conversation, so that its calls are no other's:
+`Runner.run(…, run_config=RunConfig(group_id="thread 7"))`.
+
+A gated tool that is an agent (`as_tool`) cannot wait for an approval of the SDK, or the run ends with an error: gate
+the tools of that agent that have `needs_approval` instead.
 """
 
-import copy
 import dataclasses
+import functools
 from collections.abc import Iterable
 from typing import Any
 
 from agents import FunctionTool, Tool
-from agents.tool import maybe_invoke_function_tool_failure_error_function as explain
-from agents.tool import set_function_tool_failure_error_function as explain_by
 from agents.tool_context import ToolContext
 
 from human_oversight.strict_json import StrictJsonError, loads
 
-from .oversight import Failed, Oversight
+from .openai_agents_calls import names, run
+from .oversight import Oversight
 
 __all__ = ["Oversight", "gate_tools"]
 
@@ -41,18 +46,7 @@ def _gate(tool: FunctionTool, oversight: Oversight) -> FunctionTool:
         except StrictJsonError as error:
             return f"Not run: the arguments are invalid. Correct them before you try again. {error}"
 
-        async def execute() -> Any:
-            failures: list[Exception] = []
-
-            async def note(_: Any, error: Exception) -> Any:
-                failures.append(error)
-                return await explain(function_tool=tool, context=context, error=error)
-
-            result = await explain_by(copy.copy(tool), note).on_invoke_tool(context, arguments)
-            if failures:
-                raise Failed(str(failures[0]), result)
-            return result
-
-        return await oversight.run_async(tool.name, parameters, (context.tool_call_id,), execute)
+        execute = functools.partial(run, tool, context, arguments)
+        return await oversight.run_async(tool.name, parameters, names(context), execute)
 
     return dataclasses.replace(tool, on_invoke_tool=invoke)

@@ -26,7 +26,12 @@ class Failed(Exception):  # noqa: N818 (what the model reads is in `result`)
 
 
 class Oversight:
-    """Tools that need approval, by name, each with the line that tells people what it does."""
+    """Tools that need approval, by name, each with the line that tells people what it does.
+
+    `wait` is for LangGraph, and for Pydantic AI with stored messages, where the same call comes again and goes on
+    waiting. In OpenAI Agents an `Undecided` ends the run, and in the Agent Framework the model reads that the function
+    failed: its next call is another request.
+    """
 
     def __init__(
         self,

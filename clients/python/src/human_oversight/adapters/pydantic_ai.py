@@ -6,7 +6,7 @@ Agent(model, toolsets=[HumanOversight(FunctionToolset([delete_user]), oversight)
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic_ai import RunContext
+from pydantic_ai import ApprovalRequired, CallDeferred, RunContext
 from pydantic_ai.toolsets import ToolsetTool, WrapperToolset
 
 from .oversight import Oversight
@@ -23,6 +23,9 @@ class HumanOversight(WrapperToolset[Any]):
 
     The same tool call in the same conversation is the same request, also in a later run with the stored messages, which
     hold the conversation's name. If they do not, give it to `agent.run(…, conversation_id=…)`.
+
+    A gated tool cannot raise `ApprovalRequired`, or the run ends with an error: put `approval_required()` around this
+    wrapper. One that raises `CallDeferred` has started its job, and so has run.
     """
 
     oversight: Oversight
@@ -36,9 +39,17 @@ class HumanOversight(WrapperToolset[Any]):
         self, name: str, tool_args: dict[str, Any], ctx: RunContext[Any], tool: ToolsetTool[Any]
     ) -> Any:
         async def execute() -> Any:
-            return await self.wrapped.call_tool(name, tool_args, ctx, tool)
+            try:
+                return await self.wrapped.call_tool(name, tool_args, ctx, tool)
+            except CallDeferred as deferred:
+                return deferred
+            except ApprovalRequired:  # whose resume would find this approval used up
+                raise RuntimeError("a gated tool cannot ask for approval: ask around this wrapper") from None
 
         if name not in self.oversight:
-            return await execute()
+            return await self.wrapped.call_tool(name, tool_args, ctx, tool)
         names = (ctx.conversation_id or ctx.run_id, ctx.tool_call_id) if ctx.tool_call_id else ()
-        return await self.oversight.run_async(name, tool_args, names, execute)
+        result = await self.oversight.run_async(name, tool_args, names, execute)
+        if isinstance(result, CallDeferred):
+            raise result
+        return result
