@@ -232,24 +232,26 @@ fn a_page_of_a_front_in_the_place_of_any_answer_about_a_request_is_asked_for_aga
     let (gate, folder) = (Gate::start(), Folder::new());
     let relay = Relay::open_to(&gate.url);
     let mut command = proxy(&relay.url, &folder, SETTINGS);
-    command.args(["--answer-within", "4s"]);
+    command.args(["--answer-within", "3s"]);
     let mut client = Session::spawn(with_server(&mut command, &folder));
     let id = client.call("delete_file", &json!({"path": "/e"}));
     let asked = gate.only_id();
     assert_eq!(client.told(id).1, "pending");
     relay.answer_next("/status/");
-    let id = client.call("delete_file", &json!({"path": "/e"}));
-    assert_eq!(client.told(id).1, "pending");
-    assert!(relay.has_answered());
+    // A call may join the one before, which asks the gate no more.
+    eventually("a page", || {
+        let id = client.call("delete_file", &json!({"path": "/e"}));
+        assert_eq!(client.told(id).1, "pending");
+        relay.has_answered().then_some(())
+    });
     assert_eq!(gate.only_id(), asked);
     let mut client = Session::through(&relay, &folder);
-    for part in ["/claim/", "/outcome/"] {
+    for (part, path) in [("/claim/", "/first"), ("/outcome/", "/second")] {
         relay.answer_next(part);
-        let id = client.call("delete_file", &json!({"path": part}));
+        let id = client.call("delete_file", &json!({"path": path}));
         let asked = eventually("an email", || {
-            gate.asked()
-                .into_iter()
-                .find(|it| gate.email(it).contains(part))
+            let mut asked = gate.asked().into_iter();
+            asked.find(|it| gate.email(it).contains(path))
         });
         gate.approve(&asked);
         assert!(client.answer(id)["result"]["isError"].is_null());
