@@ -92,8 +92,12 @@ class Client:
         """`POST /api/submit`: submits a request."""
         return Approval.from_json((await self._call("POST", "submit", body=request, is_first=True))[0])
 
-    async def status(  # noqa: A002
-        self, id: str, wait: int = 0, *, is_first: bool = False
+    async def status(
+        self,
+        id: str,  # noqa: A002
+        wait: int = 0,
+        *,
+        is_first: bool = False,
     ) -> tuple[Approval, float | None]:
         """`GET /api/status/{id}`: the request's state, after up to `wait` seconds (at most 100) for a change;
         and `Retry-After`. `is_first` if no gate has accepted a request so far."""
