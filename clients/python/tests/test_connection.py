@@ -139,6 +139,19 @@ def test_what_is_no_gate_is_found_before_anyone_is_asked(status: int, body: Any,
     assert refused.value.no_one_was_asked
 
 
+@pytest.mark.parametrize(("status", "cause"), [(401, "HO_KEY is missing or wrong"), (404, "no gate at this address")])
+def test_a_check_names_the_setting_that_only_the_status_finds(status: int, cause: str) -> None:
+    mock = MockGate()
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        is_status = "/status/" in request.url.path
+        return httpx.Response(status, text="none") if is_status else mock._respond(request)
+
+    http = httpx.AsyncClient(transport=httpx.MockTransport(answer))
+    with pytest.raises(SettingsError, match=cause):
+        Gate("https://mock.invalid", "wrong", http=http).check()
+
+
 def test_a_gate_that_is_not_trusted_is_logged_as_one_that_was_not_asked(caplog: pytest.LogCaptureFixture) -> None:
     gate = answering(200, {"keys": []})
     assert approval_gate("A", "B", gate=gate)(lambda: "ran")().refused.reason is Reason.UNVERIFIED

@@ -232,7 +232,7 @@ def test_an_approval_that_only_this_clock_takes_for_lapsed_is_no_timeout(
 ) -> None:
     monkeypatch.setattr("human_oversight.proof.time", SimpleNamespace(time=lambda: time.time() + 7_200))
     refused = gated(lambda: ran.append("ran"))().refused  # type: ignore[attr-defined]
-    assert refused.reason is Reason.UNAVAILABLE
+    assert refused.reason is Reason.UNVERIFIED
     assert "clock, which may be ahead" in caplog.text
     assert (ran, mock.outcomes) == ([], [None])
 

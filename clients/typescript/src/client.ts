@@ -52,6 +52,8 @@ interface Call {
   readonly body?: object;
   readonly seconds?: number;
   readonly signal?: AbortSignal | undefined;
+  /** No gate has accepted a request so far. */
+  readonly isFirst?: boolean;
 }
 
 interface Answer {
@@ -86,22 +88,24 @@ export class Client {
 
   /** `GET /api/keys`: the public keys of receipts and permits, and the addresses that sign. */
   async keys(signal?: AbortSignal): Promise<Json> {
-    return (await this.#call({ path: "keys", seconds: KEYS_SECONDS, signal })).json;
+    return (await this.#call({ path: "keys", seconds: KEYS_SECONDS, signal, isFirst: true })).json;
   }
 
   /** `POST /api/submit`: submits a request. */
   async submit(request: NewApproval, signal?: AbortSignal): Promise<Approval> {
-    return readApproval((await this.#call({ path: "submit", body: request, signal })).json);
+    return readApproval((await this.#call({ path: "submit", body: request, signal, isFirst: true })).json);
   }
 
-  /** `GET /api/status/{id}`: the request's state, after up to `wait` seconds (at most 100) for a change. */
+  /** `GET /api/status/{id}`: the request's state, after up to `wait` seconds (at most 100) for a change. `isFirst` if no
+   * gate has accepted a request so far. */
   async status(
     id: string,
     wait = 0,
     signal?: AbortSignal,
+    isFirst = false,
   ): Promise<{ approval: Approval; retryAfter: number | undefined }> {
     const path = `status/${encodeURIComponent(id)}${wait > 0 ? `?wait=${wait}` : ""}`;
-    const { json, retryAfter } = await this.#call({ path, seconds: wait + RESPONSE_SECONDS, signal });
+    const { json, retryAfter } = await this.#call({ path, seconds: wait + RESPONSE_SECONDS, signal, isFirst });
     return { approval: readApproval(json), retryAfter };
   }
 
@@ -110,7 +114,7 @@ export class Client {
     return readApproval((await this.#call({ path: `${path}/${encodeURIComponent(id)}`, body })).json);
   }
 
-  async #call({ path, body, seconds = RESPONSE_SECONDS, signal }: Call): Promise<Answer> {
+  async #call({ path, body, seconds = RESPONSE_SECONDS, signal, isFirst = false }: Call): Promise<Answer> {
     const isOfIdentity = this.#tokens !== undefined && path !== "keys"; // which anyone reads
     const headers = isOfIdentity
       ? { ...this.#headers, authorization: `Bearer ${await this.#tokens.get()}` }
@@ -134,7 +138,7 @@ export class Client {
       throw timeout.aborted ? new UnreachableError("no response in time", true) : fromTransport(error);
     }
     try {
-      return readAnswer(response.status, content, path, readRetryAfter(response));
+      return readAnswer(response.status, content, { path, isFirst }, readRetryAfter(response));
     } catch (error) {
       if (this.#tokens === undefined || !(error instanceof SettingsError)) throw error;
       throw new SettingsError(
@@ -156,32 +160,32 @@ async function readBody(response: Response): Promise<Uint8Array> {
   return Buffer.concat(chunks);
 }
 
-function readAnswer(status: number, body: Uint8Array, path: string, retryAfter: number | undefined): Answer {
+function readAnswer(status: number, body: Uint8Array, call: Call, retryAfter: number | undefined): Answer {
   const isSuccess = status >= 200 && status < 300;
   try {
     const json = parseStrict(body);
     if (isSuccess) return { json, retryAfter };
-    throw fromStatus(status, ProblemError.parse(json), path, retryAfter);
+    throw fromStatus(status, ProblemError.parse(json), call, retryAfter);
   } catch (error) {
     if (!(error instanceof StrictJsonError)) throw error;
     if (isSuccess) throw new InvalidResponseError(`status ${status}, ${error.message}`);
-    throw fromStatus(status, undefined, path, retryAfter);
+    throw fromStatus(status, undefined, call, retryAfter);
   }
 }
 
 function fromStatus(
   status: number,
   problem: ProblemError | undefined,
-  path: string,
+  { path, isFirst = false }: Call,
   retryAfter: number | undefined,
 ): GateError {
   const isFinal = FINAL_KINDS.some((kind) => problem?.says(kind));
   if ((status === 408 || status === 429 || status >= 500) && !isFinal) return new UnavailableError(status, retryAfter);
   // The calls that come first find a wrong address or key. Later, such an answer is from what stands before the gate.
-  const isFirst = path === "keys" || path === "submit";
+  const isRoute = path === "keys" || path === "submit"; // which every gate has
   if (isFirst && status === 401)
     return new SettingsError("the gate's host does not accept the Functions key: HO_KEY is missing or wrong");
-  if (isFirst && status === 404)
+  if (status === 404 && (isRoute || (isFirst && problem === undefined)))
     return new SettingsError("there is no gate at this address (HO_URL): the answer is 404 Not Found");
   return problem ?? new InvalidResponseError(`status ${status} without a problem document`);
 }

@@ -114,7 +114,7 @@ export class Gate {
     // No request has this name, and the gate says so only to a caller with a valid key.
     const id = approvalId("agent", randomBytes(16).toString("hex"));
     try {
-      await retryFirstContact(() => client.status(id), logger);
+      await retryFirstContact(() => client.status(id, 0, undefined, true), logger);
     } catch (error) {
       if (error instanceof ProblemError && error.status === 404) return;
       throw error;

@@ -163,7 +163,7 @@ function lapsed(id: string | null): Refused {
 /** The gate still takes the approval for valid. */
 export function lapsedHere(): Refused {
   const detail = "the approval has lapsed by this machine's clock, which may be ahead of the gate's";
-  return new Refused("unavailable", { detail });
+  return unverified(detail);
 }
 
 /** Why a request that is over permits nothing. */

@@ -115,6 +115,20 @@ describe("what is no gate is found before anyone is asked", () => {
     });
 });
 
+describe("a check names the setting that only the status finds", () => {
+  for (const [status, message] of [
+    [401, /HO_KEY is missing or wrong/],
+    [404, /no gate at this address/],
+  ] as const)
+    it(String(status), async () => {
+      const mock = new MockGate();
+      const fetch: typeof globalThis.fetch = async (input, init) =>
+        String(input).includes("/status/") ? new Response("none", { status }) : mock.fetch(input, init);
+      const gate = new Gate({ url: "https://mock.invalid", key: "wrong", fetch });
+      await assert.rejects(gate.check(), { name: "SettingsError", message });
+    });
+});
+
 it("a redirect is not followed, and any failure of fetch is a refusal", async () => {
   const called: string[] = [];
   const server = createHttpServer((request, response) => {

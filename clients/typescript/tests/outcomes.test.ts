@@ -184,7 +184,7 @@ it("an approval that only this clock takes for lapsed is no timeout", async (tes
   });
   await assert.rejects(
     gate.action(SETTINGS).run({}, () => "ran"),
-    (error) => error instanceof Refused && error.reason === "unavailable" && /clock/.test(error.detail ?? ""),
+    (error) => error instanceof Refused && error.reason === "unverified" && /clock/.test(error.detail ?? ""),
   );
   assert.deepEqual(mock.outcomes, [undefined]);
 });

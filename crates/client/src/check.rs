@@ -1,5 +1,3 @@
-use std::time::Duration;
-
 use reqwest::StatusCode;
 
 use crate::error::Error;
@@ -19,7 +17,7 @@ impl Gate {
         self.keys(None).await?;
         // No request has this name, and the gate says so only to a caller with a valid key.
         let id = approval_id(&self.agent, &random_hex::<16>());
-        match retry_first_contact(|| self.client.status(&id, Duration::ZERO)).await {
+        match retry_first_contact(|| self.client.first_status(&id)).await {
             Err(Error::Problem(problem)) if problem.status == StatusCode::NOT_FOUND => Ok(()),
             Err(error) => Err(error),
             Ok(_) => Err(Error::InvalidResponse(

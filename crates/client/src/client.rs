@@ -69,6 +69,15 @@ const KEYS_TIMEOUT: Duration = Duration::from_secs(10);
 
 const MAX_RESPONSE_BYTES: usize = 256 * 1024;
 
+/// Whether the address and the key are known to be right.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Contact {
+    /// Neither is: what answers without a problem document is no gate, or does not accept the key.
+    First,
+    /// A call about a request, which a gate has accepted: what answers otherwise stands before it.
+    Later,
+}
+
 impl Client {
     /// A client of the gate at `base`, such as `https://gate.example.com`, with the Functions key if the
     /// host demands one.
@@ -180,9 +189,21 @@ impl Client {
         wait: Duration,
     ) -> Result<(Approval, Option<Duration>), Error> {
         match &self.0 {
-            Transport::Http(http) => http.status(id, wait).await,
+            Transport::Http(http) => http.status(id, wait, Contact::Later).await,
             #[cfg(feature = "mock")]
             Transport::Mock(server) => Ok((server.status(id)?, None)),
+        }
+    }
+
+    /// The same, before the gate has accepted a request.
+    pub(crate) async fn first_status(&self, id: &str) -> Result<Approval, Error> {
+        match &self.0 {
+            Transport::Http(http) => {
+                let answer = http.status(id, Duration::ZERO, Contact::First).await;
+                Ok(answer?.0)
+            }
+            #[cfg(feature = "mock")]
+            Transport::Mock(server) => server.status(id),
         }
     }
 
@@ -229,6 +250,7 @@ impl Http {
         &self,
         id: &str,
         wait: Duration,
+        contact: Contact,
     ) -> Result<(Approval, Option<Duration>), Error> {
         let wait = wait.min(MAX_WAIT);
         let seconds = wait.as_secs();
@@ -238,12 +260,14 @@ impl Http {
                 .append_pair("wait", &seconds.to_string());
         }
         let request = self.http.request(Method::GET, url);
-        self.call(request.timeout(wait + RESPONSE_TIMEOUT)).await
+        let request = request.timeout(wait + RESPONSE_TIMEOUT);
+        self.call(request, contact).await
     }
 
     async fn keys(&self) -> Result<KeySet, Error> {
         let request = self.http.request(Method::GET, self.url("keys", None));
-        let response = self.call(request.timeout(KEYS_TIMEOUT)).await;
+        let request = request.timeout(KEYS_TIMEOUT);
+        let response = self.call(request, Contact::First).await;
         Ok(response
             .map_err(|error| self.proof.explain(not_a_gate(error)))?
             .0)
@@ -265,20 +289,22 @@ impl Http {
             .request(Method::POST, self.url(function, id))
             .timeout(RESPONSE_TIMEOUT)
             .json(body);
-        Ok(self.call(request).await?.0)
+        let contact = id.map_or(Contact::First, |_| Contact::Later);
+        Ok(self.call(request, contact).await?.0)
     }
 
     /// The response, and its `Retry-After`.
     async fn call<T: DeserializeOwned + Send + 'static>(
         &self,
         request: RequestBuilder,
+        contact: Contact,
     ) -> Result<(T, Option<Duration>), Error> {
         let Self { proof, proxy, .. } = self.clone();
         runtime::run(async move {
             let response = proof.add_to(request).await?.send().await;
             let response = response.map_err(|source| Error::from_transport(source, proxy))?;
             let retry_after = retry_after(&response);
-            let answer = read(response, proxy).await;
+            let answer = read(response, proxy, contact).await;
             Ok((answer.map_err(|error| proof.explain(error))?, retry_after))
         })
         .await
@@ -354,6 +380,7 @@ impl fmt::Debug for Client {
 async fn read<T: DeserializeOwned>(
     mut response: Response,
     proxy: Option<&'static str>,
+    contact: Contact,
 ) -> Result<T, Error> {
     let status = response.status();
     let retry_after = retry_after(&response);
@@ -375,7 +402,7 @@ async fn read<T: DeserializeOwned>(
         return serde_json::from_slice(&body)
             .map_err(|error| Error::InvalidResponse(format!("status {status}, {error}")));
     }
-    Err(refusal(status, retry_after, &body))
+    Err(refusal(status, retry_after, &body, contact))
 }
 
 /// Every gate has the routes that are called first, so without them the address is wrong.
@@ -392,7 +419,12 @@ fn no_gate() -> Error {
     )
 }
 
-fn refusal(status: StatusCode, retry_after: Option<Duration>, body: &[u8]) -> Error {
+fn refusal(
+    status: StatusCode,
+    retry_after: Option<Duration>,
+    body: &[u8],
+    contact: Contact,
+) -> Error {
     let is_transient = matches!(
         status,
         StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT
@@ -403,16 +435,21 @@ fn refusal(status: StatusCode, retry_after: Option<Duration>, body: &[u8]) -> Er
             retry_after,
         };
     }
-    if status == StatusCode::UNAUTHORIZED {
-        return Error::Settings(
+    let problem: Option<Problem> = serde_json::from_slice(body).ok();
+    let is_first = contact == Contact::First;
+    match (status, problem) {
+        (StatusCode::UNAUTHORIZED, problem) if is_first || problem.is_some() => Error::Settings(
             "the gate's host does not accept the Functions key: HO_KEY is missing or wrong"
                 .to_owned(),
-        );
-    }
-    match serde_json::from_slice(body) {
-        Ok(problem) => Error::Problem(Box::new(problem)),
-        Err(_) if status == StatusCode::NOT_FOUND => no_gate(),
-        Err(_) => Error::InvalidResponse(format!("status {status} without a problem document")),
+        ),
+        (StatusCode::NOT_FOUND, None) if is_first => no_gate(),
+        (_, Some(problem)) => Error::Problem(Box::new(problem)),
+        (StatusCode::UNAUTHORIZED | StatusCode::NOT_FOUND, None) => {
+            Error::InvalidResponse(format!(
+                "status {status} without a problem document: if it lasts, HO_URL, HO_KEY or HO_AUDIENCE is wrong"
+            ))
+        }
+        (_, None) => Error::InvalidResponse(format!("status {status} without a problem document")),
     }
 }
 

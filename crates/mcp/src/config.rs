@@ -1,5 +1,6 @@
 //! The file of settings, and the environment.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -73,8 +74,15 @@ impl Config {
 
     /// Whether calls of this tool need approval: all do but those of `pass`, and of those the ones of `hold`.
     pub(crate) fn holds(&self, server: &str, tool: &str) -> bool {
-        let names = |patterns: &[Pattern]| patterns.iter().any(|it| it.matches(server, tool));
-        names(&self.hold) || !names(&self.pass)
+        let is_named = self.hold.iter().any(|it| it.may_mean(server, tool));
+        is_named || !self.pass.iter().any(|it| it.matches(server, tool))
+    }
+
+    /// The patterns of `hold` that mean none of these tools.
+    pub(crate) fn holds_nothing(&self, server: &str, tools: &HashSet<String>) -> Vec<&str> {
+        let means_none = |it: &&Pattern| !tools.iter().any(|tool| it.may_mean(server, tool));
+        let idle = self.hold.iter().filter(means_none);
+        idle.map(Pattern::as_str).collect()
     }
 
     /// What people read as the action.

@@ -30,6 +30,15 @@ impl Pattern {
         }
     }
 
+    /// Whether it may mean this tool: also by a name of the tool's own that has a slash. So no reading of it misses one.
+    pub(crate) fn may_mean(&self, server: &str, tool: &str) -> bool {
+        self.matches(server, tool) || matches(&self.0, tool)
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+
     /// How many characters it demands: of two patterns that match, the one with more is the closer one.
     pub(crate) fn closeness(&self) -> usize {
         self.0.chars().filter(|c| *c != '*').count()
@@ -83,5 +92,13 @@ mod tests {
         assert!(pattern.matches("github", "merge_pull_request"));
         assert!(!pattern.matches("gitlab", "merge_pull_request"));
         assert!(!pattern.matches("x", "github/merge_pull_request"));
+    }
+
+    #[test]
+    fn a_slash_may_be_a_part_of_the_tools_name() {
+        let pattern = Pattern("repo/delete_*".to_owned());
+        assert!(pattern.may_mean("repo", "delete_file"));
+        assert!(pattern.may_mean("x", "repo/delete_file"));
+        assert!(!pattern.may_mean("x", "delete_file"));
     }
 }

@@ -1,6 +1,6 @@
 //! Between client and server: every line goes on as it is, but for calls that are held and what belongs to them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -153,7 +153,9 @@ impl Proxy {
                 changed
             }
             Asked::Tools => {
-                self.tools.note(&result);
+                if let Some(tools) = self.tools.note(&result) {
+                    self.warn_of_idle_patterns(&tools);
+                }
                 let is_held = |tool: &str| self.config.holds(&self.name, tool);
                 let has_tasks = self.has_tasks.load(Ordering::Relaxed);
                 has_tasks.then(|| support::with_task_support(&result, is_held))?
@@ -161,6 +163,16 @@ impl Proxy {
             Asked::Tasks => self.tasks.list(Some(&result)),
         };
         Some(answer_line(&id, &changed?))
+    }
+
+    /// A misspelt pattern of `hold` must not let a tool of `pass` run in silence.
+    fn warn_of_idle_patterns(&self, tools: &HashSet<String>) {
+        for pattern in self.config.holds_nothing(&self.name, tools) {
+            tracing::warn!(
+                pattern,
+                "hold names no tool of this server: what it was to hold runs without approval if pass names it"
+            );
+        }
     }
 
     async fn take_task(self: &Arc<Self>, request: &TaskRequest) {

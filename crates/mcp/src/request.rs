@@ -89,11 +89,15 @@ impl Request {
                 None => self.latest(0, is_unread).await,
             };
             match found {
-                Err(error) if is_transient(&error) && started.elapsed() + pause < OUTAGE => {
+                Err(error)
+                    if (is_transient(&error) || is_of_a_front(&error, known))
+                        && started.elapsed() + pause < OUTAGE =>
+                {
                     on_outage();
                     sleep(pause).await;
                     pause = (pause * 2).min(MAX_PAUSE);
                 }
+                Err(error) if is_of_a_front(&error, known) => return Err(error.into()),
                 found => return found.map_err(not_asked),
             }
         }
@@ -234,6 +238,11 @@ fn is_unread(approval: &Approval) -> bool {
 
 fn is_transient(error: &Error) -> bool {
     matches!(error, Error::Unreachable { .. } | Error::Unavailable { .. })
+}
+
+/// Whether the gate has answered before, so that what answers otherwise stands before it.
+fn is_of_a_front(error: &Error, known: Option<Generation>) -> bool {
+    known.is_some() && matches!(error, Error::InvalidResponse(_))
 }
 
 /// The refusal for an error before the gate can have known of the request.

@@ -16,6 +16,10 @@ struct State {
     claims: HashMap<String, String>,
     /// The tools that the server runs as tasks only.
     tasks: HashSet<String>,
+    /// The names of all that were listed, until the first list is complete.
+    listed: HashSet<String>,
+    /// A list was complete.
+    is_known: bool,
 }
 
 /// The longest description that people are shown, in characters.
@@ -30,21 +34,33 @@ const HINTS: [(&str, bool, &str); 5] = [
 ];
 
 impl Tools {
-    /// Reads an answer to `tools/list`.
-    pub(crate) fn note(&self, result: &RawValue) {
+    /// Reads an answer to `tools/list`: what it says of a tool replaces what was said before. Returns the names of all
+    /// tools with the last page of the first list.
+    pub(crate) fn note(&self, result: &RawValue) -> Option<HashSet<String>> {
         let result: Value = serde_json::from_str(result.get()).unwrap_or_default();
         let mut state = self.state();
         for tool in result["tools"].as_array().into_iter().flatten() {
             let Some(name) = tool["name"].as_str() else {
                 continue;
             };
-            if let Some(claim) = claim(tool) {
-                state.claims.insert(name.to_owned(), claim);
-            }
-            if tool["execution"]["taskSupport"] == "required" {
-                state.tasks.insert(name.to_owned());
+            match claim(tool) {
+                Some(claim) => state.claims.insert(name.to_owned(), claim),
+                None => state.claims.remove(name),
+            };
+            match tool["execution"]["taskSupport"] == "required" {
+                true => state.tasks.insert(name.to_owned()),
+                false => state.tasks.remove(name),
+            };
+            if !state.is_known {
+                state.listed.insert(name.to_owned());
             }
         }
+        let is_complete = result["tools"].is_array() && result["nextCursor"].is_null();
+        if !is_complete || state.is_known {
+            return None;
+        }
+        state.is_known = true;
+        Some(std::mem::take(&mut state.listed))
     }
 
     /// Whether the server runs this tool as a task only.

@@ -198,6 +198,13 @@ async fn an_answer_that_is_no_gates_is_asked_for_again() {
         ("/api/claim/", StatusCode::OK, b"{}".to_vec()),
         ("/api/claim/", StatusCode::FOUND, Vec::new()),
         ("/api/claim/", StatusCode::FORBIDDEN, page.clone()),
+        // The request was submitted, so the address and the key were right.
+        ("/api/status/", StatusCode::NOT_FOUND, page.clone()),
+        ("/api/status/", StatusCode::UNAUTHORIZED, page.clone()),
+        ("/api/claim/", StatusCode::NOT_FOUND, Vec::new()),
+        ("/api/claim/", StatusCode::UNAUTHORIZED, page.clone()),
+        ("/api/outcome/", StatusCode::NOT_FOUND, page.clone()),
+        ("/api/outcome/", StatusCode::UNAUTHORIZED, Vec::new()),
         ("/api/outcome/", StatusCode::OK, page.clone()),
         ("/api/outcome/", StatusCode::FOUND, Vec::new()),
     ] {
@@ -273,4 +280,24 @@ async fn a_request_that_was_accepted_otherwise_than_it_was_submitted_is_withdraw
     assert!(!refusal.no_one_was_asked());
     let wait = gate.client.status(&id, Duration::from_secs(10));
     assert_eq!(wait.await.unwrap().0.status, Status::Cancelled);
+}
+
+#[tokio::test]
+async fn an_approval_that_has_lapsed_by_the_agents_clock_alone_names_the_clock() {
+    let gate = TestGate::start().await;
+    gate.back(Duration::from_secs(2 * 3_600));
+    let action = gate.gate().action("Delete User Account");
+    let action = action.timeout(Duration::from_secs(86_400));
+    let pending = action.submit(&user()).await.unwrap();
+    let id = pending.handle().id.clone();
+    gate.approve(pending.approval().unwrap(), ALICE).await;
+    let refusal = refusal(pending.run(&user(), must_not_run).await);
+    assert_eq!(refusal.reason, Reason::Unverified, "{refusal:?}");
+    assert!(
+        refusal.to_string().contains("Do not try again"),
+        "{refusal}"
+    );
+    let detail = refusal.detail.unwrap();
+    assert!(detail.contains("this clock may be ahead"), "{detail}");
+    assert!(gate.status(&id).await.execution.is_none());
 }

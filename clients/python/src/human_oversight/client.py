@@ -86,18 +86,25 @@ class Client:
 
     async def keys(self) -> Any:
         """`GET /api/keys`: the public keys of receipts and permits, and the addresses that sign."""
-        return (await self._call("GET", "keys", seconds=_KEYS_SECONDS))[0]
+        return (await self._call("GET", "keys", seconds=_KEYS_SECONDS, is_first=True))[0]
 
     async def submit(self, request: dict[str, Any]) -> Approval:
         """`POST /api/submit`: submits a request."""
-        return Approval.from_json((await self._call("POST", "submit", body=request))[0])
+        return Approval.from_json((await self._call("POST", "submit", body=request, is_first=True))[0])
 
-    async def status(self, id: str, wait: int = 0) -> tuple[Approval, float | None]:  # noqa: A002
+    async def status(
+        self,
+        id: str,  # noqa: A002
+        wait: int = 0,
+        *,
+        is_first: bool = False,
+    ) -> tuple[Approval, float | None]:
         """`GET /api/status/{id}`: the request's state, after up to `wait` seconds (at most 100) for a change;
-        and `Retry-After`."""
+        and `Retry-After`. `is_first` if no gate has accepted a request so far."""
         query = {"wait": str(wait)} if wait else None
         seconds = wait + _RESPONSE_SECONDS
-        answer, retry_after = await self._call("GET", f"status/{quote(id, safe='')}", query=query, seconds=seconds)
+        path = f"status/{quote(id, safe='')}"
+        answer, retry_after = await self._call("GET", path, query=query, seconds=seconds, is_first=is_first)
         return Approval.from_json(answer), retry_after
 
     async def post(self, function: str, id: str, body: dict[str, Any]) -> Approval:  # noqa: A002
@@ -112,6 +119,7 @@ class Client:
         body: dict[str, Any] | None = None,
         query: dict[str, str] | None = None,
         seconds: float = _RESPONSE_SECONDS,
+        is_first: bool = False,
     ) -> tuple[Any, float | None]:
         """The response, and its `Retry-After`."""
         if self._process != os.getpid():  # the connections of a process are not its fork's
@@ -142,7 +150,7 @@ class Client:
         except Exception as error:  # a group of exceptions, for example, of what makes the connection
             raise UnreachableError(f"{type(error).__name__}: {error}", may_be_accepted=True) from None
         try:
-            return _read(response, path), _retry_after(response)
+            return _read(response, path, is_first), _retry_after(response)
         except SettingsError:
             if self._tokens is None:
                 raise
@@ -177,7 +185,7 @@ def _from_transport(error: httpx.HTTPError) -> GateError:
     return UnreachableError(why, may_be_accepted=not isinstance(error, _NOT_SENT))
 
 
-def _read(response: httpx.Response, path: str) -> Any:
+def _read(response: httpx.Response, path: str, is_first: bool) -> Any:
     try:
         answer = loads(response.content)
     except StrictJsonError as error:
@@ -186,10 +194,10 @@ def _read(response: httpx.Response, path: str) -> Any:
         if isinstance(answer, StrictJsonError):
             raise InvalidResponseError(f"status {response.status_code}, {answer}")
         return answer
-    raise _from_status(response, answer, path)
+    raise _from_status(response, answer, path, is_first)
 
 
-def _from_status(response: httpx.Response, answer: Any, path: str) -> GateError:
+def _from_status(response: httpx.Response, answer: Any, path: str, is_first: bool) -> GateError:
     status = response.status_code
     try:
         problem = ProblemError.from_json(answer)
@@ -199,11 +207,11 @@ def _from_status(response: httpx.Response, answer: Any, path: str) -> GateError:
     if (status in (408, 429) or status >= 500) and not is_final:
         return UnavailableError(status, _retry_after(response))
     # The calls that come first find a wrong address or key. Later, such an answer is from what stands before the gate.
-    if path in ("keys", "submit"):
-        if status == 401:
-            return SettingsError("the gate's host does not accept the Functions key: HO_KEY is missing or wrong")
-        if status == 404:
-            return SettingsError("there is no gate at this address (HO_URL): the answer is 404 Not Found")
+    if is_first and status == 401:
+        return SettingsError("the gate's host does not accept the Functions key: HO_KEY is missing or wrong")
+    is_route = path in ("keys", "submit")  # which every gate has
+    if status == 404 and (is_route or (is_first and problem is None)):
+        return SettingsError("there is no gate at this address (HO_URL): the answer is 404 Not Found")
     return problem or InvalidResponseError(f"status {status} without a problem document")
 
 

@@ -198,7 +198,7 @@ class Gate:
         # No request has this name, and the gate says so only to a caller with a valid key.
         id_ = approval_id("agent", secrets.token_hex(16))
         try:
-            await retry_first_contact(lambda: self._connection.client.status(id_))
+            await retry_first_contact(lambda: self._connection.client.status(id_, is_first=True))
         except ProblemError as problem:
             if problem.status == 404:
                 return

@@ -170,7 +170,7 @@ def lapsed() -> Refused:
 def lapsed_here() -> Refused:
     """The gate still takes the approval for valid."""
     detail = "the approval has lapsed by this machine's clock, which may be ahead of the gate's"
-    return Refused(Reason.UNAVAILABLE, detail)
+    return Refused(Reason.UNVERIFIED, detail)
 
 
 def from_status(approval: Approval) -> Refused:

@@ -92,6 +92,11 @@ impl Folder {
         std::fs::read(self.path().join("received")).unwrap_or_default()
     }
 
+    /// What the server answers to `tools/list` from now on.
+    pub(crate) fn list(&self, result: &Value) {
+        std::fs::write(self.path().join("tools"), result.to_string()).unwrap();
+    }
+
     /// Lets the tool `slow` answer.
     pub(crate) fn go(&self) {
         std::fs::write(self.path().join("go"), "").unwrap();

@@ -228,6 +228,39 @@ fn what_was_claimed_for_a_client_that_left_does_not_run_after_a_pause() {
 }
 
 #[test]
+fn a_page_of_a_front_in_the_place_of_any_answer_about_a_request_is_asked_for_again() {
+    let (gate, folder) = (Gate::start(), Folder::new());
+    let relay = Relay::open_to(&gate.url);
+    let mut command = proxy(&relay.url, &folder, SETTINGS);
+    command.args(["--answer-within", "3s"]);
+    let mut client = Session::spawn(with_server(&mut command, &folder));
+    let id = client.call("delete_file", &json!({"path": "/e"}));
+    let asked = gate.only_id();
+    assert_eq!(client.told(id).1, "pending");
+    relay.answer_next("/status/");
+    // A call may join the one before, which asks the gate no more.
+    eventually("a page", || {
+        let id = client.call("delete_file", &json!({"path": "/e"}));
+        assert_eq!(client.told(id).1, "pending");
+        relay.has_answered().then_some(())
+    });
+    assert_eq!(gate.only_id(), asked);
+    let mut client = Session::through(&relay, &folder);
+    for (part, path) in [("/claim/", "/first"), ("/outcome/", "/second")] {
+        relay.answer_next(part);
+        let id = client.call("delete_file", &json!({"path": path}));
+        let asked = eventually("an email", || {
+            let mut asked = gate.asked().into_iter();
+            asked.find(|it| gate.email(it).contains(path))
+        });
+        gate.approve(&asked);
+        assert!(client.answer(id)["result"]["isError"].is_null());
+        gate.await_execution(&asked, "Executed");
+        assert!(relay.has_answered(), "{part}");
+    }
+}
+
+#[test]
 fn progress_has_the_clients_token_and_grows_until_the_answer() {
     let (gate, folder) = (Gate::start(), Folder::new());
     let mut client = Session::start(&gate, &folder);
@@ -354,20 +387,6 @@ fn two_hundred_calls_at_once_are_two_hundred_requests_and_runs() {
     runs.sort();
     runs.dedup();
     assert_eq!((runs.len(), folder.runs().len()), (200, 200));
-}
-
-#[test]
-fn what_the_server_says_of_a_tool_is_shown_as_not_verified_and_decides_nothing() {
-    let (gate, folder) = (Gate::start(), Folder::new());
-    let mut client = Session::start(&gate, &folder);
-    let list = client.request("tools/list", &json!({}));
-    client.answer(list);
-    client.call("delete_file", &json!({"path": "/a"}));
-    let email = gate.email(&gate.only_id());
-    let email = email.split_whitespace().collect::<Vec<_>>().join(" ");
-    let claim = "The tool server describes this tool as: Deletes a file. For good. The tool server calls it destructive.";
-    assert!(email.contains(claim), "{email}");
-    assert!(folder.runs().is_empty());
 }
 
 fn with_token(tool: &str, token: impl Into<serde_json::Value>) -> serde_json::Value {

@@ -12,4 +12,5 @@ mod kills;
 mod relay;
 mod start;
 mod tasks;
+mod tools;
 mod transparent;
