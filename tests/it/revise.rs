@@ -267,7 +267,10 @@ async fn the_agent_gets_the_question_of_an_earlier_rejection() {
         let approval = gate.ask().await;
         let code = code(&gate, &approval);
         let page = page(&gate, &approval, ALICE).await.body;
-        assert!(page.contains("Of several rejections, the agent gets"), "{page}");
+        assert!(
+            page.contains("Of several rejections, the agent gets"),
+            "{page}"
+        );
         let code = if with_code { &code } else { "" };
         reject(&gate, &approval, &[("code", code), ("revise", QUESTION)]).await;
         let bob = gate.question(&approval, BOB);

@@ -295,7 +295,9 @@ impl Pending {
                     }
                     outage.warn(&error);
                     let next = (pause * 2).min(OUTAGE_RETRY_WINDOW);
-                    pause = error.retry_after().unwrap_or(next);
+                    // A decision is not missed for a time that a host asks for.
+                    let asked = error.retry_after().map(|it| it.min(OUTAGE_RETRY_WINDOW));
+                    pause = asked.unwrap_or(next);
                     may_wait = false;
                 }
                 Err(error) => return Err(Refusal::after_submit(error)),
