@@ -190,6 +190,21 @@ def test_a_wrapper_that_passes_on_what_it_gets_is_shown_as_what_it_wraps(mock: M
         assert mock.requests[-1]["parameters"] == {"user_id": "1", "force": False}
 
 
+def test_what_a_wrapper_itself_takes_is_shown_beside_what_it_passes_on(mock: MockGate) -> None:
+    def drop(user_id: str, force: bool = False, **more: str) -> Any:
+        return {"user_id": user_id, "force": force, **more}
+
+    @gated
+    @functools.wraps(drop)
+    def retried(*args: Any, retries: int = 3, **kwargs: Any) -> Any:
+        return drop(*args, **kwargs)
+
+    assert retried("1") == {"user_id": "1", "force": False}
+    assert mock.requests[-1]["parameters"] == {"user_id": "1", "force": False, "retries": 3, "more": {}}
+    assert retried("1", force=True, retries=5, to="2") == {"user_id": "1", "force": True, "to": "2"}
+    assert mock.requests[-1]["parameters"] == {"user_id": "1", "force": True, "retries": 5, "more": {"to": "2"}}
+
+
 @pytest.mark.parametrize(
     "function",
     [Users.bound, functools.singledispatch(delete), passing(functools.singledispatch(delete)), max],

@@ -7,7 +7,7 @@ import functools
 import inspect
 import types
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
@@ -52,8 +52,10 @@ def what_runs(function: Callable[..., Any]) -> Runs:
     if isinstance(getattr(function, "registry", None), types.MappingProxyType):
         raise TypeError("approval_gate cannot know which function a singledispatch runs: gate a function that calls it")
     code, declared = _of_code(function), _declared(function)
-    if declared and (code is None or _passes_on(code, declared)):
+    if declared and code is None:
         return declared
+    if declared and code and _passes_on(code, declared):
+        return _with_own(code, declared)
     if code is None:
         raise TypeError(f"approval_gate cannot know the arguments of {function!r}: gate a function that calls it")
     return code
@@ -120,13 +122,23 @@ def _passes_on(code: Runs, declared: Runs) -> bool:
         placed, places = placed[1:], places[1:]
     by_name = {it.name: it for it in theirs}
     keyed = [it for it in own if it.kind is inspect.Parameter.KEYWORD_ONLY]
-    pairs = [*zip(placed, places, strict=False), *((it, by_name.get(it.name)) for it in keyed)]
+    pairs = [*zip(placed, places, strict=False), *((it, by_name[it.name]) for it in keyed if it.name in by_name)]
     takes_more = any(it.kind in _VARIABLE for it in code.signature.parameters.values())
     return (
         len(placed) <= len(places)
         and (takes_more or len(own) == len(theirs))
-        and all(other and (one.name, one.default) == (other.name, other.default) for one, other in pairs)
+        and all((one.name, one.default) == (other.name, other.default) for one, other in pairs)
     )
+
+
+def _with_own(code: Runs, declared: Runs) -> Runs:
+    """What is declared, with what only the wrapper itself takes by name."""
+    parameters = list(declared.signature.parameters.values())
+    own = [it for it in _named(code) if it.kind is inspect.Parameter.KEYWORD_ONLY]
+    own = [it for it in own if it.name not in declared.signature.parameters]
+    end = len(parameters) - any(it.kind is inspect.Parameter.VAR_KEYWORD for it in parameters)
+    signature = declared.signature.replace(parameters=[*parameters[:end], *own, *parameters[end:]])
+    return replace(declared, signature=signature)
 
 
 def _named(runs: Runs) -> list[inspect.Parameter]:
