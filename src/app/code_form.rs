@@ -86,6 +86,7 @@ impl App {
     ) -> CheckedForm {
         let (keys, token) = (&self.link_keys, &form.csrf_token);
         CheckedForm {
+            unlisted: Vec::new(),
             has_valid_token: keys.verify_csrf_token(approval, approver, purpose, token),
             code: self.check_code(approval, approver, &form.code),
             approver,

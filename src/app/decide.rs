@@ -225,7 +225,11 @@ impl App {
         let is_v1_rejection =
             self.config.rows.version == RowVersion::V1 && form.verdict == Verdict::Reject;
         let token = &form.csrf_token;
+        let allowed = &self.config.allowed_approvers;
+        let people = approval.approvers.iter().enumerate();
+        let unlisted = people.filter(|(_, it)| !allowed.allows(&it.address));
         let checked = CheckedForm {
+            unlisted: unlisted.map(|(person, _)| person).collect(),
             approver,
             assurance,
             sign_in,

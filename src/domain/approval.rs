@@ -73,17 +73,23 @@ impl Approval {
         self.ask(&people, now);
     }
 
-    /// Queues the request, and reminders of it, to people who have not been asked and have not voted.
+    /// Queues the request, and reminders of it, to people who have not been asked and have not voted; also to those who
+    /// were not on the operator's list when they were to be asked.
     pub(super) fn ask(&mut self, people: &[usize], now: Timestamp) {
         let notices = self.notices_from(now);
         for &person in people {
             let has_voted = self.votes.iter().any(|vote| vote.ballot.person == person);
             let approver = &mut self.approvers[person];
-            if !has_voted && approver.request_delivery().is_none() {
-                let queued = notices.iter();
-                let queued = queued.map(|&(notice, at)| Delivery::queued(notice, at));
-                approver.deliveries.extend(queued);
+            if has_voted || approver.is_asked() {
+                continue;
             }
+            if approver.request_delivery().is_some() {
+                self.ask_again(person, now);
+                continue;
+            }
+            let queued = notices.iter();
+            let queued = queued.map(|&(notice, at)| Delivery::queued(notice, at));
+            approver.deliveries.extend(queued);
         }
     }
 

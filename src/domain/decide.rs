@@ -21,6 +21,9 @@ pub struct CheckedForm {
     pub assurance: Assurance,
     /// Whether a sign-in is enough for a decision.
     pub sign_in: Result<(), SignInFault>,
+    /// The people who have left the operator's list: an approval is counted so that their votes are not needed, if it
+    /// can be.
+    pub unlisted: Vec<usize>,
     /// Whether its CSRF token is that of this request and approver.
     pub has_valid_token: bool,
     /// What it decides; a form that revokes rejects.
@@ -285,7 +288,7 @@ impl Approval {
                 DecisionResult::AlreadyVoted
             });
         }
-        let place = self.place_of(form.approver, now);
+        let place = self.place_without(&form.unlisted, form.approver, now);
         let (place, seat) = place.ok_or(DecisionResult::NotNeeded)?;
         // An approver of a stage has seen the votes before it.
         let is_outdated = form.stage.is_some_and(|shown| shown != place.stage);

@@ -18,6 +18,22 @@ impl Approval {
         awaiting.into_iter().find(|it| self.keeps_open(*it))
     }
 
+    /// The same; of several such asks the first under which the plan can be met without the votes of `lost` people.
+    pub(super) fn place_without(
+        &self,
+        lost: &[usize],
+        person: usize,
+        now: Timestamp,
+    ) -> Option<(Place, usize)> {
+        let mut open = self.awaiting(person, &self.votes, now);
+        open.retain(|it| self.keeps_open(*it));
+        let can_be_met = |&(place, seat): &(Place, usize)| {
+            self.plan.can_be_met_after(&self.votes, place, seat, lost)
+        };
+        let (place, _) = *open.iter().find(|it| can_be_met(it)).or(open.first())?;
+        open.into_iter().find(|it| it.0 == place)
+    }
+
     /// The people whose vote an unmet ask of the open stage awaits at `now`.
     pub fn voters_of(&self, place: Place, now: Timestamp) -> Vec<usize> {
         let people = 0..self.approvers.len();
@@ -29,7 +45,7 @@ impl Approval {
     }
 
     fn keeps_open(&self, (place, seat): (Place, usize)) -> bool {
-        self.plan.can_be_met_after(&self.votes, place, seat)
+        self.plan.can_be_met_after(&self.votes, place, seat, &[])
     }
 
     /// The unmet asks of the open stage for which a person may vote at `at`, after the votes `before`, and the seats
@@ -90,7 +106,7 @@ impl Approval {
         }
         let seats = self.seats_for(person, place, before, ballot.at).into_iter();
         let mut best = seats.clone();
-        let best = best.find(|&seat| self.plan.can_be_met_after(before, place, seat));
+        let best = best.find(|&seat| self.plan.can_be_met_after(before, place, seat, &[]));
         let named = || self.plan.roles_of(person, place).map(|(seat, _)| seat);
         best.or_else(|| seats.clone().next())
             .or_else(|| named().next())
@@ -160,9 +176,7 @@ impl Approval {
     pub fn people_to_escalate_to(&self, now: Timestamp) -> Vec<&Approver> {
         let people = self.due_escalation(now).unwrap_or_default().into_iter();
         let people = people.map(|it| &self.approvers[it]);
-        people
-            .filter(|it| it.request_delivery().is_none())
-            .collect()
+        people.filter(|it| !it.is_asked()).collect()
     }
 
     /// Asks more people if that is due, and tells those who were asked before. Returns whether it did.

@@ -26,10 +26,17 @@ impl Plan {
         )
     }
 
-    /// The same after these votes and an approval that is cast for an ask in a seat.
-    pub(super) fn can_be_met_after(&self, votes: &[Vote], place: Place, seat: usize) -> bool {
+    /// The same after these votes and an approval that is cast for an ask in a seat, without the votes of `lost` people.
+    pub(super) fn can_be_met_after(
+        &self,
+        votes: &[Vote],
+        place: Place,
+        seat: usize,
+        lost: &[usize],
+    ) -> bool {
         let ballots = counted(votes);
-        let is_waiting = |it: usize| it != seat && !self.has_voted(it, &ballots);
+        let is_lost = |it: usize| lost.contains(&self.holder(it));
+        let is_waiting = |it: usize| it != seat && !self.has_voted(it, &ballots) && !is_lost(it);
         let given = |it: Place| given(it, &ballots) + usize::from(it == place);
         self.can_be_met_by(is_waiting, given)
     }

@@ -11,6 +11,7 @@ use human_oversight::values::Timestamp;
 /// A current form with the right code.
 pub(crate) fn form(approver: usize, verdict: Verdict, comment: Option<&str>) -> CheckedForm {
     CheckedForm {
+        unlisted: Vec::new(),
         sign_in: Ok(()),
         approver,
         assurance: Assurance::Link,

@@ -94,6 +94,59 @@ async fn who_is_put_back_on_the_list_is_asked_when_the_operator_sends_it_again()
 }
 
 #[tokio::test]
+async fn who_is_put_back_on_the_list_is_asked_by_the_next_escalation() {
+    let policy = IN_STAGES.replace("security = ", "leads = [\"cfo@example.com\"]\nsecurity = ")
+        + "escalate = { after = \"50%\", to = \"leads\" }\n";
+    let people = [ALICE, BOB, CAROL, ERIN];
+    let (gate, payment) = restarted(&policy, &people).await;
+    gate.pass(Duration::from_secs(1_801));
+    gate.sweep().await;
+    assert_eq!(mails_to(&gate, CFO).len(), 0);
+    approve(&gate, &payment, ALICE).await;
+    let list = [&people[..], &[CFO]].concat().join(",");
+    let gate = TestGate::at(gate.dir, &[("HO_ALLOWED_APPROVERS", &*list)]).await;
+    gate.pass(Duration::from_secs(2_800));
+    gate.sweep().await;
+    let mails = mails_to(&gate, CFO);
+    assert!(
+        mails.len() == 1 && mails[0].subject.contains("[Approve?]"),
+        "{}",
+        mails.len()
+    );
+    approve(&gate, &payment, CFO).await;
+    assert_eq!(gate.status(&payment.id).await.status, Status::Approved);
+}
+
+/// Alice is of both groups, and Erin has left: only Alice is left for security.
+#[tokio::test]
+async fn an_approval_counts_so_that_those_who_left_are_not_needed() {
+    let policy = r#"
+version = 1
+
+[groups]
+finance = ["alice@example.com", "bob@example.com"]
+security = ["alice@example.com", "erin@example.com"]
+
+[[rule]]
+id = "payments"
+actions = ["Pay *"]
+effect = "require"
+stages = [{ from = "finance" }]
+
+[[rule]]
+id = "checks"
+actions = ["Pay *"]
+effect = "require"
+stages = [{ from = "security" }]
+"#;
+    let (gate, payment) = restarted(policy, &[ALICE, BOB]).await;
+    for person in [ALICE, BOB] {
+        approve(&gate, &payment, person).await;
+    }
+    assert_eq!(gate.status(&payment.id).await.status, Status::Approved);
+}
+
+#[tokio::test]
 async fn a_stage_without_people_on_the_list_ends_the_request() {
     let (gate, payment) = restarted(IN_STAGES, &[ALICE, BOB]).await;
     approve(&gate, &payment, ALICE).await;
