@@ -30,7 +30,8 @@ impl Approval {
         let can_be_met = |&(place, seat): &(Place, usize)| {
             self.plan.can_be_met_after(&self.votes, place, seat, lost)
         };
-        let (place, _) = *open.iter().find(|it| can_be_met(it)).or(open.first())?;
+        let first = open.iter().find(|it| can_be_met(it));
+        let (place, _) = *first.or_else(|| open.first())?;
         open.into_iter().find(|it| it.0 == place)
     }
 

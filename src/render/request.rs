@@ -188,7 +188,7 @@ pub(super) fn heading(approval: &Approval, index: usize, now: Timestamp) -> Head
         (Status::Rejected, _) => (fixed("Rejected"), "✕", "no"),
         (Status::Timeout, _) => (fixed("Expired: it does not run"), "✕", "no"),
         (Status::Cancelled, _) => (fixed("Withdrawn by the agent"), "✕", "no"),
-        (Status::Undeliverable, _) => (fixed("No approver could be reached"), "✕", "no"),
+        (Status::Undeliverable, _) => (fixed("Too few approvers could be reached"), "✕", "no"),
     };
     Heading { words, sign, class }
 }
@@ -218,7 +218,7 @@ pub(super) fn describe_ending(
             on("The agent withdrew this request on ".to_owned(), *at).words(". It does not run.")
         }
         State::Undeliverable { .. } => {
-            Sentence::new("No approver could be reached by email. It does not run.")
+            Sentence::new("Too few people who may approve this could be reached. It does not run.")
         }
         State::Pending | State::Timeout { .. } => {
             if approval.status(now) == Status::Pending {
