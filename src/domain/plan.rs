@@ -219,13 +219,6 @@ impl Plan {
         }
     }
 
-    /// How many more rejections reject the request by their number.
-    pub fn missing_rejections(&self, votes: &[Vote]) -> usize {
-        let ballots = counted(votes).into_iter();
-        let given = ballots.filter(|it| it.verdict == Verdict::Reject).count();
-        usize::from(self.rejections.get()).saturating_sub(given)
-    }
-
     /// The unmet asks of the open stage.
     pub(super) fn open_places(&self, votes: &[Vote]) -> Vec<Place> {
         let ballots = counted(votes);

@@ -53,7 +53,7 @@ pub struct DecisionPage<'a> {
     paused: Option<Time>,
     /// What earlier decisions say about the request.
     pub precedent: Option<PrecedentView>,
-    /// How many rejections reject the request, where one more does not.
+    /// How many rejections reject the request, where that of this approver does not.
     rejections: Option<String>,
     /// The form, while the request is pending.
     pub form: Option<Form>,
@@ -215,7 +215,7 @@ impl<'a> DecisionPage<'a> {
             paused: None,
             precedent: None,
             rejections: describe_rejections(approval, now)
-                .filter(|_| approval.plan.missing_rejections(&approval.votes) > 1),
+                .filter(|_| !approval.is_rejected_by(index, now)),
             form: None,
             revocation: None,
             is_revocable: false,

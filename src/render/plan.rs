@@ -143,20 +143,19 @@ fn source(from: &str) -> &str {
     }
 }
 
-/// How many rejections there must be, while one is not enough.
+/// How many rejections there must be, where one may not be enough.
 pub(super) fn describe_rejections(approval: &Approval, now: Timestamp) -> Option<String> {
-    let plan = &approval.plan;
-    let needed = usize::from(plan.rejections.get());
+    let needed = approval.plan.rejections.get();
     if needed == 1 || approval.status(now) != Status::Pending {
         return None;
     }
-    let words = match needed - plan.missing_rejections(&approval.votes) {
+    let words = match approval.rejections() {
         0 => "none is given".to_owned(),
         1 => "1 is given".to_owned(),
         given => format!("{given} are given"),
     };
     Some(format!(
-        "It takes {needed} rejections to reject this; {words}."
+        "It takes {needed} rejections to reject this, or fewer if too few people are left to approve it; {words}."
     ))
 }
 

@@ -68,6 +68,7 @@ mod template;
 mod tools;
 mod words;
 
+use std::io::Write;
 use std::process::exit;
 
 use clap::Parser;
@@ -86,12 +87,15 @@ async fn main() {
     tracing_subscriber::fmt()
         .with_max_level(LevelFilter::WARN)
         .with_writer(std::io::stderr)
+        // A line that cannot be written is lost: its reader may be gone.
+        .log_internal_errors(false)
         .with_ansi(false)
         .init();
     let code = match lifetime::run(arguments).await {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("human-oversight-mcp: {error}");
+            let line = format_args!("human-oversight-mcp: {error}\n");
+            std::io::stderr().write_fmt(line).ok();
             2
         }
     };

@@ -36,6 +36,7 @@ pub(crate) fn init_log() {
         .with_target(false)
         .with_ansi(false)
         .with_writer(writer)
+        .log_internal_errors(false)
         .init();
 }
 

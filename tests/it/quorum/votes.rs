@@ -139,7 +139,7 @@ async fn where_one_rejection_does_not_end_a_request_no_button_says_that_it_does(
             .await
             .body
     };
-    let none = "It takes 2 rejections to reject this; none is given.";
+    let none = "It takes 2 rejections to reject this, or fewer if too few people are left to approve it; none is given.";
     let page = page_of(ALICE).await;
     assert!(
         page.contains(none) && page.contains(">Reject</button>"),
@@ -172,12 +172,32 @@ async fn where_one_rejection_does_not_end_a_request_no_button_says_that_it_does(
     // The next one ends it.
     let page = page_of(BOB).await;
     assert!(
-        page.contains("to reject this; 1 is given.") && page.contains(ENDS[0]),
+        page.contains("; 1 is given.") && page.contains(ENDS[0]),
         "{page}"
     );
     gate.approve(&payment, BOB).await;
     let page = page_of(BOB).await;
     assert!(page.contains(ENDS[1]), "{page}");
+}
+
+/// All of finance must approve.
+#[tokio::test]
+async fn where_the_rejection_of_one_who_must_approve_ends_a_request_its_button_says_so() {
+    let policy = POLICY.replace("id = \"payments\"", "id = \"payments\"\nrejections = 2");
+    let gate = gate_with(&policy.replace(", \"dave@example.com\"]", "]")).await;
+    let payment = submit(&gate, &payment(60)).await;
+    let page_of = async |person| {
+        let link = gate.question(&payment, person).link;
+        gate.get(&with_forms(&link)).await.body
+    };
+    let page = page_of(ALICE).await;
+    assert!(page.contains("Reject: it does not run"), "{page}");
+    gate.approve(&payment, ALICE).await;
+    let page = page_of(ALICE).await;
+    assert!(page.contains("Revoke: it does not run"), "{page}");
+    assert!(!page.contains("Others can still approve"), "{page}");
+    gate.reject(&payment, BOB, "No.").await;
+    assert_eq!(gate.status(&payment.id).await.status, Status::Rejected);
 }
 
 #[tokio::test]
