@@ -336,13 +336,19 @@ async fn an_object_id_in_the_list_identifies_the_approver() {
 
 #[tokio::test]
 async fn the_represented_person_cannot_decide_through_another_address() {
-    let allowed = format!("*@example.com,{ALICE}={ALICE_ID},alice.two@example.com={ALICE_ID}");
-    let settings = [&ON[..], &[("HO_ALLOWED_APPROVERS", allowed.as_str())]].concat();
-    let gate = TestGate::with(&settings).await;
+    let one = format!("*@example.com,{ALICE}={ALICE_ID}");
+    let both = format!("{one},alice.two@example.com={ALICE_ID}");
+    let with = |list| [&ON[..], &[("HO_ALLOWED_APPROVERS", list)]].concat();
+    let gate = TestGate::with(&with(one.as_str())).await;
     let mut new = request();
     new.approver_emails = vec![ALICE.to_owned()];
     new.on_behalf_of = Some("alice.two@example.com".to_owned());
     let approval = gate.client.submit(&new).await.unwrap();
+    let gate = TestGate::at(gate.dir, &with(&both)).await;
+    assert!(
+        gate.client.submit(&new).await.is_err(),
+        "by the list of today"
+    );
     let session = SignIn::session(&alice());
     let page = visit(&gate, &approval.id, &[("cookie", &session)]).await;
     assert_eq!(page.status, StatusCode::NOT_FOUND);

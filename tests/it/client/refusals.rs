@@ -192,11 +192,13 @@ async fn undecided(gate: &TestGate) -> Vec<(&'static str, Refusal)> {
 
 /// The faults of settings and network.
 async fn faults(gate: &TestGate) -> Vec<(&'static str, Refusal)> {
+    // Without a problem document it would be asked for again.
+    let problem = json!({"type": "about:blank", "title": "Unauthorized", "status": 401, "detail": "-", "invocationId": "-"});
     let locked = intercept(
         gate,
         |_, body| body,
-        |path, status, body| match path.starts_with("/api/status/") {
-            true => (StatusCode::UNAUTHORIZED, Vec::new()),
+        move |path, status, body| match path.starts_with("/api/status/") {
+            true => (StatusCode::UNAUTHORIZED, problem.to_string().into_bytes()),
             false => (status, body),
         },
     );
