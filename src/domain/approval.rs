@@ -78,7 +78,7 @@ impl Approval {
     pub(super) fn ask(&mut self, people: &[usize], now: Timestamp) {
         let notices = self.notices_from(now);
         for &person in people {
-            let has_voted = self.votes.iter().any(|vote| vote.ballot.person == person);
+            let has_voted = self.ballot_of(person).is_some();
             let approver = &mut self.approvers[person];
             if has_voted || approver.is_asked() {
                 continue;

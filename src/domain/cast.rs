@@ -22,6 +22,12 @@ impl Approval {
         self.votes.iter().rev().find(is_own)
     }
 
+    /// The last ballot of the approver at `index`.
+    pub(super) fn ballot_of(&self, index: usize) -> Option<&Ballot> {
+        let mut ballots = self.votes.iter().rev().map(|vote| &vote.ballot);
+        ballots.find(|it| it.person == index)
+    }
+
     /// Whether a vote of this approver would count now.
     pub fn can_vote(&self, index: usize, now: Timestamp) -> bool {
         self.status(now) == Status::Pending && self.place_of(index, now).is_some()

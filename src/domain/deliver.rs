@@ -143,7 +143,7 @@ impl Approval {
             let mut substitutes = self.plan.substitutes.iter();
             is_lost(seat) != Some(true)
                 || substitutes.any(|it| {
-                    let has_voted = self.votes.iter().any(|vote| vote.ballot.person == it.by);
+                    let has_voted = self.ballot_of(it.by).is_some();
                     it.of == seat && !has_voted && is_lost(it.by) == Some(false)
                 })
         };

@@ -109,7 +109,7 @@ impl Approval {
     /// Whether an unmet ask, of the open stage or of a later one, can take a vote from this person's seat.
     fn has_seat_to_vote_in(&self, person: usize) -> bool {
         let ballots = counted(&self.votes);
-        let has_voted = self.votes.iter().any(|vote| vote.ballot.person == person);
+        let has_voted = self.ballot_of(person).is_some();
         let seats = self.plan.unmet(&ballots);
         let mut seats = seats.flat_map(|place| self.plan.roles_of(person, place));
         !has_voted && seats.any(|(seat, _)| !self.plan.is_taken(seat, &self.votes))

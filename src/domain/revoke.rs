@@ -96,14 +96,13 @@ impl Approval {
 
     /// Whether the last vote of the approver at `index` is a rejection.
     pub fn has_rejected(&self, index: usize) -> bool {
-        let own = self.votes.iter().rev().find(|it| it.ballot.person == index);
-        own.is_some_and(|vote| vote.ballot.verdict == Verdict::Reject)
+        let own = self.ballot_of(index);
+        own.is_some_and(|ballot| ballot.verdict == Verdict::Reject)
     }
 
     /// Whether a rejection by the approver at `index`, or the revocation of their approval, rejects the request.
     pub fn is_rejected_by(&self, index: usize, now: Timestamp) -> bool {
-        let own = self.votes.iter().rev().find(|it| it.ballot.person == index);
-        let own = own.map(|vote| (vote.ballot.place, vote.ballot.seat));
+        let own = self.ballot_of(index).map(|it| (it.place, it.seat));
         let Some((place, seat)) = own.or_else(|| self.place_of(index, now)) else {
             return false;
         };
@@ -127,10 +126,9 @@ impl Approval {
     /// missing or until the request is claimed.
     pub fn is_revocable_by(&self, index: usize, now: Timestamp) -> bool {
         let is_awaited = self.execution(now) == Some(Execution::Awaited);
-        let own = self.votes.iter().rev().find(|it| it.ballot.person == index);
-        if let Some(vote) = own {
+        if let Some(own) = self.ballot_of(index) {
             let is_open = is_awaited || self.status(now) == Status::Pending;
-            return is_open && vote.ballot.verdict == Verdict::Approve;
+            return is_open && own.verdict == Verdict::Approve;
         }
         let by = &self.approvers[index].address;
         let decider = self.decision().and_then(|decision| decision.by.person());
