@@ -339,7 +339,7 @@ async fn due_rows_are_listed_page_by_page(ground: Ground) {
         store.insert(new, when(number)).await.unwrap();
     };
     let numbers: Vec<u64> = (0..1_600).collect();
-    for some in numbers.chunks(64) {
+    for some in numbers.chunks(8) {
         join_all(some.iter().map(|&number| insert(number))).await;
     }
     let seen = list_due(store, at(12)).await;
@@ -815,7 +815,7 @@ async fn standing_rows_of_a_kind_are_listed_page_by_page(ground: Ground) {
     };
     // More than Azure returns in one response.
     let numbers: Vec<u32> = (0..1_050).collect();
-    for some in numbers.chunks(64) {
+    for some in numbers.chunks(8) {
         join_all(some.iter().map(|&number| put(number))).await;
     }
     for kind in [StandingKind::Budget, StandingKind::Pause] {

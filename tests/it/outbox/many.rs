@@ -60,7 +60,8 @@ async fn fill(gate: &TestGate) {
         approval
     });
     let requests: Vec<Approval> = requests.collect();
-    for some in requests.chunks(50) {
+    // Few at once: on a busy machine each must be stored within the time limit of one operation.
+    for some in requests.chunks(8) {
         let inserting = some.iter();
         let inserting = inserting.map(|it| gate.store.insert(it.clone(), Some(now)));
         for inserted in join_all(inserting).await {
