@@ -4,23 +4,25 @@ use super::plan::{Plan, counted, given};
 use super::vote::{Ballot, Place, Vote};
 
 impl Plan {
-    /// Whether those who can still be reached, or will be asked, are enough for each ask of the open stage.
+    /// Whether those who can still be reached, or will be asked, can meet every unmet ask of the open stage, each person
+    /// one.
     pub(super) fn can_be_reached(
         &self,
         votes: &[Vote],
         is_reachable: impl Fn(usize) -> bool,
     ) -> bool {
         let ballots = counted(votes);
-        self.open_places(votes).into_iter().all(|place| {
-            let waiting = self.seats_of(place);
-            let waiting = waiting.filter(|&it| !self.has_voted(it, &ballots) && is_reachable(it));
-            given(place, &ballots) + waiting.count() >= self.ask(place).needed.get().into()
-        })
+        self.can_be_met_by(
+            self.open_places(votes),
+            |seat| !self.has_voted(seat, &ballots) && is_reachable(seat),
+            |it| given(it, &ballots),
+        )
     }
 
     /// Whether people who have not voted can still meet every unmet ask, each person one.
     pub(super) fn can_be_met(&self, ballots: &[&Ballot]) -> bool {
         self.can_be_met_by(
+            self.places(),
             |seat| !self.has_voted(seat, ballots),
             |it| given(it, ballots),
         )
@@ -38,17 +40,18 @@ impl Plan {
         let is_lost = |it: usize| lost.contains(&self.holder(it));
         let is_waiting = |it: usize| it != seat && !self.has_voted(it, &ballots) && !is_lost(it);
         let given = |it: Place| given(it, &ballots) + usize::from(it == place);
-        self.can_be_met_by(is_waiting, given)
+        self.can_be_met_by(self.places(), is_waiting, given)
     }
 
-    /// A matching of the approvals that are missing with the seats that wait (augmenting paths).
+    /// A matching of the approvals that these asks miss with the seats that wait (augmenting paths).
     fn can_be_met_by(
         &self,
+        places: impl IntoIterator<Item = Place>,
         is_waiting: impl Fn(usize) -> bool,
         given: impl Fn(Place) -> usize,
     ) -> bool {
         let mut missing: Vec<Vec<usize>> = Vec::new();
-        for place in self.places() {
+        for place in places {
             let waiting = self.seats_of(place).filter(|&it| is_waiting(it));
             let needed = usize::from(self.ask(place).needed.get());
             let count = needed.saturating_sub(given(place));
