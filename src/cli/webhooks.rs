@@ -57,25 +57,23 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<ExitCode> {
         Some(Webhooks::Enable { channel }) => enable(&gate, &channel).await,
         Some(Webhooks::Redeliver(Redelivery { id: Some(id), .. })) => {
             let queued = redeliver(&gate, &id).await?;
-            Ok(say_queued(queued, &format!(" of {id}")))
+            let code = say_queued(queued, &format!(" of {id}"));
+            warn_of_off(&gate).await?;
+            Ok(code)
         }
         Some(Webhooks::Redeliver(Redelivery { id: None, .. })) => match gate {
-            Gate::Store(store) => redeliver_all(&store).await,
+            Gate::Store(ref store) => {
+                let code = redeliver_all(store).await?;
+                warn_of_off(&gate).await?;
+                Ok(code)
+            }
             Gate::Remote(_) => bail!("--all works on the store, without --url"),
         },
     }
 }
 
 async fn list(gate: &Gate) -> anyhow::Result<ExitCode> {
-    let off = match gate {
-        Gate::Store(store) => {
-            let off = app::off_channels(store).await.map_err(unusable)?;
-            let off = off.into_iter();
-            off.map(|(channel, since)| (channel, since.to_string()))
-                .collect()
-        }
-        Gate::Remote(remote) => remote.off_channels().await?,
-    };
+    let off = off_channels(gate).await?;
     if off.is_empty() {
         say("No channel is switched off.");
     }
@@ -83,6 +81,30 @@ async fn list(gate: &Gate) -> anyhow::Result<ExitCode> {
         say(&format!("{channel} is switched off since {since}"));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Says for which channels messages are dropped again.
+async fn warn_of_off(gate: &Gate) -> anyhow::Result<()> {
+    for (channel, since) in off_channels(gate).await? {
+        say(&format!(
+            "{channel} is switched off since {since} and gets nothing: `webhooks enable {channel}`, then send again."
+        ));
+    }
+    Ok(())
+}
+
+/// Their names, each with the time since when.
+async fn off_channels(gate: &Gate) -> anyhow::Result<Vec<(String, String)>> {
+    match gate {
+        Gate::Store(store) => {
+            let off = app::off_channels(store).await.map_err(unusable)?;
+            let off = off.into_iter();
+            Ok(off
+                .map(|(channel, since)| (channel, since.to_string()))
+                .collect())
+        }
+        Gate::Remote(remote) => remote.off_channels().await,
+    }
 }
 
 async fn enable(gate: &Gate, channel: &str) -> anyhow::Result<ExitCode> {

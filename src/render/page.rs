@@ -54,7 +54,7 @@ pub struct DecisionPage<'a> {
     /// What earlier decisions say about the request.
     pub precedent: Option<PrecedentView>,
     /// How many rejections reject the request, where that of this approver does not.
-    rejections: Option<String>,
+    rejections_needed: Option<String>,
     /// The form, while the request is pending.
     pub form: Option<Form>,
     /// The form that revokes this approver's approval, until it is claimed.
@@ -214,7 +214,7 @@ impl<'a> DecisionPage<'a> {
             has_problem: false,
             paused: None,
             precedent: None,
-            rejections: describe_rejections(approval, now)
+            rejections_needed: describe_rejections(approval, now)
                 .filter(|_| !approval.is_rejected_by(index, now)),
             form: None,
             revocation: None,

@@ -311,6 +311,13 @@ async fn a_channel_that_is_gone_is_switched_off_until_the_operator_switches_it_o
     for words in ["not switched off: leger", "ledger is switched off since"] {
         assert!(said.contains(words), "{words}: {said}");
     }
+    let (said, code) = run(&settings, &["webhooks", "redeliver", &first.id]).await;
+    assert_eq!(code, 0, "{said}");
+    for words in ["1 message of", "`webhooks enable ledger`, then send again"] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+    gate.sweep().await;
+    assert_eq!(outbox(&gate, &first.id).await[0]["state"], "Dropped");
     for done in [true, false] {
         let enabled = operate(&gate, json!({"command": "enable", "id": "ledger"})).await;
         assert_eq!(enabled, json!({"done": done, "channel": "ledger"}));
