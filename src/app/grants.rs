@@ -108,23 +108,19 @@ impl App {
             && (!needs_sign_in || grant.assurance.object_id().is_some())
     }
 
-    /// Fails if the standing grant that approved a request was ended before its time: what it has approved and is not
-    /// claimed ends with it.
+    /// Fails if the standing grant that approved a request was ended before its time, or another one took its place: what
+    /// it has approved and is not claimed ends with it.
     pub(super) async fn check_grant(&self, approval: &Approval) -> Result<(), Error> {
         let Some(Decider::Grant(signed)) = approval.decision().map(|decision| &decision.by) else {
             return Ok(());
         };
+        let mut found = Vec::new();
         for name in self.request_grant_names(&approval.request) {
             let grants = grant_rows::read(&self.store, &name).await?;
-            let is_meant = |held: &&HeldGrant| held.signed.grant.id == signed.grant.id;
-            if grants
-                .held
-                .iter()
-                .filter(is_meant)
-                .any(|it| it.ended.is_some())
-            {
-                return Err(Error::Conflict(ConflictReason::GrantEnded));
-            }
+            found.extend(grants.has_ended(&signed.grant.id));
+        }
+        if found.is_empty() || found.contains(&true) {
+            return Err(Error::Conflict(ConflictReason::GrantEnded));
         }
         Ok(())
     }
@@ -207,7 +203,7 @@ impl App {
         let name = names.first().map_or("", String::as_str);
         // What it replaces may be in the row of another link key.
         for name in names.iter().skip(1) {
-            let replacing = |grants: &mut Grants, now| grants.remove(&scope, now).then_some(());
+            let replacing = |grants: &mut Grants, now| grants.replace(&scope, now).then_some(());
             grant_rows::change(&self.store, name, || self.now(), replacing).await?;
         }
         let adding = grant_rows::change(

@@ -82,10 +82,14 @@ impl HeldGrant {
         matches!(self.state(now), GrantState::Active { .. })
     }
 
-    /// Whether it may approve something more. By another clock, which is behind, it may not have expired yet.
+    /// Whether it may approve something more, or what it has approved may be claimed.
+    pub fn is_in_force(&self, now: Timestamp) -> bool {
+        self.ended.is_none() && now < self.signed.grant.until
+    }
+
+    /// The same by another clock, which is behind.
     pub fn can_end(&self, now: Timestamp) -> bool {
-        let is_over = matches!(self.state(now), GrantState::UsedUp | GrantState::Ended(..));
-        !is_over && now < self.signed.grant.until + CLOCKS_APART
+        self.ended.is_none() && now < self.signed.grant.until + CLOCKS_APART
     }
 
     /// Ends it, if it can end.
@@ -123,11 +127,10 @@ impl Grants {
         }
         self.expire(now);
         let before = self.held.len();
-        self.remove(&signed.grant.scope, now);
-        // Those that have ended stay for the operator's list, while there is room.
+        self.replace(&signed.grant.scope, now);
+        // The others stay while there is room: for what they have approved, and for the operator's list.
         if self.held.len() >= Self::MOST {
-            let ended = self.held.iter().position(|held| !held.is_active(now));
-            self.held.remove(ended.ok_or(NotAdded::Full)?);
+            self.make_room(now).ok_or(NotAdded::Full)?;
         }
         if self.held.len() < before {
             // None of those that made room is added again.
@@ -147,14 +150,23 @@ impl Grants {
         Ok(())
     }
 
-    /// Removes the grant for exactly this, which another one replaces. Returns whether there was one.
-    pub fn remove(&mut self, scope: &GrantScope, now: Timestamp) -> bool {
-        let is_same = |held: &mut HeldGrant| held.signed.grant.scope == *scope;
-        let replaced: Vec<HeldGrant> = self.held.extract_if(.., is_same).collect();
-        for held in replaced.iter().filter(|held| held.is_active(now)) {
+    /// Removes the active grant for exactly this, which another one replaces. Returns whether there was one.
+    pub fn replace(&mut self, scope: &GrantScope, now: Timestamp) -> bool {
+        let is_replaced =
+            |held: &mut HeldGrant| held.signed.grant.scope == *scope && held.is_active(now);
+        let replaced: Vec<HeldGrant> = self.held.extract_if(.., is_replaced).collect();
+        for held in &replaced {
             self.announce_end(held, GrantEnding::Replacement, now);
         }
         !replaced.is_empty()
+    }
+
+    /// Removes a grant that approves nothing more, if there is one; of several, one of which nothing can be claimed.
+    fn make_room(&mut self, now: Timestamp) -> Option<HeldGrant> {
+        let over = self.held.iter().enumerate();
+        let over = over.filter(|(_, held)| !held.is_active(now));
+        let (index, _) = over.min_by_key(|(_, held)| held.can_end(now))?;
+        Some(self.held.remove(index))
     }
 
     /// Takes one use of the grant for exactly this, if there is one that is active at `now` and `may_use` it.
@@ -177,7 +189,13 @@ impl Grants {
         Some(held.signed)
     }
 
-    /// Ends one grant. Returns whether it was active.
+    /// Whether what a grant has approved is not to be claimed, since it was ended; `None` if it is not held here.
+    pub fn has_ended(&self, id: &str) -> Option<bool> {
+        let held = self.held.iter().find(|held| held.signed.grant.id == id)?;
+        Some(held.ended.is_some())
+    }
+
+    /// Ends one grant. Returns whether there was something to end.
     pub fn end(&mut self, id: &str, by: GrantEnd, now: Timestamp) -> bool {
         self.end_where(by, now, |grant| grant.id == id)
     }

@@ -270,8 +270,8 @@ fn conflict_detail(reason: &ConflictReason) -> String {
                 .to_owned()
         }
         ConflictReason::GrantEnded => {
-            "The standing grant that approved this was ended: by its giver, the operator, a pause, or a rejection of the \
-             same content. Submit it again, so that people are asked."
+            "The standing grant that approved this was ended: by its giver, the operator, a pause, a rejection of the \
+             same content, or a newer one in its place. Submit it again: people are asked, or the newer one approves it."
                 .to_owned()
         }
     }

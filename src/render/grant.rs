@@ -57,7 +57,7 @@ impl GrantOffer {
 /// The standing grant that an approver gave.
 pub struct GrantView {
     pub(super) what: Sentence,
-    pub(super) is_active: bool,
+    pub(super) can_end: bool,
 }
 
 impl GrantView {
@@ -106,9 +106,15 @@ impl GrantView {
                     .words(".")
             }
         };
+        let can_end = held.is_in_force(now);
+        let unclaimed = if can_end && state == GrantState::UsedUp {
+            " Until you end it, the agent may still start what it has approved."
+        } else {
+            ""
+        };
         Self {
-            what: what.words(format!(" {used}")),
-            is_active: matches!(state, GrantState::Active { .. }),
+            what: what.words(format!(" {used}{unclaimed}")),
+            can_end,
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Standing grants: an approver allows an agent exactly the same again, until a time and a number of times.
 
+mod claims;
+
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -385,64 +387,6 @@ async fn its_giver_ends_a_grant_with_the_code() {
     // Another approver's page does not have it.
     let bob = gate.get(&gate.question(&asked, BOB).link).await;
     assert!(!bob.body.contains("standing grant"), "{}", bob.body);
-}
-
-/// Claims what a grant has approved; whether it was granted.
-async fn can_claim(gate: &TestGate, approval: &Approval) -> bool {
-    let body = Claim {
-        nonce: NONCE.to_owned(),
-        secret: None,
-    };
-    match gate.client.claim(&approval.id, &body).await {
-        Ok(_) => true,
-        Err(Error::Problem(problem)) => {
-            let is_meant = problem.kind.ends_with(":approver_not_allowed")
-                && problem.detail.contains("standing grant");
-            assert!(is_meant, "{problem:?}");
-            false
-        }
-        Err(error) => panic!("{error:?}"),
-    }
-}
-
-/// An agent that has stocked up on approvals gains nothing when the grant is ended.
-#[tokio::test]
-async fn what_a_grant_has_approved_is_not_claimed_after_it_was_ended() {
-    let gate = gate_with(POLICY).await;
-    for ending in ["giver", "operator", "pause", "revocation"] {
-        let asked = given(&gate, "10").await;
-        let (stocked, claimed) = (assert_approves(&gate).await, assert_approves(&gate).await);
-        assert!(can_claim(&gate, &claimed).await);
-        match ending {
-            "giver" => {
-                let code = gate.question(&asked, ALICE).code;
-                end_by_form(&gate, &asked, Some(&code)).await;
-            }
-            "operator" => {
-                let grants = list(&gate).await;
-                let active = grants.iter().find(|it| it["state"] == "active").unwrap();
-                operate(
-                    &gate,
-                    json!({"command": "revoke-grant", "id": active["id"]}),
-                )
-                .await;
-            }
-            "pause" => {
-                operate(&gate, json!({"command": "pause", "because": "an incident"})).await;
-                operate(&gate, json!({"command": "resume"})).await;
-            }
-            _ => {
-                operate(&gate, json!({"command": "revoke", "id": asked.id})).await;
-            }
-        }
-        assert!(!can_claim(&gate, &stocked).await, "{ending}");
-        // What was claimed stays so.
-        assert!(can_claim(&gate, &claimed).await, "{ending}");
-    }
-    // One that is used up has approved what it has.
-    given(&gate, "1").await;
-    let last = assert_approves(&gate).await;
-    assert!(can_claim(&gate, &last).await);
 }
 
 #[tokio::test]

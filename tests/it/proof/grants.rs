@@ -2,7 +2,8 @@
 //! write it if it is unchanged; any of them may crash between two steps, or lose the response of a write.
 //!
 //! What is checked: a grant approves no more requests than its count; none after its end, by the clock of the process
-//! that approves; none after a rejection or a pause is acknowledged. Each seeded bug breaks one of these.
+//! that approves; none after a rejection or a pause is acknowledged, nor is then claimed what it has approved. Each seeded
+//! bug breaks one of these.
 
 use std::time::Duration;
 
@@ -31,6 +32,8 @@ enum Bug {
     PauseFirst,
     /// The end of a grant is not looked at.
     NoEnd,
+    /// What a grant has approved is claimed that is not in the row any more.
+    MissingInForce,
 }
 
 /// What one process is about to do.
@@ -48,6 +51,8 @@ enum Step {
         taken_at: Option<Timestamp>,
     },
     Refund(String),
+    /// Claims a request that this grant has approved.
+    Claim(String),
     /// The approval is stored; the grant is not yet.
     Give {
         signed: Box<SignedGrant>,
@@ -74,12 +79,14 @@ struct World {
     /// The grants that were approved, and those of which the end is acknowledged.
     known: Vec<String>,
     ended: Vec<String>,
+    claims: usize,
     failure: Option<&'static str>,
 }
 
 const COUNT: &str = "a grant approves no more than its count";
 const END: &str = "a grant approves nothing after its end";
 const ENDED: &str = "a grant approves nothing after what ends it is acknowledged";
+const CLAIMED: &str = "what a grant has approved is not claimed after what ends it is acknowledged";
 
 const USES: u16 = 2;
 const LASTS: Duration = Duration::from_secs(100);
@@ -111,6 +118,7 @@ impl World {
             approved: Vec::new(),
             known: Vec::new(),
             ended: Vec::new(),
+            claims: 0,
             failure: None,
         }
     }
@@ -157,7 +165,11 @@ impl World {
 
     /// Begins what a process may do at any time.
     fn begin(&mut self, process: usize) {
-        let step = match self.dice.below(12) {
+        let step = match self.dice.below(14) {
+            12.. if !self.approved.is_empty() => {
+                let approved = self.dice.below(self.approved.len());
+                Step::Claim(self.approved[approved].clone())
+            }
             0..3 => {
                 let voided = self.grants.voided;
                 let signed = Box::new(self.signed(self.now(process)));
@@ -213,6 +225,10 @@ impl World {
                 self.write(grants, self.now(process));
                 None
             }
+            Step::Claim(id) => {
+                self.claim(process, &id);
+                None
+            }
             Step::Give { signed, voided } => self.give(process, *signed, voided),
             Step::End(by) => {
                 let mut grants = self.grants.clone();
@@ -250,6 +266,20 @@ impl World {
         })
     }
 
+    fn claim(&mut self, process: usize, id: &str) {
+        let mut held = self.grants.held.iter();
+        let held = held.find(|held| held.signed.grant.id == id);
+        let is_in_time = held.is_none_or(|held| held.is_in_force(self.now(process)));
+        let is_claimed = match self.grants.has_ended(id) {
+            Some(has_ended) => !has_ended && is_in_time,
+            None => self.bug == Bug::MissingInForce,
+        };
+        self.claims += usize::from(is_claimed);
+        if is_claimed && self.ended.iter().any(|ended| ended == id) {
+            self.failure = Some(CLAIMED);
+        }
+    }
+
     fn give(&mut self, process: usize, signed: SignedGrant, voided: u64) -> Option<Step> {
         let mut grants = self.grants.clone();
         let voided_before = match self.bug {
@@ -282,8 +312,9 @@ impl World {
         }
     }
 
-    /// Plays a number of steps, or until a guarantee is broken. Returns it, and the requests that were approved.
-    fn run(mut self) -> (Option<&'static str>, usize) {
+    /// Plays a number of steps, or until a guarantee is broken. Returns it, and how many requests were approved and
+    /// claimed.
+    fn run(mut self) -> (Option<&'static str>, usize, usize) {
         for _ in 0..150 {
             if self.steps.is_empty() || self.dice.below(3) == 0 {
                 let process = self.dice.below(5);
@@ -298,22 +329,26 @@ impl World {
                 break;
             }
         }
-        (self.failure, self.approved.len())
+        (self.failure, self.approved.len(), self.claims)
     }
 }
 
 #[test]
 fn no_order_of_writes_gains_a_use_of_a_grant() {
     let seeds = cases(5_000, 500_000);
-    let mut uses = 0;
+    let (mut uses, mut claims) = (0, 0);
     for seed in first()..first() + seeds {
         let _case = Case(seed);
-        let (failure, used) = World::new(Bug::None, seed).run();
+        let (failure, used, claimed) = World::new(Bug::None, seed).run();
         assert_eq!(failure, None);
         uses += used as u64;
+        claims += claimed as u64;
     }
-    assert!(uses > seeds, "{uses}");
-    record("grants", &[("orders", seeds), ("uses", uses)]);
+    assert!(uses > seeds && claims > 0, "{uses} {claims}");
+    record(
+        "grants",
+        &[("orders", seeds), ("uses", uses), ("claims", claims)],
+    );
 }
 
 #[test]
@@ -327,6 +362,7 @@ fn each_seeded_bug_of_grants_is_found() {
         (Bug::RejectionFirst, ENDED),
         (Bug::PauseFirst, ENDED),
         (Bug::NoEnd, END),
+        (Bug::MissingInForce, CLAIMED),
     ] {
         let mut found = (first()..first() + 5_000).map(|seed| World::new(bug, seed).run().0);
         let is_found = found.any(|failure| failure == Some(expected));
