@@ -246,17 +246,19 @@ impl App {
         let before = row.approval.clone();
         let escalating = self.charge_escalation(&before).await;
         let may_escalate = !matches!(escalating, Escalating::Delayed);
-        let (row, (is_escalated, leased)) = self
+        let updated = self
             .update(row, |approval, now| {
                 approval.apply_timeouts(self.config.outcome_within, now);
                 let is_escalated = may_escalate && approval.escalate(now);
                 Ok((is_escalated, self.lease_all(approval, now)))
             })
-            .await?;
+            .await;
+        let is_escalated = matches!(updated, Ok((_, (true, _))));
         if let (false, Escalating::Charged(owner, charge)) = (is_escalated, escalating) {
-            // Another sweep escalated it, or it ended meanwhile.
+            // Another sweep escalated it, it ended meanwhile, or it could not be stored.
             self.refund(&owner, &charge).await;
         }
+        let (row, (_, leased)) = updated?;
         if row.approval == before && !may_escalate {
             return Ok(Emails::default());
         }

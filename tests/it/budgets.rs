@@ -191,6 +191,26 @@ async fn of_two_sweeps_at_once_the_one_that_escalates_is_charged() {
     );
 }
 
+/// The budget is that of the request and of one escalation.
+#[tokio::test]
+async fn an_escalation_that_is_not_stored_costs_nothing() {
+    let own = [("HO_POLICY", ESCALATED), ("HO_OWNER_BUDGET", "4/1")];
+    let (gate, proxy) = behind_a_proxy(&own).await;
+    gate.client.submit(&payment()).await.unwrap();
+    gate.pass(Duration::from_secs(1_800));
+    let refused = Fault::Answer {
+        status: 400,
+        retry_after: None,
+        body: "",
+    };
+    proxy.fault(|request| operation(request) == "PUT approvals", refused);
+    let asked = || gate.mails().iter().any(|it| it.to == "cfo@example.com");
+    gate.sweep().await;
+    assert!(proxy.all_faults_applied() && !asked());
+    gate.sweep().await;
+    assert!(asked());
+}
+
 #[tokio::test]
 async fn without_readable_budgets_nothing_is_submitted() {
     let store = backing_store::tables(azurite().port);
