@@ -122,7 +122,7 @@ impl Approval {
                 && matches!(delivery.state, DeliveryState::Sending(_))
         });
         let Some(delivery) = leased else { return };
-        delivery.record(result, now);
+        delivery.record(result, self.request.expires_at, now);
         self.close_if_unreachable(|_| true, now);
     }
 

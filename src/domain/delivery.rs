@@ -14,8 +14,8 @@ pub(super) const SEND_LEASE: Duration = Duration::from_secs(60);
 /// The pause after the mail service rejected the gate's settings.
 pub const MISCONFIGURED_PAUSE: Duration = Duration::from_secs(300);
 
-/// The pause before the second attempt, the third, and so on; the last one repeats. A request is
-/// attempted until its deadline.
+/// The pause before the second attempt, the third, and so on; the last one repeats. What asks for a decision is attempted
+/// until the deadline, at pauses of at most a quarter of the time that is left.
 const RETRY_PAUSES: [u64; 7] = [30, 60, 120, 300, 600, 1_200, 1_800];
 
 /// The attempts at a notice after the request has ended, after which it counts as failed.
@@ -258,8 +258,8 @@ impl Delivery {
         self.attempts += 1;
     }
 
-    /// Records the result of an attempt.
-    pub(super) fn record(&mut self, result: SendResult, now: Timestamp) {
+    /// Records the result of an attempt; a request is to be answered by `deadline`.
+    pub(super) fn record(&mut self, result: SendResult, deadline: Timestamp, now: Timestamp) {
         let last_attempt = !self.notice.asks() && self.attempts >= MAX_OUTCOME_ATTEMPTS;
         let was_unclear = self.fault == Some(DeliveryFault::Unclear);
         self.state = match result {
@@ -275,7 +275,10 @@ impl Delivery {
             }
             SendResult::Failed(..) if last_attempt => DeliveryState::Failed(now),
             SendResult::Failed(_, retry_after) => {
-                let pause = retry_pause(self.attempts);
+                let mut pause = retry_pause(self.attempts);
+                if self.notice.asks() {
+                    pause = pause.min((deadline.since(now) / 4).max(retry_pause(1)));
+                }
                 DeliveryState::Queued(now + pause.max(retry_after.unwrap_or_default()))
             }
         };

@@ -295,6 +295,27 @@ async fn while_email_is_down_requests_wait_and_another_transport_sends_them() {
     assert_eq!(said, "0 not sent.\n");
 }
 
+/// Of the hour to decide, 40 minutes.
+#[tokio::test]
+async fn after_a_long_outage_of_email_people_are_asked_while_they_can_still_answer() {
+    let nowhere = [
+        ("HO_MAIL", "smtp"),
+        ("HO_SMTP_URL", "smtp://127.0.0.1:1?tls=none"),
+        ("HO_MAIL_FROM", "gate@example.com"),
+    ];
+    let gate = TestGate::with(&nowhere).await;
+    let approval = gate.ask().await;
+    for _ in 0..40 {
+        gate.pass(Duration::from_secs(60));
+        gate.sweep().await;
+    }
+    // The gate of the tests writes files.
+    let after = TestGate::at(gate.dir, &[]).await;
+    after.pass(Duration::from_secs(46 * 60));
+    after.sweep().await;
+    after.approve(&approval, ALICE).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn while_the_tables_are_down_calls_are_503_and_what_was_due_comes_after() {
     let proxy = Proxy::start(azurite().port).await;
