@@ -211,8 +211,17 @@ impl App {
                     };
                     sending.spawn(async move { (attempt, mailer.send(&email, timeout).await) });
                 }
-                // The key of the link is no longer configured, so the link cannot be derived.
-                None => results.push((attempt, SendResult::Failed(DeliveryFault::Refused, None))),
+                // It can be derived again once the operator has put the key back.
+                None => {
+                    let (id, kind) = (approval.request.id.to_string(), attempt.notice.word());
+                    let (approver, cause) = (
+                        attempt.approver + 1,
+                        "the link key of the request is missing",
+                    );
+                    tracing::warn!(id, kind, approver, cause, "email not sent");
+                    let fault = DeliveryFault::Misconfigured;
+                    results.push((attempt, SendResult::Failed(fault, None)));
+                }
             }
         }
         let id = approval.request.id.to_string();

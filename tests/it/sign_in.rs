@@ -2,6 +2,7 @@
 
 mod groups;
 mod matrix;
+mod missing_key;
 mod step_up;
 
 use std::time::{SystemTime, UNIX_EPOCH};

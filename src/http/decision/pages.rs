@@ -146,6 +146,10 @@ impl Forms<'_> {
     }
 }
 
+/// Only for a person who has signed in: no link is known without its key.
+const KEY_MISSING: &str = "You cannot decide this now: the gate does not have the key of this request (HO_LINK_KEYS). \
+                           Please tell the operator.";
+
 /// The page of the request, with earlier rejections of the same, and with the result of the last form, once,
 /// and what was typed in it. `with_forms`, it has its forms also where it would refresh itself, which would empty them.
 pub(super) async fn show(
@@ -164,6 +168,7 @@ pub(super) async fn show(
     } = identified;
     let id = &approval.request.id;
     let link = app.link_keys.link_token(approval, approver);
+    let has_key = link.is_some();
     let link = link.filter(|_| has_link).unwrap_or_default();
     let (sent, result) = draft.result.unzip();
     let message = draft
@@ -197,6 +202,13 @@ pub(super) async fn show(
     let form = |purpose| forms.of(purpose);
     if approval.can_vote(approver, now) {
         decision_page.form = form(FormPurpose::Decision);
+        if !has_key {
+            tracing::warn!(
+                id = id.to_string(),
+                "a page offers no decision: the link key of its request is missing"
+            );
+            decision_page.notice = Some(KEY_MISSING.to_owned());
+        }
     }
     let is_revocable = !approval.can_vote(approver, now) && approval.is_revocable_by(approver, now);
     if result.is_some() || with_forms {
