@@ -161,7 +161,7 @@ pub(super) fn describe_rejections(approval: &Approval, now: Timestamp) -> Option
 
 /// From when on it can be approved, while that is ahead.
 pub(super) fn describe_hold(approval: &Approval, zone: &Zone, now: Timestamp) -> Option<Sentence> {
-    let from = zone.time(approval.approvable_from(now)?);
+    let from = zone.time(approval.approvable_from(now)?.up_to_minute());
     let sentence = Sentence::new("This can be approved from ").time(from);
     Some(sentence.words(" on. A rejection counts at once."))
 }

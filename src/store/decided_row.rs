@@ -150,7 +150,7 @@ fn take<T: Serialize>(
     }
 }
 
-/// Whether so many bytes are left, which are taken then.
+/// Whether `size` bytes are left, which are taken then.
 fn fits(left: &mut usize, is_cut: &mut bool, size: usize) -> bool {
     let rest = left.checked_sub(size);
     *is_cut |= rest.is_none();

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use human_oversight::values::Timestamp;
 use human_oversight_client::types::Status;
 use reqwest::StatusCode;
 
@@ -12,6 +13,9 @@ use crate::harness::{ALICE, BOB};
 async fn email_and_page_say_from_the_start_when_approvals_count() {
     let held = "id = \"payments\"\nnot_before = \"10m\"";
     let gate = gate_with(&POLICY.replace("id = \"payments\"", held)).await;
+    // So that approvals count from the middle of a minute on.
+    gate.begin_minute();
+    gate.pass(Duration::from_secs(30));
     let payment = submit(&gate, &payment(60)).await;
     let page = page_of(&gate, &payment, ALICE).await;
     let (_, form) = page.split_once("id=\"decision\"").unwrap();
@@ -37,7 +41,10 @@ async fn email_and_page_say_from_the_start_when_approvals_count() {
     let tagless = from.split('<').map(|it| it.rsplit('>').next().unwrap());
     assert_eq!(tagless.collect::<String>(), refusal, "{page}");
 
-    gate.pass(Duration::from_secs(600));
+    // It counts in the minute that they name, and not earlier.
+    let (_, moment) = from.split_once("datetime=\"").unwrap();
+    let moment = Timestamp::parse(moment.split('"').next().unwrap()).unwrap();
+    gate.pass(moment.since(gate.now()));
     let page = page_of(&gate, &payment, ALICE).await;
     assert!(!page.contains("can be approved from"), "{page}");
     gate.approve(&payment, ALICE).await;
