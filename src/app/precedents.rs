@@ -38,9 +38,8 @@ impl App {
                         "earlier decisions cannot be trusted and are left out"
                     );
                 }
-                let parameters = serde_json::from_str(&request.parameters.json);
-                let parameters = parameters.expect("canonical JSON parses");
-                return Some(Precedent::new(&Scalars::of(&parameters), before.decisions));
+                let present = Scalars::of_request(request);
+                return Some(Precedent::new(&present, before.decisions));
             }
             Ok(Err(error)) => error.to_string(),
             Err(_) => "it took too long".to_owned(),

@@ -298,10 +298,8 @@ impl Approval {
         if self.plan.sign_in && form.assurance.object_id().is_none() {
             return Err(DecisionResult::SignInNeeded);
         }
-        let until = self.opened_at(place.stage, &self.votes) + self.plan.not_before;
-        // This clock may be behind the one that opened the stage.
-        let is_held_back = !self.plan.not_before.is_zero() && now < until;
-        if form.verdict == Verdict::Approve && is_held_back {
+        let held_back = self.held_back_until(place.stage, now);
+        if let Some(until) = held_back.filter(|_| form.verdict == Verdict::Approve) {
             return Err(DecisionResult::TooEarly { until });
         }
         let reasons = [&form.preset, &form.words, &form.question];

@@ -120,6 +120,24 @@ impl Approval {
         self.plan.opened_at(stage, votes, requested_at)
     }
 
+    /// When the open stage of a pending request can be approved, while that is ahead.
+    pub fn approvable_from(&self, now: Timestamp) -> Option<Timestamp> {
+        match self.plan.tally(&self.votes) {
+            Tally::Open { stage } if self.status(now) == Status::Pending => {
+                self.held_back_until(stage, now)
+            }
+            _ => None,
+        }
+    }
+
+    /// Until when a stage takes no approval, while that is ahead.
+    pub(super) fn held_back_until(&self, stage: usize, now: Timestamp) -> Option<Timestamp> {
+        let until = self.opened_at(stage, &self.votes) + self.plan.not_before;
+        // This clock may be behind the one that opened the stage.
+        let is_held_back = !self.plan.not_before.is_zero() && now < until;
+        is_held_back.then_some(until)
+    }
+
     /// When more people are asked, if a stage that opened at `opened_at` is still open.
     fn escalates_at(&self, escalation: &Escalation, opened_at: Timestamp) -> Timestamp {
         let life = self.request.expires_at.since(opened_at);

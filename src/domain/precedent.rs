@@ -7,7 +7,7 @@ mod past;
 mod scalars;
 
 use compare::compare;
-pub use finding::{Deviation, Finding};
+pub use finding::{Deviation, Finding, Part};
 pub use past::{DeciderKind, PastDecision, PastValues};
 pub use scalars::{Range, Scalars};
 
@@ -20,7 +20,7 @@ pub struct Precedent {
     /// makes nothing familiar by what is rejected, or decided without a person.
     pub approvals: usize,
     pub findings: Vec<Finding>,
-    /// Whether every parameter was compared, and nothing stands out.
+    /// Whether every parameter and the person on whose behalf the agent acts were compared, and nothing stands out.
     pub is_familiar: bool,
 }
 
@@ -37,7 +37,7 @@ impl Precedent {
         let approvals: Vec<&PastDecision> = approvals.collect();
         let mut findings = compare(present, &approvals);
         findings.sort_by_key(|finding| finding.what.is_usual());
-        let is_familiar = !approvals.is_empty()
+        let is_familiar = approvals.iter().any(|it| it.on_behalf_of.is_some())
             && !present.is_partial
             && !approvals.iter().any(|it| it.is_cut)
             && findings.iter().all(|it| it.what.is_usual());

@@ -16,6 +16,10 @@ pub enum HashPurpose<'a> {
         pointer: &'a str,
     },
     Person,
+    /// The pointer of a value under a name that suggests a secret.
+    Secret,
+    /// The person on whose behalf an agent acts, if any.
+    OnBehalfOf,
 }
 
 const HASH_BYTES: usize = 6;
@@ -41,6 +45,8 @@ impl LinkKeys {
             HashPurpose::Content => ("exact content", ""),
             HashPurpose::Value { pointer } => ("value", pointer),
             HashPurpose::Person => ("person", ""),
+            HashPurpose::Secret => ("secret", ""),
+            HashPurpose::OnBehalfOf => ("on behalf of", ""),
         };
         let parts = ["oversight precedent 1", purpose, scope, pointer, part].map(str::as_bytes);
         let mac = self.find(kid)?.mac(parts);

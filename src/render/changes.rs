@@ -14,7 +14,7 @@ use super::text::Text;
 use super::time::{Sentence, Zone};
 use crate::domain::{Approval, Assurance, Decision, State, Superseded};
 use crate::reveal::{self, is_secret_name};
-use crate::values::ApprovalId;
+use crate::values::{Address, ApprovalId};
 
 /// The changes for display.
 pub(super) struct ChangesView {
@@ -29,6 +29,8 @@ pub(super) struct ChangesView {
     pub(super) by_link: bool,
     /// Its action, if that was another.
     pub(super) action: Option<String>,
+    /// On whose behalf the agent acted and acts, if that is not the same.
+    pub(super) on_behalf_of: Option<String>,
     pub(super) parameters: Changed,
 }
 
@@ -72,6 +74,7 @@ impl ChangesView {
             ending: Some(describe_end(earlier, zone)),
             action: (earlier.request.action != approval.request.action)
                 .then(|| prose(&earlier.request.action)),
+            on_behalf_of: describe_people(earlier, approval).map(|it| prose(&it)),
             parameters: block.map_or(Changed::Nothing, Changed::Something),
             what: format!(
                 "This takes the place of request {}.",
@@ -90,6 +93,7 @@ impl ChangesView {
             question: None,
             by_link: false,
             action: None,
+            on_behalf_of: None,
             parameters: Changed::Unknown,
         }
     }
@@ -116,6 +120,13 @@ impl ChangesView {
 /// The agent's name for a request, with its short id; no link.
 fn name(id: &ApprovalId, write: &mut impl FnMut(&str) -> String) -> String {
     format!("{} (#{})", write(id.correlation()), short_id(id))
+}
+
+/// On whose behalf the agent acted and acts, if that is not the same.
+fn describe_people(earlier: &Approval, approval: &Approval) -> Option<String> {
+    let [before, now] = [earlier, approval].map(|it| it.request.on_behalf_of.as_ref());
+    let [from, to] = [before, now].map(|it| it.map_or("no person", Address::as_str));
+    (before != now).then(|| format!("It was on behalf of {from}, and is on behalf of {to} now."))
 }
 
 fn describe_end(earlier: &Approval, zone: &Zone) -> Sentence {

@@ -8,7 +8,7 @@ use super::grant::{GrantOffer, GrantView};
 use super::hand_over::{HandOverForm, HandOverView};
 use super::identification::Identification;
 use super::parameters::ParametersView;
-use super::plan::{PlanView, describe_rejections};
+use super::plan::{PlanView, describe_hold, describe_rejections};
 use super::precedent::PrecedentView;
 use super::request::{
     EarlierView, Heading, RequestView, describe_ending, describe_execution, describe_others,
@@ -55,6 +55,8 @@ pub struct DecisionPage<'a> {
     pub precedent: Option<PrecedentView>,
     /// How many rejections reject the request, where that of this approver does not.
     rejections_needed: Option<String>,
+    /// From when on an approval counts, while that is ahead.
+    hold: Option<Sentence>,
     /// The form, while the request is pending.
     pub form: Option<Form>,
     /// The form that revokes this approver's approval, until it is claimed.
@@ -216,6 +218,7 @@ impl<'a> DecisionPage<'a> {
             precedent: None,
             rejections_needed: describe_rejections(approval, now)
                 .filter(|_| !approval.is_rejected_by(index, now)),
+            hold: describe_hold(approval, zone, now),
             form: None,
             revocation: None,
             is_revocable: false,

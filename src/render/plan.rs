@@ -159,6 +159,13 @@ pub(super) fn describe_rejections(approval: &Approval, now: Timestamp) -> Option
     ))
 }
 
+/// From when on it can be approved, while that is ahead.
+pub(super) fn describe_hold(approval: &Approval, zone: &Zone, now: Timestamp) -> Option<Sentence> {
+    let from = zone.time(approval.approvable_from(now)?.up_to_minute());
+    let sentence = Sentence::new("This can be approved from ").time(from);
+    Some(sentence.words(" on. A rejection counts at once."))
+}
+
 /// The people whose approval could be given now, ask by ask.
 fn awaiting(approval: &Approval, now: Timestamp) -> Vec<Vec<usize>> {
     let plan = &approval.plan;
@@ -195,6 +202,7 @@ pub(super) fn describe_escalation(approval: &Approval, zone: &Zone) -> Option<Se
 
 fn notes(approval: &Approval, zone: &Zone, now: Timestamp) -> Vec<Sentence> {
     let mut notes = Vec::new();
+    notes.extend(describe_hold(approval, zone, now));
     notes.extend(describe_rejections(approval, now).map(Sentence::new));
     if let Some(escalation) = describe_escalation(approval, zone) {
         notes.push(escalation);

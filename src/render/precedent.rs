@@ -2,7 +2,7 @@
 
 use super::subject::grouped;
 use super::text::truncate;
-use crate::domain::{DeciderKind, Deviation, Finding, PastDecision, Precedent, Verdict};
+use crate::domain::{DeciderKind, Deviation, Finding, Part, PastDecision, Precedent, Verdict};
 use crate::values::Decimal;
 
 /// The card for display.
@@ -11,7 +11,7 @@ pub struct PrecedentView {
     pub(super) findings: Vec<FindingView>,
     /// How many more there are.
     pub(super) more: usize,
-    /// The parameters that differ each time.
+    /// What differs each time.
     pub(super) usual: Vec<String>,
     /// What is said if nothing stands out, or nothing could be compared.
     pub(super) overall: Option<String>,
@@ -21,14 +21,15 @@ pub struct PrecedentView {
 }
 
 pub(super) struct FindingView {
-    pub(super) pointer: String,
+    /// The pointer of a parameter, or another part of the request in words.
+    pub(super) part: String,
     pub(super) what: String,
 }
 
-/// The most findings and pointers that are shown; the parameters themselves are always whole.
+/// The most findings and parts that are shown; the parameters themselves are always whole.
 const MOST: usize = 10;
 
-const POINTER_CHARS: usize = 80;
+const PART_CHARS: usize = 80;
 
 impl PrecedentView {
     pub fn new(precedent: &Precedent) -> Self {
@@ -38,14 +39,14 @@ impl PrecedentView {
             .iter()
             .partition(|finding| finding.what.is_usual());
         let shown = striking.iter().take(MOST).map(|finding| FindingView {
-            pointer: pointer(finding),
+            part: part(finding),
             what: describe(finding, precedent.approvals),
         });
         let last = &precedent.past[..count.min(Precedent::SHOWN)];
         Self {
             findings: shown.collect(),
             more: striking.len().saturating_sub(MOST),
-            usual: usual.iter().copied().take(MOST).map(pointer).collect(),
+            usual: usual.iter().copied().take(MOST).map(part).collect(),
             overall: describe_overall(precedent, !usual.is_empty()),
             summary: (count > 0).then(|| summarize(last)),
             last: last.iter().map(describe_decision).collect(),
@@ -59,9 +60,14 @@ impl PrecedentView {
     }
 }
 
-/// A pointer of the agent's, cut.
-fn pointer(finding: &Finding) -> String {
-    truncate(&finding.pointer, POINTER_CHARS)
+/// What a finding is about; a pointer or address of the agent's is cut.
+fn part(finding: &Finding) -> String {
+    match &finding.part {
+        Part::Parameter(pointer) | Part::Length(pointer) => truncate(pointer, PART_CHARS),
+        Part::Secrets => "Values that look like secrets".to_owned(),
+        Part::OnBehalfOf(None) => "On behalf of no person".to_owned(),
+        Part::OnBehalfOf(Some(person)) => truncate(&format!("On behalf of {person}"), PART_CHARS),
+    }
 }
 
 fn describe_overall(precedent: &Precedent, has_usual: bool) -> Option<String> {
@@ -85,35 +91,50 @@ fn describe(finding: &Finding, approvals: usize) -> String {
     let last = last_approvals(finding.compared, approvals);
     match &finding.what {
         Deviation::NewParameter => format!("not given in {last}"),
+        Deviation::NewValue { .. } if matches!(finding.part, Part::OnBehalfOf(_)) => {
+            format!("not in {last}")
+        }
+        Deviation::NewValue { .. } if finding.part == Part::Secrets => {
+            format!("with one that was not given in {last}")
+        }
         Deviation::NewValue { .. } => format!("a value not in {last}"),
         Deviation::Larger(present, earlier) => {
-            let present = number(present);
-            match earlier {
-                Some(largest) => format!(
-                    "{present}, larger than in {last} (at most {})",
-                    number(largest)
-                ),
-                None => format!("{present}, larger than in {last}"),
-            }
+            let (present, than) = match finding.part {
+                Part::Length(_) => (items(present), "more"),
+                _ => (number(present), "larger"),
+            };
+            let bound = bound("at most", earlier.as_ref());
+            format!("{present}, {than} than in {last}{bound}")
         }
         Deviation::Smaller(present, earlier) => {
-            let present = number(present);
-            match earlier {
-                Some(smallest) => {
-                    format!(
-                        "{present}, smaller than in {last} (at least {})",
-                        number(smallest)
-                    )
-                }
-                None => format!("{present}, smaller than in {last}"),
-            }
+            let (present, than) = match finding.part {
+                Part::Length(_) => (items(present), "fewer"),
+                _ => (number(present), "smaller"),
+            };
+            let bound = bound("at least", earlier.as_ref());
+            format!("{present}, {than} than in {last}{bound}")
         }
         Deviation::MissingParameter => format!("given in {last}, and not now"),
+        Deviation::MissingValue if finding.part == Part::Secrets => {
+            format!("without one that was given in {last}")
+        }
         Deviation::MissingValue => format!("without a value that was in {last}"),
     }
 }
 
-/// The approvals that a parameter was compared with, of those that were read.
+/// The bound of the earlier ones, if the reader may see it.
+fn bound(what: &str, earlier: Option<&Decimal>) -> String {
+    earlier.map_or_else(String::new, |it| format!(" ({what} {})", number(it)))
+}
+
+fn items(count: &Decimal) -> String {
+    match number(count).as_str() {
+        "1" => "1 item".to_owned(),
+        count => format!("{count} items"),
+    }
+}
+
+/// The approvals that a part was compared with, of those that were read.
 fn last_approvals(compared: usize, count: usize) -> String {
     match (compared, count) {
         (1, 1) => "the last approval".to_owned(),

@@ -46,11 +46,6 @@ pub(super) fn partition_of(request: &Request) -> String {
     hex(&sha256(scope.join("\n").as_bytes())[..8])
 }
 
-fn scalars(request: &Request) -> Scalars {
-    let parameters = serde_json::from_str(&request.parameters.json);
-    Scalars::of(&parameters.expect("canonical JSON parses"))
-}
-
 fn hash(
     keys: &LinkKeys,
     kid: &str,
@@ -61,7 +56,7 @@ fn hash(
     hash.ok_or_else(|| damaged("HashKey"))
 }
 
-/// The content of a request, exactly.
+/// The content of a request, exactly, without the person on whose behalf the agent acts.
 fn content_of(request: &Request) -> String {
     json(&(&request.action, &request.parameters.json))
 }
@@ -81,14 +76,24 @@ pub(super) fn encode(
     let people = approval.approvers.iter();
     let people = people.map(|it| hash(HashPurpose::Person, &it.address.person()));
     let people: BTreeSet<String> = people.collect();
-    let scalars = scalars(request);
+    let scalars = Scalars::of_request(request);
+    let person = hash(HashPurpose::OnBehalfOf, &scalars.person());
+    let secrets = scalars
+        .secrets
+        .iter()
+        .map(|it| hash(HashPurpose::Secret, it));
+    let secrets = json(&secrets.collect::<BTreeSet<String>>());
     let mut left = PARAMETER_BYTES;
     let mut is_cut = false;
-    let mut numbers = BTreeMap::new();
-    for (pointer, Range { smallest, largest }) in scalars.numbers {
-        let bounds = [smallest.to_string(), largest.to_string()];
-        take(&mut left, &mut is_cut, &mut numbers, (pointer, bounds));
-    }
+    let secrets = fits(&mut left, &mut is_cut, secrets.len()).then_some(secrets);
+    let [lengths, numbers] = [scalars.lengths, scalars.numbers].map(|ranges| {
+        let mut taken = BTreeMap::new();
+        for (pointer, Range { smallest, largest }) in ranges {
+            let bounds = [smallest.to_string(), largest.to_string()];
+            take(&mut left, &mut is_cut, &mut taken, (pointer, bounds));
+        }
+        taken
+    });
     let mut values = BTreeMap::new();
     for (pointer, texts) in scalars.values {
         let purpose = HashPurpose::Value { pointer: &pointer };
@@ -116,12 +121,17 @@ pub(super) fn encode(
             "ContentHash",
             hash(HashPurpose::Content, &content_of(request)),
         ),
+        ("OnBehalfOfHash", person),
         ("Asked", json(&people)),
+        ("Lengths", json(&lengths)),
         ("Numbers", json(&numbers)),
         ("Values", json(&values)),
         ("Cut", is_cut.to_string()),
     ] {
         columns.set(name, &text);
+    }
+    if let Some(secrets) = secrets {
+        columns.set("Secrets", &secrets);
     }
     columns
 }
@@ -135,12 +145,17 @@ fn take<T: Serialize>(
 ) {
     // With the colon and the comma.
     let size = json(&pointer).len() + json(&value).len() + 2;
-    if size > *left {
-        *is_cut = true;
-        return;
+    if fits(left, is_cut, size) {
+        taken.insert(pointer, value);
     }
-    *left -= size;
-    taken.insert(pointer, value);
+}
+
+/// Whether `size` bytes are left, which are taken then.
+fn fits(left: &mut usize, is_cut: &mut bool, size: usize) -> bool {
+    let rest = left.checked_sub(size);
+    *is_cut |= rest.is_none();
+    *left = rest.unwrap_or(*left);
+    rest.is_some()
 }
 
 fn json(value: &impl Serialize) -> String {
@@ -160,14 +175,18 @@ pub(super) struct Reading<'a> {
 struct HashedReading {
     content: String,
     reader: String,
-    /// Each value with its hash, by pointer.
-    values: BTreeMap<String, Vec<(String, String)>>,
+    values: BTreeMap<String, Hashed>,
+    secrets: Hashed,
+    person: Hashed,
 }
+
+/// Each value with its hash.
+type Hashed = Vec<(String, String)>;
 
 impl<'a> Reading<'a> {
     pub(super) fn new(request: &Request, reader: &'a Address) -> Self {
         Self {
-            scalars: scalars(request),
+            scalars: Scalars::of_request(request),
             content: content_of(request),
             reader,
             hashed: BTreeMap::new(),
@@ -195,19 +214,24 @@ impl<'a> Reading<'a> {
     ) -> Result<HashedReading, StoreError> {
         let hash =
             |purpose: HashPurpose<'_>, part: &str| hash(link_keys, kid, purpose, (scope, part));
+        let hash_each = |purpose: HashPurpose<'_>, texts: &BTreeSet<String>| {
+            let hashed = texts
+                .iter()
+                .map(|text| Ok((text.clone(), hash(purpose, text)?)));
+            hashed.collect::<Result<Hashed, StoreError>>()
+        };
         let mut values = BTreeMap::new();
         for (pointer, texts) in &self.scalars.values {
-            let texts = texts.iter();
-            let hashed = texts.map(|text| {
-                let hash = hash(HashPurpose::Value { pointer }, text)?;
-                Ok((text.clone(), hash))
-            });
-            values.insert(pointer.clone(), hashed.collect::<Result<_, StoreError>>()?);
+            let hashed = hash_each(HashPurpose::Value { pointer }, texts)?;
+            values.insert(pointer.clone(), hashed);
         }
+        let person = BTreeSet::from([self.scalars.person()]);
         Ok(HashedReading {
             content: hash(HashPurpose::Content, &self.content)?,
             reader: hash(HashPurpose::Person, &self.reader.person())?,
             values,
+            secrets: hash_each(HashPurpose::Secret, &self.scalars.secrets)?,
+            person: hash_each(HashPurpose::OnBehalfOf, &person)?,
         })
     }
 }
@@ -224,23 +248,55 @@ pub(super) fn decode(
     let hashes: BTreeMap<String, Vec<String>> = parsed_json(columns, "Values")?;
     let values = hashes.into_iter().map(|(pointer, hashes)| {
         let present = hashed.values.get(&pointer).map_or(&[][..], Vec::as_slice);
-        let mut is_missing = vec![true; hashes.len()];
-        let shared = present.iter().filter_map(|(value, hash)| {
-            is_missing[hashes.binary_search(hash).ok()?] = false;
-            Some(value.clone())
-        });
-        let shared = shared.collect();
-        let missing = hashes.iter().zip(is_missing).filter(|(_, it)| *it);
-        let values = PastValues {
-            shared,
-            missing: missing.map(|(hash, _)| hash.clone()).collect(),
-            hashes,
-        };
-        (pointer, values)
+        (pointer, past_values(present, hashes))
     });
     let values = values.collect();
-    let bounds: BTreeMap<String, [String; 2]> = parsed_json(columns, "Numbers")?;
-    let numbers = bounds.into_iter().map(|(pointer, bounds)| {
+    // Rows of earlier versions have none of these.
+    let person = columns.text("OnBehalfOfHash");
+    let person = person.map(|hash| past_values(&hashed.person, vec![hash.to_owned()]));
+    let is_same_person = person.as_ref().is_some_and(|it| it.missing.is_empty());
+    let has = |name| columns.text(name).is_some();
+    let lengths = has("Lengths")
+        .then(|| ranges(columns, "Lengths"))
+        .transpose()?;
+    let secrets = has("Secrets")
+        .then(|| parsed_json(columns, "Secrets"))
+        .transpose()?;
+    let asked: Vec<String> = parsed_json(columns, "Asked")?;
+    Ok(PastDecision {
+        verdict: parsed(columns, "Verdict", Verdict::from_word)?,
+        by: parsed(columns, "DeciderKind", DeciderKind::from_word)?,
+        at: parsed(columns, "DecidedTimestamp", Timestamp::parse)?,
+        is_same: is_same_person && columns.text("ContentHash") == Some(&hashed.content),
+        reader_was_asked: asked.contains(&hashed.reader),
+        values,
+        numbers: ranges(columns, "Numbers")?,
+        lengths,
+        secrets: secrets.map(|hashes| past_values(&hashed.secrets, hashes)),
+        on_behalf_of: person,
+        is_cut: parsed(columns, "Cut", |text| text.parse().ok())?,
+    })
+}
+
+/// Earlier values, as compared with the present ones.
+fn past_values(present: &[(String, String)], hashes: Vec<String>) -> PastValues {
+    let mut is_missing = vec![true; hashes.len()];
+    let shared = present.iter().filter_map(|(value, hash)| {
+        is_missing[hashes.binary_search(hash).ok()?] = false;
+        Some(value.clone())
+    });
+    let shared = shared.collect();
+    let missing = hashes.iter().zip(is_missing).filter(|(_, it)| *it);
+    PastValues {
+        shared,
+        missing: missing.map(|(hash, _)| hash.clone()).collect(),
+        hashes,
+    }
+}
+
+fn ranges(columns: &Columns, name: &str) -> Result<BTreeMap<String, Range>, StoreError> {
+    let bounds: BTreeMap<String, [String; 2]> = parsed_json(columns, name)?;
+    let ranges = bounds.into_iter().map(|(pointer, bounds)| {
         let [smallest, largest] = bounds.map(|text| Decimal::parse(&text));
         let range = Range {
             smallest: smallest?,
@@ -248,18 +304,8 @@ pub(super) fn decode(
         };
         Some((pointer, range))
     });
-    let numbers: Option<BTreeMap<String, Range>> = numbers.collect();
-    let asked: Vec<String> = parsed_json(columns, "Asked")?;
-    Ok(PastDecision {
-        verdict: parsed(columns, "Verdict", Verdict::from_word)?,
-        by: parsed(columns, "DeciderKind", DeciderKind::from_word)?,
-        at: parsed(columns, "DecidedTimestamp", Timestamp::parse)?,
-        is_same: columns.text("ContentHash") == Some(&hashed.content),
-        reader_was_asked: asked.contains(&hashed.reader),
-        values,
-        numbers: numbers.ok_or_else(|| damaged("Numbers"))?,
-        is_cut: parsed(columns, "Cut", |text| text.parse().ok())?,
-    })
+    let ranges: Option<_> = ranges.collect();
+    ranges.ok_or_else(|| damaged(name))
 }
 
 /// Fails for a row that was moved to other keys.

@@ -53,6 +53,15 @@ impl Timestamp {
         self.0.format(format).expect("a date can be written")
     }
 
+    /// The same, or the beginning of the next minute, for a text that says from when on something works.
+    #[must_use]
+    pub fn up_to_minute(self) -> Self {
+        match self.unix_millis().rem_euclid(60_000) {
+            0 => self,
+            over => self + Duration::from_millis(60_000 - over.unsigned_abs()),
+        }
+    }
+
     /// The time since `earlier`; zero if this is before it.
     pub fn since(self, earlier: Self) -> Duration {
         (self.0 - earlier.0).try_into().unwrap_or(Duration::ZERO)

@@ -1,6 +1,8 @@
 //! The card that compares a request with earlier decisions on the same action of the same agent, and the table
 //! that it is read from.
 
+mod parts;
+
 use std::time::{Duration, Instant};
 
 use human_oversight_client::types::Approval;

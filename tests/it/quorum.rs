@@ -1,5 +1,6 @@
 //! What the organisation's policy says about requests: who must agree, what needs no person, what is denied.
 
+mod held_back;
 mod places;
 mod reached;
 mod votes;

@@ -89,6 +89,38 @@ async fn the_agent_changes_what_was_rejected_and_it_is_approved() {
 }
 
 #[tokio::test]
+async fn page_and_mail_say_that_the_agent_acts_for_another_person_now() {
+    let gate = TestGate::start().await;
+    let words =
+        |from: &str, to: &str| format!("It was on behalf of {from}, and is on behalf of {to} now.");
+    let (alex, kim, none) = ("alex@example.com", "kim@example.com", "no person");
+    for (from, to) in [
+        (alex, kim),
+        (alex, none),
+        (none, kim),
+        (kim, kim),
+        (none, none),
+    ] {
+        let submit_for = async |person: &str, supersedes: Option<&str>| {
+            let mut body = body(json!({"role": "admin", "from": from, "to": to}), supersedes);
+            if person != none {
+                body["onBehalfOf"] = json!(person);
+            }
+            submit(&gate, &body).await
+        };
+        let earlier = submit_for(from, None).await;
+        gate.reject(&earlier, ALICE, "").await;
+        let approval = submit_for(to, Some(&earlier.id)).await;
+        let (page, mail) = seen(&gate, &approval).await;
+        for text in [&page.body, &mail.html, &mail.text] {
+            let text = text.replace("[.]", ".").replace("\r\n", " ");
+            assert_eq!(text.contains(&words(from, to)), from != to, "{text}");
+            assert_eq!(text.contains("It was on behalf of"), from != to, "{text}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn page_and_mail_show_what_changed_above_the_parameters() {
     let gate = TestGate::start().await;
     let script = "set -e\nbackup\ndrop table orders\nnotify\n";

@@ -3,16 +3,29 @@
 use super::past::PastDecision;
 use crate::values::Decimal;
 
-/// A parameter that differs from those of the requests that people approved.
+/// A part of a request that differs from that of the requests that people approved.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
-    pub pointer: String,
-    /// The number of approvals whose parameters it was compared with.
+    pub part: Part,
+    /// The number of approvals that it was compared with.
     pub compared: usize,
     pub what: Deviation,
 }
 
-/// How a parameter differs.
+/// A part of a request that is compared.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// The parameter at a pointer.
+    Parameter(String),
+    /// How many items the list at a pointer has.
+    Length(String),
+    /// Which values under names that suggest a secret there are.
+    Secrets,
+    /// The person on whose behalf the agent acts, if there is one.
+    OnBehalfOf(Option<String>),
+}
+
+/// How a part differs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Deviation {
     /// No earlier request had such a parameter.
@@ -33,11 +46,20 @@ pub enum Deviation {
 }
 
 impl Finding {
+    /// Of the parameter at a pointer.
     pub(super) fn new(pointer: &str, past: &[&PastDecision], what: Deviation) -> Self {
         Self {
-            pointer: pointer.to_owned(),
+            part: Part::Parameter(pointer.to_owned()),
             compared: past.len(),
             what,
+        }
+    }
+
+    /// The pointer of the parameter that it is about.
+    pub(super) fn pointer(&self) -> Option<&str> {
+        match &self.part {
+            Part::Parameter(pointer) => Some(pointer),
+            Part::Length(_) | Part::Secrets | Part::OnBehalfOf(_) => None,
         }
     }
 }

@@ -24,13 +24,20 @@ pub struct PastDecision {
     pub verdict: Verdict,
     pub by: DeciderKind,
     pub at: Timestamp,
-    /// Whether what was asked is exactly what is asked now.
+    /// Whether what was asked is exactly what is asked now, on behalf of the same person.
     pub is_same: bool,
     /// Whether the reader was among those who were asked then. Only they see its numbers.
     pub reader_was_asked: bool,
     /// By pointer.
     pub values: BTreeMap<String, PastValues>,
     pub numbers: BTreeMap<String, Range>,
+    /// How many items the lists had. Of this and the two that follow nothing is known of a decision that an earlier
+    /// version kept.
+    pub lengths: Option<BTreeMap<String, Range>>,
+    /// The pointers of the values under names that suggest a secret.
+    pub secrets: Option<PastValues>,
+    /// The person on whose behalf the agent acted; one value also where there was no person.
+    pub on_behalf_of: Option<PastValues>,
     /// Whether parameters were left out, because there were too many.
     pub is_cut: bool,
 }

@@ -1,21 +1,28 @@
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 use super::*;
 use crate::domain::decision::Verdict;
 use crate::values::{Decimal, Timestamp};
 
+fn past_values(present: &BTreeSet<String>, hashes: &BTreeSet<String>) -> PastValues {
+    PastValues {
+        shared: present.intersection(hashes).cloned().collect(),
+        missing: hashes.difference(present).cloned().collect(),
+        hashes: hashes.iter().cloned().collect(),
+    }
+}
+
 /// A decision on a request with these parameters, as seen from one with those of `present`.
 fn past(present: &Value, parameters: &Value) -> PastDecision {
     let (present, earlier) = (Scalars::of(present), Scalars::of(parameters));
     let values = earlier.values.into_iter().map(|(pointer, hashes)| {
         let has = present.values.get(&pointer).cloned().unwrap_or_default();
-        let values = PastValues {
-            shared: has.intersection(&hashes).cloned().collect(),
-            missing: hashes.difference(&has).cloned().collect(),
-            hashes: hashes.into_iter().collect(),
-        };
-        (pointer, values)
+        (pointer, past_values(&has, &hashes))
     });
+    let person = |it: &Scalars| BTreeSet::from([it.person()]);
+    let on_behalf_of = past_values(&person(&present), &BTreeSet::from(["null".to_owned()]));
     PastDecision {
         verdict: Verdict::Approve,
         by: DeciderKind::Person,
@@ -24,6 +31,9 @@ fn past(present: &Value, parameters: &Value) -> PastDecision {
         values: values.collect(),
         reader_was_asked: true,
         numbers: earlier.numbers,
+        lengths: Some(earlier.lengths),
+        secrets: Some(past_values(&present.secrets, &earlier.secrets)),
+        on_behalf_of: Some(on_behalf_of),
         is_cut: false,
     }
 }
@@ -32,7 +42,12 @@ fn compare(present: &Value, earlier: &[Value]) -> Vec<(String, Deviation)> {
     let past = earlier.iter().map(|it| past(present, it)).collect();
     let findings = Precedent::new(&Scalars::of(present), past).findings;
     assert!(findings.iter().all(|it| it.compared == earlier.len()));
-    let findings = findings.into_iter().map(|it| (it.pointer, it.what));
+    let findings = findings.into_iter().map(|it| match it.part {
+        Part::Parameter(pointer) => (pointer, it.what),
+        Part::Length(pointer) => (format!("items of {pointer}"), it.what),
+        Part::Secrets => ("secrets".to_owned(), it.what),
+        Part::OnBehalfOf(person) => panic!("{person:?}"),
+    });
     findings.collect()
 }
 
@@ -131,12 +146,93 @@ fn what_is_different_each_time_stands_last() {
 fn values_under_the_name_of_a_secret_are_left_out_numbers_included() {
     let secrets =
         json!({"pin": 4711, "card": {"cvc": 123, "password": {"a": "b"}}, "tokens": [1, "x"]});
-    let nothing = Scalars {
+    let pointers = ["/card/cvc", "/card/password", "/pin", "/tokens"];
+    let pointers_alone = Scalars {
         is_partial: true,
+        secrets: pointers.map(str::to_owned).into(),
         ..Scalars::default()
     };
-    assert_eq!(Scalars::of(&secrets), nothing);
-    assert_eq!(compare(&secrets, &[json!({})]), []);
+    assert_eq!(Scalars::of(&secrets), pointers_alone);
+}
+
+#[test]
+fn which_values_that_look_like_secrets_there_are_is_compared() {
+    let secrets = |what| vec![("secrets".to_owned(), what)];
+    let earlier = [
+        json!({"pin": 1, "token": "a"}),
+        json!({"pin": 2, "apiKey": "b"}),
+    ];
+    for (present, found) in [
+        (json!({"pin": 3}), vec![]),
+        (json!({"pin": 3, "apiKey": "c", "token": "d"}), vec![]),
+        (json!({"token": "a"}), secrets(Deviation::MissingValue)),
+        (json!({}), secrets(Deviation::MissingParameter)),
+        (json!({"pin": 3, "password": "x"}), secrets(NEW)),
+    ] {
+        assert_eq!(compare(&present, &earlier), found, "{present}");
+    }
+    let found = compare(&json!({"pin": 3}), &[json!({})]);
+    assert_eq!(found, secrets(Deviation::NewParameter));
+}
+
+#[test]
+fn the_length_of_a_list_is_compared_as_a_number() {
+    let list = |length: usize| json!({"orders": vec![json!({"lines": [7, 8]}); length]});
+    let earlier = [list(2), list(4)];
+    let items = |what| vec![("items of /orders".to_owned(), what)];
+    let larger = Deviation::Larger(decimal("300"), Some(decimal("4")));
+    let smaller = Deviation::Smaller(decimal("1"), Some(decimal("2")));
+    for (length, found) in [
+        (2, vec![]),
+        (3, vec![]),
+        (300, items(larger)),
+        (1, items(smaller)),
+    ] {
+        assert_eq!(compare(&list(length), &earlier), found, "{length}");
+    }
+    let mut within = list(3);
+    within["orders"][1]["lines"] = json!([8, 7, 7]);
+    let larger = Deviation::Larger(decimal("3"), Some(decimal("2")));
+    let found = [("items of /orders/*/lines".to_owned(), larger)];
+    assert_eq!(compare(&within, &earlier), found);
+    // One finding tells that the list is new.
+    let found = compare(&json!({"to": ["a"]}), &[json!({})]);
+    assert_eq!(found, [("/to/*".to_owned(), Deviation::NewParameter)]);
+}
+
+#[test]
+fn the_person_on_whose_behalf_the_agent_acts_is_compared() {
+    let scalars = Scalars {
+        on_behalf_of: Some("alice@example.com".to_owned()),
+        ..Scalars::of(&json!({"to": "A"}))
+    };
+    let earlier = |person: &str| {
+        let (present, earlier) = (scalars.person(), person.to_owned());
+        let mut past = past(&json!({"to": "A"}), &json!({"to": "A"}));
+        let [present, earlier] = [present, earlier].map(|it| BTreeSet::from([it]));
+        past.on_behalf_of = Some(past_values(&present, &earlier));
+        past
+    };
+    let mut unknown = earlier("null");
+    unknown.on_behalf_of = None;
+    let compare = |past: &[&PastDecision]| {
+        let past = past.iter().map(|it| (*it).clone()).collect();
+        let Precedent {
+            findings,
+            is_familiar,
+            ..
+        } = Precedent::new(&scalars, past);
+        let found = findings.into_iter().map(|it| (it.part, it.compared));
+        (found.collect::<Vec<_>>(), is_familiar)
+    };
+    let [alice, mallory, none] =
+        ["\"alice@example.com\"", "\"mallory@example.com\"", "null"].map(earlier);
+    assert_eq!(compare(&[&none, &alice]), (vec![], true));
+    let found = vec![(Part::OnBehalfOf(scalars.on_behalf_of.clone()), 2)];
+    assert_eq!(compare(&[&none, &unknown, &mallory]), (found, false));
+    // An earlier version did not keep it.
+    assert_eq!(compare(&[&unknown]), (vec![], false));
+    assert_eq!(compare(&[&unknown, &alice]), (vec![], true));
 }
 
 #[test]
@@ -144,7 +240,7 @@ fn what_each_approval_had_and_the_request_has_not_is_found() {
     let missing = |pointer: &str, what| vec![(pointer.to_owned(), what)];
     let earlier = [
         json!({"n": 1, "dry_run": true, "to": ["a", "b"], "at": [1, "x"]}),
-        json!({"n": 1, "dry_run": false, "to": ["b", "c"], "at": [2, "x"]}),
+        json!({"n": 1, "dry_run": false, "to": ["b"], "at": [2, "x"]}),
     ];
     let present = json!({"n": 1, "to": ["b"], "at": [1, "x"]});
     let found = missing("/dry_run", Deviation::MissingParameter);

@@ -120,7 +120,7 @@ pub(super) fn message(
         DecisionResult::TooEarly { until } => {
             return Some(format!(
                 "Nothing was recorded: this request can be approved from {} on. Take the time to read it.",
-                app.config.brand.zone.in_words(until)
+                app.config.brand.zone.in_words(until.up_to_minute())
             ));
         }
         DecisionResult::CodesHeld { until } => {

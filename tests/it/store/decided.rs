@@ -62,6 +62,10 @@ pub(super) async fn a_decision_is_kept_once_and_read_newest_first(ground: Ground
     assert_eq!(found.values["/a"].shared, ["\"x\""]);
     assert_eq!(found.numbers["/n"].largest.to_string(), "1.5");
     assert_eq!(found.numbers["/l/*"].smallest.to_string(), "2");
+    let lengths = found.lengths.as_ref().unwrap();
+    assert_eq!(lengths["/l"].largest.to_string(), "2");
+    assert!(found.secrets.as_ref().unwrap().hashes.is_empty());
+    assert_eq!(found.on_behalf_of.as_ref().unwrap().shared, ["null"]);
     let others = before(&store, &now, "bob@example.com").await.0;
     assert!(!others[0].reader_was_asked);
 
