@@ -155,6 +155,12 @@ impl Policy {
         absences.filter(move |absence| absence.overlaps(from, until))
     }
 
+    /// Whether this agent can be called back by the channel of this name.
+    pub fn can_call_back(&self, agent: &str, channel: &str) -> bool {
+        let mut named = self.channels().iter().filter(|it| it.name == channel);
+        named.any(|it| it.can_call_back(agent))
+    }
+
     /// The members of a group; none where there is no such group.
     pub fn group(&self, name: &str) -> &[Member] {
         let group = self.document.groups.get(name);

@@ -1,6 +1,7 @@
 //! Handing an approver's seat over to another person.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::code_form::CodeForm;
 use super::error::Error;
@@ -11,7 +12,7 @@ use crate::domain::{Approval, Assurance, DecisionResult, HandOverStep, HandOverW
 use crate::keys::FormPurpose;
 use crate::policy::{Member, is_same_person};
 use crate::store::RowVersion;
-use crate::values::{Address, ApprovalId};
+use crate::values::{Address, ApprovalId, Timestamp};
 
 impl App {
     /// Applies a form that hands the approver's seat over, and asks the receiver if their vote is needed now.
@@ -41,6 +42,9 @@ impl App {
             let candidates = self.receivers(approval, form.approver, form.assurance);
             let receiver = match approval.judge_hand_over(form, wish, &candidates, now) {
                 HandOverStep::Record(receiver) => receiver,
+                HandOverStep::Done(DecisionResult::ReceiverRefused) => {
+                    return Ok(self.refusal_of(wish, now));
+                }
                 HandOverStep::Done(result) => return Ok(result),
             };
             let receiver = self.new_approver(&approval.request, receiver);
@@ -54,15 +58,17 @@ impl App {
     }
 
     /// The people to whom an approver may hand their seat: of the groups that were asked for it, as the policy has them
-    /// today, and of the operator's list, without its patterns. Those who are in the plan, and the person for whom the
-    /// agent acts, are not among them, by any of their addresses. None where the approver has nothing to hand over.
+    /// today, and of the operator's list, without its patterns. Those who are in the plan, the person for whom the agent
+    /// acts, and those who are absent now, are not among them, by any of their addresses. None where the approver has
+    /// nothing to hand over.
     pub fn receivers(
         &self,
         approval: &Approval,
         approver: usize,
         assurance: Assurance,
     ) -> Vec<Address> {
-        let is_possible = approval.can_hand_over(approver, self.now());
+        let now = self.now();
+        let is_possible = approval.can_hand_over(approver, now);
         if !is_possible || self.config.rows.version == RowVersion::V1 {
             return Vec::new();
         }
@@ -88,7 +94,11 @@ impl App {
                 Assurance::Link | Assurance::LinkOnly => false,
             };
             let is_excluded = is_self || excluded.iter().any(|it| is_same_person(it, &person));
-            if !is_excluded && list.allows(&person.address) && approval.may_receive(&person.address)
+            let is_absent = || self.absent_until(&person.address, now).is_some();
+            if !is_excluded
+                && list.allows(&person.address)
+                && approval.may_receive(&person.address)
+                && !is_absent()
             {
                 receivers.push(person.address.clone());
                 // Listed twice, they are offered once.
@@ -96,5 +106,24 @@ impl App {
             }
         }
         receivers
+    }
+
+    /// Why the person who was chosen may not have a seat.
+    fn refusal_of(&self, wish: &HandOverWish, now: Timestamp) -> DecisionResult {
+        let until = wish.to.as_ref().and_then(|to| self.absent_until(to, now));
+        match until {
+            Some(until) => DecisionResult::ReceiverAbsent { until },
+            None => DecisionResult::ReceiverRefused,
+        }
+    }
+
+    /// The end of the absence in which a person is now, as the policy says. What is handed to them then would wait for
+    /// them, since the substitutes were chosen at the submit.
+    fn absent_until(&self, person: &Address, now: Timestamp) -> Option<Timestamp> {
+        let policy = self.config.policy.as_ref()?;
+        let person = policy.member(person);
+        let mut absences = policy.absences(now, now + Duration::from_millis(1));
+        let absence = absences.find(|it| is_same_person(&it.person, &person));
+        absence.map(|it| it.until)
     }
 }

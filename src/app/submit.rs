@@ -104,9 +104,9 @@ impl App {
         let Some(callback) = &submission.callback else {
             return true;
         };
-        let channels = self.config.policy.iter().flat_map(|it| it.channels());
-        let mut named = channels.filter(|channel| channel.name == callback.channel);
-        named.any(|channel| channel.can_call_back(submission.id.agent()))
+        let agent = submission.id.agent();
+        let policy = self.config.policy.as_ref();
+        policy.is_some_and(|it| it.can_call_back(agent, &callback.channel))
     }
 
     /// A request that no person has decided.

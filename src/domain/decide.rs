@@ -117,6 +117,10 @@ pub enum DecisionResult {
     ReceiverMissing,
     /// The receiver may not have the seat: they were asked, are acted for, or are not among those offered.
     ReceiverRefused,
+    /// The receiver is absent until this time.
+    ReceiverAbsent {
+        until: Timestamp,
+    },
     /// The request has as many people as it may have, which is this many.
     TooManyPeople {
         most: usize,

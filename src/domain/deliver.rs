@@ -50,6 +50,13 @@ impl Approval {
         )
     }
 
+    fn is_revoked(&self) -> bool {
+        let State::Approved { execution, .. } = &self.state else {
+            return false;
+        };
+        matches!(execution, Execution::Revoked { .. })
+    }
+
     /// Leases every due delivery, so that no other instance sends it at the same time. Drops notices that
     /// `settings` exclude.
     pub fn lease_deliveries(
@@ -83,14 +90,19 @@ impl Approval {
             self.approvers[hand_over.from].drop_requests(now);
         }
         let status = self.state.status();
-        let has_failed = self.has_failed();
+        let (has_failed, is_revoked) = (self.has_failed(), self.is_revoked());
         let mut leased = Vec::new();
         for (index, approver) in self.approvers.iter_mut().enumerate() {
             approver.drop_pointless_reminders(now);
             let due = approver.deliveries.iter_mut().filter(|one| one.is_due(now));
             for delivery in due.filter(|it| is_meant(it.notice)) {
-                // Success may have been reported since.
-                let is_obsolete = delivery.notice == Notice::Failure && !has_failed;
+                let is_obsolete = match delivery.notice {
+                    // Success may have been reported since.
+                    Notice::Failure => !has_failed,
+                    // The notice of the revocation says what became of the approval.
+                    Notice::Outcome => is_revoked,
+                    _ => false,
+                };
                 if is_obsolete || !settings.includes(delivery.notice, status) {
                     delivery.state = DeliveryState::Dropped(now);
                     continue;

@@ -90,6 +90,7 @@ pub(super) fn cause_of_form(result: DecisionResult) -> Option<&'static str> {
         DecisionResult::SeatGone => "this person has handed their place over",
         DecisionResult::ReceiverMissing => "a hand-over without a receiver",
         DecisionResult::ReceiverRefused => "the receiver may not have the place",
+        DecisionResult::ReceiverAbsent { .. } => "the receiver is absent",
         DecisionResult::TooManyPeople { .. } => "the request has too many people for a hand-over",
         DecisionResult::HandOverReasonMissing => "a hand-over without a reason",
         DecisionResult::HandOverReasonTooLong { .. } => "the reason of the hand-over is too long",

@@ -17,7 +17,7 @@ use super::request::{
     format_duration, locked_addresses, parameters,
 };
 use super::secrets::Withheld;
-use super::subject::{short_id, subject};
+use super::subject::{correlation_in_email, short_id, subject};
 use super::template::render;
 use super::text::Text;
 use super::time::{Sentence, Time};
@@ -79,7 +79,8 @@ struct RequestEmail<'a> {
     others: Option<String>,
     plan: Option<PlanView>,
     hand_overs: Vec<HandOverView>,
-    correlation: String,
+    /// The id that the agent chose.
+    correlation: Option<String>,
     short_id: String,
     parameters: Option<ParametersView>,
     omission: Option<String>,
@@ -116,7 +117,8 @@ struct OutcomeEmail<'a> {
     before: Option<Sentence>,
     agent: String,
     action: String,
-    correlation: String,
+    /// The id that the agent chose.
+    correlation: Option<String>,
     short_id: String,
     comment: Option<String>,
     /// What the approver asks for a changed request.
@@ -275,7 +277,7 @@ fn render_request(
             defanger.defang(reason)
         }),
         others: describe_others(approval, attempt.approver, OTHERS_IN_EMAIL, now),
-        correlation: defanger.defang(request.id.correlation()),
+        correlation: correlation_in_email(&request.id).map(|it| defanger.defang(it)),
         short_id: short_id(&request.id),
         parameters,
         omission,
@@ -356,7 +358,7 @@ fn render_news(
         before: news.before,
         agent: defanger.defang(&agent),
         action: defanger.defang(&action),
-        correlation: defanger.defang(approval.request.id.correlation()),
+        correlation: correlation_in_email(&approval.request.id).map(|it| defanger.defang(it)),
         short_id: short_id(&approval.request.id),
         // A comment takes the link alone, which others than the approver may have.
         comment: news

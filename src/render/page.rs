@@ -72,12 +72,12 @@ pub struct DecisionPage<'a> {
     pub can_hand_over: bool,
     /// The places that were handed over.
     hand_overs: Vec<HandOverView>,
-    /// Whether this approver handed theirs over.
-    is_handed_over: bool,
     /// The seconds after which the page fetches itself, while there is news to come.
     pub refresh: Option<u64>,
     /// The address of the page with its forms, where this one refreshes itself and has none.
     pub forms_page: Option<String>,
+    /// Whether this approver can have withheld values shown, by the form for that.
+    pub can_reveal: bool,
     /// The form that shows the withheld values.
     pub reveal: Option<Form>,
     /// All parameters, behind a fold, for a person who has signed in.
@@ -227,9 +227,9 @@ impl<'a> DecisionPage<'a> {
             hand_over: None,
             can_hand_over: false,
             hand_overs: HandOverView::of(approval, index, zone, str::to_owned),
-            is_handed_over: approval.plan.hand_over_by(index).is_some(),
             refresh: refresh(approval, index, now),
             forms_page: None,
+            can_reveal: false,
             reveal: None,
             whole: None,
             hidden: view.hidden.count,

@@ -76,6 +76,15 @@ pub(super) fn short_id(id: &ApprovalId) -> String {
     characters.into_iter().map(char::from).collect()
 }
 
+/// The correlation id, unless an email shows it beside a one-time code, of six digits too, and it could be typed as that.
+pub(super) fn correlation_in_email(id: &ApprovalId) -> Option<&str> {
+    let correlation = id.correlation();
+    let is_digit = |c: char| c.is_ascii_digit();
+    let is_like_code =
+        correlation.matches(is_digit).count() == 6 && !correlation.contains(char::is_alphabetic);
+    (!is_like_code).then_some(correlation)
+}
+
 fn state(approval: &Approval, notice: Notice, now: Timestamp) -> &'static str {
     match (notice, approval.status(now)) {
         (Notice::Request, _) => "Approve?",
@@ -96,31 +105,39 @@ fn state(approval: &Approval, notice: Notice, now: Timestamp) -> &'static str {
     }
 }
 
-/// A number, or a text that is one, beside a currency of three capitals.
+/// A number, or a text that is one, beside a currency of three capitals. None where two members may be the sum, and say
+/// different ones.
 pub(super) fn sum_of_money(members: &Map<String, Value>) -> Option<String> {
     let currency = members.get("currency")?.as_str()?;
     let is_currency = currency.len() == 3 && currency.bytes().all(|b| b.is_ascii_uppercase());
-    let sum = SUMS.into_iter().find_map(|name| members.get(name))?;
+    let sums = SUMS.into_iter().filter_map(|name| members.get(name));
+    let mut sums = sums.map(sum_in_digits);
+    let sum = sums.next()??;
+    let is_only = sums.all(|other| other.as_ref() == Some(&sum));
+    (is_currency && is_only).then(|| format!("{sum} {currency}"))
+}
+
+/// Such as `-1,234.50`; `None` for what is no such number, or has zeros before it.
+fn sum_in_digits(sum: &Value) -> Option<String> {
     let sum = match sum {
         Value::Number(number) => number.to_string(),
         Value::String(text) => text.clone(),
         _ => return None,
     };
-    let (whole, fraction) = match sum.split_once('.') {
+    let (sign, unsigned) = match sum.strip_prefix('-') {
+        Some(unsigned) => ("-", unsigned),
+        None => ("", sum.as_str()),
+    };
+    let (whole, fraction) = match unsigned.split_once('.') {
         Some((whole, fraction)) => (whole, Some(fraction)),
-        None => (sum.as_str(), None),
+        None => (unsigned, None),
     };
     let is_digits =
         |text: &str| (1..=15).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
-    let unsigned = whole.strip_prefix('-').unwrap_or(whole);
-    let is_number = is_digits(unsigned) && fraction.is_none_or(is_digits);
+    let is_plain = whole == "0" || !whole.starts_with('0');
+    let is_number = is_digits(whole) && is_plain && fraction.is_none_or(is_digits);
     let fraction = fraction.map(|it| format!(".{it}")).unwrap_or_default();
-    let sign = if unsigned.len() < whole.len() {
-        "-"
-    } else {
-        ""
-    };
-    (is_currency && is_number).then(|| format!("{sign}{}{fraction} {currency}", grouped(unsigned)))
+    is_number.then(|| format!("{sign}{}{fraction}", grouped(whole)))
 }
 
 /// With a comma before each three digits.
@@ -169,6 +186,21 @@ mod tests {
             (json!({"amount": 1e-7, "currency": "EUR"}), None),
             (json!({"amount": 1, "currency": "euros"}), None),
             (json!({"amount": [1], "currency": "EUR"}), None),
+            (
+                json!({"amount": 3, "price": "500.00", "currency": "EUR"}),
+                None,
+            ),
+            (
+                json!({"total": 5, "sum": "5", "currency": "EUR"}),
+                Some("5 EUR"),
+            ),
+            (json!({"amount": [1], "total": 5, "currency": "EUR"}), None),
+            (json!({"amount": "0005", "currency": "EUR"}), None),
+            (json!({"amount": "-05.5", "currency": "EUR"}), None),
+            (
+                json!({"amount": "0.50", "currency": "EUR"}),
+                Some("0.50 EUR"),
+            ),
         ] {
             assert_eq!(sum(value.clone()).as_deref(), shown, "{value}");
         }

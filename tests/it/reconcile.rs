@@ -11,8 +11,10 @@ use human_oversight_client::Outcome;
 use serde_json::{Value, json};
 
 use crate::backing_store;
+use crate::claim::{NONCE, claim};
 use crate::deadline::within;
-use crate::harness::{ALICE, TestGate, repository};
+use crate::harness::{ALICE, TestGate, object, repository, request};
+use crate::outcome::report;
 use crate::process::{binary, run};
 use crate::report::kinds_in;
 
@@ -58,6 +60,25 @@ async fn delete_approved(gate: &TestGate, directory: &Directory<'_>, user: &str)
     gate.approve(&approval, ALICE).await;
     let outcome = pending.run(&parameters, async |_| directory.delete(user));
     assert!(matches!(outcome.await, Outcome::Executed(())));
+    approval.id
+}
+
+/// The same by the clock of the gate, which the agent's does not agree with.
+async fn delete_at_the_gates_time(
+    gate: &TestGate,
+    directory: &Directory<'_>,
+    user: &str,
+) -> String {
+    let mut new = request();
+    new.action_description = ACTION.to_owned();
+    new.parameters = object(json!({"user_id": user}));
+    let approval = gate.client.submit(&new).await.unwrap();
+    gate.approve(&approval, ALICE).await;
+    let claimed = gate.client.claim(&approval.id, &claim(NONCE)).await;
+    claimed.unwrap();
+    directory.delete(user);
+    let reported = gate.client.outcome(&approval.id, &report(None)).await;
+    reported.unwrap();
     approval.id
 }
 
@@ -171,7 +192,15 @@ async fn each_kind_of_mismatch_names_the_line_and_the_approval() {
         0
     );
     let empty = write(gate.dir.path(), "empty.jsonl", "\n");
-    let arguments = ["--actions", &empty, "--backup", backup, "--json"];
+    let arguments = [
+        "--actions",
+        &empty,
+        "--backup",
+        backup,
+        "--json",
+        "--slack",
+        "0",
+    ];
     let (said, code) = reconcile(&gate, &arguments).await;
     assert_eq!(code, 1, "{said}");
     let (mismatches, counts) = parse(&said);
@@ -183,8 +212,9 @@ async fn each_kind_of_mismatch_names_the_line_and_the_approval() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_approval_that_crosses_midnight_is_judged_once() {
     let gate = TestGate::start().await;
+    gate.back(std::time::Duration::from_secs(2 * 86_400));
     let directory = Directory::new(&gate);
-    let id = delete_approved(&gate, &directory, "1").await;
+    let id = delete_at_the_gates_time(&gate, &directory, "1").await;
     let second = std::time::Duration::from_secs(1);
     let (midnight, day) = (gate.now() + second, 86_400 * second);
     let times = [midnight - day, midnight, midnight + day].map(|it| it.to_string());
@@ -255,6 +285,29 @@ async fn an_approval_that_crosses_midnight_is_judged_once() {
     );
 }
 
+/// Lines of a time that has not ended may still come.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_approval_whose_time_still_runs_is_not_missed_by_a_run_for_the_whole_day() {
+    let gate = TestGate::start().await;
+    let directory = Directory::new(&gate);
+    let running = delete_approved(&gate, &directory, "1").await;
+    let empty = write(gate.dir.path(), "empty.jsonl", "");
+    let tomorrow = (gate.now() + std::time::Duration::from_secs(86_400)).to_string();
+    let day = ["--until", &tomorrow];
+    let (found, code) = reconcile_time(&gate, &empty, &day).await;
+    let open = json!([{"kind": "notOver", "approval": running}]);
+    assert_eq!((&found["unsettled"], code), (&open, 0), "{found}");
+    // Its action is found all the same, also where the log's clock is ahead.
+    gate.pass(std::time::Duration::from_secs(60));
+    directory.log.lock().unwrap().clear();
+    directory.delete("1");
+    directory.delete("2");
+    let actions = directory.write("actions.jsonl");
+    let (found, code) = reconcile_time(&gate, &actions, &day).await;
+    assert_eq!((&found["counts"]["matched"], code), (&json!(1), 1));
+    assert_eq!(found["counts"]["neverApproved"], 1);
+}
+
 /// The file is read by the report, whose example of it has the same header and the same kinds.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_table_has_a_row_for_each_mismatch_and_counts_what_matched() {
@@ -300,7 +353,8 @@ async fn the_table_has_a_row_for_each_mismatch_and_counts_what_matched() {
     assert_eq!(std::fs::read_to_string(&table).unwrap(), written);
 
     let empty = write(gate.dir.path(), "empty.jsonl", "");
-    let (_, code) = reconcile(&gate, &["--actions", &empty, "--table", path]).await;
+    let arguments = ["--actions", &empty, "--table", path, "--slack", "0"];
+    let (_, code) = reconcile(&gate, &arguments).await;
     assert_eq!(code, 1);
     let missing = std::fs::read_to_string(&table).unwrap();
     let kinds = kinds_in(&written).into_iter().chain(kinds_in(&missing));

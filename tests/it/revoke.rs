@@ -79,6 +79,27 @@ async fn an_approver_revokes_their_approval_with_the_code() {
     }
 }
 
+/// Else it would follow, or come before, the email that takes it back, and say nothing of that.
+#[tokio::test]
+async fn an_approval_revoked_before_its_emails_are_sent_has_none_but_those_of_the_revocation() {
+    let gate = TestGate::start().await;
+    let approval = gate.ask().await;
+    let alice = gate.question(&approval, ALICE);
+    gate.approve(&approval, ALICE).await;
+    gate.decide(&alice, &[("decision", "revoke"), ("code", &alice.code)])
+        .await;
+    gate.sweep().await;
+    gate.sweep().await;
+    let mails = gate.mails();
+    for person in [ALICE, BOB] {
+        let own = mails.iter().filter(|mail| mail.to == person);
+        let states = own.filter_map(|mail| mail.subject.split(' ').next());
+        let mut states: Vec<_> = states.collect();
+        states.sort_unstable();
+        assert_eq!(states, ["[Approve?]", "[Revoked]"], "{person}");
+    }
+}
+
 #[tokio::test]
 async fn nothing_else_revokes_an_approval() {
     let gate = TestGate::start().await;

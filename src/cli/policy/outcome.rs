@@ -18,22 +18,8 @@ pub(super) struct Outcome {
 
 impl Outcome {
     pub(super) fn new(policy: &Policy, request: &Request) -> Self {
-        let asked = request.asked();
-        let effect = policy.evaluate(&asked);
-        let refusal = match &effect {
-            Effect::Require(it) if it.on_behalf_of_required && asked.on_behalf_of.is_none() => {
-                Some(("validation", "the rule needs `onBehalfOf`".to_owned()))
-            }
-            Effect::Require(it) => {
-                let time = it
-                    .timeout
-                    .map_or(request.time, |time| time.min(request.time));
-                it.check(time)
-                    .err()
-                    .map(|fault| (code(&fault), fault.to_string()))
-            }
-            _ => None,
-        };
+        let effect = policy.evaluate(&request.asked());
+        let refusal = refusal(policy, request, &effect);
         Self {
             effect,
             refusal,
@@ -155,6 +141,33 @@ impl Outcome {
         }));
         lines.join("\n")
     }
+}
+
+/// Why the gate would refuse a request of which the policy says this, in the order in which it finds out.
+fn refusal(policy: &Policy, request: &Request, effect: &Effect) -> Option<(&'static str, String)> {
+    let invalid = |why: &str| Some(("validation", why.to_owned()));
+    if !request.can_be_called_back(policy) {
+        return invalid(
+            "/callback/channel is no channel that the policy lets this agent be called back by (callback_for)",
+        );
+    }
+    let asks_requested = match effect {
+        Effect::Requester => true,
+        Effect::Require(it) => it.asks_requested(),
+        Effect::Approve { .. } | Effect::Deny { .. } => false,
+    };
+    if asks_requested && !request.names_approvers {
+        return invalid("/approverEmails is missing");
+    }
+    let Effect::Require(it) = effect else {
+        return None;
+    };
+    if it.on_behalf_of_required && request.asked().on_behalf_of.is_none() {
+        return invalid("the rule needs `onBehalfOf`");
+    }
+    let time = it.timeout.unwrap_or(request.time).min(request.time);
+    let fault = it.check(time).err()?;
+    Some((code(&fault), fault.to_string()))
 }
 
 /// The code of the problem with which the gate refuses.

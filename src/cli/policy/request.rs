@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, anyhow, bail};
 use human_oversight::domain::Approval;
 use human_oversight::http::read_submission;
-use human_oversight::policy::Asked;
+use human_oversight::policy::{Asked, Policy};
 use human_oversight::values::Address;
 use human_oversight_protocol::strict_json;
 use serde_json::Value;
@@ -23,6 +23,8 @@ pub(super) struct Request {
     parameters: Value,
     on_behalf_of: Option<Address>,
     requested: Vec<Address>,
+    pub(super) names_approvers: bool,
+    callback: Option<String>,
     pub(super) time: Duration,
 }
 
@@ -53,7 +55,9 @@ impl Request {
             action: submission.action,
             parameters: serde_json::from_str(&submission.parameters.json)?,
             on_behalf_of: submission.on_behalf_of,
+            names_approvers: submission.approvers.is_some(),
             requested: submission.approvers.unwrap_or_default(),
+            callback: submission.callback.map(|it| it.channel),
             time: submission.timeout,
         })
     }
@@ -68,8 +72,17 @@ impl Request {
             parameters: serde_json::from_str(&request.parameters.json)?,
             on_behalf_of: request.on_behalf_of.clone(),
             requested: approvers.map(|it| it.address.clone()).collect(),
+            names_approvers: true,
+            callback: None,
             time: request.expires_at.since(request.requested_at),
         })
+    }
+
+    /// Whether the policy lets the agent be told as it wishes, if it does.
+    pub(super) fn can_be_called_back(&self, policy: &Policy) -> bool {
+        self.callback
+            .as_deref()
+            .is_none_or(|channel| policy.can_call_back(&self.agent, channel))
     }
 
     pub(super) fn asked(&self) -> Asked<'_> {

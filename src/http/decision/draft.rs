@@ -237,6 +237,7 @@ impl StoredResult {
             DecisionResult::SeatGone => ("seat-gone", None),
             DecisionResult::ReceiverMissing => ("no-receiver", None),
             DecisionResult::ReceiverRefused => ("receiver", None),
+            DecisionResult::ReceiverAbsent { until } => ("absent", Some(until.unix_millis())),
             DecisionResult::TooManyPeople { most } => ("people", i64::try_from(most).ok()),
             DecisionResult::HandOverReasonMissing => ("no-why", None),
             DecisionResult::HandOverReasonTooLong { most } => {
@@ -290,6 +291,9 @@ impl StoredResult {
             ("seat-gone", _) => DecisionResult::SeatGone,
             ("no-receiver", _) => DecisionResult::ReceiverMissing,
             ("receiver", _) => DecisionResult::ReceiverRefused,
+            ("absent", Some(until)) => DecisionResult::ReceiverAbsent {
+                until: Timestamp::from_unix_millis(until)?,
+            },
             ("people", Some(most)) => DecisionResult::TooManyPeople {
                 most: most.try_into().ok()?,
             },

@@ -3,6 +3,7 @@
 use super::words::FormFields;
 use crate::domain::{COMMENT_CHARS, DecisionResult, HandOver, HandOverWish};
 use crate::http::error::Error;
+use crate::render::Zone;
 use crate::values::Address;
 
 /// The receiver and the reason. What is no address is none of those offered. A reason that is a little too long comes
@@ -20,7 +21,7 @@ pub(super) fn read_wish(fields: &FormFields<'_>) -> Result<HandOverWish, Error> 
 }
 
 /// What a page says about a result that only hand-overs have.
-pub(super) fn message(result: DecisionResult) -> Option<String> {
+pub(super) fn message(result: DecisionResult, zone: &Zone) -> Option<String> {
     let most = HandOver::REASON_CHARS;
     let why = match result {
         DecisionResult::SeatGone => {
@@ -31,6 +32,9 @@ pub(super) fn message(result: DecisionResult) -> Option<String> {
         DecisionResult::ReceiverRefused => {
             "this person cannot have your place, since they were asked already, the agent acts for them, or they are not among those offered."
                 .to_owned()
+        }
+        DecisionResult::ReceiverAbsent { until } => {
+            format!("this person is absent until {}.", zone.in_words(until))
         }
         DecisionResult::TooManyPeople { most } => format!(
             "a request can have at most {most} people, those who gave their place away included."

@@ -31,6 +31,7 @@ pub(super) fn status_code(result: DecisionResult) -> StatusCode {
         | DecisionResult::Contradictory
         | DecisionResult::ReceiverMissing
         | DecisionResult::ReceiverRefused
+        | DecisionResult::ReceiverAbsent { .. }
         | DecisionResult::TooManyPeople { .. }
         | DecisionResult::HandOverReasonMissing
         | DecisionResult::HandOverReasonTooLong { .. }
@@ -61,9 +62,12 @@ pub(super) fn message(
         DecisionResult::SeatGone
         | DecisionResult::ReceiverMissing
         | DecisionResult::ReceiverRefused
+        | DecisionResult::ReceiverAbsent { .. }
         | DecisionResult::TooManyPeople { .. }
         | DecisionResult::HandOverReasonMissing
-        | DecisionResult::HandOverReasonTooLong { .. } => return hand_over::message(result),
+        | DecisionResult::HandOverReasonTooLong { .. } => {
+            return hand_over::message(result, &app.config.brand.zone);
+        }
         DecisionResult::GrantRefused => {
             "Nothing was recorded: the policy allows no such standing grant. Choose one of the times, and 1 to 1,000 uses."
         }

@@ -221,6 +221,36 @@ async fn of_a_receiver_and_the_substitute_of_the_absent_person_the_first_vote_co
 }
 
 #[tokio::test]
+async fn an_absent_person_receives_no_place_until_they_are_back() {
+    let clock = TestGate::start().await;
+    let until = clock.now() + HOUR / 2;
+    let absence = format!(
+        "{POLICY}[[absence]]\nperson = \"carol@example.com\"\nfrom = {}\nuntil = {until}\nsubstitute = \"dave@example.com\"\n",
+        clock.now() - HOUR,
+    );
+    let (gate, asked) = submit(&[("HO_POLICY", &absence), LIST]).await;
+    let offered = "<option value=\"carol@example.com\"";
+    let page = page_of(&gate, &asked, ALICE).await;
+    assert!(page.body.contains("<option value=\"dave@example.com\""));
+    assert!(!page.body.contains(offered), "{}", page.body);
+    // Asked for all the same, the page says until when.
+    let alice = gate.question(&asked, ALICE);
+    let fields = [
+        ("hand_over", CAROL),
+        ("reason", "I am on leave"),
+        ("code", &alice.code),
+    ];
+    let refused = super::send(&gate, &alice, &fields).await;
+    assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
+    let says = "Nothing was handed over: this person is absent until ";
+    assert!(refused.body.contains(says), "{}", refused.body);
+    gate.pass(HOUR / 2);
+    let page = page_of(&gate, &asked, ALICE).await;
+    assert!(page.body.contains(offered), "{}", page.body);
+    hand_over(&gate, &asked, ALICE, CAROL).await;
+}
+
+#[tokio::test]
 async fn a_new_member_of_the_group_receives_a_place_and_an_unlisted_person_does_not() {
     let dir = tempfile::tempdir().unwrap();
     let gate = TestGate::at(dir, &[("HO_POLICY", POLICY)]).await;

@@ -121,6 +121,42 @@ async fn an_encoded_word_of_an_agent_is_not_decoded() {
     assert!(mail.subject.starts_with(&subject), "{}", mail.subject);
 }
 
+/// Else it could be typed as the code, which stands in the same email.
+#[tokio::test]
+async fn an_id_of_the_agent_with_six_digits_is_not_in_an_email() {
+    for (id, is_shown) in [
+        ("184205", false),
+        ("184-205", false),
+        ("184205_", false),
+        ("1842051", true),
+        ("order-184205", true),
+    ] {
+        let gate = TestGate::start().await;
+        let new = NewApproval {
+            correlation_id: Some(id.to_owned()),
+            ..for_alice()
+        };
+        let asked = gate.client.submit(&new).await.unwrap();
+        gate.approve(&asked, ALICE).await;
+        gate.sweep().await;
+        let mails = gate.mails();
+        assert_eq!(mails.len(), 2);
+        for mail in mails {
+            let heads = [
+                mail.text.lines().find(|line| line.starts_with("Request:")),
+                mail.html.lines().find(|line| line.contains("(#")),
+            ];
+            let short = mail.subject.rsplit('#').next().unwrap();
+            assert!(mail.text.contains(&format!("#{short}")), "{}", mail.text);
+            assert!(mail.html.contains(&format!("#{short}")), "{}", mail.html);
+            let shows = heads[0].is_some_and(|line| line.contains(id));
+            assert_eq!(shows, is_shown, "{}", mail.text);
+            let shows = heads[1].is_some_and(|line| line.contains(id));
+            assert_eq!(shows, is_shown, "{}", mail.html);
+        }
+    }
+}
+
 /// The email about a request that has this text in every free-text member that accepts it; a single-line
 /// member refuses hidden characters.
 async fn email_with(gate: &TestGate, smtp: &Smtp, words: &str) -> Mail {

@@ -221,7 +221,21 @@ fn a_request_that_the_gate_would_refuse_ends_a_test_with_1() {
     let callback = json!({"channel": "agent", "state": "y"});
     let mut with_callback = request.clone();
     with_callback["callback"] = callback;
-    assert_eq!(test(&with_callback).0, 0);
+    let (code, output, _) = test(&with_callback);
+    let refused =
+        "refused (validation): /callback/channel is no channel that the policy lets this agent";
+    assert!(code == 1 && output.contains(refused), "{output}");
+    let channel = |agents: &str| {
+        let channel = "[channels.agent]\nkind = \"webhook\"\nurl = \"HO_CHANNEL_AGENT\"\n";
+        let policy = format!("{text}{channel}callback_for = [\"{agents}\"]\n");
+        write(dir.path(), "channel.toml", &policy)
+    };
+    for (agents, expected) in [("A", 0), ("B", 1)] {
+        let (policy, request) = (channel(agents), with_callback.to_string());
+        let request = write(dir.path(), "request.json", &request);
+        let (code, output, _) = outcome(&["test", &policy, "--request", &request]);
+        assert_eq!(code, expected, "{agents}: {output}");
+    }
     for (name, value) in [
         ("onBehalfOf", json!("x")),
         ("approver", json!("x")),
@@ -246,6 +260,28 @@ fn a_request_that_the_gate_would_refuse_ends_a_test_with_1() {
         "{\"agentName\": \"A\", \"agentName\": \"B\"}",
     );
     assert_eq!(outcome(&["test", &policy, "--request", &twice]).0, 2);
+}
+
+#[test]
+fn a_request_without_approvers_that_the_policy_leaves_to_them_ends_a_test_with_1() {
+    let dir = tempfile::tempdir().unwrap();
+    let by_requested =
+        "[[rule]]\nid = \"r\"\neffect = \"require\"\nstages = [{ from = \"requested\" }]\n";
+    for (rules, word) in [("", "requester: "), (by_requested, "require: ")] {
+        let policy = write(dir.path(), "policy.toml", &format!("version = 1\n{rules}"));
+        let test = |request: &Value| {
+            let request = write(dir.path(), "request.json", &request.to_string());
+            outcome(&["test", &policy, "--request", &request])
+        };
+        let mut request = json!({"agentName": "A", "actionDescription": "act", "parameters": {}});
+        let (code, output, _) = test(&request);
+        assert!(output.starts_with(word), "{output}");
+        let refused = "refused (validation): /approverEmails is missing";
+        assert!(code == 1 && output.contains(refused), "{output}");
+        request["approverEmails"] = json!(["z@example.com"]);
+        let (code, output, _) = test(&request);
+        assert_eq!(code, 0, "{output}");
+    }
 }
 
 #[test]

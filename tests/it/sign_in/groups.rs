@@ -205,6 +205,10 @@ async fn a_person_outside_the_group_sees_no_withheld_values() {
         let session = SignIn::session(&person);
         let page = visit(&gate, &approval.id, &[("cookie", &session)]).await;
         assert_eq!(page.body.contains("hunter22hunter22"), sees, "{person}");
+        assert!(page.body.contains(" withheld."), "{person}");
+        // A link to them leads to something.
+        let leads = page.body.contains("id=\"hidden-values\"");
+        assert!(leads || !page.body.contains("#hidden-values"), "{person}");
     }
 }
 
