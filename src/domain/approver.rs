@@ -1,6 +1,6 @@
 //! A person who may decide, and the deliveries to them.
 
-use super::delivery::{Delivery, DeliveryState, Notice};
+use super::delivery::{Delivery, DeliveryFault, DeliveryState, Notice};
 use crate::values::{Address, Timestamp};
 
 /// Wrong one-time codes after which one approver's link can no longer approve.
@@ -60,17 +60,17 @@ impl Approver {
             .any(|delivery| delivery.notice == Notice::Request && delivery.may_have_arrived())
     }
 
-    /// Drops the unsent deliveries that ask for a decision.
+    /// Drops the unsent deliveries that ask for a decision. One whose lease has ended without a result may have arrived.
     pub(super) fn drop_requests(&mut self, now: Timestamp) {
-        for delivery in &mut self.deliveries {
-            let is_unsent = match delivery.state {
-                DeliveryState::Queued(_) => true,
-                DeliveryState::Sending(until) => until <= now,
-                _ => false,
-            };
-            if is_unsent && delivery.notice.asks() {
-                delivery.state = DeliveryState::Dropped(now);
+        for delivery in self.deliveries.iter_mut().filter(|it| it.notice.asks()) {
+            match delivery.state {
+                DeliveryState::Queued(_) => {}
+                DeliveryState::Sending(until) if until <= now => {
+                    delivery.fault = Some(DeliveryFault::Unclear);
+                }
+                _ => continue,
             }
+            delivery.state = DeliveryState::Dropped(now);
         }
     }
 

@@ -6,7 +6,11 @@ use futures_util::future::join_all;
 use human_oversight_client::types::{Status, Withdrawal};
 use reqwest::StatusCode;
 
+use crate::backing_store::behind_a_proxy;
+use crate::deadline::eventually;
 use crate::harness::{ALICE, TestGate};
+use crate::proxy::Fault;
+use crate::tables::operation;
 
 #[tokio::test]
 async fn a_withdrawn_request_cannot_be_decided() {
@@ -53,6 +57,30 @@ async fn withdrawing_needs_no_body_and_undoes_no_decision() {
     assert_eq!(withdraw(&late.id).await, StatusCode::CONFLICT);
     assert_eq!(gate.status(&late.id).await.status, Status::Timeout);
     assert_eq!(withdraw("YQ.b").await, StatusCode::NOT_FOUND);
+}
+
+/// The result of the request's emails was not stored.
+#[tokio::test]
+async fn who_may_have_been_asked_gets_the_notice_of_the_end() {
+    let (gate, proxy) = behind_a_proxy(&[]).await;
+    let refused = Fault::Answer {
+        status: 400,
+        retry_after: None,
+        body: "",
+    };
+    proxy.fault(|request| operation(request) == "PUT approvals", refused);
+    let approval = gate.ask().await;
+    assert!(proxy.all_faults_applied());
+    gate.pass(Duration::from_secs(61));
+    let nothing = Withdrawal::default();
+    gate.client.withdraw(&approval.id, &nothing).await.unwrap();
+    let look = async || {
+        gate.sweep().await;
+        let mails = gate.mails().into_iter();
+        let withdrawn = mails.filter(|it| it.subject.contains("[Withdrawn]"));
+        (withdrawn.count() == 2).then_some(())
+    };
+    eventually(look).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -216,12 +216,8 @@ pub(super) async fn show(
     }
     let is_handed_over = approval.plan.hand_over_by(approver).is_some();
     let hand_over = forms.hand_over();
-<<<<<<< HEAD
-    let can_end_grant = given.as_ref().is_some_and(|held| held.is_in_force(now));
-=======
     decision_page.can_reveal = decision_page.hidden > 0 && !is_signed_in && !is_handed_over;
-    let has_active_grant = given.as_ref().is_some_and(|held| held.is_active(now));
->>>>>>> w-d3
+    let can_end_grant = given.as_ref().is_some_and(|held| held.is_in_force(now));
     decision_page.grant = given.map(|held| {
         let is_accepted = app.accepts_grant(&held.signed.grant, approval);
         GrantView::new(&held, is_accepted, &app.config.brand.zone, now)
