@@ -3,6 +3,7 @@
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
+use crate::lenient;
 use crate::members::Members;
 use crate::message::{INVALID_PARAMS, Id};
 
@@ -63,24 +64,30 @@ impl Answer {
         let Self::Result(result) = self else {
             return None;
         };
-        let result: Value = serde_json::from_str(result.get()).ok()?;
-        Some(result["task"]["taskId"].as_str()?.to_owned())
+        Some(lenient::read(result)["task"]["taskId"].as_str()?.to_owned())
     }
 
-    /// The error, if the call failed.
+    /// The error, if the call failed. A result that does not clearly say otherwise is one.
     pub(crate) fn failure(&self) -> Option<String> {
         match self {
             Self::Error(error) => {
-                let error: Value = serde_json::from_str(error.get()).unwrap_or_default();
+                let error = lenient::read(error);
                 let message = error["message"].as_str().or(error.as_str());
                 Some(message.unwrap_or("an error without a message").to_owned())
             }
             Self::Result(result) => {
-                let result: Value = serde_json::from_str(result.get()).unwrap_or_default();
-                if result["isError"] != true {
+                let Some(members) = Members::read(result, &[]) else {
+                    return Some("the tool server's result cannot be read".to_owned());
+                };
+                if matches!(
+                    members.get("isError").map(RawValue::get),
+                    None | Some("false" | "null")
+                ) {
                     return None;
                 }
-                let texts = result["content"].as_array().into_iter().flatten();
+                let content = members.get("content").map(lenient::read);
+                let content = content.unwrap_or_default();
+                let texts = content.as_array().into_iter().flatten();
                 let texts = texts.filter_map(|part| part["text"].as_str());
                 Some(texts.collect::<Vec<_>>().join("\n"))
             }

@@ -7,6 +7,7 @@
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use crate::lenient;
 use crate::members::Members;
 
 /// What a line of the client is.
@@ -190,9 +191,7 @@ fn read_call(params: &RawValue) -> Option<(String, Members<'_>)> {
 }
 
 fn read_asked(method: &str, params: Option<&RawValue>) -> Option<Asked> {
-    let params: Value = params
-        .and_then(|raw| serde_json::from_str(raw.get()).ok())
-        .unwrap_or_default();
+    let params = params.map(lenient::read).unwrap_or_default();
     match method {
         "initialize" => {
             let has_tasks = params["capabilities"]["tasks"].is_object();
@@ -204,7 +203,7 @@ fn read_asked(method: &str, params: Option<&RawValue>) -> Option<Asked> {
 }
 
 fn read_task(id: Id, method: &str, params: &RawValue) -> Option<TaskRequest> {
-    let params: Value = serde_json::from_str(params.get()).ok()?;
+    let params = lenient::read(params);
     let method = match method {
         "tasks/get" => TaskMethod::Get,
         "tasks/result" => TaskMethod::Result,
