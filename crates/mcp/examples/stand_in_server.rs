@@ -124,6 +124,10 @@ fn call(folder: &Path, id: &Value, params: &Value, line: &str) {
             &json!({"content": [{"type": "text", "text": "no such file"}], "isError": true}),
         ),
         "as told" => write_as_told(folder, id),
+        "as told, then crash" => {
+            write_as_told(folder, id);
+            exit(3);
+        }
         "twice" => {
             answer(id, &text("once"));
             answer(id, &text("again"));

@@ -14,22 +14,39 @@ pub(crate) enum Answer {
     Error(Box<RawValue>),
 }
 
-/// The answer in a line of the server, and the id of the request that it is for.
-pub(crate) fn read_answer(line: &[u8]) -> Option<(Id, Answer)> {
+/// A message of the server.
+pub(crate) enum Message {
+    /// Of this id.
+    Answer(Id, Answer),
+    /// A request or a notification.
+    Other,
+}
+
+/// Reads a line of the server, or a message of a batch. There is none if it cannot be read.
+pub(crate) fn read_message(line: &[u8]) -> Option<Message> {
     let raw: &RawValue = serde_json::from_slice(line).ok()?;
     let message = Members::read(raw, &[])?;
-    if message.get("method").is_some() {
-        return None;
-    }
-    let id = Id::read(message.get("id")?)?;
-    let answer = match (message.get("result"), message.get("error")) {
+    let [result, error] = ["result", "error"].map(|name| message.get(name));
+    let answer = match (result, error) {
         // Some servers write both members.
         (Some(result), Some(error)) if error.get() == "null" => Answer::Result(result.to_owned()),
         (_, Some(error)) => Answer::Error(error.to_owned()),
         (Some(result), None) => Answer::Result(result.to_owned()),
-        (None, None) => return None,
+        // A request has a method, and no answer has one but by mistake.
+        (None, None) => {
+            let method = message.get("method")?;
+            return method.get().starts_with('"').then_some(Message::Other);
+        }
     };
-    Some((id, answer))
+    Some(Message::Answer(Id::read(message.get("id")?)?, answer))
+}
+
+/// The answer in a line of the server, and the id of the request that it is for.
+pub(crate) fn read_answer(line: &[u8]) -> Option<(Id, Answer)> {
+    match read_message(line)? {
+        Message::Answer(id, answer) => Some((id, answer)),
+        Message::Other => None,
+    }
 }
 
 /// The line that answers a request.

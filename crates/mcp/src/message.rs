@@ -257,6 +257,20 @@ impl Id {
         Self(format!("\"held-{prefix}-{number}\""))
     }
 
+    /// The proxy's own ids that these bytes contain; one whose number cannot be read has none that is used.
+    pub(crate) fn find_own(prefix: &str, bytes: &[u8]) -> Vec<Self> {
+        let text = String::from_utf8_lossy(bytes);
+        let mut parts = text.split(prefix);
+        parts.next();
+        let number = |part: &str| {
+            let digits = part.strip_prefix('-')?;
+            let end = digits.find(|c: char| !c.is_ascii_digit());
+            digits[..end.unwrap_or(digits.len())].parse().ok()
+        };
+        let numbers = parts.map(|part| number(part).unwrap_or_default());
+        numbers.map(|number| Self::own(prefix, number)).collect()
+    }
+
     /// Whether it is one of the proxy's own, whatever its number.
     pub(crate) fn is_own(&self, prefix: &str) -> bool {
         self.0.starts_with(&format!("\"held-{prefix}-"))
