@@ -1,5 +1,6 @@
 //! `human-oversight ask`: the real program against a real gate, and an approver who decides.
 
+mod ignored;
 mod not_submitted;
 mod trust;
 

@@ -1,5 +1,6 @@
 //! The tool server of the tests: it notes what it receives and runs, in a folder that its argument names.
 
+use std::fmt::Display;
 use std::fs::OpenOptions;
 use std::io::{BufRead, Write};
 use std::path::{Path, PathBuf};
@@ -35,13 +36,21 @@ fn note(file: &Path, bytes: &[u8]) {
         .expect("a file of the test's folder");
 }
 
+fn read(file: &Path) -> Vec<u8> {
+    std::fs::read(file).expect("a file of the test's folder")
+}
+
 fn say(text: &str) {
+    write(text.as_bytes());
+}
+
+fn write(bytes: &[u8]) {
     let mut output = std::io::stdout().lock();
-    output.write_all(text.as_bytes()).ok();
+    output.write_all(bytes).ok();
     output.flush().ok();
 }
 
-fn answer(id: &Value, result: &Value) {
+fn answer(id: &Value, result: &impl Display) {
     // Not as the proxy would write it.
     say(&format!(
         "{{ \"result\" : {result} ,\"id\":{id},\"jsonrpc\":\"2.0\"}}\n"
@@ -61,8 +70,10 @@ fn take(folder: &Path, message: Value, line: &[u8]) {
         ),
         Some("tools/list") if message["params"]["cursor"] == "no answer" => {}
         Some("tools/list") if folder.join("tools").exists() => {
-            let tools = std::fs::read(folder.join("tools")).expect("a file of the test's folder");
-            answer(&id, &serde_json::from_slice(&tools).expect("JSON"));
+            answer(
+                &id,
+                &String::from_utf8(read(&folder.join("tools"))).expect("UTF-8"),
+            );
         }
         Some("tools/list") => answer(
             &id,
@@ -112,6 +123,11 @@ fn call(folder: &Path, id: &Value, params: &Value, line: &str) {
             id,
             &json!({"content": [{"type": "text", "text": "no such file"}], "isError": true}),
         ),
+        "as told" => write_as_told(folder, id),
+        "as told, then crash" => {
+            write_as_told(folder, id);
+            exit(3);
+        }
         "twice" => {
             answer(id, &text("once"));
             answer(id, &text("again"));
@@ -149,6 +165,17 @@ fn call(folder: &Path, id: &Value, params: &Value, line: &str) {
         }
         _ => answer(id, &text(line)),
     }
+}
+
+/// Writes the bytes of the file `answer`, with the id of the call for each `ID`.
+fn write_as_told(folder: &Path, id: &Value) {
+    let (answer, id) = (read(&folder.join("answer")), id.to_string());
+    let mut rest = answer.as_slice();
+    while let Some(at) = rest.windows(2).position(|it| it == b"ID") {
+        write(&[&rest[..at], id.as_bytes()].concat());
+        rest = &rest[at + 2..];
+    }
+    write(rest);
 }
 
 fn say_progress(params: &Value) {

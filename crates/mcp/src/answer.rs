@@ -3,6 +3,7 @@
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
+use crate::lenient;
 use crate::members::Members;
 use crate::message::{INVALID_PARAMS, Id};
 
@@ -13,22 +14,39 @@ pub(crate) enum Answer {
     Error(Box<RawValue>),
 }
 
-/// The answer in a line of the server, and the id of the request that it is for.
-pub(crate) fn read_answer(line: &[u8]) -> Option<(Id, Answer)> {
+/// A message of the server.
+pub(crate) enum Message {
+    /// Of this id.
+    Answer(Id, Answer),
+    /// A request or a notification.
+    Other,
+}
+
+/// Reads a line of the server, or a message of a batch. There is none if it cannot be read.
+pub(crate) fn read_message(line: &[u8]) -> Option<Message> {
     let raw: &RawValue = serde_json::from_slice(line).ok()?;
     let message = Members::read(raw, &[])?;
-    if message.get("method").is_some() {
-        return None;
-    }
-    let id = Id::read(message.get("id")?)?;
-    let answer = match (message.get("result"), message.get("error")) {
+    let [result, error] = ["result", "error"].map(|name| message.get(name));
+    let answer = match (result, error) {
         // Some servers write both members.
         (Some(result), Some(error)) if error.get() == "null" => Answer::Result(result.to_owned()),
         (_, Some(error)) => Answer::Error(error.to_owned()),
         (Some(result), None) => Answer::Result(result.to_owned()),
-        (None, None) => return None,
+        // A request has a method, and no answer has one but by mistake.
+        (None, None) => {
+            let method = message.get("method")?;
+            return method.get().starts_with('"').then_some(Message::Other);
+        }
     };
-    Some((id, answer))
+    Some(Message::Answer(Id::read(message.get("id")?)?, answer))
+}
+
+/// The answer in a line of the server, and the id of the request that it is for.
+pub(crate) fn read_answer(line: &[u8]) -> Option<(Id, Answer)> {
+    match read_message(line)? {
+        Message::Answer(id, answer) => Some((id, answer)),
+        Message::Other => None,
+    }
 }
 
 /// The line that answers a request.
@@ -63,24 +81,30 @@ impl Answer {
         let Self::Result(result) = self else {
             return None;
         };
-        let result: Value = serde_json::from_str(result.get()).ok()?;
-        Some(result["task"]["taskId"].as_str()?.to_owned())
+        Some(lenient::read(result)["task"]["taskId"].as_str()?.to_owned())
     }
 
-    /// The error, if the call failed.
+    /// The error, if the call failed. A result that does not clearly say otherwise is one.
     pub(crate) fn failure(&self) -> Option<String> {
         match self {
             Self::Error(error) => {
-                let error: Value = serde_json::from_str(error.get()).unwrap_or_default();
+                let error = lenient::read(error);
                 let message = error["message"].as_str().or(error.as_str());
                 Some(message.unwrap_or("an error without a message").to_owned())
             }
             Self::Result(result) => {
-                let result: Value = serde_json::from_str(result.get()).unwrap_or_default();
-                if result["isError"] != true {
+                let Some(members) = Members::read(result, &[]) else {
+                    return Some("the tool server's result cannot be read".to_owned());
+                };
+                if matches!(
+                    members.get("isError").map(RawValue::get),
+                    None | Some("false" | "null")
+                ) {
                     return None;
                 }
-                let texts = result["content"].as_array().into_iter().flatten();
+                let content = members.get("content").map(lenient::read);
+                let content = content.unwrap_or_default();
+                let texts = content.as_array().into_iter().flatten();
                 let texts = texts.filter_map(|part| part["text"].as_str());
                 Some(texts.collect::<Vec<_>>().join("\n"))
             }

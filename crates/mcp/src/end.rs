@@ -17,10 +17,19 @@ pub(crate) enum End {
         /// What the gate said last of the request.
         approval: Option<Box<Approval>>,
     },
-    /// The server ended while it ran.
-    Lost,
+    /// It may have run.
+    Lost(Lost),
     /// It ran, and the result, which no call has got, is no longer kept.
     Forgotten,
+}
+
+/// Why a call that ran has no answer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Lost {
+    /// The server ended while it ran.
+    ServerEnded,
+    /// The server's answer cannot be read.
+    Unreadable,
 }
 
 /// An end, and whether a call has got it.

@@ -113,7 +113,7 @@ impl HeldCalls {
         let _state = self.state();
         let has_run = match &*seat.0.borrow() {
             Stage::Running => true,
-            Stage::Ended(ended) => matches!(ended.end(), End::Answered(_) | End::Lost),
+            Stage::Ended(ended) => matches!(ended.end(), End::Answered(_) | End::Lost(_)),
             Stage::Asking | Stage::Away | Stage::Pending(_) => false,
         };
         drop(seat);
@@ -206,7 +206,7 @@ impl HeldCalls {
                 .await;
         };
         match self.server.run(&request.parameters, &meta).await {
-            Some(answer) => {
+            Ok(answer) => {
                 let failure = answer.failure();
                 self.end(request, stage, Some(generation + 1), End::Answered(answer));
                 match failure {
@@ -214,10 +214,10 @@ impl HeldCalls {
                     Some(error) => permit.failed(error).await,
                 }
             }
-            None => {
+            Err(lost) => {
                 // Reports that it was given up while it ran.
                 drop(permit);
-                self.end(request, stage, Some(generation + 1), End::Lost);
+                self.end(request, stage, Some(generation + 1), End::Lost(lost));
             }
         }
     }

@@ -51,6 +51,7 @@ mod cli;
 mod config;
 mod end;
 mod held;
+mod lenient;
 mod lifetime;
 mod members;
 mod message;

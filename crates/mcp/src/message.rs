@@ -7,6 +7,7 @@
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use crate::lenient;
 use crate::members::Members;
 
 /// What a line of the client is.
@@ -190,9 +191,7 @@ fn read_call(params: &RawValue) -> Option<(String, Members<'_>)> {
 }
 
 fn read_asked(method: &str, params: Option<&RawValue>) -> Option<Asked> {
-    let params: Value = params
-        .and_then(|raw| serde_json::from_str(raw.get()).ok())
-        .unwrap_or_default();
+    let params = params.map(lenient::read).unwrap_or_default();
     match method {
         "initialize" => {
             let has_tasks = params["capabilities"]["tasks"].is_object();
@@ -204,7 +203,7 @@ fn read_asked(method: &str, params: Option<&RawValue>) -> Option<Asked> {
 }
 
 fn read_task(id: Id, method: &str, params: &RawValue) -> Option<TaskRequest> {
-    let params: Value = serde_json::from_str(params.get()).ok()?;
+    let params = lenient::read(params);
     let method = match method {
         "tasks/get" => TaskMethod::Get,
         "tasks/result" => TaskMethod::Result,
@@ -256,6 +255,20 @@ impl Id {
     /// An id of the proxy's own. `prefix` is one that no client can guess.
     pub(crate) fn own(prefix: &str, number: u64) -> Self {
         Self(format!("\"held-{prefix}-{number}\""))
+    }
+
+    /// The proxy's own ids that these bytes contain; one whose number cannot be read has none that is used.
+    pub(crate) fn find_own(prefix: &str, bytes: &[u8]) -> Vec<Self> {
+        let text = String::from_utf8_lossy(bytes);
+        let mut parts = text.split(prefix);
+        parts.next();
+        let number = |part: &str| {
+            let digits = part.strip_prefix('-')?;
+            let end = digits.find(|c: char| !c.is_ascii_digit());
+            digits[..end.unwrap_or(digits.len())].parse().ok()
+        };
+        let numbers = parts.map(|part| number(part).unwrap_or_default());
+        numbers.map(|number| Self::own(prefix, number)).collect()
     }
 
     /// Whether it is one of the proxy's own, whatever its number.

@@ -70,11 +70,11 @@ impl Proxy {
         let mut output = BufReader::with_capacity(64 * 1024, output);
         let mut line = Vec::new();
         while matches!(output.read_until(b'\n', &mut line).await, Ok(1..)) {
-            if !self.server.take_answer(&line) {
-                self.progress_tokens.note(&line);
-                match self.change(&line) {
+            if let Some(left) = self.server.take_answers(&line) {
+                self.progress_tokens.note(&left);
+                match self.change(&left) {
                     Some(changed) => self.output.write(changed.as_bytes()).await,
-                    None => self.output.write(&line).await,
+                    None => self.output.write(&left).await,
                 }
             }
             line.clear();

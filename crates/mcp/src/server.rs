@@ -1,5 +1,6 @@
 //! The tool server: a child process, and the calls that the proxy itself has under way in it.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::io;
@@ -7,13 +8,15 @@ use std::process::{ExitStatus, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use human_oversight_protocol::parameters::Parameters;
+use serde_json::value::RawValue;
 use tokio::io::AsyncWriteExt;
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::sync::{Mutex as AsyncMutex, oneshot};
 
-use crate::answer::{Answer, read_answer};
+use crate::answer::{Answer, Message, read_message};
 use crate::call::{Meta, run_line, task_result_line};
 use crate::claim_key::random_hex;
+use crate::end::Lost;
 use crate::message::Id;
 
 /// What only the proxy needs of the environment.
@@ -30,7 +33,7 @@ pub(crate) struct Server {
 #[derive(Default)]
 struct Runs {
     started: u64,
-    waiting: HashMap<Id, oneshot::Sender<Answer>>,
+    waiting: HashMap<Id, oneshot::Sender<Result<Answer, Lost>>>,
     /// No answer will come any more.
     has_ended: bool,
 }
@@ -65,21 +68,21 @@ impl Server {
         }
     }
 
-    /// Runs a call and waits for its result; there is none if the server ends first.
-    pub(crate) async fn run(&self, approved: &Parameters, meta: &Meta) -> Option<Answer> {
+    /// Runs a call and waits for its result.
+    pub(crate) async fn run(&self, approved: &Parameters, meta: &Meta) -> Result<Answer, Lost> {
         let answer = self.ask(|id| run_line(id, approved, meta)).await?;
         match answer.task().filter(|_| meta.needs_task) {
             // The server answers when the task has ended.
             Some(task) => self.ask(|id| task_result_line(id, &task)).await,
-            None => Some(answer),
+            None => Ok(answer),
         }
     }
 
-    async fn ask(&self, line: impl FnOnce(&Id) -> String) -> Option<Answer> {
+    async fn ask(&self, line: impl FnOnce(&Id) -> String) -> Result<Answer, Lost> {
         let (id, answer) = {
             let mut runs = self.runs();
             if runs.has_ended {
-                return None;
+                return Err(Lost::ServerEnded);
             }
             runs.started += 1;
             let id = Id::own(&self.prefix, runs.started);
@@ -89,26 +92,60 @@ impl Server {
         };
         if self.send(line(&id).as_bytes()).await.is_err() {
             self.runs().waiting.remove(&id);
-            return None;
+            return Err(Lost::ServerEnded);
         }
-        answer.await.ok()
+        answer.await.unwrap_or(Err(Lost::ServerEnded))
     }
 
-    /// Takes a line of the server if it answers a call of the proxy, whose ids the client does not know.
-    pub(crate) fn take_answer(&self, line: &[u8]) -> bool {
+    /// Takes from a line of the server what answers calls of the proxy, whose ids the client does not know. Returns what
+    /// is left for the client.
+    pub(crate) fn take_answers<'a>(&self, line: &'a [u8]) -> Option<Cow<'a, [u8]>> {
         if self.runs().started == 0 {
-            return false;
+            return Some(line.into());
         }
-        let Some((id, answer)) = read_answer(line).filter(|(id, _)| id.is_own(&self.prefix)) else {
-            return false;
+        let Ok(batch) = serde_json::from_slice::<Vec<&RawValue>>(line) else {
+            return self.is_clients(line).then_some(line.into());
         };
-        match self.runs().waiting.remove(&id) {
-            Some(run) => drop(run.send(answer)),
+        let messages = batch.iter().map(|message| message.get());
+        let left: Vec<&str> = messages
+            .filter(|message| self.is_clients(message.as_bytes()))
+            .collect();
+        if left.len() == batch.len() {
+            return Some(line.into());
+        }
+        let left = format!("[{}]\n", left.join(","));
+        (left != "[]\n").then_some(left.into_bytes().into())
+    }
+
+    /// Whether a message of the server is none of the proxy's. Ends the calls that it answers, also where it cannot be
+    /// read.
+    fn is_clients(&self, message: &[u8]) -> bool {
+        match read_message(message) {
+            Some(Message::Answer(id, answer)) if id.is_own(&self.prefix) => {
+                match self.runs().waiting.remove(&id) {
+                    Some(run) => drop(run.send(Ok(answer))),
+                    None => {
+                        tracing::warn!(
+                            "the server answered a call again: the second answer is dropped"
+                        )
+                    }
+                }
+                false
+            }
+            Some(_) => true,
             None => {
-                tracing::warn!("the server answered a call again: the second answer is dropped")
+                let named = Id::find_own(&self.prefix, message);
+                if !named.is_empty() {
+                    tracing::error!(
+                        "the server's answer to a held call cannot be read and is dropped: the call may have run"
+                    );
+                }
+                for run in named.iter().filter_map(|id| self.runs().waiting.remove(id)) {
+                    run.send(Err(Lost::Unreadable)).ok();
+                }
+                named.is_empty()
             }
         }
-        true
     }
 
     /// Closes the server's input, which asks it to end.

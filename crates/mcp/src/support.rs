@@ -4,6 +4,7 @@
 use serde_json::value::RawValue;
 
 use crate::answer::Answer;
+use crate::lenient;
 use crate::members::Members;
 
 /// What the server can do with tasks, and what the proxy adds.
@@ -29,8 +30,7 @@ pub(crate) fn with_tasks(result: &RawValue) -> Option<Answer> {
 
 /// Whether the server itself lists its tasks.
 pub(crate) fn lists_tasks(result: &RawValue) -> bool {
-    let result: serde_json::Value = serde_json::from_str(result.get()).unwrap_or_default();
-    result["capabilities"]["tasks"]["list"].is_object()
+    lenient::read(result)["capabilities"]["tasks"]["list"].is_object()
 }
 
 /// The answer to `tools/list`, in which the tools that are held can be called as tasks.
@@ -40,11 +40,12 @@ pub(crate) fn with_task_support(
 ) -> Option<Answer> {
     let members = Members::read(result, &[])?;
     let tools: Vec<&RawValue> = serde_json::from_str(members.get("tools")?.get()).ok()?;
-    let tools: Option<Vec<String>> = tools
+    // One that cannot be read stays as it is.
+    let tools = tools
         .into_iter()
-        .map(|tool| supported(tool, &is_held))
-        .collect();
-    let result = members.with("tools", &format!("[{}]", tools?.join(",")));
+        .map(|tool| supported(tool, &is_held).unwrap_or_else(|| tool.get().to_owned()));
+    let tools: Vec<String> = tools.collect();
+    let result = members.with("tools", &format!("[{}]", tools.join(",")));
     RawValue::from_string(result).map(Answer::Result).ok()
 }
 

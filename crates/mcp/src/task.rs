@@ -322,7 +322,7 @@ fn kept(form: TaskForm) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::end::End;
+    use crate::end::{End, Lost};
 
     #[tokio::test]
     async fn a_task_is_forgotten_when_no_one_has_asked_for_long_enough() {
@@ -337,7 +337,7 @@ mod tests {
         assert!(asked.elapsed() >= patience);
         assert!(task.give_up(words::FORGOTTEN));
         // Then it takes no result any more.
-        assert!(!task.complete(Ended::new(End::Lost)));
+        assert!(!task.complete(Ended::new(End::Lost(Lost::ServerEnded))));
         assert!(
             task.facts()["statusMessage"]
                 .as_str()
@@ -357,7 +357,7 @@ mod tests {
             let task = Task::new("id".to_owned(), TaskForm::Core { ttl }, Arc::default());
             assert_eq!(task.lives_until(), task.created_at + TTL);
             let before = OffsetDateTime::now_utc();
-            assert!(task.complete(Ended::new(End::Lost)));
+            assert!(task.complete(Ended::new(End::Lost(Lost::ServerEnded))));
             let after = OffsetDateTime::now_utc();
             let end = task.lives_until() - kept;
             assert!(before <= end && end <= after, "{end}");

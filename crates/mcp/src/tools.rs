@@ -7,6 +7,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use crate::lenient;
+
 #[derive(Default)]
 pub(crate) struct Tools(Mutex<State>);
 
@@ -37,10 +39,13 @@ impl Tools {
     /// Reads an answer to `tools/list`: what it says of a tool replaces what was said before. Returns the names of all
     /// tools with the last page of the first list.
     pub(crate) fn note(&self, result: &RawValue) -> Option<HashSet<String>> {
-        let result: Value = serde_json::from_str(result.get()).unwrap_or_default();
+        let result = lenient::read(result);
         let mut state = self.state();
         for tool in result["tools"].as_array().into_iter().flatten() {
             let Some(name) = tool["name"].as_str() else {
+                tracing::warn!(
+                    "the server lists a tool without a name that can be read: people are shown nothing of it"
+                );
                 continue;
             };
             match claim(tool) {

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::answer::{Answer, answer, error};
 use crate::call::CallError;
-use crate::end::End;
+use crate::end::{End, Lost};
 use crate::held::Stage;
 
 /// A result that tells of one call: it is always an error, so that no client takes it for the tool's.
@@ -89,10 +89,15 @@ pub(crate) fn progress(stage: &Stage) -> Option<String> {
 pub(crate) fn end(end: &End, is_stateless: bool) -> Answer {
     let words = match end {
         End::Answered(answer) => return answer.clone(),
-        End::Lost => Words::new(
+        End::Lost(Lost::ServerEnded) => Words::new(
             "unknown",
             "The tool server ended while it ran this call: it may have run, or a part of it. It is not run again. Do not \
              call it again: find out first.",
+        ),
+        End::Lost(Lost::Unreadable) => Words::new(
+            "unknown",
+            "The tool server ran this call, and its answer cannot be read: it may have run, or a part of it. It is not run \
+             again. Do not call it again: find out first.",
         ),
         End::Forgotten => Words::new(
             "executed",

@@ -50,15 +50,23 @@ pub(super) fn ensure_startable(program: &Path) -> anyhow::Result<()> {
         bail!("{shown} is neither a program nor a script: its first line must begin with #!");
     };
     let line = String::from_utf8_lossy(line);
-    let mut words = line.split_whitespace();
+    // As the system does: a carriage return belongs to the name.
+    let mut words = line.split([' ', '\t']).filter(|word| !word.is_empty());
     let interpreter = words.next().unwrap_or_default();
     let is_env = Path::new(interpreter)
         .file_name()
         .is_some_and(|name| name == "env");
-    let by_env = words.find(|word| is_env && !word.starts_with('-') && !word.contains('='));
+    // `env -S` takes it for a blank.
+    let is_split = words
+        .clone()
+        .any(|word| word.starts_with('-') && word.contains('S'));
+    let by_env = words
+        .find(|word| is_env && !word.starts_with('-') && !word.contains('='))
+        .map(|word| word.trim_end_matches(|c| is_split && c == '\r'));
     for name in [Some(interpreter), by_env].into_iter().flatten() {
         let found = find_program(name).is_ok_and(|file| file.is_file());
         if !found {
+            let name = name.escape_debug();
             bail!("{shown} is a script for {name}, which cannot be found");
         }
     }

@@ -1,5 +1,6 @@
 //! The signals that would otherwise end `ask`.
 
+use std::future::pending;
 use std::io;
 use std::process::ExitStatus;
 
@@ -7,23 +8,30 @@ use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::Child;
 use tokio::signal::unix::{self, SignalKind, signal};
 
-pub(crate) struct Signals([unix::Signal; 3]);
+/// Without those that were ignored when `ask` started, as `nohup` and shells do in the background: they stay so, for the
+/// command too.
+pub(crate) struct Signals([Option<unix::Signal>; 3]);
 
 impl Signals {
     pub(crate) fn listen() -> io::Result<Self> {
+        let ignored = ignored();
+        let listen = |kind: SignalKind| {
+            let is_ignored = ignored >> (kind.as_raw_value() - 1) & 1 == 1;
+            (!is_ignored).then(|| signal(kind)).transpose()
+        };
         Ok(Self([
-            signal(SignalKind::interrupt())?,
-            signal(SignalKind::terminate())?,
-            signal(SignalKind::hangup())?,
+            listen(SignalKind::interrupt())?,
+            listen(SignalKind::terminate())?,
+            listen(SignalKind::hangup())?,
         ]))
     }
 
     pub(crate) async fn next(&mut self) -> SignalKind {
         let [interrupt, terminate, hangup] = &mut self.0;
         tokio::select! {
-            _ = interrupt.recv() => SignalKind::interrupt(),
-            _ = terminate.recv() => SignalKind::terminate(),
-            _ = hangup.recv() => SignalKind::hangup(),
+            () = arrival(interrupt) => SignalKind::interrupt(),
+            () = arrival(terminate) => SignalKind::terminate(),
+            () = arrival(hangup) => SignalKind::hangup(),
         }
     }
 
@@ -41,6 +49,23 @@ impl Signals {
             }
         }
     }
+}
+
+async fn arrival(signal: &mut Option<unix::Signal>) {
+    match signal {
+        Some(signal) => drop(signal.recv().await),
+        None => pending().await,
+    }
+}
+
+/// The signals that this process ignores, as bits from that of signal 1. Only Linux says it without unsafe code.
+fn ignored() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mut lines = status.lines();
+    let ignored = lines.find_map(|line| line.strip_prefix("SigIgn:"));
+    ignored
+        .and_then(|bits| u64::from_str_radix(bits.trim(), 16).ok())
+        .unwrap_or_default()
 }
 
 /// Sends SIGTERM. Fails if the child runs as another user, or has ended: then `wait` returns anyway.

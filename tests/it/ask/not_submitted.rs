@@ -2,7 +2,7 @@
 
 use std::process::Stdio;
 
-use super::{AskProcess, Fixture};
+use super::{APPROVE, AskProcess, Fixture};
 use crate::canary;
 use crate::deadline::within;
 use crate::process::binary;
@@ -108,6 +108,8 @@ async fn wrong_usage_submits_no_request() {
         ("no-interpreter", "#! /no/such/interpreter -x\necho"),
         ("no-python", "#!/usr/bin/env -S A=1 no-such-python -u\n"),
         ("no-first-line", "echo hello\n"),
+        ("windows", "#!/bin/sh\r\ntouch ran\r\n"),
+        ("windows-env", "#!/usr/bin/env sh\r\ntouch ran\r\n"),
     ] {
         let file = fixture.work.path().join(name);
         std::fs::write(&file, content).unwrap();
@@ -182,6 +184,14 @@ async fn wrong_usage_submits_no_request() {
             with(&[&whole[..5], &["./no-first-line"]].concat()),
             vec!["no-first-line is neither a program nor a script"],
         ),
+        (
+            with(&[&whole[..5], &["./windows"]].concat()),
+            vec![r"windows is a script for /bin/sh\r, which cannot be found"],
+        ),
+        (
+            with(&[&whole[..5], &["./windows-env"]].concat()),
+            vec![r"windows-env is a script for sh\r, which cannot be found"],
+        ),
         (bytes, vec!["invalid UTF-8"]),
         (file, vec!["the path /", "is not UTF-8"]),
         (no_url, vec!["HO_URL is not set"]),
@@ -196,4 +206,21 @@ async fn wrong_usage_submits_no_request() {
         }
     }
     assert!(!fixture.has_run() && !fixture.dir.path().join("mail").exists());
+}
+
+#[tokio::test]
+async fn a_script_that_can_start_is_asked_about_however_its_first_line_ends() {
+    let fixture = Fixture::with("").await;
+    let script = fixture.work.path().join("deploy.sh");
+    for first in [
+        "#! /bin/sh\t",
+        "#!/usr/bin/env -S sh\r",
+        "#!\t/usr/bin/env\tsh",
+    ] {
+        std::fs::write(&script, format!("{first}\nexit 0\n")).unwrap();
+        let mut ask = fixture.start(&[], &["./deploy.sh"]).await;
+        fixture.decide(&ask, APPROVE).await;
+        let (ended, _, said) = ask.wait().await;
+        assert_eq!(ended.code(), Some(0), "{first:?}: {said}");
+    }
 }

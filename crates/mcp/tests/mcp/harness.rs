@@ -1,6 +1,7 @@
 //! A client of the tests, and the proxy with its server.
 
 use std::collections::VecDeque;
+use std::fmt::Display;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
@@ -93,8 +94,13 @@ impl Folder {
     }
 
     /// What the server answers to `tools/list` from now on.
-    pub(crate) fn list(&self, result: &Value) {
+    pub(crate) fn list(&self, result: &impl Display) {
         std::fs::write(self.path().join("tools"), result.to_string()).unwrap();
+    }
+
+    /// What the tool `as told` writes from now on, with the id of its call for each `ID`.
+    pub(crate) fn answer(&self, bytes: impl AsRef<[u8]>) {
+        std::fs::write(self.path().join("answer"), bytes).unwrap();
     }
 
     /// Lets the tool `slow` answer.

@@ -3,6 +3,7 @@
 mod gate;
 mod harness;
 
+mod answers;
 mod docs;
 mod ends;
 mod fuzz;

@@ -102,3 +102,44 @@ fn patterns_of_hold_that_match_no_tool_are_named_when_all_tools_are_known() {
     // Once.
     assert_eq!(list(last).matches("delte_*").count(), 1);
 }
+
+#[test]
+fn a_list_is_read_tool_by_tool_whatever_one_of_them_says() {
+    let (gate, folder) = (Gate::start(), Folder::new());
+    let settings = "agent = \"Files\"\npass = [\"*\"]\nhold = [\"delete_*\", \"wipe_*\", \"x\"]\n";
+    let log = folder.path().join("log");
+    let mut command = proxy(&gate.url, &folder, settings);
+    command.stderr(std::fs::File::create(&log).unwrap());
+    let mut client = Session::spawn(with_server(&mut command, &folder));
+    folder.list(
+        &r#"{"x":1e400,"tools":[{"name":"delete_file","description":"Deletes \udcff."},{"description":"No name."},7,
+             {"name":"wipe_disk","description":"Wipes a disk.","inputSchema":{"maximum":1e999}}]}"#
+            .replace('\n', ""),
+    );
+    client.request("tools/list", &json!({}));
+    client.line();
+    let log = std::fs::read_to_string(&log).unwrap();
+    // Each pattern of `hold` is held against all tools that have a name.
+    assert!(
+        log.contains("pattern=\"x\"") && !log.contains("_*"),
+        "{log}"
+    );
+    assert!(
+        log.contains("a tool without a name that can be read"),
+        "{log}"
+    );
+    assert!(!log.contains("No name."), "{log}");
+    for (tool, claim) in [
+        ("delete_file", "Deletes \u{fffd}\u{fffd}\u{fffd}."),
+        ("wipe_disk", "Wipes a disk."),
+    ] {
+        let before = gate.asked();
+        client.call(tool, &json!({}));
+        let asked = eventually("a new request", || {
+            gate.asked().into_iter().find(|it| !before.contains(it))
+        });
+        let email = gate.email(&asked);
+        assert!(email.contains(claim), "{email}");
+    }
+    assert!(folder.runs().is_empty());
+}
