@@ -107,16 +107,18 @@ impl App {
         self.config.rows.version == RowVersion::V2
     }
 
-    /// Records the outcome of the action: success, or failure with an error text. It takes no nonce, only the
-    /// claimant's secret if the request named its digest.
+    /// Records the outcome of the action: success, or failure with an error text. A report that names the `nonce` of
+    /// its claim counts only for that claim.
     ///
     /// # Errors
-    /// When the caller is not the owner, the claimant's secret is wrong, nothing was claimed, or another outcome was reported.
+    /// When the caller is not the owner, the claimant's secret is wrong, nothing was claimed, another claim was granted,
+    /// or another outcome was reported.
     pub async fn report_outcome(
         self: &Arc<Self>,
         id: &ApprovalId,
         credential: &AgentCredential,
         report: Result<(), Option<String>>,
+        nonce: Option<&str>,
         secret: Option<&str>,
     ) -> Result<Approval, Error> {
         let row = self.load_owned(id, credential).await?;
@@ -124,6 +126,10 @@ impl App {
             .update_and_tell(row, |approval, now| {
                 self.check_owner(&approval.request, credential)?;
                 verify_secret(approval, secret)?;
+                let granted = approval.granted_claim().map(|claim| claim.nonce.as_str());
+                if nonce.is_some() && granted.is_some() && nonce != granted {
+                    return Err(Error::Conflict(ConflictReason::OtherClaim));
+                }
                 let reported = approval.report(report.clone(), now);
                 reported.map_err(|_| Error::invalid_transition(approval, now))
             })

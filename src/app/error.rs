@@ -60,6 +60,8 @@ pub enum ConflictReason {
     CurrentState(Status, Option<&'static str>),
     /// The same id was used by another owner, or for a request with other content.
     OtherContent,
+    /// The approval was granted to another claim than the one whose outcome is reported.
+    OtherClaim,
     /// The person who approved is no longer on the operator's list.
     ApproverNotAllowed,
     /// The standing grant that approved was ended before its time.

@@ -38,6 +38,14 @@ impl Approval {
         }
     }
 
+    /// The claim that was granted, if one was.
+    pub fn granted_claim(&self) -> Option<&Claim> {
+        match &self.state {
+            State::Approved { execution, .. } => execution.claim(),
+            _ => None,
+        }
+    }
+
     /// The permit of the claim, until an outcome is known.
     pub fn permit(&self) -> Option<&str> {
         match &self.state {

@@ -84,6 +84,17 @@ impl fmt::Display for Revoker {
 }
 
 impl Execution {
+    /// The claim that was granted, if one was.
+    pub(super) fn claim(&self) -> Option<&Claim> {
+        match self {
+            Self::Executing { claim, .. }
+            | Self::Executed { claim, .. }
+            | Self::Failed { claim, .. }
+            | Self::Unknown { claim, .. } => Some(claim),
+            Self::Awaited | Self::Lapsed { .. } | Self::Revoked { .. } => None,
+        }
+    }
+
     /// The word in rows and responses; `None` until the approval is claimed or lapses.
     pub fn word(&self) -> Option<&'static str> {
         match self {

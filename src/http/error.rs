@@ -264,6 +264,11 @@ fn conflict_detail(reason: &ConflictReason) -> String {
         ConflictReason::OtherContent => {
             "The correlationId is taken by another request for this agent. Use a new one.".to_owned()
         }
+        ConflictReason::OtherClaim => {
+            "The approval was granted to another claim than that of this nonce, which reports the outcome. Nothing \
+             was stored."
+                .to_owned()
+        }
         ConflictReason::ApproverNotAllowed => {
             "The person who approved is no longer on the operator's list (HO_ALLOWED_APPROVERS). Nothing \
              was stored: the approval can be claimed once they are listed again, until it lapses."

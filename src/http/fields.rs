@@ -1,13 +1,17 @@
 //! Reads the members of a JSON body.
 
+use std::ops::RangeInclusive;
+
 use human_oversight_protocol::strict_json::member_pointer;
 use human_oversight_protocol::types::FieldError;
 use serde_json::{Map, Value};
 
 use super::error::Error;
 use crate::reveal;
+use crate::values::is_plain_name;
 
 const SECRET_CHARS: usize = 256;
+const NONCE_CHARS: RangeInclusive<usize> = 16..=64;
 
 /// The number of unknown members that an error names, and the characters of such a name, and the digits among them.
 const NAMED_MEMBERS: usize = 20;
@@ -121,6 +125,21 @@ impl Fields {
             _ => {
                 let limit = format!("must be a string of at most {SECRET_CHARS} characters");
                 self.add_error("/secret", limit);
+                None
+            }
+        }
+    }
+
+    /// The nonce of a claim.
+    pub(super) fn nonce(&mut self, value: Value) -> Option<String> {
+        let (least, most) = (NONCE_CHARS.start(), NONCE_CHARS.end());
+        match value {
+            Value::String(nonce) if nonce.len() >= *least && is_plain_name(&nonce, *most) => {
+                Some(nonce)
+            }
+            _ => {
+                let limit = format!("must have {least} to {most} characters of [A-Za-z0-9._-]");
+                self.add_error("/nonce", limit);
                 None
             }
         }

@@ -24,6 +24,8 @@ pub(super) async fn outcome(
     let mut fields = Fields::new(body);
     let status = fields.required("status");
     let error = fields.optional_text("error", Text::Prose, ERROR_CHARS);
+    let nonce = fields.optional("nonce");
+    let nonce = nonce.and_then(|value| fields.nonce(value));
     let secret = fields.secret();
     let report = match status.as_ref().and_then(|status| status.as_str()) {
         Some("Executed") => {
@@ -41,7 +43,9 @@ pub(super) async fn outcome(
         }
     };
     fields.finish()?;
-    let secret = secret.as_deref();
-    let approval = app.report_outcome(&id, &credential, report, secret).await?;
+    let (nonce, secret) = (nonce.as_deref(), secret.as_deref());
+    let approval = app
+        .report_outcome(&id, &credential, report, nonce, secret)
+        .await?;
     Ok(ApprovalResponse::new(&app, StatusCode::OK, &approval))
 }

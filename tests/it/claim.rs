@@ -123,6 +123,7 @@ async fn a_row_with_a_permit_can_be_written_as_version_1() {
     let report = Report {
         status: ExecutionStatus::Executed,
         error: None,
+        nonce: None,
         secret: None,
     };
     gate.client.outcome(&approval.id, &report).await.unwrap();

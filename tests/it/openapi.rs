@@ -395,6 +395,7 @@ fn request_bodies_have_exactly_the_members_of_the_client() {
     let report = Report {
         status: ExecutionStatus::Executed,
         error: some(),
+        nonce: some(),
         secret: some(),
     };
     let withdrawal = Withdrawal { secret: some() };

@@ -127,6 +127,7 @@ async fn a_webhook_receives_each_event_of_a_life_signed_and_without_parameters()
     let report = Report {
         status: ExecutionStatus::ExecutionFailed,
         error: Some("It broke.".to_owned()),
+        nonce: None,
         secret: None,
     };
     gate.client.outcome(&approval.id, &report).await.unwrap();

@@ -17,6 +17,7 @@ pub(crate) fn report(error: Option<&str>) -> Report {
     Report {
         status,
         error: error.map(str::to_owned),
+        nonce: None,
         secret: None,
     }
 }
@@ -85,6 +86,44 @@ async fn an_outcome_is_recorded_once() {
         post(&gate, &id, json!({"status": "Executed"})).await,
         StatusCode::CONFLICT
     );
+}
+
+#[tokio::test]
+async fn a_report_of_another_claim_than_the_granted_one_is_refused() {
+    let gate = TestGate::start().await;
+    let of_claim = |nonce: &str, error| Report {
+        nonce: Some(nonce.to_owned()),
+        ..report(error)
+    };
+    let (granted, other) = ("0123456789abcdef", "another-0123456789");
+    let lost = of_claim(other, Some("not run: the answer to the claim was lost"));
+    let id = claimed(&gate).await;
+    let before = gate.stored().await;
+    let refused = |reports| async {
+        for report in reports {
+            let problem = gate.client.outcome(&id, &report).await.unwrap_err();
+            let text = problem.to_string();
+            assert!(text.contains("granted to another claim"), "{text}");
+        }
+    };
+    refused([lost.clone(), of_claim(other, None)]).await;
+    assert_eq!(gate.stored().await, before);
+    let executed = of_claim(granted, None);
+    let first = gate.client.outcome(&id, &executed).await.unwrap();
+    assert_eq!(gate.client.outcome(&id, &executed).await.unwrap(), first);
+    refused([lost, of_claim(other, None)]).await;
+    assert_eq!(gate.status(&id).await, first);
+
+    for nonce in [json!("short"), json!(1), json!("with a blank in it")] {
+        let answer = gate
+            .post(
+                &format!("/api/outcome/{id}"),
+                json!({"status": "Executed", "nonce": nonce}).to_string(),
+            )
+            .await;
+        assert_eq!(answer.status, 422, "{nonce}");
+        assert_eq!(answer.problem()["errors"][0]["pointer"], "/nonce");
+    }
 }
 
 #[tokio::test]

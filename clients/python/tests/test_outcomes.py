@@ -6,6 +6,7 @@ import io
 import itertools
 import json
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta, timezone
@@ -16,7 +17,7 @@ from typing import Any, NamedTuple
 import httpx
 import pytest
 
-from human_oversight import Gate, Reason, Refused, approval_gate, flush
+from human_oversight import Gate, Reason, Refused, approval_gate, flush, tool_call
 from human_oversight.mock import PAUSE, MockGate
 
 gated = approval_gate("UserManagerAgent", "Delete User Account")
@@ -186,7 +187,12 @@ def test_an_exception_without_a_text_is_reported_and_raised(mock: MockGate) -> N
     assert mock.outcomes == ["ExecutionFailed", "ExecutionFailed"]
 
 
-def answering(mock: MockGate, change: Callable[[str, dict[str, Any]], dict[str, Any]], calls: list[str]) -> Gate:
+def answering(
+    mock: MockGate,
+    change: Callable[[str, dict[str, Any]], dict[str, Any]],
+    calls: list[str],
+    claim_key: str | None = None,
+) -> Gate:
     """A gate whose answers are those of the mock, changed."""
 
     def answer(request: httpx.Request) -> httpx.Response:
@@ -195,7 +201,7 @@ def answering(mock: MockGate, change: Callable[[str, dict[str, Any]], dict[str, 
         return httpx.Response(response.status_code, json=change(calls[-1], json.loads(response.content)))
 
     http = httpx.AsyncClient(transport=httpx.MockTransport(answer))
-    return Gate("https://mock.invalid", approvers=["a@b.example"], http=http)
+    return Gate("https://mock.invalid", approvers=["a@b.example"], claim_key=claim_key, http=http)
 
 
 def test_a_callback_that_fails_or_is_not_run_ends_nothing(mock: MockGate, caplog: pytest.LogCaptureFixture) -> None:
@@ -373,6 +379,67 @@ def test_a_claim_whose_answers_stay_unreadable_runs_nothing(monkeypatch: pytest.
     assert refused.reason is Reason.UNAVAILABLE
     assert calls.count("claim") > 1
     assert mock.outcomes == ["ExecutionFailed"]
+
+
+def test_a_claim_that_was_not_granted_reports_nothing_of_the_one_that_was(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("human_oversight.retry.OUTAGE_SECONDS", 0.3)
+    mock = MockGate()
+    handle = mock.gate.action("A", "B").prepare()
+    running = mock.gate.action("A", "B").claim({}, handle)
+
+    def front(name: str, _: int) -> httpx.Response | None:
+        # To the second worker nothing is claimed yet, and the answers to its claim are lost.
+        if name == "status":
+            return httpx.Response(200, json=mock._approvals[handle.id] | {"execution": None})
+        return httpx.Response(503) if name == "claim" else None
+
+    second, calls = behind(mock, front)
+    with pytest.raises(Refused) as refused:
+        second.action("A", "B", ["approver@example.com"]).resume(handle, {}).claim()
+    assert refused.value.reason is Reason.UNAVAILABLE
+    assert calls[-1] == "outcome"
+    assert mock.outcomes == ["Executing"]
+    assert "another claim" in caplog.text
+    running.executed()
+    assert mock.outcomes == ["Executed"]
+
+
+@pytest.mark.parametrize("is_named", [True, False])
+def test_a_call_that_another_process_can_go_on_with_stays_open_when_it_is_cancelled(
+    mock: MockGate, is_named: bool
+) -> None:
+    calls: list[str] = []
+    gate = answering(mock, lambda _, it: it | {"status": "Pending"} if "receipt" in it else it, calls, "5a" * 32)
+    is_pending = threading.Event()
+    gated = approval_gate("A", "B", gate=gate, on_pending=lambda _: is_pending.set())
+
+    async def cancel() -> None:
+        with tool_call("run 1", "call_1") if is_named else contextlib.nullcontext():
+            task = asyncio.ensure_future(gated(delete)("1"))  # type: ignore[arg-type]
+        await asyncio.to_thread(is_pending.wait)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(cancel())
+    assert flush(10)
+    assert ("withdraw" in calls) is not is_named
+
+
+def test_what_can_never_run_under_a_handle_is_refused_before_people_decide(mock: MockGate) -> None:
+    action = mock.gate.action("A", "B")
+    handle = action.prepare()
+    with pytest.raises(Refused, match="no such request") as refused:
+        action.resume(handle, {"user": "1"}).run(lambda: pytest.fail("it ran"))
+    assert refused.value.reason is Reason.INVALID
+
+    action.submit({"user": "1"}, handle)
+    mock._approvals[handle.id]["status"] = "Pending"
+    with pytest.raises(Refused) as refused:
+        action.resume(handle, {"user": "2"}).run(lambda: pytest.fail("it ran"), wait=0)
+    assert refused.value.reason is Reason.UNVERIFIED
 
 
 @pytest.mark.parametrize("call", ["claim", "outcome"])

@@ -64,7 +64,8 @@ export const ACTION_OPTIONS: Readonly<Record<keyof ActionOptions, true>> = {
 export interface ClaimOptions extends WaitOptions {
   /** A stored handle: it submits the request or resumes it, wherever the program was interrupted. */
   readonly handle?: Handle | undefined;
-  /** Whether the request stays open when the caller stops waiting; the default is whether there is a stored handle. */
+  /** Whether the request stays open when the caller stops waiting; the default is whether there is a stored handle, or a
+   * correlation id with the agent's claim key: another process may wait for it. */
   readonly detached?: boolean | undefined;
 }
 
@@ -72,14 +73,17 @@ export interface ClaimOptions extends WaitOptions {
 export class Action {
   readonly #connection: Connection;
   readonly #claimKey: string;
+  readonly #isClaimKeyShared: boolean;
 
   constructor(
     connection: Connection,
     claimKey: string,
+    isClaimKeyShared: boolean,
     readonly options: ActionOptions & { readonly approvers: readonly string[] },
   ) {
     this.#connection = connection;
     this.#claimKey = claimKey;
+    this.#isClaimKeyShared = isClaimKeyShared;
   }
 
   /** A name and a secret for one request, to be stored before it is submitted: `submit` under it and `resume` find the
@@ -93,7 +97,7 @@ export class Action {
   /** Submits a request without waiting for the decision. Under the same handle with the same parameters, it is the same
    * request. Throws a `Refused` if the gate does not accept it. */
   async submit(parameters: object, options: Omit<ClaimOptions, "waitSeconds"> = {}): Promise<Pending> {
-    const { handle, signal, detached = handle !== undefined } = options;
+    const { handle, signal, detached = this.#isShared(handle) } = options;
     signal?.throwIfAborted();
     const run = this.#run(handle ?? this.prepare(), parameters);
     try {
@@ -131,6 +135,11 @@ export class Action {
   ): Promise<Awaited<T>> {
     const exact = toExact(parameters);
     return executeUnder(await this.claim(exact, options), () => execute(exact.object), options.signal);
+  }
+
+  /** Whether another process can have the handle, and wait for the same request. */
+  #isShared(stored: Handle | undefined): boolean {
+    return stored !== undefined || (this.#isClaimKeyShared && this.options.correlationId !== undefined);
   }
 
   #run(handle: Handle, parameters: object): Run {

@@ -51,6 +51,7 @@ export class Gate {
   readonly logger: Logger;
   readonly #connection: Connection;
   readonly #claimKey: string;
+  readonly #isClaimKeyShared: boolean;
 
   /** Connects to nothing yet. Throws a `SettingsError` if a setting cannot be used. */
   constructor(options: GateOptions) {
@@ -68,6 +69,7 @@ export class Gate {
       this.logger,
     );
     // Without one, a repeated call is the same request within this process alone.
+    this.#isClaimKeyShared = Boolean(options.claimKey);
     this.#claimKey = options.claimKey || randomBytes(32).toString("hex");
   }
 
@@ -102,7 +104,7 @@ export class Gate {
     checkCallback(options.callback);
     checkFunction("onPending", options.onPending);
     const approvers = options.approvers ? toList("approvers", options.approvers) : this.approvers;
-    return new Action(this.#connection, this.#claimKey, { ...options, approvers });
+    return new Action(this.#connection, this.#claimKey, this.#isClaimKeyShared, { ...options, approvers });
   }
 
   /** Checks the settings, for the start of a program: whether the gate can be reached, accepts the key, and has keys

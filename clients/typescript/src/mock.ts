@@ -91,6 +91,7 @@ export class MockGate {
   readonly #key = generateKeyPairSync("ed25519");
   readonly #callbackKey = randomBytes(32);
   readonly #approvals = new Map<string, Stored>();
+  readonly #nonces = new Map<string, string>();
   readonly #claims = new Map<string, JsonObject>();
 
   constructor(policy: (request: MockRequest) => Answer = () => approve, logger?: Logger) {
@@ -141,7 +142,7 @@ export class MockGate {
     const approval = this.#approvals.get(decodeURIComponent(id));
     if (approval === undefined) return problem(404, "not-found", "The mock has no such request.");
     if (route === "status") return Response.json(approval);
-    return this.#change(route, approval, body as { nonce: string; status: string });
+    return this.#change(route, approval, body as { nonce?: string; status: string });
   }
 
   #submit(request: MockRequest): Response {
@@ -173,12 +174,16 @@ export class MockGate {
     return Response.json(approval, { status: 202 });
   }
 
-  #change(route: string | undefined, approval: Stored, body: { nonce: string; status: string }): Response {
+  #change(route: string | undefined, approval: Stored, body: { nonce?: string; status: string }): Response {
     if (route === "claim" && approval.status === "Approved" && approval.execution === null) {
       approval.execution = { status: "Executing" };
-      return Response.json({ ...approval, permit: this.#permit(approval, body.nonce) });
+      const nonce = body.nonce ?? "";
+      this.#nonces.set(approval.id, nonce);
+      return Response.json({ ...approval, permit: this.#permit(approval, nonce) });
     }
     if (route === "outcome" && approval.execution) {
+      if (body.nonce !== undefined && body.nonce !== this.#nonces.get(approval.id))
+        return problem(409, "conflict", "The approval was granted to another claim.");
       approval.execution = { status: body.status };
       return Response.json(approval);
     }

@@ -9,9 +9,9 @@ import { GateError, ProblemError } from "./errors.js";
 import type { Handle } from "./handle.js";
 import { toLoggable, type Logger } from "./logs.js";
 import { checkSeconds } from "./options.js";
-import { Permit, report, toText } from "./permit.js";
+import { Permit, reportNotRun, toText } from "./permit.js";
 import { CLOCK_LEEWAY_SECONDS, type Run } from "./proof.js";
-import { afterSubmit, fromStatus } from "./refusal.js";
+import { afterSubmit, fromStatus, unverified } from "./refusal.js";
 import { monotonic, OUTAGE_SECONDS, OutageLog, pauseFor } from "./retry.js";
 import type { Known } from "./trust.js";
 
@@ -31,7 +31,8 @@ export type OnPending = (approval: Approval) => void | Promise<void>;
 export interface WaitOptions {
   /** How long to wait for a decision; without one by then, an `Undecided` is thrown. */
   readonly waitSeconds?: number | undefined;
-  /** Ends the wait. A request that was not submitted under a stored handle is withdrawn. */
+  /** Ends the wait. The request is withdrawn, unless it was submitted under a stored handle, or under a correlation id
+   * with the agent's claim key. */
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -127,7 +128,7 @@ export class Pending {
     try {
       return new Permit(this.#connection, this.handle, await this.#run.verifyClaim(approval, nonce, known));
     } catch (error) {
-      await report(this.#connection, this.handle, "not run: the approval could not be verified");
+      await reportNotRun(this.#connection, this.handle, nonce, "not run: the approval could not be verified");
       throw error;
     }
   }
@@ -140,7 +141,7 @@ export class Pending {
         if (!(error instanceof GateError)) throw error;
         if (!(error instanceof ProblemError)) {
           // The claim may have been granted: without a report it would end as unknown.
-          await report(this.#connection, this.handle, "not run: the answer to the claim was lost");
+          await reportNotRun(this.#connection, this.handle, nonce, "not run: the answer to the claim was lost");
           throw afterSubmit(error);
         }
         if (error.status !== 409) throw afterSubmit(error);
@@ -181,6 +182,9 @@ export class Pending {
         const hold = wasHeld ? Math.floor(Math.max(0, Math.min(LONG_POLL, left))) : 0;
         const { approval, retryAfter } = await this.#connection.client.status(this.handle.id, hold, signal);
         this.#approval = approval;
+        // Before people decide what could not run.
+        if (approval.parametersDigest !== this.#run.parameters.digest)
+          throw unverified("the request is for other parameters");
         if (approval.status !== "Pending" || isOver(approval)) return approval;
         notify(this.#options.onPending, approval, this.#connection.logger);
         pause = Math.max(retryAfter ?? MIN_PAUSE, MIN_PAUSE);

@@ -1,5 +1,6 @@
 // The right to run an action once, now.
 
+import type { Bodies } from "./client.js";
 import type { Connection } from "./connection.js";
 import { GateError } from "./errors.js";
 import type { Handle } from "./handle.js";
@@ -57,6 +58,16 @@ export async function report(connection: Connection, handle: Handle, error?: str
     error === undefined
       ? ({ status: "Executed" } as const)
       : ({ status: "ExecutionFailed", error: sanitize(error) } as const);
+  await send(connection, handle, body);
+}
+
+/** Reports that nothing ran under the claim of this nonce. It is not verified that the gate granted this claim and no
+ * other. Reports of a permit go without the nonce, so that gates of earlier versions take them. */
+export async function reportNotRun(connection: Connection, handle: Handle, nonce: string, why: string): Promise<void> {
+  await send(connection, handle, { status: "ExecutionFailed", error: why, nonce });
+}
+
+async function send(connection: Connection, handle: Handle, body: Omit<Bodies["outcome"], "secret">): Promise<void> {
   try {
     await connection.post("outcome", handle, body);
   } catch (unreported) {

@@ -231,6 +231,11 @@ function fromProblem(problem: ProblemError): Refused {
   }
   if (problem.says("rejected-before")) return new Refused("rejected-before", { detail });
   if (isInvalid) return invalid(detail);
+  // No later call finds it.
+  if (problem.says("not-found"))
+    return invalid(
+      "the gate has no such request of this caller: submit it first, with the key or identity that resumes it",
+    );
   if (problem.says("paused")) return new Refused("paused", { detail });
   if (problem.says("forbidden")) return new Refused("misconfigured", { detail });
   return new Refused("unavailable", { detail });

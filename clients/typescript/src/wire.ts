@@ -27,6 +27,7 @@ export interface components {
       /** @enum {unknown} */
       status: "Executed" | "ExecutionFailed";
       error?: string | null;
+      nonce?: string | null;
       secret?: components["schemas"]["Secret"];
     };
     Withdrawal: {

@@ -217,6 +217,77 @@ it("what is pending past its deadline is withdrawn, unless it is detached", asyn
   }
 });
 
+it("a claim that was not granted reports nothing of the one that was", async () => {
+  const mock = new MockGate();
+  const handle = mock.gate.action(SETTINGS).prepare();
+  const running = await mock.gate.action(SETTINGS).claim({}, { handle });
+  const lines: string[] = [];
+  // To the second worker nothing is claimed yet, and the answer to its claim is the recorded one of the first.
+  const fetch: typeof globalThis.fetch = async (url, init) => {
+    const call = String(url).split("/")[4] ?? "";
+    if (call !== "status" && call !== "claim") return mock.fetch(url, init);
+    const status = await mock.fetch(`https://mock.invalid/api/status/${handle.id}`);
+    const answer = (await status.json()) as object;
+    return Response.json({ ...answer, ...(call === "claim" ? { permit: running.proof.permit } : { execution: null }) });
+  };
+  const second = new Gate({
+    url: "https://mock.invalid",
+    approvers: ["approver@example.com"],
+    fetch,
+    logger: logTo(lines),
+  });
+  await assert.rejects(
+    second.action(SETTINGS).resume(handle, {}).claim(),
+    (error) => error instanceof Refused && error.reason === "unverified",
+  );
+  assert.deepEqual(mock.outcomes, ["Executing"]);
+  assert.match(lines.join(), /another claim/);
+  await running.executed();
+  assert.deepEqual(mock.outcomes, ["Executed"]);
+});
+
+for (const isNamed of [true, false])
+  it(`a call that is aborted ${isNamed ? "stays open" : "is withdrawn"} ${isNamed ? "under" : "without"} a durable name`, async () => {
+    const mock = new MockGate();
+    const calls: string[] = [];
+    const fetch: typeof globalThis.fetch = async (url, init) => {
+      const call = String(url).split("/")[4] ?? "";
+      calls.push(call);
+      const response = await mock.fetch(url, init);
+      if (call !== "submit" && call !== "status") return response;
+      return Response.json({ ...((await response.json()) as object), status: "Pending" });
+    };
+    const gate = new Gate({
+      url: "https://mock.invalid",
+      approvers: ["a@b.example"],
+      claimKey: "5a".repeat(32),
+      fetch,
+      logger: logTo([]),
+    });
+    const aborting = new AbortController();
+    const onPending = () => aborting.abort();
+    const action = gate.action({ ...SETTINGS, onPending, ...(isNamed ? { correlationId: "run-1" } : {}) });
+    await assert.rejects(action.claim({}, { signal: aborting.signal }), { name: "AbortError" });
+    await flush();
+    assert.equal(calls.includes("withdraw"), !isNamed);
+  });
+
+it("what can never run under a handle is refused before people decide", async () => {
+  const mock = new MockGate();
+  const action = mock.gate.action(SETTINGS);
+  const handle = action.prepare();
+  const isRefused = (reason: string) => (error: unknown) => error instanceof Refused && error.reason === reason;
+  await assert.rejects(action.resume(handle, { user: "1" }).claim(), isRefused("invalid"));
+
+  await action.submit({ user: "1" }, { handle });
+  const fetch: typeof globalThis.fetch = async (url, init) => {
+    const response = await mock.fetch(url, init);
+    return Response.json({ ...((await response.json()) as object), status: "Pending" });
+  };
+  const pending = new Gate({ url: "https://mock.invalid", fetch, logger: logTo([]) }).action(SETTINGS);
+  await assert.rejects(pending.resume(handle, { user: "2" }).claim({ waitSeconds: 0 }), isRefused("unverified"));
+});
+
 /** A gate behind a front that answers some calls itself, and the calls. The gate gets each call, and answers a claim
  * again, as it does by its nonce. */
 function behind(mock: MockGate, front: (call: string, times: number) => Response | undefined) {

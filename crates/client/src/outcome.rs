@@ -273,6 +273,12 @@ impl From<Error> for Refusal {
             Error::Problem(problem) if matches!(problem.status, 400 | 409 | 413 | 415 | 422) => {
                 (Reason::Invalid, problem.detail.clone())
             }
+            // No later call finds it.
+            Error::Problem(problem) if problem.kind.ends_with(":not-found") => {
+                let why = "the gate has no such request of this caller: submit it first, with the key or identity \
+                           that resumes it";
+                (Reason::Invalid, why.to_owned())
+            }
             Error::Problem(problem) if problem.kind.ends_with(":paused") => {
                 (Reason::Paused, error.to_string())
             }

@@ -3,7 +3,7 @@ use std::fmt;
 use std::future::Future;
 use std::time::{Duration, Instant};
 
-use human_oversight_protocol::parameters::Parameters;
+use human_oversight_protocol::parameters::{Parameters, hex};
 use human_oversight_protocol::types::{Approval, Claim, KeySet, Status, Withdrawal};
 use serde::Serialize;
 use time::OffsetDateTime;
@@ -158,7 +158,7 @@ impl Pending {
     }
 
     async fn wait_and_claim(mut self, parameters: Parameters) -> Result<Permit, Refusal> {
-        let decided = self.wait_for_decision().await?;
+        let decided = self.wait_for_decision(&parameters).await?;
         tracing::debug!(status = ?decided.status, "decided");
         match decided.status {
             // Claimed before, lapsed or revoked: no claim would be granted.
@@ -198,7 +198,7 @@ impl Pending {
             Ok(proof) => Ok(self.permit(proof)),
             Err(refusal) => {
                 let why = "not run: the approval could not be verified";
-                self.permit(Proof::default()).failed(why).await;
+                self.report_not_run(&nonce, why).await;
                 Err(refusal)
             }
         }
@@ -220,7 +220,7 @@ impl Pending {
                 Err(error) => {
                     // The claim may have been granted: without a report it would end as unknown.
                     let why = "not run: the answer to the claim was lost";
-                    self.permit(Proof::default()).failed(why).await;
+                    self.report_not_run(nonce, why).await;
                     return Err(Refusal::after_submit(error));
                 }
             }
@@ -245,6 +245,12 @@ impl Pending {
         Permit::new(client, self.handle.clone(), proof)
     }
 
+    async fn report_not_run(&self, nonce: &str, why: &str) {
+        let client = self.action.gate.client.clone();
+        let permit = Permit::unverified(client, self.handle.clone(), nonce);
+        permit.failed(why).await;
+    }
+
     /// Asks the gate once. There is nothing if the request is pending, and its deadline has not passed.
     pub(crate) async fn look(mut self) -> Result<Option<Self>, Refusal> {
         let client = &self.action.gate.client;
@@ -256,13 +262,14 @@ impl Pending {
     }
 
     /// Waits until the gate says that the request is no longer pending, or its deadline has passed.
-    async fn wait_for_decision(&mut self) -> Result<Approval, Refusal> {
+    async fn wait_for_decision(&mut self, parameters: &Parameters) -> Result<Approval, Refusal> {
         if let Some(approval) = self.approval.as_ref().filter(|_| self.is_decided) {
             return Ok(approval.clone());
         }
         let client = self.action.gate.client.clone();
         // Also after an error: without a waiting agent the request needs no decision.
         let withdraw = (!self.detached).then(|| WithdrawOnDrop::new(&client, &self.handle));
+        let digest = hex(&parameters.digest());
         let started = Instant::now();
         let mut pause = MIN_PAUSE;
         let mut may_wait = false;
@@ -272,6 +279,10 @@ impl Pending {
             let wait = if may_wait { LONG_POLL } else { Duration::ZERO };
             match client.status(&self.handle.id, wait).await {
                 Ok((approval, retry_after)) => {
+                    // Before people decide what could not run.
+                    if approval.parameters_digest != digest {
+                        return Err(Refusal::unverified("the request is for other parameters"));
+                    }
                     let is_over = is_over(&approval)?;
                     self.approval = Some(approval.clone());
                     if approval.status != Status::Pending || is_over {

@@ -17,12 +17,15 @@ pub struct Permit {
     client: Client,
     handle: Option<Handle>,
     proof: Proof,
+    /// The nonce of the claim, where it is not verified that the gate granted this one. Otherwise reports go without
+    /// it, so that gates of earlier versions take them.
+    unverified: Option<String>,
     /// Whether the action may have started.
     handed_out: bool,
 }
 
 /// What proves the right to run an action, for a service that demands it before it acts.
-// All are empty in a permit that only reports a failure.
+// All are empty in a permit that only reports that nothing ran.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Proof {
@@ -51,8 +54,16 @@ impl Permit {
             client,
             handle: Some(handle),
             proof,
+            unverified: None,
             handed_out: false,
         }
+    }
+
+    /// What only reports that nothing ran under this claim: the gate may have granted another one.
+    pub(crate) fn unverified(client: Client, handle: Handle, nonce: &str) -> Self {
+        let mut permit = Self::new(client, handle, Proof::default());
+        permit.unverified = Some(nonce.to_owned());
+        permit
     }
 
     /// Marks the point from which the action may have started.
@@ -114,6 +125,7 @@ impl Permit {
         let report = Report {
             status,
             error: error.map(|text| sanitize(&text)),
+            nonce: self.unverified.take(),
             secret: Some(secret),
         };
         Some(runtime::spawn(async move {

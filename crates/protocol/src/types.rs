@@ -323,6 +323,10 @@ pub struct Report {
     /// The error, at most 2,000 characters.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+    /// The nonce of the reporter's claim: the gate refuses the report where it has granted another claim. Gates
+    /// before this member refuse a report that has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nonce: Option<String>,
     /// The secret whose SHA-256 the request named as `claimant`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub secret: Option<String>,

@@ -127,6 +127,46 @@ async fn another_permit_than_that_of_the_claim_runs_nothing() {
 }
 
 #[tokio::test]
+async fn whose_claim_was_not_granted_reports_nothing_of_the_one_that_was() {
+    let gate = TestGate::start().await;
+    let action = gate.gate().action("Delete User Account");
+    let handle = action.submit(&user()).await.unwrap().handle().clone();
+    gate.approve(&gate.status(&handle.id).await, ALICE).await;
+    let running = action.resume(handle.clone()).claim(&user()).await.unwrap();
+
+    // To the second worker nothing is claimed yet, and the answer to its claim is the recorded one of the first.
+    let mut granted = json!(gate.status(&handle.id).await);
+    granted["permit"] = json!(running.jws());
+    let altering = intercept(
+        &gate,
+        |_, body| body,
+        move |path, status, body| {
+            let mut answer = granted.clone();
+            if path.starts_with("/api/status/") {
+                answer["execution"] = json!(null);
+            } else if !path.starts_with("/api/claim/") {
+                return (status, body);
+            }
+            (StatusCode::OK, answer.to_string().into_bytes())
+        },
+    );
+    let second = altering.await.action("Delete User Account");
+    let refusal = refusal(
+        second
+            .resume(handle.clone())
+            .run(&user(), must_not_run)
+            .await,
+    );
+    assert_eq!(refusal.reason, Reason::Unverified);
+    let execution = gate.status(&handle.id).await.execution.unwrap();
+    assert_eq!(execution.status, ExecutionStatus::Executing);
+
+    running.executed().await;
+    let execution = gate.status(&handle.id).await.execution.unwrap();
+    assert_eq!(execution.status, ExecutionStatus::Executed);
+}
+
+#[tokio::test]
 async fn a_gate_without_permits_is_refused_before_anyone_is_asked() {
     let gate = TestGate::with(&[("HO_ROWS", "1")]).await;
     assert_eq!(gate.client.keys().await.unwrap().issuers, [""; 0]);

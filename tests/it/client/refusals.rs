@@ -379,7 +379,7 @@ async fn a_request_runs_under_its_stored_handle_wherever_it_was_interrupted() {
             .run(&user(), must_not_run)
             .await,
     );
-    assert_eq!(unknown.reason, Reason::Unavailable);
+    assert_eq!(unknown.reason, Reason::Invalid);
     let waiting = tokio::spawn({
         let (delete, handle) = (delete.clone(), handle.clone());
         async move { delete.run_as(handle, &user(), must_not_run).await }

@@ -44,6 +44,28 @@ async fn a_stored_handle_resumes_the_wait() {
     assert_eq!(outcome, Outcome::Executed("done"));
 }
 
+#[tokio::test]
+async fn what_can_never_run_under_a_handle_is_refused_before_people_decide() {
+    let gate = TestGate::start().await;
+    let action = gate.gate().action("Delete User Account");
+    let handle = action.prepare();
+    let never_submitted = action.resume(handle.clone());
+    let refused = within(never_submitted.run(&user(), must_not_run)).await;
+    let refused = refusal(refused);
+    assert_eq!(refused.reason, Reason::Invalid);
+    let text = refused.to_string();
+    assert!(text.contains("no such request"), "{text}");
+
+    let _ = action.submit_as(handle.clone(), &user()).await.unwrap();
+    let other = DeleteUser {
+        user_id: "2".to_owned(),
+    };
+    let changed = action.resume(handle.clone());
+    let refused = refusal(within(changed.run(&other, must_not_run)).await);
+    assert_eq!(refused.reason, Reason::Unverified);
+    assert_eq!(gate.status(&handle.id).await.status, Status::Pending);
+}
+
 /// In production calls that wait are billed: the first call asks, and is not held.
 #[tokio::test]
 async fn a_call_is_held_only_where_the_gate_says_that_it_may() {

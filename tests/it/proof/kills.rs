@@ -215,6 +215,7 @@ impl Agents {
         let report = Report {
             status: ExecutionStatus::Executed,
             error: None,
+            nonce: None,
             secret: None,
         };
         self.retry_until_response(|| client.outcome(&id, &report))

@@ -31,6 +31,7 @@ class Action:
     description: str
     approvers: Sequence[str]
     claim_key: str = dataclasses.field(repr=False)
+    is_claim_key_shared: bool = dataclasses.field(repr=False)
     timeout: int | None = None
     reason: str | None = None
     on_behalf_of: str | None = None
@@ -88,7 +89,8 @@ class Action:
         return execute(self.claim(parameters, handle), function)
 
     async def run_async(self, parameters: Any, function: Callable[[], Awaitable[T]], handle: Handle | None = None) -> T:
-        """Like `run`. Cancelling it withdraws the request, except under a stored handle."""
+        """Like `run`. Cancelling it withdraws the request, except under a stored handle, or a correlation id with
+        the agent's claim key: another process may wait for it."""
         return await execute_async(await self.claim_async(parameters, handle), function)
 
     def claim(self, parameters: Any, handle: Handle | None = None, wait: float | None = None) -> Permit:
@@ -120,14 +122,16 @@ class Action:
 
     async def _submit(self, parameters: Any, stored: Handle | None) -> Pending:
         run = self._run(stored or self.prepare(), parameters)
+        # Another process can have the handle, and wait for the same request.
+        is_shared = stored is not None or (self.is_claim_key_shared and self.correlation_id is not None)
         try:
             approval = await self._submit_run(run)
         except BaseException as error:
             # The response was lost, or nothing waits for it: the request may exist.
-            if stored is None and not _is_no(error):
+            if not is_shared and not _is_no(error):
                 spawn_withdrawal(self.connection, run)
             raise
-        return Pending(self.connection, run, approval=approval, on_pending=self.on_pending, detached=stored is not None)
+        return Pending(self.connection, run, approval=approval, on_pending=self.on_pending, detached=is_shared)
 
     async def _submit_run(self, run: Run) -> Approval:
         try:

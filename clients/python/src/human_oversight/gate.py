@@ -80,6 +80,7 @@ class Gate:
         self.approvers = to_list("approvers", approvers)
         # Without one, a repeated call is the same request within this process alone.
         self._claim_key = claim_key or secrets.token_hex(32)
+        self._is_claim_key_shared = bool(claim_key)
 
     @classmethod
     def from_env(cls) -> "Gate":
@@ -171,6 +172,7 @@ class Gate:
             description,
             self.approvers if approvers is None else to_list("approvers", approvers),
             self._claim_key,
+            self._is_claim_key_shared,
             timeout,
             reason,
             on_behalf_of,

@@ -77,6 +77,7 @@ class MockGate:
         self._lock = threading.Lock()
         self._approvals: dict[str, dict[str, Any]] = {}
         self._claims: dict[str, dict[str, Any]] = {}
+        self._nonces: dict[str, str] = {}
         self.requests: list[Request] = []
         """The requests that were accepted, in order."""
         http = httpx.AsyncClient(transport=httpx.MockTransport(self._respond))
@@ -164,8 +165,12 @@ class MockGate:
         is_claimable = approval["status"] == "Approved" and approval["execution"] is None
         if function == "claim" and is_claimable:
             approval["execution"] = {"status": "Executing"}
+            self._nonces[approval["id"]] = body["nonce"]
             return httpx.Response(200, json=approval | {"permit": self._permit(approval, body["nonce"])})
         if function == "outcome" and approval["execution"]:
+            granted = self._nonces[approval["id"]]
+            if body.get("nonce", granted) != granted:
+                return _problem(409, "conflict", "The approval was granted to another claim.")
             approval["execution"] = {"status": body["status"]}
             return httpx.Response(200, json=approval)
         return _problem(409, "conflict", "The request's state does not allow it.")

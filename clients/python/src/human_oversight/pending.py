@@ -17,9 +17,9 @@ from .connection import Connection, OnPending
 from .deferred import refuse_deferred
 from .errors import GateError, ProblemError
 from .options import check_seconds
-from .permit import Permit, report
+from .permit import Permit, report_not_run
 from .proof import CLOCK_LEEWAY_SECONDS, Run
-from .refusal import Refused, after_submit, from_status
+from .refusal import Refused, after_submit, from_status, unverified
 from .retry import OUTAGE_SECONDS, OutageLog
 from .trust import Known
 
@@ -47,7 +47,7 @@ class Pending:
     """A submitted request.
 
     A caller that is cancelled while it waits withdraws the request, since a decision would have no effect; except
-    if it is detached, as it is under a handle that was stored.
+    if it is detached, as it is under a handle that was stored, or that the claim key gives to every process.
     """
 
     def __init__(
@@ -132,7 +132,7 @@ class Pending:
         try:
             proof = self._run.verify_claim(approval, nonce, known)
         except Refused:
-            await report(self._connection, self.handle, "not run: the approval could not be verified")
+            await report_not_run(self._connection, self.handle, nonce, "not run: the approval could not be verified")
             raise
         return Permit(self._connection, self.handle, proof)
 
@@ -145,7 +145,7 @@ class Pending:
                     raise after_submit(problem) from None
             except GateError as error:
                 # The claim may have been granted: without a report it would end as unknown.
-                await report(self._connection, self.handle, "not run: the answer to the claim was lost")
+                await report_not_run(self._connection, self.handle, nonce, "not run: the answer to the claim was lost")
                 raise after_submit(error) from None
             approval = await self._settled()
             # The clocks of two instances of the gate may differ slightly: the first claim made the gate store the
@@ -185,6 +185,9 @@ class Pending:
                 hold = int(max(0, min(_LONG_POLL, left))) if may_hold else 0
                 approval, retry_after = await self._connection.client.status(self.handle.id, hold)
                 self.approval = approval
+                if approval.parameters_digest != self._run.parameters.digest:
+                    # Before people decide what could not run.
+                    raise unverified("the request is for other parameters")
                 if approval.status != "Pending" or _is_over(approval):
                     return approval
                 notify(self._on_pending, approval)

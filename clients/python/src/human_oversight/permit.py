@@ -77,6 +77,16 @@ class Permit:
 async def report(connection: Connection, handle: Handle, error: str | None = None) -> None:
     """Reports an outcome, or logs that it could not be reported."""
     body = {"status": "Executed"} if error is None else {"status": "ExecutionFailed", "error": _sanitize(error)}
+    await _report(connection, handle, body)
+
+
+async def report_not_run(connection: Connection, handle: Handle, nonce: str, why: str) -> None:
+    """Reports that nothing ran under the claim of this nonce. It is not verified that the gate granted this claim and
+    no other. Reports of a permit go without the nonce, so that gates of earlier versions take them."""
+    await _report(connection, handle, {"status": "ExecutionFailed", "error": why, "nonce": nonce})
+
+
+async def _report(connection: Connection, handle: Handle, body: dict[str, str]) -> None:
     try:
         await connection.post("outcome", handle, **body)
     except GateError as unreported:

@@ -74,6 +74,8 @@ _USED_UNKNOWN = (
     "Not run again: the approval was used before, and the action may have run. Do not try again: find out first."
 )
 
+_NO_REQUEST = "the gate has no such request of this caller: submit it first, with the key or identity that resumes it"
+
 _INVALID_STATUSES = (400, 409, 413, 415, 422)
 
 
@@ -255,6 +257,8 @@ def _from_problem(problem: ProblemError) -> Refused:
         return Refused(Reason.REJECTED_BEFORE, detail)
     if problem.status in _INVALID_STATUSES:
         return Refused(Reason.INVALID, detail)
+    if problem.says("not-found"):  # no later call finds it
+        return Refused(Reason.INVALID, _NO_REQUEST)
     if problem.says("paused"):
         return Refused(Reason.PAUSED, detail)
     if problem.says("forbidden"):
