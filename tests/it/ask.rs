@@ -61,8 +61,11 @@ impl Fixture {
         ask
     }
 
+    /// Starts `ask`. What runs the tests may ignore signals, which its children inherit.
     async fn start(&self, options: &[&str], command: &[&str]) -> AskProcess {
-        AskProcess::start(self.command(options, command)).await
+        let ask = self.command(options, command);
+        let env = ["env", "--default-signal=HUP,INT,TERM"];
+        AskProcess::start(launched_by(&env, &ask)).await
     }
 
     async fn decide(&self, ask: &AskProcess, form: &str) {
@@ -83,6 +86,24 @@ impl Fixture {
     fn has_run(&self) -> bool {
         self.work.path().join("ran").exists()
     }
+}
+
+/// The command of `ask`, by a program that replaces itself with it.
+fn launched_by(program: &[&str], ask: &Command) -> Command {
+    let ask = ask.as_std();
+    let mut command = Command::new(program[0]);
+    command
+        .args(&program[1..])
+        .arg(ask.get_program())
+        .args(ask.get_args())
+        .current_dir(ask.get_current_dir().unwrap())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .process_group(0);
+    for (name, value) in ask.get_envs() {
+        command.env(name, value.unwrap());
+    }
+    command
 }
 
 /// A process of `ask` that waits for the decision.
