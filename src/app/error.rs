@@ -66,6 +66,8 @@ pub enum ConflictReason {
     ApproverNotAllowed,
     /// The standing grant that approved was ended before its time.
     GrantEnded,
+    /// The standing grant that approved is in no row that the gate's keys name.
+    GrantGone,
     /// It has no approval to revoke.
     NotRevocable(NotRevocable),
     /// It belongs to the legacy Logic App.

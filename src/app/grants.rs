@@ -119,10 +119,11 @@ impl App {
             let grants = grant_rows::read(&self.store, &name).await?;
             found.extend(grants.has_ended(&signed.grant.id));
         }
-        if found.is_empty() || found.contains(&true) {
-            return Err(Error::Conflict(ConflictReason::GrantEnded));
+        match found.as_slice() {
+            [] => Err(Error::Conflict(ConflictReason::GrantGone)),
+            ended if ended.contains(&true) => Err(Error::Conflict(ConflictReason::GrantEnded)),
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     /// Whether the operator's list still has an approver who was identified so.

@@ -211,7 +211,7 @@ impl App {
                     };
                     sending.spawn(async move { (attempt, mailer.send(&email, timeout).await) });
                 }
-                // It can be derived again once the operator has put the key back.
+                // Who is asked can be once the operator has put the key back.
                 None => {
                     let (id, kind) = (approval.request.id.to_string(), attempt.notice.word());
                     let (approver, cause) = (
@@ -219,7 +219,11 @@ impl App {
                         "the link key of the request is missing",
                     );
                     tracing::warn!(id, kind, approver, cause, "email not sent");
-                    let fault = DeliveryFault::Misconfigured;
+                    let fault = if attempt.notice.asks() {
+                        DeliveryFault::Misconfigured
+                    } else {
+                        DeliveryFault::Refused
+                    };
                     results.push((attempt, SendResult::Failed(fault, None)));
                 }
             }

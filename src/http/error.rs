@@ -106,7 +106,11 @@ impl Error {
                 "too-slow",
                 "The request arrived too slowly",
             ),
-            Self::Conflict(ConflictReason::ApproverNotAllowed | ConflictReason::GrantEnded) => (
+            Self::Conflict(
+                ConflictReason::ApproverNotAllowed
+                | ConflictReason::GrantEnded
+                | ConflictReason::GrantGone,
+            ) => (
                 S::CONFLICT,
                 "approver_not_allowed",
                 "The person who approved may no longer approve",
@@ -275,8 +279,13 @@ fn conflict_detail(reason: &ConflictReason) -> String {
                 .to_owned()
         }
         ConflictReason::GrantEnded => {
-            "The standing grant that approved this was ended: by its giver, the operator, a pause, a rejection of the \
-             same content, or a newer one in its place. Submit it again: people are asked, or the newer one approves it."
+            "The standing grant that approved this was ended: by its giver, the operator, a pause, or a rejection of the \
+             same content. Submit it again, so that people are asked."
+                .to_owned()
+        }
+        ConflictReason::GrantGone => {
+            "The standing grant that approved this is not in force here any more: another one took its place, or a link \
+             key or the agent's keys were changed. Submit it again: people are asked, or the other one approves it."
                 .to_owned()
         }
     }

@@ -108,7 +108,7 @@ impl GrantView {
         };
         let can_end = held.is_in_force(now);
         let unclaimed = if can_end && state == GrantState::UsedUp {
-            " Until you end it, the agent may still start what it has approved."
+            " What it has approved and the agent has not started can still run, until you end it."
         } else {
             ""
         };
