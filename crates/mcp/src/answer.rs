@@ -18,7 +18,7 @@ pub(crate) enum Answer {
 pub(crate) enum Message {
     /// Of this id.
     Answer(Id, Answer),
-    /// A request or a notification.
+    /// A request, a notification, or an object of a log.
     Other,
 }
 
@@ -32,11 +32,7 @@ pub(crate) fn read_message(line: &[u8]) -> Option<Message> {
         (Some(result), Some(error)) if error.get() == "null" => Answer::Result(result.to_owned()),
         (_, Some(error)) => Answer::Error(error.to_owned()),
         (Some(result), None) => Answer::Result(result.to_owned()),
-        // A request has a method, and no answer has one but by mistake.
-        (None, None) => {
-            let method = message.get("method")?;
-            return method.get().starts_with('"').then_some(Message::Other);
-        }
+        (None, None) => return Some(Message::Other),
     };
     Some(Message::Answer(Id::read(message.get("id")?)?, answer))
 }
@@ -47,6 +43,26 @@ pub(crate) fn read_answer(line: &[u8]) -> Option<(Id, Answer)> {
         Message::Answer(id, answer) => Some((id, answer)),
         Message::Other => None,
     }
+}
+
+/// Whether a line that cannot be read looks like the answer to this request, as one of a log that names it does not.
+pub(crate) fn looks_like_answer(line: &[u8], id: &Id) -> bool {
+    let line = String::from_utf8_lossy(line);
+    // What follows is of a request, whose arguments may have any name.
+    let before = line.split("\"method\"").next().unwrap_or_default();
+    values(&line, "\"id\"").any(|value| value.starts_with(id.as_json()))
+        && ["\"result\"", "\"error\""]
+            .iter()
+            .any(|name| values(before, name).next().is_some())
+}
+
+/// What follows each member of this name, as far as a text that is no JSON has members.
+fn values<'a>(text: &'a str, name: &str) -> impl Iterator<Item = &'a str> {
+    let found = text.match_indices(name);
+    found.filter_map(|(at, name)| {
+        let value = text[at + name.len()..].trim_start().strip_prefix(':')?;
+        Some(value.trim_start())
+    })
 }
 
 /// The line that answers a request.

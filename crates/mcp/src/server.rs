@@ -13,7 +13,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::sync::{Mutex as AsyncMutex, oneshot};
 
-use crate::answer::{Answer, Message, read_message};
+use crate::answer::{Answer, Message, looks_like_answer, read_message};
 use crate::call::{Meta, run_line, task_result_line};
 use crate::claim_key::random_hex;
 use crate::end::Lost;
@@ -117,8 +117,8 @@ impl Server {
         (left != "[]\n").then_some(left.into_bytes().into())
     }
 
-    /// Whether a message of the server is none of the proxy's. Ends the calls that it answers, also where it cannot be
-    /// read.
+    /// Whether a message of the server is for the client: an answer to one of its requests, or what names no call of the
+    /// proxy. Ends the calls that it answers, also where it cannot be read.
     fn is_clients(&self, message: &[u8]) -> bool {
         match read_message(message) {
             Some(Message::Answer(id, answer)) if id.is_own(&self.prefix) => {
@@ -132,20 +132,29 @@ impl Server {
                 }
                 false
             }
-            Some(_) => true,
-            None => {
-                let named = Id::find_own(&self.prefix, message);
-                if !named.is_empty() {
-                    tracing::error!(
-                        "the server's answer to a held call cannot be read and is dropped: the call may have run"
-                    );
-                }
-                for run in named.iter().filter_map(|id| self.runs().waiting.remove(id)) {
-                    run.send(Err(Lost::Unreadable)).ok();
-                }
-                named.is_empty()
-            }
+            Some(Message::Answer(..)) => true,
+            Some(Message::Other) => !self.names_runs(message, |_| false),
+            None => !self.names_runs(message, |id| looks_like_answer(message, id)),
         }
+    }
+
+    /// Whether a message that answers no call names calls of the proxy. Ends those whose answer it is meant to be.
+    fn names_runs(&self, message: &[u8], is_meant: impl FnMut(&Id) -> bool) -> bool {
+        let named = Id::find_own(&self.prefix, message);
+        let (lost, noted): (Vec<_>, Vec<_>) = named.into_iter().partition(is_meant);
+        if !lost.is_empty() {
+            tracing::error!(
+                "the server's answer to a held call cannot be read and is dropped: the call may have run"
+            );
+        } else if !noted.is_empty() {
+            tracing::warn!(
+                "a line of the server names a held call and is no answer: the line is dropped"
+            );
+        }
+        for run in lost.iter().filter_map(|id| self.runs().waiting.remove(id)) {
+            run.send(Err(Lost::Unreadable)).ok();
+        }
+        !(lost.is_empty() && noted.is_empty())
     }
 
     /// Closes the server's input, which asks it to end.

@@ -80,12 +80,11 @@ fn an_answer_that_cannot_be_read_ends_the_run_and_does_not_reach_the_client() {
     let answer =
         br#"{"jsonrpc":"2.0","id":ID,"result":{"content":[{"type":"text","text":"private"}]}}"#;
     let with = |before: &[u8], after: &[u8]| [before, answer, after].concat();
-    let answers: [Vec<u8>; 9] = [
+    let answers: [Vec<u8>; 8] = [
         br#"{"jsonrpc":"2.0","id":ID,"result":{"content":[],"structuredContent":{"x":NaN}}}"#.to_vec(),
         b"{\"jsonrpc\":\"2.0\",\"id\":ID,\"result\":{\"content\":[{\"type\":\"text\",\"text\":\"caf\xe9\"}]}}".to_vec(),
         br#"{"jsonrpc":"2.0","jsonrpc":"2.0","id":ID,"result":{}}"#.to_vec(),
         br#"{"jsonrpc":"2.0","id":ID,"\udcff":1,"result":{}}"#.to_vec(),
-        br#"{"jsonrpc":"2.0","id":ID}"#.to_vec(),
         with("\u{feff}".as_bytes(), b""),
         with(b"a line of a log ", b""),
         with(b"[", b""),
@@ -106,13 +105,48 @@ fn an_answer_that_cannot_be_read_ends_the_run_and_does_not_reach_the_client() {
         let error = execution["error"].as_str().unwrap();
         assert!(error.contains("may have run"), "{error}");
     }
-    assert_eq!(folder.runs().len(), 9);
+    assert_eq!(folder.runs().len(), 8);
     client.close_input();
     client.end();
     let rest = String::from_utf8(client.rest()).unwrap();
     assert!(!rest.contains("held-"), "{rest}");
     let log = std::fs::read_to_string(&log).unwrap();
-    assert_eq!(log.matches("cannot be read").count(), 9, "{log}");
+    assert_eq!(log.matches("cannot be read").count(), 8, "{log}");
+    assert!(!log.contains("held-") && !log.contains("private"), "{log}");
+}
+
+#[test]
+fn a_line_of_a_log_that_names_a_call_neither_ends_it_nor_reaches_the_client() {
+    let (gate, folder) = (Gate::start(), Folder::new());
+    let log = folder.path().join("log");
+    let mut command = proxy(&gate.url, &folder, SETTINGS);
+    command.stderr(std::fs::File::create(&log).unwrap());
+    let mut client = Session::spawn(with_server(&mut command, &folder));
+    let request = r#"{"jsonrpc":"2.0","id":ID,"method":"tools/call","params":{"name":"a","arguments":{"result":"private"}}}"#;
+    let lines = [
+        format!("DEBUG received {request}"),
+        request.to_owned(),
+        "[info] handling request ID".to_owned(),
+        r#"{"level":"error" "id":ID}"#.to_owned(),
+        r#"{"level":30,"msg":"request","id":ID}"#.to_owned(),
+        r#"{"level":30,"id":ID,"before":{"id":ID,"error":null}}"#.to_owned(),
+        r#"{"method":"notifications/message","params":{"level":"info","data":{"id":ID,"error":1}}}"#.to_owned(),
+        r#"[{"level":30,"id":ID}]"#.to_owned(),
+    ];
+    for line in &lines {
+        let answer =
+            r#"{"jsonrpc":"2.0","id":ID,"result":{"content":[{"type":"text","text":"done"}]}}"#;
+        let (call, asked) = run(&mut client, &gate, &folder, format!("{line}\n{answer}\n"));
+        let expected = answer.replace("ID", &call.to_string());
+        let told = String::from_utf8(client.line()).unwrap();
+        assert_eq!(told.trim_end(), expected, "{line}");
+        gate.await_execution(&asked, "Executed");
+    }
+    client.close_input();
+    client.end();
+    let log = std::fs::read_to_string(&log).unwrap();
+    let dropped = log.matches("names a held call and is no answer").count();
+    assert_eq!(dropped, lines.len(), "{log}");
     assert!(!log.contains("held-") && !log.contains("private"), "{log}");
 }
 
