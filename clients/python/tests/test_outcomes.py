@@ -406,6 +406,55 @@ def test_a_claim_that_was_not_granted_reports_nothing_of_the_one_that_was(
     assert mock.outcomes == ["Executed"]
 
 
+def problem(status: int, kind: str, detail: str = "No.") -> httpx.Response:
+    document = {"type": f"urn:human-oversight:problem:{kind}", "title": "No", "status": status, "detail": detail}
+    return httpx.Response(status, json=document)
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "reason"),
+    [
+        (httpx.Response(200), problem(403, "paused"), Reason.PAUSED),
+        (httpx.Response(503), problem(403, "paused"), Reason.PAUSED),
+        (problem(500, "integrity"), None, Reason.UNAVAILABLE),
+    ],
+    ids=["unreadable, paused", "unavailable, paused", "integrity"],
+)
+def test_a_claim_that_may_have_been_granted_is_reported_whatever_its_last_answer_is(
+    first: httpx.Response, last: httpx.Response | None, reason: Reason
+) -> None:
+    mock = MockGate()
+    gate, _ = behind(mock, lambda name, times: (first if times == 1 else last) if name == "claim" else None)
+    refused = approval_gate("A", "B", gate=gate)(lambda: ran.append("ran"))().refused  # type: ignore[attr-defined]
+    assert refused.reason is reason
+    assert mock.outcomes == ["ExecutionFailed"]
+
+
+def test_a_claim_that_is_refused_at_once_is_not_reported(mock: MockGate) -> None:
+    gate, calls = behind(mock, lambda name, _: problem(403, "paused") if name == "claim" else None)
+    refused = approval_gate("A", "B", gate=gate)(lambda: ran.append("ran"))().refused  # type: ignore[attr-defined]
+    assert refused.reason is Reason.PAUSED
+    assert (ran, calls) == ([], ["keys", "submit", "status", "claim"])
+
+
+def test_an_approval_that_the_gate_lets_no_one_claim_is_refused_in_its_own_words() -> None:
+    mock, calls = MockGate(), []
+    why = "The standing grant that approved this was ended. Submit it again."
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        calls.append(request.url.path.split("/")[2])
+        return problem(409, "approver_not_allowed", why) if calls[-1] == "claim" else mock._respond(request)
+
+    http = httpx.AsyncClient(transport=httpx.MockTransport(answer))
+    gate = Gate("https://mock.invalid", approvers=["a@b.example"], http=http)
+    refused = approval_gate("A", "B", gate=gate)(lambda: ran.append("ran"))().refused  # type: ignore[attr-defined]
+    assert (refused.reason, refused.detail) == (Reason.INVALID, why)
+    assert refused.id == next(iter(mock._approvals))
+    assert str(refused).endswith(why)
+    assert (ran, mock.outcomes) == ([], [None])
+    assert calls == ["keys", "submit", "status", "claim", "status"]
+
+
 @pytest.mark.parametrize("is_named", [True, False])
 def test_a_call_that_another_process_can_go_on_with_stays_open_when_it_is_cancelled(
     mock: MockGate, is_named: bool

@@ -11,8 +11,8 @@ import { toLoggable, type Logger } from "./logs.js";
 import { checkSeconds } from "./options.js";
 import { Permit, reportNotRun, toText } from "./permit.js";
 import { CLOCK_LEEWAY_SECONDS, type Run } from "./proof.js";
-import { afterSubmit, fromStatus, unverified } from "./refusal.js";
-import { monotonic, OUTAGE_SECONDS, OutageLog, pauseFor } from "./retry.js";
+import { afterConflict, afterSubmit, fromStatus, unverified } from "./refusal.js";
+import { monotonic, OUTAGE_SECONDS, OutageLog, pauseFor, retryTransient } from "./retry.js";
 import type { Known } from "./trust.js";
 
 /** How many seconds one status call waits for a decision, where the gate lets calls wait. */
@@ -134,24 +134,37 @@ export class Pending {
   }
 
   async #callClaim(nonce: string, staysOpen: boolean): Promise<Approval> {
-    for (let attempt = 1; ; attempt++) {
+    let mayBeGranted = false;
+    const { client, logger } = this.#connection;
+    const claim = async () => {
       try {
-        return await this.#connection.post("claim", this.handle, { nonce });
+        return await client.post("claim", this.handle.id, { nonce, secret: this.handle.secret });
+      } catch (error) {
+        mayBeGranted ||= error instanceof GateError && error.mayBeAccepted;
+        throw error;
+      }
+    };
+    for (let attempt = 1; ; attempt++) {
+      let conflict: ProblemError;
+      try {
+        return await retryTransient(claim, logger);
       } catch (error) {
         if (!(error instanceof GateError)) throw error;
-        if (!(error instanceof ProblemError)) {
-          // The claim may have been granted: without a report it would end as unknown.
-          await reportNotRun(this.#connection, this.handle, nonce, "not run: the answer to the claim was lost");
+        const refused = error instanceof ProblemError && error.status < 500 ? error : undefined;
+        if (refused?.status !== 409) {
+          // Without a report a claim that was granted would end as unknown.
+          if (mayBeGranted || refused === undefined)
+            await reportNotRun(this.#connection, this.handle, nonce, "not run: the answer to the claim was lost");
           throw afterSubmit(error);
         }
-        if (error.status !== 409) throw afterSubmit(error);
+        conflict = refused;
       }
       const settled = await orRefuse(this.#connection.status(this.handle));
       // The clocks of two instances of the gate may differ slightly: the first claim made the gate store the state that
       // the second one finds.
       if (attempt === 2 || settled.status !== "Timeout") {
         if (settled.status === "Pending" && !staysOpen) background(withdraw(this.#connection, this.handle));
-        throw fromStatus(settled);
+        throw afterConflict(conflict, settled);
       }
       await pauseFor(1);
     }

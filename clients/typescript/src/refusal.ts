@@ -215,6 +215,15 @@ export function afterSubmit(error: GateError): Refused {
   return refused.reason === "misconfigured" ? new Refused("unavailable", { detail: refused.detail }) : refused;
 }
 
+/** The gate refused a claim with a 409, and the request's state after it is this. */
+export function afterConflict(problem: ProblemError, approval: Approval): Refused {
+  const { id, status, execution } = approval;
+  if (status !== "Approved" || execution !== null) return fromStatus(approval);
+  // Nothing was claimed, and the gate's own words say what is amiss: the standing grant was ended, for example.
+  const { reason, detail } = fromProblem(problem);
+  return new Refused(reason, { id, detail });
+}
+
 export function fromError(error: GateError): Refused {
   if (error instanceof ProblemError) return fromProblem(error);
   if (error instanceof SettingsError) return new Refused("misconfigured", { detail: error.message });

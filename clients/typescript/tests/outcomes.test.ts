@@ -246,6 +246,46 @@ it("a claim that was not granted reports nothing of the one that was", async () 
   assert.deepEqual(mock.outcomes, ["Executed"]);
 });
 
+describe("a claim that may have been granted is reported, whatever its last answer is", () => {
+  const cases: [string, () => Response, string][] = [
+    ["unreadable, then paused", () => new Response(""), "paused"],
+    ["unavailable, then paused", () => new Response("", { status: 503 }), "paused"],
+    ["an error of the gate", () => problem(500, "integrity"), "unavailable"],
+  ];
+  for (const [name, first, reason] of cases)
+    it(name, async () => {
+      const mock = new MockGate();
+      const { gate } = behind(mock, (call, times) => {
+        if (call !== "claim") return undefined;
+        return times === 1 ? first() : problem(403, "paused");
+      });
+      await assert.rejects(
+        gate.action(SETTINGS).run({}, () => assert.fail("it ran")),
+        { name: "Refused", reason },
+      );
+      assert.deepEqual(mock.outcomes, ["ExecutionFailed"]);
+    });
+});
+
+it("a claim that is refused at once is not reported", async () => {
+  const { gate, calls } = behind(new MockGate(), (call) => (call === "claim" ? problem(403, "paused") : undefined));
+  await assert.rejects(gate.action(SETTINGS).claim({}), { name: "Refused", reason: "paused" });
+  assert.deepEqual(calls, ["keys", "submit", "status", "claim"]);
+});
+
+it("an approval that the gate lets no one claim is refused in its own words", async () => {
+  const mock = new MockGate();
+  const detail = "The standing grant that approved this was ended. Submit it again.";
+  const fetch: typeof globalThis.fetch = async (url, init) =>
+    String(url).includes("/claim/") ? problem(409, "approver_not_allowed", detail) : mock.fetch(url, init);
+  const gate = new Gate({ url: "https://mock.invalid", approvers: ["a@b.example"], fetch, logger: logTo([]) });
+  await assert.rejects(
+    gate.action(SETTINGS).run({}, () => assert.fail("it ran")),
+    (error) => error instanceof Refused && error.reason === "invalid" && error.detail === detail && error.id !== null,
+  );
+  assert.deepEqual(mock.outcomes, [undefined]);
+});
+
 for (const isNamed of [true, false])
   it(`a call that is aborted ${isNamed ? "stays open" : "is withdrawn"} ${isNamed ? "under" : "without"} a durable name`, async () => {
     const mock = new MockGate();
@@ -287,6 +327,10 @@ it("what can never run under a handle is refused before people decide", async ()
   const pending = new Gate({ url: "https://mock.invalid", fetch, logger: logTo([]) }).action(SETTINGS);
   await assert.rejects(pending.resume(handle, { user: "2" }).claim({ waitSeconds: 0 }), isRefused("unverified"));
 });
+
+function problem(status: number, kind: string, detail = "No."): Response {
+  return Response.json({ type: `urn:human-oversight:problem:${kind}`, title: "No", status, detail }, { status });
+}
 
 /** A gate behind a front that answers some calls itself, and the calls. The gate gets each call, and answers a claim
  * again, as it does by its nonce. */

@@ -1,7 +1,9 @@
 use std::fmt;
 
 use human_oversight_protocol::parameters::ParametersError;
-use human_oversight_protocol::types::{Approval, Decider, Deliverable, ExecutionStatus, Status};
+use human_oversight_protocol::types::{
+    Approval, Decider, Deliverable, ExecutionStatus, Problem, Status,
+};
 
 use crate::error::Error;
 
@@ -225,6 +227,22 @@ impl Refusal {
                 execution,
                 ..Self::with_detail(Reason::Used, format!("its execution: {execution:?}"))
             },
+        }
+    }
+
+    /// The gate refused a claim with a 409, and the request's state after it is this.
+    pub(crate) fn after_conflict(problem: Box<Problem>, approval: &Approval) -> Self {
+        let refusal = Self::from_status(approval);
+        if approval.status != Status::Approved || approval.execution.is_some() {
+            return refusal;
+        }
+        // Nothing was claimed, and the gate's own words say what is amiss: the standing grant was ended, for
+        // example.
+        let Self { reason, detail, .. } = Self::from(Error::Problem(problem));
+        Self {
+            reason,
+            detail,
+            ..refusal
         }
     }
 

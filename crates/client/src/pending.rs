@@ -1,6 +1,7 @@
 use std::convert::Infallible;
 use std::fmt;
 use std::future::Future;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use human_oversight_protocol::parameters::{Parameters, hex};
@@ -211,19 +212,29 @@ impl Pending {
         };
         let client = &self.action.gate.client;
         let id = &self.handle.id;
+        let may_be_granted = AtomicBool::new(false);
+        let attempt = async || {
+            let answer = client.claim(id, &claim).await;
+            if answer.as_ref().is_err_and(Error::may_be_accepted) {
+                may_be_granted.store(true, Ordering::Relaxed);
+            }
+            answer
+        };
         let mut is_second_try = false;
         loop {
-            match retry_transient(|| client.claim(id, &claim)).await {
+            let conflict = match retry_transient(&attempt).await {
                 Ok(approval) => return Ok(approval),
-                Err(Error::Problem(problem)) if problem.status == 409 => {}
-                Err(error @ Error::Problem(_)) => return Err(Refusal::after_submit(error)),
+                Err(Error::Problem(problem)) if problem.status == 409 => problem,
                 Err(error) => {
-                    // The claim may have been granted: without a report it would end as unknown.
-                    let why = "not run: the answer to the claim was lost";
-                    self.report_not_run(nonce, why).await;
+                    let is_refused = matches!(&error, Error::Problem(it) if it.status < 500);
+                    if may_be_granted.load(Ordering::Relaxed) || !is_refused {
+                        // Without a report a claim that was granted would end as unknown.
+                        let why = "not run: the answer to the claim was lost";
+                        self.report_not_run(nonce, why).await;
+                    }
                     return Err(Refusal::after_submit(error));
                 }
-            }
+            };
             let status = retry_transient(|| client.status(id, Duration::ZERO)).await;
             let (approval, _) = status.map_err(Refusal::after_submit)?;
             // The clocks of two instances of the gate may differ slightly: the first claim made the gate
@@ -233,7 +244,7 @@ impl Pending {
                     // Nothing waits for its decision any more.
                     drop(WithdrawOnDrop::new(client, &self.handle));
                 }
-                return Err(Refusal::from_status(&approval));
+                return Err(Refusal::after_conflict(conflict, &approval));
             }
             is_second_try = true;
             sleep(Duration::from_secs(1)).await;

@@ -11,7 +11,7 @@ use human_oversight_client::{Client, Gate, Handle, Outcome, Reason};
 use serde_json::{Value, json};
 
 use super::{approved, intercept, intercepting_url, must_not_run, refusal, user};
-use crate::harness::{AGENT, ALICE, TestGate};
+use crate::harness::{AGENT, ALICE, BOB, TestGate};
 
 /// A party between agent and gate that records the last answer to each call, to repeat it later.
 #[derive(Clone, Default)]
@@ -164,6 +164,83 @@ async fn whose_claim_was_not_granted_reports_nothing_of_the_one_that_was() {
     running.executed().await;
     let execution = gate.status(&handle.id).await.execution.unwrap();
     assert_eq!(execution.status, ExecutionStatus::Executed);
+}
+
+#[tokio::test]
+async fn a_claim_that_may_have_been_granted_is_reported_whatever_its_last_answer_is() {
+    for (first, reason) in [
+        ((StatusCode::OK, ""), Reason::Paused),
+        ((StatusCode::SERVICE_UNAVAILABLE, ""), Reason::Paused),
+        (
+            (StatusCode::INTERNAL_SERVER_ERROR, "integrity"),
+            Reason::Unavailable,
+        ),
+    ] {
+        let gate = TestGate::start().await;
+        let pending = approved(&gate).await;
+        let handle = pending.handle().clone();
+        let claims = Arc::new(AtomicU32::new(0));
+        let altering = intercept(
+            &gate,
+            |_, body| body,
+            move |path, status, body| {
+                if !path.starts_with("/api/claim/") {
+                    return (status, body);
+                }
+                match (claims.fetch_add(1, Ordering::SeqCst), first) {
+                    (0, (status, "")) => (status, Vec::new()),
+                    (0, (status, kind)) => (status, problem(status, kind)),
+                    _ => (
+                        StatusCode::FORBIDDEN,
+                        problem(StatusCode::FORBIDDEN, "paused"),
+                    ),
+                }
+            },
+        );
+        let action = altering.await.action("Delete User Account");
+        let resumed = action.resume(handle.clone());
+        let refusal = refusal(resumed.run(&user(), must_not_run).await);
+        assert_eq!(refusal.reason, reason);
+        let execution = gate.status(&handle.id).await.execution.unwrap();
+        assert_eq!(execution.status, ExecutionStatus::ExecutionFailed);
+    }
+}
+
+fn problem(status: StatusCode, kind: &str) -> Vec<u8> {
+    let kind = format!("urn:human-oversight:problem:{kind}");
+    let status = status.as_u16();
+    let problem = json!({
+        "type": kind, "title": "No", "status": status, "detail": "No.", "invocationId": "1",
+    });
+    problem.to_string().into_bytes()
+}
+
+#[tokio::test]
+async fn an_approval_by_a_person_who_left_the_list_is_refused_in_the_gates_own_words() {
+    let gate = TestGate::start().await;
+    let handle = approved(&gate).await.handle().clone();
+    let before = gate.url.clone();
+    let settings = [
+        ("HO_ISSUERS", before.as_str()),
+        ("HO_ALLOWED_APPROVERS", BOB),
+    ];
+    let gate = TestGate::at(gate.dir, &settings).await;
+    let action = gate.gate().action("Delete User Account");
+    let refused = refusal(
+        action
+            .resume(handle.clone())
+            .run(&user(), must_not_run)
+            .await,
+    );
+    assert_eq!(refused.reason, Reason::Invalid, "{refused:?}");
+    assert_eq!(refused.id(), Some(handle.id.as_str()));
+    assert!(
+        refused
+            .to_string()
+            .contains("no longer on the operator's list"),
+        "{refused}"
+    );
+    assert_eq!(gate.status(&handle.id).await.execution, None);
 }
 
 #[tokio::test]

@@ -19,8 +19,8 @@ from .errors import GateError, ProblemError
 from .options import check_seconds
 from .permit import Permit, report_not_run
 from .proof import CLOCK_LEEWAY_SECONDS, Run
-from .refusal import Refused, after_submit, from_status, unverified
-from .retry import OUTAGE_SECONDS, OutageLog
+from .refusal import Refused, after_conflict, after_submit, from_status, unverified
+from .retry import OUTAGE_SECONDS, OutageLog, retry_transient
 from .trust import Known
 
 T = TypeVar("T")
@@ -137,23 +137,35 @@ class Pending:
         return Permit(self._connection, self.handle, proof)
 
     async def _call_claim(self, nonce: str) -> Approval:
+        may_be_granted = False
+
+        async def claim() -> Approval:
+            nonlocal may_be_granted
+            body = {"nonce": nonce, "secret": self.handle.secret}
+            try:
+                return await self._connection.client.post("claim", self.handle.id, body)
+            except GateError as error:
+                may_be_granted |= error.may_be_accepted
+                raise
+
         for is_last in (False, True):
             try:
-                return await self._connection.post("claim", self.handle, nonce=nonce)
-            except ProblemError as problem:
-                if problem.status != 409:
-                    raise after_submit(problem) from None
+                return await retry_transient(claim)
             except GateError as error:
-                # The claim may have been granted: without a report it would end as unknown.
-                await report_not_run(self._connection, self.handle, nonce, "not run: the answer to the claim was lost")
-                raise after_submit(error) from None
+                refused = error if isinstance(error, ProblemError) and error.status < 500 else None
+                if refused is None or refused.status != 409:
+                    if may_be_granted or refused is None:
+                        # Without a report a claim that was granted would end as unknown.
+                        why = "not run: the answer to the claim was lost"
+                        await report_not_run(self._connection, self.handle, nonce, why)
+                    raise after_submit(error) from None
             approval = await self._settled()
             # The clocks of two instances of the gate may differ slightly: the first claim made the gate store the
             # state that the second one finds.
             if is_last or approval.status != "Timeout":
                 if approval.status == "Pending" and not self.detached:
                     spawn_withdrawal(self._connection, self._run)
-                raise from_status(approval)
+                raise after_conflict(refused, approval)
             await asyncio.sleep(1)
         raise AssertionError("the loop returns or raises")
 

@@ -236,6 +236,16 @@ def after_submit(error: GateError) -> Refused:
     return refused
 
 
+def after_conflict(problem: ProblemError, approval: Approval) -> Refused:
+    """The gate refused a claim with a 409, and the request's state after it is this."""
+    if approval.status != "Approved" or approval.execution is not None:
+        return from_status(approval)
+    # Nothing was claimed, and the gate's own words say what is amiss: the standing grant was ended, for example.
+    refused = from_error(problem)
+    refused.id = approval.id
+    return refused
+
+
 def from_error(error: GateError) -> Refused:
     match error:
         case ProblemError():
