@@ -18,7 +18,9 @@ pub(crate) enum Answer {
 pub(crate) enum Message {
     /// Of this id.
     Answer(Id, Answer),
-    /// A request, a notification, or an object of a log.
+    /// Of this id; a notification has none.
+    Request(Option<Id>),
+    /// An object of a log.
     Other,
 }
 
@@ -32,7 +34,13 @@ pub(crate) fn read_message(line: &[u8]) -> Option<Message> {
         (Some(result), Some(error)) if error.get() == "null" => Answer::Result(result.to_owned()),
         (_, Some(error)) => Answer::Error(error.to_owned()),
         (Some(result), None) => Answer::Result(result.to_owned()),
-        (None, None) => return Some(Message::Other),
+        (None, None) => {
+            let method = message.get("method").map(RawValue::get);
+            return Some(match method.filter(|it| it.starts_with('"')) {
+                Some(_) => Message::Request(message.get("id").and_then(Id::read)),
+                None => Message::Other,
+            });
+        }
     };
     Some(Message::Answer(Id::read(message.get("id")?)?, answer))
 }
@@ -41,7 +49,7 @@ pub(crate) fn read_message(line: &[u8]) -> Option<Message> {
 pub(crate) fn read_answer(line: &[u8]) -> Option<(Id, Answer)> {
     match read_message(line)? {
         Message::Answer(id, answer) => Some((id, answer)),
-        Message::Other => None,
+        Message::Request(_) | Message::Other => None,
     }
 }
 

@@ -117,8 +117,8 @@ impl Server {
         (left != "[]\n").then_some(left.into_bytes().into())
     }
 
-    /// Whether a message of the server is for the client: an answer to one of its requests, or what names no call of the
-    /// proxy. Ends the calls that it answers, also where it cannot be read.
+    /// Whether a message of the server is for the client: an answer to one of its requests, a request or notification, or
+    /// what names no call of the proxy. Ends the calls that it answers, also where it cannot be read.
     fn is_clients(&self, message: &[u8]) -> bool {
         match read_message(message) {
             Some(Message::Answer(id, answer)) if id.is_own(&self.prefix) => {
@@ -133,7 +133,11 @@ impl Server {
                 false
             }
             Some(Message::Answer(..)) => true,
-            Some(Message::Other) => !self.names_runs(message, |_| false),
+            // With an id of the proxy it is the echo of a call.
+            Some(Message::Request(id)) if id.as_ref().is_none_or(|it| !it.is_own(&self.prefix)) => {
+                true
+            }
+            Some(Message::Request(_) | Message::Other) => !self.names_runs(message, |_| false),
             None => !self.names_runs(message, |id| looks_like_answer(message, id)),
         }
     }
