@@ -199,36 +199,30 @@ impl App {
     ) -> Vec<(SendAttempt, SendResult)> {
         let mut sending = JoinSet::new();
         let mut results = Vec::with_capacity(attempts.len());
-        for attempt in attempts {
-            match self.email(approval, attempt, earlier) {
-                Some(email) => {
-                    let mailer = self.mailer.clone();
-                    let is_awaited = attempt.notice == Notice::Request && attempt.number == 1;
-                    let timeout = if is_awaited {
-                        SUBMIT_SEND_TIMEOUT
-                    } else {
-                        BACKGROUND_SEND_TIMEOUT
-                    };
-                    sending.spawn(async move { (attempt, mailer.send(&email, timeout).await) });
-                }
-                // Who is asked can be once the operator has put the key back.
-                None => {
-                    let (id, kind) = (approval.request.id.to_string(), attempt.notice.word());
-                    let (approver, cause) = (
-                        attempt.approver + 1,
-                        "the link key of the request is missing",
-                    );
-                    tracing::warn!(id, kind, approver, cause, "email not sent");
-                    let fault = if attempt.notice.asks() {
-                        DeliveryFault::Misconfigured
-                    } else {
-                        DeliveryFault::Refused
-                    };
-                    results.push((attempt, SendResult::Failed(fault, None)));
-                }
-            }
-        }
         let id = approval.request.id.to_string();
+        for attempt in attempts {
+            let Some(email) = self.email(approval, attempt, earlier) else {
+                let (kind, approver) = (attempt.notice.word(), attempt.approver + 1);
+                let cause = "the link key of the request is missing";
+                tracing::warn!(id, kind, approver, cause, "email not sent");
+                // Once the operator has put the key back, the person can still be asked.
+                let fault = if attempt.notice.asks() {
+                    DeliveryFault::Misconfigured
+                } else {
+                    DeliveryFault::Refused
+                };
+                results.push((attempt, SendResult::Failed(fault, None)));
+                continue;
+            };
+            let mailer = self.mailer.clone();
+            let is_awaited = attempt.notice == Notice::Request && attempt.number == 1;
+            let timeout = if is_awaited {
+                SUBMIT_SEND_TIMEOUT
+            } else {
+                BACKGROUND_SEND_TIMEOUT
+            };
+            sending.spawn(async move { (attempt, mailer.send(&email, timeout).await) });
+        }
         while let Some(sent) = sending.join_next().await {
             // After a panic the lease expires, and the sweep retries the delivery.
             let Ok((attempt, sent)) = sent else { continue };
