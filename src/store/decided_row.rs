@@ -82,10 +82,10 @@ pub(super) fn encode(
         .secrets
         .iter()
         .map(|it| hash(HashPurpose::Secret, it));
-    let secrets = json(&secrets.collect::<BTreeSet<String>>());
+    let secrets: BTreeSet<String> = secrets.collect();
     let mut left = PARAMETER_BYTES;
     let mut is_cut = false;
-    let secrets = fits(&mut left, &mut is_cut, secrets.len()).then_some(secrets);
+    let secrets_fit = fits(&mut left, &mut is_cut, json(&secrets).len());
     let [lengths, numbers] = [scalars.lengths, scalars.numbers].map(|ranges| {
         let mut taken = BTreeMap::new();
         for (pointer, Range { smallest, largest }) in ranges {
@@ -123,15 +123,18 @@ pub(super) fn encode(
         ),
         ("OnBehalfOfHash", person),
         ("Asked", json(&people)),
-        ("Lengths", json(&lengths)),
         ("Numbers", json(&numbers)),
         ("Values", json(&values)),
         ("Cut", is_cut.to_string()),
     ] {
         columns.set(name, &text);
     }
-    if let Some(secrets) = secrets {
-        columns.set("Secrets", &secrets);
+    if !lengths.is_empty() {
+        columns.set("Lengths", &json(&lengths));
+    }
+    // An uncut row without them had none.
+    if secrets_fit && (is_cut || !secrets.is_empty()) {
+        columns.set("Secrets", &json(&secrets));
     }
     columns
 }
@@ -255,13 +258,15 @@ pub(super) fn decode(
     let person = columns.text("OnBehalfOfHash");
     let person = person.map(|hash| past_values(&hashed.person, vec![hash.to_owned()]));
     let is_same_person = person.as_ref().is_some_and(|it| it.missing.is_empty());
-    let has = |name| columns.text(name).is_some();
-    let lengths = has("Lengths")
-        .then(|| ranges(columns, "Lengths"))
-        .transpose()?;
-    let secrets = has("Secrets")
-        .then(|| parsed_json(columns, "Secrets"))
-        .transpose()?;
+    let is_cut: bool = parsed(columns, "Cut", |text| text.parse().ok())?;
+    let lengths = match columns.text("Lengths") {
+        Some(_) => Some(ranges(columns, "Lengths")?),
+        None => person.is_some().then(BTreeMap::new),
+    };
+    let secrets = match columns.text("Secrets") {
+        Some(_) => Some(parsed_json(columns, "Secrets")?),
+        None => (person.is_some() && !is_cut).then(Vec::new),
+    };
     let asked: Vec<String> = parsed_json(columns, "Asked")?;
     Ok(PastDecision {
         verdict: parsed(columns, "Verdict", Verdict::from_word)?,
@@ -274,7 +279,7 @@ pub(super) fn decode(
         lengths,
         secrets: secrets.map(|hashes| past_values(&hashed.secrets, hashes)),
         on_behalf_of: person,
-        is_cut: parsed(columns, "Cut", |text| text.parse().ok())?,
+        is_cut,
     })
 }
 

@@ -100,3 +100,25 @@ async fn a_value_that_looks_like_a_secret_and_is_missing_stands_out() {
     let words = card_of(&gate, &json!({"role": "reader", "api_key": "k2"}), ALICE).await;
     assert!(words.starts_with("The last decision: approved"), "{words}");
 }
+
+#[tokio::test]
+async fn a_first_list_and_a_first_value_that_looks_like_a_secret_stand_out() {
+    let gate = TestGate::start().await;
+    let role = json!({"role": "reader"});
+    approve_for(&gate, &role, None).await;
+    let rows = kept(&gate).await;
+    let columns = ["Lengths", "Secrets"].map(|name| rows[0].contains_key(name));
+    assert_eq!(columns, [false; 2], "{rows:?}");
+    let words = card_of(&gate, &role, ALICE).await;
+    assert!(words.starts_with(FAMILIAR), "{words}");
+    let with_secret = json!({"role": "reader", "api_key": "k"});
+    let words = card_of(&gate, &with_secret, ALICE).await;
+    let found = "Values that look like secrets: not given in the last approval";
+    assert!(words.starts_with(found), "{words}");
+    let with_list = json!({"role": "reader", "ids": [7, 8]});
+    let words = card_of(&gate, &with_list, ALICE).await;
+    assert!(
+        words.starts_with("/ids/*: not given in the last approval"),
+        "{words}"
+    );
+}
