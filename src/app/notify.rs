@@ -126,7 +126,17 @@ impl App {
             }
             Ok(())
         });
-        recording.await.map(|(row, ())| row)
+        let (row, ()) = recording.await?;
+        for (attempt, _) in sent {
+            let approver = &row.approval.approvers[attempt.approver];
+            let mut deliveries = approver.deliveries.iter();
+            if deliveries.any(|it| it.notice == attempt.notice && it.was_given_up()) {
+                let id = row.approval.request.id.to_string();
+                let (kind, approver) = (attempt.notice.word(), attempt.approver + 1);
+                tracing::warn!(id, kind, approver, "email given up");
+            }
+        }
+        Ok(row)
     }
 
     /// The same in its own task: the person who voted does not wait for it. What is not sent, the sweep sends

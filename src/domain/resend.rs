@@ -33,7 +33,8 @@ impl Approval {
 }
 
 impl Delivery {
-    fn was_given_up(&self) -> bool {
+    /// Whether no more attempts are made although it may not have arrived.
+    pub fn was_given_up(&self) -> bool {
         matches!(
             self.state,
             DeliveryState::Failed(_) | DeliveryState::Unknown(_)

@@ -2,6 +2,7 @@
 
 use super::subject::grouped;
 use super::text::truncate;
+use super::time::{Sentence, Zone};
 use crate::domain::{DeciderKind, Deviation, Finding, Part, PastDecision, Precedent, Verdict};
 use crate::values::Decimal;
 
@@ -17,7 +18,7 @@ pub struct PrecedentView {
     pub(super) overall: Option<String>,
     /// The number of the last decisions by verdict; `None` without any.
     pub(super) summary: Option<String>,
-    pub(super) last: Vec<String>,
+    pub(super) last: Vec<Sentence>,
 }
 
 pub(super) struct FindingView {
@@ -32,7 +33,7 @@ const MOST: usize = 10;
 const PART_CHARS: usize = 80;
 
 impl PrecedentView {
-    pub fn new(precedent: &Precedent) -> Self {
+    pub fn new(precedent: &Precedent, zone: &Zone) -> Self {
         let count = precedent.past.len();
         let (usual, striking): (Vec<_>, Vec<_>) = precedent
             .findings
@@ -49,7 +50,7 @@ impl PrecedentView {
             usual: usual.iter().copied().take(MOST).map(part).collect(),
             overall: describe_overall(precedent, !usual.is_empty()),
             summary: (count > 0).then(|| summarize(last)),
-            last: last.iter().map(describe_decision).collect(),
+            last: last.iter().map(|it| describe_decision(it, zone)).collect(),
         }
     }
 
@@ -156,7 +157,7 @@ fn summarize(last: &[PastDecision]) -> String {
     }
 }
 
-fn describe_decision(decision: &PastDecision) -> String {
+fn describe_decision(decision: &PastDecision, zone: &Zone) -> Sentence {
     let verdict = match decision.verdict {
         Verdict::Approve => "Approved",
         Verdict::Reject => "Rejected",
@@ -172,7 +173,9 @@ fn describe_decision(decision: &PastDecision) -> String {
     } else {
         ""
     };
-    format!("{verdict} by {by} on {}{same}", decision.at.in_words())
+    Sentence::new(format!("{verdict} by {by} on "))
+        .time(zone.time(decision.at))
+        .words(same)
 }
 
 /// A number with a comma before each three digits of its whole part.

@@ -190,7 +190,8 @@ pub(super) async fn show(
         decision_page.show_pause(since);
     }
     decision_page.has_list = is_signed_in;
-    decision_page.precedent = precedent.as_ref().map(PrecedentView::new);
+    let zone = &app.config.brand.zone;
+    decision_page.precedent = precedent.map(|it| PrecedentView::new(&it, zone));
     let forms = Forms {
         app,
         approval,

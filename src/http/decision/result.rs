@@ -128,7 +128,7 @@ pub(super) fn message(
             ));
         }
         DecisionResult::CodesHeld { until } => {
-            let until = app.config.brand.zone.in_words(until);
+            let until = app.config.brand.zone.in_words(until.up_to_minute());
             let without_code = match approval.plan.comment {
                 CommentRule::Never => {
                     "Rejecting without the code works now, and so does signing in"

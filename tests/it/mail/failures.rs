@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::{MINUTE, approve, first_delivery, gate, received};
 use crate::certificate::Certificate;
-use crate::harness::{ALICE, BOB, TestGate, for_alice, question};
+use crate::harness::{ALICE, BOB, Log, TestGate, for_alice, question};
 use crate::operate::operate;
 use crate::smtp::{Smtp, SmtpFault};
 
@@ -312,6 +312,36 @@ async fn an_outage_of_ten_minutes_loses_no_email() {
         assert_eq!(gate.status(&approval.id).await.deliverable, Deliverable::Ok);
     }
     approve(&gate, &emails, &requests[0], BOB).await;
+}
+
+/// Half an hour is the longest pause between attempts.
+#[tokio::test]
+async fn an_outcome_notice_that_is_given_up_is_logged_once_and_can_be_sent_again() {
+    let smtp = Smtp::start().await;
+    let gate = gate(&smtp, &[]).await;
+    let asked = gate.client.submit(&for_alice()).await.unwrap();
+    smtp.down(true);
+    let log = Log::default();
+    let collecting = log.collect();
+    gate.pass(Duration::from_secs(3_600));
+    for _ in 0..20 {
+        gate.sweep().await;
+        gate.pass(MINUTE * 31);
+    }
+    drop(collecting);
+    let about_outcome = log
+        .lines()
+        .into_iter()
+        .filter(|line| line.contains("kind=\"Outcome\""));
+    let (given_up, tried): (Vec<_>, Vec<_>) =
+        about_outcome.partition(|line| line.contains("email given up"));
+    assert_eq!((tried.len(), given_up.len()), (12, 1), "{given_up:?}");
+    assert!(given_up[0].contains("approver=1"), "{given_up:?}");
+    smtp.down(false);
+    let before = received(&smtp).len();
+    operate(&gate, json!({"command": "resend", "id": asked.id})).await;
+    gate.sweep().await;
+    assert_eq!(received(&smtp).len(), before + 1);
 }
 
 /// A timeout without any sent email is reported as undeliverable.
